@@ -1,0 +1,137 @@
+import type { Failure } from "../shared/error-code.ts";
+
+/*
+ * The port every sandbox provider fills. What each must do is required; what only some can do hangs behind one
+ * nullable property. Failures of the world reject with `LabError` (codes of the contract) or `FileError`; a command's
+ * non-zero exit is a value. Nothing here knows of jobs or of OpenCode.
+ */
+
+export type ProviderName = "local" | "modal";
+
+/** Network a sandbox is given. Domains and CIDRs are those it may reach. */
+export type NetworkPolicy = "open" | "blocked" | { readonly domains: readonly string[]; readonly cidrs: readonly string[] };
+
+export interface SandboxSpec {
+  /** Unique among live sandboxes of one state directory or account; a job's id serves. */
+  readonly name: string;
+  /** Who it belongs to, for listing and sweeping. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** A snapshot id to start from; null starts from the bare environment. */
+  readonly snapshotID: string | null;
+  /** Absolute path in the sandbox. */
+  readonly workdir: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** null = the provider's default. */
+  readonly memoryMiB: number | null;
+  readonly network: NetworkPolicy;
+}
+
+export interface SandboxProvider {
+  readonly name: ProviderName;
+  /**
+   * Creates a sandbox; may take minutes. When `signal` aborts, rejects promptly and a sandbox that arrives late is ended.
+   * @throws LabError `sandbox_create_failed`, `sandbox_create_timeout`, `no_capacity`, `isolation_unavailable`,
+   * `snapshot_expired`, `not_found` (unknown snapshot)
+   */
+  create(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox>;
+  /**
+   * Finds a sandbox by id, also one made by a former process: its files are as they were, its processes may be gone.
+   * @throws LabError `sandbox_lost` when it no longer exists
+   */
+  attach(sandboxID: string): Promise<Sandbox>;
+  /** Ends a sandbox by id, attached or not, and forgets its files. Idempotent: an unknown id is no error. */
+  terminate(sandboxID: string): Promise<void>;
+  /** Ids and tags of the sandboxes that exist, for the sweeper. */
+  list(): Promise<readonly { readonly id: string; readonly tags: Readonly<Record<string, string>> }[]>;
+  /** The only channel for "can it freeze file systems?". */
+  readonly snapshots: SnapshotStore | null;
+  /** Lets go of what this process holds. Sandboxes that can outlive the process do; their files always do. */
+  close(): Promise<void>;
+}
+
+export interface SnapshotStore {
+  /**
+   * Freezes the files of a live sandbox; processes and memory are not kept.
+   * @param path only this directory of it; null = the whole file system
+   * @throws LabError `snapshot_failed`, `sandbox_lost`
+   */
+  take(sandbox: Sandbox, path: string | null): Promise<{ readonly id: string; readonly sizeBytes: number | null }>;
+  /** Idempotent. */
+  remove(snapshotID: string): Promise<void>;
+}
+
+export interface Sandbox {
+  readonly id: string;
+  /** Absolute path, inside the sandbox, of the directory commands start in. */
+  readonly workdir: string;
+  /** What the job should know of this machine, one sentence each: "No network: neither pasta nor slirp4netns is installed." */
+  readonly notes: readonly string[];
+  /** Resolves, once, when the sandbox is no more, with the reason; `null` when we ended it ourselves. Never rejects. */
+  readonly ended: Promise<Failure | null>;
+  /** Starts a command. @throws LabError `sandbox_lost` */
+  start(request: ExecRequest): Promise<SandboxProcess>;
+  /** Bytes of a file, at most `maxBytes` from `offset`. @throws FileError, LabError `sandbox_lost` */
+  readFile(path: string, range: { readonly offset: number; readonly maxBytes: number }): Promise<Uint8Array>;
+  /** Writes a whole file, making its folders. @throws FileError, LabError `sandbox_lost` */
+  writeFile(path: string, content: Uint8Array, options?: { readonly executable?: boolean }): Promise<void>;
+  /** Idempotent. Kills every process and forgets the files. */
+  terminate(): Promise<void>;
+}
+
+export interface ExecRequest {
+  /** Program and arguments; no shell in between. */
+  readonly argv: readonly string[];
+  /** Absolute, or relative to the sandbox's workdir; defaults to it. */
+  readonly workdir?: string;
+  /** Added to the sandbox's own. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Gives the command a terminal; stdout and stderr are one then. */
+  readonly tty?: boolean;
+  /** Keeps the complete output in a file of the sandbox, named by `logPath`. */
+  readonly keepLog?: boolean;
+}
+
+export interface OutputChunk {
+  readonly stream: "stdout" | "stderr";
+  readonly bytes: Uint8Array;
+}
+
+/** How a command ended. `unknown`: its status could not be learnt, for the reason given; never rounded to a code. */
+export type ExitStatus =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "signalled"; readonly signal: string }
+  | { readonly kind: "unknown"; readonly reason: string };
+
+export type SandboxSignal = "SIGINT" | "SIGTERM" | "SIGKILL" | "SIGHUP" | "SIGUSR1" | "SIGUSR2" | "SIGQUIT" | "SIGSTOP" | "SIGCONT";
+
+export interface SandboxProcess {
+  /** Names the process within its sandbox, e.g. its pid there. */
+  readonly id: string;
+  /** Where in the sandbox the complete output is kept; null unless asked for. */
+  readonly logPath: string | null;
+  /**
+   * Output in order of arrival, read once. Ends when the command has ended and its pipes are drained; a child left
+   * behind that holds the pipes open does not keep it open.
+   */
+  readonly output: AsyncIterable<OutputChunk>;
+  /** Never rejects. */
+  readonly exit: Promise<ExitStatus>;
+  /** Writes to standard input. Rejects when the command has closed it. */
+  write(input: Uint8Array): Promise<void>;
+  closeInput(): Promise<void>;
+  /** Signals the whole process group. A process that has ended is no error. */
+  signal(signal: SandboxSignal): Promise<void>;
+}
+
+export type FileErrorCode = "file_not_found" | "is_directory" | "permission_denied" | "file_failed";
+
+/** A file operation refused by the sandbox's own file system: something for the model to read and act on. */
+export class FileError extends Error {
+  override readonly name = "FileError";
+  readonly code: FileErrorCode;
+
+  constructor(code: FileErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,31 @@
+/** The only door to time. Everything else receives a `Clock`, so that tests own the time. */
+export interface Clock {
+  /** Epoch milliseconds. */
+  now(): number;
+  /** Runs `callback` once after `delayMs`; the returned function takes it back. Never keeps the process alive. */
+  after(delayMs: number, callback: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(delayMs, callback) {
+    // setTimeout fires at once above 2^31-1 ms; no delay of ours is meant to be that long.
+    const timer = setTimeout(callback, Math.min(delayMs, 2 ** 31 - 1));
+    timer.unref?.();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Resolves after `delayMs`, or as soon as `signal` aborts (it never rejects). */
+export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = () => {
+      cancel();
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const cancel = clock.after(delayMs, done);
+    signal?.addEventListener("abort", done);
+  });
+}

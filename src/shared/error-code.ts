@@ -1,0 +1,56 @@
+/** Error codes of the public contract. Every failure a user or a model sees carries one of them. */
+export const ERROR_CODES = [
+  "config_invalid",
+  "invalid_task",
+  "not_found",
+  "budget_exceeded",
+  "sandbox_create_failed",
+  "sandbox_create_timeout",
+  "no_capacity",
+  "sandbox_lost",
+  "isolation_unavailable",
+  "session_create_failed",
+  "prompt_failed",
+  "model_error",
+  "stalled",
+  "timed_out",
+  "cancelled",
+  "snapshot_failed",
+  "snapshot_expired",
+  "workspace_failed",
+  "collect_failed",
+  "restart_unrecoverable",
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** A failure as a value: what the runner stores and the model reads. `retryable` is null when nobody knows. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean | null;
+}
+
+/** A failure on its way up: thrown by adapters, turned into a `Failure` at the boundary. */
+export class LabError extends Error {
+  override readonly name = "LabError";
+  readonly code: ErrorCode;
+  readonly retryable: boolean | null;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions & { retryable?: boolean | null }) {
+    super(message, options);
+    this.code = code;
+    this.retryable = options?.retryable ?? null;
+  }
+}
+
+/**
+ * Any thrown thing as a `Failure`.
+ * @param fallback code for what is not a `LabError`
+ * @param doing what was attempted and on what, e.g. `create a sandbox for job_1`; opens the message of foreign errors
+ */
+export function toFailure(error: unknown, fallback: ErrorCode, doing: string): Failure {
+  if (error instanceof LabError) return { code: error.code, message: error.message, retryable: error.retryable };
+  const reason = error instanceof Error ? error.message : String(error);
+  return { code: fallback, message: `Could not ${doing}: ${reason}`, retryable: null };
+}
