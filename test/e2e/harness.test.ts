@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { startModelServer, type ModelServer } from "../support/model-server.ts";
+import { restart, startServe, type OpencodeServer } from "../support/opencode.ts";
+import { createHome, type OpencodeHome } from "../support/opencode-home.ts";
+import { runOnce } from "../support/opencode-run.ts";
+import { hasTmux, startTui } from "../support/tmux.ts";
+
+const plugin = `export default { id: "echo", server: async (input, options) => ({ tool: { echo: {
+  description: "Says it back", args: { text: { type: "string" } },
+  execute: async (args, ctx) => options.prefix + args.text } } }) }`;
+
+let model: ModelServer;
+let home: OpencodeHome;
+let server: OpencodeServer;
+
+beforeAll(async () => {
+  model = await startModelServer(({ toolResults }) =>
+    toolResults.length > 0
+      ? { text: `the tool said ${toolResults[0]}` }
+      : { toolCalls: [{ name: "echo", arguments: { text: "hello" } }] },
+  );
+  home = createHome({ modelUrl: model.url, plugins: [["../../../plugin.js", { prefix: "echo: " }]], homeFiles: { "plugin.js": plugin } });
+  server = await startServe(home);
+}, 60_000);
+
+afterAll(async () => {
+  await server?.stop();
+  await home?.remove();
+  await model?.stop();
+}, 30_000);
+
+test("a prompt over serve runs a plugin's tool and ends with the model's answer", async () => {
+  const session = await server.createSession();
+  const { info, parts } = await server.prompt(session.id, "say hello");
+  expect(info).toMatchObject({ role: "assistant", finish: "stop" });
+  expect(parts.find((part) => part.type === "text")?.text).toBe("the tool said echo: hello");
+  expect(await server.toolParts(session.id, "echo")).toMatchObject([{ state: { status: "completed", output: "echo: hello" } }]);
+  expect(model.requests.at(-1)).toMatchObject({ step: 1, lastUser: "say hello", model: "m1" });
+  expect(model.requests.at(-1)?.tools).toContain("echo");
+  expect(model.errors).toEqual([]);
+  await server.events.waitFor((event) => event.type === "session.idle", { what: "the session is idle" });
+});
+
+test("an aborted turn shows at the model as a client that went away", async () => {
+  model.use(() => ({ hang: true }));
+  const before = model.requests.length;
+  const session = await server.createSession();
+  await server.promptAsync(session.id, "hang");
+  await server.events.waitFor(() => model.requests.length > before, { what: "the model is asked" });
+  await server.client.session.abort({ sessionID: session.id });
+  await server.whenIdle(session.id);
+  expect((await server.messages(session.id)).at(-1)?.info).toMatchObject({ error: { name: "MessageAbortedError" } });
+  expect(model.disconnected).toHaveLength(1);
+});
+
+test("a session outlives the process", async () => {
+  const session = await server.createSession({ title: "kept" });
+  server = await restart(server, home);
+  expect((await server.client.session.get({ sessionID: session.id })).data?.title).toBe("kept");
+}, 30_000);
+
+test("opencode run reports the same as JSON lines", async () => {
+  model.use(({ toolResults }) =>
+    toolResults.length > 0 ? { stream: ["do", "ne"], gapMs: 20 } : { toolCalls: [{ name: "echo", arguments: { text: "x" } }] },
+  );
+  const run = await runOnce(home, "say x");
+  expect(run).toMatchObject({ exitCode: 0 });
+  expect(run.events.find((event) => event.type === "tool_use")?.part).toMatchObject({ tool: "echo", state: { output: "echo: x" } });
+  expect(run.events.find((event) => event.type === "text")?.part?.text).toBe("done");
+}, 60_000);
+
+test.skipIf(!hasTmux)("the terminal UI shows the answer", async () => {
+  model.use(() => ({ text: "seen in the terminal" }));
+  const terminal = await startTui(home);
+  try {
+    await terminal.submit("hello");
+    await terminal.waitForText("seen in the terminal");
+  } finally {
+    await terminal.close();
+  }
+}, 90_000);

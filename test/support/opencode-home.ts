@@ -1,0 +1,180 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { closed, opened } from "./ledger.ts";
+import { until } from "./wait.ts";
+
+export const repositoryRoot = fileURLToPath(new URL("../..", import.meta.url));
+export const opencodeBinary = join(repositoryRoot, "node_modules/opencode-ai/bin/opencode.exe");
+
+export interface HomeOptions {
+  /** `ModelServer.url`; without one no model is configured. */
+  modelUrl?: string;
+  /** As in `opencode.json`: absolute path, or path and options. */
+  plugins?: (string | [path: string, options: Record<string, unknown>])[];
+  /** The same for `tui.json`. */
+  tuiPlugins?: HomeOptions["plugins"];
+  /** Merged over the defaults, object by object; arrays replace. */
+  config?: Record<string, unknown>;
+  /** Further project files by relative path; part of the first commit. */
+  files?: Record<string, string>;
+  /** Further files by path relative to HOME. */
+  homeFiles?: Record<string, string>;
+  /** The host's own git snapshots of the project. Default false. */
+  snapshot?: boolean;
+  /** `undefined` takes a variable away. */
+  env?: Record<string, string | undefined>;
+}
+
+export interface OpencodeHome {
+  readonly root: string;
+  readonly home: string;
+  readonly project: string;
+  readonly configDir: string;
+  readonly dataDir: string;
+  /** Where the plugin keeps its state unless told otherwise. */
+  readonly stateDir: string;
+  readonly logFile: string;
+  readonly env: Record<string, string>;
+  git(...args: string[]): string;
+  remove(): Promise<void>;
+}
+
+/** A throw-away HOME with everything the host needs to start offline, and a project with one commit. */
+export function createHome(options: HomeOptions = {}): OpencodeHome {
+  const root = mkdtempSync(join(tmpdir(), "oc-"));
+  opened("home", root, () => rmSync(root, { recursive: true, force: true }));
+  const home = join(root, "home");
+  const project = join(root, "project");
+  const configDir = join(home, ".config/opencode");
+  const dataDir = join(home, ".local/share/opencode");
+  const env = environment(home, options.env ?? {});
+
+  const write = (base: string, path: string, text: string) => {
+    const file = join(base, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  };
+  write(home, ".gitconfig", "[user]\n\tname = Test User\n\temail = test@example.com\n[init]\n\tdefaultBranch = main\n");
+  write(configDir, "opencode.json", JSON.stringify(merge(baseConfig(options), options.config ?? {}), null, 2));
+  if (options.tuiPlugins) write(configDir, "tui.json", JSON.stringify({ plugin: options.tuiPlugins }, null, 2));
+  for (const [path, text] of Object.entries(options.homeFiles ?? {})) write(home, path, text);
+
+  const projectFiles: Record<string, string> = { "README.md": "# A project\n", ...options.files };
+  for (const [path, text] of Object.entries(projectFiles)) write(project, path, text);
+  seedConfigDir(configDir);
+  for (const directory of configDirsIn(Object.keys(projectFiles))) seedConfigDir(join(project, directory));
+
+  const git = (...args: string[]) => execFileSync("git", args, { cwd: project, env, encoding: "utf8" }).trimEnd();
+  git("init", "--quiet");
+  // The seeded files are the host's business, not the project's.
+  write(project, ".git/info/exclude", "**/.opencode/node_modules/\n**/.opencode/package.json\n**/.opencode/package-lock.json\n");
+  git("add", "--all");
+  git("commit", "--quiet", "--message", "First");
+
+  return {
+    root,
+    home,
+    project,
+    configDir,
+    dataDir,
+    stateDir: join(dataDir, "parallel-agents"),
+    logFile: join(dataDir, "log/opencode.log"),
+    env,
+    git,
+    async remove() {
+      // A host that was killed may have left a git process that still writes here.
+      await until(
+        () => {
+          rmSync(root, { recursive: true, force: true });
+          return true;
+        },
+        { what: `${root} can be removed`, timeoutMs: 3_000 },
+      );
+      closed("home", root);
+    },
+  };
+}
+
+function baseConfig({ modelUrl, plugins = [], snapshot = false }: HomeOptions): Record<string, unknown> {
+  const quiet = { share: "disabled", autoupdate: false, snapshot, lsp: false, formatter: false, plugin: plugins };
+  if (modelUrl === undefined) return quiet;
+  const model = (name: string, input: number, output: number) => ({
+    name,
+    tool_call: true,
+    limit: { context: 100_000, output: 8_000 },
+    cost: { input, output },
+  });
+  return {
+    ...quiet,
+    model: "mock/m1",
+    small_model: "mock/m1",
+    provider: {
+      mock: {
+        npm: "@ai-sdk/openai-compatible",
+        name: "mock",
+        options: { baseURL: `${modelUrl}/v1`, apiKey: "x" },
+        models: { m1: model("m1", 1, 2), m2: model("m2", 10, 20) }, // USD per million tokens
+      },
+    },
+  };
+}
+
+/** Nothing of the surrounding environment but the search path: no credentials, no settings. */
+function environment(home: string, extra: Record<string, string | undefined>): Record<string, string> {
+  const all: Record<string, string | undefined> = {
+    PATH: process.env["PATH"],
+    TMPDIR: process.env["TMPDIR"],
+    LANG: "C.UTF-8",
+    HOME: home,
+    XDG_CONFIG_HOME: join(home, ".config"),
+    XDG_DATA_HOME: join(home, ".local/share"),
+    XDG_CACHE_HOME: join(home, ".cache"),
+    XDG_STATE_HOME: join(home, ".local/state"),
+    GIT_CONFIG_NOSYSTEM: "1",
+    OPENCODE_DISABLE_MODELS_FETCH: "1",
+    OPENCODE_DISABLE_AUTOUPDATE: "1",
+    OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
+    OPENCODE_DISABLE_DEFAULT_PLUGINS: "1",
+    OPENCODE_DISABLE_EXTERNAL_SKILLS: "1",
+    OPENCODE_DISABLE_CLAUDE_CODE: "1",
+    OPENCODE_EXPERIMENTAL_DISABLE_FILEWATCHER: "1",
+    OPENCODE_DISABLE_FFF: "1",
+    OPENCODE_FAST_BOOT: "1",
+    OPENCODE_DISABLE_MOUSE: "1",
+    OPENCODE_DISABLE_TERMINAL_TITLE: "1",
+    ...extra,
+  };
+  return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+/** The host installs `@opencode-ai/plugin` into a config dir that lacks it, and waits a minute for it when offline. */
+function seedConfigDir(directory: string): void {
+  const dependencies = { "@opencode-ai/plugin": "1.18.33" };
+  mkdirSync(join(directory, "node_modules"), { recursive: true });
+  writeFileSync(join(directory, "package.json"), JSON.stringify({ dependencies }));
+  writeFileSync(
+    join(directory, "package-lock.json"),
+    JSON.stringify({ lockfileVersion: 3, packages: { "": { dependencies } } }),
+  );
+}
+
+function configDirsIn(paths: string[]): Set<string> {
+  const found = paths.map((path) => /^(?:.*\/)?\.opencode(?=\/)/.exec(path)?.[0]);
+  return new Set(found.filter((directory) => directory !== undefined));
+}
+
+function merge(base: Record<string, unknown>, over: Record<string, unknown>): Record<string, unknown> {
+  const merged = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const old = merged[key];
+    merged[key] = isRecord(old) && isRecord(value) ? merge(old, value) : value;
+  }
+  return merged;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

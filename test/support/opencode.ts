@@ -1,0 +1,138 @@
+import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { createOpencodeClient, type Message, type OpencodeClient, type Part, type Session, type ToolPart } from "@opencode-ai/sdk/v2/client";
+import { startProcess } from "./child-process.ts";
+import { type OpencodeHome, opencodeBinary } from "./opencode-home.ts";
+import { followEvents, type ServerEvents } from "./server-events.ts";
+import { until } from "./wait.ts";
+
+export interface PromptOptions {
+  agent?: string;
+  model?: string;
+  messageID?: string;
+}
+
+export interface StoredMessage {
+  info: Message;
+  parts: Part[];
+}
+
+export interface OpencodeServer {
+  readonly url: string;
+  readonly pid: number;
+  readonly client: OpencodeClient;
+  readonly events: ServerEvents;
+  createSession(input?: { title?: string; parentID?: string; agent?: string }): Promise<Session>;
+  /** Held until the whole turn has ended; the last assistant message. */
+  prompt(sessionID: string, text: string, options?: PromptOptions): Promise<StoredMessage>;
+  promptAsync(sessionID: string, text: string, options?: PromptOptions): Promise<void>;
+  messages(sessionID: string): Promise<StoredMessage[]>;
+  children(sessionID: string): Promise<Session[]>;
+  toolParts(sessionID: string, tool: string): Promise<ToolPart[]>;
+  whenIdle(sessionID: string, timeoutMs?: number): Promise<void>;
+  /** What the server printed, and its log file. */
+  log(): string;
+  /** SIGTERM. */
+  stop(): Promise<void>;
+  /** SIGKILL, to the server and all it started. */
+  kill(): Promise<void>;
+}
+
+/** `opencode serve` on the home's project; ready when the project's instance, and so the plugin, is loaded. */
+export async function startServe(home: OpencodeHome, options: { env?: Record<string, string> } = {}): Promise<OpencodeServer> {
+  const port = await freePort();
+  const args = ["serve", "--hostname", "127.0.0.1", "--port", String(port)];
+  const env = { ...home.env, ...options.env };
+  const server = await startProcess(opencodeBinary, args, { cwd: home.project, env, name: "opencode serve" });
+  const log = () => `${server.stdout()}${server.stderr()}${existsSync(home.logFile) ? readFileSync(home.logFile, "utf8") : ""}`;
+  const url = `http://127.0.0.1:${port}`;
+  let events: ServerEvents;
+  try {
+    await until(() => server.stdout().includes("listening on"), {
+      what: "opencode serve listens",
+      timeoutMs: 30_000,
+      seen: log,
+    });
+    events = await followEvents(url, home.project);
+  } catch (error) {
+    await server.kill();
+    throw error;
+  }
+  const client = createOpencodeClient({ baseUrl: url, directory: home.project });
+  return {
+    url,
+    pid: server.pid,
+    client,
+    events,
+    ...sessionCalls(client),
+    log,
+    async stop() {
+      await events.close();
+      await server.stop();
+    },
+    async kill() {
+      await server.kill();
+      await events.close();
+    },
+  };
+}
+
+/** The same home, a new process: what is remembered is what was on disk. */
+export async function restart(server: OpencodeServer, home: OpencodeHome): Promise<OpencodeServer> {
+  await server.stop();
+  return startServe(home);
+}
+
+function sessionCalls(client: OpencodeClient) {
+  const messages = async (sessionID: string) => must(await client.session.messages({ sessionID }));
+  const body = (sessionID: string, text: string, { agent, model, messageID }: PromptOptions = {}) => ({
+    sessionID,
+    parts: [{ type: "text" as const, text }],
+    ...(agent === undefined ? {} : { agent }),
+    ...(model === undefined ? {} : { model: modelOf(model) }),
+    ...(messageID === undefined ? {} : { messageID }),
+  });
+  return {
+    createSession: async (input: { title?: string; parentID?: string; agent?: string } = {}) =>
+      must(await client.session.create(input)),
+    prompt: async (sessionID: string, text: string, options?: PromptOptions) =>
+      must(await client.session.prompt(body(sessionID, text, options))),
+    promptAsync: async (sessionID: string, text: string, options?: PromptOptions) => {
+      const { error } = await client.session.promptAsync(body(sessionID, text, options));
+      if (error) throw new Error(`prompt_async: ${JSON.stringify(error)}`);
+    },
+    messages,
+    children: async (sessionID: string) => must(await client.session.children({ sessionID })),
+    toolParts: async (sessionID: string, tool: string) =>
+      (await messages(sessionID))
+        .flatMap((message) => message.parts)
+        .filter((part): part is ToolPart => part.type === "tool" && part.tool === tool),
+    whenIdle: async (sessionID: string, timeoutMs = 20_000) => {
+      const idle = async () => !(sessionID in must(await client.session.status()));
+      await until(idle, { what: `session ${sessionID} is idle`, timeoutMs });
+    },
+  };
+}
+
+/** The data of an answer; an answer that is an error fails the test. */
+export function must<T>(result: { data?: T | undefined; error?: unknown }): T {
+  if (result.error !== undefined) throw new Error(`opencode answered an error: ${JSON.stringify(result.error)}`);
+  return result.data as T;
+}
+
+/** "provider/model", as a user writes it. */
+function modelOf(text: string): { providerID: string; modelID: string } {
+  const slash = text.indexOf("/");
+  return { providerID: text.slice(0, slash), modelID: text.slice(slash + 1) };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => resolve(port));
+    });
+  });
+}

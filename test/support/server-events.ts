@@ -1,0 +1,58 @@
+import type { Event } from "@opencode-ai/sdk/v2/client";
+import { until, type UntilOptions } from "./wait.ts";
+
+export interface ServerEvents {
+  readonly all: Event[];
+  /** The first event, old or new, that satisfies `predicate`; from `since` on (an index of `all`). */
+  waitFor<E extends Event>(
+    predicate: ((event: Event) => event is E) | ((event: Event) => boolean),
+    options: Omit<UntilOptions, "everyMs"> & { since?: number },
+  ): Promise<E>;
+  close(): Promise<void>;
+}
+
+/** Follows `GET /event` of a directory; resolves when the server says that it is connected, so that nothing is missed. */
+export async function followEvents(url: string, directory: string, onEvent?: (event: Event) => void): Promise<ServerEvents> {
+  const all: Event[] = [];
+  const abort = new AbortController();
+  const response = await fetch(`${url}/event?directory=${encodeURIComponent(directory)}`, { signal: abort.signal });
+  if (!response.ok || !response.body) throw new Error(`GET /event answered ${response.status}`);
+  const reading = readLines(response.body, (line) => {
+    if (!line.startsWith("data: ")) return;
+    const event = JSON.parse(line.slice("data: ".length)) as Event;
+    all.push(event);
+    onEvent?.(event);
+  }).catch(() => {
+    // The server went away, or we did.
+  });
+  await until(() => all.length > 0, { what: "the event stream is connected", timeoutMs: 30_000 });
+  return {
+    all,
+    waitFor: <E extends Event>(
+      predicate: ((event: Event) => event is E) | ((event: Event) => boolean),
+      { since = 0, ...options }: UntilOptions & { since?: number },
+    ) =>
+      until(() => all.slice(since).find((event): event is E => predicate(event)), {
+        everyMs: 10,
+        seen: () => all.slice(-12).map((event) => event.type),
+        ...options,
+      }),
+    async close() {
+      abort.abort();
+      await reading;
+    },
+  };
+}
+
+async function readLines(body: ReadableStream<Uint8Array>, onLine: (line: string) => void): Promise<void> {
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) onLine(line);
+  }
+}
