@@ -1,0 +1,137 @@
+import { z } from "zod";
+import { type Layer, sourceOf, valueAt } from "./layers.ts";
+import { optionsSchema } from "./schema.ts";
+import { closest } from "./spelling.ts";
+import { findUnbuilt } from "./unbuilt.ts";
+
+/** One thing wrong with the options, told so that the user can mend it. Holds no secrets. */
+export interface ConfigProblem {
+  /** Dotted, e.g. `environments.big.gpu`; `options` for the whole. */
+  readonly key: string;
+  /** Where it is written: a file's path, or "opencode.json". */
+  readonly source: string;
+  readonly found: string;
+  readonly allowed: string;
+  /** All of the above in one sentence. */
+  readonly message: string;
+}
+
+/** Keys whose values, and whatever is below them, may hold secrets. */
+const HIDDEN = new Set(["env", "hostEnv", "secrets", "secret", "endpointUrl", "setup", "image"]);
+
+export function toProblem(key: string, source: string, found: string, allowed: string): ConfigProblem {
+  return { key, source, found, allowed, message: `${key} in ${source}: found ${found}; allowed: ${allowed}.` };
+}
+
+/** What the schema and the table of unbuilt options have against `merged`. */
+export function findProblems(
+  error: z.ZodError | undefined,
+  merged: unknown,
+  layers: readonly Layer[],
+): ConfigProblem[] {
+  const unbuilt = findUnbuilt(merged, (path) => schemasAt(optionsSchema, path).length > 0);
+  const covered = (path: readonly PropertyKey[]) =>
+    unbuilt.some((use) => use.path.every((key, depth) => key === path[depth]));
+  return [
+    ...unbuilt.map((use) => unbuiltProblem(use, merged, layers)),
+    ...(error?.issues ?? [])
+      .filter(({ path }) => !covered(path))
+      .flatMap((issue) => issueProblems(issue, merged, layers)),
+  ];
+}
+
+function unbuiltProblem(
+  { path, instead }: { path: readonly string[]; instead: string },
+  merged: unknown,
+  layers: readonly Layer[],
+) {
+  const problem = toProblem(toKey(path), sourceOf(layers, path), describe(valueAt(merged, path), path), instead);
+  return { ...problem, message: `${problem.key} in ${problem.source}: this version does not do this yet; ${instead}.` };
+}
+
+function issueProblems(issue: z.core.$ZodIssue, merged: unknown, layers: readonly Layer[]): ConfigProblem[] {
+  const path = issue.path.map(String);
+  const source = sourceOf(layers, path);
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => unknownKey([...path, key], sourceOf(layers, [...path, key])));
+  }
+  if (issue.code === "invalid_key") {
+    return [toProblem(toKey(path), source, "a name that is not allowed", issue.issues[0]?.message ?? "another name")];
+  }
+  return [toProblem(toKey(path), source, describe(valueAt(merged, path), path), issue.message)];
+}
+
+function unknownKey(path: readonly string[], source: string): ConfigProblem {
+  const name = path.at(-1) ?? "";
+  const siblings = schemasAt(optionsSchema, path.slice(0, -1)).flatMap(keysOf);
+  const meant =
+    closest(name, siblings) ??
+    optionPaths().find((known) => known.split(".").at(-1)?.toLowerCase() === name.toLowerCase());
+  const allowed = `${siblings.join(", ")}${meant === undefined ? "" : `. Did you mean ${quote(meant)}?`}`;
+  // The value is not shown: under a misspelt name it may be anything, also a secret.
+  const problem = toProblem(toKey(path), source, "an unknown key", allowed);
+  return meant === undefined ? problem : { ...problem, message: problem.message.replace(/\.$/, "") };
+}
+
+function toKey(path: readonly string[]): string {
+  const shown = path.map((part, depth) => {
+    // A pasted `TOKEN=value` in place of a name must not show up in a message.
+    const secret = path[depth - 1] === "env" && !/^\w{1,64}$/.test(part);
+    return secret ? "(not a name)" : /^[\w./+:-]+$/.test(part) ? shorten(part) : quote(part);
+  });
+  return shown.join(".") || "options";
+}
+
+function describe(value: unknown, path: readonly string[]): string {
+  if (value === undefined) return "nothing";
+  if (value === null) return "null";
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === "object") return "an object";
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if (typeof value !== "string") return `a ${typeof value}`;
+  return path.some((key) => HIDDEN.has(key)) ? "text that is not shown, as it may be secret" : quote(value);
+}
+
+const quote = (text: string): string => JSON.stringify(shorten(text));
+const shorten = (text: string): string => (text.length > 60 ? `${text.slice(0, 57)}…` : text);
+
+/** The schemas that say what may be at `path`; none when the path is unknown. */
+function schemasAt(schema: z.core.$ZodType, path: readonly string[]): z.core.$ZodType[] {
+  const [key, ...rest] = path;
+  if (key === undefined) return [schema];
+  return unwrap(schema).flatMap((inner) => {
+    if (inner instanceof z.ZodRecord) return schemasAt(inner.valueType, rest);
+    if (!(inner instanceof z.ZodObject)) return [];
+    const next = Object.hasOwn(inner.shape, key) ? inner.shape[key] : undefined;
+    return next === undefined ? [] : schemasAt(next, rest);
+  });
+}
+
+const keysOf = (schema: z.core.$ZodType): string[] =>
+  unwrap(schema).flatMap((inner) => (inner instanceof z.ZodObject ? Object.keys(inner.shape) : []));
+
+/** The schema without defaults, nulls, transforms; every alternative of a union. */
+function unwrap(schema: z.core.$ZodType): z.core.$ZodType[] {
+  if (
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodNullable ||
+    schema instanceof z.ZodOptional
+  ) {
+    return unwrap(schema.def.innerType);
+  }
+  if (schema instanceof z.ZodPipe) return unwrap(schema.def.in);
+  if (schema instanceof z.ZodUnion) return schema.options.flatMap(unwrap);
+  return [schema];
+}
+
+/** Dotted paths of the options below the top, for keys written at the wrong level. */
+function optionPaths(): string[] {
+  const nested = keysOf(optionsSchema).flatMap((key) =>
+    schemasAt(optionsSchema, [key])
+      .flatMap(keysOf)
+      .map((inner) => `${key}.${inner}`),
+  );
+  const environment = schemasAt(optionsSchema, ["environments", "default"]).flatMap(keysOf);
+  return [...keysOf(optionsSchema), ...nested, ...environment.map((key) => `environments.default.${key}`)];
+}
