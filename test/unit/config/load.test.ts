@@ -1,0 +1,116 @@
+import { describe, expect, test } from "bun:test";
+import { configHomeOf } from "../../../src/config/load.ts";
+import { defaultOptions } from "../../../src/config/schema.ts";
+import { fileError, loadWith, optionsOf, PROJECT_FILE, problemsOf, USER_FILE } from "./load-with.ts";
+
+const STATE_DIR = "/home/ada/.local/share/opencode/parallel-agents";
+
+describe("where options come from", () => {
+  test("without any, the defaults of the contract hold", async () => {
+    expect(await loadWith({})).toEqual({ kind: "ok", options: defaultOptions(STATE_DIR), sources: [] });
+    expect(defaultOptions(STATE_DIR)).toMatchObject({
+      provider: "auto",
+      maxRunningJobs: 8,
+      maxTasksPerCall: 32,
+      gpuLimits: { total: 10 },
+      budget: { usdPerSession: 25, warnAt: 0.8 },
+      jobTimeoutMinutes: 240,
+      stallTimeoutMinutes: 15,
+      checkpointMinutes: 30,
+      rescueMinutes: 5,
+      parkAfterSeconds: 60,
+      environments: { default: { workdir: "/workspace", network: "open", refreshMinutes: 30, warm: 0 } },
+      modal: { app: "opencode-parallel-agents", createTimeoutSeconds: 120, snapshotTimeoutSeconds: 300 },
+      local: { isolation: "auto", gpus: "auto" },
+      notify: { resume: true },
+    });
+  });
+
+  test("the tuple beats the project's file, which beats the user's", async () => {
+    const user = '{ "maxRunningJobs": 1, "maxTasksPerCall": 1, "parkAfterSeconds": 1 }';
+    const project = '{ "maxRunningJobs": 2, "maxTasksPerCall": 2 }';
+    const loaded = await loadWith({ user, project, tuple: { maxRunningJobs: 3 } });
+    expect(loaded).toMatchObject({
+      options: { maxRunningJobs: 3, maxTasksPerCall: 2, parkAfterSeconds: 1 },
+      sources: [USER_FILE, PROJECT_FILE, "opencode.json"],
+    });
+  });
+
+  test("environments are merged by name, and within a name by key", async () => {
+    const user = '{ "environments": { "big": { "memoryMiB": 512, "env": { "A": "1" } }, "mine": {} } }';
+    const tuple = { environments: { big: { workdir: "/data", env: { B: "2" } } } };
+    const { environments } = await optionsOf({ user, tuple });
+    expect(Object.keys(environments).sort()).toEqual(["big", "default", "mine"]);
+    expect(environments.big).toMatchObject({ memoryMiB: 512, workdir: "/data", env: { A: "1", B: "2" } });
+  });
+
+  test("a narrower network does not inherit what a wider one allowed", async () => {
+    const user = '{ "environments": { "default": { "network": "open" } } }';
+    const project = '{ "environments": { "default": { "network": "blocked" } } }';
+    expect((await optionsOf({ user, project })).environments.default).toMatchObject({ network: "blocked" });
+  });
+
+  test("a file may hold comments, trailing commas, a byte order mark, its schema, or nothing", async () => {
+    const user = '\uFEFF// mine\n{ "$schema": "./x.json", "maxRunningJobs": 3, /* few */ }';
+    expect(await optionsOf({ user, project: " // nothing yet\n" })).toMatchObject({ maxRunningJobs: 3 });
+  });
+
+  test("options set to undefined in code are not set", async () => {
+    expect(await optionsOf({ project: '{ "maxRunningJobs": 3 }', tuple: { maxRunningJobs: undefined } })).toMatchObject(
+      {
+        maxRunningJobs: 3,
+      },
+    );
+  });
+});
+
+describe("the state directory", () => {
+  test.each([
+    [{}, {}, STATE_DIR],
+    [{}, { XDG_DATA_HOME: "/data" }, "/data/opencode/parallel-agents"],
+    [{}, { XDG_DATA_HOME: "relative/is/ignored" }, STATE_DIR],
+    [{ stateDir: "~/lab" }, {}, "/home/ada/lab"],
+    [{ stateDir: "/srv/lab" }, {}, "/srv/lab"],
+  ])("%j with %j is in its place", async (tuple, env, stateDir) => {
+    expect(await optionsOf({ tuple, env })).toMatchObject({ stateDir });
+  });
+
+  test("must not be relative", async () => {
+    expect(await problemsOf({ project: '{ "stateDir": "lab" }' })).toMatchObject([
+      { key: "stateDir", source: PROJECT_FILE, found: "a relative path" },
+    ]);
+  });
+
+  test("the configuration's home follows XDG", () => {
+    expect(configHomeOf({ HOME: "/home/ada" })).toBe("/home/ada/.config");
+    expect(configHomeOf({ HOME: "/home/ada", XDG_CONFIG_HOME: "/etc/ada" })).toBe("/etc/ada");
+  });
+});
+
+describe("files that cannot be used", () => {
+  test("a syntax error names file, line and column, and shows nothing of the file", async () => {
+    const user = '{\n  "environments": { "default": { "env": { "TOKEN": "hunter2" "B": "" } } }\n}';
+    const [problem] = await problemsOf({ user });
+    expect(problem).toMatchObject({ key: "options", source: USER_FILE });
+    expect(problem?.message).toContain("line 2, column 62");
+    expect(problem?.message).not.toContain("hunter2");
+  });
+
+  test("a file that exists and cannot be read is a problem", async () => {
+    expect(await problemsOf({ project: fileError("EACCES") })).toMatchObject([
+      { source: PROJECT_FILE, found: "a file that cannot be read (EACCES)" },
+    ]);
+  });
+
+  test("a path through something that is no folder is an absent file", async () => {
+    expect((await loadWith({ project: fileError("ENOTDIR") })).kind).toBe("ok");
+  });
+
+  test.each(["[]", "3", "null"])("a file of %s is refused", async (user) => {
+    expect(await problemsOf({ user })).toMatchObject([{ key: "options", source: USER_FILE }]);
+  });
+
+  test.each([3, "x", [[]], () => {}])("options of %p are refused", async (tuple) => {
+    expect(await problemsOf({ tuple })).toMatchObject([{ key: "options", source: "opencode.json" }]);
+  });
+});

@@ -1,0 +1,121 @@
+import { describe, expect, test } from "bun:test";
+import { loadWith, PROJECT_FILE, problemsOf } from "./load-with.ts";
+
+const inEnvironment = (big: Record<string, unknown>) => ({ environments: { big } });
+
+describe("a bad value is told by key, source, what was found and what is allowed", () => {
+  test.each([
+    [{ maxRunningJobs: "many" }, "maxRunningJobs", '"many"', "a whole number of at least 1"],
+    [{ maxRunningJobs: 0 }, "maxRunningJobs", "0", "a whole number of at least 1"],
+    [{ maxRunningJobs: 1.5 }, "maxRunningJobs", "1.5", "a whole number of at least 1"],
+    [{ maxTasksPerCall: null }, "maxTasksPerCall", "null", "a whole number of at least 1"],
+    [{ parkAfterSeconds: -1 }, "parkAfterSeconds", "-1", "a number of at least 0"],
+    [{ provider: "docker" }, "provider", '"docker"', '"auto" or "modal" or "local"'],
+    [{ local: 3 }, "local", "3", "an object"],
+    [{ local: { isolation: ["none"] } }, "local.isolation", "a list of 1", '"seatbelt"'],
+    [{ environments: [] }, "environments", "a list of 0", "environments by name"],
+    [{ environments: { "a b": {} } }, 'environments."a b"', "a name that is not allowed", "letters, digits"],
+    [inEnvironment({ workdir: "relative" }), "environments.big.workdir", '"relative"', "absolute path"],
+    [inEnvironment({ workdir: "/a/../../etc" }), "environments.big.workdir", '"/a/../../etc"', 'without ".."'],
+    [inEnvironment({ workdir: "/" }), "environments.big.workdir", '"/"', "/workspace"],
+    [inEnvironment({ memoryMiB: 1 }), "environments.big.memoryMiB", "1", "at least 64"],
+    [inEnvironment({ network: "closed" }), "environments.big.network", '"closed"', '"blocked"'],
+    [inEnvironment({ env: { PORT: 80 } }), "environments.big.env.PORT", "80", "a string"],
+    [inEnvironment({ env: { "1A": "" } }), "environments.big.env.1A", "a name that is not allowed", "letters, digits"],
+    [inEnvironment({ hostEnv: "HOME" }), "environments.big.hostEnv", "not shown", "a list of names"],
+  ])("%j", async (tuple, key, found, allowed) => {
+    const [problem, ...others] = await problemsOf({ tuple });
+    expect(others).toEqual([]);
+    expect(problem).toMatchObject({ key, source: "opencode.json" });
+    expect(problem?.found).toContain(found);
+    expect(problem?.allowed).toContain(allowed);
+    expect(problem?.message).toContain(`${key} in opencode.json`);
+  });
+
+  test("the source is the one whose value counts", async () => {
+    const given = { user: '{ "maxRunningJobs": 0, "typo": 1 }', project: '{ "maxRunningJobs": "x" }', tuple: {} };
+    const problems = await problemsOf(given);
+    expect(problems.map(({ key, source }) => [key, source.split("/")[1]])).toEqual([
+      ["maxRunningJobs", "project"],
+      ["typo", "home"],
+    ]);
+  });
+
+  test("every problem is listed, the message stays short", async () => {
+    const tuple = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`unheard${index}`, 1]));
+    const loaded = await loadWith({ tuple });
+    expect(loaded.kind === "invalid" && loaded.problems.length).toBe(20);
+    expect(loaded.kind === "invalid" && loaded.message).toContain("and 12 more");
+  });
+});
+
+describe("a misspelt key", () => {
+  test.each([
+    [{ maxRuningJobs: 2 }, "maxRuningJobs", "maxRunningJobs"],
+    [{ local: { isolaton: "auto" } }, "local.isolaton", "isolation"],
+    [inEnvironment({ workDir: "/a" }), "environments.big.workDir", "workdir"],
+    [{ usdPerSession: 2 }, "usdPerSession", "budget.usdPerSession"],
+    [{ gpu: "T4" }, "gpu", "environments.default.gpu"],
+  ])("%j is answered with the right one", async (tuple, key, meant) => {
+    const [problem] = await problemsOf({ tuple });
+    expect(problem?.key).toBe(key);
+    expect(problem?.allowed).toEndWith(`Did you mean "${meant}"?`);
+  });
+
+  test("nothing is suggested where nothing is near", async () => {
+    expect((await problemsOf({ tuple: { zzz: 1 } }))[0]?.allowed).not.toContain("Did you mean");
+  });
+});
+
+describe("secrets", () => {
+  test.each([
+    inEnvironment({ env: "hunter2" }),
+    inEnvironment({ env: { "TOKEN=hunter2": 1 } }),
+    inEnvironment({ env: { TOKEN: ["hunter2"] } }),
+    inEnvironment({ envs: { TOKEN: "hunter2" } }),
+    inEnvironment({ hostEnv: ["TOKEN=hunter2"] }),
+    inEnvironment({ setup: "curl -H hunter2" }),
+    inEnvironment({ secrets: "hunter2" }),
+    { token: "hunter2" },
+  ])("%j does not show them", async (tuple) => {
+    const loaded = await loadWith({ tuple });
+    expect(loaded.kind).toBe("invalid");
+    expect(JSON.stringify(loaded)).not.toContain("hunter2");
+  });
+});
+
+describe("an option this version does not do yet", () => {
+  test.each([
+    [{ provider: "modal" }, "provider"],
+    [{ gpuLimits: { total: 4 } }, "gpuLimits"],
+    [{ budget: { usdPerSession: null } }, "budget.usdPerSession"],
+    [{ jobTimeoutMinutes: 10 }, "jobTimeoutMinutes"],
+    [{ modal: { app: "x" } }, "modal.app"],
+    [{ local: { gpus: "auto" } }, "local.gpus"],
+    [{ notify: { resume: false } }, "notify.resume"],
+    [inEnvironment({ workspace: "project" }), "environments.big.workspace"],
+    [inEnvironment({ network: { domains: ["pypi.org"] } }), "environments.big.network"],
+    [inEnvironment({ gpu: "H10O" }), "environments.big.gpu"],
+    [inEnvironment({ warm: "some" }), "environments.big.warm"],
+  ])("%j is refused when set, once, and the way out is told", async (tuple, key) => {
+    const problems = await problemsOf({ project: JSON.stringify(tuple) });
+    expect(problems).toMatchObject([{ key, source: PROJECT_FILE }]);
+    expect(problems[0]?.message).toContain("this version does not do this yet");
+    expect(problems[0]?.message).toMatch(/remove it|use "/);
+  });
+
+  test.each([
+    { provider: "local" },
+    { provider: "auto" },
+    { budget: {}, modal: {} },
+    inEnvironment({ workspace: "empty", network: "blocked", memoryMiB: 256, hostEnv: ["LANG"] }),
+  ])("%j is fine", async (tuple) => {
+    expect((await loadWith({ tuple })).kind).toBe("ok");
+  });
+
+  test("an unknown key beneath it is still told as unknown", async () => {
+    expect(await problemsOf({ tuple: { modal: { apps: "x" } } })).toMatchObject([
+      { key: "modal.apps", found: "an unknown key" },
+    ]);
+  });
+});
