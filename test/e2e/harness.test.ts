@@ -3,6 +3,7 @@ import { startModelServer, type ModelServer } from "../support/model-server.ts";
 import { restart, startServe, type OpencodeServer } from "../support/opencode.ts";
 import { createHome, type OpencodeHome } from "../support/opencode-home.ts";
 import { runOnce } from "../support/opencode-run.ts";
+import { until } from "../support/wait.ts";
 import { hasTmux, startTui } from "../support/tmux.ts";
 
 const plugin = `export default { id: "echo", server: async (input, options) => ({ tool: { echo: {
@@ -19,7 +20,7 @@ beforeAll(async () => {
       ? { text: `the tool said ${toolResults[0]}` }
       : { toolCalls: [{ name: "echo", arguments: { text: "hello" } }] },
   );
-  home = createHome({ modelUrl: model.url, plugins: [["../../../plugin.js", { prefix: "echo: " }]], homeFiles: { "plugin.js": plugin } });
+  home = createHome({ modelUrl: model.url, plugins: [["../../plugin.js", { prefix: "echo: " }]], homeFiles: { "plugin.js": plugin } });
   server = await startServe(home);
 }, 60_000);
 
@@ -50,13 +51,15 @@ test("an aborted turn shows at the model as a client that went away", async () =
   await server.client.session.abort({ sessionID: session.id });
   await server.whenIdle(session.id);
   expect((await server.messages(session.id)).at(-1)?.info).toMatchObject({ error: { name: "MessageAbortedError" } });
-  expect(model.disconnected).toHaveLength(1);
+  await until(() => model.disconnected.length === 1, { what: "the model notices" });
 });
 
 test("a session outlives the process", async () => {
   const session = await server.createSession({ title: "kept" });
-  server = await restart(server, home);
-  expect((await server.client.session.get({ sessionID: session.id })).data?.title).toBe("kept");
+  const first = await startServe(home);
+  const second = await restart(first, home);
+  expect((await second.client.session.get({ sessionID: session.id })).data?.title).toBe("kept");
+  await second.kill();
 }, 30_000);
 
 test("opencode run reports the same as JSON lines", async () => {

@@ -63,7 +63,16 @@ export async function startTui(home: OpencodeHome, options: TerminalOptions = {}
     sendText,
     async submit(text) {
       await sendText(text);
-      await sendKeys("Enter");
+      // The UI drops an Enter that comes before it has finished loading.
+      await until(
+        async () => {
+          if (!isInPrompt(capture(), text)) return true;
+          await sendKeys("Enter");
+          await pause(400);
+          return false;
+        },
+        { what: `the prompt "${text}" is sent`, timeoutMs: 15_000, seen: capture },
+      );
     },
     waitForText: (pattern, timeoutMs = 15_000) =>
       until(() => shows(pattern), { what: `the screen shows ${pattern}`, timeoutMs, everyMs: 100, seen: capture }),
@@ -88,6 +97,13 @@ export async function startTui(home: OpencodeHome, options: TerminalOptions = {}
     throw error;
   }
   return terminal;
+}
+
+/** The prompt box ends with a line that names agent and model; a sent message has no such line below it. */
+function isInPrompt(screen: string, text: string): boolean {
+  const lines = screen.split("\n");
+  const at = lines.findLastIndex((line) => line.includes(text));
+  return at >= 0 && lines.slice(at + 1, at + 4).some((line) => /┃ +\w+ · /.test(line));
 }
 
 function launchScript(env: Record<string, string>, args: string[]): string {
