@@ -1,11 +1,15 @@
 import { z } from "zod";
-import { environmentSchema } from "./environment.ts";
+import { type Environment, environmentSchema } from "./environment.ts";
 import { amount, byGpuType, flag, listOf, oneOf, positive, section, text, wholeNumber } from "./fields.ts";
 
 const environmentName = () => {
   const error = 'a name of letters, digits, ".", "_" and "-", at most 64 characters';
   return z.string({ error }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error });
 };
+
+export type { Environment } from "./environment.ts";
+
+type Environments = { readonly default: Environment } & Readonly<Record<string, Environment>>;
 
 /**
  * Every option with its default; no default is repeated elsewhere. A key added here appears in the JSON Schema by its
@@ -50,7 +54,7 @@ export const optionsSchema = section({
       error: (issue) => (issue.code === "invalid_key" ? undefined : "an object of environments by name"),
     })
     .prefault({})
-    .transform((named) => ({ default: environmentSchema.parse({}), ...named }))
+    .transform((named): Environments => ({ default: environmentSchema.parse({}), ...named }))
     .describe('Named recipes that sandboxes are made from; "default" always exists.'),
   modal: section({
     app: text("the name of a Modal app")

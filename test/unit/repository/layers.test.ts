@@ -1,0 +1,43 @@
+import { describe, expect, test } from "bun:test";
+import { layerViolations } from "./layers.ts";
+import { sourceFiles } from "./source-files.ts";
+
+test("every file imports only what its layer may", () => {
+  expect(sourceFiles().length).toBeGreaterThan(0);
+  expect(sourceFiles().flatMap(layerViolations)).toEqual([]);
+});
+
+describe("the check of layers finds", () => {
+  test.each([
+    ["src/jobs/job.ts", 'import { tool } from "../tools/agents-start.ts";', "not tools"],
+    ["src/jobs/job.ts", 'import type { Local } from "../sandboxes/local/provider.ts";', "not sandboxes/local"],
+    ["src/jobs/job.ts", 'import type { Plugin } from "@opencode-ai/plugin";', "plugin interface"],
+    ["src/sandboxes/local/provider.ts", 'export * from "../modal/errors.ts";', "not sandboxes/modal"],
+    ["src/sandboxes/port.ts", 'const later = import("./local/provider.ts");', "not sandboxes/local"],
+    ["src/sandboxes/port.ts", 'export type A = import("../jobs/job.ts").Job;', "not jobs"],
+    ["src/shared/ids.ts", 'import "../config/load.ts";', "nothing of ours"],
+    ["src/index.ts", 'import { x } from "./jobs/job.ts";', "may import plugin"],
+    ["src/tools/exec.ts", 'import { ModalClient } from "modal";', "sandboxes/modal only"],
+    ["src/tools/exec.ts", 'import { spawn } from "node:child_process";', "on the host"],
+    ["src/tools/exec.ts", 'import { createOpencodeClient } from "@opencode-ai/sdk/v2";', "in plugin only"],
+    ["src/jobs/scheduler.ts", 'const { Database } = await import("bun:sqlite");', "jobs/store only"],
+    ["src/jobs/scheduler.ts", 'import { z } from "zod";', "data is parsed where it enters"],
+    ["src/shared/clock-skew.ts", 'import { setTimeout } from "node:timers/promises";', "tests own it"],
+    ["src/shared/names.ts", 'import { nanoid } from "nanoid";', "shared/ids only"],
+    ["src/jobs/job.ts", 'import { fake } from "../../test/support/fake.ts";', "nothing outside its layers"],
+    ["src/helpers/thing.ts", "", "not in the table"],
+  ])("%s: %s", (path, text, rule) => {
+    const violations = layerViolations({ path, text });
+    expect(violations).toHaveLength(1);
+    expect(violations[0]).toStartWith(path);
+    expect(violations[0]).toContain(rule);
+  });
+});
+
+test.each([
+  ["src/index.ts", 'import { createServer } from "./plugin/server.ts";'],
+  ["src/jobs/store/rows.ts", 'import { z } from "zod"; import type { Sandbox } from "../../sandboxes/port.ts";'],
+  ["src/shared/ids.ts", 'import { nanoid } from "nanoid"; // import "modal"'],
+])("the check of layers lets %s pass", (path, text) => {
+  expect(layerViolations({ path, text })).toEqual([]);
+});

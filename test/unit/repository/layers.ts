@@ -1,0 +1,101 @@
+import { posix } from "node:path";
+import ts from "typescript";
+import { isIn, type SourceFile } from "./source-files.ts";
+
+/**
+ * Who may import what of ours, by folder of `src`: `index → plugin → tools, prompt, views → jobs → sandboxes, workspace
+ * → shared`. A folder may always import itself. `sandboxes` is the port and what is pure around it; its adapters are
+ * folders of their own, which only the places that put things together know.
+ */
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  index: ["plugin"],
+  plugin: [
+    "tools",
+    "prompt",
+    "views",
+    "jobs",
+    "sandboxes",
+    "sandboxes/modal",
+    "sandboxes/local",
+    "workspace",
+    "config",
+    "shared",
+  ],
+  cli: ["views", "jobs", "sandboxes", "sandboxes/modal", "sandboxes/local", "workspace", "config", "shared"],
+  tools: ["prompt", "views", "jobs", "sandboxes", "workspace", "config", "shared"],
+  prompt: ["views", "jobs", "sandboxes", "config", "shared"],
+  views: ["jobs", "sandboxes", "config", "shared"],
+  jobs: ["sandboxes", "workspace", "config", "shared"],
+  "sandboxes/modal": ["sandboxes", "config", "shared"],
+  "sandboxes/local": ["sandboxes", "config", "shared"],
+  sandboxes: ["config", "shared"],
+  workspace: ["sandboxes", "config", "shared"],
+  config: ["shared"],
+  shared: [],
+};
+
+/** Packages that enter at one place, where, and why. */
+const PACKAGES: readonly { readonly name: RegExp; readonly places: readonly string[]; readonly why: string }[] = [
+  {
+    name: /^modal$/,
+    places: ["sandboxes/modal"],
+    why: "the SDK is below 1.0 and slow to load: one adapter absorbs it",
+  },
+  {
+    name: /^@opencode-ai\/sdk\b/,
+    places: ["plugin"],
+    why: "only plugin/ knows OpenCode, so that another host is another plugin/",
+  },
+  {
+    name: /^@opencode-ai\/plugin\b/,
+    places: ["index", "plugin", "tools"],
+    why: "the domain must outlive this plugin interface",
+  },
+  {
+    name: /^(node:)?child_process$/,
+    places: ["sandboxes/local", "workspace", "cli"],
+    why: "what starts processes on the host stays small enough to review",
+  },
+  { name: /^(bun|node):sqlite$/, places: ["jobs/store"], why: "two drivers, one place that tells them apart" },
+  { name: /^bun$/, places: [], why: "the desktop app runs plugins in Node" },
+  {
+    name: /^zod\b/,
+    places: ["config", "tools", "jobs/store"],
+    why: "data is parsed where it enters; inside, types are enough",
+  },
+  { name: /^jsonc-parser$/, places: ["config"], why: "options are read in one place" },
+  { name: /^nanoid\b/, places: ["shared/ids"], why: "ids come from an IdGenerator, so that tests can choose them" },
+  { name: /^(node:)?timers\b/, places: ["shared/clock"], why: "time comes from a Clock, so that tests own it" },
+];
+
+/** What is wrong with the imports of `file`, one sentence each. */
+export function layerViolations(file: SourceFile): string[] {
+  const layer = layerOf(file.path);
+  if (layer === null) return [`${file.path}: its folder is not in the table of layers`];
+  return importsOf(file.text).flatMap((specifier) => {
+    if (!specifier.startsWith(".")) return packageViolations(file.path, specifier);
+    const target = posix.join(posix.dirname(file.path), specifier);
+    const other = target.startsWith("src/") ? layerOf(target) : null;
+    if (other === null)
+      return [`${file.path} imports ${specifier}: src imports nothing outside its layers, tests least`];
+    if (other === layer || LAYERS[layer]?.includes(other)) return [];
+    return [
+      `${file.path} imports ${target}: ${layer} may import ${LAYERS[layer]?.join(", ") || "nothing of ours"}, not ${other}`,
+    ];
+  });
+}
+
+const packageViolations = (path: string, specifier: string): string[] =>
+  PACKAGES.filter(({ name, places }) => name.test(specifier) && !places.some((place) => isIn(path, place))).map(
+    ({ places, why }) => `${path} imports ${specifier}: allowed in ${places.join(", ") || "no place"} only: ${why}`,
+  );
+
+/** The most specific layer a file belongs to. */
+const layerOf = (path: string): string | null =>
+  Object.keys(LAYERS)
+    .filter((layer) => isIn(path, layer))
+    .sort((a, b) => b.length - a.length)[0] ?? null;
+
+/** Everything `text` imports: statically, dynamically, as types, or re-exported. */
+const importsOf = (text: string): string[] =>
+  ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => fileName);
