@@ -63,6 +63,7 @@ export async function startTui(home: OpencodeHome, options: TerminalOptions = {}
     sendText,
     async submit(text) {
       await sendText(text);
+      await terminal.waitForText(text);
       // The UI drops an Enter that comes before it has finished loading.
       await until(
         async () => {
@@ -91,7 +92,7 @@ export async function startTui(home: OpencodeHome, options: TerminalOptions = {}
     },
   };
   try {
-    await terminal.waitForText(options.args?.includes("-s") ? /ctrl\+p|esc/ : "ctrl+p commands", 40_000);
+    await terminal.waitForText(agentLine, 40_000);
   } catch (error) {
     await terminal.close();
     throw error;
@@ -99,11 +100,14 @@ export async function startTui(home: OpencodeHome, options: TerminalOptions = {}
   return terminal;
 }
 
-/** The prompt box ends with a line that names agent and model; a sent message has no such line below it. */
+/** The last line of the prompt box, "┃  Build · m1 mock". It comes last, and nothing can be sent before it is there. */
+const agentLine = /┃ +\w+ · /;
+
+/** A sent message has no agent line below it. */
 function isInPrompt(screen: string, text: string): boolean {
   const lines = screen.split("\n");
   const at = lines.findLastIndex((line) => line.includes(text));
-  return at >= 0 && lines.slice(at + 1, at + 4).some((line) => /┃ +\w+ · /.test(line));
+  return at >= 0 && lines.slice(at + 1, at + 4).some((line) => agentLine.test(line));
 }
 
 function launchScript(env: Record<string, string>, args: string[]): string {
