@@ -142,7 +142,6 @@ function environment(home: string, extra: Record<string, string | undefined>): R
     OPENCODE_DISABLE_CLAUDE_CODE: "1",
     OPENCODE_EXPERIMENTAL_DISABLE_FILEWATCHER: "1",
     OPENCODE_DISABLE_FFF: "1",
-    OPENCODE_FAST_BOOT: "1",
     OPENCODE_DISABLE_MOUSE: "1",
     OPENCODE_DISABLE_TERMINAL_TITLE: "1",
     ...extra,
