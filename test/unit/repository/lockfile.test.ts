@@ -1,0 +1,21 @@
+import { expect, test } from "bun:test";
+import lock from "../../../package-lock.json";
+
+type Packages = Readonly<Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>>;
+
+/** Optional dependencies that the lock file names and does not hold: `npm ci` refuses such a lock file as a whole. */
+const missing = (packages: Packages): string[] =>
+  Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies).filter(
+      (name) => !(`node_modules/${name}` in packages) && !(`${path}/node_modules/${name}` in packages),
+    ),
+  );
+
+test("the lock file holds the packages of every platform, not just of the one it was written on", () => {
+  expect(missing(lock.packages)).toEqual([]);
+});
+
+test("the check of the lock file finds a platform that was left out", () => {
+  const tool = { optionalDependencies: { "tool-linux": "1.0.0", "tool-darwin": "1.0.0" } };
+  expect(missing({ "node_modules/tool": tool, "node_modules/tool-linux": {} })).toEqual(["tool-darwin"]);
+});
