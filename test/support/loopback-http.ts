@@ -2,7 +2,7 @@
  * One request per connection over `node:net`. Not `node:http`: under Bun 1.3 that never tells that a client went away
  * once the request's body was read, and an aborted turn shows as nothing else.
  */
-import { createServer, type AddressInfo, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 
 export interface Exchange {
   readonly method: string;

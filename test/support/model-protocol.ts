@@ -91,7 +91,8 @@ export function toolCallDelta(calls: NonNullable<Answer["toolCalls"]>, prefix: s
 function toMessage(raw: RawMessage): ChatMessage {
   return {
     role: raw.role,
-    content: typeof raw.content === "string" ? raw.content : (raw.content ?? []).map((part) => part.text ?? "").join(""),
+    content:
+      typeof raw.content === "string" ? raw.content : (raw.content ?? []).map((part) => part.text ?? "").join(""),
     toolCalls: (raw.tool_calls ?? []).map((call) => ({
       id: call.id,
       name: call.function.name,

@@ -1,6 +1,13 @@
 import { closed, opened } from "./ledger.ts";
 import { type Exchange, listenOnLoopback } from "./loopback-http.ts";
-import { type Answer, isTitleRequest, type ModelReply, type ModelRequest, parseRequest, toolCallDelta } from "./model-protocol.ts";
+import {
+  type Answer,
+  isTitleRequest,
+  type ModelReply,
+  type ModelRequest,
+  parseRequest,
+  toolCallDelta,
+} from "./model-protocol.ts";
 import { pause } from "./wait.ts";
 
 export type { Answer, ChatMessage, ModelReply, ModelRequest } from "./model-protocol.ts";

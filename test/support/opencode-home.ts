@@ -70,7 +70,11 @@ export function createHome(options: HomeOptions = {}): OpencodeHome {
   const git = (...args: string[]) => execFileSync("git", args, { cwd: project, env, encoding: "utf8" }).trimEnd();
   git("init", "--quiet");
   // The seeded files are the host's business, not the project's.
-  write(project, ".git/info/exclude", "**/.opencode/node_modules/\n**/.opencode/package.json\n**/.opencode/package-lock.json\n");
+  write(
+    project,
+    ".git/info/exclude",
+    "**/.opencode/node_modules/\n**/.opencode/package.json\n**/.opencode/package-lock.json\n",
+  );
   git("add", "--all");
   git("commit", "--quiet", "--message", "First");
 

@@ -21,7 +21,11 @@ export interface RunResult {
 export async function runOnce(
   home: OpencodeHome,
   prompt: string,
-  { args = [], env = {}, timeoutMs = 60_000 }: { args?: string[]; env?: Record<string, string>; timeoutMs?: number } = {},
+  {
+    args = [],
+    env = {},
+    timeoutMs = 60_000,
+  }: { args?: string[]; env?: Record<string, string>; timeoutMs?: number } = {},
 ): Promise<RunResult> {
   const run = await startProcess(opencodeBinary, ["run", "--format", "json", ...args, prompt], {
     cwd: home.project,

@@ -1,7 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import { createOpencodeClient, type Message, type OpencodeClient, type Part, type Session, type ToolPart } from "@opencode-ai/sdk/v2/client";
+import { createServer } from "node:net";
+import {
+  createOpencodeClient,
+  type Message,
+  type OpencodeClient,
+  type Part,
+  type Session,
+  type ToolPart,
+} from "@opencode-ai/sdk/v2/client";
 import { startProcess } from "./child-process.ts";
 import { type OpencodeHome, opencodeBinary } from "./opencode-home.ts";
 import { followEvents, type ServerEvents } from "./server-events.ts";
@@ -40,12 +47,16 @@ export interface OpencodeServer {
 }
 
 /** `opencode serve` on the home's project; ready when the project's instance, and so the plugin, is loaded. */
-export async function startServe(home: OpencodeHome, options: { env?: Record<string, string> } = {}): Promise<OpencodeServer> {
+export async function startServe(
+  home: OpencodeHome,
+  options: { env?: Record<string, string> } = {},
+): Promise<OpencodeServer> {
   const port = await freePort();
   const args = ["serve", "--hostname", "127.0.0.1", "--port", String(port)];
   const env = { ...home.env, ...options.env };
   const server = await startProcess(opencodeBinary, args, { cwd: home.project, env, name: "opencode serve" });
-  const log = () => `${server.stdout()}${server.stderr()}${existsSync(home.logFile) ? readFileSync(home.logFile, "utf8") : ""}`;
+  const log = () =>
+    `${server.stdout()}${server.stderr()}${existsSync(home.logFile) ? readFileSync(home.logFile, "utf8") : ""}`;
   const url = `http://127.0.0.1:${port}`;
   let events: ServerEvents;
   try {

@@ -1,5 +1,5 @@
 import type { Event } from "@opencode-ai/sdk/v2/client";
-import { until, type UntilOptions } from "./wait.ts";
+import { type UntilOptions, until } from "./wait.ts";
 
 export interface ServerEvents {
   readonly all: Event[];
@@ -11,18 +11,30 @@ export interface ServerEvents {
   close(): Promise<void>;
 }
 
-/** Follows `GET /event` of a directory; resolves when the server says that it is connected, so that nothing is missed. */
-export async function followEvents(url: string, directory: string, onEvent?: (event: Event) => void): Promise<ServerEvents> {
+/**
+ * Follows `GET /event` of a directory; resolves when the server says that it is connected, so that nothing is missed.
+ * The server ends the stream when it disposes the directory's instance; then this connects again, as a real client does.
+ */
+export async function followEvents(
+  url: string,
+  directory: string,
+  onEvent?: (event: Event) => void,
+): Promise<ServerEvents> {
   const all: Event[] = [];
   const abort = new AbortController();
-  const response = await fetch(`${url}/event?directory=${encodeURIComponent(directory)}`, { signal: abort.signal });
-  if (!response.ok || !response.body) throw new Error(`GET /event answered ${response.status}`);
-  const reading = readLines(response.body, (line) => {
-    if (!line.startsWith("data: ")) return;
-    const event = JSON.parse(line.slice("data: ".length)) as Event;
-    all.push(event);
-    onEvent?.(event);
-  }).catch(() => {
+  const connect = async () => {
+    const response = await fetch(`${url}/event?directory=${encodeURIComponent(directory)}`, { signal: abort.signal });
+    if (!response.ok || !response.body) throw new Error(`GET /event answered ${response.status}`);
+    await readLines(response.body, (line) => {
+      if (!line.startsWith("data: ")) return;
+      const event = JSON.parse(line.slice("data: ".length)) as Event;
+      all.push(event);
+      onEvent?.(event);
+    });
+  };
+  const reading = (async () => {
+    while (!abort.signal.aborted) await connect();
+  })().catch(() => {
     // The server went away, or we did.
   });
   await until(() => all.length > 0, { what: "the event stream is connected", timeoutMs: 30_000 });

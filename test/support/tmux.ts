@@ -33,10 +33,23 @@ export interface TerminalOptions {
 export async function startTui(home: OpencodeHome, options: TerminalOptions = {}): Promise<Terminal> {
   const { args = [], columns = 160, rows = 45, env = {} } = options;
   const socket = join(home.root, "tmux");
-  const tmux = (...words: string[]) => execFileSync("tmux", ["-S", socket, ...words], { encoding: "utf8", env: tmuxEnv(home) });
+  const tmux = (...words: string[]) =>
+    execFileSync("tmux", ["-S", socket, ...words], { encoding: "utf8", env: tmuxEnv(home) });
   const script = join(home.root, "tui.sh");
   writeFileSync(script, launchScript({ ...home.env, TERM: "xterm-256color", COLORTERM: "truecolor", ...env }, args));
-  tmux("-f", "/dev/null", "new-session", "-d", "-x", String(columns), "-y", String(rows), "-c", home.project, `exec sh ${script}`);
+  tmux(
+    "-f",
+    "/dev/null",
+    "new-session",
+    "-d",
+    "-x",
+    String(columns),
+    "-y",
+    String(rows),
+    "-c",
+    home.project,
+    `exec sh ${script}`,
+  );
   opened("tmux", socket, () => tmux("kill-server"));
   tmux("set-option", "-g", "remain-on-exit", "on"); // the last words of a crash stay readable
   const pid = Number(tmux("display-message", "-p", "#{pane_pid}").trim());
@@ -86,7 +99,9 @@ export async function startTui(home: OpencodeHome, options: TerminalOptions = {}
       }),
     async close() {
       signal(pid, "SIGTERM"); // the host disposes the plugin, 5 s at most
-      await until(() => !isAlive(pid), { what: "the terminal UI ends", timeoutMs: 8_000 }).catch(() => signal(pid, "SIGKILL"));
+      await until(() => !isAlive(pid), { what: "the terminal UI ends", timeoutMs: 8_000 }).catch(() =>
+        signal(pid, "SIGKILL"),
+      );
       tmux("kill-server");
       closed("tmux", socket);
     },

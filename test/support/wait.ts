@@ -30,7 +30,12 @@ export async function until<T>(
 }
 
 /** Gives up on a promise. The promise itself goes on; end what it waits for. */
-export async function within<T>(promise: Promise<T>, timeoutMs: number, what: string, seen?: () => unknown): Promise<T> {
+export async function within<T>(
+  promise: Promise<T>,
+  timeoutMs: number,
+  what: string,
+  seen?: () => unknown,
+): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(timedOut(what, timeoutMs, undefined, seen)), timeoutMs);
