@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -64,6 +64,9 @@ export function createHome(options: HomeOptions = {}): OpencodeHome {
 
   const projectFiles: Record<string, string> = { "README.md": "# A project\n", ...options.files };
   for (const [path, text] of Object.entries(projectFiles)) write(project, path, text);
+  // Without one on the search path the host downloads ripgrep into every new home.
+  write(home, "bin/rg", "#!/bin/sh\nexit 1\n");
+  chmodSync(join(home, "bin/rg"), 0o755);
   seedConfigDir(configDir);
   for (const directory of configDirsIn(Object.keys(projectFiles))) seedConfigDir(join(project, directory));
 
@@ -113,6 +116,7 @@ function baseConfig({ modelUrl, plugins = [], snapshot = false }: HomeOptions): 
   });
   return {
     ...quiet,
+    enabled_providers: ["mock"], // no free models of others
     model: "mock/m1",
     small_model: "mock/m1",
     provider: {
@@ -129,7 +133,7 @@ function baseConfig({ modelUrl, plugins = [], snapshot = false }: HomeOptions): 
 /** Nothing of the surrounding environment but the search path: no credentials, no settings. */
 function environment(home: string, extra: Record<string, string | undefined>): Record<string, string> {
   const all: Record<string, string | undefined> = {
-    PATH: process.env["PATH"],
+    PATH: `${process.env["PATH"]}:${join(home, "bin")}`,
     TMPDIR: process.env["TMPDIR"],
     LANG: "C.UTF-8",
     HOME: home,
