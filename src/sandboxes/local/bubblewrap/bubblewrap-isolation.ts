@@ -1,0 +1,87 @@
+import { spawnSync } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Clock } from "../../../shared/clock.ts";
+import { LabError } from "../../../shared/error-code.ts";
+import type { Log } from "../../../shared/log.ts";
+import type { Enclosure, EnclosurePlan, Isolation } from "../isolation.ts";
+import { createCgroup, findCgroupHomes } from "./cgroup.ts";
+import { openEnclosure } from "./enclosure.ts";
+import { readHostPath } from "./host-path.ts";
+import { findTool } from "./host-tools.ts";
+import { HOST_ENV } from "./launcher.ts";
+import { hostAddresses } from "./network.ts";
+import { reachableNameservers, synthesizedFiles } from "./root-filesystem.ts";
+import { createTrees } from "./trees.ts";
+import { HOME, refuseWorkdir, type WallOptions, wallArgs } from "./wall-args.ts";
+
+export interface BubblewrapDeps {
+  readonly rootDir: string;
+  readonly hostPath: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly ids: () => string;
+}
+
+/** bubblewrap, or the sentence that says why not; looks at what is installed only, see `probeIsolation` for a real try. */
+export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | string {
+  const tools = { bwrap: findTool("bwrap"), nsenter: findTool("nsenter"), setpriv: findTool("setpriv"), prlimit: findTool("prlimit") };
+  const missing = Object.entries(tools).filter(([, path]) => path === null).map(([name]) => name);
+  if (process.platform !== "linux") return "bubblewrap needs Linux";
+  if (missing.length > 0) return `${missing.join(", ")} not installed (remedy: apt install bubblewrap util-linux, or your system's like)`;
+  const { bwrap, nsenter } = tools as { bwrap: string; nsenter: string };
+  const help = spawnSync(bwrap, ["--help"], { env: { ...HOST_ENV }, encoding: "utf8" }).stdout ?? "";
+  const options: WallOptions = { disableUserns: help.includes("--disable-userns"), sizedTmpfs: help.includes("--size ") };
+  // As root, a job's user is the host's root without its privileges: user namespaces inside are too much to leave it.
+  if (!options.disableUserns && process.geteuid?.() === 0) return "this bwrap is too old to be used as root (0.8 or later is needed)";
+  // Found once per provider, on first use.
+  let homes: ReturnType<typeof findCgroupHomes> | null = null;
+
+  return {
+    kind: "bubblewrap",
+    trees: createTrees(bwrap),
+    async open(plan: EnclosurePlan): Promise<Enclosure> {
+      const refusal = refuseWorkdir(plan.workdir);
+      if (refusal !== null) throw new LabError("sandbox_create_failed", `Could not create the sandbox: ${refusal}.`, { retryable: false });
+      homes ??= findCgroupHomes(`opa-probe-${deps.ids()}`);
+      const hostPath = readHostPath(deps.hostPath, homedir(), deps.rootDir, [plan.workdir, HOME]);
+      const files = synthesizedFiles(plan.network === "open" ? reachableNameservers(hostAddresses()) : []);
+      const fileFolder = join(plan.dirs.root, "etc");
+      for (const file of files) {
+        const path = join(fileFolder, file.path);
+        await mkdir(dirname(path), { recursive: true });
+        await writeFile(path, file.content, { mode: 0o644 });
+      }
+      // A unique name: a sandbox attached again must not meet the cgroup of its former walls.
+      const cgroup = createCgroup(homes, `opa-${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
+      const notes = notesOf(plan, cgroup !== null, files.some((file) => file.path === "/etc/resolv.conf" && file.content !== ""));
+      const insideEnv = { PATH: hostPath.path, HOME, USER: "agent", LOGNAME: "agent", LANG: "C.UTF-8", TERM: "xterm-256color", SHELL: "/bin/sh", ...hostPath.env, ...plan.env };
+      try {
+        return await openEnclosure({
+          ...plan, tools: { bwrap, nsenter }, cgroup, args: wallArgs(plan, hostPath, files, fileFolder, options),
+          insideEnv, notes, clock: deps.clock, log: deps.log,
+        }); // biome-ignore format: one argument
+      } catch (error) {
+        throw new LabError("isolation_unavailable", explain((error as Error).message), { cause: error, retryable: false });
+      }
+    },
+  };
+}
+
+function notesOf(plan: EnclosurePlan, limited: boolean, resolver: boolean): string[] {
+  const notes: string[] = [];
+  if (!limited && process.geteuid?.() === 0) notes.push("The number of processes is not limited: no cgroup can be made here.");
+  if (plan.network === "open" && !resolver) notes.push("Names cannot be resolved: the host's resolvers listen on its loopback or are link-local.");
+  return notes;
+}
+
+/** bwrap's own words with the remedy they call for. */
+function explain(said: string): string {
+  const remedy = /uid map|Permission denied|Operation not permitted|No permissions to creat/i.test(said)
+    ? " Unprivileged user namespaces seem to be restricted: allow them for bwrap (sysctl kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile, kernel.unprivileged_userns_clone=1)."
+    : /No space left|max_user_namespaces/i.test(said)
+      ? " User namespaces seem to be used up or off: raise sysctl user.max_user_namespaces."
+      : "";
+  return `bubblewrap could not isolate a sandbox: ${said}.${remedy}`;
+}

@@ -1,0 +1,141 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Clock } from "../../../shared/clock.ts";
+import { sleep } from "../../../shared/clock.ts";
+import type { ResourceLimits } from "../isolation.ts";
+import { HOST_ENV } from "./launcher.ts";
+
+/*
+ * A cgroup for each sandbox where this user may make one: the only limit that counts all of a sandbox's processes and
+ * memory together. Where there is none, limits per process stand in (see enter.ts).
+ */
+
+export interface Cgroup {
+  readonly limitsProcesses: boolean;
+  readonly limitsMemory: boolean;
+  /** Files a process writes its pid to before it enters the sandbox. */
+  readonly procsFiles: readonly string[];
+  /** Resolves when it is gone; its processes must have been killed. Rejects when it stays. */
+  remove(): Promise<void>;
+}
+
+type Limit = "pids" | "memory";
+interface Home {
+  readonly folder: string;
+  readonly version: 1 | 2;
+  readonly limits: readonly Limit[];
+}
+
+/** Folders in which cgroups that limit something can be made, found by making one and moving a process into it. */
+export function findCgroupHomes(probeName: string): readonly Home[] {
+  const own = parseOwn();
+  const v1 = (["pids", "memory"] as const).flatMap((limit): Home[] => {
+    const folder = own.v1.get(limit);
+    return folder !== undefined && works({ folder, version: 1, limits: [limit] }, probeName) ? [{ folder, version: 1, limits: [limit] }] : [];
+  });
+  if (v1.length > 0 || own.v2 === null) return v1;
+  // A cgroup with processes cannot pass controllers on, so the parent (a user's app.slice) is a candidate too.
+  for (const folder of [own.v2, dirname(own.v2)]) {
+    const passedOn = read(join(folder, "cgroup.subtree_control")).split(/\s+/);
+    const home: Home = { folder, version: 2, limits: (["pids", "memory"] as const).filter((limit) => passedOn.includes(limit)) };
+    if (home.limits.length > 0 && works(home, probeName)) return [home];
+  }
+  return [];
+}
+
+export function createCgroup(homes: readonly Home[], name: string, limits: ResourceLimits, clock: Clock): Cgroup | null {
+  if (homes.length === 0) return null;
+  const folders = homes.map((home) => join(home.folder, name));
+  const removeAll = () => {
+    for (const folder of folders) if (existsSync(folder)) rmdirSync(folder);
+  };
+  try {
+    for (const home of homes) make(home, name, limits);
+  } catch (error) {
+    removeAll();
+    throw error;
+  }
+  return {
+    limitsProcesses: homes.some((home) => home.limits.includes("pids")),
+    limitsMemory: homes.some((home) => home.limits.includes("memory")),
+    procsFiles: folders.map((folder) => join(folder, "cgroup.procs")),
+    async remove() {
+      // The kernel lets go of killed processes a moment after their parent has heard of them.
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          return removeAll();
+        } catch (error) {
+          if (attempt === 100) throw error;
+          await sleep(clock, 20);
+        }
+      }
+    },
+  };
+}
+
+function make(home: Home, name: string, limits: ResourceLimits): void {
+  const folder = join(home.folder, name);
+  mkdirSync(folder);
+  const bytes = String(limits.memoryMiB * 1024 * 1024);
+  if (home.limits.includes("pids")) writeFileSync(join(folder, "pids.max"), String(limits.processes));
+  if (!home.limits.includes("memory")) return;
+  writeFileSync(join(folder, home.version === 1 ? "memory.limit_in_bytes" : "memory.max"), bytes);
+  // Swap would make the limit a slow one. Absent where the kernel does not count swap.
+  const [swap, amount] = home.version === 1 ? ["memory.memsw.limit_in_bytes", bytes] : ["memory.swap.max", "0"];
+  if (existsSync(join(folder, swap))) writeFileSync(join(folder, swap), amount);
+}
+
+function works(home: Home, name: string): boolean {
+  const folder = join(home.folder, name);
+  try {
+    make(home, name, { processes: 64, memoryMiB: 256, diskMiB: 0 });
+    const joined = spawnSync("/bin/sh", ["-c", 'echo $$ > "$1"', "join", join(folder, "cgroup.procs")], { env: { ...HOST_ENV }, stdio: "ignore" });
+    return joined.status === 0;
+  } catch {
+    return false; // Not ours to make.
+  } finally {
+    if (existsSync(folder)) rmdirSync(folder);
+  }
+}
+
+function parseOwn(): { v1: Map<string, string>; v2: string | null } {
+  const mounts = read("/proc/self/mountinfo").split("\n").flatMap((line) => {
+    const fields = line.split(" ");
+    const kind = fields[fields.indexOf("-") + 1];
+    const options = fields.at(-1) ?? "";
+    return kind === "cgroup" || kind === "cgroup2" ? [{ root: fields[3] ?? "/", at: fields[4] ?? "", kind, options: options.split(",") }] : [];
+  });
+  const v1 = new Map<string, string>();
+  let v2: string | null = null;
+  for (const line of read("/proc/self/cgroup").split("\n")) {
+    const [id, controllers = "", ...rest] = line.split(":");
+    const path = rest.join(":");
+    if (id === "0" && controllers === "") {
+      const mount = mounts.find((each) => each.kind === "cgroup2");
+      if (mount) v2 = locate(mount, path);
+      continue;
+    }
+    for (const controller of controllers.split(",")) {
+      const mount = mounts.find((each) => each.kind === "cgroup" && each.options.includes(controller));
+      const folder = mount && locate(mount, path);
+      if (folder) v1.set(controller, folder);
+    }
+  }
+  return { v1, v2 };
+}
+
+// In a container the mount may show only a part of the hierarchy.
+function locate(mount: { readonly root: string; readonly at: string }, path: string): string {
+  const seen = mount.root !== "/" && path.startsWith(mount.root) ? path.slice(mount.root.length) : path;
+  const folder = join(mount.at, seen);
+  return existsSync(folder) ? folder : mount.at;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,162 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import type { Readable } from "node:stream";
+import type { Clock } from "../../../shared/clock.ts";
+
+import { type Failure, LabError } from "../../../shared/error-code.ts";
+import type { Log } from "../../../shared/log.ts";
+import type { Enclosure, EnclosurePlan } from "../isolation.ts";
+import { withAnonymousFile } from "../anonymous-file.ts";
+import type { Cgroup } from "./cgroup.ts";
+import { enterLaunch } from "./enter.ts";
+import { HOST_ENV, launcherArgs } from "./launcher.ts";
+import { Namespaces } from "./namespaces.ts";
+import { type Network, openNetwork } from "./network.ts";
+
+export interface WallTools {
+  readonly bwrap: string;
+  readonly nsenter: string;
+}
+
+export interface WallPlan extends EnclosurePlan {
+  readonly tools: WallTools;
+  readonly cgroup: Cgroup | null;
+  /** bwrap's arguments, without the program to run. */
+  readonly args: readonly string[];
+  readonly insideEnv: Readonly<Record<string, string>>;
+  readonly notes: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+// The first process: unkillable from inside (pid 1 without handlers), it reaps orphans while it waits in a read that
+// never ends. A `sleep` would not do: a job's `pkill sleep` must not end its sandbox.
+const FIRST_PROCESS = ["-c", "f=/dev/shm/.first; mkfifo $f; exec 3<>$f; rm $f; echo up; exec >&-; while :; do read -r _ <&3; done"];
+// bwrap may use three pipes only (see withAnonymousFile): stdin is the gate at 5, stdout carries both the report at 4
+// and the first process's word.
+const PLUMBING = 'exec "$@" 4>&1 5<&0 0</dev/null';
+
+/** Raises the walls and holds them. @throws Error with bwrap's own words when they do not stand */
+export async function openEnclosure(plan: WallPlan): Promise<Enclosure> {
+  const child = spawnWalls(plan);
+  const gone = new Promise<string>((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
+  });
+  const said = listen(child.stdout as Readable, gone);
+  const stderr = tail(child.stderr as Readable);
+  let namespaces: Namespaces | null = null;
+  let network: Network | null = null;
+  const undo = async () => {
+    network?.stop();
+    child.kill("SIGKILL");
+    await gone;
+    namespaces?.close();
+    await plan.cgroup?.remove();
+  };
+  try {
+    const info = await readInfo(said);
+    // The walls wait for descriptor 5 in the outer user namespace; once they go on, only the inner one can be opened.
+    namespaces = Namespaces.of(info["child-pid"] as number, info);
+    child.stdin?.end();
+    // Before this line the new root is half built, with the host's still beneath it: nobody may enter yet.
+    await said("up\n");
+    const notes = [...plan.notes];
+    if (plan.network === "open") {
+      network = await openNetwork(namespaces, plan.tools.nsenter, plan.clock).catch((error: Error) => {
+        notes.push(error.message.startsWith("No network") ? error.message : `No network: ${error.message}.`);
+        return null;
+      });
+    }
+    return stand({ ...plan, notes }, child, gone, namespaces, network);
+  } catch (error) {
+    await undo();
+    throw new Error(stderr() || (error as Error).message, { cause: error });
+  }
+}
+
+function spawnWalls(plan: WallPlan): ChildProcess {
+  // Through a descriptor, so that host paths are in no command line; with no environment, since the job can read it.
+  const shell = existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh";
+  const bwrap = ["/bin/sh", "-c", PLUMBING, "walls", plan.tools.bwrap, "--args", "3", "--", shell, ...FIRST_PROCESS];
+  const { file, args } = launcherArgs(3, plan.cgroup?.procsFiles ?? [], bwrap);
+  const child = withAnonymousFile(plan.args.map((each) => `${each}\0`).join(""), (fd) =>
+    spawn(file, args, { env: { ...HOST_ENV }, cwd: "/", detached: true, stdio: ["pipe", "pipe", "pipe", fd] }),
+  );
+  child.stdin?.on("error", () => {});
+  return child;
+}
+
+function stand(plan: WallPlan, child: ChildProcess, gone: Promise<string>, namespaces: Namespaces, network: Network | null): Enclosure {
+  let alive = true;
+  let reason: Failure | null | undefined;
+  const ended = gone.then(async (how): Promise<Failure | null> => {
+    alive = false;
+    network?.stop();
+    namespaces.close();
+    await plan.cgroup?.remove().catch((error: unknown) => plan.log("warn", "A cgroup could not be removed", { sandboxId: plan.id, error: String(error) }));
+    if (reason !== undefined) return reason;
+    return { code: "sandbox_lost", message: `The sandbox's first process ended (${how}).`, retryable: true };
+  });
+  const close = async (why: Failure | null) => {
+    if (alive && reason === undefined) reason = why;
+    alive = false;
+    child.kill("SIGKILL");
+    await ended;
+  };
+  return {
+    workdir: plan.workdir,
+    home: "/home/agent",
+    tmp: "/tmp",
+    logs: "/run/logs",
+    notes: plan.notes,
+    alive: () => alive,
+    ended,
+    launch(command) {
+      if (!alive) throw new LabError("sandbox_lost", `Sandbox ${plan.id} has ended.`, { retryable: true });
+      return enterLaunch(plan.tools.nsenter, namespaces, plan.cgroup, plan.limits, { ...command, env: { ...plan.insideEnv, ...command.env } });
+    },
+    async tend() {
+      if (!alive || !network) return;
+      await network.resync().catch((error: unknown) => {
+        if (!alive) return;
+        // W1: better no network than one that reaches the host.
+        network.stop();
+        plan.log("warn", "A sandbox lost its network: the host could not be shut off", { sandboxId: plan.id, error: String(error) });
+      });
+    },
+    close,
+  };
+}
+
+async function readInfo(said: (mark: string) => Promise<string>): Promise<Record<string, number>> {
+  const info = JSON.parse(await said("}")) as Record<string, number>;
+  if (!Number.isInteger(info["child-pid"])) throw new Error("bwrap did not say which process it made");
+  return info;
+}
+
+/** Resolves with what was written when it contains `mark`; rejects when the writer ends before. */
+function listen(stream: Readable, gone: Promise<string>): (mark: string) => Promise<string> {
+  let all = "";
+  let look = () => {};
+  stream.on("data", (bytes) => {
+    // Bounded, because a job can get hold of this pipe.
+    if (all.length < 65_536) all += String(bytes);
+    look();
+  });
+  return (mark) =>
+    new Promise((resolve, reject) => {
+      look = () => all.includes(mark) && resolve(all);
+      look();
+      void gone.then((how) => reject(new Error(`bwrap ended at once (${how})`)));
+    });
+}
+
+function tail(stream: Readable): () => string {
+  let text = "";
+  stream.on("data", (bytes) => {
+    text = (text + String(bytes)).slice(-1000);
+  });
+  return () => text.trim();
+}
+

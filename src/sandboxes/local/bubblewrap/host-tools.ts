@@ -1,0 +1,44 @@
+import { spawn } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { join } from "node:path";
+import { HOST_ENV } from "./launcher.ts";
+
+export type HostTool = "bwrap" | "nsenter" | "setpriv" | "prlimit" | "slirp4netns" | "pasta" | "ip";
+
+/** Only from the system's own directories: a PATH of the user's could name a job's file. */
+export function findTool(name: HostTool): string | null {
+  for (const folder of ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin", "/run/current-system/sw/bin"]) {
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return null;
+}
+
+export interface HostResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a host tool to its end with a clean environment; output is cut at 64 KiB. Rejects only when it cannot start. */
+export function runHostTool(argv: readonly string[], signal?: AbortSignal): Promise<HostResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(argv[0] as string, argv.slice(1), {
+      env: { ...HOST_ENV },
+      cwd: "/",
+      stdio: ["ignore", "pipe", "pipe"],
+      ...(signal ? { signal, killSignal: "SIGKILL" as const } : {}),
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (bytes) => stdout.length < 65_536 && (stdout += String(bytes)));
+    child.stderr.on("data", (bytes) => stderr.length < 65_536 && (stderr += String(bytes)));
+    child.once("error", reject);
+    child.once("close", (code) => resolve({ code, stdout, stderr: stderr.trim() }));
+  });
+}

@@ -1,0 +1,29 @@
+import { existsSync } from "node:fs";
+
+/*
+ * The first stage of everything started on the host. It joins the sandbox's cgroups while it still may, and closes
+ * every descriptor the host process leaked: one of them inside would be a way out. It fails closed: a descriptor it
+ * cannot close ends it before anything runs (a plain POSIX shell can name descriptors 0 to 9 only).
+ */
+const SCRIPT = `
+keep=$1; shift
+while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done; shift
+for f in /proc/self/fd/*; do
+  n=\${f##*/}
+  [ "$n" -le "$keep" ] || eval "exec $n>&-"
+done
+for f in /proc/self/fd/*; do
+  n=\${f##*/}
+  [ "$n" -le "$keep" ] || [ ! -e "$f" ] || exit 125
+done
+exec "$@"`;
+
+/** @param keepUpTo the highest descriptor the program is given */
+export function launcherArgs(keepUpTo: number, cgroupProcs: readonly string[], argv: readonly string[]): { file: string; args: string[] } {
+  const bash = ["/bin/bash", "/usr/bin/bash"].find((path) => existsSync(path));
+  const shell = bash ? [bash, "--noprofile", "--norc"] : ["/bin/sh"];
+  return { file: shell[0] as string, args: [...shell.slice(1), "-c", SCRIPT, "launch", String(keepUpTo), ...cgroupProcs, "--", ...argv] };
+}
+
+/** Enough for the host's own tools to be found, and nothing of the user's. */
+export const HOST_ENV: Readonly<Record<string, string>> = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };

@@ -1,0 +1,87 @@
+import { closeSync, fstatSync, openSync, readlinkSync, statSync } from "node:fs";
+
+/*
+ * The namespaces of a sandbox, held by descriptors opened once. N1: no later step goes by pid: a pid that was given to
+ * another process would turn "run it in the sandbox" into "run it on the host".
+ */
+
+const KINDS = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"] as const;
+export type NamespaceKind = (typeof KINDS)[number];
+
+export class Namespaces {
+  readonly #fds: ReadonlyMap<NamespaceKind, number>;
+  #open = true;
+  #holders = 0;
+
+  private constructor(fds: ReadonlyMap<NamespaceKind, number>) {
+    this.#fds = fds;
+  }
+
+  /**
+   * @param pid of a process whose parent still waits for it
+   * @param expected inode numbers reported by whoever made the namespaces
+   * @throws Error when they are not the ones expected or are the host's
+   */
+  static of(pid: number, expected: Readonly<Record<string, number>>): Namespaces {
+    // Paths through this descriptor lead to this process or, once it is gone, nowhere.
+    const process_ = openSync(`/proc/${pid}`, "r");
+    const fds = new Map<NamespaceKind, number>();
+    try {
+      for (const kind of KINDS) {
+        const path = `/proc/self/fd/${process_}/ns/${kind}`;
+        if (kind === "cgroup" && readlinkSync(path) === readlinkSync("/proc/self/ns/cgroup")) continue;
+        const fd = openSync(path, "r");
+        fds.set(kind, fd);
+        const inode = fstatSync(fd).ino;
+        const claimed = expected[`${kind}-namespace`];
+        if (claimed !== undefined && claimed !== inode) throw new Error(`the ${kind} namespace is not the one that was made`);
+        if (inode === statSync(`/proc/self/ns/${kind}`).ino) throw new Error(`the ${kind} namespace is the host's`);
+      }
+      for (const kind of ["mnt", "pid", "net"]) if (expected[`${kind}-namespace`] === undefined) throw new Error(`nobody vouches for the ${kind} namespace`);
+      return new Namespaces(fds);
+    } catch (error) {
+      for (const fd of fds.values()) closeSync(fd);
+      throw error;
+    } finally {
+      closeSync(process_);
+    }
+  }
+
+  /** Arguments for nsenter, which opens the paths itself, so that no descriptor is inherited by the command. */
+  enterArgs(kinds: readonly NamespaceKind[] = KINDS): string[] {
+    return kinds.flatMap((kind) => (this.#fds.has(kind) ? [`--${kind === "mnt" ? "mount" : kind}=${this.path(kind)}`] : []));
+  }
+
+  /** @throws Error once closed: the number may name another file by then */
+  path(kind: NamespaceKind): string {
+    const fd = this.#fds.get(kind);
+    if (!this.#open || fd === undefined) throw new Error(`the ${kind} namespace is not held`);
+    return `/proc/${process.pid}/fd/${fd}`;
+  }
+
+  /**
+   * Keeps the descriptors open until the returned function is called: whoever was handed a path opens it a moment
+   * later, and must not find another sandbox's namespace under the same number.
+   */
+  hold(): () => void {
+    let held = true;
+    this.#holders += 1;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#holders -= 1;
+      this.#closeIfUnused();
+    };
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#closeIfUnused();
+  }
+
+  #closeIfUnused(): void {
+    if (this.#open || this.#holders > 0) return;
+    for (const fd of this.#fds.values()) closeSync(fd);
+  }
+}

@@ -1,0 +1,116 @@
+import { spawn } from "node:child_process";
+import { networkInterfaces } from "node:os";
+import type { Clock } from "../../../shared/clock.ts";
+import { sleep } from "../../../shared/clock.ts";
+import { findTool, runHostTool } from "./host-tools.ts";
+import { HOST_ENV, launcherArgs } from "./launcher.ts";
+import type { Namespaces } from "./namespaces.ts";
+
+/*
+ * A network for a sandbox through a user-mode helper, with the host out of reach. W1: before any command runs, every
+ * address of the host is unreachable inside, or there is no network at all. The helper connects as the user, so an
+ * address it can reach is an address the job can reach: what is not listed here is not protected.
+ */
+
+export interface Network {
+  /** Shuts addresses off that the host has got since. Rejects when it could not; the network must go then. */
+  resync(): Promise<void>;
+  stop(): void;
+}
+
+// Link-local holds the metadata services of clouds, which hand the host's credentials to whoever asks.
+const NEVER_REACHABLE = ["169.254.0.0/16"];
+const READY_ATTEMPTS = 250;
+
+export function hostAddresses(): Set<string> {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return new Set(all.filter((each) => each.family === "IPv4" && !each.internal).map((each) => each.address));
+}
+
+/** Which helper is used here, or the sentence that tells a job why it has no network. */
+export function chooseNetworkTool(): { readonly name: "slirp4netns" | "pasta"; readonly path: string; readonly ip: string } | string {
+  const ip = findTool("ip");
+  for (const name of ["slirp4netns", "pasta"] as const) {
+    const path = findTool(name);
+    if (path !== null) return ip === null ? "No network: `ip` (iproute2) is not installed, and without it the host could not be shut off." : { name, path, ip };
+  }
+  return "No network: neither slirp4netns nor pasta is installed.";
+}
+
+/** @throws Error with a reason; nothing of the network is left then */
+export async function openNetwork(namespaces: Namespaces, nsenter: string, clock: Clock): Promise<Network> {
+  const tool = chooseNetworkTool();
+  if (typeof tool === "string") throw new Error(tool);
+  const inside = (...argv: string[]) =>
+    // As root of the outer user namespace, which owns the network; with the host's own `ip`.
+    runHostTool([nsenter, "--preserve-credentials", ...namespaces.enterArgs(["user", "net"]), "--", tool.ip, ...argv]);
+  const must = async (...argv: string[]) => {
+    const { code, stderr } = await inside(...argv);
+    if (code !== 0) throw new Error(`\`ip ${argv.join(" ")}\` failed: ${stderr}`);
+  };
+  const shut = new Set<string>();
+  const resync = async () => {
+    for (const address of [...NEVER_REACHABLE, ...hostAddresses()]) {
+      if (shut.has(address)) continue;
+      await must("route", "replace", "unreachable", address.includes("/") ? address : `${address}/32`);
+      shut.add(address);
+    }
+  };
+  // Before the helper starts: there is no moment at which the host can be reached.
+  await resync();
+  const helper = startGuarded([tool.path, ...helperArgs(tool.name, namespaces)], namespaces.hold());
+  try {
+    for (let attempt = 0; ; attempt += 1) {
+      if ((await inside("-o", "route", "show", "default")).stdout.trim() !== "") break;
+      if (helper.failed() || attempt === READY_ATTEMPTS) throw new Error(`${tool.name} did not come up: ${helper.said()}`);
+      await sleep(clock, 20);
+    }
+    return { resync, stop: helper.stop };
+  } catch (error) {
+    helper.stop();
+    throw error;
+  }
+}
+
+function helperArgs(name: "slirp4netns" | "pasta", namespaces: Namespaces): string[] {
+  if (name === "slirp4netns") {
+    return [
+      "--configure", "--mtu=65520", "--disable-host-loopback",
+      // Its resolver forwards all ports, not 53 alone, to the host's resolver: see reachableNameservers.
+      "--disable-dns",
+      `--userns-path=${namespaces.path("user")}`, "--netns-type=path", namespaces.path("net"), "tap0",
+    ]; // biome-ignore format: one line a purpose
+  }
+  return [
+    "--foreground", "--quiet", "--config-net", "--ipv4-only", "--no-map-gw", "--no-dhcp", "--no-ra",
+    "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none",
+    "--userns", namespaces.path("user"), "--netns", namespaces.path("net"),
+  ]; // biome-ignore format: one line a purpose
+}
+
+// Kills the helper when the host process closes its end of stdin, by intent or by being killed: helpers change
+// their credentials, which takes a parent-death signal back.
+const GUARD = '"$@" </dev/null & p=$!; read -r _; kill -9 $p 2>/dev/null; wait';
+
+function startGuarded(argv: readonly string[], opened: () => void) {
+  const { file, args } = launcherArgs(2, [], ["/bin/sh", "-c", GUARD, "guard", ...argv]);
+  const child = spawn(file, args, { env: { ...HOST_ENV }, cwd: "/", detached: true, stdio: ["pipe", "ignore", "pipe"] });
+  let said = "";
+  let failed = false;
+  child.stderr?.on("data", (bytes) => said.length < 2000 && (said += String(bytes)));
+  const over = () => {
+    failed = true;
+    opened();
+  };
+  child.once("error", over);
+  child.once("exit", over);
+  child.stdin?.on("error", () => {});
+  return {
+    failed: () => failed,
+    said: () => said.trim().slice(-300),
+    stop: () => {
+      child.stdin?.destroy();
+      child.stderr?.destroy();
+    },
+  };
+}

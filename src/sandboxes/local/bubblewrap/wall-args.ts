@@ -1,0 +1,45 @@
+import type { EnclosurePlan } from "../isolation.ts";
+import { type HostPath, within } from "./host-path.ts";
+import { type SynthesizedFile, systemArgs } from "./root-filesystem.ts";
+
+export const HOME = "/home/agent";
+/** Host paths, or parts of a sandbox's own root, that a workdir would hide or lie in. */
+const TAKEN = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32", "/etc", "/proc", "/dev", "/sys", "/run", "/tmp", "/home", "/var/tmp"];
+
+export interface WallOptions {
+  /** `--disable-userns` (bwrap 0.8): no user namespaces inside, which is where most kernel holes begin. */
+  readonly disableUserns: boolean;
+  /** `--size` (bwrap 0.7): a bound for shared memory, which no process limit counts. */
+  readonly sizedTmpfs: boolean;
+}
+
+/** Why a directory cannot be a sandbox's workdir; null when it can. */
+export function refuseWorkdir(workdir: string): string | null {
+  if (!/^\/[^\0]+$/.test(workdir) || workdir.split("/").slice(1).some((part) => part === "" || part === "." || part === "..")) {
+    return `workdir must be an absolute, plain path below /, not ${JSON.stringify(workdir)}`;
+  }
+  const taken = TAKEN.find((path) => within(workdir, path) || within(path, workdir));
+  return taken ? `workdir ${workdir} would overlap with ${taken}, which a local sandbox has for itself` : null;
+}
+
+/** All of bwrap's arguments but the program. Descriptor 4 reports, descriptor 5 holds the walls half way (see openEnclosure). */
+export function wallArgs(plan: EnclosurePlan, hostPath: HostPath, files: readonly SynthesizedFile[], fileFolder: string, options: WallOptions): string[] {
+  const { dirs, workdir, limits } = plan;
+  const args = [
+    "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
+    "--unshare-cgroup-try", "--hostname", "sandbox", "--die-with-parent", "--as-pid-1", "--new-session",
+    "--cap-drop", "ALL", "--clearenv", "--info-fd", "4",
+  ]; // biome-ignore format: a table
+  if (options.disableUserns) args.push("--disable-userns");
+  args.push("--setenv", "PATH", "/usr/bin:/bin", ...systemArgs());
+  for (const file of files) args.push("--ro-bind", `${fileFolder}${file.path}`, file.path);
+  for (const path of hostPath.binds) args.push("--ro-bind-try", path, path);
+  args.push("--proc", "/proc", "--dev", "/dev");
+  if (options.sizedTmpfs) args.push("--size", String(Math.max(64, Math.floor(limits.memoryMiB / 2)) * 1024 * 1024), "--perms", "1777", "--tmpfs", "/dev/shm");
+  else args.push("--bind", dirs.tmp, "/dev/shm");
+  args.push("--remount-ro", "/dev", "--perms", "0755", "--dir", "/home", "--bind", dirs.home, HOME, "--bind", dirs.tmp, "/tmp");
+  args.push("--dir", "/var", "--symlink", "../tmp", "/var/tmp", "--dir", "/run", "--ro-bind", dirs.logs, "/run/logs", "--bind", dirs.workspace, workdir);
+  // Reading this empty file blocks bwrap until we have opened the namespaces.
+  args.push("--file", "5", "/run/.walls", "--remount-ro", "/");
+  return args;
+}

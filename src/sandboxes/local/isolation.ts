@@ -1,0 +1,80 @@
+import type { Failure } from "../../shared/error-code.ts";
+import type { SandboxDirs } from "./layout.ts";
+
+/*
+ * What separates a local sandbox from the host. The sandbox, its processes, files and snapshots are written once
+ * against these two interfaces; bubblewrap, Seatbelt and "none" differ only behind them.
+ */
+
+export type IsolationKind = "bubblewrap" | "seatbelt" | "none";
+
+export interface ResourceLimits {
+  readonly processes: number;
+  readonly memoryMiB: number;
+  readonly diskMiB: number;
+}
+
+export interface EnclosurePlan {
+  readonly id: string;
+  readonly dirs: SandboxDirs;
+  readonly workdir: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly network: "open" | "blocked";
+  readonly limits: ResourceLimits;
+}
+
+/** Files may be owned by a job that is still running: every operation must hold against it. */
+export interface TreeTools {
+  /**
+   * Copies the contents of each `from` into its `to`; both are directories that exist and that no job can replace.
+   * @param below only this directory of each, by its relative path; `..` and links must not lead out of `from`
+   */
+  copy(pairs: readonly { readonly from: string; readonly to: string }[], options?: { readonly below?: string; readonly signal?: AbortSignal }): Promise<void>;
+  /** Removes a directory and all in it. One that does not exist is no error. */
+  remove(path: string): Promise<void>;
+  sizeBytes(path: string): Promise<number>;
+}
+
+export interface Isolation {
+  readonly kind: IsolationKind;
+  readonly trees: TreeTools;
+  /** @throws LabError `isolation_unavailable`, `sandbox_create_failed` */
+  open(plan: EnclosurePlan): Promise<Enclosure>;
+}
+
+/** A program to spawn on the host that ends up inside, and the script its last stage reads from descriptor 3. */
+export interface Launch {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** The whole environment of the host side of the launch. Never the job's: LD_PRELOAD would act before the wall. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly script: string;
+  /** To be called once the command has started or has failed to. */
+  readonly settled: () => void;
+}
+
+export interface CommandPlan {
+  readonly argv: readonly string[];
+  readonly workdir: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly tty: boolean;
+}
+
+/** The running walls of one sandbox. */
+export interface Enclosure {
+  /** Paths as commands inside see them. */
+  readonly workdir: string;
+  readonly home: string;
+  readonly tmp: string;
+  readonly logs: string;
+  readonly notes: readonly string[];
+  readonly alive: () => boolean;
+  /** Resolves once, when nothing runs inside any more; null when `close` was the reason. */
+  readonly ended: Promise<Failure | null>;
+  launch(command: CommandPlan): Launch;
+  /** Called about once a second while the sandbox lives. */
+  tend(): Promise<void>;
+  /** Kills everything inside and resolves when it is gone. Idempotent. */
+  close(reason: Failure | null): Promise<void>;
+}

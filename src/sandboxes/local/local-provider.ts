@@ -1,0 +1,198 @@
+import { mkdir, stat } from "node:fs/promises";
+import { totalmem } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../../shared/clock.ts";
+import { LabError } from "../../shared/error-code.ts";
+import type { Log } from "../../shared/log.ts";
+import type { Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
+import { DiskWatch, freeBytes } from "./disk-watch.ts";
+import type { Isolation, IsolationKind } from "./isolation.ts";
+import { halfNameOf, isSandboxID, listIDs, makeWhole, readMeta, type SandboxMeta, sandboxDirs } from "./layout.ts";
+import { LocalSandbox } from "./local-sandbox.ts";
+import { createLocalSnapshots, restoreSnapshot } from "./local-snapshots.ts";
+import { probeIsolation, requireIsolation } from "./probe.ts";
+
+export interface LocalProviderDeps {
+  /** Absolute; made on first use, mode 0700. */
+  readonly rootDir: string;
+  readonly isolation: "auto" | IsolationKind;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Unique suffixes of `[A-Za-z0-9_-]`. */
+  readonly ids: () => string;
+  readonly limits?: Partial<LocalLimits>;
+}
+
+export interface LocalLimits {
+  readonly processes: number;
+  readonly memoryMiB: number;
+  readonly diskMiB: number;
+  /** With less of the disk free no sandbox is made, and the largest is ended. */
+  readonly hostFreeMiB: number;
+}
+
+const MiB = 1024 * 1024;
+const DEFAULT_PROCESSES = 512;
+const DEFAULT_DISK_MIB = 20 * 1024;
+const DEFAULT_HOST_FREE_MIB = 512;
+const MEMORY_SHARE = 0.75;
+
+export function createLocalProvider(deps: LocalProviderDeps): SandboxProvider {
+  return new LocalProvider(deps);
+}
+
+/*
+ * P1: a sandbox in `#live` has standing walls. P2: its directory is complete before its walls rise and is removed only
+ * after they are gone.
+ */
+class LocalProvider implements SandboxProvider {
+  readonly name = "local";
+  readonly snapshots;
+  readonly #deps: LocalProviderDeps;
+  readonly #watch: DiskWatch;
+  readonly #live = new Map<string, LocalSandbox>();
+  readonly #attaching = new Map<string, Promise<LocalSandbox>>();
+  #probing: Promise<Isolation> | null = null;
+  #closed = false;
+
+  constructor(deps: LocalProviderDeps) {
+    this.#deps = deps;
+    const isolation = () => this.#isolation();
+    this.snapshots = createLocalSnapshots({ ...deps, isolation, ours: (sandbox) => this.#ours(sandbox) });
+    this.#watch = new DiskWatch({
+      ...deps,
+      hostFreeMiB: deps.limits?.hostFreeMiB ?? DEFAULT_HOST_FREE_MIB,
+      live: () => [...this.#live.values()],
+      sizeBytes: async (path) => (await isolation()).trees.sizeBytes(path),
+    });
+  }
+
+  create(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
+    const made = this.#make(spec, signal);
+    if (!signal) return made;
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        reject(new LabError("cancelled", `The creation of sandbox ${spec.name} was cancelled.`, { retryable: false }));
+        // One that arrives late has no owner any more.
+        made.then((late) => late.terminate()).catch((error: unknown) => this.#deps.log("debug", "A cancelled creation ended", { name: spec.name, error: String(error) }));
+      };
+      if (signal.aborted) return abort();
+      signal.addEventListener("abort", abort, { once: true });
+      made.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    });
+  }
+
+  async #make(spec: SandboxSpec, signal?: AbortSignal): Promise<LocalSandbox> {
+    if (this.#closed) throw new LabError("sandbox_create_failed", "The local provider is closed.", { retryable: false });
+    if (typeof spec.network === "object") {
+      throw new LabError("sandbox_create_failed", "A network limited to domains or CIDRs is not supported by the local provider; use \"open\" or \"blocked\".", { retryable: false });
+    }
+    const isolation = await this.#isolation();
+    const free = (await freeBytes(this.#deps.rootDir)) / MiB;
+    if (free < (this.#deps.limits?.hostFreeMiB ?? DEFAULT_HOST_FREE_MIB)) {
+      throw new LabError("sandbox_create_failed", `Only ${Math.floor(free)} MiB are free on the disk of ${this.#deps.rootDir}.`, { retryable: true });
+    }
+    const id = `sbx_${this.#deps.ids()}`;
+    const { root } = sandboxDirs(this.#deps.rootDir, id);
+    const meta: SandboxMeta = {
+      id,
+      name: spec.name,
+      tags: spec.tags,
+      workdir: spec.workdir,
+      memoryMiB: spec.memoryMiB,
+      diskMiB: this.#deps.limits?.diskMiB ?? Math.min(DEFAULT_DISK_MIB, Math.floor(free / 4)),
+      network: spec.network,
+      envNames: Object.keys(spec.env),
+      createdAt: this.#deps.clock.now(),
+    };
+    try {
+      await makeWhole(root, meta, async (dirs) => {
+        if (spec.snapshotID !== null) await restoreSnapshot(isolation, this.#deps.rootDir, spec.snapshotID, dirs, signal);
+      });
+      return await this.#raise(isolation, meta, spec.env, []);
+    } catch (error) {
+      for (const path of [halfNameOf(root), root]) await isolation.trees.remove(path);
+      if (error instanceof LabError) throw error;
+      throw new LabError("sandbox_create_failed", `Could not create sandbox ${spec.name}: ${(error as Error).message}`, { cause: error, retryable: null });
+    }
+  }
+
+  async #raise(isolation: Isolation, meta: SandboxMeta, env: Readonly<Record<string, string>>, notes: readonly string[]): Promise<LocalSandbox> {
+    const dirs = sandboxDirs(this.#deps.rootDir, meta.id);
+    const limits = {
+      processes: this.#deps.limits?.processes ?? DEFAULT_PROCESSES,
+      memoryMiB: meta.memoryMiB ?? this.#deps.limits?.memoryMiB ?? Math.floor((totalmem() / MiB) * MEMORY_SHARE),
+      diskMiB: meta.diskMiB,
+    };
+    const network = meta.network === "open" ? "open" : "blocked";
+    const enclosure = await isolation.open({ id: meta.id, dirs, workdir: meta.workdir, env, network, limits });
+    const sandbox = new LocalSandbox({ id: meta.id, dirs, enclosure, diskLimitMiB: limits.diskMiB, notes, clock: this.#deps.clock, terminate: () => this.terminate(meta.id) });
+    this.#live.set(meta.id, sandbox);
+    void sandbox.ended.then(() => {
+      if (this.#live.get(meta.id) === sandbox) this.#live.delete(meta.id); // P1
+    });
+    if (this.#closed) {
+      await sandbox.halt(null);
+      throw new LabError("sandbox_create_failed", "The local provider was closed meanwhile.", { retryable: false });
+    }
+    this.#watch.start();
+    return sandbox;
+  }
+
+  async attach(sandboxID: string): Promise<Sandbox> {
+    const live = this.#live.get(sandboxID);
+    if (live?.enclosure.alive()) return live;
+    const pending = this.#attaching.get(sandboxID) ?? this.#reopen(sandboxID);
+    this.#attaching.set(sandboxID, pending);
+    return pending.finally(() => this.#attaching.delete(sandboxID));
+  }
+
+  async #reopen(sandboxID: string): Promise<LocalSandbox> {
+    const meta = await readMeta<SandboxMeta>(sandboxDirs(this.#deps.rootDir, sandboxID).root);
+    if (meta === null) throw new LabError("sandbox_lost", `Sandbox ${sandboxID} no longer exists.`, { retryable: false });
+    const notes = meta.envNames.length > 0 ? [`Environment variables of the sandbox are not kept over a restart (${meta.envNames.join(", ")}).`] : [];
+    return this.#raise(await this.#isolation(), meta, {}, notes);
+  }
+
+  async terminate(sandboxID: string): Promise<void> {
+    if (!isSandboxID(sandboxID)) return;
+    await this.#attaching.get(sandboxID)?.catch(() => {});
+    await this.#live.get(sandboxID)?.halt(null);
+    const { root } = sandboxDirs(this.#deps.rootDir, sandboxID);
+    if (await stat(root).then(() => true, () => false)) await (await this.#isolation()).trees.remove(root); // P2
+  }
+
+  async list(): Promise<readonly { readonly id: string; readonly tags: Readonly<Record<string, string>> }[]> {
+    const folder = join(this.#deps.rootDir, "sandboxes");
+    const found = await Promise.all(
+      (await listIDs(folder, isSandboxID)).map(async (id) => {
+        const meta = await readMeta<SandboxMeta>(join(folder, id));
+        return meta && { id, tags: meta.tags };
+      }),
+    );
+    return found.filter((each) => each !== null);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#watch.stop();
+    await Promise.all([...this.#live.values()].map((sandbox) => sandbox.halt(null)));
+  }
+
+  #isolation(): Promise<Isolation> {
+    // Only a success is remembered: the user may install what was missing.
+    this.#probing ??= mkdir(this.#deps.rootDir, { recursive: true, mode: 0o700 })
+      .then(() => probeIsolation(this.#deps))
+      .then(requireIsolation)
+      .catch((error: unknown) => {
+        this.#probing = null;
+        throw error;
+      });
+    return this.#probing;
+  }
+
+  #ours(sandbox: Sandbox): LocalSandbox {
+    if (sandbox instanceof LocalSandbox) return sandbox;
+    throw new LabError("snapshot_failed", `Sandbox ${sandbox.id} is not a local one.`, { retryable: false });
+  }
+}

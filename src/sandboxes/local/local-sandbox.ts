@@ -1,0 +1,117 @@
+import { closeSync, openSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join, posix } from "node:path";
+import type { Clock } from "../../shared/clock.ts";
+import { type Failure, LabError } from "../../shared/error-code.ts";
+import { type ExecRequest, FileError, type Sandbox, type SandboxProcess, type SandboxSignal } from "../port.ts";
+import type { Enclosure } from "./isolation.ts";
+import type { SandboxDirs } from "./layout.ts";
+import { collect, readSandboxFile, writeSandboxFile } from "./local-files.ts";
+import { startLocalProcess } from "./local-process.ts";
+
+export interface LocalSandboxParts {
+  readonly id: string;
+  readonly dirs: SandboxDirs;
+  readonly enclosure: Enclosure;
+  readonly diskLimitMiB: number;
+  readonly notes: readonly string[];
+  readonly clock: Clock;
+  readonly terminate: () => Promise<void>;
+}
+
+export class LocalSandbox implements Sandbox {
+  readonly id: string;
+  readonly workdir: string;
+  readonly home: string;
+  readonly notes: readonly string[];
+  readonly ended: Promise<Failure | null>;
+  readonly dirs: SandboxDirs;
+  readonly enclosure: Enclosure;
+  readonly diskLimitMiB: number;
+  readonly #clock: Clock;
+  readonly #terminate: () => Promise<void>;
+  readonly #running = new Set<SandboxProcess>();
+  #nextLog: number | null = null;
+
+  constructor(parts: LocalSandboxParts) {
+    this.id = parts.id;
+    this.dirs = parts.dirs;
+    this.enclosure = parts.enclosure;
+    this.diskLimitMiB = parts.diskLimitMiB;
+    this.workdir = parts.enclosure.workdir;
+    this.home = parts.enclosure.home;
+    this.notes = [...parts.enclosure.notes, ...parts.notes];
+    this.ended = parts.enclosure.ended;
+    this.#clock = parts.clock;
+    this.#terminate = parts.terminate;
+  }
+
+  async start(request: ExecRequest): Promise<SandboxProcess> {
+    const [program] = request.argv;
+    if (!program) throw new FileError("file_failed", "A command needs at least a program to run.");
+    if ([...request.argv, request.workdir ?? ""].some((word) => word.includes("\0"))) throw new FileError("file_failed", "A command cannot contain NUL bytes.");
+    const workdir = posix.resolve(this.workdir, request.workdir ?? ".");
+    const tty = request.tty ?? false;
+    const log = request.keepLog ? await this.#openLog() : null;
+    try {
+      const launch = this.enclosure.launch({ argv: request.argv, workdir, env: request.env ?? {}, tty });
+      const started = await startLocalProcess({
+        enclosure: this.enclosure,
+        launch,
+        clock: this.#clock,
+        tty,
+        workdir,
+        log,
+        signalInside: (pid, signal) => this.#signalInside(pid, signal),
+      });
+      this.#running.add(started);
+      void started.exit.then(() => this.#running.delete(started));
+      return started;
+    } catch (error) {
+      // Without a process nobody else closes it.
+      if (log && error instanceof LabError && !this.enclosure.alive()) tryClose(log.fd);
+      throw error;
+    }
+  }
+
+  readFile(path: string, range: { readonly offset: number; readonly maxBytes: number }): Promise<Uint8Array> {
+    return readSandboxFile((argv) => this.start({ argv }), path, range);
+  }
+
+  writeFile(path: string, content: Uint8Array, options?: { readonly executable?: boolean }): Promise<void> {
+    return writeSandboxFile((argv) => this.start({ argv }), path, content, options?.executable ?? false);
+  }
+
+  terminate(): Promise<void> {
+    return this.#terminate();
+  }
+
+  /** Ends every process and keeps the files. */
+  async halt(reason: Failure | null): Promise<void> {
+    // Walls without namespaces do not take their processes with them.
+    await Promise.allSettled([...this.#running].map((each) => each.signal("SIGKILL")));
+    await this.enclosure.close(reason);
+  }
+
+  // Written by the host into a directory that is read-only inside: a job cannot lead the host's writes elsewhere.
+  async #openLog(): Promise<{ path: string; fd: number }> {
+    this.#nextLog ??= 1 + Math.max(0, ...(await readdir(this.dirs.logs)).map((name) => Number.parseInt(name, 10) || 0));
+    const name = `${this.#nextLog++}.log`;
+    return { path: posix.join(this.enclosure.logs, name), fd: openSync(join(this.dirs.logs, name), "wx", 0o600) };
+  }
+
+  // A terminal's command is a session of its own below `script`, which the process group of the start does not reach.
+  async #signalInside(pid: string, signal: SandboxSignal): Promise<void> {
+    const script = 'for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do kill -s "$2" -- "-$child" 2>/dev/null || kill -s "$2" "$child" 2>/dev/null; done; true';
+    const killer = await this.start({ argv: ["/bin/sh", "-c", script, "signal", pid, signal.slice(3)] });
+    await collect(killer.output, "stderr", 0);
+  }
+}
+
+function tryClose(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // Closed with the process.
+  }
+}

@@ -1,0 +1,70 @@
+import { stat } from "node:fs/promises";
+import { posix } from "node:path";
+import type { Clock } from "../../shared/clock.ts";
+import { LabError } from "../../shared/error-code.ts";
+import type { Sandbox, SnapshotStore } from "../port.ts";
+import type { Isolation } from "./isolation.ts";
+import { dirsAt, halfNameOf, isSnapshotID, makeWhole, PARTS, type Part, type SandboxDirs, snapshotDir } from "./layout.ts";
+import type { LocalSandbox } from "./local-sandbox.ts";
+
+export interface LocalSnapshotDeps {
+  readonly rootDir: string;
+  readonly isolation: () => Promise<Isolation>;
+  readonly clock: Clock;
+  readonly ids: () => string;
+  readonly ours: (sandbox: Sandbox) => LocalSandbox;
+}
+
+export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
+  return {
+    async take(sandbox, path) {
+      const source = deps.ours(sandbox);
+      if (!(await exists(source.dirs.root))) throw new LabError("sandbox_lost", `Sandbox ${sandbox.id} no longer exists.`, { retryable: false });
+      const { trees } = await deps.isolation();
+      const id = `snap_${deps.ids()}`;
+      const root = snapshotDir(deps.rootDir, id);
+      const part = path === null ? null : partOf(source, posix.resolve(source.workdir, path));
+      try {
+        await makeWhole(root, { id, path, createdAt: deps.clock.now() }, async (half) => {
+          if (part === null) await trees.copy(pairs(source.dirs, half));
+          else await trees.copy(pairs(source.dirs, half, [part.name]), { below: part.below });
+        });
+        return { id, sizeBytes: await trees.sizeBytes(root) };
+      } catch (error) {
+        await trees.remove(halfNameOf(root));
+        throw new LabError("snapshot_failed", `Could not take a snapshot of sandbox ${sandbox.id}: ${(error as Error).message}`, { cause: error, retryable: null });
+      }
+    },
+    async remove(snapshotID) {
+      if (!isSnapshotID(snapshotID)) return;
+      await (await deps.isolation()).trees.remove(snapshotDir(deps.rootDir, snapshotID));
+    },
+  };
+}
+
+/** Puts a snapshot's files into a new sandbox's directories. @throws LabError `not_found` */
+export async function restoreSnapshot(isolation: Isolation, rootDir: string, snapshotID: string, into: SandboxDirs, signal?: AbortSignal): Promise<void> {
+  const root = snapshotDir(rootDir, snapshotID);
+  if (!(await exists(root))) throw new LabError("not_found", `Snapshot ${snapshotID} does not exist on this machine.`, { retryable: false });
+  await isolation.trees.copy(pairs(dirsAt(root), into), signal ? { signal } : {});
+}
+
+function pairs(from: SandboxDirs, to: SandboxDirs, parts: readonly Part[] = PARTS) {
+  return parts.map((part) => ({ from: from[part], to: to[part] }));
+}
+
+/** Which of the sandbox's own directories a path inside lies in. */
+function partOf(sandbox: LocalSandbox, path: string): { readonly name: Part; readonly below: string } {
+  const { workdir, home, tmp } = sandbox.enclosure;
+  for (const [name, root] of [["workspace", workdir], ["home", home], ["tmp", tmp]] as const) {
+    if (path === root || path.startsWith(`${root}/`)) return { name, below: posix.relative(root, path) || "." };
+  }
+  throw new LabError("snapshot_failed", `Only directories below ${workdir}, ${home} and ${tmp} can be snapshotted, not ${path}.`, { retryable: false });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(() => true, (error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return false;
+    throw error;
+  });
+}

@@ -1,0 +1,80 @@
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../../shared/clock.ts";
+import { LabError } from "../../shared/error-code.ts";
+import type { Log } from "../../shared/log.ts";
+import { createBareIsolation } from "./bare-isolation.ts";
+import { createBubblewrapIsolation } from "./bubblewrap/bubblewrap-isolation.ts";
+import type { Isolation, IsolationKind } from "./isolation.ts";
+import { dirsAt, PARTS } from "./layout.ts";
+import { collect } from "./local-files.ts";
+import { LocalSandbox } from "./local-sandbox.ts";
+import { createSeatbeltIsolation } from "./seatbelt/seatbelt-isolation.ts";
+
+export interface IsolationDeps {
+  readonly rootDir: string;
+  readonly isolation: "auto" | IsolationKind;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly ids: () => string;
+}
+
+export interface IsolationProbe {
+  /** What `auto` or the named choice comes to; null when nothing works. */
+  readonly works: Isolation | null;
+  /** Why the others do not, a sentence each. */
+  readonly refused: readonly { readonly kind: IsolationKind; readonly why: string }[];
+}
+
+/** Tries what may be used, for real: walls are raised, entered and taken down. `auto` never comes to "none". */
+export async function probeIsolation(deps: IsolationDeps): Promise<IsolationProbe> {
+  const kinds: readonly IsolationKind[] = deps.isolation === "auto" ? ["bubblewrap", "seatbelt"] : [deps.isolation];
+  const refused: { kind: IsolationKind; why: string }[] = [];
+  for (const kind of kinds) {
+    const candidate = candidateFor(kind, deps);
+    const why = typeof candidate === "string" ? candidate : await tryIt(candidate, deps);
+    if (why === null) return { works: candidate as Isolation, refused };
+    refused.push({ kind, why });
+  }
+  return { works: null, refused };
+}
+
+/** @throws LabError `isolation_unavailable` naming what was tried */
+export function requireIsolation({ works, refused }: IsolationProbe): Isolation {
+  if (works !== null) return works;
+  const tried = refused.map(({ kind, why }) => `${kind}: ${why}`).join("; ");
+  throw new LabError("isolation_unavailable", `No sandbox can be isolated on this machine. Tried ${tried}.`, { retryable: false });
+}
+
+function candidateFor(kind: IsolationKind, deps: IsolationDeps): Isolation | string {
+  const hostPath = process.env.PATH ?? "";
+  if (kind === "bubblewrap") return createBubblewrapIsolation({ ...deps, hostPath });
+  if (kind === "seatbelt") return createSeatbeltIsolation(deps.rootDir, hostPath);
+  return createBareIsolation(hostPath);
+}
+
+async function tryIt(isolation: Isolation, deps: IsolationDeps): Promise<string | null> {
+  await mkdir(deps.rootDir, { recursive: true, mode: 0o700 });
+  const root = await mkdtemp(join(deps.rootDir, ".probe-"));
+  const dirs = dirsAt(root);
+  try {
+    for (const part of PARTS) await mkdir(dirs[part], { mode: 0o700 });
+    const limits = { processes: 64, memoryMiB: 512, diskMiB: 64 };
+    const enclosure = await isolation.open({ id: "probe", dirs, workdir: "/workspace", env: {}, network: "blocked", limits });
+    const sandbox = new LocalSandbox({ id: "probe", dirs, enclosure, diskLimitMiB: limits.diskMiB, notes: [], clock: deps.clock, terminate: async () => {} });
+    try {
+      const child = await sandbox.start({ argv: ["/bin/sh", "-c", "echo in; id -u"] });
+      await child.closeInput();
+      const said = Buffer.from(await collect(child.output, "stdout", 100)).toString("utf8");
+      const expected = isolation.kind === "bubblewrap" ? "in\n1000\n" : null;
+      if (expected === null ? !said.startsWith("in\n") : said !== expected) return `a command inside answered ${JSON.stringify(said)}`;
+      return null;
+    } finally {
+      await sandbox.halt(null);
+    }
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+}
