@@ -6,7 +6,7 @@ import type { Clock } from "../../../shared/clock.ts";
 import { LabError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
 import type { Enclosure, EnclosurePlan, Isolation } from "../isolation.ts";
-import { createCgroup, findCgroupHomes } from "./cgroup.ts";
+import { createCgroup, findCgroupHomes, sweepCgroups } from "./cgroup.ts";
 import { openEnclosure } from "./enclosure.ts";
 import { readHostPath } from "./host-path.ts";
 import { findTool } from "./host-tools.ts";
@@ -44,7 +44,10 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
     async open(plan: EnclosurePlan): Promise<Enclosure> {
       const refusal = refuseWorkdir(plan.workdir);
       if (refusal !== null) throw new LabError("sandbox_create_failed", `Could not create the sandbox: ${refusal}.`, { retryable: false });
-      homes ??= findCgroupHomes(`opa-probe-${deps.ids()}`);
+      if (homes === null) {
+        homes = findCgroupHomes(`opa-${process.pid}-probe-${deps.ids()}`);
+        sweepCgroups(homes);
+      }
       const hostPath = readHostPath(deps.hostPath, homedir(), deps.rootDir, [plan.workdir, HOME]);
       const files = synthesizedFiles(plan.network === "open" ? reachableNameservers(hostAddresses()) : []);
       const fileFolder = join(plan.dirs.root, "etc");
@@ -54,7 +57,7 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
         await writeFile(path, file.content, { mode: 0o644 });
       }
       // A unique name: a sandbox attached again must not meet the cgroup of its former walls.
-      const cgroup = createCgroup(homes, `opa-${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
+      const cgroup = createCgroup(homes, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
       const notes = notesOf(plan, cgroup !== null, files.some((file) => file.path === "/etc/resolv.conf" && file.content !== ""));
       const insideEnv = { PATH: hostPath.path, HOME, USER: "agent", LOGNAME: "agent", LANG: "C.UTF-8", TERM: "xterm-256color", SHELL: "/bin/sh", ...hostPath.env, ...plan.env };
       try {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Clock } from "../../../shared/clock.ts";
 import { sleep } from "../../../shared/clock.ts";
@@ -44,8 +44,24 @@ export function findCgroupHomes(probeName: string): readonly Home[] {
   return [];
 }
 
-export function createCgroup(homes: readonly Home[], name: string, limits: ResourceLimits, clock: Clock): Cgroup | null {
+/** Removes what processes that were killed left behind: a cgroup carries the pid of its maker, and only an empty one goes. */
+export function sweepCgroups(homes: readonly Home[]): void {
+  for (const { folder } of homes) {
+    for (const name of readdirSync(folder)) {
+      const maker = /^opa-(\d+)-/.exec(name)?.[1];
+      if (maker === undefined || existsSync(`/proc/${maker}`)) continue;
+      try {
+        rmdirSync(join(folder, name));
+      } catch {
+        // Still in use, or another process was first.
+      }
+    }
+  }
+}
+
+export function createCgroup(homes: readonly Home[], id: string, limits: ResourceLimits, clock: Clock): Cgroup | null {
   if (homes.length === 0) return null;
+  const name = `opa-${process.pid}-${id}`;
   const folders = homes.map((home) => join(home.folder, name));
   const removeAll = () => {
     for (const folder of folders) if (existsSync(folder)) rmdirSync(folder);

@@ -96,8 +96,16 @@ function linkTargets(folder: string): string[] {
 const outermost = (paths: ReadonlySet<string>): string[] =>
   [...paths].filter((path) => ![...paths].some((other) => other !== path && within(path, other))).sort();
 
-const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+const isFolder = (path: string): boolean => kindOf(path)?.isDirectory() ?? false;
+const isFile = (path: string): boolean => kindOf(path)?.isFile() ?? false;
+
+function kindOf(path: string): ReturnType<typeof statSync> | null {
+  try {
+    return statSync(path) ?? null;
+  } catch {
+    return null; // Not there, or not ours to look at.
+  }
+}
 
 function real(path: string): string | null {
   try {
