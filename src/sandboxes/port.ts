@@ -9,7 +9,10 @@ import type { Failure } from "../shared/error-code.ts";
 export type ProviderName = "local" | "modal";
 
 /** Network a sandbox is given. Domains and CIDRs are those it may reach. */
-export type NetworkPolicy = "open" | "blocked" | { readonly domains: readonly string[]; readonly cidrs: readonly string[] };
+export type NetworkPolicy =
+  | "open"
+  | "blocked"
+  | { readonly domains: readonly string[]; readonly cidrs: readonly string[] };
 
 export interface SandboxSpec {
   /** Unique among live sandboxes of one state directory or account; a job's id serves. */
@@ -64,6 +67,8 @@ export interface Sandbox {
   readonly id: string;
   /** Absolute path, inside the sandbox, of the directory commands start in. */
   readonly workdir: string;
+  /** Absolute path, inside the sandbox, of the agent's home directory. */
+  readonly home: string;
   /** What the job should know of this machine, one sentence each: "No network: neither pasta nor slirp4netns is installed." */
   readonly notes: readonly string[];
   /** Resolves, once, when the sandbox is no more, with the reason; `null` when we ended it ourselves. Never rejects. */
@@ -102,7 +107,16 @@ export type ExitStatus =
   | { readonly kind: "signalled"; readonly signal: string }
   | { readonly kind: "unknown"; readonly reason: string };
 
-export type SandboxSignal = "SIGINT" | "SIGTERM" | "SIGKILL" | "SIGHUP" | "SIGUSR1" | "SIGUSR2" | "SIGQUIT" | "SIGSTOP" | "SIGCONT";
+export type SandboxSignal =
+  | "SIGINT"
+  | "SIGTERM"
+  | "SIGKILL"
+  | "SIGHUP"
+  | "SIGUSR1"
+  | "SIGUSR2"
+  | "SIGQUIT"
+  | "SIGSTOP"
+  | "SIGCONT";
 
 export interface SandboxProcess {
   /** Names the process within its sandbox, e.g. its pid there. */

@@ -34,6 +34,7 @@ export function bareEnclosure(plan: EnclosurePlan, notes: readonly string[], env
     tmp,
     logs,
     notes,
+    ownProcessIDs: false,
     ended,
     alive: () => alive,
     launch(command): Launch {

@@ -69,6 +69,8 @@ export interface Enclosure {
   readonly tmp: string;
   readonly logs: string;
   readonly notes: readonly string[];
+  /** Whether what the host spawned only waits for the command, which is a process group leader inside. */
+  readonly ownProcessIDs: boolean;
   readonly alive: () => boolean;
   /** Resolves once, when nothing runs inside any more; null when `close` was the reason. */
   readonly ended: Promise<Failure | null>;

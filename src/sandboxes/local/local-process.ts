@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, writeSync } from "node:fs";
+import { closeSync, readFileSync, writeSync } from "node:fs";
 import type { Clock } from "../../shared/clock.ts";
 import { sleep } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
@@ -18,11 +18,10 @@ export interface StartDeps {
   readonly enclosure: Enclosure;
   readonly launch: Launch;
   readonly clock: Clock;
-  readonly tty: boolean;
   readonly workdir: string;
   readonly log: { readonly path: string; readonly fd: number } | null;
-  /** Signals a process group by its leader's pid inside: a terminal's command leads a group of its own. */
-  readonly signalInside: (pid: string, signal: SandboxSignal) => Promise<void>;
+  /** Signals the command's process group by its pid inside; null where the spawned process is the command itself. */
+  readonly signalInside: ((pid: string, signal: SandboxSignal) => Promise<void>) | null;
 }
 
 /** @throws LabError `sandbox_lost`; FileError `file_not_found` for a missing working directory */
@@ -79,9 +78,15 @@ function handle(child: ChildProcess, pid: string, queue: OutputQueue, exited: Pr
     async signal(signal) {
       if (over || child.pid === undefined) return;
       killedByUs ||= signal === "SIGKILL";
-      if (deps.tty) await deps.signalInside(pid, signal);
-      // `over` may have changed meanwhile; a group id is safe to signal only while its leader is not reaped.
-      if (!over && (!deps.tty || signal === "SIGKILL")) signalGroup(child.pid, signal);
+      if (deps.signalInside === null) return signalGroup(child.pid, signal);
+      await deps.signalInside(pid, signal).catch((error: unknown) => {
+        // The sandbox may be too full to start a killer.
+        if (over || !deps.enclosure.alive()) return;
+        if (signal !== "SIGKILL") throw error;
+        signalWaitedFor(child.pid as number, signal);
+      });
+      // The nsenter outside stops itself with the command, and would never report its end.
+      if (!over && (signal === "SIGCONT" || signal === "SIGKILL")) signalGroup(child.pid, "SIGCONT");
     },
   };
 }
@@ -182,6 +187,12 @@ function signalGroup(leaderPid: number, signal: SandboxSignal): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
+}
+
+/** The group of the one child of a process that is ours and not reaped: that child's pid cannot have been given away. */
+function signalWaitedFor(waiterPid: number, signal: SandboxSignal): void {
+  const child = Number(readFileSync(`/proc/${waiterPid}/task/${waiterPid}/children`, "utf8").trim());
+  if (Number.isInteger(child) && child > 1) signalGroup(child, signal);
 }
 
 const ignore = () => {};

@@ -59,10 +59,9 @@ export class LocalSandbox implements Sandbox {
         enclosure: this.enclosure,
         launch,
         clock: this.#clock,
-        tty,
         workdir,
         log,
-        signalInside: (pid, signal) => this.#signalInside(pid, signal),
+        signalInside: this.enclosure.ownProcessIDs ? (pid, signal) => this.#signalInside(pid, signal, tty) : null,
       });
       this.#running.add(started);
       void started.exit.then(() => this.#running.delete(started));
@@ -100,13 +99,19 @@ export class LocalSandbox implements Sandbox {
     return { path: posix.join(this.enclosure.logs, name), fd: openSync(join(this.dirs.logs, name), "wx", 0o600) };
   }
 
-  // A terminal's command is a session of its own below `script`, which the process group of the start does not reach.
-  async #signalInside(pid: string, signal: SandboxSignal): Promise<void> {
-    const script = 'for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do kill -s "$2" -- "-$child" 2>/dev/null || kill -s "$2" "$child" 2>/dev/null; done; true';
-    const killer = await this.start({ argv: ["/bin/sh", "-c", script, "signal", pid, signal.slice(3)] });
+  // By pids of the sandbox's own, where the worst mistake hits a process of the same sandbox.
+  async #signalInside(pid: string, signal: SandboxSignal, tty: boolean): Promise<void> {
+    const killer = await this.start({ argv: ["/bin/sh", "-c", SIGNAL, "signal", pid, signal.slice(3), tty && signal !== "SIGKILL" ? "below" : "all"] });
     await collect(killer.output, "stderr", 0);
   }
 }
+
+// A terminal's command leads a session of its own below `script`, which is to live and report its end.
+const SIGNAL = `
+children=$(cat "/proc/$1/task/$1/children" 2>/dev/null)
+[ "$3" = below ] || kill -s "$2" -- "-$1" 2>/dev/null
+for child in $children; do kill -s "$2" -- "-$child" 2>/dev/null || { [ "$3" = below ] && kill -s "$2" "$child" 2>/dev/null; }; done
+true`;
 
 function tryClose(fd: number): void {
   try {

@@ -110,6 +110,7 @@ function stand(plan: WallPlan, child: ChildProcess, gone: Promise<string>, names
     tmp: "/tmp",
     logs: "/run/logs",
     notes: plan.notes,
+    ownProcessIDs: true,
     alive: () => alive,
     ended,
     launch(command) {

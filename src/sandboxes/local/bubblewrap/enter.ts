@@ -18,7 +18,8 @@ export function enterLaunch(nsenter: string, namespaces: Namespaces, cgroup: Cgr
     "/usr/bin/nsenter", "--preserve-credentials", "--user=/proc/1/ns/user", "--",
     "/usr/bin/setpriv", "--no-new-privs", "--",
     "/usr/bin/prlimit", ...limitArgs(limits, cgroup), "--",
-    "/bin/sh", "-c", READ_SCRIPT,
+    // A group of its own inside: the nsenter that waits for it on the host must not get the command's signals.
+    "/usr/bin/setsid", "/bin/sh", "-c", READ_SCRIPT,
   ]; // biome-ignore format: one line a stage
   return { ...launcherArgs(3, cgroup?.procsFiles ?? [], argv), env: HOST_ENV, cwd: "/", script: commandScript(command), settled: namespaces.hold() };
 }

@@ -1,0 +1,90 @@
+import type { IdGenerator } from "../shared/ids.ts";
+import type { Job } from "./job.ts";
+import type { SessionStore, Turn } from "./store/session-store.ts";
+
+/** What a change event carries. `before` is null for a new job. */
+export interface JobChange {
+  readonly before: Job | null;
+  readonly job: Job;
+}
+
+/**
+ * The jobs of one orchestrator session: the store is the truth, this its cache. A change is written before anyone
+ * hears of it. It is synchronous, so that a decision and the write that follows it cannot be torn apart.
+ */
+export interface JobBook {
+  readonly orchestrator: string;
+  /** In order of creation. */
+  jobs(): readonly Job[];
+  get(jobID: string): Job | undefined;
+  nextPosition(): number;
+  add(jobs: readonly { readonly job: Job; readonly prompt: string }[]): void;
+  /** Returns the job as changed. */
+  update(jobID: string, change: (job: Job) => Job): Job;
+  addTurn(jobID: string, text: string): Turn;
+  /** First turn that was not prompted yet. */
+  nextTurn(jobID: string): Turn | undefined;
+  saveTurn(turn: Turn): void;
+  /** Marks turns that a dead process left running as stopped. */
+  stopRunningTurns(jobID: string): void;
+  record(jobID: string, at: number, kind: string, data: unknown): void;
+  close(): void;
+}
+
+export interface JobBookDeps {
+  readonly orchestrator: string;
+  readonly store: SessionStore;
+  readonly ids: IdGenerator;
+  readonly onChange: (change: JobChange) => void;
+}
+
+export function createJobBook({ orchestrator, store, ids, onChange }: JobBookDeps): JobBook {
+  const jobs = new Map(store.jobs().map((job) => [job.id, job]));
+
+  const toTurn = (jobID: string, position: number, text: string): Turn => ({
+    id: ids("turn"),
+    jobID,
+    position,
+    text,
+    state: "queued",
+    messageID: null,
+  });
+
+  return {
+    orchestrator,
+    jobs: () => [...jobs.values()],
+    get: (jobID) => jobs.get(jobID),
+    nextPosition: () => jobs.size + 1,
+    add(entries) {
+      store.insert(entries.map(({ job, prompt }) => ({ job, turn: toTurn(job.id, 1, prompt) })));
+      for (const { job } of entries) {
+        jobs.set(job.id, job);
+        onChange({ before: null, job });
+      }
+    },
+    update(jobID, change) {
+      const before = jobs.get(jobID);
+      if (!before) throw new Error(`no job ${jobID} in session ${orchestrator}`);
+      const job = change(before);
+      if (job === before) return job;
+      store.saveJob(job);
+      jobs.set(jobID, job);
+      if (job.state !== before.state) store.appendEvent(jobID, job.state.since, "state", job.state);
+      onChange({ before, job });
+      return job;
+    },
+    addTurn(jobID, text) {
+      const turn = toTurn(jobID, store.turns(jobID).length + 1, text);
+      store.saveTurn(turn);
+      return turn;
+    },
+    nextTurn: (jobID) => store.turns(jobID).find((turn) => turn.state === "queued"),
+    saveTurn: (turn) => store.saveTurn(turn),
+    stopRunningTurns(jobID) {
+      for (const turn of store.turns(jobID))
+        if (turn.state === "running") store.saveTurn({ ...turn, state: "stopped" });
+    },
+    record: (jobID, at, kind, data) => store.appendEvent(jobID, at, kind, data),
+    close: () => store.close(),
+  };
+}

@@ -1,0 +1,125 @@
+import type { ProviderName } from "../sandboxes/port.ts";
+import type { Failure } from "../shared/error-code.ts";
+
+/**
+ * One delegated task and the states it goes through. Moments are epoch milliseconds.
+ * J1  A lease id exists in `starting` and `running` and in no other state.
+ * J2  Every state is built by the functions below; nobody else writes `state`.
+ * J3  `completed`, `failed` and `cancelled` are ends: only `wake` leaves them, so the first cause of an end wins.
+ * J4  A job in `running` has a child session and a live sandbox.
+ */
+export type JobState =
+  | { readonly kind: "queued"; readonly since: number }
+  | { readonly kind: "starting"; readonly since: number; readonly leaseID: string }
+  | { readonly kind: "running"; readonly since: number; readonly leaseID: string }
+  | { readonly kind: "interrupted"; readonly since: number }
+  | { readonly kind: "completed"; readonly since: number; readonly result: string }
+  | { readonly kind: "failed"; readonly since: number; readonly failure: Failure }
+  | { readonly kind: "cancelled"; readonly since: number; readonly reason: string | null };
+
+export type JobStateKind = JobState["kind"];
+type In<K extends JobStateKind> = Extract<JobState, { kind: K }>;
+export type EndedState = In<"completed" | "failed" | "cancelled">;
+type ActiveState = Exclude<JobState, EndedState>;
+
+/** Where the job's sandbox is. A parked one is a snapshot that a follow-up revives. */
+export type JobSandbox =
+  | { readonly kind: "none" }
+  | { readonly kind: "creating" }
+  | { readonly kind: "live"; readonly id: string }
+  | { readonly kind: "parked"; readonly snapshotID: string }
+  | { readonly kind: "gone" };
+
+/** The task as accepted: defaults filled in, names resolved. */
+export interface JobTask {
+  readonly description: string;
+  readonly prompt: string;
+  readonly agent: string;
+  /** `provider/model`; null leaves it to the agent, then to the orchestrator. */
+  readonly model: string | null;
+  readonly environment: string;
+  /** Id of the snapshot it starts from. */
+  readonly snapshotID: string | null;
+  readonly skills: readonly string[];
+}
+
+export interface Metric {
+  readonly value: number;
+  readonly step?: number;
+  /** ISO 8601. */
+  readonly at: string;
+}
+
+export interface Job {
+  readonly id: string;
+  /** Session that started it; the only one that sees it. */
+  readonly orchestrator: string;
+  /** Order of creation within the session, from 1. */
+  readonly position: number;
+  readonly task: JobTask;
+  readonly provider: ProviderName;
+  readonly createdAt: number;
+  /** First time it left the queue. */
+  readonly startedAt: number | null;
+  readonly state: JobState;
+  readonly sandbox: JobSandbox;
+  readonly childSession: string | null;
+  /** What the job says of itself (`job_report`). */
+  readonly status: string | null;
+  readonly metrics: Readonly<Record<string, Metric>>;
+  readonly tokens: { readonly input: number; readonly output: number };
+  /** USD, by the model's configured prices, over all turns. */
+  readonly modelUsd: number;
+  /** Turns that were prompted. */
+  readonly turns: number;
+}
+
+export const isEnded = (state: JobState): state is EndedState =>
+  state.kind === "completed" || state.kind === "failed" || state.kind === "cancelled";
+
+export const isHeld = (state: JobState): state is In<"starting" | "running"> =>
+  state.kind === "starting" || state.kind === "running"; // J1
+
+export const queue = (now: number): In<"queued"> => ({ kind: "queued", since: now });
+
+export const start = (_from: In<"queued">, leaseID: string, now: number): In<"starting"> => ({
+  kind: "starting",
+  since: now,
+  leaseID,
+});
+
+export const run = (from: In<"starting">, now: number): In<"running"> => ({
+  kind: "running",
+  since: now,
+  leaseID: from.leaseID,
+});
+
+export const complete = (_from: In<"running">, result: string, now: number): In<"completed"> => ({
+  kind: "completed",
+  since: now,
+  result,
+});
+
+export const fail = (_from: ActiveState, failure: Failure, now: number): In<"failed"> => ({
+  kind: "failed",
+  since: now,
+  failure,
+});
+
+export const cancel = (_from: ActiveState, reason: string | null, now: number): In<"cancelled"> => ({
+  kind: "cancelled",
+  since: now,
+  reason,
+});
+
+/** Its OpenCode process ended under it. */
+export const interrupt = (_from: In<"starting" | "running">, now: number): In<"interrupted"> => ({
+  kind: "interrupted",
+  since: now,
+});
+
+/** A task that cannot start is recorded as a job that has failed, so that it has an id and a code like any other. */
+export const refuse = (failure: Failure, now: number): In<"failed"> => ({ kind: "failed", since: now, failure });
+
+/** A follow-up brings an ended or interrupted job back to the queue. */
+export const wake = (_from: EndedState | In<"interrupted">, now: number): In<"queued"> => queue(now);

@@ -1,0 +1,182 @@
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import type { Options } from "../config/schema.ts";
+import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
+import type { Clock } from "../shared/clock.ts";
+import { createEmitter } from "../shared/emitter.ts";
+import { LabError } from "../shared/error-code.ts";
+import { createHostIds, type IdGenerator } from "../shared/ids.ts";
+import type { Log } from "../shared/log.ts";
+import { interrupt, isHeld, type Job } from "./job.ts";
+import { createJobBook, type JobBook, type JobChange } from "./job-book.ts";
+import { createJobRunner, type JobRunner } from "./job-runner.ts";
+import { createLivePictures, type LivePictures } from "./live-pictures.ts";
+import type { ChildSessions } from "./ports.ts";
+import { createSandboxKeeper, type SandboxKeeper } from "./sandbox-keeper.ts";
+import { createScheduler, type Scheduler } from "./scheduler.ts";
+import { createSnapshots, type Snapshots } from "./snapshots.ts";
+import { openPoolStore, type PoolStore, toOwner } from "./store/pool-store.ts";
+import { openSessionStore, sessionFile } from "./store/session-store.ts";
+
+/** A job as seen from inside its child session. */
+export interface WorkerSeat {
+  readonly book: JobBook;
+  readonly jobID: string;
+}
+
+/** The parts of the domain put together; one per plugin instance, made on first need. */
+export interface Lab {
+  readonly options: Options;
+  readonly pool: PoolStore;
+  readonly scheduler: Scheduler;
+  readonly runner: JobRunner;
+  readonly keeper: SandboxKeeper;
+  readonly snapshots: Snapshots;
+  readonly live: LivePictures;
+  readonly clock: Clock;
+  readonly ids: IdGenerator;
+  provider(): Promise<SandboxProvider>;
+  /** The jobs of a session; opens its store and takes up what a former process left. */
+  book(orchestrator: string): Promise<JobBook>;
+  /** Whose job a child session is, if its job runs in this process. */
+  seat(childSession: string): WorkerSeat | null;
+  /** Every change of any job, and of what is known of it at the moment. */
+  onChange(listener: (change: JobChange) => void): () => void;
+  /** Ends a deleted session's jobs, sandboxes and snapshots. */
+  forget(orchestrator: string): Promise<void>;
+  /** Stops everything of this process; jobs under way become `interrupted`, sandboxes and stores stay. */
+  suspend(): Promise<void>;
+}
+
+export interface LabDeps {
+  readonly options: Options;
+  readonly sessions: ChildSessions;
+  readonly createProvider: () => Promise<SandboxProvider>;
+  readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
+  readonly hostEnv: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly ids: IdGenerator;
+  readonly log: Log;
+}
+
+export async function openLab(deps: LabDeps): Promise<Lab> {
+  const { options, sessions, clock, ids, log } = deps;
+  const pool = await openPoolStore(options.stateDir);
+  const hostIDs = createHostIds(() => clock.now());
+  const owner = toOwner(ids("owner"));
+  const books = new Map<string, Promise<JobBook>>();
+  const seats = new Map<string, WorkerSeat>();
+  const changes = createEmitter<JobChange>((error) => log("error", "a listener failed", { reason: String(error) }));
+  let providerPromise: Promise<SandboxProvider> | null = null;
+  let suspended = false;
+
+  const provider = () => {
+    providerPromise ??= deps.createProvider().catch((error) => {
+      providerPromise = null; // the next job tries again: bubblewrap may have been installed meanwhile
+      throw error;
+    });
+    return providerPromise;
+  };
+  const snapshots = createSnapshots({ provider, pool, clock });
+  const live = createLivePictures(sessions, (childSession) => {
+    const seat = seats.get(childSession);
+    const job = seat?.book.get(seat.jobID);
+    if (job) changes.emit({ before: job, job });
+  });
+  const keeper = createSandboxKeeper({ ...deps, provider, snapshots, pool, environments: options.environments });
+  const runner = createJobRunner({
+    sessions,
+    keeper,
+    clock,
+    log,
+    messageIDs: () => hostIDs("msg"),
+    parkAfterMs: options.parkAfterSeconds * 1000,
+    isPressed: () => scheduler.counts().queued > 0,
+    onChildSession: (sessionID, book, jobID) => seats.set(sessionID, { book, jobID }),
+  });
+  const scheduler = createScheduler({
+    pool,
+    owner,
+    limits: { maxRunningJobs: options.maxRunningJobs },
+    clock,
+    ids,
+    log,
+    runJob: (book, jobID) => runner.run(book, jobID),
+    onPressure: () => keeper.parkWaiting(),
+  });
+
+  async function openBook(orchestrator: string): Promise<JobBook> {
+    const store = await openSessionStore(sessionFile(options.stateDir, orchestrator));
+    const book = createJobBook({ orchestrator, store, ids, onChange: (change) => changes.emit(change) });
+    for (const job of book.jobs()) {
+      if (isHeld(job.state) && !pool.isLeaseAlive(job.state.leaseID, clock.now())) interruptJob(book, job.id);
+      else if (job.state.kind === "queued") scheduler.enqueue(book, job.id);
+    }
+    return book;
+  }
+
+  function book(orchestrator: string): Promise<JobBook> {
+    if (suspended) throw new LabError("cancelled", "OpenCode is reloading or ending; try again.", { retryable: true });
+    let opening = books.get(orchestrator);
+    if (!opening) {
+      opening = openBook(orchestrator).catch((error) => {
+        books.delete(orchestrator);
+        throw error;
+      });
+      books.set(orchestrator, opening);
+    }
+    return opening;
+  }
+
+  function interruptJob(book: JobBook, jobID: string): void {
+    book.stopRunningTurns(jobID);
+    book.update(jobID, (job) => (isHeld(job.state) ? { ...job, state: interrupt(job.state, clock.now()) } : job));
+  }
+
+  return {
+    options,
+    pool,
+    scheduler,
+    runner,
+    keeper,
+    snapshots,
+    live,
+    clock,
+    ids,
+    provider,
+    book,
+    seat: (childSession) => seats.get(childSession) ?? null,
+    onChange: (listener) => changes.on(listener),
+    async forget(orchestrator) {
+      const file = sessionFile(options.stateDir, orchestrator);
+      if (!books.has(orchestrator) && !existsSync(file)) return;
+      const gone = await book(orchestrator);
+      for (const job of gone.jobs()) {
+        scheduler.remove(job.id);
+        await runner.stop(job.id);
+        await keeper.discard(gone, job.id);
+      }
+      await snapshots.removeAll(orchestrator);
+      books.delete(orchestrator);
+      gone.close();
+      for (const suffix of ["", "-wal", "-shm"]) await rm(file + suffix, { force: true });
+    },
+    async suspend() {
+      suspended = true;
+      scheduler.suspend();
+      const open = await Promise.all([...books.values()].map((book) => book.catch(() => null)));
+      for (const book of open) {
+        for (const job of book?.jobs() ?? []) {
+          if (!book || !isHeld(job.state)) continue;
+          interruptJob(book, job.id); // first, so that the unwinding run finds the job already settled
+          await runner.stop(job.id);
+        }
+      }
+      await keeper.suspend();
+      await (await providerPromise?.catch(() => null))?.close();
+      live.stop();
+      for (const book of open) book?.close();
+      pool.close();
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import { LabError } from "../shared/error-code.ts";
+import { findJob } from "./find-jobs.ts";
+import { isEnded, type Job, wake } from "./job.ts";
+import type { Lab } from "./lab.ts";
+
+export interface MessageRequest {
+  readonly job: string;
+  readonly message: string;
+  /** Stops the current turn first. */
+  readonly interrupt: boolean;
+}
+
+/**
+ * Gives a job its next turn. A queued or running job gets it in order; an ended or interrupted one goes back to the
+ * queue and wakes up in its own session, with its files.
+ * @throws LabError `not_found`; `invalid_task` for a job that never was one
+ */
+export async function messageJob(lab: Lab, orchestrator: string, request: MessageRequest): Promise<Job> {
+  const book = await lab.book(orchestrator);
+  const job = findJob(book, request.job);
+  if (job.state.kind === "failed" && job.state.failure.code === "invalid_task") {
+    const message = `${job.id} never started (${job.state.failure.message}) Start it again with agents_start.`;
+    throw new LabError("invalid_task", message, { retryable: false });
+  }
+  book.addTurn(job.id, request.message);
+  const { state } = job;
+  if (isEnded(state) || state.kind === "interrupted") {
+    book.update(job.id, (current) => ({ ...current, state: wake(state, lab.clock.now()) }));
+    lab.scheduler.enqueue(book, job.id);
+  } else if (request.interrupt) {
+    lab.runner.stopTurn(job.id);
+  }
+  return findJob(book, job.id);
+}

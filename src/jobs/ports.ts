@@ -1,0 +1,82 @@
+import type { Transcript } from "./turn.ts";
+
+/*
+ * What the domain needs of its host. `plugin/` fills these for OpenCode 1.x; tests fill them with fakes. Failures
+ * reject with `LabError`.
+ */
+
+/** Child sessions: the transcript store and the model loop of jobs. */
+export interface ChildSessions {
+  /**
+   * Creates the session a job lives in, with rules that deny every tool but the sandbox ones.
+   * @throws LabError `session_create_failed`
+   */
+  create(request: ChildSessionRequest): Promise<string>;
+  /**
+   * Hands over one prompt and returns as soon as it is accepted. The turn's end is learnt by `read`.
+   * @throws LabError `prompt_failed`
+   */
+  prompt(request: PromptRequest): Promise<void>;
+  /** The session now: its activity and the messages newer than `sinceMessageID`. */
+  read(sessionID: string, sinceMessageID: string): Promise<Transcript>;
+  /** Stops the session's model loop; an idle session is no error. */
+  abort(sessionID: string): Promise<void>;
+  /** Everything heard of any session. Returns the function that ends the subscription. */
+  on(listener: (event: SessionEvent) => void): () => void;
+}
+
+export interface ChildSessionRequest {
+  readonly orchestrator: string;
+  readonly jobID: string;
+  readonly title: string;
+  readonly agent: string;
+}
+
+export interface PromptRequest {
+  readonly sessionID: string;
+  /** Ours, made just before; it names the turn in the transcript. */
+  readonly messageID: string;
+  readonly agent: string;
+  /** `provider/model`; null leaves it to the agent, then to the host's default. */
+  readonly model: string | null;
+  readonly text: string;
+}
+
+/** Hints: `read` decides what is true. */
+export type SessionEvent =
+  | { readonly kind: "touched"; readonly sessionID: string }
+  | { readonly kind: "error"; readonly sessionID: string; readonly message: string }
+  | {
+      readonly kind: "retry";
+      readonly sessionID: string;
+      readonly attempt: number;
+      readonly message: string;
+      /** Epoch ms of the next try. */
+      readonly nextAt: number;
+    }
+  | { readonly kind: "progress"; readonly sessionID: string }
+  | { readonly kind: "tool"; readonly sessionID: string; readonly tool: string | null }
+  | { readonly kind: "deleted"; readonly sessionID: string };
+
+/** What may be named in a task. Read ahead of need, so that starting jobs waits for nothing. */
+export interface Catalog {
+  readonly agents: readonly CatalogAgent[];
+  /** `provider/model` of every configured model. */
+  readonly models: ReadonlySet<string>;
+  readonly skills: readonly CatalogSkill[];
+}
+
+export interface CatalogAgent {
+  readonly name: string;
+  readonly model: string | null;
+  /** Its own system text, for agents a user defined. */
+  readonly prompt: string | null;
+}
+
+export interface CatalogSkill {
+  readonly name: string;
+  /** Its text, without front matter. */
+  readonly content: string;
+  /** Absolute path of its folder on the host. */
+  readonly folder: string;
+}

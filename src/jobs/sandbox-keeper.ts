@@ -1,0 +1,222 @@
+import type { Environment } from "../config/environment.ts";
+import { toSandboxSpec } from "../sandboxes/environment.ts";
+import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
+import { type Clock, sleep } from "../shared/clock.ts";
+import { LabError, toFailure } from "../shared/error-code.ts";
+import type { Log } from "../shared/log.ts";
+import type { Job } from "./job.ts";
+import type { JobBook } from "./job-book.ts";
+import type { Snapshots } from "./snapshots.ts";
+import type { PoolStore } from "./store/pool-store.ts";
+
+/** Gives jobs their sandboxes and takes them back: the only place that creates, revives, parks or ends one. */
+export interface SandboxKeeper {
+  /** The job's live sandbox: the one it has, else revived, else new. @throws LabError */
+  obtain(book: JobBook, jobID: string, signal: AbortSignal): Promise<Sandbox>;
+  /** The live sandbox of this process, if there is one. */
+  live(jobID: string): Sandbox | null;
+  /** Lets `use` have the live sandbox, or null, while nothing else is done to it. */
+  withSandbox<T>(jobID: string, use: (sandbox: Sandbox | null) => Promise<T>): Promise<T>;
+  /** Parks the sandbox after `afterMs`, unless it is obtained again before. */
+  parkLater(book: JobBook, jobID: string, afterMs: number): void;
+  /** Freezes the sandbox and ends it: the one way a sandbox is given up on purpose. Never rejects. */
+  park(book: JobBook, jobID: string): Promise<void>;
+  /** Parks whatever waits for its time now, because a queued job wants the room. */
+  parkWaiting(): void;
+  /** Ends sandboxes without keeping anything: their session is deleted. */
+  discard(book: JobBook, jobID: string): Promise<void>;
+  /** Waits for work under way, then forgets the timers; sandboxes stay as they are. */
+  suspend(): Promise<void>;
+}
+
+export interface SandboxKeeperDeps {
+  readonly provider: () => Promise<SandboxProvider>;
+  readonly snapshots: Snapshots;
+  readonly pool: PoolStore;
+  readonly environments: Readonly<Record<string, Environment>>;
+  readonly hostEnv: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Puts what a job needs into its new sandbox (skills). */
+  readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
+}
+
+const CREATE_RETRY_DELAYS_MS = [1_000, 4_000];
+
+export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
+  const live = new Map<string, Sandbox>();
+  const timers = new Map<string, { cancel: () => void; book: JobBook }>();
+  const tails = new Map<string, Promise<unknown>>();
+
+  /** One operation at a time per job: a follow-up that meets a parking waits for it, then revives. */
+  function inTurn<T>(jobID: string, operation: () => Promise<T>): Promise<T> {
+    const result = (tails.get(jobID) ?? Promise.resolve()).then(operation, operation);
+    const tail = result.then(
+      () => {},
+      () => {},
+    );
+    tails.set(jobID, tail);
+    void tail.then(() => {
+      if (tails.get(jobID) === tail) tails.delete(jobID);
+    });
+    return result;
+  }
+
+  function stopTimer(jobID: string): void {
+    timers.get(jobID)?.cancel();
+    timers.delete(jobID);
+  }
+
+  function adopt(book: JobBook, job: Job, sandbox: Sandbox): Sandbox {
+    live.set(job.id, sandbox);
+    deps.pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, deps.clock.now());
+    book.update(job.id, (current) => ({ ...current, sandbox: { kind: "live", id: sandbox.id } }));
+    void sandbox.ended.then((failure) => {
+      if (live.get(job.id) !== sandbox) return;
+      live.delete(job.id);
+      deps.pool.deleteSandbox(sandbox.id);
+      if (!failure) return;
+      deps.log("warn", "a sandbox ended by itself", { jobID: job.id, sandboxID: sandbox.id, reason: failure.message });
+      book.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
+    });
+    return sandbox;
+  }
+
+  async function attach(provider: SandboxProvider, job: Job): Promise<Sandbox | null> {
+    if (job.sandbox.kind !== "live") return null;
+    try {
+      return await provider.attach(job.sandbox.id);
+    } catch (error) {
+      if (error instanceof LabError && error.code === "sandbox_lost") return null;
+      throw error;
+    }
+  }
+
+  async function create(provider: SandboxProvider, job: Job, snapshotID: string | null, signal: AbortSignal) {
+    const environment = deps.environments[job.task.environment];
+    if (!environment) {
+      throw new LabError("invalid_task", `The environment "${job.task.environment}" is no longer configured.`);
+    }
+    const tags = { job: job.id, session: job.orchestrator };
+    const spec = toSandboxSpec(environment, deps.hostEnv, { name: job.id, tags, snapshotID });
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await provider.create(spec, signal);
+      } catch (error) {
+        const failure = toFailure(error, "sandbox_create_failed", `create a sandbox for ${job.id}`);
+        const delayMs = CREATE_RETRY_DELAYS_MS[attempt];
+        if (failure.retryable !== true || delayMs === undefined || signal.aborted) {
+          throw error instanceof LabError ? error : new LabError(failure.code, failure.message, { cause: error });
+        }
+        deps.log("warn", "creating a sandbox failed, trying again", {
+          jobID: job.id,
+          attempt,
+          reason: failure.message,
+        });
+        await sleep(deps.clock, delayMs, signal);
+      }
+    }
+  }
+
+  /** What a sandbox of this job is made from: null is the bare environment. @throws LabError when its files are lost */
+  function sourceOf(job: Job): string | null {
+    if (job.sandbox.kind === "parked") return job.sandbox.snapshotID;
+    if (job.sandbox.kind === "none" || job.sandbox.kind === "creating") return job.task.snapshotID;
+    const newest = deps.snapshots.newestOf(job);
+    if (newest) return newest.id;
+    const message = `The sandbox of ${job.id} is gone and no snapshot of it exists, so its files are lost. Start a new job.`;
+    throw new LabError("restart_unrecoverable", message, { retryable: false });
+  }
+
+  async function obtain(book: JobBook, jobID: string, signal: AbortSignal): Promise<Sandbox> {
+    const job = book.get(jobID);
+    if (!job) throw new Error(`no job ${jobID}`);
+    if (signal.aborted) throw new LabError("cancelled", `${jobID} was stopped before it had a sandbox.`);
+    const known = live.get(jobID);
+    if (known) return known;
+    const provider = await deps.provider();
+    const attached = await attach(provider, job);
+    if (attached) return adopt(book, job, attached);
+    const snapshotID = sourceOf(job);
+    const isNew = job.sandbox.kind === "none" || job.sandbox.kind === "creating";
+    if (isNew) book.update(jobID, (current) => ({ ...current, sandbox: { kind: "creating" } }));
+    try {
+      const sandbox = await create(provider, job, snapshotID, signal);
+      try {
+        await deps.furnish(job, sandbox);
+      } catch (error) {
+        await sandbox.terminate();
+        throw new LabError(
+          "sandbox_create_failed",
+          `Could not put the skills of ${jobID} into its sandbox: ${error instanceof Error ? error.message : String(error)}`,
+          { cause: error },
+        );
+      }
+      return adopt(book, job, sandbox);
+    } catch (error) {
+      if (isNew) book.update(jobID, (current) => ({ ...current, sandbox: { kind: "none" } }));
+      throw error;
+    }
+  }
+
+  async function park(book: JobBook, jobID: string): Promise<void> {
+    const sandbox = live.get(jobID);
+    const job = book.get(jobID);
+    if (!sandbox || !job) return;
+    try {
+      const snapshot = await deps.snapshots.park(job, sandbox);
+      live.delete(jobID);
+      book.update(jobID, (current) => ({ ...current, sandbox: { kind: "parked", snapshotID: snapshot.id } }));
+      deps.pool.deleteSandbox(sandbox.id);
+      await sandbox.terminate();
+      await deps.snapshots.dropFormerParked(book, job.id, snapshot.id);
+    } catch (error) {
+      // The work is worth more than the room: a sandbox that could not be frozen stays as it is.
+      deps.log("error", "could not park a sandbox", { jobID, sandboxID: sandbox.id, reason: String(error) });
+    }
+  }
+
+  return {
+    obtain(book, jobID, signal) {
+      stopTimer(jobID);
+      return inTurn(jobID, () => obtain(book, jobID, signal));
+    },
+    live: (jobID) => live.get(jobID) ?? null,
+    withSandbox: (jobID, use) => inTurn(jobID, () => use(live.get(jobID) ?? null)),
+    parkLater(book, jobID, afterMs) {
+      stopTimer(jobID);
+      if (!live.has(jobID)) return;
+      const cancel = deps.clock.after(afterMs, () => {
+        timers.delete(jobID);
+        void inTurn(jobID, () => park(book, jobID));
+      });
+      timers.set(jobID, { cancel, book });
+    },
+    park(book, jobID) {
+      stopTimer(jobID);
+      return inTurn(jobID, () => park(book, jobID));
+    },
+    parkWaiting() {
+      for (const [jobID, { book }] of [...timers]) {
+        stopTimer(jobID);
+        void inTurn(jobID, () => park(book, jobID));
+      }
+    },
+    discard(book, jobID) {
+      stopTimer(jobID);
+      return inTurn(jobID, async () => {
+        const job = book.get(jobID);
+        const sandbox = live.get(jobID);
+        live.delete(jobID);
+        if (sandbox) await sandbox.terminate();
+        else if (job?.sandbox.kind === "live") await (await deps.provider()).terminate(job.sandbox.id);
+        if (job?.sandbox.kind === "live") deps.pool.deleteSandbox(job.sandbox.id);
+        book.update(jobID, (current) => ({ ...current, sandbox: { kind: "gone" } }));
+      });
+    },
+    async suspend() {
+      for (const jobID of [...timers.keys()]) stopTimer(jobID);
+      await Promise.all(tails.values());
+    },
+  };
+}

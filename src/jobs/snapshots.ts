@@ -1,0 +1,101 @@
+import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
+import type { Clock } from "../shared/clock.ts";
+import { LabError } from "../shared/error-code.ts";
+import type { Job } from "./job.ts";
+import type { JobBook } from "./job-book.ts";
+import type { PoolStore, SnapshotRecord } from "./store/pool-store.ts";
+
+/** Frozen file systems of jobs: taking them, finding them by id or label, forgetting them. */
+export interface Snapshots {
+  /** Freezes a live sandbox for everyone of its orchestrator to start from. @throws LabError */
+  take(
+    job: Job,
+    sandbox: Sandbox,
+    options: { readonly label: string | null; readonly path: string | null },
+  ): Promise<SnapshotRecord>;
+  /** Freezes a sandbox that is about to be given up. @throws LabError */
+  park(job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
+  /** Makes what a job was parked with one that was asked for. */
+  promote(job: Job, snapshotID: string, label: string | null): SnapshotRecord | null;
+  /** Forgets earlier parked snapshots of a job, except those another job is about to start from. */
+  dropFormerParked(book: JobBook, jobID: string, keepID: string): Promise<void>;
+  /** Newest whole-file-system snapshot of a job's own sandbox. */
+  newestOf(job: Job): SnapshotRecord | null;
+  /** By id, or by label (the newest of that name wins). */
+  find(orchestrator: string, name: string): SnapshotRecord | null;
+  /** Those that were asked for, oldest first. */
+  list(orchestrator: string): SnapshotRecord[];
+  /** Removes every snapshot of a deleted session. */
+  removeAll(orchestrator: string): Promise<void>;
+}
+
+export interface SnapshotsDeps {
+  readonly provider: () => Promise<SandboxProvider>;
+  readonly pool: PoolStore;
+  readonly clock: Clock;
+}
+
+export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snapshots {
+  async function store() {
+    const { snapshots, name } = await provider();
+    if (!snapshots)
+      throw new LabError("snapshot_failed", `The ${name} provider cannot take snapshots.`, { retryable: false });
+    return snapshots;
+  }
+
+  async function remove(snapshot: SnapshotRecord): Promise<void> {
+    await (await store()).remove(snapshot.id);
+    pool.deleteSnapshot(snapshot.id);
+  }
+
+  async function freeze(
+    job: Job,
+    sandbox: Sandbox,
+    how: Pick<SnapshotRecord, "label" | "parked"> & { path: string | null },
+  ) {
+    const taken = await (await store()).take(sandbox, how.path);
+    const record: SnapshotRecord = {
+      id: taken.id,
+      label: how.label,
+      orchestrator: job.orchestrator,
+      jobID: job.id,
+      parent: job.task.snapshotID,
+      kind: how.path === null ? "filesystem" : "directory",
+      provider: job.provider,
+      sizeBytes: taken.sizeBytes,
+      createdAt: clock.now(),
+      parked: how.parked,
+    };
+    pool.saveSnapshot(record);
+    return record;
+  }
+
+  return {
+    take: (job, sandbox, { label, path }) => freeze(job, sandbox, { label, path, parked: false }),
+    park: (job, sandbox) => freeze(job, sandbox, { label: null, path: null, parked: true }),
+    promote(job, snapshotID, label) {
+      const parked = pool.snapshots(job.orchestrator).find((one) => one.id === snapshotID);
+      if (!parked) return null;
+      const kept: SnapshotRecord = { ...parked, label, parked: false };
+      pool.saveSnapshot(kept);
+      return kept;
+    },
+    async dropFormerParked(book, jobID, keepID) {
+      const wanted = new Set(book.jobs().map((job) => job.task.snapshotID));
+      for (const snapshot of pool.snapshots(book.orchestrator)) {
+        const isFormer = snapshot.parked && snapshot.jobID === jobID && snapshot.id !== keepID;
+        if (isFormer && !wanted.has(snapshot.id)) await remove(snapshot);
+      }
+    },
+    newestOf: (job) =>
+      pool.snapshots(job.orchestrator).findLast((one) => one.jobID === job.id && one.kind === "filesystem") ?? null,
+    find(orchestrator, name) {
+      const all = pool.snapshots(orchestrator);
+      return all.find((one) => one.id === name) ?? all.findLast((one) => one.label === name) ?? null;
+    },
+    list: (orchestrator) => pool.snapshots(orchestrator).filter((one) => !one.parked),
+    async removeAll(orchestrator) {
+      for (const snapshot of pool.snapshots(orchestrator)) await remove(snapshot);
+    },
+  };
+}

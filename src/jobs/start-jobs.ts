@@ -1,0 +1,90 @@
+import type { ProviderName } from "../sandboxes/port.ts";
+import type { Failure } from "../shared/error-code.ts";
+import { type Job, type JobTask, queue, refuse } from "./job.ts";
+import type { Lab } from "./lab.ts";
+import type { Catalog } from "./ports.ts";
+import { DEFAULT_AGENT, decideTask, type TaskRequest } from "./tasks.ts";
+
+/** A task whose types were wrong: what could be read of it, and what is wrong. */
+export interface UnreadableTask {
+  readonly description: string;
+  readonly problem: string;
+}
+
+export type StartRequest = TaskRequest | UnreadableTask;
+
+export interface StartContext {
+  readonly orchestrator: string;
+  readonly catalog: Catalog;
+  readonly orchestratorModel: string | null;
+  readonly provider: ProviderName;
+}
+
+/**
+ * Records one job per task, in order, in one transaction, and queues those that can start. Waits for nothing but the
+ * store. A task that cannot start becomes a failed job.
+ */
+export async function startJobs(lab: Lab, requests: readonly StartRequest[], context: StartContext): Promise<Job[]> {
+  const { orchestrator, catalog, orchestratorModel } = context;
+  const book = await lab.book(orchestrator);
+  const { maxTasksPerCall, environments } = lab.options;
+  const taskContext = {
+    catalog,
+    environments: Object.keys(environments),
+    findSnapshot: (name: string) => lab.snapshots.find(orchestrator, name),
+    orchestratorModel,
+  };
+  const now = lab.clock.now();
+  const first = book.nextPosition();
+  const jobs = requests.map((request, index): Job => {
+    const decision = decide(request, index);
+    return {
+      id: lab.ids("job"),
+      orchestrator,
+      position: first + index,
+      task: decision.task,
+      provider: context.provider,
+      createdAt: now,
+      startedAt: null,
+      state: decision.failure ? refuse(decision.failure, now) : queue(now),
+      sandbox: { kind: "none" },
+      childSession: null,
+      status: null,
+      metrics: {},
+      tokens: { input: 0, output: 0 },
+      modelUsd: 0,
+      turns: 0,
+    };
+  });
+  book.add(jobs.map((job) => ({ job, prompt: job.task.prompt })));
+  for (const job of jobs) if (job.state.kind === "queued") lab.scheduler.enqueue(book, job.id);
+  return jobs;
+
+  function decide(request: StartRequest, index: number): { task: JobTask; failure: Failure | null } {
+    if ("problem" in request) return refused(request.description, request.problem);
+    if (index >= maxTasksPerCall) {
+      const problem = `one call starts at most ${maxTasksPerCall} tasks and this is number ${index + 1}; start it with another call.`;
+      return refused(request.description, problem);
+    }
+    const decision = decideTask(request, taskContext);
+    return decision.kind === "accepted"
+      ? { task: decision.task, failure: null }
+      : refused(request.description, decision.failure.message);
+  }
+}
+
+/** The prompt of a refused task is not kept: it may be of any size, and nobody will run it. */
+function refused(description: string, message: string): { task: JobTask; failure: Failure } {
+  return {
+    task: {
+      description,
+      prompt: "",
+      agent: DEFAULT_AGENT,
+      model: null,
+      environment: "default",
+      snapshotID: null,
+      skills: [],
+    },
+    failure: { code: "invalid_task", message, retryable: false },
+  };
+}

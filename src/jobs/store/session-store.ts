@@ -1,0 +1,115 @@
+import { join } from "node:path";
+import type { Job } from "../job.ts";
+import { openDatabase } from "./database.ts";
+
+/** One prompt to a job's child session. Turns of a job run strictly one after another, in order of `position`. */
+export interface Turn {
+  readonly id: string;
+  readonly jobID: string;
+  readonly position: number;
+  readonly text: string;
+  readonly state: "queued" | "running" | "done" | "failed" | "stopped";
+  /** Chosen and stored before the prompt is sent; null while queued. */
+  readonly messageID: string | null;
+}
+
+/** Durable jobs and turns of one orchestrator session. Every write is one statement or one transaction. */
+export interface SessionStore {
+  jobs(): Job[];
+  turns(jobID: string): Turn[];
+  /** Records new jobs with their first turns, all or none. */
+  insert(entries: readonly { readonly job: Job; readonly turn: Turn }[]): void;
+  saveJob(job: Job): void;
+  saveTurn(turn: Turn): void;
+  /** Writes a job and a turn of it together. */
+  save(job: Job, turn: Turn): void;
+  /** Adds to the job's history (states, reports): the feed of reports and dashboards. */
+  appendEvent(jobID: string, at: number, kind: string, data: unknown): void;
+  close(): void;
+}
+
+const MIGRATIONS = [
+  `CREATE TABLE jobs (id TEXT PRIMARY KEY, position INTEGER NOT NULL, state TEXT NOT NULL, record TEXT NOT NULL);
+   CREATE TABLE turns (id TEXT PRIMARY KEY, job TEXT NOT NULL REFERENCES jobs(id), position INTEGER NOT NULL,
+     state TEXT NOT NULL, message TEXT, text TEXT NOT NULL, UNIQUE (job, position));
+   CREATE TABLE events (id INTEGER PRIMARY KEY, job TEXT NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL,
+     data TEXT NOT NULL);
+   CREATE INDEX events_by_job ON events (job, id)`,
+];
+
+interface TurnRow {
+  id: string;
+  job: string;
+  position: number;
+  state: Turn["state"];
+  message: string | null;
+  text: string;
+}
+
+/** File of one session's store. Session ids come from the host; anything else must not become a path. */
+export function sessionFile(stateDir: string, sessionID: string): string {
+  if (!/^[A-Za-z0-9_-]{1,128}$/.test(sessionID)) throw new Error(`not a session id: ${sessionID.slice(0, 40)}`);
+  return join(stateDir, "sessions", `${sessionID}.db`);
+}
+
+export async function openSessionStore(file: string): Promise<SessionStore> {
+  const database = await openDatabase(file, MIGRATIONS);
+  const saveJob = (job: Job) =>
+    database.run(
+      `INSERT INTO jobs (id, position, state, record) VALUES (?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET state = excluded.state, record = excluded.record`,
+      job.id,
+      job.position,
+      job.state.kind,
+      JSON.stringify(job),
+    );
+  const saveTurn = (turn: Turn) =>
+    database.run(
+      `INSERT INTO turns (id, job, position, state, message, text) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET state = excluded.state, message = excluded.message`,
+      turn.id,
+      turn.jobID,
+      turn.position,
+      turn.state,
+      turn.messageID,
+      turn.text,
+    );
+  return {
+    jobs: () =>
+      database
+        .all<{ record: string }>("SELECT record FROM jobs ORDER BY position")
+        .map((row) => JSON.parse(row.record) as Job),
+    turns: (jobID) =>
+      database.all<TurnRow>("SELECT * FROM turns WHERE job = ? ORDER BY position", jobID).map((row) => ({
+        id: row.id,
+        jobID: row.job,
+        position: row.position,
+        text: row.text,
+        state: row.state,
+        messageID: row.message,
+      })),
+    insert: (entries) =>
+      database.transaction(() => {
+        for (const { job, turn } of entries) {
+          saveJob(job);
+          saveTurn(turn);
+        }
+      }),
+    saveJob,
+    saveTurn,
+    save: (job, turn) =>
+      database.transaction(() => {
+        saveJob(job);
+        saveTurn(turn);
+      }),
+    appendEvent: (jobID, at, kind, data) =>
+      database.run(
+        "INSERT INTO events (job, at, kind, data) VALUES (?, ?, ?, ?)",
+        jobID,
+        at,
+        kind,
+        JSON.stringify(data),
+      ),
+    close: () => database.close(),
+  };
+}

@@ -1,0 +1,40 @@
+import { posix } from "node:path";
+import { LabError } from "../shared/error-code.ts";
+import { findJob } from "./find-jobs.ts";
+import type { Lab } from "./lab.ts";
+import type { SnapshotRecord } from "./store/pool-store.ts";
+
+export interface SnapshotRequest {
+  readonly job: string;
+  readonly label: string | null;
+  /** Relative to the workdir, or absolute; null freezes the whole file system. */
+  readonly path: string | null;
+}
+
+/**
+ * Freezes a job's files for new jobs to start from: those of its live sandbox, or, when it is parked, those it was
+ * parked with.
+ * @throws LabError `not_found`, `snapshot_failed`
+ */
+export async function takeSnapshot(lab: Lab, orchestrator: string, request: SnapshotRequest): Promise<SnapshotRecord> {
+  const book = await lab.book(orchestrator);
+  const job = findJob(book, request.job);
+  return lab.keeper.withSandbox(job.id, async (sandbox) => {
+    if (sandbox) {
+      const path = request.path === null ? null : posix.resolve(sandbox.workdir, request.path);
+      return lab.snapshots.take(job, sandbox, { label: request.label, path });
+    }
+    const now = findJob(book, job.id).sandbox; // it may have been parked while we waited
+    if (now.kind === "parked" && request.path === null) {
+      const promoted = lab.snapshots.promote(job, now.snapshotID, request.label);
+      if (promoted) return promoted;
+    }
+    if (now.kind === "parked") {
+      const message = `${job.id} is parked, so only the whole of it can be frozen; leave path out, or wake it with agents_message first.`;
+      throw new LabError("snapshot_failed", message, { retryable: false });
+    }
+    const { kind } = now;
+    const message = `${job.id} has no sandbox to freeze (it is ${job.state.kind}, its sandbox: ${kind}).`;
+    throw new LabError("snapshot_failed", message, { retryable: kind === "none" || kind === "creating" });
+  });
+}

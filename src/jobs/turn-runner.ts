@@ -1,0 +1,91 @@
+import { type Clock, sleep } from "../shared/clock.ts";
+import { LabError, toFailure } from "../shared/error-code.ts";
+import type { ChildSessions, PromptRequest } from "./ports.ts";
+import { decideTurn, type Transcript, type TurnDecision } from "./turn.ts";
+
+export type TurnEnd =
+  | Extract<TurnDecision, { kind: "done" | "failed" }>
+  /** We stopped it: the job was cancelled, or a message interrupted it. */
+  | { readonly kind: "stopped" };
+
+export interface TurnRunnerDeps {
+  readonly sessions: ChildSessions;
+  readonly clock: Clock;
+}
+
+/** Without any event for so long the session is read all the same: events may be lost, the transcript is not. */
+const POLL_MS = 15_000;
+/** How long a stopped model loop may take to come to rest before the next prompt is sent regardless. */
+const STOP_MS = 5_000;
+
+/**
+ * Prompts a child session and returns how that turn ended.
+ * @param onTranscript gets every reading, for tokens and cost
+ * @param signal stops the turn
+ */
+export async function runTurn(
+  { sessions, clock }: TurnRunnerDeps,
+  prompt: PromptRequest,
+  onTranscript: (transcript: Transcript) => void,
+  signal: AbortSignal,
+): Promise<TurnEnd> {
+  const { sessionID, messageID } = prompt;
+  const promptedAt = clock.now();
+  let errorSeen: string | null = null;
+  let idleSince: number | null = null;
+  let changed = false;
+  let wakeUp: () => void = () => {};
+  const notice = () => {
+    changed = true;
+    wakeUp();
+  };
+  const unsubscribe = sessions.on((event) => {
+    if (event.sessionID !== sessionID) return;
+    if (event.kind === "error") errorSeen = event.message;
+    if (event.kind === "touched" || event.kind === "error" || event.kind === "deleted") notice();
+  });
+  signal.addEventListener("abort", notice);
+
+  /** Until something happens, or `limitMs` have passed. */
+  const pause = async (limitMs: number): Promise<void> => {
+    const waiting = new AbortController();
+    wakeUp = () => waiting.abort();
+    if (!changed) await sleep(clock, limitMs, waiting.signal);
+    changed = false;
+  };
+
+  try {
+    await sessions.prompt(prompt);
+    for (;;) {
+      if (signal.aborted) return await stop();
+      const transcript = await sessions.read(sessionID, messageID);
+      onTranscript(transcript);
+      idleSince = transcript.activity === "idle" ? (idleSince ?? clock.now()) : null;
+      const context = { messageID, promptedAt, errorSeen, idleSince };
+      const decision = decideTurn(transcript, context, clock.now());
+      if (decision.kind === "done" || decision.kind === "failed") return signal.aborted ? await stop() : decision;
+      await pause(decision.kind === "unsettled" ? decision.recheckMs : POLL_MS);
+    }
+  } catch (error) {
+    if (signal.aborted) return await stop();
+    if (error instanceof LabError) throw error;
+    return { kind: "failed", failure: toFailure(error, "prompt_failed", `follow the session ${sessionID}`) };
+  } finally {
+    unsubscribe();
+    signal.removeEventListener("abort", notice);
+  }
+
+  /** The loop must be at rest before the session is prompted again: a prompt to a busy session joins the old turn. */
+  async function stop(): Promise<TurnEnd> {
+    const deadline = clock.now() + STOP_MS;
+    await sessions.abort(sessionID).catch(() => {}); // it may be gone altogether; the reading below tells
+    for (;;) {
+      const transcript = await sessions.read(sessionID, messageID).catch(() => null);
+      if (!transcript) return { kind: "stopped" };
+      onTranscript(transcript);
+      if (transcript.activity === "idle" || clock.now() >= deadline) return { kind: "stopped" };
+      changed = false;
+      await pause(200);
+    }
+  }
+}

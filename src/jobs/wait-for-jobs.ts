@@ -1,0 +1,71 @@
+import { findJobs } from "./find-jobs.ts";
+import { isEnded, type Job } from "./job.ts";
+import type { Lab } from "./lab.ts";
+
+/** How many of the jobs must have ended. */
+export type WaitUntil = "all" | "any" | number;
+
+export type WaitReason = "satisfied" | "timeout" | "interrupted" | "attention";
+
+export interface WaitRequest {
+  readonly jobs?: readonly string[] | undefined;
+  readonly until: WaitUntil;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Hears of every change while it waits. */
+  readonly onProgress: (jobs: readonly Job[]) => void;
+}
+
+export interface WaitResult {
+  readonly reason: WaitReason;
+  readonly finished: readonly Job[];
+  readonly pending: readonly Job[];
+}
+
+/** Whether a wait is over. An interrupted job never ends by itself, so waiting for it alone asks for attention. */
+export function decideWait(jobs: readonly Job[], until: WaitUntil): "satisfied" | "attention" | "wait" {
+  const ended = jobs.filter((job) => isEnded(job.state)).length;
+  const wanted = until === "all" ? jobs.length : Math.min(until === "any" ? 1 : until, jobs.length);
+  if (ended >= wanted) return "satisfied";
+  const interrupted = jobs.filter((job) => job.state.kind === "interrupted").length;
+  return jobs.length - interrupted < wanted ? "attention" : "wait";
+}
+
+/**
+ * Blocks until so many jobs have ended, woken by their changes; the store is never polled.
+ * @throws LabError `not_found` when a named job is not this session's
+ */
+export async function waitForJobs(lab: Lab, orchestrator: string, request: WaitRequest): Promise<WaitResult> {
+  const book = await lab.book(orchestrator);
+  const ids = findJobs(book, request.jobs).map((job) => job.id);
+  const current = () => ids.flatMap((id) => book.get(id) ?? []);
+  const reason = await new Promise<WaitReason>((resolve) => {
+    const finish = (why: WaitReason) => {
+      unsubscribe();
+      cancelTimer();
+      request.signal.removeEventListener("abort", interrupted);
+      resolve(why);
+    };
+    const interrupted = () => finish("interrupted");
+    const look = () => {
+      const decision = decideWait(current(), request.until);
+      if (decision !== "wait") finish(decision);
+    };
+    const wanted = new Set(ids);
+    const unsubscribe = lab.onChange(({ job }) => {
+      if (!wanted.has(job.id)) return;
+      request.onProgress(current());
+      look();
+    });
+    const cancelTimer = lab.clock.after(request.timeoutMs, () => finish("timeout"));
+    request.signal.addEventListener("abort", interrupted);
+    if (request.signal.aborted) interrupted();
+    else look();
+  });
+  const jobs = current();
+  return {
+    reason,
+    finished: jobs.filter((job) => isEnded(job.state)),
+    pending: jobs.filter((job) => !isEnded(job.state)),
+  };
+}

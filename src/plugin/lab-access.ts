@@ -1,0 +1,92 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { PluginInput } from "@opencode-ai/plugin";
+import { configHomeOf, type LoadedOptions, loadOptions } from "../config/load.ts";
+import type { Options } from "../config/schema.ts";
+import { type Lab, openLab } from "../jobs/lab.ts";
+import type { Catalog, ChildSessions } from "../jobs/ports.ts";
+import type { SandboxProvider } from "../sandboxes/port.ts";
+import { systemClock } from "../shared/clock.ts";
+import { LabError } from "../shared/error-code.ts";
+import { randomId } from "../shared/ids.ts";
+import type { Log } from "../shared/log.ts";
+import { copySkill } from "./skill-folders.ts";
+
+/** Opens options and lab on first need, once: starting OpenCode must not feel us. */
+export interface LabAccess {
+  /** Reads the options; never rejects. */
+  options(): Promise<LoadedOptions>;
+  /** @throws LabError `config_invalid` */
+  lab(): Promise<Lab>;
+  /** The lab if something has opened it. */
+  opened(): Promise<Lab> | null;
+}
+
+export interface LabAccessDeps {
+  readonly input: Pick<PluginInput, "directory">;
+  readonly tuple: unknown;
+  readonly sessions: ChildSessions;
+  readonly catalog: () => Promise<Catalog>;
+  readonly log: Log;
+}
+
+export function createLabAccess(deps: LabAccessDeps): LabAccess {
+  const { input, tuple, sessions, log } = deps;
+  let loading: Promise<LoadedOptions> | null = null;
+  let opening: Promise<Lab> | null = null;
+
+  const options = () => {
+    loading ??= loadOptions({
+      tuple,
+      directory: input.directory,
+      configHome: configHomeOf(process.env),
+      env: process.env,
+      readFile: (path) => readFile(path, "utf8"),
+    });
+    return loading;
+  };
+
+  async function open(): Promise<Lab> {
+    const loaded = await options();
+    if (loaded.kind === "invalid") throw new LabError("config_invalid", loaded.message, { retryable: false });
+    return openLab({
+      options: loaded.options,
+      sessions,
+      createProvider: () => createProvider(loaded.options, log),
+      async furnish(job, sandbox) {
+        const { skills } = await deps.catalog();
+        for (const name of job.task.skills) {
+          const skill = skills.find((one) => one.name === name);
+          if (skill) await copySkill(skill, sandbox);
+        }
+      },
+      hostEnv: process.env,
+      clock: systemClock,
+      ids: randomId,
+      log,
+    });
+  }
+
+  return {
+    options,
+    lab() {
+      opening ??= open().catch((error) => {
+        opening = null; // an unwritable folder may be writable at the next call
+        throw error;
+      });
+      return opening;
+    },
+    opened: () => opening,
+  };
+}
+
+async function createProvider(options: Options, log: Log): Promise<SandboxProvider> {
+  const { createLocalProvider } = await import("../sandboxes/local/local-provider.ts");
+  return createLocalProvider({
+    rootDir: join(options.stateDir, "local"),
+    isolation: options.local.isolation,
+    clock: systemClock,
+    log,
+    ids: () => randomId("x").slice(2),
+  });
+}

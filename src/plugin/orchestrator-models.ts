@@ -1,0 +1,31 @@
+import type { ToolContext } from "@opencode-ai/plugin";
+import type { HostClient } from "./host-client.ts";
+
+interface ModelRef {
+  readonly providerID: string;
+  readonly modelID: string;
+}
+
+/** Which model each session runs on, so that jobs can run on the same by default. */
+export interface OrchestratorModels {
+  learn(sessionID: string, model: ModelRef): void;
+  of(context: Pick<ToolContext, "sessionID" | "messageID">): Promise<string | null>;
+}
+
+export function createOrchestratorModels(client: HostClient): OrchestratorModels {
+  const known = new Map<string, string>();
+  const learn = (sessionID: string, { providerID, modelID }: ModelRef) => {
+    known.set(sessionID, `${providerID}/${modelID}`);
+  };
+  return {
+    learn,
+    async of({ sessionID, messageID }) {
+      // After a reload the message that started this turn was heard by the former instance.
+      if (!known.has(sessionID)) {
+        const { data } = await client.session.message({ sessionID, messageID });
+        if (data?.info.role === "assistant") learn(sessionID, data.info);
+      }
+      return known.get(sessionID) ?? null;
+    },
+  };
+}

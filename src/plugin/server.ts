@@ -1,0 +1,98 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Hooks, Plugin } from "@opencode-ai/plugin";
+import type { Catalog, SessionEvent } from "../jobs/ports.ts";
+import { sessionFile } from "../jobs/store/session-store.ts";
+import { systemClock } from "../shared/clock.ts";
+import { createEmitter } from "../shared/emitter.ts";
+import { createHostIds } from "../shared/ids.ts";
+import { createTools } from "../tools/all-tools.ts";
+import { createProcessTable } from "../tools/process-table.ts";
+import { readCatalog } from "./catalog.ts";
+import { createChildSessions } from "./child-sessions.ts";
+import { createHostClient } from "./host-client.ts";
+import { createHostGuard } from "./host-guard.ts";
+import { hostLog } from "./host-log.ts";
+import { createLabAccess } from "./lab-access.ts";
+import { createLivePart, hideLiveParts } from "./live-part.ts";
+import { createOrchestratorModels } from "./orchestrator-models.ts";
+import { toSessionEvent } from "./session-events.ts";
+import { createSessionKinds, type SessionInfo } from "./session-kinds.ts";
+import { createSystemText } from "./system-text.ts";
+import { announceOptions } from "./toasts.ts";
+import { extendConfig } from "./worker-agent.ts";
+
+const SKILLS_DIR = fileURLToPath(new URL("../../skills", import.meta.url));
+
+/**
+ * Puts the plugin together for one directory. The host calls this again for every directory and reload, also while an
+ * earlier instance is being disposed: it builds objects and touches nothing until something is needed.
+ */
+export const server: Plugin = async (input, tuple) => {
+  const log = hostLog(input.client);
+  const client = createHostClient(input);
+  const events = createEmitter<SessionEvent>((error) => log("error", "a listener failed", { reason: String(error) }));
+  const kinds = createSessionKinds(client);
+  const models = createOrchestratorModels(client);
+  const hostIDs = createHostIds(() => systemClock.now());
+  let catalogReading: Promise<Catalog> | null = null;
+  const catalog = () => {
+    catalogReading ??= readCatalog(client).catch((error) => {
+      catalogReading = null;
+      throw error;
+    });
+    return catalogReading;
+  };
+  const access = createLabAccess({ input, tuple, sessions: createChildSessions(client, events), catalog, log });
+  const systemText = createSystemText({ kinds, access, catalog });
+  const announce = announceOptions(client, access);
+  const processes = createProcessTable();
+
+  const hooks: Hooks = {
+    config: async (config) => extendConfig(config, SKILLS_DIR),
+    tool: createTools({
+      lab: access.lab,
+      catalog,
+      processes,
+      modelOf: models.of,
+      progress: (context) => createLivePart(client, systemClock, hostIDs, context),
+    }),
+    "chat.message": async ({ sessionID }, { message }) => {
+      models.learn(sessionID, message.model);
+      announce();
+      // Read ahead: agents_start is to wait for nothing outside the store.
+      catalog().catch((error) => log("warn", "could not read agents, models and skills", { reason: String(error) }));
+    },
+    "experimental.chat.system.transform": ({ sessionID }, { system }) => systemText(sessionID, system),
+    "experimental.chat.messages.transform": async (_input, { messages }) => hideLiveParts(messages),
+    ...createHostGuard(kinds),
+    event: async ({ event }) => {
+      const { type, properties } = event as { type: string; properties: Record<string, unknown> };
+      if (type === "session.created" || type === "session.updated") kinds.learn(properties.info as SessionInfo);
+      const heard = toSessionEvent({ type, properties });
+      if (!heard) return;
+      events.emit(heard);
+      if (heard.kind === "deleted") {
+        kinds.forget(heard.sessionID);
+        await forgetSession(heard.sessionID);
+      }
+    },
+    dispose: async () => {
+      const lab = await access.opened()?.catch(() => null);
+      await lab?.suspend();
+    },
+  };
+
+  /** The hook is not awaited, so nothing may be thrown into it. */
+  async function forgetSession(sessionID: string): Promise<void> {
+    try {
+      const loaded = await access.options();
+      if (loaded.kind === "invalid" || !existsSync(sessionFile(loaded.options.stateDir, sessionID))) return;
+      await (await access.lab()).forget(sessionID);
+    } catch (error) {
+      log("error", "could not end the jobs of a deleted session", { sessionID, reason: String(error) });
+    }
+  }
+
+  return hooks;
+};

@@ -1,0 +1,57 @@
+import type { Config } from "@opencode-ai/plugin";
+import { DEFAULT_AGENT } from "../jobs/tasks.ts";
+
+/** Tools a job's model may call. `invalid` is where the host routes calls of tools it does not show. */
+const JOB_TOOLS = /^(sandbox_(exec|process|read|write|edit|snapshot)|job_report|skill|invalid)$/;
+
+export const isJobTool = (tool: string): boolean => JOB_TOOLS.test(tool);
+
+/** Tools that only work inside a job, hidden from everyone else. `sandbox_snapshot` is the orchestrator's too. */
+const INSIDE_ONLY = ["sandbox_exec", "sandbox_process", "sandbox_read", "sandbox_write", "sandbox_edit", "job_report"];
+
+const ALLOWED = ["sandbox_*", "job_report", "skill"];
+
+/** Wall 2: rules on the child session itself. They come last, so they hold under whatever agent it is prompted as. */
+export const JOB_SESSION_RULES = [
+  { permission: "*", pattern: "*", action: "deny" as const },
+  ...ALLOWED.map((permission) => ({ permission, pattern: "*", action: "allow" as const })),
+];
+
+/** Wall 1: the worker agent's own rules. `doom_loop` would ask, and nobody answers in a job. */
+const WORKER_RULES = Object.fromEntries([["*", "deny"], ...[...ALLOWED, "doom_loop"].map((name) => [name, "allow"])]);
+
+const DESCRIPTION = "Works on one delegated task in a sandbox of its own. Started with agents_start, never with task.";
+
+type Loose = Record<string, unknown>;
+
+/**
+ * Adds the worker agent, our skills and the visibility rules to the host's merged configuration.
+ * @param skillsDir absolute; searched for SKILL.md files
+ */
+export function extendConfig(config: Config, skillsDir: string): void {
+  const c = config as unknown as Loose;
+  const agents = { ...(c.agent as Loose | undefined) };
+  // A user may choose the worker's model or temperature, never its rules.
+  agents[DEFAULT_AGENT] = {
+    description: DESCRIPTION,
+    ...(agents[DEFAULT_AGENT] as Loose | undefined),
+    mode: "subagent",
+    hidden: true,
+    permission: WORKER_RULES,
+  };
+  c.agent = agents;
+
+  const skills = { ...(c.skills as { paths?: string[] } | undefined) };
+  c.skills = { ...skills, paths: [...(skills.paths ?? []), skillsDir] };
+
+  const permission = byName(c.permission);
+  for (const tool of INSIDE_ONLY) permission[tool] = "deny";
+  permission.task = { ...byName(permission.task), [DEFAULT_AGENT]: "deny" };
+  c.permission = permission;
+}
+
+/** A permission is one action for everything, or actions by name; the last matching one wins. */
+function byName(value: unknown): Loose {
+  if (typeof value === "string") return { "*": value };
+  return { ...(value as Loose | undefined) };
+}

@@ -1,0 +1,24 @@
+export interface OrchestratorFacts {
+  readonly maxRunningJobs: number;
+  readonly maxTasksPerCall: number;
+  readonly environments: readonly string[];
+  /** null until the first job: the store is not opened to write a prompt. */
+  readonly pool: { readonly running: number; readonly queued: number } | null;
+}
+
+/** What an agent that may delegate is told. Kept short: it is part of every request. */
+export function renderOrchestratorBlock(facts: OrchestratorFacts): string {
+  const { maxRunningJobs, maxTasksPerCall, environments, pool } = facts;
+  const use = pool ? `; ${pool.running} running and ${pool.queued} queued now` : "";
+  const named = environments.length > 1 ? ` Environments: ${environments.join(", ")}.` : "";
+  return `# Parallel agents
+You can delegate work to agents that run in parallel, each in an isolated sandbox of its own. Use this for work that splits into independent parts: several experiments or approaches, a search over variants, risky or long commands. Do small things yourself.
+
+1. agents_start with one task per part. A job sees only its prompt, its sandbox and the skills you name. Its workspace is empty unless it starts from a snapshot: put what it needs into the prompt.
+2. agents_wait for the results (until "any" to go on with the first). It costs nothing while it waits; do not poll agents_status.
+3. Read the results. A failed job says why, with a code, and harms no other. agents_message corrects or continues a job, also a finished one: it keeps its files and its memory.
+4. sandbox_snapshot freezes a job's files; tasks with "from" start there, any number of them. Prepare once, then fork.
+
+Jobs run in local sandboxes on this machine, without GPUs. At most ${maxRunningJobs} run at once${use}; more wait in a queue. One call starts at most ${maxTasksPerCall}.${named}
+Do not end your turn while a job you need is still running: call agents_wait first.`;
+}

@@ -1,0 +1,37 @@
+import type { Job } from "../jobs/job.ts";
+
+export interface WorkerFacts {
+  readonly job: Job;
+  /** Of its live sandbox; null when it has none at the moment. */
+  readonly sandbox: { readonly workdir: string; readonly home: string; readonly notes: readonly string[] } | null;
+  readonly skills: readonly { readonly name: string; readonly content: string; readonly folder: string }[];
+  /** System text of the agent, where a user defined one. */
+  readonly agentPrompt: string | null;
+}
+
+/** The whole system text of a job's session: the host's own speaks of the user's machine and is not in it. */
+export function renderWorkerBlock({ job, sandbox, skills, agentPrompt }: WorkerFacts): string {
+  const parts = [WORKER];
+  if (sandbox) {
+    const notes = sandbox.notes.map((note) => `\n- ${note}`).join("");
+    parts.push(`Your sandbox: working directory ${sandbox.workdir}, home ${sandbox.home}.${notes}`);
+  } else {
+    parts.push("Your sandbox is not running now, so your tools answer not_found; say so and end your turn.");
+  }
+  if (job.task.snapshotID)
+    parts.push(`Your sandbox starts from the snapshot ${job.task.snapshotID}: its files are in place.`);
+  if (agentPrompt) parts.push(agentPrompt);
+  for (const { name, content, folder } of skills) {
+    parts.push(`# Skill ${name}\nIts files are in your sandbox at ${folder}.\n\n${content}`);
+  }
+  return parts.join("\n\n");
+}
+
+const WORKER = `You are an agent working alone on one delegated job. You have a sandbox: an isolated Linux machine of your own. Everything you do happens there, through sandbox_exec, sandbox_process, sandbox_read, sandbox_write and sandbox_edit. You cannot reach the user's machine or files, and nobody answers questions: decide for yourself, and say in the end what you assumed.
+
+- Work in the working directory. Relative paths are relative to it. Files you leave there can be snapshotted and reused.
+- Long commands: raise timeout_seconds, or run them in the background and follow them with sandbox_process. Past its limit a command is stopped, your sandbox goes on.
+- Report with job_report: a short status when a phase begins, and every number that matters as a metric, with its step.
+- Check your work by running it. Never report a number you have not measured.
+- sandbox_snapshot keeps a state worth returning to or forking from.
+- Your last message is the result that reaches whoever delegated the job, and all they see of your work. Make it complete and short: what you did, the numbers, where the files are, what failed.`;

@@ -1,0 +1,27 @@
+/** Typed events to any number of listeners. A listener that throws is a bug of its own and never stops the others. */
+export interface Emitter<Event> {
+  emit(event: Event): void;
+  /** Returns the function that ends the subscription. */
+  on(listener: (event: Event) => void): () => void;
+}
+
+export function createEmitter<Event>(onError: (error: unknown) => void): Emitter<Event> {
+  const listeners = new Set<(event: Event) => void>();
+  return {
+    emit(event) {
+      for (const listener of [...listeners]) {
+        try {
+          listener(event);
+        } catch (error) {
+          onError(error);
+        }
+      }
+    },
+    on(listener) {
+      listeners.add(listener);
+      return () => {
+        listeners.delete(listener);
+      };
+    },
+  };
+}

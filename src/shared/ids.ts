@@ -1,0 +1,26 @@
+import { customAlphabet } from "nanoid";
+
+const lower = customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 12);
+const base62 = customAlphabet("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 14);
+
+/** A fresh identifier such as `job_k3v9…`; safe in file names, git branches and URLs. */
+export type IdGenerator = (prefix: string) => string;
+
+export const randomId: IdGenerator = (prefix) => `${prefix}_${lower()}`;
+
+/**
+ * Ids as OpenCode makes them for messages (`msg`) and parts (`prt`): prefix, 12 hex digits of (epoch ms × 4096 +
+ * counter) modulo 2^48, 14 base-62 characters. They order a session's messages, so one is made just before its use.
+ * @source OpenCode 1.18.33, verified against the binary
+ */
+export function createHostIds(now: () => number): (prefix: "msg" | "prt") => string {
+  let lastMs = 0;
+  let counter = 0;
+  return (prefix) => {
+    const ms = Math.max(now(), lastMs);
+    counter = ms === lastMs ? counter + 1 : 0;
+    lastMs = ms;
+    const ordinal = (BigInt(ms) * 4096n + BigInt(counter)) % 2n ** 48n;
+    return `${prefix}_${ordinal.toString(16).padStart(12, "0")}${base62()}`;
+  };
+}

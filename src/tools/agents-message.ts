@@ -1,0 +1,29 @@
+import { z } from "zod";
+import { messageJob } from "../jobs/message-job.ts";
+import { defineTool, type ToolHost } from "./define-tool.ts";
+import { AGENTS_MESSAGE } from "./descriptions.ts";
+import { viewJobs } from "./job-views.ts";
+import { renderJobLine } from "./render-jobs.ts";
+
+export const agentsMessageTool = (host: ToolHost) =>
+  defineTool({
+    name: "agents_message",
+    description: AGENTS_MESSAGE,
+    args: {
+      job: z.string().describe("Job id."),
+      message: z.string().trim().min(1, "the message is empty").max(1_000_000).describe("Its next prompt."),
+      interrupt: z.boolean().default(false).describe("Stop its current turn first."),
+    },
+    async run(request, { sessionID }) {
+      const lab = await host.lab();
+      const jobs = viewJobs(lab, [await messageJob(lab, sessionID, request)]);
+      return {
+        title: `message to ${request.job}`,
+        output: [
+          "The message is queued as the job's next turn. Wait for its answer with agents_wait.",
+          ...jobs.map(renderJobLine),
+        ].join("\n"),
+        metadata: { jobs },
+      };
+    },
+  });

@@ -1,0 +1,62 @@
+import { z } from "zod";
+import { type StartRequest, startJobs } from "../jobs/start-jobs.ts";
+import { defineTool, describeIssues, type ToolHost } from "./define-tool.ts";
+import { AGENTS_START } from "./descriptions.ts";
+import { viewJobs } from "./job-views.ts";
+import { renderCounts, renderJobLine } from "./render-jobs.ts";
+
+const taskSchema = z.strictObject({
+  description: z.string().trim().min(1).max(80).describe("What it is, in at most 80 characters; names it everywhere."),
+  prompt: z
+    .string()
+    .describe("The whole task. The job knows nothing else: give context, files to make, how to check, what to report."),
+  agent: z.string().optional().describe("Configured agent that does it; default sandbox_worker."),
+  model: z.string().optional().describe('"provider/model"; default the agent\'s, else yours.'),
+  environment: z.string().optional().describe('Named environment its sandbox is made from; default "default".'),
+  gpu: z.string().optional().describe('GPUs, e.g. "T4", "H100:8"; "none" drops the environment\'s.'),
+  from: z.string().optional().describe("Snapshot id or label to start from: the job finds those files in place."),
+  skills: z.array(z.string()).optional().describe("Names of skills whose text and folder the job gets."),
+  timeout_minutes: z.number().positive().optional().describe("Hard limit of its running time, minutes."),
+  max_usd: z.number().positive().optional().describe("Ceiling of its own spend, USD."),
+});
+
+export const agentsStartTool = (host: ToolHost) =>
+  defineTool({
+    name: "agents_start",
+    description: AGENTS_START,
+    args: { tasks: z.array(taskSchema).min(1).describe("One job is started per task, all at once.") },
+    // One bad task must not stop the others, so tasks are checked one by one.
+    parse: z.strictObject({ tasks: z.array(z.unknown()).min(1, "at least one task is needed") }),
+    async run({ tasks }, context) {
+      const lab = await host.lab();
+      const [catalog, orchestratorModel] = await Promise.all([host.catalog(), host.modelOf(context)]);
+      const jobs = await startJobs(lab, tasks.map(toRequest), {
+        orchestrator: context.sessionID,
+        catalog,
+        orchestratorModel,
+        provider: "local",
+      });
+      const views = viewJobs(lab, jobs);
+      const started = views.filter((job) => job.state !== "failed").length;
+      return {
+        title: `${started} ${started === 1 ? "job" : "jobs"} started`,
+        output: [
+          `${renderCounts(views)}:`,
+          ...views.map(renderJobLine),
+          started > 0 ? "They work in parallel now. Wait for them with agents_wait before you end your turn." : "",
+        ]
+          .filter((line) => line !== "")
+          .join("\n"),
+        metadata: { jobs: views },
+      };
+    },
+  });
+
+function toRequest(raw: unknown, index: number): StartRequest {
+  const parsed = taskSchema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const given = (raw as { description?: unknown } | null)?.description;
+  const description =
+    typeof given === "string" && given.trim() !== "" ? given.trim().slice(0, 80) : `task ${index + 1}`;
+  return { description, problem: `task ${index + 1}: ${describeIssues(parsed.error)}` };
+}

@@ -1,0 +1,91 @@
+import type { ToolContext, ToolDefinition, ToolResult } from "@opencode-ai/plugin";
+import { z } from "zod";
+import type { Lab } from "../jobs/lab.ts";
+import type { Catalog } from "../jobs/ports.ts";
+import { FileError } from "../sandboxes/port.ts";
+import { type ErrorCode, LabError } from "../shared/error-code.ts";
+import type { ProcessTable } from "./process-table.ts";
+
+/** What tools are given by the place that puts them together. */
+export interface ToolHost {
+  /** Opens everything on first need. @throws LabError `config_invalid` */
+  lab(): Promise<Lab>;
+  catalog(): Promise<Catalog>;
+  /** `provider/model` the calling session runs on. */
+  modelOf(context: ToolContext): Promise<string | null>;
+  progress(context: ToolContext): Progress;
+  readonly processes: ProcessTable;
+}
+
+/** What people see of a tool while it runs. */
+export interface Progress {
+  show(view: ProgressView): void;
+  /** Takes the picture away; awaited before the tool returns. */
+  stop(): Promise<void>;
+}
+
+export interface ProgressView {
+  readonly title: string;
+  /** Markdown, shown below the running call. */
+  readonly text: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export interface ToolAnswer {
+  readonly title: string;
+  readonly output: string;
+  readonly metadata: Record<string, unknown>;
+}
+
+export interface ToolSpec<Shape extends z.ZodRawShape, Args> {
+  readonly name: string;
+  readonly description: string;
+  /** What the model is told. */
+  readonly args: Shape;
+  /** What is checked before `run`; strictly the same unless given. */
+  readonly parse?: z.ZodType<Args>;
+  run(args: Args, context: ToolContext): Promise<ToolAnswer>;
+}
+
+/**
+ * A tool as the host wants it. The host neither checks arguments nor applies their defaults, so both happen here. What
+ * a model can act on is answered with its code; only bugs throw.
+ */
+export function defineTool<Shape extends z.ZodRawShape, Args = z.output<z.ZodObject<Shape>>>(
+  spec: ToolSpec<Shape, Args>,
+): ToolDefinition {
+  const schema = spec.parse ?? (z.strictObject(spec.args) as unknown as z.ZodType<Args>);
+  return {
+    description: spec.description,
+    args: spec.args,
+    async execute(raw: unknown, context: ToolContext): Promise<ToolResult> {
+      const parsed = schema.safeParse(raw ?? {});
+      if (!parsed.success) {
+        const message = `${spec.name} was called with bad arguments: ${describeIssues(parsed.error)}`;
+        return toErrorAnswer("invalid_task", message, false);
+      }
+      try {
+        return await spec.run(parsed.data, context);
+      } catch (error) {
+        if (error instanceof LabError) return toErrorAnswer(error.code, error.message, error.retryable);
+        if (error instanceof FileError) return toErrorAnswer(error.code, error.message, false);
+        throw error;
+      }
+    },
+  } as ToolDefinition;
+}
+
+/** Every issue with the path of its field: `tasks[0].prompt: expected string, received number`. */
+export function describeIssues(error: z.ZodError): string {
+  return error.issues
+    .slice(0, 8)
+    .map(({ path, message }) => {
+      const field = path.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("");
+      return field === "" ? message : `${field.replace(/^\./, "")}: ${message}`;
+    })
+    .join("; ");
+}
+
+function toErrorAnswer(code: ErrorCode | FileError["code"], message: string, retryable: boolean | null): ToolAnswer {
+  return { title: code, output: `Error ${code}: ${message}`, metadata: { error: { code, message, retryable } } };
+}

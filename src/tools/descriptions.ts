@@ -1,0 +1,27 @@
+/** What each tool tells the model. Prose only. */
+
+export const AGENTS_START = `Starts jobs that run in parallel, one per task, each an agent in an isolated sandbox of its own. Returns at once with job ids, before any sandbox exists.
+
+Use it for work that splits into independent parts: experiments, alternatives, searches over many candidates. A job sees only its own prompt, its sandbox and the skills you name, so write each prompt as for a colleague who was not in the room: context, what to make, how to check it, what to report. Give tasks "from" a snapshot to let them start where another job has got to. A task that cannot start becomes a failed job with its reason; the others start.`;
+
+export const AGENTS_STATUS = `Shows this session's jobs: state, what each runs or waits for, its own status and metrics, cost, and the snapshots there are. Looks without waiting; to wait use agents_wait, never repeated calls of this.`;
+
+export const AGENTS_WAIT = `Waits until jobs have ended and returns their results. Costs nothing while it waits. Call it before you end your turn whenever a job you need still runs. With until "any" you get the first result and can go on with it while the others work.`;
+
+export const AGENTS_MESSAGE = `Sends a job its next prompt. A running job gets it after its current turn (with interrupt: at once); an ended one wakes up in its own session with its files and its memory of what it did. Use it to steer, correct or continue a job instead of starting a new one.`;
+
+export const AGENTS_CANCEL = `Cancels jobs: stops their model and commands and ends their sandboxes. Their files are kept in a snapshot. Jobs that have ended are left as they are.`;
+
+export const SANDBOX_SNAPSHOT = `Freezes the files of a job's sandbox so that new tasks can start from them ("from" in agents_start), any number of times. Running processes are not kept. Works on running, finished and parked jobs.`;
+
+export const SANDBOX_EXEC = `Runs a shell command in your sandbox and returns its output and exit code. The command's time limit (timeout_seconds, default 120) stops the command, never the sandbox. Long output is cut in the middle and the full log's path is given. Set background for servers and long runs: you get a process id for sandbox_process.`;
+
+export const SANDBOX_PROCESS = `Looks after a background process of your sandbox: returns its new output and, once it has ended, its exit code. Can wait for it, send it input or a signal.`;
+
+export const SANDBOX_READ = `Reads a text file of your sandbox, with line numbers, or lists a directory.`;
+
+export const SANDBOX_WRITE = `Writes a whole file in your sandbox, making its folders.`;
+
+export const SANDBOX_EDIT = `Replaces an exact piece of text in a file of your sandbox. It must occur exactly once, unless replace_all is set.`;
+
+export const JOB_REPORT = `Reports on your job to whoever watches: a short status in your own words and numeric metrics, with the step they belong to. Report when a phase begins and whenever a number that matters is known.`;

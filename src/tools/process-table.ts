@@ -1,0 +1,79 @@
+import type { ExitStatus, SandboxProcess, SandboxSignal } from "../sandboxes/port.ts";
+import { createOutputWindow, type OutputWindow } from "./output-window.ts";
+
+/** A command left running in a sandbox. Its output is taken in all the time, so that it never blocks on a full pipe. */
+export interface BackgroundProcess {
+  readonly id: string;
+  readonly command: string;
+  readonly logPath: string | null;
+  /** Output since the last call. */
+  takeOutput(): { readonly text: string; readonly truncated: boolean };
+  /** null while it runs. */
+  exitStatus(): ExitStatus | null;
+  /** Resolves at the next output or the end. */
+  next(): Promise<void>;
+  write(input: string): Promise<void>;
+  signal(signal: SandboxSignal): Promise<void>;
+}
+
+/** Background processes by job; forgotten with their sandbox. */
+export interface ProcessTable {
+  add(jobID: string, command: string, process: SandboxProcess): BackgroundProcess;
+  get(jobID: string, id: string): BackgroundProcess | null;
+  list(jobID: string): readonly BackgroundProcess[];
+  forget(jobID: string): void;
+}
+
+export function createProcessTable(): ProcessTable {
+  const byJob = new Map<string, Map<string, BackgroundProcess>>();
+  return {
+    add(jobID, command, process) {
+      const followed = follow(command, process);
+      const processes = byJob.get(jobID) ?? new Map<string, BackgroundProcess>();
+      byJob.set(jobID, processes.set(process.id, followed));
+      return followed;
+    },
+    get: (jobID, id) => byJob.get(jobID)?.get(id) ?? null,
+    list: (jobID) => [...(byJob.get(jobID)?.values() ?? [])],
+    forget: (jobID) => {
+      byJob.delete(jobID);
+    },
+  };
+}
+
+function follow(command: string, process: SandboxProcess): BackgroundProcess {
+  let unread: OutputWindow = createOutputWindow();
+  let status: ExitStatus | null = null;
+  let wakeUp: () => void = () => {};
+  let change = new Promise<void>((resolve) => {
+    wakeUp = resolve;
+  });
+  const changed = () => {
+    wakeUp();
+    change = new Promise<void>((resolve) => {
+      wakeUp = resolve;
+    });
+  };
+  void (async () => {
+    for await (const { bytes } of process.output) {
+      unread.push(bytes);
+      changed();
+    }
+    status = await process.exit;
+    changed();
+  })();
+  return {
+    id: process.id,
+    command,
+    logPath: process.logPath,
+    takeOutput() {
+      const output = unread.render(process.logPath);
+      unread = createOutputWindow();
+      return output;
+    },
+    exitStatus: () => status,
+    next: () => (status ? Promise.resolve() : change),
+    write: (input) => process.write(new TextEncoder().encode(input)),
+    signal: (signal) => process.signal(signal),
+  };
+}

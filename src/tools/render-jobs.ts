@@ -1,0 +1,77 @@
+import type { JobView } from "../views/job-view.ts";
+
+/** Longest result of one job in a tool's output; the whole of it is in the job's own session. */
+const RESULT_LIMIT = 12_000;
+/** All results of one answer together: the host cuts above 51,200 bytes and 2,000 lines. */
+const ANSWER_LIMIT = 40_000;
+
+/** One line: id, state, description and what matters now. */
+export function renderJobLine(job: JobView): string {
+  const facts = [
+    job.queuePosition === undefined ? null : `place ${job.queuePosition}`,
+    job.reason ?? null,
+    job.tool === undefined ? null : `runs ${job.tool}`,
+    job.status ?? null,
+    renderMetrics(job),
+    job.startedAt === undefined ? null : `${job.elapsedSeconds} s`,
+    job.error ? `${job.error.code}: ${job.error.message}` : null,
+    job.snapshot === undefined ? null : `parked as ${job.snapshot}`,
+  ].filter((fact) => fact !== null && fact !== "");
+  return `${job.id}  ${job.state.padEnd(9)}  ${job.description}${facts.length > 0 ? ` · ${facts.join(" · ")}` : ""}`;
+}
+
+export function renderMetrics(job: JobView): string {
+  return Object.entries(job.metrics)
+    .map(([name, { value, step }]) => `${name} ${value}${step === undefined ? "" : ` @${step}`}`)
+    .join(", ");
+}
+
+/** What finished jobs answered, each in its own block, in the shape the host uses for its own subtasks. */
+export function renderResults(jobs: readonly JobView[]): string {
+  const share = Math.min(RESULT_LIMIT, Math.floor(ANSWER_LIMIT / Math.max(jobs.length, 1)));
+  return jobs.map((job) => renderResult(job, share)).join("\n");
+}
+
+function renderResult(job: JobView, limit: number): string {
+  const metrics = renderMetrics(job);
+  const body = job.error ? `${job.error.code}: ${job.error.message}` : cut(job.result ?? "", limit, job);
+  return [
+    `<job id="${job.id}" state="${job.state}">`,
+    `<summary>${job.description}${metrics === "" ? "" : ` · ${metrics}`} · ${job.elapsedSeconds} s</summary>`,
+    `<result>\n${body}\n</result>`,
+    "</job>",
+  ].join("\n");
+}
+
+function cut(text: string, limit: number, job: JobView): string {
+  if (text.length <= limit) return text;
+  return `${text.slice(0, limit)}\n[${text.length - limit} characters more are in session ${job.sessionID}]`;
+}
+
+/** What a person sees while jobs run: a markdown list. */
+export function renderBoard(jobs: readonly JobView[]): string {
+  return jobs
+    .map((job) => {
+      const now = job.reason ?? job.status ?? job.tool ?? (job.error ? job.error.code : null);
+      const parts = [now, renderMetrics(job) || null, job.startedAt ? `${Math.round(job.elapsedSeconds)} s` : null];
+      return `- ${MARKS[job.state]} **${job.description}** ${[job.state, ...parts.filter((one) => one !== null)].join(" · ")}`;
+    })
+    .join("\n");
+}
+
+const MARKS: Readonly<Record<JobView["state"], string>> = {
+  queued: "·",
+  starting: "◌",
+  running: "●",
+  interrupted: "‖",
+  completed: "✓",
+  failed: "✗",
+  cancelled: "⊘",
+};
+
+/** "3 completed, 1 failed, 2 running". */
+export function renderCounts(jobs: readonly JobView[]): string {
+  const counts = new Map<string, number>();
+  for (const { state } of jobs) counts.set(state, (counts.get(state) ?? 0) + 1);
+  return [...counts].map(([state, count]) => `${count} ${state}`).join(", ") || "no jobs";
+}

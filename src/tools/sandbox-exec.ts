@@ -1,0 +1,147 @@
+import { z } from "zod";
+import type { ExitStatus, SandboxProcess } from "../sandboxes/port.ts";
+import type { Clock } from "../shared/clock.ts";
+import { defineTool, type Progress, type ToolAnswer, type ToolHost } from "./define-tool.ts";
+import { SANDBOX_EXEC } from "./descriptions.ts";
+import { createOutputWindow, type OutputWindow } from "./output-window.ts";
+import { findSeat } from "./worker-seat.ts";
+
+/** bash where the sandbox has it; stderr joined to stdout in the shell, so that their lines keep their order. */
+const SHELL = 'exec 2>&1; if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';
+
+/** Between the polite signal and the final one. */
+const GRACE_MS = 2_000;
+const LONGEST_SECONDS = 86_400;
+
+export const sandboxExecTool = (host: ToolHost) =>
+  defineTool({
+    name: "sandbox_exec",
+    description: SANDBOX_EXEC,
+    args: {
+      command: z
+        .string()
+        .trim()
+        .min(1, "the command is empty")
+        .max(200_000, "write long scripts to a file")
+        .describe("Shell command."),
+      workdir: z.string().min(1).optional().describe("Where it runs; relative to the working directory, or absolute."),
+      timeout_seconds: z
+        .number()
+        .positive()
+        .max(LONGEST_SECONDS)
+        .default(120)
+        .describe("Time limit of a foreground command, seconds (default 120)."),
+      background: z.boolean().default(false).describe("Leave it running and return a process id."),
+      tty: z.boolean().default(false).describe("Give it a terminal; returns a process id too."),
+      gpu: z.string().optional().describe("Hardware for this command alone; not available in local sandboxes."),
+    },
+    async run({ command, workdir, timeout_seconds, background, tty, gpu }, context) {
+      const { lab, jobID, sandbox } = await findSeat(host, context.sessionID, "sandbox_exec");
+      if (gpu !== undefined && gpu.toLowerCase() !== "none") return NO_GPU;
+      const process = await sandbox.start({
+        argv: ["/bin/sh", "-c", SHELL, "sh", command],
+        ...(workdir !== undefined && { workdir }),
+        tty,
+        keepLog: true,
+      });
+      if (background || tty) {
+        const { id, logPath } = host.processes.add(jobID, command, process);
+        return {
+          title: `${id}: ${command}`,
+          output: `Process ${id} runs in the background; follow it with sandbox_process.${logPath ? ` Its output is kept in ${logPath}.` : ""}`,
+          metadata: { process: id, log: logPath },
+        };
+      }
+      const output = createOutputWindow();
+      const progress = host.progress(context);
+      try {
+        const end = await follow(process, output, {
+          clock: lab.clock,
+          timeoutMs: timeout_seconds * 1000,
+          signal: context.abort,
+          onOutput: () => show(progress, command, output),
+        });
+        return render(command, end, output, process.logPath, timeout_seconds);
+      } finally {
+        await progress.stop();
+      }
+    },
+  });
+
+const NO_GPU: ToolAnswer = {
+  title: "no GPU",
+  output: "Error invalid_task: this sandbox has no GPUs to offer; run the command without gpu.",
+  metadata: { error: { code: "invalid_task", message: "no GPUs in local sandboxes", retryable: false } },
+};
+
+interface CommandEnd {
+  readonly status: ExitStatus;
+  /** Who stopped it, if it did not end by itself. */
+  readonly stopped: "timeout" | "abort" | null;
+}
+
+interface FollowOptions {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly onOutput: () => void;
+}
+
+/** Takes in a command's output to its end; past its time, or when the turn is stopped, its process group is killed. */
+async function follow(process: SandboxProcess, output: OutputWindow, options: FollowOptions): Promise<CommandEnd> {
+  const { clock, signal } = options;
+  let stopped: CommandEnd["stopped"] = null;
+  let cancelKill: () => void = () => {};
+  const stop = (why: "timeout" | "abort") => {
+    if (stopped) return;
+    stopped = why;
+    void process.signal("SIGTERM").catch(() => {}); // the SIGKILL that follows is the one that counts
+    cancelKill = clock.after(GRACE_MS, () => void process.signal("SIGKILL").catch(() => {}));
+  };
+  const onAbort = () => stop("abort");
+  const cancelTimeout = clock.after(options.timeoutMs, () => stop("timeout"));
+  signal.addEventListener("abort", onAbort);
+  if (signal.aborted) onAbort();
+  try {
+    await process.closeInput();
+    for await (const { bytes } of process.output) {
+      output.push(bytes);
+      options.onOutput();
+    }
+    return { status: await process.exit, stopped };
+  } finally {
+    cancelTimeout();
+    cancelKill();
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function show(progress: Progress, command: string, output: OutputWindow): void {
+  const tail = output.tail(12);
+  progress.show({ title: command, text: `\`\`\`\n${tail}\n\`\`\``, metadata: { output: tail } });
+}
+
+function render(
+  command: string,
+  { status, stopped }: CommandEnd,
+  window: OutputWindow,
+  log: string | null,
+  timeoutSeconds: number,
+): ToolAnswer {
+  const { text, truncated } = window.render(log);
+  const exitCode = status.kind === "exited" && !stopped ? status.code : null;
+  const metadata = { exitCode, timedOut: stopped === "timeout", truncated, log, bytes: window.totalBytes };
+  const end = describeEnd(status, stopped, timeoutSeconds);
+  const body = text.trimEnd();
+  return { title: command, output: body === "" ? end : `${body}\n${end}`, metadata };
+}
+
+function describeEnd(status: ExitStatus, stopped: CommandEnd["stopped"], timeoutSeconds: number): string {
+  if (stopped === "timeout") {
+    return `[stopped after ${timeoutSeconds} s, its time limit; give a longer timeout_seconds, or run it in the background]`;
+  }
+  if (stopped === "abort") return "[stopped: the turn was interrupted]";
+  if (status.kind === "exited") return `[exit code ${status.code}]`;
+  if (status.kind === "signalled") return `[killed by ${status.signal}]`;
+  return `[its exit status is unknown: ${status.reason}]`;
+}

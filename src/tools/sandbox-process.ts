@@ -1,0 +1,65 @@
+import { z } from "zod";
+import { sleep } from "../shared/clock.ts";
+import { LabError } from "../shared/error-code.ts";
+import { defineTool, type ToolHost } from "./define-tool.ts";
+import { SANDBOX_PROCESS } from "./descriptions.ts";
+import { findSeat } from "./worker-seat.ts";
+
+const SIGNALS = [
+  "SIGINT",
+  "SIGTERM",
+  "SIGKILL",
+  "SIGHUP",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGQUIT",
+  "SIGSTOP",
+  "SIGCONT",
+] as const;
+
+/** After input or a signal the answer is worth a moment's wait. */
+const REACTION_MS = 300;
+
+export const sandboxProcessTool = (host: ToolHost) =>
+  defineTool({
+    name: "sandbox_process",
+    description: SANDBOX_PROCESS,
+    args: {
+      process: z.coerce.string().describe("Process id, as sandbox_exec returned it."),
+      input: z.string().optional().describe('Text for its standard input; end lines with "\\n".'),
+      signal: z.enum(SIGNALS).optional().describe("Signal for its process group."),
+      wait_seconds: z.number().min(0).max(3600).default(0).describe("Longest wait for its end, seconds."),
+    },
+    async run({ process: id, input, signal, wait_seconds }, context) {
+      const { lab, jobID } = await findSeat(host, context.sessionID, "sandbox_process");
+      const process = host.processes.get(jobID, id);
+      if (!process) {
+        const known = host.processes.list(jobID).map((one) => `${one.id} (${one.command.slice(0, 60)})`);
+        const message = `This job has no background process ${id}. ${known.length > 0 ? `It has ${known.join(", ")}.` : "It has none."}`;
+        throw new LabError("not_found", message, { retryable: false });
+      }
+      if (input !== undefined) await process.write(input);
+      if (signal !== undefined) await process.signal(signal);
+      const acted = input !== undefined || signal !== undefined;
+      const deadline = lab.clock.now() + Math.max(wait_seconds * 1000, acted ? REACTION_MS : 0);
+      const waiting = new AbortController();
+      const stop = () => waiting.abort();
+      context.abort.addEventListener("abort", stop);
+      while (!process.exitStatus() && lab.clock.now() < deadline && !context.abort.aborted) {
+        await Promise.race([process.next(), sleep(lab.clock, deadline - lab.clock.now(), waiting.signal)]);
+      }
+      waiting.abort();
+      context.abort.removeEventListener("abort", stop);
+
+      const { text, truncated } = process.takeOutput();
+      const status = process.exitStatus();
+      const exitCode = status?.kind === "exited" ? status.code : null;
+      const state = status === null ? "running" : status.kind === "exited" ? `exit code ${status.code}` : status.kind;
+      const body = text.trimEnd();
+      return {
+        title: `${id}: ${state}`,
+        output: `${body === "" ? "(no new output)" : body}\n[${state}${status?.kind === "signalled" ? ` by ${status.signal}` : ""}]`,
+        metadata: { running: status === null, exitCode, truncated, log: process.logPath },
+      };
+    },
+  });

@@ -1,0 +1,59 @@
+import { z } from "zod";
+import { FileError, type Sandbox } from "../sandboxes/port.ts";
+import { defineTool, type ToolAnswer, type ToolHost } from "./define-tool.ts";
+import { SANDBOX_READ } from "./descriptions.ts";
+import { createOutputWindow } from "./output-window.ts";
+import { readText } from "./sandbox-files.ts";
+import { findSeat } from "./worker-seat.ts";
+
+const LINE_LIMIT = 2_000;
+const ANSWER_BYTES = 40_000;
+
+export const sandboxReadTool = (host: ToolHost) =>
+  defineTool({
+    name: "sandbox_read",
+    description: SANDBOX_READ,
+    args: {
+      path: z.string().min(1).describe("File or directory; relative to the working directory, or absolute."),
+      offset: z.number().int().min(1).default(1).describe("First line, from 1."),
+      limit: z.number().int().min(1).max(1_500).default(1_000).describe("Lines at most."),
+    },
+    async run({ path, offset, limit }, { sessionID }) {
+      const { sandbox } = await findSeat(host, sessionID, "sandbox_read");
+      try {
+        return renderLines(path, await readText(sandbox, path), offset, limit);
+      } catch (error) {
+        if (error instanceof FileError && error.code === "is_directory") return listDirectory(sandbox, path);
+        throw error;
+      }
+    },
+  });
+
+function renderLines(path: string, text: string, offset: number, limit: number): ToolAnswer {
+  const lines = text === "" ? [] : text.replace(/\n$/, "").split("\n");
+  const shown: string[] = [];
+  let bytes = 0;
+  for (const line of lines.slice(offset - 1, offset - 1 + limit)) {
+    const cut = line.length > LINE_LIMIT ? `${line.slice(0, LINE_LIMIT)} […]` : line;
+    const numbered = `${offset + shown.length}\t${cut}`;
+    bytes += Buffer.byteLength(numbered) + 1;
+    if (bytes > ANSWER_BYTES && shown.length > 0) break;
+    shown.push(numbered);
+  }
+  const next = offset + shown.length;
+  const more = next <= lines.length ? `\n[${lines.length - next + 1} lines more; go on with offset ${next}]` : "";
+  const empty = lines.length === 0 ? "(empty file)" : `(the file has ${lines.length} lines)`;
+  return {
+    title: path,
+    output: shown.length > 0 ? `${shown.join("\n")}${more}` : empty,
+    metadata: { path, lines: lines.length, offset, truncated: more !== "" },
+  };
+}
+
+async function listDirectory(sandbox: Sandbox, path: string): Promise<ToolAnswer> {
+  const process = await sandbox.start({ argv: ["ls", "-lA", "--", path] });
+  const window = createOutputWindow();
+  for await (const { bytes } of process.output) window.push(bytes);
+  const { text, truncated } = window.render(null);
+  return { title: path, output: text.trimEnd(), metadata: { path, directory: true, truncated } };
+}

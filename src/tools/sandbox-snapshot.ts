@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { takeSnapshot } from "../jobs/take-snapshot.ts";
+import { LabError } from "../shared/error-code.ts";
+import { toSnapshotView } from "../views/job-view.ts";
+import { defineTool, type ToolHost } from "./define-tool.ts";
+import { SANDBOX_SNAPSHOT } from "./descriptions.ts";
+
+export const sandboxSnapshotTool = (host: ToolHost) =>
+  defineTool({
+    name: "sandbox_snapshot",
+    description: SANDBOX_SNAPSHOT,
+    args: {
+      job: z.string().optional().describe("Job id; inside a job its own."),
+      label: z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "letters, digits, '.', '_' and '-', at most 64 characters")
+        .optional()
+        .describe("A name to start tasks from; the newest snapshot of that name wins."),
+      path: z.string().min(1).optional().describe("Only this directory; the whole file system when left out."),
+    },
+    async run({ job, label, path }, { sessionID }) {
+      const lab = await host.lab();
+      const seat = lab.seat(sessionID);
+      const jobID = job ?? seat?.jobID;
+      if (jobID === undefined) throw new LabError("not_found", "Name the job whose files are to be frozen.");
+      if (seat && jobID !== seat.jobID) throw new LabError("not_found", `A job can freeze only itself, not ${jobID}.`);
+      const orchestrator = seat?.book.orchestrator ?? sessionID;
+      const request = { job: jobID, label: label ?? null, path: path ?? null };
+      const snapshot = toSnapshotView(await takeSnapshot(lab, orchestrator, request));
+      const named = snapshot.label ? ` "${snapshot.label}"` : "";
+      return {
+        title: `${snapshot.id}${named}`,
+        output: `Snapshot ${snapshot.id}${named} of ${snapshot.job} is taken. New tasks start from it with from: "${snapshot.label ?? snapshot.id}".`,
+        metadata: { ...snapshot },
+      };
+    },
+  });

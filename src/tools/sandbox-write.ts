@@ -1,0 +1,21 @@
+import { z } from "zod";
+import { defineTool, type ToolHost } from "./define-tool.ts";
+import { SANDBOX_WRITE } from "./descriptions.ts";
+import { writeText } from "./sandbox-files.ts";
+import { findSeat } from "./worker-seat.ts";
+
+export const sandboxWriteTool = (host: ToolHost) =>
+  defineTool({
+    name: "sandbox_write",
+    description: SANDBOX_WRITE,
+    args: {
+      path: z.string().min(1).describe("File; relative to the working directory, or absolute."),
+      content: z.string().describe("All of its text."),
+    },
+    async run({ path, content }, { sessionID }) {
+      const { sandbox } = await findSeat(host, sessionID, "sandbox_write");
+      await writeText(sandbox, path, content);
+      const bytes = Buffer.byteLength(content);
+      return { title: path, output: `Wrote ${bytes} bytes to ${path}.`, metadata: { path, bytes } };
+    },
+  });

@@ -1,0 +1,123 @@
+import { isEnded, type Job } from "../jobs/job.ts";
+import type { LivePicture } from "../jobs/live-pictures.ts";
+import type { QueuePlace } from "../jobs/scheduler.ts";
+import type { SnapshotRecord } from "../jobs/store/pool-store.ts";
+
+/** A job as the model, the user and every view see it. Field names are the public contract's. */
+export interface JobView {
+  readonly id: string;
+  readonly description: string;
+  readonly state: Job["state"]["kind"];
+  /** What it waits for, or why it is in trouble. */
+  readonly reason?: string;
+  readonly queuePosition?: number;
+  readonly agent: string;
+  readonly model?: string;
+  readonly environment: string;
+  readonly provider: string;
+  readonly sessionID?: string;
+  readonly sandboxID?: string;
+  readonly sandbox: Job["sandbox"]["kind"];
+  readonly tool?: string;
+  readonly status?: string;
+  readonly metrics: Job["metrics"];
+  readonly turns: number;
+  readonly tokens: Job["tokens"];
+  /** USD. */
+  readonly usd: { readonly model: number; readonly compute: number };
+  /** ISO 8601, as are the other moments. */
+  readonly createdAt: string;
+  readonly startedAt?: string;
+  readonly endedAt?: string;
+  readonly elapsedSeconds: number;
+  readonly snapshot?: string;
+  readonly result?: string;
+  readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean | null };
+}
+
+/** A snapshot as everyone sees it. */
+export interface SnapshotView {
+  readonly id: string;
+  readonly label?: string;
+  readonly job: string;
+  readonly parent?: string;
+  readonly kind: "filesystem" | "directory";
+  readonly createdAt: string;
+  readonly provider: string;
+  readonly sizeBytes?: number;
+}
+
+export interface JobFacts {
+  readonly place: QueuePlace | null;
+  readonly live: LivePicture;
+  /** Epoch ms. */
+  readonly now: number;
+}
+
+export function toJobView(job: Job, { place, live, now }: JobFacts): JobView {
+  const { state, sandbox, task } = job;
+  const reason = toReason(job, place, live, now);
+  const endedAt = isEnded(state) ? state.since : null;
+  return {
+    id: job.id,
+    description: task.description,
+    state: state.kind,
+    ...(reason !== null && { reason }),
+    ...(place && state.kind === "queued" && { queuePosition: place.position }),
+    agent: task.agent,
+    ...(task.model !== null && { model: task.model }),
+    environment: task.environment,
+    provider: job.provider,
+    ...(job.childSession !== null && { sessionID: job.childSession }),
+    ...(sandbox.kind === "live" && { sandboxID: sandbox.id }),
+    sandbox: sandbox.kind,
+    ...(state.kind === "running" && live.tool !== null && { tool: live.tool }),
+    ...(job.status !== null && { status: job.status }),
+    metrics: job.metrics,
+    turns: job.turns,
+    tokens: job.tokens,
+    usd: { model: job.modelUsd, compute: 0 }, // local sandboxes cost nothing
+    createdAt: iso(job.createdAt),
+    ...(job.startedAt !== null && { startedAt: iso(job.startedAt) }),
+    ...(endedAt !== null && { endedAt: iso(endedAt) }),
+    elapsedSeconds: job.startedAt === null ? 0 : seconds((endedAt ?? now) - job.startedAt),
+    ...(sandbox.kind === "parked" && { snapshot: sandbox.snapshotID }),
+    ...(state.kind === "completed" && { result: state.result }),
+    ...(state.kind === "failed" && { error: state.failure }),
+    ...(state.kind === "cancelled" && { error: toCancelled(state.reason) }),
+  };
+}
+
+export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
+  return {
+    id: snapshot.id,
+    ...(snapshot.label !== null && { label: snapshot.label }),
+    job: snapshot.jobID,
+    ...(snapshot.parent !== null && { parent: snapshot.parent }),
+    kind: snapshot.kind,
+    createdAt: iso(snapshot.createdAt),
+    provider: snapshot.provider,
+    ...(snapshot.sizeBytes !== null && { sizeBytes: snapshot.sizeBytes }),
+  };
+}
+
+function toReason({ state }: Job, place: QueuePlace | null, live: LivePicture, now: number): string | null {
+  if (state.kind === "queued") return place?.reason ?? null;
+  if (state.kind === "interrupted") return "its OpenCode process ended; agents_message wakes it with its files";
+  if (state.kind !== "running" || !live.retry) return null;
+  const { attempt, nextAt, message } = live.retry;
+  return `model retry ${attempt} of ${MODEL_RETRIES}, next in ${seconds(Math.max(0, nextAt - now))} s: ${message}`;
+}
+
+/** @source OpenCode 1.18.33 retries a model request at most five times */
+const MODEL_RETRIES = 5;
+
+const toCancelled = (reason: string | null) => ({
+  code: "cancelled",
+  message: reason ?? "cancelled",
+  retryable: false,
+});
+
+const iso = (at: number): string => new Date(at).toISOString();
+
+const seconds = (ms: number): number => Math.round(ms / 100) / 10;
