@@ -9,7 +9,8 @@ import { LEASE_RENEW_MS, type PoolStore } from "./store/pool-store.ts";
 /** What a queued job waits for, and its place (1 = next). */
 export interface QueuePlace {
   readonly position: number;
-  readonly reason: string;
+  /** null when it starts as soon as its turn has come. */
+  readonly reason: string | null;
 }
 
 /** Lets queued jobs run, first come first served, while the machine's running slots last. */
@@ -54,7 +55,14 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       const { book, jobID } = waiting[0];
       const leaseID = deps.ids("lease");
       const lease = { id: leaseID, jobID, orchestrator: book.orchestrator, owner };
-      if (!pool.acquireLease(lease, limits.maxRunningJobs, clock.now())) break;
+      try {
+        if (!pool.acquireLease(lease, limits.maxRunningJobs, clock.now())) break;
+      } catch (error) {
+        // A full disk or a locked file passes; the job keeps its place meanwhile.
+        deps.log("error", "could not take a lease", { jobID, reason: String(error) });
+        stopPoll = clock.after(FOREIGN_POLL_MS, pump);
+        return;
+      }
       waiting.shift();
       admit(book, jobID, leaseID);
     }
@@ -107,7 +115,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       const ahead = waiting.findIndex((one) => one.jobID === jobID);
       if (ahead < 0) return null;
       const decision = decideAdmission({ running: pool.heldLeases(owner, clock.now()).total, ahead }, limits);
-      return { position: ahead + 1, reason: decision.kind === "wait" ? decision.reason : "starting" };
+      return { position: ahead + 1, reason: decision.kind === "wait" ? decision.reason : null };
     },
     counts: () => ({ running: pool.heldLeases(owner, clock.now()).total, queued: waiting.length }),
     suspend() {

@@ -1,0 +1,53 @@
+import { fileURLToPath } from "node:url";
+import type { ToolPart } from "@opencode-ai/sdk/v2/client";
+import type { JobView } from "../../src/views/job-view.ts";
+import { type ModelServer, startModelServer } from "./model-server.ts";
+import { type OpencodeServer, startServe } from "./opencode.ts";
+import { createHome, type OpencodeHome } from "./opencode-home.ts";
+import { scriptedModel } from "./scripted.ts";
+
+/** The built package, enabled by its folder as a user would enable a checkout. */
+export const PACKAGE = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+
+export interface LabServer {
+  readonly model: ModelServer;
+  readonly home: OpencodeHome;
+  server: OpencodeServer;
+  stop(): Promise<void>;
+}
+
+export type HomeSettings = Omit<Parameters<typeof createHome>[0], "modelUrl" | "plugins">;
+
+/** OpenCode with the plugin and the scripted model. Parks at once unless told otherwise, so that tests see it. */
+export async function startLab(options: Record<string, unknown> = {}, settings: HomeSettings = {}): Promise<LabServer> {
+  const model = await startModelServer(scriptedModel);
+  const home = createHome({
+    ...settings,
+    modelUrl: model.url,
+    plugins: [[PACKAGE, { parkAfterSeconds: 0, ...options }]],
+  });
+  const lab = {
+    model,
+    home,
+    server: await startServe(home),
+    async stop() {
+      await lab.server.stop();
+      await home.remove();
+      await model.stop();
+    },
+  };
+  return lab;
+}
+
+/** Metadata of a completed call of `tool` in a session: the last one, or the `index`th. */
+export async function metadataOf(server: OpencodeServer, sessionID: string, tool: string, index = -1) {
+  const parts = await server.toolParts(sessionID, tool);
+  const state = parts.at(index)?.state;
+  if (state?.status !== "completed") throw new Error(`${tool} did not complete: ${JSON.stringify(state)}`);
+  return state.metadata as Record<string, unknown> & { jobs?: JobView[]; finished?: JobView[]; pending?: JobView[] };
+}
+
+export const outputOf = (part: ToolPart | undefined): string => {
+  if (part?.state.status !== "completed") throw new Error(`not completed: ${JSON.stringify(part?.state)}`);
+  return part.state.output;
+};

@@ -1,0 +1,43 @@
+import type { ModelReply, ModelRequest, ModelScript } from "./model-server.ts";
+
+/*
+ * A model that does what its prompt says. A prompt carries its turn as JSON between markers, one reply per step, so
+ * that a test reads as a list of what each agent does. `$job1`, `$snap1`, … stand for the ids seen so far in the
+ * session's tool results, in order of appearance.
+ */
+
+const OPEN = "<script>";
+const CLOSE = "</script>";
+
+/** A prompt whose turn consists of these replies. */
+export const script = (...replies: ModelReply[]): string => `Do as told. ${OPEN}${JSON.stringify(replies)}${CLOSE}`;
+
+/** A reply that calls one tool. */
+export const call = (name: string, args: unknown): ModelReply => ({ toolCalls: [{ name, arguments: args }] });
+
+/** A reply that ends the turn. */
+export const say = (text: string): ModelReply => ({ text });
+
+/** Plays the scripts in the prompts; what has none is refused, so that a test cannot pass by accident. */
+export const scriptedModel: ModelScript = (request) => {
+  const start = request.lastUser.indexOf(OPEN);
+  if (start < 0) throw new Error(`a prompt without a script: ${request.lastUser.slice(0, 200)}`);
+  const end = request.lastUser.lastIndexOf(CLOSE);
+  const replies = JSON.parse(fillIn(request.lastUser.slice(start + OPEN.length, end), request)) as ModelReply[];
+  const reply = replies[request.step];
+  if (!reply) throw new Error(`the script has no step ${request.step}: ${JSON.stringify(replies).slice(0, 300)}`);
+  return reply;
+};
+
+function fillIn(json: string, request: ModelRequest): string {
+  const seen = request.messages
+    .filter(({ role }) => role === "tool")
+    .map(({ content }) => content)
+    .join("\n");
+  const ids = (prefix: string) => [...new Set(seen.match(new RegExp(`${prefix}_[a-z0-9]{12}`, "g")) ?? [])];
+  const jobs = ids("job");
+  const snapshots = ids("snap");
+  return json
+    .replace(/\$job(\d+)/g, (all, n) => jobs[Number(n) - 1] ?? all)
+    .replace(/\$snap(\d+)/g, (all, n) => snapshots[Number(n) - 1] ?? all);
+}
