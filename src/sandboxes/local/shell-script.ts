@@ -9,8 +9,8 @@ import type { CommandPlan } from "./isolation.ts";
 export const STARTED = "S";
 export const NO_WORKDIR = "W";
 
-/** The stage itself, the same for every command. It prefers dying for lack of memory over its sandbox's first process. */
-export const READ_SCRIPT = 'c=$(cat <&3); exec 3<&-; (echo 500 >/proc/self/oom_score_adj) 2>/dev/null; eval "$c"';
+/** The stage itself, the same for every command. */
+export const READ_SCRIPT = 'c=$(cat <&3); exec 3<&-; eval "$c"';
 
 export const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 

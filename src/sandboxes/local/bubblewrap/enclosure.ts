@@ -9,6 +9,7 @@ import type { Enclosure, EnclosurePlan } from "../isolation.ts";
 import { withAnonymousFile } from "../anonymous-file.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { enterLaunch } from "./enter.ts";
+import { runHostTool } from "./host-tools.ts";
 import { HOST_ENV, launcherArgs } from "./launcher.ts";
 import { Namespaces } from "./namespaces.ts";
 import { type Network, openNetwork } from "./network.ts";
@@ -61,6 +62,7 @@ export async function openEnclosure(plan: WallPlan): Promise<Enclosure> {
     child.stdin?.end();
     // Before this line the new root is half built, with the host's still beneath it: nobody may enter yet.
     await said("up\n");
+    await lockDevices(namespaces, plan.tools.nsenter);
     const notes = [...plan.notes];
     if (plan.network === "open") {
       network = await openNetwork(namespaces, plan.tools.nsenter, plan.clock).catch((error: Error) => {
@@ -73,6 +75,17 @@ export async function openEnclosure(plan: WallPlan): Promise<Enclosure> {
     await undo();
     throw new Error(stderr() || (error as Error).message, { cause: error });
   }
+}
+
+/**
+ * Makes the mounts of the host's devices read-only: written to they still can be, but not given another mode by a job
+ * whose user owns them, as it does when the host process is root. bwrap itself can only make them unusable on the way.
+ */
+async function lockDevices(namespaces: Namespaces, nsenter: string): Promise<void> {
+  if (process.geteuid?.() !== 0) return;
+  const lock = "for d in null zero full random urandom tty; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec /dev/$d || exit 1; done";
+  const { code, stderr } = await runHostTool([nsenter, "--preserve-credentials", ...namespaces.enterArgs(), "--", "/bin/sh", "-c", lock]);
+  if (code !== 0) throw new Error(`the devices could not be made read-only: ${stderr}`);
 }
 
 function spawnWalls(plan: WallPlan): ChildProcess {

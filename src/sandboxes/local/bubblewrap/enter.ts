@@ -5,6 +5,9 @@ import type { Cgroup } from "./cgroup.ts";
 import { HOST_ENV, launcherArgs } from "./launcher.ts";
 import type { Namespaces } from "./namespaces.ts";
 
+/** Commands die for lack of memory before their sandbox's first process does. */
+const OOM_SCORE = 500;
+
 /**
  * The way of a command into a sandbox: cgroup, namespaces, the inner user namespace (the one without privileges), no
  * new privileges, limits, a shell that reports on stdout and reads the command from descriptor 3. Everything from
@@ -21,7 +24,7 @@ export function enterLaunch(nsenter: string, namespaces: Namespaces, cgroup: Cgr
     // A group of its own inside: the nsenter that waits for it on the host must not get the command's signals.
     "/usr/bin/setsid", "/bin/sh", "-c", READ_SCRIPT,
   ]; // biome-ignore format: one line a stage
-  return { ...launcherArgs(3, cgroup?.procsFiles ?? [], argv), env: HOST_ENV, cwd: "/", script: commandScript(command), settled: namespaces.hold() };
+  return { ...launcherArgs(3, cgroup?.procsFiles ?? [], argv, OOM_SCORE), env: HOST_ENV, cwd: "/", script: commandScript(command), settled: namespaces.hold() };
 }
 
 function limitArgs(limits: ResourceLimits, cgroup: Cgroup | null): string[] {

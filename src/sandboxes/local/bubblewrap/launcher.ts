@@ -6,7 +6,8 @@ import { existsSync } from "node:fs";
  * cannot close ends it before anything runs (a plain POSIX shell can name descriptors 0 to 9 only).
  */
 const SCRIPT = `
-keep=$1; shift
+keep=$1 oom=$2; shift 2
+[ "$oom" = 0 ] || (echo "$oom" > /proc/self/oom_score_adj) 2>/dev/null
 while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done; shift
 for f in /proc/self/fd/*; do
   n=\${f##*/}
@@ -18,11 +19,14 @@ for f in /proc/self/fd/*; do
 done
 exec "$@"`;
 
-/** @param keepUpTo the highest descriptor the program is given */
-export function launcherArgs(keepUpTo: number, cgroupProcs: readonly string[], argv: readonly string[]): { file: string; args: string[] } {
+/**
+ * @param keepUpTo the highest descriptor the program is given
+ * @param oomScore above 0 to be killed for lack of memory before others
+ */
+export function launcherArgs(keepUpTo: number, cgroupProcs: readonly string[], argv: readonly string[], oomScore = 0): { file: string; args: string[] } {
   const bash = ["/bin/bash", "/usr/bin/bash"].find((path) => existsSync(path));
   const shell = bash ? [bash, "--noprofile", "--norc"] : ["/bin/sh"];
-  return { file: shell[0] as string, args: [...shell.slice(1), "-c", SCRIPT, "launch", String(keepUpTo), ...cgroupProcs, "--", ...argv] };
+  return { file: shell[0] as string, args: [...shell.slice(1), "-c", SCRIPT, "launch", String(keepUpTo), String(oomScore), ...cgroupProcs, "--", ...argv] };
 }
 
 /** Enough for the host's own tools to be found, and nothing of the user's. */

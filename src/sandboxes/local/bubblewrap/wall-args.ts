@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { EnclosurePlan } from "../isolation.ts";
 import { type HostPath, within } from "./host-path.ts";
 import { type SynthesizedFile, systemArgs } from "./root-filesystem.ts";
@@ -22,6 +23,15 @@ export function refuseWorkdir(workdir: string): string | null {
   return taken ? `workdir ${workdir} would overlap with ${taken}, which a local sandbox has for itself` : null;
 }
 
+/*
+ * When the host process is root, a job's user is the kernel's uid 0 without privileges, and a file owner's rights suffice
+ * for much: to write /proc/sys/kernel/core_pattern (code run by the host's kernel as root), or to chmod the host's
+ * /dev/null. bwrap leaves both open; read-only mounts close them (the devices' in lockDevices).
+ */
+const MASKED = ["kcore", "keys", "key-users", "kmsg", "timer_list", "sched_debug", "kpagecount", "kpageflags", "kpagecgroup", "vmallocinfo", "slabinfo", "sysrq-trigger"];
+
+const maskedProc = (): string[] => MASKED.filter((name) => existsSync(`/proc/${name}`)).flatMap((name) => ["--ro-bind", "/dev/null", `/proc/${name}`]);
+
 /** All of bwrap's arguments but the program. Descriptor 4 reports, descriptor 5 holds the walls half way (see openEnclosure). */
 export function wallArgs(plan: EnclosurePlan, hostPath: HostPath, files: readonly SynthesizedFile[], fileFolder: string, options: WallOptions): string[] {
   const { dirs, workdir, limits } = plan;
@@ -34,7 +44,7 @@ export function wallArgs(plan: EnclosurePlan, hostPath: HostPath, files: readonl
   args.push("--setenv", "PATH", "/usr/bin:/bin", ...systemArgs());
   for (const file of files) args.push("--ro-bind", `${fileFolder}${file.path}`, file.path);
   for (const path of hostPath.binds) args.push("--ro-bind-try", path, path);
-  args.push("--proc", "/proc", "--dev", "/dev");
+  args.push("--proc", "/proc", ...maskedProc(), "--remount-ro", "/proc", "--dev", "/dev");
   if (options.sizedTmpfs) args.push("--size", String(Math.max(64, Math.floor(limits.memoryMiB / 2)) * 1024 * 1024), "--perms", "1777", "--tmpfs", "/dev/shm");
   else args.push("--bind", dirs.tmp, "/dev/shm");
   args.push("--remount-ro", "/dev", "--perms", "0755", "--dir", "/home", "--bind", dirs.home, HOME, "--bind", dirs.tmp, "/tmp");

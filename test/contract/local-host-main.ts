@@ -1,0 +1,12 @@
+// A process that makes a sandbox with a network and waits to be killed.
+import { createLocalProvider } from "../../src/sandboxes/local/local-provider.ts";
+import { systemClock } from "../../src/shared/clock.ts";
+
+const rootDir = process.argv[2] as string;
+const provider = createLocalProvider({ rootDir, isolation: "auto", clock: systemClock, log: () => {}, ids: () => crypto.randomUUID().slice(0, 13) });
+const sandbox = await provider.create({
+  name: "host", tags: {}, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "open",
+}); // biome-ignore format: a table
+const child = await sandbox.start({ argv: ["sh", "-c", `setsid sleep 7${process.pid} & sleep 7${process.pid}; echo`] });
+process.stdout.write(`${JSON.stringify({ id: sandbox.id, command: child.id })}\n`);
+setInterval(() => {}, 1000);
