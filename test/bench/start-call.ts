@@ -1,0 +1,33 @@
+import { startLab } from "../support/lab.ts";
+import { call, say, script } from "../support/scripted.ts";
+import { report, timed } from "./stats.ts";
+
+const JOBS = 8;
+
+/** The call that starts eight jobs, beside the least a plugin could do: creating eight child sessions one by one. */
+export async function benchStartCall(rounds: number): Promise<void> {
+  const lab = await startLab();
+  const { server } = lab;
+  const tasks = Array.from({ length: JOBS }, (_, n) => ({ description: `job ${n}`, prompt: script(say("done")) }));
+  const ours: number[] = [];
+  const byHand: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const session = await server.createSession();
+    await server.prompt(session.id, script(call("agents_start", { tasks }), call("agents_wait", {}), say("ok")));
+    const [part] = await server.toolParts(session.id, "agents_start");
+    if (part?.state.status !== "completed") throw new Error("agents_start failed");
+    const { start, end } = part.state.time;
+    const ms = await timed(async () => {
+      for (let n = 0; n < JOBS; n++) await server.createSession({ parentID: session.id, title: `by hand ${n}` });
+    });
+    if (round === 0) continue; // opens the store
+    ours.push(end - start);
+    byHand.push(ms);
+  }
+  report(
+    `Starting ${JOBS} jobs`,
+    { name: "agents_start, the whole call", samples: ours },
+    { name: `creating ${JOBS} sessions by hand`, samples: byHand },
+  );
+  await lab.stop();
+}

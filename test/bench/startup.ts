@@ -1,0 +1,36 @@
+import { PACKAGE } from "../support/lab.ts";
+import { startModelServer } from "../support/model-server.ts";
+import { startServe } from "../support/opencode.ts";
+import { createHome } from "../support/opencode-home.ts";
+import { scriptedModel } from "../support/scripted.ts";
+import { alternate, report, timed } from "./stats.ts";
+
+const EMPTY = 'export default { id: "empty", server: async () => ({}) }';
+
+/** What OpenCode's start feels of us: from the start of the process until the first session exists. */
+export async function benchStartup(rounds: number): Promise<void> {
+  const model = await startModelServer(scriptedModel);
+  const start = async (plugin: string) => {
+    const home = createHome({ modelUrl: model.url, plugins: [plugin], homeFiles: { "empty.js": EMPTY } });
+    let server: Awaited<ReturnType<typeof startServe>> | null = null;
+    const ms = await timed(async () => {
+      server = await startServe(home);
+      await server.createSession();
+    });
+    await (server as unknown as { stop(): Promise<void> }).stop();
+    await home.remove();
+    return ms;
+  };
+  await start(PACKAGE); // the first start of all reads the files from disk
+  const [ours, empty] = await alternate(
+    rounds,
+    () => start(PACKAGE),
+    () => start("../../empty.js"),
+  );
+  report(
+    "Start of `opencode serve` until a session exists",
+    { name: "with this plugin", samples: ours },
+    { name: "with an empty plugin", samples: empty },
+  );
+  await model.stop();
+}

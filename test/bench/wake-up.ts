@@ -1,0 +1,40 @@
+import { startLab } from "../support/lab.ts";
+import type { ModelRequest } from "../support/model-server.ts";
+import { call, say, script } from "../support/scripted.ts";
+import { alternate, report } from "./stats.ts";
+
+const WORK_MS = 300;
+
+/** From a child's last model request (plus its fixed thinking time) to its result in the parent's next request. */
+export async function benchWakeUp(rounds: number): Promise<void> {
+  const lab = await startLab();
+  const { server, model } = lab;
+  const child = script({ text: "the child's answer", delayMs: WORK_MS });
+  const measure = async (...steps: Parameters<typeof script>) => {
+    const from = model.requests.length;
+    const session = await server.createSession();
+    await server.prompt(session.id, script(...steps, say("ok")));
+    const requests = model.requests.slice(from);
+    const asked = requests.findLast(
+      (request) => !request.tools.includes("agents_wait") && !mentions(request, "the child's answer", "tool"),
+    );
+    const told = requests.find((request) => mentions(request, "the child's answer", "tool"));
+    if (!asked || !told) throw new Error("the child or its parent was not asked");
+    return told.at - asked.at - WORK_MS;
+  };
+  const ours = () =>
+    measure(call("agents_start", { tasks: [{ description: "child", prompt: child }] }), call("agents_wait", {}));
+  const builtIn = () => measure(call("task", { description: "child", prompt: child, subagent_type: "explore" }));
+  await ours();
+  await builtIn();
+  const [mine, theirs] = await alternate(rounds, ours, builtIn);
+  report(
+    "From a child's answer to its parent's next request",
+    { name: "agents_wait", samples: mine },
+    { name: "the built-in task tool", samples: theirs },
+  );
+  await lab.stop();
+}
+
+const mentions = (request: ModelRequest, text: string, role: string): boolean =>
+  request.messages.some((message) => message.role === role && message.content.includes(text));
