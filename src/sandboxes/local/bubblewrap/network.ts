@@ -90,7 +90,7 @@ function helperArgs(name: "slirp4netns" | "pasta", namespaces: Namespaces): stri
 
 // Kills the helper when the host process closes its end of stdin, by intent or by being killed: helpers change
 // their credentials, which takes a parent-death signal back.
-const GUARD = '"$@" </dev/null & p=$!; read -r _; kill -9 $p 2>/dev/null; wait';
+const GUARD = 'exec 3<&0; "$@" 3<&- </dev/null & p=$!; { read -r _ <&3; kill -9 $p; } & r=$!; exec 3<&-; wait $p; kill -9 $r';
 
 function startGuarded(argv: readonly string[], opened: () => void) {
   const { file, args } = launcherArgs(2, [], ["/bin/sh", "-c", GUARD, "guard", ...argv]);
@@ -107,7 +107,7 @@ function startGuarded(argv: readonly string[], opened: () => void) {
   child.stdin?.on("error", () => {});
   return {
     failed: () => failed,
-    said: () => said.trim().slice(-300),
+    said: () => said.trim().replaceAll(/\s+/g, " ").slice(-300),
     stop: () => {
       child.stdin?.destroy();
       child.stderr?.destroy();
