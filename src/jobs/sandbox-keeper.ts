@@ -2,7 +2,7 @@ import type { Environment } from "../config/environment.ts";
 import { toSandboxSpec } from "../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import { type Clock, sleep } from "../shared/clock.ts";
-import { LabError, toFailure } from "../shared/error-code.ts";
+import { type Failure, LabError, toFailure } from "../shared/error-code.ts";
 import type { Log } from "../shared/log.ts";
 import type { Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
@@ -74,12 +74,32 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     void sandbox.ended.then((failure) => {
       if (live.get(job.id) !== sandbox) return;
       live.delete(job.id);
-      deps.pool.deleteSandbox(sandbox.id);
-      if (!failure) return;
+      if (!failure) return deps.pool.deleteSandbox(sandbox.id);
       deps.log("warn", "a sandbox ended by itself", { jobID: job.id, sandboxID: sandbox.id, reason: failure.message });
       book.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
+      void inTurn(job.id, () => clearAway(book, job, sandbox, failure));
     });
     return sandbox;
+  }
+
+  /** Keeps what a lost sandbox left, where it left something and can be trusted with the room, and removes the rest. */
+  async function clearAway(book: JobBook, job: Job, sandbox: Sandbox, failure: Failure): Promise<void> {
+    const lost = { jobID: job.id, sandboxID: sandbox.id };
+    try {
+      if (failure.retryable !== false) {
+        const snapshot = await deps.snapshots.park(job, sandbox);
+        book.update(job.id, (current) => ({ ...current, sandbox: { kind: "parked", snapshotID: snapshot.id } }));
+        await deps.snapshots.dropFormerParked(book, job.id, snapshot.id);
+      }
+    } catch (error) {
+      deps.log("warn", "nothing is left of a lost sandbox", { ...lost, reason: String(error) });
+    }
+    try {
+      await sandbox.terminate();
+      deps.pool.deleteSandbox(sandbox.id);
+    } catch (error) {
+      deps.log("error", "could not clear away a lost sandbox", { ...lost, reason: String(error) });
+    }
   }
 
   async function attach(provider: SandboxProvider, job: Job): Promise<Sandbox | null> {
