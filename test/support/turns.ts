@@ -1,0 +1,63 @@
+import type { ToolPart } from "@opencode-ai/sdk/v2/client";
+import type { JobView, SnapshotView } from "../../src/views/job-view.ts";
+import type { ModelReply } from "./model-server.ts";
+import type { OpencodeServer } from "./opencode.ts";
+import { call, say, script } from "./scripted.ts";
+
+/** What a tool of ours answered. `metadata` has the fields of the tool in question; the others are not there. */
+export interface ToolAnswer {
+  readonly output: string;
+  readonly metadata: {
+    readonly jobs: readonly JobView[];
+    readonly reason: string;
+    readonly finished: readonly JobView[];
+    readonly pending: readonly JobView[];
+    readonly pool: { readonly running: number; readonly queued: number; readonly limit: number; readonly gpus: object };
+    readonly spend: { readonly usd: number; readonly modelUsd: number };
+    readonly snapshots: readonly SnapshotView[];
+    readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean | null };
+  } & SnapshotView;
+}
+
+/** Lets a session's model call these tools, one after another, and end its turn. What each answered, in order. */
+export async function turn(server: OpencodeServer, sessionID: string, ...replies: ModelReply[]): Promise<ToolAnswer[]> {
+  const before = (await server.messages(sessionID)).length;
+  const { info, parts } = await server.prompt(sessionID, script(...replies, say("done")));
+  if (!parts.some((part) => part.type === "text" && part.text === "done")) {
+    throw new Error(`the turn broke off: ${JSON.stringify(info)}`);
+  }
+  const since = (await server.messages(sessionID)).slice(before).flatMap((message) => message.parts);
+  return since.filter((part) => part.type === "tool").map(answerOf);
+}
+
+/** The same for a turn of one call. */
+export async function ask(server: OpencodeServer, sessionID: string, reply: ModelReply): Promise<ToolAnswer> {
+  const [answer] = await turn(server, sessionID, reply);
+  if (!answer) throw new Error("no tool was called");
+  return answer;
+}
+
+export function answerOf(part: ToolPart): ToolAnswer {
+  if (part.state.status !== "completed")
+    throw new Error(`${part.tool} did not complete: ${JSON.stringify(part.state)}`);
+  return { output: part.state.output, metadata: part.state.metadata as unknown as ToolAnswer["metadata"] };
+}
+
+/** A call of agents_start. */
+export const start = (...tasks: unknown[]): ModelReply => call("agents_start", { tasks });
+
+/** A task whose job does what the replies say; the last one is its result. */
+export const task = (description: string, ...replies: ModelReply[]) => ({ description, prompt: script(...replies) });
+
+export const wait = (args: object = {}): ModelReply => call("agents_wait", args);
+export const status = (...jobs: string[]): ModelReply => call("agents_status", jobs.length > 0 ? { jobs } : {});
+export const message = (job: string, text: string, interrupt = false): ModelReply =>
+  call("agents_message", { job, message: text, ...(interrupt && { interrupt }) });
+export const cancel = (...jobs: string[]): ModelReply => call("agents_cancel", { jobs });
+export const shell = (command: string, args: object = {}): ModelReply => call("sandbox_exec", { command, ...args });
+
+/** Outputs of a tool in a job's session, in order. */
+export async function outputsOf(server: OpencodeServer, job: JobView | undefined, tool: string): Promise<string[]> {
+  if (!job?.sessionID) throw new Error(`the job has no session: ${JSON.stringify(job)}`);
+  return (await server.toolParts(job.sessionID, tool)).map((part) => answerOf(part).output);
+}
