@@ -37,10 +37,10 @@ export function createChildSessions(client: HostClient, events: Emitter<SessionE
     },
     async read(sessionID, sinceMessageID): Promise<Transcript> {
       const doing = `read the session ${sessionID}`;
-      const [session, statuses, messages] = await Promise.all([
+      const [messages, session, statuses] = await Promise.all([
+        unwrap(client.session.messages({ sessionID, limit: READ_LIMIT }), "prompt_failed", doing),
         unwrap(client.session.get({ sessionID }), "prompt_failed", doing),
         unwrap(client.session.status(), "prompt_failed", doing),
-        unwrap(client.session.messages({ sessionID, limit: READ_LIMIT }), "prompt_failed", doing),
       ]);
       const status = statuses[sessionID]?.type; // only busy and retrying sessions are listed
       return {

@@ -12,6 +12,8 @@ export interface PartAddress {
 /** More often nobody can read it, and every update is stored and sent to every client. */
 const INTERVAL_MS = 250;
 
+const REMOVE_MS = 150;
+
 /** Ends the ids of the text parts that we show while a tool runs. */
 const MARK = "paLivePart";
 
@@ -64,7 +66,12 @@ export function createLivePart(
       stopped = true;
       cancelTimer?.();
       await sending;
-      if (textPartID) await client.part.delete({ sessionID, messageID, partID: textPartID }).catch(() => {});
+      // Later: `hideLiveParts` keeps it from the model, and the request that carries the tool's result goes first.
+      if (textPartID)
+        clock.after(
+          REMOVE_MS,
+          () => void client.part.delete({ sessionID, messageID, partID: textPartID as string }).catch(() => {}),
+        );
     },
   };
 }

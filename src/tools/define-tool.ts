@@ -20,7 +20,7 @@ export interface ToolHost {
 /** What people see of a tool while it runs. */
 export interface Progress {
   show(view: ProgressView): void;
-  /** Takes the picture away; awaited before the tool returns. */
+  /** Takes the picture away; awaited before the tool returns, so that no update follows its result. */
   stop(): Promise<void>;
 }
 

@@ -7,7 +7,7 @@ const WORK_MS = 300;
 
 /** From a child's last model request (plus its fixed thinking time) to its result in the parent's next request. */
 export async function benchWakeUp(rounds: number): Promise<void> {
-  const lab = await startLab();
+  const lab = await startLab({ parkAfterSeconds: 60 }); // the default
   const { server, model } = lab;
   const child = script({ text: "the child's answer", delayMs: WORK_MS });
   const measure = async (...steps: Parameters<typeof script>) => {

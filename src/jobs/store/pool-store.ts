@@ -96,10 +96,11 @@ export async function openPoolStore(stateDir: string): Promise<PoolStore> {
     renewLeases: (owner, now) =>
       database.run("UPDATE leases SET expires_at = ? WHERE owner = ?", now + LEASE_TTL_MS, owner),
     releaseLease: (id) => database.run("DELETE FROM leases WHERE id = ?", id),
-    heldLeases: (owner, now) => {
-      reclaim(now);
-      return { total: count("1"), foreign: count("owner <> ?", owner) };
-    },
+    // Only reads: prompts and views ask often. What is lapsed is removed when a slot is wanted.
+    heldLeases: (owner, now) => ({
+      total: count("expires_at >= ?", now),
+      foreign: count("expires_at >= ? AND owner <> ?", now, owner),
+    }),
     isLeaseAlive: (id, now) => {
       reclaim(now);
       return count("id = ?", id) > 0;
