@@ -165,13 +165,15 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
       suspended = true;
       scheduler.suspend();
       const open = await Promise.all([...books.values()].map((book) => book.catch(() => null)));
+      const stopping: Promise<void>[] = [];
       for (const book of open) {
         for (const job of book?.jobs() ?? []) {
-          if (!book || !isHeld(job.state)) continue;
-          interruptJob(book, job.id); // first, so that the unwinding run finds the job already settled
-          await runner.stop(job.id);
+          if (!book) continue;
+          if (isHeld(job.state)) interruptJob(book, job.id); // first: the unwinding run finds the job already settled
+          stopping.push(runner.stop(job.id)); // also of ended jobs: a cancelled one may still unwind, and it writes
         }
       }
+      await Promise.all(stopping);
       await keeper.suspend();
       await (await providerPromise?.catch(() => null))?.close();
       live.stop();

@@ -4,7 +4,7 @@ import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import { type Clock, sleep } from "../shared/clock.ts";
 import { type Failure, LabError, toFailure } from "../shared/error-code.ts";
 import type { Log } from "../shared/log.ts";
-import type { Job } from "./job.ts";
+import { isHeld, type Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import type { Snapshots } from "./snapshots.ts";
 import type { PoolStore } from "./store/pool-store.ts";
@@ -134,6 +134,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
           reason: failure.message,
         });
         await sleep(deps.clock, delayMs, signal);
+        if (signal.aborted) throw new LabError("cancelled", `${job.id} was stopped before it had a sandbox.`);
       }
     }
   }
@@ -183,12 +184,13 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     const sandbox = live.get(jobID);
     const job = book.get(jobID);
     if (!sandbox || !job) return;
+    if (isHeld(job.state)) return; // J4: it was woken meanwhile, and is parked after that run
     try {
       const snapshot = await deps.snapshots.park(job, sandbox);
       live.delete(jobID);
       book.update(jobID, (current) => ({ ...current, sandbox: { kind: "parked", snapshotID: snapshot.id } }));
-      deps.pool.deleteSandbox(sandbox.id);
       await sandbox.terminate();
+      deps.pool.deleteSandbox(sandbox.id); // last, so that one which could not be ended stays known
       await deps.snapshots.dropFormerParked(book, job.id, snapshot.id);
     } catch (error) {
       // The work is worth more than the room: a sandbox that could not be frozen stays as it is.
@@ -237,6 +239,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     async suspend() {
       for (const jobID of [...timers.keys()]) stopTimer(jobID);
       await Promise.all(tails.values());
+      live.clear(); // what ends from now on is no business of ours: the stores are about to be closed
     },
   };
 }

@@ -76,7 +76,7 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     promote(job, snapshotID, label) {
       const parked = pool.snapshots(job.orchestrator).find((one) => one.id === snapshotID);
       if (!parked) return null;
-      const kept: SnapshotRecord = { ...parked, label, parked: false };
+      const kept: SnapshotRecord = { ...parked, label: label ?? parked.label, parked: false };
       pool.saveSnapshot(kept);
       return kept;
     },

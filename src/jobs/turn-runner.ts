@@ -17,6 +17,11 @@ export interface TurnRunnerDeps {
 const POLL_MS = 15_000;
 /** How long a stopped model loop may take to come to rest before the next prompt is sent regardless. */
 const STOP_MS = 5_000;
+/** A stopped loop shows idle before it is at rest. */
+const REST_MS = 250;
+/** So many readings in a row may fail, so far apart: a lost connection is no end of a turn. */
+const READ_TRIES = 5;
+const READ_RETRY_MS = 1_000;
 
 /**
  * Prompts a child session and returns how that turn ended.
@@ -33,6 +38,7 @@ export async function runTurn(
   const promptedAt = clock.now();
   let errorSeen: string | null = null;
   let idleSince: number | null = null;
+  let failedReads = 0;
   let changed = false;
   let wakeUp: () => void = () => {};
   const notice = () => {
@@ -58,7 +64,11 @@ export async function runTurn(
     await sessions.prompt(prompt);
     for (;;) {
       if (signal.aborted) return await stop();
-      const transcript = await sessions.read(sessionID, messageID);
+      const transcript = await read();
+      if (!transcript) {
+        await pause(READ_RETRY_MS);
+        continue;
+      }
       onTranscript(transcript);
       idleSince = transcript.activity === "idle" ? (idleSince ?? clock.now()) : null;
       const context = { messageID, promptedAt, errorSeen, idleSince };
@@ -75,17 +85,34 @@ export async function runTurn(
     signal.removeEventListener("abort", notice);
   }
 
+  /** null when it failed and is worth another try. What can no longer be followed must not go on unseen. */
+  async function read(): Promise<Transcript | null> {
+    try {
+      const transcript = await sessions.read(sessionID, messageID);
+      failedReads = 0;
+      return transcript;
+    } catch (error) {
+      failedReads++;
+      if (signal.aborted || failedReads < READ_TRIES) return null;
+      await sessions.abort(sessionID).catch(() => {}); // it may be gone altogether
+      throw error;
+    }
+  }
+
   /** The loop must be at rest before the session is prompted again: a prompt to a busy session joins the old turn. */
   async function stop(): Promise<TurnEnd> {
     const deadline = clock.now() + STOP_MS;
+    let restSince: number | null = null;
     await sessions.abort(sessionID).catch(() => {}); // it may be gone altogether; the reading below tells
     for (;;) {
       const transcript = await sessions.read(sessionID, messageID).catch(() => null);
       if (!transcript) return { kind: "stopped" };
       onTranscript(transcript);
-      if (transcript.activity === "idle" || clock.now() >= deadline) return { kind: "stopped" };
+      restSince = transcript.activity === "idle" ? (restSince ?? clock.now()) : null;
+      const isAtRest = restSince !== null && clock.now() - restSince >= REST_MS;
+      if (isAtRest || clock.now() >= deadline) return { kind: "stopped" };
       changed = false;
-      await pause(200);
+      await pause(REST_MS);
     }
   }
 }

@@ -55,7 +55,11 @@ export function decideTurn(transcript: Transcript, turn: TurnContext, now: numbe
   const idleMs = now - (turn.idleSince ?? now);
   const last = transcript.messages.filter((m) => m.role === "assistant" && m.id > turn.messageID).at(-1);
   if (!last) return decideUnanswered(turn, idleMs, now);
-  if (last.error) return { kind: "failed", failure: toTurnFailure(last.error) };
+  if (last.error) {
+    // The message is saved before the loop has come to rest, and a prompt before that would join the old turn.
+    if (idleMs < RECHECK_MS) return { kind: "unsettled", recheckMs: RECHECK_MS };
+    return { kind: "failed", failure: toTurnFailure(last.error) };
+  }
   if (!last.completed || last.finish === null) {
     if (idleMs < SETTLE_MS) return { kind: "unsettled", recheckMs: RECHECK_MS };
     return failed(`The model's answer broke off${turn.errorSeen ? `: ${turn.errorSeen}` : " without an error."}`, true);

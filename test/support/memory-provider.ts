@@ -1,0 +1,187 @@
+import { posix } from "node:path";
+import {
+  type ExecRequest,
+  FileError,
+  type Sandbox,
+  type SandboxProcess,
+  type SandboxProvider,
+  type SandboxSpec,
+} from "../../src/sandboxes/port.ts";
+import { type Failure, LabError } from "../../src/shared/error-code.ts";
+
+/**
+ * A machine full of sandboxes that are nothing but files in memory. Several providers may be opened on it, one per
+ * OpenCode process: sandboxes and snapshots outlive them. It refuses whatever the port does not promise.
+ */
+export interface MemoryMachine {
+  open(): SandboxProvider;
+  /** Everything done to it, in order: `create job_1`, `terminate sbx_1`, `freeze snap_1`, … */
+  readonly ledger: readonly string[];
+  sandboxes(): readonly Standing[];
+  snapshotIDs(): readonly string[];
+  /** Ends a sandbox by itself, as a crash would. */
+  lose(sandboxID: string, message?: string): void;
+  /** Called before each creation; may reject, or take its time. */
+  onCreate: (spec: SandboxSpec) => void | Promise<void>;
+  onFreeze: (sandboxID: string) => void | Promise<void>;
+  /** Runs commands; without one every command is refused. */
+  onStart: ((request: ExecRequest, sandbox: Sandbox) => SandboxProcess) | null;
+}
+
+type Files = Map<string, Uint8Array>;
+
+/** A sandbox that exists, whoever holds it. */
+interface Standing {
+  readonly id: string;
+  readonly spec: SandboxSpec;
+  readonly files: Files;
+  readonly holders: Set<(failure: Failure | null) => void>;
+}
+
+const lost = (id: string) => new LabError("sandbox_lost", `Sandbox ${id} no longer exists.`, { retryable: false });
+
+export function createMemoryMachine(): MemoryMachine {
+  const ledger: string[] = [];
+  const live = new Map<string, Standing>();
+  const frozen = new Map<string, Files>();
+  let count = 0;
+
+  /** What one process holds of a sandbox; it ends with the sandbox, or when that process lets go. */
+  function hold(standing: Standing): { sandbox: Sandbox; letGo(): void } {
+    const { id, spec, files } = standing;
+    const { promise: ended, resolve } = Promise.withResolvers<Failure | null>();
+    standing.holders.add(resolve);
+    const alive = () => {
+      if (!live.has(id)) throw lost(id);
+    };
+    const sandbox: Sandbox = {
+      id,
+      workdir: spec.workdir,
+      home: "/home/agent",
+      notes: [],
+      ended,
+      async start(request) {
+        alive();
+        if (!machine.onStart) throw new Error(`nobody runs ${request.argv.join(" ")}`);
+        return machine.onStart(request, sandbox);
+      },
+      async readFile(path, { offset, maxBytes }) {
+        alive();
+        const at = posix.resolve(spec.workdir, path);
+        const bytes = files.get(at);
+        if (!bytes && isFolder(files, at)) throw new FileError("is_directory", `${path} is a directory.`);
+        if (!bytes) throw new FileError("file_not_found", `${path} does not exist.`);
+        return bytes.subarray(offset, offset + maxBytes);
+      },
+      async writeFile(path, content) {
+        alive();
+        const at = posix.resolve(spec.workdir, path);
+        if (isFolder(files, at)) throw new FileError("is_directory", `${path} is a directory.`);
+        files.set(at, content.slice());
+      },
+      terminate: async () => end(id, null),
+    };
+    return { sandbox, letGo: () => resolve(null) };
+  }
+
+  function end(id: string, failure: Failure | null): void {
+    const standing = live.get(id);
+    if (!standing) return;
+    live.delete(id);
+    ledger.push(`${failure ? "lose" : "terminate"} ${id}`);
+    for (const tell of standing.holders) tell(failure);
+  }
+
+  async function create(spec: SandboxSpec): Promise<Standing> {
+    if (!posix.isAbsolute(spec.workdir)) throw new Error(`workdir ${spec.workdir} is not absolute`);
+    ledger.push(`create ${spec.name}`);
+    await machine.onCreate(spec);
+    const files = spec.snapshotID === null ? new Map() : frozen.get(spec.snapshotID);
+    if (!files) throw new LabError("not_found", `No snapshot ${spec.snapshotID}.`, { retryable: false });
+    const twin = [...live.values()].find((one) => one.spec.name === spec.name);
+    if (twin) throw new Error(`a second live sandbox named ${spec.name}`);
+    const standing: Standing = { id: `sbx_${++count}`, spec, files: new Map(files), holders: new Set() };
+    live.set(standing.id, standing);
+    return standing;
+  }
+
+  const machine: MemoryMachine = {
+    ledger,
+    sandboxes: () => [...live.values()],
+    snapshotIDs: () => [...frozen.keys()],
+    lose(id, message = "the machine is gone") {
+      if (!live.has(id)) throw new Error(`no live sandbox ${id}`);
+      end(id, { code: "sandbox_lost", message, retryable: true });
+    },
+    onCreate: () => {},
+    onFreeze: () => {},
+    onStart: null,
+    open() {
+      let closed = false;
+      const held: (() => void)[] = [];
+      const take = (standing: Standing): Sandbox => {
+        const { sandbox, letGo } = hold(standing);
+        held.push(letGo);
+        return sandbox;
+      };
+      const usable = () => {
+        if (closed) throw new Error("the provider is closed");
+      };
+      return {
+        name: "local",
+        create(spec, signal) {
+          usable();
+          const made = create(spec).then(take);
+          if (!signal) return made;
+          return new Promise<Sandbox>((resolve, reject) => {
+            const abort = () => {
+              reject(new LabError("cancelled", `Creating ${spec.name} was cancelled.`, { retryable: false }));
+              made.then((late) => late.terminate()).catch(() => {});
+            };
+            if (signal.aborted) return abort();
+            signal.addEventListener("abort", abort, { once: true });
+            made.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+          });
+        },
+        async attach(id) {
+          usable();
+          const standing = live.get(id);
+          if (!standing) throw lost(id);
+          ledger.push(`attach ${id}`);
+          return take(standing);
+        },
+        async terminate(id) {
+          usable();
+          end(id, null);
+        },
+        list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags })),
+        snapshots: {
+          async take(sandbox, path) {
+            usable();
+            const source = live.get(sandbox.id);
+            if (!source) throw lost(sandbox.id);
+            if (path !== null && !posix.isAbsolute(path)) throw new Error(`${path} is not absolute`);
+            await machine.onFreeze(sandbox.id);
+            if (!live.has(sandbox.id)) throw lost(sandbox.id);
+            const id = `snap_${++count}`;
+            const kept = [...source.files].filter(([name]) => path === null || name.startsWith(`${path}/`));
+            frozen.set(id, new Map(kept));
+            ledger.push(`freeze ${id} of ${sandbox.id}`);
+            return { id, sizeBytes: kept.reduce((sum, [, bytes]) => sum + bytes.length, 0) };
+          },
+          async remove(id) {
+            usable();
+            if (frozen.delete(id)) ledger.push(`remove ${id}`);
+          },
+        },
+        async close() {
+          closed = true;
+          for (const letGo of held) letGo();
+        },
+      };
+    },
+  };
+  return machine;
+}
+
+const isFolder = (files: Files, path: string): boolean => [...files.keys()].some((name) => name.startsWith(`${path}/`));

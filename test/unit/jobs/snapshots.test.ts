@@ -1,0 +1,166 @@
+import { expect, test } from "bun:test";
+import { messageJob } from "../../../src/jobs/message-job.ts";
+import { takeSnapshot } from "../../../src/jobs/take-snapshot.ts";
+import { LabError } from "../../../src/shared/error-code.ts";
+import { bytes, inWorld, ORCHESTRATOR, text, type World } from "./lab-world.ts";
+
+const freeze = ({ lab }: World, job: string, label: string | null = null, path: string | null = null) =>
+  takeSnapshot(lab, ORCHESTRATOR, { job, label, path });
+const refusal = (world: World, job: string, path: string | null = null) =>
+  freeze(world, job, null, path).then(
+    () => null,
+    (error) => ({ code: error.code, retryable: error.retryable, message: error.message }),
+  );
+const write = (world: World, id: string, path: string, content: string) =>
+  world.lab.keeper.live(id)?.writeFile(path, bytes(content));
+const read = async (world: World, id: string, path: string) =>
+  text(await world.lab.keeper.live(id)?.readFile(path, { offset: 0, maxBytes: 99 }));
+const fork = (from: string, prompt = "work 500 fork") => ({ description: "fork", prompt, from });
+/** Until the job has been parked; the id of what it was parked with. */
+const parked = (world: World, id: string) =>
+  world.clock.until(`${id} is parked`, () => {
+    const { sandbox } = world.job(id);
+    return sandbox.kind === "parked" && sandbox.snapshotID;
+  });
+
+test(
+  "a snapshot of a running job is where new jobs start, by id and by label, newest label first",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    await world.reaches(id, "running");
+    await write(world, id, "a/note", "first");
+    const first = await freeze(world, id, "best");
+    await write(world, id, "a/note", "second");
+    const second = await freeze(world, id, "best");
+    expect(second).toMatchObject({
+      label: "best",
+      jobID: id,
+      kind: "filesystem",
+      parent: null,
+      sizeBytes: 6,
+      parked: false,
+    });
+    const forks = await world.start(fork(first.id), fork("best"));
+    const notes = [];
+    for (const one of forks) {
+      await world.reaches(one, "running");
+      notes.push(await read(world, one, "a/note"));
+    }
+    expect(notes).toEqual(["first", "second"]);
+    expect((await freeze(world, forks[1] ?? "")).parent).toBe(second.id);
+    expect(world.lab.snapshots.list(ORCHESTRATOR).length).toBe(3);
+    expect(world.job(id).state.kind).toBe("running");
+  }),
+);
+
+test(
+  "a directory alone can be frozen, its path taken from the working directory",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    await world.reaches(id, "running");
+    await write(world, id, "a/note", "in");
+    await write(world, id, "b", "out");
+    expect(await freeze(world, id, null, "a")).toMatchObject({ kind: "directory", sizeBytes: 2 });
+    expect(await freeze(world, id, null, "/workspace/a")).toMatchObject({ sizeBytes: 2 });
+  }),
+);
+
+test(
+  "the snapshot of a parked job is the one it was parked with, from then on listed and kept",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("say 1");
+    const snapshotID = await parked(world, id);
+    expect(world.lab.snapshots.list(ORCHESTRATOR)).toEqual([]);
+    expect(await freeze(world, id, "done")).toMatchObject({ id: snapshotID, label: "done", parked: false });
+    expect((await freeze(world, id)).label).toBe("done"); // asking again takes no name away
+    expect(world.lab.snapshots.list(ORCHESTRATOR).map((one) => one.id)).toEqual([snapshotID]);
+    await messageJob(world.lab, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false });
+    await world.reaches(id, "completed");
+    expect(await parked(world, id)).not.toBe(snapshotID);
+    expect(world.machine.snapshotIDs()).toContain(snapshotID);
+  }),
+);
+
+test(
+  "what a job was parked with before is dropped, unless another job starts from it",
+  inWorld(async (world) => {
+    const [id = "", other = ""] = await world.start("say 1", "say 1");
+    const again = async (job: string) => {
+      await messageJob(world.lab, ORCHESTRATOR, { job, message: "say again", interrupt: false });
+      await world.reaches(job, "completed");
+      await world.clock.advance(61_000);
+    };
+    const dropped = await parked(world, id);
+    const wanted = await parked(world, other);
+    await world.start(fork(wanted, "hang"));
+    await again(id);
+    await again(other);
+    expect(world.machine.snapshotIDs()).not.toContain(dropped);
+    expect(world.machine.snapshotIDs()).toContain(wanted);
+    expect(world.did("remove")).toEqual([`remove ${dropped}`]);
+    expect(await parked(world, id)).not.toBe(dropped);
+  }),
+);
+
+test(
+  "what has nothing to freeze says so, and whether it is worth another try",
+  inWorld(
+    async (world) => {
+      const [id = "", queued = ""] = await world.start("hang", "say 1");
+      await world.reaches(id, "running");
+      expect(await refusal(world, queued)).toMatchObject({ code: "snapshot_failed", retryable: true });
+      expect(await refusal(world, "job_99")).toMatchObject({ code: "not_found" });
+      const { sandbox } = world.job(id);
+      world.machine.lose(sandbox.kind === "live" ? sandbox.id : "");
+      await world.reaches(id, "failed");
+      expect(await refusal(world, id)).toMatchObject({ code: "snapshot_failed", retryable: false });
+      await parked(world, queued);
+      expect(await refusal(world, queued, "a")).toMatchObject({ message: expect.stringContaining("leave path out") });
+    },
+    { maxRunningJobs: 1 },
+  ),
+);
+
+test(
+  "a job whose sandbox was lost starts again from its newest snapshot",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    const { sandbox } = await world.reaches(id, "running");
+    await write(world, id, "note", "kept");
+    await freeze(world, id);
+    world.machine.lose(sandbox.kind === "live" ? sandbox.id : "");
+    await world.reaches(id, "failed");
+    await messageJob(world.lab, ORCHESTRATOR, { job: id, message: "work 500 again", interrupt: false });
+    await world.reaches(id, "running");
+    expect(await read(world, id, "note")).toBe("kept");
+  }),
+);
+
+test(
+  "a sandbox that cannot be frozen is not given up: the work is worth more than the room",
+  inWorld(async (world) => {
+    world.machine.onFreeze = () => {
+      throw new LabError("snapshot_failed", "disk full");
+    };
+    const [id = ""] = await world.start("say 1");
+    await world.reaches(id, "completed");
+    await world.clock.advance(61_000);
+    expect([world.job(id).sandbox.kind, world.machine.sandboxes().length]).toEqual(["live", 1]);
+    expect(world.complaints).toEqual(["error: could not park a sandbox LabError: disk full"]);
+  }),
+);
+
+test(
+  "a queued job makes sandboxes that only linger give way at once",
+  inWorld(
+    async (world) => {
+      const [first = ""] = await world.start("say 1");
+      await world.reaches(first, "completed");
+      expect(world.job(first).sandbox.kind).toBe("live");
+      const [second = "", third = ""] = await world.start("work 9000 2", "say 3");
+      await world.reaches(second, "running");
+      expect([world.job(first).sandbox.kind, world.job(third).state.kind]).toEqual(["parked", "queued"]);
+    },
+    { maxRunningJobs: 1 },
+  ),
+);

@@ -1,0 +1,82 @@
+import { describe, expect, test } from "bun:test";
+import type { SnapshotRecord } from "../../../src/jobs/store/pool-store.ts";
+import { decideTask, type TaskContext, type TaskRequest } from "../../../src/jobs/tasks.ts";
+import { CATALOG } from "./lab-world.ts";
+
+const context: TaskContext = {
+  catalog: CATALOG,
+  environments: ["default", "python"],
+  findSnapshot: (name) => (name === "best" ? ({ id: "snap_1" } as SnapshotRecord) : null),
+  orchestratorModel: "acme/large",
+};
+const decide = (more: Partial<TaskRequest> = {}) =>
+  decideTask({ description: "d", prompt: "Do it.", ...more }, context);
+const accepted = (more: Partial<TaskRequest> = {}) => {
+  const decision = decide(more);
+  if (decision.kind !== "accepted") throw new Error(decision.failure.message);
+  return decision.task;
+};
+const refusal = (more: Partial<TaskRequest>) => {
+  const decision = decide(more);
+  if (decision.kind !== "refused") throw new Error(`accepted ${JSON.stringify(decision.task)}`);
+  expect(decision.failure).toMatchObject({ code: "invalid_task", retryable: false });
+  return decision.failure.message;
+};
+
+test("what a task leaves out is filled in", () => {
+  expect(accepted()).toEqual({
+    description: "d",
+    prompt: "Do it.",
+    agent: "sandbox_worker",
+    model: "acme/large",
+    environment: "default",
+    snapshotID: null,
+    skills: [],
+  });
+});
+
+test("what a task names is kept, a snapshot's label as its id", () => {
+  const named = { agent: "reviewer", model: "acme/large", environment: "python", from: "best", skills: ["golf"] };
+  expect(accepted(named)).toMatchObject({ agent: "reviewer", model: "acme/large", environment: "python" });
+  expect(accepted(named)).toMatchObject({ snapshotID: "snap_1", skills: ["golf"] });
+});
+
+test("the model is the task's, else the agent's, else the orchestrator's", () => {
+  expect(accepted({ agent: "reviewer", model: "acme/large" }).model).toBe("acme/large");
+  expect(accepted({ agent: "reviewer" }).model).toBe("acme/small");
+  expect(accepted().model).toBe("acme/large");
+});
+
+test('"none" drops a GPU in any case', () => {
+  expect(accepted({ gpu: "none" }).prompt).toBe("Do it.");
+  expect(accepted({ gpu: "None" }).prompt).toBe("Do it.");
+});
+
+describe("a refusal names the field, what was found and what there is:", () => {
+  const cases: [string, Partial<TaskRequest>, string[]][] = [
+    ["an empty prompt", { prompt: " \n" }, ["prompt"]],
+    ["a prompt too long", { prompt: "x".repeat(1_000_001) }, ["prompt", "1000001", "1000000"]],
+    ["a GPU", { gpu: "H100:8" }, ["gpu", "H100:8"]],
+    ["a time limit", { timeout_minutes: 5 }, ["timeout_minutes"]],
+    ["a budget", { max_usd: 5 }, ["max_usd"]],
+    ["an agent", { agent: "nobody" }, ["agent", "nobody", "sandbox_worker, reviewer"]],
+    ["a model", { model: "acme/none" }, ["model", "acme/none", "acme/large, acme/small"]],
+    ["an environment", { environment: "ruby" }, ["environment", "ruby", "default, python"]],
+    ["a snapshot", { from: "worst" }, ["from", "worst", "sandbox_snapshot"]],
+    ["a skill", { skills: ["golf", "chess"] }, ["skill", "chess", "golf"]],
+  ];
+  for (const [what, request, words] of cases) {
+    test(what, () => {
+      const message = refusal(request);
+      for (const word of words) expect(message).toContain(word);
+    });
+  }
+
+  test("a name among very many, of which twenty are shown", () => {
+    const many = { ...context, environments: Array.from({ length: 25 }, (_, i) => `env${i}`) };
+    const decision = decideTask({ description: "d", prompt: "p", environment: "x" }, many);
+    if (decision.kind !== "refused") throw new Error("accepted");
+    expect(decision.failure.message).toContain("env19, and 5 more.");
+    expect(decision.failure.message).not.toContain("env20");
+  });
+});
