@@ -32,7 +32,6 @@ export const server: Plugin = async (input, tuple) => {
   const log = hostLog(input.client);
   const client = createHostClient(input);
   const events = createEmitter<SessionEvent>((error) => log("error", "a listener failed", { reason: String(error) }));
-  const kinds = createSessionKinds(client);
   const models = createOrchestratorModels(client);
   const hostIDs = createHostIds(() => systemClock.now());
   let catalogReading: Promise<Catalog> | null = null;
@@ -44,6 +43,7 @@ export const server: Plugin = async (input, tuple) => {
     return catalogReading;
   };
   const access = createLabAccess({ input, tuple, sessions: createChildSessions(client, events), catalog, log });
+  const kinds = createSessionKinds(client, recordedJob);
   const systemText = createSystemText({ kinds, access, catalog });
   const announce = announceOptions(client, access);
   const processes = createProcessTable();
@@ -65,7 +65,7 @@ export const server: Plugin = async (input, tuple) => {
     },
     "experimental.chat.system.transform": ({ sessionID }, { system }) => systemText(sessionID, system),
     "experimental.chat.messages.transform": async (_input, { messages }) => hideLiveParts(messages),
-    ...createHostGuard(kinds),
+    ...createHostGuard(client, kinds),
     event: async ({ event }) => {
       const { type, properties } = event as { type: string; properties: Record<string, unknown> };
       if (type === "session.created" || type === "session.updated") kinds.learn(properties.info as SessionInfo);
@@ -83,12 +83,22 @@ export const server: Plugin = async (input, tuple) => {
     },
   };
 
+  /** What was recorded for a session, if it ever had jobs; opens nothing for the many that never had. */
+  async function bookOf(sessionID: string) {
+    const loaded = await access.options();
+    if (loaded.kind === "invalid" || !existsSync(sessionFile(loaded.options.stateDir, sessionID))) return null;
+    return (await access.lab()).book(sessionID);
+  }
+
+  async function recordedJob(sessionID: string, parentID: string) {
+    const job = (await bookOf(parentID))?.jobs().find(({ childSession }) => childSession === sessionID);
+    return job ? { job: job.id, orchestrator: parentID } : null;
+  }
+
   /** The hook is not awaited, so nothing may be thrown into it. */
   async function forgetSession(sessionID: string): Promise<void> {
     try {
-      const loaded = await access.options();
-      if (loaded.kind === "invalid" || !existsSync(sessionFile(loaded.options.stateDir, sessionID))) return;
-      await (await access.lab()).forget(sessionID);
+      if (await bookOf(sessionID)) await (await access.lab()).forget(sessionID);
     } catch (error) {
       log("error", "could not end the jobs of a deleted session", { sessionID, reason: String(error) });
     }

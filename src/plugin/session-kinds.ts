@@ -23,7 +23,14 @@ export interface SessionInfo {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
-export function createSessionKinds(client: HostClient): SessionKinds {
+/** The job that our own store records for a child session of `parentID`. */
+export type RecordedJob = (sessionID: string, parentID: string) => Promise<JobMark | null>;
+
+/**
+ * A session's metadata says it at no cost, but any client may rewrite it, and after a restart nobody remembers what it
+ * was; then our own store knows.
+ */
+export function createSessionKinds(client: HostClient, recordedJob: RecordedJob): SessionKinds {
   const known = new Map<string, { readonly mark: JobMark | null; readonly parentID: string | null }>();
 
   function learn({ id, parentID, metadata }: SessionInfo) {
@@ -46,8 +53,13 @@ export function createSessionKinds(client: HostClient): SessionKinds {
     async jobOf(sessionID) {
       for (let id: string | null = sessionID; id !== null; ) {
         const entry: { mark: JobMark | null; parentID: string | null } = known.get(id) ?? (await ask(id));
-        if (entry.mark) return entry.mark;
-        id = entry.parentID;
+        const { parentID } = entry;
+        const mark = entry.mark ?? (parentID === null ? null : await recordedJob(id, parentID));
+        if (mark) {
+          known.set(id, { mark, parentID });
+          return mark;
+        }
+        id = parentID;
       }
       return null;
     },

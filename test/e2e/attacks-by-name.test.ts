@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type AttackLab,
+  allToolParts,
+  breaches,
+  delegate,
+  JOB_TOOLS,
+  jobRequests,
+  startAttackLab,
+  whyNoSandbox,
+} from "../support/attack-lab.ts";
+import { must } from "../support/opencode.ts";
+import { call, say, script } from "../support/scripted.ts";
+
+const why = await whyNoSandbox();
+
+describe.skipIf(why !== null)(`a job's model that calls what is not its own${why ? ` (skipped: ${why})` : ""}`, () => {
+  let lab: AttackLab;
+  beforeAll(async () => {
+    lab = await startAttackLab();
+  }, 60_000);
+  afterAll(() => lab?.stop(), 30_000);
+  beforeEach(() => lab.ran.clear());
+
+  /** Calls that run on the host from an ordinary session, as the first test shows. */
+  const hostCalls = () => [
+    call("bash", { command: `touch ${lab.ran.path("bash")}`, description: "touches" }),
+    call("read", { filePath: join(lab.home.home, "canary.txt") }),
+    call("write", { filePath: lab.ran.path("write"), content: "x" }),
+    call("edit", { filePath: lab.ran.path("edit"), oldString: "", newString: "x" }),
+    call("webfetch", { url: lab.web.url, format: "text" }),
+    call("todowrite", { todos: [{ content: "x", status: "pending", priority: "high" }] }),
+    call("hostly", { text: "x" }),
+    call("host_touch", { command: "x" }),
+    call("task", { description: "d", prompt: script(say("sub")), subagent_type: "general" }),
+  ];
+
+  /** Calls that an ordinary session lacks here, or that would wait for a person. */
+  const otherCalls = () => [
+    call("glob", { pattern: "**/*", path: lab.home.home }),
+    call("grep", { pattern: "canary", path: lab.home.home }),
+    call("list", { path: lab.home.home }),
+    call("apply_patch", { patchText: `*** Begin Patch\n*** Add File: ${lab.ran.path("patch")}\n+x\n*** End Patch` }),
+    call("websearch", { query: lab.web.url }),
+    call("lsp", { operation: "hover", filePath: join(lab.home.project, "secret.txt"), line: 1, character: 1 }),
+    call("question", { questions: [{ question: "?", header: "?", options: [{ label: "a", description: "a" }] }] }),
+    call("plan_exit", {}),
+    call("execute", { code: "tools.host.touch({})" }),
+    call("batch", { tool_calls: [{ tool: "bash", parameters: { command: `touch ${lab.ran.path("batch")}` } }] }),
+    call("task", { description: "d", prompt: "x", subagent_type: "sandbox_worker" }),
+    call("agents_start", { tasks: [{ description: "nested", prompt: "x" }] }),
+    call("agents_status", {}),
+    call("agents_message", { job: "$job1", message: "x" }),
+    call("list_mcp_resources", {}),
+    call("invalid", { tool: "bash", error: "x" }),
+    call("BASH", { command: `touch ${lab.ran.path("upper")}` }),
+    call("sandbox_touch", { command: "x" }),
+    call("constructor", {}),
+  ];
+
+  test("an ordinary session runs these calls on the host, so that their refusal means something", async () => {
+    const { server } = lab;
+    const session = await server.createSession();
+    await server.prompt(session.id, script(...hostCalls(), say("done")), { agent: "build" });
+    const parts = await allToolParts(lab, session.id);
+    expect(parts.map(({ tool, state }) => `${tool} ${state.status}`)).toEqual(
+      hostCalls().map((reply) => `${("toolCalls" in reply && reply.toolCalls?.[0]?.name) || ""} completed`),
+    );
+    expect(lab.ran.names()).toEqual(["bash", "edit", "hostly", "mcp_touch", "write"]);
+    expect(JSON.stringify(parts)).toContain(lab.canaries.home);
+    expect(JSON.stringify(parts)).toContain(lab.canaries.web);
+    expect(lab.web.hits()).toBe(1);
+    expect(must(await server.client.session.todo({ sessionID: session.id }))).toHaveLength(1);
+    expect(await server.children(session.id)).toHaveLength(1);
+  }, 30_000);
+
+  for (const agent of ["sandbox_worker", "free", "build", "general"]) {
+    test(`every host tool, project tool and MCP tool called by name by a job of agent ${agent} is refused`, async () => {
+      const calls = [...hostCalls(), ...otherCalls()];
+      const before = { hits: lab.web.hits(), requests: jobRequests(lab).length };
+      const { child, parts } = await delegate(lab, calls, { agent });
+      expect(parts).toHaveLength(calls.length);
+      expect(parts.filter(({ state }) => state.status !== "error").map(({ tool }) => tool)).toEqual([]);
+      expect(lab.web.hits()).toBe(before.hits);
+      expect(lab.ran.names()).toEqual([]);
+      const requests = jobRequests(lab).slice(before.requests);
+      expect(requests).toHaveLength(calls.length + 1);
+      for (const { tools } of requests) expect([...tools].sort()).toEqual(JOB_TOOLS);
+      expect(must(await lab.server.client.session.todo({ sessionID: child.id }))).toEqual([]);
+      expect(await lab.server.children(child.id)).toEqual([]);
+      expect(must(await lab.server.client.question.list())).toEqual([]);
+      expect(must(await lab.server.client.permission.list())).toEqual([]);
+    }, 30_000);
+  }
+
+  test("a skill is found by its name only, never by a path", async () => {
+    const paths = [
+      "../../canary",
+      "/etc/passwd",
+      join(lab.home.home, "canary.txt"),
+      "known/../../../../canary.txt",
+      "..",
+    ];
+    const { parts } = await delegate(lab, [{ toolCalls: [...["known", ...paths].map(toSkillCall)] }]);
+    expect(parts.map(({ state }) => `${state.status}`)).toEqual(["completed", ...paths.map(() => "error")]);
+    expect(readFileSync(join(lab.home.home, "canary.txt"), "utf8")).toContain(lab.canaries.home);
+    expect(JSON.stringify(parts)).not.toContain(lab.canaries.home);
+  }, 30_000);
+  const toSkillCall = (name: string) => ({ name: "skill", arguments: { name } });
+
+  test("its system text is ours alone: nothing of the host is in it", async () => {
+    const before = jobRequests(lab).length;
+    await delegate(lab, [call("sandbox_exec", { command: "pwd" })]);
+    const systems = jobRequests(lab)
+      .slice(before)
+      .map(({ system }) => system);
+    expect(systems).toHaveLength(2);
+    for (const system of systems) {
+      expect(system).toStartWith("You are an agent working alone on one delegated job.");
+      for (const secret of ["<env>", lab.home.root, lab.home.project, process.cwd(), "opencode, an interactive"]) {
+        expect(system).not.toContain(secret);
+      }
+    }
+    // The orchestrator's own has them: they were to be found.
+    const own = lab.model.requests.find(({ tools }) => tools.includes("agents_start"));
+    expect(own?.system).toContain(lab.home.project);
+    expect(own?.system).toContain("<env>");
+  }, 30_000);
+
+  test("no attack of this file reached a job's model with anything of the host", () => {
+    expect(jobRequests(lab).length).toBeGreaterThan(100);
+    expect(breaches(lab).filter((breach) => !breach.includes("server was asked"))).toEqual([]);
+    expect(lab.model.errors).toEqual([]);
+  });
+});
