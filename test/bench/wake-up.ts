@@ -7,7 +7,7 @@ const WORK_MS = 300;
 
 /** From a child's last model request (plus its fixed thinking time) to its result in the parent's next request. */
 export async function benchWakeUp(rounds: number): Promise<void> {
-  const lab = await startLab({ parkAfterSeconds: 60 }); // the default
+  const lab = await startLab({ parkAfterSeconds: 60 }, { snapshot: true }); // as users run it
   const { server, model } = lab;
   const child = script({ text: "the child's answer", delayMs: WORK_MS });
   const measure = async (...steps: Parameters<typeof script>) => {
@@ -24,7 +24,9 @@ export async function benchWakeUp(rounds: number): Promise<void> {
   };
   const ours = () =>
     measure(call("agents_start", { tasks: [{ description: "child", prompt: child }] }), call("agents_wait", {}));
-  const builtIn = () => measure(call("task", { description: "child", prompt: child, subagent_type: "explore" }));
+  // As many steps before it as ours takes, so that the parent's own requests cost the same.
+  const builtIn = () =>
+    measure(call("agents_status", {}), call("task", { description: "child", prompt: child, subagent_type: "explore" }));
   await ours();
   await builtIn();
   const [mine, theirs] = await alternate(rounds, ours, builtIn);
