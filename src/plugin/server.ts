@@ -18,6 +18,7 @@ import { createLivePart, hideLiveParts } from "./live-part.ts";
 import { createOrchestratorModels } from "./orchestrator-models.ts";
 import { toSessionEvent } from "./session-events.ts";
 import { createSessionKinds, type SessionInfo } from "./session-kinds.ts";
+import { silenceWhenDisposed } from "./silence.ts";
 import { createSystemText } from "./system-text.ts";
 import { announceOptions } from "./toasts.ts";
 import { extendConfig } from "./worker-agent.ts";
@@ -29,6 +30,7 @@ const SKILLS_DIR = fileURLToPath(new URL("../../skills", import.meta.url));
  * earlier instance is being disposed: it builds objects and touches nothing until something is needed.
  */
 export const server: Plugin = async (input, tuple) => {
+  let disposed = false;
   const log = hostLog(input.client);
   const client = createHostClient(input);
   const events = createEmitter<SessionEvent>((error) => log("error", "a listener failed", { reason: String(error) }));
@@ -50,13 +52,16 @@ export const server: Plugin = async (input, tuple) => {
 
   const hooks: Hooks = {
     config: async (config) => extendConfig(config, SKILLS_DIR),
-    tool: createTools({
-      lab: access.lab,
-      catalog,
-      processes,
-      modelOf: models.of,
-      progress: (context) => createLivePart(client, systemClock, hostIDs, context),
-    }),
+    tool: silenceWhenDisposed(
+      createTools({
+        lab: access.lab,
+        catalog,
+        processes,
+        modelOf: models.of,
+        progress: (context) => createLivePart(client, systemClock, hostIDs, context),
+      }),
+      () => disposed,
+    ),
     "chat.message": async ({ sessionID }, { message }) => {
       models.learn(sessionID, message.model);
       announce();
@@ -78,6 +83,7 @@ export const server: Plugin = async (input, tuple) => {
       }
     },
     dispose: async () => {
+      disposed = true;
       const lab = await access.opened()?.catch(() => null);
       await lab?.suspend();
     },
