@@ -59,8 +59,9 @@ export async function waitForJobs(lab: Lab, orchestrator: string, request: WaitR
     });
     const cancelTimer = lab.clock.after(request.timeoutMs, () => finish("timeout"));
     request.signal.addEventListener("abort", interrupted);
-    if (request.signal.aborted) interrupted();
-    else look();
+    if (request.signal.aborted) return interrupted();
+    request.onProgress(current()); // jobs may be silent for hours; whoever watches sees at once what is waited for
+    look();
   });
   const jobs = current();
   return {
