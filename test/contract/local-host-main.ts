@@ -2,6 +2,8 @@
 import { createLocalProvider } from "../../src/sandboxes/local/local-provider.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 
+// As in the real host, something keeps the process alive: the clock's timers never do.
+setInterval(() => {}, 1000);
 const rootDir = process.argv[2] as string;
 const provider = createLocalProvider({ rootDir, isolation: "auto", clock: systemClock, log: () => {}, ids: () => crypto.randomUUID().slice(0, 13) });
 const sandbox = await provider.create({
@@ -9,4 +11,3 @@ const sandbox = await provider.create({
 }); // biome-ignore format: a table
 const child = await sandbox.start({ argv: ["sh", "-c", `setsid sleep 7${process.pid} & sleep 7${process.pid}; echo`] });
 process.stdout.write(`${JSON.stringify({ id: sandbox.id, command: child.id })}\n`);
-setInterval(() => {}, 1000);
