@@ -108,9 +108,9 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
   async function openBook(orchestrator: string): Promise<JobBook> {
     const store = await openSessionStore(sessionFile(options.stateDir, orchestrator));
     const book = createJobBook({ orchestrator, store, ids, onChange: (change) => changes.emit(change) });
-    for (const job of book.jobs()) {
+    for (const job of [...book.jobs()].sort((a, b) => a.state.since - b.state.since)) {
       if (isHeld(job.state) && !pool.isLeaseAlive(job.state.leaseID, clock.now())) interruptJob(book, job.id);
-      else if (job.state.kind === "queued") scheduler.enqueue(book, job.id);
+      else if (job.state.kind === "queued") scheduler.enqueue(book, job.id); // in the order they came
     }
     return book;
   }

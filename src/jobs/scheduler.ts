@@ -2,7 +2,7 @@ import type { Clock } from "../shared/clock.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { type AdmissionLimits, decideAdmission } from "./admission.ts";
-import { start } from "./job.ts";
+import { type Job, start } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import { LEASE_RENEW_MS, type PoolStore } from "./store/pool-store.ts";
 
@@ -51,44 +51,63 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   function pump(): void {
     stopPoll?.();
     stopPoll = null;
-    while (!suspended && waiting[0]) {
-      const { book, jobID } = waiting[0];
-      const leaseID = deps.ids("lease");
-      const lease = { id: leaseID, jobID, orchestrator: book.orchestrator, owner };
-      try {
-        if (!pool.acquireLease(lease, limits.maxRunningJobs, clock.now())) break;
-      } catch (error) {
-        // A full disk or a locked file passes; the job keeps its place meanwhile.
-        deps.log("error", "could not take a lease", { jobID, reason: String(error) });
-        stopPoll = clock.after(FOREIGN_POLL_MS, pump);
-        return;
-      }
-      waiting.shift();
-      admit(book, jobID, leaseID);
+    try {
+      while (!suspended && waiting[0] && admit(waiting[0])) {}
+      if (suspended || waiting.length === 0) return;
+      deps.onPressure();
+      if (pool.heldLeases(owner, clock.now()).foreign > 0) stopPoll = clock.after(FOREIGN_POLL_MS, pump);
+    } catch (error) {
+      // A full disk or a locked file passes; the jobs keep their places meanwhile.
+      deps.log("error", "could not start queued jobs", { queued: waiting.length, reason: String(error) });
+      stopPoll = clock.after(FOREIGN_POLL_MS, pump);
     }
-    if (suspended || waiting.length === 0) return;
-    deps.onPressure();
-    if (pool.heldLeases(owner, clock.now()).foreign > 0) stopPoll = clock.after(FOREIGN_POLL_MS, pump);
   }
 
-  function admit(book: JobBook, jobID: string, leaseID: string): void {
+  /** false when there is no slot. */
+  function admit(next: { readonly book: JobBook; readonly jobID: string }): boolean {
+    const { book, jobID } = next;
+    const leaseID = deps.ids("lease");
+    const lease = { id: leaseID, jobID, orchestrator: book.orchestrator, owner };
+    if (!pool.acquireLease(lease, limits.maxRunningJobs, clock.now())) return false;
     held.add(leaseID);
     renew();
-    const job = book.update(jobID, (current) =>
-      current.state.kind === "queued"
-        ? {
-            ...current,
-            startedAt: current.startedAt ?? clock.now(),
-            state: start(current.state, leaseID, clock.now()),
-          }
-        : current,
-    );
+    waiting.shift();
+    let job: Job;
+    try {
+      job = book.update(jobID, (current) =>
+        current.state.kind === "queued"
+          ? {
+              ...current,
+              startedAt: current.startedAt ?? clock.now(),
+              state: start(current.state, leaseID, clock.now()),
+            }
+          : current,
+      );
+    } catch (error) {
+      waiting.unshift(next);
+      release(leaseID);
+      throw error;
+    }
     const done = job.state.kind === "starting" ? deps.runJob(book, jobID) : Promise.resolve();
     void done.finally(() => {
-      held.delete(leaseID);
-      pool.releaseLease(leaseID);
+      release(leaseID);
       pump();
     });
+    return true;
+  }
+
+  function release(leaseID: string): void {
+    held.delete(leaseID);
+    try {
+      pool.releaseLease(leaseID);
+    } catch (error) {
+      deps.log("error", "could not free a lease", { leaseID, reason: String(error) });
+      if (suspended) return; // it lapses
+      clock.after(FOREIGN_POLL_MS, () => {
+        release(leaseID);
+        pump();
+      });
+    }
   }
 
   function renew(): void {
@@ -96,7 +115,11 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     stopRenewal = clock.after(LEASE_RENEW_MS, () => {
       stopRenewal = null;
       if (held.size === 0) return;
-      pool.renewLeases(owner, clock.now());
+      try {
+        pool.renewLeases(owner, clock.now());
+      } catch (error) {
+        deps.log("warn", "could not renew leases", { reason: String(error) }); // several tries fit into their time
+      }
       renew();
     });
   }

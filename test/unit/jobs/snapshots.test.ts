@@ -137,16 +137,20 @@ test(
 );
 
 test(
-  "a sandbox that cannot be frozen is not given up: the work is worth more than the room",
+  "a sandbox that cannot be frozen is not given up, the work is worth more than the room; a minute later it is tried again",
   inWorld(async (world) => {
+    let broken = true;
     world.machine.onFreeze = () => {
-      throw new LabError("snapshot_failed", "disk full");
+      if (broken) throw new LabError("snapshot_failed", "disk full");
     };
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
     await world.clock.advance(61_000);
     expect([world.job(id).sandbox.kind, world.machine.sandboxes().length]).toEqual(["live", 1]);
     expect(world.complaints).toEqual(["error: could not park a sandbox LabError: disk full"]);
+    broken = false;
+    await world.clock.advance(60_000);
+    expect([world.job(id).sandbox.kind, world.machine.sandboxes().length]).toEqual(["parked", 0]);
   }),
 );
 

@@ -1,0 +1,101 @@
+import { isEnded, isHeld, type Job } from "../../../src/jobs/job.ts";
+import type { JobChange } from "../../../src/jobs/job-book.ts";
+import type { Lab } from "../../../src/jobs/lab.ts";
+import { leases, ORCHESTRATOR, type World } from "./lab-world.ts";
+
+/** Watches every change of every job of a world and collects what breaks the invariants of `src/jobs/job.ts`. */
+export interface Watch {
+  /** Follows a lab that has just been opened. */
+  follow(lab: Lab): Promise<void>;
+  /** At a moment when nothing is under way. */
+  checkAtRest(): Promise<void>;
+  /** When all work should be done. */
+  checkAtEnd(): Promise<void>;
+}
+
+export function watchJobs(world: World, maxRunningJobs: number): Watch {
+  const broken: string[] = [];
+  let waiting: string[] = [];
+  // TODO: what a former process had no time to park is parked by nobody until the sweeper exists.
+  const leftBehind = new Set<string>();
+  const jobs = async () => [...(await world.lab.book(ORCHESTRATOR)).jobs()];
+
+  function look({ before, job }: JobChange): void {
+    const { state, id } = job;
+    const from = before?.state;
+    if ("leaseID" in state !== isHeld(state)) broken.push(`J1: ${id} is ${state.kind}`);
+    if (isHeld(state) && !world.lab.pool.isLeaseAlive(state.leaseID, world.clock.now())) {
+      broken.push(`J1: the lease of ${id} is not held`);
+    }
+    if (from && isEnded(from) && state !== from && state.kind !== "queued") {
+      broken.push(`J3: ${id} went from ${from.kind} to ${state.kind}`);
+    }
+    if (state.kind === "running" && from?.kind === "starting") {
+      if (job.childSession === null || job.sandbox.kind !== "live") broken.push(`J4: ${describe(job)}`);
+    }
+    if (state === from) return;
+    if (state.kind === "queued") waiting.push(id);
+    else if (from?.kind === "queued") {
+      if (state.kind === "starting" && waiting[0] !== id) broken.push(`${id} passed ${waiting[0]}`);
+      waiting = waiting.filter((one) => one !== id);
+    }
+  }
+
+  const throwIfBroken = () => {
+    if (broken.length > 0) throw new Error([...broken, ...world.complaints].join("\n"));
+  };
+
+  return {
+    async follow(lab) {
+      lab.onChange(look);
+      for (const { sandbox } of await jobs()) if (sandbox.kind === "live") leftBehind.add(sandbox.id);
+      const queued = (await jobs()).filter(({ state }) => state.kind === "queued");
+      waiting = queued.sort((a, b) => a.state.since - b.state.since).map(({ id }) => id);
+    },
+    async checkAtRest() {
+      const all = await jobs();
+      const held = all.filter(({ state }) => isHeld(state));
+      if (leases(world.lab) > maxRunningJobs) broken.push(`${leases(world.lab)} leases are held`);
+      if (held.length > leases(world.lab)) broken.push(`${held.length} jobs hold ${leases(world.lab)} leases`);
+      for (const job of held) {
+        // A lost sandbox is known before its turn has been stopped.
+        const isFit = job.sandbox.kind === "live" || job.sandbox.kind === "gone";
+        if (job.state.kind === "running" && (job.childSession === null || !isFit)) broken.push(`J4: ${describe(job)}`);
+      }
+      for (const { id, sandbox } of all) {
+        const stands = world.machine.sandboxes().some((one) => sandbox.kind === "live" && one.id === sandbox.id);
+        if (sandbox.kind === "live" && !stands) broken.push(`the live sandbox of ${id} does not exist`);
+      }
+      throwIfBroken();
+    },
+    async checkAtEnd() {
+      const all = await jobs();
+      for (const job of all) {
+        const { id, state, sandbox } = job;
+        if (!isEnded(state) && state.kind !== "interrupted") broken.push(`${id} is left ${state.kind}`);
+        if (isEnded(state) && sandbox.kind === "live" && !leftBehind.has(sandbox.id))
+          broken.push(`${id} is ${state.kind} and was not parked`);
+        const turns = await world.turns(id);
+        if (turns.some((turn) => turn.state === "running"))
+          broken.push(`${id} has a running turn and is ${state.kind}`);
+        if (state.kind === "completed" && turns.some((turn) => turn.state === "queued")) {
+          broken.push(`${id} completed without its last message`);
+        }
+        if (turns.some((turn) => (turn.messageID === null) !== (turn.state === "queued"))) {
+          broken.push(`${id} has a turn ${JSON.stringify(turns)}`);
+        }
+        if (turns.filter((turn) => turn.messageID !== null).length !== job.turns) broken.push(`${id} miscounts turns`);
+        if (turns.some(({ position }, index) => position !== index + 1)) broken.push(`${id} misnumbers turns`);
+      }
+      const owned = new Set(all.flatMap(({ sandbox }) => (sandbox.kind === "live" ? [sandbox.id] : [])));
+      for (const { id } of world.machine.sandboxes()) if (!owned.has(id)) broken.push(`sandbox ${id} is nobody's`);
+      if (leases(world.lab) > 0) broken.push("leases are left");
+      if (world.sessions.running().length > 0) broken.push("a model is left working");
+      for (const { text } of world.sessions.lostPrompts) broken.push(`the prompt "${text}" met a loop not at rest`);
+      throwIfBroken();
+    },
+  };
+}
+
+const describe = ({ id, state, sandbox, childSession }: Job): string =>
+  `${id} is ${state.kind}, its sandbox ${sandbox.kind}, its session ${childSession}`;

@@ -1,0 +1,125 @@
+import { describe, expect, test } from "bun:test";
+import type { Lab } from "../../../src/jobs/lab.ts";
+import { startJobs } from "../../../src/jobs/start-jobs.ts";
+import { openPoolStore, toOwner } from "../../../src/jobs/store/pool-store.ts";
+import { CATALOG, inWorld, leases, type World } from "./lab-world.ts";
+
+const start = (lab: Lab, orchestrator: string, ...prompts: string[]) =>
+  startJobs(
+    lab,
+    prompts.map((prompt) => ({ description: "d", prompt })),
+    { orchestrator, catalog: CATALOG, orchestratorModel: null, provider: "local" },
+  );
+const states = async (lab: Lab, orchestrator: string) =>
+  (await lab.book(orchestrator)).jobs().map(({ state }) => state.kind);
+
+test(
+  "two processes on one state directory share the running slots, and the second takes over what the first frees",
+  inWorld(
+    async (world) => {
+      const other = await world.open();
+      await start(world.lab, "ses_a", "work 20000 1", "work 20000 2");
+      await world.clock.advance(10);
+      await start(other, "ses_b", "work 1000 3", "say 4");
+      await world.clock.advance(5_000);
+      expect(await states(world.lab, "ses_a")).toEqual(["running", "running"]);
+      expect(await states(other, "ses_b")).toEqual(["queued", "queued"]);
+      expect(other.scheduler.counts()).toEqual({ running: 2, queued: 2 });
+      await world.clock.advance(20_000);
+      expect(await states(other, "ses_b")).toEqual(["completed", "completed"]);
+      expect(leases(other)).toBe(0);
+    },
+    { maxRunningJobs: 2 },
+  ),
+);
+
+test(
+  "a lease is held as long as its job runs, however long that takes",
+  inWorld(
+    async (world) => {
+      const other = await world.open();
+      await start(world.lab, "ses_a", "work 600000 1");
+      await world.clock.advance(10);
+      await start(other, "ses_b", "say 2");
+      await world.clock.advance(590_000);
+      expect(await states(other, "ses_b")).toEqual(["queued"]);
+      await world.clock.advance(20_000);
+      expect(await states(other, "ses_b")).toEqual(["completed"]);
+    },
+    { maxRunningJobs: 1 },
+  ),
+);
+
+const lease = (id: string, owner: string) => ({ id, jobID: `job_${id}`, orchestrator: "ses_dead", owner });
+/** A pid that lives, and is not ours. */
+const SILENT = "1:silent";
+/** No process has this pid: Linux ends at 2^22. */
+const DEAD = "4999999:dead";
+
+describe("a slot whose owner", () => {
+  const held = async (world: World, owner: string) => {
+    const pool = await openPoolStore(world.stateDir);
+    expect(pool.acquireLease(lease("x", owner), 1, world.clock.now())).toBe(true);
+    pool.close();
+  };
+
+  test(
+    "is dead is taken at once",
+    inWorld(
+      async (world) => {
+        await held(world, DEAD);
+        const [id = ""] = await world.start("say 1");
+        await world.reaches(id, "completed");
+        expect(world.clock.now() - world.job(id).createdAt).toBeLessThan(1_000);
+      },
+      { maxRunningJobs: 1 },
+    ),
+  );
+
+  test(
+    "went silent is taken after half a minute, and not before",
+    inWorld(
+      async (world) => {
+        await held(world, SILENT);
+        const [id = ""] = await world.start("say 1");
+        await world.clock.advance(29_000);
+        expect(world.job(id).state.kind).toBe("queued");
+        await world.clock.advance(5_000);
+        expect(world.job(id).state.kind).toBe("completed");
+      },
+      { maxRunningJobs: 1 },
+    ),
+  );
+});
+
+test(
+  "a running job of a process that died is interrupted when its session is opened again",
+  inWorld(async (world) => {
+    const former = world.lab;
+    const [id = ""] = await world.start("hang");
+    const { state } = await world.reaches(id, "running");
+    const leaseID = state.kind === "running" ? state.leaseID : "";
+    const hides = world.lab.pool.isLeaseAlive(leaseID, world.clock.now());
+    expect(hides).toBe(true);
+    former.pool.releaseLease(leaseID); // as reclaiming does once the pid is gone
+    const other = await world.open();
+    const book = await other.book("ses_orchestrator");
+    expect(book.get(id)?.state.kind).toBe("interrupted");
+  }),
+);
+
+test("the pool refuses a slot beyond the limit, and gives it when one is released", async () => {
+  await inWorld(async (world) => {
+    const { pool } = world.lab;
+    const now = world.clock.now();
+    const mine = toOwner("me");
+    expect(["a", "b", "c"].map((id) => pool.acquireLease(lease(id, mine), 2, now))).toEqual([true, true, false]);
+    expect(pool.heldLeases(mine, now)).toEqual({ total: 2, foreign: 0 });
+    expect(pool.heldLeases("1:other", now)).toEqual({ total: 2, foreign: 2 });
+    pool.releaseLease("a");
+    expect(pool.acquireLease(lease("c", mine), 2, now)).toBe(true);
+    pool.renewLeases(mine, now + 25_000);
+    expect(pool.isLeaseAlive("b", now + 50_000)).toBe(true);
+    expect(pool.isLeaseAlive("b", now + 55_001)).toBe(false);
+  })();
+});
