@@ -15,8 +15,8 @@ export interface SandboxKeeper {
   obtain(book: JobBook, jobID: string, signal: AbortSignal): Promise<Sandbox>;
   /** The live sandbox of this process, if there is one. */
   live(jobID: string): Sandbox | null;
-  /** Lets `use` have the live sandbox, or null, while nothing else is done to it. */
-  withSandbox<T>(jobID: string, use: (sandbox: Sandbox | null) => Promise<T>): Promise<T>;
+  /** Lets `use` have the sandbox, or null, while nothing else is done to it; one that had to be attached is parked then. */
+  withSandbox<T>(book: JobBook, jobID: string, use: (sandbox: Sandbox | null) => Promise<T>): Promise<T>;
   /** Parks the sandbox after `afterMs`, unless it is obtained again before. */
   parkLater(book: JobBook, jobID: string, afterMs: number): void;
   /** Freezes the sandbox and ends it: the one way a sandbox is given up on purpose. Never rejects. */
@@ -42,14 +42,11 @@ export interface SandboxKeeperDeps {
 }
 
 const CREATE_RETRY_DELAYS_MS = [1_000, 4_000];
-/** A sandbox that could not be frozen is kept, and frozen again so much later: disks are freed, connections return. */
-const PARK_RETRY_MS = 60_000;
 
 export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   const live = new Map<string, Sandbox>();
   const timers = new Map<string, { cancel: () => void; book: JobBook }>();
   const tails = new Map<string, Promise<unknown>>();
-  let suspended = false;
 
   /** One operation at a time per job: a follow-up that meets a parking waits for it, then revives. */
   function inTurn<T>(jobID: string, operation: () => Promise<T>): Promise<T> {
@@ -183,12 +180,24 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     }
   }
 
+  /** The job's sandbox, also one that a former process left behind; null when there is none or it is lost. */
+  async function reach(book: JobBook, job: Job): Promise<Sandbox | null> {
+    const known = live.get(job.id);
+    if (known || job.sandbox.kind !== "live" || isHeld(job.state)) return known ?? null;
+    const attached = await attach(await deps.provider(), job);
+    if (attached) return adopt(book, job, attached);
+    deps.pool.deleteSandbox(job.sandbox.id);
+    book.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
+    return null;
+  }
+
   async function park(book: JobBook, jobID: string): Promise<void> {
-    const sandbox = live.get(jobID);
     const job = book.get(jobID);
-    if (!sandbox || !job) return;
-    if (isHeld(job.state)) return; // J4: it was woken meanwhile, and is parked after that run
+    if (!job || isHeld(job.state)) return; // J4: it was woken meanwhile, and is parked after that run
+    let sandbox: Sandbox | null = null;
     try {
+      sandbox = await reach(book, job);
+      if (!sandbox) return;
       const snapshot = await deps.snapshots.park(job, sandbox);
       live.delete(jobID);
       book.update(jobID, (current) => ({ ...current, sandbox: { kind: "parked", snapshotID: snapshot.id } }));
@@ -197,19 +206,8 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
       await deps.snapshots.dropFormerParked(book, job.id, snapshot.id);
     } catch (error) {
       // The work is worth more than the room: a sandbox that could not be frozen stays as it is.
-      deps.log("error", "could not park a sandbox", { jobID, sandboxID: sandbox.id, reason: String(error) });
-      if (!suspended) parkLater(book, jobID, PARK_RETRY_MS);
+      deps.log("error", "could not park a sandbox", { jobID, sandboxID: sandbox?.id, reason: String(error) });
     }
-  }
-
-  function parkLater(book: JobBook, jobID: string, afterMs: number): void {
-    stopTimer(jobID);
-    if (!live.has(jobID)) return;
-    const cancel = deps.clock.after(afterMs, () => {
-      timers.delete(jobID);
-      void inTurn(jobID, () => park(book, jobID));
-    });
-    timers.set(jobID, { cancel, book });
   }
 
   return {
@@ -218,8 +216,25 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
       return inTurn(jobID, () => obtain(book, jobID, signal));
     },
     live: (jobID) => live.get(jobID) ?? null,
-    withSandbox: (jobID, use) => inTurn(jobID, () => use(live.get(jobID) ?? null)),
-    parkLater,
+    withSandbox: (book, jobID, use) =>
+      inTurn(jobID, async () => {
+        const job = book.get(jobID);
+        const wasLive = live.has(jobID);
+        try {
+          return await use(job ? await reach(book, job) : null);
+        } finally {
+          if (!wasLive) await park(book, jobID);
+        }
+      }),
+    parkLater(book, jobID, afterMs) {
+      stopTimer(jobID);
+      if (!live.has(jobID)) return;
+      const cancel = deps.clock.after(afterMs, () => {
+        timers.delete(jobID);
+        void inTurn(jobID, () => park(book, jobID));
+      });
+      timers.set(jobID, { cancel, book });
+    },
     park(book, jobID) {
       stopTimer(jobID);
       return inTurn(jobID, () => park(book, jobID));
@@ -243,7 +258,6 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
       });
     },
     async suspend() {
-      suspended = true;
       for (const jobID of [...timers.keys()]) stopTimer(jobID);
       await Promise.all(tails.values());
       live.clear(); // what ends from now on is no business of ours: the stores are about to be closed

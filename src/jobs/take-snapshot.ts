@@ -19,7 +19,7 @@ export interface SnapshotRequest {
 export async function takeSnapshot(lab: Lab, orchestrator: string, request: SnapshotRequest): Promise<SnapshotRecord> {
   const book = await lab.book(orchestrator);
   const job = findJob(book, request.job);
-  return lab.keeper.withSandbox(job.id, async (sandbox) => {
+  return lab.keeper.withSandbox(book, job.id, async (sandbox) => {
     if (sandbox) {
       const path = request.path === null ? null : posix.resolve(sandbox.workdir, request.path);
       return lab.snapshots.take(job, sandbox, { label: request.label, path });
