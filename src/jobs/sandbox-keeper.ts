@@ -42,11 +42,14 @@ export interface SandboxKeeperDeps {
 }
 
 const CREATE_RETRY_DELAYS_MS = [1_000, 4_000];
+/** A sandbox that could not be frozen is kept, and frozen again so much later: disks are freed, connections return. */
+const PARK_RETRY_MS = 60_000;
 
 export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   const live = new Map<string, Sandbox>();
   const timers = new Map<string, { cancel: () => void; book: JobBook }>();
   const tails = new Map<string, Promise<unknown>>();
+  let suspended = false;
 
   /** One operation at a time per job: a follow-up that meets a parking waits for it, then revives. */
   function inTurn<T>(jobID: string, operation: () => Promise<T>): Promise<T> {
@@ -207,7 +210,18 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     } catch (error) {
       // The work is worth more than the room: a sandbox that could not be frozen stays as it is.
       deps.log("error", "could not park a sandbox", { jobID, sandboxID: sandbox?.id, reason: String(error) });
+      if (!suspended) parkLater(book, jobID, PARK_RETRY_MS);
     }
+  }
+
+  function parkLater(book: JobBook, jobID: string, afterMs: number): void {
+    stopTimer(jobID);
+    if (!live.has(jobID)) return;
+    const cancel = deps.clock.after(afterMs, () => {
+      timers.delete(jobID);
+      void inTurn(jobID, () => park(book, jobID));
+    });
+    timers.set(jobID, { cancel, book });
   }
 
   return {
@@ -226,15 +240,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
           if (!wasLive) await park(book, jobID);
         }
       }),
-    parkLater(book, jobID, afterMs) {
-      stopTimer(jobID);
-      if (!live.has(jobID)) return;
-      const cancel = deps.clock.after(afterMs, () => {
-        timers.delete(jobID);
-        void inTurn(jobID, () => park(book, jobID));
-      });
-      timers.set(jobID, { cancel, book });
-    },
+    parkLater,
     park(book, jobID) {
       stopTimer(jobID);
       return inTurn(jobID, () => park(book, jobID));
@@ -258,6 +264,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
       });
     },
     async suspend() {
+      suspended = true;
       for (const jobID of [...timers.keys()]) stopTimer(jobID);
       await Promise.all(tails.values());
       live.clear(); // what ends from now on is no business of ours: the stores are about to be closed
