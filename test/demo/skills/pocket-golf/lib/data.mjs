@@ -1,0 +1,32 @@
+// The text, as small integers. Only bytes that occur in the training text are symbols; a byte first seen in validation
+// has none (NO_SYMBOL) and is paid for by the uniform floor in score.mjs.
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const DATA = join(dirname(fileURLToPath(import.meta.url)), "..", "data");
+
+export const NO_SYMBOL = 255;
+
+/** @param {"train" | "val"} part  @param {number} [limit] bytes kept from the beginning; 0 keeps all */
+export function readText(part, limit = 0) {
+  const bytes = readFileSync(join(DATA, `${part}.txt`));
+  return limit > 0 ? bytes.subarray(0, limit) : bytes;
+}
+
+/** The distinct bytes of `bytes`, ascending: symbol number → byte. */
+export function alphabetOf(bytes) {
+  return [...new Set(bytes)].sort((a, b) => a - b);
+}
+
+/** Byte text → symbols of `alphabet`. */
+export function toSymbols(bytes, alphabet) {
+  const symbolOf = new Uint8Array(256).fill(NO_SYMBOL);
+  for (const [symbol, byte] of alphabet.entries()) symbolOf[byte] = symbol;
+  return Uint8Array.from(bytes, (byte) => symbolOf[byte]);
+}
+
+/** Per symbol, 1 if it can be part of a word. */
+export function letterMask(alphabet) {
+  return Uint8Array.from(alphabet, (byte) => ((byte | 32) >= 97 && (byte | 32) <= 122 ? 1 : 0));
+}

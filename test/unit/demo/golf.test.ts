@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseResult } from "../../demo/plan.ts";
+
+const SCRIPT = join(import.meta.dir, "../../demo/skills/pocket-golf/golf.mjs");
+const SMALL = ["--train-bytes", "30000", "--val-bytes", "2000"];
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), "pocket-golf-"));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+function golf(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [SCRIPT, ...args], { cwd: dir, encoding: "utf8" });
+  return { status, stdout, stderr };
+}
+
+const TINY: Record<string, string[]> = {
+  ngram: ["--model", "ngram", "--order", "3", "--words", "1", "--tune", "1"],
+  mix: ["--model", "mix", "--order", "3", "--cache", "3", "--passes", "1"],
+  mlp: ["--model", "mlp", "--hidden", "8", "--embed", "4", "--context", "3", "--steps", "200"],
+};
+
+describe("a pocket-golf run", () => {
+  for (const [model, args] of Object.entries(TINY)) {
+    test(`${model} learns, and its artifact alone reproduces the score`, () => {
+      const run = golf(...args, ...SMALL, "--out", `out/${model}`);
+      expect(run.stderr).toBe("");
+      expect(run.stdout).toMatch(/^step \d+\/\d+ val_bpb \d\.\d{3} seconds /m);
+      const result = parseResult(run.stdout);
+      expect(result.valBpb).toBeLessThan(4.6); // symbols drawn at random cost 6.2 bits, single letters alone about 4.3
+      expect(result.bytes).toBe(readFileSync(join(dir, `out/${model}/model.bin`)).length);
+      expect(parseResult(golf("--verify", `out/${model}`).stdout)).toEqual(result);
+    });
+  }
+
+  test("is the same again with the same seed", () => {
+    golf(...(TINY.mlp ?? []), ...SMALL, "--seed", "7", "--out", "out/first");
+    golf(...(TINY.mlp ?? []), ...SMALL, "--seed", "7", "--out", "out/second");
+    expect(readFileSync(join(dir, "out/first/model.bin"))).toEqual(readFileSync(join(dir, "out/second/model.bin")));
+  });
+
+  test("inherits its parent's parameters", () => {
+    golf(...(TINY.ngram ?? []), ...SMALL, "--out", "out/parent");
+    const run = golf("--model", "ngram", "--tune", "0", ...SMALL, "--from", "out/parent", "--out", "out/child");
+    expect(run.stdout).toContain(`{"order":3,"words":1,"fill":0.98,"tune":0}`);
+  });
+});
+
+describe("verification", () => {
+  const claim = (change: object) => {
+    const path = join(dir, "out/judged/result.json");
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), ...change }));
+  };
+  const train = () => golf("--model", "ngram", "--order", "2", "--tune", "0", ...SMALL, "--out", "out/judged");
+
+  test("refuses a score better than the artifact's", () => {
+    train();
+    claim({ val_bpb: 1.5 });
+    const { status, stderr } = golf("--verify", "out/judged");
+    expect(status).toBe(1);
+    expect(stderr).toContain("result.json claims 1.5");
+  });
+
+  test("refuses an artifact changed after it was scored", () => {
+    train();
+    const path = join(dir, "out/judged/model.bin");
+    const bytes = readFileSync(path);
+    const middle = bytes.length >> 1;
+    bytes.writeUInt8(bytes.readUInt8(middle) ^ 0x10, middle);
+    writeFileSync(path, bytes);
+    expect(golf("--verify", "out/judged").stderr).toContain("its sha256 differs");
+    // With a forged digest the bytes still have to decode to the claimed score.
+    claim({ sha256: new Bun.CryptoHasher("sha256").update(bytes).digest("hex") });
+    const { status, stderr } = golf("--verify", "out/judged");
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/the artifact is damaged|result\.json claims/);
+  });
+});
+
+describe("the command line", () => {
+  test("refuses an artifact over the cap", () => {
+    const { status, stderr } = golf(...(TINY.mlp ?? []), ...SMALL, "--cap", "500", "--out", "out/over");
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/the artifact has \d+ bytes, the cap is 500/);
+  });
+
+  test("prunes counts until they fit under the cap", () => {
+    const run = golf(
+      "--model",
+      "ngram",
+      "--order",
+      "4",
+      "--tune",
+      "0",
+      ...SMALL,
+      "--cap",
+      "3000",
+      "--out",
+      "out/pruned",
+    );
+    expect(run.status).toBe(0);
+    expect(parseResult(run.stdout).bytes).toBeLessThanOrEqual(3000);
+  });
+
+  const mistakes: [string[], string][] = [
+    [["--order", "3"], "--model is missing; one of ngram, mix, mlp"],
+    [["--model", "gpt"], `no model "gpt"`],
+    [["--model", "mix", "--hidden", "3"], "unknown option --hidden"],
+    [["--model", "mix", "--order", "many"], "--order must be a number"],
+    [["--model", "mix", "--order"], "--order needs a value"],
+    [["--model", "mix", "--order", "2.5"], "--order must be a whole number from 1 to 7"],
+    [["--model", "mix", "--from", "nowhere"], "--from nowhere cannot be read"],
+  ];
+  for (const [args, message] of mistakes) {
+    test(`explains what is wrong with "${args.join(" ")}"`, () => {
+      const { status, stderr } = golf(...args);
+      expect(status).toBe(2);
+      expect(stderr).toContain(message);
+    });
+  }
+});
