@@ -1,0 +1,101 @@
+import type { Job } from "../../../../src/jobs/job.ts";
+import { queue } from "../../../../src/jobs/job.ts";
+import { openDatabase } from "../../../../src/jobs/store/database.ts";
+import { openPoolStore, type SnapshotRecord } from "../../../../src/jobs/store/pool-store.ts";
+import { openSessionStore, sessionFile } from "../../../../src/jobs/store/session-store.ts";
+
+/*
+ * Everything the stores are used for, once, with what came of it as JSON. It runs in every runtime that the plugin
+ * runs in; what they report must be the same.
+ */
+export async function runStoreScript(stateDir: string): Promise<Record<string, unknown>> {
+  const said: Record<string, unknown> = {};
+  const file = sessionFile(stateDir, "ses_1");
+  const first = await openSessionStore(file);
+  const turn = (id: string, position: number, jobID = "job_1") => ({
+    id,
+    jobID,
+    position,
+    text: `it's "${id}" – ünïcode`,
+    state: "queued" as const,
+    messageID: null,
+  });
+  first.insert([
+    { job: job("job_1", 1), turn: turn("turn_1", 1) },
+    { job: job("job_2", 2), turn: turn("turn_2", 1, "job_2") },
+  ]);
+  first.saveTurn(turn("turn_3", 2));
+  first.save({ ...job("job_1", 1), turns: 1 }, { ...turn("turn_1", 1), state: "done", messageID: "msg_1" });
+  first.appendEvent("job_1", 5, "state", { kind: "queued" });
+  said.twice = attempt(() => first.insert([{ job: job("job_3", 3), turn: turn("turn_3", 2) }, { job: job("job_4", 4), turn: { ...turn("turn_4", 2) } }])); // biome-ignore format: one line
+  first.close();
+  const again = await openSessionStore(file);
+  said.jobs = again.jobs();
+  said.turns = [again.turns("job_1"), again.turns("job_2"), again.turns("job_9")];
+  again.close();
+
+  const pool = await openPoolStore(stateDir);
+  const lease = (id: string) => ({ id, jobID: id, orchestrator: "ses_1", owner: `${process.pid}:me` });
+  said.leases = ["a", "b", "c"].map((id) => pool.acquireLease(lease(id), 2, 1_000));
+  said.held = [pool.heldLeases("1:x", 1_000), pool.isLeaseAlive("a", 1_000), pool.isLeaseAlive("a", 99_000)];
+  for (const id of ["snap_2", "snap_1"]) pool.saveSnapshot(snapshot(id));
+  pool.saveSnapshot({ ...snapshot("snap_2"), label: "best" });
+  said.snapshots = [pool.snapshots("ses_1").map(({ id, label }) => [id, label]), pool.snapshots("ses_2")];
+  pool.deleteSnapshot("snap_1");
+  said.left = pool.snapshots("ses_1").length;
+  pool.close();
+
+  said.newer = await failureOf(async () => {
+    const database = await openDatabase(`${stateDir}/new.db`, ["CREATE TABLE a (b TEXT)", "CREATE TABLE c (d TEXT)"]);
+    database.close();
+    return openDatabase(`${stateDir}/new.db`, ["CREATE TABLE a (b TEXT)"]);
+  });
+  said.rolledBack = await rollBack(`${stateDir}/back.db`);
+  return JSON.parse(JSON.stringify(said).replaceAll(stateDir, "DIR"));
+}
+
+async function rollBack(file: string): Promise<unknown> {
+  const database = await openDatabase(file, ["CREATE TABLE a (b TEXT NOT NULL)"]);
+  const thrown = attempt(() =>
+    database.transaction(() => {
+      database.run("INSERT INTO a (b) VALUES (?)", "x");
+      database.transaction(() => database.run("INSERT INTO a (b) VALUES (?)", null));
+    }),
+  );
+  database.transaction(() => database.run("INSERT INTO a (b) VALUES (?)", "y"));
+  const rows = [database.all("SELECT b FROM a"), database.get("SELECT b FROM a WHERE b = ?", "x") ?? "none"];
+  database.close();
+  return [thrown, rows];
+}
+
+/** Their messages differ between drivers; that it was refused does not. */
+function attempt(body: () => void): string {
+  try {
+    body();
+    return "went through";
+  } catch {
+    return "refused";
+  }
+}
+
+export async function failureOf(body: () => Promise<unknown>): Promise<{ code?: string; message: string }> {
+  return body().then(
+    () => ({ message: "went through" }),
+    ({ code, message }) => ({ code, message }),
+  );
+}
+
+const job = (id: string, position: number) => ({ id, position, state: queue(7), metrics: { a: { value: 0.5 } } }) as unknown as Job; // biome-ignore format: one line
+
+const snapshot = (id: string): SnapshotRecord => ({
+  id,
+  label: null,
+  orchestrator: "ses_1",
+  jobID: "job_1",
+  parent: null,
+  kind: "filesystem",
+  provider: "local",
+  sizeBytes: 1,
+  createdAt: 5,
+  parked: true,
+});

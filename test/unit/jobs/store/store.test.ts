@@ -1,0 +1,154 @@
+import { Database } from "bun:sqlite";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { openDatabase } from "../../../../src/jobs/store/database.ts";
+import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
+import { failureOf, runStoreScript } from "./store-script.ts";
+
+let root = "";
+let count = 0;
+const folder = () => {
+  const path = join(root, String(++count));
+  mkdirSync(path);
+  return path;
+};
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "store-"));
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+describe("the stores", () => {
+  test("keep what they are given over closing and opening", async () => {
+    const said = await runStoreScript(folder());
+    expect(said.jobs).toMatchObject([{ id: "job_1", turns: 1, metrics: { a: { value: 0.5 } } }, { id: "job_2" }]);
+    expect(said.turns).toMatchObject([
+      [
+        { id: "turn_1", state: "done", messageID: "msg_1", text: 'it\'s "turn_1" – ünïcode' },
+        { id: "turn_3", state: "queued", messageID: null },
+      ],
+      [{ id: "turn_2" }],
+      [],
+    ]);
+    expect(said.twice).toBe("refused"); // and with it the whole batch: job_3 is not among the jobs
+    expect(said.leases).toEqual([true, true, false]);
+    expect(said.held).toEqual([{ total: 2, foreign: 2 }, true, false]);
+    expect(said.snapshots).toEqual([[["snap_1", null], ["snap_2", "best"]], []]); // biome-ignore format: one line
+    expect(said.left).toBe(1);
+    expect(said.rolledBack).toEqual(["refused", [[{ b: "y" }], "none"]]);
+  });
+
+  test("refuse a file of a newer version, and leave it as it is", async () => {
+    const { newer } = await runStoreScript(folder());
+    expect(newer).toMatchObject({
+      code: "config_invalid",
+      message: expect.stringMatching(/new\.db .*newer version.*stateDir/),
+    });
+  });
+
+  test("take no path for a session id", () => {
+    expect(sessionFile("/s", "ses_Ab-1")).toBe("/s/sessions/ses_Ab-1.db");
+    for (const id of ["", "../pool", "a/b", "a.b", "x".repeat(129)]) expect(() => sessionFile("/s", id)).toThrow();
+  });
+});
+
+describe("opening a database", () => {
+  test("brings an older file up to date without losing its rows, once", async () => {
+    const file = join(folder(), "a.db");
+    const steps = [
+      "CREATE TABLE a (b TEXT)",
+      "ALTER TABLE a ADD c TEXT; UPDATE a SET c = b",
+      "CREATE TABLE d (e TEXT)",
+    ];
+    const old = await openDatabase(file, steps.slice(0, 1));
+    old.run("INSERT INTO a (b) VALUES (?)", "kept");
+    old.close();
+    for (let opening = 0; opening < 2; opening++) {
+      const database = await openDatabase(file, steps);
+      expect(database.all<unknown>("SELECT * FROM a")).toEqual([{ b: "kept", c: "kept" }]);
+      expect(database.get<unknown>("PRAGMA user_version")).toEqual({ user_version: 3 });
+      expect(database.get<unknown>("PRAGMA journal_mode")).toEqual({ journal_mode: "wal" });
+      database.close();
+    }
+  });
+
+  test("takes a failing step back whole, so that the next version can try again", async () => {
+    const file = join(folder(), "a.db");
+    const broken = ["CREATE TABLE a (b TEXT)", "CREATE TABLE c (d TEXT); CREATE TABLE a (b TEXT)"];
+    expect(await failureOf(() => openDatabase(file, broken))).toMatchObject({ code: "config_invalid" });
+    using database = new Database(file);
+    expect(database.query("SELECT name FROM sqlite_schema").all()).toEqual([]);
+  });
+
+  test("makes its folder for the user alone", async () => {
+    const path = join(folder(), "made", "here");
+    (await openDatabase(join(path, "a.db"), [])).close();
+    expect(statSync(path).mode & 0o777).toBe(0o700);
+  });
+
+  for (const [what, prepare] of [
+    ["a folder that is a file", (path: string) => writeFileSync(path, "")],
+    [
+      "a file that is no database",
+      (path: string) => {
+        mkdirSync(path);
+        writeFileSync(join(path, "a.db"), "x".repeat(5_000));
+      },
+    ],
+    ["a folder in place of the file", (path: string) => mkdirSync(join(path, "a.db"), { recursive: true })],
+  ] as const) {
+    test(`over ${what} names the file and the option`, async () => {
+      const path = join(folder(), "state");
+      prepare(path);
+      const failure = await failureOf(() => openDatabase(join(path, "a.db"), []));
+      expect(failure).toHaveProperty("code", "config_invalid");
+      for (const named of [join(path, "a.db"), '"stateDir"']) expect(String(failure.message)).toContain(named);
+    });
+  }
+
+  test.skipIf(process.getuid?.() === 0)(
+    "in a folder that cannot be written names the file and the option",
+    async () => {
+      const path = folder();
+      chmodSync(path, 0o500);
+      expect(await failureOf(() => openDatabase(join(path, "a.db"), []))).toMatchObject({ code: "config_invalid" });
+    },
+  );
+});
+
+describe("in Node", () => {
+  const node24 = fileURLToPath(new URL("../../../../node_modules/node/bin/node", import.meta.url));
+  const versionOf = (node: string) =>
+    existsSync(node) ? Bun.spawnSync([node, "--version"]).stdout.toString().trim() : "";
+  let script = "";
+  beforeAll(async () => {
+    const entry = fileURLToPath(new URL("store-main.ts", import.meta.url));
+    const built = await Bun.build({ entrypoints: [entry], target: "node", external: ["bun:sqlite"], format: "esm" });
+    script = join(root, "store-main.mjs");
+    writeFileSync(script, (await built.outputs[0]?.text()) ?? "");
+  });
+  const run = (node: string) => {
+    const ran = Bun.spawnSync([node, script, folder()], { stderr: "pipe" });
+    if (ran.exitCode !== 0) throw new Error(ran.stderr.toString());
+    return JSON.parse(ran.stdout.toString());
+  };
+
+  test.skipIf(!versionOf(node24))("24 the other driver says exactly the same", async () => {
+    expect(run(node24)).toEqual(await runStoreScript(folder()));
+  });
+
+  const paths = (process.env.PATH ?? "").split(":").map((path) => join(path, "node"));
+  const node20 = paths.find((node) => versionOf(node).startsWith("v20."));
+  test.skipIf(!node20)("20, which has no SQLite, opening says which version to use", () => {
+    expect(run(node20 ?? "")).toMatchObject({
+      code: "config_invalid",
+      message: expect.stringMatching(/Node 20\..* has no SQLite.*22\.13/),
+    });
+  });
+
+  test("the code that runs there is the source that is tested here", () => {
+    expect(readFileSync(script, "utf8")).toContain("node:sqlite");
+  });
+});
