@@ -20,7 +20,7 @@ type Model = "ngram" | "mix" | "mlp";
 
 const MODEL_OF: Readonly<Record<string, Model>> = {
   trigram: "ngram",
-  fivegram: "ngram",
+  sixgram: "ngram",
   words: "ngram",
   neural: "mlp",
   mixing: "mix",
@@ -28,7 +28,7 @@ const MODEL_OF: Readonly<Record<string, Model>> = {
 
 export const APPROACHES: readonly Experiment[] = [
   experiment("trigram", "Order-2 n-grams, tuned discounts: the small baseline", "--order 2 --tune 20"),
-  experiment("fivegram", "Order-5 n-grams, pruned by saved bits to fill the cap", "--order 5 --tune 2"),
+  experiment("sixgram", "Order-5 n-grams, pruned by saved bits to fill the cap", "--order 5 --tune 2"),
   experiment("words", "Order-2 n-grams plus contexts back to the word's start", "--order 2 --words 1 --tune 5"),
   experiment("neural", "A one-layer neural net with embeddings, int8 weights"),
   experiment("mixing", "Context mixing: all orders and the word, learned weights"),

@@ -1,0 +1,97 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { probeIsolation } from "../../src/sandboxes/local/probe.ts";
+import { systemClock } from "../../src/shared/clock.ts";
+import { randomId } from "../../src/shared/ids.ts";
+import { PACKAGE } from "../support/lab.ts";
+import { startModelServer } from "../support/model-server.ts";
+import { type OpencodeServer, startServe } from "../support/opencode.ts";
+import { createHome, type OpencodeHome } from "../support/opencode-home.ts";
+import { Board } from "./board.ts";
+import { renderLeaderboard } from "./leaderboard.ts";
+import { LiveScreen } from "./live-screen.ts";
+import { demoModel, PROMPT } from "./model.ts";
+import { APPROACHES, CAP_BYTES, REFINEMENTS } from "./plan.ts";
+
+/*
+ * Pocket parameter golf in the real OpenCode, offline: a scripted model delegates, real jobs train real models in real
+ * sandboxes. With `--model provider/model` a real model of yours plays, with your own OpenCode configuration.
+ */
+
+const { values } = parseArgs({ options: { model: { type: "string" } } });
+const JOBS = APPROACHES.length + REFINEMENTS.length;
+const SKILLS = fileURLToPath(new URL("skills", import.meta.url));
+
+const isolation = await chooseIsolation();
+const model = await startModelServer(demoModel("node"));
+const home = createHome({
+  modelUrl: model.url,
+  plugins: [[PACKAGE, { parkAfterSeconds: 0, local: { isolation } }]],
+  config: { skills: { paths: [SKILLS] } },
+});
+let server: OpencodeServer | null = null;
+try {
+  server = await startServe(values.model === undefined ? home : await usersHome(home));
+  process.exitCode = (await play(server)) ? 0 : 1;
+} finally {
+  await server?.stop();
+  await home.remove();
+  await model.stop();
+}
+
+async function play({ client, createSession, promptAsync, events }: OpencodeServer): Promise<boolean> {
+  const board = new Board();
+  const screen = new LiveScreen(process.stdout);
+  const session = await createSession({ title: "pocket parameter golf" });
+  await promptAsync(session.id, PROMPT, values.model === undefined ? {} : { model: values.model });
+  let heard = 0;
+  const draw = () => {
+    for (; heard < events.all.length; heard++) board.hear(events.all[heard] as never);
+    screen.update(board.liveRows());
+  };
+  const drawing = setInterval(draw, 250);
+  const isOver = ({ type, properties }: { type: string; properties: object }) =>
+    type === "session.idle" && (properties as { sessionID?: string }).sessionID === session.id;
+  await events.waitFor(isOver, { what: "the main agent has ended its turn", timeoutMs: 2 * 60 * 60_000 });
+  clearInterval(drawing);
+  draw();
+  screen.freeze();
+  const completed = board.jobs().filter(({ state }) => state === "completed").length;
+  console.log(`\n${renderLeaderboard(board.leaderboardRows(), { capBytes: CAP_BYTES, colour: process.stdout.isTTY })}`);
+  console.log(`${completed} of ${JOBS} jobs completed. Lower val_bpb (bits per byte of unseen text) is better.`);
+  const last = (await client.session.messages({ sessionID: session.id })).data?.at(-1);
+  if (last?.info.role === "assistant" && last.info.error)
+    console.log(`The main agent failed: ${JSON.stringify(last.info.error)}`);
+  return completed === JOBS;
+}
+
+/** Real walls where the machine has them; without, the demo's own fixed commands may run bare, and that is said. */
+async function chooseIsolation(): Promise<string> {
+  const rootDir = await mkdtemp(join(tmpdir(), "demo-"));
+  const ids = () => randomId("x").slice(2);
+  const probe = await probeIsolation({ rootDir, isolation: "auto", clock: systemClock, log: () => {}, ids });
+  await rm(rootDir, { recursive: true, force: true });
+  if (probe.works) return "auto";
+  const why = probe.refused.map((one) => `${one.kind}: ${one.why}`).join("; ");
+  if (values.model !== undefined)
+    throw new Error(`no sandbox can be isolated here, so no real model is let loose: ${why}`);
+  console.log(
+    `No sandbox can be isolated on this machine (${why}); the demo runs its own fixed commands without isolation.`,
+  );
+  return "none";
+}
+
+/** The user's own OpenCode, with the plugin and the demo's skill added for this run, in a throw-away project. */
+async function usersHome(throwAway: OpencodeHome): Promise<OpencodeHome> {
+  const added = {
+    plugin: [[PACKAGE, { local: { isolation }, stateDir: join(throwAway.root, "state") }]],
+    skills: { paths: [SKILLS] },
+  };
+  return {
+    ...throwAway,
+    env: { ...(process.env as Record<string, string>), OPENCODE_CONFIG_CONTENT: JSON.stringify(added) },
+  };
+}
