@@ -43,13 +43,14 @@ export function createOutputWindow(): OutputWindow {
         const shown = [...lines.slice(0, SIDE_LINES), notice(`${cut} lines`, logPath), ...lines.slice(-SIDE_LINES)];
         return { text: shown.join("\n"), truncated: true };
       }
-      const first = decode(head).split("\n").slice(0, SIDE_LINES).join("\n");
-      const last = decode(end).split("\n").slice(-SIDE_LINES).join("\n");
-      const cutBytes = total - Buffer.byteLength(first) - Buffer.byteLength(last);
-      return { text: `${first}\n${notice(`${cutBytes} bytes`, logPath)}\n${last}`, truncated: true };
+      const first = firstLines(head, SIDE_LINES);
+      const last = lastLines(end, SIDE_LINES);
+      const cutBytes = total - first.length - last.length;
+      return { text: `${decode(first)}\n${notice(`${cutBytes} bytes`, logPath)}\n${decode(last)}`, truncated: true };
     },
     tail(lines) {
-      return decode(tail.length > 0 ? tail : head)
+      const isWhole = total === head.length + tail.length;
+      return decode(isWhole ? Buffer.concat([head, tail]) : tail)
         .trimEnd()
         .split("\n")
         .slice(-lines)
@@ -57,6 +58,27 @@ export function createOutputWindow(): OutputWindow {
     },
   };
 }
+
+/** Cut as bytes: what is no text decodes to more bytes than it had, and they would be miscounted. */
+function firstLines(bytes: Buffer, lines: number): Buffer {
+  let end = -1;
+  for (let line = 0; line < lines; line++) {
+    end = bytes.indexOf(NEWLINE, end + 1);
+    if (end < 0) return bytes;
+  }
+  return bytes.subarray(0, end);
+}
+
+function lastLines(bytes: Buffer, lines: number): Buffer {
+  let start = bytes.length;
+  for (let line = 0; line < lines; line++) {
+    start = start > 0 ? bytes.lastIndexOf(NEWLINE, start - 1) : -1;
+    if (start < 0) return bytes;
+  }
+  return bytes.subarray(start + 1);
+}
+
+const NEWLINE = 10;
 
 const notice = (what: string, logPath: string | null): string =>
   `[… ${what} cut${logPath === null ? "" : `; the full output is in ${logPath}`} …]`;

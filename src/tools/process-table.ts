@@ -55,11 +55,15 @@ function follow(command: string, process: SandboxProcess): BackgroundProcess {
     });
   };
   void (async () => {
-    for await (const { bytes } of process.output) {
-      unread.push(bytes);
-      changed();
+    try {
+      for await (const { bytes } of process.output) {
+        unread.push(bytes);
+        changed();
+      }
+      status = await process.exit;
+    } catch (error) {
+      status = { kind: "unknown", reason: error instanceof Error ? error.message : String(error) }; // its sandbox is lost
     }
-    status = await process.exit;
     changed();
   })();
   return {

@@ -1,0 +1,55 @@
+import { expect, test } from "bun:test";
+import { createProcessTable } from "../../../src/tools/process-table.ts";
+import { settle } from "../../support/fake-clock.ts";
+import { createFakeProcess } from "./fake-process.ts";
+
+const open = () => {
+  const table = createProcessTable();
+  const process = createFakeProcess("7", "/log");
+  return { table, process, followed: table.add("job_1", "make", process) };
+};
+
+test("output is handed out once, also what came before anybody asked", async () => {
+  const { process, followed } = open();
+  process.print("one ");
+  process.print("two");
+  await settle();
+  expect(followed.takeOutput()).toEqual({ text: "one two", truncated: false });
+  expect(followed.takeOutput()).toEqual({ text: "", truncated: false });
+  process.print("three");
+  await followed.next();
+  expect(followed.takeOutput().text).toBe("three");
+  expect(followed.exitStatus()).toBeNull();
+});
+
+test("the end is told after the last output, and waiting for more ends at once", async () => {
+  const { process, followed } = open();
+  process.print("last words");
+  process.end({ kind: "exited", code: 3 });
+  await settle();
+  expect(followed.takeOutput().text).toBe("last words");
+  expect(followed.exitStatus()).toEqual({ kind: "exited", code: 3 });
+  await followed.next();
+});
+
+test("a process lost with its sandbox has an end like any other", async () => {
+  const { process, followed } = open();
+  process.break("the sandbox is gone");
+  await settle();
+  expect(followed.exitStatus()).toEqual({ kind: "unknown", reason: "the sandbox is gone" });
+});
+
+test("input and signals reach the process", async () => {
+  const { process, followed } = open();
+  await followed.write("yes\n");
+  await followed.signal("SIGINT");
+  expect([process.inputs, process.signals]).toEqual([["yes\n"], ["SIGINT"]]);
+});
+
+test("processes are kept by job, and forgotten with it", () => {
+  const { table, followed } = open();
+  const other = table.add("job_2", "test", createFakeProcess("7"));
+  expect([table.get("job_1", "7"), table.get("job_2", "7"), table.get("job_3", "7")]).toEqual([followed, other, null]);
+  table.forget("job_1");
+  expect([table.list("job_1"), table.list("job_2")]).toEqual([[], [other]]);
+});
