@@ -1,0 +1,95 @@
+import { describe, expect, test } from "bun:test";
+import type { JobView } from "../../../src/views/job-view.ts";
+import { inWorld } from "../jobs/lab-world.ts";
+import { errorOf, openTools } from "./tool-host.ts";
+
+/** tool, its bad arguments, the words the refusal must contain */
+const BAD: [tool: string, args: unknown, words: string[]][] = [
+  ["agents_start", {}, ["tasks"]],
+  ["agents_start", null, ["tasks"]],
+  ["agents_start", { tasks: [] }, ["tasks", "at least one task"]],
+  ["agents_start", { tasks: {} }, ["tasks", "array"]],
+  ["agents_start", { tasks: [{}], extra: 1 }, ["extra"]],
+  ["agents_status", { jobs: "job_1" }, ["jobs"]],
+  ["agents_status", { jobs: [1] }, ["jobs[0]"]],
+  ["agents_wait", { until: "some" }, ["until", '"all", "any" or a whole number from 1']],
+  ["agents_wait", { until: 0 }, ["until"]],
+  ["agents_wait", { until: 1.5 }, ["until"]],
+  ["agents_wait", { timeout_seconds: 14_401 }, ["timeout_seconds", "14400"]],
+  ["agents_wait", { timeout_seconds: 0 }, ["timeout_seconds"]],
+  ["agents_message", { job: "job_1" }, ["message"]],
+  ["agents_message", { job: "job_1", message: " \n" }, ["message", "empty"]],
+  ["agents_message", { job: "job_1", message: "x", interrupt: "yes" }, ["interrupt"]],
+  ["agents_cancel", { jobs: [] }, ["jobs", "name at least one job"]],
+  ["agents_cancel", { jobs: ["job_1"], reason: "x".repeat(501) }, ["reason", "500"]],
+  ["sandbox_snapshot", { label: "no spaces" }, ["label", "letters, digits"]],
+  ["sandbox_snapshot", { path: "" }, ["path"]],
+  ["sandbox_exec", { command: "  " }, ["command", "empty"]],
+  ["sandbox_exec", { command: "ls", timeout_seconds: -1 }, ["timeout_seconds"]],
+  ["sandbox_exec", { command: "ls", timeout: 5 }, ["timeout"]],
+  ["sandbox_process", { process: "1", signal: "SIGSEGV" }, ["signal", "SIGTERM"]],
+  ["sandbox_process", { process: "1", wait_seconds: 3_601 }, ["wait_seconds", "3600"]],
+  ["sandbox_read", { path: "a", offset: 0 }, ["offset"]],
+  ["sandbox_read", { path: "a", limit: 1_501 }, ["limit", "1500"]],
+  ["sandbox_write", { path: "a" }, ["content"]],
+  ["sandbox_edit", { path: "a", old_string: "", new_string: "b" }, ["old_string", "sandbox_write"]],
+  ["job_report", { metrics: { loss: "2" } }, ["metrics.loss", "number"]],
+  ["job_report", { metrics: { loss: Number.NaN } }, ["metrics.loss"]],
+];
+
+describe("a call with bad arguments is answered with the field and what is wrong:", () => {
+  for (const [tool, args, words] of BAD) {
+    test(`${tool} ${JSON.stringify(args).slice(0, 60)}`, async () => {
+      const world = { lab: new Proxy({}, { get: () => expect.unreachable() }) } as never; // refused before anything opens
+      const answer = await openTools(world).call(tool, args);
+      expect(errorOf(answer)?.code).toBe("invalid_task");
+      expect(answer.output).toStartWith(`Error invalid_task: ${tool} was called with bad arguments: `);
+      for (const word of words) expect(answer.output).toContain(word);
+    });
+  }
+});
+
+test("every tool has been refused something, so that none takes just anything", () => {
+  const { tools } = openTools({} as never);
+  expect([...new Set(BAD.map(([tool]) => tool))].sort()).toEqual(Object.keys(tools).sort());
+});
+
+test(
+  "a bad task becomes a failed job that names its number and field; the others start",
+  inWorld(async (world) => {
+    const good = { description: "good", prompt: "say 1" };
+    const bad = [
+      { description: "x".repeat(81), prompt: "say 2" },
+      { description: "no prompt" },
+      { ...good, agent: 7 },
+      { ...good, agnet: "reviewer" },
+      { ...good, timeout_minutes: -1 },
+      "just a string",
+      null,
+      { ...good, skills: ["golf", 3] },
+    ];
+    const { metadata, title, output } = await openTools(world).call("agents_start", { tasks: [good, ...bad] });
+    const jobs = metadata.jobs as JobView[];
+    expect(jobs.map(({ state }) => state)).toEqual(["queued", ...bad.map(() => "failed" as const)]);
+    const fields = ["description", "prompt", "agent", "agnet", "timeout_minutes", "", "", "skills[1]"];
+    for (const [index, field] of fields.entries()) {
+      const { error } = jobs[index + 1] as JobView;
+      expect(error?.code).toBe("invalid_task");
+      expect(error?.message).toStartWith(`task ${index + 2}: `);
+      expect(error?.message).toContain(field);
+    }
+    expect(jobs[1]?.description).toBe("x".repeat(80));
+    expect(jobs[6]?.description).toBe("task 7");
+    expect(title).toBe("1 job started");
+    expect(output).toContain("agents_wait");
+  }),
+);
+
+test("a bug throws; only what a model can act on is an answer", async () => {
+  const world = {
+    get lab(): never {
+      throw new TypeError("a bug");
+    },
+  };
+  await expect(openTools(world as never).call("agents_status", {})).rejects.toThrow("a bug");
+});

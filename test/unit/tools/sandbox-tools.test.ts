@@ -1,0 +1,170 @@
+import { describe, expect, test } from "bun:test";
+import { inWorld, ORCHESTRATOR, type World } from "../jobs/lab-world.ts";
+import { createFakeProcess, type FakeProcess } from "./fake-process.ts";
+import { errorOf, openSeat, openTools } from "./tool-host.ts";
+
+/** Tools called from inside a job. */
+async function openJob(world: World) {
+  const host = openTools(world);
+  const { jobID, sessionID } = await openSeat(world);
+  return { ...host, jobID, sessionID, inside: (name: string, args: unknown) => host.call(name, args, sessionID) };
+}
+
+describe("a job's file tools", () => {
+  test(
+    "write, read with line numbers, and edit what occurs once",
+    inWorld(async (world) => {
+      const { inside } = await openJob(world);
+      expect((await inside("sandbox_write", { path: "a.txt", content: "é\ntwo\ntwo\n" })).metadata).toEqual({
+        path: "a.txt",
+        bytes: 11,
+      });
+      expect((await inside("sandbox_read", { path: "/workspace/a.txt" })).output).toBe("1\té\n2\ttwo\n3\ttwo");
+      const twice = await inside("sandbox_edit", { path: "a.txt", old_string: "two", new_string: "2" });
+      expect(errorOf(twice)).toMatchObject({ code: "file_failed", message: expect.stringContaining("2 times") });
+      const all = await inside("sandbox_edit", {
+        path: "a.txt",
+        old_string: "two",
+        new_string: "$&",
+        replace_all: true,
+      });
+      expect(all.metadata).toEqual({ path: "a.txt", replaced: 2 });
+      expect((await inside("sandbox_read", { path: "a.txt", offset: 2, limit: 1 })).output).toBe(
+        "2\t$&\n[1 lines more; go on with offset 3]",
+      );
+      expect(errorOf(await inside("sandbox_edit", { path: "a.txt", old_string: "three", new_string: "" }))?.code).toBe(
+        "file_failed",
+      );
+    }),
+  );
+
+  test(
+    "tell a missing file, an empty one, a binary one and the end from each other",
+    inWorld(async (world) => {
+      const { inside, jobID } = await openJob(world);
+      await inside("sandbox_write", { path: "empty", content: "" });
+      await world.lab.keeper.live(jobID)?.writeFile("binary", new Uint8Array([0xff, 0xfe, 0]));
+      expect(errorOf(await inside("sandbox_read", { path: "none" }))?.code).toBe("file_not_found");
+      expect((await inside("sandbox_read", { path: "empty" })).output).toBe("(empty file)");
+      expect((await inside("sandbox_read", { path: "binary" })).output).toContain("not UTF-8");
+      await inside("sandbox_write", { path: "one", content: "1" });
+      expect((await inside("sandbox_read", { path: "one", offset: 9 })).output).toBe("(the file has 1 lines)");
+    }),
+  );
+});
+
+describe("a job's commands", () => {
+  const withCommand = async (world: World, args: Record<string, unknown>) => {
+    const job = await openJob(world);
+    const process = createFakeProcess("7", "/log/7");
+    world.machine.onStart = () => process;
+    const abort = new AbortController();
+    const answer = job.call("sandbox_exec", args, job.sessionID, abort.signal);
+    await world.clock.advance(0);
+    return { ...job, process, answer, abort };
+  };
+  const end = (process: FakeProcess, world: World) => {
+    process.end({ kind: "signalled", signal: "SIGKILL" });
+    return world.clock.advance(0);
+  };
+
+  test(
+    "answer with output and exit code, which is a value also when it is not zero",
+    inWorld(async (world) => {
+      const { process, answer, shown, openPictures } = await withCommand(world, { command: "make" });
+      process.print("building\n");
+      await world.clock.advance(0);
+      expect(shown.at(-1)).toMatchObject({ title: "make", text: "```\nbuilding\n```" });
+      process.end({ kind: "exited", code: 2 });
+      const { output, metadata } = await answer;
+      expect(output).toBe("building\n[exit code 2]");
+      expect(metadata).toEqual({ exitCode: 2, timedOut: false, truncated: false, log: "/log/7", bytes: 9 });
+      expect(openPictures()).toBe(0);
+    }),
+  );
+
+  for (const why of ["its time is over", "its turn is stopped"]) {
+    test(
+      `are stopped politely, then finally, when ${why}; the sandbox stays`,
+      inWorld(async (world) => {
+        const { process, answer, abort, jobID } = await withCommand(world, { command: "loop", timeout_seconds: 5 });
+        if (why === "its turn is stopped") abort.abort();
+        else await world.clock.advance(5_000);
+        expect(process.signals).toEqual(["SIGTERM"]);
+        await world.clock.advance(2_000);
+        expect(process.signals).toEqual(["SIGTERM", "SIGKILL"]);
+        await end(process, world);
+        const { output, metadata } = await answer;
+        expect(output).toContain(abort.signal.aborted ? "interrupted" : "stopped after 5 s");
+        expect([metadata.exitCode, metadata.timedOut]).toEqual([null, !abort.signal.aborted]);
+        expect(world.lab.keeper.live(jobID)).not.toBeNull();
+      }),
+    );
+  }
+
+  test(
+    "go on in the background, where they are heard, talked to and awaited",
+    inWorld(async (world) => {
+      const { process, answer, inside } = await withCommand(world, { command: "serve", background: true });
+      expect((await answer).metadata).toEqual({ process: "7", log: "/log/7" });
+      process.print("listening\n");
+      await world.clock.advance(0);
+      const look = (await inside("sandbox_process", { process: 7 })) as { output: string; metadata: object };
+      expect(look.output).toBe("listening\n[running]");
+      const waiting = inside("sandbox_process", { process: "7", input: "quit\n", wait_seconds: 60 });
+      await world.clock.advance(1_000);
+      process.end({ kind: "exited", code: 0 });
+      expect((await waiting).output).toBe("(no new output)\n[exit code 0]");
+      expect(process.inputs).toEqual(["quit\n"]);
+      const unknown = errorOf(await inside("sandbox_process", { process: "8" }));
+      expect(unknown).toMatchObject({ code: "not_found", message: expect.stringContaining("7 (serve)") });
+    }),
+  );
+
+  test(
+    "ask for no GPU that there is not",
+    inWorld(async (world) => {
+      const { inside } = await openJob(world);
+      expect(errorOf(await inside("sandbox_exec", { command: "train", gpu: "H100" }))?.code).toBe("invalid_task");
+    }),
+  );
+});
+
+test(
+  "outside a job, and in one that has ended, no sandbox tool finds anything",
+  inWorld(async (world) => {
+    const { call, inside, jobID } = await openJob(world);
+    const args: Record<string, object> = {
+      sandbox_exec: { command: "ls" },
+      sandbox_process: { process: "1" },
+      sandbox_read: { path: "a" },
+      sandbox_write: { path: "a", content: "" },
+      sandbox_edit: { path: "a", old_string: "a", new_string: "b" },
+      job_report: { status: "hi" },
+    };
+    for (const [name, its] of Object.entries(args))
+      expect(errorOf(await call(name, its, ORCHESTRATOR))?.code).toBe("not_found");
+    const cancelling = call("agents_cancel", { jobs: [jobID] });
+    await world.clock.advance(10_000);
+    await cancelling;
+    for (const [name, its] of Object.entries(args)) expect(errorOf(await inside(name, its))?.code).toBe("not_found");
+  }),
+);
+
+test(
+  "a job reports its state and its numbers, and freezes itself and nobody else",
+  inWorld(async (world) => {
+    const { call, inside, jobID } = await openJob(world);
+    const [other = ""] = await world.start("hang");
+    await inside("job_report", { status: "training", metrics: { loss: 2.5, acc: 0.1 }, step: 10 });
+    await inside("job_report", { metrics: { loss: 2.25 }, step: 20 });
+    const at = new Date(world.clock.now()).toISOString();
+    expect(world.job(jobID)).toMatchObject({
+      status: "training",
+      metrics: { loss: { value: 2.25, step: 20, at }, acc: { value: 0.1, step: 10, at } },
+    });
+    expect((await inside("sandbox_snapshot", { label: "best" })).metadata).toMatchObject({ job: jobID, label: "best" });
+    expect(errorOf(await inside("sandbox_snapshot", { job: other }))?.code).toBe("not_found");
+    expect(errorOf(await call("sandbox_snapshot", {}))?.code).toBe("not_found");
+  }),
+);
