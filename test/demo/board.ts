@@ -1,6 +1,6 @@
 import type { JobView, SnapshotView } from "../../src/views/job-view.ts";
 import type { LeaderboardRow, LiveRow } from "./leaderboard.ts";
-import { APPROACHES } from "./plan.ts";
+import { APPROACHES, REFINEMENTS } from "./plan.ts";
 
 interface HostEvent {
   readonly type: string;
@@ -53,11 +53,13 @@ export class Board {
     return [...this.#jobs.values()];
   }
 
-  liveRows(): LiveRow[] {
+  /** @param withOutput the last line of a running command too, for a screen that is redrawn */
+  liveRows(withOutput: boolean): LiveRow[] {
     return this.jobs().map((job) => {
       const running = job.state === "running" || job.state === "starting";
       const sinceSeen = running ? (Date.now() - (this.#seenAt.get(job.id) ?? 0)) / 1000 : 0;
-      const line = job.state === "running" && job.sessionID ? this.#lastLines.get(job.sessionID) : undefined;
+      const line =
+        withOutput && job.state === "running" && job.sessionID ? this.#lastLines.get(job.sessionID) : undefined;
       return {
         job: shortName(job),
         state: job.state,
@@ -85,7 +87,9 @@ export class Board {
   }
 }
 
+const PLANNED = APPROACHES.flatMap((one) => [one, ...REFINEMENTS.map((refine) => refine(one.name))]);
+
 /** The plan's name for a job, or what a real model has called it. */
 function shortName({ description }: JobView): string {
-  return APPROACHES.find((one) => one.description === description)?.name ?? description;
+  return PLANNED.find((one) => one.description === description)?.name ?? description;
 }

@@ -50,7 +50,7 @@ async function play({ client, createSession, promptAsync, events }: OpencodeServ
   let heard = 0;
   const draw = () => {
     for (; heard < events.all.length; heard++) board.hear(events.all[heard] as never);
-    screen.update(board.liveRows());
+    screen.update(board.liveRows(process.stdout.isTTY === true));
   };
   const drawing = setInterval(draw, 250);
   const isOver = ({ type, properties }: { type: string; properties: object }) =>
