@@ -132,14 +132,3 @@ export function breaches(lab: AttackLab): string[] {
     ...(lab.web.hits() > 0 ? [`the host's server was asked ${lab.web.hits()} times`] : []),
   ];
 }
-
-/** One request to OpenCode's HTTP API, as any client of the user may send it. */
-export async function http(lab: LabServer, method: "POST" | "PATCH" | "GET", path: string, body?: unknown) {
-  const url = `${lab.server.url}${path}?directory=${encodeURIComponent(lab.home.project)}`;
-  const response = await fetch(url, {
-    method,
-    headers: { "content-type": "application/json" },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-  });
-  return { status: response.status, text: await response.text() };
-}
