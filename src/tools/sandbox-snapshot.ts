@@ -22,8 +22,9 @@ export const sandboxSnapshotTool = (host: ToolHost) =>
       const lab = await host.lab();
       const seat = lab.seat(sessionID);
       const jobID = job ?? seat?.jobID;
-      if (jobID === undefined) throw new LabError("not_found", "Name the job whose files are to be frozen.");
-      if (seat && jobID !== seat.jobID) throw new LabError("not_found", `A job can freeze only itself, not ${jobID}.`);
+      const refuse = (message: string) => new LabError("not_found", message, { retryable: false });
+      if (jobID === undefined) throw refuse("Name the job whose files are to be frozen.");
+      if (seat && jobID !== seat.jobID) throw refuse(`A job can freeze only itself, not ${jobID}.`);
       const orchestrator = seat?.book.orchestrator ?? sessionID;
       const request = { job: jobID, label: label ?? null, path: path ?? null };
       const snapshot = toSnapshotView(await takeSnapshot(lab, orchestrator, request));

@@ -19,7 +19,11 @@ export interface LabServer {
 export type HomeSettings = Omit<Parameters<typeof createHome>[0], "modelUrl" | "plugins">;
 
 /** OpenCode with the plugin and the scripted model. Parks at once unless told otherwise, so that tests see it. */
-export async function startLab(options: Record<string, unknown> = {}, settings: HomeSettings = {}): Promise<LabServer> {
+export async function startLab(
+  options: Record<string, unknown> = {},
+  settings: HomeSettings = {},
+  serve: Parameters<typeof startServe>[1] = {},
+): Promise<LabServer> {
   const model = await startModelServer(scriptedModel);
   const home = createHome({
     ...settings,
@@ -29,7 +33,7 @@ export async function startLab(options: Record<string, unknown> = {}, settings: 
   const lab = {
     model,
     home,
-    server: await startServe(home),
+    server: await startServe(home, serve),
     async stop() {
       await lab.server.stop();
       await home.remove();

@@ -46,15 +46,19 @@ export interface OpencodeServer {
   kill(): Promise<void>;
 }
 
-/** `opencode serve` on the home's project; ready when the project's instance, and so the plugin, is loaded. */
+/**
+ * `opencode serve` on the home's project; ready when the project's instance, and so the plugin, is loaded.
+ * @param options.under a command that runs the server: its own arguments come first, the server's after them
+ */
 export async function startServe(
   home: OpencodeHome,
-  options: { env?: Record<string, string> } = {},
+  options: { env?: Record<string, string>; under?: readonly string[] } = {},
 ): Promise<OpencodeServer> {
   const port = await freePort();
-  const args = ["serve", "--hostname", "127.0.0.1", "--port", String(port)];
+  const serve = [opencodeBinary, "serve", "--hostname", "127.0.0.1", "--port", String(port)];
+  const [command = opencodeBinary, ...args] = [...(options.under ?? []), ...serve];
   const env = { ...home.env, ...options.env };
-  const server = await startProcess(opencodeBinary, args, { cwd: home.project, env, name: "opencode serve" });
+  const server = await startProcess(command, args, { cwd: home.project, env, name: "opencode serve" });
   const log = () =>
     `${server.stdout()}${server.stderr()}${existsSync(home.logFile) ? readFileSync(home.logFile, "utf8") : ""}`;
   const url = `http://127.0.0.1:${port}`;

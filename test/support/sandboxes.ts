@@ -1,5 +1,5 @@
 import { test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { OpencodeHome } from "./opencode-home.ts";
 
@@ -13,6 +13,11 @@ export const bubblewrap: string | null = Bun.which("bwrap");
 /** For tests whose jobs need a real sandbox. Skipped, with this line, where none can be had. */
 export const sandboxTest = bubblewrap ? test : test.skip;
 if (!bubblewrap) process.stderr.write("bubblewrap is not installed: tests that need sandboxes are skipped\n");
+
+/** A command under which programs see a machine without bubblewrap; see `startServe`. */
+export const withoutBubblewrap: readonly string[] = bubblewrap
+  ? [bubblewrap, "--dev-bind", "/", "/", "--ro-bind", "/dev/null", realpathSync(bubblewrap), "--die-with-parent", "--"]
+  : [];
 
 const root = (home: OpencodeHome): string => join(home.stateDir, "local/sandboxes");
 
