@@ -45,7 +45,10 @@ export function extendConfig(config: Config, skillsDir: string): void {
   c.skills = { ...skills, paths: [...(skills.paths ?? []), skillsDir] };
 
   const permission = byName(c.permission);
-  for (const tool of INSIDE_ONLY) permission[tool] = "deny";
+  for (const tool of INSIDE_ONLY) {
+    delete permission[tool]; // a key that is there already would keep its place, before a later "*"
+    permission[tool] = "deny";
+  }
   permission.task = { ...byName(permission.task), [DEFAULT_AGENT]: "deny" };
   c.permission = permission;
 }

@@ -1,6 +1,6 @@
 import type { JobView } from "../views/job-view.ts";
 
-/** Longest result of one job in a tool's output; the whole of it is in the job's own session. */
+/** Longest result of one job in a tool's output, bytes; the whole of it is in the job's own session. */
 const RESULT_LIMIT = 12_000;
 /** All results of one answer together: the host cuts above 51,200 bytes and 2,000 lines. */
 const ANSWER_LIMIT = 40_000;
@@ -44,8 +44,10 @@ function renderResult(job: JobView, limit: number): string {
 }
 
 function cut(text: string, limit: number, job: JobView): string {
-  if (text.length <= limit) return text;
-  return `${text.slice(0, limit)}\n[${text.length - limit} characters more are in session ${job.sessionID}]`;
+  const bytes = Buffer.from(text); // the host counts bytes
+  if (bytes.length <= limit) return text;
+  const shown = new TextDecoder().decode(bytes.subarray(0, limit)).replace(/\uFFFD$/, "");
+  return `${shown}\n[${text.length - shown.length} characters more are in session ${job.sessionID}]`;
 }
 
 /** What a person sees while jobs run: a markdown list. */
