@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Lab } from "../../../src/jobs/lab.ts";
+import { messageJob } from "../../../src/jobs/message-job.ts";
 import { startJobs } from "../../../src/jobs/start-jobs.ts";
 import { openPoolStore, toOwner } from "../../../src/jobs/store/pool-store.ts";
 import { CATALOG, inWorld, leases, type World } from "./lab-world.ts";
@@ -105,6 +106,39 @@ test(
     const other = await world.open();
     const book = await other.book("ses_orchestrator");
     expect(book.get(id)?.state.kind).toBe("interrupted");
+  }),
+);
+
+test(
+  "a session opened while its former process still winds up takes its jobs over when that has ended",
+  inWorld(async (world) => {
+    const [running = "", done = ""] = await world.start("hang", "work 5000 fine");
+    await world.reaches(running, "running");
+    const next = await world.open();
+    const book = await next.book("ses_orchestrator");
+    expect(book.get(running)?.state.kind).toBe("running");
+    await world.clock.advance(7_000);
+    expect(book.get(done)?.state).toMatchObject({ kind: "completed", result: "fine" });
+    await world.close(world.lab);
+    await world.clock.advance(1_000);
+    expect(book.get(running)?.state.kind).toBe("interrupted");
+    await messageJob(next, "ses_orchestrator", { job: running, message: "say again", interrupt: false });
+    await world.clock.until("the answer", () => book.get(running)?.state.kind === "completed");
+    expect(world.sessions.lostPrompts).toEqual([]);
+  }),
+);
+
+test(
+  "a process that ends interrupts its own jobs only",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("work 5000 fine");
+    await world.reaches(id, "running");
+    const guest = await world.open();
+    await guest.book("ses_orchestrator");
+    await world.close(guest);
+    const third = await world.open();
+    expect((await third.book("ses_orchestrator")).get(id)?.state.kind).toBe("running");
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "fine" });
   }),
 );
 
