@@ -5,7 +5,13 @@ import { systemClock } from "../../src/shared/clock.ts";
 // As in the real host, something keeps the process alive: the clock's timers never do.
 setInterval(() => {}, 1000);
 const rootDir = process.argv[2] as string;
-const provider = createLocalProvider({ rootDir, isolation: "auto", clock: systemClock, log: () => {}, ids: () => crypto.randomUUID().slice(0, 13) });
+const provider = createLocalProvider({
+  rootDir,
+  isolation: "auto",
+  clock: systemClock,
+  log: () => {},
+  ids: () => crypto.randomUUID().slice(0, 13),
+});
 const sandbox = await provider.create({
   name: "host", tags: {}, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "open",
 }); // biome-ignore format: a table

@@ -18,26 +18,41 @@ export interface Ran {
 }
 
 /** Runs a shell command to its end, its input closed unless given. */
-export async function sh(sandbox: Sandbox, command: string, request: Partial<ExecRequest> & { input?: string } = {}): Promise<Ran> {
+export async function sh(
+  sandbox: Sandbox,
+  command: string,
+  request: Partial<ExecRequest> & { input?: string } = {},
+): Promise<Ran> {
   const { input, ...rest } = request;
   const child = await sandbox.start({ argv: ["sh", "-c", command], ...rest });
   if (input !== undefined) await child.write(Buffer.from(input));
   await child.closeInput();
   const parts = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
   for await (const chunk of child.output) parts[chunk.stream].push(chunk.bytes);
-  return { exit: await child.exit, stdout: Buffer.concat(parts.stdout).toString(), stderr: Buffer.concat(parts.stderr).toString() };
+  return {
+    exit: await child.exit,
+    stdout: Buffer.concat(parts.stdout).toString(),
+    stderr: Buffer.concat(parts.stderr).toString(),
+  };
 }
 
 export const exited = (code: number): ExitStatus => ({ kind: "exited", code });
 
 /** What every provider promises. A provider's own test file calls this and adds what is special to it. */
-export function sandboxProviderContract({ name, open, declares, spec: own = {}, timeoutMs = 30_000 }: ContractSubject): void {
+export function sandboxProviderContract({
+  name,
+  open,
+  declares,
+  spec: own = {},
+  timeoutMs = 30_000,
+}: ContractSubject): void {
   const specOf = (more: Partial<SandboxSpec> = {}): SandboxSpec => ({
     name: `contract-${crypto.randomUUID().slice(0, 8)}`, tags: { suite: "contract" }, snapshotID: null, workdir: "/workspace",
     env: { FROM_SPEC: "it's\ntwo lines" }, memoryMiB: null, network: "blocked", ...own, ...more,
   }); // biome-ignore format: a table
   const check = (title: string, body: () => Promise<void>) => test(title, body, timeoutMs);
-  const checkSnapshots = (title: string, body: () => Promise<void>) => test.skipIf(!declares.snapshots)(title, body, timeoutMs);
+  const checkSnapshots = (title: string, body: () => Promise<void>) =>
+    test.skipIf(!declares.snapshots)(title, body, timeoutMs);
 
   describe(`${name} keeps the provider contract`, () => {
     let provider: SandboxProvider;
@@ -62,7 +77,11 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {}, 
     });
 
     check("a command's output arrives by stream, and its exit code is a value", async () => {
-      expect(await sh(sandbox, "echo out; echo err >&2; exit 7")).toEqual({ exit: exited(7), stdout: "out\n", stderr: "err\n" });
+      expect(await sh(sandbox, "echo out; echo err >&2; exit 7")).toEqual({
+        exit: exited(7),
+        stdout: "out\n",
+        stderr: "err\n",
+      });
     });
 
     check("arguments reach the program as they are, without a shell in between", async () => {
@@ -87,12 +106,16 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {}, 
     });
 
     check("a missing working directory is refused, not an exit code", async () => {
-      await expect(sandbox.start({ argv: ["true"], workdir: "no/such" })).rejects.toMatchObject({ code: "file_not_found" });
+      await expect(sandbox.start({ argv: ["true"], workdir: "no/such" })).rejects.toMatchObject({
+        code: "file_not_found",
+      });
     });
 
     check("environment comes from the spec and the request, and nothing of the host's", async () => {
       process.env.CONTRACT_CANARY = "of the host";
-      const { stdout } = await sh(sandbox, 'printf "%s|%s|%s|%s" "$FROM_SPEC" "$MORE" "$CONTRACT_CANARY" "$HOME"', { env: { MORE: "more" } });
+      const { stdout } = await sh(sandbox, 'printf "%s|%s|%s|%s" "$FROM_SPEC" "$MORE" "$CONTRACT_CANARY" "$HOME"', {
+        env: { MORE: "more" },
+      });
       delete process.env.CONTRACT_CANARY;
       expect(stdout).toBe(`it's\ntwo lines|more||${sandbox.home}`);
     });
@@ -110,18 +133,25 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {}, 
       expect((await sh(sandbox, `kill -0 ${below}`)).exit).toEqual(exited(0));
       await child.signal("SIGTERM");
       expect(await child.exit).toEqual({ kind: "signalled", signal: "SIGTERM" });
-      expect((await sh(sandbox, `for i in $(seq 50); do kill -0 ${below} 2>/dev/null || exit 0; sleep 0.1; done; exit 1`)).exit).toEqual(exited(0));
+      expect(
+        (await sh(sandbox, `for i in $(seq 50); do kill -0 ${below} 2>/dev/null || exit 0; sleep 0.1; done; exit 1`))
+          .exit,
+      ).toEqual(exited(0));
       await child.signal("SIGTERM"); // A process that has ended is no error.
     });
 
     check("a command may handle a signal, and its own exit code counts", async () => {
       for (const tty of [false, true]) {
-        const child = await sandbox.start({ argv: ["sh", "-c", "trap 'echo cleaning; exit 9' TERM; echo ready; while :; do sleep 0.05; done"], tty });
+        const child = await sandbox.start({
+          argv: ["sh", "-c", "trap 'echo cleaning; exit 9' TERM; echo ready; while :; do sleep 0.05; done"],
+          tty,
+        });
         const reader = child.output[Symbol.asyncIterator]();
         await reader.next();
         await child.signal("SIGTERM");
         let text = "";
-        for (let next = await reader.next(); !next.done; next = await reader.next()) text += Buffer.from(next.value.bytes).toString();
+        for (let next = await reader.next(); !next.done; next = await reader.next())
+          text += Buffer.from(next.value.bytes).toString();
         expect(text).toContain("cleaning"); // Some shells also remark on their `sleep`.
         expect(await child.exit).toEqual(exited(9));
       }
@@ -140,11 +170,15 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {}, 
     });
 
     check("SIGKILL ends what ignores everything else", async () => {
-      const child = await sandbox.start({ argv: ["sh", "-c", "trap '' TERM INT HUP; echo ready; while :; do sleep 1; done"] });
+      const child = await sandbox.start({
+        argv: ["sh", "-c", "trap '' TERM INT HUP; echo ready; while :; do sleep 1; done"],
+      });
       await child.output[Symbol.asyncIterator]().next();
       await child.signal("SIGTERM");
       await child.signal("SIGINT");
-      expect(await Promise.race([child.exit, new Promise((resolve) => setTimeout(() => resolve("runs"), 300))])).toBe("runs");
+      expect(await Promise.race([child.exit, new Promise((resolve) => setTimeout(() => resolve("runs"), 300))])).toBe(
+        "runs",
+      );
       await child.signal("SIGKILL");
       expect(await child.exit).toEqual({ kind: "signalled", signal: "SIGKILL" });
     });
@@ -169,19 +203,32 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {}, 
 
     // Bun 1.3.14 reads a child's pipes ahead whatever the stream says (pause, read, iteration): the heap fills. To be
     // removed when output no longer comes through the runtime's own pipes.
-    test.skipIf(process.versions.bun !== undefined)("a reader that stands still stalls the command instead of filling the heap", async () => {
-      const child = await sandbox.start({ argv: ["sh", "-c", "yes | head -c 300000000 | tee /dev/null; echo finished > finished"] });
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      await expect(sandbox.readFile("finished", { offset: 0, maxBytes: 1 })).rejects.toMatchObject({ code: "file_not_found" });
-      await child.signal("SIGKILL");
-      for await (const _ of child.output);
-    }, timeoutMs);
+    test.skipIf(process.versions.bun !== undefined)(
+      "a reader that stands still stalls the command instead of filling the heap",
+      async () => {
+        const child = await sandbox.start({
+          argv: ["sh", "-c", "yes | head -c 300000000 | tee /dev/null; echo finished > finished"],
+        });
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+        await expect(sandbox.readFile("finished", { offset: 0, maxBytes: 1 })).rejects.toMatchObject({
+          code: "file_not_found",
+        });
+        await child.signal("SIGKILL");
+        for await (const _ of child.output);
+      },
+      timeoutMs,
+    );
 
     check("the complete output is kept in a file when asked for", async () => {
       const child = await sandbox.start({ argv: ["sh", "-c", "echo one; echo two >&2"], keepLog: true });
       for await (const _ of child.output);
       expect(child.logPath).not.toBeNull();
-      expect(Buffer.from(await sandbox.readFile(child.logPath ?? "", { offset: 0, maxBytes: 100 })).toString().split("\n").sort()).toEqual(["", "one", "two"]);
+      expect(
+        Buffer.from(await sandbox.readFile(child.logPath ?? "", { offset: 0, maxBytes: 100 }))
+          .toString()
+          .split("\n")
+          .sort(),
+      ).toEqual(["", "one", "two"]);
     });
 
     check("a terminal is one when asked for", async () => {
@@ -194,7 +241,9 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {}, 
       const bytes = new Uint8Array(100_000).map((_, at) => at % 256);
       await sandbox.writeFile("deep/er/file.bin", bytes);
       expect(await sandbox.readFile("deep/er/file.bin", { offset: 0, maxBytes: 200_000 })).toEqual(Buffer.from(bytes));
-      expect(await sandbox.readFile(`${sandbox.workdir}/deep/er/file.bin`, { offset: 300, maxBytes: 5 })).toEqual(Buffer.from(bytes.slice(300, 305)));
+      expect(await sandbox.readFile(`${sandbox.workdir}/deep/er/file.bin`, { offset: 300, maxBytes: 5 })).toEqual(
+        Buffer.from(bytes.slice(300, 305)),
+      );
       expect((await sandbox.readFile("deep/er/file.bin", { offset: 200_000, maxBytes: 5 })).length).toBe(0);
       await sandbox.writeFile("deep/er/file.bin", new Uint8Array(0));
       expect((await sandbox.readFile("deep/er/file.bin", { offset: 0, maxBytes: 5 })).length).toBe(0);
@@ -205,16 +254,29 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {}, 
     check("file errors carry their codes", async () => {
       await sh(sandbox, "mkdir -p folder; echo x > locked; chmod 000 locked; mkfifo fifo");
       const range = { offset: 0, maxBytes: 10 };
-      for (const [path, code] of [["none", "file_not_found"], ["folder", "is_directory"], ["locked", "permission_denied"], ["fifo", "file_failed"]] as const) {
+      for (const [path, code] of [
+        ["none", "file_not_found"],
+        ["folder", "is_directory"],
+        ["locked", "permission_denied"],
+        ["fifo", "file_failed"],
+      ] as const) {
         await expect(sandbox.readFile(path, range)).rejects.toMatchObject({ name: "FileError", code });
       }
-      await expect(sandbox.writeFile("folder", Buffer.from("x"))).rejects.toMatchObject({ name: "FileError", code: "is_directory" });
-      await expect(sandbox.writeFile("locked", Buffer.from("x"))).rejects.toMatchObject({ name: "FileError", code: "permission_denied" });
+      await expect(sandbox.writeFile("folder", Buffer.from("x"))).rejects.toMatchObject({
+        name: "FileError",
+        code: "is_directory",
+      });
+      await expect(sandbox.writeFile("locked", Buffer.from("x"))).rejects.toMatchObject({
+        name: "FileError",
+        code: "permission_denied",
+      });
       await expect(sandbox.writeFile("/usr/x", Buffer.from("x"))).rejects.toMatchObject({ name: "FileError" });
     });
 
     check("many commands run side by side", async () => {
-      const all = await Promise.all(Array.from({ length: 20 }, (_, at) => sh(sandbox, `cat; echo ${at}`, { input: "in " })));
+      const all = await Promise.all(
+        Array.from({ length: 20 }, (_, at) => sh(sandbox, `cat; echo ${at}`, { input: "in " })),
+      );
       expect(all.map((each) => each.stdout)).toEqual(all.map((_, at) => `in ${at}\n`));
     });
 
@@ -257,21 +319,29 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {}, 
       cancel.abort();
       await expect(made).rejects.toMatchObject({ name: "LabError" });
       await made.catch(() => {});
-      for (let attempt = 0; attempt < 100 && (await provider.list()).length > before; attempt += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+      for (let attempt = 0; attempt < 100 && (await provider.list()).length > before; attempt += 1)
+        await new Promise((resolve) => setTimeout(resolve, 50));
       expect((await provider.list()).length).toBe(before);
     });
 
     checkSnapshots("a snapshot restores the files it was taken with, and later changes stay apart", async () => {
-      await sh(sandbox, "mkdir -p snap/in; echo v1 > snap/in/file; ln -s in/file snap/link; echo home > ~/of-home; chmod 700 snap/in; echo secret > snap/shut; chmod 000 snap/shut");
+      await sh(
+        sandbox,
+        "mkdir -p snap/in; echo v1 > snap/in/file; ln -s in/file snap/link; echo home > ~/of-home; chmod 700 snap/in; echo secret > snap/shut; chmod 000 snap/shut",
+      );
       const snapshot = await provider.snapshots?.take(sandbox, null);
       await sh(sandbox, "echo v2 > snap/in/file");
       const fork = await make({ snapshotID: snapshot?.id ?? "" });
-      expect((await sh(fork, "cat snap/link ~/of-home; readlink snap/link; stat -c %a snap/in snap/shut")).stdout).toBe("v1\nhome\nin/file\n700\n0\n");
+      expect((await sh(fork, "cat snap/link ~/of-home; readlink snap/link; stat -c %a snap/in snap/shut")).stdout).toBe(
+        "v1\nhome\nin/file\n700\n0\n",
+      );
       await sh(fork, "echo v3 > snap/in/file");
       expect((await sh(sandbox, "cat snap/in/file")).stdout).toBe("v2\n");
       await provider.snapshots?.remove(snapshot?.id ?? "");
       await provider.snapshots?.remove(snapshot?.id ?? "");
-      await expect(provider.create(specOf({ snapshotID: snapshot?.id ?? "" }))).rejects.toMatchObject({ name: "LabError" });
+      await expect(provider.create(specOf({ snapshotID: snapshot?.id ?? "" }))).rejects.toMatchObject({
+        name: "LabError",
+      });
     });
 
     checkSnapshots("a snapshot of a directory holds that directory only, and is put back in its place", async () => {

@@ -4,8 +4,8 @@ import type { Clock } from "../../shared/clock.ts";
 import { sleep } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
 import { type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
-import type { Enclosure, Launch } from "./isolation.ts";
 import { withAnonymousFile } from "./anonymous-file.ts";
+import type { Enclosure, Launch } from "./isolation.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { NO_WORKDIR, STARTED } from "./shell-script.ts";
 
@@ -52,7 +52,13 @@ export async function startLocalProcess(deps: StartDeps): Promise<SandboxProcess
   throw new LabError("sandbox_lost", `The command was not started in the sandbox: ${why}.`, { retryable: null });
 }
 
-function handle(child: ChildProcess, pid: string, queue: OutputQueue, exited: Promise<RawExit>, deps: StartDeps): SandboxProcess {
+function handle(
+  child: ChildProcess,
+  pid: string,
+  queue: OutputQueue,
+  exited: Promise<RawExit>,
+  deps: StartDeps,
+): SandboxProcess {
   let killedByUs = false;
   let over = false;
   const exit = exited.then(async (end): Promise<ExitStatus> => {
@@ -61,10 +67,13 @@ function handle(child: ChildProcess, pid: string, queue: OutputQueue, exited: Pr
     if (end.signal === "SIGKILL" && !killedByUs) {
       // The sandbox's own end kills its commands a moment before we hear of it.
       await Promise.race([deps.enclosure.ended, sleep(deps.clock, QUIET_MS)]);
-      if (!deps.enclosure.alive()) return { kind: "unknown", reason: "the sandbox ended while the command was running" };
+      if (!deps.enclosure.alive())
+        return { kind: "unknown", reason: "the sandbox ended while the command was running" };
     }
     if (end.signal !== null) return { kind: "signalled", signal: end.signal };
-    return end.code === null ? { kind: "unknown", reason: "no exit code was reported" } : { kind: "exited", code: end.code };
+    return end.code === null
+      ? { kind: "unknown", reason: "no exit code was reported" }
+      : { kind: "exited", code: end.code };
   });
   return {
     id: pid,
@@ -175,9 +184,12 @@ function writeAll(fd: number, bytes: Uint8Array): void {
 
 function writeInput(child: ChildProcess, input: Uint8Array): Promise<void> {
   const stdin = child.stdin;
-  if (!stdin || stdin.destroyed || stdin.writableEnded) return Promise.reject(new Error("The command has closed its input."));
+  if (!stdin || stdin.destroyed || stdin.writableEnded)
+    return Promise.reject(new Error("The command has closed its input."));
   return new Promise((resolve, reject) => {
-    stdin.write(input, (error) => (error ? reject(new Error("The command has closed its input.", { cause: error })) : resolve()));
+    stdin.write(input, (error) =>
+      error ? reject(new Error("The command has closed its input.", { cause: error })) : resolve(),
+    );
   });
 }
 

@@ -74,7 +74,11 @@ class LocalProvider implements SandboxProvider {
       const abort = () => {
         reject(new LabError("cancelled", `The creation of sandbox ${spec.name} was cancelled.`, { retryable: false }));
         // One that arrives late has no owner any more.
-        made.then((late) => late.terminate()).catch((error: unknown) => this.#deps.log("debug", "A cancelled creation ended", { name: spec.name, error: String(error) }));
+        made
+          .then((late) => late.terminate())
+          .catch((error: unknown) =>
+            this.#deps.log("debug", "A cancelled creation ended", { name: spec.name, error: String(error) }),
+          );
       };
       if (signal.aborted) return abort();
       signal.addEventListener("abort", abort, { once: true });
@@ -83,14 +87,23 @@ class LocalProvider implements SandboxProvider {
   }
 
   async #make(spec: SandboxSpec, signal?: AbortSignal): Promise<LocalSandbox> {
-    if (this.#closed) throw new LabError("sandbox_create_failed", "The local provider is closed.", { retryable: false });
+    if (this.#closed)
+      throw new LabError("sandbox_create_failed", "The local provider is closed.", { retryable: false });
     if (typeof spec.network === "object") {
-      throw new LabError("sandbox_create_failed", "A network limited to domains or CIDRs is not supported by the local provider; use \"open\" or \"blocked\".", { retryable: false });
+      throw new LabError(
+        "sandbox_create_failed",
+        'A network limited to domains or CIDRs is not supported by the local provider; use "open" or "blocked".',
+        { retryable: false },
+      );
     }
     const isolation = await this.#isolation();
     const free = (await freeBytes(this.#deps.rootDir)) / MiB;
     if (free < (this.#deps.limits?.hostFreeMiB ?? DEFAULT_HOST_FREE_MIB)) {
-      throw new LabError("sandbox_create_failed", `Only ${Math.floor(free)} MiB are free on the disk of ${this.#deps.rootDir}.`, { retryable: true });
+      throw new LabError(
+        "sandbox_create_failed",
+        `Only ${Math.floor(free)} MiB are free on the disk of ${this.#deps.rootDir}.`,
+        { retryable: true },
+      );
     }
     const id = `sbx_${this.#deps.ids()}`;
     const { root } = sandboxDirs(this.#deps.rootDir, id);
@@ -107,17 +120,27 @@ class LocalProvider implements SandboxProvider {
     };
     try {
       await makeWhole(root, meta, async (dirs) => {
-        if (spec.snapshotID !== null) await restoreSnapshot(isolation, this.#deps.rootDir, spec.snapshotID, dirs, signal);
+        if (spec.snapshotID !== null)
+          await restoreSnapshot(isolation, this.#deps.rootDir, spec.snapshotID, dirs, signal);
       });
       return await this.#raise(isolation, meta, spec.env, []);
     } catch (error) {
       for (const path of [halfNameOf(root), root]) await isolation.trees.remove(path);
       if (error instanceof LabError) throw error;
-      throw new LabError("sandbox_create_failed", `Could not create sandbox ${spec.name}: ${(error as Error).message}`, { cause: error, retryable: null });
+      throw new LabError(
+        "sandbox_create_failed",
+        `Could not create sandbox ${spec.name}: ${(error as Error).message}`,
+        { cause: error, retryable: null },
+      );
     }
   }
 
-  async #raise(isolation: Isolation, meta: SandboxMeta, env: Readonly<Record<string, string>>, notes: readonly string[]): Promise<LocalSandbox> {
+  async #raise(
+    isolation: Isolation,
+    meta: SandboxMeta,
+    env: Readonly<Record<string, string>>,
+    notes: readonly string[],
+  ): Promise<LocalSandbox> {
     const dirs = sandboxDirs(this.#deps.rootDir, meta.id);
     const limits = {
       processes: this.#deps.limits?.processes ?? DEFAULT_PROCESSES,
@@ -126,7 +149,15 @@ class LocalProvider implements SandboxProvider {
     };
     const network = meta.network === "open" ? "open" : "blocked";
     const enclosure = await isolation.open({ id: meta.id, dirs, workdir: meta.workdir, env, network, limits });
-    const sandbox = new LocalSandbox({ id: meta.id, dirs, enclosure, diskLimitMiB: limits.diskMiB, notes, clock: this.#deps.clock, terminate: () => this.terminate(meta.id) });
+    const sandbox = new LocalSandbox({
+      id: meta.id,
+      dirs,
+      enclosure,
+      diskLimitMiB: limits.diskMiB,
+      notes,
+      clock: this.#deps.clock,
+      terminate: () => this.terminate(meta.id),
+    });
     this.#live.set(meta.id, sandbox);
     void sandbox.ended.then(() => {
       if (this.#live.get(meta.id) === sandbox) this.#live.delete(meta.id); // P1
@@ -149,8 +180,12 @@ class LocalProvider implements SandboxProvider {
 
   async #reopen(sandboxID: string): Promise<LocalSandbox> {
     const meta = await readMeta<SandboxMeta>(sandboxDirs(this.#deps.rootDir, sandboxID).root);
-    if (meta === null) throw new LabError("sandbox_lost", `Sandbox ${sandboxID} no longer exists.`, { retryable: false });
-    const notes = meta.envNames.length > 0 ? [`Environment variables of the sandbox are not kept over a restart (${meta.envNames.join(", ")}).`] : [];
+    if (meta === null)
+      throw new LabError("sandbox_lost", `Sandbox ${sandboxID} no longer exists.`, { retryable: false });
+    const notes =
+      meta.envNames.length > 0
+        ? [`Environment variables of the sandbox are not kept over a restart (${meta.envNames.join(", ")}).`]
+        : [];
     return this.#raise(await this.#isolation(), meta, {}, notes);
   }
 
@@ -159,7 +194,13 @@ class LocalProvider implements SandboxProvider {
     await this.#attaching.get(sandboxID)?.catch(() => {});
     await this.#live.get(sandboxID)?.halt(null);
     const { root } = sandboxDirs(this.#deps.rootDir, sandboxID);
-    if (await stat(root).then(() => true, () => false)) await (await this.#isolation()).trees.remove(root); // P2
+    if (
+      await stat(root).then(
+        () => true,
+        () => false,
+      )
+    )
+      await (await this.#isolation()).trees.remove(root); // P2
   }
 
   async list(): Promise<readonly { readonly id: string; readonly tags: Readonly<Record<string, string>> }[]> {

@@ -49,7 +49,8 @@ export class LocalSandbox implements Sandbox {
   async start(request: ExecRequest): Promise<SandboxProcess> {
     const [program] = request.argv;
     if (!program) throw new FileError("file_failed", "A command needs at least a program to run.");
-    if ([...request.argv, request.workdir ?? ""].some((word) => word.includes("\0"))) throw new FileError("file_failed", "A command cannot contain NUL bytes.");
+    if ([...request.argv, request.workdir ?? ""].some((word) => word.includes("\0")))
+      throw new FileError("file_failed", "A command cannot contain NUL bytes.");
     const workdir = posix.resolve(this.workdir, request.workdir ?? ".");
     const tty = request.tty ?? false;
     const log = request.keepLog ? await this.#openLog() : null;
@@ -101,7 +102,9 @@ export class LocalSandbox implements Sandbox {
 
   // By pids of the sandbox's own, where the worst mistake hits a process of the same sandbox.
   async #signalInside(pid: string, signal: SandboxSignal, tty: boolean): Promise<void> {
-    const killer = await this.start({ argv: ["/bin/sh", "-c", SIGNAL, "signal", pid, signal.slice(3), tty && signal !== "SIGKILL" ? "below" : "all"] });
+    const killer = await this.start({
+      argv: ["/bin/sh", "-c", SIGNAL, "signal", pid, signal.slice(3), tty && signal !== "SIGKILL" ? "below" : "all"],
+    });
     await collect(killer.output, "stderr", 0);
   }
 }

@@ -14,7 +14,13 @@ const OOM_SCORE = 500;
  * the second nsenter on is executed from the sandbox's own read-only /usr, not as its first user namespace's root for
  * longer than it takes to join the second.
  */
-export function enterLaunch(nsenter: string, namespaces: Namespaces, cgroup: Cgroup | null, limits: ResourceLimits, command: CommandPlan): Launch {
+export function enterLaunch(
+  nsenter: string,
+  namespaces: Namespaces,
+  cgroup: Cgroup | null,
+  limits: ResourceLimits,
+  command: CommandPlan,
+): Launch {
   const argv = [
     nsenter, "--preserve-credentials", ...namespaces.enterArgs(), "--",
     // The first process of the sandbox cannot be replaced: when it goes, its namespaces take no one in any more.
@@ -24,7 +30,13 @@ export function enterLaunch(nsenter: string, namespaces: Namespaces, cgroup: Cgr
     // A group of its own inside: the nsenter that waits for it on the host must not get the command's signals.
     "/usr/bin/setsid", "/bin/sh", "-c", READ_SCRIPT,
   ]; // biome-ignore format: one line a stage
-  return { ...launcherArgs(3, cgroup?.procsFiles ?? [], argv, OOM_SCORE), env: HOST_ENV, cwd: "/", script: commandScript(command), settled: namespaces.hold() };
+  return {
+    ...launcherArgs(3, cgroup?.procsFiles ?? [], argv, OOM_SCORE),
+    env: HOST_ENV,
+    cwd: "/",
+    script: commandScript(command),
+    settled: namespaces.hold(),
+  };
 }
 
 function limitArgs(limits: ResourceLimits, cgroup: Cgroup | null): string[] {

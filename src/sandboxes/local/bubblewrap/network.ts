@@ -28,11 +28,16 @@ export function hostAddresses(): Set<string> {
 }
 
 /** Which helper is used here, or the sentence that tells a job why it has no network. */
-export function chooseNetworkTool(): { readonly name: "slirp4netns" | "pasta"; readonly path: string; readonly ip: string } | string {
+export function chooseNetworkTool():
+  | { readonly name: "slirp4netns" | "pasta"; readonly path: string; readonly ip: string }
+  | string {
   const ip = findTool("ip");
   for (const name of ["slirp4netns", "pasta"] as const) {
     const path = findTool(name);
-    if (path !== null) return ip === null ? "No network: `ip` (iproute2) is not installed, and without it the host could not be shut off." : { name, path, ip };
+    if (path !== null)
+      return ip === null
+        ? "No network: `ip` (iproute2) is not installed, and without it the host could not be shut off."
+        : { name, path, ip };
   }
   return "No network: neither slirp4netns nor pasta is installed.";
 }
@@ -62,7 +67,8 @@ export async function openNetwork(namespaces: Namespaces, nsenter: string, clock
   try {
     for (let attempt = 0; ; attempt += 1) {
       if ((await inside("-o", "route", "show", "default")).stdout.trim() !== "") break;
-      if (helper.failed() || attempt === READY_ATTEMPTS) throw new Error(`${tool.name} did not come up: ${helper.said()}`);
+      if (helper.failed() || attempt === READY_ATTEMPTS)
+        throw new Error(`${tool.name} did not come up: ${helper.said()}`);
       await sleep(clock, 20);
     }
     return { resync, stop: helper.stop };
@@ -90,11 +96,17 @@ function helperArgs(name: "slirp4netns" | "pasta", namespaces: Namespaces): stri
 
 // Kills the helper when the host process closes its end of stdin, by intent or by being killed: helpers change
 // their credentials, which takes a parent-death signal back.
-const GUARD = 'exec 3<&0; "$@" 3<&- </dev/null & p=$!; { read -r _ <&3; kill -9 $p; } & r=$!; exec 3<&-; wait $p; kill -9 $r';
+const GUARD =
+  'exec 3<&0; "$@" 3<&- </dev/null & p=$!; { read -r _ <&3; kill -9 $p; } & r=$!; exec 3<&-; wait $p; kill -9 $r';
 
 function startGuarded(argv: readonly string[], opened: () => void) {
   const { file, args } = launcherArgs(2, [], ["/bin/sh", "-c", GUARD, "guard", ...argv]);
-  const child = spawn(file, args, { env: { ...HOST_ENV }, cwd: "/", detached: true, stdio: ["pipe", "ignore", "pipe"] });
+  const child = spawn(file, args, {
+    env: { ...HOST_ENV },
+    cwd: "/",
+    detached: true,
+    stdio: ["pipe", "ignore", "pipe"],
+  });
   let said = "";
   let failed = false;
   child.stderr?.on("data", (bytes) => said.length < 2000 && (said += String(bytes)));

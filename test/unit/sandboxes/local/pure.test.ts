@@ -8,7 +8,17 @@ import { commandScript, quote } from "../../../../src/sandboxes/local/shell-scri
 
 describe("ids", () => {
   test("only their own pattern becomes a path", () => {
-    for (const id of ["", "..", "sbx_", "sbx_../x", "sbx_a/b", "/sbx_a", "sbx_a\n", "snap_a", `sbx_${"a".repeat(65)}`]) {
+    for (const id of [
+      "",
+      "..",
+      "sbx_",
+      "sbx_../x",
+      "sbx_a/b",
+      "/sbx_a",
+      "sbx_a\n",
+      "snap_a",
+      `sbx_${"a".repeat(65)}`,
+    ]) {
       expect(isSandboxID(id)).toBe(false);
       expect(() => sandboxDirs("/root", id)).toThrow();
     }
@@ -20,7 +30,23 @@ describe("ids", () => {
 
 describe("a workdir", () => {
   test("is refused where the sandbox has something of its own", () => {
-    for (const workdir of ["/", "/usr", "/usr/x", "/etc/x", "/tmp", "/home", "/home/agent/x", "/proc/1", "/a/../usr", "/a//b", "relative", "", "/var", "/lib64"]) expect(refuseWorkdir(workdir)).not.toBeNull();
+    for (const workdir of [
+      "/",
+      "/usr",
+      "/usr/x",
+      "/etc/x",
+      "/tmp",
+      "/home",
+      "/home/agent/x",
+      "/proc/1",
+      "/a/../usr",
+      "/a//b",
+      "relative",
+      "",
+      "/var",
+      "/lib64",
+    ])
+      expect(refuseWorkdir(workdir)).not.toBeNull();
     for (const workdir of ["/workspace", "/srv/app", "/root", "/work space"]) expect(refuseWorkdir(workdir)).toBeNull();
   });
 });
@@ -28,11 +54,18 @@ describe("a workdir", () => {
 describe("the command script", () => {
   test("gives a shell back what it was given", () => {
     const odd = ["", "a'b", "$(id)", "`id`", "new\nline", "\\", "!x", "~"];
-    expect(spawnSync("sh", ["-c", `printf '[%s]' ${odd.map(quote).join(" ")}`], { encoding: "utf8" }).stdout).toBe(odd.map((each) => `[${each}]`).join(""));
+    expect(spawnSync("sh", ["-c", `printf '[%s]' ${odd.map(quote).join(" ")}`], { encoding: "utf8" }).stdout).toBe(
+      odd.map((each) => `[${each}]`).join(""),
+    );
   });
 
   test("leaves out names a shell could not set, so that they cannot become commands", () => {
-    const script = commandScript({ argv: ["true"], workdir: "/", env: { "A;id": "x", "": "y", UID: "0", GOOD: "1" }, tty: false });
+    const script = commandScript({
+      argv: ["true"],
+      workdir: "/",
+      env: { "A;id": "x", "": "y", UID: "0", GOOD: "1" },
+      tty: false,
+    });
     expect(script).toContain("export GOOD='1'");
     expect(script).not.toContain("id=");
     expect(script).not.toContain("UID");
@@ -66,7 +99,9 @@ describe("the Seatbelt profile", () => {
 
   test("denies writing but to the sandbox's own, reading of home and state, and the host's loopback", () => {
     const profile = seatbeltProfile(dirs, "/Users/me", "/Users/me/state", ["/Users/me/.bun/bin"], "open");
-    expect(profile.indexOf("(deny file-write*)")).toBeLessThan(profile.indexOf('(allow file-write* (subpath "/s/r/workspace")'));
+    expect(profile.indexOf("(deny file-write*)")).toBeLessThan(
+      profile.indexOf('(allow file-write* (subpath "/s/r/workspace")'),
+    );
     expect(profile.indexOf('(subpath "/Users/me")')).toBeLessThan(profile.indexOf('(subpath "/Users/me/.bun/bin")'));
     expect(profile).not.toMatch(/allow file-write\*[^\n]*logs/);
     expect(profile).toContain('(deny network-outbound (remote ip "localhost:*"))');
@@ -74,6 +109,8 @@ describe("the Seatbelt profile", () => {
   });
 
   test("quotes paths, so that a name cannot add a rule", () => {
-    expect(seatbeltProfile({ ...dirs, tmp: '/x") (allow default) ("' }, "/h", "/s", [], "open")).toContain('(subpath "/x\\") (allow default) (\\"")');
+    expect(seatbeltProfile({ ...dirs, tmp: '/x") (allow default) ("' }, "/h", "/s", [], "open")).toContain(
+      '(subpath "/x\\") (allow default) (\\"")',
+    );
   });
 });
