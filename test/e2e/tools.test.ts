@@ -38,7 +38,8 @@ sandboxTest(
     });
     openGates(home);
     await ask(server, session.id, wait());
-    expect((await parts()).map(({ id }) => id)).not.toContain(shown.id);
+    const isGone = async () => !(await parts()).some(({ id }) => id === shown.id);
+    await until(isGone, { what: "what was shown is taken away" });
     const [ended] = await server.toolParts(sessionID as string, "sandbox_exec");
     expect(ended?.state).toMatchObject({
       status: "completed",
