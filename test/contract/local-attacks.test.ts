@@ -245,7 +245,9 @@ describe.skipIf(why !== null)(`a job that attacks its local sandbox${why ? ` (sk
         servers.push(server);
         server.listen(listen, () => resolve((server.address() as { port?: number }).port ?? 0));
       });
-    afterAll(() => servers.forEach((server) => server.close()));
+    afterAll(() => {
+      for (const server of servers) server.close();
+    });
 
     for (const network of ["blocked", "open"] as const) {
       test(

@@ -6,6 +6,7 @@ import { LabError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
 import { DiskWatch, freeBytes } from "./disk-watch.ts";
+import { FifoStock } from "./fifo-stock.ts";
 import type { Isolation, IsolationKind } from "./isolation.ts";
 import { halfNameOf, isSandboxID, listIDs, makeWhole, readMeta, type SandboxMeta, sandboxDirs } from "./layout.ts";
 import { LocalSandbox } from "./local-sandbox.ts";
@@ -52,6 +53,7 @@ class LocalProvider implements SandboxProvider {
   readonly #watch: DiskWatch;
   readonly #live = new Map<string, LocalSandbox>();
   readonly #attaching = new Map<string, Promise<LocalSandbox>>();
+  readonly #fifos = new FifoStock();
   #probing: Promise<Isolation> | null = null;
   #closed = false;
 
@@ -156,6 +158,7 @@ class LocalProvider implements SandboxProvider {
       diskLimitMiB: limits.diskMiB,
       notes,
       clock: this.#deps.clock,
+      fifos: this.#fifos,
       terminate: () => this.terminate(meta.id),
     });
     this.#live.set(meta.id, sandbox);
@@ -218,6 +221,7 @@ class LocalProvider implements SandboxProvider {
     this.#closed = true;
     this.#watch.stop();
     await Promise.all([...this.#live.values()].map((sandbox) => sandbox.halt(null)));
+    this.#fifos.close();
   }
 
   #isolation(): Promise<Isolation> {

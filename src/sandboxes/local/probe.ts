@@ -5,6 +5,7 @@ import { LabError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { createBareIsolation } from "./bare-isolation.ts";
 import { createBubblewrapIsolation } from "./bubblewrap/bubblewrap-isolation.ts";
+import { FifoStock } from "./fifo-stock.ts";
 import type { Isolation, IsolationKind } from "./isolation.ts";
 import { dirsAt, PARTS } from "./layout.ts";
 import { collect } from "./local-files.ts";
@@ -59,6 +60,7 @@ async function tryIt(isolation: Isolation, deps: IsolationDeps): Promise<string 
   await mkdir(deps.rootDir, { recursive: true, mode: 0o700 });
   const root = await mkdtemp(join(deps.rootDir, ".probe-"));
   const dirs = dirsAt(root);
+  const fifos = new FifoStock();
   try {
     for (const part of PARTS) await mkdir(dirs[part], { mode: 0o700 });
     const limits = { processes: 64, memoryMiB: 512, diskMiB: 64 };
@@ -77,6 +79,7 @@ async function tryIt(isolation: Isolation, deps: IsolationDeps): Promise<string 
       diskLimitMiB: limits.diskMiB,
       notes: [],
       clock: deps.clock,
+      fifos,
       terminate: async () => {},
     });
     try {
@@ -93,6 +96,7 @@ async function tryIt(isolation: Isolation, deps: IsolationDeps): Promise<string 
   } catch (error) {
     return (error as Error).message;
   } finally {
+    fifos.close();
     await rm(root, { recursive: true, force: true });
   }
 }

@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileS
 import { dirname, join } from "node:path";
 import type { Clock } from "../../../shared/clock.ts";
 import { sleep } from "../../../shared/clock.ts";
+import { HOST_ENV } from "../host-tools.ts";
 import type { ResourceLimits } from "../isolation.ts";
-import { HOST_ENV } from "./launcher.ts";
 
 /*
  * A cgroup for each sandbox where this user may make one: the only limit that counts all of a sandbox's processes and

@@ -6,11 +6,11 @@ import type { Clock } from "../../../shared/clock.ts";
 import { type Failure, LabError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
 import { withAnonymousFile } from "../anonymous-file.ts";
+import { HOST_ENV, runHostTool } from "../host-tools.ts";
 import type { Enclosure, EnclosurePlan } from "../isolation.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { enterLaunch } from "./enter.ts";
-import { runHostTool } from "./host-tools.ts";
-import { HOST_ENV, launcherArgs } from "./launcher.ts";
+import { launcherArgs } from "./launcher.ts";
 import { Namespaces } from "./namespaces.ts";
 import { type Network, openNetwork } from "./network.ts";
 

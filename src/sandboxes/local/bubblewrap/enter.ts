@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
+import { HOST_ENV } from "../host-tools.ts";
 import type { CommandPlan, Launch, ResourceLimits } from "../isolation.ts";
 import { commandScript, READ_SCRIPT } from "../shell-script.ts";
 import type { Cgroup } from "./cgroup.ts";
-import { HOST_ENV, launcherArgs } from "./launcher.ts";
+import { launcherArgs } from "./launcher.ts";
 import type { Namespaces } from "./namespaces.ts";
 
 /** Commands die for lack of memory before their sandbox's first process does. */
@@ -10,7 +11,7 @@ const OOM_SCORE = 500;
 
 /**
  * The way of a command into a sandbox: cgroup, namespaces, the inner user namespace (the one without privileges), no
- * new privileges, limits, a shell that reports on stdout and reads the command from descriptor 3. Everything from
+ * new privileges, limits, a shell that reads the command from descriptor 3 and reports there. Everything from
  * the second nsenter on is executed from the sandbox's own read-only /usr, not as its first user namespace's root for
  * longer than it takes to join the second.
  */

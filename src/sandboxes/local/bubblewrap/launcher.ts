@@ -46,6 +46,3 @@ export function launcherArgs(
     ],
   };
 }
-
-/** Enough for the host's own tools to be found, and nothing of the user's. */
-export const HOST_ENV: Readonly<Record<string, string>> = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };

@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { networkInterfaces } from "node:os";
 import type { Clock } from "../../../shared/clock.ts";
 import { sleep } from "../../../shared/clock.ts";
-import { findTool, runHostTool } from "./host-tools.ts";
-import { HOST_ENV, launcherArgs } from "./launcher.ts";
+import { findTool, HOST_ENV, runHostTool } from "../host-tools.ts";
+import { launcherArgs } from "./launcher.ts";
 import type { Namespaces } from "./namespaces.ts";
 
 /*
@@ -109,7 +109,9 @@ function startGuarded(argv: readonly string[], opened: () => void) {
   });
   let said = "";
   let failed = false;
-  child.stderr?.on("data", (bytes) => said.length < 2000 && (said += String(bytes)));
+  child.stderr?.on("data", (bytes) => {
+    if (said.length < 2000) said += String(bytes);
+  });
   const over = () => {
     failed = true;
     opened();

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { runHostTool } from "../host-tools.ts";
 import type { TreeTools } from "../isolation.ts";
-import { runHostTool } from "./host-tools.ts";
 import { systemArgs } from "./root-filesystem.ts";
 
 /**

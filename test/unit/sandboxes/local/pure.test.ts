@@ -2,7 +2,6 @@ import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { refuseWorkdir } from "../../../../src/sandboxes/local/bubblewrap/wall-args.ts";
 import { isSandboxID, isSnapshotID, sandboxDirs, snapshotDir } from "../../../../src/sandboxes/local/layout.ts";
-import { OutputQueue } from "../../../../src/sandboxes/local/output-queue.ts";
 import { seatbeltProfile } from "../../../../src/sandboxes/local/seatbelt/seatbelt-profile.ts";
 import { commandScript, quote } from "../../../../src/sandboxes/local/shell-script.ts";
 
@@ -69,28 +68,6 @@ describe("the command script", () => {
     expect(script).toContain("export GOOD='1'");
     expect(script).not.toContain("id=");
     expect(script).not.toContain("UID");
-  });
-});
-
-describe("the output queue", () => {
-  test("is full past its mark, asks for more once there is room, and ends", async () => {
-    let asked = 0;
-    const queue = new OutputQueue(() => (asked += 1));
-    for (let at = 0; at < 5; at += 1) queue.push({ stream: "stdout", bytes: new Uint8Array(64 * 1024) });
-    queue.end();
-    expect(queue.full).toBe(true);
-    let seen = 0;
-    for await (const chunk of queue) seen += chunk.bytes.length;
-    expect(seen).toBe(5 * 64 * 1024);
-    expect(asked).toBeGreaterThan(0);
-  });
-
-  test("takes no more once its reader has left, and does not stall the writer", async () => {
-    const queue = new OutputQueue(() => {});
-    queue.push({ stream: "stdout", bytes: new Uint8Array(1) });
-    for await (const _ of queue) break;
-    for (let at = 0; at < 10; at += 1) queue.push({ stream: "stdout", bytes: new Uint8Array(64 * 1024) });
-    expect(queue.full).toBe(false);
   });
 });
 
