@@ -1,5 +1,5 @@
 import type { Environment } from "../config/environment.ts";
-import { toSandboxSpec } from "../sandboxes/environment.ts";
+import { toSandboxEnv, toSandboxSpec } from "../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import { type Clock, sleep } from "../shared/clock.ts";
 import { type Failure, LabError, toFailure } from "../shared/error-code.ts";
@@ -108,7 +108,8 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   async function attach(provider: SandboxProvider, job: Job): Promise<Sandbox | null> {
     if (job.sandbox.kind !== "live") return null;
     try {
-      return await provider.attach(job.sandbox.id);
+      const environment = deps.environments[job.task.environment];
+      return await provider.attach(job.sandbox.id, environment ? toSandboxEnv(environment, deps.hostEnv) : {});
     } catch (error) {
       if (error instanceof LabError && error.code === "sandbox_lost") return null;
       throw error;

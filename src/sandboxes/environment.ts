@@ -14,15 +14,23 @@ export function toSandboxSpec(
     readonly snapshotID: string | null;
   },
 ): SandboxSpec {
+  return {
+    ...identity,
+    workdir: environment.workdir,
+    env: toSandboxEnv(environment, hostEnv),
+    memoryMiB: environment.memoryMiB ?? null,
+    network: environment.network,
+  };
+}
+
+/** The variables of an environment's sandboxes; its own win over the host's. */
+export function toSandboxEnv(
+  environment: Environment,
+  hostEnv: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> {
   const copied = environment.hostEnv.flatMap((name) => {
     const value = hostEnv[name];
     return value === undefined ? [] : [[name, value] as const];
   });
-  return {
-    ...identity,
-    workdir: environment.workdir,
-    env: { ...Object.fromEntries(copied), ...environment.env },
-    memoryMiB: environment.memoryMiB ?? null,
-    network: environment.network,
-  };
+  return { ...Object.fromEntries(copied), ...environment.env };
 }

@@ -450,7 +450,7 @@ describe.skipIf(why !== null)(`a job that attacks its local sandbox${why ? ` (sk
       await expect(other.writeFile(marker, Buffer.from("x"))).rejects.toMatchObject({ code: "sandbox_lost" });
       expect(existsSync(marker)).toBe(false);
       // Its files are still there, and new walls can be raised around them.
-      expect((await sh(await provider.attach(other.id), "echo back")).stdout).toBe("back\n");
+      expect((await sh(await provider.attach(other.id, {}), "echo back")).stdout).toBe("back\n");
       await provider.terminate(other.id);
     },
     TIMEOUT,

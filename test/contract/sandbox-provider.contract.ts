@@ -284,7 +284,7 @@ export function sandboxProviderContract({
       const other = await make({ tags: { mine: "yes" } });
       expect((await provider.list()).find(({ id }) => id === other.id)?.tags).toEqual({ mine: "yes" });
       await other.writeFile("kept", Buffer.from("kept"));
-      const again = await provider.attach(other.id);
+      const again = await provider.attach(other.id, {});
       expect(Buffer.from(await again.readFile("kept", { offset: 0, maxBytes: 9 })).toString()).toBe("kept");
       const running = await other.start({ argv: ["sleep", "1000"] });
       await other.terminate();
@@ -293,11 +293,11 @@ export function sandboxProviderContract({
       expect((await provider.list()).some(({ id }) => id === other.id)).toBe(false);
       await expect(other.start({ argv: ["true"] })).rejects.toMatchObject({ code: "sandbox_lost" });
       await expect(other.readFile("kept", { offset: 0, maxBytes: 9 })).rejects.toMatchObject({ code: "sandbox_lost" });
-      await expect(provider.attach(other.id)).rejects.toMatchObject({ code: "sandbox_lost" });
+      await expect(provider.attach(other.id, {})).rejects.toMatchObject({ code: "sandbox_lost" });
       await other.terminate();
       await provider.terminate(other.id);
       await provider.terminate("no-such-id");
-      await expect(provider.attach("../../etc")).rejects.toMatchObject({ code: "sandbox_lost" });
+      await expect(provider.attach("../../etc", {})).rejects.toMatchObject({ code: "sandbox_lost" });
     });
 
     check("a sandbox's files are there for the next process", async () => {
@@ -306,7 +306,8 @@ export function sandboxProviderContract({
       await made.writeFile("note", Buffer.from("still here"));
       await first.close();
       const second = await open();
-      const found = await second.attach(made.id);
+      const found = await second.attach(made.id, { GIVEN_ANEW: "a 'secret'" });
+      expect((await sh(found, 'printf "%s|%s" "$GIVEN_ANEW" "$FROM_SPEC"')).stdout).toBe("a 'secret'|");
       expect(Buffer.from(await found.readFile("note", { offset: 0, maxBytes: 99 })).toString()).toBe("still here");
       await found.terminate();
       await second.close();

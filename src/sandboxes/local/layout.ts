@@ -24,7 +24,6 @@ export interface SandboxMeta {
   readonly memoryMiB: number | null;
   readonly diskMiB: number;
   readonly network: NetworkPolicy;
-  readonly envNames: readonly string[];
   readonly createdAt: number;
 }
 

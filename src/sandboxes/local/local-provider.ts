@@ -117,7 +117,6 @@ class LocalProvider implements SandboxProvider {
       memoryMiB: spec.memoryMiB,
       diskMiB: this.#deps.limits?.diskMiB ?? Math.min(DEFAULT_DISK_MIB, Math.floor(free / 4)),
       network: spec.network,
-      envNames: Object.keys(spec.env),
       createdAt: this.#deps.clock.now(),
     };
     try {
@@ -125,7 +124,7 @@ class LocalProvider implements SandboxProvider {
         if (spec.snapshotID !== null)
           await restoreSnapshot(isolation, this.#deps.rootDir, spec.snapshotID, dirs, signal);
       });
-      return await this.#raise(isolation, meta, spec.env, []);
+      return await this.#raise(isolation, meta, spec.env);
     } catch (error) {
       for (const path of [halfNameOf(root), root]) await isolation.trees.remove(path);
       if (error instanceof LabError) throw error;
@@ -137,12 +136,7 @@ class LocalProvider implements SandboxProvider {
     }
   }
 
-  async #raise(
-    isolation: Isolation,
-    meta: SandboxMeta,
-    env: Readonly<Record<string, string>>,
-    notes: readonly string[],
-  ): Promise<LocalSandbox> {
+  async #raise(isolation: Isolation, meta: SandboxMeta, env: Readonly<Record<string, string>>): Promise<LocalSandbox> {
     const dirs = sandboxDirs(this.#deps.rootDir, meta.id);
     const limits = {
       processes: this.#deps.limits?.processes ?? DEFAULT_PROCESSES,
@@ -156,7 +150,6 @@ class LocalProvider implements SandboxProvider {
       dirs,
       enclosure,
       diskLimitMiB: limits.diskMiB,
-      notes,
       clock: this.#deps.clock,
       fifos: this.#fifos,
       terminate: () => this.terminate(meta.id),
@@ -173,23 +166,19 @@ class LocalProvider implements SandboxProvider {
     return sandbox;
   }
 
-  async attach(sandboxID: string): Promise<Sandbox> {
+  async attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox> {
     const live = this.#live.get(sandboxID);
     if (live?.enclosure.alive()) return live;
-    const pending = this.#attaching.get(sandboxID) ?? this.#reopen(sandboxID);
+    const pending = this.#attaching.get(sandboxID) ?? this.#reopen(sandboxID, env);
     this.#attaching.set(sandboxID, pending);
     return pending.finally(() => this.#attaching.delete(sandboxID));
   }
 
-  async #reopen(sandboxID: string): Promise<LocalSandbox> {
+  async #reopen(sandboxID: string, env: Readonly<Record<string, string>>): Promise<LocalSandbox> {
     const meta = await readMeta<SandboxMeta>(sandboxDirs(this.#deps.rootDir, sandboxID).root);
     if (meta === null)
       throw new LabError("sandbox_lost", `Sandbox ${sandboxID} no longer exists.`, { retryable: false });
-    const notes =
-      meta.envNames.length > 0
-        ? [`Environment variables of the sandbox are not kept over a restart (${meta.envNames.join(", ")}).`]
-        : [];
-    return this.#raise(await this.#isolation(), meta, {}, notes);
+    return this.#raise(await this.#isolation(), meta, env);
   }
 
   async terminate(sandboxID: string): Promise<void> {

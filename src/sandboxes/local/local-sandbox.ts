@@ -16,7 +16,6 @@ export interface LocalSandboxParts {
   readonly dirs: SandboxDirs;
   readonly enclosure: Enclosure;
   readonly diskLimitMiB: number;
-  readonly notes: readonly string[];
   readonly clock: Clock;
   readonly fifos: FifoStock;
   readonly terminate: () => Promise<void>;
@@ -45,7 +44,7 @@ export class LocalSandbox implements Sandbox {
     this.diskLimitMiB = parts.diskLimitMiB;
     this.workdir = parts.enclosure.workdir;
     this.home = parts.enclosure.home;
-    this.notes = [...parts.enclosure.notes, ...parts.notes];
+    this.notes = parts.enclosure.notes;
     this.ended = parts.enclosure.ended;
     this.#clock = parts.clock;
     this.#fifos = parts.fifos;

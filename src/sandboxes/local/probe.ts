@@ -77,7 +77,6 @@ async function tryIt(isolation: Isolation, deps: IsolationDeps): Promise<string 
       dirs,
       enclosure,
       diskLimitMiB: limits.diskMiB,
-      notes: [],
       clock: deps.clock,
       fifos,
       terminate: async () => {},
