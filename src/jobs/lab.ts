@@ -7,7 +7,7 @@ import { createEmitter } from "../shared/emitter.ts";
 import { LabError } from "../shared/error-code.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
-import { interrupt, isHeld, type Job } from "./job.ts";
+import { interrupt, isEnded, isHeld, type Job } from "./job.ts";
 import { createJobBook, type JobBook, type JobChange } from "./job-book.ts";
 import { createJobRunner, type JobRunner } from "./job-runner.ts";
 import { createLivePictures, type LivePictures } from "./live-pictures.ts";
@@ -86,6 +86,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     const job = seat?.book.get(seat.jobID);
     if (job) changes.emit({ before: job, job });
   });
+  const parkAfterMs = options.parkAfterSeconds * 1000;
   const keeper = createSandboxKeeper({ ...deps, provider, snapshots, pool, environments: options.environments });
   const runner = createJobRunner({
     sessions,
@@ -93,7 +94,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     clock,
     log,
     messageIDs: () => hostIDs("msg"),
-    parkAfterMs: options.parkAfterSeconds * 1000,
+    parkAfterMs,
     isPressed: () => scheduler.counts().queued > 0,
     onChildSession: (sessionID, book, jobID) => seats.set(sessionID, { book, jobID }),
   });
@@ -113,7 +114,9 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     const book = createJobBook({ orchestrator, store, ids, onChange: (change) => changes.emit(change) });
     for (const job of [...book.jobs()].sort((a, b) => a.state.since - b.state.since)) {
       if (isHeld(job.state)) followElsewhere(book, job.id);
-      else if (job.state.kind === "queued") scheduler.enqueue(book, job.id); // in the order they came
+      else if (job.state.kind === "queued")
+        scheduler.enqueue(book, job.id); // in the order they came
+      else if (isEnded(job.state)) keeper.parkLater(book, job.id, parkAfterMs); // its time was cut short
     }
     return book;
   }

@@ -128,9 +128,9 @@ function render(
   log: string | null,
   timeoutSeconds: number,
 ): ToolAnswer {
-  const { text, truncated } = window.render(log);
+  const { text, cut } = window.render(log);
   const exitCode = status.kind === "exited" && !stopped ? status.code : null;
-  const metadata = { exitCode, timedOut: stopped === "timeout", truncated, log, bytes: window.totalBytes };
+  const metadata = { exitCode, timedOut: stopped === "timeout", cut, log, bytes: window.totalBytes };
   const end = describeEnd(status, stopped, timeoutSeconds);
   const body = text.trimEnd();
   return { title: command, output: body === "" ? end : `${body}\n${end}`, metadata };

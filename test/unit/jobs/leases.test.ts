@@ -152,8 +152,10 @@ test("the pool refuses a slot beyond the limit, and gives it when one is release
     expect(pool.heldLeases("1:other", now)).toEqual({ total: 2, foreign: 2 });
     pool.releaseLease("a");
     expect(pool.acquireLease(lease("c", mine), 2, now)).toBe(true);
-    pool.renewLeases(mine, now + 25_000);
+    pool.renewLeases([lease("b", mine)], now + 25_000);
     expect(pool.isLeaseAlive("b", now + 50_000)).toBe(true);
     expect(pool.isLeaseAlive("b", now + 55_001)).toBe(false);
+    pool.renewLeases([lease("b", mine)], now + 60_000); // the machine slept, and its job still runs
+    expect(pool.isLeaseAlive("b", now + 80_000)).toBe(true);
   })();
 });
