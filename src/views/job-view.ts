@@ -15,6 +15,8 @@ export interface JobView {
   readonly model?: string;
   readonly environment: string;
   readonly provider: string;
+  /** What it has, or while that is not known what it asked for. */
+  readonly gpu?: string;
   readonly sessionID?: string;
   readonly sandboxID?: string;
   readonly sandbox: Job["sandbox"]["kind"];
@@ -68,6 +70,7 @@ export function toJobView(job: Job, { place, live, now }: JobFacts): JobView {
     ...(task.model !== null && { model: task.model }),
     environment: task.environment,
     provider: job.provider,
+    ...((job.gpu ?? task.gpu) !== null && { gpu: (job.gpu ?? task.gpu) as string }),
     ...(job.childSession !== null && { sessionID: job.childSession }),
     ...(sandbox.kind === "live" && { sandboxID: sandbox.id }),
     sandbox: sandbox.kind,
