@@ -27,28 +27,50 @@ export function hostAddresses(): Set<string> {
   return new Set(all.filter((each) => each.family === "IPv4" && !each.internal).map((each) => each.address));
 }
 
-/** Which helper is used here, or the sentence that tells a job why it has no network. */
-export function chooseNetworkTool():
-  | { readonly name: "slirp4netns" | "pasta"; readonly path: string; readonly ip: string }
-  | string {
-  const ip = findTool("ip");
-  for (const name of ["slirp4netns", "pasta"] as const) {
+export interface NetworkHelper {
+  readonly name: "slirp4netns" | "pasta";
+  readonly path: string;
+}
+
+export interface NetworkTools {
+  readonly ip: string;
+  /** In the order they are tried. */
+  readonly helpers: readonly NetworkHelper[];
+}
+
+/** What a network can be made with here, or the sentence that tells a job why it has none. */
+export function findNetworkTools(): NetworkTools | string {
+  const helpers = (["slirp4netns", "pasta"] as const).flatMap((name): NetworkHelper[] => {
     const path = findTool(name);
-    if (path !== null)
-      return ip === null
-        ? "No network: `ip` (iproute2) is not installed, and without it the host could not be shut off."
-        : { name, path, ip };
+    return path === null ? [] : [{ name, path }];
+  });
+  if (helpers.length === 0) return "No network: neither slirp4netns nor pasta is installed.";
+  const ip = findTool("ip");
+  if (ip === null)
+    return "No network: `ip` (iproute2) is not installed, and without it the host could not be shut off.";
+  return { ip, helpers };
+}
+
+/** The first that comes up; each is tried after the one before has failed and is gone. @throws Error with all reasons */
+export async function firstToComeUp<T, U>(candidates: readonly T[], start: (candidate: T) => Promise<U>): Promise<U> {
+  const reasons: string[] = [];
+  for (const candidate of candidates) {
+    try {
+      return await start(candidate);
+    } catch (error) {
+      reasons.push((error as Error).message);
+    }
   }
-  return "No network: neither slirp4netns nor pasta is installed.";
+  throw new Error(reasons.join("; "));
 }
 
 /** @throws Error with a reason; nothing of the network is left then */
 export async function openNetwork(namespaces: Namespaces, nsenter: string, clock: Clock): Promise<Network> {
-  const tool = chooseNetworkTool();
-  if (typeof tool === "string") throw new Error(tool);
+  const tools = findNetworkTools();
+  if (typeof tools === "string") throw new Error(tools);
   const inside = (...argv: string[]) =>
     // As root of the outer user namespace, which owns the network; with the host's own `ip`.
-    runHostTool([nsenter, "--preserve-credentials", ...namespaces.enterArgs(["user", "net"]), "--", tool.ip, ...argv]);
+    runHostTool([nsenter, "--preserve-credentials", ...namespaces.enterArgs(["user", "net"]), "--", tools.ip, ...argv]);
   const must = async (...argv: string[]) => {
     const { code, stderr } = await inside(...argv);
     if (code !== 0) throw new Error(`\`ip ${argv.join(" ")}\` failed: ${stderr}`);
@@ -63,22 +85,21 @@ export async function openNetwork(namespaces: Namespaces, nsenter: string, clock
   };
   // Before the helper starts: there is no moment at which the host can be reached.
   await resync();
-  const helper = startGuarded([tool.path, ...helperArgs(tool.name, namespaces)], namespaces.hold());
-  try {
+  const stop = await firstToComeUp(tools.helpers, async ({ name, path }) => {
+    const helper = startGuarded([path, ...helperArgs(name, namespaces)], namespaces.hold());
     for (let attempt = 0; ; attempt += 1) {
-      if ((await inside("-o", "route", "show", "default")).stdout.trim() !== "") break;
-      if (helper.failed() || attempt === READY_ATTEMPTS)
-        throw new Error(`${tool.name} did not come up: ${helper.said()}`);
+      if ((await inside("-o", "route", "show", "default")).stdout.trim() !== "") return helper.stop;
+      if (helper.failed() || attempt === READY_ATTEMPTS) break;
       await sleep(clock, 20);
     }
-    return { resync, stop: helper.stop };
-  } catch (error) {
     helper.stop();
-    throw error;
-  }
+    await helper.gone; // with its interface, which the next one would be taken to have made
+    throw new Error(`${name} did not come up${helper.said() && ` (${helper.said()})`}`);
+  });
+  return { resync, stop };
 }
 
-function helperArgs(name: "slirp4netns" | "pasta", namespaces: Namespaces): string[] {
+function helperArgs(name: NetworkHelper["name"], namespaces: Namespaces): string[] {
   if (name === "slirp4netns") {
     return [
       "--configure", "--mtu=65520", "--disable-host-loopback",
@@ -87,6 +108,7 @@ function helperArgs(name: "slirp4netns" | "pasta", namespaces: Namespaces): stri
       `--userns-path=${namespaces.path("user")}`, "--netns-type=path", namespaces.path("net"), "tap0",
     ]; // biome-ignore format: one line a purpose
   }
+  // Fails when this process is root: pasta lets go of the privilege to open another process's descriptors first.
   return [
     "--foreground", "--quiet", "--config-net", "--ipv4-only", "--no-map-gw", "--no-dhcp", "--no-ra",
     "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none",
@@ -112,15 +134,19 @@ function startGuarded(argv: readonly string[], opened: () => void) {
   child.stderr?.on("data", (bytes) => {
     if (said.length < 2000) said += String(bytes);
   });
-  const over = () => {
-    failed = true;
-    opened();
-  };
-  child.once("error", over);
-  child.once("exit", over);
+  const gone = new Promise<void>((resolve) => {
+    const over = () => {
+      failed = true;
+      opened();
+      resolve();
+    };
+    child.once("error", over);
+    child.once("exit", over);
+  });
   child.stdin?.on("error", () => {});
   return {
     failed: () => failed,
+    gone,
     said: () => said.trim().replaceAll(/\s+/g, " ").slice(-300),
     stop: () => {
       child.stdin?.destroy();
