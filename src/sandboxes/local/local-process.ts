@@ -6,7 +6,7 @@ import { LabError } from "../../shared/error-code.ts";
 import { type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
 import type { Enclosure, Launch } from "./isolation.ts";
 import { withAnonymousFile } from "./anonymous-file.ts";
-import { OutputQueue } from "./output-queue.ts";
+import { OutputQueue } from "../output-queue.ts";
 import { NO_WORKDIR, STARTED } from "./shell-script.ts";
 
 // A command that has ended may leave output in its pipes: it is read until they are quiet for so long.

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { refuseWorkdir } from "../../../../src/sandboxes/local/bubblewrap/wall-args.ts";
 import { isSandboxID, isSnapshotID, sandboxDirs, snapshotDir } from "../../../../src/sandboxes/local/layout.ts";
-import { OutputQueue } from "../../../../src/sandboxes/local/output-queue.ts";
+import { OutputQueue } from "../../../../src/sandboxes/output-queue.ts";
 import { seatbeltProfile } from "../../../../src/sandboxes/local/seatbelt/seatbelt-profile.ts";
 import { commandScript, quote } from "../../../../src/sandboxes/local/shell-script.ts";
 
