@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { readHostPath } from "../../../src/sandboxes/local/bubblewrap/host-path.ts";
+import { DRIVER_PATH } from "./gpu.ts";
 import { systemBinds } from "./root-tree.ts";
 
 /*
@@ -29,6 +30,8 @@ export interface Machine {
   /** Variables every command has unless it sets them. */
   readonly env: Readonly<Record<string, string>>;
   spawn(command: Command): ChildProcess;
+  /** Resolves when it is no more, closed or by itself. */
+  readonly gone: Promise<void>;
   /** Kills everything in it. */
   close(): Promise<void>;
 }
@@ -83,7 +86,8 @@ async function startWalled(root: string, scratch: string, mounts: readonly Mount
   const enter = ["-t", String(pid), "--preserve-credentials", "-F", "-U", "-m", "-p", "-i", "-u", "-n"];
   return {
     walled: true,
-    env: { PATH: host.path, HOME: "/root", LANG: "C.UTF-8", SHELL: "/bin/sh", ...host.env },
+    gone,
+    env: { PATH: `${host.path}:${DRIVER_PATH}`, HOME: "/root", LANG: "C.UTF-8", SHELL: "/bin/sh", ...host.env },
     spawn: ({ argv, workdir, env }) =>
       spawn(
         "/usr/bin/nsenter",
@@ -104,8 +108,13 @@ async function startWalled(root: string, scratch: string, mounts: readonly Mount
 
 function startBare(root: string): Machine {
   const running = new Set<ChildProcess>();
+  let leave = () => {};
+  const gone = new Promise<void>((resolve) => {
+    leave = resolve;
+  });
   return {
     walled: false,
+    gone,
     env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: join(root, "root"), LANG: "C.UTF-8", SHELL: "/bin/sh" },
     spawn({ argv, workdir, env }) {
       const child = spawn("/bin/sh", ["-c", WAIT, "exec", ...argv], { cwd: join(root, workdir), env });
@@ -115,6 +124,7 @@ function startBare(root: string): Machine {
     },
     async close() {
       for (const child of running) killGroupOf(child);
+      leave();
     },
   };
 }

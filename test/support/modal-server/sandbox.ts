@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Exec } from "./exec.ts";
+import { installDriver } from "./gpu.ts";
 import { prefixedId } from "./ids.ts";
 import type { Image } from "./images.ts";
 import { type Machine, type Mount, startMachine } from "./machine.ts";
@@ -125,10 +126,13 @@ export class ModalSandbox {
     await copyTree(this.plan.image.folder, this.root);
     // A container runtime makes the directory it is told to start in.
     await mkdir(join(this.root, this.workdir), { recursive: true });
+    if (this.plan.gpu) await installDriver(this.root, this.plan.gpu);
     for (const mount of this.plan.mounts) await mkdir(mount.host, { recursive: true });
     if (this.result !== null) return;
     this.machine = await startMachine(this.root, this.scratch, this.plan.mounts);
     if (this.result !== null) return this.machine.close();
+    // A job may kill its own first process.
+    void this.machine.gone.then(() => this.end({ status: 2, exitcode: 137, exception: "its first process ended" }));
     this.scheduled = true;
     const { timeoutSecs } = this.plan.definition;
     this.#lifetime = setTimeout(
