@@ -1,4 +1,4 @@
-import type { ProviderName } from "../sandboxes/port.ts";
+import type { ProviderName, SandboxPort } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
 
 /**
@@ -67,6 +67,8 @@ export interface Job {
   readonly sandbox: JobSandbox;
   /** GPUs its newest sandbox got, of those asked for; null until it is known. */
   readonly gpu: string | null;
+  /** Ports of its newest sandbox that can be reached from outside. */
+  readonly ports: readonly SandboxPort[];
   readonly childSession: string | null;
   /** What the job says of itself (`job_report`). */
   readonly status: string | null;

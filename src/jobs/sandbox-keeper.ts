@@ -1,3 +1,4 @@
+import { formatGpu } from "../config/gpu.ts";
 import { toSandboxEnv } from "../sandboxes/environment.ts";
 import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import { type Failure, LabError } from "../shared/error-code.ts";
@@ -52,7 +53,12 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   function adopt(book: JobBook, job: Job, sandbox: Sandbox): Sandbox {
     live.set(job.id, sandbox);
     deps.pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, deps.clock.now());
-    book.update(job.id, (current) => ({ ...current, sandbox: { kind: "live", id: sandbox.id } }));
+    book.update(job.id, (current) => ({
+      ...current,
+      sandbox: { kind: "live", id: sandbox.id },
+      gpu: sandbox.gpu?.granted ? formatGpu(sandbox.gpu.granted) : current.gpu,
+      ports: sandbox.ports,
+    }));
     void sandbox.ended.then((failure) => {
       if (live.get(job.id) !== sandbox) return;
       live.delete(job.id);

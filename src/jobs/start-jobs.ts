@@ -48,6 +48,7 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
       state: decision.failure ? refuse(decision.failure, now) : queue(now),
       sandbox: { kind: "none" },
       gpu: null,
+      ports: [],
       childSession: null,
       status: null,
       metrics: {},

@@ -11,7 +11,7 @@ import { LabError } from "../shared/error-code.ts";
 import { randomId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import type { ProcessTable } from "../tools/process-table.ts";
-import { chooseProvider } from "./provider-choice.ts";
+import { chooseProvider, requireCredentials } from "./provider-choice.ts";
 import { copySkill } from "./skill-folders.ts";
 
 /** Opens options and lab on first need, once: starting OpenCode must not feel us. */
@@ -89,11 +89,14 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
   };
 }
 
+const ids = () => randomId("x").slice(2);
+
 /** Adapters are loaded when the first job needs one. */
 async function createProvider(name: ProviderName, options: Options, log: Log): Promise<SandboxProvider> {
   if (name === "modal") {
     const { createModalProvider } = await import("../sandboxes/modal/modal-provider.ts");
-    return createModalProvider({ options: options.modal, env: process.env, clock: systemClock, log });
+    const credentials = requireCredentials(process.env);
+    return createModalProvider({ options: options.modal, credentials, clock: systemClock, log, ids });
   }
   const { createLocalProvider } = await import("../sandboxes/local/local-provider.ts");
   return createLocalProvider({
@@ -101,6 +104,6 @@ async function createProvider(name: ProviderName, options: Options, log: Log): P
     isolation: options.local.isolation,
     clock: systemClock,
     log,
-    ids: () => randomId("x").slice(2),
+    ids,
   });
 }

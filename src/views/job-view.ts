@@ -32,6 +32,7 @@ export interface JobView {
   readonly startedAt?: string;
   readonly endedAt?: string;
   readonly elapsedSeconds: number;
+  readonly ports?: Job["ports"];
   readonly snapshot?: string;
   readonly result?: string;
   readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean | null };
@@ -84,6 +85,7 @@ export function toJobView(job: Job, { place, live, now }: JobFacts): JobView {
     ...(job.startedAt !== null && { startedAt: iso(job.startedAt) }),
     ...(endedAt !== null && { endedAt: iso(endedAt) }),
     elapsedSeconds: job.startedAt === null ? 0 : seconds((endedAt ?? now) - job.startedAt),
+    ...(sandbox.kind === "live" && job.ports.length > 0 && { ports: job.ports }),
     ...(sandbox.kind === "parked" && { snapshot: sandbox.snapshotID }),
     ...(state.kind === "completed" && { result: state.result }),
     ...(state.kind === "failed" && { error: state.failure }),

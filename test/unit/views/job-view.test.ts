@@ -25,6 +25,7 @@ export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, mor
   state: { since: AT + 60_000, ...state } as JobState,
   sandbox: { kind: "none" },
   gpu: null,
+  ports: [],
   childSession: null,
   status: null,
   metrics: {},

@@ -1,0 +1,83 @@
+import { endMarkFormat } from "./end-mark.ts";
+
+/** Where the plugin keeps its own files in a sandbox. */
+export const RUN_DIR = "/tmp/.parallel-agents";
+
+/** First line on stdout: the command is about to be executed (with its pid), or its working directory is missing. */
+export const STARTED = "S";
+export const NO_WORKDIR = "W";
+
+export interface CommandPlan {
+  /** Of letters, digits, `_` and `-`; names the command's files in the sandbox. */
+  readonly id: string;
+  readonly argv: readonly string[];
+  /** Absolute. */
+  readonly workdir: string;
+  /** `script`: a terminal of the image's own; `modal`: the exec already has one; null: none. */
+  readonly terminal: "script" | "modal" | null;
+  readonly keepLog: boolean;
+}
+
+export const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+export const logPathOf = (id: string): string => `${RUN_DIR}/${id}.log`;
+export const pidPathOf = (id: string): string => `${RUN_DIR}/${id}.pid`;
+
+/*
+ * Runs in every image that has a POSIX shell. Descriptors 5 and 6 are the exec's own output; the shell's remarks about
+ * commands that were killed go nowhere. The command is a foreground child, because a background one would ignore
+ * SIGINT, and leads a session of its own, so that a signal to its group spares this script.
+ */
+const BEGIN = `exec 5>&1 6>&2 2>/dev/null
+[ -d "$r" ] || mkdir -p -m 700 "$r"
+started='{ echo "$$" >"$0"; } 2>/dev/null; echo "${STARTED} $$" >&5; exec 5>&- 6>&-; exec "$@"'
+mark() { printf "$m" "$c"; }`;
+
+const RUN = {
+  own: `run() { if command -v setsid >/dev/null; then setsid sh -c "$started" "$p" "$@"; else sh -c "$started" "$p" "$@"; fi; }`,
+  modal: `run() { sh -c "$started" "$p" "$@"; }`,
+  // \`script\` passes the exit code on (-e) and keeps no typescript of its own.
+  script: `export TERM="\${TERM:-xterm-256color}"; run() { script -qefc "$t" /dev/null; }`,
+} as const;
+
+const PLAIN = `run "$@" >&5 2>&6; c=$?
+rm -f "$p"`;
+
+/*
+ * The log gets what the command writes by way of \`tee\`. When nobody else holds the pipes the tees end with the
+ * command; otherwise the mark goes through them, behind all that was written before.
+ */
+const LOGGED = `if mkfifo "$r/$i.1" "$r/$i.2"; then
+tee -a "$r/$i.log" <"$r/$i.1" >&5 5>&- 6>&- & o=$!
+tee -a "$r/$i.log" <"$r/$i.2" >&6 5>&- 6>&- & e=$!
+run "$@" >"$r/$i.1" 2>"$r/$i.2"; c=$?
+rm -f "$p"
+( exec >/dev/null 5>&- 6>&-; sleep 0.2 || sleep 1; mark 1<>"$r/$i.1"; mark 1<>"$r/$i.2" ) & w=$!
+wait "$o" "$e"
+kill "$w"
+rm -f "$r/$i.1" "$r/$i.2"
+else run "$@" >&5 2>&6; c=$?; rm -f "$p"; fi`;
+
+const END = `mark >&5; mark >&6
+exit "$c"`;
+
+/** A shell script that runs one command in a sandbox and tells of its start and its end in its own output. */
+export function wrapperScript({ id, argv, workdir, terminal, keepLog }: CommandPlan): string {
+  const words = argv.map(quote).join(" ");
+  const inTerminal = `{ echo "$$" >${quote(pidPathOf(id))}; } 2>/dev/null; echo "${STARTED} $$" >&5; exec 5>&- 6>&-; exec ${words}`;
+  return [
+    `cd ${quote(workdir)} 2>/dev/null || { echo ${NO_WORKDIR}; exit 126; }`,
+    `unset OLDPWD; r=${quote(RUN_DIR)} i=${quote(id)} p=${quote(pidPathOf(id))} m=${quote(endMarkFormat(id))}`,
+    ...(terminal === "script" ? [`t=${quote(inTerminal)}`] : [`set -- ${words}`]),
+    BEGIN,
+    terminal === "script" ? RUN.script : terminal === "modal" ? RUN.modal : RUN.own,
+    keepLog && terminal !== "modal" ? LOGGED : PLAIN,
+    END,
+  ].join("\n");
+}
+
+/** Signals a command's process group, or the command alone where it leads none. One that has ended is no error. */
+export const SIGNAL_SCRIPT = `pid=$(cat "$1" 2>/dev/null)
+[ -n "$pid" ] || exit 0
+kill -s "$2" -- "-$pid" 2>/dev/null || kill -s "$2" "$pid" 2>/dev/null
+exit 0`;

@@ -1,0 +1,39 @@
+import type { App, Image, ModalClient } from "modal";
+import type { ModalServer } from "./server.ts";
+
+export interface ModalTestClient {
+  readonly modal: ModalClient;
+  readonly app: App;
+  readonly image: Image;
+}
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** The real SDK, connected to a server of ours from this process; `env` overrides what the server says. */
+export async function modalClient(
+  server: ModalServer,
+  env: Readonly<Record<string, string>> = {},
+): Promise<ModalClient> {
+  const own = { ...server.env, ...env };
+  const before = new Map(Object.keys(own).map((name) => [name, process.env[name]]));
+  Object.assign(process.env, own);
+  try {
+    const sdk = await import("modal");
+    return new sdk.ModalClient({ logger: SILENT }); // Reads the address and the credentials here and never again.
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
+}
+
+/** With an app and an image, as most tests need. */
+export async function connect(
+  server: ModalServer,
+  env: Readonly<Record<string, string>> = {},
+): Promise<ModalTestClient> {
+  const modal = await modalClient(server, env);
+  const app = await modal.apps.fromName("tests", { createIfMissing: true });
+  return { modal, app, image: modal.images.fromRegistry("debian:bookworm-slim") };
+}
