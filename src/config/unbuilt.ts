@@ -14,6 +14,11 @@ const UNBUILT: readonly {
   { pattern: "stallTimeoutMinutes" },
   { pattern: "checkpointMinutes" },
   { pattern: "rescueMinutes" },
+  {
+    pattern: "modal.persistence",
+    when: (value) => value !== "snapshot_filesystem",
+    instead: 'use "snapshot_filesystem" or remove it',
+  },
   { pattern: "local.gpus" },
   { pattern: "prices" },
   { pattern: "notify.*" },
