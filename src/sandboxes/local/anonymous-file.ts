@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { randomId } from "../../shared/ids.ts";
 
 /** Folders for what is to have a name only for a moment; in memory where possible, since it may hold secrets. */
 export const MOMENTARY_FOLDERS: readonly string[] = ["/dev/shm", tmpdir()];
@@ -35,7 +35,7 @@ export function withAnonymousFile<T>(content: string, use: (fd: number) => T): T
 function openNameless(): number {
   let failure: unknown;
   for (const folder of MOMENTARY_FOLDERS) {
-    const path = join(folder, `opa-${randomUUID()}`);
+    const path = join(folder, randomId("opa"));
     try {
       const fd = openSync(path, "wx+", 0o600);
       unlinkSync(path);

@@ -1,6 +1,6 @@
-import { randomUUID } from "node:crypto";
 import { closeSync, constants, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { randomId } from "../../shared/ids.ts";
 import { MOMENTARY_FOLDERS } from "./anonymous-file.ts";
 import { findTool, runHostTool } from "./host-tools.ts";
 
@@ -63,7 +63,7 @@ async function makeFifos(): Promise<Fifo[]> {
   if (mkfifo === null) throw new Error("mkfifo is not installed");
   let said = "";
   for (const folder of MOMENTARY_FOLDERS) {
-    const prefix = join(folder, `opa-${randomUUID()}-`);
+    const prefix = join(folder, `${randomId("opa")}-`);
     const paths = Array.from({ length: BATCH }, (_, at) => `${prefix}${at}`);
     const made: Fifo[] = [];
     try {

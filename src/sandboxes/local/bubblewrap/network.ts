@@ -86,7 +86,7 @@ export async function openNetwork(namespaces: Namespaces, nsenter: string, clock
   // Before the helper starts: there is no moment at which the host can be reached.
   await resync();
   const stop = await firstToComeUp(tools.helpers, async ({ name, path }) => {
-    const helper = startGuarded([path, ...helperArgs(name, namespaces)], namespaces.hold());
+    const helper = startGuarded([path, ...helperArgs(name, namespaces)], namespaces);
     for (let attempt = 0; ; attempt += 1) {
       if ((await inside("-o", "route", "show", "default")).stdout.trim() !== "") return helper.stop;
       if (helper.failed() || attempt === READY_ATTEMPTS) break;
@@ -108,21 +108,25 @@ function helperArgs(name: NetworkHelper["name"], namespaces: Namespaces): string
       `--userns-path=${namespaces.path("user")}`, "--netns-type=path", namespaces.path("net"), "tap0",
     ]; // biome-ignore format: one line a purpose
   }
-  // Fails when this process is root: pasta lets go of the privilege to open another process's descriptors first.
   return [
     "--foreground", "--quiet", "--config-net", "--ipv4-only", "--no-map-gw", "--no-dhcp", "--no-ra",
     "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none",
-    "--userns", namespaces.path("user"), "--netns", namespaces.path("net"),
+    // As root it would become "nobody", who may not join the namespaces.
+    ...(process.geteuid?.() === 0 ? ["--runas", "0:0"] : []),
+    // Its own descriptors: once it has joined the first, it may not look into another process for the second.
+    "--userns", "/proc/self/fd/8", "--netns", "/proc/self/fd/9",
   ]; // biome-ignore format: one line a purpose
 }
 
 // Kills the helper when the host process closes its end of stdin, by intent or by being killed: helpers change
-// their credentials, which takes a parent-death signal back.
+// their credentials, which takes a parent-death signal back. Gives it the namespaces at 8 and 9.
 const GUARD =
-  'exec 3<&0; "$@" 3<&- </dev/null & p=$!; { read -r _ <&3; kill -9 $p; } & r=$!; exec 3<&-; wait $p; kill -9 $r';
+  'exec 3<&0 8<"$1" 9<"$2"; shift 2; "$@" 3<&- </dev/null & p=$!; { read -r _ <&3; kill -9 $p; } & r=$!; exec 3<&-; wait $p; kill -9 $r';
 
-function startGuarded(argv: readonly string[], opened: () => void) {
-  const { file, args } = launcherArgs(2, [], ["/bin/sh", "-c", GUARD, "guard", ...argv]);
+function startGuarded(argv: readonly string[], namespaces: Namespaces) {
+  const opened = namespaces.hold();
+  const held = [namespaces.path("user"), namespaces.path("net")];
+  const { file, args } = launcherArgs(2, [], ["/bin/sh", "-c", GUARD, "guard", ...held, ...argv]);
   const child = spawn(file, args, {
     env: { ...HOST_ENV },
     cwd: "/",

@@ -1,14 +1,17 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { readHostPath, within } from "../../../../src/sandboxes/local/bubblewrap/host-path.ts";
 
-// Below /var/cache or the working directory: temporary directories are never bound at all.
+// Temporary directories are never bound at all, so a checkout in one of them does not serve.
+const isTemporary = (path: string) => ["/tmp/", "/var/tmp/", "/dev/shm/"].some((folder) => path.startsWith(folder));
+const parent = isTemporary(process.cwd()) ? homedir() : join(process.cwd(), "node_modules");
 let base = "";
 const at = (path: string) => join(base, path);
 
 beforeAll(() => {
-  base = realpathSync(mkdtempSync(join(process.cwd(), "node_modules/.host-path-")));
+  base = realpathSync(mkdtempSync(join(parent, ".host-path-")));
   for (const folder of [
     ".ssh",
     ".nvm/versions/node/v1/bin",

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
+import { firstToComeUp } from "../../../../src/sandboxes/local/bubblewrap/network.ts";
 import { refuseWorkdir } from "../../../../src/sandboxes/local/bubblewrap/wall-args.ts";
 import { isSandboxID, isSnapshotID, sandboxDirs, snapshotDir } from "../../../../src/sandboxes/local/layout.ts";
 import { seatbeltProfile } from "../../../../src/sandboxes/local/seatbelt/seatbelt-profile.ts";
@@ -68,6 +69,20 @@ describe("the command script", () => {
     expect(script).toContain("export GOOD='1'");
     expect(script).not.toContain("id=");
     expect(script).not.toContain("UID");
+  });
+});
+
+describe("network helpers", () => {
+  test("are tried in order until one comes up, and all their reasons are told when none does", async () => {
+    const tried: string[] = [];
+    const start = (works: string) => async (name: string) => {
+      tried.push(name);
+      if (name !== works) throw new Error(`${name} did not come up`);
+      return name;
+    };
+    expect(await firstToComeUp(["a", "b", "c"], start("b"))).toBe("b");
+    expect(tried).toEqual(["a", "b"]);
+    await expect(firstToComeUp(["a", "b"], start("z"))).rejects.toThrow("a did not come up; b did not come up");
   });
 });
 
