@@ -8,12 +8,17 @@ export interface CreateContext {
   readonly credentials: Credentials;
   /** The GPU asked for, if one was. */
   readonly gpu?: string | undefined;
+  /** Nothing was asked for yet but answers. */
+  readonly isLookup?: boolean;
   /** What to say when the thing looked for does not exist. */
   readonly missing?: string;
 }
 
 /** What kept a sandbox from being made, as the error of the contract, with what the user can do. */
-export function createFailure(error: unknown, { doing, credentials, gpu, missing }: CreateContext): LabError {
+export function createFailure(
+  error: unknown,
+  { doing, credentials, gpu, missing, isLookup = false }: CreateContext,
+): LabError {
   if (error instanceof LabError) return error;
   const kind = kindOf(error);
   const said = wordsOf(error);
@@ -41,6 +46,11 @@ export function createFailure(error: unknown, { doing, credentials, gpu, missing
     case "capacity":
       return fail("no_capacity", `Modal has no ${gpu ?? "machine"} free to ${doing} (${said}).`);
     case "timed_out":
+      if (isLookup)
+        return fail(
+          "sandbox_create_timeout",
+          `Modal did not answer in time to ${doing} (${said}). Check the network, proxy settings and https://status.modal.com.`,
+        );
       return gpu === undefined
         ? fail("sandbox_create_timeout", `Could not ${doing}: ${said}. The limit is modal.createTimeoutSeconds.`)
         : fail(

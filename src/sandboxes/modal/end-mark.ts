@@ -7,11 +7,11 @@
 /** Opens the mark; a control character nobody's output is full of, so that nothing is held back in vain. */
 const MARK_BYTE = 0x1e;
 
-/** The mark as a format of the shell's printf, with the exit code as its argument. A log that holds it reads well. */
-export const endMarkFormat = (id: string): string =>
-  `\\036[${id} ended with code %s; what follows is of processes it left running]\\n`;
+const BEFORE_CODE = " ended with code ";
+const AFTER_CODE = "; what follows is of processes it left running]";
 
-const LONGEST_REST = 80;
+/** The mark as a format of the shell's printf, with the exit code as its argument. A log that holds it reads well. */
+export const endMarkFormat = (id: string): string => `\\036[${id}${BEFORE_CODE}%s${AFTER_CODE}\\n`;
 
 /** Finds the mark of one command in a stream, however the stream is cut. */
 export class EndMarkScanner {
@@ -19,7 +19,7 @@ export class EndMarkScanner {
   #held: Buffer = Buffer.alloc(0);
 
   constructor(id: string) {
-    this.#opening = Buffer.from(`\x1e[${id} ended with code `, "latin1");
+    this.#opening = Buffer.from(`\x1e[${id}${BEFORE_CODE}`, "latin1");
   }
 
   /** @returns the bytes that are certainly output, and the exit code once the mark has been seen */
@@ -28,13 +28,12 @@ export class EndMarkScanner {
       this.#held.length > 0
         ? Buffer.concat([this.#held, chunk])
         : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-    const at = all.indexOf(this.#opening);
-    if (at >= 0) {
-      const rest = all.subarray(at + this.#opening.length, at + this.#opening.length + LONGEST_REST).toString("latin1");
-      const code = /^(\d{1,3});.*\]/.exec(rest)?.[1];
-      if (code !== undefined) return { bytes: all.subarray(0, at), code: Number(code) };
-      // Cut inside the mark, unless it is somebody's imitation.
-      if (rest.length < LONGEST_REST) return this.#holdFrom(all, at);
+    for (let at = all.indexOf(this.#opening); at >= 0; at = all.indexOf(this.#opening, at + 1)) {
+      const found = readCode(
+        all.subarray(at + this.#opening.length, at + this.#opening.length + 3 + AFTER_CODE.length).toString("latin1"),
+      );
+      if (found === "cut") return this.#holdFrom(all, at);
+      if (found !== "imitation") return { bytes: all.subarray(0, at), code: found };
     }
     for (let from = all.lastIndexOf(MARK_BYTE); from >= 0 && all.length - from < this.#opening.length; ) {
       if (this.#opening.subarray(0, all.length - from).equals(all.subarray(from))) return this.#holdFrom(all, from);
@@ -56,4 +55,12 @@ export class EndMarkScanner {
     this.#held = Buffer.from(all.subarray(from));
     return { bytes: all.subarray(0, from), code: null };
   }
+}
+
+/** What follows the mark's opening: the code, a beginning of one, or somebody's imitation. */
+function readCode(text: string): number | "cut" | "imitation" {
+  const [digits = ""] = /^\d{0,3}/.exec(text) ?? [];
+  const after = text.slice(digits.length);
+  if (digits !== "" && after.startsWith(AFTER_CODE)) return Number(digits);
+  return after === "" || (digits !== "" && AFTER_CODE.startsWith(after)) ? "cut" : "imitation";
 }

@@ -53,7 +53,7 @@ export class ImageBook {
       doing: `Looking up snapshot ${snapshotID}`,
     }).catch((error: unknown) => {
       if (isMissing(error)) throw expired(snapshotID, error);
-      throw createFailure(error, { doing: `find snapshot ${snapshotID}`, credentials });
+      throw createFailure(error, { doing: `find snapshot ${snapshotID}`, credentials, isLookup: true });
     });
   }
 

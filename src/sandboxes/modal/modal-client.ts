@@ -90,6 +90,7 @@ export class ModalAccess {
           doing: `find the Modal app "${options.app}"`,
           credentials,
           missing: missingApp(options),
+          isLookup: true,
         });
       },
     );

@@ -14,6 +14,7 @@ import { logPathOf, NO_WORKDIR, pidPathOf, SIGNAL_SCRIPT, STARTED, wrapperScript
 const STDIN_CHUNK_BYTES = 256 * 1024;
 // The SDK counts 65,536 UTF-16 units over all arguments; the server may count bytes.
 const MAX_SCRIPT_BYTES = 60_000;
+const MAX_WORD_BYTES = 120_000;
 const CLOSED_INPUT = "The command has closed its input.";
 
 type Child = ContainerProcess<Uint8Array>;
@@ -26,7 +27,8 @@ export async function startModalProcess(
   const id = core.ids();
   const terminal = request.tty ? (core.hasScript ? "script" : "modal") : null;
   const keepLog = request.keepLog === true && terminal !== "modal";
-  const script = wrapperScript({ id, argv: request.argv, workdir: request.workdir, terminal, keepLog });
+  const words = await shipLongScript(core, request.argv, id);
+  const script = wrapperScript({ id, argv: words, workdir: request.workdir, terminal, keepLog });
   const argv = await core.shipScript(script, MAX_SCRIPT_BYTES, id);
   const kill = () =>
     signalByID(core, id, "SIGKILL").catch((error: unknown) =>
@@ -51,12 +53,30 @@ export async function startModalProcess(
     throw await core.toLost(error);
   });
   if (first.startsWith(`${STARTED} `)) return processOf(core, child, id, first.slice(2), queue, output, keepLog);
-  output.stop();
-  if (first === NO_WORKDIR)
+  if (first === NO_WORKDIR) {
+    output.stop();
     throw new FileError("file_not_found", `The working directory ${request.workdir} does not exist in the sandbox.`);
+  }
+  const code = await within(output.code, limits).catch(() => null);
+  output.stop();
+  if (code !== null)
+    throw new FileError(
+      "file_failed",
+      `The command could not be started: the shell that was to do so ended with ${code}.`,
+    );
   const why =
     (await core.whyEnded()) ?? (output.failure() === null ? "its shell did not answer" : wordsOf(output.failure()));
   throw new LabError("sandbox_lost", `The command was not started in sandbox ${core.id}: ${why}.`, { retryable: null });
+}
+
+/** No system takes an argument of 128 KiB. A shell's script, the only one that is ever so long, it can read from a file. */
+async function shipLongScript(core: SandboxCore, argv: readonly string[], id: string): Promise<readonly string[]> {
+  const isLong = argv.map((word) => Buffer.byteLength(word) > MAX_WORD_BYTES);
+  if (!isLong.includes(true)) return argv;
+  const [shell = "", option, text = "", , ...rest] = argv;
+  if (!/(^|\/)(ba|da|z|k)?sh$/.test(shell) || option !== "-c" || isLong.lastIndexOf(true) !== 2)
+    throw new FileError("file_failed", "An argument of a command can have at most 128 KiB: write it to a file first.");
+  return [shell, await core.shipFile(text, `${id}.cmd`), ...rest];
 }
 
 function processOf(

@@ -130,6 +130,7 @@ class ModalProvider implements SandboxProvider {
         doing: `look up the secrets and volumes of sandbox ${spec.name}`,
         credentials,
         missing: missingMounts(machine),
+        isLookup: true,
       });
     });
     const deps: CreateDeps = {

@@ -68,16 +68,18 @@ export class SandboxCore {
 
   /** The command line that runs a script: the script itself, or a file it was shipped in when it is too long for one. */
   async shipScript(script: string, maxBytes: number, id: string): Promise<string[]> {
-    const bytes = Buffer.from(script);
-    if (bytes.length <= maxBytes) return ["/bin/sh", "-c", script, "command"];
-    const path = `${RUN_DIR}/${id}.sh`;
+    if (Buffer.byteLength(script) <= maxBytes) return ["/bin/sh", "-c", script, "command"];
+    return ["/bin/sh", await this.shipFile(`rm -f ${RUN_DIR}/${id}.sh\n${script}`, `${id}.sh`)];
+  }
+
+  /** @returns the path of a file of ours with that text */
+  async shipFile(text: string, name: string): Promise<string> {
+    const path = `${RUN_DIR}/${name}`;
     const { clock, limits } = this;
-    await within(this.sandbox.filesystem.writeBytes(Buffer.from(`rm -f ${path}\n${script}`), path), {
-      clock,
-      limitMs: limits.fileMs,
-      doing: `Shipping a command to sandbox ${this.id}`,
-    }).catch(this.rethrowLost);
-    return ["/bin/sh", path];
+    const writing = this.sandbox.filesystem.writeBytes(Buffer.from(text), path);
+    const doing = `Shipping a command to sandbox ${this.id}`;
+    await within(writing, { clock, limitMs: limits.fileMs, doing }).catch(this.rethrowLost);
+    return path;
   }
 
   /** Why the sandbox is no more, by asking; null while it lives or nobody can tell. */

@@ -33,30 +33,36 @@ const BEGIN = `exec 5>&1 6>&2 2>/dev/null
 started='{ echo "$$" >"$0"; } 2>/dev/null; echo "${STARTED} $$" >&5; exec 5>&- 6>&-; exec "$@"'
 mark() { printf "$m" "$c"; }`;
 
+/**
+ * In a subshell that becomes the command: some shells redirect themselves for the time of a simple command, and would
+ * say into its output that it was killed.
+ */
 const RUN = {
-  own: `run() { if command -v setsid >/dev/null; then setsid sh -c "$started" "$p" "$@"; else sh -c "$started" "$p" "$@"; fi; }`,
-  modal: `run() { sh -c "$started" "$p" "$@"; }`,
-  // \`script\` passes the exit code on (-e) and keeps no typescript of its own.
-  script: `export TERM="\${TERM:-xterm-256color}"; run() { script -qefc "$t" /dev/null; }`,
+  own: (to: string) =>
+    `( command -v setsid >/dev/null && exec setsid sh -c "$started" "$p" "$@" ${to}; exec sh -c "$started" "$p" "$@" ${to} ); c=$?`,
+  modal: (to: string) => `( exec sh -c "$started" "$p" "$@" ${to} ); c=$?`,
+  // `script` passes the exit code on (-e) and keeps no typescript of its own.
+  script: (to: string) => `( export TERM="\${TERM:-xterm-256color}"; exec script -qefc "$t" /dev/null ${to} ); c=$?`,
 } as const;
 
-const PLAIN = `run "$@" >&5 2>&6; c=$?
+const plain = (run: (to: string) => string): string => `${run(">&5 2>&6")}
 rm -f "$p"`;
 
 /*
- * The log gets what the command writes by way of \`tee\`. When nobody else holds the pipes the tees end with the
+ * The log gets what the command writes by way of `tee`. When nobody else holds the pipes the tees end with the
  * command; otherwise the mark goes through them, behind all that was written before.
  */
-const LOGGED = `if mkfifo "$r/$i.1" "$r/$i.2"; then
+const logged = (run: (to: string) => string): string => `if mkfifo "$r/$i.1" "$r/$i.2"; then
 tee -a "$r/$i.log" <"$r/$i.1" >&5 5>&- 6>&- & o=$!
 tee -a "$r/$i.log" <"$r/$i.2" >&6 5>&- 6>&- & e=$!
-run "$@" >"$r/$i.1" 2>"$r/$i.2"; c=$?
+${run('>"$r/$i.1" 2>"$r/$i.2"')}
 rm -f "$p"
 ( exec >/dev/null 5>&- 6>&-; sleep 0.2 || sleep 1; mark 1<>"$r/$i.1"; mark 1<>"$r/$i.2" ) & w=$!
 wait "$o" "$e"
 kill "$w"
 rm -f "$r/$i.1" "$r/$i.2"
-else run "$@" >&5 2>&6; c=$?; rm -f "$p"; fi`;
+else ${plain(run)}
+fi`;
 
 const END = `mark >&5; mark >&6
 exit "$c"`;
@@ -70,8 +76,7 @@ export function wrapperScript({ id, argv, workdir, terminal, keepLog }: CommandP
     `unset OLDPWD; r=${quote(RUN_DIR)} i=${quote(id)} p=${quote(pidPathOf(id))} m=${quote(endMarkFormat(id))}`,
     ...(terminal === "script" ? [`t=${quote(inTerminal)}`] : [`set -- ${words}`]),
     BEGIN,
-    terminal === "script" ? RUN.script : terminal === "modal" ? RUN.modal : RUN.own,
-    keepLog && terminal !== "modal" ? LOGGED : PLAIN,
+    (keepLog && terminal !== "modal" ? logged : plain)(RUN[terminal ?? "own"]),
     END,
   ].join("\n");
 }
