@@ -1,12 +1,12 @@
 import type { ContainerProcess } from "modal";
 import { sleep } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
+import { OutputQueue } from "../output-queue.ts";
 import { type ExecRequest, type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
 import { within } from "./deadline.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { toExitStatus } from "./exit-status.ts";
 import { wordsOf } from "./modal-error.ts";
-import { OutputQueue } from "./output-queue.ts";
 import { openOutput } from "./output-reader.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
 import { logPathOf, NO_WORKDIR, pidPathOf, SIGNAL_SCRIPT, STARTED, wrapperScript } from "./wrapper-script.ts";
@@ -46,7 +46,7 @@ export async function startModalProcess(
   const limits = { clock: core.clock, limitMs: core.limits.startMs, doing: `Starting a command in sandbox ${core.id}` };
   const child: Child = await within(starting, { ...limits, onLate: () => void kill() }).catch(core.rethrowLost);
   const queue = new OutputQueue(() => output.resume());
-  const output = openOutput(child, id, queue);
+  const output = openOutput(child, id, queue, core.clock);
   const first = await within(output.firstLine, limits).catch(async (error: unknown) => {
     output.stop();
     void kill();
