@@ -11,7 +11,7 @@ const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** The real SDK, connected to a server of ours from this process; `env` overrides what the server says. */
 export async function modalClient(
-  server: ModalServer,
+  server: Pick<ModalServer, "env">,
   env: Readonly<Record<string, string>> = {},
 ): Promise<ModalClient> {
   const own = { ...server.env, ...env };
