@@ -12,7 +12,7 @@ if (why !== null) {
   sandboxProviderContract({
     name: "local",
     open: async () => localProvider(rootDir),
-    declares: { snapshots: true, outputByName: true },
+    declares: { snapshots: true, ownPipes: true },
   });
 
   describe("when its contract was run, the local provider", () => {

@@ -9,7 +9,7 @@ const modal = useModalServer();
 sandboxProviderContract({
   name: "modal",
   open: async () => modalProvider(),
-  declares: { snapshots: true, outputByName: false } /* the test server gives sockets */,
+  declares: { snapshots: true, ownPipes: false } /* the test server gives sockets */,
   timeoutMs: 60_000,
 });
 

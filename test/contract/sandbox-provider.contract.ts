@@ -10,8 +10,8 @@ export interface ContractSubject {
   open(): Promise<SandboxProvider>;
   readonly declares: {
     readonly snapshots: boolean;
-    /** Commands find pipes at /dev/stdout and /dev/stderr, which can be opened. */
-    readonly outputByName: boolean;
+    /** Commands write into pipes of ours: they can be opened by name, and a child left behind keeps its own. */
+    readonly ownPipes: boolean;
   };
   /** For environments a subject needs; the rest of the spec is the suite's. */
   readonly spec?: Partial<SandboxSpec>;
@@ -57,7 +57,7 @@ export function sandboxProviderContract({
     });
 
     describe("in its commands", () => sandboxCommandsContract(() => sandbox, timeoutMs));
-    describe("in their output", () => sandboxOutputContract(() => sandbox, declares.outputByName, timeoutMs));
+    describe("in their output", () => sandboxOutputContract(() => sandbox, declares.ownPipes, timeoutMs));
 
     check("files are written with their folders and read back in ranges, bytes as they are", async () => {
       const bytes = new Uint8Array(100_000).map((_, at) => at % 256);
