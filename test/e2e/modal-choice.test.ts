@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type LabServer, startLab } from "../support/lab.ts";
-import { type ModalLab, type ModalLabSettings, withModalLab } from "../support/modal-lab.ts";
+import { type ModalLabSettings, withModalLab } from "../support/modal-lab.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
 import { ask, start, status, task, turn, wait } from "../support/turns.ts";
