@@ -13,6 +13,8 @@ export interface Box {
   run(command: string): Promise<number>;
   write(path: string, content: Uint8Array): Promise<void>;
   read(path: string, bytes: number): Promise<Uint8Array>;
+  /** The same by a command of the sandbox, as the adapter does. */
+  cat(path: string, bytes: number): Promise<Uint8Array>;
   snapshot(): Promise<string>;
   end(): Promise<void>;
 }
@@ -48,6 +50,7 @@ export function adapterSide({ env }: Connection): Side {
     },
     write: (path, content) => sandbox.writeFile(path, content),
     read: (path, maxBytes) => sandbox.readFile(path, { offset: 0, maxBytes }),
+    cat: (path, maxBytes) => sandbox.readFile(path, { offset: 0, maxBytes }),
     async snapshot() {
       const snapshot = await provider.snapshots?.take(sandbox, null);
       return snapshot?.id ?? "";
@@ -89,6 +92,12 @@ export async function rawSide(server: Connection): Promise<Side> {
     run: (command) => runIn(sandbox, command, "/workspace"),
     write: (path, content) => sandbox.filesystem.writeBytes(content, path),
     read: (path) => sandbox.filesystem.readBytes(path),
+    async cat(path, maxBytes) {
+      const child = await sandbox.exec(["head", "-c", String(maxBytes), path], { mode: "binary" });
+      const [bytes, , code] = await Promise.all([child.stdout.readBytes(), child.stderr.readBytes(), child.wait()]);
+      mustBeZero(code);
+      return bytes;
+    },
     snapshot: async () => (await sandbox.snapshotFilesystem({ timeoutMs: MINUTE_MS, ttlMs: MINUTE_MS * 60 })).imageId,
     async end() {
       await sandbox.terminate();

@@ -43,9 +43,10 @@ async function benchInside(boxes: readonly [Box, Box], rounds: number): Promise<
   const few = Math.ceil(rounds / 2);
   for (const [name, bytes, count] of [["1 KB", small, 4 * rounds] as const, ["50 MiB", large, few] as const]) {
     await measure(`writing a file of ${name}`, count, (box) => box.write("/workspace/file", bytes));
-    await measure(`reading a file of ${name}`, count, async (box) =>
-      expectLength((await box.read("/workspace/file", 100 * MIB)).length, bytes.length),
-    );
+    for (const [by, way] of [["", "read"] as const, [", the SDK by a command too", "cat"] as const])
+      await measure(`reading a file of ${name}${by}`, count, async (box) =>
+        expectLength((await box[way]("/workspace/file", 100 * MIB)).length, bytes.length),
+      );
   }
   await measure("a command that writes 100 MiB", few, async (box) =>
     expectLength(await box.run(`head -c ${100 * MIB} /dev/zero`), 100 * MIB),

@@ -58,7 +58,7 @@ if (found.kind !== "found") {
   sandboxProviderContract({
     name: "Modal",
     open: async () => book.open(),
-    declares: { snapshots: true, ownPipes: true },
+    declares: { snapshots: true, ownPipes: false },
     spec: { machine },
     timeoutMs: 5 * MINUTE_MS,
   });

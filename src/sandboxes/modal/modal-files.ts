@@ -27,7 +27,7 @@ const READ = `f=$1
 [ ! -d "$f" ] || exit 42
 [ -r "$f" ] || exit 43
 [ -f "$f" ] || exit 44
-tail -c "+$2" -- "$f" 2>/dev/null | head -c "$3" || exit 45`;
+if [ "$2" = 1 ]; then head -c "$3" -- "$f" 2>/dev/null; else tail -c "+$2" -- "$f" 2>/dev/null | head -c "$3"; fi || exit 45`;
 
 /** @param path absolute */
 export async function readModalFile(

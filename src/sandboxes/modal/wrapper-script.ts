@@ -45,8 +45,7 @@ const RUN = {
   script: (to: string) => `( export TERM="\${TERM:-xterm-256color}"; exec script -qefc "$t" /dev/null ${to} ); c=$?`,
 } as const;
 
-const plain = (run: (to: string) => string): string => `${run(">&5 2>&6")}
-rm -f "$p"`;
+const plain = (run: (to: string) => string): string => run(">&5 2>&6");
 
 /*
  * The log gets what the command writes by way of `tee`. When nobody else holds the pipes the tees end with the
@@ -56,7 +55,6 @@ const logged = (run: (to: string) => string): string => `if mkfifo "$r/$i.1" "$r
 tee -a "$r/$i.log" <"$r/$i.1" >&5 5>&- 6>&- & o=$!
 tee -a "$r/$i.log" <"$r/$i.2" >&6 5>&- 6>&- & e=$!
 ${run('>"$r/$i.1" 2>"$r/$i.2"')}
-rm -f "$p"
 ( exec >/dev/null 5>&- 6>&-; sleep 0.2 || sleep 1; mark 1<>"$r/$i.1"; mark 1<>"$r/$i.2" ) & w=$!
 wait "$o" "$e"
 kill "$w"
@@ -64,7 +62,9 @@ rm -f "$r/$i.1" "$r/$i.2"
 else ${plain(run)}
 fi`;
 
+// Nobody who waits for the end waits for the clearing away.
 const END = `mark >&5; mark >&6
+rm -f "$p"
 exit "$c"`;
 
 /** A shell script that runs one command in a sandbox and tells of its start and its end in its own output. */
