@@ -1,12 +1,12 @@
 import type { ContainerProcess } from "modal";
 import { sleep } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
-import { OutputQueue } from "./output-queue.ts";
 import { type ExecRequest, type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
 import { within } from "./deadline.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { toExitStatus } from "./exit-status.ts";
 import { wordsOf } from "./modal-error.ts";
+import { OutputQueue } from "./output-queue.ts";
 import { openOutput } from "./output-reader.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
 import { logPathOf, NO_WORKDIR, pidPathOf, SIGNAL_SCRIPT, STARTED, wrapperScript } from "./wrapper-script.ts";
