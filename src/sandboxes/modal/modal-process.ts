@@ -46,7 +46,7 @@ export async function startModalProcess(
   const limits = { clock: core.clock, limitMs: core.limits.startMs, doing: `Starting a command in sandbox ${core.id}` };
   const child: Child = await within(starting, { ...limits, onLate: () => void kill() }).catch(core.rethrowLost);
   const queue = new OutputQueue(() => output.resume());
-  const output = openOutput(child, id, queue);
+  const output = openOutput(child, id, queue, core.clock);
   const first = await within(output.firstLine, limits).catch(async (error: unknown) => {
     output.stop();
     void kill();

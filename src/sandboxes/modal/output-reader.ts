@@ -1,4 +1,5 @@
 import type { ContainerProcess } from "modal";
+import type { Clock } from "../../shared/clock.ts";
 import type { OutputQueue } from "../output-queue.ts";
 import type { OutputChunk } from "../port.ts";
 import { EndMarkScanner } from "./end-mark.ts";
@@ -21,8 +22,33 @@ interface ChunkReader {
   cancel(): Promise<void>;
 }
 
+// What the wrapper does after its mark, it does at once.
+const LAST_MS = 250;
+
+/**
+ * Brings a stream to its end, or cuts it off in the middle of a read. Its call has a timer as long as the command may
+ * run, which the SDK clears only on the way out of a read: cancelled between two reads, the timer would keep this
+ * process alive for hours.
+ */
+async function endStream(reader: ChunkReader, clock: Clock): Promise<void> {
+  // Processes left behind may hold the stream open, and write.
+  const stop = clock.after(LAST_MS, () => void reader.cancel().catch(() => {}));
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // It has ended that way.
+  } finally {
+    stop();
+  }
+}
+
 /** Reads both streams of a command into `queue`, no further ahead of its reader than the queue allows. */
-export function openOutput(child: ContainerProcess<Uint8Array>, id: string, queue: OutputQueue): OutputReader {
+export function openOutput(
+  child: ContainerProcess<Uint8Array>,
+  id: string,
+  queue: OutputQueue,
+  clock: Clock,
+): OutputReader {
   const firstLine = Promise.withResolvers<string>();
   const roomWaiters = new Set<() => void>();
   let failed: unknown = null;
@@ -61,8 +87,7 @@ export function openOutput(child: ContainerProcess<Uint8Array>, id: string, queu
     } catch (error) {
       failed ??= error;
     } finally {
-      // Also ends what the SDK would go on fetching of processes that were left behind.
-      reader.cancel().catch(() => {});
+      void endStream(reader, clock);
     }
     return null;
   }
@@ -85,7 +110,7 @@ export function openOutput(child: ContainerProcess<Uint8Array>, id: string, queu
     stop() {
       stopped = true;
       resume();
-      for (const reader of readers) reader.cancel().catch(() => {});
+      for (const reader of readers) void endStream(reader, clock);
       queue.end();
     },
   };
