@@ -159,6 +159,18 @@ test("characters arrive whole however their bytes are cut, and input whole howev
   expect(times("TaskExecStdinStatus")).toBeGreaterThan(0);
 });
 
+test("input whose reply was lost is not taken twice, nor is a command started twice", async () => {
+  const sandbox = await make();
+  server.faults.add({ method: "TaskExecStart", when: "after", code: Code.UNAVAILABLE });
+  server.faults.add({ method: "TaskExecStdinWrite", when: "after", code: Code.UNAVAILABLE, times: 2 });
+  const child = await sandbox.exec(["sh", "-c", "echo started >> starts; cat; cat starts"]);
+  await child.stdin.writeText("once ");
+  await child.stdin.writeText("only\n");
+  await child.stdin.close();
+  expect([await child.stdout.readText(), await child.wait()]).toEqual(["once only\nstarted\n", 0]);
+  expect([times("TaskExecStart"), times("TaskExecStdinWrite")]).toEqual([2, 5]);
+});
+
 test("a revoked router token is refused until a new one is fetched", async () => {
   const sandbox = await make();
   await run(sandbox, ["true"]);
