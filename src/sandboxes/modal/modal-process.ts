@@ -1,7 +1,7 @@
 import type { ContainerProcess } from "modal";
 import { sleep } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
-import { OutputQueue } from "../output-queue.ts";
+import { OutputQueue } from "./output-queue.ts";
 import { type ExecRequest, type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
 import { within } from "./deadline.ts";
 import { wholeSecondsMs } from "./durations.ts";

@@ -1,6 +1,6 @@
 import type { ContainerProcess } from "modal";
 import type { Clock } from "../../shared/clock.ts";
-import type { OutputQueue } from "../output-queue.ts";
+import type { OutputQueue } from "./output-queue.ts";
 import type { OutputChunk } from "../port.ts";
 import { EndMarkScanner } from "./end-mark.ts";
 

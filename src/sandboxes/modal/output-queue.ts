@@ -1,4 +1,4 @@
-import type { OutputChunk } from "./port.ts";
+import type { OutputChunk } from "../port.ts";
 
 // A reader that lags further behind than this stalls the command rather than fill the heap.
 const HIGH_WATER_BYTES = 256 * 1024;
