@@ -7,8 +7,6 @@ const environmentName = () => {
   return z.string({ error }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error });
 };
 
-export type { Environment } from "./environment.ts";
-
 type Environments = { readonly default: Environment } & Readonly<Record<string, Environment>>;
 
 /**

@@ -21,6 +21,8 @@ export interface JobBook {
   add(jobs: readonly { readonly job: Job; readonly prompt: string }[]): void;
   /** Returns the job as changed. */
   update(jobID: string, change: (job: Job) => Job): Job;
+  /** Reads a job again that another process writes. */
+  reload(jobID: string): Job;
   addTurn(jobID: string, text: string): Turn;
   /** First turn that was not prompted yet. */
   nextTurn(jobID: string): Turn | undefined;
@@ -70,6 +72,15 @@ export function createJobBook({ orchestrator, store, ids, onChange }: JobBookDep
       store.saveJob(job);
       jobs.set(jobID, job);
       if (job.state !== before.state) store.appendEvent(jobID, job.state.since, "state", job.state);
+      onChange({ before, job });
+      return job;
+    },
+    reload(jobID) {
+      const before = jobs.get(jobID);
+      const job = store.jobs().find(({ id }) => id === jobID);
+      if (!before || !job) throw new Error(`no job ${jobID} in session ${orchestrator}`);
+      if (JSON.stringify(before) === JSON.stringify(job)) return before;
+      jobs.set(jobID, job);
       onChange({ before, job });
       return job;
     },

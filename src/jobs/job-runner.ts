@@ -13,6 +13,8 @@ import { runTurn, type TurnEnd } from "./turn-runner.ts";
 export interface JobRunner {
   /** From `starting` to the job's end. Never rejects. */
   run(book: JobBook, jobID: string): Promise<void>;
+  /** Whether this process runs it, or still unwinds its run. */
+  isRunning(jobID: string): boolean;
   /** Stops the current turn; the job goes on with its next one. */
   stopTurn(jobID: string): void;
   /** Unwinds a run whose job was ended by someone else; resolves when it is done. A job that does not run is no error. */
@@ -155,6 +157,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
         });
       return run_.done;
     },
+    isRunning: (jobID) => runs.has(jobID),
     stopTurn: (jobID) => runs.get(jobID)?.turn?.abort(),
     async stop(jobID) {
       const run_ = runs.get(jobID);

@@ -7,7 +7,7 @@ import { createEmitter } from "../shared/emitter.ts";
 import { LabError } from "../shared/error-code.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
-import { interrupt, isHeld, type Job } from "./job.ts";
+import { interrupt, isEnded, isHeld, type Job } from "./job.ts";
 import { createJobBook, type JobBook, type JobChange } from "./job-book.ts";
 import { createJobRunner, type JobRunner } from "./job-runner.ts";
 import { createLivePictures, type LivePictures } from "./live-pictures.ts";
@@ -59,6 +59,9 @@ export interface LabDeps {
   readonly log: Log;
 }
 
+/** Another process tells nobody here what its jobs do; a reload, which is the usual case, is over in a moment. */
+const ELSEWHERE_POLL_MS = 1_000;
+
 export async function openLab(deps: LabDeps): Promise<Lab> {
   const { options, sessions, clock, ids, log } = deps;
   const pool = await openPoolStore(options.stateDir);
@@ -83,6 +86,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     const job = seat?.book.get(seat.jobID);
     if (job) changes.emit({ before: job, job });
   });
+  const parkAfterMs = options.parkAfterSeconds * 1000;
   const keeper = createSandboxKeeper({ ...deps, provider, snapshots, pool, environments: options.environments });
   const runner = createJobRunner({
     sessions,
@@ -90,7 +94,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     clock,
     log,
     messageIDs: () => hostIDs("msg"),
-    parkAfterMs: options.parkAfterSeconds * 1000,
+    parkAfterMs,
     isPressed: () => scheduler.counts().queued > 0,
     onChildSession: (sessionID, book, jobID) => seats.set(sessionID, { book, jobID }),
   });
@@ -109,8 +113,10 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     const store = await openSessionStore(sessionFile(options.stateDir, orchestrator));
     const book = createJobBook({ orchestrator, store, ids, onChange: (change) => changes.emit(change) });
     for (const job of [...book.jobs()].sort((a, b) => a.state.since - b.state.since)) {
-      if (isHeld(job.state) && !pool.isLeaseAlive(job.state.leaseID, clock.now())) interruptJob(book, job.id);
-      else if (job.state.kind === "queued") scheduler.enqueue(book, job.id); // in the order they came
+      if (isHeld(job.state)) followElsewhere(book, job.id);
+      else if (job.state.kind === "queued")
+        scheduler.enqueue(book, job.id); // in the order they came
+      else if (isEnded(job.state)) keeper.parkLater(book, job.id, parkAfterMs); // its time was cut short
     }
     return book;
   }
@@ -126,6 +132,24 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
       books.set(orchestrator, opening);
     }
     return opening;
+  }
+
+  /** A job that another process runs, or ran: takes over what became of it once its lease is free. */
+  function followElsewhere(book: JobBook, jobID: string): void {
+    const job = book.reload(jobID);
+    if (!isHeld(job.state)) return;
+    if (!pool.isLeaseAlive(job.state.leaseID, clock.now())) {
+      interruptJob(book, jobID);
+      return;
+    }
+    clock.after(ELSEWHERE_POLL_MS, () => {
+      if (suspended || !books.has(book.orchestrator)) return; // the stores are closed
+      try {
+        followElsewhere(book, jobID);
+      } catch (error) {
+        log("error", "could not follow a job of another process", { jobID, reason: String(error) });
+      }
+    });
   }
 
   function interruptJob(book: JobBook, jobID: string): void {
@@ -169,7 +193,8 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
       for (const book of open) {
         for (const job of book?.jobs() ?? []) {
           if (!book) continue;
-          if (isHeld(job.state)) interruptJob(book, job.id); // first: the unwinding run finds the job already settled
+          // First, so that the unwinding run finds the job settled. What another process runs is not ours to interrupt.
+          if (isHeld(job.state) && runner.isRunning(job.id)) interruptJob(book, job.id);
           stopping.push(runner.stop(job.id)); // also of ended jobs: a cancelled one may still unwind, and it writes
         }
       }

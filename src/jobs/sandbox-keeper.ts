@@ -1,11 +1,10 @@
-import type { Environment } from "../config/environment.ts";
-import { toSandboxSpec } from "../sandboxes/environment.ts";
+import { toSandboxEnv } from "../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
-import { type Clock, sleep } from "../shared/clock.ts";
-import { type Failure, LabError, toFailure } from "../shared/error-code.ts";
-import type { Log } from "../shared/log.ts";
+import { type Failure, LabError } from "../shared/error-code.ts";
 import { isHeld, type Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
+import { createOneAtATime } from "./one-at-a-time.ts";
+import { makeSandbox, type SandboxMakerDeps } from "./sandbox-maker.ts";
 import type { Snapshots } from "./snapshots.ts";
 import type { PoolStore } from "./store/pool-store.ts";
 
@@ -29,41 +28,21 @@ export interface SandboxKeeper {
   suspend(): Promise<void>;
 }
 
-export interface SandboxKeeperDeps {
+export interface SandboxKeeperDeps extends SandboxMakerDeps {
   readonly provider: () => Promise<SandboxProvider>;
   readonly snapshots: Snapshots;
   readonly pool: PoolStore;
-  readonly environments: Readonly<Record<string, Environment>>;
-  readonly hostEnv: Readonly<Record<string, string | undefined>>;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Puts what a job needs into its new sandbox (skills). */
-  readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
 }
 
-const CREATE_RETRY_DELAYS_MS = [1_000, 4_000];
 /** A sandbox that could not be frozen is kept, and frozen again so much later: disks are freed, connections return. */
 const PARK_RETRY_MS = 60_000;
 
 export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   const live = new Map<string, Sandbox>();
   const timers = new Map<string, { cancel: () => void; book: JobBook }>();
-  const tails = new Map<string, Promise<unknown>>();
+  /** Per job: a follow-up that meets a parking waits for it, then revives. */
+  const queue = createOneAtATime();
   let suspended = false;
-
-  /** One operation at a time per job: a follow-up that meets a parking waits for it, then revives. */
-  function inTurn<T>(jobID: string, operation: () => Promise<T>): Promise<T> {
-    const result = (tails.get(jobID) ?? Promise.resolve()).then(operation, operation);
-    const tail = result.then(
-      () => {},
-      () => {},
-    );
-    tails.set(jobID, tail);
-    void tail.then(() => {
-      if (tails.get(jobID) === tail) tails.delete(jobID);
-    });
-    return result;
-  }
 
   function stopTimer(jobID: string): void {
     timers.get(jobID)?.cancel();
@@ -80,7 +59,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
       if (!failure) return deps.pool.deleteSandbox(sandbox.id);
       deps.log("warn", "a sandbox ended by itself", { jobID: job.id, sandboxID: sandbox.id, reason: failure.message });
       book.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
-      void inTurn(job.id, () => clearAway(book, job, sandbox, failure));
+      void queue.run(job.id, () => clearAway(book, job, sandbox, failure));
     });
     return sandbox;
   }
@@ -108,37 +87,11 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   async function attach(provider: SandboxProvider, job: Job): Promise<Sandbox | null> {
     if (job.sandbox.kind !== "live") return null;
     try {
-      return await provider.attach(job.sandbox.id);
+      const environment = deps.environments[job.task.environment];
+      return await provider.attach(job.sandbox.id, environment ? toSandboxEnv(environment, deps.hostEnv) : {});
     } catch (error) {
       if (error instanceof LabError && error.code === "sandbox_lost") return null;
       throw error;
-    }
-  }
-
-  async function create(provider: SandboxProvider, job: Job, snapshotID: string | null, signal: AbortSignal) {
-    const environment = deps.environments[job.task.environment];
-    if (!environment) {
-      throw new LabError("invalid_task", `The environment "${job.task.environment}" is no longer configured.`);
-    }
-    const tags = { job: job.id, session: job.orchestrator };
-    const spec = toSandboxSpec(environment, deps.hostEnv, { name: job.id, tags, snapshotID });
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await provider.create(spec, signal);
-      } catch (error) {
-        const failure = toFailure(error, "sandbox_create_failed", `create a sandbox for ${job.id}`);
-        const delayMs = CREATE_RETRY_DELAYS_MS[attempt];
-        if (failure.retryable !== true || delayMs === undefined || signal.aborted) {
-          throw error instanceof LabError ? error : new LabError(failure.code, failure.message, { cause: error });
-        }
-        deps.log("warn", "creating a sandbox failed, trying again", {
-          jobID: job.id,
-          attempt,
-          reason: failure.message,
-        });
-        await sleep(deps.clock, delayMs, signal);
-        if (signal.aborted) throw new LabError("cancelled", `${job.id} was stopped before it had a sandbox.`);
-      }
     }
   }
 
@@ -165,18 +118,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     const isNew = job.sandbox.kind === "none" || job.sandbox.kind === "creating";
     if (isNew) book.update(jobID, (current) => ({ ...current, sandbox: { kind: "creating" } }));
     try {
-      const sandbox = await create(provider, job, snapshotID, signal);
-      try {
-        await deps.furnish(job, sandbox);
-      } catch (error) {
-        await sandbox.terminate();
-        throw new LabError(
-          "sandbox_create_failed",
-          `Could not put the skills of ${jobID} into its sandbox: ${error instanceof Error ? error.message : String(error)}`,
-          { cause: error },
-        );
-      }
-      return adopt(book, job, sandbox);
+      return adopt(book, job, await makeSandbox(deps, provider, job, snapshotID, signal));
     } catch (error) {
       if (isNew) book.update(jobID, (current) => ({ ...current, sandbox: { kind: "none" } }));
       throw error;
@@ -216,10 +158,10 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
 
   function parkLater(book: JobBook, jobID: string, afterMs: number): void {
     stopTimer(jobID);
-    if (!live.has(jobID)) return;
+    if (book.get(jobID)?.sandbox.kind !== "live") return;
     const cancel = deps.clock.after(afterMs, () => {
       timers.delete(jobID);
-      void inTurn(jobID, () => park(book, jobID));
+      void queue.run(jobID, () => park(book, jobID));
     });
     timers.set(jobID, { cancel, book });
   }
@@ -227,11 +169,11 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   return {
     obtain(book, jobID, signal) {
       stopTimer(jobID);
-      return inTurn(jobID, () => obtain(book, jobID, signal));
+      return queue.run(jobID, () => obtain(book, jobID, signal));
     },
     live: (jobID) => live.get(jobID) ?? null,
     withSandbox: (book, jobID, use) =>
-      inTurn(jobID, async () => {
+      queue.run(jobID, async () => {
         const job = book.get(jobID);
         const wasLive = live.has(jobID);
         try {
@@ -243,17 +185,17 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     parkLater,
     park(book, jobID) {
       stopTimer(jobID);
-      return inTurn(jobID, () => park(book, jobID));
+      return queue.run(jobID, () => park(book, jobID));
     },
     parkWaiting() {
       for (const [jobID, { book }] of [...timers]) {
         stopTimer(jobID);
-        void inTurn(jobID, () => park(book, jobID));
+        void queue.run(jobID, () => park(book, jobID));
       }
     },
     discard(book, jobID) {
       stopTimer(jobID);
-      return inTurn(jobID, async () => {
+      return queue.run(jobID, async () => {
         const job = book.get(jobID);
         const sandbox = live.get(jobID);
         live.delete(jobID);
@@ -266,7 +208,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     async suspend() {
       suspended = true;
       for (const jobID of [...timers.keys()]) stopTimer(jobID);
-      await Promise.all(tails.values());
+      await queue.settled();
       live.clear(); // what ends from now on is no business of ours: the stores are about to be closed
     },
   };

@@ -4,7 +4,7 @@ import type { Log } from "../shared/log.ts";
 import { type AdmissionLimits, decideAdmission } from "./admission.ts";
 import { type Job, start } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
-import { LEASE_RENEW_MS, type PoolStore } from "./store/pool-store.ts";
+import { LEASE_RENEW_MS, type LeaseRequest, type PoolStore } from "./store/pool-store.ts";
 
 /** What a queued job waits for, and its place (1 = next). */
 export interface QueuePlace {
@@ -43,7 +43,7 @@ const FOREIGN_POLL_MS = 2_000;
 export function createScheduler(deps: SchedulerDeps): Scheduler {
   const { pool, owner, limits, clock } = deps;
   const waiting: { readonly book: JobBook; readonly jobID: string }[] = [];
-  const held = new Set<string>();
+  const held = new Map<string, LeaseRequest>();
   let stopRenewal: (() => void) | null = null;
   let stopPoll: (() => void) | null = null;
   let suspended = false;
@@ -69,7 +69,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     const leaseID = deps.ids("lease");
     const lease = { id: leaseID, jobID, orchestrator: book.orchestrator, owner };
     if (!pool.acquireLease(lease, limits.maxRunningJobs, clock.now())) return false;
-    held.add(leaseID);
+    held.set(leaseID, lease);
     renew();
     waiting.shift();
     let job: Job;
@@ -116,7 +116,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       stopRenewal = null;
       if (held.size === 0) return;
       try {
-        pool.renewLeases(owner, clock.now());
+        pool.renewLeases(held.values(), clock.now());
       } catch (error) {
         deps.log("warn", "could not renew leases", { reason: String(error) }); // several tries fit into their time
       }

@@ -12,7 +12,7 @@ export interface WaitRequest {
   readonly until: WaitUntil;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  /** Hears of every change while it waits. */
+  /** Hears how the jobs stand: at once, at every change, and every few seconds. */
   readonly onProgress: (jobs: readonly Job[]) => void;
 }
 
@@ -21,6 +21,8 @@ export interface WaitResult {
   readonly finished: readonly Job[];
   readonly pending: readonly Job[];
 }
+
+const REFRESH_MS = 2_000;
 
 /** Whether a wait is over. An interrupted job never ends by itself, so waiting for it alone asks for attention. */
 export function decideWait(jobs: readonly Job[], until: WaitUntil): "satisfied" | "attention" | "wait" {
@@ -43,6 +45,7 @@ export async function waitForJobs(lab: Lab, orchestrator: string, request: WaitR
     const finish = (why: WaitReason) => {
       unsubscribe();
       cancelTimer();
+      cancelTick();
       request.signal.removeEventListener("abort", interrupted);
       resolve(why);
     };
@@ -50,6 +53,12 @@ export async function waitForJobs(lab: Lab, orchestrator: string, request: WaitR
     const look = () => {
       const decision = decideWait(current(), request.until);
       if (decision !== "wait") finish(decision);
+    };
+    // Jobs may be silent for hours; whoever watches sees at once what is waited for, and that time goes on.
+    let cancelTick = () => {};
+    const tick = () => {
+      request.onProgress(current());
+      cancelTick = lab.clock.after(REFRESH_MS, tick);
     };
     const wanted = new Set(ids);
     const unsubscribe = lab.onChange(({ job }) => {
@@ -60,7 +69,7 @@ export async function waitForJobs(lab: Lab, orchestrator: string, request: WaitR
     const cancelTimer = lab.clock.after(request.timeoutMs, () => finish("timeout"));
     request.signal.addEventListener("abort", interrupted);
     if (request.signal.aborted) return interrupted();
-    request.onProgress(current()); // jobs may be silent for hours; whoever watches sees at once what is waited for
+    tick();
     look();
   });
   const jobs = current();

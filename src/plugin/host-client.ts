@@ -34,6 +34,12 @@ export async function unwrap<T>(
 
 /** The host's errors are `{ name, data: { message } }`, `{ _tag, … }`, or plain Errors. */
 export function describe(error: unknown): string {
+  return firstLine(reasonOf(error)); // some carry the stack of the host's own code
+}
+
+const firstLine = (text: string): string => text.split("\n", 1)[0] ?? "";
+
+function reasonOf(error: unknown): string {
   if (error instanceof Error) return error.message;
   if (typeof error === "object" && error !== null) {
     const { data, message, name, _tag } = error as Record<string, unknown>;

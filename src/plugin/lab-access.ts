@@ -10,6 +10,7 @@ import { systemClock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
 import { randomId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
+import type { ProcessTable } from "../tools/process-table.ts";
 import { copySkill } from "./skill-folders.ts";
 
 /** Opens options and lab on first need, once: starting OpenCode must not feel us. */
@@ -28,10 +29,12 @@ export interface LabAccessDeps {
   readonly sessions: ChildSessions;
   readonly catalog: () => Promise<Catalog>;
   readonly log: Log;
+  /** Forgets a sandbox's processes when it ends. */
+  readonly processes: Pick<ProcessTable, "forget">;
 }
 
 export function createLabAccess(deps: LabAccessDeps): LabAccess {
-  const { input, tuple, sessions, log } = deps;
+  const { input, tuple, sessions, log, processes } = deps;
   let loading: Promise<LoadedOptions> | null = null;
   let opening: Promise<Lab> | null = null;
 
@@ -49,7 +52,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
   async function open(): Promise<Lab> {
     const loaded = await options();
     if (loaded.kind === "invalid") throw new LabError("config_invalid", loaded.message, { retryable: false });
-    return openLab({
+    const lab = await openLab({
       options: loaded.options,
       sessions,
       createProvider: () => createProvider(loaded.options, log),
@@ -65,6 +68,10 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
       ids: randomId,
       log,
     });
+    lab.onChange(({ before, job }) => {
+      if (before?.sandbox.kind === "live" && job.sandbox.kind !== "live") processes.forget(job.id);
+    });
+    return lab;
   }
 
   return {

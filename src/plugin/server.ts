@@ -44,11 +44,12 @@ export const server: Plugin = async (input, tuple) => {
     });
     return catalogReading;
   };
-  const access = createLabAccess({ input, tuple, sessions: createChildSessions(client, events), catalog, log });
+  const processes = createProcessTable();
+  const sessions = createChildSessions(client, events);
+  const access = createLabAccess({ input, tuple, sessions, catalog, log, processes });
   const kinds = createSessionKinds(client, recordedJob);
   const systemText = createSystemText({ kinds, access, catalog });
   const announce = announceOptions(client, access);
-  const processes = createProcessTable();
 
   const hooks: Hooks = {
     config: async (config) => extendConfig(config, SKILLS_DIR),

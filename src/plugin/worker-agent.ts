@@ -1,15 +1,16 @@
 import type { Config } from "@opencode-ai/plugin";
 import { DEFAULT_AGENT } from "../jobs/tasks.ts";
 
-/** Tools a job's model may call. `invalid` is where the host routes calls of tools it does not show. */
-const JOB_TOOLS = /^(sandbox_(exec|process|read|write|edit|snapshot)|job_report|skill|invalid)$/;
-
-export const isJobTool = (tool: string): boolean => JOB_TOOLS.test(tool);
-
-/** Tools that only work inside a job, hidden from everyone else. `sandbox_snapshot` is the orchestrator's too. */
+/** Tools that only work inside a job, hidden from everyone else. */
 const INSIDE_ONLY = ["sandbox_exec", "sandbox_process", "sandbox_read", "sandbox_write", "sandbox_edit", "job_report"];
 
-const ALLOWED = ["sandbox_*", "job_report", "skill"];
+/** Tools a job's model is shown, by name: a pattern would show it what others call `sandbox_…` too. */
+const ALLOWED = [...INSIDE_ONLY, "sandbox_snapshot", "skill"];
+
+/** Tools a job's model may call. `invalid` is where the host routes calls of tools it does not show. */
+const JOB_TOOLS = new Set([...ALLOWED, "invalid"]);
+
+export const isJobTool = (tool: string): boolean => JOB_TOOLS.has(tool);
 
 /** Wall 2: rules on the child session itself. They come last, so they hold under whatever agent it is prompted as. */
 export const JOB_SESSION_RULES = [
@@ -45,7 +46,10 @@ export function extendConfig(config: Config, skillsDir: string): void {
   c.skills = { ...skills, paths: [...(skills.paths ?? []), skillsDir] };
 
   const permission = byName(c.permission);
-  for (const tool of INSIDE_ONLY) permission[tool] = "deny";
+  for (const tool of INSIDE_ONLY) {
+    delete permission[tool]; // a key that is there already would keep its place, before a later "*"
+    permission[tool] = "deny";
+  }
   permission.task = { ...byName(permission.task), [DEFAULT_AGENT]: "deny" };
   c.permission = permission;
 }

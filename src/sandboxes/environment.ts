@@ -17,14 +17,10 @@ export function toSandboxSpec(
     readonly snapshotID: string | null;
   },
 ): SandboxSpec {
-  const copied = environment.hostEnv.flatMap((name) => {
-    const value = hostEnv[name];
-    return value === undefined ? [] : [[name, value] as const];
-  });
   return {
     ...identity,
     workdir: environment.workdir,
-    env: { ...Object.fromEntries(copied), ...environment.env },
+    env: toSandboxEnv(environment, hostEnv),
     memoryMiB: environment.memoryMiB ?? null,
     network: environment.network,
     machine: toMachineSpec(environment),
@@ -54,4 +50,16 @@ export function gpusOf(text: string | null): readonly GpuRequest[] {
   const parsed = parseGpu(text);
   if (parsed.kind === "invalid") throw new Error(`unchecked GPU string ${text}: ${parsed.message}`);
   return parsed.preferences;
+}
+
+/** The variables of an environment's sandboxes; its own win over the host's. */
+export function toSandboxEnv(
+  environment: Environment,
+  hostEnv: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> {
+  const copied = environment.hostEnv.flatMap((name) => {
+    const value = hostEnv[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...Object.fromEntries(copied), ...environment.env };
 }

@@ -85,9 +85,10 @@ export interface SandboxProvider {
   create(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox>;
   /**
    * Finds a sandbox by id, also one made by a former process: its files are as they were, its processes may be gone.
+   * @param env the variables of its spec, given anew: they are never written to disk
    * @throws LabError `sandbox_lost`: not retryable when it no longer exists, retryable when nobody could tell
    */
-  attach(sandboxID: string): Promise<Sandbox>;
+  attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox>;
   /** Ends a sandbox by id, attached or not, and forgets its files. Idempotent: an unknown id is no error. */
   terminate(sandboxID: string): Promise<void>;
   /** Ids and tags of the sandboxes that exist, for the sweeper. */

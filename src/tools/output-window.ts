@@ -9,7 +9,7 @@ export interface OutputWindow {
   /** Bytes pushed so far. */
   readonly totalBytes: number;
   /** Everything, or head and tail around a line that says what is missing and where the whole is. */
-  render(logPath: string | null): { readonly text: string; readonly truncated: boolean };
+  render(logPath: string | null): { readonly text: string; readonly cut: boolean };
   /** The newest `lines` lines. */
   tail(lines: number): string;
 }
@@ -38,15 +38,15 @@ export function createOutputWindow(): OutputWindow {
       if (total === head.length + end.length) {
         const text = decode(Buffer.concat([head, end]));
         const lines = text.split("\n");
-        if (lines.length <= 2 * SIDE_LINES) return { text, truncated: false };
-        const cut = lines.length - 2 * SIDE_LINES;
-        const shown = [...lines.slice(0, SIDE_LINES), notice(`${cut} lines`, logPath), ...lines.slice(-SIDE_LINES)];
-        return { text: shown.join("\n"), truncated: true };
+        if (lines.length <= 2 * SIDE_LINES) return { text, cut: false };
+        const missing = lines.length - 2 * SIDE_LINES;
+        const shown = [...lines.slice(0, SIDE_LINES), notice(`${missing} lines`, logPath), ...lines.slice(-SIDE_LINES)];
+        return { text: shown.join("\n"), cut: true };
       }
       const first = firstLines(head, SIDE_LINES);
       const last = lastLines(end, SIDE_LINES);
       const cutBytes = total - first.length - last.length;
-      return { text: `${decode(first)}\n${notice(`${cutBytes} bytes`, logPath)}\n${decode(last)}`, truncated: true };
+      return { text: `${decode(first)}\n${notice(`${cutBytes} bytes`, logPath)}\n${decode(last)}`, cut: true };
     },
     tail(lines) {
       const isWhole = total === head.length + tail.length;

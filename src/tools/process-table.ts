@@ -7,7 +7,7 @@ export interface BackgroundProcess {
   readonly command: string;
   readonly logPath: string | null;
   /** Output since the last call. */
-  takeOutput(): { readonly text: string; readonly truncated: boolean };
+  takeOutput(): { readonly text: string; readonly cut: boolean };
   /** null while it runs. */
   exitStatus(): ExitStatus | null;
   /** Resolves at the next output or the end. */

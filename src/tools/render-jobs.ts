@@ -1,9 +1,10 @@
 import type { JobView } from "../views/job-view.ts";
 
-/** Longest result of one job in a tool's output; the whole of it is in the job's own session. */
+/** Longest result of one job in a tool's output, bytes; the whole of it is in the job's own session. */
 const RESULT_LIMIT = 12_000;
 /** All results of one answer together: the host cuts above 51,200 bytes and 2,000 lines. */
 const ANSWER_LIMIT = 40_000;
+const ANSWER_LINES = 1_500;
 
 /** One line: id, state, description and what matters now. */
 export function renderJobLine(job: JobView): string {
@@ -22,19 +23,21 @@ export function renderJobLine(job: JobView): string {
 
 export function renderMetrics(job: JobView): string {
   return Object.entries(job.metrics)
-    .map(([name, { value, step }]) => `${name} ${value}${step === undefined ? "" : ` @${step}`}`)
+    .map(([name, { value, step }]) => `${name} ${Number(value.toPrecision(6))}${step === undefined ? "" : ` @${step}`}`)
     .join(", ");
 }
 
 /** What finished jobs answered, each in its own block, in the shape the host uses for its own subtasks. */
 export function renderResults(jobs: readonly JobView[]): string {
-  const share = Math.min(RESULT_LIMIT, Math.floor(ANSWER_LIMIT / Math.max(jobs.length, 1)));
-  return jobs.map((job) => renderResult(job, share)).join("\n");
+  const share = (limit: number) => Math.floor(limit / Math.max(jobs.length, 1));
+  const bytes = Math.min(RESULT_LIMIT, share(ANSWER_LIMIT));
+  return jobs.map((job) => renderResult(job, bytes, share(ANSWER_LINES))).join("\n");
 }
 
-function renderResult(job: JobView, limit: number): string {
+function renderResult(job: JobView, bytes: number, lines: number): string {
   const metrics = renderMetrics(job);
-  const body = job.error ? `${job.error.code}: ${job.error.message}` : cut(job.result ?? "", limit, job);
+  const text = job.error ? `${job.error.code}: ${job.error.message}` : (job.result ?? "");
+  const body = cut(text, bytes, lines, job);
   return [
     `<job id="${job.id}" state="${job.state}">`,
     `<summary>${job.description}${metrics === "" ? "" : ` · ${metrics}`} · ${job.elapsedSeconds} s</summary>`,
@@ -43,9 +46,11 @@ function renderResult(job: JobView, limit: number): string {
   ].join("\n");
 }
 
-function cut(text: string, limit: number, job: JobView): string {
-  if (text.length <= limit) return text;
-  return `${text.slice(0, limit)}\n[${text.length - limit} characters more are in session ${job.sessionID}]`;
+function cut(text: string, byteLimit: number, lineLimit: number, job: JobView): string {
+  const bytes = Buffer.from(text.split("\n").slice(0, lineLimit).join("\n")); // the host counts bytes
+  const shown = new TextDecoder().decode(bytes.subarray(0, byteLimit)).replace(/\uFFFD$/, "");
+  if (shown.length >= text.length) return text;
+  return `${shown}\n[${text.length - shown.length} characters more are in session ${job.sessionID}]`;
 }
 
 /** What a person sees while jobs run: a markdown list. */

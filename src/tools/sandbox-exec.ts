@@ -7,7 +7,7 @@ import { createOutputWindow, type OutputWindow } from "./output-window.ts";
 import { findSeat } from "./worker-seat.ts";
 
 /** bash where the sandbox has it; stderr joined to stdout in the shell, so that their lines keep their order. */
-const SHELL = 'exec 2>&1; if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';
+const SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';
 
 /** Between the polite signal and the final one. */
 const GRACE_MS = 2_000;
@@ -39,7 +39,7 @@ export const sandboxExecTool = (host: ToolHost) =>
       const { lab, jobID, sandbox } = await findSeat(host, context.sessionID, "sandbox_exec");
       if (gpu !== undefined && gpu.toLowerCase() !== "none") return NO_GPU;
       const process = await sandbox.start({
-        argv: ["/bin/sh", "-c", SHELL, "sh", command],
+        argv: ["/bin/sh", "-c", `${background || tty ? "exec 2>&1" : "exec 2>&1 </dev/null"}; ${SHELL}`, "sh", command],
         ...(workdir !== undefined && { workdir }),
         tty,
         keepLog: true,
@@ -128,9 +128,9 @@ function render(
   log: string | null,
   timeoutSeconds: number,
 ): ToolAnswer {
-  const { text, truncated } = window.render(log);
+  const { text, cut } = window.render(log);
   const exitCode = status.kind === "exited" && !stopped ? status.code : null;
-  const metadata = { exitCode, timedOut: stopped === "timeout", truncated, log, bytes: window.totalBytes };
+  const metadata = { exitCode, timedOut: stopped === "timeout", cut, log, bytes: window.totalBytes };
   const end = describeEnd(status, stopped, timeoutSeconds);
   const body = text.trimEnd();
   return { title: command, output: body === "" ? end : `${body}\n${end}`, metadata };

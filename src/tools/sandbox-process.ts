@@ -51,7 +51,7 @@ export const sandboxProcessTool = (host: ToolHost) =>
       waiting.abort();
       context.abort.removeEventListener("abort", stop);
 
-      const { text, truncated } = process.takeOutput();
+      const { text, cut } = process.takeOutput();
       const status = process.exitStatus();
       const exitCode = status?.kind === "exited" ? status.code : null;
       const state = status === null ? "running" : status.kind === "exited" ? `exit code ${status.code}` : status.kind;
@@ -59,7 +59,7 @@ export const sandboxProcessTool = (host: ToolHost) =>
       return {
         title: `${id}: ${state}`,
         output: `${body === "" ? "(no new output)" : body}\n[${state}${status?.kind === "signalled" ? ` by ${status.signal}` : ""}]`,
-        metadata: { running: status === null, exitCode, truncated, log: process.logPath },
+        metadata: { running: status === null, exitCode, cut, log: process.logPath },
       };
     },
   });

@@ -46,7 +46,7 @@ function renderLines(path: string, text: string, offset: number, limit: number):
   return {
     title: path,
     output: shown.length > 0 ? `${shown.join("\n")}${more}` : empty,
-    metadata: { path, lines: lines.length, offset, truncated: more !== "" },
+    metadata: { path, lines: lines.length, offset, cut: more !== "" },
   };
 }
 
@@ -54,6 +54,6 @@ async function listDirectory(sandbox: Sandbox, path: string): Promise<ToolAnswer
   const process = await sandbox.start({ argv: ["ls", "-lA", "--", path] });
   const window = createOutputWindow();
   for await (const { bytes } of process.output) window.push(bytes);
-  const { text, truncated } = window.render(null);
-  return { title: path, output: text.trimEnd(), metadata: { path, directory: true, truncated } };
+  const { text, cut } = window.render(null);
+  return { title: path, output: text.trimEnd(), metadata: { path, directory: true, cut } };
 }

@@ -3,11 +3,20 @@ import { createLocalProvider } from "../../src/sandboxes/local/local-provider.ts
 import { systemClock } from "../../src/shared/clock.ts";
 
 // As in the real host, something keeps the process alive: the clock's timers never do.
-setInterval(() => {}, 1000);
+// And nothing of it outlives a test that forgot it.
+setTimeout(() => process.exit(1), 60_000);
 const rootDir = process.argv[2] as string;
-const provider = createLocalProvider({ rootDir, isolation: "auto", clock: systemClock, log: () => {}, ids: () => crypto.randomUUID().slice(0, 13) });
+const provider = createLocalProvider({
+  rootDir,
+  isolation: "auto",
+  clock: systemClock,
+  log: () => {},
+  ids: () => crypto.randomUUID().slice(0, 13),
+});
 const sandbox = await provider.create({
   name: "host", tags: {}, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "open",
 }); // biome-ignore format: a table
-const child = await sandbox.start({ argv: ["sh", "-c", `setsid sleep 7${process.pid} & sleep 7${process.pid}; echo`] });
-process.stdout.write(`${JSON.stringify({ id: sandbox.id, command: child.id })}\n`);
+await sandbox.start({ argv: ["sh", "-c", `setsid sleep 7${process.pid} & sleep 7${process.pid}; echo`] });
+process.stdout.write(
+  `${JSON.stringify({ id: sandbox.id, networked: sandbox.notes.every((note) => !note.startsWith("No network")) })}\n`,
+);

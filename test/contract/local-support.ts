@@ -22,8 +22,14 @@ export const localSpec = (more: Partial<SandboxSpec> = {}): SandboxSpec => ({
 export async function whyNoIsolation(): Promise<string | null> {
   const rootDir = newRoot();
   try {
-    const probe: IsolationProbe = await probeIsolation({ rootDir, isolation: "bubblewrap", clock: systemClock, log: () => {}, ids: newID });
-    return probe.works === null ? (probe.refused.map(({ why }) => why).join("; ") || "unknown") : null;
+    const probe: IsolationProbe = await probeIsolation({
+      rootDir,
+      isolation: "bubblewrap",
+      clock: systemClock,
+      log: () => {},
+      ids: newID,
+    });
+    return probe.works === null ? probe.refused.map(({ why }) => why).join("; ") || "unknown" : null;
   } finally {
     rmSync(rootDir, { recursive: true, force: true });
   }
@@ -34,7 +40,9 @@ export async function leftOf(rootDir: string): Promise<string[]> {
   let found: string[] = [];
   for (let attempt = 0; attempt < 100; attempt += 1) {
     found = [...childrenOf(process.pid), ...cgroups()];
-    for (const part of ["sandboxes", "snapshots"]) if (existsSync(join(rootDir, part))) found.push(...readdirSync(join(rootDir, part)).map((name) => `${part}/${name}`));
+    for (const part of ["sandboxes", "snapshots"])
+      if (existsSync(join(rootDir, part)))
+        found.push(...readdirSync(join(rootDir, part)).map((name) => `${part}/${name}`));
     if (found.length === 0) return [];
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -42,20 +50,27 @@ export async function leftOf(rootDir: string): Promise<string[]> {
 }
 
 export function childrenOf(parent: number): string[] {
-  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-    try {
-      const status = readFileSync(`/proc/${pid}/status`, "utf8");
-      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
-      return new RegExp(`^PPid:\\t${parent}$`, "m").test(status) && /bwrap|slirp4netns|pasta|nsenter|guard/.test(command) ? [`${pid} ${command}`] : [];
-    } catch {
-      return []; // Gone meanwhile.
-    }
-  });
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const status = readFileSync(`/proc/${pid}/status`, "utf8");
+        const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+        return new RegExp(`^PPid:\\t${parent}$`, "m").test(status) &&
+          /bwrap|slirp4netns|pasta|nsenter|guard/.test(command)
+          ? [`${pid} ${command}`]
+          : [];
+      } catch {
+        return []; // Gone meanwhile.
+      }
+    });
 }
 
 export function cgroups(maker: number = process.pid): string[] {
   if (!existsSync("/sys/fs/cgroup")) return [];
-  return spawnSync("find", ["/sys/fs/cgroup", "-name", `opa-${maker}-*`], { encoding: "utf8" }).stdout.split("\n").filter(Boolean);
+  return spawnSync("find", ["/sys/fs/cgroup", "-name", `opa-${maker}-*`], { encoding: "utf8" })
+    .stdout.split("\n")
+    .filter(Boolean);
 }
 
 export interface HostProcess {
@@ -68,7 +83,10 @@ export interface HostProcess {
 export function descendants(root: number): HostProcess[] {
   const below: HostProcess[] = [];
   const parents = new Set([root]);
-  const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).sort((a, b) => a - b);
+  const all = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b);
   for (let found = true; found; ) {
     found = false;
     for (const pid of all) {
@@ -76,7 +94,11 @@ export function descendants(root: number): HostProcess[] {
       try {
         const parent = Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
         if (!parents.has(parent)) continue;
-        below.push({ pid, startedAt: startTimeOf(pid), command: readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ") });
+        below.push({
+          pid,
+          startedAt: startTimeOf(pid),
+          command: readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "),
+        });
         parents.add(pid);
         found = true;
       } catch {
@@ -90,7 +112,9 @@ export function descendants(root: number): HostProcess[] {
 /** Tells a process from a later one with the same pid; null when there is none, or only its zombie. */
 export function startTimeOf(pid: number): string | null {
   try {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ");
     return fields[0] === "Z" ? null : (fields[19] ?? null);
   } catch {
     return null;

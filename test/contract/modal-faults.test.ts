@@ -6,7 +6,7 @@ import type { ModalProviderDeps } from "../../src/sandboxes/modal/modal-provider
 import type { Sandbox, SandboxProvider, SandboxSpec } from "../../src/sandboxes/port.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
-import { exited, sh } from "./sandbox-provider.contract.ts";
+import { exited, sh } from "./sandbox-shell.ts";
 
 /*
  * Everything that can go wrong with a call, at every step: the right code or it goes on, nothing hangs, no sandbox left.
@@ -452,15 +452,15 @@ describe("when ending or finding a sandbox meets a fault", () => {
     await first.close();
     const second = provider();
     modal().faults.add({ method: "SandboxWaitV2", hang: true, times: 1 });
-    expect(await failsWith(second.attach(sandbox.id))).toMatchObject({ code: "sandbox_lost", retryable: true });
+    expect(await failsWith(second.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: true });
     modal().faults.clear();
     modal().faults.add({ method: "SandboxWaitV2", code: UNAVAILABLE, times: 4 });
-    expect(await failsWith(second.attach(sandbox.id))).toMatchObject({ code: "sandbox_lost", retryable: true });
+    expect(await failsWith(second.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: true });
     modal().faults.clear();
-    expect((await second.attach(sandbox.id)).workdir).toBe("/workspace");
+    expect((await second.attach(sandbox.id, {})).workdir).toBe("/workspace");
     modal().kill(sandbox.id);
     const third = provider();
-    expect(await failsWith(third.attach(sandbox.id))).toMatchObject({ code: "sandbox_lost", retryable: false });
+    expect(await failsWith(third.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: false });
   });
 
   check("a listing holds both kinds with tags and times, or fails", async () => {

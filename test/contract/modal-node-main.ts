@@ -49,6 +49,6 @@ const forked = await read(fork, "kept", 0, 100);
 const listed = (await provider.list()).length;
 await sandbox.terminate();
 await fork.terminate();
-const gone = await codeOf(provider.attach(sandbox.id));
+const gone = await codeOf(provider.attach(sandbox.id, {}));
 await provider.close();
 process.stdout.write(JSON.stringify({ ran, many, signalled, log, range, missing, forked, listed, gone }));

@@ -66,7 +66,11 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
 
   test("a subtask in the prompt makes no subagent", async () => {
     const subtask = { type: "subtask", agent: "general", description: "d", prompt: script(say("sub")) };
-    await http(lab, "POST", `/session/${child.id}/message`, { agent: "build", parts: [subtask] });
+    const sibling = await lab.server.createSession({ parentID: child.parentID as string });
+    for (const id of [sibling.id, child.id]) {
+      await http(lab, "POST", `/session/${id}/message`, { agent: "build", parts: [subtask] });
+    }
+    expect(await lab.server.children(sibling.id)).toHaveLength(1); // in an ordinary session it does
     expect(await lab.server.children(child.id)).toEqual([]);
   });
 

@@ -33,6 +33,9 @@ const isWaiting = (sessionID: string) =>
     { what: "the orchestrator waits" },
   );
 
+const partIDs = async (sessionID: string) =>
+  (await lab.server.messages(sessionID)).flatMap(({ parts }) => parts.map(({ id }) => id));
+
 sandboxTest(
   "a full machine queues, says what each waits for, and never runs more than it may",
   async () => {
@@ -126,8 +129,9 @@ sandboxTest(
     await isWaiting(session.id);
     await server.client.session.abort({ sessionID: session.id });
     await server.whenIdle(session.id);
-    const parts = (await server.messages(session.id)).flatMap((message) => message.parts);
-    expect(parts.filter(({ id }) => id.endsWith("paLivePart"))).toEqual([]);
+    await until(async () => !(await partIDs(session.id)).some((id) => id.endsWith("paLivePart")), {
+      what: "the board is taken away",
+    });
     expect(holders(home)).toHaveLength(3);
 
     openGates(home);
@@ -145,7 +149,7 @@ sandboxTest(
 sandboxTest(
   "a waiting call shows how its jobs stand, and leaves only its result behind",
   async () => {
-    const { server, home } = lab;
+    const { server, home, model } = lab;
     const session = await server.createSession();
     await ask(server, session.id, start(held("watched")));
     const waiting = turn(server, session.id, wait());
@@ -160,8 +164,8 @@ sandboxTest(
     expect(part?.state).toMatchObject({ status: "running", title: "1 running" });
     openGates(home);
     await waiting;
-    const after = (await server.messages(session.id)).flatMap(({ parts }) => parts);
-    expect(after.map(({ id }) => id)).not.toContain(board.id);
+    expect(JSON.stringify(model.requests.at(-1)?.messages)).not.toContain("**watched**");
+    await until(async () => !(await partIDs(session.id)).includes(board.id), { what: "the board is taken away" });
     const [ended] = await server.toolParts(session.id, "agents_wait");
     expect(ended?.state).toMatchObject({ status: "completed", title: "1 completed" });
   },

@@ -57,6 +57,7 @@ export async function startAttackLab(
   const lab = await startLab(options, {
     config: {
       permission: "allow",
+      subagent_depth: 5, // else the host itself keeps sessions below sessions from having subagents
       mcp: { host: { type: "local", command: ["node", "../home/mcp.mjs"] } },
       agent: {
         free: { mode: "all", description: "May do anything.", prompt: "You are free.", permission: { "*": "allow" } },

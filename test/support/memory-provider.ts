@@ -145,10 +145,12 @@ export function createMemoryMachine(): MemoryMachine {
             made.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
           });
         },
-        async attach(id) {
+        async attach(id, env) {
           usable();
           const standing = live.get(id);
           if (!standing) throw lost(id);
+          if (JSON.stringify(env) !== JSON.stringify(standing.spec.env))
+            throw new Error(`${id} was given other variables`);
           ledger.push(`attach ${id}`);
           return take(standing);
         },

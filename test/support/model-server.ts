@@ -10,7 +10,7 @@ import {
 } from "./model-protocol.ts";
 import { pause } from "./wait.ts";
 
-export type { Answer, ChatMessage, ModelReply, ModelRequest } from "./model-protocol.ts";
+export type { ModelReply, ModelRequest } from "./model-protocol.ts";
 export type ModelScript = (request: ModelRequest) => ModelReply | Promise<ModelReply>;
 
 export interface ModelServer {

@@ -133,8 +133,8 @@ function baseConfig({ modelUrl, plugins = [], snapshot = false }: HomeOptions): 
 /** Nothing of the surrounding environment but the search path: no credentials, no settings. */
 function environment(home: string, extra: Record<string, string | undefined>): Record<string, string> {
   const all: Record<string, string | undefined> = {
-    PATH: `${process.env["PATH"]}:${join(home, "bin")}`,
-    TMPDIR: process.env["TMPDIR"],
+    PATH: `${process.env.PATH}:${join(home, "bin")}`,
+    TMPDIR: process.env.TMPDIR,
     LANG: "C.UTF-8",
     HOME: home,
     XDG_CONFIG_HOME: join(home, ".config"),

@@ -2,8 +2,8 @@ import type { ModelReply, ModelRequest, ModelScript } from "./model-server.ts";
 
 /*
  * A model that does what its prompt says. A prompt carries its turn as JSON between markers, one reply per step, so
- * that a test reads as a list of what each agent does. `$job1`, `$snap1`, … stand for the ids seen so far in the
- * session's tool results, in order of appearance.
+ * that a test reads as a list of what each agent does. `$job1`, `$snap1`, `$process1`, `$log1`, … stand for the
+ * ids and paths seen so far in the session's tool results, in order of appearance.
  */
 
 const OPEN = "<script>";
@@ -37,7 +37,12 @@ function fillIn(json: string, request: ModelRequest): string {
   const ids = (prefix: string) => [...new Set(seen.match(new RegExp(`${prefix}_[a-z0-9]{12}`, "g")) ?? [])];
   const jobs = ids("job");
   const snapshots = ids("snap");
+  const first = (pattern: RegExp) => [...new Set([...seen.matchAll(pattern)].map((match) => match[1] ?? ""))];
+  const processes = first(/Process (\S+) runs in the background/g);
+  const logs = first(/full output is in (\S+) …/g);
   return json
     .replace(/\$job(\d+)/g, (all, n) => jobs[Number(n) - 1] ?? all)
-    .replace(/\$snap(\d+)/g, (all, n) => snapshots[Number(n) - 1] ?? all);
+    .replace(/\$snap(\d+)/g, (all, n) => snapshots[Number(n) - 1] ?? all)
+    .replace(/\$process(\d+)/g, (all, n) => processes[Number(n) - 1] ?? all)
+    .replace(/\$log(\d+)/g, (all, n) => logs[Number(n) - 1] ?? all);
 }

@@ -132,7 +132,7 @@ function launchScript(env: Record<string, string>, args: string[]): string {
 }
 
 function tmuxEnv(home: OpencodeHome): Record<string, string> {
-  return { PATH: home.env["PATH"] ?? "", HOME: home.home, LANG: "C.UTF-8", TERM: "xterm-256color" };
+  return { PATH: home.env.PATH ?? "", HOME: home.home, LANG: "C.UTF-8", TERM: "xterm-256color" };
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

@@ -61,3 +61,18 @@ export async function outputsOf(server: OpencodeServer, job: JobView | undefined
   if (!job?.sessionID) throw new Error(`the job has no session: ${JSON.stringify(job)}`);
   return (await server.toolParts(job.sessionID, tool)).map((part) => answerOf(part).output);
 }
+
+/** Runs one job that makes these calls; answers what its tools said, in order. */
+export async function inJob(server: OpencodeServer, ...replies: ModelReply[]): Promise<JobToolAnswer[]> {
+  const session = await server.createSession();
+  const [, waited] = await turn(server, session.id, start(task("calls tools", ...replies, say("done"))), wait());
+  const job = waited?.metadata.finished[0];
+  if (job?.state !== "completed") throw new Error(`the job broke off: ${JSON.stringify(job)}`);
+  const parts = (await server.messages(job.sessionID as string)).flatMap((message) => message.parts);
+  return parts.filter((part) => part.type === "tool").map((part) => answerOf(part) as unknown as JobToolAnswer);
+}
+
+export interface JobToolAnswer {
+  readonly output: string;
+  readonly metadata: Record<string, unknown> & { readonly error?: { readonly code: string } };
+}

@@ -22,7 +22,8 @@ export interface SnapshotRecord {
 export interface PoolStore {
   /** Takes a running slot in one transaction, unless `limit` are held. Leases of owners gone silent do not count. */
   acquireLease(lease: LeaseRequest, limit: number, now: number): boolean;
-  renewLeases(owner: string, now: number): void;
+  /** Takes them again where they lapsed meanwhile, e.g. while the machine slept: their jobs still run. */
+  renewLeases(leases: Iterable<LeaseRequest>, now: number): void;
   releaseLease(leaseID: string): void;
   /** Slots held now, and how many of them by other owners. */
   heldLeases(owner: string, now: number): { total: number; foreign: number };
@@ -76,6 +77,16 @@ export async function openPoolStore(stateDir: string): Promise<PoolStore> {
       if (isOwnerDead(owner)) database.run("DELETE FROM leases WHERE owner = ?", owner);
     }
   };
+  const hold = (lease: LeaseRequest, now: number) =>
+    database.run(
+      `INSERT INTO leases (id, job, orchestrator, owner, expires_at) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at`,
+      lease.id,
+      lease.jobID,
+      lease.orchestrator,
+      lease.owner,
+      now + LEASE_TTL_MS,
+    );
   const count = (sql: string, ...values: (string | number)[]) =>
     database.get<{ n: number }>(`SELECT count(*) AS n FROM leases WHERE ${sql}`, ...values)?.n ?? 0;
   return {
@@ -83,18 +94,13 @@ export async function openPoolStore(stateDir: string): Promise<PoolStore> {
       database.transaction(() => {
         reclaim(now);
         if (count("1") >= limit) return false;
-        database.run(
-          "INSERT INTO leases (id, job, orchestrator, owner, expires_at) VALUES (?, ?, ?, ?, ?)",
-          lease.id,
-          lease.jobID,
-          lease.orchestrator,
-          lease.owner,
-          now + LEASE_TTL_MS,
-        );
+        hold(lease, now);
         return true;
       }),
-    renewLeases: (owner, now) =>
-      database.run("UPDATE leases SET expires_at = ? WHERE owner = ?", now + LEASE_TTL_MS, owner),
+    renewLeases: (leases, now) =>
+      database.transaction(() => {
+        for (const lease of leases) hold(lease, now);
+      }),
     releaseLease: (id) => database.run("DELETE FROM leases WHERE id = ?", id),
     // Only reads: prompts and views ask often. What is lapsed is removed when a slot is wanted.
     heldLeases: (owner, now) => ({

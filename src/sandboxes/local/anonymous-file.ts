@@ -1,18 +1,31 @@
-import { randomUUID } from "node:crypto";
 import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { randomId } from "../../shared/ids.ts";
+
+/** Folders for what is to have a name only for a moment; in memory where possible, since it may hold secrets. */
+export const MOMENTARY_FOLDERS: readonly string[] = ["/dev/shm", tmpdir()];
 
 /**
- * A descriptor of a nameless file with this content, to be handed to a child. Not a pipe: Bun (1.3.14) closes pipes
- * beyond descriptor 2 twice, and the second time whatever has the number by then, which might be a namespace.
+ * A descriptor of a nameless file with this content, to be handed to a child, which finds it at the start. Not a pipe:
+ * Bun (1.3.14) closes pipes beyond descriptor 2 twice, and the second time whatever has the number by then, which might
+ * be a namespace.
  */
-export function withAnonymousFile<T>(content: string, use: (fd: number) => T): T {
+export function openAnonymousFile(content: Uint8Array): number {
   const fd = openNameless();
   try {
-    const bytes = Buffer.from(content);
-    // At explicit positions: the child shares the offset and must find it at the start.
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, at);
+    // At explicit positions: the child shares the offset.
+    for (let at = 0; at < content.length; ) at += writeSync(fd, content, at, content.length - at, at);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+export function withAnonymousFile<T>(content: string, use: (fd: number) => T): T {
+  const fd = openAnonymousFile(Buffer.from(content));
+  try {
     return use(fd);
   } finally {
     closeSync(fd);
@@ -21,9 +34,8 @@ export function withAnonymousFile<T>(content: string, use: (fd: number) => T): T
 
 function openNameless(): number {
   let failure: unknown;
-  // In memory where possible: the content may hold secrets.
-  for (const folder of ["/dev/shm", tmpdir()]) {
-    const path = join(folder, `opa-${randomUUID()}`);
+  for (const folder of MOMENTARY_FOLDERS) {
+    const path = join(folder, randomId("opa"));
     try {
       const fd = openSync(path, "wx+", 0o600);
       unlinkSync(path);

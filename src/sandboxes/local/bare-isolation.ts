@@ -22,7 +22,12 @@ export function createBareIsolation(hostPath: string): Isolation {
 }
 
 /** Walls without namespaces: what is started is remembered and killed by process group. Seatbelt adds a profile to it. */
-export function bareEnclosure(plan: EnclosurePlan, notes: readonly string[], env: Record<string, string>, wrap: (stage: { argv: string[] }) => string[]): Enclosure {
+export function bareEnclosure(
+  plan: EnclosurePlan,
+  notes: readonly string[],
+  env: Record<string, string>,
+  wrap: (stage: { argv: string[] }) => string[],
+): Enclosure {
   let alive = true;
   let end: (failure: Failure | null) => void = () => {};
   const ended = new Promise<Failure | null>((resolve) => (end = resolve));
@@ -41,7 +46,14 @@ export function bareEnclosure(plan: EnclosurePlan, notes: readonly string[], env
       if (!alive) throw new LabError("sandbox_lost", `Sandbox ${plan.id} has ended.`, { retryable: true });
       const [file, ...args] = wrap({ argv: ["/bin/sh", "-c", READ_SCRIPT] });
       const script = commandScript({ ...command, env: { ...base, ...command.env } });
-      return { file: file as string, args, env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin" }, cwd: workspace, script, settled: () => {} };
+      return {
+        file: file as string,
+        args,
+        env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin" },
+        cwd: workspace,
+        script,
+        settled: () => {},
+      };
     },
     async tend() {},
     async close(reason) {
@@ -56,8 +68,14 @@ export const bareTrees: TreeTools = {
     for (const { from, to } of pairs) {
       signal?.throwIfAborted();
       const source = await realpath(join(from, below));
-      if (source !== (await realpath(from)) && !source.startsWith(`${await realpath(from)}/`)) throw new Error("the path leads out of the directory");
-      await cp(source, join(to, below), { recursive: true, verbatimSymlinks: true, preserveTimestamps: true, force: true });
+      if (source !== (await realpath(from)) && !source.startsWith(`${await realpath(from)}/`))
+        throw new Error("the path leads out of the directory");
+      await cp(source, join(to, below), {
+        recursive: true,
+        verbatimSymlinks: true,
+        preserveTimestamps: true,
+        force: true,
+      });
     }
   },
   remove: (path) => rm(path, { recursive: true, force: true, maxRetries: 3 }),

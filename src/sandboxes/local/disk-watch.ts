@@ -65,14 +65,23 @@ export class DiskWatch {
       return;
     }
     this.#freeAtMeasure = free;
-    const used = await Promise.all(live.map(async (sandbox) => ({ sandbox, bytes: await this.#deps.sizeBytes(sandbox.dirs.root) })));
+    const used = await Promise.all(
+      live.map(async (sandbox) => ({ sandbox, bytes: await this.#deps.sizeBytes(sandbox.dirs.root) })),
+    );
     for (const { sandbox, bytes } of used) {
-      if (bytes > sandbox.diskLimitMiB * MiB) await this.#end(sandbox, `it used ${Math.ceil(bytes / MiB)} MiB of disk, more than its limit of ${sandbox.diskLimitMiB} MiB`);
+      if (bytes > sandbox.diskLimitMiB * MiB)
+        await this.#end(
+          sandbox,
+          `it used ${Math.ceil(bytes / MiB)} MiB of disk, more than its limit of ${sandbox.diskLimitMiB} MiB`,
+        );
     }
     const largest = used.filter(({ sandbox }) => sandbox.enclosure.alive()).sort((a, b) => b.bytes - a.bytes)[0];
     // A small sandbox is not what fills the disk; ending it would not help.
     if (largest && free < this.#deps.hostFreeMiB * MiB && largest.bytes > NOTICEABLE_BYTES) {
-      await this.#end(largest.sandbox, `the machine's disk is nearly full and it was the largest sandbox (${Math.ceil(largest.bytes / MiB)} MiB)`);
+      await this.#end(
+        largest.sandbox,
+        `the machine's disk is nearly full and it was the largest sandbox (${Math.ceil(largest.bytes / MiB)} MiB)`,
+      );
     }
   }
 

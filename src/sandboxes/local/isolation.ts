@@ -29,7 +29,10 @@ export interface TreeTools {
    * Copies the contents of each `from` into its `to`; both are directories that exist and that no job can replace.
    * @param below only this directory of each, by its relative path; `..` and links must not lead out of `from`
    */
-  copy(pairs: readonly { readonly from: string; readonly to: string }[], options?: { readonly below?: string; readonly signal?: AbortSignal }): Promise<void>;
+  copy(
+    pairs: readonly { readonly from: string; readonly to: string }[],
+    options?: { readonly below?: string; readonly signal?: AbortSignal },
+  ): Promise<void>;
   /** Removes a directory and all in it. One that does not exist is no error. */
   remove(path: string): Promise<void>;
   sizeBytes(path: string): Promise<number>;

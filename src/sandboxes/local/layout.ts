@@ -24,7 +24,6 @@ export interface SandboxMeta {
   readonly memoryMiB: number | null;
   readonly diskMiB: number;
   readonly network: NetworkPolicy;
-  readonly envNames: readonly string[];
   readonly createdAt: number;
 }
 
@@ -42,21 +41,33 @@ export const isSandboxID = (id: string): boolean => SANDBOX_ID.test(id);
 export const isSnapshotID = (id: string): boolean => SNAPSHOT_ID.test(id);
 
 export function sandboxDirs(rootDir: string, id: string): SandboxDirs {
-  if (!isSandboxID(id)) throw new LabError("sandbox_lost", `No sandbox has the id ${JSON.stringify(id)}.`, { retryable: false });
+  if (!isSandboxID(id))
+    throw new LabError("sandbox_lost", `No sandbox has the id ${JSON.stringify(id)}.`, { retryable: false });
   return dirsAt(join(rootDir, "sandboxes", id));
 }
 
 export function snapshotDir(rootDir: string, id: string): string {
-  if (!isSnapshotID(id)) throw new LabError("not_found", `No snapshot has the id ${JSON.stringify(id)}.`, { retryable: false });
+  if (!isSnapshotID(id))
+    throw new LabError("not_found", `No snapshot has the id ${JSON.stringify(id)}.`, { retryable: false });
   return join(rootDir, "snapshots", id);
 }
 
 export function dirsAt(root: string): SandboxDirs {
-  return { root, workspace: join(root, "workspace"), home: join(root, "home"), tmp: join(root, "tmp"), logs: join(root, "logs") };
+  return {
+    root,
+    workspace: join(root, "workspace"),
+    home: join(root, "home"),
+    tmp: join(root, "tmp"),
+    logs: join(root, "logs"),
+  };
 }
 
 /** Makes `root` with its parts under a temporary name, lets `fill` complete it, then gives it its name (L2). */
-export async function makeWhole(root: string, meta: SandboxMeta | SnapshotMeta, fill: (dirs: SandboxDirs) => Promise<void>): Promise<void> {
+export async function makeWhole(
+  root: string,
+  meta: SandboxMeta | SnapshotMeta,
+  fill: (dirs: SandboxDirs) => Promise<void>,
+): Promise<void> {
   const half = halfNameOf(root);
   await mkdir(half, { recursive: true, mode: 0o700 });
   const dirs = dirsAt(half);

@@ -40,7 +40,11 @@ if [ -e "$f" ]; then [ -f "$f" ] || exit 44; [ -w "$f" ] || exit 43; else [ -w "
 cat > "$f" || exit 46
 [ -z "$2" ] || chmod +x -- "$f" || exit 46`;
 
-export async function readSandboxFile(start: Start, path: string, range: { readonly offset: number; readonly maxBytes: number }): Promise<Uint8Array> {
+export async function readSandboxFile(
+  start: Start,
+  path: string,
+  range: { readonly offset: number; readonly maxBytes: number },
+): Promise<Uint8Array> {
   const child = await start(["/bin/sh", "-c", READ, "read", path, String(range.offset + 1), String(range.maxBytes)]);
   await child.closeInput();
   const bytes = await collect(child.output, "stdout", range.maxBytes);
@@ -48,7 +52,12 @@ export async function readSandboxFile(start: Start, path: string, range: { reado
   return bytes;
 }
 
-export async function writeSandboxFile(start: Start, path: string, content: Uint8Array, executable: boolean): Promise<void> {
+export async function writeSandboxFile(
+  start: Start,
+  path: string,
+  content: Uint8Array,
+  executable: boolean,
+): Promise<void> {
   const child = await start(["/bin/sh", "-c", WRITE, "write", path, executable ? "x" : ""]);
   const drained = collect(child.output, "stderr", 0);
   // A script that refuses closes its input early; its exit code then says why.
@@ -58,7 +67,11 @@ export async function writeSandboxFile(start: Start, path: string, content: Uint
   await expectZero(child, "write", path);
 }
 
-export async function collect(output: AsyncIterable<OutputChunk>, stream: OutputChunk["stream"], maxBytes: number): Promise<Uint8Array> {
+export async function collect(
+  output: AsyncIterable<OutputChunk>,
+  stream: OutputChunk["stream"],
+  maxBytes: number,
+): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of output) {
@@ -71,7 +84,8 @@ export async function collect(output: AsyncIterable<OutputChunk>, stream: Output
 
 async function expectZero(child: SandboxProcess, verb: "read" | "write", path: string): Promise<void> {
   const end = await child.exit;
-  if (end.kind === "unknown") throw new LabError("sandbox_lost", `Could not ${verb} ${path}: ${end.reason}.`, { retryable: true });
+  if (end.kind === "unknown")
+    throw new LabError("sandbox_lost", `Could not ${verb} ${path}: ${end.reason}.`, { retryable: true });
   if (end.kind === "exited" && end.code === 0) return;
   const known = end.kind === "exited" ? CODES[end.code] : undefined;
   throw new FileError(known?.code ?? "file_failed", `Could not ${verb} ${path}: it ${known?.says ?? "failed"}.`);

@@ -1,58 +1,114 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, readFileSync, readSync } from "node:fs";
 import type { Clock } from "../../shared/clock.ts";
 import { sleep } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
 import { type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
+import { openAnonymousFile } from "./anonymous-file.ts";
+import type { CommandOutput } from "./command-output.ts";
 import type { Enclosure, Launch } from "./isolation.ts";
-import { withAnonymousFile } from "./anonymous-file.ts";
-import { OutputQueue } from "../output-queue.ts";
+import { collect } from "./local-files.ts";
 import { NO_WORKDIR, STARTED } from "./shell-script.ts";
 
-// A command that has ended may leave output in its pipes: it is read until they are quiet for so long.
-const QUIET_MS = 60;
-// A child left behind may write for ever; more than this cannot have been in the pipes when the command ended.
-const DRAIN_BYTES = 2 * 1024 * 1024;
+/** Between the end of a command and the news that its sandbox has ended. */
+const NEWS_MS = 60;
+const LONGEST_MARK_PAUSE_MS = 20;
 
 export interface StartDeps {
   readonly enclosure: Enclosure;
-  readonly launch: Launch;
+  readonly launch: () => Launch;
+  /** Closed by this, also when it rejects; so are the write ends. */
+  readonly output: CommandOutput;
+  /** Standard output and error of the command. */
+  readonly writeEnds: readonly [number, number];
   readonly clock: Clock;
   readonly workdir: string;
-  readonly log: { readonly path: string; readonly fd: number } | null;
+  readonly logPath: string | null;
   /** Signals the command's process group by its pid inside; null where the spawned process is the command itself. */
   readonly signalInside: ((pid: string, signal: SandboxSignal) => Promise<void>) | null;
 }
 
 /** @throws LabError `sandbox_lost`; FileError `file_not_found` for a missing working directory */
 export async function startLocalProcess(deps: StartDeps): Promise<SandboxProcess> {
-  const { launch, enclosure } = deps;
-  const child = withAnonymousFile(launch.script, (script) =>
-    spawn(launch.file, [...launch.args], {
+  const { output } = deps;
+  let begun: Begun;
+  try {
+    begun = begin(deps);
+  } catch (error) {
+    output.close();
+    throw error;
+  } finally {
+    // The command has its own; an end held here would hide that it has closed them.
+    for (const fd of deps.writeEnds) closeSync(fd);
+  }
+  const { child, exited } = begun;
+  const finished = exited.then((end) => {
+    output.finish();
+    return end;
+  });
+  const mark = await begun.mark;
+  const pid = mark.startsWith(`${STARTED} `) ? mark.slice(2) : null;
+  if (pid !== null && /^\d+$/.test(pid)) return handle(child, pid, finished, deps);
+  const end = await finished;
+  const said = end instanceof Error ? end.message : String(Buffer.from(await collect(output, "stderr", 500))).trim();
+  output.close();
+  if (mark === NO_WORKDIR) {
+    throw new FileError("file_not_found", `The working directory ${deps.workdir} does not exist in the sandbox.`);
+  }
+  const why = deps.enclosure.alive() ? `its walls could not be entered${said ? ` (${said})` : ""}` : "it has ended";
+  throw new LabError("sandbox_lost", `The command was not started in the sandbox: ${why}.`, { retryable: null });
+}
+
+interface Begun {
+  readonly child: ChildProcess;
+  readonly exited: Promise<RawExit>;
+  /** The line the last stage left in its script's file; empty when it ended without. */
+  readonly mark: Promise<string>;
+}
+
+function begin({ launch: toLaunch, writeEnds, clock }: StartDeps): Begun {
+  const launch = toLaunch();
+  const content = Buffer.from(launch.script);
+  let script: number | null = null;
+  const letGo = () => {
+    launch.settled();
+    if (script !== null) closeSync(script);
+  };
+  try {
+    script = openAnonymousFile(content);
+    const child = spawn(launch.file, [...launch.args], {
       // The leader of its own process group, so that a signal reaches all of it and nothing of ours.
       detached: true,
       cwd: launch.cwd,
       env: launch.env,
-      stdio: ["pipe", "pipe", "pipe", script],
-    }),
-  );
-  const exited = exitOf(child);
-  const io = wireOutput(child, exited, deps);
-  child.stdin?.on("error", ignore);
-  const mark = await io.mark;
-  launch.settled();
-  if (mark.startsWith(`${STARTED} `)) return handle(child, mark.slice(2), io.queue, exited, deps);
-  const end = await exited;
-  io.stop();
-  if (mark === NO_WORKDIR) {
-    throw new FileError("file_not_found", `The working directory ${deps.workdir} does not exist in the sandbox.`);
+      stdio: ["pipe", ...writeEnds, script],
+    });
+    const exited = exitOf(child);
+    child.stdin?.on("error", ignore);
+    return { child, exited, mark: readMark(script, content.length, exited, clock).finally(letGo) };
+  } catch (error) {
+    letGo();
+    throw error;
   }
-  const said = end instanceof Error ? end.message : io.firstError();
-  const why = enclosure.alive() ? `its walls could not be entered${said ? ` (${said})` : ""}` : "it has ended";
-  throw new LabError("sandbox_lost", `The command was not started in the sandbox: ${why}.`, { retryable: null });
 }
 
-function handle(child: ChildProcess, pid: string, queue: OutputQueue, exited: Promise<RawExit>, deps: StartDeps): SandboxProcess {
+async function readMark(script: number, from: number, exited: Promise<RawExit>, clock: Clock): Promise<string> {
+  const line = Buffer.alloc(64);
+  let over = false;
+  const end = exited.then(() => {
+    over = true;
+  });
+  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 1.3, LONGEST_MARK_PAUSE_MS)) {
+    const last = over;
+    const text = line.toString("latin1", 0, readSync(script, line, 0, line.length, from));
+    const length = text.indexOf("\n");
+    if (length >= 0) return text.slice(0, length);
+    if (last) return "";
+    await Promise.race([sleep(clock, pauseMs), end]);
+  }
+}
+
+function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps: StartDeps): SandboxProcess {
   let killedByUs = false;
   let over = false;
   const exit = exited.then(async (end): Promise<ExitStatus> => {
@@ -60,16 +116,19 @@ function handle(child: ChildProcess, pid: string, queue: OutputQueue, exited: Pr
     if (end instanceof Error) return { kind: "unknown", reason: end.message };
     if (end.signal === "SIGKILL" && !killedByUs) {
       // The sandbox's own end kills its commands a moment before we hear of it.
-      await Promise.race([deps.enclosure.ended, sleep(deps.clock, QUIET_MS)]);
-      if (!deps.enclosure.alive()) return { kind: "unknown", reason: "the sandbox ended while the command was running" };
+      await Promise.race([deps.enclosure.ended, sleep(deps.clock, NEWS_MS)]);
+      if (!deps.enclosure.alive())
+        return { kind: "unknown", reason: "the sandbox ended while the command was running" };
     }
     if (end.signal !== null) return { kind: "signalled", signal: end.signal };
-    return end.code === null ? { kind: "unknown", reason: "no exit code was reported" } : { kind: "exited", code: end.code };
+    return end.code === null
+      ? { kind: "unknown", reason: "no exit code was reported" }
+      : { kind: "exited", code: end.code };
   });
   return {
     id: pid,
-    logPath: deps.log?.path ?? null,
-    output: queue,
+    logPath: deps.logPath,
+    output: deps.output,
     exit,
     write: (input) => writeInput(child, input),
     async closeInput() {
@@ -100,84 +159,14 @@ function exitOf(child: ChildProcess): Promise<RawExit> {
   });
 }
 
-function wireOutput(child: ChildProcess, exited: Promise<RawExit>, deps: StartDeps) {
-  const streams = [child.stdout, child.stderr].filter((stream) => stream !== null);
-  const queue = new OutputQueue(() => {
-    for (const stream of streams) stream.resume();
-  });
-  let firstError = "";
-  let settleMark: (mark: string) => void = () => {};
-  const mark = new Promise<string>((resolve) => (settleMark = resolve));
-  // The first line of stdout is the start's own: nobody else has written to it before.
-  let beforeMark: Buffer | null = Buffer.alloc(0);
-  let open = streams.length;
-  let bytesAfterExit = -1;
-  let stopQuiet = () => {};
-  let stopped = false;
-  const stop = () => {
-    if (stopped) return;
-    stopped = true;
-    stopQuiet();
-    for (const stream of streams) stream.destroy();
-    if (deps.log) closeSync(deps.log.fd);
-    settleMark("");
-    queue.end();
-  };
-  const restartQuiet = () => {
-    stopQuiet();
-    if (stopped) return;
-    // A reader that lags holds the pipes shut; they are not quiet because of that.
-    stopQuiet = deps.clock.after(QUIET_MS, () => (queue.full ? restartQuiet() : stop()));
-  };
-  for (const [index, stream] of streams.entries()) {
-    const name = index === 0 ? "stdout" : "stderr";
-    stream.on("data", (data: Uint8Array) => {
-      if (stopped) return;
-      let bytes = data;
-      if (name === "stdout" && beforeMark !== null) {
-        beforeMark = Buffer.concat([beforeMark, data]);
-        const lineEnd = beforeMark.indexOf(10);
-        if (lineEnd < 0) return;
-        settleMark(beforeMark.subarray(0, lineEnd).toString("latin1"));
-        bytes = beforeMark.subarray(lineEnd + 1);
-        beforeMark = null;
-        if (bytes.length === 0) return;
-      }
-      if (name === "stderr" && firstError.length < 500) firstError += Buffer.from(bytes).toString("utf8").slice(0, 500);
-      // Synchronous, so that the log is complete up to every chunk handed on; it is a write to the page cache.
-      if (deps.log) writeAll(deps.log.fd, bytes);
-      queue.push({ stream: name, bytes });
-      if (queue.full) for (const each of streams) each.pause();
-      if (bytesAfterExit >= 0) {
-        bytesAfterExit += bytes.length;
-        if (bytesAfterExit > DRAIN_BYTES) stop();
-        else restartQuiet();
-      }
-    });
-    stream.on("error", ignore);
-    stream.once("close", () => --open === 0 && stop());
-  }
-  void exited.then((end) => {
-    bytesAfterExit = 0;
-    if (end instanceof Error) stop();
-    else restartQuiet();
-  });
-  return { queue, stop, mark, firstError: () => firstError.trim().slice(0, 500) };
-}
-
-function writeAll(fd: number, bytes: Uint8Array): void {
-  try {
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-  } catch {
-    // A full disk costs the log, not the command; the disk watch speaks of the disk.
-  }
-}
-
 function writeInput(child: ChildProcess, input: Uint8Array): Promise<void> {
   const stdin = child.stdin;
-  if (!stdin || stdin.destroyed || stdin.writableEnded) return Promise.reject(new Error("The command has closed its input."));
+  if (!stdin || stdin.destroyed || stdin.writableEnded)
+    return Promise.reject(new Error("The command has closed its input."));
   return new Promise((resolve, reject) => {
-    stdin.write(input, (error) => (error ? reject(new Error("The command has closed its input.", { cause: error })) : resolve()));
+    stdin.write(input, (error) =>
+      error ? reject(new Error("The command has closed its input.", { cause: error })) : resolve(),
+    );
   });
 }
 

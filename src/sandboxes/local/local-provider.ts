@@ -6,6 +6,7 @@ import { LabError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ListedSandbox, Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
 import { DiskWatch, freeBytes } from "./disk-watch.ts";
+import { FifoStock } from "./fifo-stock.ts";
 import { refuseForeignMachine } from "./foreign-machine.ts";
 import type { Isolation, IsolationKind } from "./isolation.ts";
 import { halfNameOf, isSandboxID, listIDs, makeWhole, readMeta, type SandboxMeta, sandboxDirs } from "./layout.ts";
@@ -53,6 +54,7 @@ class LocalProvider implements SandboxProvider {
   readonly #watch: DiskWatch;
   readonly #live = new Map<string, LocalSandbox>();
   readonly #attaching = new Map<string, Promise<LocalSandbox>>();
+  readonly #fifos = new FifoStock();
   #probing: Promise<Isolation> | null = null;
   #closed = false;
 
@@ -75,7 +77,11 @@ class LocalProvider implements SandboxProvider {
       const abort = () => {
         reject(new LabError("cancelled", `The creation of sandbox ${spec.name} was cancelled.`, { retryable: false }));
         // One that arrives late has no owner any more.
-        made.then((late) => late.terminate()).catch((error: unknown) => this.#deps.log("debug", "A cancelled creation ended", { name: spec.name, error: String(error) }));
+        made
+          .then((late) => late.terminate())
+          .catch((error: unknown) =>
+            this.#deps.log("debug", "A cancelled creation ended", { name: spec.name, error: String(error) }),
+          );
       };
       if (signal.aborted) return abort();
       signal.addEventListener("abort", abort, { once: true });
@@ -84,15 +90,24 @@ class LocalProvider implements SandboxProvider {
   }
 
   async #make(spec: SandboxSpec, signal?: AbortSignal): Promise<LocalSandbox> {
-    if (this.#closed) throw new LabError("sandbox_create_failed", "The local provider is closed.", { retryable: false });
+    if (this.#closed)
+      throw new LabError("sandbox_create_failed", "The local provider is closed.", { retryable: false });
     if (typeof spec.network === "object") {
-      throw new LabError("sandbox_create_failed", "A network limited to domains or CIDRs is not supported by the local provider; use \"open\" or \"blocked\".", { retryable: false });
+      throw new LabError(
+        "sandbox_create_failed",
+        'A network limited to domains or CIDRs is not supported by the local provider; use "open" or "blocked".',
+        { retryable: false },
+      );
     }
     refuseForeignMachine(spec);
     const isolation = await this.#isolation();
     const free = (await freeBytes(this.#deps.rootDir)) / MiB;
     if (free < (this.#deps.limits?.hostFreeMiB ?? DEFAULT_HOST_FREE_MIB)) {
-      throw new LabError("sandbox_create_failed", `Only ${Math.floor(free)} MiB are free on the disk of ${this.#deps.rootDir}.`, { retryable: true });
+      throw new LabError(
+        "sandbox_create_failed",
+        `Only ${Math.floor(free)} MiB are free on the disk of ${this.#deps.rootDir}.`,
+        { retryable: true },
+      );
     }
     const id = `sbx_${this.#deps.ids()}`;
     const { root } = sandboxDirs(this.#deps.rootDir, id);
@@ -104,22 +119,26 @@ class LocalProvider implements SandboxProvider {
       memoryMiB: spec.memoryMiB,
       diskMiB: this.#deps.limits?.diskMiB ?? Math.min(DEFAULT_DISK_MIB, Math.floor(free / 4)),
       network: spec.network,
-      envNames: Object.keys(spec.env),
       createdAt: this.#deps.clock.now(),
     };
     try {
       await makeWhole(root, meta, async (dirs) => {
-        if (spec.snapshotID !== null) await restoreSnapshot(isolation, this.#deps.rootDir, spec.snapshotID, dirs, signal);
+        if (spec.snapshotID !== null)
+          await restoreSnapshot(isolation, this.#deps.rootDir, spec.snapshotID, dirs, signal);
       });
-      return await this.#raise(isolation, meta, spec.env, []);
+      return await this.#raise(isolation, meta, spec.env);
     } catch (error) {
       for (const path of [halfNameOf(root), root]) await isolation.trees.remove(path);
       if (error instanceof LabError) throw error;
-      throw new LabError("sandbox_create_failed", `Could not create sandbox ${spec.name}: ${(error as Error).message}`, { cause: error, retryable: null });
+      throw new LabError(
+        "sandbox_create_failed",
+        `Could not create sandbox ${spec.name}: ${(error as Error).message}`,
+        { cause: error, retryable: null },
+      );
     }
   }
 
-  async #raise(isolation: Isolation, meta: SandboxMeta, env: Readonly<Record<string, string>>, notes: readonly string[]): Promise<LocalSandbox> {
+  async #raise(isolation: Isolation, meta: SandboxMeta, env: Readonly<Record<string, string>>): Promise<LocalSandbox> {
     const dirs = sandboxDirs(this.#deps.rootDir, meta.id);
     const limits = {
       processes: this.#deps.limits?.processes ?? DEFAULT_PROCESSES,
@@ -128,7 +147,15 @@ class LocalProvider implements SandboxProvider {
     };
     const network = meta.network === "open" ? "open" : "blocked";
     const enclosure = await isolation.open({ id: meta.id, dirs, workdir: meta.workdir, env, network, limits });
-    const sandbox = new LocalSandbox({ id: meta.id, dirs, enclosure, diskLimitMiB: limits.diskMiB, notes, clock: this.#deps.clock, terminate: () => this.terminate(meta.id) });
+    const sandbox = new LocalSandbox({
+      id: meta.id,
+      dirs,
+      enclosure,
+      diskLimitMiB: limits.diskMiB,
+      clock: this.#deps.clock,
+      fifos: this.#fifos,
+      terminate: () => this.terminate(meta.id),
+    });
     this.#live.set(meta.id, sandbox);
     void sandbox.ended.then(() => {
       if (this.#live.get(meta.id) === sandbox) this.#live.delete(meta.id); // P1
@@ -141,19 +168,19 @@ class LocalProvider implements SandboxProvider {
     return sandbox;
   }
 
-  async attach(sandboxID: string): Promise<Sandbox> {
+  async attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox> {
     const live = this.#live.get(sandboxID);
     if (live?.enclosure.alive()) return live;
-    const pending = this.#attaching.get(sandboxID) ?? this.#reopen(sandboxID);
+    const pending = this.#attaching.get(sandboxID) ?? this.#reopen(sandboxID, env);
     this.#attaching.set(sandboxID, pending);
     return pending.finally(() => this.#attaching.delete(sandboxID));
   }
 
-  async #reopen(sandboxID: string): Promise<LocalSandbox> {
+  async #reopen(sandboxID: string, env: Readonly<Record<string, string>>): Promise<LocalSandbox> {
     const meta = await readMeta<SandboxMeta>(sandboxDirs(this.#deps.rootDir, sandboxID).root);
-    if (meta === null) throw new LabError("sandbox_lost", `Sandbox ${sandboxID} no longer exists.`, { retryable: false });
-    const notes = meta.envNames.length > 0 ? [`Environment variables of the sandbox are not kept over a restart (${meta.envNames.join(", ")}).`] : [];
-    return this.#raise(await this.#isolation(), meta, {}, notes);
+    if (meta === null)
+      throw new LabError("sandbox_lost", `Sandbox ${sandboxID} no longer exists.`, { retryable: false });
+    return this.#raise(await this.#isolation(), meta, env);
   }
 
   async terminate(sandboxID: string): Promise<void> {
@@ -161,7 +188,13 @@ class LocalProvider implements SandboxProvider {
     await this.#attaching.get(sandboxID)?.catch(() => {});
     await this.#live.get(sandboxID)?.halt(null);
     const { root } = sandboxDirs(this.#deps.rootDir, sandboxID);
-    if (await stat(root).then(() => true, () => false)) await (await this.#isolation()).trees.remove(root); // P2
+    if (
+      await stat(root).then(
+        () => true,
+        () => false,
+      )
+    )
+      await (await this.#isolation()).trees.remove(root); // P2
   }
 
   async list(): Promise<readonly ListedSandbox[]> {
@@ -179,6 +212,7 @@ class LocalProvider implements SandboxProvider {
     this.#closed = true;
     this.#watch.stop();
     await Promise.all([...this.#live.values()].map((sandbox) => sandbox.halt(null)));
+    this.#fifos.close();
   }
 
   #isolation(): Promise<Isolation> {

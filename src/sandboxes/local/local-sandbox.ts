@@ -1,9 +1,11 @@
-import { closeSync, openSync } from "node:fs";
+import { openSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join, posix } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
-import { type Failure, LabError } from "../../shared/error-code.ts";
+import type { Failure } from "../../shared/error-code.ts";
 import { type ExecRequest, FileError, type Sandbox, type SandboxProcess, type SandboxSignal } from "../port.ts";
+import { CommandOutput } from "./command-output.ts";
+import type { FifoStock } from "./fifo-stock.ts";
 import type { Enclosure } from "./isolation.ts";
 import type { SandboxDirs } from "./layout.ts";
 import { collect, readSandboxFile, writeSandboxFile } from "./local-files.ts";
@@ -14,8 +16,8 @@ export interface LocalSandboxParts {
   readonly dirs: SandboxDirs;
   readonly enclosure: Enclosure;
   readonly diskLimitMiB: number;
-  readonly notes: readonly string[];
   readonly clock: Clock;
+  readonly fifos: FifoStock;
   readonly terminate: () => Promise<void>;
 }
 
@@ -31,9 +33,11 @@ export class LocalSandbox implements Sandbox {
   readonly enclosure: Enclosure;
   readonly diskLimitMiB: number;
   readonly #clock: Clock;
+  readonly #fifos: FifoStock;
   readonly #terminate: () => Promise<void>;
   readonly #running = new Set<SandboxProcess>();
-  #nextLog: number | null = null;
+  readonly #lingering = new Set<CommandOutput>();
+  #lastLog: Promise<number> | null = null;
 
   constructor(parts: LocalSandboxParts) {
     this.id = parts.id;
@@ -42,37 +46,43 @@ export class LocalSandbox implements Sandbox {
     this.diskLimitMiB = parts.diskLimitMiB;
     this.workdir = parts.enclosure.workdir;
     this.home = parts.enclosure.home;
-    this.notes = [...parts.enclosure.notes, ...parts.notes];
+    this.notes = parts.enclosure.notes;
     this.ended = parts.enclosure.ended;
     this.#clock = parts.clock;
+    this.#fifos = parts.fifos;
+    this.#fifos.prepare();
     this.#terminate = parts.terminate;
   }
 
   async start(request: ExecRequest): Promise<SandboxProcess> {
     const [program] = request.argv;
     if (!program) throw new FileError("file_failed", "A command needs at least a program to run.");
-    if ([...request.argv, request.workdir ?? ""].some((word) => word.includes("\0"))) throw new FileError("file_failed", "A command cannot contain NUL bytes.");
+    if ([...request.argv, request.workdir ?? ""].some((word) => word.includes("\0")))
+      throw new FileError("file_failed", "A command cannot contain NUL bytes.");
     const workdir = posix.resolve(this.workdir, request.workdir ?? ".");
     const tty = request.tty ?? false;
-    const log = request.keepLog ? await this.#openLog() : null;
-    try {
-      const launch = this.enclosure.launch({ argv: request.argv, workdir, env: request.env ?? {}, tty });
-      const started = await startLocalProcess({
-        enclosure: this.enclosure,
-        launch,
+    const logName = request.keepLog ? `${await this.#newLogNumber()}.log` : null;
+    const [stdout, stderr] = await this.#fifos.takePair();
+    const log = logName === null ? null : this.#openLog(logName);
+    const started = await startLocalProcess({
+      enclosure: this.enclosure,
+      launch: () => this.enclosure.launch({ argv: request.argv, workdir, env: request.env ?? {}, tty }),
+      output: new CommandOutput({
+        stdout: stdout.readEnd,
+        stderr: stderr.readEnd,
+        log: log?.fd ?? null,
         clock: this.#clock,
-        workdir,
-        log,
-        signalInside: this.enclosure.ownProcessIDs ? (pid, signal) => this.#signalInside(pid, signal, tty) : null,
-      });
-      this.#running.add(started);
-      void started.exit.then(() => this.#running.delete(started));
-      return started;
-    } catch (error) {
-      // Without a process nobody else closes it.
-      if (log && error instanceof LabError && !this.enclosure.alive()) tryClose(log.fd);
-      throw error;
-    }
+        lingering: this.#lingering,
+      }),
+      writeEnds: [stdout.writeEnd, stderr.writeEnd],
+      clock: this.#clock,
+      workdir,
+      logPath: log?.path ?? null,
+      signalInside: this.enclosure.ownProcessIDs ? (pid, signal) => this.#signalInside(pid, signal, tty) : null,
+    });
+    this.#running.add(started);
+    void started.exit.then(() => this.#running.delete(started));
+    return started;
   }
 
   readFile(path: string, range: { readonly offset: number; readonly maxBytes: number }): Promise<Uint8Array> {
@@ -92,18 +102,31 @@ export class LocalSandbox implements Sandbox {
     // Walls without namespaces do not take their processes with them.
     await Promise.allSettled([...this.#running].map((each) => each.signal("SIGKILL")));
     await this.enclosure.close(reason);
+    for (const output of [...this.#lingering]) output.close();
+  }
+
+  #newLogNumber(): Promise<number> {
+    const last =
+      this.#lastLog ??
+      readdir(this.dirs.logs).then((names) => Math.max(0, ...names.map((name) => Number.parseInt(name, 10) || 0)));
+    this.#lastLog = last.then((number) => number + 1);
+    return this.#lastLog;
   }
 
   // Written by the host into a directory that is read-only inside: a job cannot lead the host's writes elsewhere.
-  async #openLog(): Promise<{ path: string; fd: number }> {
-    this.#nextLog ??= 1 + Math.max(0, ...(await readdir(this.dirs.logs)).map((name) => Number.parseInt(name, 10) || 0));
-    const name = `${this.#nextLog++}.log`;
-    return { path: posix.join(this.enclosure.logs, name), fd: openSync(join(this.dirs.logs, name), "wx", 0o600) };
+  #openLog(name: string): { readonly path: string; readonly fd: number } | null {
+    try {
+      return { path: posix.join(this.enclosure.logs, name), fd: openSync(join(this.dirs.logs, name), "wx", 0o600) };
+    } catch {
+      return null; // A full disk costs the log, not the command.
+    }
   }
 
   // By pids of the sandbox's own, where the worst mistake hits a process of the same sandbox.
   async #signalInside(pid: string, signal: SandboxSignal, tty: boolean): Promise<void> {
-    const killer = await this.start({ argv: ["/bin/sh", "-c", SIGNAL, "signal", pid, signal.slice(3), tty && signal !== "SIGKILL" ? "below" : "all"] });
+    const killer = await this.start({
+      argv: ["/bin/sh", "-c", SIGNAL, "signal", pid, signal.slice(3), tty && signal !== "SIGKILL" ? "below" : "all"],
+    });
     await collect(killer.output, "stderr", 0);
   }
 }
@@ -114,11 +137,3 @@ children=$(cat "/proc/$1/task/$1/children" 2>/dev/null)
 [ "$3" = below ] || kill -s "$2" -- "-$1" 2>/dev/null
 for child in $children; do kill -s "$2" -- "-$child" 2>/dev/null || { [ "$3" = below ] && kill -s "$2" "$child" 2>/dev/null; }; done
 true`;
-
-function tryClose(fd: number): void {
-  try {
-    closeSync(fd);
-  } catch {
-    // Closed with the process.
-  }
-}

@@ -4,7 +4,16 @@ import type { Clock } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
 import type { Sandbox, SnapshotStore } from "../port.ts";
 import type { Isolation } from "./isolation.ts";
-import { dirsAt, halfNameOf, isSnapshotID, makeWhole, PARTS, type Part, type SandboxDirs, snapshotDir } from "./layout.ts";
+import {
+  dirsAt,
+  halfNameOf,
+  isSnapshotID,
+  makeWhole,
+  PARTS,
+  type Part,
+  type SandboxDirs,
+  snapshotDir,
+} from "./layout.ts";
 import type { LocalSandbox } from "./local-sandbox.ts";
 
 export interface LocalSnapshotDeps {
@@ -19,7 +28,8 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
   return {
     async take(sandbox, path) {
       const source = deps.ours(sandbox);
-      if (!(await exists(source.dirs.root))) throw new LabError("sandbox_lost", `Sandbox ${sandbox.id} no longer exists.`, { retryable: false });
+      if (!(await exists(source.dirs.root)))
+        throw new LabError("sandbox_lost", `Sandbox ${sandbox.id} no longer exists.`, { retryable: false });
       const { trees } = await deps.isolation();
       const id = `snap_${deps.ids()}`;
       const root = snapshotDir(deps.rootDir, id);
@@ -32,7 +42,11 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
         return { id, sizeBytes: await trees.sizeBytes(root) };
       } catch (error) {
         await trees.remove(halfNameOf(root));
-        throw new LabError("snapshot_failed", `Could not take a snapshot of sandbox ${sandbox.id}: ${(error as Error).message}`, { cause: error, retryable: null });
+        throw new LabError(
+          "snapshot_failed",
+          `Could not take a snapshot of sandbox ${sandbox.id}: ${(error as Error).message}`,
+          { cause: error, retryable: null },
+        );
       }
     },
     async remove(snapshotID) {
@@ -43,9 +57,16 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
 }
 
 /** Puts a snapshot's files into a new sandbox's directories. @throws LabError `not_found` */
-export async function restoreSnapshot(isolation: Isolation, rootDir: string, snapshotID: string, into: SandboxDirs, signal?: AbortSignal): Promise<void> {
+export async function restoreSnapshot(
+  isolation: Isolation,
+  rootDir: string,
+  snapshotID: string,
+  into: SandboxDirs,
+  signal?: AbortSignal,
+): Promise<void> {
   const root = snapshotDir(rootDir, snapshotID);
-  if (!(await exists(root))) throw new LabError("not_found", `Snapshot ${snapshotID} does not exist on this machine.`, { retryable: false });
+  if (!(await exists(root)))
+    throw new LabError("not_found", `Snapshot ${snapshotID} does not exist on this machine.`, { retryable: false });
   await isolation.trees.copy(pairs(dirsAt(root), into), signal ? { signal } : {});
 }
 
@@ -56,15 +77,26 @@ function pairs(from: SandboxDirs, to: SandboxDirs, parts: readonly Part[] = PART
 /** Which of the sandbox's own directories a path inside lies in. */
 function partOf(sandbox: LocalSandbox, path: string): { readonly name: Part; readonly below: string } {
   const { workdir, home, tmp } = sandbox.enclosure;
-  for (const [name, root] of [["workspace", workdir], ["home", home], ["tmp", tmp]] as const) {
+  for (const [name, root] of [
+    ["workspace", workdir],
+    ["home", home],
+    ["tmp", tmp],
+  ] as const) {
     if (path === root || path.startsWith(`${root}/`)) return { name, below: posix.relative(root, path) || "." };
   }
-  throw new LabError("snapshot_failed", `Only directories below ${workdir}, ${home} and ${tmp} can be snapshotted, not ${path}.`, { retryable: false });
+  throw new LabError(
+    "snapshot_failed",
+    `Only directories below ${workdir}, ${home} and ${tmp} can be snapshotted, not ${path}.`,
+    { retryable: false },
+  );
 }
 
 async function exists(path: string): Promise<boolean> {
-  return stat(path).then(() => true, (error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return false;
-    throw error;
-  });
+  return stat(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return false;
+      throw error;
+    },
+  );
 }

@@ -5,6 +5,7 @@ import { LabError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { createBareIsolation } from "./bare-isolation.ts";
 import { createBubblewrapIsolation } from "./bubblewrap/bubblewrap-isolation.ts";
+import { FifoStock } from "./fifo-stock.ts";
 import type { Isolation, IsolationKind } from "./isolation.ts";
 import { dirsAt, PARTS } from "./layout.ts";
 import { collect } from "./local-files.ts";
@@ -43,7 +44,9 @@ export async function probeIsolation(deps: IsolationDeps): Promise<IsolationProb
 export function requireIsolation({ works, refused }: IsolationProbe): Isolation {
   if (works !== null) return works;
   const tried = refused.map(({ kind, why }) => `${kind}: ${why}`).join("; ");
-  throw new LabError("isolation_unavailable", `No sandbox can be isolated on this machine. Tried ${tried}.`, { retryable: false });
+  throw new LabError("isolation_unavailable", `No sandbox can be isolated on this machine. Tried ${tried}.`, {
+    retryable: false,
+  });
 }
 
 function candidateFor(kind: IsolationKind, deps: IsolationDeps): Isolation | string {
@@ -57,17 +60,34 @@ async function tryIt(isolation: Isolation, deps: IsolationDeps): Promise<string 
   await mkdir(deps.rootDir, { recursive: true, mode: 0o700 });
   const root = await mkdtemp(join(deps.rootDir, ".probe-"));
   const dirs = dirsAt(root);
+  const fifos = new FifoStock();
   try {
     for (const part of PARTS) await mkdir(dirs[part], { mode: 0o700 });
     const limits = { processes: 64, memoryMiB: 512, diskMiB: 64 };
-    const enclosure = await isolation.open({ id: "probe", dirs, workdir: "/workspace", env: {}, network: "blocked", limits });
-    const sandbox = new LocalSandbox({ id: "probe", dirs, enclosure, diskLimitMiB: limits.diskMiB, notes: [], clock: deps.clock, terminate: async () => {} });
+    const enclosure = await isolation.open({
+      id: "probe",
+      dirs,
+      workdir: "/workspace",
+      env: {},
+      network: "blocked",
+      limits,
+    });
+    const sandbox = new LocalSandbox({
+      id: "probe",
+      dirs,
+      enclosure,
+      diskLimitMiB: limits.diskMiB,
+      clock: deps.clock,
+      fifos,
+      terminate: async () => {},
+    });
     try {
       const child = await sandbox.start({ argv: ["/bin/sh", "-c", "echo in; id -u"] });
       await child.closeInput();
       const said = Buffer.from(await collect(child.output, "stdout", 100)).toString("utf8");
       const expected = isolation.kind === "bubblewrap" ? "in\n1000\n" : null;
-      if (expected === null ? !said.startsWith("in\n") : said !== expected) return `a command inside answered ${JSON.stringify(said)}`;
+      if (expected === null ? !said.startsWith("in\n") : said !== expected)
+        return `a command inside answered ${JSON.stringify(said)}`;
       return null;
     } finally {
       await sandbox.halt(null);
@@ -75,6 +95,7 @@ async function tryIt(isolation: Isolation, deps: IsolationDeps): Promise<string 
   } catch (error) {
     return (error as Error).message;
   } finally {
+    fifos.close();
     await rm(root, { recursive: true, force: true });
   }
 }

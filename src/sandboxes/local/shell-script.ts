@@ -5,12 +5,12 @@ import type { CommandPlan } from "./isolation.ts";
  * the command line carries the command and its environment, because anyone on the host may read a command line.
  */
 
-/** First line on stdout: the command is about to be executed (with its pid), or its working directory is missing. */
+/** Line appended to the script's own file: the command is about to be executed (with its pid), or its working directory is missing. */
 export const STARTED = "S";
 export const NO_WORKDIR = "W";
 
 /** The stage itself, the same for every command. */
-export const READ_SCRIPT = 'c=$(cat <&3); exec 3<&-; eval "$c"';
+export const READ_SCRIPT = 'c=$(cat <&3); eval "$c"';
 
 export const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
@@ -24,9 +24,10 @@ export function commandScript({ argv, workdir, env, tty }: CommandPlan): string 
     .filter(([name]) => ENV_NAME.test(name) && !SHELLS_OWN.has(name))
     .map(([name, value]) => `export ${name}=${quote(value)}`);
   return [
-    `cd ${quote(workdir.startsWith("/") ? workdir : `./${workdir}`)} 2>/dev/null || { echo ${NO_WORKDIR}; exit 126; }`,
+    `cd ${quote(workdir.startsWith("/") ? workdir : `./${workdir}`)} 2>/dev/null || { echo ${NO_WORKDIR} >&3; exit 126; }`,
     `unset c OLDPWD`,
-    `echo "${STARTED} $$"`,
+    // Before anything of the job's runs: its script, with all variables, is not to be inherited.
+    `echo "${STARTED} $$" >&3; exec 3>&-`,
     ...exports,
     // `script` gives the terminal; it passes the exit code on (-e) and keeps no typescript of its own.
     tty ? `exec script -qefc ${quote(`exec ${words}`)} /dev/null` : `exec ${words}`,

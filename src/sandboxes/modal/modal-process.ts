@@ -1,12 +1,12 @@
 import type { ContainerProcess } from "modal";
 import { sleep } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
-import { OutputQueue } from "./output-queue.ts";
 import { type ExecRequest, type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
 import { within } from "./deadline.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { toExitStatus } from "./exit-status.ts";
 import { wordsOf } from "./modal-error.ts";
+import { OutputQueue } from "./output-queue.ts";
 import { openOutput } from "./output-reader.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
 import { logPathOf, NO_WORKDIR, pidPathOf, SIGNAL_SCRIPT, STARTED, wrapperScript } from "./wrapper-script.ts";
@@ -40,7 +40,7 @@ export async function startModalProcess(
     stderr: "pipe",
     // The server ends it with the sandbox at the latest; without a limit the SDK waits for its end for ever.
     timeoutMs: wholeSecondsMs(core.lifetimeMs),
-    ...(request.env && { env: usableNames(request.env) }),
+    env: usableNames({ ...core.env, ...request.env }),
     pty: terminal === "modal",
   });
   const limits = { clock: core.clock, limitMs: core.limits.startMs, doing: `Starting a command in sandbox ${core.id}` };

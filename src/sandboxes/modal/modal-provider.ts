@@ -147,30 +147,35 @@ class ModalProvider implements SandboxProvider {
         await restoreDirectory(client, sandbox, spec.snapshotID, this.#stray(), this.#deps.ids());
       if (this.#closed)
         throw new LabError("sandbox_create_failed", "The Modal provider was closed meanwhile.", { retryable: false });
-      return this.#hold(sandbox, prepared, { lifetimeMs: lifetimeOf(machine), gpu: devices, ports });
+      return this.#hold(sandbox, prepared, { lifetimeMs: lifetimeOf(machine), gpu: devices, ports, env: spec.env });
     } catch (error) {
       this.#finishLater(endSandbox(sandbox, this.#stray()).catch(reportStray(this.#deps.log, spec.name))); // M1
       throw createFailure(error, { doing: `prepare sandbox ${spec.name}`, credentials });
     }
   }
 
-  async attach(sandboxID: string): Promise<Sandbox> {
+  async attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox> {
     const live = this.#live.get(sandboxID);
     if (live) return live;
-    const pending = this.#attaching.get(sandboxID) ?? this.#find(sandboxID);
+    const pending = this.#attaching.get(sandboxID) ?? this.#find(sandboxID, env);
     this.#attaching.set(sandboxID, pending);
     return pending.finally(() => this.#attaching.delete(sandboxID));
   }
 
-  async #find(sandboxID: string): Promise<ModalSandbox> {
+  async #find(sandboxID: string, env: Readonly<Record<string, string>>): Promise<ModalSandbox> {
     const { sandbox, prepared, gpu } = await findSandbox(() => this.#access.client(), sandboxID, this.#stray());
-    return this.#hold(sandbox, prepared, { lifetimeMs: MAX_LIFETIME_MS, gpu, ports: [] });
+    return this.#hold(sandbox, prepared, { lifetimeMs: MAX_LIFETIME_MS, gpu, ports: [], env });
   }
 
   #hold(
     sandbox: SdkSandbox,
     { workdir, home, hasScript }: Prepared,
-    more: { lifetimeMs: number; gpu: SandboxGpu | null; ports: readonly SandboxPort[] },
+    more: {
+      lifetimeMs: number;
+      gpu: SandboxGpu | null;
+      ports: readonly SandboxPort[];
+      env: Readonly<Record<string, string>>;
+    },
   ): ModalSandbox {
     const core = new SandboxCore({
       ...this.#deps,
@@ -178,6 +183,7 @@ class ModalProvider implements SandboxProvider {
       sandbox,
       hasScript,
       lifetimeMs: more.lifetimeMs,
+      env: more.env,
     });
     const held = new ModalSandbox({
       core,

@@ -1,8 +1,8 @@
 import type { ContainerProcess } from "modal";
 import type { Clock } from "../../shared/clock.ts";
-import type { OutputQueue } from "./output-queue.ts";
 import type { OutputChunk } from "../port.ts";
 import { EndMarkScanner } from "./end-mark.ts";
+import type { OutputQueue } from "./output-queue.ts";
 
 export interface OutputReader {
   /** The wrapper's first line; empty when the output ended before it. */

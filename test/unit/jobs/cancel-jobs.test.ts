@@ -151,3 +151,25 @@ test(
     expect((await world.reaches(id, "completed", "failed", "cancelled")).state).toMatchObject({ result: "woken" });
   }),
 );
+
+test("a run that fails while it unwinds does not end the job that was woken meanwhile", async () => {
+  const furnishing = gate();
+  let isFirst = true;
+  const furnish = async () => {
+    if (!isFirst) return;
+    isFirst = false;
+    await furnishing.passed;
+    throw new Error("disk full");
+  };
+  const body = async (world: World) => {
+    const [id = ""] = await world.start("say 1");
+    await world.clock.until("a sandbox", () => world.machine.sandboxes().length === 1);
+    const done = cancel(world, [id]);
+    await messageJob(world.lab, ORCHESTRATOR, { job: id, message: "say woken", interrupt: false });
+    await world.reaches(id, "starting");
+    furnishing.open();
+    await world.clock.until("cancelled", done);
+    expect((await world.reaches(id, "completed", "failed", "cancelled")).state).toMatchObject({ result: "woken" });
+  };
+  await inWorld(body, {}, { furnish })();
+});

@@ -16,7 +16,7 @@ export interface Watch {
 export function watchJobs(world: World, maxRunningJobs: number): Watch {
   const broken: string[] = [];
   let waiting: string[] = [];
-  // TODO: what a former process had no time to park is parked by nobody until the sweeper exists.
+  /** Left by a former process: until it is reached nobody sees such a sandbox end. */
   const leftBehind = new Set<string>();
   const jobs = async () => [...(await world.lab.book(ORCHESTRATOR)).jobs()];
 
@@ -63,7 +63,7 @@ export function watchJobs(world: World, maxRunningJobs: number): Watch {
         if (job.state.kind === "running" && (job.childSession === null || !isFit)) broken.push(`J4: ${describe(job)}`);
       }
       for (const { id, sandbox } of all) {
-        if (sandbox.kind === "live" && leftBehind.has(sandbox.id)) continue; // nobody was there to see it end
+        if (sandbox.kind === "live" && leftBehind.has(sandbox.id)) continue;
         const stands = world.machine.sandboxes().some((one) => sandbox.kind === "live" && one.id === sandbox.id);
         if (sandbox.kind === "live" && !stands) broken.push(`the live sandbox of ${id} does not exist`);
       }
@@ -74,8 +74,7 @@ export function watchJobs(world: World, maxRunningJobs: number): Watch {
       for (const job of all) {
         const { id, state, sandbox } = job;
         if (!isEnded(state) && state.kind !== "interrupted") broken.push(`${id} is left ${state.kind}`);
-        if (isEnded(state) && sandbox.kind === "live" && !leftBehind.has(sandbox.id))
-          broken.push(`${id} is ${state.kind} and was not parked`);
+        if (isEnded(state) && sandbox.kind === "live") broken.push(`${id} is ${state.kind} and was not parked`);
         const turns = await world.turns(id);
         if (turns.some((turn) => turn.state === "running"))
           broken.push(`${id} has a running turn and is ${state.kind}`);

@@ -23,6 +23,8 @@ export interface World {
   lab: Lab;
   /** A further lab, as another OpenCode process would open it. It ends with the world. */
   open(options?: Partial<Options>): Promise<Lab>;
+  /** Suspends a lab, as the end of its process does. */
+  close(lab: Lab): Promise<void>;
   /** Suspends the lab and opens a new one in its place. */
   reopen(): Promise<Lab>;
   start(...tasks: (string | StartRequest)[]): Promise<string[]>;
@@ -94,6 +96,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
     complaints,
     lab: await open(),
     open,
+    close,
     async reopen() {
       if (labs.has(world.lab)) await close(world.lab);
       world.lab = await open();

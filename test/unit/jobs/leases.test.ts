@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Lab } from "../../../src/jobs/lab.ts";
+import { messageJob } from "../../../src/jobs/message-job.ts";
 import { startJobs } from "../../../src/jobs/start-jobs.ts";
 import { openPoolStore, toOwner } from "../../../src/jobs/store/pool-store.ts";
 import { CATALOG, inWorld, leases, type World } from "./lab-world.ts";
@@ -108,6 +109,39 @@ test(
   }),
 );
 
+test(
+  "a session opened while its former process still winds up takes its jobs over when that has ended",
+  inWorld(async (world) => {
+    const [running = "", done = ""] = await world.start("hang", "work 5000 fine");
+    await world.reaches(running, "running");
+    const next = await world.open();
+    const book = await next.book("ses_orchestrator");
+    expect(book.get(running)?.state.kind).toBe("running");
+    await world.clock.advance(7_000);
+    expect(book.get(done)?.state).toMatchObject({ kind: "completed", result: "fine" });
+    await world.close(world.lab);
+    await world.clock.advance(1_000);
+    expect(book.get(running)?.state.kind).toBe("interrupted");
+    await messageJob(next, "ses_orchestrator", { job: running, message: "say again", interrupt: false });
+    await world.clock.until("the answer", () => book.get(running)?.state.kind === "completed");
+    expect(world.sessions.lostPrompts).toEqual([]);
+  }),
+);
+
+test(
+  "a process that ends interrupts its own jobs only",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("work 5000 fine");
+    await world.reaches(id, "running");
+    const guest = await world.open();
+    await guest.book("ses_orchestrator");
+    await world.close(guest);
+    const third = await world.open();
+    expect((await third.book("ses_orchestrator")).get(id)?.state.kind).toBe("running");
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "fine" });
+  }),
+);
+
 test("the pool refuses a slot beyond the limit, and gives it when one is released", async () => {
   await inWorld(async (world) => {
     const { pool } = world.lab;
@@ -118,8 +152,10 @@ test("the pool refuses a slot beyond the limit, and gives it when one is release
     expect(pool.heldLeases("1:other", now)).toEqual({ total: 2, foreign: 2 });
     pool.releaseLease("a");
     expect(pool.acquireLease(lease("c", mine), 2, now)).toBe(true);
-    pool.renewLeases(mine, now + 25_000);
+    pool.renewLeases([lease("b", mine)], now + 25_000);
     expect(pool.isLeaseAlive("b", now + 50_000)).toBe(true);
     expect(pool.isLeaseAlive("b", now + 55_001)).toBe(false);
+    pool.renewLeases([lease("b", mine)], now + 60_000); // the machine slept, and its job still runs
+    expect(pool.isLeaseAlive("b", now + 80_000)).toBe(true);
   })();
 });

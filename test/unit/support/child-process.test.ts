@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { startProcess } from "../../support/child-process.ts";
 import { until } from "../../support/wait.ts";
 
-const env = { PATH: process.env["PATH"] ?? "" };
+const env = { PATH: process.env.PATH ?? "" };
 const shell = (script: string) => startProcess("sh", ["-c", script], { cwd: "/", env, name: "sh" });
 
 test("it gives output and the way it ended", async () => {

@@ -22,7 +22,7 @@ describe("an output window", () => {
   test("shows a small output exactly, however it arrived", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", maxLength: 3_000 }), sizes, (text, pieces) => {
-        expect(pushAll(encode(text), pieces).render("/log")).toEqual({ text, truncated: false });
+        expect(pushAll(encode(text), pieces).render("/log")).toEqual({ text, cut: false });
       }),
     );
   });
@@ -41,10 +41,10 @@ describe("an output window", () => {
           expect(window.totalBytes).toBe(text.length);
           expect(shown.text.length).toBeLessThan(31_000);
           expect(shown.text.split("\n").length).toBeLessThanOrEqual(1_401);
-          expect(shown.truncated).toBe(shown.text !== text);
+          expect(shown.cut).toBe(shown.text !== text);
           const [first = "", cut, unit, , last = ""] = shown.text.split(NOTICE);
           expect(text.startsWith(first)).toBe(true);
-          if (!shown.truncated) return;
+          if (!shown.cut) return;
           expect(text.endsWith(last)).toBe(true);
           const missing = text.slice(first.length, text.length - last.length);
           // Around cut lines two newlines stand where the notice is; cut bytes are counted as they are.

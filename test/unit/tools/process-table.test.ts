@@ -14,8 +14,8 @@ test("output is handed out once, also what came before anybody asked", async () 
   process.print("one ");
   process.print("two");
   await settle();
-  expect(followed.takeOutput()).toEqual({ text: "one two", truncated: false });
-  expect(followed.takeOutput()).toEqual({ text: "", truncated: false });
+  expect(followed.takeOutput()).toEqual({ text: "one two", cut: false });
+  expect(followed.takeOutput()).toEqual({ text: "", cut: false });
   process.print("three");
   await followed.next();
   expect(followed.takeOutput().text).toBe("three");

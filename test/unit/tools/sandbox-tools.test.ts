@@ -78,7 +78,7 @@ describe("a job's commands", () => {
       process.end({ kind: "exited", code: 2 });
       const { output, metadata } = await answer;
       expect(output).toBe("building\n[exit code 2]");
-      expect(metadata).toEqual({ exitCode: 2, timedOut: false, truncated: false, log: "/log/7", bytes: 9 });
+      expect(metadata).toEqual({ exitCode: 2, timedOut: false, cut: false, log: "/log/7", bytes: 9 });
       expect(openPictures()).toBe(0);
     }),
   );

@@ -5,12 +5,11 @@ import { dirname, join } from "node:path";
 import type { Clock } from "../../../shared/clock.ts";
 import { LabError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
+import { findTool, HOST_ENV } from "../host-tools.ts";
 import type { Enclosure, EnclosurePlan, Isolation } from "../isolation.ts";
 import { createCgroup, findCgroupHomes, sweepCgroups } from "./cgroup.ts";
 import { openEnclosure } from "./enclosure.ts";
 import { readHostPath } from "./host-path.ts";
-import { findTool } from "./host-tools.ts";
-import { HOST_ENV } from "./launcher.ts";
 import { hostAddresses } from "./network.ts";
 import { reachableNameservers, synthesizedFiles } from "./root-filesystem.ts";
 import { createTrees } from "./trees.ts";
@@ -26,15 +25,27 @@ export interface BubblewrapDeps {
 
 /** bubblewrap, or the sentence that says why not; looks at what is installed only, see `probeIsolation` for a real try. */
 export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | string {
-  const tools = { bwrap: findTool("bwrap"), nsenter: findTool("nsenter"), setpriv: findTool("setpriv"), prlimit: findTool("prlimit") };
-  const missing = Object.entries(tools).filter(([, path]) => path === null).map(([name]) => name);
+  const tools = {
+    bwrap: findTool("bwrap"),
+    nsenter: findTool("nsenter"),
+    setpriv: findTool("setpriv"),
+    prlimit: findTool("prlimit"),
+  };
+  const missing = Object.entries(tools)
+    .filter(([, path]) => path === null)
+    .map(([name]) => name);
   if (process.platform !== "linux") return "bubblewrap needs Linux";
-  if (missing.length > 0) return `${missing.join(", ")} not installed (remedy: apt install bubblewrap util-linux, or your system's like)`;
+  if (missing.length > 0)
+    return `${missing.join(", ")} not installed (remedy: apt install bubblewrap util-linux, or your system's like)`;
   const { bwrap, nsenter } = tools as { bwrap: string; nsenter: string };
   const help = spawnSync(bwrap, ["--help"], { env: { ...HOST_ENV }, encoding: "utf8" }).stdout ?? "";
-  const options: WallOptions = { disableUserns: help.includes("--disable-userns"), sizedTmpfs: help.includes("--size ") };
+  const options: WallOptions = {
+    disableUserns: help.includes("--disable-userns"),
+    sizedTmpfs: help.includes("--size "),
+  };
   // As root, a job's user is the host's root without its privileges: user namespaces inside are too much to leave it.
-  if (!options.disableUserns && process.geteuid?.() === 0) return "this bwrap is too old to be used as root (0.8 or later is needed)";
+  if (!options.disableUserns && process.geteuid?.() === 0)
+    return "this bwrap is too old to be used as root (0.8 or later is needed)";
   // Found once per provider, on first use.
   let homes: ReturnType<typeof findCgroupHomes> | null = null;
 
@@ -43,7 +54,8 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
     trees: createTrees(bwrap),
     async open(plan: EnclosurePlan): Promise<Enclosure> {
       const refusal = refuseWorkdir(plan.workdir);
-      if (refusal !== null) throw new LabError("sandbox_create_failed", `Could not create the sandbox: ${refusal}.`, { retryable: false });
+      if (refusal !== null)
+        throw new LabError("sandbox_create_failed", `Could not create the sandbox: ${refusal}.`, { retryable: false });
       if (homes === null) {
         homes = findCgroupHomes(`opa-${process.pid}-probe-${deps.ids()}`);
         sweepCgroups(homes);
@@ -58,15 +70,32 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
       }
       // A unique name: a sandbox attached again must not meet the cgroup of its former walls.
       const cgroup = createCgroup(homes, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
-      const notes = notesOf(plan, cgroup !== null, files.some((file) => file.path === "/etc/resolv.conf" && file.content !== ""));
-      const insideEnv = { PATH: hostPath.path, HOME, USER: "agent", LOGNAME: "agent", LANG: "C.UTF-8", TERM: "xterm-256color", SHELL: "/bin/sh", ...hostPath.env, ...plan.env };
+      const notes = notesOf(
+        plan,
+        cgroup !== null,
+        files.some((file) => file.path === "/etc/resolv.conf" && file.content !== ""),
+      );
+      const insideEnv = {
+        PATH: hostPath.path,
+        HOME,
+        USER: "agent",
+        LOGNAME: "agent",
+        LANG: "C.UTF-8",
+        TERM: "xterm-256color",
+        SHELL: "/bin/sh",
+        ...hostPath.env,
+        ...plan.env,
+      };
       try {
         return await openEnclosure({
           ...plan, tools: { bwrap, nsenter }, cgroup, args: wallArgs(plan, hostPath, files, fileFolder, options),
           insideEnv, notes, clock: deps.clock, log: deps.log,
         }); // biome-ignore format: one argument
       } catch (error) {
-        throw new LabError("isolation_unavailable", explain((error as Error).message), { cause: error, retryable: false });
+        throw new LabError("isolation_unavailable", explain((error as Error).message), {
+          cause: error,
+          retryable: false,
+        });
       }
     },
   };
@@ -74,8 +103,10 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
 
 function notesOf(plan: EnclosurePlan, limited: boolean, resolver: boolean): string[] {
   const notes: string[] = [];
-  if (!limited && process.geteuid?.() === 0) notes.push("The number of processes is not limited: no cgroup can be made here.");
-  if (plan.network === "open" && !resolver) notes.push("Names cannot be resolved: the host's resolvers listen on its loopback or are link-local.");
+  if (!limited && process.geteuid?.() === 0)
+    notes.push("The number of processes is not limited: no cgroup can be made here.");
+  if (plan.network === "open" && !resolver)
+    notes.push("Names cannot be resolved: the host's resolvers listen on its loopback or are link-local.");
   return notes;
 }
 

@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileS
 import { dirname, join } from "node:path";
 import type { Clock } from "../../../shared/clock.ts";
 import { sleep } from "../../../shared/clock.ts";
+import { HOST_ENV } from "../host-tools.ts";
 import type { ResourceLimits } from "../isolation.ts";
-import { HOST_ENV } from "./launcher.ts";
 
 /*
  * A cgroup for each sandbox where this user may make one: the only limit that counts all of a sandbox's processes and
@@ -32,13 +32,19 @@ export function findCgroupHomes(probeName: string): readonly Home[] {
   const own = parseOwn();
   const v1 = (["pids", "memory"] as const).flatMap((limit): Home[] => {
     const folder = own.v1.get(limit);
-    return folder !== undefined && works({ folder, version: 1, limits: [limit] }, probeName) ? [{ folder, version: 1, limits: [limit] }] : [];
+    return folder !== undefined && works({ folder, version: 1, limits: [limit] }, probeName)
+      ? [{ folder, version: 1, limits: [limit] }]
+      : [];
   });
   if (v1.length > 0 || own.v2 === null) return v1;
   // A cgroup with processes cannot pass controllers on, so the parent (a user's app.slice) is a candidate too.
   for (const folder of [own.v2, dirname(own.v2)]) {
     const passedOn = read(join(folder, "cgroup.subtree_control")).split(/\s+/);
-    const home: Home = { folder, version: 2, limits: (["pids", "memory"] as const).filter((limit) => passedOn.includes(limit)) };
+    const home: Home = {
+      folder,
+      version: 2,
+      limits: (["pids", "memory"] as const).filter((limit) => passedOn.includes(limit)),
+    };
     if (home.limits.length > 0 && works(home, probeName)) return [home];
   }
   return [];
@@ -106,7 +112,10 @@ function works(home: Home, name: string): boolean {
   const folder = join(home.folder, name);
   try {
     make(home, name, { processes: 64, memoryMiB: 256, diskMiB: 0 });
-    const joined = spawnSync("/bin/sh", ["-c", 'echo $$ > "$1"', "join", join(folder, "cgroup.procs")], { env: { ...HOST_ENV }, stdio: "ignore" });
+    const joined = spawnSync("/bin/sh", ["-c", 'echo $$ > "$1"', "join", join(folder, "cgroup.procs")], {
+      env: { ...HOST_ENV },
+      stdio: "ignore",
+    });
     return joined.status === 0;
   } catch {
     return false; // Not ours to make.
@@ -116,12 +125,16 @@ function works(home: Home, name: string): boolean {
 }
 
 function parseOwn(): { v1: Map<string, string>; v2: string | null } {
-  const mounts = read("/proc/self/mountinfo").split("\n").flatMap((line) => {
-    const fields = line.split(" ");
-    const kind = fields[fields.indexOf("-") + 1];
-    const options = fields.at(-1) ?? "";
-    return kind === "cgroup" || kind === "cgroup2" ? [{ root: fields[3] ?? "/", at: fields[4] ?? "", kind, options: options.split(",") }] : [];
-  });
+  const mounts = read("/proc/self/mountinfo")
+    .split("\n")
+    .flatMap((line) => {
+      const fields = line.split(" ");
+      const kind = fields[fields.indexOf("-") + 1];
+      const options = fields.at(-1) ?? "";
+      return kind === "cgroup" || kind === "cgroup2"
+        ? [{ root: fields[3] ?? "/", at: fields[4] ?? "", kind, options: options.split(",") }]
+        : [];
+    });
   const v1 = new Map<string, string>();
   let v2: string | null = null;
   for (const line of read("/proc/self/cgroup").split("\n")) {

@@ -5,12 +5,12 @@ import type { Clock } from "../../../shared/clock.ts";
 
 import { type Failure, LabError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
-import type { Enclosure, EnclosurePlan } from "../isolation.ts";
 import { withAnonymousFile } from "../anonymous-file.ts";
+import { HOST_ENV, runHostTool } from "../host-tools.ts";
+import type { Enclosure, EnclosurePlan } from "../isolation.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { enterLaunch } from "./enter.ts";
-import { runHostTool } from "./host-tools.ts";
-import { HOST_ENV, launcherArgs } from "./launcher.ts";
+import { launcherArgs } from "./launcher.ts";
 import { Namespaces } from "./namespaces.ts";
 import { type Network, openNetwork } from "./network.ts";
 
@@ -32,7 +32,10 @@ export interface WallPlan extends EnclosurePlan {
 
 // The first process: unkillable from inside (pid 1 without handlers), it reaps orphans while it waits in a read that
 // never ends. A `sleep` would not do: a job's `pkill sleep` must not end its sandbox.
-const FIRST_PROCESS = ["-c", "f=/dev/shm/.first; mkfifo $f; exec 3<>$f; rm $f; echo up; exec >&-; while :; do read -r _ <&3; done"];
+const FIRST_PROCESS = [
+  "-c",
+  "f=/dev/shm/.first; mkfifo $f; exec 3<>$f; rm $f; echo up; exec >&-; while :; do read -r _ <&3; done",
+];
 // bwrap may use three pipes only (see withAnonymousFile): stdin is the gate at 5, stdout carries both the report at 4
 // and the first process's word.
 const PLUMBING = 'exec "$@" 4>&1 5<&0 0</dev/null';
@@ -83,8 +86,17 @@ export async function openEnclosure(plan: WallPlan): Promise<Enclosure> {
  */
 async function lockDevices(namespaces: Namespaces, nsenter: string): Promise<void> {
   if (process.geteuid?.() !== 0) return;
-  const lock = "for d in null zero full random urandom tty; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec /dev/$d || exit 1; done";
-  const { code, stderr } = await runHostTool([nsenter, "--preserve-credentials", ...namespaces.enterArgs(), "--", "/bin/sh", "-c", lock]);
+  const lock =
+    "for d in null zero full random urandom tty; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec /dev/$d || exit 1; done";
+  const { code, stderr } = await runHostTool([
+    nsenter,
+    "--preserve-credentials",
+    ...namespaces.enterArgs(),
+    "--",
+    "/bin/sh",
+    "-c",
+    lock,
+  ]);
   if (code !== 0) throw new Error(`the devices could not be made read-only: ${stderr}`);
 }
 
@@ -100,14 +112,24 @@ function spawnWalls(plan: WallPlan): ChildProcess {
   return child;
 }
 
-function stand(plan: WallPlan, child: ChildProcess, gone: Promise<string>, namespaces: Namespaces, network: Network | null): Enclosure {
+function stand(
+  plan: WallPlan,
+  child: ChildProcess,
+  gone: Promise<string>,
+  namespaces: Namespaces,
+  network: Network | null,
+): Enclosure {
   let alive = true;
   let reason: Failure | null | undefined;
   const ended = gone.then(async (how): Promise<Failure | null> => {
     alive = false;
     network?.stop();
     namespaces.close();
-    await plan.cgroup?.remove().catch((error: unknown) => plan.log("warn", "A cgroup could not be removed", { sandboxId: plan.id, error: String(error) }));
+    await plan.cgroup
+      ?.remove()
+      .catch((error: unknown) =>
+        plan.log("warn", "A cgroup could not be removed", { sandboxId: plan.id, error: String(error) }),
+      );
     if (reason !== undefined) return reason;
     return { code: "sandbox_lost", message: `The sandbox's first process ended (${how}).`, retryable: true };
   });
@@ -128,7 +150,10 @@ function stand(plan: WallPlan, child: ChildProcess, gone: Promise<string>, names
     ended,
     launch(command) {
       if (!alive) throw new LabError("sandbox_lost", `Sandbox ${plan.id} has ended.`, { retryable: true });
-      return enterLaunch(plan.tools.nsenter, namespaces, plan.cgroup, plan.limits, { ...command, env: { ...plan.insideEnv, ...command.env } });
+      return enterLaunch(plan.tools.nsenter, namespaces, plan.cgroup, plan.limits, {
+        ...command,
+        env: { ...plan.insideEnv, ...command.env },
+      });
     },
     async tend() {
       if (!alive || !network) return;
@@ -136,7 +161,10 @@ function stand(plan: WallPlan, child: ChildProcess, gone: Promise<string>, names
         if (!alive) return;
         // W1: better no network than one that reaches the host.
         network.stop();
-        plan.log("warn", "A sandbox lost its network: the host could not be shut off", { sandboxId: plan.id, error: String(error) });
+        plan.log("warn", "A sandbox lost its network: the host could not be shut off", {
+          sandboxId: plan.id,
+          error: String(error),
+        });
       });
     },
     close,
@@ -173,4 +201,3 @@ function tail(stream: Readable): () => string {
   });
   return () => text.trim();
 }
-

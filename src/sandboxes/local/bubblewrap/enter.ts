@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
+import { HOST_ENV } from "../host-tools.ts";
 import type { CommandPlan, Launch, ResourceLimits } from "../isolation.ts";
 import { commandScript, READ_SCRIPT } from "../shell-script.ts";
 import type { Cgroup } from "./cgroup.ts";
-import { HOST_ENV, launcherArgs } from "./launcher.ts";
+import { launcherArgs } from "./launcher.ts";
 import type { Namespaces } from "./namespaces.ts";
 
 /** Commands die for lack of memory before their sandbox's first process does. */
@@ -10,11 +11,17 @@ const OOM_SCORE = 500;
 
 /**
  * The way of a command into a sandbox: cgroup, namespaces, the inner user namespace (the one without privileges), no
- * new privileges, limits, a shell that reports on stdout and reads the command from descriptor 3. Everything from
+ * new privileges, limits, a shell that reads the command from descriptor 3 and reports there. Everything from
  * the second nsenter on is executed from the sandbox's own read-only /usr, not as its first user namespace's root for
  * longer than it takes to join the second.
  */
-export function enterLaunch(nsenter: string, namespaces: Namespaces, cgroup: Cgroup | null, limits: ResourceLimits, command: CommandPlan): Launch {
+export function enterLaunch(
+  nsenter: string,
+  namespaces: Namespaces,
+  cgroup: Cgroup | null,
+  limits: ResourceLimits,
+  command: CommandPlan,
+): Launch {
   const argv = [
     nsenter, "--preserve-credentials", ...namespaces.enterArgs(), "--",
     // The first process of the sandbox cannot be replaced: when it goes, its namespaces take no one in any more.
@@ -24,7 +31,13 @@ export function enterLaunch(nsenter: string, namespaces: Namespaces, cgroup: Cgr
     // A group of its own inside: the nsenter that waits for it on the host must not get the command's signals.
     "/usr/bin/setsid", "/bin/sh", "-c", READ_SCRIPT,
   ]; // biome-ignore format: one line a stage
-  return { ...launcherArgs(3, cgroup?.procsFiles ?? [], argv, OOM_SCORE), env: HOST_ENV, cwd: "/", script: commandScript(command), settled: namespaces.hold() };
+  return {
+    ...launcherArgs(3, cgroup?.procsFiles ?? [], argv, OOM_SCORE),
+    env: HOST_ENV,
+    cwd: "/",
+    script: commandScript(command),
+    settled: namespaces.hold(),
+  };
 }
 
 function limitArgs(limits: ResourceLimits, cgroup: Cgroup | null): string[] {

@@ -22,13 +22,33 @@ const PRIVATE = new Set([
   ".thunderbird", ".git", ".env", "secrets", ".secrets", ".vault", ".terraform.d", ".oci", ".npmrc", ".pki",
 ]); // biome-ignore format: a table
 /** Parts of an installation beside its `bin`. */
-const BESIDE_BIN = ["lib", "lib64", "libexec", "share", "include", "ssl", "conda-meta", "versions", "pyvenv.cfg", "plugins", "pyenv.d", "completions", "version"];
+const BESIDE_BIN = [
+  "lib",
+  "lib64",
+  "libexec",
+  "share",
+  "include",
+  "ssl",
+  "conda-meta",
+  "versions",
+  "pyvenv.cfg",
+  "plugins",
+  "pyenv.d",
+  "completions",
+  "version",
+];
 
-export function readHostPath(hostPath: string, homeDir: string, rootDir: string, reserved: readonly string[]): HostPath {
+export function readHostPath(
+  hostPath: string,
+  homeDir: string,
+  rootDir: string,
+  reserved: readonly string[],
+): HostPath {
   const home = real(homeDir) ?? homeDir;
   const state = real(rootDir) ?? rootDir;
   const mayBind = (path: string): boolean => {
-    if (path === sep || NEVER.test(path) || within(home, path) || within(state, path) || within(path, state)) return false;
+    if (path === sep || NEVER.test(path) || within(home, path) || within(state, path) || within(path, state))
+      return false;
     // On a root filesystem the first level (/opt, /home, /srv) is too much to lend.
     if (path.split(sep).length < 3) return false;
     if (reserved.some((own) => within(own, path) || within(path, own))) return false;
@@ -50,7 +70,9 @@ export function readHostPath(hostPath: string, homeDir: string, rootDir: string,
       for (const part of BESIDE_BIN) if (existsSync(join(prefix, part))) lend(join(prefix, part));
       if (basename(folder) === "shims" && isFolder(join(prefix, "bin"))) lend(join(prefix, "bin"));
     }
-    if (depth > 0) for (const target of linkTargets(folder)) if (isFile(target) && !lendFolder(dirname(target), depth - 1)) lend(target);
+    if (depth > 0)
+      for (const target of linkTargets(folder))
+        if (isFile(target) && !lendFolder(dirname(target), depth - 1)) lend(target);
     return true;
   };
   for (const entry of hostPath.split(":")) {
@@ -69,11 +91,20 @@ export function readHostPath(hostPath: string, homeDir: string, rootDir: string,
 }
 
 /** Whether `path` is `folder` or lies in it. */
-export const within = (path: string, folder: string): boolean => path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+export const within = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 
 function isInstallation(prefix: string): boolean {
-  if (["conda-meta", "pyvenv.cfg", "pyenv.d", "lib/node_modules", "lib/rustlib", "src/runtime"].some((mark) => existsSync(join(prefix, mark)))) return true;
-  return isFolder(join(prefix, "lib")) && names(join(prefix, "lib")).some((name) => /^(python\d|ruby|perl5|erlang)/.test(name));
+  if (
+    ["conda-meta", "pyvenv.cfg", "pyenv.d", "lib/node_modules", "lib/rustlib", "src/runtime"].some((mark) =>
+      existsSync(join(prefix, mark)),
+    )
+  )
+    return true;
+  return (
+    isFolder(join(prefix, "lib")) &&
+    names(join(prefix, "lib")).some((name) => /^(python\d|ruby|perl5|erlang)/.test(name))
+  );
 }
 
 /** Files elsewhere that the tools of `folder` are links to. */

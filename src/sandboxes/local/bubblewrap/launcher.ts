@@ -23,11 +23,26 @@ exec "$@"`;
  * @param keepUpTo the highest descriptor the program is given
  * @param oomScore above 0 to be killed for lack of memory before others
  */
-export function launcherArgs(keepUpTo: number, cgroupProcs: readonly string[], argv: readonly string[], oomScore = 0): { file: string; args: string[] } {
+export function launcherArgs(
+  keepUpTo: number,
+  cgroupProcs: readonly string[],
+  argv: readonly string[],
+  oomScore = 0,
+): { file: string; args: string[] } {
   const bash = ["/bin/bash", "/usr/bin/bash"].find((path) => existsSync(path));
   const shell = bash ? [bash, "--noprofile", "--norc"] : ["/bin/sh"];
-  return { file: shell[0] as string, args: [...shell.slice(1), "-c", SCRIPT, "launch", String(keepUpTo), String(oomScore), ...cgroupProcs, "--", ...argv] };
+  return {
+    file: shell[0] as string,
+    args: [
+      ...shell.slice(1),
+      "-c",
+      SCRIPT,
+      "launch",
+      String(keepUpTo),
+      String(oomScore),
+      ...cgroupProcs,
+      "--",
+      ...argv,
+    ],
+  };
 }
-
-/** Enough for the host's own tools to be found, and nothing of the user's. */
-export const HOST_ENV: Readonly<Record<string, string>> = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };

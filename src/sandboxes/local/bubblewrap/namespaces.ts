@@ -34,10 +34,12 @@ export class Namespaces {
         fds.set(kind, fd);
         const inode = fstatSync(fd).ino;
         const claimed = expected[`${kind}-namespace`];
-        if (claimed !== undefined && claimed !== inode) throw new Error(`the ${kind} namespace is not the one that was made`);
+        if (claimed !== undefined && claimed !== inode)
+          throw new Error(`the ${kind} namespace is not the one that was made`);
         if (inode === statSync(`/proc/self/ns/${kind}`).ino) throw new Error(`the ${kind} namespace is the host's`);
       }
-      for (const kind of ["mnt", "pid", "net"]) if (expected[`${kind}-namespace`] === undefined) throw new Error(`nobody vouches for the ${kind} namespace`);
+      for (const kind of ["mnt", "pid", "net"])
+        if (expected[`${kind}-namespace`] === undefined) throw new Error(`nobody vouches for the ${kind} namespace`);
       return new Namespaces(fds);
     } catch (error) {
       for (const fd of fds.values()) closeSync(fd);
@@ -49,7 +51,9 @@ export class Namespaces {
 
   /** Arguments for nsenter, which opens the paths itself, so that no descriptor is inherited by the command. */
   enterArgs(kinds: readonly NamespaceKind[] = KINDS): string[] {
-    return kinds.flatMap((kind) => (this.#fds.has(kind) ? [`--${kind === "mnt" ? "mount" : kind}=${this.path(kind)}`] : []));
+    return kinds.flatMap((kind) =>
+      this.#fds.has(kind) ? [`--${kind === "mnt" ? "mount" : kind}=${this.path(kind)}`] : [],
+    );
   }
 
   /** @throws Error once closed: the number may name another file by then */

@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { networkInterfaces } from "node:os";
 import type { Clock } from "../../../shared/clock.ts";
 import { sleep } from "../../../shared/clock.ts";
-import { findTool, runHostTool } from "./host-tools.ts";
-import { HOST_ENV, launcherArgs } from "./launcher.ts";
+import { findTool, HOST_ENV, runHostTool } from "../host-tools.ts";
+import { launcherArgs } from "./launcher.ts";
 import type { Namespaces } from "./namespaces.ts";
 
 /*
@@ -27,23 +27,50 @@ export function hostAddresses(): Set<string> {
   return new Set(all.filter((each) => each.family === "IPv4" && !each.internal).map((each) => each.address));
 }
 
-/** Which helper is used here, or the sentence that tells a job why it has no network. */
-export function chooseNetworkTool(): { readonly name: "slirp4netns" | "pasta"; readonly path: string; readonly ip: string } | string {
-  const ip = findTool("ip");
-  for (const name of ["slirp4netns", "pasta"] as const) {
+export interface NetworkHelper {
+  readonly name: "slirp4netns" | "pasta";
+  readonly path: string;
+}
+
+export interface NetworkTools {
+  readonly ip: string;
+  /** In the order they are tried. */
+  readonly helpers: readonly NetworkHelper[];
+}
+
+/** What a network can be made with here, or the sentence that tells a job why it has none. */
+export function findNetworkTools(): NetworkTools | string {
+  const helpers = (["slirp4netns", "pasta"] as const).flatMap((name): NetworkHelper[] => {
     const path = findTool(name);
-    if (path !== null) return ip === null ? "No network: `ip` (iproute2) is not installed, and without it the host could not be shut off." : { name, path, ip };
+    return path === null ? [] : [{ name, path }];
+  });
+  if (helpers.length === 0) return "No network: neither slirp4netns nor pasta is installed.";
+  const ip = findTool("ip");
+  if (ip === null)
+    return "No network: `ip` (iproute2) is not installed, and without it the host could not be shut off.";
+  return { ip, helpers };
+}
+
+/** The first that comes up; each is tried after the one before has failed and is gone. @throws Error with all reasons */
+export async function firstToComeUp<T, U>(candidates: readonly T[], start: (candidate: T) => Promise<U>): Promise<U> {
+  const reasons: string[] = [];
+  for (const candidate of candidates) {
+    try {
+      return await start(candidate);
+    } catch (error) {
+      reasons.push((error as Error).message);
+    }
   }
-  return "No network: neither slirp4netns nor pasta is installed.";
+  throw new Error(reasons.join("; "));
 }
 
 /** @throws Error with a reason; nothing of the network is left then */
 export async function openNetwork(namespaces: Namespaces, nsenter: string, clock: Clock): Promise<Network> {
-  const tool = chooseNetworkTool();
-  if (typeof tool === "string") throw new Error(tool);
+  const tools = findNetworkTools();
+  if (typeof tools === "string") throw new Error(tools);
   const inside = (...argv: string[]) =>
     // As root of the outer user namespace, which owns the network; with the host's own `ip`.
-    runHostTool([nsenter, "--preserve-credentials", ...namespaces.enterArgs(["user", "net"]), "--", tool.ip, ...argv]);
+    runHostTool([nsenter, "--preserve-credentials", ...namespaces.enterArgs(["user", "net"]), "--", tools.ip, ...argv]);
   const must = async (...argv: string[]) => {
     const { code, stderr } = await inside(...argv);
     if (code !== 0) throw new Error(`\`ip ${argv.join(" ")}\` failed: ${stderr}`);
@@ -58,21 +85,21 @@ export async function openNetwork(namespaces: Namespaces, nsenter: string, clock
   };
   // Before the helper starts: there is no moment at which the host can be reached.
   await resync();
-  const helper = startGuarded([tool.path, ...helperArgs(tool.name, namespaces)], namespaces.hold());
-  try {
+  const stop = await firstToComeUp(tools.helpers, async ({ name, path }) => {
+    const helper = startGuarded([path, ...helperArgs(name, namespaces)], namespaces);
     for (let attempt = 0; ; attempt += 1) {
-      if ((await inside("-o", "route", "show", "default")).stdout.trim() !== "") break;
-      if (helper.failed() || attempt === READY_ATTEMPTS) throw new Error(`${tool.name} did not come up: ${helper.said()}`);
+      if ((await inside("-o", "route", "show", "default")).stdout.trim() !== "") return helper.stop;
+      if (helper.failed() || attempt === READY_ATTEMPTS) break;
       await sleep(clock, 20);
     }
-    return { resync, stop: helper.stop };
-  } catch (error) {
     helper.stop();
-    throw error;
-  }
+    await helper.gone; // with its interface, which the next one would be taken to have made
+    throw new Error(`${name} did not come up${helper.said() && ` (${helper.said()})`}`);
+  });
+  return { resync, stop };
 }
 
-function helperArgs(name: "slirp4netns" | "pasta", namespaces: Namespaces): string[] {
+function helperArgs(name: NetworkHelper["name"], namespaces: Namespaces): string[] {
   if (name === "slirp4netns") {
     return [
       "--configure", "--mtu=65520", "--disable-host-loopback",
@@ -84,29 +111,46 @@ function helperArgs(name: "slirp4netns" | "pasta", namespaces: Namespaces): stri
   return [
     "--foreground", "--quiet", "--config-net", "--ipv4-only", "--no-map-gw", "--no-dhcp", "--no-ra",
     "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none",
-    "--userns", namespaces.path("user"), "--netns", namespaces.path("net"),
+    // As root it would become "nobody", who may not join the namespaces.
+    ...(process.geteuid?.() === 0 ? ["--runas", "0:0"] : []),
+    // Its own descriptors: once it has joined the first, it may not look into another process for the second.
+    "--userns", "/proc/self/fd/8", "--netns", "/proc/self/fd/9",
   ]; // biome-ignore format: one line a purpose
 }
 
 // Kills the helper when the host process closes its end of stdin, by intent or by being killed: helpers change
-// their credentials, which takes a parent-death signal back.
-const GUARD = 'exec 3<&0; "$@" 3<&- </dev/null & p=$!; { read -r _ <&3; kill -9 $p; } & r=$!; exec 3<&-; wait $p; kill -9 $r';
+// their credentials, which takes a parent-death signal back. Gives it the namespaces at 8 and 9.
+const GUARD =
+  'exec 3<&0 8<"$1" 9<"$2"; shift 2; "$@" 3<&- </dev/null & p=$!; { read -r _ <&3; kill -9 $p; } & r=$!; exec 3<&-; wait $p; kill -9 $r';
 
-function startGuarded(argv: readonly string[], opened: () => void) {
-  const { file, args } = launcherArgs(2, [], ["/bin/sh", "-c", GUARD, "guard", ...argv]);
-  const child = spawn(file, args, { env: { ...HOST_ENV }, cwd: "/", detached: true, stdio: ["pipe", "ignore", "pipe"] });
+function startGuarded(argv: readonly string[], namespaces: Namespaces) {
+  const opened = namespaces.hold();
+  const held = [namespaces.path("user"), namespaces.path("net")];
+  const { file, args } = launcherArgs(2, [], ["/bin/sh", "-c", GUARD, "guard", ...held, ...argv]);
+  const child = spawn(file, args, {
+    env: { ...HOST_ENV },
+    cwd: "/",
+    detached: true,
+    stdio: ["pipe", "ignore", "pipe"],
+  });
   let said = "";
   let failed = false;
-  child.stderr?.on("data", (bytes) => said.length < 2000 && (said += String(bytes)));
-  const over = () => {
-    failed = true;
-    opened();
-  };
-  child.once("error", over);
-  child.once("exit", over);
+  child.stderr?.on("data", (bytes) => {
+    if (said.length < 2000) said += String(bytes);
+  });
+  const gone = new Promise<void>((resolve) => {
+    const over = () => {
+      failed = true;
+      opened();
+      resolve();
+    };
+    child.once("error", over);
+    child.once("exit", over);
+  });
   child.stdin?.on("error", () => {});
   return {
     failed: () => failed,
+    gone,
     said: () => said.trim().replaceAll(/\s+/g, " ").slice(-300),
     stop: () => {
       child.stdin?.destroy();

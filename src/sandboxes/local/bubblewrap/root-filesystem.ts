@@ -37,12 +37,18 @@ export function systemArgs(): string[] {
 export function synthesizedFiles(nameservers: readonly string[]): SynthesizedFile[] {
   const nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin";
   return [
-    { path: "/etc/passwd", content: `root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/sh\n${nobody}\n` },
+    {
+      path: "/etc/passwd",
+      content: `root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/sh\n${nobody}\n`,
+    },
     { path: "/etc/group", content: "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n" },
     { path: "/etc/hosts", content: "127.0.0.1 localhost sandbox\n::1 localhost\n" },
     { path: "/etc/hostname", content: "sandbox\n" },
     { path: "/etc/resolv.conf", content: nameservers.map((address) => `nameserver ${address}\n`).join("") },
-    { path: "/etc/nsswitch.conf", content: "passwd: files\ngroup: files\nhosts: files dns\nprotocols: files\nservices: files\n" },
+    {
+      path: "/etc/nsswitch.conf",
+      content: "passwd: files\ngroup: files\nhosts: files dns\nprotocols: files\nservices: files\n",
+    },
   ];
 }
 
@@ -51,8 +57,14 @@ export function synthesizedFiles(nameservers: readonly string[]): SynthesizedFil
  * network helper is asked to forward to them: that would open every port of that loopback address, not only 53.
  */
 export function reachableNameservers(hostAddresses: ReadonlySet<string>): string[] {
-  for (const path of ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf"]) {
-    const found = nameserversIn(path).filter((address) => !/^(127\.|0\.|169\.254\.)|:/.test(address) && !hostAddresses.has(address));
+  for (const path of [
+    "/etc/resolv.conf",
+    "/run/systemd/resolve/resolv.conf",
+    "/run/NetworkManager/no-stub-resolv.conf",
+  ]) {
+    const found = nameserversIn(path).filter(
+      (address) => !/^(127\.|0\.|169\.254\.)|:/.test(address) && !hostAddresses.has(address),
+    );
     if (found.length > 0) return found.slice(0, 3);
   }
   return [];

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { runHostTool } from "../host-tools.ts";
 import type { TreeTools } from "../isolation.ts";
-import { runHostTool } from "./host-tools.ts";
 import { systemArgs } from "./root-filesystem.ts";
 
 /**
@@ -11,7 +11,10 @@ import { systemArgs } from "./root-filesystem.ts";
  */
 export function createTrees(bwrap: string): TreeTools {
   const run = async (binds: readonly string[], argv: readonly string[], signal?: AbortSignal) => {
-    const { code, stdout, stderr } = await runHostTool([bwrap, ...WALLS, ...systemArgs(), ...binds, "--remount-ro", "/", "--", ...argv], signal);
+    const { code, stdout, stderr } = await runHostTool(
+      [bwrap, ...WALLS, ...systemArgs(), ...binds, "--remount-ro", "/", "--", ...argv],
+      signal,
+    );
     if (code !== 0) throw new Error(`${argv[0]} failed: ${stderr.slice(-500)}`);
     return stdout;
   };
@@ -22,7 +25,10 @@ export function createTrees(bwrap: string): TreeTools {
     },
     async remove(path) {
       if (!existsSync(path)) return;
-      await run(["--bind", path, "/tree"], ["/bin/sh", "-c", "find /tree -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +"]);
+      await run(
+        ["--bind", path, "/tree"],
+        ["/bin/sh", "-c", "find /tree -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +"],
+      );
       // Empty now but for directories the host made; nothing of the job's is walked.
       await rm(path, { recursive: true, force: true });
     },

@@ -5,7 +5,23 @@ import { type SynthesizedFile, systemArgs } from "./root-filesystem.ts";
 
 export const HOME = "/home/agent";
 /** Host paths, or parts of a sandbox's own root, that a workdir would hide or lie in. */
-const TAKEN = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32", "/etc", "/proc", "/dev", "/sys", "/run", "/tmp", "/home", "/var/tmp"];
+const TAKEN = [
+  "/usr",
+  "/bin",
+  "/sbin",
+  "/lib",
+  "/lib64",
+  "/lib32",
+  "/libx32",
+  "/etc",
+  "/proc",
+  "/dev",
+  "/sys",
+  "/run",
+  "/tmp",
+  "/home",
+  "/var/tmp",
+];
 
 export interface WallOptions {
   /** `--disable-userns` (bwrap 0.8): no user namespaces inside, which is where most kernel holes begin. */
@@ -16,7 +32,13 @@ export interface WallOptions {
 
 /** Why a directory cannot be a sandbox's workdir; null when it can. */
 export function refuseWorkdir(workdir: string): string | null {
-  if (!/^\/[^\0]+$/.test(workdir) || workdir.split("/").slice(1).some((part) => part === "" || part === "." || part === "..")) {
+  if (
+    !/^\/[^\0]+$/.test(workdir) ||
+    workdir
+      .split("/")
+      .slice(1)
+      .some((part) => part === "" || part === "." || part === "..")
+  ) {
     return `workdir must be an absolute, plain path below /, not ${JSON.stringify(workdir)}`;
   }
   const taken = TAKEN.find((path) => within(workdir, path) || within(path, workdir));
@@ -28,12 +50,32 @@ export function refuseWorkdir(workdir: string): string | null {
  * for much: to write /proc/sys/kernel/core_pattern (code run by the host's kernel as root), or to chmod the host's
  * /dev/null. bwrap leaves both open; read-only mounts close them (the devices' in lockDevices).
  */
-const MASKED = ["kcore", "keys", "key-users", "kmsg", "timer_list", "sched_debug", "kpagecount", "kpageflags", "kpagecgroup", "vmallocinfo", "slabinfo", "sysrq-trigger"];
+const MASKED = [
+  "kcore",
+  "keys",
+  "key-users",
+  "kmsg",
+  "timer_list",
+  "sched_debug",
+  "kpagecount",
+  "kpageflags",
+  "kpagecgroup",
+  "vmallocinfo",
+  "slabinfo",
+  "sysrq-trigger",
+];
 
-const maskedProc = (): string[] => MASKED.filter((name) => existsSync(`/proc/${name}`)).flatMap((name) => ["--ro-bind", "/dev/null", `/proc/${name}`]);
+const maskedProc = (): string[] =>
+  MASKED.filter((name) => existsSync(`/proc/${name}`)).flatMap((name) => ["--ro-bind", "/dev/null", `/proc/${name}`]);
 
 /** All of bwrap's arguments but the program. Descriptor 4 reports, descriptor 5 holds the walls half way (see openEnclosure). */
-export function wallArgs(plan: EnclosurePlan, hostPath: HostPath, files: readonly SynthesizedFile[], fileFolder: string, options: WallOptions): string[] {
+export function wallArgs(
+  plan: EnclosurePlan,
+  hostPath: HostPath,
+  files: readonly SynthesizedFile[],
+  fileFolder: string,
+  options: WallOptions,
+): string[] {
   const { dirs, workdir, limits } = plan;
   const args = [
     "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
@@ -45,10 +87,45 @@ export function wallArgs(plan: EnclosurePlan, hostPath: HostPath, files: readonl
   for (const file of files) args.push("--ro-bind", `${fileFolder}${file.path}`, file.path);
   for (const path of hostPath.binds) args.push("--ro-bind-try", path, path);
   args.push("--proc", "/proc", ...maskedProc(), "--remount-ro", "/proc", "--dev", "/dev");
-  if (options.sizedTmpfs) args.push("--size", String(Math.max(64, Math.floor(limits.memoryMiB / 2)) * 1024 * 1024), "--perms", "1777", "--tmpfs", "/dev/shm");
+  if (options.sizedTmpfs)
+    args.push(
+      "--size",
+      String(Math.max(64, Math.floor(limits.memoryMiB / 2)) * 1024 * 1024),
+      "--perms",
+      "1777",
+      "--tmpfs",
+      "/dev/shm",
+    );
   else args.push("--bind", dirs.tmp, "/dev/shm");
-  args.push("--remount-ro", "/dev", "--perms", "0755", "--dir", "/home", "--bind", dirs.home, HOME, "--bind", dirs.tmp, "/tmp");
-  args.push("--dir", "/var", "--symlink", "../tmp", "/var/tmp", "--dir", "/run", "--ro-bind", dirs.logs, "/run/logs", "--bind", dirs.workspace, workdir);
+  args.push(
+    "--remount-ro",
+    "/dev",
+    "--perms",
+    "0755",
+    "--dir",
+    "/home",
+    "--bind",
+    dirs.home,
+    HOME,
+    "--bind",
+    dirs.tmp,
+    "/tmp",
+  );
+  args.push(
+    "--dir",
+    "/var",
+    "--symlink",
+    "../tmp",
+    "/var/tmp",
+    "--dir",
+    "/run",
+    "--ro-bind",
+    dirs.logs,
+    "/run/logs",
+    "--bind",
+    dirs.workspace,
+    workdir,
+  );
   // Reading this empty file blocks bwrap until we have opened the namespaces.
   args.push("--file", "5", "/run/.walls", "--remount-ro", "/");
   return args;

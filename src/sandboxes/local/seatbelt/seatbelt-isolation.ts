@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
-import type { Isolation } from "../isolation.ts";
 import { bareEnclosure, bareTrees } from "../bare-isolation.ts";
+import type { Isolation } from "../isolation.ts";
 import { seatbeltProfile } from "./seatbelt-profile.ts";
 
 const SANDBOX_EXEC = "/usr/bin/sandbox-exec";
@@ -18,12 +18,28 @@ export function createSeatbeltIsolation(rootDir: string, hostPath: string): Isol
     kind: "seatbelt",
     trees: bareTrees,
     async open(plan) {
-      const dirs = { root: realpathSync(plan.dirs.root), workspace: realpathSync(plan.dirs.workspace), home: realpathSync(plan.dirs.home), tmp: realpathSync(plan.dirs.tmp), logs: realpathSync(plan.dirs.logs) };
+      const dirs = {
+        root: realpathSync(plan.dirs.root),
+        workspace: realpathSync(plan.dirs.workspace),
+        home: realpathSync(plan.dirs.home),
+        tmp: realpathSync(plan.dirs.tmp),
+        logs: realpathSync(plan.dirs.logs),
+      };
       const home = realpathSync(homedir());
-      const readable = hostPath.split(":").filter((folder) => folder.startsWith(`${home}/`) && /\/(s?bin|shims)$/.test(folder) && existsSync(folder)).map((folder) => realpathSync(folder));
+      const readable = hostPath
+        .split(":")
+        .filter((folder) => folder.startsWith(`${home}/`) && /\/(s?bin|shims)$/.test(folder) && existsSync(folder))
+        .map((folder) => realpathSync(folder));
       const profile = seatbeltProfile(dirs, home, realpathSync(rootDir), readable, plan.network);
-      const notes = ["This sandbox lives at its host path; loopback is denied, the rest of the host's network is shared."];
-      return bareEnclosure({ ...plan, dirs }, notes, { PATH: hostPath }, ({ argv }) => [SANDBOX_EXEC, "-p", profile, ...argv]);
+      const notes = [
+        "This sandbox lives at its host path; loopback is denied, the rest of the host's network is shared.",
+      ];
+      return bareEnclosure({ ...plan, dirs }, notes, { PATH: hostPath }, ({ argv }) => [
+        SANDBOX_EXEC,
+        "-p",
+        profile,
+        ...argv,
+      ]);
     },
   };
 }

@@ -8,7 +8,13 @@ const literal = (path: string): string => `"${path.replaceAll("\\", "\\\\").repl
  * are resolved (/tmp is /private/tmp).
  * @param readable directories of the user's home that its tools need
  */
-export function seatbeltProfile(dirs: SandboxDirs, home: string, stateDir: string, readable: readonly string[], network: "open" | "blocked"): string {
+export function seatbeltProfile(
+  dirs: SandboxDirs,
+  home: string,
+  stateDir: string,
+  readable: readonly string[],
+  network: "open" | "blocked",
+): string {
   const own = [dirs.workspace, dirs.home, dirs.tmp];
   const subpaths = (paths: readonly string[]) => paths.map((path) => `(subpath ${literal(path)})`).join(" ");
   const lines = [
@@ -29,7 +35,13 @@ export function seatbeltProfile(dirs: SandboxDirs, home: string, stateDir: strin
     '(deny mach-lookup (global-name "com.apple.SecurityServer") (global-name "com.apple.securityd.xpc") (global-name "com.apple.pasteboard.1") (global-name-prefix "com.apple.coreservices.launchservicesd"))',
     ...(network === "blocked"
       ? ["(deny network*)"]
-      : ['(deny network-outbound (remote ip "localhost:*"))', "(deny network-outbound (remote unix-socket))", "(deny network-bind)", "(deny network-inbound)", '(allow network-outbound (literal "/private/var/run/mDNSResponder"))']),
+      : [
+          '(deny network-outbound (remote ip "localhost:*"))',
+          "(deny network-outbound (remote unix-socket))",
+          "(deny network-bind)",
+          "(deny network-inbound)",
+          '(allow network-outbound (literal "/private/var/run/mDNSResponder"))',
+        ]),
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -1,14 +1,24 @@
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
+import { firstToComeUp } from "../../../../src/sandboxes/local/bubblewrap/network.ts";
 import { refuseWorkdir } from "../../../../src/sandboxes/local/bubblewrap/wall-args.ts";
 import { isSandboxID, isSnapshotID, sandboxDirs, snapshotDir } from "../../../../src/sandboxes/local/layout.ts";
-import { OutputQueue } from "../../../../src/sandboxes/output-queue.ts";
 import { seatbeltProfile } from "../../../../src/sandboxes/local/seatbelt/seatbelt-profile.ts";
 import { commandScript, quote } from "../../../../src/sandboxes/local/shell-script.ts";
 
 describe("ids", () => {
   test("only their own pattern becomes a path", () => {
-    for (const id of ["", "..", "sbx_", "sbx_../x", "sbx_a/b", "/sbx_a", "sbx_a\n", "snap_a", `sbx_${"a".repeat(65)}`]) {
+    for (const id of [
+      "",
+      "..",
+      "sbx_",
+      "sbx_../x",
+      "sbx_a/b",
+      "/sbx_a",
+      "sbx_a\n",
+      "snap_a",
+      `sbx_${"a".repeat(65)}`,
+    ]) {
       expect(isSandboxID(id)).toBe(false);
       expect(() => sandboxDirs("/root", id)).toThrow();
     }
@@ -20,7 +30,23 @@ describe("ids", () => {
 
 describe("a workdir", () => {
   test("is refused where the sandbox has something of its own", () => {
-    for (const workdir of ["/", "/usr", "/usr/x", "/etc/x", "/tmp", "/home", "/home/agent/x", "/proc/1", "/a/../usr", "/a//b", "relative", "", "/var", "/lib64"]) expect(refuseWorkdir(workdir)).not.toBeNull();
+    for (const workdir of [
+      "/",
+      "/usr",
+      "/usr/x",
+      "/etc/x",
+      "/tmp",
+      "/home",
+      "/home/agent/x",
+      "/proc/1",
+      "/a/../usr",
+      "/a//b",
+      "relative",
+      "",
+      "/var",
+      "/lib64",
+    ])
+      expect(refuseWorkdir(workdir)).not.toBeNull();
     for (const workdir of ["/workspace", "/srv/app", "/root", "/work space"]) expect(refuseWorkdir(workdir)).toBeNull();
   });
 });
@@ -28,36 +54,35 @@ describe("a workdir", () => {
 describe("the command script", () => {
   test("gives a shell back what it was given", () => {
     const odd = ["", "a'b", "$(id)", "`id`", "new\nline", "\\", "!x", "~"];
-    expect(spawnSync("sh", ["-c", `printf '[%s]' ${odd.map(quote).join(" ")}`], { encoding: "utf8" }).stdout).toBe(odd.map((each) => `[${each}]`).join(""));
+    expect(spawnSync("sh", ["-c", `printf '[%s]' ${odd.map(quote).join(" ")}`], { encoding: "utf8" }).stdout).toBe(
+      odd.map((each) => `[${each}]`).join(""),
+    );
   });
 
   test("leaves out names a shell could not set, so that they cannot become commands", () => {
-    const script = commandScript({ argv: ["true"], workdir: "/", env: { "A;id": "x", "": "y", UID: "0", GOOD: "1" }, tty: false });
+    const script = commandScript({
+      argv: ["true"],
+      workdir: "/",
+      env: { "A;id": "x", "": "y", UID: "0", GOOD: "1" },
+      tty: false,
+    });
     expect(script).toContain("export GOOD='1'");
     expect(script).not.toContain("id=");
     expect(script).not.toContain("UID");
   });
 });
 
-describe("the output queue", () => {
-  test("is full past its mark, asks for more once there is room, and ends", async () => {
-    let asked = 0;
-    const queue = new OutputQueue(() => (asked += 1));
-    for (let at = 0; at < 5; at += 1) queue.push({ stream: "stdout", bytes: new Uint8Array(64 * 1024) });
-    queue.end();
-    expect(queue.full).toBe(true);
-    let seen = 0;
-    for await (const chunk of queue) seen += chunk.bytes.length;
-    expect(seen).toBe(5 * 64 * 1024);
-    expect(asked).toBeGreaterThan(0);
-  });
-
-  test("takes no more once its reader has left, and does not stall the writer", async () => {
-    const queue = new OutputQueue(() => {});
-    queue.push({ stream: "stdout", bytes: new Uint8Array(1) });
-    for await (const _ of queue) break;
-    for (let at = 0; at < 10; at += 1) queue.push({ stream: "stdout", bytes: new Uint8Array(64 * 1024) });
-    expect(queue.full).toBe(false);
+describe("network helpers", () => {
+  test("are tried in order until one comes up, and all their reasons are told when none does", async () => {
+    const tried: string[] = [];
+    const start = (works: string) => async (name: string) => {
+      tried.push(name);
+      if (name !== works) throw new Error(`${name} did not come up`);
+      return name;
+    };
+    expect(await firstToComeUp(["a", "b", "c"], start("b"))).toBe("b");
+    expect(tried).toEqual(["a", "b"]);
+    await expect(firstToComeUp(["a", "b"], start("z"))).rejects.toThrow("a did not come up; b did not come up");
   });
 });
 
@@ -66,7 +91,9 @@ describe("the Seatbelt profile", () => {
 
   test("denies writing but to the sandbox's own, reading of home and state, and the host's loopback", () => {
     const profile = seatbeltProfile(dirs, "/Users/me", "/Users/me/state", ["/Users/me/.bun/bin"], "open");
-    expect(profile.indexOf("(deny file-write*)")).toBeLessThan(profile.indexOf('(allow file-write* (subpath "/s/r/workspace")'));
+    expect(profile.indexOf("(deny file-write*)")).toBeLessThan(
+      profile.indexOf('(allow file-write* (subpath "/s/r/workspace")'),
+    );
     expect(profile.indexOf('(subpath "/Users/me")')).toBeLessThan(profile.indexOf('(subpath "/Users/me/.bun/bin")'));
     expect(profile).not.toMatch(/allow file-write\*[^\n]*logs/);
     expect(profile).toContain('(deny network-outbound (remote ip "localhost:*"))');
@@ -74,6 +101,8 @@ describe("the Seatbelt profile", () => {
   });
 
   test("quotes paths, so that a name cannot add a rule", () => {
-    expect(seatbeltProfile({ ...dirs, tmp: '/x") (allow default) ("' }, "/h", "/s", [], "open")).toContain('(subpath "/x\\") (allow default) (\\"")');
+    expect(seatbeltProfile({ ...dirs, tmp: '/x") (allow default) ("' }, "/h", "/s", [], "open")).toContain(
+      '(subpath "/x\\") (allow default) (\\"")',
+    );
   });
 });

@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
-import { HOST_ENV } from "./launcher.ts";
 
-export type HostTool = "bwrap" | "nsenter" | "setpriv" | "prlimit" | "slirp4netns" | "pasta" | "ip";
+/** Enough for the host's own tools to be found, and nothing of the user's. */
+export const HOST_ENV: Readonly<Record<string, string>> = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
+
+export type HostTool = "bwrap" | "nsenter" | "setpriv" | "prlimit" | "slirp4netns" | "pasta" | "ip" | "mkfifo";
 
 /** Only from the system's own directories: a PATH of the user's could name a job's file. */
 export function findTool(name: HostTool): string | null {
@@ -36,8 +38,12 @@ export function runHostTool(argv: readonly string[], signal?: AbortSignal): Prom
     });
     let stdout = "";
     let stderr = "";
-    child.stdout.on("data", (bytes) => stdout.length < 65_536 && (stdout += String(bytes)));
-    child.stderr.on("data", (bytes) => stderr.length < 65_536 && (stderr += String(bytes)));
+    child.stdout.on("data", (bytes) => {
+      if (stdout.length < 65_536) stdout += String(bytes);
+    });
+    child.stderr.on("data", (bytes) => {
+      if (stderr.length < 65_536) stderr += String(bytes);
+    });
     child.once("error", reject);
     child.once("close", (code) => resolve({ code, stdout, stderr: stderr.trim() }));
   });

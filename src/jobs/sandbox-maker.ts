@@ -1,0 +1,71 @@
+import type { Environment } from "../config/environment.ts";
+import { toSandboxSpec } from "../sandboxes/environment.ts";
+import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
+import { type Clock, sleep } from "../shared/clock.ts";
+import { LabError, toFailure } from "../shared/error-code.ts";
+import type { Log } from "../shared/log.ts";
+import type { Job } from "./job.ts";
+
+export interface SandboxMakerDeps {
+  readonly environments: Readonly<Record<string, Environment>>;
+  readonly hostEnv: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Puts what a job needs into its new sandbox (skills). */
+  readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
+}
+
+const RETRY_DELAYS_MS = [1_000, 4_000];
+
+/**
+ * Makes a furnished sandbox for a job, trying again where that may help.
+ * @param snapshotID what it starts from; null is the bare environment
+ * @throws LabError
+ */
+export async function makeSandbox(
+  deps: SandboxMakerDeps,
+  provider: SandboxProvider,
+  job: Job,
+  snapshotID: string | null,
+  signal: AbortSignal,
+): Promise<Sandbox> {
+  const sandbox = await create(deps, provider, job, snapshotID, signal);
+  try {
+    await deps.furnish(job, sandbox);
+    return sandbox;
+  } catch (cause) {
+    await sandbox.terminate();
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `Could not put the skills of ${job.id} into its sandbox: ${reason}`;
+    throw new LabError("sandbox_create_failed", message, { cause });
+  }
+}
+
+async function create(
+  deps: SandboxMakerDeps,
+  provider: SandboxProvider,
+  job: Job,
+  snapshotID: string | null,
+  signal: AbortSignal,
+): Promise<Sandbox> {
+  const environment = deps.environments[job.task.environment];
+  if (!environment) {
+    throw new LabError("invalid_task", `The environment "${job.task.environment}" is no longer configured.`);
+  }
+  const tags = { job: job.id, session: job.orchestrator };
+  const spec = toSandboxSpec(environment, deps.hostEnv, { name: job.id, tags, snapshotID });
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await provider.create(spec, signal);
+    } catch (error) {
+      const failure = toFailure(error, "sandbox_create_failed", `create a sandbox for ${job.id}`);
+      const delayMs = RETRY_DELAYS_MS[attempt];
+      if (failure.retryable !== true || delayMs === undefined || signal.aborted) {
+        throw error instanceof LabError ? error : new LabError(failure.code, failure.message, { cause: error });
+      }
+      deps.log("warn", "creating a sandbox failed, trying again", { jobID: job.id, attempt, reason: failure.message });
+      await sleep(deps.clock, delayMs, signal);
+      if (signal.aborted) throw new LabError("cancelled", `${job.id} was stopped before it had a sandbox.`);
+    }
+  }
+}

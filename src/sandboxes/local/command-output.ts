@@ -1,0 +1,176 @@
+import { closeSync, readSync, writeSync } from "node:fs";
+import type { Clock } from "../../shared/clock.ts";
+import type { OutputChunk } from "../port.ts";
+
+const CHUNK_BYTES = 64 * 1024;
+/** A pipe holds no more (fs.pipe-max-size); what is found beyond it was written after the command's end. */
+const FULL_PIPE_BYTES = 1024 * 1024;
+/** Chunks handed on before everybody else in this process has a turn. */
+const CHUNKS_A_TURN = 16;
+const LONGEST_PAUSE_MS = 50;
+const DISCARD_PAUSE_MS = 2;
+/** How much a child left behind may add to the log: it may write for ever. */
+const LEFT_BEHIND_LOG_BYTES = 16 * 1024 * 1024;
+/** Outputs of one sandbox watched beyond their command's end. */
+const MOST_LINGERING = 64;
+
+// Filled and copied from without a pause in between, so one serves all.
+const scratch = Buffer.alloc(CHUNK_BYTES);
+
+export interface CommandOutputParts {
+  /** Non-blocking. They and the log are closed by this. */
+  readonly stdout: number;
+  readonly stderr: number;
+  readonly log: number | null;
+  readonly clock: Clock;
+  /** The sandbox's outputs whose command has ended, oldest first. */
+  readonly lingering: Set<CommandOutput>;
+}
+
+/*
+ * What a command writes, read from its pipes when its reader asks. O1: nothing is read ahead while the command runs, so
+ * a reader that stands still stalls the command and memory stays bounded. O2: the output is over when the command has
+ * ended; what its children write later goes to the log or nowhere, and they are neither stalled nor killed for it.
+ */
+export class CommandOutput implements AsyncIterable<OutputChunk> {
+  readonly #parts: CommandOutputParts;
+  readonly #open: Map<OutputChunk["stream"], number>;
+  #log: number | null;
+  #logRoom = Number.POSITIVE_INFINITY;
+  /** What was in the pipes when the command ended. */
+  #rest: OutputChunk[] = [];
+  #over = false;
+  #abandoned = false;
+  #discarding = false;
+  #quietSince: number;
+  #wake: () => void = () => {};
+
+  constructor(parts: CommandOutputParts) {
+    this.#parts = parts;
+    this.#open = new Map([
+      ["stdout", parts.stdout],
+      ["stderr", parts.stderr],
+    ]);
+    this.#log = parts.log;
+    this.#quietSince = parts.clock.now();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<OutputChunk> {
+    try {
+      for (let inTurn = 1; ; inTurn += 1) {
+        const chunk = this.#rest.shift() ?? (this.#over ? null : this.#readAny());
+        if (chunk) {
+          if (inTurn % CHUNKS_A_TURN === 0) await this.#pause(0);
+          yield chunk;
+        } else if (this.#over) return;
+        else await this.#pause(this.#quietPause());
+      }
+    } finally {
+      // A reader that left early wants no more, and the command must not stall for it.
+      this.#abandoned = true;
+      this.#rest = [];
+      this.#discard();
+    }
+  }
+
+  /** To be called when the command has ended. */
+  finish(): void {
+    if (this.#over) return;
+    for (const stream of [...this.#open.keys()]) {
+      for (let found = 0; found < FULL_PIPE_BYTES; ) {
+        const chunk = this.#read(stream);
+        if (chunk === null) break;
+        found += chunk.bytes.length;
+        if (!this.#abandoned) this.#rest.push(chunk);
+      }
+    }
+    this.#over = true;
+    this.#logRoom = LEFT_BEHIND_LOG_BYTES;
+    this.#wake();
+    if (this.#open.size === 0) return;
+    const { lingering } = this.#parts;
+    lingering.add(this);
+    const [oldest] = lingering;
+    if (lingering.size > MOST_LINGERING) oldest?.close();
+    this.#discard(); // O2
+  }
+
+  /** Lets go of the pipes; a child left behind that still writes gets SIGPIPE. */
+  close(): void {
+    for (const stream of [...this.#open.keys()]) this.#end(stream);
+    this.#over = true;
+    this.#wake();
+  }
+
+  #readAny(): OutputChunk | null {
+    return this.#read("stdout") ?? this.#read("stderr");
+  }
+
+  #read(stream: OutputChunk["stream"]): OutputChunk | null {
+    const fd = this.#open.get(stream);
+    if (fd === undefined) return null;
+    let length = 0;
+    try {
+      length = readSync(fd, scratch, 0, CHUNK_BYTES, null);
+    } catch (error) {
+      // Empty, while somebody may still write to it.
+      if (["EAGAIN", "EINTR"].includes((error as NodeJS.ErrnoException).code ?? "")) return null;
+    }
+    if (length === 0) {
+      this.#end(stream);
+      return null;
+    }
+    this.#quietSince = this.#parts.clock.now();
+    const bytes = new Uint8Array(scratch.subarray(0, length));
+    this.#keep(bytes);
+    return { stream, bytes };
+  }
+
+  #end(stream: OutputChunk["stream"]): void {
+    const fd = this.#open.get(stream);
+    if (fd === undefined) return;
+    this.#open.delete(stream);
+    closeSync(fd);
+    if (this.#open.size > 0) return;
+    this.#parts.lingering.delete(this);
+    if (this.#log !== null) closeSync(this.#log);
+    this.#log = null;
+  }
+
+  // Before the chunk is handed on, so that the log is complete up to it; it is a write to the page cache.
+  #keep(bytes: Uint8Array): void {
+    if (this.#log === null || this.#logRoom < bytes.length) return;
+    this.#logRoom -= bytes.length;
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.#log, bytes, at);
+    } catch {
+      // A full disk costs the log, not the command; the disk watch speaks of the disk.
+    }
+  }
+
+  #discard(): void {
+    if (this.#discarding) return;
+    this.#discarding = true;
+    const look = () => {
+      const found = [...this.#open.keys()].filter((stream) => this.#read(stream) !== null);
+      if (this.#open.size === 0) return;
+      this.#parts.clock.after(found.length > 0 ? DISCARD_PAUSE_MS : this.#quietPause(), look);
+    };
+    look();
+  }
+
+  // Short commands are followed closely, and one that has been quiet for long costs next to nothing.
+  #quietPause(): number {
+    return Math.min(LONGEST_PAUSE_MS, Math.max(1, (this.#parts.clock.now() - this.#quietSince) / 10));
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#parts.clock.after(ms, resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,100 @@
+import { closeSync, constants, openSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { randomId } from "../../shared/ids.ts";
+import { MOMENTARY_FOLDERS } from "./anonymous-file.ts";
+import { findTool, runHostTool } from "./host-tools.ts";
+
+/** Both ends of a pipe, the read end never blocking. The taker closes them. */
+export interface Fifo {
+  readonly readEnd: number;
+  readonly writeEnd: number;
+}
+
+/** Made at once, because neither runtime can make one: each making runs a program. */
+const BATCH = 24;
+const LOW = 6;
+
+/**
+ * Pipes kept ready for the output of commands. FIFOs, not the runtimes' own: a "pipe" of Bun and Node is a pair of
+ * sockets, which cannot be opened again (`> /dev/stderr` fails) and which Bun (1.3.14) reads ahead of its reader
+ * without bound. And not files: `> /dev/stderr` and `tee /dev/stdout` would cut off what was written before. Each is
+ * used once: a command may keep an end of it for ever.
+ */
+export class FifoStock {
+  readonly #ready: Fifo[] = [];
+  #filling: Promise<void> | null = null;
+  #closed = false;
+
+  /** @throws Error when none can be made */
+  async takePair(): Promise<readonly [Fifo, Fifo]> {
+    while (this.#ready.length < 2) await this.#fill();
+    const [first, second] = this.#ready.splice(0, 2);
+    this.prepare();
+    return [first as Fifo, second as Fifo];
+  }
+
+  /** Makes some now, so that the next taker need not wait. */
+  prepare(): void {
+    // Whoever needs one tries again and hears of it.
+    if (this.#ready.length <= LOW) this.#fill().catch(() => {});
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const fifo of this.#ready.splice(0)) closeBoth(fifo);
+  }
+
+  #fill(): Promise<void> {
+    this.#filling ??= makeFifos()
+      .then((made) => {
+        if (this.#closed) for (const fifo of made) closeBoth(fifo);
+        else this.#ready.push(...made);
+        if (this.#closed) throw new Error("the provider is closed");
+      })
+      .finally(() => {
+        this.#filling = null;
+      });
+    return this.#filling;
+  }
+}
+
+async function makeFifos(): Promise<Fifo[]> {
+  const mkfifo = findTool("mkfifo");
+  if (mkfifo === null) throw new Error("mkfifo is not installed");
+  let said = "";
+  for (const folder of MOMENTARY_FOLDERS) {
+    const prefix = join(folder, `${randomId("opa")}-`);
+    const paths = Array.from({ length: BATCH }, (_, at) => `${prefix}${at}`);
+    const made: Fifo[] = [];
+    try {
+      const { code, stderr } = await runHostTool([mkfifo, "-m", "600", ...paths]);
+      if (code === 0) {
+        for (const path of paths) made.push(openBoth(path));
+        return made;
+      }
+      said = stderr;
+    } catch (error) {
+      for (const fifo of made) closeBoth(fifo);
+      throw error;
+    } finally {
+      for (const path of paths) rmSync(path, { force: true });
+    }
+  }
+  throw new Error(`no pipe could be made: ${said.slice(0, 300)}`);
+}
+
+function openBoth(path: string): Fifo {
+  const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    // Returns at once, because there is a reader.
+    return { readEnd, writeEnd: openSync(path, constants.O_WRONLY) };
+  } catch (error) {
+    closeSync(readEnd);
+    throw error;
+  }
+}
+
+function closeBoth({ readEnd, writeEnd }: Fifo): void {
+  closeSync(readEnd);
+  closeSync(writeEnd);
+}

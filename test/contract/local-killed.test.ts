@@ -1,0 +1,57 @@
+import { describe, expect, test } from "bun:test";
+import { spawn, spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { findNetworkTools } from "../../src/sandboxes/local/bubblewrap/network.ts";
+import { descendants, localProvider, newRoot, startTimeOf, whyNoIsolation } from "./local-support.ts";
+
+const why = await whyNoIsolation();
+const PROBE_TUN = ["-c", "exec 3<>/dev/net/tun"];
+const hasNetwork =
+  typeof findNetworkTools() !== "string" && spawnSync("sh", PROBE_TUN, { stdio: "ignore" }).status === 0;
+
+describe.skipIf(why !== null)(`a host process that is killed${why ? ` (skipped: ${why})` : ""}`, () => {
+  for (const [runtime, program] of [
+    ["Bun", "bun"],
+    ["Node", "node"],
+  ] as const) {
+    test(`under ${runtime} takes commands, walls and network helper with it`, async () => {
+      const root = newRoot();
+      const main = [join(import.meta.dir, "local-host-main.ts"), root];
+      const host = spawn(join(import.meta.dir, "../../node_modules/.bin", program), main, {
+        stdio: ["ignore", "pipe", "ignore"],
+      });
+      try {
+        const said = await new Promise<string>((resolve, reject) => {
+          host.stdout.once("data", (bytes) => resolve(String(bytes)));
+          host.once("exit", (code) => reject(new Error(`it ended with ${code} before it had a sandbox`)));
+        });
+        const { id, networked } = JSON.parse(said);
+        let all = descendants(host.pid as number);
+        const sleepers = () => all.filter(({ command }) => /^sleep 7/.test(command)).length;
+        for (let attempt = 0; attempt < 100 && sleepers() < 2; attempt += 1) {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          all = descendants(host.pid as number);
+        }
+        expect(all.filter(({ command }) => /bwrap/.test(command)).length).toBe(1);
+        expect(sleepers()).toBe(2);
+        if (hasNetwork) expect(networked).toBe(true);
+        if (networked) expect(all.some(({ command }) => /^\S*(slirp4netns|pasta)/.test(command))).toBe(true);
+        host.kill("SIGKILL");
+        const alive = () => all.filter(({ pid, startedAt }) => startTimeOf(pid) === startedAt);
+        for (let attempt = 0; attempt < 100 && alive().length > 0; attempt += 1)
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        expect(alive()).toEqual([]);
+        // What is left on disk is found and can be ended by the next process.
+        const next = localProvider(root);
+        expect((await next.list()).map((each) => each.id)).toEqual([id]);
+        await next.terminate(id);
+        await next.close();
+        expect(await next.list()).toEqual([]);
+      } finally {
+        host.kill("SIGKILL");
+        rmSync(root, { recursive: true, force: true });
+      }
+    }, 30_000);
+  }
+});

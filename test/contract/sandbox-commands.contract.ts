@@ -1,0 +1,125 @@
+import { beforeAll, expect, test } from "bun:test";
+import type { Sandbox } from "../../src/sandboxes/port.ts";
+import { exited, sh } from "./sandbox-shell.ts";
+
+/** What every provider promises of commands; part of the provider contract. */
+export function sandboxCommandsContract(subject: () => Sandbox, timeoutMs: number): void {
+  let sandbox: Sandbox;
+  beforeAll(() => {
+    sandbox = subject();
+  });
+  const check = (title: string, body: () => Promise<void>) => test(title, body, timeoutMs);
+
+  check("a command's output arrives by stream, and its exit code is a value", async () => {
+    expect(await sh(sandbox, "echo out; echo err >&2; exit 7")).toEqual({
+      exit: exited(7),
+      stdout: "out\n",
+      stderr: "err\n",
+    });
+  });
+
+  check("arguments reach the program as they are, without a shell in between", async () => {
+    const odd = ["a b", "$HOME", "'\"", "", "*", "new\nline", "ünï", "-n"];
+    const child = await sandbox.start({ argv: ["printf", "[%s]", ...odd] });
+    let text = "";
+    for await (const chunk of child.output) text += Buffer.from(chunk.bytes).toString();
+    expect(text).toBe(odd.map((each) => `[${each}]`).join(""));
+  });
+
+  check("a program that does not exist exits with 127", async () => {
+    const child = await sandbox.start({ argv: ["no-such-program-here"] });
+    for await (const _ of child.output);
+    expect(await child.exit).toEqual(exited(127));
+  });
+
+  check("commands start in the workdir, in a directory below it, or at an absolute path", async () => {
+    await sh(sandbox, "mkdir -p sub");
+    expect((await sh(sandbox, "pwd")).stdout).toBe(`${sandbox.workdir}\n`);
+    expect((await sh(sandbox, "pwd", { workdir: "sub" })).stdout).toBe(`${sandbox.workdir}/sub\n`);
+    expect((await sh(sandbox, "pwd", { workdir: "/usr" })).stdout).toBe("/usr\n");
+  });
+
+  check("a missing working directory is refused, not an exit code", async () => {
+    await expect(sandbox.start({ argv: ["true"], workdir: "no/such" })).rejects.toMatchObject({
+      code: "file_not_found",
+    });
+  });
+
+  check("environment comes from the spec and the request, and nothing of the host's", async () => {
+    process.env.CONTRACT_CANARY = "of the host";
+    const { stdout } = await sh(sandbox, 'printf "%s|%s|%s|%s" "$FROM_SPEC" "$MORE" "$CONTRACT_CANARY" "$HOME"', {
+      env: { MORE: "more" },
+    });
+    delete process.env.CONTRACT_CANARY;
+    expect(stdout).toBe(`it's\ntwo lines|more||${sandbox.home}`);
+  });
+
+  check("standard input is written and closed", async () => {
+    expect((await sh(sandbox, "cat; echo end", { input: "hello " })).stdout).toBe("hello end\n");
+    const big = "x".repeat(1_000_000);
+    expect((await sh(sandbox, "wc -c", { input: big })).stdout.trim()).toBe("1000000");
+  });
+
+  check("a signal reaches the whole process group and shows in the exit", async () => {
+    const child = await sandbox.start({ argv: ["sh", "-c", "sleep 1001 & echo $!; wait"] });
+    const reader = child.output[Symbol.asyncIterator]();
+    const below = Number.parseInt(Buffer.from((await reader.next()).value?.bytes ?? []).toString(), 10);
+    expect((await sh(sandbox, `kill -0 ${below}`)).exit).toEqual(exited(0));
+    await child.signal("SIGTERM");
+    expect(await child.exit).toEqual({ kind: "signalled", signal: "SIGTERM" });
+    expect(
+      (await sh(sandbox, `for i in $(seq 50); do kill -0 ${below} 2>/dev/null || exit 0; sleep 0.1; done; exit 1`))
+        .exit,
+    ).toEqual(exited(0));
+    await child.signal("SIGTERM"); // A process that has ended is no error.
+  });
+
+  check("a command may handle a signal, and its own exit code counts", async () => {
+    for (const tty of [false, true]) {
+      const child = await sandbox.start({
+        argv: ["sh", "-c", "trap 'echo cleaning; exit 9' TERM; echo ready; while :; do sleep 0.05; done"],
+        tty,
+      });
+      const reader = child.output[Symbol.asyncIterator]();
+      await reader.next();
+      await child.signal("SIGTERM");
+      let text = "";
+      for (let next = await reader.next(); !next.done; next = await reader.next())
+        text += Buffer.from(next.value.bytes).toString();
+      expect(text).toContain("cleaning"); // Some shells also remark on their `sleep`.
+      expect(await child.exit).toEqual(exited(9));
+    }
+  });
+
+  check("a stopped command goes on when continued, and can be killed", async () => {
+    const child = await sandbox.start({ argv: ["sh", "-c", "echo ready; sleep 0.2; exit 4"] });
+    await child.signal("SIGSTOP");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await child.signal("SIGCONT");
+    expect(await child.exit).toEqual(exited(4));
+    const other = await sandbox.start({ argv: ["sleep", "1000"] });
+    await other.signal("SIGSTOP");
+    await other.signal("SIGKILL");
+    expect(await other.exit).toEqual({ kind: "signalled", signal: "SIGKILL" });
+  });
+
+  check("SIGKILL ends what ignores everything else", async () => {
+    const child = await sandbox.start({
+      argv: ["sh", "-c", "trap '' TERM INT HUP; echo ready; while :; do sleep 1; done"],
+    });
+    await child.output[Symbol.asyncIterator]().next();
+    await child.signal("SIGTERM");
+    await child.signal("SIGINT");
+    expect(await Promise.race([child.exit, new Promise((resolve) => setTimeout(() => resolve("runs"), 300))])).toBe(
+      "runs",
+    );
+    await child.signal("SIGKILL");
+    expect(await child.exit).toEqual({ kind: "signalled", signal: "SIGKILL" });
+  });
+
+  check("a terminal is one when asked for", async () => {
+    const { stdout, exit } = await sh(sandbox, "test -t 0 && test -t 1 && echo terminal; exit 5", { tty: true });
+    expect(stdout.trim()).toBe("terminal");
+    expect(exit).toEqual(exited(5));
+  });
+}

@@ -1,0 +1,105 @@
+import { beforeAll, expect, test } from "bun:test";
+import type { Sandbox } from "../../src/sandboxes/port.ts";
+import { exited, sh } from "./sandbox-shell.ts";
+
+/** What every provider promises of a command's output; part of the provider contract. */
+export function sandboxOutputContract(subject: () => Sandbox, timeoutMs: number): void {
+  let sandbox: Sandbox;
+  beforeAll(() => {
+    sandbox = subject();
+  });
+  const check = (title: string, body: () => Promise<void>) => test(title, body, timeoutMs);
+
+  check("output ends with the command, not with a child it leaves behind", async () => {
+    expect((await sh(sandbox, "sleep 1000 & echo done")).stdout).toBe("done\n");
+    // Even when that child goes on writing.
+    expect((await sh(sandbox, "yes & echo done; sleep 0.1; exit 3")).exit).toEqual(exited(3));
+    expect((await sh(sandbox, "pgrep -c yes; pkill yes; pkill sleep; true")).stdout).toBe("1\n"); // It is let be.
+  });
+
+  check("all output arrives, also much of it, also to a slow reader", async () => {
+    const child = await sandbox.start({ argv: ["sh", "-c", "head -c 20000000 /dev/zero; echo >&2 end"] });
+    let length = 0;
+    let chunks = 0;
+    for await (const chunk of child.output) {
+      if (chunk.stream === "stdout") length += chunk.bytes.length;
+      if (chunks++ % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    expect(length).toBe(20_000_000);
+  });
+
+  check("the complete output is kept in a file when asked for", async () => {
+    const child = await sandbox.start({ argv: ["sh", "-c", "echo one; echo two >&2"], keepLog: true });
+    for await (const _ of child.output);
+    expect(child.logPath).not.toBeNull();
+    expect(
+      Buffer.from(await sandbox.readFile(child.logPath ?? "", { offset: 0, maxBytes: 100 }))
+        .toString()
+        .split("\n")
+        .sort(),
+    ).toEqual(["", "one", "two"]);
+  });
+
+  check("a reader that stands still stalls the command instead of filling the heap", async () => {
+    const before = process.memoryUsage.rss();
+    const child = await sandbox.start({ argv: ["sh", "-c", "head -c 300000000 /dev/zero; echo finished > finished"] });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await expect(sandbox.readFile("finished", { offset: 0, maxBytes: 1 })).rejects.toMatchObject({
+      code: "file_not_found",
+    });
+    expect(process.memoryUsage.rss() - before).toBeLessThan(100_000_000);
+    // Once it reads, all of it arrives, and is not held either.
+    let length = 0;
+    for await (const chunk of child.output) length += chunk.bytes.length;
+    expect(length).toBe(300_000_000);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(150_000_000);
+  });
+
+  check("a reader that leaves early does not stall the command", async () => {
+    const child = await sandbox.start({ argv: ["sh", "-c", "head -c 3000000 /dev/zero; exit 6"] });
+    for await (const _ of child.output) break;
+    expect(await child.exit).toEqual(exited(6));
+  });
+
+  check("standard output and error can be opened by name, and nothing written before is lost", async () => {
+    const { stdout, stderr } = await sh(
+      sandbox,
+      "echo a; echo b > /dev/stdout; echo c | tee /dev/stdout; echo d > /dev/stderr; echo e >&2; echo f | tee /dev/stderr",
+    );
+    expect(stdout).toBe("a\nb\nc\nc\nf\n");
+    expect(stderr).toBe("d\ne\nf\n");
+    const merged = await sandbox.start({
+      argv: ["sh", "-c", "exec 2>&1; echo a; echo b > /dev/stderr; echo c"],
+      keepLog: true,
+    });
+    for await (const _ of merged.output);
+    expect(Buffer.from(await sandbox.readFile(merged.logPath ?? "", { offset: 0, maxBytes: 100 })).toString()).toBe(
+      "a\nb\nc\n",
+    );
+  });
+
+  check("a command that truncates, reads, resizes or closes its own output harms nobody", async () => {
+    const meddle =
+      "truncate -s 0 /proc/self/fd/1 2>/dev/null; : > /proc/self/fd/1; exec 4<>/proc/self/fd/1; chmod 000 /proc/self/fd/1 2>/dev/null; (timeout 0.1 cat <&4 >/dev/null); echo said; exec >&- 2>&-; sleep 0.1; exit 3";
+    const { exit, stdout } = await sh(sandbox, meddle);
+    expect(exit).toEqual(exited(3));
+    expect("said\n").toContain(stdout);
+    expect((await sh(sandbox, "echo alive")).stdout).toBe("alive\n");
+  });
+
+  check("what a child left behind writes is kept in the log", async () => {
+    const child = await sandbox.start({
+      argv: ["sh", "-c", "(while [ ! -e go ]; do sleep 0.01; done; echo later; touch gone) & echo now"],
+      keepLog: true,
+    });
+    let text = "";
+    for await (const chunk of child.output) text += Buffer.from(chunk.bytes).toString();
+    expect(text).toBe("now\n");
+    await sh(sandbox, "touch go; while [ ! -e gone ]; do sleep 0.01; done");
+    const log = async () =>
+      Buffer.from(await sandbox.readFile(child.logPath ?? "", { offset: 0, maxBytes: 100 })).toString();
+    for (let attempt = 0; attempt < 100 && (await log()) !== "now\nlater\n"; attempt += 1)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(await log()).toBe("now\nlater\n");
+  });
+}

@@ -1,0 +1,48 @@
+import { expect, test } from "bun:test";
+import type { SessionEvent } from "../../../src/jobs/ports.ts";
+import { toSessionEvent } from "../../../src/plugin/session-events.ts";
+
+const sessionID = "ses_1";
+const part = (more: object) => ["message.part.updated", { sessionID, part: more }] as const;
+const status = (more: object) => ["session.status", { sessionID, status: more }] as const;
+
+const CASES: [event: readonly [type: string, properties: Record<string, unknown>], meaning: SessionEvent | null][] = [
+  [status({ type: "idle" }), { kind: "touched", sessionID }],
+  [status({ type: "busy" }), { kind: "progress", sessionID }],
+  [
+    status({ type: "retry", attempt: 2, message: "busy", next: 99, action: "x" }),
+    { kind: "retry", sessionID, attempt: 2, message: "busy", nextAt: 99 },
+  ],
+  [["session.idle", { sessionID }], { kind: "touched", sessionID }],
+  [
+    ["session.error", { sessionID, error: { name: "UnknownError", data: { message: "boom" } } }],
+    { kind: "error", sessionID, message: "boom" },
+  ],
+  [
+    ["session.error", { sessionID, error: { name: "UnknownError", data: {} } }],
+    { kind: "error", sessionID, message: "UnknownError" },
+  ],
+  [["session.error", { sessionID }], { kind: "error", sessionID, message: "OpenCode gave no reason" }],
+  [["session.error", { error: { name: "UnknownError" } }], null],
+  [["session.deleted", { sessionID, info: { id: sessionID } }], { kind: "deleted", sessionID }],
+  [
+    part({ type: "tool", tool: "sandbox_exec", state: { status: "running" } }),
+    { kind: "tool", sessionID, tool: "sandbox_exec" },
+  ],
+  [part({ type: "tool", tool: "sandbox_exec", state: { status: "pending" } }), { kind: "tool", sessionID, tool: null }],
+  [
+    part({ type: "tool", tool: "sandbox_exec", state: { status: "completed" } }),
+    { kind: "tool", sessionID, tool: null },
+  ],
+  [part({ type: "step-start" }), { kind: "progress", sessionID }],
+  [part({ type: "text", text: "hi" }), null],
+  [["message.part.delta", { sessionID }], null],
+  [["session.updated", { sessionID }], null],
+  [["server.connected", {}], null],
+];
+
+for (const [[type, properties], meaning] of CASES) {
+  test(`${type} ${JSON.stringify(properties).slice(0, 70)} means ${meaning?.kind ?? "nothing"}`, () => {
+    expect(toSessionEvent({ type, properties })).toEqual(meaning);
+  });
+}

@@ -1,0 +1,75 @@
+import { describe, expect, test } from "bun:test";
+import type { Job } from "../../../src/jobs/job.ts";
+import { renderOrchestratorBlock } from "../../../src/prompt/orchestrator-block.ts";
+import { renderWorkerBlock } from "../../../src/prompt/worker-block.ts";
+
+const words = (text: string) => text.split(/\s+/).filter((word) => word !== "").length;
+
+describe("the orchestrator's block", () => {
+  const facts = { maxRunningJobs: 8, maxTasksPerCall: 32, environments: ["default"], pool: null };
+
+  test("stays under 350 words, also with many environments and a busy pool", () => {
+    const environments = ["default", ...Array.from({ length: 40 }, (_, i) => `environment-${i}`)];
+    expect(words(renderOrchestratorBlock({ ...facts, environments, pool: { running: 8, queued: 99 } }))).toBeLessThan(
+      350,
+    );
+  });
+
+  test("tells the flow, the limits, and not to end the turn too early", () => {
+    const block = renderOrchestratorBlock(facts);
+    for (const word of [
+      "agents_start",
+      "agents_wait",
+      "agents_message",
+      "sandbox_snapshot",
+      "At most 8",
+      "at most 32",
+    ]) {
+      expect(block).toContain(word);
+    }
+    expect(block).toContain("Do not end your turn");
+    expect(block).not.toContain("running and");
+    expect(block).not.toContain("Environments");
+  });
+
+  test("tells what is running now and which environments there are, where there are several", () => {
+    const block = renderOrchestratorBlock({
+      ...facts,
+      environments: ["default", "python"],
+      pool: { running: 3, queued: 2 },
+    });
+    expect(block).toContain("3 running and 2 queued");
+    expect(block).toContain("Environments: default, python.");
+  });
+});
+
+describe("the worker's block", () => {
+  const job = { id: "job_1", task: { snapshotID: null as string | null } } as Job;
+  const sandbox = { workdir: "/workspace", home: "/home/agent", notes: ["No network."] };
+  const skill = { name: "golf", content: "Play well.", folder: "/home/agent/skills/golf" };
+
+  test("describes the sandbox and nothing of the host", () => {
+    const block = renderWorkerBlock({ job, sandbox, skills: [skill], agentPrompt: "You review." });
+    for (const part of ["/workspace", "/home/agent", "- No network.", "You review.", "# Skill golf", "Play well."]) {
+      expect(block).toContain(part);
+    }
+    const paths = block.match(/(?<![\w./~])\/[\w./-]+/g) ?? [];
+    expect(paths.filter((path) => !/^\/(workspace|home\/agent)/.test(path))).toEqual([]);
+    for (const own of [process.cwd(), process.env.HOME ?? "/root"]) expect(block).not.toContain(own);
+  });
+
+  test("names its tools, and says that nobody answers", () => {
+    const block = renderWorkerBlock({ job, sandbox, skills: [], agentPrompt: null });
+    for (const tool of ["exec", "process", "read", "write", "edit", "snapshot"])
+      expect(block).toContain(`sandbox_${tool}`);
+    expect(block).toContain("job_report");
+    expect(block).toContain("nobody answers");
+    expect(block).not.toContain("Skill");
+  });
+
+  test("says so when there is no sandbox, or when it starts from a snapshot", () => {
+    const forked = { ...job, task: { ...job.task, snapshotID: "snap_1" } };
+    expect(renderWorkerBlock({ job: forked, sandbox, skills: [], agentPrompt: null })).toContain("snap_1");
+    expect(renderWorkerBlock({ job, sandbox: null, skills: [], agentPrompt: null })).toContain("not running");
+  });
+});

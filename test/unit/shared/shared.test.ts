@@ -1,0 +1,83 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { sleep } from "../../../src/shared/clock.ts";
+import { createEmitter } from "../../../src/shared/emitter.ts";
+import { LabError, toFailure } from "../../../src/shared/error-code.ts";
+import { createHostIds, randomId } from "../../../src/shared/ids.ts";
+import { createFakeClock, settle } from "../../support/fake-clock.ts";
+
+describe("ids in the host's form", () => {
+  test("order by when they were made, also within a millisecond and when the clock goes back", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: -5, max: 5 }), { maxLength: 200 }), (steps) => {
+        let now = Date.UTC(2026, 0, 1);
+        const next = createHostIds(() => now);
+        const ids = steps.map((step) => {
+          now += step;
+          return next("msg");
+        });
+        expect([...ids].sort()).toEqual(ids);
+        expect(new Set(ids).size).toBe(ids.length);
+      }),
+    );
+  });
+
+  test("have the host's shape: prefix, 12 hex digits of the time, 14 of base 62", () => {
+    const at = Date.UTC(2026, 5, 1);
+    const id = createHostIds(() => at)("prt");
+    expect(id).toMatch(/^prt_[0-9a-f]{12}[0-9A-Za-z]{14}$/);
+    expect(BigInt(`0x${id.slice(4, 16)}`)).toBe((BigInt(at) * 4096n) % 2n ** 48n);
+  });
+
+  test("of ours are safe in file names, branches and URLs", () => {
+    expect(randomId("job")).toMatch(/^job_[0-9a-z]{12}$/);
+    expect(randomId("job")).not.toBe(randomId("job"));
+  });
+});
+
+describe("sleep", () => {
+  test("ends after its time, or when it is stopped, and leaves no timer", async () => {
+    const clock = createFakeClock();
+    const stopping = new AbortController();
+    const woken: string[] = [];
+    void sleep(clock, 1_000).then(() => woken.push("time"));
+    void sleep(clock, 5_000, stopping.signal).then(() => woken.push("stopped"));
+    void sleep(clock, 5_000, AbortSignal.abort()).then(() => woken.push("never began"));
+    await settle();
+    expect(woken).toEqual(["never began"]);
+    await clock.advance(1_000);
+    stopping.abort();
+    await settle();
+    expect(woken).toEqual(["never began", "time", "stopped"]);
+    expect(clock.pending()).toBe(0);
+  });
+});
+
+describe("an emitter", () => {
+  test("goes on past a listener that throws or leaves, and reports it", () => {
+    const heard: string[] = [];
+    const errors: unknown[] = [];
+    const { emit, on } = createEmitter<string>((error) => errors.push(error));
+    const leave = on((event) => {
+      heard.push(`a ${event}`);
+      leave();
+    });
+    on(() => {
+      throw new Error("a bug");
+    });
+    on((event) => heard.push(`c ${event}`));
+    emit("1");
+    emit("2");
+    expect(heard).toEqual(["a 1", "c 1", "c 2"]);
+    expect(errors).toEqual([new Error("a bug"), new Error("a bug")]);
+  });
+});
+
+test("any thrown thing becomes a failure; a known one keeps its code", () => {
+  const known = new LabError("no_capacity", "none left", { retryable: true });
+  expect(toFailure(known, "model_error", "x")).toEqual({ code: "no_capacity", message: "none left", retryable: true });
+  const failure = { code: "model_error" as const, retryable: null };
+  expect(toFailure(new Error("boom"), "model_error", "ask")).toEqual({ ...failure, message: "Could not ask: boom" });
+  expect(toFailure("plain", "model_error", "ask")).toEqual({ ...failure, message: "Could not ask: plain" });
+  expect(new LabError("stalled", "m").retryable).toBeNull();
+});

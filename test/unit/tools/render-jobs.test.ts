@@ -1,0 +1,90 @@
+import { describe, expect, test } from "bun:test";
+import { renderBoard, renderCounts, renderJobLine, renderResults } from "../../../src/tools/render-jobs.ts";
+import type { JobView } from "../../../src/views/job-view.ts";
+
+const view = (more: Partial<JobView> = {}): JobView => ({
+  id: "job_1",
+  description: "count words",
+  state: "running",
+  agent: "sandbox_worker",
+  environment: "default",
+  provider: "local",
+  sandbox: "live",
+  metrics: {},
+  turns: 1,
+  tokens: { input: 0, output: 0 },
+  usd: { model: 0, compute: 0 },
+  createdAt: "2026-01-01T00:00:00.000Z",
+  elapsedSeconds: 0,
+  ...more,
+});
+const metrics = { loss: { value: 2.5, step: 10, at: "" }, acc: { value: 0.1, at: "" } };
+
+describe("a line of a job", () => {
+  test("has what matters now, and nothing that is not there", () => {
+    expect(renderJobLine(view())).toBe("job_1  running    count words");
+    const busy = view({ startedAt: "x", elapsedSeconds: 12.5, tool: "sandbox_exec", status: "training", metrics });
+    expect(renderJobLine(busy)).toBe(
+      "job_1  running    count words · runs sandbox_exec · training · loss 2.5 @10, acc 0.1 · 12.5 s",
+    );
+  });
+
+  test("says why a job waits or failed, and where its files are", () => {
+    expect(renderJobLine(view({ state: "queued", queuePosition: 2, reason: "waiting" }))).toContain(
+      "place 2 · waiting",
+    );
+    const error = { code: "sandbox_lost", message: "gone", retryable: true };
+    expect(renderJobLine(view({ state: "failed", error, snapshot: "snap_1" }))).toContain(
+      "sandbox_lost: gone · parked as snap_1",
+    );
+  });
+});
+
+describe("results", () => {
+  const done = (result: string, more: Partial<JobView> = {}) =>
+    view({ state: "completed", result, sessionID: "ses_1", ...more });
+
+  test("stand in blocks of their own, with numbers and time", () => {
+    expect(renderResults([done("42", { metrics, elapsedSeconds: 3 })])).toBe(
+      [
+        '<job id="job_1" state="completed">',
+        "<summary>count words · loss 2.5 @10, acc 0.1 · 3 s</summary>",
+        "<result>\n42\n</result>",
+        "</job>",
+      ].join("\n"),
+    );
+    const failed = view({ state: "failed", error: { code: "model_error", message: "500", retryable: null } });
+    expect(renderResults([failed])).toContain("<result>\nmodel_error: 500\n</result>");
+    expect(renderResults([])).toBe("");
+  });
+
+  test("of many and long jobs stay below what the host cuts, each with its beginning and where the rest is", () => {
+    for (const count of [1, 4, 32]) {
+      for (const letter of ["x", "é", "語"]) {
+        const text = renderResults(Array.from({ length: count }, () => done(letter.repeat(50_000))));
+        expect(Buffer.byteLength(text)).toBeLessThan(51_200);
+        expect(text.match(/characters more are in session ses_1/g)?.length).toBe(count);
+        expect(text).not.toContain("\uFFFD");
+      }
+    }
+    expect(renderResults([done("x".repeat(12_000))])).not.toContain("characters more");
+  });
+});
+
+test("a board has one marked line per job", () => {
+  const jobs = [
+    view({ state: "queued", reason: "waiting" }),
+    view({ startedAt: "x", elapsedSeconds: 3.6, tool: "sandbox_exec", metrics }),
+    view({ state: "failed", error: { code: "stalled", message: "m", retryable: null } }),
+  ];
+  expect(renderBoard(jobs).split("\n")).toEqual([
+    "- · **count words** queued · waiting",
+    "- ● **count words** running · sandbox_exec · loss 2.5 @10, acc 0.1 · 4 s",
+    "- ✗ **count words** failed · stalled",
+  ]);
+});
+
+test("counts name each state once, in order of appearance", () => {
+  expect(renderCounts([view(), view({ state: "failed" }), view()])).toBe("2 running, 1 failed");
+  expect(renderCounts([])).toBe("no jobs");
+});

@@ -1,0 +1,111 @@
+import { describe, expect, test } from "bun:test";
+import type { Job, JobSandbox, JobState } from "../../../src/jobs/job.ts";
+import { type JobFacts, toJobView, toSnapshotView } from "../../../src/views/job-view.ts";
+
+const AT = Date.UTC(2026, 0, 1);
+const failure = { code: "model_error" as const, message: "APIError: 500", retryable: true };
+
+export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, more: Partial<Job> = {}): Job => ({
+  id: "job_1",
+  orchestrator: "ses_o",
+  position: 1,
+  task: {
+    description: "d",
+    prompt: "p",
+    agent: "sandbox_worker",
+    model: null,
+    environment: "default",
+    snapshotID: null,
+    skills: [],
+  },
+  provider: "local",
+  createdAt: AT,
+  startedAt: null,
+  state: { since: AT + 60_000, ...state } as JobState,
+  sandbox: { kind: "none" },
+  childSession: null,
+  status: null,
+  metrics: {},
+  tokens: { input: 1, output: 2 },
+  modelUsd: 0.5,
+  turns: 1,
+  ...more,
+});
+const facts = (more: Partial<JobFacts> = {}): JobFacts => ({
+  place: null,
+  live: { tool: null, retry: null },
+  now: AT + 90_000,
+  ...more,
+});
+
+/** The public contract's fields of a job, in its order. */
+const ALWAYS = ["id", "description", "state", "agent", "environment", "provider", "sandbox", "metrics", "turns", "tokens", "usd", "createdAt", "elapsedSeconds"]; // biome-ignore format: a list
+const keys = (...more: string[]) => [...ALWAYS, ...more].sort();
+const keysOf = (view: object) => Object.keys(view).sort();
+
+const started = { startedAt: AT + 1_000, childSession: "ses_c", status: "training" };
+const live: JobSandbox = { kind: "live", id: "sbx_1" };
+const parked: JobSandbox = { kind: "parked", snapshotID: "snap_1" };
+
+describe("a view has exactly the contract's fields", () => {
+  const cases: [what: string, job: Job, facts: JobFacts, more: string[]][] = [
+    ["queued", jobIn({ kind: "queued" }), facts({ place: { position: 2, reason: "waiting" } }), ["reason", "queuePosition"]],
+    ["queued and next", jobIn({ kind: "queued" }), facts({ place: { position: 1, reason: null } }), ["queuePosition"]],
+    ["starting", jobIn({ kind: "starting", leaseID: "l" }, { startedAt: AT, sandbox: { kind: "creating" } }), facts(), ["startedAt"]],
+    [
+      "running",
+      jobIn({ kind: "running", leaseID: "l" }, { ...started, sandbox: live }),
+      facts({ live: { tool: "sandbox_exec", retry: { attempt: 2, message: "busy", nextAt: AT + 98_000 } } }),
+      ["reason", "sessionID", "sandboxID", "tool", "status", "startedAt"],
+    ],
+    ["interrupted", jobIn({ kind: "interrupted" }, { ...started, sandbox: live }), facts(), ["reason", "sessionID", "sandboxID", "status", "startedAt"]],
+    ["completed", jobIn({ kind: "completed", result: "42" }, { ...started, sandbox: parked }), facts(), ["sessionID", "status", "startedAt", "endedAt", "snapshot", "result"]],
+    ["failed", jobIn({ kind: "failed", failure }, { sandbox: { kind: "gone" } }), facts(), ["endedAt", "error"]],
+    ["cancelled", jobIn({ kind: "cancelled", reason: null }), facts(), ["endedAt", "error"]],
+  ]; // biome-ignore format: a table
+  for (const [what, job, itsFacts, more] of cases) {
+    test(`when ${what}`, () => {
+      const view = toJobView(job, itsFacts);
+      expect(keysOf(view)).toEqual(keys(...more));
+      expect(Object.values(view)).not.toContain(undefined);
+      expect(JSON.parse(JSON.stringify(view))).toEqual(view);
+    });
+  }
+});
+
+test("a model is shown where one is known", () => {
+  const job = jobIn({ kind: "queued" });
+  expect(toJobView({ ...job, task: { ...job.task, model: "acme/large" } }, facts()).model).toBe("acme/large");
+});
+
+test("moments are ISO 8601, and time runs from the start to the end or to now", () => {
+  const done = toJobView(jobIn({ kind: "completed", result: "" }, started), facts());
+  expect([done.createdAt, done.startedAt, done.endedAt]).toEqual(["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:01.000Z", "2026-01-01T00:01:00.000Z"]); // biome-ignore format: one line
+  expect(done.elapsedSeconds).toBe(59);
+  expect(toJobView(jobIn({ kind: "running", leaseID: "l" }, started), facts()).elapsedSeconds).toBe(89);
+  expect(toJobView(jobIn({ kind: "queued" }), facts()).elapsedSeconds).toBe(0);
+});
+
+test("reasons say what a job waits for", () => {
+  const retry = { attempt: 3, message: "overloaded", nextAt: AT + 98_000 };
+  const running = jobIn({ kind: "running", leaseID: "l" });
+  const reason = (job: Job, more: Partial<JobFacts>) => toJobView(job, facts(more)).reason;
+  expect(reason(running, { live: { tool: null, retry } })).toBe("model retry 3 of 5, next in 8 s: overloaded");
+  expect(reason(running, { live: { tool: null, retry: { ...retry, nextAt: AT } } })).toContain("next in 0 s");
+  expect(reason(jobIn({ kind: "completed", result: "" }), { live: { tool: "x", retry } })).toBeUndefined();
+  expect(reason(jobIn({ kind: "interrupted" }), {})).toContain("agents_message");
+});
+
+test("errors carry the contract's code, a cancellation its reason", () => {
+  expect(toJobView(jobIn({ kind: "failed", failure }), facts()).error).toEqual(failure);
+  const error = (reason: string | null) => toJobView(jobIn({ kind: "cancelled", reason }), facts()).error;
+  expect(error("too dear")).toEqual({ code: "cancelled", message: "too dear", retryable: false });
+  expect(error(null)?.message).toBe("cancelled");
+});
+
+test("a snapshot's view has exactly the contract's fields", () => {
+  const record = { id: "snap_1", label: "best", orchestrator: "ses_o", jobID: "job_1", parent: "snap_0", kind: "filesystem" as const, provider: "local" as const, sizeBytes: 0, createdAt: AT, parked: false }; // biome-ignore format: one line
+  const always = ["createdAt", "id", "job", "kind", "provider"];
+  expect(keysOf(toSnapshotView(record))).toEqual([...always, "label", "parent", "sizeBytes"].sort());
+  expect(keysOf(toSnapshotView({ ...record, label: null, parent: null, sizeBytes: null }))).toEqual(always);
+});
