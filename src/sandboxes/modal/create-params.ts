@@ -44,7 +44,8 @@ export function toCreateParams(spec: SandboxSpec, gpu: GpuRequest | null, mounts
     idleTimeoutMs: Math.min(wholeSecondsMs(machine.idleTimeoutMs ?? DEFAULT_IDLE_MS), lifetimeOf(machine)),
     cpu: machine.cpu ?? DEFAULT_CPU,
     memoryMiB: spec.memoryMiB ?? DEFAULT_MEMORY_MIB,
-    env: { ...spec.env, [WORKDIR_VARIABLE]: spec.workdir },
+    // The variables of the spec go with each command: they may be secrets, and are kept nowhere.
+    env: { [WORKDIR_VARIABLE]: spec.workdir },
     ...(gpu && { gpu: formatGpu(gpu) }),
     ...(mounts.secrets.length > 0 && { secrets: [...mounts.secrets] }),
     ...(Object.keys(mounts.volumes).length > 0 && { volumes: { ...mounts.volumes } }),

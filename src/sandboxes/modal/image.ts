@@ -1,7 +1,7 @@
 import type { App, Image, ModalClient } from "modal";
 import type { Clock } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
-import type { MachineSpec } from "../port.ts";
+import type { MachineSpec, SandboxSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
 import { within } from "./deadline.ts";
@@ -28,6 +28,15 @@ export class ImageBook {
 
   constructor(deps: ImageDeps) {
     this.#deps = deps;
+  }
+
+  /** What the sandbox starts from: its snapshot, else its recipe. @throws as the two below */
+  async forSpec(client: ModalClient, app: App, spec: SandboxSpec): Promise<Image> {
+    const recipe = spec.machine?.image ?? null;
+    if (spec.snapshotID === null) return this.built(client, app, recipe);
+    const frozen = await this.ofSnapshot(client, spec.snapshotID);
+    // Also a directory's snapshot is looked for before a sandbox is paid for; it is put into one of the recipe.
+    return parseSnapshotID(spec.snapshotID)?.path == null ? frozen : this.built(client, app, recipe);
   }
 
   /** @throws LabError `sandbox_create_failed` */

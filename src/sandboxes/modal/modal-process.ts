@@ -40,7 +40,7 @@ export async function startModalProcess(
     stderr: "pipe",
     // The server ends it with the sandbox at the latest; without a limit the SDK waits for its end for ever.
     timeoutMs: wholeSecondsMs(core.lifetimeMs),
-    ...(request.env && { env: usableNames(request.env) }),
+    env: usableNames({ ...core.env, ...request.env }),
     pty: terminal === "modal",
   });
   const limits = { clock: core.clock, limitMs: core.limits.startMs, doing: `Starting a command in sandbox ${core.id}` };

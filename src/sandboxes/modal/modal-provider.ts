@@ -1,17 +1,10 @@
-import type { Image, ModalClient, Sandbox as SdkSandbox } from "modal";
+import type { Sandbox as SdkSandbox } from "modal";
 import type { Options } from "../../config/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
-import type {
-  ListedSandbox,
-  MachineSpec,
-  Sandbox,
-  SandboxGpu,
-  SandboxPort,
-  SandboxProvider,
-  SandboxSpec,
-} from "../port.ts";
+import type { ListedSandbox, Sandbox, SandboxGpu, SandboxPort, SandboxProvider, SandboxSpec } from "../port.ts";
+import { findSandbox, isSandboxID } from "./attach.ts";
 import { type CreateDeps, createSandbox } from "./create.ts";
 import { createFailure } from "./create-failure.ts";
 import { findMounts, lifetimeOf, missingMounts, NO_WISHES } from "./create-params.ts";
@@ -25,9 +18,8 @@ import { ModalAccess } from "./modal-client.ts";
 import { isRetryable, kindOf, wordsOf } from "./modal-error.ts";
 import { ModalSandbox } from "./modal-sandbox.ts";
 import { createModalSnapshots, restoreDirectory } from "./modal-snapshots.ts";
-import { type Prepared, prepareSandbox, readDevices } from "./prepare.ts";
+import { type Prepared, prepareSandbox, readDevices, readPorts } from "./prepare.ts";
 import { SandboxCore } from "./sandbox-core.ts";
-import { parseSnapshotID } from "./snapshot-id.ts";
 import { endSandbox, reportStray } from "./strays.ts";
 
 export interface ModalProviderDeps {
@@ -45,11 +37,8 @@ export interface ModalProviderDeps {
 /** Sandboxes on Modal. Nothing is loaded or asked before the first call. */
 export const createModalProvider = (deps: ModalProviderDeps): SandboxProvider => new ModalProvider(deps);
 
-const SANDBOX_ID = /^[A-Za-z0-9_-]{1,128}$/;
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const MIN_PREPARE_MS = 5_000;
-/** Ids of the older backend, where the GPUs are. */
-const OLDER_ID = /^sb-[0-9A-Za-z]{22}$/;
 
 /*
  * M1: a sandbox that was created is returned, or ended; nothing in between. M2: `#live` holds one handle per id, so that
@@ -119,7 +108,7 @@ class ModalProvider implements SandboxProvider {
     const machine = spec.machine ?? NO_WISHES;
     const client = await this.#access.client();
     const app = await this.#access.app();
-    const image = await this.#imageFor(client, spec, machine);
+    const image = await this.#images.forSpec(client, app, spec);
     const mounts = await within(findMounts(client, machine), {
       clock,
       limitMs: this.#limits.callMs,
@@ -152,85 +141,41 @@ class ModalProvider implements SandboxProvider {
       const [prepared, devices, ports] = await Promise.all([
         prepareSandbox(target, spec.workdir, limitMs, signal),
         gpu === null ? null : readDevices(target, gpu, this.#limits.callMs),
-        this.#portsOf(sandbox, machine),
+        readPorts(target, machine.ports, this.#limits.callMs),
       ]);
       if (spec.snapshotID !== null)
         await restoreDirectory(client, sandbox, spec.snapshotID, this.#stray(), this.#deps.ids());
       if (this.#closed)
         throw new LabError("sandbox_create_failed", "The Modal provider was closed meanwhile.", { retryable: false });
-      return this.#hold(sandbox, prepared, { lifetimeMs: lifetimeOf(machine), gpu: devices, ports });
+      return this.#hold(sandbox, prepared, { lifetimeMs: lifetimeOf(machine), gpu: devices, ports, env: spec.env });
     } catch (error) {
       this.#finishLater(endSandbox(sandbox, this.#stray()).catch(reportStray(this.#deps.log, spec.name))); // M1
       throw createFailure(error, { doing: `prepare sandbox ${spec.name}`, credentials });
     }
   }
 
-  #imageFor(client: ModalClient, spec: SandboxSpec, machine: MachineSpec): Promise<Image> {
-    const whole = spec.snapshotID !== null && parseSnapshotID(spec.snapshotID)?.path == null;
-    if (whole && spec.snapshotID !== null) return this.#images.ofSnapshot(client, spec.snapshotID);
-    return this.#access.app().then(async (app) => {
-      // Also a directory's snapshot is looked for before a sandbox is paid for.
-      if (spec.snapshotID !== null) await this.#images.ofSnapshot(client, spec.snapshotID);
-      return this.#images.built(client, app, machine.image);
-    });
-  }
-
-  async #portsOf(sandbox: SdkSandbox, machine: MachineSpec): Promise<readonly SandboxPort[]> {
-    if (machine.ports.length === 0) return [];
-    const { clock } = this.#deps;
-    const tunnels = await within(sandbox.tunnels(this.#limits.callMs), {
-      clock,
-      limitMs: this.#limits.callMs * 2,
-      doing: "Waiting for tunnels",
-    });
-    return machine.ports.flatMap((port) => (tunnels[port] ? { port, url: tunnels[port].url } : []));
-  }
-
-  async attach(sandboxID: string): Promise<Sandbox> {
+  async attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox> {
     const live = this.#live.get(sandboxID);
     if (live) return live;
-    const pending = this.#attaching.get(sandboxID) ?? this.#find(sandboxID);
+    const pending = this.#attaching.get(sandboxID) ?? this.#find(sandboxID, env);
     this.#attaching.set(sandboxID, pending);
     return pending.finally(() => this.#attaching.delete(sandboxID));
   }
 
-  async #find(sandboxID: string): Promise<ModalSandbox> {
-    const gone = (why: string, cause?: unknown) =>
-      new LabError("sandbox_lost", `Sandbox ${sandboxID} no longer exists: ${why}.`, { cause, retryable: false });
-    if (!SANDBOX_ID.test(sandboxID)) throw gone("it is no id of a sandbox");
-    const { clock } = this.#deps;
-    const client = await this.#access.client();
-    const sandbox = await client.sandboxes.fromId(sandboxID);
-    try {
-      const code = await within(sandbox.poll(), {
-        clock,
-        limitMs: this.#limits.callMs,
-        doing: `Asking for sandbox ${sandboxID}`,
-      });
-      if (code !== null) throw gone(`it ended with ${code}`);
-      const target = { ...this.#deps, sandbox };
-      const [prepared, gpu] = await Promise.all([
-        prepareSandbox(target, null, this.#limits.startMs),
-        OLDER_ID.test(sandboxID) ? readDevices(target, null, this.#limits.callMs) : null,
-      ]);
-      return this.#hold(sandbox, prepared, { lifetimeMs: MAX_LIFETIME_MS, gpu, ports: [] });
-    } catch (error) {
-      sandbox.detach();
-      if (error instanceof LabError) throw error;
-      const kind = kindOf(error);
-      if (kind === "gone" || kind === "invalid") throw gone(wordsOf(error), error);
-      throw new LabError(
-        "sandbox_lost",
-        `Sandbox ${sandboxID} could not be reached, it may still live: ${wordsOf(error)}`,
-        { cause: error, retryable: isRetryable(kind) ?? true },
-      );
-    }
+  async #find(sandboxID: string, env: Readonly<Record<string, string>>): Promise<ModalSandbox> {
+    const { sandbox, prepared, gpu } = await findSandbox(() => this.#access.client(), sandboxID, this.#stray());
+    return this.#hold(sandbox, prepared, { lifetimeMs: MAX_LIFETIME_MS, gpu, ports: [], env });
   }
 
   #hold(
     sandbox: SdkSandbox,
     { workdir, home, hasScript }: Prepared,
-    more: { lifetimeMs: number; gpu: SandboxGpu | null; ports: readonly SandboxPort[] },
+    more: {
+      lifetimeMs: number;
+      gpu: SandboxGpu | null;
+      ports: readonly SandboxPort[];
+      env: Readonly<Record<string, string>>;
+    },
   ): ModalSandbox {
     const core = new SandboxCore({
       ...this.#deps,
@@ -238,6 +183,7 @@ class ModalProvider implements SandboxProvider {
       sandbox,
       hasScript,
       lifetimeMs: more.lifetimeMs,
+      env: more.env,
     });
     const held = new ModalSandbox({
       core,
@@ -257,7 +203,7 @@ class ModalProvider implements SandboxProvider {
   }
 
   async terminate(sandboxID: string): Promise<void> {
-    if (!SANDBOX_ID.test(sandboxID)) return;
+    if (!isSandboxID(sandboxID)) return;
     await this.#attaching.get(sandboxID)?.catch(() => {});
     const held = this.#live.get(sandboxID);
     const client = await this.#access.client();

@@ -1,6 +1,7 @@
 import { LabError } from "../../shared/error-code.ts";
-import type { SandboxGpu } from "../port.ts";
+import type { SandboxGpu, SandboxPort } from "../port.ts";
 import { WORKDIR_VARIABLE } from "./create-params.ts";
+import { within } from "./deadline.ts";
 import { execOnce } from "./exec-once.ts";
 import { wordsOf } from "./modal-error.ts";
 import type { SandboxCoreParts } from "./sandbox-core.ts";
@@ -70,4 +71,15 @@ export async function readDevices(
     log("debug", "The GPUs of a sandbox could not be read", { sandboxID: sandbox.sandboxId, error: wordsOf(error) });
   }
   return { granted, devices: [] };
+}
+
+/** The tunnels of a sandbox. Rejects with what the SDK throws. */
+export async function readPorts(
+  { sandbox, clock }: Target,
+  wanted: readonly number[],
+  limitMs: number,
+): Promise<readonly SandboxPort[]> {
+  if (wanted.length === 0) return [];
+  const tunnels = await within(sandbox.tunnels(limitMs), { clock, limitMs: limitMs * 2, doing: "Waiting for tunnels" });
+  return wanted.flatMap((port) => (tunnels[port] ? { port, url: tunnels[port].url } : []));
 }

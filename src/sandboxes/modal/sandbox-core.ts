@@ -17,6 +17,8 @@ export interface SandboxCoreParts {
   readonly limits: ModalLimits;
   readonly lifetimeMs: number;
   readonly hasScript: boolean;
+  /** Variables of every command. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** What everything about one sandbox needs: its handle, whether it lives, and what its failures mean. */
@@ -29,6 +31,7 @@ export class SandboxCore {
   readonly limits: ModalLimits;
   readonly lifetimeMs: number;
   readonly hasScript: boolean;
+  readonly env: Readonly<Record<string, string>>;
   readonly ended: Promise<Failure | null>;
   #why: string | null = null;
   #settleEnded: (failure: Failure | null) => void = () => {};
@@ -44,6 +47,7 @@ export class SandboxCore {
     this.limits = parts.limits;
     this.lifetimeMs = parts.lifetimeMs;
     this.hasScript = parts.hasScript;
+    this.env = parts.env;
     this.ended = new Promise((resolve) => (this.#settleEnded = resolve));
     this.#watch();
   }

@@ -1,4 +1,4 @@
-import type { App, Image, ModalClient } from "modal";
+import type { App, Image, ModalClient, Sandbox, SandboxExecParams } from "modal";
 import type { ModalServer } from "./server.ts";
 
 export interface ModalTestClient {
@@ -29,11 +29,20 @@ export async function modalClient(
 }
 
 /** With an app and an image, as most tests need. */
-export async function connect(
-  server: ModalServer,
-  env: Readonly<Record<string, string>> = {},
-): Promise<ModalTestClient> {
+async function connect(server: ModalServer, env: Readonly<Record<string, string>> = {}): Promise<ModalTestClient> {
   const modal = await modalClient(server, env);
   const app = await modal.apps.fromName("tests", { createIfMissing: true });
   return { modal, app, image: modal.images.fromRegistry("debian:bookworm-slim") };
+}
+
+/** Runs a command to its end, its input closed. */
+export async function run(
+  sandbox: Sandbox,
+  argv: string[],
+  params: SandboxExecParams = {},
+): Promise<{ stdout: string; stderr: string; code: number }> {
+  const child = await sandbox.exec(argv, { ...params, mode: "text" });
+  await child.stdin.close().catch(() => {}); // It may have ended already.
+  const [stdout, stderr, code] = await Promise.all([child.stdout.readText(), child.stderr.readText(), child.wait()]);
+  return { stdout, stderr, code };
 }

@@ -40,12 +40,15 @@ export interface Machine {
 const WAIT = 'exec 9>&2 2>/dev/null; /usr/bin/setsid -- "$@" 2>&9 9>&-; exit $?';
 const NO_CAPS = ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"];
 
+const BWRAP = "bwrap";
+const NSENTER = "/usr/bin/nsenter";
+
 let works: boolean | undefined;
 
 /** Whether bubblewrap can be used here; tried once. */
 export function hasWalls(): boolean {
-  works ??= spawnSync("bwrap", ["--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true"], { stdio: "ignore" }).status === 0
-    && spawnSync("nsenter", ["--version"], { stdio: "ignore" }).status === 0; // biome-ignore format: two halves
+  works ??= spawnSync(BWRAP, ["--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true"], { stdio: "ignore" }).status === 0
+    && spawnSync(NSENTER, ["--version"], { stdio: "ignore" }).status === 0; // biome-ignore format: two halves
   return works;
 }
 
@@ -66,7 +69,7 @@ async function startWalled(root: string, scratch: string, mounts: readonly Mount
   const [argsFile, infoFile] = [join(scratch, "walls"), join(scratch, "info")];
   writeFileSync(argsFile, args.map((each) => `${each}\0`).join(""));
   const fds = [openSync(argsFile, "r"), openSync(infoFile, "w")] as const;
-  const child = spawn("bwrap", ["--args", "3", "--", "/bin/sh", "-c", "echo up; read _"], {
+  const child = spawn(BWRAP, ["--args", "3", "--", "/bin/sh", "-c", "echo up; read _"], {
     cwd: "/", env: { PATH: "/usr/bin:/bin" }, stdio: ["pipe", "pipe", "pipe", ...fds],
   }); // biome-ignore format: short
   for (const fd of fds) closeSync(fd);
@@ -90,7 +93,7 @@ async function startWalled(root: string, scratch: string, mounts: readonly Mount
     env: { PATH: `${host.path}:${DRIVER_PATH}`, HOME: "/root", LANG: "C.UTF-8", SHELL: "/bin/sh", ...host.env },
     spawn: ({ argv, workdir, env }) =>
       spawn(
-        "/usr/bin/nsenter",
+        NSENTER,
         [...enter, `--wdns=${workdir}`, "--", "/usr/bin/setpriv", ...NO_CAPS, "/bin/sh", "-c", WAIT, "exec", ...argv],
         { cwd: "/", env },
       ),

@@ -43,7 +43,7 @@ describe("what a sandbox is created with", () => {
   test("always has a name, tags, both time limits, and room to work in", () => {
     expect(toCreateParams(spec, null, nothing)).toEqual({
       name: "job_1", tags: { job: "job_1" }, timeoutMs: 18_000_000, idleTimeoutMs: 1_200_000, cpu: 1, memoryMiB: 2048,
-      env: { A: "1", [WORKDIR_VARIABLE]: "/workspace" },
+      env: { [WORKDIR_VARIABLE]: "/workspace" },
     }); // biome-ignore format: a table
   });
 
