@@ -43,6 +43,10 @@ test(
       async ({ server, home, model }) => {
         const session = await server.createSession();
         const answers = await turn(server, session.id, ...every());
+        const toast = await server.events.waitFor(({ type }) => type === "tui.toast.show", {
+          what: "a toast is shown",
+        });
+        expect(JSON.stringify(toast.properties)).toContain('Did you mean \\"maxRunningJobs\\"?');
         expect(answers).toHaveLength(6);
         for (const { output, metadata } of answers) {
           expect(metadata.error).toMatchObject({ code: "config_invalid", retryable: false });

@@ -1,4 +1,5 @@
 import { test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { OpencodeHome } from "./opencode-home.ts";
@@ -8,16 +9,25 @@ import type { OpencodeHome } from "./opencode-home.ts";
  * command takes, so that no test guesses at durations.
  */
 
-export const bubblewrap: string | null = Bun.which("bwrap");
+/** null where it is missing, or may not make namespaces. */
+export const bubblewrap: string | null = worksHere(Bun.which("bwrap"));
 
 /** For tests whose jobs need a real sandbox. Skipped, with this line, where none can be had. */
 export const sandboxTest = bubblewrap ? test : test.skip;
-if (!bubblewrap) process.stderr.write("bubblewrap is not installed: tests that need sandboxes are skipped\n");
+if (!bubblewrap)
+  process.stderr.write(
+    "bubblewrap is not installed or may not make namespaces: tests that need sandboxes are skipped\n",
+  );
 
 /** A command under which programs see a machine without bubblewrap; see `startServe`. */
 export const withoutBubblewrap: readonly string[] = bubblewrap
   ? [bubblewrap, "--dev-bind", "/", "/", "--ro-bind", "/dev/null", realpathSync(bubblewrap), "--die-with-parent", "--"]
   : [];
+
+function worksHere(path: string | null): string | null {
+  const probe = ["--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "true"];
+  return path !== null && spawnSync(path, probe).status === 0 ? path : null;
+}
 
 const root = (home: OpencodeHome): string => join(home.stateDir, "local/sandboxes");
 
