@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { Options } from "../config/schema.ts";
-import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
+import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { createEmitter } from "../shared/emitter.ts";
 import { LabError } from "../shared/error-code.ts";
@@ -35,8 +35,7 @@ export interface Lab {
   readonly live: LivePictures;
   readonly clock: Clock;
   readonly ids: IdGenerator;
-  /** Where new jobs run. */
-  readonly providerName: ProviderName;
+  provider(): Promise<SandboxProvider>;
   /** The jobs of a session; opens its store and takes up what a former process left. */
   book(orchestrator: string): Promise<JobBook>;
   /** Whose job a child session is, if its job runs in this process. */
@@ -52,8 +51,7 @@ export interface Lab {
 export interface LabDeps {
   readonly options: Options;
   readonly sessions: ChildSessions;
-  readonly providerName: ProviderName;
-  readonly createProvider: (name: ProviderName) => Promise<SandboxProvider>;
+  readonly createProvider: () => Promise<SandboxProvider>;
   readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
@@ -72,18 +70,15 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
   const books = new Map<string, Promise<JobBook>>();
   const seats = new Map<string, WorkerSeat>();
   const changes = createEmitter<JobChange>((error) => log("error", "a listener failed", { reason: String(error) }));
-  const providers = new Map<ProviderName, Promise<SandboxProvider>>();
+  let providerPromise: Promise<SandboxProvider> | null = null;
   let suspended = false;
 
-  const provider = (name: ProviderName) => {
-    const known = providers.get(name);
-    if (known) return known;
-    const creating = deps.createProvider(name).catch((error) => {
-      providers.delete(name); // the next job tries again: credentials may have come meanwhile
+  const provider = () => {
+    providerPromise ??= deps.createProvider().catch((error) => {
+      providerPromise = null; // the next job tries again: bubblewrap may have been installed meanwhile
       throw error;
     });
-    providers.set(name, creating);
-    return creating;
+    return providerPromise;
   };
   const snapshots = createSnapshots({ provider, pool, clock });
   const live = createLivePictures(sessions, (childSession) => {
@@ -172,7 +167,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     live,
     clock,
     ids,
-    providerName: deps.providerName,
+    provider,
     book,
     seat: (childSession) => seats.get(childSession) ?? null,
     onChange: (listener) => changes.on(listener),
@@ -205,7 +200,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
       }
       await Promise.all(stopping);
       await keeper.suspend();
-      await Promise.all([...providers.values()].map(async (one) => (await one.catch(() => null))?.close()));
+      await (await providerPromise?.catch(() => null))?.close();
       live.stop();
       for (const book of open) book?.close();
       pool.close();

@@ -1,3 +1,4 @@
+import type { ProviderName } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
 import { type Job, type JobTask, queue, refuse } from "./job.ts";
 import type { Lab } from "./lab.ts";
@@ -16,6 +17,7 @@ export interface StartContext {
   readonly orchestrator: string;
   readonly catalog: Catalog;
   readonly orchestratorModel: string | null;
+  readonly provider: ProviderName;
 }
 
 /**
@@ -28,8 +30,7 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
   const { maxTasksPerCall, environments } = lab.options;
   const taskContext = {
     catalog,
-    environments,
-    provider: lab.providerName,
+    environments: Object.keys(environments),
     findSnapshot: (name: string) => lab.snapshots.find(orchestrator, name),
     orchestratorModel,
   };
@@ -42,13 +43,11 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
       orchestrator,
       position: first + index,
       task: decision.task,
-      provider: lab.providerName,
+      provider: context.provider,
       createdAt: now,
       startedAt: null,
       state: decision.failure ? refuse(decision.failure, now) : queue(now),
       sandbox: { kind: "none" },
-      gpu: null,
-      ports: [],
       childSession: null,
       status: null,
       metrics: {},
@@ -83,7 +82,6 @@ function refused(description: string, message: string): { task: JobTask; failure
       agent: DEFAULT_AGENT,
       model: null,
       environment: "default",
-      gpu: null,
       snapshotID: null,
       skills: [],
     },

@@ -5,13 +5,12 @@ import { configHomeOf, type LoadedOptions, loadOptions } from "../config/load.ts
 import type { Options } from "../config/schema.ts";
 import { type Lab, openLab } from "../jobs/lab.ts";
 import type { Catalog, ChildSessions } from "../jobs/ports.ts";
-import type { ProviderName, SandboxProvider } from "../sandboxes/port.ts";
+import type { SandboxProvider } from "../sandboxes/port.ts";
 import { systemClock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
 import { randomId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import type { ProcessTable } from "../tools/process-table.ts";
-import { chooseProvider, requireCredentials } from "./provider-choice.ts";
 import { copySkill } from "./skill-folders.ts";
 
 /** Opens options and lab on first need, once: starting OpenCode must not feel us. */
@@ -56,8 +55,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
     const lab = await openLab({
       options: loaded.options,
       sessions,
-      providerName: chooseProvider(loaded.options, process.env).name,
-      createProvider: (name) => createProvider(name, loaded.options, log),
+      createProvider: () => createProvider(loaded.options, log),
       async furnish(job, sandbox) {
         const { skills } = await deps.catalog();
         for (const name of job.task.skills) {
@@ -89,21 +87,13 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
   };
 }
 
-const ids = () => randomId("x").slice(2);
-
-/** Adapters are loaded when the first job needs one. */
-async function createProvider(name: ProviderName, options: Options, log: Log): Promise<SandboxProvider> {
-  if (name === "modal") {
-    const { createModalProvider } = await import("../sandboxes/modal/modal-provider.ts");
-    const credentials = requireCredentials(process.env);
-    return createModalProvider({ options: options.modal, credentials, clock: systemClock, log, ids });
-  }
+async function createProvider(options: Options, log: Log): Promise<SandboxProvider> {
   const { createLocalProvider } = await import("../sandboxes/local/local-provider.ts");
   return createLocalProvider({
     rootDir: join(options.stateDir, "local"),
     isolation: options.local.isolation,
     clock: systemClock,
     log,
-    ids,
+    ids: () => randomId("x").slice(2),
   });
 }

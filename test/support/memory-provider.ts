@@ -59,8 +59,6 @@ export function createMemoryMachine(): MemoryMachine {
       workdir: spec.workdir,
       home: "/home/agent",
       notes: [],
-      gpu: null,
-      ports: [],
       ended,
       async start(request) {
         alive();
@@ -158,7 +156,7 @@ export function createMemoryMachine(): MemoryMachine {
           usable();
           end(id, null);
         },
-        list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags, createdAt: null })),
+        list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags })),
         snapshots: {
           async take(sandbox, path) {
             usable();

@@ -13,7 +13,6 @@ export function openTools(world: World) {
     catalog: async () => CATALOG,
     modelOf: async () => "acme/large",
     processes: createProcessTable(),
-    jobsStarting: () => {},
     progress() {
       open++;
       return {
