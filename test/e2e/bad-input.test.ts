@@ -1,18 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type LabServer, startLab } from "../support/lab.ts";
+import { expect, test } from "bun:test";
+import { startLab } from "../support/lab.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, cancel, message, start, task, turn, wait } from "../support/turns.ts";
+import { useLab } from "../support/use-lab.ts";
 
-let lab: LabServer;
-
-beforeAll(async () => {
-  lab = await startLab({ maxTasksPerCall: 3 });
-}, 60_000);
-
-afterAll(async () => {
-  await lab?.stop();
-}, 30_000);
+const lab = useLab({ maxTasksPerCall: 3 });
 
 test("tasks that name what is not there, or cost what is not built, fail by themselves and say what there is", async () => {
   const { server } = lab;

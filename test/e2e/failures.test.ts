@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, expect } from "bun:test";
-import { type LabServer, startLab } from "../support/lab.ts";
+import { expect } from "bun:test";
 import {
   commandsWith,
   HOLD,
@@ -12,19 +11,12 @@ import {
 } from "../support/sandboxes.ts";
 import { say, script, scriptedModel } from "../support/scripted.ts";
 import { ask, cancel, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
+import { useLab } from "../support/use-lab.ts";
 import { until } from "../support/wait.ts";
 
-let lab: LabServer;
-
-beforeAll(async () => {
-  lab = await startLab({
-    environments: { caged: { network: "blocked" }, impossible: { workdir: "/usr/bin" } },
-  });
-}, 60_000);
-
-afterAll(async () => {
-  await lab?.stop();
-}, 30_000);
+const lab = useLab({
+  environments: { caged: { network: "blocked" }, impossible: { workdir: "/usr/bin" } },
+});
 
 const sleeper = (name: string, seconds: string) =>
   task(name, shell(`echo kept > file; sleep ${seconds}`, { timeout_seconds: 900 }), say("slept"));

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect } from "bun:test";
-import { type LabServer, startLab } from "../support/lab.ts";
+import { expect } from "bun:test";
+import { startLab } from "../support/lab.ts";
 import {
   commandsWith,
   HOLD,
@@ -11,17 +11,10 @@ import {
 } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, cancel, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
+import { useLab } from "../support/use-lab.ts";
 import { until } from "../support/wait.ts";
 
-let lab: LabServer;
-
-beforeAll(async () => {
-  lab = await startLab();
-}, 60_000);
-
-afterAll(async () => {
-  await lab?.stop();
-}, 30_000);
+const lab = useLab();
 
 const allParked = () => until(() => sandboxesOf(lab.home).length === 0, { what: "every sandbox is given up" });
 const runs = (text: string) =>

@@ -1,28 +1,20 @@
-import { afterAll, beforeAll, expect } from "bun:test";
-import { type LabServer, startLab } from "../support/lab.ts";
+import { expect } from "bun:test";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { inJob, outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
+import { useLab } from "../support/use-lab.ts";
 
 const SKILL = "---\nname: brewing\ndescription: How to brew.\n---\n# Brewing\nBoil for seven minutes.\n";
 
-let lab: LabServer;
-
-beforeAll(async () => {
-  lab = await startLab(
-    {},
-    {
-      files: {
-        ".opencode/skills/brewing/SKILL.md": SKILL,
-        ".opencode/skills/brewing/scripts/boil.sh": "#!/bin/sh\necho boiling\n",
-      },
+const lab = useLab(
+  {},
+  {
+    files: {
+      ".opencode/skills/brewing/SKILL.md": SKILL,
+      ".opencode/skills/brewing/scripts/boil.sh": "#!/bin/sh\necho boiling\n",
     },
-  );
-}, 60_000);
-
-afterAll(async () => {
-  await lab?.stop();
-}, 30_000);
+  },
+);
 
 sandboxTest(
   "files are read, written and edited, and what cannot be is told with its reason",

@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, expect } from "bun:test";
-import { type LabServer, startLab } from "../support/lab.ts";
+import { expect } from "bun:test";
 import {
   HOLD,
   heldFrom,
@@ -12,17 +11,10 @@ import {
 } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
+import { useLab } from "../support/use-lab.ts";
 import { until } from "../support/wait.ts";
 
-let lab: LabServer;
-
-beforeAll(async () => {
-  lab = await startLab();
-}, 60_000);
-
-afterAll(async () => {
-  await lab?.stop();
-}, 30_000);
+const lab = useLab();
 
 const moment = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 

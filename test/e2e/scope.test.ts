@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, expect } from "bun:test";
+import { expect } from "bun:test";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type LabServer, startLab } from "../support/lab.ts";
 import {
   commandsWith,
   HOLD,
@@ -13,17 +12,10 @@ import {
 } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, cancel, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
+import { useLab } from "../support/use-lab.ts";
 import { until } from "../support/wait.ts";
 
-let lab: LabServer;
-
-beforeAll(async () => {
-  lab = await startLab();
-}, 60_000);
-
-afterAll(async () => {
-  await lab?.stop();
-}, 30_000);
+const lab = useLab();
 
 const snapshotsOnDisk = () => {
   const folder = join(lab.home.stateDir, "local/snapshots");

@@ -1,19 +1,11 @@
-import { afterAll, beforeAll, expect } from "bun:test";
-import { type LabServer, startLab } from "../support/lab.ts";
+import { expect } from "bun:test";
 import { HOLD, holders, openGates, sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
+import { useLab } from "../support/use-lab.ts";
 import { until } from "../support/wait.ts";
 
-let lab: LabServer;
-
-beforeAll(async () => {
-  lab = await startLab();
-}, 60_000);
-
-afterAll(async () => {
-  await lab?.stop();
-}, 30_000);
+const lab = useLab();
 
 const freeze = (args: object = {}) => call("sandbox_snapshot", args);
 const from = (snapshot: string | undefined, description: string, command: string) => ({

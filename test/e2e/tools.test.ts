@@ -1,19 +1,11 @@
-import { afterAll, beforeAll, expect } from "bun:test";
-import { type LabServer, startLab } from "../support/lab.ts";
+import { expect } from "bun:test";
 import { commandsWith, HOLD, holders, openGates, sandboxTest, uniqueSeconds } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, inJob, shell, start, status, task, wait } from "../support/turns.ts";
+import { useLab } from "../support/use-lab.ts";
 import { until } from "../support/wait.ts";
 
-let lab: LabServer;
-
-beforeAll(async () => {
-  lab = await startLab();
-}, 60_000);
-
-afterAll(async () => {
-  await lab?.stop();
-}, 30_000);
+const lab = useLab();
 
 sandboxTest(
   "the output of a command is seen while it runs, and only the result stays",

@@ -1,19 +1,12 @@
-import { afterAll, beforeAll, expect } from "bun:test";
-import { type LabServer, startLab } from "../support/lab.ts";
+import { expect } from "bun:test";
+import { startLab } from "../support/lab.ts";
 import { HOLD, heldFrom, holders, mostAtOnce, openGates, sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
+import { useLab } from "../support/use-lab.ts";
 import { until } from "../support/wait.ts";
 
-let lab: LabServer;
-
-beforeAll(async () => {
-  lab = await startLab({ maxRunningJobs: 3 });
-}, 60_000);
-
-afterAll(async () => {
-  await lab?.stop();
-}, 30_000);
+const lab = useLab({ maxRunningJobs: 3 });
 
 const held = (name: string) => task(name, shell(HOLD), say(`${name} is through`));
 
