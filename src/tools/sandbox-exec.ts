@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { ExitStatus, SandboxProcess } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
+import { LabError } from "../shared/error-code.ts";
 import { defineTool, type Progress, type ToolAnswer, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_EXEC } from "./descriptions.ts";
 import { createOutputWindow, type OutputWindow } from "./output-window.ts";
@@ -37,7 +38,10 @@ export const sandboxExecTool = (host: ToolHost) =>
     },
     async run({ command, workdir, timeout_seconds, background, tty, gpu }, context) {
       const { lab, jobID, sandbox } = await findSeat(host, context.sessionID, "sandbox_exec");
-      if (gpu !== undefined && gpu.toLowerCase() !== "none") return NO_GPU;
+      if (gpu !== undefined && gpu.toLowerCase() !== "none") {
+        const message = "This sandbox has no GPUs to offer; run the command without gpu.";
+        throw new LabError("invalid_task", message, { retryable: false });
+      }
       const process = await sandbox.start({
         argv: ["/bin/sh", "-c", `${background || tty ? "exec 2>&1" : "exec 2>&1 </dev/null"}; ${SHELL}`, "sh", command],
         ...(workdir !== undefined && { workdir }),
@@ -67,12 +71,6 @@ export const sandboxExecTool = (host: ToolHost) =>
       }
     },
   });
-
-const NO_GPU: ToolAnswer = {
-  title: "no GPU",
-  output: "Error invalid_task: this sandbox has no GPUs to offer; run the command without gpu.",
-  metadata: { error: { code: "invalid_task", message: "no GPUs in local sandboxes", retryable: false } },
-};
 
 interface CommandEnd {
   readonly status: ExitStatus;
