@@ -8,29 +8,22 @@ const UNBUILT: readonly {
   readonly when?: (value: unknown) => boolean;
   readonly instead?: string;
 }[] = [
-  { pattern: "provider", when: (value) => value === "modal", instead: 'use "local" or remove it' },
   { pattern: "gpuLimits" },
   { pattern: "budget.*" },
   { pattern: "jobTimeoutMinutes" },
   { pattern: "stallTimeoutMinutes" },
   { pattern: "checkpointMinutes" },
   { pattern: "rescueMinutes" },
-  { pattern: "modal.*" },
+  {
+    pattern: "modal.persistence",
+    when: (value) => value !== "snapshot_filesystem",
+    instead: 'use "snapshot_filesystem" or remove it',
+  },
   { pattern: "local.gpus" },
   { pattern: "prices" },
   { pattern: "notify.*" },
   { pattern: "environments.*.workspace", when: (value) => value === "project", instead: 'use "empty" or remove it' },
-  {
-    pattern: "environments.*.network",
-    when: (value) => typeof value === "object" && value !== null,
-    instead: 'use "open" or "blocked"',
-  },
-  ...["image", "setup", "gpu", "cpu", "secrets", "volumes", "buckets", "ports", "regions"].map((key) => ({
-    pattern: `environments.*.${key}`,
-  })),
-  ...["refreshMinutes", "warm", "idleTimeoutMinutes", "sandboxTimeoutMinutes"].map((key) => ({
-    pattern: `environments.*.${key}`,
-  })),
+  ...["setup", "refreshMinutes", "warm"].map((key) => ({ pattern: `environments.*.${key}` })),
 ];
 
 export interface UnbuiltUse {

@@ -1,4 +1,4 @@
-import type { ProviderName } from "../sandboxes/port.ts";
+import type { ProviderName, SandboxPort } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
 
 /**
@@ -38,6 +38,8 @@ export interface JobTask {
   /** `provider/model`; null leaves it to the agent, then to the orchestrator. */
   readonly model: string | null;
   readonly environment: string;
+  /** GPUs asked for, the environment's included, e.g. `H100:8|H200:8`; null = none. */
+  readonly gpu: string | null;
   /** Id of the snapshot it starts from. */
   readonly snapshotID: string | null;
   readonly skills: readonly string[];
@@ -63,6 +65,10 @@ export interface Job {
   readonly startedAt: number | null;
   readonly state: JobState;
   readonly sandbox: JobSandbox;
+  /** GPUs its newest sandbox got, of those asked for; null until it is known. */
+  readonly gpu: string | null;
+  /** Ports of its newest sandbox that can be reached from outside. */
+  readonly ports: readonly SandboxPort[];
   readonly childSession: string | null;
   /** What the job says of itself (`job_report`). */
   readonly status: string | null;

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { Options } from "../config/schema.ts";
-import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
+import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { createEmitter } from "../shared/emitter.ts";
 import { LabError } from "../shared/error-code.ts";
@@ -35,7 +35,8 @@ export interface Lab {
   readonly live: LivePictures;
   readonly clock: Clock;
   readonly ids: IdGenerator;
-  provider(): Promise<SandboxProvider>;
+  /** Where new jobs run. */
+  readonly providerName: ProviderName;
   /** The jobs of a session; opens its store and takes up what a former process left. */
   book(orchestrator: string): Promise<JobBook>;
   /** Whose job a child session is, if its job runs in this process. */
@@ -51,7 +52,8 @@ export interface Lab {
 export interface LabDeps {
   readonly options: Options;
   readonly sessions: ChildSessions;
-  readonly createProvider: () => Promise<SandboxProvider>;
+  readonly providerName: ProviderName;
+  readonly createProvider: (name: ProviderName) => Promise<SandboxProvider>;
   readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
@@ -70,15 +72,18 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
   const books = new Map<string, Promise<JobBook>>();
   const seats = new Map<string, WorkerSeat>();
   const changes = createEmitter<JobChange>((error) => log("error", "a listener failed", { reason: String(error) }));
-  let providerPromise: Promise<SandboxProvider> | null = null;
+  const providers = new Map<ProviderName, Promise<SandboxProvider>>();
   let suspended = false;
 
-  const provider = () => {
-    providerPromise ??= deps.createProvider().catch((error) => {
-      providerPromise = null; // the next job tries again: bubblewrap may have been installed meanwhile
+  const provider = (name: ProviderName) => {
+    const known = providers.get(name);
+    if (known) return known;
+    const creating = deps.createProvider(name).catch((error) => {
+      providers.delete(name); // the next job tries again: credentials may have come meanwhile
       throw error;
     });
-    return providerPromise;
+    providers.set(name, creating);
+    return creating;
   };
   const snapshots = createSnapshots({ provider, pool, clock });
   const live = createLivePictures(sessions, (childSession) => {
@@ -167,7 +172,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     live,
     clock,
     ids,
-    provider,
+    providerName: deps.providerName,
     book,
     seat: (childSession) => seats.get(childSession) ?? null,
     onChange: (listener) => changes.on(listener),
@@ -200,7 +205,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
       }
       await Promise.all(stopping);
       await keeper.suspend();
-      await (await providerPromise?.catch(() => null))?.close();
+      await Promise.all([...providers.values()].map(async (one) => (await one.catch(() => null))?.close()));
       live.stop();
       for (const book of open) book?.close();
       pool.close();

@@ -1,5 +1,6 @@
+import { formatGpu } from "../config/gpu.ts";
 import { toSandboxEnv } from "../sandboxes/environment.ts";
-import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
+import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import { type Failure, LabError } from "../shared/error-code.ts";
 import { isHeld, type Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
@@ -29,7 +30,7 @@ export interface SandboxKeeper {
 }
 
 export interface SandboxKeeperDeps extends SandboxMakerDeps {
-  readonly provider: () => Promise<SandboxProvider>;
+  readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
   readonly snapshots: Snapshots;
   readonly pool: PoolStore;
 }
@@ -52,7 +53,12 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   function adopt(book: JobBook, job: Job, sandbox: Sandbox): Sandbox {
     live.set(job.id, sandbox);
     deps.pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, deps.clock.now());
-    book.update(job.id, (current) => ({ ...current, sandbox: { kind: "live", id: sandbox.id } }));
+    book.update(job.id, (current) => ({
+      ...current,
+      sandbox: { kind: "live", id: sandbox.id },
+      gpu: sandbox.gpu?.granted ? formatGpu(sandbox.gpu.granted) : current.gpu,
+      ports: sandbox.ports,
+    }));
     void sandbox.ended.then((failure) => {
       if (live.get(job.id) !== sandbox) return;
       live.delete(job.id);
@@ -111,7 +117,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     if (signal.aborted) throw new LabError("cancelled", `${jobID} was stopped before it had a sandbox.`);
     const known = live.get(jobID);
     if (known) return known;
-    const provider = await deps.provider();
+    const provider = await deps.provider(job.provider);
     const attached = await attach(provider, job);
     if (attached) return adopt(book, job, attached);
     const snapshotID = sourceOf(job);
@@ -129,7 +135,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   async function reach(book: JobBook, job: Job): Promise<Sandbox | null> {
     const known = live.get(job.id);
     if (known || job.sandbox.kind !== "live" || isHeld(job.state)) return known ?? null;
-    const attached = await attach(await deps.provider(), job);
+    const attached = await attach(await deps.provider(job.provider), job);
     if (attached) return adopt(book, job, attached);
     deps.pool.deleteSandbox(job.sandbox.id);
     book.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
@@ -200,7 +206,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
         const sandbox = live.get(jobID);
         live.delete(jobID);
         if (sandbox) await sandbox.terminate();
-        else if (job?.sandbox.kind === "live") await (await deps.provider()).terminate(job.sandbox.id);
+        else if (job?.sandbox.kind === "live") await (await deps.provider(job.provider)).terminate(job.sandbox.id);
         if (job?.sandbox.kind === "live") deps.pool.deleteSandbox(job.sandbox.id);
         book.update(jobID, (current) => ({ ...current, sandbox: { kind: "gone" } }));
       });

@@ -1,6 +1,6 @@
 import type { Environment } from "../config/environment.ts";
-import { toSandboxSpec } from "../sandboxes/environment.ts";
-import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
+import { gpusOf, toMachineSpec, toSandboxSpec } from "../sandboxes/environment.ts";
+import type { Sandbox, SandboxProvider, SandboxSpec } from "../sandboxes/port.ts";
 import { type Clock, sleep } from "../shared/clock.ts";
 import { LabError, toFailure } from "../shared/error-code.ts";
 import type { Log } from "../shared/log.ts";
@@ -53,7 +53,9 @@ async function create(
     throw new LabError("invalid_task", `The environment "${job.task.environment}" is no longer configured.`);
   }
   const tags = { job: job.id, session: job.orchestrator };
-  const spec = toSandboxSpec(environment, deps.hostEnv, { name: job.id, tags, snapshotID });
+  const bare = toSandboxSpec(environment, deps.hostEnv, { name: job.id, tags, snapshotID });
+  // What the task said of GPUs, the environment's included, was settled when it was accepted.
+  const spec: SandboxSpec = { ...bare, machine: { ...toMachineSpec(environment), gpus: gpusOf(job.task.gpu) } };
   for (let attempt = 0; ; attempt++) {
     try {
       return await provider.create(spec, signal);

@@ -1,4 +1,4 @@
-import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
+import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
 import type { Job } from "./job.ts";
@@ -30,21 +30,21 @@ export interface Snapshots {
 }
 
 export interface SnapshotsDeps {
-  readonly provider: () => Promise<SandboxProvider>;
+  readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
   readonly pool: PoolStore;
   readonly clock: Clock;
 }
 
 export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snapshots {
-  async function store() {
-    const { snapshots, name } = await provider();
+  async function store(name: ProviderName) {
+    const { snapshots } = await provider(name);
     if (!snapshots)
       throw new LabError("snapshot_failed", `The ${name} provider cannot take snapshots.`, { retryable: false });
     return snapshots;
   }
 
   async function remove(snapshot: SnapshotRecord): Promise<void> {
-    await (await store()).remove(snapshot.id);
+    await (await store(snapshot.provider)).remove(snapshot.id);
     pool.deleteSnapshot(snapshot.id);
   }
 
@@ -53,7 +53,7 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     sandbox: Sandbox,
     how: Pick<SnapshotRecord, "label" | "parked"> & { path: string | null },
   ) {
-    const taken = await (await store()).take(sandbox, how.path);
+    const taken = await (await store(job.provider)).take(sandbox, how.path);
     const record: SnapshotRecord = {
       id: taken.id,
       label: how.label,

@@ -1,4 +1,3 @@
-import type { ProviderName } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
 import { type Job, type JobTask, queue, refuse } from "./job.ts";
 import type { Lab } from "./lab.ts";
@@ -17,7 +16,6 @@ export interface StartContext {
   readonly orchestrator: string;
   readonly catalog: Catalog;
   readonly orchestratorModel: string | null;
-  readonly provider: ProviderName;
 }
 
 /**
@@ -30,7 +28,8 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
   const { maxTasksPerCall, environments } = lab.options;
   const taskContext = {
     catalog,
-    environments: Object.keys(environments),
+    environments,
+    provider: lab.providerName,
     findSnapshot: (name: string) => lab.snapshots.find(orchestrator, name),
     orchestratorModel,
   };
@@ -43,11 +42,13 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
       orchestrator,
       position: first + index,
       task: decision.task,
-      provider: context.provider,
+      provider: lab.providerName,
       createdAt: now,
       startedAt: null,
       state: decision.failure ? refuse(decision.failure, now) : queue(now),
       sandbox: { kind: "none" },
+      gpu: null,
+      ports: [],
       childSession: null,
       status: null,
       metrics: {},
@@ -82,6 +83,7 @@ function refused(description: string, message: string): { task: JobTask; failure
       agent: DEFAULT_AGENT,
       model: null,
       environment: "default",
+      gpu: null,
       snapshotID: null,
       skills: [],
     },

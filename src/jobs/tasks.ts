@@ -1,3 +1,5 @@
+import { formatGpu, parseGpu } from "../config/gpu.ts";
+import type { ProviderName } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
 import type { JobTask } from "./job.ts";
 import type { Catalog } from "./ports.ts";
@@ -20,7 +22,10 @@ export interface TaskRequest {
 /** What a task's names are looked up in. */
 export interface TaskContext {
   readonly catalog: Catalog;
-  readonly environments: readonly string[];
+  /** By name; `gpu` as the options give it. */
+  readonly environments: Readonly<Record<string, { readonly gpu: string | null }>>;
+  /** Where new jobs run. */
+  readonly provider: ProviderName;
   readonly findSnapshot: (name: string) => SnapshotRecord | null;
   /** `provider/model` the orchestrator runs on; the default of agents that name none. */
   readonly orchestratorModel: string | null;
@@ -39,6 +44,7 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
   const problem = findProblem(request, context);
   if (problem) return { kind: "refused", failure: { code: "invalid_task", message: problem, retryable: false } };
   const agent = context.catalog.agents.find((one) => one.name === (request.agent ?? DEFAULT_AGENT));
+  const environment = request.environment ?? "default";
   return {
     kind: "accepted",
     task: {
@@ -46,21 +52,30 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
       prompt: request.prompt,
       agent: request.agent ?? DEFAULT_AGENT,
       model: request.model ?? agent?.model ?? context.orchestratorModel,
-      environment: request.environment ?? "default",
+      environment,
+      gpu: canonicalGpu(wantedGpu(request, context.environments[environment]?.gpu ?? null)),
       snapshotID: request.from === undefined ? null : (context.findSnapshot(request.from)?.id ?? null),
       skills: request.skills ?? [],
     },
   };
 }
 
-function findProblem(request: TaskRequest, { catalog, environments, findSnapshot }: TaskContext): string | null {
+/** The task's own word on GPUs, else its environment's; "none" drops them. */
+const wantedGpu = ({ gpu }: TaskRequest, ofEnvironment: string | null): string | null =>
+  gpu?.toLowerCase() === "none" ? null : (gpu ?? ofEnvironment);
+
+function canonicalGpu(text: string | null): string | null {
+  const parsed = text === null ? null : parseGpu(text);
+  return parsed?.kind === "ok" ? parsed.preferences.map(formatGpu).join("|") : null;
+}
+
+function findProblem(request: TaskRequest, context: TaskContext): string | null {
+  const { catalog, findSnapshot, provider } = context;
+  const environments = Object.keys(context.environments);
   const { prompt, agent, model, environment, from, skills } = request;
   if (prompt.trim() === "") return "prompt is empty; say what the job is to do and what it is to report.";
   if (prompt.length > PROMPT_LIMIT) {
     return `prompt has ${prompt.length} characters, at most ${PROMPT_LIMIT} are taken; give long material as a skill or a snapshot.`;
-  }
-  if (request.gpu !== undefined && request.gpu.toLowerCase() !== "none") {
-    return `gpu "${request.gpu}" cannot be had: jobs run in local sandboxes, which have no GPUs in this version. Leave gpu out.`;
   }
   if (request.timeout_minutes !== undefined) return notBuilt("timeout_minutes");
   if (request.max_usd !== undefined) return notBuilt("max_usd");
@@ -70,8 +85,18 @@ function findProblem(request: TaskRequest, { catalog, environments, findSnapshot
   if (environment !== undefined && !environments.includes(environment)) {
     return unknown("environment", environment, environments);
   }
-  if (from !== undefined && !findSnapshot(from)) {
+  const gpu = wantedGpu(request, context.environments[environment ?? "default"]?.gpu ?? null);
+  const parsed = gpu === null ? null : parseGpu(gpu);
+  if (parsed?.kind === "invalid") return `gpu "${gpu}": ${parsed.message}.`;
+  if (gpu !== null && provider === "local") {
+    return `gpu "${gpu}" cannot be had: jobs run in local sandboxes here, which have no GPUs. With Modal credentials they run on Modal; or leave gpu out.`;
+  }
+  const snapshot = from === undefined ? null : findSnapshot(from);
+  if (from !== undefined && !snapshot) {
     return `from "${from}" names no snapshot of this session; sandbox_snapshot makes one, agents_status lists them.`;
+  }
+  if (snapshot && snapshot.provider !== provider) {
+    return `from "${from}" names a snapshot of provider "${snapshot.provider}", and jobs run on "${provider}" now.`;
   }
   const known = catalog.skills.map((skill) => skill.name);
   const missing = (skills ?? []).find((name) => !known.includes(name));

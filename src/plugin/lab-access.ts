@@ -5,12 +5,13 @@ import { configHomeOf, type LoadedOptions, loadOptions } from "../config/load.ts
 import type { Options } from "../config/schema.ts";
 import { type Lab, openLab } from "../jobs/lab.ts";
 import type { Catalog, ChildSessions } from "../jobs/ports.ts";
-import type { SandboxProvider } from "../sandboxes/port.ts";
+import type { ProviderName, SandboxProvider } from "../sandboxes/port.ts";
 import { systemClock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
 import { randomId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import type { ProcessTable } from "../tools/process-table.ts";
+import { chooseProvider, requireCredentials } from "./provider-choice.ts";
 import { copySkill } from "./skill-folders.ts";
 
 /** Opens options and lab on first need, once: starting OpenCode must not feel us. */
@@ -55,7 +56,8 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
     const lab = await openLab({
       options: loaded.options,
       sessions,
-      createProvider: () => createProvider(loaded.options, log),
+      providerName: chooseProvider(loaded.options, process.env).name,
+      createProvider: (name) => createProvider(name, loaded.options, log),
       async furnish(job, sandbox) {
         const { skills } = await deps.catalog();
         for (const name of job.task.skills) {
@@ -87,13 +89,21 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
   };
 }
 
-async function createProvider(options: Options, log: Log): Promise<SandboxProvider> {
+const ids = () => randomId("x").slice(2);
+
+/** Adapters are loaded when the first job needs one. */
+async function createProvider(name: ProviderName, options: Options, log: Log): Promise<SandboxProvider> {
+  if (name === "modal") {
+    const { createModalProvider } = await import("../sandboxes/modal/modal-provider.ts");
+    const credentials = requireCredentials(process.env);
+    return createModalProvider({ options: options.modal, credentials, clock: systemClock, log, ids });
+  }
   const { createLocalProvider } = await import("../sandboxes/local/local-provider.ts");
   return createLocalProvider({
     rootDir: join(options.stateDir, "local"),
     isolation: options.local.isolation,
     clock: systemClock,
     log,
-    ids: () => randomId("x").slice(2),
+    ids,
   });
 }

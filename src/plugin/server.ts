@@ -20,7 +20,7 @@ import { toSessionEvent } from "./session-events.ts";
 import { createSessionKinds, type SessionInfo } from "./session-kinds.ts";
 import { silenceWhenDisposed } from "./silence.ts";
 import { createSystemText } from "./system-text.ts";
-import { announceOptions } from "./toasts.ts";
+import { createToasts } from "./toasts.ts";
 import { extendConfig } from "./worker-agent.ts";
 
 const SKILLS_DIR = fileURLToPath(new URL("../../skills", import.meta.url));
@@ -49,12 +49,13 @@ export const server: Plugin = async (input, tuple) => {
   const access = createLabAccess({ input, tuple, sessions, catalog, log, processes });
   const kinds = createSessionKinds(client, recordedJob);
   const systemText = createSystemText({ kinds, access, catalog });
-  const announce = announceOptions(client, access);
+  const toasts = createToasts(client, process.env);
 
   const hooks: Hooks = {
     config: async (config) => extendConfig(config, SKILLS_DIR),
     tool: silenceWhenDisposed(
       createTools({
+        jobsStarting: () => toasts.jobsStarting(access),
         lab: access.lab,
         catalog,
         processes,
@@ -65,7 +66,7 @@ export const server: Plugin = async (input, tuple) => {
     ),
     "chat.message": async ({ sessionID }, { message }) => {
       models.learn(sessionID, message.model);
-      announce();
+      toasts.optionsRead(access);
       // Read ahead: agents_start is to wait for nothing outside the store.
       catalog().catch((error) => log("warn", "could not read agents, models and skills", { reason: String(error) }));
     },

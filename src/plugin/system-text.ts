@@ -2,6 +2,7 @@ import type { Catalog } from "../jobs/ports.ts";
 import { renderOrchestratorBlock } from "../prompt/orchestrator-block.ts";
 import { renderWorkerBlock } from "../prompt/worker-block.ts";
 import type { LabAccess } from "./lab-access.ts";
+import { chooseProvider } from "./provider-choice.ts";
 import type { JobMark, SessionKinds } from "./session-kinds.ts";
 import { skillFolder } from "./skill-folders.ts";
 
@@ -50,6 +51,7 @@ export function createSystemText({ kinds, access, catalog }: SystemTextDeps) {
       maxRunningJobs,
       maxTasksPerCall,
       environments: Object.keys(environments),
+      provider: chooseProvider(loaded.options, process.env).name,
       pool: lab?.scheduler.counts() ?? null,
     });
   }

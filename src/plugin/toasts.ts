@@ -1,17 +1,38 @@
 import type { HostClient } from "./host-client.ts";
 import type { LabAccess } from "./lab-access.ts";
+import { chooseProvider } from "./provider-choice.ts";
 
-/** Tells the user, once and in the background, when the options are not usable. */
-export function announceOptions(client: HostClient, access: LabAccess): () => void {
-  let announced = false;
-  return () => {
-    if (announced) return;
-    announced = true;
-    void (async () => {
-      const loaded = await access.options();
-      if (loaded.kind === "ok") return;
-      // Without a terminal UI nobody shows it, which is no failure.
-      await client.tui.showToast({ title: "Parallel agents", message: loaded.message, variant: "error" });
-    })().catch(() => {});
+const TITLE = "Parallel agents";
+
+export interface Toasts {
+  /** Tells the user, once and in the background, when the options are not usable. */
+  optionsRead(access: LabAccess): void;
+  /** Tells the user, once, where jobs run: one place costs money, the other this machine's power. */
+  jobsStarting(access: LabAccess): void;
+}
+
+/** Without a terminal UI nobody shows them, which is no failure. */
+export function createToasts(client: HostClient, env: Readonly<Record<string, string | undefined>>): Toasts {
+  const shown = new Set<string>();
+  const once = (what: string, show: () => Promise<void>) => {
+    if (shown.has(what)) return;
+    shown.add(what);
+    void show().catch(() => {});
+  };
+  return {
+    optionsRead: (access) =>
+      once("options", async () => {
+        const loaded = await access.options();
+        if (loaded.kind === "ok") return;
+        await client.tui.showToast({ title: TITLE, message: loaded.message, variant: "error" });
+      }),
+    jobsStarting: (access) =>
+      once("provider", async () => {
+        const loaded = await access.options();
+        if (loaded.kind === "invalid") return;
+        const { name, why } = chooseProvider(loaded.options, env);
+        const place = name === "modal" ? "on Modal" : "in local sandboxes on this machine";
+        await client.tui.showToast({ title: TITLE, message: `Jobs run ${place}: ${why}`, variant: "info" });
+      }),
   };
 }

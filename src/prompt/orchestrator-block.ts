@@ -1,14 +1,17 @@
+import type { ProviderName } from "../sandboxes/port.ts";
+
 export interface OrchestratorFacts {
   readonly maxRunningJobs: number;
   readonly maxTasksPerCall: number;
   readonly environments: readonly string[];
+  readonly provider: ProviderName;
   /** null until the first job: the store is not opened to write a prompt. */
   readonly pool: { readonly running: number; readonly queued: number } | null;
 }
 
 /** What an agent that may delegate is told. Kept short: it is part of every request. */
 export function renderOrchestratorBlock(facts: OrchestratorFacts): string {
-  const { maxRunningJobs, maxTasksPerCall, environments, pool } = facts;
+  const { maxRunningJobs, maxTasksPerCall, environments, provider, pool } = facts;
   const use = pool ? `; ${pool.running} running and ${pool.queued} queued now` : "";
   const named = environments.length > 1 ? ` Environments: ${environments.join(", ")}.` : "";
   return `# Parallel agents
@@ -19,6 +22,11 @@ You can delegate work to agents that run in parallel, each in an isolated sandbo
 3. Read the results. A failed job says why, with a code, and harms no other. agents_message corrects or continues a job, also a finished one: it keeps its files and its memory.
 4. sandbox_snapshot freezes a job's files; tasks with "from" start there, any number of them. Prepare once, then fork.
 
-Jobs run in local sandboxes on this machine, without GPUs. At most ${maxRunningJobs} run at once${use}; more wait in a queue. One call starts at most ${maxTasksPerCall}.${named}
+${PLACES[provider]} At most ${maxRunningJobs} run at once${use}; more wait in a queue. One call starts at most ${maxTasksPerCall}.${named}
 Do not end your turn while a job you need is still running: call agents_wait first.`;
 }
+
+const PLACES: Readonly<Record<ProviderName, string>> = {
+  local: "Jobs run in local sandboxes on this machine, without GPUs.",
+  modal: `Jobs run in Modal sandboxes. A task's "gpu" gives it GPUs: "T4", "A100-80GB", "H100:8", or "H100:8|H200:8" in order of preference. GPUs cost by the second while the sandbox lives: ask for the smallest that does the work, none for preparing.`,
+};

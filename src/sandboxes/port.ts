@@ -1,3 +1,5 @@
+import type { Environment } from "../config/environment.ts";
+import type { GpuRequest } from "../config/gpu.ts";
 import type { Failure } from "../shared/error-code.ts";
 
 /*
@@ -27,6 +29,50 @@ export interface SandboxSpec {
   /** null = the provider's default. */
   readonly memoryMiB: number | null;
   readonly network: NetworkPolicy;
+  /** The machine it runs on; absent = the provider's own defaults throughout. A provider refuses what it cannot give. */
+  readonly machine?: MachineSpec;
+}
+
+export interface MachineSpec {
+  /** null = the provider's default. Ignored when the sandbox starts from a snapshot of a whole file system. */
+  readonly image: Environment["image"];
+  /** In order of preference: the next is tried when one has no capacity. Empty = no GPU. */
+  readonly gpus: readonly GpuRequest[];
+  /** Physical cores; null = the provider's default. */
+  readonly cpu: number | null;
+  readonly secrets: readonly string[];
+  readonly volumes: Environment["volumes"];
+  readonly buckets: Environment["buckets"];
+  /** Ports of the sandbox that get a tunnel. */
+  readonly ports: readonly number[];
+  /** Empty = any. */
+  readonly regions: readonly string[];
+  /** After so long the provider itself ends the sandbox, whatever has become of us; null = its default. */
+  readonly lifetimeMs: number | null;
+  /** After so long without activity the provider itself ends the sandbox; null = its default. */
+  readonly idleTimeoutMs: number | null;
+}
+
+/** The GPUs a sandbox has. */
+export interface SandboxGpu {
+  /** What was asked for and granted: the preference that had capacity. null when a former process asked. */
+  readonly granted: GpuRequest | null;
+  /** The devices by their own account, e.g. "NVIDIA H100 80GB HBM3"; empty when they could not be read. */
+  readonly devices: readonly string[];
+}
+
+/** A port of a sandbox that can be reached from outside. */
+export interface SandboxPort {
+  readonly port: number;
+  readonly url: string;
+}
+
+/** A sandbox as a listing shows it. */
+export interface ListedSandbox {
+  readonly id: string;
+  readonly tags: Readonly<Record<string, string>>;
+  /** Epoch ms; null when the provider does not say. */
+  readonly createdAt: number | null;
 }
 
 export interface SandboxProvider {
@@ -40,13 +86,13 @@ export interface SandboxProvider {
   /**
    * Finds a sandbox by id, also one made by a former process: its files are as they were, its processes may be gone.
    * @param env the variables of its spec, given anew: they are never written to disk
-   * @throws LabError `sandbox_lost` when it no longer exists
+   * @throws LabError `sandbox_lost`: not retryable when it no longer exists, retryable when nobody could tell
    */
   attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox>;
   /** Ends a sandbox by id, attached or not, and forgets its files. Idempotent: an unknown id is no error. */
   terminate(sandboxID: string): Promise<void>;
   /** Ids and tags of the sandboxes that exist, for the sweeper. */
-  list(): Promise<readonly { readonly id: string; readonly tags: Readonly<Record<string, string>> }[]>;
+  list(): Promise<readonly ListedSandbox[]>;
   /** The only channel for "can it freeze file systems?". */
   readonly snapshots: SnapshotStore | null;
   /** Lets go of what this process holds. Sandboxes that can outlive the process do; their files always do. */
@@ -72,6 +118,9 @@ export interface Sandbox {
   readonly home: string;
   /** What the job should know of this machine, one sentence each: "No network: neither pasta nor slirp4netns is installed." */
   readonly notes: readonly string[];
+  /** null = none. */
+  readonly gpu: SandboxGpu | null;
+  readonly ports: readonly SandboxPort[];
   /** Resolves, once, when the sandbox is no more, with the reason; `null` when we ended it ourselves. Never rejects. */
   readonly ended: Promise<Failure | null>;
   /** Starts a command. @throws LabError `sandbox_lost` */

@@ -1,4 +1,6 @@
+import type { ToolContext } from "@opencode-ai/plugin";
 import { z } from "zod";
+import type { Lab } from "../jobs/lab.ts";
 import { type StartRequest, startJobs } from "../jobs/start-jobs.ts";
 import { defineTool, describeIssues, type ToolHost } from "./define-tool.ts";
 import { AGENTS_START } from "./descriptions.ts";
@@ -29,12 +31,13 @@ export const agentsStartTool = (host: ToolHost) =>
     parse: z.strictObject({ tasks: z.array(z.unknown()).min(1, "at least one task is needed") }),
     async run({ tasks }, context) {
       const lab = await host.lab();
+      await askForGpus(lab, tasks, context);
+      host.jobsStarting();
       const [catalog, orchestratorModel] = await Promise.all([host.catalog(), host.modelOf(context)]);
       const jobs = await startJobs(lab, tasks.map(toRequest), {
         orchestrator: context.sessionID,
         catalog,
         orchestratorModel,
-        provider: "local",
       });
       const views = viewJobs(lab, jobs);
       const started = views.filter((job) => job.state !== "failed").length;
@@ -51,6 +54,22 @@ export const agentsStartTool = (host: ToolHost) =>
       };
     },
   });
+
+/** One question for all GPUs of a call; OpenCode allows it unless the user has configured the permission `gpu`. */
+async function askForGpus(lab: Lab, tasks: readonly unknown[], context: ToolContext): Promise<void> {
+  const wanted = tasks.map((task) => {
+    const { gpu, environment } = (task ?? {}) as { gpu?: unknown; environment?: unknown };
+    return gpu ?? lab.options.environments[typeof environment === "string" ? environment : "default"]?.gpu;
+  });
+  const patterns = [...new Set(wanted.filter((gpu) => typeof gpu === "string" && gpu.toLowerCase() !== "none"))];
+  if (patterns.length === 0) return;
+  await context.ask({
+    permission: "gpu",
+    patterns: patterns as string[],
+    always: ["*"],
+    metadata: { tasks: tasks.length },
+  });
+}
 
 function toRequest(raw: unknown, index: number): StartRequest {
   const parsed = taskSchema.safeParse(raw);

@@ -26,6 +26,7 @@ export const agentsStatusTool = (host: ToolHost) =>
         jobs.length === 0 ? "This session has started no jobs." : `${renderCounts(jobs)}:`,
         ...jobs.map(renderJobLine),
         ...snapshots.map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}`),
+        `Jobs run ${lab.providerName === "modal" ? "on Modal; what its sandboxes cost is not counted yet" : "in local sandboxes"}.`,
         `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued. Spent: $${spend.usd.toFixed(4)}.`,
       ];
       return { title: renderCounts(jobs), output: lines.join("\n"), metadata: { jobs, pool, spend, snapshots } };

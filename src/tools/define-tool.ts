@@ -15,6 +15,8 @@ export interface ToolHost {
   modelOf(context: ToolContext): Promise<string | null>;
   progress(context: ToolContext): Progress;
   readonly processes: ProcessTable;
+  /** The first jobs of this instance are about to start. */
+  jobsStarting(): void;
 }
 
 /** What people see of a tool while it runs. */

@@ -15,6 +15,8 @@ export interface JobView {
   readonly model?: string;
   readonly environment: string;
   readonly provider: string;
+  /** What it has, or while that is not known what it asked for. */
+  readonly gpu?: string;
   readonly sessionID?: string;
   readonly sandboxID?: string;
   readonly sandbox: Job["sandbox"]["kind"];
@@ -30,6 +32,7 @@ export interface JobView {
   readonly startedAt?: string;
   readonly endedAt?: string;
   readonly elapsedSeconds: number;
+  readonly ports?: Job["ports"];
   readonly snapshot?: string;
   readonly result?: string;
   readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean | null };
@@ -68,6 +71,7 @@ export function toJobView(job: Job, { place, live, now }: JobFacts): JobView {
     ...(task.model !== null && { model: task.model }),
     environment: task.environment,
     provider: job.provider,
+    ...((job.gpu ?? task.gpu) !== null && { gpu: (job.gpu ?? task.gpu) as string }),
     ...(job.childSession !== null && { sessionID: job.childSession }),
     ...(sandbox.kind === "live" && { sandboxID: sandbox.id }),
     sandbox: sandbox.kind,
@@ -81,6 +85,7 @@ export function toJobView(job: Job, { place, live, now }: JobFacts): JobView {
     ...(job.startedAt !== null && { startedAt: iso(job.startedAt) }),
     ...(endedAt !== null && { endedAt: iso(endedAt) }),
     elapsedSeconds: job.startedAt === null ? 0 : seconds((endedAt ?? now) - job.startedAt),
+    ...(sandbox.kind === "live" && job.ports.length > 0 && { ports: job.ports }),
     ...(sandbox.kind === "parked" && { snapshot: sandbox.snapshotID }),
     ...(state.kind === "completed" && { result: state.result }),
     ...(state.kind === "failed" && { error: state.failure }),

@@ -1,4 +1,5 @@
 import { benchExec } from "./exec.ts";
+import { benchModal } from "./modal.ts";
 import { benchStartCall } from "./start-call.ts";
 import { benchStartup } from "./startup.ts";
 import { benchWakeUp } from "./wake-up.ts";
@@ -12,6 +13,7 @@ const benches: Record<string, (rounds: number) => Promise<void>> = {
   "start-call": benchStartCall,
   "wake-up": benchWakeUp,
   exec: benchExec,
+  modal: benchModal,
 };
 
 const wanted = process.argv.slice(2);

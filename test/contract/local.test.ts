@@ -9,7 +9,11 @@ if (why !== null) {
   test.skip(`the local provider was not tested: ${why}`, () => {});
 } else {
   const rootDir = newRoot();
-  sandboxProviderContract({ name: "local", open: async () => localProvider(rootDir), declares: { snapshots: true } });
+  sandboxProviderContract({
+    name: "local",
+    open: async () => localProvider(rootDir),
+    declares: { snapshots: true, ownPipes: true },
+  });
 
   describe("when its contract was run, the local provider", () => {
     test("has left no process, directory or cgroup", async () => {

@@ -8,7 +8,11 @@ export interface ContractSubject {
   readonly name: string;
   /** A provider ready for use. Those opened from the same subject see the same sandboxes. */
   open(): Promise<SandboxProvider>;
-  readonly declares: { readonly snapshots: boolean };
+  readonly declares: {
+    readonly snapshots: boolean;
+    /** Commands write into pipes of ours: they can be opened by name, and a child left behind keeps its own. */
+    readonly ownPipes: boolean;
+  };
   /** For environments a subject needs; the rest of the spec is the suite's. */
   readonly spec?: Partial<SandboxSpec>;
   readonly timeoutMs?: number;
@@ -53,7 +57,7 @@ export function sandboxProviderContract({
     });
 
     describe("in its commands", () => sandboxCommandsContract(() => sandbox, timeoutMs));
-    describe("in their output", () => sandboxOutputContract(() => sandbox, timeoutMs));
+    describe("in their output", () => sandboxOutputContract(() => sandbox, declares.ownPipes, timeoutMs));
 
     check("files are written with their folders and read back in ranges, bytes as they are", async () => {
       const bytes = new Uint8Array(100_000).map((_, at) => at % 256);
@@ -124,8 +128,8 @@ export function sandboxProviderContract({
       await made.writeFile("note", Buffer.from("still here"));
       await first.close();
       const second = await open();
-      const found = await second.attach(made.id, { GIVEN_ANEW: "a 'secret'" });
-      expect((await sh(found, 'printf "%s|%s" "$GIVEN_ANEW" "$FROM_SPEC"')).stdout).toBe("a 'secret'|");
+      const found = await second.attach(made.id, specOf().env);
+      expect((await sh(found, 'printf %s "$FROM_SPEC"')).stdout).toBe("it's\ntwo lines");
       expect(Buffer.from(await found.readFile("note", { offset: 0, maxBytes: 99 })).toString()).toBe("still here");
       await found.terminate();
       await second.close();

@@ -7,6 +7,8 @@ import { probeIsolation } from "../../src/sandboxes/local/probe.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import { randomId } from "../../src/shared/ids.ts";
 import { PACKAGE } from "../support/lab.ts";
+import { hasWalls } from "../support/modal-server/machine.ts";
+import { startModalServerProcess } from "../support/modal-server/own-process.ts";
 import { startModelServer } from "../support/model-server.ts";
 import { type OpencodeServer, startServe } from "../support/opencode.ts";
 import { createHome, type OpencodeHome } from "../support/opencode-home.ts";
@@ -18,28 +20,38 @@ import { APPROACHES, CAP_BYTES, REFINEMENTS } from "./plan.ts";
 
 /*
  * Pocket parameter golf in the real OpenCode, offline: a scripted model delegates, real jobs train real models in real
- * sandboxes. With `--model provider/model` a real model of yours plays, with your own OpenCode configuration.
+ * sandboxes. With `--model provider/model` a real model of yours plays, with your own OpenCode configuration. With
+ * `--modal-server` the jobs run on Modal, played by the tests' server on this machine.
  */
 
-const { values } = parseArgs({ options: { model: { type: "string" } } });
+const { values } = parseArgs({ options: { model: { type: "string" }, "modal-server": { type: "boolean" } } });
 const JOBS = APPROACHES.length + REFINEMENTS.length;
 const SKILLS = fileURLToPath(new URL("skills", import.meta.url));
 
-const isolation = await chooseIsolation();
+if (values["modal-server"] && !hasWalls()) {
+  console.log(
+    "The Modal server needs bubblewrap to play sandboxes on this machine; without --modal-server none is needed.",
+  );
+  process.exit(1);
+}
+const modal = values["modal-server"] ? await startModalServerProcess() : null;
+const where = modal === null ? { local: { isolation: await chooseIsolation() } } : { provider: "modal" };
 const model = await startModelServer(demoModel("node"));
 const home = createHome({
   modelUrl: model.url,
-  plugins: [[PACKAGE, { parkAfterSeconds: 0, local: { isolation } }]],
+  plugins: [[PACKAGE, { parkAfterSeconds: 0, ...where }]],
   config: { skills: { paths: [SKILLS] } },
 });
 let server: OpencodeServer | null = null;
 try {
-  server = await startServe(values.model === undefined ? home : await usersHome(home));
+  const played = values.model === undefined ? home : await usersHome(home);
+  server = await startServe(played, { env: { ...modal?.env } });
   process.exitCode = (await play(server)) ? 0 : 1;
 } finally {
   await server?.stop();
   await home.remove();
   await model.stop();
+  await modal?.stop();
 }
 
 async function play({ client, createSession, promptAsync, events }: OpencodeServer): Promise<boolean> {
@@ -62,6 +74,7 @@ async function play({ client, createSession, promptAsync, events }: OpencodeServ
   const completed = board.jobs().filter(({ state }) => state === "completed").length;
   console.log(`\n${renderLeaderboard(board.leaderboardRows(), { capBytes: CAP_BYTES, colour: process.stdout.isTTY })}`);
   console.log(`${completed} of ${JOBS} jobs completed. Lower val_bpb (bits per byte of unseen text) is better.`);
+  console.log(`Their sandboxes: ${[...new Set(board.jobs().map(({ provider }) => provider))].join(", ")}.`);
   const last = (await client.session.messages({ sessionID: session.id })).data?.at(-1);
   if (last?.info.role === "assistant" && last.info.error)
     console.log(`The main agent failed: ${JSON.stringify(last.info.error)}`);
@@ -87,7 +100,7 @@ async function chooseIsolation(): Promise<string> {
 /** The user's own OpenCode, with the plugin and the demo's skill added for this run, in a throw-away project. */
 async function usersHome(throwAway: OpencodeHome): Promise<OpencodeHome> {
   const added = {
-    plugin: [[PACKAGE, { local: { isolation }, stateDir: join(throwAway.root, "state") }]],
+    plugin: [[PACKAGE, { ...where, stateDir: join(throwAway.root, "state") }]],
     skills: { paths: [SKILLS] },
   };
   return {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { hostCallsOf, otherCallsOf } from "../support/attack-calls.ts";
 import {
   type AttackLab,
   allToolParts,
@@ -24,41 +25,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
   afterAll(() => lab?.stop(), 30_000);
   beforeEach(() => lab.ran.clear());
 
-  /** Calls that run on the host from an ordinary session, as the first test shows. */
-  const hostCalls = () => [
-    call("bash", { command: `touch ${lab.ran.path("bash")}`, description: "touches" }),
-    call("read", { filePath: join(lab.home.home, "canary.txt") }),
-    call("write", { filePath: lab.ran.path("write"), content: "x" }),
-    call("edit", { filePath: lab.ran.path("edit"), oldString: "", newString: "x" }),
-    call("webfetch", { url: lab.web.url, format: "text" }),
-    call("todowrite", { todos: [{ content: "x", status: "pending", priority: "high" }] }),
-    call("hostly", { text: "x" }),
-    call("host_touch", { command: "x" }),
-    call("task", { description: "d", prompt: script(say("sub")), subagent_type: "general" }),
-  ];
-
-  /** Calls that an ordinary session lacks here, or that would wait for a person. */
-  const otherCalls = () => [
-    call("glob", { pattern: "**/*", path: lab.home.home }),
-    call("grep", { pattern: "canary", path: lab.home.home }),
-    call("list", { path: lab.home.home }),
-    call("apply_patch", { patchText: `*** Begin Patch\n*** Add File: ${lab.ran.path("patch")}\n+x\n*** End Patch` }),
-    call("websearch", { query: lab.web.url }),
-    call("lsp", { operation: "hover", filePath: join(lab.home.project, "secret.txt"), line: 1, character: 1 }),
-    call("question", { questions: [{ question: "?", header: "?", options: [{ label: "a", description: "a" }] }] }),
-    call("plan_exit", {}),
-    call("execute", { code: "tools.host.touch({})" }),
-    call("batch", { tool_calls: [{ tool: "bash", parameters: { command: `touch ${lab.ran.path("batch")}` } }] }),
-    call("task", { description: "d", prompt: "x", subagent_type: "sandbox_worker" }),
-    call("agents_start", { tasks: [{ description: "nested", prompt: "x" }] }),
-    call("agents_status", {}),
-    call("agents_message", { job: "$job1", message: "x" }),
-    call("list_mcp_resources", {}),
-    call("invalid", { tool: "bash", error: "x" }),
-    call("BASH", { command: `touch ${lab.ran.path("upper")}` }),
-    call("sandbox_touch", { command: "x" }),
-    call("constructor", {}),
-  ];
+  const hostCalls = () => hostCallsOf(lab);
 
   test("an ordinary session runs these calls on the host, so that their refusal means something", async () => {
     const { server } = lab;
@@ -78,7 +45,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
 
   for (const agent of ["sandbox_worker", "free", "build", "general"]) {
     test(`every host tool, project tool and MCP tool called by name by a job of agent ${agent} is refused`, async () => {
-      const calls = [...hostCalls(), ...otherCalls()];
+      const calls = [...hostCalls(), ...otherCallsOf(lab)];
       const before = { hits: lab.web.hits(), requests: jobRequests(lab).length };
       const { child, parts } = await delegate(lab, calls, { agent });
       expect(parts).toHaveLength(calls.length);

@@ -44,7 +44,7 @@ export async function whyNoSandbox(): Promise<string | null> {
 /** OpenCode of a user who allows everything, with an MCP server, a tool in the project and commands, all on the host. */
 export async function startAttackLab(
   options: Record<string, unknown> = {},
-  more: { config?: Record<string, unknown>; files?: Record<string, string> } = {},
+  more: { config?: Record<string, unknown>; files?: Record<string, string>; env?: Record<string, string> } = {},
 ): Promise<AttackLab> {
   const canary = (name: string) => `canary-${name}-${Math.floor(Math.random() * 1e9)}`;
   const canaries = { home: canary("home"), project: canary("project"), env: canary("env"), web: canary("web") };
@@ -72,7 +72,7 @@ export async function startAttackLab(
       "mcp.mjs": MCP_SERVER,
       ".config/opencode/skills/known/SKILL.md": "---\nname: known\ndescription: A skill of the user.\n---\nKnown.\n",
     },
-    env: { ATTACK_CANARY: canaries.env },
+    env: { ATTACK_CANARY: canaries.env, ...more.env },
   });
   const folder = join(lab.home.home, "ran");
   mkdirSync(folder);

@@ -16,7 +16,7 @@ export interface LabServer {
   stop(): Promise<void>;
 }
 
-export type HomeSettings = Omit<Parameters<typeof createHome>[0], "modelUrl" | "plugins">;
+export type HomeSettings = Omit<NonNullable<Parameters<typeof createHome>[0]>, "modelUrl" | "plugins">;
 
 /** OpenCode with the plugin and the scripted model. Parks at once unless told otherwise, so that tests see it. */
 export async function startLab(

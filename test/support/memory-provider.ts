@@ -59,6 +59,8 @@ export function createMemoryMachine(): MemoryMachine {
       workdir: spec.workdir,
       home: "/home/agent",
       notes: [],
+      gpu: null,
+      ports: [],
       ended,
       async start(request) {
         alive();
@@ -156,7 +158,7 @@ export function createMemoryMachine(): MemoryMachine {
           usable();
           end(id, null);
         },
-        list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags })),
+        list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags, createdAt: null })),
         snapshots: {
           async take(sandbox, path) {
             usable();

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
-import type { Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
+import type { ListedSandbox, Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
 import { DiskWatch, freeBytes } from "./disk-watch.ts";
 import { FifoStock } from "./fifo-stock.ts";
+import { refuseForeignMachine } from "./foreign-machine.ts";
 import type { Isolation, IsolationKind } from "./isolation.ts";
 import { halfNameOf, isSandboxID, listIDs, makeWhole, readMeta, type SandboxMeta, sandboxDirs } from "./layout.ts";
 import { LocalSandbox } from "./local-sandbox.ts";
@@ -98,6 +99,7 @@ class LocalProvider implements SandboxProvider {
         { retryable: false },
       );
     }
+    refuseForeignMachine(spec);
     const isolation = await this.#isolation();
     const free = (await freeBytes(this.#deps.rootDir)) / MiB;
     if (free < (this.#deps.limits?.hostFreeMiB ?? DEFAULT_HOST_FREE_MIB)) {
@@ -195,12 +197,12 @@ class LocalProvider implements SandboxProvider {
       await (await this.#isolation()).trees.remove(root); // P2
   }
 
-  async list(): Promise<readonly { readonly id: string; readonly tags: Readonly<Record<string, string>> }[]> {
+  async list(): Promise<readonly ListedSandbox[]> {
     const folder = join(this.#deps.rootDir, "sandboxes");
     const found = await Promise.all(
       (await listIDs(folder, isSandboxID)).map(async (id) => {
         const meta = await readMeta<SandboxMeta>(join(folder, id));
-        return meta && { id, tags: meta.tags };
+        return meta && { id, tags: meta.tags, createdAt: meta.createdAt };
       }),
     );
     return found.filter((each) => each !== null);

@@ -26,6 +26,8 @@ export class LocalSandbox implements Sandbox {
   readonly workdir: string;
   readonly home: string;
   readonly notes: readonly string[];
+  readonly gpu = null;
+  readonly ports = [];
   readonly ended: Promise<Failure | null>;
   readonly dirs: SandboxDirs;
   readonly enclosure: Enclosure;

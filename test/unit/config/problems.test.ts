@@ -86,16 +86,14 @@ describe("secrets", () => {
 
 describe("an option this version does not do yet", () => {
   test.each([
-    [{ provider: "modal" }, "provider"],
     [{ gpuLimits: { total: 4 } }, "gpuLimits"],
     [{ budget: { usdPerSession: null } }, "budget.usdPerSession"],
     [{ jobTimeoutMinutes: 10 }, "jobTimeoutMinutes"],
-    [{ modal: { app: "x" } }, "modal.app"],
+    [{ modal: { persistence: "tar" } }, "modal.persistence"],
     [{ local: { gpus: "auto" } }, "local.gpus"],
     [{ notify: { resume: false } }, "notify.resume"],
     [inEnvironment({ workspace: "project" }), "environments.big.workspace"],
-    [inEnvironment({ network: { domains: ["pypi.org"] } }), "environments.big.network"],
-    [inEnvironment({ gpu: "H10O" }), "environments.big.gpu"],
+    [inEnvironment({ setup: ["make"] }), "environments.big.setup"],
     [inEnvironment({ warm: "some" }), "environments.big.warm"],
   ])("%j is refused when set, once, and the way out is told", async (tuple, key) => {
     const problems = await problemsOf({ project: JSON.stringify(tuple) });
@@ -107,7 +105,9 @@ describe("an option this version does not do yet", () => {
   test.each([
     { provider: "local" },
     { provider: "auto" },
+    { provider: "modal", modal: { app: "x", persistence: "snapshot_filesystem" } },
     { budget: {}, modal: {} },
+    inEnvironment({ gpu: "h100:2|T4", network: { domains: ["pypi.org"] }, ports: [8080], cpu: 2 }),
     inEnvironment({ workspace: "empty", network: "blocked", memoryMiB: 256, hostEnv: ["LANG"] }),
   ])("%j is fine", async (tuple) => {
     expect((await loadWith({ tuple })).kind).toBe("ok");

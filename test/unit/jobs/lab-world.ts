@@ -64,6 +64,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
     const lab = await openLab({
       options: { ...defaultOptions(stateDir), ...options, ...more },
       sessions,
+      providerName: "local",
       createProvider: async () => machine.open(),
       furnish: async () => {},
       hostEnv: {},
@@ -109,7 +110,6 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
         orchestrator: ORCHESTRATOR,
         catalog: CATALOG,
         orchestratorModel: "acme/large",
-        provider: "local",
       });
       books.set(world.lab, await world.lab.book(ORCHESTRATOR));
       return jobs.map(({ id }) => id);

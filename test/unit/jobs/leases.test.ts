@@ -9,7 +9,7 @@ const start = (lab: Lab, orchestrator: string, ...prompts: string[]) =>
   startJobs(
     lab,
     prompts.map((prompt) => ({ description: "d", prompt })),
-    { orchestrator, catalog: CATALOG, orchestratorModel: null, provider: "local" },
+    { orchestrator, catalog: CATALOG, orchestratorModel: null },
   );
 const states = async (lab: Lab, orchestrator: string) =>
   (await lab.book(orchestrator)).jobs().map(({ state }) => state.kind);

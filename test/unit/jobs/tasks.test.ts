@@ -5,8 +5,9 @@ import { CATALOG } from "./lab-world.ts";
 
 const context: TaskContext = {
   catalog: CATALOG,
-  environments: ["default", "python"],
-  findSnapshot: (name) => (name === "best" ? ({ id: "snap_1" } as SnapshotRecord) : null),
+  environments: { default: { gpu: null }, python: { gpu: null }, cuda: { gpu: "t4" } },
+  provider: "local",
+  findSnapshot: (name) => (name === "best" ? ({ id: "snap_1", provider: "local" } as SnapshotRecord) : null),
   orchestratorModel: "acme/large",
 };
 const decide = (more: Partial<TaskRequest> = {}) =>
@@ -30,6 +31,7 @@ test("what a task leaves out is filled in", () => {
     agent: "sandbox_worker",
     model: "acme/large",
     environment: "default",
+    gpu: null,
     snapshotID: null,
     skills: [],
   });
@@ -57,6 +59,8 @@ describe("a refusal names the field, what was found and what there is:", () => {
     ["an empty prompt", { prompt: " \n" }, ["prompt"]],
     ["a prompt too long", { prompt: "x".repeat(1_000_001) }, ["prompt", "1000001", "1000000"]],
     ["a GPU", { gpu: "H100:8" }, ["gpu", "H100:8"]],
+    ["a GPU of its environment", { environment: "cuda" }, ["gpu", "t4"]],
+    ["a GPU that does not exist", { gpu: "H1000" }, ["gpu", "H1000"]],
     ["a time limit", { timeout_minutes: 5 }, ["timeout_minutes"]],
     ["a budget", { max_usd: 5 }, ["max_usd"]],
     ["an agent", { agent: "nobody" }, ["agent", "nobody", "sandbox_worker, reviewer"]],
@@ -72,11 +76,39 @@ describe("a refusal names the field, what was found and what there is:", () => {
     });
   }
 
+  test("a snapshot of another provider", () => {
+    const message = decideTask({ description: "d", prompt: "p", from: "best" }, { ...context, provider: "modal" });
+    if (message.kind !== "refused") throw new Error("accepted");
+    expect(message.failure.message).toContain('provider "local"');
+  });
+
   test("a name among very many, of which twenty are shown", () => {
-    const many = { ...context, environments: Array.from({ length: 25 }, (_, i) => `env${i}`) };
+    const many = {
+      ...context,
+      environments: Object.fromEntries(Array.from({ length: 25 }, (_, i) => [`env${i}`, { gpu: null }])),
+    };
     const decision = decideTask({ description: "d", prompt: "p", environment: "x" }, many);
     if (decision.kind !== "refused") throw new Error("accepted");
     expect(decision.failure.message).toContain("env19, and 5 more.");
     expect(decision.failure.message).not.toContain("env20");
+  });
+});
+
+describe("on Modal a task's GPUs", () => {
+  const gpuOf = (request: Partial<TaskRequest>) => {
+    const decision = decideTask({ description: "d", prompt: "p", ...request }, { ...context, provider: "modal" });
+    if (decision.kind !== "accepted") throw new Error(decision.failure.message);
+    return decision.task.gpu;
+  };
+
+  test("are its own, in canonical form and order of preference", () => {
+    expect(gpuOf({ gpu: "h100:8|H200:8" })).toBe("H100:8|H200:8");
+  });
+
+  test("are its environment's unless it says otherwise", () => {
+    expect(gpuOf({ environment: "cuda" })).toBe("T4");
+    expect(gpuOf({ environment: "cuda", gpu: "L4" })).toBe("L4");
+    expect(gpuOf({ environment: "cuda", gpu: "none" })).toBeNull();
+    expect(gpuOf({})).toBeNull();
   });
 });

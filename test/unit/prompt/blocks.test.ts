@@ -6,7 +6,13 @@ import { renderWorkerBlock } from "../../../src/prompt/worker-block.ts";
 const words = (text: string) => text.split(/\s+/).filter((word) => word !== "").length;
 
 describe("the orchestrator's block", () => {
-  const facts = { maxRunningJobs: 8, maxTasksPerCall: 32, environments: ["default"], pool: null };
+  const facts = {
+    maxRunningJobs: 8,
+    maxTasksPerCall: 32,
+    environments: ["default"],
+    provider: "local" as const,
+    pool: null,
+  };
 
   test("stays under 350 words, also with many environments and a busy pool", () => {
     const environments = ["default", ...Array.from({ length: 40 }, (_, i) => `environment-${i}`)];

@@ -13,6 +13,7 @@ export function openTools(world: World) {
     catalog: async () => CATALOG,
     modelOf: async () => "acme/large",
     processes: createProcessTable(),
+    jobsStarting: () => {},
     progress() {
       open++;
       return {

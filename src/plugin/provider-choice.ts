@@ -1,0 +1,37 @@
+import { readFileSync } from "node:fs";
+import type { Options } from "../config/schema.ts";
+import { type Credentials, findCredentials } from "../sandboxes/modal/credentials.ts";
+import type { ProviderName } from "../sandboxes/port.ts";
+import { LabError } from "../shared/error-code.ts";
+
+/** Where new jobs run, and why, in words for the user. */
+export interface ProviderChoice {
+  readonly name: ProviderName;
+  readonly why: string;
+}
+
+/** What the options say; `auto` takes Modal when credentials are found. Loads nothing of Modal's SDK. */
+export function chooseProvider(
+  options: Pick<Options, "provider">,
+  env: Readonly<Record<string, string | undefined>>,
+): ProviderChoice {
+  if (options.provider !== "auto") return { name: options.provider, why: `the option "provider" says so` };
+  const found = findCredentials(env, readIfThere);
+  if (found.kind === "found") return { name: "modal", why: `credentials were found in ${found.credentials.source}` };
+  return { name: "local", why: found.message };
+}
+
+/** @throws LabError with the remedy in words */
+export function requireCredentials(env: Readonly<Record<string, string | undefined>>): Credentials {
+  const found = findCredentials(env, readIfThere);
+  if (found.kind === "found") return found.credentials;
+  throw new LabError("sandbox_create_failed", found.message, { retryable: false });
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return null; // absent or unreadable: either way there are no credentials in it
+  }
+}

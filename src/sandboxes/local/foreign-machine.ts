@@ -1,0 +1,24 @@
+import { LabError } from "../../shared/error-code.ts";
+import type { SandboxSpec } from "../port.ts";
+
+/** This machine is what it is: whatever asks for another one is refused rather than ignored. */
+export function refuseForeignMachine({ machine }: SandboxSpec): void {
+  if (!machine) return;
+  const asked = {
+    image: machine.image !== null,
+    gpu: machine.gpus.length > 0,
+    cpu: machine.cpu !== null,
+    secrets: machine.secrets.length > 0,
+    volumes: Object.keys(machine.volumes).length > 0,
+    buckets: Object.keys(machine.buckets).length > 0,
+    ports: machine.ports.length > 0,
+    regions: machine.regions.length > 0,
+  };
+  const refused = Object.entries(asked).flatMap(([name, wanted]) => (wanted ? [name] : []));
+  if (refused.length === 0) return;
+  throw new LabError(
+    "sandbox_create_failed",
+    `Local sandboxes cannot have ${refused.join(", ")}; use provider "modal", or remove ${refused.length === 1 ? "it" : "them"} from the environment.`,
+    { retryable: false },
+  );
+}

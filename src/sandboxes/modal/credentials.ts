@@ -1,0 +1,66 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { parseModalToml } from "./modal-toml.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** What speaks for the user at Modal, and where it was found, in words. Never logged. */
+export type Credentials =
+  | { readonly kind: "token"; readonly tokenId: string; readonly tokenSecret: string; readonly source: string }
+  /** The SDK reads these itself. */
+  | { readonly kind: "oauth"; readonly source: string };
+
+export type FoundCredentials =
+  | { readonly kind: "found"; readonly credentials: Credentials }
+  | { readonly kind: "missing"; readonly message: string }
+  /** Something is there, and it cannot be used. */
+  | { readonly kind: "unusable"; readonly message: string };
+
+/**
+ * Credentials from the environment, else from the file of `modal setup`. Loads nothing of the SDK.
+ * @param readFile a file's text; null when there is none
+ * @source Modal JS SDK 0.11.1, getProfile: the environment wins over the file, key by key; Modal's own command takes the
+ * profile named "default" when none is active
+ */
+export function findCredentials(env: Env, readFile: (path: string) => string | null): FoundCredentials {
+  const path = env.MODAL_CONFIG_PATH || join(env.HOME || homedir(), ".modal.toml");
+  const text = readFile(path);
+  const profiles = text === null ? {} : parseModalToml(text);
+  const wanted = env.MODAL_PROFILE || null;
+  const complete = Boolean(env.MODAL_TOKEN_ID && env.MODAL_TOKEN_SECRET);
+  // The SDK takes a malformed file for an empty one.
+  if (profiles === null && !complete)
+    return unusable(`${path} is not a file that "modal setup" writes. Run "modal setup" again.`);
+  if (wanted !== null && !complete && !Object.hasOwn(profiles ?? {}, wanted)) {
+    return unusable(`MODAL_PROFILE names the profile "${wanted}", which ${path} does not have.`);
+  }
+  const name = wanted ?? Object.keys(profiles ?? {}).find((each) => profiles?.[each]?.active === true) ?? "default";
+  const profile = profiles?.[name] ?? {};
+  const tokenId = env.MODAL_TOKEN_ID || stringOf(profile.token_id);
+  const tokenSecret = env.MODAL_TOKEN_SECRET || stringOf(profile.token_secret);
+  const inFile = `profile "${name}" of ${path}`;
+  if (tokenId && tokenSecret) {
+    const source = complete ? "MODAL_TOKEN_ID and MODAL_TOKEN_SECRET" : inFile;
+    return { kind: "found", credentials: { kind: "token", tokenId, tokenSecret, source } };
+  }
+  if (tokenId || tokenSecret) {
+    return unusable(
+      `A Modal token needs an id and a secret, and ${tokenId ? "the secret" : "the id"} is missing: set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET, or run "modal setup".`,
+    );
+  }
+  if (env.MODAL_OAUTH_REFRESH_TOKEN || stringOf(profile.oauth_refresh_token)) {
+    return {
+      kind: "found",
+      credentials: { kind: "oauth", source: env.MODAL_OAUTH_REFRESH_TOKEN ? "MODAL_OAUTH_REFRESH_TOKEN" : inFile },
+    };
+  }
+  return {
+    kind: "missing",
+    message: 'No Modal credentials were found: run "modal setup", or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET.',
+  };
+}
+
+const unusable = (message: string): FoundCredentials => ({ kind: "unusable", message });
+
+const stringOf = (value: string | boolean | undefined): string | null =>
+  typeof value === "string" && value !== "" ? value : null;

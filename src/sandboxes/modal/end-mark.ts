@@ -1,0 +1,66 @@
+/*
+ * A command's output, its start and its end come down one stream: the wrapper writes a line before the command exists
+ * and a mark after it has ended. So the end of the output does not depend on who still holds the pipes, nor on time, and
+ * the exit code arrives with the last byte.
+ */
+
+/** Opens the mark; a control character nobody's output is full of, so that nothing is held back in vain. */
+const MARK_BYTE = 0x1e;
+
+const BEFORE_CODE = " ended with code ";
+const AFTER_CODE = "; what follows is of processes it left running]";
+
+/** The mark as a format of the shell's printf, with the exit code as its argument. A log that holds it reads well. */
+export const endMarkFormat = (id: string): string => `\\036[${id}${BEFORE_CODE}%s${AFTER_CODE}\\n`;
+
+/** Finds the mark of one command in a stream, however the stream is cut. */
+export class EndMarkScanner {
+  readonly #opening: Buffer;
+  #held: Buffer = Buffer.alloc(0);
+
+  constructor(id: string) {
+    this.#opening = Buffer.from(`\x1e[${id}${BEFORE_CODE}`, "latin1");
+  }
+
+  /** @returns the bytes that are certainly output, and the exit code once the mark has been seen */
+  push(chunk: Uint8Array): { readonly bytes: Uint8Array; readonly code: number | null } {
+    const all =
+      this.#held.length > 0
+        ? Buffer.concat([this.#held, chunk])
+        : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    for (let at = all.indexOf(this.#opening); at >= 0; at = all.indexOf(this.#opening, at + 1)) {
+      const found = readCode(
+        all.subarray(at + this.#opening.length, at + this.#opening.length + 3 + AFTER_CODE.length).toString("latin1"),
+      );
+      if (found === "cut") return this.#holdFrom(all, at);
+      if (found !== "imitation") return { bytes: all.subarray(0, at), code: found };
+    }
+    for (let from = all.lastIndexOf(MARK_BYTE); from >= 0 && all.length - from < this.#opening.length; ) {
+      if (this.#opening.subarray(0, all.length - from).equals(all.subarray(from))) return this.#holdFrom(all, from);
+      if (from === 0) break;
+      from = all.lastIndexOf(MARK_BYTE, from - 1);
+    }
+    this.#held = Buffer.alloc(0);
+    return { bytes: all, code: null };
+  }
+
+  /** What was held back, for a stream that ended without the mark. */
+  rest(): Uint8Array {
+    const rest = this.#held;
+    this.#held = Buffer.alloc(0);
+    return rest;
+  }
+
+  #holdFrom(all: Buffer, from: number) {
+    this.#held = Buffer.from(all.subarray(from));
+    return { bytes: all.subarray(0, from), code: null };
+  }
+}
+
+/** What follows the mark's opening: the code, a beginning of one, or somebody's imitation. */
+function readCode(text: string): number | "cut" | "imitation" {
+  const [digits = ""] = /^\d{0,3}/.exec(text) ?? [];
+  const after = text.slice(digits.length);
+  if (digits !== "" && after.startsWith(AFTER_CODE)) return Number(digits);
+  return after === "" || (digits !== "" && AFTER_CODE.startsWith(after)) ? "cut" : "imitation";
+}

@@ -1,0 +1,116 @@
+import type { App, Image, ModalClient } from "modal";
+import type { Clock } from "../../shared/clock.ts";
+import { LabError } from "../../shared/error-code.ts";
+import type { MachineSpec, SandboxSpec } from "../port.ts";
+import { createFailure } from "./create-failure.ts";
+import type { Credentials } from "./credentials.ts";
+import { within } from "./deadline.ts";
+import type { ModalLimits } from "./limits.ts";
+import { kindOf, wordsOf } from "./modal-error.ts";
+import { parseSnapshotID } from "./snapshot-id.ts";
+
+/** Python, git, a compiler and curl: what most jobs begin with. Modal brings the drivers of GPUs itself. */
+export const DEFAULT_IMAGE = "python:3.12-bookworm";
+
+const BUILD_ATTEMPTS = 2;
+const IMAGE_ID = /^im-[0-9A-Za-z]+$/;
+
+export interface ImageDeps {
+  readonly clock: Clock;
+  readonly limits: ModalLimits;
+  readonly credentials: Credentials;
+}
+
+/** Images by recipe, each built once however many sandboxes ask for it at the same time. */
+export class ImageBook {
+  readonly #deps: ImageDeps;
+  readonly #built = new Map<string, Promise<Image>>();
+
+  constructor(deps: ImageDeps) {
+    this.#deps = deps;
+  }
+
+  /** What the sandbox starts from: its snapshot, else its recipe. @throws as the two below */
+  async forSpec(client: ModalClient, app: App, spec: SandboxSpec): Promise<Image> {
+    const recipe = spec.machine?.image ?? null;
+    if (spec.snapshotID === null) return this.built(client, app, recipe);
+    const frozen = await this.ofSnapshot(client, spec.snapshotID);
+    // Also a directory's snapshot is looked for before a sandbox is paid for; it is put into one of the recipe.
+    return parseSnapshotID(spec.snapshotID)?.path == null ? frozen : this.built(client, app, recipe);
+  }
+
+  /** @throws LabError `sandbox_create_failed` */
+  built(client: ModalClient, app: App, recipe: MachineSpec["image"]): Promise<Image> {
+    const key = JSON.stringify(recipe);
+    const known = this.#built.get(key);
+    if (known) return known;
+    const building = this.#build(client, app, recipe);
+    this.#built.set(key, building);
+    building.catch(() => this.#built.delete(key)); // A registry or a build may do better next time.
+    return building;
+  }
+
+  /** @throws LabError `snapshot_expired`, `not_found` */
+  async ofSnapshot(client: ModalClient, snapshotID: string): Promise<Image> {
+    const { clock, limits, credentials } = this.#deps;
+    const snapshot = parseSnapshotID(snapshotID);
+    if (snapshot === null)
+      throw new LabError("not_found", `${snapshotID} is not a snapshot of Modal's.`, { retryable: false });
+    return within(client.images.fromId(snapshot.imageID), {
+      clock,
+      limitMs: limits.callMs,
+      doing: `Looking up snapshot ${snapshotID}`,
+    }).catch((error: unknown) => {
+      if (isMissing(error)) throw expired(snapshotID, error);
+      throw createFailure(error, { doing: `find snapshot ${snapshotID}`, credentials, isLookup: true });
+    });
+  }
+
+  async #build(client: ModalClient, app: App, recipe: MachineSpec["image"]): Promise<Image> {
+    const { clock, limits, credentials } = this.#deps;
+    const name = nameOfRecipe(recipe);
+    const doing = `Building image ${name}`;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const image = await within(imageOf(client, recipe), { clock, limitMs: limits.callMs, doing });
+        // Explicitly, and before any sandbox: it can take minutes, and its stream waits without a limit.
+        return await within(image.build(app), { clock, limitMs: limits.buildMs, doing });
+      } catch (error) {
+        // What has been built is found again: images are addressed by their content.
+        if (kindOf(error) === "unreachable" && attempt < BUILD_ATTEMPTS) continue;
+        if (kindOf(error) === "timed_out")
+          throw new LabError("sandbox_create_timeout", `${wordsOf(error)}; the limit is fixed.`, {
+            cause: error,
+            retryable: true,
+          });
+        throw createFailure(error, {
+          doing: `build image ${name}`,
+          credentials,
+          missing: `Image ${name} does not exist at Modal: check the environment's "image".`,
+        });
+      }
+    }
+  }
+}
+
+const isMissing = (error: unknown): boolean => kindOf(error) === "gone" || kindOf(error) === "invalid";
+
+export const expired = (snapshotID: string, cause: unknown): LabError =>
+  new LabError("snapshot_expired", `Snapshot ${snapshotID} no longer exists at Modal: it has expired or was removed.`, {
+    cause,
+    retryable: false,
+  });
+
+async function imageOf(client: ModalClient, recipe: MachineSpec["image"]): Promise<Image> {
+  const from = (tag: string) => (IMAGE_ID.test(tag) ? client.images.fromId(tag) : client.images.fromRegistry(tag));
+  if (recipe === null) return client.images.fromRegistry(DEFAULT_IMAGE);
+  if (typeof recipe === "string") return from(recipe);
+  return (await from(recipe.base ?? DEFAULT_IMAGE)).dockerfileCommands(recipe.dockerfile);
+}
+
+const nameOfRecipe = (recipe: MachineSpec["image"]): string =>
+  recipe === null
+    ? DEFAULT_IMAGE
+    : typeof recipe === "string"
+      ? recipe
+      : `${recipe.base ?? DEFAULT_IMAGE} with ${recipe.dockerfile.length} commands`;

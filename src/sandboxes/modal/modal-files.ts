@@ -1,0 +1,98 @@
+import { LabError } from "../../shared/error-code.ts";
+import { FileError, type FileErrorCode } from "../port.ts";
+import { within } from "./deadline.ts";
+import { nameOf, wordsOf } from "./modal-error.ts";
+import type { SandboxCore } from "./sandbox-core.ts";
+
+/*
+ * Writing goes through the SDK's file API, which streams and resumes. Reading does not: it knows no ranges, and would
+ * bring a log of a gigabyte whole to show its last lines. A short script reads what was asked for, in one exec.
+ */
+
+const CODES: Readonly<Record<number, { readonly code: FileErrorCode; readonly says: string }>> = {
+  41: { code: "file_not_found", says: "does not exist" },
+  42: { code: "is_directory", says: "is a directory" },
+  43: { code: "permission_denied", says: "may not be accessed" },
+  44: { code: "file_failed", says: "is not a regular file" },
+  45: { code: "file_failed", says: "could not be read" },
+};
+
+const READ = `f=$1
+[ -e "$f" ] || {
+  d=$f
+  while d=\${d%/*}; [ -n "$d" ] && [ ! -d "$d" ]; do case $d in */*) ;; *) break ;; esac; done
+  [ -z "$d" ] || [ ! -d "$d" ] || [ -x "$d" ] || exit 43
+  exit 41
+}
+[ ! -d "$f" ] || exit 42
+[ -r "$f" ] || exit 43
+[ -f "$f" ] || exit 44
+if [ "$2" = 1 ]; then head -c "$3" -- "$f" 2>/dev/null; else tail -c "+$2" -- "$f" 2>/dev/null | head -c "$3"; fi || exit 45`;
+
+/** @param path absolute */
+export async function readModalFile(
+  core: SandboxCore,
+  path: string,
+  range: { readonly offset: number; readonly maxBytes: number },
+): Promise<Uint8Array> {
+  const argv = ["/bin/sh", "-c", READ, "read", path, String(range.offset + 1), String(range.maxBytes)];
+  const limitMs = fileLimitMs(core, Math.min(range.maxBytes, 1024 ** 3));
+  const { code, stdout } = await core.execOnce(argv, `Reading ${path}`, limitMs).catch(core.rethrowLost);
+  if (code === 0) return stdout;
+  const known = CODES[code];
+  if (known) throw new FileError(known.code, `Could not read ${path}: it ${known.says}.`);
+  const why = await core.whyEnded();
+  if (why !== null)
+    throw new LabError("sandbox_lost", `Could not read ${path}: sandbox ${core.id} has ended: ${why}.`, {
+      retryable: false,
+    });
+  throw new FileError("file_failed", `Could not read ${path}: the command that reads it ended with ${code}.`);
+}
+
+const WRITE_ERRORS: Readonly<Record<string, FileErrorCode>> = {
+  SandboxFilesystemNotFoundError: "file_not_found",
+  SandboxFilesystemIsADirectoryError: "is_directory",
+  SandboxFilesystemPermissionError: "permission_denied",
+  SandboxFilesystemNotADirectoryError: "file_failed",
+  SandboxFilesystemFileTooLargeError: "file_failed",
+};
+
+/** @param path absolute */
+export async function writeModalFile(
+  core: SandboxCore,
+  path: string,
+  content: Uint8Array,
+  executable: boolean,
+): Promise<void> {
+  const { clock } = core;
+  const limitMs = fileLimitMs(core, content.length);
+  try {
+    await within(core.sandbox.filesystem.writeBytes(content, path), {
+      clock,
+      limitMs,
+      doing: `Writing ${path} in sandbox ${core.id}`,
+    });
+  } catch (error) {
+    const name = nameOf(error);
+    const code = Object.hasOwn(WRITE_ERRORS, name) ? WRITE_ERRORS[name] : undefined;
+    if (code !== undefined) throw new FileError(code, `Could not write ${path}: ${wordsOf(error)}`, { cause: error });
+    // The SDK makes two of all failures beneath: "unexpected", and a missing sandbox, which may only be out of reach.
+    const lost = await core.toLost(error);
+    if (name === "SandboxFilesystemError" && (await core.whyEnded()) === null)
+      throw new FileError("file_failed", `Could not write ${path}: ${wordsOf(error)}`, { cause: error });
+    throw lost instanceof LabError && name === "NotFoundError" && (await core.whyEnded()) === null
+      ? new LabError("sandbox_lost", `Sandbox ${core.id} could not be reached to write ${path}.`, {
+          cause: error,
+          retryable: true,
+        })
+      : lost;
+  }
+  if (!executable) return;
+  const { code } = await core
+    .execOnce(["chmod", "+x", "--", path], `Making ${path} executable`)
+    .catch(core.rethrowLost);
+  if (code !== 0) throw new FileError("file_failed", `Could not make ${path} executable: chmod ended with ${code}.`);
+}
+
+const fileLimitMs = ({ limits }: SandboxCore, bytes: number): number =>
+  limits.fileMs + Math.ceil(bytes / limits.fileBytesPerSecond) * 1000;

@@ -1,0 +1,194 @@
+import type { ContainerProcess } from "modal";
+import { sleep } from "../../shared/clock.ts";
+import { LabError } from "../../shared/error-code.ts";
+import { type ExecRequest, type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
+import { within } from "./deadline.ts";
+import { wholeSecondsMs } from "./durations.ts";
+import { toExitStatus } from "./exit-status.ts";
+import { wordsOf } from "./modal-error.ts";
+import { OutputQueue } from "./output-queue.ts";
+import { openOutput } from "./output-reader.ts";
+import type { SandboxCore } from "./sandbox-core.ts";
+import { logPathOf, NO_WORKDIR, pidPathOf, SIGNAL_SCRIPT, STARTED, wrapperScript } from "./wrapper-script.ts";
+
+const STDIN_CHUNK_BYTES = 256 * 1024;
+// The SDK counts 65,536 UTF-16 units over all arguments; the server may count bytes.
+const MAX_SCRIPT_BYTES = 60_000;
+const MAX_WORD_BYTES = 120_000;
+const CLOSED_INPUT = "The command has closed its input.";
+
+type Child = ContainerProcess<Uint8Array>;
+
+/** @throws LabError `sandbox_lost`; FileError `file_not_found` for a missing working directory */
+export async function startModalProcess(
+  core: SandboxCore,
+  request: ExecRequest & { readonly workdir: string },
+): Promise<SandboxProcess> {
+  const id = core.ids();
+  const terminal = request.tty ? (core.hasScript ? "script" : "modal") : null;
+  const keepLog = request.keepLog === true && terminal !== "modal";
+  const words = await shipLongScript(core, request.argv, id);
+  const script = wrapperScript({ id, argv: words, workdir: request.workdir, terminal, keepLog });
+  const argv = await core.shipScript(script, MAX_SCRIPT_BYTES, id);
+  const kill = () =>
+    signalByID(core, id, "SIGKILL").catch((error: unknown) =>
+      core.log("debug", "A command that started late was not killed", { sandboxID: core.id, error: wordsOf(error) }),
+    );
+  const starting = core.sandbox.exec(argv, {
+    mode: "binary",
+    stdout: "pipe",
+    stderr: "pipe",
+    // The server ends it with the sandbox at the latest; without a limit the SDK waits for its end for ever.
+    timeoutMs: wholeSecondsMs(core.lifetimeMs),
+    env: usableNames({ ...core.env, ...request.env }),
+    pty: terminal === "modal",
+  });
+  const limits = { clock: core.clock, limitMs: core.limits.startMs, doing: `Starting a command in sandbox ${core.id}` };
+  const child: Child = await within(starting, { ...limits, onLate: () => void kill() }).catch(core.rethrowLost);
+  const queue = new OutputQueue(() => output.resume());
+  const output = openOutput(child, id, queue, core.clock);
+  const first = await within(output.firstLine, limits).catch(async (error: unknown) => {
+    output.stop();
+    void kill();
+    throw await core.toLost(error);
+  });
+  if (first.startsWith(`${STARTED} `)) return processOf(core, child, id, first.slice(2), queue, output, keepLog);
+  if (first === NO_WORKDIR) {
+    output.stop();
+    throw new FileError("file_not_found", `The working directory ${request.workdir} does not exist in the sandbox.`);
+  }
+  const code = await within(output.code, limits).catch(() => null);
+  output.stop();
+  if (code !== null)
+    throw new FileError(
+      "file_failed",
+      `The command could not be started: the shell that was to do so ended with ${code}.`,
+    );
+  const why =
+    (await core.whyEnded()) ?? (output.failure() === null ? "its shell did not answer" : wordsOf(output.failure()));
+  throw new LabError("sandbox_lost", `The command was not started in sandbox ${core.id}: ${why}.`, { retryable: null });
+}
+
+/** No system takes an argument of 128 KiB. A shell's script, the only one that is ever so long, it can read from a file. */
+async function shipLongScript(core: SandboxCore, argv: readonly string[], id: string): Promise<readonly string[]> {
+  const isLong = argv.map((word) => Buffer.byteLength(word) > MAX_WORD_BYTES);
+  if (!isLong.includes(true)) return argv;
+  const [shell = "", option, text = "", , ...rest] = argv;
+  if (!/(^|\/)(ba|da|z|k)?sh$/.test(shell) || option !== "-c" || isLong.lastIndexOf(true) !== 2)
+    throw new FileError("file_failed", "An argument of a command can have at most 128 KiB: write it to a file first.");
+  return [shell, await core.shipFile(text, `${id}.cmd`), ...rest];
+}
+
+function processOf(
+  core: SandboxCore,
+  child: Child,
+  id: string,
+  pid: string,
+  queue: OutputQueue,
+  output: ReturnType<typeof openOutput>,
+  keepLog: boolean,
+): SandboxProcess {
+  const sent = new Set<SandboxSignal>();
+  const waiting = new AbortController();
+  const { promise: exit, resolve } = Promise.withResolvers<ExitStatus>();
+  let over = false;
+  const settle = (status: ExitStatus) => {
+    if (over) return;
+    over = true;
+    waiting.abort();
+    resolve(status);
+  };
+  const unknown = (reason: string): ExitStatus => ({ kind: "unknown", reason });
+  const endedMeanwhile = (why: string) => unknown(`the sandbox ended while the command was running: ${why}`);
+  /** Without the mark only the server knows, of the wrapper and not of the command. */
+  const askServer = async () => {
+    const code = await within(waitFor(child, waiting.signal), {
+      clock: core.clock,
+      limitMs: core.limits.exitMs,
+      doing: "Asking for an exit code",
+    }).catch(() => null);
+    if (over) return;
+    // A reader that lags may still find the mark, which knows more.
+    if (code !== null && core.why === null) await sleep(core.clock, core.limits.graceMs, waiting.signal);
+    if (over) return;
+    const why = await core.whyEnded();
+    if (why !== null) settle(endedMeanwhile(why));
+    else if (code === null)
+      settle(
+        unknown(`its end could not be learnt${output.failure() === null ? "" : `: ${wordsOf(output.failure())}`}`),
+      );
+    else if (code > 128 && toExitStatus(code, sent).kind === "exited")
+      settle(unknown(`it ended without reporting its exit code; what ran it ended with ${code}`));
+    else settle(toExitStatus(code, sent));
+  };
+  void output.code.then(async (code) => {
+    if (code !== null) return settle(toExitStatus(code, sent));
+    await askServer();
+  });
+  void core.ended.then(async () => {
+    await sleep(core.clock, core.limits.graceMs, waiting.signal);
+    settle(endedMeanwhile((await core.whyEnded()) ?? "it was terminated"));
+    output.stop();
+  });
+  const input = openInput(child, exit);
+  return {
+    id: pid,
+    logPath: keepLog ? logPathOf(id) : null,
+    output: queue,
+    exit,
+    write: (bytes) => (over ? Promise.reject(new Error(CLOSED_INPUT)) : input.write(bytes)),
+    closeInput: () => (over ? Promise.resolve() : input.close()),
+    async signal(signal) {
+      if (over) return;
+      sent.add(signal);
+      await signalByID(core, id, signal).catch(async (error: unknown) => {
+        if (over || (await core.whyEnded()) !== null) return;
+        throw await core.toLost(error);
+      });
+      if (signal !== "SIGKILL") return;
+      // Nobody survives it: also where nobody reads the output up to the mark, the exit is told.
+      void askServer()
+        .then(() => sleep(core.clock, core.limits.graceMs))
+        .then(() => output.stop());
+    },
+  };
+}
+
+/** The SDK's own `wait` goes on for ever while the server is away; its inner form can be told to stop. */
+const waitFor = (child: Child, signal: AbortSignal): Promise<number> =>
+  typeof child._wait === "function" ? child._wait(signal) : child.wait();
+
+async function signalByID(core: SandboxCore, id: string, signal: SandboxSignal): Promise<void> {
+  await core.execOnce(
+    ["/bin/sh", "-c", SIGNAL_SCRIPT, "signal", pidPathOf(id), signal.slice(3)],
+    "Signalling a command",
+  );
+}
+
+function openInput(child: Child, exit: Promise<ExitStatus>) {
+  let writer: WritableStreamDefaultWriter<Uint8Array> | null = null;
+  const untilExit = (work: Promise<void>) =>
+    Promise.race([work, exit.then(() => Promise.reject(new Error(CLOSED_INPUT)))]);
+  const open = () => {
+    writer ??= child.stdin.getWriter();
+    writer.closed.catch(() => {}); // Its failures are those of the writes.
+    return writer;
+  };
+  return {
+    async write(bytes: Uint8Array): Promise<void> {
+      try {
+        for (let at = 0; at < bytes.length; at += STDIN_CHUNK_BYTES)
+          await untilExit(open().write(bytes.subarray(at, at + STDIN_CHUNK_BYTES)));
+      } catch (cause) {
+        throw new Error(CLOSED_INPUT, { cause });
+      }
+    },
+    // A command that has ended, or has closed its input itself, is content too.
+    close: (): Promise<void> => untilExit(open().close()).catch(() => {}),
+  };
+}
+
+const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+const usableNames = (env: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => ENV_NAME.test(name)));

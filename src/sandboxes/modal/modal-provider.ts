@@ -1,0 +1,246 @@
+import type { Sandbox as SdkSandbox } from "modal";
+import type { Options } from "../../config/schema.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { LabError } from "../../shared/error-code.ts";
+import type { Log } from "../../shared/log.ts";
+import type { ListedSandbox, Sandbox, SandboxGpu, SandboxPort, SandboxProvider, SandboxSpec } from "../port.ts";
+import { findSandbox, isSandboxID } from "./attach.ts";
+import { type CreateDeps, createSandbox } from "./create.ts";
+import { createFailure } from "./create-failure.ts";
+import { findMounts, lifetimeOf, missingMounts, NO_WISHES } from "./create-params.ts";
+import type { Credentials } from "./credentials.ts";
+import { AbandonedError, within } from "./deadline.ts";
+import { MAX_LIFETIME_MS, toTtlMs } from "./durations.ts";
+import { expired, ImageBook } from "./image.ts";
+import { DEFAULT_LIMITS, type ModalLimits } from "./limits.ts";
+import { listSandboxes } from "./listing.ts";
+import { ModalAccess } from "./modal-client.ts";
+import { isRetryable, kindOf, wordsOf } from "./modal-error.ts";
+import { ModalSandbox } from "./modal-sandbox.ts";
+import { createModalSnapshots, restoreDirectory } from "./modal-snapshots.ts";
+import { type Prepared, prepareSandbox, readDevices, readPorts } from "./prepare.ts";
+import { SandboxCore } from "./sandbox-core.ts";
+import { endSandbox, reportStray } from "./strays.ts";
+
+export interface ModalProviderDeps {
+  readonly options: Options["modal"];
+  readonly credentials: Credentials;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Unique, of `[A-Za-z0-9_-]`. */
+  readonly ids: () => string;
+  readonly limits?: Partial<ModalLimits>;
+  /** In place of `import("modal")`. */
+  readonly load?: () => Promise<unknown>;
+}
+
+/** Sandboxes on Modal. Nothing is loaded or asked before the first call. */
+export const createModalProvider = (deps: ModalProviderDeps): SandboxProvider => new ModalProvider(deps);
+
+const NAME = /^[A-Za-z0-9._-]{1,64}$/;
+const MIN_PREPARE_MS = 5_000;
+
+/*
+ * M1: a sandbox that was created is returned, or ended; nothing in between. M2: `#live` holds one handle per id, so that
+ * a sandbox has one watch and one connection.
+ */
+class ModalProvider implements SandboxProvider {
+  readonly name = "modal";
+  readonly snapshots;
+  readonly #deps: ModalProviderDeps;
+  readonly #limits: ModalLimits;
+  readonly #access: ModalAccess;
+  readonly #images: ImageBook;
+  readonly #live = new Map<string, ModalSandbox>();
+  readonly #attaching = new Map<string, Promise<ModalSandbox>>();
+  readonly #later = new Set<Promise<unknown>>();
+  #closed = false;
+
+  constructor(deps: ModalProviderDeps) {
+    this.#deps = deps;
+    const { createTimeoutSeconds, snapshotTimeoutSeconds, snapshotTtlDays } = deps.options;
+    this.#limits = {
+      ...DEFAULT_LIMITS,
+      createMs: createTimeoutSeconds * 1000,
+      snapshotMs: snapshotTimeoutSeconds * 1000,
+      ...deps.limits,
+    };
+    const shared = { ...deps, limits: this.#limits, later: (work: Promise<unknown>) => this.#finishLater(work) };
+    this.#access = new ModalAccess(shared);
+    this.#images = new ImageBook(shared);
+    this.snapshots = createModalSnapshots({
+      ...shared,
+      client: () => this.#access.client(),
+      ttlMs: toTtlMs(snapshotTtlDays),
+      ours: (sandbox) => this.#ours(sandbox),
+    });
+  }
+
+  create(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
+    // The limit is inside, step by step; here only the caller's own patience counts.
+    return within(this.#make(spec, signal), {
+      clock: this.#deps.clock,
+      limitMs: Number.MAX_SAFE_INTEGER,
+      doing: `Creating sandbox ${spec.name}`,
+      signal,
+      onLate: (late) => this.#finishLater(late.terminate()),
+    }).catch((error: unknown) => {
+      if (error instanceof AbandonedError)
+        throw new LabError("cancelled", `The creation of sandbox ${spec.name} was cancelled.`, {
+          cause: error,
+          retryable: false,
+        });
+      throw error;
+    });
+  }
+
+  async #make(spec: SandboxSpec, signal?: AbortSignal): Promise<ModalSandbox> {
+    if (this.#closed)
+      throw new LabError("sandbox_create_failed", "The Modal provider is closed.", { retryable: false });
+    if (!NAME.test(spec.name))
+      throw new LabError(
+        "sandbox_create_failed",
+        `Modal cannot name a sandbox "${spec.name}": at most 64 letters, digits, ".", "_" and "-".`,
+        { retryable: false },
+      );
+    const { clock, credentials, options } = this.#deps;
+    const startedAt = clock.now();
+    const machine = spec.machine ?? NO_WISHES;
+    const client = await this.#access.client();
+    const app = await this.#access.app();
+    const image = await this.#images.forSpec(client, app, spec);
+    const mounts = await within(findMounts(client, machine), {
+      clock,
+      limitMs: this.#limits.callMs,
+      doing: "Looking up secrets and volumes",
+      signal,
+    }).catch((error: unknown) => {
+      throw createFailure(error, {
+        doing: `look up the secrets and volumes of sandbox ${spec.name}`,
+        credentials,
+        missing: missingMounts(machine),
+        isLookup: true,
+      });
+    });
+    const deps: CreateDeps = {
+      ...this.#stray(),
+      client,
+      app,
+      environment: options.environment,
+      credentials,
+      later: (work) => this.#finishLater(work),
+    };
+    const { sandbox, gpu } = await createSandbox(deps, spec, image, mounts, signal).catch((error: unknown) => {
+      throw spec.snapshotID !== null && error instanceof LabError && kindOf(error.cause) === "gone"
+        ? expired(spec.snapshotID, error)
+        : error;
+    });
+    try {
+      const limitMs = Math.max(MIN_PREPARE_MS, startedAt + this.#limits.createMs - clock.now());
+      const target = { ...this.#deps, sandbox };
+      const [prepared, devices, ports] = await Promise.all([
+        prepareSandbox(target, spec.workdir, limitMs, signal),
+        gpu === null ? null : readDevices(target, gpu, this.#limits.callMs),
+        readPorts(target, machine.ports, this.#limits.callMs),
+      ]);
+      if (spec.snapshotID !== null)
+        await restoreDirectory(client, sandbox, spec.snapshotID, this.#stray(), this.#deps.ids());
+      if (this.#closed)
+        throw new LabError("sandbox_create_failed", "The Modal provider was closed meanwhile.", { retryable: false });
+      return this.#hold(sandbox, prepared, { lifetimeMs: lifetimeOf(machine), gpu: devices, ports, env: spec.env });
+    } catch (error) {
+      this.#finishLater(endSandbox(sandbox, this.#stray()).catch(reportStray(this.#deps.log, spec.name))); // M1
+      throw createFailure(error, { doing: `prepare sandbox ${spec.name}`, credentials });
+    }
+  }
+
+  async attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox> {
+    const live = this.#live.get(sandboxID);
+    if (live) return live;
+    const pending = this.#attaching.get(sandboxID) ?? this.#find(sandboxID, env);
+    this.#attaching.set(sandboxID, pending);
+    return pending.finally(() => this.#attaching.delete(sandboxID));
+  }
+
+  async #find(sandboxID: string, env: Readonly<Record<string, string>>): Promise<ModalSandbox> {
+    const { sandbox, prepared, gpu } = await findSandbox(() => this.#access.client(), sandboxID, this.#stray());
+    return this.#hold(sandbox, prepared, { lifetimeMs: MAX_LIFETIME_MS, gpu, ports: [], env });
+  }
+
+  #hold(
+    sandbox: SdkSandbox,
+    { workdir, home, hasScript }: Prepared,
+    more: {
+      lifetimeMs: number;
+      gpu: SandboxGpu | null;
+      ports: readonly SandboxPort[];
+      env: Readonly<Record<string, string>>;
+    },
+  ): ModalSandbox {
+    const core = new SandboxCore({
+      ...this.#deps,
+      limits: this.#limits,
+      sandbox,
+      hasScript,
+      lifetimeMs: more.lifetimeMs,
+      env: more.env,
+    });
+    const held = new ModalSandbox({
+      core,
+      workdir,
+      home,
+      notes: [],
+      gpu: more.gpu,
+      ports: more.ports,
+      terminate: () => this.terminate(core.id),
+    });
+    this.#live.set(core.id, held); // M2
+    void core.ended.then(() => {
+      if (this.#live.get(core.id) === held) this.#live.delete(core.id);
+      sandbox.detach();
+    });
+    return held;
+  }
+
+  async terminate(sandboxID: string): Promise<void> {
+    if (!isSandboxID(sandboxID)) return;
+    await this.#attaching.get(sandboxID)?.catch(() => {});
+    const held = this.#live.get(sandboxID);
+    const client = await this.#access.client();
+    // A handle of its own: the held one may be detached while commands still read their last output.
+    const sandbox = await client.sandboxes.fromId(sandboxID);
+    await endSandbox(sandbox, this.#stray()).catch((error: unknown) => {
+      throw new LabError("sandbox_lost", `Sandbox ${sandboxID} could not be ended: ${wordsOf(error)}`, {
+        cause: error,
+        retryable: isRetryable(kindOf(error)),
+      });
+    });
+    held?.core.end("it was terminated");
+  }
+
+  async list(): Promise<readonly ListedSandbox[]> {
+    const client = await this.#access.client();
+    return listSandboxes(client, (await this.#access.app()).appId, this.#deps.options.environment, this.#stray());
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const held of this.#live.values()) held.core.end("this process let go of it");
+    await Promise.allSettled([...this.#attaching.values(), ...this.#later]);
+    await this.#access.close();
+  }
+
+  #stray() {
+    return { clock: this.#deps.clock, log: this.#deps.log, limits: this.#limits };
+  }
+
+  #finishLater(work: Promise<unknown>): void {
+    const done = work.catch(reportStray(this.#deps.log, "late")).finally(() => this.#later.delete(done));
+    this.#later.add(done);
+  }
+
+  #ours(sandbox: Sandbox): ModalSandbox {
+    if (sandbox instanceof ModalSandbox) return sandbox;
+    throw new LabError("snapshot_failed", `Sandbox ${sandbox.id} is not one of Modal's.`, { retryable: false });
+  }
+}

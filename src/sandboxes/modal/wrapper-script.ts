@@ -1,0 +1,88 @@
+import { endMarkFormat } from "./end-mark.ts";
+
+/** Where the plugin keeps its own files in a sandbox. */
+export const RUN_DIR = "/tmp/.parallel-agents";
+
+/** First line on stdout: the command is about to be executed (with its pid), or its working directory is missing. */
+export const STARTED = "S";
+export const NO_WORKDIR = "W";
+
+export interface CommandPlan {
+  /** Of letters, digits, `_` and `-`; names the command's files in the sandbox. */
+  readonly id: string;
+  readonly argv: readonly string[];
+  /** Absolute. */
+  readonly workdir: string;
+  /** `script`: a terminal of the image's own; `modal`: the exec already has one; null: none. */
+  readonly terminal: "script" | "modal" | null;
+  readonly keepLog: boolean;
+}
+
+export const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+export const logPathOf = (id: string): string => `${RUN_DIR}/${id}.log`;
+export const pidPathOf = (id: string): string => `${RUN_DIR}/${id}.pid`;
+
+/*
+ * Runs in every image that has a POSIX shell. Descriptors 5 and 6 are the exec's own output; the shell's remarks about
+ * commands that were killed go nowhere. The command is a foreground child, because a background one would ignore
+ * SIGINT, and leads a session of its own, so that a signal to its group spares this script.
+ */
+const BEGIN = `exec 5>&1 6>&2 2>/dev/null
+[ -d "$r" ] || mkdir -p -m 700 "$r"
+started='{ echo "$$" >"$0"; } 2>/dev/null; echo "${STARTED} $$" >&5; exec 5>&- 6>&-; exec "$@"'
+mark() { printf "$m" "$c"; }`;
+
+/**
+ * In a subshell that becomes the command: some shells redirect themselves for the time of a simple command, and would
+ * say into its output that it was killed.
+ */
+const RUN = {
+  own: (to: string) =>
+    `( command -v setsid >/dev/null && exec setsid sh -c "$started" "$p" "$@" ${to}; exec sh -c "$started" "$p" "$@" ${to} ); c=$?`,
+  modal: (to: string) => `( exec sh -c "$started" "$p" "$@" ${to} ); c=$?`,
+  // `script` passes the exit code on (-e) and keeps no typescript of its own.
+  script: (to: string) => `( export TERM="\${TERM:-xterm-256color}"; exec script -qefc "$t" /dev/null ${to} ); c=$?`,
+} as const;
+
+const plain = (run: (to: string) => string): string => run(">&5 2>&6");
+
+/*
+ * The log gets what the command writes by way of `tee`. When nobody else holds the pipes the tees end with the
+ * command; otherwise the mark goes through them, behind all that was written before.
+ */
+const logged = (run: (to: string) => string): string => `if mkfifo "$r/$i.1" "$r/$i.2"; then
+tee -a "$r/$i.log" <"$r/$i.1" >&5 5>&- 6>&- & o=$!
+tee -a "$r/$i.log" <"$r/$i.2" >&6 5>&- 6>&- & e=$!
+${run('>"$r/$i.1" 2>"$r/$i.2"')}
+( exec >/dev/null 5>&- 6>&-; sleep 0.2 || sleep 1; mark 1<>"$r/$i.1"; mark 1<>"$r/$i.2" ) & w=$!
+wait "$o" "$e"
+kill "$w"
+rm -f "$r/$i.1" "$r/$i.2"
+else ${plain(run)}
+fi`;
+
+// Nobody who waits for the end waits for the clearing away.
+const END = `mark >&5; mark >&6
+rm -f "$p"
+exit "$c"`;
+
+/** A shell script that runs one command in a sandbox and tells of its start and its end in its own output. */
+export function wrapperScript({ id, argv, workdir, terminal, keepLog }: CommandPlan): string {
+  const words = argv.map(quote).join(" ");
+  const inTerminal = `{ echo "$$" >${quote(pidPathOf(id))}; } 2>/dev/null; echo "${STARTED} $$" >&5; exec 5>&- 6>&-; exec ${words}`;
+  return [
+    `cd ${quote(workdir)} 2>/dev/null || { echo ${NO_WORKDIR}; exit 126; }`,
+    `unset OLDPWD; r=${quote(RUN_DIR)} i=${quote(id)} p=${quote(pidPathOf(id))} m=${quote(endMarkFormat(id))}`,
+    ...(terminal === "script" ? [`t=${quote(inTerminal)}`] : [`set -- ${words}`]),
+    BEGIN,
+    (keepLog && terminal !== "modal" ? logged : plain)(RUN[terminal ?? "own"]),
+    END,
+  ].join("\n");
+}
+
+/** Signals a command's process group, or the command alone where it leads none. One that has ended is no error. */
+export const SIGNAL_SCRIPT = `pid=$(cat "$1" 2>/dev/null)
+[ -n "$pid" ] || exit 0
+kill -s "$2" -- "-$pid" 2>/dev/null || kill -s "$2" "$pid" 2>/dev/null
+exit 0`;

@@ -1,0 +1,190 @@
+import { describe, expect, test } from "bun:test";
+import { type LabServer, startLab } from "../support/lab.ts";
+import { type ModalLabSettings, withModalLab } from "../support/modal-lab.ts";
+import { sandboxTest } from "../support/sandboxes.ts";
+import { say } from "../support/scripted.ts";
+import { ask, start, status, task, turn, wait } from "../support/turns.ts";
+
+/** What the user and the model are told of the place where jobs run. */
+async function told({ server, model }: LabServer) {
+  const session = await server.createSession();
+  await turn(server, session.id, start(task("runs", say("ran"))));
+  const waited = await ask(server, session.id, wait());
+  const { output, metadata } = await ask(server, session.id, status());
+  await server.events.waitFor((event) => event.type === "tui.toast.show", { what: "the user is told" });
+  const toasts = server.events.all.filter((event) => event.type === "tui.toast.show");
+  const shown = toasts.map(({ properties }) => (properties as { message: string }).message);
+  const system = model.requests.find(({ tools }) => tools.includes("agents_start"))?.system ?? "";
+  return { jobs: metadata.jobs, output: `${waited.output}${output}`, toasts: shown, system };
+}
+
+const CREDENTIALS = { MODAL_TOKEN_ID: undefined, MODAL_TOKEN_SECRET: undefined };
+const toml = '["me"]\nactive = true\ntoken_id = "ak-test"\ntoken_secret = "as-test"\n';
+
+const FOUND: Record<string, { readonly settings: ModalLabSettings; readonly why: RegExp }> = {
+  "in the environment": { settings: {}, why: /MODAL_TOKEN_ID and MODAL_TOKEN_SECRET/ },
+  "in the file of modal setup": {
+    settings: { env: { ...CREDENTIALS, MODAL_CONFIG_PATH: undefined }, homeFiles: { ".modal.toml": toml } },
+    why: /profile "me" of .*\.modal\.toml/,
+  },
+};
+
+for (const [where, { settings, why }] of Object.entries(FOUND)) {
+  sandboxTest(
+    `with credentials ${where} jobs run on Modal, and user and model are told so`,
+    () =>
+      withModalLab({}, settings, async (lab) => {
+        const { jobs, output, toasts, system } = await told(lab);
+        expect(jobs).toMatchObject([{ state: "completed", provider: "modal" }]);
+        expect(output).toContain("Jobs run on Modal");
+        expect(toasts).toEqual([expect.stringMatching(/^Jobs run on Modal: /)]);
+        expect(toasts[0]).toMatch(why);
+        expect(system).toContain("Jobs run in Modal sandboxes.");
+        expect(system).not.toContain("local sandboxes");
+        for (const text of [output, toasts[0] ?? "", system]) expect(text).not.toContain("as-test");
+      }),
+    60_000,
+  );
+}
+
+const NOT_MODAL: Record<
+  string,
+  { readonly env: Record<string, string>; readonly options?: object; readonly why: RegExp }
+> = {
+  "without credentials": { env: {}, why: /No Modal credentials were found: run "modal setup"/ },
+  "with half a token": { env: { MODAL_TOKEN_ID: "ak-test" }, why: /the secret is missing/ },
+  "when the options say so": {
+    env: { MODAL_TOKEN_ID: "ak-test", MODAL_TOKEN_SECRET: "as-test" },
+    options: { provider: "local" },
+    why: /the option "provider" says so/,
+  },
+};
+
+for (const [when, { env, options, why }] of Object.entries(NOT_MODAL)) {
+  sandboxTest(
+    `${when} jobs run in local sandboxes, user and model are told so, and a GPU is refused with the remedy`,
+    async () => {
+      const lab = await startLab({ ...options }, { env });
+      try {
+        const { jobs, output, toasts, system } = await told(lab);
+        expect(jobs).toMatchObject([{ state: "completed", provider: "local" }]);
+        expect(output).toContain("Jobs run in local sandboxes");
+        expect(toasts).toEqual([expect.stringMatching(/^Jobs run in local sandboxes on this machine: /)]);
+        expect(toasts[0]).toMatch(why);
+        expect(system).toContain("Jobs run in local sandboxes");
+        expect(system).not.toContain("Modal sandboxes");
+        const session = await lab.server.createSession();
+        const { metadata } = await ask(lab.server, session.id, start({ ...task("gpu", say("no")), gpu: "T4" }));
+        expect(metadata.jobs).toMatchObject([{ state: "failed", error: { code: "invalid_task" } }]);
+        expect(metadata.jobs[0]?.error?.message).toContain("With Modal credentials");
+      } finally {
+        await lab.stop();
+      }
+    },
+    60_000,
+  );
+}
+
+describe("what keeps every job from a sandbox is one clear error that names the remedy", () => {
+  const failure = async ({ server }: LabServer, more: object = {}) => {
+    const session = await server.createSession();
+    const [, waited] = await turn(server, session.id, start({ ...task("never", say("no")), ...more }), wait());
+    const [job] = waited?.metadata.finished ?? [];
+    expect(job).toMatchObject({ state: "failed", sandbox: "none", turns: 0, provider: "modal" });
+    return job?.error;
+  };
+
+  test(
+    "wrong credentials",
+    () =>
+      withModalLab({}, { env: { MODAL_TOKEN_SECRET: "as-wrong" } }, async (lab) => {
+        const error = await failure(lab);
+        expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
+        expect(error?.message).toMatch(/Modal refused the credentials of MODAL_TOKEN_ID.*Run "modal setup"/s);
+        expect(JSON.stringify(lab.model.requests.map(({ raw }) => raw))).not.toContain("as-wrong");
+        expect(lab.server.log()).not.toContain("as-wrong");
+      }),
+    60_000,
+  );
+
+  test(
+    "no credentials where the options want Modal",
+    () =>
+      withModalLab({ provider: "modal" }, { env: CREDENTIALS }, async (lab) => {
+        const error = await failure(lab);
+        expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
+        expect(error?.message).toMatch(/No Modal credentials were found: run "modal setup"/);
+      }),
+    60_000,
+  );
+
+  test(
+    "no network; and it is tried again once it is back",
+    () =>
+      withModalLab({}, {}, async (lab) => {
+        lab.modal.stopControl();
+        const error = await failure(lab);
+        expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: true });
+        expect(error?.message).toMatch(/Modal could not be reached.*Check the network/s);
+        await lab.modal.startControl();
+        const session = await lab.server.createSession();
+        const [, waited] = await turn(lab.server, session.id, start(task("again", say("ran"))), wait());
+        expect(waited?.metadata.finished).toMatchObject([{ state: "completed", result: "ran" }]);
+      }),
+    90_000,
+  );
+
+  test(
+    "a type of GPU that does not exist, or is none of this workspace's",
+    () =>
+      withModalLab({}, {}, async (lab) => {
+        const session = await lab.server.createSession();
+        const unknown = ["H9000", "H100:99", "H100|", ""].map((gpu) => ({ ...task("no", say("no")), gpu }));
+        const { jobs } = (await ask(lab.server, session.id, start(...unknown))).metadata;
+        expect(jobs.map(({ state, error }) => [state, error?.code as string])).toEqual(
+          unknown.map(() => ["failed", "invalid_task"]),
+        );
+        expect(jobs[0]?.error?.message).toMatch(/gpu "H9000".*T4/s);
+        expect(lab.modal.calls).toEqual([]);
+        // Known to us and not to the server.
+        const error = await failure(lab, { gpu: "B300" });
+        expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
+        expect(error?.message).toMatch(/B300.*Known: T4/s);
+        expect(lab.modal.sandboxes()).toEqual([]);
+      }),
+    60_000,
+  );
+
+  for (const method of ["AppGetOrCreate", "ImageGetOrCreate"]) {
+    test(
+      `${method} that finds nothing`,
+      () =>
+        withModalLab(
+          { modal: { environment: "nowhere", app: "mine" }, environments: { default: { image: "no/such:image" } } },
+          {},
+          async (lab) => {
+            lab.modal.faults.add({ method, code: 5, message: "not found at all" });
+            const error = await failure(lab);
+            expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
+            const remedies = {
+              AppGetOrCreate: /environment "nowhere".*modal\.environment/s,
+              ImageGetOrCreate: /no\/such:image.*"image"/s,
+            };
+            expect(error?.message).toMatch(remedies[method as keyof typeof remedies]);
+          },
+        ),
+      60_000,
+    );
+  }
+
+  test(
+    "a secret that does not exist",
+    () =>
+      withModalLab({ environments: { default: { secrets: ["hf-token"] } } }, {}, async (lab) => {
+        const error = await failure(lab);
+        expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
+        expect(error?.message).toMatch(/hf-token.*modal secret/s);
+      }),
+    60_000,
+  );
+});

@@ -1,0 +1,141 @@
+import { afterAll, afterEach, beforeAll, expect } from "bun:test";
+import { type ModalLab, noneLeft, startModalLab } from "../support/modal-lab.ts";
+import type { Fault } from "../support/modal-server/faults.ts";
+import { sandboxTest } from "../support/sandboxes.ts";
+import { say } from "../support/scripted.ts";
+import { ask, cancel, shell, start, task, turn, wait } from "../support/turns.ts";
+import { until } from "../support/wait.ts";
+
+let lab: ModalLab;
+
+beforeAll(async () => {
+  lab = await startModalLab({ modal: { createTimeoutSeconds: 3 } });
+}, 60_000);
+
+afterEach(() => lab.modal.faults.clear());
+
+afterAll(async () => {
+  await lab?.stop();
+}, 30_000);
+
+interface Case {
+  readonly faults: readonly Omit<Fault, "method">[];
+  /** "ran", or the code the job fails with. */
+  readonly end: string;
+  readonly says?: RegExp;
+  /** Sandboxes the server makes for the one job. Default 1 when it ran, else 0. */
+  readonly made?: number;
+}
+
+const ALWAYS = { times: 1_000 };
+
+const CASES: Readonly<Record<string, Case>> = {
+  "a connection cut once": { faults: [{ code: 14 }], end: "ran" },
+  "a connection cut once, after the work": { faults: [{ code: 14, when: "after" }], end: "ran" },
+  "a connection cut every time": {
+    faults: [{ code: 14, ...ALWAYS }],
+    end: "sandbox_create_failed",
+    says: /status\.modal\.com/,
+  },
+  "an internal error every time, after the work": {
+    faults: [{ code: 13, when: "after", ...ALWAYS }],
+    end: "sandbox_create_failed",
+    says: /could not be reached/,
+    made: 3,
+  },
+  "a request to come back later": { faults: [{ retryAfterSecs: 1 }], end: "ran" },
+  "a limit of the workspace, once": { faults: [{ code: 8 }], end: "ran" },
+  "a limit of the workspace, every time": {
+    faults: [{ code: 8, ...ALWAYS }],
+    end: "no_capacity",
+    says: /maxRunningJobs/,
+  },
+  "a definition that is not accepted": {
+    faults: [{ code: 3, message: "no such region: moon" }],
+    end: "sandbox_create_failed",
+    says: /no such region: moon/,
+  },
+  "a right that is missing": {
+    faults: [{ code: 7, message: "not yours" }],
+    end: "sandbox_create_failed",
+    says: /modal setup/,
+  },
+  "silence, once": { faults: [{ hang: true }], end: "ran" },
+  "silence every time": {
+    faults: [{ hang: true, ...ALWAYS }],
+    end: "sandbox_create_timeout",
+    says: /modal\.createTimeoutSeconds/,
+  },
+  "an answer past its time, once": { faults: [{ delayMs: 3_500, when: "after" }], end: "ran", made: 2 },
+  "an answer past its time, every time": {
+    faults: [{ delayMs: 3_500, when: "after", ...ALWAYS }],
+    end: "sandbox_create_timeout",
+    made: 3,
+  },
+};
+
+for (const [what, { faults, end, says, made = end === "ran" ? 1 : 0 }] of Object.entries(CASES)) {
+  sandboxTest(
+    `creation meets ${what}: ${end}`,
+    async () => {
+      const { server, modal } = lab;
+      const session = await server.createSession();
+      const before = modal.sandboxes().length;
+      modal.faults.add(...faults.map((fault) => ({ method: "SandboxCreateV2", ...fault })));
+      const [, waited] = await turn(server, session.id, start(task(what, shell("echo ran"), say("ran"))), wait());
+      const [job] = waited?.metadata.finished ?? [];
+      expect(job?.result ?? job?.error?.code).toBe(end);
+      if (says) expect(job?.error?.message).toMatch(says);
+      expect(job?.turns).toBe(end === "ran" ? 1 : 0);
+      await noneLeft(modal);
+      expect(modal.sandboxes().length - before).toBe(made);
+    },
+    60_000,
+  );
+}
+
+for (const method of [
+  "AuthTokenGet",
+  "AppGetOrCreate",
+  "ImageGetOrCreate",
+  "ImageJoinStreaming",
+  "SandboxCreate",
+  "SandboxGetTaskId",
+]) {
+  sandboxTest(
+    `${method} that fails once on the way to the first sandbox does no harm`,
+    async () => {
+      const own = await startModalLab({});
+      try {
+        const { server, modal } = own;
+        modal.faults.add({ method, code: 14 });
+        const session = await server.createSession();
+        const gpu = { ...task("on GPU", shell("echo ran"), say("ran")), gpu: "T4" };
+        const [, waited] = await turn(server, session.id, start(gpu), wait());
+        expect(waited?.metadata.finished).toMatchObject([{ state: "completed", result: "ran", gpu: "T4" }]);
+        expect(modal.faults.left()).toEqual([]);
+        await noneLeft(modal);
+        expect(modal.sandboxes()).toHaveLength(1);
+      } finally {
+        await own.stop();
+      }
+    },
+    60_000,
+  );
+}
+
+sandboxTest(
+  "a job cancelled while its sandbox is being made leaves none, also one that arrives later; its siblings go on",
+  async () => {
+    const { server, modal } = lab;
+    const session = await server.createSession();
+    modal.faults.add({ method: "SandboxCreate", delayMs: 2_000, when: "after" });
+    const late = { ...task("late", say("no")), gpu: "T4" };
+    const { metadata } = await ask(server, session.id, start(late, task("sibling", shell("echo ran"), say("ran"))));
+    await until(() => modal.sandboxes({ live: true }).some(({ gpu }) => gpu === "T4:1"), { what: "it is being made" });
+    const [, waited] = await turn(server, session.id, cancel(metadata.jobs[0]?.id as string), wait());
+    expect(waited?.metadata.finished).toMatchObject([{ state: "cancelled" }, { state: "completed", result: "ran" }]);
+    await noneLeft(modal);
+  },
+  60_000,
+);

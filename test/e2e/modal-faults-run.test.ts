@@ -1,0 +1,160 @@
+import { afterAll, afterEach, beforeAll, expect } from "bun:test";
+import { holdersAt, type ModalLab, noneLeft, onProgram, openGatesAt, startModalLab } from "../support/modal-lab.ts";
+import { FILE_TOOL } from "../support/modal-server/file-tool.ts";
+import type { ModelReply } from "../support/model-server.ts";
+import { HOLD, sandboxTest } from "../support/sandboxes.ts";
+import { call, say } from "../support/scripted.ts";
+import { ask, inJob, outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
+import { until } from "../support/wait.ts";
+
+let lab: ModalLab;
+
+beforeAll(async () => {
+  // The SDK renews a refused token only when its time is nearly over.
+  lab = await startModalLab({}, { server: { routerTokenSecs: 20 } });
+}, 60_000);
+
+afterEach(async () => {
+  lab.modal.faults.clear();
+  await noneLeft(lab.modal).catch((error) => {
+    for (const { id } of lab.modal.sandboxes({ live: true })) lab.modal.kill(id); // the next test is not to pay for it
+    throw error;
+  });
+});
+
+afterAll(async () => {
+  await lab?.stop();
+}, 30_000);
+
+const marked = onProgram("marked");
+const TEXT = "line of some length\n".repeat(2_000);
+
+sandboxTest(
+  "calls about a command that fail once lose nothing of it",
+  async () => {
+    lab.modal.faults.add(
+      { method: "TaskExecStart", code: 14, only: marked },
+      { method: "TaskExecStart", code: 13, when: "after", only: onProgram("second") },
+      { method: "TaskExecStdioRead", code: 14, times: 2 },
+      { method: "TaskExecStdinWrite", code: 14 },
+      { method: "TaskExecStart", code: 14, only: onProgram(FILE_TOOL) },
+    );
+    const answers = await inJob(
+      lab.server,
+      shell("echo marked >> n; cat n"),
+      shell("echo second >> n; cat n"),
+      call("sandbox_write", { path: "text", content: TEXT }),
+      shell("wc -c < text; cat text | tail -n 1"),
+      call("sandbox_read", { path: "text", limit: 1 }),
+    );
+    expect(answers.map(({ output }) => output.split("\n")[0])).toEqual([
+      "marked",
+      "marked",
+      `Wrote ${TEXT.length} bytes to text.`,
+      String(TEXT.length),
+      expect.stringContaining("line of some length") as never,
+    ]);
+    expect(answers[1]?.output).toBe("marked\nsecond\n[exit code 0]");
+    expect(lab.modal.faults.left()).toEqual([]);
+  },
+  60_000,
+);
+
+sandboxTest(
+  "output that breaks off again and again arrives whole and in order",
+  async () => {
+    lab.modal.faults.add(...[1, 2, 3].map((afterItems) => ({ method: "TaskExecStdioRead", code: 14, afterItems })));
+    const pieces = shell("for i in $(seq 30); do echo $i; sleep 0.02; done; exit 7");
+    const [answer] = await inJob(lab.server, pieces);
+    const lines = Array.from({ length: 30 }, (_, at) => String(at + 1));
+    expect(answer?.output).toBe([...lines, "[exit code 7]"].join("\n"));
+    expect(lab.modal.faults.left()).toEqual([]);
+  },
+  60_000,
+);
+
+const outages: Readonly<Record<string, () => unknown>> = {
+  "the router is away": async () => {
+    lab.modal.stopRouter();
+    await lab.modal.startRouter();
+  },
+  "the control plane is away": async () => {
+    lab.modal.stopControl();
+    await lab.modal.startControl();
+  },
+  "the router's tokens are revoked": () => lab.modal.revokeRouterTokens(),
+};
+
+for (const [what, happens] of Object.entries(outages)) {
+  sandboxTest(
+    `while a command runs ${what} for a moment: it goes on, and so do the commands after it`,
+    async () => {
+      const { server, modal } = lab;
+      const session = await server.createSession();
+      const held = task("held", shell(`echo before; ${HOLD}; exit 3`), shell("echo after"), say("ran"));
+      await ask(server, session.id, start(held));
+      await until(() => holdersAt(modal).length === 1, { what: "it runs", timeoutMs: 30_000 });
+      await happens();
+      openGatesAt(modal);
+      const { finished } = (await ask(server, session.id, wait())).metadata;
+      expect(finished).toMatchObject([{ state: "completed", result: "ran" }]);
+      const outputs = await outputsOf(server, finished[0], "sandbox_exec");
+      expect(outputs[0]).toMatch(/^before\nheld \d+ \d+\n\[exit code 3\]$/);
+      expect(outputs[1]).toBe("after\n[exit code 0]");
+    },
+    60_000,
+  );
+}
+
+const REFUSALS: Readonly<Record<string, readonly [ModelReply, only: (request: Record<string, unknown>) => boolean]>> = {
+  sandbox_exec: [shell("echo marked"), marked],
+  sandbox_write: [call("sandbox_write", { path: "f", content: "x" }), onProgram(FILE_TOOL)],
+  sandbox_read: [call("sandbox_read", { path: "marked" }), marked],
+};
+
+for (const [tool, [reply, only]] of Object.entries(REFUSALS)) {
+  for (const code of [3, 8, 13]) {
+    sandboxTest(
+      `${tool} that the server always answers with ${code} says so to the job's model, which goes on`,
+      async () => {
+        lab.modal.faults.add({ method: "TaskExecStart", code, message: "out of order", times: 1_000, only });
+        const answers = await inJob(lab.server, reply, shell("echo goes on"));
+        expect(answers[0]?.output).toMatch(/^Error /);
+        // Of its file tool's failures the SDK passes the class on, and not the words.
+        if (tool !== "sandbox_write") expect(answers[0]?.output).toContain("out of order");
+        expect(answers[1]?.output).toBe("goes on\n[exit code 0]");
+      },
+      90_000,
+    );
+  }
+}
+
+sandboxTest(
+  "a sandbox that dies under a command fails its job with sandbox_lost and no invented exit code; siblings go on",
+  async () => {
+    const { server, modal } = lab;
+    const session = await server.createSession();
+    const dies = (gpu: string) => ({ ...task(`dies ${gpu}`, shell(HOLD, { timeout_seconds: 900 }), say("no")), gpu });
+    const tasks = [dies("T4"), dies("none"), { ...task("lives", shell(HOLD), say("unharmed")), gpu: "L4" }];
+    const { metadata } = await ask(server, session.id, start(...tasks));
+    await until(() => holdersAt(modal).length === 3, { what: "all are at work", timeoutMs: 30_000 });
+    const [first, second] = metadata.jobs.map(({ id }) =>
+      modal.sandboxes({ live: true }).find(({ name }) => name === id),
+    );
+    for (const each of [first, second]) modal.kill(each?.id as string);
+    const some = await ask(server, session.id, wait({ until: 2 }));
+    openGatesAt(modal);
+    const { finished } = (await turn(server, session.id, wait()))[0]?.metadata ?? { finished: [] };
+    expect(some.metadata.finished.map(({ id }) => id)).toEqual(metadata.jobs.slice(0, 2).map(({ id }) => id));
+    expect(finished).toMatchObject([
+      { state: "failed", error: { code: "sandbox_lost" } },
+      { state: "failed", error: { code: "sandbox_lost" } },
+      { state: "completed", result: "unharmed" },
+    ]);
+    for (const job of finished.slice(0, 2)) {
+      const [part] = await server.toolParts(job.sessionID as string, "sandbox_exec");
+      expect(JSON.stringify(part?.state)).not.toContain("[exit code");
+    }
+  },
+  60_000,
+);

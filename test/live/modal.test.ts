@@ -1,0 +1,88 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { defaultOptions } from "../../src/config/schema.ts";
+import { NO_WISHES } from "../../src/sandboxes/modal/create-params.ts";
+import { findCredentials } from "../../src/sandboxes/modal/credentials.ts";
+import { createModalProvider } from "../../src/sandboxes/modal/modal-provider.ts";
+import { systemClock } from "../../src/shared/clock.ts";
+import { randomId } from "../../src/shared/ids.ts";
+import { sandboxProviderContract } from "../contract/sandbox-provider.contract.ts";
+import { sh } from "../contract/sandbox-shell.ts";
+import { bookOf } from "./book.ts";
+import { stopApp } from "./stop-app.ts";
+
+/*
+ * The provider contract on the real Modal: a few cents, with an app of this run's own, of which nothing is left. Whatever
+ * becomes of this process, the server ends each sandbox by itself.
+ */
+
+const MINUTE_MS = 60_000;
+const machine = { ...NO_WISHES, lifetimeMs: 20 * MINUTE_MS, idleTimeoutMs: 5 * MINUTE_MS };
+const app = `parallel-agents-live-${crypto.randomUUID().slice(0, 8)}`;
+const found = findCredentials(process.env, (path) => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return null;
+  }
+});
+
+if (found.kind !== "found") {
+  console.log(`Skipped, nothing was created. ${found.message}`);
+  test.skip("Modal keeps the provider contract", () => {});
+} else {
+  const { credentials } = found;
+  const book = bookOf(() =>
+    createModalProvider({
+      options: { ...defaultOptions("/").modal, app },
+      credentials,
+      clock: systemClock,
+      log: (level, message, fields) =>
+        level !== "debug" && level !== "info" && console.log(level, message, fields ?? ""),
+      ids: () => randomId("x").slice(2),
+    }),
+  );
+  // Of the file, so that it runs after the suite's own.
+  afterAll(async () => {
+    try {
+      const left = await book.clear();
+      console.log(
+        `App ${app}: ${book.words()}. ${left.length === 0 ? "All of it is gone." : `Left: ${left.join(", ")}`}`,
+      );
+      expect(left).toEqual([]);
+    } finally {
+      console.log(await stopApp(app, credentials));
+    }
+  }, 5 * MINUTE_MS);
+
+  sandboxProviderContract({
+    name: "Modal",
+    open: async () => book.open(),
+    declares: { snapshots: true, ownPipes: false },
+    spec: { machine },
+    timeoutMs: 5 * MINUTE_MS,
+  });
+
+  describe("a sandbox with a GPU", () => {
+    const gpus = [{ type: "T4", count: 1, exact: false }];
+    const tags = { suite: "contract", gpu: "yes" };
+    test(
+      "says what it has, runs commands, is listed and ends",
+      async () => {
+        const provider = book.open();
+        const sandbox = await provider.create({
+        name: "live-gpu", tags, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "open",
+        machine: { ...machine, gpus },
+      }); // biome-ignore format: a table
+        expect(sandbox.gpu?.granted?.type).toBe("T4");
+        expect(sandbox.gpu?.devices).toHaveLength(1);
+        expect((await sh(sandbox, "echo works")).stdout).toBe("works\n");
+        expect((await provider.list()).find(({ id }) => id === sandbox.id)?.tags).toEqual(tags);
+        await sandbox.terminate();
+        expect((await provider.list()).some(({ id }) => id === sandbox.id)).toBe(false);
+        await provider.close();
+      },
+      10 * MINUTE_MS,
+    );
+  });
+}

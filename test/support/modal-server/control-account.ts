@@ -1,0 +1,83 @@
+import { prefixedId } from "./ids.ts";
+import { refuse } from "./refusal.ts";
+import type { CallContext, Handlers } from "./service.ts";
+import type { World } from "./world.ts";
+
+/** ObjectCreationType */
+const CREATE_IF_MISSING = 1;
+const EPHEMERAL = 5;
+
+/** Tokens, environments, apps, secrets, volumes. */
+export function accountHandlers(world: World): Handlers {
+  return {
+    AuthTokenGet: () => ({ token: world.issueAuthToken() }),
+
+    EnvironmentGetOrCreate: ({ deploymentName }: { deploymentName: string }) => ({
+      environmentId: "en-main",
+      metadata: { name: deploymentName || "main", settings: { imageBuilderVersion: "2025.06", webhookSuffix: "" } },
+    }),
+
+    AppGetOrCreate({
+      appName,
+      environmentName,
+      objectCreationType,
+    }: {
+      appName: string;
+      environmentName: string;
+      objectCreationType: number;
+    }) {
+      if (!world.apps.has(appName)) {
+        if (objectCreationType !== CREATE_IF_MISSING) refuse("NOT_FOUND", `No App with name '${appName}' found.`);
+        world.apps.set(appName, prefixedId("ap"));
+      }
+      const appId = world.apps.get(appName) as string;
+      return { appId, handleMetadata: { description: appName, appId, environmentName, functions: {}, servers: {} } };
+    },
+
+    SecretGetOrCreate(request: {
+      deploymentName: string;
+      objectCreationType: number;
+      envDict: Record<string, string>;
+      requiredKeys: readonly string[];
+    }) {
+      if (request.objectCreationType === EPHEMERAL) return { secretId: world.addSecret(request.envDict) };
+      const secretId = world.secretNames.get(request.deploymentName);
+      if (secretId === undefined) return refuse("NOT_FOUND", `Secret '${request.deploymentName}' not found`);
+      const missing = request.requiredKeys.filter((key) => !(key in (world.secrets.get(secretId) ?? {})));
+      if (missing.length > 0) refuse("FAILED_PRECONDITION", `Secret is missing key(s): ${missing.join(", ")}`);
+      return { secretId };
+    },
+
+    VolumeGetOrCreate({
+      deploymentName,
+      objectCreationType,
+      version,
+    }: {
+      deploymentName: string;
+      objectCreationType: number;
+      version: number;
+    }) {
+      const known = world.volumes.get(deploymentName);
+      if (known === undefined && objectCreationType !== CREATE_IF_MISSING)
+        return refuse("NOT_FOUND", `Volume '${deploymentName}' not found`);
+      const volumeId = known ?? prefixedId("vo");
+      world.volumes.set(deploymentName, volumeId);
+      return { volumeId, version: version || 1, metadata: { version: version || 1, name: deploymentName } };
+    },
+  };
+}
+
+/** @throws Refusal UNAUTHENTICATED, as for wrong credentials, or for a call without a token we gave */
+export function authenticateControl(world: World, method: string, context: CallContext): void {
+  const { tokenId, tokenSecret } = credentials(world);
+  if (context.header("x-modal-token-id") !== tokenId || context.header("x-modal-token-secret") !== tokenSecret) {
+    refuse("UNAUTHENTICATED", "Token ID or secret is wrong.");
+  }
+  if (method !== "AuthTokenGet" && !world.knowsAuthToken(context.header("x-modal-auth-token")))
+    refuse("UNAUTHENTICATED", "No valid auth token.");
+}
+
+export const credentials = (world: World): { tokenId: string; tokenSecret: string } => ({
+  tokenId: world.options.tokenId ?? "ak-test",
+  tokenSecret: world.options.tokenSecret ?? "as-test",
+});

@@ -1,0 +1,179 @@
+import { join } from "node:path";
+import { killGroupOf, type Machine } from "./machine.ts";
+import { Code, Refusal } from "./refusal.ts";
+import { Spool } from "./spool.ts";
+
+export interface ExecExit {
+  readonly code?: number;
+  readonly signal?: number;
+}
+
+export interface Stdin {
+  write(bytes: Uint8Array): Promise<void>;
+  end(): void;
+}
+
+export interface ExecPlan {
+  readonly id: string;
+  readonly argv: readonly string[];
+  readonly workdir: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly timeoutMs: number | null;
+  readonly pty: boolean;
+  /** Output past this much is cut off: the command meets a closed pipe. */
+  readonly maxOutputBytes: number;
+}
+
+const KILLED: ExecExit = { signal: 9 };
+// A child left behind may hold the pipes: they are read until quiet for so long, and no more than so much.
+const QUIET_MS = 40;
+const DRAIN_BYTES = 4 * 1024 * 1024;
+
+/** One executed command as the router knows it: output kept, standard input by offset, an exit once. */
+export class Exec {
+  readonly id: string;
+  readonly argv: readonly string[];
+  readonly stdout: Spool;
+  readonly stderr: Spool;
+  readonly exited: Promise<ExecExit>;
+  exit: ExecExit | null = null;
+  /** Bytes of standard input taken so far. */
+  taken = 0;
+  stdinClosed = false;
+  /** Counts the stdin streams; a newer one, or a look at the status, evicts the older. */
+  stdinEpoch = 0;
+  kill: () => void = () => {};
+  readonly #stdin: Promise<Stdin | null>;
+  #connect: (stdin: Stdin) => void = () => {};
+  #finish: (exit: ExecExit) => void = () => {};
+  #writes: Promise<void> = Promise.resolve();
+
+  constructor(id: string, argv: readonly string[], scratch: string) {
+    this.id = id;
+    this.argv = argv;
+    this.stdout = new Spool(join(scratch, `${id}.out`));
+    this.stderr = new Spool(join(scratch, `${id}.err`));
+    this.exited = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    // What is written before the command is there waits for it; nobody takes it once it has ended.
+    const connected = new Promise<Stdin>((resolve) => {
+      this.#connect = resolve;
+    });
+    this.#stdin = Promise.race([connected, this.exited.then(() => null)]);
+  }
+
+  connect(stdin: Stdin): void {
+    this.#connect(stdin);
+  }
+
+  finish(exit: ExecExit): void {
+    if (this.exit !== null) return;
+    this.exit = exit;
+    this.stdout.end();
+    this.stderr.end();
+    this.#finish(exit);
+  }
+
+  /** Takes what is new of `data`, which stands at `offset`; in order of the calls. @throws Refusal */
+  async writeStdin(offset: number, data: Uint8Array, eof: boolean): Promise<void> {
+    const turn = this.#writes.then(async () => {
+      const stdin = await this.#stdin;
+      if (data.length > 0) {
+        if (stdin === null || this.exit !== null || this.stdinClosed) this.#broken("it is closed");
+        if (offset > this.taken)
+          throw new Refusal(Code.INVALID_ARGUMENT, `Offset ${offset} is past the ${this.taken} bytes taken.`);
+        const fresh = data.subarray(this.taken - offset);
+        if (fresh.length > 0) await stdin?.write(fresh).catch((error: Error) => this.#broken(error.message));
+        this.taken += fresh.length;
+      }
+      if (eof && !this.stdinClosed) {
+        this.stdinClosed = true;
+        stdin?.end();
+      }
+    });
+    this.#writes = turn.catch(() => {});
+    return turn;
+  }
+
+  drop(): void {
+    this.stdout.drop();
+    this.stderr.drop();
+  }
+
+  #broken(why: string): never {
+    this.stdinClosed = true;
+    throw new Refusal(Code.FAILED_PRECONDITION, `Standard input of exec ${this.id} takes nothing more: ${why}.`);
+  }
+}
+
+/** Starts a real process behind an Exec. */
+export function runCommand(plan: ExecPlan, machine: Machine, scratch: string): Exec {
+  const exec = new Exec(plan.id, plan.argv, scratch);
+  const child = machine.spawn({
+    argv: plan.pty ? inTerminal(plan.argv) : plan.argv,
+    workdir: plan.workdir,
+    env: plan.env,
+  });
+  const timer = plan.timeoutMs === null ? undefined : setTimeout(() => exec.kill(), plan.timeoutMs);
+  let killed = false;
+  let lastDataAt = 0;
+  let afterExit = -1;
+  exec.kill = () => {
+    killed = true;
+    killGroupOf(child);
+  };
+  for (const [stream, spool] of [
+    [child.stdout, exec.stdout],
+    [child.stderr, exec.stderr],
+  ] as const) {
+    stream?.on("error", () => {});
+    stream?.on("data", (bytes: Buffer) => {
+      lastDataAt = performance.now();
+      if (afterExit >= 0) afterExit += bytes.length;
+      spool.append(bytes);
+      if (spool.size > plan.maxOutputBytes) stream.destroy();
+    }); // biome-ignore format: a loop over two
+  }
+  child.stdin?.on("error", () => {});
+  exec.connect({
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        child.stdin?.write(bytes, (error) => (error ? reject(error) : resolve()));
+        void exec.exited.then(() => reject(new Error("it has ended")));
+      }),
+    end: () => void child.stdin?.end(),
+  });
+  let exit: ExecExit | null = null;
+  const finish = () => {
+    clearTimeout(timer);
+    child.stdin?.destroy();
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    exec.finish(exit ?? KILLED);
+  };
+  child.once("error", (error) => {
+    exec.stderr.append(Buffer.from(`${error.message}\n`));
+    exit = { code: 127 };
+    finish();
+  });
+  child.once("exit", (code) => {
+    exit = killed || code === null ? KILLED : { code };
+    afterExit = 0;
+    lastDataAt = performance.now();
+    const look = () => {
+      if (exec.exit !== null) return;
+      if (performance.now() - lastDataAt >= QUIET_MS || afterExit > DRAIN_BYTES) finish();
+      else setTimeout(look, QUIET_MS / 4);
+    };
+    setTimeout(look, QUIET_MS);
+  });
+  child.once("close", finish);
+  return exec;
+}
+
+// The terminal Modal gives: fixed in size, stderr in stdout.
+function inTerminal(argv: readonly string[]): string[] {
+  const words = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  return ["/usr/bin/script", "-qefc", `stty rows 24 cols 80; exec ${words}`, "/dev/null"];
+}

@@ -1,0 +1,24 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+/** Where a sandbox with a GPU finds its `nvidia-smi`. */
+export const DRIVER_PATH = "/opt/nvidia/bin";
+
+/** What the driver calls a type; one may be given a better one than it asked for, as Modal does. */
+const DEVICES: Readonly<Record<string, string>> = {
+  T4: "Tesla T4", L4: "NVIDIA L4", A10: "NVIDIA A10", A10G: "NVIDIA A10G", L40S: "NVIDIA L40S", A100: "NVIDIA A100-SXM4-40GB",
+  "A100-40GB": "NVIDIA A100-SXM4-40GB", "A100-80GB": "NVIDIA A100-SXM4-80GB", "RTX-PRO-6000": "NVIDIA RTX PRO 6000 Blackwell Server Edition",
+  H100: "NVIDIA H100 80GB HBM3", "H100!": "NVIDIA H100 80GB HBM3", H200: "NVIDIA H200", B200: "NVIDIA B200", "B200+": "NVIDIA B300",
+}; // biome-ignore format: a table
+
+/** A stand-in that names the devices and nothing else, whatever it is asked. */
+export async function installDriver(
+  root: string,
+  gpu: { readonly type: string; readonly count: number },
+): Promise<void> {
+  const names = Array.from({ length: gpu.count }, () => DEVICES[gpu.type] ?? gpu.type);
+  await mkdir(join(root, DRIVER_PATH), { recursive: true });
+  await writeFile(join(root, DRIVER_PATH, "nvidia-smi"), `#!/bin/sh\ncat <<'END'\n${names.join("\n")}\nEND\n`, {
+    mode: 0o755,
+  });
+}

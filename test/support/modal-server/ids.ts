@@ -1,0 +1,19 @@
+import { randomBytes } from "node:crypto";
+
+const LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+const pick = (alphabet: string, length: number): string =>
+  [...randomBytes(length)].map((byte) => alphabet[byte % alphabet.length]).join("");
+
+/** `im-`, `ap-`, `ta-`, `st-`, `vo-` and, for sandboxes with a GPU, `sb-`: 22 letters and digits. */
+export const prefixedId = (prefix: string): string => `${prefix}-${pick(LETTERS, 22)}`;
+
+/** Sandboxes without a GPU are known by another shape, from which the SDK concludes the backend. */
+export const ulid = (): string => `sb-01${pick(CROCKFORD, 24)}`;
+
+/** A token the SDK can read the expiry of. Nobody checks its signature; the server knows the tokens it gave out. */
+export function jwt(claims: object, expiresAt: number): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  return `${part({ alg: "none" })}.${part({ ...claims, jti: randomBytes(8).toString("hex"), exp: Math.floor(expiresAt / 1000) })}.x`;
+}

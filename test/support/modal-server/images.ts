@@ -1,0 +1,157 @@
+import { join } from "node:path";
+import { type Exec, runCommand } from "./exec.ts";
+import { prefixedId } from "./ids.ts";
+import { hasWalls, startMachine } from "./machine.ts";
+import { refuse } from "./refusal.ts";
+import { copyTree, layOut, removeTree } from "./root-tree.ts";
+
+export interface Image {
+  readonly id: string;
+  readonly kind: "built" | "filesystem" | "directory";
+  /** The tree it stands for. */
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly workdir: string | null;
+  readonly createdAt: number;
+  /** Epoch ms; null = kept. */
+  expiresAt: number | null;
+  deleted: boolean;
+  /** Settles when it is built; the text is why it is not. */
+  readonly built: Promise<string | null>;
+}
+
+/** Images by id: built from instructions, or frozen from sandboxes. */
+export class ImageStore {
+  readonly all = new Map<string, Image>();
+  readonly #byRecipe = new Map<string, string>();
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** @throws Refusal NOT_FOUND when unknown, deleted or expired */
+  get(id: string): Image {
+    const image = this.all.get(id);
+    if (!image || image.deleted || (image.expiresAt !== null && image.expiresAt <= Date.now()))
+      return refuse("NOT_FOUND", `Could not find image with ID ${id}`);
+    return image;
+  }
+
+  /** The image of a recipe, built at most once. @param commands Dockerfile lines */
+  build(
+    commands: readonly string[],
+    baseId: string | null,
+    env: Readonly<Record<string, string>>,
+    force: boolean,
+  ): { image: Image; fresh: boolean } {
+    const recipe = JSON.stringify([commands, baseId, env]);
+    const known = this.#byRecipe.get(recipe);
+    const existing = known === undefined || force ? undefined : this.all.get(known);
+    if (existing && !existing.deleted) return { image: existing, fresh: false };
+    const base = baseId === null ? null : this.get(baseId);
+    const id = prefixedId("im");
+    const folder = join(this.#folder, id);
+    const settings = { env: { ...base?.env, ...env }, workdir: base?.workdir ?? null };
+    for (const line of commands) applySetting(line, settings);
+    const built = this.#make(folder, base, commands, settings).then(
+      () => null,
+      (error: Error) => error.message,
+    );
+    const image: Image = {
+      id,
+      kind: "built",
+      folder,
+      ...settings,
+      createdAt: Date.now(),
+      expiresAt: null,
+      deleted: false,
+      built,
+    };
+    this.all.set(id, image);
+    this.#byRecipe.set(recipe, id);
+    // A failed build is tried again when asked for again.
+    void built.then((failure) => failure !== null && this.#byRecipe.delete(recipe));
+    return { image, fresh: true };
+  }
+
+  /** Freezes a tree. @param ttlMs null = kept */
+  async freeze(
+    kind: "filesystem" | "directory",
+    from: string,
+    like: Pick<Image, "env" | "workdir">,
+    ttlMs: number | null,
+  ): Promise<Image> {
+    const id = prefixedId("im");
+    const folder = join(this.#folder, id);
+    await copyTree(from, folder);
+    const createdAt = Date.now();
+    const image: Image = {
+      id, kind, folder, env: like.env, workdir: like.workdir, createdAt,
+      expiresAt: ttlMs === null ? null : createdAt + ttlMs, deleted: false, built: Promise.resolve(null),
+    }; // biome-ignore format: short
+    this.all.set(id, image);
+    return image;
+  }
+
+  async remove(id: string): Promise<void> {
+    const image = this.get(id);
+    image.deleted = true;
+    await removeTree(image.folder);
+  }
+
+  async #make(
+    folder: string,
+    base: Image | null,
+    commands: readonly string[],
+    { env, workdir }: Pick<Image, "env" | "workdir">,
+  ): Promise<void> {
+    if (base) {
+      const failure = await base.built;
+      if (failure !== null) throw new Error(failure);
+      await copyTree(base.folder, folder);
+    } else {
+      await layOut(folder);
+    }
+    const runs = commands.filter((line) => /^RUN\s/i.test(line));
+    if (runs.length === 0) return;
+    if (!hasWalls()) throw new Error("RUN needs bubblewrap on the machine of the test server");
+    const machine = await startMachine(folder, this.#folder, []);
+    try {
+      for (const line of runs) {
+        const argv = ["/bin/sh", "-c", line.replace(/^RUN\s+/i, "")];
+        const exec: Exec = runCommand(
+          {
+            id: prefixedId("bu"),
+            argv,
+            workdir: workdir ?? "/",
+            env: { ...machine.env, ...env },
+            timeoutMs: null,
+            pty: false,
+            maxOutputBytes: 1e7,
+          },
+          machine,
+          this.#folder,
+        );
+        const { code, signal } = await exec.exited;
+        const said = Buffer.from(exec.stderr.read(0, 2000)).toString();
+        exec.drop();
+        if (code !== 0) throw new Error(`${line}\nexit ${code ?? `signal ${signal}`}: ${said}`);
+      }
+    } finally {
+      await machine.close();
+    }
+  }
+}
+
+/** Lines that do not run anything. @throws Refusal for an instruction the server does not know */
+function applySetting(line: string, settings: { env: Record<string, string>; workdir: string | null }): void {
+  const [, word = "", rest = ""] = /^\s*(\w+)\s+(.*)$/s.exec(line) ?? [];
+  const instruction = word.toUpperCase();
+  if (instruction === "FROM" || instruction === "RUN") return;
+  if (instruction === "WORKDIR") settings.workdir = rest.trim();
+  else if (instruction === "ENV") {
+    const [, name = "", value = ""] = /^(\w+)[= ]"?(.*?)"?$/s.exec(rest.trim()) ?? [];
+    settings.env[name] = value;
+  } else refuse("INVALID_ARGUMENT", `The test server does not know the instruction ${JSON.stringify(line)}`);
+}

@@ -1,0 +1,152 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { readHostPath } from "../../../src/sandboxes/local/bubblewrap/host-path.ts";
+import { DRIVER_PATH } from "./gpu.ts";
+import { systemBinds } from "./root-tree.ts";
+
+/*
+ * Where a sandbox's commands run: one bubblewrap per sandbox, entered by each command, so that they share files and
+ * process ids. No network but a loopback of its own, no capabilities, nothing of the host writable. Without bubblewrap
+ * commands are plain processes in the root directory, and absolute paths are the host's.
+ */
+
+export interface Mount {
+  readonly path: string;
+  readonly host: string;
+  readonly readOnly: boolean;
+}
+
+export interface Command {
+  readonly argv: readonly string[];
+  /** Absolute, in the sandbox. */
+  readonly workdir: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface Machine {
+  readonly walled: boolean;
+  /** Variables every command has unless it sets them. */
+  readonly env: Readonly<Record<string, string>>;
+  spawn(command: Command): ChildProcess;
+  /** Resolves when it is no more, closed or by itself. */
+  readonly gone: Promise<void>;
+  /** Kills everything in it. */
+  close(): Promise<void>;
+}
+
+// The command has a process group of its own: signals to it, a stop above all, must not reach the shell that waits for it.
+const WAIT = 'exec 9>&2 2>/dev/null; /usr/bin/setsid -- "$@" 2>&9 9>&-; exit $?';
+const NO_CAPS = ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"];
+
+const BWRAP = "bwrap";
+const NSENTER = "/usr/bin/nsenter";
+
+let works: boolean | undefined;
+
+/** Whether bubblewrap can be used here; tried once. */
+export function hasWalls(): boolean {
+  works ??= spawnSync(BWRAP, ["--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true"], { stdio: "ignore" }).status === 0
+    && spawnSync(NSENTER, ["--version"], { stdio: "ignore" }).status === 0; // biome-ignore format: two halves
+  return works;
+}
+
+export async function startMachine(root: string, scratch: string, mounts: readonly Mount[]): Promise<Machine> {
+  return hasWalls() ? startWalled(root, scratch, mounts) : startBare(root);
+}
+
+async function startWalled(root: string, scratch: string, mounts: readonly Mount[]): Promise<Machine> {
+  const host = readHostPath(process.env.PATH ?? "", homedir(), root, ["/workspace"]);
+  const args = [
+    "--unshare-user", "--uid", "0", "--gid", "0", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
+    "--hostname", "modal", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv", "--info-fd", "4",
+    "--bind", root, "/", ...systemBinds(), ...host.binds.flatMap((path) => ["--ro-bind-try", path, path]),
+    "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev",
+    ...mounts.flatMap((mount) => [mount.readOnly ? "--ro-bind" : "--bind", mount.host, mount.path]),
+  ]; // biome-ignore format: a table
+  // Both through files: host paths must not show in the sandbox's process list.
+  const [argsFile, infoFile] = [join(scratch, "walls"), join(scratch, "info")];
+  writeFileSync(argsFile, args.map((each) => `${each}\0`).join(""));
+  const fds = [openSync(argsFile, "r"), openSync(infoFile, "w")] as const;
+  const child = spawn(BWRAP, ["--args", "3", "--", "/bin/sh", "-c", "echo up; read _"], {
+    cwd: "/", env: { PATH: "/usr/bin:/bin" }, stdio: ["pipe", "pipe", "pipe", ...fds],
+  }); // biome-ignore format: short
+  for (const fd of fds) closeSync(fd);
+  const gone = new Promise<void>((resolve) => {
+    child.once("error", () => resolve());
+    child.once("exit", () => resolve());
+  });
+  let said = "";
+  child.stderr?.on("data", (bytes) => (said += String(bytes)));
+  child.stdin?.on("error", () => {});
+  const up = new Promise<boolean>((resolve) => {
+    child.stdout?.once("data", () => resolve(true));
+    void gone.then(() => resolve(false));
+  });
+  if (!(await up)) throw new Error(`bubblewrap did not start: ${said}`);
+  const pid = (JSON.parse(readFileSync(infoFile, "utf8")) as { "child-pid": number })["child-pid"];
+  const enter = ["-t", String(pid), "--preserve-credentials", "-F", "-U", "-m", "-p", "-i", "-u", "-n"];
+  return {
+    walled: true,
+    gone,
+    env: { PATH: `${host.path}:${DRIVER_PATH}`, HOME: "/root", LANG: "C.UTF-8", SHELL: "/bin/sh", ...host.env },
+    spawn: ({ argv, workdir, env }) =>
+      spawn(
+        NSENTER,
+        [...enter, `--wdns=${workdir}`, "--", "/usr/bin/setpriv", ...NO_CAPS, "/bin/sh", "-c", WAIT, "exec", ...argv],
+        { cwd: "/", env },
+      ),
+    async close() {
+      child.kill("SIGKILL");
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It went with bubblewrap.
+      }
+      await gone;
+    },
+  };
+}
+
+function startBare(root: string): Machine {
+  const running = new Set<ChildProcess>();
+  let leave = () => {};
+  const gone = new Promise<void>((resolve) => {
+    leave = resolve;
+  });
+  return {
+    walled: false,
+    gone,
+    env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: join(root, "root"), LANG: "C.UTF-8", SHELL: "/bin/sh" },
+    spawn({ argv, workdir, env }) {
+      const child = spawn("/bin/sh", ["-c", WAIT, "exec", ...argv], { cwd: join(root, workdir), env });
+      running.add(child);
+      child.once("exit", () => running.delete(child));
+      return child;
+    },
+    async close() {
+      for (const child of running) killGroupOf(child);
+      leave();
+    },
+  };
+}
+
+/** SIGKILL for the command behind `child`, which is the shell that waits for it, and for its whole group. */
+export function killGroupOf(child: ChildProcess): void {
+  let pid = 0;
+  try {
+    pid = Number.parseInt(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8"), 10);
+  } catch {
+    // It has ended.
+  }
+  if (!(pid > 1)) return void child.kill("SIGKILL");
+  // Before its setsid() it leads no group yet.
+  for (const target of [-pid, pid]) {
+    try {
+      process.kill(target, "SIGKILL");
+    } catch {
+      // Nobody there any more.
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Exec } from "./exec.ts";
+import { installDriver } from "./gpu.ts";
+import { prefixedId } from "./ids.ts";
+import type { Image } from "./images.ts";
+import { type Machine, type Mount, startMachine } from "./machine.ts";
+import type { SandboxDefinition, Tag } from "./messages.ts";
+import { refuse } from "./refusal.ts";
+import { copyTree, removeTree } from "./root-tree.ts";
+
+/** GenericResult: 1 ended by itself, 2 with a failure, 3 terminated, 4 its lifetime was over. */
+export interface Result {
+  readonly status: 1 | 2 | 3 | 4;
+  readonly exitcode: number;
+  readonly exception: string;
+}
+
+export interface SandboxPlan {
+  readonly id: string;
+  readonly generation: "v1" | "v2";
+  readonly appId: string;
+  readonly definition: SandboxDefinition;
+  readonly image: Image;
+  readonly tags: readonly Tag[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly mounts: readonly Mount[];
+  readonly gpu: { readonly type: string; readonly count: number } | null;
+  readonly createdAt: number;
+  readonly folder: string;
+  readonly secondMs: number;
+  /** After the result is fixed, before the files go. */
+  onEnd(sandbox: ModalSandbox): Promise<void>;
+}
+
+/** One sandbox: waiting for a machine, running, or ended with a result. Its timers are the server's own. */
+export class ModalSandbox {
+  readonly plan: SandboxPlan;
+  readonly taskId = prefixedId("ta");
+  readonly execs = new Map<string, Exec>();
+  readonly root: string;
+  readonly scratch: string;
+  readonly ended: Promise<Result>;
+  name: string | null;
+  tags: readonly Tag[];
+  result: Result | null = null;
+  machine: Machine | null = null;
+  entrypoint: Exec | null = null;
+  /** Whether anything was executed in it. */
+  used = false;
+  scheduled = false;
+  /** Set once its files have been dealt with. */
+  gone: Promise<void> | null = null;
+  readonly #starting: Promise<void>[] = [];
+  #end: (result: Result) => void = () => {};
+  #lifetime: ReturnType<typeof setTimeout> | undefined;
+  #idle: ReturnType<typeof setTimeout> | undefined;
+  #busy = 0;
+
+  constructor(plan: SandboxPlan) {
+    this.plan = plan;
+    this.name = plan.definition.name ?? null;
+    this.tags = plan.tags;
+    this.root = join(plan.folder, "root");
+    this.scratch = join(plan.folder, "scratch");
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  get id(): string {
+    return this.plan.id;
+  }
+
+  /** Gives it its machine. */
+  async start(): Promise<void> {
+    const starting = this.#start();
+    this.#starting.push(starting.catch(() => {}));
+    await starting;
+  }
+
+  /** Fixes the result, kills what runs, forgets the files. Once. */
+  end(result: Result): void {
+    if (this.result !== null) return;
+    this.result = result;
+    clearTimeout(this.#lifetime);
+    clearTimeout(this.#idle);
+    for (const exec of this.execs.values()) exec.kill();
+    this.gone = this.#clear();
+    this.#end(result);
+  }
+
+  /** @returns call it when the activity is over */
+  busy(): () => void {
+    this.#busy += 1;
+    clearTimeout(this.#idle);
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      this.#busy -= 1;
+      this.#watchIdle();
+    };
+  }
+
+  /** Where commands start. */
+  get workdir(): string {
+    return this.plan.definition.workdir ?? this.plan.image.workdir ?? "/root";
+  }
+
+  get disk(): { root: string; mounts: readonly Mount[] } {
+    return { root: this.root, mounts: this.plan.mounts };
+  }
+
+  /** @throws Refusal when it has no machine (any more) */
+  running(): Machine {
+    if (this.result !== null || this.machine === null)
+      return refuse("FAILED_PRECONDITION", `Sandbox ${this.id} is not running.`);
+    return this.machine;
+  }
+
+  async #start(): Promise<void> {
+    await mkdir(this.scratch, { recursive: true });
+    const failure = await this.plan.image.built;
+    if (failure !== null) return this.end({ status: 2, exitcode: 1, exception: failure });
+    await copyTree(this.plan.image.folder, this.root);
+    // A container runtime makes the directory it is told to start in.
+    await mkdir(join(this.root, this.workdir), { recursive: true });
+    if (this.plan.gpu) await installDriver(this.root, this.plan.gpu);
+    for (const mount of this.plan.mounts) await mkdir(mount.host, { recursive: true });
+    if (this.result !== null) return;
+    this.machine = await startMachine(this.root, this.scratch, this.plan.mounts);
+    if (this.result !== null) return this.machine.close();
+    // A job may kill its own first process.
+    void this.machine.gone.then(() => this.end({ status: 2, exitcode: 137, exception: "its first process ended" }));
+    this.scheduled = true;
+    const { timeoutSecs } = this.plan.definition;
+    this.#lifetime = setTimeout(
+      () => this.end({ status: 4, exitcode: 124, exception: "its lifetime is over" }),
+      timeoutSecs * this.plan.secondMs,
+    );
+    this.#watchIdle();
+  }
+
+  #watchIdle(): void {
+    const { idleTimeoutSecs } = this.plan.definition;
+    if (idleTimeoutSecs === undefined || this.#busy > 0 || this.result !== null) return;
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(
+      () => this.end({ status: 3, exitcode: 137, exception: "it was idle" }),
+      idleTimeoutSecs * this.plan.secondMs,
+    );
+  }
+
+  async #clear(): Promise<void> {
+    await Promise.all(this.#starting);
+    await this.machine?.close();
+    await this.plan.onEnd(this);
+    // Output stays readable as long as the server lives; files do not.
+    await removeTree(this.root);
+  }
+}

@@ -1,0 +1,186 @@
+import { closed, opened } from "../ledger.ts";
+import { accountHandlers, authenticateControl, credentials } from "./control-account.ts";
+import { imageHandlers } from "./control-images.ts";
+import { lookupHandlers } from "./control-lookups.ts";
+import { sandboxHandlers } from "./control-sandboxes.ts";
+import { type GrpcServer, loadModalWire, type ServiceDefinition } from "./definitions.ts";
+import { FaultBook, type Faults } from "./faults.ts";
+import type { ModalServerOptions } from "./options.ts";
+import { refuse } from "./refusal.ts";
+import { execHandlers } from "./router-exec.ts";
+import { taskHandlers } from "./router-sandbox.ts";
+import { snapshotHandlers } from "./router-snapshots.ts";
+import { type Call, implement } from "./service.ts";
+import { World } from "./world.ts";
+
+/*
+ * A stand-in for Modal: control plane and router over gRPC on loopback, sandboxes as processes of this machine. The real
+ * SDK is its client; what it cannot do it refuses.
+ */
+
+export interface SandboxView {
+  readonly id: string;
+  readonly generation: "v1" | "v2";
+  readonly state: "waiting" | "running" | "ended";
+  readonly name: string | null;
+  readonly tags: Readonly<Record<string, string>>;
+  /** "H100:2" */
+  readonly gpu: string | null;
+  /** Host directory of its root. */
+  readonly root: string;
+  readonly imageId: string;
+  /** Commands under way. */
+  readonly running: readonly string[];
+  /** As `sandbox.wait()` gives it; null while it lives. */
+  readonly exitCode: number | null;
+}
+
+export interface ModalServer {
+  readonly url: string;
+  /** For the process of a client. Set them before the SDK is imported. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Every call there was, in order. */
+  readonly calls: readonly Call[];
+  readonly faults: Faults;
+  /** All there ever were; `live: true` leaves out the ended ones. */
+  sandboxes(filter?: { readonly live?: boolean }): SandboxView[];
+  images(): {
+    readonly id: string;
+    readonly kind: string;
+    readonly expiresAt: number | null;
+    readonly deleted: boolean;
+  }[];
+  /** A sandbox dies by itself, mid-command too. */
+  kill(sandboxID: string): void;
+  /** Its time is over as of now. */
+  expireImage(imageID: string): void;
+  /** How many GPUs of a type there are; null = no end. */
+  setGpus(type: string, count: number | null): void;
+  setWorkspaceLimit(limit: number): void;
+  /** The router goes, sandboxes and control plane stay. */
+  stopRouter(): void;
+  startRouter(): Promise<void>;
+  stopControl(): void;
+  startControl(): Promise<void>;
+  /** Every token given out so far is refused. */
+  revokeRouterTokens(): void;
+  /** Ends sandboxes, connections, files. */
+  stop(): Promise<void>;
+}
+
+const LIMITS = {
+  "grpc.max_receive_message_length": 100 * 1024 * 1024,
+  "grpc.max_send_message_length": 100 * 1024 * 1024,
+  "grpc-node.flow_control_window": 64 * 1024 * 1024,
+};
+
+export async function startModalServer(options: ModalServerOptions = {}): Promise<ModalServer> {
+  const wire = await loadModalWire();
+  const world = new World(options);
+  const stopping = new AbortController();
+  const faults = new FaultBook(stopping.signal);
+  const calls: Call[] = [];
+
+  const control = endpoint(wire.control, wire.createServer, () =>
+    implement(wire.control, {
+      wire, plane: "control", faults, calls,
+      handlers: { ...accountHandlers(world), ...imageHandlers(world), ...sandboxes, ...lookupHandlers(world) },
+      authenticate: (method, context) => authenticateControl(world, method, context),
+    }),
+  ); // biome-ignore format: short
+  const sandboxes = sandboxHandlers(world);
+  const router = endpoint(wire.router, wire.createServer, () =>
+    implement(wire.router, {
+      wire, plane: "router", faults, calls,
+      handlers: { ...execHandlers(world), ...snapshots, ...taskHandlers(world) },
+      authenticate(_method, context, request) {
+        const token = context.header("authorization")?.replace(/^Bearer /, "") ?? "";
+        if (!world.acceptsRouterToken(token, String(request.taskId))) refuse("UNAUTHENTICATED", "The router does not know this token.");
+      },
+    }),
+  ); // biome-ignore format: short
+  const snapshots = snapshotHandlers(world);
+  await control.start();
+  await router.start();
+  // The SDK insists on https and then speaks plaintext, because the control plane is on loopback.
+  world.routerUrl = `https://127.0.0.1:${router.port()}`;
+  const url = `http://127.0.0.1:${control.port()}`;
+  opened("modal server", world.folder, () => {
+    for (const sandbox of world.running()) sandbox.end({ status: 3, exitcode: 137, exception: "" });
+  });
+
+  return {
+    url,
+    env: {
+      MODAL_SERVER_URL: url, MODAL_TOKEN_ID: credentials(world).tokenId, MODAL_TOKEN_SECRET: credentials(world).tokenSecret,
+      MODAL_CONFIG_PATH: `${world.folder}/none.toml`, MODAL_LOGLEVEL: "error", MODAL_ENVIRONMENT: "", MODAL_PROFILE: "",
+      no_proxy: "127.0.0.1,localhost", NO_PROXY: "127.0.0.1,localhost",
+    }, // biome-ignore format: a table
+    calls,
+    faults,
+    sandboxes: ({ live = false } = {}) =>
+      [...world.sandboxes.values()]
+        .filter((each) => !live || each.result === null)
+        .map((each) => ({
+          id: each.id,
+          generation: each.plan.generation,
+          state: each.result !== null ? "ended" : each.scheduled ? "running" : "waiting",
+          name: each.name,
+          tags: Object.fromEntries(each.tags.map((tag) => [tag.tagName, tag.tagValue])),
+          gpu: each.plan.gpu && `${each.plan.gpu.type}:${each.plan.gpu.count}`,
+          root: each.root,
+          imageId: each.plan.image.id,
+          running: [...each.execs.values()].filter((exec) => exec.exit === null).map((exec) => exec.argv.join(" ")),
+          exitCode:
+            each.result && (each.result.status === 4 ? 124 : each.result.status === 3 ? 137 : each.result.exitcode),
+        })),
+    images: () =>
+      [...world.images.all.values()].map(({ id, kind, expiresAt, deleted }) => ({ id, kind, expiresAt, deleted })),
+    kill: (id) => world.sandbox(id).end({ status: 2, exitcode: 137, exception: "the machine was lost" }),
+    expireImage(id) {
+      world.images.get(id).expiresAt = Date.now();
+    },
+    setGpus(type, count) {
+      if (count === null) world.gpus.delete(type);
+      else world.gpus.set(type, count);
+    },
+    setWorkspaceLimit(limit) {
+      world.workspaceLimit = limit;
+    },
+    stopRouter: router.stop,
+    startRouter: router.start,
+    stopControl: control.stop,
+    startControl: control.start,
+    revokeRouterTokens: () => world.revokeRouterTokens(),
+    async stop() {
+      stopping.abort();
+      router.stop();
+      control.stop();
+      await world.close();
+      closed("modal server", world.folder);
+    },
+  };
+}
+
+/** A server that can go and come back on the same port. */
+function endpoint(
+  definition: ServiceDefinition,
+  create: (options: Record<string, number>) => GrpcServer,
+  implementation: () => Record<string, unknown>,
+) {
+  let server: GrpcServer | null = null;
+  let port = 0;
+  return {
+    port: () => port,
+    async start(): Promise<void> {
+      if (server) return;
+      server = create(LIMITS);
+      server.add(definition, implementation());
+      port = await server.listen(`127.0.0.1:${port}`);
+    },
+    stop(): void {
+      server?.forceShutdown();
+      server = null;
+    },
+  };
+}

@@ -1,0 +1,89 @@
+import { describe, expect, test } from "bun:test";
+import { findCredentials } from "../../../../src/sandboxes/modal/credentials.ts";
+import { parseModalToml } from "../../../../src/sandboxes/modal/modal-toml.ts";
+
+const FILE = `
+# written by modal setup
+[work]
+token_id = "ak-work"   # a comment
+token_secret = "as-\\"work#1"
+active = true
+
+[default]
+token_id = 'ak-home'
+token_secret = 'as-home'
+`;
+
+const find = (env: Record<string, string>, files: Record<string, string> = {}) =>
+  findCredentials({ HOME: "/home/ada", ...env }, (path) => files[path] ?? null);
+const home = { "/home/ada/.modal.toml": FILE };
+
+describe("Modal credentials", () => {
+  test("come from the environment first", () => {
+    expect(find({ MODAL_TOKEN_ID: "ak-1", MODAL_TOKEN_SECRET: "as-1" }, home)).toEqual({
+      kind: "found",
+      credentials: {
+        kind: "token",
+        tokenId: "ak-1",
+        tokenSecret: "as-1",
+        source: "MODAL_TOKEN_ID and MODAL_TOKEN_SECRET",
+      },
+    });
+  });
+
+  test("come from the active profile of the file, wherever it is", () => {
+    const work = {
+      kind: "token",
+      tokenId: "ak-work",
+      tokenSecret: 'as-"work#1',
+      source: 'profile "work" of /home/ada/.modal.toml',
+    } as const;
+    expect(find({}, home)).toEqual({ kind: "found", credentials: work });
+    expect(find({ MODAL_CONFIG_PATH: "/etc/modal.toml" }, { "/etc/modal.toml": FILE })).toMatchObject({
+      credentials: { tokenId: "ak-work", source: 'profile "work" of /etc/modal.toml' },
+    });
+  });
+
+  test("come from the profile the user names, else from the default one when none is active", () => {
+    expect(find({ MODAL_PROFILE: "default" }, home)).toMatchObject({ credentials: { tokenId: "ak-home" } });
+    expect(find({}, { "/home/ada/.modal.toml": FILE.replace("active = true", "") })).toMatchObject({
+      credentials: { tokenId: "ak-home" },
+    });
+    expect(find({ MODAL_PROFILE: "none" }, home)).toMatchObject({
+      kind: "unusable",
+      message: expect.stringContaining('"none"'),
+    });
+  });
+
+  test("of OAuth are left to the SDK", () => {
+    expect(find({ MODAL_OAUTH_REFRESH_TOKEN: "r" })).toMatchObject({ kind: "found", credentials: { kind: "oauth" } });
+  });
+
+  test("that are missing, half there or in a broken file are told apart", () => {
+    expect(find({})).toMatchObject({ kind: "missing", message: expect.stringContaining("modal setup") });
+    expect(find({ MODAL_TOKEN_ID: "ak-1" })).toMatchObject({
+      kind: "unusable",
+      message: expect.stringContaining("the secret is missing"),
+    });
+    expect(find({}, { "/home/ada/.modal.toml": "[work\ntoken_id = 1" })).toMatchObject({ kind: "unusable" });
+    expect(find({ MODAL_TOKEN_ID: "a", MODAL_TOKEN_SECRET: "b" }, { "/home/ada/.modal.toml": "[work" })).toMatchObject({
+      kind: "found",
+    });
+  });
+
+  test("never have a name that means something to JavaScript", () => {
+    expect(find({ MODAL_PROFILE: "constructor" }, home)).toMatchObject({ kind: "unusable" });
+    expect(parseModalToml('[__proto__]\ntoken_id = "x"')).toEqual({ ["__proto__"]: { token_id: "x" } });
+  });
+});
+
+describe("the file of modal setup", () => {
+  test("is read with quoted names, numbers passed over, Windows line ends", () => {
+    expect(parseModalToml('["a b"]\r\nn = 12\r\ns = "x"\r\n')).toEqual({ "a b": { s: "x" } });
+  });
+
+  test("is refused when it is something else", () => {
+    for (const text of ["<html>", "[a]\nb", '[a]\nb = "unclosed', "[a]\nb = [1]"])
+      expect(parseModalToml(text)).toBeNull();
+  });
+});

@@ -1,0 +1,71 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { EndMarkScanner } from "../../../../src/sandboxes/modal/end-mark.ts";
+
+const mark = (code: number, id = "p1") =>
+  `\x1e[${id} ended with code ${code}; what follows is of processes it left running]\n`;
+
+function scan(chunks: readonly Uint8Array[], id = "p1"): { bytes: Buffer; code: number | null } {
+  const scanner = new EndMarkScanner(id);
+  const parts: Uint8Array[] = [];
+  for (const chunk of chunks) {
+    const found = scanner.push(chunk);
+    parts.push(Buffer.from(found.bytes));
+    if (found.code !== null) return { bytes: Buffer.concat(parts), code: found.code };
+  }
+  return { bytes: Buffer.concat([...parts, scanner.rest()]), code: null };
+}
+
+const cut = (bytes: Buffer, sizes: readonly number[]): Buffer[] => {
+  const chunks: Buffer[] = [];
+  for (let at = 0, turn = 0; at < bytes.length; turn += 1) {
+    const size = sizes[turn % sizes.length] ?? 1;
+    chunks.push(bytes.subarray(at, at + size));
+    at += size;
+  }
+  return chunks;
+};
+
+/** Output full of what the mark is made of. */
+const output = fc
+  .array(
+    fc.constantFrom(
+      "\x1e",
+      "[",
+      "p1",
+      " ended with code ",
+      "7",
+      "\n",
+      "ü",
+      mark(3, "p2"),
+      "\x1e[p1 ended with code x;",
+      "abc",
+    ),
+    { maxLength: 30 },
+  )
+  .map((parts) => Buffer.from(parts.join("")));
+
+describe("the mark at the end of a command's output", () => {
+  test("is found however the stream is cut, and nothing before it is lost or held", () => {
+    fc.assert(
+      fc.property(
+        output,
+        fc.integer({ min: 0, max: 255 }),
+        fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1 }),
+        (bytes, code, sizes) => {
+          expect(scan(cut(Buffer.concat([bytes, Buffer.from(mark(code)), Buffer.from("left behind")]), sizes))).toEqual(
+            { bytes, code },
+          );
+          expect(scan(cut(bytes, sizes))).toEqual({ bytes, code: null });
+        },
+      ),
+    );
+  });
+
+  test("holds nothing back that cannot be part of it", () => {
+    const scanner = new EndMarkScanner("p1");
+    expect(Buffer.from(scanner.push(Buffer.from("ready\n")).bytes).toString()).toBe("ready\n");
+    expect(Buffer.from(scanner.push(Buffer.from("a\x1e[p")).bytes).toString()).toBe("a");
+    expect(Buffer.from(scanner.push(Buffer.from("x")).bytes).toString()).toBe("\x1e[px");
+  });
+});

@@ -1,0 +1,198 @@
+import { describe, expect, test } from "bun:test";
+import { createFailure } from "../../../../src/sandboxes/modal/create-failure.ts";
+import { AbandonedError, DeadlineError, within } from "../../../../src/sandboxes/modal/deadline.ts";
+import { isRetryable, kindOf, wordsOf } from "../../../../src/sandboxes/modal/modal-error.ts";
+import { loadSdk, SDK_VERSION } from "../../../../src/sandboxes/modal/sdk.ts";
+import { LabError } from "../../../../src/shared/error-code.ts";
+import { createFakeClock } from "../../../support/fake-clock.ts";
+
+/** As the SDK throws it: another copy's class, told by its shape. */
+const grpc = (code: number, details = "said the server") =>
+  Object.assign(new Error(`/modal.client.ModalClient/X CODE: ${details}`), { name: "ClientError", code, details });
+const named = (name: string, message = "said the SDK") => Object.assign(new Error(message), { name });
+
+const credentials = {
+  kind: "token",
+  tokenId: "ak",
+  tokenSecret: "as-secret",
+  source: "MODAL_TOKEN_ID and MODAL_TOKEN_SECRET",
+} as const;
+const failureOf = (error: unknown, more: object = {}) =>
+  createFailure(error, { doing: "create sandbox job_1", credentials, ...more });
+
+describe("errors of the SDK", () => {
+  test("are told apart by class name and status code", () => {
+    const kinds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16].map((code) => kindOf(grpc(code)));
+    expect(kinds.join(" ")).toBe(
+      "unreachable unreachable invalid unreachable gone exists unauthorized quota gone unreachable other other unreachable unreachable other unauthorized",
+    );
+    expect(
+      [
+        "NotFoundError",
+        "ClientClosedError",
+        "ConflictError",
+        "AlreadyExistsError",
+        "InvalidError",
+        "ResourceExhaustedError",
+        "TimeoutError",
+        "SandboxTimeoutError",
+      ]
+        .map((name) => kindOf(named(name)))
+        .join(" "),
+    ).toBe("gone gone gone exists invalid capacity timed_out timed_out");
+    expect(kindOf(named("constructor"))).toBe("other");
+    expect(kindOf(Object.assign(new Error("x"), { code: 5 }))).toBe("other");
+    expect(kindOf("a string")).toBe("other");
+    expect(kindOf(new DeadlineError("Creating", 1000))).toBe("timed_out");
+  });
+
+  test("speak without the path of the call", () => {
+    expect(wordsOf(grpc(14, "no route"))).toBe("no route");
+    expect(wordsOf(new Error("x".repeat(5000))).length).toBeLessThan(700);
+  });
+
+  test("nobody knows the retryability of what nobody knows", () => {
+    expect([isRetryable("other"), isRetryable("invalid"), isRetryable("unreachable")]).toEqual([null, false, true]);
+  });
+});
+
+describe("a sandbox that could not be made says why and what to do", () => {
+  const table: [string, unknown, object, string, boolean | null, RegExp][] = [
+    [
+      "wrong or expired credentials",
+      grpc(16),
+      {},
+      "sandbox_create_failed",
+      false,
+      /MODAL_TOKEN_ID and MODAL_TOKEN_SECRET.*modal setup/,
+    ],
+    ["no network", grpc(14), {}, "sandbox_create_failed", true, /network/],
+    [
+      "no such app or environment",
+      named("NotFoundError"),
+      { missing: "Check modal.environment." },
+      "sandbox_create_failed",
+      false,
+      /Check modal.environment/,
+    ],
+    ["a limit of the workspace", grpc(8), {}, "no_capacity", true, /limit of the Modal workspace/],
+    ["no capacity", named("ResourceExhaustedError"), { gpu: "H100:8" }, "no_capacity", true, /no H100:8 free/],
+    [
+      "an unknown type of GPU",
+      grpc(3, "unknown GPU"),
+      { gpu: "B300" },
+      "sandbox_create_failed",
+      false,
+      /GPU type B300: unknown GPU/,
+    ],
+    [
+      "our deadline, without a GPU",
+      new DeadlineError("Creating", 120_000),
+      {},
+      "sandbox_create_timeout",
+      true,
+      /120 s.*createTimeoutSeconds/,
+    ],
+    [
+      "our deadline, waiting for a GPU",
+      new DeadlineError("Creating", 120_000),
+      { gpu: "T4" },
+      "no_capacity",
+      true,
+      /T4/,
+    ],
+    ["a caller who gave up", new AbandonedError("x"), {}, "cancelled", false, /cancelled/],
+    ["something new", new Error("odd"), {}, "sandbox_create_failed", null, /odd/],
+  ];
+  for (const [title, error, more, code, retryable, message] of table) {
+    test(title, () => {
+      const failure = failureOf(error, more);
+      const text = failure.message;
+      expect(failure).toMatchObject({ code, retryable });
+      expect(text).toMatch(message);
+      expect(text).not.toContain("as-secret");
+    });
+  }
+
+  test("an error of ours stays itself", () => {
+    const own = new LabError("snapshot_expired", "x");
+    expect(failureOf(own)).toBe(own);
+  });
+});
+
+describe("a deadline", () => {
+  const clock = () => createFakeClock();
+
+  test("lets a call through that keeps it, and its failure", async () => {
+    const limit = { clock: clock(), limitMs: 100, doing: "It" };
+    expect(await within(Promise.resolve(7), limit)).toBe(7);
+    expect(within(Promise.reject(new Error("own")), limit)).rejects.toThrow("own");
+  });
+
+  test("ends the wait, and hands on what arrives late", async () => {
+    const fake = clock();
+    const late: number[] = [];
+    const call = Promise.withResolvers<number>();
+    const waiting = within(call.promise, {
+      clock: fake,
+      limitMs: 5000,
+      doing: "It",
+      onLate: (value) => late.push(value),
+    });
+    waiting.catch(() => {});
+    await fake.advance(5000);
+    expect(waiting).rejects.toThrow("It took longer than 5 s");
+    call.resolve(7);
+    await call.promise;
+    await Promise.resolve();
+    expect(late).toEqual([7]);
+  });
+
+  test("a late failure troubles nobody", async () => {
+    const fake = clock();
+    const call = Promise.withResolvers<number>();
+    const waiting = within(call.promise, { clock: fake, limitMs: 10, doing: "It" });
+    waiting.catch(() => {});
+    await fake.advance(10);
+    call.reject(new Error("late"));
+    expect(waiting).rejects.toBeInstanceOf(DeadlineError);
+  });
+
+  test("gives way to a caller who gives up, also before it begins", async () => {
+    const stop = new AbortController();
+    const waiting = within(new Promise(() => {}), { clock: clock(), limitMs: 10, doing: "It", signal: stop.signal });
+    waiting.catch(() => {});
+    stop.abort();
+    expect(waiting).rejects.toBeInstanceOf(AbandonedError);
+    expect(
+      within(new Promise(() => {}), { clock: clock(), limitMs: 10, doing: "It", signal: stop.signal }),
+    ).rejects.toBeInstanceOf(AbandonedError);
+  });
+});
+
+describe("the package named modal", () => {
+  const client = (version: string) => ({ ModalClient: class { version() { return version; } } }); // biome-ignore format: short
+
+  test("is taken when it is Modal's SDK in its exact version", async () => {
+    const sdk = client(SDK_VERSION);
+    expect(await loadSdk(async () => sdk)).toBe(sdk as never);
+    expect(typeof (await loadSdk()).ModalClient).toBe("function");
+  });
+
+  test("is refused in one sentence when it is another, missing, or of another version", async () => {
+    for (const [module, words] of [
+      [{ default: () => {} }, "not Modal's SDK"],
+      [client("0.12.0"), "0.12.0"],
+      [null, "not Modal's SDK"],
+    ] as const) {
+      expect(loadSdk(async () => module)).rejects.toMatchObject({
+        code: "sandbox_create_failed",
+        retryable: false,
+        message: expect.stringContaining(words),
+      });
+    }
+    expect(loadSdk(() => Promise.reject(new Error("Cannot find package")))).rejects.toMatchObject({
+      message: expect.stringContaining(`modal@${SDK_VERSION}`),
+    });
+  });
+});

@@ -1,0 +1,94 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import {
+  NO_WISHES,
+  toCreateParams,
+  toNetworkParams,
+  WORKDIR_VARIABLE,
+} from "../../../../src/sandboxes/modal/create-params.ts";
+import { toLifetimeMs, toTtlMs, wholeSecondsMs } from "../../../../src/sandboxes/modal/durations.ts";
+import { toExitStatus } from "../../../../src/sandboxes/modal/exit-status.ts";
+import { formatSnapshotID, isOwnDirectory, parseSnapshotID } from "../../../../src/sandboxes/modal/snapshot-id.ts";
+import type { SandboxSpec } from "../../../../src/sandboxes/port.ts";
+
+const spec: SandboxSpec = {
+  name: "job_1",
+  tags: { job: "job_1" },
+  snapshotID: null,
+  workdir: "/workspace",
+  env: { A: "1" },
+  memoryMiB: null,
+  network: "open",
+};
+const nothing = { secrets: [], volumes: {}, buckets: {} };
+
+describe("durations for the SDK", () => {
+  test("are positive multiples of a second, never shorter than asked", () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1e9, noNaN: true }), (ms) => {
+        const whole = wholeSecondsMs(ms);
+        return whole >= 1000 && whole % 1000 === 0 && whole >= ms && whole < ms + 1001;
+      }),
+    );
+    expect([0, 1, 1000, 1001].map(wholeSecondsMs)).toEqual([1000, 1000, 1000, 2000]);
+  });
+
+  test("a sandbox lives a day at most, a snapshot as long as it is told to", () => {
+    expect(toLifetimeMs(10 * 86_400_000)).toBe(86_400_000);
+    expect([toTtlMs(null), toTtlMs(30), toTtlMs(0.00001)]).toEqual([null, 30 * 86_400_000, 1000]);
+  });
+});
+
+describe("what a sandbox is created with", () => {
+  test("always has a name, tags, both time limits, and room to work in", () => {
+    expect(toCreateParams(spec, null, nothing)).toEqual({
+      name: "job_1", tags: { job: "job_1" }, timeoutMs: 18_000_000, idleTimeoutMs: 1_200_000, cpu: 1, memoryMiB: 2048,
+      env: { [WORKDIR_VARIABLE]: "/workspace" },
+    }); // biome-ignore format: a table
+  });
+
+  test("has what was asked for", () => {
+    const machine = { ...NO_WISHES, cpu: 4, ports: [8080], regions: ["eu"], lifetimeMs: 60_500, idleTimeoutMs: 1 };
+    expect(toCreateParams({ ...spec, memoryMiB: 512, machine }, { type: "H100", count: 8, exact: true }, nothing)).toMatchObject({
+      cpu: 4, memoryMiB: 512, encryptedPorts: [8080], regions: ["eu"], timeoutMs: 61_000, idleTimeoutMs: 1000, gpu: "H100!:8",
+    }); // biome-ignore format: a table
+  });
+
+  test("its network is open, blocked, or of two lists", () => {
+    expect(toNetworkParams("open")).toEqual({});
+    expect(toNetworkParams("blocked")).toEqual({ blockNetwork: true });
+    expect(toNetworkParams({ domains: [], cidrs: [] })).toEqual({ blockNetwork: true });
+    expect(toNetworkParams({ domains: ["pypi.org"], cidrs: [] })).toEqual({
+      outboundDomainAllowlist: ["pypi.org"],
+      outboundCidrAllowlist: [],
+    });
+  });
+});
+
+describe("ids of snapshots", () => {
+  test("say where a directory belongs", () => {
+    for (const id of [
+      { imageID: "im-1", path: null },
+      { imageID: "im-1", path: "/workspace/a:b" },
+    ])
+      expect(parseSnapshotID(formatSnapshotID(id))).toEqual(id);
+    for (const other of ["snap_1", "", "im-", "im-1:relative", "x im-1"]) expect(parseSnapshotID(other)).toBeNull();
+  });
+
+  test("directories of the image are not ours to put back", () => {
+    expect(["/", "/usr/lib", "/etc", "/proc/1", "relative"].map(isOwnDirectory)).toEqual([
+      false,
+      false,
+      false,
+      false,
+      false,
+    ]);
+    expect(["/workspace", "/root/x", "/data", "/usrx"].map(isOwnDirectory)).toEqual([true, true, true, true]);
+  });
+});
+
+test("an exit code means a signal only when we sent that signal", () => {
+  expect(toExitStatus(143, new Set(["SIGTERM"]))).toEqual({ kind: "signalled", signal: "SIGTERM" });
+  expect(toExitStatus(143, new Set(["SIGINT"]))).toEqual({ kind: "exited", code: 143 });
+  expect(toExitStatus(0, new Set(["SIGKILL"]))).toEqual({ kind: "exited", code: 0 });
+});

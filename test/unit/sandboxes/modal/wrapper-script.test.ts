@@ -1,0 +1,107 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { EndMarkScanner } from "../../../../src/sandboxes/modal/end-mark.ts";
+import { type CommandPlan, pidPathOf, wrapperScript } from "../../../../src/sandboxes/modal/wrapper-script.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "wrapper-"));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const shells = ["sh", "dash", "bash", "busybox"].filter((shell) => Bun.which(shell));
+let count = 0;
+
+function run(shell: string, plan: Partial<CommandPlan> & { argv: readonly string[] }, input = "") {
+  const id = `t${process.pid}_${count++}`;
+  // Its own files go where the test can clear them away.
+  const script = wrapperScript({ id, workdir: dir, terminal: null, keepLog: false, ...plan }).replaceAll(
+    "/tmp/.parallel-agents",
+    join(dir, "run"),
+  );
+  const ran = spawnSync(shell, [...(shell === "busybox" ? ["sh"] : []), "-c", script], { input, timeout: 20_000 });
+  const split = (bytes: Buffer) => new EndMarkScanner(id).push(bytes);
+  const [first = "", ...rest] = ran.stdout.toString("latin1").split("\n");
+  const out = split(Buffer.from(rest.join("\n"), "latin1"));
+  const file = (name: string) => join(dir, "run", name);
+  return {
+    id, first, out: Buffer.from(out.bytes).toString(), code: out.code, err: Buffer.from(split(ran.stderr).bytes).toString(), status: ran.status,
+    log: existsSync(file(`${id}.log`)) ? readFileSync(file(`${id}.log`), "utf8") : null, pidLeft: existsSync(pidPathOf(id).replace("/tmp/.parallel-agents", join(dir, "run"))),
+  }; // biome-ignore format: a table
+}
+
+for (const shell of shells) {
+  describe(`the wrapper, in ${shell}`, () => {
+    for (const keepLog of [false, true]) {
+      test(`gives the command what it was given, and its end ${keepLog ? "with" : "without"} a log`, () => {
+        const odd = ["a b", "$HOME", "'\"", "", "*", "new\nline", "ünï", "-n", "\\"];
+        const ran = run(shell, { argv: ["printf", "[%s]", ...odd], keepLog });
+        expect(ran.out).toBe(odd.map((each) => `[${each}]`).join(""));
+        expect(ran).toMatchObject({ code: 0, status: 0, err: "", pidLeft: false });
+        expect(ran.first).toMatch(/^S \d+$/);
+        expect(ran.log).toBe(keepLog ? ran.out : null);
+      });
+
+      test(`keeps both outputs apart, passes input and code on ${keepLog ? "with" : "without"} a log`, () => {
+        const ran = run(shell, { argv: ["sh", "-c", "cat; echo e >&2; exit 7"], keepLog }, "in");
+        expect(ran).toMatchObject({ out: "in", err: "e\n", code: 7, status: 7 });
+      });
+
+      test(`tells of a death by signal by code, without the shell's remarks, ${keepLog ? "with" : "without"} a log`, () => {
+        expect(run(shell, { argv: ["sh", "-c", "kill -TERM $$"], keepLog })).toMatchObject({
+          code: 143,
+          out: "",
+          err: "",
+        });
+      });
+
+      test(`does not wait for a child left behind ${keepLog ? "with" : "without"} a log`, () => {
+        // Only the wrapper's last word is waited for here; its streams stay open with the child.
+        const began = performance.now();
+        const id = `t${process.pid}_${count++}`;
+        const script = wrapperScript({
+          id,
+          workdir: dir,
+          terminal: null,
+          keepLog,
+          argv: ["sh", "-c", "sleep 3 & echo done; exit 4"],
+        }).replaceAll("/tmp/.parallel-agents", join(dir, "run"));
+        const ran = spawnSync(
+          "sh",
+          [
+            "-c",
+            `"$@" | grep -a -m1 "${id} ended with code 4"`,
+            "x",
+            shell,
+            ...(shell === "busybox" ? ["sh"] : []),
+            "-c",
+            script,
+          ],
+          { timeout: 20_000 },
+        );
+        expect(ran.stdout.toString("latin1")).toContain("ended with code 4");
+        expect(performance.now() - began).toBeLessThan(keepLog ? 3800 : 3500);
+      });
+    }
+
+    test("a program or a directory that does not exist", () => {
+      expect(run(shell, { argv: ["no-such-program"] })).toMatchObject({ code: 127 });
+      expect(run(shell, { argv: ["true"], workdir: "/no/such" }).first).toBe("W");
+    });
+
+    test("commands can be interrupted: SIGINT is not ignored", () => {
+      expect(run(shell, { argv: ["sh", "-c", "kill -INT $$; sleep 1"] })).toMatchObject({ code: 130 });
+    });
+
+    test.skipIf(!Bun.which("script"))("a terminal is one, and passes the code on", () => {
+      const ran = run(shell, {
+        argv: ["sh", "-c", "test -t 0 && test -t 1 && echo 'a terminal'; exit 5"],
+        terminal: "script",
+        keepLog: true,
+      });
+      expect(ran.out.trim()).toBe("a terminal");
+      expect(ran.code).toBe(5);
+      expect(ran.log?.trim()).toBe("a terminal");
+    });
+  });
+}

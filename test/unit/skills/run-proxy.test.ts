@@ -1,0 +1,111 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { FIXTURES, hasPython, run, SKILLS } from "./python.ts";
+
+let dir = "";
+
+/** A checkout with data, and a `torchrun` that writes down its call and answers with a recorded log. */
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "proxy-"));
+  for (const folder of ["bin", "data/tokenizers", "data/datasets/fineweb10B_sp1024"])
+    mkdirSync(join(dir, folder), { recursive: true });
+  writeFileSync(join(dir, "train_gpt.py"), "# the script\n");
+  writeFileSync(join(dir, "data/tokenizers/fineweb_1024_bpe.model"), "");
+  for (const shard of ["000000", "000001"])
+    writeFileSync(join(dir, `data/datasets/fineweb10B_sp1024/fineweb_train_${shard}.bin`), "");
+  const torchrun = `#!/bin/sh
+{ echo "$*"; pwd; env; } > called
+cat "$RECORDED"
+exit "\${TRAINING_EXIT:-0}"
+`;
+  writeFileSync(join(dir, "bin/torchrun"), torchrun, { mode: 0o755 });
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+const read = (path: string) => readFileSync(join(dir, path), "utf8");
+function proxy(args: string[], recorded = "proxy-control", env: Record<string, string> = {}) {
+  const path = `${join(dir, "bin")}:${process.env.PATH}`;
+  return run("sh", [join(SKILLS, "parameter-golf/scripts/run_proxy.sh"), ...args], {
+    cwd: dir,
+    env: { PATH: path, RECORDED: join(FIXTURES, `${recorded}.log`), ...env },
+  });
+}
+
+describe.skipIf(!hasPython)("a proxy run", () => {
+  test("has fixed steps, a scaled schedule, absolute paths and a directory of its own", () => {
+    const { status, stdout } = proxy(["mlp3", "1000"], "proxy-control", { MLP_MULT: "3" });
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout).metrics.val_bpb).toBe(1.34189214);
+    const called = read("runs/mlp3/called").split("\n");
+    expect(called[0]).toBe("--standalone --nproc_per_node=1 train_gpt.py");
+    expect(called[1]).toEndWith("/runs/mlp3");
+    expect(called).toEqual(
+      expect.arrayContaining([
+        "RUN_ID=mlp3",
+        "ITERATIONS=1000",
+        "MAX_WALLCLOCK_SECONDS=0",
+        "WARMDOWN_ITERS=90",
+        "VAL_LOSS_EVERY=0",
+        "SEED=1337",
+        "VOCAB_SIZE=1024",
+        "MLP_MULT=3",
+        expect.stringMatching(/^DATA_PATH=\/.*\/fineweb10B_sp1024$/),
+        expect.stringMatching(/^TOKENIZER_PATH=\/.*\/fineweb_1024_bpe\.model$/),
+      ]),
+    );
+    expect(JSON.parse(read("runs/mlp3/run.json"))).toMatchObject({
+      gpu_count: 1,
+      knobs: { MLP_MULT: "3", ITERATIONS: "1000", WARMDOWN_ITERS: "90" },
+    });
+    expect(JSON.parse(read("runs/mlp3/result.json"))).toEqual(JSON.parse(stdout));
+    expect(read("runs/mlp3/train_gpt.py")).toBe("# the script\n");
+  });
+
+  test("says when its data will repeat", () => {
+    expect(proxy(["long", "1000"]).stderr).toContain("1000 steps want 6 shards, there are 2");
+    expect(proxy(["short", "381"]).stderr).toBe("");
+  });
+
+  test("is compared with its control", () => {
+    expect(proxy(["control", "381"]).status).toBe(0);
+    const { stdout } = proxy(["seed42", "381"], "proxy-seed42", { SEED: "42", CONTROL: "runs/control/train.log" });
+    expect(JSON.parse(stdout).metrics.delta_bpb).toBe(0.00074787);
+  });
+
+  test("without a score, or over the limit, is no success", () => {
+    expect(proxy(["cut", "381"], "cut-in-score").status).toBe(1);
+    expect(proxy(["large", "381"], "proxy-mlp3").status).toBe(1);
+  });
+
+  test("whose training fails ends with its exit code and its last lines", () => {
+    const { status, stdout, stderr } = proxy(["oom", "381"], "out-of-memory", { TRAINING_EXIT: "7" });
+    expect(status).toBe(7);
+    expect(JSON.parse(stdout).status).toBe("out of GPU memory, step 1 of 500");
+    expect(stderr).toContain("CUDA out of memory");
+  });
+
+  test("never writes into another run", () => {
+    proxy(["control", "381"]);
+    const again = proxy(["control", "381"], "proxy-mlp3");
+    expect(again.status).toBe(2);
+    expect(again.stderr).toContain("runs/control exists");
+    expect(JSON.parse(read("runs/control/result.json")).metrics.val_bpb).toBe(1.34189214);
+  });
+
+  test.each([
+    [[], {}, "run_proxy.sh NAME STEPS"],
+    [["../up", "100"], {}, "NAME may hold"],
+    [["a", "0"], {}, "STEPS must be"],
+    [["a", "1e3"], {}, "STEPS must be"],
+    [["a", "100", "other.py"], {}, "there is no other.py"],
+    [["a", "100"], { GPUS: "3" }, "GPUS must be"],
+    [["a", "100"], { VOCAB_SIZE: "8192" }, "no data at"],
+  ])("called as %p with %p is refused", (args, env, reason) => {
+    const { status, stderr } = proxy(args, "proxy-control", env);
+    expect(status).toBe(2);
+    expect(stderr).toContain(reason);
+    expect(existsSync(join(dir, "runs"))).toBe(false);
+  });
+});

@@ -1,0 +1,63 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { SKILLS } from "./python.ts";
+
+const names = readdirSync(SKILLS);
+const read = (name: string) => readFileSync(join(SKILLS, name, "SKILL.md"), "utf8");
+const scriptsOf = (name: string): string[] => {
+  const folder = join(SKILLS, name, "scripts");
+  return existsSync(folder) ? readdirSync(folder) : [];
+};
+
+/** The fields between the first two lines of three dashes; each a plain `key: value`. */
+function frontmatter(text: string): Record<string, string> {
+  const [, head] = /^---\n([\s\S]*?)\n---\n/.exec(text) ?? [];
+  if (head === undefined) return {};
+  return Object.fromEntries(
+    head.split("\n").map((line) => [line.slice(0, line.indexOf(": ")), line.slice(line.indexOf(": ") + 2)]),
+  );
+}
+
+test("the skills are there", () => {
+  expect(names).toEqual(expect.arrayContaining(["mnist-frameworks", "parallel-agents", "parameter-golf"]));
+});
+
+describe.each(names)("skill %s", (name) => {
+  const text = read(name);
+
+  test("has a name, which is its folder's, and a description", () => {
+    const fields = frontmatter(text);
+    expect(Object.keys(fields).sort()).toEqual(["description", "name"]);
+    expect(fields.name).toBe(name);
+    expect(name).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/);
+    expect(fields.description?.length).toBeWithin(40, 1024);
+    expect(fields.description).not.toContain(": "); // would end the plain value of YAML
+  });
+
+  test("is short enough to be read whole", () => {
+    expect(text.split("\n").length).toBeLessThan(150);
+  });
+
+  test("names the scripts it has, and no others", () => {
+    const named = [...text.matchAll(/<skill>\/scripts\/([\w.-]+)/g)].map(([, file = ""]) => file);
+    expect(named.filter((file) => !scriptsOf(name).includes(file))).toEqual([]);
+    expect(scriptsOf(name).filter((file) => !text.includes(file))).toEqual([]);
+  });
+
+  test("its scripts can be started and say what they do", () => {
+    for (const file of scriptsOf(name)) {
+      const path = join(SKILLS, name, "scripts", file);
+      expect(statSync(path).mode & 0o100, file).toBeGreaterThan(0);
+      expect(readFileSync(path, "utf8"), file).toMatch(/^#!\/(usr\/bin\/env python3\n"""|bin\/sh\n# )/);
+    }
+  });
+
+  test("writes job_report metrics by the names the scripts give", () => {
+    const scripts = scriptsOf(name).map((file) => readFileSync(join(SKILLS, name, "scripts", file), "utf8"));
+    const reported = text.split("\n").filter((line) => /`job_report`/.test(line) && /metrics/.test(line));
+    const metrics = reported.flatMap((line) => [...line.matchAll(/`([a-z]+(?:_[a-z]+)+)`/g)].map(([, m = ""]) => m));
+    const known = [...scripts, "job_report", "sandbox_process"].join("\n");
+    if (scripts.length > 0) expect(metrics.filter((metric) => !known.includes(metric))).toEqual([]);
+  });
+});
