@@ -4,7 +4,7 @@ import { NO_WISHES } from "../../src/sandboxes/modal/create-params.ts";
 import type { ModalLimits } from "../../src/sandboxes/modal/limits.ts";
 import type { ModalProviderDeps } from "../../src/sandboxes/modal/modal-provider.ts";
 import type { Sandbox, SandboxProvider, SandboxSpec } from "../../src/sandboxes/port.ts";
-import type { Fault } from "../support/modal-server/faults.ts";
+import type { SentFault } from "../support/modal-server/own-process.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
 import { exited, sh } from "./sandbox-shell.ts";
 
@@ -47,9 +47,9 @@ const failsWith = async (
 };
 
 async function untilNoneLeft(): Promise<void> {
-  for (let attempt = 0; attempt < 200 && live().length > 0; attempt += 1)
+  for (let attempt = 0; attempt < 200 && (await live()).length > 0; attempt += 1)
     await new Promise((resolve) => setTimeout(resolve, 25));
-  expect(live()).toEqual([]);
+  expect(await live()).toEqual([]);
 }
 
 async function eventually(holds: () => Promise<boolean>): Promise<void> {
@@ -61,15 +61,15 @@ async function eventually(holds: () => Promise<boolean>): Promise<void> {
 }
 
 afterEach(async () => {
-  modal().faults.clear();
-  for (const { id } of live()) await provider().terminate(id);
+  await modal().faults.clear();
+  for (const { id } of await live()) await provider().terminate(id);
   for (const each of open.splice(0)) await each.close();
 }, 20_000);
 
 const check = (title: string, body: () => Promise<void>) => test(title, body, 25_000);
 
 describe("when creation meets a fault, it goes on", () => {
-  const table: [string, Fault][] = [
+  const table: [string, SentFault][] = [
     ["the token service is away twice", { method: "AuthTokenGet", code: UNAVAILABLE, times: 2 }],
     ["the app is not found at once", { method: "AppGetOrCreate", code: UNAVAILABLE, times: 2 }],
     ["the image server stumbles", { method: "ImageGetOrCreate", code: INTERNAL, times: 2 }],
@@ -82,10 +82,10 @@ describe("when creation meets a fault, it goes on", () => {
   ];
   for (const [title, fault] of table) {
     check(title, async () => {
-      modal().faults.add(fault);
+      await modal().faults.add(fault);
       const made = await provider().create(specOf());
       expect((await sh(made, "echo works")).stdout).toBe("works\n");
-      expect(live().length).toBe(1);
+      expect((await live()).length).toBe(1);
       await made.terminate();
       await untilNoneLeft();
     });
@@ -93,7 +93,7 @@ describe("when creation meets a fault, it goes on", () => {
 });
 
 describe("when creation fails, it says so in its code and leaves nothing", () => {
-  const table: [string, Fault, string, boolean | null, Partial<SandboxSpec>?][] = [
+  const table: [string, SentFault, string, boolean | null, Partial<SandboxSpec>?][] = [
     ["wrong credentials", { method: "AuthTokenGet", code: UNAUTHENTICATED, times: ALWAYS }, "sandbox_create_failed", false],
     ["no network", { method: "AuthTokenGet", code: UNAVAILABLE, times: ALWAYS }, "sandbox_create_failed", true],
     ["a silent token service", { method: "AuthTokenGet", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
@@ -117,12 +117,12 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
   ]; // biome-ignore format: a table
   for (const [title, fault, code, retryable, spec] of table) {
     check(title, async () => {
-      modal().faults.add(fault);
+      await modal().faults.add(fault);
       // Its attempts at a token nest: an outage takes the SDK some seconds to admit.
       const made = provider(title === "no network" ? { limits: { ...LIMITS, callMs: 15_000 } } : {});
       expect(await failsWith(made.create(specOf(spec)))).toMatchObject({ name: "LabError", code, retryable });
       await made.close();
-      modal().faults.clear();
+      await modal().faults.clear();
       await untilNoneLeft();
     });
   }
@@ -142,12 +142,12 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
       provider().create(specOf({ machine: { ...NO_WISHES, secrets: ["no-such-secret"] } })),
     );
     expect(failure.message).toContain("no-such-secret");
-    expect(modal().calls.filter(({ method }) => method === "SandboxCreateV2").length).toBeGreaterThan(0);
+    expect((await modal().calls()).filter(({ method }) => method === "SandboxCreateV2").length).toBeGreaterThan(0);
     await untilNoneLeft();
   });
 
   check("a creation given up on while the server thinks leaves nothing", async () => {
-    modal().faults.add({ method: "SandboxCreateV2", delayMs: 500, times: 1 });
+    await modal().faults.add({ method: "SandboxCreateV2", delayMs: 500, times: 1 });
     const stop = new AbortController();
     const made = provider();
     const creating = made.create(specOf(), stop.signal);
@@ -161,43 +161,43 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
     const spec = specOf();
     await provider().create(spec);
     const made = await provider().create(spec);
-    expect(live().map(({ id }) => id)).toEqual([made.id]);
+    expect((await live()).map(({ id }) => id)).toEqual([made.id]);
     expect(await failsWith(provider().create({ ...spec, tags: { suite: "faults", job: "another" } }))).toMatchObject({
       code: "sandbox_create_failed",
     });
-    expect(live().map(({ id }) => id)).toEqual([made.id]);
+    expect((await live()).map(({ id }) => id)).toEqual([made.id]);
   });
 });
 
 describe("GPUs", () => {
   check("the next of the preferences is taken when the first has no capacity, and is told", async () => {
-    modal().setGpus("H100", 0);
+    await modal().setGpus("H100", 0);
     const made = await provider().create(specOf(withGpus(gpu("H100", 8), gpu("H200", 8))));
     expect(made.gpu?.granted).toEqual(gpu("H200", 8));
-    expect(live()).toMatchObject([{ gpu: "H200:8", generation: "v1" }]);
-    modal().setGpus("H100", null);
+    expect(await live()).toMatchObject([{ gpu: "H200:8", generation: "v1" }]);
+    await modal().setGpus("H100", null);
     await made.terminate();
     await untilNoneLeft();
   });
 
   check("none of them to be had is no_capacity, and nothing is left in the queue", async () => {
-    modal().setGpus("H100", 0);
-    modal().setGpus("H200", 0);
+    await modal().setGpus("H100", 0);
+    await modal().setGpus("H200", 0);
     expect(await failsWith(provider().create(specOf(withGpus(gpu("H100"), gpu("H200")))))).toMatchObject({
       code: "no_capacity",
       retryable: true,
     });
-    modal().setGpus("H100", null);
-    modal().setGpus("H200", null);
+    await modal().setGpus("H100", null);
+    await modal().setGpus("H200", null);
     await untilNoneLeft();
   });
 });
 
 describe("when a command meets a fault", () => {
   let sandbox: Sandbox;
-  const begin = async (...faults: Fault[]) => {
+  const begin = async (...faults: SentFault[]) => {
     sandbox = await provider().create(specOf());
-    modal().faults.add(...faults);
+    await modal().faults.add(...faults);
   };
 
   check("a start that stumbles goes on", async () => {
@@ -239,7 +239,7 @@ describe("when a command meets a fault", () => {
     const child = await sandbox.start({ argv: ["sh", "-c", "echo before; sleep 100"] });
     const reader = child.output[Symbol.asyncIterator]();
     expect(Buffer.from((await reader.next()).value?.bytes ?? []).toString()).toBe("before\n");
-    modal().kill(sandbox.id);
+    await modal().kill(sandbox.id);
     for (let next = await reader.next(); !next.done; next = await reader.next());
     expect((await child.exit).kind).toBe("unknown");
     expect(await sandbox.ended).toMatchObject({ code: "sandbox_lost" });
@@ -252,7 +252,7 @@ describe("when a command meets a fault", () => {
   check("a router that is gone in mid-command makes its end unknown, after the SDK's patience", async () => {
     await begin();
     const child = await sandbox.start({ argv: ["sh", "-c", "echo before; sleep 100"] });
-    modal().stopRouter();
+    await modal().stopRouter();
     for await (const _ of child.output);
     expect((await child.exit).kind).toBe("unknown");
     await modal().startRouter();
@@ -263,9 +263,9 @@ describe("when a command meets a fault", () => {
   check("a signal that cannot be delivered says so, and one to a dead sandbox does not", async () => {
     await begin();
     const child = await sandbox.start({ argv: ["sleep", "100"] });
-    modal().faults.add({ method: "TaskExecStart", hang: true, times: 1 });
+    await modal().faults.add({ method: "TaskExecStart", hang: true, times: 1 });
     expect(await failsWith(child.signal("SIGTERM"))).toMatchObject({ code: "sandbox_lost", retryable: true });
-    modal().kill(sandbox.id);
+    await modal().kill(sandbox.id);
     await child.signal("SIGKILL");
     expect((await child.exit).kind).toBe("unknown");
   });
@@ -280,7 +280,7 @@ describe("when a command meets a fault", () => {
 
   check("tokens that are revoked are refreshed or their loss is told, and nothing hangs", async () => {
     await begin();
-    modal().revokeRouterTokens();
+    await modal().revokeRouterTokens();
     const answer = await failsWith(sh(sandbox, "echo a"));
     if (answer !== null) expect(answer).toMatchObject({ code: "sandbox_lost" });
   });
@@ -304,10 +304,10 @@ describe("when a command meets a fault", () => {
 describe("when a file meets a fault", () => {
   let sandbox: Sandbox;
   const range = { offset: 0, maxBytes: 100 };
-  const begin = async (...faults: Fault[]) => {
+  const begin = async (...faults: SentFault[]) => {
     sandbox = await provider().create(specOf());
     await sandbox.writeFile("there", Buffer.from("there"));
-    modal().faults.add(...faults);
+    await modal().faults.add(...faults);
   };
 
   check("an upload that breaks off goes on where it was", async () => {
@@ -347,7 +347,7 @@ describe("when a file meets a fault", () => {
 
   check("a dead sandbox is told from both", async () => {
     await begin();
-    modal().kill(sandbox.id);
+    await modal().kill(sandbox.id);
     expect(await failsWith(sandbox.readFile("there", range))).toMatchObject({ code: "sandbox_lost", retryable: false });
     expect(await failsWith(sandbox.writeFile("there", Buffer.from("x")))).toMatchObject({
       code: "sandbox_lost",
@@ -359,10 +359,10 @@ describe("when a file meets a fault", () => {
 describe("when a snapshot meets a fault", () => {
   let made: SandboxProvider;
   let sandbox: Sandbox;
-  const begin = async (...faults: Fault[]) => {
+  const begin = async (...faults: SentFault[]) => {
     made = provider();
     sandbox = await made.create(specOf());
-    modal().faults.add(...faults);
+    await modal().faults.add(...faults);
   };
   const take = async (path: string | null = null) =>
     made.snapshots?.take(sandbox, path) ?? Promise.reject(new Error("no snapshots"));
@@ -380,35 +380,35 @@ describe("when a snapshot meets a fault", () => {
     check(`${title} is snapshot_failed, and the sandbox goes on`, async () => {
       await begin(fault);
       expect(await failsWith(take())).toMatchObject({ code: "snapshot_failed", retryable });
-      modal().faults.clear();
+      await modal().faults.clear();
       expect((await sh(sandbox, "echo alive")).stdout).toBe("alive\n");
     });
   }
 
   check("a dead sandbox has none", async () => {
     await begin();
-    modal().kill(sandbox.id);
+    await modal().kill(sandbox.id);
     expect(await failsWith(take())).toMatchObject({ code: "sandbox_lost" });
   });
 
   check("one that has expired, or was never Modal's, is told so before anything is paid for", async () => {
     await begin();
     const { id } = await take();
-    modal().expireImage(id);
-    const before = modal().sandboxes().length;
+    await modal().expireImage(id);
+    const before = (await modal().sandboxes()).length;
     expect(await failsWith(made.create(specOf({ snapshotID: id })))).toMatchObject({
       code: "snapshot_expired",
       retryable: false,
     });
     expect(await failsWith(made.create(specOf({ snapshotID: "snap_local" })))).toMatchObject({ code: "not_found" });
-    expect(modal().sandboxes().length).toBe(before);
+    expect((await modal().sandboxes()).length).toBe(before);
   });
 
   check("a directory that cannot be put back leaves no sandbox", async () => {
     await begin();
     await sh(sandbox, "mkdir data; echo 1 > data/a");
     const { id } = await take("data");
-    modal().faults.add({ method: "TaskMountDirectory", code: INVALID, times: ALWAYS });
+    await modal().faults.add({ method: "TaskMountDirectory", code: INVALID, times: ALWAYS });
     const failure = await failsWith(made.create(specOf({ snapshotID: id })));
     expect(failure).toMatchObject({ code: "sandbox_create_failed" });
     await sandbox.terminate();
@@ -420,7 +420,7 @@ describe("when a snapshot meets a fault", () => {
     const { id } = await take();
     await made.snapshots?.remove(id);
     await made.snapshots?.remove(id);
-    modal().faults.add({ method: "ImageDelete", hang: true, times: 1 });
+    await modal().faults.add({ method: "ImageDelete", hang: true, times: 1 });
     expect(await failsWith(made.snapshots?.remove("im-x") ?? Promise.resolve())).toMatchObject({
       code: "snapshot_failed",
       retryable: true,
@@ -431,7 +431,7 @@ describe("when a snapshot meets a fault", () => {
 describe("when ending or finding a sandbox meets a fault", () => {
   check("an end that stumbles is had all the same", async () => {
     const sandbox = await provider().create(specOf());
-    modal().faults.add({ method: "SandboxTerminateV2", code: UNAVAILABLE, times: 6 });
+    await modal().faults.add({ method: "SandboxTerminateV2", code: UNAVAILABLE, times: 6 });
     await sandbox.terminate();
     expect(await sandbox.ended).toBeNull();
     await untilNoneLeft();
@@ -439,9 +439,9 @@ describe("when ending or finding a sandbox meets a fault", () => {
 
   check("an end that cannot be had is an error, not a silence", async () => {
     const sandbox = await provider().create(specOf());
-    modal().faults.add({ method: "SandboxTerminateV2", code: UNAUTHENTICATED, times: ALWAYS });
+    await modal().faults.add({ method: "SandboxTerminateV2", code: UNAUTHENTICATED, times: ALWAYS });
     expect(await failsWith(sandbox.terminate())).toMatchObject({ code: "sandbox_lost" });
-    modal().faults.clear();
+    await modal().faults.clear();
     await sandbox.terminate();
     await untilNoneLeft();
   });
@@ -451,14 +451,14 @@ describe("when ending or finding a sandbox meets a fault", () => {
     const sandbox = await first.create(specOf());
     await first.close();
     const second = provider();
-    modal().faults.add({ method: "SandboxWaitV2", hang: true, times: 1 });
+    await modal().faults.add({ method: "SandboxWaitV2", hang: true, times: 1 });
     expect(await failsWith(second.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: true });
-    modal().faults.clear();
-    modal().faults.add({ method: "SandboxWaitV2", code: UNAVAILABLE, times: 4 });
+    await modal().faults.clear();
+    await modal().faults.add({ method: "SandboxWaitV2", code: UNAVAILABLE, times: 4 });
     expect(await failsWith(second.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: true });
-    modal().faults.clear();
+    await modal().faults.clear();
     expect((await second.attach(sandbox.id, {})).workdir).toBe("/workspace");
-    modal().kill(sandbox.id);
+    await modal().kill(sandbox.id);
     const third = provider();
     expect(await failsWith(third.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: false });
   });
@@ -470,7 +470,7 @@ describe("when ending or finding a sandbox meets a fault", () => {
     const listed = await made.list();
     expect(listed.map(({ tags }) => tags.job).sort()).toEqual(["a", "b"]);
     for (const { createdAt } of listed) expect(Math.abs((createdAt ?? 0) - Date.now())).toBeLessThan(60_000);
-    modal().faults.add({ method: "SandboxListV2", hang: true, times: 1 });
+    await modal().faults.add({ method: "SandboxListV2", hang: true, times: 1 });
     expect(await failsWith(made.list())).toMatchObject({ retryable: true });
   });
 });

@@ -4,14 +4,14 @@ import { createModalProvider, type ModalProviderDeps } from "../../src/sandboxes
 import type { SandboxProvider } from "../../src/sandboxes/port.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import type { ModalServerOptions } from "../support/modal-server/options.ts";
-import { type ModalServer, startModalServer } from "../support/modal-server/server.ts";
+import { type ModalServerProcess, startModalServerProcess } from "../support/modal-server/own-process.ts";
 
 /** One server for the tests of a file, and the environment the SDK reads. */
-export function useModalServer(options: ModalServerOptions = {}): () => ModalServer {
-  let server: ModalServer | null = null;
+export function useModalServer(options: ModalServerOptions = {}): () => ModalServerProcess {
+  let server: ModalServerProcess | null = null;
   const before: Record<string, string | undefined> = {};
   beforeAll(async () => {
-    server = await startModalServer(options);
+    server = await startModalServerProcess(options);
     for (const [name, value] of Object.entries(server.env)) {
       before[name] = process.env[name];
       process.env[name] = value;

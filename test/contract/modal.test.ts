@@ -14,8 +14,8 @@ sandboxProviderContract({
 });
 
 describe("when its contract was run, the Modal provider", () => {
-  test("has left no sandbox", () => {
-    expect(modal().sandboxes({ live: true })).toEqual([]);
+  test("has left no sandbox", async () => {
+    expect(await modal().sandboxes({ live: true })).toEqual([]);
   });
 });
 
@@ -45,6 +45,6 @@ describe("the Modal provider under Node", () => {
       listed: 2,
       gone: "sandbox_lost",
     });
-    expect(modal().sandboxes({ live: true })).toEqual([]);
+    expect(await modal().sandboxes({ live: true })).toEqual([]);
   }, 60_000);
 });

@@ -11,15 +11,15 @@ import {
   startAttackLab,
 } from "../support/attack-lab.ts";
 import { noneLeft } from "../support/modal-lab.ts";
-import { type ModalServer, startModalServer } from "../support/modal-server/server.ts";
+import { type ModalServerProcess, startModalServerProcess } from "../support/modal-server/own-process.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 
-let modal: ModalServer;
+let modal: ModalServerProcess;
 let lab: AttackLab;
 
 beforeAll(async () => {
-  modal = await startModalServer();
+  modal = await startModalServerProcess();
   lab = await startAttackLab({}, { env: { ...modal.env } });
 }, 60_000);
 

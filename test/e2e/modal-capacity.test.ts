@@ -19,7 +19,7 @@ sandboxTest(
         const [job] = waited?.metadata.finished ?? [];
         expect(job).toMatchObject({ state: "completed", result: "ran", gpu: "H200:8", provider: "modal" });
         expect(await outputsOf(server, job, "sandbox_exec")).toEqual([expect.stringMatching(/^ *8 NVIDIA H200\n/)]);
-        expect(modal.sandboxes().map(({ gpu }) => gpu)).toEqual(["H100:8", "H200:8"]);
+        expect((await modal.sandboxes()).map(({ gpu }) => gpu)).toEqual(["H100:8", "H200:8"]);
         await noneLeft(modal); // the one that waited for H100 too
         const { output, metadata } = await ask(server, session.id, status());
         expect(metadata.jobs[0]?.gpu).toBe("H200:8");
@@ -50,12 +50,12 @@ sandboxTest(
         ]);
         await noneLeft(modal);
 
-        modal.setWorkspaceLimit(0);
-        const before = creations(modal).length;
+        await modal.setWorkspaceLimit(0);
+        const before = (await creations(modal)).length;
         const [, full] = await turn(server, session.id, start(task("one", say("no"))), wait());
         expect(full?.metadata.finished[3]).toMatchObject(failed(/limit of the Modal workspace.*End other sandboxes/s));
-        expect(creations(modal).length).toBeGreaterThan(before);
-        expect(modal.sandboxes({ live: true })).toEqual([]);
+        expect((await creations(modal)).length).toBeGreaterThan(before);
+        expect(await modal.sandboxes({ live: true })).toEqual([]);
       },
     ),
   90_000,

@@ -122,7 +122,7 @@ describe("what keeps every job from a sandbox is one clear error that names the 
     "no network; and it is tried again once it is back",
     () =>
       withModalLab({}, {}, async (lab) => {
-        lab.modal.stopControl();
+        await lab.modal.stopControl();
         const error = await failure(lab);
         expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: true });
         expect(error?.message).toMatch(/Modal could not be reached.*Check the network/s);
@@ -145,12 +145,12 @@ describe("what keeps every job from a sandbox is one clear error that names the 
           unknown.map(() => ["failed", "invalid_task"]),
         );
         expect(jobs[0]?.error?.message).toMatch(/gpu "H9000".*T4/s);
-        expect(lab.modal.calls).toEqual([]);
+        expect(await lab.modal.calls()).toEqual([]);
         // Known to us and not to the server.
         const error = await failure(lab, { gpu: "B300" });
         expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
         expect(error?.message).toMatch(/B300.*Known: T4/s);
-        expect(lab.modal.sandboxes()).toEqual([]);
+        expect(await lab.modal.sandboxes()).toEqual([]);
       }),
     60_000,
   );
@@ -163,7 +163,7 @@ describe("what keeps every job from a sandbox is one clear error that names the 
           { modal: { environment: "nowhere", app: "mine" }, environments: { default: { image: "no/such:image" } } },
           {},
           async (lab) => {
-            lab.modal.faults.add({ method, code: 5, message: "not found at all" });
+            await lab.modal.faults.add({ method, code: 5, message: "not found at all" });
             const error = await failure(lab);
             expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
             const remedies = {

@@ -80,15 +80,15 @@ for (const [what, { faults, end, says, made = end === "ran" ? 1 : 0 }] of Object
     async () => {
       const { server, modal } = lab;
       const session = await server.createSession();
-      const before = modal.sandboxes().length;
-      modal.faults.add(...faults.map((fault) => ({ method: "SandboxCreateV2", ...fault })));
+      const before = (await modal.sandboxes()).length;
+      await modal.faults.add(...faults.map((fault) => ({ method: "SandboxCreateV2", ...fault })));
       const [, waited] = await turn(server, session.id, start(task(what, shell("echo ran"), say("ran"))), wait());
       const [job] = waited?.metadata.finished ?? [];
       expect(job?.result ?? job?.error?.code).toBe(end);
       if (says) expect(job?.error?.message).toMatch(says);
       expect(job?.turns).toBe(end === "ran" ? 1 : 0);
       await noneLeft(modal);
-      expect(modal.sandboxes().length - before).toBe(made);
+      expect((await modal.sandboxes()).length - before).toBe(made);
     },
     60_000,
   );
@@ -108,14 +108,14 @@ for (const method of [
       const own = await startModalLab({});
       try {
         const { server, modal } = own;
-        modal.faults.add({ method, code: 14 });
+        await modal.faults.add({ method, code: 14 });
         const session = await server.createSession();
         const gpu = { ...task("on GPU", shell("echo ran"), say("ran")), gpu: "T4" };
         const [, waited] = await turn(server, session.id, start(gpu), wait());
         expect(waited?.metadata.finished).toMatchObject([{ state: "completed", result: "ran", gpu: "T4" }]);
-        expect(modal.faults.left()).toEqual([]);
+        expect(await modal.faults.left()).toEqual([]);
         await noneLeft(modal);
-        expect(modal.sandboxes()).toHaveLength(1);
+        expect(await modal.sandboxes()).toHaveLength(1);
       } finally {
         await own.stop();
       }
@@ -129,10 +129,12 @@ sandboxTest(
   async () => {
     const { server, modal } = lab;
     const session = await server.createSession();
-    modal.faults.add({ method: "SandboxCreate", delayMs: 2_000, when: "after" });
+    await modal.faults.add({ method: "SandboxCreate", delayMs: 2_000, when: "after" });
     const late = { ...task("late", say("no")), gpu: "T4" };
     const { metadata } = await ask(server, session.id, start(late, task("sibling", shell("echo ran"), say("ran"))));
-    await until(() => modal.sandboxes({ live: true }).some(({ gpu }) => gpu === "T4:1"), { what: "it is being made" });
+    await until(async () => (await modal.sandboxes({ live: true })).some(({ gpu }) => gpu === "T4:1"), {
+      what: "it is being made",
+    });
     const [, waited] = await turn(server, session.id, cancel(metadata.jobs[0]?.id as string), wait());
     expect(waited?.metadata.finished).toMatchObject([{ state: "cancelled" }, { state: "completed", result: "ran" }]);
     await noneLeft(modal);

@@ -15,7 +15,7 @@ beforeAll(async () => {
 }, 60_000);
 
 afterEach(async () => {
-  lab.modal.faults.clear();
+  await lab.modal.faults.clear();
   await noneLeft(lab.modal);
 });
 
@@ -40,12 +40,12 @@ for (const [what, { fault, end }] of Object.entries(SNAPSHOTS)) {
     `a snapshot meets ${what}: its job is told, and goes on`,
     async () => {
       const { modal, server } = lab;
-      modal.faults.add({ method: "TaskSnapshotFilesystem", message: "out of order", ...fault });
+      await modal.faults.add({ method: "TaskSnapshotFilesystem", message: "out of order", ...fault });
       const session = await server.createSession();
       const freezes = [call("sandbox_snapshot", { label: "x" }), shell("echo goes on")];
       await ask(server, session.id, start(task(what, ...freezes, say("ran"))));
       const { finished } = (await ask(server, session.id, wait())).metadata;
-      modal.faults.clear(); // what it is parked with succeeds, at once or after the next turn
+      await modal.faults.clear(); // what it is parked with succeeds, at once or after the next turn
       expect(finished).toMatchObject([{ state: "completed", result: "ran" }]);
       expect((await outputsOf(server, finished[0], "sandbox_snapshot"))[0]).toMatch(end);
       expect(await outputsOf(server, finished[0], "sandbox_exec")).toEqual(["goes on\n[exit code 0]"]);
@@ -66,16 +66,16 @@ sandboxTest(
   "a sandbox that cannot be frozen is kept with its work; once it can be, it is parked",
   async () => {
     const { modal, server } = lab;
-    modal.faults.add({ method: "TaskSnapshotFilesystem", code: 13, ...ALWAYS });
+    await modal.faults.add({ method: "TaskSnapshotFilesystem", code: 13, ...ALWAYS });
     const session = await server.createSession();
     const [, done] = await turn(server, session.id, start(task("keeps", shell("echo kept > n"), say("ok"))), wait());
     const [job] = done?.metadata.finished ?? [];
     expect(job).toMatchObject({ state: "completed" });
     await parkingFailed(lab, job?.id as string);
     expect((await ask(server, session.id, status())).metadata.jobs).toMatchObject([{ sandbox: "live" }]);
-    expect(modal.sandboxes({ live: true })).toHaveLength(1);
-    modal.faults.clear();
-    const made = modal.sandboxes().length;
+    expect(await modal.sandboxes({ live: true })).toHaveLength(1);
+    await modal.faults.clear();
+    const made = (await modal.sandboxes()).length;
     const [, again] = await turn(
       server,
       session.id,
@@ -83,7 +83,7 @@ sandboxTest(
       wait(),
     );
     expect((await outputsOf(server, again?.metadata.finished[0], "sandbox_exec"))[1]).toBe("kept\n[exit code 0]");
-    expect(modal.sandboxes()).toHaveLength(made);
+    expect(await modal.sandboxes()).toHaveLength(made);
     await noneLeft(modal);
     expect((await ask(server, session.id, status())).metadata.jobs).toMatchObject([{ sandbox: "parked" }]);
   },
@@ -98,7 +98,7 @@ for (const [what, fault] of Object.entries<Omit<Fault, "method">>({
   sandboxTest(
     `a termination that ${what} ends the sandbox all the same`,
     async () => {
-      lab.modal.faults.add({ method: "SandboxTerminateV2", ...fault });
+      await lab.modal.faults.add({ method: "SandboxTerminateV2", ...fault });
       const [answer] = await inJob(lab.server, shell("echo ran"));
       expect(answer?.output).toBe("ran\n[exit code 0]");
       await noneLeft(lab.modal);
@@ -115,13 +115,13 @@ sandboxTest(
       { server: { secondMs: 100 } },
       async (lab) => {
         const { server, modal } = lab;
-        modal.faults.add({ method: "SandboxTerminateV2", code: 7, ...ALWAYS });
+        await modal.faults.add({ method: "SandboxTerminateV2", code: 7, ...ALWAYS });
         const session = await server.createSession();
         const [, done] = await turn(server, session.id, start(task("ends", shell("echo kept > n"), say("ok"))), wait());
         const [job] = done?.metadata.finished ?? [];
         await parkingFailed(lab, job?.id as string);
         await noneLeft(modal);
-        modal.faults.clear();
+        await modal.faults.clear();
         const reads = message(job?.id as string, script(shell("cat n"), say("read")));
         const [, again] = await turn(server, session.id, reads, wait());
         expect((await outputsOf(server, again?.metadata.finished[0], "sandbox_exec"))[1]).toBe("kept\n[exit code 0]");

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect } from "bun:test";
-import { holdersAt, type ModalLab, noneLeft, onProgram, openGatesAt, startModalLab } from "../support/modal-lab.ts";
+import { holdersAt, type ModalLab, noneLeft, openGatesAt, startModalLab } from "../support/modal-lab.ts";
+import type { Only } from "../support/modal-server/faults.ts";
 import { FILE_TOOL } from "../support/modal-server/file-tool.ts";
 import type { ModelReply } from "../support/model-server.ts";
 import { HOLD, sandboxTest } from "../support/sandboxes.ts";
@@ -15,9 +16,9 @@ beforeAll(async () => {
 }, 60_000);
 
 afterEach(async () => {
-  lab.modal.faults.clear();
-  await noneLeft(lab.modal).catch((error) => {
-    for (const { id } of lab.modal.sandboxes({ live: true })) lab.modal.kill(id); // the next test is not to pay for it
+  await lab.modal.faults.clear();
+  await noneLeft(lab.modal).catch(async (error) => {
+    for (const { id } of await lab.modal.sandboxes({ live: true })) await lab.modal.kill(id); // the next test is not to pay for it
     throw error;
   });
 });
@@ -26,18 +27,18 @@ afterAll(async () => {
   await lab?.stop();
 }, 30_000);
 
-const marked = onProgram("marked");
+const marked = { program: "marked" };
 const TEXT = "line of some length\n".repeat(2_000);
 
 sandboxTest(
   "calls about a command that fail once lose nothing of it",
   async () => {
-    lab.modal.faults.add(
+    await lab.modal.faults.add(
       { method: "TaskExecStart", code: 14, only: marked },
-      { method: "TaskExecStart", code: 13, when: "after", only: onProgram("second") },
+      { method: "TaskExecStart", code: 13, when: "after", only: { program: "second" } },
       { method: "TaskExecStdioRead", code: 14, times: 2 },
       { method: "TaskExecStdinWrite", code: 14 },
-      { method: "TaskExecStart", code: 14, only: onProgram(FILE_TOOL) },
+      { method: "TaskExecStart", code: 14, only: { program: FILE_TOOL } },
     );
     const answers = await inJob(
       lab.server,
@@ -55,7 +56,7 @@ sandboxTest(
       expect.stringContaining("line of some length") as never,
     ]);
     expect(answers[1]?.output).toBe("marked\nsecond\n[exit code 0]");
-    expect(lab.modal.faults.left()).toEqual([]);
+    expect(await lab.modal.faults.left()).toEqual([]);
   },
   60_000,
 );
@@ -63,23 +64,25 @@ sandboxTest(
 sandboxTest(
   "output that breaks off again and again arrives whole and in order",
   async () => {
-    lab.modal.faults.add(...[1, 2, 3].map((afterItems) => ({ method: "TaskExecStdioRead", code: 14, afterItems })));
+    await lab.modal.faults.add(
+      ...[1, 2, 3].map((afterItems) => ({ method: "TaskExecStdioRead", code: 14, afterItems })),
+    );
     const pieces = shell("for i in $(seq 30); do echo $i; sleep 0.02; done; exit 7");
     const [answer] = await inJob(lab.server, pieces);
     const lines = Array.from({ length: 30 }, (_, at) => String(at + 1));
     expect(answer?.output).toBe([...lines, "[exit code 7]"].join("\n"));
-    expect(lab.modal.faults.left()).toEqual([]);
+    expect(await lab.modal.faults.left()).toEqual([]);
   },
   60_000,
 );
 
 const outages: Readonly<Record<string, () => unknown>> = {
   "the router is away": async () => {
-    lab.modal.stopRouter();
+    await lab.modal.stopRouter();
     await lab.modal.startRouter();
   },
   "the control plane is away": async () => {
-    lab.modal.stopControl();
+    await lab.modal.stopControl();
     await lab.modal.startControl();
   },
   "the router's tokens are revoked": () => lab.modal.revokeRouterTokens(),
@@ -93,9 +96,9 @@ for (const [what, happens] of Object.entries(outages)) {
       const session = await server.createSession();
       const held = task("held", shell(`echo before; ${HOLD}; exit 3`), shell("echo after"), say("ran"));
       await ask(server, session.id, start(held));
-      await until(() => holdersAt(modal).length === 1, { what: "it runs", timeoutMs: 30_000 });
+      await until(async () => (await holdersAt(modal)).length === 1, { what: "it runs", timeoutMs: 30_000 });
       await happens();
-      openGatesAt(modal);
+      await openGatesAt(modal);
       const { finished } = (await ask(server, session.id, wait())).metadata;
       expect(finished).toMatchObject([{ state: "completed", result: "ran" }]);
       const outputs = await outputsOf(server, finished[0], "sandbox_exec");
@@ -106,9 +109,9 @@ for (const [what, happens] of Object.entries(outages)) {
   );
 }
 
-const REFUSALS: Readonly<Record<string, readonly [ModelReply, only: (request: Record<string, unknown>) => boolean]>> = {
+const REFUSALS: Readonly<Record<string, readonly [ModelReply, only: Only]>> = {
   sandbox_exec: [shell("echo marked"), marked],
-  sandbox_write: [call("sandbox_write", { path: "f", content: "x" }), onProgram(FILE_TOOL)],
+  sandbox_write: [call("sandbox_write", { path: "f", content: "x" }), { program: FILE_TOOL }],
   sandbox_read: [call("sandbox_read", { path: "marked" }), marked],
 };
 
@@ -117,7 +120,7 @@ for (const [tool, [reply, only]] of Object.entries(REFUSALS)) {
     sandboxTest(
       `${tool} that the server always answers with ${code} says so to the job's model, which goes on`,
       async () => {
-        lab.modal.faults.add({ method: "TaskExecStart", code, message: "out of order", times: 1_000, only });
+        await lab.modal.faults.add({ method: "TaskExecStart", code, message: "out of order", times: 1_000, only });
         const answers = await inJob(lab.server, reply, shell("echo goes on"));
         expect(answers[0]?.output).toMatch(/^Error /);
         // Of its file tool's failures the SDK passes the class on, and not the words.
@@ -137,13 +140,12 @@ sandboxTest(
     const dies = (gpu: string) => ({ ...task(`dies ${gpu}`, shell(HOLD, { timeout_seconds: 900 }), say("no")), gpu });
     const tasks = [dies("T4"), dies("none"), { ...task("lives", shell(HOLD), say("unharmed")), gpu: "L4" }];
     const { metadata } = await ask(server, session.id, start(...tasks));
-    await until(() => holdersAt(modal).length === 3, { what: "all are at work", timeoutMs: 30_000 });
-    const [first, second] = metadata.jobs.map(({ id }) =>
-      modal.sandboxes({ live: true }).find(({ name }) => name === id),
-    );
-    for (const each of [first, second]) modal.kill(each?.id as string);
+    await until(async () => (await holdersAt(modal)).length === 3, { what: "all are at work", timeoutMs: 30_000 });
+    const live = await modal.sandboxes({ live: true });
+    const [first, second] = metadata.jobs.map(({ id }) => live.find(({ name }) => name === id));
+    for (const each of [first, second]) await modal.kill(each?.id as string);
     const some = await ask(server, session.id, wait({ until: 2 }));
-    openGatesAt(modal);
+    await openGatesAt(modal);
     const { finished } = (await turn(server, session.id, wait()))[0]?.metadata ?? { finished: [] };
     expect(some.metadata.finished.map(({ id }) => id)).toEqual(metadata.jobs.slice(0, 2).map(({ id }) => id));
     expect(finished).toMatchObject([

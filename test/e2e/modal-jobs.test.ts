@@ -36,7 +36,10 @@ sandboxTest(
       ),
     );
     const ids = metadata.jobs.map(({ id }) => id);
-    await until(() => holdersAt(modal).length === 3, { what: "all three work at once", timeoutMs: 30_000 });
+    await until(async () => (await holdersAt(modal)).length === 3, {
+      what: "all three work at once",
+      timeoutMs: 30_000,
+    });
     const live = (await ask(server, session.id, status())).metadata.jobs;
     expect(live.map(({ provider, gpu, sandbox }) => [provider, gpu as string, sandbox])).toEqual([
       ["modal", "T4", "live"],
@@ -44,7 +47,7 @@ sandboxTest(
       ["modal", undefined as never, "live"],
     ]);
 
-    const made = creations(modal);
+    const made = await creations(modal);
     expect(made.map(({ code }) => code)).toEqual([0, 0, 0]);
     const byJob = ids.map((id) => made.find(({ request }) => definitionOf(request).name === id));
     expect(byJob.map((one) => one?.method)).toEqual(["SandboxCreate", "SandboxCreate", "SandboxCreateV2"]);
@@ -56,7 +59,7 @@ sandboxTest(
         { tagName: "session", tagValue: session.id },
       ]);
     }
-    const running = modal.sandboxes({ live: true });
+    const running = await modal.sandboxes({ live: true });
     expect(running.map(({ id }) => id).sort()).toEqual(live.map(({ sandboxID }) => sandboxID as string).sort());
     expect(Object.fromEntries(running.map(({ name, gpu, generation }) => [name, [gpu, generation]]))).toEqual({
       [ids[0] as string]: ["T4:1", "v1"],
@@ -64,7 +67,7 @@ sandboxTest(
       [ids[2] as string]: [null, "v2"],
     });
 
-    openGatesAt(modal);
+    await openGatesAt(modal);
     const { finished } = (await ask(server, session.id, wait())).metadata;
     expect(finished.map(({ state, result }) => [state, result as string])).toEqual([
       ["completed", "one T4"],
@@ -156,7 +159,7 @@ sandboxTest(
     await noneLeft(modal);
 
     const { snapshot } = (await ask(server, session.id, status())).metadata.jobs[0] ?? {};
-    modal.expireImage(snapshot as string);
+    await modal.expireImage(snapshot as string);
     const [, third] = await turn(server, session.id, message(job?.id as string, reads), wait());
     expect(third?.metadata.finished).toMatchObject([
       { state: "failed", error: { code: "snapshot_expired", message: expect.stringContaining(snapshot as string) } },

@@ -32,7 +32,10 @@ for (const [how, endAndStartAgain] of Object.entries(ENDS)) {
         ];
         const [started] = await turn(lab.server, session.id, start(...tasks), wait({ until: 2 }));
         const ids = started?.metadata.jobs.map(({ id }) => id) ?? [];
-        await until(() => holdersAt(modal).length === 1, { what: "the third is at work", timeoutMs: 30_000 });
+        await until(async () => (await holdersAt(modal)).length === 1, {
+          what: "the third is at work",
+          timeoutMs: 30_000,
+        });
         const before = (await ask(lab.server, session.id, status())).metadata.jobs;
         expect(before.map(({ state, sandbox }) => [state, sandbox])).toEqual([
           ["completed", "live"],
@@ -59,9 +62,9 @@ for (const [how, endAndStartAgain] of Object.entries(ENDS)) {
           expect(last?.state).toMatchObject({ output: "kept\nalive\n/workspace\n[exit code 0]" });
         }
         expect(finished.map(({ gpu }) => gpu as string)).toEqual([undefined as never, "T4", undefined as never]);
-        expect(creations(modal)).toHaveLength(3);
-        expect(modal.sandboxes({ live: true })).toHaveLength(3);
-        openGatesAt(modal);
+        expect(await creations(modal)).toHaveLength(3);
+        expect(await modal.sandboxes({ live: true })).toHaveLength(3);
+        await openGatesAt(modal);
       }),
     120_000,
   );
@@ -81,7 +84,7 @@ sandboxTest(
       const [, done] = await turn(lab.server, session.id, start(...tasks), wait());
       const [one, other] = done?.metadata.finished ?? [];
       await lab.server.kill();
-      for (const { id } of modal.sandboxes({ live: true })) modal.kill(id);
+      for (const { id } of await modal.sandboxes({ live: true })) await modal.kill(id);
       lab.server = await startServe(lab.home);
       const { server } = lab;
       const reads = script(shell("cat n"), say("read"));
@@ -98,7 +101,7 @@ sandboxTest(
         { state: "failed", error: { code: "restart_unrecoverable" } },
       ]);
       expect((await outputsOf(server, finished[0], "sandbox_exec")).at(-1)).toBe("1\n[exit code 0]");
-      expect(modal.sandboxes({ live: true })).toHaveLength(1);
+      expect(await modal.sandboxes({ live: true })).toHaveLength(1);
       await server.client.session.delete({ sessionID: session.id });
       await noneLeft(modal); // deleting the session ends what it had
     }),

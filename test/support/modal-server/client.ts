@@ -29,7 +29,10 @@ export async function modalClient(
 }
 
 /** With an app and an image, as most tests need. */
-export async function connect(server: ModalServer, env: Readonly<Record<string, string>> = {}): Promise<ModalTestClient> {
+export async function connect(
+  server: ModalServer,
+  env: Readonly<Record<string, string>> = {},
+): Promise<ModalTestClient> {
   const modal = await modalClient(server, env);
   const app = await modal.apps.fromName("tests", { createIfMissing: true });
   return { modal, app, image: modal.images.fromRegistry("debian:bookworm-slim") };

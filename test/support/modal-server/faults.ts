@@ -18,10 +18,17 @@ export interface Fault {
   readonly retryAfterSecs?: number;
   /** For a stream of replies: broken after so many messages. */
   readonly afterItems?: number;
-  /** Only calls whose request it accepts. */
-  readonly only?: (request: Record<string, unknown>) => boolean;
+  /** Only calls of this kind. Data and no function, so that it can be sent to a server in another process. */
+  readonly only?: Only;
   /** Does as it likes; what it throws is the call's failure (a `Refusal` with its code), what it returns, if anything, the reply. */
   readonly act?: (request: Record<string, unknown>) => unknown;
+}
+
+export interface Only {
+  /** Commands with this in one of their words: the program of an exec, the SDK's file tool included. */
+  readonly program?: string;
+  /** Creations with tags. */
+  readonly tagged?: true;
 }
 
 export interface Faults {
@@ -60,7 +67,7 @@ export class FaultBook implements Faults {
   /** The faults that hit this call, used up by it. */
   take(method: string, request: Record<string, unknown>): readonly Fault[] {
     const hits = this.#entries.filter(
-      ({ fault, left }) => left > 0 && fault.method === method && (fault.only?.(request) ?? true),
+      ({ fault, left }) => left > 0 && fault.method === method && isMeant(fault.only, request),
     );
     for (const hit of hits) hit.left -= 1;
     return hits.map((hit) => hit.fault);
@@ -104,4 +111,10 @@ export class FaultBook implements Faults {
       else either.addEventListener("abort", end, { once: true });
     });
   }
+}
+
+function isMeant({ program, tagged }: Only = {}, { commandArgs, tags }: Record<string, unknown>): boolean {
+  if (tagged && !(Array.isArray(tags) && tags.length > 0)) return false;
+  if (program === undefined) return true;
+  return Array.isArray(commandArgs) && commandArgs.some((word) => String(word).includes(program));
 }

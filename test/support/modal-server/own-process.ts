@@ -1,37 +1,117 @@
 import { fileURLToPath } from "node:url";
-import { startProcess } from "../child-process.ts";
+import { startProcess, type TrackedProcess } from "../child-process.ts";
 import { within } from "../wait.ts";
+import type { Fault } from "./faults.ts";
+import type { Question } from "./main.ts";
 import type { ModalServerOptions } from "./options.ts";
+import type { ModalServer } from "./server.ts";
+import type { Call } from "./service.ts";
 
-export interface ModalServerProcess {
+type Remote<T> = {
+  readonly [Name in keyof T]: T[Name] extends (...args: infer Args) => infer Answer
+    ? (...args: Args) => Promise<Awaited<Answer>>
+    : never;
+};
+/** What can be asked and told; faults are data here, without an `act`. */
+type Told = Omit<ModalServer, "url" | "env" | "calls" | "faults" | "stop">;
+export type SentFault = Omit<Fault, "act">;
+
+/** A server in another process, asked and told by messages. */
+export interface ModalServerProcess extends Remote<Told> {
   /** For the process of a client. */
   readonly env: Readonly<Record<string, string>>;
+  /** Every call there was, in order. Bytes in them have become objects. */
+  calls(): Promise<readonly Call[]>;
+  readonly faults: {
+    add(...faults: SentFault[]): Promise<void>;
+    clear(): Promise<void>;
+    left(): Promise<readonly SentFault[]>;
+  };
   /** Ends its sandboxes too. */
   stop(): Promise<void>;
 }
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
+const NODE = fileURLToPath(new URL("../../../node_modules/node/bin/node", import.meta.url));
+const ANSWER_MS = 20_000;
 
-/** The server in a process of its own. It stops when this process ends, however it ends. */
+/**
+ * Starts the server under Node: the HTTP/2 server of Bun 1.3.14 now and then sends its clients frames of streams that do
+ * not exist. It stops when this process ends, however it ends.
+ */
 export async function startModalServerProcess(options: ModalServerOptions = {}): Promise<ModalServerProcess> {
-  const server = await startProcess(process.execPath, [MAIN, JSON.stringify(options)], {
+  const process_ = await startProcess(NODE, [MAIN, JSON.stringify(options)], {
     cwd: "/",
     env: process.env as Record<string, string>,
     stdin: "pipe",
     name: "the Modal server",
   });
-  const firstLine = new Promise<string>((resolve, reject) => {
-    server.onStdout(() => {
-      const [line, more] = server.stdout().split("\n", 2);
-      if (line !== undefined && more !== undefined) resolve(line);
-    });
-    void server.exited.then(({ code }) => reject(new Error(`It ended with ${code}: ${server.stderr()}`)));
-  });
   try {
-    const env = JSON.parse(await within(firstLine, 30_000, "the Modal server is up", server.stderr));
-    return { env, stop: async () => void (await server.stop()) };
+    const lines = linesOf(process_);
+    const env = JSON.parse(await within(lines.next(), 30_000, "the Modal server is up", process_.stderr));
+    const ask = questioner(process_, lines.on);
+    const to =
+      (name: string) =>
+      (...args: unknown[]) =>
+        ask(name, args);
+    return {
+      ...(Object.fromEntries(TOLD.map((name) => [name, to(name)])) as unknown as Remote<Told>),
+      env,
+      calls: () => ask("calls", []) as Promise<readonly Call[]>,
+      faults: {
+        add: to("faults.add") as (...faults: SentFault[]) => Promise<never>,
+        clear: to("faults.clear") as () => Promise<never>,
+        left: to("faults.left") as () => Promise<readonly SentFault[]>,
+      },
+      stop: async () => void (await process_.stop()),
+    };
   } catch (error) {
-    await server.kill();
+    await process_.kill();
     throw error;
   }
+}
+
+const TOLD: readonly (keyof Told)[] = [
+  "sandboxes", "images", "kill", "expireImage", "setGpus", "setWorkspaceLimit", "stopRouter", "startRouter", "stopControl",
+  "startControl", "revokeRouterTokens",
+]; // biome-ignore format: a table
+
+/** The lines a process prints. `next` is for the first one, `on` for those that follow. */
+function linesOf(process_: TrackedProcess) {
+  let rest = "";
+  let listener: (line: string) => void = () => {};
+  process_.onStdout((text) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) listener(line);
+  });
+  return {
+    next: () =>
+      new Promise<string>((resolve, reject) => {
+        listener = resolve;
+        void process_.exited.then(({ code }) => reject(new Error(`It ended with ${code}: ${process_.stderr()}`)));
+      }),
+    on(next: (line: string) => void) {
+      listener = next;
+    },
+  };
+}
+
+function questioner(process_: TrackedProcess, onLine: (listener: (line: string) => void) => void) {
+  const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  let count = 0;
+  onLine((line) => {
+    const { id, answer, refused } = JSON.parse(line) as { id: number; answer?: unknown; refused?: string };
+    const asked = waiting.get(id);
+    waiting.delete(id);
+    if (refused === undefined) asked?.resolve(answer);
+    else asked?.reject(new Error(`The Modal server refused: ${refused}`));
+  });
+  return (ask: string, args: readonly unknown[]): Promise<unknown> => {
+    count += 1;
+    const id = count;
+    const answer = new Promise((resolve, reject) => waiting.set(id, { resolve, reject }));
+    process_.write(`${JSON.stringify({ id, ask, args } satisfies Question)}\n`);
+    return within(answer, ANSWER_MS, `the Modal server answers ${ask}`, process_.stderr);
+  };
 }
