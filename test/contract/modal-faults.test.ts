@@ -4,7 +4,7 @@ import { NO_WISHES } from "../../src/sandboxes/modal/create-params.ts";
 import type { ModalLimits } from "../../src/sandboxes/modal/limits.ts";
 import type { ModalProviderDeps } from "../../src/sandboxes/modal/modal-provider.ts";
 import type { Sandbox, SandboxProvider, SandboxSpec } from "../../src/sandboxes/port.ts";
-import type { SentFault } from "../support/modal-server/own-process.ts";
+import type { Fault } from "../support/modal-server/faults.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
 import { exited, sh } from "./sandbox-shell.ts";
 
@@ -69,7 +69,7 @@ afterEach(async () => {
 const check = (title: string, body: () => Promise<void>) => test(title, body, 25_000);
 
 describe("when creation meets a fault, it goes on", () => {
-  const table: [string, SentFault][] = [
+  const table: [string, Fault][] = [
     ["the token service is away twice", { method: "AuthTokenGet", code: UNAVAILABLE, times: 2 }],
     ["the app is not found at once", { method: "AppGetOrCreate", code: UNAVAILABLE, times: 2 }],
     ["the image server stumbles", { method: "ImageGetOrCreate", code: INTERNAL, times: 2 }],
@@ -93,7 +93,7 @@ describe("when creation meets a fault, it goes on", () => {
 });
 
 describe("when creation fails, it says so in its code and leaves nothing", () => {
-  const table: [string, SentFault, string, boolean | null, Partial<SandboxSpec>?][] = [
+  const table: [string, Fault, string, boolean | null, Partial<SandboxSpec>?][] = [
     ["wrong credentials", { method: "AuthTokenGet", code: UNAUTHENTICATED, times: ALWAYS }, "sandbox_create_failed", false],
     ["no network", { method: "AuthTokenGet", code: UNAVAILABLE, times: ALWAYS }, "sandbox_create_failed", true],
     ["a silent token service", { method: "AuthTokenGet", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
@@ -195,7 +195,7 @@ describe("GPUs", () => {
 
 describe("when a command meets a fault", () => {
   let sandbox: Sandbox;
-  const begin = async (...faults: SentFault[]) => {
+  const begin = async (...faults: Fault[]) => {
     sandbox = await provider().create(specOf());
     await modal().faults.add(...faults);
   };
@@ -304,7 +304,7 @@ describe("when a command meets a fault", () => {
 describe("when a file meets a fault", () => {
   let sandbox: Sandbox;
   const range = { offset: 0, maxBytes: 100 };
-  const begin = async (...faults: SentFault[]) => {
+  const begin = async (...faults: Fault[]) => {
     sandbox = await provider().create(specOf());
     await sandbox.writeFile("there", Buffer.from("there"));
     await modal().faults.add(...faults);
@@ -359,7 +359,7 @@ describe("when a file meets a fault", () => {
 describe("when a snapshot meets a fault", () => {
   let made: SandboxProvider;
   let sandbox: Sandbox;
-  const begin = async (...faults: SentFault[]) => {
+  const begin = async (...faults: Fault[]) => {
     made = provider();
     sandbox = await made.create(specOf());
     await modal().faults.add(...faults);

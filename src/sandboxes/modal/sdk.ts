@@ -1,4 +1,5 @@
 import { LabError } from "../../shared/error-code.ts";
+import { mendHttp2 } from "./bun-http2.ts";
 
 /** Modal's SDK as a module. Types only: nothing of it is loaded by importing this file. */
 export type ModalSdk = Pick<typeof import("modal"), "ModalClient">;
@@ -7,7 +8,11 @@ export type ModalSdk = Pick<typeof import("modal"), "ModalClient">;
 export const SDK_VERSION = "0.11.1";
 
 /** Loads the SDK, which costs a fifth of a second and so waits until it is needed. */
-export const importSdk = (): Promise<unknown> => import("modal");
+export const importSdk = async (): Promise<unknown> => {
+  const sdk = await import("modal");
+  mendHttp2();
+  return sdk;
+};
 
 /**
  * What was loaded under the name `modal`, if it is Modal's SDK.

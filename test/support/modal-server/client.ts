@@ -1,5 +1,6 @@
 import type { App, Image, ModalClient, Sandbox, SandboxExecParams } from "modal";
-import type { ModalServer } from "./server.ts";
+import { importSdk } from "../../../src/sandboxes/modal/sdk.ts";
+import type { ModalServerProcess } from "./own-process.ts";
 
 export interface ModalTestClient {
   readonly modal: ModalClient;
@@ -11,14 +12,14 @@ const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** The real SDK, connected to a server of ours from this process; `env` overrides what the server says. */
 export async function modalClient(
-  server: Pick<ModalServer, "env">,
+  server: Pick<ModalServerProcess, "env">,
   env: Readonly<Record<string, string>> = {},
 ): Promise<ModalClient> {
   const own = { ...server.env, ...env };
   const before = new Map(Object.keys(own).map((name) => [name, process.env[name]]));
   Object.assign(process.env, own);
   try {
-    const sdk = await import("modal");
+    const sdk = (await importSdk()) as typeof import("modal");
     return new sdk.ModalClient({ logger: SILENT }); // Reads the address and the credentials here and never again.
   } finally {
     for (const [name, value] of before) {
@@ -30,7 +31,7 @@ export async function modalClient(
 
 /** With an app and an image, as most tests need. */
 export async function connect(
-  server: ModalServer,
+  server: ModalServerProcess,
   env: Readonly<Record<string, string>> = {},
 ): Promise<ModalTestClient> {
   const modal = await modalClient(server, env);

@@ -20,8 +20,6 @@ export interface Fault {
   readonly afterItems?: number;
   /** Only calls of this kind. Data and no function, so that it can be sent to a server in another process. */
   readonly only?: Only;
-  /** Does as it likes; what it throws is the call's failure (a `Refusal` with its code), what it returns, if anything, the reply. */
-  readonly act?: (request: Record<string, unknown>) => unknown;
 }
 
 export interface Only {
@@ -73,18 +71,16 @@ export class FaultBook implements Faults {
     return hits.map((hit) => hit.fault);
   }
 
-  /** Lets the fault happen. @returns the reply to give instead, if it has one */
-  async happen(fault: Fault, request: Record<string, unknown>, context: FaultContext): Promise<unknown> {
+  /** Lets the fault happen. */
+  async happen(fault: Fault, context: FaultContext): Promise<void> {
     if (fault.delayMs !== undefined) await this.#pause(fault.delayMs);
     if (fault.hang) await this.#forever(context.signal);
-    const reply = await fault.act?.(request);
     for (const [name, value] of Object.entries(fault.trailers ?? {})) context.setTrailer(name, value);
     if (fault.retryAfterSecs !== undefined) {
       context.setTrailer("grpc-status-details-bin", context.retryPolicy(fault.retryAfterSecs));
     }
     const code = fault.code ?? (fault.retryAfterSecs === undefined ? undefined : Code.RESOURCE_EXHAUSTED);
     if (code !== undefined) throw new Refusal(code, fault.message ?? `injected failure of ${fault.method}`);
-    return reply;
   }
 
   // A client that goes away does not stop what a real server has begun: only the server's own end cuts the wait.

@@ -12,9 +12,7 @@ type Remote<T> = {
     ? (...args: Args) => Promise<Awaited<Answer>>
     : never;
 };
-/** What can be asked and told; faults are data here, without an `act`. */
 type Told = Omit<ModalServer, "url" | "env" | "calls" | "faults" | "stop">;
-export type SentFault = Omit<Fault, "act">;
 
 /** A server in another process, asked and told by messages. */
 export interface ModalServerProcess extends Remote<Told> {
@@ -23,9 +21,9 @@ export interface ModalServerProcess extends Remote<Told> {
   /** Every call there was, in order. Bytes in them have become objects. */
   calls(): Promise<readonly Call[]>;
   readonly faults: {
-    add(...faults: SentFault[]): Promise<void>;
+    add(...faults: Fault[]): Promise<void>;
     clear(): Promise<void>;
-    left(): Promise<readonly SentFault[]>;
+    left(): Promise<readonly Fault[]>;
   };
   /** Ends its sandboxes too. */
   stop(): Promise<void>;
@@ -59,9 +57,9 @@ export async function startModalServerProcess(options: ModalServerOptions = {}):
       env,
       calls: () => ask("calls", []) as Promise<readonly Call[]>,
       faults: {
-        add: to("faults.add") as (...faults: SentFault[]) => Promise<never>,
+        add: to("faults.add") as (...faults: Fault[]) => Promise<never>,
         clear: to("faults.clear") as () => Promise<never>,
-        left: to("faults.left") as () => Promise<readonly SentFault[]>,
+        left: to("faults.left") as () => Promise<readonly Fault[]>,
       },
       stop: async () => void (await process_.stop()),
     };

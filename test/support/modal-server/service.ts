@@ -67,11 +67,11 @@ async function serveUnary(name: string, request: Fields, grpc: GrpcContext, deps
   const { call, faults, context, faultContext } = begin(name, request, grpc, deps);
   try {
     deps.authenticate(name, context, request);
-    const instead = await happen(faults, "before", request, faultContext, deps);
-    const reply = instead ?? (await handlerOf(name, deps)(request, context));
-    const other = await happen(faults, "after", request, faultContext, deps);
+    await happen(faults, "before", faultContext, deps);
+    const reply = await handlerOf(name, deps)(request, context);
+    await happen(faults, "after", faultContext, deps);
     call.code = 0;
-    return other ?? reply;
+    return reply;
   } catch (error) {
     return fail(deps, error, call);
   }
@@ -93,11 +93,11 @@ async function serveUpload(
   const { call, faults, context, faultContext } = begin(name, request, grpc, deps);
   try {
     deps.authenticate(name, context, (request.start as Fields | undefined) ?? request);
-    const instead = await happen(faults, "before", request, faultContext, deps);
-    const reply = instead ?? (await handlerOf(name, deps)(cutShort(rest(), faults, deps), context));
-    const other = await happen(faults, "after", request, faultContext, deps);
+    await happen(faults, "before", faultContext, deps);
+    const reply = await handlerOf(name, deps)(cutShort(rest(), faults), context);
+    await happen(faults, "after", faultContext, deps);
     call.code = 0;
-    return other ?? reply;
+    return reply;
   } catch (error) {
     return fail(deps, error, call);
   }
@@ -112,9 +112,9 @@ async function* serveStream(
   const { call, faults, context, faultContext } = begin(name, request, grpc, deps);
   try {
     deps.authenticate(name, context, request);
-    await happen(faults, "before", request, faultContext, deps);
-    yield* cutShort(handlerOf(name, deps)(request, context) as AsyncIterable<unknown>, faults, deps);
-    await happen(faults, "after", request, faultContext, deps);
+    await happen(faults, "before", faultContext, deps);
+    yield* cutShort(handlerOf(name, deps)(request, context) as AsyncIterable<unknown>, faults);
+    await happen(faults, "after", faultContext, deps);
     call.code = 0;
   } catch (error) {
     fail(deps, error, call);
@@ -143,19 +143,15 @@ function begin(name: string, request: Fields, grpc: GrpcContext, deps: ServiceDe
 async function happen(
   faults: readonly Fault[],
   when: "before" | "after",
-  request: Fields,
   context: FaultContext,
   deps: ServiceDeps,
-): Promise<unknown> {
-  let reply: unknown;
+): Promise<void> {
   for (const fault of faults) {
-    if ((fault.when ?? "before") === when && fault.afterItems === undefined)
-      reply = (await deps.faults.happen(fault, request, context)) ?? reply;
+    if ((fault.when ?? "before") === when && fault.afterItems === undefined) await deps.faults.happen(fault, context);
   }
-  return reply;
 }
 
-async function* cutShort<T>(items: AsyncIterable<T>, faults: readonly Fault[], _deps: ServiceDeps): AsyncGenerator<T> {
+async function* cutShort<T>(items: AsyncIterable<T>, faults: readonly Fault[]): AsyncGenerator<T> {
   const fault = faults.find((each) => each.afterItems !== undefined);
   let left = fault?.afterItems ?? Number.POSITIVE_INFINITY;
   const broken = () => new Refusal(fault?.code ?? Code.UNAVAILABLE, fault?.message ?? "injected break of a stream");

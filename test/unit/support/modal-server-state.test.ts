@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { connect, type ModalTestClient, run } from "../../support/modal-server/client.ts";
 import { hasWalls } from "../../support/modal-server/machine.ts";
-import { type ModalServer, startModalServer } from "../../support/modal-server/server.ts";
+import { type ModalServerProcess, startModalServerProcess } from "../../support/modal-server/own-process.ts";
 import { until } from "../../support/wait.ts";
 
 /* Files, snapshots, images, names, tags, lifetimes. A second of the server's timers lasts 100 ms here. */
 
-let server: ModalServer;
+let server: ModalServerProcess;
 let lab: ModalTestClient;
 const make = (params: object = {}) =>
   lab.modal.sandboxes.create(lab.app, lab.image, { workdir: "/workspace", ...params });
@@ -14,7 +14,7 @@ const text = async (sandbox: Awaited<ReturnType<typeof make>>, path: string) =>
   (await run(sandbox, ["cat", path])).stdout;
 
 beforeAll(async () => {
-  server = await startModalServer({ secondMs: 100, pageSize: 3 });
+  server = await startModalServerProcess({ secondMs: 100, pageSize: 3 });
   lab = await connect(server);
 });
 afterAll(() => server.stop());
@@ -87,12 +87,12 @@ test("a snapshot is what was there, forks go their own ways, and it ends when it
     "one\n",
     "elsewhere\n",
   ]);
-  expect(server.images().find((each) => each.id === image.imageId)).toMatchObject({
+  expect((await server.images()).find((each) => each.id === image.imageId)).toMatchObject({
     kind: "filesystem",
     deleted: false,
   });
   expect((await lab.modal.images.fromId(image.imageId)).imageId).toBe(image.imageId);
-  server.expireImage(image.imageId);
+  await server.expireImage(image.imageId);
   await expect(lab.modal.images.fromId(image.imageId)).rejects.toMatchObject({ name: "NotFoundError" });
   await expect(lab.modal.sandboxes.create(lab.app, image)).rejects.toMatchObject({ code: 5 });
   const brief = await first.snapshotFilesystem({ ttlMs: 1000 });
@@ -177,12 +177,12 @@ test.skipIf(!hasWalls())("images are built once from their instructions, and a f
   const sandbox = await lab.modal.sandboxes.create(lab.app, recipe);
   expect((await run(sandbox, ["sh", "-c", "cat /opt/app/f; echo $COLOUR"])).stdout).toBe("blue\nblue\n");
   await sandbox.terminate();
-  const count = server.images().length;
+  const count = (await server.images()).length;
   await lab.modal.images
     .fromRegistry("debian:bookworm-slim")
     .dockerfileCommands(["ENV COLOUR=blue", "RUN mkdir -p /opt/app && echo $COLOUR > /opt/app/f"])
     .build(lab.app);
-  expect(server.images().length).toBe(count);
+  expect((await server.images()).length).toBe(count);
   await expect(lab.image.dockerfileCommands(["RUN echo no such luck >&2; exit 3"]).build(lab.app)).rejects.toThrow(
     /Image build for im-.*failed[\s\S]*no such luck/,
   );

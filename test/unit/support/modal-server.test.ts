@@ -2,23 +2,23 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { connect, type ModalTestClient, run } from "../../support/modal-server/client.ts";
 import { hasWalls } from "../../support/modal-server/machine.ts";
-import { type ModalServer, startModalServer } from "../../support/modal-server/server.ts";
+import { type ModalServerProcess, startModalServerProcess } from "../../support/modal-server/own-process.ts";
 import { until } from "../../support/wait.ts";
 
 /* The real SDK against the server: what works as on Modal. Faults are in modal-server-faults.test.ts. */
 
-let server: ModalServer;
+let server: ModalServerProcess;
 let lab: ModalTestClient;
 const make = (params: object = {}) =>
   lab.modal.sandboxes.create(lab.app, lab.image, { workdir: "/workspace", ...params });
 const walled = test.skipIf(!hasWalls());
 
 beforeAll(async () => {
-  server = await startModalServer({ secrets: { keys: { API_KEY: "k-1" } } });
+  server = await startModalServerProcess({ secrets: { keys: { API_KEY: "k-1" } } });
   lab = await connect(server);
 });
 afterAll(async () => {
-  const [root] = server.sandboxes().map((each) => each.root);
+  const [root] = (await server.sandboxes()).map((each) => each.root);
   await server.stop();
   expect(root && existsSync(root)).toBe(false);
 });
@@ -28,11 +28,11 @@ test("a sandbox without a GPU is V2 and there at once, one with a GPU is V1 and 
   const gpu = await make({ gpu: "h100:2" });
   expect(plain.sandboxId).not.toMatch(/^sb-[0-9A-Za-z]{22}$/);
   expect(gpu.sandboxId).toMatch(/^sb-[0-9A-Za-z]{22}$/);
-  expect(server.sandboxes({ live: true })).toMatchObject([
+  expect(await server.sandboxes({ live: true })).toMatchObject([
     { id: plain.sandboxId, generation: "v2", state: "running", name: "plain", tags: { job: "1" }, gpu: null },
     { id: gpu.sandboxId, generation: "v1", state: "running", gpu: "H100:2" },
   ]);
-  const asked = server.calls.find((call) => call.method === "SandboxCreateV2");
+  const asked = (await server.calls()).find((call) => call.method === "SandboxCreateV2");
   expect(asked).toMatchObject({
     plane: "control",
     code: 0,
@@ -105,7 +105,7 @@ test("a terminal has 24 rows of 80, and a time limit kills the command and not t
   expect((await run(sandbox, ["stty", "size"], { pty: true })).stdout).toBe("24 80\r\n");
   const limited = await sandbox.exec(["sh", "-c", "sleep 1001 & sleep 1002"], { timeoutMs: 1000 });
   expect(await limited.wait()).toBe(137);
-  expect(server.sandboxes({ live: true }).find((each) => each.id === sandbox.sandboxId)).toMatchObject({
+  expect((await server.sandboxes({ live: true })).find((each) => each.id === sandbox.sandboxId)).toMatchObject({
     state: "running",
     running: [],
   });
@@ -131,7 +131,7 @@ walled("commands of one sandbox see each other, and nothing of the host can be c
   ]) {
     expect((await run(sandbox, ["sh", "-c", attempt])).code).not.toBe(0);
   }
-  const port = new URL(server.url).port;
+  const port = new URL(server.env.MODAL_SERVER_URL ?? "").port;
   expect((await run(sandbox, ["bash", "-c", `exec 3<>/dev/tcp/127.0.0.1/${port}`])).code).toBe(1);
   expect((await run(sandbox, ["sh", "-c", "mkdir -p /data/x && echo kept > /data/x/f && cat /data/x/f"])).stdout).toBe(
     "kept\n",
@@ -156,7 +156,10 @@ test("an ended sandbox stops its commands, refuses new ones, and its id stays kn
   expect(await sandbox.poll()).toBe(137);
   const unknown = await lab.modal.sandboxes.fromId("sb-01ARZ3NDEKTSV4RRFFQ69G5FAV");
   await expect(unknown.poll()).rejects.toMatchObject({ code: 5 });
-  await until(() => !existsSync(server.sandboxes().find((each) => each.id === sandbox.sandboxId)?.root ?? "/"), {
-    what: "the files are gone",
-  });
+  await until(
+    async () => !existsSync((await server.sandboxes()).find((each) => each.id === sandbox.sandboxId)?.root ?? "/"),
+    {
+      what: "the files are gone",
+    },
+  );
 });
