@@ -128,5 +128,5 @@ sandboxTest(
         await noneLeft(modal);
       },
     ),
-  60_000,
+  120_000,
 );
