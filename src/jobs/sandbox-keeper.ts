@@ -50,14 +50,15 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     timers.delete(jobID);
   }
 
-  function adopt(book: JobBook, job: Job, sandbox: Sandbox): Sandbox {
+  /** @param isNew whether it was just made; of one found again the ports are those it was made with */
+  function adopt(book: JobBook, job: Job, sandbox: Sandbox, isNew: boolean): Sandbox {
     live.set(job.id, sandbox);
     deps.pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, deps.clock.now());
     book.update(job.id, (current) => ({
       ...current,
       sandbox: { kind: "live", id: sandbox.id },
       gpu: sandbox.gpu?.granted ? formatGpu(sandbox.gpu.granted) : current.gpu,
-      ports: sandbox.ports,
+      ports: isNew ? sandbox.ports : current.ports,
     }));
     void sandbox.ended.then((failure) => {
       if (live.get(job.id) !== sandbox) return;
@@ -119,12 +120,12 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     if (known) return known;
     const provider = await deps.provider(job.provider);
     const attached = await attach(provider, job);
-    if (attached) return adopt(book, job, attached);
+    if (attached) return adopt(book, job, attached, false);
     const snapshotID = sourceOf(job);
     const isNew = job.sandbox.kind === "none" || job.sandbox.kind === "creating";
     if (isNew) book.update(jobID, (current) => ({ ...current, sandbox: { kind: "creating" } }));
     try {
-      return adopt(book, job, await makeSandbox(deps, provider, job, snapshotID, signal));
+      return adopt(book, job, await makeSandbox(deps, provider, job, snapshotID, signal), true);
     } catch (error) {
       if (isNew) book.update(jobID, (current) => ({ ...current, sandbox: { kind: "none" } }));
       throw error;
@@ -136,7 +137,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     const known = live.get(job.id);
     if (known || job.sandbox.kind !== "live" || isHeld(job.state)) return known ?? null;
     const attached = await attach(await deps.provider(job.provider), job);
-    if (attached) return adopt(book, job, attached);
+    if (attached) return adopt(book, job, attached, false);
     deps.pool.deleteSandbox(job.sandbox.id);
     book.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
     return null;

@@ -64,6 +64,7 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
       provider: job.provider,
       sizeBytes: taken.sizeBytes,
       createdAt: clock.now(),
+      expiresAt: taken.expiresAt,
       parked: how.parked,
     };
     pool.saveSnapshot(record);

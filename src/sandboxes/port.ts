@@ -99,13 +99,21 @@ export interface SandboxProvider {
   close(): Promise<void>;
 }
 
+export interface TakenSnapshot {
+  readonly id: string;
+  /** null when the provider does not say. */
+  readonly sizeBytes: number | null;
+  /** Epoch ms at which the provider forgets it; null = it keeps it. */
+  readonly expiresAt: number | null;
+}
+
 export interface SnapshotStore {
   /**
    * Freezes the files of a live sandbox; processes and memory are not kept.
    * @param path only this directory of it; null = the whole file system
    * @throws LabError `snapshot_failed`, `sandbox_lost`
    */
-  take(sandbox: Sandbox, path: string | null): Promise<{ readonly id: string; readonly sizeBytes: number | null }>;
+  take(sandbox: Sandbox, path: string | null): Promise<TakenSnapshot>;
   /** Idempotent. */
   remove(snapshotID: string): Promise<void>;
 }

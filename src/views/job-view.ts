@@ -46,6 +46,7 @@ export interface SnapshotView {
   readonly parent?: string;
   readonly kind: "filesystem" | "directory";
   readonly createdAt: string;
+  readonly expiresAt?: string;
   readonly provider: string;
   readonly sizeBytes?: number;
 }
@@ -101,6 +102,7 @@ export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
     ...(snapshot.parent !== null && { parent: snapshot.parent }),
     kind: snapshot.kind,
     createdAt: iso(snapshot.createdAt),
+    ...(snapshot.expiresAt !== null && { expiresAt: iso(snapshot.expiresAt) }),
     provider: snapshot.provider,
     ...(snapshot.sizeBytes !== null && { sizeBytes: snapshot.sizeBytes }),
   };

@@ -11,8 +11,7 @@ import { until } from "../support/wait.ts";
 let lab: ModalLab;
 
 beforeAll(async () => {
-  // The SDK renews a refused token only when its time is nearly over.
-  lab = await startModalLab({}, { server: { routerTokenSecs: 20 } });
+  lab = await startModalLab();
 }, 60_000);
 
 afterEach(async () => {

@@ -20,7 +20,7 @@ for (const [how, endAndStartAgain] of Object.entries(ENDS)) {
   sandboxTest(
     `after ${how} follow-ups find the live sandboxes of finished and of interrupted jobs, and their processes`,
     () =>
-      withModalLab({ parkAfterSeconds: 3600 }, {}, async (lab) => {
+      withModalLab({ parkAfterSeconds: 3600, environments: { default: { ports: [8080] } } }, {}, async (lab) => {
         const { modal } = lab;
         const session = await lab.server.createSession();
         // On both backends of Modal: one has the GPUs, the other one the rest.
@@ -43,6 +43,8 @@ for (const [how, endAndStartAgain] of Object.entries(ENDS)) {
           ["running", "live"],
         ]);
 
+        expect(before[0]?.ports).toEqual([{ port: 8080, url: expect.stringMatching(/^https:/) as never }]);
+
         await endAndStartAgain(lab);
         const { server } = lab;
         const after = (await ask(server, session.id, status())).metadata.jobs;
@@ -61,6 +63,7 @@ for (const [how, endAndStartAgain] of Object.entries(ENDS)) {
           const [last] = (await server.toolParts(job.sessionID as string, "sandbox_exec")).slice(-1);
           expect(last?.state).toMatchObject({ output: "kept\nalive\n/workspace\n[exit code 0]" });
         }
+        expect(finished.map(({ ports }) => ports)).toEqual(before.map(({ ports }) => ports));
         expect(finished.map(({ gpu }) => gpu as string)).toEqual([undefined as never, "T4", undefined as never]);
         expect(await creations(modal)).toHaveLength(3);
         expect(await modal.sandboxes({ live: true })).toHaveLength(3);

@@ -171,7 +171,7 @@ export function createMemoryMachine(): MemoryMachine {
             const kept = [...source.files].filter(([name]) => path === null || name.startsWith(`${path}/`));
             frozen.set(id, new Map(kept));
             ledger.push(`freeze ${id} of ${sandbox.id}`);
-            return { id, sizeBytes: kept.reduce((sum, [, bytes]) => sum + bytes.length, 0) };
+            return { id, sizeBytes: kept.reduce((sum, [, bytes]) => sum + bytes.length, 0), expiresAt: null };
           },
           async remove(id) {
             usable();

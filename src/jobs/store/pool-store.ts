@@ -14,6 +14,8 @@ export interface SnapshotRecord {
   readonly provider: ProviderName;
   readonly sizeBytes: number | null;
   readonly createdAt: number;
+  /** Epoch ms at which its provider forgets it; null = it is kept. */
+  readonly expiresAt: number | null;
   /** Taken to park a job, not asked for: listed nowhere, replaced by the next one. */
   readonly parked: boolean;
 }
@@ -125,7 +127,7 @@ export async function openPoolStore(stateDir: string): Promise<PoolStore> {
           "SELECT record FROM snapshots WHERE orchestrator = ? ORDER BY created_at, rowid",
           orchestrator,
         )
-        .map((row) => JSON.parse(row.record) as SnapshotRecord),
+        .map((row): SnapshotRecord => ({ expiresAt: null, ...JSON.parse(row.record) })),
     deleteSnapshot: (id) => database.run("DELETE FROM snapshots WHERE id = ?", id),
     insertSandbox: (id, provider, jobID, orchestrator, now) =>
       database.run(

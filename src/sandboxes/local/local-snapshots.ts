@@ -39,7 +39,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
           if (part === null) await trees.copy(pairs(source.dirs, half));
           else await trees.copy(pairs(source.dirs, half, [part.name]), { below: part.below });
         });
-        return { id, sizeBytes: await trees.sizeBytes(root) };
+        return { id, sizeBytes: await trees.sizeBytes(root), expiresAt: null };
       } catch (error) {
         await trees.remove(halfNameOf(root));
         throw new LabError(

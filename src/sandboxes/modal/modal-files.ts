@@ -1,6 +1,5 @@
 import { LabError } from "../../shared/error-code.ts";
 import { FileError, type FileErrorCode } from "../port.ts";
-import { within } from "./deadline.ts";
 import { nameOf, wordsOf } from "./modal-error.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
 
@@ -67,11 +66,7 @@ export async function writeModalFile(
   const { clock } = core;
   const limitMs = fileLimitMs(core, content.length);
   try {
-    await within(core.sandbox.filesystem.writeBytes(content, path), {
-      clock,
-      limitMs,
-      doing: `Writing ${path} in sandbox ${core.id}`,
-    });
+    await core.write(content, path, { clock, limitMs, doing: `Writing ${path} in sandbox ${core.id}` });
   } catch (error) {
     const name = nameOf(error);
     const code = Object.hasOwn(WRITE_ERRORS, name) ? WRITE_ERRORS[name] : undefined;

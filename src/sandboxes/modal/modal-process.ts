@@ -34,15 +34,17 @@ export async function startModalProcess(
     signalByID(core, id, "SIGKILL").catch((error: unknown) =>
       core.log("debug", "A command that started late was not killed", { sandboxID: core.id, error: wordsOf(error) }),
     );
-  const starting = core.sandbox.exec(argv, {
-    mode: "binary",
-    stdout: "pipe",
-    stderr: "pipe",
-    // The server ends it with the sandbox at the latest; without a limit the SDK waits for its end for ever.
-    timeoutMs: wholeSecondsMs(core.lifetimeMs),
-    env: usableNames({ ...core.env, ...request.env }),
-    pty: terminal === "modal",
-  });
+  const starting = core.call((sandbox) =>
+    sandbox.exec(argv, {
+      mode: "binary",
+      stdout: "pipe",
+      stderr: "pipe",
+      // The server ends it with the sandbox at the latest; without a limit the SDK waits for its end for ever.
+      timeoutMs: wholeSecondsMs(core.lifetimeMs),
+      env: usableNames({ ...core.env, ...request.env }),
+      pty: terminal === "modal",
+    }),
+  );
   const limits = { clock: core.clock, limitMs: core.limits.startMs, doing: `Starting a command in sandbox ${core.id}` };
   const child: Child = await within(starting, { ...limits, onLate: () => void kill() }).catch(core.rethrowLost);
   const queue = new OutputQueue(() => output.resume());

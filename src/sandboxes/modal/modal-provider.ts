@@ -181,6 +181,7 @@ class ModalProvider implements SandboxProvider {
       ...this.#deps,
       limits: this.#limits,
       sandbox,
+      findAgain: async () => (await this.#access.client()).sandboxes.fromId(sandbox.sandboxId),
       hasScript,
       lifetimeMs: more.lifetimeMs,
       env: more.env,
@@ -197,7 +198,7 @@ class ModalProvider implements SandboxProvider {
     this.#live.set(core.id, held); // M2
     void core.ended.then(() => {
       if (this.#live.get(core.id) === held) this.#live.delete(core.id);
-      sandbox.detach();
+      core.detach();
     });
     return held;
   }

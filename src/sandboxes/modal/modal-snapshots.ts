@@ -57,10 +57,10 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
         throw new LabError("sandbox_lost", `Sandbox ${sandbox.id} has ended: ${why}.`, { retryable: false });
       // Always an object with a positive number: anything else silently means 55 s.
       const params = { timeoutMs: wholeSecondsMs(limits.snapshotMs), ttlMs: deps.ttlMs };
-      const taking =
-        directory === null
-          ? core.sandbox.snapshotFilesystem(params)
-          : core.sandbox.snapshotDirectory(directory, params);
+      const taking = core.call((from) =>
+        directory === null ? from.snapshotFilesystem(params) : from.snapshotDirectory(directory, params),
+      );
+      const expiresAt = deps.ttlMs === null ? null : clock.now() + deps.ttlMs;
       try {
         const image = await within(taking, {
           clock,
@@ -73,7 +73,7 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
               ),
             ),
         });
-        return { id: formatSnapshotID({ imageID: image.imageId, path: directory }), sizeBytes: null };
+        return { id: formatSnapshotID({ imageID: image.imageId, path: directory }), sizeBytes: null, expiresAt };
       } catch (error) {
         const kind = kindOf(error);
         const lost = await core.whyEnded();

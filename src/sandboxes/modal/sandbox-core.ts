@@ -3,14 +3,16 @@ import type { Clock } from "../../shared/clock.ts";
 import { type Failure, LabError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { FileError } from "../port.ts";
-import { within } from "./deadline.ts";
+import { type Within, within } from "./deadline.ts";
 import { type Ended, execOnce } from "./exec-once.ts";
 import type { ModalLimits } from "./limits.ts";
-import { kindOf, wordsOf } from "./modal-error.ts";
+import { kindOf, nameOf, wordsOf } from "./modal-error.ts";
 import { RUN_DIR } from "./wrapper-script.ts";
 
 export interface SandboxCoreParts {
   readonly sandbox: ModalSandbox;
+  /** A new handle of the same sandbox, which knows nothing yet. */
+  readonly findAgain: () => Promise<ModalSandbox>;
   readonly clock: Clock;
   readonly log: Log;
   readonly ids: () => string;
@@ -24,7 +26,6 @@ export interface SandboxCoreParts {
 /** What everything about one sandbox needs: its handle, whether it lives, and what its failures mean. */
 export class SandboxCore {
   readonly id: string;
-  readonly sandbox: ModalSandbox;
   readonly clock: Clock;
   readonly log: Log;
   readonly ids: () => string;
@@ -33,6 +34,10 @@ export class SandboxCore {
   readonly hasScript: boolean;
   readonly env: Readonly<Record<string, string>>;
   readonly ended: Promise<Failure | null>;
+  #sandbox: ModalSandbox;
+  /** Handles of before; commands may still read their output through them. */
+  readonly #former: ModalSandbox[] = [];
+  readonly #findAgain: () => Promise<ModalSandbox>;
   #why: string | null = null;
   #settleEnded: (failure: Failure | null) => void = () => {};
   #stopWatch: () => void = () => {};
@@ -40,7 +45,8 @@ export class SandboxCore {
 
   constructor(parts: SandboxCoreParts) {
     this.id = parts.sandbox.sandboxId;
-    this.sandbox = parts.sandbox;
+    this.#sandbox = parts.sandbox;
+    this.#findAgain = parts.findAgain;
     this.clock = parts.clock;
     this.log = parts.log;
     this.ids = parts.ids;
@@ -66,8 +72,37 @@ export class SandboxCore {
     this.#settleEnded(failure);
   }
 
+  /**
+   * A call on the sandbox. When its router refuses the token the call is made again through a new handle, which asks
+   * for a new one: the SDK keeps a token until its time is nearly over. Rejects with what the SDK throws.
+   */
+  async call<T>(work: (sandbox: ModalSandbox) => Promise<T>): Promise<T> {
+    const sandbox = this.#sandbox;
+    try {
+      return await work(sandbox);
+    } catch (error) {
+      if (kindOf(error) !== "unauthorized") throw error;
+      await this.#renew(sandbox);
+      return await work(this.#sandbox);
+    }
+  }
+
+  async #renew(refused: ModalSandbox): Promise<void> {
+    const found = this.#sandbox === refused ? await this.#findAgain() : null;
+    if (found === null || this.#sandbox !== refused) return found?.detach(); // another call was first
+    this.log("info", "A sandbox refused its token; a new one is asked for", { sandboxID: this.id });
+    this.#former.push(refused);
+    this.#sandbox = found;
+  }
+
+  /** Lets go of its connections. */
+  detach(): void {
+    for (const sandbox of [this.#sandbox, ...this.#former]) sandbox.detach();
+  }
+
   execOnce(argv: readonly string[], doing: string, limitMs: number = this.limits.execMs): Promise<Ended> {
-    return execOnce(this.sandbox, argv, { clock: this.clock, limitMs, doing: `${doing} in sandbox ${this.id}` });
+    const limit = { clock: this.clock, limitMs, doing: `${doing} in sandbox ${this.id}` };
+    return this.call((sandbox) => execOnce(sandbox, argv, limit));
   }
 
   /** The command line that runs a script: the script itself, or a file it was shipped in when it is too long for one. */
@@ -80,10 +115,24 @@ export class SandboxCore {
   async shipFile(text: string, name: string): Promise<string> {
     const path = `${RUN_DIR}/${name}`;
     const { clock, limits } = this;
-    const writing = this.sandbox.filesystem.writeBytes(Buffer.from(text), path);
     const doing = `Shipping a command to sandbox ${this.id}`;
-    await within(writing, { clock, limitMs: limits.fileMs, doing }).catch(this.rethrowLost);
+    await this.write(Buffer.from(text), path, { clock, limitMs: limits.fileMs, doing }).catch(this.rethrowLost);
     return path;
+  }
+
+  /** Writes a file. Rejects with what the SDK throws. */
+  async write(bytes: Uint8Array, path: string, limit: Within<void>): Promise<void> {
+    const sandbox = this.#sandbox;
+    const attempt = () => within(this.#sandbox.filesystem.writeBytes(bytes, path), limit);
+    try {
+      await attempt();
+    } catch (error) {
+      if (nameOf(error) !== "SandboxFilesystemError") throw error;
+      // The SDK does not say why. A command of ours says whether it was the token, and gets a new one.
+      await this.execOnce(["true"], `Looking why ${path} was not written`).catch(() => {});
+      if (this.#sandbox === sandbox) throw error;
+      await attempt();
+    }
   }
 
   /** Why the sandbox is no more, by asking; null while it lives or nobody can tell. */
@@ -91,7 +140,7 @@ export class SandboxCore {
     if (this.#why !== null) return this.#why;
     const { clock, limits } = this;
     try {
-      const code = await within(this.sandbox.poll(), {
+      const code = await within(this.#sandbox.poll(), {
         clock,
         limitMs: limits.callMs,
         doing: `Asking for sandbox ${this.id}`,

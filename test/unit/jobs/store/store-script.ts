@@ -96,6 +96,7 @@ const snapshot = (id: string): SnapshotRecord => ({
   kind: "filesystem",
   provider: "local",
   sizeBytes: 1,
+  expiresAt: null,
   createdAt: 5,
   parked: true,
 });
