@@ -21,7 +21,6 @@ const UNBUILT: readonly {
   },
   { pattern: "local.gpus" },
   { pattern: "prices" },
-  { pattern: "notify.*" },
   { pattern: "environments.*.workspace", when: (value) => value === "project", instead: 'use "empty" or remove it' },
   ...["setup", "refreshMinutes", "warm"].map((key) => ({ pattern: `environments.*.${key}` })),
 ];

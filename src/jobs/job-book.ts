@@ -1,5 +1,6 @@
 import type { IdGenerator } from "../shared/ids.ts";
-import type { Job } from "./job.ts";
+import { isEnded, type Job } from "./job.ts";
+import type { Delivery, Notice } from "./notice.ts";
 import type { SessionStore, Turn } from "./store/session-store.ts";
 
 /** What a change event carries. `before` is null for a new job. */
@@ -29,6 +30,12 @@ export interface JobBook {
   saveTurn(turn: Turn): void;
   /** Marks turns that a dead process left running as stopped. */
   stopRunningTurns(jobID: string): void;
+  /** What the orchestrator is still to be told: every end of a job, recorded with it. */
+  notices(): Notice[];
+  /** @returns the notices as changed, without those that another process has delivered meanwhile */
+  deliver(notices: readonly Notice[], delivery: Delivery | null): Notice[];
+  /** The notice has reached the orchestrator. */
+  told(notice: Notice, at: number): void;
   record(jobID: string, at: number, kind: string, data: unknown): void;
   close(): void;
 }
@@ -69,7 +76,8 @@ export function createJobBook({ orchestrator, store, ids, onChange }: JobBookDep
       if (!before) throw new Error(`no job ${jobID} in session ${orchestrator}`);
       const job = change(before);
       if (job === before) return job;
-      store.saveJob(job);
+      if (isEnded(job.state) && !isEnded(before.state)) store.saveEnded(job);
+      else store.saveJob(job);
       jobs.set(jobID, job);
       if (job.state !== before.state) store.appendEvent(jobID, job.state.since, "state", job.state);
       onChange({ before, job });
@@ -94,6 +102,12 @@ export function createJobBook({ orchestrator, store, ids, onChange }: JobBookDep
     stopRunningTurns(jobID) {
       for (const turn of store.turns(jobID))
         if (turn.state === "running") store.saveTurn({ ...turn, state: "stopped" });
+    },
+    notices: () => store.notices(),
+    deliver: (notices, delivery) => (notices.length === 0 ? [] : store.saveDelivery(notices, delivery)),
+    told({ id, job, delivery }, at) {
+      store.deleteNotice(id);
+      store.appendEvent(job.id, at, "told", delivery);
     },
     record: (jobID, at, kind, data) => store.appendEvent(jobID, at, kind, data),
     close: () => store.close(),

@@ -11,7 +11,9 @@ import { interrupt, isEnded, isHeld, type Job } from "./job.ts";
 import { createJobBook, type JobBook, type JobChange } from "./job-book.ts";
 import { createJobRunner, type JobRunner } from "./job-runner.ts";
 import { createLivePictures, type LivePictures } from "./live-pictures.ts";
-import type { ChildSessions } from "./ports.ts";
+import { TOGETHER_MS } from "./notice.ts";
+import { createOutbox, type Outbox } from "./outbox.ts";
+import type { ChildSessions, OrchestratorSessions } from "./ports.ts";
 import { createSandboxKeeper, type SandboxKeeper } from "./sandbox-keeper.ts";
 import { createScheduler, type Scheduler } from "./scheduler.ts";
 import { createSnapshots, type Snapshots } from "./snapshots.ts";
@@ -33,6 +35,7 @@ export interface Lab {
   readonly keeper: SandboxKeeper;
   readonly snapshots: Snapshots;
   readonly live: LivePictures;
+  readonly outbox: Outbox;
   readonly clock: Clock;
   readonly ids: IdGenerator;
   /** Where new jobs run. */
@@ -52,6 +55,9 @@ export interface Lab {
 export interface LabDeps {
   readonly options: Options;
   readonly sessions: ChildSessions;
+  readonly orchestrators: OrchestratorSessions;
+  /** What an orchestrator is told of ended jobs, while so many others go on. */
+  readonly renderNotice: (ended: readonly Job[], openJobs: number) => string;
   readonly providerName: ProviderName;
   readonly createProvider: (name: ProviderName) => Promise<SandboxProvider>;
   readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
@@ -63,6 +69,8 @@ export interface LabDeps {
 
 /** Another process tells nobody here what its jobs do; a reload, which is the usual case, is over in a moment. */
 const ELSEWHERE_POLL_MS = 1_000;
+/** A session shows idle a little before it is at rest. */
+const REST_MS = 300;
 
 export async function openLab(deps: LabDeps): Promise<Lab> {
   const { options, sessions, clock, ids, log } = deps;
@@ -103,6 +111,21 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     isPressed: () => scheduler.counts().queued > 0,
     onChildSession: (sessionID, book, jobID) => seats.set(sessionID, { book, jobID }),
   });
+  const outbox = createOutbox({
+    book: (orchestrator) => books.get(orchestrator) ?? null,
+    sessions: deps.orchestrators,
+    messageIDs: () => hostIDs("msg"),
+    render: deps.renderNotice,
+    resume: options.notify.resume,
+    clock,
+    log,
+  });
+  changes.on(({ before, job }) => {
+    if (isEnded(job.state) && before && !isEnded(before.state)) outbox.look(job.orchestrator, TOGETHER_MS);
+  });
+  const unfollow = sessions.on(({ kind, sessionID }) => {
+    if (kind === "touched" && books.has(sessionID)) outbox.look(sessionID, REST_MS);
+  });
   const scheduler = createScheduler({
     pool,
     owner,
@@ -123,6 +146,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
         scheduler.enqueue(book, job.id); // in the order they came
       else if (isEnded(job.state)) keeper.parkLater(book, job.id, parkAfterMs); // its time was cut short
     }
+    outbox.look(orchestrator);
     return book;
   }
 
@@ -170,6 +194,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     keeper,
     snapshots,
     live,
+    outbox,
     clock,
     ids,
     providerName: deps.providerName,
@@ -204,9 +229,11 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
         }
       }
       await Promise.all(stopping);
+      await outbox.suspend();
       await keeper.suspend();
       await Promise.all([...providers.values()].map(async (one) => (await one.catch(() => null))?.close()));
       live.stop();
+      unfollow();
       for (const book of open) book?.close();
       pool.close();
     },

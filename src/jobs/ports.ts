@@ -1,3 +1,4 @@
+import type { Delivery, OrchestratorView } from "./notice.ts";
 import type { Transcript } from "./turn.ts";
 
 /*
@@ -23,6 +24,24 @@ export interface ChildSessions {
   abort(sessionID: string): Promise<void>;
   /** Everything heard of any session. Returns the function that ends the subscription. */
   on(listener: (event: SessionEvent) => void): () => void;
+}
+
+/** Sessions that jobs were started from. They belong to the user: what is said to them never breaks a running turn. */
+export interface OrchestratorSessions {
+  /** The session now, and what it shows of these deliveries. @throws LabError when it cannot be read */
+  view(sessionID: string, deliveries: readonly Delivery[]): Promise<OrchestratorView>;
+  /**
+   * Hands over a message of ours. It starts a turn of an idle session, and is taken up by a busy one at its next step.
+   * Repeated under the same id it is the same message.
+   * @throws LabError `prompt_failed`
+   */
+  post(message: OrchestratorMessage): Promise<void>;
+}
+
+export interface OrchestratorMessage {
+  readonly sessionID: string;
+  readonly messageID: string;
+  readonly text: string;
 }
 
 export interface ChildSessionRequest {

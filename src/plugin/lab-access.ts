@@ -3,14 +3,16 @@ import { join } from "node:path";
 import type { PluginInput } from "@opencode-ai/plugin";
 import { configHomeOf, type LoadedOptions, loadOptions } from "../config/load.ts";
 import type { Options } from "../config/schema.ts";
+import { isEnded, type Job } from "../jobs/job.ts";
 import { type Lab, openLab } from "../jobs/lab.ts";
-import type { Catalog, ChildSessions } from "../jobs/ports.ts";
+import type { Catalog, ChildSessions, OrchestratorSessions } from "../jobs/ports.ts";
 import type { ProviderName, SandboxProvider } from "../sandboxes/port.ts";
 import { systemClock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
 import { randomId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import type { ProcessTable } from "../tools/process-table.ts";
+import { renderNotice } from "../tools/render-notice.ts";
 import { chooseProvider, requireCredentials } from "./provider-choice.ts";
 import { copySkill } from "./skill-folders.ts";
 
@@ -28,14 +30,16 @@ export interface LabAccessDeps {
   readonly input: Pick<PluginInput, "directory">;
   readonly tuple: unknown;
   readonly sessions: ChildSessions;
+  readonly orchestrators: OrchestratorSessions;
   readonly catalog: () => Promise<Catalog>;
   readonly log: Log;
   /** Forgets a sandbox's processes when it ends. */
   readonly processes: Pick<ProcessTable, "forget">;
+  readonly onJobEnd: (job: Job) => void;
 }
 
 export function createLabAccess(deps: LabAccessDeps): LabAccess {
-  const { input, tuple, sessions, log, processes } = deps;
+  const { input, tuple, sessions, orchestrators, log, processes } = deps;
   let loading: Promise<LoadedOptions> | null = null;
   let opening: Promise<Lab> | null = null;
 
@@ -56,6 +60,8 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
     const lab = await openLab({
       options: loaded.options,
       sessions,
+      orchestrators,
+      renderNotice,
       providerName: chooseProvider(loaded.options, process.env).name,
       createProvider: (name) => createProvider(name, loaded.options, log),
       async furnish(job, sandbox) {
@@ -72,6 +78,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
     });
     lab.onChange(({ before, job }) => {
       if (before?.sandbox.kind === "live" && job.sandbox.kind !== "live") processes.forget(job.id);
+      if (before && !isEnded(before.state) && isEnded(job.state)) deps.onJobEnd(job);
     });
     return lab;
   }

@@ -16,10 +16,12 @@ import { hostLog } from "./host-log.ts";
 import { createLabAccess } from "./lab-access.ts";
 import { createLivePart, hideLiveParts } from "./live-part.ts";
 import { createOrchestratorModels } from "./orchestrator-models.ts";
+import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
 import { toSessionEvent } from "./session-events.ts";
 import { createSessionKinds, type SessionInfo } from "./session-kinds.ts";
 import { silenceWhenDisposed } from "./silence.ts";
 import { createSystemText } from "./system-text.ts";
+import { createTelling } from "./telling.ts";
 import { createToasts } from "./toasts.ts";
 import { extendConfig } from "./worker-agent.ts";
 
@@ -46,10 +48,21 @@ export const server: Plugin = async (input, tuple) => {
   };
   const processes = createProcessTable();
   const sessions = createChildSessions(client, events);
-  const access = createLabAccess({ input, tuple, sessions, catalog, log, processes });
+  const orchestrators = createOrchestratorSessions(client);
+  const toasts = createToasts(client, process.env, systemClock);
+  const access = createLabAccess({
+    input,
+    tuple,
+    sessions,
+    orchestrators,
+    catalog,
+    log,
+    processes,
+    onJobEnd: toasts.jobEnded,
+  });
   const kinds = createSessionKinds(client, recordedJob);
   const systemText = createSystemText({ kinds, access, catalog });
-  const toasts = createToasts(client, process.env);
+  const telling = createTelling({ access, bookOf, partID: () => hostIDs("prt"), log });
 
   const hooks: Hooks = {
     config: async (config) => extendConfig(config, SKILLS_DIR),
@@ -64,12 +77,14 @@ export const server: Plugin = async (input, tuple) => {
       }),
       () => disposed,
     ),
-    "chat.message": async ({ sessionID }, { message }) => {
+    "chat.message": async ({ sessionID }, { message, parts }) => {
       models.learn(sessionID, message.model);
       toasts.optionsRead(access);
       // Read ahead: agents_start is to wait for nothing outside the store.
       catalog().catch((error) => log("warn", "could not read agents, models and skills", { reason: String(error) }));
+      await telling.attach(sessionID, message.id, parts);
     },
+    "experimental.session.compacting": ({ sessionID }, { context }) => telling.remind(sessionID, context),
     "experimental.chat.system.transform": ({ sessionID }, { system }) => systemText(sessionID, system),
     "experimental.chat.messages.transform": async (_input, { messages }) => hideLiveParts(messages),
     ...createHostGuard(client, kinds),

@@ -1,3 +1,6 @@
+import type { Job } from "../jobs/job.ts";
+import { TOGETHER_MS } from "../jobs/notice.ts";
+import type { Clock } from "../shared/clock.ts";
 import type { HostClient } from "./host-client.ts";
 import type { LabAccess } from "./lab-access.ts";
 import { chooseProvider } from "./provider-choice.ts";
@@ -9,11 +12,18 @@ export interface Toasts {
   optionsRead(access: LabAccess): void;
   /** Tells the user, once, where jobs run: one place costs money, the other this machine's power. */
   jobsStarting(access: LabAccess): void;
+  /** Tells the user that a job has ended; several at once in one toast. */
+  jobEnded(job: Job): void;
 }
 
 /** Without a terminal UI nobody shows them, which is no failure. */
-export function createToasts(client: HostClient, env: Readonly<Record<string, string | undefined>>): Toasts {
+export function createToasts(
+  client: HostClient,
+  env: Readonly<Record<string, string | undefined>>,
+  clock: Clock,
+): Toasts {
   const shown = new Set<string>();
+  const ended: Job[] = [];
   const once = (what: string, show: () => Promise<void>) => {
     if (shown.has(what)) return;
     shown.add(what);
@@ -34,5 +44,14 @@ export function createToasts(client: HostClient, env: Readonly<Record<string, st
         const place = name === "modal" ? "on Modal" : "in local sandboxes on this machine";
         await client.tui.showToast({ title: TITLE, message: `Jobs run ${place}: ${why}`, variant: "info" });
       }),
+    jobEnded(job) {
+      if (ended.push(job) > 1) return;
+      clock.after(TOGETHER_MS, () => {
+        const jobs = ended.splice(0);
+        const variant = jobs.every(({ state }) => state.kind === "completed") ? "success" : "warning";
+        const message = jobs.map(({ task, state }) => `${task.description}: ${state.kind}`).join("\n");
+        void client.tui.showToast({ title: TITLE, message, variant }).catch(() => {});
+      });
+    },
   };
 }

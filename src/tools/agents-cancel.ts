@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { cancelJobs } from "../jobs/cancel-jobs.ts";
-import { defineTool, type ToolHost } from "./define-tool.ts";
+import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_CANCEL } from "./descriptions.ts";
-import { viewJobs } from "./job-views.ts";
-import { renderCounts, renderJobLine } from "./render-jobs.ts";
+import { viewJobs, viewRecords } from "./job-views.ts";
+import { renderCounts, renderJobLine, renderResults } from "./render-jobs.ts";
 
 export const agentsCancelTool = (host: ToolHost) =>
   defineTool({
@@ -13,9 +13,13 @@ export const agentsCancelTool = (host: ToolHost) =>
       jobs: z.array(z.string()).min(1, "name at least one job").describe("Job ids."),
       reason: z.string().max(500).optional().describe("Kept with the jobs."),
     },
-    async run({ jobs: ids, reason }, { sessionID }) {
+    async run({ jobs: ids, reason }, context) {
+      const { sessionID } = context;
       const lab = await host.lab();
       const jobs = viewJobs(lab, await cancelJobs(lab, sessionID, ids, reason ?? null));
-      return { title: renderCounts(jobs), output: jobs.map(renderJobLine).join("\n"), metadata: { jobs } };
+      const news = await lab.outbox.claim(sessionID, ids, callOf(context));
+      const results = viewRecords(news.filter(({ state }) => state.kind !== "cancelled"));
+      const output = [...jobs.map(renderJobLine), renderResults(results)].filter((line) => line !== "").join("\n");
+      return { title: renderCounts(jobs), output, metadata: { jobs } };
     },
   });

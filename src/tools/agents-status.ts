@@ -1,20 +1,25 @@
 import { z } from "zod";
 import { findJobs } from "../jobs/find-jobs.ts";
+import { isEnded } from "../jobs/job.ts";
 import { toSnapshotView } from "../views/job-view.ts";
-import { defineTool, type ToolHost } from "./define-tool.ts";
+import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_STATUS } from "./descriptions.ts";
-import { viewJobs } from "./job-views.ts";
-import { renderCounts, renderJobLine } from "./render-jobs.ts";
+import { viewJobs, viewRecords } from "./job-views.ts";
+import { renderCounts, renderJobLine, renderResults } from "./render-jobs.ts";
 
 export const agentsStatusTool = (host: ToolHost) =>
   defineTool({
     name: "agents_status",
     description: AGENTS_STATUS,
     args: { jobs: z.array(z.string()).optional().describe("Job ids; all of this session's when left out.") },
-    async run({ jobs: ids }, { sessionID }) {
+    async run({ jobs: ids }, context) {
+      const { sessionID } = context;
       const lab = await host.lab();
       const book = await lab.book(sessionID);
-      const jobs = viewJobs(lab, findJobs(book, ids));
+      const found = findJobs(book, ids);
+      const ended = found.filter(({ state }) => isEnded(state)).map(({ id }) => id);
+      const news = await lab.outbox.claim(sessionID, ended, callOf(context));
+      const jobs = viewJobs(lab, found);
       const snapshots = lab.snapshots.list(sessionID).map(toSnapshotView);
       const { running, queued } = lab.scheduler.counts();
       const pool = { running, queued, limit: lab.options.maxRunningJobs, gpus: {} };
@@ -27,8 +32,13 @@ export const agentsStatusTool = (host: ToolHost) =>
         ...jobs.map(renderJobLine),
         ...snapshots.map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}`),
         `Jobs run ${lab.providerName === "modal" ? "on Modal; what its sandboxes cost is not counted yet" : "in local sandboxes"}.`,
+        renderResults(viewRecords(news)),
         `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued. Spent: $${spend.usd.toFixed(4)}.`,
       ];
-      return { title: renderCounts(jobs), output: lines.join("\n"), metadata: { jobs, pool, spend, snapshots } };
+      return {
+        title: renderCounts(jobs),
+        output: lines.filter((line) => line !== "").join("\n"),
+        metadata: { jobs, pool, spend, snapshots },
+      };
     },
   });

@@ -1,9 +1,10 @@
 import { z } from "zod";
+import { findJobs } from "../jobs/find-jobs.ts";
 import type { Job } from "../jobs/job.ts";
 import { waitForJobs } from "../jobs/wait-for-jobs.ts";
-import { defineTool, type ToolHost } from "./define-tool.ts";
+import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_WAIT } from "./descriptions.ts";
-import { viewJobs } from "./job-views.ts";
+import { viewJobs, viewRecords } from "./job-views.ts";
 import { renderBoard, renderCounts, renderJobLine, renderResults } from "./render-jobs.ts";
 
 const LONGEST_SECONDS = 14_400;
@@ -27,6 +28,8 @@ export const agentsWaitTool = (host: ToolHost) =>
     },
     async run({ jobs, until, timeout_seconds }, context) {
       const lab = await host.lab();
+      const ids = findJobs(await lab.book(context.sessionID), jobs).map(({ id }) => id);
+      const release = lab.outbox.hold(context.sessionID, ids); // what ends now is told by this call
       const progress = host.progress(context);
       const show = (now: readonly Job[]) => {
         const views = viewJobs(lab, now);
@@ -35,7 +38,7 @@ export const agentsWaitTool = (host: ToolHost) =>
       };
       try {
         const result = await waitForJobs(lab, context.sessionID, {
-          jobs,
+          jobs: ids,
           until,
           timeoutMs: timeout_seconds * 1000,
           signal: context.abort,
@@ -43,14 +46,27 @@ export const agentsWaitTool = (host: ToolHost) =>
         });
         const finished = viewJobs(lab, result.finished);
         const pending = viewJobs(lab, result.pending);
+        // The answer to a call that the user stopped reaches nobody.
+        const isHeard = result.reason !== "interrupted";
+        const endedIDs = finished.map(({ id }) => id);
+        const news = isHeard ? await lab.outbox.claim(context.sessionID, endedIDs, callOf(context)) : [];
+        const newIDs = new Set(news.map(({ id }) => id));
+        const known = finished.filter(({ id }) => !newIDs.has(id));
         return {
           title: renderCounts([...finished, ...pending]),
-          output: [OPENINGS[result.reason], renderResults(finished), ...renderPending(pending)]
+          // Whoever names a job asks for its result, told before or not.
+          output: [
+            OPENINGS[result.reason],
+            renderResults([...viewRecords(news), ...(jobs === undefined ? [] : known)]),
+            ...(jobs === undefined ? renderList("Ended, and told before:", known) : []),
+            ...renderList("Not ended yet:", pending),
+          ]
             .filter((part) => part !== "")
             .join("\n"),
           metadata: { reason: result.reason, finished, pending },
         };
       } finally {
+        release();
         await progress.stop();
       }
     },
@@ -64,6 +80,6 @@ const OPENINGS = {
     "Some jobs were interrupted and will not end by themselves: wake them with agents_message, or cancel them.",
 } as const;
 
-function renderPending(pending: Parameters<typeof renderCounts>[0]): string[] {
-  return pending.length === 0 ? [] : ["Not ended yet:", ...pending.map(renderJobLine)];
+function renderList(heading: string, jobs: Parameters<typeof renderCounts>[0]): string[] {
+  return jobs.length === 0 ? [] : [heading, ...jobs.map(renderJobLine)];
 }

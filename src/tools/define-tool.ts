@@ -77,6 +77,12 @@ export function defineTool<Shape extends z.ZodRawShape, Args = z.output<z.ZodObj
   } as ToolDefinition;
 }
 
+/** The call as it is found in its session. The host gives its id, though its types do not say so. */
+export const callOf = (context: ToolContext): { readonly messageID: string; readonly callID: string } => ({
+  messageID: context.messageID,
+  callID: (context as { callID?: string }).callID ?? "",
+});
+
 /** Every issue with the path of its field: `tasks[0].prompt: expected string, received number`. */
 export function describeIssues(error: z.ZodError): string {
   return error.issues

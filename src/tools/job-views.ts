@@ -2,6 +2,10 @@ import type { Job } from "../jobs/job.ts";
 import type { Lab } from "../jobs/lab.ts";
 import { type JobView, toJobView } from "../views/job-view.ts";
 
+/** Jobs as they ended: nothing is known of them but what is recorded. */
+export const viewRecords = (jobs: readonly Job[]): JobView[] =>
+  jobs.map((job) => toJobView(job, { place: null, live: { tool: null, retry: null }, now: job.state.since }));
+
 /** Jobs with what is known of them at the moment. */
 export function viewJobs(lab: Lab, jobs: readonly Job[]): JobView[] {
   const now = lab.clock.now();

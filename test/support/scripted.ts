@@ -8,6 +8,9 @@ import type { ModelReply, ModelRequest, ModelScript } from "./model-server.ts";
 
 const OPEN = "<script>";
 const CLOSE = "</script>";
+const NOTICE = /of the parallel agents plugin, not of the user|Jobs have ended while you were finishing/;
+/** What a model answers that is told of ended jobs when it has nothing else to do. */
+export const NOTED = "noted";
 
 /** A prompt whose turn consists of these replies. */
 export const script = (...replies: ModelReply[]): string => `Do as told. ${OPEN}${JSON.stringify(replies)}${CLOSE}`;
@@ -20,12 +23,18 @@ export const say = (text: string): ModelReply => ({ text });
 
 /** Plays the scripts in the prompts; what has none is refused, so that a test cannot pass by accident. */
 export const scriptedModel: ModelScript = (request) => {
-  const start = request.lastUser.indexOf(OPEN);
-  if (start < 0) throw new Error(`a prompt without a script: ${request.lastUser.slice(0, 200)}`);
-  const end = request.lastUser.lastIndexOf(CLOSE);
-  const replies = JSON.parse(fillIn(request.lastUser.slice(start + OPEN.length, end), request)) as ModelReply[];
-  const reply = replies[request.step];
-  if (!reply) throw new Error(`the script has no step ${request.step}: ${JSON.stringify(replies).slice(0, 300)}`);
+  const at = request.messages.findLastIndex(({ role, content }) => role === "user" && content.includes(OPEN));
+  const prompt = request.messages[at]?.content;
+  // What the plugin says unasked has no script: the turn that it joins goes on, one that it starts says so.
+  const isNotice = NOTICE.test(request.lastUser) && request.lastUser !== prompt;
+  if (prompt === undefined || (request.lastUser !== prompt && !isNotice))
+    throw new Error(`a prompt without a script: ${request.lastUser.slice(0, 200)}`);
+  const start = prompt.indexOf(OPEN);
+  const end = prompt.lastIndexOf(CLOSE);
+  const replies = JSON.parse(fillIn(prompt.slice(start + OPEN.length, end), request)) as ModelReply[];
+  const step = request.messages.slice(at + 1).filter(({ role }) => role === "assistant").length;
+  const reply = replies[step] ?? (isNotice ? { text: NOTED } : undefined);
+  if (!reply) throw new Error(`the script has no step ${step}: ${JSON.stringify(replies).slice(0, 300)}`);
   return reply;
 };
 

@@ -22,11 +22,11 @@ export interface ToolAnswer {
 /** Lets a session's model call these tools, one after another, and end its turn. What each answered, in order. */
 export async function turn(server: OpencodeServer, sessionID: string, ...replies: ModelReply[]): Promise<ToolAnswer[]> {
   const before = (await server.messages(sessionID)).length;
-  const { info, parts } = await server.prompt(sessionID, script(...replies, say("done")));
-  if (!parts.some((part) => part.type === "text" && part.text === "done")) {
+  const { info } = await server.prompt(sessionID, script(...replies, say("done")));
+  const since = (await server.messages(sessionID)).slice(before).flatMap((message) => message.parts);
+  if (!since.some((part) => part.type === "text" && part.text === "done")) {
     throw new Error(`the turn broke off: ${JSON.stringify(info)}`);
   }
-  const since = (await server.messages(sessionID)).slice(before).flatMap((message) => message.parts);
   return since.filter((part) => part.type === "tool").map(answerOf);
 }
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Job } from "../job.ts";
+import type { Delivery, Notice } from "../notice.ts";
 import { openDatabase } from "./database.ts";
 
 /** One prompt to a job's child session. Turns of a job run strictly one after another, in order of `position`. */
@@ -23,6 +24,17 @@ export interface SessionStore {
   saveTurn(turn: Turn): void;
   /** Writes a job and a turn of it together. */
   save(job: Job, turn: Turn): void;
+  /** Writes a job that has just ended, and that its orchestrator is still to be told, together. */
+  saveEnded(job: Job): void;
+  /** What is still to be told, oldest first. */
+  notices(): Notice[];
+  /**
+   * Writes how these notices are delivered from now on. Left out are those that another process has delivered
+   * otherwise meanwhile. @returns those written
+   */
+  saveDelivery(notices: readonly Notice[], delivery: Delivery | null): Notice[];
+  /** Forgets a notice: it was told. */
+  deleteNotice(id: number): void;
   /** Adds to the job's history (states, reports): the feed of reports and dashboards. */
   appendEvent(jobID: string, at: number, kind: string, data: unknown): void;
   close(): void;
@@ -35,6 +47,7 @@ const MIGRATIONS = [
    CREATE TABLE events (id INTEGER PRIMARY KEY, job TEXT NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL,
      data TEXT NOT NULL);
    CREATE INDEX events_by_job ON events (job, id)`,
+  "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, delivery TEXT)",
 ];
 
 interface TurnRow {
@@ -45,6 +58,20 @@ interface TurnRow {
   message: string | null;
   text: string;
 }
+
+interface NoticeRow {
+  id: number;
+  job: string;
+  delivery: string | null;
+}
+
+const toText = (delivery: Delivery | null): string | null => (delivery ? JSON.stringify(delivery) : null);
+
+const toNotice = ({ id, job, delivery }: NoticeRow): Notice => ({
+  id,
+  job: JSON.parse(job) as Notice["job"],
+  delivery: delivery === null ? null : (JSON.parse(delivery) as Delivery),
+});
 
 /** File of one session's store. Session ids come from the host; anything else must not become a path. */
 export function sessionFile(stateDir: string, sessionID: string): string {
@@ -102,6 +129,22 @@ export async function openSessionStore(file: string): Promise<SessionStore> {
         saveJob(job);
         saveTurn(turn);
       }),
+    saveEnded: (job) =>
+      database.transaction(() => {
+        saveJob(job);
+        database.run("INSERT INTO outbox (job) VALUES (?)", JSON.stringify(job));
+      }),
+    notices: () => database.all<NoticeRow>("SELECT * FROM outbox ORDER BY id").map(toNotice),
+    saveDelivery: (notices, delivery) =>
+      database.transaction(() =>
+        notices.flatMap((notice) => {
+          const row = database.get<NoticeRow>("SELECT * FROM outbox WHERE id = ?", notice.id);
+          if (!row || row.delivery !== toText(notice.delivery)) return [];
+          database.run("UPDATE outbox SET delivery = ? WHERE id = ?", toText(delivery), notice.id);
+          return [{ ...notice, delivery }];
+        }),
+      ),
+    deleteNotice: (id) => database.run("DELETE FROM outbox WHERE id = ?", id),
     appendEvent: (jobID, at, kind, data) =>
       database.run(
         "INSERT INTO events (job, at, kind, data) VALUES (?, ?, ?, ?)",

@@ -91,7 +91,6 @@ describe("an option this version does not do yet", () => {
     [{ jobTimeoutMinutes: 10 }, "jobTimeoutMinutes"],
     [{ modal: { persistence: "tar" } }, "modal.persistence"],
     [{ local: { gpus: "auto" } }, "local.gpus"],
-    [{ notify: { resume: false } }, "notify.resume"],
     [inEnvironment({ workspace: "project" }), "environments.big.workspace"],
     [inEnvironment({ setup: ["make"] }), "environments.big.setup"],
     [inEnvironment({ warm: "some" }), "environments.big.warm"],

@@ -10,6 +10,7 @@ import { openSessionStore, sessionFile, type Turn } from "../../../src/jobs/stor
 import { createFakeClock, type FakeClock } from "../../support/fake-clock.ts";
 import { closed, opened } from "../../support/ledger.ts";
 import { createMemoryMachine, type MemoryMachine } from "../../support/memory-provider.ts";
+import { createScriptedOrchestrator, type ScriptedOrchestrator } from "../../support/scripted-orchestrator.ts";
 import { createScriptedSessions, type ScriptedSessions } from "../../support/scripted-sessions.ts";
 
 /** One state directory, machine, host and clock, on which labs come and go as OpenCode processes do. */
@@ -17,6 +18,7 @@ export interface World {
   readonly clock: FakeClock;
   readonly machine: MemoryMachine;
   readonly sessions: ScriptedSessions;
+  readonly orchestrators: ScriptedOrchestrator;
   readonly stateDir: string;
   /** What was logged as `error` or `warn`. */
   readonly complaints: string[];
@@ -56,6 +58,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
   const clock = createFakeClock();
   const machine = createMemoryMachine();
   const sessions = createScriptedSessions(clock);
+  const orchestrators = createScriptedOrchestrator(clock);
   const complaints: string[] = [];
   const labs = new Set<Lab>();
   let count = 0;
@@ -64,6 +67,8 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
     const lab = await openLab({
       options: { ...defaultOptions(stateDir), ...options, ...more },
       sessions,
+      orchestrators,
+      renderNotice: (ended) => ended.map(({ id, state }) => `${id} ${state.kind}`).join(", "),
       providerName: "local",
       createProvider: async () => machine.open(),
       furnish: async () => {},
@@ -93,6 +98,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
     clock,
     machine,
     sessions,
+    orchestrators,
     stateDir,
     complaints,
     lab: await open(),
