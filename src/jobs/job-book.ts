@@ -27,8 +27,10 @@ export interface JobBook {
   addTurn(jobID: string, text: string): Turn;
   /** First turn that was not prompted yet. */
   nextTurn(jobID: string): Turn | undefined;
+  /** The turn that a former process prompted and of which no end is known. */
+  openTurn(jobID: string): Turn | undefined;
   saveTurn(turn: Turn): void;
-  /** Marks turns that a dead process left running as stopped. */
+  /** Marks turns that a dead process left running as stopped: the job has ended since. */
   stopRunningTurns(jobID: string): void;
   /** What the orchestrator is still to be told: every end of a job, recorded with it. */
   notices(): Notice[];
@@ -98,6 +100,12 @@ export function createJobBook({ orchestrator, store, ids, onChange }: JobBookDep
       return turn;
     },
     nextTurn: (jobID) => store.turns(jobID).find((turn) => turn.state === "queued"),
+    openTurn(jobID) {
+      const turns = store.turns(jobID);
+      // Its end may have been written, and not the job's: then it is the last one, and is looked at again.
+      const last = turns.every(({ state }) => state !== "queued") ? turns.at(-1) : undefined;
+      return turns.find(({ state }) => state === "running") ?? last;
+    },
     saveTurn: (turn) => store.saveTurn(turn),
     stopRunningTurns(jobID) {
       for (const turn of store.turns(jobID))

@@ -6,8 +6,8 @@ import type { JobBook } from "./job-book.ts";
 import type { ChildSessions } from "./ports.ts";
 import type { SandboxKeeper } from "./sandbox-keeper.ts";
 import type { Turn } from "./store/session-store.ts";
-import type { Transcript } from "./turn.ts";
-import { runTurn, type TurnEnd } from "./turn-runner.ts";
+import { decideResumption, type Transcript } from "./turn.ts";
+import { readLeft, runTurn, type TurnEnd } from "./turn-runner.ts";
 
 /** Runs admitted jobs: sandbox, child session, turns, end. A failure becomes the job's end and touches nothing else. */
 export interface JobRunner {
@@ -63,6 +63,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
 
   async function work(book: JobBook, jobID: string, run_: Run): Promise<void> {
     const { signal } = run_.whole;
+    const former = jobOf(book, jobID).sandbox;
     const sandbox = await deps.keeper.obtain(book, jobID, signal);
     const sessionID = await openSession(book, jobID, signal);
     if (signal.aborted) return;
@@ -75,8 +76,13 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       lost = failure;
       run_.turn?.abort();
     });
+    const left = book.openTurn(jobID);
+    if (left?.messageID) {
+      const isInPlace = former.kind === "live" && former.id === sandbox.id;
+      outcome = await resume(book, jobID, { ...left, messageID: left.messageID }, { sessionID, isInPlace }, run_);
+    }
     for (let turn = book.nextTurn(jobID); turn && !lost && !signal.aborted; turn = book.nextTurn(jobID)) {
-      outcome = await prompt(book, jobOf(book, jobID), turn, sessionID, run_);
+      outcome = await prompt(book, jobID, turn, turn.text, sessionID, run_);
     }
     if (signal.aborted) return;
     // From here to the end of `end` nothing is awaited: a follow-up is either seen above or wakes the ended job.
@@ -100,18 +106,47 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     return sessionID;
   }
 
-  async function prompt(book: JobBook, job: Job, queued: Turn, sessionID: string, run_: Run): Promise<TurnEnd> {
-    const turn: Turn = { ...queued, state: "running", messageID: deps.messageIDs() };
+  /** Takes up a turn that a dead process left: its end if there is one, else it is prompted again. */
+  async function resume(
+    book: JobBook,
+    jobID: string,
+    turn: Turn & { readonly messageID: string },
+    { sessionID, isInPlace }: { readonly sessionID: string; readonly isInPlace: boolean },
+    run_: Run,
+  ): Promise<TurnEnd> {
+    const transcript = await readLeft(deps, sessionID, turn.messageID, run_.whole.signal);
+    account(book, jobID, transcript);
+    const decision = decideResumption(transcript, turn.messageID);
+    if (decision.kind === "done") {
+      book.saveTurn({ ...turn, state: "done" });
+      return decision;
+    }
+    const text = decision.kind === "repeat" ? turn.text : isInPlace ? GO_ON_IN_PLACE : GO_ON_RESTORED;
+    return prompt(book, jobID, turn, text, sessionID, run_);
+  }
+
+  async function prompt(
+    book: JobBook,
+    jobID: string,
+    asked: Turn,
+    text: string,
+    sessionID: string,
+    run_: Run,
+  ): Promise<TurnEnd> {
+    const job = jobOf(book, jobID);
+    const messageID = deps.messageIDs();
+    const turn: Turn = { ...asked, state: "running", messageID };
     book.saveTurn(turn); // before the prompt: after a crash the transcript can still be asked for this id
-    book.update(job.id, (current) => ({ ...current, turns: current.turns + 1 }));
+    if (asked.messageID === null) book.update(job.id, (current) => ({ ...current, turns: current.turns + 1 }));
     const stopping = new AbortController();
     run_.turn = stopping;
     const signal = AbortSignal.any([run_.whole.signal, stopping.signal]);
     const { agent, model } = job.task;
-    const request = { sessionID, messageID: turn.messageID as string, agent, model, text: turn.text };
+    const request = { sessionID, messageID, agent, model, text };
     try {
       const outcome = await runTurn(deps, request, (transcript) => account(book, job.id, transcript), signal);
-      book.saveTurn({ ...turn, state: outcome.kind });
+      // An interrupted job takes its turn up again.
+      if (jobOf(book, jobID).state.kind !== "interrupted") book.saveTurn({ ...turn, state: outcome.kind });
       return outcome;
     } catch (error) {
       book.saveTurn({ ...turn, state: "failed" });
@@ -166,6 +201,11 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     },
   };
 }
+
+const RESTARTED = "OpenCode ended while you were at work and has started again.";
+const GO_ON = "See where you stand, go on with your task, and end with the answer it asks for.";
+const GO_ON_IN_PLACE = `${RESTARTED} Your files are as you left them; processes may have ended. ${GO_ON}`;
+const GO_ON_RESTORED = `${RESTARTED} Your sandbox was lost and is restored from its newest snapshot: files written since are gone, and so are processes. ${GO_ON}`;
 
 function toResult({ text, cut }: { text: string; cut: boolean }): string {
   return cut ? `${text}\n[The answer was cut off at the model's output limit.]` : text;

@@ -7,7 +7,7 @@ import { createEmitter } from "../shared/emitter.ts";
 import { LabError } from "../shared/error-code.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
-import { interrupt, isEnded, isHeld, type Job } from "./job.ts";
+import { interrupt, isEnded, isHeld, type Job, wake } from "./job.ts";
 import { createJobBook, type JobBook, type JobChange } from "./job-book.ts";
 import { createJobRunner, type JobRunner } from "./job-runner.ts";
 import { createLivePictures, type LivePictures } from "./live-pictures.ts";
@@ -141,7 +141,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     const store = await openSessionStore(sessionFile(options.stateDir, orchestrator));
     const book = createJobBook({ orchestrator, store, ids, onChange: (change) => changes.emit(change) });
     for (const job of [...book.jobs()].sort((a, b) => a.state.since - b.state.since)) {
-      if (isHeld(job.state)) followElsewhere(book, job.id);
+      if (isHeld(job.state) || job.state.kind === "interrupted") followElsewhere(book, job.id);
       else if (job.state.kind === "queued")
         scheduler.enqueue(book, job.id); // in the order they came
       else if (isEnded(job.state)) keeper.parkLater(book, job.id, parkAfterMs); // its time was cut short
@@ -163,14 +163,12 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     return opening;
   }
 
-  /** A job that another process runs, or ran: takes over what became of it once its lease is free. */
+  /** A job that another process runs, or ran: takes it up once its lease is free, unless it has ended. */
   function followElsewhere(book: JobBook, jobID: string): void {
     const job = book.reload(jobID);
-    if (!isHeld(job.state)) return;
-    if (!pool.isLeaseAlive(job.state.leaseID, clock.now())) {
-      interruptJob(book, jobID);
-      return;
-    }
+    if (isHeld(job.state) && !pool.isLeaseAlive(job.state.leaseID, clock.now())) interruptJob(book, jobID);
+    if (book.get(jobID)?.state.kind === "interrupted") resumeJob(book, jobID);
+    if (!isHeld(job.state) || book.get(jobID) !== job) return;
     clock.after(ELSEWHERE_POLL_MS, () => {
       if (suspended || !books.has(book.orchestrator)) return; // the stores are closed
       try {
@@ -181,8 +179,14 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     });
   }
 
+  function resumeJob(book: JobBook, jobID: string): void {
+    book.update(jobID, (job) =>
+      job.state.kind === "interrupted" ? { ...job, state: wake(job.state, clock.now()) } : job,
+    );
+    scheduler.enqueue(book, jobID);
+  }
+
   function interruptJob(book: JobBook, jobID: string): void {
-    book.stopRunningTurns(jobID);
     book.update(jobID, (job) => (isHeld(job.state) ? { ...job, state: interrupt(job.state, clock.now()) } : job));
   }
 
@@ -217,6 +221,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     },
     async suspend() {
       suspended = true;
+      outbox.suspend();
       scheduler.suspend();
       const open = await Promise.all([...books.values()].map((book) => book.catch(() => null)));
       const stopping: Promise<void>[] = [];
@@ -229,7 +234,6 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
         }
       }
       await Promise.all(stopping);
-      await outbox.suspend();
       await keeper.suspend();
       await Promise.all([...providers.values()].map(async (one) => (await one.catch(() => null))?.close()));
       live.stop();

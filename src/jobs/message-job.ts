@@ -22,8 +22,9 @@ export async function messageJob(lab: Lab, orchestrator: string, request: Messag
     const message = `${job.id} never started (${job.state.failure.message}) Start it again with agents_start.`;
     throw new LabError("invalid_task", message, { retryable: false });
   }
-  book.addTurn(job.id, request.message);
   const { state } = job;
+  if (isEnded(state)) book.stopRunningTurns(job.id); // one that its end cut short is over
+  book.addTurn(job.id, request.message);
   if (isEnded(state) || state.kind === "interrupted") {
     book.update(job.id, (current) => ({ ...current, state: wake(state, lab.clock.now()) }));
     lab.scheduler.enqueue(book, job.id);

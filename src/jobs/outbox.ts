@@ -19,7 +19,8 @@ export interface Outbox {
   claim(orchestrator: string, jobIDs: readonly string[], call: ToolCall): Promise<readonly Job[]>;
   /** What a new message of the user's is to carry besides; null when there is nothing, or the message is ours. */
   attach(orchestrator: string, messageID: string): Promise<string | null>;
-  suspend(): Promise<void>;
+  /** Nothing is told from now on. Calls under way are left alone: a host that is ending may never answer them. */
+  suspend(): void;
 }
 
 export interface ToolCall {
@@ -73,6 +74,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   }
 
   function retry(orchestrator: string, error: unknown): void {
+    if (suspended) return;
     const count = (failures.get(orchestrator) ?? 0) + 1;
     failures.set(orchestrator, count);
     log("warn", "could not tell a session of its ended jobs", { sessionID: orchestrator, reason: String(error) });
@@ -148,21 +150,21 @@ export function createOutbox(deps: OutboxDeps): Outbox {
         const due = notices.filter((notice) =>
           view ? decideNotice(notice, view, clock.now()).kind === "due" : notice.delivery === null,
         );
+        if (suspended) return [];
         return toJobs(take(book, due, { kind: "call", ...call, at: clock.now() }));
       }),
     async attach(orchestrator, messageID) {
       if (sent.has(messageID)) return null;
       const book = await deps.book(orchestrator);
-      if (!book) return null;
+      if (!book || suspended) return null;
       const free = book.notices().filter(({ job, delivery }) => !delivery && !isAwaited(orchestrator, job.id));
       const ours = take(book, free, { kind: "attached", messageID, at: clock.now() });
       return ours.length === 0 ? null : deps.render(toJobs(ours), openJobs(book));
     },
-    async suspend() {
+    suspend() {
       suspended = true;
       for (const { cancel } of timers.values()) cancel();
       timers.clear();
-      await queue.settled();
     },
   };
 

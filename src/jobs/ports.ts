@@ -18,8 +18,8 @@ export interface ChildSessions {
    * @throws LabError `prompt_failed`
    */
   prompt(request: PromptRequest): Promise<void>;
-  /** The session now: its activity and the messages newer than `sinceMessageID`. */
-  read(sessionID: string, sinceMessageID: string): Promise<Transcript>;
+  /** The session now: its activity and the newest messages, back to `fromMessageID`. */
+  read(sessionID: string, fromMessageID: string): Promise<Transcript>;
   /** Stops the session's model loop; an idle session is no error. */
   abort(sessionID: string): Promise<void>;
   /** Everything heard of any session. Returns the function that ends the subscription. */

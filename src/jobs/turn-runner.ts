@@ -99,20 +99,57 @@ export async function runTurn(
     }
   }
 
-  /** The loop must be at rest before the session is prompted again: a prompt to a busy session joins the old turn. */
   async function stop(): Promise<TurnEnd> {
-    const deadline = clock.now() + STOP_MS;
-    let restSince: number | null = null;
-    await sessions.abort(sessionID).catch(() => {}); // it may be gone altogether; the reading below tells
-    for (;;) {
-      const transcript = await sessions.read(sessionID, messageID).catch(() => null);
-      if (!transcript) return { kind: "stopped" };
-      onTranscript(transcript);
-      restSince = transcript.activity === "idle" ? (restSince ?? clock.now()) : null;
-      const isAtRest = restSince !== null && clock.now() - restSince >= REST_MS;
-      if (isAtRest || clock.now() >= deadline) return { kind: "stopped" };
-      changed = false;
-      await pause(REST_MS);
+    const last = await bringToRest({ sessions, clock }, sessionID, messageID);
+    if (last) onTranscript(last);
+    return { kind: "stopped" };
+  }
+}
+
+/**
+ * Stops a session's loop and waits until it is at rest, or no longer: a prompt to a busy session joins the old turn.
+ * @returns the last reading; null when it cannot be read
+ */
+async function bringToRest(
+  { sessions, clock }: TurnRunnerDeps,
+  sessionID: string,
+  messageID: string,
+): Promise<Transcript | null> {
+  const deadline = clock.now() + STOP_MS;
+  let restSince: number | null = null;
+  await sessions.abort(sessionID).catch(() => {}); // it may be gone altogether; the reading below tells
+  for (;;) {
+    const transcript = await sessions.read(sessionID, messageID).catch(() => null);
+    if (!transcript) return null;
+    restSince = transcript.activity === "idle" ? (restSince ?? clock.now()) : null;
+    const isAtRest = restSince !== null && clock.now() - restSince >= REST_MS;
+    if (isAtRest || clock.now() >= deadline) return transcript;
+    await sleep(clock, REST_MS);
+  }
+}
+
+/**
+ * Reads the session of a turn that a dead process left; a loop that still runs in it is stopped first.
+ * @throws LabError `restart_unrecoverable` when it cannot be read any more
+ */
+export async function readLeft(
+  deps: TurnRunnerDeps,
+  sessionID: string,
+  messageID: string,
+  signal: AbortSignal,
+): Promise<Transcript> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const transcript = await deps.sessions.read(sessionID, messageID);
+      if (transcript.activity === "idle") return transcript;
+      return (await bringToRest(deps, sessionID, messageID)) ?? transcript;
+    } catch (cause) {
+      if (attempt === READ_TRIES || signal.aborted) {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        const message = `The session ${sessionID} cannot be taken up again: ${reason} Start a new job.`;
+        throw new LabError("restart_unrecoverable", message, { cause, retryable: false });
+      }
+      await sleep(deps.clock, READ_RETRY_MS, signal);
     }
   }
 }

@@ -12,7 +12,7 @@ export interface TranscriptMessage {
   readonly text: string | null;
 }
 
-/** A child session as read at one moment. `messages` holds the newest ones, oldest first. */
+/** A child session as read at one moment. `messages` holds the newest ones from the prompt on, oldest first. */
 export interface Transcript {
   readonly activity: "idle" | "busy" | "retrying";
   readonly messages: readonly TranscriptMessage[];
@@ -69,6 +69,21 @@ export function decideTurn(transcript: Transcript, turn: TurnContext, now: numbe
     return failed(`The turn stopped after a tool call${turn.errorSeen ? `: ${turn.errorSeen}` : "."}`, null);
   }
   return { kind: "done", text: last.text ?? "", cut: last.finish === "length" };
+}
+
+export type ResumptionDecision =
+  /** It ended well while nobody looked. */
+  | Extract<TurnDecision, { kind: "done" }>
+  /** Its prompt never arrived. */
+  | { readonly kind: "repeat" }
+  /** It broke off. */
+  | { readonly kind: "go_on" };
+
+/** How a turn goes on that a dead process left; the transcript is that of a session at rest. */
+export function decideResumption(transcript: Transcript, messageID: string): ResumptionDecision {
+  const decision = decideTurn(transcript, { messageID, promptedAt: 0, errorSeen: null, idleSince: 0 }, SETTLE_MS);
+  if (decision.kind === "done") return decision;
+  return { kind: transcript.messages.some(({ id }) => id >= messageID) ? "go_on" : "repeat" };
 }
 
 function decideUnanswered(turn: TurnContext, idleMs: number, now: number): TurnDecision {

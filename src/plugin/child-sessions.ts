@@ -35,7 +35,7 @@ export function createChildSessions(client: HostClient, events: Emitter<SessionE
       });
       await unwrap(sent, "prompt_failed", `prompt the session ${sessionID}`);
     },
-    async read(sessionID, sinceMessageID): Promise<Transcript> {
+    async read(sessionID, fromMessageID): Promise<Transcript> {
       const doing = `read the session ${sessionID}`;
       const [messages, session, statuses] = await Promise.all([
         unwrap(client.session.messages({ sessionID, limit: READ_LIMIT }), "prompt_failed", doing),
@@ -45,7 +45,7 @@ export function createChildSessions(client: HostClient, events: Emitter<SessionE
       const status = statuses[sessionID]?.type; // only busy and retrying sessions are listed
       return {
         activity: status === "retry" ? "retrying" : status === "busy" ? "busy" : "idle",
-        messages: messages.filter(({ info }) => info.id > sinceMessageID).map(toTranscriptMessage),
+        messages: messages.filter(({ info }) => info.id >= fromMessageID).map(toTranscriptMessage),
         tokens: { input: session.tokens?.input ?? 0, output: session.tokens?.output ?? 0 },
         usd: session.cost ?? 0,
       };

@@ -110,7 +110,7 @@ export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
 
 function toReason({ state }: Job, place: QueuePlace | null, live: LivePicture, now: number): string | null {
   if (state.kind === "queued") return place?.reason ?? null;
-  if (state.kind === "interrupted") return "its OpenCode process ended; agents_message wakes it with its files";
+  if (state.kind === "interrupted") return "its OpenCode process ended; it goes on when its session is used again";
   if (state.kind !== "running" || !live.retry) return null;
   const { attempt, nextAt, message } = live.retry;
   return `model retry ${attempt} of ${MODEL_RETRIES}, next in ${seconds(Math.max(0, nextAt - now))} s: ${message}`;

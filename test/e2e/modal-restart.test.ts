@@ -51,7 +51,7 @@ for (const [how, endAndStartAgain] of Object.entries(ENDS)) {
         expect(after.map(({ state, sandboxID }) => [state, sandboxID as string])).toEqual([
           ["completed", before[0]?.sandboxID as string],
           ["completed", before[1]?.sandboxID as string],
-          ["interrupted", before[2]?.sandboxID as string],
+          [expect.stringMatching(/queued|starting|running/) as unknown as never, before[2]?.sandboxID as string],
         ]);
         const reads = script(shell("cat file; kill -0 $(cat pid) && echo alive; pwd"), say("read"));
         const answers = await turn(server, session.id, ...ids.map((id) => message(id, reads)), wait());

@@ -14,6 +14,8 @@ import { createHostIds } from "../../src/shared/ids.ts";
  *     fail NAME           provider error                  unknown agent       an error event, twice, and nothing else
  *     failed stop         error beside finish "stop"      unknown model       busy, error, idle, no message
  *     stop at tools       ends after a tool call          refuse              the prompt is rejected
+ *
+ * Told that OpenCode has started again, it does what it was prompted to before.
  */
 export interface ScriptedSessions extends ChildSessions {
   readonly created: readonly (ChildSessionRequest & { readonly id: string })[];
@@ -37,6 +39,7 @@ interface Session {
   activity: "idle" | "busy" | "retrying";
   /** The loop; null when at rest. Its status shows idle a little before. */
   loop: { stop(): void } | null;
+  script: string;
   tokens: { input: number; output: number };
 }
 
@@ -66,7 +69,8 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
   const tell = (session: Session, kind: "touched" | "progress") => fake.emit({ kind, sessionID: session.id });
 
   function start(session: Session, prompt: PromptRequest): void {
-    const [line = ""] = prompt.text.split("\n");
+    if (!prompt.text.startsWith("OpenCode ended")) session.script = prompt.text;
+    const [line = ""] = session.script.split("\n");
     const [verb = "", ...words] = line.split(" ");
     const rest = words.join(" ");
     let cancel = () => {};
@@ -171,7 +175,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
       await fake.onCall("create", "");
       const id = `ses_${sessions.size + 1}`;
       created.push({ ...request, id });
-      sessions.set(id, { id, messages: [], activity: "idle", loop: null, tokens: { input: 0, output: 0 } });
+      sessions.set(id, { id, messages: [], activity: "idle", loop: null, script: "", tokens: { input: 0, output: 0 } });
       return id;
     },
     async prompt(prompt) {
@@ -191,10 +195,10 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
       if (session.loop) lostPrompts.push(prompt);
       else start(session, prompt);
     },
-    async read(sessionID, sinceMessageID) {
+    async read(sessionID, fromMessageID) {
       await fake.onCall("read", sessionID);
       const { activity, messages, tokens } = find(sessionID);
-      const newer = messages.filter(({ id }) => id > sinceMessageID).slice(-10);
+      const newer = messages.filter(({ id }) => id >= fromMessageID).slice(-10);
       return { activity, messages: newer, tokens, usd: tokens.output / 1000 };
     },
     async abort(sessionID) {

@@ -73,7 +73,7 @@ export function watchJobs(world: World, maxRunningJobs: number): Watch {
       const all = await jobs();
       for (const job of all) {
         const { id, state, sandbox } = job;
-        if (!isEnded(state) && state.kind !== "interrupted") broken.push(`${id} is left ${state.kind}`);
+        if (!isEnded(state)) broken.push(`${id} is left ${state.kind}`);
         if (isEnded(state) && sandbox.kind === "live") broken.push(`${id} is ${state.kind} and was not parked`);
         const turns = await world.turns(id);
         if (turns.some((turn) => turn.state === "running"))

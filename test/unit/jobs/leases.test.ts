@@ -94,7 +94,7 @@ describe("a slot whose owner", () => {
 });
 
 test(
-  "a running job of a process that died is interrupted when its session is opened again",
+  "a running job of a process that died is taken up when its session is opened again",
   inWorld(async (world) => {
     const former = world.lab;
     const [id = ""] = await world.start("hang");
@@ -104,8 +104,11 @@ test(
     expect(hides).toBe(true);
     former.pool.releaseLease(leaseID); // as reclaiming does once the pid is gone
     const other = await world.open();
+    const seen: string[] = [];
+    other.onChange(({ job }) => seen.push(job.state.kind));
     const book = await other.book("ses_orchestrator");
-    expect(book.get(id)?.state.kind).toBe("interrupted");
+    expect(seen).toEqual(["interrupted", "queued"]);
+    expect(book.get(id)?.childSession).toBe("ses_1");
   }),
 );
 
@@ -121,8 +124,8 @@ test(
     expect(book.get(done)?.state).toMatchObject({ kind: "completed", result: "fine" });
     await world.close(world.lab);
     await world.clock.advance(1_000);
-    expect(book.get(running)?.state.kind).toBe("interrupted");
-    await messageJob(next, "ses_orchestrator", { job: running, message: "say again", interrupt: false });
+    await world.clock.until("it goes on", () => book.get(running)?.state.kind === "running");
+    await messageJob(next, "ses_orchestrator", { job: running, message: "say again", interrupt: true });
     await world.clock.until("the answer", () => book.get(running)?.state.kind === "completed");
     expect(world.sessions.lostPrompts).toEqual([]);
   }),

@@ -3,9 +3,11 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { cancelJobs } from "../../../src/jobs/cancel-jobs.ts";
+import type { Job } from "../../../src/jobs/job.ts";
 import { messageJob } from "../../../src/jobs/message-job.ts";
 import { startJobs } from "../../../src/jobs/start-jobs.ts";
 import { sessionFile } from "../../../src/jobs/store/session-store.ts";
+import { takeSnapshot } from "../../../src/jobs/take-snapshot.ts";
 import { bytes, CATALOG, gate, inWorld, leases, ORCHESTRATOR, text, type World } from "./lab-world.ts";
 
 const send = ({ lab }: World, job: string, message: string) =>
@@ -14,17 +16,22 @@ const note = async (world: World, id: string) =>
   text(await world.lab.keeper.live(id)?.readFile("note", { offset: 0, maxBytes: 99 }));
 
 test(
-  "after a restart running jobs are interrupted, queued ones go on, ended ones stay",
+  "after a restart running jobs go on in their sessions, queued ones start, ended ones stay",
   inWorld(
     async (world) => {
-      const [done = "", running = "", queued = ""] = await world.start("say 1", "hang", "say 3");
+      const [done = "", running = "", queued = ""] = await world.start("say 1", "work 30000 2", "say 3");
       await world.reaches(done, "completed");
-      await world.reaches(running, "running");
+      const { childSession } = await world.reaches(running, "running");
+      await world.close(world.lab);
+      expect(stored(world, running).state.kind).toBe("interrupted");
+      expect(world.sessions.running()).toEqual([]);
       await world.reopen();
       expect(world.job(done).state).toMatchObject({ kind: "completed", result: "1" });
-      expect(world.job(running).state.kind).toBe("interrupted");
       expect((await world.reaches(queued, "completed")).state).toMatchObject({ result: "3" });
-      expect((await world.turns(running)).map(({ state }) => state)).toEqual(["stopped"]);
+      const resumed = await world.reaches(running, "completed");
+      expect(resumed).toMatchObject({ childSession, turns: 1, state: { result: "2" } });
+      expect((await world.turns(running)).map(({ state }) => state)).toEqual(["done"]);
+      expect(world.sessions.prompts.at(-1)?.text).toContain("Your files are as you left them");
       expect(world.sessions.running()).toEqual([]);
       expect(leases(world.lab)).toBe(0);
     },
@@ -33,9 +40,9 @@ test(
 );
 
 test(
-  "an interrupted job is woken by a message, in the sandbox it left",
+  "an interrupted job goes on in the sandbox it left, and takes a message after that",
   inWorld(async (world) => {
-    const [id = ""] = await world.start("hang");
+    const [id = ""] = await world.start("work 20000 first");
     const before = await world.reaches(id, "running");
     await world.lab.keeper.live(id)?.writeFile("note", bytes("kept"));
     await world.reopen();
@@ -53,9 +60,9 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     const { sandbox } = await world.reaches(id, "running");
-    await world.reopen();
+    await world.close(world.lab);
     world.machine.lose(sandbox.kind === "live" ? sandbox.id : "");
-    await send(world, id, "say again");
+    await world.reopen();
     expect((await world.reaches(id, "failed")).state).toMatchObject({ failure: { code: "restart_unrecoverable" } });
   }),
 );
@@ -76,20 +83,20 @@ test(
 );
 
 test(
-  "suspended while a sandbox is being created, the job is interrupted and the late sandbox ended",
+  "suspended while a sandbox is being created, the job gets another and the late one is ended",
   inWorld(async (world) => {
     const creating = gate();
     world.machine.onCreate = () => creating.passed;
     const [id = ""] = await world.start("work 500 1");
     await world.reaches(id, "starting");
-    await world.reopen();
-    expect(world.job(id)).toMatchObject({ state: { kind: "interrupted" }, sandbox: { kind: "none" } });
+    await world.close(world.lab);
+    expect(stored(world, id)).toMatchObject({ state: { kind: "interrupted" }, sandbox: { kind: "none" } });
     creating.open();
     await world.clock.advance(10);
     expect(world.machine.sandboxes()).toEqual([]);
-    await send(world, id, "say 2");
-    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "2" });
-    expect(world.sessions.prompts.map((prompt) => prompt.text)).toEqual(["work 500 1", "say 2"]);
+    await world.reopen();
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "1" });
+    expect(world.sessions.prompts.map((prompt) => prompt.text)).toEqual(["work 500 1"]);
   }),
 );
 
@@ -168,13 +175,20 @@ test(
     const [id = ""] = await world.start("hang");
     const { sandbox } = await world.reaches(id, "running");
     const sandboxID = sandbox.kind === "live" ? sandbox.id : "";
-    await world.reopen();
+    await world.close(world.lab);
     expect(poolSandboxes(world)).toEqual([sandboxID]);
     world.machine.lose(sandboxID);
     await world.clock.advance(10);
     expect(world.complaints).toEqual([]);
   }),
 );
+
+/** A job as its store has it. */
+function stored({ stateDir }: World, id: string): Job {
+  using database = new Database(sessionFile(stateDir, ORCHESTRATOR), { readonly: true });
+  const row = database.query<{ record: string }, [string]>("SELECT record FROM jobs WHERE id = ?").get(id);
+  return JSON.parse(row?.record ?? "null") as Job;
+}
 
 function poolSandboxes({ stateDir }: World): string[] {
   using database = new Database(join(stateDir, "pool.db"), { readonly: true });
@@ -191,3 +205,52 @@ test(
     expect(existsSync(sessionFile(world.stateDir, "ses_unknown"))).toBe(false);
   }),
 );
+
+test(
+  "an interrupted job whose sandbox is gone goes on from its newest snapshot, and is told what that means",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("work 20000 done");
+    const { sandbox } = await world.reaches(id, "running");
+    await world.lab.keeper.live(id)?.writeFile("note", bytes("frozen"));
+    await takeSnapshot(world.lab, ORCHESTRATOR, { job: id, label: null, path: null });
+    await world.close(world.lab);
+    world.machine.lose(sandbox.kind === "live" ? sandbox.id : "");
+    await world.reopen();
+    await world.reaches(id, "running");
+    expect(await note(world, id)).toBe("frozen");
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "done" });
+    expect(world.sessions.prompts.at(-1)?.text).toContain("restored from its newest snapshot");
+  }),
+);
+
+test(
+  "an interrupted job whose session is gone cannot be taken up, and says so",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    const { childSession } = await world.reaches(id, "running");
+    await world.close(world.lab);
+    world.sessions.delete(childSession as string);
+    await world.reopen();
+    expect((await world.reaches(id, "failed")).state).toMatchObject({ failure: { code: "restart_unrecoverable" } });
+  }),
+);
+
+test(
+  "a job cancelled as its process died does not take its turn up when it is woken",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    await world.reaches(id, "running");
+    await world.close(world.lab);
+    await world.reopen();
+    await cancelling(world, id);
+    await send(world, id, "say woken");
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "woken" });
+    expect((await world.turns(id)).map(({ state }) => state)).toEqual(["stopped", "done"]);
+  }),
+);
+
+async function cancelling(world: World, id: string): Promise<void> {
+  const cancelled = cancelJobs(world.lab, ORCHESTRATOR, [id], null);
+  await world.clock.advance(10_000);
+  await cancelled;
+}

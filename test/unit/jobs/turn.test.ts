@@ -1,5 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { decideTurn, type Transcript, type TranscriptMessage, type TurnContext } from "../../../src/jobs/turn.ts";
+import {
+  decideResumption,
+  decideTurn,
+  type Transcript,
+  type TranscriptMessage,
+  type TurnContext,
+} from "../../../src/jobs/turn.ts";
 
 const PROMPTED_AT = 1_000_000;
 const context: TurnContext = { messageID: "msg_5", promptedAt: PROMPTED_AT, errorSeen: null, idleSince: null };
@@ -133,5 +139,34 @@ describe("a turn without any answer", () => {
 
   test("is not judged before it was seen idle", () => {
     expect(decideTurn(read("idle"), { ...context, errorSeen: "x" }, PROMPTED_AT + 5).kind).toBe("unsettled");
+  });
+});
+
+describe("a turn that a dead process left", () => {
+  const prompted: TranscriptMessage = { ...answer(), id: "msg_5", role: "user", text: "do it" };
+  const resume = (...messages: TranscriptMessage[]) => decideResumption(read("idle", ...messages), "msg_5");
+
+  test("has ended when its answer is complete", () => {
+    expect(resume(prompted, answer())).toEqual({ kind: "done", text: "42", cut: false });
+  });
+
+  const broken: [string, TranscriptMessage[]][] = [
+    ["was not answered", [prompted]],
+    ["was being answered", [prompted, open]],
+    ["was using a tool", [prompted, answer({ finish: "tool-calls" })]],
+    [
+      "was stopped with its process",
+      [prompted, answer({ error: { name: "MessageAbortedError", message: "x", retryable: null } })],
+    ],
+    ["is so long that its prompt was not read", [answer({ finish: "tool-calls" }), open]],
+  ];
+  for (const [how, messages] of broken) {
+    test(`goes on when it ${how}`, () => {
+      expect(resume(...messages).kind).toBe("go_on");
+    });
+  }
+
+  test("is prompted again when its prompt never arrived", () => {
+    expect(resume().kind).toBe("repeat");
   });
 });
