@@ -96,7 +96,7 @@ test("reasons say what a job waits for", () => {
   expect(reason(running, { live: { tool: null, retry } })).toBe("model retry 3 of 5, next in 8 s: overloaded");
   expect(reason(running, { live: { tool: null, retry: { ...retry, nextAt: AT } } })).toContain("next in 0 s");
   expect(reason(jobIn({ kind: "completed", result: "" }), { live: { tool: "x", retry } })).toBeUndefined();
-  expect(reason(jobIn({ kind: "interrupted" }), {})).toContain("agents_message");
+  expect(reason(jobIn({ kind: "interrupted" }), {})).toContain("when its session is used again");
 });
 
 test("errors carry the contract's code, a cancellation its reason", () => {
