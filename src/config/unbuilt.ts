@@ -8,7 +8,6 @@ const UNBUILT: readonly {
   readonly when?: (value: unknown) => boolean;
   readonly instead?: string;
 }[] = [
-  { pattern: "gpuLimits" },
   { pattern: "budget.*" },
   { pattern: "jobTimeoutMinutes" },
   { pattern: "stallTimeoutMinutes" },

@@ -17,7 +17,8 @@ import type { ChildSessions, OrchestratorSessions } from "./ports.ts";
 import { createSandboxKeeper, type SandboxKeeper } from "./sandbox-keeper.ts";
 import { createScheduler, type Scheduler } from "./scheduler.ts";
 import { createSnapshots, type Snapshots } from "./snapshots.ts";
-import { openPoolStore, type PoolStore, toOwner } from "./store/pool-store.ts";
+import { toOwner } from "./store/lease-store.ts";
+import { openPoolStore, type PoolStore } from "./store/pool-store.ts";
 import { openSessionStore, sessionFile } from "./store/session-store.ts";
 
 /** A job as seen from inside its child session. */
@@ -100,7 +101,15 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     if (job) changes.emit({ before: job, job });
   });
   const parkAfterMs = options.parkAfterSeconds * 1000;
-  const keeper = createSandboxKeeper({ ...deps, provider, snapshots, pool, environments: options.environments });
+  const keeper = createSandboxKeeper({
+    ...deps,
+    provider,
+    snapshots,
+    pool,
+    environments: options.environments,
+    claimGpu: (job, gpu) => scheduler.claimGpu(job, gpu),
+    onEnded: (jobID) => scheduler.sandboxEnded(jobID),
+  });
   const runner = createJobRunner({
     sessions,
     keeper,
@@ -129,11 +138,12 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
   const scheduler = createScheduler({
     pool,
     owner,
-    limits: { maxRunningJobs: options.maxRunningJobs },
+    limits: { maxRunningJobs: options.maxRunningJobs, gpus: options.gpuLimits },
     clock,
     ids,
     log,
     runJob: (book, jobID) => runner.run(book, jobID),
+    hasSandbox: (jobID) => keeper.isStanding(jobID),
     onPressure: () => keeper.parkWaiting(),
   });
 

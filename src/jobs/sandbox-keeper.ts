@@ -15,6 +15,8 @@ export interface SandboxKeeper {
   obtain(book: JobBook, jobID: string, signal: AbortSignal): Promise<Sandbox>;
   /** The live sandbox of this process, if there is one. */
   live(jobID: string): Sandbox | null;
+  /** Whether a sandbox of this process has not been ended yet, live or not. */
+  isStanding(jobID: string): boolean;
   /** Lets `use` have the sandbox, or null, while nothing else is done to it; one that had to be attached is parked then. */
   withSandbox<T>(book: JobBook, jobID: string, use: (sandbox: Sandbox | null) => Promise<T>): Promise<T>;
   /** Parks the sandbox after `afterMs`, unless it is obtained again before. */
@@ -33,6 +35,8 @@ export interface SandboxKeeperDeps extends SandboxMakerDeps {
   readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
   readonly snapshots: Snapshots;
   readonly pool: PoolStore;
+  /** A job's sandbox is no more. */
+  readonly onEnded: (jobID: string) => void;
 }
 
 /** A sandbox that could not be frozen is kept, and frozen again so much later: disks are freed, connections return. */
@@ -43,6 +47,10 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   const timers = new Map<string, { cancel: () => void; book: JobBook }>();
   /** Per job: a follow-up that meets a parking waits for it, then revives. */
   const queue = createOneAtATime();
+  /** Jobs whose sandbox has not been ended. */
+  const standing = new Set<string>();
+  /** Endings that failed and wait for another try. */
+  const retries = new Set<() => void>();
   let suspended = false;
 
   function stopTimer(jobID: string): void {
@@ -53,6 +61,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   /** @param isNew whether it was just made; of one found again the ports are those it was made with */
   function adopt(book: JobBook, job: Job, sandbox: Sandbox, isNew: boolean): Sandbox {
     live.set(job.id, sandbox);
+    standing.add(job.id);
     deps.pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, deps.clock.now());
     book.update(job.id, (current) => ({
       ...current,
@@ -63,7 +72,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     void sandbox.ended.then((failure) => {
       if (live.get(job.id) !== sandbox) return;
       live.delete(job.id);
-      if (!failure) return deps.pool.deleteSandbox(sandbox.id);
+      if (!failure) return forget(job.id, sandbox.id);
       deps.log("warn", "a sandbox ended by itself", { jobID: job.id, sandboxID: sandbox.id, reason: failure.message });
       book.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
       void queue.run(job.id, () => clearAway(book, job, sandbox, failure));
@@ -83,11 +92,28 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     } catch (error) {
       deps.log("warn", "nothing is left of a lost sandbox", { ...lost, reason: String(error) });
     }
+    await endFor(job.id, sandbox);
+  }
+
+  function forget(jobID: string, sandboxID: string): void {
+    deps.pool.deleteSandbox(sandboxID);
+    standing.delete(jobID);
+    deps.onEnded(jobID);
+  }
+
+  /** Ends a sandbox whose files are kept, or lost. One that could not be ended stays known, and is tried again. */
+  async function endFor(jobID: string, sandbox: Sandbox): Promise<void> {
     try {
       await sandbox.terminate();
-      deps.pool.deleteSandbox(sandbox.id);
+      forget(jobID, sandbox.id);
     } catch (error) {
-      deps.log("error", "could not clear away a lost sandbox", { ...lost, reason: String(error) });
+      deps.log("error", "could not end a sandbox", { jobID, sandboxID: sandbox.id, reason: String(error) });
+      if (suspended) return;
+      const retry = deps.clock.after(PARK_RETRY_MS, () => {
+        retries.delete(retry);
+        void queue.run(jobID, () => endFor(jobID, sandbox));
+      });
+      retries.add(retry);
     }
   }
 
@@ -138,7 +164,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     if (known || job.sandbox.kind !== "live" || isHeld(job.state)) return known ?? null;
     const attached = await attach(await deps.provider(job.provider), job);
     if (attached) return adopt(book, job, attached, false);
-    deps.pool.deleteSandbox(job.sandbox.id);
+    forget(job.id, job.sandbox.id);
     book.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
     return null;
   }
@@ -153,8 +179,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
       const snapshot = await deps.snapshots.park(job, sandbox);
       live.delete(jobID);
       book.update(jobID, (current) => ({ ...current, sandbox: { kind: "parked", snapshotID: snapshot.id } }));
-      await sandbox.terminate();
-      deps.pool.deleteSandbox(sandbox.id); // last, so that one which could not be ended stays known
+      await endFor(jobID, sandbox);
       await deps.snapshots.dropFormerParked(book, job.id, snapshot.id);
     } catch (error) {
       // The work is worth more than the room: a sandbox that could not be frozen stays as it is.
@@ -179,6 +204,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
       return queue.run(jobID, () => obtain(book, jobID, signal));
     },
     live: (jobID) => live.get(jobID) ?? null,
+    isStanding: (jobID) => standing.has(jobID),
     withSandbox: (book, jobID, use) =>
       queue.run(jobID, async () => {
         const job = book.get(jobID);
@@ -208,13 +234,14 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
         live.delete(jobID);
         if (sandbox) await sandbox.terminate();
         else if (job?.sandbox.kind === "live") await (await deps.provider(job.provider)).terminate(job.sandbox.id);
-        if (job?.sandbox.kind === "live") deps.pool.deleteSandbox(job.sandbox.id);
+        if (job?.sandbox.kind === "live") forget(jobID, job.sandbox.id);
         book.update(jobID, (current) => ({ ...current, sandbox: { kind: "gone" } }));
       });
     },
     async suspend() {
       suspended = true;
       for (const jobID of [...timers.keys()]) stopTimer(jobID);
+      for (const cancel of retries) cancel();
       await queue.settled();
       live.clear(); // what ends from now on is no business of ours: the stores are about to be closed
     },

@@ -1,4 +1,5 @@
 import type { Environment } from "../config/environment.ts";
+import { formatGpu, type GpuRequest } from "../config/gpu.ts";
 import { gpusOf, toMachineSpec, toSandboxSpec } from "../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider, SandboxSpec } from "../sandboxes/port.ts";
 import { type Clock, sleep } from "../shared/clock.ts";
@@ -13,6 +14,8 @@ export interface SandboxMakerDeps {
   readonly log: Log;
   /** Puts what a job needs into its new sandbox (skills). */
   readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
+  /** Makes this the GPU that the job's lease holds; false when its quota is in use. */
+  readonly claimGpu: (job: Job, gpu: GpuRequest) => boolean;
 }
 
 const RETRY_DELAYS_MS = [1_000, 4_000];
@@ -54,11 +57,10 @@ async function create(
   }
   const tags = { job: job.id, session: job.orchestrator };
   const bare = toSandboxSpec(environment, deps.hostEnv, { name: job.id, tags, snapshotID });
-  // What the task said of GPUs, the environment's included, was settled when it was accepted.
-  const spec: SandboxSpec = { ...bare, machine: { ...toMachineSpec(environment), gpus: gpusOf(job.task.gpu) } };
+  const spec: SandboxSpec = { ...bare, machine: toMachineSpec(environment) };
   for (let attempt = 0; ; attempt++) {
     try {
-      return await provider.create(spec, signal);
+      return await createWithGpu(deps, provider, job, spec, signal);
     } catch (error) {
       const failure = toFailure(error, "sandbox_create_failed", `create a sandbox for ${job.id}`);
       const delayMs = RETRY_DELAYS_MS[attempt];
@@ -70,4 +72,39 @@ async function create(
       if (signal.aborted) throw new LabError("cancelled", `${job.id} was stopped before it had a sandbox.`);
     }
   }
+}
+
+/** The first of the task's preferences that both the quota and the provider's capacity allow; the lease follows. */
+async function createWithGpu(
+  deps: SandboxMakerDeps,
+  provider: SandboxProvider,
+  job: Job,
+  spec: SandboxSpec,
+  signal: AbortSignal,
+): Promise<Sandbox> {
+  // What the task said of GPUs, the environment's included, was settled when it was accepted.
+  const preferences = gpusOf(job.task.gpu);
+  const create = (gpus: readonly GpuRequest[]) =>
+    provider.create(spec.machine ? { ...spec, machine: { ...spec.machine, gpus } } : spec, signal);
+  if (preferences.length === 0) return create([]);
+  const refusals: string[] = [];
+  let only: LabError | null = null;
+  for (const gpu of preferences) {
+    if (!deps.claimGpu(job, gpu)) {
+      refusals.push(`The quota of gpuLimits for ${formatGpu(gpu)} is in use.`);
+      continue;
+    }
+    try {
+      return await create([gpu]);
+    } catch (error) {
+      if (!(error instanceof LabError) || error.code !== "no_capacity" || signal.aborted) throw error;
+      refusals.push(error.message);
+      only = error;
+      deps.log("info", "a GPU has no capacity", { jobID: job.id, gpu: formatGpu(gpu), reason: error.message });
+    }
+  }
+  if (refusals.length === 1 && only) throw only;
+  const names = preferences.map(formatGpu).join(", ");
+  const message = `None of ${names} could be had: ${refusals.join(" ")}`;
+  throw new LabError("no_capacity", message, { cause: only, retryable: true });
 }

@@ -1,31 +1,45 @@
+import { formatGpu, type GpuRequest } from "../config/gpu.ts";
+import { gpusOf } from "../sandboxes/environment.ts";
 import type { Clock } from "../shared/clock.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
-import { type AdmissionLimits, decideAdmission } from "./admission.ts";
+import { type AdmissionLimits, countGpus, decideAdmission, fitsInstead, type LeaseUse } from "./admission.ts";
+import { createHeldLeases } from "./held-leases.ts";
 import { type Job, start } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
-import { LEASE_RENEW_MS, type LeaseRequest, type PoolStore } from "./store/pool-store.ts";
+import type { LeaseStore, PoolState } from "./store/lease-store.ts";
 
-/** What a queued job waits for, and its place (1 = next). */
+/** What a queued job waits for, and its place among those of all processes (1 = next). */
 export interface QueuePlace {
   readonly position: number;
   /** null when it starts as soon as its turn has come. */
   readonly reason: string | null;
 }
 
-/** Lets queued jobs run, first come first served, while the machine's running slots last. */
+export interface PoolCounts {
+  readonly running: number;
+  readonly queued: number;
+  readonly gpus: ReturnType<typeof countGpus>;
+}
+
+/** Lets queued jobs run, in the order that admission decides, while slots and GPUs last. */
 export interface Scheduler {
   enqueue(book: JobBook, jobID: string): void;
   /** Takes a job out of the queue; one that is not in it is no error. */
   remove(jobID: string): void;
   place(jobID: string): QueuePlace | null;
-  counts(): { readonly running: number; readonly queued: number };
+  /** Of all processes; queued ones of this process. */
+  counts(): PoolCounts;
+  /** Makes `gpu` what a running job holds, if the limits allow it: what was granted is what counts. */
+  claimGpu(job: Job, gpu: GpuRequest): boolean;
+  /** A sandbox is no more: its GPUs are free. */
+  sandboxEnded(jobID: string): void;
   /** Stops admitting; leases of jobs that still run are kept until their runs end. */
   suspend(): void;
 }
 
 export interface SchedulerDeps {
-  readonly pool: PoolStore;
+  readonly pool: LeaseStore;
   readonly owner: string;
   readonly limits: AdmissionLimits;
   readonly clock: Clock;
@@ -33,29 +47,52 @@ export interface SchedulerDeps {
   readonly log: Log;
   /** Runs an admitted job to its end; never rejects. */
   readonly runJob: (book: JobBook, jobID: string) => Promise<void>;
+  /** Whether a sandbox of the job may still stand. */
+  readonly hasSandbox: (jobID: string) => boolean;
   /** A job waits: make room that is only kept for comfort. */
   readonly onPressure: () => void;
 }
 
-/** While slots are held by other processes nobody tells us of their release. */
+interface Waiting {
+  readonly book: JobBook;
+  readonly jobID: string;
+}
+
+/** While something is held by other processes nobody tells us of its release. */
 const FOREIGN_POLL_MS = 2_000;
 
 export function createScheduler(deps: SchedulerDeps): Scheduler {
   const { pool, owner, limits, clock } = deps;
-  const waiting: { readonly book: JobBook; readonly jobID: string }[] = [];
-  const held = new Map<string, LeaseRequest>();
-  let stopRenewal: (() => void) | null = null;
+  const waiting: Waiting[] = [];
   let stopPoll: (() => void) | null = null;
   let suspended = false;
+  const held = createHeldLeases({
+    ...deps,
+    renewQueue() {
+      stayInQueue(waiting);
+      return waiting.length > 0;
+    },
+    onFreed: () => pump(),
+  });
+
+  function stayInQueue(these: readonly Waiting[]): void {
+    const requests = these.flatMap(({ book, jobID }) => {
+      const job = book.get(jobID);
+      return job ? [{ jobID, owner, since: job.state.since, gpu: job.task.gpu }] : [];
+    });
+    if (requests.length > 0) pool.enqueue(requests, clock.now());
+  }
 
   function pump(): void {
     stopPoll?.();
     stopPoll = null;
+    if (suspended) return;
     try {
-      while (!suspended && waiting[0] && admit(waiting[0])) {}
-      if (suspended || waiting.length === 0) return;
+      for (const next of [...waiting]) if (waiting.includes(next)) admit(next);
+      if (waiting.length === 0) return;
       deps.onPressure();
-      if (pool.heldLeases(owner, clock.now()).foreign > 0) stopPoll = clock.after(FOREIGN_POLL_MS, pump);
+      const { leases, queue } = pool.poolState(clock.now());
+      if ([...leases, ...queue].some((one) => one.owner !== owner)) stopPoll = clock.after(FOREIGN_POLL_MS, pump);
     } catch (error) {
       // A full disk or a locked file passes; the jobs keep their places meanwhile.
       deps.log("error", "could not start queued jobs", { queued: waiting.length, reason: String(error) });
@@ -63,15 +100,31 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     }
   }
 
-  /** false when there is no slot. */
-  function admit(next: { readonly book: JobBook; readonly jobID: string }): boolean {
+  function decide(jobID: string, gpu: string | null, { leases, queue }: PoolState) {
+    const index = queue.findIndex((one) => one.jobID === jobID);
+    const ahead = index < 0 ? queue : queue.slice(0, index);
+    const others = leases.filter((one) => one.jobID !== jobID);
+    return decideAdmission(gpusOf(gpu), { leases: others, ahead }, limits, clock.now());
+  }
+
+  function admit(next: Waiting): void {
     const { book, jobID } = next;
-    const leaseID = deps.ids("lease");
-    const lease = { id: leaseID, jobID, orchestrator: book.orchestrator, owner };
-    if (!pool.acquireLease(lease, limits.maxRunningJobs, clock.now())) return false;
-    held.set(leaseID, lease);
-    renew();
-    waiting.shift();
+    const queued = book.get(jobID);
+    if (queued?.state.kind !== "queued") {
+      drop(next);
+      return;
+    }
+    const use = (state: PoolState): LeaseUse | null => {
+      const decision = decide(jobID, queued.task.gpu, state);
+      return decision.kind === "admit" ? { slots: 1, gpu: decision.gpu } : null;
+    };
+    // Looking first spares the write lock, which all processes share.
+    if (!use(pool.poolState(clock.now()))) return;
+    const request = { id: deps.ids("lease"), jobID, orchestrator: book.orchestrator, owner };
+    const lease = pool.acquireLease(request, use, clock.now());
+    if (!lease) return;
+    held.add(lease);
+    waiting.splice(waiting.indexOf(next), 1);
     let job: Job;
     try {
       job = book.update(jobID, (current) =>
@@ -79,72 +132,110 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
           ? {
               ...current,
               startedAt: current.startedAt ?? clock.now(),
-              state: start(current.state, leaseID, clock.now()),
+              state: start(current.state, lease.id, clock.now()),
             }
           : current,
       );
     } catch (error) {
       waiting.unshift(next);
-      release(leaseID);
+      held.release(lease.id);
       throw error;
     }
+    leaveQueue(jobID);
     const done = job.state.kind === "starting" ? deps.runJob(book, jobID) : Promise.resolve();
     void done.finally(() => {
-      release(leaseID);
+      free(jobID, lease.id);
       pump();
     });
-    return true;
   }
 
-  function release(leaseID: string): void {
-    held.delete(leaseID);
+  /** The slot at once; the GPUs with the sandbox that has them, which may linger. */
+  function free(jobID: string, leaseID: string): void {
+    const lease = held.get(leaseID);
+    if (!lease?.gpu || !deps.hasSandbox(jobID)) {
+      held.release(leaseID);
+      return;
+    }
     try {
-      pool.releaseLease(leaseID);
+      const idle = { ...lease, slots: 0 as const };
+      held.change(idle);
+      pool.renewLeases([idle], clock.now());
     } catch (error) {
-      deps.log("error", "could not free a lease", { leaseID, reason: String(error) });
-      if (suspended) return; // it lapses
+      deps.log("warn", "could not free a slot yet", { leaseID, reason: String(error) }); // the next renewal does
+    }
+  }
+
+  function drop(one: Waiting): void {
+    const index = waiting.indexOf(one);
+    if (index >= 0) waiting.splice(index, 1);
+    leaveQueue(one.jobID);
+  }
+
+  function leaveQueue(jobID: string): void {
+    try {
+      pool.leaveQueue(jobID);
+    } catch (error) {
+      deps.log("warn", "could not leave the queue", { jobID, reason: String(error) });
+      if (suspended) return; // its place lapses
       clock.after(FOREIGN_POLL_MS, () => {
-        release(leaseID);
+        if (!waiting.some((one) => one.jobID === jobID)) leaveQueue(jobID);
         pump();
       });
     }
   }
 
-  function renew(): void {
-    if (stopRenewal) return;
-    stopRenewal = clock.after(LEASE_RENEW_MS, () => {
-      stopRenewal = null;
-      if (held.size === 0) return;
-      try {
-        pool.renewLeases(held.values(), clock.now());
-      } catch (error) {
-        deps.log("warn", "could not renew leases", { reason: String(error) }); // several tries fit into their time
-      }
-      renew();
-    });
-  }
-
   return {
     enqueue(book, jobID) {
-      waiting.push({ book, jobID });
+      const entry = { book, jobID };
+      waiting.push(entry);
+      try {
+        stayInQueue([entry]);
+      } catch (error) {
+        deps.log("error", "could not queue a job yet", { jobID, reason: String(error) }); // the next renewal does
+      }
+      held.renew();
       // A whole batch is recorded before its first job runs: the call that started it must not wait for that.
       clock.after(0, pump);
     },
     remove(jobID) {
-      const index = waiting.findIndex((one) => one.jobID === jobID);
-      if (index >= 0) waiting.splice(index, 1);
+      const one = waiting.find((entry) => entry.jobID === jobID);
+      if (one) drop(one);
     },
     place(jobID) {
-      const ahead = waiting.findIndex((one) => one.jobID === jobID);
-      if (ahead < 0) return null;
-      const decision = decideAdmission({ running: pool.heldLeases(owner, clock.now()).total, ahead }, limits);
-      return { position: ahead + 1, reason: decision.kind === "wait" ? decision.reason : null };
+      const one = waiting.find((entry) => entry.jobID === jobID);
+      if (!one) return null;
+      const state = pool.poolState(clock.now());
+      const index = state.queue.findIndex((entry) => entry.jobID === jobID);
+      const decision = decide(jobID, one.book.get(jobID)?.task.gpu ?? null, state);
+      const position = (index < 0 ? state.queue.length : index) + 1;
+      return { position, reason: decision.kind === "wait" ? decision.reason : null };
     },
-    counts: () => ({ running: pool.heldLeases(owner, clock.now()).total, queued: waiting.length }),
+    counts() {
+      const { leases } = pool.poolState(clock.now());
+      const running = leases.reduce((sum, { slots }) => sum + slots, 0);
+      return { running, queued: waiting.length, gpus: countGpus(leases, limits.gpus) };
+    },
+    claimGpu(job, gpu) {
+      const lease = "leaseID" in job.state ? held.get(job.state.leaseID) : undefined;
+      if (!lease) return false;
+      if (lease.gpu && formatGpu(lease.gpu) === formatGpu(gpu)) return true;
+      const use: LeaseUse = { slots: 1, gpu };
+      const allowed = (state: PoolState) =>
+        fitsInstead(gpu, { leases: state.leases, ahead: state.queue }, limits, clock.now());
+      if (!pool.changeLease(lease, use, allowed, clock.now())) return false;
+      held.change({ ...lease, ...use });
+      pump(); // what it held before may be what another waits for
+      return true;
+    },
+    sandboxEnded(jobID) {
+      held.releaseIdle(jobID);
+      pump();
+    },
     suspend() {
       suspended = true;
       stopPoll?.();
-      stopRenewal?.();
+      held.stop();
+      for (const one of [...waiting]) drop(one);
     },
   };
 }

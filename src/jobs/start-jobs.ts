@@ -25,10 +25,11 @@ export interface StartContext {
 export async function startJobs(lab: Lab, requests: readonly StartRequest[], context: StartContext): Promise<Job[]> {
   const { orchestrator, catalog, orchestratorModel } = context;
   const book = await lab.book(orchestrator);
-  const { maxTasksPerCall, environments } = lab.options;
+  const { maxTasksPerCall, environments, gpuLimits } = lab.options;
   const taskContext = {
     catalog,
     environments,
+    gpuLimits,
     provider: lab.providerName,
     findSnapshot: (name: string) => lab.snapshots.find(orchestrator, name),
     orchestratorModel,

@@ -1,6 +1,7 @@
 import { formatGpu, parseGpu } from "../config/gpu.ts";
 import type { ProviderName } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
+import { canEverFit, type GpuLimits } from "./admission.ts";
 import type { JobTask } from "./job.ts";
 import type { Catalog } from "./ports.ts";
 import type { SnapshotRecord } from "./store/pool-store.ts";
@@ -24,6 +25,7 @@ export interface TaskContext {
   readonly catalog: Catalog;
   /** By name; `gpu` as the options give it. */
   readonly environments: Readonly<Record<string, { readonly gpu: string | null }>>;
+  readonly gpuLimits: GpuLimits;
   /** Where new jobs run. */
   readonly provider: ProviderName;
   readonly findSnapshot: (name: string) => SnapshotRecord | null;
@@ -90,6 +92,9 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
   if (parsed?.kind === "invalid") return `gpu "${gpu}": ${parsed.message}.`;
   if (gpu !== null && provider === "local") {
     return `gpu "${gpu}" cannot be had: jobs run in local sandboxes here, which have no GPUs. With Modal credentials they run on Modal; or leave gpu out.`;
+  }
+  if (parsed?.kind === "ok" && !canEverFit(parsed.preferences, context.gpuLimits)) {
+    return `gpu "${gpu}" is more than gpuLimits ever allows (${JSON.stringify(context.gpuLimits)}); ask for fewer, or raise the limit.`;
   }
   const snapshot = from === undefined ? null : findSnapshot(from);
   if (from !== undefined && !snapshot) {

@@ -46,10 +46,11 @@ export function createSystemText({ kinds, access, catalog }: SystemTextDeps) {
     if (loaded.kind === "invalid")
       return `The parallel agents plugin is misconfigured and cannot start jobs. ${loaded.message}`;
     const lab = await access.opened()?.catch(() => null);
-    const { maxRunningJobs, maxTasksPerCall, environments } = loaded.options;
+    const { maxRunningJobs, maxTasksPerCall, environments, gpuLimits } = loaded.options;
     return renderOrchestratorBlock({
       maxRunningJobs,
       maxTasksPerCall,
+      gpuLimits,
       environments: Object.keys(environments),
       provider: chooseProvider(loaded.options, process.env).name,
       pool: lab?.scheduler.counts() ?? null,

@@ -6,13 +6,18 @@ export interface OrchestratorFacts {
   readonly environments: readonly string[];
   readonly provider: ProviderName;
   /** null until the first job: the store is not opened to write a prompt. */
-  readonly pool: { readonly running: number; readonly queued: number } | null;
+  readonly pool: { readonly running: number; readonly queued: number; readonly gpus: GpuCounts } | null;
+  /** The limits alone, until the first job. */
+  readonly gpuLimits: { readonly total: number } & Readonly<Record<string, number>>;
 }
+
+type GpuCounts = Readonly<Record<string, { readonly used: number; readonly limit: number }>>;
 
 /** What an agent that may delegate is told. Kept short: it is part of every request. */
 export function renderOrchestratorBlock(facts: OrchestratorFacts): string {
-  const { maxRunningJobs, maxTasksPerCall, environments, provider, pool } = facts;
+  const { maxRunningJobs, maxTasksPerCall, environments, provider, pool, gpuLimits } = facts;
   const use = pool ? `; ${pool.running} running and ${pool.queued} queued now` : "";
+  const gpus = provider === "local" ? "" : ` GPUs at once: ${renderFree(pool?.gpus ?? null, gpuLimits)}.`;
   const named = environments.length > 1 ? ` Environments: ${environments.join(", ")}.` : "";
   return `# Parallel agents
 You can delegate work to agents that run in parallel, each in an isolated sandbox of its own. Use this for work that splits into independent parts: several experiments or approaches, a search over variants, risky or long commands. Do small things yourself.
@@ -22,8 +27,18 @@ You can delegate work to agents that run in parallel, each in an isolated sandbo
 3. Read the results. A failed job says why, with a code, and harms no other. agents_message corrects or continues a job, also a finished one: it keeps its files and its memory.
 4. sandbox_snapshot freezes a job's files; tasks with "from" start there, any number of them. Prepare once, then fork.
 
-${PLACES[provider]} At most ${maxRunningJobs} run at once${use}; more wait in a queue. One call starts at most ${maxTasksPerCall}.${named}
+${PLACES[provider]} At most ${maxRunningJobs} run at once${use}; more wait in a queue.${gpus} One call starts at most ${maxTasksPerCall}.${named}
 Do not end your turn while a job you need is still running: call agents_wait first.`;
+}
+
+/** "10, 6 free now; H100 8, 4 free now". */
+function renderFree(gpus: GpuCounts | null, limits: Readonly<Record<string, number>>): string {
+  return Object.entries(limits)
+    .map(([type, limit]) => {
+      const name = type === "total" ? "" : `${type} `;
+      return `${name}${limit}${gpus ? `, ${limit - (gpus[type]?.used ?? 0)} free now` : ""}`;
+    })
+    .join("; ");
 }
 
 const PLACES: Readonly<Record<ProviderName, string>> = {

@@ -5,7 +5,7 @@ import { toSnapshotView } from "../views/job-view.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_STATUS } from "./descriptions.ts";
 import { viewJobs, viewRecords } from "./job-views.ts";
-import { renderCounts, renderJobLine, renderResults } from "./render-jobs.ts";
+import { renderCounts, renderGpus, renderJobLine, renderResults } from "./render-jobs.ts";
 
 export const agentsStatusTool = (host: ToolHost) =>
   defineTool({
@@ -21,8 +21,8 @@ export const agentsStatusTool = (host: ToolHost) =>
       const news = await lab.outbox.claim(sessionID, ended, callOf(context));
       const jobs = viewJobs(lab, found);
       const snapshots = lab.snapshots.list(sessionID).map(toSnapshotView);
-      const { running, queued } = lab.scheduler.counts();
-      const pool = { running, queued, limit: lab.options.maxRunningJobs, gpus: {} };
+      const { running, queued, gpus } = lab.scheduler.counts();
+      const pool = { running, queued, limit: lab.options.maxRunningJobs, gpus };
       const all = viewJobs(lab, book.jobs());
       const modelUsd = all.reduce((sum, job) => sum + job.usd.model, 0);
       const computeUsd = all.reduce((sum, job) => sum + job.usd.compute, 0);
@@ -33,7 +33,7 @@ export const agentsStatusTool = (host: ToolHost) =>
         ...snapshots.map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}`),
         `Jobs run ${lab.providerName === "modal" ? "on Modal; what its sandboxes cost is not counted yet" : "in local sandboxes"}.`,
         renderResults(viewRecords(news)),
-        `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued. Spent: $${spend.usd.toFixed(4)}.`,
+        `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} Spent: $${spend.usd.toFixed(4)}.`,
       ];
       return {
         title: renderCounts(jobs),

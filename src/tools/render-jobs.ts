@@ -80,3 +80,11 @@ export function renderCounts(jobs: readonly JobView[]): string {
   for (const { state } of jobs) counts.set(state, (counts.get(state) ?? 0) + 1);
   return [...counts].map(([state, count]) => `${count} ${state}`).join(", ") || "no jobs";
 }
+
+/** " GPUs: 4 of 10 in use, H100 4 of 8." once some are used or limited by type. */
+export function renderGpus(gpus: Readonly<Record<string, { readonly used: number; readonly limit: number }>>): string {
+  const { total, ...types } = gpus;
+  if (!total || (total.used === 0 && Object.keys(types).length === 0)) return "";
+  const each = Object.entries(types).map(([type, { used, limit }]) => `, ${type} ${used} of ${limit}`);
+  return ` GPUs: ${total.used} of ${total.limit} in use${each.join("")}.`;
+}

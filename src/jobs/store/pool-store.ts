@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { ProviderName } from "../../sandboxes/port.ts";
 import { openDatabase } from "./database.ts";
+import { createLeaseStore, LEASE_MIGRATION, type LeaseStore } from "./lease-store.ts";
 
 /** A frozen file system that new jobs can start from. `orchestrator` is the session that sees it. */
 export interface SnapshotRecord {
@@ -21,15 +22,7 @@ export interface SnapshotRecord {
 }
 
 /** What every OpenCode process of the user that shares the state directory has in common. */
-export interface PoolStore {
-  /** Takes a running slot in one transaction, unless `limit` are held. Leases of owners gone silent do not count. */
-  acquireLease(lease: LeaseRequest, limit: number, now: number): boolean;
-  /** Takes them again where they lapsed meanwhile, e.g. while the machine slept: their jobs still run. */
-  renewLeases(leases: Iterable<LeaseRequest>, now: number): void;
-  releaseLease(leaseID: string): void;
-  /** Slots held now, and how many of them by other owners. */
-  heldLeases(owner: string, now: number): { total: number; foreign: number };
-  isLeaseAlive(leaseID: string, now: number): boolean;
+export interface PoolStore extends LeaseStore {
   /** Inserts or replaces. */
   saveSnapshot(snapshot: SnapshotRecord): void;
   snapshots(orchestrator: string): SnapshotRecord[];
@@ -39,29 +32,6 @@ export interface PoolStore {
   close(): void;
 }
 
-export interface LeaseRequest {
-  readonly id: string;
-  readonly jobID: string;
-  readonly orchestrator: string;
-  readonly owner: string;
-}
-
-/** A lease not renewed for so long belongs to a dead process, even where its pid lives on. Renewed every `LEASE_RENEW_MS`. */
-const LEASE_TTL_MS = 30_000;
-export const LEASE_RENEW_MS = 5_000;
-
-/** Names this process (and one plugin instance in it) as owner of leases; the pid tells others when it is dead. */
-export const toOwner = (nonce: string): string => `${process.pid}:${nonce}`;
-
-function isOwnerDead(owner: string): boolean {
-  try {
-    process.kill(Number.parseInt(owner, 10), 0);
-    return false;
-  } catch (error) {
-    return (error as { code?: string }).code === "ESRCH";
-  }
-}
-
 const MIGRATIONS = [
   `CREATE TABLE leases (id TEXT PRIMARY KEY, job TEXT NOT NULL, orchestrator TEXT NOT NULL, owner TEXT NOT NULL,
      expires_at INTEGER NOT NULL);
@@ -69,50 +39,13 @@ const MIGRATIONS = [
    CREATE INDEX snapshots_by_orchestrator ON snapshots (orchestrator, created_at);
    CREATE TABLE sandboxes (id TEXT PRIMARY KEY, provider TEXT NOT NULL, job TEXT NOT NULL, orchestrator TEXT NOT NULL,
      created_at INTEGER NOT NULL)`,
+  LEASE_MIGRATION,
 ];
 
 export async function openPoolStore(stateDir: string): Promise<PoolStore> {
   const database = await openDatabase(join(stateDir, "pool.db"), MIGRATIONS);
-  const reclaim = (now: number) => {
-    database.run("DELETE FROM leases WHERE expires_at < ?", now);
-    for (const { owner } of database.all<{ owner: string }>("SELECT DISTINCT owner FROM leases")) {
-      if (isOwnerDead(owner)) database.run("DELETE FROM leases WHERE owner = ?", owner);
-    }
-  };
-  const hold = (lease: LeaseRequest, now: number) =>
-    database.run(
-      `INSERT INTO leases (id, job, orchestrator, owner, expires_at) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at`,
-      lease.id,
-      lease.jobID,
-      lease.orchestrator,
-      lease.owner,
-      now + LEASE_TTL_MS,
-    );
-  const count = (sql: string, ...values: (string | number)[]) =>
-    database.get<{ n: number }>(`SELECT count(*) AS n FROM leases WHERE ${sql}`, ...values)?.n ?? 0;
   return {
-    acquireLease: (lease, limit, now) =>
-      database.transaction(() => {
-        reclaim(now);
-        if (count("1") >= limit) return false;
-        hold(lease, now);
-        return true;
-      }),
-    renewLeases: (leases, now) =>
-      database.transaction(() => {
-        for (const lease of leases) hold(lease, now);
-      }),
-    releaseLease: (id) => database.run("DELETE FROM leases WHERE id = ?", id),
-    // Only reads: prompts and views ask often. What is lapsed is removed when a slot is wanted.
-    heldLeases: (owner, now) => ({
-      total: count("expires_at >= ?", now),
-      foreign: count("expires_at >= ? AND owner <> ?", now, owner),
-    }),
-    isLeaseAlive: (id, now) => {
-      reclaim(now);
-      return count("id = ?", id) > 0;
-    },
+    ...createLeaseStore(database),
     saveSnapshot: (snapshot) =>
       database.run(
         "INSERT OR REPLACE INTO snapshots (id, orchestrator, created_at, record) VALUES (?, ?, ?, ?)",

@@ -86,7 +86,6 @@ describe("secrets", () => {
 
 describe("an option this version does not do yet", () => {
   test.each([
-    [{ gpuLimits: { total: 4 } }, "gpuLimits"],
     [{ budget: { usdPerSession: null } }, "budget.usdPerSession"],
     [{ jobTimeoutMinutes: 10 }, "jobTimeoutMinutes"],
     [{ modal: { persistence: "tar" } }, "modal.persistence"],

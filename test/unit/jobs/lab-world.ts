@@ -169,7 +169,7 @@ export const inWorld =
   };
 
 /** Leases held in the pool, as any process would count them. */
-export const leases = (lab: Lab): number => lab.pool.heldLeases("nobody", lab.clock.now()).total;
+export const leases = (lab: Lab): number => lab.pool.poolState(lab.clock.now()).leases.length;
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

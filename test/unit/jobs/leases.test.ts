@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import type { Lab } from "../../../src/jobs/lab.ts";
 import { messageJob } from "../../../src/jobs/message-job.ts";
 import { startJobs } from "../../../src/jobs/start-jobs.ts";
-import { openPoolStore, toOwner } from "../../../src/jobs/store/pool-store.ts";
+import { toOwner } from "../../../src/jobs/store/lease-store.ts";
+import { openPoolStore } from "../../../src/jobs/store/pool-store.ts";
 import { CATALOG, inWorld, leases, type World } from "./lab-world.ts";
 
 const start = (lab: Lab, orchestrator: string, ...prompts: string[]) =>
@@ -25,7 +26,7 @@ test(
       await world.clock.advance(5_000);
       expect(await states(world.lab, "ses_a")).toEqual(["running", "running"]);
       expect(await states(other, "ses_b")).toEqual(["queued", "queued"]);
-      expect(other.scheduler.counts()).toEqual({ running: 2, queued: 2 });
+      expect(other.scheduler.counts()).toMatchObject({ running: 2, queued: 2 });
       await world.clock.advance(20_000);
       expect(await states(other, "ses_b")).toEqual(["completed", "completed"]);
       expect(leases(other)).toBe(0);
@@ -60,7 +61,7 @@ const DEAD = "4999999:dead";
 describe("a slot whose owner", () => {
   const held = async (world: World, owner: string) => {
     const pool = await openPoolStore(world.stateDir);
-    expect(pool.acquireLease(lease("x", owner), 1, world.clock.now())).toBe(true);
+    expect(pool.acquireLease(lease("x", owner), () => ({ slots: 1, gpu: null }), world.clock.now())).not.toBeNull();
     pool.close();
   };
 
@@ -145,20 +146,22 @@ test(
   }),
 );
 
-test("the pool refuses a slot beyond the limit, and gives it when one is released", async () => {
+test("the pool asks before it gives a slot, gives it when one is released, and takes lapsed ones again", async () => {
   await inWorld(async (world) => {
     const { pool } = world.lab;
     const now = world.clock.now();
     const mine = toOwner("me");
-    expect(["a", "b", "c"].map((id) => pool.acquireLease(lease(id, mine), 2, now))).toEqual([true, true, false]);
-    expect(pool.heldLeases(mine, now)).toEqual({ total: 2, foreign: 0 });
-    expect(pool.heldLeases("1:other", now)).toEqual({ total: 2, foreign: 2 });
+    const take = (id: string) =>
+      pool.acquireLease(lease(id, mine), ({ leases: all }) => (all.length < 2 ? { slots: 1, gpu: null } : null), now);
+    expect(["a", "b", "c"].map((id) => take(id) !== null)).toEqual([true, true, false]);
+    expect(pool.poolState(now).leases).toMatchObject([{ id: "a", owner: mine, slots: 1, gpu: null }, { id: "b" }]);
     pool.releaseLease("a");
-    expect(pool.acquireLease(lease("c", mine), 2, now)).toBe(true);
-    pool.renewLeases([lease("b", mine)], now + 25_000);
+    expect(take("c")).not.toBeNull();
+    const b = { ...lease("b", mine), slots: 1 as const, gpu: null };
+    pool.renewLeases([b], now + 25_000);
     expect(pool.isLeaseAlive("b", now + 50_000)).toBe(true);
     expect(pool.isLeaseAlive("b", now + 55_001)).toBe(false);
-    pool.renewLeases([lease("b", mine)], now + 60_000); // the machine slept, and its job still runs
+    pool.renewLeases([b], now + 60_000); // the machine slept, and its job still runs
     expect(pool.isLeaseAlive("b", now + 80_000)).toBe(true);
   })();
 });

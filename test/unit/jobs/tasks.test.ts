@@ -6,6 +6,7 @@ import { CATALOG } from "./lab-world.ts";
 const context: TaskContext = {
   catalog: CATALOG,
   environments: { default: { gpu: null }, python: { gpu: null }, cuda: { gpu: "t4" } },
+  gpuLimits: { total: 8, H100: 4 },
   provider: "local",
   findSnapshot: (name) => (name === "best" ? ({ id: "snap_1", provider: "local" } as SnapshotRecord) : null),
   orchestratorModel: "acme/large",

@@ -12,13 +12,14 @@ describe("the orchestrator's block", () => {
     environments: ["default"],
     provider: "local" as const,
     pool: null,
+    gpuLimits: { total: 10 },
   };
 
   test("stays under 350 words, also with many environments and a busy pool", () => {
     const environments = ["default", ...Array.from({ length: 40 }, (_, i) => `environment-${i}`)];
-    expect(words(renderOrchestratorBlock({ ...facts, environments, pool: { running: 8, queued: 99 } }))).toBeLessThan(
-      350,
-    );
+    expect(
+      words(renderOrchestratorBlock({ ...facts, environments, pool: { running: 8, queued: 99, gpus: {} } })),
+    ).toBeLessThan(350);
   });
 
   test("tells the flow, the limits, and not to end the turn too early", () => {
@@ -38,11 +39,20 @@ describe("the orchestrator's block", () => {
     expect(block).not.toContain("Environments");
   });
 
+  test("says which GPUs may be held and how many are free", () => {
+    const modal = { ...facts, provider: "modal" as const, gpuLimits: { total: 10, H100: 8 } };
+    expect(renderOrchestratorBlock(facts)).not.toContain("GPUs at once");
+    expect(renderOrchestratorBlock(modal)).toContain("GPUs at once: 10; H100 8.");
+    const gpus = { total: { used: 6, limit: 10 }, H100: { used: 4, limit: 8 }, T4: { used: 2, limit: 10 } };
+    const busy = renderOrchestratorBlock({ ...modal, pool: { running: 2, queued: 0, gpus } });
+    expect(busy).toContain("GPUs at once: 10, 4 free now; H100 8, 4 free now.");
+  });
+
   test("tells what is running now and which environments there are, where there are several", () => {
     const block = renderOrchestratorBlock({
       ...facts,
       environments: ["default", "python"],
-      pool: { running: 3, queued: 2 },
+      pool: { running: 3, queued: 2, gpus: {} },
     });
     expect(block).toContain("3 running and 2 queued");
     expect(block).toContain("Environments: default, python.");

@@ -4,6 +4,8 @@ import { openDatabase } from "../../../../src/jobs/store/database.ts";
 import { openPoolStore, type SnapshotRecord } from "../../../../src/jobs/store/pool-store.ts";
 import { openSessionStore, sessionFile } from "../../../../src/jobs/store/session-store.ts";
 
+const H100 = { type: "H100", count: 4, exact: true };
+
 /*
  * Everything the stores are used for, once, with what came of it as JSON. It runs in every runtime that the plugin
  * runs in; what they report must be the same.
@@ -36,8 +38,12 @@ export async function runStoreScript(stateDir: string): Promise<Record<string, u
 
   const pool = await openPoolStore(stateDir);
   const lease = (id: string) => ({ id, jobID: id, orchestrator: "ses_1", owner: `${process.pid}:me` });
-  said.leases = ["a", "b", "c"].map((id) => pool.acquireLease(lease(id), 2, 1_000));
-  said.held = [pool.heldLeases("1:x", 1_000), pool.isLeaseAlive("a", 1_000), pool.isLeaseAlive("a", 99_000)];
+  said.leases = ["a", "b", "c"].map((id) =>
+    pool.acquireLease(lease(id), ({ leases }) => (leases.length < 2 ? { slots: 1, gpu: H100 } : null), 1_000),
+  );
+  pool.enqueue([{ jobID: "c", owner: `${process.pid}:me`, since: 900, gpu: "H100:8|T4" }], 1_000);
+  pool.changeLease({ ...lease("a"), slots: 1, gpu: H100 }, { slots: 0, gpu: H100 }, () => true, 1_000);
+  said.held = [pool.poolState(1_000), pool.isLeaseAlive("a", 1_000), pool.isLeaseAlive("a", 99_000)];
   for (const id of ["snap_2", "snap_1"]) pool.saveSnapshot(snapshot(id));
   pool.saveSnapshot({ ...snapshot("snap_2"), label: "best" });
   said.snapshots = [pool.snapshots("ses_1").map(({ id, label }) => [id, label]), pool.snapshots("ses_2")];
@@ -51,7 +57,7 @@ export async function runStoreScript(stateDir: string): Promise<Record<string, u
     return openDatabase(`${stateDir}/new.db`, ["CREATE TABLE a (b TEXT)"]);
   });
   said.rolledBack = await rollBack(`${stateDir}/back.db`);
-  return JSON.parse(JSON.stringify(said).replaceAll(stateDir, "DIR"));
+  return JSON.parse(JSON.stringify(said).replaceAll(stateDir, "DIR").replaceAll(`${process.pid}:`, "PID:"));
 }
 
 async function rollBack(file: string): Promise<unknown> {

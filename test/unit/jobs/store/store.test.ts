@@ -33,8 +33,15 @@ describe("the stores", () => {
       [],
     ]);
     expect(said.twice).toBe("refused"); // and with it the whole batch: job_3 is not among the jobs
-    expect(said.leases).toEqual([true, true, false]);
-    expect(said.held).toEqual([{ total: 2, foreign: 2 }, true, false]);
+    const gpu = { type: "H100", count: 4, exact: true };
+    const lease = { orchestrator: "ses_1", owner: "PID:me", slots: 1, gpu };
+    expect(said.leases).toEqual([{ ...lease, id: "a", jobID: "a" }, { ...lease, id: "b", jobID: "b" }, null]);
+    const gpus = [{ type: "H100", count: 8, exact: false }, { type: "T4", count: 1, exact: false }]; // biome-ignore format: one line
+    const held = {
+      leases: [{ ...lease, id: "a", jobID: "a", slots: 0 }, { ...lease, id: "b", jobID: "b" }], // biome-ignore format: one line
+      queue: [{ jobID: "c", owner: lease.owner, since: 900, gpus }],
+    };
+    expect(said.held).toEqual([held, true, false]);
     expect(said.snapshots).toEqual([[["snap_1", null], ["snap_2", "best"]], []]); // biome-ignore format: one line
     expect(said.left).toBe(1);
     expect(said.rolledBack).toEqual(["refused", [[{ b: "y" }], "none"]]);

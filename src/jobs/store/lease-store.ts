@@ -1,0 +1,174 @@
+import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
+import { gpusOf } from "../../sandboxes/environment.ts";
+import type { LeaseUse, QueueEntry } from "../admission.ts";
+import type { Database } from "./database.ts";
+
+export interface LeaseRequest {
+  readonly id: string;
+  readonly jobID: string;
+  readonly orchestrator: string;
+  readonly owner: string;
+}
+
+export type Lease = LeaseRequest & LeaseUse;
+
+/** A queued job and the process that will run it. `gpu` is what its task asks for. */
+export interface QueueRequest {
+  readonly jobID: string;
+  readonly owner: string;
+  readonly since: number;
+  readonly gpu: string | null;
+}
+
+/** What is held and who waits, over all processes. */
+export interface PoolState {
+  readonly leases: readonly Lease[];
+  /** In order. */
+  readonly queue: readonly (QueueEntry & { readonly owner: string })[];
+}
+
+/** Running slots, GPUs and the queue for them, shared by every OpenCode process that has the same state directory. */
+export interface LeaseStore {
+  /** Only reads: prompts and views ask often. Owners gone silent do not count. */
+  poolState(now: number): PoolState;
+  /**
+   * Takes a lease in one transaction. `decide` sees the pool without what its job still holds, and answers what is
+   * taken or null. The job keeps its place in the queue until it leaves that.
+   */
+  acquireLease(lease: LeaseRequest, decide: (pool: PoolState) => LeaseUse | null, now: number): Lease | null;
+  /** Changes what a lease takes, in one transaction, if `decide`, which sees the pool without it, says so. */
+  changeLease(lease: Lease, use: LeaseUse, decide: (pool: PoolState) => boolean, now: number): boolean;
+  /** Takes them again where they lapsed meanwhile, e.g. while the machine slept: their jobs still run. */
+  renewLeases(leases: Iterable<Lease>, now: number): void;
+  releaseLease(leaseID: string): void;
+  isLeaseAlive(leaseID: string, now: number): boolean;
+  /** Puts jobs at the end of the queue, those that are in it keep their place; to be renewed like leases. */
+  enqueue(jobs: Iterable<QueueRequest>, now: number): void;
+  leaveQueue(jobID: string): void;
+}
+
+/** A lease not renewed for so long belongs to a dead process, even where its pid lives on. Renewed every `LEASE_RENEW_MS`. */
+const LEASE_TTL_MS = 30_000;
+export const LEASE_RENEW_MS = 5_000;
+
+/** Names this process (and one plugin instance in it) as owner of leases; the pid tells others when it is dead. */
+export const toOwner = (nonce: string): string => `${process.pid}:${nonce}`;
+
+function isOwnerDead(owner: string): boolean {
+  try {
+    process.kill(Number.parseInt(owner, 10), 0);
+    return false;
+  } catch (error) {
+    return (error as { code?: string }).code === "ESRCH";
+  }
+}
+
+/** `gpu` of a lease is one request, that of a queued job its order of preference. */
+export const LEASE_MIGRATION = `
+  ALTER TABLE leases ADD COLUMN slots INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE leases ADD COLUMN gpu TEXT;
+  CREATE TABLE queue (seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
+    since INTEGER NOT NULL, gpu TEXT, expires_at INTEGER NOT NULL)`;
+
+interface LeaseRow {
+  id: string;
+  job: string;
+  orchestrator: string;
+  owner: string;
+  slots: 0 | 1;
+  gpu: string | null;
+}
+
+interface QueueRow {
+  job: string;
+  owner: string;
+  since: number;
+  gpu: string | null;
+}
+
+export function createLeaseStore(database: Database): LeaseStore {
+  const reclaim = (now: number) => {
+    for (const table of ["leases", "queue"]) {
+      database.run(`DELETE FROM ${table} WHERE expires_at < ?`, now);
+      for (const { owner } of database.all<{ owner: string }>(`SELECT DISTINCT owner FROM ${table}`)) {
+        if (isOwnerDead(owner)) database.run(`DELETE FROM ${table} WHERE owner = ?`, owner);
+      }
+    }
+  };
+  const save = (lease: Lease, now: number) =>
+    database.run(
+      `INSERT INTO leases (id, job, orchestrator, owner, slots, gpu, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET slots = excluded.slots, gpu = excluded.gpu, expires_at = excluded.expires_at`,
+      lease.id,
+      lease.jobID,
+      lease.orchestrator,
+      lease.owner,
+      lease.slots,
+      lease.gpu === null ? null : formatGpu(lease.gpu),
+      now + LEASE_TTL_MS,
+    );
+  const poolState = (now: number): PoolState => {
+    const leases = database.all<LeaseRow>("SELECT * FROM leases WHERE expires_at >= ?", now);
+    const queue = database.all<QueueRow>("SELECT * FROM queue WHERE expires_at >= ? ORDER BY seq", now);
+    const dead = new Set([...new Set([...leases, ...queue].map(({ owner }) => owner))].filter(isOwnerDead));
+    return {
+      leases: leases.filter(({ owner }) => !dead.has(owner)).map(toLease),
+      queue: queue.filter(({ owner }) => !dead.has(owner)).map(toQueueEntry),
+    };
+  };
+  return {
+    poolState,
+    acquireLease: (lease, decide, now) =>
+      database.transaction(() => {
+        reclaim(now);
+        const { leases, queue } = poolState(now);
+        const use = decide({ leases: leases.filter(({ jobID }) => jobID !== lease.jobID), queue });
+        if (!use) return null;
+        const taken = { ...lease, ...use };
+        database.run("DELETE FROM leases WHERE job = ?", lease.jobID); // what its sandbox kept from an earlier turn
+        save(taken, now);
+        return taken;
+      }),
+    changeLease: (lease, use, decide, now) =>
+      database.transaction(() => {
+        reclaim(now);
+        const { leases, queue } = poolState(now);
+        if (!decide({ leases: leases.filter(({ id }) => id !== lease.id), queue })) return false;
+        save({ ...lease, ...use }, now);
+        return true;
+      }),
+    renewLeases: (leases, now) =>
+      database.transaction(() => {
+        for (const lease of leases) save(lease, now);
+      }),
+    releaseLease: (id) => database.run("DELETE FROM leases WHERE id = ?", id),
+    isLeaseAlive: (id, now) => {
+      reclaim(now);
+      return database.get("SELECT 1 FROM leases WHERE id = ?", id) !== undefined;
+    },
+    enqueue: (jobs, now) =>
+      database.transaction(() => {
+        for (const { jobID, owner, since, gpu } of jobs) {
+          database.run(
+            `INSERT INTO queue (job, owner, since, gpu, expires_at) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (job) DO UPDATE SET owner = excluded.owner, since = excluded.since,
+               expires_at = excluded.expires_at`,
+            jobID,
+            owner,
+            since,
+            gpu,
+            now + LEASE_TTL_MS,
+          );
+        }
+      }),
+    leaveQueue: (jobID) => database.run("DELETE FROM queue WHERE job = ?", jobID),
+  };
+}
+
+function toLease({ id, job, orchestrator, owner, slots, gpu }: LeaseRow): Lease {
+  return { id, jobID: job, orchestrator, owner, slots, gpu: oneGpu(gpu) };
+}
+
+const toQueueEntry = ({ job, owner, since, gpu }: QueueRow) => ({ jobID: job, owner, since, gpus: gpusOf(gpu) });
+
+const oneGpu = (text: string | null): GpuRequest | null => gpusOf(text)[0] ?? null;
