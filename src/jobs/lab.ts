@@ -154,7 +154,10 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
       if (isHeld(job.state) || job.state.kind === "interrupted") followElsewhere(book, job.id);
       else if (job.state.kind === "queued")
         scheduler.enqueue(book, job.id); // in the order they came
-      else if (isEnded(job.state)) keeper.parkLater(book, job.id, parkAfterMs); // its time was cut short
+      else if (isEnded(job.state) && job.sandbox.kind === "live") {
+        scheduler.keepGpu(job);
+        keeper.parkLater(book, job.id, parkAfterMs); // its time was cut short
+      }
     }
     outbox.look(orchestrator);
     return book;

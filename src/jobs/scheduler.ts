@@ -32,6 +32,8 @@ export interface Scheduler {
   counts(): PoolCounts;
   /** Makes `gpu` what a running job holds, if the limits allow it: what was granted is what counts. */
   claimGpu(job: Job, gpu: GpuRequest): boolean;
+  /** GPUs of a sandbox that a former process left, until it is ended. */
+  keepGpu(job: Job): void;
   /** A sandbox is no more: its GPUs are free. */
   sandboxEnded(jobID: string): void;
   /** Stops admitting; leases of jobs that still run are kept until their runs end. */
@@ -226,6 +228,13 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       held.change({ ...lease, ...use });
       pump(); // what it held before may be what another waits for
       return true;
+    },
+    keepGpu({ id, orchestrator, gpu }) {
+      const [kept] = gpusOf(gpu);
+      if (!kept) return;
+      const request = { id: deps.ids("lease"), jobID: id, orchestrator, owner };
+      const lease = pool.acquireLease(request, () => ({ slots: 0, gpu: kept }), clock.now());
+      if (lease) held.add(lease);
     },
     sandboxEnded(jobID) {
       held.releaseIdle(jobID);
