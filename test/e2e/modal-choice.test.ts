@@ -15,7 +15,8 @@ async function told({ server, model }: LabServer) {
   const toasts = server.events.all.filter((event) => event.type === "tui.toast.show");
   const shown = toasts.map(({ properties }) => (properties as { message: string }).message);
   const system = model.requests.find(({ tools }) => tools.includes("agents_start"))?.system ?? "";
-  return { jobs: metadata.jobs, output: `${waited.output}${output}`, toasts: shown, system };
+  const places = shown.filter((message) => message.startsWith("Jobs run"));
+  return { jobs: metadata.jobs, output: `${waited.output}${output}`, toasts: places, system };
 }
 
 const CREDENTIALS = { MODAL_TOKEN_ID: undefined, MODAL_TOKEN_SECRET: undefined };
