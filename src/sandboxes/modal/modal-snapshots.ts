@@ -52,9 +52,8 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
           { retryable: false },
         );
       }
-      const why = await core.whyEnded();
-      if (why !== null)
-        throw new LabError("sandbox_lost", `Sandbox ${sandbox.id} has ended: ${why}.`, { retryable: false });
+      if (core.why !== null)
+        throw new LabError("sandbox_lost", `Sandbox ${sandbox.id} has ended: ${core.why}.`, { retryable: false });
       // Always an object with a positive number: anything else silently means 55 s.
       const params = { timeoutMs: wholeSecondsMs(limits.snapshotMs), ttlMs: deps.ttlMs };
       const taking = core.call((from) =>

@@ -13,7 +13,8 @@ import { RUN_DIR } from "./wrapper-script.ts";
 const FIRST = `w=\${1:-\${${WORKDIR_VARIABLE}:-$PWD}}
 mkdir -p -- "$w" && cd -- "$w" || exit 1
 mkdir -p -m 700 ${RUN_DIR}
-printf '%s\\n' "$w" "\${HOME:-/root}" "$(command -v script)"`;
+printf '%s\\n' "$w" "\${HOME:-/root}"
+command -v script || :`;
 
 export interface Prepared {
   readonly workdir: string;

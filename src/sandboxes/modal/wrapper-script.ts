@@ -35,11 +35,13 @@ mark() { printf "$m" "$c"; }`;
 
 /**
  * In a subshell that becomes the command: some shells redirect themselves for the time of a simple command, and would
- * say into its output that it was killed.
+ * say into its output that it was killed. Where the system tells it its process id it needs no other shell in between.
  */
 const RUN = {
   own: (to: string) =>
-    `( command -v setsid >/dev/null && exec setsid sh -c "$started" "$p" "$@" ${to}; exec sh -c "$started" "$p" "$@" ${to} ); c=$?`,
+    `( command -v setsid >/dev/null || exec sh -c "$started" "$p" "$@" ${to}
+read -r me rest </proc/self/stat || exec setsid sh -c "$started" "$p" "$@" ${to}
+echo "$me" >"$p"; echo "${STARTED} $me" >&5; exec setsid "$@" ${to} 5>&- 6>&- ); c=$?`,
   modal: (to: string) => `( exec sh -c "$started" "$p" "$@" ${to} ); c=$?`,
   // `script` passes the exit code on (-e) and keeps no typescript of its own.
   script: (to: string) => `( export TERM="\${TERM:-xterm-256color}"; exec script -qefc "$t" /dev/null ${to} ); c=$?`,
