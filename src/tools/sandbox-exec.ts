@@ -34,12 +34,13 @@ export const sandboxExecTool = (host: ToolHost) =>
         .describe("Time limit of a foreground command, seconds (default 120)."),
       background: z.boolean().default(false).describe("Leave it running and return a process id."),
       tty: z.boolean().default(false).describe("Give it a terminal; returns a process id too."),
-      gpu: z.string().optional().describe("Hardware for this command alone; not available in local sandboxes."),
+      gpu: z.string().optional().describe("Not available yet: GPUs are given to whole jobs."),
     },
     async run({ command, workdir, timeout_seconds, background, tty, gpu }, context) {
       const { lab, jobID, sandbox } = await findSeat(host, context.sessionID, "sandbox_exec");
       if (gpu !== undefined && gpu.toLowerCase() !== "none") {
-        const message = "This sandbox has no GPUs to offer; run the command without gpu.";
+        const message =
+          "A single command cannot be given GPUs yet; run it without gpu. A task that needs them is started with its own gpu.";
         throw new LabError("invalid_task", message, { retryable: false });
       }
       const process = await sandbox.start({
