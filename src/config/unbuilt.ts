@@ -8,18 +8,12 @@ const UNBUILT: readonly {
   readonly when?: (value: unknown) => boolean;
   readonly instead?: string;
 }[] = [
-  { pattern: "budget.*" },
-  { pattern: "jobTimeoutMinutes" },
-  { pattern: "stallTimeoutMinutes" },
-  { pattern: "checkpointMinutes" },
-  { pattern: "rescueMinutes" },
   {
     pattern: "modal.persistence",
     when: (value) => value !== "snapshot_filesystem",
     instead: 'use "snapshot_filesystem" or remove it',
   },
   { pattern: "local.gpus" },
-  { pattern: "prices" },
   { pattern: "environments.*.workspace", when: (value) => value === "project", instead: 'use "empty" or remove it' },
   ...["setup", "refreshMinutes", "warm"].map((key) => ({ pattern: `environments.*.${key}` })),
 ];

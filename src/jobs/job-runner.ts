@@ -1,9 +1,9 @@
 import type { Clock } from "../shared/clock.ts";
 import { type Failure, LabError, toFailure } from "../shared/error-code.ts";
 import type { Log } from "../shared/log.ts";
-import { complete, fail, isHeld, type Job, run } from "./job.ts";
+import { complete, fail, isEnded, isHeld, type Job, run } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
-import type { ChildSessions } from "./ports.ts";
+import type { ChildSessions, PromptRequest } from "./ports.ts";
 import type { SandboxKeeper } from "./sandbox-keeper.ts";
 import type { Turn } from "./store/session-store.ts";
 import { decideResumption, type Transcript } from "./turn.ts";
@@ -19,6 +19,23 @@ export interface JobRunner {
   stopTurn(jobID: string): void;
   /** Unwinds a run whose job was ended by someone else; resolves when it is done. A job that does not run is no error. */
   stop(jobID: string): Promise<void>;
+  /** What the job's deadlines depend on; null when it does not run, or is coming to its end. */
+  progress(jobID: string): RunProgress | null;
+  /** Stops a turn that went silent and prompts it once more. */
+  retryTurn(jobID: string): void;
+  /** Tells the agent to come to an end; when its turn has ended, or is stopped, the job fails with `failure`. */
+  wrapUp(jobID: string, text: string, failure: Failure): void;
+  /** Ends the job with `failure` now: its turn is stopped, its files and what it said are kept. */
+  giveUp(jobID: string, failure: Failure): void;
+  /** Resolves when a job that is coming to its end has; at once for any other. */
+  settled(jobID: string): Promise<void>;
+}
+
+export interface RunProgress {
+  readonly hasTurn: boolean;
+  /** The turn was stopped for silence before. */
+  readonly retried: boolean;
+  readonly told: boolean;
 }
 
 export interface JobRunnerDeps {
@@ -30,6 +47,8 @@ export interface JobRunnerDeps {
   readonly parkAfterMs: number;
   /** Queued jobs want room: park at once instead of lingering. */
   readonly isPressed: () => boolean;
+  /** A turn begins, or a reading of it shows that it got on. */
+  readonly onSign: (sessionID: string, isNew: boolean) => void;
   /** A child session now belongs to a job: its tool calls may find the sandbox. */
   readonly onChildSession: (sessionID: string, book: JobBook, jobID: string) => void;
 }
@@ -40,6 +59,17 @@ interface Run {
   readonly whole: AbortController;
   turn: AbortController | null;
   done: Promise<void>;
+  /** What the turn that runs was prompted with. */
+  request: PromptRequest | null;
+  /** The turn is being stopped to be prompted once more. */
+  retrying: boolean;
+  retried: boolean;
+  /** What the job fails with once it has wrapped up. */
+  told: Failure | null;
+  /** What it fails with now. */
+  cause: Failure | null;
+  /** Newest text of its model. */
+  said: string;
 }
 
 export function createJobRunner(deps: JobRunnerDeps): JobRunner {
@@ -81,15 +111,33 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       const isInPlace = former.kind === "live" && former.id === sandbox.id;
       outcome = await resume(book, jobID, { ...left, messageID: left.messageID }, { sessionID, isInPlace }, run_);
     }
-    for (let turn = book.nextTurn(jobID); turn && !lost && !signal.aborted; turn = book.nextTurn(jobID)) {
+    const goesOn = () => !lost && !signal.aborted && !run_.told && !run_.cause;
+    for (let turn = book.nextTurn(jobID); turn && goesOn(); turn = book.nextTurn(jobID)) {
       outcome = await prompt(book, jobID, turn, turn.text, sessionID, run_);
     }
     if (signal.aborted) return;
+    const cause = lost ?? run_.cause ?? run_.told;
+    if (cause && cause !== lost) {
+      await rescue(book, jobID, run_, sessionID, cause);
+      return;
+    }
     // From here to the end of `end` nothing is awaited: a follow-up is either seen above or wakes the ended job.
     if (lost) end(book, jobID, run_, lost);
     else if (outcome.kind === "failed") end(book, jobID, run_, outcome.failure);
     else if (outcome.kind === "done") end(book, jobID, run_, toResult(outcome));
     else end(book, jobID, run_, { code: "cancelled", message: "Its last turn was stopped.", retryable: true });
+  }
+
+  /** Gives the sandbox up first, so that whoever hears of the job's end finds its snapshot. */
+  async function rescue(book: JobBook, jobID: string, run_: Run, sessionID: string, cause: Failure): Promise<void> {
+    run_.cause ??= cause;
+    await deps.sessions.abort(sessionID).catch(() => {}); // a late word to it may have started another loop
+    const ended = (job: Job): Job => {
+      if (!isHeld(job.state) || job.state.leaseID !== run_.leaseID) return job;
+      return { ...job, state: fail(job.state, cause, deps.clock.now(), run_.said) };
+    };
+    await deps.keeper.park(book, jobID, ended);
+    book.update(jobID, ended); // where there was nothing to park
   }
 
   async function openSession(book: JobBook, jobID: string, signal: AbortSignal): Promise<string> {
@@ -140,11 +188,26 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     if (asked.messageID === null) book.update(job.id, (current) => ({ ...current, turns: current.turns + 1 }));
     const stopping = new AbortController();
     run_.turn = stopping;
+    run_.retrying = false;
+    deps.onSign(sessionID, true);
     const signal = AbortSignal.any([run_.whole.signal, stopping.signal]);
     const { agent, model } = job.task;
     const request = { sessionID, messageID, agent, model, text };
+    run_.request = request;
     try {
-      const outcome = await runTurn(deps, request, (transcript) => account(book, job.id, transcript), signal);
+      const outcome = await runTurn(
+        deps,
+        request,
+        (transcript) => {
+          run_.said = transcript.messages.findLast((one) => one.role === "assistant")?.text ?? run_.said;
+          if (account(book, job.id, transcript)) deps.onSign(sessionID, false);
+        },
+        signal,
+      );
+      if (run_.retrying && outcome.kind === "stopped" && !run_.whole.signal.aborted) {
+        run_.retried = true;
+        return await prompt(book, jobID, turn, GO_ON_SILENT, sessionID, run_);
+      }
       // An interrupted job takes its turn up again.
       if (jobOf(book, jobID).state.kind !== "interrupted") book.saveTurn({ ...turn, state: outcome.kind });
       return outcome;
@@ -156,12 +219,15 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     }
   }
 
-  function account(book: JobBook, jobID: string, { tokens, usd }: Transcript): void {
-    book.update(jobID, (job) =>
+  /** Whether anything was new. */
+  function account(book: JobBook, jobID: string, { tokens, usd }: Transcript): boolean {
+    const before = jobOf(book, jobID);
+    const after = book.update(jobID, (job) =>
       job.tokens.input === tokens.input && job.tokens.output === tokens.output && job.modelUsd === usd
         ? job
         : { ...job, tokens, modelUsd: usd },
     );
+    return after !== before;
   }
 
   async function runJob(book: JobBook, jobID: string, run_: Run): Promise<void> {
@@ -171,6 +237,8 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       const failure = toFailure(error, "sandbox_create_failed", `run ${jobID}`);
       deps.log("warn", "a job failed", { jobID, code: failure.code, reason: failure.message });
       end(book, jobID, run_, failure);
+      // A turn that was to be taken up again never will be.
+      if (isEnded(jobOf(book, jobID).state)) book.stopRunningTurns(jobID);
     } finally {
       if (runs.get(jobID) === run_) runs.delete(jobID);
       const lingerMs = deps.isPressed() || jobOf(book, jobID).state.kind === "cancelled" ? 0 : deps.parkAfterMs;
@@ -183,7 +251,18 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       const { state } = jobOf(book, jobID);
       const leaseID = isHeld(state) ? state.leaseID : null;
       const former = runs.get(jobID)?.done ?? Promise.resolve();
-      const run_: Run = { leaseID, whole: new AbortController(), turn: null, done: former };
+      const run_: Run = {
+        leaseID,
+        whole: new AbortController(),
+        turn: null,
+        done: former,
+        request: null,
+        retrying: false,
+        retried: false,
+        told: null,
+        cause: null,
+        said: "",
+      };
       runs.set(jobID, run_);
       run_.done = former
         .then(() => runJob(book, jobID, run_))
@@ -199,8 +278,41 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       run_?.whole.abort();
       await run_?.done;
     },
+    progress(jobID) {
+      const run_ = runs.get(jobID);
+      if (!run_ || run_.cause || run_.whole.signal.aborted) return null;
+      return { hasTurn: run_.turn !== null && !run_.retrying, retried: run_.retried, told: run_.told !== null };
+    },
+    retryTurn(jobID) {
+      const run_ = runs.get(jobID);
+      if (!run_?.turn) return;
+      run_.retrying = true;
+      run_.turn.abort();
+    },
+    wrapUp(jobID, text, failure) {
+      const run_ = runs.get(jobID);
+      if (!run_ || run_.told || run_.cause) return;
+      run_.told = failure;
+      if (!run_.turn || !run_.request) return;
+      deps.sessions.tell({ ...run_.request, messageID: deps.messageIDs(), text }).catch((error) => {
+        deps.log("warn", "could not tell a job to wrap up", { jobID, reason: String(error) }); // it is stopped in time
+      });
+    },
+    giveUp(jobID, failure) {
+      const run_ = runs.get(jobID);
+      if (!run_ || run_.cause) return;
+      run_.cause = failure;
+      run_.turn?.abort();
+    },
+    async settled(jobID) {
+      const run_ = runs.get(jobID);
+      if (run_?.cause) await run_.done;
+    },
   };
 }
+
+const GO_ON_SILENT =
+  "You were stopped because nothing was heard of you for a long time. See where you stand, go on with your task, and end with the answer it asks for.";
 
 const RESTARTED = "OpenCode ended while you were at work and has started again.";
 const GO_ON = "See where you stand, go on with your task, and end with the answer it asks for.";

@@ -1,5 +1,6 @@
 import type { ProviderName, SandboxPort } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
+import type { Compute } from "./compute.ts";
 
 /**
  * One delegated task and the states it goes through. Moments are epoch milliseconds.
@@ -14,7 +15,7 @@ export type JobState =
   | { readonly kind: "running"; readonly since: number; readonly leaseID: string }
   | { readonly kind: "interrupted"; readonly since: number }
   | { readonly kind: "completed"; readonly since: number; readonly result: string }
-  | { readonly kind: "failed"; readonly since: number; readonly failure: Failure }
+  | { readonly kind: "failed"; readonly since: number; readonly failure: Failure; readonly result?: string }
   | { readonly kind: "cancelled"; readonly since: number; readonly reason: string | null };
 
 export type JobStateKind = JobState["kind"];
@@ -43,6 +44,10 @@ export interface JobTask {
   /** Id of the snapshot it starts from. */
   readonly snapshotID: string | null;
   readonly skills: readonly string[];
+  /** Limit of one run; null = the option's. */
+  readonly timeoutMinutes: number | null;
+  /** Ceiling of all the job costs; null = the session's alone. */
+  readonly maxUsd: number | null;
 }
 
 export interface Metric {
@@ -76,6 +81,7 @@ export interface Job {
   readonly tokens: { readonly input: number; readonly output: number };
   /** USD, by the model's configured prices, over all turns. */
   readonly modelUsd: number;
+  readonly compute: Compute;
   /** Turns that were prompted. */
   readonly turns: number;
 }
@@ -106,10 +112,12 @@ export const complete = (_from: In<"running">, result: string, now: number): In<
   result,
 });
 
-export const fail = (_from: ActiveState, failure: Failure, now: number): In<"failed"> => ({
+/** @param result what a job that was stopped had to say until then */
+export const fail = (_from: ActiveState, failure: Failure, now: number, result = ""): In<"failed"> => ({
   kind: "failed",
   since: now,
   failure,
+  ...(result !== "" && { result }),
 });
 
 export const cancel = (_from: ActiveState, reason: string | null, now: number): In<"cancelled"> => ({

@@ -7,9 +7,11 @@ import { createEmitter } from "../shared/emitter.ts";
 import { LabError } from "../shared/error-code.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
+import { settleCompute } from "./compute.ts";
 import { interrupt, isEnded, isHeld, type Job, wake } from "./job.ts";
 import { createJobBook, type JobBook, type JobChange } from "./job-book.ts";
 import { createJobRunner, type JobRunner } from "./job-runner.ts";
+import { createLimits, type Limits } from "./limits.ts";
 import { createLivePictures, type LivePictures } from "./live-pictures.ts";
 import { TOGETHER_MS } from "./notice.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
@@ -17,9 +19,11 @@ import type { ChildSessions, OrchestratorSessions } from "./ports.ts";
 import { createSandboxKeeper, type SandboxKeeper } from "./sandbox-keeper.ts";
 import { createScheduler, type Scheduler } from "./scheduler.ts";
 import { createSnapshots, type Snapshots } from "./snapshots.ts";
+import { decideMoney, type MoneyAdmission, type Spend } from "./spend.ts";
 import { toOwner } from "./store/lease-store.ts";
 import { openPoolStore, type PoolStore } from "./store/pool-store.ts";
 import { openSessionStore, sessionFile } from "./store/session-store.ts";
+import { createWatch, type Watch } from "./watch.ts";
 
 /** A job as seen from inside its child session. */
 export interface WorkerSeat {
@@ -37,6 +41,8 @@ export interface Lab {
   readonly snapshots: Snapshots;
   readonly live: LivePictures;
   readonly outbox: Outbox;
+  readonly limits: Limits;
+  readonly watch: Watch;
   readonly clock: Clock;
   readonly ids: IdGenerator;
   /** Where new jobs run. */
@@ -59,6 +65,8 @@ export interface LabDeps {
   readonly orchestrators: OrchestratorSessions;
   /** What an orchestrator is told of ended jobs, while so many others go on. */
   readonly renderNotice: (ended: readonly Job[], openJobs: number) => string;
+  /** A session has spent most of what it may. */
+  readonly onLowBudget: (spend: Spend, ceilingUsd: number) => void;
   readonly providerName: ProviderName;
   readonly createProvider: (name: ProviderName) => Promise<SandboxProvider>;
   readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
@@ -95,7 +103,8 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     return creating;
   };
   const snapshots = createSnapshots({ provider, pool, clock });
-  const live = createLivePictures(sessions, (childSession) => {
+  const limits = createLimits(options);
+  const live = createLivePictures(sessions, clock, (childSession) => {
     const seat = seats.get(childSession);
     const job = seat?.book.get(seat.jobID);
     if (job) changes.emit({ before: job, job });
@@ -107,6 +116,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     snapshots,
     pool,
     environments: options.environments,
+    limits,
     claimGpu: (job, gpu) => scheduler.claimGpu(job, gpu),
     onEnded: (jobID) => scheduler.sandboxEnded(jobID),
   });
@@ -118,7 +128,20 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     messageIDs: () => hostIDs("msg"),
     parkAfterMs,
     isPressed: () => scheduler.counts().queued > 0,
+    onSign: (sessionID, isNew) => live.sign(sessionID, isNew),
     onChildSession: (sessionID, book, jobID) => seats.set(sessionID, { book, jobID }),
+  });
+  const watch = createWatch({
+    limits,
+    runner,
+    keeper,
+    live,
+    clock,
+    log,
+    onLow(book, spend) {
+      deps.onLowBudget(spend, options.budget.usdPerSession ?? 0);
+      for (const job of book.jobs()) if (isHeld(job.state)) changes.emit({ before: job, job }); // whoever waits looks
+    },
   });
   const outbox = createOutbox({
     book: (orchestrator) => books.get(orchestrator) ?? null,
@@ -143,13 +166,26 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     ids,
     log,
     runJob: (book, jobID) => runner.run(book, jobID),
+    rate: limits.rate,
+    afford: (book, job) => affordJob(book, job),
     hasSandbox: (jobID) => keeper.isStanding(jobID),
     onPressure: () => keeper.parkWaiting(),
   });
 
+  const affordJob = (book: JobBook, job: Job): MoneyAdmission =>
+    decideMoney(job, limits.highestRate(job), book.jobs(), limits.money, clock.now());
+
   async function openBook(orchestrator: string): Promise<JobBook> {
     const store = await openSessionStore(sessionFile(options.stateDir, orchestrator));
-    const book = createJobBook({ orchestrator, store, ids, onChange: (change) => changes.emit(change) });
+    const book = createJobBook({
+      orchestrator,
+      store,
+      ids,
+      onChange(change) {
+        watch.look(book);
+        changes.emit(change);
+      },
+    });
     for (const job of [...book.jobs()].sort((a, b) => a.state.since - b.state.since)) {
       if (isHeld(job.state) || job.state.kind === "interrupted") followElsewhere(book, job.id);
       else if (job.state.kind === "queued")
@@ -158,9 +194,16 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
         scheduler.keepGpu(job);
         keeper.parkLater(book, job.id, parkAfterMs); // its time was cut short
       }
+      if (!isHeld(job.state) && job.sandbox.kind !== "live") settle(book, job);
     }
     outbox.look(orchestrator);
     return book;
+  }
+
+  /** A process may die between the end of a sandbox and its record. */
+  function settle(book: JobBook, { id, compute }: Job): void {
+    const settled = settleCompute(compute, clock.now());
+    if (settled !== compute) book.update(id, (job) => ({ ...job, compute: settled }));
   }
 
   function book(orchestrator: string): Promise<JobBook> {
@@ -212,6 +255,8 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     snapshots,
     live,
     outbox,
+    limits,
+    watch,
     clock,
     ids,
     providerName: deps.providerName,
@@ -229,12 +274,14 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
       }
       await snapshots.removeAll(orchestrator);
       books.delete(orchestrator);
+      watch.forget(orchestrator);
       gone.close();
       for (const suffix of ["", "-wal", "-shm"]) await rm(file + suffix, { force: true });
     },
     async suspend() {
       suspended = true;
       outbox.suspend();
+      watch.suspend();
       scheduler.suspend();
       const open = await Promise.all([...books.values()].map((book) => book.catch(() => null)));
       const stopping: Promise<void>[] = [];

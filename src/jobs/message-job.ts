@@ -17,6 +17,7 @@ export interface MessageRequest {
  */
 export async function messageJob(lab: Lab, orchestrator: string, request: MessageRequest): Promise<Job> {
   const book = await lab.book(orchestrator);
+  await lab.runner.settled(request.job); // one that is being stopped wakes up from its snapshot
   const job = findJob(book, request.job);
   if (job.state.kind === "failed" && job.state.failure.code === "invalid_task") {
     const message = `${job.id} never started (${job.state.failure.message}) Start it again with agents_start.`;

@@ -18,6 +18,11 @@ export interface ChildSessions {
    * @throws LabError `prompt_failed`
    */
   prompt(request: PromptRequest): Promise<void>;
+  /**
+   * Adds a word to a turn that is under way: the model reads it at its next step.
+   * @throws LabError `prompt_failed`
+   */
+  tell(request: PromptRequest): Promise<void>;
   /** The session now: its activity and the newest messages, back to `fromMessageID`. */
   read(sessionID: string, fromMessageID: string): Promise<Transcript>;
   /** Stops the session's model loop; an idle session is no error. */
@@ -73,8 +78,20 @@ export type SessionEvent =
       /** Epoch ms of the next try. */
       readonly nextAt: number;
     }
+  /** It is busy, and the model request is no longer being repeated. */
   | { readonly kind: "progress"; readonly sessionID: string }
-  | { readonly kind: "tool"; readonly sessionID: string; readonly tool: string | null }
+  /** Something came from the model. */
+  | { readonly kind: "output"; readonly sessionID: string }
+  /** A step of the turn is over: tokens and cost have changed. */
+  | { readonly kind: "step"; readonly sessionID: string }
+  | {
+      readonly kind: "tool";
+      readonly sessionID: string;
+      /** Names the call; several may run at once. */
+      readonly call: string;
+      readonly tool: string;
+      readonly running: boolean;
+    }
   | { readonly kind: "deleted"; readonly sessionID: string };
 
 /** What may be named in a task. Read ahead of need, so that starting jobs waits for nothing. */

@@ -1,7 +1,9 @@
-import { formatGpu } from "../config/gpu.ts";
+import { formatGpu, type GpuRequest } from "../config/gpu.ts";
 import { toSandboxEnv } from "../sandboxes/environment.ts";
 import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import { type Failure, LabError } from "../shared/error-code.ts";
+import { type TimedSandbox, timeAnswers } from "./answers.ts";
+import { type Compute, openCompute, settleCompute } from "./compute.ts";
 import { isHeld, type Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import { createOneAtATime } from "./one-at-a-time.ts";
@@ -21,8 +23,15 @@ export interface SandboxKeeper {
   withSandbox<T>(book: JobBook, jobID: string, use: (sandbox: Sandbox | null) => Promise<T>): Promise<T>;
   /** Parks the sandbox after `afterMs`, unless it is obtained again before. */
   parkLater(book: JobBook, jobID: string, afterMs: number): void;
-  /** Freezes the sandbox and ends it: the one way a sandbox is given up on purpose. Never rejects. */
-  park(book: JobBook, jobID: string): Promise<void>;
+  /**
+   * Freezes the sandbox and ends it: the one way a sandbox is given up on purpose. Never rejects.
+   * @param end what becomes of a job that still runs, in the same moment
+   */
+  park(book: JobBook, jobID: string, end?: (job: Job) => Job): Promise<void>;
+  /** Freezes the files of a running job, so that its sandbox can be lost. Never rejects. */
+  checkpoint(book: JobBook, jobID: string): Promise<void>;
+  /** Since when the job's sandbox owes an answer; null when it does not. */
+  unansweredSince(jobID: string): number | null;
   /** Parks whatever waits for its time now, because a queued job wants the room. */
   parkWaiting(): void;
   /** Ends sandboxes without keeping anything: their session is deleted. */
@@ -44,6 +53,8 @@ const PARK_RETRY_MS = 60_000;
 
 export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   const live = new Map<string, Sandbox>();
+  /** What tools are given in place of them. */
+  const timed = new Map<string, TimedSandbox>();
   const timers = new Map<string, { cancel: () => void; book: JobBook }>();
   /** Per job: a follow-up that meets a parking waits for it, then revives. */
   const queue = createOneAtATime();
@@ -58,21 +69,24 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     timers.delete(jobID);
   }
 
-  /** @param isNew whether it was just made; of one found again the ports are those it was made with */
-  function adopt(book: JobBook, job: Job, sandbox: Sandbox, isNew: boolean): Sandbox {
+  /** @param madeAt when it was asked for; null of one found again, which has the ports and costs it was made with */
+  function adopt(book: JobBook, job: Job, sandbox: Sandbox, madeAt: number | null): Sandbox {
+    const granted = sandbox.gpu?.granted ?? null;
     live.set(job.id, sandbox);
+    timed.set(job.id, timeAnswers(sandbox, deps.clock));
     standing.add(job.id);
     deps.pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, deps.clock.now());
     book.update(job.id, (current) => ({
       ...current,
       sandbox: { kind: "live", id: sandbox.id },
-      gpu: sandbox.gpu?.granted ? formatGpu(sandbox.gpu.granted) : current.gpu,
-      ports: isNew ? sandbox.ports : current.ports,
+      gpu: granted ? formatGpu(granted) : current.gpu,
+      ports: madeAt === null ? current.ports : sandbox.ports,
+      compute: madeAt === null ? current.compute : begin(current, granted, madeAt),
     }));
     void sandbox.ended.then((failure) => {
       if (live.get(job.id) !== sandbox) return;
       live.delete(job.id);
-      if (!failure) return forget(job.id, sandbox.id);
+      if (!failure) return forget(book, job.id, sandbox.id);
       deps.log("warn", "a sandbox ended by itself", { jobID: job.id, sandboxID: sandbox.id, reason: failure.message });
       book.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
       void queue.run(job.id, () => clearAway(book, job, sandbox, failure));
@@ -92,26 +106,32 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     } catch (error) {
       deps.log("warn", "nothing is left of a lost sandbox", { ...lost, reason: String(error) });
     }
-    await endFor(job.id, sandbox);
+    await endFor(book, job.id, sandbox);
   }
 
-  function forget(jobID: string, sandboxID: string): void {
+  function begin(job: Job, gpu: GpuRequest | null, madeAt: number): Compute {
+    const { limits, clock } = deps;
+    return openCompute(job.compute, limits.rate(job, gpu), clock.now(), limits.sandboxUntil(job, madeAt));
+  }
+
+  function forget(book: JobBook, jobID: string, sandboxID: string): void {
+    book.update(jobID, (job) => ({ ...job, compute: settleCompute(job.compute, deps.clock.now()) }));
     deps.pool.deleteSandbox(sandboxID);
     standing.delete(jobID);
     deps.onEnded(jobID);
   }
 
   /** Ends a sandbox whose files are kept, or lost. One that could not be ended stays known, and is tried again. */
-  async function endFor(jobID: string, sandbox: Sandbox): Promise<void> {
+  async function endFor(book: JobBook, jobID: string, sandbox: Sandbox): Promise<void> {
     try {
       await sandbox.terminate();
-      forget(jobID, sandbox.id);
+      forget(book, jobID, sandbox.id);
     } catch (error) {
       deps.log("error", "could not end a sandbox", { jobID, sandboxID: sandbox.id, reason: String(error) });
       if (suspended) return;
       const retry = deps.clock.after(PARK_RETRY_MS, () => {
         retries.delete(retry);
-        void queue.run(jobID, () => endFor(jobID, sandbox));
+        void queue.run(jobID, () => endFor(book, jobID, sandbox));
       });
       retries.add(retry);
     }
@@ -146,12 +166,13 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     if (known) return known;
     const provider = await deps.provider(job.provider);
     const attached = await attach(provider, job);
-    if (attached) return adopt(book, job, attached, false);
+    if (attached) return adopt(book, job, attached, null);
     const snapshotID = sourceOf(job);
     const isNew = job.sandbox.kind === "none" || job.sandbox.kind === "creating";
     if (isNew) book.update(jobID, (current) => ({ ...current, sandbox: { kind: "creating" } }));
     try {
-      return adopt(book, job, await makeSandbox(deps, provider, job, snapshotID, signal), true);
+      const madeAt = deps.clock.now();
+      return adopt(book, job, await makeSandbox(deps, provider, job, snapshotID, signal), madeAt);
     } catch (error) {
       if (isNew) book.update(jobID, (current) => ({ ...current, sandbox: { kind: "none" } }));
       throw error;
@@ -163,23 +184,26 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     const known = live.get(job.id);
     if (known || job.sandbox.kind !== "live" || isHeld(job.state)) return known ?? null;
     const attached = await attach(await deps.provider(job.provider), job);
-    if (attached) return adopt(book, job, attached, false);
-    forget(job.id, job.sandbox.id);
+    if (attached) return adopt(book, job, attached, null);
+    forget(book, job.id, job.sandbox.id);
     book.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
     return null;
   }
 
-  async function park(book: JobBook, jobID: string): Promise<void> {
+  async function park(book: JobBook, jobID: string, end?: (job: Job) => Job): Promise<void> {
     const job = book.get(jobID);
-    if (!job || isHeld(job.state)) return; // J4: it was woken meanwhile, and is parked after that run
+    if (!job || (isHeld(job.state) && !end)) return; // J4: it was woken meanwhile, and is parked after that run
     let sandbox: Sandbox | null = null;
     try {
       sandbox = await reach(book, job);
       if (!sandbox) return;
       const snapshot = await deps.snapshots.park(job, sandbox);
       live.delete(jobID);
-      book.update(jobID, (current) => ({ ...current, sandbox: { kind: "parked", snapshotID: snapshot.id } }));
-      await endFor(jobID, sandbox);
+      book.update(jobID, (current) => {
+        const parked: Job = { ...current, sandbox: { kind: "parked", snapshotID: snapshot.id } };
+        return end ? end(parked) : parked;
+      });
+      await endFor(book, jobID, sandbox);
       await deps.snapshots.dropFormerParked(book, job.id, snapshot.id);
     } catch (error) {
       // The work is worth more than the room: a sandbox that could not be frozen stays as it is.
@@ -203,7 +227,8 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
       stopTimer(jobID);
       return queue.run(jobID, () => obtain(book, jobID, signal));
     },
-    live: (jobID) => live.get(jobID) ?? null,
+    live: (jobID) => (live.has(jobID) ? (timed.get(jobID)?.sandbox ?? null) : null),
+    unansweredSince: (jobID) => (live.has(jobID) ? (timed.get(jobID)?.unansweredSince() ?? null) : null),
     isStanding: (jobID) => standing.has(jobID),
     withSandbox: (book, jobID, use) =>
       queue.run(jobID, async () => {
@@ -216,10 +241,21 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
         }
       }),
     parkLater,
-    park(book, jobID) {
+    park(book, jobID, end) {
       stopTimer(jobID);
-      return queue.run(jobID, () => park(book, jobID));
+      return queue.run(jobID, () => park(book, jobID, end));
     },
+    checkpoint: (book, jobID) =>
+      queue.run(jobID, async () => {
+        const [job, sandbox] = [book.get(jobID), live.get(jobID)];
+        if (!job || !sandbox || !isHeld(job.state)) return;
+        try {
+          const { id } = await deps.snapshots.park(job, sandbox);
+          await deps.snapshots.dropFormerParked(book, jobID, id);
+        } catch (error) {
+          deps.log("warn", "could not freeze a running job", { jobID, sandboxID: sandbox.id, reason: String(error) });
+        }
+      }),
     parkWaiting() {
       for (const [jobID, { book }] of [...timers]) {
         stopTimer(jobID);
@@ -234,7 +270,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
         live.delete(jobID);
         if (sandbox) await sandbox.terminate();
         else if (job?.sandbox.kind === "live") await (await deps.provider(job.provider)).terminate(job.sandbox.id);
-        if (job?.sandbox.kind === "live") forget(jobID, job.sandbox.id);
+        if (job?.sandbox.kind === "live") forget(book, jobID, job.sandbox.id);
         book.update(jobID, (current) => ({ ...current, sandbox: { kind: "gone" } }));
       });
     },

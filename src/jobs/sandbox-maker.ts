@@ -6,6 +6,7 @@ import { type Clock, sleep } from "../shared/clock.ts";
 import { LabError, toFailure } from "../shared/error-code.ts";
 import type { Log } from "../shared/log.ts";
 import type { Job } from "./job.ts";
+import type { Limits } from "./limits.ts";
 
 export interface SandboxMakerDeps {
   readonly environments: Readonly<Record<string, Environment>>;
@@ -14,6 +15,7 @@ export interface SandboxMakerDeps {
   readonly log: Log;
   /** Puts what a job needs into its new sandbox (skills). */
   readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
+  readonly limits: Limits;
   /** Makes this the GPU that the job's lease holds; false when its quota is in use. */
   readonly claimGpu: (job: Job, gpu: GpuRequest) => boolean;
 }
@@ -57,7 +59,8 @@ async function create(
   }
   const tags = { job: job.id, session: job.orchestrator };
   const bare = toSandboxSpec(environment, deps.hostEnv, { name: job.id, tags, snapshotID });
-  const spec: SandboxSpec = { ...bare, machine: toMachineSpec(environment) };
+  const machine = { ...toMachineSpec(environment), lifetimeMs: deps.limits.sandboxMs(job) };
+  const spec: SandboxSpec = { ...bare, machine };
   for (let attempt = 0; ; attempt++) {
     try {
       return await createWithGpu(deps, provider, job, spec, signal);

@@ -4,9 +4,11 @@ import type { Clock } from "../shared/clock.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { type AdmissionLimits, countGpus, decideAdmission, fitsInstead, type LeaseUse } from "./admission.ts";
+import { expectRate } from "./compute.ts";
 import { createHeldLeases } from "./held-leases.ts";
-import { type Job, start } from "./job.ts";
+import { fail, type Job, start } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
+import type { MoneyAdmission } from "./spend.ts";
 import type { LeaseStore, PoolState } from "./store/lease-store.ts";
 
 /** What a queued job waits for, and its place among those of all processes (1 = next). */
@@ -49,6 +51,10 @@ export interface SchedulerDeps {
   readonly log: Log;
   /** Runs an admitted job to its end; never rejects. */
   readonly runJob: (book: JobBook, jobID: string) => Promise<void>;
+  /** USD per hour of a job's sandbox with this GPU. */
+  readonly rate: (job: Job, gpu: GpuRequest | null) => number;
+  /** Whether its session's money allows a queued job to start. */
+  readonly afford: (book: JobBook, job: Job) => MoneyAdmission;
   /** Whether a sandbox of the job may still stand. */
   readonly hasSandbox: (jobID: string) => boolean;
   /** A job waits: make room that is only kept for comfort. */
@@ -66,12 +72,14 @@ const FOREIGN_POLL_MS = 2_000;
 export function createScheduler(deps: SchedulerDeps): Scheduler {
   const { pool, owner, limits, clock } = deps;
   const waiting: Waiting[] = [];
+  /** Jobs that wait for money, and why. They hold no place in the pool's queue: nobody need wait behind them. */
+  const short = new Map<string, string>();
   let stopPoll: (() => void) | null = null;
   let suspended = false;
   const held = createHeldLeases({
     ...deps,
     renewQueue() {
-      stayInQueue(waiting);
+      stayInQueue(waiting.filter(({ jobID }) => !short.has(jobID)));
       return waiting.length > 0;
     },
     onFreed: () => pump(),
@@ -90,7 +98,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     stopPoll = null;
     if (suspended) return;
     try {
-      for (const next of [...waiting]) if (waiting.includes(next)) admit(next);
+      const sessions = new Set<JobBook>();
+      for (const next of [...waiting]) if (waiting.includes(next) && affords(next, sessions)) admit(next);
       if (waiting.length === 0) return;
       deps.onPressure();
       const { leases, queue } = pool.poolState(clock.now());
@@ -100,6 +109,31 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       deps.log("error", "could not start queued jobs", { queued: waiting.length, reason: String(error) });
       stopPoll = clock.after(FOREIGN_POLL_MS, pump);
     }
+  }
+
+  /** In order of arrival too. @param shortOf sessions of which a job before this one waits for money */
+  function affords(next: Waiting, shortOf: Set<JobBook>): boolean {
+    const { book, jobID } = next;
+    const job = book.get(jobID);
+    if (job?.state.kind !== "queued") return true; // `admit` drops it
+    const decision = deps.afford(book, job);
+    if (decision.kind === "refuse") {
+      drop(next);
+      book.update(jobID, (current) =>
+        current.state.kind === "queued"
+          ? { ...current, state: fail(current.state, decision.failure, clock.now()) }
+          : current,
+      );
+      return false;
+    }
+    if (decision.kind === "wait" || shortOf.has(book)) {
+      shortOf.add(book);
+      short.set(jobID, decision.kind === "wait" ? decision.reason : "waiting for budget, behind another job");
+      leaveQueue(jobID);
+      return false;
+    }
+    if (short.delete(jobID)) stayInQueue([next]);
+    return true;
   }
 
   function decide(jobID: string, gpu: string | null, { leases, queue }: PoolState) {
@@ -135,6 +169,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
               ...current,
               startedAt: current.startedAt ?? clock.now(),
               state: start(current.state, lease.id, clock.now()),
+              compute: expectRate(current.compute, deps.rate(current, lease.gpu)),
             }
           : current,
       );
@@ -170,6 +205,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   function drop(one: Waiting): void {
     const index = waiting.indexOf(one);
     if (index >= 0) waiting.splice(index, 1);
+    short.delete(one.jobID);
     leaveQueue(one.jobID);
   }
 
@@ -206,6 +242,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     place(jobID) {
       const one = waiting.find((entry) => entry.jobID === jobID);
       if (!one) return null;
+      const reason = short.get(jobID);
+      if (reason !== undefined) return { position: waiting.indexOf(one) + 1, reason };
       const state = pool.poolState(clock.now());
       const index = state.queue.findIndex((entry) => entry.jobID === jobID);
       const decision = decide(jobID, one.book.get(jobID)?.task.gpu ?? null, state);

@@ -1,7 +1,9 @@
 import type { Failure } from "../shared/error-code.ts";
+import { NO_COMPUTE } from "./compute.ts";
 import { type Job, type JobTask, queue, refuse } from "./job.ts";
 import type { Lab } from "./lab.ts";
 import type { Catalog } from "./ports.ts";
+import { decideMoney } from "./spend.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "./tasks.ts";
 
 /** A task whose types were wrong: what could be read of it, and what is wrong. */
@@ -38,7 +40,7 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
   const first = book.nextPosition();
   const jobs = requests.map((request, index): Job => {
     const decision = decide(request, index);
-    return {
+    const job: Job = {
       id: lab.ids("job"),
       orchestrator,
       position: first + index,
@@ -55,8 +57,13 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
       metrics: {},
       tokens: { input: 0, output: 0 },
       modelUsd: 0,
+      compute: NO_COMPUTE,
       turns: 0,
     };
+    if (decision.failure) return job;
+    // Only what can never be afforded: the rest waits. With more money a message wakes it.
+    const money = decideMoney(job, lab.limits.highestRate(job), book.jobs(), lab.limits.money, now);
+    return money.kind === "refuse" ? { ...job, state: refuse(money.failure, now) } : job;
   });
   book.add(jobs.map((job) => ({ job, prompt: job.task.prompt })));
   for (const job of jobs) if (job.state.kind === "queued") lab.scheduler.enqueue(book, job.id);
@@ -87,6 +94,8 @@ function refused(description: string, message: string): { task: JobTask; failure
       gpu: null,
       snapshotID: null,
       skills: [],
+      timeoutMinutes: null,
+      maxUsd: null,
     },
     failure: { code: "invalid_task", message, retryable: false },
   };

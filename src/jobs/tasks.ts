@@ -58,6 +58,8 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
       gpu: canonicalGpu(wantedGpu(request, context.environments[environment]?.gpu ?? null)),
       snapshotID: request.from === undefined ? null : (context.findSnapshot(request.from)?.id ?? null),
       skills: request.skills ?? [],
+      timeoutMinutes: request.timeout_minutes ?? null,
+      maxUsd: request.max_usd ?? null,
     },
   };
 }
@@ -79,8 +81,6 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
   if (prompt.length > PROMPT_LIMIT) {
     return `prompt has ${prompt.length} characters, at most ${PROMPT_LIMIT} are taken; give long material as a skill or a snapshot.`;
   }
-  if (request.timeout_minutes !== undefined) return notBuilt("timeout_minutes");
-  if (request.max_usd !== undefined) return notBuilt("max_usd");
   const agents = catalog.agents.map((one) => one.name);
   if (agent !== undefined && !agents.includes(agent)) return unknown("agent", agent, agents);
   if (model !== undefined && !catalog.models.has(model)) return unknown("model", model, [...catalog.models]);
@@ -107,8 +107,6 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
   const missing = (skills ?? []).find((name) => !known.includes(name));
   return missing === undefined ? null : unknown("skill", missing, known);
 }
-
-const notBuilt = (field: string): string => `${field} is not supported by this version yet; leave it out.`;
 
 function unknown(what: string, name: string, known: readonly string[]): string {
   const shown = known.slice(0, 20).join(", ");

@@ -1,6 +1,6 @@
 import { type Clock, sleep } from "../shared/clock.ts";
 import { LabError, toFailure } from "../shared/error-code.ts";
-import type { ChildSessions, PromptRequest } from "./ports.ts";
+import type { ChildSessions, PromptRequest, SessionEvent } from "./ports.ts";
 import { decideTurn, type Transcript, type TurnDecision } from "./turn.ts";
 
 export type TurnEnd =
@@ -17,6 +17,8 @@ export interface TurnRunnerDeps {
 const POLL_MS = 15_000;
 /** How long a stopped model loop may take to come to rest before the next prompt is sent regardless. */
 const STOP_MS = 5_000;
+/** What may have ended a turn, or changed what it costs. */
+const READ_AT: ReadonlySet<string> = new Set<SessionEvent["kind"]>(["touched", "error", "deleted", "step"]);
 /** A stopped loop shows idle before it is at rest. */
 const REST_MS = 250;
 /** So many readings in a row may fail, so far apart: a lost connection is no end of a turn. */
@@ -48,7 +50,7 @@ export async function runTurn(
   const unsubscribe = sessions.on((event) => {
     if (event.sessionID !== sessionID) return;
     if (event.kind === "error") errorSeen = event.message;
-    if (event.kind === "touched" || event.kind === "error" || event.kind === "deleted") notice();
+    if (READ_AT.has(event.kind)) notice();
   });
   signal.addEventListener("abort", notice);
 

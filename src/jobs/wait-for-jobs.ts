@@ -1,6 +1,7 @@
 import { findJobs } from "./find-jobs.ts";
 import { isEnded, type Job } from "./job.ts";
 import type { Lab } from "./lab.ts";
+import type { Spend } from "./spend.ts";
 
 /** How many of the jobs must have ended. */
 export type WaitUntil = "all" | "any" | number;
@@ -20,6 +21,8 @@ export interface WaitResult {
   readonly reason: WaitReason;
   readonly finished: readonly Job[];
   readonly pending: readonly Job[];
+  /** What made it ask for attention, if that was the session's spend. */
+  readonly lowBudget: Spend | null;
 }
 
 const REFRESH_MS = 2_000;
@@ -40,6 +43,7 @@ export function decideWait(jobs: readonly Job[], until: WaitUntil): "satisfied" 
 export async function waitForJobs(lab: Lab, orchestrator: string, request: WaitRequest): Promise<WaitResult> {
   const book = await lab.book(orchestrator);
   const ids = findJobs(book, request.jobs).map((job) => job.id);
+  let lowBudget: Spend | null = null;
   const current = () => ids.flatMap((id) => book.get(id) ?? []);
   const reason = await new Promise<WaitReason>((resolve) => {
     const finish = (why: WaitReason) => {
@@ -52,7 +56,9 @@ export async function waitForJobs(lab: Lab, orchestrator: string, request: WaitR
     const interrupted = () => finish("interrupted");
     const look = () => {
       const decision = decideWait(current(), request.until);
-      if (decision !== "wait") finish(decision);
+      if (decision !== "wait") return finish(decision);
+      lowBudget = lab.watch.takeWarning(orchestrator);
+      if (lowBudget) finish("attention");
     };
     // Jobs may be silent for hours; whoever watches sees at once what is waited for, and that time goes on.
     let cancelTick = () => {};
@@ -77,5 +83,6 @@ export async function waitForJobs(lab: Lab, orchestrator: string, request: WaitR
     reason,
     finished: jobs.filter((job) => isEnded(job.state)),
     pending: jobs.filter((job) => !isEnded(job.state)),
+    lowBudget,
   };
 }

@@ -1,4 +1,4 @@
-import type { ChildSessions, SessionEvent } from "../jobs/ports.ts";
+import type { ChildSessions, PromptRequest, SessionEvent } from "../jobs/ports.ts";
 import type { Transcript, TranscriptMessage } from "../jobs/turn.ts";
 import type { Emitter } from "../shared/emitter.ts";
 import { describe, type HostClient, unwrap } from "./host-client.ts";
@@ -12,6 +12,18 @@ const READ_LIMIT = 10;
 
 /** Child sessions of OpenCode 1.x behind the port of the domain. */
 export function createChildSessions(client: HostClient, events: Emitter<SessionEvent>): ChildSessions {
+  async function send({ sessionID, messageID, agent, model, text }: PromptRequest): Promise<void> {
+    // Never `tools`: it would replace the session's rules. Never file parts: the host would read them itself.
+    const sent = client.session.promptAsync({
+      sessionID,
+      messageID,
+      agent,
+      ...(model !== null && { model: toModelRef(model) }),
+      // With its part's id fixed too, a repeated prompt is the same prompt: nothing runs twice.
+      parts: [{ id: messageID.replace(/^msg/, "prt"), type: "text", text }],
+    });
+    await unwrap(sent, "prompt_failed", `prompt the session ${sessionID}`);
+  }
   return {
     async create({ orchestrator, jobID, title, agent }) {
       const created = client.session.create({
@@ -23,18 +35,8 @@ export function createChildSessions(client: HostClient, events: Emitter<SessionE
       });
       return (await unwrap(created, "session_create_failed", `create the child session of ${jobID}`)).id;
     },
-    async prompt({ sessionID, messageID, agent, model, text }) {
-      // Never `tools`: it would replace the session's rules. Never file parts: the host would read them itself.
-      const sent = client.session.promptAsync({
-        sessionID,
-        messageID,
-        agent,
-        ...(model !== null && { model: toModelRef(model) }),
-        // With its part's id fixed too, a repeated prompt is the same prompt: nothing runs twice.
-        parts: [{ id: messageID.replace(/^msg/, "prt"), type: "text", text }],
-      });
-      await unwrap(sent, "prompt_failed", `prompt the session ${sessionID}`);
-    },
+    prompt: send,
+    tell: send, // a prompt to a busy session is stored, and read at the loop's next step
     async read(sessionID, fromMessageID): Promise<Transcript> {
       const doing = `read the session ${sessionID}`;
       const [messages, session, statuses] = await Promise.all([

@@ -6,6 +6,7 @@ import type { Options } from "../config/schema.ts";
 import { isEnded, type Job } from "../jobs/job.ts";
 import { type Lab, openLab } from "../jobs/lab.ts";
 import type { Catalog, ChildSessions, OrchestratorSessions } from "../jobs/ports.ts";
+import type { Spend } from "../jobs/spend.ts";
 import type { ProviderName, SandboxProvider } from "../sandboxes/port.ts";
 import { systemClock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
@@ -36,6 +37,7 @@ export interface LabAccessDeps {
   /** Forgets a sandbox's processes when it ends. */
   readonly processes: Pick<ProcessTable, "forget">;
   readonly onJobEnd: (job: Job) => void;
+  readonly onLowBudget: (spend: Spend, ceilingUsd: number) => void;
 }
 
 export function createLabAccess(deps: LabAccessDeps): LabAccess {
@@ -62,6 +64,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
       sessions,
       orchestrators,
       renderNotice,
+      onLowBudget: deps.onLowBudget,
       providerName: chooseProvider(loaded.options, process.env).name,
       createProvider: (name) => createProvider(name, loaded.options, log),
       async furnish(job, sandbox) {

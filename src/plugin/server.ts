@@ -59,6 +59,7 @@ export const server: Plugin = async (input, tuple) => {
     log,
     processes,
     onJobEnd: toasts.jobEnded,
+    onLowBudget: toasts.budgetLow,
   });
   const kinds = createSessionKinds(client, recordedJob);
   const systemText = createSystemText({ kinds, access, catalog });

@@ -20,7 +20,9 @@ export function toSessionEvent({ type, properties }: HostEvent): SessionEvent | 
     case "session.deleted":
       return { kind: "deleted", sessionID };
     case "message.part.updated":
-      return toToolEvent(sessionID, properties.part as HostPart);
+      return toPartEvent(sessionID, properties.part as HostPart);
+    case "message.part.delta":
+      return { kind: "output", sessionID };
     default:
       return null;
   }
@@ -32,6 +34,7 @@ type HostStatus =
   | { type: "retry"; attempt: number; message: string; next: number };
 interface HostPart {
   readonly type: string;
+  readonly id?: string;
   readonly tool?: string;
   readonly state?: { readonly status: string };
 }
@@ -41,9 +44,8 @@ function toStatusEvent(sessionID: string, status: HostStatus): SessionEvent {
   return { kind: "retry", sessionID, attempt: status.attempt, message: status.message, nextAt: status.next };
 }
 
-function toToolEvent(sessionID: string, part: HostPart): SessionEvent | null {
-  if (part.type === "tool") {
-    return { kind: "tool", sessionID, tool: part.state?.status === "running" ? (part.tool ?? null) : null };
-  }
-  return part.type === "step-start" ? { kind: "progress", sessionID } : null;
+function toPartEvent(sessionID: string, { type, id = "", tool = "", state }: HostPart): SessionEvent {
+  if (type === "step-finish") return { kind: "step", sessionID };
+  if (type !== "tool" || state?.status === "pending") return { kind: "output", sessionID };
+  return { kind: "tool", sessionID, call: id, tool, running: state?.status === "running" };
 }

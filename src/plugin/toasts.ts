@@ -1,5 +1,6 @@
 import type { Job } from "../jobs/job.ts";
 import { TOGETHER_MS } from "../jobs/notice.ts";
+import { type Spend, usd } from "../jobs/spend.ts";
 import type { Clock } from "../shared/clock.ts";
 import type { HostClient } from "./host-client.ts";
 import type { LabAccess } from "./lab-access.ts";
@@ -14,6 +15,8 @@ export interface Toasts {
   jobsStarting(access: LabAccess): void;
   /** Tells the user that a job has ended; several at once in one toast. */
   jobEnded(job: Job): void;
+  /** Warns the user of what a session has spent. */
+  budgetLow(spend: Spend, ceilingUsd: number): void;
 }
 
 /** Without a terminal UI nobody shows them, which is no failure. */
@@ -44,6 +47,10 @@ export function createToasts(
         const place = name === "modal" ? "on Modal" : "in local sandboxes on this machine";
         await client.tui.showToast({ title: TITLE, message: `Jobs run ${place}: ${why}`, variant: "info" });
       }),
+    budgetLow(spend, ceilingUsd) {
+      const message = `A session's jobs have spent ${usd(spend.usd)} of ${usd(ceilingUsd)}; at the ceiling they are stopped, their files kept.`;
+      void client.tui.showToast({ title: TITLE, message, variant: "warning" }).catch(() => {});
+    },
     jobEnded(job) {
       if (ended.push(job) > 1) return;
       clock.after(TOGETHER_MS, () => {

@@ -1,11 +1,13 @@
 import { z } from "zod";
+import { MODAL_PRICES_AS_OF } from "../config/prices.ts";
 import { findJobs } from "../jobs/find-jobs.ts";
 import { isEnded } from "../jobs/job.ts";
+import { spendOf } from "../jobs/spend.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_STATUS } from "./descriptions.ts";
 import { viewJobs, viewRecords } from "./job-views.ts";
-import { renderCounts, renderGpus, renderJobLine, renderResults } from "./render-jobs.ts";
+import { renderCounts, renderGpus, renderJobLine, renderResults, renderSpend } from "./render-jobs.ts";
 
 export const agentsStatusTool = (host: ToolHost) =>
   defineTool({
@@ -23,17 +25,17 @@ export const agentsStatusTool = (host: ToolHost) =>
       const snapshots = lab.snapshots.list(sessionID).map(toSnapshotView);
       const { running, queued, gpus } = lab.scheduler.counts();
       const pool = { running, queued, limit: lab.options.maxRunningJobs, gpus };
-      const all = viewJobs(lab, book.jobs());
-      const modelUsd = all.reduce((sum, job) => sum + job.usd.model, 0);
-      const computeUsd = all.reduce((sum, job) => sum + job.usd.compute, 0);
-      const spend = { usd: modelUsd + computeUsd, modelUsd, computeUsd, budgetUsd: null };
+      const spend = {
+        ...spendOf(book.jobs(), lab.clock.now()),
+        budgetUsd: lab.options.budget.usdPerSession,
+      };
       const lines = [
         jobs.length === 0 ? "This session has started no jobs." : `${renderCounts(jobs)}:`,
         ...jobs.map(renderJobLine),
         ...snapshots.map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}`),
-        `Jobs run ${lab.providerName === "modal" ? "on Modal; what its sandboxes cost is not counted yet" : "in local sandboxes"}.`,
+        `Jobs run ${lab.providerName === "modal" ? `on Modal; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : "in local sandboxes"}.`,
         renderResults(viewRecords(news)),
-        `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} Spent: $${spend.usd.toFixed(4)}.`,
+        `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
       ];
       return {
         title: renderCounts(jobs),

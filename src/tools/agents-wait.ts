@@ -1,11 +1,12 @@
 import { z } from "zod";
 import { findJobs } from "../jobs/find-jobs.ts";
 import type { Job } from "../jobs/job.ts";
+import type { Spend } from "../jobs/spend.ts";
 import { waitForJobs } from "../jobs/wait-for-jobs.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_WAIT } from "./descriptions.ts";
 import { viewJobs, viewRecords } from "./job-views.ts";
-import { renderBoard, renderCounts, renderJobLine, renderResults } from "./render-jobs.ts";
+import { renderBoard, renderCounts, renderJobLine, renderResults, renderSpend } from "./render-jobs.ts";
 
 const LONGEST_SECONDS = 14_400;
 
@@ -56,7 +57,7 @@ export const agentsWaitTool = (host: ToolHost) =>
           title: renderCounts([...finished, ...pending]),
           // Whoever names a job asks for its result, told before or not.
           output: [
-            OPENINGS[result.reason],
+            result.lowBudget ? renderLow(result.lowBudget, lab.options.budget.usdPerSession) : OPENINGS[result.reason],
             renderResults([...viewRecords(news), ...(jobs === undefined ? [] : known)]),
             ...(jobs === undefined ? renderList("Ended, and told before:", known) : []),
             ...renderList("Not ended yet:", pending),
@@ -79,6 +80,9 @@ const OPENINGS = {
   attention:
     "Some jobs were interrupted and will not end by themselves: wake them with agents_message, or cancel them.",
 } as const;
+
+const renderLow = (spend: Spend, budgetUsd: number | null): string =>
+  `${renderSpend({ ...spend, budgetUsd })} At the ceiling new jobs are refused and running ones stopped, their files kept: cancel what is not worth its cost, then call agents_wait again.`;
 
 function renderList(heading: string, jobs: Parameters<typeof renderCounts>[0]): string[] {
   return jobs.length === 0 ? [] : [heading, ...jobs.map(renderJobLine)];

@@ -1,15 +1,23 @@
 import type { Job } from "../jobs/job.ts";
 import type { Lab } from "../jobs/lab.ts";
+import type { LivePicture } from "../jobs/live-pictures.ts";
 import { type JobView, toJobView } from "../views/job-view.ts";
 
 /** Jobs as they ended: nothing is known of them but what is recorded. */
 export const viewRecords = (jobs: readonly Job[]): JobView[] =>
-  jobs.map((job) => toJobView(job, { place: null, live: { tool: null, retry: null }, now: job.state.since }));
+  jobs.map((job) => toJobView(job, { place: null, live: NOTHING, unansweredSince: null, now: job.state.since }));
+
+const NOTHING: LivePicture = { tool: null, retry: null, heardAt: null };
 
 /** Jobs with what is known of them at the moment. */
 export function viewJobs(lab: Lab, jobs: readonly Job[]): JobView[] {
   const now = lab.clock.now();
   return jobs.map((job) =>
-    toJobView(job, { place: lab.scheduler.place(job.id), live: lab.live.of(job.childSession), now }),
+    toJobView(job, {
+      place: lab.scheduler.place(job.id),
+      live: lab.live.of(job.childSession),
+      unansweredSince: lab.keeper.unansweredSince(job.id),
+      now,
+    }),
   );
 }

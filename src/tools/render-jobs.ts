@@ -1,3 +1,4 @@
+import { type Spend, usd } from "../jobs/spend.ts";
 import type { JobView } from "../views/job-view.ts";
 
 /** Longest result of one job in a tool's output, bytes; the whole of it is in the job's own session. */
@@ -36,7 +37,8 @@ export function renderResults(jobs: readonly JobView[]): string {
 
 function renderResult(job: JobView, bytes: number, lines: number): string {
   const metrics = renderMetrics(job);
-  const text = job.error ? `${job.error.code}: ${job.error.message}` : (job.result ?? "");
+  const soFar = job.result === undefined ? "" : `\nWhat it had to say until then:\n${job.result}`;
+  const text = job.error ? `${job.error.code}: ${job.error.message}${soFar}` : (job.result ?? "");
   const body = cut(text, bytes, lines, job);
   return [
     `<job id="${job.id}" state="${job.state}">`,
@@ -87,4 +89,10 @@ export function renderGpus(gpus: Readonly<Record<string, { readonly used: number
   if (!total || (total.used === 0 && Object.keys(types).length === 0)) return "";
   const each = Object.entries(types).map(([type, { used, limit }]) => `, ${type} ${used} of ${limit}`);
   return ` GPUs: ${total.used} of ${total.limit} in use${each.join("")}.`;
+}
+
+/** "Spent: $4.20 of $25.00 (model $1.20, compute $3.00)." */
+export function renderSpend(spend: Spend & { readonly budgetUsd: number | null }): string {
+  const of = spend.budgetUsd === null ? "" : ` of ${usd(spend.budgetUsd)}`;
+  return `Spent: ${usd(spend.usd)}${of} (model ${usd(spend.modelUsd)}, compute ${usd(spend.computeUsd)}).`;
 }

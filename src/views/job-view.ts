@@ -1,3 +1,4 @@
+import { computeUsd } from "../jobs/compute.ts";
 import { isEnded, type Job } from "../jobs/job.ts";
 import type { LivePicture } from "../jobs/live-pictures.ts";
 import type { QueuePlace } from "../jobs/scheduler.ts";
@@ -54,13 +55,16 @@ export interface SnapshotView {
 export interface JobFacts {
   readonly place: QueuePlace | null;
   readonly live: LivePicture;
+  /** Since when its sandbox owes an answer; null when it does not. */
+  readonly unansweredSince: number | null;
   /** Epoch ms. */
   readonly now: number;
 }
 
-export function toJobView(job: Job, { place, live, now }: JobFacts): JobView {
+export function toJobView(job: Job, facts: JobFacts): JobView {
+  const { place, live, now } = facts;
   const { state, sandbox, task } = job;
-  const reason = toReason(job, place, live, now);
+  const reason = toReason(job, facts);
   const endedAt = isEnded(state) ? state.since : null;
   return {
     id: job.id,
@@ -81,7 +85,7 @@ export function toJobView(job: Job, { place, live, now }: JobFacts): JobView {
     metrics: job.metrics,
     turns: job.turns,
     tokens: job.tokens,
-    usd: { model: job.modelUsd, compute: 0 }, // local sandboxes cost nothing
+    usd: { model: job.modelUsd, compute: computeUsd(job.compute, now) },
     createdAt: iso(job.createdAt),
     ...(job.startedAt !== null && { startedAt: iso(job.startedAt) }),
     ...(endedAt !== null && { endedAt: iso(endedAt) }),
@@ -89,6 +93,7 @@ export function toJobView(job: Job, { place, live, now }: JobFacts): JobView {
     ...(sandbox.kind === "live" && job.ports.length > 0 && { ports: job.ports }),
     ...(sandbox.kind === "parked" && { snapshot: sandbox.snapshotID }),
     ...(state.kind === "completed" && { result: state.result }),
+    ...(state.kind === "failed" && state.result !== undefined && { result: state.result }),
     ...(state.kind === "failed" && { error: state.failure }),
     ...(state.kind === "cancelled" && { error: toCancelled(state.reason) }),
   };
@@ -108,13 +113,27 @@ export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
   };
 }
 
-function toReason({ state }: Job, place: QueuePlace | null, live: LivePicture, now: number): string | null {
+/** What it waits for, or the trouble it is in; nothing is delayed until it is sure. */
+function toReason({ state, sandbox }: Job, { place, live, unansweredSince, now }: JobFacts): string | null {
   if (state.kind === "queued") return place?.reason ?? null;
   if (state.kind === "interrupted") return "its OpenCode process ended; it goes on when its session is used again";
-  if (state.kind !== "running" || !live.retry) return null;
-  const { attempt, nextAt, message } = live.retry;
-  return `model retry ${attempt} of ${MODEL_RETRIES}, next in ${seconds(Math.max(0, nextAt - now))} s: ${message}`;
+  if (state.kind === "starting" && sandbox.kind === "creating")
+    return late("its sandbox is being made", state.since, now);
+  if (state.kind !== "running") return null;
+  const unanswered = late("its sandbox has not answered", unansweredSince, now);
+  if (unanswered) return unanswered;
+  if (live.retry) {
+    const { attempt, nextAt, message } = live.retry;
+    return `model retry ${attempt} of ${MODEL_RETRIES}, next in ${seconds(Math.max(0, nextAt - now))} s: ${message}`;
+  }
+  return live.tool === null ? late("nothing has been heard of its model", live.heardAt, now) : null;
 }
+
+/** What takes so long is worth a word. */
+const LATE_MS = 3_000;
+
+const late = (what: string, since: number | null, now: number): string | null =>
+  since === null || now - since < LATE_MS ? null : `${what} for ${Math.floor((now - since) / 1000)} s`;
 
 /** @source OpenCode 1.18.33 retries a model request at most five times */
 const MODEL_RETRIES = 5;

@@ -27,8 +27,8 @@ test("tasks that name what is not there, or cost what is not built, fail by them
   expect(await refused({ from: "snap_000000000000" })).toContain('from "snap_000000000000" names no snapshot');
   expect(await refused({ skills: ["parallel-agents", "cooking"] })).toContain('skill "cooking" is not configured');
   expect(await refused({ gpu: "H100:8" })).toContain('gpu "H100:8" cannot be had');
-  expect(await refused({ timeout_minutes: 5 })).toContain("timeout_minutes is not supported by this version yet");
-  expect(await refused({ max_usd: 1 })).toContain("max_usd is not supported by this version yet");
+  expect(await refused({ timeout_minutes: 0 })).toContain("timeout_minutes: ");
+  expect(await refused({ max_usd: -1 })).toContain("max_usd: ");
   expect(await refused({ prompt: "  \n" })).toContain("prompt is empty");
   expect(await refused({ prompt: "x".repeat(1_000_001) })).toContain("prompt has 1000001 characters, at most 1000000");
   expect(await refused({ prompt: 5 })).toContain("task 1: prompt: ");

@@ -37,7 +37,7 @@ test(
         maxRunningJob: 3,
         maxTasksPerCall: "many",
         provider: "modal",
-        budget: { usdPerSession: 5 },
+        local: { gpus: [0] },
         environments: { big: { gpu: "H100", workdir: "relative" } },
       },
       async ({ server, home, model }) => {
@@ -56,7 +56,7 @@ test(
             'Did you mean "maxRunningJobs"?',
             'maxTasksPerCall in opencode.json: found "many"; allowed: ',
             'provider in opencode.json: this version does not do this yet; use "local" or remove it.',
-            "budget.usdPerSession in opencode.json: this version does not do this yet; remove it.",
+            "local.gpus in opencode.json: this version does not do this yet; remove it.",
             "environments.big.gpu in opencode.json: this version does not do this yet; remove it.",
             'environments.big.workdir in opencode.json: found "relative"; allowed: ',
           ]) {

@@ -55,7 +55,7 @@ sandboxTest(
     );
     await until(() => holders(home).length === 3, { what: "all three are in their sandboxes", timeoutMs: 30_000 });
     const now = await ask(server, session.id, status());
-    expect(now.metadata.pool).toEqual({ running: 3, queued: 0, limit: 8, gpus: {} });
+    expect(now.metadata.pool).toEqual({ running: 3, queued: 0, limit: 8, gpus: { total: { used: 0, limit: 10 } } });
     for (const [index, job] of now.metadata.jobs.entries()) {
       const n = index + 1;
       expect(job).toMatchObject({
@@ -68,7 +68,7 @@ sandboxTest(
       expect(job.metrics).toEqual({ loss: { value: n / 2, step: 10 * n, at: moment }, old: { value: 2, at: moment } });
       expect(sandboxesOf(home)).toContain(job.sandboxID as string);
     }
-    expect(now.metadata.spend).toMatchObject({ computeUsd: 0, budgetUsd: null });
+    expect(now.metadata.spend).toMatchObject({ computeUsd: 0, budgetUsd: 25 });
     openGates(home);
     const waited = await ask(server, session.id, wait());
     expect(waited.metadata).toMatchObject({ reason: "satisfied", pending: [] });

@@ -24,6 +24,7 @@ export interface MemoryMachine {
   /** Called before each creation; may reject, or take its time. */
   onCreate: (spec: SandboxSpec) => void | Promise<void>;
   onFreeze: (sandboxID: string) => void | Promise<void>;
+  onRead: (path: string) => void | Promise<void>;
   /** Runs commands; without one every command is refused. */
   onStart: ((request: ExecRequest, sandbox: Sandbox) => SandboxProcess) | null;
 }
@@ -69,6 +70,7 @@ export function createMemoryMachine(): MemoryMachine {
       },
       async readFile(path, { offset, maxBytes }) {
         alive();
+        await machine.onRead(path);
         const at = posix.resolve(spec.workdir, path);
         const bytes = files.get(at);
         if (!bytes && isFolder(files, at)) throw new FileError("is_directory", `${path} is a directory.`);
@@ -117,6 +119,7 @@ export function createMemoryMachine(): MemoryMachine {
     },
     onCreate: () => {},
     onFreeze: () => {},
+    onRead: () => {},
     onStart: null,
     open() {
       let closed = false;

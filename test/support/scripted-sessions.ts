@@ -14,6 +14,7 @@ import { createHostIds } from "../../src/shared/ids.ts";
  *     fail NAME           provider error                  unknown agent       an error event, twice, and nothing else
  *     failed stop         error beside finish "stop"      unknown model       busy, error, idle, no message
  *     stop at tools       ends after a tool call          refuse              the prompt is rejected
+ *     until told TEXT     works until it is told          tool MS TEXT        a tool runs so long, then answers
  *
  * Told that OpenCode has started again, it does what it was prompted to before.
  */
@@ -23,6 +24,12 @@ export interface ScriptedSessions extends ChildSessions {
   /** Prompts that met a loop not yet at rest: the host stores them and runs nothing. */
   readonly lostPrompts: readonly PromptRequest[];
   readonly aborted: readonly string[];
+  /** Words added to a turn under way. */
+  readonly told: readonly PromptRequest[];
+  /** What it does when it is asked to go on after a silence. */
+  afterSilence: string;
+  /** USD that each answer costs. */
+  usdPerAnswer: number;
   /** No event reaches anybody. */
   deaf: boolean;
   /** Called before each call of the name; may reject. */
@@ -38,7 +45,7 @@ interface Session {
   readonly messages: TranscriptMessage[];
   activity: "idle" | "busy" | "retrying";
   /** The loop; null when at rest. Its status shows idle a little before. */
-  loop: { stop(): void } | null;
+  loop: { stop(): void; tell?(): void } | null;
   script: string;
   tokens: { input: number; output: number };
 }
@@ -55,6 +62,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
   const prompts: PromptRequest[] = [];
   const lostPrompts: PromptRequest[] = [];
   const aborted: string[] = [];
+  const told: PromptRequest[] = [];
 
   const find = (id: string): Session => {
     const session = sessions.get(id);
@@ -69,7 +77,8 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
   const tell = (session: Session, kind: "touched" | "progress") => fake.emit({ kind, sessionID: session.id });
 
   function start(session: Session, prompt: PromptRequest): void {
-    if (!prompt.text.startsWith("OpenCode ended")) session.script = prompt.text;
+    if (prompt.text.startsWith("You were stopped because")) session.script = fake.afterSilence;
+    else if (!prompt.text.startsWith("OpenCode ended")) session.script = prompt.text;
     const [line = ""] = session.script.split("\n");
     const [verb = "", ...words] = line.split(" ");
     const rest = words.join(" ");
@@ -134,7 +143,20 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
       begin(() => after(STEP_MS, () => finish({ finish: "tool-calls", text: "and now" })));
     else if (line === "broken") begin(() => after(STEP_MS, atRest));
     else if (line === "hang") begin(() => {});
-    else if (line === "never") session.loop = null;
+    else if (line.startsWith("until told")) {
+      session.loop.tell = () => after(STEP_MS, () => finish({ finish: "stop", text: words.slice(1).join(" ") }));
+      begin(() => {});
+    } else if (verb === "tool") {
+      const tool = (running: boolean) =>
+        fake.emit({ kind: "tool", sessionID: session.id, call: answer.id, tool: "sandbox_exec", running });
+      begin(() => {
+        tool(true);
+        after(Number(words[0]), () => {
+          tool(false);
+          after(STEP_MS, () => finish({ finish: "stop", text: words.slice(1).join(" ") }));
+        });
+      });
+    } else if (line === "never") session.loop = null;
     else if (line === "unknown agent") {
       const error = () =>
         fake.emit({ kind: "error", sessionID: session.id, message: `Agent not found: "${prompt.agent}"` });
@@ -160,6 +182,9 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
     prompts,
     lostPrompts,
     aborted,
+    told,
+    afterSilence: "hang",
+    usdPerAnswer: 0.005,
     deaf: false,
     onCall: () => {},
     emit(event) {
@@ -195,11 +220,18 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
       if (session.loop) lostPrompts.push(prompt);
       else start(session, prompt);
     },
+    async tell(request) {
+      await fake.onCall("prompt", request.sessionID);
+      const session = find(request.sessionID);
+      if (!session.loop) throw new Error(`${request.sessionID} is at rest`);
+      told.push(request);
+      session.loop.tell?.();
+    },
     async read(sessionID, fromMessageID) {
       await fake.onCall("read", sessionID);
       const { activity, messages, tokens } = find(sessionID);
       const newer = messages.filter(({ id }) => id >= fromMessageID).slice(-10);
-      return { activity, messages: newer, tokens, usd: tokens.output / 1000 };
+      return { activity, messages: newer, tokens, usd: (tokens.output / 5) * fake.usdPerAnswer };
     },
     async abort(sessionID) {
       await fake.onCall("abort", sessionID);

@@ -13,7 +13,12 @@ export interface ToolAnswer {
     readonly finished: readonly JobView[];
     readonly pending: readonly JobView[];
     readonly pool: { readonly running: number; readonly queued: number; readonly limit: number; readonly gpus: object };
-    readonly spend: { readonly usd: number; readonly modelUsd: number };
+    readonly spend: {
+      readonly usd: number;
+      readonly modelUsd: number;
+      readonly computeUsd: number;
+      readonly budgetUsd: number | null;
+    };
     readonly snapshots: readonly SnapshotView[];
     readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean | null };
   } & SnapshotView;

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Job } from "../job.ts";
 import type { Delivery, Notice } from "../notice.ts";
 import { openDatabase } from "./database.ts";
+import { parseJob } from "./job-record.ts";
 
 /** One prompt to a job's child session. Turns of a job run strictly one after another, in order of `position`. */
 export interface Turn {
@@ -69,7 +70,7 @@ const toText = (delivery: Delivery | null): string | null => (delivery ? JSON.st
 
 const toNotice = ({ id, job, delivery }: NoticeRow): Notice => ({
   id,
-  job: JSON.parse(job) as Notice["job"],
+  job: parseJob(job) as Notice["job"],
   delivery: delivery === null ? null : (JSON.parse(delivery) as Delivery),
 });
 
@@ -103,9 +104,7 @@ export async function openSessionStore(file: string): Promise<SessionStore> {
     );
   return {
     jobs: () =>
-      database
-        .all<{ record: string }>("SELECT record FROM jobs ORDER BY position")
-        .map((row) => JSON.parse(row.record) as Job),
+      database.all<{ record: string }>("SELECT record FROM jobs ORDER BY position").map((row) => parseJob(row.record)),
     turns: (jobID) =>
       database.all<TurnRow>("SELECT * FROM turns WHERE job = ? ORDER BY position", jobID).map((row) => ({
         id: row.id,

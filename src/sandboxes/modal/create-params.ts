@@ -1,11 +1,9 @@
 import type { CloudBucketMount, ModalClient, SandboxCreateParams, Secret, Volume } from "modal";
 import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
+import { DEFAULT_CPU, DEFAULT_MEMORY_MIB } from "../../config/prices.ts";
 import type { MachineSpec, NetworkPolicy, SandboxSpec } from "../port.ts";
 import { toLifetimeMs, wholeSecondsMs } from "./durations.ts";
 
-/** Modal's own default, 128 MiB, does not build anything; billed is what is used, from this upward. */
-const DEFAULT_MEMORY_MIB = 2048;
-const DEFAULT_CPU = 1;
 const DEFAULT_LIFETIME_MS = 5 * 60 * 60_000;
 const DEFAULT_IDLE_MS = 20 * 60_000;
 

@@ -86,8 +86,6 @@ describe("secrets", () => {
 
 describe("an option this version does not do yet", () => {
   test.each([
-    [{ budget: { usdPerSession: null } }, "budget.usdPerSession"],
-    [{ jobTimeoutMinutes: 10 }, "jobTimeoutMinutes"],
     [{ modal: { persistence: "tar" } }, "modal.persistence"],
     [{ local: { gpus: "auto" } }, "local.gpus"],
     [inEnvironment({ workspace: "project" }), "environments.big.workspace"],
@@ -104,7 +102,8 @@ describe("an option this version does not do yet", () => {
     { provider: "local" },
     { provider: "auto" },
     { provider: "modal", modal: { app: "x", persistence: "snapshot_filesystem" } },
-    { budget: {}, modal: {} },
+    { budget: { usdPerSession: null, warnAt: 0.5 }, modal: {}, gpuLimits: { total: 4 }, prices: { h100: 4 } },
+    { jobTimeoutMinutes: 10, stallTimeoutMinutes: 5, checkpointMinutes: null, rescueMinutes: 1 },
     inEnvironment({ gpu: "h100:2|T4", network: { domains: ["pypi.org"] }, ports: [8080], cpu: 2 }),
     inEnvironment({ workspace: "empty", network: "blocked", memoryMiB: 256, hostEnv: ["LANG"] }),
   ])("%j is fine", async (tuple) => {

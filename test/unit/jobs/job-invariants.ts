@@ -50,7 +50,8 @@ export function watchJobs(world: World, maxRunningJobs: number): Watch {
       lab.onChange(look);
       for (const { sandbox } of await jobs()) if (sandbox.kind === "live") leftBehind.add(sandbox.id);
       const queued = (await jobs()).filter(({ state }) => state.kind === "queued");
-      waiting = queued.sort((a, b) => a.state.since - b.state.since).map(({ id }) => id);
+      const place = ({ id }: Job) => lab.scheduler.place(id)?.position ?? 0;
+      waiting = queued.sort((a, b) => place(a) - place(b)).map(({ id }) => id);
     },
     async checkAtRest() {
       const all = await jobs();

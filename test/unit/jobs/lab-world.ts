@@ -22,6 +22,8 @@ export interface World {
   readonly stateDir: string;
   /** What was logged as `error` or `warn`. */
   readonly complaints: string[];
+  /** Warnings of what sessions have spent. */
+  readonly lowBudgets: string[];
   lab: Lab;
   /** A further lab, as another OpenCode process would open it. It ends with the world. */
   open(options?: Partial<Options>): Promise<Lab>;
@@ -60,6 +62,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
   const sessions = createScriptedSessions(clock);
   const orchestrators = createScriptedOrchestrator(clock);
   const complaints: string[] = [];
+  const lowBudgets: string[] = [];
   const labs = new Set<Lab>();
   let count = 0;
 
@@ -69,6 +72,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
       sessions,
       orchestrators,
       renderNotice: (ended) => ended.map(({ id, state }) => `${id} ${state.kind}`).join(", "),
+      onLowBudget: (spend, ceiling) => lowBudgets.push(`${spend.usd.toFixed(2)} of ${ceiling}`),
       providerName: "local",
       createProvider: async () => machine.open(),
       furnish: async () => {},
@@ -101,6 +105,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
     orchestrators,
     stateDir,
     complaints,
+    lowBudgets,
     lab: await open(),
     open,
     close,

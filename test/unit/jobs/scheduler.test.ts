@@ -1,8 +1,10 @@
 import { expect, test } from "bun:test";
 import type { GpuRequest } from "../../../src/config/gpu.ts";
+import { NO_COMPUTE } from "../../../src/jobs/compute.ts";
 import { type Job, queue as toQueued } from "../../../src/jobs/job.ts";
 import type { JobBook } from "../../../src/jobs/job-book.ts";
 import { createScheduler } from "../../../src/jobs/scheduler.ts";
+import type { MoneyAdmission } from "../../../src/jobs/spend.ts";
 import type { Lease, LeaseStore } from "../../../src/jobs/store/lease-store.ts";
 import { gpusOf } from "../../../src/sandboxes/environment.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
@@ -15,6 +17,7 @@ function openScheduler(limit = 1) {
   const queue = new Map<string, { owner: string; since: number; gpus: readonly GpuRequest[] }>();
   const standing = new Set<string>();
   const pressed: number[] = [];
+  const money = new Map<string, MoneyAdmission>();
   const failing = new Set<string>();
   const jobs = new Map<string, Job>();
   const started: string[] = [];
@@ -86,6 +89,8 @@ function openScheduler(limit = 1) {
       running.set(id, open);
       await passed;
     },
+    rate: () => 0,
+    afford: (_book, { id }) => money.get(id) ?? { kind: "admit" },
     hasSandbox: (id) => standing.has(id),
     onPressure: () => pressed.push(clock.now()),
   });
@@ -93,7 +98,7 @@ function openScheduler(limit = 1) {
     for (const id of ids) enqueueWith(id, null);
   };
   const enqueueWith = (id: string, gpu: string | null) => {
-    jobs.set(id, { id, state: toQueued(clock.now()), startedAt: null, task: { gpu } } as Job);
+    jobs.set(id, { id, state: toQueued(clock.now()), startedAt: null, task: { gpu }, compute: NO_COMPUTE } as Job);
     scheduler.enqueue(book, id);
   };
   const finish = async (id: string) => {
@@ -107,6 +112,7 @@ function openScheduler(limit = 1) {
     queue,
     standing,
     pressed,
+    money,
     failing,
     jobs,
     started,

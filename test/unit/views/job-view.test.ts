@@ -1,42 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import type { Job, JobSandbox, JobState } from "../../../src/jobs/job.ts";
+import type { Job, JobSandbox } from "../../../src/jobs/job.ts";
 import { type JobFacts, toJobView, toSnapshotView } from "../../../src/views/job-view.ts";
+import { AT, jobIn } from "./job-in.ts";
 
-const AT = Date.UTC(2026, 0, 1);
 const failure = { code: "model_error" as const, message: "APIError: 500", retryable: true };
 
-export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, more: Partial<Job> = {}): Job => ({
-  id: "job_1",
-  orchestrator: "ses_o",
-  position: 1,
-  task: {
-    description: "d",
-    prompt: "p",
-    agent: "sandbox_worker",
-    model: null,
-    environment: "default",
-    gpu: null,
-    snapshotID: null,
-    skills: [],
-  },
-  provider: "local",
-  createdAt: AT,
-  startedAt: null,
-  state: { since: AT + 60_000, ...state } as JobState,
-  sandbox: { kind: "none" },
-  gpu: null,
-  ports: [],
-  childSession: null,
-  status: null,
-  metrics: {},
-  tokens: { input: 1, output: 2 },
-  modelUsd: 0.5,
-  turns: 1,
-  ...more,
-});
 const facts = (more: Partial<JobFacts> = {}): JobFacts => ({
   place: null,
-  live: { tool: null, retry: null },
+  live: { tool: null, retry: null, heardAt: null },
+  unansweredSince: null,
   now: AT + 90_000,
   ...more,
 });
@@ -54,11 +26,11 @@ describe("a view has exactly the contract's fields", () => {
   const cases: [what: string, job: Job, facts: JobFacts, more: string[]][] = [
     ["queued", jobIn({ kind: "queued" }), facts({ place: { position: 2, reason: "waiting" } }), ["reason", "queuePosition"]],
     ["queued and next", jobIn({ kind: "queued" }), facts({ place: { position: 1, reason: null } }), ["queuePosition"]],
-    ["starting", jobIn({ kind: "starting", leaseID: "l" }, { startedAt: AT, sandbox: { kind: "creating" } }), facts(), ["startedAt"]],
+    ["starting", jobIn({ kind: "starting", leaseID: "l" }, { startedAt: AT, sandbox: { kind: "creating" } }), facts({ now: AT + 62_000 }), ["startedAt"]],
     [
       "running",
       jobIn({ kind: "running", leaseID: "l" }, { ...started, sandbox: live }),
-      facts({ live: { tool: "sandbox_exec", retry: { attempt: 2, message: "busy", nextAt: AT + 98_000 } } }),
+      facts({ live: { tool: "sandbox_exec", retry: { attempt: 2, message: "busy", nextAt: AT + 98_000 }, heardAt: AT } }),
       ["reason", "sessionID", "sandboxID", "tool", "status", "startedAt"],
     ],
     ["interrupted", jobIn({ kind: "interrupted" }, { ...started, sandbox: live }), facts(), ["reason", "sessionID", "sandboxID", "status", "startedAt"]],
@@ -93,10 +65,34 @@ test("reasons say what a job waits for", () => {
   const retry = { attempt: 3, message: "overloaded", nextAt: AT + 98_000 };
   const running = jobIn({ kind: "running", leaseID: "l" });
   const reason = (job: Job, more: Partial<JobFacts>) => toJobView(job, facts(more)).reason;
-  expect(reason(running, { live: { tool: null, retry } })).toBe("model retry 3 of 5, next in 8 s: overloaded");
-  expect(reason(running, { live: { tool: null, retry: { ...retry, nextAt: AT } } })).toContain("next in 0 s");
-  expect(reason(jobIn({ kind: "completed", result: "" }), { live: { tool: "x", retry } })).toBeUndefined();
+  expect(reason(running, { live: { tool: null, retry, heardAt: AT } })).toBe(
+    "model retry 3 of 5, next in 8 s: overloaded",
+  );
+  expect(reason(running, { live: { tool: null, retry: { ...retry, nextAt: AT }, heardAt: AT } })).toContain(
+    "next in 0 s",
+  );
+  expect(reason(jobIn({ kind: "completed", result: "" }), { live: { tool: "x", retry, heardAt: AT } })).toBeUndefined();
   expect(reason(jobIn({ kind: "interrupted" }), {})).toContain("when its session is used again");
+});
+
+test("trouble is told within seconds", () => {
+  const running = jobIn({ kind: "running", leaseID: "l" });
+  const live = (heardAt: number | null, tool: string | null = null) => ({ tool, retry: null, heardAt });
+  const reason = (job: Job, more: Partial<JobFacts>) => toJobView(job, facts(more)).reason;
+  const starting = jobIn({ kind: "starting", leaseID: "l" }, { sandbox: { kind: "creating" } });
+  expect(reason(starting, {})).toBe("its sandbox is being made for 30 s");
+  expect(reason(running, { live: live(AT + 86_000) })).toBe("nothing has been heard of its model for 4 s");
+  expect(reason(running, { live: live(AT + 88_000) })).toBeUndefined();
+  expect(reason(running, { live: live(AT, "sandbox_exec") })).toBeUndefined();
+  expect(reason(running, { live: live(AT, "sandbox_exec"), unansweredSince: AT + 83_000 })).toBe(
+    "its sandbox has not answered for 7 s",
+  );
+});
+
+test("a job that was stopped shows what it had to say, and compute is counted to the moment", () => {
+  const compute = { usd: 1, usdPerHour: 3.6, since: AT, until: null };
+  const view = toJobView(jobIn({ kind: "failed", failure, result: "half" }, { compute }), facts());
+  expect(view).toMatchObject({ result: "half", error: failure, usd: { model: 0.5, compute: 1.09 } });
 });
 
 test("errors carry the contract's code, a cancellation its reason", () => {

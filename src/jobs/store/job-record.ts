@@ -1,0 +1,10 @@
+import { NO_COMPUTE } from "../compute.ts";
+import type { Job } from "../job.ts";
+
+/** A job as stored, also by an earlier version: what that did not know yet gets its default here and nowhere else. */
+export function parseJob(record: string): Job {
+  const job = JSON.parse(record) as Job;
+  return { ...job, compute: job.compute ?? NO_COMPUTE, task: { ...NEW_IN_TASKS, ...job.task } };
+}
+
+const NEW_IN_TASKS = { timeoutMinutes: null, maxUsd: null };

@@ -1,0 +1,140 @@
+import { describe, expect } from "bun:test";
+import type { LabServer } from "../support/lab.ts";
+import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
+import { say, script, scriptedModel } from "../support/scripted.ts";
+import { ask, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
+import { useLab } from "../support/use-lab.ts";
+import { until } from "../support/wait.ts";
+
+const reasonOf = async ({ server }: Pick<LabServer, "server">, session: string, index: number) =>
+  (await ask(server, session, status())).metadata.jobs[index]?.reason;
+
+describe("models in trouble", () => {
+  const lab = useLab({ stallTimeoutMinutes: 0.15 });
+
+  sandboxTest(
+    "one that fails for ever and one that hangs do not delay their sibling, say so at once, and end with their codes",
+    async () => {
+      const { server, model } = lab;
+      model.use((request) => {
+        if (request.lastUser.startsWith("always fails")) return { status: 500, headers: { "retry-after": "1" } };
+        if (request.lastUser.startsWith("You were stopped because")) return { hang: true };
+        return scriptedModel(request);
+      });
+      const session = await server.createSession();
+      const [, first] = await turn(
+        server,
+        session.id,
+        start(
+          { description: "fails", prompt: "always fails" },
+          task("hangs", shell("echo kept > file"), { hang: true }),
+          task("is well", say("fine")),
+        ),
+        wait({ until: "any" }),
+      );
+      expect(first?.metadata.finished.map(({ state, result }) => [state, result as string])).toEqual([
+        ["completed", "fine"],
+      ]);
+      const told = (index: number, pattern: RegExp) =>
+        until(async () => pattern.test((await reasonOf(lab, session.id, index)) ?? ""), {
+          what: `${pattern} is told`,
+          timeoutMs: 30_000,
+        });
+      await told(0, /^model retry [1-5] of 5, next in [\d.]+ s: /);
+      await told(1, /^nothing has been heard of its model for [3-9] s$/);
+      const { finished } = (await ask(server, session.id, wait())).metadata;
+      expect(finished.map(({ error }) => error?.code as string)).toEqual([
+        "model_error",
+        "stalled",
+        undefined as never,
+      ]);
+      expect(finished[1]?.snapshot).toStartWith("snap_");
+      model.use(scriptedModel);
+    },
+    120_000,
+  );
+});
+
+describe("jobs past their time", () => {
+  const lab = useLab({ jobTimeoutMinutes: 0.5, rescueMinutes: 0.3 });
+
+  sandboxTest(
+    "are told to wrap up, stopped, frozen and kept, and woken by a message with their files",
+    async () => {
+      const { server, home, model } = lab;
+      model.use((request) =>
+        request.lastUser.startsWith("Your time is nearly over") ? say("half of it") : scriptedModel(request),
+      );
+      const session = await server.createSession();
+      const tasks = [
+        task("listens", shell("echo kept > file; sleep 14"), say("whole")),
+        task("does not", shell("echo kept > file; sleep 600", { timeout_seconds: 900 }), say("never")),
+      ];
+      const [started, waited] = await turn(server, session.id, start(...tasks), wait());
+      const ids = started?.metadata.jobs.map(({ id }) => id) as [string, string];
+      const finished = waited?.metadata.finished ?? [];
+      for (const job of finished) {
+        expect(job).toMatchObject({
+          state: "failed",
+          error: { code: "timed_out", retryable: true },
+          sandbox: "parked",
+        });
+        expect(job.snapshot).toStartWith("snap_");
+      }
+      expect(finished[0]?.result).toBe("half of it");
+      expect(waited?.output).toContain("half of it");
+      await until(() => sandboxesOf(home).length === 0, { what: "their sandboxes are ended" });
+      const again = script(shell("cat file"), say("again"));
+      const [, , woken] = await turn(server, session.id, message(ids[0], again), message(ids[1], again), wait());
+      expect(woken?.metadata.finished).toMatchObject([{ state: "completed" }, { state: "completed" }]);
+      for (const job of woken?.metadata.finished ?? []) {
+        const [last] = (await server.toolParts(job.sessionID as string, "sandbox_exec")).slice(-1);
+        expect(last?.state).toMatchObject({ output: "kept\n[exit code 0]" });
+      }
+    },
+    120_000,
+  );
+});
+
+describe("money", () => {
+  // A dollar a second for the default core; the rescue of a job is kept free: three dollars.
+  const lab = useLab({
+    prices: { cpuCore: 3600, memoryGiB: 0 },
+    budget: { usdPerSession: 12, warnAt: 0.3 },
+    rescueMinutes: 0.05,
+    checkpointMinutes: null,
+  });
+
+  sandboxTest(
+    "is warned of, and at the ceiling jobs are stopped with their files kept and new ones refused; the figures add up",
+    async () => {
+      const { server } = lab;
+      const session = await server.createSession();
+      const toast = server.events.waitFor(
+        ({ type, properties }) => type === "tui.toast.show" && JSON.stringify(properties).includes("have spent"),
+        { what: "a toast warns", timeoutMs: 60_000 },
+      );
+      await ask(server, session.id, start(task("a", shell("true"), { hang: true })));
+      const [warned, stopped] = await turn(server, session.id, wait(), wait());
+      expect(warned?.metadata.reason).toBe("attention");
+      expect(warned?.output).toMatch(/^Spent: \$\d+\.\d\d of \$12\.00 \(model \$0\.\d+, compute \$\d+\.\d\d\)/);
+      await toast;
+      const [job] = stopped?.metadata.finished ?? [];
+      expect(job).toMatchObject({ state: "failed", error: { code: "budget_exceeded" }, sandbox: "parked" });
+      const [late] = (await ask(server, session.id, start(task("late", say("no")), task("later", say("no"))))).metadata
+        .jobs;
+      expect(late).toBeDefined();
+      const { finished } = (await ask(server, session.id, wait())).metadata;
+      const { jobs, spend } = (await ask(server, session.id, status())).metadata;
+      const sum = (amounts: number[]) => amounts.reduce((all, one) => all + one, 0);
+      expect(finished.length).toBe(3);
+      expect(sum(jobs.map(({ usd }) => usd.compute))).toBeCloseTo(spend.computeUsd, 2);
+      expect(sum(jobs.map(({ usd }) => usd.model))).toBeCloseTo(spend.modelUsd, 2);
+      expect(spend.usd).toBeCloseTo(spend.computeUsd + spend.modelUsd, 6);
+      expect(spend).toMatchObject({ budgetUsd: 12 });
+      expect(spend.usd).toBeLessThan(12);
+      expect(spend.usd).toBeGreaterThan(8);
+    },
+    120_000,
+  );
+});

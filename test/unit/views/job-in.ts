@@ -1,0 +1,38 @@
+import { NO_COMPUTE } from "../../../src/jobs/compute.ts";
+import type { Job, JobState } from "../../../src/jobs/job.ts";
+
+export const AT = Date.UTC(2026, 0, 1);
+
+/** A job in that state since a minute after `AT`. */
+export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, more: Partial<Job> = {}): Job => ({
+  id: "job_1",
+  orchestrator: "ses_o",
+  position: 1,
+  task: {
+    description: "d",
+    prompt: "p",
+    agent: "sandbox_worker",
+    model: null,
+    environment: "default",
+    gpu: null,
+    snapshotID: null,
+    skills: [],
+    timeoutMinutes: null,
+    maxUsd: null,
+  },
+  provider: "local",
+  createdAt: AT,
+  startedAt: null,
+  state: { since: AT + 60_000, ...state } as JobState,
+  sandbox: { kind: "none" },
+  gpu: null,
+  ports: [],
+  childSession: null,
+  status: null,
+  metrics: {},
+  tokens: { input: 1, output: 2 },
+  modelUsd: 0.5,
+  compute: NO_COMPUTE,
+  turns: 1,
+  ...more,
+});
