@@ -113,6 +113,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     }
     const goesOn = () => !lost && !signal.aborted && !run_.told && !run_.cause;
     for (let turn = book.nextTurn(jobID); turn && goesOn(); turn = book.nextTurn(jobID)) {
+      run_.retried = false;
       outcome = await prompt(book, jobID, turn, turn.text, sessionID, run_);
     }
     if (signal.aborted) return;
@@ -272,7 +273,11 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       return run_.done;
     },
     isRunning: (jobID) => runs.has(jobID),
-    stopTurn: (jobID) => runs.get(jobID)?.turn?.abort(),
+    stopTurn(jobID) {
+      const run_ = runs.get(jobID);
+      if (run_) run_.retrying = false;
+      run_?.turn?.abort();
+    },
     async stop(jobID) {
       const run_ = runs.get(jobID);
       run_?.whole.abort();

@@ -53,8 +53,12 @@ describe("a silent model", () => {
       world.sessions.afterSilence = "say at last";
       const [id = ""] = await world.start("hang");
       await world.reaches(id, "running");
+      await say(world, id, "hang");
+      await world.clock.advance(16 * MIN);
+      expect(world.job(id).state.kind).toBe("running"); // its next turn may be silent once, too
       await world.clock.advance(16 * MIN);
       expect(world.job(id).state).toMatchObject({ kind: "completed", result: "at last" });
+      expect(world.sessions.prompts.length).toBe(4);
     }),
   );
 
