@@ -36,9 +36,8 @@ test(
       {
         maxRunningJob: 3,
         maxTasksPerCall: "many",
-        provider: "modal",
         local: { gpus: [0] },
-        environments: { big: { gpu: "H100", workdir: "relative" } },
+        environments: { big: { setup: ["make"], workdir: "relative" } },
       },
       async ({ server, home, model }) => {
         const session = await server.createSession();
@@ -55,9 +54,8 @@ test(
             "maxRunningJob in opencode.json: found an unknown key; allowed: provider, ",
             'Did you mean "maxRunningJobs"?',
             'maxTasksPerCall in opencode.json: found "many"; allowed: ',
-            'provider in opencode.json: this version does not do this yet; use "local" or remove it.',
             "local.gpus in opencode.json: this version does not do this yet; remove it.",
-            "environments.big.gpu in opencode.json: this version does not do this yet; remove it.",
+            "environments.big.setup in opencode.json: this version does not do this yet; remove it.",
             'environments.big.workdir in opencode.json: found "relative"; allowed: ',
           ]) {
             expect(output).toContain(said);
