@@ -57,9 +57,9 @@ for (const [what, { fault, end }] of Object.entries(SNAPSHOTS)) {
   );
 }
 
-const parkingFailed = ({ server }: ModalLab, jobID: string) => {
-  const line = new RegExp(`could not park a sandbox.*${jobID}`);
-  return until(() => line.test(server.log()), { what: "parking has failed", timeoutMs: 30_000 });
+const logged = ({ server }: ModalLab, what: string, jobID: string) => {
+  const line = new RegExp(`${what}.*${jobID}`);
+  return until(() => line.test(server.log()), { what: `the log says: ${what}`, timeoutMs: 30_000 });
 };
 
 sandboxTest(
@@ -71,7 +71,7 @@ sandboxTest(
     const [, done] = await turn(server, session.id, start(task("keeps", shell("echo kept > n"), say("ok"))), wait());
     const [job] = done?.metadata.finished ?? [];
     expect(job).toMatchObject({ state: "completed" });
-    await parkingFailed(lab, job?.id as string);
+    await logged(lab, "could not park a sandbox", job?.id as string);
     expect((await ask(server, session.id, status())).metadata.jobs).toMatchObject([{ sandbox: "live" }]);
     expect(await modal.sandboxes({ live: true })).toHaveLength(1);
     await modal.faults.clear();
@@ -119,7 +119,7 @@ sandboxTest(
         const session = await server.createSession();
         const [, done] = await turn(server, session.id, start(task("ends", shell("echo kept > n"), say("ok"))), wait());
         const [job] = done?.metadata.finished ?? [];
-        await parkingFailed(lab, job?.id as string);
+        await logged(lab, "could not end a sandbox", job?.id as string);
         await noneLeft(modal);
         await modal.faults.clear();
         const reads = message(job?.id as string, script(shell("cat n"), say("read")));
