@@ -186,10 +186,11 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
         changes.emit(change);
       },
     });
-    for (const job of [...book.jobs()].sort((a, b) => a.state.since - b.state.since)) {
+    const inOrder = [...book.jobs()].sort((a, b) => a.state.since - b.state.since);
+    // Those that wait keep their places: what is taken up again below queues behind them.
+    for (const job of inOrder) if (job.state.kind === "queued") scheduler.enqueue(book, job.id);
+    for (const job of inOrder) {
       if (isHeld(job.state) || job.state.kind === "interrupted") followElsewhere(book, job.id);
-      else if (job.state.kind === "queued")
-        scheduler.enqueue(book, job.id); // in the order they came
       else if (isEnded(job.state) && job.sandbox.kind === "live") {
         scheduler.keepGpu(job);
         keeper.parkLater(book, job.id, parkAfterMs); // its time was cut short

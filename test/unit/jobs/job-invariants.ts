@@ -15,7 +15,8 @@ export interface Watch {
 
 export function watchJobs(world: World, maxRunningJobs: number): Watch {
   const broken: string[] = [];
-  let waiting: string[] = [];
+  /** Since when each queued job waits. Those of the same moment may go in any order. */
+  let waiting = new Map<string, number>();
   /** Left by a former process: until it is reached nobody sees such a sandbox end. */
   const leftBehind = new Set<string>();
   const jobs = async () => [...(await world.lab.book(ORCHESTRATOR)).jobs()];
@@ -34,10 +35,11 @@ export function watchJobs(world: World, maxRunningJobs: number): Watch {
       if (job.childSession === null || job.sandbox.kind !== "live") broken.push(`J4: ${describe(job)}`);
     }
     if (state === from) return;
-    if (state.kind === "queued") waiting.push(id);
+    if (state.kind === "queued") waiting.set(id, state.since);
     else if (from?.kind === "queued") {
-      if (state.kind === "starting" && waiting[0] !== id) broken.push(`${id} passed ${waiting[0]}`);
-      waiting = waiting.filter((one) => one !== id);
+      const passed = [...waiting].filter(([, since]) => since < from.since).map(([one]) => one);
+      if (state.kind === "starting" && passed.length > 0) broken.push(`${id} passed ${passed}`);
+      waiting.delete(id);
     }
   }
 
@@ -50,8 +52,7 @@ export function watchJobs(world: World, maxRunningJobs: number): Watch {
       lab.onChange(look);
       for (const { sandbox } of await jobs()) if (sandbox.kind === "live") leftBehind.add(sandbox.id);
       const queued = (await jobs()).filter(({ state }) => state.kind === "queued");
-      const place = ({ id }: Job) => lab.scheduler.place(id)?.position ?? 0;
-      waiting = queued.sort((a, b) => place(a) - place(b)).map(({ id }) => id);
+      waiting = new Map(queued.map(({ id, state }) => [id, state.since]));
     },
     async checkAtRest() {
       const all = await jobs();
