@@ -44,9 +44,8 @@ export const environmentSchema = section({
   setup: listOf(text("a shell command"), "a list of shell commands")
     .default([])
     .describe("Shell commands run once, in order; the result is snapshotted and reused."),
-  // TODO: "project" becomes the default when the project's files can be brought into a sandbox (see unbuilt.ts).
   workspace: oneOf(["project", "empty"])
-    .default("empty")
+    .default("project")
     .describe(
       'What the work directory holds at first: "project", the project\'s files as they are now, or "empty", nothing.',
     ),

@@ -14,7 +14,6 @@ const UNBUILT: readonly {
     instead: 'use "snapshot_filesystem" or remove it',
   },
   { pattern: "local.gpus" },
-  { pattern: "environments.*.workspace", when: (value) => value === "project", instead: 'use "empty" or remove it' },
   ...["setup", "refreshMinutes", "warm"].map((key) => ({ pattern: `environments.*.${key}` })),
 ];
 

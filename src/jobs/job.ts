@@ -1,5 +1,6 @@
 import type { ProviderName, SandboxPort } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
+import type { TreeBase } from "../workspace/capture-tree.ts";
 import type { Compute } from "./compute.ts";
 
 /**
@@ -70,6 +71,8 @@ export interface Job {
   readonly startedAt: number | null;
   readonly state: JobState;
   readonly sandbox: JobSandbox;
+  /** The project's files its work began from; null when it began without, or they are not taken yet. */
+  readonly base: TreeBase | null;
   /** GPUs its newest sandbox got, of those asked for; null until it is known. */
   readonly gpu: string | null;
   /** Ports of its newest sandbox that can be reached from outside. */

@@ -7,6 +7,7 @@ import { createEmitter } from "../shared/emitter.ts";
 import { LabError } from "../shared/error-code.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
+import { createGit } from "../workspace/git.ts";
 import { settleCompute } from "./compute.ts";
 import { interrupt, isEnded, isHeld, type Job, wake } from "./job.ts";
 import { createJobBook, type JobBook, type JobChange } from "./job-book.ts";
@@ -16,6 +17,7 @@ import { createLivePictures, type LivePictures } from "./live-pictures.ts";
 import { TOGETHER_MS } from "./notice.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
 import type { ChildSessions, OrchestratorSessions } from "./ports.ts";
+import { createProjectTrees, type ProjectTrees } from "./project-trees.ts";
 import { createSandboxKeeper, type SandboxKeeper } from "./sandbox-keeper.ts";
 import { createScheduler, type Scheduler } from "./scheduler.ts";
 import { createSnapshots, type Snapshots } from "./snapshots.ts";
@@ -39,6 +41,7 @@ export interface Lab {
   readonly runner: JobRunner;
   readonly keeper: SandboxKeeper;
   readonly snapshots: Snapshots;
+  readonly trees: ProjectTrees;
   readonly live: LivePictures;
   readonly outbox: Outbox;
   readonly limits: Limits;
@@ -70,6 +73,8 @@ export interface LabDeps {
   readonly providerName: ProviderName;
   readonly createProvider: (name: ProviderName) => Promise<SandboxProvider>;
   readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
+  /** Absolute; somewhere in the project whose files jobs start from. null = there is none. */
+  readonly directory: string | null;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly ids: IdGenerator;
@@ -103,6 +108,9 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     return creating;
   };
   const snapshots = createSnapshots({ provider, pool, clock });
+  const git = createGit(clock, deps.hostEnv);
+  const { environments, stateDir } = options;
+  const trees = createProjectTrees({ directory: deps.directory, stateDir, environments, git, pool, clock, ids, log });
   const limits = createLimits(options);
   const live = createLivePictures(sessions, clock, (childSession) => {
     const seat = seats.get(childSession);
@@ -114,8 +122,9 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     ...deps,
     provider,
     snapshots,
+    trees,
     pool,
-    environments: options.environments,
+    environments,
     limits,
     claimGpu: (job, gpu) => scheduler.claimGpu(job, gpu),
     onEnded: (jobID) => scheduler.sandboxEnded(jobID),
@@ -254,6 +263,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     runner,
     keeper,
     snapshots,
+    trees,
     live,
     outbox,
     limits,
@@ -295,6 +305,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
         }
       }
       await Promise.all(stopping);
+      await trees.suspend();
       await keeper.suspend();
       await Promise.all([...providers.values()].map(async (one) => (await one.catch(() => null))?.close()));
       live.stop();

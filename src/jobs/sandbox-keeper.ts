@@ -7,6 +7,7 @@ import { type Compute, openCompute, settleCompute } from "./compute.ts";
 import { isHeld, type Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import { createOneAtATime } from "./one-at-a-time.ts";
+import type { ProjectTrees } from "./project-trees.ts";
 import { makeSandbox, type SandboxMakerDeps } from "./sandbox-maker.ts";
 import type { Snapshots } from "./snapshots.ts";
 import type { PoolStore } from "./store/pool-store.ts";
@@ -43,6 +44,7 @@ export interface SandboxKeeper {
 export interface SandboxKeeperDeps extends SandboxMakerDeps {
   readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
   readonly snapshots: Snapshots;
+  readonly trees: ProjectTrees;
   readonly pool: PoolStore;
   /** A job's sandbox is no more. */
   readonly onEnded: (jobID: string) => void;
@@ -148,10 +150,9 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     }
   }
 
-  /** What a sandbox of this job is made from: null is the bare environment. @throws LabError when its files are lost */
-  function sourceOf(job: Job): string | null {
+  /** What a sandbox of a job that had one is made from. @throws LabError when its files are lost */
+  function sourceOf(job: Job): string {
     if (job.sandbox.kind === "parked") return job.sandbox.snapshotID;
-    if (job.sandbox.kind === "none" || job.sandbox.kind === "creating") return job.task.snapshotID;
     const newest = deps.snapshots.newestOf(job);
     if (newest) return newest.id;
     const message = `The sandbox of ${job.id} is gone and no snapshot of it exists, so its files are lost. Start a new job.`;
@@ -167,16 +168,30 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     const provider = await deps.provider(job.provider);
     const attached = await attach(provider, job);
     if (attached) return adopt(book, job, attached, null);
-    const snapshotID = sourceOf(job);
     const isNew = job.sandbox.kind === "none" || job.sandbox.kind === "creating";
-    if (isNew) book.update(jobID, (current) => ({ ...current, sandbox: { kind: "creating" } }));
+    const madeAt = deps.clock.now();
+    if (!isNew) return adopt(book, job, await makeSandbox(deps, provider, job, sourceOf(job), signal), madeAt);
+    book.update(jobID, (current) => ({ ...current, sandbox: { kind: "creating" } }));
     try {
-      const madeAt = deps.clock.now();
-      return adopt(book, job, await makeSandbox(deps, provider, job, snapshotID, signal), madeAt);
+      return adopt(book, job, await makeFirst(book, provider, job, signal), madeAt);
     } catch (error) {
-      if (isNew) book.update(jobID, (current) => ({ ...current, sandbox: { kind: "none" } }));
+      book.update(jobID, (current) => ({ ...current, sandbox: { kind: "none" } }));
       throw error;
     }
+  }
+
+  async function makeFirst(book: JobBook, provider: SandboxProvider, job: Job, signal: AbortSignal): Promise<Sandbox> {
+    const make = async () => {
+      const snapshotID = await deps.trees.startingPoint(book, job, provider, signal);
+      return { snapshotID, made: makeSandbox(deps, provider, job, snapshotID, signal) };
+    };
+    const { snapshotID, made } = await make();
+    return made.catch(async (error) => {
+      const isGone = error instanceof LabError && (error.code === "snapshot_expired" || error.code === "not_found");
+      if (!isGone || snapshotID === null || snapshotID === job.task.snapshotID) throw error;
+      deps.trees.forgetSnapshot(snapshotID); // it was replaced, or has expired: the project is sent again
+      return (await make()).made;
+    });
   }
 
   /** The job's sandbox, also one that a former process left behind; null when there is none or it is lost. */

@@ -50,6 +50,7 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
       startedAt: null,
       state: decision.failure ? refuse(decision.failure, now) : queue(now),
       sandbox: { kind: "none" },
+      base: null,
       gpu: null,
       ports: [],
       childSession: null,
@@ -66,6 +67,7 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
     return money.kind === "refuse" ? { ...job, state: refuse(money.failure, now) } : job;
   });
   book.add(jobs.map((job) => ({ job, prompt: job.task.prompt })));
+  lab.trees.capture(book, jobs);
   for (const job of jobs) if (job.state.kind === "queued") lab.scheduler.enqueue(book, job.id);
   return jobs;
 

@@ -74,6 +74,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
           if (skill) await copySkill(skill, sandbox);
         }
       },
+      directory: input.directory,
       hostEnv: process.env,
       clock: systemClock,
       ids: randomId,

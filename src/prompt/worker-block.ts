@@ -20,12 +20,15 @@ export function renderWorkerBlock({ job, sandbox, skills, agentPrompt }: WorkerF
   }
   if (job.task.snapshotID)
     parts.push(`Your sandbox starts from the snapshot ${job.task.snapshotID}: its files are in place.`);
+  if (job.base && !job.task.snapshotID) parts.push(PROJECT);
   if (agentPrompt) parts.push(agentPrompt);
   for (const { name, content, folder } of skills) {
     parts.push(`# Skill ${name}\nIts files are in your sandbox at ${folder}.\n\n${content}`);
   }
   return parts.join("\n\n");
 }
+
+const PROJECT = `The working directory holds the project's files as they were when the job was started. Where the sandbox has git it is a repository of its own, with them as its first commit. Commit your work there, with messages that say why; what you leave uncommitted is kept too. Your changes reach the project as a branch or patch, so touch only what the job is about.`;
 
 const WORKER = `You are an agent working alone on one delegated job. You have a sandbox: an isolated Linux machine of your own. Everything you do happens there, through sandbox_exec, sandbox_process, sandbox_read, sandbox_write and sandbox_edit. You cannot reach the user's machine or files, and nobody answers questions: decide for yourself, and say in the end what you assumed.
 

@@ -18,6 +18,12 @@ export interface LabServer {
 
 export type HomeSettings = Omit<NonNullable<Parameters<typeof createHome>[0]>, "modelUrl" | "plugins">;
 
+/** Most tests are about other things than the project's files: environments are empty unless told otherwise. */
+export function emptyEnvironments(given: unknown): Record<string, unknown> {
+  const named = Object.entries({ default: {}, ...(given as Record<string, object> | undefined) });
+  return Object.fromEntries(named.map(([name, environment]) => [name, { workspace: "empty", ...environment }]));
+}
+
 /** OpenCode with the plugin and the scripted model. Parks at once unless told otherwise, so that tests see it. */
 export async function startLab(
   options: Record<string, unknown> = {},
@@ -28,7 +34,7 @@ export async function startLab(
   const home = createHome({
     ...settings,
     modelUrl: model.url,
-    plugins: [[PACKAGE, { parkAfterSeconds: 0, ...options }]],
+    plugins: [[PACKAGE, { parkAfterSeconds: 0, ...options, environments: emptyEnvironments(options.environments) }]],
   });
   const lab = {
     model,

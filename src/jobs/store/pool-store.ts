@@ -21,12 +21,28 @@ export interface SnapshotRecord {
   readonly parked: boolean;
 }
 
+/** A snapshot of a sandbox that holds a project's files and nothing else, for jobs to start from. */
+export interface PreparedTree {
+  /** Names exactly these files in this place. */
+  readonly key: string;
+  /** Names the provider, project and environment: of one place the newest is the base of the next difference. */
+  readonly place: string;
+  readonly commit: string;
+  readonly form: "repository" | "files";
+  readonly snapshotID: string;
+  readonly createdAt: number;
+}
+
 /** What every OpenCode process of the user that shares the state directory has in common. */
 export interface PoolStore extends LeaseStore {
   /** Inserts or replaces. */
   saveSnapshot(snapshot: SnapshotRecord): void;
   snapshots(orchestrator: string): SnapshotRecord[];
   deleteSnapshot(id: string): void;
+  savePreparedTree(tree: PreparedTree): void;
+  /** Oldest first. */
+  preparedTrees(place: string): PreparedTree[];
+  deletePreparedTree(snapshotID: string): void;
   insertSandbox(id: string, provider: ProviderName, jobID: string, orchestrator: string, now: number): void;
   deleteSandbox(id: string): void;
   close(): void;
@@ -40,6 +56,7 @@ const MIGRATIONS = [
    CREATE TABLE sandboxes (id TEXT PRIMARY KEY, provider TEXT NOT NULL, job TEXT NOT NULL, orchestrator TEXT NOT NULL,
      created_at INTEGER NOT NULL)`,
   LEASE_MIGRATION,
+  "CREATE TABLE prepared_trees (snapshot TEXT PRIMARY KEY, place TEXT NOT NULL, created_at INTEGER NOT NULL, record TEXT NOT NULL)",
 ];
 
 export async function openPoolStore(stateDir: string): Promise<PoolStore> {
@@ -62,6 +79,19 @@ export async function openPoolStore(stateDir: string): Promise<PoolStore> {
         )
         .map((row): SnapshotRecord => ({ expiresAt: null, ...JSON.parse(row.record) })),
     deleteSnapshot: (id) => database.run("DELETE FROM snapshots WHERE id = ?", id),
+    savePreparedTree: (tree) =>
+      database.run(
+        "INSERT OR REPLACE INTO prepared_trees (snapshot, place, created_at, record) VALUES (?, ?, ?, ?)",
+        tree.snapshotID,
+        tree.place,
+        tree.createdAt,
+        JSON.stringify(tree),
+      ),
+    preparedTrees: (place) =>
+      database
+        .all<{ record: string }>("SELECT record FROM prepared_trees WHERE place = ? ORDER BY created_at, rowid", place)
+        .map((row) => JSON.parse(row.record) as PreparedTree),
+    deletePreparedTree: (snapshotID) => database.run("DELETE FROM prepared_trees WHERE snapshot = ?", snapshotID),
     insertSandbox: (id, provider, jobID, orchestrator, now) =>
       database.run(
         "INSERT OR REPLACE INTO sandboxes (id, provider, job, orchestrator, created_at) VALUES (?, ?, ?, ?, ?)",

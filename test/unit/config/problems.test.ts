@@ -88,7 +88,6 @@ describe("an option this version does not do yet", () => {
   test.each([
     [{ modal: { persistence: "tar" } }, "modal.persistence"],
     [{ local: { gpus: "auto" } }, "local.gpus"],
-    [inEnvironment({ workspace: "project" }), "environments.big.workspace"],
     [inEnvironment({ setup: ["make"] }), "environments.big.setup"],
     [inEnvironment({ warm: "some" }), "environments.big.warm"],
   ])("%j is refused when set, once, and the way out is told", async (tuple, key) => {
@@ -105,6 +104,7 @@ describe("an option this version does not do yet", () => {
     { budget: { usdPerSession: null, warnAt: 0.5 }, modal: {}, gpuLimits: { total: 4 }, prices: { h100: 4 } },
     { jobTimeoutMinutes: 10, stallTimeoutMinutes: 5, checkpointMinutes: null, rescueMinutes: 1 },
     inEnvironment({ gpu: "h100:2|T4", network: { domains: ["pypi.org"] }, ports: [8080], cpu: 2 }),
+    inEnvironment({ workspace: "project" }),
     inEnvironment({ workspace: "empty", network: "blocked", memoryMiB: 256, hostEnv: ["LANG"] }),
   ])("%j is fine", async (tuple) => {
     expect((await loadWith({ tuple })).kind).toBe("ok");

@@ -76,6 +76,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
       providerName: "local",
       createProvider: async () => machine.open(),
       furnish: async () => {},
+      directory: null,
       hostEnv: {},
       clock,
       ids: (prefix) => `${prefix}_${++count}`,

@@ -31,6 +31,7 @@ export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, mor
   status: null,
   metrics: {},
   tokens: { input: 1, output: 2 },
+  base: null,
   modelUsd: 0.5,
   compute: NO_COMPUTE,
   turns: 1,

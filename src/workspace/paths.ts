@@ -1,0 +1,31 @@
+import { createHash } from "node:crypto";
+
+/*
+ * Names of files are bytes. Inside this folder a path is a string with one character for each byte, relative and with
+ * slashes, so that a name that is not UTF-8 goes in and comes back as it is.
+ */
+
+export const toBytes = (path: string): Buffer => Buffer.from(path, "latin1");
+
+export const fromText = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
+
+/** For people. */
+export const toText = (path: string): string => toBytes(path).toString("utf8");
+
+/** The records of output that ends each with NUL. */
+export function splitRecords(output: Buffer): string[] {
+  const records = output.toString("latin1").split("\0");
+  records.pop();
+  return records;
+}
+
+export const joinRecords = (paths: Iterable<string>): Buffer => {
+  const all = [...paths];
+  return all.length === 0 ? Buffer.alloc(0) : toBytes(`${all.join("\0")}\0`);
+};
+
+/** A name for what belongs to `text`, safe in file names. */
+export const nameFor = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);
+
+export const formatSize = (bytes: number): string =>
+  bytes < 1024 ** 2 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`;

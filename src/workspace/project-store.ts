@@ -1,0 +1,90 @@
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Git, GitError, type GitRun } from "./git.ts";
+import { nameFor } from "./paths.ts";
+
+/**
+ * A repository of ours beside a project, which holds what the user's does not: the exact bytes of his working tree, and
+ * later what jobs made of it. His objects are borrowed, his files and repository only read.
+ */
+export interface ProjectStore {
+  /** Absolute: the top of the user's repository, or the plain folder. */
+  readonly root: string;
+  readonly isRepository: boolean;
+  readonly format: "sha1" | "sha256";
+  /** Absolute folder of everything we keep for the project. */
+  readonly folder: string;
+  /** git on the user's own repository; only reads, unless a branch is made. */
+  user(args: readonly string[], more?: Partial<GitRun>): Promise<Buffer>;
+  /** git on our store, with nobody's configuration. */
+  run(args: readonly string[], more?: Partial<GitRun>): Promise<Buffer>;
+  stream(args: readonly string[], more?: Partial<GitRun>): AsyncIterable<Buffer>;
+  toFile(args: readonly string[], path: string, more?: Partial<GitRun>): Promise<void>;
+  /** The same with the project's files as the working tree and an index of that name. */
+  onFiles(index: string, args: readonly string[], more?: Partial<GitRun>): Promise<Buffer>;
+}
+
+/** Files are bytes: nothing converts them, whatever the attributes in the project say. Also for sandboxes. */
+export const RAW_ATTRIBUTES =
+  "* -text -ident !eol !filter !working-tree-encoding -export-ignore -export-subst !diff !merge\n";
+
+/**
+ * @param directory absolute; somewhere in the project
+ * @param stateDir absolute; the store is made below it
+ */
+export async function openProjectStore(git: Git, stateDir: string, directory: string): Promise<ProjectStore> {
+  const ask = async (...args: string[]) =>
+    (await git.read({ args: ["rev-parse", ...args], cwd: directory, config: "user" }))
+      .toString("utf8")
+      .replace(/\n$/, "");
+  const top = await ask("--show-toplevel").catch(asPlainFolder);
+  const root = top ?? directory;
+  const format =
+    top !== null && (await ask("--show-object-format").catch(() => "sha1")) === "sha256" ? "sha256" : "sha1";
+  const folder = join(stateDir, "workspace", nameFor(root));
+  const gitDir = join(folder, "git");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const ours = { cwd: folder, config: "none" } as const;
+  const init = ["init", "--quiet", "--bare", "--template=", ...(format === "sha256" ? ["--object-format=sha256"] : [])];
+  await git.read({ ...ours, args: [...init, gitDir] });
+  await mkdir(join(gitDir, "info"), { recursive: true });
+  await writeFile(join(gitDir, "info/attributes"), RAW_ATTRIBUTES);
+  const borrowed = top === null ? null : await ask("--path-format=absolute", "--git-path", "objects");
+  const alternates = join(gitDir, "objects/info/alternates");
+  if (borrowed !== null) await writeFile(alternates, `${quoteAlternate(borrowed)}\n`);
+  else await rm(alternates, { force: true });
+
+  const settings = ["core.fileMode=true", "core.symlinks=true", "core.autocrlf=false", "core.compression=1"];
+  const flags = (more: readonly string[]) => [...settings, ...more].flatMap((setting) => ["-c", setting]);
+  const ofStore = (args: readonly string[], more?: Partial<GitRun>): GitRun => ({
+    ...ours,
+    ...more,
+    args: [...flags([]), `--git-dir=${gitDir}`, ...args],
+  });
+  return {
+    root,
+    isRepository: top !== null,
+    format,
+    folder,
+    user: (args, more) => git.read({ cwd: root, config: "user", ...more, args }),
+    run: (args, more) => git.read(ofStore(args, more)),
+    stream: (args, more) => git.stream(ofStore(args, more)),
+    toFile: (args, path, more) => git.toFile(ofStore(args, more), path),
+    onFiles: (index, args, more) =>
+      git.read({
+        ...ours,
+        cwd: root,
+        ...more,
+        env: { ...more?.env, GIT_INDEX_FILE: join(folder, index) },
+        args: [...flags(["core.bare=false"]), `--git-dir=${gitDir}`, `--work-tree=${root}`, ...args],
+      }),
+  };
+}
+
+function asPlainFolder(error: unknown): null {
+  if (error instanceof GitError && error.code === 128 && /not a git repository/.test(error.message)) return null;
+  throw error;
+}
+
+/** The file is read by lines, and as C strings where quoted. */
+const quoteAlternate = (path: string): string => (/["\n\\]|^#/.test(path) ? JSON.stringify(path) : path);

@@ -1,0 +1,135 @@
+import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
+import type { Sandbox } from "../sandboxes/port.ts";
+import type { Clock } from "../shared/clock.ts";
+import { LabError } from "../shared/error-code.ts";
+import { BASE_IDENTITY, type TreeBase } from "./capture-tree.ts";
+import { joinRecords, toBytes } from "./paths.ts";
+import { type ProjectStore, RAW_ATTRIBUTES } from "./project-store.ts";
+import { runScript } from "./sandbox-command.ts";
+
+export interface Identity {
+  readonly name: string;
+  readonly email: string;
+}
+
+export interface SendRequest {
+  readonly store: ProjectStore;
+  readonly base: TreeBase;
+  /** What the sandbox's work directory already holds: the commit of an earlier base. Only the difference is sent then. */
+  readonly from: string | null;
+  readonly identity: Identity;
+  readonly sandbox: Sandbox;
+  readonly clock: Clock;
+}
+
+/** How a tree was put in place: as a git repository, or as mere files, because the sandbox has no git. */
+export type TreeForm = "repository" | "files";
+
+const STAGE = "/tmp/.parallel-agents-tree";
+const PIECE_BYTES = 8 * 1024 * 1024;
+const LIMIT_MS = 10 * 60_000;
+
+/** Nothing of the sandbox's own git configuration counts, nor what an image's author set for everyone. */
+const GIT = `g() { GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 git "$@"; }`;
+
+const CHECKOUT = `set -e
+${GIT}
+cd -- "$1"; stage=$2 commit=$3 from=$4
+if [ -z "$from" ]; then
+  set -- --quiet --template=
+  [ \${#commit} -eq 40 ] || set -- "$@" --object-format=sha256
+  g init "$@" .
+  g symbolic-ref HEAD refs/heads/main
+  mkdir -p .git/info
+  cp "$stage/attributes" .git/info/attributes
+fi
+cat "$stage"/part.* | g index-pack --stdin >/dev/null
+g config user.name "$(cat "$stage/name")"
+g config user.email "$(cat "$stage/email")"
+g config core.autocrlf false
+if [ -z "$from" ]; then g read-tree "$commit"; g checkout-index --all --force --quiet
+else
+  g update-index -q --refresh || true
+  g read-tree --reset -u "$commit"
+  find . -depth -type d -empty ! -path "./.git/*" -exec rmdir -- {} \\;
+fi
+g update-ref refs/heads/main "$commit"
+xargs -0 -r mkdir -p -- < "$stage/folders"
+rm -rf -- "$stage"`;
+
+const UNPACK = `set -e
+cd -- "$1"; stage=$2
+cat "$stage"/part.* | gzip -dc | tar -xf -
+xargs -0 -r mkdir -p -- < "$stage/folders"
+rm -rf -- "$stage"`;
+
+/**
+ * Puts a project's tree into a sandbox's work directory.
+ * @throws LabError `workspace_failed`, `sandbox_lost`
+ */
+export async function sendTree(request: SendRequest): Promise<TreeForm> {
+  const { store, base, from, identity, sandbox, clock } = request;
+  const run = (script: string, ...args: string[]) => runScript(sandbox, script, args, { clock, limitMs: LIMIT_MS });
+  const form: TreeForm = (await run("command -v git")).code === 0 ? "repository" : "files";
+  const put = (name: string, content: Uint8Array) => sandbox.writeFile(`${STAGE}/${name}`, content);
+  await put("folders", joinRecords(base.emptyFolders));
+  await put("attributes", toBytes(RAW_ATTRIBUTES));
+  await put("name", Buffer.from(identity.name));
+  await put("email", Buffer.from(identity.email));
+  const content = form === "repository" ? packOf(store, base.commit, from) : archiveOf(store, base.commit);
+  let count = 0;
+  for await (const piece of inPieces(content)) await put(`part.${String(count++).padStart(6, "0")}`, piece);
+  const args = [sandbox.workdir, STAGE, base.commit, from ?? ""];
+  const { code, stderr } = await run(form === "repository" ? CHECKOUT : UNPACK, ...args);
+  if (code === 0) return form;
+  throw new LabError(
+    "workspace_failed",
+    `Could not unpack the project in ${sandbox.workdir} of sandbox ${sandbox.id}: the command ended with ${code}: ${stderr.trim().slice(-500)}`,
+    { retryable: null },
+  );
+}
+
+/** Without search for similar files: a base is sent once. */
+function packOf(store: ProjectStore, commit: string, from: string | null): AsyncIterable<Buffer> {
+  const input = Buffer.from(from === null ? `${commit}\n` : `${commit}\n^${from}\n`);
+  return store.stream(["pack-objects", "--revs", "--stdout", "--quiet", "--window=0", "--delta-base-offset"], {
+    input,
+    maxBytes: Number.POSITIVE_INFINITY,
+  });
+}
+
+function archiveOf(store: ProjectStore, commit: string): AsyncIterable<Buffer> {
+  const gzip = createGzip({ level: 1 });
+  void feed(
+    store.stream(["archive", "--format=tar", `${commit}^{tree}`], { maxBytes: Number.POSITIVE_INFINITY }),
+    gzip,
+  );
+  return gzip;
+}
+
+async function feed(source: AsyncIterable<Buffer>, gzip: ReturnType<typeof createGzip>): Promise<void> {
+  await pipeline(source, gzip).catch((error: Error) => gzip.destroy(error));
+}
+
+async function* inPieces(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let parts: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of source) {
+    parts.push(chunk);
+    length += chunk.length;
+    if (length < PIECE_BYTES) continue;
+    yield Buffer.concat(parts);
+    parts = [];
+    length = 0;
+  }
+  yield Buffer.concat(parts);
+}
+
+/** The user's name and address, as his git has them. */
+export async function identityOf(store: ProjectStore): Promise<Identity> {
+  const ask = async (key: string) =>
+    (await store.user(["config", "--get", key]).catch(() => Buffer.alloc(0))).toString("utf8").trim();
+  const [name, email] = [await ask("user.name"), await ask("user.email")];
+  return { name: name || BASE_IDENTITY.name, email: email || BASE_IDENTITY.email };
+}

@@ -1,0 +1,43 @@
+import { expect } from "bun:test";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
+import { say } from "../support/scripted.ts";
+import { outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
+import { useLab } from "../support/use-lab.ts";
+import { until } from "../support/wait.ts";
+
+const lab = useLab(
+  { environments: { default: { workspace: "project" }, bare: { workspace: "empty" } } },
+  { files: { "src/sum.js": "export const sum = (a, b) => a + b;\n", ".gitignore": "secret.env\n" } },
+);
+
+sandboxTest(
+  "jobs start from the project as it is, in a repository of their own, sent once",
+  async () => {
+    const { server, home } = lab;
+    writeFileSync(join(home.project, "README.md"), "# Changed and not committed\n");
+    writeFileSync(join(home.project, "notes.txt"), "untracked\n");
+    writeFileSync(join(home.project, "secret.env"), "TOKEN=1\n");
+    const session = await server.createSession();
+    const look =
+      "cat README.md notes.txt src/sum.js; git status --short; git log --format='%s'; git config user.name; ls -a";
+    const tasks = [1, 2, 3].map((n) => task(`job ${n}`, shell(look), say("done")));
+    const bare = { ...task("bare", shell("ls -A"), say("done")), environment: "bare" };
+    const [, waited] = await turn(server, session.id, start(...tasks, bare), wait());
+    const jobs = waited?.metadata.finished ?? [];
+    expect(jobs.map(({ state }) => state)).toEqual(["completed", "completed", "completed", "completed"]);
+    const outputs = await Promise.all(jobs.map((job) => outputsOf(server, job, "sandbox_exec")));
+    for (const [output = ""] of outputs.slice(0, 3)) {
+      expect(output).toStartWith("# Changed and not committed\nuntracked\nexport const sum");
+      expect(output).toContain("b;\nThe project as it was\nTest User\n");
+      expect(output).not.toContain("secret.env");
+    }
+    expect(outputs[3]).toEqual(["[exit code 0]"]);
+    expect(home.git("status", "--short", "--branch")).toBe("## main\n M README.md\n?? notes.txt");
+
+    await until(() => sandboxesOf(home).length === 0, { what: "all are parked" });
+    expect(readdirSync(join(home.stateDir, "local/snapshots"))).toHaveLength(jobs.length + 1); // one was prepared
+  },
+  60_000,
+);
