@@ -19,9 +19,13 @@ export interface LabServer {
 export type HomeSettings = Omit<NonNullable<Parameters<typeof createHome>[0]>, "modelUrl" | "plugins">;
 
 /** Most tests are about other things than the project's files: environments are empty unless told otherwise. */
-export function emptyEnvironments(given: unknown): Record<string, unknown> {
+function emptyEnvironments(given: unknown): Record<string, unknown> {
+  const isPlain = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+  if (given !== undefined && !(isPlain(given) && Object.values(given as object).every(isPlain)))
+    return { environments: given };
   const named = Object.entries({ default: {}, ...(given as Record<string, object> | undefined) });
-  return Object.fromEntries(named.map(([name, environment]) => [name, { workspace: "empty", ...environment }]));
+  const emptied = named.map(([name, environment]) => [name, { workspace: "empty", ...environment }]);
+  return { environments: Object.fromEntries(emptied) };
 }
 
 /** OpenCode with the plugin and the scripted model. Parks at once unless told otherwise, so that tests see it. */
@@ -34,7 +38,7 @@ export async function startLab(
   const home = createHome({
     ...settings,
     modelUrl: model.url,
-    plugins: [[PACKAGE, { parkAfterSeconds: 0, ...options, environments: emptyEnvironments(options.environments) }]],
+    plugins: [[PACKAGE, { parkAfterSeconds: 0, ...options, ...emptyEnvironments(options.environments) }]],
   });
   const lab = {
     model,
