@@ -7,8 +7,6 @@ import { createHash } from "node:crypto";
 
 export const toBytes = (path: string): Buffer => Buffer.from(path, "latin1");
 
-export const fromText = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
-
 /** For people. */
 export const toText = (path: string): string => toBytes(path).toString("utf8");
 
