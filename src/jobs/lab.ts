@@ -282,6 +282,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
         scheduler.remove(job.id);
         await runner.stop(job.id);
         await keeper.discard(gone, job.id);
+        await trees.forgetWork(job);
       }
       await snapshots.removeAll(orchestrator);
       books.delete(orchestrator);

@@ -7,6 +7,7 @@ import { LabError, toFailure } from "../shared/error-code.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { captureTree, type TreeBase } from "../workspace/capture-tree.ts";
+import { gatherWork, removeWork } from "../workspace/gather-work.ts";
 import type { Git } from "../workspace/git.ts";
 import { nameFor } from "../workspace/paths.ts";
 import { openProjectStore, type ProjectStore } from "../workspace/project-store.ts";
@@ -29,6 +30,10 @@ export interface ProjectTrees {
   forgetSnapshot(snapshotID: string): void;
   /** The store of the project that jobs start from; null where there is none. */
   store(): Promise<ProjectStore | null>;
+  /** Takes a job's work out of its sandbox, which is about to be given up. Never rejects. */
+  keep(job: Job, sandbox: Sandbox): Promise<void>;
+  /** Forgets what was kept of a job. */
+  forgetWork(job: Job): Promise<void>;
   /** Ends what is being prepared. */
   suspend(): Promise<void>;
 }
@@ -183,6 +188,21 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
     },
     forgetSnapshot: (snapshotID) => pool.deletePreparedTree(snapshotID),
     store,
+    async keep(job, sandbox) {
+      const { base, id: jobID } = job;
+      try {
+        const project = base && (await store());
+        if (project?.root === base?.project && project && base)
+          await gatherWork({ store: project, base, jobID, sandbox, clock, nonce: deps.ids("work") });
+      } catch (error) {
+        log("warn", "could not keep a job's work apart from its snapshot", { jobID, reason: String(error) });
+        await this.forgetWork(job); // an older state of it would be taken for the newest
+      }
+    },
+    async forgetWork({ id, base }) {
+      const project = base && (await store().catch(() => null));
+      if (project) await removeWork(project, id);
+    },
     async suspend() {
       ending.abort();
       await Promise.allSettled([...preparing.values(), ...captured.values()]);

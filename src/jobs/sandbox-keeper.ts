@@ -212,6 +212,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     try {
       sandbox = await reach(book, job);
       if (!sandbox) return;
+      await deps.trees.keep(job, sandbox);
       const snapshot = await deps.snapshots.park(job, sandbox);
       live.delete(jobID);
       book.update(jobID, (current) => {

@@ -1,5 +1,6 @@
 import type { ToolDefinition } from "@opencode-ai/plugin";
 import { agentsCancelTool } from "./agents-cancel.ts";
+import { agentsCollectTool } from "./agents-collect.ts";
 import { agentsMessageTool } from "./agents-message.ts";
 import { agentsStartTool } from "./agents-start.ts";
 import { agentsStatusTool } from "./agents-status.ts";
@@ -20,6 +21,7 @@ export const createTools = (host: ToolHost): Record<string, ToolDefinition> => (
   agents_wait: agentsWaitTool(host),
   agents_message: agentsMessageTool(host),
   agents_cancel: agentsCancelTool(host),
+  agents_collect: agentsCollectTool(host),
   sandbox_snapshot: sandboxSnapshotTool(host),
   sandbox_exec: sandboxExecTool(host),
   sandbox_process: sandboxProcessTool(host),

@@ -12,6 +12,8 @@ export const AGENTS_MESSAGE = `Sends a job its next prompt. A running job gets i
 
 export const AGENTS_CANCEL = `Cancels jobs: stops their model and commands and ends their sandboxes. Their files are kept in a snapshot. Jobs that have ended are left as they are.`;
 
+export const AGENTS_COLLECT = `Brings a job's changes to the user's repository, on whichever state it is: running, finished or parked. Mode "branch" (default) makes the git branch agents/<job id>: the tree the job started from plus its commits; working tree, index and current branch stay as they are. Mode "patch" writes a file for git apply. Says whether the changes go onto the project as it is now, and which other jobs changed the same files. Look at the branch before you merge it: a job's work is a proposal.`;
+
 export const SANDBOX_SNAPSHOT = `Freezes the files of a job's sandbox so that new tasks can start from them ("from" in agents_start), any number of times. Running processes are not kept. Works on running, finished and parked jobs.`;
 
 export const SANDBOX_EXEC = `Runs a shell command in your sandbox and returns its output and exit code. The command's time limit (timeout_seconds, default 120) stops the command, never the sandbox. Long output is cut in the middle and the full log's path is given. Set background for servers and long runs: you get a process id for sandbox_process.`;

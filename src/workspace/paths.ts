@@ -7,6 +7,8 @@ import { createHash } from "node:crypto";
 
 export const toBytes = (path: string): Buffer => Buffer.from(path, "latin1");
 
+export const fromText = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
+
 /** For people. */
 export const toText = (path: string): string => toBytes(path).toString("utf8");
 
@@ -27,3 +29,22 @@ export const nameFor = (text: string): string => createHash("sha256").update(tex
 
 export const formatSize = (bytes: number): string =>
   bytes < 1024 ** 2 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+
+/**
+ * Whether a stranger's path may be written below a folder of ours: relative, no way up, and no name that some file
+ * system takes for `.git`.
+ */
+export function isSafePath(path: string): boolean {
+  if (path === "" || path.includes("\0")) return false;
+  return path.split("/").every((part) => !["", ".", ".."].includes(part) && !looksLikeGit(part));
+}
+
+/** HFS+ ignores some characters, NTFS trailing dots, spaces and streams; both ignore case, and NTFS knows short names. */
+function looksLikeGit(part: string): boolean {
+  const plain = toText(part)
+    .replace(/[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g, "")
+    .toLowerCase()
+    .replace(/:.*$/, "")
+    .replace(/[. ]+$/, "");
+  return plain === ".git" || /^git~\d+$/.test(plain);
+}

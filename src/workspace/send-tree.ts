@@ -31,10 +31,10 @@ const PIECE_BYTES = 8 * 1024 * 1024;
 const LIMIT_MS = 10 * 60_000;
 
 /** Nothing of the sandbox's own git configuration counts, nor what an image's author set for everyone. */
-const GIT = `g() { GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 git "$@"; }`;
+export const GIT_FUNCTION = `g() { GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 git "$@"; }`;
 
 const CHECKOUT = `set -e
-${GIT}
+${GIT_FUNCTION}
 cd -- "$1"; stage=$2 commit=$3 from=$4
 if [ -z "$from" ]; then
   set -- --quiet --template=

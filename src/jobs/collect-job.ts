@@ -1,0 +1,112 @@
+import { LabError, toFailure } from "../shared/error-code.ts";
+import { type Built, buildCommits } from "../workspace/build-commits.ts";
+import { gatherWork, readWork, type Work, workEnv } from "../workspace/gather-work.ts";
+import { makeBranch } from "../workspace/make-branch.ts";
+import { makePatch } from "../workspace/make-patch.ts";
+import { splitRecords, toText } from "../workspace/paths.ts";
+import { type MergePreview, previewMerge } from "../workspace/preview-merge.ts";
+import type { ProjectStore } from "../workspace/project-store.ts";
+import { identityOf } from "../workspace/send-tree.ts";
+import { findJob } from "./find-jobs.ts";
+import type { Job } from "./job.ts";
+import type { JobBook } from "./job-book.ts";
+import type { Lab } from "./lab.ts";
+
+export type CollectRequest =
+  | { readonly mode: "branch" }
+  /** `target` is relative to the project's root, from `decideTarget`; no `paths` = all. */
+  | { readonly mode: "patch"; readonly target: string; readonly paths: readonly string[] };
+
+export interface Collected {
+  readonly job: Job;
+  readonly built: Built;
+  readonly branch: string | null;
+  readonly stat: { readonly files: number; readonly insertions: number; readonly deletions: number };
+  readonly preview: MergePreview;
+  /** Other jobs of the same base that changed the same files, by job id. */
+  readonly overlaps: ReadonlyMap<string, readonly string[]>;
+}
+
+/**
+ * Brings a job's work to the user's repository, and says how it goes with his files and with other jobs'.
+ * @throws LabError `not_found`, `collect_failed`, `workspace_failed`
+ */
+export async function collectJob(
+  lab: Lab,
+  orchestrator: string,
+  jobID: string,
+  request: CollectRequest,
+): Promise<Collected> {
+  const book = await lab.book(orchestrator);
+  const job = findJob(book, jobID);
+  const store = await requireStore(lab, job);
+  const work = await currentWork(lab, book, store, job);
+  try {
+    const built = await build(lab, store, job, work);
+    const branch = request.mode === "branch" ? await makeBranch(store, jobID, built) : null;
+    if (request.mode === "patch") await makePatch(store, jobID, built, request.target, request.paths);
+    const identity = await identityOf(store);
+    const preview = await previewMerge(store, job.base as never, built, { jobID, nonce: lab.ids("tree"), identity });
+    const overlaps = await findOverlaps(book, store, job, built);
+    return { job, built, branch, stat: await statOf(store, jobID, built), preview, overlaps };
+  } catch (error) {
+    if (error instanceof LabError) throw error;
+    const { message } = toFailure(error, "collect_failed", `collect the work of ${jobID}`);
+    throw new LabError("collect_failed", message, { cause: error, retryable: false });
+  }
+}
+
+async function requireStore(lab: Lab, job: Job): Promise<ProjectStore> {
+  const store = await lab.trees.store();
+  if (store && job.base?.project === store.root) return store;
+  const why = job.base
+    ? `it started from the project ${job.base.project}; collect it from there`
+    : "it did not start from a project's files, so there is nothing to compare its files with; read them with sandbox tools in a follow-up";
+  throw new LabError("collect_failed", `Could not collect the work of ${job.id}: ${why}.`, { retryable: false });
+}
+
+/** Out of the sandbox while it lives; else as it was when the sandbox was given up. */
+async function currentWork(lab: Lab, book: JobBook, store: ProjectStore, job: Job): Promise<Work> {
+  return lab.keeper.withSandbox(book, job.id, async (sandbox) => {
+    const base = job.base;
+    if (sandbox && base)
+      return gatherWork({ store, base, jobID: job.id, sandbox, clock: lab.clock, nonce: lab.ids("work") });
+    const kept = await readWork(store, job.id);
+    if (kept) return kept;
+    const { kind } = findJob(book, job.id).sandbox;
+    const isEarly = kind === "none" || kind === "creating";
+    const what = isEarly ? "it has no sandbox yet" : "its sandbox is gone and its work was not kept apart";
+    const remedy = kind === "parked" ? "; wake it with agents_message, then collect it" : "";
+    throw new LabError("collect_failed", `Could not collect the work of ${job.id}: ${what}${remedy}.`, {
+      retryable: isEarly,
+    });
+  });
+}
+
+async function build(lab: Lab, store: ProjectStore, job: Job, work: Work): Promise<Built> {
+  if (!job.base) throw new Error(`${job.id} has no base`);
+  const identity = await identityOf(store);
+  return buildCommits({ store, base: job.base, work, jobID: job.id, nonce: lab.ids("build"), identity });
+}
+
+async function findOverlaps(book: JobBook, store: ProjectStore, job: Job, { changed }: Built) {
+  const overlaps = new Map<string, readonly string[]>();
+  const mine = new Set(changed);
+  for (const other of book.jobs()) {
+    if (other.id === job.id || other.base?.commit !== job.base?.commit) continue;
+    const work = await readWork(store, other.id);
+    if (!work) continue;
+    const names = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", work.base, work.tip];
+    const theirs = splitRecords(await store.run(names, { env: workEnv(store, other.id), isUntrusted: true }));
+    const common = theirs.filter((path) => mine.has(path)).map(toText);
+    if (common.length > 0) overlaps.set(other.id, common);
+  }
+  return overlaps;
+}
+
+async function statOf(store: ProjectStore, jobID: string, { baseTree, tree }: Built) {
+  const how = ["diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", baseTree, tree];
+  const lines = splitRecords(await store.run(how, { env: workEnv(store, jobID), isUntrusted: true }));
+  const sum = (column: number) => lines.reduce((total, line) => total + (Number(line.split("\t")[column]) || 0), 0);
+  return { files: lines.length, insertions: sum(0), deletions: sum(1) };
+}

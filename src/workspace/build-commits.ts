@@ -1,0 +1,151 @@
+import type { TreeBase } from "./capture-tree.ts";
+import { parseStage, writeTree } from "./capture-tree.ts";
+import { type Work, workEnv } from "./gather-work.ts";
+import type { IndexEntry } from "./listing.ts";
+import { isSafePath, splitRecords, toText } from "./paths.ts";
+import type { ProjectStore } from "./project-store.ts";
+import type { Identity } from "./send-tree.ts";
+
+export interface BuiltCommit {
+  readonly id: string;
+  readonly subject: string;
+}
+
+/** A job's work as history of the user's repository, still outside of it. */
+export interface Built {
+  /** The commit that holds the tree the job started from; null in a project without git. */
+  readonly base: string | null;
+  readonly tip: string;
+  /** The job's own. */
+  readonly commits: readonly BuiltCommit[];
+  readonly baseTree: string;
+  readonly tree: string;
+  /** Paths that differ, exactly as git has them. */
+  readonly changed: readonly string[];
+  /** What is not in it, in words. */
+  readonly notes: readonly string[];
+}
+
+export interface BuildRequest {
+  readonly store: ProjectStore;
+  readonly base: TreeBase;
+  readonly work: Work;
+  readonly jobID: string;
+  /** Names the scratch files of this call. */
+  readonly nonce: string;
+  readonly identity: Identity;
+}
+
+const MESSAGE_LIMIT = 20_000;
+const KEPT_MODES = new Set(["100644", "100755", "120000"]);
+
+/**
+ * Puts a job's changes on the tree its project had. Each commit is built anew from what differs between the job's and
+ * the base, so that nothing of the job's own objects but the contents of files gets into it.
+ * @throws GitError
+ */
+export async function buildCommits(request: BuildRequest): Promise<Built> {
+  const { store, base, work, jobID, nonce, identity } = request;
+  const env = workEnv(store, jobID);
+  const run = async (...args: string[]) => (await store.run(args, { env, isUntrusted: true })).toString("utf8").trim();
+  const notes = new Set<string>();
+  const start = parseTree(await store.run(["ls-tree", "-r", "-z", "--full-tree", base.tree], { env }));
+  const first = await commitStart();
+  let [tip, tree] = [first, base.tree];
+  let changed: readonly string[] = [];
+  const commits: BuiltCommit[] = [];
+  for (const commit of work.commits) {
+    const differs = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", work.base, commit];
+    const changes = parseChanges(await store.run(differs, { env, isUntrusted: true }));
+    const entries = applyChanges(start, changes, base, notes);
+    const next = await writeTree(store, entries, `build.${nonce}`, env);
+    if (next === tree) continue;
+    const [seconds = "0"] = (await run("show", "--no-patch", "--format=%at", commit)).split("\n");
+    const message = cleanMessage(await run("show", "--no-patch", "--format=%B", commit));
+    tip = await commitTree(next, tip, message, `${Math.max(0, Number(seconds) || 0)} +0000`);
+    tree = next;
+    changed = changes.map(({ path }) => path).filter((path) => entries.get(path) !== start.get(path));
+    commits.push({ id: tip, subject: message.split("\n")[0] ?? "" });
+  }
+  if (work.leftOut.length > 0) notes.add(`too large for a commit, take with mode "files": ${work.leftOut.join(", ")}`);
+  return {
+    base: store.isRepository ? first : null,
+    tip,
+    commits,
+    baseTree: base.tree,
+    tree,
+    changed,
+    notes: [...notes],
+  };
+
+  /** The user's commit, or one on top of it with what he had not committed. */
+  async function commitStart(): Promise<string> {
+    if (base.head !== null && (await run("rev-parse", `${base.head}^{tree}`)) === base.tree) return base.head;
+    const date =
+      base.head === null ? "1000000000 +0000" : await run("show", "--no-patch", "--format=%ct +0000", base.head);
+    return commitTree(base.tree, base.head, `The working tree ${jobID} started from`, date);
+  }
+
+  async function commitTree(of: string, parent: string | null, message: string, date: string): Promise<string> {
+    const who = {
+      GIT_AUTHOR_NAME: identity.name,
+      GIT_AUTHOR_EMAIL: identity.email,
+      GIT_AUTHOR_DATE: date,
+      GIT_COMMITTER_NAME: identity.name,
+      GIT_COMMITTER_EMAIL: identity.email,
+      GIT_COMMITTER_DATE: date,
+    };
+    const args = ["commit-tree", of, ...(parent === null ? [] : ["-p", parent])];
+    const input = Buffer.from(`${message}\n\nJob: ${jobID}\n`);
+    return (await store.run(args, { env: { ...env, ...who }, input })).toString().trim();
+  }
+}
+
+interface Change {
+  readonly path: string;
+  /** null = removed. */
+  readonly entry: IndexEntry | null;
+}
+
+const parseTree = (output: Buffer): Map<string, IndexEntry> =>
+  // "mode type oid\tpath", where an index has "mode oid stage\tpath"
+  parseStage(Buffer.from(output.toString("latin1").replace(/(^|\0)(\d+) \w+ /g, "$1$2 "), "latin1"));
+
+function parseChanges(output: Buffer): Change[] {
+  const records = splitRecords(output);
+  const changes: Change[] = [];
+  for (let at = 0; at + 1 < records.length; at += 2) {
+    const [, mode = "", , oid = "", status] = (records[at] as string).split(" ");
+    changes.push({ path: records[at + 1] as string, entry: status === "D" ? null : { mode, oid } });
+  }
+  return changes;
+}
+
+function applyChanges(
+  start: ReadonlyMap<string, IndexEntry>,
+  changes: readonly Change[],
+  { nested }: TreeBase,
+  notes: Set<string>,
+): Map<string, IndexEntry> {
+  const entries = new Map(start);
+  for (const { path, entry } of changes) {
+    const root = nested.find((one) => path.startsWith(one) || `${path}/` === one);
+    if (root) notes.add(`changes in the repository ${toText(root)} are its own; take them with mode "files"`);
+    else if (!isSafePath(path)) notes.add(`a file of the name ${JSON.stringify(toText(path))} was left out`);
+    else if (entry === null) entries.delete(path);
+    else if (KEPT_MODES.has(entry.mode)) entries.set(path, entry);
+    else notes.add(`the repository ${toText(path)}, which the job made, was left out`);
+  }
+  return entries;
+}
+
+/** A stranger's words, made fit for a log: no control characters, no trailer of ours. */
+function cleanMessage(text: string): string {
+  const lines = text
+    .slice(0, MESSAGE_LIMIT)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
+    .replace(/[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, "")
+    .split("\n")
+    .filter((line) => !/^job:/i.test(line));
+  return lines.join("\n").trim() || "Work without a message";
+}

@@ -1,0 +1,172 @@
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Sandbox } from "../sandboxes/port.ts";
+import type { Clock } from "../shared/clock.ts";
+import { LabError } from "../shared/error-code.ts";
+import type { TreeBase } from "./capture-tree.ts";
+import { formatSize } from "./paths.ts";
+import type { ProjectStore } from "./project-store.ts";
+import { type CommandEnd, runScript } from "./sandbox-command.ts";
+import { GIT_FUNCTION } from "./send-tree.ts";
+
+/*
+ * A job's work, taken out of its sandbox. Everything that comes is a stranger's: objects go into a store of their own,
+ * and only after git has checked each. Nothing is written to the user's repository here.
+ */
+
+/** What a job made of its base, as objects in a store of its own. */
+export interface Work {
+  readonly base: string;
+  /** The commit that holds all of it. */
+  readonly tip: string;
+  /** The job's commits after the base, oldest first; the last is `tip`. */
+  readonly commits: readonly string[];
+  /** What was too large to go along, by the job's own account. */
+  readonly leftOut: readonly string[];
+}
+
+export interface GatherRequest {
+  readonly store: ProjectStore;
+  readonly base: TreeBase;
+  readonly jobID: string;
+  readonly sandbox: Sandbox;
+  readonly clock: Clock;
+  readonly nonce: string;
+}
+
+const OUT = "/tmp/.parallel-agents-work";
+const PIECE_BYTES = 8 * 1024 * 1024;
+const PACK_BYTES = 512 * 1024 * 1024;
+/** Of one untracked file. Results of this size are asked for by name. */
+const FILE_MIB = 100;
+const LIMIT_MS = 3 * 60_000;
+/** More are put together to one: nobody reads them one by one. */
+const MAX_COMMITS = 100;
+const NO_GIT = 64;
+
+/** Works on copies: the job's index, files and branches stay as they are, and it may go on meanwhile. */
+const PACK = `set -e
+${GIT_FUNCTION}
+cd -- "$1"; base=$2 out=$3 limit=$4 mode=$5
+command -v git >/dev/null || exit ${NO_GIT}
+s() { g -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.autocrlf=false -c gc.auto=0 -c commit.gpgSign=false "$@"; }
+rm -rf -- "$out"; mkdir -p -- "$out"
+GIT_INDEX_FILE=$out/index; export GIT_INDEX_FILE
+if [ "$mode" = history ] && own=$(s rev-parse --absolute-git-dir 2>/dev/null) && s cat-file -e "$base^{commit}" 2>/dev/null; then
+  head=$(s rev-parse --quiet --verify 'HEAD^{commit}') || head=
+  [ ! -f "$own/index" ] || cp -- "$own/index" "$GIT_INDEX_FILE"
+else
+  head= own=$out/git
+  set -- --quiet --bare --template=
+  [ \${#base} -eq 40 ] || set -- "$@" --object-format=sha256
+  s init "$@" "$own"
+  mkdir -p "$own/info"; echo '* -text -ident !eol !filter !working-tree-encoding' > "$own/info/attributes"
+  base=
+  GIT_DIR=$own GIT_WORK_TREE=$PWD; export GIT_DIR GIT_WORK_TREE
+  s config core.bare false
+fi
+find . -name .git -prune -o -type f -size +"$limit"M -print | tee "$out/large" | sed 's/[][*?!#\\\\ ]/\\\\&/g; s/^\\.//' > "$out/exclude"
+s -c core.excludesFile="$out/exclude" -c advice.addEmbeddedRepo=false add --all --ignore-errors . >&2 || true
+tree=$(s write-tree)
+if [ -n "$head" ] && [ "$tree" = "$(s rev-parse "$head^{tree}")" ]; then tip=$head
+else
+  GIT_AUTHOR_NAME=job GIT_AUTHOR_EMAIL=job@sandbox.invalid GIT_COMMITTER_NAME=job GIT_COMMITTER_EMAIL=job@sandbox.invalid
+  export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
+  tip=$(s commit-tree "$tree" \${head:+-p "$head"} -m "Work that was not committed")
+fi
+{ echo "$tip"; [ -z "$base" ] || echo "^$base"; } | s pack-objects --revs --thin --stdout --quiet > "$out/pack"
+echo "work $tip $(wc -c < "$out/pack")"
+head -n 20 "$out/large"`;
+
+const objectsOf = (store: ProjectStore, folder: string): Readonly<Record<string, string>> => ({
+  GIT_OBJECT_DIRECTORY: join(folder, "objects"),
+  GIT_ALTERNATE_OBJECT_DIRECTORIES: join(store.folder, "git/objects"),
+});
+
+const folderOf = (store: ProjectStore, jobID: string): string => join(store.folder, "jobs", jobID.replace(/\W/g, "_"));
+
+/** Where git finds a job's objects. */
+export const workEnv = (store: ProjectStore, jobID: string) => objectsOf(store, folderOf(store, jobID));
+
+/** What was gathered of a job last; null when nothing was. */
+export async function readWork(store: ProjectStore, jobID: string): Promise<Work | null> {
+  const text = await readFile(join(folderOf(store, jobID), "work.json"), "utf8").catch(() => null);
+  return text === null ? null : (JSON.parse(text) as Work);
+}
+
+export const removeWork = (store: ProjectStore, jobID: string): Promise<void> =>
+  rm(folderOf(store, jobID), { recursive: true, force: true });
+
+/**
+ * Takes a job's work out of its sandbox and keeps it, in place of what was kept before. The job may be running.
+ * @throws LabError `collect_failed`, `sandbox_lost`
+ */
+export async function gatherWork(request: GatherRequest): Promise<Work> {
+  const { store, jobID, nonce } = request;
+  const half = `${folderOf(store, jobID)}.${nonce}`;
+  try {
+    // A history that git finds fault with is left behind: the files count.
+    const work = await gather(request, half, "history").catch((error) => {
+      if (error instanceof LabError) throw error;
+      return gather(request, half, "files");
+    });
+    await writeFile(join(half, "work.json"), JSON.stringify(work));
+    await removeWork(store, jobID);
+    await rename(half, folderOf(store, jobID));
+    return work;
+  } catch (error) {
+    if (error instanceof LabError) throw error;
+    throw failed(jobID, error instanceof Error ? error.message : String(error), error);
+  } finally {
+    await rm(half, { recursive: true, force: true });
+  }
+}
+
+async function gather(request: GatherRequest, half: string, mode: "history" | "files"): Promise<Work> {
+  const { store, base, sandbox, clock, jobID } = request;
+  await rm(half, { recursive: true, force: true });
+  await mkdir(join(half, "objects/pack"), { recursive: true, mode: 0o700 });
+  const args = [sandbox.workdir, base.commit, OUT, String(FILE_MIB), mode];
+  const { tip, bytes, leftOut } = parseWork(await runScript(sandbox, PACK, args, { clock, limitMs: LIMIT_MS }), jobID);
+  const env = objectsOf(store, half);
+  await store.run(["index-pack", "--stdin", "--strict", "--fix-thin", `--max-input-size=${PACK_BYTES}`], {
+    input: piecesOf(sandbox, `${OUT}/pack`, bytes),
+    isUntrusted: true,
+    env,
+  });
+  await runScript(sandbox, 'rm -rf -- "$1"', [OUT], { clock, limitMs: LIMIT_MS });
+  const ask = async (...words: string[]) => (await store.run(words, { env, isUntrusted: true })).toString().trim();
+  if ((await ask("cat-file", "-t", tip)) !== "commit") throw failed(jobID, "what it sent is no commit");
+  const isGrown = await ask("merge-base", "--is-ancestor", base.commit, tip).then(
+    () => true,
+    () => false,
+  );
+  const range = isGrown ? [tip, `^${base.commit}`] : ["--max-count=1", tip];
+  const commits = (await ask("rev-list", "--first-parent", "--reverse", ...range)).split("\n").filter(Boolean);
+  return { base: base.commit, tip, commits: commits.length > MAX_COMMITS ? [tip] : commits, leftOut };
+}
+
+function parseWork({ code, stdout, stderr }: CommandEnd, jobID: string) {
+  if (code === NO_GIT)
+    throw failed(jobID, 'its sandbox has no git to tell changes by; use an image with git, or mode "files"');
+  const [first = "", ...large] = stdout.trim().split("\n");
+  const [, tip, size] = /^work ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,15})$/.exec(first) ?? [];
+  if (code !== 0 || !tip || !size) throw new Error(`git in its sandbox failed: ${stderr.trim().slice(-500)}`);
+  const bytes = Number(size);
+  if (bytes > PACK_BYTES)
+    throw failed(jobID, `its changes are larger than ${formatSize(PACK_BYTES)}; take what you need with mode "files"`);
+  return { tip, bytes, leftOut: large.map((name) => name.replace(/^\.\//, "")) };
+}
+
+async function* piecesOf(sandbox: Sandbox, path: string, bytes: number): AsyncGenerator<Uint8Array> {
+  for (let offset = 0; offset < bytes; ) {
+    const piece = await sandbox.readFile(path, { offset, maxBytes: Math.min(PIECE_BYTES, bytes - offset) });
+    if (piece.length === 0) return; // git will find it cut off
+    offset += piece.length;
+    yield piece;
+  }
+}
+
+function failed(jobID: string, why: string, cause?: unknown): LabError {
+  return new LabError("collect_failed", `Could not collect the work of ${jobID}: ${why}.`, { cause, retryable: false });
+}

@@ -1,0 +1,53 @@
+import type { Built } from "./build-commits.ts";
+import { captureTree, type TreeBase } from "./capture-tree.ts";
+import { workEnv } from "./gather-work.ts";
+import { GitError } from "./git.ts";
+import { splitRecords, toText } from "./paths.ts";
+import type { ProjectStore } from "./project-store.ts";
+import type { Identity } from "./send-tree.ts";
+
+/** Whether a job's work goes onto the project as it is now. `unknown`: git is too old to tell. */
+export type MergePreview =
+  | { readonly kind: "clean" }
+  | { readonly kind: "conflicts"; readonly paths: readonly string[] }
+  | { readonly kind: "unknown" };
+
+/** Merges in our store and throws the result away. @throws GitError, LabError `workspace_failed` */
+export async function previewMerge(
+  store: ProjectStore,
+  base: TreeBase,
+  built: Pick<Built, "tree">,
+  { jobID, nonce, identity }: { readonly jobID: string; readonly nonce: string; readonly identity: Identity },
+): Promise<MergePreview> {
+  const env = workEnv(store, jobID);
+  const who = {
+    GIT_AUTHOR_NAME: identity.name,
+    GIT_AUTHOR_EMAIL: identity.email,
+    GIT_COMMITTER_NAME: identity.name,
+    GIT_COMMITTER_EMAIL: identity.email,
+  };
+  const commit = async (tree: string, ...parents: string[]) =>
+    (
+      await store.run(["commit-tree", tree, ...parents.flatMap((one) => ["-p", one])], {
+        env: { ...env, ...who },
+        input: Buffer.from("preview\n"),
+      })
+    )
+      .toString()
+      .trim();
+  const now = await captureTree(store, nonce);
+  const common = await commit(base.tree);
+  const [ours, theirs] = [await commit(now.tree, common), await commit(built.tree, common)];
+  // Its exit code says whether there are conflicts, and its output is wanted either way.
+  const merge = ["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", ours, theirs];
+  const parts: Buffer[] = [];
+  try {
+    for await (const chunk of store.stream(merge, { env, isUntrusted: true })) parts.push(chunk);
+    return { kind: "clean" };
+  } catch (error) {
+    if (!(error instanceof GitError)) throw error;
+    if (error.code !== 1) return { kind: "unknown" };
+    const [, ...paths] = splitRecords(Buffer.concat(parts));
+    return { kind: "conflicts", paths: paths.filter((path) => path !== "").map(toText) };
+  }
+}

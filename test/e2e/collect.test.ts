@@ -1,0 +1,101 @@
+import { expect } from "bun:test";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
+import { call, say } from "../support/scripted.ts";
+import { ask, shell, start, task, turn, wait } from "../support/turns.ts";
+import { useLab } from "../support/use-lab.ts";
+import { until } from "../support/wait.ts";
+
+const lab = useLab(
+  { environments: { default: { workspace: "project" }, bare: { workspace: "empty" } } },
+  {
+    files: {
+      "sum.js": "exports.sum = () => 0;\n",
+      "check.js": 'require("assert").equal(require("./sum").sum(1, 2), 3);\n',
+    },
+    config: { permission: { edit: "allow" } },
+  },
+);
+
+/** Five ways to one end; the last does not get there. */
+const WAYS = ["a + b", "b + a", "a - -b", "[a, b].reduce((x, y) => x + y)", "a * b"];
+
+sandboxTest(
+  "five jobs solve one task five ways; one is chosen, its branch is there and works",
+  async () => {
+    const { server, home } = lab;
+    writeFileSync(join(home.project, "README.md"), "# Not committed\n");
+    const before = home.git("status", "--porcelain=v2", "--branch");
+    const session = await server.createSession();
+    const tasks = WAYS.map((way, n) =>
+      task(
+        `way ${n}`,
+        shell(`echo 'exports.sum = (a, b) => ${way};' > sum.js; ${n === 0 ? "git commit -q -a -m 'Add up'" : ":"}`),
+        say("done"),
+      ),
+    );
+    const [, waited] = await turn(server, session.id, start(...tasks), wait());
+    const jobs = waited?.metadata.finished ?? [];
+    expect(jobs.map(({ state }) => state)).toEqual(WAYS.map(() => "completed"));
+    await until(() => sandboxesOf(home).length === 0, { what: "all are parked" }); // their work is kept all the same
+
+    const works: boolean[] = [];
+    for (const [n, job] of jobs.entries()) {
+      const answer = await ask(server, session.id, call("agents_collect", { job: job.id }));
+      const collected = answer.metadata as unknown as Record<string, unknown> & { base: string };
+      expect(collected).toMatchObject({
+        branch: `agents/${job.id}`,
+        commits: [{ subject: n === 0 ? "Add up" : "Work that was not committed" }],
+        stat: { files: 1, insertions: 1, deletions: 1 },
+        preview: { kind: "clean" },
+      });
+      expect(Object.keys(collected.overlaps as object).sort()).toEqual(
+        jobs
+          .map(({ id }) => id)
+          .filter((id) => id !== job.id)
+          .sort(),
+      );
+      expect(answer.output).toContain("It merges cleanly with the project as it is now.");
+      expect(home.git("show", `${collected.base}:README.md`)).toBe("# Not committed");
+      const sum = home.git("show", `agents/${job.id}:sum.js`);
+      works.push(new Function("exports", `${sum}; return exports.sum(1, 2)`)({}) === 3);
+    }
+    expect(works).toEqual([true, true, true, true, false]);
+    expect(home.git("status", "--porcelain=v2", "--branch")).toBe(before);
+    expect(home.git("stash", "list")).toBe("");
+
+    const chosen = jobs[0]?.id as string;
+    const patched = await ask(server, session.id, call("agents_collect", { job: chosen, mode: "patch" }));
+    const file = `.opencode/agents/${chosen}.patch`;
+    expect(patched.metadata as unknown).toMatchObject({ patch: file });
+    expect(readFileSync(join(home.project, file), "utf8")).toContain("+exports.sum = (a, b) => a + b;");
+    home.git("apply", "--check", file);
+
+    const outside = await ask(
+      server,
+      session.id,
+      call("agents_collect", { job: chosen, mode: "patch", into: "../x.patch" }),
+    );
+    expect(outside.metadata.error).toMatchObject({ code: "collect_failed" });
+    expect(existsSync(join(home.root, "x.patch"))).toBe(false);
+    const other = await server.createSession();
+    const foreign = await ask(server, other.id, call("agents_collect", { job: chosen }));
+    expect(foreign.metadata.error).toMatchObject({ code: "not_found" });
+  },
+  120_000,
+);
+
+sandboxTest(
+  "a job without the project's files says why it cannot be collected",
+  async () => {
+    const { server } = lab;
+    const session = await server.createSession();
+    const bare = { ...task("bare", say("done")), environment: "bare" };
+    const [, waited] = await turn(server, session.id, start(bare), wait());
+    const job = waited?.metadata.finished[0]?.id;
+    const { metadata } = await ask(server, session.id, call("agents_collect", { job }));
+    expect(metadata.error).toMatchObject({ code: "collect_failed", message: expect.stringContaining("did not start") });
+  },
+  60_000,
+);
