@@ -1,6 +1,6 @@
 // Compiles src into dist, and writes the JSON Schema of the options beside it. Plain Node 20, nothing but tsc.
 import { spawnSync } from "node:child_process";
-import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -18,5 +18,6 @@ if (status !== 0) process.exit(status ?? 1);
 
 const { createJsonSchema } = await import(pathToFileURL(`${next}/config/json-schema.js`).href);
 writeFileSync(`${next}/parallel-agents.schema.json`, `${JSON.stringify(createJsonSchema(), null, 2)}\n`);
+chmodSync(`${next}/cli/main.js`, 0o755);
 rmSync(dist, { recursive: true, force: true });
 renameSync(next, dist);

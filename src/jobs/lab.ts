@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import type { Options } from "../config/schema.ts";
 import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
@@ -25,6 +26,7 @@ import { decideMoney, type MoneyAdmission, type Spend } from "./spend.ts";
 import { toOwner } from "./store/lease-store.ts";
 import { openPoolStore, type PoolStore } from "./store/pool-store.ts";
 import { openSessionStore, sessionFile } from "./store/session-store.ts";
+import { createSweeper, type SweepReport, toTags } from "./sweeper.ts";
 import { createWatch, type Watch } from "./watch.ts";
 
 /** A job as seen from inside its child session. */
@@ -56,6 +58,8 @@ export interface Lab {
   seat(childSession: string): WorkerSeat | null;
   /** Every change of any job, and of what is known of it at the moment. */
   onChange(listener: (change: JobChange) => void): () => void;
+  /** Ends sandboxes and snapshots that nobody needs. Happens by itself at the first use, and every few minutes. */
+  sweep(): Promise<SweepReport>;
   /** Ends a deleted session's jobs, sandboxes and snapshots. */
   forget(orchestrator: string): Promise<void>;
   /** Stops everything of this process; jobs under way become `interrupted`, sandboxes and stores stay. */
@@ -82,6 +86,8 @@ export interface LabDeps {
 }
 
 /** Another process tells nobody here what its jobs do; a reload, which is the usual case, is over in a moment. */
+const FIRST_SWEEP_MS = 5_000;
+const SWEEP_MS = 5 * 60_000;
 const ELSEWHERE_POLL_MS = 1_000;
 /** A session shows idle a little before it is at rest. */
 const REST_MS = 300;
@@ -126,6 +132,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     pool,
     environments,
     limits,
+    tagsOf: (job) => toTags(job, pool.identity()),
     claimGpu: (job, gpu) => scheduler.claimGpu(job, gpu),
     onEnded: (jobID) => scheduler.sandboxEnded(jobID),
   });
@@ -183,6 +190,25 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
 
   const affordJob = (book: JobBook, job: Job): MoneyAdmission =>
     decideMoney(job, limits.highestRate(job), book.jobs(), limits.money, clock.now());
+  const sweeper = createSweeper({
+    pool,
+    keeper,
+    provider,
+    providers: existsSync(join(options.stateDir, "local")) ? [deps.providerName, "local"] : [deps.providerName],
+    stateDir: options.stateDir,
+    parkAfterMs,
+    book: (orchestrator) => books.get(orchestrator) ?? null,
+    clock,
+    log,
+  });
+  let cancelSweep = () => {};
+  const sweepIn = (delayMs: number) => {
+    cancelSweep = clock.after(delayMs, async () => {
+      await sweeper.sweep();
+      if (!suspended) sweepIn(SWEEP_MS);
+    });
+  };
+  sweepIn(FIRST_SWEEP_MS);
 
   async function openBook(orchestrator: string): Promise<JobBook> {
     const store = await openSessionStore(sessionFile(options.stateDir, orchestrator));
@@ -274,6 +300,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     book,
     seat: (childSession) => seats.get(childSession) ?? null,
     onChange: (listener) => changes.on(listener),
+    sweep: sweeper.sweep,
     async forget(orchestrator) {
       const file = sessionFile(options.stateDir, orchestrator);
       if (!books.has(orchestrator) && !existsSync(file)) return;
@@ -294,6 +321,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
       suspended = true;
       outbox.suspend();
       watch.suspend();
+      cancelSweep();
       scheduler.suspend();
       const open = await Promise.all([...books.values()].map((book) => book.catch(() => null)));
       const stopping: Promise<void>[] = [];

@@ -33,6 +33,8 @@ export interface SandboxKeeper {
   checkpoint(book: JobBook, jobID: string): Promise<void>;
   /** Since when the job's sandbox owes an answer; null when it does not. */
   unansweredSince(jobID: string): number | null;
+  /** The same for a book that is about to be closed: a sandbox that cannot be frozen now stays as it is. */
+  parkOnce(book: JobBook, jobID: string): Promise<void>;
   /** Parks whatever waits for its time now, because a queued job wants the room. */
   parkWaiting(): void;
   /** Ends sandboxes without keeping anything: their session is deleted. */
@@ -205,7 +207,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     return null;
   }
 
-  async function park(book: JobBook, jobID: string, end?: (job: Job) => Job): Promise<void> {
+  async function park(book: JobBook, jobID: string, end?: (job: Job) => Job, tryAgain = true): Promise<void> {
     const job = book.get(jobID);
     if (!job || (isHeld(job.state) && !end)) return; // J4: it was woken meanwhile, and is parked after that run
     let sandbox: Sandbox | null = null;
@@ -224,7 +226,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     } catch (error) {
       // The work is worth more than the room: a sandbox that could not be frozen stays as it is.
       deps.log("error", "could not park a sandbox", { jobID, sandboxID: sandbox?.id, reason: String(error) });
-      if (!suspended) parkLater(book, jobID, PARK_RETRY_MS);
+      if (!suspended && tryAgain) parkLater(book, jobID, PARK_RETRY_MS);
     }
   }
 
@@ -272,6 +274,10 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
           deps.log("warn", "could not freeze a running job", { jobID, sandboxID: sandbox.id, reason: String(error) });
         }
       }),
+    parkOnce(book, jobID) {
+      stopTimer(jobID);
+      return queue.run(jobID, () => park(book, jobID, undefined, false));
+    },
     parkWaiting() {
       for (const [jobID, { book }] of [...timers]) {
         stopTimer(jobID);

@@ -13,6 +13,8 @@ export interface SandboxMakerDeps {
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly log: Log;
+  /** By which a sweep knows whose a sandbox is. */
+  readonly tagsOf: (job: Job) => Readonly<Record<string, string>>;
   /** Puts what a job needs into its new sandbox (skills). */
   readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
   readonly limits: Limits;
@@ -57,7 +59,7 @@ async function create(
   if (!environment) {
     throw new LabError("invalid_task", `The environment "${job.task.environment}" is no longer configured.`);
   }
-  const tags = { job: job.id, session: job.orchestrator };
+  const tags = deps.tagsOf(job);
   const bare = toSandboxSpec(environment, deps.hostEnv, { name: job.id, tags, snapshotID });
   const machine = { ...toMachineSpec(environment), lifetimeMs: deps.limits.sandboxMs(job) };
   const spec: SandboxSpec = { ...bare, machine };

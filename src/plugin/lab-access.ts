@@ -1,20 +1,18 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { PluginInput } from "@opencode-ai/plugin";
 import { configHomeOf, type LoadedOptions, loadOptions } from "../config/load.ts";
-import type { Options } from "../config/schema.ts";
 import { isEnded, type Job } from "../jobs/job.ts";
 import { type Lab, openLab } from "../jobs/lab.ts";
 import type { Catalog, ChildSessions, OrchestratorSessions } from "../jobs/ports.ts";
 import type { Spend } from "../jobs/spend.ts";
-import type { ProviderName, SandboxProvider } from "../sandboxes/port.ts";
+import { createProvider } from "../providers/create-provider.ts";
+import { chooseProvider } from "../providers/provider-choice.ts";
 import { systemClock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
 import { randomId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import type { ProcessTable } from "../tools/process-table.ts";
 import { renderNotice } from "../tools/render-notice.ts";
-import { chooseProvider, requireCredentials } from "./provider-choice.ts";
 import { copySkill } from "./skill-folders.ts";
 
 /** Opens options and lab on first need, once: starting OpenCode must not feel us. */
@@ -98,23 +96,4 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
     },
     opened: () => opening,
   };
-}
-
-const ids = () => randomId("x").slice(2);
-
-/** Adapters are loaded when the first job needs one. */
-async function createProvider(name: ProviderName, options: Options, log: Log): Promise<SandboxProvider> {
-  if (name === "modal") {
-    const { createModalProvider } = await import("../sandboxes/modal/modal-provider.ts");
-    const credentials = requireCredentials(process.env);
-    return createModalProvider({ options: options.modal, credentials, clock: systemClock, log, ids });
-  }
-  const { createLocalProvider } = await import("../sandboxes/local/local-provider.ts");
-  return createLocalProvider({
-    rootDir: join(options.stateDir, "local"),
-    isolation: options.local.isolation,
-    clock: systemClock,
-    log,
-    ids,
-  });
 }

@@ -1,8 +1,8 @@
 import type { Catalog } from "../jobs/ports.ts";
 import { renderOrchestratorBlock } from "../prompt/orchestrator-block.ts";
 import { renderWorkerBlock } from "../prompt/worker-block.ts";
+import { chooseProvider } from "../providers/provider-choice.ts";
 import type { LabAccess } from "./lab-access.ts";
-import { chooseProvider } from "./provider-choice.ts";
 import type { JobMark, SessionKinds } from "./session-kinds.ts";
 import { skillFolder } from "./skill-folders.ts";
 

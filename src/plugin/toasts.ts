@@ -1,10 +1,10 @@
 import type { Job } from "../jobs/job.ts";
 import { TOGETHER_MS } from "../jobs/notice.ts";
 import { type Spend, usd } from "../jobs/spend.ts";
+import { chooseProvider } from "../providers/provider-choice.ts";
 import type { Clock } from "../shared/clock.ts";
 import type { HostClient } from "./host-client.ts";
 import type { LabAccess } from "./lab-access.ts";
-import { chooseProvider } from "./provider-choice.ts";
 
 const TITLE = "Parallel agents";
 

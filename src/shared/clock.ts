@@ -16,6 +16,12 @@ export const systemClock: Clock = {
   },
 };
 
+/** Keeps the process alive, which timers never do, until the returned function is called. */
+export function holdProcess(): () => void {
+  const timer = setInterval(() => {}, 2 ** 30);
+  return () => clearInterval(timer);
+}
+
 /** Resolves after `delayMs`, or as soon as `signal` aborts (it never rejects). */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -38,6 +38,8 @@ export interface PoolStore extends LeaseStore {
   /** Inserts or replaces. */
   saveSnapshot(snapshot: SnapshotRecord): void;
   snapshots(orchestrator: string): SnapshotRecord[];
+  /** Of every session. */
+  allSnapshots(): SnapshotRecord[];
   deleteSnapshot(id: string): void;
   savePreparedTree(tree: PreparedTree): void;
   /** Oldest first. */
@@ -45,8 +47,21 @@ export interface PoolStore extends LeaseStore {
   deletePreparedTree(snapshotID: string): void;
   insertSandbox(id: string, provider: ProviderName, jobID: string, orchestrator: string, now: number): void;
   deleteSandbox(id: string): void;
+  /** Sandboxes made and not known to be gone. */
+  sandboxes(): SandboxRow[];
+  /** Names this state directory in the tags of its sandboxes. */
+  identity(): string;
   close(): void;
 }
+
+export interface SandboxRow {
+  readonly id: string;
+  readonly provider: ProviderName;
+  readonly jobID: string;
+  readonly orchestrator: string;
+}
+
+const toSnapshot = ({ record }: { record: string }): SnapshotRecord => ({ expiresAt: null, ...JSON.parse(record) });
 
 const MIGRATIONS = [
   `CREATE TABLE leases (id TEXT PRIMARY KEY, job TEXT NOT NULL, orchestrator TEXT NOT NULL, owner TEXT NOT NULL,
@@ -57,6 +72,7 @@ const MIGRATIONS = [
      created_at INTEGER NOT NULL)`,
   LEASE_MIGRATION,
   "CREATE TABLE prepared_trees (snapshot TEXT PRIMARY KEY, place TEXT NOT NULL, created_at INTEGER NOT NULL, record TEXT NOT NULL)",
+  "CREATE TABLE identity (id TEXT NOT NULL); INSERT INTO identity VALUES (lower(hex(randomblob(8))))",
 ];
 
 export async function openPoolStore(stateDir: string): Promise<PoolStore> {
@@ -77,7 +93,8 @@ export async function openPoolStore(stateDir: string): Promise<PoolStore> {
           "SELECT record FROM snapshots WHERE orchestrator = ? ORDER BY created_at, rowid",
           orchestrator,
         )
-        .map((row): SnapshotRecord => ({ expiresAt: null, ...JSON.parse(row.record) })),
+        .map(toSnapshot),
+    allSnapshots: () => database.all<{ record: string }>("SELECT record FROM snapshots").map(toSnapshot),
     deleteSnapshot: (id) => database.run("DELETE FROM snapshots WHERE id = ?", id),
     savePreparedTree: (tree) =>
       database.run(
@@ -102,6 +119,9 @@ export async function openPoolStore(stateDir: string): Promise<PoolStore> {
         now,
       ),
     deleteSandbox: (id) => database.run("DELETE FROM sandboxes WHERE id = ?", id),
+    sandboxes: () =>
+      database.all<SandboxRow>("SELECT id, provider, job AS jobID, orchestrator FROM sandboxes ORDER BY created_at"),
+    identity: () => database.get<{ id: string }>("SELECT id FROM identity")?.id ?? "",
     close: () => database.close(),
   };
 }

@@ -1,0 +1,58 @@
+import { readFile } from "node:fs/promises";
+import { configHomeOf, loadOptions } from "../config/load.ts";
+import { openLab } from "../jobs/lab.ts";
+import type { SweepReport } from "../jobs/sweeper.ts";
+import { createProvider } from "../providers/create-provider.ts";
+import { chooseProvider } from "../providers/provider-choice.ts";
+import { systemClock } from "../shared/clock.ts";
+import { LabError } from "../shared/error-code.ts";
+import { randomId } from "../shared/ids.ts";
+
+/**
+ * Sweeps now, and starts no job. @param stateDir in place of the one that the options name
+ * @throws LabError `config_invalid`
+ */
+export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
+  const loaded = await loadOptions({
+    tuple: stateDir === null ? undefined : { stateDir },
+    directory: process.cwd(),
+    configHome: configHomeOf(process.env),
+    env: process.env,
+    readFile: (path) => readFile(path, "utf8"),
+  });
+  if (loaded.kind === "invalid") throw new LabError("config_invalid", loaded.message, { retryable: false });
+  const { options } = loaded;
+  const log = () => {}; // the report says what failed
+  const nobody = async (): Promise<never> => {
+    throw new LabError("not_found", "No session of OpenCode can be reached from the command line.");
+  };
+  const lab = await openLab({
+    options,
+    sessions: { create: nobody, prompt: nobody, tell: nobody, read: nobody, abort: nobody, on: () => () => {} },
+    orchestrators: { view: nobody, post: nobody },
+    renderNotice: () => "",
+    providerName: chooseProvider(options, process.env).name,
+    createProvider: (name) => createProvider(name, options, log),
+    furnish: async () => {},
+    onLowBudget: () => {},
+    hostEnv: process.env,
+    clock: systemClock,
+    ids: randomId,
+    log,
+  });
+  try {
+    return await lab.sweep();
+  } finally {
+    await lab.suspend();
+  }
+}
+
+export function renderSweep({ ended, parked, snapshotsRemoved, failures }: SweepReport): string {
+  const lines = [
+    ...ended.map((id) => `ended the stray sandbox ${id}`),
+    ...parked.map((id) => `froze and ended the sandbox ${id} of a finished job`),
+    ...snapshotsRemoved.map((id) => `removed the snapshot ${id}`),
+    ...failures,
+  ];
+  return lines.length === 0 ? "Nothing to sweep." : lines.join("\n");
+}

@@ -1,0 +1,33 @@
+import { isEnded, isHeld, type Job } from "./job.ts";
+
+/** A sandbox that exists, and what is recorded of whom it belongs to. */
+export interface StrayFacts {
+  readonly sandboxID: string;
+  /** Epoch ms; null when the provider does not say. */
+  readonly createdAt: number | null;
+  /** null: there is no such job any more, its session was deleted. */
+  readonly job: Job | null;
+  /** Whether a living process runs the job. */
+  readonly isLeaseAlive: boolean;
+  readonly parkAfterMs: number;
+  readonly now: number;
+}
+
+/** `park`: its job has ended and nobody is left to give it up. `end`: nobody needs what is in it. */
+export type StrayDecision = "keep" | "park" | "end";
+
+/** A sandbox that a job at work does not name yet may be on its way to it for so long. */
+const CREATE_GRACE_MS = 10 * 60_000;
+/** So long after its time an ended job's own process has had every chance to park its sandbox. */
+const PARK_GRACE_MS = 10 * 60_000;
+
+/** What becomes of a sandbox. It must have been listed before its job was read: a job names what it uses. */
+export function decideStray({ sandboxID, createdAt, job, ...facts }: StrayFacts): StrayDecision {
+  const { now, isLeaseAlive, parkAfterMs } = facts;
+  if (!job) return "end";
+  const isNamed = job.sandbox.kind === "live" && job.sandbox.id === sandboxID;
+  if (isNamed && isEnded(job.state)) return now - job.state.since > parkAfterMs + PARK_GRACE_MS ? "park" : "keep";
+  if (isNamed) return "keep"; // also of interrupted jobs: they go on in it
+  const mayBeMade = isHeld(job.state) && isLeaseAlive;
+  return mayBeMade && (createdAt === null || now - createdAt < CREATE_GRACE_MS) ? "keep" : "end";
+}
