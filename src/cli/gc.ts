@@ -28,6 +28,7 @@ export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
   };
   const lab = await openLab({
     options,
+    directory: null,
     sessions: { create: nobody, prompt: nobody, tell: nobody, read: nobody, abort: nobody, on: () => () => {} },
     orchestrators: { view: nobody, post: nobody },
     renderNotice: () => "",

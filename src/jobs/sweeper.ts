@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import type { ListedSandbox, ProviderName, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import type { Log } from "../shared/log.ts";
@@ -82,8 +82,8 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
     }
     for (const snapshot of pool.allSnapshots()) {
       const isExpired = snapshot.expiresAt !== null && snapshot.expiresAt <= clock.now();
-      if (!isExpired && existsSync(sessionFile(deps.stateDir, snapshot.orchestrator))) continue;
       await attempt(`remove the snapshot ${snapshot.id}`, async () => {
+        if (!isExpired && !isMissing(sessionFile(deps.stateDir, snapshot.orchestrator))) return;
         await (await deps.provider(snapshot.provider)).snapshots?.remove(snapshot.id);
         pool.deleteSnapshot(snapshot.id);
         report.snapshotsRemoved.push(snapshot.id);
@@ -140,7 +140,7 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
     const inUse = await deps.book(orchestrator);
     if (inUse) return use(inUse);
     const file = sessionFile(deps.stateDir, orchestrator);
-    if (!existsSync(file)) return use(null);
+    if (isMissing(file)) return use(null);
     const store = await openSessionStore(file);
     try {
       await use(createJobBook({ orchestrator, store, ids: (prefix) => prefix, onChange: () => {} }));
@@ -150,4 +150,15 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
   }
 
   return { sweep };
+}
+
+/** Only a file that is certainly not there says that its session was deleted: what cannot be read throws. */
+function isMissing(file: string): boolean {
+  try {
+    statSync(file);
+    return false;
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return true;
+    throw error;
+  }
 }
