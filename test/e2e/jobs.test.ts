@@ -152,6 +152,7 @@ sandboxTest(
       const ours = tools.filter((tool) => /^(agents_|sandbox_|job_)/.test(tool)).sort();
       expect(ours).toEqual([
         "agents_cancel",
+        "agents_collect",
         "agents_message",
         "agents_start",
         "agents_status",

@@ -33,6 +33,7 @@ test("in Node the plugin has its tools, and those of jobs refuse everyone else",
   const { id: sessionID } = await host.server.createSession();
   expect([...host.tools].sort()).toEqual([
     "agents_cancel",
+    "agents_collect",
     "agents_message",
     "agents_start",
     "agents_status",
