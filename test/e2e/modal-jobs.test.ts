@@ -57,6 +57,7 @@ sandboxTest(
       expect(one?.request.tags).toEqual([
         { tagName: "job", tagValue: ids[at] },
         { tagName: "session", tagValue: session.id },
+        { tagName: "lab", tagValue: expect.stringMatching(/^[0-9a-f]{16}$/) as never },
       ]);
     }
     const running = await modal.sandboxes({ live: true });
