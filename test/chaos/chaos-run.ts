@@ -1,0 +1,186 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { isEnded, type JobStateKind } from "../../src/jobs/job.ts";
+import { ERROR_CODES } from "../../src/shared/error-code.ts";
+import type { JobView } from "../../src/views/job-view.ts";
+import { type LabServer, startLab } from "../support/lab.ts";
+import { type ModalLab, startModalLab } from "../support/modal-lab.ts";
+import { must, startServe } from "../support/opencode.ts";
+import { commandsWith, sandboxesOf, uniqueSeconds } from "../support/sandboxes.ts";
+import { say, script } from "../support/scripted.ts";
+import { ask, message, outputsOf, shell, status, turn, wait } from "../support/turns.ts";
+import { until } from "../support/wait.ts";
+import { drawPlan, firstTurn, type Kill, laterTurn, type Plan } from "./plan.ts";
+import { damaged, liveSandboxes, poolRows, recorded } from "./state-files.ts";
+
+export type ChaosProvider = "local" | "modal";
+
+export interface ChaosReport {
+  readonly plan: Plan;
+  readonly jobs: number;
+  /** How many ended in each way. */
+  readonly states: Readonly<Record<string, number>>;
+  readonly toldOnce: number;
+  /** Files of sandboxes that no job and no process has any more, and half copies of snapshots: a kill in the middle. */
+  readonly strays: number;
+  /** What does not hold; empty when all does. */
+  readonly problems: readonly string[];
+}
+
+/** Far more than anything takes on a busy machine. */
+const LIMIT_MS = 60_000;
+
+type Lab = LabServer & { readonly modal?: ModalLab["modal"] };
+
+/** Plays the plan of a seed: a batch of jobs under an OpenCode that is killed and started again, and what is left. */
+export async function runChaos(seed: number, provider: ChaosProvider): Promise<ChaosReport> {
+  const token = uniqueSeconds().replace(/\D/g, "");
+  const plan = drawPlan(seed, token);
+  const options = { provider, maxRunningJobs: plan.maxRunningJobs, parkAfterSeconds: plan.parkAfterSeconds };
+  const lab: Lab = provider === "modal" ? await startModalLab(options) : await startLab(options);
+  const found = { jobs: 0, states: {} as Record<string, number>, toldOnce: 0, strays: 0, problems: [] as string[] };
+  try {
+    await play(lab, plan, token, found);
+  } catch (error) {
+    found.problems.push(error instanceof Error ? error.message : String(error));
+  }
+  if (found.problems.length > 0 && process.env.CHAOS_LOG) await Bun.write(process.env.CHAOS_LOG, lab.server.log());
+  await lab.stop().catch((error) => found.problems.push(`it did not stop: ${error}`));
+  return { plan, ...found };
+}
+
+type Found = { jobs: number; states: Record<string, number>; toldOnce: number; strays: number; problems: string[] };
+
+async function play(lab: Lab, plan: Plan, token: string, found: Found): Promise<void> {
+  const { stateDir } = lab.home;
+  const { id: sessionID } = await lab.server.createSession();
+  let next = firstTurn(plan);
+  for (const kill of plan.kills) {
+    await lab.server.promptAsync(sessionID, script(...next, say("done")));
+    await killAt(lab, sessionID, kill);
+    if (!lab.modal) await until(() => commandsWith(token).length === 0, within("no command outlives its OpenCode"));
+    found.problems.push(...damaged(stateDir));
+    next = laterTurn(plan, recorded(stateDir, sessionID).jobs > 0);
+    lab.server = await startServe(lab.home);
+  }
+  const ended = (await turn(lab.server, sessionID, ...next)).at(-1)?.metadata;
+  if (ended?.reason !== "satisfied") found.problems.push(`agents_wait said ${ended?.reason}`);
+  await askAgain(lab, sessionID, plan, found);
+
+  const { jobs } = (await ask(lab.server, sessionID, status())).metadata;
+  found.jobs = jobs.length;
+  for (const job of jobs) found.states[job.state] = (found.states[job.state] ?? 0) + 1;
+  found.problems.push(...jobs.filter((job) => !hasEnded(job)).map((job) => `it has not ended: ${JSON.stringify(job)}`));
+  if (jobs.length !== plan.tasks.length) found.problems.push(`${jobs.length} jobs for ${plan.tasks.length} tasks`);
+
+  await nothingLives(lab, sessionID, token, found);
+  await countTold(lab, sessionID, found);
+  for (const error of lab.model.errors) found.problems.push(`the model was asked what it cannot answer: ${error}`);
+  await endsWithItsSession(lab, sessionID, found);
+}
+
+const within = (what: string, seen?: () => unknown) => ({ what, timeoutMs: LIMIT_MS, ...(seen && { seen }) });
+
+/** Kills OpenCode when so much has happened, or when nothing more does. */
+async function killAt(lab: Lab, sessionID: string, { events, afterMs }: Kill): Promise<void> {
+  const { server, home } = lab;
+  const since = server.events.all.length;
+  const isOver = async () => {
+    const { jobs, untold } = recorded(home.stateDir, sessionID);
+    return jobs > 0 && untold === 0 && !(sessionID in must(await server.client.session.status()));
+  };
+  let looks = 0;
+  const isTime = async () => {
+    looks += 1;
+    return server.events.all.length - since >= events || (looks % 100 === 0 && (await isOver()));
+  };
+  await until(isTime, { ...within("the moment to kill it", () => server.events.all.length - since), everyMs: 5 });
+  await new Promise((resolve) => setTimeout(resolve, afterMs));
+  await server.kill();
+}
+
+const hasEnded = ({ state, error }: JobView): boolean =>
+  isEnded({ kind: state as JobStateKind } as never) &&
+  (state !== "failed" || (ERROR_CODES as readonly string[]).includes(error?.code ?? ""));
+
+/** A further turn of one of the jobs: what a command said to have written before the kills is still there. */
+async function askAgain(lab: Lab, sessionID: string, { askedAgain }: Plan, found: Found): Promise<void> {
+  const { jobs } = (await ask(lab.server, sessionID, status())).metadata;
+  const job = jobs[askedAgain];
+  if (!job) return;
+  const saysWrote = job.sessionID ? (await completedOutputs(lab, job)).some((text) => text.includes("wrote ")) : false;
+  const again = script(shell("cat word || echo none"), say("result again"));
+  await turn(lab.server, sessionID, message(job.id, again), wait());
+  const [view] = (await ask(lab.server, sessionID, status(job.id))).metadata.jobs;
+  if (view?.state !== "completed") {
+    found.problems.push(`asked again, it did not complete: ${JSON.stringify(view)}`);
+    return;
+  }
+  const read = (await outputsOf(lab.server, view, "sandbox_exec").catch(() => completedOutputs(lab, view))).at(-1);
+  const wanted = saysWrote ? `${job.description}\n[exit code 0]` : null;
+  if (wanted !== null && read !== wanted) found.problems.push(`${job.id} lost what it wrote: ${read}`);
+}
+
+async function completedOutputs(lab: Lab, job: JobView): Promise<string[]> {
+  const parts = await lab.server.toolParts(job.sessionID as string, "sandbox_exec");
+  return parts.flatMap(({ state }) => (state.status === "completed" ? state.output : []));
+}
+
+/** All jobs are parked: none has a sandbox, a command or a lease. */
+async function nothingLives(lab: Lab, sessionID: string, token: string, found: Found): Promise<void> {
+  const { stateDir } = lab.home;
+  let left: unknown[] = [];
+  const isGone = async () => {
+    const live = liveSandboxes(stateDir, sessionID);
+    left = [...live, ...commandsWith(token), ...poolRows(stateDir, ["leases", "queue"])];
+    return left.length === 0;
+  };
+  await until(isGone, within("no sandbox is left")).catch(() => found.problems.push(`left: ${JSON.stringify(left)}`));
+}
+
+const sandboxesLeft = async ({ modal, home }: Lab): Promise<string[]> =>
+  modal ? (await modal.sandboxes({ live: true })).map(({ id }) => id) : sandboxesOf(home);
+
+/** Every end of a job stands once in what the orchestrator's model is shown. */
+async function countTold(lab: Lab, sessionID: string, found: Found): Promise<void> {
+  const { stateDir } = lab.home;
+  await until(() => recorded(stateDir, sessionID).untold === 0, within("every end is told")).catch((error) =>
+    found.problems.push(error.message),
+  );
+  await lab.server.whenIdle(sessionID, LIMIT_MS);
+  await lab.server.prompt(sessionID, script(say("done")));
+  const shown = JSON.stringify(lab.model.requests.at(-1)?.messages.map(({ content }) => content));
+  const told = [...shown.matchAll(/<job id=\\+"(job_\w+)\\+" state=/g)].map(([, id]) => id);
+  const { ends, notices } = recorded(stateDir, sessionID);
+  const total = [...ends.values()].reduce((sum, n) => sum + n, 0);
+  if (total !== notices) found.problems.push(`${total} ends in the history, ${notices} to be told`);
+  for (const [job, count] of ends) {
+    const times = told.filter((id) => id === job).length;
+    if (times === count) found.toldOnce += count;
+    else found.problems.push(`${job} ended ${count} times and is told ${times} times`);
+  }
+}
+
+/** Deleting the session ends what its jobs had; stopping OpenCode ends the rest. */
+async function endsWithItsSession(lab: Lab, sessionID: string, found: Found): Promise<void> {
+  const { stateDir, root } = lab.home;
+  await lab.server.client.session.delete({ sessionID });
+  let left: unknown[] = [];
+  const isGone = () => {
+    left = [...poolRows(stateDir, ["leases", "queue", "snapshots"]), ...entries(join(stateDir, "sessions"))];
+    return left.length === 0;
+  };
+  await until(isGone, within("nothing is left of the session")).catch(() =>
+    found.problems.push(`left of the deleted session: ${JSON.stringify(left)}`),
+  );
+  const files = lab.modal ? [] : entries(join(stateDir, "local/snapshots"));
+  found.strays = (await sandboxesLeft(lab)).length + files.length;
+  await lab.server.stop();
+  await until(
+    () => commandsWith(root).length === 0,
+    within("no process is left", () => commandsWith(root)),
+  ).catch((error) => found.problems.push(error.message));
+  found.problems.push(...damaged(stateDir));
+}
+
+const entries = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);

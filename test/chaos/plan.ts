@@ -1,0 +1,88 @@
+import type { ModelReply } from "../support/model-server.ts";
+import { call, say } from "../support/scripted.ts";
+import { message, shell, start, task, wait } from "../support/turns.ts";
+
+/** When OpenCode is killed: so long after its server has published so many events since the session was used. */
+export interface Kill {
+  readonly events: number;
+  readonly afterMs: number;
+}
+
+/** Everything that a run leaves to chance, drawn from its seed. */
+export interface Plan {
+  readonly seed: number;
+  readonly kills: readonly Kill[];
+  readonly maxRunningJobs: number;
+  readonly parkAfterSeconds: number;
+  readonly tasks: readonly ReturnType<typeof task>[];
+  /** Place of the job that is asked once more after all have ended. */
+  readonly askedAgain: number;
+}
+
+type Draw = (below: number) => number;
+
+/** Events of a whole batch on an idle machine; a kill that is drawn later comes when all is over. */
+const WHOLE_BATCH_EVENTS = 450;
+/** The same for what is left after a first kill. */
+const REST_EVENTS = 250;
+
+/** @param token digits that are in every command of the run */
+export function drawPlan(seed: number, token: string): Plan {
+  const draw = drawsOf(seed);
+  const kill = (events: number): Kill => ({ events: 1 + draw(events), afterMs: draw(60) });
+  const first = kill(WHOLE_BATCH_EVENTS);
+  const kills = draw(3) === 0 ? [first, kill(REST_EVENTS)] : [first];
+  return {
+    seed,
+    kills,
+    maxRunningJobs: 2 + draw(5),
+    parkAfterSeconds: draw(2),
+    tasks: drawTasks(draw, token),
+    askedAgain: draw(6),
+  };
+}
+
+function drawTasks(draw: Draw, token: string): Plan["tasks"] {
+  const sleep = (): ModelReply => shell(`sleep ${draw(2)}.${draw(9)}${token}`);
+  const write = (word: string): ModelReply => shell(`echo ${word} > word; echo wrote ${word}; : ${token}`);
+  const snapshot = call("sandbox_snapshot", {});
+  const report = call("job_report", { status: "half", metrics: { loss: 0.5 }, step: 1 });
+  const ends = (word: string) => say(`result ${word}`);
+  return [
+    task("plain", write("plain"), ends("plain")),
+    task("says", ends("says")),
+    task("keeps", write("keeps"), snapshot, ends("keeps")),
+    task("sleeps", write("sleeps"), sleep(), sleep(), ends("sleeps")),
+    task("reports", write("reports"), report, sleep(), report, ends("reports")),
+    task("longest", sleep(), write("longest"), snapshot, sleep(), sleep(), ends("longest")),
+  ];
+}
+
+/** What the orchestrator does at first: a batch, a word to the first job when two have ended, and a wait for all. */
+export const firstTurn = ({ tasks }: Plan): ModelReply[] => [
+  start(...tasks),
+  wait({ until: 2 }),
+  message("$job1", `Do as told. <script>${JSON.stringify([shell("cat word"), say("result more")])}</script>`),
+  wait(),
+];
+
+/** What it does when it is used again: it has its jobs, or had not come to start them. */
+export const laterTurn = ({ tasks }: Plan, hasJobs: boolean): ModelReply[] =>
+  hasJobs ? [wait()] : [start(...tasks), wait()];
+
+/** Whole numbers below a limit, the same for the same seed (mulberry32). */
+function drawsOf(seed: number): Draw {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+/** The draws in one line: with the seed they tell a reader what happened. */
+export const describePlan = ({ seed, kills, maxRunningJobs, parkAfterSeconds }: Plan): string =>
+  `seed ${seed}: ${maxRunningJobs} at once, parked after ${parkAfterSeconds} s, killed at ${kills
+    .map(({ events, afterMs }) => `event ${events} + ${afterMs} ms`)
+    .join(" and ")}`;

@@ -1,0 +1,109 @@
+import { Database } from "bun:sqlite";
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+
+/*
+ * The databases of a state directory as a process that opens them next would find them. They are read from copies: to
+ * open one is to recover it, and that is for the plugin to do.
+ */
+
+const ofDatabase = ["", "-wal"] as const;
+
+function withCopy<T>(file: string, read: (database: Database) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), "chaos-db-"));
+  try {
+    const copy = join(folder, basename(file));
+    for (const suffix of ofDatabase) if (existsSync(file + suffix)) copyFileSync(file + suffix, copy + suffix);
+    const database = new Database(copy);
+    try {
+      return read(database);
+    } finally {
+      database.close();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const databases = (stateDir: string): string[] =>
+  existsSync(stateDir)
+    ? readdirSync(stateDir, { recursive: true, encoding: "utf8" })
+        .filter((path) => path.endsWith(".db") && !path.startsWith("local/"))
+        .map((path) => join(stateDir, path))
+    : [];
+
+/** Databases that are not sound, with what SQLite says of them. Only while nobody writes them. */
+export const damaged = (stateDir: string): string[] =>
+  databases(stateDir).flatMap((file) => {
+    try {
+      const said = withCopy(file, (database) =>
+        database
+          .query<{ integrity_check: string }, []>("PRAGMA integrity_check")
+          .all()
+          .map((row) => row.integrity_check),
+      );
+      return said.join() === "ok" ? [] : [`${basename(file)}: ${said.join()}`];
+    } catch (error) {
+      return [`${basename(file)}: ${error}`];
+    }
+  });
+
+export interface Recorded {
+  readonly jobs: number;
+  /** Ends of jobs, by job: one that was woken may have several. */
+  readonly ends: ReadonlyMap<string, number>;
+  /** Ends that were to be told; the same number as all ends. */
+  readonly notices: number;
+  /** Those that nobody knows to be told yet. */
+  readonly untold: number;
+}
+
+/** What a session's store says of its jobs. */
+export function recorded(stateDir: string, sessionID: string): Recorded {
+  const file = join(stateDir, "sessions", `${sessionID}.db`);
+  if (!existsSync(file)) return { jobs: 0, ends: new Map(), notices: 0, untold: 0 };
+  return withCopy(file, (database) => {
+    const one = (sql: string): number => database.query<{ n: number }, []>(sql).get()?.n ?? 0;
+    if (one("PRAGMA user_version") === 0 && one("SELECT count(*) n FROM sqlite_master WHERE name = 'outbox'") === 0)
+      return { jobs: 0, ends: new Map(), notices: 0, untold: 0 };
+    const rows = database
+      .query<{ job: string; n: number }, []>(
+        `SELECT job, count(*) n FROM events WHERE kind = 'state'
+           AND json_extract(data, '$.kind') IN ('completed', 'failed', 'cancelled') GROUP BY job`,
+      )
+      .all();
+    return {
+      jobs: one("SELECT count(*) n FROM jobs"),
+      ends: new Map(rows.map(({ job, n }) => [job, n])),
+      notices: one("SELECT coalesce(max(seq), 0) n FROM sqlite_sequence WHERE name = 'outbox'"),
+      untold: one("SELECT count(*) n FROM outbox"),
+    };
+  });
+}
+
+/** Sandboxes that the session's jobs still have, by its store. */
+export function liveSandboxes(stateDir: string, sessionID: string): string[] {
+  const file = join(stateDir, "sessions", `${sessionID}.db`);
+  if (!existsSync(file)) return [];
+  return withCopy(file, (database) =>
+    database
+      .query<{ id: string }, []>(
+        `SELECT json_extract(record, '$.sandbox.id') id FROM jobs WHERE json_extract(record, '$.sandbox.kind') = 'live'`,
+      )
+      .all()
+      .map(({ id }) => id),
+  );
+}
+
+/** Rows that the shared store still has; a parked job has none but its snapshot's. */
+export function poolRows(stateDir: string, tables: readonly ("leases" | "queue" | "snapshots")[]): string[] {
+  const file = join(stateDir, "pool.db");
+  if (!existsSync(file)) return [];
+  return withCopy(file, (database) =>
+    tables.flatMap((table) => {
+      const rows = database.query<Record<string, unknown>, []>(`SELECT * FROM ${table}`).all();
+      return rows.map((row) => `${table}: ${JSON.stringify(row)}`);
+    }),
+  );
+}
