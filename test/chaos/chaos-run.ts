@@ -79,7 +79,12 @@ async function play(lab: Lab, plan: Plan, token: string, found: Found): Promise<
   await endsWithItsSession(lab, sessionID, found);
 }
 
-const within = (what: string, seen?: () => unknown) => ({ what, timeoutMs: LIMIT_MS, ...(seen && { seen }) });
+const within = (what: string, seen?: () => unknown) => ({
+  what,
+  timeoutMs: LIMIT_MS,
+  everyMs: 250,
+  ...(seen && { seen }),
+});
 
 /** Kills OpenCode when so much has happened, or when nothing more does. */
 async function killAt(lab: Lab, sessionID: string, { events, afterMs }: Kill): Promise<void> {
