@@ -85,9 +85,10 @@ export interface LabDeps {
   readonly log: Log;
 }
 
-/** Another process tells nobody here what its jobs do; a reload, which is the usual case, is over in a moment. */
+/** The first sweep stays out of the way of what the lab was opened for. */
 const FIRST_SWEEP_MS = 5_000;
 const SWEEP_MS = 5 * 60_000;
+/** Another process tells nobody here what its jobs do; a reload, which is the usual case, is over in a moment. */
 const ELSEWHERE_POLL_MS = 1_000;
 /** A session shows idle a little before it is at rest. */
 const REST_MS = 300;
