@@ -1,6 +1,7 @@
 import { link, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { LabError } from "../shared/error-code.ts";
+import { changedFiles } from "./changed-files.ts";
 import { absoluteIn, type IndexEntry, type Listing, listTree } from "./listing.ts";
 import { formatSize, joinRecords, splitRecords, toBytes, toText } from "./paths.ts";
 import type { ProjectStore } from "./project-store.ts";
@@ -49,7 +50,7 @@ export async function captureTree(
   });
   refuseTooMuch(listing, limits, store.root);
   const exact = await hashFiles(store, listing, `index.${nonce}`);
-  const view = await userView(store, listing, exact.entries);
+  const view = await userView(store, listing, exact.entries, nonce);
   const head = store.isRepository ? await headOf(store) : null;
   return {
     project: store.root,
@@ -118,13 +119,17 @@ export function parseStage(output: Buffer): Map<string, IndexEntry> {
  * What the user's repository would record, without running his filters: of a file that git holds for unchanged the
  * entry of his index, of any other its bytes.
  */
-async function userView(store: ProjectStore, { index, nested }: Listing, exact: ReadonlyMap<string, IndexEntry>) {
+async function userView(
+  store: ProjectStore,
+  { index, nested }: Listing,
+  exact: ReadonlyMap<string, IndexEntry>,
+  nonce: string,
+) {
   const view = new Map<string, IndexEntry>();
   const isNested = (path: string) => nested.some((root) => path.startsWith(root));
   for (const [path, entry] of exact) if (!isNested(path)) view.set(path, entry);
   if (!store.isRepository) return view;
-  const changes = ["diff-files", "-z", "--name-only", "--ignore-submodules=all"];
-  const changed = new Set(splitRecords(await store.user(changes)));
+  const changed = await changedFiles(store, nonce);
   for (const [path, entry] of index) if (!changed.has(path)) view.set(path, entry);
   return view;
 }

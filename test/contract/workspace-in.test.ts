@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
@@ -86,6 +86,37 @@ sandboxTest(
     await send(second, first.commit);
     expect(sorted(pictureOf(workspaceOf(sandbox)))).toEqual(sorted(expected(project)));
     await sandbox.terminate();
+  },
+  60_000,
+);
+
+sandboxTest(
+  "a file behind a filter, as new as the index, is told changed or not without running the filter",
+  async () => {
+    const own = createHostileProject();
+    const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:11\nsize 5\n";
+    own.write("pointer", pointer);
+    own.write("kept.lfs", "what the pointer stands for\n");
+    own.write("edited.lfs", "what the pointer stands for\n");
+    const oid = own.git("hash-object", "-w", "pointer");
+    const run = (...args: string[]) => own.git("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", ...args);
+    run("config", "filter.lfs.clean", "cat pointer");
+    run("config", "filter.lfs.required", "true");
+    run("add", "kept.lfs", "edited.lfs");
+    expect(own.git("ls-files", "--stage", "kept.lfs")).toContain(oid);
+    own.write("edited.lfs", "longer than what the pointer stood for\n");
+    run("config", "filter.lfs.clean", `sh -c 'touch ${join(own.root, "../hooks-ran")}; cat'`);
+    const { mtime } = statSync(join(own.root, "kept.lfs"));
+    utimesSync(join(own.root, ".git/index"), mtime, mtime);
+    rmSync(join(own.root, "../hooks-ran"), { force: true });
+
+    const store = await storeOf(own);
+    const { tree } = await captureTree(store, "filtered");
+    const listed = (await store.run(["ls-tree", tree, "kept.lfs", "edited.lfs"])).toString();
+    const exact = own.git("hash-object", "--no-filters", "edited.lfs");
+    expect(listed).toBe(`100644 blob ${exact}\tedited.lfs\n100644 blob ${oid}\tkept.lfs\n`);
+    expect(hooksRan(own)).toBe(false);
+    own.remove();
   },
   60_000,
 );
