@@ -64,7 +64,7 @@ afterEach(async () => {
   await modal().faults.clear();
   for (const { id } of await live()) await provider().terminate(id);
   for (const each of open.splice(0)) await each.close();
-}, 20_000);
+}, 240_000);
 
 const check = (title: string, body: () => Promise<void>) => test(title, body, 25_000);
 

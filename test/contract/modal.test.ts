@@ -36,4 +36,4 @@ test("the Modal provider keeps the same contract under Node, and lets its proces
   expect(tap.split("\n").filter((line) => /^\s*not ok/.test(line))).toEqual([]);
   expect(Number(/^# pass (\d+)$/m.exec(tap)?.[1])).toBeGreaterThan(20);
   expect(await modal().sandboxes({ live: true })).toEqual([]);
-}, 120_000);
+}, 240_000);

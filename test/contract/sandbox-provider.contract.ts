@@ -24,7 +24,7 @@ export function sandboxProviderContract({
   open,
   declares,
   spec: own = {},
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 }: ContractSubject): void {
   const specOf = (more: Partial<SandboxSpec> = {}): SandboxSpec => ({
     name: `contract-${crypto.randomUUID().slice(0, 8)}`, tags: { suite: "contract" }, snapshotID: null, workdir: "/workspace",

@@ -22,7 +22,7 @@ beforeAll(() => {
   project = createHostileProject();
   stateDir = mkdtempSync(join(tmpdir(), "state-"));
   provider = localProvider(join(stateDir, "local"));
-}, 60_000);
+}, 240_000);
 
 afterAll(async () => {
   await provider.close();
@@ -62,7 +62,7 @@ sandboxTest(
     expect(config).not.toMatch(/filter|fsmonitor|remote|credential/);
     await sandbox.terminate();
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -87,7 +87,7 @@ sandboxTest(
     expect(sorted(pictureOf(workspaceOf(sandbox)))).toEqual(sorted(expected(project)));
     await sandbox.terminate();
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -118,7 +118,7 @@ sandboxTest(
     expect(hooksRan(own)).toBe(false);
     own.remove();
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -136,7 +136,7 @@ sandboxTest(
     expect(sorted(pictureOf(workspaceOf(sandbox)))).toEqual(sorted(expected(project)));
     await sandbox.terminate();
   },
-  60_000,
+  240_000,
 );
 
 test("a project without git is taken by its ignore files", async () => {

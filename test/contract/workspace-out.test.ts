@@ -33,7 +33,7 @@ beforeAll(async () => {
   provider = localProvider(join(stateDir, "local"));
   store = await openProjectStore(createGit(clock, project.env), stateDir, project.root);
   base = await captureTree(store, "base");
-}, 60_000);
+}, 240_000);
 
 afterAll(async () => {
   await provider.close();
@@ -114,7 +114,7 @@ sandboxTest(
     expect(project.git("fsck", "--strict")).not.toMatch(/error|missing/);
     expect(await makeBranch(store, "job_branch", built)).toBe("agents/job_branch"); // again: nothing to do
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -130,7 +130,7 @@ sandboxTest(
     project.write("changed.txt", "changed, not staged\n");
     rmSync(join(project.root, "out"), { recursive: true });
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest("a target outside the project, or in its .git, is refused", () => {
@@ -181,5 +181,5 @@ for (const [what, script] of HOSTILE)
       const names = project.git("ls-tree", "-r", "--name-only", `agents/${jobID}`).split("\n");
       expect(names.filter((name) => /(^|\/)\.git(\/|$)|^inner/i.test(name))).toEqual([]);
     },
-    60_000,
+    240_000,
   );

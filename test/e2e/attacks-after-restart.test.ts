@@ -31,7 +31,7 @@ describe.skipIf(why !== null)(`a job's session after a restart of OpenCode${why 
     below = await lab.server.createSession({ parentID: wiped.child.id });
     ordinary = await lab.server.createSession({ parentID: wiped.orchestrator });
     lab.server = await restart(lab.server, lab.home);
-  }, 60_000);
+  }, 240_000);
   afterAll(() => lab?.stop(), 30_000);
 
   const sessions = () => ({ marked: marked.child.id, wiped: wiped.child.id, below: below.id });
@@ -60,11 +60,11 @@ describe.skipIf(why !== null)(`a job's session after a restart of OpenCode${why 
     expect(JSON.stringify(ran?.state)).toContain("again\\n[exit code 0]");
     expect(refused).toMatchObject({ tool: "bash", state: { status: "error" } });
     expect(breaches(lab)).toEqual([]);
-  }, 30_000);
+  }, 240_000);
 
   test("an ordinary session beside them runs on the host", async () => {
     expect(await promptForHost(lab, ordinary.id)).toMatchObject({ status: 200 });
     expect(await shellOnHost(lab, ordinary.id)).toMatchObject({ status: 200 });
     expect(lab.ran.names()).toEqual(["bash", "hostly", "mcp_touch", "shell"]);
-  }, 30_000);
+  }, 240_000);
 });

@@ -21,7 +21,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
   let lab: AttackLab;
   beforeAll(async () => {
     lab = await startAttackLab();
-  }, 60_000);
+  }, 240_000);
   afterAll(() => lab?.stop(), 30_000);
   beforeEach(() => lab.ran.clear());
 
@@ -41,7 +41,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
     expect(lab.web.hits()).toBe(1);
     expect(must(await server.client.session.todo({ sessionID: session.id }))).toHaveLength(1);
     expect(await server.children(session.id)).toHaveLength(1);
-  }, 30_000);
+  }, 240_000);
 
   for (const agent of ["sandbox_worker", "free", "build", "general"]) {
     test(`every host tool, project tool and MCP tool called by name by a job of agent ${agent} is refused`, async () => {
@@ -74,7 +74,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
     expect(parts.map(({ state }) => `${state.status}`)).toEqual(["completed", ...paths.map(() => "error")]);
     expect(readFileSync(join(lab.home.home, "canary.txt"), "utf8")).toContain(lab.canaries.home);
     expect(JSON.stringify(parts)).not.toContain(lab.canaries.home);
-  }, 30_000);
+  }, 240_000);
   const toSkillCall = (name: string) => ({ name: "skill", arguments: { name } });
 
   test("its system text is ours alone: nothing of the host is in it", async () => {
@@ -94,7 +94,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
     const own = lab.model.requests.find(({ tools }) => tools.includes("agents_start"));
     expect(own?.system).toContain(lab.home.project);
     expect(own?.system).toContain("<env>");
-  }, 30_000);
+  }, 240_000);
 
   test("no attack of this file reached a job's model with anything of the host", () => {
     expect(jobRequests(lab).length).toBeGreaterThan(100);

@@ -32,7 +32,7 @@ describe.skipIf(why !== null)(`others that use the names of a job's tools${skipp
     } finally {
       await lab.stop();
     }
-  }, 60_000);
+  }, 240_000);
 
   test("a plugin and tools of the project get no call of a job", async () => {
     const lab = await startAttackLab(
@@ -64,5 +64,5 @@ describe.skipIf(why !== null)(`others that use the names of a job's tools${skipp
     } finally {
       await lab.stop();
     }
-  }, 60_000);
+  }, 240_000);
 });

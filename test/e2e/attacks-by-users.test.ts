@@ -25,7 +25,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
   let lab: AttackLab;
   beforeAll(async () => {
     lab = await startAttackLab();
-  }, 60_000);
+  }, 240_000);
   afterAll(() => lab?.stop(), 30_000);
   beforeEach(() => lab.ran.clear());
 
@@ -45,7 +45,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     for (const name of Object.keys(INSIDE)) expect(tools).not.toContain(name);
     const parts = await allToolParts(lab, session.id); // the host answers in their place
     expect(parts.map(({ tool }) => tool)).toEqual(Object.keys(INSIDE).map(() => "invalid"));
-  }, 30_000);
+  }, 240_000);
 
   test("made visible, a job's tools answer not_found outside a job (wall 4 alone)", async () => {
     const session = await lab.server.createSession();
@@ -54,13 +54,13 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     await http(lab, "POST", `/session/${session.id}/message`, { agent: "build", parts, tools });
     for (const name of Object.keys(INSIDE)) expect(lab.model.requests.at(-1)?.tools).toContain(name);
     expect(await notFound(session.id)).toEqual(Object.keys(INSIDE).map((name) => `${name} Error not_found:`));
-  }, 30_000);
+  }, 240_000);
 
   test("an agent of the user that may do anything sees them, and they answer not_found", async () => {
     const session = await lab.server.createSession();
     await lab.server.prompt(session.id, script(...insideCalls(), say("done")), { agent: "free" });
     expect(await notFound(session.id)).toEqual(Object.keys(INSIDE).map((name) => `${name} Error not_found:`));
-  }, 30_000);
+  }, 240_000);
 
   test("the worker is no subagent of task, and where an agent may do anything it has only tools that do nothing", async () => {
     const { server } = lab;
@@ -82,7 +82,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
       "error",
     ]);
     expect(lab.ran.names()).toEqual([]);
-  }, 30_000);
+  }, 240_000);
 
   test("the worker's rules are not the user's to change (wall 1 alone)", async () => {
     const worker = must(await lab.server.client.app.agents()).find(({ name }) => name === "sandbox_worker");
@@ -95,7 +95,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     expect(await promptForHost(lab, session.id, { agent: "sandbox_worker" })).toMatchObject({ status: 200 });
     expect(lab.model.requests.at(-1)?.tools).not.toContain("bash");
     expect(lab.ran.names()).toEqual([]);
-  }, 30_000);
+  }, 240_000);
 
   test("each wall holds with the others down: rules taken from agent and session, the guard stays", async () => {
     const { child } = await delegate(lab, [call("sandbox_exec", { command: "true" })], { agent: "free" });
@@ -103,5 +103,5 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     expect(await promptForHost(lab, child.id, { agent: "free", tools })).toMatchObject({ status: 200 });
     await expectStoppedByGuard(lab, child.id);
     expect(breaches(lab)).toEqual([]);
-  }, 30_000);
+  }, 240_000);
 });

@@ -23,11 +23,11 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
     sockets = [`${lab.home.home}/file.sock`, `\0${lab.home.home}`].map((path) =>
       createServer((socket) => socket.end("REACHED")).listen(path),
     );
-  }, 60_000);
+  }, 240_000);
   afterAll(async () => {
     for (const server of sockets ?? []) server.close();
     await lab?.stop();
-  }, 30_000);
+  }, 240_000);
   afterEach(async () => {
     expect(breaches(lab)).toEqual([]);
     expect(readFileSync(join(lab.home.home, "canary.txt"), "utf8")).toBe(`${lab.canaries.home}\n`);
@@ -84,7 +84,7 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
       expect(`${name}: ${output}`).toMatch(/\[exit code [1-9]/);
       expect(`${name}: ${output}`).not.toContain(shows);
     }
-  }, 60_000);
+  }, 240_000);
 
   test("kills no process of the host, and its own sandbox survives it", async () => {
     const { parts } = await delegate(lab, [
@@ -97,7 +97,7 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
     expect(outputOf(parts[0])).toContain("tried");
     expect(outputOf(parts[2])).toContain("alive\n0\n");
     expect(process.kill(lab.server.pid, 0)).toBe(true);
-  }, 30_000);
+  }, 240_000);
 
   test("its file tools follow neither links nor paths out of the sandbox", async () => {
     const canary = join(lab.home.home, "canary.txt");
@@ -125,7 +125,7 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
       .find((line) => line.startsWith("daemon:"));
     if (hostOnly) expect(passwd).not.toContain(hostOnly);
     expect(spawnSync("ls", ["-A", lab.home.home], { encoding: "utf8" }).stdout).not.toMatch(/^new$/m);
-  }, 30_000);
+  }, 240_000);
 
   test("its commands start in the sandbox, whatever workdir they name", async () => {
     const { parts } = await delegate(lab, [
@@ -134,7 +134,7 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
       call("sandbox_exec", { command: "cat canary.txt", workdir: `/proc/${lab.server.pid}/root${lab.home.home}` }),
     ]);
     for (const part of parts) expect(JSON.stringify(part.state)).toMatch(/Error |exit code [1-9]/);
-  }, 30_000);
+  }, 240_000);
 
   test("a snapshot takes in nothing of the host, and none is taken of another job", async () => {
     const { home, project } = lab.home;
@@ -150,5 +150,5 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
     expect(outputOf(parts[6])).toContain("is taken");
     const found = spawnSync("grep", ["-rl", lab.canaries.home, join(lab.home.stateDir, "local")], { encoding: "utf8" });
     expect(found.stdout).toBe("");
-  }, 30_000);
+  }, 240_000);
 });

@@ -19,7 +19,7 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
   let child: Session;
   beforeAll(async () => {
     lab = await startAttackLab();
-  }, 60_000);
+  }, 240_000);
   afterAll(() => lab?.stop(), 30_000);
   beforeEach(async () => {
     lab.ran.clear();
@@ -41,7 +41,7 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
       expect(lab.ran.names()).toEqual(["bash", "hostly", "mcp_touch", "shell"]);
       lab.ran.clear();
     }
-  }, 30_000);
+  }, 240_000);
 
   test("the shell endpoint runs nothing", async () => {
     expect((await shell(child.id)).status).toBe(500);

@@ -45,7 +45,7 @@ test("tasks that name what is not there, or cost what is not built, fail by them
   expect((await ask(server, session.id, cancel(metadata.finished[0]?.id as string))).metadata.jobs).toMatchObject([
     { state: "failed", error: { code: "invalid_task" } },
   ]);
-}, 60_000);
+}, 240_000);
 
 test("calls with missing, wrong and unknown arguments say which", async () => {
   const { server } = lab;
@@ -77,7 +77,7 @@ test("calls with missing, wrong and unknown arguments say which", async () => {
   await bad("sandbox_snapshot", {}, "not_found", "Name the job");
   const empty = await ask(server, session.id, wait());
   expect(empty.metadata).toMatchObject({ reason: "satisfied", finished: [], pending: [] });
-}, 60_000);
+}, 240_000);
 
 sandboxTest(
   "of more tasks than one call may start the first are started and the rest told apart",
@@ -96,7 +96,7 @@ sandboxTest(
     ]);
     expect(jobs[4]?.error?.message).toContain("at most 3 tasks and this is number 5");
   },
-  60_000,
+  240_000,
 );
 
 test("33 tasks in one call are one too many by default", async () => {
@@ -112,4 +112,4 @@ test("33 tasks in one call are one too many by default", async () => {
   } finally {
     await own.stop();
   }
-}, 60_000);
+}, 240_000);

@@ -67,7 +67,7 @@ test(
         expect(echo.output).toContain("works");
       },
     ),
-  60_000,
+  240_000,
 );
 
 test(
@@ -85,7 +85,7 @@ test(
       },
       { homeFiles: { ".config/opencode/parallel-agents.jsonc": "{ maxRunningJobs: " } },
     ),
-  60_000,
+  240_000,
 );
 
 test(
@@ -104,7 +104,7 @@ test(
       },
       { homeFiles: { file: "not a folder" } },
     ),
-  60_000,
+  240_000,
 );
 
 const noWalls = (title: string, options: Record<string, unknown>, under: readonly string[], said: string) =>
@@ -136,7 +136,7 @@ const noWalls = (title: string, options: Record<string, unknown>, under: readonl
         {},
         { under },
       ),
-    60_000,
+    240_000,
   );
 
 noWalls(

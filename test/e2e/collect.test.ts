@@ -83,7 +83,7 @@ sandboxTest(
     const foreign = await ask(server, other.id, call("agents_collect", { job: chosen }));
     expect(foreign.metadata.error).toMatchObject({ code: "not_found" });
   },
-  120_000,
+  240_000,
 );
 
 sandboxTest(
@@ -97,5 +97,5 @@ sandboxTest(
     const { metadata } = await ask(server, session.id, call("agents_collect", { job }));
     expect(metadata.error).toMatchObject({ code: "collect_failed", message: expect.stringContaining("did not start") });
   },
-  60_000,
+  240_000,
 );

@@ -38,7 +38,7 @@ describe("models in trouble", () => {
       const told = (index: number, pattern: RegExp) =>
         until(async () => pattern.test((await reasonOf(lab, session.id, index)) ?? ""), {
           what: `${pattern} is told`,
-          timeoutMs: 30_000,
+          timeoutMs: 60_000,
         });
       await told(0, /^model retry [1-5] of 5, next in [\d.]+ s: /);
       await told(1, /^nothing has been heard of its model for [3-9] s$/);
@@ -51,12 +51,12 @@ describe("models in trouble", () => {
       expect(finished[1]?.snapshot).toStartWith("snap_");
       model.use(scriptedModel);
     },
-    120_000,
+    240_000,
   );
 });
 
 describe("jobs past their time", () => {
-  const lab = useLab({ jobTimeoutMinutes: 0.5, rescueMinutes: 0.3 });
+  const lab = useLab({ jobTimeoutMinutes: 0.7, rescueMinutes: 0.5 });
 
   sandboxTest(
     "are told to wrap up, stopped, frozen and kept, and woken by a message with their files",
@@ -67,7 +67,7 @@ describe("jobs past their time", () => {
       );
       const session = await server.createSession();
       const tasks = [
-        task("listens", shell("echo kept > file; sleep 14"), say("whole")),
+        task("listens", shell("echo kept > file; sleep 19"), say("whole")),
         task("does not", shell("echo kept > file; sleep 600", { timeout_seconds: 900 }), say("never")),
       ];
       const [started, waited] = await turn(server, session.id, start(...tasks), wait());
@@ -92,7 +92,7 @@ describe("jobs past their time", () => {
         expect(last?.state).toMatchObject({ output: "kept\n[exit code 0]" });
       }
     },
-    120_000,
+    240_000,
   );
 });
 
@@ -134,6 +134,6 @@ describe("money", () => {
       expect(spend).toMatchObject({ budgetUsd: 12 });
       expect(spend.usd).toBeGreaterThan(8); // how far the rescue goes depends on this machine; that it fits its reserve is a unit's test
     },
-    120_000,
+    240_000,
   );
 });

@@ -25,12 +25,12 @@ async function playDemo(args: string[], sandboxes: string): Promise<void> {
 test(
   "the demo ends with seven completed jobs and a leaderboard led by a refinement",
   () => playDemo([], "local"),
-  180_000,
+  240_000,
 );
 
 // Without walls the demo says in one line that it cannot.
 test.skipIf(!hasWalls())(
   "it ends so on Modal too, as the tests' server plays it",
   () => playDemo(["--modal-server"], "modal"),
-  180_000,
+  240_000,
 );

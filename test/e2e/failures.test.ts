@@ -41,9 +41,9 @@ sandboxTest(
     );
     const ids = metadata.jobs.map(({ id }) => id);
     for (const what of [lostMark, cancelMark]) {
-      await until(() => commandsWith(what).length > 0, { what: "it sleeps", timeoutMs: 30_000 });
+      await until(() => commandsWith(what).length > 0, { what: "it sleeps", timeoutMs: 60_000 });
     }
-    await until(() => holders(home).length === 1, { what: "the sixth works", timeoutMs: 30_000 });
+    await until(() => holders(home).length === 1, { what: "the sixth works", timeoutMs: 60_000 });
     killSandboxWith(server.pid, lostMark);
     await ask(server, session.id, cancel(ids[4] as string));
     const five = await ask(server, session.id, wait({ until: 5 }));
@@ -71,7 +71,7 @@ sandboxTest(
     await until(() => sandboxesOf(home).length === 0, { what: "sandboxes are given up" });
     expect((await ask(server, session.id, status())).metadata.pool).toMatchObject({ running: 0, queued: 0 });
   },
-  90_000,
+  240_000,
 );
 
 sandboxTest(
@@ -82,7 +82,7 @@ sandboxTest(
     const mark = uniqueSeconds();
     const { metadata } = await ask(server, session.id, start(sleeper("lost", mark), task("failed", { status: 400 })));
     const [lost, failed] = metadata.jobs.map(({ id }) => id) as [string, string];
-    await until(() => commandsWith(mark).length > 0, { what: "it sleeps", timeoutMs: 30_000 });
+    await until(() => commandsWith(mark).length > 0, { what: "it sleeps", timeoutMs: 60_000 });
     killSandboxWith(server.pid, mark);
     const first = (await ask(server, session.id, wait())).metadata.finished;
     expect(first).toMatchObject([
@@ -98,7 +98,7 @@ sandboxTest(
     ]);
     expect((await outputsOf(server, woken?.metadata.finished[0], "sandbox_exec")).at(-1)).toBe("kept\n[exit code 0]");
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -114,7 +114,7 @@ sandboxTest(
     await ask(server, session.id, start(task("retried", say("at last"))));
     const reason = await until(async () => (await ask(server, session.id, status())).metadata.jobs[0]?.reason, {
       what: "the retry is told",
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
     });
     expect(reason).toMatch(/^model retry 1 of 5, next in [\d.]+ s: /);
     const { finished } = (await ask(server, session.id, wait())).metadata;
@@ -122,7 +122,7 @@ sandboxTest(
     expect(finished[0]).not.toHaveProperty("reason");
     model.use(scriptedModel);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -140,7 +140,7 @@ sandboxTest(
           server.toolParts(id, "sandbox_exec").then((parts) => parts[0]?.state.status === "completed");
         return (await Promise.all(children.map(asked))).every(Boolean) ? children : null;
       },
-      { what: "both are in their silent step", timeoutMs: 30_000 },
+      { what: "both are in their silent step", timeoutMs: 60_000 },
     );
     await server.client.session.abort({ sessionID: stopped as string });
     await server.client.session.delete({ sessionID: deleted as string });
@@ -150,5 +150,5 @@ sandboxTest(
       ["failed", "prompt_failed"],
     ]);
   },
-  60_000,
+  240_000,
 );

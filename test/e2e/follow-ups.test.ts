@@ -18,7 +18,7 @@ const lab = useLab();
 
 const allParked = () => until(() => sandboxesOf(lab.home).length === 0, { what: "every sandbox is given up" });
 const runs = (text: string) =>
-  until(() => commandsWith(text).length > 0, { what: `a command with ${text} runs`, timeoutMs: 30_000 });
+  until(() => commandsWith(text).length > 0, { what: `a command with ${text} runs`, timeoutMs: 60_000 });
 
 sandboxTest(
   "a message to a parked job finds its files and its memory",
@@ -49,7 +49,7 @@ sandboxTest(
     expect(JSON.stringify(remembered?.messages)).toContain("the secret is 42");
     expect((await server.children(session.id)).length).toBe(1);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -59,7 +59,7 @@ sandboxTest(
     const session = await server.createSession();
     const { metadata } = await ask(server, session.id, start(task("busy", shell(HOLD), say("first"))));
     const id = metadata.jobs[0]?.id as string;
-    await until(() => holders(home).length === 1, { what: "it is busy", timeoutMs: 30_000 });
+    await until(() => holders(home).length === 1, { what: "it is busy", timeoutMs: 60_000 });
     const add = (word: string) => message(id, script(shell(`echo ${word} >> words; cat words`), say(word)));
     const sent = await turn(server, session.id, add("second"), add("third"));
     for (const { metadata } of sent) expect(metadata.jobs).toMatchObject([{ state: "running", turns: 1 }]);
@@ -69,7 +69,7 @@ sandboxTest(
     const outputs = await outputsOf(server, finished[0], "sandbox_exec");
     expect(outputs.slice(1)).toEqual(["second\n[exit code 0]", "second\nthird\n[exit code 0]"]);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -98,7 +98,7 @@ sandboxTest(
     const parts = await server.toolParts(waited?.metadata.finished[0]?.sessionID as string, "sandbox_exec");
     expect(parts.at(-1)?.state).toMatchObject({ status: "completed", output: "here\n0\n[exit code 1]" });
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -115,7 +115,7 @@ sandboxTest(
     const { metadata } = await ask(server, session.id, start(...tasks));
     const [id, other] = metadata.jobs.map((job) => job.id) as [string, string];
     await runs(seconds);
-    await until(() => holders(home).length === 1, { what: "the other one works", timeoutMs: 30_000 });
+    await until(() => holders(home).length === 1, { what: "the other one works", timeoutMs: 60_000 });
     const gone = call("agents_cancel", { jobs: [id], reason: "wrong idea" });
     const { jobs } = (await ask(server, session.id, gone)).metadata;
     expect(jobs).toMatchObject([
@@ -147,7 +147,7 @@ sandboxTest(
     expect(parts.at(-1)?.state).toMatchObject({ status: "completed", output: "before\n[exit code 0]" });
     await allParked();
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -176,5 +176,5 @@ sandboxTest(
       await own.stop();
     }
   },
-  60_000,
+  240_000,
 );

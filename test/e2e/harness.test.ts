@@ -43,13 +43,13 @@ beforeAll(async () => {
     homeFiles: { "plugin.js": plugin },
   });
   server = await startServe(home);
-}, 60_000);
+}, 240_000);
 
 afterAll(async () => {
   await server?.stop();
   await home?.remove();
   await model?.stop();
-}, 30_000);
+}, 240_000);
 
 test("a prompt over serve runs a plugin's tool and ends with the model's answer", async () => {
   const session = await server.createSession();
@@ -83,7 +83,7 @@ test("a session outlives the process", async () => {
   const second = await restart(first, home);
   expect((await second.client.session.get({ sessionID: session.id })).data?.title).toBe("kept");
   await second.kill();
-}, 30_000);
+}, 240_000);
 
 test("opencode run reports the same as JSON lines", async () => {
   model.use(({ toolResults }) =>
@@ -98,7 +98,7 @@ test("opencode run reports the same as JSON lines", async () => {
     state: { output: "echo: x" },
   });
   expect(run.events.find((event) => event.type === "text")?.part?.text).toBe("done");
-}, 60_000);
+}, 240_000);
 
 test.skipIf(!hasTmux)(
   "the terminal UI shows the answer",
@@ -112,7 +112,7 @@ test.skipIf(!hasTmux)(
       await terminal.close();
     }
   },
-  90_000,
+  240_000,
 );
 
 test("a plugin runs in plain Node beside a server", async () => {
@@ -133,4 +133,4 @@ test("a plugin runs in plain Node beside a server", async () => {
     await host.stop();
     await own.remove();
   }
-}, 60_000);
+}, 240_000);

@@ -75,7 +75,7 @@ sandboxTest(
     expect(answers[4]?.output).toContain("contains old_string 2 times");
     expect(answers[13]?.output).toContain("is not UTF-8 text (3 bytes)");
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -100,5 +100,5 @@ sandboxTest(
     }
     for (const { system } of systems.filter((one) => !ofBrewer.includes(one))) expect(system).not.toContain("brewing");
   },
-  60_000,
+  240_000,
 );

@@ -53,7 +53,7 @@ sandboxTest(
         elapsedSeconds: 0,
       })),
     );
-    await until(() => holders(home).length === 3, { what: "all three are in their sandboxes", timeoutMs: 30_000 });
+    await until(() => holders(home).length === 3, { what: "all three are in their sandboxes", timeoutMs: 60_000 });
     const now = await ask(server, session.id, status());
     expect(now.metadata.pool).toEqual({ running: 3, queued: 0, limit: 8, gpus: { total: { used: 0, limit: 10 } } });
     for (const [index, job] of now.metadata.jobs.entries()) {
@@ -114,7 +114,7 @@ sandboxTest(
     );
     expect(model.errors).toEqual([]);
   },
-  90_000,
+  240_000,
 );
 
 sandboxTest(
@@ -166,5 +166,5 @@ sandboxTest(
     expect(titles[0]?.system).not.toContain("Parallel agents");
     expect((await server.children(session.id)).map(({ title }) => title)).toEqual(["looks (@sandbox_worker subagent)"]);
   },
-  60_000,
+  240_000,
 );

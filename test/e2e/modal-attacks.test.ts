@@ -21,12 +21,12 @@ let lab: AttackLab;
 beforeAll(async () => {
   modal = await startModalServerProcess();
   lab = await startAttackLab({}, { env: { ...modal.env } });
-}, 60_000);
+}, 240_000);
 
 afterAll(async () => {
   await lab?.stop();
   await modal?.stop();
-}, 30_000);
+}, 240_000);
 
 beforeEach(() => lab.ran.clear());
 
@@ -39,7 +39,7 @@ sandboxTest(
     expect(parts.map(({ state }) => `${state.status}`)).toEqual(hostCallsOf(lab).map(() => "completed"));
     expect(lab.ran.names()).toEqual(["bash", "edit", "hostly", "mcp_touch", "write"]);
   },
-  60_000,
+  240_000,
 );
 
 for (const agent of ["sandbox_worker", "free", "build"]) {
@@ -56,7 +56,7 @@ for (const agent of ["sandbox_worker", "free", "build"]) {
       for (const { tools } of jobRequests(lab).slice(before.requests)) expect([...tools].sort()).toEqual(JOB_TOOLS);
       expect(await lab.server.children(child.id)).toEqual([]);
     },
-    60_000,
+    240_000,
   );
 }
 
@@ -73,7 +73,7 @@ sandboxTest(
     expect((await promptForHost(lab, child.id)).status).toBe(200);
     await expectStoppedByGuard(lab, child.id);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -97,7 +97,7 @@ sandboxTest(
     expect(JSON.stringify(parts)).not.toContain(lab.canaries.home);
     expect(lab.ran.names()).toEqual([]);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -116,5 +116,5 @@ sandboxTest(
     expect(lab.web.hits()).toBe(1); // the ordinary session's
     await noneLeft(modal);
   },
-  60_000,
+  240_000,
 );

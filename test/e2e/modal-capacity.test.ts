@@ -26,7 +26,7 @@ sandboxTest(
         expect(output).toContain("H200:8");
       },
     ),
-  90_000,
+  240_000,
 );
 
 sandboxTest(
@@ -58,5 +58,5 @@ sandboxTest(
         expect(await modal.sandboxes({ live: true })).toEqual([]);
       },
     ),
-  90_000,
+  240_000,
 );

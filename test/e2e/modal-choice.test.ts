@@ -44,7 +44,7 @@ for (const [where, { settings, why }] of Object.entries(FOUND)) {
         expect(system).not.toContain("local sandboxes");
         for (const text of [output, toasts[0] ?? "", system]) expect(text).not.toContain("as-test");
       }),
-    60_000,
+    240_000,
   );
 }
 
@@ -82,7 +82,7 @@ for (const [when, { env, options, why }] of Object.entries(NOT_MODAL)) {
         await lab.stop();
       }
     },
-    60_000,
+    240_000,
   );
 }
 
@@ -105,7 +105,7 @@ describe("what keeps every job from a sandbox is one clear error that names the 
         expect(JSON.stringify(lab.model.requests.map(({ raw }) => raw))).not.toContain("as-wrong");
         expect(lab.server.log()).not.toContain("as-wrong");
       }),
-    60_000,
+    240_000,
   );
 
   test(
@@ -116,7 +116,7 @@ describe("what keeps every job from a sandbox is one clear error that names the 
         expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
         expect(error?.message).toMatch(/No Modal credentials were found: run "modal setup"/);
       }),
-    60_000,
+    240_000,
   );
 
   test(
@@ -132,7 +132,7 @@ describe("what keeps every job from a sandbox is one clear error that names the 
         const [, waited] = await turn(lab.server, session.id, start(task("again", say("ran"))), wait());
         expect(waited?.metadata.finished).toMatchObject([{ state: "completed", result: "ran" }]);
       }),
-    90_000,
+    240_000,
   );
 
   test(
@@ -153,7 +153,7 @@ describe("what keeps every job from a sandbox is one clear error that names the 
         expect(error?.message).toMatch(/B300.*Known: T4/s);
         expect(await lab.modal.sandboxes()).toEqual([]);
       }),
-    60_000,
+    240_000,
   );
 
   for (const method of ["AppGetOrCreate", "ImageGetOrCreate"]) {
@@ -174,7 +174,7 @@ describe("what keeps every job from a sandbox is one clear error that names the 
             expect(error?.message).toMatch(remedies[method as keyof typeof remedies]);
           },
         ),
-      60_000,
+      240_000,
     );
   }
 
@@ -186,6 +186,6 @@ describe("what keeps every job from a sandbox is one clear error that names the 
         expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
         expect(error?.message).toMatch(/hf-token.*modal secret/s);
       }),
-    60_000,
+    240_000,
   );
 });

@@ -10,13 +10,13 @@ let lab: ModalLab;
 
 beforeAll(async () => {
   lab = await startModalLab({ modal: { createTimeoutSeconds: 3 } });
-}, 60_000);
+}, 240_000);
 
 afterEach(() => lab.modal.faults.clear());
 
 afterAll(async () => {
   await lab?.stop();
-}, 30_000);
+}, 240_000);
 
 interface Case {
   readonly faults: readonly Omit<Fault, "method">[];
@@ -90,7 +90,7 @@ for (const [what, { faults, end, says, made = end === "ran" ? 1 : 0 }] of Object
       await noneLeft(modal);
       expect((await modal.sandboxes()).length - before).toBe(made);
     },
-    60_000,
+    240_000,
   );
 }
 
@@ -120,7 +120,7 @@ for (const method of [
         await own.stop();
       }
     },
-    60_000,
+    240_000,
   );
 }
 
@@ -139,5 +139,5 @@ sandboxTest(
     expect(waited?.metadata.finished).toMatchObject([{ state: "cancelled" }, { state: "completed", result: "ran" }]);
     await noneLeft(modal);
   },
-  60_000,
+  240_000,
 );

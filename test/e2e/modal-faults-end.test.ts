@@ -12,7 +12,7 @@ let lab: ModalLab;
 
 beforeAll(async () => {
   lab = await startModalLab({ modal: { snapshotTimeoutSeconds: 2 } });
-}, 60_000);
+}, 240_000);
 
 afterEach(async () => {
   await lab.modal.faults.clear();
@@ -21,7 +21,7 @@ afterEach(async () => {
 
 afterAll(async () => {
   await lab?.stop();
-}, 30_000);
+}, 240_000);
 
 const SNAPSHOTS: Readonly<Record<string, { fault: Omit<Fault, "method">; end: RegExp }>> = {
   "a connection cut once": { fault: { code: 14 }, end: /im-/ },
@@ -53,13 +53,13 @@ for (const [what, { fault, end }] of Object.entries(SNAPSHOTS)) {
       const [, woken] = await turn(server, session.id, wakes, wait());
       expect(woken?.metadata.finished).toMatchObject([{ state: "completed", result: "awake", turns: 2 }]);
     },
-    60_000,
+    240_000,
   );
 }
 
 const logged = ({ server }: ModalLab, what: string, jobID: string) => {
   const line = new RegExp(`${what}.*${jobID}`);
-  return until(() => line.test(server.log()), { what: `the log says: ${what}`, timeoutMs: 30_000 });
+  return until(() => line.test(server.log()), { what: `the log says: ${what}`, timeoutMs: 60_000 });
 };
 
 sandboxTest(
@@ -87,7 +87,7 @@ sandboxTest(
     await noneLeft(modal);
     expect((await ask(server, session.id, status())).metadata.jobs).toMatchObject([{ sandbox: "parked" }]);
   },
-  60_000,
+  240_000,
 );
 
 for (const [what, fault] of Object.entries<Omit<Fault, "method">>({
@@ -103,7 +103,7 @@ for (const [what, fault] of Object.entries<Omit<Fault, "method">>({
       expect(answer?.output).toBe("ran\n[exit code 0]");
       await noneLeft(lab.modal);
     },
-    60_000,
+    240_000,
   );
 }
 
@@ -128,5 +128,5 @@ sandboxTest(
         await noneLeft(modal);
       },
     ),
-  120_000,
+  240_000,
 );

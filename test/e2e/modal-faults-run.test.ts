@@ -12,7 +12,7 @@ let lab: ModalLab;
 
 beforeAll(async () => {
   lab = await startModalLab();
-}, 60_000);
+}, 240_000);
 
 afterEach(async () => {
   await lab.modal.faults.clear();
@@ -24,7 +24,7 @@ afterEach(async () => {
 
 afterAll(async () => {
   await lab?.stop();
-}, 30_000);
+}, 240_000);
 
 const marked = { program: "marked" };
 const TEXT = "line of some length\n".repeat(2_000);
@@ -57,7 +57,7 @@ sandboxTest(
     expect(answers[1]?.output).toBe("marked\nsecond\n[exit code 0]");
     expect(await lab.modal.faults.left()).toEqual([]);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -72,7 +72,7 @@ sandboxTest(
     expect(answer?.output).toBe([...lines, "[exit code 7]"].join("\n"));
     expect(await lab.modal.faults.left()).toEqual([]);
   },
-  60_000,
+  240_000,
 );
 
 const outages: Readonly<Record<string, () => unknown>> = {
@@ -95,7 +95,7 @@ for (const [what, happens] of Object.entries(outages)) {
       const session = await server.createSession();
       const held = task("held", shell(`echo before; ${HOLD}; exit 3`), shell("echo after"), say("ran"));
       await ask(server, session.id, start(held));
-      await until(async () => (await holdersAt(modal)).length === 1, { what: "it runs", timeoutMs: 30_000 });
+      await until(async () => (await holdersAt(modal)).length === 1, { what: "it runs", timeoutMs: 60_000 });
       await happens();
       await openGatesAt(modal);
       const { finished } = (await ask(server, session.id, wait())).metadata;
@@ -104,7 +104,7 @@ for (const [what, happens] of Object.entries(outages)) {
       expect(outputs[0]).toMatch(/^before\nheld \d+ \d+\n\[exit code 3\]$/);
       expect(outputs[1]).toBe("after\n[exit code 0]");
     },
-    60_000,
+    240_000,
   );
 }
 
@@ -126,7 +126,7 @@ for (const [tool, [reply, only]] of Object.entries(REFUSALS)) {
         if (tool !== "sandbox_write") expect(answers[0]?.output).toContain("out of order");
         expect(answers[1]?.output).toBe("goes on\n[exit code 0]");
       },
-      90_000,
+      240_000,
     );
   }
 }
@@ -139,7 +139,7 @@ sandboxTest(
     const dies = (gpu: string) => ({ ...task(`dies ${gpu}`, shell(HOLD, { timeout_seconds: 900 }), say("no")), gpu });
     const tasks = [dies("T4"), dies("none"), { ...task("lives", shell(HOLD), say("unharmed")), gpu: "L4" }];
     const { metadata } = await ask(server, session.id, start(...tasks));
-    await until(async () => (await holdersAt(modal)).length === 3, { what: "all are at work", timeoutMs: 30_000 });
+    await until(async () => (await holdersAt(modal)).length === 3, { what: "all are at work", timeoutMs: 60_000 });
     const live = await modal.sandboxes({ live: true });
     const [first, second] = metadata.jobs.map(({ id }) => live.find(({ name }) => name === id));
     for (const each of [first, second]) await modal.kill(each?.id as string);
@@ -157,5 +157,5 @@ sandboxTest(
       expect(JSON.stringify(part?.state)).not.toContain("[exit code");
     }
   },
-  60_000,
+  240_000,
 );

@@ -10,13 +10,13 @@ let lab: ModalLab;
 beforeAll(async () => {
   const environments = { default: { idleTimeoutMinutes: 7, sandboxTimeoutMinutes: 90 } };
   lab = await startModalLab({ environments }, { server: { gpus: { H100: 2 } } });
-}, 60_000);
+}, 240_000);
 
 afterEach(() => lab.modal.faults.clear());
 
 afterAll(async () => {
   await lab?.stop();
-}, 30_000);
+}, 240_000);
 
 const gpuTask = (gpu: string, ...replies: Parameters<typeof task>[1][]) => ({ ...task(`on ${gpu}`, ...replies), gpu });
 
@@ -38,7 +38,7 @@ sandboxTest(
     const ids = metadata.jobs.map(({ id }) => id);
     await until(async () => (await holdersAt(modal)).length === 3, {
       what: "all three work at once",
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
     });
     const live = (await ask(server, session.id, status())).metadata.jobs;
     expect(live.map(({ provider, gpu, sandbox }) => [provider, gpu as string, sandbox])).toEqual([
@@ -89,7 +89,7 @@ sandboxTest(
       ["parked", undefined as never],
     ]);
   },
-  60_000,
+  240_000,
 );
 
 const definitionOf = (request: Readonly<Record<string, unknown>>) =>
@@ -136,7 +136,7 @@ sandboxTest(
     ]);
     await noneLeft(modal);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -167,5 +167,5 @@ sandboxTest(
     ]);
     await noneLeft(modal);
   },
-  60_000,
+  240_000,
 );

@@ -34,7 +34,7 @@ for (const [how, endAndStartAgain] of Object.entries(ENDS)) {
         const ids = started?.metadata.jobs.map(({ id }) => id) ?? [];
         await until(async () => (await holdersAt(modal)).length === 1, {
           what: "the third is at work",
-          timeoutMs: 30_000,
+          timeoutMs: 60_000,
         });
         const before = (await ask(lab.server, session.id, status())).metadata.jobs;
         expect(before.map(({ state, sandbox }) => [state, sandbox])).toEqual([
@@ -69,7 +69,7 @@ for (const [how, endAndStartAgain] of Object.entries(ENDS)) {
         expect(await modal.sandboxes({ live: true })).toHaveLength(3);
         await openGatesAt(modal);
       }),
-    120_000,
+    240_000,
   );
 }
 
@@ -108,5 +108,5 @@ sandboxTest(
       await server.client.session.delete({ sessionID: session.id });
       await noneLeft(modal); // deleting the session ends what it had
     }),
-  120_000,
+  240_000,
 );

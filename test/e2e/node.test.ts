@@ -21,13 +21,13 @@ beforeAll(async () => {
   model = await startModelServer(scriptedModel);
   home = createHome({ modelUrl: model.url });
   host = await startNodeHost(home, { module: join(PACKAGE, "dist/index.js"), options: { parkAfterSeconds: 0 } });
-}, 90_000);
+}, 240_000);
 
 afterAll(async () => {
   await host?.stop();
   await home?.remove();
   await model?.stop();
-}, 30_000);
+}, 240_000);
 
 test("in Node the plugin has its tools, and those of jobs refuse everyone else", async () => {
   const { id: sessionID } = await host.server.createSession();
@@ -61,7 +61,7 @@ test("in Node the plugin has its tools, and those of jobs refuse everyone else",
     expect(output).toContain(`${tool} works only inside a job`);
   }
   expect(existsSync(marker)).toBe(false);
-}, 60_000);
+}, 240_000);
 
 sandboxTest(
   "in Node jobs start, are waited for, answer again, are frozen and cancelled",
@@ -104,5 +104,5 @@ sandboxTest(
     }
     expect(existsSync(join(home.stateDir, "sessions", `${sessionID}.db`))).toBe(true);
   },
-  90_000,
+  240_000,
 );

@@ -39,5 +39,5 @@ sandboxTest(
     await until(() => sandboxesOf(home).length === 0, { what: "all are parked" });
     expect(readdirSync(join(home.stateDir, "local/snapshots"))).toHaveLength(jobs.length + 1); // one was prepared
   },
-  60_000,
+  240_000,
 );

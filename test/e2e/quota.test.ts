@@ -58,7 +58,7 @@ sandboxTest(
         await other.stop();
       }
     }),
-  180_000,
+  240_000,
 );
 
 sandboxTest(
@@ -79,5 +79,5 @@ sandboxTest(
       await openGatesAt(modal);
       expect((await ask(server, mine.id, wait())).metadata.finished[0]).toMatchObject({ state: "completed" });
     }),
-  120_000,
+  240_000,
 );

@@ -47,15 +47,15 @@ for (const [when, endAndStartAgain] of Object.entries(ENDS)) {
         const tasks = [sleeps("one"), sleeps("two"), task("queued", shell("echo ran"), say("went on"))];
         const { metadata } = await ask(lab.server, session.id, start(...tasks));
         const [one, two, queued] = metadata.jobs.map(({ id }) => id) as [string, string, string];
-        await until(() => sandboxesOf(lab.home).length === 2, { what: "two have sandboxes", timeoutMs: 30_000 });
+        await until(() => sandboxesOf(lab.home).length === 2, { what: "two have sandboxes", timeoutMs: 60_000 });
         const enough = () => new Set(commandsWith(seconds).filter((text) => text.startsWith("sleep"))).size > 0;
-        await until(enough, { what: "they sleep", timeoutMs: 30_000 });
+        await until(enough, { what: "they sleep", timeoutMs: 60_000 });
         await until(
           async () => {
             const { jobs } = (await ask(lab.server, session.id, status(one, two))).metadata;
             return jobs.every(({ tool }) => tool === "sandbox_exec");
           },
-          { what: "both run their command", timeoutMs: 30_000 },
+          { what: "both run their command", timeoutMs: 60_000 },
         );
         await lab.server.promptAsync(session.id, script(wait(), say("never said")));
         await until(() => boards(lab, session.id), { what: "the orchestrator waits and shows its board" });
@@ -107,7 +107,7 @@ for (const [when, endAndStartAgain] of Object.entries(ENDS)) {
         await until(() => sandboxesOf(lab.home).length === 0, { what: "every sandbox is given up" });
         expect((await ask(server, session.id, status())).metadata.pool).toMatchObject({ running: 0, queued: 0 });
       }),
-    120_000,
+    240_000,
   );
 }
 
@@ -129,7 +129,7 @@ sandboxTest(
       );
       const { metadata } = await ask(server, session.id, start(sleeper));
       const id = metadata.jobs[0]?.id as string;
-      await until(() => commandsWith(seconds).length > 0, { what: "it sleeps", timeoutMs: 30_000 });
+      await until(() => commandsWith(seconds).length > 0, { what: "it sleeps", timeoutMs: 60_000 });
       const since = server.events.all.length;
       await server.client.instance.dispose();
       await server.events.waitFor((event) => event.type === "server.connected", { what: "it is back", since });
@@ -141,5 +141,5 @@ sandboxTest(
       expect(parts.at(-1)?.state).toMatchObject({ output: "kept\n[exit code 0]" });
       expect(existsSync(join(home.stateDir, "sessions", `${session.id}.db`))).toBe(true);
     }),
-  60_000,
+  240_000,
 );

@@ -29,7 +29,7 @@ sandboxTest(
     const mine = await server.createSession();
     const { metadata } = await ask(server, mine.id, start(task("mine", shell(HOLD), say("untouched"))));
     const id = metadata.jobs[0]?.id as string;
-    await until(() => holders(home).length === 1, { what: "it runs", timeoutMs: 30_000 });
+    await until(() => holders(home).length === 1, { what: "it runs", timeoutMs: 60_000 });
     const frozen = (await ask(server, mine.id, call("sandbox_snapshot", { job: id, label: "mine" }))).metadata;
 
     const other = await server.createSession();
@@ -64,7 +64,7 @@ sandboxTest(
     const { finished } = (await ask(server, mine.id, wait())).metadata;
     expect(finished).toMatchObject([{ id, state: "completed", result: "untouched", turns: 1 }]);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -75,7 +75,7 @@ sandboxTest(
     const started = await Promise.all(
       sessions.map(({ id }, n) => ask(server, id, start(task(`of ${n}`, shell(HOLD), say(`result ${n}`))))),
     );
-    await until(() => holders(home).length === 2, { what: "both run", timeoutMs: 30_000 });
+    await until(() => holders(home).length === 2, { what: "both run", timeoutMs: 60_000 });
     for (const [n, { id }] of sessions.entries()) {
       const { metadata } = await ask(server, id, status());
       expect(metadata.jobs.map((job) => job.id)).toEqual([started[n]?.metadata.jobs[0]?.id as string]);
@@ -88,7 +88,7 @@ sandboxTest(
       ["result 1"],
     ]);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -125,7 +125,7 @@ sandboxTest(
     expect(await server.children(job?.sessionID as string)).toEqual([]);
     expect((await ask(server, session.id, status())).metadata.jobs).toHaveLength(1);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -142,8 +142,8 @@ sandboxTest(
     expect(snapshotsOnDisk().length).toBe(before.length + 2);
     await ask(server, doomed.id, start(task("sleeps", shell(`sleep ${seconds}`, { timeout_seconds: 900 }), say("no"))));
     await ask(server, other.id, start(task("stays", shell(HOLD), say("stayed"))));
-    await until(() => commandsWith(seconds).length > 0, { what: "one sleeps", timeoutMs: 30_000 });
-    await until(() => holders(home).length === 1, { what: "the other's works", timeoutMs: 30_000 });
+    await until(() => commandsWith(seconds).length > 0, { what: "one sleeps", timeoutMs: 60_000 });
+    await until(() => holders(home).length === 1, { what: "the other's works", timeoutMs: 60_000 });
     await server.client.session.delete({ sessionID: doomed.id });
     const file = join(home.stateDir, "sessions", `${doomed.id}.db`);
     await until(() => !existsSync(file), { what: "its store is removed" });
@@ -153,5 +153,5 @@ sandboxTest(
     openGates(home);
     expect((await ask(server, other.id, wait())).metadata.finished).toMatchObject([{ result: "stayed" }]);
   },
-  60_000,
+  240_000,
 );

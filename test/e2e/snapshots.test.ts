@@ -26,7 +26,7 @@ sandboxTest(
       say("based"),
     );
     await ask(server, session.id, start(base));
-    await until(() => holders(home).length === 1, { what: "the base holds", timeoutMs: 30_000 });
+    await until(() => holders(home).length === 1, { what: "the base holds", timeoutMs: 60_000 });
     const { id } = (await ask(server, session.id, status())).metadata.jobs[0] ?? {};
     const frozen = await ask(server, session.id, freeze({ job: id, label: "v1" }));
     expect(frozen.metadata).toStrictEqual({
@@ -66,7 +66,7 @@ sandboxTest(
     ]);
     expect(output).toContain(`snapshot ${second.id} "v2" of ${left?.id}`);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -122,7 +122,7 @@ sandboxTest(
       false,
     ]);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -157,5 +157,5 @@ sandboxTest(
     expect(metadata.snapshots.map((one) => one.id)).toEqual([parked]);
     expect(metadata.jobs[0]?.snapshot).not.toBe(parked);
   },
-  60_000,
+  240_000,
 );

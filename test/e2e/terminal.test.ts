@@ -38,12 +38,12 @@ beforeAll(async () => {
     return play?.[request.step] ?? scriptedModel(request);
   });
   home = createHome({ modelUrl: model.url, plugins: [[PACKAGE, { parkAfterSeconds: 0 }]] });
-}, 30_000);
+}, 240_000);
 
 afterAll(async () => {
   await home?.remove();
   await model?.stop();
-}, 30_000);
+}, 240_000);
 
 sandboxTest(
   "opencode run ends with the results of the jobs it started",
@@ -59,7 +59,7 @@ sandboxTest(
     expect(texts).toEqual(["both are back"]);
     expect(model.errors).toEqual([]);
   },
-  60_000,
+  240_000,
 );
 
 (hasTmux ? sandboxTest : test.skip)(
@@ -82,5 +82,5 @@ sandboxTest(
       await terminal.close();
     }
   },
-  120_000,
+  240_000,
 );

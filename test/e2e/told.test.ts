@@ -27,7 +27,7 @@ const held = (word: string) => task(`job ${word}`, shell(HOLD), say(`result ${wo
 /** Starts jobs that wait at their gates. */
 async function holding(lab: LabServer, sessionID: string, ...words: string[]): Promise<void> {
   await ask(lab.server, sessionID, start(...words.map(held)));
-  await until(() => holders(lab.home).length === words.length, { what: "all hold", timeoutMs: 30_000 });
+  await until(() => holders(lab.home).length === words.length, { what: "all hold", timeoutMs: 60_000 });
 }
 
 const texts = async ({ server }: LabServer, sessionID: string): Promise<string[]> =>
@@ -46,7 +46,7 @@ const timesTold = async (lab: LabServer, sessionID: string, word: string): Promi
   (await texts(lab, sessionID)).join("\n").split(`<result>\nresult ${word}\n</result>`).length - 1;
 
 const isTold = (lab: LabServer, sessionID: string, word: string) =>
-  until(async () => (await timesTold(lab, sessionID, word)) > 0, { what: `${word} is told`, timeoutMs: 20_000 });
+  until(async () => (await timesTold(lab, sessionID, word)) > 0, { what: `${word} is told`, timeoutMs: 60_000 });
 
 const userMessages = async ({ server }: LabServer, sessionID: string) =>
   (await server.messages(sessionID)).filter(({ info }) => info.role === "user");
@@ -67,11 +67,11 @@ sandboxTest(
         agent: "plan",
         model: "mock/m2",
       });
-      await until(() => holders(home).length === 5, { what: "all hold", timeoutMs: 30_000 });
+      await until(() => holders(home).length === 5, { what: "all hold", timeoutMs: 60_000 });
       const before = (await userMessages(lab, session.id)).length;
       openGates(home);
       for (const word of words) await isTold(lab, session.id, word);
-      await until(async () => (await lastText(lab, session.id)) === NOTED, { what: "it was woken", timeoutMs: 20_000 });
+      await until(async () => (await lastText(lab, session.id)) === NOTED, { what: "it was woken", timeoutMs: 60_000 });
       await server.whenIdle(session.id);
       for (const word of words) expect(await timesTold(lab, session.id, word)).toBe(1);
       const news = (await userMessages(lab, session.id)).slice(before);
@@ -87,7 +87,7 @@ sandboxTest(
       expect(output).toContain("told before");
       expect(await timesTold(lab, session.id, "one")).toBe(1);
     }),
-  90_000,
+  240_000,
 );
 
 sandboxTest(
@@ -110,7 +110,7 @@ sandboxTest(
       openGates(home, [late?.sandboxID as string]);
       await until(async () => (await texts(lab, session.id)).includes("went on"), {
         what: "it goes on",
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
       await server.whenIdle(session.id);
       const told = lab.model.requests.find(({ messages }) =>
@@ -121,7 +121,7 @@ sandboxTest(
       expect(await timesTold(lab, session.id, "early")).toBe(1);
       expect(await timesTold(lab, session.id, "late")).toBe(1);
     }),
-  90_000,
+  240_000,
 );
 
 /** Whatever would be told once more would be told by the time that another job, ended now, is. */
@@ -139,7 +139,7 @@ async function endsUntold(lab: LabServer, sessionID: string, word: string): Prom
   openGates(lab.home);
   await until(() => toastsOf(lab).some((text) => text.includes(`job ${word}: completed`)), {
     what: "the user sees a toast",
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
   });
   expect(await timesTold(lab, sessionID, word)).toBe(0);
 }
@@ -158,7 +158,7 @@ sandboxTest(
       expect(waited?.output).toContain("result last");
       expect(await timesTold(lab, session.id, "quiet")).toBe(1);
     }),
-  90_000,
+  240_000,
 );
 
 sandboxTest(
@@ -184,5 +184,5 @@ sandboxTest(
       expect(await timesTold(lab, session.id, "kept")).toBe(1);
       expect(await timesTold(lab, session.id, "last")).toBe(1);
     }),
-  120_000,
+  240_000,
 );

@@ -14,7 +14,7 @@ sandboxTest(
     const session = await server.createSession();
     const command = `echo first line; echo to stderr >&2; ${HOLD}; echo last line`;
     await ask(server, session.id, start(task("streams", shell(command), say("streamed"))));
-    await until(() => holders(home).length === 1, { what: "it holds", timeoutMs: 30_000 });
+    await until(() => holders(home).length === 1, { what: "it holds", timeoutMs: 60_000 });
     const { sessionID } = (await ask(server, session.id, status())).metadata.jobs[0] ?? {};
     const parts = async () => (await server.messages(sessionID as string)).flatMap((message) => message.parts);
     const shown = await until(
@@ -39,7 +39,7 @@ sandboxTest(
       metadata: { exitCode: 0, timedOut: false, truncated: false },
     });
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -63,7 +63,7 @@ sandboxTest(
     expect(env?.output).toEndWith("\n0\n[exit code 1]");
     expect(commandsWith(seconds)).toEqual([]);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -78,7 +78,7 @@ sandboxTest(
     expect(look?.output).toBe(`${flood?.metadata.bytes}\nBEGIN\nEND\n[exit code 0]`);
     expect(flood?.metadata).toMatchObject({ exitCode: 0, bytes: 5_050_516 });
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -119,5 +119,5 @@ sandboxTest(
     expect(wrong?.metadata.error).toMatchObject({ code: "invalid_task" });
     expect(commandsWith(seconds)).toEqual([]);
   },
-  60_000,
+  240_000,
 );

@@ -13,7 +13,7 @@ const held = (name: string) => task(name, shell(HOLD), say(`${name} is through`)
 const held3 = async (sessionID: string) => {
   const { server, home } = lab;
   const { metadata } = await ask(server, sessionID, start(held("a"), held("b"), held("c")));
-  await until(() => holders(home).length === 3, { what: "all three hold", timeoutMs: 30_000 });
+  await until(() => holders(home).length === 3, { what: "all three hold", timeoutMs: 60_000 });
   const { jobs } = (await ask(server, sessionID, status())).metadata;
   expect(jobs.map(({ id }) => id)).toEqual(metadata.jobs.map(({ id }) => id));
   return jobs;
@@ -37,7 +37,7 @@ sandboxTest(
     try {
       const session = await server.createSession();
       await ask(server, session.id, start(...[1, 2, 3, 4, 5].map((n) => held(`job ${n}`))));
-      await until(() => holders(home).length === 2, { what: "two hold", timeoutMs: 30_000 });
+      await until(() => holders(home).length === 2, { what: "two hold", timeoutMs: 60_000 });
       const { metadata, output } = await ask(server, session.id, status());
       expect(metadata.pool).toMatchObject({ running: 2, queued: 3, limit: 2 });
       expect(metadata.jobs.map(({ state }) => state)).toEqual(["running", "running", "queued", "queued", "queued"]);
@@ -74,7 +74,7 @@ sandboxTest(
       await own.stop();
     }
   },
-  90_000,
+  240_000,
 );
 
 sandboxTest(
@@ -109,7 +109,7 @@ sandboxTest(
     expect([all.metadata.reason, names(all.metadata.finished)]).toEqual(["satisfied", ["a", "b", "c"]]);
     await until(() => sandboxesOf(home).length === 0, { what: "the sandboxes are given up" });
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -136,7 +136,7 @@ sandboxTest(
     expect(output).toContain("a is through");
     expect(model.errors).toEqual([]);
   },
-  60_000,
+  240_000,
 );
 
 sandboxTest(
@@ -151,7 +151,7 @@ sandboxTest(
         (await server.messages(session.id))
           .flatMap(({ parts }) => parts)
           .find((part) => part.type === "text" && part.text.includes("**watched** running · sandbox_exec")),
-      { what: "the board is shown", timeoutMs: 30_000 },
+      { what: "the board is shown", timeoutMs: 60_000 },
     );
     const [part] = await server.toolParts(session.id, "agents_wait");
     expect(part?.state).toMatchObject({ status: "running", title: "1 running" });
@@ -162,5 +162,5 @@ sandboxTest(
     const [ended] = await server.toolParts(session.id, "agents_wait");
     expect(ended?.state).toMatchObject({ status: "completed", title: "1 completed" });
   },
-  60_000,
+  240_000,
 );

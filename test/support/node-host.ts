@@ -88,7 +88,7 @@ export async function startNodeHost(
     const first = <Key extends keyof Line>(key: Key) =>
       until(() => lines.find((line) => line[key] !== undefined)?.[key], {
         what: `the node host says "${key}"`,
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
         seen,
       });
     await publishConfig(server, configFile, await first("config"));
@@ -101,7 +101,7 @@ export async function startNodeHost(
       stderr: node.stderr,
       stop,
       kill: async () => void (await node.kill()),
-      async call(tool, args, { sessionID, messageID = "msg_none" }, { timeoutMs = 20_000, abort } = {}) {
+      async call(tool, args, { sessionID, messageID = "msg_none" }, { timeoutMs = 60_000, abort } = {}) {
         const call = ++calls;
         const onAbort = () => send({ abort: call });
         abort?.addEventListener("abort", onAbort);

@@ -66,7 +66,7 @@ export async function startServe(
   try {
     await until(() => server.stdout().includes("listening on"), {
       what: "opencode serve listens",
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
       seen: log,
     });
     events = await followEvents(url, home.project);
@@ -123,7 +123,7 @@ function sessionCalls(client: OpencodeClient) {
       (await messages(sessionID))
         .flatMap((message) => message.parts)
         .filter((part): part is ToolPart => part.type === "tool" && part.tool === tool),
-    whenIdle: async (sessionID: string, timeoutMs = 20_000) => {
+    whenIdle: async (sessionID: string, timeoutMs = 60_000) => {
       const idle = async () => !(sessionID in must(await client.session.status()));
       await until(idle, { what: `session ${sessionID} is idle`, timeoutMs });
     },

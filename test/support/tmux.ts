@@ -85,12 +85,12 @@ export async function startTui(home: OpencodeHome, options: TerminalOptions = {}
           await pause(400);
           return false;
         },
-        { what: `the prompt "${text}" is sent`, timeoutMs: 15_000, seen: capture },
+        { what: `the prompt "${text}" is sent`, timeoutMs: 60_000, seen: capture },
       );
     },
-    waitForText: (pattern, timeoutMs = 15_000) =>
+    waitForText: (pattern, timeoutMs = 60_000) =>
       until(() => shows(pattern), { what: `the screen shows ${pattern}`, timeoutMs, everyMs: 100, seen: capture }),
-    waitForNoText: (pattern, timeoutMs = 15_000) =>
+    waitForNoText: (pattern, timeoutMs = 60_000) =>
       until(() => (shows(pattern) === undefined ? capture() : undefined), {
         what: `the screen shows ${pattern} no more`,
         timeoutMs,

@@ -10,10 +10,10 @@ export function useLab(...settings: Parameters<typeof startLab>): Readonly<LabSe
   };
   beforeAll(async () => {
     started = await startLab(...settings);
-  }, 60_000);
+  }, 240_000);
   afterAll(async () => {
     await started?.stop();
-  }, 30_000);
+  }, 240_000);
   return {
     get model() {
       return lab().model;

@@ -13,7 +13,7 @@ export interface UntilOptions {
  */
 export async function until<T>(
   probe: () => T | Promise<T>,
-  { timeoutMs = 10_000, everyMs = 50, what, seen }: UntilOptions,
+  { timeoutMs = 60_000, everyMs = 50, what, seen }: UntilOptions,
 ): Promise<NonNullable<T>> {
   const startedAt = performance.now();
   for (;;) {
