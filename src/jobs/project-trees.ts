@@ -127,7 +127,10 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
 
     async function prepare(former: PreparedTree | null): Promise<PreparedTree> {
       // A job's id finds it for whoever sweeps; its own sandbox comes later, so the name is free but for this suffix.
-      const name = { name: `${job.id}-tree`, tags: { job: job.id, session: job.orchestrator, tree: key } };
+      const name = {
+        name: `${job.id}-tree`,
+        tags: { job: job.id, session: job.orchestrator, lab: pool.identity(), tree: key },
+      };
       const bare = toSandboxSpec(environment as Environment, {}, { ...name, snapshotID: former?.snapshotID ?? null });
       const machine = {
         ...toMachineSpec(environment as Environment),

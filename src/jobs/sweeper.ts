@@ -78,6 +78,12 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
         for (const sandbox of await ownedOf(name, provider)) {
           await attempt(`sweep the sandbox ${sandbox.id}`, () => sweepSandbox(provider, sandbox, report));
         }
+        for (const snapshot of await unrecordedOf(provider)) {
+          await attempt(`remove the unrecorded snapshot ${snapshot}`, async () => {
+            await provider.snapshots?.remove(snapshot);
+            report.snapshotsRemoved.push(snapshot);
+          });
+        }
       });
     }
     for (const snapshot of pool.allSnapshots()) {
@@ -108,6 +114,15 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
       const orchestrator = row?.orchestrator ?? session;
       return isOurs && jobID && orchestrator ? [{ ...sandbox, jobID, orchestrator }] : [];
     });
+  }
+
+  /** Snapshots whose process died before it recorded them. Those older than the records may be in lost ones. */
+  async function unrecordedOf(provider: SandboxProvider): Promise<string[]> {
+    const left = (await provider.snapshots?.leftBehind()) ?? [];
+    const recordsSince = pool.madeAt();
+    return left
+      .filter(({ id, createdAt }) => recordsSince !== null && createdAt > recordsSince && !pool.knowsSnapshot(id))
+      .map(({ id }) => id);
   }
 
   async function sweepSandbox(

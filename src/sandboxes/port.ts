@@ -116,6 +116,11 @@ export interface SnapshotStore {
   take(sandbox: Sandbox, path: string | null): Promise<TakenSnapshot>;
   /** Idempotent. */
   remove(snapshotID: string): Promise<void>;
+  /**
+   * Those taken by processes that have ended since, with the epoch ms of their taking, for the sweeper: one may have
+   * ended before it recorded what it took. Empty where the provider forgets snapshots by itself.
+   */
+  leftBehind(): Promise<readonly { readonly id: string; readonly createdAt: number }[]>;
 }
 
 export interface Sandbox {

@@ -1,12 +1,13 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { isEnded, type JobStateKind } from "../../src/jobs/job.ts";
 import { ERROR_CODES } from "../../src/shared/error-code.ts";
 import type { JobView } from "../../src/views/job-view.ts";
-import { type LabServer, startLab } from "../support/lab.ts";
+import { type LabServer, PACKAGE, startLab } from "../support/lab.ts";
 import { type ModalLab, startModalLab } from "../support/modal-lab.ts";
 import { must, startServe } from "../support/opencode.ts";
-import { commandsWith, sandboxesOf, uniqueSeconds } from "../support/sandboxes.ts";
+import { commandsWith, uniqueSeconds } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";
 import { ask, message, outputsOf, shell, status, turn, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
@@ -21,8 +22,8 @@ export interface ChaosReport {
   /** How many ended in each way. */
   readonly states: Readonly<Record<string, number>>;
   readonly toldOnce: number;
-  /** Files of sandboxes that no job and no process has any more, and half copies of snapshots: a kill in the middle. */
-  readonly strays: number;
+  /** Sandboxes and snapshots, half made ones too, that kills had left behind and that sweeps removed. */
+  readonly swept: number;
   /** What does not hold; empty when all does. */
   readonly problems: readonly string[];
 }
@@ -38,7 +39,7 @@ export async function runChaos(seed: number, provider: ChaosProvider): Promise<C
   const plan = drawPlan(seed, token);
   const options = { provider, maxRunningJobs: plan.maxRunningJobs, parkAfterSeconds: plan.parkAfterSeconds };
   const lab: Lab = provider === "modal" ? await startModalLab(options) : await startLab(options);
-  const found = { jobs: 0, states: {} as Record<string, number>, toldOnce: 0, strays: 0, problems: [] as string[] };
+  const found = { jobs: 0, states: {} as Record<string, number>, toldOnce: 0, swept: 0, problems: [] as string[] };
   try {
     await play(lab, plan, token, found);
   } catch (error) {
@@ -49,7 +50,7 @@ export async function runChaos(seed: number, provider: ChaosProvider): Promise<C
   return { plan, ...found };
 }
 
-type Found = { jobs: number; states: Record<string, number>; toldOnce: number; strays: number; problems: string[] };
+type Found = { jobs: number; states: Record<string, number>; toldOnce: number; swept: number; problems: string[] };
 
 async function play(lab: Lab, plan: Plan, token: string, found: Found): Promise<void> {
   const { stateDir } = lab.home;
@@ -143,8 +144,22 @@ async function nothingLives(lab: Lab, sessionID: string, token: string, found: F
   await until(isGone, within("no sandbox is left")).catch(() => found.problems.push(`left: ${JSON.stringify(left)}`));
 }
 
-const sandboxesLeft = async ({ modal, home }: Lab): Promise<string[]> =>
-  modal ? (await modal.sandboxes({ live: true })).map(({ id }) => id) : sandboxesOf(home);
+/** Everything of the session that takes room or costs money, wherever it is recorded or stands. */
+async function standing({ modal, home }: Lab): Promise<string[]> {
+  const rows = poolRows(home.stateDir, ["leases", "queue", "snapshots", "sandboxes"]);
+  if (modal) return [...rows, ...(await modal.sandboxes({ live: true })).map(({ id }) => id)];
+  const files = ["sandboxes", "snapshots"].flatMap((kind) => entries(join(home.stateDir, "local", kind)));
+  return [...rows, ...files];
+}
+
+/** The user's own way to do it, as npm installs it. */
+async function sweep({ home }: Lab): Promise<{ failures: string[] }> {
+  const env = { ...home.env, PATH: `${PACKAGE}/node_modules/.bin:${home.env.PATH}` };
+  const args = ["gc", "--state-dir", home.stateDir, "--json"];
+  const { status, stdout, stderr } = spawnSync(join(PACKAGE, "dist/cli/main.js"), args, { cwd: home.root, env });
+  if (status !== 0) return { failures: [`gc ended with ${status}: ${stdout}${stderr}`] };
+  return JSON.parse(stdout.toString());
+}
 
 /** Every end of a job stands once in what the orchestrator's model is shown. */
 async function countTold(lab: Lab, sessionID: string, found: Found): Promise<void> {
@@ -178,14 +193,17 @@ async function endsWithItsSession(lab: Lab, sessionID: string, found: Found): Pr
   await until(isGone, within("nothing is left of the session")).catch(() =>
     found.problems.push(`left of the deleted session: ${JSON.stringify(left)}`),
   );
-  const files = lab.modal ? [] : entries(join(stateDir, "local/snapshots"));
-  found.strays = (await sandboxesLeft(lab)).length + files.length;
   await lab.server.stop();
   await until(
     () => commandsWith(root).length === 0,
     within("no process is left", () => commandsWith(root)),
   ).catch((error) => found.problems.push(error.message));
   found.problems.push(...damaged(stateDir));
+  const strays = await standing(lab);
+  const swept = await sweep(lab);
+  found.problems.push(...swept.failures, ...(await standing(lab)).map((stray) => `left after the sweep: ${stray}`));
+  found.problems.push(...damaged(stateDir));
+  found.swept = strays.length;
 }
 
 const entries = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);

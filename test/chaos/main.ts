@@ -20,9 +20,9 @@ if (provider !== "local" && provider !== "modal") throw new Error(`--provider is
 
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
-function printRun({ plan, jobs, states, toldOnce, strays, problems }: ChaosReport): void {
+function printRun({ plan, jobs, states, toldOnce, swept, problems }: ChaosReport): void {
   const ends = Object.entries(states).map(([state, count]) => `${count} ${state}`);
-  const came = `${jobs} jobs (${ends.join(", ")}), ${toldOnce} results once, ${strays} left for the sweeper`;
+  const came = `${jobs} jobs (${ends.join(", ")}), ${toldOnce} results once, ${swept} strays swept, 0 left`;
   print(`${describePlan(plan)}: ${came}${problems.length === 0 ? "" : `, ${problems.length} PROBLEMS`}`);
   for (const problem of problems) print(`    ${problem.replaceAll("\n", "\n    ").slice(0, 2_000)}`);
 }
@@ -42,7 +42,7 @@ const sum = (of: (report: ChaosReport) => number) => reports.reduce((total, repo
 const bad = reports.filter(({ problems }) => problems.length > 0);
 const verdict =
   bad.length === 0
-    ? `${sum(({ strays }) => strays)} left`
+    ? `${sum(({ swept }) => swept)} strays swept, no sandbox or snapshot left`
     : `PROBLEMS in ${bad.length} (seeds ${bad.map(({ plan }) => plan.seed).join(", ")})`;
 print(
   `${reports.length} runs: ${sum(({ jobs }) => jobs)} jobs ended, ${sum(({ toldOnce }) => toldOnce)} results delivered exactly once, ${verdict}`,

@@ -97,7 +97,10 @@ export function liveSandboxes(stateDir: string, sessionID: string): string[] {
 }
 
 /** Rows that the shared store still has; a parked job has none but its snapshot's. */
-export function poolRows(stateDir: string, tables: readonly ("leases" | "queue" | "snapshots")[]): string[] {
+export function poolRows(
+  stateDir: string,
+  tables: readonly ("leases" | "queue" | "snapshots" | "sandboxes")[],
+): string[] {
   const file = join(stateDir, "pool.db");
   if (!existsSync(file)) return [];
   return withCopy(file, (database) =>

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openPoolStore } from "../../src/jobs/store/pool-store.ts";
@@ -48,6 +48,49 @@ sandboxTest(
     ]);
     expect(existsSync(join(rootDir, "sandboxes", id))).toBe(false);
     expect(run(home, "gc", "--state-dir", stateDir)).toMatchObject({ status: 0, stdout: "Nothing to sweep.\n" });
+  }),
+);
+
+sandboxTest(
+  "gc removes what a process that died had half made, or had frozen and not recorded",
+  withHome(async (home) => {
+    const stateDir = join(home, "state");
+    const rootDir = join(stateDir, "local");
+    const pool = await openPoolStore(stateDir);
+    const ids = (() => {
+      let count = 0;
+      return () => `${++count}`;
+    })();
+    const provider = createLocalProvider({ rootDir, isolation: "auto", clock: systemClock, log: () => {}, ids });
+    const spec: SandboxSpec = { name: "job_1", tags: {}, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "blocked" }; // biome-ignore format: one line
+    const sandbox = await provider.create(spec);
+    const take = async (pid: number) => {
+      const { id } = (await provider.snapshots?.take(sandbox, null)) ?? { id: "" };
+      const file = join(rootDir, "snapshots", id, "meta.json");
+      writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), pid }));
+      return id;
+    };
+    const dead = spawnSync("true").pid;
+    const [lost, recorded, fresh] = [await take(dead), await take(dead), await take(process.pid)];
+    pool.savePreparedTree({ key: "k", place: "p", commit: "c", form: "files", snapshotID: recorded, createdAt: 1 });
+    pool.close();
+    await provider.close();
+    for (const [folder, name] of [
+      ["snapshots", `.snap_half.${dead}.half`],
+      ["snapshots", `.snap_fresh.${process.pid}.half`],
+      ["sandboxes", `.sbx_half.${dead}.half`],
+    ] as const)
+      mkdirSync(join(rootDir, folder, name, "workspace/files"), { recursive: true });
+
+    const { status, stdout } = run(home, "gc", "--state-dir", stateDir, "--json");
+    expect([status, JSON.parse(stdout)]).toEqual([
+      0,
+      { ended: [], parked: [], snapshotsRemoved: [lost], failures: [] },
+    ]);
+    expect(readdirSync(join(rootDir, "snapshots")).sort()).toEqual(
+      [`.snap_fresh.${process.pid}.half`, recorded, fresh].sort(),
+    );
+    expect(readdirSync(join(rootDir, "sandboxes"))).toEqual([sandbox.id]);
   }),
 );
 

@@ -33,6 +33,7 @@ export function bookOf(create: () => SandboxProvider): Book {
             return snapshot;
           },
           remove: (id) => store.remove(id),
+          leftBehind: () => store.leftBehind(),
         },
       };
     },

@@ -180,6 +180,7 @@ export function createMemoryMachine(): MemoryMachine {
             usable();
             if (frozen.delete(id)) ledger.push(`remove ${id}`);
           },
+          leftBehind: async () => [],
         },
         async close() {
           closed = true;

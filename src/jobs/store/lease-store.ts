@@ -1,5 +1,6 @@
 import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
 import { gpusOf } from "../../sandboxes/environment.ts";
+import { isProcessDead } from "../../shared/process-alive.ts";
 import type { LeaseUse, QueueEntry } from "../admission.ts";
 import type { Database } from "./database.ts";
 
@@ -54,14 +55,7 @@ export const LEASE_RENEW_MS = 5_000;
 /** Names this process (and one plugin instance in it) as owner of leases; the pid tells others when it is dead. */
 export const toOwner = (nonce: string): string => `${process.pid}:${nonce}`;
 
-function isOwnerDead(owner: string): boolean {
-  try {
-    process.kill(Number.parseInt(owner, 10), 0);
-    return false;
-  } catch (error) {
-    return (error as { code?: string }).code === "ESRCH";
-  }
-}
+const isOwnerDead = (owner: string): boolean => isProcessDead(Number.parseInt(owner, 10));
 
 /** `gpu` of a lease is one request, that of a queued job its order of preference. */
 export const LEASE_MIGRATION = `

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { ProviderName } from "../../sandboxes/port.ts";
 import { openDatabase } from "./database.ts";
@@ -45,12 +46,16 @@ export interface PoolStore extends LeaseStore {
   /** Oldest first. */
   preparedTrees(place: string): PreparedTree[];
   deletePreparedTree(snapshotID: string): void;
+  /** Whether anything recorded here names the snapshot. */
+  knowsSnapshot(id: string): boolean;
   insertSandbox(id: string, provider: ProviderName, jobID: string, orchestrator: string, now: number): void;
   deleteSandbox(id: string): void;
   /** Sandboxes made and not known to be gone. */
   sandboxes(): SandboxRow[];
   /** Names this state directory in the tags of its sandboxes. */
   identity(): string;
+  /** Epoch ms since when it records; null when the file system does not say. */
+  madeAt(): number | null;
   close(): void;
 }
 
@@ -76,7 +81,8 @@ const MIGRATIONS = [
 ];
 
 export async function openPoolStore(stateDir: string): Promise<PoolStore> {
-  const database = await openDatabase(join(stateDir, "pool.db"), MIGRATIONS);
+  const file = join(stateDir, "pool.db");
+  const database = await openDatabase(file, MIGRATIONS);
   return {
     ...createLeaseStore(database),
     saveSnapshot: (snapshot) =>
@@ -109,6 +115,12 @@ export async function openPoolStore(stateDir: string): Promise<PoolStore> {
         .all<{ record: string }>("SELECT record FROM prepared_trees WHERE place = ? ORDER BY created_at, rowid", place)
         .map((row) => JSON.parse(row.record) as PreparedTree),
     deletePreparedTree: (snapshotID) => database.run("DELETE FROM prepared_trees WHERE snapshot = ?", snapshotID),
+    knowsSnapshot: (id) =>
+      database.get(
+        "SELECT 1 FROM snapshots WHERE id = ? UNION SELECT 1 FROM prepared_trees WHERE snapshot = ?",
+        id,
+        id,
+      ) !== undefined,
     insertSandbox: (id, provider, jobID, orchestrator, now) =>
       database.run(
         "INSERT OR REPLACE INTO sandboxes (id, provider, job, orchestrator, created_at) VALUES (?, ?, ?, ?, ?)",
@@ -122,6 +134,7 @@ export async function openPoolStore(stateDir: string): Promise<PoolStore> {
     sandboxes: () =>
       database.all<SandboxRow>("SELECT id, provider, job AS jobID, orchestrator FROM sandboxes ORDER BY created_at"),
     identity: () => database.get<{ id: string }>("SELECT id FROM identity")?.id ?? "",
+    madeAt: () => statSync(file).birthtimeMs || null,
     close: () => database.close(),
   };
 }

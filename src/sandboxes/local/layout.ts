@@ -1,11 +1,13 @@
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LabError } from "../../shared/error-code.ts";
+import { isProcessDead } from "../../shared/process-alive.ts";
 import type { NetworkPolicy } from "../port.ts";
 
 /*
  * Where local sandboxes live on disk. L1: an id becomes a path only after its pattern matched. L2: a directory under its
- * final name is complete; what is half made has a name that starts with a dot.
+ * final name is complete; what is half made has a name that starts with a dot and
+ * says which process makes it.
  */
 
 export const PARTS = ["workspace", "home", "tmp", "logs"] as const;
@@ -32,6 +34,8 @@ export interface SnapshotMeta {
   /** The frozen directory's path in the sandbox; null = all of it. */
   readonly path: string | null;
   readonly createdAt: number;
+  /** The process that took it, and records it next. */
+  readonly pid: number;
 }
 
 const SANDBOX_ID = /^sbx_[A-Za-z0-9_-]{1,64}$/;
@@ -77,7 +81,23 @@ export async function makeWhole(
   await rename(half, root);
 }
 
-export const halfNameOf = (root: string): string => join(root, "..", `.${root.slice(root.lastIndexOf("/") + 1)}.half`);
+export const halfNameOf = (root: string): string =>
+  join(root, "..", `.${root.slice(root.lastIndexOf("/") + 1)}.${process.pid}.half`);
+
+/** Absolute paths of what processes that died left half made. */
+export async function abandonedHalves(rootDir: string): Promise<string[]> {
+  const isAbandoned = (name: string) => {
+    const maker = /^\..+\.(\d+)\.half$/.exec(name)?.[1];
+    return maker !== undefined && isProcessDead(Number(maker));
+  };
+  const found = await Promise.all(
+    ["sandboxes", "snapshots"].map(async (kind) => {
+      const folder = join(rootDir, kind);
+      return (await listIDs(folder, isAbandoned)).map((name) => join(folder, name));
+    }),
+  );
+  return found.flat();
+}
 
 export async function readMeta<T extends SandboxMeta | SnapshotMeta>(root: string): Promise<T | null> {
   try {

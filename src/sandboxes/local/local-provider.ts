@@ -9,7 +9,16 @@ import { DiskWatch, freeBytes } from "./disk-watch.ts";
 import { FifoStock } from "./fifo-stock.ts";
 import { refuseForeignMachine } from "./foreign-machine.ts";
 import type { Isolation, IsolationKind } from "./isolation.ts";
-import { halfNameOf, isSandboxID, listIDs, makeWhole, readMeta, type SandboxMeta, sandboxDirs } from "./layout.ts";
+import {
+  abandonedHalves,
+  halfNameOf,
+  isSandboxID,
+  listIDs,
+  makeWhole,
+  readMeta,
+  type SandboxMeta,
+  sandboxDirs,
+} from "./layout.ts";
 import { LocalSandbox } from "./local-sandbox.ts";
 import { createLocalSnapshots, restoreSnapshot } from "./local-snapshots.ts";
 import { probeIsolation, requireIsolation } from "./probe.ts";
@@ -197,7 +206,9 @@ class LocalProvider implements SandboxProvider {
       await (await this.#isolation()).trees.remove(root); // P2
   }
 
+  /** Also clears away what processes that died left half made: it has no owner. */
   async list(): Promise<readonly ListedSandbox[]> {
+    for (const path of await abandonedHalves(this.#deps.rootDir)) await (await this.#isolation()).trees.remove(path);
     const folder = join(this.#deps.rootDir, "sandboxes");
     const found = await Promise.all(
       (await listIDs(folder, isSandboxID)).map(async (id) => {

@@ -1,17 +1,21 @@
 import { stat } from "node:fs/promises";
-import { posix } from "node:path";
+import { join, posix } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
+import { isProcessDead } from "../../shared/process-alive.ts";
 import type { Sandbox, SnapshotStore } from "../port.ts";
 import type { Isolation } from "./isolation.ts";
 import {
   dirsAt,
   halfNameOf,
   isSnapshotID,
+  listIDs,
   makeWhole,
   PARTS,
   type Part,
+  readMeta,
   type SandboxDirs,
+  type SnapshotMeta,
   snapshotDir,
 } from "./layout.ts";
 import type { LocalSandbox } from "./local-sandbox.ts";
@@ -35,7 +39,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
       const root = snapshotDir(deps.rootDir, id);
       const part = path === null ? null : partOf(source, posix.resolve(source.workdir, path));
       try {
-        await makeWhole(root, { id, path, createdAt: deps.clock.now() }, async (half) => {
+        await makeWhole(root, { id, path, createdAt: deps.clock.now(), pid: process.pid }, async (half) => {
           if (part === null) await trees.copy(pairs(source.dirs, half));
           else await trees.copy(pairs(source.dirs, half, [part.name]), { below: part.below });
         });
@@ -52,6 +56,13 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
     async remove(snapshotID) {
       if (!isSnapshotID(snapshotID)) return;
       await (await deps.isolation()).trees.remove(snapshotDir(deps.rootDir, snapshotID));
+    },
+    async leftBehind() {
+      const folder = join(deps.rootDir, "snapshots");
+      const found = await Promise.all(
+        (await listIDs(folder, isSnapshotID)).map((id) => readMeta<SnapshotMeta>(join(folder, id))),
+      );
+      return found.filter((meta) => meta !== null).filter(({ pid }) => isProcessDead(pid));
     },
   };
 }

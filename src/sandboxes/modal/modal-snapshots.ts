@@ -89,6 +89,7 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
         );
       }
     },
+    leftBehind: async () => [], // each has an expiry at Modal
     async remove(snapshotID) {
       const snapshot = parseSnapshotID(snapshotID);
       if (snapshot !== null) await removeImage(snapshot.imageID);

@@ -1,0 +1,9 @@
+/** Whether no process of this machine has the id. A reused id counts as alive. */
+export function isProcessDead(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as { code?: string }).code === "ESRCH";
+  }
+}
