@@ -1,11 +1,19 @@
+import { LabError } from "../shared/error-code.ts";
 import { findJobs } from "./find-jobs.ts";
-import { cancel, isEnded, type Job } from "./job.ts";
+import { cancel, isEnded, isHeld, type Job } from "./job.ts";
+import type { JobBook } from "./job-book.ts";
 import type { Lab } from "./lab.ts";
+import { LEASE_RENEW_MS } from "./store/lease-store.ts";
+
+const LOOK_MS = 250;
+/** A process looks for requests with every renewal of its leases; then a model and commands are to be stopped. */
+const ANSWER_MS = 4 * LEASE_RENEW_MS;
 
 /**
  * Ends jobs now: the state first, then the model's turn, the sandbox (its files are kept in a snapshot) and the lease.
- * Jobs that have ended are left as they are.
- * @throws LabError `not_found` when one of them is not this session's; none is cancelled then
+ * Jobs that have ended are left as they are; one that another process of the session runs is cancelled by that process.
+ * @throws LabError `not_found` when one of them is not this session's, none is cancelled then; `cancelled`, to be tried
+ * again, when the other process does not answer
  */
 export async function cancelJobs(
   lab: Lab,
@@ -17,6 +25,7 @@ export async function cancelJobs(
   const jobs = findJobs(book, ids);
   await Promise.all(
     jobs.map(async ({ id }) => {
+      if (await cancelElsewhere(lab, book, id, reason)) return;
       book.update(id, (job) =>
         isEnded(job.state) ? job : { ...job, state: cancel(job.state, reason, lab.clock.now()) },
       );
@@ -26,4 +35,25 @@ export async function cancelJobs(
     }),
   );
   return findJobs(book, ids);
+}
+
+/** Whether another process had the job, and ended it. */
+async function cancelElsewhere(lab: Lab, book: JobBook, jobID: string, reason: string | null): Promise<boolean> {
+  const isElsewhere = () => {
+    const { state } = book.reload(jobID);
+    return isHeld(state) && !lab.runner.isRunning(jobID) && lab.pool.isLeaseAlive(state.leaseID, lab.clock.now());
+  };
+  if (lab.runner.isRunning(jobID) || !isElsewhere()) return false;
+  lab.pool.askToCancel(jobID, reason);
+  const until = lab.clock.now() + ANSWER_MS;
+  while (isElsewhere()) {
+    if (lab.clock.now() >= until)
+      throw new LabError(
+        "cancelled",
+        `${jobID} runs in another OpenCode process, which did not answer in ${ANSWER_MS / 1000} s. It is asked to cancel the job; look at agents_status, or call agents_cancel again.`,
+        { retryable: true },
+      );
+    await new Promise<void>((resolve) => lab.clock.after(LOOK_MS, resolve));
+  }
+  return isEnded(book.reload(jobID).state);
 }

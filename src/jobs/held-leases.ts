@@ -22,12 +22,21 @@ export interface HeldLeasesDeps {
   readonly log: Log;
   /** Called with every renewal: places in the queue lapse like leases. Returns whether there are any. */
   readonly renewQueue: () => boolean;
+  /** Another process asks that a job of ours be cancelled. */
+  readonly onCancelAsked: (lease: Lease, reason: string | null) => void;
   readonly onFreed: () => void;
 }
 
 const RELEASE_RETRY_MS = 2_000;
 
-export function createHeldLeases({ pool, clock, log, renewQueue, onFreed }: HeldLeasesDeps): HeldLeases & {
+export function createHeldLeases({
+  pool,
+  clock,
+  log,
+  renewQueue,
+  onCancelAsked,
+  onFreed,
+}: HeldLeasesDeps): HeldLeases & {
   /** Starts renewing, if that does not happen already. */
   renew(): void;
 } {
@@ -40,7 +49,12 @@ export function createHeldLeases({ pool, clock, log, renewQueue, onFreed }: Held
     stopRenewal = clock.after(LEASE_RENEW_MS, () => {
       stopRenewal = null;
       try {
-        if (held.size > 0) pool.renewLeases(held.values(), clock.now());
+        if (held.size > 0) {
+          pool.renewLeases(held.values(), clock.now());
+          const byJob = new Map([...held.values()].map((lease) => [lease.jobID, lease]));
+          for (const { jobID, reason } of pool.takeCancels(new Set(byJob.keys())))
+            onCancelAsked(byJob.get(jobID) as Lease, reason);
+        }
         if (!renewQueue() && held.size === 0) return;
       } catch (error) {
         log("warn", "could not renew leases", { reason: String(error) }); // several tries fit into their time

@@ -79,9 +79,9 @@ export function createJobBook({ orchestrator, store, ids, onChange }: JobBookDep
       const job = change(before);
       if (job === before) return job;
       if (isEnded(job.state) && !isEnded(before.state)) store.saveEnded(job);
+      else if (job.state !== before.state) store.saveState(job);
       else store.saveJob(job);
       jobs.set(jobID, job);
-      if (job.state !== before.state) store.appendEvent(jobID, job.state.since, "state", job.state);
       onChange({ before, job });
       return job;
     },

@@ -9,6 +9,7 @@ import { LabError } from "../shared/error-code.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { createGit } from "../workspace/git.ts";
+import { cancelJobs } from "./cancel-jobs.ts";
 import { settleCompute } from "./compute.ts";
 import { interrupt, isEnded, isHeld, type Job, wake } from "./job.ts";
 import { createJobBook, type JobBook, type JobChange } from "./job-book.ts";
@@ -187,6 +188,12 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     afford: (book, job) => affordJob(book, job),
     hasSandbox: (jobID) => keeper.isStanding(jobID),
     onPressure: () => keeper.parkWaiting(),
+    onElsewhere: followElsewhere,
+    onCancelAsked({ orchestrator, jobID }, reason) {
+      cancelJobs(lab, orchestrator, [jobID], reason).catch((error) => {
+        log("error", "could not cancel a job for another process", { jobID, reason: String(error) });
+      });
+    },
   });
 
   const affordJob = (book: JobBook, job: Job): MoneyAdmission =>
@@ -283,7 +290,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     book.update(jobID, (job) => (isHeld(job.state) ? { ...job, state: interrupt(job.state, clock.now()) } : job));
   }
 
-  return {
+  const lab: Lab = {
     options,
     pool,
     scheduler,
@@ -344,4 +351,5 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
       pool.close();
     },
   };
+  return lab;
 }

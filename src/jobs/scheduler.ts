@@ -6,7 +6,7 @@ import type { Log } from "../shared/log.ts";
 import { type AdmissionLimits, countGpus, decideAdmission, fitsInstead, type LeaseUse } from "./admission.ts";
 import { expectRate } from "./compute.ts";
 import { createHeldLeases } from "./held-leases.ts";
-import { fail, type Job, start } from "./job.ts";
+import { fail, isHeld, type Job, start } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import type { MoneyAdmission } from "./spend.ts";
 import type { LeaseStore, PoolState } from "./store/lease-store.ts";
@@ -57,6 +57,13 @@ export interface SchedulerDeps {
   readonly afford: (book: JobBook, job: Job) => MoneyAdmission;
   /** Whether a sandbox of the job may still stand. */
   readonly hasSandbox: (jobID: string) => boolean;
+  /** Another process asks that a job of ours be cancelled. */
+  readonly onCancelAsked: (
+    job: { readonly orchestrator: string; readonly jobID: string },
+    reason: string | null,
+  ) => void;
+  /** A job that was queued here is run by another process of its session, or was. */
+  readonly onElsewhere: (book: JobBook, jobID: string) => void;
   /** A job waits: make room that is only kept for comfort. */
   readonly onPressure: () => void;
 }
@@ -148,6 +155,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     const queued = book.get(jobID);
     if (queued?.state.kind !== "queued") {
       drop(next);
+      if (queued && isHeld(queued.state)) deps.onElsewhere(book, jobID);
       return;
     }
     const use = (state: PoolState): LeaseUse | null => {
@@ -155,7 +163,14 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       return decision.kind === "admit" ? { slots: 1, gpu: decision.gpu } : null;
     };
     // Looking first spares the write lock, which all processes share.
-    if (!use(pool.poolState(clock.now()))) return;
+    const state = pool.poolState(clock.now());
+    if (state.leases.some((one) => one.jobID === jobID && one.owner !== owner && one.slots > 0)) {
+      if (book.reload(jobID).state.kind === "queued") return; // its lease comes before its state
+      drop(next);
+      deps.onElsewhere(book, jobID);
+      return;
+    }
+    if (!use(state)) return;
     const request = { id: deps.ids("lease"), jobID, orchestrator: book.orchestrator, owner };
     const lease = pool.acquireLease(request, use, clock.now());
     if (!lease) return;
@@ -163,6 +178,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     waiting.splice(waiting.indexOf(next), 1);
     let job: Job;
     try {
+      book.reload(jobID); // another process of the session may have run it meanwhile
       job = book.update(jobID, (current) =>
         current.state.kind === "queued"
           ? {
@@ -179,7 +195,9 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       throw error;
     }
     leaveQueue(jobID);
-    const done = job.state.kind === "starting" ? deps.runJob(book, jobID) : Promise.resolve();
+    const isOurs = job.state.kind === "starting" && job.state.leaseID === lease.id;
+    if (!isOurs && isHeld(job.state)) deps.onElsewhere(book, jobID);
+    const done = isOurs ? deps.runJob(book, jobID) : Promise.resolve();
     void done.finally(() => {
       free(jobID, lease.id);
       pump();

@@ -34,7 +34,7 @@ export interface LeaseStore {
   poolState(now: number): PoolState;
   /**
    * Takes a lease in one transaction. `decide` sees the pool without what its job still holds, and answers what is
-   * taken or null. The job keeps its place in the queue until it leaves that.
+   * taken or null. The job keeps its place in the queue until it leaves that. null too while another owner runs it.
    */
   acquireLease(lease: LeaseRequest, decide: (pool: PoolState) => LeaseUse | null, now: number): Lease | null;
   /** Changes what a lease takes, in one transaction, if `decide`, which sees the pool without it, says so. */
@@ -46,6 +46,10 @@ export interface LeaseStore {
   /** Puts jobs at the end of the queue, those that are in it keep their place; to be renewed like leases. */
   enqueue(jobs: Iterable<QueueRequest>, now: number): void;
   leaveQueue(jobID: string): void;
+  /** Asks the process that runs a job to cancel it; it looks whenever it renews its leases. */
+  askToCancel(jobID: string, reason: string | null): void;
+  /** Takes the requests that concern these jobs. */
+  takeCancels(jobIDs: ReadonlySet<string>): { readonly jobID: string; readonly reason: string | null }[];
 }
 
 /** A lease not renewed for so long belongs to a dead process, even where its pid lives on. Renewed every `LEASE_RENEW_MS`. */
@@ -116,6 +120,8 @@ export function createLeaseStore(database: Database): LeaseStore {
       database.transaction(() => {
         reclaim(now);
         const { leases, queue } = poolState(now);
+        if (leases.some(({ jobID, owner, slots }) => jobID === lease.jobID && owner !== lease.owner && slots > 0))
+          return null;
         const use = decide({ leases: leases.filter(({ jobID }) => jobID !== lease.jobID), queue });
         if (!use) return null;
         const taken = { ...lease, ...use };
@@ -155,6 +161,14 @@ export function createLeaseStore(database: Database): LeaseStore {
           );
         }
       }),
+    askToCancel: (jobID, reason) =>
+      database.run("INSERT OR REPLACE INTO cancels (job, reason) VALUES (?, ?)", jobID, reason),
+    takeCancels: (jobIDs) => {
+      const asked = database.all<{ jobID: string; reason: string | null }>("SELECT job AS jobID, reason FROM cancels");
+      const taken = asked.filter(({ jobID }) => jobIDs.has(jobID));
+      for (const { jobID } of taken) database.run("DELETE FROM cancels WHERE job = ?", jobID);
+      return taken;
+    },
     leaveQueue: (jobID) => database.run("DELETE FROM queue WHERE job = ?", jobID),
   };
 }

@@ -22,10 +22,12 @@ export interface SessionStore {
   /** Records new jobs with their first turns, all or none. */
   insert(entries: readonly { readonly job: Job; readonly turn: Turn }[]): void;
   saveJob(job: Job): void;
+  /** Writes a job whose state is new, and its history with it. */
+  saveState(job: Job): void;
   saveTurn(turn: Turn): void;
   /** Writes a job and a turn of it together. */
   save(job: Job, turn: Turn): void;
-  /** Writes a job that has just ended, and that its orchestrator is still to be told, together. */
+  /** The same of one that has just ended, and that its orchestrator is still to be told, together. */
   saveEnded(job: Job): void;
   /** What is still to be told, oldest first. */
   notices(): Notice[];
@@ -91,6 +93,12 @@ export async function openSessionStore(file: string): Promise<SessionStore> {
       job.state.kind,
       JSON.stringify(job),
     );
+  const appendEvent = (jobID: string, at: number, kind: string, data: unknown) =>
+    database.run("INSERT INTO events (job, at, kind, data) VALUES (?, ?, ?, ?)", jobID, at, kind, JSON.stringify(data));
+  const saveState = (job: Job) => {
+    saveJob(job);
+    appendEvent(job.id, job.state.since, "state", job.state);
+  };
   const saveTurn = (turn: Turn) =>
     database.run(
       `INSERT INTO turns (id, job, position, state, message, text) VALUES (?, ?, ?, ?, ?, ?)
@@ -122,6 +130,7 @@ export async function openSessionStore(file: string): Promise<SessionStore> {
         }
       }),
     saveJob,
+    saveState: (job) => database.transaction(() => saveState(job)),
     saveTurn,
     save: (job, turn) =>
       database.transaction(() => {
@@ -130,7 +139,7 @@ export async function openSessionStore(file: string): Promise<SessionStore> {
       }),
     saveEnded: (job) =>
       database.transaction(() => {
-        saveJob(job);
+        saveState(job);
         database.run("INSERT INTO outbox (job) VALUES (?)", JSON.stringify(job));
       }),
     notices: () => database.all<NoticeRow>("SELECT * FROM outbox ORDER BY id").map(toNotice),
@@ -144,14 +153,7 @@ export async function openSessionStore(file: string): Promise<SessionStore> {
         }),
       ),
     deleteNotice: (id) => database.run("DELETE FROM outbox WHERE id = ?", id),
-    appendEvent: (jobID, at, kind, data) =>
-      database.run(
-        "INSERT INTO events (job, at, kind, data) VALUES (?, ?, ?, ?)",
-        jobID,
-        at,
-        kind,
-        JSON.stringify(data),
-      ),
+    appendEvent,
     close: () => database.close(),
   };
 }

@@ -64,10 +64,13 @@ function openScheduler(limit = 1) {
       check("leave");
       queue.delete(jobID);
     },
+    askToCancel: () => {},
+    takeCancels: () => [],
   };
   const book = {
     orchestrator: "ses_o",
     get: (id) => jobs.get(id),
+    reload: (id) => jobs.get(id),
     update(id, change) {
       check("update");
       const job = change(jobs.get(id) as Job);
@@ -92,6 +95,8 @@ function openScheduler(limit = 1) {
     rate: () => 0,
     afford: (_book, { id }) => money.get(id) ?? { kind: "admit" },
     hasSandbox: (id) => standing.has(id),
+    onElsewhere: () => {},
+    onCancelAsked: () => {},
     onPressure: () => pressed.push(clock.now()),
   });
   const enqueue = (...ids: string[]) => {
