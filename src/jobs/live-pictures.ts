@@ -59,7 +59,7 @@ export function createLivePictures(
   };
 }
 
-const SIGNS: ReadonlySet<string> = new Set<SessionEvent["kind"]>(["output", "step", "tool"]);
+const SIGNS: ReadonlySet<string> = new Set<SessionEvent["kind"]>(["output", "step", "tool", "retry"]);
 
 function next(before: Heard, event: SessionEvent): Heard {
   switch (event.kind) {
