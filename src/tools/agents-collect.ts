@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type Collected, collectJob } from "../jobs/collect-job.ts";
 import { LabError } from "../shared/error-code.ts";
-import { decideTarget } from "../workspace/make-patch.ts";
+import { COLLECTED, decideTarget, refuseLinks } from "../workspace/target.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_COLLECT } from "./descriptions.ts";
 
@@ -25,7 +25,8 @@ export const agentsCollectTool = (host: ToolHost) =>
       const store = await lab.trees.store();
       if (!store)
         throw new LabError("collect_failed", "There is no project to write a patch to.", { retryable: false });
-      const target = decideTarget(store, into ?? `.opencode/agents/${job.replace(/\W/g, "_")}.patch`);
+      const target = decideTarget(store.root, into ?? `${COLLECTED}/${job.replace(/\W/g, "_")}.patch`);
+      await refuseLinks(store.root, target);
       await context.ask({ permission: "edit", patterns: [target], always: ["*"], metadata: { job } });
       return toAnswer(await collectJob(lab, context.sessionID, job, { mode, target, paths }), target);
     },

@@ -1,25 +1,12 @@
-import { lstat, mkdir, rename, rm } from "node:fs/promises";
-import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { lstat, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { LabError } from "../shared/error-code.ts";
 import type { Built } from "./build-commits.ts";
 import { workEnv } from "./gather-work.ts";
-import { fromText, isSafePath } from "./paths.ts";
 import type { ProjectStore } from "./project-store.ts";
+import { makeFolders } from "./target.ts";
 
 const PATCH_BYTES = 256 * 1024 * 1024;
-
-/** Where in the project something may be written, relative to its root. @throws LabError `collect_failed` */
-export function decideTarget(store: ProjectStore, into: string): string {
-  const path = isAbsolute(into) ? relative(store.root, into) : relative(store.root, resolve(store.root, into));
-  if (isSafePath(fromText(path.split(sep).join("/")))) return path;
-  throw new LabError(
-    "collect_failed",
-    `Could not write to ${into}: it is not a path inside the project ${store.root}.`,
-    {
-      retryable: false,
-    },
-  );
-}
 
 /**
  * Writes a job's changes as a patch for `git apply`, in place of what is there.
@@ -52,16 +39,5 @@ export async function makePatch(
     await rename(beside, file);
   } finally {
     await rm(beside, { force: true });
-  }
-}
-
-/** Makes the folders of a target one by one: a link among them might lead out of the project. */
-async function makeFolders(root: string, folder: string): Promise<void> {
-  let path = root;
-  for (const part of folder.split(sep).filter((one) => one !== "" && one !== ".")) {
-    path = join(path, part);
-    await mkdir(path).catch(() => {});
-    if (!(await lstat(path)).isDirectory())
-      throw new LabError("collect_failed", `Could not write below ${path}: it is no folder.`, { retryable: false });
   }
 }
