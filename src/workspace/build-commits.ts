@@ -67,7 +67,8 @@ export async function buildCommits(request: BuildRequest): Promise<Built> {
     changed = changes.map(({ path }) => path).filter((path) => entries.get(path) !== start.get(path));
     commits.push({ id: tip, subject: message.split("\n")[0] ?? "" });
   }
-  if (work.leftOut.length > 0) notes.add(`too large for a commit, take with mode "files": ${work.leftOut.join(", ")}`);
+  if (work.leftOut.length > 0)
+    notes.add(`too large for a commit, take with mode "files": ${work.leftOut.map(toText).join(", ")}`);
   return {
     base: store.isRepository ? first : null,
     tip,

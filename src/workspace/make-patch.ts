@@ -4,7 +4,7 @@ import { LabError } from "../shared/error-code.ts";
 import type { Built } from "./build-commits.ts";
 import { workEnv } from "./gather-work.ts";
 import type { ProjectStore } from "./project-store.ts";
-import { makeFolders } from "./target.ts";
+import { openTarget } from "./target.ts";
 
 const PATCH_BYTES = 256 * 1024 * 1024;
 
@@ -20,7 +20,7 @@ export async function makePatch(
   target: string,
   paths: readonly string[],
 ): Promise<void> {
-  await makeFolders(store.root, dirname(target));
+  await openTarget(store.root, target);
   const file = join(store.root, target);
   const there = await lstat(file).catch(() => null);
   if (there && !there.isFile())

@@ -1,5 +1,5 @@
-import { lstat, mkdir, readdir } from "node:fs/promises";
-import { isAbsolute, join, relative, resolve, sep } from "node:path";
+import { lstat, mkdir, readdir, writeFile } from "node:fs/promises";
+import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { LabError } from "../shared/error-code.ts";
 import { fromText, isSafePath } from "./paths.ts";
 
@@ -49,8 +49,8 @@ export async function refuseLinks(root: string, target: string): Promise<void> {
   }
 }
 
-/** Makes the folders of a target one by one: a link among them might lead out of the project (T3). */
-export async function makeFolders(root: string, folder: string): Promise<void> {
+/** One by one: a link among them might lead out of the project (T3). */
+async function makeFolders(root: string, folder: string): Promise<void> {
   let path = root;
   for (const part of folder.split(sep).filter((one) => one !== "" && one !== ".")) {
     path = join(path, part);
@@ -59,6 +59,15 @@ export async function makeFolders(root: string, folder: string): Promise<void> {
     });
     if (!(await lstat(path)).isDirectory()) throw refused(folder, `${path} is no folder`);
   }
+}
+
+/** Makes the folders above a target. What is collected by default is no part of the project: git and later jobs pass it over. */
+export async function openTarget(root: string, target: string): Promise<void> {
+  await makeFolders(root, dirname(target));
+  if (!target.startsWith(join(COLLECTED, sep))) return;
+  await writeFile(join(root, COLLECTED, ".gitignore"), "*\n", { flag: "wx" }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
 }
 
 /**

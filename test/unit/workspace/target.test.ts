@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { decideFolder, decideTarget, makeFolders, refuseLinks } from "../../../src/workspace/target.ts";
+import { decideFolder, decideTarget, openTarget, refuseLinks } from "../../../src/workspace/target.ts";
 
 const root = mkdtempSync(join(tmpdir(), "target-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -47,7 +47,7 @@ test("a target that is a link, or reached through one, is refused", async () => 
   symlinkSync("..", join(root, "inner/up"));
   for (const target of ["link", "link/x", "inner/up/x"]) {
     await expect(refuseLinks(root, target)).rejects.toThrow("is a link");
-    await expect(makeFolders(root, target)).rejects.toThrow("is no folder");
+    await expect(openTarget(root, `${target}/x`)).rejects.toThrow("is no folder");
   }
   await refuseLinks(root, "inner/new/deeper");
 });
