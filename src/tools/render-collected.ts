@@ -49,10 +49,11 @@ function toPreviewLine(preview: Collected["preview"]): string {
 /** @throws LabError `collect_failed` when nothing was written */
 export function renderFiles(collected: CollectedFiles, target: string): ToolAnswer {
   const { job, files, leftOut, unmatched, source } = collected;
+  const notes = collected.notes.map((note) => `Not among them: ${note}.`);
   const missing = unmatched.map((pattern) => `Nothing is at ${toName(pattern)}.`);
   const left = leftOut.map(({ path, why, bytes }) => `${toName(toText(path))}${toSize(bytes)}: ${why}`);
   if (files.length === 0) {
-    const why = [...missing, ...left.slice(0, SHOWN).map((one) => `Left out ${one}.`)];
+    const why = [...missing, ...notes, ...left.slice(0, SHOWN).map((one) => `Left out ${one}.`)];
     const nothing = why.length > 0 ? why.join(" ") : "It changed no files; name paths to take others.";
     throw new LabError("collect_failed", `No files of ${job.id} were written. ${nothing}`, { retryable: false });
   }
@@ -64,6 +65,7 @@ export function renderFiles(collected: CollectedFiles, target: string): ToolAnsw
     ...shorten(files.map((file) => `- ${toName(toText(file.path))}${toSize(file.bytes)}`)),
     ...(left.length > 0 ? [`Left out ${left.length}:`, ...shorten(left.map((one) => `- ${one}`))] : []),
     ...missing,
+    ...notes,
   ];
   return {
     title: target,
@@ -77,6 +79,7 @@ export function renderFiles(collected: CollectedFiles, target: string): ToolAnsw
         ...(size === null ? {} : { sizeBytes: size }),
       })),
       unmatched,
+      notes: collected.notes,
       stat: { files: files.length, bytes, leftOut: leftOut.length },
       source: toSource(source),
     },

@@ -1,4 +1,4 @@
-import { lstat, rename, rm } from "node:fs/promises";
+import { lstat, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LabError } from "../shared/error-code.ts";
 import type { Built } from "./build-commits.ts";
@@ -6,10 +6,11 @@ import { workEnv } from "./gather-work.ts";
 import type { ProjectStore } from "./project-store.ts";
 import { openTarget } from "./target.ts";
 
+const START = "diff --git ";
 const PATCH_BYTES = 256 * 1024 * 1024;
 
 /**
- * Writes a job's changes as a patch for `git apply`, in place of what is there.
+ * Writes a job's changes as a patch for `git apply`, in place of an earlier one.
  * @param target relative to the project's root, from `decideTarget`
  * @throws LabError `collect_failed`, GitError
  */
@@ -23,8 +24,8 @@ export async function makePatch(
   await openTarget(store.root, target);
   const file = join(store.root, target);
   const there = await lstat(file).catch(() => null);
-  if (there && !there.isFile())
-    throw new LabError("collect_failed", `Could not write ${target}: it is there and is no plain file.`, {
+  if (there && !(there.isFile() && (await isPatch(file))))
+    throw new LabError("collect_failed", `Could not write ${target}: it is there and is no patch; name another file.`, {
       retryable: false,
     });
   const how = ["--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames"];
@@ -39,5 +40,16 @@ export async function makePatch(
     await rename(beside, file);
   } finally {
     await rm(beside, { force: true });
+  }
+}
+
+/** As makePatch writes them; one without changes is empty. */
+async function isPatch(file: string): Promise<boolean> {
+  const handle = await open(file);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(START.length), 0, START.length, 0);
+    return bytesRead === 0 || buffer.toString() === START;
+  } finally {
+    await handle.close();
   }
 }

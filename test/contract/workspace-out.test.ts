@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect } from "bun:test";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
@@ -129,6 +129,9 @@ sandboxTest(
     project.write("changed.txt", "the user went on\n");
     expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "conflicts", paths: ["changed.txt"] });
     project.write("changed.txt", "changed, not staged\n");
+    await makePatch(store, "job_patch", built, "out/work.patch", []); // again: in place of the earlier one
+    await expect(makePatch(store, "job_patch", built, "changed.txt", [])).rejects.toThrow("is no patch");
+    expect(readFileSync(join(project.root, "changed.txt"), "utf8")).toBe("changed, not staged\n");
     rmSync(join(project.root, "out"), { recursive: true });
   },
   240_000,

@@ -2,7 +2,6 @@ import { expect } from "bun:test";
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import {
-  commandsWith,
   HOLD,
   holders,
   killSandboxWith,
@@ -19,7 +18,7 @@ import { until } from "../support/wait.ts";
 const lab = useLab(
   { environments: { default: { workspace: "project" }, bare: { workspace: "empty" } } },
   {
-    files: { "sum.js": "exports.sum = () => 0;\n", ".gitignore": "runs/\n" },
+    files: { "sum.js": "exports.sum = () => 0;\n", "old.txt": "old\n", ".gitignore": "runs/\n" },
     config: { permission: { edit: "allow" } },
   },
 );
@@ -29,6 +28,7 @@ interface FilesMetadata {
   readonly files: readonly { readonly path: string; readonly sizeBytes: number }[];
   readonly leftOut: readonly { readonly path: string; readonly why: string }[];
   readonly unmatched: readonly string[];
+  readonly notes: readonly string[];
   readonly stat: { readonly files: number; readonly bytes: number };
   readonly source: { readonly kind: string; readonly id?: string };
   readonly error?: { readonly code: string; readonly message: string };
@@ -39,7 +39,7 @@ async function files(session: string, job: string | undefined, args: object = {}
   return { output: answer.output, ...(answer.metadata as unknown as FilesMetadata) };
 }
 
-const RESULTS = `echo 'exports.sum = (a, b) => a + b;' > sum.js; echo new > new.txt; mkdir -p runs/1
+const RESULTS = `echo 'exports.sum = (a, b) => a + b;' > sum.js; echo new > new.txt; rm old.txt; mkdir -p runs/1
 printf '{}' > runs/1/m.json; head -c 300000 /dev/urandom > runs/1/model.bin; ln -s /etc/passwd runs/1/passwd`;
 
 sandboxTest(
@@ -60,6 +60,7 @@ sandboxTest(
         { path: "sum.js", sizeBytes: 31 },
       ],
       leftOut: [],
+      notes: ["files that are no longer there: old.txt"],
       stat: { files: 2, bytes: 35, leftOut: 0 },
       source: { kind: "snapshot", id: expect.stringMatching(/^snap_/) },
     });
@@ -123,7 +124,7 @@ sandboxTest(
     expect(live).toMatchObject({ files: [{ path: "one", sizeBytes: 2 }], source: { kind: "sandbox" } });
 
     openGates(home);
-    await until(() => commandsWith(seconds).length > 0, { what: "it sleeps" });
+    await until(() => holders(home).length === 0, { what: "it sleeps" });
     killSandboxWith(server.pid, `sleep ${seconds}`);
     const [waited] = await turn(server, session, wait());
     expect(waited?.metadata.finished[0]?.error?.code).toBe("sandbox_lost");
