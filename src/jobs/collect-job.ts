@@ -1,6 +1,6 @@
 import { LabError, toFailure } from "../shared/error-code.ts";
-import { type Built, buildCommits } from "../workspace/build-commits.ts";
-import { gatherWork, readWork, type Work, workEnv } from "../workspace/gather-work.ts";
+import type { Built } from "../workspace/build-commits.ts";
+import { readWork, workEnv } from "../workspace/gather-work.ts";
 import { makeBranch } from "../workspace/make-branch.ts";
 import { makePatch } from "../workspace/make-patch.ts";
 import { splitRecords, toText } from "../workspace/paths.ts";
@@ -10,7 +10,9 @@ import { identityOf } from "../workspace/send-tree.ts";
 import { findJob } from "./find-jobs.ts";
 import type { Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
+import { buildWork, currentWork, requireBase } from "./job-work.ts";
 import type { Lab } from "./lab.ts";
+import type { FilesSource } from "./reach-files.ts";
 
 export type CollectRequest =
   | { readonly mode: "branch" }
@@ -19,6 +21,7 @@ export type CollectRequest =
 
 export interface Collected {
   readonly job: Job;
+  readonly source: FilesSource;
   readonly built: Built;
   readonly branch: string | null;
   readonly stat: { readonly files: number; readonly insertions: number; readonly deletions: number };
@@ -39,54 +42,21 @@ export async function collectJob(
 ): Promise<Collected> {
   const book = await lab.book(orchestrator);
   const job = findJob(book, jobID);
-  const store = await requireStore(lab, job);
-  const work = await currentWork(lab, book, store, job);
+  const { store, base } = await requireBase(lab, job);
+  const { work, source } = await currentWork(lab, book, { store, base, jobID });
   try {
-    const built = await build(lab, store, job, work);
+    const built = await buildWork(lab, { store, base, jobID }, work);
     const branch = request.mode === "branch" ? await makeBranch(store, jobID, built) : null;
     if (request.mode === "patch") await makePatch(store, jobID, built, request.target, request.paths);
     const identity = await identityOf(store);
-    const preview = await previewMerge(store, job.base as never, built, { jobID, nonce: lab.ids("tree"), identity });
+    const preview = await previewMerge(store, base, built, { jobID, nonce: lab.ids("tree"), identity });
     const overlaps = await findOverlaps(book, store, job, built);
-    return { job, built, branch, stat: await statOf(store, jobID, built), preview, overlaps };
+    return { job, source, built, branch, stat: await statOf(store, jobID, built), preview, overlaps };
   } catch (error) {
     if (error instanceof LabError) throw error;
     const { message } = toFailure(error, "collect_failed", `collect the work of ${jobID}`);
     throw new LabError("collect_failed", message, { cause: error, retryable: false });
   }
-}
-
-async function requireStore(lab: Lab, job: Job): Promise<ProjectStore> {
-  const store = await lab.trees.store();
-  if (store && job.base?.project === store.root) return store;
-  const why = job.base
-    ? `it started from the project ${job.base.project}; collect it from there`
-    : "it did not start from a project's files, so there is nothing to compare its files with; read them with sandbox tools in a follow-up";
-  throw new LabError("collect_failed", `Could not collect the work of ${job.id}: ${why}.`, { retryable: false });
-}
-
-/** Out of the sandbox while it lives; else as it was when the sandbox was given up. */
-async function currentWork(lab: Lab, book: JobBook, store: ProjectStore, job: Job): Promise<Work> {
-  return lab.keeper.withSandbox(book, job.id, async (sandbox) => {
-    const base = job.base;
-    if (sandbox && base)
-      return gatherWork({ store, base, jobID: job.id, sandbox, clock: lab.clock, nonce: lab.ids("work") });
-    const kept = await readWork(store, job.id);
-    if (kept) return kept;
-    const { kind } = findJob(book, job.id).sandbox;
-    const isEarly = kind === "none" || kind === "creating";
-    const what = isEarly ? "it has no sandbox yet" : "its sandbox is gone and its work was not kept apart";
-    const remedy = kind === "parked" ? "; wake it with agents_message, then collect it" : "";
-    throw new LabError("collect_failed", `Could not collect the work of ${job.id}: ${what}${remedy}.`, {
-      retryable: isEarly,
-    });
-  });
-}
-
-async function build(lab: Lab, store: ProjectStore, job: Job, work: Work): Promise<Built> {
-  if (!job.base) throw new Error(`${job.id} has no base`);
-  const identity = await identityOf(store);
-  return buildCommits({ store, base: job.base, work, jobID: job.id, nonce: lab.ids("build"), identity });
 }
 
 async function findOverlaps(book: JobBook, store: ProjectStore, job: Job, { changed }: Built) {

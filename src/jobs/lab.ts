@@ -51,8 +51,10 @@ export interface Lab {
   readonly watch: Watch;
   readonly clock: Clock;
   readonly ids: IdGenerator;
+  readonly log: Log;
   /** Where new jobs run. */
   readonly providerName: ProviderName;
+  provider(name: ProviderName): Promise<SandboxProvider>;
   /** The jobs of a session; opens its store and takes up what a former process left. */
   book(orchestrator: string): Promise<JobBook>;
   /** Whose job a child session is, if its job runs in this process. */
@@ -304,7 +306,9 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     watch,
     clock,
     ids,
+    log,
     providerName: deps.providerName,
+    provider,
     book,
     seat: (childSession) => seats.get(childSession) ?? null,
     onChange: (listener) => changes.on(listener),

@@ -110,7 +110,16 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     } catch (error) {
       deps.log("warn", "nothing is left of a lost sandbox", { ...lost, reason: String(error) });
     }
+    await forgetOlderWork(job);
     await endFor(book, job.id, sandbox);
+  }
+
+  /** What was kept apart before is older than the snapshot, and would be taken for the newest. */
+  async function forgetOlderWork(job: Job): Promise<void> {
+    if (!deps.snapshots.newestOf(job)) return;
+    await deps.trees.forgetWork(job).catch((error) => {
+      deps.log("warn", "could not forget older work of a job", { jobID: job.id, reason: String(error) });
+    });
   }
 
   function begin(job: Job, gpu: GpuRequest | null, madeAt: number): Compute {
@@ -204,6 +213,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     if (attached) return adopt(book, job, attached, null);
     forget(book, job.id, job.sandbox.id);
     book.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
+    await forgetOlderWork(job);
     return null;
   }
 

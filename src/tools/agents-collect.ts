@@ -1,9 +1,11 @@
 import { z } from "zod";
-import { type Collected, collectJob } from "../jobs/collect-job.ts";
+import { collectFiles } from "../jobs/collect-files.ts";
+import { collectJob } from "../jobs/collect-job.ts";
 import { LabError } from "../shared/error-code.ts";
-import { decideTarget } from "../workspace/make-patch.ts";
+import { COLLECTED, decideFolder, decideTarget, refuseLinks } from "../workspace/target.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_COLLECT } from "./descriptions.ts";
+import { renderCollected, renderFiles } from "./render-collected.ts";
 
 export const agentsCollectTool = (host: ToolHost) =>
   defineTool({
@@ -11,56 +13,41 @@ export const agentsCollectTool = (host: ToolHost) =>
     description: AGENTS_COLLECT,
     args: {
       job: z.string().describe("Job id."),
-      mode: z.enum(["branch", "patch"]).optional().describe('"branch" (default) or "patch".'),
-      paths: z.array(z.string().min(1)).optional().describe("patch: only these files and folders."),
-      into: z.string().min(1).optional().describe("patch: the file to write, in the project."),
+      mode: z.enum(["branch", "patch", "files"]).optional().describe('"branch" (default), "patch" or "files".'),
+      paths: z
+        .array(z.string().min(1))
+        .max(100)
+        .optional()
+        .describe(
+          'patch: only these files and folders. files: files, folders and patterns such as "runs/**/*.json", relative to the job\'s work directory.',
+        ),
+      into: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          `In the project. patch: the file to write. files: a new or empty folder; default ${COLLECTED}/<job id>.`,
+        ),
     },
     async run({ job, mode = "branch", paths = [], into }, context) {
       const lab = await host.lab();
       if (mode === "branch") {
         if (into !== undefined || paths.length > 0)
-          throw new LabError("invalid_task", 'paths and into go with mode "patch".', { retryable: false });
-        return toAnswer(await collectJob(lab, context.sessionID, job, { mode }), null);
+          throw new LabError("invalid_task", 'paths and into go with mode "patch" or "files".', { retryable: false });
+        return renderCollected(await collectJob(lab, context.sessionID, job, { mode }), null);
       }
-      const store = await lab.trees.store();
-      if (!store)
-        throw new LabError("collect_failed", "There is no project to write a patch to.", { retryable: false });
-      const target = decideTarget(store, into ?? `.opencode/agents/${job.replace(/\W/g, "_")}.patch`);
+      const root = (await lab.trees.store())?.root;
+      if (root === undefined)
+        throw new LabError("collect_failed", "There is no project to write to.", { retryable: false });
+      if (mode === "files") {
+        const target = await decideFolder(root, job, into ?? null);
+        await context.ask({ permission: "edit", patterns: [target], always: ["*"], metadata: { job } });
+        const request = { root, target, paths, signal: context.abort };
+        return renderFiles(await collectFiles(lab, context.sessionID, job, request), target);
+      }
+      const target = decideTarget(root, into ?? `${COLLECTED}/${job.replace(/\W/g, "_")}.patch`);
+      await refuseLinks(root, target);
       await context.ask({ permission: "edit", patterns: [target], always: ["*"], metadata: { job } });
-      return toAnswer(await collectJob(lab, context.sessionID, job, { mode, target, paths }), target);
+      return renderCollected(await collectJob(lab, context.sessionID, job, { mode, target, paths }), target);
     },
   });
-
-function toAnswer({ job, built, branch, stat, preview, overlaps }: Collected, patch: string | null) {
-  const size = `${stat.files} file${stat.files === 1 ? "" : "s"}, +${stat.insertions} -${stat.deletions}`;
-  const { base, commits } = built;
-  const lines = [
-    branch === null
-      ? `Patch ${patch} of ${job.id}: ${size}. Apply it with git apply.`
-      : `Branch ${branch} of ${job.id}: ${commits.length} commits, ${size}. Look at it with git diff ${base?.slice(0, 12)}..${branch}.`,
-    ...commits.map(({ id, subject }) => `- ${id.slice(0, 12)} ${subject}`),
-    toPreviewLine(preview),
-    ...[...overlaps].map(([id, paths]) => `${id} changed the same files: ${paths.slice(0, 20).join(", ")}.`),
-    ...built.notes.map((note) => `Not in it: ${note}.`),
-  ];
-  return {
-    title: branch ?? patch ?? job.id,
-    output: lines.filter((line) => line !== "").join("\n"),
-    metadata: {
-      ...(branch === null ? {} : { branch }),
-      ...(base === null ? {} : { base }),
-      ...(patch === null ? {} : { patch }),
-      commits,
-      stat,
-      preview,
-      overlaps: Object.fromEntries(overlaps),
-      notes: built.notes,
-    },
-  };
-}
-
-function toPreviewLine(preview: Collected["preview"]): string {
-  if (preview.kind === "clean") return "It merges cleanly with the project as it is now.";
-  if (preview.kind === "unknown") return "";
-  return `It conflicts with the project as it is now in ${preview.paths.join(", ")}.`;
-}

@@ -67,7 +67,8 @@ export async function buildCommits(request: BuildRequest): Promise<Built> {
     changed = changes.map(({ path }) => path).filter((path) => entries.get(path) !== start.get(path));
     commits.push({ id: tip, subject: message.split("\n")[0] ?? "" });
   }
-  if (work.leftOut.length > 0) notes.add(`too large for a commit, take with mode "files": ${work.leftOut.join(", ")}`);
+  if (work.leftOut.length > 0)
+    notes.add(`too large for a commit, take with mode "files" and paths: ${work.leftOut.map(toText).join(", ")}`);
   return {
     base: store.isRepository ? first : null,
     tip,
@@ -130,7 +131,7 @@ function applyChanges(
   const entries = new Map(start);
   for (const { path, entry } of changes) {
     const root = nested.find((one) => path.startsWith(one) || `${path}/` === one);
-    if (root) notes.add(`changes in the repository ${toText(root)} are its own; take them with mode "files"`);
+    if (root) notes.add(`changes in the repository ${toText(root)} are its own; take them with mode "files" and paths`);
     else if (!isSafePath(path)) notes.add(`a file of the name ${JSON.stringify(toText(path))} was left out`);
     else if (entry === null) entries.delete(path);
     else if (KEPT_MODES.has(entry.mode)) entries.set(path, entry);

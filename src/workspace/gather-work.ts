@@ -148,13 +148,16 @@ async function gather(request: GatherRequest, half: string, mode: "history" | "f
 
 function parseWork({ code, stdout, stderr }: CommandEnd, jobID: string) {
   if (code === NO_GIT)
-    throw failed(jobID, 'its sandbox has no git to tell changes by; use an image with git, or mode "files"');
+    throw failed(jobID, 'its sandbox has no git to tell changes by; use an image with git, or mode "files" with paths');
   const [first = "", ...large] = stdout.trim().split("\n");
   const [, tip, size] = /^work ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,15})$/.exec(first) ?? [];
   if (code !== 0 || !tip || !size) throw new Error(`git in its sandbox failed: ${stderr.trim().slice(-500)}`);
   const bytes = Number(size);
   if (bytes > PACK_BYTES)
-    throw failed(jobID, `its changes are larger than ${formatSize(PACK_BYTES)}; take what you need with mode "files"`);
+    throw failed(
+      jobID,
+      `its changes are larger than ${formatSize(PACK_BYTES)}; take what you need with mode "files" and paths`,
+    );
   return { tip, bytes, leftOut: large.map((name) => name.replace(/^\.\//, "")) };
 }
 

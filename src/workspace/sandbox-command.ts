@@ -1,10 +1,17 @@
-import type { ExitStatus, Sandbox } from "../sandboxes/port.ts";
+import type { ExitStatus, OutputChunk, Sandbox } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 
 export interface CommandEnd {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+export interface ScriptBounds {
+  readonly clock: Clock;
+  readonly limitMs: number;
+  readonly workdir?: string;
+  readonly signal?: AbortSignal;
 }
 
 const MAX_OUTPUT = 1024 * 1024;
@@ -17,28 +24,55 @@ export async function runScript(
   sandbox: Sandbox,
   script: string,
   args: readonly string[],
-  { clock, limitMs, workdir }: { readonly clock: Clock; readonly limitMs: number; readonly workdir?: string },
+  bounds: ScriptBounds,
 ): Promise<CommandEnd> {
-  const argv = ["/bin/sh", "-c", script, "workspace", ...args];
-  const child = await sandbox.start({ argv, workdir: workdir ?? "/", env: { LC_ALL: "C" } });
-  let isLate = false;
-  const cancel = clock.after(limitMs, () => {
-    isLate = true;
-    void child.signal("SIGKILL").catch(() => {});
-  });
-  try {
-    await child.closeInput();
-    const said = { stdout: "", stderr: "" };
-    for await (const { stream, bytes } of child.output)
-      if (said[stream].length < MAX_OUTPUT) said[stream] += Buffer.from(bytes).toString("latin1");
-    return { code: toCode(await child.exit, isLate, limitMs), ...said };
-  } finally {
-    cancel();
+  const running = followScript(sandbox, script, args, bounds);
+  const said = { stdout: "", stderr: "" };
+  for (;;) {
+    const next = await running.next();
+    if (next.done) return { code: next.value, ...said };
+    const { stream, bytes } = next.value;
+    if (said[stream].length < MAX_OUTPUT) said[stream] += Buffer.from(bytes).toString("latin1");
   }
 }
 
-function toCode(exit: ExitStatus, isLate: boolean, limitMs: number): number {
-  if (isLate) throw new Error(`it took longer than ${limitMs / 1000} s`);
+/**
+ * The same with its output as it comes; returns its exit code. Whoever stops reading early ends it.
+ * @throws Error, LabError `sandbox_lost`
+ */
+export async function* followScript(
+  sandbox: Sandbox,
+  script: string,
+  args: readonly string[],
+  { clock, limitMs, workdir, signal }: ScriptBounds,
+): AsyncGenerator<OutputChunk, number> {
+  if (signal?.aborted) throw new Error("it is no longer wanted");
+  const argv = ["/bin/sh", "-c", script, "workspace", ...args];
+  const child = await sandbox.start({ argv, workdir: workdir ?? "/", env: { LC_ALL: "C" } });
+  let killedFor = "";
+  let isOver = false;
+  const kill = (why: string) => {
+    killedFor ||= why;
+    void child.signal("SIGKILL").catch(() => {});
+  };
+  const cancel = clock.after(limitMs, () => kill(`it took longer than ${limitMs / 1000} s`));
+  const abort = () => kill("it is no longer wanted");
+  signal?.addEventListener("abort", abort);
+  try {
+    await child.closeInput();
+    yield* child.output;
+    const exit = await child.exit;
+    isOver = true;
+    return toCode(exit, killedFor);
+  } finally {
+    cancel();
+    signal?.removeEventListener("abort", abort);
+    if (!isOver) kill("");
+  }
+}
+
+function toCode(exit: ExitStatus, killedFor: string): number {
+  if (killedFor !== "") throw new Error(killedFor);
   if (exit.kind === "exited") return exit.code;
   throw new Error(exit.kind === "signalled" ? `it was ended by ${exit.signal}` : exit.reason);
 }

@@ -67,7 +67,7 @@ sandboxTest(
 
     const chosen = jobs[0]?.id as string;
     const patched = await ask(server, session.id, call("agents_collect", { job: chosen, mode: "patch" }));
-    const file = `.opencode/agents/${chosen}.patch`;
+    const file = `.opencode/collected/${chosen}.patch`;
     expect(patched.metadata as unknown).toMatchObject({ patch: file });
     expect(readFileSync(join(home.project, file), "utf8")).toContain("+exports.sum = (a, b) => a + b;");
     home.git("apply", "--check", file);

@@ -84,6 +84,14 @@ export async function makeWhole(
 export const halfNameOf = (root: string): string =>
   join(root, "..", `.${root.slice(root.lastIndexOf("/") + 1)}.${process.pid}.half`);
 
+/** Takes its name from what is about to be removed (L2): a removal that its process does not survive is an abandoned half. */
+export async function unname(root: string): Promise<string> {
+  await rename(root, halfNameOf(root)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error; // removed by another call, or never made
+  });
+  return halfNameOf(root);
+}
+
 /** Absolute paths of what processes that died left half made. */
 export async function abandonedHalves(rootDir: string): Promise<string[]> {
   const isAbandoned = (name: string) => {

@@ -21,7 +21,7 @@ const BAD: [tool: string, args: unknown, words: string[]][] = [
   ["agents_message", { job: "job_1", message: " \n" }, ["message", "empty"]],
   ["agents_message", { job: "job_1", message: "x", interrupt: "yes" }, ["interrupt"]],
   ["agents_cancel", { jobs: [] }, ["jobs", "name at least one job"]],
-  ["agents_collect", { job: "job_1", mode: "files" }, ["mode", "branch"]],
+  ["agents_collect", { job: "job_1", mode: "zip" }, ["mode", "branch"]],
   ["agents_cancel", { jobs: ["job_1"], reason: "x".repeat(501) }, ["reason", "500"]],
   ["sandbox_snapshot", { label: "no spaces" }, ["label", "letters, digits"]],
   ["sandbox_snapshot", { path: "" }, ["path"]],

@@ -1,0 +1,92 @@
+import type { Sandbox } from "../sandboxes/port.ts";
+import { LabError, toFailure } from "../shared/error-code.ts";
+import type { Built } from "../workspace/build-commits.ts";
+import { chooseFiles, exactly, FILE_LIMITS, parseWanted } from "../workspace/choose-files.ts";
+import { fetchFiles } from "../workspace/fetch-files.ts";
+import { gatherWork, readWork } from "../workspace/gather-work.ts";
+import { type ListedFile, listFiles } from "../workspace/list-files.ts";
+import { toText } from "../workspace/paths.ts";
+import { type Written, writeFiles } from "../workspace/write-files.ts";
+import { findJob } from "./find-jobs.ts";
+import type { Job } from "./job.ts";
+import { buildWork, requireBase } from "./job-work.ts";
+import type { Lab } from "./lab.ts";
+import { type FilesSource, reachFiles } from "./reach-files.ts";
+
+export interface FilesRequest {
+  /** Absolute. */
+  readonly root: string;
+  /** Relative to it, from `decideFolder`. */
+  readonly target: string;
+  /** Patterns; none = what the job changed, or everything where it started without files. */
+  readonly paths: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+export interface CollectedFiles extends Written {
+  readonly job: Job;
+  readonly source: FilesSource;
+  /** Patterns that nothing matched. */
+  readonly unmatched: readonly string[];
+  /** What the job changed and cannot be had in this way, in words. */
+  readonly notes: readonly string[];
+}
+
+const LIST_LIMIT_MS = 3 * 60_000;
+const FETCH_LIMIT_MS = 30 * 60_000;
+const SHOWN = 20;
+
+/**
+ * Copies files of a job to a folder of the user's project, whatever git says of them.
+ * @throws LabError `not_found`, `invalid_task`, `collect_failed`, and what making a sandbox may throw
+ */
+export async function collectFiles(
+  lab: Lab,
+  orchestrator: string,
+  jobID: string,
+  { root, target, paths, signal }: FilesRequest,
+): Promise<CollectedFiles> {
+  const book = await lab.book(orchestrator);
+  findJob(book, jobID);
+  const { clock } = lab;
+  return reachFiles(lab, book, jobID, { use, signal });
+
+  async function use(sandbox: Sandbox, source: FilesSource): Promise<CollectedFiles> {
+    try {
+      const built = paths.length > 0 ? null : await changes(sandbox, source);
+      const all = paths.length > 0 ? paths : ["**"];
+      const wanted = built ? exactly(built.changed) : parseWanted(all, sandbox.workdir);
+      const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: LIST_LIMIT_MS, signal });
+      const chosen = chooseFiles(listed, wanted, FILE_LIMITS);
+      const nonce = lab.ids("files");
+      const { fileBytes } = FILE_LIMITS;
+      const mark = lab.ids("mark");
+      const contents = fetchFiles(sandbox, chosen.files, { clock, limitMs: FETCH_LIMIT_MS, signal, mark, fileBytes });
+      const written = await writeFiles({ root, target, chosen, contents, limits: FILE_LIMITS, nonce });
+      const notes = built ? [...built.notes, ...removedOf(built, listed)] : [];
+      return { ...written, job: findJob(book, jobID), source, unmatched: chosen.unmatched, notes };
+    } catch (error) {
+      if (error instanceof LabError) throw error;
+      const { message } = toFailure(error, "collect_failed", `collect files of ${jobID}`);
+      throw new LabError("collect_failed", message, { cause: error, retryable: null });
+    }
+  }
+
+  /** null = it has no base, so all it has is its own. */
+  async function changes(sandbox: Sandbox, source: FilesSource): Promise<Built | null> {
+    const job = findJob(book, jobID);
+    if (!job.base) return null;
+    const based = { ...(await requireBase(lab, job)), jobID };
+    const kept = source.kind === "snapshot" ? await readWork(based.store, jobID) : null;
+    const work = kept ?? (await gatherWork({ ...based, sandbox, clock, nonce: lab.ids("work") }));
+    return buildWork(lab, based, work);
+  }
+}
+
+function removedOf({ changed }: Built, listed: readonly ListedFile[]): string[] {
+  const there = new Set(listed.map(({ path }) => path));
+  const removed = changed.filter((path) => !there.has(path)).map(toText);
+  return removed.length === 0
+    ? []
+    : [`files that are no longer there: ${removed.slice(0, SHOWN).join(", ")}${removed.length > SHOWN ? ", …" : ""}`];
+}

@@ -1,0 +1,102 @@
+import type { CollectedFiles } from "../jobs/collect-files.ts";
+import type { Collected } from "../jobs/collect-job.ts";
+import type { FilesSource } from "../jobs/reach-files.ts";
+import { LabError } from "../shared/error-code.ts";
+import { formatSize, toText } from "../workspace/paths.ts";
+import type { ToolAnswer } from "./define-tool.ts";
+
+/** Of files, in words and in metadata: a model reads so many at most, and the folder has them all. */
+const SHOWN = 50;
+const RECORDED = 1_000;
+
+export function renderCollected(collected: Collected, patch: string | null): ToolAnswer {
+  const { job, source, built, branch, stat, preview, overlaps } = collected;
+  const size = `${stat.files} file${stat.files === 1 ? "" : "s"}, +${stat.insertions} -${stat.deletions}`;
+  const { base, commits } = built;
+  const lines = [
+    branch === null
+      ? `Patch ${patch} of ${job.id}: ${size}. Apply it with git apply.`
+      : `Branch ${branch} of ${job.id}: ${commits.length} commits, ${size}. Look at it with git diff ${base?.slice(0, 12)}..${branch}.`,
+    toSourceLine(source),
+    ...commits.map(({ id, subject }) => `- ${id.slice(0, 12)} ${subject}`),
+    toPreviewLine(preview),
+    ...[...overlaps].map(([id, paths]) => `${id} changed the same files: ${paths.slice(0, 20).join(", ")}.`),
+    ...built.notes.map((note) => `Not in it: ${note}.`),
+  ];
+  return {
+    title: branch ?? patch ?? job.id,
+    output: lines.filter((line) => line !== "").join("\n"),
+    metadata: {
+      ...(branch === null ? {} : { branch }),
+      ...(base === null ? {} : { base }),
+      ...(patch === null ? {} : { patch }),
+      commits,
+      stat,
+      source: toSource(source),
+      preview,
+      overlaps: Object.fromEntries(overlaps),
+      notes: built.notes,
+    },
+  };
+}
+
+function toPreviewLine(preview: Collected["preview"]): string {
+  if (preview.kind === "clean") return "It merges cleanly with the project as it is now.";
+  if (preview.kind === "unknown") return "";
+  return `It conflicts with the project as it is now in ${preview.paths.join(", ")}.`;
+}
+
+/** @throws LabError `collect_failed` when nothing was written */
+export function renderFiles(collected: CollectedFiles, target: string): ToolAnswer {
+  const { job, files, leftOut, unmatched, source } = collected;
+  const notes = collected.notes.map((note) => `Not among them: ${note}.`);
+  const missing = unmatched.map((pattern) => `Nothing is at ${toName(pattern)}.`);
+  const left = leftOut.map(({ path, why, bytes }) => `${toName(toText(path))}${toSize(bytes)}: ${why}`);
+  if (files.length === 0) {
+    const why = [...missing, ...notes, ...left.slice(0, SHOWN).map((one) => `Left out ${one}.`)];
+    const nothing = why.length > 0 ? why.join(" ") : "It changed no files; name paths to take others.";
+    throw new LabError("collect_failed", `No files of ${job.id} were written. ${nothing}`, { retryable: false });
+  }
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  const count = `${files.length} file${files.length === 1 ? "" : "s"}, ${formatSize(bytes)}`;
+  const lines = [
+    `Wrote ${count}, of ${job.id} to ${target}/. They are a job's: look at them before anything of them runs.`,
+    toSourceLine(source),
+    ...shorten(files.map((file) => `- ${toName(toText(file.path))}${toSize(file.bytes)}`)),
+    ...(left.length > 0 ? [`Left out ${left.length}:`, ...shorten(left.map((one) => `- ${one}`))] : []),
+    ...missing,
+    ...notes,
+  ];
+  return {
+    title: target,
+    output: lines.filter((line) => line !== "").join("\n"),
+    metadata: {
+      into: target,
+      files: files.slice(0, RECORDED).map((file) => ({ path: toText(file.path), sizeBytes: file.bytes })),
+      leftOut: leftOut.slice(0, RECORDED).map(({ path, why, bytes: size }) => ({
+        path: toText(path),
+        why,
+        ...(size === null ? {} : { sizeBytes: size }),
+      })),
+      unmatched,
+      notes: collected.notes,
+      stat: { files: files.length, bytes, leftOut: leftOut.length },
+      source: toSource(source),
+    },
+  };
+}
+
+const shorten = (lines: readonly string[]): string[] =>
+  lines.length <= SHOWN ? [...lines] : [...lines.slice(0, SHOWN), `and ${lines.length - SHOWN} more`];
+
+/** A name is the job's to choose: it must not pass for a line of ours. */
+const toName = (name: string): string =>
+  /^[\p{L}\p{N}\p{M} ._/@+=,~#[\]()-]+$/u.test(name) ? name : JSON.stringify(name);
+
+const toSize = (bytes: number | null): string => (bytes === null ? "" : ` (${formatSize(bytes)})`);
+
+const toSourceLine = (source: FilesSource): string =>
+  source.kind === "sandbox" ? "" : `As it was in the snapshot ${source.id}, ${new Date(source.takenAt).toISOString()}.`;
+
+const toSource = (source: FilesSource) =>
+  source.kind === "sandbox" ? source : { ...source, takenAt: new Date(source.takenAt).toISOString() };

@@ -1,0 +1,133 @@
+import { posix } from "node:path";
+import { LabError } from "../shared/error-code.ts";
+import { type Glob, parseGlob } from "./glob.ts";
+import type { ListedFile } from "./list-files.ts";
+import { formatSize, fromText, isSafePath, toText } from "./paths.ts";
+
+/** Which of a job's files are wanted. */
+export interface Wanted {
+  /** Where they may be. */
+  readonly roots: readonly string[];
+  /** As they were asked for, to say of each that nothing is there. */
+  readonly asked: readonly { readonly name: string; matches(path: string): boolean }[];
+}
+
+export interface FileLimits {
+  readonly files: number;
+  /** Of all files together. */
+  readonly bytes: number;
+  /** Of one. */
+  readonly fileBytes: number;
+}
+
+export interface LeftOut {
+  readonly path: string;
+  readonly why: string;
+  /** null when it is not known. */
+  readonly bytes: number | null;
+}
+
+export interface Chosen {
+  readonly files: readonly ListedFile[];
+  readonly links: readonly ListedFile[];
+  readonly leftOut: readonly LeftOut[];
+  /** What was asked for and is not there. */
+  readonly unmatched: readonly string[];
+}
+
+export const FILE_LIMITS: FileLimits = { files: 20_000, bytes: 2 * 1024 ** 3, fileBytes: 1024 ** 3 };
+
+const MAX_ROOTS = 500;
+const SHOWN = 5;
+
+/**
+ * Patterns as a user writes them: relative to the work directory, or absolute and in it. A path that is there is itself,
+ * whatever signs it has.
+ * @throws LabError `invalid_task`
+ */
+export function parseWanted(patterns: readonly string[], workdir: string): Wanted {
+  const asked = patterns.map((name) => {
+    const path = posix.relative(workdir, posix.resolve(workdir, name)) || "**";
+    if (!isSafePath(fromText(path)))
+      throw refused(`"${name}" is not in the job's work directory ${workdir}, or in a .git, which is never taken`);
+    const literal = fromText(path);
+    const glob = tryGlob(path);
+    const matches = (one: string) => one === literal || one.startsWith(`${literal}/`) || glob.matches(toText(one));
+    return { name, matches, root: fromText(glob.root) };
+  });
+  const roots = new Set(asked.map(({ root }) => root));
+  return { asked, roots: roots.has("") || roots.size > MAX_ROOTS ? [""] : [...roots] };
+}
+
+/** Exactly these. */
+export function exactly(paths: readonly string[]): Wanted {
+  const all = new Set(paths);
+  return {
+    roots: paths.length > MAX_ROOTS || paths.some((path) => toText(path) !== path) ? [""] : paths,
+    asked: [{ name: "", matches: (path) => all.has(path) }],
+  };
+}
+
+/** @throws LabError `collect_failed` when it is more than the limits allow: nothing is written then */
+export function chooseFiles(listed: readonly ListedFile[], { asked }: Wanted, limits: FileLimits): Chosen {
+  const isMatched = asked.map(() => false);
+  const chosen = { files: [] as ListedFile[], links: [] as ListedFile[], leftOut: [] as LeftOut[] };
+  for (const file of listed) {
+    let isWanted = false;
+    for (const [n, one] of asked.entries()) {
+      if (!one.matches(file.path)) continue;
+      isWanted = true;
+      isMatched[n] = true;
+    }
+    if (!isWanted) continue;
+    const why = whyNot(file, limits);
+    if (why !== null) chosen.leftOut.push({ path: file.path, why, bytes: file.kind === "file" ? file.bytes : null });
+    else chosen[file.kind === "link" ? "links" : "files"].push(file);
+  }
+  checkTotal(chosen.files, chosen.links.length, limits);
+  return { ...chosen, unmatched: asked.flatMap(({ name }, n) => (isMatched[n] || name === "" ? [] : [name])) };
+}
+
+function whyNot(file: ListedFile, limits: FileLimits): string | null {
+  if (!isSafePath(file.path)) return "some file system takes its name for another place";
+  if (file.kind === "other") return "it is a pipe, socket or device";
+  if (file.kind === "link" && !staysWithin(file.path, file.to)) return "it is a link that may lead elsewhere";
+  return file.bytes > limits.fileBytes ? `it is larger than ${formatSize(limits.fileBytes)}` : null;
+}
+
+/**
+ * Whether a link leads to a place in the folder that is written. Ways up are only taken at its beginning: behind the
+ * name of another link they would mean another place than they seem to.
+ */
+export function staysWithin(path: string, to: string): boolean {
+  const parts = to.replace(/^(\.\/)+|\/+$/g, "").split("/");
+  const ups = parts.findIndex((part) => part !== "..");
+  const down = ups < 0 ? [] : parts.slice(ups);
+  const depth = path.split("/").length - 1;
+  return (ups < 0 ? parts.length : ups) <= depth && (down.length === 0 || isSafePath(down.join("/")));
+}
+
+function checkTotal(files: readonly ListedFile[], links: number, limits: FileLimits): void {
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  const count = files.length + links;
+  if (count <= limits.files && bytes <= limits.bytes) return;
+  const largest = [...files].sort((a, b) => b.bytes - a.bytes).slice(0, SHOWN);
+  const names = largest.map((file) => `${JSON.stringify(toText(file.path))} (${formatSize(file.bytes)})`).join(", ");
+  const most = `${limits.files} files and ${formatSize(limits.bytes)}`;
+  throw new LabError(
+    "collect_failed",
+    `Could not collect ${count} files of ${formatSize(bytes)}: at most ${most} at a time. The largest are ${names}. Name fewer in paths.`,
+    { retryable: false },
+  );
+}
+
+function tryGlob(path: string): Glob {
+  try {
+    return parseGlob(path);
+  } catch (error) {
+    throw refused((error as Error).message);
+  }
+}
+
+const refused = (why: string) =>
+  new LabError("invalid_task", `Bad paths of agents_collect: ${why}.`, { retryable: false });

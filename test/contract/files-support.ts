@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, expect } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
+import { systemClock as clock } from "../../src/shared/clock.ts";
+import { chooseFiles, FILE_LIMITS, type FileLimits, parseWanted } from "../../src/workspace/choose-files.ts";
+import { fetchFiles } from "../../src/workspace/fetch-files.ts";
+import { listFiles } from "../../src/workspace/list-files.ts";
+import { toText } from "../../src/workspace/paths.ts";
+import { writeFiles } from "../../src/workspace/write-files.ts";
+import { localProvider, localSpec } from "./local-support.ts";
+
+/* A project that files of sandboxes are collected into, one for the tests of a file. */
+
+export let base = "";
+export let root = "";
+let provider: SandboxProvider;
+
+export function useProject(): void {
+  beforeAll(() => {
+    base = mkdtempSync(join(tmpdir(), "files-"));
+    root = join(base, "project");
+    mkdirSync(root);
+    writeFileSync(join(root, "mine.txt"), "mine\n");
+    provider = localProvider(join(base, "local"));
+  });
+
+  afterAll(async () => {
+    await provider.close();
+    rmSync(base, { recursive: true, force: true });
+  });
+}
+
+interface Order {
+  readonly paths?: readonly string[];
+  readonly into?: string;
+  readonly limits?: Partial<FileLimits>;
+  /** Between the listing and the reading. */
+  readonly meanwhile?: string;
+}
+
+export async function inSandbox<T>(script: string, use: (sandbox: Sandbox) => Promise<T>): Promise<T> {
+  const sandbox = await provider.create(localSpec());
+  try {
+    await run(sandbox, script);
+    return await use(sandbox);
+  } finally {
+    await sandbox.terminate();
+  }
+}
+
+export async function run(sandbox: Sandbox, script: string): Promise<void> {
+  const child = await sandbox.start({ argv: ["/bin/sh", "-ec", script] });
+  let said = "";
+  for await (const { bytes } of child.output) said += Buffer.from(bytes).toString();
+  expect([await child.exit, said]).toEqual([{ kind: "exited", code: 0 }, expect.any(String)]);
+}
+
+let count = 0;
+
+export async function collect(sandbox: Sandbox, { paths = ["**"], into, limits: some, meanwhile }: Order = {}) {
+  const target = into ?? `out-${++count}`;
+  const limits = { ...FILE_LIMITS, ...some };
+  const wanted = parseWanted(paths, sandbox.workdir);
+  const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: 60_000 });
+  const chosen = chooseFiles(listed, wanted, limits);
+  if (meanwhile) await run(sandbox, meanwhile);
+  const { fileBytes } = limits;
+  const contents = fetchFiles(sandbox, chosen.files, { clock, limitMs: 60_000, mark: crypto.randomUUID(), fileBytes });
+  const { files, leftOut } = await writeFiles({ root, target, chosen, contents, limits, nonce: `n${count}` });
+  return {
+    folder: join(root, target),
+    names: files.map(({ path }) => toText(path)),
+    why: Object.fromEntries(leftOut.map(({ path, why }) => [toText(path), why])),
+    unmatched: chosen.unmatched,
+  };
+}
+
+/** The same sandbox to whoever finds its programs in these folders. */
+export const withPath = (sandbox: Sandbox, path: string): Sandbox => ({
+  ...sandbox,
+  id: sandbox.id,
+  workdir: sandbox.workdir,
+  readFile: sandbox.readFile.bind(sandbox),
+  writeFile: sandbox.writeFile.bind(sandbox),
+  start: (request) => sandbox.start({ ...request, env: { ...request.env, PATH: path } }),
+});

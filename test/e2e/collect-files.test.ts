@@ -1,0 +1,137 @@
+import { expect } from "bun:test";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import {
+  HOLD,
+  holders,
+  killSandboxWith,
+  openGates,
+  sandboxesOf,
+  sandboxTest,
+  uniqueSeconds,
+} from "../support/sandboxes.ts";
+import { call, say } from "../support/scripted.ts";
+import { ask, shell, start, task, turn, wait } from "../support/turns.ts";
+import { useLab } from "../support/use-lab.ts";
+import { until } from "../support/wait.ts";
+
+const lab = useLab(
+  { environments: { default: { workspace: "project" }, bare: { workspace: "empty" } } },
+  {
+    files: { "sum.js": "exports.sum = () => 0;\n", "old.txt": "old\n", ".gitignore": "runs/\n" },
+    config: { permission: { edit: "allow" } },
+  },
+);
+
+interface FilesMetadata {
+  readonly into: string;
+  readonly files: readonly { readonly path: string; readonly sizeBytes: number }[];
+  readonly leftOut: readonly { readonly path: string; readonly why: string }[];
+  readonly unmatched: readonly string[];
+  readonly notes: readonly string[];
+  readonly stat: { readonly files: number; readonly bytes: number };
+  readonly source: { readonly kind: string; readonly id?: string };
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+async function files(session: string, job: string | undefined, args: object = {}) {
+  const answer = await ask(lab.server, session, call("agents_collect", { job, mode: "files", ...args }));
+  return { output: answer.output, ...(answer.metadata as unknown as FilesMetadata) };
+}
+
+const RESULTS = `echo 'exports.sum = (a, b) => a + b;' > sum.js; echo new > new.txt; rm old.txt; mkdir -p runs/1
+printf '{}' > runs/1/m.json; head -c 300000 /dev/urandom > runs/1/model.bin; ln -s /etc/passwd runs/1/passwd`;
+
+sandboxTest(
+  "a parked job's files come back out of its snapshot: what it changed, and what is asked for by name",
+  async () => {
+    const { server, home } = lab;
+    const before = home.git("status", "--porcelain=v2", "--branch");
+    const session = (await server.createSession()).id;
+    const [, waited] = await turn(server, session, start(task("results", shell(RESULTS), say("done"))), wait());
+    const job = waited?.metadata.finished[0]?.id as string;
+    await until(() => sandboxesOf(home).length === 0, { what: "it is parked" });
+
+    const changed = await files(session, job);
+    expect(changed).toMatchObject({
+      into: `.opencode/collected/${job}`,
+      files: [
+        { path: "new.txt", sizeBytes: 4 },
+        { path: "sum.js", sizeBytes: 31 },
+      ],
+      leftOut: [],
+      notes: ["files that are no longer there: old.txt"],
+      stat: { files: 2, bytes: 35, leftOut: 0 },
+      source: { kind: "snapshot", id: expect.stringMatching(/^snap_/) },
+    });
+    expect(changed.output).toContain("Wrote 2 files");
+    expect(readFileSync(join(home.project, changed.into, "sum.js"), "utf8")).toContain("a + b");
+    expect(readFileSync(join(home.project, "sum.js"), "utf8")).toContain("=> 0");
+
+    const artefacts = await files(session, job, { paths: ["runs/**", "nowhere"] });
+    expect(artefacts).toMatchObject({
+      into: `.opencode/collected/${job}-2`,
+      files: [
+        { path: "runs/1/m.json", sizeBytes: 2 },
+        { path: "runs/1/model.bin", sizeBytes: 300_000 },
+      ],
+      leftOut: [{ path: "runs/1/passwd", why: "it is a link that may lead elsewhere" }],
+      unmatched: ["nowhere"],
+    });
+    expect(lstatSync(join(home.project, artefacts.into, "runs/1/model.bin")).size).toBe(300_000);
+    expect(home.git("status", "--porcelain=v2", "--branch")).toBe(before);
+    await until(() => sandboxesOf(home).length === 0, { what: "no sandbox is left" });
+
+    const named = await files(session, job, { paths: ["*.txt"], into: "results" });
+    expect(readdirSync(join(home.project, named.into))).toEqual(["new.txt"]);
+    symlinkSync(home.root, join(home.project, "link"));
+    mkdirSync(join(home.project, ".opencode"), { recursive: true });
+    const refused = [
+      ["results", "there already"],
+      ["../out", "not a path inside"],
+      ["link/out", "is a link"],
+      [".git/out", "not a path inside"],
+      [".opencode/agents/out", "OpenCode may load"],
+    ] as const;
+    const calls = refused.map(([into]) => call("agents_collect", { job, mode: "files", into }));
+    const answers = await turn(server, session, ...calls);
+    for (const [n, [, why]] of refused.entries())
+      expect(answers[n]?.output).toMatch(new RegExp(`collect_failed.*${why}`));
+    for (const place of [join(home.root, "out"), join(home.project, ".opencode/agents")])
+      expect(existsSync(place)).toBe(false);
+    expect((await files(session, job, { paths: ["nowhere"] })).error?.message).toContain("Nothing is at nowhere");
+  },
+  240_000,
+);
+
+sandboxTest(
+  "a job without the project's files has no branch, but files, also while it runs and when its sandbox was lost",
+  async () => {
+    const { server, home } = lab;
+    const session = (await server.createSession()).id;
+    const seconds = uniqueSeconds();
+    const bare = {
+      ...task("bare", shell(`echo 1 > one; ${HOLD}; sleep ${seconds}`), say("done")),
+      environment: "bare",
+    };
+    const [started] = await turn(server, session, start(bare));
+    const job = started?.metadata.jobs[0]?.id as string;
+    await until(() => holders(home).length === 1, { what: "it runs" });
+
+    const { error } = (await ask(server, session, call("agents_collect", { job }))).metadata;
+    expect(error?.message).toMatch(/did not start from .* take its files with mode "files"/);
+    const live = await files(session, job, { paths: ["o*"] });
+    expect(live).toMatchObject({ files: [{ path: "one", sizeBytes: 2 }], source: { kind: "sandbox" } });
+
+    openGates(home);
+    await until(() => holders(home).length === 0, { what: "it sleeps" });
+    killSandboxWith(server.pid, `sleep ${seconds}`);
+    const [waited] = await turn(server, session, wait());
+    expect(waited?.metadata.finished[0]?.error?.code).toBe("sandbox_lost");
+    await until(() => sandboxesOf(home).length === 0, { what: "it is cleared away" });
+    const left = await files(session, job);
+    expect(left).toMatchObject({ into: `.opencode/collected/${job}-2`, source: { kind: "snapshot" } });
+    expect(left.files.map(({ path }) => path)).toEqual(["entered", "go", "left", "one"]);
+  },
+  240_000,
+);
