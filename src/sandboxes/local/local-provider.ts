@@ -18,6 +18,7 @@ import {
   readMeta,
   type SandboxMeta,
   sandboxDirs,
+  unname,
 } from "./layout.ts";
 import { LocalSandbox } from "./local-sandbox.ts";
 import { createLocalSnapshots, restoreSnapshot } from "./local-snapshots.ts";
@@ -203,7 +204,7 @@ class LocalProvider implements SandboxProvider {
         () => false,
       )
     )
-      await (await this.#isolation()).trees.remove(root); // P2
+      await (await this.#isolation()).trees.remove(await unname(root)); // P2
   }
 
   /** Also clears away what processes that died left half made: it has no owner. */

@@ -17,6 +17,7 @@ import {
   type SandboxDirs,
   type SnapshotMeta,
   snapshotDir,
+  unname,
 } from "./layout.ts";
 import type { LocalSandbox } from "./local-sandbox.ts";
 
@@ -55,7 +56,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
     },
     async remove(snapshotID) {
       if (!isSnapshotID(snapshotID)) return;
-      await (await deps.isolation()).trees.remove(snapshotDir(deps.rootDir, snapshotID));
+      await (await deps.isolation()).trees.remove(await unname(snapshotDir(deps.rootDir, snapshotID)));
     },
     async leftBehind() {
       const folder = join(deps.rootDir, "snapshots");
