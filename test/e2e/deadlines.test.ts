@@ -56,7 +56,7 @@ describe("models in trouble", () => {
 });
 
 describe("jobs past their time", () => {
-  const lab = useLab({ jobTimeoutMinutes: 0.7, rescueMinutes: 0.5 });
+  const lab = useLab({ jobTimeoutMinutes: 0.7, rescueMinutes: 0.35 });
 
   sandboxTest(
     "are told to wrap up, stopped, frozen and kept, and woken by a message with their files",
@@ -67,7 +67,7 @@ describe("jobs past their time", () => {
       );
       const session = await server.createSession();
       const tasks = [
-        task("listens", shell("echo kept > file; sleep 19"), say("whole")),
+        task("listens", shell("echo kept > file; sleep 25"), say("whole")),
         task("does not", shell("echo kept > file; sleep 600", { timeout_seconds: 900 }), say("never")),
       ];
       const [started, waited] = await turn(server, session.id, start(...tasks), wait());
