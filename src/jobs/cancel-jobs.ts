@@ -39,14 +39,16 @@ export async function cancelJobs(
 
 /** Whether another process had the job, and ended it. */
 async function cancelElsewhere(lab: Lab, book: JobBook, jobID: string, reason: string | null): Promise<boolean> {
-  const isElsewhere = () => {
+  const foreignLease = (): string | null => {
+    if (lab.runner.isRunning(jobID)) return null;
     const { state } = book.reload(jobID);
-    return isHeld(state) && !lab.runner.isRunning(jobID) && lab.pool.isLeaseAlive(state.leaseID, lab.clock.now());
+    return isHeld(state) && lab.pool.isLeaseAlive(state.leaseID, lab.clock.now()) ? state.leaseID : null;
   };
-  if (lab.runner.isRunning(jobID) || !isElsewhere()) return false;
-  lab.pool.askToCancel(jobID, reason);
+  const asked = foreignLease();
+  if (asked === null) return false;
+  lab.pool.askToCancel(asked, reason);
   const until = lab.clock.now() + ANSWER_MS;
-  while (isElsewhere()) {
+  while (foreignLease() === asked) {
     if (lab.clock.now() >= until)
       throw new LabError(
         "cancelled",

@@ -51,9 +51,8 @@ export function createHeldLeases({
       try {
         if (held.size > 0) {
           pool.renewLeases(held.values(), clock.now());
-          const byJob = new Map([...held.values()].map((lease) => [lease.jobID, lease]));
-          for (const { jobID, reason } of pool.takeCancels(new Set(byJob.keys())))
-            onCancelAsked(byJob.get(jobID) as Lease, reason);
+          for (const { leaseID, reason } of pool.takeCancels(new Set(held.keys())))
+            onCancelAsked(held.get(leaseID) as Lease, reason);
         }
         if (!renewQueue() && held.size === 0) return;
       } catch (error) {

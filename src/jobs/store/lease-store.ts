@@ -46,10 +46,10 @@ export interface LeaseStore {
   /** Puts jobs at the end of the queue, those that are in it keep their place; to be renewed like leases. */
   enqueue(jobs: Iterable<QueueRequest>, now: number): void;
   leaveQueue(jobID: string): void;
-  /** Asks the process that runs a job to cancel it; it looks whenever it renews its leases. */
-  askToCancel(jobID: string, reason: string | null): void;
-  /** Takes the requests that concern these jobs. */
-  takeCancels(jobIDs: ReadonlySet<string>): { readonly jobID: string; readonly reason: string | null }[];
+  /** Asks the process that holds a lease to cancel its job; it looks whenever it renews. It ends with the lease. */
+  askToCancel(leaseID: string, reason: string | null): void;
+  /** Takes the requests that concern these leases. */
+  takeCancels(leaseIDs: ReadonlySet<string>): { readonly leaseID: string; readonly reason: string | null }[];
 }
 
 /** A lease not renewed for so long belongs to a dead process, even where its pid lives on. Renewed every `LEASE_RENEW_MS`. */
@@ -161,12 +161,16 @@ export function createLeaseStore(database: Database): LeaseStore {
           );
         }
       }),
-    askToCancel: (jobID, reason) =>
-      database.run("INSERT OR REPLACE INTO cancels (job, reason) VALUES (?, ?)", jobID, reason),
-    takeCancels: (jobIDs) => {
-      const asked = database.all<{ jobID: string; reason: string | null }>("SELECT job AS jobID, reason FROM cancels");
-      const taken = asked.filter(({ jobID }) => jobIDs.has(jobID));
-      for (const { jobID } of taken) database.run("DELETE FROM cancels WHERE job = ?", jobID);
+    askToCancel: (leaseID, reason) =>
+      database.run("INSERT OR REPLACE INTO cancels (lease, reason) VALUES (?, ?)", leaseID, reason),
+    takeCancels: (leaseIDs) => {
+      const asked = database.all<{ leaseID: string; reason: string | null }>(
+        "SELECT lease AS leaseID, reason FROM cancels",
+      );
+      if (asked.length === 0) return [];
+      const taken = asked.filter(({ leaseID }) => leaseIDs.has(leaseID));
+      for (const { leaseID } of taken) database.run("DELETE FROM cancels WHERE lease = ?", leaseID);
+      database.run("DELETE FROM cancels WHERE lease NOT IN (SELECT id FROM leases)");
       return taken;
     },
     leaveQueue: (jobID) => database.run("DELETE FROM queue WHERE job = ?", jobID),

@@ -78,7 +78,7 @@ const MIGRATIONS = [
   LEASE_MIGRATION,
   "CREATE TABLE prepared_trees (snapshot TEXT PRIMARY KEY, place TEXT NOT NULL, created_at INTEGER NOT NULL, record TEXT NOT NULL)",
   "CREATE TABLE identity (id TEXT NOT NULL); INSERT INTO identity VALUES (lower(hex(randomblob(8))))",
-  "CREATE TABLE cancels (job TEXT PRIMARY KEY, reason TEXT)",
+  "CREATE TABLE cancels (lease TEXT PRIMARY KEY, reason TEXT)",
 ];
 
 export async function openPoolStore(stateDir: string): Promise<PoolStore> {

@@ -52,8 +52,12 @@ test(
     await world.clock.until("it is given up", () => failure !== null);
     expect(failure as unknown).toMatchObject({ code: "cancelled", retryable: true });
     expect((failure as unknown as Error).message).toContain("runs in another OpenCode process");
-    expect(other.pool.takeCancels(new Set([id]))).toEqual([{ jobID: id, reason: null }]);
+    expect(other.pool.takeCancels(new Set([lease.id]))).toEqual([{ leaseID: lease.id, reason: null }]);
+    // A request that outlives its lease is for nobody: the job's next run is not meant.
+    other.pool.askToCancel(lease.id, null);
     other.pool.releaseLease(lease.id);
+    expect(other.pool.takeCancels(new Set(["lease_other"]))).toEqual([]);
+    expect(other.pool.takeCancels(new Set([lease.id]))).toEqual([]);
     world.lab = other;
   }),
 );
