@@ -76,7 +76,7 @@ export async function collectFiles(
   async function changes(sandbox: Sandbox, source: FilesSource): Promise<Built | null> {
     const job = findJob(book, jobID);
     if (!job.base) return null;
-    const based = { ...(await requireBase(lab, job)), jobID };
+    const based = await requireBase(lab, job);
     const kept = source.kind === "snapshot" ? await readWork(based.store, jobID) : null;
     const work = kept ?? (await gatherWork({ ...based, sandbox, clock, nonce: lab.ids("work") }));
     return buildWork(lab, based, work);

@@ -10,7 +10,7 @@ import { identityOf } from "../workspace/send-tree.ts";
 import { findJob } from "./find-jobs.ts";
 import type { Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
-import { buildWork, currentWork, requireBase } from "./job-work.ts";
+import { baseOf, buildWork, currentWork, requireBase } from "./job-work.ts";
 import type { Lab } from "./lab.ts";
 import type { FilesSource } from "./reach-files.ts";
 
@@ -26,7 +26,7 @@ export interface Collected {
   readonly branch: string | null;
   readonly stat: { readonly files: number; readonly insertions: number; readonly deletions: number };
   readonly preview: MergePreview;
-  /** Other jobs of the same base that changed the same files, by job id. */
+  /** Other jobs that changed the same files, by job id. */
   readonly overlaps: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -42,14 +42,15 @@ export async function collectJob(
 ): Promise<Collected> {
   const book = await lab.book(orchestrator);
   const job = findJob(book, jobID);
-  const { store, base } = await requireBase(lab, job);
-  const { work, source } = await currentWork(lab, book, { store, base, jobID });
+  const based = await requireBase(lab, job);
+  const { store } = based;
+  const { work, source } = await currentWork(lab, book, based);
   try {
-    const built = await buildWork(lab, { store, base, jobID }, work);
+    const built = await buildWork(lab, based, work);
     const branch = request.mode === "branch" ? await makeBranch(store, jobID, built) : null;
     if (request.mode === "patch") await makePatch(store, jobID, built, request.target, request.paths);
     const identity = await identityOf(store);
-    const preview = await previewMerge(store, base, built, { jobID, nonce: lab.ids("tree"), identity });
+    const preview = await previewMerge(store, baseOf(based, work), built, { jobID, nonce: lab.ids("tree"), identity });
     const overlaps = await findOverlaps(book, store, job, built);
     return { job, source, built, branch, stat: await statOf(store, jobID, built), preview, overlaps };
   } catch (error) {
@@ -63,7 +64,7 @@ async function findOverlaps(book: JobBook, store: ProjectStore, job: Job, { chan
   const overlaps = new Map<string, readonly string[]>();
   const mine = new Set(changed);
   for (const other of book.jobs()) {
-    if (other.id === job.id || other.base?.commit !== job.base?.commit) continue;
+    if (other.id === job.id || other.base?.project !== store.root) continue;
     const work = await readWork(store, other.id);
     if (!work) continue;
     const names = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", work.base, work.tip];

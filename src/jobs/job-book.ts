@@ -1,4 +1,5 @@
 import type { IdGenerator } from "../shared/ids.ts";
+import type { TreeBase } from "../workspace/capture-tree.ts";
 import { isEnded, type Job } from "./job.ts";
 import type { Delivery, Notice } from "./notice.ts";
 import type { SessionStore, Turn } from "./store/session-store.ts";
@@ -24,7 +25,8 @@ export interface JobBook {
   update(jobID: string, change: (job: Job) => Job): Job;
   /** Reads a job again that another process writes. */
   reload(jobID: string): Job;
-  addTurn(jobID: string, text: string): Turn;
+  /** @param update what the job's files are brought up to first */
+  addTurn(jobID: string, text: string, update?: TreeBase | null): Turn;
   /** First turn that was not prompted yet. */
   nextTurn(jobID: string): Turn | undefined;
   /** The turn that a former process prompted and of which no end is known. */
@@ -52,13 +54,14 @@ export interface JobBookDeps {
 export function createJobBook({ orchestrator, store, ids, onChange }: JobBookDeps): JobBook {
   const jobs = new Map(store.jobs().map((job) => [job.id, job]));
 
-  const toTurn = (jobID: string, position: number, text: string): Turn => ({
+  const toTurn = (jobID: string, position: number, text: string, update: TreeBase | null = null): Turn => ({
     id: ids("turn"),
     jobID,
     position,
     text,
     state: "queued",
     messageID: null,
+    update,
   });
 
   return {
@@ -94,8 +97,8 @@ export function createJobBook({ orchestrator, store, ids, onChange }: JobBookDep
       onChange({ before, job });
       return job;
     },
-    addTurn(jobID, text) {
-      const turn = toTurn(jobID, store.turns(jobID).length + 1, text);
+    addTurn(jobID, text, update) {
+      const turn = toTurn(jobID, store.turns(jobID).length + 1, text, update);
       store.saveTurn(turn);
       return turn;
     },

@@ -49,6 +49,8 @@ export interface JobRunnerDeps {
   readonly isPressed: () => boolean;
   /** A turn begins, or a reading of it shows that it got on. */
   readonly onSign: (sessionID: string, isNew: boolean) => void;
+  /** Brings the job's files to where the turn wants them. Returns what goes before its prompt. @throws LabError */
+  readonly prepare: (book: JobBook, jobID: string, turn: Turn, signal: AbortSignal) => Promise<string>;
   /** A child session now belongs to a job: its tool calls may find the sandbox. */
   readonly onChildSession: (sessionID: string, book: JobBook, jobID: string) => void;
 }
@@ -114,7 +116,9 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     const goesOn = () => !lost && !signal.aborted && !run_.told && !run_.cause;
     for (let turn = book.nextTurn(jobID); turn && goesOn(); turn = book.nextTurn(jobID)) {
       run_.retried = false;
-      outcome = await prompt(book, jobID, turn, turn.text, sessionID, run_);
+      const preface = await deps.prepare(book, jobID, turn, signal);
+      if (!goesOn()) break;
+      outcome = await prompt(book, jobID, turn, preface + turn.text, sessionID, run_);
     }
     if (signal.aborted) return;
     const cause = lost ?? run_.cause ?? run_.told;
@@ -170,8 +174,9 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       book.saveTurn({ ...turn, state: "done" });
       return decision;
     }
+    const preface = await deps.prepare(book, jobID, turn, run_.whole.signal);
     const text = decision.kind === "repeat" ? turn.text : isInPlace ? GO_ON_IN_PLACE : GO_ON_RESTORED;
-    return prompt(book, jobID, turn, text, sessionID, run_);
+    return prompt(book, jobID, turn, preface + text, sessionID, run_);
   }
 
   async function prompt(

@@ -13,14 +13,15 @@ import { type FilesSource, reachFiles } from "./reach-files.ts";
 export interface BasedJob {
   readonly store: ProjectStore;
   readonly base: TreeBase;
+  readonly formerBases: readonly TreeBase[];
   readonly jobID: string;
 }
 
 /** @throws LabError `collect_failed` */
-export async function requireBase(lab: Lab, job: Job): Promise<Pick<BasedJob, "store" | "base">> {
+export async function requireBase(lab: Lab, job: Job): Promise<BasedJob> {
   const store = await lab.trees.store();
-  const { base } = job;
-  if (store && base?.project === store.root) return { store, base };
+  const { base, formerBases, id: jobID } = job;
+  if (store && base?.project === store.root) return { store, base, formerBases, jobID };
   const isEarly = !base && (job.sandbox.kind === "none" || job.sandbox.kind === "creating");
   const why = base
     ? `it started from the project ${base.project}; collect it from there`
@@ -37,21 +38,26 @@ export async function requireBase(lab: Lab, job: Job): Promise<Pick<BasedJob, "s
 export function currentWork(
   lab: Lab,
   book: JobBook,
-  { store, base, jobID }: BasedJob,
+  job: BasedJob,
 ): Promise<{ readonly work: Work; readonly source: FilesSource }> {
-  return reachFiles(lab, book, jobID, {
+  return reachFiles(lab, book, job.jobID, {
     async kept() {
-      const work = await readWork(store, jobID);
+      const work = await readWork(job.store, job.jobID);
       return work && { work, source: { kind: "sandbox" } };
     },
     async use(sandbox, source) {
-      const work = await gatherWork({ store, base, jobID, sandbox, clock: lab.clock, nonce: lab.ids("work") });
+      const work = await gatherWork({ ...job, sandbox, clock: lab.clock, nonce: lab.ids("work") });
       return { work, source };
     },
   });
 }
 
-export async function buildWork(lab: Lab, { store, base, jobID }: BasedJob, work: Work): Promise<Built> {
-  const identity = await identityOf(store);
-  return buildCommits({ store, base, work, jobID, nonce: lab.ids("build"), identity });
+export async function buildWork(lab: Lab, job: BasedJob, work: Work): Promise<Built> {
+  const identity = await identityOf(job.store);
+  return buildCommits({ ...job, base: baseOf(job, work), work, nonce: lab.ids("build"), identity });
+}
+
+/** Of a job whose files were brought up to date, and then taken from an older snapshot, it is a former base. */
+export function baseOf({ base, formerBases }: BasedJob, work: Work): TreeBase {
+  return [base, ...formerBases].find(({ commit }) => commit === work.base) ?? base;
 }

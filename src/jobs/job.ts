@@ -51,6 +51,14 @@ export interface JobTask {
   readonly maxUsd: number | null;
 }
 
+export interface TreeUpdate {
+  readonly at: number;
+  /** Files that were left with conflict markers, as text. */
+  readonly conflicts: readonly string[];
+  /** Why nothing was changed. */
+  readonly problem: string | null;
+}
+
 export interface Metric {
   readonly value: number;
   readonly step?: number;
@@ -73,6 +81,10 @@ export interface Job {
   readonly sandbox: JobSandbox;
   /** The project's files its work began from; null when it began without, or they are not taken yet. */
   readonly base: TreeBase | null;
+  /** What its files were brought up to date from, newest first: a sandbox made of an older snapshot has those. */
+  readonly formerBases: readonly TreeBase[];
+  /** When its files were last brought up to date with the project, and how that went. */
+  readonly update: TreeUpdate | null;
   /** GPUs its newest sandbox got, of those asked for; null until it is known. */
   readonly gpu: string | null;
   /** Ports of its newest sandbox that can be reached from outside. */

@@ -28,6 +28,7 @@ import { toOwner } from "./store/lease-store.ts";
 import { openPoolStore, type PoolStore } from "./store/pool-store.ts";
 import { openSessionStore, sessionFile } from "./store/session-store.ts";
 import { createSweeper, type SweepReport, toTags } from "./sweeper.ts";
+import { updateJob } from "./update-job.ts";
 import { createWatch, type Watch } from "./watch.ts";
 
 /** A job as seen from inside its child session. */
@@ -148,6 +149,9 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     messageIDs: () => hostIDs("msg"),
     parkAfterMs,
     isPressed: () => scheduler.counts().queued > 0,
+    async prepare(book, jobID, { update }, signal) {
+      return update ? updateJob({ trees, keeper, clock, log }, book, jobID, update, signal) : "";
+    },
     onSign: (sessionID, isNew) => live.sign(sessionID, isNew),
     onChildSession: (sessionID, book, jobID) => seats.set(sessionID, { book, jobID }),
   });

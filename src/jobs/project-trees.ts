@@ -28,6 +28,8 @@ export interface ProjectTrees {
   startingPoint(book: JobBook, job: Job, provider: SandboxProvider, signal: AbortSignal): Promise<string | null>;
   /** A snapshot that could not be started from: it is prepared anew next time. */
   forgetSnapshot(snapshotID: string): void;
+  /** The project as it is now; null where there is none. @throws LabError `workspace_failed` */
+  current(): Promise<TreeBase | null>;
   /** The store of the project that jobs start from; null where there is none. */
   store(): Promise<ProjectStore | null>;
   /** Takes a job's work out of its sandbox, which is about to be given up. Never rejects. */
@@ -91,15 +93,18 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
   /** The base of a job: recorded, or the one of the job whose snapshot it starts from, or being taken. */
   async function baseOf(book: JobBook, job: Job): Promise<TreeBase | null> {
     if (job.base) return job.base;
-    const base = wantsProject(job) ? await (captured.get(job.id) ?? captureNow()) : inherited(book, job);
+    const bases = wantsProject(job)
+      ? { base: await (captured.get(job.id) ?? captureNow()), formerBases: [] }
+      : inherited(book, job);
     captured.delete(job.id);
-    book.update(job.id, (current) => ({ ...current, base }));
-    return base;
+    book.update(job.id, (current) => ({ ...current, ...bases }));
+    return bases.base;
   }
 
-  function inherited(book: JobBook, { task, orchestrator }: Job): TreeBase | null {
-    const origin = pool.snapshots(orchestrator).find(({ id }) => id === task.snapshotID);
-    return (origin && book.get(origin.jobID)?.base) ?? null;
+  function inherited(book: JobBook, { task, orchestrator }: Job): Pick<Job, "base" | "formerBases"> {
+    const snapshot = pool.snapshots(orchestrator).find(({ id }) => id === task.snapshotID);
+    const origin = snapshot && book.get(snapshot.jobID);
+    return { base: origin?.base ?? null, formerBases: origin?.formerBases ?? [] };
   }
 
   async function prepared(job: Job, base: TreeBase, provider: SandboxProvider): Promise<PreparedTree> {
@@ -190,13 +195,14 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       return (await unlessAborted(prepared(job, base, provider), signal)).snapshotID;
     },
     forgetSnapshot: (snapshotID) => pool.deletePreparedTree(snapshotID),
+    current: captureNow,
     store,
     async keep(job, sandbox) {
-      const { base, id: jobID } = job;
+      const { base, formerBases, id: jobID } = job;
       try {
         const project = base && (await store());
         if (project?.root === base?.project && project && base)
-          await gatherWork({ store: project, base, jobID, sandbox, clock, nonce: deps.ids("work") });
+          await gatherWork({ store: project, base, formerBases, jobID, sandbox, clock, nonce: deps.ids("work") });
       } catch (error) {
         log("warn", "could not keep a job's work apart from its snapshot", { jobID, reason: String(error) });
         await this.forgetWork(job); // an older state of it would be taken for the newest

@@ -51,6 +51,8 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
       state: decision.failure ? refuse(decision.failure, now) : queue(now),
       sandbox: { kind: "none" },
       base: null,
+      formerBases: [],
+      update: null,
       gpu: null,
       ports: [],
       childSession: null,

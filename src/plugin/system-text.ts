@@ -52,6 +52,7 @@ export function createSystemText({ kinds, access, catalog }: SystemTextDeps) {
       maxTasksPerCall,
       gpuLimits,
       environments: Object.keys(environments),
+      emptyEnvironments: Object.keys(environments).filter((name) => environments[name]?.workspace === "empty"),
       provider: chooseProvider(loaded.options, process.env).name,
       pool: lab?.scheduler.counts() ?? null,
     });

@@ -4,6 +4,8 @@ export interface OrchestratorFacts {
   readonly maxRunningJobs: number;
   readonly maxTasksPerCall: number;
   readonly environments: readonly string[];
+  /** Those that begin without the project's files. */
+  readonly emptyEnvironments: readonly string[];
   readonly provider: ProviderName;
   /** null until the first job: the store is not opened to write a prompt. */
   readonly pool: { readonly running: number; readonly queued: number; readonly gpus: GpuCounts } | null;
@@ -15,16 +17,21 @@ type GpuCounts = Readonly<Record<string, { readonly used: number; readonly limit
 
 /** What an agent that may delegate is told. Kept short: it is part of every request. */
 export function renderOrchestratorBlock(facts: OrchestratorFacts): string {
-  const { maxRunningJobs, maxTasksPerCall, environments, provider, pool, gpuLimits } = facts;
+  const { maxRunningJobs, maxTasksPerCall, environments, emptyEnvironments, provider, pool, gpuLimits } = facts;
   const use = pool ? `; ${pool.running} running and ${pool.queued} queued now` : "";
   const gpus = provider === "local" ? "" : ` GPUs at once: ${renderFree(pool?.gpus ?? null, gpuLimits)}.`;
+  const isAll = emptyEnvironments.length === environments.length;
+  const except = emptyEnvironments.length === 0 ? "" : ` (environments without: ${emptyEnvironments.join(", ")})`;
+  const files = isAll
+    ? "It starts with an empty work directory unless from a snapshot: put what it needs into the prompt."
+    : `It starts with the project's files as they are now${except}, or from a snapshot, never with what you do later.`;
   const named = environments.length > 1 ? ` Environments: ${environments.join(", ")}.` : "";
   return `# Parallel agents
 You can delegate work to agents that run in parallel, each in an isolated sandbox of its own. Use this for work that splits into independent parts: several experiments or approaches, a search over variants, risky or long commands. Do small things yourself.
 
-1. agents_start with one task per part. A job sees only its prompt, its sandbox and the skills you name. Its workspace is empty unless it starts from a snapshot: put what it needs into the prompt.
+1. agents_start with one task per part. A job sees only its prompt, its sandbox and the skills you name. ${files}
 2. agents_wait for the results (until "any" to go on with the first). It costs nothing while it waits; do not poll agents_status.
-3. Read the results. A failed job says why, with a code, and harms no other. agents_message corrects or continues a job, also a finished one: it keeps its files and its memory.
+3. Read the results. A failed job says why, with a code, and harms no other. agents_message corrects or continues a job, also a finished one: it keeps its files and its memory.${isAll ? "" : " agents_collect makes a git branch of its changes."}
 4. sandbox_snapshot freezes a job's files; tasks with "from" start there, any number of them. Prepare once, then fork.
 
 ${PLACES[provider]} At most ${maxRunningJobs} run at once${use}; more wait in a queue.${gpus} One call starts at most ${maxTasksPerCall}.${named}

@@ -3,7 +3,7 @@ import { messageJob } from "../jobs/message-job.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_MESSAGE } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
-import { renderJobLine } from "./render-jobs.ts";
+import { renderDrift, renderJobLine } from "./render-jobs.ts";
 
 export const agentsMessageTool = (host: ToolHost) =>
   defineTool({
@@ -13,17 +13,23 @@ export const agentsMessageTool = (host: ToolHost) =>
       job: z.string().describe("Job id."),
       message: z.string().trim().min(1, "the message is empty").max(1_000_000).describe("Its next prompt."),
       interrupt: z.boolean().default(false).describe("Stop its current turn first."),
+      update: z
+        .boolean()
+        .default(false)
+        .describe("Bring its files up to date with the project first: its changes are rebased, conflicts told to it."),
     },
     async run(request, { sessionID }) {
       const lab = await host.lab();
-      const jobs = viewJobs(lab, [await messageJob(lab, sessionID, request)]);
+      const { job, drift } = await messageJob(lab, sessionID, request);
+      const jobs = viewJobs(lab, [job]);
       return {
         title: `message to ${request.job}`,
         output: [
           "The message is queued as the job's next turn. Wait for its answer with agents_wait.",
           ...jobs.map(renderJobLine),
+          ...renderDrift(drift, request.update),
         ].join("\n"),
-        metadata: { jobs },
+        metadata: { jobs, drift: drift?.changed ?? [] },
       };
     },
   });

@@ -2,13 +2,13 @@
 
 export const AGENTS_START = `Starts jobs that run in parallel, one per task, each an agent in an isolated sandbox of its own. Returns at once with job ids, before any sandbox exists.
 
-Use it for work that splits into independent parts: experiments, alternatives, searches over many candidates. A job sees only its own prompt, its sandbox and the skills you name, so write each prompt as for a colleague who was not in the room: context, what to make, how to check it, what to report. Give tasks "from" a snapshot to let them start where another job has got to. A task that cannot start becomes a failed job with its reason; the others start.`;
+Use it for work that splits into independent parts: experiments, alternatives, searches over many candidates. A job sees only its own prompt, its sandbox and the skills you name, so write each prompt as for a colleague who was not in the room: context, what to make, how to check it, what to report. Its work directory holds the project's files as they are now, uncommitted ones included, unless its environment starts empty. Give tasks "from" a snapshot to let them start where another job has got to. A task that cannot start becomes a failed job with its reason; the others start.`;
 
 export const AGENTS_STATUS = `Shows this session's jobs: state, what each runs or waits for, its own status and metrics, cost, and the snapshots there are. Looks without waiting; to wait use agents_wait, never repeated calls of this.`;
 
 export const AGENTS_WAIT = `Waits until jobs have ended and returns their results. Costs nothing while it waits. Call it before you end your turn whenever a job you need still runs. With until "any" you get the first result and can go on with it while the others work.`;
 
-export const AGENTS_MESSAGE = `Sends a job its next prompt. A running job gets it after its current turn (with interrupt: at once); an ended one wakes up in its own session with its files and its memory of what it did. Use it to steer, correct or continue a job instead of starting a new one.`;
+export const AGENTS_MESSAGE = `Sends a job its next prompt. A running job gets it after its current turn (with interrupt: at once); an ended one wakes up in its own session with its files and its memory of what it did. Use it to steer, correct or continue a job instead of starting a new one. The answer says whether the project has changed since the job took its files; with update: true they are brought up to date first.`;
 
 export const AGENTS_CANCEL = `Cancels jobs: stops their model and commands and ends their sandboxes. Their files are kept in a snapshot. Jobs that have ended are left as they are.`;
 

@@ -17,10 +17,33 @@ export function renderJobLine(job: JobView): string {
     renderMetrics(job),
     job.startedAt === undefined ? null : `${job.elapsedSeconds} s`,
     job.error ? `${job.error.code}: ${job.error.message}` : null,
+    renderUpdate(job),
     job.snapshot === undefined ? null : `parked as ${job.snapshot}`,
   ].filter((fact) => fact !== null && fact !== "");
   return `${job.id}  ${job.state.padEnd(9)}  ${job.description}${facts.length > 0 ? ` · ${facts.join(" · ")}` : ""}`;
 }
+
+function renderUpdate({ update }: JobView): string | null {
+  if (!update) return null;
+  if (update.problem !== undefined) return `its files could not be brought up to date: ${update.problem}`;
+  return update.conflicts.length === 0
+    ? null
+    : `conflicts with the project were left to it in ${shorten(update.conflicts)}`;
+}
+
+/** How the project differs from what a job works on. */
+export function renderDrift(drift: { readonly changed: readonly string[] } | null, isUpdated: boolean): string[] {
+  if (!drift) return isUpdated ? ["Its files are up to date with the project already."] : [];
+  const what = `The project has changed since the job took its files: ${shorten(drift.changed)}.`;
+  return isUpdated
+    ? [`${what} They are brought up to date before that turn; conflicts are told to the job and shown in its line.`]
+    : [`${what} It goes on with the files it has; send "update": true to bring them up to date first.`];
+}
+
+const NAMES = 20;
+
+const shorten = (names: readonly string[]): string =>
+  names.length <= NAMES ? names.join(", ") : `${names.slice(0, NAMES).join(", ")} and ${names.length - NAMES} more`;
 
 export function renderMetrics(job: JobView): string {
   return Object.entries(job.metrics)
@@ -36,13 +59,13 @@ export function renderResults(jobs: readonly JobView[]): string {
 }
 
 function renderResult(job: JobView, bytes: number, lines: number): string {
-  const metrics = renderMetrics(job);
+  const facts = [renderMetrics(job), renderUpdate(job)].filter(Boolean).map((fact) => ` · ${fact}`);
   const soFar = job.result === undefined ? "" : `\nWhat it had to say until then:\n${job.result}`;
   const text = job.error ? `${job.error.code}: ${job.error.message}${soFar}` : (job.result ?? "");
   const body = cut(text, bytes, lines, job);
   return [
     `<job id="${job.id}" state="${job.state}">`,
-    `<summary>${job.description}${metrics === "" ? "" : ` · ${metrics}`} · ${job.elapsedSeconds} s</summary>`,
+    `<summary>${job.description}${facts.join("")} · ${job.elapsedSeconds} s</summary>`,
     `<result>\n${body}\n</result>`,
     "</job>",
   ].join("\n");

@@ -1,5 +1,5 @@
 import { computeUsd } from "../jobs/compute.ts";
-import { isEnded, type Job } from "../jobs/job.ts";
+import { isEnded, type Job, type TreeUpdate } from "../jobs/job.ts";
 import type { LivePicture } from "../jobs/live-pictures.ts";
 import type { QueuePlace } from "../jobs/scheduler.ts";
 import type { SnapshotRecord } from "../jobs/store/pool-store.ts";
@@ -35,6 +35,8 @@ export interface JobView {
   readonly elapsedSeconds: number;
   readonly ports?: Job["ports"];
   readonly snapshot?: string;
+  /** When its files were last brought up to date with the project: files left with conflict markers, or why it failed. */
+  readonly update?: { readonly at: string; readonly conflicts: readonly string[]; readonly problem?: string };
   readonly result?: string;
   readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean | null };
 }
@@ -92,6 +94,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     elapsedSeconds: job.startedAt === null ? 0 : seconds((endedAt ?? now) - job.startedAt),
     ...(sandbox.kind === "live" && job.ports.length > 0 && { ports: job.ports }),
     ...(sandbox.kind === "parked" && { snapshot: sandbox.snapshotID }),
+    ...(job.update && { update: toUpdate(job.update) }),
     ...(state.kind === "completed" && { result: state.result }),
     ...(state.kind === "failed" && state.result !== undefined && { result: state.result }),
     ...(state.kind === "failed" && { error: state.failure }),
@@ -137,6 +140,12 @@ const late = (what: string, since: number | null, now: number): string | null =>
 
 /** @source OpenCode 1.18.33 retries a model request at most five times */
 const MODEL_RETRIES = 5;
+
+const toUpdate = ({ at, conflicts, problem }: TreeUpdate) => ({
+  at: iso(at),
+  conflicts,
+  ...(problem !== null && { problem }),
+});
 
 const toCancelled = (reason: string | null) => ({
   code: "cancelled",

@@ -16,6 +16,7 @@ import { GIT_FUNCTION } from "./send-tree.ts";
 
 /** What a job made of its base, as objects in a store of its own. */
 export interface Work {
+  /** Commit of the base it stands on. */
   readonly base: string;
   /** The commit that holds all of it. */
   readonly tip: string;
@@ -28,6 +29,8 @@ export interface Work {
 export interface GatherRequest {
   readonly store: ProjectStore;
   readonly base: TreeBase;
+  /** Those before it, newest first: a sandbox made of an older snapshot stands on one of them. */
+  readonly formerBases?: readonly TreeBase[];
   readonly jobID: string;
   readonly sandbox: Sandbox;
   readonly clock: Clock;
@@ -47,18 +50,28 @@ const NO_GIT = 64;
 /** Works on copies: the job's index, files and branches stay as they are, and it may go on meanwhile. */
 const PACK = `set -e
 ${GIT_FUNCTION}
-cd -- "$1"; base=$2 out=$3 limit=$4 mode=$5
+cd -- "$1"; bases=$2 out=$3 limit=$4 mode=$5
+first=\${bases%% *}
 command -v git >/dev/null || exit ${NO_GIT}
 s() { g -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.autocrlf=false -c gc.auto=0 -c commit.gpgSign=false "$@"; }
+standing() {
+  for one in $bases; do
+    if s merge-base --is-ancestor "$one" HEAD 2>/dev/null; then echo "$one"; return; fi
+  done
+  for one in $bases; do
+    if s cat-file -e "$one^{commit}" 2>/dev/null; then echo "$one"; return; fi
+  done
+  return 1
+}
 rm -rf -- "$out"; mkdir -p -- "$out"
 GIT_INDEX_FILE=$out/index; export GIT_INDEX_FILE
-if [ "$mode" = history ] && own=$(s rev-parse --absolute-git-dir 2>/dev/null) && s cat-file -e "$base^{commit}" 2>/dev/null; then
+if [ "$mode" = history ] && own=$(s rev-parse --absolute-git-dir 2>/dev/null) && base=$(standing); then
   head=$(s rev-parse --quiet --verify 'HEAD^{commit}') || head=
   [ ! -f "$own/index" ] || cp -- "$own/index" "$GIT_INDEX_FILE"
 else
   head= own=$out/git
   set -- --quiet --bare --template=
-  [ \${#base} -eq 40 ] || set -- "$@" --object-format=sha256
+  [ \${#first} -eq 40 ] || set -- "$@" --object-format=sha256
   s init "$@" "$own"
   mkdir -p "$own/info"; echo '* -text -ident !eol !filter !working-tree-encoding' > "$own/info/attributes"
   base=
@@ -75,7 +88,7 @@ else
   tip=$(s commit-tree "$tree" \${head:+-p "$head"} -m "Work that was not committed")
 fi
 { echo "$tip"; [ -z "$base" ] || echo "^$base"; } | s pack-objects --revs --thin --stdout --quiet > "$out/pack"
-echo "work $tip $(wc -c < "$out/pack")"
+echo "work $tip $(wc -c < "$out/pack") \${base:-$first}"
 head -n 20 "$out/large"`;
 
 const objectsOf = (store: ProjectStore, folder: string): Readonly<Record<string, string>> => ({
@@ -123,11 +136,15 @@ export async function gatherWork(request: GatherRequest): Promise<Work> {
 }
 
 async function gather(request: GatherRequest, half: string, mode: "history" | "files"): Promise<Work> {
-  const { store, base, sandbox, clock, jobID } = request;
+  const { store, sandbox, clock, jobID } = request;
+  const bases = [request.base, ...(request.formerBases ?? [])].map(({ commit }) => commit);
   await rm(half, { recursive: true, force: true });
   await mkdir(join(half, "objects/pack"), { recursive: true, mode: 0o700 });
-  const args = [sandbox.workdir, base.commit, OUT, String(FILE_MIB), mode];
-  const { tip, bytes, leftOut } = parseWork(await runScript(sandbox, PACK, args, { clock, limitMs: LIMIT_MS }), jobID);
+  const args = [sandbox.workdir, bases.join(" "), OUT, String(FILE_MIB), mode];
+  const { tip, bytes, base, leftOut } = parseWork(
+    await runScript(sandbox, PACK, args, { clock, limitMs: LIMIT_MS }),
+    jobID,
+  );
   const env = objectsOf(store, half);
   await store.run(["index-pack", "--stdin", "--strict", "--fix-thin", `--max-input-size=${PACK_BYTES}`], {
     input: piecesOf(sandbox, `${OUT}/pack`, bytes),
@@ -137,28 +154,29 @@ async function gather(request: GatherRequest, half: string, mode: "history" | "f
   await runScript(sandbox, 'rm -rf -- "$1"', [OUT], { clock, limitMs: LIMIT_MS });
   const ask = async (...words: string[]) => (await store.run(words, { env, isUntrusted: true })).toString().trim();
   if ((await ask("cat-file", "-t", tip)) !== "commit") throw failed(jobID, "what it sent is no commit");
-  const isGrown = await ask("merge-base", "--is-ancestor", base.commit, tip).then(
+  if (!bases.includes(base)) throw failed(jobID, "what it sent stands on nothing it was given");
+  const isGrown = await ask("merge-base", "--is-ancestor", base, tip).then(
     () => true,
     () => false,
   );
-  const range = isGrown ? [tip, `^${base.commit}`] : ["--max-count=1", tip];
+  const range = isGrown ? [tip, `^${base}`] : ["--max-count=1", tip];
   const commits = (await ask("rev-list", "--first-parent", "--reverse", ...range)).split("\n").filter(Boolean);
-  return { base: base.commit, tip, commits: commits.length > MAX_COMMITS ? [tip] : commits, leftOut };
+  return { base, tip, commits: commits.length > MAX_COMMITS ? [tip] : commits, leftOut };
 }
 
 function parseWork({ code, stdout, stderr }: CommandEnd, jobID: string) {
   if (code === NO_GIT)
     throw failed(jobID, 'its sandbox has no git to tell changes by; use an image with git, or mode "files" with paths');
   const [first = "", ...large] = stdout.trim().split("\n");
-  const [, tip, size] = /^work ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,15})$/.exec(first) ?? [];
-  if (code !== 0 || !tip || !size) throw new Error(`git in its sandbox failed: ${stderr.trim().slice(-500)}`);
+  const [, tip, size, base] = /^work ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,15}) ([0-9a-f]{40,64})$/.exec(first) ?? [];
+  if (code !== 0 || !tip || !size || !base) throw new Error(`git in its sandbox failed: ${stderr.trim().slice(-500)}`);
   const bytes = Number(size);
   if (bytes > PACK_BYTES)
     throw failed(
       jobID,
       `its changes are larger than ${formatSize(PACK_BYTES)}; take what you need with mode "files" and paths`,
     );
-  return { tip, bytes, leftOut: large.map((name) => name.replace(/^\.\//, "")) };
+  return { tip, bytes, base, leftOut: large.map((name) => name.replace(/^\.\//, "")) };
 }
 
 async function* piecesOf(sandbox: Sandbox, path: string, bytes: number): AsyncGenerator<Uint8Array> {

@@ -26,9 +26,9 @@ export interface SendRequest {
 /** How a tree was put in place: as a git repository, or as mere files, because the sandbox has no git. */
 export type TreeForm = "repository" | "files";
 
-const STAGE = "/tmp/.parallel-agents-tree";
+export const STAGE = "/tmp/.parallel-agents-tree";
 const PIECE_BYTES = 8 * 1024 * 1024;
-const LIMIT_MS = 10 * 60_000;
+export const LIMIT_MS = 10 * 60_000;
 
 /** Nothing of the sandbox's own git configuration counts, nor what an image's author set for everyone. */
 export const GIT_FUNCTION = `g() { GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 git "$@"; }`;
@@ -73,13 +73,13 @@ export async function sendTree(request: SendRequest): Promise<TreeForm> {
   const run = (script: string, ...args: string[]) => runScript(sandbox, script, args, { clock, limitMs: LIMIT_MS });
   const form: TreeForm = (await run("command -v git")).code === 0 ? "repository" : "files";
   const put = (name: string, content: Uint8Array) => sandbox.writeFile(`${STAGE}/${name}`, content);
+  await run('rm -rf -- "$1"', STAGE);
   await put("folders", joinRecords(base.emptyFolders));
   await put("attributes", toBytes(RAW_ATTRIBUTES));
   await put("name", Buffer.from(identity.name));
   await put("email", Buffer.from(identity.email));
   const content = form === "repository" ? packOf(store, base.commit, from) : archiveOf(store, base.commit);
-  let count = 0;
-  for await (const piece of inPieces(content)) await put(`part.${String(count++).padStart(6, "0")}`, piece);
+  await putPieces(sandbox, content);
   const args = [sandbox.workdir, STAGE, base.commit, from ?? ""];
   const { code, stderr } = await run(form === "repository" ? CHECKOUT : UNPACK, ...args);
   if (code === 0) return form;
@@ -90,8 +90,15 @@ export async function sendTree(request: SendRequest): Promise<TreeForm> {
   );
 }
 
+/** As files whose names are in order. */
+export async function putPieces(sandbox: Sandbox, content: AsyncIterable<Buffer>): Promise<void> {
+  let count = 0;
+  for await (const piece of inPieces(content))
+    await sandbox.writeFile(`${STAGE}/part.${String(count++).padStart(6, "0")}`, piece);
+}
+
 /** Without search for similar files: a base is sent once. */
-function packOf(store: ProjectStore, commit: string, from: string | null): AsyncIterable<Buffer> {
+export function packOf(store: ProjectStore, commit: string, from: string | null): AsyncIterable<Buffer> {
   const input = Buffer.from(from === null ? `${commit}\n` : `${commit}\n^${from}\n`);
   return store.stream(["pack-objects", "--revs", "--stdout", "--quiet", "--window=0", "--delta-base-offset"], {
     input,

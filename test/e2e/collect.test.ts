@@ -2,8 +2,8 @@ import { expect } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
-import { call, say } from "../support/scripted.ts";
-import { ask, shell, start, task, turn, wait } from "../support/turns.ts";
+import { call, say, script } from "../support/scripted.ts";
+import { ask, message, outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
 import { useLab } from "../support/use-lab.ts";
 import { until } from "../support/wait.ts";
 
@@ -82,6 +82,64 @@ sandboxTest(
     const other = await server.createSession();
     const foreign = await ask(server, other.id, call("agents_collect", { job: chosen }));
     expect(foreign.metadata.error).toMatchObject({ code: "not_found" });
+  },
+  240_000,
+);
+
+sandboxTest(
+  "a job is told that the project moved on, its files are brought along, and conflicts are its own to resolve",
+  async () => {
+    const { server, home } = lab;
+    const write = (name: string, text: string) => writeFileSync(join(home.project, name), text);
+    write("list.txt", "one\ntwo\nthree\n");
+    const session = await server.createSession();
+    const change = "sed -i s/three/drei/ list.txt; git commit -q -a -m 'Translate'; echo mine > mine.txt";
+    const [, waited] = await turn(server, session.id, start(task("translate", shell(change), say("done"))), wait());
+    const id = waited?.metadata.finished[0]?.id as string;
+
+    write("later.txt", "later\n");
+    const look = [shell("cat list.txt later.txt; git status --short"), say("seen")];
+    const told = await ask(server, session.id, message(id, script(...look)));
+    expect(told.output).toContain("The project has changed since the job took its files: later.txt. It goes on with");
+    expect((await ask(server, session.id, wait())).metadata.finished[0]).not.toHaveProperty("update");
+    await ask(server, session.id, message(id, script(...look), { update: true }));
+    const [updated] = (await ask(server, session.id, wait())).metadata.finished;
+    expect(updated).toMatchObject({ state: "completed", update: { conflicts: [] } });
+    const outputs = await outputsOf(server, updated, "sandbox_exec");
+    expect(outputs[1]).toContain("later.txt: No such file");
+    expect(outputs[2]).toStartWith("one\ntwo\ndrei\nlater\n?? mine.txt\n");
+
+    write("list.txt", "one\ntwo\ntrois\n");
+    const resolve =
+      "grep -c '^<<<<<<<' list.txt; printf 'one\\ntwo\\ndrei, trois\\n' > list.txt; git add -A; git commit -qm Both";
+    const [asked] = await turn(
+      server,
+      session.id,
+      message(id, script(shell(resolve), say("resolved")), { update: true }),
+      wait(),
+    );
+    expect(asked?.output).toContain("list.txt. They are brought up to date before that turn");
+    const status = await ask(server, session.id, call("agents_status", {}));
+    expect(status.metadata.jobs[0]).toMatchObject({ update: { conflicts: ["list.txt"] } });
+    expect(status.output).toContain("conflicts with the project were left to it in list.txt");
+    const prompts = (await server.messages(updated?.sessionID as string)).map(({ parts }) => JSON.stringify(parts));
+    expect(prompts.filter((text) => text.includes("hold conflict markers: list.txt"))).toHaveLength(1);
+
+    const { metadata } = await ask(server, session.id, call("agents_collect", { job: id }));
+    expect(metadata as unknown).toMatchObject({ preview: { kind: "clean" }, commits: [{ subject: "Both" }] });
+    expect(home.git("show", `agents/${id}:list.txt`)).toBe("one\ntwo\ndrei, trois");
+    expect(home.git("show", `agents/${id}:later.txt`)).toBe("later");
+
+    const bare = { ...task("bare", say("done")), environment: "bare" };
+    const [, ended] = await turn(server, session.id, start(bare), wait());
+    const refused = await ask(
+      server,
+      session.id,
+      message(ended?.metadata.finished.find(({ environment }) => environment === "bare")?.id ?? "", "on", {
+        update: true,
+      }),
+    );
+    expect(refused.metadata.error).toMatchObject({ code: "invalid_task" });
   },
   240_000,
 );

@@ -90,7 +90,7 @@ sandboxTest(
     const [, waited] = await turn(
       server,
       session.id,
-      message(id, script(shell("cat file; pgrep -c sleep"), say("obeyed")), true),
+      message(id, script(shell("cat file; pgrep -c sleep"), say("obeyed")), { interrupt: true }),
       wait(),
     );
     expect(waited?.metadata.finished).toMatchObject([{ id, state: "completed", turns: 2, result: "obeyed" }]);

@@ -39,7 +39,7 @@ sandboxTest(
       status(),
       status(id),
       wait({ jobs: [id] }),
-      message(id, script(say("hijacked")), true),
+      message(id, script(say("hijacked")), { interrupt: true }),
       cancel(id),
       call("sandbox_snapshot", { job: id }),
       start({ ...task("by id", say("no")), from: frozen.id }, { ...task("by label", say("no")), from: "mine" }),

@@ -56,8 +56,8 @@ export const task = (description: string, ...replies: ModelReply[]) => ({ descri
 
 export const wait = (args: object = {}): ModelReply => call("agents_wait", args);
 export const status = (...jobs: string[]): ModelReply => call("agents_status", jobs.length > 0 ? { jobs } : {});
-export const message = (job: string, text: string, interrupt = false): ModelReply =>
-  call("agents_message", { job, message: text, ...(interrupt && { interrupt }) });
+export const message = (job: string, text: string, more: object = {}): ModelReply =>
+  call("agents_message", { job, message: text, ...more });
 export const cancel = (...jobs: string[]): ModelReply => call("agents_cancel", { jobs });
 export const shell = (command: string, args: object = {}): ModelReply => call("sandbox_exec", { command, ...args });
 

@@ -4,7 +4,9 @@ import type { Job } from "../job.ts";
 /** A job as stored, also by an earlier version: what that did not know yet gets its default here and nowhere else. */
 export function parseJob(record: string): Job {
   const job = JSON.parse(record) as Job;
-  return { ...job, compute: job.compute ?? NO_COMPUTE, task: { ...NEW_IN_TASKS, ...job.task } };
+  return { ...NEW_IN_JOBS, ...job, task: { ...NEW_IN_TASKS, ...job.task } };
 }
+
+const NEW_IN_JOBS = { compute: NO_COMPUTE, formerBases: [], update: null };
 
 const NEW_IN_TASKS = { timeoutMinutes: null, maxUsd: null };

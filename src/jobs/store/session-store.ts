@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { TreeBase } from "../../workspace/capture-tree.ts";
 import type { Job } from "../job.ts";
 import type { Delivery, Notice } from "../notice.ts";
 import { openDatabase } from "./database.ts";
@@ -13,6 +14,8 @@ export interface Turn {
   readonly state: "queued" | "running" | "done" | "failed" | "stopped";
   /** Chosen and stored before the prompt is sent; null while queued. */
   readonly messageID: string | null;
+  /** What the job's files are brought up to first; null = they stay as they are. */
+  readonly update: TreeBase | null;
 }
 
 /** Durable jobs and turns of one orchestrator session. Every write is one statement or one transaction. */
@@ -51,6 +54,7 @@ const MIGRATIONS = [
      data TEXT NOT NULL);
    CREATE INDEX events_by_job ON events (job, id)`,
   "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, delivery TEXT)",
+  "ALTER TABLE turns ADD COLUMN up_to TEXT",
 ];
 
 interface TurnRow {
@@ -60,6 +64,7 @@ interface TurnRow {
   state: Turn["state"];
   message: string | null;
   text: string;
+  up_to: string | null;
 }
 
 interface NoticeRow {
@@ -101,7 +106,7 @@ export async function openSessionStore(file: string): Promise<SessionStore> {
   };
   const saveTurn = (turn: Turn) =>
     database.run(
-      `INSERT INTO turns (id, job, position, state, message, text) VALUES (?, ?, ?, ?, ?, ?)
+      `INSERT INTO turns (id, job, position, state, message, text, up_to) VALUES (?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET state = excluded.state, message = excluded.message`,
       turn.id,
       turn.jobID,
@@ -109,6 +114,7 @@ export async function openSessionStore(file: string): Promise<SessionStore> {
       turn.state,
       turn.messageID,
       turn.text,
+      turn.update ? JSON.stringify(turn.update) : null,
     );
   return {
     jobs: () =>
@@ -121,6 +127,7 @@ export async function openSessionStore(file: string): Promise<SessionStore> {
         text: row.text,
         state: row.state,
         messageID: row.message,
+        update: row.up_to === null ? null : (JSON.parse(row.up_to) as TreeBase),
       })),
     insert: (entries) =>
       database.transaction(() => {

@@ -77,7 +77,7 @@ for (const [kind, prompt] of [
       const [id = ""] = await world.start(prompt);
       const before = await world.reaches(id, kind);
       await write(world, id, "kept");
-      expect((await send(world, id, "work 500 again")).state.kind).toBe("queued");
+      expect((await send(world, id, "work 500 again")).job.state.kind).toBe("queued");
       const during = await world.reaches(id, "running");
       expect([during.childSession, during.sandbox, during.startedAt]).toEqual([
         before.childSession,

@@ -10,6 +10,7 @@ describe("the orchestrator's block", () => {
     maxRunningJobs: 8,
     maxTasksPerCall: 32,
     environments: ["default"],
+    emptyEnvironments: [] as string[],
     provider: "local" as const,
     pool: null,
     gpuLimits: { total: 10 },
@@ -37,6 +38,15 @@ describe("the orchestrator's block", () => {
     expect(block).toContain("Do not end your turn");
     expect(block).not.toContain("running and");
     expect(block).not.toContain("Environments");
+  });
+
+  test("says what a job finds in its work directory", () => {
+    expect(renderOrchestratorBlock(facts)).toContain("It starts with the project's files as they are now, or from");
+    const empty = { ...facts, environments: ["default", "bare"], emptyEnvironments: ["bare"] };
+    expect(renderOrchestratorBlock(empty)).toContain("as they are now (environments without: bare)");
+    const all = renderOrchestratorBlock({ ...facts, emptyEnvironments: ["default"] });
+    expect(all).toContain("empty work directory");
+    expect(all).not.toContain("agents_collect");
   });
 
   test("says which GPUs may be held and how many are free", () => {

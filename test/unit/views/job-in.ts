@@ -32,6 +32,8 @@ export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, mor
   metrics: {},
   tokens: { input: 1, output: 2 },
   base: null,
+  formerBases: [],
+  update: null,
   modelUsd: 0.5,
   compute: NO_COMPUTE,
   turns: 1,

@@ -21,6 +21,7 @@ export async function runStoreScript(stateDir: string): Promise<Record<string, u
     text: `it's "${id}" – ünïcode`,
     state: "queued" as const,
     messageID: null,
+    update: null,
   });
   first.insert([
     { job: job("job_1", 1), turn: turn("turn_1", 1) },

@@ -1,0 +1,57 @@
+import { toFailure } from "../shared/error-code.ts";
+import type { TreeBase } from "../workspace/capture-tree.ts";
+import { type Updated, updateTree } from "../workspace/update-tree.ts";
+import type { TreeUpdate } from "./job.ts";
+import type { JobBook } from "./job-book.ts";
+import type { Lab } from "./lab.ts";
+
+/**
+ * Brings a job's files up to a newer state of its project, between two turns. It may be done again: what is there
+ * already stays. A failure is no end of the job, its files are then as they were.
+ * @returns what its agent is told before its prompt
+ * @throws LabError `sandbox_lost`
+ */
+export async function updateJob(
+  lab: Pick<Lab, "trees" | "keeper" | "clock" | "log">,
+  book: JobBook,
+  jobID: string,
+  to: TreeBase,
+  signal: AbortSignal,
+): Promise<string> {
+  const before = book.get(jobID);
+  const store = await lab.trees.store();
+  if (!before?.base || !store || signal.aborted) return "";
+  const from = [before.base, ...before.formerBases].filter(({ commit }) => commit !== to.commit);
+  // First: whoever looks at its sandbox in between, or after a crash, finds by these what it stands on.
+  book.update(jobID, (job) => ({ ...job, base: to, formerBases: from }));
+  try {
+    const updated = await lab.keeper.withSandbox(book, jobID, async (sandbox) => {
+      if (!sandbox) throw new Error("it has no sandbox");
+      return updateTree({ store, from, to, sandbox, clock: lab.clock, signal });
+    });
+    if (updated.kind === "same") return "";
+    record({ conflicts: updated.kind === "conflicts" ? updated.paths : [], problem: null });
+    return `${toText(updated)}\n\n`;
+  } catch (error) {
+    if (signal.aborted) return ""; // with its turn it is done again
+    const { code, message } = toFailure(error, "workspace_failed", "bring its files up to date");
+    book.update(jobID, (job) => ({ ...job, base: before.base, formerBases: before.formerBases }));
+    if (code === "sandbox_lost") throw error;
+    lab.log("warn", "could not bring a job's files up to date", { jobID, reason: message });
+    record({ conflicts: [], problem: message });
+    return `Your files were to be brought up to date with the project, but that failed: ${message}. They are as you left them.\n\n`;
+  }
+
+  function record(update: Omit<TreeUpdate, "at">): void {
+    book.update(jobID, (job) => ({ ...job, update: { at: lab.clock.now(), ...update } }));
+  }
+}
+
+const UPDATED = "The project went on since you took its files, and they were brought up to date with it";
+
+function toText(updated: Updated): string {
+  if (updated.kind !== "conflicts") return `${UPDATED}: your commits were rebased, and nothing conflicts.`;
+  const whole = "all you did so far is in them, not committed; your former commits are on the branch before-update";
+  if (updated.paths.length === 0) return `${UPDATED}: ${whole}. Nothing conflicts.`;
+  return `${UPDATED}: ${whole}. These files conflict and hold conflict markers: ${updated.paths.join(", ")}. Resolve them first, by what both sides meant, and commit.`;
+}

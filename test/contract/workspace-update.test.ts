@@ -1,0 +1,196 @@
+import { afterAll, beforeAll, expect } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
+import { systemClock as clock } from "../../src/shared/clock.ts";
+import { buildCommits } from "../../src/workspace/build-commits.ts";
+import { captureTree, type TreeBase } from "../../src/workspace/capture-tree.ts";
+import { gatherWork } from "../../src/workspace/gather-work.ts";
+import { createGit } from "../../src/workspace/git.ts";
+import { makeBranch } from "../../src/workspace/make-branch.ts";
+import { openProjectStore, type ProjectStore } from "../../src/workspace/project-store.ts";
+import { identityOf, sendTree } from "../../src/workspace/send-tree.ts";
+import { updateTree } from "../../src/workspace/update-tree.ts";
+import { createHostileProject, type HostileProject } from "../support/hostile-project.ts";
+import { sandboxTest } from "../support/sandboxes.ts";
+import { localProvider, localSpec } from "./local-support.ts";
+
+/* A job's work goes on top of a project that has moved on, and is never lost or half done. */
+
+let project: HostileProject;
+let stateDir = "";
+let provider: SandboxProvider;
+let store: ProjectStore;
+let first: TreeBase;
+let second: TreeBase;
+
+beforeAll(async () => {
+  project = createHostileProject();
+  stateDir = mkdtempSync(join(tmpdir(), "state-"));
+  provider = localProvider(join(stateDir, "local"));
+  store = await openProjectStore(createGit(clock, project.env), stateDir, project.root);
+  project.write("both.txt", "one\ntwo\nthree\nfour\nfive\n");
+  first = await captureTree(store, "first");
+  project.write("both.txt", "ONE\ntwo\nthree\nfour\nfive\n");
+  project.write("theirs.txt", "new\n");
+  rmSync(join(project.root, "untracked"), { recursive: true });
+  second = await captureTree(store, "second");
+}, 240_000);
+
+afterAll(async () => {
+  await provider.close();
+  project.remove();
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+const update = (sandbox: Sandbox, from: readonly TreeBase[], to: TreeBase) =>
+  updateTree({ store, from, to, sandbox, clock, signal: new AbortController().signal });
+
+async function run(sandbox: Sandbox, script: string): Promise<string> {
+  const child = await sandbox.start({ argv: ["/bin/sh", "-ec", script] });
+  let said = "";
+  for await (const { bytes } of child.output) said += Buffer.from(bytes).toString();
+  expect([await child.exit, said]).toEqual([{ kind: "exited", code: 0 }, expect.any(String)]);
+  return said;
+}
+
+/** A sandbox with the project as it was first, in which a job has run this. */
+async function inJob(script: string, use: (sandbox: Sandbox) => Promise<void>): Promise<void> {
+  const sandbox = await provider.create(localSpec());
+  await sendTree({ store, base: first, from: null, identity: await identityOf(store), sandbox, clock });
+  await run(sandbox, script);
+  await use(sandbox);
+  await sandbox.terminate();
+}
+
+async function collect(sandbox: Sandbox, jobID: string, base = second, formerBases = [first]) {
+  const work = await gatherWork({ store, base, formerBases, jobID, sandbox, clock, nonce: "work" });
+  const stood = work.base === second.commit ? second : first;
+  const identity = await identityOf(store);
+  const built = await buildCommits({ store, base: stood, work, jobID, nonce: "build", identity });
+  return { branch: await makeBranch(store, jobID, built), built, work };
+}
+
+const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", ...args);
+const last = (from: string) => git("log", "--format=%s", "-2", from).split("\n");
+
+sandboxTest(
+  "commits are rebased, what was not committed stays so, and the branch holds both sides",
+  () =>
+    inJob(
+      `sed -i s/five/FIVE/ both.txt; git commit -q -a -m "Shout the end"
+       echo half > begun.txt; echo more >> both.txt; git checkout -q -b topic; echo kept > ignored.txt`,
+      async (sandbox) => {
+        expect(await update(sandbox, [first], second)).toEqual({ kind: "clean" });
+        const after = await run(
+          sandbox,
+          "cat both.txt theirs.txt begun.txt ignored.txt; git status --short; git branch",
+        );
+        expect(after).toBe(
+          "ONE\ntwo\nthree\nfour\nFIVE\nmore\nnew\nhalf\nkept\n M both.txt\n?? begun.txt\n  main\n* topic\n",
+        );
+        expect(await update(sandbox, [first], second)).toEqual({ kind: "same" });
+        const { branch, built } = await collect(sandbox, "job_clean");
+        expect(built.changed).toEqual(["begun.txt", "both.txt"]);
+        expect(last(branch)).toEqual(["Work that was not committed", "Shout the end"]);
+        expect(git("show", `${branch}:both.txt`)).toBe("ONE\ntwo\nthree\nfour\nFIVE\nmore");
+      },
+    ),
+  240_000,
+);
+
+sandboxTest(
+  "a job that did nothing stands on the new state, deletions and all",
+  () =>
+    inJob(":", async (sandbox) => {
+      expect(await update(sandbox, [first], second)).toEqual({ kind: "clean" });
+      expect(await run(sandbox, "git status --short; git log --format=%s; find untracked -type f")).toBe(
+        "The project as it was\n",
+      );
+      expect((await collect(sandbox, "job_idle")).built.changed).toEqual([]);
+    }),
+  240_000,
+);
+
+sandboxTest(
+  "with a conflict all of the work is laid over the new state, marked, and the former commits are kept",
+  () =>
+    inJob(
+      `echo a > mine.txt; git add .; git commit -q -m "Mine"; sed -i s/one/uno/ both.txt; git commit -q -a -m "Clash"
+       echo b >> mine.txt; git commit -q -a -m "On top"; echo half > begun.txt`,
+      async (sandbox) => {
+        expect(await update(sandbox, [first], second)).toEqual({ kind: "conflicts", paths: ["both.txt"] });
+        const after = await run(
+          sandbox,
+          "cat mine.txt begun.txt; grep -c '^[<=>]' both.txt; git log --format=%s before-update",
+        );
+        expect(after).toBe(
+          "a\nb\nhalf\n3\nWork that was not committed, 0\nOn top\nClash\nMine\nThe project as it was\n".replace(
+            /, \d+/,
+            after.match(/, \d+/)?.[0] ?? "?",
+          ),
+        );
+        await expect(update(sandbox, [second, first], first)).rejects.toThrow("conflicts in it are not resolved");
+        await run(sandbox, "printf 'uno\\ntwo\\n' > both.txt; git add -A; git commit -q -m Resolved");
+        const { branch, built } = await collect(sandbox, "job_clash");
+        expect(built.changed).toEqual(["begun.txt", "both.txt", "mine.txt"]);
+        expect(last(branch)[0]).toBe("Resolved");
+        expect(git("show", `${branch}:theirs.txt`)).toBe("new");
+      },
+    ),
+  240_000,
+);
+
+sandboxTest(
+  "a history with merges is laid over the new state whole",
+  () =>
+    inJob(
+      `git checkout -q -b side; echo a > mine.txt; git add .; git commit -q -m "Mine"; git checkout -q main
+       sed -i s/five/FIVE/ both.txt; git commit -q -a -m "Shout"; git merge -q --no-ff --no-commit side
+       echo merged > mine.txt; git add .; git commit -q -m "Merge with a change"`,
+      async (sandbox) => {
+        expect(await update(sandbox, [first], second)).toEqual({ kind: "conflicts", paths: [] });
+        expect(await run(sandbox, "cat both.txt mine.txt; git status --short")).toBe(
+          "ONE\ntwo\nthree\nfour\nFIVE\nmerged\nM  both.txt\nA  mine.txt\n",
+        );
+      },
+    ),
+  240_000,
+);
+
+const REFUSED: readonly (readonly [string, string, string])[] = [
+  [
+    "would write over an ignored file",
+    "mkdir -p logs; echo theirs.txt >> .git/info/exclude; echo x > theirs.txt",
+    "theirs.txt",
+  ],
+  ["has a history of its own", "git checkout -q --orphan other; git commit -q -m other", "no longer holds"],
+  ["is in the middle of a merge", "touch .git/MERGE_HEAD", "under way"],
+  ["has no repository", "rm -rf .git", "not a git repository"],
+];
+
+for (const [what, script, why] of REFUSED)
+  sandboxTest(
+    `an update that ${what} changes nothing, and says why`,
+    () =>
+      inJob(`echo half > begun.txt; sed -i s/one/uno/ both.txt; ${script}`, async (sandbox) => {
+        const look =
+          "cat both.txt begun.txt; git status --short 2>/dev/null || true; git log --format=%s 2>/dev/null || true";
+        const before = await run(sandbox, look);
+        await expect(update(sandbox, [first], second)).rejects.toThrow(why);
+        expect(await run(sandbox, look)).toBe(before);
+      }),
+    240_000,
+  );
+
+sandboxTest(
+  "work in a sandbox of an older snapshot is told apart by the base it stands on",
+  () =>
+    inJob("echo old > mine.txt", async (sandbox) => {
+      const { built, work } = await collect(sandbox, "job_older");
+      expect(work.base).toBe(first.commit);
+      expect(built.changed).toEqual(["mine.txt"]);
+    }),
+  240_000,
+);
