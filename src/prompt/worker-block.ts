@@ -20,7 +20,7 @@ export function renderWorkerBlock({ job, sandbox, skills, agentPrompt }: WorkerF
   }
   if (job.task.snapshotID)
     parts.push(`Your sandbox starts from the snapshot ${job.task.snapshotID}: its files are in place.`);
-  if (job.base && !job.task.snapshotID) parts.push(PROJECT);
+  if (job.base) parts.push(PROJECT);
   if (agentPrompt) parts.push(agentPrompt);
   for (const { name, content, folder } of skills) {
     parts.push(`# Skill ${name}\nIts files are in your sandbox at ${folder}.\n\n${content}`);
