@@ -1,18 +1,16 @@
 import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Options } from "../config/schema.ts";
 import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { createEmitter } from "../shared/emitter.ts";
-import { LabError } from "../shared/error-code.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { createGit } from "../workspace/git.ts";
+import { type Books, createBooks } from "./books.ts";
 import { cancelJobs } from "./cancel-jobs.ts";
-import { settleCompute } from "./compute.ts";
-import { interrupt, isEnded, isHeld, type Job, wake } from "./job.ts";
-import { createJobBook, type JobBook, type JobChange } from "./job-book.ts";
+import { isEnded, isHeld, type Job } from "./job.ts";
+import type { JobBook, JobChange } from "./job-book.ts";
 import { createJobRunner, type JobRunner } from "./job-runner.ts";
 import { createLimits, type Limits } from "./limits.ts";
 import { createLivePictures, type LivePictures } from "./live-pictures.ts";
@@ -26,7 +24,6 @@ import { createSnapshots, type Snapshots } from "./snapshots.ts";
 import { decideMoney, type MoneyAdmission, type Spend } from "./spend.ts";
 import { toOwner } from "./store/lease-store.ts";
 import { openPoolStore, type PoolStore } from "./store/pool-store.ts";
-import { openSessionStore, sessionFile } from "./store/session-store.ts";
 import { createSweeper, type SweepReport, toTags } from "./sweeper.ts";
 import { updateJob } from "./update-job.ts";
 import { createWatch, type Watch } from "./watch.ts";
@@ -92,8 +89,8 @@ export interface LabDeps {
 /** The first sweep stays out of the way of what the lab was opened for. */
 const FIRST_SWEEP_MS = 5_000;
 const SWEEP_MS = 5 * 60_000;
-/** Another process tells nobody here what its jobs do; a reload, which is the usual case, is over in a moment. */
-const ELSEWHERE_POLL_MS = 1_000;
+/** What hangs for longer, e.g. a snapshot, must not keep the host from ending: the next start finds its sandbox. */
+const SUSPEND_MS = 15_000;
 /** A session shows idle a little before it is at rest. */
 const REST_MS = 300;
 
@@ -102,7 +99,6 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
   const pool = await openPoolStore(options.stateDir);
   const hostIDs = createHostIds(() => clock.now());
   const owner = toOwner(ids("owner"));
-  const books = new Map<string, Promise<JobBook>>();
   const seats = new Map<string, WorkerSeat>();
   const changes = createEmitter<JobChange>((error) => log("error", "a listener failed", { reason: String(error) }));
   const providers = new Map<ProviderName, Promise<SandboxProvider>>();
@@ -168,7 +164,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     },
   });
   const outbox = createOutbox({
-    book: (orchestrator) => books.get(orchestrator) ?? null,
+    book: (orchestrator) => books.inUse(orchestrator),
     sessions: deps.orchestrators,
     messageIDs: () => hostIDs("msg"),
     render: deps.renderNotice,
@@ -180,7 +176,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     if (isEnded(job.state) && before && !isEnded(before.state)) outbox.look(job.orchestrator, TOGETHER_MS);
   });
   const unfollow = sessions.on(({ kind, sessionID }) => {
-    if (kind === "touched" && books.has(sessionID)) outbox.look(sessionID, REST_MS);
+    if (kind === "touched" && books.inUse(sessionID)) outbox.look(sessionID, REST_MS);
   });
   const scheduler = createScheduler({
     pool,
@@ -194,7 +190,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     afford: (book, job) => affordJob(book, job),
     hasSandbox: (jobID) => keeper.isStanding(jobID),
     onPressure: () => keeper.parkWaiting(),
-    onElsewhere: followElsewhere,
+    onElsewhere: (book, jobID) => books.followElsewhere(book, jobID),
     onCancelAsked({ orchestrator, jobID }, reason) {
       cancelJobs(lab, orchestrator, [jobID], reason).catch((error) => {
         log("error", "could not cancel a job for another process", { jobID, reason: String(error) });
@@ -211,7 +207,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     providers: existsSync(join(options.stateDir, "local")) ? [deps.providerName, "local"] : [deps.providerName],
     stateDir: options.stateDir,
     parkAfterMs,
-    book: (orchestrator) => books.get(orchestrator) ?? null,
+    book: (orchestrator) => books.inUse(orchestrator),
     clock,
     log,
   });
@@ -224,77 +220,24 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
   };
   sweepIn(FIRST_SWEEP_MS);
 
-  async function openBook(orchestrator: string): Promise<JobBook> {
-    const store = await openSessionStore(sessionFile(options.stateDir, orchestrator));
-    const book = createJobBook({
-      orchestrator,
-      store,
-      ids,
-      onChange(change) {
-        watch.look(book);
-        changes.emit(change);
-      },
-    });
-    const inOrder = [...book.jobs()].sort((a, b) => a.state.since - b.state.since);
-    // Those that wait keep their places: what is taken up again below queues behind them.
-    for (const job of inOrder) if (job.state.kind === "queued") scheduler.enqueue(book, job.id);
-    for (const job of inOrder) {
-      if (isHeld(job.state) || job.state.kind === "interrupted") followElsewhere(book, job.id);
-      else if (isEnded(job.state) && job.sandbox.kind === "live") {
-        scheduler.keepGpu(job);
-        keeper.parkLater(book, job.id, parkAfterMs); // its time was cut short
-      }
-      if (!isHeld(job.state) && job.sandbox.kind !== "live") settle(book, job);
-    }
-    outbox.look(orchestrator);
-    return book;
-  }
-
-  /** A process may die between the end of a sandbox and its record. */
-  function settle(book: JobBook, { id, compute }: Job): void {
-    const settled = settleCompute(compute, clock.now());
-    if (settled !== compute) book.update(id, (job) => ({ ...job, compute: settled }));
-  }
-
-  function book(orchestrator: string): Promise<JobBook> {
-    if (suspended) throw new LabError("cancelled", "OpenCode is reloading or ending; try again.", { retryable: true });
-    let opening = books.get(orchestrator);
-    if (!opening) {
-      opening = openBook(orchestrator).catch((error) => {
-        books.delete(orchestrator);
-        throw error;
-      });
-      books.set(orchestrator, opening);
-    }
-    return opening;
-  }
-
-  /** A job that another process runs, or ran: takes it up once its lease is free, unless it has ended. */
-  function followElsewhere(book: JobBook, jobID: string): void {
-    const job = book.reload(jobID);
-    if (isHeld(job.state) && !pool.isLeaseAlive(job.state.leaseID, clock.now())) interruptJob(book, jobID);
-    if (book.get(jobID)?.state.kind === "interrupted") resumeJob(book, jobID);
-    if (!isHeld(job.state) || book.get(jobID) !== job) return;
-    clock.after(ELSEWHERE_POLL_MS, () => {
-      if (suspended || !books.has(book.orchestrator)) return; // the stores are closed
-      try {
-        followElsewhere(book, jobID);
-      } catch (error) {
-        log("error", "could not follow a job of another process", { jobID, reason: String(error) });
-      }
-    });
-  }
-
-  function resumeJob(book: JobBook, jobID: string): void {
-    book.update(jobID, (job) =>
-      job.state.kind === "interrupted" ? { ...job, state: wake(job.state, clock.now()) } : job,
-    );
-    scheduler.enqueue(book, jobID);
-  }
-
-  function interruptJob(book: JobBook, jobID: string): void {
-    book.update(jobID, (job) => (isHeld(job.state) ? { ...job, state: interrupt(job.state, clock.now()) } : job));
-  }
+  const books: Books = createBooks({
+    pool,
+    scheduler,
+    runner,
+    keeper,
+    snapshots,
+    trees,
+    outbox,
+    stateDir,
+    parkAfterMs,
+    onChange(book, change) {
+      watch.look(book);
+      changes.emit(change);
+    },
+    clock,
+    ids,
+    log,
+  });
 
   const lab: Lab = {
     options,
@@ -313,25 +256,13 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     log,
     providerName: deps.providerName,
     provider,
-    book,
+    book: (orchestrator) => books.open(orchestrator),
     seat: (childSession) => seats.get(childSession) ?? null,
     onChange: (listener) => changes.on(listener),
     sweep: sweeper.sweep,
     async forget(orchestrator) {
-      const file = sessionFile(options.stateDir, orchestrator);
-      if (!books.has(orchestrator) && !existsSync(file)) return;
-      const gone = await book(orchestrator);
-      for (const job of gone.jobs()) {
-        scheduler.remove(job.id);
-        await runner.stop(job.id);
-        await keeper.discard(gone, job.id);
-        await trees.forgetWork(job);
-      }
-      await snapshots.removeAll(orchestrator);
-      books.delete(orchestrator);
+      await books.forget(orchestrator);
       watch.forget(orchestrator);
-      gone.close();
-      for (const suffix of ["", "-wal", "-shm"]) await rm(file + suffix, { force: true });
     },
     async suspend() {
       suspended = true;
@@ -339,25 +270,25 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
       watch.suspend();
       cancelSweep();
       scheduler.suspend();
-      const open = await Promise.all([...books.values()].map((book) => book.catch(() => null)));
-      const stopping: Promise<void>[] = [];
-      for (const book of open) {
-        for (const job of book?.jobs() ?? []) {
-          if (!book) continue;
-          // First, so that the unwinding run finds the job settled. What another process runs is not ours to interrupt.
-          if (isHeld(job.state) && runner.isRunning(job.id)) interruptJob(book, job.id);
-          stopping.push(runner.stop(job.id)); // also of ended jobs: a cancelled one may still unwind, and it writes
-        }
-      }
-      await Promise.all(stopping);
-      await trees.suspend();
-      await keeper.suspend();
+      await atMost(clock, SUSPEND_MS, async () => {
+        await books.interruptAll();
+        await trees.suspend();
+        await keeper.suspend();
+      });
       await Promise.all([...providers.values()].map(async (one) => (await one.catch(() => null))?.close()));
       live.stop();
       unfollow();
-      for (const book of open) book?.close();
+      await books.close();
       pool.close();
     },
   };
   return lab;
+}
+
+/** Resolves when the work is done, or that much time has passed. */
+async function atMost(clock: Clock, limitMs: number, work: () => Promise<void>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const cancel = clock.after(limitMs, resolve);
+  await Promise.race([work(), late]);
+  cancel();
 }

@@ -39,7 +39,7 @@ export interface SandboxKeeper {
   parkWaiting(): void;
   /** Ends sandboxes without keeping anything: their session is deleted. */
   discard(book: JobBook, jobID: string): Promise<void>;
-  /** Waits for work under way, then forgets the timers; sandboxes stay as they are. */
+  /** Parks what waits for its time, and waits for work under way; sandboxes of jobs that go on later stay as they are. */
   suspend(): Promise<void>;
 }
 
@@ -88,7 +88,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
       compute: madeAt === null ? current.compute : begin(current, granted, madeAt),
     }));
     void sandbox.ended.then((failure) => {
-      if (live.get(job.id) !== sandbox) return;
+      if (live.get(job.id) !== sandbox || suspended) return;
       live.delete(job.id);
       if (!failure) return forget(book, job.id, sandbox.id);
       deps.log("warn", "a sandbox ended by itself", { jobID: job.id, sandboxID: sandbox.id, reason: failure.message });
@@ -242,7 +242,8 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
 
   function parkLater(book: JobBook, jobID: string, afterMs: number): void {
     stopTimer(jobID);
-    if (book.get(jobID)?.sandbox.kind !== "live") return;
+    const job = book.get(jobID);
+    if (suspended || job?.sandbox.kind !== "live" || job.state.kind === "interrupted") return;
     const cancel = deps.clock.after(afterMs, () => {
       timers.delete(jobID);
       void queue.run(jobID, () => park(book, jobID));
@@ -308,8 +309,11 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     },
     async suspend() {
       suspended = true;
-      for (const jobID of [...timers.keys()]) stopTimer(jobID);
       for (const cancel of retries) cancel();
+      for (const [jobID, { book }] of [...timers]) {
+        stopTimer(jobID);
+        void queue.run(jobID, () => park(book, jobID, undefined, false)); // nobody is left to do it in time
+      }
       await queue.settled();
       live.clear(); // what ends from now on is no business of ours: the stores are about to be closed
     },

@@ -133,6 +133,41 @@ test(
 );
 
 test(
+  "suspended, the sandbox of an ended job is given up before its time, and that of a running one kept",
+  inWorld(async (world) => {
+    const [done = "", running = ""] = await world.start("say 1", "hang");
+    await world.reaches(done, "completed");
+    await world.reaches(running, "running");
+    await world.close(world.lab);
+    expect(stored(world, done).sandbox.kind).toBe("parked");
+    const { sandbox } = stored(world, running);
+    expect(world.machine.sandboxes().map(({ id }) => id)).toEqual([sandbox.kind === "live" ? sandbox.id : ""]);
+    expect(world.complaints).toEqual([]);
+  }),
+);
+
+test(
+  "a snapshot that hangs does not keep a lab from being suspended, and its sandbox is found again",
+  inWorld(async (world) => {
+    const freezing = gate();
+    world.machine.onFreeze = () => freezing.passed;
+    const [id = ""] = await world.start("say 1");
+    await world.reaches(id, "completed");
+    const before = world.clock.now();
+    await world.close(world.lab);
+    expect(world.clock.now() - before).toBe(15_000);
+    world.machine.onFreeze = () => {};
+    await world.reopen();
+    expect(world.job(id).sandbox.kind).toBe("live");
+    await world.clock.advance(60_000);
+    expect(world.job(id).sandbox.kind).toBe("parked");
+    freezing.open();
+    await world.clock.advance(1);
+    expect(world.machine.sandboxes()).toEqual([]);
+  }),
+);
+
+test(
   "a suspended lab takes nothing more",
   inWorld(async (world) => {
     const former = world.lab;

@@ -100,7 +100,11 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
-    await world.close(world.lab); // before its time to be parked
+    world.machine.onFreeze = () => {
+      throw new Error("killed");
+    };
+    await world.close(world.lab);
+    world.machine.onFreeze = () => {};
     await world.clock.advance(12 * MINUTE);
     world.lab = await world.open();
     expect((await world.lab.sweep()).parked.length).toBe(1);
