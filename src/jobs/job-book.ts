@@ -51,6 +51,13 @@ export interface JobBookDeps {
   readonly onChange: (change: JobChange) => void;
 }
 
+/** @throws Error where a caller knows that there is one */
+export function requireJob(book: JobBook, jobID: string): Job {
+  const job = book.get(jobID);
+  if (!job) throw new Error(`no job ${jobID} in session ${book.orchestrator}`);
+  return job;
+}
+
 export function createJobBook({ orchestrator, store, ids, onChange }: JobBookDeps): JobBook {
   const jobs = new Map(store.jobs().map((job) => [job.id, job]));
 

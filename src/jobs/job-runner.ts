@@ -1,13 +1,10 @@
-import type { Clock } from "../shared/clock.ts";
 import { type Failure, LabError, toFailure } from "../shared/error-code.ts";
 import type { Log } from "../shared/log.ts";
 import { complete, fail, isEnded, isHeld, type Job, run } from "./job.ts";
-import type { JobBook } from "./job-book.ts";
-import type { ChildSessions, PromptRequest } from "./ports.ts";
+import { type JobBook, requireJob } from "./job-book.ts";
+import { createJobTurns, type JobTurnsDeps, type Run } from "./job-turns.ts";
 import type { SandboxKeeper } from "./sandbox-keeper.ts";
-import type { Turn } from "./store/session-store.ts";
-import { decideResumption, type Transcript } from "./turn.ts";
-import { readLeft, runTurn, type TurnEnd } from "./turn-runner.ts";
+import type { TurnEnd } from "./turn-runner.ts";
 
 /** Runs admitted jobs: sandbox, child session, turns, end. A failure becomes the job's end and touches nothing else. */
 export interface JobRunner {
@@ -38,50 +35,20 @@ export interface RunProgress {
   readonly told: boolean;
 }
 
-export interface JobRunnerDeps {
-  readonly sessions: ChildSessions;
+export interface JobRunnerDeps extends JobTurnsDeps {
   readonly keeper: SandboxKeeper;
-  readonly clock: Clock;
   readonly log: Log;
-  readonly messageIDs: () => string;
   readonly parkAfterMs: number;
   /** Queued jobs want room: park at once instead of lingering. */
   readonly isPressed: () => boolean;
-  /** A turn begins, or a reading of it shows that it got on. */
-  readonly onSign: (sessionID: string, isNew: boolean) => void;
-  /** Brings the job's files to where the turn wants them. Returns what goes before its prompt. @throws LabError */
-  readonly prepare: (book: JobBook, jobID: string, turn: Turn, signal: AbortSignal) => Promise<string>;
   /** A child session now belongs to a job: its tool calls may find the sandbox. */
   readonly onChildSession: (sessionID: string, book: JobBook, jobID: string) => void;
-}
-
-interface Run {
-  /** A job may be ended and woken while an earlier run of it unwinds; the lease tells them apart. */
-  readonly leaseID: string | null;
-  readonly whole: AbortController;
-  turn: AbortController | null;
-  done: Promise<void>;
-  /** What the turn that runs was prompted with. */
-  request: PromptRequest | null;
-  /** The turn is being stopped to be prompted once more. */
-  retrying: boolean;
-  retried: boolean;
-  /** What the job fails with once it has wrapped up. */
-  told: Failure | null;
-  /** What it fails with now. */
-  cause: Failure | null;
-  /** Newest text of its model. */
-  said: string;
 }
 
 export function createJobRunner(deps: JobRunnerDeps): JobRunner {
   const runs = new Map<string, Run>();
 
-  const jobOf = (book: JobBook, jobID: string): Job => {
-    const job = book.get(jobID);
-    if (!job) throw new Error(`no job ${jobID}`);
-    return job;
-  };
+  const { prompt, resume } = createJobTurns(deps);
 
   /** Ends a job unless someone was first: it was cancelled or interrupted (J3). */
   function end(book: JobBook, jobID: string, { leaseID }: Run, outcome: Failure | string): void {
@@ -95,7 +62,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
 
   async function work(book: JobBook, jobID: string, run_: Run): Promise<void> {
     const { signal } = run_.whole;
-    const former = jobOf(book, jobID).sandbox;
+    const former = requireJob(book, jobID).sandbox;
     const sandbox = await deps.keeper.obtain(book, jobID, signal);
     const sessionID = await openSession(book, jobID, signal);
     if (signal.aborted) return;
@@ -146,7 +113,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
   }
 
   async function openSession(book: JobBook, jobID: string, signal: AbortSignal): Promise<string> {
-    const job = jobOf(book, jobID);
+    const job = requireJob(book, jobID);
     let sessionID = job.childSession;
     if (sessionID === null && !signal.aborted) {
       const { agent, description } = job.task;
@@ -159,83 +126,6 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     return sessionID;
   }
 
-  /** Takes up a turn that a dead process left: its end if there is one, else it is prompted again. */
-  async function resume(
-    book: JobBook,
-    jobID: string,
-    turn: Turn & { readonly messageID: string },
-    { sessionID, isInPlace }: { readonly sessionID: string; readonly isInPlace: boolean },
-    run_: Run,
-  ): Promise<TurnEnd> {
-    const transcript = await readLeft(deps, sessionID, turn.messageID, run_.whole.signal);
-    account(book, jobID, transcript);
-    const decision = decideResumption(transcript, turn.messageID);
-    if (decision.kind === "done") {
-      book.saveTurn({ ...turn, state: "done" });
-      return decision;
-    }
-    const preface = await deps.prepare(book, jobID, turn, run_.whole.signal);
-    const text = decision.kind === "repeat" ? turn.text : isInPlace ? GO_ON_IN_PLACE : GO_ON_RESTORED;
-    return prompt(book, jobID, turn, preface + text, sessionID, run_);
-  }
-
-  async function prompt(
-    book: JobBook,
-    jobID: string,
-    asked: Turn,
-    text: string,
-    sessionID: string,
-    run_: Run,
-  ): Promise<TurnEnd> {
-    const job = jobOf(book, jobID);
-    const messageID = deps.messageIDs();
-    const turn: Turn = { ...asked, state: "running", messageID };
-    book.saveTurn(turn); // before the prompt: after a crash the transcript can still be asked for this id
-    if (asked.messageID === null) book.update(job.id, (current) => ({ ...current, turns: current.turns + 1 }));
-    const stopping = new AbortController();
-    run_.turn = stopping;
-    run_.retrying = false;
-    deps.onSign(sessionID, true);
-    const signal = AbortSignal.any([run_.whole.signal, stopping.signal]);
-    const { agent, model } = job.task;
-    const request = { sessionID, messageID, agent, model, text };
-    run_.request = request;
-    try {
-      const outcome = await runTurn(
-        deps,
-        request,
-        (transcript) => {
-          run_.said = transcript.messages.findLast((one) => one.role === "assistant")?.text ?? run_.said;
-          if (account(book, job.id, transcript)) deps.onSign(sessionID, false);
-        },
-        signal,
-      );
-      if (run_.retrying && outcome.kind === "stopped" && !run_.whole.signal.aborted) {
-        run_.retried = true;
-        return await prompt(book, jobID, turn, GO_ON_SILENT, sessionID, run_);
-      }
-      // An interrupted job takes its turn up again.
-      if (jobOf(book, jobID).state.kind !== "interrupted") book.saveTurn({ ...turn, state: outcome.kind });
-      return outcome;
-    } catch (error) {
-      book.saveTurn({ ...turn, state: "failed" });
-      throw error;
-    } finally {
-      run_.turn = null;
-    }
-  }
-
-  /** Whether anything was new. */
-  function account(book: JobBook, jobID: string, { tokens, usd }: Transcript): boolean {
-    const before = jobOf(book, jobID);
-    const after = book.update(jobID, (job) =>
-      job.tokens.input === tokens.input && job.tokens.output === tokens.output && job.modelUsd === usd
-        ? job
-        : { ...job, tokens, modelUsd: usd },
-    );
-    return after !== before;
-  }
-
   async function runJob(book: JobBook, jobID: string, run_: Run): Promise<void> {
     try {
       await work(book, jobID, run_);
@@ -244,17 +134,17 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       deps.log("warn", "a job failed", { jobID, code: failure.code, reason: failure.message });
       end(book, jobID, run_, failure);
       // A turn that was to be taken up again never will be.
-      if (isEnded(jobOf(book, jobID).state)) book.stopRunningTurns(jobID);
+      if (isEnded(requireJob(book, jobID).state)) book.stopRunningTurns(jobID);
     } finally {
       if (runs.get(jobID) === run_) runs.delete(jobID);
-      const lingerMs = deps.isPressed() || jobOf(book, jobID).state.kind === "cancelled" ? 0 : deps.parkAfterMs;
+      const lingerMs = deps.isPressed() || requireJob(book, jobID).state.kind === "cancelled" ? 0 : deps.parkAfterMs;
       deps.keeper.parkLater(book, jobID, lingerMs);
     }
   }
 
   return {
     run(book, jobID) {
-      const { state } = jobOf(book, jobID);
+      const { state } = requireJob(book, jobID);
       const leaseID = isHeld(state) ? state.leaseID : null;
       const former = runs.get(jobID)?.done ?? Promise.resolve();
       const run_: Run = {
@@ -320,14 +210,6 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     },
   };
 }
-
-const GO_ON_SILENT =
-  "You were stopped because nothing was heard of you for a long time. See where you stand, go on with your task, and end with the answer it asks for.";
-
-const RESTARTED = "OpenCode ended while you were at work and has started again.";
-const GO_ON = "See where you stand, go on with your task, and end with the answer it asks for.";
-const GO_ON_IN_PLACE = `${RESTARTED} Your files are as you left them; processes may have ended. ${GO_ON}`;
-const GO_ON_RESTORED = `${RESTARTED} Your sandbox was lost and is restored from its newest snapshot: files written since are gone, and so are processes. ${GO_ON}`;
 
 function toResult({ text, cut }: { text: string; cut: boolean }): string {
   return cut ? `${text}\n[The answer was cut off at the model's output limit.]` : text;

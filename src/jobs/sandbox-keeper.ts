@@ -1,5 +1,4 @@
 import { formatGpu, type GpuRequest } from "../config/gpu.ts";
-import { toSandboxEnv } from "../sandboxes/environment.ts";
 import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import { type Failure, LabError } from "../shared/error-code.ts";
 import { type TimedSandbox, timeAnswers } from "./answers.ts";
@@ -7,9 +6,7 @@ import { type Compute, openCompute, settleCompute } from "./compute.ts";
 import { isHeld, type Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import { createOneAtATime } from "./one-at-a-time.ts";
-import type { ProjectTrees } from "./project-trees.ts";
-import { makeSandbox, type SandboxMakerDeps } from "./sandbox-maker.ts";
-import type { Snapshots } from "./snapshots.ts";
+import { createSandboxSources, type SandboxSourcesDeps } from "./sandbox-sources.ts";
 import type { PoolStore } from "./store/pool-store.ts";
 
 /** Gives jobs their sandboxes and takes them back: the only place that creates, revives, parks or ends one. */
@@ -43,10 +40,8 @@ export interface SandboxKeeper {
   suspend(): Promise<void>;
 }
 
-export interface SandboxKeeperDeps extends SandboxMakerDeps {
+export interface SandboxKeeperDeps extends SandboxSourcesDeps {
   readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
-  readonly snapshots: Snapshots;
-  readonly trees: ProjectTrees;
   readonly pool: PoolStore;
   /** A job's sandbox is no more. */
   readonly onEnded: (jobID: string) => void;
@@ -56,6 +51,7 @@ export interface SandboxKeeperDeps extends SandboxMakerDeps {
 const PARK_RETRY_MS = 60_000;
 
 export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
+  const sources = createSandboxSources(deps);
   const live = new Map<string, Sandbox>();
   /** What tools are given in place of them. */
   const timed = new Map<string, TimedSandbox>();
@@ -150,26 +146,6 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     }
   }
 
-  async function attach(provider: SandboxProvider, job: Job): Promise<Sandbox | null> {
-    if (job.sandbox.kind !== "live") return null;
-    try {
-      const environment = deps.environments[job.task.environment];
-      return await provider.attach(job.sandbox.id, environment ? toSandboxEnv(environment, deps.hostEnv) : {});
-    } catch (error) {
-      if (error instanceof LabError && error.code === "sandbox_lost") return null;
-      throw error;
-    }
-  }
-
-  /** What a sandbox of a job that had one is made from. @throws LabError when its files are lost */
-  function sourceOf(job: Job): string {
-    if (job.sandbox.kind === "parked") return job.sandbox.snapshotID;
-    const newest = deps.snapshots.newestOf(job);
-    if (newest) return newest.id;
-    const message = `The sandbox of ${job.id} is gone and no snapshot of it exists, so its files are lost. Start a new job.`;
-    throw new LabError("restart_unrecoverable", message, { retryable: false });
-  }
-
   async function obtain(book: JobBook, jobID: string, signal: AbortSignal): Promise<Sandbox> {
     const job = book.get(jobID);
     if (!job) throw new Error(`no job ${jobID}`);
@@ -177,39 +153,25 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     const known = live.get(jobID);
     if (known) return known;
     const provider = await deps.provider(job.provider);
-    const attached = await attach(provider, job);
+    const attached = await sources.attach(provider, job);
     if (attached) return adopt(book, job, attached, null);
     const isNew = job.sandbox.kind === "none" || job.sandbox.kind === "creating";
     const madeAt = deps.clock.now();
-    if (!isNew) return adopt(book, job, await makeSandbox(deps, provider, job, sourceOf(job), signal), madeAt);
+    if (!isNew) return adopt(book, job, await sources.revive(provider, job, signal), madeAt);
     book.update(jobID, (current) => ({ ...current, sandbox: { kind: "creating" } }));
     try {
-      return adopt(book, job, await makeFirst(book, provider, job, signal), madeAt);
+      return adopt(book, job, await sources.first(book, provider, job, signal), madeAt);
     } catch (error) {
       book.update(jobID, (current) => ({ ...current, sandbox: { kind: "none" } }));
       throw error;
     }
   }
 
-  async function makeFirst(book: JobBook, provider: SandboxProvider, job: Job, signal: AbortSignal): Promise<Sandbox> {
-    const make = async () => {
-      const snapshotID = await deps.trees.startingPoint(book, job, provider, signal);
-      return { snapshotID, made: makeSandbox(deps, provider, job, snapshotID, signal) };
-    };
-    const { snapshotID, made } = await make();
-    return made.catch(async (error) => {
-      const isGone = error instanceof LabError && (error.code === "snapshot_expired" || error.code === "not_found");
-      if (!isGone || snapshotID === null || snapshotID === job.task.snapshotID) throw error;
-      deps.trees.forgetSnapshot(snapshotID); // it was replaced, or has expired: the project is sent again
-      return (await make()).made;
-    });
-  }
-
   /** The job's sandbox, also one that a former process left behind; null when there is none or it is lost. */
   async function reach(book: JobBook, job: Job): Promise<Sandbox | null> {
     const known = live.get(job.id);
     if (known || job.sandbox.kind !== "live" || isHeld(job.state)) return known ?? null;
-    const attached = await attach(await deps.provider(job.provider), job);
+    const attached = await sources.attach(await deps.provider(job.provider), job);
     if (attached) return adopt(book, job, attached, null);
     forget(book, job.id, job.sandbox.id);
     book.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));

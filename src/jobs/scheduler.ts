@@ -10,6 +10,7 @@ import { fail, isHeld, type Job, start } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import type { MoneyAdmission } from "./spend.ts";
 import type { LeaseStore, PoolState } from "./store/lease-store.ts";
+import { createWaitingLine, type Waiting } from "./waiting-line.ts";
 
 /** What a queued job waits for, and its place among those of all processes (1 = next). */
 export interface QueuePlace {
@@ -68,37 +69,19 @@ export interface SchedulerDeps {
   readonly onPressure: () => void;
 }
 
-interface Waiting {
-  readonly book: JobBook;
-  readonly jobID: string;
-}
-
 /** While something is held by other processes nobody tells us of its release. */
 const FOREIGN_POLL_MS = 2_000;
 
 export function createScheduler(deps: SchedulerDeps): Scheduler {
   const { pool, owner, limits, clock } = deps;
-  const waiting: Waiting[] = [];
-  /** Jobs that wait for money, and why. They hold no place in the pool's queue: nobody need wait behind them. */
-  const short = new Map<string, string>();
+  const line = createWaitingLine({ ...deps, onFreed: () => pump() });
   let stopPoll: (() => void) | null = null;
   let suspended = false;
   const held = createHeldLeases({
     ...deps,
-    renewQueue() {
-      stayInQueue(waiting.filter(({ jobID }) => !short.has(jobID)));
-      return waiting.length > 0;
-    },
+    renewQueue: line.renew,
     onFreed: () => pump(),
   });
-
-  function stayInQueue(these: readonly Waiting[]): void {
-    const requests = these.flatMap(({ book, jobID }) => {
-      const job = book.get(jobID);
-      return job ? [{ jobID, owner, since: job.state.since, gpu: job.task.gpu }] : [];
-    });
-    if (requests.length > 0) pool.enqueue(requests, clock.now());
-  }
 
   function pump(): void {
     stopPoll?.();
@@ -106,14 +89,14 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     if (suspended) return;
     try {
       const sessions = new Set<JobBook>();
-      for (const next of [...waiting]) if (waiting.includes(next) && affords(next, sessions)) admit(next);
-      if (waiting.length === 0) return;
+      for (const next of [...line.all()]) if (line.all().includes(next) && affords(next, sessions)) admit(next);
+      if (line.all().length === 0) return;
       deps.onPressure();
       const { leases, queue } = pool.poolState(clock.now());
       if ([...leases, ...queue].some((one) => one.owner !== owner)) stopPoll = clock.after(FOREIGN_POLL_MS, pump);
     } catch (error) {
       // A full disk or a locked file passes; the jobs keep their places meanwhile.
-      deps.log("error", "could not start queued jobs", { queued: waiting.length, reason: String(error) });
+      deps.log("error", "could not start queued jobs", { queued: line.all().length, reason: String(error) });
       stopPoll = clock.after(FOREIGN_POLL_MS, pump);
     }
   }
@@ -125,7 +108,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     if (job?.state.kind !== "queued") return true; // `admit` drops it
     const decision = deps.afford(book, job);
     if (decision.kind === "refuse") {
-      drop(next);
+      line.drop(next);
       book.update(jobID, (current) =>
         current.state.kind === "queued"
           ? { ...current, state: fail(current.state, decision.failure, clock.now()) }
@@ -135,11 +118,10 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     }
     if (decision.kind === "wait" || shortOf.has(book)) {
       shortOf.add(book);
-      short.set(jobID, decision.kind === "wait" ? decision.reason : "waiting for budget, behind another job");
-      leaveQueue(jobID);
+      line.setShort(next, decision.kind === "wait" ? decision.reason : "waiting for budget, behind another job");
       return false;
     }
-    if (short.delete(jobID)) stayInQueue([next]);
+    line.clearShort(next);
     return true;
   }
 
@@ -154,7 +136,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     const { book, jobID } = next;
     const queued = book.get(jobID);
     if (queued?.state.kind !== "queued") {
-      drop(next);
+      line.drop(next);
       if (queued && isHeld(queued.state)) deps.onElsewhere(book, jobID);
       return;
     }
@@ -166,7 +148,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     const state = pool.poolState(clock.now());
     if (state.leases.some((one) => one.jobID === jobID && one.owner !== owner && one.slots > 0)) {
       if (book.reload(jobID).state.kind === "queued") return; // its lease comes before its state
-      drop(next);
+      line.drop(next);
       deps.onElsewhere(book, jobID);
       return;
     }
@@ -175,7 +157,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     const lease = pool.acquireLease(request, use, clock.now());
     if (!lease) return;
     held.add(lease);
-    waiting.splice(waiting.indexOf(next), 1);
+    line.takeOut(next);
     let job: Job;
     try {
       book.reload(jobID); // another process of the session may have run it meanwhile
@@ -190,11 +172,11 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
           : current,
       );
     } catch (error) {
-      waiting.unshift(next);
+      line.putBack(next);
       held.release(lease.id);
       throw error;
     }
-    leaveQueue(jobID);
+    line.leaveQueue(jobID);
     const isOurs = job.state.kind === "starting" && job.state.leaseID === lease.id;
     if (!isOurs && isHeld(job.state)) deps.onElsewhere(book, jobID);
     const done = isOurs ? deps.runJob(book, jobID) : Promise.resolve();
@@ -220,48 +202,22 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     }
   }
 
-  function drop(one: Waiting): void {
-    const index = waiting.indexOf(one);
-    if (index >= 0) waiting.splice(index, 1);
-    short.delete(one.jobID);
-    leaveQueue(one.jobID);
-  }
-
-  function leaveQueue(jobID: string): void {
-    try {
-      pool.leaveQueue(jobID);
-    } catch (error) {
-      deps.log("warn", "could not leave the queue", { jobID, reason: String(error) });
-      if (suspended) return; // its place lapses
-      clock.after(FOREIGN_POLL_MS, () => {
-        if (!waiting.some((one) => one.jobID === jobID)) leaveQueue(jobID);
-        pump();
-      });
-    }
-  }
-
   return {
     enqueue(book, jobID) {
-      const entry = { book, jobID };
-      waiting.push(entry);
-      try {
-        stayInQueue([entry]);
-      } catch (error) {
-        deps.log("error", "could not queue a job yet", { jobID, reason: String(error) }); // the next renewal does
-      }
+      line.add({ book, jobID });
       held.renew();
       // A whole batch is recorded before its first job runs: the call that started it must not wait for that.
       clock.after(0, pump);
     },
     remove(jobID) {
-      const one = waiting.find((entry) => entry.jobID === jobID);
-      if (one) drop(one);
+      const one = line.find(jobID);
+      if (one) line.drop(one);
     },
     place(jobID) {
-      const one = waiting.find((entry) => entry.jobID === jobID);
+      const one = line.find(jobID);
       if (!one) return null;
-      const reason = short.get(jobID);
-      if (reason !== undefined) return { position: waiting.indexOf(one) + 1, reason };
+      const reason = line.shortOf(jobID);
+      if (reason !== undefined) return { position: line.all().indexOf(one) + 1, reason };
       const state = pool.poolState(clock.now());
       const index = state.queue.findIndex((entry) => entry.jobID === jobID);
       const decision = decide(jobID, one.book.get(jobID)?.task.gpu ?? null, state);
@@ -271,7 +227,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     counts() {
       const { leases } = pool.poolState(clock.now());
       const running = leases.reduce((sum, { slots }) => sum + slots, 0);
-      return { running, queued: waiting.length, gpus: countGpus(leases, limits.gpus) };
+      return { running, queued: line.all().length, gpus: countGpus(leases, limits.gpus) };
     },
     claimGpu(job, gpu) {
       const lease = "leaseID" in job.state ? held.get(job.state.leaseID) : undefined;
@@ -300,7 +256,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       suspended = true;
       stopPoll?.();
       held.stop();
-      for (const one of [...waiting]) drop(one);
+      line.suspend();
+      for (const one of [...line.all()]) line.drop(one);
     },
   };
 }
