@@ -1,4 +1,4 @@
-import { toFailure } from "../shared/error-code.ts";
+import { LabError } from "../shared/error-code.ts";
 import type { TreeBase } from "../workspace/capture-tree.ts";
 import { type Updated, updateTree } from "../workspace/update-tree.ts";
 import type { TreeUpdate } from "./job.ts";
@@ -34,12 +34,12 @@ export async function updateJob(
     return `${toText(updated)}\n\n`;
   } catch (error) {
     if (signal.aborted) return ""; // with its turn it is done again
-    const { code, message } = toFailure(error, "workspace_failed", "bring its files up to date");
+    const problem = error instanceof Error ? error.message : String(error);
     book.update(jobID, (job) => ({ ...job, base: before.base, formerBases: before.formerBases }));
-    if (code === "sandbox_lost") throw error;
-    lab.log("warn", "could not bring a job's files up to date", { jobID, reason: message });
-    record({ conflicts: [], problem: message });
-    return `Your files were to be brought up to date with the project, but that failed: ${message}. They are as you left them.\n\n`;
+    if (error instanceof LabError && error.code === "sandbox_lost") throw error;
+    lab.log("warn", "could not bring a job's files up to date", { jobID, reason: problem });
+    record({ conflicts: [], problem });
+    return `Your files were to be brought up to date with the project, but that failed: ${problem}. They are as you left them.\n\n`;
   }
 
   function record(update: Omit<TreeUpdate, "at">): void {

@@ -78,7 +78,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
 
   function start(session: Session, prompt: PromptRequest): void {
     if (prompt.text.startsWith("You were stopped because")) session.script = fake.afterSilence;
-    else if (!prompt.text.startsWith("OpenCode ended")) session.script = prompt.text;
+    else if (!prompt.text.startsWith("OpenCode ended")) session.script = prompt.text.split("\n\n").at(-1) ?? ""; // after what goes before it
     const [line = ""] = session.script.split("\n");
     const [verb = "", ...words] = line.split(" ");
     const rest = words.join(" ");

@@ -1,5 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { renderBoard, renderCounts, renderJobLine, renderResults } from "../../../src/tools/render-jobs.ts";
+import {
+  renderBoard,
+  renderCounts,
+  renderDrift,
+  renderJobLine,
+  renderResults,
+} from "../../../src/tools/render-jobs.ts";
 import type { JobView } from "../../../src/views/job-view.ts";
 
 const view = (more: Partial<JobView> = {}): JobView => ({
@@ -37,6 +43,28 @@ describe("a line of a job", () => {
     expect(renderJobLine(view({ state: "failed", error, snapshot: "snap_1" }))).toContain(
       "sandbox_lost: gone · parked as snap_1",
     );
+  });
+});
+
+describe("a project that moved on", () => {
+  const update = { at: "2026-01-01T00:00:00.000Z", conflicts: [] as string[] };
+
+  test("is told to whoever sends a message, with what may be done", () => {
+    expect(renderDrift(null, false)).toEqual([]);
+    expect(renderDrift(null, true)).toEqual(["Its files are up to date with the project already."]);
+    const changed = Array.from({ length: 22 }, (_, i) => `f${i}`);
+    expect(renderDrift({ changed }, false).join()).toMatch(
+      /: f0, f1, .*f19 and 2 more\. It goes on with .*"update": true/,
+    );
+    expect(renderDrift({ changed: ["a"] }, true).join()).toContain("a. They are brought up to date before that turn");
+  });
+
+  test("shows in a job's line and result when the update went wrong or left conflicts", () => {
+    expect(renderJobLine(view({ update }))).not.toContain("project");
+    expect(renderJobLine(view({ update: { ...update, problem: "no git" } }))).toContain("up to date: no git");
+    const conflicts = view({ update: { ...update, conflicts: ["a.txt", "b.txt"] } });
+    expect(renderJobLine(conflicts)).toContain("conflicts with the project were left to it in a.txt, b.txt");
+    expect(renderResults([conflicts])).toContain("count words · conflicts with the project");
   });
 });
 
