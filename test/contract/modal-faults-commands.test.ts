@@ -1,0 +1,132 @@
+import { describe, expect } from "bun:test";
+import type { Sandbox } from "../../src/sandboxes/port.ts";
+import type { Fault } from "../support/modal-server/faults.ts";
+import {
+  ALWAYS,
+  check,
+  eventually,
+  failsWith,
+  modal,
+  open,
+  provider,
+  specOf,
+  UNAVAILABLE,
+} from "./modal-faults-support.ts";
+import { exited, sh } from "./sandbox-shell.ts";
+
+describe("when a command meets a fault", () => {
+  let sandbox: Sandbox;
+  const begin = async (...faults: Fault[]) => {
+    sandbox = await provider().create(specOf());
+    await modal().faults.add(...faults);
+  };
+
+  check("a start that stumbles goes on", async () => {
+    await begin({ method: "TaskExecStart", code: UNAVAILABLE, times: 2 });
+    expect(await sh(sandbox, "echo a; exit 3")).toEqual({ exit: exited(3), stdout: "a\n", stderr: "" });
+  });
+
+  for (const [title, fault] of [
+    ["is never answered", { method: "TaskExecStart", hang: true, times: ALWAYS }],
+    ["meets an outage", { method: "TaskExecStart", code: UNAVAILABLE, times: ALWAYS }],
+    ["whose output is never sent", { method: "TaskExecStdioRead", hang: true, times: ALWAYS }],
+  ] as const) {
+    check(`a start that ${title} says that the sandbox is out of reach`, async () => {
+      await begin(fault);
+      expect(await failsWith(sandbox.start({ argv: ["true"] }))).toMatchObject({
+        code: "sandbox_lost",
+        retryable: true,
+      });
+    });
+  }
+
+  check("output that breaks off again and again arrives whole and in order", async () => {
+    await begin({ method: "TaskExecStdioRead", code: UNAVAILABLE, afterItems: 1, times: 6 });
+    const { stdout, exit } = await sh(sandbox, "for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 0.02; done; exit 2");
+    expect(stdout).toBe([1, 2, 3, 4, 5, 6, 7, 8].map((at) => `line ${at}\n`).join(""));
+    expect(exit).toEqual(exited(2));
+  });
+
+  check("an exit code that is never answered is known from the output", async () => {
+    await begin(
+      { method: "TaskExecWait", hang: true, times: ALWAYS },
+      { method: "TaskExecPoll", hang: true, times: ALWAYS },
+    );
+    expect((await sh(sandbox, "exit 5")).exit).toEqual(exited(5));
+  });
+
+  check("a sandbox that dies in mid-command makes its end unknown, not 0 and not 137", async () => {
+    await begin();
+    const child = await sandbox.start({ argv: ["sh", "-c", "echo before; sleep 100"] });
+    const reader = child.output[Symbol.asyncIterator]();
+    expect(Buffer.from((await reader.next()).value?.bytes ?? []).toString()).toBe("before\n");
+    await modal().kill(sandbox.id);
+    for (let next = await reader.next(); !next.done; next = await reader.next());
+    expect((await child.exit).kind).toBe("unknown");
+    expect(await sandbox.ended).toMatchObject({ code: "sandbox_lost" });
+    expect(await failsWith(sandbox.start({ argv: ["true"] }))).toMatchObject({
+      code: "sandbox_lost",
+      retryable: false,
+    });
+  });
+
+  check("a router that is gone in mid-command makes its end unknown, after the SDK's patience", async () => {
+    await begin();
+    const child = await sandbox.start({ argv: ["sh", "-c", "echo before; sleep 100"] });
+    await modal().stopRouter();
+    for await (const _ of child.output);
+    expect((await child.exit).kind).toBe("unknown");
+    await modal().startRouter();
+    // gRPC waits longer and longer between its attempts to connect.
+    await eventually(async () => (await sh(sandbox, "echo again")).stdout === "again\n");
+  });
+
+  check("a signal that cannot be delivered says so, and one to a dead sandbox does not", async () => {
+    await begin();
+    const child = await sandbox.start({ argv: ["sleep", "100"] });
+    await modal().faults.add({ method: "TaskExecStart", hang: true, times: 1 });
+    expect(await failsWith(child.signal("SIGTERM"))).toMatchObject({ code: "sandbox_lost", retryable: true });
+    await modal().kill(sandbox.id);
+    await child.signal("SIGKILL");
+    expect((await child.exit).kind).toBe("unknown");
+  });
+
+  check("SIGKILL ends the wait for a command nobody reads", async () => {
+    await begin();
+    const child = await sandbox.start({ argv: ["sh", "-c", "yes | head -c 50000000; sleep 100"] });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await child.signal("SIGKILL");
+    expect(await child.exit).toEqual({ kind: "signalled", signal: "SIGKILL" });
+  });
+
+  check("a token that is revoked long before its time is replaced: commands, files and snapshots go on", async () => {
+    await begin();
+    await modal().revokeRouterTokens();
+    expect((await sh(sandbox, "echo a")).stdout).toBe("a\n");
+    await modal().revokeRouterTokens();
+    await sandbox.writeFile("b", Buffer.from("b"));
+    await modal().revokeRouterTokens();
+    expect(Buffer.from(await sandbox.readFile("b", { offset: 0, maxBytes: 9 })).toString()).toBe("b");
+    await modal().revokeRouterTokens();
+    expect((await open.at(-1)?.snapshots?.take(sandbox, null))?.id).toMatch(/^im-/);
+    // Of several at once each gets the new one.
+    await modal().revokeRouterTokens();
+    const all = await Promise.all(["1", "2", "3"].map((word) => sh(sandbox, `echo ${word}`)));
+    expect(all.map(({ stdout }) => stdout)).toEqual(["1\n", "2\n", "3\n"]);
+  });
+
+  check("a command too long for a command line travels as a file", async () => {
+    await begin();
+    for (const length of [50_000, 70_000, 110_000, 400_000]) {
+      expect((await sh(sandbox, `: ${"x".repeat(length)}; printf "%s" "$0 $#"; exit 3`)).exit).toEqual(exited(3));
+    }
+    const words = Array.from({ length: 40_000 }, (_, at) => `w'${at}`);
+    const child = await sandbox.start({ argv: ["sh", "-c", 'printf "%s" "$#"', "x", ...words] });
+    let text = "";
+    for await (const chunk of child.output) text += Buffer.from(chunk.bytes).toString();
+    expect(text).toBe("40000");
+    expect(await failsWith(sandbox.start({ argv: ["echo", "x".repeat(200_000)] }))).toMatchObject({
+      code: "file_failed",
+    });
+  });
+});

@@ -1,0 +1,150 @@
+import { describe, expect } from "bun:test";
+import { NO_WISHES } from "../../src/sandboxes/modal/create-params.ts";
+import type { SandboxSpec } from "../../src/sandboxes/port.ts";
+import type { Fault } from "../support/modal-server/faults.ts";
+import {
+  ALWAYS,
+  check,
+  EXHAUSTED,
+  failsWith,
+  gpu,
+  INTERNAL,
+  INVALID,
+  LIMITS,
+  live,
+  modal,
+  NOT_FOUND,
+  PRECONDITION,
+  provider,
+  specOf,
+  UNAUTHENTICATED,
+  UNAVAILABLE,
+  untilNoneLeft,
+  withGpus,
+} from "./modal-faults-support.ts";
+import { sh } from "./sandbox-shell.ts";
+
+describe("when creation meets a fault, it goes on", () => {
+  const table: [string, Fault][] = [
+    ["the token service is away twice", { method: "AuthTokenGet", code: UNAVAILABLE, times: 2 }],
+    ["the app is not found at once", { method: "AppGetOrCreate", code: UNAVAILABLE, times: 2 }],
+    ["the image server stumbles", { method: "ImageGetOrCreate", code: INTERNAL, times: 2 }],
+    ["the creation is refused twice in passing", { method: "SandboxCreateV2", code: UNAVAILABLE, times: 2 }],
+    ["the reply to the creation is lost", { method: "SandboxCreateV2", code: UNAVAILABLE, when: "after", times: 1 }],
+    ["the server asks to come back in a moment", { method: "SandboxCreateV2", retryAfterSecs: 0.2, times: 3 }],
+    ["the router is away for a moment", { method: "TaskExecStart", code: UNAVAILABLE, times: 3 }],
+    ["the first command's output is cut", { method: "TaskExecStdioRead", code: UNAVAILABLE, times: 2 }],
+    ["the first command's end is not told at once", { method: "TaskExecWait", delayMs: 300, times: 1 }],
+  ];
+  for (const [title, fault] of table) {
+    check(title, async () => {
+      await modal().faults.add(fault);
+      const made = await provider().create(specOf());
+      expect((await sh(made, "echo works")).stdout).toBe("works\n");
+      expect((await live()).length).toBe(1);
+      await made.terminate();
+      await untilNoneLeft();
+    });
+  }
+});
+
+describe("when creation fails, it says so in its code and leaves nothing", () => {
+  const table: [string, Fault, string, boolean | null, Partial<SandboxSpec>?][] = [
+    ["wrong credentials", { method: "AuthTokenGet", code: UNAUTHENTICATED, times: ALWAYS }, "sandbox_create_failed", false],
+    ["no network", { method: "AuthTokenGet", code: UNAVAILABLE, times: ALWAYS }, "sandbox_create_failed", true],
+    ["a silent token service", { method: "AuthTokenGet", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
+    ["no such environment", { method: "AppGetOrCreate", code: NOT_FOUND, times: ALWAYS }, "sandbox_create_failed", false],
+    ["a silent app service", { method: "AppGetOrCreate", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
+    ["an image that cannot be had", { method: "ImageGetOrCreate", code: UNAVAILABLE, times: ALWAYS }, "sandbox_create_failed", true],
+    ["a creation that is refused", { method: "SandboxCreateV2", code: INVALID, times: ALWAYS }, "sandbox_create_failed", false],
+    ["a workspace limit", { method: "SandboxCreateV2", code: EXHAUSTED, times: ALWAYS }, "no_capacity", true],
+    ["an outage", { method: "SandboxCreateV2", code: UNAVAILABLE, times: ALWAYS }, "sandbox_create_failed", true],
+    ["an unheard-of failure", { method: "SandboxCreateV2", code: 15, times: ALWAYS }, "sandbox_create_failed", null],
+    ["a creation that never answers", { method: "SandboxCreateV2", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
+    ["a creation that answers too late", { method: "SandboxCreateV2", delayMs: 2600, when: "after", times: 1 }, "sandbox_create_timeout", true],
+    ["a creation that begins too late", { method: "SandboxCreateV2", delayMs: 2600, times: 1 }, "sandbox_create_timeout", true],
+    ["a creation whose replies are all lost", { method: "SandboxCreateV2", code: UNAVAILABLE, when: "after", times: ALWAYS }, "sandbox_create_failed", true],
+    ["a throttle without end", { method: "SandboxCreateV2", retryAfterSecs: 0.5, times: ALWAYS }, "sandbox_create_timeout", true],
+    ["a first command that is not started", { method: "TaskExecStart", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
+    ["a first command that never ends", { method: "TaskExecWait", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
+    ["a router that refuses", { method: "TaskExecStart", code: PRECONDITION, times: ALWAYS }, "sandbox_create_failed", false],
+    ["a GPU creation that never answers", { method: "SandboxCreate", hang: true, times: ALWAYS }, "no_capacity", true, withGpus(gpu("T4"))],
+    ["a type of GPU Modal does not know", { method: "SandboxCreate", code: INVALID, times: ALWAYS }, "sandbox_create_failed", false, withGpus(gpu("B300"))],
+  ]; // biome-ignore format: a table
+  for (const [title, fault, code, retryable, spec] of table) {
+    check(title, async () => {
+      await modal().faults.add(fault);
+      // Its attempts at a token nest: an outage takes the SDK some seconds to admit.
+      const made = provider(title === "no network" ? { limits: { ...LIMITS, callMs: 15_000 } } : {});
+      expect(await failsWith(made.create(specOf(spec)))).toMatchObject({ name: "LabError", code, retryable });
+      await made.close();
+      await modal().faults.clear();
+      await untilNoneLeft();
+    });
+  }
+
+  check("real wrong credentials name where they came from", async () => {
+    const failure = await failsWith(
+      provider({
+        credentials: { kind: "token", tokenId: "ak-x", tokenSecret: "as-x", source: "~/.modal.toml" },
+      }).create(specOf()),
+    );
+    expect(failure).toMatchObject({ code: "sandbox_create_failed", retryable: false });
+    expect(failure.message).toContain("~/.modal.toml");
+  });
+
+  check("a secret that does not exist is named, before anything is paid for", async () => {
+    const failure = await failsWith(
+      provider().create(specOf({ machine: { ...NO_WISHES, secrets: ["no-such-secret"] } })),
+    );
+    expect(failure.message).toContain("no-such-secret");
+    expect((await modal().calls()).filter(({ method }) => method === "SandboxCreateV2").length).toBeGreaterThan(0);
+    await untilNoneLeft();
+  });
+
+  check("a creation given up on while the server thinks leaves nothing", async () => {
+    await modal().faults.add({ method: "SandboxCreateV2", delayMs: 500, times: 1 });
+    const stop = new AbortController();
+    const made = provider();
+    const creating = made.create(specOf(), stop.signal);
+    setTimeout(() => stop.abort(), 200);
+    expect(await failsWith(creating)).toMatchObject({ code: "cancelled" });
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    await untilNoneLeft();
+  });
+
+  check("a stray of the same name and tags, left by a crash, makes way; another's does not", async () => {
+    const spec = specOf();
+    await provider().create(spec);
+    const made = await provider().create(spec);
+    expect((await live()).map(({ id }) => id)).toEqual([made.id]);
+    expect(await failsWith(provider().create({ ...spec, tags: { suite: "faults", job: "another" } }))).toMatchObject({
+      code: "sandbox_create_failed",
+    });
+    expect((await live()).map(({ id }) => id)).toEqual([made.id]);
+  });
+});
+
+describe("GPUs", () => {
+  check("the next of the preferences is taken when the first has no capacity, and is told", async () => {
+    await modal().setGpus("H100", 0);
+    const made = await provider().create(specOf(withGpus(gpu("H100", 8), gpu("H200", 8))));
+    expect(made.gpu?.granted).toEqual(gpu("H200", 8));
+    expect(await live()).toMatchObject([{ gpu: "H200:8", generation: "v1" }]);
+    await modal().setGpus("H100", null);
+    await made.terminate();
+    await untilNoneLeft();
+  });
+
+  check("none of them to be had is no_capacity, and nothing is left in the queue", async () => {
+    await modal().setGpus("H100", 0);
+    await modal().setGpus("H200", 0);
+    expect(await failsWith(provider().create(specOf(withGpus(gpu("H100"), gpu("H200")))))).toMatchObject({
+      code: "no_capacity",
+      retryable: true,
+    });
+    await modal().setGpus("H100", null);
+    await modal().setGpus("H200", null);
+    await untilNoneLeft();
+  });
+});

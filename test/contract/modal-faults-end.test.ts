@@ -1,0 +1,61 @@
+import { describe, expect } from "bun:test";
+import {
+  ALWAYS,
+  check,
+  failsWith,
+  gpu,
+  modal,
+  provider,
+  specOf,
+  UNAUTHENTICATED,
+  UNAVAILABLE,
+  untilNoneLeft,
+  withGpus,
+} from "./modal-faults-support.ts";
+
+describe("when ending or finding a sandbox meets a fault", () => {
+  check("an end that stumbles is had all the same", async () => {
+    const sandbox = await provider().create(specOf());
+    await modal().faults.add({ method: "SandboxTerminateV2", code: UNAVAILABLE, times: 6 });
+    await sandbox.terminate();
+    expect(await sandbox.ended).toBeNull();
+    await untilNoneLeft();
+  });
+
+  check("an end that cannot be had is an error, not a silence", async () => {
+    const sandbox = await provider().create(specOf());
+    await modal().faults.add({ method: "SandboxTerminateV2", code: UNAUTHENTICATED, times: ALWAYS });
+    expect(await failsWith(sandbox.terminate())).toMatchObject({ code: "sandbox_lost" });
+    await modal().faults.clear();
+    await sandbox.terminate();
+    await untilNoneLeft();
+  });
+
+  check("gone is told from out of reach", async () => {
+    const first = provider();
+    const sandbox = await first.create(specOf());
+    await first.close();
+    const second = provider();
+    await modal().faults.add({ method: "SandboxWaitV2", hang: true, times: 1 });
+    expect(await failsWith(second.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: true });
+    await modal().faults.clear();
+    await modal().faults.add({ method: "SandboxWaitV2", code: UNAVAILABLE, times: 4 });
+    expect(await failsWith(second.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: true });
+    await modal().faults.clear();
+    expect((await second.attach(sandbox.id, {})).workdir).toBe("/workspace");
+    await modal().kill(sandbox.id);
+    const third = provider();
+    expect(await failsWith(third.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: false });
+  });
+
+  check("a listing holds both kinds with tags and times, or fails", async () => {
+    const made = provider();
+    await made.create(specOf({ tags: { job: "a" } }));
+    await made.create(specOf({ tags: { job: "b" }, ...withGpus(gpu("T4")) }));
+    const listed = await made.list();
+    expect(listed.map(({ tags }) => tags.job).sort()).toEqual(["a", "b"]);
+    for (const { createdAt } of listed) expect(Math.abs((createdAt ?? 0) - Date.now())).toBeLessThan(60_000);
+    await modal().faults.add({ method: "SandboxListV2", hang: true, times: 1 });
+    expect(await failsWith(made.list())).toMatchObject({ retryable: true });
+  });
+});

@@ -1,0 +1,143 @@
+import { describe, expect } from "bun:test";
+import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
+import type { Fault } from "../support/modal-server/faults.ts";
+import {
+  ALWAYS,
+  CANCELLED,
+  check,
+  failsWith,
+  INVALID,
+  modal,
+  provider,
+  specOf,
+  UNAVAILABLE,
+  untilNoneLeft,
+} from "./modal-faults-support.ts";
+import { sh } from "./sandbox-shell.ts";
+
+describe("when a file meets a fault", () => {
+  let sandbox: Sandbox;
+  const range = { offset: 0, maxBytes: 100 };
+  const begin = async (...faults: Fault[]) => {
+    sandbox = await provider().create(specOf());
+    await sandbox.writeFile("there", Buffer.from("there"));
+    await modal().faults.add(...faults);
+  };
+
+  check("an upload that breaks off goes on where it was", async () => {
+    await begin({ method: "TaskExecStdinWriteStream", code: UNAVAILABLE, times: 2 });
+    const bytes = new Uint8Array(3_000_000).map((_, at) => (at * 7) % 256);
+    await sandbox.writeFile("big", bytes);
+    expect(Buffer.compare(await sandbox.readFile("big", { offset: 0, maxBytes: 4_000_000 }), bytes)).toBe(0);
+  });
+
+  for (const [title, fault] of [
+    ["start", { method: "TaskExecStart", hang: true, times: ALWAYS }],
+    ["end", { method: "TaskExecWait", hang: true, times: ALWAYS }],
+    ["upload", { method: "TaskExecStdinWriteStream", hang: true, times: ALWAYS }],
+  ] as const) {
+    check(`a ${title} that is never answered says that the sandbox is out of reach`, async () => {
+      await begin(fault);
+      expect(await failsWith(sandbox.writeFile("x", Buffer.from("x")))).toMatchObject({
+        code: "sandbox_lost",
+        retryable: true,
+      });
+      if (title !== "upload")
+        expect(await failsWith(sandbox.readFile("there", range))).toMatchObject({
+          code: "sandbox_lost",
+          retryable: true,
+        });
+    });
+  }
+
+  check("an outage is no missing file", async () => {
+    await begin({ method: "TaskExecStart", code: CANCELLED, times: ALWAYS });
+    expect(await failsWith(sandbox.readFile("there", range))).toMatchObject({ code: "sandbox_lost", retryable: true });
+    expect(await failsWith(sandbox.writeFile("there", Buffer.from("x")))).toMatchObject({
+      code: "sandbox_lost",
+      retryable: true,
+    });
+  });
+
+  check("a dead sandbox is told from both", async () => {
+    await begin();
+    await modal().kill(sandbox.id);
+    expect(await failsWith(sandbox.readFile("there", range))).toMatchObject({ code: "sandbox_lost", retryable: false });
+    expect(await failsWith(sandbox.writeFile("there", Buffer.from("x")))).toMatchObject({
+      code: "sandbox_lost",
+      retryable: false,
+    });
+  });
+});
+
+describe("when a snapshot meets a fault", () => {
+  let made: SandboxProvider;
+  let sandbox: Sandbox;
+  const begin = async (...faults: Fault[]) => {
+    made = provider();
+    sandbox = await made.create(specOf());
+    await modal().faults.add(...faults);
+  };
+  const take = async (path: string | null = null) =>
+    made.snapshots?.take(sandbox, path) ?? Promise.reject(new Error("no snapshots"));
+
+  check("a stumble is retried", async () => {
+    await begin({ method: "TaskSnapshotFilesystem", code: UNAVAILABLE, times: 2 });
+    expect((await take()).id).toMatch(/^im-/);
+  });
+
+  for (const [title, fault, retryable] of [
+    ["one that fails", { method: "TaskSnapshotFilesystem", code: INVALID, times: ALWAYS }, false],
+    ["one that takes too long", { method: "TaskSnapshotFilesystem", delayMs: 3000, times: 1 }, true],
+    ["one that is never answered", { method: "TaskSnapshotFilesystem", hang: true, times: ALWAYS }, true],
+  ] as const) {
+    check(`${title} is snapshot_failed, and the sandbox goes on`, async () => {
+      await begin(fault);
+      expect(await failsWith(take())).toMatchObject({ code: "snapshot_failed", retryable });
+      await modal().faults.clear();
+      expect((await sh(sandbox, "echo alive")).stdout).toBe("alive\n");
+    });
+  }
+
+  check("a dead sandbox has none", async () => {
+    await begin();
+    await modal().kill(sandbox.id);
+    expect(await failsWith(take())).toMatchObject({ code: "sandbox_lost" });
+  });
+
+  check("one that has expired, or was never Modal's, is told so before anything is paid for", async () => {
+    await begin();
+    const { id } = await take();
+    await modal().expireImage(id);
+    const before = (await modal().sandboxes()).length;
+    expect(await failsWith(made.create(specOf({ snapshotID: id })))).toMatchObject({
+      code: "snapshot_expired",
+      retryable: false,
+    });
+    expect(await failsWith(made.create(specOf({ snapshotID: "snap_local" })))).toMatchObject({ code: "not_found" });
+    expect((await modal().sandboxes()).length).toBe(before);
+  });
+
+  check("a directory that cannot be put back leaves no sandbox", async () => {
+    await begin();
+    await sh(sandbox, "mkdir data; echo 1 > data/a");
+    const { id } = await take("data");
+    await modal().faults.add({ method: "TaskMountDirectory", code: INVALID, times: ALWAYS });
+    const failure = await failsWith(made.create(specOf({ snapshotID: id })));
+    expect(failure).toMatchObject({ code: "sandbox_create_failed" });
+    await sandbox.terminate();
+    await untilNoneLeft();
+  });
+
+  check("removing goes on, or says so; what is gone is gone", async () => {
+    await begin({ method: "ImageDelete", code: UNAVAILABLE, times: 2 });
+    const { id } = await take();
+    await made.snapshots?.remove(id);
+    await made.snapshots?.remove(id);
+    await modal().faults.add({ method: "ImageDelete", hang: true, times: 1 });
+    expect(await failsWith(made.snapshots?.remove("im-x") ?? Promise.resolve())).toMatchObject({
+      code: "snapshot_failed",
+      retryable: true,
+    });
+  });
+});
