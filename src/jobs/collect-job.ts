@@ -47,7 +47,7 @@ export async function collectJob(
   const { work, source } = await currentWork(lab, book, based);
   try {
     const built = await buildWork(lab, based, work);
-    const branch = request.mode === "branch" ? await makeBranch(store, jobID, built) : null;
+    const branch = request.mode === "branch" ? await makeBranch(store, jobID, built, lab.ids("pack")) : null;
     if (request.mode === "patch") await makePatch(store, jobID, built, request.target, request.paths);
     const identity = await identityOf(store);
     const preview = await previewMerge(store, baseOf(based, work), built, { jobID, nonce: lab.ids("tree"), identity });

@@ -146,7 +146,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     parkAfterMs,
     isPressed: () => scheduler.counts().queued > 0,
     async prepare(book, jobID, { update }, signal) {
-      return update ? updateJob({ trees, keeper, clock, log }, book, jobID, update, signal) : "";
+      return update ? updateJob({ trees, keeper, clock, ids, log }, book, jobID, update, signal) : "";
     },
     onSign: (sessionID, isNew) => live.sign(sessionID, isNew),
     onChildSession: (sessionID, book, jobID) => seats.set(sessionID, { book, jobID }),

@@ -151,7 +151,8 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       ending.signal.addEventListener("abort", stop);
       try {
         const from = former?.form === "repository" ? former.commit : null;
-        const form = await sendTree({ store: project as ProjectStore, base, from, identity, sandbox, clock });
+        const nonce = deps.ids("send");
+        const form = await sendTree({ store: project as ProjectStore, base, from, identity, sandbox, clock, nonce });
         return await freeze(sandbox, { key, place, commit: base.commit, form });
       } finally {
         ending.signal.removeEventListener("abort", stop);

@@ -12,7 +12,7 @@ import type { Lab } from "./lab.ts";
  * @throws LabError `sandbox_lost`
  */
 export async function updateJob(
-  lab: Pick<Lab, "trees" | "keeper" | "clock" | "log">,
+  lab: Pick<Lab, "trees" | "keeper" | "clock" | "ids" | "log">,
   book: JobBook,
   jobID: string,
   to: TreeBase,
@@ -27,7 +27,7 @@ export async function updateJob(
   try {
     const updated = await lab.keeper.withSandbox(book, jobID, async (sandbox) => {
       if (!sandbox) throw new Error("it has no sandbox");
-      return updateTree({ store, from, to, sandbox, clock: lab.clock, signal });
+      return updateTree({ store, from, to, sandbox, clock: lab.clock, nonce: lab.ids("update"), signal });
     });
     if (updated.kind === "same") return "";
     record({ conflicts: updated.kind === "conflicts" ? updated.paths : [], problem: null });

@@ -47,7 +47,10 @@ const LIMIT_MS = 3 * 60_000;
 const MAX_COMMITS = 100;
 const NO_GIT = 64;
 
-/** Works on copies: the job's index, files and branches stay as they are, and it may go on meanwhile. */
+/**
+ * Works on copies: the job's index, files and branches stay as they are, and it may go on meanwhile. The index keeps its
+ * time, by which git tells a file changed in the same second.
+ */
 const PACK = `set -e
 ${GIT_FUNCTION}
 cd -- "$1"; bases=$2 out=$3 limit=$4 mode=$5
@@ -67,7 +70,7 @@ rm -rf -- "$out"; mkdir -p -- "$out"
 GIT_INDEX_FILE=$out/index; export GIT_INDEX_FILE
 if [ "$mode" = history ] && own=$(s rev-parse --absolute-git-dir 2>/dev/null) && base=$(standing); then
   head=$(s rev-parse --quiet --verify 'HEAD^{commit}') || head=
-  [ ! -f "$own/index" ] || cp -- "$own/index" "$GIT_INDEX_FILE"
+  [ ! -f "$own/index" ] || cp -p -- "$own/index" "$GIT_INDEX_FILE"
 else
   head= own=$out/git
   set -- --quiet --bare --template=
@@ -89,7 +92,9 @@ else
 fi
 { echo "$tip"; [ -z "$base" ] || echo "^$base"; } | s pack-objects --revs --thin --stdout --quiet > "$out/pack"
 echo "work $tip $(wc -c < "$out/pack") \${base:-$first}"
-head -n 20 "$out/large"`;
+while IFS= read -r file; do
+  s --literal-pathspecs ls-files --error-unmatch -- "$file" >/dev/null 2>&1 || printf '%s\\n' "$file"
+done < "$out/large" | head -n 20`;
 
 const objectsOf = (store: ProjectStore, folder: string): Readonly<Record<string, string>> => ({
   GIT_OBJECT_DIRECTORY: join(folder, "objects"),

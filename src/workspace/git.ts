@@ -1,12 +1,13 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { createWriteStream } from "node:fs";
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { type FileHandle, open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "../shared/clock.ts";
 
 /*
  * The one place that starts git on the host. G1: git never runs with a job's repository as its own; a job's objects are
  * data in a store of ours. G2: no run may start another program: hooks, monitors, filters, external diffs, transports
- * and credential helpers are off. G3: every run has bounds of time, and of output where it is held in memory.
+ * and credential helpers are off. G3: every run has bounds of time, and of output where it is held in memory. G4:
+ * what may be large goes from run to run by files: Bun reads ahead of whoever reads from a program, without bound.
  */
 
 export interface GitRun {
@@ -17,7 +18,9 @@ export interface GitRun {
   readonly config: "user" | "none";
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: Uint8Array | AsyncIterable<Uint8Array>;
-  /** Of its output, in memory. */
+  /** Absolute path of a file that is its input instead. */
+  readonly inputFile?: string;
+  /** Of its output, in memory or in a file. */
   readonly maxBytes?: number;
   readonly limitMs?: number;
   /** What it reads comes from a job: its memory is bounded too. */
@@ -51,9 +54,18 @@ export class GitError extends Error {
 
 const MiB = 1024 * 1024;
 const MAX_OUTPUT = 256 * MiB;
+const maxOf = ({ maxBytes }: GitRun): number => maxBytes ?? MAX_OUTPUT;
+/** What `ulimit -f` of sh(1) counts in. */
+const FILE_BLOCK = 512;
 const LIMIT_MS = 10 * 60_000;
 const UNTRUSTED_LIMIT_MS = 2 * 60_000;
 const UNTRUSTED_MEMORY_KIB = 4 * 1024 * 1024;
+
+/**
+ * For glibc: what compressing one object took stays at hand for the next. By default it goes back to the system each
+ * time, and where page faults are dear, as in virtual machines, that is most of what writing thousands of objects costs.
+ */
+export const KEEP_MEMORY = { MALLOC_MMAP_THRESHOLD_: `${8 * MiB}`, MALLOC_TRIM_THRESHOLD_: `${128 * MiB}` };
 
 const SETTINGS = [
   "core.hooksPath=/dev/null",
@@ -77,21 +89,28 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
     GIT_OPTIONAL_LOCKS: "0",
     GIT_NO_LAZY_FETCH: "1",
     GIT_ATTR_NOSYSTEM: "1",
+    ...KEEP_MEMORY,
     ...(config === "user" ? userConfig(hostEnv) : { GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null" }),
     ...env,
   });
 
-  function start(run: GitRun): ChildProcess {
+  /** @param output where it goes instead of a pipe; more than `maxBytes` of it end the run */
+  function start(run: GitRun, input: FileHandle | null, output: FileHandle | null): ChildProcess {
     const args = [...SETTINGS, "--no-pager", "--no-replace-objects", "--literal-pathspecs", ...run.args];
-    const options = { cwd: run.cwd, env: environment(run), stdio: "pipe" } as const;
-    if (!run.isUntrusted || process.platform !== "linux") return spawn("git", args, options);
-    const limited = `ulimit -v ${UNTRUSTED_MEMORY_KIB}; exec git "$@"`;
-    return spawn("/bin/sh", ["-c", limited, "git", ...args], options);
+    const stdio: StdioOptions = [input?.fd ?? "pipe", output?.fd ?? "pipe", "pipe"];
+    const options = { cwd: run.cwd, env: environment(run), stdio };
+    const limits = [
+      ...(run.isUntrusted && process.platform === "linux" ? [`ulimit -v ${UNTRUSTED_MEMORY_KIB}`] : []),
+      ...(output && Number.isFinite(maxOf(run)) ? [`ulimit -f ${Math.ceil(maxOf(run) / FILE_BLOCK)}`] : []),
+    ];
+    if (limits.length === 0) return spawn("git", args, options);
+    return spawn("/bin/sh", ["-c", `${limits.join("; ")}; exec git "$@"`, "git", ...args], options);
   }
 
-  async function* stream(run: GitRun): AsyncGenerator<Buffer> {
+  async function* stream(run: GitRun, output: FileHandle | null = null): AsyncGenerator<Buffer> {
     if (run.signal?.aborted) throw new GitError(run.args, null, "it is no longer wanted");
-    const child = start(run);
+    const input = run.inputFile === undefined ? null : await open(run.inputFile);
+    const child = start(run, input, output);
     let killedFor = "";
     const kill = (why: string) => {
       killedFor ||= why;
@@ -118,8 +137,8 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
       if (child.stdout) {
         for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
           length += chunk.length;
-          if (length > (run.maxBytes ?? MAX_OUTPUT)) {
-            kill(`it printed more than ${Math.floor((run.maxBytes ?? MAX_OUTPUT) / MiB)} MiB`);
+          if (length > maxOf(run)) {
+            kill(`it printed more than ${Math.floor(maxOf(run) / MiB)} MiB`);
             break;
           }
           yield chunk;
@@ -133,6 +152,7 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
       child.kill("SIGKILL"); // whoever stops reading early wants no more of it
       stopTimer();
       run.signal?.removeEventListener("abort", abort);
+      await input?.close();
     }
   }
 
@@ -144,7 +164,12 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
     },
     stream,
     async toFile(run, path) {
-      await pipeline(stream(run), createWriteStream(path, { flags: "wx", mode: 0o600 }));
+      const output = await open(path, "wx", 0o600);
+      try {
+        for await (const _ of stream(run, output)); // none of it comes here
+      } finally {
+        await output.close();
+      }
     },
   };
 }

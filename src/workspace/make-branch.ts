@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LabError } from "../shared/error-code.ts";
 import type { Built } from "./build-commits.ts";
@@ -8,9 +8,15 @@ import type { ProjectStore } from "./project-store.ts";
 /**
  * Makes or moves the branch `agents/<job id>`: the one place that writes to the user's repository. Objects and this one
  * reference are all; working tree, index, HEAD and hooks have no part in it.
+ * @param nonce names the scratch file of this call
  * @throws LabError `collect_failed`, GitError
  */
-export async function makeBranch(store: ProjectStore, jobID: string, { base, tip }: Built): Promise<string> {
+export async function makeBranch(
+  store: ProjectStore,
+  jobID: string,
+  { base, tip }: Built,
+  nonce: string,
+): Promise<string> {
   const branch = `agents/${jobID}`;
   const refuse = (why: string) =>
     new LabError("collect_failed", `Could not make the branch ${branch}: ${why}`, { retryable: false });
@@ -26,13 +32,18 @@ export async function makeBranch(store: ProjectStore, jobID: string, { base, tip
     throw refuse("it is there and holds commits that are not the job's; rename or delete it first.");
   if ((await store.user(["worktree", "list", "--porcelain"])).toString().split("\n").includes(`branch ${ref}`))
     throw refuse("it is checked out; switch to another branch first.");
-  const pack = store.stream(["pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"], {
-    input: Buffer.from(await wanted(store, tip, there)),
-    env: workEnv(store, jobID),
-    maxBytes: Number.POSITIVE_INFINITY,
-    isUntrusted: true,
-  });
-  await store.user(["index-pack", "--stdin", "--strict"], { input: pack, isUntrusted: true });
+  const pack = join(store.folder, `pack.${nonce}`);
+  try {
+    await store.toFile(["pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"], pack, {
+      input: Buffer.from(await wanted(store, tip, there)),
+      env: workEnv(store, jobID),
+      maxBytes: Number.POSITIVE_INFINITY,
+      isUntrusted: true,
+    });
+    await store.user(["index-pack", "--stdin", "--strict"], { inputFile: pack, isUntrusted: true });
+  } finally {
+    await rm(pack, { force: true });
+  }
   await writeFile(record, tip, { mode: 0o600 }); // first: a branch that is there is then known for ours
   const none = "0".repeat(tip.length);
   await store.user(["update-ref", "-m", `agents_collect: ${jobID}`, ref, tip, there ?? none]);

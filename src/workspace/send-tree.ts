@@ -1,5 +1,5 @@
-import { pipeline } from "node:stream/promises";
-import { createGzip } from "node:zlib";
+import { open, rm } from "node:fs/promises";
+import { join } from "node:path";
 import type { Sandbox } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
@@ -21,6 +21,8 @@ export interface SendRequest {
   readonly identity: Identity;
   readonly sandbox: Sandbox;
   readonly clock: Clock;
+  /** Names the scratch file of this call. */
+  readonly nonce: string;
 }
 
 /** How a tree was put in place: as a git repository, or as mere files, because the sandbox has no git. */
@@ -72,14 +74,15 @@ export async function sendTree(request: SendRequest): Promise<TreeForm> {
   const { store, base, from, identity, sandbox, clock } = request;
   const run = (script: string, ...args: string[]) => runScript(sandbox, script, args, { clock, limitMs: LIMIT_MS });
   const form: TreeForm = (await run("command -v git")).code === 0 ? "repository" : "files";
-  const put = (name: string, content: Uint8Array) => sandbox.writeFile(`${STAGE}/${name}`, content);
+  const put = (name: string, bytes: Uint8Array) => sandbox.writeFile(`${STAGE}/${name}`, bytes);
   await run('rm -rf -- "$1"', STAGE);
   await put("folders", joinRecords(base.emptyFolders));
   await put("attributes", toBytes(RAW_ATTRIBUTES));
   await put("name", Buffer.from(identity.name));
   await put("email", Buffer.from(identity.email));
-  const content = form === "repository" ? packOf(store, base.commit, from) : archiveOf(store, base.commit);
-  await putPieces(sandbox, content);
+  await putContent(request, (path) =>
+    form === "repository" ? packTo(path, store, base.commit, from) : archiveTo(path, store, base.commit),
+  );
   const args = [sandbox.workdir, STAGE, base.commit, from ?? ""];
   const { code, stderr } = await run(form === "repository" ? CHECKOUT : UNPACK, ...args);
   if (code === 0) return form;
@@ -90,47 +93,47 @@ export async function sendTree(request: SendRequest): Promise<TreeForm> {
   );
 }
 
-/** As files whose names are in order. */
-export async function putPieces(sandbox: Sandbox, content: AsyncIterable<Buffer>): Promise<void> {
-  let count = 0;
-  for await (const piece of inPieces(content))
-    await sandbox.writeFile(`${STAGE}/part.${String(count++).padStart(6, "0")}`, piece);
+/** Puts what `write` writes to a file into the sandbox's stage, in pieces whose names are in order. */
+export async function putContent(
+  { store, sandbox, nonce }: Pick<SendRequest, "store" | "sandbox" | "nonce">,
+  write: (path: string) => Promise<void>,
+): Promise<void> {
+  const content = join(store.folder, `send.${nonce}`);
+  try {
+    await write(content);
+    let count = 0;
+    for await (const piece of piecesOf(content))
+      await sandbox.writeFile(`${STAGE}/part.${String(count++).padStart(6, "0")}`, piece);
+  } finally {
+    await rm(content, { force: true });
+  }
 }
 
 /** Without search for similar files: a base is sent once. */
-export function packOf(store: ProjectStore, commit: string, from: string | null): AsyncIterable<Buffer> {
+export function packTo(path: string, store: ProjectStore, commit: string, from: string | null): Promise<void> {
   const input = Buffer.from(from === null ? `${commit}\n` : `${commit}\n^${from}\n`);
-  return store.stream(["pack-objects", "--revs", "--stdout", "--quiet", "--window=0", "--delta-base-offset"], {
-    input,
-    maxBytes: Number.POSITIVE_INFINITY,
-  });
+  const how = ["pack-objects", "--revs", "--stdout", "--quiet", "--window=0", "--delta-base-offset"];
+  return store.toFile(how, path, { input, maxBytes: Number.POSITIVE_INFINITY });
 }
 
-function archiveOf(store: ProjectStore, commit: string): AsyncIterable<Buffer> {
-  const gzip = createGzip({ level: 1 });
-  void feed(
-    store.stream(["archive", "--format=tar", `${commit}^{tree}`], { maxBytes: Number.POSITIVE_INFINITY }),
-    gzip,
-  );
-  return gzip;
+function archiveTo(path: string, store: ProjectStore, commit: string): Promise<void> {
+  const how = ["archive", "--format=tgz", "-1", `${commit}^{tree}`];
+  return store.toFile(how, path, { maxBytes: Number.POSITIVE_INFINITY });
 }
 
-async function feed(source: AsyncIterable<Buffer>, gzip: ReturnType<typeof createGzip>): Promise<void> {
-  await pipeline(source, gzip).catch((error: Error) => gzip.destroy(error));
-}
-
-async function* inPieces(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let parts: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of source) {
-    parts.push(chunk);
-    length += chunk.length;
-    if (length < PIECE_BYTES) continue;
-    yield Buffer.concat(parts);
-    parts = [];
-    length = 0;
+/** One at a time in memory. */
+async function* piecesOf(path: string): AsyncGenerator<Buffer> {
+  const file = await open(path);
+  try {
+    for (;;) {
+      const piece = Buffer.allocUnsafe(PIECE_BYTES);
+      const { bytesRead } = await file.read(piece, 0, PIECE_BYTES);
+      if (bytesRead === 0) return;
+      yield piece.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
   }
-  yield Buffer.concat(parts);
 }
 
 /** The user's name and address, as his git has them. */

@@ -5,7 +5,7 @@ import type { TreeBase } from "./capture-tree.ts";
 import { joinRecords, toText } from "./paths.ts";
 import type { ProjectStore } from "./project-store.ts";
 import { type CommandEnd, runScript } from "./sandbox-command.ts";
-import { GIT_FUNCTION, LIMIT_MS, packOf, putPieces, STAGE } from "./send-tree.ts";
+import { GIT_FUNCTION, LIMIT_MS, packTo, putContent, STAGE } from "./send-tree.ts";
 
 /*
  * Brings a job's repository onto a newer state of the project, inside its sandbox. Its commits are rebased one by one;
@@ -20,6 +20,8 @@ export interface UpdateRequest {
   readonly to: TreeBase;
   readonly sandbox: Sandbox;
   readonly clock: Clock;
+  /** Names the scratch file of this call. */
+  readonly nonce: string;
   readonly signal: AbortSignal;
 }
 
@@ -87,7 +89,7 @@ s diff --name-only --diff-filter=U -z
 rm -rf -- "$stage"`;
 
 /** @throws LabError `workspace_failed`: why nothing was changed; `sandbox_lost` */
-export async function updateTree({ store, from, to, sandbox, clock, signal }: UpdateRequest): Promise<Updated> {
+export async function updateTree({ store, from, to, sandbox, clock, nonce, signal }: UpdateRequest): Promise<Updated> {
   const run = (script: string, ...args: string[]) =>
     runScript(sandbox, script, [sandbox.workdir, ...args], { clock, limitMs: LIMIT_MS, signal });
   const known = [to, ...from].map(({ commit }) => commit);
@@ -96,7 +98,7 @@ export async function updateTree({ store, from, to, sandbox, clock, signal }: Up
   if (!known.includes(standing)) throw failed("its repository answered what makes no sense");
   await run('rm -rf -- "$2"', STAGE);
   await sandbox.writeFile(`${STAGE}/folders`, joinRecords(to.emptyFolders));
-  await putPieces(sandbox, packOf(store, to.commit, standing));
+  await putContent({ store, sandbox, nonce }, (path) => packTo(path, store, to.commit, standing));
   const said = succeeded(await run(REBASE, STAGE, standing, to.commit, String(FILE_MIB)));
   const [how, ...paths] = said.split("\0").slice(0, -1);
   if (how === "clean") return { kind: "clean" };

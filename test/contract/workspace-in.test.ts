@@ -51,7 +51,15 @@ sandboxTest(
     const store = await storeOf(project);
     const base = await captureTree(store, "one");
     const sandbox = await provider.create(localSpec());
-    const form = await sendTree({ store, base, from: null, identity: await identityOf(store), sandbox, clock });
+    const form = await sendTree({
+      store,
+      base,
+      from: null,
+      identity: await identityOf(store),
+      sandbox,
+      clock,
+      nonce: "send",
+    });
     expect(form).toBe("repository");
     expect(sorted(pictureOf(workspaceOf(sandbox)))).toEqual(sorted(expected(project)));
     expect(sorted(pictureOf(project.root, true))).toEqual(sorted(before));
@@ -72,7 +80,7 @@ sandboxTest(
     const first = await captureTree(store, "first");
     const sandbox = await provider.create(localSpec());
     const send = async (base: TreeBase, from: string | null) =>
-      sendTree({ store, base, from, identity: await identityOf(store), sandbox, clock });
+      sendTree({ store, base, from, identity: await identityOf(store), sandbox, clock, nonce: "send" });
     await send(first, null);
     project.write("changed.txt", "changed once more\n");
     rmSync(join(project.root, "many/1"), { recursive: true });
@@ -132,7 +140,7 @@ sandboxTest(
     const { exit } = await sandbox.start({ argv: ["/bin/sh", "-c", link] });
     expect(await exit).toEqual({ kind: "exited", code: 0 });
     const identity = await identityOf(store);
-    expect(await sendTree({ store, base, from: null, identity, sandbox, clock })).toBe("files");
+    expect(await sendTree({ store, base, from: null, identity, sandbox, clock, nonce: "send" })).toBe("files");
     expect(sorted(pictureOf(workspaceOf(sandbox)))).toEqual(sorted(expected(project)));
     await sandbox.terminate();
   },

@@ -46,7 +46,7 @@ afterAll(async () => {
 async function collect(jobID: string, script: string) {
   const sandbox = await provider.create(localSpec());
   const identity = await identityOf(store);
-  await sendTree({ store, base, from: null, identity, sandbox, clock });
+  await sendTree({ store, base, from: null, identity, sandbox, clock, nonce: "send" });
   await run(sandbox, script);
   const work = await gatherWork({ store, base, jobID, sandbox, clock, nonce: "work" });
   await sandbox.terminate();
@@ -80,7 +80,7 @@ sandboxTest(
   async () => {
     const before = withoutBranch();
     const { built } = await collect("job_branch", WORK);
-    expect(await makeBranch(store, "job_branch", built)).toBe("agents/job_branch");
+    expect(await makeBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch");
     expect(withoutBranch()).toEqual(before);
     expect(hooksRan(project)).toBe(false);
 
@@ -113,7 +113,7 @@ sandboxTest(
     ).toEqual(["changed.txt", "new/crlf.txt", "new/link", 'new/ünï "x"', "staged.txt"]);
     expect(project.git("cat-file", "-p", "agents/job_branch:new/crlf.txt")).toBe("a\r\nb");
     expect(project.git("fsck", "--strict")).not.toMatch(/error|missing/);
-    expect(await makeBranch(store, "job_branch", built)).toBe("agents/job_branch"); // again: nothing to do
+    expect(await makeBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch"); // again: nothing to do
   },
   240_000,
 );
@@ -172,7 +172,7 @@ for (const [what, script] of HOSTILE)
       const before = withoutBranch();
       const jobID = `job_${what.replace(/\W/g, "_")}`;
       const { built } = await collect(jobID, script);
-      await makeBranch(store, jobID, built);
+      await makeBranch(store, jobID, built, "pack");
       expect(withoutBranch()).toEqual(before);
       expect(hooksRan(project)).toBe(false);
       expect(existsSync("/tmp/x")).toBe(false);

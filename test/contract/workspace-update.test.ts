@@ -7,14 +7,14 @@ import { systemClock as clock } from "../../src/shared/clock.ts";
 import { buildCommits } from "../../src/workspace/build-commits.ts";
 import { captureTree, type TreeBase } from "../../src/workspace/capture-tree.ts";
 import { gatherWork } from "../../src/workspace/gather-work.ts";
-import { createGit } from "../../src/workspace/git.ts";
 import { makeBranch } from "../../src/workspace/make-branch.ts";
-import { openProjectStore, type ProjectStore } from "../../src/workspace/project-store.ts";
-import { identityOf, sendTree } from "../../src/workspace/send-tree.ts";
+import type { ProjectStore } from "../../src/workspace/project-store.ts";
+import { identityOf } from "../../src/workspace/send-tree.ts";
 import { updateTree } from "../../src/workspace/update-tree.ts";
 import { createHostileProject, type HostileProject } from "../support/hostile-project.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { localProvider, localSpec } from "./local-support.ts";
+import { runIn, send, storeOf } from "./workspace-support.ts";
 
 /* A job's work goes on top of a project that has moved on, and is never lost or half done. */
 
@@ -29,7 +29,7 @@ beforeAll(async () => {
   project = createHostileProject();
   stateDir = mkdtempSync(join(tmpdir(), "state-"));
   provider = localProvider(join(stateDir, "local"));
-  store = await openProjectStore(createGit(clock, project.env), stateDir, project.root);
+  store = await storeOf(project, stateDir);
   project.write("both.txt", "one\ntwo\nthree\nfour\nfive\n");
   first = await captureTree(store, "first");
   project.write("both.txt", "ONE\ntwo\nthree\nfour\nfive\n");
@@ -45,20 +45,14 @@ afterAll(async () => {
 });
 
 const update = (sandbox: Sandbox, from: readonly TreeBase[], to: TreeBase) =>
-  updateTree({ store, from, to, sandbox, clock, signal: new AbortController().signal });
+  updateTree({ store, from, to, sandbox, clock, nonce: sandbox.id, signal: new AbortController().signal });
 
-async function run(sandbox: Sandbox, script: string): Promise<string> {
-  const child = await sandbox.start({ argv: ["/bin/sh", "-ec", script] });
-  let said = "";
-  for await (const { bytes } of child.output) said += Buffer.from(bytes).toString();
-  expect([await child.exit, said]).toEqual([{ kind: "exited", code: 0 }, expect.any(String)]);
-  return said;
-}
+const run = async (sandbox: Sandbox, script: string): Promise<string> => (await runIn(sandbox, script)).toString();
 
 /** A sandbox with the project as it was first, in which a job has run this. */
 async function inJob(script: string, use: (sandbox: Sandbox) => Promise<void>): Promise<void> {
   const sandbox = await provider.create(localSpec());
-  await sendTree({ store, base: first, from: null, identity: await identityOf(store), sandbox, clock });
+  await send(store, first, sandbox);
   await run(sandbox, script);
   await use(sandbox);
   await sandbox.terminate();
@@ -69,7 +63,7 @@ async function collect(sandbox: Sandbox, jobID: string, base = second, formerBas
   const stood = work.base === second.commit ? second : first;
   const identity = await identityOf(store);
   const built = await buildCommits({ store, base: stood, work, jobID, nonce: "build", identity });
-  return { branch: await makeBranch(store, jobID, built), built, work };
+  return { branch: await makeBranch(store, jobID, built, "pack"), built, work };
 }
 
 const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", ...args);

@@ -2,19 +2,24 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   chmodSync,
+  closeSync,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  readSync,
   rmSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { KEEP_MEMORY } from "../../src/workspace/git.ts";
 import { closed, opened } from "./ledger.ts";
 
 /** A repository with about everything in it that a project may hold, made by the real git. */
@@ -23,9 +28,13 @@ export interface HostileProject {
   readonly home: string;
   readonly env: Readonly<Record<string, string>>;
   git(...args: string[]): string;
+  /** The same, with its output as it is. */
+  bytes(...args: string[]): Buffer;
   write(path: string | Buffer, content: string | Uint8Array, mode?: number): void;
   remove(): void;
 }
+
+const MiB = 1024 * 1024;
 
 const NAMES = [
   "späce and ümlaut.txt",
@@ -48,14 +57,16 @@ export function createHostileProject(
   opened("project", base, () => rmSync(base, { recursive: true, force: true }));
   const [root, home] = [join(base, "project"), join(base, "home")];
   for (const folder of [root, home]) mkdirSync(folder);
-  const env = { PATH: process.env.PATH ?? "", HOME: home, GIT_CONFIG_NOSYSTEM: "1", LC_ALL: "C" };
+  const env = { PATH: process.env.PATH ?? "", HOME: home, GIT_CONFIG_NOSYSTEM: "1", LC_ALL: "C", ...KEEP_MEMORY };
   writeFileSync(
     join(home, ".gitconfig"),
-    '[user]\n\tname = Ada Example\n\temail = ada@example.com\n[protocol "file"]\n\tallow = always\n',
+    '[user]\n\tname = Ada Example\n\temail = ada@example.com\n[protocol "file"]\n\tallow = always\n[gc]\n\tauto = 0\n',
   );
   const at = (path: string | Buffer) => Buffer.concat([Buffer.from(`${root}/`), bytesOf(path)]);
   const git = (...args: string[]) =>
     execFileSync("git", args, { cwd: root, env, encoding: "utf8", stdio: "pipe" }).trimEnd();
+  const bytes = (...args: string[]) =>
+    execFileSync("git", args, { cwd: root, env, stdio: "pipe", maxBuffer: 64 * MiB });
   const write = (path: string | Buffer, content: string | Uint8Array, mode = 0o644) => {
     mkdirSync(parentOf(at(path)), { recursive: true });
     writeFileSync(at(path), content);
@@ -63,14 +74,15 @@ export function createHostileProject(
   };
 
   git("init", "--quiet", "--initial-branch=main");
+  execFileSync("git", ["fast-import", "--quiet"], { cwd: root, env, input: commitOf(options.files ?? 50) });
+  git("checkout", "--quiet", "main");
   write(
     ".gitattributes",
-    "* text=auto\n*.lfs filter=lfs diff=lfs -text\n*.keep export-ignore\n*.id ident export-subst\n",
+    "* text=auto\nlarge.bin -text\n*.lfs filter=lfs diff=lfs -text\n*.keep export-ignore\n*.id ident export-subst\n",
   );
   write(".gitignore", "ignored.txt\nignored/\n*.secret\n");
   for (const name of NAMES) write(name, `${name}\n`);
   write(Buffer.from("latin\xe9.txt", "latin1"), "not UTF-8\n");
-  for (let n = 0; n < (options.files ?? 50); n++) write(`many/${n % 20}/file${n}.txt`, `number ${n}\n`);
   write("binary.bin", Buffer.from(Array.from({ length: 5_000 }, (_, n) => (n * 7919) % 256)));
   write("run.sh", "#!/bin/sh\necho run\n", 0o755);
   write("crlf.txt", "one\r\ntwo\r\n");
@@ -94,8 +106,8 @@ export function createHostileProject(
   symlinkSync("../../..", at("up"));
   symlinkSync("deep", at("folder-link"));
   symlinkSync("nowhere", at("dangling"));
-  if (options.largeMiB) write("large.bin", large(options.largeMiB));
-  git("add", "--all", "--force", "--", ".");
+  if (options.largeMiB) writeLarge(join(root, "large.bin"), options.largeMiB);
+  git("-c", "core.compression=0", "-c", "core.bigFileThreshold=1m", "add", "--all", "--force", "--", ".");
   git("commit", "--quiet", "--message", "First");
 
   const library = join(base, "library");
@@ -143,6 +155,7 @@ export function createHostileProject(
     home,
     env,
     git,
+    bytes,
     write,
     remove() {
       rmSync(base, { recursive: true, force: true });
@@ -156,13 +169,52 @@ export const hooksRan = ({ root }: HostileProject): boolean => existsSync(join(d
 
 const parentOf = (path: Buffer): Buffer => path.subarray(0, path.lastIndexOf(0x2f));
 
-function large(mebibytes: number): Buffer {
-  const block = Buffer.alloc(1024 * 1024);
-  for (let n = 0; n < block.length; n++) block[n] = (n * 2_654_435_761) >>> 13;
-  return Buffer.concat(Array.from({ length: mebibytes }, (_, n) => Buffer.concat([Buffer.from(`${n}`), block])));
+/** Thousands of files at once, as git itself brings them in. */
+function commitOf(files: number): string {
+  const lines = [
+    "commit refs/heads/main",
+    "committer Ada Example <ada@example.com> 1000000000 +0000",
+    "data 4",
+    "Many",
+  ];
+  for (let n = 0; n < files; n++) {
+    const text = `number ${n}\n`;
+    lines.push(`M 100644 inline many/${n % 20}/file${n}.txt`, `data ${text.length}`, text);
+  }
+  return `${lines.join("\n")}\n`;
 }
 
-/** Every file, link and directory below a folder: what it is and what it holds. `.git` is left out unless asked for. */
+/** Each block is another, so that nothing is gained by packing them together. */
+function writeLarge(path: string, mebibytes: number): void {
+  const block = new Uint32Array(MiB / 4);
+  for (let n = 0, word = 1; n < block.length; n++) {
+    word = Math.imul(word, 1_664_525) + 1_013_904_223;
+    block[n] = word ^ (word >>> 13);
+  }
+  const file = openSync(path, "w");
+  for (let n = 0; n < mebibytes; n++) {
+    block[0] = n;
+    writeSync(file, block);
+  }
+  closeSync(file);
+}
+
+/** The name git gives to a file's bytes. Large files are read in pieces: what is under test is watched for its memory. */
+function blobOf(path: Buffer, size: number): string {
+  const hash = createHash("sha1").update(`blob ${size}\0`);
+  if (size <= MiB) return hash.update(readFileSync(path)).digest("hex");
+  const piece = Buffer.alloc(MiB);
+  const file = openSync(path, "r");
+  for (let length = readSync(file, piece); length > 0; length = readSync(file, piece))
+    hash.update(piece.subarray(0, length));
+  closeSync(file);
+  return hash.digest("hex");
+}
+
+/**
+ * Every file, link and directory below a folder: what it is, and what it holds by git's name for it. `.git` is left out
+ * unless asked for.
+ */
 export function pictureOf(root: string, withGit = false): Map<string, string> {
   const picture = new Map<string, string>();
   const visit = (folder: Buffer, name: string) => {
@@ -177,8 +229,7 @@ export function pictureOf(root: string, withGit = false): Map<string, string> {
         picture.set(shown, "folder");
         visit(path, `${shown}/`);
       } else {
-        const hash = createHash("sha256").update(readFileSync(path)).digest("hex");
-        picture.set(shown, `${stat.mode & 0o100 ? "program" : "file"} ${hash}`);
+        picture.set(shown, `${stat.mode & 0o100 ? "program" : "file"} ${blobOf(path, stat.size)}`);
       }
     }
   };

@@ -1,0 +1,116 @@
+import { expect } from "bun:test";
+import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
+import { systemClock as clock } from "../../src/shared/clock.ts";
+import { type Built, buildCommits } from "../../src/workspace/build-commits.ts";
+import { captureTree, type TreeBase } from "../../src/workspace/capture-tree.ts";
+import { gatherWork } from "../../src/workspace/gather-work.ts";
+import { createGit } from "../../src/workspace/git.ts";
+import { openProjectStore, type ProjectStore } from "../../src/workspace/project-store.ts";
+import { identityOf, sendTree, type TreeForm } from "../../src/workspace/send-tree.ts";
+import { type HostileProject, pictureOf } from "../support/hostile-project.ts";
+
+/* A hostile project on its way into sandboxes and back, as the tests of the workspace follow it. */
+
+export const storeOf = (project: HostileProject, stateDir: string): Promise<ProjectStore> =>
+  openProjectStore(createGit(clock, project.env), stateDir, project.root);
+
+export async function send(
+  store: ProjectStore,
+  base: TreeBase,
+  sandbox: Sandbox,
+  from: string | null = null,
+): Promise<TreeForm> {
+  const identity = await identityOf(store);
+  return sendTree({ store, base, from, identity, sandbox, clock, nonce: `send-${sandbox.id}` });
+}
+
+/** What a sandbox's command prints. It must succeed. */
+export async function runIn(sandbox: Sandbox, script: string): Promise<Buffer> {
+  const child = await sandbox.start({ argv: ["/bin/sh", "-ec", script] });
+  const said = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
+  for await (const { stream, bytes } of child.output) said[stream].push(bytes);
+  const exit = await child.exit;
+  expect({ exit, stderr: Buffer.concat(said.stderr).toString() }).toEqual({
+    exit: { kind: "exited", code: 0 },
+    stderr: expect.any(String),
+  });
+  return Buffer.concat(said.stdout);
+}
+
+/** A job that runs this script where a base was put, collected. */
+export async function doJob(
+  { store, base, sandbox }: { store: ProjectStore; base: TreeBase; sandbox: Sandbox },
+  jobID: string,
+  script: string,
+): Promise<Built> {
+  await runIn(sandbox, script);
+  const work = await gatherWork({ store, base, jobID, sandbox, clock, nonce: "work" });
+  return buildCommits({ store, base, work, jobID, nonce: "build", identity: await identityOf(store) });
+}
+
+/** A sandbox for one purpose. */
+export async function withSandbox<T>(
+  provider: SandboxProvider,
+  spec: Parameters<SandboxProvider["create"]>[0],
+  use: (sandbox: Sandbox) => Promise<T>,
+): Promise<T> {
+  const sandbox = await provider.create(spec);
+  try {
+    return await use(sandbox);
+  } finally {
+    await sandbox.terminate();
+  }
+}
+
+const LOOK = `find . -mindepth 1 -name .git -prune -o -printf '%y\\0%m\\0%P\\0%l\\0'; printf '=\\0'
+find . -name .git -prune -o -type f -print0 | xargs -0 git hash-object --no-filters --`;
+
+/** The picture of a sandbox's work directory, told by programs in it. */
+export async function pictureIn(sandbox: Sandbox): Promise<Map<string, string>> {
+  const output = (await runIn(sandbox, LOOK)).toString("latin1");
+  const end = output.indexOf("\0=\0");
+  const oids = output.slice(end + 3).split("\n");
+  const fields = output.slice(0, end).split("\0");
+  const picture = new Map<string, string>();
+  for (let at = 0; at + 3 < fields.length; at += 4) {
+    const [kind, mode = "", path = "", to = ""] = fields.slice(at, at + 4);
+    if (kind === "d") picture.set(path, "folder");
+    else if (kind === "l") picture.set(path, `link ${Buffer.from(to, "latin1")}`);
+    else picture.set(path, `${Number.parseInt(mode, 8) & 0o100 ? "program" : "file"} ${oids.shift()}`);
+  }
+  return picture;
+}
+
+/** The picture of a commit of the user's repository; folders are not in it. */
+export function pictureOfCommit(project: HostileProject, commit: string): Map<string, string> {
+  const picture = new Map<string, string>();
+  for (const line of project.bytes("ls-tree", "-r", "-z", commit).toString("latin1").split("\0").filter(Boolean)) {
+    const [mode = "", , oid = ""] = line.slice(0, line.indexOf("\t")).split(" ");
+    const path = line.slice(line.indexOf("\t") + 1);
+    if (mode === "120000") picture.set(path, `link ${project.bytes("cat-file", "blob", oid)}`);
+    else picture.set(path, `${mode === "100755" ? "program" : mode === "100644" ? "file" : mode} ${oid}`);
+  }
+  return picture;
+}
+
+/** What is expected in a sandbox: everything but what is ignored. */
+export const withoutIgnored = (picture: ReadonlyMap<string, string>): Map<string, string> =>
+  new Map([...picture].filter(([path]) => !/^(ignored(\/.*)?|ignored\.txt|other\.secret)$/.test(path)));
+
+/** Of everything, `.git` too, what is not a branch: a branch's reference, its log and objects. */
+export const withoutBranches = (picture: ReadonlyMap<string, string>): Map<string, string> =>
+  new Map([...picture].filter(([path]) => !/^\.git\/(objects|(logs\/)?refs\/heads\/agents)(\/|$)/.test(path)));
+
+/** Where two pictures differ, in words; thousands of equal entries would drown it. */
+export function differences(found: ReadonlyMap<string, string>, expected: ReadonlyMap<string, string>): string[] {
+  const paths = new Set([...found.keys(), ...expected.keys()]);
+  return [...paths]
+    .filter((path) => found.get(path) !== expected.get(path))
+    .map((path) => `${path}: ${found.get(path)}, expected ${expected.get(path)}`)
+    .sort();
+}
+
+/** All of the user's project, taken before something is done that must not touch it. */
+export const everything = (project: HostileProject): Map<string, string> => pictureOf(project.root, true);
+
+export const captureNow = (store: ProjectStore, nonce = "base"): Promise<TreeBase> => captureTree(store, nonce);
