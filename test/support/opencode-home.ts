@@ -67,6 +67,8 @@ export function createHome(options: HomeOptions = {}): OpencodeHome {
   // Without one on the search path the host downloads ripgrep into every new home.
   write(home, "bin/rg", "#!/bin/sh\nexit 1\n");
   chmodSync(join(home, "bin/rg"), 0o755);
+  // The host reads its own list of the world's models for every directory: 5 seconds of CPU in which nothing is tested.
+  write(home, "models.json", "{}");
   seedConfigDir(configDir);
   for (const directory of configDirsIn(Object.keys(projectFiles))) seedConfigDir(join(project, directory));
 
@@ -143,6 +145,7 @@ function environment(home: string, extra: Record<string, string | undefined>): R
     XDG_STATE_HOME: join(home, ".local/state"),
     GIT_CONFIG_NOSYSTEM: "1",
     OPENCODE_DISABLE_MODELS_FETCH: "1",
+    OPENCODE_MODELS_PATH: join(home, "models.json"),
     OPENCODE_DISABLE_AUTOUPDATE: "1",
     OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
     OPENCODE_DISABLE_DEFAULT_PLUGINS: "1",
