@@ -93,6 +93,29 @@ export async function startServe(
   };
 }
 
+/**
+ * Another project of a server that runs; a `home` of that project. A process takes 6 seconds of CPU to start, a project
+ * half a second. To stop is to dispose the project's instance, and with it the plugin's; there is nothing to kill.
+ */
+export async function openProject(server: OpencodeServer, home: OpencodeHome): Promise<OpencodeServer> {
+  const { url, pid, log } = server;
+  const events = await followEvents(url, home.project);
+  const client = createOpencodeClient({ baseUrl: url, directory: home.project });
+  return {
+    url,
+    pid,
+    client,
+    events,
+    ...sessionCalls(client),
+    log,
+    async stop() {
+      await events.close();
+      must(await client.instance.dispose());
+    },
+    kill: () => Promise.reject(new Error("other projects live in the same process")),
+  };
+}
+
 /** The same home, a new process: what is remembered is what was on disk. */
 export async function restart(server: OpencodeServer, home: OpencodeHome): Promise<OpencodeServer> {
   await server.stop();
