@@ -1,62 +1,72 @@
-import { expect } from "bun:test";
-import { creations, noneLeft, withModalLab } from "../support/modal-lab.ts";
+import { afterAll, beforeAll, expect } from "bun:test";
+import { startLabIn } from "../support/lab.ts";
+import { creations, type ModalLab, noneLeft, startModalLab } from "../support/modal-lab.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
+
+let lab: ModalLab;
+
+beforeAll(async () => {
+  lab = await startModalLab({ modal: { createTimeoutSeconds: 3 } }, { server: { gpus: { H100: 0 } } });
+}, 240_000);
+
+afterAll(async () => {
+  await lab?.stop();
+}, 240_000);
 
 const on = (gpu: string) => ({ ...task(gpu, shell("nvidia-smi -L | sort | uniq -c"), say("ran")), gpu });
 
 sandboxTest(
   "of a preference order the first with capacity is used, and the job's view says which one it got",
-  () =>
-    withModalLab(
-      { modal: { createTimeoutSeconds: 3 } },
-      { server: { gpus: { H100: 0 } } },
-      async ({ server, modal }) => {
-        const session = await server.createSession();
-        const [started, waited] = await turn(server, session.id, start(on("h100:8|H200:8")), wait());
-        expect(started?.metadata.jobs.map(({ gpu }) => gpu as string)).toEqual(["H100:8|H200:8"]);
-        const [job] = waited?.metadata.finished ?? [];
-        expect(job).toMatchObject({ state: "completed", result: "ran", gpu: "H200:8", provider: "modal" });
-        expect(await outputsOf(server, job, "sandbox_exec")).toEqual([expect.stringMatching(/^ *8 NVIDIA H200\n/)]);
-        expect((await modal.sandboxes()).map(({ gpu }) => gpu)).toEqual(["H100:8", "H200:8"]);
-        await noneLeft(modal); // the one that waited for H100 too
-        const { output, metadata } = await ask(server, session.id, status());
-        expect(metadata.jobs[0]?.gpu).toBe("H200:8");
-        expect(output).toContain("H200:8");
-      },
-    ),
+  async () => {
+    const { server, modal } = lab;
+    const session = await server.createSession();
+    const [started, waited] = await turn(server, session.id, start(on("h100:8|H200:8")), wait());
+    expect(started?.metadata.jobs.map(({ gpu }) => gpu as string)).toEqual(["H100:8|H200:8"]);
+    const [job] = waited?.metadata.finished ?? [];
+    expect(job).toMatchObject({ state: "completed", result: "ran", gpu: "H200:8", provider: "modal" });
+    expect(await outputsOf(server, job, "sandbox_exec")).toEqual([expect.stringMatching(/^ *8 NVIDIA H200\n/)]);
+    expect((await modal.sandboxes()).map(({ gpu }) => gpu)).toEqual(["H100:8", "H200:8"]);
+    await noneLeft(modal); // the one that waited for H100 too
+    const { output, metadata } = await ask(server, session.id, status());
+    expect(metadata.jobs[0]?.gpu).toBe("H200:8");
+    expect(output).toContain("H200:8");
+  },
   240_000,
 );
 
 sandboxTest(
   "a GPU that cannot be had at all, or a limit of the workspace: the job says no_capacity and what to do, others go on",
-  () =>
-    withModalLab(
-      { modal: { createTimeoutSeconds: 2 } },
-      { server: { gpus: { H100: 0, H200: 0 } } },
-      async ({ server, modal }) => {
-        const session = await server.createSession();
-        const tasks = [on("H100"), on("H100|H200"), on("L4")];
-        const [, waited] = await turn(server, session.id, start(...tasks), wait());
-        const failed = (message: RegExp) => ({
-          state: "failed",
-          error: { code: "no_capacity", retryable: true, message: expect.stringMatching(message) },
-        });
-        expect(waited?.metadata.finished).toMatchObject([
-          failed(/H100.*modal\.createTimeoutSeconds/s),
-          failed(/None of H100, H200 could be had/),
-          { state: "completed", gpu: "L4" },
-        ]);
-        await noneLeft(modal);
+  async () => {
+    const { modal } = lab;
+    await modal.setGpus("H200", 0); // nor H100
+    const own = await startLabIn(lab, { modal: { createTimeoutSeconds: 2 } });
+    const { server } = own;
+    try {
+      const session = await server.createSession();
+      const tasks = [on("H100"), on("H100|H200"), on("L4")];
+      const [, waited] = await turn(server, session.id, start(...tasks), wait());
+      const failed = (message: RegExp) => ({
+        state: "failed",
+        error: { code: "no_capacity", retryable: true, message: expect.stringMatching(message) },
+      });
+      expect(waited?.metadata.finished).toMatchObject([
+        failed(/H100.*modal\.createTimeoutSeconds/s),
+        failed(/None of H100, H200 could be had/),
+        { state: "completed", gpu: "L4" },
+      ]);
+      await noneLeft(modal);
 
-        await modal.setWorkspaceLimit(0);
-        const before = (await creations(modal)).length;
-        const [, full] = await turn(server, session.id, start(task("one", say("no"))), wait());
-        expect(full?.metadata.finished[3]).toMatchObject(failed(/limit of the Modal workspace.*End other sandboxes/s));
-        expect((await creations(modal)).length).toBeGreaterThan(before);
-        expect(await modal.sandboxes({ live: true })).toEqual([]);
-      },
-    ),
+      await modal.setWorkspaceLimit(0);
+      const before = (await creations(modal)).length;
+      const [, full] = await turn(server, session.id, start(task("one", say("no"))), wait());
+      expect(full?.metadata.finished[3]).toMatchObject(failed(/limit of the Modal workspace.*End other sandboxes/s));
+      expect((await creations(modal)).length).toBeGreaterThan(before);
+      expect(await modal.sandboxes({ live: true })).toEqual([]);
+    } finally {
+      await own.stop();
+    }
+  },
   240_000,
 );

@@ -1,12 +1,40 @@
-import { describe, expect, test } from "bun:test";
-import { type LabServer, startLab } from "../support/lab.ts";
-import { type ModalLabSettings, withModalLab } from "../support/modal-lab.ts";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type LabServer, startLab, startLabIn } from "../support/lab.ts";
+import { type ModalLab, type ModalLabSettings, startModalLab, withModalLab } from "../support/modal-lab.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
 import { ask, start, status, task, turn, wait } from "../support/turns.ts";
 
+/** The process of a user of Modal, and that of one without credentials; each test has a project of its own in one. */
+let host: ModalLab;
+let poor: LabServer;
+
+beforeAll(async () => {
+  host = await startModalLab();
+  poor = await startLab();
+}, 240_000);
+
+afterAll(async () => {
+  await host?.stop();
+  await poor?.stop();
+}, 240_000);
+
+async function inProject(
+  options: Record<string, unknown>,
+  use: (lab: LabServer) => Promise<void>,
+  of: LabServer = host,
+): Promise<void> {
+  const lab = await startLabIn(of, options);
+  try {
+    await use(lab);
+  } finally {
+    await lab.stop();
+  }
+}
+
 /** What the user and the model are told of the place where jobs run. */
 async function told({ server, model }: LabServer) {
+  const before = model.requests.length;
   const session = await server.createSession();
   await turn(server, session.id, start(task("runs", say("ran"))));
   const waited = await ask(server, session.id, wait());
@@ -14,7 +42,7 @@ async function told({ server, model }: LabServer) {
   await server.events.waitFor((event) => event.type === "tui.toast.show", { what: "the user is told" });
   const toasts = server.events.all.filter((event) => event.type === "tui.toast.show");
   const shown = toasts.map(({ properties }) => (properties as { message: string }).message);
-  const system = model.requests.find(({ tools }) => tools.includes("agents_start"))?.system ?? "";
+  const system = model.requests.slice(before).find(({ tools }) => tools.includes("agents_start"))?.system ?? "";
   const places = shown.filter((message) => message.startsWith("Jobs run"));
   return { jobs: metadata.jobs, output: `${waited.output}${output}`, toasts: places, system };
 }
@@ -22,8 +50,8 @@ async function told({ server, model }: LabServer) {
 const CREDENTIALS = { MODAL_TOKEN_ID: undefined, MODAL_TOKEN_SECRET: undefined };
 const toml = '["me"]\nactive = true\ntoken_id = "ak-test"\ntoken_secret = "as-test"\n';
 
-const FOUND: Record<string, { readonly settings: ModalLabSettings; readonly why: RegExp }> = {
-  "in the environment": { settings: {}, why: /MODAL_TOKEN_ID and MODAL_TOKEN_SECRET/ },
+const FOUND: Record<string, { readonly settings: ModalLabSettings | null; readonly why: RegExp }> = {
+  "in the environment": { settings: null, why: /MODAL_TOKEN_ID and MODAL_TOKEN_SECRET/ },
   "in the file of modal setup": {
     settings: { env: { ...CREDENTIALS, MODAL_CONFIG_PATH: undefined }, homeFiles: { ".modal.toml": toml } },
     why: /profile "me" of .*\.modal\.toml/,
@@ -33,8 +61,10 @@ const FOUND: Record<string, { readonly settings: ModalLabSettings; readonly why:
 for (const [where, { settings, why }] of Object.entries(FOUND)) {
   sandboxTest(
     `with credentials ${where} jobs run on Modal, and user and model are told so`,
-    () =>
-      withModalLab({}, settings, async (lab) => {
+    () => {
+      const within = (use: (lab: LabServer) => Promise<void>) =>
+        settings ? withModalLab({}, settings, use) : inProject({}, use);
+      return within(async (lab) => {
         const { jobs, output, toasts, system } = await told(lab);
         expect(jobs).toMatchObject([{ state: "completed", provider: "modal" }]);
         expect(output).toContain("Jobs run on Modal");
@@ -43,29 +73,29 @@ for (const [where, { settings, why }] of Object.entries(FOUND)) {
         expect(system).toContain("Jobs run in Modal sandboxes.");
         expect(system).not.toContain("local sandboxes");
         for (const text of [output, toasts[0] ?? "", system]) expect(text).not.toContain("as-test");
-      }),
+      });
+    },
     240_000,
   );
 }
 
-const NOT_MODAL: Record<
-  string,
-  { readonly env: Record<string, string>; readonly options?: object; readonly why: RegExp }
-> = {
-  "without credentials": { env: {}, why: /No Modal credentials were found: run "modal setup"/ },
-  "with half a token": { env: { MODAL_TOKEN_ID: "ak-test" }, why: /the secret is missing/ },
+const NOT_MODAL: Record<string, { readonly lab: () => Promise<LabServer>; readonly why: RegExp }> = {
+  "without credentials": { lab: () => startLabIn(poor), why: /No Modal credentials were found: run "modal setup"/ },
+  "with half a token": {
+    lab: () => startLab({}, { env: { MODAL_TOKEN_ID: "ak-test" } }),
+    why: /the secret is missing/,
+  },
   "when the options say so": {
-    env: { MODAL_TOKEN_ID: "ak-test", MODAL_TOKEN_SECRET: "as-test" },
-    options: { provider: "local" },
+    lab: () => startLabIn(host, { provider: "local" }),
     why: /the option "provider" says so/,
   },
 };
 
-for (const [when, { env, options, why }] of Object.entries(NOT_MODAL)) {
+for (const [when, { lab: startIt, why }] of Object.entries(NOT_MODAL)) {
   sandboxTest(
     `${when} jobs run in local sandboxes, user and model are told so, and a GPU is refused with the remedy`,
     async () => {
-      const lab = await startLab({ ...options }, { env });
+      const lab = await startIt();
       try {
         const { jobs, output, toasts, system } = await told(lab);
         expect(jobs).toMatchObject([{ state: "completed", provider: "local" }]);
@@ -111,23 +141,27 @@ describe("what keeps every job from a sandbox is one clear error that names the 
   test(
     "no credentials where the options want Modal",
     () =>
-      withModalLab({ provider: "modal" }, { env: CREDENTIALS }, async (lab) => {
-        const error = await failure(lab);
-        expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
-        expect(error?.message).toMatch(/No Modal credentials were found: run "modal setup"/);
-      }),
+      inProject(
+        { provider: "modal" },
+        async (lab) => {
+          const error = await failure(lab);
+          expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
+          expect(error?.message).toMatch(/No Modal credentials were found: run "modal setup"/);
+        },
+        poor,
+      ),
     240_000,
   );
 
   test(
     "no network; and it is tried again once it is back",
     () =>
-      withModalLab({}, {}, async (lab) => {
-        await lab.modal.stopControl();
+      inProject({}, async (lab) => {
+        await host.modal.stopControl();
         const error = await failure(lab);
         expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: true });
         expect(error?.message).toMatch(/Modal could not be reached.*Check the network/s);
-        await lab.modal.startControl();
+        await host.modal.startControl();
         const session = await lab.server.createSession();
         const [, waited] = await turn(lab.server, session.id, start(task("again", say("ran"))), wait());
         expect(waited?.metadata.finished).toMatchObject([{ state: "completed", result: "ran" }]);
@@ -138,7 +172,8 @@ describe("what keeps every job from a sandbox is one clear error that names the 
   test(
     "a type of GPU that does not exist, or is none of this workspace's",
     () =>
-      withModalLab({}, {}, async (lab) => {
+      inProject({}, async (lab) => {
+        const before = { calls: (await host.modal.calls()).length, sandboxes: (await host.modal.sandboxes()).length };
         const session = await lab.server.createSession();
         const unknown = ["H9000", "H100:99", "H100|", ""].map((gpu) => ({ ...task("no", say("no")), gpu }));
         const { jobs } = (await ask(lab.server, session.id, start(...unknown))).metadata;
@@ -146,12 +181,12 @@ describe("what keeps every job from a sandbox is one clear error that names the 
           unknown.map(() => ["failed", "invalid_task"]),
         );
         expect(jobs[0]?.error?.message).toMatch(/gpu "H9000".*T4/s);
-        expect(await lab.modal.calls()).toEqual([]);
+        expect((await host.modal.calls()).slice(before.calls)).toEqual([]);
         // Known to us and not to the server.
         const error = await failure(lab, { gpu: "B300" });
         expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
         expect(error?.message).toMatch(/B300.*Known: T4/s);
-        expect(await lab.modal.sandboxes()).toEqual([]);
+        expect((await host.modal.sandboxes()).slice(before.sandboxes)).toEqual([]);
       }),
     240_000,
   );
@@ -160,11 +195,10 @@ describe("what keeps every job from a sandbox is one clear error that names the 
     test(
       `${method} that finds nothing`,
       () =>
-        withModalLab(
+        inProject(
           { modal: { environment: "nowhere", app: "mine" }, environments: { default: { image: "no/such:image" } } },
-          {},
           async (lab) => {
-            await lab.modal.faults.add({ method, code: 5, message: "not found at all" });
+            await host.modal.faults.add({ method, code: 5, message: "not found at all" });
             const error = await failure(lab);
             expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
             const remedies = {
@@ -181,7 +215,7 @@ describe("what keeps every job from a sandbox is one clear error that names the 
   test(
     "a secret that does not exist",
     () =>
-      withModalLab({ environments: { default: { secrets: ["hf-token"] } } }, {}, async (lab) => {
+      inProject({ environments: { default: { secrets: ["hf-token"] } } }, async (lab) => {
         const error = await failure(lab);
         expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
         expect(error?.message).toMatch(/hf-token.*modal secret/s);

@@ -1,9 +1,12 @@
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ToolPart } from "@opencode-ai/sdk/v2/client";
 import type { JobView } from "../../src/views/job-view.ts";
 import { type ModelServer, startModelServer } from "./model-server.ts";
-import { type OpencodeServer, startServe } from "./opencode.ts";
+import { type OpencodeServer, openProject, startServe } from "./opencode.ts";
 import { createHome, type OpencodeHome } from "./opencode-home.ts";
+import { createProject, write } from "./opencode-project.ts";
 import { scriptedModel } from "./scripted.ts";
 
 /** The built package, enabled by its folder as a user would enable a checkout. */
@@ -28,6 +31,11 @@ function emptyEnvironments(given: unknown): Record<string, unknown> {
   return { environments: Object.fromEntries(emptied) };
 }
 
+const pluginWith = (options: Record<string, unknown>): [string, Record<string, unknown>] => [
+  PACKAGE,
+  { parkAfterSeconds: 0, ...options, ...emptyEnvironments(options.environments) },
+];
+
 /** OpenCode with the plugin and the scripted model. Parks at once unless told otherwise, so that tests see it. */
 export async function startLab(
   options: Record<string, unknown> = {},
@@ -38,7 +46,7 @@ export async function startLab(
   const home = createHome({
     ...settings,
     modelUrl: model.url,
-    plugins: [[PACKAGE, { parkAfterSeconds: 0, ...options, ...emptyEnvironments(options.environments) }]],
+    plugins: [pluginWith(options)],
   });
   const lab = {
     model,
@@ -51,6 +59,21 @@ export async function startLab(
     },
   };
   return lab;
+}
+
+/**
+ * A lab for one test in the process of another lab: a project of its own, with the plugin's options and state of its own.
+ * For tests that ask nothing of the process itself: neither its environment nor its end.
+ */
+export async function startLabIn(host: LabServer, options: Record<string, unknown> = {}): Promise<LabServer> {
+  const root = mkdtempSync(join(host.home.root, "lab-"));
+  const project = join(root, "project");
+  const stateDir = join(root, "state");
+  const git = createProject(project, host.home.env);
+  write(project, "opencode.json", JSON.stringify({ plugin: [pluginWith({ stateDir, ...options })] }));
+  const home = { ...host.home, project, stateDir, git, remove: () => Promise.resolve() }; // goes with the host's
+  const server = await openProject(host.server, home);
+  return { model: host.model, home, server, stop: server.stop };
 }
 
 /** Metadata of a completed call of `tool` in a session: the last one, or the `index`th. */

@@ -17,6 +17,14 @@ export function closed(kind: string, id: string): void {
   belongsToFile.delete(`${kind} ${id}`);
 }
 
+/** Call it before `kind old` is closed: what the answer is told was opened in its place may outlive the test if `old` might. */
+export function replacing(kind: string, old: string): (by: string) => void {
+  const lasts = belongsToFile.has(`${kind} ${old}`);
+  return (by) => {
+    if (lasts) belongsToFile.add(`${kind} ${by}`);
+  };
+}
+
 export function leftOpen(): string[] {
   return [...open.keys()];
 }

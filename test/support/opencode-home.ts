@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { closed, opened } from "./ledger.ts";
+import { createProject, seedConfigDir, write } from "./opencode-project.ts";
 import { until } from "./wait.ts";
 
 export const repositoryRoot = fileURLToPath(new URL("../..", import.meta.url));
@@ -52,36 +52,18 @@ export function createHome(options: HomeOptions = {}): OpencodeHome {
   const dataDir = join(home, ".local/share/opencode");
   const env = environment(home, options.env ?? {});
 
-  const write = (base: string, path: string, text: string) => {
-    const file = join(base, path);
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, text);
-  };
   write(home, ".gitconfig", "[user]\n\tname = Test User\n\temail = test@example.com\n[init]\n\tdefaultBranch = main\n");
   write(configDir, "opencode.json", JSON.stringify(merge(baseConfig(options), options.config ?? {}), null, 2));
   if (options.tuiPlugins) write(configDir, "tui.json", JSON.stringify({ plugin: options.tuiPlugins }, null, 2));
   for (const [path, text] of Object.entries(options.homeFiles ?? {})) write(home, path, text);
 
-  const projectFiles: Record<string, string> = { "README.md": "# A project\n", ...options.files };
-  for (const [path, text] of Object.entries(projectFiles)) write(project, path, text);
   // Without one on the search path the host downloads ripgrep into every new home.
   write(home, "bin/rg", "#!/bin/sh\nexit 1\n");
   chmodSync(join(home, "bin/rg"), 0o755);
   // The host reads its own list of the world's models for every directory: 5 seconds of CPU in which nothing is tested.
   write(home, "models.json", "{}");
   seedConfigDir(configDir);
-  for (const directory of configDirsIn(Object.keys(projectFiles))) seedConfigDir(join(project, directory));
-
-  const git = (...args: string[]) => execFileSync("git", args, { cwd: project, env, encoding: "utf8" }).trimEnd();
-  git("init", "--quiet");
-  // The seeded files are the host's business, not the project's.
-  write(
-    project,
-    ".git/info/exclude",
-    "**/.opencode/node_modules/\n**/.opencode/package.json\n**/.opencode/package-lock.json\n",
-  );
-  git("add", "--all");
-  git("commit", "--quiet", "--message", "First");
+  const git = createProject(project, env, options.files);
 
   return {
     root,
@@ -158,22 +140,6 @@ function environment(home: string, extra: Record<string, string | undefined>): R
     ...extra,
   };
   return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined));
-}
-
-/** The host installs `@opencode-ai/plugin` into a config dir that lacks it, and waits a minute for it when offline. */
-function seedConfigDir(directory: string): void {
-  const dependencies = { "@opencode-ai/plugin": "1.18.33" };
-  mkdirSync(join(directory, "node_modules"), { recursive: true });
-  writeFileSync(join(directory, "package.json"), JSON.stringify({ dependencies }));
-  writeFileSync(
-    join(directory, "package-lock.json"),
-    JSON.stringify({ lockfileVersion: 3, packages: { "": { dependencies } } }),
-  );
-}
-
-function configDirsIn(paths: string[]): Set<string> {
-  const found = paths.map((path) => /^(?:.*\/)?\.opencode(?=\/)/.exec(path)?.[0]);
-  return new Set(found.filter((directory) => directory !== undefined));
 }
 
 function merge(base: Record<string, unknown>, over: Record<string, unknown>): Record<string, unknown> {

@@ -10,6 +10,7 @@ import {
   type ToolPart,
 } from "@opencode-ai/sdk/v2/client";
 import { startProcess } from "./child-process.ts";
+import { replacing } from "./ledger.ts";
 import { type OpencodeHome, opencodeBinary } from "./opencode-home.ts";
 import { followEvents, type ServerEvents } from "./server-events.ts";
 import { until } from "./wait.ts";
@@ -46,6 +47,8 @@ export interface OpencodeServer {
   kill(): Promise<void>;
 }
 
+const SERVE = "opencode serve";
+
 /**
  * `opencode serve` on the home's project; ready when the project's instance, and so the plugin, is loaded.
  * @param options.under a command that runs the server: its own arguments come first, the server's after them
@@ -58,7 +61,7 @@ export async function startServe(
   const serve = [opencodeBinary, "serve", "--hostname", "127.0.0.1", "--port", String(port)];
   const [command = opencodeBinary, ...args] = [...(options.under ?? []), ...serve];
   const env = { ...home.env, ...options.env };
-  const server = await startProcess(command, args, { cwd: home.project, env, name: "opencode serve" });
+  const server = await startProcess(command, args, { cwd: home.project, env, name: SERVE });
   const log = () =>
     `${server.stdout()}${server.stderr()}${existsSync(home.logFile) ? readFileSync(home.logFile, "utf8") : ""}`;
   const url = `http://127.0.0.1:${port}`;
@@ -93,10 +96,43 @@ export async function startServe(
   };
 }
 
+/**
+ * Another project of a server that runs; a `home` of that project. A process takes 6 seconds of CPU to start, a project
+ * half a second. To stop is to dispose the project's instance, and with it the plugin's; there is nothing to kill.
+ */
+export async function openProject(server: OpencodeServer, home: OpencodeHome): Promise<OpencodeServer> {
+  const { url, pid, log } = server;
+  const events = await followEvents(url, home.project);
+  const client = createOpencodeClient({ baseUrl: url, directory: home.project });
+  return {
+    url,
+    pid,
+    client,
+    events,
+    ...sessionCalls(client),
+    log,
+    async stop() {
+      await events.close();
+      must(await client.instance.dispose());
+    },
+    kill: () => Promise.reject(new Error("other projects live in the same process")),
+  };
+}
+
 /** The same home, a new process: what is remembered is what was on disk. */
-export async function restart(server: OpencodeServer, home: OpencodeHome): Promise<OpencodeServer> {
-  await server.stop();
-  return startServe(home);
+export async function restart(
+  server: OpencodeServer,
+  home: OpencodeHome,
+  signal: "SIGTERM" | "SIGKILL" = "SIGTERM",
+  meanwhile: () => Promise<void> = () => Promise.resolve(),
+): Promise<OpencodeServer> {
+  const entry = ({ pid }: OpencodeServer) => `${SERVE} (pid ${pid})`;
+  const replacedBy = replacing("process", entry(server));
+  await (signal === "SIGTERM" ? server.stop() : server.kill());
+  await meanwhile();
+  const next = await startServe(home);
+  replacedBy(entry(next));
+  return next;
 }
 
 function sessionCalls(client: OpencodeClient) {
