@@ -1,24 +1,26 @@
 import { afterAll, beforeAll, expect } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
-import { systemClock } from "../../src/shared/clock.ts";
-import { buildCommits } from "../../src/workspace/build-commits.ts";
-import { captureTree, type TreeBase } from "../../src/workspace/capture-tree.ts";
-import { gatherWork } from "../../src/workspace/gather-work.ts";
-import { createGit } from "../../src/workspace/git.ts";
+import type { SandboxProvider } from "../../src/sandboxes/port.ts";
+import type { TreeBase } from "../../src/workspace/capture-tree.ts";
 import { makeBranch } from "../../src/workspace/make-branch.ts";
-import { makePatch } from "../../src/workspace/make-patch.ts";
-import { previewMerge } from "../../src/workspace/preview-merge.ts";
-import { openProjectStore, type ProjectStore } from "../../src/workspace/project-store.ts";
-import { identityOf, sendTree } from "../../src/workspace/send-tree.ts";
-import { decideTarget } from "../../src/workspace/target.ts";
-import { createHostileProject, type HostileProject, hooksRan, pictureOf } from "../support/hostile-project.ts";
+import type { ProjectStore } from "../../src/workspace/project-store.ts";
+import { createHostileProject, type HostileProject, hooksRan } from "../support/hostile-project.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { localProvider, localSpec } from "./local-support.ts";
+import {
+  captureNow,
+  differences,
+  doJob,
+  everything,
+  send,
+  storeOf,
+  withoutBranches,
+  withSandbox,
+} from "./workspace-support.ts";
 
-/* What a job made comes back as a branch or a patch, whatever it did to its sandbox, and nothing else changes. */
+/* What a job made comes back, whatever it did to its sandbox, and nothing else does. */
 
 let project: HostileProject;
 let stateDir = "";
@@ -26,14 +28,12 @@ let provider: SandboxProvider;
 let store: ProjectStore;
 let base: TreeBase;
 
-const clock = systemClock;
-
 beforeAll(async () => {
   project = createHostileProject();
   stateDir = mkdtempSync(join(tmpdir(), "state-"));
   provider = localProvider(join(stateDir, "local"));
-  store = await openProjectStore(createGit(clock, project.env), stateDir, project.root);
-  base = await captureTree(store, "base");
+  store = await storeOf(project, stateDir);
+  base = await captureNow(store);
 }, 240_000);
 
 afterAll(async () => {
@@ -43,99 +43,11 @@ afterAll(async () => {
 });
 
 /** A job that runs this script in the project's tree, collected. */
-async function collect(jobID: string, script: string) {
-  const sandbox = await provider.create(localSpec());
-  const identity = await identityOf(store);
-  await sendTree({ store, base, from: null, identity, sandbox, clock, nonce: "send" });
-  await run(sandbox, script);
-  const work = await gatherWork({ store, base, jobID, sandbox, clock, nonce: "work" });
-  await sandbox.terminate();
-  const built = await buildCommits({ store, base, work, jobID, nonce: "build", identity });
-  return { work, built, identity };
-}
-
-async function run(sandbox: Sandbox, script: string): Promise<void> {
-  const child = await sandbox.start({ argv: ["/bin/sh", "-ec", script] });
-  let said = "";
-  for await (const { bytes } of child.output) said += Buffer.from(bytes).toString();
-  expect([await child.exit, said]).toEqual([{ kind: "exited", code: 0 }, expect.any(String)]);
-}
-
-const WORK = `
-echo better > changed.txt; git add -A; git commit -q -m "Make it better
-
-Because it was not."
-rm staged.txt; mkdir new; echo x > 'new/ünï "x"'; chmod +x 'new/ünï "x"'; ln -s ../changed.txt new/link
-printf 'a\r\nb\r\n' > new/crlf.txt
-echo kept > ignored.txt`;
-
-/** Everything but what a branch adds: its reference, its log and objects. */
-const withoutBranch = () =>
-  [...pictureOf(project.root, true)]
-    .filter(([path]) => !/^\.git\/(objects|refs\/heads\/agents|logs\/refs\/heads\/agents)/.test(path))
-    .sort();
-
-sandboxTest(
-  "a branch holds the tree the job started from and its commits, and nothing else changes",
-  async () => {
-    const before = withoutBranch();
-    const { built } = await collect("job_branch", WORK);
-    expect(await makeBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch");
-    expect(withoutBranch()).toEqual(before);
-    expect(hooksRan(project)).toBe(false);
-
-    project.git("config", "--unset", "core.fsmonitor"); // what follows is git as the user runs it
-    const log = project.git(
-      "log",
-      "--format=%an <%ae>|%s|%(trailers:key=Job,valueonly,separator=%x2C)",
-      "main..agents/job_branch",
-    );
-    expect(log.split("\n")).toEqual([
-      "Ada Example <ada@example.com>|Work that was not committed|job_branch",
-      "Ada Example <ada@example.com>|Make it better|job_branch",
-      "Ada Example <ada@example.com>|The working tree job_branch started from|job_branch",
-    ]);
-    expect(project.git("show", "agents/job_branch~1:changed.txt")).toBe("better");
-    const changes = project.git(
-      "-c",
-      "core.quotePath=false",
-      "diff",
-      "--raw",
-      "-z",
-      "agents/job_branch~2",
-      "agents/job_branch",
-    );
-    expect(
-      changes
-        .split("\0")
-        .filter((part) => part && !part.startsWith(":"))
-        .sort(),
-    ).toEqual(["changed.txt", "new/crlf.txt", "new/link", 'new/ünï "x"', "staged.txt"]);
-    expect(project.git("cat-file", "-p", "agents/job_branch:new/crlf.txt")).toBe("a\r\nb");
-    expect(project.git("fsck", "--strict")).not.toMatch(/error|missing/);
-    expect(await makeBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch"); // again: nothing to do
-  },
-  240_000,
-);
-
-sandboxTest(
-  "a patch applies to the tree the job started from",
-  async () => {
-    const { built, identity } = await collect("job_patch", WORK);
-    await makePatch(store, "job_patch", built, decideTarget(store.root, "out/work.patch"), []);
-    project.git("apply", "--check", "out/work.patch");
-    const preview = { jobID: "job_patch", nonce: "preview", identity };
-    expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "clean" });
-    project.write("changed.txt", "the user went on\n");
-    expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "conflicts", paths: ["changed.txt"] });
-    project.write("changed.txt", "changed, not staged\n");
-    await makePatch(store, "job_patch", built, "out/work.patch", []); // again: in place of the earlier one
-    await expect(makePatch(store, "job_patch", built, "changed.txt", [])).rejects.toThrow("is no patch");
-    expect(readFileSync(join(project.root, "changed.txt"), "utf8")).toBe("changed, not staged\n");
-    rmSync(join(project.root, "out"), { recursive: true });
-  },
-  240_000,
-);
+const collect = (jobID: string, script: string) =>
+  withSandbox(provider, localSpec(), async (sandbox) => {
+    await send(store, base, sandbox);
+    return doJob({ store, base, sandbox }, jobID, script);
+  });
 
 const HOSTILE: readonly (readonly [string, string])[] = [
   ["deletes its repository", "rm -rf .git; echo evil > changed.txt"],
@@ -169,11 +81,11 @@ for (const [what, script] of HOSTILE)
   sandboxTest(
     `a job that ${what} gets its files into its branch, and nothing else anywhere`,
     async () => {
-      const before = withoutBranch();
+      const before = withoutBranches(everything(project));
       const jobID = `job_${what.replace(/\W/g, "_")}`;
-      const { built } = await collect(jobID, script);
+      const built = await collect(jobID, script);
       await makeBranch(store, jobID, built, "pack");
-      expect(withoutBranch()).toEqual(before);
+      expect(differences(withoutBranches(everything(project)), before)).toEqual([]);
       expect(hooksRan(project)).toBe(false);
       expect(existsSync("/tmp/x")).toBe(false);
       expect(project.git("-c", "core.fsmonitor=false", "show", `agents/${jobID}:changed.txt`)).toBe("evil");
@@ -182,3 +94,19 @@ for (const [what, script] of HOSTILE)
     },
     240_000,
   );
+
+sandboxTest(
+  "a change of the same size, in the same second as the job's index was written, is not missed",
+  async () => {
+    const second = "touch -d @1500000000";
+    const built = await collect(
+      "job_same_second",
+      `git config core.trustctime false
+      echo one > changed.txt; ${second} changed.txt; git commit -qam One; ${second} .git/index
+      echo two > changed.txt; ${second} changed.txt`,
+    );
+    await makeBranch(store, "job_same_second", built, "pack");
+    expect(project.git("-c", "core.fsmonitor=false", "show", "agents/job_same_second:changed.txt")).toBe("two");
+  },
+  240_000,
+);

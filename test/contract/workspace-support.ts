@@ -62,6 +62,20 @@ export async function withSandbox<T>(
   }
 }
 
+/** The same sandbox to whoever finds only some programs in it. */
+export async function withoutGit(sandbox: Sandbox): Promise<Sandbox> {
+  const tools = "cat gzip tar xargs mkdir rm";
+  await runIn(sandbox, `mkdir /tmp/bin; for tool in ${tools}; do ln -s "$(command -v "$tool")" /tmp/bin/; done`);
+  return {
+    ...sandbox,
+    id: sandbox.id,
+    workdir: sandbox.workdir,
+    readFile: sandbox.readFile.bind(sandbox),
+    writeFile: sandbox.writeFile.bind(sandbox),
+    start: ({ argv, ...more }) => sandbox.start({ ...more, argv: ["/usr/bin/env", "PATH=/tmp/bin", ...argv] }),
+  };
+}
+
 const LOOK = `find . -mindepth 1 -name .git -prune -o -printf '%y\\0%m\\0%P\\0%l\\0'; printf '=\\0'
 find . -name .git -prune -o -type f -print0 | xargs -0 git hash-object --no-filters --`;
 

@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { SandboxProvider, SandboxSpec } from "../../src/sandboxes/port.ts";
+import { makeBranch } from "../../src/workspace/make-branch.ts";
+import { makePatch } from "../../src/workspace/make-patch.ts";
+import { previewMerge } from "../../src/workspace/preview-merge.ts";
+import type { ProjectStore } from "../../src/workspace/project-store.ts";
+import { identityOf } from "../../src/workspace/send-tree.ts";
+import { decideTarget } from "../../src/workspace/target.ts";
+import { createHostileProject, type HostileProject, hooksRan, pictureOf } from "../support/hostile-project.ts";
+import {
+  captureNow,
+  differences,
+  doJob,
+  everything,
+  pictureIn,
+  runIn,
+  send,
+  storeOf,
+  withoutBranches,
+  withoutGit,
+  withoutIgnored,
+  withSandbox,
+} from "./workspace-support.ts";
+
+/** A provider whose sandboxes a project is brought to. */
+export interface WorkspacePlace {
+  readonly name: string;
+  /** @param rootDir absolute, a folder of its own */
+  readonly open: (rootDir: string) => SandboxProvider;
+  readonly spec: () => SandboxSpec;
+}
+
+const LIMIT_MS = 240_000;
+
+const WORK = `
+echo better > changed.txt; git add -A; git commit -q -m "Make it better
+
+Because it was not."
+rm staged.txt; mkdir new; echo x > 'new/ünï "x"'; chmod +x 'new/ünï "x"'; ln -s ../changed.txt new/link
+printf 'a\r\nb\r\n' > new/crlf.txt
+echo kept > ignored.txt`;
+
+/**
+ * What is on the user's desk arrives in a sandbox as it is, what a job made comes back as a branch or a patch, and the
+ * desk stays as it was.
+ */
+export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
+  describe(`a project in sandboxes of the ${name} provider`, () => {
+    let project: HostileProject;
+    let stateDir = "";
+    let provider: SandboxProvider;
+    let store: ProjectStore;
+
+    beforeAll(async () => {
+      project = createHostileProject();
+      stateDir = mkdtempSync(join(tmpdir(), "state-"));
+      provider = open(join(stateDir, "sandboxes"));
+      store = await storeOf(project, stateDir);
+    }, LIMIT_MS);
+
+    afterAll(async () => {
+      await provider.close();
+      project.remove();
+      rmSync(stateDir, { recursive: true, force: true });
+    });
+
+    const files = () => withoutIgnored(pictureOf(project.root));
+
+    /** A job that runs `WORK`, collected. */
+    const collect = async (jobID: string) => {
+      const base = await captureNow(store);
+      const built = await withSandbox(provider, spec(), async (sandbox) => {
+        await send(store, base, sandbox);
+        return doJob({ store, base, sandbox }, jobID, WORK);
+      });
+      return { base, built };
+    };
+
+    test(
+      "arrives exactly, as does a later state of it by the difference, and nothing of it changes or runs",
+      async () => {
+        const before = everything(project);
+        const first = await captureNow(store, "first");
+        await withSandbox(provider, spec(), async (sandbox) => {
+          expect(await send(store, first, sandbox)).toBe("repository");
+          expect(differences(await pictureIn(sandbox), files())).toEqual([]);
+          expect(differences(everything(project), before)).toEqual([]);
+          expect(hooksRan(project)).toBe(false);
+          const config = (await runIn(sandbox, "cat .git/config")).toString();
+          expect(config).toContain("Ada Example");
+          expect(config).not.toMatch(/filter|fsmonitor|remote|credential/);
+
+          project.write("changed.txt", "changed once more\n");
+          rmSync(join(project.root, "many/1"), { recursive: true });
+          project.write("many/1", "a file where a folder was");
+          rmSync(join(project.root, "deep"), { recursive: true });
+          project.write("deep/another", "in place of a whole branch\n");
+          rmSync(join(project.root, "logs"), { recursive: true });
+          rmSync(join(project.root, "untracked"), { recursive: true });
+          const second = await captureNow(store, "second");
+          expect(second.commit).not.toBe(first.commit);
+          await send(store, second, sandbox, first.commit);
+          expect(differences(await pictureIn(sandbox), files())).toEqual([]);
+        });
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "arrives all the same where there is no git",
+      async () => {
+        const base = await captureNow(store);
+        await withSandbox(provider, spec(), async (sandbox) => {
+          expect(await send(store, base, await withoutGit(sandbox))).toBe("files");
+          expect(differences(await pictureIn(sandbox), files())).toEqual([]);
+        });
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "comes back as a branch with the tree the job started from and its commits, and nothing else changes",
+      async () => {
+        const before = withoutBranches(everything(project));
+        const { built } = await collect("job_branch");
+        expect(await makeBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch");
+        expect(differences(withoutBranches(everything(project)), before)).toEqual([]);
+        expect(hooksRan(project)).toBe(false);
+
+        const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
+        const trailer = "%(trailers:key=Job,valueonly,separator=%x2C)";
+        expect(git("log", `--format=%an <%ae>|%s|${trailer}`, "main..agents/job_branch").split("\n")).toEqual([
+          "Ada Example <ada@example.com>|Work that was not committed|job_branch",
+          "Ada Example <ada@example.com>|Make it better|job_branch",
+          "Ada Example <ada@example.com>|The working tree job_branch started from|job_branch",
+        ]);
+        expect(git("show", "agents/job_branch~1:changed.txt")).toBe("better");
+        const changes = git("diff", "--raw", "-z", "agents/job_branch~2", "agents/job_branch").split("\0");
+        expect(changes.filter((part) => part && !part.startsWith(":")).sort()).toEqual([
+          "changed.txt",
+          "new/crlf.txt",
+          "new/link",
+          'new/ünï "x"',
+          "staged.txt",
+        ]);
+        expect(git("cat-file", "-p", "agents/job_branch:new/crlf.txt")).toBe("a\r\nb");
+        expect(git("fsck", "--strict")).not.toMatch(/error|missing/);
+        expect(await makeBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch"); // again: nothing to do
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "comes back as a patch that applies to the tree the job started from",
+      async () => {
+        const { base, built } = await collect("job_patch");
+        const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
+        await makePatch(store, "job_patch", built, decideTarget(store.root, "out/work.patch"), []);
+        git("apply", "--check", "out/work.patch");
+        const preview = { jobID: "job_patch", nonce: "preview", identity: await identityOf(store) };
+        expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "clean" });
+        const was = readFileSync(join(project.root, "changed.txt"), "utf8");
+        project.write("changed.txt", "the user went on\n");
+        expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "conflicts", paths: ["changed.txt"] });
+        project.write("changed.txt", was);
+        await makePatch(store, "job_patch", built, "out/work.patch", []); // again: in place of the earlier one
+        await expect(makePatch(store, "job_patch", built, "changed.txt", [])).rejects.toThrow("is no patch");
+        expect(readFileSync(join(project.root, "changed.txt"), "utf8")).toBe(was);
+        rmSync(join(project.root, "out"), { recursive: true });
+      },
+      LIMIT_MS,
+    );
+  });
+}
