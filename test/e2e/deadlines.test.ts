@@ -3,14 +3,16 @@ import type { LabServer } from "../support/lab.ts";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { say, script, scriptedModel } from "../support/scripted.ts";
 import { ask, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-lab.ts";
+import { useLab, useLabIn } from "../support/use-lab.ts";
 import { until } from "../support/wait.ts";
+
+const host = useLab();
 
 const reasonOf = async ({ server }: Pick<LabServer, "server">, session: string, index: number) =>
   (await ask(server, session, status())).metadata.jobs[index]?.reason;
 
 describe("models in trouble", () => {
-  const lab = useLab({ stallTimeoutMinutes: 0.15 });
+  const lab = useLabIn(host, { stallTimeoutMinutes: 0.15 });
 
   sandboxTest(
     "one that fails for ever and one that hangs do not delay their sibling, say so at once, and end with their codes",
@@ -56,7 +58,7 @@ describe("models in trouble", () => {
 });
 
 describe("jobs past their time", () => {
-  const lab = useLab({ jobTimeoutMinutes: 0.7, rescueMinutes: 0.35 });
+  const lab = useLabIn(host, { jobTimeoutMinutes: 0.7, rescueMinutes: 0.35 });
 
   sandboxTest(
     "are told to wrap up, stopped, frozen and kept, and woken by a message with their files",
@@ -98,7 +100,7 @@ describe("jobs past their time", () => {
 
 describe("money", () => {
   // A dollar a second for the default core; the rescue of a job is kept free: twelve dollars.
-  const lab = useLab({
+  const lab = useLabIn(host, {
     prices: { cpuCore: 3600, memoryGiB: 0 },
     budget: { usdPerSession: 30, warnAt: 0.3 },
     rescueMinutes: 0.2,

@@ -1,145 +1,132 @@
-import { expect } from "bun:test";
+import { afterAll, beforeAll, expect } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type LabServer, startLab } from "../support/lab.ts";
-import { restart, startServe } from "../support/opencode.ts";
+import { restart } from "../support/opencode.ts";
 import { commandsWith, sandboxesOf, sandboxTest, uniqueSeconds } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
 
-async function withLab(options: Record<string, unknown>, use: (lab: LabServer) => Promise<void>): Promise<void> {
-  const lab = await startLab(options);
-  try {
-    await use(lab);
-  } finally {
-    await lab.stop();
-  }
-}
+/** One home for all: each test leaves it with its jobs ended. */
+let lab: LabServer;
 
-const ENDS = {
-  "after SIGTERM": async (lab: LabServer) => {
-    lab.server = await restart(lab.server, lab.home);
-  },
-  "after SIGKILL": async (lab: LabServer) => {
-    await lab.server.kill();
-    lab.server = await startServe(lab.home);
-  },
-};
+beforeAll(async () => {
+  lab = await startLab({ maxRunningJobs: 2 });
+}, 240_000);
 
-for (const [when, endAndStartAgain] of Object.entries(ENDS)) {
+afterAll(async () => {
+  await lab?.stop();
+}, 240_000);
+
+for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   sandboxTest(
-    `${when} finished jobs answer, forks are made, interrupted jobs go on with their files, queued ones start`,
-    () =>
-      withLab({ maxRunningJobs: 2 }, async (lab) => {
-        const session = await lab.server.createSession();
-        const seconds = uniqueSeconds();
-        const finishes = task(
-          "finishes",
-          shell("echo base > file"),
-          call("sandbox_snapshot", { label: "base" }),
-          say("a"),
-        );
-        const sleeps = (name: string) =>
-          task(name, shell(`echo ${name} > file; sleep ${seconds}`, { timeout_seconds: 900 }), say("slept"));
-        await turn(lab.server, session.id, start(finishes), wait());
-        await until(() => sandboxesOf(lab.home).length === 0, { what: "the first is parked" });
-        const tasks = [sleeps("one"), sleeps("two"), task("queued", shell("echo ran"), say("went on"))];
-        const { metadata } = await ask(lab.server, session.id, start(...tasks));
-        const [one, two, queued] = metadata.jobs.map(({ id }) => id) as [string, string, string];
-        await until(() => sandboxesOf(lab.home).length === 2, { what: "two have sandboxes", timeoutMs: 60_000 });
-        const enough = () => new Set(commandsWith(seconds).filter((text) => text.startsWith("sleep"))).size > 0;
-        await until(enough, { what: "they sleep", timeoutMs: 60_000 });
-        await until(
-          async () => {
-            const { jobs } = (await ask(lab.server, session.id, status(one, two))).metadata;
-            return jobs.every(({ tool }) => tool === "sandbox_exec");
-          },
-          { what: "both run their command", timeoutMs: 60_000 },
-        );
-        await lab.server.promptAsync(session.id, script(wait(), say("never said")));
-        await until(() => boards(lab, session.id), { what: "the orchestrator waits and shows its board" });
+    `after ${signal} finished jobs answer, forks are made, interrupted jobs go on with their files, queued ones start`,
+    async () => {
+      const session = await lab.server.createSession();
+      const seconds = uniqueSeconds();
+      const finishes = task(
+        "finishes",
+        shell("echo base > file"),
+        call("sandbox_snapshot", { label: "base" }),
+        say("a"),
+      );
+      const sleeps = (name: string) =>
+        task(name, shell(`echo ${name} > file; sleep ${seconds}`, { timeout_seconds: 900 }), say("slept"));
+      await turn(lab.server, session.id, start(finishes), wait());
+      await until(() => sandboxesOf(lab.home).length === 0, { what: "the first is parked" });
+      const tasks = [sleeps("one"), sleeps("two"), task("queued", shell("echo ran"), say("went on"))];
+      const { metadata } = await ask(lab.server, session.id, start(...tasks));
+      const [one, two, queued] = metadata.jobs.map(({ id }) => id) as [string, string, string];
+      await until(() => sandboxesOf(lab.home).length === 2, { what: "two have sandboxes", timeoutMs: 60_000 });
+      const enough = () => new Set(commandsWith(seconds).filter((text) => text.startsWith("sleep"))).size > 0;
+      await until(enough, { what: "they sleep", timeoutMs: 60_000 });
+      await until(
+        async () => {
+          const { jobs } = (await ask(lab.server, session.id, status(one, two))).metadata;
+          return jobs.every(({ tool }) => tool === "sandbox_exec");
+        },
+        { what: "both run their command", timeoutMs: 60_000 },
+      );
+      await lab.server.promptAsync(session.id, script(wait(), say("never said")));
+      await until(() => boards(session.id), { what: "the orchestrator waits and shows its board" });
 
-        await endAndStartAgain(lab);
-        await until(() => commandsWith(seconds).length === 0, { what: "no command outlives its server" });
-        const { server, model } = lab;
-        const { jobs } = (await ask(server, session.id, status())).metadata;
-        const [done, ...others] = jobs;
-        expect(done).toMatchObject({ state: "completed", result: "a", sandbox: "parked" });
-        expect(others.map(({ id, turns }) => [id, turns])).toEqual([
-          [one, 1],
-          [two, 1],
-          [queued, expect.any(Number)],
-        ]);
-        expect(JSON.stringify(model.requests.at(-1)?.messages)).not.toContain("● **"); // the board it died with
+      lab.server = await restart(lab.server, lab.home, signal);
+      await until(() => commandsWith(seconds).length === 0, { what: "no command outlives its server" });
+      const { server, model } = lab;
+      const { jobs } = (await ask(server, session.id, status())).metadata;
+      const [done, ...others] = jobs;
+      expect(done).toMatchObject({ state: "completed", result: "a", sandbox: "parked" });
+      expect(others.map(({ id, turns }) => [id, turns])).toEqual([
+        [one, 1],
+        [two, 1],
+        [queued, expect.any(Number)],
+      ]);
+      expect(JSON.stringify(model.requests.at(-1)?.messages)).not.toContain("● **"); // the board it died with
 
-        const went = await ask(server, session.id, wait({ jobs: [one, two, queued] }));
-        expect(went.metadata.finished.map(({ state, result, turns }) => [state, result as string, turns])).toEqual([
-          ["completed", "slept", 1],
-          ["completed", "slept", 1],
-          ["completed", "went on", 1],
-        ]);
-        expect(went.metadata.finished[0]?.sessionID).toBe(others[0]?.sessionID as string);
+      const went = await ask(server, session.id, wait({ jobs: [one, two, queued] }));
+      expect(went.metadata.finished.map(({ state, result, turns }) => [state, result as string, turns])).toEqual([
+        ["completed", "slept", 1],
+        ["completed", "slept", 1],
+        ["completed", "went on", 1],
+      ]);
+      expect(went.metadata.finished[0]?.sessionID).toBe(others[0]?.sessionID as string);
 
-        const read = script(shell("cat file"), say("read"));
-        const fork = { ...task("fork", shell("cat file"), say("forked")), from: "base" };
-        const answers = await turn(
-          server,
-          session.id,
-          message(done?.id as string, read),
-          message(one, read),
-          start(fork),
-          wait(),
-        );
-        const finished = answers.at(-1)?.metadata.finished ?? [];
-        expect(finished.map(({ state, result }) => [state, result as string])).toEqual([
-          ["completed", "read"],
-          ["completed", "read"],
-          ["completed", "slept"],
-          ["completed", "went on"],
-          ["completed", "forked"],
-        ]);
-        expect(finished[0]?.sessionID).toBe(done?.sessionID as string);
-        expect((await outputsOf(server, finished[0], "sandbox_exec")).at(-1)).toBe("base\n[exit code 0]");
-        const parts = await server.toolParts(finished[1]?.sessionID as string, "sandbox_exec");
-        expect(parts.at(-1)?.state).toMatchObject({ output: "one\n[exit code 0]" });
-        expect(await outputsOf(server, finished[4], "sandbox_exec")).toEqual(["base\n[exit code 0]"]);
-        await until(() => sandboxesOf(lab.home).length === 0, { what: "every sandbox is given up" });
-        expect((await ask(server, session.id, status())).metadata.pool).toMatchObject({ running: 0, queued: 0 });
-      }),
+      const read = script(shell("cat file"), say("read"));
+      const fork = { ...task("fork", shell("cat file"), say("forked")), from: "base" };
+      const answers = await turn(
+        server,
+        session.id,
+        message(done?.id as string, read),
+        message(one, read),
+        start(fork),
+        wait(),
+      );
+      const finished = answers.at(-1)?.metadata.finished ?? [];
+      expect(finished.map(({ state, result }) => [state, result as string])).toEqual([
+        ["completed", "read"],
+        ["completed", "read"],
+        ["completed", "slept"],
+        ["completed", "went on"],
+        ["completed", "forked"],
+      ]);
+      expect(finished[0]?.sessionID).toBe(done?.sessionID as string);
+      expect((await outputsOf(server, finished[0], "sandbox_exec")).at(-1)).toBe("base\n[exit code 0]");
+      const parts = await server.toolParts(finished[1]?.sessionID as string, "sandbox_exec");
+      expect(parts.at(-1)?.state).toMatchObject({ output: "one\n[exit code 0]" });
+      expect(await outputsOf(server, finished[4], "sandbox_exec")).toEqual(["base\n[exit code 0]"]);
+      await until(() => sandboxesOf(lab.home).length === 0, { what: "every sandbox is given up" });
+      expect((await ask(server, session.id, status())).metadata.pool).toMatchObject({ running: 0, queued: 0 });
+    },
     240_000,
   );
 }
 
-const boards = async ({ server }: LabServer, sessionID: string) =>
-  (await server.messages(sessionID))
+const boards = async (sessionID: string) =>
+  (await lab.server.messages(sessionID))
     .flatMap(({ parts }) => parts)
     .some((part) => part.type === "text" && part.text.includes("● **"));
 
 sandboxTest(
   "running jobs go on after a configuration reload",
-  () =>
-    withLab({}, async ({ server, home }) => {
-      const session = await server.createSession();
-      const seconds = uniqueSeconds();
-      const sleeper = task(
-        "sleeps",
-        shell(`echo kept > file; sleep ${seconds}`, { timeout_seconds: 900 }),
-        say("slept"),
-      );
-      const { metadata } = await ask(server, session.id, start(sleeper));
-      const id = metadata.jobs[0]?.id as string;
-      await until(() => commandsWith(seconds).length > 0, { what: "it sleeps", timeoutMs: 60_000 });
-      const since = server.events.all.length;
-      await server.client.instance.dispose();
-      await server.events.waitFor((event) => event.type === "server.connected", { what: "it is back", since });
-      await until(() => commandsWith(seconds).length === 0, { what: "its command has ended" });
-      const back = script(shell("cat file"), say("back"));
-      const [, waited] = await turn(server, session.id, message(id, back), wait());
-      expect(waited?.metadata.finished).toMatchObject([{ id, state: "completed", result: "back", turns: 2 }]);
-      const parts = await server.toolParts(waited?.metadata.finished[0]?.sessionID as string, "sandbox_exec");
-      expect(parts.at(-1)?.state).toMatchObject({ output: "kept\n[exit code 0]" });
-      expect(existsSync(join(home.stateDir, "sessions", `${session.id}.db`))).toBe(true);
-    }),
+  async () => {
+    const { server, home } = lab;
+    const session = await server.createSession();
+    const seconds = uniqueSeconds();
+    const sleeper = task("sleeps", shell(`echo kept > file; sleep ${seconds}`, { timeout_seconds: 900 }), say("slept"));
+    const { metadata } = await ask(server, session.id, start(sleeper));
+    const id = metadata.jobs[0]?.id as string;
+    await until(() => commandsWith(seconds).length > 0, { what: "it sleeps", timeoutMs: 60_000 });
+    const since = server.events.all.length;
+    await server.client.instance.dispose();
+    await server.events.waitFor((event) => event.type === "server.connected", { what: "it is back", since });
+    await until(() => commandsWith(seconds).length === 0, { what: "its command has ended" });
+    const back = script(shell("cat file"), say("back"));
+    const [, waited] = await turn(server, session.id, message(id, back), wait());
+    expect(waited?.metadata.finished).toMatchObject([{ id, state: "completed", result: "back", turns: 2 }]);
+    const parts = await server.toolParts(waited?.metadata.finished[0]?.sessionID as string, "sandbox_exec");
+    expect(parts.at(-1)?.state).toMatchObject({ output: "kept\n[exit code 0]" });
+    expect(existsSync(join(home.stateDir, "sessions", `${session.id}.db`))).toBe(true);
+  },
   240_000,
 );

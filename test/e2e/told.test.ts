@@ -1,7 +1,6 @@
-import { expect } from "bun:test";
-import type { LabServer } from "../support/lab.ts";
-import { startLab } from "../support/lab.ts";
-import { must, restart, startServe } from "../support/opencode.ts";
+import { afterAll, beforeAll, expect } from "bun:test";
+import { type LabServer, startLab, startLabIn } from "../support/lab.ts";
+import { must, restart } from "../support/opencode.ts";
 import { HOLD, holders, openGates, sandboxTest } from "../support/sandboxes.ts";
 import { call, NOTED, say, script, scriptedModel } from "../support/scripted.ts";
 import { ask, shell, start, task, turn, wait } from "../support/turns.ts";
@@ -12,8 +11,22 @@ import { until } from "../support/wait.ts";
  * counted in what the session holds and in what its model was shown.
  */
 
-async function withLab(options: Record<string, unknown>, use: (lab: LabServer) => Promise<void>): Promise<void> {
-  const lab = await startLab(options);
+const quiet = { notify: { resume: false } };
+
+/** The process of all tests. In its own project nobody is woken. */
+let host: LabServer;
+
+beforeAll(async () => {
+  host = await startLab(quiet);
+}, 240_000);
+
+afterAll(async () => {
+  await host?.stop();
+}, 240_000);
+
+/** A project whose orchestrators are woken. */
+async function withLab(use: (lab: LabServer) => Promise<void>): Promise<void> {
+  const lab = await startLabIn(host);
   try {
     await use(lab);
     expect(lab.model.errors).toEqual([]);
@@ -59,7 +72,7 @@ const lastText = async (lab: LabServer, sessionID: string) => (await texts(lab, 
 sandboxTest(
   "an idle orchestrator is woken once by the ends of its jobs, which come together, and goes on as it was",
   () =>
-    withLab({}, async (lab) => {
+    withLab(async (lab) => {
       const { server, home, model } = lab;
       const session = await server.createSession();
       const words = ["one", "two", "three", "four", "five"];
@@ -93,7 +106,7 @@ sandboxTest(
 sandboxTest(
   "a busy orchestrator is told at its next step; what agents_wait returned is not told again; five come as one",
   () =>
-    withLab({}, async (lab) => {
+    withLab(async (lab) => {
       const { server, home } = lab;
       const session = await server.createSession();
       await holding(lab, session.id, "early", "late");
@@ -131,8 +144,6 @@ async function pauseForMore(lab: LabServer, sessionID: string): Promise<void> {
   await lab.server.whenIdle(sessionID);
 }
 
-const quiet = { notify: { resume: false } };
-
 /** A job that ends while its orchestrator is idle and is not woken. */
 async function endsUntold(lab: LabServer, sessionID: string, word: string): Promise<void> {
   await holding(lab, sessionID, word);
@@ -146,43 +157,44 @@ async function endsUntold(lab: LabServer, sessionID: string, word: string): Prom
 
 sandboxTest(
   "with notify.resume false nobody is woken: the user's next message carries the results",
-  () =>
-    withLab(quiet, async (lab) => {
-      const { server, model } = lab;
-      const session = await server.createSession();
-      await endsUntold(lab, session.id, "quiet");
-      await server.prompt(session.id, script(say("answered")));
-      expect(model.requests.at(-1)?.lastUser).toContain("result quiet\n");
-      expect(await lastText(lab, session.id)).toBe("answered");
-      const [, waited] = await turn(server, session.id, start(task("last", say("result last"))), wait());
-      expect(waited?.output).toContain("result last");
-      expect(await timesTold(lab, session.id, "quiet")).toBe(1);
-    }),
+  async () => {
+    const lab = host;
+    const { server, model } = lab;
+    const session = await server.createSession();
+    await endsUntold(lab, session.id, "quiet");
+    await server.prompt(session.id, script(say("answered")));
+    expect(model.requests.at(-1)?.lastUser).toContain("result quiet\n");
+    expect(await lastText(lab, session.id)).toBe("answered");
+    const [, waited] = await turn(server, session.id, start(task("last", say("result last"))), wait());
+    expect(waited?.output).toContain("result last");
+    expect(await timesTold(lab, session.id, "quiet")).toBe(1);
+    expect(model.errors).toEqual([]);
+  },
   240_000,
 );
 
 sandboxTest(
   "what ended before a kill and a compaction is told once after them, and summaries keep the jobs",
-  () =>
-    withLab(quiet, async (lab) => {
-      const { model } = lab;
-      model.use((request) => (request.tools.length === 0 ? { text: "a summary" } : scriptedModel(request)));
-      const session = await lab.server.createSession();
-      const compact = async () =>
-        must(await lab.server.client.session.summarize({ sessionID: session.id, providerID: "mock", modelID: "m1" }));
-      await endsUntold(lab, session.id, "kept");
-      await lab.server.kill();
-      lab.server = await startServe(lab.home);
-      await compact();
-      expect(JSON.stringify(model.requests.at(-1)?.messages)).toContain("job kept · ");
-      await lab.server.prompt(session.id, script(say("answered")));
-      expect(model.requests.at(-1)?.lastUser).toContain("result kept\n");
-      await compact();
-      expect(JSON.stringify(model.requests.at(-1)?.messages)).toContain("result: result kept");
-      lab.server = await restart(lab.server, lab.home);
-      await turn(lab.server, session.id, start(task("last", say("result last"))), wait());
-      expect(await timesTold(lab, session.id, "kept")).toBe(1);
-      expect(await timesTold(lab, session.id, "last")).toBe(1);
-    }),
+  async () => {
+    const lab = host;
+    const { model } = lab;
+    model.use((request) => (request.tools.length === 0 ? { text: "a summary" } : scriptedModel(request)));
+    const session = await lab.server.createSession();
+    const compact = async () =>
+      must(await lab.server.client.session.summarize({ sessionID: session.id, providerID: "mock", modelID: "m1" }));
+    await endsUntold(lab, session.id, "kept");
+    lab.server = await restart(lab.server, lab.home, "SIGKILL");
+    await compact();
+    expect(JSON.stringify(model.requests.at(-1)?.messages)).toContain("job kept · ");
+    await lab.server.prompt(session.id, script(say("answered")));
+    expect(model.requests.at(-1)?.lastUser).toContain("result kept\n");
+    await compact();
+    expect(JSON.stringify(model.requests.at(-1)?.messages)).toContain("result: result kept");
+    lab.server = await restart(lab.server, lab.home);
+    await turn(lab.server, session.id, start(task("last", say("result last"))), wait());
+    expect(await timesTold(lab, session.id, "kept")).toBe(1);
+    expect(await timesTold(lab, session.id, "last")).toBe(1);
+    expect(model.errors).toEqual([]);
+  },
   240_000,
 );
