@@ -321,7 +321,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
         scheduler.remove(job.id);
         await runner.stop(job.id);
         await keeper.discard(gone, job.id);
-        await trees.forgetWork(job);
+        await trees.forgetJob(job);
       }
       await snapshots.removeAll(orchestrator);
       books.delete(orchestrator);
