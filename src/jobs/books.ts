@@ -136,7 +136,7 @@ export function createBooks(deps: BooksDeps): Books {
         scheduler.remove(job.id);
         await runner.stop(job.id);
         await keeper.discard(gone, job.id);
-        await deps.trees.forgetWork(job);
+        await deps.trees.forgetJob(job);
       }
       await deps.snapshots.removeAll(orchestrator);
       books.delete(orchestrator);

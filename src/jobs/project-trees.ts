@@ -9,8 +9,9 @@ import type { Log } from "../shared/log.ts";
 import { captureTree, type TreeBase } from "../workspace/capture-tree.ts";
 import { gatherWork, removeWork } from "../workspace/gather-work.ts";
 import type { Git } from "../workspace/git.ts";
+import { forgetBranch } from "../workspace/make-branch.ts";
 import { nameFor } from "../workspace/paths.ts";
-import { openProjectStore, type ProjectStore } from "../workspace/project-store.ts";
+import { openProjectStore, type ProjectStore, storeFolder } from "../workspace/project-store.ts";
 import { identityOf, sendTree } from "../workspace/send-tree.ts";
 import type { Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
@@ -34,8 +35,10 @@ export interface ProjectTrees {
   store(): Promise<ProjectStore | null>;
   /** Takes a job's work out of its sandbox, which is about to be given up. Never rejects. */
   keep(job: Job, sandbox: Sandbox): Promise<void>;
-  /** Forgets what was kept of a job. */
+  /** Forgets what was taken out of a job's sandboxes. */
   forgetWork(job: Job): Promise<void>;
+  /** Forgets all that is kept of a job, which is no more. */
+  forgetJob(job: Job): Promise<void>;
   /** Ends what is being prepared. */
   suspend(): Promise<void>;
 }
@@ -210,8 +213,11 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       }
     },
     async forgetWork({ id, base }) {
-      const project = base && (await store().catch(() => null));
-      if (project) await removeWork(project, id);
+      if (base) await removeWork({ folder: storeFolder(deps.stateDir, base.project) }, id);
+    },
+    async forgetJob(job) {
+      await this.forgetWork(job);
+      if (job.base) await forgetBranch({ folder: storeFolder(deps.stateDir, job.base.project) }, job.id);
     },
     async suspend() {
       ending.abort();

@@ -7,15 +7,13 @@ import type { Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import type { Lab } from "./lab.ts";
 import type { SnapshotRecord } from "./store/pool-store.ts";
-import { toTags } from "./sweeper.ts";
+import { READ_LIMIT_MS } from "./stray.ts";
+import { toReaderTags } from "./sweeper.ts";
 
 /** Where a job's files were read: in its own sandbox, or as they were when that was frozen last. */
 export type FilesSource =
   | { readonly kind: "sandbox" }
   | { readonly kind: "snapshot"; readonly id: string /** Epoch ms. */; readonly takenAt: number };
-
-/** Time enough for the largest reading; the provider itself ends it then, whatever becomes of us. */
-const LIFETIME_MS = 60 * 60_000;
 
 export interface Reach<T> {
   readonly use: (sandbox: Sandbox, source: FilesSource) => Promise<T>;
@@ -39,7 +37,7 @@ export function reachFiles<T>(lab: Lab, book: JobBook, jobID: string, { use, kep
     const snapshot = newestOf(lab, job);
     const source = { kind: "snapshot", id: snapshot.id, takenAt: snapshot.createdAt } as const;
     const once = () => withSnapshot(lab, book, job, snapshot, (one) => use(one, source), signal);
-    // A sweep ends what no job names, so it may end this one too. The next sweep is minutes away.
+    // Reading twice does no harm.
     return once().catch((error) => {
       if (!(error instanceof LabError) || error.code !== "sandbox_lost" || signal?.aborted) throw error;
       lab.log("info", "a sandbox made to read files was lost, making another", { jobID, reason: error.message });
@@ -70,8 +68,8 @@ async function withSnapshot<T>(
   if (!environment)
     throw new LabError("collect_failed", `The environment "${job.task.environment}" is no longer configured.`);
   const provider = await lab.provider(snapshot.provider);
-  const name = { name: `${job.id}-files`, tags: toTags(job, lab.pool.identity()), snapshotID: snapshot.id };
-  const bare = { gpus: [], secrets: [], volumes: {}, buckets: {}, ports: [], lifetimeMs: LIFETIME_MS };
+  const name = { name: `${job.id}-files`, tags: toReaderTags(job, lab.pool.identity()), snapshotID: snapshot.id };
+  const bare = { gpus: [], secrets: [], volumes: {}, buckets: {}, ports: [], lifetimeMs: READ_LIMIT_MS };
   const machine = { ...toMachineSpec(environment), ...bare };
   const spec = { ...toSandboxSpec(environment, {}, name), env: {}, network: "blocked" as const, machine };
   const sandbox = await provider.create(spec, signal);

@@ -9,6 +9,8 @@ export interface StrayFacts {
   readonly job: Job | null;
   /** Whether a living process runs the job. */
   readonly isLeaseAlive: boolean;
+  /** Whether it was made to read files, by a process that lives. */
+  readonly isRead: boolean;
   readonly parkAfterMs: number;
   readonly now: number;
 }
@@ -18,13 +20,16 @@ export type StrayDecision = "keep" | "park" | "end";
 
 /** A sandbox that a job at work does not name yet may be on its way to it for so long. */
 const CREATE_GRACE_MS = 10 * 60_000;
+/** Time enough for the largest reading of files. */
+export const READ_LIMIT_MS = 60 * 60_000;
 /** So long after its time an ended job's own process has had every chance to park its sandbox. */
 const PARK_GRACE_MS = 10 * 60_000;
 
 /** What becomes of a sandbox. It must have been listed before its job was read: a job names what it uses. */
 export function decideStray({ sandboxID, createdAt, job, ...facts }: StrayFacts): StrayDecision {
-  const { now, isLeaseAlive, parkAfterMs } = facts;
+  const { now, isLeaseAlive, isRead, parkAfterMs } = facts;
   if (!job) return "end";
+  if (isRead && (createdAt === null || now - createdAt < READ_LIMIT_MS)) return "keep";
   const isNamed = job.sandbox.kind === "live" && job.sandbox.id === sandboxID;
   if (isNamed && isEnded(job.state)) return now - job.state.since > parkAfterMs + PARK_GRACE_MS ? "park" : "keep";
   if (isNamed) return "keep"; // also of interrupted jobs: they go on in it

@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import type { ListedSandbox, ProviderName, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import type { Log } from "../shared/log.ts";
+import { isProcessDead } from "../shared/process-alive.ts";
 import { isHeld, type Job } from "./job.ts";
 import { createJobBook, type JobBook } from "./job-book.ts";
 import type { SandboxKeeper } from "./sandbox-keeper.ts";
@@ -51,6 +52,12 @@ export const toTags = (job: Pick<Job, "id" | "orchestrator">, lab: string): Reco
   job: job.id,
   session: job.orchestrator,
   lab,
+});
+
+/** Those of a sandbox that a process made to read files in, and ends when it has read them. No job names it. */
+export const toReaderTags = (job: Pick<Job, "id" | "orchestrator">, lab: string): Record<string, string> => ({
+  ...toTags(job, lab),
+  reader: String(process.pid),
 });
 
 export function createSweeper(deps: SweeperDeps): Sweeper {
@@ -127,7 +134,7 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
 
   async function sweepSandbox(
     provider: SandboxProvider,
-    { id, createdAt, orchestrator, jobID }: Owned,
+    { id, createdAt, orchestrator, jobID, tags }: Owned,
     report: { ended: string[]; parked: string[] },
   ): Promise<void> {
     await withBook(orchestrator, async (book) => {
@@ -135,7 +142,8 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
       const now = clock.now();
       const isLeaseAlive = job !== null && isHeld(job.state) && pool.isLeaseAlive(job.state.leaseID, now);
       const { parkAfterMs } = deps;
-      const decision = decideStray({ sandboxID: id, createdAt, job, isLeaseAlive, parkAfterMs, now });
+      const isRead = tags.reader !== undefined && !isProcessDead(Number(tags.reader));
+      const decision = decideStray({ sandboxID: id, createdAt, job, isLeaseAlive, isRead, parkAfterMs, now });
       if (decision === "keep") return;
       if (decision === "park" && book) {
         await deps.keeper.parkOnce(book, jobID);

@@ -101,7 +101,8 @@ const objectsOf = (store: ProjectStore, folder: string): Readonly<Record<string,
   GIT_ALTERNATE_OBJECT_DIRECTORIES: join(store.folder, "git/objects"),
 });
 
-const folderOf = (store: ProjectStore, jobID: string): string => join(store.folder, "jobs", jobID.replace(/\W/g, "_"));
+const folderOf = ({ folder }: Pick<ProjectStore, "folder">, jobID: string): string =>
+  join(folder, "jobs", jobID.replace(/\W/g, "_"));
 
 /** Where git finds a job's objects. */
 export const workEnv = (store: ProjectStore, jobID: string) => objectsOf(store, folderOf(store, jobID));
@@ -112,7 +113,7 @@ export async function readWork(store: ProjectStore, jobID: string): Promise<Work
   return text === null ? null : (JSON.parse(text) as Work);
 }
 
-export const removeWork = (store: ProjectStore, jobID: string): Promise<void> =>
+export const removeWork = (store: Pick<ProjectStore, "folder">, jobID: string): Promise<void> =>
   rm(folderOf(store, jobID), { recursive: true, force: true });
 
 /**

@@ -26,7 +26,7 @@ export async function makeBranch(
   const there =
     (await store.user(["rev-parse", "--quiet", "--verify", ref]).catch(() => null))?.toString().trim() ?? null;
   if (there === tip) return branch;
-  const record = join(store.folder, `branch.${jobID.replace(/\W/g, "_")}`);
+  const record = recordOf(store, jobID);
   const ours = await readFile(record, "utf8").catch(() => null);
   if (there !== null && there !== ours)
     throw refuse("it is there and holds commits that are not the job's; rename or delete it first.");
@@ -49,6 +49,14 @@ export async function makeBranch(
   await store.user(["update-ref", "-m", `agents_collect: ${jobID}`, ref, tip, there ?? none]);
   return branch;
 }
+
+/** Holds the commit the job's branch was left at: one at another is no longer only ours to move. */
+const recordOf = ({ folder }: Pick<ProjectStore, "folder">, jobID: string): string =>
+  join(folder, `branch.${jobID.replace(/\W/g, "_")}`);
+
+/** The branch stays, and is the user's from then on. */
+export const forgetBranch = (store: Pick<ProjectStore, "folder">, jobID: string): Promise<void> =>
+  rm(recordOf(store, jobID), { force: true });
 
 /** All that the tip needs and the user's repository lacks: what his commit reaches is there. */
 async function wanted(store: ProjectStore, tip: string, there: string | null): Promise<string> {

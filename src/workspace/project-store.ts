@@ -28,6 +28,9 @@ export interface ProjectStore {
 export const RAW_ATTRIBUTES =
   "* -text -ident !eol !filter !working-tree-encoding -export-ignore -export-subst !diff !merge\n";
 
+/** Where everything is kept for the project with this root. */
+export const storeFolder = (stateDir: string, root: string): string => join(stateDir, "workspace", nameFor(root));
+
 /**
  * @param directory absolute; somewhere in the project
  * @param stateDir absolute; the store is made below it
@@ -41,7 +44,7 @@ export async function openProjectStore(git: Git, stateDir: string, directory: st
   const root = top ?? directory;
   const format =
     top !== null && (await ask("--show-object-format").catch(() => "sha1")) === "sha256" ? "sha256" : "sha1";
-  const folder = join(stateDir, "workspace", nameFor(root));
+  const folder = storeFolder(stateDir, root);
   const gitDir = join(folder, "git");
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const ours = { cwd: folder, config: "none" } as const;

@@ -1,6 +1,7 @@
 import { expect } from "bun:test";
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { must } from "../support/opencode.ts";
 import {
   HOLD,
   holders,
@@ -10,7 +11,7 @@ import {
   sandboxTest,
   uniqueSeconds,
 } from "../support/sandboxes.ts";
-import { call, say } from "../support/scripted.ts";
+import { call, say, script } from "../support/scripted.ts";
 import { ask, shell, start, task, turn, wait } from "../support/turns.ts";
 import { useLab } from "../support/use-lab.ts";
 import { until } from "../support/wait.ts";
@@ -132,6 +133,37 @@ sandboxTest(
     const left = await files(session, job);
     expect(left).toMatchObject({ into: `.opencode/collected/${job}-2`, source: { kind: "snapshot" } });
     expect(left.files.map(({ path }) => path)).toEqual(["entered", "go", "left", "one"]);
+  },
+  240_000,
+);
+
+sandboxTest(
+  "a session whose user refuses edits is told so, and nothing is written",
+  async () => {
+    const { server, home } = lab;
+    const session = (await server.createSession()).id;
+    const [, waited] = await turn(
+      server,
+      session,
+      start(task("refused", shell("echo x > new.txt"), say("done"))),
+      wait(),
+    );
+    const job = waited?.metadata.finished[0]?.id;
+    const permission = [{ permission: "edit", pattern: "*", action: "deny" }] as const;
+    must(await server.client.session.update({ sessionID: session, permission: [...permission] }));
+    const before = home.git("status", "--porcelain", "--ignored");
+    const modes = [
+      { mode: "files", into: "refused" },
+      { mode: "patch", into: "refused.patch" },
+    ];
+    await server.prompt(session, script(...modes.map((args) => call("agents_collect", { job, ...args })), say("done")));
+    const parts = await server.toolParts(session, "agents_collect");
+    expect(parts.map(({ state }) => (state.status === "error" ? state.error : state.status))).toEqual(
+      modes.map(() =>
+        expect.stringContaining("specified a rule which prevents you from using this specific tool call"),
+      ),
+    );
+    expect(home.git("status", "--porcelain", "--ignored")).toBe(before);
   },
   240_000,
 );

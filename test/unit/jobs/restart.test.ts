@@ -1,13 +1,16 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cancelJobs } from "../../../src/jobs/cancel-jobs.ts";
 import type { Job } from "../../../src/jobs/job.ts";
+import type { JobBook } from "../../../src/jobs/job-book.ts";
 import { messageJob } from "../../../src/jobs/message-job.ts";
 import { startJobs } from "../../../src/jobs/start-jobs.ts";
 import { sessionFile } from "../../../src/jobs/store/session-store.ts";
 import { takeSnapshot } from "../../../src/jobs/take-snapshot.ts";
+import type { TreeBase } from "../../../src/workspace/capture-tree.ts";
+import { storeFolder } from "../../../src/workspace/project-store.ts";
 import { bytes, CATALOG, gate, inWorld, leases, ORCHESTRATOR, text, type World } from "./lab-world.ts";
 
 const send = ({ lab }: World, job: string, message: string) =>
@@ -189,6 +192,8 @@ test(
     await world.clock.advance(61_000);
     await world.reaches(running, "running");
     expect(world.job(done).sandbox.kind).toBe("parked");
+    const kept = keepWork(world, await world.lab.book(ORCHESTRATOR), done);
+    const others = keepWork(world, await world.lab.book("ses_other"), other?.id ?? "");
     const forgotten = world.lab.forget(ORCHESTRATOR);
     await world.clock.advance(10_000);
     await forgotten;
@@ -196,6 +201,10 @@ test(
     expect(world.sessions.running()).toEqual([]);
     expect(world.machine.sandboxes().map(({ spec }) => spec.name)).toEqual([]);
     expect(existsSync(sessionFile(world.stateDir, ORCHESTRATOR))).toBe(false);
+    expect([kept, others].map((paths) => paths.map((path) => existsSync(path)))).toEqual([
+      [false, false],
+      [true, true],
+    ]);
     expect(world.lab.snapshots.list(ORCHESTRATOR)).toEqual([]);
     expect(world.machine.snapshotIDs().length).toBe(1); // the other session's, parked after its end
     const book = await world.lab.book("ses_other");
@@ -217,6 +226,16 @@ test(
     expect(world.complaints).toEqual([]);
   }),
 );
+
+/** Leaves what is left of a job when it was collected as a branch. */
+function keepWork({ stateDir }: World, book: JobBook, id: string): string[] {
+  const base = { project: "/project" } as TreeBase;
+  book.update(id, (job) => ({ ...job, base }));
+  const folder = storeFolder(stateDir, base.project);
+  mkdirSync(join(folder, "jobs", id), { recursive: true });
+  writeFileSync(join(folder, `branch.${id}`), "");
+  return [join(folder, "jobs", id), join(folder, `branch.${id}`)];
+}
 
 /** A job as its store has it. */
 function stored({ stateDir }: World, id: string): Job {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import type { Job } from "../../../src/jobs/job.ts";
+import { reachFiles } from "../../../src/jobs/reach-files.ts";
 import { sessionFile } from "../../../src/jobs/store/session-store.ts";
 import { decideStray } from "../../../src/jobs/stray.ts";
 import type { SandboxSpec } from "../../../src/sandboxes/port.ts";
@@ -30,10 +31,25 @@ describe("a sandbox", () => {
   ];
   for (const [what, record, isLeaseAlive, ageMs, decision] of cases) {
     test(`${what} is for: ${decision}`, () => {
-      const facts = { sandboxID: "sbx_1", createdAt: NOW - ageMs, job: record, isLeaseAlive, parkAfterMs: MINUTE };
-      expect(decideStray({ ...facts, now: NOW }) as string).toBe(decision);
+      const facts = { sandboxID: "sbx_1", createdAt: NOW - ageMs, job: record, isLeaseAlive, isRead: false };
+      expect(decideStray({ ...facts, parkAfterMs: MINUTE, now: NOW }) as string).toBe(decision);
     });
   }
+});
+
+test("a sandbox that a process reads files in is kept for an hour at most", () => {
+  const facts = {
+    sandboxID: "sbx_1",
+    job: { state: {}, sandbox: {} } as Job,
+    isLeaseAlive: false,
+    parkAfterMs: MINUTE,
+  };
+  for (const [ageMs, isRead, decision] of [
+    [59 * MINUTE, true, "keep"],
+    [59 * MINUTE, false, "end"],
+    [61 * MINUTE, true, "end"],
+  ] as const)
+    expect(decideStray({ ...facts, isRead, createdAt: NOW - ageMs, now: NOW })).toBe(decision);
 });
 
 const NOTHING = { ended: [], parked: [], snapshotsRemoved: [], failures: [] };
@@ -42,7 +58,7 @@ const standing = ({ machine }: World) => machine.sandboxes().map(({ id }) => id)
 /** A sandbox that no job names, as a process leaves it that dies while it makes one. */
 async function strayOf({ machine }: World, tags: Record<string, string>): Promise<string> {
   const spec = {
-    name: tags.job ?? "stray",
+    name: JSON.stringify(tags),
     tags,
     snapshotID: null,
     workdir: "/workspace",
@@ -92,6 +108,28 @@ test(
     expect([world.job(id).sandbox.kind, standing(world)]).toEqual(["parked", [sandboxID]]);
     expect((await world.lab.sweep()).ended).toEqual([sandboxID]);
     expect([standing(world), world.lab.pool.sandboxes()]).toEqual([[], []]);
+  }),
+);
+
+test(
+  "a sandbox made to read a parked job's files is left alone while its process reads, and ended when that died",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("say 1");
+    await world.reaches(id, "completed");
+    const book = await world.lab.book(ORCHESTRATOR);
+    await world.lab.keeper.park(book, id);
+    const read = await reachFiles(world.lab, book, id, {
+      async use(sandbox) {
+        expect(await world.lab.sweep()).toEqual(NOTHING);
+        return [sandbox.id, ...standing(world)];
+      },
+    });
+    expect(read).toEqual([read[0] as string, read[0] as string]);
+    expect([standing(world), world.lab.pool.sandboxes()]).toEqual([[], []]);
+
+    const tags = { job: id, session: ORCHESTRATOR, lab: world.lab.pool.identity() };
+    const dead = await strayOf(world, { ...tags, reader: "999999999" });
+    expect((await world.lab.sweep()).ended).toEqual([dead]);
   }),
 );
 
