@@ -1,6 +1,5 @@
 import { homedir } from "node:os";
 import type { Environment } from "../config/environment.ts";
-import { toMachineSpec, toSandboxSpec } from "../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { LabError, toFailure } from "../shared/error-code.ts";
@@ -10,12 +9,11 @@ import { captureTree, type TreeBase } from "../workspace/capture-tree.ts";
 import { gatherWork, removeWork } from "../workspace/gather-work.ts";
 import type { Git } from "../workspace/git.ts";
 import { forgetBranch } from "../workspace/make-branch.ts";
-import { nameFor } from "../workspace/paths.ts";
 import { openProjectStore, type ProjectStore, storeFolder } from "../workspace/project-store.ts";
-import { identityOf, sendTree } from "../workspace/send-tree.ts";
 import type { Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
-import type { PoolStore, PreparedTree } from "./store/pool-store.ts";
+import { createPreparedTrees } from "./prepared-trees.ts";
+import type { PoolStore } from "./store/pool-store.ts";
 
 /** Brings the user's project into sandboxes: taken when a job is started, sent once for all jobs that start from it. */
 export interface ProjectTrees {
@@ -55,14 +53,11 @@ export interface ProjectTreesDeps {
   readonly log: Log;
 }
 
-/** Of one project in one environment: the one in use, and the one before, from which a job may just be starting. */
-const KEPT = 2;
-
 export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
   const { pool, clock, log } = deps;
   const captured = new Map<string, Promise<TreeBase | null>>();
-  const preparing = new Map<string, Promise<PreparedTree>>();
   const ending = new AbortController();
+  const prepared = createPreparedTrees({ ...deps, ending: ending.signal });
   let opening: Promise<ProjectStore | null> | null = null;
 
   const store = () => {
@@ -110,72 +105,6 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
     return { base: origin?.base ?? null, formerBases: origin?.formerBases ?? [] };
   }
 
-  async function prepared(job: Job, base: TreeBase, provider: SandboxProvider): Promise<PreparedTree> {
-    const project = await store();
-    const environment = deps.environments[job.task.environment];
-    if (!project || !environment) throw new LabError("workspace_failed", `The project of ${job.id} is gone.`);
-    const identity = await identityOf(project);
-    const { image, workdir } = environment;
-    const place = nameFor(JSON.stringify([provider.name, base.project, image, workdir, identity]));
-    const key = nameFor(JSON.stringify([place, base.commit, base.emptyFolders]));
-    const known = pool.preparedTrees(place);
-    const ready = known.find((one) => one.key === key);
-    if (ready) return ready;
-    const current = preparing.get(key);
-    if (current) return current;
-    const made = prepare(known.at(-1) ?? null)
-      .catch((error) => {
-        if (known.length === 0 || ending.signal.aborted) throw error;
-        log("warn", "could not send the difference of a project, sending all of it", { reason: String(error) });
-        return prepare(null);
-      })
-      .finally(() => preparing.delete(key));
-    preparing.set(key, made);
-    return made;
-
-    async function prepare(former: PreparedTree | null): Promise<PreparedTree> {
-      // A job's id finds it for whoever sweeps; its own sandbox comes later, so the name is free but for this suffix.
-      const name = {
-        name: `${job.id}-tree`,
-        tags: { job: job.id, session: job.orchestrator, lab: pool.identity(), tree: key },
-      };
-      const bare = toSandboxSpec(environment as Environment, {}, { ...name, snapshotID: former?.snapshotID ?? null });
-      const machine = {
-        ...toMachineSpec(environment as Environment),
-        gpus: [],
-        secrets: [],
-        volumes: {},
-        buckets: {},
-        ports: [],
-      };
-      const sandbox = await provider.create({ ...bare, env: {}, network: "blocked", machine }, ending.signal);
-      pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, clock.now());
-      const stop = () => void sandbox.terminate().catch(() => {}); // what is being sent fails then
-      ending.signal.addEventListener("abort", stop);
-      try {
-        const from = former?.form === "repository" ? former.commit : null;
-        const nonce = deps.ids("send");
-        const form = await sendTree({ store: project as ProjectStore, base, from, identity, sandbox, clock, nonce });
-        return await freeze(sandbox, { key, place, commit: base.commit, form });
-      } finally {
-        ending.signal.removeEventListener("abort", stop);
-        await sandbox.terminate();
-        pool.deleteSandbox(sandbox.id);
-      }
-    }
-
-    async function freeze(sandbox: Sandbox, what: Pick<PreparedTree, "key" | "place" | "commit" | "form">) {
-      const { id } = await snapshotsOf(provider).take(sandbox, null);
-      const record: PreparedTree = { ...what, snapshotID: id, createdAt: clock.now() };
-      pool.savePreparedTree(record);
-      for (const old of pool.preparedTrees(place).slice(0, -KEPT)) {
-        pool.deletePreparedTree(old.snapshotID);
-        await snapshotsOf(provider).remove(old.snapshotID);
-      }
-      return record;
-    }
-  }
-
   return {
     capture(book, jobs) {
       const wanting = jobs.filter((job) => job.state.kind === "queued" && wantsProject(job));
@@ -196,7 +125,9 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
     async startingPoint(book, job, provider, signal) {
       const base = await baseOf(book, job);
       if (!base || job.task.snapshotID !== null) return job.task.snapshotID;
-      return (await unlessAborted(prepared(job, base, provider), signal)).snapshotID;
+      const project = await store();
+      if (!project) throw new LabError("workspace_failed", `The project of ${job.id} is gone.`);
+      return (await unlessAborted(prepared.of({ project, base, job, provider }), signal)).snapshotID;
     },
     forgetSnapshot: (snapshotID) => pool.deletePreparedTree(snapshotID),
     current: captureNow,
@@ -221,14 +152,9 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
     },
     async suspend() {
       ending.abort();
-      await Promise.allSettled([...preparing.values(), ...captured.values()]);
+      await Promise.allSettled([prepared.settled(), ...captured.values()]);
     },
   };
-}
-
-function snapshotsOf(provider: SandboxProvider) {
-  if (provider.snapshots) return provider.snapshots;
-  throw new LabError("workspace_failed", `The ${provider.name} provider cannot take snapshots.`, { retryable: false });
 }
 
 /** What is prepared is prepared for several jobs: one of them may stop waiting without stopping the others. */
