@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { startLab } from "../support/lab.ts";
+import { startLabIn } from "../support/lab.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, cancel, message, start, task, turn, wait } from "../support/turns.ts";
@@ -100,7 +100,7 @@ sandboxTest(
 );
 
 test("33 tasks in one call are one too many by default", async () => {
-  const own = await startLab();
+  const own = await startLabIn(lab);
   try {
     const session = await own.server.createSession();
     const unknown = Array.from({ length: 33 }, (_, n) => ({ description: `t${n}`, prompt: "p", agent: "nobody" }));

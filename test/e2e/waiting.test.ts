@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { startLab } from "../support/lab.ts";
+import { startLabIn } from "../support/lab.ts";
 import { HOLD, heldFrom, holders, mostAtOnce, openGates, sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
@@ -32,7 +32,7 @@ const partIDs = async (sessionID: string) =>
 sandboxTest(
   "a full machine queues, says what each waits for, and never runs more than it may",
   async () => {
-    const own = await startLab({ maxRunningJobs: 2 });
+    const own = await startLabIn(lab, { maxRunningJobs: 2 });
     const { server, home } = own;
     try {
       const session = await server.createSession();

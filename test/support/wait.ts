@@ -1,5 +1,6 @@
 export interface UntilOptions {
   timeoutMs?: number;
+  /** Default: 50, then less and less often, down to every 250: each question to a server costs it 10 ms of CPU. */
   everyMs?: number;
   /** What is waited for, in words: "the job has ended". */
   what: string;
@@ -13,10 +14,10 @@ export interface UntilOptions {
  */
 export async function until<T>(
   probe: () => T | Promise<T>,
-  { timeoutMs = 60_000, everyMs = 50, what, seen }: UntilOptions,
+  { timeoutMs = 60_000, everyMs, what, seen }: UntilOptions,
 ): Promise<NonNullable<T>> {
   const startedAt = performance.now();
-  for (;;) {
+  for (let pauseMs = everyMs ?? 50; ; pauseMs = everyMs ?? Math.min(pauseMs * 1.2, 250)) {
     let failure: unknown;
     try {
       const value = await probe();
@@ -25,7 +26,7 @@ export async function until<T>(
       failure = error;
     }
     if (performance.now() - startedAt > timeoutMs) throw timedOut(what, timeoutMs, failure, seen);
-    await pause(everyMs);
+    await pause(pauseMs);
   }
 }
 
