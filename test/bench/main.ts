@@ -2,6 +2,7 @@ import { benchExec } from "./exec.ts";
 import { benchModal } from "./modal.ts";
 import { benchStartCall } from "./start-call.ts";
 import { benchStartup } from "./startup.ts";
+import { benchTrees } from "./trees.ts";
 import { benchWakeUp } from "./wake-up.ts";
 
 /*
@@ -14,6 +15,7 @@ const benches: Record<string, (rounds: number) => Promise<void>> = {
   "wake-up": benchWakeUp,
   exec: benchExec,
   modal: benchModal,
+  trees: benchTrees,
 };
 
 const wanted = process.argv.slice(2);
