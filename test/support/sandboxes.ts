@@ -39,7 +39,7 @@ const inWorkspace = (home: OpencodeHome, sandboxID: string, file: string): strin
 
 /** A command that says when it came, waits for its gate, and says when it left. */
 export const HOLD =
-  "date +%s%N > entered; until [ -e go ]; do sleep 0.02; done; date +%s%N > left; echo held $(cat entered left)";
+  "date +%s%N > entered; until [ -e go ]; do sleep 0.1; done; date +%s%N > left; echo held $(cat entered left)";
 
 /** Sandboxes whose command waits at its gate now. */
 export const holders = (home: OpencodeHome): string[] =>
