@@ -52,6 +52,6 @@ describe.skipIf(why !== null)(`a host process that is killed${why ? ` (skipped: 
         host.kill("SIGKILL");
         rmSync(root, { recursive: true, force: true });
       }
-    }, 30_000);
+    }, 240_000);
   }
 });

@@ -64,4 +64,4 @@ afterEach(async () => {
   for (const each of open.splice(0)) await each.close();
 }, 240_000);
 
-export const check = (title: string, body: () => Promise<void>) => test(title, body, 25_000);
+export const check = (title: string, body: () => Promise<void>) => test(title, body, 120_000);

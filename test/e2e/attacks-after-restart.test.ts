@@ -32,7 +32,7 @@ describe.skipIf(why !== null)(`a job's session after a restart of OpenCode${why 
     ordinary = await lab.server.createSession({ parentID: wiped.orchestrator });
     lab.server = await restart(lab.server, lab.home);
   }, 240_000);
-  afterAll(() => lab?.stop(), 30_000);
+  afterAll(() => lab?.stop(), 240_000);
 
   const sessions = () => ({ marked: marked.child.id, wiped: wiped.child.id, below: below.id });
   const tools = { bash: true, host_touch: true, hostly: true };
@@ -47,7 +47,7 @@ describe.skipIf(why !== null)(`a job's session after a restart of OpenCode${why 
       }
       expect(await promptForHost(lab, id, { tools })).toMatchObject({ status: 200 });
       await expectStoppedByGuard(lab, id);
-    }, 30_000);
+    }, 240_000);
   }
 
   test("the job whose session was rewritten is answerable as before", async () => {

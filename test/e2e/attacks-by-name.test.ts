@@ -22,7 +22,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
   beforeAll(async () => {
     lab = await startAttackLab();
   }, 240_000);
-  afterAll(() => lab?.stop(), 30_000);
+  afterAll(() => lab?.stop(), 240_000);
   beforeEach(() => lab.ran.clear());
 
   const hostCalls = () => hostCallsOf(lab);
@@ -59,7 +59,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
       expect(await lab.server.children(child.id)).toEqual([]);
       expect(must(await lab.server.client.question.list())).toEqual([]);
       expect(must(await lab.server.client.permission.list())).toEqual([]);
-    }, 30_000);
+    }, 240_000);
   }
 
   test("a skill is found by its name only, never by a path", async () => {

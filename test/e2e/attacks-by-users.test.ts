@@ -26,7 +26,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
   beforeAll(async () => {
     lab = await startAttackLab();
   }, 240_000);
-  afterAll(() => lab?.stop(), 30_000);
+  afterAll(() => lab?.stop(), 240_000);
   beforeEach(() => lab.ran.clear());
 
   const insideCalls = () => Object.entries(INSIDE).map(([name, args]) => call(name, args));

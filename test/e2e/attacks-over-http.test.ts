@@ -20,7 +20,7 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
   beforeAll(async () => {
     lab = await startAttackLab();
   }, 240_000);
-  afterAll(() => lab?.stop(), 30_000);
+  afterAll(() => lab?.stop(), 240_000);
   beforeEach(async () => {
     lab.ran.clear();
     // Ended and parked: every attack meets a session whose job is over, which is when people look into it.

@@ -68,15 +68,15 @@ sandboxTest(
     const terminal = await startTui(home);
     try {
       await terminal.submit("start two slow jobs");
-      const board = await terminal.waitForText(/slow job 1.*phase 1/, 30_000);
+      const board = await terminal.waitForText(/slow job 1.*phase 1/, 120_000);
       expect(board).toMatch(/slow job 2/);
       expect(board).toMatch(/agents_wait/);
       await terminal.sendKeys("C-x", "Down");
-      const child = await terminal.waitForText(/Sandbox_worker/, 10_000);
+      const child = await terminal.waitForText(/Sandbox_worker/, 120_000);
       expect(child).toMatch(/sandbox_exec/);
-      await terminal.waitForText(/line of \d/, 10_000);
+      await terminal.waitForText(/line of \d/, 120_000);
       await terminal.sendKeys("Up");
-      await terminal.waitForText("the slow ones are back", 30_000);
+      await terminal.waitForText("the slow ones are back", 120_000);
       await terminal.waitForNoText("phase 1"); // the board goes when the wait is over
     } finally {
       await terminal.close();

@@ -65,7 +65,7 @@ test("in a process of its own it serves clients under Node 24 and Bun, and leave
   } finally {
     await server.kill();
   }
-}, 60_000);
+}, 240_000);
 
 test("its sandboxes do not outlive it, even when it is killed", async () => {
   const { server, variables } = await serve();
@@ -77,7 +77,7 @@ test("its sandboxes do not outlive it, even when it is killed", async () => {
     seen: sleepersLeft,
   });
   await Bun.$`rm -rf ${dirname(variables.MODAL_CONFIG_PATH ?? "")}`.quiet();
-}, 60_000);
+}, 240_000);
 
 async function sleepersLeft(): Promise<string> {
   return (await Bun.$`pgrep -fx "sleep 1006"`.nothrow().quiet()).stdout.toString();
