@@ -3,6 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { findNetworkTools } from "../../src/sandboxes/local/bubblewrap/network.ts";
+import { pause, until } from "../support/wait.ts";
 import { descendants, localProvider, newRoot, startTimeOf, whyNoIsolation } from "./local-support.ts";
 
 const why = await whyNoIsolation();
@@ -54,4 +55,42 @@ describe.skipIf(why !== null)(`a host process that is killed${why ? ` (skipped: 
       }
     }, 240_000);
   }
+
+  test("while it raises walls leaves nothing of them", async () => {
+    const before = new Set(orphans());
+    const next = localProvider(newRoot()); // whoever comes later ends what the dead could not
+    for (const delayMs of [0, 10, 20, 30, 40, 60]) {
+      const root = newRoot();
+      const main = [join(import.meta.dir, "local-host-main.ts"), root];
+      const host = spawn(join(import.meta.dir, "../../node_modules/.bin/bun"), main, { stdio: "ignore" });
+      try {
+        await until(() => descendants(host.pid as number).some(({ command }) => command.includes(FIRST_PROCESS)), {
+          what: "walls are being raised",
+          everyMs: 2,
+        });
+        await pause(delayMs);
+      } finally {
+        host.kill("SIGKILL");
+      }
+      const isOver = async () => {
+        await next.list();
+        return orphans().every((pid) => before.has(pid));
+      };
+      await until(isOver, { what: "all of it has ended" });
+      rmSync(root, { recursive: true, force: true });
+    }
+    await next.close();
+  }, 240_000);
 });
+
+const FIRST_PROCESS = "/dev/shm/.first";
+
+/** First processes of sandboxes whose host process is gone. */
+function orphans(): number[] {
+  const { stdout } = spawnSync("ps", ["-eo", "pid=,ppid=,args="], { encoding: "utf8" });
+  return stdout
+    .split("\n")
+    .filter((line) => line.includes(FIRST_PROCESS))
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .flatMap(([pid = 0, parent]) => (parent === 1 ? [pid] : []));
+}

@@ -5,6 +5,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ListedSandbox, Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
+import { endOrphans } from "./bubblewrap/orphans.ts";
 import { DiskWatch, freeBytes } from "./disk-watch.ts";
 import { FifoStock } from "./fifo-stock.ts";
 import { refuseForeignMachine } from "./foreign-machine.ts";
@@ -209,6 +210,7 @@ class LocalProvider implements SandboxProvider {
 
   /** Also clears away what processes that died left half made: it has no owner. */
   async list(): Promise<readonly ListedSandbox[]> {
+    await endOrphans();
     for (const path of await abandonedHalves(this.#deps.rootDir)) await (await this.#isolation()).trees.remove(path);
     const folder = join(this.#deps.rootDir, "sandboxes");
     const found = await Promise.all(

@@ -31,11 +31,10 @@ export interface WallPlan extends EnclosurePlan {
 }
 
 // The first process: unkillable from inside (pid 1 without handlers), it reaps orphans while it waits in a read that
-// never ends. A `sleep` would not do: a job's `pkill sleep` must not end its sandbox.
-const FIRST_PROCESS = [
-  "-c",
-  "f=/dev/shm/.first; mkfifo $f; exec 3<>$f; rm $f; echo up; exec >&-; while :; do read -r _ <&3; done",
-];
+// never ends. A `sleep` would not do: a job's `pkill sleep` must not end its sandbox. It ends when nobody hears its word:
+// bwrap dies with us by asking the kernel for it, and we may have died before it asked.
+export const FIRST_PROCESS =
+  "f=/dev/shm/.first; mkfifo $f; exec 3<>$f; rm $f; echo up || exit; exec >&-; while :; do read -r _ <&3; done";
 // bwrap may use three pipes only (see withAnonymousFile): stdin is the gate at 5, stdout carries both the report at 4
 // and the first process's word.
 const PLUMBING = 'exec "$@" 4>&1 5<&0 0</dev/null';
@@ -103,7 +102,7 @@ async function lockDevices(namespaces: Namespaces, nsenter: string): Promise<voi
 function spawnWalls(plan: WallPlan): ChildProcess {
   // Through a descriptor, so that host paths are in no command line; with no environment, since the job can read it.
   const shell = existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh";
-  const bwrap = ["/bin/sh", "-c", PLUMBING, "walls", plan.tools.bwrap, "--args", "3", "--", shell, ...FIRST_PROCESS];
+  const bwrap = ["/bin/sh", "-c", PLUMBING, "walls", plan.tools.bwrap, "--args", "3", "--", shell, "-c", FIRST_PROCESS];
   const { file, args } = launcherArgs(3, plan.cgroup?.procsFiles ?? [], bwrap);
   const child = withAnonymousFile(plan.args.map((each) => `${each}\0`).join(""), (fd) =>
     spawn(file, args, { env: { ...HOST_ENV }, cwd: "/", detached: true, stdio: ["pipe", "pipe", "pipe", fd] }),
