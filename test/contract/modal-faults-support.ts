@@ -45,9 +45,12 @@ export const failsWith = async (
 };
 
 export async function untilNoneLeft(): Promise<void> {
-  for (let attempt = 0; attempt < 200 && (await live()).length > 0; attempt += 1)
+  let left = await live();
+  for (let attempt = 0; attempt < 200 && left.length > 0; attempt += 1) {
     await new Promise((resolve) => setTimeout(resolve, 25));
-  expect(await live()).toEqual([]);
+    left = await live();
+  }
+  expect(left).toEqual([]);
 }
 
 export async function eventually(holds: () => Promise<boolean>): Promise<void> {

@@ -7,6 +7,7 @@ import {
   openGates,
   sandboxesOf,
   sandboxTest,
+  sleeps,
   uniqueSeconds,
 } from "../support/sandboxes.ts";
 import { say, script, scriptedModel } from "../support/scripted.ts";
@@ -41,7 +42,7 @@ sandboxTest(
     );
     const ids = metadata.jobs.map(({ id }) => id);
     for (const what of [lostMark, cancelMark]) {
-      await until(() => commandsWith(what).length > 0, { what: "it sleeps", timeoutMs: 60_000 });
+      await until(() => sleeps(what), { what: "it sleeps", timeoutMs: 60_000 });
     }
     await until(() => holders(home).length === 1, { what: "the sixth works", timeoutMs: 60_000 });
     killSandboxWith(server.pid, lostMark);
@@ -82,7 +83,7 @@ sandboxTest(
     const mark = uniqueSeconds();
     const { metadata } = await ask(server, session.id, start(sleeper("lost", mark), task("failed", { status: 400 })));
     const [lost, failed] = metadata.jobs.map(({ id }) => id) as [string, string];
-    await until(() => commandsWith(mark).length > 0, { what: "it sleeps", timeoutMs: 60_000 });
+    await until(() => sleeps(mark), { what: "it sleeps", timeoutMs: 60_000 });
     killSandboxWith(server.pid, mark);
     const first = (await ask(server, session.id, wait())).metadata.finished;
     expect(first).toMatchObject([

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type LabServer, startLab } from "../support/lab.ts";
 import { restart } from "../support/opencode.ts";
-import { commandsWith, sandboxesOf, sandboxTest, uniqueSeconds } from "../support/sandboxes.ts";
+import { commandsWith, sandboxesOf, sandboxTest, sleeps, uniqueSeconds } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
@@ -116,7 +116,7 @@ sandboxTest(
     const sleeper = task("sleeps", shell(`echo kept > file; sleep ${seconds}`, { timeout_seconds: 900 }), say("slept"));
     const { metadata } = await ask(server, session.id, start(sleeper));
     const id = metadata.jobs[0]?.id as string;
-    await until(() => commandsWith(seconds).length > 0, { what: "it sleeps", timeoutMs: 60_000 });
+    await until(() => sleeps(seconds), { what: "it sleeps", timeoutMs: 60_000 });
     const since = server.events.all.length;
     await server.client.instance.dispose();
     await server.events.waitFor((event) => event.type === "server.connected", { what: "it is back", since });

@@ -8,6 +8,7 @@ import {
   openGates,
   sandboxesOf,
   sandboxTest,
+  sleeps,
   uniqueSeconds,
 } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
@@ -142,7 +143,7 @@ sandboxTest(
     expect(snapshotsOnDisk().length).toBe(before.length + 2);
     await ask(server, doomed.id, start(task("sleeps", shell(`sleep ${seconds}`, { timeout_seconds: 900 }), say("no"))));
     await ask(server, other.id, start(task("stays", shell(HOLD), say("stayed"))));
-    await until(() => commandsWith(seconds).length > 0, { what: "one sleeps", timeoutMs: 60_000 });
+    await until(() => sleeps(seconds), { what: "one sleeps", timeoutMs: 60_000 });
     await until(() => holders(home).length === 1, { what: "the other's works", timeoutMs: 60_000 });
     await server.client.session.delete({ sessionID: doomed.id });
     const file = join(home.stateDir, "sessions", `${doomed.id}.db`);

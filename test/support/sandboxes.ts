@@ -99,6 +99,10 @@ export const commandsWith = (text: string): string[] =>
     .filter(({ command }) => command.includes(text))
     .map(({ command }) => command);
 
+/** Whether a job has got as far as that sleep: its shell has the words in its command before it does anything. */
+export const sleeps = (seconds: string): boolean =>
+  commandsWith(seconds).some((command) => command.startsWith("sleep "));
+
 /** The bubblewrap processes a server has started. */
 export const wallsOf = (serverPid: number): number[] =>
   hostProcesses()
