@@ -113,7 +113,8 @@ sandboxTest(
       return scriptedModel(request);
     });
     await ask(server, session.id, start(task("retried", say("at last"))));
-    const reason = await until(async () => (await ask(server, session.id, status())).metadata.jobs[0]?.reason, {
+    const reasonNow = async () => (await ask(server, session.id, status())).metadata.jobs[0]?.reason;
+    const reason = await until(async () => /^model retry.*/.exec((await reasonNow()) ?? "")?.[0], {
       what: "the retry is told",
       timeoutMs: 60_000,
     });
