@@ -4,10 +4,10 @@ import type { Sandbox } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
 import type { TreeBase } from "./capture-tree.ts";
+import { addAll, JOB_GIT, NO_GIT, UPDATE_REF } from "./job-git.ts";
 import { formatSize } from "./paths.ts";
 import type { ProjectStore } from "./project-store.ts";
 import { type CommandEnd, runScript } from "./sandbox-command.ts";
-import { GIT_FUNCTION } from "./send-tree.ts";
 
 /*
  * A job's work, taken out of its sandbox. Everything that comes is a stranger's: objects go into a store of their own,
@@ -40,26 +40,21 @@ export interface GatherRequest {
 const OUT = "/tmp/.parallel-agents-work";
 const PIECE_BYTES = 8 * 1024 * 1024;
 const PACK_BYTES = 512 * 1024 * 1024;
-/** Of one untracked file. Results of this size are asked for by name. */
-const FILE_MIB = 100;
 const LIMIT_MS = 3 * 60_000;
 /** More are put together to one: nobody reads them one by one. */
 const MAX_COMMITS = 100;
-const NO_GIT = 64;
 
 /**
- * Works on copies: the job's index, files and branches stay as they are, and it may go on meanwhile. The index keeps its
+ * Of an update that broke off it takes the state before. Works on copies: the job's index, files and branches stay as they are, and it may go on meanwhile. The index keeps its
  * time, by which git tells a file changed in the same second.
  */
 const PACK = `set -e
-${GIT_FUNCTION}
-cd -- "$1"; bases=$2 out=$3 limit=$4 mode=$5
+${JOB_GIT}
+cd -- "$1"; bases=$2 out=$3 mode=$4
 first=\${bases%% *}
-command -v git >/dev/null || exit ${NO_GIT}
-s() { g -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.autocrlf=false -c gc.auto=0 -c commit.gpgSign=false "$@"; }
 standing() {
   for one in $bases; do
-    if s merge-base --is-ancestor "$one" HEAD 2>/dev/null; then echo "$one"; return; fi
+    if s merge-base --is-ancestor "$one" "$at" 2>/dev/null; then echo "$one"; return; fi
   done
   for one in $bases; do
     if s cat-file -e "$one^{commit}" 2>/dev/null; then echo "$one"; return; fi
@@ -68,11 +63,12 @@ standing() {
 }
 rm -rf -- "$out"; mkdir -p -- "$out"
 GIT_INDEX_FILE=$out/index; export GIT_INDEX_FILE
+at=$(s rev-parse --quiet --verify ${UPDATE_REF} 2>/dev/null) || at=HEAD
 if [ "$mode" = history ] && own=$(s rev-parse --absolute-git-dir 2>/dev/null) && base=$(standing); then
-  head=$(s rev-parse --quiet --verify 'HEAD^{commit}') || head=
+  head=$(s rev-parse --quiet --verify "$at^{commit}") || head=
   [ ! -f "$own/index" ] || cp -p -- "$own/index" "$GIT_INDEX_FILE"
 else
-  head= own=$out/git
+  at=HEAD head= own=$out/git
   set -- --quiet --bare --template=
   [ \${#first} -eq 40 ] || set -- "$@" --object-format=sha256
   s init "$@" "$own"
@@ -81,9 +77,9 @@ else
   GIT_DIR=$own GIT_WORK_TREE=$PWD; export GIT_DIR GIT_WORK_TREE
   s config core.bare false
 fi
-find . -name .git -prune -o -type f -size +"$limit"M -print | tee "$out/large" | sed 's/[][*?!#\\\\ ]/\\\\&/g; s/^\\.//' > "$out/exclude"
-s -c core.excludesFile="$out/exclude" -c advice.addEmbeddedRepo=false add --all --ignore-errors . >&2 || true
+${addAll('"$out"')}
 tree=$(s write-tree)
+[ "$at" = HEAD ] || tree=$(s rev-parse "$head^{tree}")
 if [ -n "$head" ] && [ "$tree" = "$(s rev-parse "$head^{tree}")" ]; then tip=$head
 else
   GIT_AUTHOR_NAME=job GIT_AUTHOR_EMAIL=job@sandbox.invalid GIT_COMMITTER_NAME=job GIT_COMMITTER_EMAIL=job@sandbox.invalid
@@ -146,7 +142,7 @@ async function gather(request: GatherRequest, half: string, mode: "history" | "f
   const bases = [request.base, ...(request.formerBases ?? [])].map(({ commit }) => commit);
   await rm(half, { recursive: true, force: true });
   await mkdir(join(half, "objects/pack"), { recursive: true, mode: 0o700 });
-  const args = [sandbox.workdir, bases.join(" "), OUT, String(FILE_MIB), mode];
+  const args = [sandbox.workdir, bases.join(" "), OUT, mode];
   const { tip, bytes, base, leftOut } = parseWork(
     await runScript(sandbox, PACK, args, { clock, limitMs: LIMIT_MS }),
     jobID,

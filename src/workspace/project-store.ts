@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Git, GitError, type GitRun } from "./git.ts";
 import { nameFor } from "./paths.ts";
@@ -31,6 +31,22 @@ export const RAW_ATTRIBUTES =
 /** Where everything is kept for the project with this root. */
 export const storeFolder = (stateDir: string, root: string): string => join(stateDir, "workspace", nameFor(root));
 
+/** Of what this folder's functions name with the nonce of a call. */
+const SCRATCH = /^((index|user-index|view|build|send|pack)\..+|.+\.work_.+)$/;
+/** Nothing takes so long. */
+const SCRATCH_MS = 24 * 3600_000;
+
+/** Removes what processes left that were killed at their work. @param now epoch ms, by the clock of the file system */
+export async function removeOldScratch(folder: string, now: number): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const path = join(folder, name);
+    if (!SCRATCH.test(name)) continue;
+    // Not the time of its content: an index is linked, and as old as the last one. It may be gone by now.
+    const madeAt = (await stat(path).catch(() => null))?.ctimeMs ?? now;
+    if (now - madeAt > SCRATCH_MS) await rm(path, { recursive: true, force: true });
+  }
+}
+
 /**
  * @param directory absolute; somewhere in the project
  * @param stateDir absolute; the store is made below it
@@ -51,7 +67,10 @@ export async function openProjectStore(git: Git, stateDir: string, directory: st
   const init = ["init", "--quiet", "--bare", "--template=", ...(format === "sha256" ? ["--object-format=sha256"] : [])];
   await git.read({ ...ours, args: [...init, gitDir] });
   await mkdir(join(gitDir, "info"), { recursive: true });
-  await writeFile(join(gitDir, "info/attributes"), RAW_ATTRIBUTES);
+  const attributes = join(gitDir, "info/attributes");
+  await writeFile(attributes, RAW_ATTRIBUTES);
+  const now = (await stat(attributes)).ctimeMs;
+  for (const place of [folder, join(folder, "jobs")]) await removeOldScratch(place, now);
   const borrowed = top === null ? null : await ask("--path-format=absolute", "--git-path", "objects");
   const alternates = join(gitDir, "objects/info/alternates");
   if (borrowed !== null) await writeFile(alternates, `${quoteAlternate(borrowed)}\n`);

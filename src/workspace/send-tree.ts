@@ -4,6 +4,7 @@ import type { Sandbox } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
 import { BASE_IDENTITY, type TreeBase } from "./capture-tree.ts";
+import { GIT_FUNCTION } from "./job-git.ts";
 import { joinRecords, toBytes } from "./paths.ts";
 import { type ProjectStore, RAW_ATTRIBUTES } from "./project-store.ts";
 import { runScript } from "./sandbox-command.ts";
@@ -31,9 +32,6 @@ export type TreeForm = "repository" | "files";
 export const STAGE = "/tmp/.parallel-agents-tree";
 const PIECE_BYTES = 8 * 1024 * 1024;
 export const LIMIT_MS = 10 * 60_000;
-
-/** Nothing of the sandbox's own git configuration counts, nor what an image's author set for everyone. */
-export const GIT_FUNCTION = `g() { GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 git "$@"; }`;
 
 const CHECKOUT = `set -e
 ${GIT_FUNCTION}

@@ -31,16 +31,15 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
         call("sandbox_snapshot", { label: "base" }),
         say("a"),
       );
-      const sleeps = (name: string) =>
+      const sleeper = (name: string) =>
         task(name, shell(`echo ${name} > file; sleep ${seconds}`, { timeout_seconds: 900 }), say("slept"));
       await turn(lab.server, session.id, start(finishes), wait());
       await until(() => sandboxesOf(lab.home).length === 0, { what: "the first is parked" });
-      const tasks = [sleeps("one"), sleeps("two"), task("queued", shell("echo ran"), say("went on"))];
+      const tasks = [sleeper("one"), sleeper("two"), task("queued", shell("echo ran"), say("went on"))];
       const { metadata } = await ask(lab.server, session.id, start(...tasks));
       const [one, two, queued] = metadata.jobs.map(({ id }) => id) as [string, string, string];
       await until(() => sandboxesOf(lab.home).length === 2, { what: "two have sandboxes", timeoutMs: 60_000 });
-      const enough = () => new Set(commandsWith(seconds).filter((text) => text.startsWith("sleep"))).size > 0;
-      await until(enough, { what: "they sleep", timeoutMs: 60_000 });
+      await until(() => sleeps(seconds), { what: "they sleep", timeoutMs: 60_000 });
       await until(
         async () => {
           const { jobs } = (await ask(lab.server, session.id, status(one, two))).metadata;

@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -186,3 +187,10 @@ export const gate = (): { readonly passed: Promise<void>; open(): void } => {
   const { promise, resolve } = Promise.withResolvers<void>();
   return { passed: promise, open: resolve };
 };
+
+/** A job as its store has it. */
+export function stored({ stateDir }: World, id: string): Job {
+  using database = new Database(sessionFile(stateDir, ORCHESTRATOR), { readonly: true });
+  const row = database.query<{ record: string }, [string]>("SELECT record FROM jobs WHERE id = ?").get(id);
+  return JSON.parse(row?.record ?? "null") as Job;
+}
