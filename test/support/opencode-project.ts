@@ -19,7 +19,7 @@ export function createProject(project: string, env: Record<string, string>, file
     "**/.opencode/node_modules/\n**/.opencode/package.json\n**/.opencode/package-lock.json\n/opencode.json\n",
   );
   git("add", "--all");
-  git("commit", "--quiet", "--message", "First");
+  git("-c", "gc.auto=0", "commit", "--quiet", "--message", "First"); // what tidies up would go on behind us
   return git;
 }
 

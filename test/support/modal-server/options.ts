@@ -24,6 +24,11 @@ export interface ModalServerOptions {
   readonly routerTokenSecs?: number;
   /** Snapshots are refused until a command has run in the sandbox, as reported of the real service. Default true. */
   readonly snapshotNeedsExec?: boolean;
+  /**
+   * Sandboxes are laid over their image instead of being copies of it: as quick as in the real service, however large.
+   * For root on Linux, in a process of its own (`canOverlay`); what is in a sandbox is not to be seen from outside then.
+   */
+  readonly overlay?: boolean;
   /** Where its files go; default a new folder in the system's temporary one. */
   readonly folder?: string;
 }

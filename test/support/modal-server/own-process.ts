@@ -4,6 +4,7 @@ import { within } from "../wait.ts";
 import type { Fault } from "./faults.ts";
 import type { Question } from "./main.ts";
 import type { ModalServerOptions } from "./options.ts";
+import { OWN_MOUNTS } from "./overlay.ts";
 import type { ModalServer } from "./server.ts";
 import type { Call } from "./service.ts";
 
@@ -38,7 +39,8 @@ const ANSWER_MS = 20_000;
  * not exist. It stops when this process ends, however it ends.
  */
 export async function startModalServerProcess(options: ModalServerOptions = {}): Promise<ModalServerProcess> {
-  const process_ = await startProcess(NODE, [MAIN, JSON.stringify(options)], {
+  const [file, ...args] = [...(options.overlay ? OWN_MOUNTS : []), NODE, MAIN, JSON.stringify(options)] as const;
+  const process_ = await startProcess(file, args, {
     cwd: "/",
     env: process.env as Record<string, string>,
     stdin: "pipe",

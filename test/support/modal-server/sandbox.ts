@@ -6,6 +6,7 @@ import { prefixedId } from "./ids.ts";
 import type { Image } from "./images.ts";
 import { type Machine, type Mount, startMachine } from "./machine.ts";
 import type { SandboxDefinition, Tag } from "./messages.ts";
+import { layOver, takeOff } from "./overlay.ts";
 import { refuse } from "./refusal.ts";
 import { copyTree, removeTree } from "./root-tree.ts";
 
@@ -29,6 +30,7 @@ export interface SandboxPlan {
   readonly createdAt: number;
   readonly folder: string;
   readonly secondMs: number;
+  readonly overlay: boolean;
   /** After the result is fixed, before the files go. */
   onEnd(sandbox: ModalSandbox): Promise<void>;
 }
@@ -123,7 +125,9 @@ export class ModalSandbox {
     await mkdir(this.scratch, { recursive: true });
     const failure = await this.plan.image.built;
     if (failure !== null) return this.end({ status: 2, exitcode: 1, exception: failure });
-    await copyTree(this.plan.image.folder, this.root);
+    const { image, overlay } = this.plan;
+    if (overlay) await layOver(image.folder, this.root, this.scratch);
+    else await copyTree(image.folder, this.root);
     // A container runtime makes the directory it is told to start in.
     await mkdir(join(this.root, this.workdir), { recursive: true });
     if (this.plan.gpu) await installDriver(this.root, this.plan.gpu);
@@ -157,6 +161,10 @@ export class ModalSandbox {
     await this.machine?.close();
     await this.plan.onEnd(this);
     // Output stays readable as long as the server lives; files do not.
+    if (this.plan.overlay) {
+      await takeOff(this.root);
+      await removeTree(this.scratch);
+    }
     await removeTree(this.root);
   }
 }

@@ -1,0 +1,29 @@
+import { spawnSync } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { runTool } from "./run-tool.ts";
+
+/** Mounts of the process it starts are its own, and end with it. */
+export const OWN_MOUNTS = ["/usr/bin/unshare", "--mount"] as const;
+
+const TRY =
+  'd=$(mktemp -d) && mount -t tmpfs none "$d" && mkdir "$d/a" "$d/b" "$d/c" "$d/d" && exec mount -t overlay none -o "lowerdir=$d/a,upperdir=$d/b,workdir=$d/c" "$d/d"';
+
+let works: boolean | undefined;
+
+/** Whether trees can be laid over each other here; tried once. */
+export function canOverlay(): boolean {
+  const [unshare, ...flags] = OWN_MOUNTS;
+  works ??= spawnSync(unshare, [...flags, "/bin/sh", "-c", TRY], { stdio: "ignore" }).status === 0;
+  return works;
+}
+
+/** Makes `root` show the tree `below`. What is written to it goes to `scratch`. */
+export async function layOver(below: string, root: string, scratch: string): Promise<void> {
+  const [upper, work] = [join(scratch, "upper"), join(scratch, "work")];
+  for (const folder of [root, upper, work]) await mkdir(folder, { recursive: true });
+  const trees = `lowerdir=${below},upperdir=${upper},workdir=${work},redirect_dir=on`;
+  await runTool("mount", ["-t", "overlay", "overlay", "-o", trees, root]);
+}
+
+export const takeOff = (root: string): Promise<void> => runTool("umount", [root], [0, 32]); // 32: it is not mounted
