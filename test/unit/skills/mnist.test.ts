@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { hasNumpy, hasPython, python, run, SKILLS } from "./python.ts";
+import { hasNumpy, hasPython, PYTHON, python, run, SKILLS } from "./python.ts";
 
 let dir = "";
 beforeAll(() => {
@@ -72,7 +72,7 @@ with zipfile.ZipFile("layout.npz") as archive:
         body = data[10 + size:]
         found[name] = [list(header["shape"]), header["descr"], (10 + size) % 64, len(body), max(body)]
 print(json.dumps(found))`;
-    const found = JSON.parse(run("python3", ["-c", program], { cwd: dir }).stdout);
+    const found = JSON.parse(run(PYTHON, ["-c", program], { cwd: dir }).stdout);
     expect(found).toMatchObject({
       "x_train.npy": [[30, 28, 28], "|u1", 0, 30 * 784, expect.any(Number)],
       "y_train.npy": [[30], "|u1", 0, 30, 9],
@@ -85,7 +85,7 @@ print(json.dumps(found))`;
 describe.skipIf(!hasPython)("the reference", () => {
   test("has the agreed number of parameters", () => {
     const program = `import sys; sys.path.insert(0, sys.argv[1]); import reference; print(reference.parameter_count())`;
-    expect(run("python3", ["-c", program, scripts]).stdout).toBe("235146\n");
+    expect(run(PYTHON, ["-c", program, scripts]).stdout).toBe("235146\n");
   });
 
   test("says that NumPy is missing, where it is", () => {
@@ -94,7 +94,7 @@ import runpy, sys
 sys.modules["numpy"] = None
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")`;
-    const { status, stderr } = run("python3", ["-c", program, join(scripts, "reference.py")]);
+    const { status, stderr } = run(PYTHON, ["-c", program, join(scripts, "reference.py")]);
     expect({ status, stderr }).toEqual({ status: 3, stderr: "NumPy is missing: python3 -m pip install numpy\n" });
   });
 

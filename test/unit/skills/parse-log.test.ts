@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { FIXTURES, hasPython, python, run, SKILLS } from "./python.ts";
+import { FIXTURES, hasPython, PYTHON, python, run, SKILLS } from "./python.ts";
 
 const log = (name: string) => join(FIXTURES, `${name}.log`);
 
@@ -137,7 +137,7 @@ for end in range(len(data) + 1):
 os.remove(path); os.rmdir(os.path.dirname(path))
 print(json.dumps(seen))`;
     const scripts = join(SKILLS, "parameter-golf/scripts");
-    const { stdout, stderr } = run("python3", ["-c", program, scripts, log("proxy-control")]);
+    const { stdout, stderr } = run(PYTHON, ["-c", program, scripts, log("proxy-control")]);
     expect(stderr).toBe("");
     expect(JSON.parse(stdout)).toEqual({
       train_loss: [6.9371, 6.1149, 2.853, 2.4711, 2.2954],

@@ -7,9 +7,11 @@ export const FIXTURES = join(import.meta.dirname, "fixtures");
 /** What a sandbox has, and nothing of the machine the tests run on but its programs. */
 const env = { PATH: process.env.PATH ?? "", PYTHONDONTWRITEBYTECODE: "1", LC_ALL: "C.UTF-8" };
 
-const succeeds = (...args: string[]): boolean => spawnSync("python3", args, { env }).status === 0;
-export const hasPython = succeeds("--version");
-export const hasNumpy = hasPython && succeeds("-c", "import numpy");
+/** The interpreter itself: on the search path there may be a script in front of it that takes longer than what is tested. */
+const found = spawnSync("python3", ["-c", "import sys; print(sys.executable)"], { env, encoding: "utf8" });
+export const PYTHON = found.status === 0 ? found.stdout.trim() : "python3";
+export const hasPython = found.status === 0;
+export const hasNumpy = hasPython && spawnSync(PYTHON, ["-c", "import numpy"], { env }).status === 0;
 
 export function run(
   program: string,
@@ -24,5 +26,5 @@ export function run(
 /** Runs a skill's script, such as `parameter-golf/parse_log.py`. */
 export function python(script: string, args: readonly string[], cwd?: string) {
   const [skill = "", file = ""] = script.split("/");
-  return run("python3", [join(SKILLS, skill, "scripts", file), ...args], cwd === undefined ? {} : { cwd });
+  return run(PYTHON, [join(SKILLS, skill, "scripts", file), ...args], cwd === undefined ? {} : { cwd });
 }

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FIXTURES, hasPython, run, SKILLS } from "./python.ts";
+import { FIXTURES, hasPython, PYTHON, run, SKILLS } from "./python.ts";
 
 let dir = "";
 
@@ -21,6 +21,7 @@ cat "$RECORDED"
 exit "\${TRAINING_EXIT:-0}"
 `;
   writeFileSync(join(dir, "bin/torchrun"), torchrun, { mode: 0o755 });
+  symlinkSync(PYTHON, join(dir, "bin/python3"));
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
