@@ -1,8 +1,9 @@
 import { mkdir, stat } from "node:fs/promises";
-import { totalmem } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
+import { createFewAtATime } from "../../shared/few-at-a-time.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ListedSandbox, Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
 import { endOrphans } from "./bubblewrap/orphans.ts";
@@ -66,6 +67,8 @@ class LocalProvider implements SandboxProvider {
   readonly #live = new Map<string, LocalSandbox>();
   readonly #attaching = new Map<string, Promise<LocalSandbox>>();
   readonly #fifos = new FifoStock();
+  // More copies at once than processors end no sooner, but all at the end: so the first job can begin meanwhile.
+  readonly #restoring = createFewAtATime(Math.max(2, availableParallelism()));
   #probing: Promise<Isolation> | null = null;
   #closed = false;
 
@@ -134,8 +137,9 @@ class LocalProvider implements SandboxProvider {
     };
     try {
       await makeWhole(root, meta, async (dirs) => {
-        if (spec.snapshotID !== null)
-          await restoreSnapshot(isolation, this.#deps.rootDir, spec.snapshotID, dirs, signal);
+        const { snapshotID } = spec;
+        if (snapshotID !== null)
+          await this.#restoring(() => restoreSnapshot(isolation, this.#deps.rootDir, snapshotID, dirs, signal));
       });
       return await this.#raise(isolation, meta, spec.env);
     } catch (error) {

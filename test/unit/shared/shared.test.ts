@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { sleep } from "../../../src/shared/clock.ts";
 import { createEmitter } from "../../../src/shared/emitter.ts";
 import { LabError, toFailure } from "../../../src/shared/error-code.ts";
+import { createFewAtATime } from "../../../src/shared/few-at-a-time.ts";
 import { createHostIds, randomId } from "../../../src/shared/ids.ts";
 import { createFakeClock, settle } from "../../support/fake-clock.ts";
 
@@ -32,6 +33,41 @@ describe("ids in the host's form", () => {
   test("of ours are safe in file names, branches and URLs", () => {
     expect(randomId("job")).toMatch(/^job_[0-9a-z]{12}$/);
     expect(randomId("job")).not.toBe(randomId("job"));
+  });
+});
+
+describe("a few at a time", () => {
+  test("go side by side, the others follow in order, and a failure is its own", async () => {
+    const run = createFewAtATime(2);
+    const open: string[] = [];
+    const ends = new Map<string, (error?: Error) => void>();
+    const starts = ["a", "b", "c", "d"].map((name) =>
+      run(() => {
+        open.push(name);
+        return new Promise<string>((resolve, reject) => {
+          ends.set(name, (error) => {
+            open.splice(open.indexOf(name), 1);
+            if (error) reject(error);
+            else resolve(name);
+          });
+        });
+      }),
+    );
+    const settled = Promise.allSettled(starts);
+    const end = async (name: string, error?: Error) => {
+      ends.get(name)?.(error);
+      await settle();
+    };
+    await settle();
+    expect(open).toEqual(["a", "b"]);
+    await end("b", new Error("b failed"));
+    expect(open).toEqual(["a", "c"]);
+    await end("c");
+    await end("a");
+    expect(open).toEqual(["d"]);
+    await end("d");
+    expect((await settled).map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled", "fulfilled"]);
+    expect(await run(async () => "later")).toBe("later");
   });
 });
 

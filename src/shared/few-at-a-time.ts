@@ -1,0 +1,16 @@
+/** Runs operations side by side, but no more than `count` of them; the others wait in order. */
+export function createFewAtATime(count: number) {
+  let free = count;
+  const waiting: (() => void)[] = [];
+  return async <T>(operation: () => Promise<T>): Promise<T> => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((go) => waiting.push(go));
+    try {
+      return await operation();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else free += 1;
+    }
+  };
+}
