@@ -21,10 +21,14 @@ import { APPROACHES, CAP_BYTES, REFINEMENTS } from "./plan.ts";
 /*
  * Pocket parameter golf in the real OpenCode, offline: a scripted model delegates, real jobs train real models in real
  * sandboxes. With `--model provider/model` a real model of yours plays, with your own OpenCode configuration. With
- * `--modal-server` the jobs run on Modal, played by the tests' server on this machine.
+ * `--modal-server` the jobs run on Modal, played by the tests' server on this machine. With `--quick` they train for two seconds on the
+ * beginning of the text only.
  */
 
-const { values } = parseArgs({ options: { model: { type: "string" }, "modal-server": { type: "boolean" } } });
+const { values } = parseArgs({
+  options: { model: { type: "string" }, "modal-server": { type: "boolean" }, quick: { type: "boolean" } },
+});
+const FLAGS = values.quick ? "--train-bytes 30000 --val-bytes 4000 --seconds 2" : "";
 const JOBS = APPROACHES.length + REFINEMENTS.length;
 const SKILLS = fileURLToPath(new URL("skills", import.meta.url));
 
@@ -36,7 +40,7 @@ if (values["modal-server"] && !hasWalls()) {
 }
 const modal = values["modal-server"] ? await startModalServerProcess() : null;
 const where = modal === null ? { local: { isolation: await chooseIsolation() } } : { provider: "modal" };
-const model = await startModelServer(demoModel("node"));
+const model = await startModelServer(demoModel("node", FLAGS));
 const home = createHome({
   modelUrl: model.url,
   plugins: [[PACKAGE, { parkAfterSeconds: 0, ...where }]],

@@ -16,11 +16,14 @@ export const PROMPT = `Play pocket parameter golf with parallel agents; the skil
 2. Wait for all of them, and freeze the one with the lowest val_bpb with sandbox_snapshot, label "${LABEL}".
 3. Start two refinements of it from "${LABEL}", again with the skill, wait for them, and tell me the ranking of all seven.`;
 
-/** @param runtime program that runs the training script in a sandbox */
+/**
+ * @param runtime program that runs the training script in a sandbox
+ * @param flags for every run of it
+ */
 export const demoModel =
-  (runtime: string) =>
+  (runtime: string, flags = "") =>
   (request: ModelRequest): ModelReply =>
-    request.tools.includes("agents_start") ? orchestrate(request) : work(request, runtime);
+    request.tools.includes("agents_start") ? orchestrate(request) : work(request, runtime, flags);
 
 function orchestrate({ step, toolResults }: ModelRequest): ModelReply {
   const best = () => rank(toolResults.join("\n"))[0] as Ranked;
@@ -65,7 +68,7 @@ function rank(results: string): Ranked[] {
   return [...jobs.values()].sort((a, b) => a.valBpb - b.valBpb);
 }
 
-function work({ step, system, firstUser, toolResults }: ModelRequest, runtime: string): ModelReply {
+function work({ step, system, firstUser, toolResults }: ModelRequest, runtime: string, flags: string): ModelReply {
   const [, name] = /run "([^"]+)"/.exec(firstUser) ?? [];
   const [, command = ""] = /with: (.*)/.exec(firstUser) ?? [];
   const [, folder = ""] = /# Skill pocket-golf\nIts files are in your sandbox at (\S+)\.\n/.exec(system) ?? [];
@@ -74,7 +77,7 @@ function work({ step, system, firstUser, toolResults }: ModelRequest, runtime: s
       return call("job_report", { status: `training ${name}` });
     case 1:
       return call("sandbox_exec", {
-        command: command.replace("SKILL_FOLDER", folder).replace(/^RUNTIME/, runtime),
+        command: `${command.replace("SKILL_FOLDER", folder).replace(/^RUNTIME/, runtime)} ${flags}`.trim(),
         timeout_seconds: 600,
       });
     case 2: {

@@ -5,7 +5,7 @@ import { repositoryRoot } from "../support/opencode-home.ts";
 import { within } from "../support/wait.ts";
 
 async function playDemo(args: string[], sandboxes: string): Promise<void> {
-  const demo = await startProcess(process.execPath, ["test/demo/main.ts", ...args], {
+  const demo = await startProcess(process.execPath, ["test/demo/main.ts", "--quick", ...args], {
     cwd: repositoryRoot,
     env: process.env as Record<string, string>,
     name: "the demo",
