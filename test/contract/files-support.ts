@@ -17,13 +17,14 @@ export let base = "";
 export let root = "";
 let provider: SandboxProvider;
 
-export function useProject(): void {
+/** @param open makes the provider of its sandboxes */
+export function useProject(open: (rootDir: string) => SandboxProvider = localProvider): void {
   beforeAll(() => {
     base = mkdtempSync(join(tmpdir(), "files-"));
     root = join(base, "project");
     mkdirSync(root);
     writeFileSync(join(root, "mine.txt"), "mine\n");
-    provider = localProvider(join(base, "local"));
+    provider = open(join(base, "sandboxes"));
   });
 
   afterAll(async () => {

@@ -1,0 +1,93 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pictureOf } from "../support/hostile-project.ts";
+import { base, collect, inSandbox, root, run, useProject, withPath } from "./files-support.ts";
+import type { WorkspacePlace } from "./workspace.contract.ts";
+
+/** Everything but what one collection wrote. */
+const pictureWithout = (folder: string) =>
+  [...pictureOf(base, true)].filter(([path]) => !join(base, path).startsWith(folder) && !path.startsWith("sandboxes/"));
+
+/** A job may put its own `find` and `xargs` in place of the machine's: what they say is only its word. */
+const lying = (records: string) => `
+mkdir -p bin; printf '#!/bin/sh\\n[ "$2" != -maxdepth ] || exit 0\\nprintf "%s"\\n' '${records}' > bin/find
+printf '#!/bin/sh\\nfor n in 1 2 3 4 5 6 7 8 9; do printf "evil%%s+" "$7"; done\\n' > bin/xargs; chmod +x bin/*`;
+
+/** Whatever a job does to its files, or says of them, they get into the folder asked for or nowhere. */
+export function filesAttacks({ name, open }: Pick<WorkspacePlace, "name" | "open">): void {
+  describe(`files of jobs on ${name}`, () => {
+    useProject(open);
+
+    test(
+      "a job whose names, links and devices lead out gets none of them out",
+      () =>
+        inSandbox(
+          `mkdir -p sub/.git deep .GIT 'git~1' .git; echo evil | tee sub/.git/config .GIT/config 'git~1/x' .git/x > ok
+      printf x > "$(printf '.g\\342\\200\\214it')"
+      ln -s /etc/passwd absolute; ln -s ../.. deep/up; ln -s deep/../../x through; ln -s .. top; ln -s .git/hooks hook
+      ln -s deep deeper; ln -s ../ok deep/ok; mkfifo pipe; : > secret; chmod 000 secret
+      ln -s /etc etc-link`,
+          async (sandbox) => {
+            const { folder, names, why } = await collect(sandbox);
+            expect(names).toEqual(["deep/ok", "deeper", "ok"].sort());
+            const link = "it is a link that may lead elsewhere";
+            const name = "some file system takes its name for another place";
+            expect(why).toEqual({
+              absolute: link,
+              "deep/up": link,
+              "etc-link": link,
+              hook: link,
+              through: link,
+              top: link,
+              pipe: "it is a pipe, socket or device",
+              ".GIT/config": name,
+              "git~1/x": name,
+              ".g\u200cit": name,
+              ...("secret" in why && { secret: "it could not be read" }),
+            });
+            expect([...pictureOf(folder, true).keys()].sort()).toEqual(["deep", "deep/ok", "deeper", "ok"]);
+          },
+        ),
+      120_000,
+    );
+
+    test(
+      "a job that lies about its files writes to its folder at most",
+      () =>
+        inSandbox("true", async (sandbox) => {
+          const record = (kind: string, path: string, to = "") => `${kind}\\000644\\0004\\000${path}\\000${to}\\000`;
+          const names = [
+            "../up",
+            "/etc/x",
+            "a/../../up",
+            "./.git/x",
+            "",
+            ".",
+            "..",
+            "a//b",
+            "ok",
+            "ok",
+            "ok/below",
+            "link/in",
+          ];
+          const links = [record("l", "link", "../.."), record("l", "dir", "sub"), record("l", "good", "dir/x")];
+          const records = [...[...names, "dir/x"].map((name) => record("f", name)), ...links];
+          await run(
+            sandbox,
+            lying([...records, "f\\000junk\\000", `f\\000644\\000${"9".repeat(30)}\\000huge\\000\\000`].join("")),
+          );
+          const liar = withPath(sandbox, "/workspace/bin:/usr/bin:/bin");
+          const before = pictureWithout(join(root, "lied"));
+          const { folder, names: written, why } = await collect(liar, { into: "lied" });
+          expect(pictureWithout(folder)).toEqual(before);
+          expect(readFileSync(join(root, "mine.txt"), "utf8")).toBe("mine\n");
+          expect(written).toEqual(["dir/x", "good", "link/in", "ok"]);
+          expect(readFileSync(join(folder, "dir/x"), "utf8")).toBe("evil");
+          const refused = ["", ".", "..", "../up", ".git/x", "/etc/x", "a/../../up", "a//b", "dir", "link", "ok/below"];
+          expect(Object.keys(why).sort()).toEqual(refused);
+        }),
+      120_000,
+    );
+  });
+}
