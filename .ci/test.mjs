@@ -5,7 +5,7 @@ import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 
-const AT_ONCE = Number(process.env.TESTS_AT_ONCE ?? Math.max(2, availableParallelism()));
+const AT_ONCE = Number(process.env.TESTS_AT_ONCE ?? availableParallelism() + 1);
 const BUN = ["test", "--preload", "./test/support/preload.ts", "--timeout", "240000"];
 
 const testsIn = (folder) =>

@@ -1,9 +1,10 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect } from "bun:test";
 import type { GpuRequest } from "../../src/config/gpu.ts";
 import { NO_WISHES } from "../../src/sandboxes/modal/create-params.ts";
 import type { ModalLimits } from "../../src/sandboxes/modal/limits.ts";
 import type { ModalProviderDeps } from "../../src/sandboxes/modal/modal-provider.ts";
 import type { SandboxProvider, SandboxSpec } from "../../src/sandboxes/port.ts";
+import { modalTest } from "../support/modal-test.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
 
 /*
@@ -67,4 +68,4 @@ afterEach(async () => {
   for (const each of open.splice(0)) await each.close();
 }, 240_000);
 
-export const check = (title: string, body: () => Promise<void>) => test(title, body, 120_000);
+export const check = (title: string, body: () => Promise<void>) => modalTest(title, body, 120_000);

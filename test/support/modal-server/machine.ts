@@ -8,8 +8,7 @@ import { systemBinds } from "./root-tree.ts";
 
 /*
  * Where a sandbox's commands run: one bubblewrap per sandbox, entered by each command, so that they share files and
- * process ids. No network but a loopback of its own, no capabilities, nothing of the host writable. Without bubblewrap
- * commands are plain processes in the root directory, and absolute paths are the host's.
+ * process ids. No network but a loopback of its own, no capabilities, nothing of the host writable.
  */
 
 export interface Mount {
@@ -26,7 +25,6 @@ export interface Command {
 }
 
 export interface Machine {
-  readonly walled: boolean;
   /** Variables every command has unless it sets them. */
   readonly env: Readonly<Record<string, string>>;
   spawn(command: Command): ChildProcess;
@@ -52,11 +50,9 @@ export function hasWalls(): boolean {
   return works;
 }
 
+/** @throws Error where there is no bubblewrap: commands would be the host's */
 export async function startMachine(root: string, scratch: string, mounts: readonly Mount[]): Promise<Machine> {
-  return hasWalls() ? startWalled(root, scratch, mounts) : startBare(root);
-}
-
-async function startWalled(root: string, scratch: string, mounts: readonly Mount[]): Promise<Machine> {
+  if (!hasWalls()) throw new Error("The Modal server needs bubblewrap to play sandboxes on this machine");
   const host = readHostPath(process.env.PATH ?? "", homedir(), root, ["/workspace"]);
   const args = [
     "--unshare-user", "--uid", "0", "--gid", "0", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
@@ -88,7 +84,6 @@ async function startWalled(root: string, scratch: string, mounts: readonly Mount
   const pid = (JSON.parse(readFileSync(infoFile, "utf8")) as { "child-pid": number })["child-pid"];
   const enter = ["-t", String(pid), "--preserve-credentials", "-F", "-U", "-m", "-p", "-i", "-u", "-n"];
   return {
-    walled: true,
     gone,
     env: { PATH: `${host.path}:${DRIVER_PATH}`, HOME: "/root", LANG: "C.UTF-8", SHELL: "/bin/sh", ...host.env },
     spawn: ({ argv, workdir, env }) =>
@@ -105,29 +100,6 @@ async function startWalled(root: string, scratch: string, mounts: readonly Mount
         // It went with bubblewrap.
       }
       await gone;
-    },
-  };
-}
-
-function startBare(root: string): Machine {
-  const running = new Set<ChildProcess>();
-  let leave = () => {};
-  const gone = new Promise<void>((resolve) => {
-    leave = resolve;
-  });
-  return {
-    walled: false,
-    gone,
-    env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: join(root, "root"), LANG: "C.UTF-8", SHELL: "/bin/sh" },
-    spawn({ argv, workdir, env }) {
-      const child = spawn("/bin/sh", ["-c", WAIT, "exec", ...argv], { cwd: join(root, workdir), env });
-      running.add(child);
-      child.once("exit", () => running.delete(child));
-      return child;
-    },
-    async close() {
-      for (const child of running) killGroupOf(child);
-      leave();
     },
   };
 }

@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect } from "bun:test";
 import { connect, type ModalTestClient, modalClient, run } from "../../support/modal-server/client.ts";
 import { type ModalServerProcess, startModalServerProcess } from "../../support/modal-server/own-process.ts";
 import { Code } from "../../support/modal-server/refusal.ts";
+import { modalTest } from "../../support/modal-test.ts";
 import { until, within } from "../../support/wait.ts";
 
 /* What can go wrong, as the real SDK meets it; and what the server refuses to pretend. */
@@ -18,7 +19,7 @@ beforeEach(async () => {
 });
 afterEach(() => server.stop());
 
-test("a status is given so many times, and the SDK's retries meet it", async () => {
+modalTest("a status is given so many times, and the SDK's retries meet it", async () => {
   await server.faults.add({ method: "SandboxCreateV2", times: 2, code: Code.UNAVAILABLE });
   await (await make()).terminate();
   expect([
@@ -41,7 +42,7 @@ test("a status is given so many times, and the SDK's retries meet it", async () 
   await expect(make({ tags: { a: "b" } })).rejects.toMatchObject({ code: 14 });
 });
 
-test("a throttled call comes back after the time it was told", async () => {
+modalTest("a throttled call comes back after the time it was told", async () => {
   await server.faults.add({ method: "SandboxCreateV2", times: 2, retryAfterSecs: 0.3 });
   const startedAt = performance.now();
   await (await make()).terminate();
@@ -49,16 +50,19 @@ test("a throttled call comes back after the time it was told", async () => {
   expect(await times("SandboxCreateV2")).toBe(3);
 });
 
-test("a reply lost after the creation leaves one sandbox: the retry is recognised, giving up leaves it behind", async () => {
-  await server.faults.add({ method: "SandboxCreateV2", when: "after", code: Code.UNAVAILABLE });
-  const sandbox = await make();
-  expect((await server.sandboxes()).map((each) => each.id)).toEqual([sandbox.sandboxId]);
-  await server.faults.add({ method: "SandboxCreateV2", when: "after", times: 4, code: Code.UNAVAILABLE });
-  await expect(make({ name: "lost" })).rejects.toMatchObject({ code: 14 });
-  expect((await server.sandboxes({ live: true })).map((each) => each.name)).toEqual([null, "lost"]);
-});
+modalTest(
+  "a reply lost after the creation leaves one sandbox: the retry is recognised, giving up leaves it behind",
+  async () => {
+    await server.faults.add({ method: "SandboxCreateV2", when: "after", code: Code.UNAVAILABLE });
+    const sandbox = await make();
+    expect((await server.sandboxes()).map((each) => each.id)).toEqual([sandbox.sandboxId]);
+    await server.faults.add({ method: "SandboxCreateV2", when: "after", times: 4, code: Code.UNAVAILABLE });
+    await expect(make({ name: "lost" })).rejects.toMatchObject({ code: 14 });
+    expect((await server.sandboxes({ live: true })).map((each) => each.name)).toEqual([null, "lost"]);
+  },
+);
 
-test("a creation may hang, or come late", async () => {
+modalTest("a creation may hang, or come late", async () => {
   await server.faults.add({ method: "SandboxCreateV2", hang: true }, { method: "SandboxCreate", delayMs: 300 });
   const hung = make().then(
     () => "came",
@@ -72,7 +76,7 @@ test("a creation may hang, or come late", async () => {
   expect((await server.sandboxes()).length).toBe(1);
 });
 
-test("a GPU sandbox waits as long as there is no room, and never runs when ended before", async () => {
+modalTest("a GPU sandbox waits as long as there is no room, and never runs when ended before", async () => {
   await server.setGpus("H100", 3);
   const first = await make({ gpu: "H100:2" });
   const second = make({ gpu: "H100:2" });
@@ -90,7 +94,7 @@ test("a GPU sandbox waits as long as there is no room, and never runs when ended
   await (await within(second, 3000, "room for the second")).terminate();
 });
 
-test("wrong credentials, missing apps, unknown images, secrets, GPUs and fields are refused", async () => {
+modalTest("wrong credentials, missing apps, unknown images, secrets, GPUs and fields are refused", async () => {
   const bad = await modalClient(server, { MODAL_TOKEN_SECRET: "wrong" });
   await expect(bad.apps.fromName("tests")).rejects.toMatchObject({ code: 16 });
   expect(await times("AuthTokenGet")).toBe(2);
@@ -111,7 +115,7 @@ test("wrong credentials, missing apps, unknown images, secrets, GPUs and fields 
   expect(await server.sandboxes()).toEqual([]);
 });
 
-test("the workspace's limit counts the living", async () => {
+modalTest("the workspace's limit counts the living", async () => {
   await server.setWorkspaceLimit(1);
   const sandbox = await make();
   await expect(make({ gpu: "T4" })).rejects.toMatchObject({ code: 8 });
@@ -119,7 +123,7 @@ test("the workspace's limit counts the living", async () => {
   await (await make()).terminate();
 });
 
-test("a sandbox that dies mid-command ends its streams", async () => {
+modalTest("a sandbox that dies mid-command ends its streams", async () => {
   const sandbox = await make();
   const child = await sandbox.exec(["sh", "-c", "echo begun; sleep 1005"]);
   const reader = child.stdout.getReader();
@@ -128,7 +132,7 @@ test("a sandbox that dies mid-command ends its streams", async () => {
   expect([(await reader.read()).done, await child.wait(), await sandbox.wait()]).toEqual([true, 137, 137]);
 });
 
-test("output goes on where it was when the router comes back, and when a stream breaks", async () => {
+modalTest("output goes on where it was when the router comes back, and when a stream breaks", async () => {
   const sandbox = await make();
   const child = await sandbox.exec(["sh", "-c", "echo one; read _; echo two; read _; echo three"]);
   const reader = child.stdout.getReader();
@@ -146,24 +150,27 @@ test("output goes on where it was when the router comes back, and when a stream 
   expect((await big.stdout.readText()).length).toBe(2_000_004);
 });
 
-test("characters arrive whole however their bytes are cut, and input whole however its stream breaks", async () => {
-  const cutting = await startModalServerProcess({ outputChunkBytes: 1 });
-  const other = await connect(cutting);
-  const sandbox = await other.modal.sandboxes.create(other.app, other.image);
-  expect((await run(sandbox, ["printf", "ünï→😀"])).stdout).toBe("ünï→😀");
-  await cutting.stop();
-  const files = (await make()).filesystem;
-  const bytes = new Uint8Array(1_500_000).map((_, at) => at % 253);
-  await server.faults.add(
-    { method: "TaskExecStdinWriteStream", afterItems: 3 },
-    { method: "TaskExecStdinWriteStream", when: "after", code: Code.UNAVAILABLE },
-  );
-  await files.writeBytes(bytes, "/workspace/b");
-  expect(Buffer.from(await files.readBytes("/workspace/b")).equals(Buffer.from(bytes))).toBe(true);
-  expect(await times("TaskExecStdinStatus")).toBeGreaterThan(0);
-});
+modalTest(
+  "characters arrive whole however their bytes are cut, and input whole however its stream breaks",
+  async () => {
+    const cutting = await startModalServerProcess({ outputChunkBytes: 1 });
+    const other = await connect(cutting);
+    const sandbox = await other.modal.sandboxes.create(other.app, other.image);
+    expect((await run(sandbox, ["printf", "ünï→😀"])).stdout).toBe("ünï→😀");
+    await cutting.stop();
+    const files = (await make()).filesystem;
+    const bytes = new Uint8Array(1_500_000).map((_, at) => at % 253);
+    await server.faults.add(
+      { method: "TaskExecStdinWriteStream", afterItems: 3 },
+      { method: "TaskExecStdinWriteStream", when: "after", code: Code.UNAVAILABLE },
+    );
+    await files.writeBytes(bytes, "/workspace/b");
+    expect(Buffer.from(await files.readBytes("/workspace/b")).equals(Buffer.from(bytes))).toBe(true);
+    expect(await times("TaskExecStdinStatus")).toBeGreaterThan(0);
+  },
+);
 
-test("input whose reply was lost is not taken twice, nor is a command started twice", async () => {
+modalTest("input whose reply was lost is not taken twice, nor is a command started twice", async () => {
   const sandbox = await make();
   await server.faults.add({ method: "TaskExecStart", when: "after", code: Code.UNAVAILABLE });
   await server.faults.add({ method: "TaskExecStdinWrite", when: "after", code: Code.UNAVAILABLE, times: 2 });
@@ -175,7 +182,7 @@ test("input whose reply was lost is not taken twice, nor is a command started tw
   expect([await times("TaskExecStart"), await times("TaskExecStdinWrite")]).toEqual([2, 5]);
 });
 
-test("a revoked router token is refused until a new one is fetched", async () => {
+modalTest("a revoked router token is refused until a new one is fetched", async () => {
   const sandbox = await make();
   await run(sandbox, ["true"]);
   await server.revokeRouterTokens();
@@ -184,7 +191,7 @@ test("a revoked router token is refused until a new one is fetched", async () =>
   expect((await server.calls()).some((call) => call.method === "TaskExecStart" && call.code === 16)).toBe(true);
 });
 
-test("a snapshot slower than its budget fails for the client, whatever becomes of it", async () => {
+modalTest("a snapshot slower than its budget fails for the client, whatever becomes of it", async () => {
   const sandbox = await make();
   await run(sandbox, ["true"]);
   await server.faults.add({ method: "TaskSnapshotFilesystem", when: "after", delayMs: 400 });
@@ -194,7 +201,7 @@ test("a snapshot slower than its budget fails for the client, whatever becomes o
   expect((await sandbox.snapshotFilesystem()).imageId).toMatch(/^im-/);
 });
 
-test("a fault may do as it likes, a terminate may fail, and the control plane may go and come back", async () => {
+modalTest("a fault may do as it likes, a terminate may fail, and the control plane may go and come back", async () => {
   const sandbox = await make();
   await server.faults.add({ method: "SandboxTerminateV2", code: Code.PERMISSION_DENIED });
   await expect(sandbox.terminate()).rejects.toMatchObject({ code: 7 });

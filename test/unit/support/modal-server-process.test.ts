@@ -1,7 +1,8 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Exit, startProcess, type TrackedProcess } from "../../support/child-process.ts";
+import { modalTest } from "../../support/modal-test.ts";
 import { until, within } from "../../support/wait.ts";
 
 const repository = join(import.meta.dir, "../../..");
@@ -48,36 +49,44 @@ const clientOf = async (
   return { ...exit, stdout: client.stdout(), stderr: client.stderr() };
 };
 
-test("in a process of its own it serves clients under Node 24 and Bun, and leaves nothing when told to stop", async () => {
-  const { server, variables } = await serve();
-  try {
-    expect(variables.MODAL_TOKEN_ID).toBe("ak-own");
-    expect(variables.MODAL_SERVER_URL).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-    const said = '[3000011,3,"from a file",3000011,3,"from a file"]';
-    expect(await clientOf(node24, variables)).toMatchObject({ stdout: `v24 ${said} node\n`, stderr: "", code: 0 });
-    expect((await clientOf(process.execPath, variables)).stdout).toEndWith(`${said} bun\n`);
-    const folder = dirname(variables.MODAL_CONFIG_PATH ?? "");
-    expect(existsSync(join(folder, "sandboxes"))).toBe(true);
-    server.signal("SIGTERM");
-    expect((await within(server.exited, 5000, "the server stops")).code).toBe(0);
-    expect(existsSync(folder)).toBe(false);
-    expect(await sleepersLeft()).toBe("");
-  } finally {
-    await server.kill();
-  }
-}, 240_000);
+modalTest(
+  "in a process of its own it serves clients under Node 24 and Bun, and leaves nothing when told to stop",
+  async () => {
+    const { server, variables } = await serve();
+    try {
+      expect(variables.MODAL_TOKEN_ID).toBe("ak-own");
+      expect(variables.MODAL_SERVER_URL).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+      const said = '[3000011,3,"from a file",3000011,3,"from a file"]';
+      expect(await clientOf(node24, variables)).toMatchObject({ stdout: `v24 ${said} node\n`, stderr: "", code: 0 });
+      expect((await clientOf(process.execPath, variables)).stdout).toEndWith(`${said} bun\n`);
+      const folder = dirname(variables.MODAL_CONFIG_PATH ?? "");
+      expect(existsSync(join(folder, "sandboxes"))).toBe(true);
+      server.signal("SIGTERM");
+      expect((await within(server.exited, 5000, "the server stops")).code).toBe(0);
+      expect(existsSync(folder)).toBe(false);
+      expect(await sleepersLeft()).toBe("");
+    } finally {
+      await server.kill();
+    }
+  },
+  240_000,
+);
 
-test("its sandboxes do not outlive it, even when it is killed", async () => {
-  const { server, variables } = await serve();
-  const client = await clientOf(process.execPath, variables);
-  expect(client.code).toBe(0);
-  await server.kill();
-  await until(async () => (await sleepersLeft()) === "", {
-    what: "the sandboxes' processes are gone",
-    seen: sleepersLeft,
-  });
-  await Bun.$`rm -rf ${dirname(variables.MODAL_CONFIG_PATH ?? "")}`.quiet();
-}, 240_000);
+modalTest(
+  "its sandboxes do not outlive it, even when it is killed",
+  async () => {
+    const { server, variables } = await serve();
+    const client = await clientOf(process.execPath, variables);
+    expect(client.code).toBe(0);
+    await server.kill();
+    await until(async () => (await sleepersLeft()) === "", {
+      what: "the sandboxes' processes are gone",
+      seen: sleepersLeft,
+    });
+    await Bun.$`rm -rf ${dirname(variables.MODAL_CONFIG_PATH ?? "")}`.quiet();
+  },
+  240_000,
+);
 
 async function sleepersLeft(): Promise<string> {
   return (await Bun.$`pgrep -fx "sleep 1006"`.nothrow().quiet()).stdout.toString();

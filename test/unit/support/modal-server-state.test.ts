@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect } from "bun:test";
 import { connect, type ModalTestClient, run } from "../../support/modal-server/client.ts";
-import { hasWalls } from "../../support/modal-server/machine.ts";
 import { type ModalServerProcess, startModalServerProcess } from "../../support/modal-server/own-process.ts";
+import { modalTest } from "../../support/modal-test.ts";
 import { until } from "../../support/wait.ts";
 
 /* Files, snapshots, images, names, tags, lifetimes. A second of the server's timers lasts 100 ms here. */
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test("files are written, read, listed, described and removed, and failures have their classes", async () => {
+modalTest("files are written, read, listed, described and removed, and failures have their classes", async () => {
   const sandbox = await make();
   const files = sandbox.filesystem;
   const bytes = new Uint8Array(3_000_000).map((_, at) => at % 251);
@@ -70,7 +70,7 @@ test("files are written, read, listed, described and removed, and failures have 
   await sandbox.terminate();
 });
 
-test("a snapshot is what was there, forks go their own ways, and it ends when its time is over", async () => {
+modalTest("a snapshot is what was there, forks go their own ways, and it ends when its time is over", async () => {
   const sandbox = await make();
   await expect(sandbox.snapshotFilesystem()).rejects.toMatchObject({ code: 9 }); // Nothing was executed yet.
   await run(sandbox, ["sh", "-c", "echo one > f; mkdir -p /data; echo elsewhere > /data/g; ln -s f l"]);
@@ -108,7 +108,7 @@ test("a snapshot is what was there, forks go their own ways, and it ends when it
   for (const each of forks) await each.terminate();
 });
 
-test("a directory is frozen alone, and mounted, not started from", async () => {
+modalTest("a directory is frozen alone, and mounted, not started from", async () => {
   const sandbox = await make();
   await run(sandbox, ["sh", "-c", "mkdir -p d; echo in > d/f; echo out > f"]);
   const image = await sandbox.snapshotDirectory("/workspace/d");
@@ -124,7 +124,7 @@ test("a directory is frozen alone, and mounted, not started from", async () => {
   for (const each of [sandbox, other]) await each.terminate();
 });
 
-test("lifetime and idle time end a sandbox, and a command keeps it from being idle", async () => {
+modalTest("lifetime and idle time end a sandbox, and a command keeps it from being idle", async () => {
   const [short, idle, busy] = await Promise.all([
     make({ timeoutMs: 3000 }),
     make({ idleTimeoutMs: 2000 }),
@@ -137,39 +137,43 @@ test("lifetime and idle time end a sandbox, and a command keeps it from being id
   expect(await busy.wait()).toBe(137);
 });
 
-test("names are unique among the living of an app, tags match as a subset, listings come in pages, newest first", async () => {
-  const one = await make({ name: "same", tags: { a: "1", b: "2" } });
-  await expect(make({ name: "same" })).rejects.toMatchObject({ name: "AlreadyExistsError" });
-  await expect(make({ name: "same", gpu: "L4" })).rejects.toMatchObject({ name: "AlreadyExistsError" });
-  expect((await lab.modal.sandboxes.fromName("tests", "same")).sandboxId).toBe(one.sandboxId);
-  const more = [];
-  for (let at = 0; at < 4; at += 1)
-    more.push(await make({ tags: { a: "1" }, ...(at === 2 ? { gpu: "T4", name: "v1" } : {}) }));
-  const ids = async (params: object) => {
-    const found: string[] = [];
-    for await (const each of lab.modal.sandboxes.list({ appId: lab.app.appId, ...params })) found.push(each.sandboxId);
-    return found;
-  };
-  expect(await ids({ tags: { a: "1" } })).toEqual([...more.map((each) => each.sandboxId).reverse(), one.sandboxId]);
-  expect(await ids({ tags: { a: "1", b: "2" } })).toEqual([one.sandboxId]);
-  expect(await ids({ tags: { a: "3" } })).toEqual([]);
-  await one.setTags({ c: "3" });
-  expect([await one.getTags(), await ids({ tags: { b: "2" } })]).toEqual([{ c: "3" }, []]);
-  const v1 = await connect(server, { MODAL_SANDBOX_V2: "0" });
-  const only = [];
-  for await (const each of v1.modal.sandboxes.list({ appId: lab.app.appId })) only.push(each.sandboxId);
-  expect(only).toEqual([more[2]?.sandboxId ?? ""]);
-  expect((await lab.modal.sandboxes.fromName("tests", "v1")).sandboxId).toBe(only[0] as string);
-  for (const each of [one, ...more]) await each.terminate();
-  await expect(lab.modal.sandboxes.fromName("tests", "same")).rejects.toMatchObject({ name: "NotFoundError" });
-  expect((await lab.modal.sandboxes.fromName("tests", "same", { includeTerminated: true })).sandboxId).toBe(
-    one.sandboxId,
-  );
-  expect(await ids({})).toEqual([]);
-  await (await make({ name: "same" })).terminate();
-});
+modalTest(
+  "names are unique among the living of an app, tags match as a subset, listings come in pages, newest first",
+  async () => {
+    const one = await make({ name: "same", tags: { a: "1", b: "2" } });
+    await expect(make({ name: "same" })).rejects.toMatchObject({ name: "AlreadyExistsError" });
+    await expect(make({ name: "same", gpu: "L4" })).rejects.toMatchObject({ name: "AlreadyExistsError" });
+    expect((await lab.modal.sandboxes.fromName("tests", "same")).sandboxId).toBe(one.sandboxId);
+    const more = [];
+    for (let at = 0; at < 4; at += 1)
+      more.push(await make({ tags: { a: "1" }, ...(at === 2 ? { gpu: "T4", name: "v1" } : {}) }));
+    const ids = async (params: object) => {
+      const found: string[] = [];
+      for await (const each of lab.modal.sandboxes.list({ appId: lab.app.appId, ...params }))
+        found.push(each.sandboxId);
+      return found;
+    };
+    expect(await ids({ tags: { a: "1" } })).toEqual([...more.map((each) => each.sandboxId).reverse(), one.sandboxId]);
+    expect(await ids({ tags: { a: "1", b: "2" } })).toEqual([one.sandboxId]);
+    expect(await ids({ tags: { a: "3" } })).toEqual([]);
+    await one.setTags({ c: "3" });
+    expect([await one.getTags(), await ids({ tags: { b: "2" } })]).toEqual([{ c: "3" }, []]);
+    const v1 = await connect(server, { MODAL_SANDBOX_V2: "0" });
+    const only = [];
+    for await (const each of v1.modal.sandboxes.list({ appId: lab.app.appId })) only.push(each.sandboxId);
+    expect(only).toEqual([more[2]?.sandboxId ?? ""]);
+    expect((await lab.modal.sandboxes.fromName("tests", "v1")).sandboxId).toBe(only[0] as string);
+    for (const each of [one, ...more]) await each.terminate();
+    await expect(lab.modal.sandboxes.fromName("tests", "same")).rejects.toMatchObject({ name: "NotFoundError" });
+    expect((await lab.modal.sandboxes.fromName("tests", "same", { includeTerminated: true })).sandboxId).toBe(
+      one.sandboxId,
+    );
+    expect(await ids({})).toEqual([]);
+    await (await make({ name: "same" })).terminate();
+  },
+);
 
-test.skipIf(!hasWalls())("images are built once from their instructions, and a failing one says why", async () => {
+modalTest("images are built once from their instructions, and a failing one says why", async () => {
   const recipe = lab.image.dockerfileCommands([
     "ENV COLOUR=blue",
     "RUN mkdir -p /opt/app && echo $COLOUR > /opt/app/f",
@@ -189,33 +193,36 @@ test.skipIf(!hasWalls())("images are built once from their instructions, and a f
   await expect(lab.image.dockerfileCommands(["USER nobody"]).build(lab.app)).rejects.toMatchObject({ code: 3 });
 });
 
-test("a sandbox's own command has its streams, and its end is the sandbox's; so is a snapshot at the end, a probe, a volume", async () => {
-  const volume = await lab.modal.volumes.fromName("shared", { createIfMissing: true });
-  const params = { experimentalOptions: { enable_exit_snapshot: true }, volumes: { "/vol": volume } };
-  for (const gpu of [{}, { gpu: "T4" }]) {
-    const sandbox = await make({
-      command: ["sh", "-c", "echo begun; echo err >&2; sleep 0.3; echo left > f; echo x >> /vol/f; exit 4"],
-      ...params,
-      ...gpu,
-    });
-    expect([await sandbox.stdout.readText(), await sandbox.stderr.readText(), await sandbox.wait()]).toEqual([
-      "begun\n",
-      "err\n",
-      4,
-    ]);
-    const image = await sandbox.experimentalGetExitSnapshot({ timeoutMs: 5000 });
-    const heir = await lab.modal.sandboxes.create(lab.app, image, {
-      workdir: "/workspace",
-      volumes: { "/vol": volume.withMountOptions({ readOnly: true }) },
-    });
-    expect(await text(heir, "f")).toBe("left\n");
-    expect((await run(heir, ["sh", "-c", "echo x > /vol/f"])).code).toBe(hasWalls() ? 2 : 0);
-    await heir.terminate();
-  }
-  const { Probe } = await import("modal");
-  const probed = await make({ readinessProbe: Probe.withExec(["test", "-e", "/workspace/ready"]) });
-  await expect(probed.waitUntilReady(300)).rejects.toThrow();
-  await probed.filesystem.writeText("", "/workspace/ready");
-  await probed.waitUntilReady(5000);
-  await probed.terminate();
-});
+modalTest(
+  "a sandbox's own command has its streams, and its end is the sandbox's; so is a snapshot at the end, a probe, a volume",
+  async () => {
+    const volume = await lab.modal.volumes.fromName("shared", { createIfMissing: true });
+    const params = { experimentalOptions: { enable_exit_snapshot: true }, volumes: { "/vol": volume } };
+    for (const gpu of [{}, { gpu: "T4" }]) {
+      const sandbox = await make({
+        command: ["sh", "-c", "echo begun; echo err >&2; sleep 0.3; echo left > f; echo x >> /vol/f; exit 4"],
+        ...params,
+        ...gpu,
+      });
+      expect([await sandbox.stdout.readText(), await sandbox.stderr.readText(), await sandbox.wait()]).toEqual([
+        "begun\n",
+        "err\n",
+        4,
+      ]);
+      const image = await sandbox.experimentalGetExitSnapshot({ timeoutMs: 5000 });
+      const heir = await lab.modal.sandboxes.create(lab.app, image, {
+        workdir: "/workspace",
+        volumes: { "/vol": volume.withMountOptions({ readOnly: true }) },
+      });
+      expect(await text(heir, "f")).toBe("left\n");
+      expect((await run(heir, ["sh", "-c", "echo x > /vol/f"])).code).toBe(2);
+      await heir.terminate();
+    }
+    const { Probe } = await import("modal");
+    const probed = await make({ readinessProbe: Probe.withExec(["test", "-e", "/workspace/ready"]) });
+    await expect(probed.waitUntilReady(300)).rejects.toThrow();
+    await probed.filesystem.writeText("", "/workspace/ready");
+    await probed.waitUntilReady(5000);
+    await probed.terminate();
+  },
+);
