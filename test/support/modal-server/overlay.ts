@@ -7,7 +7,7 @@ import { runTool } from "./run-tool.ts";
 export const OWN_MOUNTS = ["/usr/bin/unshare", "--mount"] as const;
 
 const TRY =
-  'd=$(mktemp -d) && mount -t tmpfs none "$d" && mkdir "$d/a" "$d/b" "$d/c" "$d/d" && exec mount -t overlay none -o "lowerdir=$d/a,upperdir=$d/b,workdir=$d/c" "$d/d"';
+  "mount -t tmpfs none /tmp && cd /tmp && mkdir a b c d && exec mount -t overlay none -o lowerdir=a,upperdir=b,workdir=c d";
 
 let works: boolean | undefined;
 
