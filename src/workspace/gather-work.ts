@@ -45,8 +45,8 @@ const LIMIT_MS = 3 * 60_000;
 const MAX_COMMITS = 100;
 
 /**
- * Of an update that broke off it takes the state before. Works on copies: the job's index, files and branches stay as they are, and it may go on meanwhile. The index keeps its
- * time, by which git tells a file changed in the same second.
+ * Works on copies: the job's index, files and branches stay as they are, and it may go on meanwhile. The index keeps its
+ * time, by which git tells a file changed in the same second. Of an update that broke off the state before it is taken.
  */
 const PACK = `set -e
 ${JOB_GIT}

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { hasWalls } from "../support/modal-server/machine.ts";
@@ -17,7 +17,7 @@ if (hasWalls())
   });
 
 describe("when its contract was run, the Modal provider", () => {
-  test("has left no sandbox", async () => {
+  modalTest("has left no sandbox", async () => {
     expect(await modal().sandboxes({ live: true })).toEqual([]);
   });
 });

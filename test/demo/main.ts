@@ -21,8 +21,8 @@ import { APPROACHES, CAP_BYTES, REFINEMENTS } from "./plan.ts";
 /*
  * Pocket parameter golf in the real OpenCode, offline: a scripted model delegates, real jobs train real models in real
  * sandboxes. With `--model provider/model` a real model of yours plays, with your own OpenCode configuration. With
- * `--modal-server` the jobs run on Modal, played by the tests' server on this machine. With `--quick` they train for two seconds on the
- * beginning of the text only.
+ * `--modal-server` the jobs run on Modal, played by the tests' server on this machine. With `--quick` they train for two
+ * seconds on the beginning of the text only.
  */
 
 const { values } = parseArgs({
