@@ -1,21 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import type { TreeBase } from "../../src/workspace/capture-tree.ts";
 import { makeBranch } from "../../src/workspace/make-branch.ts";
 import type { ProjectStore } from "../../src/workspace/project-store.ts";
-import { createHostileProject, type HostileProject, hooksRan } from "../support/hostile-project.ts";
+import { type HostileProject, hooksRan } from "../support/hostile-project.ts";
 import type { WorkspacePlace } from "./workspace.contract.ts";
 import {
   captureNow,
+  type Desk,
   differences,
   doJob,
   everything,
+  openDesk,
   runIn,
   send,
-  storeOf,
   withoutBranches,
 } from "./workspace-support.ts";
 
@@ -55,17 +54,15 @@ const HOSTILE: readonly (readonly [string, string])[] = [
 export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
   describe(`a project in sandboxes of the ${name} provider, attacked`, () => {
     let project: HostileProject;
-    let stateDir = "";
+    let desk: Desk;
     let provider: SandboxProvider;
     let store: ProjectStore;
     let base: TreeBase;
     let sandbox: Sandbox;
 
     beforeAll(async () => {
-      project = createHostileProject();
-      stateDir = mkdtempSync(join(tmpdir(), "state-"));
-      provider = open(join(stateDir, "sandboxes"));
-      store = await storeOf(project, stateDir);
+      desk = await openDesk(open);
+      ({ project, provider, store } = desk);
       base = await captureNow(store);
       sandbox = await provider.create(spec());
       await send(store, base, sandbox);
@@ -74,9 +71,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
 
     afterAll(async () => {
       await sandbox.terminate();
-      await provider.close();
-      project.remove();
-      rmSync(stateDir, { recursive: true, force: true });
+      await desk.close();
     });
 
     /** A job that runs this script in the project's tree, collected. */

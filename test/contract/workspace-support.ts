@@ -1,4 +1,7 @@
 import { expect } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { systemClock as clock } from "../../src/shared/clock.ts";
 import { type Built, buildCommits } from "../../src/workspace/build-commits.ts";
@@ -7,7 +10,7 @@ import { gatherWork } from "../../src/workspace/gather-work.ts";
 import { createGit } from "../../src/workspace/git.ts";
 import { openProjectStore, type ProjectStore } from "../../src/workspace/project-store.ts";
 import { identityOf, sendTree, type TreeForm } from "../../src/workspace/send-tree.ts";
-import { type HostileProject, pictureOf } from "../support/hostile-project.ts";
+import { createHostileProject, type HostileProject, pictureOf } from "../support/hostile-project.ts";
 
 /* A hostile project on its way into sandboxes and back, as the tests of the workspace follow it. */
 
@@ -46,6 +49,30 @@ export async function doJob(
   await runIn(sandbox, script);
   const work = await gatherWork({ store, base, jobID, sandbox, clock, nonce: "work" });
   return buildCommits({ store, base, work, jobID, nonce: "build", identity: await identityOf(store) });
+}
+
+/** A hostile project, what we keep beside it, and the sandboxes its jobs run in. */
+export interface Desk {
+  readonly project: HostileProject;
+  readonly store: ProjectStore;
+  readonly provider: SandboxProvider;
+  close(): Promise<void>;
+}
+
+export async function openDesk(open: (rootDir: string) => SandboxProvider): Promise<Desk> {
+  const project = createHostileProject();
+  const stateDir = mkdtempSync(join(tmpdir(), "state-"));
+  const provider = open(join(stateDir, "sandboxes"));
+  return {
+    project,
+    provider,
+    store: await storeOf(project, stateDir),
+    async close() {
+      await provider.close();
+      project.remove();
+      rmSync(stateDir, { recursive: true, force: true });
+    },
+  };
 }
 
 /** A sandbox for one purpose. */

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { systemClock as clock } from "../../src/shared/clock.ts";
@@ -11,25 +10,23 @@ import { makeBranch } from "../../src/workspace/make-branch.ts";
 import type { ProjectStore } from "../../src/workspace/project-store.ts";
 import { identityOf } from "../../src/workspace/send-tree.ts";
 import { updateTree } from "../../src/workspace/update-tree.ts";
-import { createHostileProject, type HostileProject } from "../support/hostile-project.ts";
+import type { HostileProject } from "../support/hostile-project.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { localProvider, localSpec } from "./local-support.ts";
-import { runIn, send, storeOf } from "./workspace-support.ts";
+import { type Desk, openDesk, runIn, send } from "./workspace-support.ts";
 
 /* A job's work goes on top of a project that has moved on, and is never lost or half done. */
 
 let project: HostileProject;
-let stateDir = "";
+let desk: Desk;
 let provider: SandboxProvider;
 let store: ProjectStore;
 let first: TreeBase;
 let second: TreeBase;
 
 beforeAll(async () => {
-  project = createHostileProject();
-  stateDir = mkdtempSync(join(tmpdir(), "state-"));
-  provider = localProvider(join(stateDir, "local"));
-  store = await storeOf(project, stateDir);
+  desk = await openDesk(localProvider);
+  ({ project, provider, store } = desk);
   project.write("both.txt", "one\ntwo\nthree\nfour\nfive\n");
   first = await captureTree(store, "first");
   project.write("both.txt", "ONE\ntwo\nthree\nfour\nfive\n");
@@ -39,9 +36,7 @@ beforeAll(async () => {
 }, 240_000);
 
 afterAll(async () => {
-  await provider.close();
-  project.remove();
-  rmSync(stateDir, { recursive: true, force: true });
+  await desk.close();
 });
 
 const NEVER = new AbortController().signal;

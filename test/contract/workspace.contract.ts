@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { SandboxProvider, SandboxSpec } from "../../src/sandboxes/port.ts";
 import { makeBranch } from "../../src/workspace/make-branch.ts";
@@ -9,16 +8,17 @@ import { previewMerge } from "../../src/workspace/preview-merge.ts";
 import type { ProjectStore } from "../../src/workspace/project-store.ts";
 import { identityOf } from "../../src/workspace/send-tree.ts";
 import { decideTarget } from "../../src/workspace/target.ts";
-import { createHostileProject, type HostileProject, hooksRan, pictureOf } from "../support/hostile-project.ts";
+import { type HostileProject, hooksRan, pictureOf } from "../support/hostile-project.ts";
 import {
   captureNow,
+  type Desk,
   differences,
   doJob,
   everything,
+  openDesk,
   pictureIn,
   runIn,
   send,
-  storeOf,
   withoutBranches,
   withoutGit,
   withoutIgnored,
@@ -50,21 +50,17 @@ echo kept > ignored.txt`;
 export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
   describe(`a project in sandboxes of the ${name} provider`, () => {
     let project: HostileProject;
-    let stateDir = "";
+    let desk: Desk;
     let provider: SandboxProvider;
     let store: ProjectStore;
 
     beforeAll(async () => {
-      project = createHostileProject();
-      stateDir = mkdtempSync(join(tmpdir(), "state-"));
-      provider = open(join(stateDir, "sandboxes"));
-      store = await storeOf(project, stateDir);
+      desk = await openDesk(open);
+      ({ project, provider, store } = desk);
     }, LIMIT_MS);
 
     afterAll(async () => {
-      await provider.close();
-      project.remove();
-      rmSync(stateDir, { recursive: true, force: true });
+      await desk.close();
     });
 
     const files = () => withoutIgnored(pictureOf(project.root));
