@@ -53,6 +53,12 @@ export const sandboxPath = () => {
     .refine((path) => !path.split("/").includes(".."), { error });
 };
 
+/** A path on this machine. */
+export const hostPath = () => {
+  const error = 'an absolute path, or one that begins with "~/"';
+  return z.string({ error }).regex(/^(?:~?\/)[^\0]*$/, { error });
+};
+
 export const envName = () => {
   const error = 'names of environment variables: letters, digits and "_", not starting with a digit';
   return z.string({ error }).regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error });

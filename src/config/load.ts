@@ -66,7 +66,9 @@ async function load({ tuple, directory, configHome, env, readFile }: LoadRequest
     const allowed = 'an absolute path, or one that begins with "~/"';
     problems.push(toProblem("stateDir", sourceOf(layers, ["stateDir"]), "a relative path", allowed));
   } else if (parsed.success && problems.length === 0) {
-    return { kind: "ok", options: { ...parsed.data, stateDir }, sources: layers.map(({ source }) => source) };
+    const readOnlyPaths = parsed.data.local.readOnlyPaths.map((path) => withHome(path, env));
+    const options = { ...parsed.data, stateDir, local: { ...parsed.data.local, readOnlyPaths } };
+    return { kind: "ok", options, sources: layers.map(({ source }) => source) };
   }
   return invalid(problems);
 }
@@ -84,9 +86,12 @@ function invalid(problems: readonly ConfigProblem[]): LoadedOptions {
 /** Absolute path of the state; null when the given one is relative. */
 function toStateDir(given: string | null, env: HostEnv): string | null {
   if (given === null) return join(xdgHome(env.XDG_DATA_HOME, env, ".local", "share"), "opencode", "parallel-agents");
-  const path = given === "~" || given.startsWith("~/") ? join(homeOf(env), given.slice(1)) : given;
+  const path = withHome(given, env);
   return isAbsolute(path) ? path : null;
 }
+
+const withHome = (given: string, env: HostEnv): string =>
+  given === "~" || given.startsWith("~/") ? join(homeOf(env), given.slice(1)) : given;
 
 // The XDG specification has relative values ignored.
 const xdgHome = (given: string | undefined, env: HostEnv, ...fallback: string[]): string =>

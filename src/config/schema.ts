@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Environment, environmentSchema } from "./environment.ts";
-import { amount, byGpuType, flag, listOf, oneOf, positive, section, text, wholeNumber } from "./fields.ts";
+import { amount, byGpuType, flag, hostPath, listOf, oneOf, positive, section, text, wholeNumber } from "./fields.ts";
 
 const environmentName = () => {
   const error = 'a name of letters, digits, ".", "_" and "-", at most 64 characters';
@@ -83,6 +83,9 @@ export const optionsSchema = section({
       })
       .default("auto")
       .describe('GPUs of this machine that local jobs may use: "auto" (all) or their numbers.'),
+    readOnlyPaths: listOf(hostPath(), "a list of paths")
+      .default([])
+      .describe("Further files and folders of this machine that local jobs may read; absolute or with ~/."),
   })
     .prefault({})
     .describe("Local sandboxes."),
@@ -100,7 +103,7 @@ export const optionsSchema = section({
     .describe("Directory of the durable state; absolute or with ~/. Default: $XDG_DATA_HOME/opencode/parallel-agents."),
 });
 
-/** All options, every key present, `stateDir` an absolute path. */
+/** All options, every key present; `stateDir` and `local.readOnlyPaths` are absolute paths. */
 export type Options = Omit<z.output<typeof optionsSchema>, "stateDir"> & { readonly stateDir: string };
 
 /** The options of a user who sets nothing. @param stateDir absolute path */

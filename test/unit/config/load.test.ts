@@ -87,6 +87,11 @@ describe("the state directory", () => {
   });
 });
 
+test.each(["relative", "../up", "~other/x", "", 3])("a path to lend of %p is refused", async (path) => {
+  const problems = await problemsOf({ tuple: { local: { readOnlyPaths: [path] } } });
+  expect(problems.map(({ key }) => key)).toContain("local.readOnlyPaths");
+});
+
 describe("files that cannot be used", () => {
   test("a syntax error names file, line and column, and shows nothing of the file", async () => {
     const user = '{\n  "environments": { "default": { "env": { "TOKEN": "hunter2" "B": "" } } }\n}';
