@@ -85,6 +85,8 @@ export interface Job {
   readonly formerBases: readonly TreeBase[];
   /** When its files were last brought up to date with the project, and how that went. */
   readonly update: TreeUpdate | null;
+  /** What the user or a model should know of how it runs, one sentence each. Those of its base are not repeated here. */
+  readonly notes: readonly string[];
   /** GPUs its newest sandbox got, of those asked for; null until it is known. */
   readonly gpu: string | null;
   /** Ports of its newest sandbox that can be reached from outside. */
@@ -100,6 +102,13 @@ export interface Job {
   /** Turns that were prompted. */
   readonly turns: number;
 }
+
+/** The job with these notes besides; one it has already is not repeated. */
+export const withNotes = (job: Job, notes: readonly string[]): Job =>
+  notes.every((note) => job.notes.includes(note)) ? job : { ...job, notes: [...new Set([...job.notes, ...notes])] };
+
+/** All there is to know of it: what its files were taken without, and how it runs. */
+export const notesOf = ({ base, notes }: Job): readonly string[] => [...new Set([...(base?.notes ?? []), ...notes])];
 
 export const isEnded = (state: JobState): state is EndedState =>
   state.kind === "completed" || state.kind === "failed" || state.kind === "cancelled";

@@ -3,7 +3,7 @@ import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.t
 import { type Failure, LabError } from "../shared/error-code.ts";
 import { type TimedSandbox, timeAnswers } from "./answers.ts";
 import { type Compute, openCompute, settleCompute } from "./compute.ts";
-import { isHeld, type Job } from "./job.ts";
+import { isHeld, type Job, withNotes } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import { createOneAtATime } from "./one-at-a-time.ts";
 import { createSandboxSources, type SandboxSourcesDeps } from "./sandbox-sources.ts";
@@ -77,7 +77,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     standing.add(job.id);
     deps.pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, deps.clock.now());
     book.update(job.id, (current) => ({
-      ...current,
+      ...withNotes(current, sandbox.notes),
       sandbox: { kind: "live", id: sandbox.id },
       gpu: granted ? formatGpu(granted) : current.gpu,
       ports: madeAt === null ? current.ports : sandbox.ports,

@@ -53,6 +53,7 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
       base: null,
       formerBases: [],
       update: null,
+      notes: [],
       gpu: null,
       ports: [],
       childSession: null,

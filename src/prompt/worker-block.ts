@@ -1,4 +1,4 @@
-import type { Job } from "../jobs/job.ts";
+import { type Job, notesOf } from "../jobs/job.ts";
 
 export interface WorkerFacts {
   readonly job: Job;
@@ -21,6 +21,8 @@ export function renderWorkerBlock({ job, sandbox, skills, agentPrompt }: WorkerF
   if (job.task.snapshotID)
     parts.push(`Your sandbox starts from the snapshot ${job.task.snapshotID}: its files are in place.`);
   if (job.base) parts.push(PROJECT);
+  const notes = notesOf(job).filter((note) => !sandbox?.notes.includes(note));
+  if (notes.length > 0) parts.push(`Know besides:${notes.map((note) => `\n- ${note}`).join("")}`);
   if (agentPrompt) parts.push(agentPrompt);
   for (const { name, content, folder } of skills) {
     parts.push(`# Skill ${name}\nIts files are in your sandbox at ${folder}.\n\n${content}`);

@@ -18,6 +18,7 @@ export function renderJobLine(job: JobView): string {
     job.startedAt === undefined ? null : `${job.elapsedSeconds} s`,
     job.error ? `${job.error.code}: ${job.error.message}` : null,
     renderUpdate(job),
+    renderNotes(job),
     job.snapshot === undefined ? null : `parked as ${job.snapshot}`,
   ].filter((fact) => fact !== null && fact !== "");
   return `${job.id}  ${job.state.padEnd(9)}  ${job.description}${facts.length > 0 ? ` · ${facts.join(" · ")}` : ""}`;
@@ -30,6 +31,10 @@ function renderUpdate({ update }: JobView): string | null {
     ? null
     : `conflicts with the project were left to it in ${shorten(update.conflicts)}`;
 }
+
+/** "notes: No network: pasta is not installed. 2 sockets were left out." */
+const renderNotes = ({ notes }: JobView): string | null =>
+  notes.length === 0 ? null : `notes: ${notes.map((note) => note.replace(/([^.])$/, "$1.")).join(" ")}`;
 
 /** How the project differs from what a job works on. */
 export function renderDrift(drift: { readonly changed: readonly string[] } | null, isUpdated: boolean): string[] {
@@ -59,7 +64,7 @@ export function renderResults(jobs: readonly JobView[]): string {
 }
 
 function renderResult(job: JobView, bytes: number, lines: number): string {
-  const facts = [renderMetrics(job), renderUpdate(job)].filter(Boolean).map((fact) => ` · ${fact}`);
+  const facts = [renderMetrics(job), renderUpdate(job), renderNotes(job)].filter(Boolean).map((fact) => ` · ${fact}`);
   const soFar = job.result === undefined ? "" : `\nWhat it had to say until then:\n${job.result}`;
   const text = job.error ? `${job.error.code}: ${job.error.message}${soFar}` : (job.result ?? "");
   const body = cut(text, bytes, lines, job);

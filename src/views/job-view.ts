@@ -1,5 +1,5 @@
 import { computeUsd } from "../jobs/compute.ts";
-import { isEnded, type Job, type TreeUpdate } from "../jobs/job.ts";
+import { isEnded, type Job, notesOf, type TreeUpdate } from "../jobs/job.ts";
 import type { LivePicture } from "../jobs/live-pictures.ts";
 import type { QueuePlace } from "../jobs/scheduler.ts";
 import type { SnapshotRecord } from "../jobs/store/pool-store.ts";
@@ -39,6 +39,8 @@ export interface JobView {
   readonly update?: { readonly at: string; readonly conflicts: readonly string[]; readonly problem?: string };
   readonly result?: string;
   readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean | null };
+  /** What the user or the model should know: files left out, limits not kept here. */
+  readonly notes: readonly string[];
 }
 
 /** A snapshot as everyone sees it. */
@@ -99,6 +101,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     ...(state.kind === "failed" && state.result !== undefined && { result: state.result }),
     ...(state.kind === "failed" && { error: state.failure }),
     ...(state.kind === "cancelled" && { error: toCancelled(state.reason) }),
+    notes: notesOf(job),
   };
 }
 

@@ -51,6 +51,7 @@ sandboxTest(
         usd: { model: 0, compute: 0 },
         createdAt: moment,
         elapsedSeconds: 0,
+        notes: [],
       })),
     );
     await until(() => holders(home).length === 3, { what: "all three are in their sandboxes", timeoutMs: 60_000 });
@@ -99,6 +100,7 @@ sandboxTest(
         elapsedSeconds: expect.any(Number),
         snapshot: expect.stringMatching(/^snap_/),
         result: `result ${index + 1}`,
+        notes: expect.any(Array), // what this machine cannot do
       });
     }
     expect(last.metadata.spend.modelUsd).toBeCloseTo((3 * 600) / 1e6, 9);

@@ -7,6 +7,6 @@ export function parseJob(record: string): Job {
   return { ...NEW_IN_JOBS, ...job, task: { ...NEW_IN_TASKS, ...job.task } };
 }
 
-const NEW_IN_JOBS = { compute: NO_COMPUTE, formerBases: [], update: null };
+const NEW_IN_JOBS = { compute: NO_COMPUTE, formerBases: [], update: null, notes: [] };
 
 const NEW_IN_TASKS = { timeoutMinutes: null, maxUsd: null };

@@ -70,7 +70,12 @@ describe("the orchestrator's block", () => {
 });
 
 describe("the worker's block", () => {
-  const job = { id: "job_1", task: { snapshotID: null as string | null } } as Job;
+  const job = {
+    id: "job_1",
+    task: { snapshotID: null as string | null },
+    base: null,
+    notes: [] as readonly string[],
+  } as Job;
   const sandbox = { workdir: "/workspace", home: "/home/agent", notes: ["No network."] };
   const skill = { name: "golf", content: "Play well.", folder: "/home/agent/skills/golf" };
 
@@ -91,6 +96,13 @@ describe("the worker's block", () => {
     expect(block).toContain("job_report");
     expect(block).toContain("nobody answers");
     expect(block).not.toContain("Skill");
+  });
+
+  test("tells the job's notes, those of its sandbox once", () => {
+    const noted = { ...job, notes: ["No network.", "Skill golf came without keys: it is a link."] };
+    const block = renderWorkerBlock({ job: noted, sandbox, skills: [], agentPrompt: null });
+    expect(block.split("No network.")).toHaveLength(2);
+    expect(block).toContain("- Skill golf came without keys");
   });
 
   test("says so when there is no sandbox, or when it starts from a snapshot", () => {

@@ -22,6 +22,7 @@ const view = (more: Partial<JobView> = {}): JobView => ({
   usd: { model: 0, compute: 0 },
   createdAt: "2026-01-01T00:00:00.000Z",
   elapsedSeconds: 0,
+  notes: [],
   ...more,
 });
 const metrics = { loss: { value: 2.5, step: 10, at: "" }, acc: { value: 0.1, at: "" } };
@@ -33,6 +34,13 @@ describe("a line of a job", () => {
     expect(renderJobLine(busy)).toBe(
       "job_1  running    count words · runs sandbox_exec · training · loss 2.5 @10, acc 0.1 · 12.5 s",
     );
+  });
+
+  test("names what was left out and what is not kept", () => {
+    const notes = ["2 sockets were left out", "No network: pasta is not installed."];
+    const said = "notes: 2 sockets were left out. No network: pasta is not installed.";
+    expect(renderJobLine(view({ notes }))).toEndWith(` · ${said}`);
+    expect(renderResults([view({ state: "completed", result: "42", notes })])).toContain(said);
   });
 
   test("says why a job waits or failed, and where its files are", () => {

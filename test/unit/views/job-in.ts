@@ -34,6 +34,7 @@ export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, mor
   base: null,
   formerBases: [],
   update: null,
+  notes: [],
   modelUsd: 0.5,
   compute: NO_COMPUTE,
   turns: 1,

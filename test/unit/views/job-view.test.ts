@@ -14,7 +14,7 @@ const facts = (more: Partial<JobFacts> = {}): JobFacts => ({
 });
 
 /** The public contract's fields of a job, in its order. */
-const ALWAYS = ["id", "description", "state", "agent", "environment", "provider", "sandbox", "metrics", "turns", "tokens", "usd", "createdAt", "elapsedSeconds"]; // biome-ignore format: a list
+const ALWAYS = ["id", "description", "state", "agent", "environment", "provider", "sandbox", "metrics", "turns", "tokens", "usd", "createdAt", "elapsedSeconds", "notes"]; // biome-ignore format: a list
 const keys = (...more: string[]) => [...ALWAYS, ...more].sort();
 const keysOf = (view: object) => Object.keys(view).sort();
 
@@ -59,6 +59,11 @@ test("moments are ISO 8601, and time runs from the start to the end or to now", 
   expect(done.elapsedSeconds).toBe(59);
   expect(toJobView(jobIn({ kind: "running", leaseID: "l" }, started), facts()).elapsedSeconds).toBe(89);
   expect(toJobView(jobIn({ kind: "queued" }), facts()).elapsedSeconds).toBe(0);
+});
+
+test("notes of a job and of the files it started from are told once", () => {
+  const base = { notes: ["a", "b"] } as unknown as Job["base"];
+  expect(toJobView(jobIn({ kind: "queued" }, { base, notes: ["b", "c"] }), facts()).notes).toEqual(["a", "b", "c"]);
 });
 
 test("reasons say what a job waits for", () => {
