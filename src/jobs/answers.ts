@@ -20,7 +20,7 @@ export function timeAnswers(sandbox: Sandbox, clock: Clock): TimedSandbox {
       pending.delete(key);
     }
   };
-  const { id, workdir, home, notes, gpu, ports, ended } = sandbox;
+  const { id, workdir, home, notes, gpu, ports, ended, view } = sandbox;
   return {
     sandbox: {
       id,
@@ -30,6 +30,7 @@ export function timeAnswers(sandbox: Sandbox, clock: Clock): TimedSandbox {
       gpu,
       ports,
       ended,
+      view,
       start: (request) => timed(() => sandbox.start(request)),
       readFile: (path, range) => timed(() => sandbox.readFile(path, range)),
       writeFile: (path, content, options) => timed(() => sandbox.writeFile(path, content, options)),

@@ -5,7 +5,8 @@ import type { Failure } from "../shared/error-code.ts";
 /*
  * The port every sandbox provider fills. What each must do is required; what only some can do hangs behind one
  * nullable property. Failures of the world reject with `LabError` (codes of the contract) or `FileError`; a command's
- * non-zero exit is a value. Nothing here knows of jobs or of OpenCode.
+ * non-zero exit is a value. Every call ends in bounded time, whatever the processes of a sandbox do to each other: one
+ * that needs their help gives up on it. Nothing here knows of jobs or of OpenCode.
  */
 
 export type ProviderName = "local" | "modal";
@@ -142,6 +143,12 @@ export interface Sandbox {
   readFile(path: string, range: { readonly offset: number; readonly maxBytes: number }): Promise<Uint8Array>;
   /** Writes a whole file, making its folders. @throws FileError, LabError `sandbox_lost` */
   writeFile(path: string, content: Uint8Array, options?: { readonly executable?: boolean }): Promise<void>;
+  /**
+   * Lets `use` have the same files in a sandbox of its own, in which nothing runs but what `use` starts, while all that
+   * runs in this one stands still: its processes can neither change the files nor be in anyone's way. null = the
+   * provider cannot do that; a snapshot stands in. Commands started here meanwhile wait for the end of `use`.
+   */
+  readonly view: (<T>(use: (files: Sandbox) => Promise<T>) => Promise<T>) | null;
   /** Idempotent. Kills every process and forgets the files. */
   terminate(): Promise<void>;
 }

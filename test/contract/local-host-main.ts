@@ -17,6 +17,8 @@ const sandbox = await provider.create({
   name: "host", tags: {}, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "open",
 }); // biome-ignore format: a table
 await sandbox.start({ argv: ["sh", "-c", `setsid sleep 7${process.pid} & sleep 7${process.pid}; echo`] });
+// Whoever waits for a stopped command on the host stops with it.
+await sandbox.start({ argv: ["sh", "-c", `sleep 8${process.pid} & kill -STOP 0`] });
 process.stdout.write(
   `${JSON.stringify({ id: sandbox.id, networked: sandbox.notes.every((note) => !note.startsWith("No network")) })}\n`,
 );

@@ -63,6 +63,7 @@ export function createMemoryMachine(): MemoryMachine {
       gpu: null,
       ports: [],
       ended,
+      view: null,
       async start(request) {
         alive();
         if (!machine.onStart) throw new Error(`nobody runs ${request.argv.join(" ")}`);

@@ -3,6 +3,7 @@ import { cp, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Failure, LabError } from "../../shared/error-code.ts";
+import type { SandboxSignal } from "../port.ts";
 import type { Enclosure, EnclosurePlan, Isolation, Launch, TreeTools } from "./isolation.ts";
 import { commandScript, READ_SCRIPT } from "./shell-script.ts";
 
@@ -39,7 +40,6 @@ export function bareEnclosure(
     tmp,
     logs,
     notes,
-    ownProcessIDs: false,
     ended,
     alive: () => alive,
     launch(command): Launch {
@@ -55,12 +55,23 @@ export function bareEnclosure(
         settled: () => {},
       };
     },
+    signal: (spawned, signal) => signalGroup(spawned, signal),
+    abandon: (spawned) => signalGroup(spawned, "SIGKILL"),
+    still: async () => () => {}, // nothing here tells the job's processes from others
     async tend() {},
     async close(reason) {
       alive = false;
       end(reason);
     },
   };
+}
+
+function signalGroup(leader: number, signal: SandboxSignal): void {
+  try {
+    process.kill(-leader, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 export const bareTrees: TreeTools = {

@@ -1,4 +1,5 @@
 import type { Failure } from "../../shared/error-code.ts";
+import type { SandboxSignal } from "../port.ts";
 import type { SandboxDirs } from "./layout.ts";
 
 /*
@@ -21,6 +22,8 @@ export interface EnclosurePlan {
   readonly env: Readonly<Record<string, string>>;
   readonly network: "open" | "blocked";
   readonly limits: ResourceLimits;
+  /** These are second walls, around the directories of a sandbox that stands. */
+  readonly isView?: boolean;
 }
 
 /** Files may be owned by a job that is still running: every operation must hold against it. */
@@ -72,14 +75,22 @@ export interface Enclosure {
   readonly tmp: string;
   readonly logs: string;
   readonly notes: readonly string[];
-  /** Whether what the host spawned only waits for the command, which is a process group leader inside. */
-  readonly ownProcessIDs: boolean;
   readonly alive: () => boolean;
   /** Resolves once, when nothing runs inside any more; null when `close` was the reason. */
   readonly ended: Promise<Failure | null>;
   launch(command: CommandPlan): Launch;
+  /**
+   * Signals a command's process group, without anybody's help inside.
+   * @param spawned pid of what was spawned for its launch, our child and not reaped yet
+   * @param below only what runs below the command: a terminal's own program is to live
+   */
+  signal(spawned: number, signal: SandboxSignal, below: boolean): void;
+  /** Kills what was spawned for a launch, however far it has come. */
+  abandon(spawned: number): void;
+  /** Stops all processes; the returned function lets those that ran go on. One that cannot be stopped is left. */
+  still(): Promise<() => void>;
   /** Called about once a second while the sandbox lives. */
   tend(): Promise<void>;
-  /** Kills everything inside and resolves when it is gone. Idempotent. */
+  /** Kills everything inside and resolves when it is gone. Idempotent. @throws LabError when something does not die */
   close(reason: Failure | null): Promise<void>;
 }

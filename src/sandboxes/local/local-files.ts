@@ -1,3 +1,5 @@
+import type { Clock } from "../../shared/clock.ts";
+import { DeadlineError, within } from "../../shared/deadline.ts";
 import { LabError } from "../../shared/error-code.ts";
 import { FileError, type FileErrorCode, type OutputChunk, type SandboxProcess } from "../port.ts";
 
@@ -6,7 +8,14 @@ import { FileError, type FileErrorCode, type OutputChunk, type SandboxProcess } 
  * answer by exit code; messages are never searched.
  */
 
-type Start = (argv: readonly string[]) => Promise<SandboxProcess>;
+interface FileDeps {
+  readonly start: (argv: readonly string[]) => Promise<SandboxProcess>;
+  readonly clock: Clock;
+}
+
+/** Once it has started; and a second for each `BYTES_PER_SECOND`, which the slowest disk keeps up with. */
+const FILE_MS = 30_000;
+const BYTES_PER_SECOND = 1024 * 1024;
 
 const CODES: Readonly<Record<number, { readonly code: FileErrorCode; readonly says: string }>> = {
   41: { code: "file_not_found", says: "does not exist" },
@@ -41,30 +50,51 @@ cat > "$f" || exit 46
 [ -z "$2" ] || chmod +x -- "$f" || exit 46`;
 
 export async function readSandboxFile(
-  start: Start,
+  { start, clock }: FileDeps,
   path: string,
   range: { readonly offset: number; readonly maxBytes: number },
 ): Promise<Uint8Array> {
   const child = await start(["/bin/sh", "-c", READ, "read", path, String(range.offset + 1), String(range.maxBytes)]);
-  await child.closeInput();
-  const bytes = await collect(child.output, "stdout", range.maxBytes);
-  await expectZero(child, "read", path);
-  return bytes;
+  return inTime(child, clock, `read ${path}`, range.maxBytes, async () => {
+    await child.closeInput();
+    const bytes = await collect(child.output, "stdout", range.maxBytes);
+    await expectZero(child, "read", path);
+    return bytes;
+  });
 }
 
 export async function writeSandboxFile(
-  start: Start,
+  { start, clock }: FileDeps,
   path: string,
   content: Uint8Array,
   executable: boolean,
 ): Promise<void> {
   const child = await start(["/bin/sh", "-c", WRITE, "write", path, executable ? "x" : ""]);
-  const drained = collect(child.output, "stderr", 0);
-  // A script that refuses closes its input early; its exit code then says why.
-  await (content.length > 0 ? child.write(content).catch(() => {}) : undefined);
-  await child.closeInput();
-  await drained;
-  await expectZero(child, "write", path);
+  return inTime(child, clock, `write ${path}`, content.length, async () => {
+    const drained = collect(child.output, "stderr", 0);
+    // A script that refuses closes its input early; its exit code then says why.
+    await (content.length > 0 ? child.write(content).catch(() => {}) : undefined);
+    await child.closeInput();
+    await drained;
+    await expectZero(child, "write", path);
+  });
+}
+
+/** The job may have stopped what works for us, or lead it to a file that never ends. */
+async function inTime<T>(
+  child: SandboxProcess,
+  clock: Clock,
+  doing: string,
+  bytes: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  const limitMs = FILE_MS + Math.ceil(Math.min(bytes, 1024 ** 3) / BYTES_PER_SECOND) * 1000;
+  return within(work(), { clock, limitMs, doing: `To ${doing} in the sandbox` }).catch((error: unknown) => {
+    if (!(error instanceof DeadlineError)) throw error;
+    void child.signal("SIGKILL").catch(() => {});
+    const message = `Could not ${doing}: ${error.message}; it may be no plain file, or processes of the sandbox stop others.`;
+    throw new FileError("file_failed", message, { cause: error });
+  });
 }
 
 export async function collect(

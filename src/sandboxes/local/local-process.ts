@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, readFileSync, readSync } from "node:fs";
+import { closeSync, readSync } from "node:fs";
 import type { Clock } from "../../shared/clock.ts";
 import { sleep } from "../../shared/clock.ts";
+import { within } from "../../shared/deadline.ts";
 import { LabError } from "../../shared/error-code.ts";
-import { type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
+import { type ExitStatus, FileError, type SandboxProcess } from "../port.ts";
 import { openAnonymousFile } from "./anonymous-file.ts";
 import type { CommandOutput } from "./command-output.ts";
 import type { Enclosure, Launch } from "./isolation.ts";
@@ -12,6 +13,10 @@ import { NO_WORKDIR, STARTED } from "./shell-script.ts";
 
 /** Between the end of a command and the news that its sandbox has ended. */
 const NEWS_MS = 60;
+/** From asking for a command to its first sign of life; on a machine in distress it takes a few seconds. */
+const START_MS = 30_000;
+/** From killing a command to its end, which nothing but a device can delay. */
+const DEATH_MS = 10_000;
 const LONGEST_MARK_PAUSE_MS = 20;
 
 export interface StartDeps {
@@ -24,8 +29,10 @@ export interface StartDeps {
   readonly clock: Clock;
   readonly workdir: string;
   readonly logPath: string | null;
-  /** Signals the command's process group by its pid inside; null where the spawned process is the command itself. */
-  readonly signalInside: ((pid: string, signal: SandboxSignal) => Promise<void>) | null;
+  /** Resolves when nobody reads the files of the sandbox with its processes stopped. */
+  readonly undisturbed: () => Promise<void>;
+  /** Its command has a terminal, given by a program that is to live and report the end. */
+  readonly tty: boolean;
 }
 
 /** @throws LabError `sandbox_lost`; FileError `file_not_found` for a missing working directory */
@@ -46,10 +53,18 @@ export async function startLocalProcess(deps: StartDeps): Promise<SandboxProcess
     output.finish();
     return end;
   });
-  const mark = await begun.mark;
+  const limit = { clock: deps.clock, limitMs: START_MS, doing: "Starting a command in the sandbox" };
+  const mark = await within(begun.mark, limit).catch((cause: unknown) => {
+    begun.giveUp();
+    output.close();
+    const message = `The command was not started: the sandbox let nothing start in ${START_MS / 1000} s. Processes in it may be stopping others, or use up all it has.`;
+    throw new LabError("sandbox_lost", message, { cause, retryable: true });
+  });
   const pid = mark.startsWith(`${STARTED} `) ? mark.slice(2) : null;
   if (pid !== null && /^\d+$/.test(pid)) return handle(child, pid, finished, deps);
-  const end = await finished;
+  // Whatever else stands in the script's file is not of our writing.
+  begun.giveUp();
+  const end = await within(finished, { ...limit, limitMs: DEATH_MS }).catch((error: Error) => error);
   const said = end instanceof Error ? end.message : String(Buffer.from(await collect(output, "stderr", 500))).trim();
   output.close();
   if (mark === NO_WORKDIR) {
@@ -64,9 +79,11 @@ interface Begun {
   readonly exited: Promise<RawExit>;
   /** The line the last stage left in its script's file; empty when it ended without. */
   readonly mark: Promise<string>;
+  /** Kills what was spawned and looks for the mark no longer. */
+  giveUp(): void;
 }
 
-function begin({ launch: toLaunch, writeEnds, clock }: StartDeps): Begun {
+function begin({ enclosure, launch: toLaunch, writeEnds, clock }: StartDeps): Begun {
   const launch = toLaunch();
   const content = Buffer.from(launch.script);
   let script: number | null = null;
@@ -85,17 +102,23 @@ function begin({ launch: toLaunch, writeEnds, clock }: StartDeps): Begun {
     });
     const exited = exitOf(child);
     child.stdin?.on("error", ignore);
-    return { child, exited, mark: readMark(script, content.length, exited, clock).finally(letGo) };
+    const over = Promise.withResolvers<void>();
+    void exited.then(() => over.resolve());
+    const giveUp = () => {
+      if (child.pid !== undefined) enclosure.abandon(child.pid);
+      over.resolve(); // also where it does not die
+    };
+    return { child, exited, giveUp, mark: readMark(script, content.length, over.promise, clock).finally(letGo) };
   } catch (error) {
     letGo();
     throw error;
   }
 }
 
-async function readMark(script: number, from: number, exited: Promise<RawExit>, clock: Clock): Promise<string> {
+async function readMark(script: number, from: number, ended: Promise<void>, clock: Clock): Promise<string> {
   const line = Buffer.alloc(64);
   let over = false;
-  const end = exited.then(() => {
+  const end = ended.then(() => {
     over = true;
   });
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 1.3, LONGEST_MARK_PAUSE_MS)) {
@@ -111,8 +134,10 @@ async function readMark(script: number, from: number, exited: Promise<RawExit>, 
 function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps: StartDeps): SandboxProcess {
   let killedByUs = false;
   let over = false;
-  const exit = exited.then(async (end): Promise<ExitStatus> => {
+  const immortal = Promise.withResolvers<Error>();
+  const exit = Promise.race([exited, immortal.promise]).then(async (end): Promise<ExitStatus> => {
     over = true;
+    deps.output.finish();
     if (end instanceof Error) return { kind: "unknown", reason: end.message };
     if (end.signal === "SIGKILL" && !killedByUs) {
       // The sandbox's own end kills its commands a moment before we hear of it.
@@ -135,17 +160,17 @@ function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps
       child.stdin?.end();
     },
     async signal(signal) {
+      // One that is stopped while its files are read ends with it; it is not to be let go on, or stopped, by another.
+      if (signal !== "SIGKILL") await deps.undisturbed();
       if (over || child.pid === undefined) return;
-      killedByUs ||= signal === "SIGKILL";
-      if (deps.signalInside === null) return signalGroup(child.pid, signal);
-      await deps.signalInside(pid, signal).catch((error: unknown) => {
-        // The sandbox may be too full to start a killer.
-        if (over || !deps.enclosure.alive()) return;
-        if (signal !== "SIGKILL") throw error;
-        signalWaitedFor(child.pid as number, signal);
+      deps.enclosure.signal(child.pid, signal, deps.tty && signal !== "SIGKILL");
+      if (signal !== "SIGKILL" || killedByUs) return;
+      killedByUs = true;
+      const tooLate = deps.clock.after(DEATH_MS, () => {
+        const why = "it did not die when it was killed; it waits for a device or a file system that does not answer";
+        immortal.resolve(new Error(why));
       });
-      // The nsenter outside stops itself with the command, and would never report its end.
-      if (!over && (signal === "SIGCONT" || signal === "SIGKILL")) signalGroup(child.pid, "SIGCONT");
+      void exit.finally(tooLate);
     },
   };
 }
@@ -168,20 +193,6 @@ function writeInput(child: ChildProcess, input: Uint8Array): Promise<void> {
       error ? reject(new Error("The command has closed its input.", { cause: error })) : resolve(),
     );
   });
-}
-
-function signalGroup(leaderPid: number, signal: SandboxSignal): void {
-  try {
-    process.kill(-leaderPid, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-  }
-}
-
-/** The group of the one child of a process that is ours and not reaped: that child's pid cannot have been given away. */
-function signalWaitedFor(waiterPid: number, signal: SandboxSignal): void {
-  const child = Number(readFileSync(`/proc/${waiterPid}/task/${waiterPid}/children`, "utf8").trim());
-  if (Number.isInteger(child) && child > 1) signalGroup(child, signal);
 }
 
 const ignore = () => {};

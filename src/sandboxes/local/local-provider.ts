@@ -10,7 +10,7 @@ import { endOrphans } from "./bubblewrap/orphans.ts";
 import { DiskWatch, freeBytes } from "./disk-watch.ts";
 import { FifoStock } from "./fifo-stock.ts";
 import { refuseForeignMachine } from "./foreign-machine.ts";
-import type { Isolation, IsolationKind } from "./isolation.ts";
+import type { EnclosurePlan, Isolation, IsolationKind } from "./isolation.ts";
 import {
   abandonedHalves,
   halfNameOf,
@@ -161,16 +161,15 @@ class LocalProvider implements SandboxProvider {
       diskMiB: meta.diskMiB,
     };
     const network = meta.network === "open" ? "open" : "blocked";
-    const enclosure = await isolation.open({ id: meta.id, dirs, workdir: meta.workdir, env, network, limits });
-    const sandbox = new LocalSandbox({
-      id: meta.id,
-      dirs,
-      enclosure,
-      diskLimitMiB: limits.diskMiB,
-      clock: this.#deps.clock,
-      fifos: this.#fifos,
-      terminate: () => this.terminate(meta.id),
-    });
+    const plan: EnclosurePlan = { id: meta.id, dirs, workdir: meta.workdir, env, network, limits };
+    const enclosure = await isolation.open(plan);
+    const { clock } = this.#deps;
+    const parts = { id: meta.id, dirs, diskLimitMiB: limits.diskMiB, clock, fifos: this.#fifos };
+    const openView = async () => {
+      const view = await isolation.open({ ...plan, env: {}, network: "blocked", isView: true });
+      return new LocalSandbox({ ...parts, enclosure: view, terminate: () => view.close(null), openView: null });
+    };
+    const sandbox = new LocalSandbox({ ...parts, enclosure, terminate: () => this.terminate(meta.id), openView });
     this.#live.set(meta.id, sandbox);
     void sandbox.ended.then(() => {
       if (this.#live.get(meta.id) === sandbox) this.#live.delete(meta.id); // P1

@@ -1,14 +1,14 @@
 import { openSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join, posix } from "node:path";
-import type { Clock } from "../../shared/clock.ts";
+import { type Clock, sleep } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
-import { type ExecRequest, FileError, type Sandbox, type SandboxProcess, type SandboxSignal } from "../port.ts";
+import { type ExecRequest, FileError, type Sandbox, type SandboxProcess } from "../port.ts";
 import { CommandOutput } from "./command-output.ts";
 import type { FifoStock } from "./fifo-stock.ts";
 import type { Enclosure } from "./isolation.ts";
 import type { SandboxDirs } from "./layout.ts";
-import { collect, readSandboxFile, writeSandboxFile } from "./local-files.ts";
+import { readSandboxFile, writeSandboxFile } from "./local-files.ts";
 import { startLocalProcess } from "./local-process.ts";
 
 export interface LocalSandboxParts {
@@ -19,7 +19,12 @@ export interface LocalSandboxParts {
   readonly clock: Clock;
   readonly fifos: FifoStock;
   readonly terminate: () => Promise<void>;
+  /** Walls of their own around its directories; null where it is such a view itself. */
+  readonly openView: (() => Promise<LocalSandbox>) | null;
 }
+
+/** A command on its way in is not to be stopped half way, as long as nobody holds it up. */
+const STARTS_MS = 1_000;
 
 export class LocalSandbox implements Sandbox {
   readonly id: string;
@@ -35,6 +40,10 @@ export class LocalSandbox implements Sandbox {
   readonly #clock: Clock;
   readonly #fifos: FifoStock;
   readonly #terminate: () => Promise<void>;
+  readonly view: Sandbox["view"];
+  readonly #starting = new Set<Promise<unknown>>();
+  /** Resolves when nobody has the sandbox stand still any more. */
+  #disturbed: Promise<void> = Promise.resolve();
   readonly #running = new Set<SandboxProcess>();
   readonly #lingering = new Set<CommandOutput>();
   #lastLog: Promise<number> | null = null;
@@ -52,6 +61,8 @@ export class LocalSandbox implements Sandbox {
     this.#fifos = parts.fifos;
     this.#fifos.prepare();
     this.#terminate = parts.terminate;
+    const { openView } = parts;
+    this.view = openView && ((use) => this.whileStill(() => withView(openView, use)));
   }
 
   async start(request: ExecRequest): Promise<SandboxProcess> {
@@ -63,8 +74,9 @@ export class LocalSandbox implements Sandbox {
     const tty = request.tty ?? false;
     const logName = request.keepLog ? `${await this.#newLogNumber()}.log` : null;
     const [stdout, stderr] = await this.#fifos.takePair();
+    await this.#disturbed;
     const log = logName === null ? null : this.#openLog(logName);
-    const started = await startLocalProcess({
+    const starting = startLocalProcess({
       enclosure: this.enclosure,
       launch: () => this.enclosure.launch({ argv: request.argv, workdir, env: request.env ?? {}, tty }),
       output: new CommandOutput({
@@ -78,19 +90,39 @@ export class LocalSandbox implements Sandbox {
       clock: this.#clock,
       workdir,
       logPath: log?.path ?? null,
-      signalInside: this.enclosure.ownProcessIDs ? (pid, signal) => this.#signalInside(pid, signal, tty) : null,
+      tty,
+      undisturbed: () => this.#disturbed,
     });
+    this.#starting.add(starting);
+    const started = await starting.finally(() => this.#starting.delete(starting));
     this.#running.add(started);
     void started.exit.then(() => this.#running.delete(started));
     return started;
   }
 
   readFile(path: string, range: { readonly offset: number; readonly maxBytes: number }): Promise<Uint8Array> {
-    return readSandboxFile((argv) => this.start({ argv }), path, range);
+    return readSandboxFile(this.#fileDeps(), path, range);
   }
 
   writeFile(path: string, content: Uint8Array, options?: { readonly executable?: boolean }): Promise<void> {
-    return writeSandboxFile((argv) => this.start({ argv }), path, content, options?.executable ?? false);
+    return writeSandboxFile(this.#fileDeps(), path, content, options?.executable ?? false);
+  }
+
+  /** Lets `work` have the files while nothing of the job's runs, one at a time; commands wait for its end. */
+  async whileStill<T>(work: () => Promise<T>): Promise<T> {
+    const former = this.#disturbed;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#disturbed = promise;
+    let letGo = () => {};
+    try {
+      await former;
+      await Promise.race([Promise.allSettled(this.#starting), sleep(this.#clock, STARTS_MS)]);
+      letGo = await this.enclosure.still();
+      return await work();
+    } finally {
+      letGo();
+      resolve();
+    }
   }
 
   terminate(): Promise<void> {
@@ -103,6 +135,10 @@ export class LocalSandbox implements Sandbox {
     await Promise.allSettled([...this.#running].map((each) => each.signal("SIGKILL")));
     await this.enclosure.close(reason);
     for (const output of [...this.#lingering]) output.close();
+  }
+
+  #fileDeps() {
+    return { start: (argv: readonly string[]) => this.start({ argv }), clock: this.#clock };
   }
 
   #newLogNumber(): Promise<number> {
@@ -121,19 +157,13 @@ export class LocalSandbox implements Sandbox {
       return null; // A full disk costs the log, not the command.
     }
   }
-
-  // By pids of the sandbox's own, where the worst mistake hits a process of the same sandbox.
-  async #signalInside(pid: string, signal: SandboxSignal, tty: boolean): Promise<void> {
-    const killer = await this.start({
-      argv: ["/bin/sh", "-c", SIGNAL, "signal", pid, signal.slice(3), tty && signal !== "SIGKILL" ? "below" : "all"],
-    });
-    await collect(killer.output, "stderr", 0);
-  }
 }
 
-// A terminal's command leads a session of its own below `script`, which is to live and report its end.
-const SIGNAL = `
-children=$(cat "/proc/$1/task/$1/children" 2>/dev/null)
-[ "$3" = below ] || kill -s "$2" -- "-$1" 2>/dev/null
-for child in $children; do kill -s "$2" -- "-$child" 2>/dev/null || { [ "$3" = below ] && kill -s "$2" "$child" 2>/dev/null; }; done
-true`;
+async function withView<T>(open: () => Promise<LocalSandbox>, use: (files: Sandbox) => Promise<T>): Promise<T> {
+  const view = await open();
+  try {
+    return await use(view);
+  } finally {
+    await view.halt(null);
+  }
+}

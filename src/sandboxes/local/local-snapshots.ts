@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
+import { within } from "../../shared/deadline.ts";
 import { LabError } from "../../shared/error-code.ts";
 import { isProcessDead } from "../../shared/process-alive.ts";
 import type { Sandbox, SnapshotStore } from "../port.ts";
@@ -29,6 +30,9 @@ export interface LocalSnapshotDeps {
   readonly ours: (sandbox: Sandbox) => LocalSandbox;
 }
 
+/** A full disk limit, copied by a slow disk. */
+const COPY_MS = 10 * 60_000;
+
 export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
   return {
     async take(sandbox, path) {
@@ -41,8 +45,12 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
       const part = path === null ? null : partOf(source, posix.resolve(source.workdir, path));
       try {
         await makeWhole(root, { id, path, createdAt: deps.clock.now(), pid: process.pid }, async (half) => {
-          if (part === null) await trees.copy(pairs(source.dirs, half));
-          else await trees.copy(pairs(source.dirs, half, [part.name]), { below: part.below });
+          const stop = new AbortController();
+          const { signal } = stop;
+          const parts = pairs(source.dirs, half, part === null ? PARTS : [part.name]);
+          const limit = { clock: deps.clock, limitMs: COPY_MS, doing: "Copying its files" };
+          const copy = () => trees.copy(parts, { below: part?.below ?? ".", signal });
+          await within(source.whileStill(copy), limit).finally(() => stop.abort());
         });
         return { id, sizeBytes: await trees.sizeBytes(root), expiresAt: null };
       } catch (error) {

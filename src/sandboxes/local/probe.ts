@@ -80,6 +80,7 @@ async function tryIt(isolation: Isolation, deps: IsolationDeps): Promise<string 
       clock: deps.clock,
       fifos,
       terminate: async () => {},
+      openView: null,
     });
     try {
       const child = await sandbox.start({ argv: ["/bin/sh", "-c", "echo in; id -u"] });

@@ -1,7 +1,7 @@
 import type { ModalClient, Sandbox } from "modal";
+import { within } from "../../shared/deadline.ts";
 import { LabError } from "../../shared/error-code.ts";
 import type { SandboxGpu } from "../port.ts";
-import { within } from "./deadline.ts";
 import { isRetryable, kindOf, wordsOf } from "./modal-error.ts";
 import { type Prepared, prepareSandbox, readDevices } from "./prepare.ts";
 import type { StrayDeps } from "./strays.ts";

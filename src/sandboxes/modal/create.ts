@@ -1,11 +1,11 @@
 import type { App, Image, ModalClient, Sandbox } from "modal";
 import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
+import { AbandonedError, within } from "../../shared/deadline.ts";
 import { LabError } from "../../shared/error-code.ts";
 import type { SandboxSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
 import { type Mounts, NO_WISHES, toCreateParams } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
-import { AbandonedError, within } from "./deadline.ts";
 import { kindOf } from "./modal-error.ts";
 import { endByName, endSandbox, reportStray, type StrayDeps, type StrayName } from "./strays.ts";
 

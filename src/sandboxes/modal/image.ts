@@ -1,10 +1,10 @@
 import type { App, Image, ModalClient } from "modal";
 import type { Clock } from "../../shared/clock.ts";
+import { within } from "../../shared/deadline.ts";
 import { LabError } from "../../shared/error-code.ts";
 import type { MachineSpec, SandboxSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
-import { within } from "./deadline.ts";
 import type { ModalLimits } from "./limits.ts";
 import { kindOf, wordsOf } from "./modal-error.ts";
 import { parseSnapshotID } from "./snapshot-id.ts";

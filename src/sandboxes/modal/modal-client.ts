@@ -1,11 +1,11 @@
 import type { App, Logger, ModalClient } from "modal";
 import type { Options } from "../../config/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
+import { within } from "../../shared/deadline.ts";
 import { LabError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
-import { within } from "./deadline.ts";
 import type { ModalLimits } from "./limits.ts";
 import { loadSdk } from "./sdk.ts";
 

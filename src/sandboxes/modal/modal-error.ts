@@ -1,4 +1,4 @@
-import { AbandonedError, DeadlineError } from "./deadline.ts";
+import { AbandonedError, DeadlineError } from "../../shared/deadline.ts";
 
 /*
  * What the SDK throws, told apart by shape: the class name and, for failures of gRPC, the status code. Classes cannot

@@ -1,8 +1,8 @@
 import type { ContainerProcess } from "modal";
 import { sleep } from "../../shared/clock.ts";
+import { within } from "../../shared/deadline.ts";
 import { LabError } from "../../shared/error-code.ts";
 import { type ExecRequest, type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
-import { within } from "./deadline.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { toExitStatus } from "./exit-status.ts";
 import { wordsOf } from "./modal-error.ts";

@@ -1,6 +1,7 @@
 import type { Sandbox as SdkSandbox } from "modal";
 import type { Options } from "../../config/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
+import { AbandonedError, within } from "../../shared/deadline.ts";
 import { LabError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ListedSandbox, Sandbox, SandboxGpu, SandboxPort, SandboxProvider, SandboxSpec } from "../port.ts";
@@ -9,7 +10,6 @@ import { type CreateDeps, createSandbox } from "./create.ts";
 import { createFailure } from "./create-failure.ts";
 import { findMounts, lifetimeOf, missingMounts, NO_WISHES } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
-import { AbandonedError, within } from "./deadline.ts";
 import { MAX_LIFETIME_MS, toTtlMs } from "./durations.ts";
 import { expired, ImageBook } from "./image.ts";
 import { DEFAULT_LIMITS, type ModalLimits } from "./limits.ts";

@@ -30,6 +30,8 @@ export class ModalSandbox implements Sandbox {
   readonly gpu: SandboxGpu | null;
   readonly ports: readonly SandboxPort[];
   readonly ended: Promise<Failure | null>;
+  /** Everything that runs in one of Modal's sandboxes is in one namespace. */
+  readonly view = null;
   readonly core: SandboxCore;
   readonly #terminate: () => Promise<void>;
 

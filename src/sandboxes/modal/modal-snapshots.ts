@@ -1,8 +1,8 @@
 import { posix } from "node:path";
 import type { ModalClient, Sandbox as SdkSandbox } from "modal";
+import { within } from "../../shared/deadline.ts";
 import { LabError } from "../../shared/error-code.ts";
 import type { Sandbox, SnapshotStore } from "../port.ts";
-import { within } from "./deadline.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { execOnce } from "./exec-once.ts";
 import { isRetryable, kindOf, wordsOf } from "./modal-error.ts";

@@ -1,7 +1,7 @@
+import { within } from "../../shared/deadline.ts";
 import { LabError } from "../../shared/error-code.ts";
 import type { SandboxGpu, SandboxPort } from "../port.ts";
 import { WORKDIR_VARIABLE } from "./create-params.ts";
-import { within } from "./deadline.ts";
 import { execOnce } from "./exec-once.ts";
 import { wordsOf } from "./modal-error.ts";
 import type { SandboxCoreParts } from "./sandbox-core.ts";

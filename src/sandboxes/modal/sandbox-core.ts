@@ -1,9 +1,9 @@
 import type { Sandbox as ModalSandbox } from "modal";
 import type { Clock } from "../../shared/clock.ts";
+import { type Within, within } from "../../shared/deadline.ts";
 import { type Failure, LabError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { FileError } from "../port.ts";
-import { type Within, within } from "./deadline.ts";
 import { type Ended, execOnce } from "./exec-once.ts";
 import type { ModalLimits } from "./limits.ts";
 import { kindOf, nameOf, wordsOf } from "./modal-error.ts";

@@ -1,8 +1,8 @@
 import type { ModalClient, Sandbox } from "modal";
 import type { Clock } from "../../shared/clock.ts";
 import { sleep } from "../../shared/clock.ts";
+import { within } from "../../shared/deadline.ts";
 import type { Log } from "../../shared/log.ts";
-import { within } from "./deadline.ts";
 import type { ModalLimits } from "./limits.ts";
 import { isRetryable, kindOf, wordsOf } from "./modal-error.ts";
 

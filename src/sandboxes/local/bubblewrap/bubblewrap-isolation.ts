@@ -37,7 +37,7 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
   if (process.platform !== "linux") return "bubblewrap needs Linux";
   if (missing.length > 0)
     return `${missing.join(", ")} not installed (remedy: apt install bubblewrap util-linux, or your system's like)`;
-  const { bwrap, nsenter } = tools as { bwrap: string; nsenter: string };
+  const { bwrap, nsenter, setpriv } = tools as { bwrap: string; nsenter: string; setpriv: string };
   const help = spawnSync(bwrap, ["--help"], { env: { ...HOST_ENV }, encoding: "utf8" }).stdout ?? "";
   const options: WallOptions = {
     disableUserns: help.includes("--disable-userns"),
@@ -62,7 +62,8 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
       }
       const hostPath = readHostPath(deps.hostPath, homedir(), deps.rootDir, [plan.workdir, HOME]);
       const files = synthesizedFiles(plan.network === "open" ? reachableNameservers(hostAddresses()) : []);
-      const fileFolder = join(plan.dirs.root, "etc");
+      // The files of standing walls are mounted in them.
+      const fileFolder = join(plan.dirs.root, plan.isView ? "etc-of-view" : "etc");
       for (const file of files) {
         const path = join(fileFolder, file.path);
         await mkdir(dirname(path), { recursive: true });
@@ -88,7 +89,7 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
       };
       try {
         return await openEnclosure({
-          ...plan, tools: { bwrap, nsenter }, cgroup, args: wallArgs(plan, hostPath, files, fileFolder, options),
+          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, args: wallArgs(plan, hostPath, files, fileFolder, options),
           insideEnv, notes, clock: deps.clock, log: deps.log,
         }); // biome-ignore format: one argument
       } catch (error) {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type { Clock } from "../../../shared/clock.ts";
-
+import { within } from "../../../shared/deadline.ts";
 import { type Failure, LabError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
 import { withAnonymousFile } from "../anonymous-file.ts";
@@ -13,10 +13,12 @@ import { enterLaunch } from "./enter.ts";
 import { launcherArgs } from "./launcher.ts";
 import { Namespaces } from "./namespaces.ts";
 import { type Network, openNetwork } from "./network.ts";
+import { SandboxProcesses } from "./sandbox-processes.ts";
 
 export interface WallTools {
   readonly bwrap: string;
   readonly nsenter: string;
+  readonly setpriv: string;
 }
 
 export interface WallPlan extends EnclosurePlan {
@@ -39,6 +41,11 @@ export const FIRST_PROCESS =
 // and the first process's word.
 const PLUMBING = 'exec "$@" 4>&1 5<&0 0</dev/null';
 
+/** A loaded machine needs a few seconds at most. */
+const RAISE_MS = 60_000;
+/** Longer than everything that is waited for on the way. */
+const CLOSE_MS = 20_000;
+
 /** Raises the walls and holds them. @throws Error with bwrap's own words when they do not stand */
 export async function openEnclosure(plan: WallPlan): Promise<Enclosure> {
   const child = spawnWalls(plan);
@@ -50,6 +57,11 @@ export async function openEnclosure(plan: WallPlan): Promise<Enclosure> {
   const stderr = tail(child.stderr as Readable);
   let namespaces: Namespaces | null = null;
   let network: Network | null = null;
+  let isLate = false;
+  const onTime = plan.clock.after(RAISE_MS, () => {
+    isLate = true;
+    child.kill("SIGKILL");
+  });
   const undo = async () => {
     network?.stop();
     child.kill("SIGKILL");
@@ -60,7 +72,9 @@ export async function openEnclosure(plan: WallPlan): Promise<Enclosure> {
   try {
     const info = await readInfo(said);
     // The walls wait for descriptor 5 in the outer user namespace; once they go on, only the inner one can be opened.
-    namespaces = Namespaces.of(info["child-pid"] as number, info);
+    const first = info["child-pid"] as number;
+    namespaces = Namespaces.of(first, info);
+    const processes = new SandboxProcesses(info["pid-namespace"] as number, first, plan.clock);
     child.stdin?.end();
     // Before this line the new root is half built, with the host's still beneath it: nobody may enter yet.
     await said("up\n");
@@ -72,10 +86,13 @@ export async function openEnclosure(plan: WallPlan): Promise<Enclosure> {
         return null;
       });
     }
-    return stand({ ...plan, notes }, child, gone, namespaces, network);
+    return stand({ ...plan, notes }, child, gone, { namespaces, processes, network });
   } catch (error) {
     await undo();
-    throw new Error(stderr() || (error as Error).message, { cause: error });
+    const late = isLate ? `it did not raise its walls in ${RAISE_MS / 1000} s` : "";
+    throw new Error(late || stderr() || (error as Error).message, { cause: error });
+  } finally {
+    onTime();
   }
 }
 
@@ -111,18 +128,26 @@ function spawnWalls(plan: WallPlan): ChildProcess {
   return child;
 }
 
+/** What is held of standing walls. */
+interface Held {
+  readonly namespaces: Namespaces;
+  readonly processes: SandboxProcesses;
+  readonly network: Network | null;
+}
+
 function stand(
   plan: WallPlan,
   child: ChildProcess,
   gone: Promise<string>,
-  namespaces: Namespaces,
-  network: Network | null,
+  { namespaces, processes, network }: Held,
 ): Enclosure {
   let alive = true;
+  let left = 0;
   let reason: Failure | null | undefined;
   const ended = gone.then(async (how): Promise<Failure | null> => {
     alive = false;
     network?.stop();
+    left = await processes.gone();
     namespaces.close();
     await plan.cgroup
       ?.remove()
@@ -136,7 +161,14 @@ function stand(
     if (alive && reason === undefined) reason = why;
     alive = false;
     child.kill("SIGKILL");
-    await ended;
+    const doing = `Ending sandbox ${plan.id}`;
+    await within(ended, { clock: plan.clock, limitMs: CLOSE_MS, doing }).catch(() => {
+      left ||= 1;
+    });
+    if (left === 0) return;
+    // Its directories stay: what runs may still write to them.
+    const message = `Sandbox ${plan.id} could not be ended: ${left} of its processes did not die when they were killed; they wait for a device or a file system that does not answer.`;
+    throw new LabError("sandbox_lost", message, { retryable: true });
   };
   return {
     workdir: plan.workdir,
@@ -144,16 +176,18 @@ function stand(
     tmp: "/tmp",
     logs: "/run/logs",
     notes: plan.notes,
-    ownProcessIDs: true,
     alive: () => alive,
     ended,
     launch(command) {
       if (!alive) throw new LabError("sandbox_lost", `Sandbox ${plan.id} has ended.`, { retryable: true });
-      return enterLaunch(plan.tools.nsenter, namespaces, plan.cgroup, plan.limits, {
+      return enterLaunch(plan.tools, namespaces, plan.cgroup, plan.limits, {
         ...command,
         env: { ...plan.insideEnv, ...command.env },
       });
     },
+    signal: (spawned, signal, below) => processes.signal(spawned, signal, below),
+    abandon: (spawned) => processes.abandon(spawned),
+    still: async () => (alive ? processes.still() : () => {}),
     async tend() {
       if (!alive || !network) return;
       await network.resync().catch((error: unknown) => {

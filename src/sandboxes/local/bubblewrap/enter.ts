@@ -16,13 +16,15 @@ const OOM_SCORE = 500;
  * longer than it takes to join the second.
  */
 export function enterLaunch(
-  nsenter: string,
+  { nsenter, setpriv }: { readonly nsenter: string; readonly setpriv: string },
   namespaces: Namespaces,
   cgroup: Cgroup | null,
   limits: ResourceLimits,
   command: CommandPlan,
 ): Launch {
   const argv = [
+    // It waits for the command, and stops when that is stopped: without us nobody would ever let it go on and end.
+    setpriv, "--pdeathsig", "KILL", "--",
     nsenter, "--preserve-credentials", ...namespaces.enterArgs(), "--",
     // The first process of the sandbox cannot be replaced: when it goes, its namespaces take no one in any more.
     "/usr/bin/nsenter", "--preserve-credentials", "--user=/proc/1/ns/user", "--",

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { createFailure } from "../../../../src/sandboxes/modal/create-failure.ts";
-import { AbandonedError, DeadlineError, within } from "../../../../src/sandboxes/modal/deadline.ts";
 import { isRetryable, kindOf, wordsOf } from "../../../../src/sandboxes/modal/modal-error.ts";
 import { loadSdk, SDK_VERSION } from "../../../../src/sandboxes/modal/sdk.ts";
+import { AbandonedError, DeadlineError, within } from "../../../../src/shared/deadline.ts";
 import { LabError } from "../../../../src/shared/error-code.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";
 

@@ -1,4 +1,4 @@
-import type { Clock } from "../../shared/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** A call did not answer in the time we give it. It may still do what it was asked. */
 export class DeadlineError extends Error {
@@ -25,7 +25,7 @@ export interface Within<T> {
 }
 
 /**
- * Waits for a call of the SDK no longer than `limitMs`: several of them can wait for ever.
+ * Waits for a call no longer than `limitMs`: what answers it may stand still for ever.
  * @throws DeadlineError, AbandonedError, and whatever the call rejects with
  */
 export function within<T>(call: Promise<T>, { clock, limitMs, doing, signal, onLate }: Within<T>): Promise<T> {
