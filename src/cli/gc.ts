@@ -34,7 +34,7 @@ export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
     renderNotice: () => "",
     providerName: chooseProvider(options, process.env).name,
     createProvider: (name) => createProvider(name, options, log),
-    furnish: async () => {},
+    furnish: async () => [],
     onLowBudget: () => {},
     hostEnv: process.env,
     clock: systemClock,

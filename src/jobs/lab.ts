@@ -77,7 +77,7 @@ export interface LabDeps {
   readonly onLowBudget: (spend: Spend, ceilingUsd: number) => void;
   readonly providerName: ProviderName;
   readonly createProvider: (name: ProviderName) => Promise<SandboxProvider>;
-  readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
+  readonly furnish: (job: Job, sandbox: Sandbox) => Promise<readonly string[]>;
   /** Absolute; somewhere in the project whose files jobs start from. null = there is none. */
   readonly directory: string | null;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;

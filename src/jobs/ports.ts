@@ -115,4 +115,6 @@ export interface CatalogSkill {
   readonly content: string;
   /** Absolute path of its folder on the host. */
   readonly folder: string;
+  /** Root of the project that it came with; null when it is the user's own. */
+  readonly project: string | null;
 }

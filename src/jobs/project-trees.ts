@@ -1,4 +1,3 @@
-import { homedir } from "node:os";
 import type { Environment } from "../config/environment.ts";
 import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
@@ -6,11 +5,13 @@ import { LabError, toFailure } from "../shared/error-code.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { captureTree, type TreeBase } from "../workspace/capture-tree.ts";
+import { findProject } from "../workspace/find-project.ts";
 import { gatherWork, removeWork } from "../workspace/gather-work.ts";
 import type { Git } from "../workspace/git.ts";
+import { readHomes } from "../workspace/homes.ts";
 import { forgetBranch } from "../workspace/make-branch.ts";
 import { openProjectStore, type ProjectStore, storeFolder } from "../workspace/project-store.ts";
-import type { Job } from "./job.ts";
+import { type Job, withNotes } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import { createPreparedTrees } from "./prepared-trees.ts";
 import type { PoolStore } from "./store/pool-store.ts";
@@ -53,26 +54,33 @@ export interface ProjectTreesDeps {
   readonly log: Log;
 }
 
+interface Opened {
+  readonly store: ProjectStore | null;
+  /** Why there is none, for the jobs that wanted its files. */
+  readonly notes: readonly string[];
+}
+
 export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
   const { pool, clock, log } = deps;
   const captured = new Map<string, Promise<TreeBase | null>>();
   const ending = new AbortController();
   const prepared = createPreparedTrees({ ...deps, ending: ending.signal });
-  let opening: Promise<ProjectStore | null> | null = null;
+  let opening: Promise<Opened> | null = null;
 
-  const store = () => {
+  const open = () => {
     opening ??= openStore().catch((error) => {
       opening = null; // git may be installed meanwhile
       throw toLabError(error, `look into the project ${deps.directory}`);
     });
     return opening;
   };
+  const store = async () => (await open()).store;
 
-  /** A home directory is no project: nobody means to send all of it anywhere. */
-  async function openStore(): Promise<ProjectStore | null> {
-    if (deps.directory === null) return null;
-    const opened = await openProjectStore(deps.git, deps.stateDir, deps.directory);
-    return !opened.isRepository && [homedir(), "/"].includes(opened.root) ? null : opened;
+  async function openStore(): Promise<Opened> {
+    if (deps.directory === null) return { store: null, notes: [] };
+    const found = await findProject(deps.git, deps.directory, await readHomes());
+    if (found.kind === "none") return { store: null, notes: [found.why] };
+    return { store: await openProjectStore(deps.git, deps.stateDir, found), notes: [] };
   }
 
   async function captureNow(): Promise<TreeBase | null> {
@@ -95,7 +103,8 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       ? { base: await (captured.get(job.id) ?? captureNow()), formerBases: [] }
       : inherited(book, job);
     captured.delete(job.id);
-    book.update(job.id, (current) => ({ ...current, ...bases }));
+    const notes = wantsProject(job) && bases.base === null ? (await open()).notes : [];
+    book.update(job.id, (current) => withNotes({ ...current, ...bases }, notes));
     return bases.base;
   }
 

@@ -6,6 +6,7 @@ import { type Compute, openCompute, settleCompute } from "./compute.ts";
 import { isHeld, type Job, withNotes } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import { createOneAtATime } from "./one-at-a-time.ts";
+import type { MadeSandbox } from "./sandbox-maker.ts";
 import { createSandboxSources, type SandboxSourcesDeps } from "./sandbox-sources.ts";
 import type { PoolStore } from "./store/pool-store.ts";
 
@@ -70,14 +71,14 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   }
 
   /** @param madeAt when it was asked for; null of one found again, which has the ports and costs it was made with */
-  function adopt(book: JobBook, job: Job, sandbox: Sandbox, madeAt: number | null): Sandbox {
+  function adopt(book: JobBook, job: Job, { sandbox, notes }: MadeSandbox, madeAt: number | null): Sandbox {
     const granted = sandbox.gpu?.granted ?? null;
     live.set(job.id, sandbox);
     timed.set(job.id, timeAnswers(sandbox, deps.clock));
     standing.add(job.id);
     deps.pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, deps.clock.now());
     book.update(job.id, (current) => ({
-      ...withNotes(current, sandbox.notes),
+      ...withNotes(current, notes),
       sandbox: { kind: "live", id: sandbox.id },
       gpu: granted ? formatGpu(granted) : current.gpu,
       ports: madeAt === null ? current.ports : sandbox.ports,
@@ -154,7 +155,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     if (known) return known;
     const provider = await deps.provider(job.provider);
     const attached = await sources.attach(provider, job);
-    if (attached) return adopt(book, job, attached, null);
+    if (attached) return adopt(book, job, { sandbox: attached, notes: attached.notes }, null);
     const isNew = job.sandbox.kind === "none" || job.sandbox.kind === "creating";
     const madeAt = deps.clock.now();
     if (!isNew) return adopt(book, job, await sources.revive(provider, job, signal), madeAt);
@@ -172,7 +173,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     const known = live.get(job.id);
     if (known || job.sandbox.kind !== "live" || isHeld(job.state)) return known ?? null;
     const attached = await sources.attach(await deps.provider(job.provider), job);
-    if (attached) return adopt(book, job, attached, null);
+    if (attached) return adopt(book, job, { sandbox: attached, notes: attached.notes }, null);
     forget(book, job.id, job.sandbox.id);
     book.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
     await forgetOlderWork(job);

@@ -15,11 +15,17 @@ export interface SandboxMakerDeps {
   readonly log: Log;
   /** By which a sweep knows whose a sandbox is. */
   readonly tagsOf: (job: Job) => Readonly<Record<string, string>>;
-  /** Puts what a job needs into its new sandbox (skills). */
-  readonly furnish: (job: Job, sandbox: Sandbox) => Promise<void>;
+  /** Puts what a job needs into its new sandbox (skills). Says in words what did not go along. */
+  readonly furnish: (job: Job, sandbox: Sandbox) => Promise<readonly string[]>;
   readonly limits: Limits;
   /** Makes this the GPU that the job's lease holds; false when its quota is in use. */
   readonly claimGpu: (job: Job, gpu: GpuRequest) => boolean;
+}
+
+export interface MadeSandbox {
+  readonly sandbox: Sandbox;
+  /** What the user or a model should know of it: of the machine, and of what was put into it. */
+  readonly notes: readonly string[];
 }
 
 const RETRY_DELAYS_MS = [1_000, 4_000];
@@ -35,11 +41,10 @@ export async function makeSandbox(
   job: Job,
   snapshotID: string | null,
   signal: AbortSignal,
-): Promise<Sandbox> {
+): Promise<MadeSandbox> {
   const sandbox = await create(deps, provider, job, snapshotID, signal);
   try {
-    await deps.furnish(job, sandbox);
-    return sandbox;
+    return { sandbox, notes: [...sandbox.notes, ...(await deps.furnish(job, sandbox))] };
   } catch (cause) {
     await sandbox.terminate();
     const reason = cause instanceof Error ? cause.message : String(cause);

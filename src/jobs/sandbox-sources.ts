@@ -4,7 +4,7 @@ import { LabError } from "../shared/error-code.ts";
 import type { Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import type { ProjectTrees } from "./project-trees.ts";
-import { makeSandbox, type SandboxMakerDeps } from "./sandbox-maker.ts";
+import { type MadeSandbox, makeSandbox, type SandboxMakerDeps } from "./sandbox-maker.ts";
 import type { Snapshots } from "./snapshots.ts";
 
 export interface SandboxSourcesDeps extends SandboxMakerDeps {
@@ -28,12 +28,12 @@ export function createSandboxSources(deps: SandboxSourcesDeps) {
     },
 
     /** With the files of the one it had. @throws LabError `restart_unrecoverable` when those are lost */
-    async revive(provider: SandboxProvider, job: Job, signal: AbortSignal): Promise<Sandbox> {
+    async revive(provider: SandboxProvider, job: Job, signal: AbortSignal): Promise<MadeSandbox> {
       return makeSandbox(deps, provider, job, snapshotOf(job), signal);
     },
 
     /** From the project's files, the task's snapshot, or nothing. @throws LabError */
-    async first(book: JobBook, provider: SandboxProvider, job: Job, signal: AbortSignal): Promise<Sandbox> {
+    async first(book: JobBook, provider: SandboxProvider, job: Job, signal: AbortSignal): Promise<MadeSandbox> {
       const make = async () => {
         const snapshotID = await deps.trees.startingPoint(book, job, provider, signal);
         return { snapshotID, made: makeSandbox(deps, provider, job, snapshotID, signal) };

@@ -1,10 +1,15 @@
 import { dirname } from "node:path";
 import type { Catalog } from "../jobs/ports.ts";
 import { type HostClient, unwrap } from "./host-client.ts";
+import { projectOfSkill, projectPlaces } from "./skill-folders.ts";
 
-/** Agents, models and skills that tasks may name, as the host knows them now. */
-export async function readCatalog(client: HostClient): Promise<Catalog> {
-  const [agents, providers, skills] = await Promise.all([
+/**
+ * Agents, models and skills that tasks may name, as the host knows them now.
+ * @param opened the folders that are open in the host, absolute
+ */
+export async function readCatalog(client: HostClient, opened: readonly string[]): Promise<Catalog> {
+  const [{ places, homes }, agents, providers, skills] = await Promise.all([
+    projectPlaces(opened),
     unwrap(client.app.agents(), "session_create_failed", "list the agents"),
     unwrap(client.config.providers(), "session_create_failed", "list the models"),
     unwrap(client.app.skills(), "session_create_failed", "list the skills"),
@@ -18,6 +23,11 @@ export async function readCatalog(client: HostClient): Promise<Catalog> {
     models: new Set(
       providers.providers.flatMap(({ id, models }) => Object.keys(models).map((name) => `${id}/${name}`)),
     ),
-    skills: skills.map(({ name, content, location }) => ({ name, content, folder: dirname(location) })),
+    skills: skills.map(({ name, content, location }) => ({
+      name,
+      content,
+      folder: dirname(location),
+      project: projectOfSkill(location, places, homes, process.env),
+    })),
   };
 }

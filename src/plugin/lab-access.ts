@@ -67,10 +67,12 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
       createProvider: (name) => createProvider(name, loaded.options, log),
       async furnish(job, sandbox) {
         const { skills } = await deps.catalog();
+        const notes: string[] = [];
         for (const name of job.task.skills) {
           const skill = skills.find((one) => one.name === name);
-          if (skill) await copySkill(skill, sandbox);
+          if (skill) notes.push(...(await copySkill(skill, sandbox)));
         }
+        return notes;
       },
       directory: input.directory,
       hostEnv: process.env,

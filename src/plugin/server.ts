@@ -40,7 +40,7 @@ export const server: Plugin = async (input, tuple) => {
   const hostIDs = createHostIds(() => systemClock.now());
   let catalogReading: Promise<Catalog> | null = null;
   const catalog = () => {
-    catalogReading ??= readCatalog(client).catch((error) => {
+    catalogReading ??= readCatalog(client, [input.worktree, input.directory]).catch((error) => {
       catalogReading = null;
       throw error;
     });

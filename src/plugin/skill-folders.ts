@@ -1,43 +1,138 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { homedir } from "node:os";
 import { join, posix, relative, sep } from "node:path";
 import type { CatalogSkill } from "../jobs/ports.ts";
 import type { Sandbox } from "../sandboxes/port.ts";
 import { createFewAtATime } from "../shared/few-at-a-time.ts";
+import { plainName } from "../shared/plain-text.ts";
+import { type Homes, isHome, readHomes, realOf } from "../workspace/homes.ts";
+import { toText } from "../workspace/paths.ts";
+import { type FolderEntry, isText, readFound, resolveLink, walkFolder } from "../workspace/walk-folder.ts";
 
 /** A skill is text and a few scripts; a folder above this is something else. */
 const LIMIT_BYTES = 50 * 1024 * 1024;
+const LIMITS = { entries: 10_000, depth: 40 };
 
 /** Over a network one after another takes as many round trips as there are files. */
 const WRITES_AT_ONCE = 4;
+
+const SHOWN = 20;
 
 /** Where a skill's folder is in a sandbox. */
 export const skillFolder = (sandbox: Pick<Sandbox, "home">, name: string): string =>
   posix.join(sandbox.home, "skills", name.replace(/[^A-Za-z0-9._-]/g, "_"));
 
+/** Where the host looks for what is the user's own, whatever is opened. */
+const OWN = [".config/opencode", ".opencode", ".claude", ".agents"];
+
 /**
- * Copies a skill's folder into a sandbox. Symbolic links are left out: what they point at is not the skill's.
- * @throws Error when it cannot be read or is too large
+ * The project that a skill came with; null when it is the user's own. A repository is not the user: its skills are its
+ * own files and nothing that they point at, while a user may well keep his elsewhere, and link them to where the host looks.
+ * @param location of its SKILL.md, as the host found it
+ * @param places folders that are open, absolute
  */
-export async function copySkill(skill: CatalogSkill, sandbox: Sandbox): Promise<void> {
+export function projectOfSkill(
+  location: string,
+  places: readonly string[],
+  homes: Homes,
+  env: Readonly<Record<string, string | undefined>>,
+): string | null {
+  const own = [...[homedir(), ...homes.own].flatMap((home) => OWN.map((name) => join(home, name)))];
+  if (env.XDG_CONFIG_HOME) own.push(join(env.XDG_CONFIG_HOME, "opencode"));
+  if (env.OPENCODE_CONFIG_DIR) own.push(env.OPENCODE_CONFIG_DIR);
+  if (own.some((folder) => isBelow(location, folder))) return null;
+  return places.find((place) => isBelow(location, place)) ?? null;
+}
+
+/** Of the folders that are open those that are a project. */
+export async function projectPlaces(folders: readonly string[]): Promise<{ places: readonly string[]; homes: Homes }> {
+  const homes = await readHomes();
+  const real = await Promise.all(folders.map(realOf));
+  return { places: [...folders, ...real].filter((_, n) => !isHome(real[n % real.length] as string, homes)), homes };
+}
+
+/**
+ * Copies a skill's folder into a sandbox: its plain files, and for a link to one of them that file.
+ * @returns what did not go along, in words for whoever reads the job's notes
+ * @throws Error when it cannot be read, is too large, or is a link out of the project that it came with
+ */
+export async function copySkill(skill: CatalogSkill, sandbox: Sandbox): Promise<readonly string[]> {
+  const root = await rootOf(skill);
   const target = skillFolder(sandbox, skill.name);
-  const entries = await readdir(skill.folder, { recursive: true, withFileTypes: true });
-  const files = await Promise.all(
-    entries
-      .filter((entry) => entry.isFile())
-      .map(async ({ parentPath, name }) => {
-        const source = join(parentPath, name);
-        const { mode, size } = await stat(source);
-        return { source, size, executable: (mode & 0o100) !== 0 };
-      }),
-  );
-  if (files.reduce((sum, { size }) => sum + size, 0) > LIMIT_BYTES)
-    throw new Error(`the folder of skill ${skill.name} is larger than 50 MiB`);
+  const { files, left } = await filesOf(root, skill.name);
   const copying = createFewAtATime(WRITES_AT_ONCE);
-  const copies = files.map(({ source, executable }) =>
+  const copies = files.map(({ path, from, isExecutable }) =>
     copying(async () => {
-      const path = posix.join(target, relative(skill.folder, source).split(sep).join("/"));
-      await sandbox.writeFile(path, await readFile(source), { executable });
+      const content = await readFound(root, from, LIMIT_BYTES);
+      if (typeof content === "string") left.push({ path, why: content });
+      else await sandbox.writeFile(posix.join(target, toText(path)), content, { executable: isExecutable });
     }),
   );
   await Promise.all(copies);
+  return left.length === 0 ? [] : [toNote(skill.name, left)];
 }
+
+type FileEntry = Extract<FolderEntry, { kind: "file" }>;
+
+interface SkillFile {
+  readonly path: string;
+  /** Where it lies: another place where `path` is a link. */
+  readonly from: string;
+  readonly isExecutable: boolean;
+}
+
+interface Left {
+  readonly path: string;
+  readonly why: string;
+}
+
+/** @throws Error where what the skill's name stands for is not the project's own */
+async function rootOf({ name, folder, project }: CatalogSkill): Promise<string> {
+  const root = await realOf(folder);
+  if (project === null) return root;
+  const top = await realOf(project);
+  // All of the project would go along, ignored files and all.
+  if (root === top) throw new Error(`the folder of skill ${name} is the whole project ${project}; give it its own`);
+  for (const real of [root, await realOf(join(folder, "SKILL.md"))])
+    if (!isBelow(real, top)) throw new Error(`skill ${name} is a link that leads out of its project ${project}`);
+  return root;
+}
+
+async function filesOf(root: string, name: string): Promise<{ files: SkillFile[]; left: Left[] }> {
+  const [files, left, links]: [SkillFile[], Left[], string[]] = [[], [], []];
+  const found = new Map<string, FileEntry>();
+  let total = 0;
+  const add = (path: string, { path: from, bytes, isExecutable }: FileEntry) => {
+    total += bytes; // of a link too: it is written as often as it is named
+    if (total > LIMIT_BYTES) throw new Error(`the folder of skill ${name} is larger than 50 MiB`);
+    if (isText(path)) files.push({ path, from, isExecutable });
+    else left.push({ path, why: "has a name that is not text" });
+  };
+  for await (const entry of walkFolder(Buffer.from(root), LIMITS)) {
+    if (entry.kind === "link") links.push(entry.path);
+    else if (entry.kind === "special") left.push({ path: entry.path, why: "is a pipe, socket or device" });
+    else if (entry.kind === "closed" && entry.path === "") throw new Error(`the folder of skill ${name} ${entry.why}`);
+    else if (entry.kind === "closed") left.push(entry);
+    else if (entry.kind === "file") {
+      found.set(entry.path, entry);
+      add(entry.path, entry);
+    }
+  }
+  for (const path of links) {
+    const target = await resolveLink(root, path);
+    const entry = typeof target === "string" ? undefined : found.get(target.path);
+    if (entry) add(path, entry);
+    else left.push({ path, why: typeof target === "string" ? target : "is a link to what was left out" });
+  }
+  return { files, left };
+}
+
+function toNote(name: string, left: readonly Left[]): string {
+  const named = left.slice(0, SHOWN).map(({ path, why }) => `${plainName(toText(path))} (it ${why})`);
+  const more = left.length > SHOWN ? ` and ${left.length - SHOWN} more` : "";
+  return `Of skill ${plainName(name)} these were left out: ${named.join(", ")}${more}.`;
+}
+
+const isBelow = (path: string, folder: string): boolean => {
+  const way = relative(folder, path);
+  return way !== ".." && !way.startsWith(`..${sep}`) && !way.startsWith(sep);
+};

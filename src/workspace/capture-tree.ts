@@ -47,6 +47,7 @@ export async function captureTree(
   const listing = await listTree({
     git: (below, args, input) => reading(store, below, args, input),
     absolute: absoluteIn(store.root),
+    isPlainFolder: !store.isRepository,
   });
   refuseTooMuch(listing, limits, store.root);
   const exact = await hashFiles(store, listing, `index.${nonce}`);
@@ -59,14 +60,15 @@ export async function captureTree(
     commit: await commitBase(store, exact.tree),
     nested: listing.nested,
     emptyFolders: listing.emptyFolders,
-    notes: listing.notes,
+    notes: [...store.notes, ...listing.notes],
   };
 }
 
 function reading(store: ProjectStore, below: string, args: readonly string[], input?: Uint8Array): Promise<Buffer> {
   const more = input ? { input } : {};
   if (below !== "") return store.user(args, { cwd: join(store.root, toText(below)), ...more });
-  return store.isRepository ? store.user(args, more) : store.onFiles("index.none", args, more);
+  if (store.isRepository) return store.user(args, more);
+  return store.onFiles("index.none", args, { ...more, config: "user" }); // what he ignores everywhere counts here too
 }
 
 function refuseTooMuch({ paths, sizes }: Listing, limits: CaptureLimits, root: string): void {

@@ -78,6 +78,7 @@ const SETTINGS = [
   "gc.auto=0",
   "maintenance.auto=false",
   "submodule.recurse=false",
+  "safe.bareRepository=explicit",
   "tar.umask=0022",
 ].flatMap((setting) => ["-c", setting]);
 
@@ -176,7 +177,10 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
 
 /** Who owns what, what is ignored everywhere, the user's name: these are read from his own files. */
 function userConfig(hostEnv: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const names = ["HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"];
+  const names = [
+    ...["HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"],
+    "GIT_CEILING_DIRECTORIES",
+  ];
   return Object.fromEntries(names.flatMap((name) => (hostEnv[name] === undefined ? [] : [[name, hostEnv[name]]])));
 }
 

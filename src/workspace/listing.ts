@@ -1,8 +1,12 @@
-import { lstat, readdir } from "node:fs/promises";
-import { joinRecords, splitRecords, toBytes } from "./paths.ts";
+import { lstat, realpath } from "node:fs/promises";
+import { plainName } from "../shared/plain-text.ts";
+import { isSafePath, joinRecords, splitRecords, toBytes, toText } from "./paths.ts";
+import { namesIn, TooMuchError, walkFolder } from "./walk-folder.ts";
 
 /** What git says of one working tree: the user's repository, a nested one, or a plain folder. */
 export interface TreeReader {
+  /** Nothing of it is tracked, and all of it counts. */
+  readonly isPlainFolder: boolean;
   /** Output of git for the tree at `below`, a path in the project that is empty or ends with a slash. */
   git(below: string, args: readonly string[], input?: Uint8Array): Promise<Buffer>;
   /** Absolute, as bytes. */
@@ -36,7 +40,15 @@ export async function listTree(reader: TreeReader): Promise<Listing> {
   const sizes = new Map<string, number>();
   const folders = new Set<string>();
   const odd: string[] = [];
+  const unsafe: string[] = [];
+  const isBehindLink = linkFinder(reader);
   for (const path of found.files) {
+    // An index is a file like others: what comes in an archive may name what lies outside.
+    if (!isSafePath(path)) {
+      unsafe.push(path);
+      continue;
+    }
+    if (await isBehindLink(path)) continue; // git holds it for deleted
     const stat = await lstat(reader.absolute(path)).catch(() => null);
     if (stat === null) {
       const parent = path.slice(0, path.lastIndexOf("/") + 1); // tracked and deleted, perhaps the last of its folder
@@ -46,7 +58,8 @@ export async function listTree(reader: TreeReader): Promise<Listing> {
     if (stat.isFile() || stat.isSymbolicLink()) sizes.set(path, stat.size);
     else if (!stat.isDirectory()) odd.push(path);
   }
-  for (const folder of found.folders) await findEmpty(reader, folder, folders);
+  for (const folder of found.folders) await findEmpty(reader, folder, folders, found.notes);
+  if (unsafe.length > 0) found.notes.push(`names that lead elsewhere were left out: ${named(unsafe)}`);
   if (odd.length > 0) found.notes.push(`${odd.length} sockets, pipes or devices were left out`);
   return {
     paths: [...sizes.keys()],
@@ -72,50 +85,103 @@ async function listOne(reader: TreeReader, below: string, found: Listed): Promis
     const tab = record.indexOf("\t");
     const [mode = "", oid = "", stage] = record.slice(0, tab).split(" ");
     const path = below + record.slice(tab + 1);
-    if (mode === "160000") inner.push(`${path}/`);
-    else found.files.add(path);
+    if (mode === "160000") {
+      if (isSafePath(path)) inner.push(`${path}/`);
+    } else found.files.add(path);
     if (stage === "0") index.set(path, { mode, oid });
   }
-  for (const name of splitRecords(await reader.git(below, ["ls-files", "-z", "--others", "--exclude-standard"]))) {
-    if (name.endsWith("/")) inner.push(below + name);
-    else found.files.add(below + name);
-  }
-  const untracked = ["ls-files", "-z", "--others", "--exclude-standard", "--directory"];
-  for (const name of splitRecords(await reader.git(below, untracked))) {
-    if (name.endsWith("/") && !inner.includes(below + name)) found.folders.push(below + name);
+  if ((below === "" && reader.isPlainFolder) || (await takesUntracked(reader, below))) {
+    const others = ["ls-files", "-z", "--others", "--exclude-standard"];
+    for (const name of splitRecords(await reader.git(below, others))) {
+      if (name.endsWith("/")) inner.push(below + name);
+      else found.files.add(below + name);
+    }
+    for (const name of splitRecords(await reader.git(below, [...others, "--directory"]))) {
+      if (name.endsWith("/") && !inner.includes(below + name)) found.folders.push(below + name);
+    }
+  } else {
+    const where = below === "" ? "" : ` in ${plainName(toText(below))}`;
+    found.notes.push(`files that git does not track${where} were not taken: status.showUntrackedFiles is off there`);
   }
   for (const root of new Set(inner)) {
     found.nested.push(root);
     const isRepository = await lstat(reader.absolute(`${root}.git`)).catch(() => null);
+    if (!(await isInPlace(reader, root))) {
+      found.notes.push(`the nested repository ${plainName(toText(root))} was left out: it is reached through a link`);
+      continue;
+    }
     if (!isRepository) {
       found.folders.push(root); // a submodule that was never fetched
       continue;
     }
     await listOne(reader, root, found).catch((error) => {
-      found.notes.push(`the nested repository ${root} was left out: ${(error as Error).message}`);
+      found.notes.push(`the nested repository ${plainName(toText(root))} was left out: ${reasonOf(error, reader)}`);
     });
   }
   return index;
 }
 
+/** Whether one of the folders that a path is in is a link; each is looked at once. */
+function linkFinder(reader: TreeReader): (path: string) => Promise<boolean> {
+  const known = new Map<string, Promise<boolean>>();
+  const isLink = async (folder: string): Promise<boolean> =>
+    (await lstat(reader.absolute(folder)).catch(() => null))?.isSymbolicLink() === true || isBehindLink(folder);
+  function isBehindLink(path: string): Promise<boolean> {
+    const slash = path.lastIndexOf("/");
+    if (slash < 0) return Promise.resolve(false);
+    const folder = path.slice(0, slash);
+    const found = known.get(folder) ?? isLink(folder);
+    known.set(folder, found);
+    return found;
+  }
+  return isBehindLink;
+}
+
+/** Where the project lies on the host is no business of its jobs, who read this. */
+const reasonOf = (error: unknown, reader: TreeReader): string =>
+  (error instanceof Error ? error.message : String(error)).replaceAll(reader.absolute("").toString("utf8"), "");
+
+/**
+ * The user's own word on whether untracked files are part of a repository: who keeps his home in one says no.
+ * @source git-config(1), status.showUntrackedFiles: no, normal, all, or a boolean
+ */
+async function takesUntracked(reader: TreeReader, below: string): Promise<boolean> {
+  const said = await reader.git(below, ["config", "--get", "status.showUntrackedFiles"]).catch(() => Buffer.alloc(0));
+  return !/^(no|false|off|0)$/i.test(said.toString().trim());
+}
+
+/** Whether a folder is where its name says, not behind a link. */
+async function isInPlace(reader: TreeReader, folder: string): Promise<boolean> {
+  const real = async (path: string) =>
+    Buffer.from(await realpath(reader.absolute(path), { encoding: "buffer" })).toString("latin1");
+  const [top, there] = await Promise.all([real(""), real(folder)]).catch(() => ["", null]);
+  return there === null || `${there}/` === `${top}/${folder}`; // a submodule that is not there is no link
+}
+
 /** Adds the empty directories at and below `folder`. */
-async function findEmpty(reader: TreeReader, folder: string, into: Set<string>): Promise<void> {
-  const entries = await namesIn(reader, folder);
-  if (entries?.length === 0) into.add(folder.slice(0, -1));
-  for (const entry of entries ?? []) {
-    const below = folder + entry;
-    const stat = entry === ".git" ? null : await lstat(reader.absolute(below)).catch(() => null);
-    if (stat?.isDirectory()) await findEmpty(reader, `${below}/`, into);
+async function findEmpty(reader: TreeReader, folder: string, into: Set<string>, notes: string[]): Promise<void> {
+  if (await isEmpty(reader, folder)) into.add(folder.slice(0, -1));
+  try {
+    for await (const entry of walkFolder(reader.absolute(folder.slice(0, -1)), WALK))
+      if (entry.kind === "folder" && entry.isEmpty) into.add(folder + entry.path);
+  } catch (error) {
+    if (!(error instanceof TooMuchError)) throw error;
+    notes.push(`not all empty folders in ${plainName(toText(folder))} were taken: ${error.message}`);
   }
 }
 
-async function namesIn(reader: TreeReader, folder: string): Promise<string[] | null> {
-  // Bun 1.3 gives bare `Uint8Array`s here, and together with `withFileTypes` no names at all.
-  const names = await readdir(reader.absolute(folder), { encoding: "buffer" }).catch(() => null);
-  return names?.map((name) => Buffer.from(name).toString("latin1")) ?? null;
-}
+const WALK = { entries: 1_000_000, depth: 500 };
 
-const isEmpty = async (reader: TreeReader, folder: string) => (await namesIn(reader, folder))?.length === 0;
+const isEmpty = async (reader: TreeReader, folder: string): Promise<boolean> =>
+  (await namesIn(reader.absolute(folder)).catch(() => null))?.length === 0;
+
+const SHOWN = 20;
+
+const named = (paths: readonly string[]): string =>
+  `${paths
+    .slice(0, SHOWN)
+    .map((path) => plainName(toText(path)))
+    .join(", ")}${paths.length > SHOWN ? " and others" : ""}`;
 
 async function notIgnored(reader: TreeReader, folders: readonly string[]): Promise<string[]> {
   if (folders.length === 0) return [];

@@ -1,6 +1,7 @@
 import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Git, GitError, type GitRun } from "./git.ts";
+import type { FoundProject } from "./find-project.ts";
+import type { Git, GitRun } from "./git.ts";
 import { nameFor } from "./paths.ts";
 
 /**
@@ -11,6 +12,8 @@ export interface ProjectStore {
   /** Absolute: the top of the user's repository, or the plain folder. */
   readonly root: string;
   readonly isRepository: boolean;
+  /** How it was chosen, where that is worth a word. */
+  readonly notes: readonly string[];
   readonly format: "sha1" | "sha256";
   /** Absolute folder of everything we keep for the project. */
   readonly folder: string;
@@ -23,6 +26,8 @@ export interface ProjectStore {
   /** The same with the project's files as the working tree and an index of that name. */
   onFiles(index: string, args: readonly string[], more?: Partial<GitRun>): Promise<Buffer>;
 }
+
+type Project = Extract<FoundProject, { kind: "project" }>;
 
 /** Files are bytes: nothing converts them, whatever the attributes in the project say. Also for sandboxes. */
 export const RAW_ATTRIBUTES =
@@ -47,19 +52,13 @@ export async function removeOldScratch(folder: string, now: number): Promise<voi
   }
 }
 
-/**
- * @param directory absolute; somewhere in the project
- * @param stateDir absolute; the store is made below it
- */
-export async function openProjectStore(git: Git, stateDir: string, directory: string): Promise<ProjectStore> {
+/** @param stateDir absolute; the store is made below it */
+export async function openProjectStore(git: Git, stateDir: string, project: Project): Promise<ProjectStore> {
+  const { root, isRepository, notes } = project;
   const ask = async (...args: string[]) =>
-    (await git.read({ args: ["rev-parse", ...args], cwd: directory, config: "user" }))
-      .toString("utf8")
-      .replace(/\n$/, "");
-  const top = await ask("--show-toplevel").catch(asPlainFolder);
-  const root = top ?? directory;
-  const format =
-    top !== null && (await ask("--show-object-format").catch(() => "sha1")) === "sha256" ? "sha256" : "sha1";
+    (await git.read({ args: ["rev-parse", ...args], cwd: root, config: "user" })).toString("utf8").replace(/\n$/, "");
+  const isLong = isRepository && (await ask("--show-object-format").catch(() => "sha1")) === "sha256";
+  const format = isLong ? "sha256" : "sha1";
   const folder = storeFolder(stateDir, root);
   const gitDir = join(folder, "git");
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -71,7 +70,7 @@ export async function openProjectStore(git: Git, stateDir: string, directory: st
   await writeFile(attributes, RAW_ATTRIBUTES);
   const now = (await stat(attributes)).ctimeMs;
   for (const place of [folder, join(folder, "jobs")]) await removeOldScratch(place, now);
-  const borrowed = top === null ? null : await ask("--path-format=absolute", "--git-path", "objects");
+  const borrowed = !isRepository ? null : await ask("--path-format=absolute", "--git-path", "objects");
   const alternates = join(gitDir, "objects/info/alternates");
   if (borrowed !== null) await writeFile(alternates, `${quoteAlternate(borrowed)}\n`);
   else await rm(alternates, { force: true });
@@ -85,7 +84,8 @@ export async function openProjectStore(git: Git, stateDir: string, directory: st
   });
   return {
     root,
-    isRepository: top !== null,
+    isRepository,
+    notes,
     format,
     folder,
     user: (args, more) => git.read({ cwd: root, config: "user", ...more, args }),
@@ -101,11 +101,6 @@ export async function openProjectStore(git: Git, stateDir: string, directory: st
         args: [...flags(["core.bare=false"]), `--git-dir=${gitDir}`, `--work-tree=${root}`, ...args],
       }),
   };
-}
-
-function asPlainFolder(error: unknown): null {
-  if (error instanceof GitError && error.code === 128 && /not a git repository/.test(error.message)) return null;
-  throw error;
 }
 
 /** The file is read by lines, and as C strings where quoted. */

@@ -2,12 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../src/shared/clock.ts";
 import { captureTree } from "../../src/workspace/capture-tree.ts";
-import { createGit } from "../../src/workspace/git.ts";
-import { openProjectStore } from "../../src/workspace/project-store.ts";
 import { createHostileProject, type HostileProject, hooksRan } from "../support/hostile-project.ts";
-import { storeOf } from "./workspace-support.ts";
+import { storeAt, storeOf } from "./workspace-support.ts";
 
 /* How a project is taken, whatever is in it. That it arrives is in `workspace.contract.ts`. */
 
@@ -59,7 +56,7 @@ test("a project without git is taken by its ignore files", async () => {
     ["b.log", "b"],
   ] as const)
     writeFileSync(join(folder, name), text);
-  const store = await openProjectStore(createGit(systemClock, project.env), stateDir, folder);
+  const store = await storeAt(folder, stateDir, project.env);
   const base = await captureTree(store, "plain");
   expect(store.isRepository).toBe(false);
   expect(base.head).toBeNull();

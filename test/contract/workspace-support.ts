@@ -6,6 +6,7 @@ import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { systemClock as clock } from "../../src/shared/clock.ts";
 import { type Built, buildCommits } from "../../src/workspace/build-commits.ts";
 import { captureTree, type TreeBase } from "../../src/workspace/capture-tree.ts";
+import { findProject } from "../../src/workspace/find-project.ts";
 import { gatherWork } from "../../src/workspace/gather-work.ts";
 import { createGit } from "../../src/workspace/git.ts";
 import { openProjectStore, type ProjectStore } from "../../src/workspace/project-store.ts";
@@ -15,7 +16,16 @@ import { createHostileProject, type HostileProject, pictureOf } from "../support
 /* A hostile project on its way into sandboxes and back, as the tests of the workspace follow it. */
 
 export const storeOf = (project: HostileProject, stateDir: string): Promise<ProjectStore> =>
-  openProjectStore(createGit(clock, project.env), stateDir, project.root);
+  storeAt(project.root, stateDir, project.env);
+
+/** Of the project that this folder is in. */
+export async function storeAt(folder: string, stateDir: string, env: Readonly<Record<string, string>>) {
+  const git = createGit(clock, env);
+  const homes = { own: env.HOME ? [env.HOME] : [], others: [] };
+  const found = await findProject(git, folder, homes);
+  if (found.kind === "none") throw new Error(found.why);
+  return openProjectStore(git, stateDir, found);
+}
 
 export async function send(
   store: ProjectStore,

@@ -131,7 +131,7 @@ test("cancelled while skills are put into its sandbox, the sandbox is parked, an
     expect(world.sessions.created).toEqual([]);
     expect(leases(world.lab)).toBe(0);
   };
-  await inWorld(body, {}, { furnish: () => furnishing.passed })();
+  await inWorld(body, {}, { furnish: () => furnishing.passed.then(() => []) })();
 });
 
 test(
@@ -156,7 +156,7 @@ test("a run that fails while it unwinds does not end the job that was woken mean
   const furnishing = gate();
   let isFirst = true;
   const furnish = async () => {
-    if (!isFirst) return;
+    if (!isFirst) return [];
     isFirst = false;
     await furnishing.passed;
     throw new Error("disk full");

@@ -50,7 +50,7 @@ export const CATALOG: Catalog = {
     { name: "reviewer", model: "acme/small", prompt: "You review." },
   ],
   models: new Set(["acme/large", "acme/small"]),
-  skills: [{ name: "golf", content: "Play well.", folder: "/skills/golf" }],
+  skills: [{ name: "golf", content: "Play well.", folder: "/skills/golf", project: null }],
 };
 
 const task = (prompt: string): StartRequest => ({ description: prompt.slice(0, 40), prompt });
@@ -76,7 +76,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
       onLowBudget: (spend, ceiling) => lowBudgets.push(`${spend.usd.toFixed(2)} of ${ceiling}`),
       providerName: "local",
       createProvider: async () => machine.open(),
-      furnish: async () => {},
+      furnish: async () => [],
       directory: null,
       hostEnv: {},
       clock,

@@ -1,0 +1,253 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { systemClock } from "../../src/shared/clock.ts";
+import { captureTree } from "../../src/workspace/capture-tree.ts";
+import { findProject } from "../../src/workspace/find-project.ts";
+import { createGit } from "../../src/workspace/git.ts";
+import { readHomes } from "../../src/workspace/homes.ts";
+import { storeAt } from "./workspace-support.ts";
+
+/* What of a machine is a project, whatever its repositories say, and what of a project goes along. */
+
+let base = "";
+let home = "";
+let stateDir = "";
+let env: Record<string, string> = {};
+let count = 0;
+
+beforeAll(() => {
+  base = realpathSync(mkdtempSync(join(tmpdir(), "homes-")));
+  stateDir = join(base, "state");
+});
+afterAll(() => rmSync(base, { recursive: true, force: true }));
+
+/** Each test has a home of its own, with a key in it. */
+beforeEach(() => {
+  home = join(base, `users/ada${++count}`);
+  env = { PATH: process.env.PATH ?? "", HOME: home, GIT_CONFIG_NOSYSTEM: "1" };
+  write(".gitconfig", "[user]\n\tname = Ada\n\temail = ada@example.com\n[init]\n\tdefaultBranch = main\n");
+  write(".ssh/id_ed25519", "private key\n");
+  write("plain/notes.txt", "notes\n");
+});
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(join(home, path)), { recursive: true });
+  writeFileSync(join(home, path), text);
+}
+
+const git = (folder: string, ...args: string[]) =>
+  execFileSync("git", ["-C", join(home, folder), ...args], { env, encoding: "utf8", stdio: "pipe" }).trimEnd();
+
+function repository(folder: string): void {
+  mkdirSync(join(home, folder), { recursive: true });
+  git(folder, "init", "--quiet");
+}
+
+const find = (folder: string, more: Record<string, string> = {}) =>
+  findProject(createGit(systemClock, { ...env, ...more }), join(home, folder), { own: [home], others: [] });
+
+/** What goes into sandboxes from there, and what is said. */
+async function taken(folder: string): Promise<{ names: string[]; notes: readonly string[] }> {
+  const store = await storeAt(join(home, folder), stateDir, env);
+  const { commit, notes } = await captureTree(store, `n${count}`);
+  const names = (await store.run(["ls-tree", "-r", "-z", "--name-only", commit])).toString().split("\0");
+  return { names: names.filter(Boolean), notes };
+}
+
+const HOME = { kind: "none" as const, why: expect.stringContaining("is a home directory, or holds one") };
+const settings = { kind: "none" as const, why: expect.stringContaining("a home's settings and keys") };
+
+describe("a home directory is no project", () => {
+  test("also when it is a git repository", async () => {
+    for (const isRepository of [false, true]) {
+      if (isRepository) repository("");
+      for (const folder of ["", "..", "../.."]) expect(await find(folder)).toEqual(HOME);
+    }
+  });
+
+  test("also through a link, and not the whole machine either", async () => {
+    symlinkSync(home, join(base, `link${count}`));
+    expect(await find(`../../link${count}`)).toEqual(HOME);
+    expect(await findProject(createGit(systemClock, env), "/", { own: [home], others: [] })).toEqual(HOME);
+  });
+
+  test("nor is somebody else's, or the folder of a home's settings", async () => {
+    const homes = { own: [join(base, "users/other")], others: [home] };
+    expect(await findProject(createGit(systemClock, env), home, homes)).toEqual(HOME);
+    expect(await find(".ssh")).toEqual(settings);
+    repository("");
+    expect(await find(".ssh")).toEqual(settings);
+    repository(".dotfiles");
+    expect(await find(".dotfiles")).toMatchObject({ root: join(home, ".dotfiles"), isRepository: true });
+  });
+
+  test("the machine's homes are known", async () => {
+    const { own, others } = await readHomes();
+    expect(own).toContain(realpathSync(process.env.HOME ?? "/root"));
+    expect(others).toContain("/root");
+  });
+});
+
+describe("a folder below a home that is a repository", () => {
+  test("is a project of its own, and says so", async () => {
+    repository("");
+    git("", "add", ".gitconfig");
+    git("", "commit", "--quiet", "-m", "Settings");
+    expect(await find("plain")).toMatchObject({ root: join(home, "plain"), isRepository: false });
+    expect(await taken("plain")).toEqual({
+      names: ["notes.txt"],
+      notes: [
+        "The folder was taken by itself, without the git repository it is in: that repository is a whole home directory.",
+      ],
+    });
+  });
+
+  test("is a project with its history where it has a repository of its own", async () => {
+    repository("");
+    repository("work");
+    write("work/sub/a.txt", "a\n");
+    expect(await find("work/sub")).toEqual({
+      kind: "project",
+      root: join(home, "work"),
+      isRepository: true,
+      notes: [],
+    });
+  });
+
+  test("leaves out what the user ignores everywhere", async () => {
+    write(".config/git/ignore", ".env\n");
+    write("plain/.env", "TOKEN=1\n");
+    expect((await taken("plain")).names).toEqual(["notes.txt"]);
+  });
+});
+
+describe("a repository that says its files lie elsewhere", () => {
+  const elsewhere = "The folder was taken by itself, without the git repository it is in: its files lie elsewhere.";
+
+  for (const place of ["home", "/", "parent", "linked home"])
+    test(`in ${place} gets none of them`, async () => {
+      repository("hostile");
+      write("hostile/a.txt", "a\n");
+      symlinkSync(home, join(home, "hostile/way"));
+      const places = { home, "/": "/", parent: dirname(home), "linked home": join(home, "hostile/way") };
+      git("hostile", "config", "core.worktree", places[place as keyof typeof places]);
+      const { names, notes } = await taken("hostile");
+      expect(names).toEqual(["a.txt", "way"]);
+      expect(notes).toEqual([elsewhere]);
+    });
+
+  test("by a .git file, or as a home's bare repository, gets none of them either", async () => {
+    execFileSync("git", ["init", "--quiet", "--bare", join(home, ".cfg")], { env });
+    git(".cfg", "config", "core.bare", "false");
+    git(".cfg", "config", "core.worktree", home);
+    write("hostile/.git", `gitdir: ${join(home, ".cfg")}\n`);
+    write("hostile/a.txt", "a\n");
+    expect((await taken("hostile")).names).toEqual(["a.txt"]);
+    expect(await find("")).toEqual(HOME);
+    expect((await taken("plain")).names).toEqual(["notes.txt"]);
+    const inside = { kind: "none" as const, why: expect.stringContaining("git's own files") };
+    for (const folder of [".cfg", ".cfg/objects"]) expect(await find(folder)).toEqual(inside);
+  });
+
+  test("in the environment of OpenCode is not asked", async () => {
+    repository("other");
+    const more = { GIT_DIR: join(home, "other/.git"), GIT_WORK_TREE: home, GIT_INDEX_FILE: join(home, "index") };
+    expect(await find("plain", more)).toMatchObject({ root: join(home, "plain"), isRepository: false });
+    repository("work");
+    write("work/sub/a.txt", "a\n");
+    const ceiling = { GIT_CEILING_DIRECTORIES: join(home, "work") };
+    expect(await find("work/sub", ceiling)).toMatchObject({ root: join(home, "work/sub"), isRepository: false });
+  });
+
+  test("because it is a worktree or a submodule with absolute paths is a project as ever", async () => {
+    repository("work");
+    write("work/a.txt", "a\n");
+    git("work", "add", ".");
+    git("work", "commit", "--quiet", "-m", "First");
+    git("work", "worktree", "add", "--quiet", join(home, "tree"));
+    git("work", "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", join(home, "tree"), "part");
+    writeFileSync(join(home, "work/part/.git"), `gitdir: ${join(home, "work/.git/modules/part")}\n`);
+    for (const folder of ["tree", "work/part"])
+      expect(await find(folder)).toEqual({ kind: "project", root: join(home, folder), isRepository: true, notes: [] });
+    expect((await taken("work")).names).toEqual([".gitmodules", "a.txt", "part/a.txt"]);
+  });
+});
+
+describe("untracked files", () => {
+  const setting = { key: "status.showUntrackedFiles", note: "files that git does not track" };
+  const VALUES = { no: false, false: false, No: false, normal: true, all: true, true: true };
+  for (const [value, isTaken] of Object.entries(VALUES))
+    for (const whose of ["repository", "user"])
+      test(`go along or stay as the ${whose} says: ${value}`, async () => {
+        repository("work");
+        write("work/tracked.txt", "tracked\n");
+        git("work", "add", "tracked.txt");
+        write("work/loose.txt", "loose\n");
+        mkdirSync(join(home, "work/empty"));
+        git("work", "config", whose === "user" ? "--global" : "--local", setting.key, value);
+        const { names, notes } = await taken("work");
+        expect(names).toEqual(isTaken ? ["loose.txt", "tracked.txt"] : ["tracked.txt"]);
+        expect(notes.filter((note) => note.includes(setting.note))).toHaveLength(isTaken ? 0 : 1);
+        expect((await taken("plain")).names).toEqual(["notes.txt"]); // where nothing is tracked all is the project
+      });
+
+  test("that git ignores by its own lists stay", async () => {
+    repository("work");
+    write("work/.git/info/exclude", "private.txt\n");
+    write("lists/ignore", "*.secret\n");
+    git("work", "config", "--global", "core.excludesFile", "~/lists/ignore");
+    for (const name of ["private.txt", "a.secret", "b.txt"]) write(`work/${name}`, "x\n");
+    expect((await taken("work")).names).toEqual(["b.txt"]);
+  });
+});
+
+describe("an index made to name what lies elsewhere", () => {
+  /** Writes over a name in an index, and its checksum. */
+  function rename(folder: string, from: string, to: string): void {
+    const file = join(home, folder, ".git/index");
+    const content = readFileSync(file).subarray(0, -20).toString("latin1").replace(from, to);
+    const bytes = Buffer.from(content, "latin1");
+    writeFileSync(file, Buffer.concat([bytes, createHash("sha1").update(bytes).digest()]));
+  }
+
+  test("gets nothing of it", async () => {
+    repository("work/project");
+    write("work/secret", "private\n");
+    write("work/project/xx/secret", "x\n");
+    write("work/project/ways/secret", "x\n");
+    git("work/project", "add", ".");
+    rename("work/project", "xx/secret", "../secret");
+    renameSync(join(home, "work/project/ways"), join(home, "work/project/gone"));
+    symlinkSync("..", join(home, "work/project/ways"));
+    const { names, notes } = await taken("work/project");
+    expect(names).toEqual(["gone/secret", "ways", "xx/secret"]);
+    expect(notes).toContain("names that lead elsewhere were left out: ../secret");
+  });
+
+  test("and a submodule that became a link out leads nowhere", async () => {
+    repository("other");
+    write("other/private.txt", "private\n");
+    git("other", "add", ".");
+    git("other", "commit", "--quiet", "-m", "Other");
+    repository("work");
+    git("work", "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", join(home, "other"), "part");
+    rmSync(join(home, "work/part"), { recursive: true });
+    symlinkSync("../other", join(home, "work/part"));
+    const { names, notes } = await taken("work");
+    expect(names.filter((name) => name.includes("private"))).toEqual([]);
+    expect(notes).toContain("the nested repository part/ was left out: it is reached through a link");
+  });
+});
