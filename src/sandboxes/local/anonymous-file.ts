@@ -23,12 +23,13 @@ export function openAnonymousFile(content: Uint8Array): number {
   }
 }
 
-export function withAnonymousFile<T>(content: string, use: (fd: number) => T): T {
-  const fd = openAnonymousFile(Buffer.from(content));
+export function withAnonymousFiles<T>(contents: readonly Uint8Array[], use: (fds: readonly number[]) => T): T {
+  const fds: number[] = [];
   try {
-    return use(fd);
+    for (const content of contents) fds.push(openAnonymousFile(content));
+    return use(fds);
   } finally {
-    closeSync(fd);
+    for (const fd of fds) closeSync(fd);
   }
 }
 

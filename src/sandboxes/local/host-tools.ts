@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
+import { withAnonymousFiles } from "./anonymous-file.ts";
 
 /** Enough for the host's own tools to be found, and nothing of the user's. */
 export const HOST_ENV: Readonly<Record<string, string>> = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
@@ -27,21 +28,33 @@ export interface HostResult {
   readonly stderr: string;
 }
 
+export interface HostRun {
+  readonly signal?: AbortSignal | undefined;
+  /** What the tool reads from its standard input; nothing when left out. */
+  readonly input?: string;
+  /** What it finds at descriptor 3. */
+  readonly file?: Uint8Array;
+}
+
 /** Runs a host tool to its end with a clean environment; output is cut at 64 KiB. Rejects only when it cannot start. */
-export function runHostTool(argv: readonly string[], signal?: AbortSignal): Promise<HostResult> {
+export function runHostTool(argv: readonly string[], { signal, input, file }: HostRun = {}): Promise<HostResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(argv[0] as string, argv.slice(1), {
-      env: { ...HOST_ENV },
-      cwd: "/",
-      stdio: ["ignore", "pipe", "pipe"],
-      ...(signal ? { signal, killSignal: "SIGKILL" as const } : {}),
-    });
+    const child = withAnonymousFiles(
+      [...(input === undefined ? [] : [Buffer.from(input)]), ...(file ? [file] : [])],
+      (fds) =>
+        spawn(argv[0] as string, argv.slice(1), {
+          env: { ...HOST_ENV },
+          cwd: "/",
+          stdio: [input === undefined ? "ignore" : (fds[0] as number), "pipe", "pipe", ...(file ? fds.slice(-1) : [])],
+          ...(signal ? { signal, killSignal: "SIGKILL" as const } : {}),
+        }),
+    );
     let stdout = "";
     let stderr = "";
-    child.stdout.on("data", (bytes) => {
+    child.stdout?.on("data", (bytes) => {
       if (stdout.length < 65_536) stdout += String(bytes);
     });
-    child.stderr.on("data", (bytes) => {
+    child.stderr?.on("data", (bytes) => {
       if (stderr.length < 65_536) stderr += String(bytes);
     });
     child.once("error", reject);

@@ -7,6 +7,8 @@ import { LabError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
 import { findTool, HOST_ENV } from "../host-tools.ts";
 import type { Enclosure, EnclosurePlan, Isolation } from "../isolation.ts";
+import { entryProgram } from "./call-filter/entry-program.ts";
+import { filterProgram, thisProcessor } from "./call-filter/filter-program.ts";
 import { createCgroup, findCgroupHomes, sweepCgroups } from "./cgroup.ts";
 import { openEnclosure } from "./enclosure.ts";
 import { readHostPath } from "./host-path.ts";
@@ -37,6 +39,11 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
   if (process.platform !== "linux") return "bubblewrap needs Linux";
   if (missing.length > 0)
     return `${missing.join(", ")} not installed (remedy: apt install bubblewrap util-linux, or your system's like)`;
+  const processor = thisProcessor();
+  if (processor === null)
+    return `its system-call filter knows x86-64 and arm64 only, not this ${process.arch} process (remedy: provider "modal")`;
+  const program = filterProgram(processor);
+  const filter = { program, entry: entryProgram(processor, program) };
   const { bwrap, nsenter, setpriv } = tools as { bwrap: string; nsenter: string; setpriv: string };
   const help = spawnSync(bwrap, ["--help"], { env: { ...HOST_ENV }, encoding: "utf8" }).stdout ?? "";
   const options: WallOptions = {
@@ -51,7 +58,7 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
 
   return {
     kind: "bubblewrap",
-    trees: createTrees(bwrap),
+    trees: createTrees(bwrap, filter.program),
     async open(plan: EnclosurePlan): Promise<Enclosure> {
       const refusal = refuseWorkdir(plan.workdir);
       if (refusal !== null)
@@ -89,7 +96,7 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
       };
       try {
         return await openEnclosure({
-          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, args: wallArgs(plan, hostPath, files, fileFolder, options),
+          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, filter, args: wallArgs(plan, hostPath, files, fileFolder, options),
           insideEnv, notes, clock: deps.clock, log: deps.log,
         }); // biome-ignore format: one argument
       } catch (error) {
@@ -113,10 +120,12 @@ function notesOf(plan: EnclosurePlan, limited: boolean, resolver: boolean): stri
 
 /** bwrap's own words with the remedy they call for. */
 function explain(said: string): string {
-  const remedy = /uid map|Permission denied|Operation not permitted|No permissions to creat/i.test(said)
-    ? " Unprivileged user namespaces seem to be restricted: allow them for bwrap (sysctl kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile, kernel.unprivileged_userns_clone=1)."
-    : /No space left|max_user_namespaces/i.test(said)
-      ? " User namespaces seem to be used up or off: raise sysctl user.max_user_namespaces."
-      : "";
+  const remedy = /SECCOMP|seccomp/.test(said)
+    ? " The kernel takes no system-call filter here (CONFIG_SECCOMP_FILTER is needed, and nothing around OpenCode may forbid seccomp)."
+    : /uid map|Permission denied|Operation not permitted|No permissions to creat/i.test(said)
+      ? " Unprivileged user namespaces seem to be restricted: allow them for bwrap (sysctl kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile, kernel.unprivileged_userns_clone=1)."
+      : /No space left|max_user_namespaces/i.test(said)
+        ? " User namespaces seem to be used up or off: raise sysctl user.max_user_namespaces."
+        : "";
   return `bubblewrap could not isolate a sandbox: ${said}.${remedy}`;
 }

@@ -5,7 +5,7 @@ import type { Clock } from "../../../shared/clock.ts";
 import { within } from "../../../shared/deadline.ts";
 import { type Failure, LabError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
-import { withAnonymousFile } from "../anonymous-file.ts";
+import { withAnonymousFiles } from "../anonymous-file.ts";
 import { HOST_ENV, runHostTool } from "../host-tools.ts";
 import type { Enclosure, EnclosurePlan } from "../isolation.ts";
 import type { Cgroup } from "./cgroup.ts";
@@ -21,11 +21,19 @@ export interface WallTools {
   readonly setpriv: string;
 }
 
+export interface CallFilter {
+  /** The filter as the kernel takes it, for the first process. */
+  readonly program: Uint8Array;
+  /** The program that loads it for every command. */
+  readonly entry: Uint8Array;
+}
+
 export interface WallPlan extends EnclosurePlan {
   readonly tools: WallTools;
   readonly cgroup: Cgroup | null;
   /** bwrap's arguments, without the program to run. */
   readonly args: readonly string[];
+  readonly filter: CallFilter;
   readonly insideEnv: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
   readonly clock: Clock;
@@ -37,9 +45,9 @@ export interface WallPlan extends EnclosurePlan {
 // bwrap dies with us by asking the kernel for it, and we may have died before it asked.
 export const FIRST_PROCESS =
   "f=/dev/shm/.first; mkfifo $f; exec 3<>$f; rm $f; echo up || exit; exec >&-; while :; do read -r _ <&3; done";
-// bwrap may use three pipes only (see withAnonymousFile): stdin is the gate at 5, stdout carries both the report at 4
+// bwrap may use three pipes only (see openAnonymousFile): stdin is the gate at 5, stdout carries both the report at 4
 // and the first process's word.
-const PLUMBING = 'exec "$@" 4>&1 5<&0 0</dev/null';
+const PLUMBING = 'exec "$@" 6<&4 7<&5 4>&1 5<&0 0</dev/null';
 
 /** A loaded machine needs a few seconds at most. */
 const RAISE_MS = 60_000;
@@ -120,9 +128,10 @@ function spawnWalls(plan: WallPlan): ChildProcess {
   // Through a descriptor, so that host paths are in no command line; with no environment, since the job can read it.
   const shell = existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh";
   const bwrap = ["/bin/sh", "-c", PLUMBING, "walls", plan.tools.bwrap, "--args", "3", "--", shell, "-c", FIRST_PROCESS];
-  const { file, args } = launcherArgs(3, plan.cgroup?.procsFiles ?? [], bwrap);
-  const child = withAnonymousFile(plan.args.map((each) => `${each}\0`).join(""), (fd) =>
-    spawn(file, args, { env: { ...HOST_ENV }, cwd: "/", detached: true, stdio: ["pipe", "pipe", "pipe", fd] }),
+  const { file, args } = launcherArgs(5, plan.cgroup?.procsFiles ?? [], bwrap);
+  const texts = [Buffer.from(plan.args.map((each) => `${each}\0`).join("")), plan.filter.entry, plan.filter.program];
+  const child = withAnonymousFiles(texts, (fds) =>
+    spawn(file, args, { env: { ...HOST_ENV }, cwd: "/", detached: true, stdio: ["pipe", "pipe", "pipe", ...fds] }),
   );
   child.stdin?.on("error", () => {});
   return child;

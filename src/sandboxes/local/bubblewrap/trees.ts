@@ -9,11 +9,11 @@ import { systemArgs } from "./root-filesystem.ts";
  * those files. On the host, a job that swaps a directory for a link in mid-copy would have the host's files copied; and an
  * ordinary user could not read or remove what a job made unreadable.
  */
-export function createTrees(bwrap: string): TreeTools {
+export function createTrees(bwrap: string, filter: Uint8Array): TreeTools {
   const run = async (binds: readonly string[], argv: readonly string[], signal?: AbortSignal) => {
     const { code, stdout, stderr } = await runHostTool(
-      [bwrap, ...WALLS, ...systemArgs(), ...binds, "--remount-ro", "/", "--", ...argv],
-      signal,
+      [bwrap, "--seccomp", "3", ...WALLS, ...systemArgs(), ...binds, "--remount-ro", "/", "--", ...argv],
+      { signal, file: filter },
     );
     if (code !== 0) throw new Error(`${argv[0]} failed: ${stderr.slice(-500)}`);
     return stdout;

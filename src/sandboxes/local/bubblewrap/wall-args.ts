@@ -4,6 +4,8 @@ import { type HostPath, within } from "./host-path.ts";
 import { type SynthesizedFile, systemArgs } from "./root-filesystem.ts";
 
 export const HOME = "/home/agent";
+/** The program that every command inside begins with, see call-filter/entry-program.ts. */
+export const ENTRY = "/run/.enter";
 /** Host paths, or parts of a sandbox's own root, that a workdir would hide or lie in. */
 const TAKEN = [
   "/usr",
@@ -68,7 +70,10 @@ const MASKED = [
 const maskedProc = (): string[] =>
   MASKED.filter((name) => existsSync(`/proc/${name}`)).flatMap((name) => ["--ro-bind", "/dev/null", `/proc/${name}`]);
 
-/** All of bwrap's arguments but the program. Descriptor 4 reports, descriptor 5 holds the walls half way (see openEnclosure). */
+/**
+ * All of bwrap's arguments but the program. Descriptor 4 reports, 5 holds the walls half way, 6 and 7 are
+ * the filter (see openEnclosure).
+ */
 export function wallArgs(
   plan: EnclosurePlan,
   hostPath: HostPath,
@@ -126,6 +131,8 @@ export function wallArgs(
     dirs.workspace,
     workdir,
   );
+  // In the root itself, which is in memory: a state directory may forbid to execute what lies in it.
+  args.push("--perms", "0555", "--file", "6", ENTRY, "--seccomp", "7");
   // Reading this empty file blocks bwrap until we have opened the namespaces.
   args.push("--file", "5", "/run/.walls", "--remount-ro", "/");
   return args;
