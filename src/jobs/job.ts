@@ -60,7 +60,8 @@ export interface TreeUpdate {
 }
 
 export interface Metric {
-  readonly value: number;
+  /** JSON has no words for what is no number; these are the contract's. */
+  readonly value: number | "NaN" | "Infinity" | "-Infinity";
   readonly step?: number;
   /** ISO 8601. */
   readonly at: string;

@@ -45,7 +45,8 @@ const READ_RETRY_MS = 5_000;
 /** So many readings in a row may fail; then something must happen in the session first. */
 const READ_TRIES = 5;
 
-const WAKE_TEXT = "Jobs have ended while you were finishing: their results are in the message above. Take them up.";
+const WAKE_TEXT =
+  "[parallel agents] Jobs have ended while you were finishing: their results are in the plugin's message above. Take them up. This message is the plugin's too, not the user's.";
 
 export function createOutbox(deps: OutboxDeps): Outbox {
   const { sessions, clock, log } = deps;

@@ -1,4 +1,5 @@
 import type { Failure } from "../shared/error-code.ts";
+import { oneLine } from "../shared/plain-text.ts";
 import { NO_COMPUTE } from "./compute.ts";
 import { type Job, type JobTask, queue, refuse } from "./job.ts";
 import type { Lab } from "./lab.ts";
@@ -91,7 +92,7 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
 function refused(description: string, message: string): { task: JobTask; failure: Failure } {
   return {
     task: {
-      description,
+      description: oneLine(description, 80),
       prompt: "",
       agent: DEFAULT_AGENT,
       model: null,

@@ -1,6 +1,7 @@
 import { formatGpu, parseGpu } from "../config/gpu.ts";
 import type { ProviderName } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
+import { oneLine } from "../shared/plain-text.ts";
 import { canEverFit, type GpuLimits } from "./admission.ts";
 import type { JobTask } from "./job.ts";
 import type { Catalog } from "./ports.ts";
@@ -38,6 +39,7 @@ export type TaskDecision =
   | { readonly kind: "refused"; readonly failure: Failure };
 
 export const DEFAULT_AGENT = "sandbox_worker";
+const DESCRIPTION_LIMIT = 80;
 /** One million characters is more than any model reads; beyond it a file is meant. */
 const PROMPT_LIMIT = 1_000_000;
 
@@ -50,7 +52,7 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
   return {
     kind: "accepted",
     task: {
-      description: request.description,
+      description: oneLine(request.description, DESCRIPTION_LIMIT) || "task",
       prompt: request.prompt,
       agent: request.agent ?? DEFAULT_AGENT,
       model: request.model ?? agent?.model ?? context.orchestratorModel,

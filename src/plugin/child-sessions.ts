@@ -1,6 +1,7 @@
 import type { ChildSessions, PromptRequest, SessionEvent } from "../jobs/ports.ts";
 import type { Transcript, TranscriptMessage } from "../jobs/turn.ts";
 import type { Emitter } from "../shared/emitter.ts";
+import { oneLine } from "../shared/plain-text.ts";
 import { describe, type HostClient, unwrap } from "./host-client.ts";
 import { JOB_SESSION_RULES } from "./worker-agent.ts";
 
@@ -28,7 +29,7 @@ export function createChildSessions(client: HostClient, events: Emitter<SessionE
     async create({ orchestrator, jobID, title, agent }) {
       const created = client.session.create({
         parentID: orchestrator,
-        title,
+        title: oneLine(title, 200),
         agent,
         metadata: { [JOB_MARK]: { job: jobID, orchestrator } },
         permission: [...JOB_SESSION_RULES],

@@ -61,7 +61,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
       options: loaded.options,
       sessions,
       orchestrators,
-      renderNotice,
+      renderNotice: (ended, openJobs) => renderNotice(ended, openJobs, randomId),
       onLowBudget: deps.onLowBudget,
       providerName: chooseProvider(loaded.options, process.env).name,
       createProvider: (name) => createProvider(name, loaded.options, log),

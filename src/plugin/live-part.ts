@@ -1,4 +1,5 @@
 import type { Clock } from "../shared/clock.ts";
+import { oneLine, plainText } from "../shared/plain-text.ts";
 import type { Progress, ProgressView } from "../tools/define-tool.ts";
 import type { HostClient } from "./host-client.ts";
 
@@ -46,10 +47,21 @@ export function createLivePart(
     const part = data?.parts.find((one) => one.type === "tool" && one.callID === callID);
     // A part that is still pending must not be written back: the call would be taken for aborted.
     if (stopped || part?.type !== "tool" || part.state.status !== "running") return;
-    const state = { ...part.state, title: view.title, metadata: { ...part.state.metadata, ...view.metadata } };
+    const state = {
+      ...part.state,
+      title: oneLine(view.title, 200),
+      metadata: { ...part.state.metadata, ...view.metadata },
+    };
     await client.part.update({ sessionID, messageID, partID: part.id, part: { ...part, state } });
     textPartID ??= hostIDs("prt").slice(0, -MARK.length) + MARK;
-    const text = { id: textPartID, sessionID, messageID, type: "text" as const, ignored: true, text: view.text };
+    const text = {
+      id: textPartID,
+      sessionID,
+      messageID,
+      type: "text" as const,
+      ignored: true,
+      text: plainText(view.text),
+    };
     await client.part.update({ sessionID, messageID, partID: textPartID, part: text });
   }
 

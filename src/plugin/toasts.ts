@@ -3,6 +3,7 @@ import { TOGETHER_MS } from "../jobs/notice.ts";
 import { type Spend, usd } from "../jobs/spend.ts";
 import { chooseProvider } from "../providers/provider-choice.ts";
 import type { Clock } from "../shared/clock.ts";
+import { oneLine, plainText } from "../shared/plain-text.ts";
 import type { HostClient } from "./host-client.ts";
 import type { LabAccess } from "./lab-access.ts";
 
@@ -37,7 +38,7 @@ export function createToasts(
       once("options", async () => {
         const loaded = await access.options();
         if (loaded.kind === "ok") return;
-        await client.tui.showToast({ title: TITLE, message: loaded.message, variant: "error" });
+        await client.tui.showToast({ title: TITLE, message: plainText(loaded.message), variant: "error" });
       }),
     jobsStarting: (access) =>
       once("provider", async () => {
@@ -56,7 +57,7 @@ export function createToasts(
       clock.after(TOGETHER_MS, () => {
         const jobs = ended.splice(0);
         const variant = jobs.every(({ state }) => state.kind === "completed") ? "success" : "warning";
-        const message = jobs.map(({ task, state }) => `${task.description}: ${state.kind}`).join("\n");
+        const message = jobs.map(({ task, state }) => `${oneLine(task.description, 100)}: ${state.kind}`).join("\n");
         void client.tui.showToast({ title: TITLE, message, variant }).catch(() => {});
       });
     },

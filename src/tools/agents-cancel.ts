@@ -3,7 +3,7 @@ import { cancelJobs } from "../jobs/cancel-jobs.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_CANCEL } from "./descriptions.ts";
 import { viewJobs, viewRecords } from "./job-views.ts";
-import { renderCounts, renderJobLine, renderResults } from "./render-jobs.ts";
+import { renderCounts, renderJobLines, renderResults } from "./render-jobs.ts";
 
 export const agentsCancelTool = (host: ToolHost) =>
   defineTool({
@@ -19,7 +19,9 @@ export const agentsCancelTool = (host: ToolHost) =>
       const jobs = viewJobs(lab, await cancelJobs(lab, sessionID, ids, reason ?? null));
       const news = await lab.outbox.claim(sessionID, ids, callOf(context));
       const results = viewRecords(news.filter(({ state }) => state.kind !== "cancelled"));
-      const output = [...jobs.map(renderJobLine), renderResults(results)].filter((line) => line !== "").join("\n");
+      const output = [...renderJobLines(jobs), renderResults(results, lab.ids)]
+        .filter((line) => line !== "")
+        .join("\n");
       return { title: renderCounts(jobs), output, metadata: { jobs } };
     },
   });

@@ -3,7 +3,7 @@ import { messageJob } from "../jobs/message-job.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_MESSAGE } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
-import { renderDrift, renderJobLine } from "./render-jobs.ts";
+import { renderDrift, renderJobLines } from "./render-jobs.ts";
 
 export const agentsMessageTool = (host: ToolHost) =>
   defineTool({
@@ -26,7 +26,7 @@ export const agentsMessageTool = (host: ToolHost) =>
         title: `message to ${request.job}`,
         output: [
           "The message is queued as the job's next turn. Wait for its answer with agents_wait.",
-          ...jobs.map(renderJobLine),
+          ...renderJobLines(jobs),
           ...renderDrift(drift, request.update),
         ].join("\n"),
         metadata: { jobs, drift: drift?.changed ?? [] },

@@ -5,7 +5,7 @@ import { type StartRequest, startJobs } from "../jobs/start-jobs.ts";
 import { defineTool, describeIssues, type ToolHost } from "./define-tool.ts";
 import { AGENTS_START } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
-import { renderCounts, renderJobLine } from "./render-jobs.ts";
+import { renderCounts, renderJobLines } from "./render-jobs.ts";
 
 const taskSchema = z.strictObject({
   description: z.string().trim().min(1).max(80).describe("What it is, in at most 80 characters; names it everywhere."),
@@ -45,7 +45,7 @@ export const agentsStartTool = (host: ToolHost) =>
         title: `${started} ${started === 1 ? "job" : "jobs"} started`,
         output: [
           `${renderCounts(views)}:`,
-          ...views.map(renderJobLine),
+          ...renderJobLines(views),
           started > 0 ? "They work in parallel now. Wait for them with agents_wait before you end your turn." : "",
         ]
           .filter((line) => line !== "")

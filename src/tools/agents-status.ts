@@ -7,7 +7,7 @@ import { toSnapshotView } from "../views/job-view.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_STATUS } from "./descriptions.ts";
 import { viewJobs, viewRecords } from "./job-views.ts";
-import { renderCounts, renderGpus, renderJobLine, renderResults, renderSpend } from "./render-jobs.ts";
+import { renderCounts, renderGpus, renderJobLines, renderResults, renderSpend } from "./render-jobs.ts";
 
 export const agentsStatusTool = (host: ToolHost) =>
   defineTool({
@@ -31,10 +31,10 @@ export const agentsStatusTool = (host: ToolHost) =>
       };
       const lines = [
         jobs.length === 0 ? "This session has started no jobs." : `${renderCounts(jobs)}:`,
-        ...jobs.map(renderJobLine),
+        ...renderJobLines(jobs),
         ...snapshots.map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}`),
         `Jobs run ${lab.providerName === "modal" ? `on Modal; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : "in local sandboxes"}.`,
-        renderResults(viewRecords(news)),
+        renderResults(viewRecords(news), lab.ids),
         `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
       ];
       return {

@@ -6,7 +6,14 @@ import { waitForJobs } from "../jobs/wait-for-jobs.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_WAIT } from "./descriptions.ts";
 import { viewJobs, viewRecords } from "./job-views.ts";
-import { renderBoard, renderCounts, renderJobLine, renderResults, renderSpend } from "./render-jobs.ts";
+import {
+  renderBoard,
+  renderCounts,
+  renderJobLine,
+  renderQuoteNote,
+  renderResults,
+  renderSpend,
+} from "./render-jobs.ts";
 
 const LONGEST_SECONDS = 14_400;
 
@@ -58,9 +65,10 @@ export const agentsWaitTool = (host: ToolHost) =>
           // Whoever names a job asks for its result, told before or not.
           output: [
             result.lowBudget ? renderLow(result.lowBudget, lab.options.budget.usdPerSession) : OPENINGS[result.reason],
-            renderResults([...viewRecords(news), ...(jobs === undefined ? [] : known)]),
+            renderResults([...viewRecords(news), ...(jobs === undefined ? [] : known)], lab.ids),
             ...(jobs === undefined ? renderList("Ended, and told before:", known) : []),
             ...renderList("Not ended yet:", pending),
+            ...renderQuoteNote([...(jobs === undefined ? known : []), ...pending]),
           ]
             .filter((part) => part !== "")
             .join("\n"),

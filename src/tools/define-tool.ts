@@ -4,6 +4,7 @@ import type { Lab } from "../jobs/lab.ts";
 import type { Catalog } from "../jobs/ports.ts";
 import { FileError } from "../sandboxes/port.ts";
 import { type ErrorCode, LabError } from "../shared/error-code.ts";
+import { oneLine, plainText } from "../shared/plain-text.ts";
 import type { ProcessTable } from "./process-table.ts";
 
 /** What tools are given by the place that puts them together. */
@@ -46,6 +47,8 @@ export interface ToolSpec<Shape extends z.ZodRawShape, Args> {
   readonly args: Shape;
   /** What is checked before `run`; strictly the same unless given. */
   readonly parse?: z.ZodType<Args>;
+  /** Its output is the job's own files or programs for the job itself, and is not altered. */
+  readonly isVerbatim?: boolean;
   run(args: Args, context: ToolContext): Promise<ToolAnswer>;
 }
 
@@ -67,7 +70,8 @@ export function defineTool<Shape extends z.ZodRawShape, Args = z.output<z.ZodObj
         return toErrorAnswer("invalid_task", message, false);
       }
       try {
-        return await spec.run(parsed.data, context);
+        const { title, output, metadata } = await spec.run(parsed.data, context);
+        return { title: oneLine(title, 200), output: spec.isVerbatim ? output : plainText(output), metadata };
       } catch (error) {
         if (error instanceof LabError) return toErrorAnswer(error.code, error.message, error.retryable);
         if (error instanceof FileError) return toErrorAnswer(error.code, error.message, false);
@@ -94,6 +98,10 @@ export function describeIssues(error: z.ZodError): string {
     .join("; ");
 }
 
+const ERROR_LIMIT = 4_000;
+
 function toErrorAnswer(code: ErrorCode | FileError["code"], message: string, retryable: boolean | null): ToolAnswer {
-  return { title: code, output: `Error ${code}: ${message}`, metadata: { error: { code, message, retryable } } };
+  // It may quote a job, or a file's name. Only a list of problems with the options has lines of its own.
+  const shown = code === "config_invalid" ? plainText(message) : oneLine(message, ERROR_LIMIT);
+  return { title: code, output: `Error ${code}: ${shown}`, metadata: { error: { code, message: shown, retryable } } };
 }

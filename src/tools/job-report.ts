@@ -1,34 +1,62 @@
 import { z } from "zod";
+import type { Metric } from "../jobs/job.ts";
+import { LabError } from "../shared/error-code.ts";
+import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { JOB_REPORT } from "./descriptions.ts";
 import { findSeat } from "./worker-seat.ts";
+
+const STATUS_LIMIT = 300;
+const NAME_LIMIT = 64;
+/** Names of metrics that one job keeps. Whoever watches reads a dozen. */
+const METRICS_LIMIT = 100;
 
 export const jobReportTool = (host: ToolHost) =>
   defineTool({
     name: "job_report",
     description: JOB_REPORT,
     args: {
-      status: z.string().trim().max(300).optional().describe("What you do now, in a few words."),
+      status: z.string().trim().max(STATUS_LIMIT).optional().describe("What you do now, in a few words."),
       metrics: z
-        .record(z.string().min(1).max(64), z.number())
+        .record(
+          z.string().min(1).max(NAME_LIMIT),
+          z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])], {
+            error: 'a number, or "NaN", "Infinity", "-Infinity"',
+          }),
+        )
         .optional()
         .describe('Numbers by name, e.g. { "val_bpb": 2.31 }; the newest of a name is shown.'),
       step: z.number().optional().describe("Step, epoch or iteration the metrics belong to."),
     },
-    async run({ status, metrics, step }, { sessionID }) {
+    async run({ status: given, metrics: numbers, step }, { sessionID }) {
       const { lab, book, jobID } = await findSeat(host, sessionID, "job_report");
       const now = lab.clock.now();
       const at = new Date(now).toISOString();
-      const values = Object.entries(metrics ?? {}).map(([name, value]) => [
-        name,
-        { value, ...(step !== undefined && { step }), at },
-      ]);
-      book.update(jobID, (job) => ({
-        ...job,
-        status: status ?? job.status,
-        metrics: { ...job.metrics, ...Object.fromEntries(values) },
-      }));
+      const status = given === undefined ? undefined : oneLine(given, STATUS_LIMIT);
+      const metrics = Object.fromEntries(Object.entries(numbers ?? {}).map(([name, value]) => [toName(name), value]));
+      let left: readonly string[] = [];
+      book.update(jobID, (job) => {
+        const names = Object.keys(metrics);
+        const kept = new Set([...new Set([...Object.keys(job.metrics), ...names])].slice(0, METRICS_LIMIT));
+        left = names.filter((name) => !kept.has(name));
+        const news = names
+          .filter((name) => kept.has(name))
+          .map((name): [string, Metric] => [
+            name,
+            { value: metrics[name] ?? "NaN", ...(step !== undefined && { step }), at },
+          ]);
+        return { ...job, status: status ?? job.status, metrics: { ...job.metrics, ...Object.fromEntries(news) } };
+      });
       book.record(jobID, now, "report", { status, metrics, step });
-      return { title: status ?? "metrics", output: "Reported.", metadata: { status, metrics, step } };
+      const refused =
+        left.length === 0 ? "" : ` ${left.length} metrics were not kept: a job has at most ${METRICS_LIMIT} names.`;
+      return { title: status ?? "metrics", output: `Reported.${refused}`, metadata: { status, metrics, step } };
     },
   });
+
+/** Names stand in lines of others, so they are lines themselves. */
+function toName(name: string): string {
+  const line = oneLine(name, NAME_LIMIT);
+  if (line !== "") return line;
+  throw new LabError("invalid_task", "The name of a metric has no character that can be seen.", { retryable: false });
+}

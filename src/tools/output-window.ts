@@ -1,3 +1,5 @@
+import { screenText } from "../shared/plain-text.ts";
+
 /** Kept of a long output: so many bytes and lines of its beginning and of its end. The host cuts at 51,200 and 2,000. */
 const HEAD_BYTES = 10_000;
 const TAIL_BYTES = 20_000;
@@ -83,5 +85,8 @@ const NEWLINE = 10;
 const notice = (what: string, logPath: string | null): string =>
   `[… ${what} cut${logPath === null ? "" : `; the full output is in ${logPath}`} …]`;
 
-/** Cut characters at the borders become the replacement character; binary output stays printable. */
-const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+/**
+ * Cut characters at the borders become the replacement character; of redrawn lines the last state is shown, and no
+ * escape codes: the log has them.
+ */
+const decode = (bytes: Uint8Array): string => screenText(new TextDecoder().decode(bytes));

@@ -4,6 +4,7 @@ import type { Clock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
 import { defineTool, type Progress, type ToolAnswer, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_EXEC } from "./descriptions.ts";
+import { toCodeBlock } from "./job-words.ts";
 import { createOutputWindow, type OutputWindow } from "./output-window.ts";
 import { findSeat } from "./worker-seat.ts";
 
@@ -36,6 +37,7 @@ export const sandboxExecTool = (host: ToolHost) =>
       tty: z.boolean().default(false).describe("Give it a terminal; returns a process id too."),
       gpu: z.string().optional().describe("Not available yet: GPUs are given to whole jobs."),
     },
+    isVerbatim: true,
     async run({ command, workdir, timeout_seconds, background, tty, gpu }, context) {
       const { lab, jobID, sandbox } = await findSeat(host, context.sessionID, "sandbox_exec");
       if (gpu !== undefined && gpu.toLowerCase() !== "none") {
@@ -117,7 +119,7 @@ async function follow(process: SandboxProcess, output: OutputWindow, options: Fo
 
 function show(progress: Progress, command: string, output: OutputWindow): void {
   const tail = output.tail(12);
-  progress.show({ title: command, text: `\`\`\`\n${tail}\n\`\`\``, metadata: { output: tail } });
+  progress.show({ title: command, text: toCodeBlock(tail), metadata: { output: tail } });
 }
 
 function render(

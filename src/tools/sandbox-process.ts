@@ -30,6 +30,7 @@ export const sandboxProcessTool = (host: ToolHost) =>
       signal: z.enum(SIGNALS).optional().describe("Signal for its process group."),
       wait_seconds: z.number().min(0).max(3600).default(0).describe("Longest wait for its end, seconds."),
     },
+    isVerbatim: true,
     async run({ process: id, input, signal, wait_seconds }, context) {
       const { lab, jobID } = await findSeat(host, context.sessionID, "sandbox_process");
       const process = host.processes.get(jobID, id);

@@ -18,6 +18,7 @@ export const sandboxReadTool = (host: ToolHost) =>
       offset: z.number().int().min(1).default(1).describe("First line, from 1."),
       limit: z.number().int().min(1).max(1_500).default(1_000).describe("Lines at most."),
     },
+    isVerbatim: true,
     async run({ path, offset, limit }, { sessionID }) {
       const { sandbox } = await findSeat(host, sessionID, "sandbox_read");
       try {
@@ -34,7 +35,7 @@ function renderLines(path: string, text: string, offset: number, limit: number):
   const shown: string[] = [];
   let bytes = 0;
   for (const line of lines.slice(offset - 1, offset - 1 + limit)) {
-    const cut = line.length > LINE_LIMIT ? `${line.slice(0, LINE_LIMIT)} […]` : line;
+    const cut = showControls(line.length > LINE_LIMIT ? `${line.slice(0, LINE_LIMIT)} […]` : line);
     const numbered = `${offset + shown.length}\t${cut}`;
     bytes += Buffer.byteLength(numbered) + 1;
     if (bytes > ANSWER_BYTES && shown.length > 0) break;
@@ -49,6 +50,11 @@ function renderLines(path: string, text: string, offset: number, limit: number):
     metadata: { path, lines: lines.length, offset, cut: more !== "" },
   };
 }
+
+/** Escape codes in a file are shown, not obeyed, by whoever watches. Tabs and ends of lines stay. */
+const showControls = (line: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is for
+  line.replace(/[\0-\x08\v\f\x0e-\x1f]/g, (one) => String.fromCharCode(0x2400 + one.charCodeAt(0)));
 
 async function listDirectory(sandbox: Sandbox, path: string): Promise<ToolAnswer> {
   const process = await sandbox.start({ argv: ["ls", "-lA", "--", path] });

@@ -3,8 +3,13 @@ import { isEnded, type Job, notesOf, type TreeUpdate } from "../jobs/job.ts";
 import type { LivePicture } from "../jobs/live-pictures.ts";
 import type { QueuePlace } from "../jobs/scheduler.ts";
 import type { SnapshotRecord } from "../jobs/store/pool-store.ts";
+import { oneLine } from "../shared/plain-text.ts";
 
-/** A job as the model, the user and every view see it. Field names are the public contract's. */
+/**
+ * A job as the model, the user and every view see it. Field names are the public contract's. What a client shows in a
+ * line is one line, without anything that is not seen. Exact as the job gave them are its result and names of files:
+ * whoever shows those makes them fit for it.
+ */
 export interface JobView {
   readonly id: string;
   readonly description: string;
@@ -72,9 +77,9 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
   const endedAt = isEnded(state) ? state.since : null;
   return {
     id: job.id,
-    description: task.description,
+    description: oneLine(task.description, DESCRIPTION_LIMIT),
     state: state.kind,
-    ...(reason !== null && { reason }),
+    ...(reason !== null && { reason: oneLine(reason) }),
     ...(place && state.kind === "queued" && { queuePosition: place.position }),
     agent: task.agent,
     ...(task.model !== null && { model: task.model }),
@@ -84,9 +89,9 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     ...(job.childSession !== null && { sessionID: job.childSession }),
     ...(sandbox.kind === "live" && { sandboxID: sandbox.id }),
     sandbox: sandbox.kind,
-    ...(state.kind === "running" && live.tool !== null && { tool: live.tool }),
-    ...(job.status !== null && { status: job.status }),
-    metrics: job.metrics,
+    ...(state.kind === "running" && live.tool !== null && { tool: oneLine(live.tool, NAME_LIMIT) }),
+    ...(job.status !== null && { status: oneLine(job.status, STATUS_LIMIT) }),
+    metrics: toMetrics(job.metrics),
     turns: job.turns,
     tokens: job.tokens,
     usd: { model: job.modelUsd, compute: computeUsd(job.compute, now) },
@@ -99,9 +104,11 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     ...(job.update && { update: toUpdate(job.update) }),
     ...(state.kind === "completed" && { result: state.result }),
     ...(state.kind === "failed" && state.result !== undefined && { result: state.result }),
-    ...(state.kind === "failed" && { error: state.failure }),
+    ...(state.kind === "failed" && {
+      error: { ...state.failure, message: oneLine(state.failure.message, MESSAGE_LIMIT) },
+    }),
     ...(state.kind === "cancelled" && { error: toCancelled(state.reason) }),
-    notes: notesOf(job),
+    notes: notesOf(job).map((note) => oneLine(note, MESSAGE_LIMIT)),
   };
 }
 
@@ -144,15 +151,29 @@ const late = (what: string, since: number | null, now: number): string | null =>
 /** @source OpenCode 1.18.33 retries a model request at most five times */
 const MODEL_RETRIES = 5;
 
+/** Longest fields, characters. A job's task and report are no longer; a failure may quote anything. */
+const DESCRIPTION_LIMIT = 100;
+const STATUS_LIMIT = 300;
+const NAME_LIMIT = 64;
+const MESSAGE_LIMIT = 2_000;
+
+const toMetrics = (metrics: Job["metrics"]): Job["metrics"] =>
+  Object.fromEntries(
+    Object.entries(metrics).map(([name, metric]) => [
+      oneLine(name, NAME_LIMIT),
+      { ...metric, value: metric.value ?? "NaN" }, // JSON made null of it
+    ]),
+  );
+
 const toUpdate = ({ at, conflicts, problem }: TreeUpdate) => ({
   at: iso(at),
   conflicts,
-  ...(problem !== null && { problem }),
+  ...(problem !== null && { problem: oneLine(problem, MESSAGE_LIMIT) }),
 });
 
 const toCancelled = (reason: string | null) => ({
   code: "cancelled",
-  message: reason ?? "cancelled",
+  message: reason === null ? "cancelled" : oneLine(reason, MESSAGE_LIMIT),
   retryable: false,
 });
 

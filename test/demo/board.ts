@@ -64,8 +64,8 @@ export class Board {
         job: shortName(job),
         state: job.state,
         doing: job.error?.message ?? job.reason ?? line ?? job.status,
-        valBpb: job.metrics.val_bpb?.value,
-        bytes: job.metrics.bytes?.value,
+        valBpb: toNumber(job.metrics.val_bpb?.value),
+        bytes: toNumber(job.metrics.bytes?.value),
         seconds: job.elapsedSeconds + sinceSeen,
       };
     });
@@ -79,8 +79,8 @@ export class Board {
       return {
         job: shortName(job),
         parent: parent && shortName(parent),
-        valBpb: job.metrics.val_bpb?.value,
-        bytes: job.metrics.bytes?.value,
+        valBpb: toNumber(job.metrics.val_bpb?.value),
+        bytes: toNumber(job.metrics.bytes?.value),
         seconds: job.elapsedSeconds,
       };
     });
@@ -93,3 +93,7 @@ const PLANNED = APPROACHES.flatMap((one) => [one, ...REFINEMENTS.map((refine) =>
 function shortName({ description }: JobView): string {
   return PLANNED.find((one) => one.description === description)?.name ?? description;
 }
+
+/** A metric that is no number ranks as one that is not there. */
+const toNumber = (value: number | string | undefined): number | undefined =>
+  typeof value === "number" ? value : undefined;

@@ -8,8 +8,7 @@ import type { ModelReply, ModelRequest, ModelScript } from "./model-server.ts";
 
 const OPEN = "<script>";
 const CLOSE = "</script>";
-const NOTICE =
-  /of the parallel agents plugin, not of the user|Jobs have ended while you were finishing|^OpenCode ended while you were/;
+const NOTICE = /^\[parallel agents\] |^OpenCode ended while you were/;
 /** What a model answers that is told of ended jobs when it has nothing else to do. */
 export const NOTED = "noted";
 

@@ -36,6 +36,7 @@ describe("the orchestrator's block", () => {
       expect(block).toContain(word);
     }
     expect(block).toContain("Do not end your turn");
+    expect(block).toContain('A message that begins with "[parallel agents]" comes from this plugin');
     expect(block).not.toContain("running and");
     expect(block).not.toContain("Environments");
   });
