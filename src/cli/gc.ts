@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { hostFiles } from "../config/host-files.ts";
 import { configHomeOf, loadOptions } from "../config/load.ts";
 import { openLab } from "../jobs/lab.ts";
 import type { SweepReport } from "../jobs/sweeper.ts";
@@ -15,10 +15,10 @@ import { randomId } from "../shared/ids.ts";
 export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
   const loaded = await loadOptions({
     tuple: stateDir === null ? undefined : { stateDir },
-    directory: process.cwd(),
+    directory: null, // what comes with a repository has no word here
     configHome: configHomeOf(process.env),
     env: process.env,
-    readFile: (path) => readFile(path, "utf8"),
+    files: hostFiles,
   });
   if (loaded.kind === "invalid") throw new LabError("config_invalid", loaded.message, { retryable: false });
   const { options } = loaded;
@@ -28,6 +28,7 @@ export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
   };
   const lab = await openLab({
     options,
+    notices: loaded.notices,
     directory: null,
     sessions: { create: nobody, prompt: nobody, tell: nobody, read: nobody, abort: nobody, on: () => () => {} },
     orchestrators: { view: nobody, post: nobody },

@@ -10,7 +10,7 @@ Commands
   gc    end sandboxes that no job needs any more, and remove expired snapshots
 
 Options
-  --state-dir <path>  state directory to look at; default: what the option files of this project and user say
+  --state-dir <path>  state directory to look at; default: what your own option file says
   --json              print the result as JSON
   --help              print this
 

@@ -1,25 +1,39 @@
-import type { ParseError } from "jsonc-parser";
+import { createHash } from "node:crypto";
+import type { Node, ParseError } from "jsonc-parser";
+import { type HostFiles, RefusedFile } from "./host-files.ts";
 import { isObject, type Layer } from "./layers.ts";
 import { type ConfigProblem, toProblem } from "./problems.ts";
 
 export type ConfigFile =
   | { readonly kind: "absent" }
-  | { readonly kind: "read"; readonly layer: Layer }
+  /** `sha256` of the bytes that the layer was read from, hexadecimal. */
+  | { readonly kind: "read"; readonly layer: Layer; readonly sha256: string }
   | { readonly kind: "invalid"; readonly problem: ConfigProblem };
 
+/** Options are four levels deep; what is nested beyond reason would overrun the stack of whoever walks it. */
+const DEEPEST = 64;
+
 /** Reads one file of options: JSON with comments and trailing commas. `$schema` at its top is for editors. */
-export async function readConfigFile(path: string, readFile: (path: string) => Promise<string>): Promise<ConfigFile> {
-  let text: string;
+export async function readConfigFile(path: string, files: Pick<HostFiles, "read">): Promise<ConfigFile> {
+  let bytes: Uint8Array;
   try {
-    text = await readFile(path);
+    bytes = await files.read(path);
   } catch (error) {
+    if (error instanceof RefusedFile) return refused(path, error.message, "a plain file, or none");
     const code = codeOf(error);
     if (code === "ENOENT" || code === "ENOTDIR") return { kind: "absent" };
     return refused(path, `a file that cannot be read (${code ?? "unknown error"})`, "a readable file, or none");
   }
+  const source = new TextDecoder().decode(bytes); // without its byte order mark
   // Loaded only where a file exists: most users have none, and start-up is felt.
-  const { parseTree, getNodeValue, printParseErrorCode } = await import("jsonc-parser");
-  const source = text.replace(/^\uFEFF/, "");
+  const { createScanner, parseTree, printParseErrorCode } = await import("jsonc-parser");
+  const scanner = createScanner(source, true);
+  for (let depth = 0; scanner.getPosition() < source.length; ) {
+    scanner.scan();
+    const character = source[scanner.getTokenOffset()] ?? "";
+    depth += "{[".includes(character) ? 1 : "}]".includes(character) ? -1 : 0;
+    if (depth > DEEPEST) return refused(path, `more than ${DEEPEST} levels`, "options as the documentation shows them");
+  }
   const errors: ParseError[] = [];
   const tree = parseTree(source, errors, { allowTrailingComma: true, allowEmptyContent: true });
   const first = errors[0];
@@ -31,10 +45,20 @@ export async function readConfigFile(path: string, readFile: (path: string) => P
       .toLowerCase();
     return refused(path, `a syntax error at ${place} (${what})`, "JSON; comments and trailing commas may be in it");
   }
-  const value: unknown = tree === undefined ? {} : getNodeValue(tree);
+  const value = tree === undefined ? {} : toValue(tree);
   if (!isObject(value)) return refused(path, "no object", "an object of options");
   const { $schema: _forEditors, ...options } = value;
-  return { kind: "read", layer: { source: path, value: options } };
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { kind: "read", layer: { source: path, value: options }, sha256 };
+}
+
+/** Not the parser's own: it sets a prototype where a key is called `__proto__`, and the key is gone. */
+function toValue({ type, value, children = [] }: Node): unknown {
+  if (type === "array") return children.map(toValue);
+  if (type !== "object") return value;
+  return Object.fromEntries(
+    children.map(({ children: [key, content] = [] }) => [key?.value, content && toValue(content)]),
+  );
 }
 
 const refused = (path: string, found: string, allowed: string): ConfigFile => ({

@@ -59,6 +59,15 @@ export const hostPath = () => {
   return z.string({ error }).regex(/^(?:~?\/)[^\0]*$/, { error });
 };
 
+/** Of a file's bytes, as `sha256sum` prints it. */
+export const sha256 = () => {
+  const error = "a SHA-256 sum: 64 hexadecimal digits";
+  return z
+    .string({ error })
+    .regex(/^[0-9a-f]{64}$/i, { error })
+    .toLowerCase();
+};
+
 export const envName = () => {
   const error = 'names of environment variables: letters, digits and "_", not starting with a digit';
   return z.string({ error }).regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error });

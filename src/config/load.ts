@@ -1,35 +1,43 @@
-import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
 import { readConfigFile } from "./config-file.ts";
+import type { HostFiles } from "./host-files.ts";
+import { type HostEnv, projectRoots, realPathOf, withHome, xdgHome } from "./host-paths.ts";
 import { isObject, type Layer, mergeLayers, sourceOf } from "./layers.ts";
 import { type ConfigProblem, findProblems, toProblem } from "./problems.ts";
-import { type Options, optionsSchema } from "./schema.ts";
+import { isProjectConfigOff, projectFileIn, readProjectFile, trustIn, userFileIn } from "./project-file.ts";
+import { type Options, optionsSchema, type ParsedOptions } from "./schema.ts";
+import { toStateDir } from "./state-dir.ts";
+import { type IgnoredOption, splitBySay, tighten } from "./trust.ts";
+import { renderIgnored } from "./trust-text.ts";
 
 export type { ConfigProblem } from "./problems.ts";
-
-type HostEnv = Readonly<Record<string, string | undefined>>;
 
 export interface LoadRequest {
   /** What opencode.json gives beside the plugin's name; undefined when nothing. */
   readonly tuple: unknown;
-  /** The project's directory, absolute. */
-  readonly directory: string;
+  /** The project's directory, absolute; null = there is no project, and no file of one is read. */
+  readonly directory: string | null;
   /** Absolute, see `configHomeOf`. */
   readonly configHome: string;
-  /** The host's environment; only HOME and XDG_DATA_HOME are read. */
+  /** The host's environment; only HOME, XDG_DATA_HOME and OPENCODE_DISABLE_PROJECT_CONFIG are read. */
   readonly env: HostEnv;
-  /** Text of a file; rejects as `node:fs/promises` does. */
-  readonly readFile: (path: string) => Promise<string>;
+  readonly files: HostFiles;
 }
 
 export type LoadedOptions =
-  /** `sources`: the files and "opencode.json" that were read, weakest first. */
-  | { readonly kind: "ok"; readonly options: Options; readonly sources: readonly string[] }
+  | {
+      readonly kind: "ok";
+      readonly options: Options;
+      /** The files and "opencode.json" that were read, weakest first. */
+      readonly sources: readonly string[];
+      /** What the project's file says and what does not count. */
+      readonly ignored: readonly IgnoredOption[];
+      /** The same in words for the user, one sentence or more each. */
+      readonly notices: readonly string[];
+    }
   | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[]; readonly message: string };
 
 /** What messages call the options tuple. */
 const TUPLE = "opencode.json";
-const FILE_NAME = "parallel-agents.jsonc";
 const SHOWN_PROBLEMS = 8;
 
 /** Reads, merges and checks all options: defaults, the user's file, the project's file, the tuple. Never throws. */
@@ -46,31 +54,105 @@ export async function loadOptions(request: LoadRequest): Promise<LoadedOptions> 
 /** `$XDG_CONFIG_HOME`, or `~/.config`. */
 export const configHomeOf = (env: HostEnv): string => xdgHome(env.XDG_CONFIG_HOME, env, ".config");
 
-async function load({ tuple, directory, configHome, env, readFile }: LoadRequest): Promise<LoadedOptions> {
-  const files = [join(configHome, "opencode", FILE_NAME), join(directory, ".opencode", FILE_NAME)];
-  const read = await Promise.all(files.map((path) => readConfigFile(path, readFile)));
-  const layers: Layer[] = read.flatMap((file) => (file.kind === "read" ? [file.layer] : []));
-  const problems = read.flatMap((file) => (file.kind === "invalid" ? [file.problem] : []));
-  if (isObject(tuple)) layers.push({ source: TUPLE, value: tuple });
-  else if (tuple !== undefined && tuple !== null) {
-    problems.push(
-      toProblem("options", TUPLE, Array.isArray(tuple) ? "a list" : `a ${typeof tuple}`, "an object of options"),
-    );
+async function load(request: LoadRequest): Promise<LoadedOptions> {
+  const { directory, env, files } = request;
+  const roots = directory === null ? [] : await projectRoots(directory, files);
+  const users = await readUsers(request);
+  const project = await readProject(request, roots, users);
+  const found = [...users.problems, ...project.problems];
+  const problems = [...new Map(found.map((problem) => [problem.message, problem])).values()]; // once each
+  const { options: parsed } = project;
+  if (parsed === null) return invalid(problems);
+  const stateDir = await toStateDir(parsed.stateDir, roots, env, files);
+  if (stateDir.kind === "bad") {
+    const source = parsed.stateDir === null ? "the defaults" : sourceOf(project.layers, ["stateDir"]);
+    problems.push(toProblem("stateDir", source, stateDir.found, stateDir.allowed));
   }
+  if (stateDir.kind === "bad" || problems.length > 0) return invalid(problems);
+  const readOnlyPaths = parsed.local.readOnlyPaths.map((path) => withHome(path, env));
+  return {
+    kind: "ok",
+    options: { ...parsed, stateDir: stateDir.path, local: { ...parsed.local, readOnlyPaths } },
+    sources: project.layers.map(({ source }) => source),
+    ignored: project.ignored,
+    notices: project.notices,
+  };
+}
 
-  const merged = mergeLayers(layers);
-  const parsed = optionsSchema.safeParse(merged);
-  problems.push(...findProblems(parsed.error, merged, layers));
-  const stateDir = parsed.success ? toStateDir(parsed.data.stateDir, env) : "";
-  if (stateDir === null) {
-    const allowed = 'an absolute path, or one that begins with "~/"';
-    problems.push(toProblem("stateDir", sourceOf(layers, ["stateDir"]), "a relative path", allowed));
-  } else if (parsed.success && problems.length === 0) {
-    const readOnlyPaths = parsed.data.local.readOnlyPaths.map((path) => withHome(path, env));
-    const options = { ...parsed.data, stateDir, local: { ...parsed.data.local, readOnlyPaths } };
-    return { kind: "ok", options, sources: layers.map(({ source }) => source) };
+/** What the user himself says, T2 and T3 of trust.ts: his file, and the tuple over it. */
+interface Users {
+  readonly file: Layer | null;
+  readonly tuple: Layer | null;
+  readonly problems: readonly ConfigProblem[];
+  /** null when they are not valid. */
+  readonly options: ParsedOptions | null;
+}
+
+async function readUsers({ tuple, configHome, files }: LoadRequest): Promise<Users> {
+  const path = userFileIn(configHome);
+  const read = await readConfigFile(path, files);
+  const problems = read.kind === "invalid" ? [read.problem] : [];
+  const file = read.kind === "read" ? read.layer : null;
+  const given = isObject(tuple) ? { source: TUPLE, value: tuple } : null;
+  if (given === null && tuple !== undefined && tuple !== null) {
+    const found = Array.isArray(tuple) ? "a list" : `a ${typeof tuple}`;
+    problems.push(toProblem("options", TUPLE, found, "an object of options"));
   }
-  return invalid(problems);
+  if (given?.value.trustedProjects !== undefined) {
+    // An opencode.json may come with a repository.
+    problems.push(toProblem("trustedProjects", TUPLE, "it", `in ${path} alone`));
+  }
+  const checked = check(present([file, given]));
+  return { file, tuple: given, problems: [...problems, ...checked.problems], options: checked.options };
+}
+
+interface WithProject {
+  readonly problems: readonly ConfigProblem[];
+  readonly options: ParsedOptions | null;
+  readonly layers: readonly Layer[];
+  readonly ignored: readonly IgnoredOption[];
+  readonly notices: readonly string[];
+}
+
+async function readProject(request: LoadRequest, roots: readonly string[], users: Users): Promise<WithProject> {
+  const { directory, env, files, configHome } = request;
+  const without = {
+    problems: [],
+    options: users.options,
+    layers: present([users.file, users.tuple]),
+    ignored: [],
+    notices: [],
+  };
+  if (directory === null || isProjectConfigOff(env)) return without;
+  const read = await readProjectFile(projectFileIn(directory), roots, files);
+  if (read.kind === "absent") return without;
+  if (read.kind === "invalid") return { ...without, problems: [read.problem] };
+  const { layer, sha256 } = read;
+  const layers = present([users.file, layer, users.tuple]);
+  const trust = await trustIn(users.options?.trustedProjects ?? {}, directory, sha256, { env, files });
+  if (trust === "this") {
+    const { trustedProjects, ...value } = layer.value; // T6
+    const ignored = trustedProjects === undefined ? [] : [{ key: "trustedProjects", why: "only your own file may" }];
+    const trusted = present([users.file, { ...layer, value }, users.tuple]);
+    const notices = renderIgnored({ ignored, path: layer.source, remedy: null });
+    return { ...check(trusted), layers: trusted, ignored, notices };
+  }
+  const { say, ignored } = splitBySay(layer.value);
+  const { problems } = check([{ ...layer, value: say }]);
+  if (users.options === null || problems.length > 0) return { problems, options: null, layers, ignored, notices: [] };
+  const tightened = tighten(users.options, say);
+  const all = [...ignored, ...tightened.ignored];
+  const remedy = { directory: await realPathOf(directory, files), sha256, userFile: userFileIn(configHome), trust };
+  const notices = renderIgnored({ ignored: all, path: layer.source, remedy });
+  return { problems, options: tightened.options, layers, ignored: all, notices };
+}
+
+const present = (layers: readonly (Layer | null)[]): Layer[] => layers.filter((layer) => layer !== null);
+
+function check(layers: readonly Layer[]): { problems: ConfigProblem[]; options: ParsedOptions | null } {
+  const merged = mergeLayers(layers);
+  const { data = null, error } = optionsSchema.safeParse(merged);
+  return { problems: findProblems(error, merged, layers), options: data };
 }
 
 function invalid(problems: readonly ConfigProblem[]): LoadedOptions {
@@ -82,19 +164,3 @@ function invalid(problems: readonly ConfigProblem[]): LoadedOptions {
     message: ["The options of opencode-parallel-agents are not valid:", ...shown, ...more].join("\n"),
   };
 }
-
-/** Absolute path of the state; null when the given one is relative. */
-function toStateDir(given: string | null, env: HostEnv): string | null {
-  if (given === null) return join(xdgHome(env.XDG_DATA_HOME, env, ".local", "share"), "opencode", "parallel-agents");
-  const path = withHome(given, env);
-  return isAbsolute(path) ? path : null;
-}
-
-const withHome = (given: string, env: HostEnv): string =>
-  given === "~" || given.startsWith("~/") ? join(homeOf(env), given.slice(1)) : given;
-
-// The XDG specification has relative values ignored.
-const xdgHome = (given: string | undefined, env: HostEnv, ...fallback: string[]): string =>
-  given !== undefined && isAbsolute(given) ? given : join(homeOf(env), ...fallback);
-
-const homeOf = (env: HostEnv): string => (env.HOME !== undefined && isAbsolute(env.HOME) ? env.HOME : homedir());

@@ -1,6 +1,19 @@
 import { z } from "zod";
 import { type Environment, environmentSchema } from "./environment.ts";
-import { amount, byGpuType, flag, hostPath, listOf, oneOf, positive, section, text, wholeNumber } from "./fields.ts";
+import {
+  amount,
+  byGpuType,
+  flag,
+  hostPath,
+  listOf,
+  mapOf,
+  oneOf,
+  positive,
+  section,
+  sha256,
+  text,
+  wholeNumber,
+} from "./fields.ts";
 
 const environmentName = () => {
   const error = 'a name of letters, digits, ".", "_" and "-", at most 64 characters';
@@ -101,10 +114,18 @@ export const optionsSchema = section({
     .nullable()
     .default(null)
     .describe("Directory of the durable state; absolute or with ~/. Default: $XDG_DATA_HOME/opencode/parallel-agents."),
+  trustedProjects: mapOf(hostPath(), sha256(), "an object of paths and SHA-256 sums")
+    .default({})
+    .describe(
+      "Projects whose own file of options counts in full: the project's directory, absolute or with ~/, and the SHA-256 of the file. Only in your own file.",
+    ),
 });
 
+/** All options as they are written, with their defaults. */
+export type ParsedOptions = z.output<typeof optionsSchema>;
+
 /** All options, every key present; `stateDir` and `local.readOnlyPaths` are absolute paths. */
-export type Options = Omit<z.output<typeof optionsSchema>, "stateDir"> & { readonly stateDir: string };
+export type Options = Omit<ParsedOptions, "stateDir"> & { readonly stateDir: string };
 
 /** The options of a user who sets nothing. @param stateDir absolute path */
 export const defaultOptions = (stateDir: string): Options => ({ ...optionsSchema.parse({}), stateDir });

@@ -52,6 +52,8 @@ export interface Lab {
   readonly log: Log;
   /** Where new jobs run. */
   readonly providerName: ProviderName;
+  /** What the user should know of options and state, in sentences: not of one job, and not only once. */
+  notices(): readonly string[];
   provider(name: ProviderName): Promise<SandboxProvider>;
   /** The jobs of a session; opens its store and takes up what a former process left. */
   book(orchestrator: string): Promise<JobBook>;
@@ -69,6 +71,8 @@ export interface Lab {
 
 export interface LabDeps {
   readonly options: Options;
+  /** What there is to say of the options. */
+  readonly notices: readonly string[];
   readonly sessions: ChildSessions;
   readonly orchestrators: OrchestratorSessions;
   /** What an orchestrator is told of ended jobs, while so many others go on. */
@@ -255,6 +259,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     ids,
     log,
     providerName: deps.providerName,
+    notices: () => deps.notices,
     provider,
     book: (orchestrator) => books.open(orchestrator),
     seat: (childSession) => seats.get(childSession) ?? null,

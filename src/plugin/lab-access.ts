@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
 import type { PluginInput } from "@opencode-ai/plugin";
+import { hostFiles } from "../config/host-files.ts";
 import { configHomeOf, type LoadedOptions, loadOptions } from "../config/load.ts";
 import { isEnded, type Job } from "../jobs/job.ts";
 import { type Lab, openLab } from "../jobs/lab.ts";
@@ -49,7 +49,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
       directory: input.directory,
       configHome: configHomeOf(process.env),
       env: process.env,
-      readFile: (path) => readFile(path, "utf8"),
+      files: hostFiles,
     });
     return loading;
   };
@@ -59,6 +59,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
     if (loaded.kind === "invalid") throw new LabError("config_invalid", loaded.message, { retryable: false });
     const lab = await openLab({
       options: loaded.options,
+      notices: loaded.notices,
       sessions,
       orchestrators,
       renderNotice: (ended, openJobs) => renderNotice(ended, openJobs, randomId),

@@ -2,6 +2,7 @@ import type { Catalog } from "../jobs/ports.ts";
 import { renderOrchestratorBlock } from "../prompt/orchestrator-block.ts";
 import { renderWorkerBlock } from "../prompt/worker-block.ts";
 import { chooseProvider } from "../providers/provider-choice.ts";
+import { isIsolated } from "../views/place.ts";
 import type { LabAccess } from "./lab-access.ts";
 import type { JobMark, SessionKinds } from "./session-kinds.ts";
 import { skillFolder } from "./skill-folders.ts";
@@ -33,6 +34,7 @@ export function createSystemText({ kinds, access, catalog }: SystemTextDeps) {
     const sandbox = lab.keeper.live(jobID);
     return renderWorkerBlock({
       job,
+      isIsolated: isIsolated(job.provider, lab.options.local),
       sandbox,
       skills: skills
         .filter(({ name }) => job.task.skills.includes(name))
@@ -47,13 +49,15 @@ export function createSystemText({ kinds, access, catalog }: SystemTextDeps) {
       return `The parallel agents plugin is misconfigured and cannot start jobs. ${loaded.message}`;
     const lab = await access.opened()?.catch(() => null);
     const { maxRunningJobs, maxTasksPerCall, environments, gpuLimits } = loaded.options;
+    const provider = chooseProvider(loaded.options, process.env).name;
     return renderOrchestratorBlock({
       maxRunningJobs,
       maxTasksPerCall,
       gpuLimits,
       environments: Object.keys(environments),
       emptyEnvironments: Object.keys(environments).filter((name) => environments[name]?.workspace === "empty"),
-      provider: chooseProvider(loaded.options, process.env).name,
+      provider,
+      isIsolated: isIsolated(provider, loaded.options.local),
       pool: lab?.scheduler.counts() ?? null,
     });
   }

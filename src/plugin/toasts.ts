@@ -4,13 +4,17 @@ import { type Spend, usd } from "../jobs/spend.ts";
 import { chooseProvider } from "../providers/provider-choice.ts";
 import type { Clock } from "../shared/clock.ts";
 import { oneLine, plainText } from "../shared/plain-text.ts";
+import { isIsolated, placeOf } from "../views/place.ts";
 import type { HostClient } from "./host-client.ts";
 import type { LabAccess } from "./lab-access.ts";
 
 const TITLE = "Parallel agents";
 
 export interface Toasts {
-  /** Tells the user, once and in the background, when the options are not usable. */
+  /**
+   * Tells the user, once and in the background, what is wrong with the options: not usable, ignored as the project's, or
+   * without isolation.
+   */
   optionsRead(access: LabAccess): void;
   /** Tells the user, once, where jobs run: one place costs money, the other this machine's power. */
   jobsStarting(access: LabAccess): void;
@@ -37,16 +41,25 @@ export function createToasts(
     optionsRead: (access) =>
       once("options", async () => {
         const loaded = await access.options();
-        if (loaded.kind === "ok") return;
-        await client.tui.showToast({ title: TITLE, message: plainText(loaded.message), variant: "error" });
+        if (loaded.kind === "invalid") {
+          await client.tui.showToast({ title: TITLE, message: plainText(loaded.message), variant: "error" });
+          return;
+        }
+        const { provider, local } = loaded.options;
+        const { name } = chooseProvider({ provider }, env);
+        const place = isIsolated(name, local) ? [] : [`Jobs run ${placeOf(name, local)}.`];
+        for (const message of [...place, ...loaded.notices])
+          await client.tui.showToast({ title: TITLE, message: plainText(message), variant: "warning" });
       }),
     jobsStarting: (access) =>
       once("provider", async () => {
         const loaded = await access.options();
         if (loaded.kind === "invalid") return;
         const { name, why } = chooseProvider(loaded.options, env);
-        const place = name === "modal" ? "on Modal" : "in local sandboxes on this machine";
-        await client.tui.showToast({ title: TITLE, message: `Jobs run ${place}: ${why}`, variant: "info" });
+        const { local } = loaded.options;
+        if (!isIsolated(name, local)) return; // that was told with the first message, and in stronger words
+        const message = `Jobs run ${placeOf(name, local)}: ${why}`;
+        await client.tui.showToast({ title: TITLE, message, variant: "info" });
       }),
     budgetLow(spend, ceilingUsd) {
       const message = `A session's jobs have spent ${usd(spend.usd)} of ${usd(ceilingUsd)}; at the ceiling they are stopped, their files kept.`;

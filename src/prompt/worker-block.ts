@@ -2,6 +2,8 @@ import { type Job, notesOf } from "../jobs/job.ts";
 
 export interface WorkerFacts {
   readonly job: Job;
+  /** false where the user has taken the walls of local sandboxes away. */
+  readonly isIsolated: boolean;
   /** Of its live sandbox; null when it has none at the moment. */
   readonly sandbox: { readonly workdir: string; readonly home: string; readonly notes: readonly string[] } | null;
   readonly skills: readonly { readonly name: string; readonly content: string; readonly folder: string }[];
@@ -10,8 +12,9 @@ export interface WorkerFacts {
 }
 
 /** The whole system text of a job's session: the host's own speaks of the user's machine and is not in it. */
-export function renderWorkerBlock({ job, sandbox, skills, agentPrompt }: WorkerFacts): string {
-  const parts = [WORKER];
+export function renderWorkerBlock(facts: WorkerFacts): string {
+  const { job, sandbox, skills, agentPrompt } = facts;
+  const parts = [facts.isIsolated ? `${ALONE} ${WALLS} ${WORKER}` : `${ALONE} ${NO_WALLS} ${WORKER}`];
   if (sandbox) {
     const notes = sandbox.notes.map((note) => `\n- ${note}`).join("");
     parts.push(`Your sandbox: working directory ${sandbox.workdir}, home ${sandbox.home}.${notes}`);
@@ -32,7 +35,15 @@ export function renderWorkerBlock({ job, sandbox, skills, agentPrompt }: WorkerF
 
 const PROJECT = `The working directory holds the project's files as they were when the job was started. Where the sandbox has git it is a repository of its own, with them as its first commit. Commit your work there, with messages that say why; what you leave uncommitted is kept too. Your changes reach the project as a branch or patch, so touch only what the job is about.`;
 
-const WORKER = `You are an agent working alone on one delegated job. You have a sandbox: an isolated Linux machine of your own. Everything you do happens there, through sandbox_exec, sandbox_process, sandbox_read, sandbox_write and sandbox_edit. You cannot reach the user's machine or files, and nobody answers questions: decide for yourself, and say in the end what you assumed.
+const ALONE = "You are an agent working alone on one delegated job.";
+
+const WALLS =
+  "You have a sandbox: an isolated Linux machine of your own. Everything you do happens there, through sandbox_exec, sandbox_process, sandbox_read, sandbox_write and sandbox_edit. You cannot reach the user's machine or files, and";
+
+const NO_WALLS =
+  "What is called your sandbox is a folder on the user's own machine, WITHOUT isolation: your commands run there as the user and can reach and change all that is the user's. Work with sandbox_exec, sandbox_process, sandbox_read, sandbox_write and sandbox_edit, keep to your working directory, and touch nothing outside of it: you were not asked to, and";
+
+const WORKER = `nobody answers questions: decide for yourself, and say in the end what you assumed.
 
 - Work in the working directory. Relative paths are relative to it. Files you leave there can be snapshotted and reused.
 - Long commands: raise timeout_seconds, or run them in the background and follow them with sandbox_process. Past its limit a command is stopped, your sandbox goes on.

@@ -4,6 +4,7 @@ import { findJobs } from "../jobs/find-jobs.ts";
 import { isEnded } from "../jobs/job.ts";
 import { spendOf } from "../jobs/spend.ts";
 import { toSnapshotView } from "../views/job-view.ts";
+import { placeOf } from "../views/place.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_STATUS } from "./descriptions.ts";
 import { viewJobs, viewRecords } from "./job-views.ts";
@@ -33,7 +34,8 @@ export const agentsStatusTool = (host: ToolHost) =>
         jobs.length === 0 ? "This session has started no jobs." : `${renderCounts(jobs)}:`,
         ...renderJobLines(jobs),
         ...snapshots.map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}`),
-        `Jobs run ${lab.providerName === "modal" ? `on Modal; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : "in local sandboxes"}.`,
+        `Jobs run ${placeOf(lab.providerName, lab.options.local)}${lab.providerName === "modal" ? `; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : ""}.`,
+        ...lab.notices(),
         renderResults(viewRecords(news), lab.ids),
         `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
       ];

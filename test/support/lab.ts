@@ -64,12 +64,17 @@ export async function startLab(
 /**
  * A lab for one test in the process of another lab: a project of its own, with the plugin's options and state of its own.
  * For tests that ask nothing of the process itself: neither its environment nor its end.
+ * @param files of the project, by relative path
  */
-export async function startLabIn(host: LabServer, options: Record<string, unknown> = {}): Promise<LabServer> {
+export async function startLabIn(
+  host: LabServer,
+  options: Record<string, unknown> = {},
+  files: Record<string, string> = {},
+): Promise<LabServer> {
   const root = mkdtempSync(join(host.home.root, "lab-"));
   const project = join(root, "project");
   const stateDir = join(root, "state");
-  const git = createProject(project, host.home.env);
+  const git = createProject(project, host.home.env, files);
   write(project, "opencode.json", JSON.stringify({ plugin: [pluginWith({ stateDir, ...options })] }));
   const home = { ...host.home, project, stateDir, git, remove: () => Promise.resolve() }; // goes with the host's
   const server = await openProject(host.server, home);

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import type { HostFiles } from "../../../src/config/host-files.ts";
 import { type LoadedOptions, loadOptions } from "../../../src/config/load.ts";
 import type { Options } from "../../../src/config/schema.ts";
 
@@ -10,22 +12,37 @@ export interface Given {
   readonly user?: string | Error;
   readonly project?: string | Error;
   readonly env?: Record<string, string>;
+  /** null: the command line. */
+  readonly directory?: string | null;
+  /** Links, and where they lead. */
+  readonly links?: Record<string, string>;
+  /** Folders of repositories. */
+  readonly repositories?: readonly string[];
 }
 
 /** Loads options from files that exist only here. */
-export function loadWith({ tuple, user, project, env = {} }: Given): Promise<LoadedOptions> {
-  const files = new Map([
+export function loadWith(given: Given): Promise<LoadedOptions> {
+  const { tuple, user, project, env = {}, directory = "/project", links = {}, repositories = [] } = given;
+  const contents = new Map([
     [USER_FILE, user],
     [PROJECT_FILE, project],
   ]);
-  const readFile = async (path: string) => {
-    const content = files.get(path);
-    if (content === undefined) throw fileError("ENOENT");
-    if (content instanceof Error) throw content;
-    return content;
+  const realpath = async (path: string) => {
+    const link = Object.keys(links).find((one) => path === one || path.startsWith(`${one}/`));
+    return link === undefined ? path : `${links[link]}${path.slice(link.length)}`;
+  };
+  const files: HostFiles = {
+    async read(path) {
+      const content = contents.get(path);
+      if (content === undefined) throw fileError("ENOENT");
+      if (content instanceof Error) throw content;
+      return Buffer.from(content);
+    },
+    realpath,
+    exists: async (path) => contents.get(path) !== undefined || repositories.some((one) => path === `${one}/.git`),
   };
   const home = { HOME: "/home/ada", ...env };
-  return loadOptions({ tuple, directory: "/project", configHome: "/home/ada/.config", env: home, readFile });
+  return loadOptions({ tuple, directory, configHome: "/home/ada/.config", env: home, files });
 }
 
 export async function optionsOf(given: Given): Promise<Options> {
@@ -41,3 +58,11 @@ export async function problemsOf(given: Given) {
 }
 
 export const fileError = (code: string): Error => Object.assign(new Error(code), { code });
+
+export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+/** A project's file that the user trusts. */
+export function trusting(options: object, user: object = {}): Given {
+  const project = JSON.stringify(options);
+  return { project, user: JSON.stringify({ ...user, trustedProjects: { "/project": sha256(project) } }) };
+}

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { isObject } from "../../../src/config/layers.ts";
 import { optionsSchema } from "../../../src/config/schema.ts";
-import { fileError, loadWith, optionsOf } from "./load-with.ts";
+import { fileError, loadWith, optionsOf, trusting } from "./load-with.ts";
 
 const key = fc.oneof(
   fc.constantFrom(
@@ -79,7 +79,7 @@ test("each key has the value of the last source that sets it, else its default",
   );
   await fc.assert(
     fc.asyncProperty(given, given, given, async (user, project, tuple) => {
-      const options = await optionsOf({ user: JSON.stringify(user), project: JSON.stringify(project), tuple });
+      const options = await optionsOf({ ...trusting(project, user), tuple });
       const defaults = await optionsOf({});
       const set = new Map([user, project, tuple].flatMap((layer) => leaves(layer, [])));
       for (const [path, value] of set) expect(at(options, path)).toEqual(value);

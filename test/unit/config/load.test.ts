@@ -1,13 +1,24 @@
 import { describe, expect, test } from "bun:test";
 import { configHomeOf } from "../../../src/config/load.ts";
 import { defaultOptions } from "../../../src/config/schema.ts";
-import { fileError, loadWith, optionsOf, PROJECT_FILE, problemsOf, USER_FILE } from "./load-with.ts";
+import {
+  fileError,
+  type Given,
+  loadWith,
+  optionsOf,
+  PROJECT_FILE,
+  problemsOf,
+  sha256,
+  trusting,
+  USER_FILE,
+} from "./load-with.ts";
 
 const STATE_DIR = "/home/ada/.local/share/opencode/parallel-agents";
 
 describe("where options come from", () => {
   test("without any, the defaults of the contract hold", async () => {
-    expect(await loadWith({})).toEqual({ kind: "ok", options: defaultOptions(STATE_DIR), sources: [] });
+    const nothing = { sources: [], ignored: [], notices: [] };
+    expect(await loadWith({})).toEqual({ kind: "ok", options: defaultOptions(STATE_DIR), ...nothing });
     expect(defaultOptions(STATE_DIR)).toMatchObject({
       provider: "auto",
       maxRunningJobs: 8,
@@ -26,13 +37,22 @@ describe("where options come from", () => {
     });
   });
 
-  test("the tuple beats the project's file, which beats the user's", async () => {
-    const user = '{ "maxRunningJobs": 1, "maxTasksPerCall": 1, "parkAfterSeconds": 1 }';
+  test("the tuple beats the user's file; the project's takes away from both", async () => {
+    const user = '{ "maxRunningJobs": 1, "maxTasksPerCall": 3, "parkAfterSeconds": 1 }';
     const project = '{ "maxRunningJobs": 2, "maxTasksPerCall": 2 }';
     const loaded = await loadWith({ user, project, tuple: { maxRunningJobs: 3 } });
     expect(loaded).toMatchObject({
-      options: { maxRunningJobs: 3, maxTasksPerCall: 2, parkAfterSeconds: 1 },
+      options: { maxRunningJobs: 2, maxTasksPerCall: 2, parkAfterSeconds: 1 },
       sources: [USER_FILE, PROJECT_FILE, "opencode.json"],
+    });
+  });
+
+  test("of a file that the user trusts all counts, and the tuple still beats it", async () => {
+    const project = '{ "maxRunningJobs": 20, "maxTasksPerCall": 20 }';
+    const user = JSON.stringify({ maxRunningJobs: 1, trustedProjects: { "/project": sha256(project) } });
+    expect(await optionsOf({ user, project, tuple: { maxTasksPerCall: 2 } })).toMatchObject({
+      maxRunningJobs: 20,
+      maxTasksPerCall: 2,
     });
   });
 
@@ -76,9 +96,50 @@ describe("the state directory", () => {
   });
 
   test("must not be relative", async () => {
-    expect(await problemsOf({ project: '{ "stateDir": "lab" }' })).toMatchObject([
-      { key: "stateDir", source: PROJECT_FILE, found: "a relative path" },
+    expect(await problemsOf({ user: '{ "stateDir": "lab" }' })).toMatchObject([
+      { key: "stateDir", source: USER_FILE, found: "a relative path" },
     ]);
+  });
+
+  const INSIDE: [string, Given][] = [
+    ["in the project", { tuple: { stateDir: "/project/state" } }],
+    ["the project itself", { tuple: { stateDir: "/project" } }],
+    ["in it by way of ..", { tuple: { stateDir: "/srv/../project/.state" } }],
+    ["in it through a link", { tuple: { stateDir: "/srv/lab/state" }, links: { "/srv/lab": "/project/lab" } }],
+    ["in it, which is opened through a link", { tuple: { stateDir: "/real/state" }, links: { "/project": "/real" } }],
+    [
+      "beside it in its repository",
+      { tuple: { stateDir: "/repo/state" }, directory: "/repo/sub", repositories: ["/repo"] },
+    ],
+    [
+      "in the repository around its repository",
+      { tuple: { stateDir: "/top/state" }, directory: "/top/lib/sub", repositories: ["/top", "/top/lib"] },
+    ],
+    ["the default, in a project that holds it", { directory: "/home/ada/.local/share" }],
+    ["what a file that is trusted says", trusting({ stateDir: "/project/state" })],
+    ["your home", { tuple: { stateDir: "~" } }],
+    ["a folder around your home", { tuple: { stateDir: "/home" } }],
+  ];
+  test.each(INSIDE)("is refused where it is %s", async (_where, given) => {
+    expect(await problemsOf(given)).toMatchObject([{ key: "stateDir", found: expect.stringMatching(/project|home/) }]);
+  });
+
+  const OUTSIDE: [string, Given, string][] = [
+    ["outside of the project", { tuple: { stateDir: "/project-state" } }, "/project-state"],
+    ["a name that begins like the way up", { tuple: { stateDir: "/..state" } }, "/..state"],
+    ["the default, where home is opened", { directory: "/home/ada" }, STATE_DIR],
+    ["the default, where home is a repository", { directory: "/home/ada", repositories: ["/home/ada"] }, STATE_DIR],
+    ["the default, in a folder of such a home", { directory: "/home/ada/a/b", repositories: ["/home/ada"] }, STATE_DIR],
+    ["the default, where the root is opened", { directory: "/", repositories: ["/"] }, STATE_DIR],
+    [
+      "a link of the user's to another disk",
+      { tuple: { stateDir: "~/s" }, links: { "/home/ada/s": "/mnt/s" } },
+      "/home/ada/s",
+    ],
+    ["not the project's, of the command line", { tuple: { stateDir: "/project/s" }, directory: null }, "/project/s"],
+  ];
+  test.each(OUTSIDE)("is taken where it is %s", async (_where, given, stateDir) => {
+    expect(await optionsOf(given)).toMatchObject({ stateDir });
   });
 
   test("the configuration's home follows XDG", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { loadWith, PROJECT_FILE, problemsOf } from "./load-with.ts";
+import { loadWith, PROJECT_FILE, problemsOf, USER_FILE } from "./load-with.ts";
 
 const inEnvironment = (big: Record<string, unknown>) => ({ environments: { big } });
 
@@ -32,12 +32,14 @@ describe("a bad value is told by key, source, what was found and what is allowed
     expect(problem?.message).toContain(`${key} in opencode.json`);
   });
 
-  test("the source is the one whose value counts", async () => {
-    const given = { user: '{ "maxRunningJobs": 0, "typo": 1 }', project: '{ "maxRunningJobs": "x" }', tuple: {} };
-    const problems = await problemsOf(given);
-    expect(problems.map(({ key, source }) => [key, source.split("/")[1]])).toEqual([
-      ["maxRunningJobs", "project"],
-      ["typo", "home"],
+  test("the source is the one whose value counts; what the project adds is told beside what the user wrote", async () => {
+    const user = '{ "maxRunningJobs": 0, "maxTasksPerCall": 0, "typo": 1 }';
+    const problems = await problemsOf({ user, project: '{ "maxRunningJobs": "x" }', tuple: { maxTasksPerCall: "y" } });
+    expect(problems.map(({ key, source, found }) => [key, source, found])).toEqual([
+      ["maxRunningJobs", USER_FILE, "0"],
+      ["maxTasksPerCall", "opencode.json", '"y"'],
+      ["typo", USER_FILE, "an unknown key"],
+      ["maxRunningJobs", PROJECT_FILE, '"x"'],
     ]);
   });
 
@@ -91,8 +93,8 @@ describe("an option this version does not do yet", () => {
     [inEnvironment({ setup: ["make"] }), "environments.big.setup"],
     [inEnvironment({ warm: "some" }), "environments.big.warm"],
   ])("%j is refused when set, once, and the way out is told", async (tuple, key) => {
-    const problems = await problemsOf({ project: JSON.stringify(tuple) });
-    expect(problems).toMatchObject([{ key, source: PROJECT_FILE }]);
+    const problems = await problemsOf({ user: JSON.stringify(tuple) });
+    expect(problems).toMatchObject([{ key, source: USER_FILE }]);
     expect(problems[0]?.message).toContain("this version does not do this yet");
     expect(problems[0]?.message).toMatch(/remove it|use "/);
   });

@@ -70,6 +70,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
   const open = async (more: Partial<Options> = {}) => {
     const lab = await openLab({
       options: { ...defaultOptions(stateDir), ...options, ...more },
+      notices: [],
       sessions,
       orchestrators,
       renderNotice: (ended) => ended.map(({ id, state }) => `${id} ${state.kind}`).join(", "),

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Job } from "../../../src/jobs/job.ts";
 import { renderOrchestratorBlock } from "../../../src/prompt/orchestrator-block.ts";
 import { renderWorkerBlock } from "../../../src/prompt/worker-block.ts";
+import { isIsolated, placeOf } from "../../../src/views/place.ts";
 
 const words = (text: string) => text.split(/\s+/).filter((word) => word !== "").length;
 
@@ -12,6 +13,7 @@ describe("the orchestrator's block", () => {
     environments: ["default"],
     emptyEnvironments: [] as string[],
     provider: "local" as const,
+    isIsolated: true,
     pool: null,
     gpuLimits: { total: 10 },
   };
@@ -59,6 +61,14 @@ describe("the orchestrator's block", () => {
     expect(busy).toContain("GPUs at once: 10, 4 free now; H100 8, 4 free now.");
   });
 
+  test("says where there are no walls, and says nothing of sandboxes then", () => {
+    const block = renderOrchestratorBlock({ ...facts, isIsolated: false });
+    expect(block).toContain("WITHOUT isolation");
+    expect(block).not.toMatch(/isolated sandbox|local sandboxes/);
+    expect(words(block)).toBeLessThan(350);
+    expect(renderOrchestratorBlock(facts)).not.toContain("WITHOUT");
+  });
+
   test("tells what is running now and which environments there are, where there are several", () => {
     const block = renderOrchestratorBlock({
       ...facts,
@@ -68,6 +78,20 @@ describe("the orchestrator's block", () => {
     expect(block).toContain("3 running and 2 queued");
     expect(block).toContain("Environments: default, python.");
   });
+});
+
+test.each([
+  ["modal", "none", "on Modal"],
+  ["local", "auto", "in local sandboxes on this machine"],
+  ["local", "bubblewrap", "in local sandboxes on this machine"],
+  [
+    "local",
+    "none",
+    'on this machine WITHOUT isolation, as you and with all that you may do: your option "local.isolation" is "none"',
+  ],
+] as const)("jobs on %s with isolation %s run %s", (provider, isolation, place) => {
+  expect(placeOf(provider, { isolation })).toBe(place);
+  expect(isIsolated(provider, { isolation })).toBe(!place.includes("WITHOUT"));
 });
 
 describe("the worker's block", () => {
@@ -81,7 +105,7 @@ describe("the worker's block", () => {
   const skill = { name: "golf", content: "Play well.", folder: "/home/agent/skills/golf" };
 
   test("describes the sandbox and nothing of the host", () => {
-    const block = renderWorkerBlock({ job, sandbox, skills: [skill], agentPrompt: "You review." });
+    const block = renderWorkerBlock({ isIsolated: true, job, sandbox, skills: [skill], agentPrompt: "You review." });
     for (const part of ["/workspace", "/home/agent", "- No network.", "You review.", "# Skill golf", "Play well."]) {
       expect(block).toContain(part);
     }
@@ -91,7 +115,7 @@ describe("the worker's block", () => {
   });
 
   test("names its tools, and says that nobody answers", () => {
-    const block = renderWorkerBlock({ job, sandbox, skills: [], agentPrompt: null });
+    const block = renderWorkerBlock({ isIsolated: true, job, sandbox, skills: [], agentPrompt: null });
     for (const tool of ["exec", "process", "read", "write", "edit", "snapshot"])
       expect(block).toContain(`sandbox_${tool}`);
     expect(block).toContain("job_report");
@@ -101,14 +125,27 @@ describe("the worker's block", () => {
 
   test("tells the job's notes, those of its sandbox once", () => {
     const noted = { ...job, notes: ["No network.", "Skill golf came without keys: it is a link."] };
-    const block = renderWorkerBlock({ job: noted, sandbox, skills: [], agentPrompt: null });
+    const block = renderWorkerBlock({ isIsolated: true, job: noted, sandbox, skills: [], agentPrompt: null });
     expect(block.split("No network.")).toHaveLength(2);
     expect(block).toContain("- Skill golf came without keys");
   });
 
   test("says so when there is no sandbox, or when it starts from a snapshot", () => {
     const forked = { ...job, task: { ...job.task, snapshotID: "snap_1" } };
-    expect(renderWorkerBlock({ job: forked, sandbox, skills: [], agentPrompt: null })).toContain("snap_1");
-    expect(renderWorkerBlock({ job, sandbox: null, skills: [], agentPrompt: null })).toContain("not running");
+    expect(renderWorkerBlock({ isIsolated: true, job: forked, sandbox, skills: [], agentPrompt: null })).toContain(
+      "snap_1",
+    );
+    expect(renderWorkerBlock({ isIsolated: true, job, sandbox: null, skills: [], agentPrompt: null })).toContain(
+      "not running",
+    );
+  });
+
+  test("of a job without walls says so, and that its commands are the user's own", () => {
+    const block = renderWorkerBlock({ isIsolated: false, job, sandbox, skills: [], agentPrompt: null });
+    expect(block).toContain("WITHOUT isolation");
+    expect(block).not.toMatch(/isolated Linux machine|cannot reach/);
+    const walled = renderWorkerBlock({ isIsolated: true, job, sandbox, skills: [], agentPrompt: null });
+    expect(walled).toContain("You cannot reach the user's machine");
+    expect(walled).not.toContain("WITHOUT");
   });
 });

@@ -1,0 +1,131 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Environment } from "./environment.ts";
+import { parseGpu } from "./gpu.ts";
+import { DEFAULT_CPU, DEFAULT_MEMORY_MIB } from "./prices.ts";
+import type { ParsedOptions } from "./schema.ts";
+
+/*
+ * What a project's file may say of each option. An option without a rule does not compile: whoever adds one decides
+ * here. A rule compares two valid values, the user's and the project's, and answers null where the project's is no
+ * wider, else why it does not count.
+ */
+
+export type Rule<T, Facts = unknown> = "never" | ((mine: T, theirs: T, facts: Facts) => string | null);
+
+type RulesOf<T> = { readonly [K in keyof T]-?: Rule<T[K]> };
+
+/** For values of which less is less: time, money, jobs. null is without limit. */
+const lower = (mine: number | null, theirs: number | null): string | null =>
+  mine === null || (theirs !== null && theirs <= mine) ? null : `yours is ${mine}`;
+
+const neverOn = (mine: boolean, theirs: boolean): string | null => (mine || !theirs ? null : "yours is false");
+
+/** Options of the top that are sections are in `SECTION_RULES`; environments and limits of GPUs have names for keys. */
+export const OPTION_RULES = {
+  provider: "never",
+  maxRunningJobs: lower,
+  maxTasksPerCall: lower,
+  jobTimeoutMinutes: lower,
+  stallTimeoutMinutes: lower,
+  // Neither way is tighter: seldom loses work, often costs. The same goes for the reserve of a rescue.
+  checkpointMinutes: "never",
+  rescueMinutes: "never",
+  parkAfterSeconds: lower,
+  prices: "never",
+  stateDir: "never",
+  trustedProjects: "never",
+} satisfies RulesOf<Omit<ParsedOptions, keyof typeof SECTION_RULES | "environments" | "gpuLimits">>;
+
+export const SECTION_RULES = {
+  budget: { usdPerSession: lower, warnAt: lower },
+  modal: "never",
+  local: "never",
+  notify: { resume: neverOn },
+} satisfies { readonly [K in "budget" | "modal" | "local" | "notify"]: "never" | RulesOf<ParsedOptions[K]> };
+
+/** A type that the user does not limit is bounded by his total: to limit it as well takes something away. */
+export const gpuLimitRule = (mine: number | undefined, theirs: number): string | null =>
+  mine === undefined ? null : lower(mine, theirs);
+
+export interface EnvironmentFacts {
+  /** The user's environment of that name, or what a new one starts from. */
+  readonly mine: Environment;
+  readonly options: ParsedOptions;
+}
+
+export const ENVIRONMENT_RULES: {
+  readonly [K in keyof Environment]: Rule<Environment[K], EnvironmentFacts>;
+} = {
+  image(_mine, theirs, facts) {
+    const name = typeof theirs === "string" ? theirs : theirs?.base;
+    if (name?.trim().startsWith("im-")) return "an image of your Modal account is yours to name";
+    const builds = typeof theirs === "object" && theirs !== null;
+    if (builds && facts.mine.network !== "open") return "what builds an image has the network";
+    return unlessLent(facts);
+  },
+  setup: (_mine, _theirs, facts) => (facts.mine.network === "open" ? unlessLent(facts) : "set-up has the network"),
+  workspace: (mine, theirs) => (theirs === "empty" || mine === "project" ? null : "yours starts empty"),
+  workdir: (_mine, _theirs, facts) => unlessLent(facts),
+  gpu(mine, theirs) {
+    if (theirs === null) return null;
+    const [most, wanted] = [gpusOf(mine), gpusOf(theirs)];
+    const isCovered = (want: (typeof wanted)[number]) =>
+      most.some(({ type, count, exact }) => type === want.type && want.count <= count && (want.exact || !exact));
+    return wanted.every(isCovered) ? null : `yours is ${mine ?? "none"}`;
+  },
+  cpu: (mine, theirs) => ofProvider(mine, theirs, DEFAULT_CPU),
+  memoryMiB: (mine, theirs) => ofProvider(mine, theirs, DEFAULT_MEMORY_MIB),
+  env(_mine, _theirs, facts) {
+    // Without walls a variable such as LD_PRELOAD runs the repository's code on this machine before any command.
+    if (facts.options.local.isolation === "none") return 'yours are without isolation ("local.isolation")';
+    return unlessLent(facts);
+  },
+  hostEnv: "never",
+  secrets: "never",
+  volumes: "never",
+  buckets: "never",
+  ports: (mine, theirs) => (theirs.every((port) => mine.includes(port)) ? null : "a port is open to the internet"),
+  network(mine, theirs) {
+    if (theirs === "blocked" || mine === "open") return null;
+    const all = mine === "blocked" ? { domains: [], cidrs: [] } : mine;
+    const isCovered =
+      theirs !== "open" &&
+      theirs.domains.every((domain) => all.domains.includes(domain)) &&
+      theirs.cidrs.every((cidr) => all.cidrs.includes(cidr));
+    return isCovered ? null : "yours is narrower";
+  },
+  // Not where the user names none: a region has its price.
+  regions: (mine, theirs) =>
+    theirs.length > 0 && theirs.every((region) => mine.includes(region)) ? null : "where jobs run is yours to say",
+  refreshMinutes: "never",
+  warm: "never",
+  idleTimeoutMinutes: lower,
+  sandboxTimeoutMinutes(mine, theirs, { options }) {
+    if (mine === null && theirs === null) return null;
+    return theirs === null ? `yours is ${mine}` : lower(mine ?? options.jobTimeoutMinutes, theirs);
+  },
+};
+
+/**
+ * Other code, variables and places may be had only where nothing of the user's lies in the environment: with his
+ * credentials in it, a proxy or an image of the repository's choosing would read them.
+ */
+function unlessLent({ mine }: EnvironmentFacts): string | null {
+  const { env, hostEnv, secrets, volumes, buckets } = mine;
+  const isLent = hostEnv.length + secrets.length + [env, volumes, buckets].flatMap(Object.keys).length > 0;
+  return isLent ? "yours holds variables, secrets, volumes or buckets of your own" : null;
+}
+
+/** null is what the provider gives by itself. */
+function ofProvider(mine: number | null, theirs: number | null, itself: number): string | null {
+  if (theirs === null) return mine === null ? null : `yours is ${mine}`;
+  return lower(mine ?? itself, theirs);
+}
+
+function gpusOf(text: string | null) {
+  const parsed = text === null ? null : parseGpu(text);
+  return parsed?.kind === "ok" ? parsed.preferences : [];
+}
+
+/** What is the same on both sides takes nothing and gives nothing. */
+export const isSame = (mine: unknown, theirs: unknown): boolean => isDeepStrictEqual(mine, theirs);

@@ -1,0 +1,13 @@
+import type { Options } from "../config/schema.ts";
+import type { ProviderName } from "../sandboxes/port.ts";
+
+/** Whether anything keeps jobs apart from this machine. Only a user takes that away, by name. */
+export const isIsolated = (provider: ProviderName, { isolation }: Pick<Options["local"], "isolation">): boolean =>
+  provider !== "local" || isolation !== "none";
+
+/** Where jobs run, in words that follow "Jobs run". */
+export function placeOf(provider: ProviderName, local: Pick<Options["local"], "isolation">): string {
+  if (provider === "modal") return "on Modal";
+  if (isIsolated(provider, local)) return "in local sandboxes on this machine";
+  return 'on this machine WITHOUT isolation, as you and with all that you may do: your option "local.isolation" is "none"';
+}

@@ -1,0 +1,271 @@
+import { describe, expect, test } from "bun:test";
+import { environmentSchema } from "../../../src/config/environment.ts";
+import { optionsSchema } from "../../../src/config/schema.ts";
+import { ENVIRONMENT_RULES, OPTION_RULES, SECTION_RULES } from "../../../src/config/trust-rules.ts";
+import { type Given, loadWith, optionsOf, PROJECT_FILE, problemsOf, sha256, trusting, USER_FILE } from "./load-with.ts";
+
+async function loaded(given: Given) {
+  const result = await loadWith(given);
+  if (result.kind !== "ok") throw new Error(result.message);
+  return result;
+}
+
+/** What a project's file comes to beside the user's options, which are his file's. */
+async function beside(user: object, project: object, more: Partial<Given> = {}) {
+  const { options, ignored } = await loaded({ user: JSON.stringify(user), project: JSON.stringify(project), ...more });
+  return { options, ignored: ignored.map(({ key }) => key).sort() };
+}
+
+const inDefault = (environment: object) => ({ environments: { default: environment } });
+
+describe("a project's file is ignored where it", () => {
+  const LENT = inDefault({ hostEnv: ["HF_TOKEN"] });
+  test.each<[string, object, object, string[]]>([
+    ["takes the walls away", {}, { local: { isolation: "none" } }, ["local.isolation"]],
+    ["lends paths of this machine", {}, { local: { readOnlyPaths: ["/home/ada"] } }, ["local.readOnlyPaths"]],
+    ["moves the state", {}, { stateDir: "/project/state" }, ["stateDir"]],
+    ["moves the state to a bad place", {}, { stateDir: "relative" }, ["stateDir"]],
+    ["chooses the provider", {}, { provider: "modal" }, ["provider"]],
+    ["names another app and environment", {}, { modal: { app: "x", environment: "y" } }, ["modal.app", "modal.environment"]],
+    ["writes junk where it has no say", {}, { modal: 3, local: { isolation: 4, unheard: 5 } }, ["local.isolation", "modal"]],
+    ["makes things look cheap", {}, { prices: { H100: 0 } }, ["prices"]],
+    ["trusts itself", {}, { trustedProjects: { "/project": "0".repeat(64) } }, ["trustedProjects"]],
+    ["asks for variables of the host", {}, inDefault({ hostEnv: ["MODAL_TOKEN_SECRET"] }), ["environments.default.hostEnv"]],
+    ["empties what the user lends", LENT, inDefault({ hostEnv: [] }), ["environments.default.hostEnv"]],
+    [
+      "asks for secrets, volumes and buckets in an environment of its own",
+      {},
+      { environments: { own: { secrets: ["s"], volumes: { "/v": "v" }, buckets: { "/b": { bucket: "b" } } } } },
+      ["environments.own.buckets", "environments.own.secrets", "environments.own.volumes"],
+    ],
+    ["lifts the budget", { budget: { usdPerSession: 3 } }, { budget: { usdPerSession: 4 } }, ["budget.usdPerSession"]],
+    ["takes the budget away", {}, { budget: { usdPerSession: null } }, ["budget.usdPerSession"]],
+    ["warns later", {}, { budget: { warnAt: 0.9 } }, ["budget.warnAt"]],
+    ["lifts limits", {}, { maxRunningJobs: 9, maxTasksPerCall: 33 }, ["maxRunningJobs", "maxTasksPerCall"]],
+    [
+      "lifts times",
+      {},
+      { jobTimeoutMinutes: 241, stallTimeoutMinutes: 16, parkAfterSeconds: 61, rescueMinutes: 1, checkpointMinutes: null },
+      ["checkpointMinutes", "jobTimeoutMinutes", "parkAfterSeconds", "rescueMinutes", "stallTimeoutMinutes"],
+    ],
+    [
+      "lifts limits of GPUs, in any case of their names",
+      { gpuLimits: { total: 4, H100: 2 } },
+      { gpuLimits: { total: 5, h100: 3 } },
+      ["gpuLimits.H100", "gpuLimits.total"],
+    ],
+    ["wakes where the user does not want it", { notify: { resume: false } }, { notify: { resume: true } }, ["notify.resume"]],
+    ["opens the network", inDefault({ network: "blocked" }), inDefault({ network: "open" }), ["environments.default.network"]],
+    [
+      "adds a domain",
+      inDefault({ network: { domains: ["a.org"] } }),
+      inDefault({ network: { domains: ["a.org", "b.org"] } }),
+      ["environments.default.network"],
+    ],
+    [
+      "adds addresses to a blocked network",
+      inDefault({ network: "blocked" }),
+      inDefault({ network: { cidrs: ["10.0.0.0/8"] } }),
+      ["environments.default.network"],
+    ],
+    ["opens a port to the internet", {}, inDefault({ ports: [80] }), ["environments.default.ports"]],
+    ["wants a GPU", {}, inDefault({ gpu: "T4" }), ["environments.default.gpu"]],
+    ["wants more GPUs", inDefault({ gpu: "T4:2" }), inDefault({ gpu: "T4:4" }), ["environments.default.gpu"]],
+    ["wants another GPU too", inDefault({ gpu: "T4" }), inDefault({ gpu: "T4|H100" }), ["environments.default.gpu"]],
+    ["lets a better GPU stand in", inDefault({ gpu: "H100!" }), inDefault({ gpu: "H100" }), ["environments.default.gpu"]],
+    [
+      "wants a larger machine than the user's or the provider's own",
+      inDefault({ memoryMiB: 512 }),
+      inDefault({ memoryMiB: 513, cpu: 2 }),
+      ["environments.default.cpu", "environments.default.memoryMiB"],
+    ],
+    ["leaves memory to the provider", inDefault({ memoryMiB: 512 }), inDefault({ memoryMiB: null }), ["environments.default.memoryMiB"]],
+    [
+      "keeps sandboxes longer",
+      inDefault({ idleTimeoutMinutes: 5 }),
+      inDefault({ idleTimeoutMinutes: 6, sandboxTimeoutMinutes: 241 }),
+      ["environments.default.idleTimeoutMinutes", "environments.default.sandboxTimeoutMinutes"],
+    ],
+    ["sends jobs to a region", {}, inDefault({ regions: ["us-east"] }), ["environments.default.regions"]],
+    ["gives jobs files they were not to have", inDefault({ workspace: "empty" }), inDefault({ workspace: "project" }), ["environments.default.workspace"]],
+    [
+      "sends what the user lent through a proxy, or to an image of its own",
+      LENT,
+      inDefault({ env: { HTTPS_PROXY: "http://evil" }, image: "evil", workdir: "/volume" }),
+      ["environments.default.env", "environments.default.image", "environments.default.workdir"],
+    ],
+    ["preloads code where there are no walls", { local: { isolation: "none" } }, inDefault({ env: { LD_PRELOAD: "/x" } }), ["environments.default.env"]],
+    ["starts from an image of the user's account", {}, inDefault({ image: "im-abc" }), ["environments.default.image"]],
+    ["builds on such an image", {}, inDefault({ image: { dockerfile: ["RUN x"], base: "im-abc" } }), ["environments.default.image"]],
+    ["builds with a network that jobs have not", inDefault({ network: "blocked" }), inDefault({ image: { dockerfile: ["RUN x"] } }), ["environments.default.image"]],
+    ["has warm sandboxes kept, or images rebuilt", {}, inDefault({ warm: 3, refreshMinutes: 1 }), ["environments.default.refreshMinutes", "environments.default.warm"]],
+  ])("%s", async (_what, user, project, keys) => {
+    const result = await beside(user, project);
+    expect(result.ignored).toEqual(keys);
+    expect(result.options).toMatchObject({ ...(await optionsOf({ user: JSON.stringify(user) })), environments: {} });
+    const { default: mine } = (await optionsOf({ user: JSON.stringify(user) })).environments;
+    for (const environment of Object.values(result.options.environments)) {
+      const nothing = { env: {}, hostEnv: [], secrets: [], volumes: {}, buckets: {}, ports: [] };
+      expect(environment).toEqual(environment === result.options.environments.default ? mine : { ...mine, ...nothing });
+    }
+  }); // biome-ignore format: a table
+});
+
+describe("a project's file counts where it", () => {
+  test.each<[string, object, object]>([
+    ["lowers limits", {}, { maxRunningJobs: 1, maxTasksPerCall: 2, gpuLimits: { total: 1 } }],
+    ["limits a type the user does not, in any case", { gpuLimits: { total: 4 } }, { gpuLimits: { h100: 1 } }],
+    ["limits a budget", { budget: { usdPerSession: null } }, { budget: { usdPerSession: 1000, warnAt: 0.1 } }],
+    ["shortens times", {}, { jobTimeoutMinutes: 1, stallTimeoutMinutes: 1, parkAfterSeconds: 0 }],
+    ["lets an idle agent sleep", {}, { notify: { resume: false } }],
+    ["blocks the network", {}, inDefault({ network: "blocked" })],
+    ["narrows the network", {}, inDefault({ network: { domains: ["a.org"], cidrs: [] } })],
+    ["drops a domain", inDefault({ network: { domains: ["a", "b"] } }), inDefault({ network: { domains: ["a"], cidrs: [] } })],
+    ["drops ports, regions and GPUs", inDefault({ ports: [80, 81], regions: ["eu", "us"], gpu: "T4:2|H100" }), inDefault({ ports: [80], regions: ["us"], gpu: "H100!" })],
+    ["keeps the project's files out", {}, inDefault({ workspace: "empty" })],
+    ["wants an image, variables and a work directory where nothing is lent", {}, inDefault({ image: "python:3.12", env: { A: "1" }, workdir: "/app" })],
+    ["builds an image where jobs have the network too", {}, inDefault({ image: { dockerfile: ["RUN x"], base: null } })],
+    ["ends sandboxes sooner", {}, inDefault({ idleTimeoutMinutes: 1, sandboxTimeoutMinutes: 30 })],
+    ["wants a smaller machine", { environments: { default: { memoryMiB: 512 } } }, inDefault({ memoryMiB: 256, cpu: 0.5 })],
+    ["defines an environment of its own", {}, { environments: { own: { image: "python:3.12", memoryMiB: 1024 } } }],
+    ["says what the user says", inDefault({ hostEnv: ["A"], env: { B: "1" }, image: "x" }), inDefault({ env: { B: "1" }, image: "x" })],
+  ])("%s", async (_what, user, project) => {
+    const { options, ignored } = await beside(user, project);
+    expect(ignored).toEqual([]);
+    const { gpuLimits, ...others } = project as { gpuLimits?: Record<string, number> };
+    expect(options).toMatchObject(others);
+    for (const [type, limit] of Object.entries(gpuLimits ?? {}))
+      expect(options.gpuLimits[type === "total" ? type : type.toUpperCase()]).toBe(limit);
+  }); // biome-ignore format: a table
+});
+
+test("a new environment starts from the user's default, without what is his in it", async () => {
+  const mine = { network: "blocked", memoryMiB: 512, hostEnv: ["A"], env: { B: "1" }, secrets: ["s"], ports: [80] };
+  const user = { environments: { default: mine, other: { network: "open", hostEnv: ["C"] } } };
+  const { options, ignored } = await beside(user, { environments: { own: { image: "x" } } });
+  expect(options.environments.own).toMatchObject({ image: "x", network: "blocked", memoryMiB: 512 });
+  expect(options.environments.own).toMatchObject({ hostEnv: [], env: {}, secrets: [], ports: [] });
+  expect(options.environments.other).toMatchObject({ network: "open", hostEnv: ["C"] });
+  expect(ignored).toEqual([]);
+});
+
+test("names of the language are names of new environments like others", async () => {
+  const { options, ignored } = await beside({}, { environments: { toString: { network: "blocked" }, valueOf: {} } });
+  expect(options.environments.toString as unknown).toMatchObject({ network: "blocked", workdir: "/workspace" });
+  expect(ignored).toEqual([]);
+});
+
+test("sixteen new environments are taken, the others named", async () => {
+  const environments = Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`e${at}`, {}]));
+  const { options, ignored } = await beside({}, { environments });
+  expect(Object.keys(options.environments)).toHaveLength(17);
+  expect(ignored).toHaveLength(24);
+});
+
+describe("the user is told", () => {
+  test("which options do not count, why, and what to add where to trust the file", async () => {
+    const project = '{ "local": { "isolation": "none" }, "maxRunningJobs": 99, "stateDir": "x" }';
+    const { notices } = await loaded({ project });
+    expect(notices).toEqual([
+      `${PROJECT_FILE} comes with the project and may only tighten what you allow; ignored: local.isolation, stateDir (only you may set that); maxRunningJobs (yours is 8). If you trust all of it as it is now, add to ${USER_FILE}: "trustedProjects": { "/project": "${sha256(project)}" }`,
+    ]);
+  });
+
+  test("that a file has changed since it was trusted, and its sum", async () => {
+    const { user } = trusting({ maxRunningJobs: 9 });
+    const project = '{ "maxRunningJobs": 99 }';
+    const { options, notices } = await loaded({ project, user: user as string });
+    expect(options.maxRunningJobs).toBe(8);
+    expect(notices[0]).toContain("It has changed since you trusted it.");
+    expect(notices[0]).toContain(sha256(project));
+  });
+
+  test("in few words of a file that wants much", async () => {
+    const environments = Object.fromEntries(
+      Array.from({ length: 500 }, (_, at) => [`e${at}`, { warm: 1, hostEnv: ["A"] }]),
+    );
+    const { notices } = await loaded({ project: JSON.stringify({ environments }) });
+    expect(notices[0]?.length).toBeLessThan(3_000);
+  });
+
+  test("nothing of a file that only tightens", async () => {
+    expect((await loaded({ project: '{ "maxRunningJobs": 1 }' })).notices).toEqual([]);
+  });
+});
+
+describe("trust in a project", () => {
+  const all = { local: { isolation: "none" }, maxRunningJobs: 99, stateDir: "/srv/state" };
+
+  test("makes all of its file count", async () => {
+    expect(await loaded(trusting(all))).toMatchObject({ options: all, ignored: [], notices: [] });
+  });
+
+  test("is by where its links lead", async () => {
+    const given = trusting(all);
+    const links = { "/home/ada/link": "/project" };
+    const user = (given.user as string).replace('"/project"', '"~/link"');
+    expect(await optionsOf({ ...given, user, links })).toMatchObject(all);
+  });
+
+  test("is not of another project, nor of a part of its path", async () => {
+    for (const path of ["/projects", "/", "/project/sub"]) {
+      const given = trusting(all);
+      const user = (given.user as string).replace('"/project"', JSON.stringify(path));
+      expect(await optionsOf({ ...given, user })).toMatchObject({ maxRunningJobs: 8, local: { isolation: "auto" } });
+    }
+  });
+
+  test("does not reach to what the file says of trust", async () => {
+    const result = await loaded(trusting({ ...all, trustedProjects: { "/other": "0".repeat(64) } }));
+    expect(Object.keys(result.options.trustedProjects)).toEqual(["/project"]);
+    expect(result.ignored.map(({ key }) => key)).toEqual(["trustedProjects"]);
+  });
+
+  test("cannot be given by the options tuple, which may come with the repository", async () => {
+    const project = JSON.stringify(all);
+    const tuple = { trustedProjects: { "/project": sha256(project) } };
+    expect(await problemsOf({ project, tuple })).toMatchObject([{ key: "trustedProjects", source: "opencode.json" }]);
+  });
+
+  test("with a sum that is none is a fault of the user's file", async () => {
+    const user = '{ "trustedProjects": { "/project": "yes" } }';
+    expect(await problemsOf({ user })).toMatchObject([{ key: "trustedProjects./project", source: USER_FILE }]);
+  });
+
+  test("makes its faults count as everyone's do", async () => {
+    expect(await problemsOf(trusting({ local: { isolation: "walls" } }))).toMatchObject([
+      { key: "local.isolation", source: PROJECT_FILE },
+    ]);
+  });
+});
+
+describe("a project's file is not read", () => {
+  const project = '{ "maxRunningJobs": 1, "unheard": 1 }';
+  test.each(["1", "true", "TRUE"])("with OPENCODE_DISABLE_PROJECT_CONFIG=%s", async (value) => {
+    const result = await loaded({ project, env: { OPENCODE_DISABLE_PROJECT_CONFIG: value } });
+    expect(result).toMatchObject({ options: { maxRunningJobs: 8 }, sources: [], notices: [] });
+  });
+  test("by the command line", async () => {
+    expect(await loaded({ project, directory: null })).toMatchObject({ options: { maxRunningJobs: 8 }, sources: [] });
+  });
+  test.each(["0", "false", "", "yes"])(
+    "but with OPENCODE_DISABLE_PROJECT_CONFIG=%p it is, as by the host",
+    async (value) => {
+      expect((await loadWith({ project, env: { OPENCODE_DISABLE_PROJECT_CONFIG: value } })).kind).toBe("invalid");
+    },
+  );
+});
+
+describe("every option has a rule of its own", () => {
+  const inner = (key: string) => (optionsSchema.shape[key as "modal"].unwrap() as { shape: object }).shape;
+  test("at the top", () => {
+    const ruled = [...Object.keys(OPTION_RULES), ...Object.keys(SECTION_RULES), "environments", "gpuLimits"];
+    expect(ruled.sort()).toEqual(Object.keys(optionsSchema.shape).sort());
+  });
+  test.each(Object.entries(SECTION_RULES).filter(([, rules]) => typeof rules === "object"))("in %s", (key, rules) => {
+    expect(Object.keys(rules).sort()).toEqual(Object.keys(inner(key)).sort());
+  });
+  test("in environments", () => {
+    expect(Object.keys(ENVIRONMENT_RULES).sort()).toEqual(Object.keys(environmentSchema.shape).sort());
+  });
+});
