@@ -1,4 +1,4 @@
-import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
+import type { ProviderName, Sandbox, SandboxProvider, SnapshotCharge } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
 import type { Job } from "./job.ts";
@@ -35,6 +35,9 @@ export interface SnapshotsDeps {
   readonly clock: Clock;
 }
 
+/** Enough for one every few minutes of a day. */
+const MAX_OF_A_JOB = 200;
+
 export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snapshots {
   async function store(name: ProviderName) {
     const { snapshots } = await provider(name);
@@ -48,12 +51,24 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     pool.deleteSnapshot(snapshot.id);
   }
 
+  /** What the snapshots that were asked for of a job take. Those taken by itself replace each other. @throws LabError */
+  function charge({ id, orchestrator }: Job): SnapshotCharge {
+    const own = pool.snapshots(orchestrator).filter(({ jobID, parked }) => jobID === id && !parked);
+    if (own.length >= MAX_OF_A_JOB) {
+      const message = `${id} has ${own.length} snapshots, as many as a job may have. They are removed with its session; start new jobs from those there are.`;
+      throw new LabError("snapshot_failed", message, { retryable: false });
+    }
+    const sum = (of: (one: SnapshotRecord) => number | null) => own.reduce((total, one) => total + (of(one) ?? 0), 0);
+    return { count: own.length, bytes: sum(({ sizeBytes }) => sizeBytes), files: sum(({ files }) => files) };
+  }
+
   async function freeze(
     job: Job,
     sandbox: Sandbox,
     how: Pick<SnapshotRecord, "label" | "parked"> & { path: string | null },
   ) {
-    const taken = await (await store(job.provider)).take(sandbox, how.path);
+    const snapshots = await store(job.provider);
+    const taken = await snapshots.take(sandbox, how.path, how.parked ? null : charge(job));
     const record: SnapshotRecord = {
       id: taken.id,
       label: how.label,
@@ -63,6 +78,8 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
       kind: how.path === null ? "filesystem" : "directory",
       provider: job.provider,
       sizeBytes: taken.sizeBytes,
+      files: taken.files,
+      leftOut: taken.leftOut,
       createdAt: clock.now(),
       expiresAt: taken.expiresAt,
       parked: how.parked,

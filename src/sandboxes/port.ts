@@ -104,17 +104,31 @@ export interface TakenSnapshot {
   readonly id: string;
   /** null when the provider does not say. */
   readonly sizeBytes: number | null;
+  /** Inodes it takes; null when the provider does not say. */
+  readonly files: number | null;
+  /** What could not be kept, one sentence each. */
+  readonly leftOut: readonly string[];
   /** Epoch ms at which the provider forgets it; null = it keeps it. */
   readonly expiresAt: number | null;
 }
 
+/** What snapshots take of a disk together. */
+export interface SnapshotCharge {
+  readonly count: number;
+  readonly bytes: number;
+  /** Inodes. */
+  readonly files: number;
+}
+
 export interface SnapshotStore {
   /**
-   * Freezes the files of a live sandbox; processes and memory are not kept.
+   * Freezes the files of a live sandbox; processes and memory are not kept. What cannot be kept is named, the rest is.
    * @param path only this directory of it; null = the whole file system
+   * @param charged what the job's snapshots take already: where the disk is the user's own, they have a limit together.
+   * null = this one is not the job's wish, and is taken while there is room
    * @throws LabError `snapshot_failed`, `sandbox_lost`
    */
-  take(sandbox: Sandbox, path: string | null): Promise<TakenSnapshot>;
+  take(sandbox: Sandbox, path: string | null, charged?: SnapshotCharge | null): Promise<TakenSnapshot>;
   /** Idempotent. */
   remove(snapshotID: string): Promise<void>;
   /**

@@ -24,6 +24,8 @@ export interface MemoryMachine {
   /** Called before each creation; may reject, or take its time. */
   onCreate: (spec: SandboxSpec) => void | Promise<void>;
   onFreeze: (sandboxID: string) => void | Promise<void>;
+  /** What snapshots cannot keep. */
+  leftOut: readonly string[];
   onRead: (path: string) => void | Promise<void>;
   /** Runs commands; without one every command is refused. */
   onStart: ((request: ExecRequest, sandbox: Sandbox) => SandboxProcess) | null;
@@ -120,6 +122,7 @@ export function createMemoryMachine(): MemoryMachine {
     },
     onCreate: () => {},
     onFreeze: () => {},
+    leftOut: [],
     onRead: () => {},
     onStart: null,
     open() {
@@ -175,7 +178,8 @@ export function createMemoryMachine(): MemoryMachine {
             const kept = [...source.files].filter(([name]) => path === null || name.startsWith(`${path}/`));
             frozen.set(id, new Map(kept));
             ledger.push(`freeze ${id} of ${sandbox.id}`);
-            return { id, sizeBytes: kept.reduce((sum, [, bytes]) => sum + bytes.length, 0), expiresAt: null };
+            const sizeBytes = kept.reduce((sum, [, bytes]) => sum + bytes.length, 0);
+            return { id, sizeBytes, files: kept.length, leftOut: machine.leftOut, expiresAt: null };
           },
           async remove(id) {
             usable();

@@ -15,6 +15,10 @@ export interface SnapshotRecord {
   readonly kind: "filesystem" | "directory";
   readonly provider: ProviderName;
   readonly sizeBytes: number | null;
+  /** Inodes it takes; null where that is not known. */
+  readonly files: number | null;
+  /** What it does not keep, one sentence each. */
+  readonly leftOut: readonly string[];
   readonly createdAt: number;
   /** Epoch ms at which its provider forgets it; null = it is kept. */
   readonly expiresAt: number | null;
@@ -66,7 +70,9 @@ export interface SandboxRow {
   readonly orchestrator: string;
 }
 
-const toSnapshot = ({ record }: { record: string }): SnapshotRecord => ({ expiresAt: null, ...JSON.parse(record) });
+const toSnapshot = ({ record }: { record: string }): SnapshotRecord => ({ ...NEW_IN_SNAPSHOTS, ...JSON.parse(record) });
+
+const NEW_IN_SNAPSHOTS = { expiresAt: null, files: null, leftOut: [] };
 
 const MIGRATIONS = [
   `CREATE TABLE leases (id TEXT PRIMARY KEY, job TEXT NOT NULL, orchestrator TEXT NOT NULL, owner TEXT NOT NULL,

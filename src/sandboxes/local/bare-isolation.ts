@@ -1,10 +1,7 @@
-import { execFile } from "node:child_process";
-import { cp, realpath, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import { type Failure, LabError } from "../../shared/error-code.ts";
 import type { SandboxSignal } from "../port.ts";
-import type { Enclosure, EnclosurePlan, Isolation, Launch, TreeTools } from "./isolation.ts";
+import type { Enclosure, EnclosurePlan, Isolation, Launch } from "./isolation.ts";
+import { plainTrees } from "./plain-trees.ts";
 import { commandScript, READ_SCRIPT } from "./shell-script.ts";
 
 /**
@@ -15,7 +12,7 @@ export function createBareIsolation(hostPath: string): Isolation {
   const notes = ["This sandbox is not isolated: commands run on the host as its user."];
   return {
     kind: "none",
-    trees: bareTrees,
+    trees: plainTrees,
     async open(plan) {
       return bareEnclosure(plan, notes, { PATH: hostPath }, ({ argv }) => argv);
     },
@@ -73,25 +70,3 @@ function signalGroup(leader: number, signal: SandboxSignal): void {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
-
-export const bareTrees: TreeTools = {
-  async copy(pairs, { below = ".", signal } = {}) {
-    for (const { from, to } of pairs) {
-      signal?.throwIfAborted();
-      const source = await realpath(join(from, below));
-      if (source !== (await realpath(from)) && !source.startsWith(`${await realpath(from)}/`))
-        throw new Error("the path leads out of the directory");
-      await cp(source, join(to, below), {
-        recursive: true,
-        verbatimSymlinks: true,
-        preserveTimestamps: true,
-        force: true,
-      });
-    }
-  },
-  remove: (path) => rm(path, { recursive: true, force: true, maxRetries: 3 }),
-  async sizeBytes(path) {
-    const { stdout } = await promisify(execFile)("du", ["-sk", path]).catch(() => ({ stdout: "0" }));
-    return (Number.parseInt(stdout, 10) || 0) * 1024;
-  },
-};

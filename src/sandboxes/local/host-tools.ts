@@ -33,17 +33,24 @@ export interface HostRun {
   /** What the tool reads from its standard input; nothing when left out. */
   readonly input?: string;
   /** What it finds at descriptor 3. */
-  readonly file?: Uint8Array;
+  readonly file?: Uint8Array | undefined;
+  /** Variables besides those every host tool has. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Gets all that it says on its standard error, as it comes. */
+  readonly hear?: (text: string) => void;
 }
 
 /** Runs a host tool to its end with a clean environment; output is cut at 64 KiB. Rejects only when it cannot start. */
-export function runHostTool(argv: readonly string[], { signal, input, file }: HostRun = {}): Promise<HostResult> {
+export function runHostTool(
+  argv: readonly string[],
+  { signal, input, file, env, hear }: HostRun = {},
+): Promise<HostResult> {
   return new Promise((resolve, reject) => {
     const child = withAnonymousFiles(
       [...(input === undefined ? [] : [Buffer.from(input)]), ...(file ? [file] : [])],
       (fds) =>
         spawn(argv[0] as string, argv.slice(1), {
-          env: { ...HOST_ENV },
+          env: { ...HOST_ENV, ...env },
           cwd: "/",
           stdio: [input === undefined ? "ignore" : (fds[0] as number), "pipe", "pipe", ...(file ? fds.slice(-1) : [])],
           ...(signal ? { signal, killSignal: "SIGKILL" as const } : {}),
@@ -55,6 +62,7 @@ export function runHostTool(argv: readonly string[], { signal, input, file }: Ho
       if (stdout.length < 65_536) stdout += String(bytes);
     });
     child.stderr?.on("data", (bytes) => {
+      hear?.(String(bytes));
       if (stderr.length < 65_536) stderr += String(bytes);
     });
     child.once("error", reject);

@@ -1,6 +1,8 @@
 import type { Failure } from "../../shared/error-code.ts";
 import type { SandboxSignal } from "../port.ts";
 import type { SandboxDirs } from "./layout.ts";
+import type { CopyResult } from "./tree-copy.ts";
+import type { TreeSize } from "./tree-measure.ts";
 
 /*
  * What separates a local sandbox from the host. The sandbox, its processes, files and snapshots are written once
@@ -13,6 +15,8 @@ export interface ResourceLimits {
   readonly processes: number;
   readonly memoryMiB: number;
   readonly diskMiB: number;
+  /** Inodes. */
+  readonly files: number;
 }
 
 export interface EnclosurePlan {
@@ -29,16 +33,18 @@ export interface EnclosurePlan {
 /** Files may be owned by a job that is still running: every operation must hold against it. */
 export interface TreeTools {
   /**
-   * Copies the contents of each `from` into its `to`; both are directories that exist and that no job can replace.
+   * Copies the contents of each `from` into its `to`; both are directories that exist and that no job can replace. Files
+   * that vanish meanwhile are no failure, and what cannot be copied is named.
    * @param below only this directory of each, by its relative path; `..` and links must not lead out of `from`
    */
   copy(
     pairs: readonly { readonly from: string; readonly to: string }[],
     options?: { readonly below?: string; readonly signal?: AbortSignal },
-  ): Promise<void>;
-  /** Removes a directory and all in it. One that does not exist is no error. */
+  ): Promise<CopyResult>;
+  /** Removes a directory and all in it, whatever its modes and depth. One that does not exist is no error. */
   remove(path: string): Promise<void>;
-  sizeBytes(path: string): Promise<number>;
+  /** @throws Error when it could not be measured */
+  measure(path: string, signal?: AbortSignal): Promise<TreeSize>;
 }
 
 export interface Isolation {

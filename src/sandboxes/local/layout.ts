@@ -25,6 +25,8 @@ export interface SandboxMeta {
   readonly workdir: string;
   readonly memoryMiB: number | null;
   readonly diskMiB: number;
+  /** Absent in those of former versions. */
+  readonly files?: number;
   readonly network: NetworkPolicy;
   readonly createdAt: number;
 }

@@ -7,7 +7,8 @@ import { createFewAtATime } from "../../shared/few-at-a-time.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ListedSandbox, Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
 import { endOrphans } from "./bubblewrap/orphans.ts";
-import { DiskWatch, freeBytes } from "./disk-watch.ts";
+import { type HostReserve, readReserve, readRoom, shortage } from "./disk-room.ts";
+import { DiskWatch } from "./disk-watch.ts";
 import { FifoStock } from "./fifo-stock.ts";
 import { refuseForeignMachine } from "./foreign-machine.ts";
 import type { EnclosurePlan, Isolation, IsolationKind } from "./isolation.ts";
@@ -23,8 +24,9 @@ import {
   unname,
 } from "./layout.ts";
 import { LocalSandbox } from "./local-sandbox.ts";
-import { createLocalSnapshots, restoreSnapshot } from "./local-snapshots.ts";
+import { createLocalSnapshots, restoreSnapshot, toNotes } from "./local-snapshots.ts";
 import { probeIsolation, requireIsolation } from "./probe.ts";
+import { type CopyResult, NOTHING_LEFT_OUT } from "./tree-copy.ts";
 
 export interface LocalProviderDeps {
   /** Absolute; made on first use, mode 0700. */
@@ -41,6 +43,8 @@ export interface LocalLimits {
   readonly processes: number;
   readonly memoryMiB: number;
   readonly diskMiB: number;
+  /** Inodes. */
+  readonly files: number;
   /** With less of the disk free no sandbox is made, and the largest is ended. */
   readonly hostFreeMiB: number;
 }
@@ -48,6 +52,9 @@ export interface LocalLimits {
 const MiB = 1024 * 1024;
 const DEFAULT_PROCESSES = 512;
 const DEFAULT_DISK_MIB = 20 * 1024;
+/** Of what is free when a sandbox is made, it may use a quarter at most. */
+const SHARE = 1 / 4;
+const DEFAULT_FILES = 1_000_000;
 const DEFAULT_HOST_FREE_MIB = 512;
 const MEMORY_SHARE = 0.75;
 
@@ -64,6 +71,7 @@ class LocalProvider implements SandboxProvider {
   readonly snapshots;
   readonly #deps: LocalProviderDeps;
   readonly #watch: DiskWatch;
+  readonly #reserve: () => Promise<HostReserve>;
   readonly #live = new Map<string, LocalSandbox>();
   readonly #attaching = new Map<string, Promise<LocalSandbox>>();
   readonly #fifos = new FifoStock();
@@ -75,12 +83,15 @@ class LocalProvider implements SandboxProvider {
   constructor(deps: LocalProviderDeps) {
     this.#deps = deps;
     const isolation = () => this.#isolation();
-    this.snapshots = createLocalSnapshots({ ...deps, isolation, ours: (sandbox) => this.#ours(sandbox) });
+    const reserve = () => readReserve(deps.rootDir, deps.limits?.hostFreeMiB ?? DEFAULT_HOST_FREE_MIB);
+    this.#reserve = reserve;
+    this.snapshots = createLocalSnapshots({ ...deps, isolation, reserve, ours: (sandbox) => this.#ours(sandbox) });
     this.#watch = new DiskWatch({
       ...deps,
-      hostFreeMiB: deps.limits?.hostFreeMiB ?? DEFAULT_HOST_FREE_MIB,
+      reserve,
+      room: () => readRoom(deps.rootDir),
       live: () => [...this.#live.values()],
-      sizeBytes: async (path) => (await isolation()).trees.sizeBytes(path),
+      measure: async (path, signal) => (await isolation()).trees.measure(path, signal),
     });
   }
 
@@ -115,11 +126,12 @@ class LocalProvider implements SandboxProvider {
     }
     refuseForeignMachine(spec);
     const isolation = await this.#isolation();
-    const free = (await freeBytes(this.#deps.rootDir)) / MiB;
-    if (free < (this.#deps.limits?.hostFreeMiB ?? DEFAULT_HOST_FREE_MIB)) {
+    const room = await readRoom(this.#deps.rootDir);
+    const short = shortage(room, await this.#reserve());
+    if (short !== null) {
       throw new LabError(
         "sandbox_create_failed",
-        `Only ${Math.floor(free)} MiB are free on the disk of ${this.#deps.rootDir}.`,
+        `Could not create sandbox ${spec.name} on the file system of ${this.#deps.rootDir}: ${short}. Free some space there.`,
         { retryable: true },
       );
     }
@@ -131,17 +143,21 @@ class LocalProvider implements SandboxProvider {
       tags: spec.tags,
       workdir: spec.workdir,
       memoryMiB: spec.memoryMiB,
-      diskMiB: this.#deps.limits?.diskMiB ?? Math.min(DEFAULT_DISK_MIB, Math.floor(free / 4)),
+      diskMiB: this.#deps.limits?.diskMiB ?? Math.min(DEFAULT_DISK_MIB, Math.floor((room.bytes / MiB) * SHARE)),
+      files: this.#deps.limits?.files ?? Math.min(DEFAULT_FILES, Math.floor(room.files * SHARE)),
       network: spec.network,
       createdAt: this.#deps.clock.now(),
     };
+    let restored: CopyResult = NOTHING_LEFT_OUT;
     try {
       await makeWhole(root, meta, async (dirs) => {
         const { snapshotID } = spec;
         if (snapshotID !== null)
-          await this.#restoring(() => restoreSnapshot(isolation, this.#deps.rootDir, snapshotID, dirs, signal));
+          restored = await this.#restoring(() =>
+            restoreSnapshot(isolation, this.#deps.rootDir, snapshotID, dirs, signal),
+          );
       });
-      return await this.#raise(isolation, meta, spec.env);
+      return await this.#raise(isolation, meta, spec.env, restored);
     } catch (error) {
       for (const path of [halfNameOf(root), root]) await isolation.trees.remove(path);
       if (error instanceof LabError) throw error;
@@ -153,18 +169,24 @@ class LocalProvider implements SandboxProvider {
     }
   }
 
-  async #raise(isolation: Isolation, meta: SandboxMeta, env: Readonly<Record<string, string>>): Promise<LocalSandbox> {
+  async #raise(
+    isolation: Isolation,
+    meta: SandboxMeta,
+    env: Readonly<Record<string, string>>,
+    restored = NOTHING_LEFT_OUT,
+  ): Promise<LocalSandbox> {
     const dirs = sandboxDirs(this.#deps.rootDir, meta.id);
     const limits = {
       processes: this.#deps.limits?.processes ?? DEFAULT_PROCESSES,
       memoryMiB: meta.memoryMiB ?? this.#deps.limits?.memoryMiB ?? Math.floor((totalmem() / MiB) * MEMORY_SHARE),
       diskMiB: meta.diskMiB,
+      files: meta.files ?? DEFAULT_FILES,
     };
     const network = meta.network === "open" ? "open" : "blocked";
     const plan: EnclosurePlan = { id: meta.id, dirs, workdir: meta.workdir, env, network, limits };
     const enclosure = await isolation.open(plan);
     const { clock } = this.#deps;
-    const parts = { id: meta.id, dirs, diskLimitMiB: limits.diskMiB, clock, fifos: this.#fifos };
+    const parts = { id: meta.id, dirs, limits, notes: toNotes(restored, enclosure), clock, fifos: this.#fifos };
     const openView = async () => {
       const view = await isolation.open({ ...plan, env: {}, network: "blocked", isView: true });
       return new LocalSandbox({ ...parts, enclosure: view, terminate: () => view.close(null), openView: null });
@@ -227,7 +249,7 @@ class LocalProvider implements SandboxProvider {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#watch.stop();
+    await this.#watch.stop();
     await Promise.all([...this.#live.values()].map((sandbox) => sandbox.halt(null)));
     this.#fifos.close();
   }

@@ -6,7 +6,7 @@ import type { Failure } from "../../shared/error-code.ts";
 import { type ExecRequest, FileError, type Sandbox, type SandboxProcess } from "../port.ts";
 import { CommandOutput } from "./command-output.ts";
 import type { FifoStock } from "./fifo-stock.ts";
-import type { Enclosure } from "./isolation.ts";
+import type { Enclosure, ResourceLimits } from "./isolation.ts";
 import type { SandboxDirs } from "./layout.ts";
 import { readSandboxFile, writeSandboxFile } from "./local-files.ts";
 import { startLocalProcess } from "./local-process.ts";
@@ -15,7 +15,9 @@ export interface LocalSandboxParts {
   readonly id: string;
   readonly dirs: SandboxDirs;
   readonly enclosure: Enclosure;
-  readonly diskLimitMiB: number;
+  readonly limits: ResourceLimits;
+  /** Besides those of its enclosure. */
+  readonly notes?: readonly string[];
   readonly clock: Clock;
   readonly fifos: FifoStock;
   readonly terminate: () => Promise<void>;
@@ -36,7 +38,7 @@ export class LocalSandbox implements Sandbox {
   readonly ended: Promise<Failure | null>;
   readonly dirs: SandboxDirs;
   readonly enclosure: Enclosure;
-  readonly diskLimitMiB: number;
+  readonly limits: ResourceLimits;
   readonly #clock: Clock;
   readonly #fifos: FifoStock;
   readonly #terminate: () => Promise<void>;
@@ -52,10 +54,10 @@ export class LocalSandbox implements Sandbox {
     this.id = parts.id;
     this.dirs = parts.dirs;
     this.enclosure = parts.enclosure;
-    this.diskLimitMiB = parts.diskLimitMiB;
+    this.limits = parts.limits;
     this.workdir = parts.enclosure.workdir;
     this.home = parts.enclosure.home;
-    this.notes = parts.enclosure.notes;
+    this.notes = [...parts.enclosure.notes, ...(parts.notes ?? [])];
     this.ended = parts.enclosure.ended;
     this.#clock = parts.clock;
     this.#fifos = parts.fifos;

@@ -63,7 +63,7 @@ async function tryIt(isolation: Isolation, deps: IsolationDeps): Promise<string 
   const fifos = new FifoStock();
   try {
     for (const part of PARTS) await mkdir(dirs[part], { mode: 0o700 });
-    const limits = { processes: 64, memoryMiB: 512, diskMiB: 64 };
+    const limits = { processes: 64, memoryMiB: 512, diskMiB: 64, files: 1_000 };
     const enclosure = await isolation.open({
       id: "probe",
       dirs,
@@ -76,7 +76,7 @@ async function tryIt(isolation: Isolation, deps: IsolationDeps): Promise<string 
       id: "probe",
       dirs,
       enclosure,
-      diskLimitMiB: limits.diskMiB,
+      limits,
       clock: deps.clock,
       fifos,
       terminate: async () => {},

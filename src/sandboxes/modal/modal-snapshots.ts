@@ -72,7 +72,8 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
               ),
             ),
         });
-        return { id: formatSnapshotID({ imageID: image.imageId, path: directory }), sizeBytes: null, expiresAt };
+        const id = formatSnapshotID({ imageID: image.imageId, path: directory });
+        return { id, sizeBytes: null, files: null, leftOut: [], expiresAt };
       } catch (error) {
         const kind = kindOf(error);
         const lost = await core.whyEnded();

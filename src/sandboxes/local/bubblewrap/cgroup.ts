@@ -96,7 +96,7 @@ export function createCgroup(homes: readonly Home[], id: string, limits: Resourc
   };
 }
 
-function make(home: Home, name: string, limits: ResourceLimits): void {
+function make(home: Home, name: string, limits: Pick<ResourceLimits, "processes" | "memoryMiB">): void {
   const folder = join(home.folder, name);
   mkdirSync(folder);
   const bytes = String(limits.memoryMiB * 1024 * 1024);
@@ -111,7 +111,7 @@ function make(home: Home, name: string, limits: ResourceLimits): void {
 function works(home: Home, name: string): boolean {
   const folder = join(home.folder, name);
   try {
-    make(home, name, { processes: 64, memoryMiB: 256, diskMiB: 0 });
+    make(home, name, { processes: 64, memoryMiB: 256 });
     const joined = spawnSync("/bin/sh", ["-c", 'echo $$ > "$1"', "join", join(folder, "cgroup.procs")], {
       env: { ...HOST_ENV },
       stdio: "ignore",

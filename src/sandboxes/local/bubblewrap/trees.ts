@@ -2,6 +2,8 @@ import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { runHostTool } from "../host-tools.ts";
 import type { TreeTools } from "../isolation.ts";
+import { COPY_ENV, runCopy } from "../tree-copy.ts";
+import { MEASURE, parseMeasure } from "../tree-measure.ts";
 import { systemArgs } from "./root-filesystem.ts";
 
 /**
@@ -10,18 +12,20 @@ import { systemArgs } from "./root-filesystem.ts";
  * ordinary user could not read or remove what a job made unreadable.
  */
 export function createTrees(bwrap: string, filter: Uint8Array): TreeTools {
+  const inWalls = (binds: readonly string[], argv: readonly string[]) => [
+    bwrap, "--seccomp", "3", ...WALLS, ...systemArgs(), ...binds, "--remount-ro", "/", "--", ...argv,
+  ]; // biome-ignore format: one line
   const run = async (binds: readonly string[], argv: readonly string[], signal?: AbortSignal) => {
-    const { code, stdout, stderr } = await runHostTool(
-      [bwrap, "--seccomp", "3", ...WALLS, ...systemArgs(), ...binds, "--remount-ro", "/", "--", ...argv],
-      { signal, file: filter },
-    );
+    const { code, stdout, stderr } = await runHostTool(inWalls(binds, argv), { signal, file: filter });
     if (code !== 0) throw new Error(`${argv[0]} failed: ${stderr.slice(-500)}`);
     return stdout;
   };
   return {
-    async copy(pairs, { below = ".", signal } = {}) {
+    copy(pairs, { below = ".", signal } = {}) {
       const binds = pairs.flatMap(({ from, to }, at) => ["--ro-bind", from, `/from/${at}`, "--bind", to, `/to/${at}`]);
-      await run(binds, ["/bin/sh", "-c", COPY, "copy", below], signal);
+      const env = Object.entries(COPY_ENV).flatMap(([name, value]) => ["--setenv", name, value]);
+      const argv = inWalls([...binds, ...PROC, ...env], ["/bin/sh", "-c", COPY_BELOW, "copy", below]);
+      return runCopy(argv, { signal, file: filter });
     },
     async remove(path) {
       if (!existsSync(path)) return;
@@ -32,23 +36,25 @@ export function createTrees(bwrap: string, filter: Uint8Array): TreeTools {
       // Empty now but for directories the host made; nothing of the job's is walked.
       await rm(path, { recursive: true, force: true });
     },
-    async sizeBytes(path) {
-      // A job deletes files while they are counted: complaints of du are not failures.
-      const out = await run(["--ro-bind", path, "/tree"], ["/bin/sh", "-c", "du -sk /tree 2>/dev/null || true"]);
-      return (Number.parseInt(out, 10) || 0) * 1024;
+    async measure(path, signal) {
+      return parseMeasure(
+        await run(["--ro-bind", path, "/tree"], ["/bin/sh", "-c", MEASURE, "measure", "/tree"], signal),
+      );
     },
   };
 }
 
-// The working directory pins what was checked. A job goes on while it is copied: files that vanish are no failure.
-const COPY = `
+// The working directory pins what was checked. A path that leads out is refused before anything is copied.
+const COPY_BELOW = `
 for d in /from/*; do
   n=\${d##*/}
   cd -P -- "$d/$1" || exit 1
   case $(pwd -P)/ in "$d"/*) ;; *) echo "the path leads out of the directory" >&2; exit 1 ;; esac
-  mkdir -p -- "/to/$n/$1" || exit 1
-  said=$(cp -a --reflink=auto ./. "/to/$n/$1/" 2>&1) || ! printf '%s\\n' "$said" | grep -v ': No such file or directory$' >&2 || exit 1
+  mkdir -p -- "/to/$n/$1" && /bin/sh -c "$COPY" copy tree "$n" . "/to/$n/$1" 0 || exit 1
 done`;
+
+// With some C libraries (glibc before 2.39) a mode is set by way of /proc. It holds no processes but the copy's own.
+const PROC = ["--proc", "/proc", "--remount-ro", "/proc"];
 
 const WALLS = [
   "--unshare-user", "--uid", "0", "--gid", "0", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",

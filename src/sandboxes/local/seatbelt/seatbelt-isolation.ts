@@ -1,7 +1,8 @@
 import { existsSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
-import { bareEnclosure, bareTrees } from "../bare-isolation.ts";
+import { bareEnclosure } from "../bare-isolation.ts";
 import type { Isolation } from "../isolation.ts";
+import { plainTrees } from "../plain-trees.ts";
 import { seatbeltProfile } from "./seatbelt-profile.ts";
 
 const SANDBOX_EXEC = "/usr/bin/sandbox-exec";
@@ -16,7 +17,7 @@ export function createSeatbeltIsolation(rootDir: string, hostPath: string): Isol
   if (!existsSync(SANDBOX_EXEC)) return `${SANDBOX_EXEC} does not exist`;
   return {
     kind: "seatbelt",
-    trees: bareTrees,
+    trees: plainTrees,
     async open(plan) {
       const dirs = {
         root: realpathSync(plan.dirs.root),

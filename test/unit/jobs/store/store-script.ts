@@ -103,6 +103,8 @@ const snapshot = (id: string): SnapshotRecord => ({
   kind: "filesystem",
   provider: "local",
   sizeBytes: 1,
+  files: null,
+  leftOut: [],
   expiresAt: null,
   createdAt: 5,
   parked: true,

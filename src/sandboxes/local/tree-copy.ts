@@ -1,0 +1,111 @@
+import { type HostRun, runHostTool } from "./host-tools.ts";
+
+/*
+ * Copying trees of a job's with the system's own `cp`: it keeps modes, times, hard links, holes, pipes and extended
+ * attributes, and copies on write where the file system can. What it cannot copy it names, and goes on with the rest.
+ */
+
+/** A path that a copy could not keep. */
+export interface LeftOut {
+  /** Index of the pair of directories it belongs to. */
+  readonly pair: number;
+  /** Relative to that directory, quoted by `cp`: it may contain any byte. */
+  readonly path: string;
+  readonly why: string;
+}
+
+export interface CopyResult {
+  /** The first of them. */
+  readonly leftOut: readonly LeftOut[];
+  readonly leftOutCount: number;
+}
+
+export const NOTHING_LEFT_OUT: CopyResult = { leftOut: [], leftOutCount: 0 };
+
+/** Variables of the script's environment: the script itself, which `find` starts anew, and the patterns it needs. */
+export const COPY_ENV: Readonly<Record<string, string>> = {
+  // `cp` names each file by its whole path, and the kernel takes no path above 4,095 bytes: where a path passes this
+  // length, a copy of its own begins.
+  PIECE: `/proc/self/fd/8/./${"?".repeat(3800)}*`,
+  // Pieces below one another: paths of about a million bytes. Each is two processes that wait for the next.
+  MAX_PIECES: "250",
+  LC_ALL: "C",
+  COPY: `
+pair=$2 from=$3 to=$4 piece=$5
+if [ "$1" = tree ]; then exec 3>&2; else to=/proc/self/fd/9/\${from#/proc/self/fd/8/./}; fi
+[ "$piece" -le "$MAX_PIECES" ] || { echo "@deep $pair" >&3; exit 0; }
+trap '[ "$opened" ] || echo "@closed $pair $piece" >&3' EXIT
+exec 8< "$from" 9< "$to"
+opened=yes
+# What the copy above could still name of a piece is copied again with the rest, so that hard links among it hold.
+[ "$1" = tree ] || find /proc/self/fd/9/. -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +
+own=--no-preserve=ownership
+cp --version >/dev/null 2>&1 || own= # busybox
+echo "@in $pair $piece" >&3
+cp -a $own --reflink=auto /proc/self/fd/8/. /proc/self/fd/9/. 2>&3 && exit
+code=$?
+[ "$code" -eq 1 ] || echo "@broke $code" >&3
+find /proc/self/fd/8/. -path "$PIECE" -prune -type d -exec /bin/sh -c '
+  eval "$COPY"' copy piece "$pair" {} - "$((piece + 1))" ';' 2>/dev/null
+exit 0`,
+};
+
+const SHOWN = 20;
+/** Of the place a copy is made in, not of one file: what comes after would fail as well. */
+const FATAL =
+  /: (No space left on device|Disk quota exceeded|Read-only file system|Cannot allocate memory)( \(os error \d+\))?$/;
+/** A job goes on while it is copied. And paths that are too long are copied in pieces. */
+const EXPECTED = /: (No such file or directory|File name too long)( \(os error \d+\))?$/;
+
+/**
+ * Runs a program that ends in the script above, and reads what it says.
+ * @throws Error when the copy as a whole failed
+ */
+export async function runCopy(argv: readonly string[], how: Omit<HostRun, "hear" | "input">): Promise<CopyResult> {
+  const listener = createListener();
+  let rest = "";
+  const hear = (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = (lines.pop() ?? "").slice(0, LONGEST_LINE);
+    for (const line of lines) listener.line(line);
+  };
+  const { code } = await runHostTool(argv, { ...how, hear });
+  if (rest !== "") listener.line(rest);
+  return listener.end(code);
+}
+
+const LONGEST_LINE = 65_536;
+
+/** Makes sense of the complaints of `cp` and of the script's own marks. `cp` writes one line each, whatever the names. */
+export function createListener() {
+  const leftOut: LeftOut[] = [];
+  let count = 0;
+  let pair = 0;
+  let isWhole = true;
+  let fatal: string | null = null;
+  const add = (path: string, why: string) => {
+    count += 1;
+    if (leftOut.length < SHOWN) leftOut.push({ pair, path, why });
+  };
+  return {
+    line(text: string): void {
+      const [, mark, first = "", piece] = /^@(in|deep|closed|broke) (\d+) ?(\d+)?$/.exec(text) ?? [];
+      if (mark === "broke") fatal ??= `cp ended with ${first}`;
+      else if (mark !== undefined) pair = Number(first);
+      if (mark === "in") isWhole = piece === "0";
+      if (mark === "deep") add("…", "its path is longer than a copy can follow");
+      if (mark === "closed" && piece === "0") fatal ??= "its directory could not be opened";
+      else if (mark === "closed") add("…", "a folder could not be opened");
+      if (mark !== undefined || EXPECTED.test(text)) return;
+      if (FATAL.test(text)) fatal ??= text;
+      const [, path = "", why] = /^cp: .*?'(?:\/proc\/self\/fd\/\d\/(?:\.\/)*)?(.*)'.*?: ([^:]+)$/.exec(text) ?? [];
+      if (why === undefined) add(isWhole ? "" : "…", text.slice(-200));
+      else add(`${isWhole ? "" : "…/"}${path.slice(0, 300)}`, why);
+    },
+    end(code: number | null): CopyResult {
+      if (fatal !== null) throw new Error(fatal);
+      if (code !== 0) throw new Error(leftOut.at(-1)?.why ?? `the copy ended with ${code ?? "a signal"}`);
+      return { leftOut, leftOutCount: count };
+    },
+  };
+}

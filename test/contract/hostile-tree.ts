@@ -1,0 +1,58 @@
+import { type SpawnSyncOptions, spawnSync } from "node:child_process";
+
+/** What jobs make, on purpose or with the tools they use, and the commands that make it. */
+export const HOSTILE_TREE: Readonly<Record<string, string>> = {
+  "a module cache of Go": "mkdir -p go/mod@v1/sub; echo go > go/mod@v1/sub/f.go; chmod 0444 go/mod@v1/sub/f.go; chmod 0555 go/mod@v1/sub go/mod@v1",
+  "a folder that nobody may enter": "mkdir closed; echo in > closed/f; chmod 0 closed",
+  "a folder in which one may write and not look": "mkdir blind; echo in > blind/f; chmod 0333 blind",
+  "a file that nobody may read": "echo shut > shut; chmod 0 shut",
+  "special bits": "cp /bin/true suid; chmod 6755 suid; mkdir sticky; chmod 3777 sticky",
+  "hard links, one in a closed folder": "echo linked > one; ln one two; mkdir tied; ln one tied/three; chmod 0 tied",
+  "links that lead nowhere, out, and in circles": "ln -s /nowhere dangling; ln -s /etc/passwd out; ln -s round round; ln -s ../../../../.. up",
+  "a pipe": "mkfifo pipe; chmod 0640 pipe",
+  "a socket": `perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => "socket", Listen => 1) or die'`,
+  "a mark that an overlay leaves for a removed file": "mknod whiteout c 0 0",
+  "a file with holes": "truncate -s 5G holes; printf end >> holes",
+  "names of any bytes": `mkdir -- "-rf"; : > "-n"; : > "$(printf 'new\\nline')"; : > "$(printf 'latin \\351\\377')"; : > "$(printf 'escape \\033[2J')"; : > "it's \\"quoted\\" \\$(id) \\\\"; : > " "; : > "@in 0 0"`,
+  "the longest name": ": > \"$(printf '%0255d' 0)\"",
+  "old and coming times": "touch -d '1971-02-03 04:05:06.789' old; touch -d '2037-01-01' coming; mkdir dated; touch -d '2001-01-01' dated; ln -s x link; touch -h -d '1999-09-09' link",
+  "an empty folder": "mkdir empty; chmod 0700 empty",
+  "a deep tree of short names": "(i=0 d=$(printf '%01000d' 0 | sed 's,0,d/,g'); while [ $i -lt 3 ]; do mkdir -p $d; cd -P $d; i=$((i + 1)); done; echo bottom > f; ln f g; chmod 0555 .)",
+  "a deep tree of long names":
+    "(n=$(printf '%0250d' 0); i=0; while [ $i -lt 60 ]; do mkdir $n; : > f; cd -P $n; i=$((i + 1)); done; echo bottom > f; chmod 0 .)",
+}; // biome-ignore format: a command a line
+
+/**
+ * All there is to say of a tree: kind, mode, size, time and links of each path, and the contents of files. Taken with the
+ * rights of a namespace's root, so that an ordinary user can read it too.
+ */
+const AS_ROOT = "unshare";
+export const asRoot = (argv: readonly string[], options: SpawnSyncOptions = {}) =>
+  spawnSync(AS_ROOT, ["-r", ...argv], { maxBuffer: 2 ** 28, ...options });
+
+export function describeTree(root: string): string[] {
+  const inside = (script: string) => {
+    const { status, stdout, stderr } = asRoot(["sh", "-c", script], {
+      cwd: root,
+      env: { PATH: "/usr/bin:/bin", LC_ALL: "C" },
+    });
+    if (status !== 0) throw new Error(`could not describe ${root}: ${String(stderr).slice(0, 500)}`);
+    return stdout.toString("latin1").split("\0").slice(0, -1);
+  };
+  const inodes = new Map<string, string>();
+  const facts = inside("find . -printf '%P\\t%i\\t%y %m %s %T@ %n %l\\0'")
+    .sort()
+    .map((line) => {
+      const [path = "", inode = "", ...rest] = line.split("\t");
+      if (!inodes.has(inode)) inodes.set(inode, path);
+      // A directory's own size is the file system's affair. The first name of a file stands for it.
+      const said = rest.join("\t").replace(/^d (\d+) \d+/, "d $1");
+      return `${path}\t${said}${inodes.get(inode) === path ? "" : ` = ${inodes.get(inode)}`}`;
+    });
+  const contents = inside("find . -type f -size -1M -printf '%P\\t' -execdir sha256sum -z -- {} ';'");
+  return [...facts, ...contents.map((line) => line.replace(/ {2}\.\/.*$/s, "")).sort()];
+}
+
+/** Kibibytes that a file really takes. */
+export const takenKiB = (path: string): number =>
+  Number(spawnSync("du", ["-k", path], { encoding: "utf8" }).stdout.split("\t")[0]);
