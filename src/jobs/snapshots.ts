@@ -3,6 +3,7 @@ import type { Clock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
 import type { Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
+import type { Label } from "./store/label-store.ts";
 import type { PoolStore, SnapshotRecord } from "./store/pool-store.ts";
 
 /** Frozen file systems of jobs: taking them, finding them by id or label, forgetting them. */
@@ -12,21 +13,30 @@ export interface Snapshots {
     job: Job,
     sandbox: Sandbox,
     options: { readonly label: string | null; readonly path: string | null },
-  ): Promise<SnapshotRecord>;
+  ): Promise<Frozen>;
   /** Freezes a sandbox that is about to be given up. @throws LabError */
   park(job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
   /** Makes what a job was parked with one that was asked for. */
-  promote(job: Job, snapshotID: string, label: string | null): SnapshotRecord | null;
+  promote(job: Job, snapshotID: string, label: string | null): Frozen | null;
   /** Forgets earlier parked snapshots of a job, except those another job is about to start from. */
   dropFormerParked(book: JobBook, jobID: string, keepID: string): Promise<void>;
   /** Newest whole-file-system snapshot of a job's own sandbox. */
   newestOf(job: Job): SnapshotRecord | null;
-  /** By id, or by label (the newest of that name wins). */
+  /** By id, or by label. */
   find(orchestrator: string, name: string): SnapshotRecord | null;
+  /** A label of which the snapshot is gone: it has expired. */
+  lostLabel(orchestrator: string, name: string): Label | null;
   /** Those that were asked for, oldest first. */
   list(orchestrator: string): SnapshotRecord[];
   /** Removes every snapshot of a deleted session. */
   removeAll(orchestrator: string): Promise<void>;
+}
+
+/** A snapshot that was asked for. */
+export interface Frozen {
+  readonly snapshot: SnapshotRecord;
+  /** The job that has the label asked for, and keeps it; null when the snapshot bears it, or none was asked for. */
+  readonly labelOwner: string | null;
 }
 
 export interface SnapshotsDeps {
@@ -65,13 +75,13 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
   async function freeze(
     job: Job,
     sandbox: Sandbox,
-    how: Pick<SnapshotRecord, "label" | "parked"> & { path: string | null },
-  ) {
+    how: Pick<SnapshotRecord, "parked"> & { path: string | null },
+  ): Promise<SnapshotRecord> {
     const snapshots = await store(job.provider);
     const taken = await snapshots.take(sandbox, how.path, how.parked ? null : charge(job));
     const record: SnapshotRecord = {
       id: taken.id,
-      label: how.label,
+      label: null,
       orchestrator: job.orchestrator,
       jobID: job.id,
       parent: job.task.snapshotID,
@@ -88,15 +98,23 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     return record;
   }
 
+  /** The files are kept in any case: who may not have the name is told. */
+  function name(snapshot: SnapshotRecord, label: string | null): Frozen {
+    if (label === null) return { snapshot, labelOwner: null };
+    const { orchestrator, jobID, id: snapshotID } = snapshot;
+    const { owner } = pool.giveLabel(orchestrator, { label, jobID, snapshotID });
+    return owner === jobID ? { snapshot: { ...snapshot, label }, labelOwner: null } : { snapshot, labelOwner: owner };
+  }
+
   return {
-    take: (job, sandbox, { label, path }) => freeze(job, sandbox, { label, path, parked: false }),
-    park: (job, sandbox) => freeze(job, sandbox, { label: null, path: null, parked: true }),
+    take: async (job, sandbox, { label, path }) => name(await freeze(job, sandbox, { path, parked: false }), label),
+    park: (job, sandbox) => freeze(job, sandbox, { path: null, parked: true }),
     promote(job, snapshotID, label) {
       const parked = pool.snapshots(job.orchestrator).find((one) => one.id === snapshotID);
       if (!parked) return null;
-      const kept: SnapshotRecord = { ...parked, label: label ?? parked.label, parked: false };
+      const kept: SnapshotRecord = { ...parked, parked: false };
       pool.saveSnapshot(kept);
-      return kept;
+      return name(kept, label);
     },
     async dropFormerParked(book, jobID, keepID) {
       const wanted = new Set(book.jobs().map((job) => job.task.snapshotID));
@@ -108,12 +126,14 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     newestOf: (job) =>
       pool.snapshots(job.orchestrator).findLast((one) => one.jobID === job.id && one.kind === "filesystem") ?? null,
     find(orchestrator, name) {
-      const all = pool.snapshots(orchestrator);
-      return all.find((one) => one.id === name) ?? all.findLast((one) => one.label === name) ?? null;
+      const byID = (id: string) => pool.snapshots(orchestrator).find((one) => one.id === id) ?? null;
+      return byID(name) ?? byID(pool.labelled(orchestrator, name)?.snapshotID ?? "");
     },
+    lostLabel: (orchestrator, name) => pool.labelled(orchestrator, name),
     list: (orchestrator) => pool.snapshots(orchestrator).filter((one) => !one.parked),
     async removeAll(orchestrator) {
       for (const snapshot of pool.snapshots(orchestrator)) await remove(snapshot);
+      pool.deleteLabels(orchestrator);
     },
   };
 }

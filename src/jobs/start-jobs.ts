@@ -35,6 +35,7 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
     gpuLimits,
     provider: lab.providerName,
     findSnapshot: (name: string) => lab.snapshots.find(orchestrator, name),
+    lostLabel: (name: string) => lab.snapshots.lostLabel(orchestrator, name),
     orchestratorModel,
   };
   const now = lab.clock.now();

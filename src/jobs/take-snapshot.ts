@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { LabError } from "../shared/error-code.ts";
 import { findJob } from "./find-jobs.ts";
 import type { Lab } from "./lab.ts";
-import type { SnapshotRecord } from "./store/pool-store.ts";
+import type { Frozen } from "./snapshots.ts";
 
 export interface SnapshotRequest {
   readonly job: string;
@@ -13,10 +13,10 @@ export interface SnapshotRequest {
 
 /**
  * Freezes a job's files for new jobs to start from: those of its live sandbox, or, when it is parked, those it was
- * parked with.
+ * parked with. A label that another job of the session has is not given; the snapshot is taken all the same.
  * @throws LabError `not_found`, `snapshot_failed`
  */
-export async function takeSnapshot(lab: Lab, orchestrator: string, request: SnapshotRequest): Promise<SnapshotRecord> {
+export async function takeSnapshot(lab: Lab, orchestrator: string, request: SnapshotRequest): Promise<Frozen> {
   const book = await lab.book(orchestrator);
   const job = findJob(book, request.job);
   return lab.keeper.withSandbox(book, job.id, async (sandbox) => {

@@ -5,6 +5,7 @@ import { oneLine } from "../shared/plain-text.ts";
 import { canEverFit, type GpuLimits } from "./admission.ts";
 import type { JobTask } from "./job.ts";
 import type { Catalog } from "./ports.ts";
+import type { Label } from "./store/label-store.ts";
 import type { SnapshotRecord } from "./store/pool-store.ts";
 
 /** A task as the model gave it, its types already checked. */
@@ -30,6 +31,8 @@ export interface TaskContext {
   /** Where new jobs run. */
   readonly provider: ProviderName;
   readonly findSnapshot: (name: string) => SnapshotRecord | null;
+  /** A label that names nothing any more. */
+  readonly lostLabel: (name: string) => Label | null;
   /** `provider/model` the orchestrator runs on; the default of agents that name none. */
   readonly orchestratorModel: string | null;
 }
@@ -99,6 +102,10 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
     return `gpu "${gpu}" is more than gpuLimits ever allows (${JSON.stringify(context.gpuLimits)}); ask for fewer, or raise the limit.`;
   }
   const snapshot = from === undefined ? null : findSnapshot(from);
+  const lost = from === undefined || snapshot ? null : context.lostLabel(from);
+  if (lost) {
+    return `from "${from}" is the label of ${lost.snapshotID} of ${lost.jobID}, which is gone: it expired or was removed. Wake ${lost.jobID} with agents_message and freeze it again, or start from another snapshot.`;
+  }
   if (from !== undefined && !snapshot) {
     return `from "${from}" names no snapshot of this session; sandbox_snapshot makes one, agents_status lists them.`;
   }

@@ -5,6 +5,9 @@ import { toSnapshotView } from "../views/job-view.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_SNAPSHOT } from "./descriptions.ts";
 
+/** Tasks start from ids and labels alike, so none may pass for the other. */
+const LIKE_AN_ID = /^(?:im-|sb-|snap_|job_|ses_)/i;
+
 export const sandboxSnapshotTool = (host: ToolHost) =>
   defineTool({
     name: "sandbox_snapshot",
@@ -13,9 +16,13 @@ export const sandboxSnapshotTool = (host: ToolHost) =>
       job: z.string().optional().describe("Job id; inside a job its own."),
       label: z
         .string()
-        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "letters, digits, '.', '_' and '-', at most 64 characters")
+        .regex(
+          /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+          "English letters, digits, '.', '_' and '-', the first a letter or digit, at most 64 characters",
+        )
+        .refine((label) => !LIKE_AN_ID.test(label), "it looks like an id; give it a name of its own")
         .optional()
-        .describe("A name to start tasks from; the newest snapshot of that name wins."),
+        .describe("A name to start tasks from. It stays the job's: given again it names the newer snapshot."),
       path: z.string().min(1).optional().describe("Only this directory; the whole file system when left out."),
     },
     async run({ job, label, path }, { sessionID }) {
@@ -27,11 +34,16 @@ export const sandboxSnapshotTool = (host: ToolHost) =>
       if (seat && jobID !== seat.jobID) throw refuse(`A job can freeze only itself, not ${jobID}.`);
       const orchestrator = seat?.book.orchestrator ?? sessionID;
       const request = { job: jobID, label: label ?? null, path: path ?? null };
-      const snapshot = toSnapshotView(await takeSnapshot(lab, orchestrator, request));
+      const { snapshot: taken, labelOwner } = await takeSnapshot(lab, orchestrator, request);
+      const snapshot = toSnapshotView(taken);
       const named = snapshot.label ? ` "${snapshot.label}"` : "";
+      const refused =
+        labelOwner === null
+          ? ""
+          : `, without the label "${label}": that is ${labelOwner}'s, which gave it first and keeps it. For a name of its own freeze again with another label`;
       return {
         title: `${snapshot.id}${named}`,
-        output: `Snapshot ${snapshot.id}${named} of ${snapshot.job} is taken. New tasks start from it with from: "${snapshot.label ?? snapshot.id}".`,
+        output: `Snapshot ${snapshot.id}${named} of ${snapshot.job} is taken${refused}. New tasks start from it with from: "${snapshot.label ?? snapshot.id}".`,
         metadata: { ...snapshot },
       };
     },

@@ -126,6 +126,36 @@ sandboxTest(
 );
 
 sandboxTest(
+  "a sibling that gives a label of another job is told whose it is, and nobody forks its files by that name",
+  async () => {
+    const { server } = lab;
+    const session = await server.createSession();
+    const one = task("one", shell("echo one > who"), freeze({ label: "best" }), say("frozen"));
+    const [, first] = await turn(server, session.id, start(one), wait());
+    const owner = first?.metadata.finished[0]?.id as string;
+    const rival = task("rival", shell("echo rival > who"), freeze({ label: "Best" }), say("tried"));
+    const [, second] = await turn(server, session.id, start(rival), wait());
+    const job = second?.metadata.finished.at(-1);
+    const [answer] = await outputsOf(server, job, "sandbox_snapshot");
+    expect(answer).toMatch(
+      new RegExp(
+        `^Snapshot (snap_\\w+) of ${job?.id} is taken, without the label "Best": that is ${owner}'s, .*from: "\\1"\\.$`,
+      ),
+    );
+    // What its model has been told is what the host stored.
+    expect(lab.model.requests.some(({ messages }) => messages.some(({ content }) => content === answer))).toBe(true);
+    const [, forked] = await turn(server, session.id, start(from("best", "fork", "cat who")), wait());
+    expect(await outputsOf(server, forked?.metadata.finished.at(-1), "sandbox_exec")).toEqual(["one\n[exit code 0]"]);
+    const { metadata } = await ask(server, session.id, status());
+    expect(metadata.snapshots.map(({ job: of, label }) => [of, label as string])).toEqual([
+      [owner, "best"],
+      [job?.id as string, undefined as never],
+    ]);
+  },
+  240_000,
+);
+
+sandboxTest(
   "a parked job's snapshot is promoted, and stays when the job goes on",
   async () => {
     const { server, home } = lab;

@@ -2,11 +2,13 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { ProviderName } from "../../sandboxes/port.ts";
 import { openDatabase } from "./database.ts";
+import { createLabelStore, LABEL_MIGRATION, type LabelStore } from "./label-store.ts";
 import { createLeaseStore, LEASE_MIGRATION, type LeaseStore } from "./lease-store.ts";
 
 /** A frozen file system that new jobs can start from. `orchestrator` is the session that sees it. */
 export interface SnapshotRecord {
   readonly id: string;
+  /** The newest that it bears; labels are kept apart from it. */
   readonly label: string | null;
   readonly orchestrator: string;
   readonly jobID: string;
@@ -39,8 +41,8 @@ export interface PreparedTree {
 }
 
 /** What every OpenCode process of the user that shares the state directory has in common. */
-export interface PoolStore extends LeaseStore {
-  /** Inserts or replaces. */
+export interface PoolStore extends LeaseStore, LabelStore {
+  /** Inserts or replaces, but for its label. */
   saveSnapshot(snapshot: SnapshotRecord): void;
   snapshots(orchestrator: string): SnapshotRecord[];
   /** Of every session. */
@@ -70,7 +72,19 @@ export interface SandboxRow {
   readonly orchestrator: string;
 }
 
-const toSnapshot = ({ record }: { record: string }): SnapshotRecord => ({ ...NEW_IN_SNAPSHOTS, ...JSON.parse(record) });
+interface SnapshotRow {
+  readonly record: string;
+  readonly label: string | null;
+}
+
+const SNAPSHOTS = `SELECT record, (SELECT label FROM labels WHERE labels.orchestrator = snapshots.orchestrator
+  AND labels.snapshot = snapshots.id ORDER BY labels.rowid DESC LIMIT 1) AS label FROM snapshots`;
+
+const toSnapshot = ({ record, label }: SnapshotRow): SnapshotRecord => ({
+  ...NEW_IN_SNAPSHOTS,
+  ...JSON.parse(record),
+  label,
+});
 
 const NEW_IN_SNAPSHOTS = { expiresAt: null, files: null, leftOut: [] };
 
@@ -85,6 +99,7 @@ const MIGRATIONS = [
   "CREATE TABLE prepared_trees (snapshot TEXT PRIMARY KEY, place TEXT NOT NULL, created_at INTEGER NOT NULL, record TEXT NOT NULL)",
   "CREATE TABLE identity (id TEXT NOT NULL); INSERT INTO identity VALUES (lower(hex(randomblob(8))))",
   "CREATE TABLE cancels (lease TEXT PRIMARY KEY, reason TEXT)",
+  LABEL_MIGRATION,
 ];
 
 export async function openPoolStore(stateDir: string): Promise<PoolStore> {
@@ -92,6 +107,7 @@ export async function openPoolStore(stateDir: string): Promise<PoolStore> {
   const database = await openDatabase(file, MIGRATIONS);
   return {
     ...createLeaseStore(database),
+    ...createLabelStore(database),
     saveSnapshot: (snapshot) =>
       database.run(
         "INSERT OR REPLACE INTO snapshots (id, orchestrator, created_at, record) VALUES (?, ?, ?, ?)",
@@ -102,12 +118,9 @@ export async function openPoolStore(stateDir: string): Promise<PoolStore> {
       ),
     snapshots: (orchestrator) =>
       database
-        .all<{ record: string }>(
-          "SELECT record FROM snapshots WHERE orchestrator = ? ORDER BY created_at, rowid",
-          orchestrator,
-        )
+        .all<SnapshotRow>(`${SNAPSHOTS} WHERE orchestrator = ? ORDER BY created_at, rowid`, orchestrator)
         .map(toSnapshot),
-    allSnapshots: () => database.all<{ record: string }>("SELECT record FROM snapshots").map(toSnapshot),
+    allSnapshots: () => database.all<SnapshotRow>(SNAPSHOTS).map(toSnapshot),
     deleteSnapshot: (id) => database.run("DELETE FROM snapshots WHERE id = ?", id),
     savePreparedTree: (tree) =>
       database.run(

@@ -4,8 +4,12 @@ import { takeSnapshot } from "../../../src/jobs/take-snapshot.ts";
 import { LabError } from "../../../src/shared/error-code.ts";
 import { bytes, inWorld, ORCHESTRATOR, text, type World } from "./lab-world.ts";
 
-const freeze = ({ lab }: World, job: string, label: string | null = null, path: string | null = null) =>
-  takeSnapshot(lab, ORCHESTRATOR, { job, label, path });
+const freeze = async (
+  { lab }: Pick<World, "lab">,
+  job: string,
+  label: string | null = null,
+  path: string | null = null,
+) => (await takeSnapshot(lab, ORCHESTRATOR, { job, label, path })).snapshot;
 const refusal = (world: World, job: string, path: string | null = null) =>
   freeze(world, job, null, path).then(
     () => null,
@@ -53,6 +57,78 @@ test(
   }),
 );
 
+/** Jobs that hold a file with their number. */
+async function holders(world: World, count: number): Promise<string[]> {
+  const ids = await world.start(...Array.from({ length: count }, () => "hang"));
+  for (const id of ids) await world.reaches(id, "running");
+  for (const [index, id] of ids.entries()) await write(world, id, "n", `${index}`);
+  return ids;
+}
+
+const labelsOf = ({ lab }: World) => lab.snapshots.list(ORCHESTRATOR).map(({ label, jobID }) => [label, jobID]);
+
+test(
+  "a label stays the job's that gave it first: another's files are frozen without it, and who asked is told",
+  inWorld(async (world) => {
+    const [first = "", second = ""] = await holders(world, 2);
+    await freeze(world, first, "best");
+    for (const label of ["best", "BEST", "Best"]) {
+      const { snapshot, labelOwner } = await takeSnapshot(world.lab, ORCHESTRATOR, { job: second, label, path: null });
+      expect({ label: snapshot.label, labelOwner }).toEqual({ label: null, labelOwner: first });
+    }
+    expect(labelsOf(world)).toEqual([["best", first], ...[1, 2, 3].map(() => [null, second])]);
+    const forks = await world.start(fork("best", "hang"), fork("bEsT", "hang"));
+    for (const id of forks) {
+      await world.reaches(id, "running");
+      expect(await read(world, id, "n")).toBe("0");
+    }
+    // Its own job moves it on; a parked one keeps it too.
+    await write(world, first, "n", "newer");
+    await freeze(world, first, "Best");
+    expect(labelsOf(world).filter(([label]) => label !== null)).toEqual([["Best", first]]);
+    expect(world.lab.snapshots.find(ORCHESTRATOR, "best")?.sizeBytes).toBe("newer".length);
+  }),
+);
+
+test(
+  "of two processes that give one label at once one has it, over all their jobs",
+  inWorld(async (world) => {
+    const ids = await holders(world, 4);
+    const other = await world.open();
+    const records = await Promise.all(ids.map((id) => freeze(world, id)));
+    const owners = records.map((record, index) => {
+      const { pool } = index % 2 === 0 ? world.lab : other;
+      return pool.giveLabel(ORCHESTRATOR, { label: "best", jobID: record.jobID, snapshotID: record.id }).owner;
+    });
+    expect(owners).toEqual(ids.map(() => ids[0] as string));
+    expect(other.pool.giveLabel("ses_other", { label: "best", jobID: "job_x", snapshotID: "snap_x" }).owner).toBe(
+      "job_x",
+    );
+  }),
+);
+
+test(
+  "a label whose snapshot is gone says so, and stays its job's until the session is deleted",
+  inWorld(async (world) => {
+    const [first = "", second = ""] = await holders(world, 2);
+    const frozen = await freeze(world, first, "best");
+    world.lab.pool.deleteSnapshot(frozen.id);
+    const [refused = ""] = await world.start(fork("best"));
+    expect(world.job(refused).state).toMatchObject({
+      failure: {
+        code: "invalid_task",
+        message: `from "best" is the label of ${frozen.id} of ${first}, which is gone: it expired or was removed. Wake ${first} with agents_message and freeze it again, or start from another snapshot.`,
+      },
+    });
+    expect(await takeSnapshot(world.lab, ORCHESTRATOR, { job: second, label: "best", path: null })).toMatchObject({
+      labelOwner: first,
+    });
+    expect((await freeze(world, first, "best")).label).toBe("best");
+    await world.lab.snapshots.removeAll(ORCHESTRATOR);
+    expect(world.lab.pool.labelled(ORCHESTRATOR, "best")).toBeNull();
+  }),
+);
+
 test(
   "a directory alone can be frozen, its path taken from the working directory",
   inWorld(async (world) => {
@@ -73,6 +149,9 @@ test(
     expect(world.lab.snapshots.list(ORCHESTRATOR)).toEqual([]);
     expect(await freeze(world, id, "done")).toMatchObject({ id: snapshotID, label: "done", parked: false });
     expect((await freeze(world, id)).label).toBe("done"); // asking again takes no name away
+    await freeze(world, id, "also");
+    for (const name of ["done", "also", "ALSO", snapshotID])
+      expect(world.lab.snapshots.find(ORCHESTRATOR, name)?.id).toBe(snapshotID);
     expect(world.lab.snapshots.list(ORCHESTRATOR).map((one) => one.id)).toEqual([snapshotID]);
     await messageJob(world.lab, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false });
     await world.reaches(id, "completed");

@@ -9,6 +9,7 @@ const context: TaskContext = {
   gpuLimits: { total: 8, H100: 4 },
   provider: "local",
   findSnapshot: (name) => (name === "best" ? ({ id: "snap_1", provider: "local" } as SnapshotRecord) : null),
+  lostLabel: () => null,
   orchestratorModel: "acme/large",
 };
 const decide = (more: Partial<TaskRequest> = {}) =>

@@ -156,6 +156,7 @@ test(
   inWorld(async (world) => {
     const { call, inside, jobID } = await openJob(world);
     const [other = ""] = await world.start("hang");
+    await world.reaches(other, "running");
     await inside("job_report", { status: "training", metrics: { loss: 2.5, acc: 0.1 }, step: 10 });
     await inside("job_report", { metrics: { loss: 2.25 }, step: 20 });
     const at = new Date(world.clock.now()).toISOString();
@@ -164,6 +165,12 @@ test(
       metrics: { loss: { value: 2.25, step: 20, at }, acc: { value: 0.1, step: 10, at } },
     });
     expect((await inside("sandbox_snapshot", { label: "best" })).metadata).toMatchObject({ job: jobID, label: "best" });
+    const taken = await call("sandbox_snapshot", { job: other, label: "best" });
+    expect(taken.metadata.label).toBeUndefined();
+    expect(taken.output).toContain(
+      `is taken, without the label "best": that is ${jobID}'s, which gave it first and keeps it.`,
+    );
+    expect(taken.output).toEndWith(`New tasks start from it with from: "${taken.metadata.id}".`);
     expect(errorOf(await inside("sandbox_snapshot", { job: other }))?.code).toBe("not_found");
     expect(errorOf(await call("sandbox_snapshot", {}))?.code).toBe("not_found");
   }),

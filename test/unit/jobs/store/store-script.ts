@@ -46,7 +46,7 @@ export async function runStoreScript(stateDir: string): Promise<Record<string, u
   pool.changeLease({ ...lease("a"), slots: 1, gpu: H100 }, { slots: 0, gpu: H100 }, () => true, 1_000);
   said.held = [pool.poolState(1_000), pool.isLeaseAlive("a", 1_000), pool.isLeaseAlive("a", 99_000)];
   for (const id of ["snap_2", "snap_1"]) pool.saveSnapshot(snapshot(id));
-  pool.saveSnapshot({ ...snapshot("snap_2"), label: "best" });
+  for (const jobID of ["job_1", "job_2"]) pool.giveLabel("ses_1", { label: "best", jobID, snapshotID: "snap_2" });
   said.snapshots = [pool.snapshots("ses_1").map(({ id, label }) => [id, label]), pool.snapshots("ses_2")];
   pool.deleteSnapshot("snap_1");
   said.left = pool.snapshots("ses_1").length;

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openDatabase } from "../../../../src/jobs/store/database.ts";
+import { openPoolStore } from "../../../../src/jobs/store/pool-store.ts";
 import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
 import { failureOf, runStoreScript } from "./store-script.ts";
 
@@ -42,7 +43,7 @@ describe("the stores", () => {
       queue: [{ jobID: "c", owner: lease.owner, since: 900, gpus }],
     };
     expect(said.held).toEqual([held, true, false]);
-    expect(said.snapshots).toEqual([[["snap_1", null], ["snap_2", "best"]], []]); // biome-ignore format: one line
+    expect(said.snapshots).toEqual([[["snap_2", "best"], ["snap_1", null]], []]); // biome-ignore format: one line
     expect(said.left).toBe(1);
     expect(said.rolledBack).toEqual(["refused", [[{ b: "y" }], "none"]]);
   });
@@ -87,6 +88,36 @@ describe("opening a database", () => {
     expect(await failureOf(() => openDatabase(file, broken))).toMatchObject({ code: "config_invalid" });
     using database = new Database(file);
     expect(database.query("SELECT name FROM sqlite_schema").all()).toEqual([]);
+  });
+
+  test("gives each label of a former version to the job that had it first, on the newest of its snapshots", async () => {
+    const path = folder();
+    const record = (id: string, jobID: string, label: string | null, createdAt: number) =>
+      [id, "ses_1", createdAt, JSON.stringify({ id, jobID, label, orchestrator: "ses_1", createdAt })] as const;
+    (await openPoolStore(path)).close();
+    const database = new Database(join(path, "pool.db"));
+    database.run("DROP TABLE labels");
+    const { user_version } = database.query("PRAGMA user_version").get() as { user_version: number };
+    database.run(`PRAGMA user_version = ${user_version - 1}`);
+    for (const row of [
+      record("snap_1", "job_1", "best", 1),
+      record("snap_2", "job_1", "best", 2),
+      record("snap_3", "job_2", "best", 3),
+      record("snap_4", "job_2", "mine", 4),
+      record("snap_5", "job_2", null, 5),
+    ])
+      database.run("INSERT INTO snapshots (id, orchestrator, created_at, record) VALUES (?, ?, ?, ?)", [...row]);
+    database.close();
+    const pool = await openPoolStore(path);
+    expect(pool.snapshots("ses_1").map(({ id, label }) => [id, label])).toEqual([
+      ["snap_1", null],
+      ["snap_2", "best"],
+      ["snap_3", null],
+      ["snap_4", "mine"],
+      ["snap_5", null],
+    ]);
+    expect(pool.labelled("ses_1", "BEST")).toEqual({ label: "best", jobID: "job_1", snapshotID: "snap_2" });
+    pool.close();
   });
 
   test("makes its folder for the user alone", async () => {
