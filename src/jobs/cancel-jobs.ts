@@ -1,6 +1,7 @@
+import { within } from "../shared/deadline.ts";
 import { LabError } from "../shared/error-code.ts";
 import { findJobs } from "./find-jobs.ts";
-import { cancel, isEnded, isHeld, type Job } from "./job.ts";
+import { cancel, isEnded, isHeld, type Job, withUnfinished } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import type { Lab } from "./lab.ts";
 import { LEASE_RENEW_MS } from "./store/lease-store.ts";
@@ -8,6 +9,9 @@ import { LEASE_RENEW_MS } from "./store/lease-store.ts";
 const LOOK_MS = 250;
 /** A process looks for requests with every renewal of its leases; then a model and commands are to be stopped. */
 const ANSWER_MS = 4 * LEASE_RENEW_MS;
+
+/** Whoever cancels need not wait longer than this for the sandbox: nothing of the job runs any more that costs a slot. */
+const PARK_WAIT_MS = 90_000;
 
 /**
  * Ends jobs now: the state first, then the model's turn, the sandbox (its files are kept in a snapshot) and the lease.
@@ -30,8 +34,11 @@ export async function cancelJobs(
         isEnded(job.state) ? job : { ...job, state: cancel(job.state, reason, lab.clock.now()) },
       );
       lab.scheduler.remove(id);
-      await lab.runner.stop(id);
-      await lab.keeper.park(book, id);
+      const unwinding = lab.runner.stop(id).then(() => lab.keeper.park(book, id));
+      const limit = { clock: lab.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };
+      await within(unwinding, limit).catch((error: Error) => {
+        book.update(id, (job) => withUnfinished(job, "its sandbox is not given up", error));
+      });
     }),
   );
   return findJobs(book, ids);

@@ -1,10 +1,12 @@
+import { within } from "../shared/deadline.ts";
 import { type Failure, LabError, toFailure } from "../shared/error-code.ts";
 import type { Log } from "../shared/log.ts";
-import { complete, fail, isEnded, isHeld, type Job, run } from "./job.ts";
+import { complete, fail, isEnded, isHeld, type Job, run, withUnfinished } from "./job.ts";
 import { type JobBook, requireJob } from "./job-book.ts";
 import { createJobTurns, type JobTurnsDeps, type Run } from "./job-turns.ts";
 import type { SandboxKeeper } from "./sandbox-keeper.ts";
 import type { TurnEnd } from "./turn-runner.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 
 /** Runs admitted jobs: sandbox, child session, turns, end. A failure becomes the job's end and touches nothing else. */
 export interface JobRunner {
@@ -45,6 +47,9 @@ export interface JobRunnerDeps extends JobTurnsDeps {
   readonly onChildSession: (sessionID: string, book: JobBook, jobID: string) => void;
 }
 
+/** A job that has ended holds its slot no longer than this for its sandbox's sake. */
+const RESCUE_MS = 6 * 60_000;
+
 export function createJobRunner(deps: JobRunnerDeps): JobRunner {
   const runs = new Map<string, Run>();
 
@@ -83,7 +88,11 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     const goesOn = () => !lost && !signal.aborted && !run_.told && !run_.cause;
     for (let turn = book.nextTurn(jobID); turn && goesOn(); turn = book.nextTurn(jobID)) {
       run_.retried = false;
-      const preface = await deps.prepare(book, jobID, turn, signal);
+      const preface = await unlessAborted(
+        deps.prepare(book, jobID, turn, signal),
+        signal,
+        "its files were brought up to date",
+      );
       if (!goesOn()) break;
       outcome = await prompt(book, jobID, turn, preface + turn.text, sessionID, run_);
     }
@@ -108,8 +117,13 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       if (!isHeld(job.state) || job.state.leaseID !== run_.leaseID) return job;
       return { ...job, state: fail(job.state, cause, deps.clock.now(), run_.said) };
     };
-    await deps.keeper.park(book, jobID, ended);
-    book.update(jobID, ended); // where there was nothing to park
+    const parking = deps.keeper.park(book, jobID, ended);
+    const limit = { clock: deps.clock, limitMs: RESCUE_MS, doing: "Freezing and ending its sandbox" };
+    await within(parking, limit).catch((error: Error) => {
+      deps.log("error", "a job's sandbox does not let itself be given up", { jobID, reason: error.message });
+      book.update(jobID, (job) => withUnfinished(job, "its sandbox is not given up", error));
+    });
+    book.update(jobID, ended); // where there was nothing to park, or it does not end
   }
 
   async function openSession(book: JobBook, jobID: string, signal: AbortSignal): Promise<string> {

@@ -108,6 +108,21 @@ export interface Job {
 export const withNotes = (job: Job, notes: readonly string[]): Job =>
   notes.every((note) => job.notes.includes(note)) ? job : { ...job, notes: [...new Set([...job.notes, ...notes])] };
 
+/** Opens the notes of what could not be done with its sandbox, as long as it is not. */
+const UNFINISHED = "Not done yet: ";
+
+/** The job with this, and nothing else, as what is still to be done with its sandbox, and why it is not done. */
+export function withUnfinished(job: Job, what: string, cause: unknown): Job {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return { ...job, notes: [...withFinished(job).notes, `${UNFINISHED}${what}: ${why}`] };
+}
+
+/** The job with nothing left to be done with its sandbox. */
+export function withFinished(job: Job): Job {
+  const notes = job.notes.filter((note) => !note.startsWith(UNFINISHED));
+  return notes.length === job.notes.length ? job : { ...job, notes };
+}
+
 /** All there is to know of it: what its files were taken without, and how it runs. */
 export const notesOf = ({ base, notes }: Job): readonly string[] => [...new Set([...(base?.notes ?? []), ...notes])];
 

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Options } from "../config/schema.ts";
+import { boundProvider } from "../sandboxes/bounded-provider.ts";
 import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { createEmitter } from "../shared/emitter.ts";
@@ -111,10 +112,14 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
   const provider = (name: ProviderName) => {
     const known = providers.get(name);
     if (known) return known;
-    const creating = deps.createProvider(name).catch((error) => {
-      providers.delete(name); // the next job tries again: credentials may have come meanwhile
-      throw error;
-    });
+    const snapshotMs = options.modal.snapshotTimeoutSeconds * 1000;
+    const creating = deps.createProvider(name).then(
+      (made) => boundProvider(made, clock, snapshotMs),
+      (error) => {
+        providers.delete(name); // the next job tries again: credentials may have come meanwhile
+        throw error;
+      },
+    );
     providers.set(name, creating);
     return creating;
   };

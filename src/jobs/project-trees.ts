@@ -1,5 +1,6 @@
 import type { Environment } from "../config/environment.ts";
 import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
+import { withStillFiles } from "../sandboxes/still-files.ts";
 import type { Clock } from "../shared/clock.ts";
 import { LabError, toFailure } from "../shared/error-code.ts";
 import type { IdGenerator } from "../shared/ids.ts";
@@ -15,6 +16,7 @@ import { type Job, withNotes } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import { createPreparedTrees } from "./prepared-trees.ts";
 import type { PoolStore } from "./store/pool-store.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 
 /** Brings the user's project into sandboxes: taken when a job is started, sent once for all jobs that start from it. */
 export interface ProjectTrees {
@@ -136,7 +138,9 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       if (!base || job.task.snapshotID !== null) return job.task.snapshotID;
       const project = await store();
       if (!project) throw new LabError("workspace_failed", `The project of ${job.id} is gone.`);
-      return (await unlessAborted(prepared.of({ project, base, job, provider }), signal)).snapshotID;
+      // What is prepared is prepared for several jobs: one of them may stop waiting without stopping the others.
+      const ready = unlessAborted(prepared.of({ project, base, job, provider }), signal, "its files were in place");
+      return (await ready).snapshotID;
     },
     forgetSnapshot: (snapshotID) => pool.deletePreparedTree(snapshotID),
     current: captureNow,
@@ -145,8 +149,9 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       const { base, formerBases, id: jobID } = job;
       try {
         const project = base && (await store());
-        if (project?.root === base?.project && project && base)
-          await gatherWork({ store: project, base, formerBases, jobID, sandbox, clock, nonce: deps.ids("work") });
+        if (project?.root !== base?.project || !project || !base) return;
+        const request = { store: project, base, formerBases, jobID, clock, nonce: deps.ids("work") };
+        await withStillFiles(sandbox, (files) => gatherWork({ ...request, sandbox: files }));
       } catch (error) {
         log("warn", "could not keep a job's work apart from its snapshot", { jobID, reason: String(error) });
         await this.forgetWork(job); // an older state of it would be taken for the newest
@@ -164,16 +169,6 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       await Promise.allSettled([prepared.settled(), ...captured.values()]);
     },
   };
-}
-
-/** What is prepared is prepared for several jobs: one of them may stop waiting without stopping the others. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(new LabError("cancelled", "The job was stopped before its files were in place."));
-    if (signal.aborted) return abort();
-    signal.addEventListener("abort", abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }
 
 function toLabError(error: unknown, doing: string): LabError {

@@ -1,5 +1,6 @@
 import { toMachineSpec, toSandboxSpec } from "../sandboxes/environment.ts";
 import type { Sandbox } from "../sandboxes/port.ts";
+import { withStillFiles } from "../sandboxes/still-files.ts";
 import { LabError } from "../shared/error-code.ts";
 import { usdOver } from "./compute.ts";
 import { findJob } from "./find-jobs.ts";
@@ -25,16 +26,33 @@ export interface Reach<T> {
 /**
  * Lets `use` have a sandbox with the job's files while nothing else is done to the job: its own, or a bare one made of
  * its newest snapshot for this and ended again. That one has no network, no GPU and no secrets: nothing runs in it but
- * what reads the files.
+ * what reads the files. One of its own that gives no answer is frozen for this, which needs nobody's help inside.
  * @throws LabError `collect_failed`, and what making a sandbox may throw
  */
 export function reachFiles<T>(lab: Lab, book: JobBook, jobID: string, { use, kept, signal }: Reach<T>): Promise<T> {
   return lab.keeper.withSandbox(book, jobID, async (sandbox) => {
-    if (sandbox) return use(sandbox, { kind: "sandbox" });
+    if (sandbox)
+      return withStillFiles(sandbox, (files) => use(files, { kind: "sandbox" })).catch(fromSnapshot(sandbox));
     const known = await kept?.();
     if (known) return known;
     const job = findJob(book, jobID); // it may have been parked while we waited
-    const snapshot = newestOf(lab, job);
+    return read(job, newestOf(lab, job));
+  });
+
+  function fromSnapshot(sandbox: Sandbox) {
+    return async (error: unknown): Promise<T> => {
+      const isSilent = error instanceof LabError && SILENCE.has(error.code) && lab.keeper.live(jobID) !== null;
+      if (!isSilent || signal?.aborted) throw error;
+      lab.log("warn", "a sandbox let nobody read its files", { jobID, reason: error.message });
+      const job = findJob(book, jobID);
+      const snapshot = await lab.snapshots.park(job, sandbox);
+      await lab.snapshots.dropFormerParked(book, jobID, snapshot.id);
+      await lab.trees.forgetWork(job); // it is older
+      return read(job, snapshot);
+    };
+  }
+
+  function read(job: Job, snapshot: SnapshotRecord): Promise<T> {
     const source = { kind: "snapshot", id: snapshot.id, takenAt: snapshot.createdAt } as const;
     const once = () => withSnapshot(lab, book, job, snapshot, (one) => use(one, source), signal);
     // Reading twice does no harm.
@@ -43,8 +61,11 @@ export function reachFiles<T>(lab: Lab, book: JobBook, jobID: string, { use, kep
       lab.log("info", "a sandbox made to read files was lost, making another", { jobID, reason: error.message });
       return once();
     });
-  });
+  }
 }
+
+/** What reading in place fails with when it is the sandbox that does not let it happen. */
+const SILENCE: ReadonlySet<string> = new Set(["sandbox_lost", "isolation_unavailable"]);
 
 function newestOf(lab: Lab, job: Job): SnapshotRecord {
   const { kind } = job.sandbox;

@@ -3,12 +3,13 @@ import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.t
 import { type Failure, LabError } from "../shared/error-code.ts";
 import { type TimedSandbox, timeAnswers } from "./answers.ts";
 import { type Compute, openCompute, settleCompute } from "./compute.ts";
-import { isHeld, type Job, withNotes } from "./job.ts";
+import { isHeld, type Job, withFinished, withNotes, withUnfinished } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import { createOneAtATime } from "./one-at-a-time.ts";
 import type { MadeSandbox } from "./sandbox-maker.ts";
 import { createSandboxSources, type SandboxSourcesDeps } from "./sandbox-sources.ts";
 import type { PoolStore } from "./store/pool-store.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 
 /** Gives jobs their sandboxes and takes them back: the only place that creates, revives, parks or ends one. */
 export interface SandboxKeeper {
@@ -136,9 +137,11 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     try {
       await sandbox.terminate();
       forget(book, jobID, sandbox.id);
+      book.update(jobID, withFinished);
     } catch (error) {
       deps.log("error", "could not end a sandbox", { jobID, sandboxID: sandbox.id, reason: String(error) });
       if (suspended) return;
+      book.update(jobID, (job) => withUnfinished(job, "its sandbox could not be ended, which is tried again", error));
       const retry = deps.clock.after(PARK_RETRY_MS, () => {
         retries.delete(retry);
         void queue.run(jobID, () => endFor(book, jobID, sandbox));
@@ -197,9 +200,11 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
       await endFor(book, jobID, sandbox);
       await deps.snapshots.dropFormerParked(book, job.id, snapshot.id);
     } catch (error) {
-      // The work is worth more than the room: a sandbox that could not be frozen stays as it is.
       deps.log("error", "could not park a sandbox", { jobID, sandboxID: sandbox?.id, reason: String(error) });
-      if (!suspended && tryAgain) parkLater(book, jobID, PARK_RETRY_MS);
+      if (suspended) return;
+      // The work is worth more than the room: a sandbox that could not be frozen stays as it is.
+      book.update(jobID, (current) => withUnfinished(current, "its sandbox could not be frozen, and is kept", error));
+      if (tryAgain) parkLater(book, jobID, PARK_RETRY_MS);
     }
   }
 
@@ -217,7 +222,13 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   return {
     obtain(book, jobID, signal) {
       stopTimer(jobID);
-      return queue.run(jobID, () => obtain(book, jobID, signal));
+      // What it waits for may take long to answer. A sandbox that comes late is the job's all the same, and parked.
+      const obtained = queue.run(jobID, async () => {
+        const sandbox = await obtain(book, jobID, signal);
+        if (signal.aborted) parkLater(book, jobID, 0);
+        return sandbox;
+      });
+      return unlessAborted(obtained, signal, "it had a sandbox");
     },
     live: (jobID) => (live.has(jobID) ? (timed.get(jobID)?.sandbox ?? null) : null),
     unansweredSince: (jobID) => (live.has(jobID) ? (timed.get(jobID)?.unansweredSince() ?? null) : null),
@@ -264,9 +275,14 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
         const job = book.get(jobID);
         const sandbox = live.get(jobID);
         live.delete(jobID);
-        if (sandbox) await sandbox.terminate();
-        else if (job?.sandbox.kind === "live") await (await deps.provider(job.provider)).terminate(job.sandbox.id);
-        if (job?.sandbox.kind === "live") forget(book, jobID, job.sandbox.id);
+        try {
+          if (sandbox) await sandbox.terminate();
+          else if (job?.sandbox.kind === "live") await (await deps.provider(job.provider)).terminate(job.sandbox.id);
+          if (job?.sandbox.kind === "live") forget(book, jobID, job.sandbox.id);
+        } catch (error) {
+          // It stays recorded: without its job the next sweep ends it.
+          deps.log("error", "could not end a sandbox", { jobID, reason: String(error) });
+        }
         book.update(jobID, (current) => ({ ...current, sandbox: { kind: "gone" } }));
       });
     },

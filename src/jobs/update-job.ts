@@ -1,3 +1,4 @@
+import { withStillFiles } from "../sandboxes/still-files.ts";
 import { LabError } from "../shared/error-code.ts";
 import type { TreeBase } from "../workspace/capture-tree.ts";
 import { type Updated, updateTree } from "../workspace/update-tree.ts";
@@ -27,7 +28,9 @@ export async function updateJob(
   try {
     const updated = await lab.keeper.withSandbox(book, jobID, async (sandbox) => {
       if (!sandbox) throw new Error("it has no sandbox");
-      return updateTree({ store, from, to, sandbox, clock: lab.clock, nonce: lab.ids("update"), signal });
+      const { clock } = lab;
+      const nonce = lab.ids("update");
+      return withStillFiles(sandbox, (files) => updateTree({ store, from, to, sandbox: files, clock, nonce, signal }));
     });
     if (updated.kind === "same") return "";
     record({ conflicts: updated.kind === "conflicts" ? updated.paths : [], problem: null });

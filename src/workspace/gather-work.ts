@@ -7,7 +7,7 @@ import type { TreeBase } from "./capture-tree.ts";
 import { addAll, JOB_GIT, NO_GIT, UPDATE_REF } from "./job-git.ts";
 import { formatSize } from "./paths.ts";
 import type { ProjectStore } from "./project-store.ts";
-import { type CommandEnd, runScript } from "./sandbox-command.ts";
+import { type CommandEnd, runScript, TooSlowError } from "./sandbox-command.ts";
 
 /*
  * A job's work, taken out of its sandbox. Everything that comes is a stranger's: objects go into a store of their own,
@@ -122,7 +122,7 @@ export async function gatherWork(request: GatherRequest): Promise<Work> {
   try {
     // A history that git finds fault with is left behind: the files count.
     const work = await gather(request, half, "history").catch((error) => {
-      if (error instanceof LabError) throw error;
+      if (error instanceof LabError || error instanceof TooSlowError) throw error;
       return gather(request, half, "files");
     });
     await writeFile(join(half, "work.json"), JSON.stringify(work));
@@ -131,6 +131,15 @@ export async function gatherWork(request: GatherRequest): Promise<Work> {
     return work;
   } catch (error) {
     if (error instanceof LabError) throw error;
+    if (error instanceof TooSlowError)
+      throw new LabError(
+        "sandbox_lost",
+        `The work of ${jobID} could not be taken out of its sandbox: ${error.message}.`,
+        {
+          cause: error,
+          retryable: true,
+        },
+      );
     throw failed(jobID, error instanceof Error ? error.message : String(error), error);
   } finally {
     await rm(half, { recursive: true, force: true });

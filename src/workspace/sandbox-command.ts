@@ -14,11 +14,16 @@ export interface ScriptBounds {
   readonly signal?: AbortSignal;
 }
 
+/** It was given all its time: trying once more would take as long. */
+export class TooSlowError extends Error {
+  override readonly name = "TooSlowError";
+}
+
 const MAX_OUTPUT = 1024 * 1024;
 
 /**
  * Runs a shell script of ours in a sandbox, to its end or its time limit. What it prints is the job's word.
- * @throws Error when it was killed or its end is unknown, LabError `sandbox_lost`
+ * @throws Error when it was killed or its end is unknown, TooSlowError, LabError `sandbox_lost`
  */
 export async function runScript(
   sandbox: Sandbox,
@@ -38,7 +43,7 @@ export async function runScript(
 
 /**
  * The same with its output as it comes; returns its exit code. Whoever stops reading early ends it.
- * @throws Error, LabError `sandbox_lost`
+ * @throws Error, TooSlowError, LabError `sandbox_lost`
  */
 export async function* followScript(
   sandbox: Sandbox,
@@ -49,14 +54,14 @@ export async function* followScript(
   if (signal?.aborted) throw new Error("it is no longer wanted");
   const argv = ["/bin/sh", "-c", script, "workspace", ...args];
   const child = await sandbox.start({ argv, workdir: workdir ?? "/", env: { LC_ALL: "C" } });
-  let killedFor = "";
+  let killedFor: Error | null = null;
   let isOver = false;
-  const kill = (why: string) => {
-    killedFor ||= why;
+  const kill = (why: Error) => {
+    killedFor ??= why;
     void child.signal("SIGKILL").catch(() => {});
   };
-  const cancel = clock.after(limitMs, () => kill(`it took longer than ${limitMs / 1000} s`));
-  const abort = () => kill("it is no longer wanted");
+  const cancel = clock.after(limitMs, () => kill(new TooSlowError(`it took longer than ${limitMs / 1000} s`)));
+  const abort = () => kill(new Error("it is no longer wanted"));
   signal?.addEventListener("abort", abort);
   try {
     await child.closeInput();
@@ -67,12 +72,12 @@ export async function* followScript(
   } finally {
     cancel();
     signal?.removeEventListener("abort", abort);
-    if (!isOver) kill("");
+    if (!isOver) kill(new Error("nobody reads it any more"));
   }
 }
 
-function toCode(exit: ExitStatus, killedFor: string): number {
-  if (killedFor !== "") throw new Error(killedFor);
+function toCode(exit: ExitStatus, killedFor: Error | null): number {
+  if (killedFor !== null) throw killedFor;
   if (exit.kind === "exited") return exit.code;
   throw new Error(exit.kind === "signalled" ? `it was ended by ${exit.signal}` : exit.reason);
 }

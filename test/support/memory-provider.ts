@@ -27,9 +27,13 @@ export interface MemoryMachine {
   /** What snapshots cannot keep. */
   leftOut: readonly string[];
   onRead: (path: string) => void | Promise<void>;
+  /** Called before everything asked of a sandbox that exists; may never answer, as one that is held up does not. */
+  onAsk: (what: Asked, sandboxID: string) => void | Promise<void>;
   /** Runs commands; without one every command is refused. */
   onStart: ((request: ExecRequest, sandbox: Sandbox) => SandboxProcess) | null;
 }
+
+export type Asked = "attach" | "start" | "read" | "write" | "freeze" | "terminate";
 
 type Files = Map<string, Uint8Array>;
 
@@ -68,11 +72,13 @@ export function createMemoryMachine(): MemoryMachine {
       view: null,
       async start(request) {
         alive();
+        await machine.onAsk("start", id);
         if (!machine.onStart) throw new Error(`nobody runs ${request.argv.join(" ")}`);
         return machine.onStart(request, sandbox);
       },
       async readFile(path, { offset, maxBytes }) {
         alive();
+        await machine.onAsk("read", id);
         await machine.onRead(path);
         const at = posix.resolve(spec.workdir, path);
         const bytes = files.get(at);
@@ -82,11 +88,15 @@ export function createMemoryMachine(): MemoryMachine {
       },
       async writeFile(path, content) {
         alive();
+        await machine.onAsk("write", id);
         const at = posix.resolve(spec.workdir, path);
         if (isFolder(files, at)) throw new FileError("is_directory", `${path} is a directory.`);
         files.set(at, content.slice());
       },
-      terminate: async () => end(id, null),
+      async terminate() {
+        await machine.onAsk("terminate", id);
+        end(id, null);
+      },
     };
     return { sandbox, letGo: () => resolve(null) };
   }
@@ -124,6 +134,7 @@ export function createMemoryMachine(): MemoryMachine {
     onFreeze: () => {},
     leftOut: [],
     onRead: () => {},
+    onAsk: () => {},
     onStart: null,
     open() {
       let closed = false;
@@ -156,6 +167,7 @@ export function createMemoryMachine(): MemoryMachine {
           usable();
           const standing = live.get(id);
           if (!standing) throw lost(id);
+          await machine.onAsk("attach", id);
           if (JSON.stringify(env) !== JSON.stringify(standing.spec.env))
             throw new Error(`${id} was given other variables`);
           ledger.push(`attach ${id}`);
@@ -163,6 +175,7 @@ export function createMemoryMachine(): MemoryMachine {
         },
         async terminate(id) {
           usable();
+          await machine.onAsk("terminate", id);
           end(id, null);
         },
         list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags, createdAt: null })),
@@ -172,6 +185,7 @@ export function createMemoryMachine(): MemoryMachine {
             const source = live.get(sandbox.id);
             if (!source) throw lost(sandbox.id);
             if (path !== null && !posix.isAbsolute(path)) throw new Error(`${path} is not absolute`);
+            await machine.onAsk("freeze", sandbox.id);
             await machine.onFreeze(sandbox.id);
             if (!live.has(sandbox.id)) throw lost(sandbox.id);
             const id = `snap_${++count}`;

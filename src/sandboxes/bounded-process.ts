@@ -1,0 +1,59 @@
+import type { Clock } from "../shared/clock.ts";
+import { within } from "../shared/deadline.ts";
+import type { ExitStatus, OutputChunk, SandboxProcess } from "./port.ts";
+
+/** From killing a command to its end. */
+const KILLED_MS = 30_000;
+const SIGNAL_MS = 60_000;
+/** For a command to read what it is given. */
+const INPUT_MS = 60_000;
+
+/** A command whose end comes, at the latest a while after it was killed, also where nobody can tell of it. */
+export function boundProcess(process: SandboxProcess, clock: Clock): SandboxProcess {
+  const lost = Promise.withResolvers<ExitStatus>();
+  let isLost = false;
+  let isOver = false;
+  let endOutput = () => {};
+  const limit = <T>(call: Promise<T>, limitMs: number, doing: string) => within(call, { clock, limitMs, doing });
+  let cancel: (() => void) | null = null;
+  const exit = Promise.race([process.exit, lost.promise]);
+  void exit.then(() => {
+    isOver = true;
+    cancel?.();
+  });
+  async function* output(): AsyncGenerator<OutputChunk> {
+    const pieces = process.output[Symbol.asyncIterator]();
+    // Not a race of promises: each round of one would stay in memory until the command ends.
+    const next = () =>
+      new Promise<IteratorResult<OutputChunk>>((resolve, reject) => {
+        endOutput = () => resolve({ done: true, value: undefined });
+        if (isLost) endOutput();
+        pieces.next().then(resolve, reject);
+      });
+    try {
+      for (let piece = await next(); !piece.done; piece = await next()) yield piece.value;
+    } finally {
+      void pieces.return?.(); // a reading that never ends would hold this up
+    }
+  }
+  return {
+    id: process.id,
+    logPath: process.logPath,
+    output: output(),
+    exit,
+    write: (input) => limit(process.write(input), INPUT_MS, "Waiting for the command to read its input"),
+    closeInput: () => limit(process.closeInput(), INPUT_MS, "Closing the command's input"),
+    signal(signal) {
+      if (signal === "SIGKILL" && !isOver)
+        cancel ??= clock.after(KILLED_MS, () => {
+          isLost = true;
+          lost.resolve({
+            kind: "unknown",
+            reason: `nothing was heard of its end ${KILLED_MS / 1000} s after it was killed`,
+          });
+          endOutput();
+        });
+      return limit(process.signal(signal), SIGNAL_MS, `Sending ${signal}`);
+    },
+  };
+}

@@ -1,0 +1,104 @@
+import type { Clock } from "../shared/clock.ts";
+import { DeadlineError, within } from "../shared/deadline.ts";
+import { type ErrorCode, LabError } from "../shared/error-code.ts";
+import { boundProcess } from "./bounded-process.ts";
+import type { Sandbox, SandboxProvider } from "./port.ts";
+
+/*
+ * The port promises that every call ends. Adapters keep that with limits of their own, which know more and are shorter;
+ * these are the last ones. So nobody above waits for ever for a sandbox, whatever a job or a provider does.
+ */
+
+const MINUTE_MS = 60_000;
+/** Image builds, waiting for a GPU and several tries are in it. */
+const CREATE_MS = 90 * MINUTE_MS;
+const ATTACH_MS = 5 * MINUTE_MS;
+const START_MS = 4 * MINUTE_MS;
+const FILE_MS = 4 * MINUTE_MS;
+const TERMINATE_MS = 5 * MINUTE_MS;
+const LIST_MS = 5 * MINUTE_MS;
+/** Millions of small files take their time. */
+const REMOVE_MS = 15 * MINUTE_MS;
+const SNAPSHOT_MS = 12 * MINUTE_MS;
+const CLOSE_MS = 20_000;
+const BYTES_PER_SECOND = 256 * 1024;
+
+/** @param snapshotMs what the user gives the taking of a snapshot */
+export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotMs: number): SandboxProvider {
+  const inner = new WeakMap<Sandbox, Sandbox>();
+  const bound = (sandbox: Sandbox): Sandbox => {
+    const outer = boundSandbox(sandbox, clock);
+    inner.set(outer, sandbox);
+    return outer;
+  };
+  const { snapshots } = provider;
+  return {
+    name: provider.name,
+    async create(spec, signal) {
+      const doing = `Creating sandbox ${spec.name}`;
+      const late = (sandbox: Sandbox) => void sandbox.terminate().catch(() => {}); // the sweep ends it
+      const giveUp = new AbortController();
+      const stop = signal ? AbortSignal.any([signal, giveUp.signal]) : giveUp.signal;
+      const made = provider.create(spec, stop);
+      return bound(
+        await inTime(made, { clock, limitMs: CREATE_MS, doing, onLate: late }, "sandbox_create_timeout").catch(
+          (error: unknown) => {
+            giveUp.abort();
+            throw error;
+          },
+        ),
+      );
+    },
+    async attach(id, env) {
+      const found = provider.attach(id, env);
+      return bound(await inTime(found, { clock, limitMs: ATTACH_MS, doing: `Finding sandbox ${id}` }, "sandbox_lost"));
+    },
+    terminate: (id) =>
+      inTime(provider.terminate(id), { clock, limitMs: REMOVE_MS, doing: `Ending sandbox ${id}` }, "sandbox_lost"),
+    list: () => inTime(provider.list(), { clock, limitMs: LIST_MS, doing: "Listing the sandboxes" }, "sandbox_lost"),
+    snapshots: snapshots && {
+      take(sandbox, path) {
+        const limitMs = Math.max(SNAPSHOT_MS, snapshotMs + MINUTE_MS);
+        const limit = { clock, limitMs, doing: `Taking a snapshot of sandbox ${sandbox.id}` };
+        const onLate = ({ id }: { id: string }) => void snapshots.remove(id).catch(() => {}); // it expires, or is swept
+        return inTime(snapshots.take(inner.get(sandbox) ?? sandbox, path), { ...limit, onLate }, "snapshot_failed");
+      },
+      remove: (id) =>
+        inTime(
+          snapshots.remove(id),
+          { clock, limitMs: REMOVE_MS, doing: `Removing snapshot ${id}` },
+          "snapshot_failed",
+        ),
+      leftBehind: () =>
+        inTime(snapshots.leftBehind(), { clock, limitMs: LIST_MS, doing: "Listing the snapshots" }, "snapshot_failed"),
+    },
+    // What it holds ends with the process, or is found by the next one.
+    close: () => within(provider.close(), { clock, limitMs: CLOSE_MS, doing: "Closing" }).catch(() => {}),
+  };
+}
+
+function boundSandbox(sandbox: Sandbox, clock: Clock): Sandbox {
+  const { id, workdir, home, notes, gpu, ports, ended, view } = sandbox;
+  const limited = <T>(call: Promise<T>, limitMs: number, doing: string): Promise<T> =>
+    inTime(call, { clock, limitMs, doing: `${doing} in sandbox ${id}` }, "sandbox_lost");
+  const fileMs = (bytes: number) => FILE_MS + (Math.min(bytes, 1024 ** 3) / BYTES_PER_SECOND) * 1000;
+  return {
+    id, workdir, home, notes, gpu, ports, ended,
+    start: async (request) => boundProcess(await limited(sandbox.start(request), START_MS, "Starting a command"), clock),
+    readFile: (path, range) => limited(sandbox.readFile(path, range), fileMs(range.maxBytes), `Reading ${path}`),
+    writeFile: (path, content, options) =>
+      limited(sandbox.writeFile(path, content, options), fileMs(content.length), `Writing ${path}`),
+    // Its user's own work has limits of its own.
+    view: view && ((use) => view((files) => use(boundSandbox(files, clock)))),
+    terminate: () => limited(sandbox.terminate(), TERMINATE_MS, "Ending all"),
+  }; // biome-ignore format: the simple ones in one line
+}
+
+async function inTime<T>(call: Promise<T>, limit: Parameters<typeof within<T>>[1], code: ErrorCode): Promise<T> {
+  try {
+    return await within(call, limit);
+  } catch (error) {
+    if (!(error instanceof DeadlineError)) throw error;
+    throw new LabError(code, `${error.message}: no answer came.`, { cause: error, retryable: true });
+  }
+}
