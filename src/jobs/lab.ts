@@ -4,6 +4,7 @@ import type { Options } from "../config/schema.ts";
 import { boundProvider } from "../sandboxes/bounded-provider.ts";
 import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
+import { within } from "../shared/deadline.ts";
 import { createEmitter } from "../shared/emitter.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
@@ -280,11 +281,13 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
       watch.suspend();
       cancelSweep();
       scheduler.suspend();
-      await atMost(clock, SUSPEND_MS, async () => {
-        await books.interruptAll();
-        await trees.suspend();
-        await keeper.suspend();
-      });
+      const suspending = books
+        .interruptAll()
+        .then(() => trees.suspend())
+        .then(() => keeper.suspend());
+      await within(suspending, { clock, limitMs: SUSPEND_MS, doing: "Suspending" }).catch((error) =>
+        log("warn", "could not bring all to rest", { reason: String(error) }),
+      );
       await Promise.all([...providers.values()].map(async (one) => (await one.catch(() => null))?.close()));
       live.stop();
       unfollow();
@@ -293,12 +296,4 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     },
   };
   return lab;
-}
-
-/** Resolves when the work is done, or that much time has passed. */
-async function atMost(clock: Clock, limitMs: number, work: () => Promise<void>): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const cancel = clock.after(limitMs, resolve);
-  await Promise.race([work(), late]);
-  cancel();
 }

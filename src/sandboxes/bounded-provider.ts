@@ -57,11 +57,15 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
       inTime(provider.terminate(id), { clock, limitMs: REMOVE_MS, doing: `Ending sandbox ${id}` }, "sandbox_lost"),
     list: () => inTime(provider.list(), { clock, limitMs: LIST_MS, doing: "Listing the sandboxes" }, "sandbox_lost"),
     snapshots: snapshots && {
-      take(sandbox, path) {
+      take(sandbox, path, charged) {
         const limitMs = Math.max(SNAPSHOT_MS, snapshotMs + MINUTE_MS);
         const limit = { clock, limitMs, doing: `Taking a snapshot of sandbox ${sandbox.id}` };
         const onLate = ({ id }: { id: string }) => void snapshots.remove(id).catch(() => {}); // it expires, or is swept
-        return inTime(snapshots.take(inner.get(sandbox) ?? sandbox, path), { ...limit, onLate }, "snapshot_failed");
+        return inTime(
+          snapshots.take(inner.get(sandbox) ?? sandbox, path, charged),
+          { ...limit, onLate },
+          "snapshot_failed",
+        );
       },
       remove: (id) =>
         inTime(
