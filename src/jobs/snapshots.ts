@@ -112,6 +112,7 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     promote(job, snapshotID, label) {
       const parked = pool.snapshots(job.orchestrator).find((one) => one.id === snapshotID);
       if (!parked) return null;
+      if (parked.parked) charge(job);
       const kept: SnapshotRecord = { ...parked, parked: false };
       pool.saveSnapshot(kept);
       return name(kept, label);

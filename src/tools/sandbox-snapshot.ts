@@ -4,6 +4,7 @@ import { LabError } from "../shared/error-code.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_SNAPSHOT } from "./descriptions.ts";
+import { toFact } from "./job-words.ts";
 
 /** Tasks start from ids and labels alike, so none may pass for the other. */
 const LIKE_AN_ID = /^(?:im-|sb-|snap_|job_|ses_)/i;
@@ -43,7 +44,10 @@ export const sandboxSnapshotTool = (host: ToolHost) =>
           : `, without the label "${label}": that is ${labelOwner}'s, which gave it first and keeps it. For a name of its own freeze again with another label`;
       return {
         title: `${snapshot.id}${named}`,
-        output: `Snapshot ${snapshot.id}${named} of ${snapshot.job} is taken${refused}. New tasks start from it with from: "${snapshot.label ?? snapshot.id}".`,
+        output: [
+          `Snapshot ${snapshot.id}${named} of ${snapshot.job} is taken${refused}. New tasks start from it with from: "${snapshot.label ?? snapshot.id}".`,
+          ...taken.leftOut.map((note) => toFact(note, 2_000)),
+        ].join("\n"),
         metadata: { ...snapshot },
       };
     },

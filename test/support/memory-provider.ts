@@ -6,6 +6,7 @@ import {
   type SandboxProcess,
   type SandboxProvider,
   type SandboxSpec,
+  type SnapshotCharge,
 } from "../../src/sandboxes/port.ts";
 import { type Failure, LabError } from "../../src/shared/error-code.ts";
 
@@ -26,6 +27,8 @@ export interface MemoryMachine {
   onFreeze: (sandboxID: string) => void | Promise<void>;
   /** What snapshots cannot keep. */
   leftOut: readonly string[];
+  /** What the snapshots of a job were said to take already, whenever one was taken; null = not by its wish. */
+  readonly charges: (SnapshotCharge | null | undefined)[];
   onRead: (path: string) => void | Promise<void>;
   /** Called before everything asked of a sandbox that exists; may never answer, as one that is held up does not. */
   onAsk: (what: Asked, sandboxID: string) => void | Promise<void>;
@@ -133,6 +136,7 @@ export function createMemoryMachine(): MemoryMachine {
     onCreate: () => {},
     onFreeze: () => {},
     leftOut: [],
+    charges: [],
     onRead: () => {},
     onAsk: () => {},
     onStart: null,
@@ -180,8 +184,9 @@ export function createMemoryMachine(): MemoryMachine {
         },
         list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags, createdAt: null })),
         snapshots: {
-          async take(sandbox, path) {
+          async take(sandbox, path, charged) {
             usable();
+            machine.charges.push(charged);
             const source = live.get(sandbox.id);
             if (!source) throw lost(sandbox.id);
             if (path !== null && !posix.isAbsolute(path)) throw new Error(`${path} is not absolute`);

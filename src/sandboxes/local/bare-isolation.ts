@@ -9,7 +9,7 @@ import { commandScript, READ_SCRIPT } from "./shell-script.ts";
  * names it; it exists for containers that are thrown away as a whole.
  */
 export function createBareIsolation(hostPath: string): Isolation {
-  const notes = ["This sandbox is not isolated: commands run on the host as its user."];
+  const notes = ["This sandbox is not isolated: commands run on the host as its user.", NO_LIMITS];
   return {
     kind: "none",
     trees: plainTrees,
@@ -18,6 +18,9 @@ export function createBareIsolation(hostPath: string): Isolation {
     },
   };
 }
+
+/** Disk and files are counted all the same. */
+export const NO_LIMITS = "Neither memory nor the number of processes is limited in this sandbox.";
 
 /** Walls without namespaces: what is started is remembered and killed by process group. Seatbelt adds a profile to it. */
 export function bareEnclosure(

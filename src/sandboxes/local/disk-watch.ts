@@ -1,6 +1,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import { type DiskRoom, type HostReserve, toMiB } from "./disk-room.ts";
+import type { Enclosure } from "./isolation.ts";
 import type { LocalSandbox } from "./local-sandbox.ts";
 import type { TreeSize } from "./tree-measure.ts";
 
@@ -11,11 +12,14 @@ const MEASURE_ANYWAY_TICKS = 60;
 /** After a measurement that failed. */
 const MEASURE_AGAIN_TICKS = 10;
 const MEASURE_LIMIT_MS = 60_000;
-/** A sandbox that cannot be measured could fill the disk unseen. */
-const FAILURES_TOLERATED = 2;
+/** For how long a sandbox may go unmeasured, and how often in a row at least: it could fill the disk unseen. */
+const UNMEASURED_MS = 90_000;
+const UNMEASURED_TIMES = 3;
 const MiB = 1024 * 1024;
 
-type Watched = Pick<LocalSandbox, "id" | "dirs" | "enclosure" | "limits" | "halt">;
+export type Watched = Pick<LocalSandbox, "id" | "dirs" | "limits" | "halt"> & {
+  readonly enclosure: Pick<Enclosure, "alive" | "tend">;
+};
 
 export interface DiskWatchDeps {
   readonly reserve: () => Promise<HostReserve>;
@@ -35,8 +39,8 @@ export class DiskWatch {
   #looking: Promise<void> | null = null;
   #freeAtMeasure: DiskRoom = { bytes: 0, files: 0 };
   #ticks = 0;
-  /** By sandbox: measurements in a row that failed. */
-  readonly #failures = new Map<string, number>();
+  /** By sandbox: measurements in a row that failed, and when the first of them did. */
+  readonly #failures = new Map<string, { readonly count: number; readonly since: number }>();
 
   constructor(deps: DiskWatchDeps) {
     this.#deps = deps;
@@ -91,8 +95,9 @@ export class DiskWatch {
       const largest = used
         .filter(({ sandbox }) => sandbox.enclosure.alive())
         .sort((a, b) => b.size[kind] - a.size[kind])[0];
+      if (!largest || free[kind] >= reserve[kind]) continue;
       // A small sandbox is not what fills the disk; ending it would not help.
-      if (!largest || free[kind] >= reserve[kind] || largest.size[kind] <= NOTICEABLE[kind]) continue;
+      if (largest.size[kind] <= Math.min(NOTICEABLE[kind], reserve[kind])) continue;
       const { bytes, files } = largest.size;
       const size = kind === "bytes" ? toMiB(bytes) : `${files} files`;
       await this.#end(largest.sandbox, `the machine's ${what} and it was the largest sandbox (${size})`);
@@ -132,11 +137,20 @@ export class DiskWatch {
     } catch (error) {
       if (this.#ending.signal.aborted || !sandbox.enclosure.alive()) return null;
       const why = timed.signal.aborted ? "it took longer than a minute" : (error as Error).message;
-      const failures = (this.#failures.get(sandbox.id) ?? 0) + 1;
+      const now = this.#deps.clock.now();
+      const former = this.#failures.get(sandbox.id) ?? { count: 0, since: now };
+      const failures = { ...former, count: former.count + 1 };
       this.#failures.set(sandbox.id, failures);
-      this.#deps.log("warn", "A sandbox could not be measured", { sandboxId: sandbox.id, failures, why });
-      if (failures > FAILURES_TOLERATED)
-        await this.#end(sandbox, `what it uses of the disk could not be measured ${failures} times in a row (${why})`);
+      this.#deps.log("warn", "A sandbox could not be measured", {
+        sandboxId: sandbox.id,
+        failures: failures.count,
+        why,
+      });
+      if (failures.count >= UNMEASURED_TIMES && now - failures.since >= UNMEASURED_MS)
+        await this.#end(
+          sandbox,
+          `what it uses of the disk could not be measured ${failures.count} times in a row (${why})`,
+        );
       return null;
     } finally {
       cancel();

@@ -247,3 +247,45 @@ test(
     { maxRunningJobs: 1 },
   ),
 );
+
+test(
+  "a job is charged with the snapshots that were asked for, with their bytes and files, and with nobody else's",
+  inWorld(async (world) => {
+    const [id = "", other = ""] = await world.start("hang", "hang");
+    await Promise.all([world.reaches(id, "running"), world.reaches(other, "running")]);
+    await write(world, id, "note", "12345");
+    await write(world, other, "note", "1234567");
+    await freeze(world, id);
+    await freeze(world, other);
+    await freeze(world, id);
+    await freeze(world, id);
+    expect(world.machine.charges).toEqual([
+      { count: 0, bytes: 0, files: 0 },
+      { count: 0, bytes: 0, files: 0 },
+      { count: 1, bytes: 5, files: 1 },
+      { count: 2, bytes: 10, files: 2 },
+    ]);
+    // What is taken to keep its work is not charged, nor refused for what it asked for.
+    let parked = false;
+    void world.lab.keeper.checkpoint(await world.lab.book(ORCHESTRATOR), id).then(() => (parked = true));
+    await world.clock.until("it is parked", () => parked);
+    expect(world.machine.charges.slice(4)).toEqual([null]);
+    expect((await freeze(world, id)).id).not.toBe("");
+    expect(world.machine.charges.at(-1)).toEqual({ count: 3, bytes: 15, files: 3 });
+  }),
+);
+
+test(
+  "a job that freezes itself in a loop is refused at its two hundred and first snapshot, and others are not",
+  inWorld(async (world) => {
+    const [id = "", other = ""] = await world.start("hang", "hang");
+    await Promise.all([world.reaches(id, "running"), world.reaches(other, "running")]);
+    for (let count = 0; count < 200; count++) await freeze(world, id);
+    expect(await refusal(world, id)).toMatchObject({
+      code: "snapshot_failed",
+      retryable: false,
+      message: expect.stringContaining("has 200 snapshots, as many as a job may have"),
+    });
+    expect(await refusal(world, other)).toBeNull();
+  }),
+);

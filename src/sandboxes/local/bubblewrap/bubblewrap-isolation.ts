@@ -13,6 +13,7 @@ import { createCgroup, findCgroupHomes, sweepCgroups } from "./cgroup.ts";
 import { openEnclosure } from "./enclosure.ts";
 import { readHostPath } from "./host-path.ts";
 import { hostAddresses } from "./network.ts";
+import { unkeptLimits } from "./process-limits.ts";
 import { reachableNameservers, synthesizedFiles } from "./root-filesystem.ts";
 import { createTrees } from "./trees.ts";
 import { HOME, refuseWorkdir, type WallOptions, wallArgs } from "./wall-args.ts";
@@ -80,7 +81,7 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
       const cgroup = createCgroup(homes, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
       const notes = notesOf(
         plan,
-        cgroup !== null,
+        unkeptLimits(plan.limits, cgroup, process.geteuid?.() === 0),
         files.some((file) => file.path === "/etc/resolv.conf" && file.content !== ""),
       );
       const insideEnv = {
@@ -109,10 +110,8 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
   };
 }
 
-function notesOf(plan: EnclosurePlan, limited: boolean, resolver: boolean): string[] {
-  const notes: string[] = [];
-  if (!limited && process.geteuid?.() === 0)
-    notes.push("The number of processes is not limited: no cgroup can be made here.");
+function notesOf(plan: EnclosurePlan, unkept: readonly string[], resolver: boolean): string[] {
+  const notes = [...unkept];
   if (plan.network === "open" && !resolver)
     notes.push("Names cannot be resolved: the host's resolvers listen on its loopback or are link-local.");
   return notes;

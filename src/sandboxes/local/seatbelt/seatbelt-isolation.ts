@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
-import { bareEnclosure } from "../bare-isolation.ts";
+import { bareEnclosure, NO_LIMITS } from "../bare-isolation.ts";
 import type { Isolation } from "../isolation.ts";
 import { plainTrees } from "../plain-trees.ts";
 import { seatbeltProfile } from "./seatbelt-profile.ts";
@@ -34,6 +34,7 @@ export function createSeatbeltIsolation(rootDir: string, hostPath: string): Isol
       const profile = seatbeltProfile(dirs, home, realpathSync(rootDir), readable, plan.network);
       const notes = [
         "This sandbox lives at its host path; loopback is denied, the rest of the host's network is shared.",
+        NO_LIMITS,
       ];
       return bareEnclosure({ ...plan, dirs }, notes, { PATH: hostPath }, ({ argv }) => [
         SANDBOX_EXEC,

@@ -1,0 +1,46 @@
+import { readFileSync } from "node:fs";
+import type { ResourceLimits } from "../isolation.ts";
+import type { Cgroup } from "./cgroup.ts";
+
+/*
+ * What stands in for a cgroup where none can be made: limits of each process. Weaker, so what they do not hold is told.
+ */
+
+type Kept = Pick<Cgroup, "limitsProcesses" | "limitsMemory">;
+
+/** Arguments of `prlimit`. */
+export function processLimits(limits: ResourceLimits, cgroup: Kept | null): string[] {
+  const hard = readHardLimits();
+  const MiB = 1024 * 1024;
+  const args = ["--core=0:0", lowered("fsize", limits.diskMiB * MiB, hard.get("Max file size"))];
+  if (!cgroup?.limitsProcesses) args.push(lowered("nproc", limits.processes, hard.get("Max processes")));
+  if (!cgroup?.limitsMemory) args.push(lowered("data", limits.memoryMiB * MiB, hard.get("Max data size")));
+  return args;
+}
+
+/** The limits that nothing keeps, a sentence each. @param isRoot the kernel never counts the processes of root */
+export function unkeptLimits(limits: ResourceLimits, cgroup: Kept | null, isRoot: boolean): string[] {
+  const why = "no cgroup that does it can be made on this machine";
+  const notes: string[] = [];
+  if (!cgroup?.limitsProcesses && isRoot) notes.push(`The number of processes is not limited: ${why}.`);
+  if (!cgroup?.limitsMemory)
+    notes.push(
+      `Memory is not limited in all, only to ${limits.memoryMiB} MiB for each process, and files in memory (memfd, shared memory) are not counted: ${why}.`,
+    );
+  return notes;
+}
+
+// Raising a limit needs a privilege that nobody has at this point.
+function lowered(name: string, wanted: number, hard: number | undefined): string {
+  const value = Math.min(wanted, hard ?? Number.POSITIVE_INFINITY);
+  return `--${name}=${value}:${value}`;
+}
+
+function readHardLimits(): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const line of readFileSync("/proc/self/limits", "utf8").split("\n")) {
+    const match = /^(Max [a-z ]+?)\s{2,}\S+\s+(\d+)/.exec(line);
+    if (match) found.set(match[1] as string, Number(match[2]));
+  }
+  return found;
+}

@@ -1,0 +1,175 @@
+import { describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { LocalLimits } from "../../src/sandboxes/local/local-provider.ts";
+import type { SandboxProvider } from "../../src/sandboxes/port.ts";
+import { isRoot, runAsOrdinaryUser } from "../support/as-ordinary-user.ts";
+import { leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
+import { sh } from "./sandbox-shell.ts";
+
+const why = await whyNoIsolation();
+const who = isRoot() ? "root" : "an ordinary user";
+const TIMEOUT = 120_000;
+const MiB = 1024 * 1024;
+const FILES = (count: number) => `seq ${count} | xargs touch`;
+
+/** Sandboxes with these limits, on a disk of their own where one is given. */
+async function within(
+  limits: Partial<LocalLimits>,
+  body: (provider: SandboxProvider, rootDir: string) => Promise<void>,
+  rootDir = newRoot(),
+): Promise<void> {
+  const provider = localProvider(rootDir, { limits });
+  try {
+    await body(provider, rootDir);
+  } finally {
+    for (const { id } of await provider.list()) await provider.terminate(id);
+    await provider.close();
+    // What is left of a snapshot is the job's, of any mode.
+    spawnSync("rm", ["-rf", ...["snapshots", "sandboxes"].map((part) => join(rootDir, part))]);
+  }
+  expect(await leftOf(rootDir)).toEqual([]);
+  rmSync(rootDir, { recursive: true, force: true });
+}
+
+describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (skipped: ${why})` : ""}`, () => {
+  test(
+    "a sandbox full of empty files is ended, with the number and the limit, and its sibling lives",
+    () =>
+      within({ files: 3_000 }, async (provider) => {
+        const [filler, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
+        await sh(filler, FILES(20_000));
+        expect(await filler.ended).toMatchObject({
+          code: "sandbox_lost",
+          retryable: false,
+          message: expect.stringMatching(/it made \d{4,5} files \(inodes\), more than its limit of 3000/),
+        });
+        expect((await sh(sibling, "echo alive")).stdout).toBe("alive\n");
+      }),
+    TIMEOUT,
+  );
+
+  test(
+    "what a job's snapshots may take together has a limit in bytes and in files, which the refusal names",
+    () =>
+      within({ diskMiB: 64, files: 1_000 }, async (provider, rootDir) => {
+        const sandbox = await provider.create(localSpec());
+        await sh(sandbox, "head -c 40000000 /dev/urandom > model");
+        const take = (count: number, bytes: number, files: number, path: string | null = null) =>
+          provider.snapshots?.take(sandbox, path, { count, bytes, files });
+        const fits = await take(2, 80 * MiB, 20);
+        expect(fits?.sizeBytes).toBeGreaterThan(38 * MiB);
+        await expect(take(3, 100 * MiB, 20)).rejects.toMatchObject({
+          code: "snapshot_failed",
+          retryable: false,
+          message: expect.stringMatching(
+            /the 3 snapshots of this job take 100 MiB and 20 files, this one would take 39 MiB and \d+ files more, and the snapshots of one job may take 128 MiB and 2000 files together. Remove /,
+          ),
+        });
+        await expect(take(3, 0, 1_999)).rejects.toMatchObject({ code: "snapshot_failed" });
+        // What is taken to keep a job's work is never refused for what the job asked for.
+        expect(await provider.snapshots?.take(sandbox, null, null)).toMatchObject({ leftOut: [] });
+        expect(readdirSync(join(rootDir, "snapshots")).length).toBe(2);
+      }),
+    TIMEOUT,
+  );
+
+  test(
+    "memory in files is held to the limit, or the job is told that it is not",
+    () =>
+      within({}, async (provider) => {
+        const sandbox = await provider.create(localSpec({ memoryMiB: 128 }));
+        const memfd = process.arch === "arm64" ? 279 : 319;
+        const hold = `perl -e '$name = "held"; $fd = syscall(${memfd}, $name, 0); $fd >= 0 or die; open(F, ">&=", $fd) or die; binmode F;
+          for (1..900) { print F "x" x 1048576 or die } close F or die; print "HELD"'`;
+        const inShm = "head -c 943718400 /dev/zero > /dev/shm/held && printf HELD";
+        expect((await sh(sandbox, inShm)).stdout).toBe("");
+        await sh(sandbox, "rm -f /dev/shm/held");
+        const { stdout } = await sh(sandbox, hold);
+        const isTold = sandbox.notes.some((note) => note.startsWith("Memory is not limited in all"));
+        expect(isTold).toBe(stdout === "HELD");
+        expect((await sh(sandbox, "echo alive")).stdout).toBe("alive\n");
+      }),
+    TIMEOUT,
+  );
+});
+
+/** A disk of its own for one test. */
+function withDisk(options: string, body: (rootDir: string) => Promise<void>): Promise<void> {
+  const rootDir = newRoot();
+  spawnSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", rootDir]);
+  return body(join(rootDir, "state")).finally(() => {
+    spawnSync("umount", ["-l", rootDir]);
+    rmSync(rootDir, { recursive: true, force: true });
+  });
+}
+
+const canMount = isRoot() && spawnSync("unshare", ["-m", "true"]).status === 0;
+
+describe.skipIf(why !== null || !canMount)(
+  `on a small disk of its own${canMount ? "" : " (skipped: nobody may mount one here)"}`,
+  () => {
+    test(
+      "the sandbox that uses up the inodes is ended before the machine has none, whatever its own limit",
+      () =>
+        withDisk("size=256m,nr_inodes=4000", (rootDir) =>
+          within(
+            { files: 1_000_000, hostFreeMiB: 8 },
+            async (provider) => {
+              const [filler, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
+              await sh(filler, FILES(20_000));
+              expect(await filler.ended).toMatchObject({
+                message: expect.stringMatching(/nearly no inodes left and it was the largest sandbox \(\d{4} files\)/),
+              });
+              await filler.terminate(); // as its job does: nothing is kept of a sandbox that took the room
+            expect((await sh(sibling, "touch new && echo alive")).stdout).toBe("alive\n");
+            },
+            rootDir,
+          ),
+        ),
+      TIMEOUT,
+    );
+
+    test(
+      "a snapshot that would take the machine's last bytes or inodes is refused before it is begun",
+      () =>
+        withDisk("size=64m,nr_inodes=1000", (rootDir) =>
+          within(
+            { diskMiB: 60, files: 900, hostFreeMiB: 8 },
+            async (provider) => {
+              const sandbox = await provider.create(localSpec());
+              await sh(sandbox, "head -c 40000000 /dev/zero > model");
+              await expect(provider.snapshots?.take(sandbox, null, null)).rejects.toMatchObject({
+                code: "snapshot_failed",
+                retryable: true,
+                message: expect.stringMatching(
+                  /it needs 39 MiB and \d+ files on the machine's disk, where only 2\d MiB are free/,
+                ),
+              });
+              await sh(sandbox, `rm model; ${FILES(600)}`);
+              await expect(provider.snapshots?.take(sandbox, null, null)).rejects.toMatchObject({
+                message: expect.stringMatching(/where only \d+ more files \(inodes\) fit/),
+              });
+              expect(readdirSync(join(rootDir, "snapshots"))).toEqual([]);
+              expect((await sh(sandbox, "ls | wc -l")).stdout).toBe("600\n");
+            },
+            rootDir,
+          ),
+        ),
+      TIMEOUT,
+    );
+  },
+);
+
+describe.skipIf(why !== null || !isRoot())("run once more as an ordinary user", () => {
+  test(
+    "it comes to the same",
+    () => {
+      const { code, said } = runAsOrdinaryUser(import.meta.path);
+      expect(said).toContain("as an ordinary user");
+      expect([code, code === 0 ? "" : said]).toEqual([0, ""]);
+    },
+    TIMEOUT * 2,
+  );
+});

@@ -1,0 +1,142 @@
+import { expect, test } from "bun:test";
+import { shortage } from "../../../../src/sandboxes/local/disk-room.ts";
+import { DiskWatch, type Watched } from "../../../../src/sandboxes/local/disk-watch.ts";
+import { parseMeasure, type TreeSize } from "../../../../src/sandboxes/local/tree-measure.ts";
+import { createFakeClock, settle } from "../../../support/fake-clock.ts";
+
+const MiB = 1024 * 1024;
+const LIMITS = { processes: 9, memoryMiB: 9, diskMiB: 100, files: 10_000 };
+
+/** A machine with sandboxes that are nothing but what they take of the disk. */
+function watchOver(sizes: Record<string, TreeSize | "fails" | "never">) {
+  const clock = createFakeClock();
+  const room = { bytes: 10_000 * MiB, files: 1_000_000 };
+  const ended: Record<string, string> = {};
+  const measured: string[] = [];
+  let tended = 0;
+  let atOnce = 0;
+  let most = 0;
+  const live = () =>
+    Object.keys(sizes)
+      .filter((id) => !(id in ended))
+      .map(
+        (id): Watched => ({
+          id,
+          dirs: { root: id, workspace: "", home: "", tmp: "", logs: "" },
+          limits: LIMITS,
+          enclosure: { alive: () => !(id in ended), tend: async () => void tended++ },
+          halt: async (reason) => {
+            ended[id] = reason?.message ?? "";
+          },
+        }),
+      );
+  const watch = new DiskWatch({
+    clock,
+    log: () => {},
+    live,
+    reserve: async () => ({ bytes: 512 * MiB, files: 10_000 }),
+    room: async () => ({ ...room }),
+    async measure(id, signal) {
+      measured.push(id);
+      most = Math.max(most, ++atOnce);
+      try {
+        const size = sizes[id];
+        if (size === "never")
+          await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+        if (size === "fails" || size === "never" || !size) throw new Error("du said nothing");
+        return size;
+      } finally {
+        atOnce -= 1;
+      }
+    },
+  });
+  watch.start();
+  return { clock, room, ended, measured, watch, sizes, tended: () => tended, most: () => most };
+}
+
+const small = { bytes: MiB, files: 10 };
+
+test("ends the sandbox that has more files than it may, however little they hold, and no other", async () => {
+  const world = watchOver({ a: small, b: { bytes: MiB, files: 20_000 } });
+  await world.clock.advance(2_000);
+  expect(world.ended).toEqual({
+    b: "The sandbox was ended: it made 20000 files (inodes), more than its limit of 10000.",
+  });
+  await world.watch.stop();
+});
+
+test("measures again as soon as a noticeable number of inodes is gone", async () => {
+  const world = watchOver({ a: small });
+  await world.clock.advance(1_500);
+  expect(world.measured.length).toBe(1);
+  await world.clock.advance(5_000);
+  expect(world.measured.length).toBe(1);
+  world.room.files -= 2_000;
+  world.sizes.a = { bytes: MiB, files: 12_000 };
+  await world.clock.advance(1_000);
+  expect(Object.keys(world.ended)).toEqual(["a"]);
+  await world.watch.stop();
+});
+
+test("with nearly no inodes left it ends the sandbox that has most, and one that has few is left alone", async () => {
+  const world = watchOver({ a: small, b: { bytes: 2 * MiB, files: 9_000 }, c: { bytes: 90 * MiB, files: 500 } });
+  world.room.files = 5_000;
+  await world.clock.advance(2_000);
+  expect(world.ended).toEqual({
+    b: "The sandbox was ended: the machine's file system has nearly no inodes left and it was the largest sandbox (9000 files).",
+  });
+  const alone = watchOver({ a: small });
+  alone.room.files = 5_000;
+  await alone.clock.advance(200_000);
+  expect(alone.ended).toEqual({});
+  await Promise.all([world.watch.stop(), alone.watch.stop()]);
+});
+
+for (const how of ["fails", "never"] as const) {
+  const what = how === "fails" ? "cannot be measured" : "takes too long to be measured";
+  test(`a sandbox that ${what} is ended after a minute and a half, others are measured, and one look follows the other`, async () => {
+    const world = watchOver({ a: how, b: small });
+    await world.clock.advance(85_000);
+    expect(world.ended).toEqual({});
+    await world.clock.advance(300_000);
+    expect(world.ended).toEqual({ a: expect.stringContaining("times in a row") });
+    expect([world.most(), world.measured.includes("b")]).toEqual([1, true]);
+    // The walls are looked after meanwhile.
+    expect(world.tended()).toBeGreaterThan(300);
+    await world.watch.stop();
+  });
+}
+
+test("a measurement that works in between makes up for those that failed", async () => {
+  const world = watchOver({ a: "fails" });
+  await world.clock.advance(80_000);
+  world.sizes.a = small;
+  await world.clock.advance(15_000);
+  world.sizes.a = "fails";
+  await world.clock.advance(90_000);
+  expect(world.ended).toEqual({});
+  await world.watch.stop();
+});
+
+test("stopping ends a measurement under way", async () => {
+  const world = watchOver({ a: "never" });
+  await world.clock.advance(1_500);
+  await world.watch.stop();
+  await settle();
+  expect([world.ended, world.clock.pending()]).toEqual([{}, 0]);
+});
+
+test("no answer of du counts as no files", () => {
+  expect(parseMeasure("kibibytes 12\t/tree\nfiles 7\t/tree\n")).toEqual({ bytes: 12 * 1024, files: 7 });
+  for (const said of ["", "kibibytes \nfiles \n", "kibibytes 12\nfiles \n", "kibibytes \nfiles 7\n"])
+    expect(() => parseMeasure(said)).toThrow("could not be counted");
+});
+
+test("room is short when either bytes or inodes are, and a file system that counts no inodes never lacks them", () => {
+  const reserve = { bytes: 512 * MiB, files: 1_000 };
+  const room = { bytes: 1_000 * MiB, files: 5_000 };
+  expect(shortage(room, reserve)).toBeNull();
+  expect(shortage(room, reserve, { bytes: 500 * MiB, files: 0 })).toContain("only 1000 MiB are free");
+  expect(shortage(room, reserve, { bytes: 0, files: 4_001 })).toContain("only 5000 more files (inodes) fit");
+  expect(shortage({ ...room, files: Number.POSITIVE_INFINITY }, reserve, { bytes: 0, files: 1e9 })).toBeNull();
+});
