@@ -123,7 +123,7 @@ describe.skipIf(why !== null || !canMount)(
                 message: expect.stringMatching(/nearly no inodes left and it was the largest sandbox \(\d{4} files\)/),
               });
               await filler.terminate(); // as its job does: nothing is kept of a sandbox that took the room
-            expect((await sh(sibling, "touch new && echo alive")).stdout).toBe("alive\n");
+              expect((await sh(sibling, "touch new && echo alive")).stdout).toBe("alive\n");
             },
             rootDir,
           ),
