@@ -1,8 +1,9 @@
 import { describe, expect } from "bun:test";
 import type { LabServer } from "../support/lab.ts";
+import type { ModelReply } from "../support/model-server.ts";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
-import { say, script, scriptedModel } from "../support/scripted.ts";
-import { ask, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
+import { call, say, script, scriptedModel } from "../support/scripted.ts";
+import { ask, cancel, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { useLab, useLabIn } from "../support/use-lab.ts";
 import { until } from "../support/wait.ts";
 
@@ -93,6 +94,49 @@ describe("jobs past their time", () => {
         const [last] = (await server.toolParts(job.sessionID as string, "sandbox_exec")).slice(-1);
         expect(last?.state).toMatchObject({ output: "kept\n[exit code 0]" });
       }
+    },
+    240_000,
+  );
+});
+
+describe("jobs that stop everything else in their sandbox", () => {
+  const lab = useLabIn(host, { maxRunningJobs: 1 });
+  const STOP =
+    "import os,signal\nwhile not os.path.exists('go'): pass\nwhile True:\n  for p in os.listdir('/proc'):\n    if p.isdigit() and int(p) not in (1, os.getpid()):\n      try: os.kill(int(p), signal.SIGSTOP)\n      except OSError: pass";
+  const hostile = (...replies: ModelReply[]) =>
+    task(
+      "stops all",
+      shell(`echo kept > work; python3 -c "${STOP}"`, { background: true }),
+      shell("touch go; sleep 600", { timeout_seconds: 2 }),
+      ...replies,
+    );
+
+  sandboxTest(
+    "have their commands killed in time, their files read, are cancelled and timed out, and give up their slot",
+    async () => {
+      const { server } = lab;
+      const [mine, theirs] = [await server.createSession(), await server.createSession()];
+      await ask(server, mine.id, start(hostile(shell("never in", { timeout_seconds: 900 }))));
+      await ask(server, theirs.id, start(task("waits", say("its turn"))));
+      const running = async () => (await ask(server, mine.id, status())).metadata.jobs.find((one) => one.sessionID);
+      const job = await until(running, { what: "it has a session", timeoutMs: 60_000 });
+      const calls = () => server.toolParts(job.sessionID as string, "sandbox_exec");
+      await until(async () => (await calls()).length === 3, { what: "a command is held up", timeoutMs: 60_000 });
+      expect((await calls())[1]?.state).toMatchObject({ output: expect.stringContaining("stopped after 2 s") });
+      const collect = call("agents_collect", { job: job.id, mode: "files", paths: ["work"], into: "kept" });
+      const [collected, cancelled] = await turn(server, mine.id, collect, cancel(job.id));
+      expect(collected?.metadata).toMatchObject({
+        files: [{ path: "work", sizeBytes: 5 }],
+        source: { kind: "sandbox" },
+      });
+      expect(cancelled?.metadata.jobs).toMatchObject([{ state: "cancelled", sandbox: "parked", notes: [] }]);
+      const { finished } = (await ask(server, theirs.id, wait())).metadata;
+      expect(finished).toMatchObject([{ state: "completed", result: "its turn" }]);
+
+      const late = { ...hostile({ hang: true }), timeout_minutes: 0.3 };
+      const [, ended] = await turn(server, mine.id, start(late), wait());
+      const stopped = { state: "failed", error: { code: "timed_out" }, sandbox: "parked", notes: [] };
+      expect(ended?.metadata.finished.at(-1)).toMatchObject(stopped);
     },
     240_000,
   );
