@@ -130,9 +130,9 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     const job = requireJob(book, jobID);
     let sessionID = job.childSession;
     if (sessionID === null && !signal.aborted) {
-      const { agent, description } = job.task;
+      const { agent, description, forbidden } = job.task;
       const title = `${description} (@${agent} subagent)`;
-      sessionID = await deps.sessions.create({ orchestrator: job.orchestrator, jobID, title, agent });
+      sessionID = await deps.sessions.create({ orchestrator: job.orchestrator, jobID, title, agent, forbidden });
       book.update(jobID, (current) => ({ ...current, childSession: sessionID }));
     }
     if (sessionID === null) throw new LabError("cancelled", "The job was stopped before it had a session.");

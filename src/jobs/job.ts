@@ -45,6 +45,8 @@ export interface JobTask {
   /** Id of the snapshot it starts from. */
   readonly snapshotID: string | null;
   readonly skills: readonly string[];
+  /** Tools that it has not: the user forbids them to its agent, or to the one that started it. */
+  readonly forbidden: readonly string[];
   /** Limit of one run; null = the option's. */
   readonly timeoutMinutes: number | null;
   /** Ceiling of all the job costs; null = the session's alone. */

@@ -54,6 +54,8 @@ export interface ChildSessionRequest {
   readonly jobID: string;
   readonly title: string;
   readonly agent: string;
+  /** Tools of jobs that this one has not. */
+  readonly forbidden: readonly string[];
 }
 
 export interface PromptRequest {
@@ -107,6 +109,10 @@ export interface CatalogAgent {
   readonly model: string | null;
   /** Its own system text, for agents a user defined. */
   readonly prompt: string | null;
+  /** Tools that the user forbids to it, and so to its jobs. */
+  readonly forbidden: readonly string[];
+  /** What he forbids to it besides, of single commands and files, and nobody keeps in a sandbox. */
+  readonly notHeld: readonly string[];
 }
 
 export interface CatalogSkill {

@@ -19,6 +19,8 @@ export interface StartContext {
   readonly orchestrator: string;
   readonly catalog: Catalog;
   readonly orchestratorModel: string | null;
+  /** Tools that the user forbids to the agent that starts the jobs. */
+  readonly forbidden: readonly string[];
 }
 
 /**
@@ -26,7 +28,7 @@ export interface StartContext {
  * store. A task that cannot start becomes a failed job.
  */
 export async function startJobs(lab: Lab, requests: readonly StartRequest[], context: StartContext): Promise<Job[]> {
-  const { orchestrator, catalog, orchestratorModel } = context;
+  const { orchestrator, catalog, orchestratorModel, forbidden } = context;
   const book = await lab.book(orchestrator);
   const { maxTasksPerCall, environments, gpuLimits } = lab.options;
   const taskContext = {
@@ -37,6 +39,7 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
     findSnapshot: (name: string) => lab.snapshots.find(orchestrator, name),
     lostLabel: (name: string) => lab.snapshots.lostLabel(orchestrator, name),
     orchestratorModel,
+    forbidden,
   };
   const now = lab.clock.now();
   const first = book.nextPosition();
@@ -55,7 +58,7 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
       base: null,
       formerBases: [],
       update: null,
-      notes: [],
+      notes: decision.failure ? [] : notesOn(decision.task, catalog),
       gpu: null,
       ports: [],
       childSession: null,
@@ -89,6 +92,14 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
   }
 }
 
+/** What of the user's rules holds for a job, and what does not. */
+function notesOn({ agent, forbidden }: JobTask, { agents }: Catalog): string[] {
+  const notHeld = agents.find(({ name }) => name === agent)?.notHeld ?? [];
+  const without = `It has no ${forbidden.join(", ")}: what the user's permissions forbid to an agent is forbidden to its jobs. A rule of his for these very names lifts that.`;
+  const ignored = `The user's rules for single commands and files (${notHeld.slice(0, 5).join(", ")}) hold on his machine; nobody keeps them in a sandbox.`;
+  return [...(forbidden.length > 0 ? [without] : []), ...(notHeld.length > 0 ? [ignored] : [])];
+}
+
 /** The prompt of a refused task is not kept: it may be of any size, and nobody will run it. */
 function refused(description: string, message: string): { task: JobTask; failure: Failure } {
   return {
@@ -101,6 +112,7 @@ function refused(description: string, message: string): { task: JobTask; failure
       gpu: null,
       snapshotID: null,
       skills: [],
+      forbidden: [],
       timeoutMinutes: null,
       maxUsd: null,
     },

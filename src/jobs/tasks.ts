@@ -35,6 +35,8 @@ export interface TaskContext {
   readonly lostLabel: (name: string) => Label | null;
   /** `provider/model` the orchestrator runs on; the default of agents that name none. */
   readonly orchestratorModel: string | null;
+  /** Tools that no job of the call has: the user forbids them to the agent that starts it. */
+  readonly forbidden: readonly string[];
 }
 
 export type TaskDecision =
@@ -63,6 +65,7 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
       gpu: canonicalGpu(wantedGpu(request, context.environments[environment]?.gpu ?? null)),
       snapshotID: request.from === undefined ? null : (context.findSnapshot(request.from)?.id ?? null),
       skills: request.skills ?? [],
+      forbidden: [...new Set([...(agent?.forbidden ?? []), ...context.forbidden])],
       timeoutMinutes: request.timeout_minutes ?? null,
       maxUsd: request.max_usd ?? null,
     },

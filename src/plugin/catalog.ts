@@ -1,13 +1,19 @@
 import { dirname } from "node:path";
 import type { Catalog } from "../jobs/ports.ts";
 import { type HostClient, unwrap } from "./host-client.ts";
+import { forbiddenToJobsOf, notHeldInSandbox, type UserRules } from "./permission-rules.ts";
 import { projectOfSkill, projectPlaces } from "./skill-folders.ts";
 
 /**
  * Agents, models and skills that tasks may name, as the host knows them now.
  * @param opened the folders that are open in the host, absolute
+ * @param userRules as the user's configuration has them
  */
-export async function readCatalog(client: HostClient, opened: readonly string[]): Promise<Catalog> {
+export async function readCatalog(
+  client: HostClient,
+  opened: readonly string[],
+  userRules: UserRules,
+): Promise<Catalog> {
   const [{ places, homes }, agents, providers, skills] = await Promise.all([
     projectPlaces(opened),
     unwrap(client.app.agents(), "session_create_failed", "list the agents"),
@@ -15,8 +21,10 @@ export async function readCatalog(client: HostClient, opened: readonly string[])
     unwrap(client.app.skills(), "session_create_failed", "list the skills"),
   ]);
   return {
-    agents: agents.map(({ name, model, prompt, native }) => ({
+    agents: agents.map(({ name, model, prompt, native, permission }) => ({
       name,
+      forbidden: forbiddenToJobsOf({ name, permission }, userRules),
+      notHeld: notHeldInSandbox(name, userRules),
       model: model ? `${model.providerID}/${model.modelID}` : null,
       prompt: native ? null : (prompt ?? null),
     })),

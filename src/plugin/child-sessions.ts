@@ -3,7 +3,7 @@ import type { Transcript, TranscriptMessage } from "../jobs/turn.ts";
 import type { Emitter } from "../shared/emitter.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { describe, type HostClient, unwrap } from "./host-client.ts";
-import { JOB_SESSION_RULES } from "./worker-agent.ts";
+import { jobSessionRules } from "./worker-agent.ts";
 
 /** Marks a session as a job's, in the host's own store, so that it is recognised after a restart. */
 export const JOB_MARK = "parallel-agents";
@@ -26,13 +26,13 @@ export function createChildSessions(client: HostClient, events: Emitter<SessionE
     await unwrap(sent, "prompt_failed", `prompt the session ${sessionID}`);
   }
   return {
-    async create({ orchestrator, jobID, title, agent }) {
+    async create({ orchestrator, jobID, title, agent, forbidden }) {
       const created = client.session.create({
         parentID: orchestrator,
         title: oneLine(title, 200),
         agent,
         metadata: { [JOB_MARK]: { job: jobID, orchestrator } },
-        permission: [...JOB_SESSION_RULES],
+        permission: jobSessionRules(forbidden),
       });
       return (await unwrap(created, "session_create_failed", `create the child session of ${jobID}`)).id;
     },

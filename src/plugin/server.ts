@@ -16,7 +16,9 @@ import { hostLog } from "./host-log.ts";
 import { createLabAccess } from "./lab-access.ts";
 import { createLivePart, hideLiveParts } from "./live-part.ts";
 import { createOrchestratorModels } from "./orchestrator-models.ts";
+import { forbiddenTo } from "./orchestrator-rules.ts";
 import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
+import type { UserRules } from "./permission-rules.ts";
 import { toSessionEvent } from "./session-events.ts";
 import { createSessionKinds, type SessionInfo } from "./session-kinds.ts";
 import { silenceWhenDisposed } from "./silence.ts";
@@ -38,9 +40,10 @@ export const server: Plugin = async (input, tuple) => {
   const events = createEmitter<SessionEvent>((error) => log("error", "a listener failed", { reason: String(error) }));
   const models = createOrchestratorModels(client);
   const hostIDs = createHostIds(() => systemClock.now());
+  let userRules: UserRules = { all: [], agents: {} };
   let catalogReading: Promise<Catalog> | null = null;
   const catalog = () => {
-    catalogReading ??= readCatalog(client, [input.worktree, input.directory]).catch((error) => {
+    catalogReading ??= readCatalog(client, [input.worktree, input.directory], userRules).catch((error) => {
       catalogReading = null;
       throw error;
     });
@@ -66,7 +69,9 @@ export const server: Plugin = async (input, tuple) => {
   const telling = createTelling({ access, bookOf, partID: () => hostIDs("prt"), log });
 
   const hooks: Hooks = {
-    config: async (config) => extendConfig(config, SKILLS_DIR),
+    config: async (config) => {
+      userRules = extendConfig(config, SKILLS_DIR);
+    },
     tool: silenceWhenDisposed(
       createTools({
         jobsStarting: () => toasts.jobsStarting(access),
@@ -74,6 +79,7 @@ export const server: Plugin = async (input, tuple) => {
         catalog,
         processes,
         modelOf: models.of,
+        forbiddenTo: (context) => forbiddenTo(context, client, userRules),
         progress: (context) => createLivePart(client, systemClock, hostIDs, context),
       }),
       () => disposed,

@@ -1,5 +1,6 @@
 import type { Config } from "@opencode-ai/plugin";
 import { DEFAULT_AGENT } from "../jobs/tasks.ts";
+import { type Rule, toRules, type UserRules } from "./permission-rules.ts";
 
 /** Tools that only work inside a job, hidden from everyone else. */
 const INSIDE_ONLY = ["sandbox_exec", "sandbox_process", "sandbox_read", "sandbox_write", "sandbox_edit", "job_report"];
@@ -12,10 +13,15 @@ const JOB_TOOLS = new Set([...ALLOWED, "invalid"]);
 
 export const isJobTool = (tool: string): boolean => JOB_TOOLS.has(tool);
 
-/** Wall 2: rules on the child session itself. They come last, so they hold under whatever agent it is prompted as. */
-export const JOB_SESSION_RULES = [
-  { permission: "*", pattern: "*", action: "deny" as const },
-  ...ALLOWED.map((permission) => ({ permission, pattern: "*", action: "allow" as const })),
+/**
+ * Wall 2: rules on the child session itself. They come last, so they hold under whatever agent it is prompted as.
+ * @param forbidden tools that this job has not
+ */
+export const jobSessionRules = (forbidden: readonly string[]): Rule[] => [
+  { permission: "*", pattern: "*", action: "deny" },
+  ...ALLOWED.filter((tool) => !forbidden.includes(tool)).map(
+    (permission): Rule => ({ permission, pattern: "*", action: "allow" }),
+  ),
 ];
 
 /** Wall 1: the worker agent's own rules. `doom_loop` would ask, and nobody answers in a job. */
@@ -28,10 +34,16 @@ type Loose = Record<string, unknown>;
 /**
  * Adds the worker agent, our skills and the visibility rules to the host's merged configuration.
  * @param skillsDir absolute; searched for SKILL.md files
+ * @returns what the user allows and forbids himself
  */
-export function extendConfig(config: Config, skillsDir: string): void {
+export function extendConfig(config: Config, skillsDir: string): UserRules {
   const c = config as unknown as Loose;
   const agents = { ...(c.agent as Loose | undefined) };
+  const ofAgent = ([name, agent]: [string, unknown]) => [name, toRules((agent as Loose | undefined)?.permission)];
+  const userRules: UserRules = {
+    all: toRules(c.permission),
+    agents: Object.fromEntries(Object.entries(agents).map(ofAgent)),
+  };
   // A user may choose the worker's model or temperature, never its rules.
   agents[DEFAULT_AGENT] = {
     description: DESCRIPTION,
@@ -52,6 +64,7 @@ export function extendConfig(config: Config, skillsDir: string): void {
   }
   permission.task = { ...byName(permission.task), [DEFAULT_AGENT]: "deny" };
   c.permission = permission;
+  return userRules;
 }
 
 /** A permission is one action for everything, or actions by name; the last matching one wins. */

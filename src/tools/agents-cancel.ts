@@ -13,6 +13,7 @@ export const agentsCancelTool = (host: ToolHost) =>
       jobs: z.array(z.string()).min(1, "name at least one job").describe("Job ids."),
       reason: z.string().max(500).optional().describe("Kept with the jobs."),
     },
+    asks: ({ jobs }) => jobs,
     async run({ jobs: ids, reason }, context) {
       const { sessionID } = context;
       const lab = await host.lab();

@@ -1,9 +1,11 @@
+import { join } from "node:path";
+import type { ToolContext } from "@opencode-ai/plugin";
 import { z } from "zod";
 import { collectFiles } from "../jobs/collect-files.ts";
 import { collectJob } from "../jobs/collect-job.ts";
 import { LabError } from "../shared/error-code.ts";
 import { COLLECTED, decideFolder, decideTarget, refuseLinks } from "../workspace/target.ts";
-import { defineTool, type ToolHost } from "./define-tool.ts";
+import { askHost, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_COLLECT } from "./descriptions.ts";
 import { renderCollected, renderFiles } from "./render-collected.ts";
 
@@ -29,11 +31,13 @@ export const agentsCollectTool = (host: ToolHost) =>
           `In the project. patch: the file to write. files: a new or empty folder; default ${COLLECTED}/<job id>.`,
         ),
     },
+    asks: ({ job }) => [job],
     async run({ job, mode = "branch", paths = [], into }, context) {
       const lab = await host.lab();
       if (mode === "branch") {
         if (into !== undefined || paths.length > 0)
           throw new LabError("invalid_task", 'paths and into go with mode "patch" or "files".', { retryable: false });
+        await askToEdit(context, job, null, `.git/refs/heads/agents/${job}`);
         return renderCollected(await collectJob(lab, context.sessionID, job, { mode }), null);
       }
       const root = (await lab.trees.store())?.root;
@@ -41,13 +45,20 @@ export const agentsCollectTool = (host: ToolHost) =>
         throw new LabError("collect_failed", "There is no project to write to.", { retryable: false });
       if (mode === "files") {
         const target = await decideFolder(root, job, into ?? null);
-        await context.ask({ permission: "edit", patterns: [target], always: ["*"], metadata: { job } });
+        await askToEdit(context, job, root, target);
         const request = { root, target, paths, signal: context.abort };
         return renderFiles(await collectFiles(lab, context.sessionID, job, request), target);
       }
       const target = decideTarget(root, into ?? `${COLLECTED}/${job.replace(/\W/g, "_")}.patch`);
       await refuseLinks(root, target);
-      await context.ask({ permission: "edit", patterns: [target], always: ["*"], metadata: { job } });
+      await askToEdit(context, job, root, target);
       return renderCollected(await collectJob(lab, context.sessionID, job, { mode, target, paths }), target);
     },
   });
+
+/**
+ * Whatever is written into the user's project or its repository is an edit, as the host's rules have it: who may edit
+ * nothing makes no branch either. `target` is relative to the project; the host shows `filepath` in its question.
+ */
+const askToEdit = (context: ToolContext, job: string, root: string | null, target: string): Promise<void> =>
+  askHost(context, "edit", [target], { job, filepath: root === null ? target : join(root, target), diff: "" });

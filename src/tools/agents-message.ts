@@ -18,6 +18,7 @@ export const agentsMessageTool = (host: ToolHost) =>
         .default(false)
         .describe("Bring its files up to date with the project first: its changes are rebased, conflicts told to it."),
     },
+    asks: ({ job }) => [job],
     async run(request, { sessionID }) {
       const lab = await host.lab();
       const { job, drift } = await messageJob(lab, sessionID, request);

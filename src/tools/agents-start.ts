@@ -2,9 +2,11 @@ import type { ToolContext } from "@opencode-ai/plugin";
 import { z } from "zod";
 import type { Lab } from "../jobs/lab.ts";
 import { type StartRequest, startJobs } from "../jobs/start-jobs.ts";
-import { defineTool, describeIssues, type ToolHost } from "./define-tool.ts";
+import { DEFAULT_AGENT } from "../jobs/tasks.ts";
+import { askHost, defineTool, describeIssues, type ToolHost } from "./define-tool.ts";
 import { AGENTS_START } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
+import { toMarkdown } from "./job-words.ts";
 import { renderCounts, renderJobLines } from "./render-jobs.ts";
 
 const taskSchema = z.strictObject({
@@ -31,13 +33,18 @@ export const agentsStartTool = (host: ToolHost) =>
     parse: z.strictObject({ tasks: z.array(z.unknown()).min(1, "at least one task is needed") }),
     async run({ tasks }, context) {
       const lab = await host.lab();
-      await askForGpus(lab, tasks, context);
+      await askToStart(host, lab, tasks, context);
       host.jobsStarting();
-      const [catalog, orchestratorModel] = await Promise.all([host.catalog(), host.modelOf(context)]);
+      const [catalog, orchestratorModel, forbidden] = await Promise.all([
+        host.catalog(),
+        host.modelOf(context),
+        host.forbiddenTo(context),
+      ]);
       const jobs = await startJobs(lab, tasks.map(toRequest), {
         orchestrator: context.sessionID,
         catalog,
         orchestratorModel,
+        forbidden,
       });
       const views = viewJobs(lab, jobs);
       const started = views.filter((job) => job.state !== "failed").length;
@@ -55,20 +62,34 @@ export const agentsStartTool = (host: ToolHost) =>
     },
   });
 
-/** One question for all GPUs of a call; OpenCode allows it unless the user has configured the permission `gpu`. */
-async function askForGpus(lab: Lab, tasks: readonly unknown[], context: ToolContext): Promise<void> {
-  const wanted = tasks.map((task) => {
-    const { gpu, environment } = (task ?? {}) as { gpu?: unknown; environment?: unknown };
-    return gpu ?? lab.options.environments[typeof environment === "string" ? environment : "default"]?.gpu;
-  });
-  const patterns = [...new Set(wanted.filter((gpu) => typeof gpu === "string" && gpu.toLowerCase() !== "none"))];
-  if (patterns.length === 0) return;
-  await context.ask({
-    permission: "gpu",
-    patterns: patterns as string[],
-    always: ["*"],
-    metadata: { tasks: tasks.length },
-  });
+/**
+ * Asks for the jobs, and once for all GPUs of a call: allowed without a question unless the user has configured it. The
+ * host's question names the permission alone, so what is wanted stands in the conversation meanwhile.
+ */
+async function askToStart(host: ToolHost, lab: Lab, tasks: readonly unknown[], context: ToolContext): Promise<void> {
+  const wishes = tasks.map((task) => toWish(task, lab));
+  const gpus = wishes.flatMap(({ gpu }) => (gpu === null ? [] : [gpu]));
+  const progress = host.progress(context);
+  try {
+    const title = `Wants to start ${tasks.length} ${tasks.length === 1 ? "job" : "jobs"}`;
+    const lines = wishes.map(({ description, agent, gpu }) => `- **${toMarkdown(description, 80)}** ${toMarkdown(`${agent}${gpu === null ? "" : ` · GPU ${gpu}`}`)}`); // biome-ignore format: one line
+    progress.show({ title, text: [`${title}:`, ...lines].join("\n"), metadata: {} });
+    await askHost(context, "agents_start", wishes.map(({ agent }) => agent)); // biome-ignore format: one line
+    if (gpus.length > 0) await askHost(context, "gpu", gpus, { tasks: tasks.length });
+  } finally {
+    await progress.stop();
+  }
+}
+
+/** What a task asks for, as far as it can be read. */
+function toWish(task: unknown, lab: Lab): { description: string; agent: string; gpu: string | null } {
+  const { description, agent, gpu, environment } = (task ?? {}) as Record<string, unknown>;
+  const wanted = gpu ?? lab.options.environments[typeof environment === "string" ? environment : "default"]?.gpu;
+  return {
+    description: typeof description === "string" ? description : "",
+    agent: typeof agent === "string" ? agent : DEFAULT_AGENT,
+    gpu: typeof wanted === "string" && wanted.toLowerCase() !== "none" ? wanted : null,
+  };
 }
 
 function toRequest(raw: unknown, index: number): StartRequest {

@@ -15,6 +15,7 @@ export const agentsStatusTool = (host: ToolHost) =>
     name: "agents_status",
     description: AGENTS_STATUS,
     args: { jobs: z.array(z.string()).optional().describe("Job ids; all of this session's when left out.") },
+    asks: ({ jobs = [] }) => jobs,
     async run({ jobs: ids }, context) {
       const { sessionID } = context;
       const lab = await host.lab();

@@ -34,6 +34,7 @@ export const agentsWaitTool = (host: ToolHost) =>
         .default(1800)
         .describe("Longest wait, seconds (default 1800, at most 14400). The jobs go on after it."),
     },
+    asks: ({ jobs = [] }) => jobs,
     async run({ jobs, until, timeout_seconds }, context) {
       const lab = await host.lab();
       const ids = findJobs(await lab.book(context.sessionID), jobs).map(({ id }) => id);

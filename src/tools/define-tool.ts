@@ -14,6 +14,8 @@ export interface ToolHost {
   catalog(): Promise<Catalog>;
   /** `provider/model` the calling session runs on. */
   modelOf(context: ToolContext): Promise<string | null>;
+  /** Tools that the user forbids to the calling session, and so to jobs that it starts. */
+  forbiddenTo(context: ToolContext): Promise<readonly string[]>;
   progress(context: ToolContext): Progress;
   readonly processes: ProcessTable;
   /** The first jobs of this instance are about to start. */
@@ -47,6 +49,11 @@ export interface ToolSpec<Shape extends z.ZodRawShape, Args> {
   readonly args: Shape;
   /** What is checked before `run`; strictly the same unless given. */
   readonly parse?: z.ZodType<Args>;
+  /**
+   * What the host is asked before it runs, under the tool's own name: it asks the user only where he has configured
+   * that. Never given for tools of a job, which has nobody to answer.
+   */
+  readonly asks?: (args: Args) => readonly string[];
   /** Its output is the job's own files or programs for the job itself, and is not altered. */
   readonly isVerbatim?: boolean;
   run(args: Args, context: ToolContext): Promise<ToolAnswer>;
@@ -70,6 +77,7 @@ export function defineTool<Shape extends z.ZodRawShape, Args = z.output<z.ZodObj
         return toErrorAnswer("invalid_task", message, false);
       }
       try {
+        if (spec.asks) await askHost(context, spec.name, spec.asks(parsed.data));
         const { title, output, metadata } = await spec.run(parsed.data, context);
         return { title: oneLine(title, 200), output: spec.isVerbatim ? output : plainText(output), metadata };
       } catch (error) {
@@ -79,6 +87,20 @@ export function defineTool<Shape extends z.ZodRawShape, Args = z.output<z.ZodObj
       }
     },
   } as ToolDefinition;
+}
+
+/**
+ * Asks as the host's own tools do: allowed without a question unless the user has configured the permission. A refusal
+ * rejects with the host's own error, which the host tells to the model.
+ */
+export async function askHost(
+  context: Pick<ToolContext, "ask">,
+  permission: string,
+  patterns: readonly string[],
+  metadata: Record<string, unknown> = {},
+): Promise<void> {
+  const shown = [...new Set(patterns.map((pattern) => oneLine(pattern, 200)))];
+  await context.ask({ permission, patterns: shown.length > 0 ? shown : ["*"], always: ["*"], metadata });
 }
 
 /** The call as it is found in its session. The host gives its id, though its types do not say so. */

@@ -2,9 +2,10 @@ import { z } from "zod";
 import { takeSnapshot } from "../jobs/take-snapshot.ts";
 import { LabError } from "../shared/error-code.ts";
 import { toSnapshotView } from "../views/job-view.ts";
-import { defineTool, type ToolHost } from "./define-tool.ts";
+import { askHost, defineTool, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_SNAPSHOT } from "./descriptions.ts";
 import { toFact } from "./job-words.ts";
+import { forbiddenTool } from "./worker-seat.ts";
 
 /** Tasks start from ids and labels alike, so none may pass for the other. */
 const LIKE_AN_ID = /^(?:im-|sb-|snap_|job_|ses_)/i;
@@ -26,13 +27,17 @@ export const sandboxSnapshotTool = (host: ToolHost) =>
         .describe("A name to start tasks from. It stays the job's: given again it names the newer snapshot."),
       path: z.string().min(1).optional().describe("Only this directory; the whole file system when left out."),
     },
-    async run({ job, label, path }, { sessionID }) {
+    async run({ job, label, path }, context) {
+      const { sessionID } = context;
       const lab = await host.lab();
       const seat = lab.seat(sessionID);
       const jobID = job ?? seat?.jobID;
+      if (seat?.book.get(seat.jobID)?.task.forbidden.includes("sandbox_snapshot"))
+        throw forbiddenTool("sandbox_snapshot");
       const refuse = (message: string) => new LabError("not_found", message, { retryable: false });
       if (jobID === undefined) throw refuse("Name the job whose files are to be frozen.");
       if (seat && jobID !== seat.jobID) throw refuse(`A job can freeze only itself, not ${jobID}.`);
+      if (!seat) await askHost(context, "sandbox_snapshot", [jobID]); // a job never asks
       const orchestrator = seat?.book.orchestrator ?? sessionID;
       const request = { job: jobID, label: label ?? null, path: path ?? null };
       const { snapshot: taken, labelOwner } = await takeSnapshot(lab, orchestrator, request);

@@ -3,6 +3,10 @@ import type { Sandbox } from "../sandboxes/port.ts";
 import { LabError } from "../shared/error-code.ts";
 import type { ToolHost } from "./define-tool.ts";
 
+/** The job's session hides such tools; this holds where something has changed its rules. */
+export const forbiddenTool = (tool: string): LabError =>
+  new LabError("not_found", `This job has no ${tool}: the user's permissions forbid it.`, { retryable: false });
+
 export interface Seated extends WorkerSeat {
   readonly lab: Lab;
   readonly sandbox: Sandbox;
@@ -20,6 +24,7 @@ export async function findSeat(host: ToolHost, sessionID: string, tool: string):
     const message = `${tool} works only inside a job started with agents_start; this session is none.`;
     throw new LabError("not_found", message, { retryable: false });
   }
+  if (job.task.forbidden.includes(tool)) throw forbiddenTool(tool);
   const sandbox = job.state.kind === "running" ? lab.keeper.live(job.id) : null;
   if (!sandbox) {
     const message = `${job.id} is ${job.state.kind} and has no live sandbox; its orchestrator wakes it with agents_message.`;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { expectStoppedByGuard, http, promptForHost } from "../support/attack-http.ts";
+import { ALLOW_ALL, expectStoppedByGuard, http, promptForHost } from "../support/attack-http.ts";
 import {
   type AttackLab,
   allToolParts,
@@ -8,8 +8,11 @@ import {
   startAttackLab,
   whyNoSandbox,
 } from "../support/attack-lab.ts";
+import { type LabServer, metadataOf, startLabIn } from "../support/lab.ts";
 import { must } from "../support/opencode.ts";
 import { call, say, script } from "../support/scripted.ts";
+import { ask, start, task, wait } from "../support/turns.ts";
+import { until } from "../support/wait.ts";
 
 const why = await whyNoSandbox();
 const INSIDE = {
@@ -104,4 +107,148 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     await expectStoppedByGuard(lab, child.id);
     expect(breaches(lab)).toEqual([]);
   }, 240_000);
+
+  describe("rules of the user hold", () => {
+    const RULES = {
+      permission: { agents_start: "ask", agents_cancel: { "*": "deny" } },
+      agent: {
+        careful: { mode: "all", prompt: "You are careful.", permission: { "*": "ask" } },
+        reviewer: {
+          mode: "all",
+          prompt: "You review.",
+          permission: { edit: "deny", bash: { "*": "deny", "ls *": "allow" } },
+        },
+        planner: { mode: "all", prompt: "You plan.", permission: { edit: { "*": "deny", "plans/*": "allow" } } },
+        lead: { mode: "all", prompt: "You delegate.", permission: { "*": "deny", "agents_*": "allow" } },
+      },
+    };
+    let ruled: LabServer;
+    beforeAll(async () => {
+      ruled = await startLabIn(lab, {}, { ".opencode/opencode.json": JSON.stringify(RULES) });
+    }, 240_000);
+    afterAll(() => ruled?.stop(), 240_000);
+
+    const questions = async () => must(await ruled.server.client.permission.list());
+    /** The question that the session's turn stands at. */
+    const question = async (sessionID: string) =>
+      until(async () => (await questions()).find((one) => one.sessionID === sessionID), { what: "it asks" });
+    const reply = async (requestID: string, answer: "once" | "always" | "reject") =>
+      must(await ruled.server.client.permission.reply({ requestID, reply: answer }));
+    const states = async (sessionID: string, tool: string) =>
+      (await ruled.server.toolParts(sessionID, tool)).map(({ state }) =>
+        state.status === "error" ? state.error : state.status,
+      );
+    const begin = (description: string) => start({ ...task(description, say("ok")), agent: "free" });
+
+    test("a tool that is to be asked for is: once, rejected, then for good; what is wanted stands in the conversation", async () => {
+      const { server } = ruled;
+      const session = await server.createSession();
+      const wish = async (description: string) => {
+        await server.promptAsync(session.id, script(begin(description), say("started")), { agent: "build" });
+        return question(session.id);
+      };
+      const first = await wish("first *job*");
+      expect(first).toMatchObject({ permission: "agents_start", patterns: ["free"], always: ["*"] });
+      const shown = await until(
+        async () =>
+          (await server.messages(session.id))
+            .flatMap(({ parts }) => parts)
+            .find((part) => part.type === "text" && part.text.startsWith("Wants to start")),
+        { what: "the wish is shown" },
+      );
+      expect(shown).toMatchObject({ text: "Wants to start 1 job:\n- **first \\*job\\*** free", ignored: true });
+      await reply(first.id, "once");
+      await server.whenIdle(session.id);
+
+      const second = await wish("second");
+      await reply(second.id, "reject");
+      await server.whenIdle(session.id);
+      await reply((await wish("third")).id, "always");
+      await server.whenIdle(session.id);
+      await server.prompt(session.id, script(begin("fourth"), say("started")), { agent: "build" });
+      const rejected = "The user rejected permission to use this specific tool call.";
+      expect(await states(session.id, "agents_start")).toEqual(["completed", rejected, "completed", "completed"]);
+      const { metadata } = await ask(ruled.server, session.id, call("agents_wait", {}));
+      expect(metadata.finished.map(({ description }) => description)).toEqual(["first *job*", "third", "fourth"]);
+      expect(await questions()).toEqual([]);
+    }, 240_000);
+
+    test("a denial by pattern is the host's error, and nothing happens; everything asked for asks for each tool", async () => {
+      const { server } = ruled;
+      const session = await server.createSession();
+      await server.prompt(session.id, script(call("agents_cancel", { jobs: ["job_1"] }), say("x")), { agent: "build" });
+      const [tool] = (await server.messages(session.id)).flatMap(({ parts }) =>
+        parts.filter(({ type }) => type === "tool"),
+      );
+      expect(tool).toMatchObject({ tool: "invalid" }); // denied to all: the model is not even shown it
+      for (const [name, args, patterns] of [
+        ["agents_status", {}, ["*"]],
+        ["agents_wait", { jobs: ["job_a"] }, ["job_a"]],
+        ["agents_message", { job: "job_b", message: "hi" }, ["job_b"]],
+        ["agents_collect", { job: "job_c" }, ["job_c"]],
+        ["sandbox_snapshot", { job: "job_d" }, ["job_d"]],
+      ] as const) {
+        const other = await server.createSession();
+        await server.promptAsync(other.id, script(call(name, args), say("x")), { agent: "careful" });
+        const asked = await question(other.id);
+        expect(asked).toMatchObject({ permission: name, patterns: [...patterns] });
+        await reply(asked.id, "reject");
+        await server.whenIdle(other.id);
+        expect(await states(other.id, name)).toEqual([expect.stringContaining("The user rejected permission")]);
+      }
+    }, 240_000);
+
+    test("what is forbidden to an agent its jobs have not, and is said; also to jobs of one that may not edit", async () => {
+      const { server, model } = ruled;
+      const toolsOf = (words: string) =>
+        model.requests
+          .findLast(({ firstUser, tools }) => firstUser.includes(words) && tools.includes("job_report"))
+          ?.tools.sort();
+      const run = async (agent: string, description: string, more: object) => {
+        const session = await server.createSession();
+        const calls = [call("sandbox_exec", { command: "true" }), call("sandbox_write", { path: "x", content: "x" })];
+        const prompt = `${description} ${task("", ...calls, say("ok")).prompt}`;
+        await server.promptAsync(session.id, script(start({ description, prompt, ...more }), wait(), say("x")), {
+          agent,
+        });
+        await until(
+          async () => {
+            for (const one of await questions()) if (one.sessionID === session.id) await reply(one.id, "once");
+            return (await states(session.id, "agents_wait")).includes("completed");
+          },
+          { what: "the job has ended", timeoutMs: 60_000 },
+        );
+        await server.whenIdle(session.id);
+        const [job] = (await metadataOf(server, session.id, "agents_wait")).finished ?? [];
+        return job;
+      };
+      const READS = ["job_report", "sandbox_read", "sandbox_snapshot", "skill"];
+      const reviewed = await run("build", "reviewed words", { agent: "reviewer" });
+      expect(toolsOf("reviewed words")).toEqual(READS);
+      expect(reviewed?.notes).toEqual([
+        expect.stringContaining("It has no sandbox_exec, sandbox_process, sandbox_write, sandbox_edit"),
+      ]);
+      expect((await allToolParts(ruled, reviewed?.sessionID as string)).map(({ state }) => state.status)).toEqual([
+        "error",
+        "error",
+      ]);
+      // Whoever rewrites the session's rules frees nothing.
+      const freed = await http(ruled, "PATCH", `/session/${reviewed?.sessionID}`, { permission: ALLOW_ALL });
+      expect(freed.status).toBe(200);
+      const again = script(call("sandbox_exec", { command: "true" }), say("x"));
+      await server.prompt(reviewed?.sessionID as string, again, { agent: "free" });
+      expect((await ruled.server.toolParts(reviewed?.sessionID as string, "sandbox_exec")).at(-1)?.state).toMatchObject(
+        {
+          output: "Error not_found: This job has no sandbox_exec: the user's permissions forbid it.",
+        },
+      );
+
+      await run("planner", "planned words", {});
+      expect(toolsOf("planned words")).toEqual([...READS, "sandbox_exec", "sandbox_process"].sort());
+      await run("lead", "led words", {});
+      expect(toolsOf("led words")).toEqual(
+        [...READS, "sandbox_edit", "sandbox_exec", "sandbox_process", "sandbox_write"].sort(),
+      );
+    }, 240_000);
+  });
 });

@@ -152,10 +152,7 @@ sandboxTest(
     const permission = [{ permission: "edit", pattern: "*", action: "deny" }] as const;
     must(await server.client.session.update({ sessionID: session, permission: [...permission] }));
     const before = home.git("status", "--porcelain", "--ignored");
-    const modes = [
-      { mode: "files", into: "refused" },
-      { mode: "patch", into: "refused.patch" },
-    ];
+    const modes = [{ mode: "files", into: "refused" }, { mode: "patch", into: "refused.patch" }, { mode: "branch" }];
     await server.prompt(session, script(...modes.map((args) => call("agents_collect", { job, ...args })), say("done")));
     const parts = await server.toolParts(session, "agents_collect");
     expect(parts.map(({ state }) => (state.status === "error" ? state.error : state.status))).toEqual(
@@ -164,6 +161,7 @@ sandboxTest(
       ),
     );
     expect(home.git("status", "--porcelain", "--ignored")).toBe(before);
+    expect(home.git("branch", "--list", `agents/${job}`)).toBe("");
   },
   240_000,
 );

@@ -82,6 +82,10 @@ sandboxTest(
         model: "mock/m2",
       });
       await until(() => holders(home).length === 5, { what: "all hold", timeoutMs: 60_000 });
+      // What the host forbids to its plan agent is forbidden to its jobs.
+      const worker = model.requests.find(({ tools }) => tools.includes("job_report"))?.tools ?? [];
+      expect(worker).toContain("sandbox_exec");
+      for (const tool of ["sandbox_write", "sandbox_edit"]) expect(worker).not.toContain(tool);
       const before = (await userMessages(lab, session.id)).length;
       openGates(home);
       for (const word of words) await isTold(lab, session.id, word);

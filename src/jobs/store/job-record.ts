@@ -9,4 +9,4 @@ export function parseJob(record: string): Job {
 
 const NEW_IN_JOBS = { compute: NO_COMPUTE, formerBases: [], update: null, notes: [] };
 
-const NEW_IN_TASKS = { timeoutMinutes: null, maxUsd: null };
+const NEW_IN_TASKS = { forbidden: [], timeoutMinutes: null, maxUsd: null };

@@ -12,7 +12,7 @@ test(
   "a deleted session takes its jobs, sandboxes, snapshots and files with it, and no other's",
   inWorld(async (world) => {
     const [running = "", done = ""] = await world.start("hang", "say 1", "say 2");
-    const context = { catalog: CATALOG, orchestratorModel: null, provider: "local" as const };
+    const context = { catalog: CATALOG, orchestratorModel: null, forbidden: [], provider: "local" as const };
     const request = { description: "other", prompt: "work 90000 fine" };
     const [other] = await startJobs(world.lab, [request], { ...context, orchestrator: "ses_other" });
     await world.reaches(done, "completed");

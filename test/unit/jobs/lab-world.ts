@@ -46,8 +46,8 @@ export const ORCHESTRATOR = "ses_orchestrator";
 
 export const CATALOG: Catalog = {
   agents: [
-    { name: "sandbox_worker", model: null, prompt: null },
-    { name: "reviewer", model: "acme/small", prompt: "You review." },
+    { name: "sandbox_worker", model: null, prompt: null, forbidden: [], notHeld: [] },
+    { name: "reviewer", model: "acme/small", prompt: "You review.", forbidden: [], notHeld: [] },
   ],
   models: new Set(["acme/large", "acme/small"]),
   skills: [{ name: "golf", content: "Play well.", folder: "/skills/golf", project: null }],
@@ -124,6 +124,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
         orchestrator: ORCHESTRATOR,
         catalog: CATALOG,
         orchestratorModel: "acme/large",
+        forbidden: [],
       });
       books.set(world.lab, await world.lab.book(ORCHESTRATOR));
       return jobs.map(({ id }) => id);

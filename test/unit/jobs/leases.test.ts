@@ -10,7 +10,7 @@ const start = (lab: Lab, orchestrator: string, ...prompts: string[]) =>
   startJobs(
     lab,
     prompts.map((prompt) => ({ description: "d", prompt })),
-    { orchestrator, catalog: CATALOG, orchestratorModel: null },
+    { orchestrator, catalog: CATALOG, orchestratorModel: null, forbidden: [] },
   );
 const states = async (lab: Lab, orchestrator: string) =>
   (await lab.book(orchestrator)).jobs().map(({ state }) => state.kind);

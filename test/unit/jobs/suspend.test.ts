@@ -96,7 +96,13 @@ test(
     const former = world.lab;
     await world.start("say 1");
     await world.reopen();
-    const start = { orchestrator: ORCHESTRATOR, catalog: CATALOG, orchestratorModel: null, provider: "local" as const };
+    const start = {
+      orchestrator: ORCHESTRATOR,
+      catalog: CATALOG,
+      orchestratorModel: null,
+      forbidden: [],
+      provider: "local" as const,
+    };
     expect(await startJobs(former, [], start).catch((error) => error.code)).toBe("cancelled");
   }),
 );

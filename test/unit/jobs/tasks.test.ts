@@ -11,6 +11,7 @@ const context: TaskContext = {
   findSnapshot: (name) => (name === "best" ? ({ id: "snap_1", provider: "local" } as SnapshotRecord) : null),
   lostLabel: () => null,
   orchestratorModel: "acme/large",
+  forbidden: [],
 };
 const decide = (more: Partial<TaskRequest> = {}) =>
   decideTask({ description: "d", prompt: "Do it.", ...more }, context);
@@ -36,6 +37,7 @@ test("what a task leaves out is filled in", () => {
     gpu: null,
     snapshotID: null,
     skills: [],
+    forbidden: [],
     timeoutMinutes: null,
     maxUsd: null,
   });

@@ -9,7 +9,13 @@ async function openSession() {
   const clock = createFakeClock();
   const sessions = createScriptedSessions(clock);
   const ids = createHostIds(() => clock.now());
-  const sessionID = await sessions.create({ orchestrator: "ses_o", jobID: "job_1", title: "t", agent: "a" });
+  const sessionID = await sessions.create({
+    orchestrator: "ses_o",
+    jobID: "job_1",
+    title: "t",
+    agent: "a",
+    forbidden: [],
+  });
   const stopping = new AbortController();
   let readings = 0;
   const begin = (text: string) => {

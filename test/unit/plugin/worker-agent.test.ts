@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Config } from "@opencode-ai/plugin";
-import { extendConfig, isJobTool, JOB_SESSION_RULES } from "../../../src/plugin/worker-agent.ts";
+import { extendConfig, isJobTool, jobSessionRules } from "../../../src/plugin/worker-agent.ts";
 
 type Rules = Record<string, unknown>;
 interface Extended {
@@ -90,7 +90,7 @@ describe("the configuration", () => {
 
 describe("a worker's rules", () => {
   const agent = extend({}).agent.sandbox_worker?.permission as Rules;
-  const session = Object.fromEntries(JOB_SESSION_RULES.map(({ permission, action }) => [permission, action]));
+  const session = Object.fromEntries(jobSessionRules([]).map(({ permission, action }) => [permission, action]));
   const JOB = [...INSIDE, "sandbox_snapshot", "skill"];
   const HOST = [
     "bash",

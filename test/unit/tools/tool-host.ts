@@ -4,14 +4,23 @@ import type { ProgressView, ToolAnswer } from "../../../src/tools/define-tool.ts
 import { createProcessTable } from "../../../src/tools/process-table.ts";
 import { CATALOG, ORCHESTRATOR, type World } from "../jobs/lab-world.ts";
 
+interface Question {
+  readonly permission: string;
+  readonly patterns: readonly string[];
+  readonly always: readonly string[];
+  readonly metadata: Record<string, unknown>;
+}
+
 /** Every tool over the lab of a world, called as a model calls them. */
 export function openTools(world: World) {
   const shown: ProgressView[] = [];
+  const asked: Question[] = [];
   let open = 0;
   const tools = createTools({
     lab: async () => world.lab,
     catalog: async () => CATALOG,
     modelOf: async () => "acme/large",
+    forbiddenTo: async () => [],
     processes: createProcessTable(),
     jobsStarting: () => {},
     progress() {
@@ -27,12 +36,20 @@ export function openTools(world: World) {
   return {
     tools,
     shown,
+    /** What the host was asked. */
+    asked,
     /** Pictures not taken away. */
     openPictures: () => open,
     async call(name: string, args: unknown, sessionID = ORCHESTRATOR, abort = new AbortController().signal) {
       const tool = tools[name];
       if (!tool) throw new Error(`no tool ${name}`);
-      const context = { sessionID, messageID: "msg_1", agent: "build", abort } as unknown as ToolContext;
+      const context = {
+        sessionID,
+        messageID: "msg_1",
+        agent: "build",
+        abort,
+        ask: async (question: Question) => void asked.push(question),
+      } as unknown as ToolContext;
       return (await tool.execute(args as never, context)) as unknown as ToolAnswer;
     },
   };

@@ -17,6 +17,7 @@ export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, mor
     gpu: null,
     snapshotID: null,
     skills: [],
+    forbidden: [],
     timeoutMinutes: null,
     maxUsd: null,
   },
