@@ -1,11 +1,24 @@
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 
+/** In place of a sandbox's number: a command of the host itself. */
+export const HOST = -1;
+
 export interface Attack {
   readonly sandboxes: number;
   readonly network: "open" | "blocked";
-  /** The number of the sandbox, and what its shell runs. */
+  /** The number of the sandbox, and what its shell runs. `$TCP` and `$UDP` become ports that the host listens on. */
   readonly steps: readonly (readonly [sandbox: number, command: string])[];
+  /** Groups whose messages the host's UDP server takes. */
+  readonly groups?: readonly string[];
+  /** What is looked after every second stays undone. */
+  readonly withoutTicks?: boolean;
+}
+
+export interface Said {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly notes: readonly string[];
 }
 
 export interface User {
@@ -35,13 +48,17 @@ function whyNot(become: readonly string[]): string | null {
   return status === 0 ? null : `it cannot run what lies here: ${stderr?.trim().split("\n").at(-1)}`;
 }
 
-/** Makes an attack as a user. @param around words put before the process that makes it, as `python3 -c ...` */
+/**
+ * Makes an attack as a user.
+ * @param around words put before the process that makes it, run by that user, as `python3 -c ...`
+ * @param before words put before all, run by the tests' own user
+ */
 export function attackAs(
   user: User,
   attack: Attack,
-  around: readonly string[] = [],
-): Promise<readonly { readonly stdout: string; readonly stderr: string; readonly notes: readonly string[] }[]> {
-  const [file, ...args] = [...user.become, ...around, BUN, MAIN, JSON.stringify(attack)];
+  { around = [], before = [] }: { readonly around?: readonly string[]; readonly before?: readonly string[] } = {},
+): Promise<{ readonly said: readonly Said[]; readonly received: readonly string[] }> {
+  const [file, ...args] = [...before, ...user.become, ...around, BUN, MAIN, JSON.stringify(attack)];
   const child = spawn(file as string, args, { cwd: "/", stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let stderr = "";

@@ -136,7 +136,7 @@ describe.skipIf(why !== null)(`a job's system calls${why ? ` (skipped: ${why})` 
       async () => {
         const first = "cat /proc/1/status /proc/self/status | grep ^Seccomp:";
         const work = Object.values(WORK).map((program) => `/usr/bin/python3 -c "${program}"`);
-        const [keys, planted, calls, status, entered, worked] = await attackAs(
+        const { said } = await attackAs(
           user,
           {
             sandboxes: 2,
@@ -154,8 +154,9 @@ describe.skipIf(why !== null)(`a job's system calls${why ? ` (skipped: ${why})` 
               ],
             ],
           },
-          ["/usr/bin/python3", "-c", PLANT],
+          { around: ["/usr/bin/python3", "-c", PLANT] },
         );
+        const [keys, planted, calls, status, entered, worked] = said;
         const asked = JSON.parse(keys?.stdout || keys?.stderr || "");
         expect(Object.entries(asked).filter(([, result]) => result !== EPERM)).toEqual([]);
         expect(JSON.parse(planted?.stdout ?? "")).toEqual({ "-3": EPERM, "-4": EPERM, "-5": EPERM });

@@ -11,8 +11,8 @@ import { entryProgram } from "./call-filter/entry-program.ts";
 import { filterProgram, thisProcessor } from "./call-filter/filter-program.ts";
 import { createCgroup, findCgroupHomes, sweepCgroups } from "./cgroup.ts";
 import { openEnclosure } from "./enclosure.ts";
+import { hostAddresses, NEVER_REACHABLE } from "./host-addresses.ts";
 import { readHostPath } from "./host-path.ts";
-import { hostAddresses } from "./network.ts";
 import { unkeptLimits } from "./process-limits.ts";
 import { reachableNameservers, synthesizedFiles } from "./root-filesystem.ts";
 import { createTrees } from "./trees.ts";
@@ -69,7 +69,7 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
         sweepCgroups(homes);
       }
       const hostPath = readHostPath(deps.hostPath, homedir(), deps.rootDir, [plan.workdir, HOME]);
-      const files = synthesizedFiles(plan.network === "open" ? reachableNameservers(hostAddresses()) : []);
+      const files = synthesizedFiles(plan.network === "open" ? resolvers() : []);
       // The files of standing walls are mounted in them.
       const fileFolder = join(plan.dirs.root, plan.isView ? "etc-of-view" : "etc");
       for (const file of files) {
@@ -108,6 +108,14 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
       }
     },
   };
+}
+
+function resolvers(): string[] {
+  try {
+    return reachableNameservers([...NEVER_REACHABLE, ...hostAddresses()]);
+  } catch {
+    return []; // There will be no network either, and the job is told why.
+  }
 }
 
 function notesOf(plan: EnclosurePlan, unkept: readonly string[], resolver: boolean): string[] {

