@@ -1,10 +1,14 @@
+import { posix } from "node:path";
 import type { Sandbox } from "../sandboxes/port.ts";
 import { LabError, toFailure } from "../shared/error-code.ts";
+import { plainName } from "../shared/plain-text.ts";
+import type { Obeyed } from "../workspace/attention.ts";
 import type { Built } from "../workspace/build-commits.ts";
-import { chooseFiles, exactly, FILE_LIMITS, parseWanted } from "../workspace/choose-files.ts";
+import { chooseFiles, exactly, FILE_LIMITS, type LeftOut, parseWanted } from "../workspace/choose-files.ts";
 import { fetchFiles } from "../workspace/fetch-files.ts";
 import { gatherWork, readWork } from "../workspace/gather-work.ts";
 import { type ListedFile, listFiles } from "../workspace/list-files.ts";
+import { isInstruction, whoObeys } from "../workspace/obeyed-files.ts";
 import { toText } from "../workspace/paths.ts";
 import { type Written, writeFiles } from "../workspace/write-files.ts";
 import { findJob } from "./find-jobs.ts";
@@ -20,6 +24,8 @@ export interface FilesRequest {
   readonly target: string;
   /** Patterns; none = what the job changed, or everything where it started without files. */
   readonly paths: readonly string[];
+  /** Whether the host is configured to read a file as instructions, by its path in the project. */
+  readonly isConfigured: (path: string) => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -28,7 +34,8 @@ export interface CollectedFiles extends Written {
   readonly source: FilesSource;
   /** Patterns that nothing matched. */
   readonly unmatched: readonly string[];
-  /** What the job changed and cannot be had in this way, in words. */
+  readonly attention: readonly Obeyed[];
+  /** What else is not among them, in words. */
   readonly notes: readonly string[];
 }
 
@@ -44,7 +51,7 @@ export async function collectFiles(
   lab: Lab,
   orchestrator: string,
   jobID: string,
-  { root, target, paths, signal }: FilesRequest,
+  { root, target, paths, isConfigured, signal }: FilesRequest,
 ): Promise<CollectedFiles> {
   const book = await lab.book(orchestrator);
   findJob(book, jobID);
@@ -57,14 +64,22 @@ export async function collectFiles(
       const all = paths.length > 0 ? paths : ["**"];
       const wanted = built ? exactly(built.changed) : parseWanted(all, sandbox.workdir);
       const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: LIST_LIMIT_MS, signal });
-      const chosen = chooseFiles(listed, wanted, FILE_LIMITS);
+      const isObeyed = (path: string) => isInstruction(path) || isConfigured(posix.join(target, toText(path)));
+      const chosen = chooseFiles(listed, wanted, FILE_LIMITS, isObeyed);
       const nonce = lab.ids("files");
       const { fileBytes } = FILE_LIMITS;
       const mark = lab.ids("mark");
       const contents = fetchFiles(sandbox, chosen.files, { clock, limitMs: FETCH_LIMIT_MS, signal, mark, fileBytes });
       const written = await writeFiles({ root, target, chosen, contents, limits: FILE_LIMITS, nonce });
-      const notes = built ? [...built.notes, ...removedOf(built, listed)] : [];
-      return { ...written, job: findJob(book, jobID), source, unmatched: chosen.unmatched, notes };
+      return {
+        files: written.files,
+        leftOut: [...written.leftOut, ...(built ? missing(built.leftOut, written) : [])],
+        attention: attentionOf(written.files),
+        job: findJob(book, jobID),
+        source,
+        unmatched: chosen.unmatched,
+        notes: built ? removedOf(built, listed) : [],
+      };
     } catch (error) {
       if (error instanceof LabError) throw error;
       const { message } = toFailure(error, "collect_failed", `collect files of ${jobID}`);
@@ -83,9 +98,21 @@ export async function collectFiles(
   }
 }
 
+/** What cannot be in a branch may well be among files. */
+const missing = (leftOut: readonly LeftOut[], { files, leftOut: said }: Written): LeftOut[] => {
+  const known = new Set([...files, ...said].map(({ path }) => path));
+  return leftOut.filter(({ path }) => !known.has(path));
+};
+
+const attentionOf = (files: Written["files"]): Obeyed[] =>
+  files.flatMap(({ path }) => {
+    const who = whoObeys(path);
+    return who === null ? [] : [{ path, who }];
+  });
+
 function removedOf({ changed }: Built, listed: readonly ListedFile[]): string[] {
   const there = new Set(listed.map(({ path }) => path));
-  const removed = changed.filter((path) => !there.has(path)).map(toText);
+  const removed = changed.filter((path) => !there.has(path)).map((path) => plainName(toText(path)));
   return removed.length === 0
     ? []
     : [`files that are no longer there: ${removed.slice(0, SHOWN).join(", ")}${removed.length > SHOWN ? ", …" : ""}`];

@@ -41,6 +41,7 @@ export const server: Plugin = async (input, tuple) => {
   const models = createOrchestratorModels(client);
   const hostIDs = createHostIds(() => systemClock.now());
   let userRules: UserRules = { all: [], agents: {} };
+  let instructions: readonly string[] = [];
   let catalogReading: Promise<Catalog> | null = null;
   const catalog = () => {
     catalogReading ??= readCatalog(client, [input.worktree, input.directory], userRules).catch((error) => {
@@ -70,6 +71,7 @@ export const server: Plugin = async (input, tuple) => {
 
   const hooks: Hooks = {
     config: async (config) => {
+      instructions = config.instructions ?? [];
       userRules = extendConfig(config, SKILLS_DIR);
     },
     tool: silenceWhenDisposed(
@@ -80,6 +82,7 @@ export const server: Plugin = async (input, tuple) => {
         processes,
         modelOf: models.of,
         forbiddenTo: (context) => forbiddenTo(context, client, userRules),
+        instructions: () => instructions,
         progress: (context) => createLivePart(client, systemClock, hostIDs, context),
       }),
       () => disposed,

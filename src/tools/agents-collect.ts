@@ -1,9 +1,11 @@
+import { homedir } from "node:os";
 import { join } from "node:path";
 import type { ToolContext } from "@opencode-ai/plugin";
 import { z } from "zod";
 import { collectFiles } from "../jobs/collect-files.ts";
 import { collectJob } from "../jobs/collect-job.ts";
 import { LabError } from "../shared/error-code.ts";
+import { configuredInstructions } from "../workspace/instruction-patterns.ts";
 import { COLLECTED, decideFolder, decideTarget, refuseLinks } from "../workspace/target.ts";
 import { askHost, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_COLLECT } from "./descriptions.ts";
@@ -46,7 +48,8 @@ export const agentsCollectTool = (host: ToolHost) =>
       if (mode === "files") {
         const target = await decideFolder(root, job, into ?? null);
         await askToEdit(context, job, root, target);
-        const request = { root, target, paths, signal: context.abort };
+        const isConfigured = configuredInstructions(host.instructions(), root, context.directory, homedir());
+        const request = { root, target, paths, isConfigured, signal: context.abort };
         return renderFiles(await collectFiles(lab, context.sessionID, job, request), target);
       }
       const target = decideTarget(root, into ?? `${COLLECTED}/${job.replace(/\W/g, "_")}.patch`);

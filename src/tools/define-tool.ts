@@ -18,6 +18,8 @@ export interface ToolHost {
   forbiddenTo(context: ToolContext): Promise<readonly string[]>;
   progress(context: ToolContext): Progress;
   readonly processes: ProcessTable;
+  /** Files that the host is configured to read as instructions: paths and patterns, as its configuration has them. */
+  instructions(): readonly string[];
   /** The first jobs of this instance are about to start. */
   jobsStarting(): void;
 }

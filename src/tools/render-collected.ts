@@ -2,6 +2,9 @@ import type { CollectedFiles } from "../jobs/collect-files.ts";
 import type { Collected } from "../jobs/collect-job.ts";
 import type { FilesSource } from "../jobs/reach-files.ts";
 import { LabError } from "../shared/error-code.ts";
+import { oneLine, plainName } from "../shared/plain-text.ts";
+import type { Obeyed } from "../workspace/attention.ts";
+import type { LeftOut } from "../workspace/choose-files.ts";
 import { formatSize, toText } from "../workspace/paths.ts";
 import type { ToolAnswer } from "./define-tool.ts";
 
@@ -12,15 +15,22 @@ const RECORDED = 1_000;
 export function renderCollected(collected: Collected, patch: string | null): ToolAnswer {
   const { job, source, built, branch, stat, preview, overlaps } = collected;
   const size = `${stat.files} file${stat.files === 1 ? "" : "s"}, +${stat.insertions} -${stat.deletions}`;
-  const { base, commits } = built;
+  const { base } = built;
+  const commits = built.commits.map(({ id, subject }) => ({ id, subject: oneLine(subject, 200) }));
+  const left = built.leftOut.map(toLeftLine);
+  const others = [...overlaps].map(([id, paths]) => [id, paths.map((path) => plainName(path))] as const);
+  const conflicts = preview.kind === "conflicts" ? preview.paths.map((path) => plainName(path)) : [];
   const lines = [
     branch === null
       ? `Patch ${patch} of ${job.id}: ${size}. Apply it with git apply.`
       : `Branch ${branch} of ${job.id}: ${commits.length} commits, ${size}. Look at it with git diff ${base?.slice(0, 12)}..${branch}.`,
     toSourceLine(source),
     ...commits.map(({ id, subject }) => `- ${id.slice(0, 12)} ${subject}`),
-    toPreviewLine(preview),
-    ...[...overlaps].map(([id, paths]) => `${id} changed the same files: ${paths.slice(0, 20).join(", ")}.`),
+    ...toAttention(built.attention, branch === null ? "apply the patch" : "check the branch out or merge it"),
+    preview.kind === "clean" ? "It merges cleanly with the project as it is now." : "",
+    conflicts.length > 0 ? `It conflicts with the project as it is now in ${conflicts.join(", ")}.` : "",
+    ...others.map(([id, paths]) => `${id} changed the same files: ${paths.slice(0, 20).join(", ")}.`),
+    ...(left.length > 0 ? [`Left out ${left.length}:`, ...shorten(left)] : []),
     ...built.notes.map((note) => `Not in it: ${note}.`),
   ];
   return {
@@ -33,25 +43,21 @@ export function renderCollected(collected: Collected, patch: string | null): Too
       commits,
       stat,
       source: toSource(source),
-      preview,
-      overlaps: Object.fromEntries(overlaps),
+      preview: preview.kind === "conflicts" ? { ...preview, paths: conflicts } : preview,
+      overlaps: Object.fromEntries(others),
+      leftOut: built.leftOut.slice(0, RECORDED).map(toLeftOut),
+      attention: built.attention.slice(0, RECORDED).map(toName),
       notes: built.notes,
     },
   };
-}
-
-function toPreviewLine(preview: Collected["preview"]): string {
-  if (preview.kind === "clean") return "It merges cleanly with the project as it is now.";
-  if (preview.kind === "unknown") return "";
-  return `It conflicts with the project as it is now in ${preview.paths.join(", ")}.`;
 }
 
 /** @throws LabError `collect_failed` when nothing was written */
 export function renderFiles(collected: CollectedFiles, target: string): ToolAnswer {
   const { job, files, leftOut, unmatched, source } = collected;
   const notes = collected.notes.map((note) => `Not among them: ${note}.`);
-  const missing = unmatched.map((pattern) => `Nothing is at ${toName(pattern)}.`);
-  const left = leftOut.map(({ path, why, bytes }) => `${toName(toText(path))}${toSize(bytes)}: ${why}`);
+  const missing = unmatched.map((pattern) => `Nothing is at ${plainName(pattern)}.`);
+  const left = leftOut.map(toLeftLine);
   if (files.length === 0) {
     const why = [...missing, ...notes, ...left.slice(0, SHOWN).map((one) => `Left out ${one}.`)];
     const nothing = why.length > 0 ? why.join(" ") : "It changed no files; name paths to take others.";
@@ -62,8 +68,9 @@ export function renderFiles(collected: CollectedFiles, target: string): ToolAnsw
   const lines = [
     `Wrote ${count}, of ${job.id} to ${target}/. They are a job's: look at them before anything of them runs.`,
     toSourceLine(source),
-    ...shorten(files.map((file) => `- ${toName(toText(file.path))}${toSize(file.bytes)}`)),
-    ...(left.length > 0 ? [`Left out ${left.length}:`, ...shorten(left.map((one) => `- ${one}`))] : []),
+    ...shorten(files.map((file) => `${toName(file)}${toSize(file.bytes)}`)),
+    ...toAttention(collected.attention, "move them to where they count"),
+    ...(left.length > 0 ? [`Left out ${left.length}:`, ...shorten(left)] : []),
     ...missing,
     ...notes,
   ];
@@ -73,11 +80,8 @@ export function renderFiles(collected: CollectedFiles, target: string): ToolAnsw
     metadata: {
       into: target,
       files: files.slice(0, RECORDED).map((file) => ({ path: toText(file.path), sizeBytes: file.bytes })),
-      leftOut: leftOut.slice(0, RECORDED).map(({ path, why, bytes: size }) => ({
-        path: toText(path),
-        why,
-        ...(size === null ? {} : { sizeBytes: size }),
-      })),
+      leftOut: leftOut.slice(0, RECORDED).map(toLeftOut),
+      attention: collected.attention.slice(0, RECORDED).map(toName),
       unmatched,
       notes: collected.notes,
       stat: { files: files.length, bytes, leftOut: leftOut.length },
@@ -86,12 +90,28 @@ export function renderFiles(collected: CollectedFiles, target: string): ToolAnsw
   };
 }
 
-const shorten = (lines: readonly string[]): string[] =>
-  lines.length <= SHOWN ? [...lines] : [...lines.slice(0, SHOWN), `and ${lines.length - SHOWN} more`];
+/** As a list. */
+const shorten = (lines: readonly string[]): string[] => [
+  ...lines.slice(0, SHOWN).map((line) => `- ${line}`),
+  ...(lines.length > SHOWN ? [`and ${lines.length - SHOWN} more`] : []),
+];
 
 /** A name is the job's to choose: it must not pass for a line of ours. */
-const toName = (name: string): string =>
-  /^[\p{L}\p{N}\p{M} ._/@+=,~#[\]()-]+$/u.test(name) ? name : JSON.stringify(name);
+const toName = ({ path }: { readonly path: string }): string => plainName(toText(path));
+
+const toLeftLine = (left: LeftOut): string => `${toName(left)}${toSize(left.bytes)}: ${left.why}`;
+
+const toLeftOut = (left: LeftOut) => ({
+  path: toName(left),
+  why: left.why,
+  ...(left.bytes === null ? {} : { sizeBytes: left.bytes }),
+});
+
+function toAttention(obeyed: readonly Obeyed[], before: string): string[] {
+  if (obeyed.length === 0) return [];
+  const lines = obeyed.map((one) => `${toName(one)}: ${one.who}`);
+  return [`Attention: these take effect without being asked. Read them before you ${before}:`, ...shorten(lines)];
+}
 
 const toSize = (bytes: number | null): string => (bytes === null ? "" : ` (${formatSize(bytes)})`);
 

@@ -1,8 +1,11 @@
+import { findObeyed, type Obeyed } from "./attention.ts";
 import type { TreeBase } from "./capture-tree.ts";
 import { parseStage, writeTree } from "./capture-tree.ts";
+import type { LeftOut } from "./choose-files.ts";
+import { cleanMessage } from "./commit-message.ts";
 import { type Work, workEnv } from "./gather-work.ts";
 import type { IndexEntry } from "./listing.ts";
-import { isSafePath, splitRecords, toText } from "./paths.ts";
+import { isSafePath, splitRecords } from "./paths.ts";
 import type { ProjectStore } from "./project-store.ts";
 import type { Identity } from "./send-tree.ts";
 
@@ -22,7 +25,11 @@ export interface Built {
   readonly tree: string;
   /** Paths that differ, exactly as git has them. */
   readonly changed: readonly string[];
-  /** What is not in it, in words. */
+  /** What the job made and is not in it. */
+  readonly leftOut: readonly LeftOut[];
+  /** What of it is obeyed without being asked, once it is in the project. */
+  readonly attention: readonly Obeyed[];
+  /** What else is not as the job made it, in words. */
   readonly notes: readonly string[];
 }
 
@@ -36,7 +43,6 @@ export interface BuildRequest {
   readonly identity: Identity;
 }
 
-const MESSAGE_LIMIT = 20_000;
 const KEPT_MODES = new Set(["100644", "100755", "120000"]);
 
 /**
@@ -48,27 +54,30 @@ export async function buildCommits(request: BuildRequest): Promise<Built> {
   const { store, base, work, jobID, nonce, identity } = request;
   const env = workEnv(store, jobID);
   const run = async (...args: string[]) => (await store.run(args, { env, isUntrusted: true })).toString("utf8").trim();
-  const notes = new Set<string>();
+  const leftOut = new Map<string, string>();
+  let claims = 0;
   const start = parseTree(await store.run(["ls-tree", "-r", "-z", "--full-tree", base.tree], { env }));
   const first = await commitStart();
   let [tip, tree] = [first, base.tree];
   let changed: readonly string[] = [];
+  let last: ReadonlyMap<string, IndexEntry> = start;
   const commits: BuiltCommit[] = [];
   for (const commit of work.commits) {
     const differs = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", work.base, commit];
     const changes = parseChanges(await store.run(differs, { env, isUntrusted: true }));
-    const entries = applyChanges(start, changes, base, notes);
+    const entries = applyChanges(start, changes, base, leftOut);
     const next = await writeTree(store, entries, `build.${nonce}`, env);
     if (next === tree) continue;
     const [seconds = "0"] = (await run("show", "--no-patch", "--format=%at", commit)).split("\n");
-    const message = cleanMessage(await run("show", "--no-patch", "--format=%B", commit));
-    tip = await commitTree(next, tip, message, `${Math.max(0, Number(seconds) || 0)} +0000`);
-    tree = next;
+    const message = cleanMessage(await run("show", "--no-patch", "--format=%B", commit), identity);
+    claims += message.claims;
+    tip = await commitTree(next, tip, message.text, `${Math.max(0, Number(seconds) || 0)} +0000`);
+    [tree, last] = [next, entries];
     changed = changes.map(({ path }) => path).filter((path) => entries.get(path) !== start.get(path));
-    commits.push({ id: tip, subject: message.split("\n")[0] ?? "" });
+    commits.push({ id: tip, subject: message.text.split("\n")[0] ?? "" });
   }
-  if (work.leftOut.length > 0)
-    notes.add(`too large for a commit, take with mode "files" and paths: ${work.leftOut.map(toText).join(", ")}`);
+  for (const path of work.leftOut)
+    leftOut.set(path, 'it is too large for a commit; take it with mode "files" and paths');
   return {
     base: store.isRepository ? first : null,
     tip,
@@ -76,7 +85,9 @@ export async function buildCommits(request: BuildRequest): Promise<Built> {
     baseTree: base.tree,
     tree,
     changed,
-    notes: [...notes],
+    leftOut: [...leftOut].map(([path, why]) => ({ path, why, bytes: null })),
+    attention: await findObeyed({ store, jobID, before: start, after: last, changed }),
+    notes: claims === 0 ? [] : [`lines of its commit messages that spoke for somebody (sign-offs, reviews): ${claims}`],
   };
 
   /** The user's commit, or one on top of it with what he had not committed. */
@@ -126,27 +137,16 @@ function applyChanges(
   start: ReadonlyMap<string, IndexEntry>,
   changes: readonly Change[],
   { nested }: TreeBase,
-  notes: Set<string>,
+  leftOut: Map<string, string>,
 ): Map<string, IndexEntry> {
   const entries = new Map(start);
   for (const { path, entry } of changes) {
     const root = nested.find((one) => path.startsWith(one) || `${path}/` === one);
-    if (root) notes.add(`changes in the repository ${toText(root)} are its own; take them with mode "files" and paths`);
-    else if (!isSafePath(path)) notes.add(`a file of the name ${JSON.stringify(toText(path))} was left out`);
+    if (root) leftOut.set(root, 'it is a repository of its own; take what changed in it with mode "files" and paths');
+    else if (!isSafePath(path)) leftOut.set(path, "some file system takes its name for another place");
     else if (entry === null) entries.delete(path);
     else if (KEPT_MODES.has(entry.mode)) entries.set(path, entry);
-    else notes.add(`the repository ${toText(path)}, which the job made, was left out`);
+    else leftOut.set(path, "the job made it a repository of its own");
   }
   return entries;
-}
-
-/** A stranger's words, made fit for a log: no control characters, no trailer of ours. */
-function cleanMessage(text: string): string {
-  const lines = text
-    .slice(0, MESSAGE_LIMIT)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
-    .replace(/[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, "")
-    .split("\n")
-    .filter((line) => !/^job:/i.test(line));
-  return lines.join("\n").trim() || "Work without a message";
 }

@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import { LabError } from "../shared/error-code.ts";
 import { type Glob, parseGlob } from "./glob.ts";
 import type { ListedFile } from "./list-files.ts";
+import { isInstruction } from "./obeyed-files.ts";
 import { formatSize, fromText, isSafePath, toText } from "./paths.ts";
 
 /** Which of a job's files are wanted. */
@@ -9,7 +10,12 @@ export interface Wanted {
   /** Where they may be. */
   readonly roots: readonly string[];
   /** As they were asked for, to say of each that nothing is there. */
-  readonly asked: readonly { readonly name: string; matches(path: string): boolean }[];
+  readonly asked: readonly {
+    readonly name: string;
+    matches(path: string): boolean;
+    /** Whether this very file was named. */
+    isNamed(path: string): boolean;
+  }[];
 }
 
 export interface FileLimits {
@@ -53,7 +59,7 @@ export function parseWanted(patterns: readonly string[], workdir: string): Wante
     const literal = fromText(path);
     const glob = tryGlob(path);
     const matches = (one: string) => one === literal || one.startsWith(`${literal}/`) || glob.matches(toText(one));
-    return { name, matches, root: fromText(glob.root) };
+    return { name, matches, isNamed: (one: string) => one === literal, root: fromText(glob.root) };
   });
   const roots = new Set(asked.map(({ root }) => root));
   return { asked, roots: roots.has("") || roots.size > MAX_ROOTS ? [""] : [...roots] };
@@ -64,12 +70,20 @@ export function exactly(paths: readonly string[]): Wanted {
   const all = new Set(paths);
   return {
     roots: paths.length > MAX_ROOTS || paths.some((path) => toText(path) !== path) ? [""] : paths,
-    asked: [{ name: "", matches: (path) => all.has(path) }],
+    asked: [{ name: "", matches: (path) => all.has(path), isNamed: () => false }],
   };
 }
 
-/** @throws LabError `collect_failed` when it is more than the limits allow: nothing is written then */
-export function chooseFiles(listed: readonly ListedFile[], { asked }: Wanted, limits: FileLimits): Chosen {
+/**
+ * @param isObeyed whether agents take a file for instructions where it will lie: such a one is only taken by its name
+ * @throws LabError `collect_failed` when it is more than the limits allow: nothing is written then
+ */
+export function chooseFiles(
+  listed: readonly ListedFile[],
+  { asked }: Wanted,
+  limits: FileLimits,
+  isObeyed: (path: string) => boolean = isInstruction,
+): Chosen {
   const isMatched = asked.map(() => false);
   const chosen = { files: [] as ListedFile[], links: [] as ListedFile[], leftOut: [] as LeftOut[] };
   for (const file of listed) {
@@ -80,7 +94,8 @@ export function chooseFiles(listed: readonly ListedFile[], { asked }: Wanted, li
       isMatched[n] = true;
     }
     if (!isWanted) continue;
-    const why = whyNot(file, limits);
+    const isHeld = isObeyed(file.path) && !asked.some(({ isNamed }) => isNamed(file.path));
+    const why = isHeld ? "agents would take it for instructions; name it in paths to have it" : whyNot(file, limits);
     if (why !== null) chosen.leftOut.push({ path: file.path, why, bytes: file.kind === "file" ? file.bytes : null });
     else chosen[file.kind === "link" ? "links" : "files"].push(file);
   }

@@ -1,42 +1,35 @@
 import { lstat, mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { LabError } from "../shared/error-code.ts";
+import { plainPart, whoObeysText } from "./obeyed-files.ts";
 import { fromText, isSafePath } from "./paths.ts";
 
 /*
  * Where in the user's project something of a job may be written. T1: inside the project, never in `.git`. T2: never
- * where OpenCode loads agents, commands, skills, tools or plugins from. T3: through no link.
+ * where something runs or obeys what lies there: no hidden folder, whoever looks into it, and nothing on the list of
+ * files that are obeyed. T3: through no link. T4: by a name that stands for itself on every file system.
  */
 
-/** Everything collected goes here unless the user says otherwise: OpenCode loads nothing from it. */
+/** Everything collected goes here unless the user says otherwise: nothing loads from it. */
 export const COLLECTED = ".opencode/collected";
 
-const LOADED = /^(agent|command|mode|plugin|skill|tool)s?$/;
-/** Folders with things to load in them, in a project or a home directory. */
-const LOADING = new Set([".opencode", ".claude", ".agents"]);
-
-/** The target, relative to the project's root. @throws LabError `collect_failed` (T1, T2) */
+/** The target, relative to the project's root. @throws LabError `collect_failed` (T1, T2, T4) */
 export function decideTarget(root: string, into: string): string {
   const path = isAbsolute(into) ? relative(root, into) : relative(root, resolve(root, into));
   const plain = path.split(sep).join("/");
   if (!isSafePath(fromText(plain))) throw refused(into, `it is not a path inside the project ${root}`);
-  if (isLoaded(plain)) throw refused(into, "OpenCode may load what lies there; name another place");
+  const rest = plain.startsWith(`${COLLECTED}/`) ? plain.slice(COLLECTED.length + 1) : plain;
+  const parts = rest.split("/");
+  if (parts.some(isAmbiguous)) throw refused(into, "some file system takes its name for another place");
+  const hidden = parts.find((part) => part.startsWith("."));
+  const who = hidden === undefined ? whoObeysText(rest) : "tools run or obey what lies in hidden folders";
+  if (who !== null) throw refused(into, `${who} without being asked; name another place`);
   return path;
 }
 
-/** File systems may ignore case, and how a letter is composed. */
-function isLoaded(path: string): boolean {
-  const parts = path.split("/").map((part) =>
-    part
-      .normalize("NFKC")
-      .toLowerCase()
-      .replace(/[. ]+$/, ""),
-  );
-  return parts.some((part, n) => {
-    const isOurs = LOADING.has(part) || (part === "opencode" && parts[n - 1] === ".config");
-    return isOurs && (n === parts.length - 1 || LOADED.test(parts[n + 1] as string));
-  });
-}
+/** T4: short names, streams, what is not seen or not kept; and separators of other systems. */
+const isAmbiguous = (part: string): boolean =>
+  /[:\\]|~\d+(\.|$)/.test(part) || plainPart(part) !== part.normalize("NFKC").toLowerCase() || plainPart(part) === "";
 
 /** @throws LabError `collect_failed` when the target is a link, or is reached through one (T3) */
 export async function refuseLinks(root: string, target: string): Promise<void> {

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import type { TreeBase } from "../../src/workspace/capture-tree.ts";
 import { makeBranch } from "../../src/workspace/make-branch.ts";
+import { toText } from "../../src/workspace/paths.ts";
 import type { ProjectStore } from "../../src/workspace/project-store.ts";
 import { type HostileProject, hooksRan } from "../support/hostile-project.ts";
 import type { WorkspacePlace } from "./workspace.contract.ts";
@@ -97,6 +98,54 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
         },
         LIMIT_MS,
       );
+
+    test(
+      "by a job that brings what is obeyed without being asked: each is named, by whatever way it comes",
+      async () => {
+        const built = await collect(
+          "job_obeyed",
+          `mkdir -p .github/workflows .opencode/plugin tools/editor sub
+          printf x | tee .envrc .github/workflows/ci.yml .opencode/plugin/evil.ts sub/AGENTS.md .opencode/parallel-agents.jsonc > tools/editor/tasks.json
+          ln -s tools/editor .vscode; ln -s changed.txt CLAUDE.md; echo obey > changed.txt; ln -s elsewhere "$(printf '.Hus\\342\\200\\213ky')"
+          printf '{"scripts":{"test":"a","postinstall":"evil"}}' > package.json; printf '{"scripts":{"test":"b"}}' > sub/package.json
+          echo plain > plain.txt; rm -f .gitattributes`,
+        );
+        const instructions = "agents take it for instructions";
+        expect(Object.fromEntries(built.attention.map(({ path, who }) => [toText(path), who]))).toEqual({
+          ".envrc": "shells, interpreters or package managers run or obey it",
+          ".github/workflows/ci.yml": "continuous integration runs it",
+          ".Hus\u200bky": "git or its hooks obey it",
+          ".opencode/parallel-agents.jsonc": "agents load settings, tools or instructions from it",
+          ".opencode/plugin/evil.ts": "agents load settings, tools or instructions from it",
+          ".vscode": "editors run or obey it",
+          "CLAUDE.md": instructions,
+          "changed.txt": instructions,
+          "package.json": "installing packages runs its scripts: postinstall",
+          "sub/AGENTS.md": instructions,
+          "tools/editor/tasks.json": "editors run or obey it",
+        });
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "by a job that speaks for others in its commits: what it says of them is gone, and said to be",
+      async () => {
+        const built = await collect(
+          "job_claims",
+          `echo 1 > one.txt; git add -A; git commit -q -m "$(printf 'One\n\nSigned-off-by: Ada Example\n <ada@example.com>\nCo-authored-by: Grace <g@example.org>\nFixes: 1')"
+          echo 2 > two.txt; git add -A; git -c user.name=Linus -c user.email=l@example.org commit -q --signoff -m Two`,
+        );
+        await makeBranch(store, "job_claims", built, "pack");
+        const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
+        expect(git("log", "--format=%an|%cn|%B", "-2", "agents/job_claims")).toBe(
+          "Ada Example|Ada Example|Two\n\nJob: job_claims\n\nAda Example|Ada Example|One\n\nFixes: 1\n\nJob: job_claims",
+        );
+        expect(git("cat-file", "commit", "agents/job_claims")).not.toMatch(/gpgsig|Linus/);
+        expect(built.notes).toEqual(["lines of its commit messages that spoke for somebody (sign-offs, reviews): 3"]);
+      },
+      LIMIT_MS,
+    );
 
     test(
       "by nobody: a change of the same size, in the same second as the job's index was written, is not missed",

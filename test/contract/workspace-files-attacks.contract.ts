@@ -53,6 +53,36 @@ export function filesAttacks({ name, open }: Pick<WorkspacePlace, "name" | "open
     );
 
     test(
+      "a job's instructions for agents stay behind, unless one is asked for by its very name",
+      () =>
+        inSandbox(
+          `mkdir -p docs/deep AGENTS.md; echo obey | tee docs/AGENTS.md docs/deep/claude.md docs/.cursorrules CONTEXT.md docs/ok.md > AGENTS.md/notes.txt
+          ln -s ok.md docs/CLAUDE.md; printf x > "$(printf 'docs/AG\\342\\200\\213ENTS.md')"`,
+          async (sandbox) => {
+            const { names, why } = await collect(sandbox);
+            expect(names).toEqual(["AGENTS.md/notes.txt", "docs/ok.md"]);
+            expect([...new Set(Object.values(why))]).toEqual([
+              "agents would take it for instructions; name it in paths to have it",
+            ]);
+            expect(Object.keys(why).sort()).toEqual(
+              [
+                "CONTEXT.md",
+                "docs/.cursorrules",
+                "docs/AGENTS.md",
+                "docs/AG\u200bENTS.md",
+                "docs/CLAUDE.md",
+                "docs/deep/claude.md",
+              ].sort(),
+            );
+            expect((await collect(sandbox, { paths: ["docs/AGENTS.md", "docs/deep", "**/CONTEXT.md"] })).names).toEqual(
+              ["docs/AGENTS.md"],
+            );
+          },
+        ),
+      120_000,
+    );
+
+    test(
       "a job that lies about its files writes to its folder at most",
       () =>
         inSandbox("true", async (sandbox) => {

@@ -91,7 +91,9 @@ sandboxTest(
       const workspace = join(stateDir, "local/sandboxes", sandbox.id, "workspace");
       expect(differences(pictureOf(workspace), files)).toEqual([]);
       const built = await doJob({ store, base, sandbox }, "job_full", JOB);
-      expect(built.notes).toEqual(['too large for a commit, take with mode "files" and paths: huge.bin']);
+      expect(built.leftOut).toEqual([
+        { path: "huge.bin", why: 'it is too large for a commit; take it with mode "files" and paths', bytes: null },
+      ]);
       await makeBranch(store, "job_full", built, "pack");
     });
     expect(peak.mebibytes() - startedWith).toBeLessThan(LARGE_MIB * 0.8);

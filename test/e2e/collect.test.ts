@@ -65,6 +65,10 @@ sandboxTest(
     expect(home.git("status", "--porcelain=v2", "--branch")).toBe(before);
     expect(home.git("stash", "list")).toBe("");
 
+    expect(
+      (await ask(server, session.id, call("agents_collect", { job: jobs[0]?.id }))).metadata as unknown,
+    ).toMatchObject({ leftOut: [], attention: [], notes: [] });
+
     const chosen = jobs[0]?.id as string;
     const patched = await ask(server, session.id, call("agents_collect", { job: chosen, mode: "patch" }));
     const file = `.opencode/collected/${chosen}.patch`;
@@ -140,6 +144,34 @@ sandboxTest(
       }),
     );
     expect(refused.metadata.error).toMatchObject({ code: "invalid_task" });
+  },
+  240_000,
+);
+
+sandboxTest(
+  "what a branch brings is named where something obeys it, and so is what is not in it",
+  async () => {
+    const { server, home } = lab;
+    const session = await server.createSession();
+    const make = `mkdir -p .vscode .git/x part; echo x | tee .envrc .vscode/tasks.json > part/AGENTS.md; git init -q part/own
+      git -C part/own -c user.name=x -c user.email=x commit -q --allow-empty -m x
+      git add -A 2>/dev/null; git commit -q --signoff -m "Add settings"`;
+    const [, waited] = await turn(server, session.id, start(task("settings", shell(make), say("done"))), wait());
+    const job = waited?.metadata.finished[0]?.id as string;
+    const brought = [".envrc", ".vscode/tasks.json", "part/AGENTS.md"];
+    for (const mode of ["branch", "patch"]) {
+      const { output, metadata } = await ask(server, session.id, call("agents_collect", { job, mode }));
+      expect(metadata as unknown).toMatchObject({
+        attention: brought,
+        leftOut: [{ path: "part/own", why: "the job made it a repository of its own" }],
+        commits: [{ subject: "Add settings" }],
+      });
+      expect(output).toContain("Attention: these take effect without being asked.");
+      for (const path of brought) expect(output).toContain(`\n- ${path}: `);
+      expect(output).toContain("Left out 1:\n- part/own: the job made it a repository of its own");
+      expect(output).toContain("spoke for somebody (sign-offs, reviews): 1");
+    }
+    expect(home.git("log", "-1", "--format=%B", `agents/${job}`)).toBe(`Add settings\n\nJob: ${job}`);
   },
   240_000,
 );

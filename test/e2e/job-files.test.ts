@@ -1,4 +1,6 @@
-import { expect } from "bun:test";
+import { beforeAll, expect } from "bun:test";
+import { symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { inJob, outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
@@ -13,8 +15,22 @@ const lab = useLab(
       ".opencode/skills/brewing/SKILL.md": SKILL,
       ".opencode/skills/brewing/scripts/boil.sh": "#!/bin/sh\necho boiling\n",
     },
+    homeFiles: {
+      ".ssh/id_ed25519": "private key\n",
+      "cellar/SKILL.md": SKILL.replaceAll("brewing", "cellar"),
+      "dotfiles/tasting/SKILL.md": SKILL.replaceAll("brewing", "tasting"),
+      ".config/opencode/skills/.keep": "",
+    },
   },
 );
+
+/** Links as a repository may bring them, and as a user makes them himself. */
+beforeAll(() => {
+  const { project, home, configDir } = lab.home;
+  symlinkSync(join(home, ".ssh"), join(project, ".opencode/skills/brewing/keys"));
+  symlinkSync(join(home, "cellar"), join(project, ".opencode/skills/cellar"));
+  symlinkSync(join(home, "dotfiles/tasting"), join(configDir, "skills/tasting"));
+});
 
 sandboxTest(
   "files are read, written and edited, and what cannot be is told with its reason",
@@ -99,6 +115,28 @@ sandboxTest(
       expect(system).not.toContain(lab.home.project);
     }
     for (const { system } of systems.filter((one) => !ofBrewer.includes(one))) expect(system).not.toContain("brewing");
+  },
+  240_000,
+);
+
+sandboxTest(
+  "what a skill links to does not reach its job, and a project's skill that is a link out of it none at all",
+  async () => {
+    const { server } = lab;
+    const session = await server.createSession();
+    const look = (name: string) => ({ ...task(name, shell(`ls ~/skills/${name}`), say("ok")), skills: [name] });
+    const names = ["brewing", "tasting", "cellar"];
+    const [, waited] = await turn(server, session.id, start(...names.map(look)), wait());
+    const of = (name: string) => waited?.metadata.finished.find(({ description }) => description === name);
+    expect(await outputsOf(server, of("brewing"), "sandbox_exec")).toEqual(["SKILL.md\nscripts\n[exit code 0]"]);
+    const note = "Of skill brewing these were left out: keys (it is a link that leads out of the folder).";
+    expect(of("brewing")?.notes).toContain(note);
+    expect(waited?.output).toContain(note);
+    expect(await outputsOf(server, of("tasting"), "sandbox_exec")).toEqual(["SKILL.md\n[exit code 0]"]);
+    expect(of("cellar")?.error).toMatchObject({
+      code: "sandbox_create_failed",
+      message: expect.stringContaining("skill cellar is a link that leads out of its project"),
+    });
   },
   240_000,
 );

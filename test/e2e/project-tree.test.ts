@@ -33,11 +33,28 @@ sandboxTest(
       expect(output).toContain("b;\nThe project as it was\nTest User\n");
       expect(output).not.toContain("secret.env");
     }
+    expect(jobs[0]?.notes.join()).not.toContain("status.showUntrackedFiles");
     expect(outputs[3]).toEqual(["[exit code 0]"]);
     expect(home.git("status", "--short", "--branch")).toBe("## main\n M README.md\n?? notes.txt");
 
     await until(() => sandboxesOf(home).length === 0, { what: "all are parked" });
     expect(readdirSync(join(home.stateDir, "local/snapshots"))).toHaveLength(jobs.length + 1); // one was prepared
+  },
+  240_000,
+);
+
+sandboxTest(
+  "a user who keeps untracked files out of git's sight keeps them out of jobs, and is told",
+  async () => {
+    const { server, home } = lab;
+    home.git("config", "status.showUntrackedFiles", "no");
+    writeFileSync(join(home.project, "private.txt"), "private\n");
+    const session = await server.createSession();
+    const [, waited] = await turn(server, session.id, start(task("looks", shell("ls"), say("done"))), wait());
+    const [job] = waited?.metadata.finished ?? [];
+    expect(await outputsOf(server, job, "sandbox_exec")).toEqual(["README.md\nsrc\n[exit code 0]"]);
+    expect(job?.notes.join()).toContain("status.showUntrackedFiles is off there");
+    expect(waited?.output).toContain("status.showUntrackedFiles is off there");
   },
   240_000,
 );

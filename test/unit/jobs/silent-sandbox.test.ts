@@ -130,7 +130,8 @@ describe("a sandbox that gives no answer", () => {
         const { id, speak } = await beset(world, silent);
         await ends(world, takeSnapshot(world.lab, ORCHESTRATOR, { job: id, label: null, path: null }));
         const root = mkdtempSync(join(tmpdir(), "files-"));
-        const request = { root, target: "files", paths: ["work"], signal: new AbortController().signal };
+        const { signal } = new AbortController();
+        const request = { root, target: "files", paths: ["work"], isConfigured: () => false, signal };
         await ends(world, collectFiles(world.lab, ORCHESTRATOR, id, request));
         rmSync(root, { recursive: true, force: true });
         expect(world.job(id).state.kind).toBe("running");

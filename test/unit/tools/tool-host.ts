@@ -23,6 +23,7 @@ export function openTools(world: World) {
     forbiddenTo: async () => [],
     processes: createProcessTable(),
     jobsStarting: () => {},
+    instructions: () => [],
     progress() {
       open++;
       return {

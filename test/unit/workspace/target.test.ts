@@ -22,23 +22,51 @@ test("a target outside the project, or in its .git, is refused", () => {
   expect(decideTarget(root, join(root, "out/x"))).toBe("out/x");
 });
 
-test("a target that OpenCode loads from is refused", () => {
+test("a target where something runs or obeys what lies there is refused, in any spelling and at any depth", () => {
   const kinds = ["agent", "command", "mode", "plugin", "skill", "tool"];
   const places = kinds.flatMap((kind) => [kind, `${kind}s`]).map((name) => `.opencode/${name}`);
-  const others = [
-    ".opencode",
-    ".OpenCode/Agents/x.md",
-    "deep/.opencode/plugin/x.ts",
-    ".opencode/ａgents",
-    ".opencode./agent ",
-    ".claude/skills/x",
-    ".agents/skills",
-    ".config/opencode/agents/x.md",
+  const hidden = [
+    ...[".opencode", ".opencode/collected", ".OpenCode/Agents/x.md", "deep/.opencode/plugin/x.ts", ".opencode/ａgents"],
+    ...[".opencode/node_modules/x", ".Opencode/collected/x", ".opencode/collected/.husky/x", ".opencode/x/collected/y"],
+    ...[".claude/skills/x", ".agents/skills", ".config/opencode/agents/x.md", ".cursor/rules", ".codex", ".mcp.json"],
+    ...[
+      ".github",
+      ".github/workflows/out",
+      ".gitlab",
+      ".circleci/x",
+      ".husky",
+      "a/b/.husky/x",
+      ".githooks",
+      ".git-hooks",
+    ],
+    ...[".vscode", ".idea/x", ".zed", ".devcontainer", ".venv/lib", ".direnv", ".yarn/plugins", ".cargo", ".ssh", ".x"],
+    ...[".envrc", ".npmrc", ".gitattributes", ".gitmodules"],
   ];
-  for (const target of [...places, ...others])
-    expect(() => decideTarget(root, target)).toThrow("OpenCode may load what lies there");
-  for (const target of [".opencode/collected/job_1", "agents", "opencode/agents", ".config/other"])
+  const others = [
+    ...["node_modules", "a/Node_Modules/x", "venv/lib/python3/site-packages", "lib/site-packages/x", "Jenkinsfile"],
+    ...["AGENTS.md", "docs/Claude.md", "opencode.json", "conftest.py", "x.pth", "agents.MD/x.patch/AGENTS.md"],
+  ];
+  for (const target of [...places, ...hidden, ...others])
+    expect(() => decideTarget(root, target)).toThrow("without being asked; name another place");
+  for (const target of [".opencode/collected/job_1", "agents", "opencode/agents", "github/workflows", "out.patch"])
     expect(decideTarget(root, target)).toBe(target);
+});
+
+test("a target whose name some file system takes for another is refused", () => {
+  const names = [
+    "NODE_M~1",
+    "a/GITHUB~1/x",
+    "out:stream",
+    "out.",
+    "out ",
+    "a\\b",
+    "node\u200b_modules",
+    "\u202eout",
+    "x/…/\u00ad",
+  ];
+  for (const target of [...names, ".opencode/collected/AGENTS~1.MD", "node_modules::$INDEX_ALLOCATION/x"])
+    expect(() => decideTarget(root, target)).toThrow("takes its name for another place");
+  for (const target of ["Ergebnisse/größe", "~", "a~b", "結果"]) expect(decideTarget(root, target)).toBe(target);
 });
 
 test("a target that is a link, or reached through one, is refused", async () => {

@@ -1,0 +1,87 @@
+import { posix } from "node:path";
+import { workEnv } from "./gather-work.ts";
+import type { IndexEntry } from "./listing.ts";
+import { whoObeys } from "./obeyed-files.ts";
+import { isSafePath } from "./paths.ts";
+import type { ProjectStore } from "./project-store.ts";
+
+/** A file that something obeys without being asked. */
+export interface Obeyed {
+  readonly path: string;
+  /** Who obeys, in words, after its name. */
+  readonly who: string;
+}
+
+interface Change {
+  readonly store: ProjectStore;
+  readonly jobID: string;
+  readonly before: ReadonlyMap<string, IndexEntry>;
+  readonly after: ReadonlyMap<string, IndexEntry>;
+  readonly changed: readonly string[];
+}
+
+const LINK = "120000";
+/** Links that are looked at, and bytes that are read of a file. */
+const MAX_LINKS = 200;
+const MAX_BYTES = 1024 * 1024;
+
+/** Which of a job's changes are obeyed without being asked, once they are in the project. */
+export async function findObeyed(change: Change): Promise<readonly Obeyed[]> {
+  const { after, changed } = change;
+  const brought = changed.filter((path) => after.has(path));
+  const links = await obeyedLinks(change);
+  const obeyed: Obeyed[] = [];
+  for (const path of brought) {
+    const who = whoObeys(path) ?? whoObeysBy(links, path) ?? (await whatInstalls(change, path));
+    if (who !== null) obeyed.push({ path, who });
+  }
+  return obeyed;
+}
+
+/** A link that is obeyed, and where it leads: what lies there is obeyed as if it lay here. */
+interface ObeyedLink {
+  readonly path: string;
+  readonly to: string;
+}
+
+async function obeyedLinks({ store, jobID, after }: Change): Promise<readonly ObeyedLink[]> {
+  const links = [...after].filter(([path, { mode }]) => mode === LINK && whoObeys(path) !== null).slice(0, MAX_LINKS);
+  const found: ObeyedLink[] = [];
+  for (const [path, { oid }] of links) {
+    const target = (await readBlob(store, jobID, oid))?.toString("latin1") ?? "";
+    const to = posix.join(posix.dirname(path), target).replace(/\/$/, "");
+    if (!target.startsWith("/") && isSafePath(to)) found.push({ path, to });
+  }
+  return found;
+}
+
+function whoObeysBy(links: readonly ObeyedLink[], path: string): string | null {
+  const link = links.find(({ to }) => path === to || path.startsWith(`${to}/`));
+  return link ? whoObeys(link.path + path.slice(link.to.length)) : null;
+}
+
+/** What npm and those like it run when packages are installed. @source npm's documentation, "scripts", life cycle */
+const INSTALL_SCRIPTS = ["preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare"];
+
+async function whatInstalls({ store, jobID, before, after }: Change, path: string): Promise<string | null> {
+  if (posix.basename(path).toLowerCase() !== "package.json") return null;
+  const scriptsOf = async (entry: IndexEntry | undefined) =>
+    entry ? parseScripts(await readBlob(store, jobID, entry.oid)) : {};
+  const [old, now] = [await scriptsOf(before.get(path)), await scriptsOf(after.get(path))];
+  const changed = INSTALL_SCRIPTS.filter((name) => now[name] !== undefined && now[name] !== old[name]);
+  return changed.length === 0 ? null : `installing packages runs its scripts: ${changed.join(", ")}`;
+}
+
+function parseScripts(content: Buffer | null): Record<string, unknown> {
+  try {
+    const { scripts } = JSON.parse((content?.toString("utf8") ?? "").replace(/^\uFEFF/, ""));
+    return typeof scripts === "object" && scripts !== null ? scripts : {};
+  } catch {
+    return {}; // nothing reads it either
+  }
+}
+
+const readBlob = (store: ProjectStore, jobID: string, oid: string): Promise<Buffer | null> =>
+  store
+    .run(["cat-file", "blob", oid], { env: workEnv(store, jobID), isUntrusted: true, maxBytes: MAX_BYTES })
+    .catch(() => null);
