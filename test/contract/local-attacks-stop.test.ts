@@ -41,6 +41,8 @@ const HOSTILE: Readonly<Record<string, string>> = {
   "takes all memory":
     "head -c 60000000 /dev/zero > /dev/shm/x; while :; do python3 -c 'x = bytearray(60000000); import time; time.sleep(1009)'; done",
   "ignores every signal and stops itself": "trap '' TERM INT HUP CONT; kill -STOP $$; sleep 1009",
+  "hides its processes from whoever looks":
+    "python3 -c 'import ctypes, signal, time; ctypes.CDLL(None).prctl(4, 0); signal.signal(15, signal.SIG_IGN); time.sleep(1009)'",
   "takes away what it stands on":
     "mkdir -p ~/bin; for f in sh git cat tail head mkdir; do printf '#!/bin/sh\\nsleep 1009\\n' > ~/bin/$f; chmod +x ~/bin/$f; done; chmod 000 ~ ; sleep 1009",
 };
@@ -112,7 +114,9 @@ describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skip
     async () => {
       const sandbox = await provider.create(localSpec());
       try {
-        const ticker = await sandbox.start({ argv: ["sh", "-c", "while :; do echo x >> ticks; sleep 0.01; done"] });
+        const tick = "while :; do echo x >> ticks; echo x; sleep 0.01; done";
+        const ticker = await sandbox.start({ argv: ["sh", "-c", tick], tty: true });
+        const shown = ticker.output[Symbol.asyncIterator]();
         const stopped = await sandbox.start({ argv: ["sh", "-c", "kill -STOP $$; echo woken"] });
         const states = async () =>
           (await sh(sandbox, `cut -d' ' -f3 /proc/${stopped.id}/stat /proc/${ticker.id}/stat`)).stdout.replace(
@@ -133,8 +137,33 @@ describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skip
         await late;
         expect(await states()).toMatch(/^T[RSD]$/);
         await until(async () => (await counted(sandbox)) > (second as number), { what: "the other goes on" });
+        // Its terminal goes on too: all is shown that was written.
+        for (
+          let seen = 0;
+          seen < (second as number) + 10;
+          seen += Buffer.from((await shown.next()).value.bytes).length / 3
+        );
         await stopped.signal("SIGCONT");
         expect(await stopped.exit).toEqual(exited(0));
+      } finally {
+        await sandbox.terminate();
+      }
+    },
+    TIMEOUT,
+  );
+
+  test(
+    "may stop and continue a command, whose end is heard all the same",
+    async () => {
+      const sandbox = await provider.create(localSpec());
+      try {
+        const stopped = await sandbox.start({ argv: ["sh", "-c", "kill -STOP $$; exit 3"] });
+        const woken = sh(
+          sandbox,
+          `until grep -q "^State:.T" /proc/${stopped.id}/status; do :; done; kill -CONT ${stopped.id}`,
+        );
+        expect((await woken).exit).toEqual(exited(0));
+        expect(await stopped.exit).toEqual(exited(3));
       } finally {
         await sandbox.terminate();
       }

@@ -56,8 +56,9 @@ export function bareEnclosure(
       };
     },
     signal: (spawned, signal) => signalGroup(spawned, signal),
+    follow: () => {},
     abandon: (spawned) => signalGroup(spawned, "SIGKILL"),
-    still: async () => () => {}, // nothing here tells the job's processes from others
+    still: async () => async () => {}, // nothing here tells the job's processes from others
     async tend() {},
     async close(reason) {
       alive = false;

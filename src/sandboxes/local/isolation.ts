@@ -91,10 +91,12 @@ export interface Enclosure {
    * @param below only what runs below the command: a terminal's own program is to live
    */
   signal(spawned: number, signal: SandboxSignal, below: boolean): void;
+  /** Called now and then while a command runs: what was spawned for it is to hear of its end whatever the job does. */
+  follow(spawned: number): void;
   /** Kills what was spawned for a launch, however far it has come. */
   abandon(spawned: number): void;
   /** Stops all processes; the returned function lets those that ran go on. One that cannot be stopped is left. */
-  still(): Promise<() => void>;
+  still(): Promise<() => Promise<void>>;
   /** Called about once a second while the sandbox lives. */
   tend(): Promise<void>;
   /** Kills everything inside and resolves when it is gone. Idempotent. @throws LabError when something does not die */

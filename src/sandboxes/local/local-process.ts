@@ -15,6 +15,7 @@ import { NO_WORKDIR, STARTED } from "./shell-script.ts";
 const NEWS_MS = 60;
 /** From asking for a command to its first sign of life; on a machine in distress it takes a few seconds. */
 const START_MS = 30_000;
+const FOLLOW_MS = 500;
 /** From killing a command to its end, which nothing but a device can delay. */
 const DEATH_MS = 10_000;
 const LONGEST_MARK_PAUSE_MS = 20;
@@ -103,9 +104,13 @@ function begin({ enclosure, launch: toLaunch, writeEnds, clock }: StartDeps): Be
     const exited = exitOf(child);
     child.stdin?.on("error", ignore);
     const over = Promise.withResolvers<void>();
-    void exited.then(() => over.resolve());
+    let isGone = false;
+    void exited.then(() => {
+      isGone = true;
+      over.resolve();
+    });
     const giveUp = () => {
-      if (child.pid !== undefined) enclosure.abandon(child.pid);
+      if (child.pid !== undefined && !isGone) enclosure.abandon(child.pid);
       over.resolve(); // also where it does not die
     };
     return { child, exited, giveUp, mark: readMark(script, content.length, over.promise, clock).finally(letGo) };
@@ -150,6 +155,14 @@ function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps
       ? { kind: "unknown", reason: "no exit code was reported" }
       : { kind: "exited", code: end.code };
   });
+  let stopFollowing = () => {};
+  const follow = () => {
+    if (over || child.pid === undefined) return;
+    deps.enclosure.follow(child.pid);
+    stopFollowing = deps.clock.after(FOLLOW_MS, follow);
+  };
+  follow();
+  void exit.then(() => stopFollowing());
   return {
     id: pid,
     logPath: deps.logPath,

@@ -115,15 +115,14 @@ export class LocalSandbox implements Sandbox {
     const former = this.#disturbed;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#disturbed = promise;
-    let letGo = () => {};
+    let letGo = async () => {};
     try {
       await former;
       await Promise.race([Promise.allSettled(this.#starting), sleep(this.#clock, STARTS_MS)]);
       letGo = await this.enclosure.still();
       return await work();
     } finally {
-      letGo();
-      resolve();
+      await letGo().finally(resolve);
     }
   }
 

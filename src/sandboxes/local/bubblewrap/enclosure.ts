@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import type { Clock } from "../../../shared/clock.ts";
 import { within } from "../../../shared/deadline.ts";
@@ -9,6 +10,7 @@ import { withAnonymousFiles } from "../anonymous-file.ts";
 import { HOST_ENV, runHostTool } from "../host-tools.ts";
 import type { Enclosure, EnclosurePlan } from "../isolation.ts";
 import type { Cgroup } from "./cgroup.ts";
+import { freezeCgroup } from "./cgroup-freezer.ts";
 import { enterLaunch } from "./enter.ts";
 import { launcherArgs } from "./launcher.ts";
 import { Namespaces } from "./namespaces.ts";
@@ -196,8 +198,13 @@ function stand(
       });
     },
     signal: (spawned, signal, below) => processes.signal(spawned, signal, below),
+    follow: (spawned) => processes.follow(spawned),
     abandon: (spawned) => processes.abandon(spawned),
-    still: async () => (alive ? processes.still() : () => {}),
+    async still() {
+      if (!alive) return async () => {};
+      const frozen = plan.cgroup && (await freezeCgroup(dirname(plan.cgroup.procsFiles[0] ?? ""), plan.clock));
+      return frozen ?? processes.still();
+    },
     async tend() {
       if (!alive || !network) return;
       await network.resync().catch((error: unknown) => {

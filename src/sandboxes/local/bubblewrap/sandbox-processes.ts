@@ -6,7 +6,8 @@ import type { SandboxSignal } from "../../port.ts";
 /*
  * The processes of one sandbox as the host sees them. Nothing is asked of anyone inside: whatever enters can be stopped
  * or killed there by the job's own processes. S1: a pid is used in the same breath in which its namespace was looked
- * at, so that a pid given away meanwhile does not lead to a process of the host.
+ * at, so that a pid given away meanwhile does not lead to a process of the host; that of a waiter, our child, while it
+ * is ours still.
  */
 
 /** The kernel needs that long at most for thousands of processes; who does not end in it waits for a device. */
@@ -14,6 +15,9 @@ const GONE_MS = 10_000;
 const LOOK_MS = 5;
 /** For all to come to a stand. A process that forks and ends without a pause may escape for longer. */
 const STILL_MS = 2_000;
+
+/** Between looks at who stopped for the sake of another. */
+const FOLLOWERS_MS = [0, 10, 40];
 
 interface Seen {
   readonly pid: number;
@@ -41,7 +45,7 @@ export class SandboxProcesses {
 
   /**
    * Signals the process group of a command, and those that its children lead.
-   * @param waiter pid of our child that waits for it on the host, not reaped yet
+   * @param waiter pid of our child that waits for it on the host
    * @param below only what runs below it: a terminal's `script` is to live and report the end
    */
   signal(waiter: number, signal: SandboxSignal, below: boolean): void {
@@ -52,22 +56,29 @@ export class SandboxProcesses {
       for (const child of children) if (!this.#sendToGroup(child, signal) && below) this.#send(child, signal);
     }
     // The waiter stops with its command, and would never report its end.
-    if (signal === "SIGCONT" || signal === "SIGKILL") send(waiter, "SIGCONT");
+    if (signal === "SIGCONT" || signal === "SIGKILL") sendToWaiter(waiter, "SIGCONT");
+  }
+
+  /** Wakes a waiter that stopped with its command, once that goes on or has ended: the job woke it, who tells nobody here. */
+  follow(waiter: number): void {
+    if (see(waiter)?.state !== "T") return;
+    const [command] = this.#childrenOf(waiter);
+    if (command === undefined || see(command)?.state !== "T") sendToWaiter(waiter, "SIGCONT");
   }
 
   /** Kills a command, and its waiter, that may be anywhere on its way in. */
   abandon(waiter: number): void {
-    send(waiter, "SIGSTOP"); // or it could make a child after we have looked
+    if (!sendToWaiter(waiter, "SIGSTOP")) return; // or it could make a child after we have looked
     for (const child of this.#childrenOf(waiter))
       if (!this.#sendToGroup(child, "SIGKILL")) this.#send(child, "SIGKILL");
-    send(-waiter, "SIGKILL");
+    if (isOurs(waiter)) send(-waiter, "SIGKILL"); // S1
   }
 
   /**
    * Stops everything but the first process. What the job had stopped itself stays stopped afterwards.
    * @returns lets it go on
    */
-  async still(): Promise<() => void> {
+  async still(): Promise<() => Promise<void>> {
     const stopped = new Map<number, Seen>();
     const waiters = new Map<number, Seen>();
     const until = this.#clock.now() + STILL_MS;
@@ -78,17 +89,28 @@ export class SandboxProcesses {
       const rest = all.filter(({ state, pid }) => state === "D" && !stopped.has(pid));
       for (const one of [...running, ...rest]) {
         const waiter = inside.has(one.parent) ? null : see(one.parent);
-        if (waiter && waiter.parent === process.pid && waiter.state !== "T") waiters.set(waiter.pid, waiter);
+        if (waiter && isOurs(waiter.pid) && waiter.state !== "T") waiters.set(waiter.pid, waiter);
         if (!stopped.has(one.pid)) stopped.set(one.pid, one);
         this.#send(one.pid, "SIGSTOP");
       }
       if (running.length === 0 || this.#clock.now() >= until) break;
       await sleep(this.#clock, LOOK_MS);
     }
-    return () => {
-      for (const { pid, startedAt } of stopped.values())
-        if (see(pid)?.startedAt === startedAt) this.#send(pid, "SIGCONT");
-      for (const { pid, startedAt } of waiters.values()) if (see(pid)?.startedAt === startedAt) send(pid, "SIGCONT");
+    return async () => {
+      if (stopped.size === 0) return;
+      const stillStopped = ({ pid, startedAt }: Seen) => {
+        const now = see(pid);
+        return now?.startedAt === startedAt && now.state !== "R" && now.state !== "S";
+      };
+      for (const one of stopped.values()) if (stillStopped(one)) this.#send(one.pid, "SIGCONT");
+      // Some programs stop when what they wait for stops (script, nsenter), and hear of that only now.
+      const parents = new Set([...stopped.values()].map(({ parent }) => parent));
+      const followers = [...stopped.values()].filter(({ pid }) => parents.has(pid));
+      for (const pauseMs of FOLLOWERS_MS) {
+        for (const one of waiters.values()) if (stillStopped(one)) sendToWaiter(one.pid, "SIGCONT");
+        for (const one of followers) if (stillStopped(one)) this.#send(one.pid, "SIGCONT");
+        await sleep(this.#clock, pauseMs);
+      }
     };
   }
 
@@ -99,7 +121,7 @@ export class SandboxProcesses {
     while (this.#isInside(this.#first) && !"ZX".includes(see(this.#first)?.state ?? "X")) {
       if (this.#clock.now() >= until) return this.#list().length + 1;
       // A waiter that stopped with its command is to wait for its end, which the first process waits for in turn.
-      for (const { parent } of this.#seen()) if (see(parent)?.parent === process.pid) send(parent, "SIGCONT");
+      for (const { parent } of this.#seen()) sendToWaiter(parent, "SIGCONT");
       await sleep(this.#clock, LOOK_MS);
     }
     return 0;
@@ -157,6 +179,10 @@ function see(pid: number): Seen | null {
     return null;
   }
 }
+
+const isOurs = (waiter: number): boolean => see(waiter)?.parent === process.pid;
+
+const sendToWaiter = (waiter: number, signal: SandboxSignal): boolean => isOurs(waiter) && send(waiter, signal); // S1
 
 /** false when there is no such process or group, or none that is ours to signal. */
 function send(pid: number, signal: SandboxSignal): boolean {
