@@ -1,6 +1,7 @@
 import { hostFiles } from "../config/host-files.ts";
 import { configHomeOf, loadOptions } from "../config/load.ts";
 import { openLab } from "../jobs/lab.ts";
+import { tellLostPool } from "../jobs/losses.ts";
 import type { SweepReport } from "../jobs/sweeper.ts";
 import { createProvider } from "../providers/create-provider.ts";
 import { chooseProvider } from "../providers/provider-choice.ts";
@@ -43,7 +44,8 @@ export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
     log,
   });
   try {
-    return await lab.sweep();
+    const report = await lab.sweep();
+    return { ...report, failures: [...lab.pool.damaged().map(tellLostPool), ...report.failures] };
   } finally {
     await lab.suspend();
   }

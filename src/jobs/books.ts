@@ -14,13 +14,16 @@ import type { SandboxKeeper } from "./sandbox-keeper.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Snapshots } from "./snapshots.ts";
 import type { PoolStore } from "./store/pool-store.ts";
-import { openSessionStore, sessionFile } from "./store/session-store.ts";
+import { openSessionStore, type SessionStore, sessionFile } from "./store/session-store.ts";
+import { allAside } from "./store/set-aside.ts";
 
 /** The sessions whose jobs this process knows: each is opened on first use, and what a former process left taken up. */
 export interface Books {
   open(orchestrator: string): Promise<JobBook>;
   /** The book of a session that is in use here; null for any other. */
   inUse(orchestrator: string): Promise<JobBook> | null;
+  /** Where damaged files of the session's jobs went, if they were found damaged here. */
+  damaged(orchestrator: string): readonly string[];
   /** A job that another process runs, or ran: takes it up once its lease is free, unless it has ended. */
   followElsewhere(book: JobBook, jobID: string): void;
   /** Ends a deleted session's jobs, sandboxes and snapshots, and removes its store. */
@@ -52,10 +55,13 @@ const ELSEWHERE_POLL_MS = 1_000;
 export function createBooks(deps: BooksDeps): Books {
   const { pool, scheduler, runner, keeper, clock, log } = deps;
   const books = new Map<string, Promise<JobBook>>();
+  const stores = new Map<string, SessionStore>();
   let suspended = false;
 
   async function openBook(orchestrator: string): Promise<JobBook> {
-    const store = await openSessionStore(sessionFile(deps.stateDir, orchestrator));
+    const store = await openSessionStore(sessionFile(deps.stateDir, orchestrator), clock);
+    stores.set(orchestrator, store);
+    for (const aside of store.damaged()) log("error", "a damaged state file was set aside", { orchestrator, aside });
     const book: JobBook = createJobBook({
       orchestrator,
       store,
@@ -127,6 +133,7 @@ export function createBooks(deps: BooksDeps): Books {
   return {
     open,
     inUse: (orchestrator) => books.get(orchestrator) ?? null,
+    damaged: (orchestrator) => stores.get(orchestrator)?.damaged() ?? [],
     followElsewhere,
     async forget(orchestrator) {
       const file = sessionFile(deps.stateDir, orchestrator);
@@ -140,8 +147,10 @@ export function createBooks(deps: BooksDeps): Books {
       }
       await deps.snapshots.removeAll(orchestrator);
       books.delete(orchestrator);
+      stores.delete(orchestrator);
       gone.close();
-      for (const suffix of ["", "-wal", "-shm"]) await rm(file + suffix, { force: true });
+      const all = ["", "-wal", "-shm"].map((suffix) => file + suffix).concat(allAside(file));
+      for (const path of all) await rm(path, { force: true });
     },
     async interruptAll() {
       suspended = true;

@@ -16,6 +16,7 @@ import type { JobBook, JobChange } from "./job-book.ts";
 import { createJobRunner, type JobRunner } from "./job-runner.ts";
 import { createLimits, type Limits } from "./limits.ts";
 import { createLivePictures, type LivePictures } from "./live-pictures.ts";
+import { tellLosses } from "./losses.ts";
 import { TOGETHER_MS } from "./notice.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
 import type { ChildSessions, OrchestratorSessions } from "./ports.ts";
@@ -54,8 +55,8 @@ export interface Lab {
   readonly log: Log;
   /** Where new jobs run. */
   readonly providerName: ProviderName;
-  /** What the user should know of options and state, in sentences: not of one job, and not only once. */
-  notices(): readonly string[];
+  /** What there is to know of the options and the state besides a session's jobs, in sentences. */
+  notices(orchestrator: string): readonly string[];
   provider(name: ProviderName): Promise<SandboxProvider>;
   /** The jobs of a session; opens its store and takes up what a former process left. */
   book(orchestrator: string): Promise<JobBook>;
@@ -102,7 +103,7 @@ const REST_MS = 300;
 
 export async function openLab(deps: LabDeps): Promise<Lab> {
   const { options, sessions, clock, ids, log } = deps;
-  const pool = await openPoolStore(options.stateDir);
+  const pool = await openPoolStore(options.stateDir, clock);
   const hostIDs = createHostIds(() => clock.now());
   const owner = toOwner(ids("owner"));
   const seats = new Map<string, WorkerSeat>();
@@ -265,7 +266,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     ids,
     log,
     providerName: deps.providerName,
-    notices: () => deps.notices,
+    notices: (orchestrator) => [...deps.notices, ...tellLosses(pool.damaged(), books.damaged(orchestrator))],
     provider,
     book: (orchestrator) => books.open(orchestrator),
     seat: (childSession) => seats.get(childSession) ?? null,

@@ -88,6 +88,11 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     stopPoll = null;
     if (suspended) return;
     try {
+      const unsettledMs = pool.unsettledUntil() - clock.now();
+      if (unsettledMs > 0 && line.all().length > 0) {
+        stopPoll = clock.after(unsettledMs, pump);
+        return;
+      }
       const sessions = new Set<JobBook>();
       for (const next of [...line.all()]) if (line.all().includes(next) && affords(next, sessions)) admit(next);
       if (line.all().length === 0) return;

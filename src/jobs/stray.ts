@@ -5,8 +5,10 @@ export interface StrayFacts {
   readonly sandboxID: string;
   /** Epoch ms; null when the provider does not say. */
   readonly createdAt: number | null;
-  /** null: there is no such job any more, its session was deleted. */
+  /** null: there is no such job any more, its session was deleted, or what was recorded of it is lost. */
   readonly job: Job | null;
+  /** When the records of its session were last found damaged, epoch ms; null = never. */
+  readonly lostAt: number | null;
   /** Whether a living process runs the job. */
   readonly isLeaseAlive: boolean;
   /** Whether it was made to read files, by a process that lives. */
@@ -22,13 +24,18 @@ export type StrayDecision = "keep" | "park" | "end";
 const CREATE_GRACE_MS = 10 * 60_000;
 /** Time enough for the largest reading of files. */
 export const READ_LIMIT_MS = 60 * 60_000;
+/** For how long the user can save what is in the sandboxes of jobs whose records were damaged. */
+const LOST_MS = 24 * 60 * 60_000;
 /** So long after its time an ended job's own process has had every chance to park its sandbox. */
 const PARK_GRACE_MS = 10 * 60_000;
 
 /** What becomes of a sandbox. It must have been listed before its job was read: a job names what it uses. */
 export function decideStray({ sandboxID, createdAt, job, ...facts }: StrayFacts): StrayDecision {
   const { now, isLeaseAlive, isRead, parkAfterMs } = facts;
-  if (!job) return "end";
+  if (!job) {
+    const mayBeLost = facts.lostAt !== null && (createdAt === null || createdAt <= facts.lostAt);
+    return mayBeLost && now - (facts.lostAt ?? now) < LOST_MS ? "keep" : "end";
+  }
   if (isRead && (createdAt === null || now - createdAt < READ_LIMIT_MS)) return "keep";
   const isNamed = job.sandbox.kind === "live" && job.sandbox.id === sandboxID;
   if (isNamed && isEnded(job.state)) return now - job.state.since > parkAfterMs + PARK_GRACE_MS ? "park" : "keep";

@@ -5,9 +5,11 @@ import type { Log } from "../shared/log.ts";
 import { isProcessDead } from "../shared/process-alive.ts";
 import { isHeld, type Job } from "./job.ts";
 import { createJobBook, type JobBook } from "./job-book.ts";
+import { tellLostJobs } from "./losses.ts";
 import type { SandboxKeeper } from "./sandbox-keeper.ts";
 import type { PoolStore } from "./store/pool-store.ts";
 import { openSessionStore, sessionFile } from "./store/session-store.ts";
+import { lastSetAside } from "./store/set-aside.ts";
 import { decideStray } from "./stray.ts";
 
 /** What a sweep did, by id. */
@@ -135,15 +137,16 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
   async function sweepSandbox(
     provider: SandboxProvider,
     { id, createdAt, orchestrator, jobID, tags }: Owned,
-    report: { ended: string[]; parked: string[] },
+    report: { ended: string[]; parked: string[]; failures: string[] },
   ): Promise<void> {
-    await withBook(orchestrator, async (book) => {
+    await withBook(orchestrator, report.failures, async (book) => {
       const job = book?.get(jobID) ?? null;
       const now = clock.now();
       const isLeaseAlive = job !== null && isHeld(job.state) && pool.isLeaseAlive(job.state.leaseID, now);
       const { parkAfterMs } = deps;
       const isRead = tags.reader !== undefined && !isProcessDead(Number(tags.reader));
-      const decision = decideStray({ sandboxID: id, createdAt, job, isLeaseAlive, isRead, parkAfterMs, now });
+      const lostAt = lastSetAside(sessionFile(deps.stateDir, orchestrator));
+      const decision = decideStray({ sandboxID: id, createdAt, job, lostAt, isLeaseAlive, isRead, parkAfterMs, now });
       if (decision === "keep") return;
       if (decision === "park" && book) {
         await deps.keeper.parkOnce(book, jobID);
@@ -159,13 +162,21 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
   }
 
   /** The session's jobs as they are recorded; a session that is not in use here is not taken up by this. */
-  async function withBook(orchestrator: string, use: (book: JobBook | null) => Promise<void>): Promise<void> {
+  async function withBook(
+    orchestrator: string,
+    failures: string[],
+    use: (book: JobBook | null) => Promise<void>,
+  ): Promise<void> {
     const inUse = await deps.book(orchestrator);
     if (inUse) return use(inUse);
     const file = sessionFile(deps.stateDir, orchestrator);
     if (isMissing(file)) return use(null);
-    const store = await openSessionStore(file);
+    const store = await openSessionStore(file, clock);
     try {
+      for (const aside of store.damaged()) {
+        failures.push(tellLostJobs(aside));
+        log("error", "a damaged state file was set aside", { orchestrator, aside });
+      }
       await use(createJobBook({ orchestrator, store, ids: (prefix) => prefix, onChange: () => {} }));
     } finally {
       store.close();
@@ -175,13 +186,16 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
   return { sweep };
 }
 
-/** Only a file that is certainly not there says that its session was deleted: what cannot be read throws. */
+/**
+ * Only a file that is certainly not there says that its session was deleted: what cannot be read throws, and what was
+ * damaged has been set aside.
+ */
 function isMissing(file: string): boolean {
   try {
     statSync(file);
     return false;
   } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return true;
+    if ((error as { code?: string }).code === "ENOENT") return lastSetAside(file) === null;
     throw error;
   }
 }

@@ -81,6 +81,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
       ids: randomId,
       log,
     });
+    for (const aside of lab.pool.damaged()) log("error", "a damaged state file was set aside", { aside });
     lab.onChange(({ before, job }) => {
       if (before?.sandbox.kind === "live" && job.sandbox.kind !== "live") processes.forget(job.id);
       if (before && !isEnded(before.state) && isEnded(job.state)) deps.onJobEnd(job);

@@ -36,7 +36,7 @@ export const agentsStatusTool = (host: ToolHost) =>
         ...renderJobLines(jobs),
         ...snapshots.map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}`),
         `Jobs run ${placeOf(lab.providerName, lab.options.local)}${lab.providerName === "modal" ? `; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : ""}.`,
-        ...lab.notices(),
+        ...lab.notices(sessionID),
         renderResults(viewRecords(news), lab.ids),
         `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
       ];

@@ -106,7 +106,12 @@ export const workEnv = (store: ProjectStore, jobID: string) => objectsOf(store, 
 /** What was gathered of a job last; null when nothing was. */
 export async function readWork(store: ProjectStore, jobID: string): Promise<Work | null> {
   const text = await readFile(join(folderOf(store, jobID), "work.json"), "utf8").catch(() => null);
-  return text === null ? null : (JSON.parse(text) as Work);
+  if (text === null) return null;
+  try {
+    return JSON.parse(text) as Work;
+  } catch {
+    return null; // damaged: what the job's snapshot holds counts then
+  }
 }
 
 export const removeWork = (store: Pick<ProjectStore, "folder">, jobID: string): Promise<void> =>

@@ -1,5 +1,6 @@
-import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ownFolder, refuseLink, writeOwnFile } from "../shared/own-folder.ts";
 import type { FoundProject } from "./find-project.ts";
 import type { Git, GitRun } from "./git.ts";
 import { nameFor } from "./paths.ts";
@@ -33,8 +34,15 @@ type Project = Extract<FoundProject, { kind: "project" }>;
 export const RAW_ATTRIBUTES =
   "* -text -ident !eol !filter !working-tree-encoding -export-ignore -export-subst !diff !merge\n";
 
-/** Where everything is kept for the project with this root. */
-export const storeFolder = (stateDir: string, root: string): string => join(stateDir, "workspace", nameFor(root));
+/**
+ * Where everything is kept for the project with this root. No link below the state directory is followed.
+ * @throws LabError `config_invalid`
+ */
+export function storeFolder(stateDir: string, root: string): string {
+  const folder = join(stateDir, "workspace", nameFor(root));
+  for (const path of [dirname(folder), folder, join(folder, "jobs")]) refuseLink(path);
+  return folder;
+}
 
 /** Of what this folder's functions name with the nonce of a call. */
 const SCRATCH = /^((index|user-index|view|build|send|pack)\..+|.+\.work_.+)$/;
@@ -61,18 +69,18 @@ export async function openProjectStore(git: Git, stateDir: string, project: Proj
   const format = isLong ? "sha256" : "sha1";
   const folder = storeFolder(stateDir, root);
   const gitDir = join(folder, "git");
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const inGit = ["info", "objects", "objects/info"].map((path) => join(gitDir, path));
+  for (const path of [dirname(folder), folder, gitDir, ...inGit]) ownFolder(path);
   const ours = { cwd: folder, config: "none" } as const;
   const init = ["init", "--quiet", "--bare", "--template=", ...(format === "sha256" ? ["--object-format=sha256"] : [])];
   await git.read({ ...ours, args: [...init, gitDir] });
-  await mkdir(join(gitDir, "info"), { recursive: true });
   const attributes = join(gitDir, "info/attributes");
-  await writeFile(attributes, RAW_ATTRIBUTES);
+  writeOwnFile(attributes, RAW_ATTRIBUTES);
   const now = (await stat(attributes)).ctimeMs;
   for (const place of [folder, join(folder, "jobs")]) await removeOldScratch(place, now);
   const borrowed = !isRepository ? null : await ask("--path-format=absolute", "--git-path", "objects");
   const alternates = join(gitDir, "objects/info/alternates");
-  if (borrowed !== null) await writeFile(alternates, `${quoteAlternate(borrowed)}\n`);
+  if (borrowed !== null) writeOwnFile(alternates, `${quoteAlternate(borrowed)}\n`);
   else await rm(alternates, { force: true });
 
   const settings = ["core.fileMode=true", "core.symlinks=true", "core.autocrlf=false", "core.compression=1"];

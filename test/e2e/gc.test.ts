@@ -1,6 +1,16 @@
-import { expect, test } from "bun:test";
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { describe, expect, test } from "bun:test";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openPoolStore } from "../../src/jobs/store/pool-store.ts";
@@ -12,8 +22,12 @@ import { sandboxTest } from "../support/sandboxes.ts";
 
 /** The command as npm installs it, in a home without anything. */
 function run(home: string, ...args: string[]) {
+  return runIn(home, home, ...args);
+}
+
+function runIn(cwd: string, home: string, ...args: string[]) {
   const env = { PATH: `${PACKAGE}/node_modules/.bin:${process.env.PATH}`, HOME: home }; // a Node with SQLite
-  const { status, stdout, stderr } = spawnSync(join(PACKAGE, "dist/cli/main.js"), args, { cwd: home, env });
+  const { status, stdout, stderr } = spawnSync(join(PACKAGE, "dist/cli/main.js"), args, { cwd, env });
   return { status, stdout: stdout.toString(), stderr: stderr.toString() };
 }
 
@@ -93,6 +107,113 @@ sandboxTest(
     expect(readdirSync(join(rootDir, "sandboxes"))).toEqual([sandbox.id]);
   }),
 );
+
+/** What a state directory in a repository may have been given: a folder of the user's in place of what gc clears away. */
+const TRAPS: Record<string, (stateDir: string, outside: string) => void> = {
+  "a link named like what a dead process half made": (stateDir, outside) => {
+    for (const kind of ["sandboxes", "snapshots"]) {
+      mkdirSync(join(stateDir, "local", kind), { recursive: true });
+      for (const name of [".sbx_gone.999999999.half", "sbx_gone", "snap_gone"])
+        symlinkSync(outside, join(stateDir, "local", kind, name));
+    }
+  },
+  "the folder of sandboxes": (stateDir, outside) => {
+    mkdirSync(join(stateDir, "local"), { recursive: true });
+    symlinkSync(outside, join(stateDir, "local/sandboxes"));
+  },
+  "the folder of snapshots": (stateDir, outside) => {
+    mkdirSync(join(stateDir, "local/sandboxes"), { recursive: true });
+    symlinkSync(outside, join(stateDir, "local/snapshots"));
+  },
+  "the folder of all that is local": (stateDir, outside) => {
+    mkdirSync(join(outside, "sandboxes"));
+    symlinkSync(join(outside, "precious.half"), join(outside, "sandboxes/.sbx_gone.999999999.half"));
+    mkdirSync(stateDir, { recursive: true });
+    symlinkSync(outside, join(stateDir, "local"));
+  },
+  "the record of a sandbox, and its parts": (stateDir, outside) => {
+    const half = join(stateDir, "local/sandboxes/.sbx_gone.999999999.half");
+    mkdirSync(half, { recursive: true });
+    for (const part of ["workspace", "home", "meta.json"]) symlinkSync(outside, join(half, part));
+  },
+};
+
+describe("gc removes nothing outside of the state where a link in it stands for", () => {
+  for (const [what, lay] of Object.entries(TRAPS)) {
+    sandboxTest(
+      what,
+      withHome(async (home) => {
+        const outside = join(home, "outside");
+        mkdirSync(join(outside, "precious.half/workspace"), { recursive: true });
+        mkdirSync(join(outside, "sbx_precious"));
+        writeFileSync(join(outside, "precious.half/workspace/file"), "precious");
+        const stateDir = join(home, "clone/state");
+        lay(stateDir, outside);
+        const before = listing(outside);
+        // As a repository would have it, and as a user would who was talked into it.
+        const project = join(home, "clone/.opencode");
+        mkdirSync(project);
+        const options = { stateDir, provider: "local", local: { isolation: "none" } };
+        writeFileSync(join(project, "parallel-agents.jsonc"), JSON.stringify(options));
+        const inClone = runIn(join(home, "clone"), home, "gc", "--json");
+        expect([inClone.status, JSON.parse(inClone.stdout).failures]).toEqual([0, []]);
+        expect(existsSync(join(stateDir, "pool.db"))).toBe(false);
+        run(home, "gc", "--state-dir", stateDir);
+        expect(listing(outside)).toEqual(before);
+      }),
+    );
+  }
+});
+
+sandboxTest(
+  "gc sets a damaged record aside, says so, and keeps the sandboxes of jobs that it cannot judge",
+  withHome(async (home) => {
+    const stateDir = join(home, "state");
+    (await openPoolStore(stateDir)).close();
+    writeFileSync(join(stateDir, "pool.db"), "no database at all");
+    const { status, stdout } = run(home, "gc", "--state-dir", stateDir);
+    const [aside = ""] = readdirSync(stateDir).filter((name) => name.startsWith("pool.db.damaged-"));
+    expect(readFileSync(join(stateDir, aside), "utf8")).toBe("no database at all");
+    expect([status, stdout]).toEqual([1, expect.stringContaining(`is set aside as ${join(stateDir, aside)}`)]);
+    expect(run(home, "gc", "--state-dir", stateDir)).toMatchObject({ status: 0, stdout: "Nothing to sweep.\n" });
+  }),
+);
+
+sandboxTest(
+  "gc goes on where the record of one sandbox is damaged",
+  withHome(async (home) => {
+    const stateDir = join(home, "state");
+    const rootDir = join(stateDir, "local");
+    const pool = await openPoolStore(stateDir);
+    let count = 0;
+    const ids = () => `${++count}`;
+    const provider = createLocalProvider({ rootDir, isolation: "auto", clock: systemClock, log: () => {}, ids });
+    const made = await Promise.all(
+      ["job_1", "job_2", "job_3"].map((job) => {
+        const tags = { job, session: "ses_gone", lab: pool.identity() };
+        const spec: SandboxSpec = { name: job, tags, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "blocked" }; // biome-ignore format: one line
+        return provider.create(spec);
+      }),
+    );
+    await provider.close();
+    const [recorded, unknown, whole] = made.map(({ id }) => id) as [string, string, string];
+    pool.insertSandbox(recorded, "local", "job_1", "ses_gone", 1);
+    pool.close();
+    writeFileSync(join(rootDir, "sandboxes", recorded, "meta.json"), "{");
+    rmSync(join(rootDir, "sandboxes", unknown, "meta.json"));
+    execFileSync("sh", ["-c", 'mkfifo "$0"', join(rootDir, "sandboxes", unknown, "meta.json")]);
+    const { status, stdout } = run(home, "gc", "--state-dir", stateDir, "--json");
+    expect([status, JSON.parse(stdout).ended.sort()]).toEqual([0, [recorded, whole].sort()]);
+    expect(readdirSync(join(rootDir, "sandboxes"))).toEqual([unknown]);
+  }),
+);
+
+/** Every path with its content. */
+const listing = (folder: string) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true, encoding: "utf8" })
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((path) => [path, lstatSync(path).isFile() ? readFileSync(path, "utf8") : "", lstatSync(path).mode])
+    .sort();
 
 test(
   "the command explains itself, and refuses what it does not know",

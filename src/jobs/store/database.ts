@@ -1,49 +1,165 @@
-import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { type Clock, systemClock } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
+import { claimFile, ownFile, ownFolder } from "../../shared/own-folder.ts";
+import { type Connection, loadDriver, type SqlValue, saysDamage } from "./driver.ts";
+import { inodeOf, setAside } from "./set-aside.ts";
 
-export type SqlValue = string | number | null;
-
-/** The little of SQLite that we use, over the runtime's own driver. Synchronous: one statement costs microseconds. */
-export interface Database {
-  run(sql: string, ...values: SqlValue[]): void;
-  get<Row>(sql: string, ...values: SqlValue[]): Row | undefined;
-  all<Row>(sql: string, ...values: SqlValue[]): Row[];
+/** The little of SQLite that we use, over the runtime's own driver. */
+export interface Database extends Connection {
   /** Runs `body` in one immediate transaction: it holds the write lock from its first line. */
   transaction<T>(body: () => T): T;
-  close(): void;
+  /** Where damaged files went that lay here, as far as this process found them. */
+  damaged(): readonly string[];
+}
+
+export interface DatabaseOptions {
+  readonly clock?: Pick<Clock, "now">;
+  /** Where it is not the file's own folder. */
+  readonly stateDir?: string;
+  /** Called with every new, empty database in the transaction that makes it. */
+  readonly onNew?: (database: Connection) => void;
 }
 
 /**
- * Opens a database file in WAL mode, making its folder, and brings it to the newest of `migrations`.
+ * Opens a database file in WAL mode, making its folder, and brings it to the newest of `migrations`. A damaged file is
+ * set aside, now or when it is found out, and an empty one takes its place: what was in it is lost, the rest goes on.
  * @throws LabError `config_invalid` when the folder cannot be written, the runtime has no SQLite, or the file was
  * written by a newer version
  */
-export async function openDatabase(file: string, migrations: readonly string[]): Promise<Database> {
-  const open = await loadDriver();
-  const database = openFile(file, open);
+export async function openDatabase(
+  file: string,
+  migrations: readonly string[],
+  { clock = systemClock, stateDir = dirname(file), onNew }: DatabaseOptions = {},
+): Promise<Database> {
+  const driver = await loadDriver();
+  const damaged: string[] = [];
+  let isClosed = false;
+  let depth = 0;
+  let { connection, inode } = openOrReplace();
+
+  /** @throws LabError; what SQLite throws of a damaged file */
+  function open(): { connection: Connection; inode: number | null } {
+    try {
+      ownFolder(stateDir, { mayBeLink: true });
+      if (dirname(file) !== stateDir) ownFolder(dirname(file));
+      ownFile(file);
+      for (const suffix of BESIDE) claimFile(file + suffix);
+    } catch (error) {
+      throw error instanceof LabError ? error : unusable(file, error);
+    }
+    const found = inodeOf(file);
+    let opened: Connection | null = null;
+    try {
+      opened = driver(file);
+      // A second process may hold the lock for a moment; without this SQLite gives up at once.
+      opened.run("PRAGMA busy_timeout = 10000");
+      refuseForeign(opened);
+      opened.run("PRAGMA journal_mode = WAL");
+      // WAL with NORMAL loses nothing when the process dies; a power cut may take the last commits, never the file.
+      opened.run("PRAGMA synchronous = NORMAL");
+      const check = opened.get<{ quick_check: string }>("PRAGMA quick_check(1)");
+      if (check?.quick_check !== "ok") throw damage(String(check?.quick_check));
+      migrate(opened, file, migrations, onNew);
+      for (const suffix of BESIDE) claimFile(file + suffix);
+      return { connection: opened, inode: found };
+    } catch (error) {
+      closeAnyhow(opened);
+      if (saysDamage(error)) throw Object.assign(error as Error, { inode: found });
+      throw error instanceof LabError ? error : unusable(file, error);
+    }
+  }
+
+  function openOrReplace(): ReturnType<typeof open> {
+    try {
+      return open();
+    } catch (error) {
+      if (error instanceof LabError) throw error;
+      putAside((error as { inode?: number | null }).inode ?? null);
+      try {
+        return open();
+      } catch (again) {
+        throw again instanceof LabError ? again : unusable(file, again);
+      }
+    }
+  }
+
+  function putAside(found: number | null): void {
+    try {
+      const path = found === null ? null : setAside(file, found, clock.now());
+      if (path !== null) damaged.push(path);
+    } catch (error) {
+      throw unusable(file, error);
+    }
+  }
+
+  function reopen(): void {
+    closeAnyhow(connection);
+    ({ connection, inode } = openOrReplace());
+  }
+
+  /** Runs `work`; a file that turns out to be damaged is replaced, and the next call finds the new one. */
+  function guarded<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (isClosed || !saysDamage(error)) throw error;
+      putAside(inode);
+      reopen();
+      const message = `The state file ${file} was damaged and is set aside; what was in it is lost. Try again.`;
+      throw new LabError("config_invalid", message, { cause: error, retryable: true });
+    }
+  }
+
+  return {
+    run: (sql, ...values) => guarded(() => connection.run(sql, ...values)),
+    get: <Row>(sql: string, ...values: SqlValue[]) => guarded(() => connection.get<Row>(sql, ...values)),
+    all: <Row>(sql: string, ...values: SqlValue[]) => guarded(() => connection.all<Row>(sql, ...values)),
+    transaction(body) {
+      if (depth > 0) return body(); // part of the transaction that is under way
+      const current = inodeOf(file);
+      if (current !== null && current !== inode) reopen(); // another process has replaced it
+      guarded(() => connection.run("BEGIN IMMEDIATE"));
+      const begun = connection;
+      depth++;
+      try {
+        const result = body();
+        guarded(() => connection.run("COMMIT"));
+        return result;
+      } catch (error) {
+        if (connection === begun) connection.run("ROLLBACK"); // what was damaged is closed
+        throw error;
+      } finally {
+        depth--;
+      }
+    },
+    damaged: () => damaged,
+    close() {
+      isClosed = true;
+      connection.close();
+    },
+  };
+}
+
+/** The last to close a file tidies up in it, which a damaged one may not bear. */
+function closeAnyhow(connection: Connection | null): void {
   try {
-    // A second process may hold the lock for a moment; without this SQLite gives up at once.
-    database.run("PRAGMA busy_timeout = 10000");
-    database.run("PRAGMA journal_mode = WAL");
-    // WAL with NORMAL loses nothing when the process dies; a power cut may take the last commits, never the file.
-    database.run("PRAGMA synchronous = NORMAL");
-    migrate(database, file, migrations);
-    return database;
-  } catch (error) {
-    database.close();
-    throw error instanceof LabError ? error : unusable(file, error);
+    connection?.close();
+  } catch {
+    // Nothing depends on it.
   }
 }
 
-function openFile(file: string, open: (file: string) => Database): Database {
-  try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    return open(file);
-  } catch (error) {
-    throw unusable(file, error);
-  }
+/** What SQLite writes beside the file. */
+const BESIDE = ["-wal", "-shm", "-journal"];
+
+/** Before anything is written to it. Ours are made in one transaction, with their version. */
+function refuseForeign(connection: Connection): void {
+  const isNew = connection.get<{ user_version: number }>("PRAGMA user_version")?.user_version === 0;
+  if (isNew && connection.get("SELECT 1 FROM sqlite_schema LIMIT 1")) throw damage("another program's tables");
 }
+
+const damage = (found: string) => Object.assign(new Error(found), { code: "SQLITE_CORRUPT" });
 
 function unusable(file: string, cause: unknown): LabError {
   const reason = cause instanceof Error ? cause.message : String(cause);
@@ -51,83 +167,27 @@ function unusable(file: string, cause: unknown): LabError {
   return new LabError("config_invalid", message, { cause, retryable: false });
 }
 
-function migrate(database: Database, file: string, migrations: readonly string[]): void {
-  database.transaction(() => {
-    const version = database.get<{ user_version: number }>("PRAGMA user_version")?.user_version ?? 0;
+function migrate(
+  connection: Connection,
+  file: string,
+  migrations: readonly string[],
+  onNew: DatabaseOptions["onNew"],
+): void {
+  connection.run("BEGIN IMMEDIATE");
+  try {
+    const version = connection.get<{ user_version: number }>("PRAGMA user_version")?.user_version ?? 0;
     if (version > migrations.length) {
       const message = `${file} was written by a newer version of opencode-parallel-agents; update the plugin, or set another "stateDir".`;
       throw new LabError("config_invalid", message, { retryable: false });
     }
     for (const statements of migrations.slice(version)) {
-      for (const statement of statements.split(";")) if (statement.trim()) database.run(statement);
+      for (const statement of statements.split(";")) if (statement.trim()) connection.run(statement);
     }
-    database.run(`PRAGMA user_version = ${migrations.length}`);
-  });
-}
-
-/** `bun:sqlite` under Bun, `node:sqlite` under Node ≥ 22.13; loaded on first use only. */
-async function loadDriver(): Promise<(file: string) => Database> {
-  if (process.versions.bun) {
-    const { Database: BunDatabase } = await import("bun:sqlite");
-    return (file) => {
-      const database = new BunDatabase(file, { create: true, readwrite: true });
-      return fromStatements(
-        (sql) => database.query(sql),
-        (sql) => database.run(sql),
-        () => database.close(),
-      );
-    };
+    if (version === 0) onNew?.(connection);
+    connection.run(`PRAGMA user_version = ${migrations.length}`);
+    connection.run("COMMIT");
+  } catch (error) {
+    if (!saysDamage(error)) connection.run("ROLLBACK");
+    throw error;
   }
-  const { DatabaseSync } = await import("node:sqlite").catch((cause) => {
-    const message = `This runtime (Node ${process.versions.node}) has no SQLite; run OpenCode on Node 22.13 or newer, or use its own binary.`;
-    throw new LabError("config_invalid", message, { cause, retryable: false });
-  });
-  return (file) => {
-    const database = new DatabaseSync(file);
-    const prepared = new Map<string, ReturnType<typeof database.prepare>>();
-    const prepare = (sql: string) => {
-      const statement = prepared.get(sql) ?? database.prepare(sql);
-      prepared.set(sql, statement);
-      return statement;
-    };
-    return fromStatements(
-      prepare,
-      (sql) => database.exec(sql),
-      () => database.close(),
-    );
-  };
-}
-
-interface Statement {
-  run(...values: SqlValue[]): unknown;
-  get(...values: SqlValue[]): unknown;
-  all(...values: SqlValue[]): unknown[];
-}
-
-function fromStatements(prepare: (sql: string) => Statement, exec: (sql: string) => void, close: () => void): Database {
-  let depth = 0;
-  return {
-    run: (sql, ...values) => {
-      if (values.length === 0) exec(sql);
-      else prepare(sql).run(...values);
-    },
-    get: <Row>(sql: string, ...values: SqlValue[]) => (prepare(sql).get(...values) ?? undefined) as Row | undefined,
-    all: <Row>(sql: string, ...values: SqlValue[]) => prepare(sql).all(...values) as Row[],
-    transaction(body) {
-      if (depth > 0) return body(); // part of the transaction that is under way
-      exec("BEGIN IMMEDIATE");
-      depth++;
-      try {
-        const result = body();
-        exec("COMMIT");
-        return result;
-      } catch (error) {
-        exec("ROLLBACK");
-        throw error;
-      } finally {
-        depth--;
-      }
-    },
-    close,
-  };
 }

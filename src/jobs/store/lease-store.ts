@@ -43,6 +43,11 @@ export interface LeaseStore {
   renewLeases(leases: Iterable<Lease>, now: number): void;
   releaseLease(leaseID: string): void;
   isLeaseAlive(leaseID: string, now: number): boolean;
+  /**
+   * Epoch ms until which other processes may hold what is not recorded, because the records were lost; they record it
+   * again with their next renewal. In the past when nothing was lost.
+   */
+  unsettledUntil(): number;
   /** Puts jobs at the end of the queue, those that are in it keep their place; to be renewed like leases. */
   enqueue(jobs: Iterable<QueueRequest>, now: number): void;
   leaveQueue(jobID: string): void;
@@ -55,6 +60,8 @@ export interface LeaseStore {
 /** A lease not renewed for so long belongs to a dead process, even where its pid lives on. Renewed every `LEASE_RENEW_MS`. */
 const LEASE_TTL_MS = 30_000;
 export const LEASE_RENEW_MS = 5_000;
+/** Several renewals: time for every living process to record again what it holds. */
+const SETTLE_MS = 3 * LEASE_RENEW_MS;
 
 /** Names this process (and one plugin instance in it) as owner of leases; the pid tells others when it is dead. */
 export const toOwner = (nonce: string): string => `${process.pid}:${nonce}`;
@@ -67,6 +74,11 @@ export const LEASE_MIGRATION = `
   ALTER TABLE leases ADD COLUMN gpu TEXT;
   CREATE TABLE queue (seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
     since INTEGER NOT NULL, gpu TEXT, expires_at INTEGER NOT NULL)`;
+
+/** When these records took the place of others that were lost. */
+export const LOSS_MIGRATION = "CREATE TABLE losses (at INTEGER NOT NULL)";
+export const recordLoss = (database: Pick<Database, "run">, now: number): void =>
+  database.run("INSERT INTO losses (at) VALUES (?)", now);
 
 interface LeaseRow {
   id: string;
@@ -114,6 +126,10 @@ export function createLeaseStore(database: Database): LeaseStore {
       queue: queue.filter(({ owner }) => !dead.has(owner)).map(toQueueEntry),
     };
   };
+  const unsettledUntil = () => {
+    const { at } = database.get<{ at: number | null }>("SELECT max(at) AS at FROM losses") ?? { at: null };
+    return at === null ? 0 : at + SETTLE_MS;
+  };
   return {
     poolState,
     acquireLease: (lease, decide, now) =>
@@ -144,8 +160,9 @@ export function createLeaseStore(database: Database): LeaseStore {
     releaseLease: (id) => database.run("DELETE FROM leases WHERE id = ?", id),
     isLeaseAlive: (id, now) => {
       reclaim(now);
-      return database.get("SELECT 1 FROM leases WHERE id = ?", id) !== undefined;
+      return database.get("SELECT 1 FROM leases WHERE id = ?", id) !== undefined || now < unsettledUntil();
     },
+    unsettledUntil,
     enqueue: (jobs, now) =>
       database.transaction(() => {
         for (const { jobID, owner, since, gpu } of jobs) {

@@ -1,9 +1,11 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { ProviderName } from "../../sandboxes/port.ts";
+import { type Clock, systemClock } from "../../shared/clock.ts";
+import { claimFile, readOwnFile, writeOwnFile } from "../../shared/own-folder.ts";
 import { openDatabase } from "./database.ts";
 import { createLabelStore, LABEL_MIGRATION, type LabelStore } from "./label-store.ts";
-import { createLeaseStore, LEASE_MIGRATION, type LeaseStore } from "./lease-store.ts";
+import { createLeaseStore, LEASE_MIGRATION, type LeaseStore, LOSS_MIGRATION, recordLoss } from "./lease-store.ts";
 
 /** A frozen file system that new jobs can start from. `orchestrator` is the session that sees it. */
 export interface SnapshotRecord {
@@ -62,6 +64,8 @@ export interface PoolStore extends LeaseStore, LabelStore {
   identity(): string;
   /** Epoch ms since when it records; null when the file system does not say. */
   madeAt(): number | null;
+  /** Where damaged files went that lay in its place. */
+  damaged(): readonly string[];
   close(): void;
 }
 
@@ -100,11 +104,28 @@ const MIGRATIONS = [
   "CREATE TABLE identity (id TEXT NOT NULL); INSERT INTO identity VALUES (lower(hex(randomblob(8))))",
   "CREATE TABLE cancels (lease TEXT PRIMARY KEY, reason TEXT)",
   LABEL_MIGRATION,
+  LOSS_MIGRATION,
 ];
 
-export async function openPoolStore(stateDir: string): Promise<PoolStore> {
+/**
+ * The identity is kept beside the database as well: sandboxes name it in their tags, and are found by it when the
+ * database is lost.
+ */
+export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> = systemClock): Promise<PoolStore> {
   const file = join(stateDir, "pool.db");
-  const database = await openDatabase(file, MIGRATIONS);
+  const identityFile = join(stateDir, "identity");
+  const database = await openDatabase(file, MIGRATIONS, {
+    clock,
+    onNew(made) {
+      const known = readIdentity(identityFile);
+      if (known === null) return;
+      made.run("UPDATE identity SET id = ?", known);
+      recordLoss(made, clock.now());
+    },
+  });
+  const identity = () => database.get<{ id: string }>("SELECT id FROM identity")?.id ?? "";
+  if (readIdentity(identityFile) !== identity()) writeOwnFile(identityFile, identity());
+  claimFile(identityFile);
   return {
     ...createLeaseStore(database),
     ...createLabelStore(database),
@@ -153,8 +174,14 @@ export async function openPoolStore(stateDir: string): Promise<PoolStore> {
     deleteSandbox: (id) => database.run("DELETE FROM sandboxes WHERE id = ?", id),
     sandboxes: () =>
       database.all<SandboxRow>("SELECT id, provider, job AS jobID, orchestrator FROM sandboxes ORDER BY created_at"),
-    identity: () => database.get<{ id: string }>("SELECT id FROM identity")?.id ?? "",
+    identity,
     madeAt: () => statSync(file).birthtimeMs || null,
+    damaged: () => database.damaged(),
     close: () => database.close(),
   };
+}
+
+function readIdentity(file: string): string | null {
+  const text = readOwnFile(file) ?? "";
+  return /^[0-9a-f]{16}$/.test(text) ? text : null;
 }

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { TreeBase } from "../../workspace/capture-tree.ts";
 import type { Job } from "../job.ts";
 import type { Delivery, Notice } from "../notice.ts";
@@ -43,6 +44,8 @@ export interface SessionStore {
   deleteNotice(id: number): void;
   /** Adds to the job's history (states, reports): the feed of reports and dashboards. */
   appendEvent(jobID: string, at: number, kind: string, data: unknown): void;
+  /** Where damaged files went that lay in its place. */
+  damaged(): readonly string[];
   close(): void;
 }
 
@@ -87,8 +90,8 @@ export function sessionFile(stateDir: string, sessionID: string): string {
   return join(stateDir, "sessions", `${sessionID}.db`);
 }
 
-export async function openSessionStore(file: string): Promise<SessionStore> {
-  const database = await openDatabase(file, MIGRATIONS);
+export async function openSessionStore(file: string, clock: Pick<Clock, "now"> = systemClock): Promise<SessionStore> {
+  const database = await openDatabase(file, MIGRATIONS, { clock, stateDir: dirname(dirname(file)) });
   const saveJob = (job: Job) =>
     database.run(
       `INSERT INTO jobs (id, position, state, record) VALUES (?, ?, ?, ?)
@@ -161,6 +164,7 @@ export async function openSessionStore(file: string): Promise<SessionStore> {
       ),
     deleteNotice: (id) => database.run("DELETE FROM outbox WHERE id = ?", id),
     appendEvent,
+    damaged: () => database.damaged(),
     close: () => database.close(),
   };
 }

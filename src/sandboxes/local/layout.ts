@@ -1,14 +1,30 @@
-import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
+import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { LabError } from "../../shared/error-code.ts";
+import { isRealFolder, ownFolder, readOwnFile, refuseLink } from "../../shared/own-folder.ts";
 import { isProcessDead } from "../../shared/process-alive.ts";
 import type { NetworkPolicy } from "../port.ts";
 
 /*
  * Where local sandboxes live on disk. L1: an id becomes a path only after its pattern matched. L2: a directory under its
  * final name is complete; what is half made has a name that starts with a dot and
- * says which process makes it.
+ * says which process makes it. L3: no link below the root is followed; what is no folder is none of ours.
  */
+
+const KINDS = ["sandboxes", "snapshots"] as const;
+
+/** Makes what sandboxes and snapshots lie in (L3). @throws LabError `config_invalid` */
+export function makePlaces(rootDir: string): void {
+  for (const path of [rootDir, ...KINDS.map((kind) => join(rootDir, kind))]) ownFolder(path);
+}
+
+/** The folder of all sandboxes, or of all snapshots, for reading (L3). @throws LabError `config_invalid` */
+export function placeOf(rootDir: string, kind: (typeof KINDS)[number]): string {
+  const place = join(rootDir, kind);
+  for (const path of [rootDir, place]) refuseLink(path);
+  return place;
+}
 
 export const PARTS = ["workspace", "home", "tmp", "logs"] as const;
 export type Part = (typeof PARTS)[number];
@@ -49,13 +65,13 @@ export const isSnapshotID = (id: string): boolean => SNAPSHOT_ID.test(id);
 export function sandboxDirs(rootDir: string, id: string): SandboxDirs {
   if (!isSandboxID(id))
     throw new LabError("sandbox_lost", `No sandbox has the id ${JSON.stringify(id)}.`, { retryable: false });
-  return dirsAt(join(rootDir, "sandboxes", id));
+  return dirsAt(join(placeOf(rootDir, "sandboxes"), id));
 }
 
 export function snapshotDir(rootDir: string, id: string): string {
   if (!isSnapshotID(id))
     throw new LabError("not_found", `No snapshot has the id ${JSON.stringify(id)}.`, { retryable: false });
-  return join(rootDir, "snapshots", id);
+  return join(placeOf(rootDir, "snapshots"), id);
 }
 
 export function dirsAt(root: string): SandboxDirs {
@@ -68,6 +84,11 @@ export function dirsAt(root: string): SandboxDirs {
   };
 }
 
+/** Whether all of it is there, and there itself: what a link leads to would be shown to the job as its own (L3). */
+export const isWhole = (dirs: SandboxDirs): boolean =>
+  [dirs.root, ...PARTS.map((part) => dirs[part])].every(isRealFolder) &&
+  !readdirSync(dirs.root, { withFileTypes: true }).some((entry) => entry.isSymbolicLink());
+
 /** Makes `root` with its parts under a temporary name, lets `fill` complete it, then gives it its name (L2). */
 export async function makeWhole(
   root: string,
@@ -75,7 +96,8 @@ export async function makeWhole(
   fill: (dirs: SandboxDirs) => Promise<void>,
 ): Promise<void> {
   const half = halfNameOf(root);
-  await mkdir(half, { recursive: true, mode: 0o700 });
+  await mkdir(dirname(root), { recursive: true, mode: 0o700 });
+  await mkdir(half, { mode: 0o700 }); // not what lies there already
   const dirs = dirsAt(half);
   for (const part of PARTS) await mkdir(dirs[part], { mode: 0o700 });
   await writeFile(join(half, "meta.json"), JSON.stringify(meta), { mode: 0o600 });
@@ -101,26 +123,33 @@ export async function abandonedHalves(rootDir: string): Promise<string[]> {
     return maker !== undefined && isProcessDead(Number(maker));
   };
   const found = await Promise.all(
-    ["sandboxes", "snapshots"].map(async (kind) => {
-      const folder = join(rootDir, kind);
+    KINDS.map(async (kind) => {
+      const folder = placeOf(rootDir, kind);
       return (await listIDs(folder, isAbandoned)).map((name) => join(folder, name));
     }),
   );
   return found.flat();
 }
 
-export async function readMeta<T extends SandboxMeta | SnapshotMeta>(root: string): Promise<T | null> {
+/** null where there is none, `damaged` where it is no record of that kind. */
+export function readMeta<T extends SandboxMeta | SnapshotMeta>(root: string): T | "damaged" | null {
+  if (!isRealFolder(root)) return null;
   try {
-    return JSON.parse(await readFile(join(root, "meta.json"), "utf8")) as T;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
+    const text = readOwnFile(join(root, "meta.json"));
+    if (text === null) return null;
+    const meta = JSON.parse(text) as Record<string, unknown> | null;
+    const isRecord = meta?.id === basename(root) && typeof meta.createdAt === "number";
+    return isRecord ? (meta as unknown as T) : "damaged";
+  } catch {
+    return "damaged"; // also a link or a folder in its place
   }
 }
 
+/** Names of folders; links to such are none of ours (L3). */
 export async function listIDs(folder: string, matches: (id: string) => boolean): Promise<string[]> {
   try {
-    return (await readdir(folder)).filter(matches);
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory() && matches(entry.name)).map(({ name }) => name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;

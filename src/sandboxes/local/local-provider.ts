@@ -1,10 +1,10 @@
-import { mkdir, stat } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
 import { LabError } from "../../shared/error-code.ts";
 import { createFewAtATime } from "../../shared/few-at-a-time.ts";
 import type { Log } from "../../shared/log.ts";
+import { isRealFolder } from "../../shared/own-folder.ts";
 import type { ListedSandbox, Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
 import { endOrphans } from "./bubblewrap/orphans.ts";
 import { type HostReserve, readReserve, readRoom, shortage } from "./disk-room.ts";
@@ -16,8 +16,11 @@ import {
   abandonedHalves,
   halfNameOf,
   isSandboxID,
+  isWhole,
   listIDs,
+  makePlaces,
   makeWhole,
+  placeOf,
   readMeta,
   type SandboxMeta,
   sandboxDirs,
@@ -213,9 +216,12 @@ class LocalProvider implements SandboxProvider {
   }
 
   async #reopen(sandboxID: string, env: Readonly<Record<string, string>>): Promise<LocalSandbox> {
-    const meta = await readMeta<SandboxMeta>(sandboxDirs(this.#deps.rootDir, sandboxID).root);
-    if (meta === null)
-      throw new LabError("sandbox_lost", `Sandbox ${sandboxID} no longer exists.`, { retryable: false });
+    const dirs = sandboxDirs(this.#deps.rootDir, sandboxID);
+    const meta = readMeta<SandboxMeta>(dirs.root);
+    if (meta === null || meta === "damaged" || !isWhole(dirs)) {
+      const what = meta === null ? "no longer exists" : "is damaged: its record or a folder of it is not what was made";
+      throw new LabError("sandbox_lost", `Sandbox ${sandboxID} ${what}.`, { retryable: false });
+    }
     return this.#raise(await this.#isolation(), meta, env);
   }
 
@@ -224,27 +230,21 @@ class LocalProvider implements SandboxProvider {
     await this.#attaching.get(sandboxID)?.catch(() => {});
     await this.#live.get(sandboxID)?.halt(null);
     const { root } = sandboxDirs(this.#deps.rootDir, sandboxID);
-    if (
-      await stat(root).then(
-        () => true,
-        () => false,
-      )
-    )
-      await (await this.#isolation()).trees.remove(await unname(root)); // P2
+    if (isRealFolder(root)) await (await this.#isolation()).trees.remove(await unname(root)); // P2
   }
 
   /** Also clears away what processes that died left half made: it has no owner. */
   async list(): Promise<readonly ListedSandbox[]> {
     await endOrphans();
     for (const path of await abandonedHalves(this.#deps.rootDir)) await (await this.#isolation()).trees.remove(path);
-    const folder = join(this.#deps.rootDir, "sandboxes");
-    const found = await Promise.all(
-      (await listIDs(folder, isSandboxID)).map(async (id) => {
-        const meta = await readMeta<SandboxMeta>(join(folder, id));
-        return meta && { id, tags: meta.tags, createdAt: meta.createdAt };
-      }),
-    );
-    return found.filter((each) => each !== null);
+    const folder = placeOf(this.#deps.rootDir, "sandboxes");
+    return (await listIDs(folder, isSandboxID)).flatMap((id): ListedSandbox[] => {
+      const meta = readMeta<SandboxMeta>(join(folder, id));
+      if (meta === null) return [];
+      if (meta !== "damaged") return [{ id, tags: meta.tags ?? {}, createdAt: meta.createdAt }];
+      this.#deps.log("warn", "The record of a sandbox is damaged: only its id is known", { sandboxID: id, folder });
+      return [{ id, tags: {}, createdAt: null }];
+    });
   }
 
   async close(): Promise<void> {
@@ -256,7 +256,8 @@ class LocalProvider implements SandboxProvider {
 
   #isolation(): Promise<Isolation> {
     // Only a success is remembered: the user may install what was missing.
-    this.#probing ??= mkdir(this.#deps.rootDir, { recursive: true, mode: 0o700 })
+    this.#probing ??= Promise.resolve()
+      .then(() => makePlaces(this.#deps.rootDir))
       .then(() => probeIsolation(this.#deps))
       .then(requireIsolation)
       .catch((error: unknown) => {

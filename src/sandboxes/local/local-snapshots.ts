@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
 import { within } from "../../shared/deadline.ts";
@@ -11,10 +10,12 @@ import {
   dirsAt,
   halfNameOf,
   isSnapshotID,
+  isWhole,
   listIDs,
   makeWhole,
   PARTS,
   type Part,
+  placeOf,
   readMeta,
   type SandboxDirs,
   type SnapshotMeta,
@@ -51,7 +52,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
   return {
     async take(sandbox, path, charged = null) {
       const source = deps.ours(sandbox);
-      if (!(await exists(source.dirs.root)))
+      if (!isWhole(source.dirs))
         throw new LabError("sandbox_lost", `Sandbox ${sandbox.id} no longer exists.`, { retryable: false });
       const { trees } = await deps.isolation();
       const id = `snap_${deps.ids()}`;
@@ -83,11 +84,10 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
       await (await deps.isolation()).trees.remove(await unname(snapshotDir(deps.rootDir, snapshotID)));
     },
     async leftBehind() {
-      const folder = join(deps.rootDir, "snapshots");
-      const found = await Promise.all(
-        (await listIDs(folder, isSnapshotID)).map((id) => readMeta<SnapshotMeta>(join(folder, id))),
-      );
-      return found.filter((meta) => meta !== null).filter(({ pid }) => isProcessDead(pid));
+      const folder = placeOf(deps.rootDir, "snapshots");
+      const found = (await listIDs(folder, isSnapshotID)).map((id) => readMeta<SnapshotMeta>(join(folder, id)));
+      // One whose record is damaged may be anybody's: it is kept.
+      return found.filter((meta) => meta !== null && meta !== "damaged").filter(({ pid }) => isProcessDead(pid));
     },
   };
 }
@@ -101,7 +101,7 @@ export async function restoreSnapshot(
   signal?: AbortSignal,
 ): Promise<CopyResult> {
   const root = snapshotDir(rootDir, snapshotID);
-  if (!(await exists(root)))
+  if (!isWhole(dirsAt(root)))
     throw new LabError("not_found", `Snapshot ${snapshotID} does not exist on this machine.`, { retryable: false });
   return isolation.trees.copy(pairs(dirsAt(root), into), signal ? { signal } : {});
 }
@@ -144,15 +144,5 @@ function partOf(sandbox: LocalSandbox, path: string): { readonly parts: readonly
     "snapshot_failed",
     `Only directories below ${workdir}, ${home} and ${tmp} can be snapshotted, not ${path}.`,
     { retryable: false },
-  );
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return false;
-      throw error;
-    },
   );
 }

@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
 import { mkdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
+import { isRealFolder } from "../../shared/own-folder.ts";
 import { runHostTool } from "./host-tools.ts";
 import type { TreeTools } from "./isolation.ts";
 import { COPY_ENV, type CopyResult, runCopy } from "./tree-copy.ts";
@@ -32,7 +32,7 @@ export const plainTrees: TreeTools = {
     };
   },
   async remove(path) {
-    if (!existsSync(path)) return;
+    if (!isRealFolder(path)) return;
     const { code, stderr } = await runHostTool(["/bin/sh", "-c", REMOVE, "remove", path]);
     if (code !== 0) throw new Error(`rm failed: ${stderr.slice(-500)}`);
   },

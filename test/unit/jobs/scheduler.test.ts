@@ -27,6 +27,7 @@ function openScheduler(limit = 1) {
     if (failing.has(call)) throw new Error(`${call}: disk full`);
   };
   const pool: LeaseStore = {
+    unsettledUntil: () => 0,
     poolState() {
       check("count");
       return { leases: [...held.values()], queue: [...queue].map(([jobID, one]) => ({ jobID, ...one })) };

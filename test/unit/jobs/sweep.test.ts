@@ -31,7 +31,14 @@ describe("a sandbox", () => {
   ];
   for (const [what, record, isLeaseAlive, ageMs, decision] of cases) {
     test(`${what} is for: ${decision}`, () => {
-      const facts = { sandboxID: "sbx_1", createdAt: NOW - ageMs, job: record, isLeaseAlive, isRead: false };
+      const facts = {
+        sandboxID: "sbx_1",
+        createdAt: NOW - ageMs,
+        job: record,
+        lostAt: null,
+        isLeaseAlive,
+        isRead: false,
+      };
       expect(decideStray({ ...facts, parkAfterMs: MINUTE, now: NOW }) as string).toBe(decision);
     });
   }
@@ -41,6 +48,7 @@ test("a sandbox that a process reads files in is kept for an hour at most", () =
   const facts = {
     sandboxID: "sbx_1",
     job: { state: {}, sandbox: {} } as Job,
+    lostAt: null,
     isLeaseAlive: false,
     parkAfterMs: MINUTE,
   };
@@ -51,6 +59,21 @@ test("a sandbox that a process reads files in is kept for an hour at most", () =
   ] as const)
     expect(decideStray({ ...facts, isRead, createdAt: NOW - ageMs, now: NOW })).toBe(decision);
 });
+
+test.each([
+  ["made before the loss, a day young", -MINUTE, 23 * 60 * MINUTE, "keep"],
+  ["made before the loss, of which nobody knows when", null, MINUTE, "keep"],
+  ["made before the loss, and a day has passed", -MINUTE, 24 * 60 * MINUTE, "end"],
+  ["made after the loss", MINUTE, 2 * MINUTE, "end"],
+] as const)(
+  "a sandbox of a session whose records were lost, %s, is for: %p %p %s",
+  (_what, madeMs, sinceMs, decision) => {
+    const lostAt = NOW - sinceMs;
+    const createdAt = madeMs === null ? null : lostAt + madeMs;
+    const facts = { sandboxID: "sbx_1", createdAt, job: null, lostAt, isLeaseAlive: false, isRead: false };
+    expect(decideStray({ ...facts, parkAfterMs: MINUTE, now: NOW })).toBe(decision);
+  },
+);
 
 const NOTHING = { ended: [], parked: [], snapshotsRemoved: [], failures: [] };
 const standing = ({ machine }: World) => machine.sandboxes().map(({ id }) => id);

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { constants } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
@@ -25,6 +26,9 @@ export interface BubblewrapDeps {
   readonly log: Log;
   readonly ids: () => string;
 }
+
+/** What lies in a sandbox's folder that was not made here is not written through. */
+const NO_LINK = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
 /** bubblewrap, or the sentence that says why not; looks at what is installed only, see `probeIsolation` for a real try. */
 export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | string {
@@ -75,7 +79,7 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
       for (const file of files) {
         const path = join(fileFolder, file.path);
         await mkdir(dirname(path), { recursive: true });
-        await writeFile(path, file.content, { mode: 0o644 });
+        await writeFile(path, file.content, { mode: 0o644, flag: NO_LINK });
       }
       // A unique name: a sandbox attached again must not meet the cgroup of its former walls.
       const cgroup = createCgroup(homes, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);

@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { isRealFolder } from "../../../shared/own-folder.ts";
 import { runHostTool } from "../host-tools.ts";
 import type { TreeTools } from "../isolation.ts";
 import { COPY_ENV, runCopy } from "../tree-copy.ts";
@@ -28,7 +28,7 @@ export function createTrees(bwrap: string, filter: Uint8Array): TreeTools {
       return runCopy(argv, { signal, file: filter });
     },
     async remove(path) {
-      if (!existsSync(path)) return;
+      if (!isRealFolder(path)) return; // bwrap would follow a link, and empty what it leads to
       await run(
         ["--bind", path, "/tree"],
         ["/bin/sh", "-c", "find /tree -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +"],

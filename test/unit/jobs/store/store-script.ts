@@ -1,3 +1,4 @@
+import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import type { Job } from "../../../../src/jobs/job.ts";
 import { queue } from "../../../../src/jobs/job.ts";
 import { openDatabase } from "../../../../src/jobs/store/database.ts";
@@ -57,8 +58,32 @@ export async function runStoreScript(stateDir: string): Promise<Record<string, u
     database.close();
     return openDatabase(`${stateDir}/new.db`, ["CREATE TABLE a (b TEXT)"]);
   });
+  said.damaged = await damagedFile(`${stateDir}/damaged.db`);
   said.rolledBack = await rollBack(`${stateDir}/back.db`);
   return JSON.parse(JSON.stringify(said).replaceAll(stateDir, "DIR").replaceAll(`${process.pid}:`, "PID:"));
+}
+
+/** A database of which the middle is overwritten while it is open, as a bad disk does. */
+async function damagedFile(file: string): Promise<unknown> {
+  const steps = ["CREATE TABLE a (b TEXT)"];
+  const clock = { now: () => 0 };
+  const database = await openDatabase(file, steps, { clock });
+  for (let row = 0; row < 500; row++) database.run("INSERT INTO a (b) VALUES (?)", "x".repeat(100));
+  database.get("PRAGMA wal_checkpoint(TRUNCATE)");
+  const handle = openSync(file, "r+");
+  writeSync(handle, "y".repeat(20_000), 4_096);
+  closeSync(handle);
+  const other = await openDatabase(file, steps, { clock });
+  const found = [other.damaged().length, other.all("SELECT b FROM a").length];
+  other.run("INSERT INTO a (b) VALUES (?)", "new");
+  // The first process goes on in the new file.
+  const seen = database.transaction(() => database.all("SELECT b FROM a"));
+  database.close();
+  other.close();
+  writeFileSync(file, "no database at all");
+  const third = await openDatabase(file, steps, { clock });
+  third.close();
+  return [found, seen, third.damaged().map((path) => path.slice(path.indexOf("damaged.db")))];
 }
 
 async function rollBack(file: string): Promise<unknown> {
