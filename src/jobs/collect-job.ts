@@ -1,9 +1,11 @@
+import { posix } from "node:path";
 import { LabError, toFailure } from "../shared/error-code.ts";
+import type { Obeyed } from "../workspace/attention.ts";
 import type { Built } from "../workspace/build-commits.ts";
 import { readWork, workEnv } from "../workspace/gather-work.ts";
 import { makeBranch } from "../workspace/make-branch.ts";
 import { makePatch } from "../workspace/make-patch.ts";
-import { splitRecords, toText } from "../workspace/paths.ts";
+import { fromText, splitRecords, toText } from "../workspace/paths.ts";
 import { type MergePreview, previewMerge } from "../workspace/preview-merge.ts";
 import type { ProjectStore } from "../workspace/project-store.ts";
 import { identityOf } from "../workspace/send-tree.ts";
@@ -52,12 +54,28 @@ export async function collectJob(
     const identity = await identityOf(store);
     const preview = await previewMerge(store, baseOf(based, work), built, { jobID, nonce: lab.ids("tree"), identity });
     const overlaps = await findOverlaps(book, store, job, built);
-    return { job, source, built, branch, stat: await statOf(store, jobID, built), preview, overlaps };
+    const attention = request.mode === "patch" ? within(built.attention, request.paths) : built.attention;
+    return {
+      job,
+      source,
+      built: { ...built, attention },
+      branch,
+      stat: await statOf(store, jobID, built),
+      preview,
+      overlaps,
+    };
   } catch (error) {
     if (error instanceof LabError) throw error;
     const { message } = toFailure(error, "collect_failed", `collect the work of ${jobID}`);
     throw new LabError("collect_failed", message, { cause: error, retryable: false });
   }
+}
+
+/** Of these those that a patch of some paths has: files, and folders with all that is in them. */
+function within(obeyed: readonly Obeyed[], paths: readonly string[]): readonly Obeyed[] {
+  const wanted = paths.map((path) => posix.normalize(fromText(path)).replace(/\/+$/, ""));
+  if (wanted.length === 0 || wanted.includes(".")) return obeyed;
+  return obeyed.filter(({ path }) => wanted.some((one) => path === one || path.startsWith(`${one}/`)));
 }
 
 async function findOverlaps(book: JobBook, store: ProjectStore, job: Job, { changed }: Built) {

@@ -91,9 +91,11 @@ async function rootOf({ name, folder, project }: CatalogSkill): Promise<string> 
   if (project === null) return root;
   const top = await realOf(project);
   // All of the project would go along, ignored files and all.
-  if (root === top) throw new Error(`the folder of skill ${name} is the whole project ${project}; give it its own`);
+  if (root === top)
+    throw new Error(`the folder of skill ${plainName(name)} is the whole project ${project}; give it its own`);
   for (const real of [root, await realOf(join(folder, "SKILL.md"))])
-    if (!isBelow(real, top)) throw new Error(`skill ${name} is a link that leads out of its project ${project}`);
+    if (!isBelow(real, top))
+      throw new Error(`skill ${plainName(name)} is a link that leads out of its project ${project}`);
   return root;
 }
 
@@ -103,14 +105,15 @@ async function filesOf(root: string, name: string): Promise<{ files: SkillFile[]
   let total = 0;
   const add = (path: string, { path: from, bytes, isExecutable }: FileEntry) => {
     total += bytes; // of a link too: it is written as often as it is named
-    if (total > LIMIT_BYTES) throw new Error(`the folder of skill ${name} is larger than 50 MiB`);
+    if (total > LIMIT_BYTES) throw new Error(`the folder of skill ${plainName(name)} is larger than 50 MiB`);
     if (isText(path)) files.push({ path, from, isExecutable });
     else left.push({ path, why: "has a name that is not text" });
   };
   for await (const entry of walkFolder(Buffer.from(root), LIMITS)) {
     if (entry.kind === "link") links.push(entry.path);
     else if (entry.kind === "special") left.push({ path: entry.path, why: "is a pipe, socket or device" });
-    else if (entry.kind === "closed" && entry.path === "") throw new Error(`the folder of skill ${name} ${entry.why}`);
+    else if (entry.kind === "closed" && entry.path === "")
+      throw new Error(`the folder of skill ${plainName(name)} ${entry.why}`);
     else if (entry.kind === "closed") left.push(entry);
     else if (entry.kind === "file") {
       found.set(entry.path, entry);

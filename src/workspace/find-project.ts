@@ -1,5 +1,4 @@
-import { dirname, relative, sep } from "node:path";
-import { plainName } from "../shared/plain-text.ts";
+import { relative, sep } from "node:path";
 import { type Git, GitError } from "./git.ts";
 import { type Homes, isHome, realOf } from "./homes.ts";
 
@@ -26,8 +25,7 @@ export type FoundProject =
  */
 export async function findProject(git: Git, directory: string, homes: Homes): Promise<FoundProject> {
   const repository = await findRepository(git, directory);
-  if (repository.kind === "inside-git")
-    return none(`${plainName(directory)} belongs to git's own files, which hold what is no job's business`);
+  if (repository.kind === "inside-git") return none("OpenCode is open among git's own files");
   const { top } = repository;
   const isOwn = top !== null && repository.isOwn;
   if (top !== null && isOwn && !isHome(await realOf(top), homes))
@@ -39,20 +37,20 @@ export async function findProject(git: Git, directory: string, homes: Homes): Pr
 /** @param why its repository does not count; null = there is none */
 async function plainFolder(directory: string, why: string | null, homes: Homes): Promise<FoundProject> {
   const real = await realOf(directory);
-  if (isHome(real, homes)) return none(`${plainName(directory)} is a home directory, or holds one`);
-  if (isSettings(real, homes)) return none(`${plainName(directory)} holds a home's settings and keys`);
+  if (isHome(real, homes)) return none("OpenCode is open in a home directory, or above one");
+  if (isSettings(real, homes)) return none("OpenCode is open among the settings and keys of a home");
   const note = `The folder was taken by itself, without the git repository it is in: ${why}.`;
   return { kind: "project", root: directory, isRepository: false, notes: why === null ? [] : [note] };
 }
 
 const none = (why: string): FoundProject => ({
   kind: "none",
-  why: `The work directory began empty, because ${why}; open a folder of its own to give jobs its files.`,
+  why: `The work directory began empty, because ${why}: to give jobs files, open a folder that holds only them.`,
 });
 
-/** `~/.ssh`, `~/.config`, `~/.local`: without a repository of their own they are part of a home. */
+/** `~/.ssh`, `~/.config/gh`, `~/.local/share`: what has no repository of its own is a part of the home there. */
 const isSettings = (real: string, { own, others }: Homes): boolean =>
-  [...own, ...others].includes(dirname(real)) && /^\.[^/]+$/.test(relative(dirname(real), real));
+  [...own, ...others].some((home) => home !== sep && real.startsWith(`${home}${sep}.`));
 
 type Repository =
   | { readonly kind: "inside-git" }

@@ -31,9 +31,12 @@ export async function readHomes(): Promise<Homes> {
  */
 export const isHome = (folder: string, { own, others }: Homes): boolean =>
   dirname(folder) === folder ||
-  dirname(folder) === "/Users" ||
+  HOMES.test(dirname(folder)) ||
   [...own, ...others].includes(folder) ||
   own.some((home) => home.startsWith(`${folder}${sep}`));
+
+/** Where those are kept that `/etc/passwd` does not list: macOS, and Windows as its Linux sees it. */
+const HOMES = /^(\/mnt\/[a-z])?\/Users$/;
 
 export const realOf = (path: string): Promise<string> => realpath(path).catch(() => path);
 

@@ -20,16 +20,18 @@ export function decideTarget(root: string, into: string): string {
   if (!isSafePath(fromText(plain))) throw refused(into, `it is not a path inside the project ${root}`);
   const rest = plain.startsWith(`${COLLECTED}/`) ? plain.slice(COLLECTED.length + 1) : plain;
   const parts = rest.split("/");
-  if (parts.some(isAmbiguous)) throw refused(into, "some file system takes its name for another place");
+  if (parts.some(isAmbiguous)) throw refused(into, "some file system or shell takes its name for another");
   const hidden = parts.find((part) => part.startsWith("."));
   const who = hidden === undefined ? whoObeysText(rest) : "tools run or obey what lies in hidden folders";
   if (who !== null) throw refused(into, `${who} without being asked; name another place`);
   return path;
 }
 
-/** T4: short names, streams, what is not seen or not kept; and separators of other systems. */
+/** T4: short names, streams, what is not seen or not kept, separators of other systems; what shells and commands read. */
 const isAmbiguous = (part: string): boolean =>
-  /[:\\]|~\d+(\.|$)/.test(part) || plainPart(part) !== part.normalize("NFKC").toLowerCase() || plainPart(part) === "";
+  /[:\\]|~\d+(\.|$)|^[-~]/.test(part) ||
+  plainPart(part) !== part.normalize("NFKC").toLowerCase() ||
+  plainPart(part) === "";
 
 /** @throws LabError `collect_failed` when the target is a link, or is reached through one (T3) */
 export async function refuseLinks(root: string, target: string): Promise<void> {

@@ -67,8 +67,8 @@ async function taken(folder: string): Promise<{ names: string[]; notes: readonly
   return { names: names.filter(Boolean), notes };
 }
 
-const HOME = { kind: "none" as const, why: expect.stringContaining("is a home directory, or holds one") };
-const settings = { kind: "none" as const, why: expect.stringContaining("a home's settings and keys") };
+const HOME = { kind: "none" as const, why: expect.stringContaining("open in a home directory, or above one") };
+const settings = { kind: "none" as const, why: expect.stringContaining("the settings and keys of a home") };
 
 describe("a home directory is no project", () => {
   test("also when it is a git repository", async () => {
@@ -87,7 +87,8 @@ describe("a home directory is no project", () => {
   test("nor is somebody else's, or the folder of a home's settings", async () => {
     const homes = { own: [join(base, "users/other")], others: [home] };
     expect(await findProject(createGit(systemClock, env), home, homes)).toEqual(HOME);
-    expect(await find(".ssh")).toEqual(settings);
+    write(".config/gh/hosts.yml", "token\n");
+    for (const folder of [".ssh", ".config", ".config/gh"]) expect(await find(folder)).toEqual(settings);
     repository("");
     expect(await find(".ssh")).toEqual(settings);
     repository(".dotfiles");
@@ -158,7 +159,7 @@ describe("a repository that says its files lie elsewhere", () => {
     expect((await taken("hostile")).names).toEqual(["a.txt"]);
     expect(await find("")).toEqual(HOME);
     expect((await taken("plain")).names).toEqual(["notes.txt"]);
-    const inside = { kind: "none" as const, why: expect.stringContaining("git's own files") };
+    const inside = { kind: "none" as const, why: expect.stringContaining("among git's own files") };
     for (const folder of [".cfg", ".cfg/objects"]) expect(await find(folder)).toEqual(inside);
   });
 

@@ -171,6 +171,8 @@ sandboxTest(
       expect(output).toContain("Left out 1:\n- part/own: the job made it a repository of its own");
       expect(output).toContain("spoke for somebody (sign-offs, reviews): 1");
     }
+    const some = await ask(server, session.id, call("agents_collect", { job, mode: "patch", paths: ["./part/"] }));
+    expect(some.metadata as unknown).toMatchObject({ attention: ["part/AGENTS.md"] });
     expect(home.git("log", "-1", "--format=%B", `agents/${job}`)).toBe(`Add settings\n\nJob: ${job}`);
   },
   240_000,

@@ -1,6 +1,8 @@
 import { expect } from "bun:test";
-import { readdirSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { openProject } from "../support/opencode.ts";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
 import { outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
@@ -55,6 +57,38 @@ sandboxTest(
     expect(await outputsOf(server, job, "sandbox_exec")).toEqual(["README.md\nsrc\n[exit code 0]"]);
     expect(job?.notes.join()).toContain("status.showUntrackedFiles is off there");
     expect(waited?.output).toContain("status.showUntrackedFiles is off there");
+  },
+  240_000,
+);
+
+sandboxTest(
+  "of a home that is a repository jobs get nothing, and of a folder below it that folder alone, and are told",
+  async () => {
+    const { home } = lab;
+    execFileSync("git", ["-C", home.home, "init", "--quiet"], { env: home.env });
+    mkdirSync(join(home.home, "plain"));
+    writeFileSync(join(home.home, "plain/notes.txt"), "notes\n");
+    const CASES = [
+      [home.home, "[exit code 0]", "OpenCode is open in a home directory, or above one"],
+      [join(home.home, "plain"), "notes.txt\n[exit code 0]", "that repository is a whole home directory"],
+    ] as const;
+    for (const [project, output, note] of CASES) {
+      const server = await openProject(lab.server, { ...home, project });
+      const session = await server.createSession();
+      const since = lab.model.requests.length;
+      const look = shell("ls -A --ignore=.git");
+      const [, waited] = await turn(server, session.id, start(task("looks", look, say("done"))), wait());
+      const [job] = waited?.metadata.finished ?? [];
+      expect(await outputsOf(server, job, "sandbox_exec")).toEqual([output]);
+      expect(job?.notes.join()).toContain(note);
+      expect(waited?.output).toContain(note);
+      const ofJob = lab.model.requests.slice(since).filter(({ tools }) => tools.includes("sandbox_exec"));
+      for (const { system } of ofJob.slice(1)) {
+        expect(system).toContain(note);
+        expect(system).not.toContain(home.home);
+      }
+      await server.stop();
+    }
   },
   240_000,
 );

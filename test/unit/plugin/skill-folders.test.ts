@@ -64,7 +64,7 @@ test("a folder too large to be a skill is refused before anything is written", a
     truncateSync(join(folder, name), 26 * 1024 * 1024);
   }
   const sandbox = sandboxFor(() => Promise.reject(new Error("nothing is to be written")));
-  await expect(copySkill(skill(), sandbox)).rejects.toThrow("the folder of skill my skill is larger than 50 MiB");
+  await expect(copySkill(skill(), sandbox)).rejects.toThrow('the folder of skill "my skill" is larger than 50 MiB');
 });
 
 test("a file that cannot be written is said", async () => {
