@@ -73,7 +73,7 @@ test("calls with missing, wrong and unknown arguments say which", async () => {
   await bad("agents_cancel", { jobs: ["../../etc", 7] }, "invalid_task", "jobs[1]: ");
   await bad("agents_status", { jobs: ["job_x"] }, "not_found", "job_x", "It has started none yet.");
   await bad("agents_message", { job: "job_x", message: "m" }, "not_found", "job_x");
-  await bad("sandbox_snapshot", { job: "job_x", label: "a b" }, "invalid_task", "label: letters, digits");
+  await bad("sandbox_snapshot", { job: "job_x", label: "a b" }, "invalid_task", "label: English letters, digits");
   await bad("sandbox_snapshot", {}, "not_found", "Name the job");
   const empty = await ask(server, session.id, wait());
   expect(empty.metadata).toMatchObject({ reason: "satisfied", finished: [], pending: [] });
