@@ -93,16 +93,26 @@ export function defineTool<Shape extends z.ZodRawShape, Args = z.output<z.ZodObj
 
 /**
  * Asks as the host's own tools do: allowed without a question unless the user has configured the permission. A refusal
- * rejects with the host's own error, which the host tells to the model.
+ * rejects with the host's own error, which the host tells to the model. When the turn is stopped meanwhile the host
+ * never answers: then it rejects too, so that an answer that comes after all starts nothing.
  */
 export async function askHost(
-  context: Pick<ToolContext, "ask">,
+  context: Pick<ToolContext, "ask" | "abort">,
   permission: string,
   patterns: readonly string[],
   metadata: Record<string, unknown> = {},
 ): Promise<void> {
   const shown = [...new Set(patterns.map((pattern) => oneLine(pattern, 200)))];
-  await context.ask({ permission, patterns: shown.length > 0 ? shown : ["*"], always: ["*"], metadata });
+  const { promise: stopped, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(new Error(`The turn was stopped before anybody had answered whether ${permission} is allowed.`)); // biome-ignore format: one line
+  const question = { permission, patterns: shown.length > 0 ? shown : ["*"], always: ["*"], metadata };
+  context.abort.addEventListener("abort", stop);
+  try {
+    if (context.abort.aborted) stop();
+    await Promise.race(context.abort.aborted ? [stopped] : [stopped, context.ask(question)]);
+  } finally {
+    context.abort.removeEventListener("abort", stop);
+  }
 }
 
 /** The call as it is found in its session. The host gives its id, though its types do not say so. */

@@ -163,11 +163,27 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
       const second = await wish("second");
       await reply(second.id, "reject");
       await server.whenIdle(session.id);
+      await wish("stopped");
+      must(await server.client.session.abort({ sessionID: session.id }));
+      await server.whenIdle(session.id);
+      await until(
+        async () => {
+          const parts = (await server.messages(session.id)).flatMap(({ parts: all }) => all);
+          return !parts.some((part) => part.type === "text" && part.text.startsWith("Wants to start"));
+        },
+        { what: "the wish is taken away" },
+      );
       await reply((await wish("third")).id, "always");
       await server.whenIdle(session.id);
       await server.prompt(session.id, script(begin("fourth"), say("started")), { agent: "build" });
       const rejected = "The user rejected permission to use this specific tool call.";
-      expect(await states(session.id, "agents_start")).toEqual(["completed", rejected, "completed", "completed"]);
+      expect(await states(session.id, "agents_start")).toEqual([
+        "completed",
+        rejected,
+        expect.any(String),
+        "completed",
+        "completed",
+      ]);
       const { metadata } = await ask(ruled.server, session.id, call("agents_wait", {}));
       expect(metadata.finished.map(({ description }) => description)).toEqual(["first *job*", "third", "fourth"]);
       expect(await questions()).toEqual([]);
