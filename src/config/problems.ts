@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { inQuotes } from "../shared/plain-text.ts";
 import { type Layer, sourceOf, valueAt } from "./layers.ts";
 import { optionsSchema } from "./schema.ts";
 import { closest } from "./spelling.ts";
@@ -92,7 +93,7 @@ function describe(value: unknown, path: readonly string[]): string {
   return path.some((key) => HIDDEN.has(key)) ? "text that is not shown, as it may be secret" : quote(value);
 }
 
-const quote = (text: string): string => JSON.stringify(shorten(text));
+const quote = (text: string): string => inQuotes(text, 60);
 const shorten = (text: string): string => (text.length > 60 ? `${text.slice(0, 57)}…` : text);
 
 /** The schemas that say what may be at `path`; none when the path is unknown. */

@@ -1,4 +1,4 @@
-import { isAbsolute, join } from "node:path";
+import { isAbsolute, join, normalize } from "node:path";
 import type { HostFiles } from "./host-files.ts";
 import { type HostEnv, homeOf, isWithin, realPathOf, withHome, xdgHome } from "./host-paths.ts";
 
@@ -17,10 +17,11 @@ export async function toStateDir(
   env: HostEnv,
   files: HostFiles,
 ): Promise<StateDir> {
-  const path =
+  const wanted =
     given === null
       ? join(xdgHome(env.XDG_DATA_HOME, env, ".local", "share"), "opencode", "parallel-agents")
       : withHome(given, env);
+  const path = normalize(wanted); // as whoever joins a name to it has it: ".." by the text, not by where a link leads
   if (!isAbsolute(path))
     return { kind: "bad", found: "a relative path", allowed: 'an absolute path, or one that begins with "~/"' };
   const home = await realPathOf(homeOf(env), files);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type LabServer, startLab, startLabIn } from "../support/lab.ts";
 import { sandboxesOf, sandboxTest, withoutBubblewrap } from "../support/sandboxes.ts";
@@ -216,6 +216,27 @@ test(
       expect(worker.length).toBeGreaterThan(0);
       for (const text of worker) expect(text).toMatch(/WITHOUT isolation.*This sandbox is not isolated/s);
       for (const text of systems) expect(text).not.toMatch(/isolated sandbox of its own|in local sandboxes/);
+    }),
+  240_000,
+);
+
+test(
+  "a damaged record of the pool is set aside and named, and jobs start all the same",
+  () =>
+    withLab(startLabIn(host), async ({ server, home }) => {
+      mkdirSync(home.stateDir, { mode: 0o755 });
+      chmodSync(home.stateDir, 0o755);
+      writeFileSync(join(home.stateDir, "pool.db"), "no database at all", { mode: 0o644 });
+      const session = await server.createSession();
+      const [started, asked] = await turn(server, session.id, start({ ...task("x", say("no")), gpu: "T4" }), status());
+      expect(started?.metadata.jobs).toMatchObject([{ state: "failed", error: { code: "invalid_task" } }]);
+      const [aside = ""] = readdirSync(home.stateDir).filter((name) => name.startsWith("pool.db.damaged-"));
+      expect(asked?.output).toContain(`was damaged and is set aside as ${join(home.stateDir, aside)}`);
+      expect(asked?.output).not.toContain("Make its folder writable");
+      const modes = readdirSync(home.stateDir, { recursive: true, encoding: "utf8" })
+        .filter((name) => name !== aside)
+        .map((name) => statSync(join(home.stateDir, name)).mode & 0o077);
+      expect([statSync(home.stateDir).mode & 0o077, ...new Set(modes)]).toEqual([0, 0]);
     }),
   240_000,
 );

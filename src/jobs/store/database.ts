@@ -153,10 +153,11 @@ function closeAnyhow(connection: Connection | null): void {
 /** What SQLite writes beside the file. */
 const BESIDE = ["-wal", "-shm", "-journal"];
 
-/** Before anything is written to it. Ours are made in one transaction, with their version. */
+/** Before anything is written to it. Ours get their tables in one transaction with their version, perhaps just now. */
 function refuseForeign(connection: Connection): void {
+  const isEmpty = connection.get("SELECT 1 FROM sqlite_schema LIMIT 1") === undefined;
   const isNew = connection.get<{ user_version: number }>("PRAGMA user_version")?.user_version === 0;
-  if (isNew && connection.get("SELECT 1 FROM sqlite_schema LIMIT 1")) throw damage("another program's tables");
+  if (isNew && !isEmpty) throw damage("another program's tables");
 }
 
 const damage = (found: string) => Object.assign(new Error(found), { code: "SQLITE_CORRUPT" });

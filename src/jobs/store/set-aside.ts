@@ -1,7 +1,13 @@
-import { lstatSync, readdirSync, renameSync } from "node:fs";
+import { lstatSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { readOwnFile } from "../../shared/own-folder.ts";
+import { isProcessDead } from "../../shared/process-alive.ts";
 
 const MARK = ".damaged-";
+
+/** What waits for another process to set a file aside: it renames three files. */
+const PAUSE_MS = 20;
+const LONGEST_WAIT_MS = 2_000;
 
 /**
  * Gives a damaged database another name, so that a new one can take its place; with it goes what SQLite wrote beside it.
@@ -9,16 +15,36 @@ const MARK = ".damaged-";
  * @returns the new path; null when the file is another one by now
  */
 export function setAside(file: string, inode: number, now: number): string | null {
-  if (inodeOf(file) !== inode) return null;
-  const time = new Date(now).toISOString().replace(/:/g, "-");
-  let aside = `${file}${MARK}${time}`;
-  for (let count = 2; inodeOf(aside) !== null; count++) aside = `${file}${MARK}${time}-${count}`;
-  // First, for a log that outlives its database would be played into the next one.
-  for (const suffix of ["-wal", "-shm"]) if (inodeOf(file + suffix) !== null) renameSync(file + suffix, aside + suffix);
-  renameSync(file, aside);
-  if (inodeOf(aside) === inode) return aside;
-  renameSync(aside, file); // the whole new file of a process that was quicker
-  return null;
+  const lock = `${file}.lock`;
+  takeLock(lock);
+  try {
+    if (inodeOf(file) !== inode) return null;
+    const time = new Date(now).toISOString().replace(/:/g, "-");
+    let aside = `${file}${MARK}${time}`;
+    for (let count = 2; inodeOf(aside) !== null; count++) aside = `${file}${MARK}${time}-${count}`;
+    // First, for a log that outlives its database would be played into the next one.
+    for (const suffix of ["-wal", "-shm"])
+      if (inodeOf(file + suffix) !== null) renameSync(file + suffix, aside + suffix);
+    renameSync(file, aside);
+    return aside;
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+/** Without it a second process could take the new file, which the first has just made, for the one it found damaged. */
+function takeLock(lock: string): void {
+  for (let waited = 0; ; waited += PAUSE_MS) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: "wx", mode: 0o600 });
+      return;
+    } catch (error) {
+      if ((error as { code?: string }).code !== "EEXIST" || waited > LONGEST_WAIT_MS) throw error;
+    }
+    const holder = Number(readOwnFile(lock));
+    if (holder > 0 && isProcessDead(holder)) rmSync(lock, { force: true });
+    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+  }
 }
 
 /** When a file of this name was last found damaged, epoch ms; null = never, or what was set aside is gone. */

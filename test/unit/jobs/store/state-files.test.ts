@@ -132,7 +132,8 @@ describe("no link in the state is followed:", () => {
 });
 
 describe("a damaged file is set aside under a name that says so, and an empty one takes its place:", () => {
-  const aside = (name: string) => readdirSync(join(stateDir, name, "..")).filter((one) => one.includes(".damaged-"));
+  const aside = (name: string) =>
+    readdirSync(join(stateDir, name, name === "." ? "." : "..")).filter((one) => one.includes(".damaged-"));
   const kinds: [string, (path: string) => void][] = [
     ["no database at all", (path) => writeFileSync(path, "x".repeat(5_000))],
     ["cut off in the middle", (path) => truncateSync(path, 6_000)],
@@ -181,6 +182,34 @@ describe("a damaged file is set aside under a name that says so, and an empty on
       close();
     });
   }
+
+  test.each([
+    ["new", null, 0],
+    ["damaged", "no database at all", 1],
+  ] as const)("eight processes that open a %s state at once agree on one", async (_what, content, asides) => {
+    if (content !== null) writeFileSync(join(stateDir, "pool.db"), content);
+    const module = JSON.stringify(join(import.meta.dir, "../../../../src/jobs/store/pool-store.ts"));
+    const code = `const { openPoolStore } = await import(${module});
+      const pool = await openPoolStore(${JSON.stringify(stateDir)});
+      pool.insertSandbox(String(process.pid), "local", "job", "ses", 1);
+      console.log(pool.identity());`;
+    const all = Array.from({ length: 8 }, () => Bun.spawn([process.execPath, "-e", code], { stderr: "inherit" }));
+    const said = await Promise.all(all.map((one) => new Response(one.stdout).text()));
+    expect(new Set(said).size).toBe(1);
+    expect(aside(".").filter((name) => !/-(wal|shm)$/.test(name))).toHaveLength(asides);
+    const pool = await openPoolStore(stateDir);
+    expect(pool.sandboxes()).toHaveLength(8);
+    pool.close();
+  });
+
+  test("one process that died while it set a file aside holds up no other", async () => {
+    const dead = Bun.spawnSync(["true"]).pid;
+    writeFileSync(join(stateDir, "pool.db"), "no database at all");
+    writeFileSync(join(stateDir, "pool.db.lock"), String(dead));
+    const pool = await openPoolStore(stateDir);
+    expect([pool.damaged().length, existsSync(join(stateDir, "pool.db.lock"))]).toEqual([1, false]);
+    pool.close();
+  });
 
   test("what was set aside by another process meanwhile is not set aside again", async () => {
     const file = join(stateDir, "pool.db");
