@@ -47,6 +47,7 @@ const MAX_COMMITS = 100;
 /**
  * Works on copies: the job's index, files and branches stay as they are, and it may go on meanwhile. The index keeps its
  * time, by which git tells a file changed in the same second. Of an update that broke off the state before it is taken.
+ * Where only the files count, git never looks at the job's repository, which may be full of pipes.
  */
 const PACK = `set -e
 ${JOB_GIT}
@@ -61,9 +62,13 @@ standing() {
   done
   return 1
 }
+[ "$mode" = files ] || ! find .git -type p 2>/dev/null | grep -q . || { echo "there are pipes in its repository" >&2; exit 1; }
+pipes=$(find . -name .git -prune -o -type p '(' -name .gitignore -o -name .gitattributes ')' -print | head -n 3 | tr '\n' ' ')
+[ -z "$pipes" ] || { echo "pipes are where git reads its settings, which would never end: $pipes" >&2; exit 1; }
 rm -rf -- "$out"; mkdir -p -- "$out"
 GIT_INDEX_FILE=$out/index; export GIT_INDEX_FILE
-at=$(s rev-parse --quiet --verify ${UPDATE_REF} 2>/dev/null) || at=HEAD
+at=HEAD
+[ "$mode" = files ] || at=$(s rev-parse --quiet --verify ${UPDATE_REF} 2>/dev/null) || at=HEAD
 if [ "$mode" = history ] && own=$(s rev-parse --absolute-git-dir 2>/dev/null) && base=$(standing); then
   head=$(s rev-parse --quiet --verify "$at^{commit}") || head=
   [ ! -f "$own/index" ] || cp -p -- "$own/index" "$GIT_INDEX_FILE"
@@ -71,7 +76,7 @@ else
   at=HEAD head= own=$out/git
   set -- --quiet --bare --template=
   [ \${#first} -eq 40 ] || set -- "$@" --object-format=sha256
-  s init "$@" "$own"
+  (cd -- "$out"; GIT_CEILING_DIRECTORIES=\${out%/*} s init "$@" git)
   mkdir -p "$own/info"; echo '* -text -ident !eol !filter !working-tree-encoding' > "$own/info/attributes"
   base=
   GIT_DIR=$own GIT_WORK_TREE=$PWD; export GIT_DIR GIT_WORK_TREE
@@ -127,7 +132,7 @@ export async function gatherWork(request: GatherRequest): Promise<Work> {
   try {
     // A history that git finds fault with is left behind: the files count.
     const work = await gather(request, half, "history").catch((error) => {
-      if (error instanceof LabError || error instanceof TooSlowError) throw error;
+      if (error instanceof LabError) throw error;
       return gather(request, half, "files");
     });
     await writeFile(join(half, "work.json"), JSON.stringify(work));

@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Sandbox } from "../../src/sandboxes/port.ts";
+import { withStillFiles } from "../../src/sandboxes/still-files.ts";
+import { type Clock, systemClock } from "../../src/shared/clock.ts";
+import { buildCommits } from "../../src/workspace/build-commits.ts";
+import type { TreeBase } from "../../src/workspace/capture-tree.ts";
+import { gatherWork } from "../../src/workspace/gather-work.ts";
+import { identityOf } from "../../src/workspace/send-tree.ts";
+import { bubblewrap } from "../support/sandboxes.ts";
+import { localProvider, localSpec } from "./local-support.ts";
+import { captureNow, type Desk, openDesk, runIn, send, withSandbox } from "./workspace-support.ts";
+
+/** Minutes are seconds: what hangs is given up soon. */
+const clock: Clock = { now: systemClock.now, after: (ms, done) => systemClock.after(ms < 60_000 ? ms : ms / 60, done) };
+
+/** What a job does so that nobody gets its work out of its sandbox. */
+const HOLDING_UP: readonly (readonly [string, string])[] = [
+  ["holds git's locks", "touch .git/index.lock .git/HEAD.lock .git/packed-refs.lock .git/config.lock"],
+  ["has pipes for git's files", "for f in HEAD config index info/exclude; do rm -f .git/$f; mkfifo .git/$f; done"],
+  [
+    "has its git hang in every hook and monitor",
+    "printf '#!/bin/sh\nsleep 1009\n' > /tmp/hang; chmod +x /tmp/hang; mkdir -p .git/hooks; git config core.fsmonitor /tmp/hang; git config filter.x.clean /tmp/hang; echo '* filter=x' > .git/info/attributes; for h in pre-commit post-index-change reference-transaction; do cp /tmp/hang .git/hooks/$h; done",
+  ],
+  [
+    "puts programs of its own before git",
+    "mkdir -p ~/bin ~/.local/bin; for f in git sh cat find; do printf '#!/bin/sh\nsleep 1009\n' | tee ~/bin/$f > ~/.local/bin/$f; chmod +x ~/bin/$f ~/.local/bin/$f; done; echo 'PATH=~/bin:$PATH' | tee ~/.profile > ~/.bashrc",
+  ],
+  [
+    "stops everything that runs",
+    `python3 -c "
+import os, signal
+while True:
+  for name in os.listdir('/proc'):
+    if name.isdigit() and int(name) not in (1, os.getpid()):
+      try: os.kill(int(name), signal.SIGSTOP)
+      except OSError: pass
+" >/dev/null 2>&1 &`,
+  ],
+];
+
+describe.skipIf(!bubblewrap)(`a job that holds up the gathering of its work${bubblewrap ? "" : " (skipped)"}`, () => {
+  let desk: Desk;
+  let base: TreeBase;
+  beforeAll(async () => {
+    desk = await openDesk(localProvider);
+    base = await captureNow(desk.store);
+  }, 60_000);
+  afterAll(() => desk.close());
+
+  const inJob = (use: (sandbox: Sandbox) => Promise<void>) =>
+    withSandbox(desk.provider, localSpec(), async (sandbox) => {
+      await send(desk.store, base, sandbox);
+      await use(sandbox);
+    });
+  const gather = (sandbox: Sandbox) =>
+    withStillFiles(sandbox, (files) =>
+      gatherWork({ store: desk.store, base, jobID: "job_held", sandbox: files, clock, nonce: "work" }),
+    );
+
+  for (const [what, script] of HOLDING_UP)
+    test(`and ${what} has it gathered all the same`, async () => {
+      await inJob(async (sandbox) => {
+        await runIn(sandbox, `echo new > changed.txt; ${script}`);
+        const work = await gather(sandbox);
+        const { store } = desk;
+        const identity = await identityOf(store);
+        const built = await buildCommits({ store, base, work, jobID: "job_held", nonce: "build", identity });
+        expect(built.changed).toContain("changed.txt");
+      });
+    }, 60_000);
+
+  test("and has pipes for git's settings in its files is told so", async () => {
+    await inJob(async (sandbox) => {
+      await runIn(sandbox, "mkdir -p deep; rm -f .gitignore; mkfifo .gitignore deep/.gitattributes");
+      await expect(gather(sandbox)).rejects.toMatchObject({
+        code: "collect_failed",
+        message: expect.stringMatching(/pipes are where git reads.*deep\/\.gitattributes/),
+      });
+    });
+  }, 60_000);
+});
