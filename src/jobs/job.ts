@@ -125,6 +125,16 @@ export function withFinished(job: Job): Job {
   return notes.length === job.notes.length ? job : { ...job, notes };
 }
 
+/** Opens the note of what the snapshot taken last to keep its files does not have. */
+const LACKS = "The newest snapshot of its files is not complete: ";
+
+/** The job with what a snapshot of its files does not have, in place of what the one before did not. */
+export function withLeftOut(job: Job, leftOut: readonly string[]): Job {
+  const others = job.notes.filter((note) => !note.startsWith(LACKS));
+  if (leftOut.length === 0 && others.length === job.notes.length) return job;
+  return { ...job, notes: leftOut.length === 0 ? others : [...others, LACKS + leftOut.join(" ")] };
+}
+
 /** All there is to know of it: what its files were taken without, and how it runs. */
 export const notesOf = ({ base, notes }: Job): readonly string[] => [...new Set([...(base?.notes ?? []), ...notes])];
 

@@ -34,8 +34,8 @@ export interface ProjectTrees {
   current(): Promise<TreeBase | null>;
   /** The store of the project that jobs start from; null where there is none. */
   store(): Promise<ProjectStore | null>;
-  /** Takes a job's work out of its sandbox, which is about to be given up. Never rejects. */
-  keep(job: Job, sandbox: Sandbox): Promise<void>;
+  /** Takes a job's work out of its sandbox, which is about to be given up; whether it did. Never rejects. */
+  keep(job: Job, sandbox: Sandbox): Promise<boolean>;
   /** Forgets what was taken out of a job's sandboxes. */
   forgetWork(job: Job): Promise<void>;
   /** Forgets all that is kept of a job, which is no more. */
@@ -149,12 +149,14 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       const { base, formerBases, id: jobID } = job;
       try {
         const project = base && (await store());
-        if (project?.root !== base?.project || !project || !base) return;
+        if (project?.root !== base?.project || !project || !base) return false;
         const request = { store: project, base, formerBases, jobID, clock, nonce: deps.ids("work") };
         await withStillFiles(sandbox, (files) => gatherWork({ ...request, sandbox: files }));
+        return true;
       } catch (error) {
         log("warn", "could not keep a job's work apart from its snapshot", { jobID, reason: String(error) });
         await this.forgetWork(job); // an older state of it would be taken for the newest
+        return false;
       }
     },
     async forgetWork({ id, base }) {

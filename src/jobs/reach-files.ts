@@ -45,8 +45,7 @@ export function reachFiles<T>(lab: Lab, book: JobBook, jobID: string, { use, kep
       if (!isSilent || signal?.aborted) throw error;
       lab.log("warn", "a sandbox let nobody read its files", { jobID, reason: error.message });
       const job = findJob(book, jobID);
-      const snapshot = await lab.snapshots.park(job, sandbox);
-      await lab.snapshots.dropFormerParked(book, jobID, snapshot.id);
+      const snapshot = await lab.snapshots.parkAnew(book, job, sandbox);
       await lab.trees.forgetWork(job); // it is older
       return read(job, snapshot);
     };

@@ -6,6 +6,8 @@ import { type Compute, openCompute, settleCompute } from "./compute.ts";
 import { isHeld, type Job, withFinished, withNotes, withUnfinished } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import { createOneAtATime } from "./one-at-a-time.ts";
+import { createParkTimers } from "./park-timers.ts";
+import { createParkTries, PARK_RETRY_MS, toLoss } from "./park-tries.ts";
 import type { MadeSandbox } from "./sandbox-maker.ts";
 import { createSandboxSources, type SandboxSourcesDeps } from "./sandbox-sources.ts";
 import type { PoolStore } from "./store/pool-store.ts";
@@ -49,15 +51,13 @@ export interface SandboxKeeperDeps extends SandboxSourcesDeps {
   readonly onEnded: (jobID: string) => void;
 }
 
-/** A sandbox that could not be frozen is kept, and frozen again so much later: disks are freed, connections return. */
-const PARK_RETRY_MS = 60_000;
-
 export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   const sources = createSandboxSources(deps);
   const live = new Map<string, Sandbox>();
   /** What tools are given in place of them. */
   const timed = new Map<string, TimedSandbox>();
-  const timers = new Map<string, { cancel: () => void; book: JobBook }>();
+  const timers = createParkTimers(deps.clock, (book, jobID) => void queue.run(jobID, () => park(book, jobID)));
+  const tries = createParkTries(deps.clock);
   /** Per job: a follow-up that meets a parking waits for it, then revives. */
   const queue = createOneAtATime();
   /** Jobs whose sandbox has not been ended. */
@@ -65,11 +65,6 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   /** Endings that failed and wait for another try. */
   const retries = new Set<() => void>();
   let suspended = false;
-
-  function stopTimer(jobID: string): void {
-    timers.get(jobID)?.cancel();
-    timers.delete(jobID);
-  }
 
   /** @param madeAt when it was asked for; null of one found again, which has the ports and costs it was made with */
   function adopt(book: JobBook, job: Job, { sandbox, notes }: MadeSandbox, madeAt: number | null): Sandbox {
@@ -101,9 +96,8 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     const lost = { jobID: job.id, sandboxID: sandbox.id };
     try {
       if (failure.retryable !== false) {
-        const snapshot = await deps.snapshots.park(job, sandbox);
-        book.update(job.id, (current) => ({ ...current, sandbox: { kind: "parked", snapshotID: snapshot.id } }));
-        await deps.snapshots.dropFormerParked(book, job.id, snapshot.id);
+        const { id: snapshotID } = await deps.snapshots.parkAnew(book, job, sandbox);
+        book.update(job.id, (current) => ({ ...current, sandbox: { kind: "parked", snapshotID } }));
       }
     } catch (error) {
       deps.log("warn", "nothing is left of a lost sandbox", { ...lost, reason: String(error) });
@@ -187,12 +181,14 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     const job = book.get(jobID);
     if (!job || (isHeld(job.state) && !end)) return; // J4: it was woken meanwhile, and is parked after that run
     let sandbox: Sandbox | null = null;
+    let isWorkKept = false;
     try {
       sandbox = await reach(book, job);
       if (!sandbox) return;
-      await deps.trees.keep(job, sandbox);
-      const snapshot = await deps.snapshots.park(job, sandbox);
+      isWorkKept = await deps.trees.keep(job, sandbox);
+      const snapshot = await deps.snapshots.park(book, job, sandbox);
       live.delete(jobID);
+      tries.forget(jobID);
       book.update(jobID, (current) => {
         const parked: Job = { ...current, sandbox: { kind: "parked", snapshotID: snapshot.id } };
         return end ? end(parked) : parked;
@@ -202,26 +198,31 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     } catch (error) {
       deps.log("error", "could not park a sandbox", { jobID, sandboxID: sandbox?.id, reason: String(error) });
       if (suspended) return;
+      if (tries.fail(jobID) && sandbox && isWorkKept) return giveUp(book, jobID, sandbox, error);
       // The work is worth more than the room: a sandbox that could not be frozen stays as it is.
       book.update(jobID, (current) => withUnfinished(current, "its sandbox could not be frozen, and is kept", error));
       if (tryAgain) parkLater(book, jobID, PARK_RETRY_MS);
     }
   }
 
+  /** Ends a sandbox that cannot be frozen once its changes are kept apart, and says what is lost with it. */
+  async function giveUp(book: JobBook, jobID: string, sandbox: Sandbox, cause: unknown): Promise<void> {
+    live.delete(jobID);
+    tries.forget(jobID);
+    book.update(jobID, (current) => withNotes({ ...current, sandbox: { kind: "gone" } }, [toLoss(cause)]));
+    await endFor(book, jobID, sandbox);
+  }
+
   function parkLater(book: JobBook, jobID: string, afterMs: number): void {
-    stopTimer(jobID);
+    timers.stop(jobID);
     const job = book.get(jobID);
     if (suspended || job?.sandbox.kind !== "live" || job.state.kind === "interrupted") return;
-    const cancel = deps.clock.after(afterMs, () => {
-      timers.delete(jobID);
-      void queue.run(jobID, () => park(book, jobID));
-    });
-    timers.set(jobID, { cancel, book });
+    timers.set(book, jobID, afterMs);
   }
 
   return {
     obtain(book, jobID, signal) {
-      stopTimer(jobID);
+      timers.stop(jobID);
       // What it waits for may take long to answer. A sandbox that comes late is the job's all the same, and parked.
       const obtained = queue.run(jobID, async () => {
         const sandbox = await obtain(book, jobID, signal);
@@ -245,7 +246,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
       }),
     parkLater,
     park(book, jobID, end) {
-      stopTimer(jobID);
+      timers.stop(jobID);
       return queue.run(jobID, () => park(book, jobID, end));
     },
     checkpoint: (book, jobID) =>
@@ -253,24 +254,22 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
         const [job, sandbox] = [book.get(jobID), live.get(jobID)];
         if (!job || !sandbox || !isHeld(job.state)) return;
         try {
-          const { id } = await deps.snapshots.park(job, sandbox);
-          await deps.snapshots.dropFormerParked(book, jobID, id);
+          await deps.snapshots.parkAnew(book, job, sandbox);
+          book.update(jobID, withFinished);
         } catch (error) {
           deps.log("warn", "could not freeze a running job", { jobID, sandboxID: sandbox.id, reason: String(error) });
+          book.update(jobID, (current) => withUnfinished(current, "its files could not be frozen as it runs", error));
         }
       }),
     parkOnce(book, jobID) {
-      stopTimer(jobID);
+      timers.stop(jobID);
       return queue.run(jobID, () => park(book, jobID, undefined, false));
     },
     parkWaiting() {
-      for (const [jobID, { book }] of [...timers]) {
-        stopTimer(jobID);
-        void queue.run(jobID, () => park(book, jobID));
-      }
+      for (const { book, jobID } of timers.stopAll()) void queue.run(jobID, () => park(book, jobID));
     },
     discard(book, jobID) {
-      stopTimer(jobID);
+      timers.stop(jobID);
       return queue.run(jobID, async () => {
         const job = book.get(jobID);
         const sandbox = live.get(jobID);
@@ -289,8 +288,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
     async suspend() {
       suspended = true;
       for (const cancel of retries) cancel();
-      for (const [jobID, { book }] of [...timers]) {
-        stopTimer(jobID);
+      for (const { book, jobID } of timers.stopAll()) {
         void queue.run(jobID, () => park(book, jobID, undefined, false)); // nobody is left to do it in time
       }
       await queue.settled();

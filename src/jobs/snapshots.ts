@@ -1,7 +1,7 @@
 import type { ProviderName, Sandbox, SandboxProvider, SnapshotCharge } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
-import type { Job } from "./job.ts";
+import { type Job, withLeftOut } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import type { Label } from "./store/label-store.ts";
 import type { PoolStore, SnapshotRecord } from "./store/pool-store.ts";
@@ -14,8 +14,10 @@ export interface Snapshots {
     sandbox: Sandbox,
     options: { readonly label: string | null; readonly path: string | null },
   ): Promise<Frozen>;
-  /** Freezes a sandbox that is about to be given up. @throws LabError */
-  park(job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
+  /** Freezes a sandbox to keep its files; what it cannot keep becomes a note on the job. @throws LabError */
+  park(book: JobBook, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
+  /** The same in place of those taken so before. @throws LabError */
+  parkAnew(book: JobBook, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
   /** Makes what a job was parked with one that was asked for. */
   promote(job: Job, snapshotID: string, label: string | null): Frozen | null;
   /** Forgets earlier parked snapshots of a job, except those another job is about to start from. */
@@ -98,6 +100,20 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     return record;
   }
 
+  async function park(book: JobBook, job: Job, sandbox: Sandbox): Promise<SnapshotRecord> {
+    const snapshot = await freeze(job, sandbox, { path: null, parked: true });
+    book.update(job.id, (current) => withLeftOut(current, snapshot.leftOut));
+    return snapshot;
+  }
+
+  async function dropFormerParked(book: JobBook, jobID: string, keepID: string): Promise<void> {
+    const wanted = new Set(book.jobs().map((job) => job.task.snapshotID));
+    for (const snapshot of pool.snapshots(book.orchestrator)) {
+      const isFormer = snapshot.parked && snapshot.jobID === jobID && snapshot.id !== keepID;
+      if (isFormer && !wanted.has(snapshot.id)) await remove(snapshot);
+    }
+  }
+
   /** The files are kept in any case: who may not have the name is told. */
   function name(snapshot: SnapshotRecord, label: string | null): Frozen {
     if (label === null) return { snapshot, labelOwner: null };
@@ -108,7 +124,12 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
 
   return {
     take: async (job, sandbox, { label, path }) => name(await freeze(job, sandbox, { path, parked: false }), label),
-    park: (job, sandbox) => freeze(job, sandbox, { path: null, parked: true }),
+    park,
+    async parkAnew(book, job, sandbox) {
+      const snapshot = await park(book, job, sandbox);
+      await dropFormerParked(book, job.id, snapshot.id);
+      return snapshot;
+    },
     promote(job, snapshotID, label) {
       const parked = pool.snapshots(job.orchestrator).find((one) => one.id === snapshotID);
       if (!parked) return null;
@@ -117,13 +138,7 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
       pool.saveSnapshot(kept);
       return name(kept, label);
     },
-    async dropFormerParked(book, jobID, keepID) {
-      const wanted = new Set(book.jobs().map((job) => job.task.snapshotID));
-      for (const snapshot of pool.snapshots(book.orchestrator)) {
-        const isFormer = snapshot.parked && snapshot.jobID === jobID && snapshot.id !== keepID;
-        if (isFormer && !wanted.has(snapshot.id)) await remove(snapshot);
-      }
-    },
+    dropFormerParked,
     newestOf: (job) =>
       pool.snapshots(job.orchestrator).findLast((one) => one.jobID === job.id && one.kind === "filesystem") ?? null,
     find(orchestrator, name) {

@@ -58,7 +58,7 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
       base: null,
       formerBases: [],
       update: null,
-      notes: decision.failure ? [] : notesOn(decision.task, catalog),
+      notes: decision.failure ? [] : [...notesOn(decision.task, catalog), ...lackingIn(decision.task.snapshotID)],
       gpu: null,
       ports: [],
       childSession: null,
@@ -78,6 +78,12 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
   lab.trees.capture(book, jobs);
   for (const job of jobs) if (job.state.kind === "queued") lab.scheduler.enqueue(book, job.id);
   return jobs;
+
+  /** What it does not find in what it starts from. */
+  function lackingIn(snapshotID: string | null): string[] {
+    const leftOut = snapshotID === null ? [] : (lab.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
+    return leftOut.map((what) => `The snapshot that it starts from is not complete: ${what}`);
+  }
 
   function decide(request: StartRequest, index: number): { task: JobTask; failure: Failure | null } {
     if ("problem" in request) return refused(request.description, request.problem);

@@ -64,7 +64,7 @@ export async function buildCommits(request: BuildRequest): Promise<Built> {
   const commits: BuiltCommit[] = [];
   for (const commit of work.commits) {
     const differs = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", work.base, commit];
-    const changes = parseChanges(await store.run(differs, { env, isUntrusted: true }));
+    const changes = parseChanges(await store.run(differs, { env, isUntrusted: true })).filter(isSeen);
     const entries = applyChanges(start, changes, base, leftOut);
     const next = await writeTree(store, entries, `build.${nonce}`, env);
     if (next === tree) continue;
@@ -78,6 +78,8 @@ export async function buildCommits(request: BuildRequest): Promise<Built> {
   }
   for (const path of work.leftOut)
     leftOut.set(path, 'it is too large for a commit; take it with mode "files" and paths');
+  for (const path of work.unread)
+    leftOut.set(path.length > LONG_PATH ? `${path.slice(0, LONG_PATH)}...` : path, UNREAD);
   return {
     base: store.isRepository ? first : null,
     tip,
@@ -89,6 +91,11 @@ export async function buildCommits(request: BuildRequest): Promise<Built> {
     attention: await findObeyed({ store, jobID, before: start, after: last, changed }),
     notes: claims === 0 ? [] : [`lines of its commit messages that spoke for somebody (sign-offs, reviews): ${claims}`],
   };
+
+  /** What could not be read was not removed for that. */
+  function isSeen({ path, entry }: Change): boolean {
+    return entry !== null || !work.unread.some((one) => path === one || path.startsWith(`${one}/`));
+  }
 
   /** The user's commit, or one on top of it with what he had not committed. */
   async function commitStart(): Promise<string> {
@@ -112,6 +119,9 @@ export async function buildCommits(request: BuildRequest): Promise<Built> {
     return (await store.run(args, { env: { ...env, ...who }, input })).toString().trim();
   }
 }
+
+const UNREAD = "it could not be read: its modes forbid it to the job itself, or paths below it are too long";
+const LONG_PATH = 1_000;
 
 interface Change {
   readonly path: string;

@@ -87,7 +87,8 @@ export function chooseFiles(
   const isMatched = asked.map(() => false);
   const chosen = { files: [] as ListedFile[], links: [] as ListedFile[], leftOut: [] as LeftOut[] };
   for (const file of listed) {
-    let isWanted = false;
+    // What may be in it is not known; it lies where something was asked for.
+    let isWanted = file.kind === "closed" || file.kind === "long";
     for (const [n, one] of asked.entries()) {
       if (!one.matches(file.path)) continue;
       isWanted = true;
@@ -104,7 +105,9 @@ export function chooseFiles(
 }
 
 function whyNot(file: ListedFile, limits: FileLimits): string | null {
-  if (!isSafePath(file.path)) return "some file system takes its name for another place";
+  if (file.kind !== "long" && !isSafePath(file.path)) return "some file system takes its name for another place";
+  if (file.kind === "closed") return "it is a folder that the job's own modes keep from being read";
+  if (file.kind === "long") return "it is the way to paths that are too long";
   if (file.kind === "other") return "it is a pipe, socket or device";
   if (file.kind === "link" && !staysWithin(file.path, file.to)) return "it is a link that may lead elsewhere";
   return file.bytes > limits.fileBytes ? `it is larger than ${formatSize(limits.fileBytes)}` : null;

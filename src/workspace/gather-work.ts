@@ -24,6 +24,8 @@ export interface Work {
   readonly commits: readonly string[];
   /** What was too large to go along, by the job's own account. */
   readonly leftOut: readonly string[];
+  /** What could not be read there, by the job's own account: files, and folders with all in them. */
+  readonly unread: readonly string[];
 }
 
 export interface GatherRequest {
@@ -43,6 +45,7 @@ const PACK_BYTES = 512 * 1024 * 1024;
 const LIMIT_MS = 3 * 60_000;
 /** More are put together to one: nobody reads them one by one. */
 const MAX_COMMITS = 100;
+const UNREAD_BYTES = 256 * 1024;
 
 /**
  * Works on copies: the job's index, files and branches stay as they are, and it may go on meanwhile. The index keeps its
@@ -95,7 +98,9 @@ fi
 echo "work $tip $(wc -c < "$out/pack") \${base:-$first}"
 while IFS= read -r file; do
   s --literal-pathspecs ls-files --error-unmatch -- "$file" >/dev/null 2>&1 || printf '%s\\n' "$file"
-done < "$out/large" | head -n 20`;
+done < "$out/large" | head -n 20
+printf '\\0'
+head -c ${UNREAD_BYTES} < "$out/unread"`;
 
 const objectsOf = (store: ProjectStore, folder: string): Readonly<Record<string, string>> => ({
   GIT_OBJECT_DIRECTORY: join(folder, "objects"),
@@ -113,11 +118,14 @@ export async function readWork(store: ProjectStore, jobID: string): Promise<Work
   const text = await readFile(join(folderOf(store, jobID), "work.json"), "utf8").catch(() => null);
   if (text === null) return null;
   try {
-    return JSON.parse(text) as Work;
+    return { ...NEW_IN_WORK, ...(JSON.parse(text) as Work) };
   } catch {
     return null; // damaged: what the job's snapshot holds counts then
   }
 }
+
+/** Absent in what former versions kept. */
+const NEW_IN_WORK: Partial<Work> = { unread: [] };
 
 export const removeWork = (store: Pick<ProjectStore, "folder">, jobID: string): Promise<void> =>
   rm(folderOf(store, jobID), { recursive: true, force: true });
@@ -162,7 +170,7 @@ async function gather(request: GatherRequest, half: string, mode: "history" | "f
   await rm(half, { recursive: true, force: true });
   await mkdir(join(half, "objects/pack"), { recursive: true, mode: 0o700 });
   const args = [sandbox.workdir, bases.join(" "), OUT, mode];
-  const { tip, bytes, base, leftOut } = parseWork(
+  const { tip, bytes, base, leftOut, unread } = parseWork(
     await runScript(sandbox, PACK, args, { clock, limitMs: LIMIT_MS }),
     jobID,
   );
@@ -182,13 +190,14 @@ async function gather(request: GatherRequest, half: string, mode: "history" | "f
   );
   const range = isGrown ? [tip, `^${base}`] : ["--max-count=1", tip];
   const commits = (await ask("rev-list", "--first-parent", "--reverse", ...range)).split("\n").filter(Boolean);
-  return { base, tip, commits: commits.length > MAX_COMMITS ? [tip] : commits, leftOut };
+  return { base, tip, commits: commits.length > MAX_COMMITS ? [tip] : commits, leftOut, unread };
 }
 
 function parseWork({ code, stdout, stderr }: CommandEnd, jobID: string) {
   if (code === NO_GIT)
     throw failed(jobID, 'its sandbox has no git to tell changes by; use an image with git, or mode "files" with paths');
-  const [first = "", ...large] = stdout.trim().split("\n");
+  const [lines = "", ...closed] = stdout.split("\0");
+  const [first = "", ...large] = lines.trim().split("\n");
   const [, tip, size, base] = /^work ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,15}) ([0-9a-f]{40,64})$/.exec(first) ?? [];
   if (code !== 0 || !tip || !size || !base) throw new Error(`git in its sandbox failed: ${stderr.trim().slice(-500)}`);
   const bytes = Number(size);
@@ -197,8 +206,20 @@ function parseWork({ code, stdout, stderr }: CommandEnd, jobID: string) {
       jobID,
       `its changes are larger than ${formatSize(PACK_BYTES)}; take what you need with mode "files" and paths`,
     );
-  return { tip, bytes, base, leftOut: large.map((name) => name.replace(/^\.\//, "")) };
+  return { tip, bytes, base, leftOut: large.map(plainPath), unread: outermost(closed.slice(0, -1).map(plainPath)) };
 }
+
+/** Without what lies in another of them. */
+function outermost(paths: readonly string[]): string[] {
+  const all = new Set(paths);
+  return paths.filter((path) => {
+    for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1))
+      if (all.has(path.slice(0, at))) return false;
+    return true;
+  });
+}
+
+const plainPath = (name: string) => name.replace(/^\.\//, "");
 
 async function* piecesOf(sandbox: Sandbox, path: string, bytes: number): AsyncGenerator<Uint8Array> {
   for (let offset = 0; offset < bytes; ) {

@@ -17,12 +17,34 @@ s() { g -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.autocrlf=fal
 /** Of one untracked file. Results of this size are asked for by name. */
 const FILE_MIB = 100;
 
-/** Adds all of the work directory to the index, but for large untracked files: `large` in `folder` has their names. */
+/** Longer paths the kernel takes in pieces only, which no tool here does. */
+const PATH_BYTES = 4_000;
+
+/** A pattern of `find -path`, in a variable of that name. */
+export const LONG = `LONG="./$(printf '%0${PATH_BYTES}d' 0 | tr 0 '?')*"`;
+
+/**
+ * Prints, each ended by NUL, what cannot be read: files and folders that their modes close to the job itself, and the
+ * first folder of each path that is too long.
+ */
+const UNREAD = `find . -name .git -prune -o -path "$LONG" -prune -exec sh -c 'printf "%s\\0" "$@"' sh {} + \\
+  -o ! -type l \\( ! -perm -400 -o -type d ! -perm -500 \\) -exec sh -c '
+  for f do [ -r "$f" ] && { [ ! -d "$f" ] || [ -x "$f" ]; } || printf "%s\\0" "$f"; done' sh {} + 2>/dev/null || true`;
+
+/** Signs of a pattern, quoted; a line break, here \001, is any one character. */
+const TO_PATTERN = `sed 's/[][*?!#\\\\ ]/\\\\&/g; s/^\\.//' | tr '\\001' '?'`;
+
+/**
+ * Adds all of the work directory to the index, but for large untracked files and what cannot be read, at which git would
+ * break off: `large` and `unread` in `folder` have their names.
+ */
 export const addAll = (
   folder: string,
-): string => `find . -name .git -prune -o -type f -size +${FILE_MIB}M -print > ${folder}/large
-sed 's/[][*?!#\\\\ ]/\\\\&/g; s/^\\.//' < ${folder}/large > ${folder}/exclude
-s -c core.excludesFile=${folder}/exclude -c advice.addEmbeddedRepo=false add --all --ignore-errors . >&2 || true`;
+): string => `find . -name .git -prune -o -type f -size +${FILE_MIB}M -print > ${folder}/large 2>/dev/null || true
+${LONG}
+{ ${UNREAD}; } > ${folder}/unread
+{ cat ${folder}/large; tr '\\n\\0' '\\001\\n' < ${folder}/unread; } | ${TO_PATTERN} > ${folder}/exclude
+s -c core.excludesFile=${folder}/exclude -c advice.addEmbeddedRepo=false add --all --ignore-errors . >&2 || [ $? -eq 1 ]`;
 
 /** The job's last commit while its files are brought up to date: by it an update that broke off is undone. */
 export const UPDATE_REF = "refs/parallel-agents/update";

@@ -1,12 +1,14 @@
 import type { Sandbox } from "../sandboxes/port.ts";
 import { LabError } from "../shared/error-code.ts";
+import { LONG } from "./job-git.ts";
 import { splitRecords, toBytes } from "./paths.ts";
 import { followScript, type ScriptBounds } from "./sandbox-command.ts";
 
 /** What a sandbox says it has: the job's word in every field. */
 export interface ListedFile {
   readonly path: string;
-  readonly kind: "file" | "link" | "other";
+  /** `closed`: a folder that the job's own modes keep it from reading. `long`: one at which a path becomes too long. */
+  readonly kind: "file" | "link" | "other" | "closed" | "long";
   readonly bytes: number;
   readonly isExecutable: boolean;
   /** Where a link leads; empty for others. */
@@ -17,18 +19,25 @@ export const MAX_LISTED = 200_000;
 const MAX_LIST_BYTES = 64 * 1024 * 1024;
 const NO_FIND = 65;
 const FIELDS = 5;
+const SHOWN_OF_LONG = 100;
 
 /** Of every file: kind, mode, size, path, where it leads. A `find` without -printf is helped out, file by file. */
 const LIST = `cd -- "$1" || exit 66; shift
 command -v find >/dev/null || exit ${NO_FIND}
+${LONG}
 if find . -maxdepth 0 -printf "" 2>/dev/null; then
-  find "$@" -name .git -prune -o ! -type d -printf '%y\\0%m\\0%s\\0%p\\0%l\\0' 2>/dev/null
+  find "$@" -name .git -prune -o -path "$LONG" -prune -printf 'P\\0%m\\0%s\\0%p\\0\\0' \\
+    -o ! -type d -printf '%y\\0%m\\0%s\\0%p\\0%l\\0' \\
+    -o ! -perm -500 ! -exec sh -c '[ -r "$1" ] && [ -x "$1" ]' sh {} ';' -printf 'C\\0%m\\0%s\\0%p\\0\\0' 2>/dev/null
 else
-  find "$@" -name .git -prune -o ! -type d -exec sh -c '
+  find "$@" -name .git -prune -o -path "$LONG" -prune -exec sh -c '
+    for f do printf "%s\\0%s\\0%s\\0%s\\0\\0" P 0 0 "$f"; done' sh {} + \\
+    -o \\( ! -type d -o ! -perm -500 \\) -exec sh -c '
     for f do
       ms=$(stat -c "%a %s" "$f") || continue
       y=o l=
-      if [ -L "$f" ]; then y=l; l=$(readlink "$f"); elif [ -f "$f" ]; then y=f; fi
+      if [ -L "$f" ]; then y=l; l=$(readlink "$f"); elif [ -f "$f" ]; then y=f; elif [ -d "$f" ]; then y=C; fi
+      [ "$y" = C ] && [ -r "$f" ] && [ -x "$f" ] && continue
       printf "%s\\0%s\\0%s\\0%s\\0%s\\0" "$y" "\${ms% *}" "\${ms#* }" "$f" "$l"
     done' sh {} + 2>/dev/null
 fi
@@ -75,10 +84,11 @@ export function parseList(output: Buffer): ListedFile[] {
   for (let at = 0; at + FIELDS <= records.length; at += FIELDS) {
     const [kind = "", mode = "", size = "", place = "", to = ""] = records.slice(at, at + FIELDS);
     if (!/^[0-7]{1,6}$/.test(mode) || !/^\d{1,15}$/.test(size)) continue;
-    const path = place.replace(/^(\.\/)+/, "");
+    const whole = place.replace(/^(\.\/)+/, "");
+    const path = kind === "P" ? `${whole.slice(0, SHOWN_OF_LONG)}...` : whole;
     found.set(path, {
       path,
-      kind: kind === "f" ? "file" : kind === "l" ? "link" : "other",
+      kind: KINDS.get(kind) ?? "other",
       bytes: kind === "f" ? Number(size) : 0,
       isExecutable: (Number.parseInt(mode, 8) & 0o100) !== 0,
       to: kind === "l" ? to : "",
@@ -86,6 +96,13 @@ export function parseList(output: Buffer): ListedFile[] {
   }
   return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
+
+const KINDS: ReadonlyMap<string, ListedFile["kind"]> = new Map([
+  ["f", "file"],
+  ["l", "link"],
+  ["C", "closed"],
+  ["P", "long"],
+]);
 
 const tooMany = () =>
   new LabError("collect_failed", `Its folders hold more than ${MAX_LISTED} files; name fewer in paths.`, {
