@@ -88,6 +88,7 @@ interface Left {
 /** @throws Error where what the skill's name stands for is not the project's own */
 async function rootOf({ name, folder, project }: CatalogSkill): Promise<string> {
   const root = await realOf(folder);
+  if (isHome(root, await readHomes())) throw new Error(`the folder of skill ${plainName(name)} is a home directory`);
   if (project === null) return root;
   const top = await realOf(project);
   // All of the project would go along, ignored files and all.

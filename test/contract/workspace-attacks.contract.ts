@@ -106,7 +106,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
           "job_obeyed",
           `mkdir -p .github/workflows .opencode/plugin tools/editor sub
           printf x | tee .envrc .github/workflows/ci.yml .opencode/plugin/evil.ts sub/AGENTS.md .opencode/parallel-agents.jsonc > tools/editor/tasks.json
-          ln -s tools/editor .vscode; ln -s changed.txt CLAUDE.md; echo obey > changed.txt; ln -s elsewhere "$(printf '.Hus\\342\\200\\213ky')"
+          ln -s tools/way .vscode; ln -s editor tools/way; ln -s ../../.. tools/out; ln -s .zed .zed; ln -s changed.txt CLAUDE.md; echo obey > changed.txt; ln -s elsewhere "$(printf '.Hus\\342\\200\\213ky')"
           printf '{"scripts":{"test":"a","postinstall":"evil"}}' > package.json; printf '{"scripts":{"test":"b"}}' > sub/package.json
           echo plain > plain.txt; rm -f .gitattributes`,
         );
@@ -118,6 +118,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
           ".opencode/parallel-agents.jsonc": "agents load settings, tools or instructions from it",
           ".opencode/plugin/evil.ts": "agents load settings, tools or instructions from it",
           ".vscode": "editors run or obey it",
+          ".zed": "editors run or obey it",
           "CLAUDE.md": instructions,
           "changed.txt": instructions,
           "package.json": "installing packages runs its scripts: postinstall",

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CatalogSkill } from "../../../src/jobs/ports.ts";
 import { copySkill, projectOfSkill } from "../../../src/plugin/skill-folders.ts";
@@ -111,6 +111,10 @@ describe("what a skill's folder links to", () => {
     truncateSync(join(folder, "scripts/run.sh"), 20 * 1024 * 1024);
     for (const name of ["a", "b"]) symlinkSync("scripts/run.sh", join(folder, name));
     await expect(copied(skill())).rejects.toThrow("larger than 50 MiB");
+  });
+
+  test("a home directory is no skill", async () => {
+    await expect(copied(skill({ folder: homedir() }))).rejects.toThrow("is a home directory");
   });
 
   test("the user's own skill may itself be a link, as dotfiles make them", async () => {
