@@ -6,7 +6,7 @@ import { collectFiles } from "../jobs/collect-files.ts";
 import { collectJob } from "../jobs/collect-job.ts";
 import { LabError } from "../shared/error-code.ts";
 import { configuredInstructions } from "../workspace/instruction-patterns.ts";
-import { COLLECTED, decideFolder, decideTarget, refuseLinks } from "../workspace/target.ts";
+import { COLLECTED, decideFolder, decideTarget, refuseHooks, refuseLinks } from "../workspace/target.ts";
 import { askHost, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_COLLECT } from "./descriptions.ts";
 import { renderCollected, renderFiles } from "./render-collected.ts";
@@ -42,11 +42,13 @@ export const agentsCollectTool = (host: ToolHost) =>
         await askToEdit(context, job, null, `.git/refs/heads/agents/${job}`);
         return renderCollected(await collectJob(lab, context.sessionID, job, { mode }), null);
       }
-      const root = (await lab.trees.store())?.root;
-      if (root === undefined)
+      const store = await lab.trees.store();
+      if (store === null)
         throw new LabError("collect_failed", "There is no project to write to.", { retryable: false });
+      const { root } = store;
       if (mode === "files") {
         const target = await decideFolder(root, job, into ?? null);
+        await refuseHooks(store, target);
         await askToEdit(context, job, root, target);
         const isConfigured = configuredInstructions(host.instructions(), root, context.directory, homedir());
         const request = { root, target, paths, isConfigured, signal: context.abort };
@@ -54,6 +56,7 @@ export const agentsCollectTool = (host: ToolHost) =>
       }
       const target = decideTarget(root, into ?? `${COLLECTED}/${job.replace(/\W/g, "_")}.patch`);
       await refuseLinks(root, target);
+      await refuseHooks(store, target);
       await askToEdit(context, job, root, target);
       return renderCollected(await collectJob(lab, context.sessionID, job, { mode, target, paths }), target);
     },

@@ -1,8 +1,9 @@
 import { posix } from "node:path";
 import { workEnv } from "./gather-work.ts";
+import { hooksFolder } from "./hooks-folder.ts";
 import type { IndexEntry } from "./listing.ts";
 import { whoObeys } from "./obeyed-files.ts";
-import { isSafePath } from "./paths.ts";
+import { isSafePath, toText } from "./paths.ts";
 import type { ProjectStore } from "./project-store.ts";
 
 /** A file that something obeys without being asked. */
@@ -33,13 +34,20 @@ export async function findObeyed(change: Change): Promise<readonly Obeyed[]> {
   const brought = changed.filter((path) => after.has(path));
   const links = await obeyedLinks(change);
   const obeyed: Obeyed[] = [];
+  const hooks = await hooksFolder(change.store);
   const packages = brought.filter((path) => posix.basename(path).toLowerCase() === "package.json");
   for (const path of brought) {
-    const who = whoObeys(path) ?? whoObeysBy(links, path) ?? (await whatInstalls(change, packages.indexOf(path), path));
+    const who =
+      whoObeys(path) ??
+      whoObeysBy(links, path) ??
+      (hooks !== null && isIn(toText(path), hooks) ? "git runs hooks from its folder" : null) ??
+      (await whatInstalls(change, packages.indexOf(path), path));
     if (who !== null) obeyed.push({ path, who });
   }
   return obeyed;
 }
+
+const isIn = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
 
 /** A link that is obeyed, and where it leads: what lies there is obeyed as if it lay here. */
 interface ObeyedLink {
@@ -86,7 +94,7 @@ function linkReader({ store, jobID }: Change) {
 }
 
 function whoObeysBy(links: readonly ObeyedLink[], path: string): string | null {
-  const link = links.find(({ to }) => path === to || path.startsWith(`${to}/`));
+  const link = links.find(({ to }) => isIn(path, to));
   return link ? whoObeys(link.path + path.slice(link.to.length)) : null;
 }
 

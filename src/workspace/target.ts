@@ -1,8 +1,10 @@
 import { lstat, mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { LabError } from "../shared/error-code.ts";
+import { hooksFolder } from "./hooks-folder.ts";
 import { plainPart, whoObeysText } from "./obeyed-files.ts";
 import { fromText, isSafePath } from "./paths.ts";
+import type { ProjectStore } from "./project-store.ts";
 
 /*
  * Where in the user's project something of a job may be written. T1: inside the project, never in `.git`. T2: never
@@ -42,6 +44,14 @@ export async function refuseLinks(root: string, target: string): Promise<void> {
     if (stat === null) return;
     if (stat.isSymbolicLink()) throw refused(target, `${path} is a link`);
   }
+}
+
+/** @throws LabError `collect_failed` where the user's git runs hooks from (T2) */
+export async function refuseHooks(store: ProjectStore, target: string): Promise<void> {
+  const hooks = await hooksFolder(store);
+  const [inside, folder] = [target.split(sep).join("/"), hooks ?? ""].map((path) => path.toLowerCase());
+  if (folder !== "" && `${inside}/`.startsWith(`${folder}/`))
+    throw refused(target, "git runs hooks from there without being asked; name another place");
 }
 
 /** One by one: a link among them might lead out of the project (T3). */

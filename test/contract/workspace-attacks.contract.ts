@@ -5,6 +5,7 @@ import type { TreeBase } from "../../src/workspace/capture-tree.ts";
 import { makeBranch } from "../../src/workspace/make-branch.ts";
 import { toText } from "../../src/workspace/paths.ts";
 import type { ProjectStore } from "../../src/workspace/project-store.ts";
+import { refuseHooks } from "../../src/workspace/target.ts";
 import { type HostileProject, hooksRan } from "../support/hostile-project.ts";
 import type { WorkspacePlace } from "./workspace.contract.ts";
 import {
@@ -102,14 +103,18 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
     test(
       "by a job that brings what is obeyed without being asked: each is named, by whatever way it comes",
       async () => {
+        project.git("config", "core.hooksPath", "tools/hooks");
         const built = await collect(
           "job_obeyed",
           `mkdir -p .github/workflows .opencode/plugin tools/editor sub
           printf x | tee .envrc .github/workflows/ci.yml .opencode/plugin/evil.ts sub/AGENTS.md .opencode/parallel-agents.jsonc > tools/editor/tasks.json
           ln -s tools/way .vscode; ln -s editor tools/way; ln -s ../../.. tools/out; ln -s .zed .zed; ln -s changed.txt CLAUDE.md; echo obey > changed.txt; ln -s elsewhere "$(printf '.Hus\\342\\200\\213ky')"
           printf '{"scripts":{"test":"a","postinstall":"evil"}}' > package.json; printf '{"scripts":{"test":"b"}}' > sub/package.json
-          echo plain > plain.txt; rm -f .gitattributes`,
+          mkdir tools/hooks; echo x > tools/hooks/pre-commit; echo plain > plain.txt; rm -f .gitattributes`,
         );
+        await expect(refuseHooks(store, "tools/Hooks/x.patch")).rejects.toThrow("git runs hooks from there");
+        await refuseHooks(store, "tools/hooks.patch");
+        project.git("config", "--unset", "core.hooksPath");
         const instructions = "agents take it for instructions";
         expect(Object.fromEntries(built.attention.map(({ path, who }) => [toText(path), who]))).toEqual({
           ".envrc": "shells, interpreters or package managers run or obey it",
@@ -124,6 +129,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
           "package.json": "installing packages runs its scripts: postinstall",
           "sub/AGENTS.md": instructions,
           "tools/editor/tasks.json": "editors run or obey it",
+          "tools/hooks/pre-commit": "git runs hooks from its folder",
         });
       },
       LIMIT_MS,

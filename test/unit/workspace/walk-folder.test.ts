@@ -95,6 +95,25 @@ describe("a walk through a folder", () => {
   });
 });
 
+const isRoot = process.getuid?.() === 0;
+
+describe("what its owner closed", () => {
+  test("is named, and stands in nothing else's way", async () => {
+    const folder = mkdtempSync(join(base, "closed-"));
+    mkdirSync(join(folder, "locked"));
+    for (const name of ["locked/in", "shut", "open"]) writeFileSync(join(folder, name), "x");
+    for (const name of ["locked", "shut"]) chmodSync(join(folder, name), 0);
+    const kinds = (await entriesOf(folder)).map(({ kind, path }) => `${kind} ${path}`).sort();
+    const content = await readFound(folder, "shut", 10);
+    chmodSync(join(folder, "locked"), 0o700);
+    if (isRoot) expect(kinds).toEqual(["file locked/in", "file open", "file shut", "folder locked"]);
+    else expect(kinds).toEqual(["closed locked", "file open", "file shut"]);
+    expect(typeof content === "string" ? content : content.toString()).toBe(
+      isRoot ? "x" : "could not be opened (EACCES)",
+    );
+  });
+});
+
 describe("a link that was found", () => {
   const LEADS: Readonly<Record<string, string>> = {
     "to-file": "sub/deep/run.sh",
