@@ -96,7 +96,7 @@ async function withSnapshot<T>(
   const madeAt = lab.clock.now();
   lab.pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, madeAt);
   try {
-    return await use(sandbox);
+    return await withStillFiles(sandbox, use);
   } finally {
     const usd = usdOver(lab.limits.rate(job, null), lab.clock.now() - madeAt);
     book.update(job.id, ({ compute, ...current }) => ({ ...current, compute: { ...compute, usd: compute.usd + usd } }));

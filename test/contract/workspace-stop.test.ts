@@ -25,6 +25,7 @@ const HOLDING_UP: readonly (readonly [string, string])[] = [
     "puts programs of its own before git",
     "mkdir -p ~/bin ~/.local/bin; for f in git sh cat find; do printf '#!/bin/sh\nsleep 1009\n' | tee ~/bin/$f > ~/.local/bin/$f; chmod +x ~/bin/$f ~/.local/bin/$f; done; echo 'PATH=~/bin:$PATH' | tee ~/.profile > ~/.bashrc",
   ],
+  ["shuts itself out of its own folders", "chmod 000 /tmp ~ .; sleep 1009 &"],
   [
     "stops everything that runs",
     `python3 -c "

@@ -1,5 +1,5 @@
 import { openSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { chmod, readdir, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
@@ -7,7 +7,7 @@ import { type ExecRequest, FileError, type Sandbox, type SandboxProcess } from "
 import { CommandOutput } from "./command-output.ts";
 import type { FifoStock } from "./fifo-stock.ts";
 import type { Enclosure, ResourceLimits } from "./isolation.ts";
-import type { SandboxDirs } from "./layout.ts";
+import { PARTS, type SandboxDirs } from "./layout.ts";
 import { readSandboxFile, writeSandboxFile } from "./local-files.ts";
 import { startLocalProcess } from "./local-process.ts";
 
@@ -64,7 +64,7 @@ export class LocalSandbox implements Sandbox {
     this.#fifos.prepare();
     this.#terminate = parts.terminate;
     const { openView } = parts;
-    this.view = openView && ((use) => this.whileStill(() => withView(openView, use)));
+    this.view = openView && ((use) => this.whileStill(() => withView(parts.dirs, openView, use)));
   }
 
   async start(request: ExecRequest): Promise<SandboxProcess> {
@@ -160,11 +160,30 @@ export class LocalSandbox implements Sandbox {
   }
 }
 
-async function withView<T>(open: () => Promise<LocalSandbox>, use: (files: Sandbox) => Promise<T>): Promise<T> {
-  const view = await open();
+async function withView<T>(
+  dirs: SandboxDirs,
+  open: () => Promise<LocalSandbox>,
+  use: (files: Sandbox) => Promise<T>,
+): Promise<T> {
+  const close = await openTops(dirs);
   try {
-    return await use(view);
+    const view = await open();
+    return await use(view).finally(() => view.halt(null));
   } finally {
-    await view.halt(null);
+    await close();
   }
+}
+
+/** The job may have shut itself, and so us, out of its own directories; the returned function leaves them as they were. */
+async function openTops(dirs: SandboxDirs): Promise<() => Promise<void>> {
+  const shut: (readonly [path: string, mode: number])[] = [];
+  for (const part of PARTS) {
+    const { mode } = await stat(dirs[part]);
+    if ((mode & 0o700) === 0o700) continue;
+    shut.push([dirs[part], mode & 0o7777]);
+    await chmod(dirs[part], (mode & 0o7777) | 0o700);
+  }
+  return async () => {
+    for (const [path, mode] of shut) await chmod(path, mode);
+  };
 }
