@@ -155,7 +155,10 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
         return true;
       } catch (error) {
         log("warn", "could not keep a job's work apart from its snapshot", { jobID, reason: String(error) });
-        await this.forgetWork(job); // an older state of it would be taken for the newest
+        // An older state of it would be taken for the newest.
+        await this.forgetWork(job).catch((again) =>
+          log("error", "could not forget a job's former work", { jobID, reason: String(again) }),
+        );
         return false;
       }
     },
