@@ -13,6 +13,7 @@ import { randomId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import type { ProcessTable } from "../tools/process-table.ts";
 import { renderNotice } from "../tools/render-notice.ts";
+import { createGit } from "../workspace/git.ts";
 import { copySkill } from "./skill-folders.ts";
 
 /** Opens options and lab on first need, once: starting OpenCode must not feel us. */
@@ -55,6 +56,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
   };
 
   async function open(): Promise<Lab> {
+    const git = createGit(systemClock, process.env);
     const loaded = await options();
     if (loaded.kind === "invalid") throw new LabError("config_invalid", loaded.message, { retryable: false });
     const lab = await openLab({
@@ -71,7 +73,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
         const notes: string[] = [];
         for (const name of job.task.skills) {
           const skill = skills.find((one) => one.name === name);
-          if (skill) notes.push(...(await copySkill(skill, sandbox)));
+          if (skill) notes.push(...(await copySkill(skill, sandbox, git)));
         }
         return notes;
       },

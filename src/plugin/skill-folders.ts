@@ -4,7 +4,9 @@ import type { CatalogSkill } from "../jobs/ports.ts";
 import type { Sandbox } from "../sandboxes/port.ts";
 import { createFewAtATime } from "../shared/few-at-a-time.ts";
 import { plainName } from "../shared/plain-text.ts";
+import type { Git } from "../workspace/git.ts";
 import { type Homes, isHome, readHomes, realOf } from "../workspace/homes.ts";
+import { askIgnored } from "../workspace/ignored.ts";
 import { toText } from "../workspace/paths.ts";
 import { type FolderEntry, isText, readFound, resolveLink, walkFolder } from "../workspace/walk-folder.ts";
 
@@ -51,14 +53,18 @@ export async function projectPlaces(folders: readonly string[]): Promise<{ place
 }
 
 /**
- * Copies a skill's folder into a sandbox: its plain files, and for a link to one of them that file.
+ * Copies a skill's folder into a sandbox: its plain files, and for a link to one of them that file. Of a project's
+ * skill what git ignores stays, as it does of the project.
  * @returns what did not go along, in words for whoever reads the job's notes
  * @throws Error when it cannot be read, is too large, or is a link out of the project that it came with
  */
-export async function copySkill(skill: CatalogSkill, sandbox: Sandbox): Promise<readonly string[]> {
+export async function copySkill(skill: CatalogSkill, sandbox: Sandbox, git: Git): Promise<readonly string[]> {
   const root = await rootOf(skill);
   const target = skillFolder(sandbox, skill.name);
-  const { files, left } = await filesOf(root, skill.name);
+  const { files: found, left } = await filesOf(root, skill.name);
+  const ignored = skill.project === null ? new Set() : await ignoredOf(git, root, found);
+  const files = found.filter(({ from }) => !ignored.has(from));
+  for (const { path, from } of found) if (ignored.has(from)) left.push({ path, why: "is ignored by git" });
   const copying = createFewAtATime(WRITES_AT_ONCE);
   const copies = files.map(({ path, from, isExecutable }) =>
     copying(async () => {
@@ -128,6 +134,18 @@ async function filesOf(root: string, name: string): Promise<{ files: SkillFile[]
     else left.push({ path, why: typeof target === "string" ? target : "is a link to what was left out" });
   }
   return { files, left };
+}
+
+/** Where the skill itself is ignored its folder is kept apart as a whole, and git says nothing of what is in it. */
+async function ignoredOf(git: Git, root: string, files: readonly SkillFile[]): Promise<ReadonlySet<string>> {
+  const ask = (args: readonly string[], input: Uint8Array) => git.read({ args, cwd: root, config: "user", input });
+  const ignored = new Set(
+    await askIgnored(
+      ask,
+      files.map(({ from }) => from),
+    ),
+  );
+  return ignored.has("SKILL.md") ? new Set() : ignored;
 }
 
 function toNote(name: string, left: readonly Left[]): string {

@@ -97,7 +97,9 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
 
   /** @param output where it goes instead of a pipe; more than `maxBytes` of it end the run */
   function start(run: GitRun, input: FileHandle | null, output: FileHandle | null): ChildProcess {
-    const args = [...SETTINGS, "--no-pager", "--no-replace-objects", "--literal-pathspecs", ...run.args];
+    // check-ignore takes names and no patterns anyway, and refuses the option.
+    const literal = run.args.includes("check-ignore") ? [] : ["--literal-pathspecs"];
+    const args = [...SETTINGS, "--no-pager", "--no-replace-objects", ...literal, ...run.args];
     const stdio: StdioOptions = [input?.fd ?? "pipe", output?.fd ?? "pipe", "pipe"];
     const options = { cwd: run.cwd, env: environment(run), stdio };
     const limits = [

@@ -1,6 +1,7 @@
 import { lstat, realpath } from "node:fs/promises";
 import { plainName } from "../shared/plain-text.ts";
-import { isSafePath, joinRecords, splitRecords, toBytes, toText } from "./paths.ts";
+import { notIgnored } from "./ignored.ts";
+import { isSafePath, splitRecords, toBytes, toText } from "./paths.ts";
 import { namesIn, TooMuchError, walkFolder } from "./walk-folder.ts";
 
 /** What git says of one working tree: the user's repository, a nested one, or a plain folder. */
@@ -64,7 +65,7 @@ export async function listTree(reader: TreeReader): Promise<Listing> {
   return {
     paths: [...sizes.keys()],
     sizes,
-    emptyFolders: await notIgnored(reader, [...folders]),
+    emptyFolders: await notIgnored((...how) => reader.git(...how), [...folders], found.nested),
     index,
     nested: found.nested,
     notes: found.notes,
@@ -182,15 +183,6 @@ const named = (paths: readonly string[]): string =>
     .slice(0, SHOWN)
     .map((path) => plainName(toText(path)))
     .join(", ")}${paths.length > SHOWN ? " and others" : ""}`;
-
-async function notIgnored(reader: TreeReader, folders: readonly string[]): Promise<string[]> {
-  if (folders.length === 0) return [];
-  const input = joinRecords(folders.map((folder) => `${folder}/`));
-  // Ends with 1 when none is ignored, which is the usual case.
-  const output = await reader.git("", ["check-ignore", "-z", "--stdin"], input).catch(() => Buffer.alloc(0));
-  const ignored = new Set(splitRecords(output).map((name) => name.replace(/\/$/, "")));
-  return folders.filter((folder) => !ignored.has(folder)).sort();
-}
 
 export const absoluteIn =
   (root: string) =>

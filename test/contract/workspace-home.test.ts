@@ -215,6 +215,23 @@ describe("untracked files", () => {
   });
 });
 
+test("empty folders that git ignores stay, also in a repository within", async () => {
+  for (const folder of ["work", "work/own", "plain"]) {
+    if (folder !== "plain") repository(folder);
+    write(`${folder}/.gitignore`, "out/\n");
+    for (const name of ["out", "kept", ":kept", "new/out", "new/kept"])
+      mkdirSync(join(home, folder, name), { recursive: true });
+    write(`${folder}/new/a.txt`, "a\n");
+  }
+  const foldersOf = async (folder: string) => {
+    const store = await storeAt(join(home, folder), stateDir, env);
+    return (await captureTree(store, "folders")).emptyFolders;
+  };
+  const kept = [":kept", "kept", "new/kept"];
+  expect(await foldersOf("work")).toEqual([...kept, ...kept.map((name) => `own/${name}`)].sort());
+  expect(await foldersOf("plain")).toEqual(kept);
+});
+
 describe("an index made to name what lies elsewhere", () => {
   /** Writes over a name in an index, and its checksum. */
   function rename(folder: string, from: string, to: string): void {

@@ -6,12 +6,16 @@ import { join } from "node:path";
 import type { CatalogSkill } from "../../../src/jobs/ports.ts";
 import { copySkill, projectOfSkill } from "../../../src/plugin/skill-folders.ts";
 import type { Sandbox } from "../../../src/sandboxes/port.ts";
+import { systemClock } from "../../../src/shared/clock.ts";
+import { createGit } from "../../../src/workspace/git.ts";
 
 let folder = "";
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "skill-"));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const git = createGit(systemClock, { PATH: process.env.PATH, HOME: "/nonexistent" });
 
 /** Of a sandbox only what is written to it. */
 function sandboxFor(write: Sandbox["writeFile"]): Sandbox {
@@ -31,7 +35,7 @@ async function copied(of: CatalogSkill): Promise<{ files: Record<string, string>
   const sandbox = sandboxFor(async (path, content) => {
     files[path.replace("/home/agent/skills/my_skill/", "")] = Buffer.from(content).toString();
   });
-  const notes = await copySkill(of, sandbox);
+  const notes = await copySkill(of, sandbox, git);
   return { files, notes };
 }
 
@@ -50,7 +54,7 @@ test("a skill's files are copied with their rights, a few writes at a time", asy
     open -= 1;
     written.set(path, `${options?.executable ? "x " : ""}${Buffer.from(content).toString()}`);
   });
-  await copySkill(skill(), sandbox);
+  await copySkill(skill(), sandbox, git);
   const home = "/home/agent/skills/my_skill";
   const deep = Array.from({ length: 10 }, (_, n): [string, string] => [`${home}/scripts/deep/${n}.txt`, `${n}`]);
   const expected = [[`${home}/SKILL.md`, "# Skill\n"], [`${home}/scripts/run.sh`, "x #!/bin/sh\n"], ...deep];
@@ -64,13 +68,15 @@ test("a folder too large to be a skill is refused before anything is written", a
     truncateSync(join(folder, name), 26 * 1024 * 1024);
   }
   const sandbox = sandboxFor(() => Promise.reject(new Error("nothing is to be written")));
-  await expect(copySkill(skill(), sandbox)).rejects.toThrow('the folder of skill "my skill" is larger than 50 MiB');
+  await expect(copySkill(skill(), sandbox, git)).rejects.toThrow(
+    'the folder of skill "my skill" is larger than 50 MiB',
+  );
 });
 
 test("a file that cannot be written is said", async () => {
   writeFileSync(join(folder, "SKILL.md"), "# Skill\n");
   const sandbox = sandboxFor(() => Promise.reject(new Error("the disk is full")));
-  await expect(copySkill(skill(), sandbox)).rejects.toThrow("the disk is full");
+  await expect(copySkill(skill(), sandbox, git)).rejects.toThrow("the disk is full");
 });
 
 describe("what a skill's folder links to", () => {
@@ -140,6 +146,23 @@ describe("what a skill's folder links to", () => {
       await expect(copied(at(name))).rejects.toThrow("is a link that leads out of its project");
     await expect(copied(at("all"))).rejects.toThrow("is the whole project");
   });
+});
+
+test("of a project's skill what git ignores stays, unless all of the skill is ignored", async () => {
+  const inRepository = (...args: string[]) => execFileSync("git", ["-C", folder, ...args]);
+  inRepository("init", "--quiet");
+  mkdirSync(join(folder, "skill"));
+  for (const name of [".gitignore", "skill/SKILL.md", "skill/.env", "skill/kept.log", "skill/run.sh"])
+    writeFileSync(join(folder, name), ".env\n*.log\n");
+  symlinkSync(".env", join(folder, "skill/settings"));
+  inRepository("add", "--force", "skill/kept.log");
+  const at = { folder: join(folder, "skill"), project: folder };
+  const { files, notes } = await copied(skill(at));
+  expect(Object.keys(files).sort()).toEqual(["SKILL.md", "kept.log", "run.sh"]);
+  expect(notes.join()).toContain(".env (it is ignored by git), settings (it is ignored by git)");
+  expect(Object.keys((await copied(skill({ ...at, project: null }))).files)).toHaveLength(5);
+  writeFileSync(join(folder, ".gitignore"), "skill/\n");
+  expect(Object.keys((await copied(skill(at))).files)).toHaveLength(5);
 });
 
 test("a skill is the project's where it lies in one that is open, and the user's where his own are kept", () => {
