@@ -60,6 +60,6 @@ const undotted = (text: string): string => text.replace(/ *·[ ·]*/g, " - ");
 
 /** Names of our marks, and of those that the host and models know. */
 const MARKS =
-  /<(?=\s*\/?\s*(?:jobs?|result|summary|error|task|task_result|task_error|system|system-reminder|task-notification|user|assistant|human)(?![a-z]))/gi;
+  /<(?=\s{0,9}\/?\s{0,9}(?:jobs?|result|summary|error|task|task_result|task_error|system|system-reminder|task-notification|user|assistant|human)(?![a-z]))/gi;
 
 const withoutMarks = (text: string): string => text.replace(MARKS, "&lt;");
