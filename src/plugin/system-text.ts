@@ -2,6 +2,7 @@ import type { Catalog } from "../jobs/ports.ts";
 import { renderOrchestratorBlock } from "../prompt/orchestrator-block.ts";
 import { renderWorkerBlock } from "../prompt/worker-block.ts";
 import { chooseProvider } from "../providers/provider-choice.ts";
+import { plainText } from "../shared/plain-text.ts";
 import { isIsolated } from "../views/place.ts";
 import type { LabAccess } from "./lab-access.ts";
 import type { JobMark, SessionKinds } from "./session-kinds.ts";
@@ -46,7 +47,7 @@ export function createSystemText({ kinds, access, catalog }: SystemTextDeps) {
   async function orchestratorBlock(): Promise<string> {
     const loaded = await access.options();
     if (loaded.kind === "invalid")
-      return `The parallel agents plugin is misconfigured and cannot start jobs. ${loaded.message}`;
+      return `The parallel agents plugin is misconfigured and cannot start jobs. ${plainText(loaded.message)}`;
     const lab = await access.opened()?.catch(() => null);
     const { maxRunningJobs, maxTasksPerCall, environments, gpuLimits } = loaded.options;
     const provider = chooseProvider(loaded.options, process.env).name;

@@ -1,4 +1,5 @@
 import { type Job, notesOf } from "../jobs/job.ts";
+import { oneLine } from "../shared/plain-text.ts";
 
 export interface WorkerFacts {
   readonly job: Job;
@@ -11,12 +12,15 @@ export interface WorkerFacts {
   readonly agentPrompt: string | null;
 }
 
+/** A note may name files, whose names are anybody's. */
+const NOTE_LIMIT = 2_000;
+
 /** The whole system text of a job's session: the host's own speaks of the user's machine and is not in it. */
 export function renderWorkerBlock(facts: WorkerFacts): string {
   const { job, sandbox, skills, agentPrompt } = facts;
   const parts = [facts.isIsolated ? `${ALONE} ${WALLS} ${WORKER}` : `${ALONE} ${NO_WALLS} ${WORKER}`];
   if (sandbox) {
-    const notes = sandbox.notes.map((note) => `\n- ${note}`).join("");
+    const notes = sandbox.notes.map((note) => `\n- ${oneLine(note, NOTE_LIMIT)}`).join("");
     parts.push(`Your sandbox: working directory ${sandbox.workdir}, home ${sandbox.home}.${notes}`);
   } else {
     parts.push("Your sandbox is not running now, so your tools answer not_found; say so and end your turn.");
@@ -25,7 +29,7 @@ export function renderWorkerBlock(facts: WorkerFacts): string {
     parts.push(`Your sandbox starts from the snapshot ${job.task.snapshotID}: its files are in place.`);
   if (job.base) parts.push(PROJECT);
   const notes = notesOf(job).filter((note) => !sandbox?.notes.includes(note));
-  if (notes.length > 0) parts.push(`Know besides:${notes.map((note) => `\n- ${note}`).join("")}`);
+  if (notes.length > 0) parts.push(`Know besides:${notes.map((note) => `\n- ${oneLine(note, NOTE_LIMIT)}`).join("")}`);
   if (agentPrompt) parts.push(agentPrompt);
   for (const { name, content, folder } of skills) {
     parts.push(`# Skill ${name}\nIts files are in your sandbox at ${folder}.\n\n${content}`);

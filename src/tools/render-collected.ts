@@ -7,6 +7,7 @@ import type { Obeyed } from "../workspace/attention.ts";
 import type { LeftOut } from "../workspace/choose-files.ts";
 import { formatSize, toText } from "../workspace/paths.ts";
 import type { ToolAnswer } from "./define-tool.ts";
+import { toFact, toQuoted } from "./job-words.ts";
 
 /** Of files, in words and in metadata: a model reads so many at most, and the folder has them all. */
 const SHOWN = 50;
@@ -25,13 +26,13 @@ export function renderCollected(collected: Collected, patch: string | null): Too
       ? `Patch ${patch} of ${job.id}: ${size}. Apply it with git apply.`
       : `Branch ${branch} of ${job.id}: ${commits.length} commits, ${size}. Look at it with git diff ${base?.slice(0, 12)}..${branch}.`,
     toSourceLine(source),
-    ...commits.map(({ id, subject }) => `- ${id.slice(0, 12)} ${subject}`),
+    ...shorten(commits.map(({ id, subject }) => `${id.slice(0, 12)} ${toQuoted(subject, 200)}`)),
     ...toAttention(built.attention, branch === null ? "apply the patch" : "check the branch out or merge it"),
     preview.kind === "clean" ? "It merges cleanly with the project as it is now." : "",
     conflicts.length > 0 ? `It conflicts with the project as it is now in ${conflicts.join(", ")}.` : "",
     ...others.map(([id, paths]) => `${id} changed the same files: ${paths.slice(0, 20).join(", ")}.`),
     ...(left.length > 0 ? [`Left out ${left.length}:`, ...shorten(left)] : []),
-    ...built.notes.map((note) => `Not in it: ${note}.`),
+    ...built.notes.map((note) => `Not in it: ${toFact(note, 2_000)}.`),
   ];
   return {
     title: branch ?? patch ?? job.id,
@@ -55,7 +56,7 @@ export function renderCollected(collected: Collected, patch: string | null): Too
 /** @throws LabError `collect_failed` when nothing was written */
 export function renderFiles(collected: CollectedFiles, target: string): ToolAnswer {
   const { job, files, leftOut, unmatched, source } = collected;
-  const notes = collected.notes.map((note) => `Not among them: ${note}.`);
+  const notes = collected.notes.map((note) => `Not among them: ${toFact(note, 2_000)}.`);
   const missing = unmatched.map((pattern) => `Nothing is at ${plainName(pattern)}.`);
   const left = leftOut.map(toLeftLine);
   if (files.length === 0) {
@@ -99,7 +100,7 @@ const shorten = (lines: readonly string[]): string[] => [
 /** A name is the job's to choose: it must not pass for a line of ours. */
 const toName = ({ path }: { readonly path: string }): string => plainName(toText(path));
 
-const toLeftLine = (left: LeftOut): string => `${toName(left)}${toSize(left.bytes)}: ${left.why}`;
+const toLeftLine = (left: LeftOut): string => `${toName(left)}${toSize(left.bytes)}: ${toFact(left.why)}`;
 
 const toLeftOut = (left: LeftOut) => ({
   path: toName(left),
