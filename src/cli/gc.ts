@@ -35,7 +35,7 @@ export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
     orchestrators: { view: nobody, post: nobody },
     renderNotice: () => "",
     providerName: chooseProvider(options, process.env).name,
-    createProvider: (name) => createProvider(name, options, log),
+    createProvider: (name) => createProvider(name, options, null, log),
     furnish: async () => [],
     onLowBudget: () => {},
     hostEnv: process.env,

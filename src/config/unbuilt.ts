@@ -14,7 +14,6 @@ const UNBUILT: readonly {
     instead: 'use "snapshot_filesystem" or remove it',
   },
   { pattern: "local.gpus" },
-  { pattern: "local.readOnlyPaths" },
   ...["setup", "refreshMinutes", "warm"].map((key) => ({ pattern: `environments.*.${key}` })),
 ];
 

@@ -67,7 +67,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
       renderNotice: (ended, openJobs) => renderNotice(ended, openJobs, randomId),
       onLowBudget: deps.onLowBudget,
       providerName: chooseProvider(loaded.options, process.env).name,
-      createProvider: (name) => createProvider(name, loaded.options, log),
+      createProvider: (name) => createProvider(name, loaded.options, input.directory, log),
       async furnish(job, sandbox) {
         const { skills } = await deps.catalog();
         const notes: string[] = [];

@@ -1,4 +1,6 @@
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { homeOf, xdgHome } from "../config/host-paths.ts";
 import type { Options } from "../config/schema.ts";
 import type { ProviderName, SandboxProvider } from "../sandboxes/port.ts";
 import { systemClock } from "../shared/clock.ts";
@@ -9,7 +11,13 @@ import { requireCredentials } from "./provider-choice.ts";
 const ids = () => randomId("x").slice(2);
 
 /** Adapters are loaded when the first job needs one. */
-export async function createProvider(name: ProviderName, options: Options, log: Log): Promise<SandboxProvider> {
+/** @param project somewhere in the project that jobs work for; null = none */
+export async function createProvider(
+  name: ProviderName,
+  options: Options,
+  project: string | null,
+  log: Log,
+): Promise<SandboxProvider> {
   if (name === "modal") {
     const { createModalProvider } = await import("../sandboxes/modal/modal-provider.ts");
     const credentials = requireCredentials(process.env);
@@ -19,8 +27,33 @@ export async function createProvider(name: ProviderName, options: Options, log: 
   return createLocalProvider({
     rootDir: join(options.stateDir, "local"),
     isolation: options.local.isolation,
+    lending: {
+      readOnlyPaths: options.local.readOnlyPaths,
+      kept: [options.stateDir, ...opencodeFolders(process.env)],
+      project: project === null ? null : topOf(project, homeOf(process.env)),
+    },
     clock: systemClock,
     log,
     ids,
   });
+}
+
+/** Where OpenCode keeps its keys, sessions and options. */
+function opencodeFolders(env: NodeJS.ProcessEnv): string[] {
+  const homes = [
+    xdgHome(env.XDG_DATA_HOME, env, ".local", "share"),
+    xdgHome(env.XDG_CONFIG_HOME, env, ".config"),
+    xdgHome(env.XDG_STATE_HOME, env, ".local", "state"),
+  ];
+  return [
+    ...homes.map((home) => join(home, "opencode")),
+    ...(env.OPENCODE_CONFIG_DIR ? [env.OPENCODE_CONFIG_DIR] : []),
+  ];
+}
+
+/** The repository that a folder lies in, or the folder itself. A home is no project. */
+function topOf(folder: string, home: string): string {
+  for (let at = folder; at !== dirname(at) && at !== home; at = dirname(at))
+    if (existsSync(join(at, ".git"))) return at;
+  return folder;
 }

@@ -56,6 +56,7 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
     terminate: (id) =>
       inTime(provider.terminate(id), { clock, limitMs: REMOVE_MS, doing: `Ending sandbox ${id}` }, "sandbox_lost"),
     list: () => inTime(provider.list(), { clock, limitMs: LIST_MS, doing: "Listing the sandboxes" }, "sandbox_lost"),
+    lent: provider.lent,
     snapshots: snapshots && {
       take(sandbox, path, charged) {
         const limitMs = Math.max(SNAPSHOT_MS, snapshotMs + MINUTE_MS);

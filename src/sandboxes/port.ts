@@ -96,8 +96,17 @@ export interface SandboxProvider {
   list(): Promise<readonly ListedSandbox[]>;
   /** The only channel for "can it freeze file systems?". */
   readonly snapshots: SnapshotStore | null;
+  /** What of this machine's files its sandboxes can read, besides the job's own; null where they run elsewhere. */
+  readonly lent: (() => Promise<readonly LentPath[]>) | null;
   /** Lets go of what this process holds. Sandboxes that can outlive the process do; their files always do. */
   close(): Promise<void>;
+}
+
+/** A path of this machine that sandboxes can read. */
+export interface LentPath {
+  readonly path: string;
+  /** What it is lent for, in a few words: "program on PATH". */
+  readonly why: string;
 }
 
 export interface TakenSnapshot {

@@ -2,13 +2,16 @@ import { z } from "zod";
 import { MODAL_PRICES_AS_OF } from "../config/prices.ts";
 import { findJobs } from "../jobs/find-jobs.ts";
 import { isEnded } from "../jobs/job.ts";
+import type { Lab } from "../jobs/lab.ts";
 import { spendOf } from "../jobs/spend.ts";
+import type { LentPath } from "../sandboxes/port.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { placeOf } from "../views/place.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_STATUS } from "./descriptions.ts";
 import { viewJobs, viewRecords } from "./job-views.ts";
 import { renderCounts, renderGpus, renderJobLines, renderResults, renderSpend } from "./render-jobs.ts";
+import { renderLent } from "./render-lent.ts";
 
 export const agentsStatusTool = (host: ToolHost) =>
   defineTool({
@@ -31,11 +34,13 @@ export const agentsStatusTool = (host: ToolHost) =>
         ...spendOf(book.jobs(), lab.clock.now()),
         budgetUsd: lab.options.budget.usdPerSession,
       };
+      const lent = await lentBy(lab);
       const lines = [
         jobs.length === 0 ? "This session has started no jobs." : `${renderCounts(jobs)}:`,
         ...renderJobLines(jobs),
         ...snapshots.map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}`),
         `Jobs run ${placeOf(lab.providerName, lab.options.local)}${lab.providerName === "modal" ? `; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : ""}.`,
+        renderLent(lent),
         ...lab.notices(sessionID),
         renderResults(viewRecords(news), lab.ids),
         `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
@@ -43,7 +48,14 @@ export const agentsStatusTool = (host: ToolHost) =>
       return {
         title: renderCounts(jobs),
         output: lines.filter((line) => line !== "").join("\n"),
-        metadata: { jobs, pool, spend, snapshots },
+        metadata: { jobs, pool, spend, snapshots, lent },
       };
     },
   });
+
+/** Nothing where sandboxes are not local, or where none can be made: a job says why. */
+async function lentBy(lab: Lab): Promise<readonly LentPath[]> {
+  if (lab.providerName !== "local") return [];
+  const { lent } = await lab.provider("local");
+  return lent === null ? [] : lent().catch(() => []);
+}

@@ -16,7 +16,8 @@ const clock = attack.withoutTicks
   : systemClock;
 const { tcp, udp, received } = await listen(attack.groups ?? []);
 const rootDir = newRoot();
-const provider = localProvider(rootDir, { clock });
+const { lending } = attack;
+const provider = localProvider(rootDir, { clock, ...(lending ? { lending } : {}) });
 try {
   const all = Array.from({ length: attack.sandboxes }, () => provider.create(localSpec({ network: attack.network })));
   const sandboxes = await Promise.all(all);

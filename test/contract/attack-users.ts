@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
+import type { LendingRules } from "../../src/sandboxes/local/isolation.ts";
 
 /** In place of a sandbox's number: a command of the host itself. */
 export const HOST = -1;
@@ -11,6 +12,7 @@ export interface Attack {
   readonly steps: readonly (readonly [sandbox: number, command: string])[];
   /** Groups whose messages the host's UDP server takes. */
   readonly groups?: readonly string[];
+  readonly lending?: LendingRules;
   /** What is looked after every second stays undone. */
   readonly withoutTicks?: boolean;
 }

@@ -17,6 +17,7 @@ export function bookOf(create: () => SandboxProvider): Book {
       const store = provider.snapshots;
       return {
         name: provider.name,
+        lent: provider.lent,
         async create(spec, signal) {
           const sandbox = await provider.create(spec, signal);
           sandboxes.add(sandbox.id);

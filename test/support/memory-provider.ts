@@ -153,6 +153,7 @@ export function createMemoryMachine(): MemoryMachine {
       };
       return {
         name: "local",
+        lent: null,
         create(spec, signal) {
           usable();
           const made = create(spec).then(take);

@@ -12,6 +12,7 @@ export function createBareIsolation(hostPath: string): Isolation {
   const notes = ["This sandbox is not isolated: commands run on the host as its user.", NO_LIMITS];
   return {
     kind: "none",
+    lent: null,
     trees: plainTrees,
     async open(plan) {
       return bareEnclosure(plan, notes, { PATH: hostPath }, ({ argv }) => argv);

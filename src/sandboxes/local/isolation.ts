@@ -1,5 +1,5 @@
 import type { Failure } from "../../shared/error-code.ts";
-import type { SandboxSignal } from "../port.ts";
+import type { LentPath, SandboxSignal } from "../port.ts";
 import type { SandboxDirs } from "./layout.ts";
 import type { CopyResult } from "./tree-copy.ts";
 import type { TreeSize } from "./tree-measure.ts";
@@ -47,8 +47,19 @@ export interface TreeTools {
   measure(path: string, signal?: AbortSignal): Promise<TreeSize>;
 }
 
+/** What may be lent to sandboxes of this machine's files, besides the programs on PATH, and what may not. */
+export interface LendingRules {
+  readonly readOnlyPaths: readonly string[];
+  /** Never lent, nor what holds it or lies in it: OpenCode's own. */
+  readonly kept: readonly string[];
+  /** The project that jobs work for: they have it as it was sent. */
+  readonly project: string | null;
+}
+
 export interface Isolation {
   readonly kind: IsolationKind;
+  /** What its sandboxes can read of this machine; null where nothing is held back. */
+  readonly lent: (() => { readonly lent: readonly LentPath[]; readonly refused: readonly LentPath[] }) | null;
   readonly trees: TreeTools;
   /** @throws LabError `isolation_unavailable`, `sandbox_create_failed` */
   open(plan: EnclosurePlan): Promise<Enclosure>;

@@ -11,7 +11,7 @@ import { type HostReserve, readReserve, readRoom, shortage } from "./disk-room.t
 import { DiskWatch } from "./disk-watch.ts";
 import { FifoStock } from "./fifo-stock.ts";
 import { refuseForeignMachine } from "./foreign-machine.ts";
-import type { EnclosurePlan, Isolation, IsolationKind } from "./isolation.ts";
+import type { EnclosurePlan, Isolation, IsolationKind, LendingRules } from "./isolation.ts";
 import {
   abandonedHalves,
   halfNameOf,
@@ -35,6 +35,7 @@ export interface LocalProviderDeps {
   /** Absolute; made on first use, mode 0700. */
   readonly rootDir: string;
   readonly isolation: "auto" | IsolationKind;
+  readonly lending?: LendingRules;
   readonly clock: Clock;
   readonly log: Log;
   /** Unique suffixes of `[A-Za-z0-9_-]`. */
@@ -72,6 +73,7 @@ export function createLocalProvider(deps: LocalProviderDeps): SandboxProvider {
 class LocalProvider implements SandboxProvider {
   readonly name = "local";
   readonly snapshots;
+  readonly lent = async () => (await this.#isolation()).lent?.().lent ?? [];
   readonly #deps: LocalProviderDeps;
   readonly #watch: DiskWatch;
   readonly #reserve: () => Promise<HostReserve>;

@@ -6,14 +6,17 @@ import type { Log } from "../../shared/log.ts";
 import { createBareIsolation } from "./bare-isolation.ts";
 import { createBubblewrapIsolation } from "./bubblewrap/bubblewrap-isolation.ts";
 import { FifoStock } from "./fifo-stock.ts";
-import type { Isolation, IsolationKind } from "./isolation.ts";
+import type { Isolation, IsolationKind, LendingRules } from "./isolation.ts";
 import { dirsAt, PARTS } from "./layout.ts";
 import { collect } from "./local-files.ts";
 import { LocalSandbox } from "./local-sandbox.ts";
 import { createSeatbeltIsolation } from "./seatbelt/seatbelt-isolation.ts";
 
+const NOTHING: LendingRules = { readOnlyPaths: [], kept: [], project: null };
+
 export interface IsolationDeps {
   readonly rootDir: string;
+  readonly lending?: LendingRules;
   readonly isolation: "auto" | IsolationKind;
   readonly clock: Clock;
   readonly log: Log;
@@ -51,7 +54,7 @@ export function requireIsolation({ works, refused }: IsolationProbe): Isolation 
 
 function candidateFor(kind: IsolationKind, deps: IsolationDeps): Isolation | string {
   const hostPath = process.env.PATH ?? "";
-  if (kind === "bubblewrap") return createBubblewrapIsolation({ ...deps, hostPath });
+  if (kind === "bubblewrap") return createBubblewrapIsolation({ ...deps, hostPath, lending: deps.lending ?? NOTHING });
   if (kind === "seatbelt") return createSeatbeltIsolation(deps.rootDir, hostPath);
   return createBareIsolation(hostPath);
 }

@@ -46,6 +46,7 @@ const MIN_PREPARE_MS = 5_000;
  */
 class ModalProvider implements SandboxProvider {
   readonly name = "modal";
+  readonly lent = null;
   readonly snapshots;
   readonly #deps: ModalProviderDeps;
   readonly #limits: ModalLimits;

@@ -53,7 +53,14 @@ export function hasWalls(): boolean {
 /** @throws Error where there is no bubblewrap: commands would be the host's */
 export async function startMachine(root: string, scratch: string, mounts: readonly Mount[]): Promise<Machine> {
   if (!hasWalls()) throw new Error("The Modal server needs bubblewrap to play sandboxes on this machine");
-  const host = readHostPath(process.env.PATH ?? "", homedir(), root, ["/workspace"]);
+  const host = readHostPath({
+    hostPath: process.env.PATH ?? "",
+    home: homedir(),
+    kept: [root],
+    project: null,
+    inside: ["/workspace"],
+    readOnlyPaths: [],
+  });
   const args = [
     "--unshare-user", "--uid", "0", "--gid", "0", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
     "--hostname", "modal", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv", "--info-fd", "4",

@@ -150,7 +150,12 @@ describe("the state directory", () => {
 
 test.each(["relative", "../up", "~other/x", "", 3])("a path to lend of %p is refused", async (path) => {
   const problems = await problemsOf({ tuple: { local: { readOnlyPaths: [path] } } });
-  expect(problems.map(({ key }) => key)).toContain("local.readOnlyPaths");
+  expect(problems.map(({ key }) => key)).toContain("local.readOnlyPaths.0");
+});
+
+test("paths to lend are the user's, from his home where they say so", async () => {
+  const { local } = await optionsOf({ user: '{ "local": { "readOnlyPaths": ["~/data", "/srv/models"] } }' });
+  expect(local.readOnlyPaths).toEqual(["/home/ada/data", "/srv/models"]);
 });
 
 describe("files that cannot be used", () => {

@@ -7,13 +7,14 @@ import type { Clock } from "../../../shared/clock.ts";
 import { LabError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
 import { findTool, HOST_ENV } from "../host-tools.ts";
-import type { Enclosure, EnclosurePlan, Isolation } from "../isolation.ts";
+import type { Enclosure, EnclosurePlan, Isolation, LendingRules } from "../isolation.ts";
 import { entryProgram } from "./call-filter/entry-program.ts";
 import { filterProgram, thisProcessor } from "./call-filter/filter-program.ts";
 import { createCgroup, findCgroupHomes, sweepCgroups } from "./cgroup.ts";
 import { openEnclosure } from "./enclosure.ts";
 import { hostAddresses, NEVER_REACHABLE } from "./host-addresses.ts";
-import { readHostPath } from "./host-path.ts";
+import { type HostPath, readHostPath } from "./host-path.ts";
+import { real } from "./lent/look.ts";
 import { unkeptLimits } from "./process-limits.ts";
 import { reachableNameservers, synthesizedFiles } from "./root-filesystem.ts";
 import { createTrees } from "./trees.ts";
@@ -22,6 +23,7 @@ import { HOME, refuseWorkdir, type WallOptions, wallArgs } from "./wall-args.ts"
 export interface BubblewrapDeps {
   readonly rootDir: string;
   readonly hostPath: string;
+  readonly lending: LendingRules;
   readonly clock: Clock;
   readonly log: Log;
   readonly ids: () => string;
@@ -61,8 +63,18 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
   // Found once per provider, on first use.
   let homes: ReturnType<typeof findCgroupHomes> | null = null;
 
+  // Looked up anew for each sandbox: what is installed changes.
+  const lookUp = (inside: readonly string[]) => {
+    const { hostPath, rootDir, lending } = deps;
+    const kept = [rootDir, ...lending.kept].map((path) => real(path) ?? path);
+    const project = lending.project === null ? null : real(lending.project);
+    const home = real(homedir()) ?? homedir();
+    return readHostPath({ hostPath, home, kept, project, inside, readOnlyPaths: lending.readOnlyPaths });
+  };
+
   return {
     kind: "bubblewrap",
+    lent: () => lookUp([HOME]),
     trees: createTrees(bwrap, filter.program),
     async open(plan: EnclosurePlan): Promise<Enclosure> {
       const refusal = refuseWorkdir(plan.workdir);
@@ -72,7 +84,7 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
         homes = findCgroupHomes(`opa-${process.pid}-probe-${deps.ids()}`);
         sweepCgroups(homes);
       }
-      const hostPath = readHostPath(deps.hostPath, homedir(), deps.rootDir, [plan.workdir, HOME]);
+      const hostPath = lookUp([plan.workdir, HOME]);
       const files = synthesizedFiles(plan.network === "open" ? resolvers() : []);
       // The files of standing walls are mounted in them.
       const fileFolder = join(plan.dirs.root, plan.isView ? "etc-of-view" : "etc");
@@ -85,7 +97,10 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
       const cgroup = createCgroup(homes, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
       const notes = notesOf(
         plan,
-        unkeptLimits(plan.limits, cgroup, process.geteuid?.() === 0),
+        [
+          ...unkeptLimits(plan.limits, cgroup, process.geteuid?.() === 0),
+          ...notLent(hostPath, deps.lending.readOnlyPaths),
+        ],
         files.some((file) => file.path === "/etc/resolv.conf" && file.content !== ""),
       );
       const insideEnv = {
@@ -122,11 +137,18 @@ function resolvers(): string[] {
   }
 }
 
-function notesOf(plan: EnclosurePlan, unkept: readonly string[], resolver: boolean): string[] {
-  const notes = [...unkept];
+function notesOf(plan: EnclosurePlan, known: readonly string[], resolver: boolean): string[] {
+  const notes = [...known];
   if (plan.network === "open" && !resolver)
     notes.push("Names cannot be resolved: the host's resolvers listen on its loopback or are link-local.");
   return notes;
+}
+
+/** The user asked for these, so he is told. */
+function notLent({ refused }: HostPath, asked: readonly string[]): string[] {
+  return refused
+    .filter(({ path }) => asked.includes(path))
+    .map(({ path, why }) => `Not lent, though local.readOnlyPaths names it: ${path} (${why}).`);
 }
 
 /** bwrap's own words with the remedy they call for. */

@@ -1,155 +1,215 @@
-import { existsSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
-import { basename, dirname, isAbsolute, join, normalize, sep } from "node:path";
+import { isAbsolute, join, normalize } from "node:path";
+import type { LentPath } from "../../port.ts";
+import { credentialsIn } from "./lent/hidden.ts";
+import { type Installation, installationOf, isEnvironment } from "./lent/installations.ts";
+import { entries, isFile, isFolder, isLink, isOpenToAll, isProgram, real } from "./lent/look.ts";
+import { type Places, whyNever, whyNotLent, within } from "./lent/private-places.ts";
 
 /*
  * The host's tools outside /usr (version managers, conda, toolchains), lent read-only. Conservative on purpose: a tool
- * that fails to start is a nuisance, a bound credential is a leak. H1: neither the home directory, nor a parent of it,
- * nor anything that holds or lies in the state directory, nor a directory known for credentials is ever bound.
+ * that fails to start is a nuisance, a bound credential is a leak. H2: of a folder on PATH its programs are lent one by
+ * one, and of a link the program that it leads to alone; more of an installation only, and of that its own parts
+ * (see lent/installations.ts). H3: what a part holds that bears a name for credentials is covered up.
  */
 
 export interface HostPath {
   /** Host paths to bind read-only at the same place. */
   readonly binds: readonly string[];
+  /** Below them, to be covered up. */
+  readonly hidden: readonly string[];
+  /** Links that the sandbox gets at the same places. */
+  readonly links: readonly { readonly at: string; readonly to: string }[];
   /** PATH inside. */
   readonly path: string;
   readonly env: Readonly<Record<string, string>>;
+  /** The binds, each with its reason. */
+  readonly lent: readonly LentPath[];
+  /** What is on PATH, or was asked for, and is not lent, each with the reason. */
+  readonly refused: readonly LentPath[];
+}
+
+export interface HostPathPlan extends Places {
+  /** PATH of the host process. */
+  readonly hostPath: string;
+  /** Further paths that the user lends. */
+  readonly readOnlyPaths: readonly string[];
 }
 
 const STANDARD = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-const NEVER = /^\/(?:tmp|var\/tmp|proc|sys|dev|run|mnt|media|snap|workspace|etc|boot)(?:\/|$)/;
-const PRIVATE = new Set([
-  ".ssh", ".aws", ".config", ".gnupg", ".kube", ".docker", ".azure", ".netrc", ".password-store", ".mozilla", ".gcloud",
-  ".thunderbird", ".git", ".env", "secrets", ".secrets", ".vault", ".terraform.d", ".oci", ".npmrc", ".pki",
-]); // biome-ignore format: a table
-/** Parts of an installation beside its `bin`. */
-const BESIDE_BIN = [
-  "lib",
-  "lib64",
-  "libexec",
-  "share",
-  "include",
-  "ssl",
-  "conda-meta",
-  "versions",
-  "pyvenv.cfg",
-  "plugins",
-  "pyenv.d",
-  "completions",
-  "version",
-];
+/** Lent one by one, of all folders together: each costs a mount of its own. */
+const MOST_PROGRAMS = 600;
 
-export function readHostPath(
-  hostPath: string,
-  homeDir: string,
-  rootDir: string,
-  reserved: readonly string[],
-): HostPath {
-  const home = real(homeDir) ?? homeDir;
-  const state = real(rootDir) ?? rootDir;
-  const mayBind = (path: string): boolean => {
-    if (path === sep || NEVER.test(path) || within(home, path) || within(state, path) || within(path, state))
-      return false;
-    // On a root filesystem the first level (/opt, /home, /srv) is too much to lend.
-    if (path.split(sep).length < 3) return false;
-    if (reserved.some((own) => within(own, path) || within(path, own))) return false;
-    return !path.split(sep).some((part) => PRIVATE.has(part));
-  };
-  const binds = new Set<string>();
+export function readHostPath(plan: HostPathPlan): HostPath {
+  const lending = new Lending(plan);
   const kept: string[] = [];
-  const lend = (path: string): boolean => {
-    const target = real(path);
-    if (target === null || !mayBind(path) || !mayBind(target)) return false;
-    if (!within(path, "/usr")) binds.add(path);
-    if (target !== path && !within(target, "/usr")) binds.add(target);
-    return true;
-  };
-  const lendFolder = (folder: string, depth: number): boolean => {
-    if (!isFolder(folder) || !lend(folder)) return false;
-    const prefix = dirname(real(folder) ?? folder);
-    if (/^s?bin$|^shims$/.test(basename(folder)) && isInstallation(prefix)) {
-      for (const part of BESIDE_BIN) if (existsSync(join(prefix, part))) lend(join(prefix, part));
-      if (basename(folder) === "shims" && isFolder(join(prefix, "bin"))) lend(join(prefix, "bin"));
-    }
-    if (depth > 0)
-      for (const target of linkTargets(folder))
-        if (isFile(target) && !lendFolder(dirname(target), depth - 1)) lend(target);
-    return true;
-  };
-  for (const entry of hostPath.split(":")) {
+  for (const entry of plan.hostPath.split(":")) {
     const folder = normalize(entry).replace(/(.)\/$/, "$1");
-    if (!isAbsolute(folder) || STANDARD.includes(folder) || kept.includes(folder)) continue;
-    if (within(folder, "/usr") ? isFolder(folder) : lendFolder(folder, 1)) kept.push(folder);
+    if (!isAbsolute(folder) || STANDARD.includes(folder) || kept.includes(folder) || !isFolder(folder)) continue;
+    const inside = within(folder, "/usr") ? folder : lending.lendFolder(folder);
+    if (inside !== null && !kept.includes(inside)) kept.push(inside);
   }
-  const env: Record<string, string> = {};
-  const has = (path: string) => [...binds].some((bound) => within(path, bound));
-  if (has(join(home, ".pyenv", "bin"))) env.PYENV_ROOT = join(home, ".pyenv");
-  if (has(join(home, ".cargo", "bin")) && lend(join(home, ".rustup", "toolchains"))) {
-    env.RUSTUP_HOME = join(home, ".rustup");
-    lend(join(home, ".rustup", "settings.toml"));
-  }
-  return { binds: outermost(binds), path: [...kept, ...STANDARD].join(":"), env };
+  for (const path of plan.readOnlyPaths) lending.lendAsked(path);
+  return lending.result([...kept, ...STANDARD].join(":"));
 }
 
-/** Whether `path` is `folder` or lies in it. */
-export const within = (path: string, folder: string): boolean =>
-  path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+class Lending {
+  readonly #plan: HostPathPlan;
+  readonly #binds = new Map<string, string>();
+  readonly #links = new Map<string, string>();
+  readonly #refused = new Map<string, string>();
+  readonly #hidden = new Set<string>();
+  readonly #prefixes = new Set<string>();
+  readonly #env: Record<string, string> = {};
+  #programs = 0;
 
-function isInstallation(prefix: string): boolean {
-  if (
-    ["conda-meta", "pyvenv.cfg", "pyenv.d", "lib/node_modules", "lib/rustlib", "src/runtime"].some((mark) =>
-      existsSync(join(prefix, mark)),
-    )
-  )
-    return true;
-  return (
-    isFolder(join(prefix, "lib")) &&
-    names(join(prefix, "lib")).some((name) => /^(python\d|ruby|perl5|erlang)/.test(name))
-  );
-}
+  constructor(plan: HostPathPlan) {
+    this.#plan = plan;
+  }
 
-/** Files elsewhere that the tools of `folder` are links to. */
-function linkTargets(folder: string): string[] {
-  const found: string[] = [];
-  for (const name of names(folder).slice(0, 2000)) {
-    const path = join(folder, name);
-    try {
-      readlinkSync(path);
-    } catch {
-      continue; // Not a link.
+  /** Lends what makes a folder on PATH useful. @returns where it is inside; null when nothing of it is lent */
+  lendFolder(folder: string): string | null {
+    const target = real(folder) as string;
+    const installation = installationOf(target, this.#plan.home);
+    const why = isOpenToAll(target) ? "everybody may put programs there" : this.#whyNot(target, installation);
+    if (why !== null) {
+      this.#refuse(folder, why);
+      return null;
     }
+    const isLent = installation === null ? this.#lendPrograms(target) : this.#lendInstallation(installation, target);
+    if (!isLent) return null;
+    return folder !== target && this.#link(folder, target) ? folder : target;
+  }
+
+  /** The user's own wish, which credentials and the project do not stand against. */
+  lendAsked(path: string): void {
     const target = real(path);
-    if (target !== null && dirname(target) !== folder && !within(target, "/usr")) found.push(target);
-    if (found.length === 64) break;
+    const why = target === null ? "it does not exist" : (whyNever(path, this.#plan) ?? whyNever(target, this.#plan));
+    if (why !== null || target === null) {
+      this.#refuse(path, why ?? "");
+      return;
+    }
+    this.#binds.set(path, "local.readOnlyPaths");
+    if (target !== path) this.#binds.set(target, "local.readOnlyPaths");
   }
-  return found;
+
+  result(path: string): HostPath {
+    const { home } = this.#plan;
+    const env = { ...this.#env };
+    if (
+      this.#lendsOf(join(home, ".cargo", "bin")) &&
+      this.#lend(join(home, ".rustup", "toolchains"), "Rust toolchains")
+    ) {
+      env.RUSTUP_HOME = join(home, ".rustup");
+      this.#lend(join(home, ".rustup", "settings.toml"), "Rust toolchains");
+    }
+    const binds = outermost([...this.#binds.keys()]);
+    const isLent = (path: string) => binds.some((bound) => within(path, bound));
+    return {
+      binds,
+      hidden: outermost([...this.#hidden].filter((path) => isLent(path))),
+      links: [...this.#links]
+        .filter(([at]) => !isLent(at) && !binds.some((bound) => within(bound, at)))
+        .map(([at, to]) => ({ at, to })),
+      path,
+      env,
+      lent: binds.map((path) => ({ path, why: this.#binds.get(path) ?? "" })),
+      refused: [...this.#refused].map(([path, why]) => ({ path, why })),
+    };
+  }
+
+  #lendPrograms(folder: string): boolean {
+    const before = this.#programs;
+    for (const { name } of entries(folder)) {
+      const path = join(folder, name);
+      const target = real(path);
+      if (target === null || !isFile(target)) continue;
+      if (this.#programs === MOST_PROGRAMS) {
+        this.#refuse(folder, `no more than ${MOST_PROGRAMS} programs are lent; some of these are not`);
+        break;
+      }
+      const isLent = isLink(path)
+        ? (within(target, "/usr") || this.#lendTarget(target)) && this.#link(path, target)
+        : this.#lendProgram(path);
+      if (isLent) this.#programs += 1;
+    }
+    return this.#programs > before;
+  }
+
+  #lendProgram(path: string): boolean {
+    return isProgram(path) && this.#lend(path, "program on PATH");
+  }
+
+  /** What a link leads to: all of an installation's parts, or the file alone. */
+  #lendTarget(target: string): boolean {
+    const installation = installationOf(target, this.#plan.home);
+    if (installation !== null) return this.#lendInstallation(installation, target);
+    const why = this.#whyNot(target, null);
+    return why === null ? this.#lendProgram(target) : this.#refuse(target, why);
+  }
+
+  /** @param wanted what of it must be lent for this to be of use */
+  #lendInstallation(installation: Installation, wanted: string): boolean {
+    const { prefix, kind, parts } = installation;
+    if (!this.#prefixes.has(prefix)) {
+      this.#prefixes.add(prefix);
+      Object.assign(this.#env, installation.env);
+      for (const part of parts) {
+        const path = part === "." ? prefix : join(prefix, part);
+        const target = real(path);
+        // A part that is a link out of its installation may be anything.
+        if (target === null || !within(target, prefix) || this.#whyNot(target, installation) !== null) continue;
+        this.#binds.set(path, part === "." ? kind : `${kind} ${prefix}`);
+        for (const credential of credentialsIn(target)) this.#hidden.add(credential);
+        if (/^(?:s?bin|shims)$/.test(part)) this.#followLinks(path, prefix);
+      }
+    }
+    return this.#holds(wanted);
+  }
+
+  /** A virtual environment's interpreter lies in another installation. */
+  #followLinks(folder: string, prefix: string): void {
+    for (const { name } of entries(folder).slice(0, 5 * MOST_PROGRAMS)) {
+      const target = isLink(join(folder, name)) ? real(join(folder, name)) : null;
+      if (target !== null && isFile(target) && !within(target, prefix) && !within(target, "/usr"))
+        this.#lendTarget(target);
+    }
+  }
+
+  /** Of the project nothing is lent but an environment of the user's in it: the rest is in the sandbox as it was sent. */
+  #whyNot(path: string, installation: Installation | null): string | null {
+    const why = whyNotLent(path, this.#plan);
+    const { project } = this.#plan;
+    if (why !== null || project === null || !within(path, project)) return why;
+    return installation !== null && isEnvironment(installation) ? null : "it lies in the project";
+  }
+
+  #lend(path: string, why: string): boolean {
+    const target = real(path);
+    if (target === null || this.#whyNot(path, null) !== null || this.#whyNot(target, null) !== null) return false;
+    if (isFolder(target)) for (const credential of credentialsIn(target)) this.#hidden.add(credential);
+    this.#binds.set(path, why);
+    return true;
+  }
+
+  #link(at: string, to: string): boolean {
+    if (whyNever(at, this.#plan) !== null) return false;
+    this.#links.set(at, to);
+    return true;
+  }
+
+  #refuse(path: string, why: string): false {
+    this.#refused.set(path, why);
+    return false;
+  }
+
+  #holds(path: string): boolean {
+    return [...this.#binds.keys()].some((bound) => within(path, bound));
+  }
+
+  #lendsOf(folder: string): boolean {
+    return [...this.#binds.keys()].some((bound) => within(folder, bound) || within(bound, folder));
+  }
 }
 
-const outermost = (paths: ReadonlySet<string>): string[] =>
-  [...paths].filter((path) => ![...paths].some((other) => other !== path && within(path, other))).sort();
-
-const isFolder = (path: string): boolean => kindOf(path)?.isDirectory() ?? false;
-const isFile = (path: string): boolean => kindOf(path)?.isFile() ?? false;
-
-function kindOf(path: string): ReturnType<typeof statSync> | null {
-  try {
-    return statSync(path) ?? null;
-  } catch {
-    return null; // Not there, or not ours to look at.
-  }
-}
-
-function real(path: string): string | null {
-  try {
-    return realpathSync(path);
-  } catch {
-    return null; // A PATH may name what is not there.
-  }
-}
-
-function names(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
+const outermost = (paths: readonly string[]): string[] =>
+  paths.filter((path) => !paths.some((other) => other !== path && within(path, other))).sort();

@@ -17,6 +17,7 @@ export function createSeatbeltIsolation(rootDir: string, hostPath: string): Isol
   if (!existsSync(SANDBOX_EXEC)) return `${SANDBOX_EXEC} does not exist`;
   return {
     kind: "seatbelt",
+    lent: null,
     trees: plainTrees,
     async open(plan) {
       const dirs = {

@@ -1,92 +1,276 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
+import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { readHostPath, within } from "../../../../src/sandboxes/local/bubblewrap/host-path.ts";
+import { type HostPath, readHostPath } from "../../../../src/sandboxes/local/bubblewrap/host-path.ts";
+import { newBase, plant, removeBase, type Tree } from "../../../support/lent-fixture.ts";
 
-// Temporary directories are never bound at all, so a checkout in one of them does not serve.
-const isTemporary = (path: string) => ["/tmp/", "/var/tmp/", "/dev/shm/"].some((folder) => path.startsWith(folder));
-const parent = isTemporary(process.cwd()) ? homedir() : join(process.cwd(), "node_modules");
-let base = "";
-const at = (path: string) => join(base, path);
+const bases: string[] = [];
+afterEach(() => bases.splice(0).forEach(removeBase));
 
-beforeAll(() => {
-  base = realpathSync(mkdtempSync(join(parent, ".host-path-")));
-  for (const folder of [
-    ".ssh",
-    ".nvm/versions/node/v1/bin",
-    ".nvm/versions/node/v1/lib/node_modules",
-    ".local/bin",
-    "project/bin",
-    "project/lib",
-    ".cargo/bin",
-    ".config/tool/bin",
-    "state/bin",
-    "elsewhere/py/bin",
-    "elsewhere/py/lib/python3.12",
-  ]) {
-    mkdirSync(at(`home/${folder}`), { recursive: true });
-  }
-  writeFileSync(at("home/.cargo/credentials.toml"), "secret");
-  writeFileSync(at("home/elsewhere/py/bin/python3.12"), "");
-  symlinkSync(at("home/elsewhere/py/bin/python3.12"), at("home/.local/bin/python3.12"));
-  symlinkSync(at("home/.ssh"), at("home/ssh-link"));
-});
-afterAll(() => rmSync(base, { recursive: true, force: true }));
+/** Reads a PATH in a home of this layout; what comes back has paths relative to it. */
+function read(tree: Tree, entries: readonly string[], readOnlyPaths: readonly string[] = []) {
+  const base = newBase();
+  bases.push(base);
+  plant(base, { "home/state": "folder", "home/.local/share/opencode/auth.json": "data", ...tree });
+  const at = (path: string) => (path === "" || path.startsWith("/") || path.startsWith("./") ? path : join(base, path));
+  const short = (path: string) => path.replaceAll(`${base}/`, "");
+  const result: HostPath = readHostPath({
+    hostPath: entries.map(at).join(":"),
+    home: join(base, "home"),
+    kept: [join(base, "home/state"), join(base, "home/.local/share/opencode")],
+    project: join(base, "home/project"),
+    inside: ["/workspace", "/home/agent"],
+    readOnlyPaths: readOnlyPaths.map(at),
+  });
+  return {
+    binds: result.binds.map(short),
+    hidden: result.hidden.map(short),
+    links: result.links.map(({ at, to }) => `${short(at)} -> ${short(to)}`),
+    path: short(result.path).replace(/:?\/usr\/local\/sbin:\/usr\/local\/bin:\/usr\/sbin:\/usr\/bin:\/sbin:\/bin$/, ""),
+    refused: result.refused.map(({ path }) => short(path)),
+    lent: result.lent,
+    env: Object.fromEntries(Object.entries(result.env).map(([name, value]) => [name, short(value)])),
+  };
+}
 
-const read = (...entries: string[]) => readHostPath(entries.join(":"), at("home"), at("home/state"), ["/workspace"]);
+const VENV: Tree = {
+  "home/venv/pyvenv.cfg": "data",
+  "home/venv/bin/python": "-> /usr/bin/env",
+  "home/venv/bin/black": "program",
+  "home/venv/lib/python3.12/site-packages/black.py": "data",
+  "home/venv/src/mine/.env": "data",
+  "home/venv/.env": "data",
+};
+const PYTHON: Tree = {
+  "home/py/bin/python3.12": "program",
+  "home/py/lib/python3.12/os.py": "data",
+  "home/py/etc/secret": "data",
+};
 
-test("an installation is lent with what stands beside its bin, and nothing above it", () => {
-  expect(read(at("home/.nvm/versions/node/v1/bin")).binds).toEqual([
-    at("home/.nvm/versions/node/v1/bin"),
-    at("home/.nvm/versions/node/v1/lib"),
-  ]);
-});
+interface Row {
+  readonly tree: Tree;
+  readonly path: readonly string[];
+  readonly binds: readonly string[];
+  readonly links?: readonly string[];
+  readonly hidden?: readonly string[];
+  /** The entries of PATH that stay; all of them when left out. */
+  readonly kept?: readonly string[];
+}
 
-test("a project's bin is lent without the project", () => {
-  expect(read(at("home/project/bin")).binds).toEqual([at("home/project/bin")]);
-});
+const ROWS: Readonly<Record<string, Row>> = {
+  "a link to a script of a working folder: the script alone": {
+    tree: {
+      "home/work/deploy.sh": "program",
+      "home/work/.env": "data",
+      "home/work/id_rsa": "data",
+      "home/.local/bin/deploy": "-> home/work/deploy.sh",
+    },
+    path: ["home/.local/bin"],
+    binds: ["home/work/deploy.sh"],
+    links: ["home/.local/bin/deploy -> home/work/deploy.sh"],
+  },
+  "a chain of relative links: its end alone": {
+    tree: {
+      "home/work/c.sh": "program",
+      "home/work/token": "data",
+      "home/bin/b": "-> ../work/c.sh",
+      "home/.local/bin/a": "-> ../../bin/b",
+    },
+    path: ["home/.local/bin"],
+    binds: ["home/work/c.sh"],
+    links: ["home/.local/bin/a -> home/work/c.sh"],
+  },
+  "links in a loop, to nothing, to a folder and to what is no program: nothing": {
+    tree: {
+      "home/bin/loop": "-> home/bin/pool",
+      "home/bin/pool": "-> home/bin/loop",
+      "home/bin/gone": "-> home/gone",
+      "home/bin/all": "-> home/work",
+      "home/bin/token": "-> home/work/token",
+      "home/work/token": "data",
+    },
+    path: ["home/bin"],
+    binds: [],
+    kept: [],
+  },
+  "links to credentials, to the state, to OpenCode's own and to the project: nothing": {
+    tree: {
+      "home/.ssh/key": "program",
+      "home/.config/tool/run": "program",
+      "home/state/run": "program",
+      "home/.local/share/opencode/run": "program",
+      "home/project/run": "program",
+      "home/bin/1": "-> home/.ssh/key",
+      "home/bin/2": "-> home/.config/tool/run",
+      "home/bin/3": "-> home/state/run",
+      "home/bin/4": "-> home/.local/share/opencode/run",
+      "home/bin/5": "-> home/project/run",
+    },
+    path: ["home/bin"],
+    binds: [],
+    kept: [],
+  },
+  "what `pip --user` makes of ~/.local: its programs alone": {
+    tree: {
+      "home/.local/bin/tool": "program",
+      "home/.local/bin/python3": "-> /usr/bin/env",
+      "home/.local/bin/python3.12": "program",
+      "home/.local/lib/python3.12/os.py": "data",
+      "home/.local/lib/python3.12/site-packages/tool.py": "data",
+      "home/.local/etc/secret": "data",
+    },
+    path: ["home/.local/bin"],
+    binds: ["home/.local/bin/python3.12", "home/.local/bin/tool"],
+    links: ["home/.local/bin/python3 -> /usr/bin/env"],
+  },
+  "home itself as a prefix: programs, and the packages that npm put there": {
+    tree: {
+      "home/bin/node": "program",
+      "home/bin/tool": "-> ../lib/node_modules/tool/cli.js",
+      "home/lib/node_modules/tool/cli.js": "program",
+      "home/share/notes": "data",
+      "home/.env": "data",
+    },
+    path: ["home/bin"],
+    binds: ["home/bin/node", "home/lib/node_modules"],
+    links: ["home/bin/tool -> home/lib/node_modules/tool/cli.js"],
+  },
+  "a folder of one's own: its programs, without notes, folders and what everybody may write": {
+    tree: {
+      "home/bin/run": "program",
+      "home/bin/notes.txt": "data",
+      "home/bin/.env": "program",
+      "home/bin/repo/.git/config": "data",
+      "home/bin/repo/run": "program",
+      "home/bin/anybodys": "program mode 777",
+    },
+    path: ["home/bin"],
+    binds: ["home/bin/run"],
+  },
+  "a folder in which everybody may put programs: nothing": {
+    tree: { "home/shared/run": "program", "home/shared": "folder mode 777" },
+    path: ["home/shared"],
+    binds: [],
+    kept: [],
+  },
+  "a Python environment: its own parts": {
+    tree: VENV,
+    path: ["home/venv/bin"],
+    binds: ["home/venv/bin", "home/venv/lib", "home/venv/pyvenv.cfg"],
+  },
+  "a link into a Python environment, which has its interpreter elsewhere: both": {
+    tree: { ...VENV, ...PYTHON, "home/venv/bin/python3": "-> home/py/bin/python3.12", "home/bin/black": "-> home/venv/bin/black" },
+    path: ["home/bin"],
+    binds: ["home/py/bin", "home/py/lib", "home/venv/bin", "home/venv/lib", "home/venv/pyvenv.cfg"],
+    links: ["home/bin/black -> home/venv/bin/black"],
+  },
+  "an environment whose part is a link out of it: not that part": {
+    tree: { "home/venv/pyvenv.cfg": "data", "home/venv/bin/run": "program", "home/venv/lib": "-> home/work", "home/work/key": "data", "home/venv/lib64": "-> bin" },
+    path: ["home/venv/bin"],
+    binds: ["home/venv/bin", "home/venv/pyvenv.cfg"],
+  },
+  "a project in an installation: covered where it bears names for credentials": {
+    tree: { ...PYTHON, "home/py/lib/mine/.env.local": "data", "home/py/lib/mine/.git/config": "data", "home/py/lib/mine/src/.ssh/key": "data", "home/py/lib/mine/run.py": "data" },
+    path: ["home/py/bin"],
+    binds: ["home/py/bin", "home/py/lib"],
+    hidden: ["home/py/lib/mine/.env.local", "home/py/lib/mine/.git", "home/py/lib/mine/src/.ssh"],
+  },
+  "an installation with OpenCode's own, the state or the project in a part: not that part": {
+    tree: { "home/bin/x": "folder", "home/project/pyvenv.cfg": "data", "home/project/bin/run": "program", "home/project/lib/x": "data", "home/project/.git/config": "data" },
+    path: ["home/project/bin"],
+    binds: [],
+    kept: [],
+  },
+  "an environment in the project: its parts, nothing else of the project": {
+    tree: { "home/project/.venv/pyvenv.cfg": "data", "home/project/.venv/bin/run": "program", "home/project/.venv/lib/x": "data", "home/project/node_modules/.bin/tsc": "program", "home/project/bin/run": "program" },
+    path: ["home/project/.venv/bin", "home/project/node_modules/.bin", "home/project/bin"],
+    binds: ["home/project/.venv/bin", "home/project/.venv/lib", "home/project/.venv/pyvenv.cfg"],
+    kept: ["home/project/.venv/bin"],
+  },
+  "somebody's work tree that looks like an installation: its programs alone": {
+    tree: { ...PYTHON, "home/py/.git/config": "data" },
+    path: ["home/py/bin"],
+    binds: ["home/py/bin/python3.12"],
+  },
+  "nvm: one version": {
+    tree: { "home/.nvm/versions/node/v1/bin/node": "program", "home/.nvm/versions/node/v1/bin/npm": "-> ../lib/node_modules/npm/cli.js", "home/.nvm/versions/node/v1/lib/node_modules/npm/cli.js": "program", "home/.nvm/.git/config": "data", "home/.nvm/alias/x": "data" },
+    path: ["home/.nvm/versions/node/v1/bin"],
+    binds: ["home/.nvm/versions/node/v1/bin", "home/.nvm/versions/node/v1/lib"],
+  },
+  "cargo: the programs, and the toolchains beside no credentials": {
+    tree: { "home/.cargo/bin/cargo": "program", "home/.cargo/credentials.toml": "data", "home/.rustup/toolchains/stable/bin/rustc": "program", "home/.rustup/settings.toml": "data" },
+    path: ["home/.cargo/bin"],
+    binds: ["home/.cargo/bin/cargo", "home/.rustup/settings.toml", "home/.rustup/toolchains"],
+  },
+  "conda, Go and Java": {
+    tree: { "home/conda/conda-meta/h": "data", "home/conda/bin/conda": "program", "home/conda/etc/x": "data", "home/conda/pkgs/x": "data", "home/go/bin/go": "program", "home/go/src/runtime/x": "data", "home/go/VERSION": "data", "home/jdk/bin/java": "program", "home/jdk/lib/x": "data", "home/jdk/release": "data", "home/jdk/demo/x": "data" },
+    path: ["home/conda/bin", "home/go/bin", "home/jdk/bin"],
+    binds: ["home/conda/bin", "home/conda/conda-meta", "home/go/VERSION", "home/go/bin", "home/go/src", "home/jdk/bin", "home/jdk/lib", "home/jdk/release"],
+  },
+  "a link as the entry of PATH: what it leads to, under both names": {
+    tree: { ...PYTHON, "home/current": "-> home/py" },
+    path: ["home/current/bin"],
+    binds: ["home/py/bin", "home/py/lib"],
+    links: ["home/current/bin -> home/py/bin"],
+  },
+  "home, its parents, the root, relative and absent entries, credentials, the state, what sandboxes have: nothing": {
+    tree: { "home/.ssh/run": "program", "home/ssh": "-> home/.ssh", "home/.config/x/bin/run": "program", "home/state/bin/run": "program", "home/run": "program" },
+    path: ["home", "", "/", "/home", "./bin", "home/.ssh", "home/ssh", "home/.config/x/bin", "home/state/bin", "home/state", "/tmp", "/etc", "home/none", "home/../home"],
+    binds: [],
+    kept: [],
+  },
+}; // biome-ignore format: a table
 
-test("a tool's credentials beside its bin are not lent", () => {
-  expect(read(at("home/.cargo/bin")).binds).toEqual([at("home/.cargo/bin")]);
-});
+describe("of a PATH is lent", () => {
+  for (const [title, { tree, path, binds, links = [], hidden = [], kept = path }] of Object.entries(ROWS))
+    test(title, () => {
+      const result = read(tree, path);
+      expect(result.binds).toEqual([...binds]);
+      expect(result.links).toEqual([...links]);
+      expect(result.hidden).toEqual([...hidden]);
+      expect(result.path).toBe(kept.join(":"));
+    });
 
-test("links are followed to the installation they lead to", () => {
-  expect(read(at("home/.local/bin")).binds).toEqual([
-    at("home/.local/bin"),
-    at("home/elsewhere/py/bin"),
-    at("home/elsewhere/py/lib"),
-  ]);
-});
+  test("what a version manager needs to be found, whatever its home", () => {
+    const result = read(
+      {
+        "home/.pyenv/libexec/pyenv": "program",
+        "home/.pyenv/bin/pyenv": "-> ../libexec/pyenv",
+        "home/.pyenv/shims/python": "program",
+        "home/.pyenv/pyenv.d/x": "data",
+        "home/.pyenv/versions/3.12/bin/python": "program",
+        "home/.pyenv/.git/config": "data",
+        "home/.pyenv/plugins/p/.git/config": "data",
+        "home/.pyenv/plugins/p/shims/x": "program",
+      },
+      ["home/.pyenv/plugins/p/shims", "home/.pyenv/shims"],
+    );
+    expect(result.env).toEqual({ PYENV_ROOT: "home/.pyenv" });
+    expect(result.binds).toEqual(["bin", "libexec", "plugins", "pyenv.d", "shims", "versions"].map((part) => `home/.pyenv/${part}`));
+    expect(result.hidden).toEqual(["home/.pyenv/plugins/p/.git"]);
+    expect(result.path).toBe("home/.pyenv/plugins/p/shims:home/.pyenv/shims");
+  });
 
-test("home, its parents, credentials, the state directory and relative entries are never lent", () => {
-  const { binds, path } = read(
-    at("home"),
-    base,
-    "/",
-    "/home",
-    ".",
-    "bin",
-    "",
-    at("home/.ssh"),
-    at("home/ssh-link"),
-    at("home/.config/tool/bin"),
-    at("home/state/bin"),
-    at("home/state"),
-    "/tmp",
-    "/etc",
-    at("none"),
-  );
-  expect(binds).toEqual([]);
-  expect(path).toBe("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-});
+  test("no more than a number of programs, which is said", () => {
+    const many = Object.fromEntries(Array.from({ length: 700 }, (_, at) => [`home/bin/${at}`, "program"]));
+    const result = read(many, ["home/bin"]);
+    expect(result.binds.length).toBe(600);
+    expect(result.refused).toEqual(["home/bin"]);
+  });
+}); // biome-ignore format: short rows
 
-test("within compares whole path components", () => {
-  expect([
-    within("/a/b", "/a"),
-    within("/a", "/a"),
-    within("/ab", "/a"),
-    within("/a", "/a/b"),
-    within("/a", "/"),
-  ]).toEqual([true, true, false, false, true]);
-});
+describe("further paths are lent by the user's wish", () => {
+  test("also where he keeps credentials or the project, by both names of a link", () => {
+    const tree = { "home/data/x": "data", "home/.aws/config": "data", "home/alias": "-> home/data", "home/project/x": "data" };
+    const result = read(tree, [], ["home/data", "home/.aws", "home/alias", "home/project"]);
+    expect(result.binds).toEqual(["home/.aws", "home/alias", "home/data", "home/project"]);
+    expect(result.refused).toEqual([]);
+    expect(result.lent.map(({ why }) => why)).toEqual(result.binds.map(() => "local.readOnlyPaths"));
+  });
+
+  test("but not home, what holds it, the state, OpenCode's own, what sandboxes have, or a link to any of them", () => {
+    const asked = ["home", "/", "/home", "home/state", "home/state/x", "home/.local", "home/.local/share/opencode/auth.json", "home/link", "/etc", "/run", "/proc", "/tmp", "/home/agent", "/workspace", "home/absent"];
+    const result = read({ "home/link": "-> home/state", "home/state/x": "data" }, [], asked);
+    expect(result.binds).toEqual([]);
+    expect(result.refused.sort()).toEqual([...asked].sort());
+  });
+}); // biome-ignore format: short rows

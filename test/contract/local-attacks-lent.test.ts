@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import { newBase, plant, removeBase } from "../support/lent-fixture.ts";
+import { attackAs, USERS } from "./attack-users.ts";
+import { whyNoIsolation } from "./local-support.ts";
+
+const why = await whyNoIsolation();
+const TIMEOUT = 60_000;
+const CANARY = `canary-${crypto.randomUUID()}`;
+
+/** A home as people have it: secrets beside programs, and all that has led from one to the other. */
+const HOME = {
+  "home/work/deploy.sh": "program",
+  "home/work/.env": "data",
+  "home/work/id_rsa": "data",
+  "home/.local/bin/deploy": "-> home/work/deploy.sh",
+  "home/.local/bin/tool": "program",
+  "home/.local/bin/black": "-> home/.local/share/pipx/venvs/black/bin/black",
+  "home/.local/share/pipx/venvs/black/pyvenv.cfg": "program",
+  "home/.local/share/pipx/venvs/black/bin/black": "program",
+  "home/.local/share/pipx/venvs/black/lib/mine/.env": "data",
+  "home/.local/share/pipx/venvs/black/lib/mine/.git/config": "data",
+  "home/.local/share/pipx/venvs/black/lib/module.py": "program",
+  "home/.local/lib/python3.12/os.py": "data",
+  "home/.local/share/opencode/auth.json": "data",
+  "home/.local/share/keyrings/login": "data",
+  "home/.local/etc/x": "data",
+  "home/bin/run": "program",
+  "home/bin/notes": "data",
+  "home/bin/leak": "-> home/.ssh/id_ed25519",
+  "home/bin/repo/.git/config": "data",
+  "home/.ssh/id_ed25519": "data",
+  "home/.npmrc": "data",
+  "home/project/.env": "data",
+  "home/project/bin/run": "program",
+  "home/data/set": "program",
+};
+
+describe.skipIf(why !== null)(`what a job finds of a home${why ? ` (skipped: ${why})` : ""}`, () => {
+  let base = "";
+  beforeAll(() => {
+    base = newBase();
+    chmodSync(base, 0o755);
+    plant(base, HOME, CANARY);
+  });
+  afterAll(() => removeBase(base));
+
+  for (const user of USERS)
+    test.skipIf(user.why !== null)(
+      `whose programs ${user.name} has on PATH: these run, and no secret is with them${user.why ? ` (skipped: ${user.why})` : ""}`,
+      async () => {
+        const at = (path: string) => join(base, path);
+        const path = ["home/.local/bin", "home/bin", "home/project/bin"].map(at).join(":");
+        const lending = {
+          readOnlyPaths: [at("home/data"), at("home/.local/share")],
+          kept: [at("home/.local/share/opencode")],
+          project: at("home/project"),
+        };
+        const { said } = await attackAs(
+          user,
+          {
+            sandboxes: 1,
+            network: "blocked",
+            lending,
+            steps: [
+              [0, "deploy; tool; black; run; echo $PATH"],
+              [0, `cd ${at("home")} && grep -rl ${CANARY} . 2>/dev/null; find . -type f | sort`],
+              // The table of mounts has the places on the host; they lead nowhere that is not lent.
+              [0, "cut -d' ' -f4 /proc/self/mountinfo | sed -n 's#/\\(workspace\\|home\\|tmp\\|logs\\)$##p' | grep sbx_ | { read -r at && echo seen; ls -d $at /tmp$at; }"],
+              [0, `for at in ${at("home/bin/run")} ${at("home/work/deploy.sh")} ${at("home/data/set")}; do echo x 2>/dev/null >> $at && echo WRITTEN; chmod 777 $at 2>/dev/null && echo CHANGED; done; touch ${at("home/new")} 2>/dev/null && echo MADE; true`],
+            ],
+          },
+          { around: ["env", `HOME=${at("home")}`, `PATH=${path}:/usr/bin:/bin`] },
+        ); // biome-ignore format: one command a line
+        const [ran, found, mounts, written] = said;
+        expect(ran?.stdout.replaceAll(`${base}/`, "").split("\n")).toEqual([
+          "ran home/.local/bin/deploy",
+          "ran home/.local/bin/tool",
+          "ran home/.local/bin/black",
+          "ran home/bin/run",
+          "home/.local/bin:home/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+          "",
+        ]);
+        expect(found?.stdout.split("\n")).toEqual([
+          "./.local/bin/tool",
+          "./.local/share/pipx/venvs/black/bin/black",
+          "./.local/share/pipx/venvs/black/lib/mine/.env", // the name, covered up
+          "./.local/share/pipx/venvs/black/lib/module.py",
+          "./.local/share/pipx/venvs/black/pyvenv.cfg",
+          "./bin/run",
+          "./data/set",
+          "./work/deploy.sh",
+          "",
+        ]);
+        expect(mounts?.stdout).toBe("seen\n");
+        expect(written?.stdout).toBe("");
+        expect(ran?.notes.filter((note) => note.includes("readOnlyPaths"))).toEqual([
+          `Not lent, though local.readOnlyPaths names it: ${at("home/.local/share")} (it holds what OpenCode keeps).`,
+        ]);
+      },
+      TIMEOUT,
+    );
+});
