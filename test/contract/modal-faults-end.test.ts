@@ -58,4 +58,28 @@ describe("when ending or finding a sandbox meets a fault", () => {
     await modal().faults.add({ method: "SandboxListV2", hang: true, times: 1 });
     expect(await failsWith(made.list())).toMatchObject({ retryable: true });
   });
+
+  check(
+    "a job that stops everything in its sandbox holds up no start, no reading, no snapshot and no end",
+    async () => {
+      const made = provider();
+      const sandbox = await made.create(specOf());
+      await sandbox.writeFile("work", Buffer.from("so far"));
+      const command = await sandbox.start({ argv: ["sh", "-c", "echo begun; exec sleep 1009"] });
+      const stop =
+        "for p in /proc/[0-9]*; do case ${p#/proc/} in 1|$$) ;; *) kill -STOP ${p#/proc/} 2>/dev/null ;; esac; done";
+      const hostile = await sandbox.start({ argv: ["sh", "-c", `echo begun; while :; do ${stop}; done`] });
+      for (const each of [command, hostile]) for await (const _ of each.output) break;
+      const range = { offset: 0, maxBytes: 9 };
+      for (const asked of [sandbox.start({ argv: ["true"] }), sandbox.readFile("work", range)])
+        expect(await failsWith(asked)).toMatchObject({ code: "sandbox_lost", retryable: true });
+      const { id: snapshotID } = (await made.snapshots?.take(sandbox, null)) ?? { id: "" };
+      await sandbox.terminate();
+      expect((await command.exit).kind).toBe("unknown");
+      const reader = await made.create(specOf({ snapshotID }));
+      expect(Buffer.from(await reader.readFile("work", range)).toString()).toBe("so far");
+      await reader.terminate();
+      await untilNoneLeft();
+    },
+  );
 });
