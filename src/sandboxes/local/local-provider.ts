@@ -78,6 +78,8 @@ class LocalProvider implements SandboxProvider {
   readonly #watch: DiskWatch;
   readonly #reserve: () => Promise<HostReserve>;
   readonly #live = new Map<string, LocalSandbox>();
+  /** Those whose walls are to go; what cannot be killed keeps them here. */
+  readonly #ending = new Map<string, LocalSandbox>();
   readonly #attaching = new Map<string, Promise<LocalSandbox>>();
   readonly #fifos = new FifoStock();
   // More copies at once than processors end no sooner, but all at the end: so the first job can begin meanwhile.
@@ -230,7 +232,12 @@ class LocalProvider implements SandboxProvider {
   async terminate(sandboxID: string): Promise<void> {
     if (!isSandboxID(sandboxID)) return;
     await this.#attaching.get(sandboxID)?.catch(() => {});
-    await this.#live.get(sandboxID)?.halt(null);
+    const held = this.#live.get(sandboxID) ?? this.#ending.get(sandboxID);
+    if (held) {
+      this.#ending.set(sandboxID, held);
+      await held.halt(null); // P2
+      this.#ending.delete(sandboxID);
+    }
     const { root } = sandboxDirs(this.#deps.rootDir, sandboxID);
     if (isRealFolder(root)) await (await this.#isolation()).trees.remove(await unname(root)); // P2
   }
@@ -252,7 +259,9 @@ class LocalProvider implements SandboxProvider {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#watch.stop();
-    await Promise.all([...this.#live.values()].map((sandbox) => sandbox.halt(null)));
+    const halted = await Promise.allSettled([...this.#live.values()].map((sandbox) => sandbox.halt(null)));
+    for (const { reason } of halted.filter((each) => each.status === "rejected"))
+      this.#deps.log("warn", "A sandbox could not be ended", { reason: String(reason) });
     this.#fifos.close();
   }
 

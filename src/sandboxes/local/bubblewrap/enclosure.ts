@@ -160,7 +160,7 @@ function stand(
     alive = false;
     network?.stop();
     left = await processes.gone();
-    namespaces.close();
+    if (left === 0) namespaces.close();
     await plan.cgroup
       ?.remove()
       .catch((error: unknown) =>
@@ -174,10 +174,12 @@ function stand(
     alive = false;
     child.kill("SIGKILL");
     const doing = `Ending sandbox ${plan.id}`;
+    const isAgain = left > 0;
     await within(ended, { clock: plan.clock, limitMs: CLOSE_MS, doing }).catch(() => {
       left ||= 1;
     });
-    if (left === 0) return;
+    if (isAgain) left = await processes.gone();
+    if (left === 0) return namespaces.close();
     // Its directories stay: what runs may still write to them.
     const message = `Sandbox ${plan.id} could not be ended: ${left} of its processes did not die when they were killed; they wait for a device or a file system that does not answer.`;
     throw new LabError("sandbox_lost", message, { retryable: true });
