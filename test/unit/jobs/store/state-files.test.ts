@@ -96,6 +96,16 @@ describe("all of the state is its user's alone", () => {
   );
 });
 
+test.skipIf(process.getuid?.() === 0)(
+  "a state directory of another user is refused before anything is made in it",
+  async () => {
+    expect(await failureOf(() => openPoolStore("/usr/share"))).toMatchObject({
+      code: "config_invalid",
+      message: expect.stringContaining("/usr/share for the state: it belongs to another user (0"),
+    });
+  },
+);
+
 describe("no link in the state is followed:", () => {
   test.each(["pool.db", "pool.db-wal", "pool.db-shm", "sessions/ses_1.db"])("%s", async (name) => {
     const outside = join(root, `outside-${name.replace("/", "-")}`);

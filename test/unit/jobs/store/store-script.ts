@@ -59,6 +59,7 @@ export async function runStoreScript(stateDir: string): Promise<Record<string, u
     return openDatabase(`${stateDir}/new.db`, ["CREATE TABLE a (b TEXT)"]);
   });
   said.damaged = await damagedFile(`${stateDir}/damaged.db`);
+  said.damagedInUse = await damagedInUse(`${stateDir}/used.db`);
   said.rolledBack = await rollBack(`${stateDir}/back.db`);
   return JSON.parse(JSON.stringify(said).replaceAll(stateDir, "DIR").replaceAll(`${process.pid}:`, "PID:"));
 }
@@ -84,6 +85,23 @@ async function damagedFile(file: string): Promise<unknown> {
   const third = await openDatabase(file, steps, { clock });
   third.close();
   return [found, seen, third.damaged().map((path) => path.slice(path.indexOf("damaged.db")))];
+}
+
+/** One that is larger than what SQLite keeps in memory, so that reading it finds the damage. */
+async function damagedInUse(file: string): Promise<unknown> {
+  const database = await openDatabase(file, ["CREATE TABLE a (b TEXT)"], { clock: { now: () => 0 } });
+  database.transaction(() => {
+    for (let row = 0; row < 20_000; row++) database.run("INSERT INTO a (b) VALUES (?)", "x".repeat(500));
+  });
+  database.get("PRAGMA wal_checkpoint(TRUNCATE)");
+  const handle = openSync(file, "r+");
+  for (let at = 8_192; at < 9_000_000; at += 4_096) writeSync(handle, "y".repeat(100), at);
+  closeSync(handle);
+  const failure = await failureOf(async () => database.transaction(() => database.all("SELECT b FROM a")));
+  database.run("INSERT INTO a (b) VALUES (?)", "new");
+  const seen = database.all("SELECT b FROM a");
+  database.close();
+  return [failure.code, /is set aside.*Try again/.test(failure.message), seen, database.damaged().length];
 }
 
 async function rollBack(file: string): Promise<unknown> {

@@ -47,6 +47,7 @@ describe("the stores", () => {
     expect(said.left).toBe(1);
     const aside = "damaged.db.damaged-1970-01-01T00-00-00.000Z";
     expect(said.damaged).toEqual([[1, 0], [{ b: "new" }], [`${aside}-2`]]); // biome-ignore format: one line
+    expect(said.damagedInUse).toEqual(["config_invalid", true, [{ b: "new" }], 1]);
     expect(said.rolledBack).toEqual(["refused", [[{ b: "y" }], "none"]]);
   });
 
