@@ -39,6 +39,7 @@ export interface GatherRequest {
   readonly nonce: string;
 }
 
+/** With a name behind it that the job does not know, so that it cannot have put something in the way. */
 const OUT = "/tmp/.parallel-agents-work";
 const PIECE_BYTES = 8 * 1024 * 1024;
 const PACK_BYTES = 512 * 1024 * 1024;
@@ -69,6 +70,7 @@ standing() {
 pipes=$(find . -name .git -prune -o -type p '(' -name .gitignore -o -name .gitattributes ')' -print | head -n 3 | tr '\n' ' ')
 [ -z "$pipes" ] || { echo "pipes are where git reads its settings, which would never end: $pipes" >&2; exit 1; }
 rm -rf -- "$out"; mkdir -p -- "$out"
+trap '[ $? -eq 0 ] || rm -rf -- "$out"' EXIT
 GIT_INDEX_FILE=$out/index; export GIT_INDEX_FILE
 at=HEAD
 [ "$mode" = files ] || at=$(s rev-parse --quiet --verify ${UPDATE_REF} 2>/dev/null) || at=HEAD
@@ -165,22 +167,23 @@ export async function gatherWork(request: GatherRequest): Promise<Work> {
 }
 
 async function gather(request: GatherRequest, half: string, mode: "history" | "files"): Promise<Work> {
-  const { store, sandbox, clock, jobID } = request;
+  const { store, sandbox, clock, jobID, nonce } = request;
+  const out = `${OUT}.${nonce.replace(/\W/g, "_")}`;
   const bases = [request.base, ...(request.formerBases ?? [])].map(({ commit }) => commit);
   await rm(half, { recursive: true, force: true });
   await mkdir(join(half, "objects/pack"), { recursive: true, mode: 0o700 });
-  const args = [sandbox.workdir, bases.join(" "), OUT, mode];
+  const args = [sandbox.workdir, bases.join(" "), out, mode];
   const { tip, bytes, base, leftOut, unread } = parseWork(
     await runScript(sandbox, PACK, args, { clock, limitMs: LIMIT_MS }),
     jobID,
   );
   const env = objectsOf(store, half);
   await store.run(["index-pack", "--stdin", "--strict", "--fix-thin", `--max-input-size=${PACK_BYTES}`], {
-    input: piecesOf(sandbox, `${OUT}/pack`, bytes),
+    input: piecesOf(sandbox, `${out}/pack`, bytes),
     isUntrusted: true,
     env,
   });
-  await runScript(sandbox, 'rm -rf -- "$1"', [OUT], { clock, limitMs: LIMIT_MS });
+  await runScript(sandbox, 'rm -rf -- "$1"', [out], { clock, limitMs: LIMIT_MS });
   const ask = async (...words: string[]) => (await store.run(words, { env, isUntrusted: true })).toString().trim();
   if ((await ask("cat-file", "-t", tip)) !== "commit") throw failed(jobID, "what it sent is no commit");
   if (!bases.includes(base)) throw failed(jobID, "what it sent stands on nothing it was given");

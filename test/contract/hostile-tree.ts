@@ -40,14 +40,20 @@ export function describeTree(root: string): string[] {
     return stdout.toString("latin1").split("\0").slice(0, -1);
   };
   const inodes = new Map<string, string>();
-  const facts = inside("find . -printf '%P\\t%i\\t%y %m %s %T@ %n %l\\0'")
-    .sort()
-    .map((line) => {
-      const [path = "", inode = "", ...rest] = line.split("\t");
+  const fields = inside("find . -printf '%P\\0%i\\0%y %m %s %T@ %n\\0%l\\0'");
+  const lines: [path: string, inode: string, facts: string][] = [];
+  for (let at = 0; at + 3 < fields.length; at += 4) {
+    const [path = "", inode = "", facts = "", to = ""] = fields.slice(at, at + 4);
+    // A directory's own size is the file system's affair.
+    lines.push([path, inode, `${facts.replace(/^d (\d+) \d+/, "d $1")} ${to}`]);
+  }
+  const facts = lines
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([path, inode, said]) => {
+      // The first name of a file stands for it.
       if (!inodes.has(inode)) inodes.set(inode, path);
-      // A directory's own size is the file system's affair. The first name of a file stands for it.
-      const said = rest.join("\t").replace(/^d (\d+) \d+/, "d $1");
-      return `${path}\t${said}${inodes.get(inode) === path ? "" : ` = ${inodes.get(inode)}`}`;
+      const first = inodes.get(inode);
+      return `${path}\t${said}${first === path ? "" : ` = ${first}`}`;
     });
   const contents = inside("find . -type f -size -1M -printf '%P\\t' -execdir sha256sum -z -- {} ';'");
   return [...facts, ...contents.map((line) => line.replace(/ {2}\.\/.*$/s, "")).sort()];

@@ -29,15 +29,17 @@ const CASES: readonly { what: string; script: string; closed: string[]; changed:
   { what: "a folder whose name has a line break", script: `d="$(printf 'a\\nb')"; mkdir "$d"; echo x > "$d/f"; chmod 0 "$d"`, closed: ["a\nb"], changed: [] },
   { what: "folders that can only be read, as in a module cache", script: "mkdir -p mod/v1; echo x > mod/v1/f; chmod 0444 mod/v1/f; chmod 0555 mod/v1 mod", closed: [], changed: ["mod/v1/f"] },
   { what: "three thousand folders, one in the other", script: `(d=$(printf '%01000d' 0 | sed 's,0,d/,g'); for n in 1 2 3; do mkdir -p $d; cd -P $d; done; echo x > f)`, closed: [`${"d/".repeat(50)}...`], changed: [] },
+  { what: "what lies where the work is put together", script: "mkdir -p /tmp/.parallel-agents-work/x; touch /tmp/.parallel-agents-work/x/f; chmod 0 /tmp/.parallel-agents-work/x /tmp/.parallel-agents-work", closed: [], changed: [] },
   { what: "thirty folders", script: "for n in $(seq 30); do mkdir -p own/$n; echo x > own/$n/f; chmod 0 own/$n; done", closed: Array.from({ length: 30 }, (_, n) => `own/${n + 1}`), changed: [] },
 ]; // biome-ignore format: a case a line
 
 /** Puts the work directory back as it was sent, whatever became of it. */
-const RESET = `chmod -R u+rwx . 2>/dev/null || true
+const RESET = `chmod -R u+rwx . /tmp/.parallel-agents-work 2>/dev/null || true
+rm -rf /tmp/.parallel-agents-work
 find . -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +; cp -a /tmp/sent/. .`;
 const MODES = "find . -name .git -prune -o -printf '%P %m %T@ ' 2>/dev/null || true";
 
-describe.skipIf(!bubblewrap)("collecting from a sandbox in which a job has closed to itself", () => {
+describe.skipIf(!bubblewrap)("collecting from a sandbox in which a job has shut itself out of", () => {
   const root = mkdtempSync(join(tmpdir(), "closed-"));
   const who = { GIT_AUTHOR_NAME: "A", GIT_AUTHOR_EMAIL: "a@x", GIT_COMMITTER_NAME: "A", GIT_COMMITTER_EMAIL: "a@x" };
   const env = { HOME: join(root, "home"), PATH: process.env.PATH ?? "", ...who };

@@ -54,8 +54,11 @@ const SHOWN = 20;
 /** Of the place a copy is made in, not of one file: what comes after would fail as well. */
 const FATAL =
   /: (No space left on device|Disk quota exceeded|Read-only file system|Cannot allocate memory)( \(os error \d+\))?$/;
-/** A job goes on while it is copied. And paths that are too long are copied in pieces. */
-const EXPECTED = /: (No such file or directory|File name too long)( \(os error \d+\))?$/;
+/** A job may go on while it is copied. */
+const VANISHED = /: No such file or directory( \(os error \d+\))?$/;
+/** Paths that are too long are copied in pieces; no name alone is as long as such a line. */
+const TOO_LONG = /: File name too long( \(os error \d+\))?$/;
+const LONG_LINE = 3_800;
 
 /**
  * Runs a program that ends in the script above, and reads what it says.
@@ -96,7 +99,8 @@ export function createListener() {
       if (mark === "deep") add("…", "its path is longer than a copy can follow");
       if (mark === "closed" && piece === "0") fatal ??= "its directory could not be opened";
       else if (mark === "closed") add("…", "a folder could not be opened");
-      if (mark !== undefined || EXPECTED.test(text)) return;
+      if (mark !== undefined || VANISHED.test(text)) return;
+      if (TOO_LONG.test(text) && text.length > LONG_LINE) return;
       if (FATAL.test(text)) fatal ??= text;
       const [, path = "", why] = /^cp: .*?'(?:\/proc\/self\/fd\/\d\/(?:\.\/)*)?(.*)'.*?: ([^:]+)$/.exec(text) ?? [];
       if (why === undefined) add(isWhole ? "" : "…", text.slice(-200));
