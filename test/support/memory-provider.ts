@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import {
   type ExecRequest,
   FileError,
+  type LentPath,
   type Sandbox,
   type SandboxProcess,
   type SandboxProvider,
@@ -25,6 +26,8 @@ export interface MemoryMachine {
   /** Called before each creation; may reject, or take its time. */
   onCreate: (spec: SandboxSpec) => void | Promise<void>;
   onFreeze: (sandboxID: string) => void | Promise<void>;
+  /** What its sandboxes can read of this machine; null = nobody says. */
+  lent: readonly LentPath[] | null;
   /** What snapshots cannot keep. */
   leftOut: readonly string[];
   /** What the snapshots of a job were said to take already, whenever one was taken; null = not by its wish. */
@@ -136,6 +139,7 @@ export function createMemoryMachine(): MemoryMachine {
     onCreate: () => {},
     onFreeze: () => {},
     leftOut: [],
+    lent: null,
     charges: [],
     onRead: () => {},
     onAsk: () => {},
@@ -153,7 +157,7 @@ export function createMemoryMachine(): MemoryMachine {
       };
       return {
         name: "local",
-        lent: null,
+        lent: machine.lent && (async () => machine.lent ?? []),
         create(spec, signal) {
           usable();
           const made = create(spec).then(take);

@@ -58,7 +58,7 @@ export interface LendingRules {
 
 export interface Isolation {
   readonly kind: IsolationKind;
-  /** What its sandboxes can read of this machine; null where nothing is held back. */
+  /** What its sandboxes can read of this machine; null where that is not a list: too much of it. */
   readonly lent: (() => { readonly lent: readonly LentPath[]; readonly refused: readonly LentPath[] }) | null;
   readonly trees: TreeTools;
   /** @throws LabError `isolation_unavailable`, `sandbox_create_failed` */

@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
 import { renderLent } from "../../../src/tools/render-lent.ts";
+import { inWorld } from "../jobs/lab-world.ts";
+import { openTools } from "./tool-host.ts";
 
 const lent = (...paths: string[]) => paths.map((path) => ({ path, why: "program on PATH" }));
 
@@ -17,3 +19,15 @@ test("what is too much is folded, and a name with a line of its own stays on the
   );
   expect(renderLent(lent("/home/ada/a\nPool: 0 of 0\u001b[31m")).split("\n").length).toBe(1);
 });
+
+test(
+  "agents_status says it where jobs run in local sandboxes, and nothing where there is nothing to say",
+  inWorld(async (world) => {
+    const { call } = openTools(world);
+    const paths = lent("/home/ada/bin/run");
+    world.machine.lent = paths;
+    expect((await call("agents_status", {})).metadata).toMatchObject({ lent: paths });
+    const { output } = await call("agents_status", {});
+    expect(output).toContain("\nLent to local sandboxes, read-only: /home/ada/bin/run.\n");
+  }),
+);

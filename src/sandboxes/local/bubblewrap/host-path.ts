@@ -37,7 +37,7 @@ export interface HostPathPlan extends Places {
 
 const STANDARD = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 /** Lent one by one, of all folders together: each costs a mount of its own. */
-const MOST_PROGRAMS = 600;
+const MOST_PROGRAMS = 300;
 
 export function readHostPath(plan: HostPathPlan): HostPath {
   const lending = new Lending(plan);
@@ -100,15 +100,18 @@ class Lending {
       this.#lend(join(home, ".rustup", "toolchains"), "Rust toolchains")
     ) {
       env.RUSTUP_HOME = join(home, ".rustup");
-      this.#lend(join(home, ".rustup", "settings.toml"), "Rust toolchains");
+      // rustup would make the last one in vain before every command.
+      for (const part of ["settings.toml", "update-hashes"]) this.#lend(join(home, ".rustup", part), "Rust toolchains");
     }
     const binds = outermost([...this.#binds.keys()]);
+    // What lies below a link is found by it.
+    const links = outermost([...this.#links.keys()]);
     const isLent = (path: string) => binds.some((bound) => within(path, bound));
     return {
       binds,
       hidden: outermost([...this.#hidden].filter((path) => isLent(path))),
       links: [...this.#links]
-        .filter(([at]) => !isLent(at) && !binds.some((bound) => within(bound, at)))
+        .filter(([at]) => links.includes(at) && !isLent(at) && !binds.some((bound) => within(bound, at)))
         .map(([at, to]) => ({ at, to })),
       path,
       env,
