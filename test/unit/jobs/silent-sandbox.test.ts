@@ -175,4 +175,16 @@ describe("a sandbox that gives no answer", () => {
       expect(await command?.exit).toMatchObject({ kind: "unknown", reason: expect.stringContaining("killed") });
     }),
   );
+
+  test(
+    "to what it is given to read: whoever gives it is told",
+    inWorld(async (world) => {
+      const { id } = await beset(world, []);
+      world.machine.onStart = () => ({ ...createFakeProcess("7"), write: () => new Promise(() => {}) });
+      const command = await world.lab.keeper.live(id)?.start({ argv: ["sleep", "9"] });
+      const failure = command?.write(bytes("much")).catch((error: Error) => error.message) ?? Promise.resolve();
+      await ends(world, failure, 3);
+      expect(await failure).toContain("to read its input took longer than 60 s");
+    }),
+  );
 });
