@@ -13,6 +13,7 @@ import { createChildSessions } from "./child-sessions.ts";
 import { createHostClient } from "./host-client.ts";
 import { createHostGuard } from "./host-guard.ts";
 import { hostLog } from "./host-log.ts";
+import { createJobQuestions } from "./job-questions.ts";
 import { createLabAccess } from "./lab-access.ts";
 import { createLivePart, hideLiveParts } from "./live-part.ts";
 import { createOrchestratorModels } from "./orchestrator-models.ts";
@@ -66,6 +67,7 @@ export const server: Plugin = async (input, tuple) => {
     onLowBudget: toasts.budgetLow,
   });
   const kinds = createSessionKinds(client, recordedJob);
+  const answerInJobs = createJobQuestions(client, kinds, log);
   const systemText = createSystemText({ kinds, access, catalog });
   const telling = createTelling({ access, bookOf, partID: () => hostIDs("prt"), log });
 
@@ -101,6 +103,7 @@ export const server: Plugin = async (input, tuple) => {
     event: async ({ event }) => {
       const { type, properties } = event as { type: string; properties: Record<string, unknown> };
       if (type === "session.created" || type === "session.updated") kinds.learn(properties.info as SessionInfo);
+      await answerInJobs(type, properties);
       const heard = toSessionEvent({ type, properties });
       if (!heard) return;
       events.emit(heard);

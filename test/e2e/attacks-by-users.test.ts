@@ -119,6 +119,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
           permission: { edit: "deny", bash: { "*": "deny", "ls *": "allow" } },
         },
         planner: { mode: "all", prompt: "You plan.", permission: { edit: { "*": "deny", "plans/*": "allow" } } },
+        looper: { mode: "all", prompt: "You repeat.", permission: { doom_loop: "ask" } },
         lead: { mode: "all", prompt: "You delegate.", permission: { "*": "deny", "agents_*": "allow" } },
       },
     };
@@ -212,6 +213,23 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
         await server.whenIdle(other.id);
         expect(await states(other.id, name)).toEqual([expect.stringContaining("The user rejected permission")]);
       }
+    }, 240_000);
+
+    test("a question that the host raises in a job is answered: nobody sits there", async () => {
+      const { server } = ruled;
+      const session = await server.createSession();
+      const same = { name: "sandbox_read", arguments: { path: "." } };
+      const again = { toolCalls: [same, same, same, same] };
+      const loops = { ...task("loops", again, say("went on")), agent: "looper" };
+      await server.promptAsync(session.id, script(start(loops), wait(), say("x")), { agent: "free" });
+      await until(async () => (await states(session.id, "agents_wait")).includes("completed"), {
+        what: "the job has ended",
+        timeoutMs: 20_000,
+      });
+      const [job] = (await metadataOf(server, session.id, "agents_wait")).finished ?? [];
+      expect(job).toMatchObject({ state: "completed", result: "went on" });
+      expect(await questions()).toEqual([]);
+      await server.whenIdle(session.id);
     }, 240_000);
 
     test("what is forbidden to an agent its jobs have not, and is said; also to jobs of one that may not edit", async () => {
