@@ -1,3 +1,4 @@
+import { plainName } from "../shared/plain-text.ts";
 import { readConfigFile } from "./config-file.ts";
 import type { HostFiles } from "./host-files.ts";
 import { type HostEnv, projectRoots, realPathOf, withHome, xdgHome } from "./host-paths.ts";
@@ -7,7 +8,7 @@ import { isProjectConfigOff, projectFileIn, readProjectFile, trustIn, userFileIn
 import { type Options, optionsSchema, type ParsedOptions } from "./schema.ts";
 import { toStateDir } from "./state-dir.ts";
 import { type IgnoredOption, splitBySay, tighten } from "./trust.ts";
-import { renderIgnored } from "./trust-text.ts";
+import { renderIgnored, renderTightened } from "./trust-text.ts";
 
 export type { ConfigProblem } from "./problems.ts";
 
@@ -33,6 +34,8 @@ export type LoadedOptions =
       readonly ignored: readonly IgnoredOption[];
       /** The same in words for the user, one sentence or more each. */
       readonly notices: readonly string[];
+      /** What else a status should say of them: nothing is wrong. */
+      readonly remarks: readonly string[];
     }
   | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[]; readonly message: string };
 
@@ -76,6 +79,7 @@ async function load(request: LoadRequest): Promise<LoadedOptions> {
     sources: project.layers.map(({ source }) => source),
     ignored: project.ignored,
     notices: project.notices,
+    remarks: project.remarks,
   };
 }
 
@@ -112,6 +116,7 @@ interface WithProject {
   readonly layers: readonly Layer[];
   readonly ignored: readonly IgnoredOption[];
   readonly notices: readonly string[];
+  readonly remarks: readonly string[];
 }
 
 async function readProject(request: LoadRequest, roots: readonly string[], users: Users): Promise<WithProject> {
@@ -120,8 +125,7 @@ async function readProject(request: LoadRequest, roots: readonly string[], users
     problems: [],
     options: users.options,
     layers: present([users.file, users.tuple]),
-    ignored: [],
-    notices: [],
+    ...NOTHING_SAID,
   };
   if (directory === null || isProjectConfigOff(env)) return without;
   const read = await readProjectFile(projectFileIn(directory), roots, files);
@@ -135,17 +139,21 @@ async function readProject(request: LoadRequest, roots: readonly string[], users
     const ignored = trustedProjects === undefined ? [] : [{ key: "trustedProjects", why: "only your own file may" }];
     const trusted = present([users.file, { ...layer, value }, users.tuple]);
     const notices = renderIgnored({ ignored, path: layer.source, remedy: null });
-    return { ...check(trusted), layers: trusted, ignored, notices };
+    const remarks = [`All of ${plainName(layer.source)} counts: you trust it as it is.`];
+    return { ...check(trusted), layers: trusted, ignored, notices, remarks };
   }
   const { say, ignored } = splitBySay(layer.value);
   const { problems } = check([{ ...layer, value: say }]);
-  if (users.options === null || problems.length > 0) return { problems, options: null, layers, ignored, notices: [] };
+  if (users.options === null || problems.length > 0) return { ...NOTHING_SAID, problems, options: null, layers };
   const tightened = tighten(users.options, say);
   const all = [...ignored, ...tightened.ignored];
   const remedy = { directory: await realPathOf(directory, files), sha256, userFile: userFileIn(configHome), trust };
   const notices = renderIgnored({ ignored: all, path: layer.source, remedy });
-  return { problems, options: tightened.options, layers, ignored: all, notices };
+  const remarks = renderTightened(tightened.tightened, layer.source);
+  return { problems, options: tightened.options, layers, ignored: all, notices, remarks };
 }
+
+const NOTHING_SAID = { ignored: [], notices: [], remarks: [] };
 
 const present = (layers: readonly (Layer | null)[]): Layer[] => layers.filter((layer) => layer !== null);
 

@@ -30,3 +30,10 @@ export function renderIgnored(of: {
   const entry = `"trustedProjects": { ${JSON.stringify(remedy.directory)}: "${remedy.sha256}" }`;
   return [`${what} ${changed}If you trust all of it as it is now, add to ${remedy.userFile}: ${entry}`];
 }
+
+/** Tells which options are the project's, so that nobody wonders at them. */
+export function renderTightened(tightened: readonly string[], path: string): string[] {
+  if (tightened.length === 0) return [];
+  const more = tightened.length > SHOWN ? [`and ${tightened.length - SHOWN} more`] : [];
+  return [`From ${plainName(path)}: ${[...tightened.slice(0, SHOWN), ...more].join(", ")}.`];
+}

@@ -76,9 +76,15 @@ const shownName = (name: string): string => (/^[\w.-]{1,64}$/.test(name) ? name 
 export function tighten(
   user: ParsedOptions,
   say: Raw,
-): { readonly options: ParsedOptions; readonly ignored: readonly IgnoredOption[] } {
+): {
+  readonly options: ParsedOptions;
+  readonly ignored: readonly IgnoredOption[];
+  /** What is the project's: keys, with their values where these are short. */
+  readonly tightened: readonly string[];
+} {
   const theirs = optionsSchema.parse(say) as ParsedOptions;
   const ignored: IgnoredOption[] = [];
+  const tightened: string[] = [];
 
   function lessOf<T extends object, Facts>(
     mine: T,
@@ -94,8 +100,12 @@ export function tighten(
       const [has, wants] = [result[key], (wanted as Record<string, unknown>)[key]];
       if (isSame(has, wants)) continue;
       const why = rule === "never" ? YOURS_ALONE : rule(has, wants, facts);
-      if (why === null) result[key] = wants;
-      else ignored.push({ key: [...path, key].join("."), why });
+      if (why !== null) ignored.push({ key: [...path, key].join("."), why });
+      else {
+        result[key] = wants;
+        const isShort = typeof wants === "number" || typeof wants === "boolean" || wants === "blocked";
+        tightened.push(`${[...path, key].join(".")}${isShort ? ` = ${wants}` : ""}`);
+      }
     }
     return result as T;
   }
@@ -110,6 +120,7 @@ export function tighten(
         ignored.push({ key: path.join("."), why: `more than ${NEW_ENVIRONMENTS} new environments` });
         continue;
       }
+      if (isNew) tightened.push(path.join("."));
       const mine = isNew ? startOf(user.environments.default) : (user.environments[name] as Environment);
       const wanted = theirs.environments[name] as Environment;
       result[name] = lessOf(mine, wanted, given, ENVIRONMENT_RULES, path, { mine, options: user });
@@ -128,7 +139,7 @@ export function tighten(
     gpuLimits: lessOf(user.gpuLimits, theirs.gpuLimits, byType, byType, ["gpuLimits"], null),
     environments: environmentsOf(),
   };
-  return { options, ignored };
+  return { options, ignored, tightened };
 }
 
 /** T4 */

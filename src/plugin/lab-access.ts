@@ -61,7 +61,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
     if (loaded.kind === "invalid") throw new LabError("config_invalid", loaded.message, { retryable: false });
     const lab = await openLab({
       options: loaded.options,
-      notices: loaded.notices,
+      notices: [...loaded.notices, ...loaded.remarks],
       sessions,
       orchestrators,
       renderNotice: (ended, openJobs) => renderNotice(ended, openJobs, randomId),
@@ -83,6 +83,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
       ids: randomId,
       log,
     });
+    for (const notice of loaded.notices) log("warn", "not all of a project's options count", { notice });
     for (const aside of lab.pool.damaged()) log("error", "a damaged state file was set aside", { aside });
     lab.onChange(({ before, job }) => {
       if (before?.sandbox.kind === "live" && job.sandbox.kind !== "live") processes.forget(job.id);

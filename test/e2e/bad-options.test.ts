@@ -163,6 +163,7 @@ sandboxTest(
         expect(existsSync(join(home.stateDir, "pool.db"))).toBe(true);
         expect(asked?.output).toContain("Jobs run in local sandboxes");
         expect(asked?.metadata).toMatchObject({ pool: { limit: 3 }, spend: { budgetUsd: 25 } });
+        expect(asked?.output).toContain(`${PROJECT_FILE}: maxTasksPerCall = 2.`);
         for (const key of ["local.isolation", "stateDir", "provider", "budget.usdPerSession", "maxRunningJobs"]) {
           expect(asked?.output).toContain(key);
           expect(toasts(lab).filter((message) => message.includes(key))).toHaveLength(1);

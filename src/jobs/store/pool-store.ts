@@ -124,8 +124,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
     },
   });
   const identity = () => database.get<{ id: string }>("SELECT id FROM identity")?.id ?? "";
-  if (readIdentity(identityFile) !== identity()) writeOwnFile(identityFile, identity());
-  claimFile(identityFile);
+  keepIdentity(identityFile, identity());
   return {
     ...createLeaseStore(database),
     ...createLabelStore(database),
@@ -182,6 +181,20 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
 }
 
 function readIdentity(file: string): string | null {
-  const text = readOwnFile(file) ?? "";
-  return /^[0-9a-f]{16}$/.test(text) ? text : null;
+  try {
+    const text = readOwnFile(file) ?? "";
+    return /^[0-9a-f]{16}$/.test(text) ? text : null;
+  } catch {
+    return null; // written anew
+  }
+}
+
+/** Best effort: without it only what a damaged database recorded is lost. */
+function keepIdentity(file: string, identity: string): void {
+  try {
+    if (readIdentity(file) !== identity) writeOwnFile(file, identity);
+    claimFile(file);
+  } catch {
+    // A full disk, perhaps: the next to open the database tries again.
+  }
 }

@@ -17,7 +17,7 @@ const STATE_DIR = "/home/ada/.local/share/opencode/parallel-agents";
 
 describe("where options come from", () => {
   test("without any, the defaults of the contract hold", async () => {
-    const nothing = { sources: [], ignored: [], notices: [] };
+    const nothing = { sources: [], ignored: [], notices: [], remarks: [] };
     expect(await loadWith({})).toEqual({ kind: "ok", options: defaultOptions(STATE_DIR), ...nothing });
     expect(defaultOptions(STATE_DIR)).toMatchObject({
       provider: "auto",

@@ -188,8 +188,18 @@ describe("the user is told", () => {
     expect(notices[0]?.length).toBeLessThan(3_000);
   });
 
-  test("nothing of a file that only tightens", async () => {
-    expect((await loaded({ project: '{ "maxRunningJobs": 1 }' })).notices).toEqual([]);
+  test("nothing but what it sets of a file that only tightens", async () => {
+    const environments = { default: { network: "blocked" }, own: { image: "x" } };
+    const { notices, remarks } = await loaded({ project: JSON.stringify({ maxRunningJobs: 1, environments }) });
+    expect(notices).toEqual([]);
+    expect(remarks).toEqual([
+      `From ${PROJECT_FILE}: maxRunningJobs = 1, environments.default.network = blocked, environments.own, environments.own.image.`,
+    ]);
+  });
+
+  test("that a file counts in full which is trusted", async () => {
+    const { notices, remarks } = await loaded(trusting({ maxRunningJobs: 99 }));
+    expect([notices, remarks]).toEqual([[], [`All of ${PROJECT_FILE} counts: you trust it as it is.`]]);
   });
 });
 
