@@ -2,7 +2,7 @@ import type { Clock } from "../shared/clock.ts";
 import { DeadlineError, within } from "../shared/deadline.ts";
 import { type ErrorCode, LabError } from "../shared/error-code.ts";
 import { boundProcess } from "./bounded-process.ts";
-import type { Sandbox, SandboxProvider } from "./port.ts";
+import type { Sandbox, SandboxProcess, SandboxProvider } from "./port.ts";
 
 /*
  * The port promises that every call ends. Adapters keep that with limits of their own, which know more and are shorter;
@@ -89,7 +89,12 @@ function boundSandbox(sandbox: Sandbox, clock: Clock): Sandbox {
   const fileMs = (bytes: number) => FILE_MS + (Math.min(bytes, 1024 ** 3) / BYTES_PER_SECOND) * 1000;
   return {
     id, workdir, home, notes, gpu, ports, ended,
-    start: async (request) => boundProcess(await limited(sandbox.start(request), START_MS, "Starting a command"), clock),
+    async start(request) {
+      const limit = { clock, limitMs: START_MS, doing: `Starting a command in sandbox ${id}` };
+      // Nobody would ever read, or end, one that starts late.
+      const onLate = (late: SandboxProcess) => void late.signal("SIGKILL").catch(() => {});
+      return boundProcess(await inTime(sandbox.start(request), { ...limit, onLate }, "sandbox_lost"), clock);
+    },
     readFile: (path, range) => limited(sandbox.readFile(path, range), fileMs(range.maxBytes), `Reading ${path}`),
     writeFile: (path, content, options) =>
       limited(sandbox.writeFile(path, content, options), fileMs(content.length), `Writing ${path}`),

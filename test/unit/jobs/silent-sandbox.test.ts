@@ -162,6 +162,18 @@ describe("a sandbox that gives no answer", () => {
   );
 
   test(
+    "to a start until nobody waits for it any more: what then starts is killed",
+    inWorld(async (world) => {
+      const { id, speak } = await beset(world, ["start"]);
+      const late = createFakeProcess("7");
+      world.machine.onStart = () => late;
+      await ends(world, world.lab.keeper.live(id)?.start({ argv: ["sleep", "9"] }) ?? Promise.resolve());
+      speak();
+      await world.clock.until("it is killed", () => late.signals.includes("SIGKILL"));
+    }),
+  );
+
+  test(
     "to a kill: the command is given up a while later, its output ends",
     inWorld(async (world) => {
       const { id } = await beset(world, []);
