@@ -85,7 +85,7 @@ export function defineTool<Shape extends z.ZodRawShape, Args = z.output<z.ZodObj
       } catch (error) {
         if (error instanceof LabError) return toErrorAnswer(error.code, error.message, error.retryable);
         if (error instanceof FileError) return toErrorAnswer(error.code, error.message, false);
-        throw error;
+        throw toPlainError(error);
       }
     },
   } as ToolDefinition;
@@ -130,6 +130,12 @@ export function describeIssues(error: z.ZodError): string {
       return field === "" ? message : `${field.replace(/^\./, "")}: ${message}`;
     })
     .join("; ");
+}
+
+/** A bug's message may quote anything too; the host's own errors, which it knows by their class, never need this. */
+function toPlainError(error: unknown): unknown {
+  if (!(error instanceof Error) || plainText(error.message) === error.message) return error;
+  return new Error(oneLine(error.message, ERROR_LIMIT), { cause: error });
 }
 
 const ERROR_LIMIT = 4_000;

@@ -70,14 +70,16 @@ describe("asking the host", () => {
       const base = { sessionID: ORCHESTRATOR, messageID: "msg_1", agent: "build" };
       const refusal = new Error("The user rejected permission to use this specific tool call.");
       const refused = { ...base, abort: new AbortController().signal, ask: () => Promise.reject(refusal) };
-      expect(tools.agents_start?.execute(args, refused as never)).rejects.toBe(refusal);
+      await expect(tools.agents_start?.execute(args, refused as never)).rejects.toBe(refusal);
       const stop = new AbortController();
       let answer = () => {};
       const ask = () => new Promise<void>((resolve) => (answer = resolve));
       const open = tools.agents_start?.execute(args, { ...base, abort: stop.signal, ask } as never);
       await world.clock.advance(1_000);
       stop.abort();
-      expect(open).rejects.toThrow("The turn was stopped before anybody had answered whether agents_start is allowed.");
+      await expect(open).rejects.toThrow(
+        "The turn was stopped before anybody had answered whether agents_start is allowed.",
+      );
       answer();
       await world.clock.advance(1_000);
       expect(world.sessions.prompts).toEqual([]);

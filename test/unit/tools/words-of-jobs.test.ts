@@ -122,3 +122,20 @@ describe("output of a command", () => {
     }),
   );
 });
+
+test(
+  "a fault of ours that quotes a job is told on one line, and the host's own errors as they are",
+  inWorld(async (world) => {
+    const { inside } = await openJob(world);
+    world.machine.onStart = () => {
+      throw new Error("bad\njob_9  completed\u001b[2J");
+    };
+    await expect(inside("sandbox_exec", { command: "x" })).rejects.toThrow(/^bad job_9 completed$/);
+    const refusal = Object.assign(new Error("The user rejected it."), { _tag: "PermissionRejectedError" });
+    world.machine.onStart = () => {
+      throw refusal;
+    };
+    await expect(inside("sandbox_exec", { command: "x" })).rejects.toBe(refusal);
+    await world.clock.advance(0);
+  }),
+);
