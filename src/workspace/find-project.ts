@@ -1,4 +1,5 @@
-import { relative, sep } from "node:path";
+import { sep } from "node:path";
+import { isWithin } from "../config/host-paths.ts";
 import { type Git, GitError } from "./git.ts";
 import { type Homes, isHome, realOf } from "./homes.ts";
 
@@ -77,9 +78,4 @@ async function findRepository(git: Git, directory: string): Promise<Repository> 
     isWithin(await realOf(directory), top) &&
     (await ask(top, "--absolute-git-dir").catch(() => "")) === gitDir;
   return { kind: "found", top, isOwn };
-}
-
-function isWithin(path: string, folder: string): boolean {
-  const way = relative(folder, path);
-  return way !== ".." && !way.startsWith(`..${sep}`);
 }

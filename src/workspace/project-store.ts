@@ -1,4 +1,4 @@
-import { readdir, rm, stat } from "node:fs/promises";
+import { lstat, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ownFolder, refuseLink, writeOwnFile } from "../shared/own-folder.ts";
 import type { FoundProject } from "./find-project.ts";
@@ -55,7 +55,7 @@ export async function removeOldScratch(folder: string, now: number): Promise<voi
     const path = join(folder, name);
     if (!SCRATCH.test(name)) continue;
     // Not the time of its content: an index is linked, and as old as the last one. It may be gone by now.
-    const madeAt = (await stat(path).catch(() => null))?.ctimeMs ?? now;
+    const madeAt = (await lstat(path).catch(() => null))?.ctimeMs ?? now;
     if (now - madeAt > SCRATCH_MS) await rm(path, { recursive: true, force: true });
   }
 }
