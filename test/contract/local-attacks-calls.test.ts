@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
+import { createTrees } from "../../src/sandboxes/local/bubblewrap/trees.ts";
+import { findTool } from "../../src/sandboxes/local/host-tools.ts";
 import { attackAs, USERS } from "./attack-users.ts";
 import { whyNoIsolation } from "./local-support.ts";
 
@@ -18,6 +20,21 @@ def call(number, *words):
   r = c.syscall(ctypes.c_long(number), *[w if isinstance(w, bytes) else ctypes.c_long(w) for w in words])
   return r if r != -1 else -ctypes.get_errno()
 ${program}'`;
+
+const PR_SET_SECCOMP = 22;
+/** Goes on with the rest of its command line where nobody may load a filter: by seccomp(2), or by this option of prctl. */
+const refusing = (option: number) => `
+import ctypes, os, struct, sys
+c = ctypes.CDLL(None, use_errno=True)
+step = lambda code, true, false, operand: struct.pack("<HBBI", code, true, false, operand & 0xffffffff)
+no, yes = step(6, 0, 0, 0x50001), step(6, 0, 0, 0x7fff0000)
+program = ctypes.create_string_buffer(b"".join([
+  step(0x20, 0, 0, 0), step(0x15, 0, 1, ${ARM ? 277 : 317}), no,
+  step(0x15, 0, 3, ${ARM ? 167 : 157}), step(0x20, 0, 0, 16), step(0x15, 0, 1, ${option}), no, yes,
+]))
+c.prctl(38, 1, 0, 0, 0)
+assert c.prctl(22, 2, struct.pack("<HxxxxxxQ", 8, ctypes.addressof(program)), 0, 0) == 0
+os.execvp(sys.argv[1], sys.argv[1:])`;
 
 const EPERM = -1;
 const ENOSYS = -38;
@@ -172,4 +189,26 @@ describe.skipIf(why !== null)(`a job's system calls${why ? ` (skipped: ${why})` 
       TIMEOUT,
     );
   }
+
+  describe("without a filter", () => {
+    const user = USERS[0] as (typeof USERS)[number];
+    const attack = { sandboxes: 1, network: "blocked", steps: [[0, "echo ran"]] } as const;
+    const around = (option: number) => ["/usr/bin/python3", "-c", refusing(option)];
+
+    test("no sandbox stands, and the user is told what is needed", async () => {
+      const made = attackAs(user, attack, { around: around(PR_SET_SECCOMP) });
+      await expect(made).rejects.toThrow(/No sandbox can be isolated.*CONFIG_SECCOMP_FILTER/s);
+    });
+
+    test("no command is started in one that stands", async () => {
+      await expect(attackAs(user, attack, { around: around(-1) })).rejects.toThrow(
+        "its system-call filter was not loaded",
+      );
+    });
+
+    test("no file is copied, measured or removed", async () => {
+      const trees = createTrees(findTool("bwrap") ?? "", new Uint8Array(3));
+      await expect(trees.measure("/usr/lib")).rejects.toThrow(/seccomp/i);
+    });
+  });
 });
