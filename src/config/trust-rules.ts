@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Environment } from "./environment.ts";
-import { parseGpu } from "./gpu.ts";
+import { type GpuRequest, parseGpu } from "./gpu.ts";
 import { DEFAULT_CPU, DEFAULT_MEMORY_MIB } from "./prices.ts";
 import type { ParsedOptions } from "./schema.ts";
 
@@ -50,6 +50,8 @@ export const gpuLimitRule = (mine: number | undefined, theirs: number): string |
 export interface EnvironmentFacts {
   /** The user's environment of that name, or what a new one starts from. */
   readonly mine: Environment;
+  /** The user has none of that name. */
+  readonly isNew: boolean;
   readonly options: ParsedOptions;
 }
 
@@ -66,15 +68,17 @@ export const ENVIRONMENT_RULES: {
   setup: (_mine, _theirs, facts) => (facts.mine.network === "open" ? unlessLent(facts) : "set-up has the network"),
   workspace: (mine, theirs) => (theirs === "empty" || mine === "project" ? null : "yours starts empty"),
   workdir: (_mine, _theirs, facts) => unlessLent(facts),
-  gpu(mine, theirs) {
+  gpu(mine, theirs, { isNew, options }) {
     if (theirs === null) return null;
+    if (isNew) return overLimit(gpusOf(theirs), options.gpuLimits);
     const [most, wanted] = [gpusOf(mine), gpusOf(theirs)];
     const isCovered = (want: (typeof wanted)[number]) =>
       most.some(({ type, count, exact }) => type === want.type && want.count <= count && (want.exact || !exact));
     return wanted.every(isCovered) ? null : `yours is ${mine ?? "none"}`;
   },
-  cpu: (mine, theirs) => ofProvider(mine, theirs, DEFAULT_CPU),
-  memoryMiB: (mine, theirs) => ofProvider(mine, theirs, DEFAULT_MEMORY_MIB),
+  cpu: (mine, theirs, facts) => ofProvider(facts.isNew ? allOf(facts, "cpu") : [mine], theirs, DEFAULT_CPU),
+  memoryMiB: (mine, theirs, facts) =>
+    ofProvider(facts.isNew ? allOf(facts, "memoryMiB") : [mine], theirs, DEFAULT_MEMORY_MIB),
   env(_mine, _theirs, facts) {
     // Without walls a variable such as LD_PRELOAD runs the repository's code on this machine before any command.
     if (facts.options.local.isolation === "none") return 'yours are without isolation ("local.isolation")';
@@ -116,13 +120,26 @@ function unlessLent({ mine }: EnvironmentFacts): string | null {
   return isLent ? "yours holds variables, secrets, volumes or buckets of your own" : null;
 }
 
-/** null is what the provider gives by itself. */
-function ofProvider(mine: number | null, theirs: number | null, itself: number): string | null {
-  if (theirs === null) return mine === null ? null : `yours is ${mine}`;
-  return lower(mine ?? itself, theirs);
+const allOf = <K extends "cpu" | "memoryMiB">({ options }: EnvironmentFacts, key: K): (number | null)[] =>
+  Object.values(options.environments).map((environment) => environment[key]);
+
+/** No more than the widest of the user's; null is what the provider gives by itself. */
+function ofProvider(mine: readonly (number | null)[], theirs: number | null, itself: number): string | null {
+  const most = Math.max(...mine.map((value) => value ?? itself));
+  if (theirs === null) return mine.includes(null) ? null : `yours is ${most}`;
+  return lower(most, theirs);
 }
 
-function gpusOf(text: string | null) {
+/** Any task may ask for GPUs within the user's limits; so may an environment that takes nothing of his in its hands. */
+function overLimit(wanted: readonly GpuRequest[], limits: ParsedOptions["gpuLimits"]): string | null {
+  for (const { type, count } of wanted) {
+    const most = Math.min(limits.total, limits[type] ?? limits.total);
+    if (count > most) return `your limit for ${type} is ${most}`;
+  }
+  return null;
+}
+
+function gpusOf(text: string | null): readonly GpuRequest[] {
   const parsed = text === null ? null : parseGpu(text);
   return parsed?.kind === "ok" ? parsed.preferences : [];
 }

@@ -12,7 +12,9 @@ import { ENVIRONMENT_RULES, gpuLimitRule, isSame, OPTION_RULES, type Rule, SECTI
  * T3: the tuple counts as the user's. The plugin cannot see which opencode.json it is from; one that comes with a
  *     repository can load any code, and whether it is read is OpenCode's own decision.
  * T4: an environment of the user's can only lose. A new one starts from his `default`, without its variables,
- *     credentials, volumes, buckets and ports, and can ask for nothing that `default` does not have.
+ *     credentials, volumes, buckets and ports, and can ask for nothing that `default` does not have but this: GPUs as
+ *     far as his `gpuLimits` go, in every alternative, since any task may ask for those and his budget holds; cores
+ *     and memory as the widest of his environments has them.
  * T5: values that are ignored are never looked at, so that they cannot make the options invalid. A bad value where the
  *     project has a say does.
  * T6: a user who trusts a file names it by path and content in his own file alone; then all of it counts, but for
@@ -123,7 +125,7 @@ export function tighten(
       if (isNew) tightened.push(path.join("."));
       const mine = isNew ? startOf(user.environments.default) : (user.environments[name] as Environment);
       const wanted = theirs.environments[name] as Environment;
-      result[name] = lessOf(mine, wanted, given, ENVIRONMENT_RULES, path, { mine, options: user });
+      result[name] = lessOf(mine, wanted, given, ENVIRONMENT_RULES, path, { mine, isNew, options: user });
     }
     return result as ParsedOptions["environments"];
   }

@@ -66,3 +66,17 @@ export function trusting(options: object, user: object = {}): Given {
   const project = JSON.stringify(options);
   return { project, user: JSON.stringify({ ...user, trustedProjects: { "/project": sha256(project) } }) };
 }
+
+export async function loaded(given: Given) {
+  const result = await loadWith(given);
+  if (result.kind !== "ok") throw new Error(result.message);
+  return result;
+}
+
+/** What a project's file comes to beside the user's options, which are his file's. */
+export async function beside(user: object, project: object, more: Partial<Given> = {}) {
+  const { options, ignored } = await loaded({ user: JSON.stringify(user), project: JSON.stringify(project), ...more });
+  return { options, ignored: ignored.map(({ key }) => key).sort() };
+}
+
+export const inDefault = (environment: object) => ({ environments: { default: environment } });

@@ -79,18 +79,34 @@ function gpus({ gpu }: Environment): string[] {
   );
 }
 
+/** Whether a task could have that many of them by its own `gpu`. */
+function withinLimits(gpu: string, { gpuLimits }: Options): boolean {
+  const [type = "", count = "1"] = gpu.split(":");
+  const most = gpuLimits[type.replace(" or better", "")];
+  const wanted = Number(count);
+  return wanted <= gpuLimits.total && (most === undefined || wanted <= most);
+}
+
 const lentTo = ({ env, hostEnv, secrets, volumes, buckets }: Environment) =>
   [Object.entries(env), hostEnv, secrets, Object.entries(volumes), Object.entries(buckets)].map((one) =>
     one.map(String),
   );
 
-function expectNoWider(mine: Environment, theirs: Environment, user: Options): void {
+/** What the user has, or what he grants to environments that he has none of. */
+interface Bounds {
+  readonly isNew: boolean;
+  readonly user: Options;
+}
+
+function expectNoWider(mine: Environment, theirs: Environment, { isNew, user }: Bounds): void {
   expect(isSubset(reach(theirs), reach(mine))).toBe(true);
-  expect(isSubset(gpus(theirs), gpus(mine))).toBe(true);
+  const more = gpus(theirs).filter((gpu) => !gpus(mine).includes(gpu));
+  expect(isNew ? more.filter((gpu) => !withinLimits(gpu, user)) : more).toEqual([]);
   expect(isSubset(theirs.ports, mine.ports)).toBe(true);
-  expect(theirs.cpu ?? 1).toBeLessThanOrEqual(mine.cpu ?? 1);
-  expect(theirs.memoryMiB ?? 2048).toBeLessThanOrEqual(mine.memoryMiB ?? 2048);
-  if (mine.memoryMiB !== null) expect(theirs.memoryMiB).not.toBeNull(); // locally most of the machine's
+  const all = isNew ? Object.values(user.environments) : [mine];
+  expect(theirs.cpu ?? 1).toBeLessThanOrEqual(Math.max(...all.map(({ cpu }) => cpu ?? 1)));
+  expect(theirs.memoryMiB ?? 2048).toBeLessThanOrEqual(Math.max(...all.map(({ memoryMiB }) => memoryMiB ?? 2048)));
+  if (all.every(({ memoryMiB }) => memoryMiB !== null)) expect(theirs.memoryMiB).not.toBeNull(); // locally most of the machine's
   expect(theirs.idleTimeoutMinutes).toBeLessThanOrEqual(mine.idleTimeoutMinutes);
   const lifetime = user.jobTimeoutMinutes;
   expect(theirs.sandboxTimeoutMinutes ?? lifetime).toBeLessThanOrEqual(mine.sandboxTimeoutMinutes ?? lifetime);
@@ -130,7 +146,7 @@ test("a project's file widens nothing, whatever it and the user say", async () =
         const isNew = !Object.hasOwn(mine.environments, name);
         const base = mine.environments[isNew ? "default" : name] as Environment;
         const bare = { env: {}, hostEnv: [], secrets: [], volumes: {}, buckets: {}, ports: [] };
-        expectNoWider(isNew ? { ...base, ...bare } : base, environment, mine);
+        expectNoWider(isNew ? { ...base, ...bare } : base, environment, { isNew, user: mine });
       }
       for (const name of Object.keys(mine.environments)) expect(Object.keys(theirs.environments)).toContain(name);
     }), // biome-ignore format: one line each

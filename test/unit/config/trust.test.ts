@@ -2,21 +2,18 @@ import { describe, expect, test } from "bun:test";
 import { environmentSchema } from "../../../src/config/environment.ts";
 import { optionsSchema } from "../../../src/config/schema.ts";
 import { ENVIRONMENT_RULES, OPTION_RULES, SECTION_RULES } from "../../../src/config/trust-rules.ts";
-import { type Given, loadWith, optionsOf, PROJECT_FILE, problemsOf, sha256, trusting, USER_FILE } from "./load-with.ts";
-
-async function loaded(given: Given) {
-  const result = await loadWith(given);
-  if (result.kind !== "ok") throw new Error(result.message);
-  return result;
-}
-
-/** What a project's file comes to beside the user's options, which are his file's. */
-async function beside(user: object, project: object, more: Partial<Given> = {}) {
-  const { options, ignored } = await loaded({ user: JSON.stringify(user), project: JSON.stringify(project), ...more });
-  return { options, ignored: ignored.map(({ key }) => key).sort() };
-}
-
-const inDefault = (environment: object) => ({ environments: { default: environment } });
+import {
+  beside,
+  inDefault,
+  loaded,
+  loadWith,
+  optionsOf,
+  PROJECT_FILE,
+  problemsOf,
+  sha256,
+  trusting,
+  USER_FILE,
+} from "./load-with.ts";
 
 describe("a project's file is ignored where it", () => {
   const LENT = inDefault({ hostEnv: ["HF_TOKEN"] });
@@ -137,29 +134,6 @@ describe("a project's file counts where it", () => {
     for (const [type, limit] of Object.entries(gpuLimits ?? {}))
       expect(options.gpuLimits[type === "total" ? type : type.toUpperCase()]).toBe(limit);
   }); // biome-ignore format: a table
-});
-
-test("a new environment starts from the user's default, without what is his in it", async () => {
-  const mine = { network: "blocked", memoryMiB: 512, hostEnv: ["A"], env: { B: "1" }, secrets: ["s"], ports: [80] };
-  const user = { environments: { default: mine, other: { network: "open", hostEnv: ["C"] } } };
-  const { options, ignored } = await beside(user, { environments: { own: { image: "x" } } });
-  expect(options.environments.own).toMatchObject({ image: "x", network: "blocked", memoryMiB: 512 });
-  expect(options.environments.own).toMatchObject({ hostEnv: [], env: {}, secrets: [], ports: [] });
-  expect(options.environments.other).toMatchObject({ network: "open", hostEnv: ["C"] });
-  expect(ignored).toEqual([]);
-});
-
-test("names of the language are names of new environments like others", async () => {
-  const { options, ignored } = await beside({}, { environments: { toString: { network: "blocked" }, valueOf: {} } });
-  expect(options.environments.toString as unknown).toMatchObject({ network: "blocked", workdir: "/workspace" });
-  expect(ignored).toEqual([]);
-});
-
-test("sixteen new environments are taken, the others named", async () => {
-  const environments = Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`e${at}`, {}]));
-  const { options, ignored } = await beside({}, { environments });
-  expect(Object.keys(options.environments)).toHaveLength(17);
-  expect(ignored).toHaveLength(24);
 });
 
 describe("the user is told", () => {

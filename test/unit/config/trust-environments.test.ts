@@ -1,0 +1,74 @@
+import { describe, expect, test } from "bun:test";
+import { beside, inDefault } from "./load-with.ts";
+
+test("a new environment starts from the user's default, without what is his in it", async () => {
+  const mine = { network: "blocked", memoryMiB: 512, hostEnv: ["A"], env: { B: "1" }, secrets: ["s"], ports: [80] };
+  const user = { environments: { default: mine, other: { network: "open", hostEnv: ["C"] } } };
+  const { options, ignored } = await beside(user, { environments: { own: { image: "x" } } });
+  expect(options.environments.own).toMatchObject({ image: "x", network: "blocked", memoryMiB: 512 });
+  expect(options.environments.own).toMatchObject({ hostEnv: [], env: {}, secrets: [], ports: [] });
+  expect(options.environments.other).toMatchObject({ network: "open", hostEnv: ["C"] });
+  expect(ignored).toEqual([]);
+});
+
+describe("the machine of a new environment", () => {
+  const few = { gpuLimits: { total: 4, H100: 2 } };
+  test.each<[string, object, string]>([
+    ["a GPU", {}, "T4"],
+    ["as many as the user's total", {}, "h100:8"],
+    ["as many as his limit of the type", few, "H100:2"],
+    ["alternatives that all fit", few, "H100!:2|T4:4"],
+  ])("may have %s where the user's default has none", async (_what, user, gpu) => {
+    const { options, ignored } = await beside(user, { environments: { own: { gpu } } });
+    expect([options.environments.own?.gpu, options.environments.default.gpu, ignored]).toEqual([gpu, null, []]);
+  });
+
+  test.each<[string, object, string]>([
+    ["than the user's total", few, "T4:5"],
+    ["than his limit of the type, in any case", few, "h100:3"],
+    ["in one of the alternatives", few, "T4|H100:3"],
+    ["in one of the alternatives by the total", few, "T4:4|A100:5"],
+    ["where he allows none of the type", { gpuLimits: { H100: 0 } }, "H100!"],
+    ["where he allows none at all", { gpuLimits: { total: 0, T4: 8 } }, "T4"],
+    ["than a type's limit that is above the total", { gpuLimits: { total: 1, T4: 8 } }, "T4:2"],
+  ])("has no more GPUs %s", async (_what, user, gpu) => {
+    const { options, ignored } = await beside(user, { environments: { own: { gpu } } });
+    expect([options.environments.own?.gpu, ignored]).toEqual([null, ["environments.own.gpu"]]);
+  });
+
+  test("goes without the GPU that the user's default has", async () => {
+    const { options, ignored } = await beside(inDefault({ gpu: "T4" }), { environments: { own: { gpu: null } } });
+    expect([options.environments.own?.gpu, ignored]).toEqual([null, []]);
+  });
+
+  test("is as large as the largest that the user has, and not larger", async () => {
+    const user = { environments: { default: { cpu: 0.5, memoryMiB: 512 }, big: { cpu: 8, memoryMiB: 16_384 } } };
+    const at = { cpu: 8, memoryMiB: 16_384 };
+    const over = { cpu: 9, memoryMiB: 16_385 };
+    const { options, ignored } = await beside(user, { environments: { at, over, provider: { memoryMiB: null } } });
+    expect(options.environments).toMatchObject({ at, over: user.environments.default, provider: { memoryMiB: 512 } });
+    expect(ignored).toEqual([
+      "environments.over.cpu",
+      "environments.over.memoryMiB",
+      "environments.provider.memoryMiB",
+    ]);
+  });
+
+  test("is no measure for another of the project's", async () => {
+    const { ignored } = await beside({}, { environments: { a: { cpu: 1 }, b: { cpu: 2 }, c: { cpu: 2 } } });
+    expect(ignored).toEqual(["environments.b.cpu", "environments.c.cpu"]);
+  });
+});
+
+test("names of the language are names of new environments like others", async () => {
+  const { options, ignored } = await beside({}, { environments: { toString: { network: "blocked" }, valueOf: {} } });
+  expect(options.environments.toString as unknown).toMatchObject({ network: "blocked", workdir: "/workspace" });
+  expect(ignored).toEqual([]);
+});
+
+test("sixteen new environments are taken, the others named", async () => {
+  const environments = Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`e${at}`, {}]));
+  const { options, ignored } = await beside({}, { environments });
+  expect(Object.keys(options.environments)).toHaveLength(17);
+  expect(ignored).toHaveLength(24);
+});
