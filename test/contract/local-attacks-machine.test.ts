@@ -90,11 +90,13 @@ describe.skipIf(why !== null)(
               expect(
                 (await sh(other, `${own} ${connect("127.0.0.1", 8123)} 2>/dev/null && break; done`)).stdout,
               ).toContain("REACHED");
+              // Others are of limits that nothing keeps on this machine.
+              const offline = other.notes.filter((note) => /^(No network|Names cannot)/.test(note));
               if (network === "open")
                 expect(
-                  other.notes.join() || (await sh(other, "ip route show default || cat /proc/net/route")).stdout,
+                  offline.join() || (await sh(other, "ip route show default || cat /proc/net/route")).stdout,
                 ).toMatch(/default|No network/);
-              if (network === "open" && other.notes.length === 0)
+              if (network === "open" && offline.length === 0)
                 await sh(other, "ip route del unreachable 192.0.2.2; ip link set tap0 down").then(({ exit }) =>
                   expect(exit).not.toEqual(exited(0)),
                 );
@@ -116,8 +118,7 @@ describe.skipIf(why !== null)(
           const bounded = small({ limits: { processes: 40 } });
           const other = await bounded.create(localSpec());
           try {
-            if (other.notes.some((note) => note.includes("not limited")))
-              return expect(other.notes.length).toBeGreaterThan(0);
+            if (other.notes.some((note) => note.startsWith("The number of processes is not limited"))) return;
             const bomb = await other.start({
               argv: [
                 "sh",

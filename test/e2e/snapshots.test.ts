@@ -20,7 +20,8 @@ sandboxTest(
     const session = await server.createSession();
     const base = task(
       "base",
-      shell("echo one > a; mkdir d; ln -s ../a d/link"),
+      // As a module cache of Go and a careless chmod have them.
+      shell("echo one > a; mkdir d m s; ln -s ../a d/link; touch m/f s/f; chmod 0444 m/f; chmod 0555 m; chmod 0 s"),
       shell(HOLD),
       shell("cat a"),
       say("based"),
@@ -53,8 +54,8 @@ sandboxTest(
         finished.find((one) => one.id === job?.id),
         "sandbox_exec",
       );
-    expect(await ofJob(left)).toEqual(["one\nleft\na\nd\nentered\ngo\n[exit code 0]"]);
-    expect(await ofJob(right)).toEqual(["one\nright\na\nd\nentered\ngo\n[exit code 0]"]);
+    expect(await ofJob(left)).toEqual(["one\nleft\na\nd\nentered\ngo\nm\ns\n[exit code 0]"]);
+    expect(await ofJob(right)).toEqual(["one\nright\na\nd\nentered\ngo\nm\ns\n[exit code 0]"]);
     expect((await ofJob(finished[0])).at(-1)).toBe("one\n[exit code 0]");
 
     const second = (await ask(server, session.id, freeze({ job: left?.id, label: "v2" }))).metadata;

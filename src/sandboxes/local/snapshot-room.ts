@@ -5,7 +5,7 @@ import { LabError } from "../../shared/error-code.ts";
 import type { SnapshotCharge } from "../port.ts";
 import { type DiskRoom, type HostReserve, readRoom, shortage, toMiB } from "./disk-room.ts";
 import type { TreeTools } from "./isolation.ts";
-import type { Part } from "./layout.ts";
+import { PARTS, type Part } from "./layout.ts";
 import type { LocalSandbox } from "./local-sandbox.ts";
 
 /** Of what would be free without them, a job's snapshots may take half; and at most twice what its sandbox may. */
@@ -29,7 +29,8 @@ export async function refuseWithoutRoom(
   parts: readonly Part[],
   charged: SnapshotCharge | null,
 ): Promise<void> {
-  const sizes = await Promise.all(parts.map((part) => deps.trees.measure(sandbox.dirs[part], deps.signal)));
+  const paths = parts.length === PARTS.length ? [sandbox.dirs.root] : parts.map((part) => sandbox.dirs[part]);
+  const sizes = await Promise.all(paths.map((path) => deps.trees.measure(path, deps.signal)));
   const size = {
     bytes: sizes.reduce((sum, { bytes }) => sum + bytes, 0),
     files: sizes.reduce((sum, { files }) => sum + files, 0),
