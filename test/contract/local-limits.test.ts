@@ -76,6 +76,23 @@ describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (sk
   );
 
   test(
+    "processes are held to their number, those of a sibling do not count, or the job is told that they are not",
+    () =>
+      within({ processes: 40 }, async (provider) => {
+        const [sandbox, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
+        // A shell that cannot start one more gives up.
+        const argv = ["sh", "-c", "for n in $(seq 100); do sleep 60 & done"];
+        for (const one of [sandbox, sibling]) await (await one.start({ argv })).exit;
+        const { stdout } = spawnSync("ps", ["-eo", "args="], { encoding: "utf8" });
+        const count = stdout.split("\n").filter((line) => line === "sleep 60").length;
+        const isTold = sandbox.notes.some((note) => note.startsWith("The number of processes is not limited"));
+        expect(count).toBeGreaterThan(isTold ? 150 : 41); // more than one sandbox may have
+        if (!isTold) expect(count).toBeLessThan(80);
+      }),
+    TIMEOUT,
+  );
+
+  test(
     "memory in files is held to the limit, or the job is told that it is not",
     () =>
       within({}, async (provider) => {
