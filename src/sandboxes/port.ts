@@ -97,15 +97,21 @@ export interface SandboxProvider {
   /** The only channel for "can it freeze file systems?". */
   readonly snapshots: SnapshotStore | null;
   /** What of this machine's files its sandboxes can read, besides the job's own; null where they run elsewhere. */
-  readonly lent: (() => Promise<readonly LentPath[]>) | null;
+  readonly lent: (() => Promise<LentPaths>) | null;
   /** Lets go of what this process holds. Sandboxes that can outlive the process do; their files always do. */
   close(): Promise<void>;
 }
 
-/** A path of this machine that sandboxes can read. */
+export interface LentPaths {
+  readonly lent: readonly LentPath[];
+  /** On PATH, or asked for, and held back. */
+  readonly refused: readonly LentPath[];
+}
+
+/** A path of this machine that sandboxes can read, or cannot. */
 export interface LentPath {
   readonly path: string;
-  /** What it is lent for, in a few words: "program on PATH". */
+  /** In a few words: "program on PATH", "it holds the home directory". */
   readonly why: string;
 }
 

@@ -4,7 +4,7 @@ import { findJobs } from "../jobs/find-jobs.ts";
 import { isEnded } from "../jobs/job.ts";
 import type { Lab } from "../jobs/lab.ts";
 import { spendOf } from "../jobs/spend.ts";
-import type { LentPath } from "../sandboxes/port.ts";
+import type { LentPaths } from "../sandboxes/port.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { placeOf } from "../views/place.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
@@ -34,13 +34,13 @@ export const agentsStatusTool = (host: ToolHost) =>
         ...spendOf(book.jobs(), lab.clock.now()),
         budgetUsd: lab.options.budget.usdPerSession,
       };
-      const lent = await lentBy(lab);
+      const { lent, refused } = await lentBy(lab);
       const lines = [
         jobs.length === 0 ? "This session has started no jobs." : `${renderCounts(jobs)}:`,
         ...renderJobLines(jobs),
         ...snapshots.map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}`),
         `Jobs run ${placeOf(lab.providerName, lab.options.local)}${lab.providerName === "modal" ? `; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : ""}.`,
-        renderLent(lent),
+        renderLent({ lent, refused }),
         ...lab.notices(sessionID),
         renderResults(viewRecords(news), lab.ids),
         `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
@@ -54,8 +54,9 @@ export const agentsStatusTool = (host: ToolHost) =>
   });
 
 /** Nothing where sandboxes are not local, or where none can be made: a job says why. */
-async function lentBy(lab: Lab): Promise<readonly LentPath[]> {
-  if (lab.providerName !== "local") return [];
+async function lentBy(lab: Lab): Promise<LentPaths> {
+  const nothing = { lent: [], refused: [] };
+  if (lab.providerName !== "local") return nothing;
   const { lent } = await lab.provider("local");
-  return lent === null ? [] : lent().catch(() => []);
+  return lent === null ? nothing : lent().catch(() => nothing);
 }

@@ -1,12 +1,16 @@
 import { dirname } from "node:path";
-import type { LentPath } from "../sandboxes/port.ts";
+import type { LentPaths } from "../sandboxes/port.ts";
 import { oneLine } from "../shared/plain-text.ts";
 
 const SHOWN = 8;
+const SHOWN_REFUSED = 3;
 
 /** One line: folders by what of them is lent, `/home/ada/.pyenv/{bin,shims}`; all of it is in the metadata. */
-export function renderLent(lent: readonly LentPath[]): string {
-  if (lent.length === 0) return "";
+export function renderLent({ lent, refused }: LentPaths): string {
+  const heldBack = refused.slice(0, SHOWN_REFUSED).map(({ path, why }) => `${oneLine(path)} (${why})`);
+  const more = refused.length > SHOWN_REFUSED ? `, … ${refused.length - SHOWN_REFUSED} more` : "";
+  const notLent = refused.length === 0 ? "" : `Not lent: ${heldBack.join(", ")}${more}.`;
+  if (lent.length === 0) return notLent;
   const folders = new Map<string, string[]>();
   for (const { path } of lent) {
     const folder = dirname(path);
@@ -17,5 +21,5 @@ export function renderLent(lent: readonly LentPath[]): string {
     return `${folder === "/" ? "" : folder}/${shown.length === 1 ? shown[0] : `{${shown.join(",")}}`}`;
   });
   const left = words.length > SHOWN ? `, … ${words.length - SHOWN} more folders` : "";
-  return `Lent to local sandboxes, read-only: ${oneLine(words.slice(0, SHOWN).join(", "), 2000)}${left}.`;
+  return `Lent to local sandboxes, read-only: ${oneLine(words.slice(0, SHOWN).join(", "), 2000)}${left}.${notLent && ` ${notLent}`}`;
 }

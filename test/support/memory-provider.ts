@@ -157,7 +157,7 @@ export function createMemoryMachine(): MemoryMachine {
       };
       return {
         name: "local",
-        lent: machine.lent && (async () => machine.lent ?? []),
+        lent: machine.lent && (async () => ({ lent: machine.lent ?? [], refused: [] })),
         create(spec, signal) {
           usable();
           const made = create(spec).then(take);

@@ -1,5 +1,5 @@
 import type { Failure } from "../../shared/error-code.ts";
-import type { LentPath, SandboxSignal } from "../port.ts";
+import type { LentPaths, SandboxSignal } from "../port.ts";
 import type { SandboxDirs } from "./layout.ts";
 import type { CopyResult } from "./tree-copy.ts";
 import type { TreeSize } from "./tree-measure.ts";
@@ -59,7 +59,7 @@ export interface LendingRules {
 export interface Isolation {
   readonly kind: IsolationKind;
   /** What its sandboxes can read of this machine; null where that is not a list: too much of it. */
-  readonly lent: (() => { readonly lent: readonly LentPath[]; readonly refused: readonly LentPath[] }) | null;
+  readonly lent: (() => LentPaths) | null;
   readonly trees: TreeTools;
   /** @throws LabError `isolation_unavailable`, `sandbox_create_failed` */
   open(plan: EnclosurePlan): Promise<Enclosure>;

@@ -73,7 +73,7 @@ export function createLocalProvider(deps: LocalProviderDeps): SandboxProvider {
 class LocalProvider implements SandboxProvider {
   readonly name = "local";
   readonly snapshots;
-  readonly lent = async () => (await this.#isolation()).lent?.().lent ?? [];
+  readonly lent = async () => (await this.#isolation()).lent?.() ?? { lent: [], refused: [] };
   readonly #deps: LocalProviderDeps;
   readonly #watch: DiskWatch;
   readonly #reserve: () => Promise<HostReserve>;

@@ -3,12 +3,21 @@ import { renderLent } from "../../../src/tools/render-lent.ts";
 import { inWorld } from "../jobs/lab-world.ts";
 import { openTools } from "./tool-host.ts";
 
-const lent = (...paths: string[]) => paths.map((path) => ({ path, why: "program on PATH" }));
+const all = (...paths: string[]) => paths.map((path) => ({ path, why: "program on PATH" }));
+const lent = (...paths: string[]) => ({ lent: all(...paths), refused: [] });
 
 test("what is lent is one line, a folder at a time", () => {
-  expect(renderLent([])).toBe("");
+  expect(renderLent({ lent: [], refused: [] })).toBe("");
   expect(renderLent(lent("/home/ada/.pyenv/bin", "/home/ada/.pyenv/lib", "/home/ada/bin/run", "/data"))).toBe(
     "Lent to local sandboxes, read-only: /home/ada/.pyenv/{bin,lib}, /home/ada/bin/run, /data.",
+  );
+});
+
+test("what is held back is named with its reason", () => {
+  const refused = [{ path: "/shared/bin", why: "everybody may put programs there" }];
+  expect(renderLent({ lent: [], refused })).toBe("Not lent: /shared/bin (everybody may put programs there).");
+  expect(renderLent({ lent: all("/data"), refused })).toBe(
+    "Lent to local sandboxes, read-only: /data. Not lent: /shared/bin (everybody may put programs there).",
   );
 });
 
@@ -24,7 +33,7 @@ test(
   "agents_status says it where jobs run in local sandboxes, and nothing where there is nothing to say",
   inWorld(async (world) => {
     const { call } = openTools(world);
-    const paths = lent("/home/ada/bin/run");
+    const paths = all("/home/ada/bin/run");
     world.machine.lent = paths;
     expect((await call("agents_status", {})).metadata).toMatchObject({ lent: paths });
     const { output } = await call("agents_status", {});
