@@ -46,7 +46,8 @@ const PACK_BYTES = 512 * 1024 * 1024;
 const LIMIT_MS = 3 * 60_000;
 /** More are put together to one: nobody reads them one by one. */
 const MAX_COMMITS = 100;
-const UNREAD_BYTES = 256 * 1024;
+/** Names of what the job may not read itself. Whatever was cut off of them would pass for removed. */
+const UNREAD_BYTES = 512 * 1024;
 
 /**
  * Works on copies: the job's index, files and branches stay as they are, and it may go on meanwhile. The index keeps its
@@ -102,7 +103,8 @@ while IFS= read -r file; do
   s --literal-pathspecs ls-files --error-unmatch -- "$file" >/dev/null 2>&1 || printf '%s\\n' "$file"
 done < "$out/large" | head -n 20
 printf '\\0'
-head -c ${UNREAD_BYTES} < "$out/unread"`;
+[ "$(wc -c < "$out/unread")" -le ${UNREAD_BYTES} ] || { echo "the job has shut itself out of more files and folders than can be named" >&2; exit 1; }
+cat "$out/unread"`;
 
 const objectsOf = (store: ProjectStore, folder: string): Readonly<Record<string, string>> => ({
   GIT_OBJECT_DIRECTORY: join(folder, "objects"),

@@ -91,4 +91,16 @@ describe.skipIf(!bubblewrap)("collecting from a sandbox in which a job has shut 
       );
     }
   }
+
+  test(
+    "more than can be named nothing is collected, because the rest would pass for removed",
+    async () => {
+      const many = "mkdir own; (cd own; seq -f '%0250.0f' 2200 | xargs mkdir -m 0)";
+      await expect(doJob({ store, base, sandbox }, "job_1", `${RESET}\n${many}`)).rejects.toThrow(
+        "the job has shut itself out of more files and folders than can be named",
+      );
+      await runIn(sandbox, RESET);
+    },
+    TIMEOUT,
+  );
 });
