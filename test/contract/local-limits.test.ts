@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, watch } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LocalLimits } from "../../src/sandboxes/local/local-provider.ts";
-import type { SandboxProvider } from "../../src/sandboxes/port.ts";
+import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { isRoot, runAsOrdinaryUser } from "../support/as-ordinary-user.ts";
 import { leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
 import { sh } from "./sandbox-shell.ts";
@@ -88,6 +89,30 @@ describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (sk
         const isTold = sandbox.notes.some((note) => note.startsWith("The number of processes is not limited"));
         expect(count).toBeGreaterThan(isTold ? 150 : 41); // more than one sandbox may have
         if (!isTold) expect(count).toBeLessThan(80);
+      }),
+    TIMEOUT,
+  );
+
+  test(
+    "a job that watches as many files as it may leaves its user's other programs and its siblings theirs",
+    () =>
+      within({}, async (provider) => {
+        const [greedy, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
+        const inotify = process.arch === "arm64" ? 26 : 294;
+        const all = Number(readFileSync("/proc/sys/fs/inotify/max_user_instances", "utf8"));
+        const take = (most: number) =>
+          `perl -e '$| = 1; $n = 0; $n++ while $n < ${most} && syscall(${inotify}, 0) >= 0; print "$n\n"; sleep 60'`;
+        const taken = async (sandbox: Sandbox) => {
+          const process_ = await sandbox.start({ argv: ["sh", "-c", take(all)] });
+          for await (const { bytes } of process_.output) return Number(Buffer.from(bytes).toString());
+          throw new Error("it said nothing");
+        };
+        const first = await taken(greedy);
+        expect(first).toBeGreaterThanOrEqual(4);
+        expect(first).toBeLessThanOrEqual(Math.max(4, all / 16));
+        expect(await taken(sibling)).toBe(first);
+        expect(greedy.notes.filter((note) => note.includes("watch"))).toEqual([]);
+        watch(tmpdir()).close(); // this process is of the same user
       }),
     TIMEOUT,
   );

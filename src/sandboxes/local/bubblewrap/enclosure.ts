@@ -16,6 +16,7 @@ import { launcherArgs } from "./launcher.ts";
 import { Namespaces } from "./namespaces.ts";
 import { type Network, openNetwork } from "./network.ts";
 import { SandboxProcesses } from "./sandbox-processes.ts";
+import { limitShares } from "./user-shares.ts";
 
 export interface WallTools {
   readonly bwrap: string;
@@ -89,7 +90,8 @@ export async function openEnclosure(plan: WallPlan): Promise<Enclosure> {
     // Before this line the new root is half built, with the host's still beneath it: nobody may enter yet.
     await said("up\n");
     await lockDevices(namespaces, plan.tools.nsenter);
-    const notes = [...plan.notes];
+    const unlimited = await limitShares(namespaces, plan.tools.nsenter);
+    const notes = [...plan.notes, ...(unlimited === null ? [] : [unlimited])];
     if (plan.network === "open") {
       network = await openNetwork(namespaces, plan.tools.nsenter, plan.clock).catch((error: Error) => {
         notes.push(error.message.startsWith("No network") ? error.message : `No network: ${error.message}.`);

@@ -13,6 +13,9 @@ export function processLimits(limits: ResourceLimits, cgroup: Kept | null): stri
   const hard = readHardLimits();
   const MiB = 1024 * 1024;
   const args = ["--core=0:0", lowered("fsize", limits.diskMiB * MiB, hard.get("Max file size"))];
+  // Counted for a user as a whole (see user-shares.ts): signals that wait, and one message queue of the usual size.
+  args.push(lowered("sigpending", 4096, hard.get("Max pending signals")));
+  args.push(lowered("msgqueue", 100_000, hard.get("Max msgqueue size")));
   if (!cgroup?.limitsProcesses) args.push(lowered("nproc", limits.processes, hard.get("Max processes")));
   if (!cgroup?.limitsMemory) args.push(lowered("data", limits.memoryMiB * MiB, hard.get("Max data size")));
   return args;
