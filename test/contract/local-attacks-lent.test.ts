@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { newBase, plant, removeBase } from "../support/lent-fixture.ts";
-import { attackAs, USERS } from "./attack-users.ts";
+import { attackAs, HOST, USERS } from "./attack-users.ts";
 import { whyNoIsolation } from "./local-support.ts";
 
 const why = await whyNoIsolation();
@@ -21,6 +21,9 @@ const HOME = {
   "home/.local/share/pipx/venvs/black/bin/black": "program",
   "home/.local/share/pipx/venvs/black/lib/mine/.env": "data",
   "home/.local/share/pipx/venvs/black/lib/mine/.git/config": "data",
+  "home/.local/share/pipx/venvs/black/lib/mine": "folder mode 0777",
+  "home/.local/share/pipx/venvs/black/lib/mine/run": "program",
+  "home/.local/share/pipx/venvs/black/lib/python3.12/site-packages/.pypirc": "data",
   "home/.local/share/pipx/venvs/black/lib/module.py": "program",
   "home/.local/lib/python3.12/os.py": "data",
   "home/.local/share/opencode/auth.json": "data",
@@ -69,11 +72,14 @@ describe.skipIf(why !== null)(`what a job finds of a home${why ? ` (skipped: ${w
               // The table of mounts has the places on the host; they lead nowhere that is not lent.
               [0, "cut -d' ' -f4 /proc/self/mountinfo | sed -n 's#/\\(workspace\\|home\\|tmp\\|logs\\)$##p' | grep sbx_ | { read -r at && echo seen; ls -d $at /tmp$at; }"],
               [0, `for at in ${at("home/bin/run")} ${at("home/work/deploy.sh")} ${at("home/data/set")}; do echo x 2>/dev/null >> $at && echo WRITTEN; chmod 777 $at 2>/dev/null && echo CHANGED; done; touch ${at("home/new")} 2>/dev/null && echo MADE; true`],
+              // As a token is refreshed.
+              [HOST, `cd ${at("home/.local/share/pipx/venvs/black/lib/mine")} && echo ${CANARY} > .new && mv .new .env && cat .env`],
+              [0, `grep -rl ${CANARY} ${at("home")} 2>/dev/null; ${at("home/.local/share/pipx/venvs/black/lib/mine/run")}`],
             ],
           },
           { around: ["env", `HOME=${at("home")}`, `PATH=${path}:/usr/bin:/bin`] },
         ); // biome-ignore format: one command a line
-        const [ran, found, mounts, written] = said;
+        const [ran, found, mounts, written, , refreshed] = said;
         expect(ran?.stdout.replaceAll(`${base}/`, "").split("\n")).toEqual([
           "ran home/.local/bin/deploy",
           "ran home/.local/bin/tool",
@@ -85,7 +91,7 @@ describe.skipIf(why !== null)(`what a job finds of a home${why ? ` (skipped: ${w
         expect(found?.stdout.split("\n")).toEqual([
           "./.local/bin/tool",
           "./.local/share/pipx/venvs/black/bin/black",
-          "./.local/share/pipx/venvs/black/lib/mine/.env", // the name, covered up
+          "./.local/share/pipx/venvs/black/lib/mine/run",
           "./.local/share/pipx/venvs/black/lib/module.py",
           "./.local/share/pipx/venvs/black/pyvenv.cfg",
           "./bin/run",
@@ -95,6 +101,8 @@ describe.skipIf(why !== null)(`what a job finds of a home${why ? ` (skipped: ${w
         ]);
         expect(mounts?.stdout).toBe("seen\n");
         expect(written?.stdout).toBe("");
+        expect(said[4]?.stdout).toBe(`${CANARY}\n`);
+        expect(refreshed?.stdout).toBe(`ran ${at("home/.local/share/pipx/venvs/black/lib/mine/run")}\n`);
         expect(ran?.notes.filter((note) => note.includes("readOnlyPaths"))).toEqual([
           `Not lent, though local.readOnlyPaths names it: ${at("home/.local/share")} (it holds what OpenCode keeps).`,
         ]);

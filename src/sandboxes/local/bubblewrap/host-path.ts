@@ -1,5 +1,6 @@
 import { isAbsolute, join, normalize } from "node:path";
 import type { LentPath } from "../../port.ts";
+import { type Around, lendAround } from "./lent/around.ts";
 import { credentialsIn } from "./lent/hidden.ts";
 import { type Installation, installationOf, isEnvironment } from "./lent/installations.ts";
 import { entries, isFile, isFolder, isLink, isOpenToAll, isProgram, real } from "./lent/look.ts";
@@ -9,14 +10,17 @@ import { type Places, whyNever, whyNotLent, within } from "./lent/private-places
  * The host's tools outside /usr (version managers, conda, toolchains), lent read-only. Conservative on purpose: a tool
  * that fails to start is a nuisance, a bound credential is a leak. H2: of a folder on PATH its programs are lent one by
  * one, and of a link the program that it leads to alone; more of an installation only, and of that its own parts
- * (see lent/installations.ts). H3: what a part holds that bears a name for credentials is covered up.
+ * (see lent/installations.ts). H3: what a part holds that bears a name for credentials is left out
+ * (see lent/around.ts).
  */
 
 export interface HostPath {
-  /** Host paths to bind read-only at the same place. */
+  /** Host paths that are lent, at the same places. */
   readonly binds: readonly string[];
-  /** Below them, to be covered up. */
+  /** Below them, left out. */
   readonly hidden: readonly string[];
+  /** What to mount in place of the binds, so that nothing hidden is there. */
+  readonly around: Around;
   /** Links that the sandbox gets at the same places. */
   readonly links: readonly { readonly at: string; readonly to: string }[];
   /** PATH inside. */
@@ -107,9 +111,14 @@ class Lending {
     // What lies below a link is found by it.
     const links = outermost([...this.#links.keys()]);
     const isLent = (path: string) => binds.some((bound) => within(path, bound));
+    const hidden = outermost([...this.#hidden].filter((path) => isLent(path)));
+    const around = lendAround(binds, hidden);
+    for (const folder of around.tooLarge)
+      this.#refuse(folder, "credentials are kept there, among too many files to lend these one by one");
     return {
       binds,
-      hidden: outermost([...this.#hidden].filter((path) => isLent(path))),
+      hidden,
+      around,
       links: [...this.#links]
         .filter(([at]) => links.includes(at) && !isLent(at) && !binds.some((bound) => within(bound, at)))
         .map(([at, to]) => ({ at, to })),

@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import type { EnclosurePlan } from "../isolation.ts";
 import type { HostPath } from "./host-path.ts";
-import { isFolder } from "./lent/look.ts";
 import { within } from "./lent/private-places.ts";
 import { type SynthesizedFile, systemArgs } from "./root-filesystem.ts";
 
@@ -92,10 +91,8 @@ export function wallArgs(
   if (options.disableUserns) args.push("--disable-userns");
   args.push("--setenv", "PATH", "/usr/bin:/bin", ...systemArgs());
   for (const file of files) args.push("--ro-bind", `${fileFolder}${file.path}`, file.path);
-  for (const path of hostPath.binds) args.push("--ro-bind-try", path, path);
-  for (const path of hostPath.hidden)
-    args.push(...(isFolder(path) ? ["--tmpfs", path, "--remount-ro", path] : ["--ro-bind", "/dev/null", path]));
-  for (const { at, to } of hostPath.links) args.push("--symlink", to, at);
+  for (const path of hostPath.around.binds) args.push("--ro-bind-try", path, path);
+  for (const { at, to } of [...hostPath.around.links, ...hostPath.links]) args.push("--symlink", to, at);
   args.push("--proc", "/proc", ...maskedProc(), "--remount-ro", "/proc", "--dev", "/dev");
   if (options.sizedTmpfs)
     args.push(

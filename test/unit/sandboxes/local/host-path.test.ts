@@ -168,7 +168,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     path: ["home/venv/bin"],
     binds: ["home/venv/bin", "home/venv/pyvenv.cfg"],
   },
-  "a project in an installation: covered where it bears names for credentials": {
+  "a project in an installation: left out where it bears names for credentials": {
     tree: { ...PYTHON, "home/py/lib/mine/.env.local": "data", "home/py/lib/mine/.git/config": "data", "home/py/lib/mine/src/.ssh/key": "data", "home/py/lib/mine/run.py": "data" },
     path: ["home/py/bin"],
     binds: ["home/py/bin", "home/py/lib"],
@@ -217,6 +217,12 @@ const ROWS: Readonly<Record<string, Row>> = {
     path: ["home/current/bin", "home/current"],
     binds: ["home/py/bin", "home/py/lib", "home/py/run"],
     links: ["home/current -> home/py"],
+  },
+  "what lies beside installed packages counts, what lies in them does not": {
+    tree: { ...PYTHON, "home/py/lib/python3.12/site-packages/.pypirc": "data", "home/py/lib/python3.12/site-packages/x/.env": "data", "home/py/lib/node_modules/.npmrc": "data", "home/py/lib/python3.12/site-packages/id_rsa": "data" },
+    path: ["home/py/bin"],
+    binds: ["home/py/bin", "home/py/lib"],
+    hidden: ["home/py/lib/node_modules/.npmrc", "home/py/lib/python3.12/site-packages/.pypirc", "home/py/lib/python3.12/site-packages/id_rsa"],
   },
   "home, its parents, the root, relative and absent entries, credentials, the state, what sandboxes have: nothing": {
     tree: { "home/.ssh/run": "program", "home/ssh": "-> home/.ssh", "home/.config/x/bin/run": "program", "home/state/bin/run": "program", "home/run": "program" },

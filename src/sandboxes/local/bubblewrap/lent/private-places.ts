@@ -17,10 +17,11 @@ export interface Places {
 }
 
 const CREDENTIALS = new Set([
-  ".ssh", ".aws", ".azure", ".boto", ".claude", ".codex", ".config", ".databrickscfg", ".docker", ".gcloud", ".gemini",
+  ".ssh", ".aws", ".azure", ".boto", ".claude", ".codex", ".condarc", ".config", ".databrickscfg", ".docker", ".gcloud", ".gemini",
   ".git", ".git-credentials", ".gnupg", ".kaggle", ".kube", ".modal.toml", ".mozilla", ".my.cnf", ".netrc", ".npmrc",
   ".oci", ".password-store", ".pgpass", ".pki", ".pypirc", ".s3cfg", ".secrets", ".terraform.d", ".thunderbird",
-  ".vault", ".vault-token", ".wandb", "secrets",
+  ".vault", ".vault-token", ".wandb", "client_secret.json", "credentials.json", "credentials.toml", "id_dsa", "id_ecdsa",
+  "id_ed25519", "id_rsa", "pip.conf", "secrets",
 ]); // biome-ignore format: a table
 /** A sandbox has these itself, or they hold what programs of this machine talk to each other by. */
 const OF_THE_SYSTEM =
