@@ -2,13 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider, TakenSnapshot } from "../../src/sandboxes/port.ts";
-import { isRoot, runAsOrdinaryUser } from "../support/as-ordinary-user.ts";
+import { runAlsoAsOrdinaryUser, who } from "../support/as-ordinary-user.ts";
 import { asRoot, describeTree, HOSTILE_TREE, takenKiB } from "./hostile-tree.ts";
 import { leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
 import { exited, type Ran, sh } from "./sandbox-shell.ts";
 
 const why = await whyNoIsolation();
-const who = isRoot() ? "root" : "an ordinary user";
 const TIMEOUT = 120_000;
 
 describe.skipIf(why !== null)(`files of a job, whatever they are, as ${who}${why ? ` (skipped: ${why})` : ""}`, () => {
@@ -73,14 +72,4 @@ describe.skipIf(why !== null)(`files of a job, whatever they are, as ${who}${why
   );
 });
 
-describe.skipIf(why !== null || !isRoot())("run once more as an ordinary user", () => {
-  test(
-    "it comes to the same",
-    () => {
-      const { code, said } = runAsOrdinaryUser(import.meta.path);
-      expect(said).toContain("as an ordinary user");
-      expect([code, code === 0 ? "" : said]).toEqual([0, ""]);
-    },
-    TIMEOUT * 2,
-  );
-});
+if (why === null) runAlsoAsOrdinaryUser(import.meta.path, TIMEOUT * 2);

@@ -5,12 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LocalLimits } from "../../src/sandboxes/local/local-provider.ts";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
-import { isRoot, runAsOrdinaryUser } from "../support/as-ordinary-user.ts";
+import { isRoot, runAlsoAsOrdinaryUser, who } from "../support/as-ordinary-user.ts";
 import { leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
 import { sh } from "./sandbox-shell.ts";
 
 const why = await whyNoIsolation();
-const who = isRoot() ? "root" : "an ordinary user";
 const TIMEOUT = 120_000;
 const MiB = 1024 * 1024;
 const FILES = (count: number) => `seq ${count} | xargs touch`;
@@ -204,14 +203,4 @@ describe.skipIf(why !== null || !canMount)(
   },
 );
 
-describe.skipIf(why !== null || !isRoot())("run once more as an ordinary user", () => {
-  test(
-    "it comes to the same",
-    () => {
-      const { code, said } = runAsOrdinaryUser(import.meta.path);
-      expect(said).toContain("as an ordinary user");
-      expect([code, code === 0 ? "" : said]).toEqual([0, ""]);
-    },
-    TIMEOUT * 2,
-  );
-});
+if (why === null) runAlsoAsOrdinaryUser(import.meta.path, TIMEOUT * 2);

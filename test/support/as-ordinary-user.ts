@@ -1,5 +1,6 @@
+import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -8,26 +9,55 @@ import { join } from "node:path";
  * that no password file knows; as an ordinary user it runs once.
  */
 
-const UID = 31_337;
+const UID = "31337";
+const ROOT = join(import.meta.dir, "../..");
+const BUN = join(ROOT, "node_modules/.bin/bun");
+const BECOME = ["--reuid", UID, "--regid", UID, "--clear-groups"];
 
 export const isRoot = (): boolean => process.geteuid?.() === 0;
 
+/** Who runs the tests, for their names. */
+export const who = isRoot() ? "root" : "an ordinary user";
+
+/** @param file that this is called in. Its tests have `who` in their names, which shows that they ran */
+export function runAlsoAsOrdinaryUser(file: string, timeout: number): void {
+  // A checkout in a folder that root alone may enter cannot be run by anybody else.
+  const canRun = isRoot() && spawnSync("setpriv", [...BECOME, BUN, "--version"], { cwd: "/" }).status === 0;
+  describe.skipIf(!canRun)("run once more as an ordinary user", () => {
+    test(
+      "it comes to the same",
+      () => {
+        const { code, said } = runAsOrdinaryUser(file);
+        expect(said).toContain("as an ordinary user");
+        expect([code, code === 0 ? "" : said]).toEqual([0, ""]);
+      },
+      timeout,
+    );
+  });
+}
+
 /** @returns what the run said; its exit code is that of `bun test` */
-export function runAsOrdinaryUser(file: string): { readonly code: number | null; readonly said: string } {
+function runAsOrdinaryUser(file: string): { readonly code: number | null; readonly said: string } {
   const home = mkdtempSync(join(tmpdir(), "opa-user-"));
-  const root = join(import.meta.dir, "../..");
-  const bun = join(root, "node_modules/.bin/bun");
-  const argv = ["setpriv", "--reuid", String(UID), "--regid", String(UID), "--clear-groups", bun, "test"];
-  const rest = ["--preload", join(root, "test/support/preload.ts"), "--timeout", "240000", file];
+  const argv = [
+    ...BECOME,
+    BUN,
+    "test",
+    "--preload",
+    join(ROOT, "test/support/preload.ts"),
+    "--timeout",
+    "240000",
+    file,
+  ];
   try {
     spawnSync("chown", [`${UID}:${UID}`, home]);
-    const { status, stdout, stderr } = spawnSync(argv[0] as string, [...argv.slice(1), ...rest], {
-      cwd: root,
+    const { status, stdout, stderr } = spawnSync("setpriv", argv, {
+      cwd: ROOT,
       encoding: "utf8",
       env: { PATH: process.env.PATH ?? "", HOME: home, TMPDIR: home },
     });
     return { code: status, said: `${stdout}${stderr}` };
   } finally {
-    spawnSync("rm", ["-rf", home]);
+    rmSync(home, { recursive: true, force: true });
   }
 }
