@@ -51,6 +51,24 @@ describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (sk
   );
 
   test(
+    "files that were deleted count while they are open, and no longer",
+    () =>
+      within({ diskMiB: 64, files: 3_000 }, async (provider) => {
+        const [holder, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
+        await sh(sibling, "exec 5>f; rm f; head -c 60000000 /dev/zero >&5; exec 5>&-; head -c 40000000 /dev/zero > g");
+        const hold =
+          "for n in 1 2 3; do (exec 5>f$n; rm f$n; head -c 60000000 /dev/zero >&5; exec sleep 60) & done; wait";
+        await sh(holder, hold);
+        expect(await holder.ended).toMatchObject({
+          code: "sandbox_lost",
+          message: expect.stringMatching(/it used \d+ MiB of disk, more than its limit of 64 MiB/),
+        });
+        expect((await sh(sibling, "echo alive")).stdout).toBe("alive\n");
+      }),
+    TIMEOUT,
+  );
+
+  test(
     "what a job's snapshots may take together has a limit in bytes and in files, which the refusal names",
     () =>
       within({ diskMiB: 64, files: 1_000 }, async (provider, rootDir) => {

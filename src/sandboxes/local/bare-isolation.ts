@@ -59,7 +59,9 @@ export function bareEnclosure(
     signal: (spawned, signal) => signalGroup(spawned, signal),
     follow: () => {},
     abandon: (spawned) => signalGroup(spawned, "SIGKILL"),
-    still: async () => async () => {}, // nothing here tells the job's processes from others
+    // Nothing here tells the job's processes from others.
+    still: async () => async () => {},
+    held: async () => ({ bytes: 0, files: 0 }),
     async tend() {},
     async close(reason) {
       alive = false;

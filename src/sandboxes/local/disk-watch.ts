@@ -18,7 +18,7 @@ const UNMEASURED_TIMES = 3;
 const MiB = 1024 * 1024;
 
 export type Watched = Pick<LocalSandbox, "id" | "dirs" | "limits" | "halt"> & {
-  readonly enclosure: Pick<Enclosure, "alive" | "tend">;
+  readonly enclosure: Pick<Enclosure, "alive" | "tend" | "held">;
 };
 
 export interface DiskWatchDeps {
@@ -131,9 +131,10 @@ export class DiskWatch {
       timed.abort(new Error("it took longer than a minute")),
     );
     try {
+      const held = await sandbox.enclosure.held();
       const size = await this.#deps.measure(sandbox.dirs.root, AbortSignal.any([timed.signal, this.#ending.signal]));
       this.#failures.delete(sandbox.id);
-      return size;
+      return { bytes: size.bytes + held.bytes, files: size.files + held.files };
     } catch (error) {
       if (this.#ending.signal.aborted || !sandbox.enclosure.alive()) return null;
       const why = timed.signal.aborted ? "it took longer than a minute" : (error as Error).message;

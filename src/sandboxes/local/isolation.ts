@@ -108,6 +108,8 @@ export interface Enclosure {
   abandon(spawned: number): void;
   /** Stops all processes; the returned function lets those that ran go on. One that cannot be stopped is left. */
   still(): Promise<() => Promise<void>>;
+  /** What its processes have open of files that were deleted. @throws Error when it cannot be told */
+  held(): Promise<TreeSize>;
   /** Called about once a second while the sandbox lives. */
   tend(): Promise<void>;
   /** Kills everything inside and resolves when it is gone. Idempotent. @throws LabError when something does not die */

@@ -209,6 +209,7 @@ function stand(
       const frozen = plan.cgroup && (await freezeCgroup(dirname(plan.cgroup.procsFiles[0] ?? ""), plan.clock));
       return frozen ?? processes.still();
     },
+    held: () => processes.held(plan.dirs.root),
     async tend() {
       if (!alive || !network) return;
       await network.resync().catch((error: unknown) => {

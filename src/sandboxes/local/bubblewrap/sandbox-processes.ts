@@ -2,6 +2,8 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { Clock } from "../../../shared/clock.ts";
 import { sleep } from "../../../shared/clock.ts";
 import type { SandboxSignal } from "../../port.ts";
+import type { TreeSize } from "../tree-measure.ts";
+import { heldFiles } from "./held-files.ts";
 
 /*
  * The processes of one sandbox as the host sees them. Nothing is asked of anyone inside: whatever enters can be stopped
@@ -112,6 +114,14 @@ export class SandboxProcesses {
         await sleep(this.#clock, pauseMs);
       }
     };
+  }
+
+  /** What they have open of files that were deleted, on the file system of `folder`. */
+  held(folder: string): Promise<TreeSize> {
+    return heldFiles(
+      this.#list().map(({ pid }) => pid),
+      folder,
+    );
   }
 
   /** Waits for the end of them all once the first has been killed; resolves with how many are left after all the same. */

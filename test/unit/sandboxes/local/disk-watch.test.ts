@@ -13,6 +13,7 @@ function watchOver(sizes: Record<string, TreeSize | "fails" | "never">) {
   const room = { bytes: 10_000 * MiB, files: 1_000_000 };
   const ended: Record<string, string> = {};
   const measured: string[] = [];
+  const held: Record<string, TreeSize> = {};
   let tended = 0;
   let atOnce = 0;
   let most = 0;
@@ -24,7 +25,11 @@ function watchOver(sizes: Record<string, TreeSize | "fails" | "never">) {
           id,
           dirs: { root: id, workspace: "", home: "", tmp: "", logs: "" },
           limits: LIMITS,
-          enclosure: { alive: () => !(id in ended), tend: async () => void tended++ },
+          enclosure: {
+            alive: () => !(id in ended),
+            tend: async () => void tended++,
+            held: async () => held[id] ?? { bytes: 0, files: 0 },
+          },
           halt: async (reason) => {
             ended[id] = reason?.message ?? "";
           },
@@ -51,10 +56,24 @@ function watchOver(sizes: Record<string, TreeSize | "fails" | "never">) {
     },
   });
   watch.start();
-  return { clock, room, ended, measured, watch, sizes, tended: () => tended, most: () => most };
+  return { clock, room, ended, measured, watch, sizes, held, tended: () => tended, most: () => most };
 }
 
 const small = { bytes: MiB, files: 10 };
+
+test("what deleted files take that are still open counts, for the limit and for who is the largest", async () => {
+  const over = watchOver({ a: small, b: small });
+  over.held.a = { bytes: 200 * MiB, files: 4 };
+  await over.clock.advance(1000);
+  await settle();
+  expect(over.ended).toEqual({ a: expect.stringMatching(/it used 201 MiB of disk/) });
+  const full = watchOver({ a: { bytes: 60 * MiB, files: 1 }, b: small });
+  full.held.b = { bytes: 80 * MiB, files: 1 };
+  full.room.bytes = 100 * MiB;
+  await full.clock.advance(1000);
+  await settle();
+  expect(full.ended).toEqual({ b: expect.stringMatching(/nearly full and it was the largest sandbox/) });
+});
 
 test("ends the sandbox that has more files than it may, however little they hold, and no other", async () => {
   const world = watchOver({ a: small, b: { bytes: MiB, files: 20_000 } });
