@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { hostFiles } from "../config/host-files.ts";
 import { configHomeOf, loadOptions } from "../config/load.ts";
 import { openLab } from "../jobs/lab.ts";
@@ -10,12 +11,13 @@ import { LabError } from "../shared/error-code.ts";
 import { randomId } from "../shared/ids.ts";
 
 /**
- * Sweeps now, and starts no job. @param stateDir in place of the one that the options name
+ * Sweeps now, and starts no job. @param stateDir in place of the one that the options name; may be relative
  * @throws LabError `config_invalid`
  */
 export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
   const loaded = await loadOptions({
-    tuple: stateDir === null ? undefined : { stateDir },
+    tuple: stateDir === null ? undefined : { stateDir: stateDir.startsWith("~/") ? stateDir : resolve(stateDir) },
+    tupleSource: "--state-dir",
     directory: null, // what comes with a repository has no word here
     configHome: configHomeOf(process.env),
     env: process.env,

@@ -15,6 +15,8 @@ export type { ConfigProblem } from "./problems.ts";
 export interface LoadRequest {
   /** What opencode.json gives beside the plugin's name; undefined when nothing. */
   readonly tuple: unknown;
+  /** What messages call it, where it comes from elsewhere. */
+  readonly tupleSource?: string;
   /** The project's directory, absolute; null = there is no project, and no file of one is read. */
   readonly directory: string | null;
   /** Absolute, see `configHomeOf`. */
@@ -92,12 +94,12 @@ interface Users {
   readonly options: ParsedOptions | null;
 }
 
-async function readUsers({ tuple, configHome, files }: LoadRequest): Promise<Users> {
+async function readUsers({ tuple, tupleSource = TUPLE, configHome, files }: LoadRequest): Promise<Users> {
   const path = userFileIn(configHome);
   const read = await readConfigFile(path, files);
   const problems = read.kind === "invalid" ? [read.problem] : [];
   const file = read.kind === "read" ? read.layer : null;
-  const given = isObject(tuple) ? { source: TUPLE, value: tuple } : null;
+  const given = isObject(tuple) ? { source: tupleSource, value: tuple } : null;
   if (given === null && tuple !== undefined && tuple !== null) {
     const found = Array.isArray(tuple) ? "a list" : `a ${typeof tuple}`;
     problems.push(toProblem("options", TUPLE, found, "an object of options"));

@@ -221,7 +221,9 @@ test(
     expect(run(home, "--help")).toMatchObject({ status: 0, stdout: expect.stringContaining("gc    end sandboxes") });
     expect(run(home, "sweep")).toMatchObject({ status: 2, stderr: expect.stringContaining('unknown command "sweep"') });
     expect(run(home, "gc", "--nope").status).toBe(2);
-    const bad = run(home, "gc", "--state-dir", "relative", "--json");
+    const bad = run(home, "gc", "--state-dir", ".", "--json");
     expect([bad.status, JSON.parse(bad.stdout).error.code]).toEqual([1, "config_invalid"]);
+    expect(JSON.parse(bad.stdout).error.message).toContain("stateDir in --state-dir: found your home");
+    expect(run(home, "gc", "--state-dir", "relative")).toMatchObject({ status: 0, stdout: "Nothing to sweep.\n" });
   }),
 );
