@@ -1,14 +1,14 @@
-import { posix } from "node:path";
+import { join, posix } from "node:path";
 import type { Sandbox } from "../sandboxes/port.ts";
 import { LabError, toFailure } from "../shared/error-code.ts";
 import { plainName } from "../shared/plain-text.ts";
-import type { Obeyed } from "../workspace/attention.ts";
+import { findObeyedFiles, type Obeyed } from "../workspace/attention.ts";
 import type { Built } from "../workspace/build-commits.ts";
 import { chooseFiles, exactly, FILE_LIMITS, type LeftOut, parseWanted } from "../workspace/choose-files.ts";
 import { fetchFiles } from "../workspace/fetch-files.ts";
 import { gatherWork, readWork } from "../workspace/gather-work.ts";
 import { type ListedFile, listFiles } from "../workspace/list-files.ts";
-import { isInstruction, whoObeys } from "../workspace/obeyed-files.ts";
+import { isInstruction } from "../workspace/obeyed-files.ts";
 import { toText } from "../workspace/paths.ts";
 import { type Written, writeFiles } from "../workspace/write-files.ts";
 import { findJob } from "./find-jobs.ts";
@@ -74,7 +74,10 @@ export async function collectFiles(
       return {
         files: written.files,
         leftOut: [...written.leftOut, ...(built ? missing(built.leftOut, written) : [])],
-        attention: attentionOf(written.files),
+        attention: await findObeyedFiles(
+          join(root, target),
+          written.files.map(({ path }) => path),
+        ),
         job: findJob(book, jobID),
         source,
         unmatched: chosen.unmatched,
@@ -103,12 +106,6 @@ const missing = (leftOut: readonly LeftOut[], { files, leftOut: said }: Written)
   const known = new Set([...files, ...said].map(({ path }) => path));
   return leftOut.filter(({ path }) => !known.has(path));
 };
-
-const attentionOf = (files: Written["files"]): Obeyed[] =>
-  files.flatMap(({ path }) => {
-    const who = whoObeys(path);
-    return who === null ? [] : [{ path, who }];
-  });
 
 function removedOf({ changed }: Built, listed: readonly ListedFile[]): string[] {
   const there = new Set(listed.map(({ path }) => path));

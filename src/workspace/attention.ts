@@ -1,10 +1,13 @@
 import { posix } from "node:path";
 import { workEnv } from "./gather-work.ts";
-import { hooksFolder } from "./hooks-folder.ts";
+import { realOf } from "./homes.ts";
+import { hookPlaces } from "./hooks-folder.ts";
+import { isPackage, MAX_PACKAGE_BYTES, MAX_PACKAGES, TOO_MANY_PACKAGES, whatInstalls } from "./install-scripts.ts";
 import type { IndexEntry } from "./listing.ts";
 import { whoObeys } from "./obeyed-files.ts";
 import { isSafePath, toText } from "./paths.ts";
 import type { ProjectStore } from "./project-store.ts";
+import { readFound } from "./walk-folder.ts";
 
 /** A file that something obeys without being asked. */
 export interface Obeyed {
@@ -22,29 +25,40 @@ interface Change {
 }
 
 const LINK = "120000";
-/** Links that are looked at, and followed on the way of one; package files that are read, and bytes of a file. */
+/** Links that are looked at, and followed on the way of one. */
 const MAX_LINKS = 200;
 const MAX_STEPS = 20;
-const MAX_PACKAGES = 50;
-const MAX_BYTES = 1024 * 1024;
 
 /** Which of a job's changes are obeyed without being asked, once they are in the project. */
 export async function findObeyed(change: Change): Promise<readonly Obeyed[]> {
-  const { after, changed } = change;
+  const { store, jobID, before, after, changed } = change;
   const brought = changed.filter((path) => after.has(path));
   const links = await obeyedLinks(change);
   const obeyed: Obeyed[] = [];
-  const hooks = await hooksFolder(change.store);
-  const packages = brought.filter((path) => posix.basename(path).toLowerCase() === "package.json");
+  const hooks = (await hookPlaces(store)).map((place) => place.toLowerCase());
+  const packages = brought.filter(isPackage);
   for (const path of brought) {
     const who =
       whoObeys(path) ??
       whoObeysBy(links, path) ??
-      (hooks !== null && isIn(toText(path), hooks) ? "git runs hooks from its folder" : null) ??
-      (await whatInstalls(change, packages.indexOf(path), path));
+      (isHook(toText(path).toLowerCase()) ? "git runs hooks from its folder" : null) ??
+      (await installs(path));
     if (who !== null) obeyed.push({ path, who });
   }
   return obeyed;
+
+  /** A file on the way to a place is a link: it says where the hooks lie. */
+  function isHook(path: string): boolean {
+    return hooks.some((place) => isIn(path, place) || isIn(place, path));
+  }
+
+  async function installs(path: string): Promise<string | null> {
+    const n = packages.indexOf(path);
+    if (n < 0) return null;
+    if (n >= MAX_PACKAGES) return TOO_MANY_PACKAGES;
+    const read = (entry: IndexEntry | undefined) => (entry ? readBlob(store, jobID, entry.oid) : null);
+    return whatInstalls(await read(before.get(path)), await read(after.get(path)));
+  }
 }
 
 const isIn = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
@@ -98,30 +112,30 @@ function whoObeysBy(links: readonly ObeyedLink[], path: string): string | null {
   return link ? whoObeys(link.path + path.slice(link.to.length)) : null;
 }
 
-/** What npm and those like it run when packages are installed. @source npm's documentation, "scripts", life cycle */
-const INSTALL_SCRIPTS = ["preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare"];
+/**
+ * The same of files that lie in a folder of their own already.
+ * @param folder absolute
+ */
+export async function findObeyedFiles(folder: string, paths: readonly string[]): Promise<readonly Obeyed[]> {
+  const root = await realOf(folder);
+  const packages = paths.filter(isPackage);
+  const obeyed: Obeyed[] = [];
+  for (const path of paths) {
+    const who = whoObeys(path) ?? (await installs(path));
+    if (who !== null) obeyed.push({ path, who });
+  }
+  return obeyed;
 
-/** @param n its place among the package files; below 0 = it is none */
-async function whatInstalls({ store, jobID, before, after }: Change, n: number, path: string): Promise<string | null> {
-  if (n < 0) return null;
-  if (n >= MAX_PACKAGES) return "installing packages runs its scripts, which were not compared: there are too many";
-  const scriptsOf = async (entry: IndexEntry | undefined) =>
-    entry ? parseScripts(await readBlob(store, jobID, entry.oid)) : {};
-  const [old, now] = [await scriptsOf(before.get(path)), await scriptsOf(after.get(path))];
-  const changed = INSTALL_SCRIPTS.filter((name) => now[name] !== undefined && now[name] !== old[name]);
-  return changed.length === 0 ? null : `installing packages runs its scripts: ${changed.join(", ")}`;
-}
-
-function parseScripts(content: Buffer | null): Record<string, unknown> {
-  try {
-    const { scripts } = JSON.parse((content?.toString("utf8") ?? "").replace(/^\uFEFF/, ""));
-    return typeof scripts === "object" && scripts !== null ? scripts : {};
-  } catch {
-    return {}; // nothing reads it either
+  async function installs(path: string): Promise<string | null> {
+    const n = packages.indexOf(path);
+    if (n < 0) return null;
+    if (n >= MAX_PACKAGES) return TOO_MANY_PACKAGES;
+    const content = await readFound(root, path, MAX_PACKAGE_BYTES);
+    return whatInstalls(null, typeof content === "string" ? null : content);
   }
 }
 
 const readBlob = (store: ProjectStore, jobID: string, oid: string): Promise<Buffer | null> =>
   store
-    .run(["cat-file", "blob", oid], { env: workEnv(store, jobID), isUntrusted: true, maxBytes: MAX_BYTES })
+    .run(["cat-file", "blob", oid], { env: workEnv(store, jobID), isUntrusted: true, maxBytes: MAX_PACKAGE_BYTES })
     .catch(() => null);

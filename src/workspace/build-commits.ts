@@ -80,6 +80,7 @@ export async function buildCommits(request: BuildRequest): Promise<Built> {
     leftOut.set(path, 'it is too large for a commit; take it with mode "files" and paths');
   for (const path of work.unread)
     leftOut.set(path.length > LONG_PATH ? `${path.slice(0, LONG_PATH)}...` : path, UNREAD);
+  for (const path of work.unborn) leftOut.set(path, OWN_REPOSITORY);
   return {
     base: store.isRepository ? first : null,
     tip,
@@ -94,7 +95,9 @@ export async function buildCommits(request: BuildRequest): Promise<Built> {
 
   /** What could not be read was not removed for that. */
   function isSeen({ path, entry }: Change): boolean {
-    return entry !== null || !work.unread.some((one) => path === one || path.startsWith(`${one}/`));
+    return (
+      entry !== null || ![...work.unread, ...work.unborn].some((one) => path === one || path.startsWith(`${one}/`))
+    );
   }
 
   /** The user's commit, or one on top of it with what he had not committed. */
@@ -121,6 +124,7 @@ export async function buildCommits(request: BuildRequest): Promise<Built> {
 }
 
 const UNREAD = "it could not be read: its modes forbid it to the job itself, or paths below it are too long";
+const OWN_REPOSITORY = "the job made it a repository of its own";
 const LONG_PATH = 1_000;
 
 interface Change {
@@ -156,7 +160,7 @@ function applyChanges(
     else if (!isSafePath(path)) leftOut.set(path, "some file system takes its name for another place");
     else if (entry === null) entries.delete(path);
     else if (KEPT_MODES.has(entry.mode)) entries.set(path, entry);
-    else leftOut.set(path, "the job made it a repository of its own");
+    else leftOut.set(path, OWN_REPOSITORY);
   }
   return entries;
 }

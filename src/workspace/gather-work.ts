@@ -4,7 +4,7 @@ import type { Sandbox } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
 import type { TreeBase } from "./capture-tree.ts";
-import { addAll, JOB_GIT, NO_GIT, UPDATE_REF } from "./job-git.ts";
+import { addAll, JOB_GIT, NO_GIT, PIPES, UNBORN, UPDATE_REF } from "./job-git.ts";
 import { formatSize } from "./paths.ts";
 import type { ProjectStore } from "./project-store.ts";
 import { type CommandEnd, runScript, TooSlowError } from "./sandbox-command.ts";
@@ -26,6 +26,8 @@ export interface Work {
   readonly leftOut: readonly string[];
   /** What could not be read there, by the job's own account: files, and folders with all in them. */
   readonly unread: readonly string[];
+  /** Repositories without a commit that the job made in its files, by its own account. */
+  readonly unborn: readonly string[];
 }
 
 export interface GatherRequest {
@@ -68,8 +70,8 @@ standing() {
   return 1
 }
 [ "$mode" = files ] || ! find .git -type p 2>/dev/null | grep -q . || { echo "there are pipes in its repository" >&2; exit 1; }
-pipes=$(find . -name .git -prune -o -type p '(' -name .gitignore -o -name .gitattributes ')' -print | head -n 3 | tr '\n' ' ')
-[ -z "$pipes" ] || { echo "pipes are where git reads its settings, which would never end: $pipes" >&2; exit 1; }
+pipes=$(${PIPES} | head -n 3 | tr '\n' ' ')
+[ -z "$pipes" ] || { echo "pipes are where git reads, which would never end: $pipes" >&2; exit 1; }
 rm -rf -- "$out"; mkdir -p -- "$out"
 trap '[ $? -eq 0 ] || rm -rf -- "$out"' EXIT
 GIT_INDEX_FILE=$out/index; export GIT_INDEX_FILE
@@ -103,6 +105,7 @@ while IFS= read -r file; do
   s --literal-pathspecs ls-files --error-unmatch -- "$file" >/dev/null 2>&1 || printf '%s\\n' "$file"
 done < "$out/large" | head -n 20
 printf '\\0'
+${UNBORN}
 [ "$(wc -c < "$out/unread")" -le ${UNREAD_BYTES} ] || { echo "the job has shut itself out of more files and folders than can be named" >&2; exit 1; }
 cat "$out/unread"`;
 
@@ -129,7 +132,7 @@ export async function readWork(store: ProjectStore, jobID: string): Promise<Work
 }
 
 /** Absent in what former versions kept. */
-const NEW_IN_WORK: Partial<Work> = { unread: [] };
+const NEW_IN_WORK: Partial<Work> = { unread: [], unborn: [] };
 
 export const removeWork = (store: Pick<ProjectStore, "folder">, jobID: string): Promise<void> =>
   rm(folderOf(store, jobID), { recursive: true, force: true });
@@ -175,7 +178,7 @@ async function gather(request: GatherRequest, half: string, mode: "history" | "f
   await rm(half, { recursive: true, force: true });
   await mkdir(join(half, "objects/pack"), { recursive: true, mode: 0o700 });
   const args = [sandbox.workdir, bases.join(" "), out, mode];
-  const { tip, bytes, base, leftOut, unread } = parseWork(
+  const { tip, bytes, base, ...left } = parseWork(
     await runScript(sandbox, PACK, args, { clock, limitMs: LIMIT_MS }),
     jobID,
   );
@@ -195,7 +198,7 @@ async function gather(request: GatherRequest, half: string, mode: "history" | "f
   );
   const range = isGrown ? [tip, `^${base}`] : ["--max-count=1", tip];
   const commits = (await ask("rev-list", "--first-parent", "--reverse", ...range)).split("\n").filter(Boolean);
-  return { base, tip, commits: commits.length > MAX_COMMITS ? [tip] : commits, leftOut, unread };
+  return { base, tip, commits: commits.length > MAX_COMMITS ? [tip] : commits, ...left };
 }
 
 function parseWork({ code, stdout, stderr }: CommandEnd, jobID: string) {
@@ -211,7 +214,11 @@ function parseWork({ code, stdout, stderr }: CommandEnd, jobID: string) {
       jobID,
       `its changes are larger than ${formatSize(PACK_BYTES)}; take what you need with mode "files" and paths`,
     );
-  return { tip, bytes, base, leftOut: large.map(plainPath), unread: outermost(closed.slice(0, -1).map(plainPath)) };
+  const named = closed.slice(0, -1);
+  const unborn = named.filter((name) => name.startsWith("R")).map((name) => plainPath(name.slice(1)));
+  if (unborn.includes("")) throw new Error("the job has made more repositories among its files than can be named");
+  const unread = outermost(named.filter((name) => !name.startsWith("R")).map(plainPath));
+  return { tip, bytes, base, leftOut: large.map(plainPath), unread, unborn };
 }
 
 /** Without what lies in another of them. */

@@ -46,5 +46,23 @@ ${LONG}
 { cat ${folder}/large; tr '\\n\\0' '\\001\\n' < ${folder}/unread; } | ${TO_PATTERN} > ${folder}/exclude
 s -c core.excludesFile=${folder}/exclude -c advice.addEmbeddedRepo=false add --all --ignore-errors . >&2 || [ $? -eq 1 ]`;
 
+/** More are not looked for: each costs two runs of git. */
+const MOST_UNBORN = 1_000;
+
+/**
+ * Prints, each behind an "R" and ended by NUL, repositories in the work directory of which nothing is in the index: git
+ * takes nothing of one without a commit. One with a commit is an entry there. An "R" alone: there are too many.
+ */
+export const UNBORN = `find . -mindepth 2 -name .git -prune -exec sh -c '
+  n=0; g() { GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null git -c core.fsmonitor=false "$@"; }
+  for f do
+    n=$((n + 1)); [ "$n" -le ${MOST_UNBORN} ] || { printf "R\\0"; break; }
+    d=\${f%/.git}
+    [ -z "$(g --literal-pathspecs ls-files -- "$d" | head -n 1)" ] && ! g check-ignore -q -- "$d" && printf "R%s\\0" "$d"
+  done' sh {} + 2>/dev/null || true`;
+
+/** Pipes where git reads what is not its own repository: it would never come to an end. */
+export const PIPES = `find . -path ./.git -prune -o -type p '(' -name .gitignore -o -name .gitattributes -o -path '*/.git/*' ')' -print`;
+
 /** The job's last commit while its files are brought up to date: by it an update that broke off is undone. */
 export const UPDATE_REF = "refs/parallel-agents/update";

@@ -47,9 +47,16 @@ const OTHERS: readonly Kind[] = [
     folders: ".vscode .idea .zed .vs .fleet .nvim .devcontainer",
   },
   {
+    // Those that OpenCode starts by itself are among them: a file is formatted and looked through when it is edited.
+    who: "formatters, linters or language servers run or obey it",
+    names:
+      ".prettierrc* prettier.config.* eslint.config.* .eslintrc* .stylelintrc* stylelint.config.* .oxlintrc.json .rubocop.yml .standard.yml .pylintrc pylintrc .luarc.json .luarc.jsonc .formatter.exs mix.exs build.zig package.swift hie.yaml gemfile svelte.config.* astro.config.* build.gradle settings.gradle init.gradle *.gradle.kts directory.build.props directory.build.targets",
+    folders: ".lsp .clj-kondo",
+  },
+  {
     who: "shells, interpreters or package managers run or obey it",
     names:
-      ".envrc .autoenv .mise.toml mise.toml .tool-versions .npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs .pnp.* bunfig.toml conftest.py sitecustomize.py usercustomize.py *.pth setup.py pip.conf build.rs",
+      ".envrc .autoenv .mise.toml mise.toml .tool-versions .npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs .pnp.* bunfig.toml conftest.py sitecustomize.py usercustomize.py *.pth setup.py pip.conf build.rs binding.gyp",
     folders: ".mise .direnv .yarn .cargo .bundle .mvn node_modules .venv venv site-packages dist-packages",
   },
 ];

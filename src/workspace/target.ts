@@ -1,7 +1,7 @@
 import { lstat, mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { LabError } from "../shared/error-code.ts";
-import { hooksFolder } from "./hooks-folder.ts";
+import { hookPlaces } from "./hooks-folder.ts";
 import { plainPart, whoObeysText } from "./obeyed-files.ts";
 import { fromText, isSafePath } from "./paths.ts";
 import type { ProjectStore } from "./project-store.ts";
@@ -46,11 +46,11 @@ export async function refuseLinks(root: string, target: string): Promise<void> {
   }
 }
 
-/** @throws LabError `collect_failed` where the user's git runs hooks from (T2) */
+/** @throws LabError `collect_failed` where the user's git runs hooks from, or around such a place (T2) */
 export async function refuseHooks(store: ProjectStore, target: string): Promise<void> {
-  const hooks = await hooksFolder(store);
-  const [inside, folder] = [target.split(sep).join("/"), hooks ?? ""].map((path) => path.toLowerCase());
-  if (folder !== "" && `${inside}/`.startsWith(`${folder}/`))
+  const inside = `${target.split(sep).join("/").toLowerCase()}/`;
+  const places = (await hookPlaces(store)).map((place) => `${place.toLowerCase()}/`);
+  if (places.some((place) => inside.startsWith(place) || place.startsWith(inside)))
     throw refused(target, "git runs hooks from there without being asked; name another place");
 }
 

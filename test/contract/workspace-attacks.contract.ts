@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import type { TreeBase } from "../../src/workspace/capture-tree.ts";
 import { makeBranch } from "../../src/workspace/make-branch.ts";
@@ -134,6 +135,64 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
       },
       LIMIT_MS,
     );
+
+    test(
+      "by a job that brings hooks to where links lead: as the folder is configured, and as git finds it by itself",
+      async () => {
+        const [link, hook] = [join(project.root, "lent"), join(project.root, ".git/hooks/pre-push")];
+        mkdirSync(join(project.root, "tools/own"), { recursive: true });
+        symlinkSync("tools", link);
+        symlinkSync("../../scripts/deep/pre-push", hook);
+        const script = `mkdir -p tools/own scripts/deep; printf x | tee tools/own/pre-commit scripts/deep/other > scripts/deep/pre-push; ln -s tools new`;
+        const attention = async (id: string) =>
+          (await collect(id, script)).attention.map(({ path, who }) => [toText(path), who]);
+        const who = "git runs hooks from its folder";
+        expect(await attention("job_default")).toEqual([["scripts/deep/pre-push", who]]);
+        await expect(refuseHooks(store, "scripts/deep/pre-push")).rejects.toThrow("git runs hooks from there");
+        await expect(refuseHooks(store, "scripts")).rejects.toThrow("git runs hooks from there");
+        await refuseHooks(store, "scripts/other");
+        for (const configured of ["lent/own", join(project.root, "lent/../lent/own")]) {
+          project.git("config", "core.hooksPath", configured);
+          expect(await attention("job_linked")).toEqual([["tools/own/pre-commit", who]]);
+          await expect(refuseHooks(store, "tools/own/x")).rejects.toThrow("git runs hooks from there");
+          await refuseHooks(store, "scripts/deep");
+        }
+        project.git("config", "core.hooksPath", "new/own");
+        expect(await attention("job_way")).toContainEqual(["new", who]);
+        await expect(refuseHooks(store, "new")).rejects.toThrow("git runs hooks from there");
+        project.git("config", "--unset", "core.hooksPath");
+        for (const path of [link, hook]) rmSync(path);
+        rmSync(join(project.root, "tools/own"), { recursive: true });
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "by a job that makes repositories among its files: each is named, with a commit or without",
+      async () => {
+        const built = await collect(
+          "job_repositories",
+          `echo 1 > one.txt; git add one.txt; git commit -q -m Own
+          for name in unborn "$(printf 'odd\\nname')" low/er deep/er; do git init -q "$name"; echo x > "$name/f"; done
+          git init -q born; git -C born -c user.name=x -c user.email=x commit -q --allow-empty -m x; printf 'ignored/\\n' >> .gitignore; git init -q ignored; echo 2 > two.txt`,
+        );
+        const why = "the job made it a repository of its own";
+        expect(Object.fromEntries(built.leftOut.map((left) => [toText(left.path), left.why]))).toEqual({
+          born: why,
+          unborn: why,
+          "odd\nname": why,
+          "low/er": why,
+        });
+        expect(built.commits.map(({ subject }) => subject)).toEqual(["Own", "Work that was not committed"]);
+        expect(built.changed.map(toText)).toEqual(expect.arrayContaining(["deep/er/f", "one.txt", "two.txt"]));
+      },
+      LIMIT_MS,
+    );
+
+    test("by pipes in a repository among its files, at which git would wait for ever: they are named at once", async () => {
+      const pipes = "mkdir -p sub/.git/objects sub/.git/refs; mkfifo sub/.git/HEAD; echo x > x.txt";
+      await expect(collect("job_pipes", pipes)).rejects.toThrow("pipes are where git reads");
+    }, 20_000);
 
     test(
       "by a job that speaks for others in its commits: what it says of them is gone, and said to be",

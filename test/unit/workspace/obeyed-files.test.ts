@@ -1,4 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { findObeyedFiles } from "../../../src/workspace/attention.ts";
 import { isInstruction, whoObeys } from "../../../src/workspace/obeyed-files.ts";
 import { fromText } from "../../../src/workspace/paths.ts";
 
@@ -31,7 +35,19 @@ const OBEYED: Readonly<Record<string, readonly string[]>> = {
     ...[".vscode/tasks.json", ".vscode/settings.json", ".idea/workspace.xml", ".zed/tasks.json", "all.code-workspace"],
     ...[".devcontainer/devcontainer.json", ".exrc", ".vscode"],
   ],
+  "formatters, linters or language servers run or obey it": [
+    ...[
+      ".prettierrc",
+      ".prettierrc.js",
+      "web/prettier.config.mjs",
+      "eslint.config.js",
+      ".eslintrc.cjs",
+      ".rubocop.yml",
+    ],
+    ...["mix.exs", "build.zig", "Package.swift", "Gemfile", "app/build.gradle", "app/build.gradle.kts", "hie.yaml"],
+  ],
   "shells, interpreters or package managers run or obey it": [
+    "binding.gyp",
     ...[".envrc", ".npmrc", ".yarnrc.yml", ".yarn/releases/yarn.cjs", ".pnp.cjs", ".pnp.loader.mjs", "conftest.py"],
     ...[
       "sitecustomize.py",
@@ -83,5 +99,32 @@ describe("files that are obeyed", () => {
   test("agents take for instructions by its name alone, in whatever folder", () => {
     expect(["AGENTS.md", "x/claude.md", ".opencode/AGENTS.md"].filter(isInstruction)).toHaveLength(3);
     expect(["opencode.json", ".claude/settings.json", "AGENTS.md/x"].filter(isInstruction)).toEqual([]);
+  });
+});
+
+test("a package's file among collected ones is named when installing it runs something", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "obeyed-"));
+  const contents: Record<string, string> = {
+    "package.json": '{"scripts":{"postinstall":"evil","test":"x"}}',
+    "Package.JSON": '\uFEFF{"scripts":{"prepare":"evil"}}',
+    "composer.json": '{"scripts":{"post-install-cmd":["evil"]}}',
+    "plain.json": '{"scripts":{"postinstall":"evil"}}',
+  };
+  for (const [name, text] of Object.entries(contents)) writeFileSync(join(folder, name), text);
+  for (const [name, text] of Object.entries({ test: '{"scripts":{"test":"x"}}', junk: "{", list: '{"scripts":[]}' })) {
+    mkdirSync(join(folder, name));
+    writeFileSync(join(folder, name, "package.json"), text);
+    contents[`${name}/package.json`] = text;
+  }
+  symlinkSync("package.json", join(folder, "link"));
+  mkdirSync(join(folder, "linked"));
+  symlinkSync("../package.json", join(folder, "linked/package.json"));
+  const obeyed = await findObeyedFiles(folder, [...Object.keys(contents), "linked/package.json", "link"]);
+  rmSync(folder, { recursive: true });
+  const why = "installing packages runs its scripts:";
+  expect(Object.fromEntries(obeyed.map(({ path, who }) => [path, who]))).toEqual({
+    "package.json": `${why} postinstall`,
+    "Package.JSON": `${why} prepare`,
+    "composer.json": `${why} post-install-cmd`,
   });
 });
