@@ -5,7 +5,7 @@ import { FILE_TOOL } from "../support/modal-server/file-tool.ts";
 import type { ModelReply } from "../support/model-server.ts";
 import { HOLD, sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
-import { ask, inJob, outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
+import { ask, inJob, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
 
 let lab: ModalLab;
@@ -96,6 +96,13 @@ for (const [what, happens] of Object.entries(outages)) {
       const held = task("held", shell(`echo before; ${HOLD}; exit 3`), shell("echo after"), say("ran"));
       await ask(server, session.id, start(held));
       await until(async () => (await holdersAt(modal)).length === 1, { what: "it runs", timeoutMs: 60_000 });
+      // Not before the plugin knows that it does: a command that could not be started is another test's.
+      const { sessionID = "" } = (await ask(server, session.id, status())).metadata.jobs[0] ?? {};
+      const isSeen = async () =>
+        (await server.messages(sessionID)).some(({ parts }) =>
+          parts.some((part) => part.type === "text" && part.text.includes("```\nbefore")),
+        );
+      await until(isSeen, { what: "its output is seen", timeoutMs: 60_000 });
       await happens();
       await openGatesAt(modal);
       const { finished } = (await ask(server, session.id, wait())).metadata;
