@@ -11,10 +11,15 @@ export const isProjectConfigOff = (env: HostEnv): boolean =>
 /** The project's file of options. A link that leads out of the project would show some other file's keys. */
 export async function readProjectFile(path: string, roots: readonly string[], files: HostFiles): Promise<ConfigFile> {
   const real = await files.realpath(path).catch(() => path); // whatever is wrong with it, reading says so
-  if (roots.some((root) => isWithin(real, root)) || !(await files.exists(real)))
+  if (isWithin(real, await ownRoot(roots, files)) || !(await files.exists(real)))
     return readConfigFile(path, { read: () => files.read(real) });
   const problem = toProblem("options", path, "a link that leads out of the project", "a plain file, or none");
   return { kind: "invalid", problem };
+}
+
+/** The innermost repository: what lies around it, such as a home that is a repository too, is not the project's to show. */
+async function ownRoot([directory = "/", around]: readonly string[], files: HostFiles): Promise<string> {
+  return around === undefined || (await files.exists(join(directory, ".git"))) ? directory : around;
 }
 
 /** What the user said of this project: nothing, this very content, or another. */

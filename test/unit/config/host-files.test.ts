@@ -63,6 +63,13 @@ describe("is told, never waited for or followed:", () => {
     symlinkSync(join(root, "elsewhere"), join(project, ".opencode"));
     expect(await found()).toBe("a link that leads out of the project");
   });
+  test("a link out of a clone into a repository around it, such as the user's home", async () => {
+    for (const folder of [root, project]) mkdirSync(join(folder, ".git"));
+    writeFileSync(join(root, "auth.json"), '{ "my-secret-provider": 1 }');
+    symlinkSync(join(root, "auth.json"), file);
+    expect(await found()).toBe("a link that leads out of the project");
+    rmSync(join(root, ".git"), { recursive: true });
+  });
   test("a link to itself", async () => {
     symlinkSync(file, file);
     expect(await found()).toContain("ELOOP");
