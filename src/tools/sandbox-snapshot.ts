@@ -10,6 +10,9 @@ import { forbiddenTool } from "./worker-seat.ts";
 /** Tasks start from ids and labels alike, so none may pass for the other. */
 const LIKE_AN_ID = /^(?:im-|sb-|snap_|job_|ses_)/i;
 
+/** What models write who mean no snapshot at all: a job would hand its files to every such task. */
+const LIKE_NOTHING = /^(?:none|null|nil|undefined|false|default)$/i;
+
 export const sandboxSnapshotTool = (host: ToolHost) =>
   defineTool({
     name: "sandbox_snapshot",
@@ -23,6 +26,7 @@ export const sandboxSnapshotTool = (host: ToolHost) =>
           "English letters, digits, '.', '_' and '-', the first a letter or digit, at most 64 characters",
         )
         .refine((label) => !LIKE_AN_ID.test(label), "it looks like an id; give it a name of its own")
+        .refine((label) => !LIKE_NOTHING.test(label), "it stands for no snapshot; give it a name of its own")
         .optional()
         .describe("A name to start tasks from. It stays the job's: given again it names the newer snapshot."),
       path: z.string().min(1).optional().describe("Only this directory; the whole file system when left out."),

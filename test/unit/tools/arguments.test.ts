@@ -32,6 +32,8 @@ const BAD: [tool: string, args: unknown, words: string[]][] = [
   ["sandbox_snapshot", { label: "-x" }, ["label", "the first a letter or digit"]],
   ["sandbox_snapshot", { label: "snap_best" }, ["label", "looks like an id"]],
   ["sandbox_snapshot", { label: "IM-best" }, ["label", "looks like an id"]],
+  ["sandbox_snapshot", { label: "none" }, ["label", "stands for no snapshot"]],
+  ["sandbox_snapshot", { label: "NULL" }, ["label", "stands for no snapshot"]],
   ["sandbox_snapshot", { label: "job_1" }, ["label", "looks like an id"]],
   ["sandbox_snapshot", { path: "" }, ["path"]],
   ["sandbox_exec", { command: "  " }, ["command", "empty"]],
