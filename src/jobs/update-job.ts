@@ -1,5 +1,6 @@
 import { withStillFiles } from "../sandboxes/still-files.ts";
 import { LabError } from "../shared/error-code.ts";
+import { oneLine, plainName } from "../shared/plain-text.ts";
 import type { TreeBase } from "../workspace/capture-tree.ts";
 import { type Updated, updateTree } from "../workspace/update-tree.ts";
 import type { TreeUpdate } from "./job.ts";
@@ -34,7 +35,7 @@ export async function updateJob(
     });
     if (updated.kind === "same") return "";
     record({ conflicts: updated.kind === "conflicts" ? updated.paths : [], problem: null });
-    return `${toText(updated)}\n\n`;
+    return `${renderUpdated(updated)}\n\n`;
   } catch (error) {
     if (signal.aborted) return ""; // with its turn it is done again
     const problem = error instanceof Error ? error.message : String(error);
@@ -42,7 +43,7 @@ export async function updateJob(
     if (error instanceof LabError && error.code === "sandbox_lost") throw error;
     lab.log("warn", "could not bring a job's files up to date", { jobID, reason: problem });
     record({ conflicts: [], problem });
-    return `Your files were to be brought up to date with the project, but that failed: ${problem}. They are as you left them.\n\n`;
+    return `Your files were to be brought up to date with the project, but that failed: ${oneLine(problem)}. They are as you left them.\n\n`;
   }
 
   function record(update: Omit<TreeUpdate, "at">): void {
@@ -52,9 +53,10 @@ export async function updateJob(
 
 const UPDATED = "The project went on since you took its files, and they were brought up to date with it";
 
-function toText(updated: Updated): string {
+/** What the job is told before its turn. The plugin says it, so names of files can say nothing in it. */
+export function renderUpdated(updated: Updated): string {
   if (updated.kind !== "conflicts") return `${UPDATED}: your commits were rebased, and nothing conflicts.`;
   const whole = "all you did so far is in them, not committed; your former commits are on the branch before-update";
   if (updated.paths.length === 0) return `${UPDATED}: ${whole}. Nothing conflicts.`;
-  return `${UPDATED}: ${whole}. These files conflict and hold conflict markers: ${updated.paths.join(", ")}. Resolve them first, by what both sides meant, and commit.`;
+  return `${UPDATED}: ${whole}. These files conflict and hold conflict markers: ${updated.paths.map((path) => plainName(path)).join(", ")}. Resolve them first, by what both sides meant, and commit.`;
 }
