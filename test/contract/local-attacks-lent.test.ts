@@ -72,6 +72,8 @@ describe.skipIf(why !== null)(`what a job finds of a home${why ? ` (skipped: ${w
               // The table of mounts has the places on the host; they lead nowhere that is not lent.
               [0, "cut -d' ' -f4 /proc/self/mountinfo | sed -n 's#/\\(workspace\\|home\\|tmp\\|logs\\)$##p' | grep sbx_ | { read -r at && echo seen; ls -d $at /tmp$at; }"],
               [0, `for at in ${at("home/bin/run")} ${at("home/work/deploy.sh")} ${at("home/data/set")}; do echo x 2>/dev/null >> $at && echo WRITTEN; chmod 777 $at 2>/dev/null && echo CHANGED; done; touch ${at("home/new")} 2>/dev/null && echo MADE; true`],
+              // A lease on a file holds up whoever opens it to write, for as long as the kernel waits for its end.
+              [0, `perl -e 'open(F, "<", $ARGV[0]) or die; print fcntl(F, 1024, 0) ? "LEASED" : $!' ${at("home/bin/run")}`],
               // As a token is refreshed.
               [HOST, `cd ${at("home/.local/share/pipx/venvs/black/lib/mine")} && echo ${CANARY} > .new && mv .new .env && cat .env`],
               [0, `grep -rl ${CANARY} ${at("home")} 2>/dev/null; ${at("home/.local/share/pipx/venvs/black/lib/mine/run")}`],
@@ -79,7 +81,7 @@ describe.skipIf(why !== null)(`what a job finds of a home${why ? ` (skipped: ${w
           },
           { around: ["env", `HOME=${at("home")}`, `PATH=${path}:/usr/bin:/bin`] },
         ); // biome-ignore format: one command a line
-        const [ran, found, mounts, written, , refreshed] = said;
+        const [ran, found, mounts, written, lease, token, refreshed] = said;
         expect(ran?.stdout.replaceAll(`${base}/`, "").split("\n")).toEqual([
           "ran home/.local/bin/deploy",
           "ran home/.local/bin/tool",
@@ -101,7 +103,8 @@ describe.skipIf(why !== null)(`what a job finds of a home${why ? ` (skipped: ${w
         ]);
         expect(mounts?.stdout).toBe("seen\n");
         expect(written?.stdout).toBe("");
-        expect(said[4]?.stdout).toBe(`${CANARY}\n`);
+        expect(lease?.stdout).toBe("Operation not permitted");
+        expect(token?.stdout).toBe(`${CANARY}\n`);
         expect(refreshed?.stdout).toBe(`ran ${at("home/.local/share/pipx/venvs/black/lib/mine/run")}\n`);
         expect(ran?.notes.filter((note) => note.includes("readOnlyPaths"))).toEqual([
           `Not lent, though local.readOnlyPaths names it: ${at("home/.local/share")} (it holds what OpenCode keeps).`,

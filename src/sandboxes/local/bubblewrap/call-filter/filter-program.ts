@@ -33,6 +33,8 @@ const PTRACE = { attach: 16, seize: 0x4206 };
 const PERSONALITIES = [0, 8, 0x20000, 0x20008, 0x40000, 0x40008, 0xffffffff];
 /** Put characters into a terminal's input as if they were typed. */
 const TERMINAL_INPUT = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c };
+/** Hold up whoever opens a file, on the host too where it is lent (leases, delegations), or watch its folder. */
+const LEASES = { F_SETLEASE: 1024, F_NOTIFY: 1026, F_SETDELEG: 1040 };
 const FAMILY = { unix: 1, inet: 2, inet6: 10, netlink: 16 };
 const NETLINK_ROUTE = 0;
 /** Streams, datagrams and raw; the rest of the type are flags. */
@@ -41,11 +43,11 @@ const SOCKET_TYPE = { mask: 0xf, plain: [1, 2, 3] };
 const PROTOCOLS = [0, 1, 6, 17, 58, 262];
 
 type Numbers = Readonly<
-  Record<"ptrace" | "clone" | "unshare" | "personality" | "ioctl" | "socket" | "socketpair", number>
+  Record<"ptrace" | "clone" | "unshare" | "personality" | "ioctl" | "fcntl" | "socket" | "socketpair", number>
 >;
 const CONDITIONAL: Readonly<Record<Processor, Numbers>> = {
-  x64: { ptrace: 101, clone: 56, unshare: 272, personality: 135, ioctl: 16, socket: 41, socketpair: 53 },
-  arm64: { ptrace: 117, clone: 220, unshare: 97, personality: 92, ioctl: 29, socket: 198, socketpair: 199 },
+  x64: { ptrace: 101, clone: 56, unshare: 272, personality: 135, ioctl: 16, fcntl: 72, socket: 41, socketpair: 53 },
+  arm64: { ptrace: 117, clone: 220, unshare: 97, personality: 92, ioctl: 29, fcntl: 25, socket: 198, socketpair: 199 },
 };
 
 /** The filter for a processor, as the kernel takes it: 8 bytes an instruction. */
@@ -98,6 +100,7 @@ function decide(processor: Processor): Decision {
             ],
             [{ is: [number.personality] }, argument(0, [[{ is: PERSONALITIES }, "allow"]], "EPERM")],
             [{ is: [number.ioctl] }, argument(1, [[{ is: Object.values(TERMINAL_INPUT) }, "EPERM"]], "allow")],
+            [{ is: [number.fcntl] }, argument(1, [[{ is: Object.values(LEASES) }, "EPERM"]], "allow")],
             [
               { is: [number.socket] },
               argument(

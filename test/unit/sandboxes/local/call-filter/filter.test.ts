@@ -154,6 +154,10 @@ for (const [processor, at] of [
         ["ioctl", [0, 0x5412], fails("EPERM")],
         ["ioctl", [0, 0x541c], fails("EPERM")],
       ],
+      "files are locked, but nobody is held up who opens one": [
+        ...[0, 1, 2, 3, 4, 6, 37, 1025, 1030, 1033].map((what) => ["fcntl", [0, what], ALLOW] as const),
+        ...[1024, 1026, 1040].map((what) => ["fcntl", [0, what], fails("EPERM")] as const),
+      ],
       "personalities are few": [
         ...[0, 8, 0x20000, 0x40000, 0xffffffff].map((value) => ["personality", [value], ALLOW] as const),
         ...[0x400000, 0x100000, 0x440000, 1, 0x4000000].map(
@@ -210,6 +214,6 @@ for (const [processor, header] of HEADERS)
 
 function numbersOf(processor: Processor) {
   return processor === "x64"
-    ? { ptrace: 101, clone: 56, unshare: 272, personality: 135, ioctl: 16, socket: 41, socketpair: 53 }
-    : { ptrace: 117, clone: 220, unshare: 97, personality: 92, ioctl: 29, socket: 198, socketpair: 199 };
+    ? { ptrace: 101, clone: 56, unshare: 272, personality: 135, ioctl: 16, fcntl: 72, socket: 41, socketpair: 53 }
+    : { ptrace: 117, clone: 220, unshare: 97, personality: 92, ioctl: 29, fcntl: 25, socket: 198, socketpair: 199 };
 }
