@@ -2,6 +2,7 @@ import { plainName } from "../shared/plain-text.ts";
 import type { IgnoredOption } from "./trust.ts";
 
 const SHOWN = 40;
+const LONGEST_PATH = 4_096;
 
 /** What a user can do who wants all of the project's file to count. */
 export interface TrustRemedy {
@@ -27,9 +28,15 @@ export function renderIgnored(of: {
   const more = ignored.length > SHOWN ? [`and ${ignored.length - SHOWN} more`] : [];
   const what = `${plainName(path)} comes with the project and may only tighten what you allow; ignored: ${[...keys, ...more].join("; ")}.`;
   if (remedy === null) return [what];
-  const entry = `"trustedProjects": { ${JSON.stringify(remedy.directory)}: "${remedy.sha256}" }`;
+  const entry = `"trustedProjects": { ${toJsonName(remedy.directory)}: "${remedy.sha256}" }`;
   return [`${what} ${changed}If you trust all of it as it is now, add to ${remedy.userFile}: ${entry}`];
 }
+
+/** To be copied into JSON, and to be seen as what it is: a folder may bear a name that its repository chose. */
+const toJsonName = (path: string): string => {
+  const name = plainName(path, LONGEST_PATH);
+  return name.startsWith('"') ? name : JSON.stringify(path);
+};
 
 /** Tells which options are the project's, so that nobody wonders at them. */
 export function renderTightened(tightened: readonly string[], path: string): string[] {

@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { environmentSchema } from "../../../src/config/environment.ts";
 import { optionsSchema } from "../../../src/config/schema.ts";
 import { ENVIRONMENT_RULES, OPTION_RULES, SECTION_RULES } from "../../../src/config/trust-rules.ts";
+import { renderIgnored } from "../../../src/config/trust-text.ts";
+import { plainText } from "../../../src/shared/plain-text.ts";
 import {
   beside,
   inDefault,
@@ -143,6 +145,18 @@ describe("the user is told", () => {
     expect(notices).toEqual([
       `${PROJECT_FILE} comes with the project and may only tighten what you allow; ignored: local.isolation, stateDir (only you may set that); maxRunningJobs (yours is 8). If you trust all of it as it is now, add to ${USER_FILE}: "trustedProjects": { "/project": "${sha256(project)}" }`,
     ]);
+  });
+
+  test("with the folder's name so that it is seen and can be copied, whatever its repository called it", () => {
+    for (const directory of ["/a/\u202Etxt", "/a/\u200Bb\u001B[2J", '/a/"}\n', "/a/</x> \u{E0041}", "/a/b c", "/a/é"]) {
+      const remedy = { directory, sha256: "0".repeat(64), userFile: USER_FILE, trust: "none" } as const;
+      const ignored = [{ key: "provider", why: "only you" }];
+      const [text = ""] = renderIgnored({ ignored, path: PROJECT_FILE, remedy });
+      expect(plainText(text)).toBe(text);
+      expect(text).not.toContain("\n");
+      const entry = JSON.parse(`{${text.slice(text.indexOf('"trustedProjects"'))}}`) as unknown;
+      expect(entry).toEqual({ trustedProjects: { [directory]: "0".repeat(64) } });
+    }
   });
 
   test("that a file has changed since it was trusted, and its sum", async () => {
