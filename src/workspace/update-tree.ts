@@ -2,7 +2,7 @@ import type { Sandbox } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { LabError } from "../shared/error-code.ts";
 import type { TreeBase } from "./capture-tree.ts";
-import { addAll, JOB_GIT, NO_GIT, UPDATE_REF } from "./job-git.ts";
+import { addAll, JOB_GIT, NO_GIT, PIPES, UPDATE_REF } from "./job-git.ts";
 import { joinRecords, toText } from "./paths.ts";
 import type { ProjectStore } from "./project-store.ts";
 import { type CommandEnd, runScript } from "./sandbox-command.ts";
@@ -48,6 +48,8 @@ const RECOVER = `${UPDATING}
 rm -rf -- "$1"; recover`;
 
 const STANDING = `${UPDATING}
+pipes=$(${PIPES} | head -n 3 | tr '\n' ' ')
+[ -z "$pipes" ] || { echo "pipes are where git reads, which would never end: $pipes" >&2; exit 1; }
 recover || exit 1
 for one in rebase-merge rebase-apply MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD; do
   [ ! -e "$own/$one" ] || { echo "a rebase, merge, cherry-pick or revert is under way in it" >&2; exit 1; }

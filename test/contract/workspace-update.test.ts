@@ -210,6 +210,16 @@ for (const [what, script, why] of REFUSED)
   );
 
 sandboxTest(
+  "an update says at once that git would wait for ever at a pipe among the job's files",
+  () =>
+    inJob("mkdir -p sub/.git/objects sub/.git/refs; mkfifo sub/.git/HEAD", async (sandbox) => {
+      await expect(update(sandbox, [first], second)).rejects.toThrow("pipes are where git reads");
+      expect(await run(sandbox, "grep -c one both.txt; ls theirs.txt 2>&1 || true")).toContain("No such file");
+    }),
+  30_000,
+);
+
+sandboxTest(
   "work in a sandbox of an older snapshot is told apart by the base it stands on",
   () =>
     inJob("echo old > mine.txt", async (sandbox) => {
