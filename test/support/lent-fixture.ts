@@ -8,9 +8,11 @@ export type Tree = Readonly<Record<string, string>>;
 // Temporary directories are never lent at all, so a checkout in one of them does not serve.
 const isTemporary = (path: string) => ["/tmp/", "/var/tmp/", "/dev/shm/"].some((folder) => path.startsWith(folder));
 
-/** A folder that things can be lent from. */
+/** A folder that things can be lent from. Others than root are to reach it too, which root's home does not let them. */
 export function newBase(): string {
-  const parent = isTemporary(process.cwd()) ? homedir() : join(process.cwd(), "node_modules");
+  const elsewhere = process.geteuid?.() === 0 ? "/srv" : homedir();
+  const parent = isTemporary(process.cwd()) ? elsewhere : join(process.cwd(), "node_modules");
+  mkdirSync(parent, { recursive: true });
   return realpathSync(mkdtempSync(join(parent, ".lent-")));
 }
 
