@@ -1,9 +1,11 @@
 // Runs the tests: the unit tests in one process, every other file in one of its own, a few at a time, as most of their time
-// is spent waiting for real programs. `node .ci/test.mjs e2e/quota contract` runs the files with these names in their paths.
+// is spent waiting for real programs. `node .ci/test.mjs e2e/quota contract` runs the files with these names in their paths,
+// `--changed` the unit tests and those that belong to what has changed.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { testsOfChanges } from "./changed.mjs";
 
 const AT_ONCE = Number(process.env.TESTS_AT_ONCE ?? availableParallelism() + 1);
 const BUN = ["test", "--preload", "./test/support/preload.ts", "--timeout", "240000"];
@@ -14,7 +16,9 @@ const testsIn = (folder) =>
     .map((name) => join(folder, name))
     .sort();
 
-const wanted = process.argv.slice(2);
+const args = process.argv.slice(2);
+const wanted = args.includes("--changed") ? ["test/unit", ...testsOfChanges()] : args;
+if (args.includes("--changed")) console.log(`Tests of what has changed: ${wanted.join(", ")}\n`);
 // The longest first, so that no process is left alone at the end.
 const groups = ["test/unit", ...["test/e2e", "test/contract"].flatMap(testsIn)].filter(
   (group) => wanted.length === 0 || wanted.some((name) => group.includes(name)),
