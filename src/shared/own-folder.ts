@@ -30,8 +30,8 @@ export function ownFolder(path: string, { mayBeLink = false }: { readonly mayBeL
 }
 
 /**
- * The same for a file, which is made empty where there is none. One that is there is not opened: with the closing of
- * a second descriptor a process loses its locks on a database.
+ * Makes sure that a file belongs to this user alone and is no link; creates it, empty, where it is missing. An existing file
+ * is not opened: a process that closes a second descriptor of a database loses its locks on it.
  * @throws LabError `config_invalid`; what `node:fs` throws
  */
 export function ownFile(path: string): void {
@@ -44,7 +44,7 @@ export function ownFile(path: string): void {
   claimFile(path);
 }
 
-/** The same for a file that need not be there. */
+/** Makes sure that a file, if there is one, belongs to this user alone and is no link. */
 export function claimFile(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found) claim(path, found, "file", 0o600);

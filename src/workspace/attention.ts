@@ -113,7 +113,7 @@ function whoObeysBy(links: readonly ObeyedLink[], path: string): string | null {
 }
 
 /**
- * The same of files that lie in a folder of their own already.
+ * Which of these files, copied to a folder of the user's, are obeyed without being asked.
  * @param folder absolute
  */
 export async function findObeyedFiles(folder: string, paths: readonly string[]): Promise<readonly Obeyed[]> {

@@ -108,5 +108,5 @@ export function whoObeys(path: string): string | null {
   );
 }
 
-/** The same of a path as text. */
+/** `whoObeys` for a path given as text. */
 export const whoObeysText = (path: string): string | null => whoObeys(fromText(path));

@@ -41,7 +41,7 @@ export interface TreeTools {
     pairs: readonly { readonly from: string; readonly to: string }[],
     options?: { readonly below?: string; readonly signal?: AbortSignal },
   ): Promise<CopyResult>;
-  /** Removes a directory and all in it, whatever its modes and depth. One that does not exist is no error. */
+  /** Removes a directory and all in it, whatever its modes and depth. No-op if it does not exist. */
   remove(path: string): Promise<void>;
   /** @throws Error when it could not be measured */
   measure(path: string, signal?: AbortSignal): Promise<TreeSize>;
