@@ -1,5 +1,6 @@
+import { lstatSync } from "node:fs";
 import { homedir } from "node:os";
-import { join, posix, relative, sep } from "node:path";
+import { dirname, join, posix, relative, sep } from "node:path";
 import type { CatalogSkill } from "../jobs/ports.ts";
 import type { Sandbox } from "../sandboxes/port.ts";
 import { createFewAtATime } from "../shared/few-at-a-time.ts";
@@ -62,7 +63,7 @@ export async function copySkill(skill: CatalogSkill, sandbox: Sandbox, git: Git)
   const root = await rootOf(skill);
   const target = skillFolder(sandbox, skill.name);
   const { files: found, left } = await filesOf(root, skill.name);
-  const ignored = skill.project === null ? new Set() : await ignoredOf(git, root, found);
+  const ignored = skill.project === null ? new Set() : await ignoredOf(git, root, found, skill.name);
   const files = found.filter(({ from }) => !ignored.has(from));
   for (const { path, from } of found) if (ignored.has(from)) left.push({ path, why: "is ignored by git" });
   const copying = createFewAtATime(WRITES_AT_ONCE);
@@ -136,16 +137,31 @@ async function filesOf(root: string, name: string): Promise<{ files: SkillFile[]
   return { files, left };
 }
 
-/** Where the skill itself is ignored its folder is kept apart as a whole, and git says nothing of what is in it. */
-async function ignoredOf(git: Git, root: string, files: readonly SkillFile[]): Promise<ReadonlySet<string>> {
+/**
+ * Where the skill itself is ignored its folder is kept apart as a whole, and git says nothing of what is in it.
+ * @throws Error when it lies in a repository and git cannot say what is ignored there
+ */
+async function ignoredOf(
+  git: Git,
+  root: string,
+  files: readonly SkillFile[],
+  name: string,
+): Promise<ReadonlySet<string>> {
+  if (!isInRepository(root)) return new Set();
   const ask = (args: readonly string[], input: Uint8Array) => git.read({ args, cwd: root, config: "user", input });
-  const ignored = new Set(
-    await askIgnored(
-      ask,
-      files.map(({ from }) => from),
-    ),
-  );
-  return ignored.has("SKILL.md") ? new Set() : ignored;
+  const names = files.map(({ from }) => from);
+  const ignored = await askIgnored(ask, names).catch((error: Error) => {
+    const doing = `could not ask git which files of skill ${plainName(name)} it ignores, and those must not go along`;
+    throw new Error(`${doing} (${error.message})`, { cause: error });
+  });
+  return ignored.includes("SKILL.md") ? new Set() : new Set(ignored);
+}
+
+/** By what lies on the disk: git fails alike where there is no repository and where it cannot read one. */
+function isInRepository(folder: string): boolean {
+  if (lstatSync(join(folder, ".git"), { throwIfNoEntry: false })) return true;
+  const above = dirname(folder);
+  return above !== folder && isInRepository(above);
 }
 
 function toNote(name: string, left: readonly Left[]): string {

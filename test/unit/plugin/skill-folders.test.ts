@@ -165,6 +165,17 @@ test("of a project's skill what git ignores stays, unless all of the skill is ig
   expect(Object.keys((await copied(skill(at))).files)).toHaveLength(5);
 });
 
+test("a project's skill is refused when git cannot say what it ignores, and copied whole where there is no repository", async () => {
+  mkdirSync(join(folder, "skill"));
+  for (const name of ["skill/SKILL.md", "skill/.env"]) writeFileSync(join(folder, name), "text");
+  const at = { folder: join(folder, "skill"), project: folder };
+  expect(Object.keys((await copied(skill(at))).files).sort()).toEqual([".env", "SKILL.md"]);
+  execFileSync("git", ["-C", folder, "init", "--quiet"]);
+  writeFileSync(join(folder, ".gitignore"), ".env\n");
+  writeFileSync(join(folder, ".git/config"), "[broken");
+  await expect(copied(skill(at))).rejects.toThrow(/could not ask git which files of skill .* it ignores/);
+});
+
 test("a skill is the project's where it lies in one that is open, and the user's where his own are kept", () => {
   const homes = { own: ["/home/ada"], others: [] };
   const places = ["/home/ada/work", "/home/ada/work/part"];
