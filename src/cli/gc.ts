@@ -7,12 +7,12 @@ import type { SweepReport } from "../jobs/sweeper.ts";
 import { createProvider } from "../providers/create-provider.ts";
 import { chooseProvider } from "../providers/provider-choice.ts";
 import { systemClock } from "../shared/clock.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { randomId } from "../shared/ids.ts";
 
 /**
  * Sweeps now, and starts no job. @param stateDir in place of the one that the options name; may be relative
- * @throws LabError `config_invalid`
+ * @throws PluginError `config_invalid`
  */
 export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
   const loaded = await loadOptions({
@@ -23,11 +23,11 @@ export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
     env: process.env,
     files: hostFiles,
   });
-  if (loaded.kind === "invalid") throw new LabError("config_invalid", loaded.message, { retryable: false });
+  if (loaded.kind === "invalid") throw new PluginError("config_invalid", loaded.message, { retryable: false });
   const { options } = loaded;
   const log = () => {}; // the report says what failed
   const nobody = async (): Promise<never> => {
-    throw new LabError("not_found", "No session of OpenCode can be reached from the command line.");
+    throw new PluginError("not_found", "No session of OpenCode can be reached from the command line.");
   };
   const lab = await openLab({
     options,

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from "node:util";
 import { holdProcess } from "../shared/clock.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { renderSweep, sweepNow } from "./gc.ts";
 
 const HELP = `opencode-parallel-agents <command>
@@ -41,7 +41,7 @@ async function main(args: readonly string[]): Promise<number> {
     print(values.json ? JSON.stringify(report, null, 2) : renderSweep(report));
     return report.failures.length === 0 ? 0 : 1;
   } catch (error) {
-    if (!(error instanceof LabError)) throw error;
+    if (!(error instanceof PluginError)) throw error;
     const { code, message } = error;
     if (values.json) print(JSON.stringify({ error: { code, message } }, null, 2));
     else process.stderr.write(`${code}: ${message}\n`);

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { Clock } from "../shared/clock.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { settleCompute } from "./compute.ts";
@@ -90,7 +90,8 @@ export function createBooks(deps: BooksDeps): Books {
   }
 
   function open(orchestrator: string): Promise<JobBook> {
-    if (suspended) throw new LabError("cancelled", "OpenCode is reloading or ending; try again.", { retryable: true });
+    if (suspended)
+      throw new PluginError("cancelled", "OpenCode is reloading or ending; try again.", { retryable: true });
     let opening = books.get(orchestrator);
     if (!opening) {
       opening = openBook(orchestrator).catch((error) => {

@@ -1,5 +1,5 @@
 import { within } from "../shared/deadline.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { findJobs } from "./find-jobs.ts";
 import { cancel, isEnded, isHeld, type Job, withUnfinished } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
@@ -16,7 +16,7 @@ const PARK_WAIT_MS = 90_000;
 /**
  * Ends jobs now: the state first, then the model's turn, the sandbox (its files are kept in a snapshot) and the lease.
  * Jobs that have ended are left as they are; one that another process of the session runs is cancelled by that process.
- * @throws LabError `not_found` when one of them is not this session's, none is cancelled then; `cancelled`, to be tried
+ * @throws PluginError `not_found` when one of them is not this session's, none is cancelled then; `cancelled`, to be tried
  * again, when the other process does not answer
  */
 export async function cancelJobs(
@@ -57,7 +57,7 @@ async function cancelElsewhere(lab: Lab, book: JobBook, jobID: string, reason: s
   const until = lab.clock.now() + ANSWER_MS;
   while (foreignLease() === asked) {
     if (lab.clock.now() >= until)
-      throw new LabError(
+      throw new PluginError(
         "cancelled",
         `${jobID} runs in another OpenCode process, which did not answer in ${ANSWER_MS / 1000} s. It is asked to cancel the job; look at agents_status, or call agents_cancel again.`,
         { retryable: true },

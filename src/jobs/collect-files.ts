@@ -1,6 +1,6 @@
 import { join, posix } from "node:path";
 import type { Sandbox } from "../sandboxes/port.ts";
-import { LabError, toFailure } from "../shared/error-code.ts";
+import { PluginError, toFailure } from "../shared/error-code.ts";
 import { plainName } from "../shared/plain-text.ts";
 import { findObeyedFiles, type Obeyed } from "../workspace/attention.ts";
 import type { Built } from "../workspace/build-commits.ts";
@@ -45,7 +45,7 @@ const SHOWN = 20;
 
 /**
  * Copies files of a job to a folder of the user's project, whatever git says of them.
- * @throws LabError `not_found`, `invalid_task`, `collect_failed`, and what making a sandbox may throw
+ * @throws PluginError `not_found`, `invalid_task`, `collect_failed`, and what making a sandbox may throw
  */
 export async function collectFiles(
   lab: Lab,
@@ -84,9 +84,9 @@ export async function collectFiles(
         notes: built ? removedOf(built, listed) : [],
       };
     } catch (error) {
-      if (error instanceof LabError) throw error;
+      if (error instanceof PluginError) throw error;
       const { message } = toFailure(error, "collect_failed", `collect files of ${jobID}`);
-      throw new LabError("collect_failed", message, { cause: error, retryable: null });
+      throw new PluginError("collect_failed", message, { cause: error, retryable: null });
     }
   }
 

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { LabError, toFailure } from "../shared/error-code.ts";
+import { PluginError, toFailure } from "../shared/error-code.ts";
 import type { Obeyed } from "../workspace/attention.ts";
 import type { Built } from "../workspace/build-commits.ts";
 import { readWork, workEnv } from "../workspace/gather-work.ts";
@@ -34,7 +34,7 @@ export interface Collected {
 
 /**
  * Brings a job's work to the user's repository, and says how it goes with his files and with other jobs'.
- * @throws LabError `not_found`, `collect_failed`, `workspace_failed`
+ * @throws PluginError `not_found`, `collect_failed`, `workspace_failed`
  */
 export async function collectJob(
   lab: Lab,
@@ -65,9 +65,9 @@ export async function collectJob(
       overlaps,
     };
   } catch (error) {
-    if (error instanceof LabError) throw error;
+    if (error instanceof PluginError) throw error;
     const { message } = toFailure(error, "collect_failed", `collect the work of ${jobID}`);
-    throw new LabError("collect_failed", message, { cause: error, retryable: false });
+    throw new PluginError("collect_failed", message, { cause: error, retryable: false });
   }
 }
 

@@ -1,4 +1,4 @@
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import type { TreeBase } from "../workspace/capture-tree.ts";
 import { splitRecords, toText } from "../workspace/paths.ts";
 import type { Job } from "./job.ts";
@@ -13,7 +13,7 @@ export interface Drift {
 
 /**
  * @param isWanted its files are to be brought up to date; else nothing is thrown, what cannot be told is null
- * @throws LabError `invalid_task`, `workspace_failed`
+ * @throws PluginError `invalid_task`, `workspace_failed`
  */
 export async function driftOf(lab: Lab, job: Job, isWanted: boolean): Promise<Drift | null> {
   try {
@@ -30,10 +30,10 @@ export async function driftOf(lab: Lab, job: Job, isWanted: boolean): Promise<Dr
   }
 }
 
-function notUpdatable({ id, base }: Job): LabError {
+function notUpdatable({ id, base }: Job): PluginError {
   const why = base
     ? `it started from the project ${base.project}, send the message from there`
     : "it did not start from a project's files, or has not taken them yet";
   const message = `The files of ${id} cannot be brought up to date: ${why}; or leave out "update".`;
-  return new LabError("invalid_task", message, { retryable: false });
+  return new PluginError("invalid_task", message, { retryable: false });
 }

@@ -1,22 +1,22 @@
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import type { Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 
 /**
  * The jobs named, in the order named and each once; all of the session's when none are named.
- * @throws LabError `not_found`, naming those that are not this session's: a foreign job does not exist
+ * @throws PluginError `not_found`, naming those that are not this session's: a foreign job does not exist
  */
 export function findJobs(book: JobBook, ids: readonly string[] | undefined): Job[] {
   if (ids === undefined) return [...book.jobs()];
   const unique = [...new Set(ids)];
   const missing = unique.filter((id) => !book.get(id));
-  if (missing.length > 0) throw new LabError("not_found", describeMissing(book, missing), { retryable: false });
+  if (missing.length > 0) throw new PluginError("not_found", describeMissing(book, missing), { retryable: false });
   return unique.flatMap((id) => book.get(id) ?? []);
 }
 
 export function findJob(book: JobBook, id: string): Job {
   const [job] = findJobs(book, [id]);
-  if (!job) throw new LabError("not_found", describeMissing(book, [id]), { retryable: false });
+  if (!job) throw new PluginError("not_found", describeMissing(book, [id]), { retryable: false });
   return job;
 }
 

@@ -1,5 +1,5 @@
 import { within } from "../shared/deadline.ts";
-import { type Failure, LabError, toFailure } from "../shared/error-code.ts";
+import { type Failure, PluginError, toFailure } from "../shared/error-code.ts";
 import type { Log } from "../shared/log.ts";
 import { complete, fail, isEnded, isHeld, type Job, run, withUnfinished } from "./job.ts";
 import { type JobBook, requireJob } from "./job-book.ts";
@@ -135,7 +135,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       sessionID = await deps.sessions.create({ orchestrator: job.orchestrator, jobID, title, agent, forbidden });
       book.update(jobID, (current) => ({ ...current, childSession: sessionID }));
     }
-    if (sessionID === null) throw new LabError("cancelled", "The job was stopped before it had a session.");
+    if (sessionID === null) throw new PluginError("cancelled", "The job was stopped before it had a session.");
     deps.onChildSession(sessionID, book, jobID);
     return sessionID;
   }

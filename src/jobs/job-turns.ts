@@ -32,7 +32,7 @@ export interface JobTurnsDeps {
   readonly messageIDs: () => string;
   /** A turn begins, or a reading of it shows that it got on. */
   readonly onSign: (sessionID: string, isNew: boolean) => void;
-  /** Brings the job's files to where the turn wants them. Returns what goes before its prompt. @throws LabError */
+  /** Brings the job's files to where the turn wants them. Returns what goes before its prompt. @throws PluginError */
   readonly prepare: (book: JobBook, jobID: string, turn: Turn, signal: AbortSignal) => Promise<string>;
 }
 

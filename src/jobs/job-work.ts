@@ -1,4 +1,4 @@
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { type Built, buildCommits } from "../workspace/build-commits.ts";
 import type { TreeBase } from "../workspace/capture-tree.ts";
 import { gatherWork, readWork, type Work } from "../workspace/gather-work.ts";
@@ -17,7 +17,7 @@ export interface BasedJob {
   readonly jobID: string;
 }
 
-/** @throws LabError `collect_failed` */
+/** @throws PluginError `collect_failed` */
 export async function requireBase(lab: Lab, job: Job): Promise<BasedJob> {
   const store = await lab.trees.store();
   const { base, formerBases, id: jobID } = job;
@@ -28,12 +28,14 @@ export async function requireBase(lab: Lab, job: Job): Promise<BasedJob> {
     : isEarly
       ? "it has no sandbox yet"
       : 'it did not start from a project\'s files, so there is no base to tell changes by; take its files with mode "files"';
-  throw new LabError("collect_failed", `Could not collect the changes of ${job.id}: ${why}.`, { retryable: isEarly });
+  throw new PluginError("collect_failed", `Could not collect the changes of ${job.id}: ${why}.`, {
+    retryable: isEarly,
+  });
 }
 
 /**
  * Out of the sandbox while it lives; else as it was when the sandbox was given up, or in its newest snapshot.
- * @throws LabError `collect_failed`, and what making a sandbox may throw
+ * @throws PluginError `collect_failed`, and what making a sandbox may throw
  */
 export function currentWork(
   lab: Lab,

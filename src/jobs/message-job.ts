@@ -1,4 +1,4 @@
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { type Drift, driftOf } from "./drift.ts";
 import { findJob } from "./find-jobs.ts";
 import { isEnded, type Job, wake } from "./job.ts";
@@ -22,7 +22,7 @@ export interface Messaged {
 /**
  * Gives a job its next turn. A queued or running job gets it in order; an ended or interrupted one goes back to the
  * queue and wakes up in its own session, with its files.
- * @throws LabError `not_found`; `invalid_task` for a job that never was one, or has no files of the project to update;
+ * @throws PluginError `not_found`; `invalid_task` for a job that never was one, or has no files of the project to update;
  * `workspace_failed`
  */
 export async function messageJob(lab: Lab, orchestrator: string, request: MessageRequest): Promise<Messaged> {
@@ -32,7 +32,7 @@ export async function messageJob(lab: Lab, orchestrator: string, request: Messag
   const job = findJob(book, request.job);
   if (job.state.kind === "failed" && job.state.failure.code === "invalid_task") {
     const message = `${job.id} never started (${job.state.failure.message}) Start it again with agents_start.`;
-    throw new LabError("invalid_task", message, { retryable: false });
+    throw new PluginError("invalid_task", message, { retryable: false });
   }
   const { state } = job;
   if (isEnded(state)) book.stopRunningTurns(job.id); // one that its end cut short is over

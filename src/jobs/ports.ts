@@ -3,24 +3,24 @@ import type { Transcript } from "./turn.ts";
 
 /*
  * What the domain needs of its host. `plugin/` fills these for OpenCode 1.x; tests fill them with fakes. Failures
- * reject with `LabError`.
+ * reject with `PluginError`.
  */
 
 /** Child sessions: the transcript store and the model loop of jobs. */
 export interface ChildSessions {
   /**
    * Creates the session a job lives in, with rules that deny every tool but the sandbox ones.
-   * @throws LabError `session_create_failed`
+   * @throws PluginError `session_create_failed`
    */
   create(request: ChildSessionRequest): Promise<string>;
   /**
    * Hands over one prompt and returns as soon as it is accepted. The turn's end is learnt by `read`.
-   * @throws LabError `prompt_failed`
+   * @throws PluginError `prompt_failed`
    */
   prompt(request: PromptRequest): Promise<void>;
   /**
    * Adds a word to a turn that is under way: the model reads it at its next step.
-   * @throws LabError `prompt_failed`
+   * @throws PluginError `prompt_failed`
    */
   tell(request: PromptRequest): Promise<void>;
   /** The session now: its activity and the newest messages, back to `fromMessageID`. */
@@ -33,12 +33,12 @@ export interface ChildSessions {
 
 /** Sessions that jobs were started from. They belong to the user: what is said to them never breaks a running turn. */
 export interface OrchestratorSessions {
-  /** The session now, and what it shows of these deliveries. @throws LabError when it cannot be read */
+  /** The session now, and what it shows of these deliveries. @throws PluginError when it cannot be read */
   view(sessionID: string, deliveries: readonly Delivery[]): Promise<OrchestratorView>;
   /**
    * Hands over a message of ours. It starts a turn of an idle session, and is taken up by a busy one at its next step.
    * Repeated under the same id it is the same message.
-   * @throws LabError `prompt_failed`
+   * @throws PluginError `prompt_failed`
    */
   post(message: OrchestratorMessage): Promise<void>;
 }

@@ -2,7 +2,7 @@ import type { Environment } from "../config/environment.ts";
 import { toMachineSpec, toSandboxSpec } from "../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import type { TreeBase } from "../workspace/capture-tree.ts";
@@ -14,7 +14,7 @@ import type { PoolStore, PreparedTree } from "./store/pool-store.ts";
 
 /** Snapshots with a project's tree in place: made once, by whichever job is first, for all that start from that tree. */
 export interface PreparedTrees {
-  /** @throws LabError `workspace_failed`, and what making a sandbox may throw */
+  /** @throws PluginError `workspace_failed`, and what making a sandbox may throw */
   of(request: TreeRequest): Promise<PreparedTree>;
   /** Resolves when what was being prepared has ended. */
   settled(): Promise<unknown>;
@@ -55,7 +55,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
   async function of({ project, base, job, provider }: TreeRequest): Promise<PreparedTree> {
     const environment = deps.environments[job.task.environment];
     if (!environment)
-      throw new LabError("workspace_failed", `The environment "${job.task.environment}" is no longer configured.`);
+      throw new PluginError("workspace_failed", `The environment "${job.task.environment}" is no longer configured.`);
     const identity = await identityOf(project);
     const { image, workdir } = environment;
     const place = nameFor(JSON.stringify([provider.name, base.project, image, workdir, identity]));
@@ -130,5 +130,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
 
 function snapshotsOf(provider: SandboxProvider) {
   if (provider.snapshots) return provider.snapshots;
-  throw new LabError("workspace_failed", `The ${provider.name} provider cannot take snapshots.`, { retryable: false });
+  throw new PluginError("workspace_failed", `The ${provider.name} provider cannot take snapshots.`, {
+    retryable: false,
+  });
 }

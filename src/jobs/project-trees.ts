@@ -2,7 +2,7 @@ import type { Environment } from "../config/environment.ts";
 import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
 import { withStillFiles } from "../sandboxes/still-files.ts";
 import type { Clock } from "../shared/clock.ts";
-import { LabError, toFailure } from "../shared/error-code.ts";
+import { PluginError, toFailure } from "../shared/error-code.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { captureTree, type TreeBase } from "../workspace/capture-tree.ts";
@@ -25,12 +25,12 @@ export interface ProjectTrees {
   /**
    * What a new sandbox of the job is made from. Its base is recorded with the job.
    * @returns a snapshot id; null = the bare environment
-   * @throws LabError `workspace_failed`, and what making a sandbox may throw
+   * @throws PluginError `workspace_failed`, and what making a sandbox may throw
    */
   startingPoint(book: JobBook, job: Job, provider: SandboxProvider, signal: AbortSignal): Promise<string | null>;
   /** A snapshot that could not be started from: it is prepared anew next time. */
   forgetSnapshot(snapshotID: string): void;
-  /** The project as it is now; null where there is none. @throws LabError `workspace_failed` */
+  /** The project as it is now; null where there is none. @throws PluginError `workspace_failed` */
   current(): Promise<TreeBase | null>;
   /** The store of the project that jobs start from; null where there is none. */
   store(): Promise<ProjectStore | null>;
@@ -72,7 +72,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
   const open = () => {
     opening ??= openStore().catch((error) => {
       opening = null; // git may be installed meanwhile
-      throw toLabError(error, `look into the project ${deps.directory}`);
+      throw toPluginError(error, `look into the project ${deps.directory}`);
     });
     return opening;
   };
@@ -91,7 +91,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
     try {
       return await captureTree(project, deps.ids("tree"));
     } catch (error) {
-      throw toLabError(error, `take the files of ${project.root}`);
+      throw toPluginError(error, `take the files of ${project.root}`);
     }
   }
 
@@ -137,7 +137,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       const base = await baseOf(book, job);
       if (!base || job.task.snapshotID !== null) return job.task.snapshotID;
       const project = await store();
-      if (!project) throw new LabError("workspace_failed", `The project of ${job.id} is gone.`);
+      if (!project) throw new PluginError("workspace_failed", `The project of ${job.id} is gone.`);
       // What is prepared is prepared for several jobs: one of them may stop waiting without stopping the others.
       const ready = unlessAborted(prepared.of({ project, base, job, provider }), signal, "its files were in place");
       return (await ready).snapshotID;
@@ -176,10 +176,10 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
   };
 }
 
-function toLabError(error: unknown, doing: string): LabError {
-  if (error instanceof LabError) return error;
+function toPluginError(error: unknown, doing: string): PluginError {
+  if (error instanceof PluginError) return error;
   const { code, message } = toFailure(error, "workspace_failed", doing);
-  return new LabError(code, `${message}. Set the environment's "workspace" to "empty" to start without files.`, {
+  return new PluginError(code, `${message}. Set the environment's "workspace" to "empty" to start without files.`, {
     cause: error,
     retryable: false,
   });

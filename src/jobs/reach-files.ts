@@ -1,7 +1,7 @@
 import { toMachineSpec, toSandboxSpec } from "../sandboxes/environment.ts";
 import type { Sandbox } from "../sandboxes/port.ts";
 import { withStillFiles } from "../sandboxes/still-files.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { usdOver } from "./compute.ts";
 import { findJob } from "./find-jobs.ts";
 import type { Job } from "./job.ts";
@@ -27,7 +27,7 @@ export interface Reach<T> {
  * Lets `use` have a sandbox with the job's files while nothing else is done to the job: its own, or a bare one made of
  * its newest snapshot for this and ended again. That one has no network, no GPU and no secrets: nothing runs in it but
  * what reads the files. One of its own that gives no answer is frozen for this, which needs nobody's help inside.
- * @throws LabError `collect_failed`, and what making a sandbox may throw
+ * @throws PluginError `collect_failed`, and what making a sandbox may throw
  */
 export function reachFiles<T>(lab: Lab, book: JobBook, jobID: string, { use, kept, signal }: Reach<T>): Promise<T> {
   return lab.keeper.withSandbox(book, jobID, async (sandbox) => {
@@ -41,7 +41,7 @@ export function reachFiles<T>(lab: Lab, book: JobBook, jobID: string, { use, kep
 
   function fromSnapshot(sandbox: Sandbox) {
     return async (error: unknown): Promise<T> => {
-      const isSilent = error instanceof LabError && SILENCE.has(error.code) && lab.keeper.live(jobID) !== null;
+      const isSilent = error instanceof PluginError && SILENCE.has(error.code) && lab.keeper.live(jobID) !== null;
       if (!isSilent || signal?.aborted) throw error;
       lab.log("warn", "a sandbox let nobody read its files", { jobID, reason: error.message });
       const job = findJob(book, jobID);
@@ -56,7 +56,7 @@ export function reachFiles<T>(lab: Lab, book: JobBook, jobID: string, { use, kep
     const once = () => withSnapshot(lab, book, job, snapshot, (one) => use(one, source), signal);
     // Reading twice does no harm.
     return once().catch((error) => {
-      if (!(error instanceof LabError) || error.code !== "sandbox_lost" || signal?.aborted) throw error;
+      if (!(error instanceof PluginError) || error.code !== "sandbox_lost" || signal?.aborted) throw error;
       lab.log("info", "a sandbox made to read files was lost, making another", { jobID, reason: error.message });
       return once();
     });
@@ -73,7 +73,7 @@ function newestOf(lab: Lab, job: Job): SnapshotRecord {
   if (newest) return newest;
   const isEarly = kind === "none" || kind === "creating";
   const why = isEarly ? "it has no sandbox yet" : "its sandbox is gone, and no snapshot of it was taken";
-  throw new LabError("collect_failed", `Could not read the files of ${job.id}: ${why}.`, { retryable: isEarly });
+  throw new PluginError("collect_failed", `Could not read the files of ${job.id}: ${why}.`, { retryable: isEarly });
 }
 
 async function withSnapshot<T>(
@@ -86,7 +86,7 @@ async function withSnapshot<T>(
 ): Promise<T> {
   const environment = lab.options.environments[job.task.environment];
   if (!environment)
-    throw new LabError("collect_failed", `The environment "${job.task.environment}" is no longer configured.`);
+    throw new PluginError("collect_failed", `The environment "${job.task.environment}" is no longer configured.`);
   const provider = await lab.provider(snapshot.provider);
   const name = { name: `${job.id}-files`, tags: toReaderTags(job, lab.pool.identity()), snapshotID: snapshot.id };
   const bare = { gpus: [], secrets: [], volumes: {}, buckets: {}, ports: [], lifetimeMs: READ_LIMIT_MS };

@@ -1,6 +1,6 @@
 import { formatGpu, type GpuRequest } from "../config/gpu.ts";
 import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
-import { type Failure, LabError } from "../shared/error-code.ts";
+import { type Failure, PluginError } from "../shared/error-code.ts";
 import { type TimedSandbox, timeAnswers } from "./answers.ts";
 import { type Compute, openCompute, settleCompute } from "./compute.ts";
 import { isHeld, type Job, withFinished, withNotes, withUnfinished } from "./job.ts";
@@ -15,7 +15,7 @@ import { unlessAborted } from "./unless-aborted.ts";
 
 /** Gives jobs their sandboxes and takes them back: the only place that creates, revives, parks or ends one. */
 export interface SandboxKeeper {
-  /** The job's live sandbox: the one it has, else revived, else new. @throws LabError */
+  /** The job's live sandbox: the one it has, else revived, else new. @throws PluginError */
   obtain(book: JobBook, jobID: string, signal: AbortSignal): Promise<Sandbox>;
   /** The live sandbox of this process, if there is one. */
   live(jobID: string): Sandbox | null;
@@ -147,7 +147,7 @@ export function createSandboxKeeper(deps: SandboxKeeperDeps): SandboxKeeper {
   async function obtain(book: JobBook, jobID: string, signal: AbortSignal): Promise<Sandbox> {
     const job = book.get(jobID);
     if (!job) throw new Error(`no job ${jobID}`);
-    if (signal.aborted) throw new LabError("cancelled", `${jobID} was stopped before it had a sandbox.`);
+    if (signal.aborted) throw new PluginError("cancelled", `${jobID} was stopped before it had a sandbox.`);
     const known = live.get(jobID);
     if (known) return known;
     const provider = await deps.provider(job.provider);

@@ -3,7 +3,7 @@ import { formatGpu, type GpuRequest } from "../config/gpu.ts";
 import { gpusOf, toMachineSpec, toSandboxSpec } from "../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider, SandboxSpec } from "../sandboxes/port.ts";
 import { type Clock, sleep } from "../shared/clock.ts";
-import { LabError, toFailure } from "../shared/error-code.ts";
+import { PluginError, toFailure } from "../shared/error-code.ts";
 import type { Log } from "../shared/log.ts";
 import type { Job } from "./job.ts";
 import type { Limits } from "./limits.ts";
@@ -33,7 +33,7 @@ const RETRY_DELAYS_MS = [1_000, 4_000];
 /**
  * Makes a furnished sandbox for a job, trying again where that may help.
  * @param snapshotID what it starts from; null is the bare environment
- * @throws LabError
+ * @throws PluginError
  */
 export async function makeSandbox(
   deps: SandboxMakerDeps,
@@ -49,7 +49,7 @@ export async function makeSandbox(
     await sandbox.terminate();
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `Could not put the skills of ${job.id} into its sandbox: ${reason}`;
-    throw new LabError("sandbox_create_failed", message, { cause });
+    throw new PluginError("sandbox_create_failed", message, { cause });
   }
 }
 
@@ -62,7 +62,7 @@ async function create(
 ): Promise<Sandbox> {
   const environment = deps.environments[job.task.environment];
   if (!environment) {
-    throw new LabError("invalid_task", `The environment "${job.task.environment}" is no longer configured.`);
+    throw new PluginError("invalid_task", `The environment "${job.task.environment}" is no longer configured.`);
   }
   const tags = deps.tagsOf(job);
   const bare = toSandboxSpec(environment, deps.hostEnv, { name: job.id, tags, snapshotID });
@@ -75,11 +75,11 @@ async function create(
       const failure = toFailure(error, "sandbox_create_failed", `create a sandbox for ${job.id}`);
       const delayMs = RETRY_DELAYS_MS[attempt];
       if (failure.retryable !== true || delayMs === undefined || signal.aborted) {
-        throw error instanceof LabError ? error : new LabError(failure.code, failure.message, { cause: error });
+        throw error instanceof PluginError ? error : new PluginError(failure.code, failure.message, { cause: error });
       }
       deps.log("warn", "creating a sandbox failed, trying again", { jobID: job.id, attempt, reason: failure.message });
       await sleep(deps.clock, delayMs, signal);
-      if (signal.aborted) throw new LabError("cancelled", `${job.id} was stopped before it had a sandbox.`);
+      if (signal.aborted) throw new PluginError("cancelled", `${job.id} was stopped before it had a sandbox.`);
     }
   }
 }
@@ -98,7 +98,7 @@ async function createWithGpu(
     provider.create(spec.machine ? { ...spec, machine: { ...spec.machine, gpus } } : spec, signal);
   if (preferences.length === 0) return create([]);
   const refusals: string[] = [];
-  let only: LabError | null = null;
+  let only: PluginError | null = null;
   for (const gpu of preferences) {
     if (!deps.claimGpu(job, gpu)) {
       refusals.push(`The quota of gpuLimits for ${formatGpu(gpu)} is in use.`);
@@ -107,7 +107,7 @@ async function createWithGpu(
     try {
       return await create([gpu]);
     } catch (error) {
-      if (!(error instanceof LabError) || error.code !== "no_capacity" || signal.aborted) throw error;
+      if (!(error instanceof PluginError) || error.code !== "no_capacity" || signal.aborted) throw error;
       refusals.push(error.message);
       only = error;
       deps.log("info", "a GPU has no capacity", { jobID: job.id, gpu: formatGpu(gpu), reason: error.message });
@@ -116,5 +116,5 @@ async function createWithGpu(
   if (refusals.length === 1 && only) throw only;
   const names = preferences.map(formatGpu).join(", ");
   const message = `None of ${names} could be had: ${refusals.join(" ")}`;
-  throw new LabError("no_capacity", message, { cause: only, retryable: true });
+  throw new PluginError("no_capacity", message, { cause: only, retryable: true });
 }

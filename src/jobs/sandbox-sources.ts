@@ -1,6 +1,6 @@
 import { toSandboxEnv } from "../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../sandboxes/port.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import type { Job } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import type { ProjectTrees } from "./project-trees.ts";
@@ -22,17 +22,17 @@ export function createSandboxSources(deps: SandboxSourcesDeps) {
         const environment = deps.environments[job.task.environment];
         return await provider.attach(job.sandbox.id, environment ? toSandboxEnv(environment, deps.hostEnv) : {});
       } catch (error) {
-        if (error instanceof LabError && error.code === "sandbox_lost") return null;
+        if (error instanceof PluginError && error.code === "sandbox_lost") return null;
         throw error;
       }
     },
 
-    /** With the files of the one it had. @throws LabError `restart_unrecoverable` when those are lost */
+    /** With the files of the one it had. @throws PluginError `restart_unrecoverable` when those are lost */
     async revive(provider: SandboxProvider, job: Job, signal: AbortSignal): Promise<MadeSandbox> {
       return makeSandbox(deps, provider, job, snapshotOf(job), signal);
     },
 
-    /** From the project's files, the task's snapshot, or nothing. @throws LabError */
+    /** From the project's files, the task's snapshot, or nothing. @throws PluginError */
     async first(book: JobBook, provider: SandboxProvider, job: Job, signal: AbortSignal): Promise<MadeSandbox> {
       const make = async () => {
         const snapshotID = await deps.trees.startingPoint(book, job, provider, signal);
@@ -40,7 +40,8 @@ export function createSandboxSources(deps: SandboxSourcesDeps) {
       };
       const { snapshotID, made } = await make();
       return made.catch(async (error) => {
-        const isGone = error instanceof LabError && (error.code === "snapshot_expired" || error.code === "not_found");
+        const isGone =
+          error instanceof PluginError && (error.code === "snapshot_expired" || error.code === "not_found");
         if (!isGone || snapshotID === null || snapshotID === job.task.snapshotID) throw error;
         deps.trees.forgetSnapshot(snapshotID); // it was replaced, or has expired: the project is sent again
         return (await make()).made;
@@ -53,6 +54,6 @@ export function createSandboxSources(deps: SandboxSourcesDeps) {
     const newest = deps.snapshots.newestOf(job);
     if (newest) return newest.id;
     const message = `The sandbox of ${job.id} is gone and no snapshot of it exists, so its files are lost. Start a new job.`;
-    throw new LabError("restart_unrecoverable", message, { retryable: false });
+    throw new PluginError("restart_unrecoverable", message, { retryable: false });
   }
 }

@@ -1,6 +1,6 @@
 import type { ProviderName, Sandbox, SandboxProvider, SnapshotCharge } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { type Job, withLeftOut } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 import type { Label } from "./store/label-store.ts";
@@ -8,15 +8,15 @@ import type { PoolStore, SnapshotRecord } from "./store/pool-store.ts";
 
 /** Frozen file systems of jobs: taking them, finding them by id or label, forgetting them. */
 export interface Snapshots {
-  /** Freezes a live sandbox for everyone of its orchestrator to start from. @throws LabError */
+  /** Freezes a live sandbox for everyone of its orchestrator to start from. @throws PluginError */
   take(
     job: Job,
     sandbox: Sandbox,
     options: { readonly label: string | null; readonly path: string | null },
   ): Promise<Frozen>;
-  /** Freezes a sandbox to keep its files; what it cannot keep becomes a note on the job. @throws LabError */
+  /** Freezes a sandbox to keep its files; what it cannot keep becomes a note on the job. @throws PluginError */
   park(book: JobBook, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
-  /** The same in place of those taken so before. @throws LabError */
+  /** The same in place of those taken so before. @throws PluginError */
   parkAnew(book: JobBook, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
   /** Makes what a job was parked with one that was asked for. */
   promote(job: Job, snapshotID: string, label: string | null): Frozen | null;
@@ -54,7 +54,7 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
   async function store(name: ProviderName) {
     const { snapshots } = await provider(name);
     if (!snapshots)
-      throw new LabError("snapshot_failed", `The ${name} provider cannot take snapshots.`, { retryable: false });
+      throw new PluginError("snapshot_failed", `The ${name} provider cannot take snapshots.`, { retryable: false });
     return snapshots;
   }
 
@@ -63,12 +63,12 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     pool.deleteSnapshot(snapshot.id);
   }
 
-  /** What the snapshots that were asked for of a job take. Those taken by itself replace each other. @throws LabError */
+  /** What the snapshots that were asked for of a job take. Those taken by itself replace each other. @throws PluginError */
   function charge({ id, orchestrator }: Job): SnapshotCharge {
     const own = pool.snapshots(orchestrator).filter(({ jobID, parked }) => jobID === id && !parked);
     if (own.length >= MAX_OF_A_JOB) {
       const message = `${id} has ${own.length} snapshots, as many as a job may have. They are removed with its session; start new jobs from those there are.`;
-      throw new LabError("snapshot_failed", message, { retryable: false });
+      throw new PluginError("snapshot_failed", message, { retryable: false });
     }
     const sum = (of: (one: SnapshotRecord) => number | null) => own.reduce((total, one) => total + (of(one) ?? 0), 0);
     return { count: own.length, bytes: sum(({ sizeBytes }) => sizeBytes), files: sum(({ files }) => files) };

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { findJob } from "./find-jobs.ts";
 import type { Lab } from "./lab.ts";
 import type { Frozen } from "./snapshots.ts";
@@ -14,7 +14,7 @@ export interface SnapshotRequest {
 /**
  * Freezes a job's files for new jobs to start from: those of its live sandbox, or, when it is parked, those it was
  * parked with. A label that another job of the session has is not given; the snapshot is taken all the same.
- * @throws LabError `not_found`, `snapshot_failed`
+ * @throws PluginError `not_found`, `snapshot_failed`
  */
 export async function takeSnapshot(lab: Lab, orchestrator: string, request: SnapshotRequest): Promise<Frozen> {
   const book = await lab.book(orchestrator);
@@ -31,10 +31,10 @@ export async function takeSnapshot(lab: Lab, orchestrator: string, request: Snap
     }
     if (now.kind === "parked") {
       const message = `${job.id} is parked, so only the whole of it can be frozen; leave path out, or wake it with agents_message first.`;
-      throw new LabError("snapshot_failed", message, { retryable: false });
+      throw new PluginError("snapshot_failed", message, { retryable: false });
     }
     const { kind } = now;
     const message = `${job.id} has no sandbox to freeze (it is ${job.state.kind}, its sandbox: ${kind}).`;
-    throw new LabError("snapshot_failed", message, { retryable: kind === "none" || kind === "creating" });
+    throw new PluginError("snapshot_failed", message, { retryable: kind === "none" || kind === "creating" });
   });
 }

@@ -1,5 +1,5 @@
 import { type Clock, sleep } from "../shared/clock.ts";
-import { LabError, toFailure } from "../shared/error-code.ts";
+import { PluginError, toFailure } from "../shared/error-code.ts";
 import type { ChildSessions, PromptRequest, SessionEvent } from "./ports.ts";
 import { decideTurn, type Transcript, type TurnDecision } from "./turn.ts";
 
@@ -80,7 +80,7 @@ export async function runTurn(
     }
   } catch (error) {
     if (signal.aborted) return await stop();
-    if (error instanceof LabError) throw error;
+    if (error instanceof PluginError) throw error;
     return { kind: "failed", failure: toFailure(error, "prompt_failed", `follow the session ${sessionID}`) };
   } finally {
     unsubscribe();
@@ -132,7 +132,7 @@ async function bringToRest(
 
 /**
  * Reads the session of a turn that a dead process left; a loop that still runs in it is stopped first.
- * @throws LabError `restart_unrecoverable` when it cannot be read any more
+ * @throws PluginError `restart_unrecoverable` when it cannot be read any more
  */
 export async function readLeft(
   deps: TurnRunnerDeps,
@@ -149,7 +149,7 @@ export async function readLeft(
       if (attempt === READ_TRIES || signal.aborted) {
         const reason = cause instanceof Error ? cause.message : String(cause);
         const message = `The session ${sessionID} cannot be taken up again: ${reason} Start a new job.`;
-        throw new LabError("restart_unrecoverable", message, { cause, retryable: false });
+        throw new PluginError("restart_unrecoverable", message, { cause, retryable: false });
       }
       await sleep(deps.clock, READ_RETRY_MS, signal);
     }

@@ -1,5 +1,5 @@
 import { withStillFiles } from "../sandboxes/still-files.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 import type { TreeBase } from "../workspace/capture-tree.ts";
 import { type Updated, updateTree } from "../workspace/update-tree.ts";
@@ -11,7 +11,7 @@ import type { Lab } from "./lab.ts";
  * Brings a job's files up to a newer state of its project, between two turns. It may be done again: what is there
  * already stays. A failure is no end of the job, its files are then as they were.
  * @returns what its agent is told before its prompt
- * @throws LabError `sandbox_lost`
+ * @throws PluginError `sandbox_lost`
  */
 export async function updateJob(
   lab: Pick<Lab, "trees" | "keeper" | "clock" | "ids" | "log">,
@@ -40,7 +40,7 @@ export async function updateJob(
     if (signal.aborted) return ""; // with its turn it is done again
     const problem = error instanceof Error ? error.message : String(error);
     book.update(jobID, (job) => ({ ...job, base: before.base, formerBases: before.formerBases }));
-    if (error instanceof LabError && error.code === "sandbox_lost") throw error;
+    if (error instanceof PluginError && error.code === "sandbox_lost") throw error;
     lab.log("warn", "could not bring a job's files up to date", { jobID, reason: problem });
     record({ conflicts: [], problem });
     return `Your files were to be brought up to date with the project, but that failed: ${oneLine(problem)}. They are as you left them.\n\n`;

@@ -38,7 +38,7 @@ export function decideWait(jobs: readonly Job[], until: WaitUntil): "satisfied" 
 
 /**
  * Blocks until so many jobs have ended, woken by their changes; the store is never polled.
- * @throws LabError `not_found` when a named job is not this session's
+ * @throws PluginError `not_found` when a named job is not this session's
  */
 export async function waitForJobs(lab: Lab, orchestrator: string, request: WaitRequest): Promise<WaitResult> {
   const book = await lab.book(orchestrator);

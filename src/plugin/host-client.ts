@@ -1,6 +1,6 @@
 import type { PluginInput } from "@opencode-ai/plugin";
 import { createOpencodeClient, type OpencodeClient } from "@opencode-ai/sdk/v2/client";
-import { type ErrorCode, LabError } from "../shared/error-code.ts";
+import { type ErrorCode, PluginError } from "../shared/error-code.ts";
 
 export type HostClient = OpencodeClient;
 
@@ -14,7 +14,7 @@ export function createHostClient(input: Pick<PluginInput, "client">): HostClient
   return createOpencodeClient({ ..._client.getConfig() });
 }
 
-/** What a call answered, or a `LabError` that says what was attempted. Calls of the client resolve with their errors. */
+/** What a call answered, or a `PluginError` that says what was attempted. Calls of the client resolve with their errors. */
 export async function unwrap<T>(
   call: Promise<{ data?: T; error?: unknown }>,
   code: ErrorCode,
@@ -24,10 +24,10 @@ export async function unwrap<T>(
   try {
     answer = await call;
   } catch (cause) {
-    throw new LabError(code, `Could not ${doing}: ${describe(cause)}`, { cause, retryable: true });
+    throw new PluginError(code, `Could not ${doing}: ${describe(cause)}`, { cause, retryable: true });
   }
   if (answer.error !== undefined) {
-    throw new LabError(code, `Could not ${doing}: ${describe(answer.error)}`, { cause: answer.error });
+    throw new PluginError(code, `Could not ${doing}: ${describe(answer.error)}`, { cause: answer.error });
   }
   return answer.data as NonNullable<T>;
 }

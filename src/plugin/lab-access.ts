@@ -8,7 +8,7 @@ import type { Spend } from "../jobs/spend.ts";
 import { createProvider } from "../providers/create-provider.ts";
 import { chooseProvider } from "../providers/provider-choice.ts";
 import { systemClock } from "../shared/clock.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { randomId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import type { ProcessTable } from "../tools/process-table.ts";
@@ -20,7 +20,7 @@ import { copySkill } from "./skill-folders.ts";
 export interface LabAccess {
   /** Reads the options; never rejects. */
   options(): Promise<LoadedOptions>;
-  /** @throws LabError `config_invalid` */
+  /** @throws PluginError `config_invalid` */
   lab(): Promise<Lab>;
   /** The lab if something has opened it. */
   opened(): Promise<Lab> | null;
@@ -58,7 +58,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
   async function open(): Promise<Lab> {
     const git = createGit(systemClock, process.env);
     const loaded = await options();
-    if (loaded.kind === "invalid") throw new LabError("config_invalid", loaded.message, { retryable: false });
+    if (loaded.kind === "invalid") throw new PluginError("config_invalid", loaded.message, { retryable: false });
     const lab = await openLab({
       options: loaded.options,
       notices: [...loaded.notices, ...loaded.remarks],

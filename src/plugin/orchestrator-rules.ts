@@ -4,7 +4,7 @@ import { forbiddenByOrchestrator, type UserRules } from "./permission-rules.ts";
 
 /**
  * Tools that no job has which this session starts: the user forbids to its agent, or to the session, what they do.
- * @throws LabError when the host does not say: what is not known to be allowed is not
+ * @throws PluginError when the host does not say: what is not known to be allowed is not
  */
 export async function forbiddenTo(
   { sessionID, agent }: Pick<ToolContext, "sessionID" | "agent">,

@@ -1,4 +1,4 @@
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { JOB_MARK } from "./child-sessions.ts";
 import type { HostClient } from "./host-client.ts";
 
@@ -10,7 +10,7 @@ export interface JobMark {
 
 /** Tells job sessions from all others; asks the host once per session and remembers. */
 export interface SessionKinds {
-  /** @throws LabError when the host does not answer: an unknown session must not count as harmless */
+  /** @throws PluginError when the host does not answer: an unknown session must not count as harmless */
   jobOf(sessionID: string): Promise<JobMark | null>;
   /** Learns from a session event, so that asking is rarely needed. */
   learn(info: SessionInfo): void;
@@ -44,7 +44,7 @@ export function createSessionKinds(client: HostClient, recordedJob: RecordedJob)
     const answer = await client.session.get({ sessionID }).catch((error) => ({ data: undefined, error }));
     if (!answer.data) {
       const message = `Could not learn whether the session ${sessionID} belongs to a job, so nothing is run for it.`;
-      throw new LabError("not_found", message, { cause: answer.error });
+      throw new PluginError("not_found", message, { cause: answer.error });
     }
     return learn(answer.data as SessionInfo);
   }

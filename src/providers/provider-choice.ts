@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Options } from "../config/schema.ts";
 import { type Credentials, findCredentials } from "../sandboxes/modal/credentials.ts";
 import type { ProviderName } from "../sandboxes/port.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 
 /** Where new jobs run, and why, in words for the user. */
 export interface ProviderChoice {
@@ -21,11 +21,11 @@ export function chooseProvider(
   return { name: "local", why: found.message };
 }
 
-/** @throws LabError with the remedy in words */
+/** @throws PluginError with the remedy in words */
 export function requireCredentials(env: Readonly<Record<string, string | undefined>>): Credentials {
   const found = findCredentials(env, readIfThere);
   if (found.kind === "found") return found.credentials;
-  throw new LabError("sandbox_create_failed", found.message, { retryable: false });
+  throw new PluginError("sandbox_create_failed", found.message, { retryable: false });
 }
 
 function readIfThere(path: string): string | null {

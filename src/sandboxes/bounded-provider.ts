@@ -1,6 +1,6 @@
 import type { Clock } from "../shared/clock.ts";
 import { DeadlineError, within } from "../shared/deadline.ts";
-import { type ErrorCode, LabError } from "../shared/error-code.ts";
+import { type ErrorCode, PluginError } from "../shared/error-code.ts";
 import { boundProcess } from "./bounded-process.ts";
 import type { Sandbox, SandboxProcess, SandboxProvider } from "./port.ts";
 
@@ -109,6 +109,6 @@ async function inTime<T>(call: Promise<T>, limit: Parameters<typeof within<T>>[1
     return await within(call, limit);
   } catch (error) {
     if (!(error instanceof DeadlineError)) throw error;
-    throw new LabError(code, `${error.message}: no answer came.`, { cause: error, retryable: true });
+    throw new PluginError(code, `${error.message}: no answer came.`, { cause: error, retryable: true });
   }
 }

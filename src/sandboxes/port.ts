@@ -4,7 +4,7 @@ import type { Failure } from "../shared/error-code.ts";
 
 /*
  * The port every sandbox provider fills. What each must do is required; what only some can do hangs behind one
- * nullable property. Failures of the world reject with `LabError` (codes of the contract) or `FileError`; a command's
+ * nullable property. Failures of the world reject with `PluginError` (codes of the contract) or `FileError`; a command's
  * non-zero exit is a value. Every call ends in bounded time, whatever the processes of a sandbox do to each other: one
  * that needs their help gives up on it. Nothing here knows of jobs or of OpenCode.
  */
@@ -80,14 +80,14 @@ export interface SandboxProvider {
   readonly name: ProviderName;
   /**
    * Creates a sandbox; may take minutes. When `signal` aborts, rejects promptly and a sandbox that arrives late is ended.
-   * @throws LabError `sandbox_create_failed`, `sandbox_create_timeout`, `no_capacity`, `isolation_unavailable`,
+   * @throws PluginError `sandbox_create_failed`, `sandbox_create_timeout`, `no_capacity`, `isolation_unavailable`,
    * `snapshot_expired`, `not_found` (unknown snapshot)
    */
   create(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox>;
   /**
    * Finds a sandbox by id, also one made by a former process: its files are as they were, its processes may be gone.
    * @param env the variables of its spec, given anew: they are never written to disk
-   * @throws LabError `sandbox_lost`: not retryable when it no longer exists, retryable when nobody could tell
+   * @throws PluginError `sandbox_lost`: not retryable when it no longer exists, retryable when nobody could tell
    */
   attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox>;
   /** Ends a sandbox by id, attached or not, and forgets its files. Idempotent: an unknown id is no error. */
@@ -141,7 +141,7 @@ export interface SnapshotStore {
    * @param path only this directory of it; null = the whole file system
    * @param charged what the job's snapshots take already: where the disk is the user's own, they have a limit together.
    * null = this one is not the job's wish, and is taken while there is room
-   * @throws LabError `snapshot_failed`, `sandbox_lost`
+   * @throws PluginError `snapshot_failed`, `sandbox_lost`
    */
   take(sandbox: Sandbox, path: string | null, charged?: SnapshotCharge | null): Promise<TakenSnapshot>;
   /** Idempotent. */
@@ -166,11 +166,11 @@ export interface Sandbox {
   readonly ports: readonly SandboxPort[];
   /** Resolves, once, when the sandbox is no more, with the reason; `null` when we ended it ourselves. Never rejects. */
   readonly ended: Promise<Failure | null>;
-  /** Starts a command. @throws LabError `sandbox_lost` */
+  /** Starts a command. @throws PluginError `sandbox_lost` */
   start(request: ExecRequest): Promise<SandboxProcess>;
-  /** Bytes of a file, at most `maxBytes` from `offset`. @throws FileError, LabError `sandbox_lost` */
+  /** Bytes of a file, at most `maxBytes` from `offset`. @throws FileError, PluginError `sandbox_lost` */
   readFile(path: string, range: { readonly offset: number; readonly maxBytes: number }): Promise<Uint8Array>;
-  /** Writes a whole file, making its folders. @throws FileError, LabError `sandbox_lost` */
+  /** Writes a whole file, making its folders. @throws FileError, PluginError `sandbox_lost` */
   writeFile(path: string, content: Uint8Array, options?: { readonly executable?: boolean }): Promise<void>;
   /**
    * Lets `use` have the same files in a sandbox of its own, in which nothing runs but what `use` starts, while all that

@@ -32,8 +32,8 @@ export interface Failure {
 }
 
 /** A failure on its way up: thrown by adapters, turned into a `Failure` at the boundary. */
-export class LabError extends Error {
-  override readonly name = "LabError";
+export class PluginError extends Error {
+  override readonly name = "PluginError";
   readonly code: ErrorCode;
   readonly retryable: boolean | null;
 
@@ -46,11 +46,11 @@ export class LabError extends Error {
 
 /**
  * Any thrown thing as a `Failure`.
- * @param fallback code for what is not a `LabError`
+ * @param fallback code for what is not a `PluginError`
  * @param doing what was attempted and on what, e.g. `create a sandbox for job_1`; opens the message of foreign errors
  */
 export function toFailure(error: unknown, fallback: ErrorCode, doing: string): Failure {
-  if (error instanceof LabError) return { code: error.code, message: error.message, retryable: error.retryable };
+  if (error instanceof PluginError) return { code: error.code, message: error.message, retryable: error.retryable };
   const reason = error instanceof Error ? error.message : String(error);
   return { code: fallback, message: `Could not ${doing}: ${reason}`, retryable: null };
 }

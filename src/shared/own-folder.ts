@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { LabError } from "./error-code.ts";
+import { PluginError } from "./error-code.ts";
 import { randomId } from "./ids.ts";
 
 /*
@@ -22,7 +22,7 @@ import { randomId } from "./ids.ts";
 
 /**
  * Makes a folder where there is none, and sees that it is one of ours.
- * @throws LabError `config_invalid`; what `node:fs` throws
+ * @throws PluginError `config_invalid`; what `node:fs` throws
  */
 export function ownFolder(path: string, { mayBeLink = false }: { readonly mayBeLink?: boolean } = {}): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -32,7 +32,7 @@ export function ownFolder(path: string, { mayBeLink = false }: { readonly mayBeL
 /**
  * Makes sure that a file belongs to this user alone and is no link; creates it, empty, where it is missing. An existing file
  * is not opened: a process that closes a second descriptor of a database loses its locks on it.
- * @throws LabError `config_invalid`; what `node:fs` throws
+ * @throws PluginError `config_invalid`; what `node:fs` throws
  */
 export function ownFile(path: string): void {
   const { O_CREAT, O_EXCL, O_WRONLY } = constants;
@@ -54,7 +54,7 @@ export function claimFile(path: string): void {
 export const isRealFolder = (path: string): boolean =>
   lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
-/** Refuses a folder that is a link, or something else; one that is not there is fine. @throws LabError `config_invalid` */
+/** Refuses a folder that is a link, or something else; one that is not there is fine. @throws PluginError `config_invalid` */
 export function refuseLink(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found && !found.isDirectory()) throw refused(path, wrongKind(found, "folder"));
@@ -99,7 +99,7 @@ const wrongKind = (found: Stats, kind: string): string =>
   found.isSymbolicLink() ? "it is a link, and links there are not followed" : `it is no ${kind}`;
 
 const refused = (path: string, why: string) =>
-  new LabError(
+  new PluginError(
     "config_invalid",
     `Could not use ${path} for the state: ${why}. Move it away, or set "stateDir" to another folder.`,
     { retryable: false },

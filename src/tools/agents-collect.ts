@@ -4,7 +4,7 @@ import type { ToolContext } from "@opencode-ai/plugin";
 import { z } from "zod";
 import { collectFiles } from "../jobs/collect-files.ts";
 import { collectJob } from "../jobs/collect-job.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { configuredInstructions } from "../workspace/instruction-patterns.ts";
 import { COLLECTED, decideFolder, decideTarget, refuseHooks, refuseLinks } from "../workspace/target.ts";
 import { askHost, defineTool, type ToolHost } from "./define-tool.ts";
@@ -38,13 +38,15 @@ export const agentsCollectTool = (host: ToolHost) =>
       const lab = await host.lab();
       if (mode === "branch") {
         if (into !== undefined || paths.length > 0)
-          throw new LabError("invalid_task", 'paths and into go with mode "patch" or "files".', { retryable: false });
+          throw new PluginError("invalid_task", 'paths and into go with mode "patch" or "files".', {
+            retryable: false,
+          });
         await askToEdit(context, job, null, `.git/refs/heads/agents/${job}`);
         return renderCollected(await collectJob(lab, context.sessionID, job, { mode }), null);
       }
       const store = await lab.trees.store();
       if (store === null)
-        throw new LabError("collect_failed", "There is no project to write to.", { retryable: false });
+        throw new PluginError("collect_failed", "There is no project to write to.", { retryable: false });
       const { root } = store;
       if (mode === "files") {
         const target = await decideFolder(root, job, into ?? null);

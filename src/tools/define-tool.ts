@@ -3,13 +3,13 @@ import { z } from "zod";
 import type { Lab } from "../jobs/lab.ts";
 import type { Catalog } from "../jobs/ports.ts";
 import { FileError } from "../sandboxes/port.ts";
-import { type ErrorCode, LabError } from "../shared/error-code.ts";
+import { type ErrorCode, PluginError } from "../shared/error-code.ts";
 import { oneLine, plainText } from "../shared/plain-text.ts";
 import type { ProcessTable } from "./process-table.ts";
 
 /** What tools are given by the place that puts them together. */
 export interface ToolHost {
-  /** Opens everything on first need. @throws LabError `config_invalid` */
+  /** Opens everything on first need. @throws PluginError `config_invalid` */
   lab(): Promise<Lab>;
   catalog(): Promise<Catalog>;
   /** `provider/model` the calling session runs on. */
@@ -83,7 +83,7 @@ export function defineTool<Shape extends z.ZodRawShape, Args = z.output<z.ZodObj
         const { title, output, metadata } = await spec.run(parsed.data, context);
         return { title: oneLine(title, 200), output: spec.isVerbatim ? output : plainText(output), metadata };
       } catch (error) {
-        if (error instanceof LabError) return toErrorAnswer(error.code, error.message, error.retryable);
+        if (error instanceof PluginError) return toErrorAnswer(error.code, error.message, error.retryable);
         if (error instanceof FileError) return toErrorAnswer(error.code, error.message, false);
         throw toPlainError(error);
       }

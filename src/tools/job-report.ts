@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Metric } from "../jobs/job.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { JOB_REPORT } from "./descriptions.ts";
@@ -58,5 +58,7 @@ export const jobReportTool = (host: ToolHost) =>
 function toName(name: string): string {
   const line = oneLine(name, NAME_LIMIT);
   if (line !== "") return line;
-  throw new LabError("invalid_task", "The name of a metric has no character that can be seen.", { retryable: false });
+  throw new PluginError("invalid_task", "The name of a metric has no character that can be seen.", {
+    retryable: false,
+  });
 }

@@ -1,7 +1,7 @@
 import type { CollectedFiles } from "../jobs/collect-files.ts";
 import type { Collected } from "../jobs/collect-job.ts";
 import type { FilesSource } from "../jobs/reach-files.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 import type { Obeyed } from "../workspace/attention.ts";
 import type { LeftOut } from "../workspace/choose-files.ts";
@@ -53,7 +53,7 @@ export function renderCollected(collected: Collected, patch: string | null): Too
   };
 }
 
-/** @throws LabError `collect_failed` when nothing was written */
+/** @throws PluginError `collect_failed` when nothing was written */
 export function renderFiles(collected: CollectedFiles, target: string): ToolAnswer {
   const { job, files, leftOut, unmatched, source } = collected;
   const notes = collected.notes.map((note) => `Not among them: ${toFact(note, 2_000)}.`);
@@ -62,7 +62,7 @@ export function renderFiles(collected: CollectedFiles, target: string): ToolAnsw
   if (files.length === 0) {
     const why = [...missing, ...notes, ...left.slice(0, SHOWN).map((one) => `Left out ${one}.`)];
     const nothing = why.length > 0 ? why.join(" ") : "It changed no files; name paths to take others.";
-    throw new LabError("collect_failed", `No files of ${job.id} were written. ${nothing}`, { retryable: false });
+    throw new PluginError("collect_failed", `No files of ${job.id} were written. ${nothing}`, { retryable: false });
   }
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const count = `${files.length} file${files.length === 1 ? "" : "s"}, ${formatSize(bytes)}`;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ExitStatus, SandboxProcess } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { defineTool, type Progress, type ToolAnswer, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_EXEC } from "./descriptions.ts";
 import { toCodeBlock } from "./job-words.ts";
@@ -43,7 +43,7 @@ export const sandboxExecTool = (host: ToolHost) =>
       if (gpu !== undefined && gpu.toLowerCase() !== "none") {
         const message =
           "A single command cannot be given GPUs yet; run it without gpu. A task that needs them is started with its own gpu.";
-        throw new LabError("invalid_task", message, { retryable: false });
+        throw new PluginError("invalid_task", message, { retryable: false });
       }
       const process = await sandbox.start({
         argv: ["/bin/sh", "-c", `${background || tty ? "exec 2>&1" : "exec 2>&1 </dev/null"}; ${SHELL}`, "sh", command],

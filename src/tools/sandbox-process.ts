@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { sleep } from "../shared/clock.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_PROCESS } from "./descriptions.ts";
 import { findSeat } from "./worker-seat.ts";
@@ -37,7 +37,7 @@ export const sandboxProcessTool = (host: ToolHost) =>
       if (!process) {
         const known = host.processes.list(jobID).map((one) => `${one.id} (${one.command.slice(0, 60)})`);
         const message = `This job has no background process ${id}. ${known.length > 0 ? `It has ${known.join(", ")}.` : "It has none."}`;
-        throw new LabError("not_found", message, { retryable: false });
+        throw new PluginError("not_found", message, { retryable: false });
       }
       if (input !== undefined) await process.write(input);
       if (signal !== undefined) await process.signal(signal);

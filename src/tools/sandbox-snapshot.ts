@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { takeSnapshot } from "../jobs/take-snapshot.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { askHost, defineTool, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_SNAPSHOT } from "./descriptions.ts";
@@ -38,7 +38,7 @@ export const sandboxSnapshotTool = (host: ToolHost) =>
       const jobID = job ?? seat?.jobID;
       if (seat?.book.get(seat.jobID)?.task.forbidden.includes("sandbox_snapshot"))
         throw forbiddenTool("sandbox_snapshot");
-      const refuse = (message: string) => new LabError("not_found", message, { retryable: false });
+      const refuse = (message: string) => new PluginError("not_found", message, { retryable: false });
       if (jobID === undefined) throw refuse("Name the job whose files are to be frozen.");
       if (seat && jobID !== seat.jobID) throw refuse(`A job can freeze only itself, not ${jobID}.`);
       if (!seat) await askHost(context, "sandbox_snapshot", [jobID]); // a job never asks

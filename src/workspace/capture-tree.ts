@@ -1,6 +1,6 @@
 import { link, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { changedFiles } from "./changed-files.ts";
 import { absoluteIn, type IndexEntry, type Listing, listTree } from "./listing.ts";
 import { formatSize, joinRecords, splitRecords, toBytes, toText } from "./paths.ts";
@@ -37,7 +37,7 @@ const BASE_DATE = "1000000000 +0000";
 /**
  * Takes the working tree as it is now. Reads the user's files and repository and writes to neither.
  * @param nonce names the scratch files of this call
- * @throws LabError `workspace_failed`, GitError
+ * @throws PluginError `workspace_failed`, GitError
  */
 export async function captureTree(
   store: ProjectStore,
@@ -76,7 +76,7 @@ function refuseTooMuch({ paths, sizes }: Listing, limits: CaptureLimits, root: s
   if (total <= limits.bytes && paths.length <= limits.files) return;
   const largest = [...sizes].sort((a, b) => b[1] - a[1]).slice(0, 5);
   const named = largest.map(([path, size]) => `${toText(path)} (${formatSize(size)})`).join(", ");
-  throw new LabError(
+  throw new PluginError(
     "workspace_failed",
     `The project ${root} is too large for a sandbox: ${paths.length} files, ${formatSize(total)}; at most ${limits.files} files and ${formatSize(limits.bytes)} go along. Largest: ${named}. Add what jobs do not need to .gitignore, or set the environment's "workspace" to "empty".`,
     { retryable: false },

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { type Glob, parseGlob } from "./glob.ts";
 import type { ListedFile } from "./list-files.ts";
 import { isInstruction } from "./obeyed-files.ts";
@@ -49,7 +49,7 @@ const SHOWN = 5;
 /**
  * Patterns as a user writes them: relative to the work directory, or absolute and in it. A path that is there is itself,
  * whatever signs it has.
- * @throws LabError `invalid_task`
+ * @throws PluginError `invalid_task`
  */
 export function parseWanted(patterns: readonly string[], workdir: string): Wanted {
   const asked = patterns.map((name) => {
@@ -76,7 +76,7 @@ export function exactly(paths: readonly string[]): Wanted {
 
 /**
  * @param isObeyed whether agents take a file for instructions where it will lie: such a one is only taken by its name
- * @throws LabError `collect_failed` when it is more than the limits allow: nothing is written then
+ * @throws PluginError `collect_failed` when it is more than the limits allow: nothing is written then
  */
 export function chooseFiles(
   listed: readonly ListedFile[],
@@ -132,7 +132,7 @@ function checkTotal(files: readonly ListedFile[], links: number, limits: FileLim
   const largest = [...files].sort((a, b) => b.bytes - a.bytes).slice(0, SHOWN);
   const names = largest.map((file) => `${JSON.stringify(toText(file.path))} (${formatSize(file.bytes)})`).join(", ");
   const most = `${limits.files} files and ${formatSize(limits.bytes)}`;
-  throw new LabError(
+  throw new PluginError(
     "collect_failed",
     `Could not collect ${count} files of ${formatSize(bytes)}: at most ${most} at a time. The largest are ${names}. Name fewer in paths.`,
     { retryable: false },
@@ -148,4 +148,4 @@ function tryGlob(path: string): Glob {
 }
 
 const refused = (why: string) =>
-  new LabError("invalid_task", `Bad paths of agents_collect: ${why}.`, { retryable: false });
+  new PluginError("invalid_task", `Bad paths of agents_collect: ${why}.`, { retryable: false });

@@ -29,7 +29,7 @@ exit $code`;
  * The contents of these files, in their order: pieces, then an end, for each.
  * @param mark nobody else knows it; a job that guesses it garbles its own files
  * @param fileBytes of each, at most one byte more is sent: by that it is known to be larger
- * @throws LabError `sandbox_lost`, Error
+ * @throws PluginError `sandbox_lost`, Error
  */
 export async function* fetchFiles(
   sandbox: Sandbox,

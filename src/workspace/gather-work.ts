@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Sandbox } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import type { TreeBase } from "./capture-tree.ts";
 import { addAll, JOB_GIT, NO_GIT, PIPES, UNBORN, UPDATE_REF } from "./job-git.ts";
 import { formatSize } from "./paths.ts";
@@ -139,7 +139,7 @@ export const removeWork = (store: Pick<ProjectStore, "folder">, jobID: string): 
 
 /**
  * Takes a job's work out of its sandbox and keeps it, in place of what was kept before. The job may be running.
- * @throws LabError `collect_failed`, `sandbox_lost`
+ * @throws PluginError `collect_failed`, `sandbox_lost`
  */
 export async function gatherWork(request: GatherRequest): Promise<Work> {
   const { store, jobID, nonce } = request;
@@ -147,7 +147,7 @@ export async function gatherWork(request: GatherRequest): Promise<Work> {
   try {
     // A history that git finds fault with is left behind: the files count.
     const work = await gather(request, half, "history").catch((error) => {
-      if (error instanceof LabError) throw error;
+      if (error instanceof PluginError) throw error;
       return gather(request, half, "files");
     });
     await writeFile(join(half, "work.json"), JSON.stringify(work));
@@ -155,9 +155,9 @@ export async function gatherWork(request: GatherRequest): Promise<Work> {
     await rename(half, folderOf(store, jobID));
     return work;
   } catch (error) {
-    if (error instanceof LabError) throw error;
+    if (error instanceof PluginError) throw error;
     if (error instanceof TooSlowError)
-      throw new LabError(
+      throw new PluginError(
         "sandbox_lost",
         `The work of ${jobID} could not be taken out of its sandbox: ${error.message}.`,
         {
@@ -242,6 +242,9 @@ async function* piecesOf(sandbox: Sandbox, path: string, bytes: number): AsyncGe
   }
 }
 
-function failed(jobID: string, why: string, cause?: unknown): LabError {
-  return new LabError("collect_failed", `Could not collect the work of ${jobID}: ${why}.`, { cause, retryable: false });
+function failed(jobID: string, why: string, cause?: unknown): PluginError {
+  return new PluginError("collect_failed", `Could not collect the work of ${jobID}: ${why}.`, {
+    cause,
+    retryable: false,
+  });
 }

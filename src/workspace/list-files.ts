@@ -1,5 +1,5 @@
 import type { Sandbox } from "../sandboxes/port.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { LONG } from "./job-git.ts";
 import { splitRecords, toBytes } from "./paths.ts";
 import { followScript, type ScriptBounds } from "./sandbox-command.ts";
@@ -46,7 +46,7 @@ true`;
 /**
  * The files of a sandbox's work directory, `.git` never among them.
  * @param roots paths to look at and below; "" = everywhere. One that is not there has no files.
- * @throws LabError `collect_failed`, `sandbox_lost`, Error
+ * @throws PluginError `collect_failed`, `sandbox_lost`, Error
  */
 export async function listFiles(
   sandbox: Sandbox,
@@ -62,7 +62,9 @@ export async function listFiles(
     if (next.done) {
       if (next.value === 0) break;
       const why = next.value === NO_FIND ? "it has no find(1)" : `${sandbox.workdir} cannot be entered`;
-      throw new LabError("collect_failed", `Could not list the files of ${sandbox.id}: ${why}.`, { retryable: false });
+      throw new PluginError("collect_failed", `Could not list the files of ${sandbox.id}: ${why}.`, {
+        retryable: false,
+      });
     }
     if (next.value.stream !== "stdout") continue;
     parts.push(next.value.bytes);
@@ -105,6 +107,6 @@ const KINDS: ReadonlyMap<string, ListedFile["kind"]> = new Map([
 ]);
 
 const tooMany = () =>
-  new LabError("collect_failed", `Its folders hold more than ${MAX_LISTED} files; name fewer in paths.`, {
+  new PluginError("collect_failed", `Its folders hold more than ${MAX_LISTED} files; name fewer in paths.`, {
     retryable: false,
   });

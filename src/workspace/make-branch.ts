@@ -1,6 +1,6 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import type { Built } from "./build-commits.ts";
 import { workEnv } from "./gather-work.ts";
 import type { ProjectStore } from "./project-store.ts";
@@ -9,7 +9,7 @@ import type { ProjectStore } from "./project-store.ts";
  * Makes or moves the branch `agents/<job id>`: the one place that writes to the user's repository. Objects and this one
  * reference are all; working tree, index, HEAD and hooks have no part in it.
  * @param nonce names the scratch file of this call
- * @throws LabError `collect_failed`, GitError
+ * @throws PluginError `collect_failed`, GitError
  */
 export async function makeBranch(
   store: ProjectStore,
@@ -19,7 +19,7 @@ export async function makeBranch(
 ): Promise<string> {
   const branch = `agents/${jobID}`;
   const refuse = (why: string) =>
-    new LabError("collect_failed", `Could not make the branch ${branch}: ${why}`, { retryable: false });
+    new PluginError("collect_failed", `Could not make the branch ${branch}: ${why}`, { retryable: false });
   if (!store.isRepository || base === null)
     throw refuse(`${store.root} is no git repository; use mode "patch" or "files".`);
   const ref = `refs/heads/${branch}`;

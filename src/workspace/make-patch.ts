@@ -1,6 +1,6 @@
 import { lstat, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import type { Built } from "./build-commits.ts";
 import { workEnv } from "./gather-work.ts";
 import type { ProjectStore } from "./project-store.ts";
@@ -12,7 +12,7 @@ const PATCH_BYTES = 256 * 1024 * 1024;
 /**
  * Writes a job's changes as a patch for `git apply`, in place of an earlier one.
  * @param target relative to the project's root, from `decideTarget`
- * @throws LabError `collect_failed`, GitError
+ * @throws PluginError `collect_failed`, GitError
  */
 export async function makePatch(
   store: ProjectStore,
@@ -25,9 +25,13 @@ export async function makePatch(
   const file = join(store.root, target);
   const there = await lstat(file).catch(() => null);
   if (there && !(there.isFile() && (await isPatch(file))))
-    throw new LabError("collect_failed", `Could not write ${target}: it is there and is no patch; name another file.`, {
-      retryable: false,
-    });
+    throw new PluginError(
+      "collect_failed",
+      `Could not write ${target}: it is there and is no patch; name another file.`,
+      {
+        retryable: false,
+      },
+    );
   const how = ["--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames"];
   const beside = join(dirname(file), `.${jobID.replace(/\W/g, "_")}.patch-half`);
   await rm(beside, { force: true });

@@ -12,7 +12,7 @@ export type MergePreview =
   | { readonly kind: "conflicts"; readonly paths: readonly string[] }
   | { readonly kind: "unknown" };
 
-/** Merges in our store and throws the result away. @throws GitError, LabError `workspace_failed` */
+/** Merges in our store and throws the result away. @throws GitError, PluginError `workspace_failed` */
 export async function previewMerge(
   store: ProjectStore,
   base: TreeBase,

@@ -36,7 +36,7 @@ export const RAW_ATTRIBUTES =
 
 /**
  * Where everything is kept for the project with this root. No link below the state directory is followed.
- * @throws LabError `config_invalid`
+ * @throws PluginError `config_invalid`
  */
 export function storeFolder(stateDir: string, root: string): string {
   const folder = join(stateDir, "workspace", nameFor(root));

@@ -23,7 +23,7 @@ const MAX_OUTPUT = 1024 * 1024;
 
 /**
  * Runs a shell script of ours in a sandbox, to its end or its time limit. What it prints is the job's word.
- * @throws Error when it was killed or its end is unknown, TooSlowError, LabError `sandbox_lost`
+ * @throws Error when it was killed or its end is unknown, TooSlowError, PluginError `sandbox_lost`
  */
 export async function runScript(
   sandbox: Sandbox,
@@ -43,7 +43,7 @@ export async function runScript(
 
 /**
  * The same with its output as it comes; returns its exit code. Whoever stops reading early ends it.
- * @throws Error, TooSlowError, LabError `sandbox_lost`
+ * @throws Error, TooSlowError, PluginError `sandbox_lost`
  */
 export async function* followScript(
   sandbox: Sandbox,

@@ -2,7 +2,7 @@ import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Sandbox } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { BASE_IDENTITY, type TreeBase } from "./capture-tree.ts";
 import { GIT_FUNCTION } from "./job-git.ts";
 import { joinRecords, toBytes } from "./paths.ts";
@@ -66,7 +66,7 @@ rm -rf -- "$stage"`;
 
 /**
  * Puts a project's tree into a sandbox's work directory.
- * @throws LabError `workspace_failed`, `sandbox_lost`
+ * @throws PluginError `workspace_failed`, `sandbox_lost`
  */
 export async function sendTree(request: SendRequest): Promise<TreeForm> {
   const { store, base, from, identity, sandbox, clock } = request;
@@ -84,7 +84,7 @@ export async function sendTree(request: SendRequest): Promise<TreeForm> {
   const args = [sandbox.workdir, STAGE, base.commit, from ?? ""];
   const { code, stderr } = await run(form === "repository" ? CHECKOUT : UNPACK, ...args);
   if (code === 0) return form;
-  throw new LabError(
+  throw new PluginError(
     "workspace_failed",
     `Could not unpack the project in ${sandbox.workdir} of sandbox ${sandbox.id}: the command ended with ${code}: ${stderr.trim().slice(-500)}`,
     { retryable: null },

@@ -1,6 +1,6 @@
 import { lstat, mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { hookPlaces } from "./hooks-folder.ts";
 import { plainPart, whoObeysText } from "./obeyed-files.ts";
 import { fromText, isSafePath } from "./paths.ts";
@@ -15,7 +15,7 @@ import type { ProjectStore } from "./project-store.ts";
 /** Everything collected goes here unless the user says otherwise: nothing loads from it. */
 export const COLLECTED = ".opencode/collected";
 
-/** The target, relative to the project's root. @throws LabError `collect_failed` (T1, T2, T4) */
+/** The target, relative to the project's root. @throws PluginError `collect_failed` (T1, T2, T4) */
 export function decideTarget(root: string, into: string): string {
   const path = isAbsolute(into) ? relative(root, into) : relative(root, resolve(root, into));
   const plain = path.split(sep).join("/");
@@ -35,7 +35,7 @@ const isAmbiguous = (part: string): boolean =>
   plainPart(part) !== part.normalize("NFKC").toLowerCase() ||
   plainPart(part) === "";
 
-/** @throws LabError `collect_failed` when the target is a link, or is reached through one (T3) */
+/** @throws PluginError `collect_failed` when the target is a link, or is reached through one (T3) */
 export async function refuseLinks(root: string, target: string): Promise<void> {
   let path = root;
   for (const part of target.split(sep)) {
@@ -46,7 +46,7 @@ export async function refuseLinks(root: string, target: string): Promise<void> {
   }
 }
 
-/** @throws LabError `collect_failed` where the user's git runs hooks from, or around such a place (T2) */
+/** @throws PluginError `collect_failed` where the user's git runs hooks from, or around such a place (T2) */
 export async function refuseHooks(store: ProjectStore, target: string): Promise<void> {
   const inside = `${target.split(sep).join("/").toLowerCase()}/`;
   const places = (await hookPlaces(store)).map((place) => `${place.toLowerCase()}/`);
@@ -79,7 +79,7 @@ export async function openTarget(root: string, target: string): Promise<void> {
  * A folder that is free for a job's files: the one asked for when it is not there or empty; else, by default, the next
  * of that name.
  * @param into null = the default
- * @throws LabError `collect_failed`
+ * @throws PluginError `collect_failed`
  */
 export async function decideFolder(root: string, jobID: string, into: string | null): Promise<string> {
   const target = decideTarget(root, into ?? join(COLLECTED, jobID.replace(/\W/g, "_")));
@@ -94,6 +94,6 @@ async function isFree(path: string): Promise<boolean> {
   return stat === null || (stat.isDirectory() && (await readdir(path)).length === 0);
 }
 
-function refused(target: string, why: string): LabError {
-  return new LabError("collect_failed", `Could not write to ${target}: ${why}.`, { retryable: false });
+function refused(target: string, why: string): PluginError {
+  return new PluginError("collect_failed", `Could not write to ${target}: ${why}.`, { retryable: false });
 }

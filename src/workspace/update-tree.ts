@@ -1,6 +1,6 @@
 import type { Sandbox } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import type { TreeBase } from "./capture-tree.ts";
 import { addAll, JOB_GIT, NO_GIT, PIPES, UPDATE_REF } from "./job-git.ts";
 import { joinRecords, toText } from "./paths.ts";
@@ -96,7 +96,7 @@ printf '%s\\0' "$how"
 s diff --name-only --diff-filter=U -z
 rm -rf -- "$stage"`;
 
-/** @throws LabError `workspace_failed`: why nothing was changed; `sandbox_lost` */
+/** @throws PluginError `workspace_failed`: why nothing was changed; `sandbox_lost` */
 export async function updateTree({ store, from, to, sandbox, clock, nonce, signal }: UpdateRequest): Promise<Updated> {
   const bounds = { clock, limitMs: LIMIT_MS };
   const run = (script: string, ...args: string[]) =>
@@ -125,4 +125,4 @@ function succeeded({ code, stdout, stderr }: CommandEnd): string {
   throw failed(stderr.trim().slice(-500) || `git in its sandbox ended with ${code}`);
 }
 
-const failed = (why: string) => new LabError("workspace_failed", why, { retryable: false });
+const failed = (why: string) => new PluginError("workspace_failed", why, { retryable: false });

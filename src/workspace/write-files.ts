@@ -1,6 +1,6 @@
 import { type FileHandle, lstat, mkdir, open, rename, rm, symlink, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { LabError } from "../shared/error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 import type { Chosen, FileLimits, LeftOut } from "./choose-files.ts";
 import type { Fetched } from "./fetch-files.ts";
 import type { ListedFile } from "./list-files.ts";
@@ -39,7 +39,7 @@ export interface WriteRequest {
 /** What a file system says of a name that it does not take, or that stands for another here. */
 const NAME_CODES = new Set(["EEXIST", "ENAMETOOLONG", "EILSEQ", "EINVAL", "ENOTDIR", "EISDIR"]);
 
-/** @throws LabError `collect_failed`, Error; the target is as it was then */
+/** @throws PluginError `collect_failed`, Error; the target is as it was then */
 export async function writeFiles(request: WriteRequest): Promise<Written> {
   const { root, target, nonce } = request;
   const parent = dirname(target);
@@ -154,4 +154,4 @@ async function unlessNamed<T>(work: Promise<T>): Promise<T | string> {
 const byPath = (a: { readonly path: string }, b: { readonly path: string }) => (a.path < b.path ? -1 : 1);
 
 const failed = (why: string, cause?: unknown) =>
-  new LabError("collect_failed", `Could not write the job's files: ${why}.`, { cause, retryable: false });
+  new PluginError("collect_failed", `Could not write the job's files: ${why}.`, { cause, retryable: false });

@@ -76,7 +76,7 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
       await modal().faults.add(fault);
       // Its attempts at a token nest: an outage takes the SDK some seconds to admit.
       const made = provider(title === "no network" ? { limits: { ...LIMITS, callMs: 15_000 } } : {});
-      expect(await failsWith(made.create(specOf(spec)))).toMatchObject({ name: "LabError", code, retryable });
+      expect(await failsWith(made.create(specOf(spec)))).toMatchObject({ name: "PluginError", code, retryable });
       await made.close();
       await modal().faults.clear();
       await untilNoneLeft();

@@ -140,7 +140,7 @@ export function sandboxProviderContract({
       const cancel = new AbortController();
       const made = provider.create(specOf(), cancel.signal);
       cancel.abort();
-      await expect(made).rejects.toMatchObject({ name: "LabError" });
+      await expect(made).rejects.toMatchObject({ name: "PluginError" });
       await made.catch(() => {});
       for (let attempt = 0; attempt < 100 && (await provider.list()).length > before; attempt += 1)
         await new Promise((resolve) => setTimeout(resolve, 50));
@@ -163,7 +163,7 @@ export function sandboxProviderContract({
       await provider.snapshots?.remove(snapshot?.id ?? "");
       await provider.snapshots?.remove(snapshot?.id ?? "");
       await expect(provider.create(specOf({ snapshotID: snapshot?.id ?? "" }))).rejects.toMatchObject({
-        name: "LabError",
+        name: "PluginError",
       });
     });
 

@@ -9,7 +9,7 @@ import {
   type SandboxSpec,
   type SnapshotCharge,
 } from "../../src/sandboxes/port.ts";
-import { type Failure, LabError } from "../../src/shared/error-code.ts";
+import { type Failure, PluginError } from "../../src/shared/error-code.ts";
 
 /**
  * A machine full of sandboxes that are nothing but files in memory. Several providers may be opened on it, one per
@@ -51,7 +51,7 @@ interface Standing {
   readonly holders: Set<(failure: Failure | null) => void>;
 }
 
-const lost = (id: string) => new LabError("sandbox_lost", `Sandbox ${id} no longer exists.`, { retryable: false });
+const lost = (id: string) => new PluginError("sandbox_lost", `Sandbox ${id} no longer exists.`, { retryable: false });
 
 export function createMemoryMachine(): MemoryMachine {
   const ledger: string[] = [];
@@ -120,7 +120,7 @@ export function createMemoryMachine(): MemoryMachine {
     ledger.push(`create ${spec.name}`);
     await machine.onCreate(spec);
     const files = spec.snapshotID === null ? new Map() : frozen.get(spec.snapshotID);
-    if (!files) throw new LabError("not_found", `No snapshot ${spec.snapshotID}.`, { retryable: false });
+    if (!files) throw new PluginError("not_found", `No snapshot ${spec.snapshotID}.`, { retryable: false });
     const twin = [...live.values()].find((one) => one.spec.name === spec.name);
     if (twin) throw new Error(`a second live sandbox named ${spec.name}`);
     const standing: Standing = { id: `sbx_${++count}`, spec, files: new Map(files), holders: new Set() };
@@ -164,7 +164,7 @@ export function createMemoryMachine(): MemoryMachine {
           if (!signal) return made;
           return new Promise<Sandbox>((resolve, reject) => {
             const abort = () => {
-              reject(new LabError("cancelled", `Creating ${spec.name} was cancelled.`, { retryable: false }));
+              reject(new PluginError("cancelled", `Creating ${spec.name} was cancelled.`, { retryable: false }));
               made.then((late) => late.terminate()).catch(() => {});
             };
             if (signal.aborted) return abort();

@@ -1,7 +1,7 @@
 import type { ChildSessionRequest, ChildSessions, PromptRequest, SessionEvent } from "../../src/jobs/ports.ts";
 import type { TranscriptMessage } from "../../src/jobs/turn.ts";
 import type { Clock } from "../../src/shared/clock.ts";
-import { LabError } from "../../src/shared/error-code.ts";
+import { PluginError } from "../../src/shared/error-code.ts";
 import { createHostIds } from "../../src/shared/ids.ts";
 
 /**
@@ -66,7 +66,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
 
   const find = (id: string): Session => {
     const session = sessions.get(id);
-    if (!session) throw new LabError("prompt_failed", `Could not read the session ${id}: NotFoundError`);
+    if (!session) throw new PluginError("prompt_failed", `Could not read the session ${id}: NotFoundError`);
     return session;
   };
   const save = (session: Session, message: TranscriptMessage) => {
@@ -206,7 +206,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
     async prompt(prompt) {
       await fake.onCall("prompt", prompt.sessionID);
       const session = find(prompt.sessionID);
-      if (prompt.text.startsWith("refuse")) throw new LabError("prompt_failed", "Could not prompt: bad request");
+      if (prompt.text.startsWith("refuse")) throw new PluginError("prompt_failed", "Could not prompt: bad request");
       if (session.messages.some(({ id }) => id >= prompt.messageID)) throw new Error(`${prompt.messageID} is not new`);
       prompts.push(prompt);
       save(session, {

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { type Clock, systemClock } from "../../shared/clock.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import { claimFile, ownFile, ownFolder } from "../../shared/own-folder.ts";
 import { type Connection, loadDriver, type SqlValue, saysDamage } from "./driver.ts";
 import { inodeOf, setAside } from "./set-aside.ts";
@@ -24,7 +24,7 @@ export interface DatabaseOptions {
 /**
  * Opens a database file in WAL mode, making its folder, and brings it to the newest of `migrations`. A damaged file is
  * set aside, now or when it is found out, and an empty one takes its place: what was in it is lost, the rest goes on.
- * @throws LabError `config_invalid` when the folder cannot be written, the runtime has no SQLite, or the file was
+ * @throws PluginError `config_invalid` when the folder cannot be written, the runtime has no SQLite, or the file was
  * written by a newer version
  */
 export async function openDatabase(
@@ -38,7 +38,7 @@ export async function openDatabase(
   let depth = 0;
   let { connection, inode } = openOrReplace();
 
-  /** @throws LabError; what SQLite throws of a damaged file */
+  /** @throws PluginError; what SQLite throws of a damaged file */
   function open(): { connection: Connection; inode: number | null } {
     try {
       ownFolder(stateDir, { mayBeLink: true });
@@ -46,7 +46,7 @@ export async function openDatabase(
       ownFile(file);
       for (const suffix of BESIDE) claimFile(file + suffix);
     } catch (error) {
-      throw error instanceof LabError ? error : unusable(file, error);
+      throw error instanceof PluginError ? error : unusable(file, error);
     }
     const found = inodeOf(file);
     let opened: Connection | null = null;
@@ -66,7 +66,7 @@ export async function openDatabase(
     } catch (error) {
       closeAnyhow(opened);
       if (saysDamage(error)) throw Object.assign(error as Error, { inode: found });
-      throw error instanceof LabError ? error : unusable(file, error);
+      throw error instanceof PluginError ? error : unusable(file, error);
     }
   }
 
@@ -74,12 +74,12 @@ export async function openDatabase(
     try {
       return open();
     } catch (error) {
-      if (error instanceof LabError) throw error;
+      if (error instanceof PluginError) throw error;
       putAside((error as { inode?: number | null }).inode ?? null);
       try {
         return open();
       } catch (again) {
-        throw again instanceof LabError ? again : unusable(file, again);
+        throw again instanceof PluginError ? again : unusable(file, again);
       }
     }
   }
@@ -107,7 +107,7 @@ export async function openDatabase(
       putAside(inode);
       reopen();
       const message = `The state file ${file} was damaged and is set aside; what was in it is lost. Try again.`;
-      throw new LabError("config_invalid", message, { cause: error, retryable: true });
+      throw new PluginError("config_invalid", message, { cause: error, retryable: true });
     }
   }
 
@@ -162,10 +162,10 @@ function refuseForeign(connection: Connection): void {
 
 const damage = (found: string) => Object.assign(new Error(found), { code: "SQLITE_CORRUPT" });
 
-function unusable(file: string, cause: unknown): LabError {
+function unusable(file: string, cause: unknown): PluginError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   const message = `Could not use the state file ${file}: ${reason}. Make its folder writable, or set "stateDir" to another one.`;
-  return new LabError("config_invalid", message, { cause, retryable: false });
+  return new PluginError("config_invalid", message, { cause, retryable: false });
 }
 
 function migrate(
@@ -179,7 +179,7 @@ function migrate(
     const version = connection.get<{ user_version: number }>("PRAGMA user_version")?.user_version ?? 0;
     if (version > migrations.length) {
       const message = `${file} was written by a newer version of opencode-parallel-agents; update the plugin, or set another "stateDir".`;
-      throw new LabError("config_invalid", message, { retryable: false });
+      throw new PluginError("config_invalid", message, { retryable: false });
     }
     for (const statements of migrations.slice(version)) {
       for (const statement of statements.split(";")) if (statement.trim()) connection.run(statement);

@@ -1,4 +1,4 @@
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 
 export type SqlValue = string | number | null;
 
@@ -25,7 +25,7 @@ export async function loadDriver(): Promise<(file: string) => Connection> {
   }
   const { DatabaseSync } = await import("node:sqlite").catch((cause) => {
     const message = `This runtime (Node ${process.versions.node}) has no SQLite; run OpenCode on Node 22.13 or newer, or use its own binary.`;
-    throw new LabError("config_invalid", message, { cause, retryable: false });
+    throw new PluginError("config_invalid", message, { cause, retryable: false });
   });
   return (file) => {
     const database = new DatabaseSync(file);

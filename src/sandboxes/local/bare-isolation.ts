@@ -1,4 +1,4 @@
-import { type Failure, LabError } from "../../shared/error-code.ts";
+import { type Failure, PluginError } from "../../shared/error-code.ts";
 import type { SandboxSignal } from "../port.ts";
 import type { Enclosure, EnclosurePlan, Isolation, Launch } from "./isolation.ts";
 import { plainTrees } from "./plain-trees.ts";
@@ -44,7 +44,7 @@ export function bareEnclosure(
     ended,
     alive: () => alive,
     launch(command): Launch {
-      if (!alive) throw new LabError("sandbox_lost", `Sandbox ${plan.id} has ended.`, { retryable: true });
+      if (!alive) throw new PluginError("sandbox_lost", `Sandbox ${plan.id} has ended.`, { retryable: true });
       const [file, ...args] = wrap({ argv: ["/bin/sh", "-c", READ_SCRIPT] });
       const script = commandScript({ ...command, env: { ...base, ...command.env } });
       return {

@@ -1,4 +1,4 @@
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { SandboxSpec } from "../port.ts";
 
 /** This machine is what it is: whatever asks for another one is refused rather than ignored. */
@@ -16,7 +16,7 @@ export function refuseForeignMachine({ machine }: SandboxSpec): void {
   };
   const refused = Object.entries(asked).flatMap(([name, wanted]) => (wanted ? [name] : []));
   if (refused.length === 0) return;
-  throw new LabError(
+  throw new PluginError(
     "sandbox_create_failed",
     `Local sandboxes cannot have ${refused.join(", ")}; use provider "modal", or remove ${refused.length === 1 ? "it" : "them"} from the environment.`,
     { retryable: false },

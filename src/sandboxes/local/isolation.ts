@@ -61,7 +61,7 @@ export interface Isolation {
   /** What its sandboxes can read of this machine; null where that is not a list: too much of it. */
   readonly lent: (() => LentPaths) | null;
   readonly trees: TreeTools;
-  /** @throws LabError `isolation_unavailable`, `sandbox_create_failed` */
+  /** @throws PluginError `isolation_unavailable`, `sandbox_create_failed` */
   open(plan: EnclosurePlan): Promise<Enclosure>;
 }
 
@@ -112,6 +112,6 @@ export interface Enclosure {
   held(): Promise<TreeSize>;
   /** Called about once a second while the sandbox lives. */
   tend(): Promise<void>;
-  /** Kills everything inside and resolves when it is gone. Idempotent. @throws LabError when something does not die */
+  /** Kills everything inside and resolves when it is gone. Idempotent. @throws PluginError when something does not die */
   close(reason: Failure | null): Promise<void>;
 }

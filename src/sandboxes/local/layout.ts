@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import { isRealFolder, ownFolder, readOwnFile, refuseLink } from "../../shared/own-folder.ts";
 import { isProcessDead } from "../../shared/process-alive.ts";
 import type { NetworkPolicy } from "../port.ts";
@@ -14,12 +14,12 @@ import type { NetworkPolicy } from "../port.ts";
 
 const KINDS = ["sandboxes", "snapshots"] as const;
 
-/** Makes what sandboxes and snapshots lie in (L3). @throws LabError `config_invalid` */
+/** Makes what sandboxes and snapshots lie in (L3). @throws PluginError `config_invalid` */
 export function makePlaces(rootDir: string): void {
   for (const path of [rootDir, ...KINDS.map((kind) => join(rootDir, kind))]) ownFolder(path);
 }
 
-/** The folder of all sandboxes, or of all snapshots, for reading (L3). @throws LabError `config_invalid` */
+/** The folder of all sandboxes, or of all snapshots, for reading (L3). @throws PluginError `config_invalid` */
 export function placeOf(rootDir: string, kind: (typeof KINDS)[number]): string {
   const place = join(rootDir, kind);
   for (const path of [rootDir, place]) refuseLink(path);
@@ -64,13 +64,13 @@ export const isSnapshotID = (id: string): boolean => SNAPSHOT_ID.test(id);
 
 export function sandboxDirs(rootDir: string, id: string): SandboxDirs {
   if (!isSandboxID(id))
-    throw new LabError("sandbox_lost", `No sandbox has the id ${JSON.stringify(id)}.`, { retryable: false });
+    throw new PluginError("sandbox_lost", `No sandbox has the id ${JSON.stringify(id)}.`, { retryable: false });
   return dirsAt(join(placeOf(rootDir, "sandboxes"), id));
 }
 
 export function snapshotDir(rootDir: string, id: string): string {
   if (!isSnapshotID(id))
-    throw new LabError("not_found", `No snapshot has the id ${JSON.stringify(id)}.`, { retryable: false });
+    throw new PluginError("not_found", `No snapshot has the id ${JSON.stringify(id)}.`, { retryable: false });
   return join(placeOf(rootDir, "snapshots"), id);
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from "../../shared/clock.ts";
 import { DeadlineError, within } from "../../shared/deadline.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import { FileError, type FileErrorCode, type OutputChunk, type SandboxProcess } from "../port.ts";
 
 /*
@@ -115,7 +115,7 @@ export async function collect(
 async function expectZero(child: SandboxProcess, verb: "read" | "write", path: string): Promise<void> {
   const end = await child.exit;
   if (end.kind === "unknown")
-    throw new LabError("sandbox_lost", `Could not ${verb} ${path}: ${end.reason}.`, { retryable: true });
+    throw new PluginError("sandbox_lost", `Could not ${verb} ${path}: ${end.reason}.`, { retryable: true });
   if (end.kind === "exited" && end.code === 0) return;
   const known = end.kind === "exited" ? CODES[end.code] : undefined;
   throw new FileError(known?.code ?? "file_failed", `Could not ${verb} ${path}: it ${known?.says ?? "failed"}.`);

@@ -3,7 +3,7 @@ import { closeSync, readSync } from "node:fs";
 import type { Clock } from "../../shared/clock.ts";
 import { sleep } from "../../shared/clock.ts";
 import { within } from "../../shared/deadline.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import { type ExitStatus, FileError, type SandboxProcess } from "../port.ts";
 import { openAnonymousFile } from "./anonymous-file.ts";
 import type { CommandOutput } from "./command-output.ts";
@@ -36,7 +36,7 @@ export interface StartDeps {
   readonly tty: boolean;
 }
 
-/** @throws LabError `sandbox_lost`; FileError `file_not_found` for a missing working directory */
+/** @throws PluginError `sandbox_lost`; FileError `file_not_found` for a missing working directory */
 export async function startLocalProcess(deps: StartDeps): Promise<SandboxProcess> {
   const { output } = deps;
   let begun: Begun;
@@ -59,7 +59,7 @@ export async function startLocalProcess(deps: StartDeps): Promise<SandboxProcess
     begun.giveUp();
     output.close();
     const message = `The command was not started: the sandbox let nothing start in ${START_MS / 1000} s. Processes in it may be stopping others, or use up all it has.`;
-    throw new LabError("sandbox_lost", message, { cause, retryable: true });
+    throw new PluginError("sandbox_lost", message, { cause, retryable: true });
   });
   const pid = mark.startsWith(`${STARTED} `) ? mark.slice(2) : null;
   if (pid !== null && /^\d+$/.test(pid)) return handle(child, pid, finished, deps);
@@ -72,7 +72,7 @@ export async function startLocalProcess(deps: StartDeps): Promise<SandboxProcess
     throw new FileError("file_not_found", `The working directory ${deps.workdir} does not exist in the sandbox.`);
   }
   const why = deps.enclosure.alive() ? `its walls could not be entered${said ? ` (${said})` : ""}` : "it has ended";
-  throw new LabError("sandbox_lost", `The command was not started in the sandbox: ${why}.`, { retryable: null });
+  throw new PluginError("sandbox_lost", `The command was not started in the sandbox: ${why}.`, { retryable: null });
 }
 
 interface Begun {

@@ -1,7 +1,7 @@
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import { createFewAtATime } from "../../shared/few-at-a-time.ts";
 import type { Log } from "../../shared/log.ts";
 import { isRealFolder } from "../../shared/own-folder.ts";
@@ -107,7 +107,9 @@ class LocalProvider implements SandboxProvider {
     if (!signal) return made;
     return new Promise((resolve, reject) => {
       const abort = () => {
-        reject(new LabError("cancelled", `The creation of sandbox ${spec.name} was cancelled.`, { retryable: false }));
+        reject(
+          new PluginError("cancelled", `The creation of sandbox ${spec.name} was cancelled.`, { retryable: false }),
+        );
         // One that arrives late has no owner any more.
         made
           .then((late) => late.terminate())
@@ -123,9 +125,9 @@ class LocalProvider implements SandboxProvider {
 
   async #make(spec: SandboxSpec, signal?: AbortSignal): Promise<LocalSandbox> {
     if (this.#closed)
-      throw new LabError("sandbox_create_failed", "The local provider is closed.", { retryable: false });
+      throw new PluginError("sandbox_create_failed", "The local provider is closed.", { retryable: false });
     if (typeof spec.network === "object") {
-      throw new LabError(
+      throw new PluginError(
         "sandbox_create_failed",
         'A network limited to domains or CIDRs is not supported by the local provider; use "open" or "blocked".',
         { retryable: false },
@@ -136,7 +138,7 @@ class LocalProvider implements SandboxProvider {
     const room = await readRoom(this.#deps.rootDir);
     const short = shortage(room, await this.#reserve());
     if (short !== null) {
-      throw new LabError(
+      throw new PluginError(
         "sandbox_create_failed",
         `Could not create sandbox ${spec.name} on the file system of ${this.#deps.rootDir}: ${short}. Free some space there.`,
         { retryable: true },
@@ -167,8 +169,8 @@ class LocalProvider implements SandboxProvider {
       return await this.#raise(isolation, meta, spec.env, restored);
     } catch (error) {
       for (const path of [halfNameOf(root), root]) await isolation.trees.remove(path);
-      if (error instanceof LabError) throw error;
-      throw new LabError(
+      if (error instanceof PluginError) throw error;
+      throw new PluginError(
         "sandbox_create_failed",
         `Could not create sandbox ${spec.name}: ${(error as Error).message}`,
         { cause: error, retryable: null },
@@ -205,7 +207,7 @@ class LocalProvider implements SandboxProvider {
     });
     if (this.#closed) {
       await sandbox.halt(null);
-      throw new LabError("sandbox_create_failed", "The local provider was closed meanwhile.", { retryable: false });
+      throw new PluginError("sandbox_create_failed", "The local provider was closed meanwhile.", { retryable: false });
     }
     this.#watch.start();
     return sandbox;
@@ -224,7 +226,7 @@ class LocalProvider implements SandboxProvider {
     const meta = readMeta<SandboxMeta>(dirs.root);
     if (meta === null || meta === "damaged" || !isWhole(dirs)) {
       const what = meta === null ? "no longer exists" : "is damaged: its record or a folder of it is not what was made";
-      throw new LabError("sandbox_lost", `Sandbox ${sandboxID} ${what}.`, { retryable: false });
+      throw new PluginError("sandbox_lost", `Sandbox ${sandboxID} ${what}.`, { retryable: false });
     }
     return this.#raise(await this.#isolation(), meta, env);
   }
@@ -280,6 +282,6 @@ class LocalProvider implements SandboxProvider {
 
   #ours(sandbox: Sandbox): LocalSandbox {
     if (sandbox instanceof LocalSandbox) return sandbox;
-    throw new LabError("snapshot_failed", `Sandbox ${sandbox.id} is not a local one.`, { retryable: false });
+    throw new PluginError("snapshot_failed", `Sandbox ${sandbox.id} is not a local one.`, { retryable: false });
   }
 }

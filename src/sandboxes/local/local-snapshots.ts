@@ -1,7 +1,7 @@
 import { join, posix } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
 import { within } from "../../shared/deadline.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import { isProcessDead } from "../../shared/process-alive.ts";
 import type { Sandbox, SnapshotStore } from "../port.ts";
 import type { HostReserve } from "./disk-room.ts";
@@ -53,7 +53,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
     async take(sandbox, path, charged = null) {
       const source = deps.ours(sandbox);
       if (!isWhole(source.dirs))
-        throw new LabError("sandbox_lost", `Sandbox ${sandbox.id} no longer exists.`, { retryable: false });
+        throw new PluginError("sandbox_lost", `Sandbox ${sandbox.id} no longer exists.`, { retryable: false });
       const { trees } = await deps.isolation();
       const id = `snap_${deps.ids()}`;
       const root = snapshotDir(deps.rootDir, id);
@@ -72,10 +72,10 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
         return { id, sizeBytes: bytes, files, leftOut, expiresAt: null };
       } catch (error) {
         await trees.remove(halfNameOf(root));
-        throw new LabError(
+        throw new PluginError(
           "snapshot_failed",
           `Could not take a snapshot of sandbox ${sandbox.id}: ${(error as Error).message}`,
-          { cause: error, retryable: error instanceof LabError ? error.retryable : null },
+          { cause: error, retryable: error instanceof PluginError ? error.retryable : null },
         );
       }
     },
@@ -92,7 +92,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
   };
 }
 
-/** Puts a snapshot's files into a new sandbox's directories; returns what it could not. @throws LabError `not_found` */
+/** Puts a snapshot's files into a new sandbox's directories; returns what it could not. @throws PluginError `not_found` */
 export async function restoreSnapshot(
   isolation: Isolation,
   rootDir: string,
@@ -102,7 +102,7 @@ export async function restoreSnapshot(
 ): Promise<CopyResult> {
   const root = snapshotDir(rootDir, snapshotID);
   if (!isWhole(dirsAt(root)))
-    throw new LabError("not_found", `Snapshot ${snapshotID} does not exist on this machine.`, { retryable: false });
+    throw new PluginError("not_found", `Snapshot ${snapshotID} does not exist on this machine.`, { retryable: false });
   return isolation.trees.copy(pairs(dirsAt(root), into), signal ? { signal } : {});
 }
 
@@ -140,7 +140,7 @@ function partOf(sandbox: LocalSandbox, path: string): { readonly parts: readonly
     if (path === root || path.startsWith(`${root}/`))
       return { parts: [name], below: posix.relative(root, path) || "." };
   }
-  throw new LabError(
+  throw new PluginError(
     "snapshot_failed",
     `Only directories below ${workdir}, ${home} and ${tmp} can be snapshotted, not ${path}.`,
     { retryable: false },

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { createBareIsolation } from "./bare-isolation.ts";
 import { createBubblewrapIsolation } from "./bubblewrap/bubblewrap-isolation.ts";
@@ -43,11 +43,11 @@ export async function probeIsolation(deps: IsolationDeps): Promise<IsolationProb
   return { works: null, refused };
 }
 
-/** @throws LabError `isolation_unavailable` naming what was tried */
+/** @throws PluginError `isolation_unavailable` naming what was tried */
 export function requireIsolation({ works, refused }: IsolationProbe): Isolation {
   if (works !== null) return works;
   const tried = refused.map(({ kind, why }) => `${kind}: ${why}`).join("; ");
-  throw new LabError("isolation_unavailable", `No sandbox can be isolated on this machine. Tried ${tried}.`, {
+  throw new PluginError("isolation_unavailable", `No sandbox can be isolated on this machine. Tried ${tried}.`, {
     retryable: false,
   });
 }

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { copyFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { SnapshotCharge } from "../port.ts";
 import { type DiskRoom, type HostReserve, readRoom, shortage, toMiB } from "./disk-room.ts";
 import type { TreeTools } from "./isolation.ts";
@@ -21,7 +21,7 @@ export interface SnapshotRoomDeps {
 
 /**
  * Refuses a snapshot that would fill the machine's disk, or that passes what the snapshots of its job may take together.
- * @throws LabError `snapshot_failed`
+ * @throws PluginError `snapshot_failed`
  */
 export async function refuseWithoutRoom(
   deps: SnapshotRoomDeps,
@@ -40,10 +40,10 @@ export async function refuseWithoutRoom(
   const short = shortage(room, await deps.reserve(), needed);
   if (short !== null) {
     const message = `it needs ${toMiB(needed.bytes)} and ${needed.files} files on the machine's disk, where ${short}.`;
-    throw new LabError("snapshot_failed", message, { retryable: true });
+    throw new PluginError("snapshot_failed", message, { retryable: true });
   }
   const over = charged && overCharge(charged, size, room, sandbox.limits);
-  if (over) throw new LabError("snapshot_failed", over, { retryable: false });
+  if (over) throw new PluginError("snapshot_failed", over, { retryable: false });
 }
 
 /** Why a job's snapshots would take too much with this one; null when they do not. */

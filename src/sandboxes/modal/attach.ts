@@ -1,6 +1,6 @@
 import type { ModalClient, Sandbox } from "modal";
 import { within } from "../../shared/deadline.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { SandboxGpu } from "../port.ts";
 import { isRetryable, kindOf, wordsOf } from "./modal-error.ts";
 import { type Prepared, prepareSandbox, readDevices } from "./prepare.ts";
@@ -20,7 +20,7 @@ export interface Found {
 
 /**
  * Finds a living sandbox by its id.
- * @throws LabError `sandbox_lost`: not retryable when it is gone, retryable when nobody could tell, since a second one
+ * @throws PluginError `sandbox_lost`: not retryable when it is gone, retryable when nobody could tell, since a second one
  * must not be made while the first may live
  */
 export async function findSandbox(
@@ -29,7 +29,7 @@ export async function findSandbox(
   deps: StrayDeps,
 ): Promise<Found> {
   const gone = (why: string, cause?: unknown) =>
-    new LabError("sandbox_lost", `Sandbox ${sandboxID} no longer exists: ${why}.`, { cause, retryable: false });
+    new PluginError("sandbox_lost", `Sandbox ${sandboxID} no longer exists: ${why}.`, { cause, retryable: false });
   if (!isSandboxID(sandboxID)) throw gone("it is no id of a sandbox");
   const { clock, limits } = deps;
   const client = await connect();
@@ -50,10 +50,10 @@ export async function findSandbox(
     return { sandbox, prepared, gpu };
   } catch (error) {
     sandbox.detach();
-    if (error instanceof LabError && error.code === "sandbox_lost") throw error;
+    if (error instanceof PluginError && error.code === "sandbox_lost") throw error;
     const kind = kindOf(error);
     if (kind === "gone" || kind === "invalid") throw gone(wordsOf(error), error);
     const message = `Sandbox ${sandboxID} could not be reached, it may still live: ${wordsOf(error)}`;
-    throw new LabError("sandbox_lost", message, { cause: error, retryable: isRetryable(kind) ?? true });
+    throw new PluginError("sandbox_lost", message, { cause: error, retryable: isRetryable(kind) ?? true });
   }
 }

@@ -1,4 +1,4 @@
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { Credentials } from "./credentials.ts";
 import { isRetryable, kindOf, wordsOf } from "./modal-error.ts";
 
@@ -18,15 +18,15 @@ export interface CreateContext {
 export function createFailure(
   error: unknown,
   { doing, credentials, gpu, missing, isLookup = false }: CreateContext,
-): LabError {
-  if (error instanceof LabError) return error;
+): PluginError {
+  if (error instanceof PluginError) return error;
   const kind = kindOf(error);
   const said = wordsOf(error);
   const retryable = isRetryable(kind);
   const fail = (
     code: "sandbox_create_failed" | "sandbox_create_timeout" | "no_capacity" | "cancelled",
     message: string,
-  ) => new LabError(code, message, { cause: error, retryable });
+  ) => new PluginError(code, message, { cause: error, retryable });
   switch (kind) {
     case "unauthorized":
       return fail(

@@ -1,7 +1,7 @@
 import type { App, Image, ModalClient, Sandbox } from "modal";
 import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
 import { AbandonedError, within } from "../../shared/deadline.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { SandboxSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
 import { type Mounts, NO_WISHES, toCreateParams } from "./create-params.ts";
@@ -25,7 +25,7 @@ export interface Created {
 
 /**
  * Creates the sandbox with the first GPU of its preferences that has capacity.
- * @throws LabError `no_capacity`, `sandbox_create_timeout`, `sandbox_create_failed`, `cancelled`
+ * @throws PluginError `no_capacity`, `sandbox_create_timeout`, `sandbox_create_failed`, `cancelled`
  */
 export async function createSandbox(
   deps: CreateDeps,
@@ -36,19 +36,19 @@ export async function createSandbox(
 ): Promise<Created> {
   const { gpus } = spec.machine ?? NO_WISHES;
   if (gpus.length === 0) return { sandbox: await createOne(deps, spec, image, mounts, null, signal), gpu: null };
-  const refusals: LabError[] = [];
+  const refusals: PluginError[] = [];
   for (const gpu of gpus) {
     try {
       return { sandbox: await createOne(deps, spec, image, mounts, gpu, signal), gpu };
     } catch (error) {
-      if (!(error instanceof LabError) || error.code !== "no_capacity") throw error;
+      if (!(error instanceof PluginError) || error.code !== "no_capacity") throw error;
       refusals.push(error);
       deps.log("info", "A GPU has no capacity", { name: spec.name, gpu: formatGpu(gpu), reason: error.message });
     }
   }
   const [only] = refusals;
   if (refusals.length === 1 && only) throw only;
-  throw new LabError(
+  throw new PluginError(
     "no_capacity",
     `None of ${gpus.map(formatGpu).join(", ")} could be had: ${refusals.map(({ message }) => message).join(" ")}`,
     { cause: new AggregateError(refusals), retryable: true },

@@ -1,7 +1,7 @@
 import type { App, Image, ModalClient } from "modal";
 import type { Clock } from "../../shared/clock.ts";
 import { within } from "../../shared/deadline.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { MachineSpec, SandboxSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
@@ -39,7 +39,7 @@ export class ImageBook {
     return parseSnapshotID(spec.snapshotID)?.path == null ? frozen : this.built(client, app, recipe);
   }
 
-  /** @throws LabError `sandbox_create_failed` */
+  /** @throws PluginError `sandbox_create_failed` */
   built(client: ModalClient, app: App, recipe: MachineSpec["image"]): Promise<Image> {
     const key = JSON.stringify(recipe);
     const known = this.#built.get(key);
@@ -50,12 +50,12 @@ export class ImageBook {
     return building;
   }
 
-  /** @throws LabError `snapshot_expired`, `not_found` */
+  /** @throws PluginError `snapshot_expired`, `not_found` */
   async ofSnapshot(client: ModalClient, snapshotID: string): Promise<Image> {
     const { clock, limits, credentials } = this.#deps;
     const snapshot = parseSnapshotID(snapshotID);
     if (snapshot === null)
-      throw new LabError("not_found", `${snapshotID} is not a snapshot of Modal's.`, { retryable: false });
+      throw new PluginError("not_found", `${snapshotID} is not a snapshot of Modal's.`, { retryable: false });
     return within(client.images.fromId(snapshot.imageID), {
       clock,
       limitMs: limits.callMs,
@@ -79,7 +79,7 @@ export class ImageBook {
         // What has been built is found again: images are addressed by their content.
         if (kindOf(error) === "unreachable" && attempt < BUILD_ATTEMPTS) continue;
         if (kindOf(error) === "timed_out")
-          throw new LabError("sandbox_create_timeout", `${wordsOf(error)}; the limit is fixed.`, {
+          throw new PluginError("sandbox_create_timeout", `${wordsOf(error)}; the limit is fixed.`, {
             cause: error,
             retryable: true,
           });
@@ -95,11 +95,15 @@ export class ImageBook {
 
 const isMissing = (error: unknown): boolean => kindOf(error) === "gone" || kindOf(error) === "invalid";
 
-export const expired = (snapshotID: string, cause: unknown): LabError =>
-  new LabError("snapshot_expired", `Snapshot ${snapshotID} no longer exists at Modal: it has expired or was removed.`, {
-    cause,
-    retryable: false,
-  });
+export const expired = (snapshotID: string, cause: unknown): PluginError =>
+  new PluginError(
+    "snapshot_expired",
+    `Snapshot ${snapshotID} no longer exists at Modal: it has expired or was removed.`,
+    {
+      cause,
+      retryable: false,
+    },
+  );
 
 async function imageOf(client: ModalClient, recipe: MachineSpec["image"]): Promise<Image> {
   const from = (tag: string) => (IMAGE_ID.test(tag) ? client.images.fromId(tag) : client.images.fromRegistry(tag));

@@ -1,6 +1,6 @@
 import type { ModalClient } from "modal";
 import { within } from "../../shared/deadline.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { ListedSandbox } from "../port.ts";
 import { isRetryable, kindOf, wordsOf } from "./modal-error.ts";
 import type { StrayDeps } from "./strays.ts";
@@ -14,7 +14,7 @@ type Info = Page["sandboxes"][number];
 
 /**
  * The sandboxes of an app that run. The SDK's own listing gives bare handles, of one backend or of both depending on a
- * setting; here both are asked, and their answers hold tags and times. @throws LabError `sandbox_lost`
+ * setting; here both are asked, and their answers hold tags and times. @throws PluginError `sandbox_lost`
  */
 export async function listSandboxes(
   client: ModalClient,
@@ -66,7 +66,7 @@ export async function listSandboxes(
       })),
     );
   } catch (error) {
-    throw new LabError("sandbox_lost", `Could not list the sandboxes of the Modal app: ${wordsOf(error)}`, {
+    throw new PluginError("sandbox_lost", `Could not list the sandboxes of the Modal app: ${wordsOf(error)}`, {
       cause: error,
       retryable: isRetryable(kindOf(error)),
     });

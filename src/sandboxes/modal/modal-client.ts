@@ -2,7 +2,7 @@ import type { App, Logger, ModalClient } from "modal";
 import type { Options } from "../../config/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { within } from "../../shared/deadline.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
@@ -36,7 +36,7 @@ export class ModalAccess {
   client(): Promise<ModalClient> {
     if (this.#closed)
       return Promise.reject(
-        new LabError("sandbox_create_failed", "The Modal provider is closed.", { retryable: false }),
+        new PluginError("sandbox_create_failed", "The Modal provider is closed.", { retryable: false }),
       );
     this.#client ??= this.#connect().catch((error: unknown) => {
       this.#client = null; // Only a success is remembered: the user may repair what was wrong.
@@ -45,7 +45,7 @@ export class ModalAccess {
     return this.#client;
   }
 
-  /** @throws LabError `sandbox_create_failed`, with the remedy */
+  /** @throws PluginError `sandbox_create_failed`, with the remedy */
   app(): Promise<App> {
     this.#app ??= this.#findApp().catch((error: unknown) => {
       this.#app = null;

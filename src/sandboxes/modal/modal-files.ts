@@ -1,4 +1,4 @@
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import { FileError, type FileErrorCode } from "../port.ts";
 import { nameOf, wordsOf } from "./modal-error.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
@@ -42,7 +42,7 @@ export async function readModalFile(
   if (known) throw new FileError(known.code, `Could not read ${path}: it ${known.says}.`);
   const why = await core.whyEnded();
   if (why !== null)
-    throw new LabError("sandbox_lost", `Could not read ${path}: sandbox ${core.id} has ended: ${why}.`, {
+    throw new PluginError("sandbox_lost", `Could not read ${path}: sandbox ${core.id} has ended: ${why}.`, {
       retryable: false,
     });
   throw new FileError("file_failed", `Could not read ${path}: the command that reads it ended with ${code}.`);
@@ -75,8 +75,8 @@ export async function writeModalFile(
     const lost = await core.toLost(error);
     if (name === "SandboxFilesystemError" && (await core.whyEnded()) === null)
       throw new FileError("file_failed", `Could not write ${path}: ${wordsOf(error)}`, { cause: error });
-    throw lost instanceof LabError && name === "NotFoundError" && (await core.whyEnded()) === null
-      ? new LabError("sandbox_lost", `Sandbox ${core.id} could not be reached to write ${path}.`, {
+    throw lost instanceof PluginError && name === "NotFoundError" && (await core.whyEnded()) === null
+      ? new PluginError("sandbox_lost", `Sandbox ${core.id} could not be reached to write ${path}.`, {
           cause: error,
           retryable: true,
         })

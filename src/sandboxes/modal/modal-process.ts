@@ -1,7 +1,7 @@
 import type { ContainerProcess } from "modal";
 import { sleep } from "../../shared/clock.ts";
 import { within } from "../../shared/deadline.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import { type ExecRequest, type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { toExitStatus } from "./exit-status.ts";
@@ -19,7 +19,7 @@ const CLOSED_INPUT = "The command has closed its input.";
 
 type Child = ContainerProcess<Uint8Array>;
 
-/** @throws LabError `sandbox_lost`; FileError `file_not_found` for a missing working directory */
+/** @throws PluginError `sandbox_lost`; FileError `file_not_found` for a missing working directory */
 export async function startModalProcess(
   core: SandboxCore,
   request: ExecRequest & { readonly workdir: string },
@@ -68,7 +68,9 @@ export async function startModalProcess(
     );
   const why =
     (await core.whyEnded()) ?? (output.failure() === null ? "its shell did not answer" : wordsOf(output.failure()));
-  throw new LabError("sandbox_lost", `The command was not started in sandbox ${core.id}: ${why}.`, { retryable: null });
+  throw new PluginError("sandbox_lost", `The command was not started in sandbox ${core.id}: ${why}.`, {
+    retryable: null,
+  });
 }
 
 /** No system takes an argument of 128 KiB. A shell's script, the only one that is ever so long, it can read from a file. */

@@ -2,7 +2,7 @@ import type { Sandbox as SdkSandbox } from "modal";
 import type { Options } from "../../config/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { AbandonedError, within } from "../../shared/deadline.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ListedSandbox, Sandbox, SandboxGpu, SandboxPort, SandboxProvider, SandboxSpec } from "../port.ts";
 import { findSandbox, isSandboxID } from "./attach.ts";
@@ -87,7 +87,7 @@ class ModalProvider implements SandboxProvider {
       onLate: (late) => this.#finishLater(late.terminate()),
     }).catch((error: unknown) => {
       if (error instanceof AbandonedError)
-        throw new LabError("cancelled", `The creation of sandbox ${spec.name} was cancelled.`, {
+        throw new PluginError("cancelled", `The creation of sandbox ${spec.name} was cancelled.`, {
           cause: error,
           retryable: false,
         });
@@ -97,9 +97,9 @@ class ModalProvider implements SandboxProvider {
 
   async #make(spec: SandboxSpec, signal?: AbortSignal): Promise<ModalSandbox> {
     if (this.#closed)
-      throw new LabError("sandbox_create_failed", "The Modal provider is closed.", { retryable: false });
+      throw new PluginError("sandbox_create_failed", "The Modal provider is closed.", { retryable: false });
     if (!NAME.test(spec.name))
-      throw new LabError(
+      throw new PluginError(
         "sandbox_create_failed",
         `Modal cannot name a sandbox "${spec.name}": at most 64 letters, digits, ".", "_" and "-".`,
         { retryable: false },
@@ -132,7 +132,7 @@ class ModalProvider implements SandboxProvider {
       later: (work) => this.#finishLater(work),
     };
     const { sandbox, gpu } = await createSandbox(deps, spec, image, mounts, signal).catch((error: unknown) => {
-      throw spec.snapshotID !== null && error instanceof LabError && kindOf(error.cause) === "gone"
+      throw spec.snapshotID !== null && error instanceof PluginError && kindOf(error.cause) === "gone"
         ? expired(spec.snapshotID, error)
         : error;
     });
@@ -147,7 +147,9 @@ class ModalProvider implements SandboxProvider {
       if (spec.snapshotID !== null)
         await restoreDirectory(client, sandbox, spec.snapshotID, this.#stray(), this.#deps.ids());
       if (this.#closed)
-        throw new LabError("sandbox_create_failed", "The Modal provider was closed meanwhile.", { retryable: false });
+        throw new PluginError("sandbox_create_failed", "The Modal provider was closed meanwhile.", {
+          retryable: false,
+        });
       return this.#hold(sandbox, prepared, { lifetimeMs: lifetimeOf(machine), gpu: devices, ports, env: spec.env });
     } catch (error) {
       this.#finishLater(endSandbox(sandbox, this.#stray()).catch(reportStray(this.#deps.log, spec.name))); // M1
@@ -212,7 +214,7 @@ class ModalProvider implements SandboxProvider {
     // A handle of its own: the held one may be detached while commands still read their last output.
     const sandbox = await client.sandboxes.fromId(sandboxID);
     await endSandbox(sandbox, this.#stray()).catch((error: unknown) => {
-      throw new LabError("sandbox_lost", `Sandbox ${sandboxID} could not be ended: ${wordsOf(error)}`, {
+      throw new PluginError("sandbox_lost", `Sandbox ${sandboxID} could not be ended: ${wordsOf(error)}`, {
         cause: error,
         retryable: isRetryable(kindOf(error)),
       });
@@ -243,6 +245,6 @@ class ModalProvider implements SandboxProvider {
 
   #ours(sandbox: Sandbox): ModalSandbox {
     if (sandbox instanceof ModalSandbox) return sandbox;
-    throw new LabError("snapshot_failed", `Sandbox ${sandbox.id} is not one of Modal's.`, { retryable: false });
+    throw new PluginError("snapshot_failed", `Sandbox ${sandbox.id} is not one of Modal's.`, { retryable: false });
   }
 }

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import type { ModalClient, Sandbox as SdkSandbox } from "modal";
 import { within } from "../../shared/deadline.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { Sandbox, SnapshotStore } from "../port.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { execOnce } from "./exec-once.ts";
@@ -33,7 +33,7 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
     }).catch((error: unknown) => {
       const kind = kindOf(error);
       if (kind === "gone" || kind === "invalid") return; // It is no more.
-      throw new LabError("snapshot_failed", `Could not remove snapshot ${imageID}: ${wordsOf(error)}`, {
+      throw new PluginError("snapshot_failed", `Could not remove snapshot ${imageID}: ${wordsOf(error)}`, {
         cause: error,
         retryable: isRetryable(kind),
       });
@@ -46,14 +46,14 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
       const { core } = source;
       const directory = path === null ? null : posix.resolve(source.workdir, path);
       if (directory !== null && !isOwnDirectory(directory)) {
-        throw new LabError(
+        throw new PluginError(
           "snapshot_failed",
           `${directory} belongs to the image and cannot be put back into another sandbox; snapshot a directory of your own, or the whole file system.`,
           { retryable: false },
         );
       }
       if (core.why !== null)
-        throw new LabError("sandbox_lost", `Sandbox ${sandbox.id} has ended: ${core.why}.`, { retryable: false });
+        throw new PluginError("sandbox_lost", `Sandbox ${sandbox.id} has ended: ${core.why}.`, { retryable: false });
       // Always an object with a positive number: anything else silently means 55 s.
       const params = { timeoutMs: wholeSecondsMs(limits.snapshotMs), ttlMs: deps.ttlMs };
       const taking = core.call((from) =>
@@ -78,12 +78,12 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
         const kind = kindOf(error);
         const lost = await core.whyEnded();
         if (lost !== null)
-          throw new LabError("sandbox_lost", `Sandbox ${sandbox.id} ended before its snapshot was taken: ${lost}.`, {
+          throw new PluginError("sandbox_lost", `Sandbox ${sandbox.id} ended before its snapshot was taken: ${lost}.`, {
             cause: error,
             retryable: false,
           });
         const advice = kind === "timed_out" ? " Raise modal.snapshotTimeoutSeconds, or keep less in the sandbox." : "";
-        throw new LabError(
+        throw new PluginError(
           "snapshot_failed",
           `Could not take a snapshot of sandbox ${sandbox.id}: ${wordsOf(error)}.${advice}`,
           { cause: error, retryable: isRetryable(kind) },

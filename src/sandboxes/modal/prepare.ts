@@ -1,5 +1,5 @@
 import { within } from "../../shared/deadline.ts";
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { SandboxGpu, SandboxPort } from "../port.ts";
 import { WORKDIR_VARIABLE } from "./create-params.ts";
 import { execOnce } from "./exec-once.ts";
@@ -45,7 +45,7 @@ export async function prepareSandbox(
   const [found = "", home = "", script = ""] = Buffer.from(stdout).toString().split("\n");
   if (code === 0 && found !== "") return { workdir: found, home, hasScript: script !== "" };
   const said = Buffer.from(stderr).toString().trim().slice(0, 300);
-  throw new LabError(
+  throw new PluginError(
     "sandbox_create_failed",
     `Sandbox ${sandbox.sandboxId} could not make its work directory ${workdir ?? ""} (${said || `its shell ended with ${code}`}). Its image needs /bin/sh.`,
     { retryable: false },

@@ -1,7 +1,7 @@
 import type { Sandbox as ModalSandbox } from "modal";
 import type { Clock } from "../../shared/clock.ts";
 import { type Within, within } from "../../shared/deadline.ts";
-import { type Failure, LabError } from "../../shared/error-code.ts";
+import { type Failure, PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { FileError } from "../port.ts";
 import { type Ended, execOnce } from "./exec-once.ts";
@@ -153,15 +153,18 @@ export class SandboxCore {
   }
 
   /** What a failed call on this sandbox means to its user. */
-  async toLost(error: unknown): Promise<LabError | FileError> {
-    if (error instanceof LabError || error instanceof FileError) return error;
+  async toLost(error: unknown): Promise<PluginError | FileError> {
+    if (error instanceof PluginError || error instanceof FileError) return error;
     const kind = kindOf(error);
     const why = kind === "invalid" ? null : await this.whyEnded();
     if (why !== null)
-      return new LabError("sandbox_lost", `Sandbox ${this.id} has ended: ${why}.`, { cause: error, retryable: false });
+      return new PluginError("sandbox_lost", `Sandbox ${this.id} has ended: ${why}.`, {
+        cause: error,
+        retryable: false,
+      });
     if (kind === "invalid")
       return new FileError("file_failed", `Modal refused the command: ${wordsOf(error)}`, { cause: error });
-    return new LabError("sandbox_lost", `Sandbox ${this.id} could not be reached: ${wordsOf(error)}`, {
+    return new PluginError("sandbox_lost", `Sandbox ${this.id} could not be reached: ${wordsOf(error)}`, {
       cause: error,
       retryable: kind === "other" ? null : true,
     });

@@ -1,4 +1,4 @@
-import { LabError } from "../../shared/error-code.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import { mendHttp2 } from "./bun-http2.ts";
 
 /** Modal's SDK as a module. Types only: nothing of it is loaded by importing this file. */
@@ -16,7 +16,7 @@ export const importSdk = async (): Promise<unknown> => {
 
 /**
  * What was loaded under the name `modal`, if it is Modal's SDK.
- * @throws LabError `sandbox_create_failed`; npm's `latest` of that name is a dialog library by somebody else
+ * @throws PluginError `sandbox_create_failed`; npm's `latest` of that name is a dialog library by somebody else
  */
 export async function loadSdk(load: () => Promise<unknown> = importSdk): Promise<ModalSdk> {
   const loaded = await load().catch((cause: unknown) => {
@@ -33,8 +33,8 @@ export async function loadSdk(load: () => Promise<unknown> = importSdk): Promise
   return sdk as ModalSdk;
 }
 
-const unusable = (what: string, cause: unknown): LabError =>
-  new LabError(
+const unusable = (what: string, cause: unknown): PluginError =>
+  new PluginError(
     "sandbox_create_failed",
     `${what}: install exactly "modal@${SDK_VERSION}" (npm's latest package of that name is another one).`,
     { cause, retryable: false },

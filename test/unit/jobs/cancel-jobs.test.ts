@@ -107,9 +107,9 @@ test(
 test(
   "cancelled between two tries of creation, nothing further is tried",
   inWorld(async (world) => {
-    const { LabError } = await import("../../../src/shared/error-code.ts");
+    const { PluginError } = await import("../../../src/shared/error-code.ts");
     world.machine.onCreate = () => {
-      throw new LabError("no_capacity", "none left", { retryable: true });
+      throw new PluginError("no_capacity", "none left", { retryable: true });
     };
     const [id = ""] = await world.start("say 1");
     await world.clock.until("a try", () => world.did("create").length === 1);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { ERROR_CODES, LabError } from "../../../src/shared/error-code.ts";
+import { ERROR_CODES, PluginError } from "../../../src/shared/error-code.ts";
 import { inWorld, leases } from "./lab-world.ts";
 
 test(
@@ -45,7 +45,7 @@ describe("a job fails alone, with its code, and its lease is free", () => {
       `when its sandbox cannot be had: ${code}`,
       inWorld(async (world) => {
         world.machine.onCreate = ({ name }) => {
-          if (name === first) throw new LabError(code, "no sandbox today", { retryable: false });
+          if (name === first) throw new PluginError(code, "no sandbox today", { retryable: false });
         };
         const [first = "", second = ""] = await world.start("say 1", "say 2");
         expect((await world.reaches(first, "failed")).state).toMatchObject({
@@ -83,7 +83,7 @@ describe("a job fails alone, with its code, and its lease is free", () => {
     inWorld(async (world) => {
       let asked = 0;
       world.sessions.onCall = (name) => {
-        if (name === "create" && ++asked === 2) throw new LabError("session_create_failed", "no");
+        if (name === "create" && ++asked === 2) throw new PluginError("session_create_failed", "no");
       };
       const ids = await world.start("say 1", "say 2");
       for (const id of ids) await world.reaches(id, "completed", "failed");
@@ -136,7 +136,7 @@ test(
   inWorld(async (world) => {
     let left = 2;
     world.machine.onCreate = () => {
-      if (left-- > 0) throw new LabError("sandbox_create_failed", "busy", { retryable: true });
+      if (left-- > 0) throw new PluginError("sandbox_create_failed", "busy", { retryable: true });
     };
     const [id = ""] = await world.start("say 1");
     const { startedAt } = await world.reaches(id, "completed");
@@ -183,7 +183,7 @@ test(
     {
       createProvider: async () => {
         asked++;
-        throw new LabError("isolation_unavailable", "no bubblewrap", { retryable: false });
+        throw new PluginError("isolation_unavailable", "no bubblewrap", { retryable: false });
       },
     },
   ),

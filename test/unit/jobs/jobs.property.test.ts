@@ -4,7 +4,7 @@ import { cancelJobs } from "../../../src/jobs/cancel-jobs.ts";
 import { isHeld } from "../../../src/jobs/job.ts";
 import { messageJob } from "../../../src/jobs/message-job.ts";
 import { takeSnapshot } from "../../../src/jobs/take-snapshot.ts";
-import { LabError } from "../../../src/shared/error-code.ts";
+import { PluginError } from "../../../src/shared/error-code.ts";
 import { watchJobs } from "./job-invariants.ts";
 import { ORCHESTRATOR, openWorld, type World } from "./lab-world.ts";
 
@@ -46,16 +46,17 @@ function createDriver(world: World, follow: () => Promise<void>) {
   const slow = () => new Promise<void>((resolve) => void world.clock.after(3, resolve));
   world.machine.onCreate = async () => {
     await slow();
-    if (creationFaults.left-- > 0) throw new LabError("no_capacity", "none", { retryable: creationFaults.retryable });
+    if (creationFaults.left-- > 0)
+      throw new PluginError("no_capacity", "none", { retryable: creationFaults.retryable });
   };
   world.machine.onFreeze = async () => {
     await slow();
-    if (freezingFaults-- > 0) throw new LabError("snapshot_failed", "disk full");
+    if (freezingFaults-- > 0) throw new PluginError("snapshot_failed", "disk full");
   };
   /** What a model would be told is no failure here. */
   const tolerate = (call: Promise<unknown>) => {
     call.catch((error) => {
-      if (!(error instanceof LabError)) world.complaints.push(`thrown: ${error}`);
+      if (!(error instanceof PluginError)) world.complaints.push(`thrown: ${error}`);
     });
   };
 

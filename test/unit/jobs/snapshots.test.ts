@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { messageJob } from "../../../src/jobs/message-job.ts";
 import { takeSnapshot } from "../../../src/jobs/take-snapshot.ts";
-import { LabError } from "../../../src/shared/error-code.ts";
+import { PluginError } from "../../../src/shared/error-code.ts";
 import { bytes, inWorld, ORCHESTRATOR, text, type World } from "./lab-world.ts";
 
 const freeze = async (
@@ -220,13 +220,13 @@ test(
   inWorld(async (world) => {
     let broken = true;
     world.machine.onFreeze = () => {
-      if (broken) throw new LabError("snapshot_failed", "disk full");
+      if (broken) throw new PluginError("snapshot_failed", "disk full");
     };
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
     await world.clock.advance(61_000);
     expect([world.job(id).sandbox.kind, world.machine.sandboxes().length]).toEqual(["live", 1]);
-    expect(world.complaints).toEqual(["error: could not park a sandbox LabError: disk full"]);
+    expect(world.complaints).toEqual(["error: could not park a sandbox PluginError: disk full"]);
     broken = false;
     await world.clock.advance(60_000);
     expect([world.job(id).sandbox.kind, world.machine.sandboxes().length]).toEqual(["parked", 0]);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { runTurn, type TurnEnd } from "../../../src/jobs/turn-runner.ts";
-import { LabError } from "../../../src/shared/error-code.ts";
+import { PluginError } from "../../../src/shared/error-code.ts";
 import { createHostIds } from "../../../src/shared/ids.ts";
 import { createFakeClock, settle } from "../../support/fake-clock.ts";
 import { createScriptedSessions } from "../../support/scripted-sessions.ts";
@@ -100,7 +100,7 @@ test("an abort ends the turn as stopped once its loop is at rest", async () => {
 test("an abort that does not take is given up after five seconds", async () => {
   const { clock, begin, stopping, sessions } = await openSession();
   sessions.onCall = (name) => {
-    if (name === "abort") throw new LabError("cancelled", "not today");
+    if (name === "abort") throw new PluginError("cancelled", "not today");
   };
   const end = begin("hang");
   await clock.advance(1_000);
@@ -122,14 +122,14 @@ test("an answer that comes while the turn is being stopped counts as stopped", a
 
 test("a rejected prompt is the caller's failure", async () => {
   const { run } = await openSession();
-  expect(await run("refuse")).toBeInstanceOf(LabError);
+  expect(await run("refuse")).toBeInstanceOf(PluginError);
 });
 
 test("a few readings that fail are no end: the transcript is not lost with them", async () => {
   const { run, sessions } = await openSession();
   let failing = 3;
   sessions.onCall = (name) => {
-    if (name === "read" && failing-- > 0) throw new LabError("prompt_failed", "socket hang up", { retryable: true });
+    if (name === "read" && failing-- > 0) throw new PluginError("prompt_failed", "socket hang up", { retryable: true });
   };
   expect(await run("work 2000 fine")).toMatchObject({ kind: "done", text: "fine" });
 });
@@ -139,9 +139,9 @@ test("a session that can no longer be read fails its turn, and its loop is stopp
   const end = begin("hang");
   await clock.advance(100);
   sessions.onCall = (name) => {
-    if (name === "read") throw new LabError("prompt_failed", "gone", { retryable: true });
+    if (name === "read") throw new PluginError("prompt_failed", "gone", { retryable: true });
   };
-  expect(await clock.until("an end", end)).toBeInstanceOf(LabError);
+  expect(await clock.until("an end", end)).toBeInstanceOf(PluginError);
   expect(sessions.aborted).toEqual([sessionID]);
 });
 
@@ -150,7 +150,7 @@ test("a deleted session ends its turn soon", async () => {
   const end = begin("hang");
   await clock.advance(100);
   sessions.delete(sessionID);
-  expect(await clock.until("an end", end, 10_000)).toBeInstanceOf(LabError);
+  expect(await clock.until("an end", end, 10_000)).toBeInstanceOf(PluginError);
 });
 
 test("events in a flood cost one reading each at most, and silence one in fifteen seconds", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { sleep } from "../../../src/shared/clock.ts";
 import { createEmitter } from "../../../src/shared/emitter.ts";
-import { LabError, toFailure } from "../../../src/shared/error-code.ts";
+import { PluginError, toFailure } from "../../../src/shared/error-code.ts";
 import { createFewAtATime } from "../../../src/shared/few-at-a-time.ts";
 import { createHostIds, randomId } from "../../../src/shared/ids.ts";
 import { createFakeClock, settle } from "../../support/fake-clock.ts";
@@ -110,10 +110,10 @@ describe("an emitter", () => {
 });
 
 test("any thrown thing becomes a failure; a known one keeps its code", () => {
-  const known = new LabError("no_capacity", "none left", { retryable: true });
+  const known = new PluginError("no_capacity", "none left", { retryable: true });
   expect(toFailure(known, "model_error", "x")).toEqual({ code: "no_capacity", message: "none left", retryable: true });
   const failure = { code: "model_error" as const, retryable: null };
   expect(toFailure(new Error("boom"), "model_error", "ask")).toEqual({ ...failure, message: "Could not ask: boom" });
   expect(toFailure("plain", "model_error", "ask")).toEqual({ ...failure, message: "Could not ask: plain" });
-  expect(new LabError("stalled", "m").retryable).toBeNull();
+  expect(new PluginError("stalled", "m").retryable).toBeNull();
 });

@@ -4,7 +4,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Clock } from "../../../shared/clock.ts";
-import { LabError } from "../../../shared/error-code.ts";
+import { PluginError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
 import { findTool, HOST_ENV } from "../host-tools.ts";
 import type { Enclosure, EnclosurePlan, Isolation, LendingRules } from "../isolation.ts";
@@ -79,7 +79,9 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
     async open(plan: EnclosurePlan): Promise<Enclosure> {
       const refusal = refuseWorkdir(plan.workdir);
       if (refusal !== null)
-        throw new LabError("sandbox_create_failed", `Could not create the sandbox: ${refusal}.`, { retryable: false });
+        throw new PluginError("sandbox_create_failed", `Could not create the sandbox: ${refusal}.`, {
+          retryable: false,
+        });
       if (homes === null) {
         homes = findCgroupHomes(`opa-${process.pid}-probe-${deps.ids()}`);
         sweepCgroups(homes);
@@ -120,7 +122,7 @@ export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | str
           insideEnv, notes, clock: deps.clock, log: deps.log,
         }); // biome-ignore format: one argument
       } catch (error) {
-        throw new LabError("isolation_unavailable", explain((error as Error).message), {
+        throw new PluginError("isolation_unavailable", explain((error as Error).message), {
           cause: error,
           retryable: false,
         });

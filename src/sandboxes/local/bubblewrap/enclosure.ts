@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import type { Clock } from "../../../shared/clock.ts";
 import { within } from "../../../shared/deadline.ts";
-import { type Failure, LabError } from "../../../shared/error-code.ts";
+import { type Failure, PluginError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
 import { withAnonymousFiles } from "../anonymous-file.ts";
 import { HOST_ENV, runHostTool } from "../host-tools.ts";
@@ -184,7 +184,7 @@ function stand(
     if (left === 0) return namespaces.close();
     // Its directories stay: what runs may still write to them.
     const message = `Sandbox ${plan.id} could not be ended: ${left} of its processes did not die when they were killed; they wait for a device or a file system that does not answer.`;
-    throw new LabError("sandbox_lost", message, { retryable: true });
+    throw new PluginError("sandbox_lost", message, { retryable: true });
   };
   return {
     workdir: plan.workdir,
@@ -195,7 +195,7 @@ function stand(
     alive: () => alive,
     ended,
     launch(command) {
-      if (!alive) throw new LabError("sandbox_lost", `Sandbox ${plan.id} has ended.`, { retryable: true });
+      if (!alive) throw new PluginError("sandbox_lost", `Sandbox ${plan.id} has ended.`, { retryable: true });
       return enterLaunch(plan.tools, namespaces, plan.cgroup, plan.limits, {
         ...command,
         env: { ...plan.insideEnv, ...command.env },

@@ -3,7 +3,7 @@ import { createFailure } from "../../../../src/sandboxes/modal/create-failure.ts
 import { isRetryable, kindOf, wordsOf } from "../../../../src/sandboxes/modal/modal-error.ts";
 import { loadSdk, SDK_VERSION } from "../../../../src/sandboxes/modal/sdk.ts";
 import { AbandonedError, DeadlineError, within } from "../../../../src/shared/deadline.ts";
-import { LabError } from "../../../../src/shared/error-code.ts";
+import { PluginError } from "../../../../src/shared/error-code.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";
 
 /** As the SDK throws it: another copy's class, told by its shape. */
@@ -115,7 +115,7 @@ describe("a sandbox that could not be made says why and what to do", () => {
   }
 
   test("an error of ours stays itself", () => {
-    const own = new LabError("snapshot_expired", "x");
+    const own = new PluginError("snapshot_expired", "x");
     expect(failureOf(own)).toBe(own);
   });
 });
