@@ -1,4 +1,4 @@
 import type { PluginModule } from "@opencode-ai/plugin";
-import { server } from "./plugin/server.ts";
+import { server } from "./hosts/opencode-1/server.ts";
 
 export default { id: "parallel-agents", server } satisfies PluginModule;

@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { hostFiles } from "../config/host-files.ts";
 import { configHomeOf, loadOptions } from "../config/load.ts";
-import { openLab } from "../jobs/lab.ts";
-import { tellLostPool } from "../jobs/losses.ts";
-import type { SweepReport } from "../jobs/sweeper.ts";
+import { openLab } from "../jobs/runtime.ts";
+import { tellLostPool } from "../jobs/core/damaged-state.ts";
+import type { SweepReport } from "../jobs/sandbox/garbage-collector.ts";
 import { createProvider } from "../providers/create-provider.ts";
 import { chooseProvider } from "../providers/provider-choice.ts";
 import { systemClock } from "../shared/clock.ts";

@@ -1,4 +1,4 @@
-import { type Job, notesOf } from "../jobs/job.ts";
+import { type Job, notesOf } from "../jobs/core/job.ts";
 import { oneLine } from "../shared/plain-text.ts";
 
 export interface WorkerFacts {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { cancelJobs } from "../jobs/cancel-jobs.ts";
+import { cancelJobs } from "../jobs/actions/cancel-jobs.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_CANCEL } from "./descriptions.ts";
 import { viewJobs, viewRecords } from "./job-views.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { messageJob } from "../jobs/message-job.ts";
+import { messageJob } from "../jobs/actions/message-job.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_MESSAGE } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";

@@ -1,8 +1,8 @@
 import type { ToolContext } from "@opencode-ai/plugin";
 import { z } from "zod";
-import type { Lab } from "../jobs/lab.ts";
-import { type StartRequest, startJobs } from "../jobs/start-jobs.ts";
-import { DEFAULT_AGENT } from "../jobs/tasks.ts";
+import type { Lab } from "../jobs/runtime.ts";
+import { type StartRequest, startJobs } from "../jobs/actions/start-jobs.ts";
+import { DEFAULT_AGENT } from "../jobs/core/task.ts";
 import { askHost, defineTool, describeIssues, type ToolHost } from "./define-tool.ts";
 import { AGENTS_START } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";

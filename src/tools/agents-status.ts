@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { MODAL_PRICES_AS_OF } from "../config/prices.ts";
-import { findJobs } from "../jobs/find-jobs.ts";
-import { isEnded } from "../jobs/job.ts";
-import type { Lab } from "../jobs/lab.ts";
-import { spendOf } from "../jobs/spend.ts";
+import { findJobs } from "../jobs/session/find-jobs.ts";
+import { isEnded } from "../jobs/core/job.ts";
+import type { Lab } from "../jobs/runtime.ts";
+import { spendOf } from "../jobs/core/budget.ts";
 import type { LentPaths } from "../sandboxes/port.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { placeOf } from "../views/place.ts";

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { findJobs } from "../jobs/find-jobs.ts";
-import type { Job } from "../jobs/job.ts";
-import type { Spend } from "../jobs/spend.ts";
-import { waitForJobs } from "../jobs/wait-for-jobs.ts";
+import { findJobs } from "../jobs/session/find-jobs.ts";
+import type { Job } from "../jobs/core/job.ts";
+import type { Spend } from "../jobs/core/budget.ts";
+import { waitForJobs } from "../jobs/actions/wait-for-jobs.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_WAIT } from "./descriptions.ts";
 import { viewJobs, viewRecords } from "./job-views.ts";

@@ -1,7 +1,7 @@
 import type { ToolContext, ToolDefinition, ToolResult } from "@opencode-ai/plugin";
 import { z } from "zod";
-import type { Lab } from "../jobs/lab.ts";
-import type { Catalog } from "../jobs/ports.ts";
+import type { Lab } from "../jobs/runtime.ts";
+import type { Catalog } from "../jobs/core/ports.ts";
 import { FileError } from "../sandboxes/port.ts";
 import { type ErrorCode, PluginError } from "../shared/error-code.ts";
 import { oneLine, plainText } from "../shared/plain-text.ts";

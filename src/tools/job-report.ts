@@ -1,10 +1,10 @@
 import { z } from "zod";
-import type { Metric } from "../jobs/job.ts";
+import type { Metric } from "../jobs/core/job.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { JOB_REPORT } from "./descriptions.ts";
-import { findSeat } from "./worker-seat.ts";
+import { findSeat } from "./worker-context.ts";
 
 const STATUS_LIMIT = 300;
 const NAME_LIMIT = 64;

@@ -1,6 +1,6 @@
-import type { Job } from "../jobs/job.ts";
-import type { Lab } from "../jobs/lab.ts";
-import type { LivePicture } from "../jobs/live-pictures.ts";
+import type { Job } from "../jobs/core/job.ts";
+import type { Lab } from "../jobs/runtime.ts";
+import type { LivePicture } from "../jobs/execution/session-activity.ts";
 import { type JobView, toJobView } from "../views/job-view.ts";
 
 /** Jobs as they ended: nothing is known of them but what is recorded. */

@@ -1,6 +1,6 @@
-import type { CollectedFiles } from "../jobs/collect-files.ts";
-import type { Collected } from "../jobs/collect-job.ts";
-import type { FilesSource } from "../jobs/reach-files.ts";
+import type { CollectedFiles } from "../jobs/actions/collect-files.ts";
+import type { Collected } from "../jobs/actions/collect-changes.ts";
+import type { FilesSource } from "../jobs/sandbox/job-files.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 import type { Obeyed } from "../workspace/attention.ts";

@@ -1,4 +1,4 @@
-import { type Spend, usd } from "../jobs/spend.ts";
+import { type Spend, usd } from "../jobs/core/budget.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import { plainName } from "../shared/plain-text.ts";
 import type { JobView } from "../views/job-view.ts";

@@ -3,7 +3,7 @@ import { FileError } from "../sandboxes/port.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_EDIT } from "./descriptions.ts";
 import { readText, writeText } from "./sandbox-files.ts";
-import { findSeat } from "./worker-seat.ts";
+import { findSeat } from "./worker-context.ts";
 
 export const sandboxEditTool = (host: ToolHost) =>
   defineTool({

@@ -6,7 +6,7 @@ import { defineTool, type Progress, type ToolAnswer, type ToolHost } from "./def
 import { SANDBOX_EXEC } from "./descriptions.ts";
 import { toCodeBlock } from "./job-words.ts";
 import { createOutputWindow, type OutputWindow } from "./output-window.ts";
-import { findSeat } from "./worker-seat.ts";
+import { findSeat } from "./worker-context.ts";
 
 /** bash where the sandbox has it; stderr joined to stdout in the shell, so that their lines keep their order. */
 const SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';

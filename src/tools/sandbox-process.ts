@@ -3,7 +3,7 @@ import { sleep } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_PROCESS } from "./descriptions.ts";
-import { findSeat } from "./worker-seat.ts";
+import { findSeat } from "./worker-context.ts";
 
 const SIGNALS = [
   "SIGINT",

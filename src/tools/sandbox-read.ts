@@ -4,7 +4,7 @@ import { defineTool, type ToolAnswer, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_READ } from "./descriptions.ts";
 import { createOutputWindow } from "./output-window.ts";
 import { readText } from "./sandbox-files.ts";
-import { findSeat } from "./worker-seat.ts";
+import { findSeat } from "./worker-context.ts";
 
 const LINE_LIMIT = 2_000;
 const ANSWER_BYTES = 40_000;

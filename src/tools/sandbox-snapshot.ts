@@ -1,11 +1,11 @@
 import { z } from "zod";
-import { takeSnapshot } from "../jobs/take-snapshot.ts";
+import { takeSnapshot } from "../jobs/actions/snapshot-job.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { askHost, defineTool, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_SNAPSHOT } from "./descriptions.ts";
 import { toFact } from "./job-words.ts";
-import { forbiddenTool } from "./worker-seat.ts";
+import { forbiddenTool } from "./worker-context.ts";
 
 /** Tasks start from ids and labels alike, so none may pass for the other. */
 const LIKE_AN_ID = /^(?:im-|sb-|snap_|job_|ses_)/i;

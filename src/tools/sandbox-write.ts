@@ -2,7 +2,7 @@ import { z } from "zod";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_WRITE } from "./descriptions.ts";
 import { writeText } from "./sandbox-files.ts";
-import { findSeat } from "./worker-seat.ts";
+import { findSeat } from "./worker-context.ts";
 
 export const sandboxWriteTool = (host: ToolHost) =>
   defineTool({

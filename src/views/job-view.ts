@@ -1,7 +1,7 @@
-import { computeUsd } from "../jobs/compute.ts";
-import { isEnded, type Job, notesOf, type TreeUpdate } from "../jobs/job.ts";
-import type { LivePicture } from "../jobs/live-pictures.ts";
-import type { QueuePlace } from "../jobs/scheduler.ts";
+import { computeUsd } from "../jobs/core/cost.ts";
+import { isEnded, type Job, notesOf, type TreeUpdate } from "../jobs/core/job.ts";
+import type { LivePicture } from "../jobs/execution/session-activity.ts";
+import type { QueuePlace } from "../jobs/queue/scheduler.ts";
 import type { SnapshotRecord } from "../jobs/store/pool-store.ts";
 import { oneLine } from "../shared/plain-text.ts";
 

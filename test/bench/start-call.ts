@@ -1,4 +1,4 @@
-import { startLab } from "../support/lab.ts";
+import { startLab } from "../support/test-host.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { report, timed } from "./stats.ts";
 

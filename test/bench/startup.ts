@@ -1,4 +1,4 @@
-import { PACKAGE } from "../support/lab.ts";
+import { PACKAGE } from "../support/test-host.ts";
 import { startModelServer } from "../support/model-server.ts";
 import { startServe } from "../support/opencode.ts";
 import { createHome } from "../support/opencode-home.ts";

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { type LabServer, startLab } from "../support/lab.ts";
-import { creations, type ModalLab, startModalLab } from "../support/modal-lab.ts";
+import { type LabServer, startLab } from "../support/test-host.ts";
+import { creations, type ModalLab, startModalLab } from "../support/modal-test-host.ts";
 import { hasWalls } from "../support/modal-server/machine.ts";
 import { canOverlay } from "../support/modal-server/overlay.ts";
 import { say } from "../support/scripted.ts";

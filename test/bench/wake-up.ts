@@ -1,4 +1,4 @@
-import { startLab } from "../support/lab.ts";
+import { startLab } from "../support/test-host.ts";
 import type { ModelRequest } from "../support/model-server.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { alternate, report } from "./stats.ts";

@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { isEnded, type JobStateKind } from "../../src/jobs/job.ts";
+import { isEnded, type JobStateKind } from "../../src/jobs/core/job.ts";
 import { ERROR_CODES } from "../../src/shared/error-code.ts";
 import type { JobView } from "../../src/views/job-view.ts";
-import { type LabServer, PACKAGE, startLab } from "../support/lab.ts";
-import { type ModalLab, startModalLab } from "../support/modal-lab.ts";
+import { type LabServer, PACKAGE, startLab } from "../support/test-host.ts";
+import { type ModalLab, startModalLab } from "../support/modal-test-host.ts";
 import { must, startServe } from "../support/opencode.ts";
 import { commandsWith, uniqueSeconds } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";

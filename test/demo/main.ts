@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { probeIsolation } from "../../src/sandboxes/local/probe.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import { randomId } from "../../src/shared/ids.ts";
-import { PACKAGE } from "../support/lab.ts";
+import { PACKAGE } from "../support/test-host.ts";
 import { hasWalls } from "../support/modal-server/machine.ts";
 import { startModalServerProcess } from "../support/modal-server/own-process.ts";
 import { startModelServer } from "../support/model-server.ts";

@@ -9,7 +9,7 @@ import {
   delegate,
   startAttackLab,
   whyNoSandbox,
-} from "../support/attack-lab.ts";
+} from "../support/attack-host.ts";
 import { restart } from "../support/opencode.ts";
 import { call, say, script } from "../support/scripted.ts";
 

@@ -11,7 +11,7 @@ import {
   jobRequests,
   startAttackLab,
   whyNoSandbox,
-} from "../support/attack-lab.ts";
+} from "../support/attack-host.ts";
 import { must } from "../support/opencode.ts";
 import { call, say, script } from "../support/scripted.ts";
 

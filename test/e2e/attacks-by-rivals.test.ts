@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { breaches, delegate, startAttackLab, whyNoSandbox } from "../support/attack-lab.ts";
+import { breaches, delegate, startAttackLab, whyNoSandbox } from "../support/attack-host.ts";
 import { projectPlugin, projectTool } from "../support/attack-tools.ts";
 import { call, say, script } from "../support/scripted.ts";
 

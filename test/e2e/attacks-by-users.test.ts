@@ -7,8 +7,8 @@ import {
   delegate,
   startAttackLab,
   whyNoSandbox,
-} from "../support/attack-lab.ts";
-import { type LabServer, metadataOf, startLabIn } from "../support/lab.ts";
+} from "../support/attack-host.ts";
+import { type LabServer, metadataOf, startLabIn } from "../support/test-host.ts";
 import { must } from "../support/opencode.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, start, task, wait } from "../support/turns.ts";

@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type AttackLab, breaches, delegate, startAttackLab, whyNoSandbox } from "../support/attack-lab.ts";
-import { outputOf } from "../support/lab.ts";
+import { type AttackLab, breaches, delegate, startAttackLab, whyNoSandbox } from "../support/attack-host.ts";
+import { outputOf } from "../support/test-host.ts";
 import { call } from "../support/scripted.ts";
 
 const onHost = promisify(execFile);

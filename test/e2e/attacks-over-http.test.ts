@@ -8,7 +8,7 @@ import {
   promptForHost,
   shellOnHost,
 } from "../support/attack-http.ts";
-import { type AttackLab, breaches, delegate, JOB_TOOLS, startAttackLab, whyNoSandbox } from "../support/attack-lab.ts";
+import { type AttackLab, breaches, delegate, JOB_TOOLS, startAttackLab, whyNoSandbox } from "../support/attack-host.ts";
 import { call, say, script } from "../support/scripted.ts";
 
 const why = await whyNoSandbox();

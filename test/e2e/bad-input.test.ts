@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { startLabIn } from "../support/lab.ts";
+import { startLabIn } from "../support/test-host.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, cancel, message, start, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-lab.ts";
+import { useLab } from "../support/use-test-host.ts";
 
 const lab = useLab({ maxTasksPerCall: 3 });
 

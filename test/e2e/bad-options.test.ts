@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type LabServer, startLab, startLabIn } from "../support/lab.ts";
+import { type LabServer, startLab, startLabIn } from "../support/test-host.ts";
 import { sandboxesOf, sandboxTest, withoutBubblewrap } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, cancel, message, shell, start, status, task, turn, wait } from "../support/turns.ts";

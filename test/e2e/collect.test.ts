@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, message, outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-lab.ts";
+import { useLab } from "../support/use-test-host.ts";
 import { until } from "../support/wait.ts";
 
 const lab = useLab(

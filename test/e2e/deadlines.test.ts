@@ -1,10 +1,10 @@
 import { describe, expect } from "bun:test";
-import type { LabServer } from "../support/lab.ts";
+import type { LabServer } from "../support/test-host.ts";
 import type { ModelReply } from "../support/model-server.ts";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script, scriptedModel } from "../support/scripted.ts";
 import { ask, cancel, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useLab, useLabIn } from "../support/use-lab.ts";
+import { useLab, useLabIn } from "../support/use-test-host.ts";
 import { until } from "../support/wait.ts";
 
 const host = useLab();

@@ -12,7 +12,7 @@ import {
 } from "../support/sandboxes.ts";
 import { say, script, scriptedModel } from "../support/scripted.ts";
 import { ask, cancel, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-lab.ts";
+import { useLab } from "../support/use-test-host.ts";
 import { until } from "../support/wait.ts";
 
 const lab = useLab({

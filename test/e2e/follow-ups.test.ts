@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { startLabIn } from "../support/lab.ts";
+import { startLabIn } from "../support/test-host.ts";
 import {
   commandsWith,
   HOLD,
@@ -11,7 +11,7 @@ import {
 } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, cancel, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-lab.ts";
+import { useLab } from "../support/use-test-host.ts";
 import { until } from "../support/wait.ts";
 
 const lab = useLab();

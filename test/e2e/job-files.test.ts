@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { inJob, outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-lab.ts";
+import { useLab } from "../support/use-test-host.ts";
 
 const SKILL = "---\nname: brewing\ndescription: How to brew.\n---\n# Brewing\nBoil for seven minutes.\n";
 

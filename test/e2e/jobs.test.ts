@@ -11,7 +11,7 @@ import {
 } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-lab.ts";
+import { useLab } from "../support/use-test-host.ts";
 import { until } from "../support/wait.ts";
 
 const lab = useLab();

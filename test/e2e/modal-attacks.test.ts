@@ -9,8 +9,8 @@ import {
   JOB_TOOLS,
   jobRequests,
   startAttackLab,
-} from "../support/attack-lab.ts";
-import { noneLeft } from "../support/modal-lab.ts";
+} from "../support/attack-host.ts";
+import { noneLeft } from "../support/modal-test-host.ts";
 import { type ModalServerProcess, startModalServerProcess } from "../support/modal-server/own-process.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";

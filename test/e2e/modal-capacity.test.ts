@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect } from "bun:test";
-import { startLabIn } from "../support/lab.ts";
-import { creations, type ModalLab, noneLeft, startModalLab } from "../support/modal-lab.ts";
+import { startLabIn } from "../support/test-host.ts";
+import { creations, type ModalLab, noneLeft, startModalLab } from "../support/modal-test-host.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";

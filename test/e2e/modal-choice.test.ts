@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type LabServer, startLab, startLabIn } from "../support/lab.ts";
-import { type ModalLab, type ModalLabSettings, startModalLab, withModalLab } from "../support/modal-lab.ts";
+import { type LabServer, startLab, startLabIn } from "../support/test-host.ts";
+import { type ModalLab, type ModalLabSettings, startModalLab, withModalLab } from "../support/modal-test-host.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
 import { ask, start, status, task, turn, wait } from "../support/turns.ts";

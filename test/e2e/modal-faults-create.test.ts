@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect } from "bun:test";
-import { startLabIn } from "../support/lab.ts";
-import { type ModalLab, noneLeft, startModalLab } from "../support/modal-lab.ts";
+import { startLabIn } from "../support/test-host.ts";
+import { type ModalLab, noneLeft, startModalLab } from "../support/modal-test-host.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";

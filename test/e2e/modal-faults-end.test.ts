@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect } from "bun:test";
-import { type ModalLab, noneLeft, startModalLab, withModalLab } from "../support/modal-lab.ts";
+import { type ModalLab, noneLeft, startModalLab, withModalLab } from "../support/modal-test-host.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";

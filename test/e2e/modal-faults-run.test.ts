@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect } from "bun:test";
-import { holdersAt, type ModalLab, noneLeft, openGatesAt, startModalLab } from "../support/modal-lab.ts";
+import { holdersAt, type ModalLab, noneLeft, openGatesAt, startModalLab } from "../support/modal-test-host.ts";
 import type { Only } from "../support/modal-server/faults.ts";
 import { FILE_TOOL } from "../support/modal-server/file-tool.ts";
 import type { ModelReply } from "../support/model-server.ts";

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect } from "bun:test";
-import { creations, holdersAt, type ModalLab, noneLeft, openGatesAt, startModalLab } from "../support/modal-lab.ts";
+import { creations, holdersAt, type ModalLab, noneLeft, openGatesAt, startModalLab } from "../support/modal-test-host.ts";
 import { HOLD, sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect } from "bun:test";
-import { creations, holdersAt, type ModalLab, noneLeft, openGatesAt, startModalLab } from "../support/modal-lab.ts";
+import { creations, holdersAt, type ModalLab, noneLeft, openGatesAt, startModalLab } from "../support/modal-test-host.ts";
 import { restart } from "../support/opencode.ts";
 import { HOLD, sandboxTest } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { JobView } from "../../src/views/job-view.ts";
-import { PACKAGE } from "../support/lab.ts";
+import { PACKAGE } from "../support/test-host.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { type NodeHost, startNodeHost } from "../support/node-host.ts";
 import { createHome, type OpencodeHome } from "../support/opencode-home.ts";

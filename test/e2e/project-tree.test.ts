@@ -6,7 +6,7 @@ import { openProject } from "../support/opencode.ts";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
 import { outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-lab.ts";
+import { useLab } from "../support/use-test-host.ts";
 import { until } from "../support/wait.ts";
 
 const lab = useLab(

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect } from "bun:test";
-import { startLabIn } from "../support/lab.ts";
-import { holdersAt, type ModalLab, noneLeft, openGatesAt, startModalLab } from "../support/modal-lab.ts";
+import { startLabIn } from "../support/test-host.ts";
+import { holdersAt, type ModalLab, noneLeft, openGatesAt, startModalLab } from "../support/modal-test-host.ts";
 import { type OpencodeServer, openProject, startServe } from "../support/opencode.ts";
 import { HOLD, sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";

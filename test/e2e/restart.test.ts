@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type LabServer, startLab } from "../support/lab.ts";
+import { type LabServer, startLab } from "../support/test-host.ts";
 import { restart } from "../support/opencode.ts";
 import { commandsWith, sandboxesOf, sandboxTest, sleeps, uniqueSeconds } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { PACKAGE } from "../support/lab.ts";
+import { PACKAGE } from "../support/test-host.ts";
 import { type ModelReply, type ModelServer, startModelServer } from "../support/model-server.ts";
 import { createHome, type OpencodeHome } from "../support/opencode-home.ts";
 import { runOnce } from "../support/opencode-run.ts";

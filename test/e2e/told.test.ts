@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect } from "bun:test";
-import { type LabServer, startLab, startLabIn } from "../support/lab.ts";
+import { type LabServer, startLab, startLabIn } from "../support/test-host.ts";
 import { must, restart } from "../support/opencode.ts";
 import { HOLD, holders, openGates, sandboxTest } from "../support/sandboxes.ts";
 import { call, NOTED, say, script, scriptedModel } from "../support/scripted.ts";

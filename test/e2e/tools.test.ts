@@ -2,7 +2,7 @@ import { expect } from "bun:test";
 import { commandsWith, HOLD, holders, openGates, sandboxTest, uniqueSeconds } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, inJob, shell, start, status, task, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-lab.ts";
+import { useLab } from "../support/use-test-host.ts";
 import { until } from "../support/wait.ts";
 
 const lab = useLab();

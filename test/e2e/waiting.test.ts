@@ -1,9 +1,9 @@
 import { expect } from "bun:test";
-import { startLabIn } from "../support/lab.ts";
+import { startLabIn } from "../support/test-host.ts";
 import { HOLD, heldFrom, holders, mostAtOnce, openGates, sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-lab.ts";
+import { useLab } from "../support/use-test-host.ts";
 import { until } from "../support/wait.ts";
 
 const lab = useLab({ maxRunningJobs: 3 });

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { AttackLab } from "./attack-lab.ts";
+import type { AttackLab } from "./attack-host.ts";
 import type { ModelReply } from "./model-server.ts";
 import { call, say, script } from "./scripted.ts";
 

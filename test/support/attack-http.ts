@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import type { ToolPart } from "@opencode-ai/sdk/v2/client";
-import { type AttackLab, allToolParts, JOB_TOOLS } from "./attack-lab.ts";
-import type { LabServer } from "./lab.ts";
+import { type AttackLab, allToolParts, JOB_TOOLS } from "./attack-host.ts";
+import type { LabServer } from "./test-host.ts";
 import { call, say, script } from "./scripted.ts";
 
 export const ALLOW_ALL = [{ permission: "*", pattern: "*", action: "allow" }];

@@ -1,5 +1,5 @@
-import type { ChildSessionRequest, ChildSessions, PromptRequest, SessionEvent } from "../../src/jobs/ports.ts";
-import type { TranscriptMessage } from "../../src/jobs/turn.ts";
+import type { ChildSessionRequest, ChildSessions, PromptRequest, SessionEvent } from "../../src/jobs/core/ports.ts";
+import type { TranscriptMessage } from "../../src/jobs/core/turn-outcome.ts";
 import type { Clock } from "../../src/shared/clock.ts";
 import { PluginError } from "../../src/shared/error-code.ts";
 import { createHostIds } from "../../src/shared/ids.ts";

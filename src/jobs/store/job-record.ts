@@ -1,5 +1,5 @@
-import { NO_COMPUTE } from "../compute.ts";
-import type { Job } from "../job.ts";
+import { NO_COMPUTE } from "../core/cost.ts";
+import type { Job } from "../core/job.ts";
 
 /** A job as stored, also by an earlier version: what that did not know yet gets its default here and nowhere else. */
 export function parseJob(record: string): Job {

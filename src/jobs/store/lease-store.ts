@@ -1,7 +1,7 @@
 import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
 import { gpusOf } from "../../sandboxes/environment.ts";
 import { isProcessDead } from "../../shared/process-alive.ts";
-import type { LeaseUse, QueueEntry } from "../admission.ts";
+import type { LeaseUse, QueueEntry } from "../core/admission.ts";
 import type { Database } from "./database.ts";
 
 export interface LeaseRequest {

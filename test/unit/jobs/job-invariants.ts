@@ -1,7 +1,7 @@
-import { isEnded, isHeld, type Job } from "../../../src/jobs/job.ts";
-import type { JobChange } from "../../../src/jobs/job-book.ts";
-import type { Lab } from "../../../src/jobs/lab.ts";
-import { leases, ORCHESTRATOR, type World } from "./lab-world.ts";
+import { isEnded, isHeld, type Job } from "../../../src/jobs/core/job.ts";
+import type { JobChange } from "../../../src/jobs/session/session-jobs.ts";
+import type { Lab } from "../../../src/jobs/runtime.ts";
+import { leases, ORCHESTRATOR, type World } from "./runtime-world.ts";
 
 /** Watches every change of every job of a world and collects what breaks the invariants of `src/jobs/job.ts`. */
 export interface Watch {

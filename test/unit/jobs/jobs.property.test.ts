@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { cancelJobs } from "../../../src/jobs/cancel-jobs.ts";
-import { isHeld } from "../../../src/jobs/job.ts";
-import { messageJob } from "../../../src/jobs/message-job.ts";
-import { takeSnapshot } from "../../../src/jobs/take-snapshot.ts";
+import { cancelJobs } from "../../../src/jobs/actions/cancel-jobs.ts";
+import { isHeld } from "../../../src/jobs/core/job.ts";
+import { messageJob } from "../../../src/jobs/actions/message-job.ts";
+import { takeSnapshot } from "../../../src/jobs/actions/snapshot-job.ts";
 import { PluginError } from "../../../src/shared/error-code.ts";
 import { watchJobs } from "./job-invariants.ts";
-import { ORCHESTRATOR, openWorld, type World } from "./lab-world.ts";
+import { ORCHESTRATOR, openWorld, type World } from "./runtime-world.ts";
 
 const LIMIT = 2;
 

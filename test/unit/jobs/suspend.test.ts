@@ -1,9 +1,9 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { cancelJobs } from "../../../src/jobs/cancel-jobs.ts";
-import { startJobs } from "../../../src/jobs/start-jobs.ts";
-import { CATALOG, gate, inWorld, leases, ORCHESTRATOR, stored, type World } from "./lab-world.ts";
+import { cancelJobs } from "../../../src/jobs/actions/cancel-jobs.ts";
+import { startJobs } from "../../../src/jobs/actions/start-jobs.ts";
+import { CATALOG, gate, inWorld, leases, ORCHESTRATOR, stored, type World } from "./runtime-world.ts";
 
 test(
   "suspended while a sandbox is being created, the job gets another and the late one is ended",

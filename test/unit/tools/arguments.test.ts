@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { JobView } from "../../../src/views/job-view.ts";
-import { inWorld } from "../jobs/lab-world.ts";
+import { inWorld } from "../jobs/runtime-world.ts";
 import { errorOf, openTools } from "./tool-host.ts";
 
 /** tool, its bad arguments, the words the refusal must contain */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { inWorld, ORCHESTRATOR } from "../jobs/lab-world.ts";
+import { inWorld, ORCHESTRATOR } from "../jobs/runtime-world.ts";
 import { createFakeProcess } from "./fake-process.ts";
 import { openSeat, openTools } from "./tool-host.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { renderLent } from "../../../src/tools/render-lent.ts";
-import { inWorld } from "../jobs/lab-world.ts";
+import { inWorld } from "../jobs/runtime-world.ts";
 import { openTools } from "./tool-host.ts";
 
 const all = (...paths: string[]) => paths.map((path) => ({ path, why: "program on PATH" }));

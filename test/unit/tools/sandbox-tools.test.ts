@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { inWorld, ORCHESTRATOR, type World } from "../jobs/lab-world.ts";
+import { inWorld, ORCHESTRATOR, type World } from "../jobs/runtime-world.ts";
 import { createFakeProcess, type FakeProcess } from "./fake-process.ts";
 import { errorOf, openSeat, openTools } from "./tool-host.ts";
 

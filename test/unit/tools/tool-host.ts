@@ -2,7 +2,7 @@ import type { ToolContext } from "@opencode-ai/plugin";
 import { createTools } from "../../../src/tools/all-tools.ts";
 import type { ProgressView, ToolAnswer } from "../../../src/tools/define-tool.ts";
 import { createProcessTable } from "../../../src/tools/process-table.ts";
-import { CATALOG, ORCHESTRATOR, type World } from "../jobs/lab-world.ts";
+import { CATALOG, ORCHESTRATOR, type World } from "../jobs/runtime-world.ts";
 
 interface Question {
   readonly permission: string;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { plainText } from "../../../src/shared/plain-text.ts";
-import { inWorld, type World } from "../jobs/lab-world.ts";
+import { inWorld, type World } from "../jobs/runtime-world.ts";
 import { createFakeProcess } from "./fake-process.ts";
 import { errorOf, openSeat, openTools } from "./tool-host.ts";
 

@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
-import type { Job } from "../../../../src/jobs/job.ts";
-import { queue } from "../../../../src/jobs/job.ts";
+import type { Job } from "../../../../src/jobs/core/job.ts";
+import { queue } from "../../../../src/jobs/core/job.ts";
 import { openDatabase } from "../../../../src/jobs/store/database.ts";
 import { openPoolStore, type SnapshotRecord } from "../../../../src/jobs/store/pool-store.ts";
 import { openSessionStore, sessionFile } from "../../../../src/jobs/store/session-store.ts";

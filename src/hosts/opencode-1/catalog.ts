@@ -1,0 +1,41 @@
+import { dirname } from "node:path";
+import type { Catalog } from "../../jobs/core/ports.ts";
+import { type HostClient, unwrap } from "./host-client.ts";
+import { forbiddenToJobsOf, notHeldInSandbox, type UserRules } from "./permission-rules.ts";
+import { projectOfSkill, projectPlaces } from "./skill-folders.ts";
+
+/**
+ * Agents, models and skills that tasks may name, as the host knows them now.
+ * @param opened the folders that are open in the host, absolute
+ * @param userRules as the user's configuration has them
+ */
+export async function readCatalog(
+  client: HostClient,
+  opened: readonly string[],
+  userRules: UserRules,
+): Promise<Catalog> {
+  const [{ places, homes }, agents, providers, skills] = await Promise.all([
+    projectPlaces(opened),
+    unwrap(client.app.agents(), "session_create_failed", "list the agents"),
+    unwrap(client.config.providers(), "session_create_failed", "list the models"),
+    unwrap(client.app.skills(), "session_create_failed", "list the skills"),
+  ]);
+  return {
+    agents: agents.map(({ name, model, prompt, native, permission }) => ({
+      name,
+      forbidden: forbiddenToJobsOf({ name, permission }, userRules),
+      notHeld: notHeldInSandbox(name, userRules),
+      model: model ? `${model.providerID}/${model.modelID}` : null,
+      prompt: native ? null : (prompt ?? null),
+    })),
+    models: new Set(
+      providers.providers.flatMap(({ id, models }) => Object.keys(models).map((name) => `${id}/${name}`)),
+    ),
+    skills: skills.map(({ name, content, location }) => ({
+      name,
+      content,
+      folder: dirname(location),
+      project: projectOfSkill(location, places, homes, process.env),
+    })),
+  };
+}

@@ -1,0 +1,91 @@
+import type { ChildSessions, PromptRequest, SessionEvent } from "../../jobs/core/ports.ts";
+import type { Transcript, TranscriptMessage } from "../../jobs/core/turn-outcome.ts";
+import type { Emitter } from "../../shared/emitter.ts";
+import { oneLine } from "../../shared/plain-text.ts";
+import { describe, type HostClient, unwrap } from "./host-client.ts";
+import { jobSessionRules } from "./worker-agent.ts";
+
+/** Marks a session as a job's, in the host's own store, so that it is recognised after a restart. */
+export const JOB_MARK = "parallel-agents";
+
+/** The last assistant message decides; a few more are read because compaction adds messages of its own. */
+const READ_LIMIT = 10;
+
+/** Child sessions of OpenCode 1.x behind the port of the domain. */
+export function createChildSessions(client: HostClient, events: Emitter<SessionEvent>): ChildSessions {
+  async function send({ sessionID, messageID, agent, model, text }: PromptRequest): Promise<void> {
+    // Never `tools`: it would replace the session's rules. Never file parts: the host would read them itself.
+    const sent = client.session.promptAsync({
+      sessionID,
+      messageID,
+      agent,
+      ...(model !== null && { model: toModelRef(model) }),
+      // With its part's id fixed too, a repeated prompt is the same prompt: nothing runs twice.
+      parts: [{ id: messageID.replace(/^msg/, "prt"), type: "text", text }],
+    });
+    await unwrap(sent, "prompt_failed", `prompt the session ${sessionID}`);
+  }
+  return {
+    async create({ orchestrator, jobID, title, agent, forbidden }) {
+      const created = client.session.create({
+        parentID: orchestrator,
+        title: oneLine(title, 200),
+        agent,
+        metadata: { [JOB_MARK]: { job: jobID, orchestrator } },
+        permission: jobSessionRules(forbidden),
+      });
+      return (await unwrap(created, "session_create_failed", `create the child session of ${jobID}`)).id;
+    },
+    prompt: send,
+    tell: send, // a prompt to a busy session is stored, and read at the loop's next step
+    async read(sessionID, fromMessageID): Promise<Transcript> {
+      const doing = `read the session ${sessionID}`;
+      const [messages, session, statuses] = await Promise.all([
+        unwrap(client.session.messages({ sessionID, limit: READ_LIMIT }), "prompt_failed", doing),
+        unwrap(client.session.get({ sessionID }), "prompt_failed", doing),
+        unwrap(client.session.status(), "prompt_failed", doing),
+      ]);
+      const status = statuses[sessionID]?.type; // only busy and retrying sessions are listed
+      return {
+        activity: status === "retry" ? "retrying" : status === "busy" ? "busy" : "idle",
+        messages: messages.filter(({ info }) => info.id >= fromMessageID).map(toTranscriptMessage),
+        tokens: { input: session.tokens?.input ?? 0, output: session.tokens?.output ?? 0 },
+        usd: session.cost ?? 0,
+      };
+    },
+    async abort(sessionID) {
+      await unwrap(client.session.abort({ sessionID }), "cancelled", `stop the session ${sessionID}`);
+    },
+    on: (listener) => events.on(listener),
+  };
+}
+
+/** `provider/model` as the host's prompts take it; a model's own name may contain slashes. */
+export function toModelRef(model: string): { providerID: string; modelID: string } {
+  const slash = model.indexOf("/");
+  return { providerID: model.slice(0, slash), modelID: model.slice(slash + 1) };
+}
+
+type HostMessages = NonNullable<Awaited<ReturnType<HostClient["session"]["messages"]>>["data"]>;
+
+function toTranscriptMessage({ info, parts }: HostMessages[number]): TranscriptMessage {
+  const text = parts.findLast((part) => part.type === "text")?.text ?? null;
+  if (info.role === "user") {
+    return { id: info.id, role: "user", completed: true, finish: null, error: null, text };
+  }
+  const error = info.error;
+  return {
+    id: info.id,
+    role: "assistant",
+    completed: info.time.completed !== undefined,
+    finish: info.finish ?? null,
+    error: error
+      ? {
+          name: error.name,
+          message: describe(error),
+          retryable: "isRetryable" in error.data ? Boolean(error.data.isRetryable) : null,
+        }
+      : null,
+    text,
+  };
+}

@@ -1,0 +1,52 @@
+import type { PluginInput } from "@opencode-ai/plugin";
+import { createOpencodeClient, type OpencodeClient } from "@opencode-ai/sdk/v2/client";
+import { type ErrorCode, PluginError } from "../../shared/error-code.ts";
+
+export type HostClient = OpencodeClient;
+
+/**
+ * The complete client of the host over the transport it gave us: in-process under `run` and the terminal UI, loopback
+ * HTTP with its credentials elsewhere. Never built from `serverUrl`: nothing may listen there.
+ * @source OpenCode 1.18.33, verified over both transports
+ */
+export function createHostClient(input: Pick<PluginInput, "client">): HostClient {
+  const { _client } = input.client as unknown as { _client: { getConfig(): Record<string, unknown> } };
+  return createOpencodeClient({ ..._client.getConfig() });
+}
+
+/** What a call answered, or a `PluginError` that says what was attempted. Calls of the client resolve with their errors. */
+export async function unwrap<T>(
+  call: Promise<{ data?: T; error?: unknown }>,
+  code: ErrorCode,
+  doing: string,
+): Promise<NonNullable<T>> {
+  let answer: { data?: T; error?: unknown };
+  try {
+    answer = await call;
+  } catch (cause) {
+    throw new PluginError(code, `Could not ${doing}: ${describe(cause)}`, { cause, retryable: true });
+  }
+  if (answer.error !== undefined) {
+    throw new PluginError(code, `Could not ${doing}: ${describe(answer.error)}`, { cause: answer.error });
+  }
+  return answer.data as NonNullable<T>;
+}
+
+/** The host's errors are `{ name, data: { message } }`, `{ _tag, … }`, or plain Errors. */
+export function describe(error: unknown): string {
+  return firstLine(reasonOf(error)); // some carry the stack of the host's own code
+}
+
+const firstLine = (text: string): string => text.split("\n", 1)[0] ?? "";
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Error) return error.message;
+  if (typeof error === "object" && error !== null) {
+    const { data, message, name, _tag } = error as Record<string, unknown>;
+    const inner = (data as { message?: unknown } | undefined)?.message ?? message;
+    if (typeof inner === "string" && inner !== "") return inner;
+    if (typeof name === "string") return name;
+    if (typeof _tag === "string") return _tag;
+  }
+  return typeof error === "string" ? error : "OpenCode gave no reason";
+}

@@ -1,0 +1,86 @@
+import type { Delivery, OrchestratorView, Trace } from "../../jobs/core/notice.ts";
+import type { OrchestratorSessions } from "../../jobs/core/ports.ts";
+import { type HostClient, unwrap } from "./host-client.ts";
+
+/** Enough to know who speaks in the session, and whether a message of ours was taken up. */
+const READ_LIMIT = 20;
+
+type HostMessages = NonNullable<Awaited<ReturnType<HostClient["session"]["messages"]>>["data"]>;
+type HostMessage = HostMessages[number];
+
+/** The user's own sessions behind the port of the domain. */
+export function createOrchestratorSessions(client: HostClient): OrchestratorSessions {
+  const newest = (sessionID: string, doing: string): Promise<HostMessages> =>
+    unwrap(client.session.messages({ sessionID, limit: READ_LIMIT }), "prompt_failed", doing);
+
+  return {
+    async view(sessionID, deliveries): Promise<OrchestratorView> {
+      const doing = `read the session ${sessionID}`;
+      const [messages, statuses] = await Promise.all([
+        newest(sessionID, doing),
+        unwrap(client.session.status(), "prompt_failed", doing),
+      ]);
+      const known = new Map(messages.map((message) => [message.info.id, message]));
+      for (const messageID of new Set(deliveries.map((delivery) => delivery.messageID))) {
+        if (known.has(messageID)) continue;
+        const answer = await client.session.message({ sessionID, messageID });
+        if (answer.data) known.set(messageID, answer.data);
+        else if (answer.response?.status !== 404) await unwrap(Promise.resolve(answer), "prompt_failed", doing);
+      }
+      return {
+        busy: sessionID in statuses, // idle sessions are not listed
+        stoppedAt: stoppedAt(messages.at(-1)),
+        newestMessageID: messages.at(-1)?.info.id ?? null,
+        traceOf: (delivery) => toTrace(delivery, known.get(delivery.messageID), messages),
+      };
+    },
+    async post({ sessionID, messageID, text }) {
+      const speaker = speakerOf(await newest(sessionID, `read the session ${sessionID}`));
+      const sent = client.session.promptAsync({
+        sessionID,
+        messageID,
+        ...speaker, // without it the session would change to the default agent
+        parts: [{ id: messageID.replace(/^msg/, "prt"), type: "text", synthetic: true, text }],
+      });
+      await unwrap(sent, "prompt_failed", `tell the session ${sessionID} of its jobs`);
+    },
+  };
+}
+
+function stoppedAt(last: HostMessage | undefined): number | null {
+  if (last?.info.role !== "assistant" || last.info.error?.name !== "MessageAbortedError") return null;
+  return last.info.time.completed ?? last.info.time.created;
+}
+
+function toTrace(delivery: Delivery, message: HostMessage | undefined, newest: HostMessages): Trace {
+  if (!message) return "absent";
+  if (delivery.kind === "call") {
+    const part = message.parts.find((one) => one.type === "tool" && one.callID === delivery.callID);
+    if (part?.type !== "tool") return "absent";
+    const { status } = part.state;
+    return status === "completed" ? "arrived" : status === "error" ? "lost" : "open";
+  }
+  const isAnswered = newest.some(
+    ({ info }) =>
+      info.role === "assistant" &&
+      info.summary !== true && // a compaction's
+      info.id > message.info.id &&
+      // An answer that was begun before the message was stored does not know of it.
+      info.time.created >= message.info.time.created,
+  );
+  return isAnswered ? "arrived" : "unanswered";
+}
+
+/** Agent and model of the session, as the newest message of a conversation has them. */
+function speakerOf(messages: HostMessages) {
+  const user = messages.findLast(({ info }) => info.role === "user")?.info;
+  if (user?.role === "user") {
+    const { providerID, modelID, variant } = user.model;
+    return { agent: user.agent, model: { providerID, modelID }, ...(variant !== undefined && { variant }) };
+  }
+  // A long turn has pushed its user's message out of what was read.
+  const answer = messages.findLast(({ info }) => info.role === "assistant" && info.summary !== true)?.info;
+  if (answer?.role !== "assistant") return {};
+  const { agent, providerID, modelID, variant } = answer;
+  return { agent, model: { providerID, modelID }, ...(variant !== undefined && { variant }) };
+}

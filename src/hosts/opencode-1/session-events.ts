@@ -1,0 +1,51 @@
+import type { SessionEvent } from "../../jobs/core/ports.ts";
+import { describe } from "./host-client.ts";
+
+interface HostEvent {
+  readonly type: string;
+  readonly properties: Record<string, unknown>;
+}
+
+/** What a host event means for a session; null for the many that mean nothing. Events are hints: reading decides. */
+export function toSessionEvent({ type, properties }: HostEvent): SessionEvent | null {
+  const sessionID = properties.sessionID;
+  if (typeof sessionID !== "string") return null; // also errors of no session: they are the host's own
+  switch (type) {
+    case "session.status":
+      return toStatusEvent(sessionID, properties.status as HostStatus);
+    case "session.idle":
+      return { kind: "touched", sessionID };
+    case "session.error":
+      return { kind: "error", sessionID, message: describe(properties.error) };
+    case "session.deleted":
+      return { kind: "deleted", sessionID };
+    case "message.part.updated":
+      return toPartEvent(sessionID, properties.part as HostPart);
+    case "message.part.delta":
+      return { kind: "output", sessionID };
+    default:
+      return null;
+  }
+}
+
+type HostStatus =
+  | { type: "idle" }
+  | { type: "busy" }
+  | { type: "retry"; attempt: number; message: string; next: number };
+interface HostPart {
+  readonly type: string;
+  readonly id?: string;
+  readonly tool?: string;
+  readonly state?: { readonly status: string };
+}
+
+function toStatusEvent(sessionID: string, status: HostStatus): SessionEvent {
+  if (status.type !== "retry") return { kind: status.type === "idle" ? "touched" : "progress", sessionID };
+  return { kind: "retry", sessionID, attempt: status.attempt, message: status.message, nextAt: status.next };
+}
+
+function toPartEvent(sessionID: string, { type, id = "", tool = "", state }: HostPart): SessionEvent {
+  if (type === "step-finish") return { kind: "step", sessionID };
+  if (type !== "tool" || state?.status === "pending") return { kind: "output", sessionID };
+  return { kind: "tool", sessionID, call: id, tool, running: state?.status === "running" };
+}

@@ -1,0 +1,68 @@
+import { within } from "../../shared/deadline.ts";
+import { PluginError } from "../../shared/error-code.ts";
+import { findJobs } from "../session/find-jobs.ts";
+import { cancel, isEnded, isHeld, type Job, withUnfinished } from "../core/job.ts";
+import type { JobBook } from "../session/session-jobs.ts";
+import type { Lab } from "../runtime.ts";
+import { LEASE_RENEW_MS } from "../store/lease-store.ts";
+
+const LOOK_MS = 250;
+/** A process looks for requests with every renewal of its leases; then a model and commands are to be stopped. */
+const ANSWER_MS = 4 * LEASE_RENEW_MS;
+
+/** Whoever cancels need not wait longer than this for the sandbox: nothing of the job runs any more that costs a slot. */
+const PARK_WAIT_MS = 90_000;
+
+/**
+ * Ends jobs now: the state first, then the model's turn, the sandbox (its files are kept in a snapshot) and the lease.
+ * Jobs that have ended are left as they are; one that another process of the session runs is cancelled by that process.
+ * @throws PluginError `not_found` when one of them is not this session's, none is cancelled then; `cancelled`, to be tried
+ * again, when the other process does not answer
+ */
+export async function cancelJobs(
+  lab: Lab,
+  orchestrator: string,
+  ids: readonly string[],
+  reason: string | null,
+): Promise<Job[]> {
+  const book = await lab.book(orchestrator);
+  const jobs = findJobs(book, ids);
+  await Promise.all(
+    jobs.map(async ({ id }) => {
+      if (await cancelElsewhere(lab, book, id, reason)) return;
+      book.update(id, (job) =>
+        isEnded(job.state) ? job : { ...job, state: cancel(job.state, reason, lab.clock.now()) },
+      );
+      lab.scheduler.remove(id);
+      const unwinding = lab.runner.stop(id).then(() => lab.keeper.park(book, id));
+      const limit = { clock: lab.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };
+      await within(unwinding, limit).catch((error: Error) => {
+        book.update(id, (job) => withUnfinished(job, "its sandbox is not given up", error));
+      });
+    }),
+  );
+  return findJobs(book, ids);
+}
+
+/** Whether another process had the job, and ended it. */
+async function cancelElsewhere(lab: Lab, book: JobBook, jobID: string, reason: string | null): Promise<boolean> {
+  const foreignLease = (): string | null => {
+    if (lab.runner.isRunning(jobID)) return null;
+    const { state } = book.reload(jobID);
+    return isHeld(state) && lab.pool.isLeaseAlive(state.leaseID, lab.clock.now()) ? state.leaseID : null;
+  };
+  const asked = foreignLease();
+  if (asked === null) return false;
+  lab.pool.askToCancel(asked, reason);
+  const until = lab.clock.now() + ANSWER_MS;
+  while (foreignLease() === asked) {
+    if (lab.clock.now() >= until)
+      throw new PluginError(
+        "cancelled",
+        `${jobID} runs in another OpenCode process, which did not answer in ${ANSWER_MS / 1000} s. It is asked to cancel the job; look at agents_status, or call agents_cancel again.`,
+        { retryable: true },
+      );
+    await new Promise<void>((resolve) => lab.clock.after(LOOK_MS, resolve));
+  }
+  return isEnded(book.reload(jobID).state);
+}

@@ -1,0 +1,101 @@
+import { posix } from "node:path";
+import { PluginError, toFailure } from "../../shared/error-code.ts";
+import type { Obeyed } from "../../workspace/attention.ts";
+import type { Built } from "../../workspace/build-commits.ts";
+import { readWork, workEnv } from "../../workspace/gather-work.ts";
+import { makeBranch } from "../../workspace/make-branch.ts";
+import { makePatch } from "../../workspace/make-patch.ts";
+import { fromText, splitRecords, toText } from "../../workspace/paths.ts";
+import { type MergePreview, previewMerge } from "../../workspace/preview-merge.ts";
+import type { ProjectStore } from "../../workspace/project-store.ts";
+import { identityOf } from "../../workspace/send-tree.ts";
+import { findJob } from "../session/find-jobs.ts";
+import type { Job } from "../core/job.ts";
+import type { JobBook } from "../session/session-jobs.ts";
+import { baseOf, buildWork, currentWork, requireBase } from "./job-changes.ts";
+import type { Lab } from "../runtime.ts";
+import type { FilesSource } from "../sandbox/job-files.ts";
+
+export type CollectRequest =
+  | { readonly mode: "branch" }
+  /** `target` is relative to the project's root, from `decideTarget`; no `paths` = all. */
+  | { readonly mode: "patch"; readonly target: string; readonly paths: readonly string[] };
+
+export interface Collected {
+  readonly job: Job;
+  readonly source: FilesSource;
+  readonly built: Built;
+  readonly branch: string | null;
+  readonly stat: { readonly files: number; readonly insertions: number; readonly deletions: number };
+  readonly preview: MergePreview;
+  /** Other jobs that changed the same files, by job id. */
+  readonly overlaps: ReadonlyMap<string, readonly string[]>;
+}
+
+/**
+ * Brings a job's work to the user's repository, and says how it goes with his files and with other jobs'.
+ * @throws PluginError `not_found`, `collect_failed`, `workspace_failed`
+ */
+export async function collectJob(
+  lab: Lab,
+  orchestrator: string,
+  jobID: string,
+  request: CollectRequest,
+): Promise<Collected> {
+  const book = await lab.book(orchestrator);
+  const job = findJob(book, jobID);
+  const based = await requireBase(lab, job);
+  const { store } = based;
+  const { work, source } = await currentWork(lab, book, based);
+  try {
+    const built = await buildWork(lab, based, work);
+    const branch = request.mode === "branch" ? await makeBranch(store, jobID, built, lab.ids("pack")) : null;
+    if (request.mode === "patch") await makePatch(store, jobID, built, request.target, request.paths);
+    const identity = await identityOf(store);
+    const preview = await previewMerge(store, baseOf(based, work), built, { jobID, nonce: lab.ids("tree"), identity });
+    const overlaps = await findOverlaps(book, store, job, built);
+    const attention = request.mode === "patch" ? within(built.attention, request.paths) : built.attention;
+    return {
+      job,
+      source,
+      built: { ...built, attention },
+      branch,
+      stat: await statOf(store, jobID, built),
+      preview,
+      overlaps,
+    };
+  } catch (error) {
+    if (error instanceof PluginError) throw error;
+    const { message } = toFailure(error, "collect_failed", `collect the work of ${jobID}`);
+    throw new PluginError("collect_failed", message, { cause: error, retryable: false });
+  }
+}
+
+/** Of these those that a patch of some paths has: files, and folders with all that is in them. */
+function within(obeyed: readonly Obeyed[], paths: readonly string[]): readonly Obeyed[] {
+  const wanted = paths.map((path) => posix.normalize(fromText(path)).replace(/\/+$/, ""));
+  if (wanted.length === 0 || wanted.includes(".")) return obeyed;
+  return obeyed.filter(({ path }) => wanted.some((one) => path === one || path.startsWith(`${one}/`)));
+}
+
+async function findOverlaps(book: JobBook, store: ProjectStore, job: Job, { changed }: Built) {
+  const overlaps = new Map<string, readonly string[]>();
+  const mine = new Set(changed);
+  for (const other of book.jobs()) {
+    if (other.id === job.id || other.base?.project !== store.root) continue;
+    const work = await readWork(store, other.id);
+    if (!work) continue;
+    const names = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", work.base, work.tip];
+    const theirs = splitRecords(await store.run(names, { env: workEnv(store, other.id), isUntrusted: true }));
+    const common = theirs.filter((path) => mine.has(path)).map(toText);
+    if (common.length > 0) overlaps.set(other.id, common);
+  }
+  return overlaps;
+}
+
+async function statOf(store: ProjectStore, jobID: string, { baseTree, tree }: Built) {
+  const how = ["diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", baseTree, tree];
+  const lines = splitRecords(await store.run(how, { env: workEnv(store, jobID), isUntrusted: true }));
+  const sum = (column: number) => lines.reduce((total, line) => total + (Number(line.split("\t")[column]) || 0), 0);
+  return { files: lines.length, insertions: sum(0), deletions: sum(1) };
+}

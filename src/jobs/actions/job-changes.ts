@@ -1,0 +1,65 @@
+import { PluginError } from "../../shared/error-code.ts";
+import { type Built, buildCommits } from "../../workspace/build-commits.ts";
+import type { TreeBase } from "../../workspace/capture-tree.ts";
+import { gatherWork, readWork, type Work } from "../../workspace/gather-work.ts";
+import type { ProjectStore } from "../../workspace/project-store.ts";
+import { identityOf } from "../../workspace/send-tree.ts";
+import type { Job } from "../core/job.ts";
+import type { JobBook } from "../session/session-jobs.ts";
+import type { Lab } from "../runtime.ts";
+import { type FilesSource, reachFiles } from "../sandbox/job-files.ts";
+
+/** A job whose changes can be told: what it started from is known. */
+export interface BasedJob {
+  readonly store: ProjectStore;
+  readonly base: TreeBase;
+  readonly formerBases: readonly TreeBase[];
+  readonly jobID: string;
+}
+
+/** @throws PluginError `collect_failed` */
+export async function requireBase(lab: Lab, job: Job): Promise<BasedJob> {
+  const store = await lab.trees.store();
+  const { base, formerBases, id: jobID } = job;
+  if (store && base?.project === store.root) return { store, base, formerBases, jobID };
+  const isEarly = !base && (job.sandbox.kind === "none" || job.sandbox.kind === "creating");
+  const why = base
+    ? `it started from the project ${base.project}; collect it from there`
+    : isEarly
+      ? "it has no sandbox yet"
+      : 'it did not start from a project\'s files, so there is no base to tell changes by; take its files with mode "files"';
+  throw new PluginError("collect_failed", `Could not collect the changes of ${job.id}: ${why}.`, {
+    retryable: isEarly,
+  });
+}
+
+/**
+ * Out of the sandbox while it lives; else as it was when the sandbox was given up, or in its newest snapshot.
+ * @throws PluginError `collect_failed`, and what making a sandbox may throw
+ */
+export function currentWork(
+  lab: Lab,
+  book: JobBook,
+  job: BasedJob,
+): Promise<{ readonly work: Work; readonly source: FilesSource }> {
+  return reachFiles(lab, book, job.jobID, {
+    async kept() {
+      const work = await readWork(job.store, job.jobID);
+      return work && { work, source: { kind: "sandbox" } };
+    },
+    async use(sandbox, source) {
+      const work = await gatherWork({ ...job, sandbox, clock: lab.clock, nonce: lab.ids("work") });
+      return { work, source };
+    },
+  });
+}
+
+export async function buildWork(lab: Lab, job: BasedJob, work: Work): Promise<Built> {
+  const identity = await identityOf(job.store);
+  return buildCommits({ ...job, base: baseOf(job, work), work, nonce: lab.ids("build"), identity });
+}
+
+/** Of a job whose files were brought up to date, and then taken from an older snapshot, it is a former base. */
+export function baseOf({ base, formerBases }: BasedJob, work: Work): TreeBase {
+  return [base, ...formerBases].find(({ commit }) => commit === work.base) ?? base;
+}

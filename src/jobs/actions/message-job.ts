@@ -1,0 +1,47 @@
+import { PluginError } from "../../shared/error-code.ts";
+import { type Drift, driftOf } from "../project/drift.ts";
+import { findJob } from "../session/find-jobs.ts";
+import { isEnded, type Job, wake } from "../core/job.ts";
+import type { Lab } from "../runtime.ts";
+
+export interface MessageRequest {
+  readonly job: string;
+  readonly message: string;
+  /** Stops the current turn first. */
+  readonly interrupt: boolean;
+  /** Brings its files up to date with the project before that turn. */
+  readonly update?: boolean;
+}
+
+export interface Messaged {
+  readonly job: Job;
+  /** How the project differs from the files the job started from; null = not at all, or that is not known. */
+  readonly drift: Drift | null;
+}
+
+/**
+ * Gives a job its next turn. A queued or running job gets it in order; an ended or interrupted one goes back to the
+ * queue and wakes up in its own session, with its files.
+ * @throws PluginError `not_found`; `invalid_task` for a job that never was one, or has no files of the project to update;
+ * `workspace_failed`
+ */
+export async function messageJob(lab: Lab, orchestrator: string, request: MessageRequest): Promise<Messaged> {
+  const book = await lab.book(orchestrator);
+  const drift = await driftOf(lab, findJob(book, request.job), request.update === true);
+  await lab.runner.settled(request.job); // one that is being stopped wakes up from its snapshot
+  const job = findJob(book, request.job);
+  if (job.state.kind === "failed" && job.state.failure.code === "invalid_task") {
+    const message = `${job.id} never started (${job.state.failure.message}) Start it again with agents_start.`;
+    throw new PluginError("invalid_task", message, { retryable: false });
+  }
+  const { state } = job;
+  if (isEnded(state)) book.stopRunningTurns(job.id); // one that its end cut short is over
+  book.addTurn(job.id, request.message, request.update ? drift?.now : null);
+  if (isEnded(state) || state.kind === "interrupted") {
+    book.update(job.id, (current) => ({ ...current, state: wake(state, lab.clock.now()) }));
+    lab.scheduler.enqueue(book, job.id);
+  } else if (request.interrupt) {
+    lab.runner.stopTurn(job.id);
+  }
+  return { job: findJob(book, job.id), drift };
+}

@@ -1,0 +1,40 @@
+import { posix } from "node:path";
+import { PluginError } from "../../shared/error-code.ts";
+import { findJob } from "../session/find-jobs.ts";
+import type { Lab } from "../runtime.ts";
+import type { Frozen } from "../sandbox/snapshots.ts";
+
+export interface SnapshotRequest {
+  readonly job: string;
+  readonly label: string | null;
+  /** Relative to the workdir, or absolute; null freezes the whole file system. */
+  readonly path: string | null;
+}
+
+/**
+ * Freezes a job's files for new jobs to start from: those of its live sandbox, or, when it is parked, those it was
+ * parked with. A label that another job of the session has is not given; the snapshot is taken all the same.
+ * @throws PluginError `not_found`, `snapshot_failed`
+ */
+export async function takeSnapshot(lab: Lab, orchestrator: string, request: SnapshotRequest): Promise<Frozen> {
+  const book = await lab.book(orchestrator);
+  const job = findJob(book, request.job);
+  return lab.keeper.withSandbox(book, job.id, async (sandbox) => {
+    if (sandbox) {
+      const path = request.path === null ? null : posix.resolve(sandbox.workdir, request.path);
+      return lab.snapshots.take(job, sandbox, { label: request.label, path });
+    }
+    const now = findJob(book, job.id).sandbox; // it may have been parked while we waited
+    if (now.kind === "parked" && request.path === null) {
+      const promoted = lab.snapshots.promote(job, now.snapshotID, request.label);
+      if (promoted) return promoted;
+    }
+    if (now.kind === "parked") {
+      const message = `${job.id} is parked, so only the whole of it can be frozen; leave path out, or wake it with agents_message first.`;
+      throw new PluginError("snapshot_failed", message, { retryable: false });
+    }
+    const { kind } = now;
+    const message = `${job.id} has no sandbox to freeze (it is ${job.state.kind}, its sandbox: ${kind}).`;
+    throw new PluginError("snapshot_failed", message, { retryable: kind === "none" || kind === "creating" });
+  });
+}

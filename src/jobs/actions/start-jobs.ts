@@ -1,0 +1,127 @@
+import type { Failure } from "../../shared/error-code.ts";
+import { oneLine } from "../../shared/plain-text.ts";
+import { NO_COMPUTE } from "../core/cost.ts";
+import { type Job, type JobTask, queue, refuse } from "../core/job.ts";
+import type { Lab } from "../runtime.ts";
+import type { Catalog } from "../core/ports.ts";
+import { decideMoney } from "../core/budget.ts";
+import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../core/task.ts";
+
+/** A task whose types were wrong: what could be read of it, and what is wrong. */
+export interface UnreadableTask {
+  readonly description: string;
+  readonly problem: string;
+}
+
+export type StartRequest = TaskRequest | UnreadableTask;
+
+export interface StartContext {
+  readonly orchestrator: string;
+  readonly catalog: Catalog;
+  readonly orchestratorModel: string | null;
+  /** Tools that the user forbids to the agent that starts the jobs. */
+  readonly forbidden: readonly string[];
+}
+
+/**
+ * Records one job per task, in order, in one transaction, and queues those that can start. Waits for nothing but the
+ * store. A task that cannot start becomes a failed job.
+ */
+export async function startJobs(lab: Lab, requests: readonly StartRequest[], context: StartContext): Promise<Job[]> {
+  const { orchestrator, catalog, orchestratorModel, forbidden } = context;
+  const book = await lab.book(orchestrator);
+  const { maxTasksPerCall, environments, gpuLimits } = lab.options;
+  const taskContext = {
+    catalog,
+    environments,
+    gpuLimits,
+    provider: lab.providerName,
+    findSnapshot: (name: string) => lab.snapshots.find(orchestrator, name),
+    lostLabel: (name: string) => lab.snapshots.lostLabel(orchestrator, name),
+    orchestratorModel,
+    forbidden,
+  };
+  const now = lab.clock.now();
+  const first = book.nextPosition();
+  const jobs = requests.map((request, index): Job => {
+    const decision = decide(request, index);
+    const job: Job = {
+      id: lab.ids("job"),
+      orchestrator,
+      position: first + index,
+      task: decision.task,
+      provider: lab.providerName,
+      createdAt: now,
+      startedAt: null,
+      state: decision.failure ? refuse(decision.failure, now) : queue(now),
+      sandbox: { kind: "none" },
+      base: null,
+      formerBases: [],
+      update: null,
+      notes: decision.failure ? [] : [...notesOn(decision.task, catalog), ...lackingIn(decision.task.snapshotID)],
+      gpu: null,
+      ports: [],
+      childSession: null,
+      status: null,
+      metrics: {},
+      tokens: { input: 0, output: 0 },
+      modelUsd: 0,
+      compute: NO_COMPUTE,
+      turns: 0,
+    };
+    if (decision.failure) return job;
+    // Only what can never be afforded: the rest waits. With more money a message wakes it.
+    const money = decideMoney(job, lab.limits.highestRate(job), book.jobs(), lab.limits.money, now);
+    return money.kind === "refuse" ? { ...job, state: refuse(money.failure, now) } : job;
+  });
+  book.add(jobs.map((job) => ({ job, prompt: job.task.prompt })));
+  lab.trees.capture(book, jobs);
+  for (const job of jobs) if (job.state.kind === "queued") lab.scheduler.enqueue(book, job.id);
+  return jobs;
+
+  /** What it does not find in what it starts from. */
+  function lackingIn(snapshotID: string | null): string[] {
+    const leftOut = snapshotID === null ? [] : (lab.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
+    return leftOut.map((what) => `The snapshot that it starts from is not complete: ${what}`);
+  }
+
+  function decide(request: StartRequest, index: number): { task: JobTask; failure: Failure | null } {
+    if ("problem" in request) return refused(request.description, request.problem);
+    if (index >= maxTasksPerCall) {
+      const problem = `one call starts at most ${maxTasksPerCall} tasks and this is number ${index + 1}; start it with another call.`;
+      return refused(request.description, problem);
+    }
+    const decision = decideTask(request, taskContext);
+    return decision.kind === "accepted"
+      ? { task: decision.task, failure: null }
+      : refused(request.description, decision.failure.message);
+  }
+}
+
+/** What of the user's rules holds for a job, and what does not. */
+function notesOn({ agent, forbidden }: JobTask, { agents }: Catalog): string[] {
+  const notHeld = agents.find(({ name }) => name === agent)?.notHeld ?? [];
+  const without = `It has no ${forbidden.join(", ")}: what the user's permissions forbid to an agent is forbidden to its jobs. A rule of his for these very names lifts that.`;
+  const ignored = `The user's rules for single commands and files (${notHeld.slice(0, 5).join(", ")}) hold on his machine; nobody keeps them in a sandbox.`;
+  return [...(forbidden.length > 0 ? [without] : []), ...(notHeld.length > 0 ? [ignored] : [])];
+}
+
+/** The prompt of a refused task is not kept: it may be of any size, and nobody will run it. */
+function refused(description: string, message: string): { task: JobTask; failure: Failure } {
+  return {
+    task: {
+      description: oneLine(description, 80),
+      prompt: "",
+      agent: DEFAULT_AGENT,
+      model: null,
+      environment: "default",
+      gpu: null,
+      snapshotID: null,
+      skills: [],
+      forbidden: [],
+      timeoutMinutes: null,
+      maxUsd: null,
+    },
+    failure: { code: "invalid_task", message, retryable: false },
+  };
+}

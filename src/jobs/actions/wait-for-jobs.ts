@@ -1,0 +1,88 @@
+import { findJobs } from "../session/find-jobs.ts";
+import { isEnded, type Job } from "../core/job.ts";
+import type { Lab } from "../runtime.ts";
+import type { Spend } from "../core/budget.ts";
+
+/** How many of the jobs must have ended. */
+export type WaitUntil = "all" | "any" | number;
+
+export type WaitReason = "satisfied" | "timeout" | "interrupted" | "attention";
+
+export interface WaitRequest {
+  readonly jobs?: readonly string[] | undefined;
+  readonly until: WaitUntil;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Hears how the jobs stand: at once, at every change, and every few seconds. */
+  readonly onProgress: (jobs: readonly Job[]) => void;
+}
+
+export interface WaitResult {
+  readonly reason: WaitReason;
+  readonly finished: readonly Job[];
+  readonly pending: readonly Job[];
+  /** What made it ask for attention, if that was the session's spend. */
+  readonly lowBudget: Spend | null;
+}
+
+const REFRESH_MS = 2_000;
+
+/** Whether a wait is over. An interrupted job never ends by itself, so waiting for it alone asks for attention. */
+export function decideWait(jobs: readonly Job[], until: WaitUntil): "satisfied" | "attention" | "wait" {
+  const ended = jobs.filter((job) => isEnded(job.state)).length;
+  const wanted = until === "all" ? jobs.length : Math.min(until === "any" ? 1 : until, jobs.length);
+  if (ended >= wanted) return "satisfied";
+  const interrupted = jobs.filter((job) => job.state.kind === "interrupted").length;
+  return jobs.length - interrupted < wanted ? "attention" : "wait";
+}
+
+/**
+ * Blocks until so many jobs have ended, woken by their changes; the store is never polled.
+ * @throws PluginError `not_found` when a named job is not this session's
+ */
+export async function waitForJobs(lab: Lab, orchestrator: string, request: WaitRequest): Promise<WaitResult> {
+  const book = await lab.book(orchestrator);
+  const ids = findJobs(book, request.jobs).map((job) => job.id);
+  let lowBudget: Spend | null = null;
+  const current = () => ids.flatMap((id) => book.get(id) ?? []);
+  const reason = await new Promise<WaitReason>((resolve) => {
+    const finish = (why: WaitReason) => {
+      unsubscribe();
+      cancelTimer();
+      cancelTick();
+      request.signal.removeEventListener("abort", interrupted);
+      resolve(why);
+    };
+    const interrupted = () => finish("interrupted");
+    const look = () => {
+      const decision = decideWait(current(), request.until);
+      if (decision !== "wait") return finish(decision);
+      lowBudget = lab.watch.takeWarning(orchestrator);
+      if (lowBudget) finish("attention");
+    };
+    // Jobs may be silent for hours; whoever watches sees at once what is waited for, and that time goes on.
+    let cancelTick = () => {};
+    const tick = () => {
+      request.onProgress(current());
+      cancelTick = lab.clock.after(REFRESH_MS, tick);
+    };
+    const wanted = new Set(ids);
+    const unsubscribe = lab.onChange(({ job }) => {
+      if (!wanted.has(job.id)) return;
+      request.onProgress(current());
+      look();
+    });
+    const cancelTimer = lab.clock.after(request.timeoutMs, () => finish("timeout"));
+    request.signal.addEventListener("abort", interrupted);
+    if (request.signal.aborted) return interrupted();
+    tick();
+    look();
+  });
+  const jobs = current();
+  return {
+    reason,
+    finished: jobs.filter((job) => isEnded(job.state)),
+    pending: jobs.filter((job) => !isEnded(job.state)),
+    lowBudget,
+  };
+}

@@ -1,0 +1,69 @@
+import type { Environment } from "../../config/environment.ts";
+import type { GpuRequest } from "../../config/gpu.ts";
+import { type Prices, pricesOf, usdPerHour } from "../../config/prices.ts";
+import type { Options } from "../../config/schema.ts";
+import { gpusOf } from "../../sandboxes/environment.ts";
+import type { ProviderName } from "../../sandboxes/port.ts";
+import type { DeadlineLimits } from "./deadline.ts";
+import type { Job } from "./job.ts";
+import type { MoneyLimits } from "./budget.ts";
+
+/** The options' limits and prices as they apply to a job. */
+export interface Limits {
+  readonly money: MoneyLimits;
+  deadlines(job: Job): DeadlineLimits;
+  /** How long a sandbox is made for. */
+  sandboxMs(job: Job): number;
+  /** When the provider ends a sandbox made at `madeAt`; null when it does not. */
+  sandboxUntil(job: Job, madeAt: number): number | null;
+  /** USD per hour of its sandbox, with this GPU. */
+  rate(job: Pick<Job, "task" | "provider">, gpu: GpuRequest | null): number;
+  /** The same with the dearest of the GPUs it may get. */
+  highestRate(job: Pick<Job, "task" | "provider">): number;
+}
+
+const MINUTE_MS = 60_000;
+/** @source Modal: a sandbox lives a day at the most */
+const LONGEST_MS = 24 * 60 * MINUTE_MS;
+/** Between a sandbox's creation and its job's start, and around a rescue. */
+const SLACK_MS = 15 * MINUTE_MS;
+
+export function createLimits(options: Options): Limits {
+  const { rescueMinutes, checkpointMinutes, stallTimeoutMinutes, jobTimeoutMinutes, budget } = options;
+  const rescueMs = rescueMinutes * MINUTE_MS;
+  const prices = new Map<ProviderName, Prices>();
+  const environmentOf = ({ task }: Pick<Job, "task">): Environment | undefined =>
+    options.environments[task.environment];
+  const jobMs = ({ task }: Job) => (task.timeoutMinutes ?? jobTimeoutMinutes) * MINUTE_MS;
+  const ownMs = (job: Job) => {
+    const minutes = environmentOf(job)?.sandboxTimeoutMinutes ?? null;
+    return minutes === null ? null : minutes * MINUTE_MS;
+  };
+  const sandboxMs = (job: Job) => {
+    const wanted = ownMs(job) ?? jobMs(job) + rescueMs + options.parkAfterSeconds * 1000 + SLACK_MS;
+    return Math.min(wanted, LONGEST_MS);
+  };
+  const rate: Limits["rate"] = (job, gpu) => {
+    const table = prices.get(job.provider) ?? pricesOf(job.provider, options.prices);
+    prices.set(job.provider, table);
+    const { cpu = null, memoryMiB = null } = environmentOf(job) ?? {};
+    return usdPerHour({ gpu, cpu, memoryMiB }, table);
+  };
+  return {
+    money: { ceilingUsd: budget.usdPerSession, warnAt: budget.warnAt, rescueMs },
+    deadlines: (job) => ({
+      jobMs: jobMs(job),
+      stallMs: stallTimeoutMinutes * MINUTE_MS,
+      checkpointMs: checkpointMinutes === null ? null : checkpointMinutes * MINUTE_MS,
+      rescueMs,
+    }),
+    sandboxMs,
+    // A local sandbox lives as long as it is let: the environment's word on it is kept by the rescue alone.
+    sandboxUntil: (job, madeAt) => (job.provider === "local" && ownMs(job) === null ? null : madeAt + sandboxMs(job)),
+    rate,
+    highestRate(job) {
+      const gpus = gpusOf(job.task.gpu);
+      return Math.max(...(gpus.length === 0 ? [null] : gpus).map((gpu) => rate(job, gpu)));
+    },
+  };
+}

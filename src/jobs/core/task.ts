@@ -1,0 +1,127 @@
+import { formatGpu, parseGpu } from "../../config/gpu.ts";
+import type { ProviderName } from "../../sandboxes/port.ts";
+import type { Failure } from "../../shared/error-code.ts";
+import { oneLine } from "../../shared/plain-text.ts";
+import { canEverFit, type GpuLimits } from "./admission.ts";
+import type { JobTask } from "./job.ts";
+import type { Catalog } from "./ports.ts";
+import type { Label } from "../store/label-store.ts";
+import type { SnapshotRecord } from "../store/pool-store.ts";
+
+/** A task as the model gave it, its types already checked. */
+export interface TaskRequest {
+  readonly description: string;
+  readonly prompt: string;
+  readonly agent?: string | undefined;
+  readonly model?: string | undefined;
+  readonly environment?: string | undefined;
+  readonly gpu?: string | undefined;
+  readonly from?: string | undefined;
+  readonly skills?: readonly string[] | undefined;
+  readonly timeout_minutes?: number | undefined;
+  readonly max_usd?: number | undefined;
+}
+
+/** What a task's names are looked up in. */
+export interface TaskContext {
+  readonly catalog: Catalog;
+  /** By name; `gpu` as the options give it. */
+  readonly environments: Readonly<Record<string, { readonly gpu: string | null }>>;
+  readonly gpuLimits: GpuLimits;
+  /** Where new jobs run. */
+  readonly provider: ProviderName;
+  readonly findSnapshot: (name: string) => SnapshotRecord | null;
+  /** A label that names nothing any more. */
+  readonly lostLabel: (name: string) => Label | null;
+  /** `provider/model` the orchestrator runs on; the default of agents that name none. */
+  readonly orchestratorModel: string | null;
+  /** Tools that no job of the call has: the user forbids them to the agent that starts it. */
+  readonly forbidden: readonly string[];
+}
+
+export type TaskDecision =
+  | { readonly kind: "accepted"; readonly task: JobTask }
+  | { readonly kind: "refused"; readonly failure: Failure };
+
+export const DEFAULT_AGENT = "sandbox_worker";
+const DESCRIPTION_LIMIT = 80;
+/** One million characters is more than any model reads; beyond it a file is meant. */
+const PROMPT_LIMIT = 1_000_000;
+
+/** Fills in a task's defaults and resolves its names, or says what is wrong with it in words a model can act on. */
+export function decideTask(request: TaskRequest, context: TaskContext): TaskDecision {
+  const problem = findProblem(request, context);
+  if (problem) return { kind: "refused", failure: { code: "invalid_task", message: problem, retryable: false } };
+  const agent = context.catalog.agents.find((one) => one.name === (request.agent ?? DEFAULT_AGENT));
+  const environment = request.environment ?? "default";
+  return {
+    kind: "accepted",
+    task: {
+      description: oneLine(request.description, DESCRIPTION_LIMIT) || "task",
+      prompt: request.prompt,
+      agent: request.agent ?? DEFAULT_AGENT,
+      model: request.model ?? agent?.model ?? context.orchestratorModel,
+      environment,
+      gpu: canonicalGpu(wantedGpu(request, context.environments[environment]?.gpu ?? null)),
+      snapshotID: request.from === undefined ? null : (context.findSnapshot(request.from)?.id ?? null),
+      skills: request.skills ?? [],
+      forbidden: [...new Set([...(agent?.forbidden ?? []), ...context.forbidden])],
+      timeoutMinutes: request.timeout_minutes ?? null,
+      maxUsd: request.max_usd ?? null,
+    },
+  };
+}
+
+/** The task's own word on GPUs, else its environment's; "none" drops them. */
+const wantedGpu = ({ gpu }: TaskRequest, ofEnvironment: string | null): string | null =>
+  gpu?.toLowerCase() === "none" ? null : (gpu ?? ofEnvironment);
+
+function canonicalGpu(text: string | null): string | null {
+  const parsed = text === null ? null : parseGpu(text);
+  return parsed?.kind === "ok" ? parsed.preferences.map(formatGpu).join("|") : null;
+}
+
+function findProblem(request: TaskRequest, context: TaskContext): string | null {
+  const { catalog, findSnapshot, provider } = context;
+  const environments = Object.keys(context.environments);
+  const { prompt, agent, model, environment, from, skills } = request;
+  if (prompt.trim() === "") return "prompt is empty; say what the job is to do and what it is to report.";
+  if (prompt.length > PROMPT_LIMIT) {
+    return `prompt has ${prompt.length} characters, at most ${PROMPT_LIMIT} are taken; give long material as a skill or a snapshot.`;
+  }
+  const agents = catalog.agents.map((one) => one.name);
+  if (agent !== undefined && !agents.includes(agent)) return unknown("agent", agent, agents);
+  if (model !== undefined && !catalog.models.has(model)) return unknown("model", model, [...catalog.models]);
+  if (environment !== undefined && !environments.includes(environment)) {
+    return unknown("environment", environment, environments);
+  }
+  const gpu = wantedGpu(request, context.environments[environment ?? "default"]?.gpu ?? null);
+  const parsed = gpu === null ? null : parseGpu(gpu);
+  if (parsed?.kind === "invalid") return `gpu "${gpu}": ${parsed.message}.`;
+  if (gpu !== null && provider === "local") {
+    return `gpu "${gpu}" cannot be had: jobs run in local sandboxes here, which have no GPUs. With Modal credentials they run on Modal; or leave gpu out.`;
+  }
+  if (parsed?.kind === "ok" && !canEverFit(parsed.preferences, context.gpuLimits)) {
+    return `gpu "${gpu}" is more than gpuLimits ever allows (${JSON.stringify(context.gpuLimits)}); ask for fewer, or raise the limit.`;
+  }
+  const snapshot = from === undefined ? null : findSnapshot(from);
+  const lost = from === undefined || snapshot ? null : context.lostLabel(from);
+  if (lost) {
+    return `from "${from}" is the label of ${lost.snapshotID} of ${lost.jobID}, which is gone: it expired or was removed. Wake ${lost.jobID} with agents_message and freeze it again, or start from another snapshot.`;
+  }
+  if (from !== undefined && !snapshot) {
+    return `from "${from}" names no snapshot of this session; sandbox_snapshot makes one, agents_status lists them.`;
+  }
+  if (snapshot && snapshot.provider !== provider) {
+    return `from "${from}" names a snapshot of provider "${snapshot.provider}", and jobs run on "${provider}" now.`;
+  }
+  const known = catalog.skills.map((skill) => skill.name);
+  const missing = (skills ?? []).find((name) => !known.includes(name));
+  return missing === undefined ? null : unknown("skill", missing, known);
+}
+
+function unknown(what: string, name: string, known: readonly string[]): string {
+  const shown = known.slice(0, 20).join(", ");
+  const more = known.length > 20 ? `, and ${known.length - 20} more` : "";
+  return `${what} "${name}" is not configured; there ${known.length === 1 ? "is" : "are"}: ${shown || "none"}${more}.`;
+}

@@ -1,0 +1,84 @@
+import type { Clock } from "../../shared/clock.ts";
+import type { ChildSessions, SessionEvent } from "../core/ports.ts";
+
+/** What a child session does at the moment. Heard, not stored: after a restart it builds up again. */
+export interface LivePicture {
+  /** Tool that runs now, the newest of several. */
+  readonly tool: string | null;
+  /** The model request is being repeated. */
+  readonly retry: { readonly attempt: number; readonly message: string; readonly nextAt: number } | null;
+  /** Newest sign of life in the turn under way, its prompt the first; null when there is none. Epoch ms. */
+  readonly heardAt: number | null;
+}
+
+export interface LivePictures {
+  of(childSession: string | null): LivePicture;
+  /** A turn begins, or got on in a way that no event told. */
+  sign(childSession: string, isNew: boolean): void;
+  stop(): void;
+}
+
+interface Heard {
+  /** By call. */
+  readonly tools: ReadonlyMap<string, string>;
+  readonly retry: LivePicture["retry"];
+}
+
+const NOTHING: Heard = { tools: new Map(), retry: null };
+
+/** @param onChange not called for mere signs of life: there are many a second */
+export function createLivePictures(
+  sessions: ChildSessions,
+  clock: Clock,
+  onChange: (childSession: string) => void,
+): LivePictures {
+  const pictures = new Map<string, Heard>();
+  const signs = new Map<string, number>();
+
+  const unsubscribe = sessions.on((event) => {
+    const { sessionID } = event;
+    if (signs.has(sessionID) && SIGNS.has(event.kind)) signs.set(sessionID, clock.now());
+    if (event.kind === "deleted") signs.delete(sessionID);
+    const before = pictures.get(sessionID) ?? NOTHING;
+    const after = next(before, event);
+    if (after === before) return;
+    if (after === NOTHING) pictures.delete(sessionID);
+    else pictures.set(sessionID, after);
+    onChange(sessionID);
+  });
+
+  return {
+    of(childSession) {
+      const { tools, retry } = pictures.get(childSession ?? "") ?? NOTHING;
+      return { tool: [...tools.values()].at(-1) ?? null, retry, heardAt: signs.get(childSession ?? "") ?? null };
+    },
+    sign(childSession, isNew) {
+      if (isNew || signs.has(childSession)) signs.set(childSession, clock.now());
+    },
+    stop: unsubscribe,
+  };
+}
+
+const SIGNS: ReadonlySet<string> = new Set<SessionEvent["kind"]>(["output", "step", "tool", "retry"]);
+
+function next(before: Heard, event: SessionEvent): Heard {
+  switch (event.kind) {
+    case "tool": {
+      if (before.tools.has(event.call) === event.running) return before;
+      const tools = new Map(before.tools);
+      if (event.running) tools.set(event.call, event.tool);
+      else tools.delete(event.call);
+      return { ...before, tools };
+    }
+    case "retry":
+      return { ...before, retry: event };
+    case "progress":
+    case "output":
+      return before.retry ? { ...before, retry: null } : before;
+    case "touched":
+    case "deleted":
+      return NOTHING;
+    default:
+      return before;
+  }
+}

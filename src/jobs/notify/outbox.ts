@@ -1,0 +1,181 @@
+import type { Clock } from "../../shared/clock.ts";
+import type { Log } from "../../shared/log.ts";
+import { isEnded, type Job } from "../core/job.ts";
+import type { JobBook } from "../session/session-jobs.ts";
+import { type Delivery, decideNotice, decideOutbox, type Notice, type OrchestratorView, WAKE_MS } from "../core/notice.ts";
+import { createOneAtATime } from "../../shared/one-at-a-time.ts";
+import type { OrchestratorSessions } from "../core/ports.ts";
+
+/** Tells orchestrators, once, that their jobs have ended: by a tool's answer, or by a message. */
+export interface Outbox {
+  /** Looks, in `delayMs`, whether the session is to be told something. */
+  look(orchestrator: string, delayMs?: number): void;
+  /** A tool waits for these jobs and will tell of their ends. Returns the function that says it no longer does. */
+  hold(orchestrator: string, jobIDs: readonly string[]): () => void;
+  /**
+   * Those of the jobs, as they ended, that the session has not been told of; the call whose answer is about to tell
+   * them is taken down as their delivery.
+   */
+  claim(orchestrator: string, jobIDs: readonly string[], call: ToolCall): Promise<readonly Job[]>;
+  /** What a new message of the user's is to carry besides; null when there is nothing, or the message is ours. */
+  attach(orchestrator: string, messageID: string): Promise<string | null>;
+  /** Nothing is told from now on. Calls under way are left alone: a host that is ending may never answer them. */
+  suspend(): void;
+}
+
+export interface ToolCall {
+  readonly messageID: string;
+  readonly callID: string;
+}
+
+export interface OutboxDeps {
+  /** The jobs of a session, if it is in use here. */
+  readonly book: (orchestrator: string) => Promise<JobBook> | null;
+  readonly sessions: OrchestratorSessions;
+  readonly messageIDs: () => string;
+  /** The text of a message about ended jobs, and how many of the session's are not. */
+  readonly render: (ended: readonly Job[], openJobs: number) => string;
+  /** Whether an ended job starts a turn of an idle session. */
+  readonly resume: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const READ_RETRY_MS = 5_000;
+/** So many readings in a row may fail; then something must happen in the session first. */
+const READ_TRIES = 5;
+
+const WAKE_TEXT =
+  "[parallel agents] Jobs have ended while you were finishing: their results are in the plugin's message above. Take them up. This message is the plugin's too, not the user's.";
+
+export function createOutbox(deps: OutboxDeps): Outbox {
+  const { sessions, clock, log } = deps;
+  const timers = new Map<string, { readonly at: number; cancel(): void }>();
+  const holds = new Set<{ readonly orchestrator: string; readonly jobIDs: ReadonlySet<string> }>();
+  /** Messages of ours: the host announces them like the user's. */
+  const sent = new Set<string>();
+  const failures = new Map<string, number>();
+  const queue = createOneAtATime();
+  let suspended = false;
+
+  const isAwaited = (orchestrator: string, jobID: string) =>
+    [...holds].some((hold) => hold.orchestrator === orchestrator && hold.jobIDs.has(jobID));
+
+  function look(orchestrator: string, delayMs = 0): void {
+    if (suspended) return;
+    const at = clock.now() + delayMs;
+    const timer = timers.get(orchestrator);
+    if (timer && timer.at <= at) return;
+    timer?.cancel();
+    const cancel = clock.after(delayMs, () => {
+      timers.delete(orchestrator);
+      void queue.run(orchestrator, () => deliver(orchestrator)).catch((error) => retry(orchestrator, error));
+    });
+    timers.set(orchestrator, { at, cancel });
+  }
+
+  function retry(orchestrator: string, error: unknown): void {
+    if (suspended) return;
+    const count = (failures.get(orchestrator) ?? 0) + 1;
+    failures.set(orchestrator, count);
+    log("warn", "could not tell a session of its ended jobs", { sessionID: orchestrator, reason: String(error) });
+    if (count < READ_TRIES) look(orchestrator, READ_RETRY_MS);
+    else failures.delete(orchestrator);
+  }
+
+  const viewOf = (orchestrator: string, notices: readonly Notice[]): Promise<OrchestratorView> =>
+    sessions.view(
+      orchestrator,
+      notices.flatMap(({ delivery }) => delivery ?? []),
+    );
+
+  async function deliver(orchestrator: string): Promise<void> {
+    const book = await deps.book(orchestrator);
+    const notices = suspended ? [] : (book?.notices() ?? []);
+    if (!book || notices.length === 0) return;
+    const view = await viewOf(orchestrator, notices);
+    if (suspended) return;
+    const context = {
+      now: clock.now(),
+      resume: deps.resume,
+      isAwaited: (jobID: string) => isAwaited(orchestrator, jobID),
+    };
+    const { told, send, wake, lookMs } = decideOutbox(notices, view, context);
+    if (lookMs !== null) look(orchestrator, lookMs);
+    for (const notice of told) book.told(notice, clock.now());
+    await sendAgain(book, wake);
+    if (send) await sendNow(book, send.notices, send.messageID ?? deps.messageIDs());
+    failures.delete(orchestrator);
+  }
+
+  async function sendNow(book: JobBook, notices: readonly Notice[], messageID: string): Promise<void> {
+    const ours = book.deliver(notices, { kind: "message", messageID, at: clock.now(), tries: 1 }); // N2
+    if (ours.length === 0) return;
+    await post(book.orchestrator, messageID, deps.render(toJobs(ours), openJobs(book)));
+  }
+
+  async function sendAgain(book: JobBook, notices: readonly Notice[]): Promise<void> {
+    if (notices.length === 0) return;
+    for (const notice of notices) {
+      const { delivery } = notice;
+      if (delivery?.kind !== "message") continue;
+      book.deliver([notice], { ...delivery, at: clock.now(), tries: delivery.tries + 1 });
+    }
+    await post(book.orchestrator, deps.messageIDs(), WAKE_TEXT);
+  }
+
+  async function post(orchestrator: string, messageID: string, text: string): Promise<void> {
+    sent.add(messageID);
+    await sessions.post({ sessionID: orchestrator, messageID, text });
+    look(orchestrator, WAKE_MS);
+  }
+
+  return {
+    look,
+    hold(orchestrator, jobIDs) {
+      const hold = { orchestrator, jobIDs: new Set(jobIDs) };
+      holds.add(hold);
+      return () => {
+        if (holds.delete(hold)) look(orchestrator);
+      };
+    },
+    claim: (orchestrator, jobIDs, call) =>
+      queue.run(orchestrator, async () => {
+        const book = await deps.book(orchestrator);
+        const wanted = new Set(jobIDs);
+        const notices = book?.notices().filter(({ job }) => wanted.has(job.id)) ?? [];
+        if (!book || notices.length === 0) return [];
+        const isInDoubt = notices.some(({ delivery }) => delivery !== null);
+        // Without a view only those are taken that nobody has begun to tell.
+        const view = isInDoubt ? await viewOf(orchestrator, notices).catch(() => null) : null;
+        const due = notices.filter((notice) =>
+          view ? decideNotice(notice, view, clock.now()).kind === "due" : notice.delivery === null,
+        );
+        if (suspended) return [];
+        return toJobs(take(book, due, { kind: "call", ...call, at: clock.now() }));
+      }),
+    async attach(orchestrator, messageID) {
+      if (sent.has(messageID)) return null;
+      const book = await deps.book(orchestrator);
+      if (!book || suspended) return null;
+      const free = book.notices().filter(({ job, delivery }) => !delivery && !isAwaited(orchestrator, job.id));
+      const ours = take(book, free, { kind: "attached", messageID, at: clock.now() });
+      return ours.length === 0 ? null : deps.render(toJobs(ours), openJobs(book));
+    },
+    suspend() {
+      suspended = true;
+      for (const { cancel } of timers.values()) cancel();
+      timers.clear();
+    },
+  };
+
+  function take(book: JobBook, notices: readonly Notice[], delivery: Delivery): readonly Notice[] {
+    const ours = book.deliver(notices, delivery);
+    if (ours.length > 0) look(book.orchestrator, WAKE_MS);
+    return ours;
+  }
+}
+
+const toJobs = (notices: readonly Notice[]): Job[] => notices.map(({ job }) => job);
+
+const openJobs = (book: JobBook): number => book.jobs().filter(({ state }) => !isEnded(state)).length;

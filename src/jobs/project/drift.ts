@@ -1,0 +1,39 @@
+import { PluginError } from "../../shared/error-code.ts";
+import type { TreeBase } from "../../workspace/capture-tree.ts";
+import { splitRecords, toText } from "../../workspace/paths.ts";
+import type { Job } from "../core/job.ts";
+import type { Lab } from "../runtime.ts";
+
+/** The project went on since a job took its files. */
+export interface Drift {
+  readonly now: TreeBase;
+  /** Files that differ, as text. */
+  readonly changed: readonly string[];
+}
+
+/**
+ * @param isWanted its files are to be brought up to date; else nothing is thrown, what cannot be told is null
+ * @throws PluginError `invalid_task`, `workspace_failed`
+ */
+export async function driftOf(lab: Lab, job: Job, isWanted: boolean): Promise<Drift | null> {
+  try {
+    const store = job.base && (await lab.trees.store());
+    if (!job.base || !store || store.root !== job.base.project) throw notUpdatable(job);
+    const now = await lab.trees.current();
+    if (!now || now.commit === job.base.commit) return null;
+    const differs = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", job.base.commit, now.commit];
+    return { now, changed: splitRecords(await store.run(differs)).map(toText) };
+  } catch (error) {
+    if (isWanted) throw error;
+    if (job.base) lab.log("warn", "could not compare a job's files", { jobID: job.id, reason: String(error) });
+    return null;
+  }
+}
+
+function notUpdatable({ id, base }: Job): PluginError {
+  const why = base
+    ? `it started from the project ${base.project}, send the message from there`
+    : "it did not start from a project's files, or has not taken them yet";
+  const message = `The files of ${id} cannot be brought up to date: ${why}; or leave out "update".`;
+  return new PluginError("invalid_task", message, { retryable: false });
+}

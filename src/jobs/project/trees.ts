@@ -1,0 +1,186 @@
+import type { Environment } from "../../config/environment.ts";
+import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
+import { withStillFiles } from "../../sandboxes/still-files.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { PluginError, toFailure } from "../../shared/error-code.ts";
+import type { IdGenerator } from "../../shared/ids.ts";
+import type { Log } from "../../shared/log.ts";
+import { captureTree, type TreeBase } from "../../workspace/capture-tree.ts";
+import { findProject } from "../../workspace/find-project.ts";
+import { gatherWork, removeWork } from "../../workspace/gather-work.ts";
+import type { Git } from "../../workspace/git.ts";
+import { readHomes } from "../../workspace/homes.ts";
+import { forgetBranch } from "../../workspace/make-branch.ts";
+import { openProjectStore, type ProjectStore, storeFolder } from "../../workspace/project-store.ts";
+import { type Job, withNotes } from "../core/job.ts";
+import type { JobBook } from "../session/session-jobs.ts";
+import { createPreparedTrees } from "./prepared-trees.ts";
+import type { PoolStore } from "../store/pool-store.ts";
+import { unlessAborted } from "../../shared/unless-aborted.ts";
+
+/** Brings the user's project into sandboxes: taken when a job is started, sent once for all jobs that start from it. */
+export interface ProjectTrees {
+  /** Takes the project as it is now for these new jobs; does not wait. */
+  capture(book: JobBook, jobs: readonly Job[]): void;
+  /**
+   * What a new sandbox of the job is made from. Its base is recorded with the job.
+   * @returns a snapshot id; null = the bare environment
+   * @throws PluginError `workspace_failed`, and what making a sandbox may throw
+   */
+  startingPoint(book: JobBook, job: Job, provider: SandboxProvider, signal: AbortSignal): Promise<string | null>;
+  /** A snapshot that could not be started from: it is prepared anew next time. */
+  forgetSnapshot(snapshotID: string): void;
+  /** The project as it is now; null where there is none. @throws PluginError `workspace_failed` */
+  current(): Promise<TreeBase | null>;
+  /** The store of the project that jobs start from; null where there is none. */
+  store(): Promise<ProjectStore | null>;
+  /** Takes a job's work out of its sandbox, which is about to be given up; whether it did. Never rejects. */
+  keep(job: Job, sandbox: Sandbox): Promise<boolean>;
+  /** Forgets what was taken out of a job's sandboxes. */
+  forgetWork(job: Job): Promise<void>;
+  /** Forgets all that is kept of a job, which is no more. */
+  forgetJob(job: Job): Promise<void>;
+  /** Ends what is being prepared. */
+  suspend(): Promise<void>;
+}
+
+export interface ProjectTreesDeps {
+  /** Absolute; somewhere in the project. null = there is no project. */
+  readonly directory: string | null;
+  readonly stateDir: string;
+  readonly environments: Readonly<Record<string, Environment>>;
+  readonly git: Git;
+  readonly pool: PoolStore;
+  readonly clock: Clock;
+  readonly ids: IdGenerator;
+  readonly log: Log;
+}
+
+interface Opened {
+  readonly store: ProjectStore | null;
+  /** Why there is none, for the jobs that wanted its files. */
+  readonly notes: readonly string[];
+}
+
+export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
+  const { pool, clock, log } = deps;
+  const captured = new Map<string, Promise<TreeBase | null>>();
+  const ending = new AbortController();
+  const prepared = createPreparedTrees({ ...deps, ending: ending.signal });
+  let opening: Promise<Opened> | null = null;
+
+  const open = () => {
+    opening ??= openStore().catch((error) => {
+      opening = null; // git may be installed meanwhile
+      throw toPluginError(error, `look into the project ${deps.directory}`);
+    });
+    return opening;
+  };
+  const store = async () => (await open()).store;
+
+  async function openStore(): Promise<Opened> {
+    if (deps.directory === null) return { store: null, notes: [] };
+    const found = await findProject(deps.git, deps.directory, await readHomes());
+    if (found.kind === "none") return { store: null, notes: [found.why] };
+    return { store: await openProjectStore(deps.git, deps.stateDir, found), notes: [] };
+  }
+
+  async function captureNow(): Promise<TreeBase | null> {
+    const project = await store();
+    if (!project) return null;
+    try {
+      return await captureTree(project, deps.ids("tree"));
+    } catch (error) {
+      throw toPluginError(error, `take the files of ${project.root}`);
+    }
+  }
+
+  const wantsProject = ({ task }: Job): boolean =>
+    task.snapshotID === null && deps.environments[task.environment]?.workspace === "project";
+
+  /** The base of a job: recorded, or the one of the job whose snapshot it starts from, or being taken. */
+  async function baseOf(book: JobBook, job: Job): Promise<TreeBase | null> {
+    if (job.base) return job.base;
+    const bases = wantsProject(job)
+      ? { base: await (captured.get(job.id) ?? captureNow()), formerBases: [] }
+      : inherited(book, job);
+    captured.delete(job.id);
+    const notes = wantsProject(job) && bases.base === null ? (await open()).notes : [];
+    book.update(job.id, (current) => withNotes({ ...current, ...bases }, notes));
+    return bases.base;
+  }
+
+  function inherited(book: JobBook, { task, orchestrator }: Job): Pick<Job, "base" | "formerBases"> {
+    const snapshot = pool.snapshots(orchestrator).find(({ id }) => id === task.snapshotID);
+    const origin = snapshot && book.get(snapshot.jobID);
+    return { base: origin?.base ?? null, formerBases: origin?.formerBases ?? [] };
+  }
+
+  return {
+    capture(book, jobs) {
+      const wanting = jobs.filter((job) => job.state.kind === "queued" && wantsProject(job));
+      if (wanting.length === 0) return;
+      const taking = captureNow();
+      for (const { id } of wanting) captured.set(id, taking);
+      taking.then(
+        (base) => {
+          if (ending.signal.aborted) return;
+          for (const { id } of wanting) {
+            captured.delete(id);
+            book.update(id, (job) => (job.base ? job : { ...job, base }));
+          }
+        },
+        (error) => log("warn", "could not take a project's files", { reason: String(error) }), // its jobs will say so
+      );
+    },
+    async startingPoint(book, job, provider, signal) {
+      const base = await baseOf(book, job);
+      if (!base || job.task.snapshotID !== null) return job.task.snapshotID;
+      const project = await store();
+      if (!project) throw new PluginError("workspace_failed", `The project of ${job.id} is gone.`);
+      // What is prepared is prepared for several jobs: one of them may stop waiting without stopping the others.
+      const ready = unlessAborted(prepared.of({ project, base, job, provider }), signal, "its files were in place");
+      return (await ready).snapshotID;
+    },
+    forgetSnapshot: (snapshotID) => pool.deletePreparedTree(snapshotID),
+    current: captureNow,
+    store,
+    async keep(job, sandbox) {
+      const { base, formerBases, id: jobID } = job;
+      try {
+        const project = base && (await store());
+        if (project?.root !== base?.project || !project || !base) return false;
+        const request = { store: project, base, formerBases, jobID, clock, nonce: deps.ids("work") };
+        await withStillFiles(sandbox, (files) => gatherWork({ ...request, sandbox: files }));
+        return true;
+      } catch (error) {
+        log("warn", "could not keep a job's work apart from its snapshot", { jobID, reason: String(error) });
+        // An older state of it would be taken for the newest.
+        await this.forgetWork(job).catch((again) =>
+          log("error", "could not forget a job's former work", { jobID, reason: String(again) }),
+        );
+        return false;
+      }
+    },
+    async forgetWork({ id, base }) {
+      if (base) await removeWork({ folder: storeFolder(deps.stateDir, base.project) }, id);
+    },
+    async forgetJob(job) {
+      await this.forgetWork(job);
+      if (job.base) await forgetBranch({ folder: storeFolder(deps.stateDir, job.base.project) }, job.id);
+    },
+    async suspend() {
+      ending.abort();
+      await Promise.allSettled([prepared.settled(), ...captured.values()]);
+    },
+  };
+}
+
+function toPluginError(error: unknown, doing: string): PluginError {
+  if (error instanceof PluginError) return error;
+  const { code, message } = toFailure(error, "workspace_failed", doing);
+  return new PluginError(code, `${message}. Set the environment's "workspace" to "empty" to start without files.`, {
+    cause: error,
+    retryable: false,
+  });
+}

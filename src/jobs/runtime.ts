@@ -1,0 +1,300 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Options } from "../config/schema.ts";
+import { boundProvider } from "../sandboxes/bounded-provider.ts";
+import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
+import type { Clock } from "../shared/clock.ts";
+import { within } from "../shared/deadline.ts";
+import { createEmitter } from "../shared/emitter.ts";
+import { createHostIds, type IdGenerator } from "../shared/ids.ts";
+import type { Log } from "../shared/log.ts";
+import { createGit } from "../workspace/git.ts";
+import { type Books, createBooks } from "./session-registry.ts";
+import { cancelJobs } from "./actions/cancel-jobs.ts";
+import { isEnded, isHeld, type Job } from "./core/job.ts";
+import type { JobBook, JobChange } from "./session/session-jobs.ts";
+import { createJobRunner, type JobRunner } from "./execution/job-runner.ts";
+import { createLimits, type Limits } from "./core/limits.ts";
+import { createLivePictures, type LivePictures } from "./execution/session-activity.ts";
+import { tellLosses } from "./core/damaged-state.ts";
+import { TOGETHER_MS } from "./core/notice.ts";
+import { createOutbox, type Outbox } from "./notify/outbox.ts";
+import type { ChildSessions, OrchestratorSessions } from "./core/ports.ts";
+import { createProjectTrees, type ProjectTrees } from "./project/trees.ts";
+import { createSandboxKeeper, type SandboxKeeper } from "./sandbox/lifecycle.ts";
+import { createScheduler, type Scheduler } from "./queue/scheduler.ts";
+import { createSnapshots, type Snapshots } from "./sandbox/snapshots.ts";
+import { decideMoney, type MoneyAdmission, type Spend } from "./core/budget.ts";
+import { toOwner } from "./store/lease-store.ts";
+import { openPoolStore, type PoolStore } from "./store/pool-store.ts";
+import { createSweeper, type SweepReport, toTags } from "./sandbox/garbage-collector.ts";
+import { updateJob } from "./execution/update-files.ts";
+import { createWatch, type Watch } from "./execution/watchdog.ts";
+
+/** A job as seen from inside its child session. */
+export interface WorkerSeat {
+  readonly book: JobBook;
+  readonly jobID: string;
+}
+
+/** The parts of the domain put together; one per plugin instance, made on first need. */
+export interface Lab {
+  readonly options: Options;
+  readonly pool: PoolStore;
+  readonly scheduler: Scheduler;
+  readonly runner: JobRunner;
+  readonly keeper: SandboxKeeper;
+  readonly snapshots: Snapshots;
+  readonly trees: ProjectTrees;
+  readonly live: LivePictures;
+  readonly outbox: Outbox;
+  readonly limits: Limits;
+  readonly watch: Watch;
+  readonly clock: Clock;
+  readonly ids: IdGenerator;
+  readonly log: Log;
+  /** Where new jobs run. */
+  readonly providerName: ProviderName;
+  /** What there is to know of the options and the state besides a session's jobs, in sentences. */
+  notices(orchestrator: string): readonly string[];
+  provider(name: ProviderName): Promise<SandboxProvider>;
+  /** The jobs of a session; opens its store and takes up what a former process left. */
+  book(orchestrator: string): Promise<JobBook>;
+  /** Whose job a child session is, if its job runs in this process. */
+  seat(childSession: string): WorkerSeat | null;
+  /** Every change of any job, and of what is known of it at the moment. */
+  onChange(listener: (change: JobChange) => void): () => void;
+  /** Ends sandboxes and snapshots that nobody needs. Happens by itself at the first use, and every few minutes. */
+  sweep(): Promise<SweepReport>;
+  /** Ends a deleted session's jobs, sandboxes and snapshots. */
+  forget(orchestrator: string): Promise<void>;
+  /** Stops everything of this process; jobs under way become `interrupted`, sandboxes and stores stay. */
+  suspend(): Promise<void>;
+}
+
+export interface LabDeps {
+  readonly options: Options;
+  /** What there is to say of the options. */
+  readonly notices: readonly string[];
+  readonly sessions: ChildSessions;
+  readonly orchestrators: OrchestratorSessions;
+  /** What an orchestrator is told of ended jobs, while so many others go on. */
+  readonly renderNotice: (ended: readonly Job[], openJobs: number) => string;
+  /** A session has spent most of what it may. */
+  readonly onLowBudget: (spend: Spend, ceilingUsd: number) => void;
+  readonly providerName: ProviderName;
+  readonly createProvider: (name: ProviderName) => Promise<SandboxProvider>;
+  readonly furnish: (job: Job, sandbox: Sandbox) => Promise<readonly string[]>;
+  /** Absolute; somewhere in the project whose files jobs start from. null = there is none. */
+  readonly directory: string | null;
+  readonly hostEnv: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly ids: IdGenerator;
+  readonly log: Log;
+}
+
+/** The first sweep stays out of the way of what the lab was opened for. */
+const FIRST_SWEEP_MS = 5_000;
+const SWEEP_MS = 5 * 60_000;
+/** What hangs for longer, e.g. a snapshot, must not keep the host from ending: the next start finds its sandbox. */
+const SUSPEND_MS = 15_000;
+/** A session shows idle a little before it is at rest. */
+const REST_MS = 300;
+
+export async function openLab(deps: LabDeps): Promise<Lab> {
+  const { options, sessions, clock, ids, log } = deps;
+  const pool = await openPoolStore(options.stateDir, clock);
+  const hostIDs = createHostIds(() => clock.now());
+  const owner = toOwner(ids("owner"));
+  const seats = new Map<string, WorkerSeat>();
+  const changes = createEmitter<JobChange>((error) => log("error", "a listener failed", { reason: String(error) }));
+  const providers = new Map<ProviderName, Promise<SandboxProvider>>();
+  let suspended = false;
+
+  const provider = (name: ProviderName) => {
+    const known = providers.get(name);
+    if (known) return known;
+    const snapshotMs = options.modal.snapshotTimeoutSeconds * 1000;
+    const creating = deps.createProvider(name).then(
+      (made) => boundProvider(made, clock, snapshotMs),
+      (error) => {
+        providers.delete(name); // the next job tries again: credentials may have come meanwhile
+        throw error;
+      },
+    );
+    providers.set(name, creating);
+    return creating;
+  };
+  const snapshots = createSnapshots({ provider, pool, clock });
+  const git = createGit(clock, deps.hostEnv);
+  const { environments, stateDir } = options;
+  const trees = createProjectTrees({ directory: deps.directory, stateDir, environments, git, pool, clock, ids, log });
+  const limits = createLimits(options);
+  const live = createLivePictures(sessions, clock, (childSession) => {
+    const seat = seats.get(childSession);
+    const job = seat?.book.get(seat.jobID);
+    if (job) changes.emit({ before: job, job });
+  });
+  const parkAfterMs = options.parkAfterSeconds * 1000;
+  const keeper = createSandboxKeeper({
+    ...deps,
+    provider,
+    snapshots,
+    trees,
+    pool,
+    environments,
+    limits,
+    tagsOf: (job) => toTags(job, pool.identity()),
+    claimGpu: (job, gpu) => scheduler.claimGpu(job, gpu),
+    onEnded: (jobID) => scheduler.sandboxEnded(jobID),
+  });
+  const runner = createJobRunner({
+    sessions,
+    keeper,
+    clock,
+    log,
+    messageIDs: () => hostIDs("msg"),
+    parkAfterMs,
+    isPressed: () => scheduler.counts().queued > 0,
+    async prepare(book, jobID, { update }, signal) {
+      return update ? updateJob({ trees, keeper, clock, ids, log }, book, jobID, update, signal) : "";
+    },
+    onSign: (sessionID, isNew) => live.sign(sessionID, isNew),
+    onChildSession: (sessionID, book, jobID) => seats.set(sessionID, { book, jobID }),
+  });
+  const watch = createWatch({
+    limits,
+    runner,
+    keeper,
+    live,
+    clock,
+    log,
+    onLow(book, spend) {
+      deps.onLowBudget(spend, options.budget.usdPerSession ?? 0);
+      for (const job of book.jobs()) if (isHeld(job.state)) changes.emit({ before: job, job }); // whoever waits looks
+    },
+  });
+  const outbox = createOutbox({
+    book: (orchestrator) => books.inUse(orchestrator),
+    sessions: deps.orchestrators,
+    messageIDs: () => hostIDs("msg"),
+    render: deps.renderNotice,
+    resume: options.notify.resume,
+    clock,
+    log,
+  });
+  changes.on(({ before, job }) => {
+    if (isEnded(job.state) && before && !isEnded(before.state)) outbox.look(job.orchestrator, TOGETHER_MS);
+  });
+  const unfollow = sessions.on(({ kind, sessionID }) => {
+    if (kind === "touched" && books.inUse(sessionID)) outbox.look(sessionID, REST_MS);
+  });
+  const scheduler = createScheduler({
+    pool,
+    owner,
+    limits: { maxRunningJobs: options.maxRunningJobs, gpus: options.gpuLimits },
+    clock,
+    ids,
+    log,
+    runJob: (book, jobID) => runner.run(book, jobID),
+    rate: limits.rate,
+    afford: (book, job) => affordJob(book, job),
+    hasSandbox: (jobID) => keeper.isStanding(jobID),
+    onPressure: () => keeper.parkWaiting(),
+    onElsewhere: (book, jobID) => books.followElsewhere(book, jobID),
+    onCancelAsked({ orchestrator, jobID }, reason) {
+      cancelJobs(lab, orchestrator, [jobID], reason).catch((error) => {
+        log("error", "could not cancel a job for another process", { jobID, reason: String(error) });
+      });
+    },
+  });
+
+  const affordJob = (book: JobBook, job: Job): MoneyAdmission =>
+    decideMoney(job, limits.highestRate(job), book.jobs(), limits.money, clock.now());
+  const sweeper = createSweeper({
+    pool,
+    keeper,
+    provider,
+    providers: existsSync(join(options.stateDir, "local")) ? [deps.providerName, "local"] : [deps.providerName],
+    stateDir: options.stateDir,
+    parkAfterMs,
+    book: (orchestrator) => books.inUse(orchestrator),
+    clock,
+    log,
+  });
+  let cancelSweep = () => {};
+  const sweepIn = (delayMs: number) => {
+    cancelSweep = clock.after(delayMs, async () => {
+      await sweeper.sweep();
+      if (!suspended) sweepIn(SWEEP_MS);
+    });
+  };
+  sweepIn(FIRST_SWEEP_MS);
+
+  const books: Books = createBooks({
+    pool,
+    scheduler,
+    runner,
+    keeper,
+    snapshots,
+    trees,
+    outbox,
+    stateDir,
+    parkAfterMs,
+    onChange(book, change) {
+      watch.look(book);
+      changes.emit(change);
+    },
+    clock,
+    ids,
+    log,
+  });
+
+  const lab: Lab = {
+    options,
+    pool,
+    scheduler,
+    runner,
+    keeper,
+    snapshots,
+    trees,
+    live,
+    outbox,
+    limits,
+    watch,
+    clock,
+    ids,
+    log,
+    providerName: deps.providerName,
+    notices: (orchestrator) => [...deps.notices, ...tellLosses(pool.damaged(), books.damaged(orchestrator))],
+    provider,
+    book: (orchestrator) => books.open(orchestrator),
+    seat: (childSession) => seats.get(childSession) ?? null,
+    onChange: (listener) => changes.on(listener),
+    sweep: sweeper.sweep,
+    async forget(orchestrator) {
+      await books.forget(orchestrator);
+      watch.forget(orchestrator);
+    },
+    async suspend() {
+      suspended = true;
+      outbox.suspend();
+      watch.suspend();
+      cancelSweep();
+      scheduler.suspend();
+      const suspending = books
+        .interruptAll()
+        .then(() => trees.suspend())
+        .then(() => keeper.suspend());
+      await within(suspending, { clock, limitMs: SUSPEND_MS, doing: "Suspending" }).catch((error) =>
+        log("warn", "could not bring all to rest", { reason: String(error) }),
+      );
+      await Promise.all([...providers.values()].map(async (one) => (await one.catch(() => null))?.close()));
+      live.stop();
+      unfollow();
+      await books.close();
+      pool.close();
+    },
+  };
+  return lab;
+}

@@ -1,0 +1,120 @@
+import type { Environment } from "../../config/environment.ts";
+import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
+import { gpusOf, toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
+import type { Sandbox, SandboxProvider, SandboxSpec } from "../../sandboxes/port.ts";
+import { type Clock, sleep } from "../../shared/clock.ts";
+import { PluginError, toFailure } from "../../shared/error-code.ts";
+import type { Log } from "../../shared/log.ts";
+import type { Job } from "../core/job.ts";
+import type { Limits } from "../core/limits.ts";
+
+export interface SandboxMakerDeps {
+  readonly environments: Readonly<Record<string, Environment>>;
+  readonly hostEnv: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** By which a sweep knows whose a sandbox is. */
+  readonly tagsOf: (job: Job) => Readonly<Record<string, string>>;
+  /** Puts what a job needs into its new sandbox (skills). Says in words what did not go along. */
+  readonly furnish: (job: Job, sandbox: Sandbox) => Promise<readonly string[]>;
+  readonly limits: Limits;
+  /** Makes this the GPU that the job's lease holds; false when its quota is in use. */
+  readonly claimGpu: (job: Job, gpu: GpuRequest) => boolean;
+}
+
+export interface MadeSandbox {
+  readonly sandbox: Sandbox;
+  /** What the user or a model should know of it: of the machine, and of what was put into it. */
+  readonly notes: readonly string[];
+}
+
+const RETRY_DELAYS_MS = [1_000, 4_000];
+
+/**
+ * Makes a furnished sandbox for a job, trying again where that may help.
+ * @param snapshotID what it starts from; null is the bare environment
+ * @throws PluginError
+ */
+export async function makeSandbox(
+  deps: SandboxMakerDeps,
+  provider: SandboxProvider,
+  job: Job,
+  snapshotID: string | null,
+  signal: AbortSignal,
+): Promise<MadeSandbox> {
+  const sandbox = await create(deps, provider, job, snapshotID, signal);
+  try {
+    return { sandbox, notes: [...sandbox.notes, ...(await deps.furnish(job, sandbox))] };
+  } catch (cause) {
+    await sandbox.terminate();
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `Could not put the skills of ${job.id} into its sandbox: ${reason}`;
+    throw new PluginError("sandbox_create_failed", message, { cause });
+  }
+}
+
+async function create(
+  deps: SandboxMakerDeps,
+  provider: SandboxProvider,
+  job: Job,
+  snapshotID: string | null,
+  signal: AbortSignal,
+): Promise<Sandbox> {
+  const environment = deps.environments[job.task.environment];
+  if (!environment) {
+    throw new PluginError("invalid_task", `The environment "${job.task.environment}" is no longer configured.`);
+  }
+  const tags = deps.tagsOf(job);
+  const bare = toSandboxSpec(environment, deps.hostEnv, { name: job.id, tags, snapshotID });
+  const machine = { ...toMachineSpec(environment), lifetimeMs: deps.limits.sandboxMs(job) };
+  const spec: SandboxSpec = { ...bare, machine };
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await createWithGpu(deps, provider, job, spec, signal);
+    } catch (error) {
+      const failure = toFailure(error, "sandbox_create_failed", `create a sandbox for ${job.id}`);
+      const delayMs = RETRY_DELAYS_MS[attempt];
+      if (failure.retryable !== true || delayMs === undefined || signal.aborted) {
+        throw error instanceof PluginError ? error : new PluginError(failure.code, failure.message, { cause: error });
+      }
+      deps.log("warn", "creating a sandbox failed, trying again", { jobID: job.id, attempt, reason: failure.message });
+      await sleep(deps.clock, delayMs, signal);
+      if (signal.aborted) throw new PluginError("cancelled", `${job.id} was stopped before it had a sandbox.`);
+    }
+  }
+}
+
+/** The first of the task's preferences that both the quota and the provider's capacity allow; the lease follows. */
+async function createWithGpu(
+  deps: SandboxMakerDeps,
+  provider: SandboxProvider,
+  job: Job,
+  spec: SandboxSpec,
+  signal: AbortSignal,
+): Promise<Sandbox> {
+  // What the task said of GPUs, the environment's included, was settled when it was accepted.
+  const preferences = gpusOf(job.task.gpu);
+  const create = (gpus: readonly GpuRequest[]) =>
+    provider.create(spec.machine ? { ...spec, machine: { ...spec.machine, gpus } } : spec, signal);
+  if (preferences.length === 0) return create([]);
+  const refusals: string[] = [];
+  let only: PluginError | null = null;
+  for (const gpu of preferences) {
+    if (!deps.claimGpu(job, gpu)) {
+      refusals.push(`The quota of gpuLimits for ${formatGpu(gpu)} is in use.`);
+      continue;
+    }
+    try {
+      return await create([gpu]);
+    } catch (error) {
+      if (!(error instanceof PluginError) || error.code !== "no_capacity" || signal.aborted) throw error;
+      refusals.push(error.message);
+      only = error;
+      deps.log("info", "a GPU has no capacity", { jobID: job.id, gpu: formatGpu(gpu), reason: error.message });
+    }
+  }
+  if (refusals.length === 1 && only) throw only;
+  const names = preferences.map(formatGpu).join(", ");
+  const message = `None of ${names} could be had: ${refusals.join(" ")}`;
+  throw new PluginError("no_capacity", message, { cause: only, retryable: true });
+}

@@ -1,0 +1,201 @@
+import { statSync } from "node:fs";
+import type { ListedSandbox, ProviderName, SandboxProvider } from "../../sandboxes/port.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { Log } from "../../shared/log.ts";
+import { isProcessDead } from "../../shared/process-alive.ts";
+import { isHeld, type Job } from "../core/job.ts";
+import { createJobBook, type JobBook } from "../session/session-jobs.ts";
+import { tellLostJobs } from "../core/damaged-state.ts";
+import type { SandboxKeeper } from "./lifecycle.ts";
+import type { PoolStore } from "../store/pool-store.ts";
+import { openSessionStore, sessionFile } from "../store/session-store.ts";
+import { lastSetAside } from "../store/set-aside.ts";
+import { decideStray } from "../core/orphan.ts";
+
+/** What a sweep did, by id. */
+export interface SweepReport {
+  readonly ended: readonly string[];
+  readonly parked: readonly string[];
+  readonly snapshotsRemoved: readonly string[];
+  /** One sentence each. What failed is tried again by the next sweep. */
+  readonly failures: readonly string[];
+}
+
+/**
+ * Compares what exists with what is recorded, and ends what nobody needs: sandboxes of dead processes and deleted
+ * sessions, of failed terminations, and expired snapshots.
+ */
+export interface Sweeper {
+  /** Never rejects. */
+  sweep(): Promise<SweepReport>;
+}
+
+export interface SweeperDeps {
+  readonly pool: PoolStore;
+  readonly keeper: Pick<SandboxKeeper, "parkOnce">;
+  readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
+  /** Those that may have sandboxes besides what is recorded. */
+  readonly providers: readonly ProviderName[];
+  readonly stateDir: string;
+  readonly parkAfterMs: number;
+  /** The jobs of a session, if it is in use here. */
+  readonly book: (orchestrator: string) => Promise<JobBook> | null;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface Owned extends ListedSandbox {
+  readonly orchestrator: string;
+  readonly jobID: string;
+}
+
+/** Tags every sandbox carries. `lab` names the state directory that records it: others' are not ours to judge. */
+export const toTags = (job: Pick<Job, "id" | "orchestrator">, lab: string): Record<string, string> => ({
+  job: job.id,
+  session: job.orchestrator,
+  lab,
+});
+
+/** Those of a sandbox that a process made to read files in, and ends when it has read them. No job names it. */
+export const toReaderTags = (job: Pick<Job, "id" | "orchestrator">, lab: string): Record<string, string> => ({
+  ...toTags(job, lab),
+  reader: String(process.pid),
+});
+
+export function createSweeper(deps: SweeperDeps): Sweeper {
+  const { pool, clock, log } = deps;
+
+  async function sweep(): Promise<SweepReport> {
+    const report = {
+      ended: [] as string[],
+      parked: [] as string[],
+      snapshotsRemoved: [] as string[],
+      failures: [] as string[],
+    };
+    const attempt = async (doing: string, work: () => Promise<void>) => {
+      try {
+        await work();
+      } catch (error) {
+        report.failures.push(`Could not ${doing}: ${error instanceof Error ? error.message : String(error)}`);
+        log("warn", "a sweep could not do all", { doing, reason: String(error) });
+      }
+    };
+    const names = new Set([...deps.providers, ...pool.sandboxes().map(({ provider }) => provider)]);
+    for (const name of names) {
+      await attempt(`sweep the sandboxes of ${name}`, async () => {
+        const provider = await deps.provider(name);
+        for (const sandbox of await ownedOf(name, provider)) {
+          await attempt(`sweep the sandbox ${sandbox.id}`, () => sweepSandbox(provider, sandbox, report));
+        }
+        for (const snapshot of await unrecordedOf(provider)) {
+          await attempt(`remove the unrecorded snapshot ${snapshot}`, async () => {
+            await provider.snapshots?.remove(snapshot);
+            report.snapshotsRemoved.push(snapshot);
+          });
+        }
+      });
+    }
+    for (const snapshot of pool.allSnapshots()) {
+      const isExpired = snapshot.expiresAt !== null && snapshot.expiresAt <= clock.now();
+      await attempt(`remove the snapshot ${snapshot.id}`, async () => {
+        if (!isExpired && !isMissing(sessionFile(deps.stateDir, snapshot.orchestrator))) return;
+        await (await deps.provider(snapshot.provider)).snapshots?.remove(snapshot.id);
+        pool.deleteSnapshot(snapshot.id);
+        report.snapshotsRemoved.push(snapshot.id);
+      });
+    }
+    return report;
+  }
+
+  /** The provider's sandboxes that are recorded here, or say that they are ours. */
+  async function ownedOf(name: ProviderName, provider: SandboxProvider): Promise<Owned[]> {
+    const recorded = new Map(pool.sandboxes().map((row) => [row.id, row]));
+    const listed = await provider.list();
+    const present = new Set(listed.map(({ id }) => id));
+    for (const { id, provider: itsProvider } of recorded.values()) {
+      if (itsProvider === name && !present.has(id)) pool.deleteSandbox(id); // it is no more
+    }
+    return listed.flatMap((sandbox) => {
+      const { job, session, lab } = sandbox.tags;
+      const row = recorded.get(sandbox.id);
+      const isOurs = row !== undefined || lab === pool.identity();
+      const jobID = row?.jobID ?? job;
+      const orchestrator = row?.orchestrator ?? session;
+      return isOurs && jobID && orchestrator ? [{ ...sandbox, jobID, orchestrator }] : [];
+    });
+  }
+
+  /** Snapshots whose process died before it recorded them. Those older than the records may be in lost ones. */
+  async function unrecordedOf(provider: SandboxProvider): Promise<string[]> {
+    const left = (await provider.snapshots?.leftBehind()) ?? [];
+    const recordsSince = pool.madeAt();
+    return left
+      .filter(({ id, createdAt }) => recordsSince !== null && createdAt > recordsSince && !pool.knowsSnapshot(id))
+      .map(({ id }) => id);
+  }
+
+  async function sweepSandbox(
+    provider: SandboxProvider,
+    { id, createdAt, orchestrator, jobID, tags }: Owned,
+    report: { ended: string[]; parked: string[]; failures: string[] },
+  ): Promise<void> {
+    await withBook(orchestrator, report.failures, async (book) => {
+      const job = book?.get(jobID) ?? null;
+      const now = clock.now();
+      const isLeaseAlive = job !== null && isHeld(job.state) && pool.isLeaseAlive(job.state.leaseID, now);
+      const { parkAfterMs } = deps;
+      const isRead = tags.reader !== undefined && !isProcessDead(Number(tags.reader));
+      const lostAt = lastSetAside(sessionFile(deps.stateDir, orchestrator));
+      const decision = decideStray({ sandboxID: id, createdAt, job, lostAt, isLeaseAlive, isRead, parkAfterMs, now });
+      if (decision === "keep") return;
+      if (decision === "park" && book) {
+        await deps.keeper.parkOnce(book, jobID);
+        if (book.get(jobID)?.sandbox.kind === "live") throw new Error("it could not be frozen, and is kept");
+        report.parked.push(id);
+        return;
+      }
+      await provider.terminate(id);
+      pool.deleteSandbox(id);
+      report.ended.push(id);
+      log("info", "a stray sandbox was ended", { sandboxID: id, jobID });
+    });
+  }
+
+  /** The session's jobs as they are recorded; a session that is not in use here is not taken up by this. */
+  async function withBook(
+    orchestrator: string,
+    failures: string[],
+    use: (book: JobBook | null) => Promise<void>,
+  ): Promise<void> {
+    const inUse = await deps.book(orchestrator);
+    if (inUse) return use(inUse);
+    const file = sessionFile(deps.stateDir, orchestrator);
+    if (isMissing(file)) return use(null);
+    const store = await openSessionStore(file, clock);
+    try {
+      for (const aside of store.damaged()) {
+        failures.push(tellLostJobs(aside));
+        log("error", "a damaged state file was set aside", { orchestrator, aside });
+      }
+      await use(createJobBook({ orchestrator, store, ids: (prefix) => prefix, onChange: () => {} }));
+    } finally {
+      store.close();
+    }
+  }
+
+  return { sweep };
+}
+
+/**
+ * Only a file that is certainly not there says that its session was deleted: what cannot be read throws, and what was
+ * damaged has been set aside.
+ */
+function isMissing(file: string): boolean {
+  try {
+    statSync(file);
+    return false;
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return lastSetAside(file) === null;
+    throw error;
+  }
+}

@@ -1,0 +1,133 @@
+import type { IdGenerator } from "../../shared/ids.ts";
+import type { TreeBase } from "../../workspace/capture-tree.ts";
+import { isEnded, type Job } from "../core/job.ts";
+import type { Delivery, Notice } from "../core/notice.ts";
+import type { SessionStore, Turn } from "../store/session-store.ts";
+
+/** What a change event carries. `before` is null for a new job. */
+export interface JobChange {
+  readonly before: Job | null;
+  readonly job: Job;
+}
+
+/**
+ * The jobs of one orchestrator session: the store is the truth, this its cache. A change is written before anyone
+ * hears of it. It is synchronous, so that a decision and the write that follows it cannot be torn apart.
+ */
+export interface JobBook {
+  readonly orchestrator: string;
+  /** In order of creation. */
+  jobs(): readonly Job[];
+  get(jobID: string): Job | undefined;
+  nextPosition(): number;
+  add(jobs: readonly { readonly job: Job; readonly prompt: string }[]): void;
+  /** Returns the job as changed. */
+  update(jobID: string, change: (job: Job) => Job): Job;
+  /** Reads a job again that another process writes. */
+  reload(jobID: string): Job;
+  /** @param update what the job's files are brought up to first */
+  addTurn(jobID: string, text: string, update?: TreeBase | null): Turn;
+  /** First turn that was not prompted yet. */
+  nextTurn(jobID: string): Turn | undefined;
+  /** The turn that a former process prompted and of which no end is known. */
+  openTurn(jobID: string): Turn | undefined;
+  saveTurn(turn: Turn): void;
+  /** Marks turns that a dead process left running as stopped: the job has ended since. */
+  stopRunningTurns(jobID: string): void;
+  /** What the orchestrator is still to be told: every end of a job, recorded with it. */
+  notices(): Notice[];
+  /** @returns the notices as changed, without those that another process has delivered meanwhile */
+  deliver(notices: readonly Notice[], delivery: Delivery | null): Notice[];
+  /** The notice has reached the orchestrator. */
+  told(notice: Notice, at: number): void;
+  record(jobID: string, at: number, kind: string, data: unknown): void;
+  close(): void;
+}
+
+export interface JobBookDeps {
+  readonly orchestrator: string;
+  readonly store: SessionStore;
+  readonly ids: IdGenerator;
+  readonly onChange: (change: JobChange) => void;
+}
+
+/** @throws Error where a caller knows that there is one */
+export function requireJob(book: JobBook, jobID: string): Job {
+  const job = book.get(jobID);
+  if (!job) throw new Error(`no job ${jobID} in session ${book.orchestrator}`);
+  return job;
+}
+
+export function createJobBook({ orchestrator, store, ids, onChange }: JobBookDeps): JobBook {
+  const jobs = new Map(store.jobs().map((job) => [job.id, job]));
+
+  const toTurn = (jobID: string, position: number, text: string, update: TreeBase | null = null): Turn => ({
+    id: ids("turn"),
+    jobID,
+    position,
+    text,
+    state: "queued",
+    messageID: null,
+    update,
+  });
+
+  return {
+    orchestrator,
+    jobs: () => [...jobs.values()],
+    get: (jobID) => jobs.get(jobID),
+    nextPosition: () => jobs.size + 1,
+    add(entries) {
+      store.insert(entries.map(({ job, prompt }) => ({ job, turn: toTurn(job.id, 1, prompt) })));
+      for (const { job } of entries) {
+        jobs.set(job.id, job);
+        onChange({ before: null, job });
+      }
+    },
+    update(jobID, change) {
+      const before = jobs.get(jobID);
+      if (!before) throw new Error(`no job ${jobID} in session ${orchestrator}`);
+      const job = change(before);
+      if (job === before) return job;
+      if (isEnded(job.state) && !isEnded(before.state)) store.saveEnded(job);
+      else if (job.state !== before.state) store.saveState(job);
+      else store.saveJob(job);
+      jobs.set(jobID, job);
+      onChange({ before, job });
+      return job;
+    },
+    reload(jobID) {
+      const before = jobs.get(jobID);
+      const job = store.jobs().find(({ id }) => id === jobID);
+      if (!before || !job) throw new Error(`no job ${jobID} in session ${orchestrator}`);
+      if (JSON.stringify(before) === JSON.stringify(job)) return before;
+      jobs.set(jobID, job);
+      onChange({ before, job });
+      return job;
+    },
+    addTurn(jobID, text, update) {
+      const turn = toTurn(jobID, store.turns(jobID).length + 1, text, update);
+      store.saveTurn(turn);
+      return turn;
+    },
+    nextTurn: (jobID) => store.turns(jobID).find((turn) => turn.state === "queued"),
+    openTurn(jobID) {
+      const turns = store.turns(jobID);
+      // Its end may have been written, and not the job's: then it is the last one, and is looked at again.
+      const last = turns.every(({ state }) => state !== "queued") ? turns.at(-1) : undefined;
+      return turns.find(({ state }) => state === "running") ?? last;
+    },
+    saveTurn: (turn) => store.saveTurn(turn),
+    stopRunningTurns(jobID) {
+      for (const turn of store.turns(jobID))
+        if (turn.state === "running") store.saveTurn({ ...turn, state: "stopped" });
+    },
+    notices: () => store.notices(),
+    deliver: (notices, delivery) => (notices.length === 0 ? [] : store.saveDelivery(notices, delivery)),
+    told({ id, job, delivery }, at) {
+      store.deleteNotice(id);
+      store.appendEvent(job.id, at, "told", delivery);
+    },
+    record: (jobID, at, kind, data) => store.appendEvent(jobID, at, kind, data),
+    close: () => store.close(),
+  };
+}

@@ -1,0 +1,153 @@
+import { expect, test } from "bun:test";
+import type { HostClient } from "../../../../src/hosts/opencode-1/host-client.ts";
+import { createLivePart, hideLiveParts } from "../../../../src/hosts/opencode-1/live-part.ts";
+import { createHostIds } from "../../../../src/shared/ids.ts";
+import { createFakeClock } from "../../../support/fake-clock.ts";
+
+type State = { status: string; title?: string; metadata?: object };
+interface Update {
+  partID: string;
+  part: { type: string; text?: string; state?: State; ignored?: boolean };
+}
+
+function open(status = "running") {
+  const clock = createFakeClock();
+  const tool = { id: "prt_tool", type: "tool", callID: "call_1", state: { status, metadata: { kept: 1 } } };
+  const parts = [{ id: "prt_x", type: "text" }, { ...tool, id: "prt_other", callID: "call_2" }, tool];
+  const updates: Update[] = [];
+  const deleted: string[] = [];
+  const fake = {
+    reads: 0,
+    /** Called before each answer; may take its time or reject. */
+    before: async (_call: string): Promise<void> => {},
+  };
+  const client = {
+    session: {
+      message: async () => {
+        fake.reads++;
+        await fake.before("message");
+        return { data: { parts } };
+      },
+    },
+    part: {
+      update: async (update: Update) => {
+        await fake.before("update");
+        updates.push(update);
+      },
+      delete: async ({ partID }: { partID: string }) => {
+        await fake.before("delete");
+        deleted.push(partID);
+      },
+    },
+  } as unknown as HostClient;
+  const address = { sessionID: "ses_1", messageID: "msg_1", callID: "call_1" };
+  const picture = createLivePart(
+    client,
+    clock,
+    createHostIds(() => clock.now()),
+    address,
+  );
+  const show = (text: string) => picture.show({ title: `title ${text}`, text, metadata: { now: text } });
+  const texts = () => updates.flatMap(({ part }) => (part.type === "text" ? [part.text] : []));
+  return { clock, fake, updates, deleted, picture, show, texts };
+}
+
+test("the tool's own part gets title and metadata, and a text part below it the picture", async () => {
+  const { clock, updates, show } = open();
+  show("a");
+  await clock.advance(250);
+  expect(updates.map(({ partID }) => partID)).toEqual(["prt_tool", expect.stringMatching(/paLivePart$/)]);
+  expect(updates[0]?.part.state).toMatchObject({
+    status: "running",
+    title: "title a",
+    metadata: { kept: 1, now: "a" },
+  });
+  expect(updates[1]?.part).toMatchObject({ type: "text", text: "a", ignored: true });
+});
+
+test("many pictures cost one update in a quarter second, and the newest wins", async () => {
+  const { clock, fake, show, texts } = open();
+  for (let i = 0; i < 100; i++) {
+    show(String(i));
+    await clock.advance(10);
+  }
+  await clock.advance(250);
+  expect(fake.reads).toBeLessThanOrEqual(4);
+  expect(texts().at(-1)).toBe("99");
+  expect(clock.pending()).toBe(0);
+});
+
+for (const status of ["pending", "completed", "error"]) {
+  test(`a part that is ${status} is not written back`, async () => {
+    const { clock, updates, deleted, show, picture } = open(status);
+    show("a");
+    await clock.advance(250);
+    await picture.stop();
+    await clock.advance(1_000);
+    expect([updates, deleted]).toEqual([[], []]);
+  });
+}
+
+test("nothing is updated after the stop, not even what was under way or waiting", async () => {
+  const { clock, fake, updates, show, picture } = open();
+  let answer = () => {};
+  fake.before = (call) => (call === "message" ? new Promise((resolve) => (answer = resolve)) : Promise.resolve());
+  show("a");
+  await clock.advance(250);
+  show("b");
+  const stopped = picture.stop();
+  answer();
+  await stopped;
+  show("c");
+  await clock.advance(5_000);
+  expect(updates).toEqual([]);
+  expect(clock.pending()).toBe(0);
+});
+
+test("an update under way is waited for, and the picture is taken away", async () => {
+  const { clock, fake, updates, deleted, show, picture } = open();
+  show("a");
+  await clock.advance(250);
+  let written = () => {};
+  fake.before = (call) => (call === "update" ? new Promise((resolve) => (written = resolve)) : Promise.resolve());
+  show("b");
+  await clock.advance(250);
+  let isStopped = false;
+  void picture.stop().then(() => {
+    isStopped = true;
+  });
+  await clock.advance(0);
+  expect(isStopped).toBe(false);
+  written();
+  await clock.advance(0);
+  written();
+  await clock.advance(1_000);
+  expect([isStopped, updates.length]).toEqual([true, 4]);
+  expect(deleted).toEqual([updates[1]?.partID ?? ""]);
+});
+
+test("a host that refuses a picture fails no tool", async () => {
+  const { clock, fake, show, picture, texts } = open();
+  fake.before = async (call) => {
+    if (call === "update") throw new Error("500");
+  };
+  show("a");
+  await clock.advance(250);
+  fake.before = async () => {};
+  show("b");
+  await clock.advance(250);
+  expect(texts()).toEqual(["b"]);
+  fake.before = () => Promise.reject(new Error("gone"));
+  await picture.stop();
+  await clock.advance(1_000);
+});
+
+test("pictures left behind are kept from the model, and nothing else is", () => {
+  const others = [{ id: "prt_1" }, { id: "prt_paLivePart_2" }];
+  const untouched = { parts: [...others] };
+  const { parts } = untouched;
+  const messages = [{ parts: [...others, { id: "prt_0123paLivePart" }] }, untouched];
+  hideLiveParts(messages);
+  expect(messages.map((message) => message.parts)).toEqual([others, others]);
+  expect(untouched.parts).toBe(parts);
+});

@@ -1,0 +1,105 @@
+import { describe, expect, test } from "bun:test";
+import {
+  forbiddenByOrchestrator,
+  forbiddenToJobsOf,
+  notHeldInSandbox,
+  type Rule,
+  toRules,
+  type UserRules,
+} from "../../../../src/hosts/opencode-1/permission-rules.ts";
+
+const COMMANDS = ["sandbox_exec", "sandbox_process"];
+const EDITS = ["sandbox_write", "sandbox_edit"];
+const READ = ["sandbox_read"];
+
+/** What the host makes of a user's rules for an agent: its own defaults come first. */
+const resolve = (all: unknown, own: unknown): Rule[] => [
+  { permission: "*", pattern: "*", action: "allow" },
+  { permission: "read", pattern: "*.env", action: "ask" },
+  ...toRules(all),
+  ...toRules(own),
+];
+const user = (all: unknown, agents: Record<string, unknown> = {}): UserRules => ({
+  all: toRules(all),
+  agents: Object.fromEntries(Object.entries(agents).map(([name, rules]) => [name, toRules(rules)])),
+});
+
+test("rules are written as one action, by name, or by name and pattern", () => {
+  expect(toRules(undefined)).toEqual([]);
+  expect(toRules("ask")).toEqual([{ permission: "*", pattern: "*", action: "ask" }]);
+  expect(toRules({ bash: "deny", edit: { "*": "deny", "a/*": "allow" } })).toEqual([
+    { permission: "bash", pattern: "*", action: "deny" },
+    { permission: "edit", pattern: "*", action: "deny" },
+    { permission: "edit", pattern: "a/*", action: "allow" },
+  ]);
+});
+
+describe("a job's agent takes to its sandbox what is forbidden to it:", () => {
+  test.each([
+    ["nothing", {}, {}, []],
+    ["commands", {}, { bash: "deny" }, COMMANDS],
+    ["commands, of all agents", { bash: "deny" }, {}, COMMANDS],
+    ["commands again, after they were allowed to all", { bash: "allow" }, { bash: { "*": "deny" } }, COMMANDS],
+    ["nothing that it is allowed later", { bash: "deny", edit: "deny" }, { bash: "allow", edit: "ask" }, []],
+    ["edits, but for some files", {}, { edit: { "*": "deny", "plans/*.md": "allow" } }, EDITS],
+    ["edits, by a longer wildcard", {}, { edit: { "**": "deny" } }, EDITS],
+    ["nothing, for denials of single commands", {}, { bash: { "*": "allow", "rm *": "deny" } }, []],
+    ["all but what it is allowed", {}, { "*": "deny", read: "allow" }, [...COMMANDS, ...EDITS, "skill"]],
+    ["skills", {}, { skill: "deny" }, ["skill"]],
+    [
+      "a tool of ours by its name",
+      {},
+      { sandbox_process: "deny", job_report: "deny" },
+      ["sandbox_process", "job_report"],
+    ],
+    [
+      "tools of ours by a pattern of names",
+      {},
+      { "sandbox_*": "deny", sandbox_read: "allow" },
+      [...COMMANDS, ...EDITS, "sandbox_snapshot"],
+    ],
+    ["nothing where a rule for ours lifts it", { bash: "deny" }, { "sandbox_*": "allow" }, []],
+    ["nothing where it would only be asked", { "*": "ask" }, { bash: "ask" }, []],
+  ])("%s", (_what, all, own, expected) => {
+    const agent = { name: "mine", permission: resolve(all, own) };
+    expect(forbiddenToJobsOf(agent, user(all, { mine: own })).sort()).toEqual([...expected].sort());
+  });
+
+  test.each([
+    ["nothing by our own rules for it", {}, {}, []],
+    ["what is forbidden to all by name", { edit: "deny" }, {}, EDITS],
+    ["what is forbidden to it", {}, { bash: "deny" }, COMMANDS],
+    ['nothing for all agents\' "nothing but these"', { "*": "deny", "agents_*": "allow" }, {}, []],
+    ['its own "nothing but these"', {}, { "*": "deny", read: "allow" }, [...COMMANDS, ...EDITS, "skill"]],
+  ])("our worker: %s", (_what, all, own, expected) => {
+    const agent = { name: "sandbox_worker", permission: toRules({ "*": "deny", sandbox_exec: "allow" }) };
+    expect(forbiddenToJobsOf(agent, user(all, { sandbox_worker: own })).sort()).toEqual([...expected].sort());
+  });
+});
+
+describe("an agent that starts jobs passes on what is forbidden to it by name:", () => {
+  const session = (rules: object): Rule[] => toRules(rules);
+  test.each([
+    ["nothing", {}, {}, []],
+    ["edits, as of the host's plan agent", { edit: { "*": "deny", ".opencode/plans/*.md": "allow" } }, {}, EDITS],
+    ['nothing for "nothing but these"', { "*": "deny", "agents_*": "allow" }, {}, []],
+    ["what is named besides", { "*": "deny", bash: "deny" }, {}, COMMANDS],
+    ["nothing that its session is allowed", { edit: "deny" }, { edit: "allow" }, []],
+    ["what its session is forbidden", {}, { bash: "deny" }, COMMANDS],
+    ["all, where its session is forbidden all", {}, { "*": "deny" }, [...COMMANDS, ...EDITS, ...READ, "skill"]],
+    ["nothing that a rule for ours lifts", { bash: "deny", sandbox_exec: "allow", sandbox_process: "allow" }, {}, []],
+  ])("%s", (_what, own, ofSession, expected) => {
+    const agent = { name: "lead", permission: resolve({}, own) };
+    const forbidden = forbiddenByOrchestrator(agent, session(ofSession), user({}, { lead: own }));
+    expect(forbidden.sort()).toEqual([...expected].sort());
+  });
+});
+
+test("denials of single commands and files are named: nobody keeps them in a sandbox", () => {
+  const rules = user(
+    { bash: { "rm *": "deny" }, webfetch: { "x*": "deny" } },
+    { mine: { read: { "*.env": "deny" }, edit: "deny" } },
+  );
+  expect(notHeldInSandbox("mine", rules)).toEqual(['bash "rm *"', 'read "*.env"']);
+  expect(notHeldInSandbox("other", rules)).toEqual(['bash "rm *"']);
+});

@@ -1,0 +1,49 @@
+import { expect, test } from "bun:test";
+import type { SessionEvent } from "../../../../src/jobs/core/ports.ts";
+import { toSessionEvent } from "../../../../src/hosts/opencode-1/session-events.ts";
+
+const sessionID = "ses_1";
+const part = (more: object) => ["message.part.updated", { sessionID, part: more }] as const;
+const status = (more: object) => ["session.status", { sessionID, status: more }] as const;
+
+const CASES: [event: readonly [type: string, properties: Record<string, unknown>], meaning: SessionEvent | null][] = [
+  [status({ type: "idle" }), { kind: "touched", sessionID }],
+  [status({ type: "busy" }), { kind: "progress", sessionID }],
+  [
+    status({ type: "retry", attempt: 2, message: "busy", next: 99, action: "x" }),
+    { kind: "retry", sessionID, attempt: 2, message: "busy", nextAt: 99 },
+  ],
+  [["session.idle", { sessionID }], { kind: "touched", sessionID }],
+  [
+    ["session.error", { sessionID, error: { name: "UnknownError", data: { message: "boom" } } }],
+    { kind: "error", sessionID, message: "boom" },
+  ],
+  [
+    ["session.error", { sessionID, error: { name: "UnknownError", data: {} } }],
+    { kind: "error", sessionID, message: "UnknownError" },
+  ],
+  [["session.error", { sessionID }], { kind: "error", sessionID, message: "OpenCode gave no reason" }],
+  [["session.error", { error: { name: "UnknownError" } }], null],
+  [["session.deleted", { sessionID, info: { id: sessionID } }], { kind: "deleted", sessionID }],
+  [
+    part({ id: "prt_1", type: "tool", tool: "sandbox_exec", state: { status: "running" } }),
+    { kind: "tool", sessionID, call: "prt_1", tool: "sandbox_exec", running: true },
+  ],
+  [part({ type: "tool", tool: "sandbox_exec", state: { status: "pending" } }), { kind: "output", sessionID }],
+  [
+    part({ id: "prt_1", type: "tool", tool: "sandbox_exec", state: { status: "completed" } }),
+    { kind: "tool", sessionID, call: "prt_1", tool: "sandbox_exec", running: false },
+  ],
+  [part({ type: "step-start" }), { kind: "output", sessionID }],
+  [part({ type: "step-finish" }), { kind: "step", sessionID }],
+  [part({ type: "text", text: "hi" }), { kind: "output", sessionID }],
+  [["message.part.delta", { sessionID }], { kind: "output", sessionID }],
+  [["session.updated", { sessionID }], null],
+  [["server.connected", {}], null],
+];
+
+for (const [[type, properties], meaning] of CASES) {
+  test(`${type} ${JSON.stringify(properties).slice(0, 70)} means ${meaning?.kind ?? "nothing"}`, () => {
+    expect(toSessionEvent({ type, properties })).toEqual(meaning);
+  });
+}

@@ -1,0 +1,192 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import type { CatalogSkill } from "../../../../src/jobs/core/ports.ts";
+import { copySkill, projectOfSkill } from "../../../../src/hosts/opencode-1/skill-folders.ts";
+import type { Sandbox } from "../../../../src/sandboxes/port.ts";
+import { systemClock } from "../../../../src/shared/clock.ts";
+import { createGit } from "../../../../src/workspace/git.ts";
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "skill-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const git = createGit(systemClock, { PATH: process.env.PATH, HOME: "/nonexistent" });
+
+/** Of a sandbox only what is written to it. */
+function sandboxFor(write: Sandbox["writeFile"]): Sandbox {
+  return { home: "/home/agent", writeFile: write } as Sandbox;
+}
+const skill = (more: Partial<CatalogSkill> = {}): CatalogSkill => ({
+  name: "my skill",
+  folder,
+  content: "",
+  project: null,
+  ...more,
+});
+
+/** What a copy writes, by path below the skill's folder in the sandbox, and what it says. */
+async function copied(of: CatalogSkill): Promise<{ files: Record<string, string>; notes: readonly string[] }> {
+  const files: Record<string, string> = {};
+  const sandbox = sandboxFor(async (path, content) => {
+    files[path.replace("/home/agent/skills/my_skill/", "")] = Buffer.from(content).toString();
+  });
+  const notes = await copySkill(of, sandbox, git);
+  return { files, notes };
+}
+
+test("a skill's files are copied with their rights, a few writes at a time", async () => {
+  mkdirSync(join(folder, "scripts/deep"), { recursive: true });
+  writeFileSync(join(folder, "SKILL.md"), "# Skill\n");
+  writeFileSync(join(folder, "scripts/run.sh"), "#!/bin/sh\n");
+  chmodSync(join(folder, "scripts/run.sh"), 0o755);
+  for (let n = 0; n < 10; n++) writeFileSync(join(folder, `scripts/deep/${n}.txt`), `${n}`);
+  const written = new Map<string, string>();
+  let [open, most] = [0, 0];
+  const sandbox = sandboxFor(async (path, content, options) => {
+    open += 1;
+    most = Math.max(most, open);
+    await Bun.sleep(1);
+    open -= 1;
+    written.set(path, `${options?.executable ? "x " : ""}${Buffer.from(content).toString()}`);
+  });
+  await copySkill(skill(), sandbox, git);
+  const home = "/home/agent/skills/my_skill";
+  const deep = Array.from({ length: 10 }, (_, n): [string, string] => [`${home}/scripts/deep/${n}.txt`, `${n}`]);
+  const expected = [[`${home}/SKILL.md`, "# Skill\n"], [`${home}/scripts/run.sh`, "x #!/bin/sh\n"], ...deep];
+  expect(Object.fromEntries(written)).toEqual(Object.fromEntries(expected));
+  expect(most).toBe(4);
+});
+
+test("a folder too large to be a skill is refused before anything is written", async () => {
+  for (const name of ["a", "b"]) {
+    writeFileSync(join(folder, name), "");
+    truncateSync(join(folder, name), 26 * 1024 * 1024);
+  }
+  const sandbox = sandboxFor(() => Promise.reject(new Error("nothing is to be written")));
+  await expect(copySkill(skill(), sandbox, git)).rejects.toThrow(
+    'the folder of skill "my skill" is larger than 50 MiB',
+  );
+});
+
+test("a file that cannot be written is said", async () => {
+  writeFileSync(join(folder, "SKILL.md"), "# Skill\n");
+  const sandbox = sandboxFor(() => Promise.reject(new Error("the disk is full")));
+  await expect(copySkill(skill(), sandbox, git)).rejects.toThrow("the disk is full");
+});
+
+describe("what a skill's folder links to", () => {
+  let elsewhere = "";
+  beforeEach(() => {
+    elsewhere = mkdtempSync(join(tmpdir(), "elsewhere-"));
+    mkdirSync(join(elsewhere, "ssh"));
+    writeFileSync(join(elsewhere, "ssh/id_ed25519"), "private key\n");
+    writeFileSync(join(folder, "SKILL.md"), "# Skill\n");
+    mkdirSync(join(folder, "scripts"));
+    writeFileSync(join(folder, "scripts/run.sh"), "#!/bin/sh\n");
+  });
+  afterEach(() => rmSync(elsewhere, { recursive: true, force: true }));
+
+  test("does not go along when it lies elsewhere, and is named", async () => {
+    symlinkSync(join(elsewhere, "ssh"), join(folder, "keys"));
+    symlinkSync(join(elsewhere, "ssh/id_ed25519"), join(folder, "scripts/key"));
+    symlinkSync("/", join(folder, "scripts/everything"));
+    execFileSync("mkfifo", [join(folder, "pipe")]);
+    const { files, notes } = await copied(skill());
+    expect(files).toEqual({ "SKILL.md": "# Skill\n", "scripts/run.sh": "#!/bin/sh\n" });
+    const out = "(it is a link that leads out of the folder)";
+    expect(notes).toEqual([
+      `Of skill "my skill" these were left out: pipe (it is a pipe, socket or device), keys ${out}, scripts/everything ${out}, scripts/key ${out}.`,
+    ]);
+  });
+
+  test("goes along when it is a file of the skill", async () => {
+    symlinkSync("scripts/run.sh", join(folder, "run"));
+    symlinkSync(".", join(folder, "scripts/round"));
+    const { files, notes } = await copied(skill());
+    expect(files.run).toBe("#!/bin/sh\n");
+    expect(Object.keys(files).sort()).toEqual(["SKILL.md", "run", "scripts/run.sh"]);
+    expect(notes.join()).toContain("scripts/round (it is a link to a folder");
+  });
+
+  test("counts as often as it is linked", async () => {
+    truncateSync(join(folder, "scripts/run.sh"), 20 * 1024 * 1024);
+    for (const name of ["a", "b"]) symlinkSync("scripts/run.sh", join(folder, name));
+    await expect(copied(skill())).rejects.toThrow("larger than 50 MiB");
+  });
+
+  test("a home directory is no skill", async () => {
+    await expect(copied(skill({ folder: homedir() }))).rejects.toThrow("is a home directory");
+  });
+
+  test("the user's own skill may itself be a link, as dotfiles make them", async () => {
+    symlinkSync(folder, join(elsewhere, "linked"));
+    expect((await copied(skill({ folder: join(elsewhere, "linked") }))).files).toEqual({
+      "SKILL.md": "# Skill\n",
+      "scripts/run.sh": "#!/bin/sh\n",
+    });
+  });
+
+  test("a project's skill may be a link in the project, and none that leads out of it", async () => {
+    const project = join(elsewhere, "project");
+    mkdirSync(join(project, ".opencode/skill/half"), { recursive: true });
+    mkdirSync(join(project, "skills/inside"), { recursive: true });
+    writeFileSync(join(project, "skills/inside/SKILL.md"), "# Inside\n");
+    const at = (name: string) => skill({ folder: join(project, ".opencode/skill", name), project });
+    symlinkSync("../../skills/inside", join(project, ".opencode/skill/inside"));
+    symlinkSync(folder, join(project, ".opencode/skill/outside"));
+    symlinkSync("../..", join(project, ".opencode/skill/all"));
+    symlinkSync(join(folder, "SKILL.md"), join(project, ".opencode/skill/half/SKILL.md"));
+    expect((await copied(at("inside"))).files).toEqual({ "SKILL.md": "# Inside\n" });
+    for (const name of ["outside", "half"])
+      await expect(copied(at(name))).rejects.toThrow("is a link that leads out of its project");
+    await expect(copied(at("all"))).rejects.toThrow("is the whole project");
+  });
+});
+
+test("of a project's skill what git ignores stays, unless all of the skill is ignored", async () => {
+  const inRepository = (...args: string[]) => execFileSync("git", ["-C", folder, ...args]);
+  inRepository("init", "--quiet");
+  mkdirSync(join(folder, "skill"));
+  for (const name of [".gitignore", "skill/SKILL.md", "skill/.env", "skill/kept.log", "skill/run.sh"])
+    writeFileSync(join(folder, name), ".env\n*.log\n");
+  symlinkSync(".env", join(folder, "skill/settings"));
+  inRepository("add", "--force", "skill/kept.log");
+  const at = { folder: join(folder, "skill"), project: folder };
+  const { files, notes } = await copied(skill(at));
+  expect(Object.keys(files).sort()).toEqual(["SKILL.md", "kept.log", "run.sh"]);
+  expect(notes.join()).toContain(".env (it is ignored by git), settings (it is ignored by git)");
+  expect(Object.keys((await copied(skill({ ...at, project: null }))).files)).toHaveLength(5);
+  writeFileSync(join(folder, ".gitignore"), "skill/\n");
+  expect(Object.keys((await copied(skill(at))).files)).toHaveLength(5);
+});
+
+test("a project's skill is refused when git cannot say what it ignores, and copied whole where there is no repository", async () => {
+  mkdirSync(join(folder, "skill"));
+  for (const name of ["skill/SKILL.md", "skill/.env"]) writeFileSync(join(folder, name), "text");
+  const at = { folder: join(folder, "skill"), project: folder };
+  expect(Object.keys((await copied(skill(at))).files).sort()).toEqual([".env", "SKILL.md"]);
+  execFileSync("git", ["-C", folder, "init", "--quiet"]);
+  writeFileSync(join(folder, ".gitignore"), ".env\n");
+  writeFileSync(join(folder, ".git/config"), "[broken");
+  await expect(copied(skill(at))).rejects.toThrow(/could not ask git which files of skill .* it ignores/);
+});
+
+test("a skill is the project's where it lies in one that is open, and the user's where his own are kept", () => {
+  const homes = { own: ["/home/ada"], others: [] };
+  const places = ["/home/ada/work", "/home/ada/work/part"];
+  const of = (location: string, env = {}) => projectOfSkill(location, places, homes, env);
+  expect(of("/home/ada/work/.opencode/skill/x/SKILL.md")).toBe("/home/ada/work");
+  expect(of("/home/ada/work/part/.claude/skills/x/SKILL.md")).toBe("/home/ada/work");
+  expect(of("/home/ada/working/x/SKILL.md")).toBeNull();
+  expect(of("/home/ada/.config/opencode/skill/x/SKILL.md")).toBeNull();
+  expect(of("/opt/skills/x/SKILL.md")).toBeNull();
+  const inConfig = (env: object) =>
+    projectOfSkill("/home/ada/conf/opencode/skills/x/SKILL.md", ["/home/ada/conf"], homes, env as never);
+  expect(inConfig({})).toBe("/home/ada/conf");
+  expect(inConfig({ XDG_CONFIG_HOME: "/home/ada/conf" })).toBeNull();
+});

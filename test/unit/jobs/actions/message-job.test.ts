@@ -1,0 +1,190 @@
+import { expect, test } from "bun:test";
+import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
+import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
+import { bytes, gate, inWorld, leases, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
+
+const send = ({ lab }: World, job: string, message: string, interrupt = false) =>
+  messageJob(lab, ORCHESTRATOR, { job, message, interrupt });
+const write = (world: World, id: string, content: string) =>
+  world.lab.keeper.live(id)?.writeFile("note", bytes(content));
+const note = async (world: World, id: string) =>
+  text(await world.lab.keeper.live(id)?.readFile("note", { offset: 0, maxBytes: 99 }));
+const prompts = ({ sessions }: World) => sessions.prompts.map((prompt) => prompt.text);
+
+test(
+  "messages to a running job are its next turns, in order; the last answer is the result",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("work 5000 a");
+    await world.reaches(id, "running");
+    for (const message of ["say b", "work 100 c", "say d"]) await send(world, id, message);
+    expect(prompts(world)).toEqual(["work 5000 a"]);
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "d" });
+    expect(prompts(world)).toEqual(["work 5000 a", "say b", "work 100 c", "say d"]);
+    expect(world.sessions.lostPrompts).toEqual([]);
+    expect((await world.turns(id)).map(({ position, state }) => [position, state])).toEqual(
+      [1, 2, 3, 4].map((at) => [at, "done"]),
+    );
+    expect(world.job(id).turns).toBe(4);
+  }),
+);
+
+test(
+  "a failed turn does not swallow the message behind it",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("fail APIError");
+    await send(world, id, "say recovered");
+    expect((await world.reaches(id, "completed", "failed")).state).toMatchObject({ result: "recovered" });
+    expect(world.sessions.lostPrompts).toEqual([]);
+  }),
+);
+
+test(
+  "an interrupting message stops the current turn first, and is heard by a loop at rest",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    await world.reaches(id, "running");
+    await world.clock.advance(100);
+    await send(world, id, "say instead", true);
+    const { state } = await world.reaches(id, "completed", "failed");
+    expect(world.sessions.lostPrompts).toEqual([]);
+    expect(state).toMatchObject({ result: "instead" });
+    expect((await world.turns(id)).map((turn) => turn.state)).toEqual(["stopped", "done"]);
+    expect(world.did("create").length).toBe(1);
+  }),
+);
+
+test(
+  "a message to a queued job is its second turn",
+  inWorld(
+    async (world) => {
+      const [first = "", second = ""] = await world.start("work 5000 1", "say 2");
+      await world.reaches(first, "running");
+      await send(world, second, "say 3", true);
+      expect((await world.reaches(second, "completed")).state).toMatchObject({ result: "3" });
+      expect(prompts(world)).toEqual(["work 5000 1", "say 2", "say 3"]);
+    },
+    { maxRunningJobs: 1 },
+  ),
+);
+
+for (const [kind, prompt] of [
+  ["completed", "say 1"],
+  ["failed", "fail APIError"],
+] as const) {
+  test(
+    `a ${kind} job wakes up in its own session, in the sandbox it still has`,
+    inWorld(async (world) => {
+      const [id = ""] = await world.start(prompt);
+      const before = await world.reaches(id, kind);
+      await write(world, id, "kept");
+      expect((await send(world, id, "work 500 again")).job.state.kind).toBe("queued");
+      const during = await world.reaches(id, "running");
+      expect([during.childSession, during.sandbox, during.startedAt]).toEqual([
+        before.childSession,
+        before.sandbox,
+        before.startedAt,
+      ]);
+      expect(await note(world, id)).toBe("kept");
+      expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "again" });
+      expect(world.did("create").length).toBe(1);
+    }),
+  );
+}
+
+test(
+  "a job is parked a minute after its last turn, and a message revives it with its files",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("say 1");
+    await world.reaches(id, "completed");
+    await write(world, id, "kept");
+    await world.clock.advance(59_000);
+    expect(world.job(id).sandbox.kind).toBe("live");
+    await world.clock.advance(1_000);
+    const { sandbox } = world.job(id);
+    if (sandbox.kind !== "parked") throw new Error(sandbox.kind);
+    expect(world.machine.sandboxes()).toEqual([]);
+    await send(world, id, "work 500 again");
+    await world.reaches(id, "running");
+    expect(await note(world, id)).toBe("kept");
+    expect(world.machine.sandboxes()[0]?.spec.snapshotID).toBe(sandbox.snapshotID);
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "again" });
+    expect(world.sessions.created.length).toBe(1);
+  }),
+);
+
+test(
+  "a message that arrives while the job is being parked waits for that, then revives it",
+  inWorld(async (world) => {
+    const freezing = gate();
+    world.machine.onFreeze = () => freezing.passed;
+    const [id = ""] = await world.start("say 1");
+    await world.reaches(id, "completed");
+    await write(world, id, "kept");
+    await world.clock.advance(60_000);
+    await send(world, id, "work 500 again");
+    await world.reaches(id, "starting");
+    await world.clock.advance(5_000);
+    expect(world.job(id).state.kind).toBe("starting");
+    freezing.open();
+    await world.reaches(id, "running");
+    expect(await note(world, id)).toBe("kept");
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "again" });
+    expect(world.machine.sandboxes().length).toBe(1);
+  }),
+);
+
+test(
+  "a cancelled job wakes up with its files",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    await world.reaches(id, "running");
+    await write(world, id, "kept");
+    void cancelJobs(world.lab, ORCHESTRATOR, [id], null);
+    await world.clock.until("parked", () => world.job(id).sandbox.kind === "parked");
+    await send(world, id, "work 500 again");
+    await world.reaches(id, "running");
+    expect(await note(world, id)).toBe("kept");
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "again" });
+  }),
+);
+
+test(
+  "a task that never was a job cannot be woken; an unknown job does not exist",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start({ description: "bad", problem: "task 1: prompt: is missing" });
+    const refused = await send(world, id, "say 1").catch((error) => error);
+    expect(refused).toMatchObject({ code: "invalid_task", message: expect.stringContaining("prompt: is missing") });
+    expect((await world.turns(id)).length).toBe(1);
+    expect(await send(world, "job_99", "say 1").catch((error) => error.code)).toBe("not_found");
+  }),
+);
+
+test(
+  "a job whose sandbox was lost without a snapshot says that its files are gone",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    const { sandbox } = await world.reaches(id, "running");
+    if (sandbox.kind !== "live") throw new Error(sandbox.kind);
+    world.machine.lose(sandbox.id);
+    await world.reaches(id, "failed");
+    await send(world, id, "say 1");
+    await world.reaches(id, "failed");
+    expect(world.job(id).state).toMatchObject({ failure: { code: "restart_unrecoverable" } });
+    expect(leases(world.lab)).toBe(0);
+  }),
+);
+
+test(
+  "a woken job joins the end of the queue",
+  inWorld(
+    async (world) => {
+      const [first = ""] = await world.start("say 1");
+      await world.reaches(first, "completed");
+      const [second = "", third = ""] = await world.start("work 900 2", "say 3");
+      await send(world, first, "say 4");
+      for (const id of [first, second, third]) await world.reaches(id, "completed");
+      expect(prompts(world)).toEqual(["say 1", "work 900 2", "say 3", "say 4"]);
+    },
+    { maxRunningJobs: 1 },
+  ),
+);

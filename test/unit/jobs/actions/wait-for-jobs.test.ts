@@ -1,0 +1,130 @@
+import { describe, expect, test } from "bun:test";
+import type { Job, JobState } from "../../../../src/jobs/core/job.ts";
+import { decideWait, type WaitResult, type WaitUntil, waitForJobs } from "../../../../src/jobs/actions/wait-for-jobs.ts";
+import { settle } from "../../../support/fake-clock.ts";
+import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
+
+const KINDS = {
+  q: "queued",
+  s: "starting",
+  r: "running",
+  i: "interrupted",
+  c: "completed",
+  f: "failed",
+  x: "cancelled",
+};
+const jobs = (kinds: string): Job[] =>
+  [...kinds].map((kind) => ({ state: { kind: KINDS[kind as keyof typeof KINDS] } as JobState }) as Job);
+
+describe("a wait", () => {
+  const cases: [kinds: string, until: WaitUntil, decision: ReturnType<typeof decideWait>][] = [
+    ["", "all", "satisfied"],
+    ["", "any", "satisfied"],
+    ["cfx", "all", "satisfied"],
+    ["cfr", "all", "wait"],
+    ["qsr", "any", "wait"],
+    ["qsf", "any", "satisfied"],
+    ["ccr", 2, "satisfied"],
+    ["crr", 2, "wait"],
+    ["cc", 5, "satisfied"],
+    ["cr", 5, "wait"],
+    ["ci", "all", "attention"],
+    ["ci", "any", "satisfied"],
+    ["i", "any", "attention"],
+    ["ir", "any", "wait"],
+    ["iir", 2, "attention"],
+  ];
+  for (const [kinds, until, decision] of cases) {
+    test(`for ${until} of "${kinds}" is ${decision}`, () => {
+      expect(decideWait(jobs(kinds), until)).toBe(decision);
+    });
+  }
+});
+
+interface Request {
+  until?: WaitUntil;
+  jobs?: string[];
+  timeoutMs?: number;
+  signal?: AbortSignal;
+  onProgress?: (jobs: readonly Job[]) => void;
+}
+function wait({ lab }: World, { until = "all", timeoutMs = 600_000, jobs, signal, onProgress }: Request = {}) {
+  let result: WaitResult | null = null;
+  const request = { jobs, until, timeoutMs, signal: signal ?? new AbortController().signal };
+  const waited = waitForJobs(lab, ORCHESTRATOR, { ...request, onProgress: onProgress ?? (() => {}) });
+  waited.then(
+    (value) => {
+      result = value;
+    },
+    () => {}, // whoever expects a failure looks at `waited`
+  );
+  return { waited, result: () => result as WaitResult | null };
+}
+const ids = (jobs: readonly Job[]) => jobs.map(({ id }) => id);
+
+test(
+  "waiting for any returns at the first end, and for all at the last",
+  inWorld(async (world) => {
+    const [slow = "", fast = ""] = await world.start("work 5000 slow", "say fast");
+    const any = wait(world, { until: "any" });
+    const all = wait(world);
+    const first = await world.clock.until("any", any.result);
+    expect([first.reason, ids(first.finished), ids(first.pending)]).toEqual(["satisfied", [fast], [slow]]);
+    expect(all.result()).toBeNull();
+    const last = await world.clock.until("all", all.result);
+    expect([last.reason, ids(last.finished), ids(last.pending)]).toEqual(["satisfied", [slow, fast], []]);
+  }),
+);
+
+test(
+  "a wait that times out says so, and the jobs go on",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("work 5000 slow");
+    const { result } = wait(world, { timeoutMs: 1_000 });
+    expect(await world.clock.until("the time-out", result)).toMatchObject({ reason: "timeout", finished: [] });
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "slow" });
+  }),
+);
+
+test(
+  "a stopped wait returns at once, also one that was stopped before",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    const stopping = new AbortController();
+    const { result } = wait(world, { signal: stopping.signal });
+    await world.reaches(id, "running");
+    stopping.abort();
+    await settle();
+    expect(result()).toMatchObject({ reason: "interrupted" });
+    expect((await wait(world, { signal: AbortSignal.abort() }).waited).reason).toBe("interrupted");
+    expect(world.job(id).state.kind).toBe("running");
+  }),
+);
+
+test(
+  "a wait hears of its own jobs only, and a foreign id does not exist",
+  inWorld(async (world) => {
+    const [mine = "", other = ""] = await world.start("say 1", "work 500 2");
+    const heard = new Set<string>();
+    const { result } = wait(world, {
+      jobs: [other, other],
+      onProgress: (jobs) => {
+        for (const { id } of jobs) heard.add(id);
+      },
+    });
+    const { finished } = await world.clock.until("the end", result);
+    expect([ids(finished), [...heard]]).toEqual([[other], [other]]);
+    expect(await wait(world, { jobs: [mine, "job_foreign"] }).waited.catch((error) => error.code)).toBe("not_found");
+  }),
+);
+
+test(
+  "a wait ends when its jobs are interrupted: they will not end by themselves",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    await world.reaches(id, "running");
+    const { result } = wait(world);
+    await world.reopen();
+    expect(result()).toMatchObject({ reason: "attention" });
+  }),
+);

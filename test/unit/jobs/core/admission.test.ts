@@ -1,0 +1,167 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import type { GpuRequest } from "../../../../src/config/gpu.ts";
+import {
+  type AdmissionLimits,
+  canEverFit,
+  countGpus,
+  decideAdmission,
+  fitsInstead,
+  type LeaseUse,
+  PATIENCE_MS,
+  type QueueEntry,
+} from "../../../../src/jobs/core/admission.ts";
+import { gpusOf } from "../../../../src/sandboxes/environment.ts";
+
+const NOW = 1_000_000_000;
+const limits: AdmissionLimits = { maxRunningJobs: 8, gpus: { total: 10, H100: 8 } };
+const lease = (gpu: string | null, slots: 0 | 1 = 1): LeaseUse => ({ slots, gpu: gpusOf(gpu)[0] ?? null });
+const slots = (count: number) => Array.from({ length: count }, () => lease(null));
+const young = (gpu: string | null): QueueEntry => ({ jobID: "young", since: NOW - PATIENCE_MS + 1, gpus: gpusOf(gpu) });
+const old = (gpu: string | null): QueueEntry => ({ jobID: "old", since: NOW - PATIENCE_MS, gpus: gpusOf(gpu) });
+const decide = (gpu: string | null, leases: LeaseUse[], ahead: QueueEntry[] = []) =>
+  decideAdmission(gpusOf(gpu), { leases, ahead }, limits, NOW);
+const granted = (...args: Parameters<typeof decide>): string | null => {
+  const decision = decide(...args);
+  return decision.kind === "wait" ? null : decision.gpu ? `${decision.gpu.type}:${decision.gpu.count}` : "none";
+};
+const reason = (...args: Parameters<typeof decide>) => {
+  const decision = decide(...args);
+  return decision.kind === "wait" ? decision.reason : null;
+};
+
+test("a job is admitted while a slot is left for it and for those ahead", () => {
+  expect(granted(null, [])).toBe("none");
+  expect(granted(null, slots(7))).toBe("none");
+  expect(granted(null, slots(5), [young(null), young(null)])).toBe("none");
+  expect(granted(null, slots(6), [young(null), young(null)])).toBeNull();
+  expect(granted(null, slots(8))).toBeNull();
+});
+
+test("GPUs are counted, not sandboxes, by type and in all", () => {
+  expect(granted("H100:4", [lease("H100:4")])).toBe("H100:4");
+  expect(granted("H100:4", [lease("H100:4"), lease("H100!")])).toBeNull();
+  expect(granted("H200:4", [lease("H100:4"), lease("T4:2")])).toBe("H200:4");
+  expect(granted("H200:4", [lease("H100:4"), lease("T4:3")])).toBeNull();
+  expect(countGpus([lease("H100:4"), lease("T4"), lease(null)], limits.gpus)).toEqual({
+    total: { used: 5, limit: 10 },
+    H100: { used: 4, limit: 8 },
+    T4: { used: 1, limit: 10 },
+  });
+});
+
+test("a sandbox that lingers keeps its GPUs and no slot", () => {
+  expect(granted(null, [...slots(7), lease("H100:8", 0)])).toBe("none");
+  expect(granted("H100", [lease("H100:8", 0)])).toBeNull();
+});
+
+test("of an order of preference the first that fits is given", () => {
+  expect(granted("H100:8|H200:8", [])).toBe("H100:8");
+  expect(granted("H100:8|H200:8", [lease("H100")])).toBe("H200:8");
+  expect(granted("H100:8|H200:8", [lease("H100"), lease("T4:2")])).toBeNull();
+});
+
+describe("a job that waits says for what, and behind how many", () => {
+  const cases: [string | null, LeaseUse[], QueueEntry[], string][] = [
+    [null, slots(8), [], "waiting for a running slot (8 of 8 in use)"],
+    [null, slots(8), [young(null)], "waiting for a running slot (8 of 8 in use, behind 1 queued job)"],
+    [null, slots(6), [young(null), young(null)], "waiting for a running slot (6 of 8 in use, behind 2 queued jobs)"],
+    ["H100", slots(8), [], "waiting for a running slot (8 of 8 in use)"],
+    ["H100:8", [lease("H100:4")], [], "waiting for 8 H100 (4 of 8 in use)"],
+    ["H100:4", [lease("T4:8")], [], "waiting for 4 H100 (8 of 10 GPUs in use)"],
+    ["T4:4", [lease("H100:8")], [], "waiting for 4 T4 (8 of 10 GPUs in use)"],
+    ["H100:4", [lease("H100:4")], [old("H100:8")], "waiting for 4 H100 (4 of 8 in use, behind 1 queued job)"],
+    ["H100:8|H200:8", [lease("H100:4")], [], "waiting for 8 H100 (4 of 8 in use) or 8 H200 (4 of 10 GPUs in use)"],
+  ];
+  for (const [gpu, leases, ahead, words] of cases) test(words, () => expect(reason(gpu, leases, ahead)).toBe(words));
+});
+
+test("a smaller job passes a blocked one only while that is young, and another kind of job always", () => {
+  const leases = [lease("H100:4")];
+  expect(granted("H100:4", leases, [young("H100:8")])).toBe("H100:4");
+  expect(granted("H100:4", leases, [old("H100:8")])).toBeNull();
+  expect(granted(null, leases, [old("H100:8")])).toBe("none");
+  expect(granted("T4:2", leases, [old("H100:8")])).toBeNull(); // the total would not be left
+  expect(granted("T4:2", leases, [old("H100:5")])).toBeNull();
+  expect(granted("T4", leases, [old("H100:5")])).toBe("T4:1");
+});
+
+test("who could start goes first, whatever its age", () => {
+  expect(granted("H100:4", [lease("H100:4")], [young("H100:4")])).toBeNull();
+});
+
+test("a running job's GPU changes within the limits, and not at the cost of one that has waited long", () => {
+  const [h200] = gpusOf("H200:4") as [GpuRequest];
+  const fits = (leases: LeaseUse[], ahead: QueueEntry[]) => fitsInstead(h200, { leases, ahead }, limits, NOW);
+  expect(fits([lease("H100:6")], [])).toBe(true);
+  expect(fits([lease("H100:7")], [])).toBe(false);
+  expect([fits([], [young("H200:8")]), fits([], [old("H200:8")])]).toEqual([true, false]);
+});
+
+test("what no limit ever allows is known beforehand", () => {
+  const ever = (gpu: string | null) => canEverFit(gpusOf(gpu), limits.gpus);
+  expect([null, "H100:8", "H200:8", "H100:8|H200:8"].map(ever)).toEqual([true, true, true, true]);
+  const tight = { total: 6, H100: 4 };
+  expect(["H100:5", "H200:7", "H200:6", "H100:8|T4"].map((gpu) => canEverFit(gpusOf(gpu), tight))).toEqual([
+    false,
+    false,
+    true,
+    true,
+  ]);
+});
+
+/** Jobs of a random workload, played over a pool with the decision alone: who arrives when, wants what, takes how long. */
+const arrival = fc.record({
+  at: fc.integer({ min: 0, max: 600 }),
+  gpu: fc.constantFrom(null, null, "T4", "H100", "H100:4", "H100:8", "H200:4", "H100:8|H200:8", "H200:2|T4:2"),
+  lasts: fc.integer({ min: 1, max: 300 }),
+});
+
+test("over random workloads no limit is exceeded and no job waits for ever", () => {
+  fc.assert(
+    fc.property(
+      fc.array(arrival, { maxLength: 40 }),
+      fc.integer({ min: 1, max: 6 }),
+      fc.integer({ min: 8, max: 12 }),
+      (arrivals, maxRunningJobs, total) => {
+        const own: AdmissionLimits = { maxRunningJobs, gpus: { total, H100: 8, T4: 2 } };
+        const jobs = arrivals.map((job, index) => ({ ...job, id: `${index}`, use: null as LeaseUse | null, end: 0 }));
+        const waiting: typeof jobs = [];
+        let running: typeof jobs = [];
+        let started = 0;
+        const longest = Math.max(0, ...jobs.map(({ lasts }) => lasts));
+        for (let second = 0; started < jobs.length; second++) {
+          running = running.filter(({ end }) => end > second);
+          waiting.push(...jobs.filter(({ at }) => at === second));
+          for (const job of [...waiting]) {
+            const ahead = waiting
+              .slice(0, waiting.indexOf(job))
+              .map(({ id, at, gpu }) => ({ jobID: id, since: at * 1000, gpus: gpusOf(gpu) }));
+            const leases = running.flatMap(({ use }) => use ?? []);
+            const decision = decideAdmission(gpusOf(job.gpu), { leases, ahead }, own, second * 1000);
+            if (decision.kind === "wait") continue;
+            job.use = { slots: 1, gpu: decision.gpu };
+            job.end = second + job.lasts;
+            waiting.splice(waiting.indexOf(job), 1);
+            running.push(job);
+            started++;
+          }
+          expect(running.length).toBeLessThanOrEqual(maxRunningJobs);
+          for (const [type, { used }] of Object.entries(
+            countGpus(
+              running.flatMap(({ use }) => use ?? []),
+              own.gpus,
+            ),
+          )) {
+            expect(used).toBeLessThanOrEqual(own.gpus[type] ?? total);
+          }
+          // Once old, the head is passed by nobody: it waits for those that run, no longer.
+          const head = waiting[0];
+          if (head)
+            expect(second - head.at).toBeLessThanOrEqual((PATIENCE_MS / 1000 + longest) * (waiting.length + started));
+          if (head && running.length === 0) throw new Error(`${head.gpu} waits for nobody`);
+        }
+      },
+    ),
+  );
+});

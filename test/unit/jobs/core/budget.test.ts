@@ -1,0 +1,152 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { NO_COMPUTE, openCompute, settleCompute } from "../../../../src/jobs/core/cost.ts";
+import { complete, fail, type Job, run, start } from "../../../../src/jobs/core/job.ts";
+import { decideBudget, decideJobBudget, decideMoney, type MoneyLimits, spendOf } from "../../../../src/jobs/core/budget.ts";
+import { jobIn } from "../../views/job-in.ts";
+
+const HOUR = 3_600_000;
+const limits: MoneyLimits = { ceilingUsd: 10, warnAt: 0.8, rescueMs: HOUR / 10 };
+const queued = (more: Partial<Job> = {}) => jobIn({ kind: "queued" }, { id: "new", modelUsd: 0, ...more });
+/** Running since 0, its sandbox too. */
+const running = (usdPerHour: number, more: Partial<Job> = {}) =>
+  jobIn(
+    { kind: "running", leaseID: "l" },
+    { modelUsd: 0, compute: openCompute(NO_COMPUTE, usdPerHour, 0, null), ...more },
+  );
+const withMaxUsd = (job: Job, maxUsd: number): Job => ({ ...job, task: { ...job.task, maxUsd } });
+
+describe("compute", () => {
+  test("is counted by the time a sandbox stands, over several of them", () => {
+    const first = settleCompute(openCompute(NO_COMPUTE, 3.6, 0, null), 1_500);
+    const second = openCompute(first, 7.2, 10_000, null);
+    const job = running(0, { compute: second, modelUsd: 0.25 });
+    expect(first.usd).toBeCloseTo(0.0015, 12);
+    expect(spendOf([job], 20_000).computeUsd).toBeCloseTo(0.0015 + 0.02, 12);
+    expect(spendOf([job, job], 20_000)).toMatchObject({ modelUsd: 0.5 });
+    expect(settleCompute(settleCompute(second, 20_000), 90_000)).toEqual(settleCompute(second, 20_000));
+  });
+
+  test("is not counted after the moment at which the provider ends a sandbox that nobody watched", () => {
+    const job = running(0, { compute: openCompute(NO_COMPUTE, 1, 0, 2 * HOUR) });
+    expect(spendOf([job], 9 * HOUR).computeUsd).toBe(2);
+    expect(settleCompute(job.compute, 9 * HOUR).usd).toBe(2);
+  });
+});
+
+describe("a job may start", () => {
+  const decide = (job: Job, rate: number, jobs: Job[], now = 0) => decideMoney(job, rate, [...jobs, job], limits, now);
+
+  test("while spend, reserves and its own reserve stay under the ceiling", () => {
+    expect(decide(queued(), 20, []).kind).toBe("admit");
+    expect(decide(queued(), 20, [running(40)]).kind).toBe("admit"); // 4 + 2
+    expect(decide(queued(), 20, [running(40), running(40)])).toEqual({
+      kind: "wait",
+      reason: "waiting for budget ($0.0000 spent and $8.00 in reserve for running jobs, of $10.00)",
+    });
+  });
+
+  test("never when even alone it would not: it is refused", () => {
+    const refused = decide(queued(), 20, [running(0, { modelUsd: 8 })]);
+    expect(refused).toMatchObject({ kind: "refuse", failure: { code: "budget_exceeded", retryable: false } });
+    expect(JSON.stringify(refused)).toContain("budget.usdPerSession");
+    expect(decide(queued(), 0, [running(0, { modelUsd: 10 })]).kind).toBe("refuse");
+  });
+
+  test("within its own ceiling, of which what it has spent already counts", () => {
+    expect(decide(withMaxUsd(queued(), 3), 20, []).kind).toBe("admit");
+    expect(decide(withMaxUsd(queued({ modelUsd: 1 }), 3), 20, []).kind).toBe("refuse");
+  });
+
+  test("always where there is no ceiling", () => {
+    const free = { ...limits, ceilingUsd: null };
+    expect(decideMoney(queued(), 1e6, [running(1e6, { modelUsd: 1e6 })], free, HOUR)).toEqual({ kind: "admit" });
+    expect(decideBudget([running(1e6)], free, HOUR)).toMatchObject({ isLow: false, isOut: false, nextAt: null });
+  });
+});
+
+describe("a session", () => {
+  test("is low at its share and out when only the reserves are left, and both moments are foreseen", () => {
+    const jobs = [running(5), running(5)]; // 10 an hour, 1 in reserve
+    const at = (hours: number) => decideBudget(jobs, limits, hours * HOUR);
+    expect(at(0)).toMatchObject({ isLow: false, isOut: false, nextAt: 0.8 * HOUR });
+    expect(at(0.8)).toMatchObject({ isLow: true, isOut: false, nextAt: 0.9 * HOUR });
+    expect(at(0.9)).toMatchObject({ isLow: true, isOut: true, nextAt: null });
+  });
+
+  test("that spends nothing by the hour has no moment to look at", () => {
+    expect(decideBudget([running(0)], limits, 5).nextAt).toBeNull();
+  });
+
+  test("a sandbox that lingers counts like a running one", () => {
+    const ended = jobIn(
+      { kind: "completed", result: "" },
+      { modelUsd: 0, compute: openCompute(NO_COMPUTE, 10, 0, null) },
+    );
+    expect(decideBudget([ended], limits, 0.9 * HOUR).isOut).toBe(true);
+  });
+
+  test("a task's own ceiling is foreseen alike", () => {
+    const job = withMaxUsd(running(10), 3);
+    expect(decideJobBudget(job, limits, 0)).toEqual({ isOut: false, nextAt: 0.2 * HOUR });
+    expect(decideJobBudget(job, limits, 0.2 * HOUR).isOut).toBe(true);
+    expect(decideJobBudget(running(10), limits, 9 * HOUR)).toEqual({ isOut: false, nextAt: null });
+  });
+});
+
+/** A session's life by the decisions alone: jobs come, run, are rescued in time that is paid for, and end. */
+const arrival = fc.record({
+  at: fc.integer({ min: 0, max: 400 }),
+  usdPerHour: fc.integer({ min: 0, max: 60 }),
+  lasts: fc.integer({ min: 1, max: 200 }),
+  maxUsd: fc.option(fc.integer({ min: 1, max: 20 })),
+  /** Share of the rescue's time that it takes. */
+  rescue: fc.double({ min: 0, max: 1, noNaN: true }),
+});
+
+test("over random workloads spend never passes the ceiling, nor a task's own, and no job waits for ever", () => {
+  const MIN = 60_000;
+  const own: MoneyLimits = { ceilingUsd: 20, warnAt: 0.8, rescueMs: 5 * MIN };
+  fc.assert(
+    fc.property(fc.array(arrival, { maxLength: 20 }), (arrivals) => {
+      type Played = (typeof arrivals)[number] & { job: Job; endsAt: number };
+      const jobs: Played[] = arrivals.map((one, index) => ({
+        ...one,
+        job: { ...queued({ id: `${index}` }), task: { ...queued().task, maxUsd: one.maxUsd } },
+        endsAt: Infinity,
+      }));
+      const rescued = new Set<Played>();
+      for (let now = 0; now <= 3_000 * MIN; now += MIN / 4) {
+        const records = () => jobs.map(({ job }) => job);
+        for (const one of jobs) {
+          const { state, compute } = one.job;
+          if (state.kind === "running" && now >= one.endsAt) {
+            one.job = { ...one.job, state: complete(state, "", now), compute: settleCompute(compute, now) };
+          }
+          if (state.kind !== "queued" || one.at * MIN > now) continue;
+          const decision = decideMoney(one.job, one.usdPerHour, records(), own, now);
+          if (decision.kind === "refuse") one.job = { ...one.job, state: fail(state, decision.failure, now) };
+          if (decision.kind !== "admit") continue;
+          one.endsAt = now + one.lasts * MIN;
+          one.job = { ...one.job, state: run(start(state, "l", now), now), compute: openCompute(compute, one.usdPerHour, now, null) }; // biome-ignore format: one line
+        }
+        const { isOut } = decideBudget(records(), own, now);
+        for (const one of jobs) {
+          if (one.job.state.kind !== "running" || rescued.has(one)) continue;
+          if (!isOut && !decideJobBudget(one.job, own, now).isOut) continue;
+          rescued.add(one);
+          one.endsAt = Math.min(one.endsAt, now + one.rescue * (own.rescueMs - MIN / 2));
+        }
+        // A look every quarter of a minute stands in for the exact moment, hence the leeway of two.
+        const leeway = (rate: number) => (rate * MIN) / 2 / HOUR;
+        const rates = jobs.reduce((sum, { job }) => sum + (job.compute.since === null ? 0 : job.compute.usdPerHour), 0);
+        expect(spendOf(records(), now).usd).toBeLessThanOrEqual(20 + leeway(rates) + 1e-9);
+        for (const { job, maxUsd, usdPerHour } of jobs) {
+          if (maxUsd !== null) expect(spendOf([job], now).usd).toBeLessThanOrEqual(maxUsd + leeway(usdPerHour) + 1e-9);
+        }
+      }
+      expect(jobs.filter(({ job }) => job.state.kind === "queued" || job.state.kind === "running")).toEqual([]);
+    }),
+    { numRuns: 25 },
+  );
+}, 240_000);

@@ -1,0 +1,84 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { type DeadlineFacts, type DeadlineLimits, decideDeadline } from "../../../../src/jobs/core/deadline.ts";
+
+const MIN = 60_000;
+const limits: DeadlineLimits = { jobMs: 240 * MIN, stallMs: 15 * MIN, checkpointMs: 30 * MIN, rescueMs: 5 * MIN };
+const facts = (more: Partial<DeadlineFacts> = {}): DeadlineFacts => ({
+  since: 0,
+  sandboxUntil: null,
+  heardAt: null,
+  retried: false,
+  told: false,
+  savedAt: 0,
+  ...more,
+});
+const at = (minutes: number, more: Partial<DeadlineFacts> = {}, own: Partial<DeadlineLimits> = {}) => {
+  const { action, nextAt } = decideDeadline(facts(more), { ...limits, ...own }, minutes * MIN);
+  const code = "failure" in action ? action.failure.code : null;
+  return [action.kind, ...(code ? [code] : []), nextAt === null ? null : nextAt / MIN];
+};
+const never = { checkpointMs: null };
+
+describe("a job near the end of its time", () => {
+  test("is told to wrap up, and stopped halfway to the end", () => {
+    expect(at(0, {}, never)).toEqual(["nothing", 235]);
+    expect(at(234, {}, never)).toEqual(["nothing", 235]);
+    expect(at(235, {}, never)).toEqual(["wrap_up", "timed_out", 237.5]);
+    expect(at(236, { told: true }, never)).toEqual(["nothing", 237.5]);
+    expect(at(237.5, { told: true }, never)).toEqual(["stop", "timed_out", null]);
+    expect(at(999, {}, never)).toEqual(["stop", "timed_out", null]);
+  });
+
+  test("heeds the end of its sandbox where that is earlier", () => {
+    expect(at(54, { sandboxUntil: 60 * MIN }, never)).toEqual(["nothing", 55]);
+    expect(at(55, { sandboxUntil: 60 * MIN }, never)).toEqual(["wrap_up", "timed_out", 57.5]);
+    expect(at(55, { sandboxUntil: 600 * MIN }, never)).toEqual(["nothing", 235]);
+  });
+
+  test("has half of a time that is shorter than its rescue", () => {
+    expect(at(0, {}, { ...never, jobMs: 4 * MIN })).toEqual(["nothing", 2]);
+    expect(at(2, {}, { ...never, jobMs: 4 * MIN })).toEqual(["wrap_up", "timed_out", 3]);
+    expect(at(4, {}, { ...never, jobMs: 4 * MIN, rescueMs: 0 })).toEqual(["stop", "timed_out", null]);
+  });
+});
+
+describe("a silent turn", () => {
+  test("is retried once, then its job stops", () => {
+    expect(at(14, { heardAt: 0 }, never)).toEqual(["nothing", 15]);
+    expect(at(15, { heardAt: 0 }, never)).toEqual(["retry_turn", 235]);
+    expect(at(40, { heardAt: 30 * MIN, retried: true }, never)).toEqual(["nothing", 45]);
+    expect(at(45, { heardAt: 30 * MIN, retried: true }, never)).toEqual(["stop", "stalled", 235]);
+  });
+
+  test("is none while a tool runs or between turns", () => expect(at(100, {}, never)).toEqual(["nothing", 235]));
+});
+
+test("a running job is frozen from time to time, and not while it wraps up", () => {
+  expect(at(29)).toEqual(["nothing", 30]);
+  expect(at(30)).toEqual(["checkpoint", 235]);
+  expect(at(30, { savedAt: 30 * MIN })).toEqual(["nothing", 60]);
+  expect(at(236, { told: true })).toEqual(["nothing", 237.5]);
+});
+
+test("whatever the facts, the next look comes later than now and no later than what it is for", () => {
+  const moment = fc.integer({ min: 0, max: 300 * MIN });
+  const any = fc.record({
+    since: moment,
+    sandboxUntil: fc.option(moment),
+    heardAt: fc.option(moment),
+    retried: fc.boolean(),
+    told: fc.boolean(),
+    savedAt: moment,
+  });
+  fc.assert(
+    fc.property(any, moment, (given, now) => {
+      const { action, nextAt } = decideDeadline(given, limits, now);
+      if (nextAt !== null) expect(nextAt).toBeGreaterThan(now);
+      if (action.kind === "stop" || nextAt === null) return;
+      // Acting in time at every look, nothing is missed: just before the next one the same is to be done.
+      const before = decideDeadline(given, limits, nextAt - 1).action.kind;
+      expect(before).toBe(action.kind);
+    }),
+  );
+});

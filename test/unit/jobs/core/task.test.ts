@@ -1,0 +1,118 @@
+import { describe, expect, test } from "bun:test";
+import type { SnapshotRecord } from "../../../../src/jobs/store/pool-store.ts";
+import { decideTask, type TaskContext, type TaskRequest } from "../../../../src/jobs/core/task.ts";
+import { CATALOG } from "../runtime-world.ts";
+
+const context: TaskContext = {
+  catalog: CATALOG,
+  environments: { default: { gpu: null }, python: { gpu: null }, cuda: { gpu: "t4" } },
+  gpuLimits: { total: 8, H100: 4 },
+  provider: "local",
+  findSnapshot: (name) => (name === "best" ? ({ id: "snap_1", provider: "local" } as SnapshotRecord) : null),
+  lostLabel: () => null,
+  orchestratorModel: "acme/large",
+  forbidden: [],
+};
+const decide = (more: Partial<TaskRequest> = {}) =>
+  decideTask({ description: "d", prompt: "Do it.", ...more }, context);
+const accepted = (more: Partial<TaskRequest> = {}) => {
+  const decision = decide(more);
+  if (decision.kind !== "accepted") throw new Error(decision.failure.message);
+  return decision.task;
+};
+const refusal = (more: Partial<TaskRequest>) => {
+  const decision = decide(more);
+  if (decision.kind !== "refused") throw new Error(`accepted ${JSON.stringify(decision.task)}`);
+  expect(decision.failure).toMatchObject({ code: "invalid_task", retryable: false });
+  return decision.failure.message;
+};
+
+test("what a task leaves out is filled in", () => {
+  expect(accepted()).toEqual({
+    description: "d",
+    prompt: "Do it.",
+    agent: "sandbox_worker",
+    model: "acme/large",
+    environment: "default",
+    gpu: null,
+    snapshotID: null,
+    skills: [],
+    forbidden: [],
+    timeoutMinutes: null,
+    maxUsd: null,
+  });
+});
+
+test("what a task names is kept, a snapshot's label as its id", () => {
+  const named = { agent: "reviewer", model: "acme/large", environment: "python", from: "best", skills: ["golf"] };
+  expect(accepted(named)).toMatchObject({ agent: "reviewer", model: "acme/large", environment: "python" });
+  expect(accepted(named)).toMatchObject({ snapshotID: "snap_1", skills: ["golf"] });
+});
+
+test("the model is the task's, else the agent's, else the orchestrator's", () => {
+  expect(accepted({ agent: "reviewer", model: "acme/large" }).model).toBe("acme/large");
+  expect(accepted({ agent: "reviewer" }).model).toBe("acme/small");
+  expect(accepted().model).toBe("acme/large");
+});
+
+test('"none" drops a GPU in any case', () => {
+  expect(accepted({ gpu: "none" }).prompt).toBe("Do it.");
+  expect(accepted({ gpu: "None" }).prompt).toBe("Do it.");
+});
+
+describe("a refusal names the field, what was found and what there is:", () => {
+  const cases: [string, Partial<TaskRequest>, string[]][] = [
+    ["an empty prompt", { prompt: " \n" }, ["prompt"]],
+    ["a prompt too long", { prompt: "x".repeat(1_000_001) }, ["prompt", "1000001", "1000000"]],
+    ["a GPU", { gpu: "H100:8" }, ["gpu", "H100:8"]],
+    ["a GPU of its environment", { environment: "cuda" }, ["gpu", "t4"]],
+    ["a GPU that does not exist", { gpu: "H1000" }, ["gpu", "H1000"]],
+    ["an agent", { agent: "nobody" }, ["agent", "nobody", "sandbox_worker, reviewer"]],
+    ["a model", { model: "acme/none" }, ["model", "acme/none", "acme/large, acme/small"]],
+    ["an environment", { environment: "ruby" }, ["environment", "ruby", "default, python"]],
+    ["a snapshot", { from: "worst" }, ["from", "worst", "sandbox_snapshot"]],
+    ["a skill", { skills: ["golf", "chess"] }, ["skill", "chess", "golf"]],
+  ];
+  for (const [what, request, words] of cases) {
+    test(what, () => {
+      const message = refusal(request);
+      for (const word of words) expect(message).toContain(word);
+    });
+  }
+
+  test("a snapshot of another provider", () => {
+    const message = decideTask({ description: "d", prompt: "p", from: "best" }, { ...context, provider: "modal" });
+    if (message.kind !== "refused") throw new Error("accepted");
+    expect(message.failure.message).toContain('provider "local"');
+  });
+
+  test("a name among very many, of which twenty are shown", () => {
+    const many = {
+      ...context,
+      environments: Object.fromEntries(Array.from({ length: 25 }, (_, i) => [`env${i}`, { gpu: null }])),
+    };
+    const decision = decideTask({ description: "d", prompt: "p", environment: "x" }, many);
+    if (decision.kind !== "refused") throw new Error("accepted");
+    expect(decision.failure.message).toContain("env19, and 5 more.");
+    expect(decision.failure.message).not.toContain("env20");
+  });
+});
+
+describe("on Modal a task's GPUs", () => {
+  const gpuOf = (request: Partial<TaskRequest>) => {
+    const decision = decideTask({ description: "d", prompt: "p", ...request }, { ...context, provider: "modal" });
+    if (decision.kind !== "accepted") throw new Error(decision.failure.message);
+    return decision.task.gpu;
+  };
+
+  test("are its own, in canonical form and order of preference", () => {
+    expect(gpuOf({ gpu: "h100:8|H200:8" })).toBe("H100:8|H200:8");
+  });
+
+  test("are its environment's unless it says otherwise", () => {
+    expect(gpuOf({ environment: "cuda" })).toBe("T4");
+    expect(gpuOf({ environment: "cuda", gpu: "L4" })).toBe("L4");
+    expect(gpuOf({ environment: "cuda", gpu: "none" })).toBeNull();
+    expect(gpuOf({})).toBeNull();
+  });
+});

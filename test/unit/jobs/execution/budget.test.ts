@@ -1,0 +1,140 @@
+import { describe, expect, test } from "bun:test";
+import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
+import { spendOf } from "../../../../src/jobs/core/budget.ts";
+import { waitForJobs } from "../../../../src/jobs/actions/wait-for-jobs.ts";
+import { bytes, inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
+
+const MIN = 60_000;
+/** One dollar an hour for each sandbox: the default core. */
+const prices = { cpuCore: 1, memoryGiB: 0 };
+const patient = { stallTimeoutMinutes: 1e4, jobTimeoutMinutes: 1e4, checkpointMinutes: null, parkAfterSeconds: 0 };
+const budget = (usdPerSession: number | null, warnAt = 0.8) => ({
+  ...patient,
+  prices,
+  budget: { usdPerSession, warnAt },
+});
+const long = `work ${1e4 * MIN} never`;
+
+const spent = async (world: World) => spendOf((await world.lab.book(ORCHESTRATOR)).jobs(), world.clock.now());
+
+test(
+  "model and compute are counted to the cent, over parking, follow-ups and restarts, also while nobody ran",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start(`work ${60 * MIN} one`);
+    await world.reaches(id, "running");
+    await world.clock.advance(60 * MIN + 1_000);
+    expect(world.job(id)).toMatchObject({ state: { kind: "completed" }, sandbox: { kind: "parked" } });
+    await world.clock.advance(600 * MIN); // parked, it costs nothing
+    expect(await spent(world)).toMatchObject({
+      modelUsd: 0.005,
+      computeUsd: expect.closeTo(1, 3),
+      usd: expect.closeTo(1.005, 3),
+    });
+    await messageJob(world.lab, ORCHESTRATOR, { job: id, message: long, interrupt: false });
+    await world.reaches(id, "running");
+    await world.clock.advance(30 * MIN);
+    await world.close(world.lab);
+    await world.clock.advance(30 * MIN); // its sandbox stands, and no OpenCode runs
+    await world.reopen();
+    expect(await spent(world)).toMatchObject({ computeUsd: expect.closeTo(2, 3) });
+  }, budget(null)),
+);
+
+describe("at its ceiling", () => {
+  test(
+    "a session is warned once, then its jobs are rescued, new ones refused, and none passes it",
+    inWorld(async (world) => {
+      const [a = "", b = ""] = await world.start(long, long);
+      await world.reaches(b, "running");
+      await world.lab.keeper.live(a)?.writeFile("kept", bytes("kept"));
+      const wait = () =>
+        waitForJobs(world.lab, ORCHESTRATOR, {
+          until: "all",
+          timeoutMs: 1e9,
+          signal: new AbortController().signal,
+          onProgress: () => {},
+        });
+      const first = wait();
+      await world.clock.advance(47 * MIN);
+      expect(world.lowBudgets).toEqual([]);
+      await world.clock.advance(1.5 * MIN); // two jobs, 0.8 of 2 dollars
+      expect(world.lowBudgets).toEqual([expect.stringMatching(/^1\.6\d of 2$/)]);
+      expect(await first).toMatchObject({ reason: "attention", lowBudget: { usd: expect.any(Number) } });
+      const second = wait();
+      await world.clock.advance(12 * MIN); // 2 dollars less the rescue of two jobs, five minutes each
+      const { reason, finished } = await second;
+      expect(reason).toBe("satisfied");
+      for (const job of finished) {
+        expect(job).toMatchObject({
+          state: { kind: "failed", failure: { code: "budget_exceeded" } },
+          sandbox: { kind: "parked" },
+        });
+      }
+      const { usd } = await spent(world);
+      expect(usd).toBeGreaterThan(1.8);
+      expect(usd).toBeLessThan(2);
+      expect(world.lowBudgets.length).toBe(1);
+      const [last = ""] = await world.start(long); // there is room left for one, and its rescue
+      await world.reaches(last, "running");
+      await world.clock.advance(6 * MIN);
+      expect(world.job(last).state).toMatchObject({ kind: "failed", failure: { code: "budget_exceeded" } });
+      expect((await spent(world)).usd).toBeLessThan(2);
+      const [late = ""] = await world.start("say no");
+      expect(world.job(late).state).toMatchObject({ kind: "failed", failure: { code: "budget_exceeded" } });
+
+      await world.close(world.lab);
+      world.lab = await world.open({ budget: { usdPerSession: 10, warnAt: 0.8 } });
+      const book = await world.lab.book(ORCHESTRATOR);
+      for (const job of [a, late]) {
+        await messageJob(world.lab, ORCHESTRATOR, { job, message: "say there", interrupt: false });
+        await world.clock.until("it goes on", () => book.get(job)?.state.kind === "completed");
+      }
+      expect(world.did("create").length).toBe(5);
+    }, budget(2)),
+  );
+
+  test(
+    "what the model costs counts too, and stops a job as soon as it is known",
+    inWorld(async (world) => {
+      world.sessions.usdPerAnswer = 3;
+      const [id = ""] = await world.start(long);
+      await world.reaches(id, "failed");
+      expect(world.job(id).state).toMatchObject({ failure: { code: "budget_exceeded" } });
+      expect(world.clock.now() - world.job(id).createdAt).toBeLessThan(MIN);
+    }, budget(2)),
+  );
+
+  test(
+    "of a task, only that is stopped",
+    inWorld(async (world) => {
+      const [own = "", other = ""] = await world.start({ description: "d", prompt: long, max_usd: 1 }, long);
+      await world.reaches(other, "running");
+      await world.clock.advance(54 * MIN);
+      expect(world.job(own).state.kind).toBe("running");
+      await world.clock.advance(2 * MIN); // less five minutes of rescue
+      expect(world.job(own).state).toMatchObject({
+        failure: { code: "budget_exceeded", message: expect.stringContaining("max_usd") },
+      });
+      expect(world.job(other).state.kind).toBe("running");
+    }, budget(25)),
+  );
+});
+
+test(
+  "a job waits while running ones hold in reserve what it needs, and starts when they have ended",
+  inWorld(
+    async (world) => {
+      const [a = "", b = "", c = ""] = await world.start(`work ${MIN} a`, "say b", "say c");
+      await world.reaches(a, "running");
+      expect(world.lab.scheduler.place(b)).toEqual({
+        position: 1,
+        reason: expect.stringContaining("waiting for budget"),
+      });
+      expect(world.lab.scheduler.place(c)).toMatchObject({ position: 2 });
+      expect(world.lab.pool.poolState(world.clock.now()).queue).toEqual([]); // nobody need wait behind them
+      await world.clock.advance(2 * MIN);
+      expect([a, b, c].map((id) => world.job(id).state.kind)).toEqual(["completed", "completed", "completed"]);
+    },
+    budget(0.16), // five minutes of rescue are a twelfth of a dollar
+  ),
+);

@@ -1,0 +1,227 @@
+import { describe, expect, test } from "bun:test";
+import { optionsSchema } from "../../../../src/config/schema.ts";
+import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
+import { toJobView } from "../../../../src/views/job-view.ts";
+import { bytes, gate, inWorld, leases, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
+
+const MIN = 60_000;
+const ENVIRONMENTS = optionsSchema.parse({ environments: { short: { sandboxTimeoutMinutes: 10 } } }).environments;
+const say = (world: World, job: string, message: string) =>
+  messageJob(world.lab, ORCHESTRATOR, { job, message, interrupt: false });
+const write = async (world: World, id: string) => world.lab.keeper.live(id)?.writeFile("kept", bytes("kept"));
+const read = async (world: World, id: string) =>
+  text(await world.lab.keeper.live(id)?.readFile("kept", { offset: 0, maxBytes: 9 }));
+const reasonOf = (world: World, id: string) => {
+  const { lab, clock } = world;
+  const job = world.job(id);
+  const live = lab.live.of(job.childSession);
+  return toJobView(job, { place: null, live, unansweredSince: lab.keeper.unansweredSince(id), now: clock.now() })
+    .reason;
+};
+
+describe("a silent model", () => {
+  test(
+    "is seen at once, stopped and asked again once, then its job fails with stalled and its files are kept",
+    inWorld(async (world) => {
+      const [id = "", sibling = ""] = await world.start("hang", "say fine");
+      await world.reaches(id, "running");
+      await write(world, id);
+      await world.reaches(sibling, "completed");
+      await world.clock.advance(5_000);
+      expect(reasonOf(world, id)).toMatch(/^nothing has been heard of its model for [45] s$/);
+      await world.clock.advance(14 * MIN);
+      expect(world.sessions.prompts.length).toBe(2);
+      await world.clock.advance(1.5 * MIN);
+      expect(world.sessions.prompts.at(-1)?.text).toStartWith("You were stopped because");
+      expect(world.job(id)).toMatchObject({ state: { kind: "running" }, turns: 1 });
+      await world.clock.advance(15.5 * MIN);
+      expect(world.job(id)).toMatchObject({
+        state: { kind: "failed", failure: { code: "stalled", retryable: true } },
+        sandbox: { kind: "parked" },
+      });
+      expect([leases(world.lab), world.sessions.running(), world.sessions.lostPrompts]).toEqual([0, [], []]);
+      await say(world, id, "work 1000 again");
+      await world.reaches(id, "running");
+      expect(await read(world, id)).toBe("kept");
+      await world.reaches(id, "completed");
+    }),
+  );
+
+  test(
+    "that answers when it is asked again goes on",
+    inWorld(async (world) => {
+      world.sessions.afterSilence = "say at last";
+      const [id = ""] = await world.start("hang");
+      await world.reaches(id, "running");
+      await say(world, id, "hang");
+      await world.clock.advance(16 * MIN);
+      expect(world.job(id).state.kind).toBe("running"); // its next turn may be silent once, too
+      await world.clock.advance(16 * MIN);
+      expect(world.job(id).state).toMatchObject({ kind: "completed", result: "at last" });
+      expect(world.sessions.prompts.length).toBe(4);
+    }),
+  );
+
+  test(
+    "is none while a tool runs, also where one of several has ended",
+    inWorld(async (world) => {
+      const [id = ""] = await world.start(`tool ${60 * MIN} done`);
+      await world.reaches(id, "running");
+      const sessionID = world.job(id).childSession ?? "";
+      await world.clock.advance(1_000);
+      world.sessions.emit({ kind: "tool", sessionID, call: "other", tool: "sandbox_read", running: true });
+      world.sessions.emit({ kind: "tool", sessionID, call: "other", tool: "sandbox_read", running: false });
+      expect(world.lab.live.of(sessionID).tool).toBe("sandbox_exec");
+      await world.clock.advance(61 * MIN);
+      expect(world.job(id).state).toMatchObject({ kind: "completed", result: "done" });
+    }),
+  );
+
+  test(
+    "is none while anything comes from it",
+    inWorld(async (world) => {
+      const [id = ""] = await world.start(`work ${40 * MIN} done`);
+      await world.reaches(id, "running");
+      for (let minute = 0; minute < 40; minute += 5) {
+        await world.clock.advance(5 * MIN - 1);
+        world.sessions.emit({ kind: "output", sessionID: world.job(id).childSession ?? "" });
+      }
+      await world.reaches(id, "completed");
+    }),
+  );
+});
+
+describe("a job past its time", () => {
+  const patient = { stallTimeoutMinutes: 1e4 };
+  const timed = (prompt: string, minutes: number) => ({ description: "d", prompt, timeout_minutes: minutes });
+
+  test(
+    "is told, wraps up, and fails with timed_out, what it said and its snapshot; a message wakes it with its files",
+    inWorld(async (world) => {
+      const [id = ""] = await world.start(timed("until told half of it", 60));
+      await world.reaches(id, "running");
+      await write(world, id);
+      await world.clock.advance(54 * MIN);
+      expect(world.sessions.told).toEqual([]);
+      const seen: unknown[] = [];
+      world.lab.onChange(({ job }) => {
+        if (job.state.kind === "failed") seen.push([job.state, job.sandbox.kind]);
+      });
+      await world.clock.advance(1.5 * MIN);
+      expect(world.sessions.told).toMatchObject([{ agent: "sandbox_worker", text: expect.stringContaining("2 min") }]);
+      expect(world.job(id).state).toMatchObject({
+        kind: "failed",
+        failure: { code: "timed_out", retryable: true, message: expect.stringContaining("60 minutes") },
+        result: "half of it",
+      });
+      expect(seen[0]).toMatchObject([{ result: "half of it" }, "parked"]); // never failed and not yet frozen
+      expect([world.machine.sandboxes().length, leases(world.lab)]).toEqual([0, 0]);
+      await say(world, id, "work 1000 whole");
+      await world.reaches(id, "running");
+      expect(await read(world, id)).toBe("kept");
+      expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "whole" });
+    }, patient),
+  );
+
+  test(
+    "that does not listen is stopped before its end, and a message that comes meanwhile wakes it",
+    inWorld(async (world) => {
+      const { passed, open } = gate();
+      const [id = ""] = await world.start(timed(`work ${600 * MIN} never`, 60));
+      await world.reaches(id, "running");
+      await world.clock.advance(57 * MIN);
+      expect(world.job(id).state.kind).toBe("running");
+      world.machine.onFreeze = () => passed;
+      await world.clock.advance(0.75 * MIN);
+      const sent = say(world, id, "say woken");
+      open();
+      await world.clock.advance(1_000);
+      await sent;
+      expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "woken" });
+      const kinds = (await world.turns(id)).map(({ state }) => state);
+      expect(kinds).toEqual(["stopped", "done"]);
+    }, patient),
+  );
+
+  test(
+    "that cannot be frozen fails all the same, and is frozen when that works again",
+    inWorld(async (world) => {
+      world.machine.onFreeze = () => Promise.reject(new Error("disk full"));
+      const [id = ""] = await world.start(timed("hang", 10));
+      await world.reaches(id, "running");
+      await world.clock.advance(10 * MIN);
+      expect(world.job(id)).toMatchObject({ state: { failure: { code: "timed_out" } }, sandbox: { kind: "live" } });
+      world.machine.onFreeze = () => {};
+      await world.clock.advance(3 * MIN);
+      expect(world.job(id).sandbox.kind).toBe("parked");
+    }, patient),
+  );
+
+  test(
+    "keeps the first cause of its end: a lost sandbox, a cancelled job",
+    inWorld(async (world) => {
+      const [lost = ""] = await world.start(timed("until told", 60));
+      await world.reaches(lost, "running");
+      await world.clock.advance(54 * MIN);
+      const [sandbox] = world.machine.sandboxes();
+      world.machine.lose(sandbox?.id ?? "");
+      await world.clock.advance(10 * MIN);
+      expect(world.job(lost).state).toMatchObject({ kind: "failed", failure: { code: "sandbox_lost" } });
+    }, patient),
+  );
+});
+
+test(
+  "a sandbox is made to outlive its job, by the task's own limit or the options', and within a day",
+  inWorld(
+    async (world) => {
+      const own = { description: "d", prompt: "hang", timeout_minutes: 30 };
+      const ids = await world.start("hang", own, { ...own, environment: "short" }, { ...own, timeout_minutes: 1e5 });
+      await world.clock.until("all run", () => world.machine.sandboxes().length === 4);
+      const minutes = world.machine.sandboxes().map(({ spec }) => (spec.machine?.lifetimeMs ?? 0) / MIN);
+      expect(minutes).toEqual([240 + 5 + 1 + 15, 30 + 5 + 1 + 15, 10, 1440]);
+      await world.clock.advance(8 * MIN);
+      expect(world.job(ids[2] ?? "").state).toMatchObject({ kind: "failed", failure: { code: "timed_out" } });
+    },
+    { environments: ENVIRONMENTS },
+  ),
+);
+
+test(
+  "a running job is frozen every so often, only its newest snapshot is kept, and a lost sandbox goes on from there",
+  inWorld(
+    async (world) => {
+      const [id = ""] = await world.start(`work ${100 * MIN} done`);
+      await world.reaches(id, "running");
+      await write(world, id);
+      await world.clock.advance(65 * MIN);
+      expect(world.did("freeze").length).toBe(2);
+      expect(world.machine.snapshotIDs().length).toBe(1);
+      expect(world.lab.snapshots.list(ORCHESTRATOR)).toEqual([]);
+      expect(world.job(id)).toMatchObject({ state: { kind: "running" }, sandbox: { kind: "live" } });
+      world.machine.lose(world.machine.sandboxes()[0]?.id ?? "");
+      await world.reaches(id, "failed");
+      await say(world, id, "work 1000 again");
+      await world.reaches(id, "running");
+      expect(await read(world, id)).toBe("kept");
+    },
+    { stallTimeoutMinutes: 1e4 },
+  ),
+);
+
+test(
+  "a sandbox that owes an answer is told of within seconds",
+  inWorld(async (world) => {
+    const { passed, open } = gate();
+    const [id = ""] = await world.start("hang");
+    await world.reaches(id, "running");
+    const sandbox = world.lab.keeper.live(id);
+    world.machine.onRead = () => passed;
+    const reading = sandbox?.readFile("kept", { offset: 0, maxBytes: 1 }).catch(() => {});
+    await world.clock.advance(4_000);
+    expect(reasonOf(world, id)).toBe("its sandbox has not answered for 4 s");
+    open();
+    await reading;
+    expect(world.lab.keeper.unansweredSince(id)).toBeNull();
+  }),
+);

@@ -1,0 +1,191 @@
+import { describe, expect, test } from "bun:test";
+import { ERROR_CODES, PluginError } from "../../../../src/shared/error-code.ts";
+import { inWorld, leases } from "../runtime-world.ts";
+
+test(
+  "each job answers for itself, in a sandbox and a session of its own",
+  inWorld(async (world) => {
+    const ids = await world.start("say one", "work 4000 two", "cut three");
+    for (const id of ids) await world.reaches(id, "completed");
+    const results = ids.map((id) => world.job(id).state);
+    expect(results).toMatchObject([
+      { result: "one" },
+      { result: "two" },
+      { result: expect.stringContaining("cut off") },
+    ]);
+    expect(new Set(ids.map((id) => world.job(id).childSession)).size).toBe(3);
+    expect(world.did("create")).toEqual(ids.map((id) => `create ${id}`));
+    expect(ids.map((id) => world.job(id))).toMatchObject(
+      ids.map(() => ({ turns: 1, tokens: { input: 10, output: 5 } })),
+    );
+    expect(leases(world.lab)).toBe(0);
+  }),
+);
+
+test(
+  "a task is prompted as its agent and on its model, and never before it was recorded",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start({ description: "d", prompt: "say ok", agent: "reviewer" });
+    expect(world.job(id).state.kind).toBe("queued");
+    expect(world.machine.ledger).toEqual([]);
+    await world.reaches(id, "completed");
+    expect(world.sessions.prompts).toMatchObject([{ agent: "reviewer", model: "acme/small", text: "say ok" }]);
+    expect(world.sessions.created).toMatchObject([{ jobID: id, title: "d (@reviewer subagent)", agent: "reviewer" }]);
+    const [turn] = await world.turns(id);
+    expect(turn).toMatchObject({ state: "done", messageID: world.sessions.prompts[0]?.messageID });
+  }),
+);
+
+describe("a job fails alone, with its code, and its lease is free", () => {
+  const codes = ERROR_CODES.filter((code) =>
+    /^(sandbox_create|no_capacity|isolation|snapshot_expired|not_found)/.test(code),
+  );
+  for (const code of codes) {
+    test(
+      `when its sandbox cannot be had: ${code}`,
+      inWorld(async (world) => {
+        world.machine.onCreate = ({ name }) => {
+          if (name === first) throw new PluginError(code, "no sandbox today", { retryable: false });
+        };
+        const [first = "", second = ""] = await world.start("say 1", "say 2");
+        expect((await world.reaches(first, "failed")).state).toMatchObject({
+          failure: { code, message: "no sandbox today" },
+        });
+        expect((await world.reaches(second, "completed")).sandbox.kind).toBe("live");
+        expect(world.job(first).sandbox.kind).toBe("none");
+        expect(world.sessions.created.length).toBe(1);
+        expect(leases(world.lab)).toBe(0);
+      }),
+    );
+  }
+
+  const failing: [what: string, prompt: string, code: string][] = [
+    ["its prompt is rejected", "refuse", "prompt_failed"],
+    ["its model fails", "fail APIError", "model_error"],
+    ["its agent is unknown", "unknown agent", "prompt_failed"],
+    ["its turn never starts", "never", "prompt_failed"],
+  ];
+  for (const [what, prompt, code] of failing) {
+    test(
+      `when ${what}`,
+      inWorld(async (world) => {
+        const [first = "", second = ""] = await world.start(prompt, "work 20000 fine");
+        expect((await world.reaches(first, "failed")).state).toMatchObject({ failure: { code } });
+        expect((await world.reaches(second, "completed")).state).toMatchObject({ result: "fine" });
+        expect((await world.turns(first)).map(({ state }) => state)).toEqual(["failed"]);
+        expect(leases(world.lab)).toBe(0);
+      }),
+    );
+  }
+
+  test(
+    "when its session cannot be made: its sandbox is parked like any other",
+    inWorld(async (world) => {
+      let asked = 0;
+      world.sessions.onCall = (name) => {
+        if (name === "create" && ++asked === 2) throw new PluginError("session_create_failed", "no");
+      };
+      const ids = await world.start("say 1", "say 2");
+      for (const id of ids) await world.reaches(id, "completed", "failed");
+      const failed = ids.map((id) => world.job(id).state).filter(({ kind }) => kind === "failed");
+      expect(failed).toMatchObject([{ failure: { code: "session_create_failed" } }]);
+      await world.clock.advance(60_000);
+      expect(world.machine.sandboxes()).toEqual([]);
+    }),
+  );
+
+  test(
+    "when its sandbox is lost in the middle of its turn, whose model is stopped",
+    inWorld(async (world) => {
+      const [first = "", second = ""] = await world.start("hang", "work 9000 fine");
+      const { sandbox, childSession } = await world.reaches(first, "running");
+      if (sandbox.kind !== "live") throw new Error(sandbox.kind);
+      world.machine.lose(sandbox.id, "the kernel ate it");
+      const failed = await world.reaches(first, "failed");
+      expect(failed).toMatchObject({
+        sandbox: { kind: "gone" },
+        state: { failure: { code: "sandbox_lost", message: "the kernel ate it" } },
+      });
+      expect(world.sessions.aborted).toEqual([childSession ?? ""]);
+      expect((await world.reaches(second, "completed")).state).toMatchObject({ result: "fine" });
+    }),
+  );
+});
+
+test(
+  "what cannot start becomes a failed job with an id, a code and a reason, and nothing is made for it",
+  inWorld(
+    async (world) => {
+      const bad = { description: "bad", problem: "task 2: prompt: expected string" };
+      const ids = await world.start("say 1", bad, { description: "d", prompt: "say 3", agent: "nobody" }, "say 4");
+      const code = "invalid_task";
+      expect(ids.slice(1).map((id) => world.job(id).state)).toMatchObject([
+        { kind: "failed", failure: { code, message: bad.problem } },
+        { kind: "failed", failure: { code, message: expect.stringContaining('agent "nobody"') } },
+        { kind: "failed", failure: { code, message: expect.stringContaining("at most 3 tasks") } },
+      ]);
+      await world.reaches(ids[0] ?? "", "completed");
+      expect(world.did("create").length).toBe(1);
+    },
+    { maxTasksPerCall: 3 },
+  ),
+);
+
+test(
+  "a creation that may succeed is tried three times in five seconds",
+  inWorld(async (world) => {
+    let left = 2;
+    world.machine.onCreate = () => {
+      if (left-- > 0) throw new PluginError("sandbox_create_failed", "busy", { retryable: true });
+    };
+    const [id = ""] = await world.start("say 1");
+    const { startedAt } = await world.reaches(id, "completed");
+    expect(world.did("create").length).toBe(3);
+    expect(world.clock.now() - (startedAt ?? 0)).toBeGreaterThanOrEqual(5_000);
+    left = 3;
+    const [next = ""] = await world.start("say 2");
+    expect((await world.reaches(next, "failed")).state).toMatchObject({ failure: { code: "sandbox_create_failed" } });
+  }),
+);
+
+test(
+  "what cannot be put into a sandbox ends that sandbox",
+  inWorld(
+    async (world) => {
+      const [id = ""] = await world.start("say 1");
+      expect((await world.reaches(id, "failed")).state).toMatchObject({
+        failure: { code: "sandbox_create_failed", message: expect.stringContaining("disk full") },
+      });
+      expect([world.machine.sandboxes(), world.job(id).sandbox.kind]).toEqual([[], "none"]);
+    },
+    {},
+    {
+      furnish: async () => {
+        throw new Error("disk full");
+      },
+    },
+  ),
+);
+
+test(
+  "a provider that cannot be had now is asked again by the next job",
+  inWorld(
+    async (world) => {
+      const [first = ""] = await world.start("say 1");
+      expect((await world.reaches(first, "failed")).state).toMatchObject({
+        failure: { code: "isolation_unavailable" },
+      });
+      const [second = ""] = await world.start("say 2");
+      await world.reaches(second, "failed");
+      expect(asked).toBe(2);
+    },
+    {},
+    {
+      createProvider: async () => {
+        asked++;
+        throw new PluginError("isolation_unavailable", "no bubblewrap", { retryable: false });
+      },
+    },
+  ),
+);
+let asked = 0;

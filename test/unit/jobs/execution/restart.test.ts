@@ -1,0 +1,126 @@
+import { expect, test } from "bun:test";
+import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
+import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
+import { takeSnapshot } from "../../../../src/jobs/actions/snapshot-job.ts";
+import { bytes, inWorld, leases, ORCHESTRATOR, stored, text, type World } from "../runtime-world.ts";
+
+const send = ({ lab }: World, job: string, message: string) =>
+  messageJob(lab, ORCHESTRATOR, { job, message, interrupt: false });
+const note = async (world: World, id: string) =>
+  text(await world.lab.keeper.live(id)?.readFile("note", { offset: 0, maxBytes: 99 }));
+
+test(
+  "after a restart running jobs go on in their sessions, queued ones start, ended ones stay",
+  inWorld(
+    async (world) => {
+      const [done = "", running = "", queued = ""] = await world.start("say 1", "work 30000 2", "say 3");
+      await world.reaches(done, "completed");
+      const { childSession } = await world.reaches(running, "running");
+      await world.close(world.lab);
+      expect(stored(world, running).state.kind).toBe("interrupted");
+      expect(world.sessions.running()).toEqual([]);
+      await world.reopen();
+      expect(world.job(done).state).toMatchObject({ kind: "completed", result: "1" });
+      expect((await world.reaches(queued, "completed")).state).toMatchObject({ result: "3" });
+      const resumed = await world.reaches(running, "completed");
+      expect(resumed).toMatchObject({ childSession, turns: 1, state: { result: "2" } });
+      expect((await world.turns(running)).map(({ state }) => state)).toEqual(["done"]);
+      expect(world.sessions.prompts.at(-1)?.text).toContain("Your files are as you left them");
+      expect(world.sessions.running()).toEqual([]);
+      expect(leases(world.lab)).toBe(0);
+    },
+    { maxRunningJobs: 1 },
+  ),
+);
+
+test(
+  "an interrupted job goes on in the sandbox it left, and takes a message after that",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("work 20000 first");
+    const before = await world.reaches(id, "running");
+    await world.lab.keeper.live(id)?.writeFile("note", bytes("kept"));
+    await world.reopen();
+    await send(world, id, "work 500 again");
+    const during = await world.reaches(id, "running");
+    expect([during.childSession, during.sandbox]).toEqual([before.childSession, before.sandbox]);
+    expect(await note(world, id)).toBe("kept");
+    expect(world.did("attach").length).toBe(1);
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "again" });
+  }),
+);
+
+test(
+  "an interrupted job whose sandbox is gone without a snapshot cannot be brought back, and says so",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    const { sandbox } = await world.reaches(id, "running");
+    await world.close(world.lab);
+    world.machine.lose(sandbox.kind === "live" ? sandbox.id : "");
+    await world.reopen();
+    expect((await world.reaches(id, "failed")).state).toMatchObject({ failure: { code: "restart_unrecoverable" } });
+  }),
+);
+
+test(
+  "a job parked before the restart is revived after it",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("say 1");
+    await world.reaches(id, "completed");
+    await world.lab.keeper.live(id)?.writeFile("note", bytes("kept"));
+    await world.clock.advance(61_000);
+    await world.reopen();
+    expect(world.job(id).sandbox.kind).toBe("parked");
+    await send(world, id, "work 500 again");
+    await world.reaches(id, "running");
+    expect(await note(world, id)).toBe("kept");
+  }),
+);
+
+test(
+  "an interrupted job whose sandbox is gone goes on from its newest snapshot, and is told what that means",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("work 20000 done");
+    const { sandbox } = await world.reaches(id, "running");
+    await world.lab.keeper.live(id)?.writeFile("note", bytes("frozen"));
+    await takeSnapshot(world.lab, ORCHESTRATOR, { job: id, label: null, path: null });
+    await world.close(world.lab);
+    world.machine.lose(sandbox.kind === "live" ? sandbox.id : "");
+    await world.reopen();
+    await world.reaches(id, "running");
+    expect(await note(world, id)).toBe("frozen");
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "done" });
+    expect(world.sessions.prompts.at(-1)?.text).toContain("restored from its newest snapshot");
+  }),
+);
+
+test(
+  "an interrupted job whose session is gone cannot be taken up, and says so",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    const { childSession } = await world.reaches(id, "running");
+    await world.close(world.lab);
+    world.sessions.delete(childSession as string);
+    await world.reopen();
+    expect((await world.reaches(id, "failed")).state).toMatchObject({ failure: { code: "restart_unrecoverable" } });
+  }),
+);
+
+test(
+  "a job cancelled as its process died does not take its turn up when it is woken",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    await world.reaches(id, "running");
+    await world.close(world.lab);
+    await world.reopen();
+    await cancelling(world, id);
+    await send(world, id, "say woken");
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "woken" });
+    expect((await world.turns(id)).map(({ state }) => state)).toEqual(["stopped", "done"]);
+  }),
+);
+
+async function cancelling(world: World, id: string): Promise<void> {
+  const cancelled = cancelJobs(world.lab, ORCHESTRATOR, [id], null);
+  await world.clock.advance(10_000);
+  await cancelled;
+}

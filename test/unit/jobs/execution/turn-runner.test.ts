@@ -1,0 +1,167 @@
+import { expect, test } from "bun:test";
+import { runTurn, type TurnEnd } from "../../../../src/jobs/execution/turn-runner.ts";
+import { PluginError } from "../../../../src/shared/error-code.ts";
+import { createHostIds } from "../../../../src/shared/ids.ts";
+import { createFakeClock, settle } from "../../../support/fake-clock.ts";
+import { createScriptedSessions } from "../../../support/scripted-sessions.ts";
+
+async function openSession() {
+  const clock = createFakeClock();
+  const sessions = createScriptedSessions(clock);
+  const ids = createHostIds(() => clock.now());
+  const sessionID = await sessions.create({
+    orchestrator: "ses_o",
+    jobID: "job_1",
+    title: "t",
+    agent: "a",
+    forbidden: [],
+  });
+  const stopping = new AbortController();
+  let readings = 0;
+  const begin = (text: string) => {
+    let end: TurnEnd | Error | null = null;
+    const prompt = { sessionID, messageID: ids("msg"), agent: "nobody", model: "acme/none", text };
+    runTurn({ sessions, clock }, prompt, () => readings++, stopping.signal).then(
+      (value) => {
+        end = value;
+      },
+      (error) => {
+        end = error;
+      },
+    );
+    return () => end as TurnEnd | Error | null;
+  };
+  const run = (text: string, limitMs?: number) => clock.until(`"${text}" ends`, begin(text), limitMs);
+  return { clock, sessions, sessionID, stopping, begin, run, readings: () => readings };
+}
+
+const failure = (end: TurnEnd | Error) => {
+  if (end instanceof Error || end.kind !== "failed") throw new Error(`not failed: ${JSON.stringify(end)}`);
+  return end.failure;
+};
+
+for (const deaf of [false, true]) {
+  const how = deaf ? "without a single event" : "with events";
+  const open = async () => {
+    const opened = await openSession();
+    opened.sessions.deaf = deaf;
+    return opened;
+  };
+
+  test(`every ending is read right ${how}`, async () => {
+    const { run } = await open();
+    expect(await run("say 42")).toEqual({ kind: "done", text: "42", cut: false });
+    expect(await run("work 60000 late")).toMatchObject({ text: "late" });
+    expect(await run("cut ha")).toMatchObject({ text: "ha", cut: true });
+    expect(failure(await run("fail APIError"))).toMatchObject({ code: "model_error", retryable: true });
+    expect(failure(await run("fail ProviderAuthError")).message).toBe("ProviderAuthError: ProviderAuthError happened");
+    expect(failure(await run("failed stop")).code).toBe("model_error");
+    expect(failure(await run("stop at tools")).message).toContain("after a tool call");
+    expect(failure(await run("broken")).message).toContain("broke off");
+    expect(failure(await run("never"))).toMatchObject({ code: "prompt_failed", retryable: true });
+    expect(failure(await run("unknown agent")).code).toBe("prompt_failed");
+    expect(failure(await run("unknown model")).code).toBe("prompt_failed");
+  });
+}
+
+test("an unknown agent or model is told within half a second, by its own words", async () => {
+  const { run } = await openSession();
+  expect(failure(await run("unknown agent", 500))).toMatchObject({
+    message: 'Agent not found: "nobody"',
+    retryable: false,
+  });
+  expect(failure(await run("unknown model", 500))).toMatchObject({ message: "Model not found: acme/none" });
+});
+
+test("an answer is read as soon as the session rests, and no error of a former turn counts", async () => {
+  const { run } = await openSession();
+  await run("fail APIError");
+  expect(await run("say next", 100)).toMatchObject({ text: "next" });
+});
+
+test("a turn never ends before its loop is at rest: the next prompt is never lost", async () => {
+  const { run, sessions } = await openSession();
+  for (const line of ["fail APIError", "failed stop", "say 1", "unknown model", "fail APIError", "say 2"])
+    await run(line);
+  expect(sessions.lostPrompts).toEqual([]);
+});
+
+test("an abort ends the turn as stopped once its loop is at rest", async () => {
+  const { clock, begin, stopping, sessions, sessionID } = await openSession();
+  const end = begin("hang");
+  await clock.advance(1_000);
+  expect(end()).toBeNull();
+  stopping.abort();
+  expect(await clock.until("stopped", end, 1_000)).toEqual({ kind: "stopped" });
+  expect(sessions.aborted).toEqual([sessionID]);
+  expect(sessions.running()).toEqual([]);
+});
+
+test("an abort that does not take is given up after five seconds", async () => {
+  const { clock, begin, stopping, sessions } = await openSession();
+  sessions.onCall = (name) => {
+    if (name === "abort") throw new PluginError("cancelled", "not today");
+  };
+  const end = begin("hang");
+  await clock.advance(1_000);
+  stopping.abort();
+  await clock.advance(4_000);
+  expect(end()).toBeNull();
+  expect(await clock.until("stopped", end, 1_500)).toEqual({ kind: "stopped" });
+});
+
+test("an answer that comes while the turn is being stopped counts as stopped", async () => {
+  const { clock, begin, stopping, sessions } = await openSession();
+  const end = begin("work 50 done");
+  await clock.advance(40);
+  sessions.onCall = (name) => {
+    if (name === "read") stopping.abort();
+  };
+  expect(await clock.until("an end", end)).toEqual({ kind: "stopped" });
+});
+
+test("a rejected prompt is the caller's failure", async () => {
+  const { run } = await openSession();
+  expect(await run("refuse")).toBeInstanceOf(PluginError);
+});
+
+test("a few readings that fail are no end: the transcript is not lost with them", async () => {
+  const { run, sessions } = await openSession();
+  let failing = 3;
+  sessions.onCall = (name) => {
+    if (name === "read" && failing-- > 0) throw new PluginError("prompt_failed", "socket hang up", { retryable: true });
+  };
+  expect(await run("work 2000 fine")).toMatchObject({ kind: "done", text: "fine" });
+});
+
+test("a session that can no longer be read fails its turn, and its loop is stopped", async () => {
+  const { clock, begin, sessions, sessionID } = await openSession();
+  const end = begin("hang");
+  await clock.advance(100);
+  sessions.onCall = (name) => {
+    if (name === "read") throw new PluginError("prompt_failed", "gone", { retryable: true });
+  };
+  expect(await clock.until("an end", end)).toBeInstanceOf(PluginError);
+  expect(sessions.aborted).toEqual([sessionID]);
+});
+
+test("a deleted session ends its turn soon", async () => {
+  const { clock, begin, sessions, sessionID } = await openSession();
+  const end = begin("hang");
+  await clock.advance(100);
+  sessions.delete(sessionID);
+  expect(await clock.until("an end", end, 10_000)).toBeInstanceOf(PluginError);
+});
+
+test("events in a flood cost one reading each at most, and silence one in fifteen seconds", async () => {
+  const { clock, begin, sessions, sessionID, readings } = await openSession();
+  begin("hang");
+  await clock.advance(100);
+  const before = readings();
+  for (let i = 0; i < 50; i++) sessions.emit({ kind: "touched", sessionID });
+  await settle();
+  expect(readings() - before).toBeLessThanOrEqual(2);
+  await clock.advance(150_000);
+  expect(readings() - before).toBeGreaterThanOrEqual(10);
+  expect(readings() - before).toBeLessThanOrEqual(13);
+});

@@ -1,0 +1,198 @@
+import { Database } from "bun:sqlite";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { defaultOptions, type Options } from "../../../src/config/schema.ts";
+import type { Job } from "../../../src/jobs/core/job.ts";
+import { type Lab, type LabDeps, openLab } from "../../../src/jobs/runtime.ts";
+import type { Catalog } from "../../../src/jobs/core/ports.ts";
+import { type StartRequest, startJobs } from "../../../src/jobs/actions/start-jobs.ts";
+import { openSessionStore, sessionFile, type Turn } from "../../../src/jobs/store/session-store.ts";
+import { createFakeClock, type FakeClock } from "../../support/fake-clock.ts";
+import { closed, opened } from "../../support/ledger.ts";
+import { createMemoryMachine, type MemoryMachine } from "../../support/memory-provider.ts";
+import { createScriptedOrchestrator, type ScriptedOrchestrator } from "../../support/scripted-orchestrator.ts";
+import { createScriptedSessions, type ScriptedSessions } from "../../support/scripted-sessions.ts";
+
+/** One state directory, machine, host and clock, on which labs come and go as OpenCode processes do. */
+export interface World {
+  readonly clock: FakeClock;
+  readonly machine: MemoryMachine;
+  readonly sessions: ScriptedSessions;
+  readonly orchestrators: ScriptedOrchestrator;
+  readonly stateDir: string;
+  /** What was logged as `error` or `warn`. */
+  readonly complaints: string[];
+  /** Warnings of what sessions have spent. */
+  readonly lowBudgets: string[];
+  lab: Lab;
+  /** A further lab, as another OpenCode process would open it. It ends with the world. */
+  open(options?: Partial<Options>): Promise<Lab>;
+  /** Suspends a lab, as the end of its process does. */
+  close(lab: Lab): Promise<void>;
+  /** Suspends the lab and opens a new one in its place. */
+  reopen(): Promise<Lab>;
+  start(...tasks: (string | StartRequest)[]): Promise<string[]>;
+  job(id: string): Job;
+  /** Until the job is in that state. */
+  reaches(id: string, ...kinds: Job["state"]["kind"][]): Promise<Job>;
+  turns(jobID: string): Promise<Turn[]>;
+  /** What the machine was told, of that verb. */
+  did(verb: string): string[];
+  end(): Promise<void>;
+}
+
+export const ORCHESTRATOR = "ses_orchestrator";
+
+export const CATALOG: Catalog = {
+  agents: [
+    { name: "sandbox_worker", model: null, prompt: null, forbidden: [], notHeld: [] },
+    { name: "reviewer", model: "acme/small", prompt: "You review.", forbidden: [], notHeld: [] },
+  ],
+  models: new Set(["acme/large", "acme/small"]),
+  skills: [{ name: "golf", content: "Play well.", folder: "/skills/golf", project: null }],
+};
+
+const task = (prompt: string): StartRequest => ({ description: prompt.slice(0, 40), prompt });
+
+export async function openWorld(options: Partial<Options> = {}, deps: Partial<LabDeps> = {}): Promise<World> {
+  const stateDir = mkdtempSync(join(tmpdir(), "lab-"));
+  opened("lab", stateDir, () => rmSync(stateDir, { recursive: true, force: true }));
+  const clock = createFakeClock();
+  const machine = createMemoryMachine();
+  const sessions = createScriptedSessions(clock);
+  const orchestrators = createScriptedOrchestrator(clock);
+  const complaints: string[] = [];
+  const lowBudgets: string[] = [];
+  const labs = new Set<Lab>();
+  let count = 0;
+
+  const open = async (more: Partial<Options> = {}) => {
+    const lab = await openLab({
+      options: { ...defaultOptions(stateDir), ...options, ...more },
+      notices: [],
+      sessions,
+      orchestrators,
+      renderNotice: (ended) => ended.map(({ id, state }) => `${id} ${state.kind}`).join(", "),
+      onLowBudget: (spend, ceiling) => lowBudgets.push(`${spend.usd.toFixed(2)} of ${ceiling}`),
+      providerName: "local",
+      createProvider: async () => machine.open(),
+      furnish: async () => [],
+      directory: null,
+      hostEnv: {},
+      clock,
+      ids: (prefix) => `${prefix}_${++count}`,
+      log: (level, message, fields) => {
+        if (level === "error" || level === "warn") complaints.push(`${level}: ${message} ${fields?.reason ?? ""}`);
+      },
+      ...deps,
+    });
+    labs.add(lab);
+    return lab;
+  };
+  const close = async (lab: Lab) => {
+    labs.delete(lab);
+    let done = false;
+    const suspended = lab.suspend().finally(() => {
+      done = true;
+    });
+    await clock.until("the lab is suspended", () => done);
+    await suspended;
+  };
+
+  const books = new Map<Lab, Awaited<ReturnType<Lab["book"]>>>();
+  const world: World = {
+    clock,
+    machine,
+    sessions,
+    orchestrators,
+    stateDir,
+    complaints,
+    lowBudgets,
+    lab: await open(),
+    open,
+    close,
+    async reopen() {
+      if (labs.has(world.lab)) await close(world.lab);
+      world.lab = await open();
+      books.set(world.lab, await world.lab.book(ORCHESTRATOR));
+      return world.lab;
+    },
+    async start(...tasks) {
+      const requests = tasks.map((one) => (typeof one === "string" ? task(one) : one));
+      const jobs = await startJobs(world.lab, requests, {
+        orchestrator: ORCHESTRATOR,
+        catalog: CATALOG,
+        orchestratorModel: "acme/large",
+        forbidden: [],
+      });
+      books.set(world.lab, await world.lab.book(ORCHESTRATOR));
+      return jobs.map(({ id }) => id);
+    },
+    job(id) {
+      const job = books.get(world.lab)?.get(id);
+      if (!job) throw new Error(`no job ${id}`);
+      return job;
+    },
+    async reaches(id, ...kinds) {
+      await clock.until(`${id} is ${kinds.join(" or ")}, not ${world.job(id).state.kind}`, () =>
+        kinds.includes(world.job(id).state.kind),
+      );
+      return world.job(id);
+    },
+    async turns(jobID) {
+      const store = await openSessionStore(sessionFile(stateDir, ORCHESTRATOR));
+      const turns = store.turns(jobID);
+      store.close();
+      return turns;
+    },
+    did: (verb) => machine.ledger.filter((line) => line.startsWith(`${verb} `)),
+    async end() {
+      try {
+        for (const lab of [...labs]) await close(lab);
+        await clock.advance(60_000);
+        if (clock.pending() > 0) throw new Error(`${clock.pending()} timers are left`);
+      } finally {
+        rmSync(stateDir, { recursive: true, force: true });
+        closed("lab", stateDir);
+      }
+    },
+  };
+  return world;
+}
+
+/** Runs a test in a world of its own and ends it, whatever happens. */
+export const inWorld =
+  (body: (world: World) => Promise<void>, options: Partial<Options> = {}, deps: Partial<LabDeps> = {}) =>
+  async (): Promise<void> => {
+    const world = await openWorld(options, deps);
+    let failed = true;
+    try {
+      await body(world);
+      failed = false;
+    } finally {
+      await world.end().catch((error) => {
+        if (!failed) throw error; // the test's own failure says more
+      });
+    }
+  };
+
+/** Leases held in the pool, as any process would count them. */
+export const leases = (lab: Lab): number => lab.pool.poolState(lab.clock.now()).leases.length;
+
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+export const text = (content: Uint8Array | undefined): string => new TextDecoder().decode(content);
+
+/** A promise and its ends. */
+export const gate = (): { readonly passed: Promise<void>; open(): void } => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { passed: promise, open: resolve };
+};
+
+/** A job as its store has it. */
+export function stored({ stateDir }: World, id: string): Job {
+  using database = new Database(sessionFile(stateDir, ORCHESTRATOR), { readonly: true });
+  const row = database.query<{ record: string }, [string]>("SELECT record FROM jobs WHERE id = ?").get(id);
+  return JSON.parse(row?.record ?? "null") as Job;
+}
