@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { hostFiles } from "../config/host-files.ts";
 import { configHomeOf, loadOptions } from "../config/load.ts";
-import { openLab } from "../jobs/runtime.ts";
-import { tellLostPool } from "../jobs/core/damaged-state.ts";
-import type { SweepReport } from "../jobs/sandbox/garbage-collector.ts";
+import { describeDamagedPool } from "../jobs/core/damaged-state.ts";
+import { openRuntime } from "../jobs/runtime.ts";
+import type { GarbageReport } from "../jobs/sandbox/garbage-collector.ts";
 import { createProvider } from "../providers/create-provider.ts";
 import { chooseProvider } from "../providers/provider-choice.ts";
 import { systemClock } from "../shared/clock.ts";
@@ -14,7 +14,7 @@ import { randomId } from "../shared/ids.ts";
  * Sweeps now, and starts no job. @param stateDir in place of the one that the options name; may be relative
  * @throws PluginError `config_invalid`
  */
-export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
+export async function collectGarbageNow(stateDir: string | null): Promise<GarbageReport> {
   const loaded = await loadOptions({
     tuple: stateDir === null ? undefined : { stateDir: stateDir.startsWith("~/") ? stateDir : resolve(stateDir) },
     tupleSource: "--state-dir",
@@ -29,7 +29,7 @@ export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
   const nobody = async (): Promise<never> => {
     throw new PluginError("not_found", "No session of OpenCode can be reached from the command line.");
   };
-  const lab = await openLab({
+  const runtime = await openRuntime({
     options,
     notices: loaded.notices,
     directory: null,
@@ -38,7 +38,7 @@ export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
     renderNotice: () => "",
     providerName: chooseProvider(options, process.env).name,
     createProvider: (name) => createProvider(name, options, null, log),
-    furnish: async () => [],
+    installSkills: async () => [],
     onLowBudget: () => {},
     hostEnv: process.env,
     clock: systemClock,
@@ -46,14 +46,14 @@ export async function sweepNow(stateDir: string | null): Promise<SweepReport> {
     log,
   });
   try {
-    const report = await lab.sweep();
-    return { ...report, failures: [...lab.pool.damaged().map(tellLostPool), ...report.failures] };
+    const report = await runtime.collectGarbage();
+    return { ...report, failures: [...runtime.pool.damaged().map(describeDamagedPool), ...report.failures] };
   } finally {
-    await lab.suspend();
+    await runtime.suspend();
   }
 }
 
-export function renderSweep({ ended, parked, snapshotsRemoved, failures }: SweepReport): string {
+export function renderGarbageReport({ ended, parked, snapshotsRemoved, failures }: GarbageReport): string {
   const lines = [
     ...ended.map((id) => `ended the stray sandbox ${id}`),
     ...parked.map((id) => `froze and ended the sandbox ${id} of a finished job`),

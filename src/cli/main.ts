@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { holdProcess } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
-import { renderSweep, sweepNow } from "./gc.ts";
+import { collectGarbageNow, renderGarbageReport } from "./gc.ts";
 
 const HELP = `opencode-parallel-agents <command>
 
@@ -37,8 +37,8 @@ async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   try {
-    const report = await sweepNow(values["state-dir"] ?? null);
-    print(values.json ? JSON.stringify(report, null, 2) : renderSweep(report));
+    const report = await collectGarbageNow(values["state-dir"] ?? null);
+    print(values.json ? JSON.stringify(report, null, 2) : renderGarbageReport(report));
     return report.failures.length === 0 ? 0 : 1;
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;

@@ -9,47 +9,47 @@ import { createEmitter } from "../shared/emitter.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { createGit } from "../workspace/git.ts";
-import { type Books, createBooks } from "./session-registry.ts";
 import { cancelJobs } from "./actions/cancel-jobs.ts";
+import { type BudgetAdmission, decideBudgetAdmission, type Spend } from "./core/budget.ts";
+import { describeDamage } from "./core/damaged-state.ts";
 import { isEnded, isHeld, type Job } from "./core/job.ts";
-import type { JobBook, JobChange } from "./session/session-jobs.ts";
-import { createJobRunner, type JobRunner } from "./execution/job-runner.ts";
 import { createLimits, type Limits } from "./core/limits.ts";
-import { createLivePictures, type LivePictures } from "./execution/session-activity.ts";
-import { tellLosses } from "./core/damaged-state.ts";
 import { TOGETHER_MS } from "./core/notice.ts";
-import { createOutbox, type Outbox } from "./notify/outbox.ts";
 import type { ChildSessions, OrchestratorSessions } from "./core/ports.ts";
+import { createJobRunner, type JobRunner } from "./execution/job-runner.ts";
+import { createSessionActivity, type SessionActivity } from "./execution/session-activity.ts";
+import { updateJob } from "./execution/update-files.ts";
+import { createWatchdog, type Watchdog } from "./execution/watchdog.ts";
+import { createOutbox, type Outbox } from "./notify/outbox.ts";
 import { createProjectTrees, type ProjectTrees } from "./project/trees.ts";
-import { createSandboxKeeper, type SandboxKeeper } from "./sandbox/lifecycle.ts";
 import { createScheduler, type Scheduler } from "./queue/scheduler.ts";
+import { createGarbageCollector, type GarbageReport, toTags } from "./sandbox/garbage-collector.ts";
+import { createSandboxLifecycle, type SandboxLifecycle } from "./sandbox/lifecycle.ts";
 import { createSnapshots, type Snapshots } from "./sandbox/snapshots.ts";
-import { decideMoney, type MoneyAdmission, type Spend } from "./core/budget.ts";
+import type { JobChange, SessionJobs } from "./session/session-jobs.ts";
+import { createSessionRegistry, type SessionRegistry } from "./session-registry.ts";
 import { toOwner } from "./store/lease-store.ts";
 import { openPoolStore, type PoolStore } from "./store/pool-store.ts";
-import { createSweeper, type SweepReport, toTags } from "./sandbox/garbage-collector.ts";
-import { updateJob } from "./execution/update-files.ts";
-import { createWatch, type Watch } from "./execution/watchdog.ts";
 
 /** A job as seen from inside its child session. */
-export interface WorkerSeat {
-  readonly book: JobBook;
+export interface WorkerContext {
+  readonly sessionJobs: SessionJobs;
   readonly jobID: string;
 }
 
 /** The parts of the domain put together; one per plugin instance, made on first need. */
-export interface Lab {
+export interface Runtime {
   readonly options: Options;
   readonly pool: PoolStore;
   readonly scheduler: Scheduler;
   readonly runner: JobRunner;
-  readonly keeper: SandboxKeeper;
+  readonly lifecycle: SandboxLifecycle;
   readonly snapshots: Snapshots;
   readonly trees: ProjectTrees;
-  readonly live: LivePictures;
+  readonly activity: SessionActivity;
   readonly outbox: Outbox;
   readonly limits: Limits;
-  readonly watch: Watch;
+  readonly watch: Watchdog;
   readonly clock: Clock;
   readonly ids: IdGenerator;
   readonly log: Log;
@@ -59,20 +59,20 @@ export interface Lab {
   notices(orchestrator: string): readonly string[];
   provider(name: ProviderName): Promise<SandboxProvider>;
   /** The jobs of a session; opens its store and takes up what a former process left. */
-  book(orchestrator: string): Promise<JobBook>;
+  sessionJobs(orchestrator: string): Promise<SessionJobs>;
   /** Whose job a child session is, if its job runs in this process. */
-  seat(childSession: string): WorkerSeat | null;
+  worker(childSession: string): WorkerContext | null;
   /** Every change of any job, and of what is known of it at the moment. */
   onChange(listener: (change: JobChange) => void): () => void;
   /** Ends sandboxes and snapshots that nobody needs. Happens by itself at the first use, and every few minutes. */
-  sweep(): Promise<SweepReport>;
+  collectGarbage(): Promise<GarbageReport>;
   /** Ends a deleted session's jobs, sandboxes and snapshots. */
   forget(orchestrator: string): Promise<void>;
   /** Stops everything of this process; jobs under way become `interrupted`, sandboxes and stores stay. */
   suspend(): Promise<void>;
 }
 
-export interface LabDeps {
+export interface RuntimeDeps {
   readonly options: Options;
   /** What there is to say of the options. */
   readonly notices: readonly string[];
@@ -84,7 +84,7 @@ export interface LabDeps {
   readonly onLowBudget: (spend: Spend, ceilingUsd: number) => void;
   readonly providerName: ProviderName;
   readonly createProvider: (name: ProviderName) => Promise<SandboxProvider>;
-  readonly furnish: (job: Job, sandbox: Sandbox) => Promise<readonly string[]>;
+  readonly installSkills: (job: Job, sandbox: Sandbox) => Promise<readonly string[]>;
   /** Absolute; somewhere in the project whose files jobs start from. null = there is none. */
   readonly directory: string | null;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
@@ -101,12 +101,12 @@ const SUSPEND_MS = 15_000;
 /** A session shows idle a little before it is at rest. */
 const REST_MS = 300;
 
-export async function openLab(deps: LabDeps): Promise<Lab> {
+export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const { options, sessions, clock, ids, log } = deps;
   const pool = await openPoolStore(options.stateDir, clock);
   const hostIDs = createHostIds(() => clock.now());
   const owner = toOwner(ids("owner"));
-  const seats = new Map<string, WorkerSeat>();
+  const workers = new Map<string, WorkerContext>();
   const changes = createEmitter<JobChange>((error) => log("error", "a listener failed", { reason: String(error) }));
   const providers = new Map<ProviderName, Promise<SandboxProvider>>();
   let suspended = false;
@@ -130,13 +130,13 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
   const { environments, stateDir } = options;
   const trees = createProjectTrees({ directory: deps.directory, stateDir, environments, git, pool, clock, ids, log });
   const limits = createLimits(options);
-  const live = createLivePictures(sessions, clock, (childSession) => {
-    const seat = seats.get(childSession);
-    const job = seat?.book.get(seat.jobID);
+  const activity = createSessionActivity(sessions, clock, (childSession) => {
+    const worker = workers.get(childSession);
+    const job = worker?.sessionJobs.get(worker.jobID);
     if (job) changes.emit({ before: job, job });
   });
   const parkAfterMs = options.parkAfterSeconds * 1000;
-  const keeper = createSandboxKeeper({
+  const lifecycle = createSandboxLifecycle({
     ...deps,
     provider,
     snapshots,
@@ -150,32 +150,32 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
   });
   const runner = createJobRunner({
     sessions,
-    keeper,
+    lifecycle,
     clock,
     log,
     messageIDs: () => hostIDs("msg"),
     parkAfterMs,
-    isPressed: () => scheduler.counts().queued > 0,
-    async prepare(book, jobID, { update }, signal) {
-      return update ? updateJob({ trees, keeper, clock, ids, log }, book, jobID, update, signal) : "";
+    hasQueuedJobs: () => scheduler.counts().queued > 0,
+    async prepare(sessionJobs, jobID, { update }, signal) {
+      return update ? updateJob({ trees, lifecycle, clock, ids, log }, sessionJobs, jobID, update, signal) : "";
     },
-    onSign: (sessionID, isNew) => live.sign(sessionID, isNew),
-    onChildSession: (sessionID, book, jobID) => seats.set(sessionID, { book, jobID }),
+    onHeartbeat: (sessionID, isNew) => activity.sign(sessionID, isNew),
+    onChildSession: (sessionID, sessionJobs, jobID) => workers.set(sessionID, { sessionJobs, jobID }),
   });
-  const watch = createWatch({
+  const watch = createWatchdog({
     limits,
     runner,
-    keeper,
-    live,
+    lifecycle,
+    activity,
     clock,
     log,
-    onLow(book, spend) {
+    onLow(sessionJobs, spend) {
       deps.onLowBudget(spend, options.budget.usdPerSession ?? 0);
-      for (const job of book.jobs()) if (isHeld(job.state)) changes.emit({ before: job, job }); // whoever waits looks
+      for (const job of sessionJobs.all()) if (isHeld(job.state)) changes.emit({ before: job, job }); // whoever waits looks
     },
   });
   const outbox = createOutbox({
-    book: (orchestrator) => books.inUse(orchestrator),
+    sessionJobs: (orchestrator) => registry.inUse(orchestrator),
     sessions: deps.orchestrators,
     messageIDs: () => hostIDs("msg"),
     render: deps.renderNotice,
@@ -187,7 +187,7 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     if (isEnded(job.state) && before && !isEnded(before.state)) outbox.look(job.orchestrator, TOGETHER_MS);
   });
   const unfollow = sessions.on(({ kind, sessionID }) => {
-    if (kind === "touched" && books.inUse(sessionID)) outbox.look(sessionID, REST_MS);
+    if (kind === "touched" && registry.inUse(sessionID)) outbox.look(sessionID, REST_MS);
   });
   const scheduler = createScheduler({
     pool,
@@ -196,53 +196,53 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     clock,
     ids,
     log,
-    runJob: (book, jobID) => runner.run(book, jobID),
+    runJob: (sessionJobs, jobID) => runner.run(sessionJobs, jobID),
     rate: limits.rate,
-    afford: (book, job) => affordJob(book, job),
-    hasSandbox: (jobID) => keeper.isStanding(jobID),
-    onPressure: () => keeper.parkWaiting(),
-    onElsewhere: (book, jobID) => books.followElsewhere(book, jobID),
+    afford: (sessionJobs, job) => affordJob(sessionJobs, job),
+    hasSandbox: (jobID) => lifecycle.isUnterminated(jobID),
+    onPressure: () => lifecycle.parkWaiting(),
+    onOtherProcess: (sessionJobs, jobID) => registry.followOtherProcess(sessionJobs, jobID),
     onCancelAsked({ orchestrator, jobID }, reason) {
-      cancelJobs(lab, orchestrator, [jobID], reason).catch((error) => {
+      cancelJobs(runtime, orchestrator, [jobID], reason).catch((error) => {
         log("error", "could not cancel a job for another process", { jobID, reason: String(error) });
       });
     },
   });
 
-  const affordJob = (book: JobBook, job: Job): MoneyAdmission =>
-    decideMoney(job, limits.highestRate(job), book.jobs(), limits.money, clock.now());
-  const sweeper = createSweeper({
+  const affordJob = (sessionJobs: SessionJobs, job: Job): BudgetAdmission =>
+    decideBudgetAdmission(job, limits.highestRate(job), sessionJobs.all(), limits.money, clock.now());
+  const garbageCollector = createGarbageCollector({
     pool,
-    keeper,
+    lifecycle,
     provider,
     providers: existsSync(join(options.stateDir, "local")) ? [deps.providerName, "local"] : [deps.providerName],
     stateDir: options.stateDir,
     parkAfterMs,
-    book: (orchestrator) => books.inUse(orchestrator),
+    sessionJobs: (orchestrator) => registry.inUse(orchestrator),
     clock,
     log,
   });
   let cancelSweep = () => {};
   const sweepIn = (delayMs: number) => {
     cancelSweep = clock.after(delayMs, async () => {
-      await sweeper.sweep();
+      await garbageCollector.collectGarbage();
       if (!suspended) sweepIn(SWEEP_MS);
     });
   };
   sweepIn(FIRST_SWEEP_MS);
 
-  const books: Books = createBooks({
+  const registry: SessionRegistry = createSessionRegistry({
     pool,
     scheduler,
     runner,
-    keeper,
+    lifecycle,
     snapshots,
     trees,
     outbox,
     stateDir,
     parkAfterMs,
-    onChange(book, change) {
-      watch.look(book);
+    onChange(sessionJobs, change) {
+      watch.look(sessionJobs);
       changes.emit(change);
     },
     clock,
@@ -250,15 +250,15 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     log,
   });
 
-  const lab: Lab = {
+  const runtime: Runtime = {
     options,
     pool,
     scheduler,
     runner,
-    keeper,
+    lifecycle,
     snapshots,
     trees,
-    live,
+    activity,
     outbox,
     limits,
     watch,
@@ -266,14 +266,14 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
     ids,
     log,
     providerName: deps.providerName,
-    notices: (orchestrator) => [...deps.notices, ...tellLosses(pool.damaged(), books.damaged(orchestrator))],
+    notices: (orchestrator) => [...deps.notices, ...describeDamage(pool.damaged(), registry.damaged(orchestrator))],
     provider,
-    book: (orchestrator) => books.open(orchestrator),
-    seat: (childSession) => seats.get(childSession) ?? null,
+    sessionJobs: (orchestrator) => registry.open(orchestrator),
+    worker: (childSession) => workers.get(childSession) ?? null,
     onChange: (listener) => changes.on(listener),
-    sweep: sweeper.sweep,
+    collectGarbage: garbageCollector.collectGarbage,
     async forget(orchestrator) {
-      await books.forget(orchestrator);
+      await registry.forget(orchestrator);
       watch.forget(orchestrator);
     },
     async suspend() {
@@ -282,19 +282,19 @@ export async function openLab(deps: LabDeps): Promise<Lab> {
       watch.suspend();
       cancelSweep();
       scheduler.suspend();
-      const suspending = books
+      const suspending = registry
         .interruptAll()
         .then(() => trees.suspend())
-        .then(() => keeper.suspend());
+        .then(() => lifecycle.suspend());
       await within(suspending, { clock, limitMs: SUSPEND_MS, doing: "Suspending" }).catch((error) =>
         log("warn", "could not bring all to rest", { reason: String(error) }),
       );
       await Promise.all([...providers.values()].map(async (one) => (await one.catch(() => null))?.close()));
-      live.stop();
+      activity.stop();
       unfollow();
-      await books.close();
+      await registry.close();
       pool.close();
     },
   };
-  return lab;
+  return runtime;
 }

@@ -16,11 +16,11 @@ export const agentsCancelTool = (host: ToolHost) =>
     asks: ({ jobs }) => jobs,
     async run({ jobs: ids, reason }, context) {
       const { sessionID } = context;
-      const lab = await host.lab();
-      const jobs = viewJobs(lab, await cancelJobs(lab, sessionID, ids, reason ?? null));
-      const news = await lab.outbox.claim(sessionID, ids, callOf(context));
+      const runtime = await host.runtime();
+      const jobs = viewJobs(runtime, await cancelJobs(runtime, sessionID, ids, reason ?? null));
+      const news = await runtime.outbox.claim(sessionID, ids, callOf(context));
       const results = viewRecords(news.filter(({ state }) => state.kind !== "cancelled"));
-      const output = [...renderJobLines(jobs), renderResults(results, lab.ids)]
+      const output = [...renderJobLines(jobs), renderResults(results, runtime.ids)]
         .filter((line) => line !== "")
         .join("\n");
       return { title: renderCounts(jobs), output, metadata: { jobs } };

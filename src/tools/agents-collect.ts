@@ -2,8 +2,8 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { ToolContext } from "@opencode-ai/plugin";
 import { z } from "zod";
+import { collectChanges } from "../jobs/actions/collect-changes.ts";
 import { collectFiles } from "../jobs/actions/collect-files.ts";
-import { collectJob } from "../jobs/actions/collect-changes.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { configuredInstructions } from "../workspace/instruction-patterns.ts";
 import { COLLECTED, decideFolder, decideTarget, refuseHooks, refuseLinks } from "../workspace/target.ts";
@@ -35,16 +35,16 @@ export const agentsCollectTool = (host: ToolHost) =>
     },
     asks: ({ job }) => [job],
     async run({ job, mode = "branch", paths = [], into }, context) {
-      const lab = await host.lab();
+      const runtime = await host.runtime();
       if (mode === "branch") {
         if (into !== undefined || paths.length > 0)
           throw new PluginError("invalid_task", 'paths and into go with mode "patch" or "files".', {
             retryable: false,
           });
         await askToEdit(context, job, null, `.git/refs/heads/agents/${job}`);
-        return renderCollected(await collectJob(lab, context.sessionID, job, { mode }), null);
+        return renderCollected(await collectChanges(runtime, context.sessionID, job, { mode }), null);
       }
-      const store = await lab.trees.store();
+      const store = await runtime.trees.store();
       if (store === null)
         throw new PluginError("collect_failed", "There is no project to write to.", { retryable: false });
       const { root } = store;
@@ -54,13 +54,13 @@ export const agentsCollectTool = (host: ToolHost) =>
         await askToEdit(context, job, root, target);
         const isConfigured = configuredInstructions(host.instructions(), root, context.directory, homedir());
         const request = { root, target, paths, isConfigured, signal: context.abort };
-        return renderFiles(await collectFiles(lab, context.sessionID, job, request), target);
+        return renderFiles(await collectFiles(runtime, context.sessionID, job, request), target);
       }
       const target = decideTarget(root, into ?? `${COLLECTED}/${job.replace(/\W/g, "_")}.patch`);
       await refuseLinks(root, target);
       await refuseHooks(store, target);
       await askToEdit(context, job, root, target);
-      return renderCollected(await collectJob(lab, context.sessionID, job, { mode, target, paths }), target);
+      return renderCollected(await collectChanges(runtime, context.sessionID, job, { mode, target, paths }), target);
     },
   });
 

@@ -20,9 +20,9 @@ export const agentsMessageTool = (host: ToolHost) =>
     },
     asks: ({ job }) => [job],
     async run(request, { sessionID }) {
-      const lab = await host.lab();
-      const { job, drift } = await messageJob(lab, sessionID, request);
-      const jobs = viewJobs(lab, [job]);
+      const runtime = await host.runtime();
+      const { job, drift } = await messageJob(runtime, sessionID, request);
+      const jobs = viewJobs(runtime, [job]);
       return {
         title: `message to ${request.job}`,
         output: [

@@ -1,8 +1,8 @@
 import type { ToolContext } from "@opencode-ai/plugin";
 import { z } from "zod";
-import type { Lab } from "../jobs/runtime.ts";
 import { type StartRequest, startJobs } from "../jobs/actions/start-jobs.ts";
 import { DEFAULT_AGENT } from "../jobs/core/task.ts";
+import type { Runtime } from "../jobs/runtime.ts";
 import { askHost, defineTool, describeIssues, type ToolHost } from "./define-tool.ts";
 import { AGENTS_START } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
@@ -32,21 +32,21 @@ export const agentsStartTool = (host: ToolHost) =>
     // One bad task must not stop the others, so tasks are checked one by one.
     parse: z.strictObject({ tasks: z.array(z.unknown()).min(1, "at least one task is needed") }),
     async run({ tasks }, context) {
-      const lab = await host.lab();
-      await askToStart(host, lab, tasks, context);
+      const runtime = await host.runtime();
+      await askToStart(host, runtime, tasks, context);
       host.jobsStarting();
       const [catalog, orchestratorModel, forbidden] = await Promise.all([
         host.catalog(),
         host.modelOf(context),
         host.forbiddenTo(context),
       ]);
-      const jobs = await startJobs(lab, tasks.map(toRequest), {
+      const jobs = await startJobs(runtime, tasks.map(toRequest), {
         orchestrator: context.sessionID,
         catalog,
         orchestratorModel,
         forbidden,
       });
-      const views = viewJobs(lab, jobs);
+      const views = viewJobs(runtime, jobs);
       const started = views.filter((job) => job.state !== "failed").length;
       return {
         title: `${started} ${started === 1 ? "job" : "jobs"} started`,
@@ -66,8 +66,13 @@ export const agentsStartTool = (host: ToolHost) =>
  * Asks for the jobs, and once for all GPUs of a call: allowed without a question unless the user has configured it. The
  * host's question names the permission alone, so what is wanted stands in the conversation meanwhile.
  */
-async function askToStart(host: ToolHost, lab: Lab, tasks: readonly unknown[], context: ToolContext): Promise<void> {
-  const wishes = tasks.map((task) => toWish(task, lab));
+async function askToStart(
+  host: ToolHost,
+  runtime: Runtime,
+  tasks: readonly unknown[],
+  context: ToolContext,
+): Promise<void> {
+  const wishes = tasks.map((task) => toWish(task, runtime));
   const gpus = wishes.flatMap(({ gpu }) => (gpu === null ? [] : [gpu]));
   const progress = host.progress(context);
   try {
@@ -82,9 +87,9 @@ async function askToStart(host: ToolHost, lab: Lab, tasks: readonly unknown[], c
 }
 
 /** What a task asks for, as far as it can be read. */
-function toWish(task: unknown, lab: Lab): { description: string; agent: string; gpu: string | null } {
+function toWish(task: unknown, runtime: Runtime): { description: string; agent: string; gpu: string | null } {
   const { description, agent, gpu, environment } = (task ?? {}) as Record<string, unknown>;
-  const wanted = gpu ?? lab.options.environments[typeof environment === "string" ? environment : "default"]?.gpu;
+  const wanted = gpu ?? runtime.options.environments[typeof environment === "string" ? environment : "default"]?.gpu;
   return {
     description: typeof description === "string" ? description : "",
     agent: typeof agent === "string" ? agent : DEFAULT_AGENT,

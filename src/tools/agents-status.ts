@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { MODAL_PRICES_AS_OF } from "../config/prices.ts";
-import { findJobs } from "../jobs/session/find-jobs.ts";
-import { isEnded } from "../jobs/core/job.ts";
-import type { Lab } from "../jobs/runtime.ts";
 import { spendOf } from "../jobs/core/budget.ts";
+import { isEnded } from "../jobs/core/job.ts";
+import type { Runtime } from "../jobs/runtime.ts";
+import { findJobs } from "../jobs/session/find-jobs.ts";
 import type { LentPaths } from "../sandboxes/port.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { placeOf } from "../views/place.ts";
@@ -21,28 +21,28 @@ export const agentsStatusTool = (host: ToolHost) =>
     asks: ({ jobs = [] }) => jobs,
     async run({ jobs: ids }, context) {
       const { sessionID } = context;
-      const lab = await host.lab();
-      const book = await lab.book(sessionID);
-      const found = findJobs(book, ids);
+      const runtime = await host.runtime();
+      const sessionJobs = await runtime.sessionJobs(sessionID);
+      const found = findJobs(sessionJobs, ids);
       const ended = found.filter(({ state }) => isEnded(state)).map(({ id }) => id);
-      const news = await lab.outbox.claim(sessionID, ended, callOf(context));
-      const jobs = viewJobs(lab, found);
-      const snapshots = lab.snapshots.list(sessionID).map(toSnapshotView);
-      const { running, queued, gpus } = lab.scheduler.counts();
-      const pool = { running, queued, limit: lab.options.maxRunningJobs, gpus };
+      const news = await runtime.outbox.claim(sessionID, ended, callOf(context));
+      const jobs = viewJobs(runtime, found);
+      const snapshots = runtime.snapshots.list(sessionID).map(toSnapshotView);
+      const { running, queued, gpus } = runtime.scheduler.counts();
+      const pool = { running, queued, limit: runtime.options.maxRunningJobs, gpus };
       const spend = {
-        ...spendOf(book.jobs(), lab.clock.now()),
-        budgetUsd: lab.options.budget.usdPerSession,
+        ...spendOf(sessionJobs.all(), runtime.clock.now()),
+        budgetUsd: runtime.options.budget.usdPerSession,
       };
-      const { lent, refused } = await lentBy(lab);
+      const { lent, refused } = await lentBy(runtime);
       const lines = [
         jobs.length === 0 ? "This session has started no jobs." : `${renderCounts(jobs)}:`,
         ...renderJobLines(jobs),
         ...snapshots.map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}`),
-        `Jobs run ${placeOf(lab.providerName, lab.options.local)}${lab.providerName === "modal" ? `; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : ""}.`,
+        `Jobs run ${placeOf(runtime.providerName, runtime.options.local)}${runtime.providerName === "modal" ? `; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : ""}.`,
         renderLent({ lent, refused }),
-        ...lab.notices(sessionID),
-        renderResults(viewRecords(news), lab.ids),
+        ...runtime.notices(sessionID),
+        renderResults(viewRecords(news), runtime.ids),
         `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
       ];
       return {
@@ -54,9 +54,9 @@ export const agentsStatusTool = (host: ToolHost) =>
   });
 
 /** Nothing where sandboxes are not local, or where none can be made: a job says why. */
-async function lentBy(lab: Lab): Promise<LentPaths> {
+async function lentBy(runtime: Runtime): Promise<LentPaths> {
   const nothing = { lent: [], refused: [] };
-  if (lab.providerName !== "local") return nothing;
-  const { lent } = await lab.provider("local");
+  if (runtime.providerName !== "local") return nothing;
+  const { lent } = await runtime.provider("local");
   return lent === null ? nothing : lent().catch(() => nothing);
 }

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { findJobs } from "../jobs/session/find-jobs.ts";
-import type { Job } from "../jobs/core/job.ts";
-import type { Spend } from "../jobs/core/budget.ts";
 import { waitForJobs } from "../jobs/actions/wait-for-jobs.ts";
+import type { Spend } from "../jobs/core/budget.ts";
+import type { Job } from "../jobs/core/job.ts";
+import { findJobs } from "../jobs/session/find-jobs.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_WAIT } from "./descriptions.ts";
 import { viewJobs, viewRecords } from "./job-views.ts";
@@ -36,37 +36,39 @@ export const agentsWaitTool = (host: ToolHost) =>
     },
     asks: ({ jobs = [] }) => jobs,
     async run({ jobs, until, timeout_seconds }, context) {
-      const lab = await host.lab();
-      const ids = findJobs(await lab.book(context.sessionID), jobs).map(({ id }) => id);
-      const release = lab.outbox.hold(context.sessionID, ids); // what ends now is told by this call
+      const runtime = await host.runtime();
+      const ids = findJobs(await runtime.sessionJobs(context.sessionID), jobs).map(({ id }) => id);
+      const release = runtime.outbox.hold(context.sessionID, ids); // what ends now is told by this call
       const progress = host.progress(context);
       const show = (now: readonly Job[]) => {
-        const views = viewJobs(lab, now);
+        const views = viewJobs(runtime, now);
         const title = renderCounts(views);
         progress.show({ title, text: `${title}\n${renderBoard(views)}`, metadata: { jobs: views } });
       };
       try {
-        const result = await waitForJobs(lab, context.sessionID, {
+        const result = await waitForJobs(runtime, context.sessionID, {
           jobs: ids,
           until,
           timeoutMs: timeout_seconds * 1000,
           signal: context.abort,
           onProgress: show,
         });
-        const finished = viewJobs(lab, result.finished);
-        const pending = viewJobs(lab, result.pending);
+        const finished = viewJobs(runtime, result.finished);
+        const pending = viewJobs(runtime, result.pending);
         // The answer to a call that the user stopped reaches nobody.
         const isHeard = result.reason !== "interrupted";
         const endedIDs = finished.map(({ id }) => id);
-        const news = isHeard ? await lab.outbox.claim(context.sessionID, endedIDs, callOf(context)) : [];
+        const news = isHeard ? await runtime.outbox.claim(context.sessionID, endedIDs, callOf(context)) : [];
         const newIDs = new Set(news.map(({ id }) => id));
         const known = finished.filter(({ id }) => !newIDs.has(id));
         return {
           title: renderCounts([...finished, ...pending]),
           // Whoever names a job asks for its result, told before or not.
           output: [
-            result.lowBudget ? renderLow(result.lowBudget, lab.options.budget.usdPerSession) : OPENINGS[result.reason],
-            renderResults([...viewRecords(news), ...(jobs === undefined ? [] : known)], lab.ids),
+            result.lowBudget
+              ? renderLow(result.lowBudget, runtime.options.budget.usdPerSession)
+              : OPENINGS[result.reason],
+            renderResults([...viewRecords(news), ...(jobs === undefined ? [] : known)], runtime.ids),
             ...(jobs === undefined ? renderList("Ended, and told before:", known) : []),
             ...renderList("Not ended yet:", pending),
             ...renderQuoteNote([...(jobs === undefined ? known : []), ...pending]),

@@ -1,7 +1,7 @@
 import type { ToolContext, ToolDefinition, ToolResult } from "@opencode-ai/plugin";
 import { z } from "zod";
-import type { Lab } from "../jobs/runtime.ts";
 import type { Catalog } from "../jobs/core/ports.ts";
+import type { Runtime } from "../jobs/runtime.ts";
 import { FileError } from "../sandboxes/port.ts";
 import { type ErrorCode, PluginError } from "../shared/error-code.ts";
 import { oneLine, plainText } from "../shared/plain-text.ts";
@@ -10,7 +10,7 @@ import type { ProcessTable } from "./process-table.ts";
 /** What tools are given by the place that puts them together. */
 export interface ToolHost {
   /** Opens everything on first need. @throws PluginError `config_invalid` */
-  lab(): Promise<Lab>;
+  runtime(): Promise<Runtime>;
   catalog(): Promise<Catalog>;
   /** `provider/model` the calling session runs on. */
   modelOf(context: ToolContext): Promise<string | null>;

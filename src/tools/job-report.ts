@@ -4,7 +4,7 @@ import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { JOB_REPORT } from "./descriptions.ts";
-import { findSeat } from "./worker-context.ts";
+import { findWorker } from "./worker-context.ts";
 
 const STATUS_LIMIT = 300;
 const NAME_LIMIT = 64;
@@ -29,13 +29,13 @@ export const jobReportTool = (host: ToolHost) =>
       step: z.number().optional().describe("Step, epoch or iteration the metrics belong to."),
     },
     async run({ status: given, metrics: numbers, step }, { sessionID }) {
-      const { lab, book, jobID } = await findSeat(host, sessionID, "job_report");
-      const now = lab.clock.now();
+      const { runtime, sessionJobs, jobID } = await findWorker(host, sessionID, "job_report");
+      const now = runtime.clock.now();
       const at = new Date(now).toISOString();
       const status = given === undefined ? undefined : oneLine(given, STATUS_LIMIT);
       const metrics = Object.fromEntries(Object.entries(numbers ?? {}).map(([name, value]) => [toName(name), value]));
       let left: readonly string[] = [];
-      book.update(jobID, (job) => {
+      sessionJobs.update(jobID, (job) => {
         const names = Object.keys(metrics);
         const kept = new Set([...new Set([...Object.keys(job.metrics), ...names])].slice(0, METRICS_LIMIT));
         left = names.filter((name) => !kept.has(name));
@@ -47,7 +47,7 @@ export const jobReportTool = (host: ToolHost) =>
           ]);
         return { ...job, status: status ?? job.status, metrics: { ...job.metrics, ...Object.fromEntries(news) } };
       });
-      book.record(jobID, now, "report", { status, metrics, step });
+      sessionJobs.record(jobID, now, "report", { status, metrics, step });
       const refused =
         left.length === 0 ? "" : ` ${left.length} metrics were not kept: a job has at most ${METRICS_LIMIT} names.`;
       return { title: status ?? "metrics", output: `Reported.${refused}`, metadata: { status, metrics, step } };

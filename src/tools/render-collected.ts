@@ -1,5 +1,5 @@
-import type { CollectedFiles } from "../jobs/actions/collect-files.ts";
 import type { Collected } from "../jobs/actions/collect-changes.ts";
+import type { CollectedFiles } from "../jobs/actions/collect-files.ts";
 import type { FilesSource } from "../jobs/sandbox/job-files.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";

@@ -3,7 +3,7 @@ import { FileError } from "../sandboxes/port.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_EDIT } from "./descriptions.ts";
 import { readText, writeText } from "./sandbox-files.ts";
-import { findSeat } from "./worker-context.ts";
+import { findWorker } from "./worker-context.ts";
 
 export const sandboxEditTool = (host: ToolHost) =>
   defineTool({
@@ -19,7 +19,7 @@ export const sandboxEditTool = (host: ToolHost) =>
       replace_all: z.boolean().default(false).describe("Replace every occurrence."),
     },
     async run({ path, old_string, new_string, replace_all }, { sessionID }) {
-      const { sandbox } = await findSeat(host, sessionID, "sandbox_edit");
+      const { sandbox } = await findWorker(host, sessionID, "sandbox_edit");
       const before = await readText(sandbox, path);
       const pieces = before.split(old_string);
       const found = pieces.length - 1;

@@ -6,7 +6,7 @@ import { defineTool, type Progress, type ToolAnswer, type ToolHost } from "./def
 import { SANDBOX_EXEC } from "./descriptions.ts";
 import { toCodeBlock } from "./job-words.ts";
 import { createOutputWindow, type OutputWindow } from "./output-window.ts";
-import { findSeat } from "./worker-context.ts";
+import { findWorker } from "./worker-context.ts";
 
 /** bash where the sandbox has it; stderr joined to stdout in the shell, so that their lines keep their order. */
 const SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';
@@ -39,7 +39,7 @@ export const sandboxExecTool = (host: ToolHost) =>
     },
     isVerbatim: true,
     async run({ command, workdir, timeout_seconds, background, tty, gpu }, context) {
-      const { lab, jobID, sandbox } = await findSeat(host, context.sessionID, "sandbox_exec");
+      const { runtime, jobID, sandbox } = await findWorker(host, context.sessionID, "sandbox_exec");
       if (gpu !== undefined && gpu.toLowerCase() !== "none") {
         const message =
           "A single command cannot be given GPUs yet; run it without gpu. A task that needs them is started with its own gpu.";
@@ -63,7 +63,7 @@ export const sandboxExecTool = (host: ToolHost) =>
       const progress = host.progress(context);
       try {
         const end = await follow(process, output, {
-          clock: lab.clock,
+          clock: runtime.clock,
           timeoutMs: timeout_seconds * 1000,
           signal: context.abort,
           onOutput: () => show(progress, command, output),

@@ -3,7 +3,7 @@ import { sleep } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_PROCESS } from "./descriptions.ts";
-import { findSeat } from "./worker-context.ts";
+import { findWorker } from "./worker-context.ts";
 
 const SIGNALS = [
   "SIGINT",
@@ -32,7 +32,7 @@ export const sandboxProcessTool = (host: ToolHost) =>
     },
     isVerbatim: true,
     async run({ process: id, input, signal, wait_seconds }, context) {
-      const { lab, jobID } = await findSeat(host, context.sessionID, "sandbox_process");
+      const { runtime, jobID } = await findWorker(host, context.sessionID, "sandbox_process");
       const process = host.processes.get(jobID, id);
       if (!process) {
         const known = host.processes.list(jobID).map((one) => `${one.id} (${one.command.slice(0, 60)})`);
@@ -42,12 +42,12 @@ export const sandboxProcessTool = (host: ToolHost) =>
       if (input !== undefined) await process.write(input);
       if (signal !== undefined) await process.signal(signal);
       const acted = input !== undefined || signal !== undefined;
-      const deadline = lab.clock.now() + Math.max(wait_seconds * 1000, acted ? REACTION_MS : 0);
+      const deadline = runtime.clock.now() + Math.max(wait_seconds * 1000, acted ? REACTION_MS : 0);
       const waiting = new AbortController();
       const stop = () => waiting.abort();
       context.abort.addEventListener("abort", stop);
-      while (!process.exitStatus() && lab.clock.now() < deadline && !context.abort.aborted) {
-        await Promise.race([process.next(), sleep(lab.clock, deadline - lab.clock.now(), waiting.signal)]);
+      while (!process.exitStatus() && runtime.clock.now() < deadline && !context.abort.aborted) {
+        await Promise.race([process.next(), sleep(runtime.clock, deadline - runtime.clock.now(), waiting.signal)]);
       }
       waiting.abort();
       context.abort.removeEventListener("abort", stop);

@@ -4,7 +4,7 @@ import { defineTool, type ToolAnswer, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_READ } from "./descriptions.ts";
 import { createOutputWindow } from "./output-window.ts";
 import { readText } from "./sandbox-files.ts";
-import { findSeat } from "./worker-context.ts";
+import { findWorker } from "./worker-context.ts";
 
 const LINE_LIMIT = 2_000;
 const ANSWER_BYTES = 40_000;
@@ -20,7 +20,7 @@ export const sandboxReadTool = (host: ToolHost) =>
     },
     isVerbatim: true,
     async run({ path, offset, limit }, { sessionID }) {
-      const { sandbox } = await findSeat(host, sessionID, "sandbox_read");
+      const { sandbox } = await findWorker(host, sessionID, "sandbox_read");
       try {
         return renderLines(path, await readText(sandbox, path), offset, limit);
       } catch (error) {

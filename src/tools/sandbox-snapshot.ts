@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { takeSnapshot } from "../jobs/actions/snapshot-job.ts";
+import { snapshotJob } from "../jobs/actions/snapshot-job.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { askHost, defineTool, type ToolHost } from "./define-tool.ts";
@@ -33,18 +33,18 @@ export const sandboxSnapshotTool = (host: ToolHost) =>
     },
     async run({ job, label, path }, context) {
       const { sessionID } = context;
-      const lab = await host.lab();
-      const seat = lab.seat(sessionID);
-      const jobID = job ?? seat?.jobID;
-      if (seat?.book.get(seat.jobID)?.task.forbidden.includes("sandbox_snapshot"))
+      const runtime = await host.runtime();
+      const worker = runtime.worker(sessionID);
+      const jobID = job ?? worker?.jobID;
+      if (worker?.sessionJobs.get(worker.jobID)?.task.forbidden.includes("sandbox_snapshot"))
         throw forbiddenTool("sandbox_snapshot");
       const refuse = (message: string) => new PluginError("not_found", message, { retryable: false });
       if (jobID === undefined) throw refuse("Name the job whose files are to be frozen.");
-      if (seat && jobID !== seat.jobID) throw refuse(`A job can freeze only itself, not ${jobID}.`);
-      if (!seat) await askHost(context, "sandbox_snapshot", [jobID]); // a job never asks
-      const orchestrator = seat?.book.orchestrator ?? sessionID;
+      if (worker && jobID !== worker.jobID) throw refuse(`A job can freeze only itself, not ${jobID}.`);
+      if (!worker) await askHost(context, "sandbox_snapshot", [jobID]); // a job never asks
+      const orchestrator = worker?.sessionJobs.orchestrator ?? sessionID;
       const request = { job: jobID, label: label ?? null, path: path ?? null };
-      const { snapshot: taken, labelOwner } = await takeSnapshot(lab, orchestrator, request);
+      const { snapshot: taken, labelOwner } = await snapshotJob(runtime, orchestrator, request);
       const snapshot = toSnapshotView(taken);
       const named = snapshot.label ? ` "${snapshot.label}"` : "";
       const refused =

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_WRITE } from "./descriptions.ts";
 import { writeText } from "./sandbox-files.ts";
-import { findSeat } from "./worker-context.ts";
+import { findWorker } from "./worker-context.ts";
 
 export const sandboxWriteTool = (host: ToolHost) =>
   defineTool({
@@ -13,7 +13,7 @@ export const sandboxWriteTool = (host: ToolHost) =>
       content: z.string().describe("All of its text."),
     },
     async run({ path, content }, { sessionID }) {
-      const { sandbox } = await findSeat(host, sessionID, "sandbox_write");
+      const { sandbox } = await findWorker(host, sessionID, "sandbox_write");
       await writeText(sandbox, path, content);
       const bytes = Buffer.byteLength(content);
       return { title: path, output: `Wrote ${bytes} bytes to ${path}.`, metadata: { path, bytes } };

@@ -1,4 +1,4 @@
-import type { Lab, WorkerSeat } from "../jobs/runtime.ts";
+import type { Runtime, WorkerContext } from "../jobs/runtime.ts";
 import type { Sandbox } from "../sandboxes/port.ts";
 import { PluginError } from "../shared/error-code.ts";
 import type { ToolHost } from "./define-tool.ts";
@@ -7,8 +7,8 @@ import type { ToolHost } from "./define-tool.ts";
 export const forbiddenTool = (tool: string): PluginError =>
   new PluginError("not_found", `This job has no ${tool}: the user's permissions forbid it.`, { retryable: false });
 
-export interface Seated extends WorkerSeat {
-  readonly lab: Lab;
+export interface FoundWorker extends WorkerContext {
+  readonly runtime: Runtime;
   readonly sandbox: Sandbox;
 }
 
@@ -16,19 +16,19 @@ export interface Seated extends WorkerSeat {
  * Wall 4: the sandbox of the job that the calling session belongs to, and nothing else.
  * @throws PluginError `not_found` for a session without a running job; there is no fallback
  */
-export async function findSeat(host: ToolHost, sessionID: string, tool: string): Promise<Seated> {
-  const lab = await host.lab();
-  const seat = lab.seat(sessionID);
-  const job = seat?.book.get(seat.jobID);
-  if (!seat || !job) {
+export async function findWorker(host: ToolHost, sessionID: string, tool: string): Promise<FoundWorker> {
+  const runtime = await host.runtime();
+  const worker = runtime.worker(sessionID);
+  const job = worker?.sessionJobs.get(worker.jobID);
+  if (!worker || !job) {
     const message = `${tool} works only inside a job started with agents_start; this session is none.`;
     throw new PluginError("not_found", message, { retryable: false });
   }
   if (job.task.forbidden.includes(tool)) throw forbiddenTool(tool);
-  const sandbox = job.state.kind === "running" ? lab.keeper.live(job.id) : null;
+  const sandbox = job.state.kind === "running" ? runtime.lifecycle.live(job.id) : null;
   if (!sandbox) {
     const message = `${job.id} is ${job.state.kind} and has no live sandbox; its orchestrator wakes it with agents_message.`;
     throw new PluginError("not_found", message, { retryable: false });
   }
-  return { ...seat, lab, sandbox };
+  return { ...worker, runtime, sandbox };
 }

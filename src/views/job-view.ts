@@ -1,6 +1,6 @@
 import { computeUsd } from "../jobs/core/cost.ts";
 import { isEnded, type Job, notesOf, type TreeUpdate } from "../jobs/core/job.ts";
-import type { LivePicture } from "../jobs/execution/session-activity.ts";
+import type { Activity } from "../jobs/execution/session-activity.ts";
 import type { QueuePlace } from "../jobs/queue/scheduler.ts";
 import type { SnapshotRecord } from "../jobs/store/pool-store.ts";
 import { oneLine } from "../shared/plain-text.ts";
@@ -63,9 +63,9 @@ export interface SnapshotView {
 
 export interface JobFacts {
   readonly place: QueuePlace | null;
-  readonly live: LivePicture;
+  readonly live: Activity;
   /** Since when its sandbox owes an answer; null when it does not. */
-  readonly unansweredSince: number | null;
+  readonly pendingSince: number | null;
   /** Epoch ms. */
   readonly now: number;
 }
@@ -127,19 +127,19 @@ export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
 }
 
 /** What it waits for, or the trouble it is in; nothing is delayed until it is sure. */
-function toReason({ state, sandbox }: Job, { place, live, unansweredSince, now }: JobFacts): string | null {
+function toReason({ state, sandbox }: Job, { place, live, pendingSince, now }: JobFacts): string | null {
   if (state.kind === "queued") return place?.reason ?? null;
   if (state.kind === "interrupted") return "its OpenCode process ended; it goes on when its session is used again";
   if (state.kind === "starting" && sandbox.kind === "creating")
     return late("its sandbox is being made", state.since, now);
   if (state.kind !== "running") return null;
-  const unanswered = late("its sandbox has not answered", unansweredSince, now);
+  const unanswered = late("its sandbox has not answered", pendingSince, now);
   if (unanswered) return unanswered;
   if (live.retry) {
     const { attempt, nextAt, message } = live.retry;
     return `model retry ${attempt} of ${MODEL_RETRIES}, next in ${seconds(Math.max(0, nextAt - now))} s: ${message}`;
   }
-  return live.tool === null ? late("nothing has been heard of its model", live.heardAt, now) : null;
+  return live.tool === null ? late("nothing has been heard of its model", live.lastActivityAt, now) : null;
 }
 
 /** What takes so long is worth a word. */

@@ -102,14 +102,14 @@ export async function updateTree({ store, from, to, sandbox, clock, nonce, signa
   const run = (script: string, ...args: string[]) =>
     runScript(sandbox, script, [sandbox.workdir, ...args], { ...bounds, signal });
   const known = [to, ...from].map(({ commit }) => commit);
-  const standing = succeeded(await run(STANDING, ...known)).trim();
-  if (standing === to.commit) return { kind: "same" };
-  if (!known.includes(standing)) throw failed("its repository answered what makes no sense");
+  const unterminated = succeeded(await run(STANDING, ...known)).trim();
+  if (unterminated === to.commit) return { kind: "same" };
+  if (!known.includes(unterminated)) throw failed("its repository answered what makes no sense");
   await run('rm -rf -- "$2"', STAGE);
   try {
     await sandbox.writeFile(`${STAGE}/folders`, joinRecords(to.emptyFolders));
-    await putContent({ store, sandbox, nonce }, (path) => packTo(path, store, to.commit, standing));
-    const said = succeeded(await run(REBASE, STAGE, standing, to.commit));
+    await putContent({ store, sandbox, nonce }, (path) => packTo(path, store, to.commit, unterminated));
+    const said = succeeded(await run(REBASE, STAGE, unterminated, to.commit));
     const [how, ...paths] = said.split("\0").slice(0, -1);
     return how === "clean" ? { kind: "clean" } : { kind: "conflicts", paths: paths.map(toText) };
   } catch (error) {

@@ -1,13 +1,13 @@
-import { startLab } from "../support/test-host.ts";
 import { call, say, script } from "../support/scripted.ts";
+import { startSetup } from "../support/test-setup.ts";
 import { report, timed } from "./stats.ts";
 
 const JOBS = 8;
 
 /** The call that starts eight jobs, beside the least a plugin could do: creating eight child sessions one by one. */
 export async function benchStartCall(rounds: number): Promise<void> {
-  const lab = await startLab();
-  const { server } = lab;
+  const setup = await startSetup();
+  const { server } = setup;
   const tasks = Array.from({ length: JOBS }, (_, n) => ({ description: `job ${n}`, prompt: script(say("done")) }));
   const ours: number[] = [];
   const byHand: number[] = [];
@@ -29,5 +29,5 @@ export async function benchStartCall(rounds: number): Promise<void> {
     { name: "agents_start, the whole call", samples: ours },
     { name: `creating ${JOBS} sessions by hand`, samples: byHand },
   );
-  await lab.stop();
+  await setup.stop();
 }

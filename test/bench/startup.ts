@@ -1,8 +1,8 @@
-import { PACKAGE } from "../support/test-host.ts";
 import { startModelServer } from "../support/model-server.ts";
 import { startServe } from "../support/opencode.ts";
 import { createHome } from "../support/opencode-home.ts";
 import { scriptedModel } from "../support/scripted.ts";
+import { PACKAGE } from "../support/test-setup.ts";
 import { alternate, report, timed } from "./stats.ts";
 
 const EMPTY = 'export default { id: "empty", server: async () => ({}) }';

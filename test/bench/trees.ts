@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { type LabServer, startLab } from "../support/test-host.ts";
-import { creations, type ModalLab, startModalLab } from "../support/modal-test-host.ts";
 import { hasWalls } from "../support/modal-server/machine.ts";
 import { canOverlay } from "../support/modal-server/overlay.ts";
+import { creations, type ModalSetup, startModalSetup } from "../support/modal-setup.ts";
 import { say } from "../support/scripted.ts";
+import { startSetup, type TestSetup } from "../support/test-setup.ts";
 import { outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
 import { alternate, report } from "./stats.ts";
 
@@ -20,17 +20,17 @@ const NOW = "date +%s%N";
  */
 export async function benchTrees(rounds: number): Promise<void> {
   const files = Object.fromEntries(Array.from({ length: FILES }, (_, n) => [`many/${n % 100}/${n}.txt`, textOf(n)]));
-  const open: LabServer[] = [];
+  const open: TestSetup[] = [];
   const local: Place = async () => {
-    const lab = await startLab({ ...OPTIONS, provider: "local" }, { files });
-    open.push(lab);
-    const snapshots = join(lab.home.stateDir, "local/snapshots");
-    return { lab, made: () => (existsSync(snapshots) ? readdirSync(snapshots).length : 0), each: 0 };
+    const setup = await startSetup({ ...OPTIONS, provider: "local" }, { files });
+    open.push(setup);
+    const snapshots = join(setup.home.stateDir, "local/snapshots");
+    return { setup, made: () => (existsSync(snapshots) ? readdirSync(snapshots).length : 0), each: 0 };
   };
   const modal: Place = async () => {
-    const lab: ModalLab = await startModalLab(OPTIONS, { files, server: { overlay: true } });
-    open.push(lab);
-    return { lab, made: async () => (await creations(lab.modal)).length, each: 1 };
+    const setup: ModalSetup = await startModalSetup(OPTIONS, { files, server: { overlay: true } });
+    open.push(setup);
+    return { setup, made: async () => (await creations(setup.modal)).length, each: 1 };
   };
   try {
     const few = Math.ceil(rounds / 3);
@@ -49,43 +49,43 @@ export async function benchTrees(rounds: number): Promise<void> {
     }
   } finally {
     // Only now: a file system makes files slowly for a while after many were removed.
-    for (const lab of open) await lab.stop();
+    for (const setup of open) await setup.stop();
   }
 }
 
 type Place = () => Promise<{
-  readonly lab: LabServer;
+  readonly setup: TestSetup;
   /** Counts what is made once for every time that the project is sent, and `each` times for every job. */
   readonly made: () => number | Promise<number>;
   readonly each: number;
 }>;
 
 async function measure(place: Place, jobs: number): Promise<number> {
-  const { lab, made, each } = await place();
-  lab.home.git("repack", "-a", "-d", "--quiet");
-  const session = await lab.server.createSession();
+  const { setup, made, each } = await place();
+  setup.home.git("repack", "-a", "-d", "--quiet");
+  const session = await setup.server.createSession();
   await turn(
-    lab.server,
+    setup.server,
     session.id,
     start({ ...task("warms up", shell(NOW), say("done")), environment: "bare" }),
     wait(),
   );
   const before = await made();
   const tasks = Array.from({ length: jobs }, (_, n) => task(`job ${n}`, shell(NOW), say("done")));
-  const [answer, waited] = await turn(lab.server, session.id, start(...tasks), wait());
+  const [answer, waited] = await turn(setup.server, session.id, start(...tasks), wait());
   const ids = new Set(answer?.metadata.jobs.map(({ id }) => id));
-  const started = (await lab.server.toolParts(session.id, "agents_start")).at(-1);
+  const started = (await setup.server.toolParts(session.id, "agents_start")).at(-1);
   if (started?.state.status !== "completed") throw new Error("agents_start failed");
   const outputs = await Promise.all(
     (waited?.metadata.finished ?? [])
       .filter(({ id }) => ids.has(id))
-      .map((job) => outputsOf(lab.server, job, "sandbox_exec")),
+      .map((job) => outputsOf(setup.server, job, "sandbox_exec")),
   );
   const times = outputs.map(([output = ""]) => Number(/^\d{19}/.exec(output)?.[0]) / 1e6);
   if (times.length !== jobs || times.some(Number.isNaN)) throw new Error(`not all ran: ${JSON.stringify(outputs)}`);
   const sent = (await made()) - before - each * jobs;
   if (sent !== 1) throw new Error(`the project was sent ${sent} times`);
-  await lab.server.stop();
+  await setup.server.stop();
   return Math.max(...times) - started.state.time.start;
 }
 

@@ -1,14 +1,14 @@
-import { startLab } from "../support/test-host.ts";
 import type { ModelRequest } from "../support/model-server.ts";
 import { call, say, script } from "../support/scripted.ts";
+import { startSetup } from "../support/test-setup.ts";
 import { alternate, report } from "./stats.ts";
 
 const WORK_MS = 300;
 
 /** From a child's last model request (plus its fixed thinking time) to its result in the parent's next request. */
 export async function benchWakeUp(rounds: number): Promise<void> {
-  const lab = await startLab({ parkAfterSeconds: 60 }, { snapshot: true }); // as users run it
-  const { server, model } = lab;
+  const setup = await startSetup({ parkAfterSeconds: 60 }, { snapshot: true }); // as users run it
+  const { server, model } = setup;
   const child = script({ text: "the child's answer", delayMs: WORK_MS });
   const measure = async (...steps: Parameters<typeof script>) => {
     const from = model.requests.length;
@@ -35,7 +35,7 @@ export async function benchWakeUp(rounds: number): Promise<void> {
     { name: "agents_wait", samples: mine },
     { name: "the built-in task tool", samples: theirs },
   );
-  await lab.stop();
+  await setup.stop();
 }
 
 const mentions = (request: ModelRequest, text: string, role: string): boolean =>

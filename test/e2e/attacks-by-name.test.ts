@@ -3,62 +3,62 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { hostCallsOf, otherCallsOf } from "../support/attack-calls.ts";
 import {
-  type AttackLab,
+  type AttackSetup,
   allToolParts,
   breaches,
   delegate,
   JOB_TOOLS,
   jobRequests,
-  startAttackLab,
+  startAttackSetup,
   whyNoSandbox,
-} from "../support/attack-host.ts";
+} from "../support/attack-setup.ts";
 import { must } from "../support/opencode.ts";
 import { call, say, script } from "../support/scripted.ts";
 
 const why = await whyNoSandbox();
 
 describe.skipIf(why !== null)(`a job's model that calls what is not its own${why ? ` (skipped: ${why})` : ""}`, () => {
-  let lab: AttackLab;
+  let setup: AttackSetup;
   beforeAll(async () => {
-    lab = await startAttackLab();
+    setup = await startAttackSetup();
   }, 240_000);
-  afterAll(() => lab?.stop(), 240_000);
-  beforeEach(() => lab.ran.clear());
+  afterAll(() => setup?.stop(), 240_000);
+  beforeEach(() => setup.ran.clear());
 
-  const hostCalls = () => hostCallsOf(lab);
+  const hostCalls = () => hostCallsOf(setup);
 
   test("an ordinary session runs these calls on the host, so that their refusal means something", async () => {
-    const { server } = lab;
+    const { server } = setup;
     const session = await server.createSession();
     await server.prompt(session.id, script(...hostCalls(), say("done")), { agent: "build" });
-    const parts = await allToolParts(lab, session.id);
+    const parts = await allToolParts(setup, session.id);
     expect(parts.map(({ tool, state }) => `${tool} ${state.status}`)).toEqual(
       hostCalls().map((reply) => `${("toolCalls" in reply && reply.toolCalls?.[0]?.name) || ""} completed`),
     );
-    expect(lab.ran.names()).toEqual(["bash", "edit", "hostly", "mcp_touch", "write"]);
-    expect(JSON.stringify(parts)).toContain(lab.canaries.home);
-    expect(JSON.stringify(parts)).toContain(lab.canaries.web);
-    expect(lab.web.hits()).toBe(1);
+    expect(setup.ran.names()).toEqual(["bash", "edit", "hostly", "mcp_touch", "write"]);
+    expect(JSON.stringify(parts)).toContain(setup.canaries.home);
+    expect(JSON.stringify(parts)).toContain(setup.canaries.web);
+    expect(setup.web.hits()).toBe(1);
     expect(must(await server.client.session.todo({ sessionID: session.id }))).toHaveLength(1);
     expect(await server.children(session.id)).toHaveLength(1);
   }, 240_000);
 
   for (const agent of ["sandbox_worker", "free", "build", "general"]) {
     test(`every host tool, project tool and MCP tool called by name by a job of agent ${agent} is refused`, async () => {
-      const calls = [...hostCalls(), ...otherCallsOf(lab)];
-      const before = { hits: lab.web.hits(), requests: jobRequests(lab).length };
-      const { child, parts } = await delegate(lab, calls, { agent });
+      const calls = [...hostCalls(), ...otherCallsOf(setup)];
+      const before = { hits: setup.web.hits(), requests: jobRequests(setup).length };
+      const { child, parts } = await delegate(setup, calls, { agent });
       expect(parts).toHaveLength(calls.length);
       expect(parts.filter(({ state }) => state.status !== "error").map(({ tool }) => tool)).toEqual([]);
-      expect(lab.web.hits()).toBe(before.hits);
-      expect(lab.ran.names()).toEqual([]);
-      const requests = jobRequests(lab).slice(before.requests);
+      expect(setup.web.hits()).toBe(before.hits);
+      expect(setup.ran.names()).toEqual([]);
+      const requests = jobRequests(setup).slice(before.requests);
       expect(requests).toHaveLength(calls.length + 1);
       for (const { tools } of requests) expect([...tools].sort()).toEqual(JOB_TOOLS);
-      expect(must(await lab.server.client.session.todo({ sessionID: child.id }))).toEqual([]);
-      expect(await lab.server.children(child.id)).toEqual([]);
-      expect(must(await lab.server.client.question.list())).toEqual([]);
-      expect(must(await lab.server.client.permission.list())).toEqual([]);
+      expect(must(await setup.server.client.session.todo({ sessionID: child.id }))).toEqual([]);
+      expect(await setup.server.children(child.id)).toEqual([]);
+      expect(must(await setup.server.client.question.list())).toEqual([]);
+      expect(must(await setup.server.client.permission.list())).toEqual([]);
     }, 240_000);
   }
 
@@ -66,39 +66,39 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
     const paths = [
       "../../canary",
       "/etc/passwd",
-      join(lab.home.home, "canary.txt"),
+      join(setup.home.home, "canary.txt"),
       "known/../../../../canary.txt",
       "..",
     ];
-    const { parts } = await delegate(lab, [{ toolCalls: [...["known", ...paths].map(toSkillCall)] }]);
+    const { parts } = await delegate(setup, [{ toolCalls: [...["known", ...paths].map(toSkillCall)] }]);
     expect(parts.map(({ state }) => `${state.status}`)).toEqual(["completed", ...paths.map(() => "error")]);
-    expect(readFileSync(join(lab.home.home, "canary.txt"), "utf8")).toContain(lab.canaries.home);
-    expect(JSON.stringify(parts)).not.toContain(lab.canaries.home);
+    expect(readFileSync(join(setup.home.home, "canary.txt"), "utf8")).toContain(setup.canaries.home);
+    expect(JSON.stringify(parts)).not.toContain(setup.canaries.home);
   }, 240_000);
   const toSkillCall = (name: string) => ({ name: "skill", arguments: { name } });
 
   test("its system text is ours alone: nothing of the host is in it", async () => {
-    const before = jobRequests(lab).length;
-    await delegate(lab, [call("sandbox_exec", { command: "pwd" })]);
-    const systems = jobRequests(lab)
+    const before = jobRequests(setup).length;
+    await delegate(setup, [call("sandbox_exec", { command: "pwd" })]);
+    const systems = jobRequests(setup)
       .slice(before)
       .map(({ system }) => system);
     expect(systems).toHaveLength(2);
     for (const system of systems) {
       expect(system).toStartWith("You are an agent working alone on one delegated job.");
-      for (const secret of ["<env>", lab.home.root, lab.home.project, process.cwd(), "opencode, an interactive"]) {
+      for (const secret of ["<env>", setup.home.root, setup.home.project, process.cwd(), "opencode, an interactive"]) {
         expect(system).not.toContain(secret);
       }
     }
     // The orchestrator's own has them: they were to be found.
-    const own = lab.model.requests.find(({ tools }) => tools.includes("agents_start"));
-    expect(own?.system).toContain(lab.home.project);
+    const own = setup.model.requests.find(({ tools }) => tools.includes("agents_start"));
+    expect(own?.system).toContain(setup.home.project);
     expect(own?.system).toContain("<env>");
   }, 240_000);
 
   test("no attack of this file reached a job's model with anything of the host", () => {
-    expect(jobRequests(lab).length).toBeGreaterThan(100);
-    expect(breaches(lab).filter((breach) => !breach.includes("server was asked"))).toEqual([]);
-    expect(lab.model.errors).toEqual([]);
+    expect(jobRequests(setup).length).toBeGreaterThan(100);
+    expect(breaches(setup).filter((breach) => !breach.includes("server was asked"))).toEqual([]);
+    expect(setup.model.errors).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { breaches, delegate, startAttackLab, whyNoSandbox } from "../support/attack-host.ts";
+import { breaches, delegate, startAttackSetup, whyNoSandbox } from "../support/attack-setup.ts";
 import { projectPlugin, projectTool } from "../support/attack-tools.ts";
 import { call, say, script } from "../support/scripted.ts";
 
@@ -9,33 +9,33 @@ const skipped = why ? ` (skipped: ${why})` : "";
 describe.skipIf(why !== null)(`others that use the names of a job's tools${skipped}`, () => {
   test("an MCP server gets no call of a job, although OpenCode prefers its tools to a plugin's", async () => {
     const mcp = { sandbox: { type: "local", command: ["node", "../home/mcp.mjs"] } };
-    const lab = await startAttackLab({}, { config: { mcp } });
+    const setup = await startAttackSetup({}, { config: { mcp } });
     try {
-      const { server, ran } = lab;
+      const { server, ran } = setup;
       const names = ["sandbox_exec", "sandbox_touch", "sandbox_read"];
-      const { parts } = await delegate(lab, [
+      const { parts } = await delegate(setup, [
         call("sandbox_exec", { command: "id" }),
         call("sandbox_touch", {}),
         call("sandbox_read", { path: "." }),
       ]);
       expect(parts.map(({ tool, state }) => `${tool} ${state.status}`)).toEqual(names.map((name) => `${name} error`));
       expect(JSON.stringify(parts[0])).toContain('may be taken by the MCP server \\"sandbox\\"');
-      expect(breaches(lab)).toEqual([]);
+      expect(breaches(setup)).toEqual([]);
       // From an ordinary session it runs: the server works.
       const session = await server.createSession();
       await server.prompt(session.id, script(call("sandbox_touch", {}), say("done")), { agent: "build" });
       expect(ran.names()).toEqual(["mcp_touch"]);
       // Disabled it is no rival, and jobs work again without a restart.
       await server.client.mcp.disconnect({ name: "sandbox" });
-      const after = await delegate(lab, [call("sandbox_exec", { command: "echo inside" })]);
+      const after = await delegate(setup, [call("sandbox_exec", { command: "echo inside" })]);
       expect(JSON.stringify(after.parts[0]?.state)).toContain("inside\\n");
     } finally {
-      await lab.stop();
+      await setup.stop();
     }
   }, 240_000);
 
   test("a plugin and tools of the project get no call of a job", async () => {
-    const lab = await startAttackLab(
+    const setup = await startAttackSetup(
       {},
       {
         files: {
@@ -46,7 +46,7 @@ describe.skipIf(why !== null)(`others that use the names of a job's tools${skipp
       },
     );
     try {
-      const { parts } = await delegate(lab, [
+      const { parts } = await delegate(setup, [
         call("sandbox_exec", { command: "echo ran > /dev/null" }),
         call("sandbox_read", { path: "." }),
         call("skill", { name: "known" }),
@@ -56,13 +56,13 @@ describe.skipIf(why !== null)(`others that use the names of a job's tools${skipp
         "sandbox_read error",
         "skill error",
       ]);
-      expect(breaches(lab)).toEqual([]);
+      expect(breaches(setup)).toEqual([]);
       // The replacement of the host's own tool works in an ordinary session.
-      const session = await lab.server.createSession();
-      await lab.server.prompt(session.id, script(call("skill", { name: "known" }), say("done")), { agent: "build" });
-      expect(lab.ran.names()).toEqual(["skill"]);
+      const session = await setup.server.createSession();
+      await setup.server.prompt(session.id, script(call("skill", { name: "known" }), say("done")), { agent: "build" });
+      expect(setup.ran.names()).toEqual(["skill"]);
     } finally {
-      await lab.stop();
+      await setup.stop();
     }
   }, 240_000);
 });

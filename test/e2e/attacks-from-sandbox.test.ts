@@ -4,42 +4,42 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type AttackLab, breaches, delegate, startAttackLab, whyNoSandbox } from "../support/attack-host.ts";
-import { outputOf } from "../support/test-host.ts";
+import { type AttackSetup, breaches, delegate, startAttackSetup, whyNoSandbox } from "../support/attack-setup.ts";
 import { call } from "../support/scripted.ts";
+import { outputOf } from "../support/test-setup.ts";
 
 const onHost = promisify(execFile);
 const why = await whyNoSandbox();
 
 describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why ? ` (skipped: ${why})` : ""}`, () => {
-  let lab: AttackLab;
+  let setup: AttackSetup;
   let sockets: Server[];
   let sibling: string;
   beforeAll(async () => {
-    lab = await startAttackLab({ parkAfterSeconds: 3600 }); // an ended job keeps its sandbox, so that it can be robbed
+    setup = await startAttackSetup({ parkAfterSeconds: 3600 }); // an ended job keeps its sandbox, so that it can be robbed
     sibling = `sibling-${Math.random()}`;
     const write = call("sandbox_exec", { command: `echo ${sibling} | tee secret ~/secret /tmp/secret` });
-    await delegate(lab, [write]);
-    sockets = [`${lab.home.home}/file.sock`, `\0${lab.home.home}`].map((path) =>
+    await delegate(setup, [write]);
+    sockets = [`${setup.home.home}/file.sock`, `\0${setup.home.home}`].map((path) =>
       createServer((socket) => socket.end("REACHED")).listen(path),
     );
   }, 240_000);
   afterAll(async () => {
     for (const server of sockets ?? []) server.close();
-    await lab?.stop();
+    await setup?.stop();
   }, 240_000);
   afterEach(async () => {
-    expect(breaches(lab)).toEqual([]);
-    expect(readFileSync(join(lab.home.home, "canary.txt"), "utf8")).toBe(`${lab.canaries.home}\n`);
-    expect((await fetch(`${lab.server.url}/global/health`)).status).toBe(200);
+    expect(breaches(setup)).toEqual([]);
+    expect(readFileSync(join(setup.home.home, "canary.txt"), "utf8")).toBe(`${setup.canaries.home}\n`);
+    expect((await fetch(`${setup.server.url}/global/health`)).status).toBe(200);
   });
 
   const ask = (port: number | string, host = "127.0.0.1") =>
     `exec 3<>/dev/tcp/${host}/${port} && printf 'GET /global/health HTTP/1.0\\r\\n\\r\\n' >&3 && head -c 12 <&3`;
   /** Each shows something of the host, to whoever can reach it: on the host it does. */
   const attacks = (): Record<string, { command: string; shows: string }> => {
-    const { home, project, stateDir } = lab.home;
-    const { canaries, server } = lab;
+    const { home, project, stateDir } = setup.home;
+    const { canaries, server } = setup;
     return {
       "the user's home": { command: `cat '${home}/canary.txt'`, shows: canaries.home },
       "the project": { command: `cat '${project}/secret.txt'`, shows: canaries.project },
@@ -57,11 +57,11 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
       },
       "OpenCode's HTTP server": { command: ask(new URL(server.url).port), shows: "HTTP/1.1 200" },
       "OpenCode's HTTP server by name": { command: ask(new URL(server.url).port, "localhost"), shows: "HTTP/1.1 200" },
-      "the model's server": { command: ask(lab.model.port), shows: "HTTP/1.1" },
+      "the model's server": { command: ask(setup.model.port), shows: "HTTP/1.1" },
       "a sibling's workspace": { command: `cat '${stateDir}'/local/sandboxes/*/workspace/secret`, shows: sibling },
       "any copy of a sibling's file": { command: "grep -rhs sibling- /workspace /tmp /home /run /var", shows: sibling },
       "our store": { command: `head -c 6 '${stateDir}/pool.db'`, shows: "SQLite" },
-      "OpenCode's store and log": { command: `ls '${lab.home.dataDir}/log'`, shows: "opencode.log" },
+      "OpenCode's store and log": { command: `ls '${setup.home.dataDir}/log'`, shows: "opencode.log" },
       "a socket in a file": { command: `test -S '${home}/file.sock' && echo there`, shows: "there" },
       "an abstract socket": { command: `grep '@${home}' /proc/net/unix`, shows: `@${home}` },
     };
@@ -75,7 +75,7 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
       expect(`${name}: ${stdout}`).toContain(shows);
     }
     const { parts } = await delegate(
-      lab,
+      setup,
       all.map(([, { command }]) => call("sandbox_exec", { command })),
     );
     expect(parts).toHaveLength(all.length);
@@ -87,8 +87,8 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
   }, 240_000);
 
   test("kills no process of the host, and its own sandbox survives it", async () => {
-    const { parts } = await delegate(lab, [
-      call("sandbox_exec", { command: `kill -9 ${lab.server.pid} ${process.pid} -${lab.server.pid}; echo tried` }),
+    const { parts } = await delegate(setup, [
+      call("sandbox_exec", { command: `kill -9 ${setup.server.pid} ${process.pid} -${setup.server.pid}; echo tried` }),
       call("sandbox_exec", { command: "kill -9 -1" }),
       call("sandbox_exec", {
         command: "echo alive; tr '\\0' '\\n' </proc/1/environ | grep -c -e ATTACK -e OPENCODE -e XDG",
@@ -96,15 +96,15 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
     ]);
     expect(outputOf(parts[0])).toContain("tried");
     expect(outputOf(parts[2])).toContain("alive\n0\n");
-    expect(process.kill(lab.server.pid, 0)).toBe(true);
+    expect(process.kill(setup.server.pid, 0)).toBe(true);
   }, 240_000);
 
   test("its file tools follow neither links nor paths out of the sandbox", async () => {
-    const canary = join(lab.home.home, "canary.txt");
+    const canary = join(setup.home.home, "canary.txt");
     const up = `${"../".repeat(12)}${canary.slice(1)}`;
-    const links = `ln -s ${canary} link; ln -s ${lab.home.home} dir; ln -s /etc/passwd pw; ln -s ${lab.home.home}/new dangling`;
+    const links = `ln -s ${canary} link; ln -s ${setup.home.home} dir; ln -s /etc/passwd pw; ln -s ${setup.home.home}/new dangling`;
     const paths = ["link", "dir/canary.txt", canary, up, `/proc/self/root${canary}`, `/proc/1/root${canary}`];
-    const { parts } = await delegate(lab, [
+    const { parts } = await delegate(setup, [
       call("sandbox_exec", { command: links }),
       ...paths.map((path) => call("sandbox_read", { path })),
       ...["link", "dir/canary.txt", canary, up].map((path) =>
@@ -124,22 +124,22 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
       .split("\n")
       .find((line) => line.startsWith("daemon:"));
     if (hostOnly) expect(passwd).not.toContain(hostOnly);
-    expect(spawnSync("ls", ["-A", lab.home.home], { encoding: "utf8" }).stdout).not.toMatch(/^new$/m);
+    expect(spawnSync("ls", ["-A", setup.home.home], { encoding: "utf8" }).stdout).not.toMatch(/^new$/m);
   }, 240_000);
 
   test("its commands start in the sandbox, whatever workdir they name", async () => {
-    const { parts } = await delegate(lab, [
-      call("sandbox_exec", { command: "cat secret.txt", workdir: lab.home.project }),
-      call("sandbox_exec", { command: "cat secret.txt", workdir: `../../../../..${lab.home.project}` }),
-      call("sandbox_exec", { command: "cat canary.txt", workdir: `/proc/${lab.server.pid}/root${lab.home.home}` }),
+    const { parts } = await delegate(setup, [
+      call("sandbox_exec", { command: "cat secret.txt", workdir: setup.home.project }),
+      call("sandbox_exec", { command: "cat secret.txt", workdir: `../../../../..${setup.home.project}` }),
+      call("sandbox_exec", { command: "cat canary.txt", workdir: `/proc/${setup.server.pid}/root${setup.home.home}` }),
     ]);
     for (const part of parts) expect(JSON.stringify(part.state)).toMatch(/Error |exit code [1-9]/);
   }, 240_000);
 
   test("a snapshot takes in nothing of the host, and none is taken of another job", async () => {
-    const { home, project } = lab.home;
-    const other = await delegate(lab, [call("sandbox_exec", { command: "true" })]);
-    const { parts } = await delegate(lab, [
+    const { home, project } = setup.home;
+    const other = await delegate(setup, [call("sandbox_exec", { command: "true" })]);
+    const { parts } = await delegate(setup, [
       call("sandbox_exec", { command: `mkdir d; ln -s ${home} d/out; ln -s ${home} out` }),
       ...[project, "out", `../../../..${home}`, "/proc/1/root"].map((path) => call("sandbox_snapshot", { path })),
       call("sandbox_snapshot", { job: other.id }),
@@ -148,7 +148,9 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
     for (const part of parts.slice(1, 6)) expect(outputOf(part)).toMatch(/^Error (snapshot_failed|not_found)/);
     // A link within is kept as a link: nothing behind it is copied.
     expect(outputOf(parts[6])).toContain("is taken");
-    const found = spawnSync("grep", ["-rl", lab.canaries.home, join(lab.home.stateDir, "local")], { encoding: "utf8" });
+    const found = spawnSync("grep", ["-rl", setup.canaries.home, join(setup.home.stateDir, "local")], {
+      encoding: "utf8",
+    });
     expect(found.stdout).toBe("");
   }, 240_000);
 });

@@ -1,14 +1,14 @@
 import { expect, test } from "bun:test";
-import { startLabIn } from "../support/test-host.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
+import { startSetupIn } from "../support/test-setup.ts";
 import { ask, cancel, message, start, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-test-host.ts";
+import { useSetup } from "../support/use-setup.ts";
 
-const lab = useLab({ maxTasksPerCall: 3 });
+const setup = useSetup({ maxTasksPerCall: 3 });
 
 test("tasks that name what is not there, or cost what is not built, fail by themselves and say what there is", async () => {
-  const { server } = lab;
+  const { server } = setup;
   const session = await server.createSession();
   const refused = async (more: Record<string, unknown>) => {
     const { metadata } = await ask(server, session.id, start({ description: "d", prompt: "p", ...more }));
@@ -48,7 +48,7 @@ test("tasks that name what is not there, or cost what is not built, fail by them
 }, 240_000);
 
 test("calls with missing, wrong and unknown arguments say which", async () => {
-  const { server } = lab;
+  const { server } = setup;
   const session = await server.createSession();
   const bad = async (tool: string, args: unknown, code: string, ...said: string[]) => {
     const { metadata } = await ask(server, session.id, call(tool, args));
@@ -82,7 +82,7 @@ test("calls with missing, wrong and unknown arguments say which", async () => {
 sandboxTest(
   "of more tasks than one call may start the first are started and the rest told apart",
   async () => {
-    const { server } = lab;
+    const { server } = setup;
     const session = await server.createSession();
     const many = [1, 2, 3, 4, 5].map((n) => task(`t${n}`, say(`r${n}`)));
     const [, waited] = await turn(server, session.id, start(...many), wait());
@@ -100,7 +100,7 @@ sandboxTest(
 );
 
 test("33 tasks in one call are one too many by default", async () => {
-  const own = await startLabIn(lab);
+  const own = await startSetupIn(setup);
   try {
     const session = await own.server.createSession();
     const unknown = Array.from({ length: 33 }, (_, n) => ({ description: `t${n}`, prompt: "p", agent: "nobody" }));

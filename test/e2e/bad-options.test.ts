@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type LabServer, startLab, startLabIn } from "../support/test-host.ts";
 import { sandboxesOf, sandboxTest, withoutBubblewrap } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
+import { startSetup, startSetupIn, type TestSetup } from "../support/test-setup.ts";
 import { ask, cancel, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
 
 /** The process of the tests that have a project in it. */
-let host: LabServer;
+let host: TestSetup;
 
 beforeAll(async () => {
-  host = await startLab({}, { env: { HOST_SECRET: "hunter2" } });
+  host = await startSetup({}, { env: { HOST_SECRET: "hunter2" } });
 }, 240_000);
 
 afterAll(async () => {
   await host?.stop();
 }, 240_000);
 
-async function withLab(starting: Promise<LabServer>, use: (lab: LabServer) => Promise<void>): Promise<void> {
+async function withSetup(starting: Promise<TestSetup>, use: (setup: TestSetup) => Promise<void>): Promise<void> {
   const own = await starting;
   try {
     await use(own);
@@ -38,8 +38,8 @@ const every = (job = "job_000000000000") => [
 test(
   "wrong options leave OpenCode working; every tool names each key, and nothing is written",
   () =>
-    withLab(
-      startLabIn(host, {
+    withSetup(
+      startSetupIn(host, {
         maxRunningJob: 3,
         maxTasksPerCall: "many",
         local: { gpus: [0] },
@@ -79,8 +79,8 @@ test(
 test(
   "options that are no object, and a file that is no JSON, are told too",
   () =>
-    withLab(
-      startLab(
+    withSetup(
+      startSetup(
         { environments: [1] },
         { homeFiles: { ".config/opencode/parallel-agents.jsonc": "{ maxRunningJobs: " } },
       ),
@@ -98,7 +98,7 @@ test(
 
 test("a state folder that cannot be written is named, and the tools work once it can be", () => {
   writeFileSync(join(host.home.home, "file"), "not a folder");
-  return withLab(startLabIn(host, { stateDir: "~/file/state" }), async ({ server, home }) => {
+  return withSetup(startSetupIn(host, { stateDir: "~/file/state" }), async ({ server, home }) => {
     const session = await server.createSession();
     const { metadata } = await ask(server, session.id, start(task("x", say("no"))));
     expect(metadata.error).toMatchObject({ code: "config_invalid", retryable: false });
@@ -124,7 +124,7 @@ const HOSTILE = {
   },
 };
 const PROJECT_FILE = ".opencode/parallel-agents.jsonc";
-const toasts = ({ server }: LabServer) =>
+const toasts = ({ server }: TestSetup) =>
   server.events.all
     .filter(({ type }) => type === "tui.toast.show")
     .map(({ properties }) => (properties as { message: string }).message);
@@ -132,14 +132,14 @@ const toasts = ({ server }: LabServer) =>
 sandboxTest(
   "a repository's own file takes no walls away, lends nothing and lifts nothing; what it may not set is named",
   () =>
-    withLab(
-      startLabIn(
+    withSetup(
+      startSetupIn(
         host,
         { maxRunningJobs: 3, environments: { default: { network: "blocked" } } },
         { [PROJECT_FILE]: JSON.stringify(HOSTILE) },
       ),
-      async (lab) => {
-        const { server, home } = lab;
+      async (setup) => {
+        const { server, home } = setup;
         const session = await server.createSession();
         const marker = join(home.root, "on-the-host-by-file");
         const look = `touch ${marker}; echo "secret:$HOST_SECRET home:$HOME files:$(ls)"; ls ${home.home} 2>&1`;
@@ -156,7 +156,7 @@ sandboxTest(
         expect(refused?.metadata.jobs.map(({ state }) => state)).toEqual(["queued", "queued", "failed"]);
         const [job] = waited?.metadata.finished.filter(({ description }) => description === "look") ?? [];
         expect(job).toMatchObject({ state: "completed", provider: "local" });
-        const said = lab.model.requests.map(({ raw }) => JSON.stringify(raw)).join();
+        const said = setup.model.requests.map(({ raw }) => JSON.stringify(raw)).join();
         expect(said).toContain("secret: home:/home/agent files:");
         expect(said).not.toContain("hunter2");
         expect(existsSync(marker)).toBe(false);
@@ -166,7 +166,7 @@ sandboxTest(
         expect(asked?.output).toContain(`${PROJECT_FILE}: maxTasksPerCall = 2.`);
         for (const key of ["local.isolation", "stateDir", "provider", "budget.usdPerSession", "maxRunningJobs"]) {
           expect(asked?.output).toContain(key);
-          expect(toasts(lab).filter((message) => message.includes(key))).toHaveLength(1);
+          expect(toasts(setup).filter((message) => message.includes(key))).toHaveLength(1);
         }
       },
     ),
@@ -176,23 +176,23 @@ sandboxTest(
 sandboxTest(
   "with the host's flag nothing of a repository's file is read, its faults neither",
   () =>
-    withLab(
-      startLab(
+    withSetup(
+      startSetup(
         {},
         {
           files: { [PROJECT_FILE]: JSON.stringify({ ...HOSTILE, maxTasksPerCall: "many", maxRunningJobs: 1 }) },
           env: { OPENCODE_DISABLE_PROJECT_CONFIG: "1", HOST_SECRET: "hunter2" },
         },
       ),
-      async (lab) => {
-        const { server, home } = lab;
+      async (setup) => {
+        const { server, home } = setup;
         const session = await server.createSession();
         const marker = join(home.root, "on-the-host-with-flag");
         const job = task("look", shell(`touch ${marker}; echo "secret:$HOST_SECRET"`), say("looked"));
         const [, , asked] = await turn(server, session.id, start(job), wait(), status());
         expect(asked?.metadata).toMatchObject({ jobs: [{ state: "completed" }], pool: { limit: 8 } });
         expect(asked?.output).not.toContain("ignored");
-        expect(JSON.stringify(lab.model.requests.map(({ raw }) => raw))).not.toContain("hunter2");
+        expect(JSON.stringify(setup.model.requests.map(({ raw }) => raw))).not.toContain("hunter2");
         expect(existsSync(marker)).toBe(false);
         expect(existsSync(join(home.stateDir, "pool.db"))).toBe(true);
       },
@@ -203,16 +203,16 @@ sandboxTest(
 test(
   "where the user takes the walls away, he, the main agent and the job are told so, and nobody speaks of sandboxes",
   () =>
-    withLab(startLabIn(host, { local: { isolation: "none" } }), async (lab) => {
-      const session = await lab.server.createSession();
-      const before = lab.model.requests.length;
-      const [, waited, asked] = await turn(lab.server, session.id, start(task("x", say("done"))), wait(), status());
+    withSetup(startSetupIn(host, { local: { isolation: "none" } }), async (setup) => {
+      const session = await setup.server.createSession();
+      const before = setup.model.requests.length;
+      const [, waited, asked] = await turn(setup.server, session.id, start(task("x", say("done"))), wait(), status());
       expect(waited?.metadata.finished[0]?.notes).toContainEqual(expect.stringContaining("not isolated"));
       expect(asked?.output).toContain("WITHOUT isolation");
       expect(asked?.output).not.toContain("local sandboxes");
-      const warned = toasts(lab).filter((message) => message.includes("WITHOUT isolation"));
+      const warned = toasts(setup).filter((message) => message.includes("WITHOUT isolation"));
       expect(warned).toEqual([expect.stringContaining('"local.isolation" is "none"')]);
-      const systems = lab.model.requests.slice(before).map(({ system }) => system);
+      const systems = setup.model.requests.slice(before).map(({ system }) => system);
       const worker = systems.filter((text) => text.includes("one delegated job"));
       expect(worker.length).toBeGreaterThan(0);
       for (const text of worker) expect(text).toMatch(/WITHOUT isolation.*This sandbox is not isolated/s);
@@ -224,7 +224,7 @@ test(
 test(
   "a damaged record of the pool is set aside and named, and jobs start all the same",
   () =>
-    withLab(startLabIn(host), async ({ server, home }) => {
+    withSetup(startSetupIn(host), async ({ server, home }) => {
       mkdirSync(home.stateDir, { mode: 0o755 });
       chmodSync(home.stateDir, 0o755);
       writeFileSync(join(home.stateDir, "pool.db"), "no database at all", { mode: 0o644 });
@@ -242,11 +242,11 @@ test(
   240_000,
 );
 
-const noWalls = (title: string, starting: () => Promise<LabServer>, said: string) =>
+const noWalls = (title: string, starting: () => Promise<TestSetup>, said: string) =>
   test(
     title,
     () =>
-      withLab(starting(), async ({ server, home }) => {
+      withSetup(starting(), async ({ server, home }) => {
         const session = await server.createSession();
         const marker = join(home.root, "on-the-host");
         const [, waited] = await turn(
@@ -271,11 +271,11 @@ const noWalls = (title: string, starting: () => Promise<LabServer>, said: string
 
 noWalls(
   "an isolation this machine does not have fails the job, never its walls",
-  () => startLabIn(host, { local: { isolation: "seatbelt" } }),
+  () => startSetupIn(host, { local: { isolation: "seatbelt" } }),
   "Seatbelt needs macOS",
 );
 noWalls(
   "without bubblewrap jobs fail and nothing runs on the host",
-  () => startLab({}, {}, { under: withoutBubblewrap }),
+  () => startSetup({}, {}, { under: withoutBubblewrap }),
   "bwrap not installed",
 );

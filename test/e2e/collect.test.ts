@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, message, outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-test-host.ts";
+import { useSetup } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const lab = useLab(
+const setup = useSetup(
   { environments: { default: { workspace: "project" }, bare: { workspace: "empty" } } },
   {
     files: {
@@ -24,7 +24,7 @@ const WAYS = ["a + b", "b + a", "a - -b", "[a, b].reduce((x, y) => x + y)", "a *
 sandboxTest(
   "five jobs solve one task five ways; one is chosen, its branch is there and works",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     writeFileSync(join(home.project, "README.md"), "# Not committed\n");
     const before = home.git("status", "--porcelain=v2", "--branch");
     const session = await server.createSession();
@@ -93,7 +93,7 @@ sandboxTest(
 sandboxTest(
   "a job is told that the project moved on, its files are brought along, and conflicts are its own to resolve",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const write = (name: string, text: string) => writeFileSync(join(home.project, name), text);
     write("list.txt", "one\ntwo\nthree\n");
     const session = await server.createSession();
@@ -151,7 +151,7 @@ sandboxTest(
 sandboxTest(
   "what a branch brings is named where something obeys it, and so is what is not in it",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const session = await server.createSession();
     const make = `mkdir -p .vscode .git/x part; echo x | tee .envrc .vscode/tasks.json > part/AGENTS.md; git init -q part/own
       git -C part/own -c user.name=x -c user.email=x commit -q --allow-empty -m x
@@ -181,7 +181,7 @@ sandboxTest(
 sandboxTest(
   "a job without the project's files says why it cannot be collected",
   async () => {
-    const { server } = lab;
+    const { server } = setup;
     const session = await server.createSession();
     const bare = { ...task("bare", say("done")), environment: "bare" };
     const [, waited] = await turn(server, session.id, start(bare), wait());

@@ -1,24 +1,24 @@
 import { describe, expect } from "bun:test";
-import type { LabServer } from "../support/test-host.ts";
 import type { ModelReply } from "../support/model-server.ts";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script, scriptedModel } from "../support/scripted.ts";
+import type { TestSetup } from "../support/test-setup.ts";
 import { ask, cancel, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useLab, useLabIn } from "../support/use-test-host.ts";
+import { useSetup, useSetupIn } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const host = useLab();
+const host = useSetup();
 
-const reasonOf = async ({ server }: Pick<LabServer, "server">, session: string, index: number) =>
+const reasonOf = async ({ server }: Pick<TestSetup, "server">, session: string, index: number) =>
   (await ask(server, session, status())).metadata.jobs[index]?.reason;
 
 describe("models in trouble", () => {
-  const lab = useLabIn(host, { stallTimeoutMinutes: 0.15 });
+  const setup = useSetupIn(host, { stallTimeoutMinutes: 0.15 });
 
   sandboxTest(
     "one that fails for ever and one that hangs do not delay their sibling, say so at once, and end with their codes",
     async () => {
-      const { server, model } = lab;
+      const { server, model } = setup;
       model.use((request) => {
         if (request.lastUser.startsWith("always fails")) return { status: 500, headers: { "retry-after": "1" } };
         if (request.lastUser.startsWith("You were stopped because")) return { hang: true };
@@ -39,7 +39,7 @@ describe("models in trouble", () => {
         ["completed", "fine"],
       ]);
       const told = (index: number, pattern: RegExp) =>
-        until(async () => pattern.test((await reasonOf(lab, session.id, index)) ?? ""), {
+        until(async () => pattern.test((await reasonOf(setup, session.id, index)) ?? ""), {
           what: `${pattern} is told`,
           timeoutMs: 60_000,
         });
@@ -59,12 +59,12 @@ describe("models in trouble", () => {
 });
 
 describe("jobs past their time", () => {
-  const lab = useLabIn(host, { jobTimeoutMinutes: 0.7, rescueMinutes: 0.35 });
+  const setup = useSetupIn(host, { jobTimeoutMinutes: 0.7, rescueMinutes: 0.35 });
 
   sandboxTest(
     "are told to wrap up, stopped, frozen and kept, and woken by a message with their files",
     async () => {
-      const { server, home, model } = lab;
+      const { server, home, model } = setup;
       model.use((request) =>
         request.lastUser.startsWith("Your time is nearly over") ? say("half of it") : scriptedModel(request),
       );
@@ -100,7 +100,7 @@ describe("jobs past their time", () => {
 });
 
 describe("jobs that stop everything else in their sandbox", () => {
-  const lab = useLabIn(host, { maxRunningJobs: 1 });
+  const setup = useSetupIn(host, { maxRunningJobs: 1 });
   const STOP =
     "import os,signal\nwhile not os.path.exists('go'): pass\nwhile True:\n  for p in os.listdir('/proc'):\n    if p.isdigit() and int(p) not in (1, os.getpid()):\n      try: os.kill(int(p), signal.SIGSTOP)\n      except OSError: pass";
   const hostile = (...replies: ModelReply[]) =>
@@ -114,7 +114,7 @@ describe("jobs that stop everything else in their sandbox", () => {
   sandboxTest(
     "have their commands killed in time, their files read, are cancelled and timed out, and give up their slot",
     async () => {
-      const { server } = lab;
+      const { server } = setup;
       const [mine, theirs] = [await server.createSession(), await server.createSession()];
       await ask(server, mine.id, start(hostile(shell("never in", { timeout_seconds: 900 }))));
       await ask(server, theirs.id, start(task("waits", say("its turn"))));
@@ -145,7 +145,7 @@ describe("jobs that stop everything else in their sandbox", () => {
 
 describe("money", () => {
   // A dollar a second for the default core; the rescue of a job is kept free: twelve dollars.
-  const lab = useLabIn(host, {
+  const setup = useSetupIn(host, {
     prices: { cpuCore: 3600, memoryGiB: 0 },
     budget: { usdPerSession: 30, warnAt: 0.3 },
     rescueMinutes: 0.2,
@@ -155,7 +155,7 @@ describe("money", () => {
   sandboxTest(
     "is warned of, and at the ceiling jobs are stopped with their files kept and new ones refused; the figures add up",
     async () => {
-      const { server } = lab;
+      const { server } = setup;
       const session = await server.createSession();
       const toast = server.events.waitFor(
         ({ type, properties }) => type === "tui.toast.show" && JSON.stringify(properties).includes("have spent"),

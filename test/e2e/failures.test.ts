@@ -12,10 +12,10 @@ import {
 } from "../support/sandboxes.ts";
 import { say, script, scriptedModel } from "../support/scripted.ts";
 import { ask, cancel, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-test-host.ts";
+import { useSetup } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const lab = useLab({
+const setup = useSetup({
   environments: { caged: { network: "blocked" }, impossible: { workdir: "/usr/bin" } },
 });
 
@@ -25,7 +25,7 @@ const sleeper = (name: string, seconds: string) =>
 sandboxTest(
   "a batch of six with five different failures: each job its own code, the sixth completes",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const session = await server.createSession();
     const [lostMark, cancelMark] = [uniqueSeconds(), uniqueSeconds()];
     const { metadata } = await ask(
@@ -78,7 +78,7 @@ sandboxTest(
 sandboxTest(
   "a job whose sandbox was lost keeps its files, and it and a failed one are woken by a message",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const session = await server.createSession();
     const mark = uniqueSeconds();
     const { metadata } = await ask(server, session.id, start(sleeper("lost", mark), task("failed", { status: 400 })));
@@ -105,7 +105,7 @@ sandboxTest(
 sandboxTest(
   "a job survives a model that fails for a moment, and says so while it does",
   async () => {
-    const { server, model } = lab;
+    const { server, model } = setup;
     const session = await server.createSession();
     let refusals = 0;
     model.use((request) => {
@@ -130,7 +130,7 @@ sandboxTest(
 sandboxTest(
   "a child session stopped or deleted by someone else ends its job alone",
   async () => {
-    const { server } = lab;
+    const { server } = setup;
     const session = await server.createSession();
     const silent = () => task("silent", shell("true"), { hang: true });
     await ask(server, session.id, start(silent(), silent()));

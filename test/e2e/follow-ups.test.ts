@@ -1,5 +1,4 @@
 import { expect } from "bun:test";
-import { startLabIn } from "../support/test-host.ts";
 import {
   commandsWith,
   HOLD,
@@ -10,20 +9,21 @@ import {
   uniqueSeconds,
 } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
+import { startSetupIn } from "../support/test-setup.ts";
 import { ask, cancel, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-test-host.ts";
+import { useSetup } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const lab = useLab();
+const setup = useSetup();
 
-const allParked = () => until(() => sandboxesOf(lab.home).length === 0, { what: "every sandbox is given up" });
+const allParked = () => until(() => sandboxesOf(setup.home).length === 0, { what: "every sandbox is given up" });
 const runs = (text: string) =>
   until(() => commandsWith(text).length > 0, { what: `a command with ${text} runs`, timeoutMs: 60_000 });
 
 sandboxTest(
   "a message to a parked job finds its files and its memory",
   async () => {
-    const { server, model } = lab;
+    const { server, model } = setup;
     const session = await server.createSession();
     const notes = "echo kept > note; mkdir -p ~/.cache; echo too > ~/.cache/n; chmod 755 note; echo other > /tmp/t";
     const [, first] = await turn(
@@ -55,7 +55,7 @@ sandboxTest(
 sandboxTest(
   "messages to a running job are its next turns, in order",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const session = await server.createSession();
     const { metadata } = await ask(server, session.id, start(task("busy", shell(HOLD), say("first"))));
     const id = metadata.jobs[0]?.id as string;
@@ -75,7 +75,7 @@ sandboxTest(
 sandboxTest(
   "an interrupting message ends the command that runs and is obeyed at once",
   async () => {
-    const { server } = lab;
+    const { server } = setup;
     const session = await server.createSession();
     const seconds = uniqueSeconds();
     const slow = task(
@@ -104,7 +104,7 @@ sandboxTest(
 sandboxTest(
   "a cancelled job stops at once, twice is no more, and a message wakes it with its files",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const session = await server.createSession();
     const seconds = uniqueSeconds();
     const endless = `sleep ${seconds} & echo before > file; setsid -w sleep ${seconds}`;
@@ -153,7 +153,7 @@ sandboxTest(
 sandboxTest(
   "a cancelled queued job never starts, and a job whose model is silent is cancelled too",
   async () => {
-    const own = await startLabIn(lab, { maxRunningJobs: 1 });
+    const own = await startSetupIn(setup, { maxRunningJobs: 1 });
     try {
       const { server, model } = own;
       const before = { requests: model.requests.length, disconnected: model.disconnected.length };

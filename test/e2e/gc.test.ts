@@ -17,8 +17,8 @@ import { openPoolStore } from "../../src/jobs/store/pool-store.ts";
 import { createLocalProvider } from "../../src/sandboxes/local/local-provider.ts";
 import type { SandboxSpec } from "../../src/sandboxes/port.ts";
 import { systemClock } from "../../src/shared/clock.ts";
-import { PACKAGE } from "../support/test-host.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
+import { PACKAGE } from "../support/test-setup.ts";
 
 /** The command as npm installs it, in a home without anything. */
 function run(home: string, ...args: string[]) {

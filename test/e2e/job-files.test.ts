@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { inJob, outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-test-host.ts";
+import { useSetup } from "../support/use-setup.ts";
 
 const SKILL = "---\nname: brewing\ndescription: How to brew.\n---\n# Brewing\nBoil for seven minutes.\n";
 
-const lab = useLab(
+const setup = useSetup(
   {},
   {
     files: {
@@ -26,7 +26,7 @@ const lab = useLab(
 
 /** Links as a repository may bring them, and as a user makes them himself. */
 beforeAll(() => {
-  const { project, home, configDir } = lab.home;
+  const { project, home, configDir } = setup.home;
   symlinkSync(join(home, ".ssh"), join(project, ".opencode/skills/brewing/keys"));
   symlinkSync(join(home, "cellar"), join(project, ".opencode/skills/cellar"));
   symlinkSync(join(home, "dotfiles/tasting"), join(configDir, "skills/tasting"));
@@ -39,7 +39,7 @@ sandboxTest(
     const edit = (old_string: string, new_string: string, more: object = {}) =>
       call("sandbox_edit", { path, old_string, new_string, ...more });
     const answers = await inJob(
-      lab.server,
+      setup.server,
       call("sandbox_write", { path, content: "one\ntwo\ntwo\nthree ü\n" }),
       call("sandbox_read", { path }),
       call("sandbox_read", { path, offset: 2, limit: 1 }),
@@ -55,7 +55,7 @@ sandboxTest(
       shell("printf '\\377\\376\\000' > binary; ln -s /etc/passwd link; : > empty; ls"),
       call("sandbox_read", { path: "binary" }),
       call("sandbox_edit", { path: "missing", old_string: "a", new_string: "b" }),
-      call("sandbox_read", { path: `../../../../${lab.home.home}/.gitconfig` }),
+      call("sandbox_read", { path: `../../../../${setup.home.home}/.gitconfig` }),
       call("sandbox_write", { path: "/usr/bin/new", content: "x" }),
       call("sandbox_read", { path: "empty" }),
       call("sandbox_read", { path, limit: 0 }),
@@ -97,7 +97,7 @@ sandboxTest(
 sandboxTest(
   "a task's skills reach its job: their text, and their folder with its scripts",
   async () => {
-    const { server, model } = lab;
+    const { server, model } = setup;
     const session = await server.createSession();
     const run = shell("cd ~/skills/brewing && cat SKILL.md | tail -1 && sh scripts/boil.sh && ls");
     const tasks = [{ ...task("brews", run, say("ok")), skills: ["brewing"] }, task("does not", say("ok"))];
@@ -112,7 +112,7 @@ sandboxTest(
     for (const { system } of ofBrewer) {
       expect(system).toContain("# Skill brewing\nIts files are in your sandbox at /home/");
       expect(system).toContain("Boil for seven minutes.");
-      expect(system).not.toContain(lab.home.project);
+      expect(system).not.toContain(setup.home.project);
     }
     for (const { system } of systems.filter((one) => !ofBrewer.includes(one))) expect(system).not.toContain("brewing");
   },
@@ -122,7 +122,7 @@ sandboxTest(
 sandboxTest(
   "what a skill links to does not reach its job, and a project's skill that is a link out of it none at all",
   async () => {
-    const { server } = lab;
+    const { server } = setup;
     const session = await server.createSession();
     const look = (name: string) => ({ ...task(name, shell(`ls ~/skills/${name}`), say("ok")), skills: [name] });
     const names = ["brewing", "tasting", "cellar"];

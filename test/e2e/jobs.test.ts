@@ -11,10 +11,10 @@ import {
 } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-test-host.ts";
+import { useSetup } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const lab = useLab();
+const setup = useSetup();
 
 const moment = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
@@ -31,7 +31,7 @@ const work = (n: number) =>
 sandboxTest(
   "three jobs run at the same time, and each comes back with its own result and numbers",
   async () => {
-    const { server, home, model } = lab;
+    const { server, home, model } = setup;
     const session = await server.createSession();
     const [started] = await turn(server, session.id, start(work(1), work(2), work(3)));
     expect(started?.metadata.jobs).toStrictEqual(
@@ -122,7 +122,7 @@ sandboxTest(
 sandboxTest(
   "orchestrator, job and title request see their own system text and tools, and nothing of each other's",
   async () => {
-    const { server, home, model } = lab;
+    const { server, home, model } = setup;
     const before = { requests: model.requests.length, titles: model.titleRequests.length };
     const session = await server.createSession();
     await turn(server, session.id, start(task("looks", call("job_report", { status: "there" }), say("seen"))), wait());

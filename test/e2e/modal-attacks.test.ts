@@ -2,42 +2,42 @@ import { afterAll, beforeAll, beforeEach, expect } from "bun:test";
 import { hostCallsOf, otherCallsOf } from "../support/attack-calls.ts";
 import { ALLOW_ALL, expectStoppedByGuard, http, promptForHost, shellOnHost } from "../support/attack-http.ts";
 import {
-  type AttackLab,
+  type AttackSetup,
   allToolParts,
   breaches,
   delegate,
   JOB_TOOLS,
   jobRequests,
-  startAttackLab,
-} from "../support/attack-host.ts";
-import { noneLeft } from "../support/modal-test-host.ts";
+  startAttackSetup,
+} from "../support/attack-setup.ts";
 import { type ModalServerProcess, startModalServerProcess } from "../support/modal-server/own-process.ts";
+import { noneLeft } from "../support/modal-setup.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 
 let modal: ModalServerProcess;
-let lab: AttackLab;
+let setup: AttackSetup;
 
 beforeAll(async () => {
   modal = await startModalServerProcess();
-  lab = await startAttackLab({}, { env: { ...modal.env } });
+  setup = await startAttackSetup({}, { env: { ...modal.env } });
 }, 240_000);
 
 afterAll(async () => {
-  await lab?.stop();
+  await setup?.stop();
   await modal?.stop();
 }, 240_000);
 
-beforeEach(() => lab.ran.clear());
+beforeEach(() => setup.ran.clear());
 
 sandboxTest(
   "an ordinary session runs the calls on the host, so that their refusal means something",
   async () => {
-    const session = await lab.server.createSession();
-    await lab.server.prompt(session.id, script(...hostCallsOf(lab), say("done")), { agent: "build" });
-    const parts = await allToolParts(lab, session.id);
-    expect(parts.map(({ state }) => `${state.status}`)).toEqual(hostCallsOf(lab).map(() => "completed"));
-    expect(lab.ran.names()).toEqual(["bash", "edit", "hostly", "mcp_touch", "write"]);
+    const session = await setup.server.createSession();
+    await setup.server.prompt(session.id, script(...hostCallsOf(setup), say("done")), { agent: "build" });
+    const parts = await allToolParts(setup, session.id);
+    expect(parts.map(({ state }) => `${state.status}`)).toEqual(hostCallsOf(setup).map(() => "completed"));
+    expect(setup.ran.names()).toEqual(["bash", "edit", "hostly", "mcp_touch", "write"]);
   },
   240_000,
 );
@@ -46,15 +46,15 @@ for (const agent of ["sandbox_worker", "free", "build"]) {
   sandboxTest(
     `every tool of the host called by name by a job of agent ${agent} is refused, and none of them is shown to it`,
     async () => {
-      const calls = [...hostCallsOf(lab), ...otherCallsOf(lab)];
-      const before = { hits: lab.web.hits(), requests: jobRequests(lab).length };
-      const { child, parts } = await delegate(lab, calls, { agent });
+      const calls = [...hostCallsOf(setup), ...otherCallsOf(setup)];
+      const before = { hits: setup.web.hits(), requests: jobRequests(setup).length };
+      const { child, parts } = await delegate(setup, calls, { agent });
       expect(parts).toHaveLength(calls.length);
       expect(parts.filter(({ state }) => state.status !== "error").map(({ tool }) => tool)).toEqual([]);
-      expect(lab.ran.names()).toEqual([]);
-      expect(lab.web.hits()).toBe(before.hits);
-      for (const { tools } of jobRequests(lab).slice(before.requests)) expect([...tools].sort()).toEqual(JOB_TOOLS);
-      expect(await lab.server.children(child.id)).toEqual([]);
+      expect(setup.ran.names()).toEqual([]);
+      expect(setup.web.hits()).toBe(before.hits);
+      for (const { tools } of jobRequests(setup).slice(before.requests)) expect([...tools].sort()).toEqual(JOB_TOOLS);
+      expect(await setup.server.children(child.id)).toEqual([]);
     },
     240_000,
   );
@@ -63,15 +63,15 @@ for (const agent of ["sandbox_worker", "free", "build"]) {
 sandboxTest(
   "a job's session led to the host over HTTP meets the guard; the shell endpoint runs nothing",
   async () => {
-    const { child } = await delegate(lab, [call("sandbox_exec", { command: "true" })]);
-    expect((await shellOnHost(lab, child.id)).status).toBe(500);
-    expect((await promptForHost(lab, child.id, { tools: { bash: true, host_touch: true, hostly: true } })).status).toBe(
-      200,
-    );
-    await expectStoppedByGuard(lab, child.id);
-    expect((await http(lab, "PATCH", `/session/${child.id}`, { permission: ALLOW_ALL })).status).toBe(200);
-    expect((await promptForHost(lab, child.id)).status).toBe(200);
-    await expectStoppedByGuard(lab, child.id);
+    const { child } = await delegate(setup, [call("sandbox_exec", { command: "true" })]);
+    expect((await shellOnHost(setup, child.id)).status).toBe(500);
+    expect(
+      (await promptForHost(setup, child.id, { tools: { bash: true, host_touch: true, hostly: true } })).status,
+    ).toBe(200);
+    await expectStoppedByGuard(setup, child.id);
+    expect((await http(setup, "PATCH", `/session/${child.id}`, { permission: ALLOW_ALL })).status).toBe(200);
+    expect((await promptForHost(setup, child.id)).status).toBe(200);
+    await expectStoppedByGuard(setup, child.id);
   },
   240_000,
 );
@@ -79,23 +79,23 @@ sandboxTest(
 sandboxTest(
   "a job's own tools, called outside of a job, find nothing to act on",
   async () => {
-    const session = await lab.server.createSession();
+    const session = await setup.server.createSession();
     const calls = [
-      call("sandbox_exec", { command: `touch ${lab.ran.path("exec")}` }),
+      call("sandbox_exec", { command: `touch ${setup.ran.path("exec")}` }),
       call("sandbox_process", { process: "p1" }),
-      call("sandbox_read", { path: `${lab.home.home}/canary.txt` }),
-      call("sandbox_write", { path: lab.ran.path("written"), content: "x" }),
-      call("sandbox_edit", { path: `${lab.home.home}/canary.txt`, old_string: "c", new_string: "d" }),
+      call("sandbox_read", { path: `${setup.home.home}/canary.txt` }),
+      call("sandbox_write", { path: setup.ran.path("written"), content: "x" }),
+      call("sandbox_edit", { path: `${setup.home.home}/canary.txt`, old_string: "c", new_string: "d" }),
       call("job_report", { status: "x" }),
     ];
-    await lab.server.prompt(session.id, script(...calls, say("done")), { agent: "free" });
-    const parts = await allToolParts(lab, session.id);
+    await setup.server.prompt(session.id, script(...calls, say("done")), { agent: "free" });
+    const parts = await allToolParts(setup, session.id);
     expect(parts).toHaveLength(calls.length);
     for (const { state } of parts) {
       expect(state).toMatchObject({ status: "completed", metadata: { error: { code: "not_found" } } });
     }
-    expect(JSON.stringify(parts)).not.toContain(lab.canaries.home);
-    expect(lab.ran.names()).toEqual([]);
+    expect(JSON.stringify(parts)).not.toContain(setup.canaries.home);
+    expect(setup.ran.names()).toEqual([]);
   },
   240_000,
 );
@@ -103,17 +103,19 @@ sandboxTest(
 sandboxTest(
   "nothing of the host is in a job's sandbox or in what its model was shown: no file, no variable, no credential, no server",
   async () => {
-    const { parts } = await delegate(lab, [
+    const { parts } = await delegate(setup, [
       call("sandbox_exec", { command: "env; cat /proc/self/environ /proc/1/environ | tr '\\0' '\\n'" }),
-      call("sandbox_exec", { command: `cat ${lab.home.home}/canary.txt ${lab.home.project}/secret.txt; ls -a / ~` }),
-      call("sandbox_exec", { command: `curl -sm 2 ${lab.web.url} || echo unreachable` }),
-      call("sandbox_read", { path: `${lab.home.home}/canary.txt` }),
+      call("sandbox_exec", {
+        command: `cat ${setup.home.home}/canary.txt ${setup.home.project}/secret.txt; ls -a / ~`,
+      }),
+      call("sandbox_exec", { command: `curl -sm 2 ${setup.web.url} || echo unreachable` }),
+      call("sandbox_read", { path: `${setup.home.home}/canary.txt` }),
     ]);
-    const seen = JSON.stringify([parts, jobRequests(lab).map(({ raw }) => raw)]);
-    for (const secret of [...Object.values(lab.canaries), "as-test", "ak-test"]) expect(seen).not.toContain(secret);
+    const seen = JSON.stringify([parts, jobRequests(setup).map(({ raw }) => raw)]);
+    for (const secret of [...Object.values(setup.canaries), "as-test", "ak-test"]) expect(seen).not.toContain(secret);
     expect(JSON.stringify(parts[2])).toContain("unreachable");
-    expect(breaches(lab).filter((breach) => !breach.includes("server was asked"))).toEqual([]);
-    expect(lab.web.hits()).toBe(1); // the ordinary session's
+    expect(breaches(setup).filter((breach) => !breach.includes("server was asked"))).toEqual([]);
+    expect(setup.web.hits()).toBe(1); // the ordinary session's
     await noneLeft(modal);
   },
   240_000,

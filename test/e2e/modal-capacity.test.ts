@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, expect } from "bun:test";
-import { startLabIn } from "../support/test-host.ts";
-import { creations, type ModalLab, noneLeft, startModalLab } from "../support/modal-test-host.ts";
+import { creations, type ModalSetup, noneLeft, startModalSetup } from "../support/modal-setup.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
+import { startSetupIn } from "../support/test-setup.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
 
-let lab: ModalLab;
+let setup: ModalSetup;
 
 beforeAll(async () => {
-  lab = await startModalLab({ modal: { createTimeoutSeconds: 3 } }, { server: { gpus: { H100: 0 } } });
+  setup = await startModalSetup({ modal: { createTimeoutSeconds: 3 } }, { server: { gpus: { H100: 0 } } });
 }, 240_000);
 
 afterAll(async () => {
-  await lab?.stop();
+  await setup?.stop();
 }, 240_000);
 
 const on = (gpu: string) => ({ ...task(gpu, shell("nvidia-smi -L | sort | uniq -c"), say("ran")), gpu });
@@ -20,7 +20,7 @@ const on = (gpu: string) => ({ ...task(gpu, shell("nvidia-smi -L | sort | uniq -
 sandboxTest(
   "of a preference order the first with capacity is used, and the job's view says which one it got",
   async () => {
-    const { server, modal } = lab;
+    const { server, modal } = setup;
     const session = await server.createSession();
     const [started, waited] = await turn(server, session.id, start(on("h100:8|H200:8")), wait());
     expect(started?.metadata.jobs.map(({ gpu }) => gpu as string)).toEqual(["H100:8|H200:8"]);
@@ -39,9 +39,9 @@ sandboxTest(
 sandboxTest(
   "a GPU that cannot be had at all, or a limit of the workspace: the job says no_capacity and what to do, others go on",
   async () => {
-    const { modal } = lab;
+    const { modal } = setup;
     await modal.setGpus("H200", 0); // nor H100
-    const own = await startLabIn(lab, { modal: { createTimeoutSeconds: 2 } });
+    const own = await startSetupIn(setup, { modal: { createTimeoutSeconds: 2 } });
     const { server } = own;
     try {
       const session = await server.createSession();

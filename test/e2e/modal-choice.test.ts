@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type LabServer, startLab, startLabIn } from "../support/test-host.ts";
-import { type ModalLab, type ModalLabSettings, startModalLab, withModalLab } from "../support/modal-test-host.ts";
+import { type ModalSetup, type ModalSetupSettings, startModalSetup, withModalSetup } from "../support/modal-setup.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
+import { startSetup, startSetupIn, type TestSetup } from "../support/test-setup.ts";
 import { ask, start, status, task, turn, wait } from "../support/turns.ts";
 
 /** The process of a user of Modal, and that of one without credentials; each test has a project of its own in one. */
-let host: ModalLab;
-let poor: LabServer;
+let host: ModalSetup;
+let poor: TestSetup;
 
 beforeAll(async () => {
-  host = await startModalLab();
-  poor = await startLab();
+  host = await startModalSetup();
+  poor = await startSetup();
 }, 240_000);
 
 afterAll(async () => {
@@ -21,19 +21,19 @@ afterAll(async () => {
 
 async function inProject(
   options: Record<string, unknown>,
-  use: (lab: LabServer) => Promise<void>,
-  of: LabServer = host,
+  use: (setup: TestSetup) => Promise<void>,
+  of: TestSetup = host,
 ): Promise<void> {
-  const lab = await startLabIn(of, options);
+  const setup = await startSetupIn(of, options);
   try {
-    await use(lab);
+    await use(setup);
   } finally {
-    await lab.stop();
+    await setup.stop();
   }
 }
 
 /** What the user and the model are told of the place where jobs run. */
-async function told({ server, model }: LabServer) {
+async function told({ server, model }: TestSetup) {
   const before = model.requests.length;
   const session = await server.createSession();
   await turn(server, session.id, start(task("runs", say("ran"))));
@@ -50,7 +50,7 @@ async function told({ server, model }: LabServer) {
 const CREDENTIALS = { MODAL_TOKEN_ID: undefined, MODAL_TOKEN_SECRET: undefined };
 const toml = '["me"]\nactive = true\ntoken_id = "ak-test"\ntoken_secret = "as-test"\n';
 
-const FOUND: Record<string, { readonly settings: ModalLabSettings | null; readonly why: RegExp }> = {
+const FOUND: Record<string, { readonly settings: ModalSetupSettings | null; readonly why: RegExp }> = {
   "in the environment": { settings: null, why: /MODAL_TOKEN_ID and MODAL_TOKEN_SECRET/ },
   "in the file of modal setup": {
     settings: { env: { ...CREDENTIALS, MODAL_CONFIG_PATH: undefined }, homeFiles: { ".modal.toml": toml } },
@@ -62,10 +62,10 @@ for (const [where, { settings, why }] of Object.entries(FOUND)) {
   sandboxTest(
     `with credentials ${where} jobs run on Modal, and user and model are told so`,
     () => {
-      const within = (use: (lab: LabServer) => Promise<void>) =>
-        settings ? withModalLab({}, settings, use) : inProject({}, use);
-      return within(async (lab) => {
-        const { jobs, output, toasts, system } = await told(lab);
+      const within = (use: (setup: TestSetup) => Promise<void>) =>
+        settings ? withModalSetup({}, settings, use) : inProject({}, use);
+      return within(async (setup) => {
+        const { jobs, output, toasts, system } = await told(setup);
         expect(jobs).toMatchObject([{ state: "completed", provider: "modal" }]);
         expect(output).toContain("Jobs run on Modal");
         expect(toasts).toEqual([expect.stringMatching(/^Jobs run on Modal: /)]);
@@ -79,37 +79,37 @@ for (const [where, { settings, why }] of Object.entries(FOUND)) {
   );
 }
 
-const NOT_MODAL: Record<string, { readonly lab: () => Promise<LabServer>; readonly why: RegExp }> = {
-  "without credentials": { lab: () => startLabIn(poor), why: /No Modal credentials were found: run "modal setup"/ },
+const NOT_MODAL: Record<string, { readonly setup: () => Promise<TestSetup>; readonly why: RegExp }> = {
+  "without credentials": { setup: () => startSetupIn(poor), why: /No Modal credentials were found: run "modal setup"/ },
   "with half a token": {
-    lab: () => startLab({}, { env: { MODAL_TOKEN_ID: "ak-test" } }),
+    setup: () => startSetup({}, { env: { MODAL_TOKEN_ID: "ak-test" } }),
     why: /the secret is missing/,
   },
   "when the options say so": {
-    lab: () => startLabIn(host, { provider: "local" }),
+    setup: () => startSetupIn(host, { provider: "local" }),
     why: /the option "provider" says so/,
   },
 };
 
-for (const [when, { lab: startIt, why }] of Object.entries(NOT_MODAL)) {
+for (const [when, { setup: startIt, why }] of Object.entries(NOT_MODAL)) {
   sandboxTest(
     `${when} jobs run in local sandboxes, user and model are told so, and a GPU is refused with the remedy`,
     async () => {
-      const lab = await startIt();
+      const setup = await startIt();
       try {
-        const { jobs, output, toasts, system } = await told(lab);
+        const { jobs, output, toasts, system } = await told(setup);
         expect(jobs).toMatchObject([{ state: "completed", provider: "local" }]);
         expect(output).toContain("Jobs run in local sandboxes");
         expect(toasts).toEqual([expect.stringMatching(/^Jobs run in local sandboxes on this machine: /)]);
         expect(toasts[0]).toMatch(why);
         expect(system).toContain("Jobs run in local sandboxes");
         expect(system).not.toContain("Modal sandboxes");
-        const session = await lab.server.createSession();
-        const { metadata } = await ask(lab.server, session.id, start({ ...task("gpu", say("no")), gpu: "T4" }));
+        const session = await setup.server.createSession();
+        const { metadata } = await ask(setup.server, session.id, start({ ...task("gpu", say("no")), gpu: "T4" }));
         expect(metadata.jobs).toMatchObject([{ state: "failed", error: { code: "invalid_task" } }]);
         expect(metadata.jobs[0]?.error?.message).toContain("With Modal credentials");
       } finally {
-        await lab.stop();
+        await setup.stop();
       }
     },
     240_000,
@@ -117,7 +117,7 @@ for (const [when, { lab: startIt, why }] of Object.entries(NOT_MODAL)) {
 }
 
 describe("what keeps every job from a sandbox is one clear error that names the remedy", () => {
-  const failure = async ({ server }: LabServer, more: object = {}) => {
+  const failure = async ({ server }: TestSetup, more: object = {}) => {
     const session = await server.createSession();
     const [, waited] = await turn(server, session.id, start({ ...task("never", say("no")), ...more }), wait());
     const [job] = waited?.metadata.finished ?? [];
@@ -128,12 +128,12 @@ describe("what keeps every job from a sandbox is one clear error that names the 
   test(
     "wrong credentials",
     () =>
-      withModalLab({}, { env: { MODAL_TOKEN_SECRET: "as-wrong" } }, async (lab) => {
-        const error = await failure(lab);
+      withModalSetup({}, { env: { MODAL_TOKEN_SECRET: "as-wrong" } }, async (setup) => {
+        const error = await failure(setup);
         expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
         expect(error?.message).toMatch(/Modal refused the credentials of MODAL_TOKEN_ID.*Run "modal setup"/s);
-        expect(JSON.stringify(lab.model.requests.map(({ raw }) => raw))).not.toContain("as-wrong");
-        expect(lab.server.log()).not.toContain("as-wrong");
+        expect(JSON.stringify(setup.model.requests.map(({ raw }) => raw))).not.toContain("as-wrong");
+        expect(setup.server.log()).not.toContain("as-wrong");
       }),
     240_000,
   );
@@ -143,8 +143,8 @@ describe("what keeps every job from a sandbox is one clear error that names the 
     () =>
       inProject(
         { provider: "modal" },
-        async (lab) => {
-          const error = await failure(lab);
+        async (setup) => {
+          const error = await failure(setup);
           expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
           expect(error?.message).toMatch(/No Modal credentials were found: run "modal setup"/);
         },
@@ -156,14 +156,14 @@ describe("what keeps every job from a sandbox is one clear error that names the 
   test(
     "no network; and it is tried again once it is back",
     () =>
-      inProject({}, async (lab) => {
+      inProject({}, async (setup) => {
         await host.modal.stopControl();
-        const error = await failure(lab);
+        const error = await failure(setup);
         expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: true });
         expect(error?.message).toMatch(/Modal could not be reached.*Check the network/s);
         await host.modal.startControl();
-        const session = await lab.server.createSession();
-        const [, waited] = await turn(lab.server, session.id, start(task("again", say("ran"))), wait());
+        const session = await setup.server.createSession();
+        const [, waited] = await turn(setup.server, session.id, start(task("again", say("ran"))), wait());
         expect(waited?.metadata.finished).toMatchObject([{ state: "completed", result: "ran" }]);
       }),
     240_000,
@@ -172,18 +172,18 @@ describe("what keeps every job from a sandbox is one clear error that names the 
   test(
     "a type of GPU that does not exist, or is none of this workspace's",
     () =>
-      inProject({}, async (lab) => {
+      inProject({}, async (setup) => {
         const before = { calls: (await host.modal.calls()).length, sandboxes: (await host.modal.sandboxes()).length };
-        const session = await lab.server.createSession();
+        const session = await setup.server.createSession();
         const unknown = ["H9000", "H100:99", "H100|", ""].map((gpu) => ({ ...task("no", say("no")), gpu }));
-        const { jobs } = (await ask(lab.server, session.id, start(...unknown))).metadata;
+        const { jobs } = (await ask(setup.server, session.id, start(...unknown))).metadata;
         expect(jobs.map(({ state, error }) => [state, error?.code as string])).toEqual(
           unknown.map(() => ["failed", "invalid_task"]),
         );
         expect(jobs[0]?.error?.message).toMatch(/gpu "H9000".*T4/s);
         expect((await host.modal.calls()).slice(before.calls)).toEqual([]);
         // Known to us and not to the server.
-        const error = await failure(lab, { gpu: "B300" });
+        const error = await failure(setup, { gpu: "B300" });
         expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
         expect(error?.message).toMatch(/B300.*Known: T4/s);
         expect((await host.modal.sandboxes()).slice(before.sandboxes)).toEqual([]);
@@ -197,9 +197,9 @@ describe("what keeps every job from a sandbox is one clear error that names the 
       () =>
         inProject(
           { modal: { environment: "nowhere", app: "mine" }, environments: { default: { image: "no/such:image" } } },
-          async (lab) => {
+          async (setup) => {
             await host.modal.faults.add({ method, code: 5, message: "not found at all" });
-            const error = await failure(lab);
+            const error = await failure(setup);
             expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
             const remedies = {
               AppGetOrCreate: /environment "nowhere".*modal\.environment/s,
@@ -215,8 +215,8 @@ describe("what keeps every job from a sandbox is one clear error that names the 
   test(
     "a secret that does not exist",
     () =>
-      inProject({ environments: { default: { secrets: ["hf-token"] } } }, async (lab) => {
-        const error = await failure(lab);
+      inProject({ environments: { default: { secrets: ["hf-token"] } } }, async (setup) => {
+        const error = await failure(setup);
         expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
         expect(error?.message).toMatch(/hf-token.*modal secret/s);
       }),

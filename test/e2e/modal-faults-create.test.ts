@@ -1,22 +1,22 @@
 import { afterAll, afterEach, beforeAll, expect } from "bun:test";
-import { startLabIn } from "../support/test-host.ts";
-import { type ModalLab, noneLeft, startModalLab } from "../support/modal-test-host.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
+import { type ModalSetup, noneLeft, startModalSetup } from "../support/modal-setup.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
+import { startSetupIn } from "../support/test-setup.ts";
 import { ask, cancel, shell, start, task, turn, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
 
-let lab: ModalLab;
+let setup: ModalSetup;
 
 beforeAll(async () => {
-  lab = await startModalLab({ modal: { createTimeoutSeconds: 3 } });
+  setup = await startModalSetup({ modal: { createTimeoutSeconds: 3 } });
 }, 240_000);
 
-afterEach(() => lab.modal.faults.clear());
+afterEach(() => setup.modal.faults.clear());
 
 afterAll(async () => {
-  await lab?.stop();
+  await setup?.stop();
 }, 240_000);
 
 interface Case {
@@ -79,7 +79,7 @@ for (const [what, { faults, end, says, made = end === "ran" ? 1 : 0 }] of Object
   sandboxTest(
     `creation meets ${what}: ${end}`,
     async () => {
-      const { server, modal } = lab;
+      const { server, modal } = setup;
       const session = await server.createSession();
       const before = (await modal.sandboxes()).length;
       await modal.faults.add(...faults.map((fault) => ({ method: "SandboxCreateV2", ...fault })));
@@ -106,8 +106,8 @@ for (const method of [
   sandboxTest(
     `${method} that fails once on the way to the first sandbox does no harm`,
     async () => {
-      const { modal } = lab;
-      const own = await startLabIn(lab, { environments: { default: { image: `python:${method}` } } });
+      const { modal } = setup;
+      const own = await startSetupIn(setup, { environments: { default: { image: `python:${method}` } } });
       try {
         const { server } = own;
         const before = (await modal.sandboxes()).length;
@@ -130,7 +130,7 @@ for (const method of [
 sandboxTest(
   "a job cancelled while its sandbox is being made leaves none, also one that arrives later; its siblings go on",
   async () => {
-    const { server, modal } = lab;
+    const { server, modal } = setup;
     const session = await server.createSession();
     await modal.faults.add({ method: "SandboxCreate", delayMs: 2_000, when: "after" });
     const late = { ...task("late", say("no")), gpu: "T4" };

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect } from "bun:test";
-import { type ModalLab, noneLeft, startModalLab, withModalLab } from "../support/modal-test-host.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
+import { type ModalSetup, noneLeft, startModalSetup, withModalSetup } from "../support/modal-setup.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, inJob, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
@@ -8,19 +8,19 @@ import { until } from "../support/wait.ts";
 
 const ALWAYS = { times: 1_000 };
 
-let lab: ModalLab;
+let setup: ModalSetup;
 
 beforeAll(async () => {
-  lab = await startModalLab({ modal: { snapshotTimeoutSeconds: 2 } });
+  setup = await startModalSetup({ modal: { snapshotTimeoutSeconds: 2 } });
 }, 240_000);
 
 afterEach(async () => {
-  await lab.modal.faults.clear();
-  await noneLeft(lab.modal);
+  await setup.modal.faults.clear();
+  await noneLeft(setup.modal);
 });
 
 afterAll(async () => {
-  await lab?.stop();
+  await setup?.stop();
 }, 240_000);
 
 const SNAPSHOTS: Readonly<Record<string, { fault: Omit<Fault, "method">; end: RegExp }>> = {
@@ -39,7 +39,7 @@ for (const [what, { fault, end }] of Object.entries(SNAPSHOTS)) {
   sandboxTest(
     `a snapshot meets ${what}: its job is told, and goes on`,
     async () => {
-      const { modal, server } = lab;
+      const { modal, server } = setup;
       await modal.faults.add({ method: "TaskSnapshotFilesystem", message: "out of order", ...fault });
       const session = await server.createSession();
       const freezes = [call("sandbox_snapshot", { label: "x" }), shell("echo goes on")];
@@ -57,7 +57,7 @@ for (const [what, { fault, end }] of Object.entries(SNAPSHOTS)) {
   );
 }
 
-const logged = ({ server }: ModalLab, what: string, jobID: string) => {
+const logged = ({ server }: ModalSetup, what: string, jobID: string) => {
   const line = new RegExp(`${what}.*${jobID}`);
   return until(() => line.test(server.log()), { what: `the log says: ${what}`, timeoutMs: 60_000 });
 };
@@ -65,13 +65,13 @@ const logged = ({ server }: ModalLab, what: string, jobID: string) => {
 sandboxTest(
   "a sandbox that cannot be frozen is kept with its work; once it can be, it is parked",
   async () => {
-    const { modal, server } = lab;
+    const { modal, server } = setup;
     await modal.faults.add({ method: "TaskSnapshotFilesystem", code: 13, ...ALWAYS });
     const session = await server.createSession();
     const [, done] = await turn(server, session.id, start(task("keeps", shell("echo kept > n"), say("ok"))), wait());
     const [job] = done?.metadata.finished ?? [];
     expect(job).toMatchObject({ state: "completed" });
-    await logged(lab, "could not park a sandbox", job?.id as string);
+    await logged(setup, "could not park a sandbox", job?.id as string);
     expect((await ask(server, session.id, status())).metadata.jobs).toMatchObject([{ sandbox: "live" }]);
     expect(await modal.sandboxes({ live: true })).toHaveLength(1);
     await modal.faults.clear();
@@ -98,10 +98,10 @@ for (const [what, fault] of Object.entries<Omit<Fault, "method">>({
   sandboxTest(
     `a termination that ${what} ends the sandbox all the same`,
     async () => {
-      await lab.modal.faults.add({ method: "SandboxTerminateV2", ...fault });
-      const [answer] = await inJob(lab.server, shell("echo ran"));
+      await setup.modal.faults.add({ method: "SandboxTerminateV2", ...fault });
+      const [answer] = await inJob(setup.server, shell("echo ran"));
       expect(answer?.output).toBe("ran\n[exit code 0]");
-      await noneLeft(lab.modal);
+      await noneLeft(setup.modal);
     },
     240_000,
   );
@@ -110,16 +110,16 @@ for (const [what, fault] of Object.entries<Omit<Fault, "method">>({
 sandboxTest(
   "a sandbox that cannot be terminated is ended by the limits it was made with; a follow-up does not meet it",
   () =>
-    withModalLab(
+    withModalSetup(
       { environments: { default: { idleTimeoutMinutes: 1 } } },
       { server: { secondMs: 100 } },
-      async (lab) => {
-        const { server, modal } = lab;
+      async (setup) => {
+        const { server, modal } = setup;
         await modal.faults.add({ method: "SandboxTerminateV2", code: 7, ...ALWAYS });
         const session = await server.createSession();
         const [, done] = await turn(server, session.id, start(task("ends", shell("echo kept > n"), say("ok"))), wait());
         const [job] = done?.metadata.finished ?? [];
-        await logged(lab, "could not end a sandbox", job?.id as string);
+        await logged(setup, "could not end a sandbox", job?.id as string);
         await noneLeft(modal);
         await modal.faults.clear();
         const reads = message(job?.id as string, script(shell("cat n"), say("read")));

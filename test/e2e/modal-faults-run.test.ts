@@ -1,29 +1,29 @@
 import { afterAll, afterEach, beforeAll, expect } from "bun:test";
-import { holdersAt, type ModalLab, noneLeft, openGatesAt, startModalLab } from "../support/modal-test-host.ts";
 import type { Only } from "../support/modal-server/faults.ts";
 import { FILE_TOOL } from "../support/modal-server/file-tool.ts";
+import { holdersAt, type ModalSetup, noneLeft, openGatesAt, startModalSetup } from "../support/modal-setup.ts";
 import type { ModelReply } from "../support/model-server.ts";
 import { HOLD, sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, inJob, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
 
-let lab: ModalLab;
+let setup: ModalSetup;
 
 beforeAll(async () => {
-  lab = await startModalLab();
+  setup = await startModalSetup();
 }, 240_000);
 
 afterEach(async () => {
-  await lab.modal.faults.clear();
-  await noneLeft(lab.modal).catch(async (error) => {
-    for (const { id } of await lab.modal.sandboxes({ live: true })) await lab.modal.kill(id); // the next test is not to pay for it
+  await setup.modal.faults.clear();
+  await noneLeft(setup.modal).catch(async (error) => {
+    for (const { id } of await setup.modal.sandboxes({ live: true })) await setup.modal.kill(id); // the next test is not to pay for it
     throw error;
   });
 });
 
 afterAll(async () => {
-  await lab?.stop();
+  await setup?.stop();
 }, 240_000);
 
 const marked = { program: "marked" };
@@ -32,7 +32,7 @@ const TEXT = "line of some length\n".repeat(2_000);
 sandboxTest(
   "calls about a command that fail once lose nothing of it",
   async () => {
-    await lab.modal.faults.add(
+    await setup.modal.faults.add(
       { method: "TaskExecStart", code: 14, only: marked },
       { method: "TaskExecStart", code: 13, when: "after", only: { program: "second" } },
       { method: "TaskExecStdioRead", code: 14, times: 2 },
@@ -40,7 +40,7 @@ sandboxTest(
       { method: "TaskExecStart", code: 14, only: { program: FILE_TOOL } },
     );
     const answers = await inJob(
-      lab.server,
+      setup.server,
       shell("echo marked >> n; cat n"),
       shell("echo second >> n; cat n"),
       call("sandbox_write", { path: "text", content: TEXT }),
@@ -55,7 +55,7 @@ sandboxTest(
       expect.stringContaining("line of some length") as never,
     ]);
     expect(answers[1]?.output).toBe("marked\nsecond\n[exit code 0]");
-    expect(await lab.modal.faults.left()).toEqual([]);
+    expect(await setup.modal.faults.left()).toEqual([]);
   },
   240_000,
 );
@@ -63,35 +63,35 @@ sandboxTest(
 sandboxTest(
   "output that breaks off again and again arrives whole and in order",
   async () => {
-    await lab.modal.faults.add(
+    await setup.modal.faults.add(
       ...[1, 2, 3].map((afterItems) => ({ method: "TaskExecStdioRead", code: 14, afterItems })),
     );
     const pieces = shell("for i in $(seq 30); do echo $i; sleep 0.02; done; exit 7");
-    const [answer] = await inJob(lab.server, pieces);
+    const [answer] = await inJob(setup.server, pieces);
     const lines = Array.from({ length: 30 }, (_, at) => String(at + 1));
     expect(answer?.output).toBe([...lines, "[exit code 7]"].join("\n"));
-    expect(await lab.modal.faults.left()).toEqual([]);
+    expect(await setup.modal.faults.left()).toEqual([]);
   },
   240_000,
 );
 
 const outages: Readonly<Record<string, () => unknown>> = {
   "the router is away": async () => {
-    await lab.modal.stopRouter();
-    await lab.modal.startRouter();
+    await setup.modal.stopRouter();
+    await setup.modal.startRouter();
   },
   "the control plane is away": async () => {
-    await lab.modal.stopControl();
-    await lab.modal.startControl();
+    await setup.modal.stopControl();
+    await setup.modal.startControl();
   },
-  "the router's tokens are revoked": () => lab.modal.revokeRouterTokens(),
+  "the router's tokens are revoked": () => setup.modal.revokeRouterTokens(),
 };
 
 for (const [what, happens] of Object.entries(outages)) {
   sandboxTest(
     `while a command runs ${what} for a moment: it goes on, and so do the commands after it`,
     async () => {
-      const { server, modal } = lab;
+      const { server, modal } = setup;
       const session = await server.createSession();
       const held = task("held", shell(`echo before; ${HOLD}; exit 3`), shell("echo after"), say("ran"));
       await ask(server, session.id, start(held));
@@ -126,8 +126,8 @@ for (const [tool, [reply, only]] of Object.entries(REFUSALS)) {
     sandboxTest(
       `${tool} that the server always answers with ${code} says so to the job's model, which goes on`,
       async () => {
-        await lab.modal.faults.add({ method: "TaskExecStart", code, message: "out of order", times: 1_000, only });
-        const answers = await inJob(lab.server, reply, shell("echo goes on"));
+        await setup.modal.faults.add({ method: "TaskExecStart", code, message: "out of order", times: 1_000, only });
+        const answers = await inJob(setup.server, reply, shell("echo goes on"));
         expect(answers[0]?.output).toMatch(/^Error /);
         // Of its file tool's failures the SDK passes the class on, and not the words.
         if (tool !== "sandbox_write") expect(answers[0]?.output).toContain("out of order");
@@ -141,7 +141,7 @@ for (const [tool, [reply, only]] of Object.entries(REFUSALS)) {
 sandboxTest(
   "a sandbox that dies under a command fails its job with sandbox_lost and no invented exit code; siblings go on",
   async () => {
-    const { server, modal } = lab;
+    const { server, modal } = setup;
     const session = await server.createSession();
     const dies = (gpu: string) => ({ ...task(`dies ${gpu}`, shell(HOLD, { timeout_seconds: 900 }), say("no")), gpu });
     const tasks = [dies("T4"), dies("none"), { ...task("lives", shell(HOLD), say("unharmed")), gpu: "L4" }];

@@ -1,21 +1,28 @@
 import { afterAll, afterEach, beforeAll, expect } from "bun:test";
-import { creations, holdersAt, type ModalLab, noneLeft, openGatesAt, startModalLab } from "../support/modal-test-host.ts";
+import {
+  creations,
+  holdersAt,
+  type ModalSetup,
+  noneLeft,
+  openGatesAt,
+  startModalSetup,
+} from "../support/modal-setup.ts";
 import { HOLD, sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
 
-let lab: ModalLab;
+let setup: ModalSetup;
 
 beforeAll(async () => {
   const environments = { default: { idleTimeoutMinutes: 7, sandboxTimeoutMinutes: 90 } };
-  lab = await startModalLab({ environments }, { server: { gpus: { H100: 2 } } });
+  setup = await startModalSetup({ environments }, { server: { gpus: { H100: 2 } } });
 }, 240_000);
 
-afterEach(() => lab.modal.faults.clear());
+afterEach(() => setup.modal.faults.clear());
 
 afterAll(async () => {
-  await lab?.stop();
+  await setup?.stop();
 }, 240_000);
 
 const gpuTask = (gpu: string, ...replies: Parameters<typeof task>[1][]) => ({ ...task(`on ${gpu}`, ...replies), gpu });
@@ -23,7 +30,7 @@ const gpuTask = (gpu: string, ...replies: Parameters<typeof task>[1][]) => ({ ..
 sandboxTest(
   "three jobs, on a T4, on two H100 and on none, run at the same time, each in a sandbox of its kind, and leave none",
   async () => {
-    const { server, modal } = lab;
+    const { server, modal } = setup;
     const session = await server.createSession();
     const devices = shell("nvidia-smi -L || echo none");
     const { metadata } = await ask(
@@ -98,7 +105,7 @@ const definitionOf = (request: Readonly<Record<string, unknown>>) =>
 sandboxTest(
   "a snapshot is forked into two jobs, apart from each other; a directory's snapshot brings that directory",
   async () => {
-    const { server, modal } = lab;
+    const { server, modal } = setup;
     const session = await server.createSession();
     const freeze = (args: object) => call("sandbox_snapshot", args);
     const prepare =
@@ -142,7 +149,7 @@ sandboxTest(
 sandboxTest(
   "a follow-up revives a parked job in its own session, with its files, on its GPU; an expired snapshot says so",
   async () => {
-    const { server, modal, model } = lab;
+    const { server, modal, model } = setup;
     const session = await server.createSession();
     const keeps = gpuTask("T4", shell("echo kept > note; echo too > ~/home; chmod 700 note"), say("the secret is 42"));
     const [, first] = await turn(server, session.id, start(keeps), wait());

@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, expect } from "bun:test";
-import { creations, holdersAt, type ModalLab, noneLeft, openGatesAt, startModalLab } from "../support/modal-test-host.ts";
+import {
+  creations,
+  holdersAt,
+  type ModalSetup,
+  noneLeft,
+  openGatesAt,
+  startModalSetup,
+} from "../support/modal-setup.ts";
 import { restart } from "../support/opencode.ts";
 import { HOLD, sandboxTest } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";
@@ -7,29 +14,29 @@ import { ask, message, outputsOf, shell, start, status, task, turn, wait } from 
 import { until } from "../support/wait.ts";
 
 /** One home and one Modal for all: each test leaves no sandbox behind. */
-let lab: ModalLab;
+let setup: ModalSetup;
 
 beforeAll(async () => {
-  lab = await startModalLab({ parkAfterSeconds: 3600, environments: { default: { ports: [8080] } } });
+  setup = await startModalSetup({ parkAfterSeconds: 3600, environments: { default: { ports: [8080] } } });
 }, 240_000);
 
 afterAll(async () => {
-  await lab?.stop();
+  await setup?.stop();
 }, 240_000);
 
 /** To delete the session of jobs ends what they had. */
 async function forget(sessionID: string): Promise<void> {
-  await lab.server.client.session.delete({ sessionID });
-  await noneLeft(lab.modal);
+  await setup.server.client.session.delete({ sessionID });
+  await noneLeft(setup.modal);
 }
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   sandboxTest(
     `after ${signal} follow-ups find the live sandboxes of finished and of interrupted jobs, and their processes`,
     async () => {
-      const { modal } = lab;
+      const { modal } = setup;
       const created = (await creations(modal)).length;
-      const session = await lab.server.createSession();
+      const session = await setup.server.createSession();
       // On both backends of Modal: one has the GPUs, the other one the rest.
       const leaves = shell("echo kept > file; nohup sleep 3000 >/dev/null 2>&1 & echo $! > pid");
       const tasks = [
@@ -37,13 +44,13 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
         { ...task("ends with GPU", leaves, say("left")), gpu: "T4" },
         task("is interrupted", leaves, shell(HOLD, { timeout_seconds: 900 }), say("never said")),
       ];
-      const [started] = await turn(lab.server, session.id, start(...tasks), wait({ until: 2 }));
+      const [started] = await turn(setup.server, session.id, start(...tasks), wait({ until: 2 }));
       const ids = started?.metadata.jobs.map(({ id }) => id) ?? [];
       await until(async () => (await holdersAt(modal)).length === 1, {
         what: "the third is at work",
         timeoutMs: 60_000,
       });
-      const before = (await ask(lab.server, session.id, status())).metadata.jobs;
+      const before = (await ask(setup.server, session.id, status())).metadata.jobs;
       expect(before.map(({ state, sandbox }) => [state, sandbox])).toEqual([
         ["completed", "live"],
         ["completed", "live"],
@@ -52,8 +59,8 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
 
       expect(before[0]?.ports).toEqual([{ port: 8080, url: expect.stringMatching(/^https:/) as never }]);
 
-      lab.server = await restart(lab.server, lab.home, signal);
-      const { server } = lab;
+      setup.server = await restart(setup.server, setup.home, signal);
+      const { server } = setup;
       const after = (await ask(server, session.id, status())).metadata.jobs;
       expect(after.map(({ state, sandboxID }) => [state, sandboxID as string])).toEqual([
         ["completed", before[0]?.sandboxID as string],
@@ -84,19 +91,19 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
 sandboxTest(
   "a job whose sandbox ended while nobody looked is revived from its newest snapshot, or says that its files are lost",
   async () => {
-    const { modal } = lab;
-    const session = await lab.server.createSession();
+    const { modal } = setup;
+    const session = await setup.server.createSession();
     const snapshot = { toolCalls: [{ name: "sandbox_snapshot", arguments: { label: "kept" } }] };
     const tasks = [
       task("has one", shell("echo 1 > n"), snapshot, say("ok")),
       task("has none", shell("echo 2 > n"), say("ok")),
     ];
-    const [, done] = await turn(lab.server, session.id, start(...tasks), wait());
+    const [, done] = await turn(setup.server, session.id, start(...tasks), wait());
     const [one, other] = done?.metadata.finished ?? [];
-    lab.server = await restart(lab.server, lab.home, "SIGKILL", async () => {
+    setup.server = await restart(setup.server, setup.home, "SIGKILL", async () => {
       for (const { id } of await modal.sandboxes({ live: true })) await modal.kill(id);
     });
-    const { server } = lab;
+    const { server } = setup;
     const reads = script(shell("cat n"), say("read"));
     const answers = await turn(
       server,

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { JobView } from "../../src/views/job-view.ts";
-import { PACKAGE } from "../support/test-host.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { type NodeHost, startNodeHost } from "../support/node-host.ts";
 import { createHome, type OpencodeHome } from "../support/opencode-home.ts";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { scriptedModel } from "../support/scripted.ts";
+import { PACKAGE } from "../support/test-setup.ts";
 import { message, start, task, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
 

@@ -6,10 +6,10 @@ import { openProject } from "../support/opencode.ts";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
 import { outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-test-host.ts";
+import { useSetup } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const lab = useLab(
+const setup = useSetup(
   { environments: { default: { workspace: "project" }, bare: { workspace: "empty" } } },
   { files: { "src/sum.js": "export const sum = (a, b) => a + b;\n", ".gitignore": "secret.env\n" } },
 );
@@ -17,7 +17,7 @@ const lab = useLab(
 sandboxTest(
   "jobs start from the project as it is, in a repository of their own, sent once",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     writeFileSync(join(home.project, "README.md"), "# Changed and not committed\n");
     writeFileSync(join(home.project, "notes.txt"), "untracked\n");
     writeFileSync(join(home.project, "secret.env"), "TOKEN=1\n");
@@ -48,7 +48,7 @@ sandboxTest(
 sandboxTest(
   "a user who keeps untracked files out of git's sight keeps them out of jobs, and is told",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     home.git("config", "status.showUntrackedFiles", "no");
     writeFileSync(join(home.project, "private.txt"), "private\n");
     const session = await server.createSession();
@@ -64,7 +64,7 @@ sandboxTest(
 sandboxTest(
   "of a home that is a repository jobs get nothing, and of a folder below it that folder alone, and are told",
   async () => {
-    const { home } = lab;
+    const { home } = setup;
     execFileSync("git", ["-C", home.home, "init", "--quiet"], { env: home.env });
     mkdirSync(join(home.home, "plain"));
     writeFileSync(join(home.home, "plain/notes.txt"), "notes\n");
@@ -73,16 +73,16 @@ sandboxTest(
       [join(home.home, "plain"), "notes.txt\n[exit code 0]", "that repository is a whole home directory"],
     ] as const;
     for (const [project, output, note] of CASES) {
-      const server = await openProject(lab.server, { ...home, project });
+      const server = await openProject(setup.server, { ...home, project });
       const session = await server.createSession();
-      const since = lab.model.requests.length;
+      const since = setup.model.requests.length;
       const look = shell("ls -A --ignore=.git");
       const [, waited] = await turn(server, session.id, start(task("looks", look, say("done"))), wait());
       const [job] = waited?.metadata.finished ?? [];
       expect(await outputsOf(server, job, "sandbox_exec")).toEqual([output]);
       expect(job?.notes.join()).toContain(note);
       expect(waited?.output).toContain(note);
-      const ofJob = lab.model.requests.slice(since).filter(({ tools }) => tools.includes("sandbox_exec"));
+      const ofJob = setup.model.requests.slice(since).filter(({ tools }) => tools.includes("sandbox_exec"));
       for (const { system } of ofJob.slice(1)) {
         expect(system).toContain(note);
         expect(system).not.toContain(home.home);

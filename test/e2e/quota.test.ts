@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, expect } from "bun:test";
-import { startLabIn } from "../support/test-host.ts";
-import { holdersAt, type ModalLab, noneLeft, openGatesAt, startModalLab } from "../support/modal-test-host.ts";
+import { holdersAt, type ModalSetup, noneLeft, openGatesAt, startModalSetup } from "../support/modal-setup.ts";
 import { type OpencodeServer, openProject, startServe } from "../support/opencode.ts";
 import { HOLD, sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
+import { startSetupIn } from "../support/test-setup.ts";
 import { ask, shell, start, status, task, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
 
 /** Two processes of one user; each test has a project that is open in both. */
-let host: ModalLab;
+let host: ModalSetup;
 let second: OpencodeServer;
 
 beforeAll(async () => {
-  host = await startModalLab();
+  host = await startModalSetup();
   second = await startServe(host.home);
 }, 240_000);
 
@@ -26,14 +26,14 @@ const four = (name: string) => ({
   gpu: "H100:4",
 });
 
-const atWork = (modal: ModalLab["modal"], count: number) =>
+const atWork = (modal: ModalSetup["modal"], count: number) =>
   until(async () => (await holdersAt(modal)).length === count, {
     what: `${count} jobs are at work`,
     timeoutMs: 60_000,
   });
 
 /** The most GPUs that stood at once, by the order of calls, when each sandbox has four. */
-async function mostHeld(modal: ModalLab["modal"]): Promise<number> {
+async function mostHeld(modal: ModalSetup["modal"]): Promise<number> {
   const changes: Record<string, number> = { SandboxCreate: 4, SandboxCreateV2: 4, SandboxTerminate: -4 };
   let held = 0;
   return Math.max(...(await modal.calls()).map(({ method }) => (held += changes[method] ?? 0)));
@@ -43,7 +43,7 @@ sandboxTest(
   "four jobs of H100:4 in two OpenCode processes never hold more than the eight allowed, and all complete",
   async () => {
     const { modal } = host;
-    const own = await startLabIn(host, { gpuLimits: { total: 10, H100: 8 } });
+    const own = await startSetupIn(host, { gpuLimits: { total: 10, H100: 8 } });
     const { server } = own;
     const other = await openProject(second, own.home);
     try {
@@ -83,7 +83,7 @@ sandboxTest(
   "a process that is killed frees its share of the GPUs, and a task beyond every limit is refused",
   async () => {
     const { modal } = host;
-    const own = await startLabIn(host, { gpuLimits: { total: 8, T4: 2 } });
+    const own = await startSetupIn(host, { gpuLimits: { total: 8, T4: 2 } });
     const { server } = own;
     const other = await openProject(second, own.home);
     const [mine, theirs] = [await server.createSession(), await other.createSession()];

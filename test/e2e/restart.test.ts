@@ -1,29 +1,29 @@
 import { afterAll, beforeAll, expect } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type LabServer, startLab } from "../support/test-host.ts";
 import { restart } from "../support/opencode.ts";
 import { commandsWith, sandboxesOf, sandboxTest, sleeps, uniqueSeconds } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
+import { startSetup, type TestSetup } from "../support/test-setup.ts";
 import { ask, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
 
 /** One home for all: each test leaves it with its jobs ended. */
-let lab: LabServer;
+let setup: TestSetup;
 
 beforeAll(async () => {
-  lab = await startLab({ maxRunningJobs: 2 });
+  setup = await startSetup({ maxRunningJobs: 2 });
 }, 240_000);
 
 afterAll(async () => {
-  await lab?.stop();
+  await setup?.stop();
 }, 240_000);
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   sandboxTest(
     `after ${signal} finished jobs answer, forks are made, interrupted jobs go on with their files, queued ones start`,
     async () => {
-      const session = await lab.server.createSession();
+      const session = await setup.server.createSession();
       const seconds = uniqueSeconds();
       const finishes = task(
         "finishes",
@@ -33,26 +33,26 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       );
       const sleeper = (name: string) =>
         task(name, shell(`echo ${name} > file; sleep ${seconds}`, { timeout_seconds: 900 }), say("slept"));
-      await turn(lab.server, session.id, start(finishes), wait());
-      await until(() => sandboxesOf(lab.home).length === 0, { what: "the first is parked" });
+      await turn(setup.server, session.id, start(finishes), wait());
+      await until(() => sandboxesOf(setup.home).length === 0, { what: "the first is parked" });
       const tasks = [sleeper("one"), sleeper("two"), task("queued", shell("echo ran"), say("went on"))];
-      const { metadata } = await ask(lab.server, session.id, start(...tasks));
+      const { metadata } = await ask(setup.server, session.id, start(...tasks));
       const [one, two, queued] = metadata.jobs.map(({ id }) => id) as [string, string, string];
-      await until(() => sandboxesOf(lab.home).length === 2, { what: "two have sandboxes", timeoutMs: 60_000 });
+      await until(() => sandboxesOf(setup.home).length === 2, { what: "two have sandboxes", timeoutMs: 60_000 });
       await until(() => sleeps(seconds), { what: "they sleep", timeoutMs: 60_000 });
       await until(
         async () => {
-          const { jobs } = (await ask(lab.server, session.id, status(one, two))).metadata;
+          const { jobs } = (await ask(setup.server, session.id, status(one, two))).metadata;
           return jobs.every(({ tool }) => tool === "sandbox_exec");
         },
         { what: "both run their command", timeoutMs: 60_000 },
       );
-      await lab.server.promptAsync(session.id, script(wait(), say("never said")));
+      await setup.server.promptAsync(session.id, script(wait(), say("never said")));
       await until(() => boards(session.id), { what: "the orchestrator waits and shows its board" });
 
-      lab.server = await restart(lab.server, lab.home, signal);
+      setup.server = await restart(setup.server, setup.home, signal);
       await until(() => commandsWith(seconds).length === 0, { what: "no command outlives its server" });
-      const { server, model } = lab;
+      const { server, model } = setup;
       const { jobs } = (await ask(server, session.id, status())).metadata;
       const [done, ...others] = jobs;
       expect(done).toMatchObject({ state: "completed", result: "a", sandbox: "parked" });
@@ -94,7 +94,7 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       const parts = await server.toolParts(finished[1]?.sessionID as string, "sandbox_exec");
       expect(parts.at(-1)?.state).toMatchObject({ output: "one\n[exit code 0]" });
       expect(await outputsOf(server, finished[4], "sandbox_exec")).toEqual(["base\n[exit code 0]"]);
-      await until(() => sandboxesOf(lab.home).length === 0, { what: "every sandbox is given up" });
+      await until(() => sandboxesOf(setup.home).length === 0, { what: "every sandbox is given up" });
       expect((await ask(server, session.id, status())).metadata.pool).toMatchObject({ running: 0, queued: 0 });
     },
     240_000,
@@ -102,14 +102,14 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
 }
 
 const boards = async (sessionID: string) =>
-  (await lab.server.messages(sessionID))
+  (await setup.server.messages(sessionID))
     .flatMap(({ parts }) => parts)
     .some((part) => part.type === "text" && part.text.includes("● **"));
 
 sandboxTest(
   "running jobs go on after a configuration reload",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const session = await server.createSession();
     const seconds = uniqueSeconds();
     const sleeper = task("sleeps", shell(`echo kept > file; sleep ${seconds}`, { timeout_seconds: 900 }), say("slept"));

@@ -13,20 +13,20 @@ import {
 } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, cancel, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-test-host.ts";
+import { useSetup } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const lab = useLab();
+const setup = useSetup();
 
 const snapshotsOnDisk = () => {
-  const folder = join(lab.home.stateDir, "local/snapshots");
+  const folder = join(setup.home.stateDir, "local/snapshots");
   return existsSync(folder) ? readdirSync(folder) : [];
 };
 
 sandboxTest(
   "another session sees, waits for, steers, cancels, freezes and forks nothing of a session's jobs",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const mine = await server.createSession();
     const { metadata } = await ask(server, mine.id, start(task("mine", shell(HOLD), say("untouched"))));
     const id = metadata.jobs[0]?.id as string;
@@ -71,7 +71,7 @@ sandboxTest(
 sandboxTest(
   "two sessions work at the same time, each with its own jobs and the machine's slots in common",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const sessions = await Promise.all([server.createSession(), server.createSession()]);
     const started = await Promise.all(
       sessions.map(({ id }, n) => ask(server, id, start(task(`of ${n}`, shell(HOLD), say(`result ${n}`))))),
@@ -95,7 +95,7 @@ sandboxTest(
 sandboxTest(
   "a job's model gets no tool of the host and starts no jobs, whatever it calls",
   async () => {
-    const { server, home, model } = lab;
+    const { server, home, model } = setup;
     const session = await server.createSession();
     const host = join(home.project, "made-by-job");
     writeFileSync(join(home.project, "host-secret"), "of the host");
@@ -132,7 +132,7 @@ sandboxTest(
 sandboxTest(
   "deleting a session ends its jobs, sandboxes and snapshots, and no other's",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const [doomed, other] = [await server.createSession(), await server.createSession()];
     const seconds = uniqueSeconds();
     await until(() => sandboxesOf(home).length === 0, { what: "nothing of former tests is left" });

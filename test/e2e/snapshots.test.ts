@@ -2,10 +2,10 @@ import { expect } from "bun:test";
 import { HOLD, holders, openGates, sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-test-host.ts";
+import { useSetup } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const lab = useLab();
+const setup = useSetup();
 
 const freeze = (args: object = {}) => call("sandbox_snapshot", args);
 const from = (snapshot: string | undefined, description: string, command: string) => ({
@@ -16,7 +16,7 @@ const from = (snapshot: string | undefined, description: string, command: string
 sandboxTest(
   "a running job is frozen, and two jobs start from there, apart from each other and from it",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const session = await server.createSession();
     const base = task(
       "base",
@@ -73,7 +73,7 @@ sandboxTest(
 sandboxTest(
   "of two snapshots with one label the newer is taken; a directory alone brings that directory",
   async () => {
-    const { server } = lab;
+    const { server } = setup;
     const session = await server.createSession();
     const makes = task(
       "makes",
@@ -129,7 +129,7 @@ sandboxTest(
 sandboxTest(
   "a sibling that gives a label of another job is told whose it is, and nobody forks its files by that name",
   async () => {
-    const { server } = lab;
+    const { server } = setup;
     const session = await server.createSession();
     const one = task("one", shell("echo one > who"), freeze({ label: "best" }), say("frozen"));
     const [, first] = await turn(server, session.id, start(one), wait());
@@ -144,7 +144,7 @@ sandboxTest(
       ),
     );
     // What its model has been told is what the host stored.
-    expect(lab.model.requests.some(({ messages }) => messages.some(({ content }) => content === answer))).toBe(true);
+    expect(setup.model.requests.some(({ messages }) => messages.some(({ content }) => content === answer))).toBe(true);
     const [, forked] = await turn(server, session.id, start(from("best", "fork", "cat who")), wait());
     expect(await outputsOf(server, forked?.metadata.finished.at(-1), "sandbox_exec")).toEqual(["one\n[exit code 0]"]);
     const { metadata } = await ask(server, session.id, status());
@@ -159,7 +159,7 @@ sandboxTest(
 sandboxTest(
   "a parked job's snapshot is promoted, and stays when the job goes on",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const session = await server.createSession();
     const [, done] = await turn(server, session.id, start(task("parks", shell("echo 1 > n"), say("ok"))), wait());
     const id = done?.metadata.finished[0]?.id as string;

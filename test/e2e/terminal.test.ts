@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { PACKAGE } from "../support/test-host.ts";
 import { type ModelReply, type ModelServer, startModelServer } from "../support/model-server.ts";
 import { createHome, type OpencodeHome } from "../support/opencode-home.ts";
 import { runOnce } from "../support/opencode-run.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script, scriptedModel } from "../support/scripted.ts";
+import { PACKAGE } from "../support/test-setup.ts";
 import { hasTmux, startTui } from "../support/tmux.ts";
 
 /** The one-shot command and the terminal UI, as a person uses them: the prompt is typed, the model acts on it. */

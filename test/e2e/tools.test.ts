@@ -2,15 +2,15 @@ import { expect } from "bun:test";
 import { commandsWith, HOLD, holders, openGates, sandboxTest, uniqueSeconds } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, inJob, shell, start, status, task, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-test-host.ts";
+import { useSetup } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const lab = useLab();
+const setup = useSetup();
 
 sandboxTest(
   "the output of a command is seen while it runs, and only the result stays",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const session = await server.createSession();
     const command = `echo first line; echo to stderr >&2; ${HOLD}; echo last line`;
     await ask(server, session.id, start(task("streams", shell(command), say("streamed"))));
@@ -47,7 +47,7 @@ sandboxTest(
   async () => {
     const seconds = uniqueSeconds();
     const [late, after, stubborn, env] = await inJob(
-      lab.server,
+      setup.server,
       shell(`echo begun; touch file; sleep ${seconds} & sleep ${seconds}`, { timeout_seconds: 0.5 }),
       shell("ls; exit 3", { workdir: "/workspace" }),
       shell(`trap '' TERM; echo deaf; sleep ${seconds}; sleep ${seconds}`, { timeout_seconds: 0.5 }),
@@ -70,7 +70,11 @@ sandboxTest(
   "five megabytes of output are cut in the middle, and the whole log is at the path given",
   async () => {
     const command = "echo BEGIN; head -c 5000000 /dev/zero | tr '\\0' 'x' | fold -w 99; echo; echo END";
-    const [flood, look] = await inJob(lab.server, shell(command), shell("wc -c < $log1; head -1 $log1; tail -1 $log1"));
+    const [flood, look] = await inJob(
+      setup.server,
+      shell(command),
+      shell("wc -c < $log1; head -1 $log1; tail -1 $log1"),
+    );
     expect(flood?.output.length).toBeLessThan(40_000);
     expect(flood?.output).toStartWith("BEGIN\nxxx");
     expect(flood?.output).toEndWith("END\n[exit code 0]");
@@ -88,7 +92,7 @@ sandboxTest(
     const seconds = uniqueSeconds();
     const reader = "echo up; while read line; do echo got $line; [ $line = end ] && exit 7; done";
     const answers = await inJob(
-      lab.server,
+      setup.server,
       shell(reader, { background: true }),
       shell(`trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.05; done`, { background: true }),
       shell("tty; stty size >/dev/null && read answer && echo said $answer", { tty: true }),

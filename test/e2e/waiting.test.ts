@@ -1,17 +1,17 @@
 import { expect } from "bun:test";
-import { startLabIn } from "../support/test-host.ts";
 import { HOLD, heldFrom, holders, mostAtOnce, openGates, sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";
+import { startSetupIn } from "../support/test-setup.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useLab } from "../support/use-test-host.ts";
+import { useSetup } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const lab = useLab({ maxRunningJobs: 3 });
+const setup = useSetup({ maxRunningJobs: 3 });
 
 const held = (name: string) => task(name, shell(HOLD), say(`${name} is through`));
 
 const held3 = async (sessionID: string) => {
-  const { server, home } = lab;
+  const { server, home } = setup;
   const { metadata } = await ask(server, sessionID, start(held("a"), held("b"), held("c")));
   await until(() => holders(home).length === 3, { what: "all three hold", timeoutMs: 60_000 });
   const { jobs } = (await ask(server, sessionID, status())).metadata;
@@ -22,17 +22,18 @@ const held3 = async (sessionID: string) => {
 /** Resolves when the session's model waits in agents_wait. */
 const isWaiting = (sessionID: string) =>
   until(
-    async () => (await lab.server.toolParts(sessionID, "agents_wait")).some(({ state }) => state.status === "running"),
+    async () =>
+      (await setup.server.toolParts(sessionID, "agents_wait")).some(({ state }) => state.status === "running"),
     { what: "the orchestrator waits" },
   );
 
 const partIDs = async (sessionID: string) =>
-  (await lab.server.messages(sessionID)).flatMap(({ parts }) => parts.map(({ id }) => id));
+  (await setup.server.messages(sessionID)).flatMap(({ parts }) => parts.map(({ id }) => id));
 
 sandboxTest(
   "a full machine queues, says what each waits for, and never runs more than it may",
   async () => {
-    const own = await startLabIn(lab, { maxRunningJobs: 2 });
+    const own = await startSetupIn(setup, { maxRunningJobs: 2 });
     const { server, home } = own;
     try {
       const session = await server.createSession();
@@ -80,7 +81,7 @@ sandboxTest(
 sandboxTest(
   "agents_wait returns at the first end, at a number of ends, at its time limit, and at all",
   async () => {
-    const { server, home } = lab;
+    const { server, home } = setup;
     const session = await server.createSession();
     const [a, b, c] = await held3(session.id);
     const names = (jobs: readonly { description: string }[]) => jobs.map(({ description }) => description);
@@ -115,7 +116,7 @@ sandboxTest(
 sandboxTest(
   "a stopped orchestrator leaves its jobs running, and gets their results when it waits again",
   async () => {
-    const { server, home, model } = lab;
+    const { server, home, model } = setup;
     const session = await server.createSession();
     const jobs = await held3(session.id);
     await server.promptAsync(session.id, script(wait(), say("never said")));
@@ -142,7 +143,7 @@ sandboxTest(
 sandboxTest(
   "a waiting call shows how its jobs stand, and leaves only its result behind",
   async () => {
-    const { server, home, model } = lab;
+    const { server, home, model } = setup;
     const session = await server.createSession();
     await ask(server, session.id, start(held("watched")));
     const waiting = turn(server, session.id, wait());

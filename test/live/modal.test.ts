@@ -32,7 +32,7 @@ if (found.kind !== "found") {
   test.skip("Modal keeps the provider contract", () => {});
 } else {
   const { credentials } = found;
-  const book = bookOf(() =>
+  const sessionJobs = bookOf(() =>
     createModalProvider({
       options: { ...defaultOptions("/").modal, app },
       credentials,
@@ -45,9 +45,9 @@ if (found.kind !== "found") {
   // Of the file, so that it runs after the suite's own.
   afterAll(async () => {
     try {
-      const left = await book.clear();
+      const left = await sessionJobs.clear();
       console.log(
-        `App ${app}: ${book.words()}. ${left.length === 0 ? "All of it is gone." : `Left: ${left.join(", ")}`}`,
+        `App ${app}: ${sessionJobs.words()}. ${left.length === 0 ? "All of it is gone." : `Left: ${left.join(", ")}`}`,
       );
       expect(left).toEqual([]);
     } finally {
@@ -57,7 +57,7 @@ if (found.kind !== "found") {
 
   sandboxProviderContract({
     name: "Modal",
-    open: async () => book.open(),
+    open: async () => sessionJobs.open(),
     declares: { snapshots: true, ownPipes: false },
     spec: { machine },
     timeoutMs: 5 * MINUTE_MS,
@@ -69,7 +69,7 @@ if (found.kind !== "found") {
     test(
       "says what it has, runs commands, is listed and ends",
       async () => {
-        const provider = book.open();
+        const provider = sessionJobs.open();
         const sandbox = await provider.create({
         name: "live-gpu", tags, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "open",
         machine: { ...machine, gpus },

@@ -60,10 +60,10 @@ export function createMemoryMachine(): MemoryMachine {
   let count = 0;
 
   /** What one process holds of a sandbox; it ends with the sandbox, or when that process lets go. */
-  function hold(standing: Standing): { sandbox: Sandbox; letGo(): void } {
-    const { id, spec, files } = standing;
+  function hold(unterminated: Standing): { sandbox: Sandbox; letGo(): void } {
+    const { id, spec, files } = unterminated;
     const { promise: ended, resolve } = Promise.withResolvers<Failure | null>();
-    standing.holders.add(resolve);
+    unterminated.holders.add(resolve);
     const alive = () => {
       if (!live.has(id)) throw lost(id);
     };
@@ -108,11 +108,11 @@ export function createMemoryMachine(): MemoryMachine {
   }
 
   function end(id: string, failure: Failure | null): void {
-    const standing = live.get(id);
-    if (!standing) return;
+    const unterminated = live.get(id);
+    if (!unterminated) return;
     live.delete(id);
     ledger.push(`${failure ? "lose" : "terminate"} ${id}`);
-    for (const tell of standing.holders) tell(failure);
+    for (const tell of unterminated.holders) tell(failure);
   }
 
   async function create(spec: SandboxSpec): Promise<Standing> {
@@ -123,9 +123,9 @@ export function createMemoryMachine(): MemoryMachine {
     if (!files) throw new PluginError("not_found", `No snapshot ${spec.snapshotID}.`, { retryable: false });
     const twin = [...live.values()].find((one) => one.spec.name === spec.name);
     if (twin) throw new Error(`a second live sandbox named ${spec.name}`);
-    const standing: Standing = { id: `sbx_${++count}`, spec, files: new Map(files), holders: new Set() };
-    live.set(standing.id, standing);
-    return standing;
+    const unterminated: Standing = { id: `sbx_${++count}`, spec, files: new Map(files), holders: new Set() };
+    live.set(unterminated.id, unterminated);
+    return unterminated;
   }
 
   const machine: MemoryMachine = {
@@ -147,8 +147,8 @@ export function createMemoryMachine(): MemoryMachine {
     open() {
       let closed = false;
       const held: (() => void)[] = [];
-      const take = (standing: Standing): Sandbox => {
-        const { sandbox, letGo } = hold(standing);
+      const take = (unterminated: Standing): Sandbox => {
+        const { sandbox, letGo } = hold(unterminated);
         held.push(letGo);
         return sandbox;
       };
@@ -174,13 +174,13 @@ export function createMemoryMachine(): MemoryMachine {
         },
         async attach(id, env) {
           usable();
-          const standing = live.get(id);
-          if (!standing) throw lost(id);
+          const unterminated = live.get(id);
+          if (!unterminated) throw lost(id);
           await machine.onAsk("attach", id);
-          if (JSON.stringify(env) !== JSON.stringify(standing.spec.env))
+          if (JSON.stringify(env) !== JSON.stringify(unterminated.spec.env))
             throw new Error(`${id} was given other variables`);
           ledger.push(`attach ${id}`);
-          return take(standing);
+          return take(unterminated);
         },
         async terminate(id) {
           usable();

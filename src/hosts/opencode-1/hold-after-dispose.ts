@@ -5,7 +5,7 @@ import type { ToolDefinition } from "@opencode-ai/plugin";
  * answers makes it go on with that turn, and so starts the next instance half, without what our config hook adds.
  * @source OpenCode 1.18.33, verified against the binary
  */
-export function silenceWhenDisposed(
+export function holdAnswersAfterDispose(
   tools: Record<string, ToolDefinition>,
   isDisposed: () => boolean,
 ): Record<string, ToolDefinition> {

@@ -10,7 +10,7 @@ type Guard = Pick<Hooks, "tool.definition" | "tool.execute.before" | "shell.env"
  * shell endpoint, which asks no permission, and commands, whose templates take in files and output of the host.
  */
 export function createHostGuard(client: Pick<HostClient, "mcp">, kinds: SessionKinds): Guard {
-  const rivals = createRivals(client);
+  const rivals = createShadowedTools(client);
   return {
     "tool.definition": async ({ toolID }, { description }) => rivals.learn(toolID, description),
     "tool.execute.before": async ({ tool, sessionID }) => {
@@ -48,7 +48,7 @@ export function createHostGuard(client: Pick<HostClient, "mcp">, kinds: SessionK
  * `exec` would get the calls of every job.
  * @source OpenCode 1.18.33, verified
  */
-function createRivals(client: Pick<HostClient, "mcp">) {
+function createShadowedTools(client: Pick<HostClient, "mcp">) {
   const descriptions = new Map<string, string>();
   const doubled = new Set<string>();
   return {

@@ -1,10 +1,11 @@
 import type { PluginInput } from "@opencode-ai/plugin";
 import { hostFiles } from "../../config/host-files.ts";
 import { configHomeOf, type LoadedOptions, loadOptions } from "../../config/load.ts";
-import { isEnded, type Job } from "../../jobs/core/job.ts";
-import { type Lab, openLab } from "../../jobs/runtime.ts";
-import type { Catalog, ChildSessions, OrchestratorSessions } from "../../jobs/core/ports.ts";
 import type { Spend } from "../../jobs/core/budget.ts";
+import { isEnded, type Job } from "../../jobs/core/job.ts";
+import type { Catalog, ChildSessions, OrchestratorSessions } from "../../jobs/core/ports.ts";
+import { openRuntime, type Runtime } from "../../jobs/runtime.ts";
+import { renderNotice } from "../../prompt/notice.ts";
 import { createProvider } from "../../providers/create-provider.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
 import { systemClock } from "../../shared/clock.ts";
@@ -12,21 +13,20 @@ import { PluginError } from "../../shared/error-code.ts";
 import { randomId } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ProcessTable } from "../../tools/process-table.ts";
-import { renderNotice } from "../../prompt/notice.ts";
 import { createGit } from "../../workspace/git.ts";
 import { copySkill } from "./skill-folders.ts";
 
 /** Opens options and lab on first need, once: starting OpenCode must not feel us. */
-export interface LabAccess {
+export interface RuntimeAccess {
   /** Reads the options; never rejects. */
   options(): Promise<LoadedOptions>;
   /** @throws PluginError `config_invalid` */
-  lab(): Promise<Lab>;
+  runtime(): Promise<Runtime>;
   /** The lab if something has opened it. */
-  opened(): Promise<Lab> | null;
+  opened(): Promise<Runtime> | null;
 }
 
-export interface LabAccessDeps {
+export interface RuntimeAccessDeps {
   readonly input: Pick<PluginInput, "directory">;
   readonly tuple: unknown;
   readonly sessions: ChildSessions;
@@ -39,10 +39,10 @@ export interface LabAccessDeps {
   readonly onLowBudget: (spend: Spend, ceilingUsd: number) => void;
 }
 
-export function createLabAccess(deps: LabAccessDeps): LabAccess {
+export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
   const { input, tuple, sessions, orchestrators, log, processes } = deps;
   let loading: Promise<LoadedOptions> | null = null;
-  let opening: Promise<Lab> | null = null;
+  let opening: Promise<Runtime> | null = null;
 
   const options = () => {
     loading ??= loadOptions({
@@ -55,11 +55,11 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
     return loading;
   };
 
-  async function open(): Promise<Lab> {
+  async function open(): Promise<Runtime> {
     const git = createGit(systemClock, process.env);
     const loaded = await options();
     if (loaded.kind === "invalid") throw new PluginError("config_invalid", loaded.message, { retryable: false });
-    const lab = await openLab({
+    const runtime = await openRuntime({
       options: loaded.options,
       notices: [...loaded.notices, ...loaded.remarks],
       sessions,
@@ -68,7 +68,7 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
       onLowBudget: deps.onLowBudget,
       providerName: chooseProvider(loaded.options, process.env).name,
       createProvider: (name) => createProvider(name, loaded.options, input.directory, log),
-      async furnish(job, sandbox) {
+      async installSkills(job, sandbox) {
         const { skills } = await deps.catalog();
         const notes: string[] = [];
         for (const name of job.task.skills) {
@@ -84,17 +84,17 @@ export function createLabAccess(deps: LabAccessDeps): LabAccess {
       log,
     });
     for (const notice of loaded.notices) log("warn", "not all of a project's options count", { notice });
-    for (const aside of lab.pool.damaged()) log("error", "a damaged state file was set aside", { aside });
-    lab.onChange(({ before, job }) => {
+    for (const aside of runtime.pool.damaged()) log("error", "a damaged state file was set aside", { aside });
+    runtime.onChange(({ before, job }) => {
       if (before?.sandbox.kind === "live" && job.sandbox.kind !== "live") processes.forget(job.id);
       if (before && !isEnded(before.state) && isEnded(job.state)) deps.onJobEnd(job);
     });
-    return lab;
+    return runtime;
   }
 
   return {
     options,
-    lab() {
+    runtime() {
       opening ??= open().catch((error) => {
         opening = null; // an unwritable folder may be writable at the next call
         throw error;

@@ -10,21 +10,21 @@ import { createTools } from "../../tools/all-tools.ts";
 import { createProcessTable } from "../../tools/process-table.ts";
 import { readCatalog } from "./catalog.ts";
 import { createChildSessions } from "./child-sessions.ts";
+import { holdAnswersAfterDispose } from "./hold-after-dispose.ts";
 import { createHostClient } from "./host-client.ts";
 import { createHostGuard } from "./host-guard.ts";
 import { hostLog } from "./host-log.ts";
+import { createJobNews } from "./job-news.ts";
 import { createJobQuestions } from "./job-questions.ts";
-import { createLabAccess } from "./runtime-access.ts";
 import { createLivePart, hideLiveParts } from "./live-part.ts";
 import { createOrchestratorModels } from "./orchestrator-models.ts";
 import { forbiddenTo } from "./orchestrator-rules.ts";
 import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
 import type { UserRules } from "./permission-rules.ts";
+import { createRuntimeAccess } from "./runtime-access.ts";
 import { toSessionEvent } from "./session-events.ts";
 import { createSessionKinds, type SessionInfo } from "./session-kinds.ts";
-import { silenceWhenDisposed } from "./hold-after-dispose.ts";
 import { createSystemText } from "./system-text.ts";
-import { createTelling } from "./job-news.ts";
 import { createToasts } from "./toasts.ts";
 import { extendConfig } from "./worker-agent.ts";
 
@@ -55,7 +55,7 @@ export const server: Plugin = async (input, tuple) => {
   const sessions = createChildSessions(client, events);
   const orchestrators = createOrchestratorSessions(client);
   const toasts = createToasts(client, process.env, systemClock);
-  const access = createLabAccess({
+  const access = createRuntimeAccess({
     input,
     tuple,
     sessions,
@@ -69,17 +69,17 @@ export const server: Plugin = async (input, tuple) => {
   const kinds = createSessionKinds(client, recordedJob);
   const answerInJobs = createJobQuestions(client, kinds, log);
   const systemText = createSystemText({ kinds, access, catalog });
-  const telling = createTelling({ access, bookOf, partID: () => hostIDs("prt"), log });
+  const telling = createJobNews({ access, bookOf, partID: () => hostIDs("prt"), log });
 
   const hooks: Hooks = {
     config: async (config) => {
       instructions = config.instructions ?? [];
       userRules = extendConfig(config, SKILLS_DIR);
     },
-    tool: silenceWhenDisposed(
+    tool: holdAnswersAfterDispose(
       createTools({
         jobsStarting: () => toasts.jobsStarting(access),
-        lab: access.lab,
+        runtime: access.runtime,
         catalog,
         processes,
         modelOf: models.of,
@@ -114,8 +114,8 @@ export const server: Plugin = async (input, tuple) => {
     },
     dispose: async () => {
       disposed = true;
-      const lab = await access.opened()?.catch(() => null);
-      await lab?.suspend();
+      const runtime = await access.opened()?.catch(() => null);
+      await runtime?.suspend();
     },
   };
 
@@ -123,18 +123,18 @@ export const server: Plugin = async (input, tuple) => {
   async function bookOf(sessionID: string) {
     const loaded = await access.options();
     if (loaded.kind === "invalid" || !existsSync(sessionFile(loaded.options.stateDir, sessionID))) return null;
-    return (await access.lab()).book(sessionID);
+    return (await access.runtime()).sessionJobs(sessionID);
   }
 
   async function recordedJob(sessionID: string, parentID: string) {
-    const job = (await bookOf(parentID))?.jobs().find(({ childSession }) => childSession === sessionID);
+    const job = (await bookOf(parentID))?.all().find(({ childSession }) => childSession === sessionID);
     return job ? { job: job.id, orchestrator: parentID } : null;
   }
 
   /** The hook is not awaited, so nothing may be thrown into it. */
   async function forgetSession(sessionID: string): Promise<void> {
     try {
-      if (await bookOf(sessionID)) await (await access.lab()).forget(sessionID);
+      if (await bookOf(sessionID)) await (await access.runtime()).forget(sessionID);
     } catch (error) {
       log("error", "could not end the jobs of a deleted session", { sessionID, reason: String(error) });
     }

@@ -4,13 +4,13 @@ import { renderWorkerBlock } from "../../prompt/worker-block.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
 import { plainText } from "../../shared/plain-text.ts";
 import { isIsolated } from "../../views/place.ts";
-import type { LabAccess } from "./runtime-access.ts";
+import type { RuntimeAccess } from "./runtime-access.ts";
 import type { JobMark, SessionKinds } from "./session-kinds.ts";
 import { skillFolder } from "./skill-folders.ts";
 
 export interface SystemTextDeps {
   readonly kinds: SessionKinds;
-  readonly access: LabAccess;
+  readonly access: RuntimeAccess;
   readonly catalog: () => Promise<Catalog>;
 }
 
@@ -28,14 +28,14 @@ export function createSystemText({ kinds, access, catalog }: SystemTextDeps) {
   };
 
   async function workerBlock({ job: jobID, orchestrator }: JobMark): Promise<string> {
-    const lab = await access.lab();
-    const job = (await lab.book(orchestrator)).get(jobID);
+    const runtime = await access.runtime();
+    const job = (await runtime.sessionJobs(orchestrator)).get(jobID);
     if (!job) return `This session belonged to the job ${jobID}, which no longer exists. Say so and end your turn.`;
     const { agents, skills } = await catalog();
-    const sandbox = lab.keeper.live(jobID);
+    const sandbox = runtime.lifecycle.live(jobID);
     return renderWorkerBlock({
       job,
-      isIsolated: isIsolated(job.provider, lab.options.local),
+      isIsolated: isIsolated(job.provider, runtime.options.local),
       sandbox,
       skills: skills
         .filter(({ name }) => job.task.skills.includes(name))
@@ -48,7 +48,7 @@ export function createSystemText({ kinds, access, catalog }: SystemTextDeps) {
     const loaded = await access.options();
     if (loaded.kind === "invalid")
       return `The parallel agents plugin is misconfigured and cannot start jobs. ${plainText(loaded.message)}`;
-    const lab = await access.opened()?.catch(() => null);
+    const runtime = await access.opened()?.catch(() => null);
     const { maxRunningJobs, maxTasksPerCall, environments, gpuLimits } = loaded.options;
     const provider = chooseProvider(loaded.options, process.env).name;
     return renderOrchestratorBlock({
@@ -59,7 +59,7 @@ export function createSystemText({ kinds, access, catalog }: SystemTextDeps) {
       emptyEnvironments: Object.keys(environments).filter((name) => environments[name]?.workspace === "empty"),
       provider,
       isIsolated: isIsolated(provider, loaded.options.local),
-      pool: lab?.scheduler.counts() ?? null,
+      pool: runtime?.scheduler.counts() ?? null,
     });
   }
 }

@@ -1,12 +1,12 @@
+import { type Spend, usd } from "../../jobs/core/budget.ts";
 import type { Job } from "../../jobs/core/job.ts";
 import { TOGETHER_MS } from "../../jobs/core/notice.ts";
-import { type Spend, usd } from "../../jobs/core/budget.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { oneLine, plainText } from "../../shared/plain-text.ts";
 import { isIsolated, placeOf } from "../../views/place.ts";
 import type { HostClient } from "./host-client.ts";
-import type { LabAccess } from "./runtime-access.ts";
+import type { RuntimeAccess } from "./runtime-access.ts";
 
 const TITLE = "Parallel agents";
 
@@ -15,9 +15,9 @@ export interface Toasts {
    * Tells the user, once and in the background, what is wrong with the options: not usable, ignored as the project's, or
    * without isolation.
    */
-  optionsRead(access: LabAccess): void;
+  optionsRead(access: RuntimeAccess): void;
   /** Tells the user, once, where jobs run: one place costs money, the other this machine's power. */
-  jobsStarting(access: LabAccess): void;
+  jobsStarting(access: RuntimeAccess): void;
   /** Tells the user that a job has ended; several at once in one toast. */
   jobEnded(job: Job): void;
   /** Warns the user of what a session has spent. */

@@ -1,9 +1,9 @@
 import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { findJobs } from "../session/find-jobs.ts";
 import { cancel, isEnded, isHeld, type Job, withUnfinished } from "../core/job.ts";
-import type { JobBook } from "../session/session-jobs.ts";
-import type { Lab } from "../runtime.ts";
+import type { Runtime } from "../runtime.ts";
+import { findJobs } from "../session/find-jobs.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
 import { LEASE_RENEW_MS } from "../store/lease-store.ts";
 
 const LOOK_MS = 250;
@@ -20,49 +20,54 @@ const PARK_WAIT_MS = 90_000;
  * again, when the other process does not answer
  */
 export async function cancelJobs(
-  lab: Lab,
+  runtime: Runtime,
   orchestrator: string,
   ids: readonly string[],
   reason: string | null,
 ): Promise<Job[]> {
-  const book = await lab.book(orchestrator);
-  const jobs = findJobs(book, ids);
+  const sessionJobs = await runtime.sessionJobs(orchestrator);
+  const jobs = findJobs(sessionJobs, ids);
   await Promise.all(
     jobs.map(async ({ id }) => {
-      if (await cancelElsewhere(lab, book, id, reason)) return;
-      book.update(id, (job) =>
-        isEnded(job.state) ? job : { ...job, state: cancel(job.state, reason, lab.clock.now()) },
+      if (await cancelInOtherProcess(runtime, sessionJobs, id, reason)) return;
+      sessionJobs.update(id, (job) =>
+        isEnded(job.state) ? job : { ...job, state: cancel(job.state, reason, runtime.clock.now()) },
       );
-      lab.scheduler.remove(id);
-      const unwinding = lab.runner.stop(id).then(() => lab.keeper.park(book, id));
-      const limit = { clock: lab.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };
+      runtime.scheduler.remove(id);
+      const unwinding = runtime.runner.stop(id).then(() => runtime.lifecycle.park(sessionJobs, id));
+      const limit = { clock: runtime.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };
       await within(unwinding, limit).catch((error: Error) => {
-        book.update(id, (job) => withUnfinished(job, "its sandbox is not given up", error));
+        sessionJobs.update(id, (job) => withUnfinished(job, "its sandbox is not given up", error));
       });
     }),
   );
-  return findJobs(book, ids);
+  return findJobs(sessionJobs, ids);
 }
 
 /** Whether another process had the job, and ended it. */
-async function cancelElsewhere(lab: Lab, book: JobBook, jobID: string, reason: string | null): Promise<boolean> {
-  const foreignLease = (): string | null => {
-    if (lab.runner.isRunning(jobID)) return null;
-    const { state } = book.reload(jobID);
-    return isHeld(state) && lab.pool.isLeaseAlive(state.leaseID, lab.clock.now()) ? state.leaseID : null;
+async function cancelInOtherProcess(
+  runtime: Runtime,
+  sessionJobs: SessionJobs,
+  jobID: string,
+  reason: string | null,
+): Promise<boolean> {
+  const leaseOfOtherProcess = (): string | null => {
+    if (runtime.runner.isRunning(jobID)) return null;
+    const { state } = sessionJobs.reload(jobID);
+    return isHeld(state) && runtime.pool.isLeaseAlive(state.leaseID, runtime.clock.now()) ? state.leaseID : null;
   };
-  const asked = foreignLease();
+  const asked = leaseOfOtherProcess();
   if (asked === null) return false;
-  lab.pool.askToCancel(asked, reason);
-  const until = lab.clock.now() + ANSWER_MS;
-  while (foreignLease() === asked) {
-    if (lab.clock.now() >= until)
+  runtime.pool.askToCancel(asked, reason);
+  const until = runtime.clock.now() + ANSWER_MS;
+  while (leaseOfOtherProcess() === asked) {
+    if (runtime.clock.now() >= until)
       throw new PluginError(
         "cancelled",
         `${jobID} runs in another OpenCode process, which did not answer in ${ANSWER_MS / 1000} s. It is asked to cancel the job; look at agents_status, or call agents_cancel again.`,
         { retryable: true },
       );
-    await new Promise<void>((resolve) => lab.clock.after(LOOK_MS, resolve));
+    await new Promise<void>((resolve) => runtime.clock.after(LOOK_MS, resolve));
   }
-  return isEnded(book.reload(jobID).state);
+  return isEnded(sessionJobs.reload(jobID).state);
 }

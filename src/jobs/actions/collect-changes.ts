@@ -9,12 +9,12 @@ import { fromText, splitRecords, toText } from "../../workspace/paths.ts";
 import { type MergePreview, previewMerge } from "../../workspace/preview-merge.ts";
 import type { ProjectStore } from "../../workspace/project-store.ts";
 import { identityOf } from "../../workspace/send-tree.ts";
-import { findJob } from "../session/find-jobs.ts";
 import type { Job } from "../core/job.ts";
-import type { JobBook } from "../session/session-jobs.ts";
-import { baseOf, buildWork, currentWork, requireBase } from "./job-changes.ts";
-import type { Lab } from "../runtime.ts";
+import type { Runtime } from "../runtime.ts";
 import type { FilesSource } from "../sandbox/job-files.ts";
+import { findJob } from "../session/find-jobs.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
+import { baseOf, buildWork, currentWork, requireBase } from "./job-changes.ts";
 
 export type CollectRequest =
   | { readonly mode: "branch" }
@@ -36,24 +36,28 @@ export interface Collected {
  * Brings a job's work to the user's repository, and says how it goes with his files and with other jobs'.
  * @throws PluginError `not_found`, `collect_failed`, `workspace_failed`
  */
-export async function collectJob(
-  lab: Lab,
+export async function collectChanges(
+  runtime: Runtime,
   orchestrator: string,
   jobID: string,
   request: CollectRequest,
 ): Promise<Collected> {
-  const book = await lab.book(orchestrator);
-  const job = findJob(book, jobID);
-  const based = await requireBase(lab, job);
+  const sessionJobs = await runtime.sessionJobs(orchestrator);
+  const job = findJob(sessionJobs, jobID);
+  const based = await requireBase(runtime, job);
   const { store } = based;
-  const { work, source } = await currentWork(lab, book, based);
+  const { work, source } = await currentWork(runtime, sessionJobs, based);
   try {
-    const built = await buildWork(lab, based, work);
-    const branch = request.mode === "branch" ? await makeBranch(store, jobID, built, lab.ids("pack")) : null;
+    const built = await buildWork(runtime, based, work);
+    const branch = request.mode === "branch" ? await makeBranch(store, jobID, built, runtime.ids("pack")) : null;
     if (request.mode === "patch") await makePatch(store, jobID, built, request.target, request.paths);
     const identity = await identityOf(store);
-    const preview = await previewMerge(store, baseOf(based, work), built, { jobID, nonce: lab.ids("tree"), identity });
-    const overlaps = await findOverlaps(book, store, job, built);
+    const preview = await previewMerge(store, baseOf(based, work), built, {
+      jobID,
+      nonce: runtime.ids("tree"),
+      identity,
+    });
+    const overlaps = await findOverlaps(sessionJobs, store, job, built);
     const attention = request.mode === "patch" ? within(built.attention, request.paths) : built.attention;
     return {
       job,
@@ -78,10 +82,10 @@ function within(obeyed: readonly Obeyed[], paths: readonly string[]): readonly O
   return obeyed.filter(({ path }) => wanted.some((one) => path === one || path.startsWith(`${one}/`)));
 }
 
-async function findOverlaps(book: JobBook, store: ProjectStore, job: Job, { changed }: Built) {
+async function findOverlaps(sessionJobs: SessionJobs, store: ProjectStore, job: Job, { changed }: Built) {
   const overlaps = new Map<string, readonly string[]>();
   const mine = new Set(changed);
-  for (const other of book.jobs()) {
+  for (const other of sessionJobs.all()) {
     if (other.id === job.id || other.base?.project !== store.root) continue;
     const work = await readWork(store, other.id);
     if (!work) continue;

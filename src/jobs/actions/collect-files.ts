@@ -11,11 +11,11 @@ import { type ListedFile, listFiles } from "../../workspace/list-files.ts";
 import { isInstruction } from "../../workspace/obeyed-files.ts";
 import { toText } from "../../workspace/paths.ts";
 import { type Written, writeFiles } from "../../workspace/write-files.ts";
-import { findJob } from "../session/find-jobs.ts";
 import type { Job } from "../core/job.ts";
+import type { Runtime } from "../runtime.ts";
+import { type FilesSource, withJobFiles } from "../sandbox/job-files.ts";
+import { findJob } from "../session/find-jobs.ts";
 import { buildWork, requireBase } from "./job-changes.ts";
-import type { Lab } from "../runtime.ts";
-import { type FilesSource, reachFiles } from "../sandbox/job-files.ts";
 
 export interface FilesRequest {
   /** Absolute. */
@@ -48,15 +48,15 @@ const SHOWN = 20;
  * @throws PluginError `not_found`, `invalid_task`, `collect_failed`, and what making a sandbox may throw
  */
 export async function collectFiles(
-  lab: Lab,
+  runtime: Runtime,
   orchestrator: string,
   jobID: string,
   { root, target, paths, isConfigured, signal }: FilesRequest,
 ): Promise<CollectedFiles> {
-  const book = await lab.book(orchestrator);
-  findJob(book, jobID);
-  const { clock } = lab;
-  return reachFiles(lab, book, jobID, { use, signal });
+  const sessionJobs = await runtime.sessionJobs(orchestrator);
+  findJob(sessionJobs, jobID);
+  const { clock } = runtime;
+  return withJobFiles(runtime, sessionJobs, jobID, { use, signal });
 
   async function use(sandbox: Sandbox, source: FilesSource): Promise<CollectedFiles> {
     try {
@@ -66,9 +66,9 @@ export async function collectFiles(
       const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: LIST_LIMIT_MS, signal });
       const isObeyed = (path: string) => isInstruction(path) || isConfigured(posix.join(target, toText(path)));
       const chosen = chooseFiles(listed, wanted, FILE_LIMITS, isObeyed);
-      const nonce = lab.ids("files");
+      const nonce = runtime.ids("files");
       const { fileBytes } = FILE_LIMITS;
-      const mark = lab.ids("mark");
+      const mark = runtime.ids("mark");
       const contents = fetchFiles(sandbox, chosen.files, { clock, limitMs: FETCH_LIMIT_MS, signal, mark, fileBytes });
       const written = await writeFiles({ root, target, chosen, contents, limits: FILE_LIMITS, nonce });
       return {
@@ -78,7 +78,7 @@ export async function collectFiles(
           join(root, target),
           written.files.map(({ path }) => path),
         ),
-        job: findJob(book, jobID),
+        job: findJob(sessionJobs, jobID),
         source,
         unmatched: chosen.unmatched,
         notes: built ? removedOf(built, listed) : [],
@@ -92,12 +92,12 @@ export async function collectFiles(
 
   /** null = it has no base, so all it has is its own. */
   async function changes(sandbox: Sandbox, source: FilesSource): Promise<Built | null> {
-    const job = findJob(book, jobID);
+    const job = findJob(sessionJobs, jobID);
     if (!job.base) return null;
-    const based = await requireBase(lab, job);
+    const based = await requireBase(runtime, job);
     const kept = source.kind === "snapshot" ? await readWork(based.store, jobID) : null;
-    const work = kept ?? (await gatherWork({ ...based, sandbox, clock, nonce: lab.ids("work") }));
-    return buildWork(lab, based, work);
+    const work = kept ?? (await gatherWork({ ...based, sandbox, clock, nonce: runtime.ids("work") }));
+    return buildWork(runtime, based, work);
   }
 }
 

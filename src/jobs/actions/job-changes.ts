@@ -5,9 +5,9 @@ import { gatherWork, readWork, type Work } from "../../workspace/gather-work.ts"
 import type { ProjectStore } from "../../workspace/project-store.ts";
 import { identityOf } from "../../workspace/send-tree.ts";
 import type { Job } from "../core/job.ts";
-import type { JobBook } from "../session/session-jobs.ts";
-import type { Lab } from "../runtime.ts";
-import { type FilesSource, reachFiles } from "../sandbox/job-files.ts";
+import type { Runtime } from "../runtime.ts";
+import { type FilesSource, withJobFiles } from "../sandbox/job-files.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
 
 /** A job whose changes can be told: what it started from is known. */
 export interface BasedJob {
@@ -18,8 +18,8 @@ export interface BasedJob {
 }
 
 /** @throws PluginError `collect_failed` */
-export async function requireBase(lab: Lab, job: Job): Promise<BasedJob> {
-  const store = await lab.trees.store();
+export async function requireBase(runtime: Runtime, job: Job): Promise<BasedJob> {
+  const store = await runtime.trees.store();
   const { base, formerBases, id: jobID } = job;
   if (store && base?.project === store.root) return { store, base, formerBases, jobID };
   const isEarly = !base && (job.sandbox.kind === "none" || job.sandbox.kind === "creating");
@@ -38,25 +38,25 @@ export async function requireBase(lab: Lab, job: Job): Promise<BasedJob> {
  * @throws PluginError `collect_failed`, and what making a sandbox may throw
  */
 export function currentWork(
-  lab: Lab,
-  book: JobBook,
+  runtime: Runtime,
+  sessionJobs: SessionJobs,
   job: BasedJob,
 ): Promise<{ readonly work: Work; readonly source: FilesSource }> {
-  return reachFiles(lab, book, job.jobID, {
+  return withJobFiles(runtime, sessionJobs, job.jobID, {
     async kept() {
       const work = await readWork(job.store, job.jobID);
       return work && { work, source: { kind: "sandbox" } };
     },
     async use(sandbox, source) {
-      const work = await gatherWork({ ...job, sandbox, clock: lab.clock, nonce: lab.ids("work") });
+      const work = await gatherWork({ ...job, sandbox, clock: runtime.clock, nonce: runtime.ids("work") });
       return { work, source };
     },
   });
 }
 
-export async function buildWork(lab: Lab, job: BasedJob, work: Work): Promise<Built> {
+export async function buildWork(runtime: Runtime, job: BasedJob, work: Work): Promise<Built> {
   const identity = await identityOf(job.store);
-  return buildCommits({ ...job, base: baseOf(job, work), work, nonce: lab.ids("build"), identity });
+  return buildCommits({ ...job, base: baseOf(job, work), work, nonce: runtime.ids("build"), identity });
 }
 
 /** Of a job whose files were brought up to date, and then taken from an older snapshot, it is a former base. */

@@ -1,8 +1,8 @@
 import { PluginError } from "../../shared/error-code.ts";
-import { type Drift, driftOf } from "../project/drift.ts";
-import { findJob } from "../session/find-jobs.ts";
 import { isEnded, type Job, wake } from "../core/job.ts";
-import type { Lab } from "../runtime.ts";
+import { type Drift, driftOf } from "../project/drift.ts";
+import type { Runtime } from "../runtime.ts";
+import { findJob } from "../session/find-jobs.ts";
 
 export interface MessageRequest {
   readonly job: string;
@@ -25,23 +25,23 @@ export interface Messaged {
  * @throws PluginError `not_found`; `invalid_task` for a job that never was one, or has no files of the project to update;
  * `workspace_failed`
  */
-export async function messageJob(lab: Lab, orchestrator: string, request: MessageRequest): Promise<Messaged> {
-  const book = await lab.book(orchestrator);
-  const drift = await driftOf(lab, findJob(book, request.job), request.update === true);
-  await lab.runner.settled(request.job); // one that is being stopped wakes up from its snapshot
-  const job = findJob(book, request.job);
+export async function messageJob(runtime: Runtime, orchestrator: string, request: MessageRequest): Promise<Messaged> {
+  const sessionJobs = await runtime.sessionJobs(orchestrator);
+  const drift = await driftOf(runtime, findJob(sessionJobs, request.job), request.update === true);
+  await runtime.runner.settled(request.job); // one that is being stopped wakes up from its snapshot
+  const job = findJob(sessionJobs, request.job);
   if (job.state.kind === "failed" && job.state.failure.code === "invalid_task") {
     const message = `${job.id} never started (${job.state.failure.message}) Start it again with agents_start.`;
     throw new PluginError("invalid_task", message, { retryable: false });
   }
   const { state } = job;
-  if (isEnded(state)) book.stopRunningTurns(job.id); // one that its end cut short is over
-  book.addTurn(job.id, request.message, request.update ? drift?.now : null);
+  if (isEnded(state)) sessionJobs.stopRunningTurns(job.id); // one that its end cut short is over
+  sessionJobs.addTurn(job.id, request.message, request.update ? drift?.now : null);
   if (isEnded(state) || state.kind === "interrupted") {
-    book.update(job.id, (current) => ({ ...current, state: wake(state, lab.clock.now()) }));
-    lab.scheduler.enqueue(book, job.id);
+    sessionJobs.update(job.id, (current) => ({ ...current, state: wake(state, runtime.clock.now()) }));
+    runtime.scheduler.enqueue(sessionJobs, job.id);
   } else if (request.interrupt) {
-    lab.runner.stopTurn(job.id);
+    runtime.runner.stopTurn(job.id);
   }
-  return { job: findJob(book, job.id), drift };
+  return { job: findJob(sessionJobs, job.id), drift };
 }

@@ -1,8 +1,8 @@
 import { posix } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
-import { findJob } from "../session/find-jobs.ts";
-import type { Lab } from "../runtime.ts";
+import type { Runtime } from "../runtime.ts";
 import type { Frozen } from "../sandbox/snapshots.ts";
+import { findJob } from "../session/find-jobs.ts";
 
 export interface SnapshotRequest {
   readonly job: string;
@@ -16,17 +16,17 @@ export interface SnapshotRequest {
  * parked with. A label that another job of the session has is not given; the snapshot is taken all the same.
  * @throws PluginError `not_found`, `snapshot_failed`
  */
-export async function takeSnapshot(lab: Lab, orchestrator: string, request: SnapshotRequest): Promise<Frozen> {
-  const book = await lab.book(orchestrator);
-  const job = findJob(book, request.job);
-  return lab.keeper.withSandbox(book, job.id, async (sandbox) => {
+export async function snapshotJob(runtime: Runtime, orchestrator: string, request: SnapshotRequest): Promise<Frozen> {
+  const sessionJobs = await runtime.sessionJobs(orchestrator);
+  const job = findJob(sessionJobs, request.job);
+  return runtime.lifecycle.withSandbox(sessionJobs, job.id, async (sandbox) => {
     if (sandbox) {
       const path = request.path === null ? null : posix.resolve(sandbox.workdir, request.path);
-      return lab.snapshots.take(job, sandbox, { label: request.label, path });
+      return runtime.snapshots.take(job, sandbox, { label: request.label, path });
     }
-    const now = findJob(book, job.id).sandbox; // it may have been parked while we waited
+    const now = findJob(sessionJobs, job.id).sandbox; // it may have been parked while we waited
     if (now.kind === "parked" && request.path === null) {
-      const promoted = lab.snapshots.promote(job, now.snapshotID, request.label);
+      const promoted = runtime.snapshots.promote(job, now.snapshotID, request.label);
       if (promoted) return promoted;
     }
     if (now.kind === "parked") {

@@ -1,11 +1,11 @@
 import type { Failure } from "../../shared/error-code.ts";
 import { oneLine } from "../../shared/plain-text.ts";
+import { decideBudgetAdmission } from "../core/budget.ts";
 import { NO_COMPUTE } from "../core/cost.ts";
 import { type Job, type JobTask, queue, refuse } from "../core/job.ts";
-import type { Lab } from "../runtime.ts";
 import type { Catalog } from "../core/ports.ts";
-import { decideMoney } from "../core/budget.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../core/task.ts";
+import type { Runtime } from "../runtime.ts";
 
 /** A task whose types were wrong: what could be read of it, and what is wrong. */
 export interface UnreadableTask {
@@ -27,30 +27,34 @@ export interface StartContext {
  * Records one job per task, in order, in one transaction, and queues those that can start. Waits for nothing but the
  * store. A task that cannot start becomes a failed job.
  */
-export async function startJobs(lab: Lab, requests: readonly StartRequest[], context: StartContext): Promise<Job[]> {
+export async function startJobs(
+  runtime: Runtime,
+  requests: readonly StartRequest[],
+  context: StartContext,
+): Promise<Job[]> {
   const { orchestrator, catalog, orchestratorModel, forbidden } = context;
-  const book = await lab.book(orchestrator);
-  const { maxTasksPerCall, environments, gpuLimits } = lab.options;
+  const sessionJobs = await runtime.sessionJobs(orchestrator);
+  const { maxTasksPerCall, environments, gpuLimits } = runtime.options;
   const taskContext = {
     catalog,
     environments,
     gpuLimits,
-    provider: lab.providerName,
-    findSnapshot: (name: string) => lab.snapshots.find(orchestrator, name),
-    lostLabel: (name: string) => lab.snapshots.lostLabel(orchestrator, name),
+    provider: runtime.providerName,
+    findSnapshot: (name: string) => runtime.snapshots.find(orchestrator, name),
+    lostLabel: (name: string) => runtime.snapshots.lostLabel(orchestrator, name),
     orchestratorModel,
     forbidden,
   };
-  const now = lab.clock.now();
-  const first = book.nextPosition();
+  const now = runtime.clock.now();
+  const first = sessionJobs.nextPosition();
   const jobs = requests.map((request, index): Job => {
     const decision = decide(request, index);
     const job: Job = {
-      id: lab.ids("job"),
+      id: runtime.ids("job"),
       orchestrator,
       position: first + index,
       task: decision.task,
-      provider: lab.providerName,
+      provider: runtime.providerName,
       createdAt: now,
       startedAt: null,
       state: decision.failure ? refuse(decision.failure, now) : queue(now),
@@ -71,17 +75,23 @@ export async function startJobs(lab: Lab, requests: readonly StartRequest[], con
     };
     if (decision.failure) return job;
     // Only what can never be afforded: the rest waits. With more money a message wakes it.
-    const money = decideMoney(job, lab.limits.highestRate(job), book.jobs(), lab.limits.money, now);
+    const money = decideBudgetAdmission(
+      job,
+      runtime.limits.highestRate(job),
+      sessionJobs.all(),
+      runtime.limits.money,
+      now,
+    );
     return money.kind === "refuse" ? { ...job, state: refuse(money.failure, now) } : job;
   });
-  book.add(jobs.map((job) => ({ job, prompt: job.task.prompt })));
-  lab.trees.capture(book, jobs);
-  for (const job of jobs) if (job.state.kind === "queued") lab.scheduler.enqueue(book, job.id);
+  sessionJobs.add(jobs.map((job) => ({ job, prompt: job.task.prompt })));
+  runtime.trees.capture(sessionJobs, jobs);
+  for (const job of jobs) if (job.state.kind === "queued") runtime.scheduler.enqueue(sessionJobs, job.id);
   return jobs;
 
   /** What it does not find in what it starts from. */
   function lackingIn(snapshotID: string | null): string[] {
-    const leftOut = snapshotID === null ? [] : (lab.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
+    const leftOut = snapshotID === null ? [] : (runtime.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
     return leftOut.map((what) => `The snapshot that it starts from is not complete: ${what}`);
   }
 

@@ -1,7 +1,7 @@
-import { findJobs } from "../session/find-jobs.ts";
-import { isEnded, type Job } from "../core/job.ts";
-import type { Lab } from "../runtime.ts";
 import type { Spend } from "../core/budget.ts";
+import { isEnded, type Job } from "../core/job.ts";
+import type { Runtime } from "../runtime.ts";
+import { findJobs } from "../session/find-jobs.ts";
 
 /** How many of the jobs must have ended. */
 export type WaitUntil = "all" | "any" | number;
@@ -40,11 +40,11 @@ export function decideWait(jobs: readonly Job[], until: WaitUntil): "satisfied" 
  * Blocks until so many jobs have ended, woken by their changes; the store is never polled.
  * @throws PluginError `not_found` when a named job is not this session's
  */
-export async function waitForJobs(lab: Lab, orchestrator: string, request: WaitRequest): Promise<WaitResult> {
-  const book = await lab.book(orchestrator);
-  const ids = findJobs(book, request.jobs).map((job) => job.id);
+export async function waitForJobs(runtime: Runtime, orchestrator: string, request: WaitRequest): Promise<WaitResult> {
+  const sessionJobs = await runtime.sessionJobs(orchestrator);
+  const ids = findJobs(sessionJobs, request.jobs).map((job) => job.id);
   let lowBudget: Spend | null = null;
-  const current = () => ids.flatMap((id) => book.get(id) ?? []);
+  const current = () => ids.flatMap((id) => sessionJobs.get(id) ?? []);
   const reason = await new Promise<WaitReason>((resolve) => {
     const finish = (why: WaitReason) => {
       unsubscribe();
@@ -57,22 +57,22 @@ export async function waitForJobs(lab: Lab, orchestrator: string, request: WaitR
     const look = () => {
       const decision = decideWait(current(), request.until);
       if (decision !== "wait") return finish(decision);
-      lowBudget = lab.watch.takeWarning(orchestrator);
+      lowBudget = runtime.watch.takeWarning(orchestrator);
       if (lowBudget) finish("attention");
     };
     // Jobs may be silent for hours; whoever watches sees at once what is waited for, and that time goes on.
     let cancelTick = () => {};
     const tick = () => {
       request.onProgress(current());
-      cancelTick = lab.clock.after(REFRESH_MS, tick);
+      cancelTick = runtime.clock.after(REFRESH_MS, tick);
     };
     const wanted = new Set(ids);
-    const unsubscribe = lab.onChange(({ job }) => {
+    const unsubscribe = runtime.onChange(({ job }) => {
       if (!wanted.has(job.id)) return;
       request.onProgress(current());
       look();
     });
-    const cancelTimer = lab.clock.after(request.timeoutMs, () => finish("timeout"));
+    const cancelTimer = runtime.clock.after(request.timeoutMs, () => finish("timeout"));
     request.signal.addEventListener("abort", interrupted);
     if (request.signal.aborted) return interrupted();
     tick();

@@ -35,7 +35,7 @@ export type AdmissionDecision =
   { readonly kind: "admit"; readonly gpu: GpuRequest | null } | { readonly kind: "wait"; readonly reason: string };
 
 /** From this age on nobody passes a blocked job: until then room that is too small for it need not stand empty. */
-export const PATIENCE_MS = 120_000;
+export const BACKFILL_WINDOW_MS = 120_000;
 
 /**
  * First come first served. A job passes those ahead that do not fit while they are young; what an older one needs is
@@ -47,11 +47,11 @@ export function decideAdmission(
   limits: AdmissionLimits,
   now: number,
 ): AdmissionDecision {
-  const room = createRoom(leases, limits);
+  const room = createCapacity(leases, limits);
   for (const one of ahead) {
     const choice = room.choose(one.gpus);
     if (choice) room.take(choice.gpu);
-    else if (now - one.since >= PATIENCE_MS) room.setAside(one.gpus);
+    else if (now - one.since >= BACKFILL_WINDOW_MS) room.setAside(one.gpus);
   }
   const choice = room.choose(gpus);
   if (choice) return { kind: "admit", gpu: choice.gpu };
@@ -60,8 +60,8 @@ export function decideAdmission(
 
 /** Whether a running job's GPUs may become `gpu`. @param state without that job; what old queued jobs need counts as used */
 export function fitsInstead(gpu: GpuRequest, state: AdmissionState, limits: AdmissionLimits, now: number): boolean {
-  const room = createRoom(state.leases, limits);
-  for (const one of state.ahead) if (now - one.since >= PATIENCE_MS) room.setAside(one.gpus);
+  const room = createCapacity(state.leases, limits);
+  for (const one of state.ahead) if (now - one.since >= BACKFILL_WINDOW_MS) room.setAside(one.gpus);
   return room.fits(gpu);
 }
 
@@ -82,7 +82,7 @@ export function countGpus(
   return Object.fromEntries([...used].map(([type, n]) => [type, { used: n, limit: limits[type] ?? limits.total }]));
 }
 
-function createRoom(leases: readonly LeaseUse[], limits: AdmissionLimits) {
+function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits) {
   let slots = 0;
   let total = 0;
   const byType = new Map<string, number>();

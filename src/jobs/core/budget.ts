@@ -9,7 +9,7 @@ export interface Spend {
   readonly computeUsd: number;
 }
 
-export interface MoneyLimits {
+export interface BudgetLimits {
   /** Of one orchestrator session; null = none. */
   readonly ceilingUsd: number | null;
   /** Share of the ceiling at which people are warned. */
@@ -25,13 +25,13 @@ export function spendOf(jobs: readonly Job[], now: number): Spend {
 }
 
 /** What freezing and ending a job's sandbox may still cost: kept free, so that stopping it does not pass the ceiling. */
-const reserveOf = (job: Job, { rescueMs }: MoneyLimits): number =>
+const reserveOf = (job: Job, { rescueMs }: BudgetLimits): number =>
   isHeld(job.state) || job.compute.since !== null ? usdOver(job.compute.usdPerHour, rescueMs) : 0;
 
-const reservesOf = (jobs: readonly Job[], limits: MoneyLimits): number =>
+const reservesOf = (jobs: readonly Job[], limits: BudgetLimits): number =>
   jobs.reduce((sum, job) => sum + reserveOf(job, limits), 0);
 
-export type MoneyAdmission =
+export type BudgetAdmission =
   | { readonly kind: "admit" }
   /** Running jobs hold in reserve what it needs; what they do not use is its. */
   | { readonly kind: "wait"; readonly reason: string }
@@ -42,13 +42,13 @@ export type MoneyAdmission =
  * @param job one that holds nothing
  * @param usdPerHour what its sandbox would cost
  */
-export function decideMoney(
+export function decideBudgetAdmission(
   job: Pick<Job, "id" | "task" | "modelUsd" | "compute">,
   usdPerHour: number,
   jobs: readonly Job[],
-  limits: MoneyLimits,
+  limits: BudgetLimits,
   now: number,
-): MoneyAdmission {
+): BudgetAdmission {
   const own = usdOver(usdPerHour, limits.rescueMs);
   const { maxUsd } = job.task;
   const cost = job.modelUsd + computeUsd(job.compute, now);
@@ -72,7 +72,7 @@ export function decideMoney(
   return { kind: "wait", reason };
 }
 
-export interface MoneyState {
+export interface BudgetState {
   readonly spend: Spend;
   /** The session has reached the share at which people are warned. */
   readonly isLow: boolean;
@@ -83,7 +83,7 @@ export interface MoneyState {
 }
 
 /** How a session stands, and when to look again. */
-export function decideBudget(jobs: readonly Job[], limits: MoneyLimits, now: number): MoneyState {
+export function decideBudget(jobs: readonly Job[], limits: BudgetLimits, now: number): BudgetState {
   const spend = spendOf(jobs, now);
   const { ceilingUsd, warnAt } = limits;
   if (ceilingUsd === null) return { spend, isLow: false, isOut: false, nextAt: null };
@@ -95,7 +95,7 @@ export function decideBudget(jobs: readonly Job[], limits: MoneyLimits, now: num
 }
 
 /** The same of a task's own ceiling. */
-export function decideJobBudget(job: Job, limits: MoneyLimits, now: number): Pick<MoneyState, "isOut" | "nextAt"> {
+export function decideJobBudget(job: Job, limits: BudgetLimits, now: number): Pick<BudgetState, "isOut" | "nextAt"> {
   const { maxUsd } = job.task;
   if (maxUsd === null) return { isOut: false, nextAt: null };
   const left = maxUsd - spendOf([job], now).usd - reserveOf(job, limits);
@@ -120,7 +120,7 @@ export const usd = (amount: number): string => `$${amount.toFixed(Math.abs(amoun
 
 const reserve = (own: number): string => (own > 0 ? ` and ${usd(own)} must be kept to save its work` : "");
 
-const refuse = (message: string): MoneyAdmission => ({
+const refuse = (message: string): BudgetAdmission => ({
   kind: "refuse",
   failure: { code: "budget_exceeded", message, retryable: false },
 });

@@ -7,7 +7,7 @@ export interface DeadlineFacts {
   /** When the provider ends its sandbox; null = never. */
   readonly sandboxUntil: number | null;
   /** Newest output of the model or end of a tool in the turn under way; null between turns and while a tool runs. */
-  readonly heardAt: number | null;
+  readonly lastActivityAt: number | null;
   /** The turn under way was stopped for silence before. */
   readonly retried: boolean;
   /** It has been told to wrap up. */
@@ -49,7 +49,7 @@ export function decideDeadline(facts: DeadlineFacts, limits: DeadlineLimits, now
   const rescueMs = Math.min(limits.rescueMs, Math.max(0, end - facts.since) / 2);
   const stopAt = end - rescueMs / 2;
   const wrapUpAt = facts.told ? stopAt : end - rescueMs;
-  const stallAt = facts.heardAt === null ? Infinity : facts.heardAt + limits.stallMs;
+  const stallAt = facts.lastActivityAt === null ? Infinity : facts.lastActivityAt + limits.stallMs;
   const saveAt = limits.checkpointMs === null || facts.told ? Infinity : facts.savedAt + limits.checkpointMs;
   const next = Math.min(...[stopAt, wrapUpAt, stallAt, saveAt].filter((at) => at > now));
   return { action: decide(), nextAt: Number.isFinite(next) ? next : null };

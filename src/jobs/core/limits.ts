@@ -4,13 +4,13 @@ import { type Prices, pricesOf, usdPerHour } from "../../config/prices.ts";
 import type { Options } from "../../config/schema.ts";
 import { gpusOf } from "../../sandboxes/environment.ts";
 import type { ProviderName } from "../../sandboxes/port.ts";
+import type { BudgetLimits } from "./budget.ts";
 import type { DeadlineLimits } from "./deadline.ts";
 import type { Job } from "./job.ts";
-import type { MoneyLimits } from "./budget.ts";
 
 /** The options' limits and prices as they apply to a job. */
 export interface Limits {
-  readonly money: MoneyLimits;
+  readonly money: BudgetLimits;
   deadlines(job: Job): DeadlineLimits;
   /** How long a sandbox is made for. */
   sandboxMs(job: Job): number;

@@ -1,7 +1,7 @@
 import { isEnded, isHeld, type Job } from "./job.ts";
 
 /** A sandbox that exists, and what is recorded of whom it belongs to. */
-export interface StrayFacts {
+export interface OrphanFacts {
   readonly sandboxID: string;
   /** Epoch ms; null when the provider does not say. */
   readonly createdAt: number | null;
@@ -18,7 +18,7 @@ export interface StrayFacts {
 }
 
 /** `park`: its job has ended and nobody is left to give it up. `end`: nobody needs what is in it. */
-export type StrayDecision = "keep" | "park" | "end";
+export type OrphanDecision = "keep" | "park" | "end";
 
 /** A sandbox that a job at work does not name yet may be on its way to it for so long. */
 const CREATE_GRACE_MS = 10 * 60_000;
@@ -30,7 +30,7 @@ const LOST_MS = 24 * 60 * 60_000;
 const PARK_GRACE_MS = 10 * 60_000;
 
 /** What becomes of a sandbox. It must have been listed before its job was read: a job names what it uses. */
-export function decideStray({ sandboxID, createdAt, job, ...facts }: StrayFacts): StrayDecision {
+export function decideOrphan({ sandboxID, createdAt, job, ...facts }: OrphanFacts): OrphanDecision {
   const { now, isLeaseAlive, isRead, parkAfterMs } = facts;
   if (!job) {
     const mayBeLost = facts.lostAt !== null && (createdAt === null || createdAt <= facts.lostAt);

@@ -1,17 +1,17 @@
 import { within } from "../../shared/deadline.ts";
 import { type Failure, PluginError, toFailure } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
-import { complete, fail, isEnded, isHeld, type Job, run, withUnfinished } from "../core/job.ts";
-import { type JobBook, requireJob } from "../session/session-jobs.ts";
-import { createJobTurns, type JobTurnsDeps, type Run } from "./turns.ts";
-import type { SandboxKeeper } from "../sandbox/lifecycle.ts";
-import type { TurnEnd } from "./turn-runner.ts";
 import { unlessAborted } from "../../shared/unless-aborted.ts";
+import { complete, fail, isEnded, isHeld, type Job, run as toRunning, withUnfinished } from "../core/job.ts";
+import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
+import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
+import type { TurnEnd } from "./turn-runner.ts";
+import { createJobTurns, type JobTurnsDeps, type Run } from "./turns.ts";
 
 /** Runs admitted jobs: sandbox, child session, turns, end. A failure becomes the job's end and touches nothing else. */
 export interface JobRunner {
   /** From `starting` to the job's end. Never rejects. */
-  run(book: JobBook, jobID: string): Promise<void>;
+  run(sessionJobs: SessionJobs, jobID: string): Promise<void>;
   /** Whether this process runs it, or still unwinds its run. */
   isRunning(jobID: string): boolean;
   /** Stops the current turn; the job goes on with its next one. */
@@ -38,13 +38,13 @@ export interface RunProgress {
 }
 
 export interface JobRunnerDeps extends JobTurnsDeps {
-  readonly keeper: SandboxKeeper;
+  readonly lifecycle: SandboxLifecycle;
   readonly log: Log;
   readonly parkAfterMs: number;
   /** Queued jobs want room: park at once instead of lingering. */
-  readonly isPressed: () => boolean;
+  readonly hasQueuedJobs: () => boolean;
   /** A child session now belongs to a job: its tool calls may find the sandbox. */
-  readonly onChildSession: (sessionID: string, book: JobBook, jobID: string) => void;
+  readonly onChildSession: (sessionID: string, sessionJobs: SessionJobs, jobID: string) => void;
 }
 
 /** A job that has ended holds its slot no longer than this for its sandbox's sake. */
@@ -56,8 +56,8 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
   const { prompt, resume } = createJobTurns(deps);
 
   /** Ends a job unless someone was first: it was cancelled or interrupted (J3). */
-  function end(book: JobBook, jobID: string, { leaseID }: Run, outcome: Failure | string): void {
-    book.update(jobID, (job) => {
+  function end(sessionJobs: SessionJobs, jobID: string, { leaseID }: Run, outcome: Failure | string): void {
+    sessionJobs.update(jobID, (job) => {
       if (!isHeld(job.state) || job.state.leaseID !== leaseID) return job;
       if (typeof outcome !== "string") return { ...job, state: fail(job.state, outcome, deps.clock.now()) };
       if (job.state.kind !== "running") return job;
@@ -65,103 +65,110 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     });
   }
 
-  async function work(book: JobBook, jobID: string, run_: Run): Promise<void> {
-    const { signal } = run_.whole;
-    const former = requireJob(book, jobID).sandbox;
-    const sandbox = await deps.keeper.obtain(book, jobID, signal);
-    const sessionID = await openSession(book, jobID, signal);
+  async function work(sessionJobs: SessionJobs, jobID: string, run: Run): Promise<void> {
+    const { signal } = run.whole;
+    const former = requireJob(sessionJobs, jobID).sandbox;
+    const sandbox = await deps.lifecycle.obtain(sessionJobs, jobID, signal);
+    const sessionID = await openSession(sessionJobs, jobID, signal);
     if (signal.aborted) return;
-    book.update(jobID, (job) =>
-      job.state.kind === "starting" ? { ...job, state: run(job.state, deps.clock.now()) } : job,
+    sessionJobs.update(jobID, (job) =>
+      job.state.kind === "starting" ? { ...job, state: toRunning(job.state, deps.clock.now()) } : job,
     );
     let outcome: TurnEnd = { kind: "stopped" };
     let lost: Failure | null = null;
     void sandbox.ended.then((failure) => {
       lost = failure;
-      run_.turn?.abort();
+      run.turn?.abort();
     });
-    const left = book.openTurn(jobID);
+    const left = sessionJobs.openTurn(jobID);
     if (left?.messageID) {
       const isInPlace = former.kind === "live" && former.id === sandbox.id;
-      outcome = await resume(book, jobID, { ...left, messageID: left.messageID }, { sessionID, isInPlace }, run_);
+      outcome = await resume(sessionJobs, jobID, { ...left, messageID: left.messageID }, { sessionID, isInPlace }, run);
     }
-    const goesOn = () => !lost && !signal.aborted && !run_.told && !run_.cause;
-    for (let turn = book.nextTurn(jobID); turn && goesOn(); turn = book.nextTurn(jobID)) {
-      run_.retried = false;
+    const goesOn = () => !lost && !signal.aborted && !run.told && !run.cause;
+    for (let turn = sessionJobs.nextTurn(jobID); turn && goesOn(); turn = sessionJobs.nextTurn(jobID)) {
+      run.retried = false;
       const preface = await unlessAborted(
-        deps.prepare(book, jobID, turn, signal),
+        deps.prepare(sessionJobs, jobID, turn, signal),
         signal,
         "its files were brought up to date",
       );
       if (!goesOn()) break;
-      outcome = await prompt(book, jobID, turn, preface + turn.text, sessionID, run_);
+      outcome = await prompt(sessionJobs, jobID, turn, preface + turn.text, sessionID, run);
     }
     if (signal.aborted) return;
-    const cause = lost ?? run_.cause ?? run_.told;
+    const cause = lost ?? run.cause ?? run.told;
     if (cause && cause !== lost) {
-      await rescue(book, jobID, run_, sessionID, cause);
+      await rescue(sessionJobs, jobID, run, sessionID, cause);
       return;
     }
     // From here to the end of `end` nothing is awaited: a follow-up is either seen above or wakes the ended job.
-    if (lost) end(book, jobID, run_, lost);
-    else if (outcome.kind === "failed") end(book, jobID, run_, outcome.failure);
-    else if (outcome.kind === "done") end(book, jobID, run_, toResult(outcome));
-    else end(book, jobID, run_, { code: "cancelled", message: "Its last turn was stopped.", retryable: true });
+    if (lost) end(sessionJobs, jobID, run, lost);
+    else if (outcome.kind === "failed") end(sessionJobs, jobID, run, outcome.failure);
+    else if (outcome.kind === "done") end(sessionJobs, jobID, run, toResult(outcome));
+    else end(sessionJobs, jobID, run, { code: "cancelled", message: "Its last turn was stopped.", retryable: true });
   }
 
   /** Gives the sandbox up first, so that whoever hears of the job's end finds its snapshot. */
-  async function rescue(book: JobBook, jobID: string, run_: Run, sessionID: string, cause: Failure): Promise<void> {
-    run_.cause ??= cause;
+  async function rescue(
+    sessionJobs: SessionJobs,
+    jobID: string,
+    run: Run,
+    sessionID: string,
+    cause: Failure,
+  ): Promise<void> {
+    run.cause ??= cause;
     await deps.sessions.abort(sessionID).catch(() => {}); // a late word to it may have started another loop
     const ended = (job: Job): Job => {
-      if (!isHeld(job.state) || job.state.leaseID !== run_.leaseID) return job;
-      return { ...job, state: fail(job.state, cause, deps.clock.now(), run_.said) };
+      if (!isHeld(job.state) || job.state.leaseID !== run.leaseID) return job;
+      return { ...job, state: fail(job.state, cause, deps.clock.now(), run.said) };
     };
-    const parking = deps.keeper.park(book, jobID, ended);
+    const parking = deps.lifecycle.park(sessionJobs, jobID, ended);
     const limit = { clock: deps.clock, limitMs: RESCUE_MS, doing: "Freezing and ending its sandbox" };
     await within(parking, limit).catch((error: Error) => {
       deps.log("error", "a job's sandbox does not let itself be given up", { jobID, reason: error.message });
-      book.update(jobID, (job) => withUnfinished(job, "its sandbox is not given up", error));
+      sessionJobs.update(jobID, (job) => withUnfinished(job, "its sandbox is not given up", error));
     });
-    book.update(jobID, ended); // where there was nothing to park, or it does not end
+    sessionJobs.update(jobID, ended); // where there was nothing to park, or it does not end
   }
 
-  async function openSession(book: JobBook, jobID: string, signal: AbortSignal): Promise<string> {
-    const job = requireJob(book, jobID);
+  async function openSession(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<string> {
+    const job = requireJob(sessionJobs, jobID);
     let sessionID = job.childSession;
     if (sessionID === null && !signal.aborted) {
       const { agent, description, forbidden } = job.task;
       const title = `${description} (@${agent} subagent)`;
       sessionID = await deps.sessions.create({ orchestrator: job.orchestrator, jobID, title, agent, forbidden });
-      book.update(jobID, (current) => ({ ...current, childSession: sessionID }));
+      sessionJobs.update(jobID, (current) => ({ ...current, childSession: sessionID }));
     }
     if (sessionID === null) throw new PluginError("cancelled", "The job was stopped before it had a session.");
-    deps.onChildSession(sessionID, book, jobID);
+    deps.onChildSession(sessionID, sessionJobs, jobID);
     return sessionID;
   }
 
-  async function runJob(book: JobBook, jobID: string, run_: Run): Promise<void> {
+  async function runJob(sessionJobs: SessionJobs, jobID: string, run: Run): Promise<void> {
     try {
-      await work(book, jobID, run_);
+      await work(sessionJobs, jobID, run);
     } catch (error) {
       const failure = toFailure(error, "sandbox_create_failed", `run ${jobID}`);
       deps.log("warn", "a job failed", { jobID, code: failure.code, reason: failure.message });
-      end(book, jobID, run_, failure);
+      end(sessionJobs, jobID, run, failure);
       // A turn that was to be taken up again never will be.
-      if (isEnded(requireJob(book, jobID).state)) book.stopRunningTurns(jobID);
+      if (isEnded(requireJob(sessionJobs, jobID).state)) sessionJobs.stopRunningTurns(jobID);
     } finally {
-      if (runs.get(jobID) === run_) runs.delete(jobID);
-      const lingerMs = deps.isPressed() || requireJob(book, jobID).state.kind === "cancelled" ? 0 : deps.parkAfterMs;
-      deps.keeper.parkLater(book, jobID, lingerMs);
+      if (runs.get(jobID) === run) runs.delete(jobID);
+      const lingerMs =
+        deps.hasQueuedJobs() || requireJob(sessionJobs, jobID).state.kind === "cancelled" ? 0 : deps.parkAfterMs;
+      deps.lifecycle.parkLater(sessionJobs, jobID, lingerMs);
     }
   }
 
   return {
-    run(book, jobID) {
-      const { state } = requireJob(book, jobID);
+    run(sessionJobs, jobID) {
+      const { state } = requireJob(sessionJobs, jobID);
       const leaseID = isHeld(state) ? state.leaseID : null;
       const former = runs.get(jobID)?.done ?? Promise.resolve();
-      const run_: Run = {
+      const run: Run = {
         leaseID,
         whole: new AbortController(),
         turn: null,
@@ -173,54 +180,54 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
         cause: null,
         said: "",
       };
-      runs.set(jobID, run_);
-      run_.done = former
-        .then(() => runJob(book, jobID, run_))
+      runs.set(jobID, run);
+      run.done = former
+        .then(() => runJob(sessionJobs, jobID, run))
         .catch((error) => {
           deps.log("error", "a job's run broke", { jobID, reason: String(error) });
         });
-      return run_.done;
+      return run.done;
     },
     isRunning: (jobID) => runs.has(jobID),
     stopTurn(jobID) {
-      const run_ = runs.get(jobID);
-      if (run_) run_.retrying = false;
-      run_?.turn?.abort();
+      const run = runs.get(jobID);
+      if (run) run.retrying = false;
+      run?.turn?.abort();
     },
     async stop(jobID) {
-      const run_ = runs.get(jobID);
-      run_?.whole.abort();
-      await run_?.done;
+      const run = runs.get(jobID);
+      run?.whole.abort();
+      await run?.done;
     },
     progress(jobID) {
-      const run_ = runs.get(jobID);
-      if (!run_ || run_.cause || run_.whole.signal.aborted) return null;
-      return { hasTurn: run_.turn !== null && !run_.retrying, retried: run_.retried, told: run_.told !== null };
+      const run = runs.get(jobID);
+      if (!run || run.cause || run.whole.signal.aborted) return null;
+      return { hasTurn: run.turn !== null && !run.retrying, retried: run.retried, told: run.told !== null };
     },
     retryTurn(jobID) {
-      const run_ = runs.get(jobID);
-      if (!run_?.turn) return;
-      run_.retrying = true;
-      run_.turn.abort();
+      const run = runs.get(jobID);
+      if (!run?.turn) return;
+      run.retrying = true;
+      run.turn.abort();
     },
     wrapUp(jobID, text, failure) {
-      const run_ = runs.get(jobID);
-      if (!run_ || run_.told || run_.cause) return;
-      run_.told = failure;
-      if (!run_.turn || !run_.request) return;
-      deps.sessions.tell({ ...run_.request, messageID: deps.messageIDs(), text }).catch((error) => {
+      const run = runs.get(jobID);
+      if (!run || run.told || run.cause) return;
+      run.told = failure;
+      if (!run.turn || !run.request) return;
+      deps.sessions.tell({ ...run.request, messageID: deps.messageIDs(), text }).catch((error) => {
         deps.log("warn", "could not tell a job to wrap up", { jobID, reason: String(error) }); // it is stopped in time
       });
     },
     giveUp(jobID, failure) {
-      const run_ = runs.get(jobID);
-      if (!run_ || run_.cause) return;
-      run_.cause = failure;
-      run_.turn?.abort();
+      const run = runs.get(jobID);
+      if (!run || run.cause) return;
+      run.cause = failure;
+      run.turn?.abort();
     },
     async settled(jobID) {
-      const run_ = runs.get(jobID);
-      if (run_?.cause) await run_.done;
+      const run = runs.get(jobID);
+      if (run?.cause) await run.done;
     },
   };
 }

@@ -2,17 +2,17 @@ import type { Clock } from "../../shared/clock.ts";
 import type { ChildSessions, SessionEvent } from "../core/ports.ts";
 
 /** What a child session does at the moment. Heard, not stored: after a restart it builds up again. */
-export interface LivePicture {
+export interface Activity {
   /** Tool that runs now, the newest of several. */
   readonly tool: string | null;
   /** The model request is being repeated. */
   readonly retry: { readonly attempt: number; readonly message: string; readonly nextAt: number } | null;
   /** Newest sign of life in the turn under way, its prompt the first; null when there is none. Epoch ms. */
-  readonly heardAt: number | null;
+  readonly lastActivityAt: number | null;
 }
 
-export interface LivePictures {
-  of(childSession: string | null): LivePicture;
+export interface SessionActivity {
+  of(childSession: string | null): Activity;
   /** A turn begins, or got on in a way that no event told. */
   sign(childSession: string, isNew: boolean): void;
   stop(): void;
@@ -21,17 +21,17 @@ export interface LivePictures {
 interface Heard {
   /** By call. */
   readonly tools: ReadonlyMap<string, string>;
-  readonly retry: LivePicture["retry"];
+  readonly retry: Activity["retry"];
 }
 
 const NOTHING: Heard = { tools: new Map(), retry: null };
 
 /** @param onChange not called for mere signs of life: there are many a second */
-export function createLivePictures(
+export function createSessionActivity(
   sessions: ChildSessions,
   clock: Clock,
   onChange: (childSession: string) => void,
-): LivePictures {
+): SessionActivity {
   const pictures = new Map<string, Heard>();
   const signs = new Map<string, number>();
 
@@ -50,7 +50,7 @@ export function createLivePictures(
   return {
     of(childSession) {
       const { tools, retry } = pictures.get(childSession ?? "") ?? NOTHING;
-      return { tool: [...tools.values()].at(-1) ?? null, retry, heardAt: signs.get(childSession ?? "") ?? null };
+      return { tool: [...tools.values()].at(-1) ?? null, retry, lastActivityAt: signs.get(childSession ?? "") ?? null };
     },
     sign(childSession, isNew) {
       if (isNew || signs.has(childSession)) signs.set(childSession, clock.now());

@@ -1,9 +1,9 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
-import { type JobBook, requireJob } from "../session/session-jobs.ts";
 import type { ChildSessions, PromptRequest } from "../core/ports.ts";
-import type { Turn } from "../store/session-store.ts";
 import { decideResumption, type Transcript } from "../core/turn-outcome.ts";
+import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
+import type { Turn } from "../store/session-store.ts";
 import { readLeft, runTurn, type TurnEnd } from "./turn-runner.ts";
 
 /** One passage of a job from `starting` to its end, or to the end of this process. */
@@ -31,50 +31,50 @@ export interface JobTurnsDeps {
   readonly clock: Clock;
   readonly messageIDs: () => string;
   /** A turn begins, or a reading of it shows that it got on. */
-  readonly onSign: (sessionID: string, isNew: boolean) => void;
+  readonly onHeartbeat: (sessionID: string, isNew: boolean) => void;
   /** Brings the job's files to where the turn wants them. Returns what goes before its prompt. @throws PluginError */
-  readonly prepare: (book: JobBook, jobID: string, turn: Turn, signal: AbortSignal) => Promise<string>;
+  readonly prepare: (sessionJobs: SessionJobs, jobID: string, turn: Turn, signal: AbortSignal) => Promise<string>;
 }
 
 /** The turns of a run: each is recorded before it is prompted, so that a dead process's can be taken up. */
 export function createJobTurns(deps: JobTurnsDeps) {
   /** Takes up a turn that a dead process left: its end if there is one, else it is prompted again. */
   async function resume(
-    book: JobBook,
+    sessionJobs: SessionJobs,
     jobID: string,
     turn: Turn & { readonly messageID: string },
     { sessionID, isInPlace }: { readonly sessionID: string; readonly isInPlace: boolean },
     run: Run,
   ): Promise<TurnEnd> {
     const transcript = await readLeft(deps, sessionID, turn.messageID, run.whole.signal);
-    account(book, jobID, transcript);
+    account(sessionJobs, jobID, transcript);
     const decision = decideResumption(transcript, turn.messageID);
     if (decision.kind === "done") {
-      book.saveTurn({ ...turn, state: "done" });
+      sessionJobs.saveTurn({ ...turn, state: "done" });
       return decision;
     }
-    const preface = await deps.prepare(book, jobID, turn, run.whole.signal);
+    const preface = await deps.prepare(sessionJobs, jobID, turn, run.whole.signal);
     const text = decision.kind === "repeat" ? turn.text : isInPlace ? GO_ON_IN_PLACE : GO_ON_RESTORED;
-    return prompt(book, jobID, turn, preface + text, sessionID, run);
+    return prompt(sessionJobs, jobID, turn, preface + text, sessionID, run);
   }
 
   async function prompt(
-    book: JobBook,
+    sessionJobs: SessionJobs,
     jobID: string,
     asked: Turn,
     text: string,
     sessionID: string,
     run: Run,
   ): Promise<TurnEnd> {
-    const job = requireJob(book, jobID);
+    const job = requireJob(sessionJobs, jobID);
     const messageID = deps.messageIDs();
     const turn: Turn = { ...asked, state: "running", messageID };
-    book.saveTurn(turn); // before the prompt: after a crash the transcript can still be asked for this id
-    if (asked.messageID === null) book.update(job.id, (current) => ({ ...current, turns: current.turns + 1 }));
+    sessionJobs.saveTurn(turn); // before the prompt: after a crash the transcript can still be asked for this id
+    if (asked.messageID === null) sessionJobs.update(job.id, (current) => ({ ...current, turns: current.turns + 1 }));
     const stopping = new AbortController();
     run.turn = stopping;
     run.retrying = false;
-    deps.onSign(sessionID, true);
+    deps.onHeartbeat(sessionID, true);
     const signal = AbortSignal.any([run.whole.signal, stopping.signal]);
     const { agent, model } = job.task;
     const request = { sessionID, messageID, agent, model, text };
@@ -85,19 +85,20 @@ export function createJobTurns(deps: JobTurnsDeps) {
         request,
         (transcript) => {
           run.said = transcript.messages.findLast((one) => one.role === "assistant")?.text ?? run.said;
-          if (account(book, job.id, transcript)) deps.onSign(sessionID, false);
+          if (account(sessionJobs, job.id, transcript)) deps.onHeartbeat(sessionID, false);
         },
         signal,
       );
       if (run.retrying && outcome.kind === "stopped" && !run.whole.signal.aborted) {
         run.retried = true;
-        return await prompt(book, jobID, turn, GO_ON_SILENT, sessionID, run);
+        return await prompt(sessionJobs, jobID, turn, GO_ON_SILENT, sessionID, run);
       }
       // An interrupted job takes its turn up again.
-      if (requireJob(book, jobID).state.kind !== "interrupted") book.saveTurn({ ...turn, state: outcome.kind });
+      if (requireJob(sessionJobs, jobID).state.kind !== "interrupted")
+        sessionJobs.saveTurn({ ...turn, state: outcome.kind });
       return outcome;
     } catch (error) {
-      book.saveTurn({ ...turn, state: "failed" });
+      sessionJobs.saveTurn({ ...turn, state: "failed" });
       throw error;
     } finally {
       run.turn = null;
@@ -105,9 +106,9 @@ export function createJobTurns(deps: JobTurnsDeps) {
   }
 
   /** Whether anything was new. */
-  function account(book: JobBook, jobID: string, { tokens, usd }: Transcript): boolean {
-    const before = requireJob(book, jobID);
-    const after = book.update(jobID, (job) =>
+  function account(sessionJobs: SessionJobs, jobID: string, { tokens, usd }: Transcript): boolean {
+    const before = requireJob(sessionJobs, jobID);
+    const after = sessionJobs.update(jobID, (job) =>
       job.tokens.input === tokens.input && job.tokens.output === tokens.output && job.modelUsd === usd
         ? job
         : { ...job, tokens, modelUsd: usd },

@@ -4,8 +4,8 @@ import { oneLine, plainName } from "../../shared/plain-text.ts";
 import type { TreeBase } from "../../workspace/capture-tree.ts";
 import { type Updated, updateTree } from "../../workspace/update-tree.ts";
 import type { TreeUpdate } from "../core/job.ts";
-import type { JobBook } from "../session/session-jobs.ts";
-import type { Lab } from "../runtime.ts";
+import type { Runtime } from "../runtime.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
 
 /**
  * Brings a job's files up to a newer state of its project, between two turns. It may be done again: what is there
@@ -14,23 +14,23 @@ import type { Lab } from "../runtime.ts";
  * @throws PluginError `sandbox_lost`
  */
 export async function updateJob(
-  lab: Pick<Lab, "trees" | "keeper" | "clock" | "ids" | "log">,
-  book: JobBook,
+  runtime: Pick<Runtime, "trees" | "lifecycle" | "clock" | "ids" | "log">,
+  sessionJobs: SessionJobs,
   jobID: string,
   to: TreeBase,
   signal: AbortSignal,
 ): Promise<string> {
-  const before = book.get(jobID);
-  const store = await lab.trees.store();
+  const before = sessionJobs.get(jobID);
+  const store = await runtime.trees.store();
   if (!before?.base || !store || signal.aborted) return "";
   const from = [before.base, ...before.formerBases].filter(({ commit }) => commit !== to.commit);
   // First: whoever looks at its sandbox in between, or after a crash, finds by these what it stands on.
-  book.update(jobID, (job) => ({ ...job, base: to, formerBases: from }));
+  sessionJobs.update(jobID, (job) => ({ ...job, base: to, formerBases: from }));
   try {
-    const updated = await lab.keeper.withSandbox(book, jobID, async (sandbox) => {
+    const updated = await runtime.lifecycle.withSandbox(sessionJobs, jobID, async (sandbox) => {
       if (!sandbox) throw new Error("it has no sandbox");
-      const { clock } = lab;
-      const nonce = lab.ids("update");
+      const { clock } = runtime;
+      const nonce = runtime.ids("update");
       return withStillFiles(sandbox, (files) => updateTree({ store, from, to, sandbox: files, clock, nonce, signal }));
     });
     if (updated.kind === "same") return "";
@@ -39,15 +39,15 @@ export async function updateJob(
   } catch (error) {
     if (signal.aborted) return ""; // with its turn it is done again
     const problem = error instanceof Error ? error.message : String(error);
-    book.update(jobID, (job) => ({ ...job, base: before.base, formerBases: before.formerBases }));
+    sessionJobs.update(jobID, (job) => ({ ...job, base: before.base, formerBases: before.formerBases }));
     if (error instanceof PluginError && error.code === "sandbox_lost") throw error;
-    lab.log("warn", "could not bring a job's files up to date", { jobID, reason: problem });
+    runtime.log("warn", "could not bring a job's files up to date", { jobID, reason: problem });
     record({ conflicts: [], problem });
     return `Your files were to be brought up to date with the project, but that failed: ${oneLine(problem)}. They are as you left them.\n\n`;
   }
 
   function record(update: Omit<TreeUpdate, "at">): void {
-    book.update(jobID, (job) => ({ ...job, update: { at: lab.clock.now(), ...update } }));
+    sessionJobs.update(jobID, (job) => ({ ...job, update: { at: runtime.clock.now(), ...update } }));
   }
 }
 

@@ -1,53 +1,53 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
+import { decideBudget, decideJobBudget, overSession, overTask, type Spend } from "../core/budget.ts";
 import { type DeadlineAction, decideDeadline } from "../core/deadline.ts";
 import { isHeld, type Job } from "../core/job.ts";
-import type { JobBook } from "../session/session-jobs.ts";
-import type { JobRunner } from "./job-runner.ts";
 import type { Limits } from "../core/limits.ts";
-import type { LivePictures } from "./session-activity.ts";
-import type { SandboxKeeper } from "../sandbox/lifecycle.ts";
-import { decideBudget, decideJobBudget, overSession, overTask, type Spend } from "../core/budget.ts";
+import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
+import type { JobRunner } from "./job-runner.ts";
+import type { SessionActivity } from "./session-activity.ts";
 
 /** Holds the timers of running jobs: looks at a session's jobs when something changes or falls due, and acts. */
-export interface Watch {
+export interface Watchdog {
   /** Something of the session's jobs has changed. */
-  look(book: JobBook): void;
+  look(sessionJobs: SessionJobs): void;
   /** The session's spend, once, when it has come close to the ceiling and nobody has been told. */
   takeWarning(orchestrator: string): Spend | null;
   forget(orchestrator: string): void;
   suspend(): void;
 }
 
-export interface WatchDeps {
+export interface WatchdogDeps {
   readonly limits: Limits;
   readonly runner: JobRunner;
-  readonly keeper: SandboxKeeper;
-  readonly live: LivePictures;
+  readonly lifecycle: SandboxLifecycle;
+  readonly activity: SessionActivity;
   readonly clock: Clock;
   readonly log: Log;
   /** A session's spend has come close to its ceiling. */
-  readonly onLow: (book: JobBook, spend: Spend) => void;
+  readonly onLow: (sessionJobs: SessionJobs, spend: Spend) => void;
 }
 
 const AGAIN_MS = 1_000;
 
-export function createWatch({ limits, runner, keeper, live, clock, log, onLow }: WatchDeps): Watch {
+export function createWatchdog({ limits, runner, lifecycle, activity, clock, log, onLow }: WatchdogDeps): Watchdog {
   const timers = new Map<string, { readonly at: number; cancel(): void }>();
   /** By session: null when it was taken. */
   const warnings = new Map<string, Spend | null>();
   const savedAt = new Map<string, number>();
   let suspended = false;
 
-  function arm(book: JobBook, at: number): void {
-    const { orchestrator } = book;
+  function arm(sessionJobs: SessionJobs, at: number): void {
+    const { orchestrator } = sessionJobs;
     const timer = timers.get(orchestrator);
     if (suspended || (timer && timer.at <= at)) return;
     timer?.cancel();
     const cancel = clock.after(Math.max(0, at - clock.now()), () => {
       timers.delete(orchestrator);
       try {
-        lookNow(book);
+        lookNow(sessionJobs);
       } catch (error) {
         log("error", "could not look at the deadlines of jobs", { orchestrator, reason: String(error) });
       }
@@ -55,60 +55,60 @@ export function createWatch({ limits, runner, keeper, live, clock, log, onLow }:
     timers.set(orchestrator, { at, cancel });
   }
 
-  function lookNow(book: JobBook): void {
+  function lookNow(sessionJobs: SessionJobs): void {
     const now = clock.now();
-    const jobs = book.jobs();
+    const jobs = sessionJobs.all();
     const money = decideBudget(jobs, limits.money, now);
-    if (money.isLow && !warnings.has(book.orchestrator) && jobs.some(isOpen)) {
-      warnings.set(book.orchestrator, money.spend);
-      onLow(book, money.spend);
+    if (money.isLow && !warnings.has(sessionJobs.orchestrator) && jobs.some(isOpen)) {
+      warnings.set(sessionJobs.orchestrator, money.spend);
+      onLow(sessionJobs, money.spend);
     }
     const moments = [money.nextAt];
     for (const job of jobs) {
-      if (money.isOut && !isHeld(job.state) && job.sandbox.kind === "live") void keeper.park(book, job.id);
-      if (job.state.kind === "running") moments.push(lookAt(book, job, money.isOut, now));
+      if (money.isOut && !isHeld(job.state) && job.sandbox.kind === "live") void lifecycle.park(sessionJobs, job.id);
+      if (job.state.kind === "running") moments.push(lookAt(sessionJobs, job, money.isOut, now));
     }
     const next = Math.min(...moments.map((at) => at ?? Infinity));
-    if (Number.isFinite(next) && jobs.some(isOpen)) arm(book, Math.max(next, now + 1));
+    if (Number.isFinite(next) && jobs.some(isOpen)) arm(sessionJobs, Math.max(next, now + 1));
   }
 
   /** When to look at this job again. */
-  function lookAt(book: JobBook, job: Job, isOut: boolean, now: number): number | null {
+  function lookAt(sessionJobs: SessionJobs, job: Job, isOut: boolean, now: number): number | null {
     const progress = runner.progress(job.id);
     if (!progress) return null;
     const own = decideJobBudget(job, limits.money, now);
-    if (own.isOut) return act(book, job, { kind: "stop", failure: overTask(job.task.maxUsd ?? 0) });
-    if (isOut) return act(book, job, { kind: "stop", failure: overSession(limits.money.ceilingUsd ?? 0) });
-    const picture = live.of(job.childSession);
+    if (own.isOut) return act(sessionJobs, job, { kind: "stop", failure: overTask(job.task.maxUsd ?? 0) });
+    if (isOut) return act(sessionJobs, job, { kind: "stop", failure: overSession(limits.money.ceilingUsd ?? 0) });
+    const current = activity.of(job.childSession);
     const facts = {
       since: job.state.since,
       sandboxUntil: job.compute.until,
-      heardAt: progress.hasTurn && picture.tool === null ? picture.heardAt : null,
+      lastActivityAt: progress.hasTurn && current.tool === null ? current.lastActivityAt : null,
       retried: progress.retried,
       told: progress.told,
       savedAt: Math.max(savedAt.get(job.id) ?? 0, job.state.since),
     };
     const { action, nextAt } = decideDeadline(facts, limits.deadlines(job), now);
-    act(book, job, action);
+    act(sessionJobs, job, action);
     const again = action.kind === "nothing" ? Infinity : now + AGAIN_MS; // what was done has moved the moments
     return Math.min(nextAt ?? Infinity, own.nextAt ?? Infinity, again);
   }
 
-  function act(book: JobBook, job: Job, action: DeadlineAction): null {
+  function act(sessionJobs: SessionJobs, job: Job, action: DeadlineAction): null {
     if (action.kind !== "nothing") log("info", "a job's deadline", { jobID: job.id, action: action.kind });
     if (action.kind === "retry_turn") runner.retryTurn(job.id);
     if (action.kind === "wrap_up") runner.wrapUp(job.id, wrapUpText(action.minutes), action.failure);
     if (action.kind === "stop") runner.giveUp(job.id, action.failure);
     if (action.kind === "checkpoint") {
       savedAt.set(job.id, clock.now());
-      void keeper.checkpoint(book, job.id);
+      void lifecycle.checkpoint(sessionJobs, job.id);
     }
     return null;
   }
 
   return {
     // Not at once: who changed something is still at it.
-    look: (book) => arm(book, clock.now()),
+    look: (sessionJobs) => arm(sessionJobs, clock.now()),
     takeWarning(orchestrator) {
       const spend = warnings.get(orchestrator) ?? null;
       if (spend) warnings.set(orchestrator, null);

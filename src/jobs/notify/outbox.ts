@@ -1,10 +1,17 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
-import { isEnded, type Job } from "../core/job.ts";
-import type { JobBook } from "../session/session-jobs.ts";
-import { type Delivery, decideNotice, decideOutbox, type Notice, type OrchestratorView, WAKE_MS } from "../core/notice.ts";
 import { createOneAtATime } from "../../shared/one-at-a-time.ts";
+import { isEnded, type Job } from "../core/job.ts";
+import {
+  type Delivery,
+  decideNotice,
+  decideOutbox,
+  type Notice,
+  type OrchestratorView,
+  WAKE_MS,
+} from "../core/notice.ts";
 import type { OrchestratorSessions } from "../core/ports.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
 
 /** Tells orchestrators, once, that their jobs have ended: by a tool's answer, or by a message. */
 export interface Outbox {
@@ -30,7 +37,7 @@ export interface ToolCall {
 
 export interface OutboxDeps {
   /** The jobs of a session, if it is in use here. */
-  readonly book: (orchestrator: string) => Promise<JobBook> | null;
+  readonly sessionJobs: (orchestrator: string) => Promise<SessionJobs> | null;
   readonly sessions: OrchestratorSessions;
   readonly messageIDs: () => string;
   /** The text of a message about ended jobs, and how many of the session's are not. */
@@ -90,9 +97,9 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     );
 
   async function deliver(orchestrator: string): Promise<void> {
-    const book = await deps.book(orchestrator);
-    const notices = suspended ? [] : (book?.notices() ?? []);
-    if (!book || notices.length === 0) return;
+    const sessionJobs = await deps.sessionJobs(orchestrator);
+    const notices = suspended ? [] : (sessionJobs?.notices() ?? []);
+    if (!sessionJobs || notices.length === 0) return;
     const view = await viewOf(orchestrator, notices);
     if (suspended) return;
     const context = {
@@ -102,26 +109,26 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     };
     const { told, send, wake, lookMs } = decideOutbox(notices, view, context);
     if (lookMs !== null) look(orchestrator, lookMs);
-    for (const notice of told) book.told(notice, clock.now());
-    await sendAgain(book, wake);
-    if (send) await sendNow(book, send.notices, send.messageID ?? deps.messageIDs());
+    for (const notice of told) sessionJobs.told(notice, clock.now());
+    await sendAgain(sessionJobs, wake);
+    if (send) await sendNow(sessionJobs, send.notices, send.messageID ?? deps.messageIDs());
     failures.delete(orchestrator);
   }
 
-  async function sendNow(book: JobBook, notices: readonly Notice[], messageID: string): Promise<void> {
-    const ours = book.deliver(notices, { kind: "message", messageID, at: clock.now(), tries: 1 }); // N2
+  async function sendNow(sessionJobs: SessionJobs, notices: readonly Notice[], messageID: string): Promise<void> {
+    const ours = sessionJobs.deliver(notices, { kind: "message", messageID, at: clock.now(), tries: 1 }); // N2
     if (ours.length === 0) return;
-    await post(book.orchestrator, messageID, deps.render(toJobs(ours), openJobs(book)));
+    await post(sessionJobs.orchestrator, messageID, deps.render(toJobs(ours), openJobs(sessionJobs)));
   }
 
-  async function sendAgain(book: JobBook, notices: readonly Notice[]): Promise<void> {
+  async function sendAgain(sessionJobs: SessionJobs, notices: readonly Notice[]): Promise<void> {
     if (notices.length === 0) return;
     for (const notice of notices) {
       const { delivery } = notice;
       if (delivery?.kind !== "message") continue;
-      book.deliver([notice], { ...delivery, at: clock.now(), tries: delivery.tries + 1 });
+      sessionJobs.deliver([notice], { ...delivery, at: clock.now(), tries: delivery.tries + 1 });
     }
-    await post(book.orchestrator, deps.messageIDs(), WAKE_TEXT);
+    await post(sessionJobs.orchestrator, deps.messageIDs(), WAKE_TEXT);
   }
 
   async function post(orchestrator: string, messageID: string, text: string): Promise<void> {
@@ -141,10 +148,10 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     },
     claim: (orchestrator, jobIDs, call) =>
       queue.run(orchestrator, async () => {
-        const book = await deps.book(orchestrator);
+        const sessionJobs = await deps.sessionJobs(orchestrator);
         const wanted = new Set(jobIDs);
-        const notices = book?.notices().filter(({ job }) => wanted.has(job.id)) ?? [];
-        if (!book || notices.length === 0) return [];
+        const notices = sessionJobs?.notices().filter(({ job }) => wanted.has(job.id)) ?? [];
+        if (!sessionJobs || notices.length === 0) return [];
         const isInDoubt = notices.some(({ delivery }) => delivery !== null);
         // Without a view only those are taken that nobody has begun to tell.
         const view = isInDoubt ? await viewOf(orchestrator, notices).catch(() => null) : null;
@@ -152,15 +159,15 @@ export function createOutbox(deps: OutboxDeps): Outbox {
           view ? decideNotice(notice, view, clock.now()).kind === "due" : notice.delivery === null,
         );
         if (suspended) return [];
-        return toJobs(take(book, due, { kind: "call", ...call, at: clock.now() }));
+        return toJobs(take(sessionJobs, due, { kind: "call", ...call, at: clock.now() }));
       }),
     async attach(orchestrator, messageID) {
       if (sent.has(messageID)) return null;
-      const book = await deps.book(orchestrator);
-      if (!book || suspended) return null;
-      const free = book.notices().filter(({ job, delivery }) => !delivery && !isAwaited(orchestrator, job.id));
-      const ours = take(book, free, { kind: "attached", messageID, at: clock.now() });
-      return ours.length === 0 ? null : deps.render(toJobs(ours), openJobs(book));
+      const sessionJobs = await deps.sessionJobs(orchestrator);
+      if (!sessionJobs || suspended) return null;
+      const free = sessionJobs.notices().filter(({ job, delivery }) => !delivery && !isAwaited(orchestrator, job.id));
+      const ours = take(sessionJobs, free, { kind: "attached", messageID, at: clock.now() });
+      return ours.length === 0 ? null : deps.render(toJobs(ours), openJobs(sessionJobs));
     },
     suspend() {
       suspended = true;
@@ -169,13 +176,13 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     },
   };
 
-  function take(book: JobBook, notices: readonly Notice[], delivery: Delivery): readonly Notice[] {
-    const ours = book.deliver(notices, delivery);
-    if (ours.length > 0) look(book.orchestrator, WAKE_MS);
+  function take(sessionJobs: SessionJobs, notices: readonly Notice[], delivery: Delivery): readonly Notice[] {
+    const ours = sessionJobs.deliver(notices, delivery);
+    if (ours.length > 0) look(sessionJobs.orchestrator, WAKE_MS);
     return ours;
   }
 }
 
 const toJobs = (notices: readonly Notice[]): Job[] => notices.map(({ job }) => job);
 
-const openJobs = (book: JobBook): number => book.jobs().filter(({ state }) => !isEnded(state)).length;
+const openJobs = (sessionJobs: SessionJobs): number => sessionJobs.all().filter(({ state }) => !isEnded(state)).length;

@@ -5,6 +5,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
+import { unlessAborted } from "../../shared/unless-aborted.ts";
 import { captureTree, type TreeBase } from "../../workspace/capture-tree.ts";
 import { findProject } from "../../workspace/find-project.ts";
 import { gatherWork, removeWork } from "../../workspace/gather-work.ts";
@@ -13,21 +14,25 @@ import { readHomes } from "../../workspace/homes.ts";
 import { forgetBranch } from "../../workspace/make-branch.ts";
 import { openProjectStore, type ProjectStore, storeFolder } from "../../workspace/project-store.ts";
 import { type Job, withNotes } from "../core/job.ts";
-import type { JobBook } from "../session/session-jobs.ts";
-import { createPreparedTrees } from "./prepared-trees.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
-import { unlessAborted } from "../../shared/unless-aborted.ts";
+import { createPreparedTrees } from "./prepared-trees.ts";
 
 /** Brings the user's project into sandboxes: taken when a job is started, sent once for all jobs that start from it. */
 export interface ProjectTrees {
   /** Takes the project as it is now for these new jobs; does not wait. */
-  capture(book: JobBook, jobs: readonly Job[]): void;
+  capture(sessionJobs: SessionJobs, jobs: readonly Job[]): void;
   /**
    * What a new sandbox of the job is made from. Its base is recorded with the job.
    * @returns a snapshot id; null = the bare environment
    * @throws PluginError `workspace_failed`, and what making a sandbox may throw
    */
-  startingPoint(book: JobBook, job: Job, provider: SandboxProvider, signal: AbortSignal): Promise<string | null>;
+  startingPoint(
+    sessionJobs: SessionJobs,
+    job: Job,
+    provider: SandboxProvider,
+    signal: AbortSignal,
+  ): Promise<string | null>;
   /** A snapshot that could not be started from: it is prepared anew next time. */
   forgetSnapshot(snapshotID: string): void;
   /** The project as it is now; null where there is none. @throws PluginError `workspace_failed` */
@@ -99,25 +104,25 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
     task.snapshotID === null && deps.environments[task.environment]?.workspace === "project";
 
   /** The base of a job: recorded, or the one of the job whose snapshot it starts from, or being taken. */
-  async function baseOf(book: JobBook, job: Job): Promise<TreeBase | null> {
+  async function baseOf(sessionJobs: SessionJobs, job: Job): Promise<TreeBase | null> {
     if (job.base) return job.base;
     const bases = wantsProject(job)
       ? { base: await (captured.get(job.id) ?? captureNow()), formerBases: [] }
-      : inherited(book, job);
+      : inherited(sessionJobs, job);
     captured.delete(job.id);
     const notes = wantsProject(job) && bases.base === null ? (await open()).notes : [];
-    book.update(job.id, (current) => withNotes({ ...current, ...bases }, notes));
+    sessionJobs.update(job.id, (current) => withNotes({ ...current, ...bases }, notes));
     return bases.base;
   }
 
-  function inherited(book: JobBook, { task, orchestrator }: Job): Pick<Job, "base" | "formerBases"> {
+  function inherited(sessionJobs: SessionJobs, { task, orchestrator }: Job): Pick<Job, "base" | "formerBases"> {
     const snapshot = pool.snapshots(orchestrator).find(({ id }) => id === task.snapshotID);
-    const origin = snapshot && book.get(snapshot.jobID);
+    const origin = snapshot && sessionJobs.get(snapshot.jobID);
     return { base: origin?.base ?? null, formerBases: origin?.formerBases ?? [] };
   }
 
   return {
-    capture(book, jobs) {
+    capture(sessionJobs, jobs) {
       const wanting = jobs.filter((job) => job.state.kind === "queued" && wantsProject(job));
       if (wanting.length === 0) return;
       const taking = captureNow();
@@ -127,14 +132,14 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
           if (ending.signal.aborted) return;
           for (const { id } of wanting) {
             captured.delete(id);
-            book.update(id, (job) => (job.base ? job : { ...job, base }));
+            sessionJobs.update(id, (job) => (job.base ? job : { ...job, base }));
           }
         },
         (error) => log("warn", "could not take a project's files", { reason: String(error) }), // its jobs will say so
       );
     },
-    async startingPoint(book, job, provider, signal) {
-      const base = await baseOf(book, job);
+    async startingPoint(sessionJobs, job, provider, signal) {
+      const base = await baseOf(sessionJobs, job);
       if (!base || job.task.snapshotID !== null) return job.task.snapshotID;
       const project = await store();
       if (!project) throw new PluginError("workspace_failed", `The project of ${job.id} is gone.`);

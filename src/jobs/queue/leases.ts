@@ -3,7 +3,7 @@ import type { Log } from "../../shared/log.ts";
 import { LEASE_RENEW_MS, type Lease, type LeaseStore } from "../store/lease-store.ts";
 
 /** The leases of this process, kept alive until they are released. */
-export interface HeldLeases {
+export interface Leases {
   /** Takes over a lease just acquired; it replaces what its job held before. */
   add(lease: Lease): void;
   get(leaseID: string): Lease | undefined;
@@ -16,7 +16,7 @@ export interface HeldLeases {
   stop(): void;
 }
 
-export interface HeldLeasesDeps {
+export interface LeasesDeps {
   readonly pool: LeaseStore;
   readonly clock: Clock;
   readonly log: Log;
@@ -29,14 +29,7 @@ export interface HeldLeasesDeps {
 
 const RELEASE_RETRY_MS = 2_000;
 
-export function createHeldLeases({
-  pool,
-  clock,
-  log,
-  renewQueue,
-  onCancelAsked,
-  onFreed,
-}: HeldLeasesDeps): HeldLeases & {
+export function createLeases({ pool, clock, log, renewQueue, onCancelAsked, onFreed }: LeasesDeps): Leases & {
   /** Starts renewing, if that does not happen already. */
   renew(): void;
 } {

@@ -1,36 +1,36 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
-import type { JobBook } from "../session/session-jobs.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
 import type { LeaseStore } from "../store/lease-store.ts";
 
-export interface Waiting {
-  readonly book: JobBook;
+export interface QueuedJob {
+  readonly sessionJobs: SessionJobs;
   readonly jobID: string;
 }
 
 /** The queued jobs of this process, in order of arrival, and their places in the queue of all processes. */
-export interface WaitingLine {
-  all(): readonly Waiting[];
-  find(jobID: string): Waiting | undefined;
+export interface LocalQueue {
+  all(): readonly QueuedJob[];
+  find(jobID: string): QueuedJob | undefined;
   /** Last in line. */
-  add(one: Waiting): void;
+  add(one: QueuedJob): void;
   /** One that was taken out to start, and could not. */
-  putBack(one: Waiting): void;
+  putBack(one: QueuedJob): void;
   /** To start it: it keeps its place in the queue of all until `leaveQueue`. */
-  takeOut(one: Waiting): void;
-  drop(one: Waiting): void;
+  takeOut(one: QueuedJob): void;
+  drop(one: QueuedJob): void;
   leaveQueue(jobID: string): void;
   /** Lets a job wait for money. It holds no place in the queue of all: nobody need wait behind it. */
-  setShort(one: Waiting, reason: string): void;
+  blockOnBudget(one: QueuedJob, reason: string): void;
   /** Gives it a place again. */
-  clearShort(one: Waiting): void;
-  shortOf(jobID: string): string | undefined;
+  unblock(one: QueuedJob): void;
+  budgetReasonOf(jobID: string): string | undefined;
   /** Keeps the places from lapsing. Returns whether any job waits. */
   renew(): boolean;
   suspend(): void;
 }
 
-export interface WaitingLineDeps {
+export interface LocalQueueDeps {
   readonly pool: LeaseStore;
   readonly owner: string;
   readonly clock: Clock;
@@ -41,21 +41,21 @@ export interface WaitingLineDeps {
 
 const LEAVE_RETRY_MS = 2_000;
 
-export function createWaitingLine({ pool, owner, clock, log, onFreed }: WaitingLineDeps): WaitingLine {
-  const waiting: Waiting[] = [];
+export function createLocalQueue({ pool, owner, clock, log, onFreed }: LocalQueueDeps): LocalQueue {
+  const waiting: QueuedJob[] = [];
   /** Jobs that wait for money, and why. */
   const short = new Map<string, string>();
   let suspended = false;
 
-  function hold(these: readonly Waiting[]): void {
-    const requests = these.flatMap(({ book, jobID }) => {
-      const job = book.get(jobID);
+  function hold(these: readonly QueuedJob[]): void {
+    const requests = these.flatMap(({ sessionJobs, jobID }) => {
+      const job = sessionJobs.get(jobID);
       return job ? [{ jobID, owner, since: job.state.since, gpu: job.task.gpu }] : [];
     });
     if (requests.length > 0) pool.enqueue(requests, clock.now());
   }
 
-  function takeOut(one: Waiting): void {
+  function takeOut(one: QueuedJob): void {
     const index = waiting.indexOf(one);
     if (index >= 0) waiting.splice(index, 1);
     short.delete(one.jobID);
@@ -94,14 +94,14 @@ export function createWaitingLine({ pool, owner, clock, log, onFreed }: WaitingL
       leaveQueue(one.jobID);
     },
     leaveQueue,
-    setShort(one, reason) {
+    blockOnBudget(one, reason) {
       short.set(one.jobID, reason);
       leaveQueue(one.jobID);
     },
-    clearShort(one) {
+    unblock(one) {
       if (short.delete(one.jobID)) hold([one]);
     },
-    shortOf: (jobID) => short.get(jobID),
+    budgetReasonOf: (jobID) => short.get(jobID),
     renew() {
       hold(waiting.filter(({ jobID }) => !short.has(jobID)));
       return waiting.length > 0;

@@ -4,13 +4,13 @@ import type { Clock } from "../../shared/clock.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import { type AdmissionLimits, countGpus, decideAdmission, fitsInstead, type LeaseUse } from "../core/admission.ts";
+import type { BudgetAdmission } from "../core/budget.ts";
 import { expectRate } from "../core/cost.ts";
-import { createHeldLeases } from "./leases.ts";
 import { fail, isHeld, type Job, start } from "../core/job.ts";
-import type { JobBook } from "../session/session-jobs.ts";
-import type { MoneyAdmission } from "../core/budget.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
 import type { LeaseStore, PoolState } from "../store/lease-store.ts";
-import { createWaitingLine, type Waiting } from "./local-queue.ts";
+import { createLeases } from "./leases.ts";
+import { createLocalQueue, type QueuedJob } from "./local-queue.ts";
 
 /** What a queued job waits for, and its place among those of all processes (1 = next). */
 export interface QueuePlace {
@@ -27,7 +27,7 @@ export interface PoolCounts {
 
 /** Lets queued jobs run, in the order that admission decides, while slots and GPUs last. */
 export interface Scheduler {
-  enqueue(book: JobBook, jobID: string): void;
+  enqueue(sessionJobs: SessionJobs, jobID: string): void;
   /** Takes a job out of the queue; one that is not in it is no error. */
   remove(jobID: string): void;
   place(jobID: string): QueuePlace | null;
@@ -51,11 +51,11 @@ export interface SchedulerDeps {
   readonly ids: IdGenerator;
   readonly log: Log;
   /** Runs an admitted job to its end; never rejects. */
-  readonly runJob: (book: JobBook, jobID: string) => Promise<void>;
+  readonly runJob: (sessionJobs: SessionJobs, jobID: string) => Promise<void>;
   /** USD per hour of a job's sandbox with this GPU. */
   readonly rate: (job: Job, gpu: GpuRequest | null) => number;
   /** Whether its session's money allows a queued job to start. */
-  readonly afford: (book: JobBook, job: Job) => MoneyAdmission;
+  readonly afford: (sessionJobs: SessionJobs, job: Job) => BudgetAdmission;
   /** Whether a sandbox of the job may still stand. */
   readonly hasSandbox: (jobID: string) => boolean;
   /** Another process asks that a job of ours be cancelled. */
@@ -64,20 +64,20 @@ export interface SchedulerDeps {
     reason: string | null,
   ) => void;
   /** A job that was queued here is run by another process of its session, or was. */
-  readonly onElsewhere: (book: JobBook, jobID: string) => void;
+  readonly onOtherProcess: (sessionJobs: SessionJobs, jobID: string) => void;
   /** A job waits: make room that is only kept for comfort. */
   readonly onPressure: () => void;
 }
 
 /** While something is held by other processes nobody tells us of its release. */
-const FOREIGN_POLL_MS = 2_000;
+const OTHER_PROCESS_POLL_MS = 2_000;
 
 export function createScheduler(deps: SchedulerDeps): Scheduler {
   const { pool, owner, limits, clock } = deps;
-  const line = createWaitingLine({ ...deps, onFreed: () => pump() });
+  const line = createLocalQueue({ ...deps, onFreed: () => pump() });
   let stopPoll: (() => void) | null = null;
   let suspended = false;
-  const held = createHeldLeases({
+  const held = createLeases({
     ...deps,
     renewQueue: line.renew,
     onFreed: () => pump(),
@@ -93,40 +93,40 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
         stopPoll = clock.after(unsettledMs, pump);
         return;
       }
-      const sessions = new Set<JobBook>();
+      const sessions = new Set<SessionJobs>();
       for (const next of [...line.all()]) if (line.all().includes(next) && affords(next, sessions)) admit(next);
       if (line.all().length === 0) return;
       deps.onPressure();
       const { leases, queue } = pool.poolState(clock.now());
-      if ([...leases, ...queue].some((one) => one.owner !== owner)) stopPoll = clock.after(FOREIGN_POLL_MS, pump);
+      if ([...leases, ...queue].some((one) => one.owner !== owner)) stopPoll = clock.after(OTHER_PROCESS_POLL_MS, pump);
     } catch (error) {
       // A full disk or a locked file passes; the jobs keep their places meanwhile.
       deps.log("error", "could not start queued jobs", { queued: line.all().length, reason: String(error) });
-      stopPoll = clock.after(FOREIGN_POLL_MS, pump);
+      stopPoll = clock.after(OTHER_PROCESS_POLL_MS, pump);
     }
   }
 
   /** In order of arrival too. @param shortOf sessions of which a job before this one waits for money */
-  function affords(next: Waiting, shortOf: Set<JobBook>): boolean {
-    const { book, jobID } = next;
-    const job = book.get(jobID);
+  function affords(next: QueuedJob, budgetReasonOf: Set<SessionJobs>): boolean {
+    const { sessionJobs, jobID } = next;
+    const job = sessionJobs.get(jobID);
     if (job?.state.kind !== "queued") return true; // `admit` drops it
-    const decision = deps.afford(book, job);
+    const decision = deps.afford(sessionJobs, job);
     if (decision.kind === "refuse") {
       line.drop(next);
-      book.update(jobID, (current) =>
+      sessionJobs.update(jobID, (current) =>
         current.state.kind === "queued"
           ? { ...current, state: fail(current.state, decision.failure, clock.now()) }
           : current,
       );
       return false;
     }
-    if (decision.kind === "wait" || shortOf.has(book)) {
-      shortOf.add(book);
-      line.setShort(next, decision.kind === "wait" ? decision.reason : "waiting for budget, behind another job");
+    if (decision.kind === "wait" || budgetReasonOf.has(sessionJobs)) {
+      budgetReasonOf.add(sessionJobs);
+      line.blockOnBudget(next, decision.kind === "wait" ? decision.reason : "waiting for budget, behind another job");
       return false;
     }
-    line.clearShort(next);
+    line.unblock(next);
     return true;
   }
 
@@ -137,12 +137,12 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     return decideAdmission(gpusOf(gpu), { leases: others, ahead }, limits, clock.now());
   }
 
-  function admit(next: Waiting): void {
-    const { book, jobID } = next;
-    const queued = book.get(jobID);
+  function admit(next: QueuedJob): void {
+    const { sessionJobs, jobID } = next;
+    const queued = sessionJobs.get(jobID);
     if (queued?.state.kind !== "queued") {
       line.drop(next);
-      if (queued && isHeld(queued.state)) deps.onElsewhere(book, jobID);
+      if (queued && isHeld(queued.state)) deps.onOtherProcess(sessionJobs, jobID);
       return;
     }
     const use = (state: PoolState): LeaseUse | null => {
@@ -152,21 +152,21 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     // Looking first spares the write lock, which all processes share.
     const state = pool.poolState(clock.now());
     if (state.leases.some((one) => one.jobID === jobID && one.owner !== owner && one.slots > 0)) {
-      if (book.reload(jobID).state.kind === "queued") return; // its lease comes before its state
+      if (sessionJobs.reload(jobID).state.kind === "queued") return; // its lease comes before its state
       line.drop(next);
-      deps.onElsewhere(book, jobID);
+      deps.onOtherProcess(sessionJobs, jobID);
       return;
     }
     if (!use(state)) return;
-    const request = { id: deps.ids("lease"), jobID, orchestrator: book.orchestrator, owner };
+    const request = { id: deps.ids("lease"), jobID, orchestrator: sessionJobs.orchestrator, owner };
     const lease = pool.acquireLease(request, use, clock.now());
     if (!lease) return;
     held.add(lease);
     line.takeOut(next);
     let job: Job;
     try {
-      book.reload(jobID); // another process of the session may have run it meanwhile
-      job = book.update(jobID, (current) =>
+      sessionJobs.reload(jobID); // another process of the session may have run it meanwhile
+      job = sessionJobs.update(jobID, (current) =>
         current.state.kind === "queued"
           ? {
               ...current,
@@ -183,8 +183,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     }
     line.leaveQueue(jobID);
     const isOurs = job.state.kind === "starting" && job.state.leaseID === lease.id;
-    if (!isOurs && isHeld(job.state)) deps.onElsewhere(book, jobID);
-    const done = isOurs ? deps.runJob(book, jobID) : Promise.resolve();
+    if (!isOurs && isHeld(job.state)) deps.onOtherProcess(sessionJobs, jobID);
+    const done = isOurs ? deps.runJob(sessionJobs, jobID) : Promise.resolve();
     void done.finally(() => {
       free(jobID, lease.id);
       pump();
@@ -208,8 +208,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   }
 
   return {
-    enqueue(book, jobID) {
-      line.add({ book, jobID });
+    enqueue(sessionJobs, jobID) {
+      line.add({ sessionJobs, jobID });
       held.renew();
       // A whole batch is recorded before its first job runs: the call that started it must not wait for that.
       clock.after(0, pump);
@@ -221,11 +221,11 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     place(jobID) {
       const one = line.find(jobID);
       if (!one) return null;
-      const reason = line.shortOf(jobID);
+      const reason = line.budgetReasonOf(jobID);
       if (reason !== undefined) return { position: line.all().indexOf(one) + 1, reason };
       const state = pool.poolState(clock.now());
       const index = state.queue.findIndex((entry) => entry.jobID === jobID);
-      const decision = decide(jobID, one.book.get(jobID)?.task.gpu ?? null, state);
+      const decision = decide(jobID, one.sessionJobs.get(jobID)?.task.gpu ?? null, state);
       const position = (index < 0 ? state.queue.length : index) + 1;
       return { position, reason: decision.kind === "wait" ? decision.reason : null };
     },

@@ -16,7 +16,7 @@ export interface SandboxMakerDeps {
   /** By which a sweep knows whose a sandbox is. */
   readonly tagsOf: (job: Job) => Readonly<Record<string, string>>;
   /** Puts what a job needs into its new sandbox (skills). Says in words what did not go along. */
-  readonly furnish: (job: Job, sandbox: Sandbox) => Promise<readonly string[]>;
+  readonly installSkills: (job: Job, sandbox: Sandbox) => Promise<readonly string[]>;
   readonly limits: Limits;
   /** Makes this the GPU that the job's lease holds; false when its quota is in use. */
   readonly claimGpu: (job: Job, gpu: GpuRequest) => boolean;
@@ -44,7 +44,7 @@ export async function makeSandbox(
 ): Promise<MadeSandbox> {
   const sandbox = await create(deps, provider, job, snapshotID, signal);
   try {
-    return { sandbox, notes: [...sandbox.notes, ...(await deps.furnish(job, sandbox))] };
+    return { sandbox, notes: [...sandbox.notes, ...(await deps.installSkills(job, sandbox))] };
   } catch (cause) {
     await sandbox.terminate();
     const reason = cause instanceof Error ? cause.message : String(cause);

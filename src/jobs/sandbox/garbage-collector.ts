@@ -3,17 +3,17 @@ import type { ListedSandbox, ProviderName, SandboxProvider } from "../../sandbox
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import { isProcessDead } from "../../shared/process-alive.ts";
+import { describeDamagedSession } from "../core/damaged-state.ts";
 import { isHeld, type Job } from "../core/job.ts";
-import { createJobBook, type JobBook } from "../session/session-jobs.ts";
-import { tellLostJobs } from "../core/damaged-state.ts";
-import type { SandboxKeeper } from "./lifecycle.ts";
+import { decideOrphan } from "../core/orphan.ts";
+import { createSessionJobs, type SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import { openSessionStore, sessionFile } from "../store/session-store.ts";
 import { lastSetAside } from "../store/set-aside.ts";
-import { decideStray } from "../core/orphan.ts";
+import type { SandboxLifecycle } from "./lifecycle.ts";
 
 /** What a sweep did, by id. */
-export interface SweepReport {
+export interface GarbageReport {
   readonly ended: readonly string[];
   readonly parked: readonly string[];
   readonly snapshotsRemoved: readonly string[];
@@ -25,21 +25,21 @@ export interface SweepReport {
  * Compares what exists with what is recorded, and ends what nobody needs: sandboxes of dead processes and deleted
  * sessions, of failed terminations, and expired snapshots.
  */
-export interface Sweeper {
+export interface GarbageCollector {
   /** Never rejects. */
-  sweep(): Promise<SweepReport>;
+  collectGarbage(): Promise<GarbageReport>;
 }
 
-export interface SweeperDeps {
+export interface GarbageCollectorDeps {
   readonly pool: PoolStore;
-  readonly keeper: Pick<SandboxKeeper, "parkOnce">;
+  readonly lifecycle: Pick<SandboxLifecycle, "parkOnce">;
   readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
   /** Those that may have sandboxes besides what is recorded. */
   readonly providers: readonly ProviderName[];
   readonly stateDir: string;
   readonly parkAfterMs: number;
   /** The jobs of a session, if it is in use here. */
-  readonly book: (orchestrator: string) => Promise<JobBook> | null;
+  readonly sessionJobs: (orchestrator: string) => Promise<SessionJobs> | null;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -62,10 +62,10 @@ export const toReaderTags = (job: Pick<Job, "id" | "orchestrator">, lab: string)
   reader: String(process.pid),
 });
 
-export function createSweeper(deps: SweeperDeps): Sweeper {
+export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageCollector {
   const { pool, clock, log } = deps;
 
-  async function sweep(): Promise<SweepReport> {
+  async function collectGarbage(): Promise<GarbageReport> {
     const report = {
       ended: [] as string[],
       parked: [] as string[],
@@ -85,7 +85,7 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
       await attempt(`sweep the sandboxes of ${name}`, async () => {
         const provider = await deps.provider(name);
         for (const sandbox of await ownedOf(name, provider)) {
-          await attempt(`sweep the sandbox ${sandbox.id}`, () => sweepSandbox(provider, sandbox, report));
+          await attempt(`sweep the sandbox ${sandbox.id}`, () => collectSandbox(provider, sandbox, report));
         }
         for (const snapshot of await unrecordedOf(provider)) {
           await attempt(`remove the unrecorded snapshot ${snapshot}`, async () => {
@@ -134,23 +134,23 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
       .map(({ id }) => id);
   }
 
-  async function sweepSandbox(
+  async function collectSandbox(
     provider: SandboxProvider,
     { id, createdAt, orchestrator, jobID, tags }: Owned,
     report: { ended: string[]; parked: string[]; failures: string[] },
   ): Promise<void> {
-    await withBook(orchestrator, report.failures, async (book) => {
-      const job = book?.get(jobID) ?? null;
+    await withBook(orchestrator, report.failures, async (sessionJobs) => {
+      const job = sessionJobs?.get(jobID) ?? null;
       const now = clock.now();
       const isLeaseAlive = job !== null && isHeld(job.state) && pool.isLeaseAlive(job.state.leaseID, now);
       const { parkAfterMs } = deps;
       const isRead = tags.reader !== undefined && !isProcessDead(Number(tags.reader));
       const lostAt = lastSetAside(sessionFile(deps.stateDir, orchestrator));
-      const decision = decideStray({ sandboxID: id, createdAt, job, lostAt, isLeaseAlive, isRead, parkAfterMs, now });
+      const decision = decideOrphan({ sandboxID: id, createdAt, job, lostAt, isLeaseAlive, isRead, parkAfterMs, now });
       if (decision === "keep") return;
-      if (decision === "park" && book) {
-        await deps.keeper.parkOnce(book, jobID);
-        if (book.get(jobID)?.sandbox.kind === "live") throw new Error("it could not be frozen, and is kept");
+      if (decision === "park" && sessionJobs) {
+        await deps.lifecycle.parkOnce(sessionJobs, jobID);
+        if (sessionJobs.get(jobID)?.sandbox.kind === "live") throw new Error("it could not be frozen, and is kept");
         report.parked.push(id);
         return;
       }
@@ -165,25 +165,25 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
   async function withBook(
     orchestrator: string,
     failures: string[],
-    use: (book: JobBook | null) => Promise<void>,
+    use: (sessionJobs: SessionJobs | null) => Promise<void>,
   ): Promise<void> {
-    const inUse = await deps.book(orchestrator);
+    const inUse = await deps.sessionJobs(orchestrator);
     if (inUse) return use(inUse);
     const file = sessionFile(deps.stateDir, orchestrator);
     if (isMissing(file)) return use(null);
     const store = await openSessionStore(file, clock);
     try {
       for (const aside of store.damaged()) {
-        failures.push(tellLostJobs(aside));
+        failures.push(describeDamagedSession(aside));
         log("error", "a damaged state file was set aside", { orchestrator, aside });
       }
-      await use(createJobBook({ orchestrator, store, ids: (prefix) => prefix, onChange: () => {} }));
+      await use(createSessionJobs({ orchestrator, store, ids: (prefix) => prefix, onChange: () => {} }));
     } finally {
       store.close();
     }
   }
 
-  return { sweep };
+  return { collectGarbage };
 }
 
 /**

@@ -6,7 +6,7 @@ export const PARK_RETRY_MS = 60_000;
 const TRY_MS = 60 * 60_000;
 
 /** Knows since when the sandboxes of jobs could not be frozen. */
-export function createParkTries(clock: Clock) {
+export function createParkAttempts(clock: Clock) {
   const failing = new Map<string, number>();
   return {
     /** Whether it has been tried long enough. */

@@ -2,14 +2,14 @@ import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 
 /** A sandbox whose tools are timed, so that one that stops answering is seen at once. */
-export interface TimedSandbox {
+export interface TrackedSandbox {
   readonly sandbox: Sandbox;
   /** Since when the longest pending request waits for its answer; null when none does. Epoch ms. */
-  unansweredSince(): number | null;
+  pendingSince(): number | null;
 }
 
 /** What takes a moment by nature is timed: starting a command, and small pieces of files; not what a command takes. */
-export function timeAnswers(sandbox: Sandbox, clock: Clock): TimedSandbox {
+export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
   const pending = new Map<symbol, number>();
   const timed = async <T>(request: () => Promise<T>): Promise<T> => {
     const key = Symbol();
@@ -36,6 +36,6 @@ export function timeAnswers(sandbox: Sandbox, clock: Clock): TimedSandbox {
       writeFile: (path, content, options) => timed(() => sandbox.writeFile(path, content, options)),
       terminate: () => sandbox.terminate(),
     },
-    unansweredSince: () => (pending.size === 0 ? null : Math.min(...pending.values())),
+    pendingSince: () => (pending.size === 0 ? null : Math.min(...pending.values())),
   };
 }

@@ -2,7 +2,7 @@ import type { ProviderName, Sandbox, SandboxProvider, SnapshotCharge } from "../
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { type Job, withLeftOut } from "../core/job.ts";
-import type { JobBook } from "../session/session-jobs.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
 import type { Label } from "../store/label-store.ts";
 import type { PoolStore, SnapshotRecord } from "../store/pool-store.ts";
 
@@ -15,13 +15,13 @@ export interface Snapshots {
     options: { readonly label: string | null; readonly path: string | null },
   ): Promise<Frozen>;
   /** Freezes a sandbox to keep its files; what it cannot keep becomes a note on the job. @throws PluginError */
-  park(book: JobBook, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
+  park(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
   /** The same in place of those taken so before. @throws PluginError */
-  parkAnew(book: JobBook, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
+  parkAnew(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
   /** Makes what a job was parked with one that was asked for. */
   promote(job: Job, snapshotID: string, label: string | null): Frozen | null;
   /** Forgets earlier parked snapshots of a job, except those another job is about to start from. */
-  dropFormerParked(book: JobBook, jobID: string, keepID: string): Promise<void>;
+  dropFormerParked(sessionJobs: SessionJobs, jobID: string, keepID: string): Promise<void>;
   /** Newest whole-file-system snapshot of a job's own sandbox. */
   newestOf(job: Job): SnapshotRecord | null;
   /** By id, or by label. */
@@ -100,15 +100,15 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     return record;
   }
 
-  async function park(book: JobBook, job: Job, sandbox: Sandbox): Promise<SnapshotRecord> {
+  async function park(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord> {
     const snapshot = await freeze(job, sandbox, { path: null, parked: true });
-    book.update(job.id, (current) => withLeftOut(current, snapshot.leftOut));
+    sessionJobs.update(job.id, (current) => withLeftOut(current, snapshot.leftOut));
     return snapshot;
   }
 
-  async function dropFormerParked(book: JobBook, jobID: string, keepID: string): Promise<void> {
-    const wanted = new Set(book.jobs().map((job) => job.task.snapshotID));
-    for (const snapshot of pool.snapshots(book.orchestrator)) {
+  async function dropFormerParked(sessionJobs: SessionJobs, jobID: string, keepID: string): Promise<void> {
+    const wanted = new Set(sessionJobs.all().map((job) => job.task.snapshotID));
+    for (const snapshot of pool.snapshots(sessionJobs.orchestrator)) {
       const isFormer = snapshot.parked && snapshot.jobID === jobID && snapshot.id !== keepID;
       if (isFormer && !wanted.has(snapshot.id)) await remove(snapshot);
     }
@@ -125,9 +125,9 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
   return {
     take: async (job, sandbox, { label, path }) => name(await freeze(job, sandbox, { path, parked: false }), label),
     park,
-    async parkAnew(book, job, sandbox) {
-      const snapshot = await park(book, job, sandbox);
-      await dropFormerParked(book, job.id, snapshot.id);
+    async parkAnew(sessionJobs, job, sandbox) {
+      const snapshot = await park(sessionJobs, job, sandbox);
+      await dropFormerParked(sessionJobs, job.id, snapshot.id);
       return snapshot;
     },
     promote(job, snapshotID, label) {

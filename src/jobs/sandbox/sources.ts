@@ -2,8 +2,8 @@ import { toSandboxEnv } from "../../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Job } from "../core/job.ts";
-import type { JobBook } from "../session/session-jobs.ts";
 import type { ProjectTrees } from "../project/trees.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
 import { type MadeSandbox, makeSandbox, type SandboxMakerDeps } from "./creation.ts";
 import type { Snapshots } from "./snapshots.ts";
 
@@ -33,9 +33,14 @@ export function createSandboxSources(deps: SandboxSourcesDeps) {
     },
 
     /** From the project's files, the task's snapshot, or nothing. @throws PluginError */
-    async first(book: JobBook, provider: SandboxProvider, job: Job, signal: AbortSignal): Promise<MadeSandbox> {
+    async first(
+      sessionJobs: SessionJobs,
+      provider: SandboxProvider,
+      job: Job,
+      signal: AbortSignal,
+    ): Promise<MadeSandbox> {
       const make = async () => {
-        const snapshotID = await deps.trees.startingPoint(book, job, provider, signal);
+        const snapshotID = await deps.trees.startingPoint(sessionJobs, job, provider, signal);
         return { snapshotID, made: makeSandbox(deps, provider, job, snapshotID, signal) };
       };
       const { snapshotID, made } = await make();

@@ -1,27 +1,28 @@
 import { PluginError } from "../../shared/error-code.ts";
 import type { Job } from "../core/job.ts";
-import type { JobBook } from "./session-jobs.ts";
+import type { SessionJobs } from "./session-jobs.ts";
 
 /**
  * The jobs named, in the order named and each once; all of the session's when none are named.
  * @throws PluginError `not_found`, naming those that are not this session's: a foreign job does not exist
  */
-export function findJobs(book: JobBook, ids: readonly string[] | undefined): Job[] {
-  if (ids === undefined) return [...book.jobs()];
+export function findJobs(sessionJobs: SessionJobs, ids: readonly string[] | undefined): Job[] {
+  if (ids === undefined) return [...sessionJobs.all()];
   const unique = [...new Set(ids)];
-  const missing = unique.filter((id) => !book.get(id));
-  if (missing.length > 0) throw new PluginError("not_found", describeMissing(book, missing), { retryable: false });
-  return unique.flatMap((id) => book.get(id) ?? []);
+  const missing = unique.filter((id) => !sessionJobs.get(id));
+  if (missing.length > 0)
+    throw new PluginError("not_found", describeMissing(sessionJobs, missing), { retryable: false });
+  return unique.flatMap((id) => sessionJobs.get(id) ?? []);
 }
 
-export function findJob(book: JobBook, id: string): Job {
-  const [job] = findJobs(book, [id]);
-  if (!job) throw new PluginError("not_found", describeMissing(book, [id]), { retryable: false });
+export function findJob(sessionJobs: SessionJobs, id: string): Job {
+  const [job] = findJobs(sessionJobs, [id]);
+  if (!job) throw new PluginError("not_found", describeMissing(sessionJobs, [id]), { retryable: false });
   return job;
 }
 
-function describeMissing(book: JobBook, missing: readonly string[]): string {
-  const known = book.jobs().map((job) => job.id);
+function describeMissing(sessionJobs: SessionJobs, missing: readonly string[]): string {
+  const known = sessionJobs.all().map((job) => job.id);
   const names = missing.slice(0, 5).join(", ");
   const rest = known.length === 0 ? "It has started none yet." : `Its jobs: ${known.slice(-20).join(", ")}.`;
   return `This session has no job ${names}. ${rest}`;

@@ -14,10 +14,10 @@ export interface JobChange {
  * The jobs of one orchestrator session: the store is the truth, this its cache. A change is written before anyone
  * hears of it. It is synchronous, so that a decision and the write that follows it cannot be torn apart.
  */
-export interface JobBook {
+export interface SessionJobs {
   readonly orchestrator: string;
   /** In order of creation. */
-  jobs(): readonly Job[];
+  all(): readonly Job[];
   get(jobID: string): Job | undefined;
   nextPosition(): number;
   add(jobs: readonly { readonly job: Job; readonly prompt: string }[]): void;
@@ -44,7 +44,7 @@ export interface JobBook {
   close(): void;
 }
 
-export interface JobBookDeps {
+export interface SessionJobsDeps {
   readonly orchestrator: string;
   readonly store: SessionStore;
   readonly ids: IdGenerator;
@@ -52,13 +52,13 @@ export interface JobBookDeps {
 }
 
 /** @throws Error where a caller knows that there is one */
-export function requireJob(book: JobBook, jobID: string): Job {
-  const job = book.get(jobID);
-  if (!job) throw new Error(`no job ${jobID} in session ${book.orchestrator}`);
+export function requireJob(sessionJobs: SessionJobs, jobID: string): Job {
+  const job = sessionJobs.get(jobID);
+  if (!job) throw new Error(`no job ${jobID} in session ${sessionJobs.orchestrator}`);
   return job;
 }
 
-export function createJobBook({ orchestrator, store, ids, onChange }: JobBookDeps): JobBook {
+export function createSessionJobs({ orchestrator, store, ids, onChange }: SessionJobsDeps): SessionJobs {
   const jobs = new Map(store.jobs().map((job) => [job.id, job]));
 
   const toTurn = (jobID: string, position: number, text: string, update: TreeBase | null = null): Turn => ({
@@ -73,7 +73,7 @@ export function createJobBook({ orchestrator, store, ids, onChange }: JobBookDep
 
   return {
     orchestrator,
-    jobs: () => [...jobs.values()],
+    all: () => [...jobs.values()],
     get: (jobID) => jobs.get(jobID),
     nextPosition: () => jobs.size + 1,
     add(entries) {

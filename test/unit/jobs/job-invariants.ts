@@ -1,31 +1,31 @@
 import { isEnded, isHeld, type Job } from "../../../src/jobs/core/job.ts";
+import type { Runtime } from "../../../src/jobs/runtime.ts";
 import type { JobChange } from "../../../src/jobs/session/session-jobs.ts";
-import type { Lab } from "../../../src/jobs/runtime.ts";
 import { leases, ORCHESTRATOR, type World } from "./runtime-world.ts";
 
-/** Watches every change of every job of a world and collects what breaks the invariants of `src/jobs/job.ts`. */
-export interface Watch {
+/** Watches every change of every job of a world and collects what breaks the invariants of `src/jobs/core/job.ts`. */
+export interface Watchdog {
   /** Follows a lab that has just been opened. */
-  follow(lab: Lab): Promise<void>;
+  follow(runtime: Runtime): Promise<void>;
   /** At a moment when nothing is under way. */
   checkAtRest(): Promise<void>;
   /** When all work should be done. */
   checkAtEnd(): Promise<void>;
 }
 
-export function watchJobs(world: World, maxRunningJobs: number): Watch {
+export function watchJobs(world: World, maxRunningJobs: number): Watchdog {
   const broken: string[] = [];
   /** Since when each queued job waits. Those of the same moment may go in any order. */
   let waiting = new Map<string, number>();
   /** Left by a former process: until it is reached nobody sees such a sandbox end. */
   const leftBehind = new Set<string>();
-  const jobs = async () => [...(await world.lab.book(ORCHESTRATOR)).jobs()];
+  const jobs = async () => [...(await world.runtime.sessionJobs(ORCHESTRATOR)).all()];
 
   function look({ before, job }: JobChange): void {
     const { state, id } = job;
     const from = before?.state;
     if ("leaseID" in state !== isHeld(state)) broken.push(`J1: ${id} is ${state.kind}`);
-    if (isHeld(state) && !world.lab.pool.isLeaseAlive(state.leaseID, world.clock.now())) {
+    if (isHeld(state) && !world.runtime.pool.isLeaseAlive(state.leaseID, world.clock.now())) {
       broken.push(`J1: the lease of ${id} is not held`);
     }
     if (from && isEnded(from) && state !== from && state.kind !== "queued") {
@@ -48,8 +48,8 @@ export function watchJobs(world: World, maxRunningJobs: number): Watch {
   };
 
   return {
-    async follow(lab) {
-      lab.onChange(look);
+    async follow(runtime) {
+      runtime.onChange(look);
       for (const { sandbox } of await jobs()) if (sandbox.kind === "live") leftBehind.add(sandbox.id);
       const queued = (await jobs()).filter(({ state }) => state.kind === "queued");
       waiting = new Map(queued.map(({ id, state }) => [id, state.since]));
@@ -57,8 +57,8 @@ export function watchJobs(world: World, maxRunningJobs: number): Watch {
     async checkAtRest() {
       const all = await jobs();
       const held = all.filter(({ state }) => isHeld(state));
-      if (leases(world.lab) > maxRunningJobs) broken.push(`${leases(world.lab)} leases are held`);
-      if (held.length > leases(world.lab)) broken.push(`${held.length} jobs hold ${leases(world.lab)} leases`);
+      if (leases(world.runtime) > maxRunningJobs) broken.push(`${leases(world.runtime)} leases are held`);
+      if (held.length > leases(world.runtime)) broken.push(`${held.length} jobs hold ${leases(world.runtime)} leases`);
       for (const job of held) {
         // A lost sandbox is known before its turn has been stopped.
         const isFit = ["live", "gone"].includes(job.sandbox.kind);
@@ -91,7 +91,7 @@ export function watchJobs(world: World, maxRunningJobs: number): Watch {
       }
       const owned = new Set(all.flatMap(({ sandbox }) => (sandbox.kind === "live" ? [sandbox.id] : [])));
       for (const { id } of world.machine.sandboxes()) if (!owned.has(id)) broken.push(`sandbox ${id} is nobody's`);
-      if (leases(world.lab) > 0) broken.push("leases are left");
+      if (leases(world.runtime) > 0) broken.push("leases are left");
       if (world.sessions.running().length > 0) broken.push("a model is left working");
       for (const { text } of world.sessions.lostPrompts) broken.push(`the prompt "${text}" met a loop not at rest`);
       throwIfBroken();

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { cancelJobs } from "../../../src/jobs/actions/cancel-jobs.ts";
-import { isHeld } from "../../../src/jobs/core/job.ts";
 import { messageJob } from "../../../src/jobs/actions/message-job.ts";
-import { takeSnapshot } from "../../../src/jobs/actions/snapshot-job.ts";
+import { snapshotJob } from "../../../src/jobs/actions/snapshot-job.ts";
+import { isHeld } from "../../../src/jobs/core/job.ts";
 import { PluginError } from "../../../src/shared/error-code.ts";
 import { watchJobs } from "./job-invariants.ts";
 import { ORCHESTRATOR, openWorld, type World } from "./runtime-world.ts";
@@ -61,7 +61,7 @@ function createDriver(world: World, follow: () => Promise<void>) {
   };
 
   return async (one: Event): Promise<void> => {
-    const jobs = (await world.lab.book(ORCHESTRATOR)).jobs();
+    const jobs = (await world.runtime.sessionJobs(ORCHESTRATOR)).all();
     const id = "which" in one ? jobs[one.which % Math.max(jobs.length, 1)]?.id : undefined;
     if (one.kind === "start") await world.start(...(one as { prompts: string[] }).prompts);
     if (one.kind === "pass") await world.clock.advance((one as { ms: number }).ms);
@@ -76,11 +76,11 @@ function createDriver(world: World, follow: () => Promise<void>) {
       await follow();
     }
     if (id === undefined) return;
-    if (one.kind === "cancel") tolerate(cancelJobs(world.lab, ORCHESTRATOR, [id], null));
-    if (one.kind === "freeze") tolerate(takeSnapshot(world.lab, ORCHESTRATOR, { job: id, label: null, path: null }));
+    if (one.kind === "cancel") tolerate(cancelJobs(world.runtime, ORCHESTRATOR, [id], null));
+    if (one.kind === "freeze") tolerate(snapshotJob(world.runtime, ORCHESTRATOR, { job: id, label: null, path: null }));
     if (one.kind === "message") {
       const { prompt: message, interrupt } = one as { prompt: string; interrupt: boolean };
-      tolerate(messageJob(world.lab, ORCHESTRATOR, { job: id, message, interrupt }));
+      tolerate(messageJob(world.runtime, ORCHESTRATOR, { job: id, message, interrupt }));
     }
     const sandbox = jobs.find((job) => job.id === id)?.sandbox;
     const stands = sandbox?.kind === "live" && world.machine.sandboxes().some((it) => it.id === sandbox.id);
@@ -93,8 +93,8 @@ async function play(events: readonly Event[]): Promise<Record<string, number>> {
   const watch = watchJobs(world, LIMIT);
   const seen: Record<string, number> = {};
   try {
-    await watch.follow(world.lab);
-    const drive = createDriver(world, () => watch.follow(world.lab));
+    await watch.follow(world.runtime);
+    const drive = createDriver(world, () => watch.follow(world.runtime));
     for (const one of events) {
       await drive(one);
       await world.clock.advance(0);
@@ -102,7 +102,7 @@ async function play(events: readonly Event[]): Promise<Record<string, number>> {
     }
     world.sessions.deaf = false;
     await world.clock.advance(900_000);
-    for (const job of (await world.lab.book(ORCHESTRATOR)).jobs()) {
+    for (const job of (await world.runtime.sessionJobs(ORCHESTRATOR)).all()) {
       seen[job.state.kind] = (seen[job.state.kind] ?? 0) + 1;
       if (isHeld(job.state)) throw new Error(`${job.id} is left ${job.state.kind}`);
     }

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultOptions, type Options } from "../../../src/config/schema.ts";
-import type { Job } from "../../../src/jobs/core/job.ts";
-import { type Lab, type LabDeps, openLab } from "../../../src/jobs/runtime.ts";
-import type { Catalog } from "../../../src/jobs/core/ports.ts";
 import { type StartRequest, startJobs } from "../../../src/jobs/actions/start-jobs.ts";
+import type { Job } from "../../../src/jobs/core/job.ts";
+import type { Catalog } from "../../../src/jobs/core/ports.ts";
+import { openRuntime, type Runtime, type RuntimeDeps } from "../../../src/jobs/runtime.ts";
 import { openSessionStore, sessionFile, type Turn } from "../../../src/jobs/store/session-store.ts";
 import { createFakeClock, type FakeClock } from "../../support/fake-clock.ts";
 import { closed, opened } from "../../support/ledger.ts";
@@ -25,13 +25,13 @@ export interface World {
   readonly complaints: string[];
   /** Warnings of what sessions have spent. */
   readonly lowBudgets: string[];
-  lab: Lab;
+  runtime: Runtime;
   /** A further lab, as another OpenCode process would open it. It ends with the world. */
-  open(options?: Partial<Options>): Promise<Lab>;
+  open(options?: Partial<Options>): Promise<Runtime>;
   /** Suspends a lab, as the end of its process does. */
-  close(lab: Lab): Promise<void>;
+  close(runtime: Runtime): Promise<void>;
   /** Suspends the lab and opens a new one in its place. */
-  reopen(): Promise<Lab>;
+  reopen(): Promise<Runtime>;
   start(...tasks: (string | StartRequest)[]): Promise<string[]>;
   job(id: string): Job;
   /** Until the job is in that state. */
@@ -55,7 +55,7 @@ export const CATALOG: Catalog = {
 
 const task = (prompt: string): StartRequest => ({ description: prompt.slice(0, 40), prompt });
 
-export async function openWorld(options: Partial<Options> = {}, deps: Partial<LabDeps> = {}): Promise<World> {
+export async function openWorld(options: Partial<Options> = {}, deps: Partial<RuntimeDeps> = {}): Promise<World> {
   const stateDir = mkdtempSync(join(tmpdir(), "lab-"));
   opened("lab", stateDir, () => rmSync(stateDir, { recursive: true, force: true }));
   const clock = createFakeClock();
@@ -64,11 +64,11 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
   const orchestrators = createScriptedOrchestrator(clock);
   const complaints: string[] = [];
   const lowBudgets: string[] = [];
-  const labs = new Set<Lab>();
+  const labs = new Set<Runtime>();
   let count = 0;
 
   const open = async (more: Partial<Options> = {}) => {
-    const lab = await openLab({
+    const runtime = await openRuntime({
       options: { ...defaultOptions(stateDir), ...options, ...more },
       notices: [],
       sessions,
@@ -77,7 +77,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
       onLowBudget: (spend, ceiling) => lowBudgets.push(`${spend.usd.toFixed(2)} of ${ceiling}`),
       providerName: "local",
       createProvider: async () => machine.open(),
-      furnish: async () => [],
+      installSkills: async () => [],
       directory: null,
       hostEnv: {},
       clock,
@@ -87,20 +87,20 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
       },
       ...deps,
     });
-    labs.add(lab);
-    return lab;
+    labs.add(runtime);
+    return runtime;
   };
-  const close = async (lab: Lab) => {
-    labs.delete(lab);
+  const close = async (runtime: Runtime) => {
+    labs.delete(runtime);
     let done = false;
-    const suspended = lab.suspend().finally(() => {
+    const suspended = runtime.suspend().finally(() => {
       done = true;
     });
     await clock.until("the lab is suspended", () => done);
     await suspended;
   };
 
-  const books = new Map<Lab, Awaited<ReturnType<Lab["book"]>>>();
+  const registry = new Map<Runtime, Awaited<ReturnType<Runtime["sessionJobs"]>>>();
   const world: World = {
     clock,
     machine,
@@ -109,28 +109,28 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
     stateDir,
     complaints,
     lowBudgets,
-    lab: await open(),
+    runtime: await open(),
     open,
     close,
     async reopen() {
-      if (labs.has(world.lab)) await close(world.lab);
-      world.lab = await open();
-      books.set(world.lab, await world.lab.book(ORCHESTRATOR));
-      return world.lab;
+      if (labs.has(world.runtime)) await close(world.runtime);
+      world.runtime = await open();
+      registry.set(world.runtime, await world.runtime.sessionJobs(ORCHESTRATOR));
+      return world.runtime;
     },
     async start(...tasks) {
       const requests = tasks.map((one) => (typeof one === "string" ? task(one) : one));
-      const jobs = await startJobs(world.lab, requests, {
+      const jobs = await startJobs(world.runtime, requests, {
         orchestrator: ORCHESTRATOR,
         catalog: CATALOG,
         orchestratorModel: "acme/large",
         forbidden: [],
       });
-      books.set(world.lab, await world.lab.book(ORCHESTRATOR));
+      registry.set(world.runtime, await world.runtime.sessionJobs(ORCHESTRATOR));
       return jobs.map(({ id }) => id);
     },
     job(id) {
-      const job = books.get(world.lab)?.get(id);
+      const job = registry.get(world.runtime)?.get(id);
       if (!job) throw new Error(`no job ${id}`);
       return job;
     },
@@ -149,7 +149,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
     did: (verb) => machine.ledger.filter((line) => line.startsWith(`${verb} `)),
     async end() {
       try {
-        for (const lab of [...labs]) await close(lab);
+        for (const runtime of [...labs]) await close(runtime);
         await clock.advance(60_000);
         if (clock.pending() > 0) throw new Error(`${clock.pending()} timers are left`);
       } finally {
@@ -163,7 +163,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<La
 
 /** Runs a test in a world of its own and ends it, whatever happens. */
 export const inWorld =
-  (body: (world: World) => Promise<void>, options: Partial<Options> = {}, deps: Partial<LabDeps> = {}) =>
+  (body: (world: World) => Promise<void>, options: Partial<Options> = {}, deps: Partial<RuntimeDeps> = {}) =>
   async (): Promise<void> => {
     const world = await openWorld(options, deps);
     let failed = true;
@@ -178,7 +178,7 @@ export const inWorld =
   };
 
 /** Leases held in the pool, as any process would count them. */
-export const leases = (lab: Lab): number => lab.pool.poolState(lab.clock.now()).leases.length;
+export const leases = (runtime: Runtime): number => runtime.pool.poolState(runtime.clock.now()).leases.length;
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

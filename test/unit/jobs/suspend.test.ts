@@ -12,7 +12,7 @@ test(
     world.machine.onCreate = () => creating.passed;
     const [id = ""] = await world.start("work 500 1");
     await world.reaches(id, "starting");
-    await world.close(world.lab);
+    await world.close(world.runtime);
     expect(stored(world, id)).toMatchObject({ state: { kind: "interrupted" }, sandbox: { kind: "none" } });
     creating.open();
     await world.clock.advance(10);
@@ -45,12 +45,12 @@ test(
     world.sessions.onCall = (name) => {
       if (name === "abort") throw new Error("not today"); // so that its loop takes five seconds to be given up
     };
-    const cancelling = cancelJobs(world.lab, ORCHESTRATOR, [id], null).catch((error) => error);
+    const cancelling = cancelJobs(world.runtime, ORCHESTRATOR, [id], null).catch((error) => error);
     await world.clock.advance(10);
     await world.reopen();
     expect(await cancelling).toMatchObject([{ state: { kind: "cancelled" } }]);
     expect(world.job(id)).toMatchObject({ state: { kind: "cancelled" }, sandbox: { kind: "parked" } });
-    expect(leases(world.lab)).toBe(0);
+    expect(leases(world.runtime)).toBe(0);
     expect(world.complaints).toEqual([]);
   }),
 );
@@ -61,7 +61,7 @@ test(
     const [done = "", running = ""] = await world.start("say 1", "hang");
     await world.reaches(done, "completed");
     await world.reaches(running, "running");
-    await world.close(world.lab);
+    await world.close(world.runtime);
     expect(stored(world, done).sandbox.kind).toBe("parked");
     const { sandbox } = stored(world, running);
     expect(world.machine.sandboxes().map(({ id }) => id)).toEqual([sandbox.kind === "live" ? sandbox.id : ""]);
@@ -77,7 +77,7 @@ test(
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
     const before = world.clock.now();
-    await world.close(world.lab);
+    await world.close(world.runtime);
     expect(world.clock.now() - before).toBe(15_000);
     world.machine.onFreeze = () => {};
     await world.reopen();
@@ -93,7 +93,7 @@ test(
 test(
   "a suspended lab takes nothing more",
   inWorld(async (world) => {
-    const former = world.lab;
+    const former = world.runtime;
     await world.start("say 1");
     await world.reopen();
     const start = {
@@ -113,7 +113,7 @@ test(
     const [id = ""] = await world.start("hang");
     const { sandbox } = await world.reaches(id, "running");
     const sandboxID = sandbox.kind === "live" ? sandbox.id : "";
-    await world.close(world.lab);
+    await world.close(world.runtime);
     expect(poolSandboxes(world)).toEqual([sandboxID]);
     world.machine.lose(sandboxID);
     await world.clock.advance(10);

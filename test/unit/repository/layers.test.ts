@@ -16,10 +16,10 @@ describe("the check of layers finds", () => {
     ["src/sandboxes/port.ts", 'const later = import("./local/provider.ts");', "not sandboxes/local"],
     ["src/sandboxes/port.ts", 'export type A = import("../jobs/job.ts").Job;', "not jobs"],
     ["src/shared/ids.ts", 'import "../config/load.ts";', "nothing of ours"],
-    ["src/index.ts", 'import { x } from "./jobs/job.ts";', "may import plugin"],
+    ["src/index.ts", 'import { x } from "./jobs/job.ts";', "may import hosts"],
     ["src/tools/exec.ts", 'import { ModalClient } from "modal";', "sandboxes/modal only"],
     ["src/tools/exec.ts", 'import { spawn } from "node:child_process";', "on the host"],
-    ["src/tools/exec.ts", 'import { createOpencodeClient } from "@opencode-ai/sdk/v2";', "in plugin only"],
+    ["src/tools/exec.ts", 'import { createOpencodeClient } from "@opencode-ai/sdk/v2";', "in hosts only"],
     ["src/jobs/scheduler.ts", 'const { Database } = await import("bun:sqlite");', "jobs/store only"],
     ["src/jobs/scheduler.ts", 'import { z } from "zod";', "data is parsed where it enters"],
     ["src/shared/clock-skew.ts", 'import { setTimeout } from "node:timers/promises";', "tests own it"],
@@ -35,7 +35,7 @@ describe("the check of layers finds", () => {
 });
 
 test.each([
-  ["src/index.ts", 'import { createServer } from "./plugin/server.ts";'],
+  ["src/index.ts", 'import { createServer } from "./hosts/opencode-1/server.ts";'],
   ["src/jobs/store/rows.ts", 'import { z } from "zod"; import type { Sandbox } from "../../sandboxes/port.ts";'],
   ["src/shared/ids.ts", 'import { nanoid } from "nanoid"; // import "modal"'],
 ])("the check of layers lets %s pass", (path, text) => {

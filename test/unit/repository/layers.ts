@@ -3,13 +3,13 @@ import ts from "typescript";
 import { isIn, type SourceFile } from "./source-files.ts";
 
 /**
- * Who may import what of ours, by folder of `src`: `index → plugin → tools, prompt, views → jobs → sandboxes, workspace
+ * Who may import what of ours, by folder of `src`: `index → hosts → tools, prompt, views → jobs → sandboxes, workspace
  * → shared`. A folder may always import itself. `sandboxes` is the port and what is pure around it; its adapters are
  * folders of their own, which only the places that put things together know.
  */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  index: ["plugin"],
-  plugin: [
+  index: ["hosts"],
+  hosts: [
     "tools",
     "prompt",
     "views",
@@ -55,12 +55,12 @@ const PACKAGES: readonly { readonly name: RegExp; readonly places: readonly stri
   },
   {
     name: /^@opencode-ai\/sdk\b/,
-    places: ["plugin"],
-    why: "only plugin/ knows OpenCode, so that another host is another plugin/",
+    places: ["hosts"],
+    why: "only hosts/ knows OpenCode, so that another host is another folder",
   },
   {
     name: /^@opencode-ai\/plugin\b/,
-    places: ["index", "plugin", "tools"],
+    places: ["index", "hosts", "tools"],
     why: "the domain must outlive this plugin interface",
   },
   {

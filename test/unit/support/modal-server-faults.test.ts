@@ -8,14 +8,14 @@ import { until, within } from "../../support/wait.ts";
 /* What can go wrong, as the real SDK meets it; and what the server refuses to pretend. */
 
 let server: ModalServerProcess;
-let lab: ModalTestClient;
+let runtime: ModalTestClient;
 const make = (params: object = {}) =>
-  lab.modal.sandboxes.create(lab.app, lab.image, { workdir: "/workspace", ...params });
+  runtime.modal.sandboxes.create(runtime.app, runtime.image, { workdir: "/workspace", ...params });
 const times = async (method: string) => (await server.calls()).filter((call) => call.method === method).length;
 
 beforeEach(async () => {
   server = await startModalServerProcess({ routerTokenSecs: 20 });
-  lab = await connect(server);
+  runtime = await connect(server);
 });
 afterEach(() => server.stop());
 
@@ -88,7 +88,7 @@ modalTest("a GPU sandbox waits as long as there is no room, and never runs when 
   await Bun.sleep(100);
   expect((await server.sandboxes()).map((each) => each.state)).toEqual(["running", "waiting", "waiting"]);
   const waiting = (await server.sandboxes())[2]?.id as string;
-  await (await lab.modal.sandboxes.fromId(waiting)).terminate();
+  await (await runtime.modal.sandboxes.fromId(waiting)).terminate();
   expect(await third).toBe("ConflictError");
   await first.terminate();
   await (await within(second, 3000, "room for the second")).terminate();
@@ -98,9 +98,9 @@ modalTest("wrong credentials, missing apps, unknown images, secrets, GPUs and fi
   const bad = await modalClient(server, { MODAL_TOKEN_SECRET: "wrong" });
   await expect(bad.apps.fromName("tests")).rejects.toMatchObject({ code: 16 });
   expect(await times("AuthTokenGet")).toBe(2);
-  await expect(lab.modal.apps.fromName("nowhere")).rejects.toMatchObject({ name: "NotFoundError" });
-  await expect(lab.modal.images.fromId("im-none")).rejects.toMatchObject({ name: "NotFoundError" });
-  await expect(lab.modal.secrets.fromName("none")).rejects.toMatchObject({ name: "NotFoundError" });
+  await expect(runtime.modal.apps.fromName("nowhere")).rejects.toMatchObject({ name: "NotFoundError" });
+  await expect(runtime.modal.images.fromId("im-none")).rejects.toMatchObject({ name: "NotFoundError" });
+  await expect(runtime.modal.secrets.fromName("none")).rejects.toMatchObject({ name: "NotFoundError" });
   await expect(make({ gpu: "X9000" })).rejects.toMatchObject({ code: 3, details: expect.stringContaining("X9000") });
   await expect(make({ gpu: "A10:8" })).rejects.toMatchObject({ code: 3 });
   await expect(make({ i6pn: true })).rejects.toMatchObject({
@@ -108,7 +108,7 @@ modalTest("wrong credentials, missing apps, unknown images, secrets, GPUs and fi
     details: expect.stringContaining("i6pnEnabled"),
   });
   await expect(make({ timeoutMs: 25 * 3_600_000 })).rejects.toMatchObject({ code: 3 });
-  await expect(lab.modal.queues.fromName("q", { createIfMissing: true })).rejects.toMatchObject({
+  await expect(runtime.modal.queues.fromName("q", { createIfMissing: true })).rejects.toMatchObject({
     code: Code.UNIMPLEMENTED,
   });
   expect((await server.calls()).at(-1)).toMatchObject({ method: "QueueGetOrCreate", code: Code.UNIMPLEMENTED });

@@ -7,15 +7,15 @@ import { until } from "../../support/wait.ts";
 /* Files, snapshots, images, names, tags, lifetimes. A second of the server's timers lasts 100 ms here. */
 
 let server: ModalServerProcess;
-let lab: ModalTestClient;
+let runtime: ModalTestClient;
 const make = (params: object = {}) =>
-  lab.modal.sandboxes.create(lab.app, lab.image, { workdir: "/workspace", ...params });
+  runtime.modal.sandboxes.create(runtime.app, runtime.image, { workdir: "/workspace", ...params });
 const text = async (sandbox: Awaited<ReturnType<typeof make>>, path: string) =>
   (await run(sandbox, ["cat", path])).stdout;
 
 beforeAll(async () => {
   server = await startModalServerProcess({ secondMs: 100, pageSize: 3 });
-  lab = await connect(server);
+  runtime = await connect(server);
 });
 afterAll(() => server.stop());
 
@@ -78,7 +78,9 @@ modalTest("a snapshot is what was there, forks go their own ways, and it ends wh
   await run(sandbox, ["sh", "-c", "echo two > f"]);
   await sandbox.terminate();
   const forks = await Promise.all(
-    [{}, { gpu: "T4" }].map((more) => lab.modal.sandboxes.create(lab.app, image, { workdir: "/workspace", ...more })),
+    [{}, { gpu: "T4" }].map((more) =>
+      runtime.modal.sandboxes.create(runtime.app, image, { workdir: "/workspace", ...more }),
+    ),
   );
   const [first, second] = forks as [(typeof forks)[0], (typeof forks)[0]];
   await run(first, ["sh", "-c", "echo first > f"]);
@@ -91,20 +93,20 @@ modalTest("a snapshot is what was there, forks go their own ways, and it ends wh
     kind: "filesystem",
     deleted: false,
   });
-  expect((await lab.modal.images.fromId(image.imageId)).imageId).toBe(image.imageId);
+  expect((await runtime.modal.images.fromId(image.imageId)).imageId).toBe(image.imageId);
   await server.expireImage(image.imageId);
-  await expect(lab.modal.images.fromId(image.imageId)).rejects.toMatchObject({ name: "NotFoundError" });
-  await expect(lab.modal.sandboxes.create(lab.app, image)).rejects.toMatchObject({ code: 5 });
+  await expect(runtime.modal.images.fromId(image.imageId)).rejects.toMatchObject({ name: "NotFoundError" });
+  await expect(runtime.modal.sandboxes.create(runtime.app, image)).rejects.toMatchObject({ code: 5 });
   const brief = await first.snapshotFilesystem({ ttlMs: 1000 });
   const gone = () =>
-    lab.modal.images.fromId(brief.imageId).then(
+    runtime.modal.images.fromId(brief.imageId).then(
       () => false,
       (error: Error) => error.name === "NotFoundError",
     );
   await until(gone, { what: "the snapshot's time is over" });
   const kept = await first.snapshotFilesystem({ ttlMs: null });
-  await lab.modal.images.delete(kept.imageId);
-  await expect(lab.modal.images.delete(kept.imageId)).rejects.toMatchObject({ name: "NotFoundError" });
+  await runtime.modal.images.delete(kept.imageId);
+  await expect(runtime.modal.images.delete(kept.imageId)).rejects.toMatchObject({ name: "NotFoundError" });
   for (const each of forks) await each.terminate();
 });
 
@@ -120,7 +122,7 @@ modalTest("a directory is frozen alone, and mounted, not started from", async ()
   await other.unmountImage("/workspace/m");
   expect(await text(other, "m/b")).toBe("beneath\n");
   await expect(other.unmountImage("/workspace/m")).rejects.toMatchObject({ code: 9 });
-  await expect(lab.modal.sandboxes.create(lab.app, image)).rejects.toMatchObject({ code: 3 });
+  await expect(runtime.modal.sandboxes.create(runtime.app, image)).rejects.toMatchObject({ code: 3 });
   for (const each of [sandbox, other]) await each.terminate();
 });
 
@@ -143,13 +145,13 @@ modalTest(
     const one = await make({ name: "same", tags: { a: "1", b: "2" } });
     await expect(make({ name: "same" })).rejects.toMatchObject({ name: "AlreadyExistsError" });
     await expect(make({ name: "same", gpu: "L4" })).rejects.toMatchObject({ name: "AlreadyExistsError" });
-    expect((await lab.modal.sandboxes.fromName("tests", "same")).sandboxId).toBe(one.sandboxId);
+    expect((await runtime.modal.sandboxes.fromName("tests", "same")).sandboxId).toBe(one.sandboxId);
     const more = [];
     for (let at = 0; at < 4; at += 1)
       more.push(await make({ tags: { a: "1" }, ...(at === 2 ? { gpu: "T4", name: "v1" } : {}) }));
     const ids = async (params: object) => {
       const found: string[] = [];
-      for await (const each of lab.modal.sandboxes.list({ appId: lab.app.appId, ...params }))
+      for await (const each of runtime.modal.sandboxes.list({ appId: runtime.app.appId, ...params }))
         found.push(each.sandboxId);
       return found;
     };
@@ -160,12 +162,12 @@ modalTest(
     expect([await one.getTags(), await ids({ tags: { b: "2" } })]).toEqual([{ c: "3" }, []]);
     const v1 = await connect(server, { MODAL_SANDBOX_V2: "0" });
     const only = [];
-    for await (const each of v1.modal.sandboxes.list({ appId: lab.app.appId })) only.push(each.sandboxId);
+    for await (const each of v1.modal.sandboxes.list({ appId: runtime.app.appId })) only.push(each.sandboxId);
     expect(only).toEqual([more[2]?.sandboxId ?? ""]);
-    expect((await lab.modal.sandboxes.fromName("tests", "v1")).sandboxId).toBe(only[0] as string);
+    expect((await runtime.modal.sandboxes.fromName("tests", "v1")).sandboxId).toBe(only[0] as string);
     for (const each of [one, ...more]) await each.terminate();
-    await expect(lab.modal.sandboxes.fromName("tests", "same")).rejects.toMatchObject({ name: "NotFoundError" });
-    expect((await lab.modal.sandboxes.fromName("tests", "same", { includeTerminated: true })).sandboxId).toBe(
+    await expect(runtime.modal.sandboxes.fromName("tests", "same")).rejects.toMatchObject({ name: "NotFoundError" });
+    expect((await runtime.modal.sandboxes.fromName("tests", "same", { includeTerminated: true })).sandboxId).toBe(
       one.sandboxId,
     );
     expect(await ids({})).toEqual([]);
@@ -174,29 +176,29 @@ modalTest(
 );
 
 modalTest("images are built once from their instructions, and a failing one says why", async () => {
-  const recipe = lab.image.dockerfileCommands([
+  const recipe = runtime.image.dockerfileCommands([
     "ENV COLOUR=blue",
     "RUN mkdir -p /opt/app && echo $COLOUR > /opt/app/f",
   ]);
-  const sandbox = await lab.modal.sandboxes.create(lab.app, recipe);
+  const sandbox = await runtime.modal.sandboxes.create(runtime.app, recipe);
   expect((await run(sandbox, ["sh", "-c", "cat /opt/app/f; echo $COLOUR"])).stdout).toBe("blue\nblue\n");
   await sandbox.terminate();
   const count = (await server.images()).length;
-  await lab.modal.images
+  await runtime.modal.images
     .fromRegistry("debian:bookworm-slim")
     .dockerfileCommands(["ENV COLOUR=blue", "RUN mkdir -p /opt/app && echo $COLOUR > /opt/app/f"])
-    .build(lab.app);
+    .build(runtime.app);
   expect((await server.images()).length).toBe(count);
-  await expect(lab.image.dockerfileCommands(["RUN echo no such luck >&2; exit 3"]).build(lab.app)).rejects.toThrow(
-    /Image build for im-.*failed[\s\S]*no such luck/,
-  );
-  await expect(lab.image.dockerfileCommands(["USER nobody"]).build(lab.app)).rejects.toMatchObject({ code: 3 });
+  await expect(
+    runtime.image.dockerfileCommands(["RUN echo no such luck >&2; exit 3"]).build(runtime.app),
+  ).rejects.toThrow(/Image build for im-.*failed[\s\S]*no such luck/);
+  await expect(runtime.image.dockerfileCommands(["USER nobody"]).build(runtime.app)).rejects.toMatchObject({ code: 3 });
 });
 
 modalTest(
   "a sandbox's own command has its streams, and its end is the sandbox's; so is a snapshot at the end, a probe, a volume",
   async () => {
-    const volume = await lab.modal.volumes.fromName("shared", { createIfMissing: true });
+    const volume = await runtime.modal.volumes.fromName("shared", { createIfMissing: true });
     const params = { experimentalOptions: { enable_exit_snapshot: true }, volumes: { "/vol": volume } };
     for (const gpu of [{}, { gpu: "T4" }]) {
       const sandbox = await make({
@@ -210,7 +212,7 @@ modalTest(
         4,
       ]);
       const image = await sandbox.experimentalGetExitSnapshot({ timeoutMs: 5000 });
-      const heir = await lab.modal.sandboxes.create(lab.app, image, {
+      const heir = await runtime.modal.sandboxes.create(runtime.app, image, {
         workdir: "/workspace",
         volumes: { "/vol": volume.withMountOptions({ readOnly: true }) },
       });

@@ -8,13 +8,13 @@ import { until } from "../../support/wait.ts";
 /* The real SDK against the server: what works as on Modal. Faults are in modal-server-faults.test.ts. */
 
 let server: ModalServerProcess;
-let lab: ModalTestClient;
+let runtime: ModalTestClient;
 const make = (params: object = {}) =>
-  lab.modal.sandboxes.create(lab.app, lab.image, { workdir: "/workspace", ...params });
+  runtime.modal.sandboxes.create(runtime.app, runtime.image, { workdir: "/workspace", ...params });
 
 beforeAll(async () => {
   server = await startModalServerProcess({ secrets: { keys: { API_KEY: "k-1" } } });
-  lab = await connect(server);
+  runtime = await connect(server);
 });
 afterAll(async () => {
   const [root] = (await server.sandboxes()).map((each) => each.root);
@@ -53,7 +53,7 @@ modalTest("commands have their streams, exit codes, directory, variables and inp
   process.env.HOST_CANARY = "of the host";
   const sandbox = await make({
     env: { A: "of the sandbox", B: "too" },
-    secrets: [await lab.modal.secrets.fromName("keys")],
+    secrets: [await runtime.modal.secrets.fromName("keys")],
   });
   const said = await run(sandbox, ["sh", "-c", 'echo "$A|$B|$API_KEY|$HOST_CANARY|$PWD"; echo err >&2; exit 7'], {
     env: { B: "its own" },
@@ -150,13 +150,13 @@ modalTest("an ended sandbox stops its commands, refuses new ones, and its id sta
   const running = await sandbox.exec(["sh", "-c", "echo begun; sleep 1004"]);
   const reader = running.stdout.getReader();
   await reader.read();
-  const again = await lab.modal.sandboxes.fromId(sandbox.sandboxId);
+  const again = await runtime.modal.sandboxes.fromId(sandbox.sandboxId);
   await again.terminate();
   expect([await running.wait(), (await reader.read()).done]).toEqual([137, true]);
   await expect(sandbox.exec(["true"])).rejects.toMatchObject({ name: "ClientError", code: 9 });
   await expect(sandbox.filesystem.readText("/workspace/x")).rejects.toThrow();
   expect(await sandbox.poll()).toBe(137);
-  const unknown = await lab.modal.sandboxes.fromId("sb-01ARZ3NDEKTSV4RRFFQ69G5FAV");
+  const unknown = await runtime.modal.sandboxes.fromId("sb-01ARZ3NDEKTSV4RRFFQ69G5FAV");
   await expect(unknown.poll()).rejects.toMatchObject({ code: 5 });
   await until(
     async () => !existsSync((await server.sandboxes()).find((each) => each.id === sandbox.sandboxId)?.root ?? "/"),

@@ -52,7 +52,7 @@ const BAD: [tool: string, args: unknown, words: string[]][] = [
 describe("a call with bad arguments is answered with the field and what is wrong:", () => {
   for (const [tool, args, words] of BAD) {
     test(`${tool} ${JSON.stringify(args).slice(0, 60)}`, async () => {
-      const world = { lab: new Proxy({}, { get: () => expect.unreachable() }) } as never; // refused before anything opens
+      const world = { runtime: new Proxy({}, { get: () => expect.unreachable() }) } as never; // refused before anything opens
       const answer = await openTools(world).call(tool, args);
       expect(errorOf(answer)?.code).toBe("invalid_task");
       expect(answer.output).toStartWith(`Error invalid_task: ${tool} was called with bad arguments: `);
@@ -99,7 +99,7 @@ test(
 
 test("a bug throws; only what a model can act on is an answer", async () => {
   const world = {
-    get lab(): never {
+    get runtime(): never {
       throw new TypeError("a bug");
     },
   };

@@ -83,7 +83,7 @@ describe("asking the host", () => {
       answer();
       await world.clock.advance(1_000);
       expect(world.sessions.prompts).toEqual([]);
-      expect((await world.lab.book(ORCHESTRATOR)).jobs()).toEqual([]);
+      expect((await world.runtime.sessionJobs(ORCHESTRATOR)).all()).toEqual([]);
       expect(openPictures()).toBe(0);
     }),
   );

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { CollectedFiles } from "../../../src/jobs/actions/collect-files.ts";
 import type { Collected } from "../../../src/jobs/actions/collect-changes.ts";
+import type { CollectedFiles } from "../../../src/jobs/actions/collect-files.ts";
 import { plainText } from "../../../src/shared/plain-text.ts";
 import { renderCollected, renderFiles } from "../../../src/tools/render-collected.ts";
 import { jobIn } from "../views/job-in.ts";

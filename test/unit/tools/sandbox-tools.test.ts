@@ -43,7 +43,7 @@ describe("a job's file tools", () => {
     inWorld(async (world) => {
       const { inside, jobID } = await openJob(world);
       await inside("sandbox_write", { path: "empty", content: "" });
-      await world.lab.keeper.live(jobID)?.writeFile("binary", new Uint8Array([0xff, 0xfe, 0]));
+      await world.runtime.lifecycle.live(jobID)?.writeFile("binary", new Uint8Array([0xff, 0xfe, 0]));
       expect(errorOf(await inside("sandbox_read", { path: "none" }))?.code).toBe("file_not_found");
       expect((await inside("sandbox_read", { path: "empty" })).output).toBe("(empty file)");
       expect((await inside("sandbox_read", { path: "binary" })).output).toContain("not UTF-8");
@@ -97,7 +97,7 @@ describe("a job's commands", () => {
         const { output, metadata } = await answer;
         expect(output).toContain(abort.signal.aborted ? "interrupted" : "stopped after 5 s");
         expect([metadata.exitCode, metadata.timedOut]).toEqual([null, !abort.signal.aborted]);
-        expect(world.lab.keeper.live(jobID)).not.toBeNull();
+        expect(world.runtime.lifecycle.live(jobID)).not.toBeNull();
       }),
     );
   }

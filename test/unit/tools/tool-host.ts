@@ -17,7 +17,7 @@ export function openTools(world: World) {
   const asked: Question[] = [];
   let open = 0;
   const tools = createTools({
-    lab: async () => world.lab,
+    runtime: async () => world.runtime,
     catalog: async () => CATALOG,
     modelOf: async () => "acme/large",
     forbiddenTo: async () => [],

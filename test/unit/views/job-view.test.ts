@@ -7,8 +7,8 @@ const failure = { code: "model_error" as const, message: "APIError: 500", retrya
 
 const facts = (more: Partial<JobFacts> = {}): JobFacts => ({
   place: null,
-  live: { tool: null, retry: null, heardAt: null },
-  unansweredSince: null,
+  live: { tool: null, retry: null, lastActivityAt: null },
+  pendingSince: null,
   now: AT + 90_000,
   ...more,
 });
@@ -30,7 +30,7 @@ describe("a view has exactly the contract's fields", () => {
     [
       "running",
       jobIn({ kind: "running", leaseID: "l" }, { ...started, sandbox: live }),
-      facts({ live: { tool: "sandbox_exec", retry: { attempt: 2, message: "busy", nextAt: AT + 98_000 }, heardAt: AT } }),
+      facts({ live: { tool: "sandbox_exec", retry: { attempt: 2, message: "busy", nextAt: AT + 98_000 }, lastActivityAt: AT } }),
       ["reason", "sessionID", "sandboxID", "tool", "status", "startedAt"],
     ],
     ["interrupted", jobIn({ kind: "interrupted" }, { ...started, sandbox: live }), facts(), ["reason", "sessionID", "sandboxID", "status", "startedAt"]],
@@ -70,26 +70,28 @@ test("reasons say what a job waits for", () => {
   const retry = { attempt: 3, message: "overloaded", nextAt: AT + 98_000 };
   const running = jobIn({ kind: "running", leaseID: "l" });
   const reason = (job: Job, more: Partial<JobFacts>) => toJobView(job, facts(more)).reason;
-  expect(reason(running, { live: { tool: null, retry, heardAt: AT } })).toBe(
+  expect(reason(running, { live: { tool: null, retry, lastActivityAt: AT } })).toBe(
     "model retry 3 of 5, next in 8 s: overloaded",
   );
-  expect(reason(running, { live: { tool: null, retry: { ...retry, nextAt: AT }, heardAt: AT } })).toContain(
+  expect(reason(running, { live: { tool: null, retry: { ...retry, nextAt: AT }, lastActivityAt: AT } })).toContain(
     "next in 0 s",
   );
-  expect(reason(jobIn({ kind: "completed", result: "" }), { live: { tool: "x", retry, heardAt: AT } })).toBeUndefined();
+  expect(
+    reason(jobIn({ kind: "completed", result: "" }), { live: { tool: "x", retry, lastActivityAt: AT } }),
+  ).toBeUndefined();
   expect(reason(jobIn({ kind: "interrupted" }), {})).toContain("when its session is used again");
 });
 
 test("trouble is told within seconds", () => {
   const running = jobIn({ kind: "running", leaseID: "l" });
-  const live = (heardAt: number | null, tool: string | null = null) => ({ tool, retry: null, heardAt });
+  const live = (lastActivityAt: number | null, tool: string | null = null) => ({ tool, retry: null, lastActivityAt });
   const reason = (job: Job, more: Partial<JobFacts>) => toJobView(job, facts(more)).reason;
   const starting = jobIn({ kind: "starting", leaseID: "l" }, { sandbox: { kind: "creating" } });
   expect(reason(starting, {})).toBe("its sandbox is being made for 30 s");
   expect(reason(running, { live: live(AT + 86_000) })).toBe("nothing has been heard of its model for 4 s");
   expect(reason(running, { live: live(AT + 88_000) })).toBeUndefined();
   expect(reason(running, { live: live(AT, "sandbox_exec") })).toBeUndefined();
-  expect(reason(running, { live: live(AT, "sandbox_exec"), unansweredSince: AT + 83_000 })).toBe(
+  expect(reason(running, { live: live(AT, "sandbox_exec"), pendingSince: AT + 83_000 })).toBe(
     "its sandbox has not answered for 7 s",
   );
 });

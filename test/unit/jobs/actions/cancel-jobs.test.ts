@@ -4,9 +4,9 @@ import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
 import { bytes, gate, inWorld, leases, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
 
 /** Begins to cancel; returns whether it is done. */
-function cancel({ lab }: World, ids: string[], reason: string | null = null): () => boolean {
+function cancel({ runtime }: World, ids: string[], reason: string | null = null): () => boolean {
   let done = false;
-  void cancelJobs(lab, ORCHESTRATOR, ids, reason).then(() => {
+  void cancelJobs(runtime, ORCHESTRATOR, ids, reason).then(() => {
     done = true;
   });
   return () => done;
@@ -26,7 +26,7 @@ test(
     });
     expect(world.sessions.aborted).toEqual([world.job(id).childSession ?? ""]);
     expect((await world.turns(id)).map(({ state }) => state)).toEqual(["stopped"]);
-    expect([leases(world.lab), world.machine.sandboxes().length]).toEqual([1, 1]);
+    expect([leases(world.runtime), world.machine.sandboxes().length]).toEqual([1, 1]);
     expect((await world.reaches(other, "completed")).state).toMatchObject({ result: "fine" });
   }),
 );
@@ -64,7 +64,7 @@ test(
       const [first = "", second = "", third = ""] = await world.start("work 5000 1", "say 2", "say 3");
       await world.reaches(first, "running");
       await cancelled(world, [second]);
-      expect(world.lab.scheduler.place(third)?.position).toBe(1);
+      expect(world.runtime.scheduler.place(third)?.position).toBe(1);
       await world.reaches(third, "completed");
       expect(world.did("create")).toEqual([`create ${first}`, `create ${third}`]);
     },
@@ -80,7 +80,9 @@ test(
     await world.reaches(running, "running");
     await cancelled(world, [done]);
     expect(world.job(done).state).toMatchObject({ kind: "completed", result: "1" });
-    const refused = await cancelJobs(world.lab, ORCHESTRATOR, [running, "job_foreign"], null).catch((error) => error);
+    const refused = await cancelJobs(world.runtime, ORCHESTRATOR, [running, "job_foreign"], null).catch(
+      (error) => error,
+    );
     expect(refused).toMatchObject({ code: "not_found", message: expect.stringContaining("job_foreign") });
     expect(world.job(running).state.kind).toBe("running");
   }),
@@ -96,7 +98,7 @@ test(
     expect(world.job(id).sandbox.kind).toBe("creating");
     await cancelled(world, [id]);
     expect(world.job(id)).toMatchObject({ state: { kind: "cancelled" }, sandbox: { kind: "none" } });
-    expect(leases(world.lab)).toBe(0);
+    expect(leases(world.runtime)).toBe(0);
     creating.open();
     await world.clock.advance(10);
     expect(world.machine.ledger).toEqual([`create ${id}`, "terminate sbx_1"]);
@@ -129,9 +131,9 @@ test("cancelled while skills are put into its sandbox, the sandbox is parked, an
     await world.clock.until("cancelled", done);
     expect(world.machine.sandboxes()).toEqual([]);
     expect(world.sessions.created).toEqual([]);
-    expect(leases(world.lab)).toBe(0);
+    expect(leases(world.runtime)).toBe(0);
   };
-  await inWorld(body, {}, { furnish: () => furnishing.passed.then(() => []) })();
+  await inWorld(body, {}, { installSkills: () => furnishing.passed.then(() => []) })();
 });
 
 test(
@@ -139,14 +141,14 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
-    await world.lab.keeper.live(id)?.writeFile("work.txt", bytes("so far"));
+    await world.runtime.lifecycle.live(id)?.writeFile("work.txt", bytes("so far"));
     const done = cancel(world, [id]);
     await world.clock.advance(1);
-    await messageJob(world.lab, ORCHESTRATOR, { job: id, message: "work 3000 woken", interrupt: false });
+    await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "work 3000 woken", interrupt: false });
     await world.clock.until("cancelled", done);
     const { sandbox } = await world.reaches(id, "running");
     expect(sandbox.kind).toBe("live");
-    const file = await world.lab.keeper.live(id)?.readFile("work.txt", { offset: 0, maxBytes: 99 });
+    const file = await world.runtime.lifecycle.live(id)?.readFile("work.txt", { offset: 0, maxBytes: 99 });
     expect(text(file)).toBe("so far");
     expect((await world.reaches(id, "completed", "failed", "cancelled")).state).toMatchObject({ result: "woken" });
   }),
@@ -155,7 +157,7 @@ test(
 test("a run that fails while it unwinds does not end the job that was woken meanwhile", async () => {
   const furnishing = gate();
   let isFirst = true;
-  const furnish = async () => {
+  const installSkills = async () => {
     if (!isFirst) return [];
     isFirst = false;
     await furnishing.passed;
@@ -165,11 +167,11 @@ test("a run that fails while it unwinds does not end the job that was woken mean
     const [id = ""] = await world.start("say 1");
     await world.clock.until("a sandbox", () => world.machine.sandboxes().length === 1);
     const done = cancel(world, [id]);
-    await messageJob(world.lab, ORCHESTRATOR, { job: id, message: "say woken", interrupt: false });
+    await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "say woken", interrupt: false });
     await world.reaches(id, "starting");
     furnishing.open();
     await world.clock.until("cancelled", done);
     expect((await world.reaches(id, "completed", "failed", "cancelled")).state).toMatchObject({ result: "woken" });
   };
-  await inWorld(body, {}, { furnish })();
+  await inWorld(body, {}, { installSkills })();
 });

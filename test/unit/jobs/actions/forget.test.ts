@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { JobBook } from "../../../../src/jobs/session/session-jobs.ts";
 import { startJobs } from "../../../../src/jobs/actions/start-jobs.ts";
+import type { SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
 import type { TreeBase } from "../../../../src/workspace/capture-tree.ts";
 import { storeFolder } from "../../../../src/workspace/project-store.ts";
@@ -14,14 +14,14 @@ test(
     const [running = "", done = ""] = await world.start("hang", "say 1", "say 2");
     const context = { catalog: CATALOG, orchestratorModel: null, forbidden: [], provider: "local" as const };
     const request = { description: "other", prompt: "work 90000 fine" };
-    const [other] = await startJobs(world.lab, [request], { ...context, orchestrator: "ses_other" });
+    const [other] = await startJobs(world.runtime, [request], { ...context, orchestrator: "ses_other" });
     await world.reaches(done, "completed");
     await world.clock.advance(61_000);
     await world.reaches(running, "running");
     expect(world.job(done).sandbox.kind).toBe("parked");
-    const kept = keepWork(world, await world.lab.book(ORCHESTRATOR), done);
-    const others = keepWork(world, await world.lab.book("ses_other"), other?.id ?? "");
-    const forgotten = world.lab.forget(ORCHESTRATOR);
+    const kept = keepWork(world, await world.runtime.sessionJobs(ORCHESTRATOR), done);
+    const others = keepWork(world, await world.runtime.sessionJobs("ses_other"), other?.id ?? "");
+    const forgotten = world.runtime.forget(ORCHESTRATOR);
     await world.clock.advance(10_000);
     await forgotten;
     await world.clock.advance(160_000);
@@ -32,25 +32,25 @@ test(
       [false, false],
       [true, true],
     ]);
-    expect(world.lab.snapshots.list(ORCHESTRATOR)).toEqual([]);
+    expect(world.runtime.snapshots.list(ORCHESTRATOR)).toEqual([]);
     expect(world.machine.snapshotIDs().length).toBe(1); // the other session's, parked after its end
-    const book = await world.lab.book("ses_other");
-    expect(book.get(other?.id ?? "")?.state).toMatchObject({ kind: "completed", result: "fine" });
-    expect((await world.lab.book(ORCHESTRATOR)).jobs()).toEqual([]);
+    const sessionJobs = await world.runtime.sessionJobs("ses_other");
+    expect(sessionJobs.get(other?.id ?? "")?.state).toMatchObject({ kind: "completed", result: "fine" });
+    expect((await world.runtime.sessionJobs(ORCHESTRATOR)).all()).toEqual([]);
   }),
 );
 
 test(
   "forgetting a session that never had jobs touches nothing",
   inWorld(async (world) => {
-    await world.lab.forget("ses_unknown");
+    await world.runtime.forget("ses_unknown");
     expect(existsSync(sessionFile(world.stateDir, "ses_unknown"))).toBe(false);
   }),
 );
 
-function keepWork({ stateDir }: World, book: JobBook, id: string): string[] {
+function keepWork({ stateDir }: World, sessionJobs: SessionJobs, id: string): string[] {
   const base = { project: "/project" } as TreeBase;
-  book.update(id, (job) => ({ ...job, base }));
+  sessionJobs.update(id, (job) => ({ ...job, base }));
   const folder = storeFolder(stateDir, base.project);
   mkdirSync(join(folder, "jobs", id), { recursive: true });
   writeFileSync(join(folder, `branch.${id}`), "");

@@ -3,12 +3,12 @@ import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
 import { bytes, gate, inWorld, leases, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
 
-const send = ({ lab }: World, job: string, message: string, interrupt = false) =>
-  messageJob(lab, ORCHESTRATOR, { job, message, interrupt });
+const send = ({ runtime }: World, job: string, message: string, interrupt = false) =>
+  messageJob(runtime, ORCHESTRATOR, { job, message, interrupt });
 const write = (world: World, id: string, content: string) =>
-  world.lab.keeper.live(id)?.writeFile("note", bytes(content));
+  world.runtime.lifecycle.live(id)?.writeFile("note", bytes(content));
 const note = async (world: World, id: string) =>
-  text(await world.lab.keeper.live(id)?.readFile("note", { offset: 0, maxBytes: 99 }));
+  text(await world.runtime.lifecycle.live(id)?.readFile("note", { offset: 0, maxBytes: 99 }));
 const prompts = ({ sessions }: World) => sessions.prompts.map((prompt) => prompt.text);
 
 test(
@@ -139,7 +139,7 @@ test(
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
     await write(world, id, "kept");
-    void cancelJobs(world.lab, ORCHESTRATOR, [id], null);
+    void cancelJobs(world.runtime, ORCHESTRATOR, [id], null);
     await world.clock.until("parked", () => world.job(id).sandbox.kind === "parked");
     await send(world, id, "work 500 again");
     await world.reaches(id, "running");
@@ -170,7 +170,7 @@ test(
     await send(world, id, "say 1");
     await world.reaches(id, "failed");
     expect(world.job(id).state).toMatchObject({ failure: { code: "restart_unrecoverable" } });
-    expect(leases(world.lab)).toBe(0);
+    expect(leases(world.runtime)).toBe(0);
   }),
 );
 

@@ -1,6 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import {
+  decideWait,
+  type WaitResult,
+  type WaitUntil,
+  waitForJobs,
+} from "../../../../src/jobs/actions/wait-for-jobs.ts";
 import type { Job, JobState } from "../../../../src/jobs/core/job.ts";
-import { decideWait, type WaitResult, type WaitUntil, waitForJobs } from "../../../../src/jobs/actions/wait-for-jobs.ts";
 import { settle } from "../../../support/fake-clock.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
@@ -48,10 +53,10 @@ interface Request {
   signal?: AbortSignal;
   onProgress?: (jobs: readonly Job[]) => void;
 }
-function wait({ lab }: World, { until = "all", timeoutMs = 600_000, jobs, signal, onProgress }: Request = {}) {
+function wait({ runtime }: World, { until = "all", timeoutMs = 600_000, jobs, signal, onProgress }: Request = {}) {
   let result: WaitResult | null = null;
   const request = { jobs, until, timeoutMs, signal: signal ?? new AbortController().signal };
-  const waited = waitForJobs(lab, ORCHESTRATOR, { ...request, onProgress: onProgress ?? (() => {}) });
+  const waited = waitForJobs(runtime, ORCHESTRATOR, { ...request, onProgress: onProgress ?? (() => {}) });
   waited.then(
     (value) => {
       result = value;

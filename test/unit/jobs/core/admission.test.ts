@@ -3,12 +3,12 @@ import fc from "fast-check";
 import type { GpuRequest } from "../../../../src/config/gpu.ts";
 import {
   type AdmissionLimits,
+  BACKFILL_WINDOW_MS,
   canEverFit,
   countGpus,
   decideAdmission,
   fitsInstead,
   type LeaseUse,
-  PATIENCE_MS,
   type QueueEntry,
 } from "../../../../src/jobs/core/admission.ts";
 import { gpusOf } from "../../../../src/sandboxes/environment.ts";
@@ -17,8 +17,12 @@ const NOW = 1_000_000_000;
 const limits: AdmissionLimits = { maxRunningJobs: 8, gpus: { total: 10, H100: 8 } };
 const lease = (gpu: string | null, slots: 0 | 1 = 1): LeaseUse => ({ slots, gpu: gpusOf(gpu)[0] ?? null });
 const slots = (count: number) => Array.from({ length: count }, () => lease(null));
-const young = (gpu: string | null): QueueEntry => ({ jobID: "young", since: NOW - PATIENCE_MS + 1, gpus: gpusOf(gpu) });
-const old = (gpu: string | null): QueueEntry => ({ jobID: "old", since: NOW - PATIENCE_MS, gpus: gpusOf(gpu) });
+const young = (gpu: string | null): QueueEntry => ({
+  jobID: "young",
+  since: NOW - BACKFILL_WINDOW_MS + 1,
+  gpus: gpusOf(gpu),
+});
+const old = (gpu: string | null): QueueEntry => ({ jobID: "old", since: NOW - BACKFILL_WINDOW_MS, gpus: gpusOf(gpu) });
 const decide = (gpu: string | null, leases: LeaseUse[], ahead: QueueEntry[] = []) =>
   decideAdmission(gpusOf(gpu), { leases, ahead }, limits, NOW);
 const granted = (...args: Parameters<typeof decide>): string | null => {
@@ -158,7 +162,9 @@ test("over random workloads no limit is exceeded and no job waits for ever", () 
           // Once old, the head is passed by nobody: it waits for those that run, no longer.
           const head = waiting[0];
           if (head)
-            expect(second - head.at).toBeLessThanOrEqual((PATIENCE_MS / 1000 + longest) * (waiting.length + started));
+            expect(second - head.at).toBeLessThanOrEqual(
+              (BACKFILL_WINDOW_MS / 1000 + longest) * (waiting.length + started),
+            );
           if (head && running.length === 0) throw new Error(`${head.gpu} waits for nobody`);
         }
       },

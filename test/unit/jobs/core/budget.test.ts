@@ -1,12 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import {
+  type BudgetLimits,
+  decideBudget,
+  decideBudgetAdmission,
+  decideJobBudget,
+  spendOf,
+} from "../../../../src/jobs/core/budget.ts";
 import { NO_COMPUTE, openCompute, settleCompute } from "../../../../src/jobs/core/cost.ts";
 import { complete, fail, type Job, run, start } from "../../../../src/jobs/core/job.ts";
-import { decideBudget, decideJobBudget, decideMoney, type MoneyLimits, spendOf } from "../../../../src/jobs/core/budget.ts";
 import { jobIn } from "../../views/job-in.ts";
 
 const HOUR = 3_600_000;
-const limits: MoneyLimits = { ceilingUsd: 10, warnAt: 0.8, rescueMs: HOUR / 10 };
+const limits: BudgetLimits = { ceilingUsd: 10, warnAt: 0.8, rescueMs: HOUR / 10 };
 const queued = (more: Partial<Job> = {}) => jobIn({ kind: "queued" }, { id: "new", modelUsd: 0, ...more });
 /** Running since 0, its sandbox too. */
 const running = (usdPerHour: number, more: Partial<Job> = {}) =>
@@ -35,7 +41,8 @@ describe("compute", () => {
 });
 
 describe("a job may start", () => {
-  const decide = (job: Job, rate: number, jobs: Job[], now = 0) => decideMoney(job, rate, [...jobs, job], limits, now);
+  const decide = (job: Job, rate: number, jobs: Job[], now = 0) =>
+    decideBudgetAdmission(job, rate, [...jobs, job], limits, now);
 
   test("while spend, reserves and its own reserve stay under the ceiling", () => {
     expect(decide(queued(), 20, []).kind).toBe("admit");
@@ -60,7 +67,9 @@ describe("a job may start", () => {
 
   test("always where there is no ceiling", () => {
     const free = { ...limits, ceilingUsd: null };
-    expect(decideMoney(queued(), 1e6, [running(1e6, { modelUsd: 1e6 })], free, HOUR)).toEqual({ kind: "admit" });
+    expect(decideBudgetAdmission(queued(), 1e6, [running(1e6, { modelUsd: 1e6 })], free, HOUR)).toEqual({
+      kind: "admit",
+    });
     expect(decideBudget([running(1e6)], free, HOUR)).toMatchObject({ isLow: false, isOut: false, nextAt: null });
   });
 });
@@ -106,7 +115,7 @@ const arrival = fc.record({
 
 test("over random workloads spend never passes the ceiling, nor a task's own, and no job waits for ever", () => {
   const MIN = 60_000;
-  const own: MoneyLimits = { ceilingUsd: 20, warnAt: 0.8, rescueMs: 5 * MIN };
+  const own: BudgetLimits = { ceilingUsd: 20, warnAt: 0.8, rescueMs: 5 * MIN };
   fc.assert(
     fc.property(fc.array(arrival, { maxLength: 20 }), (arrivals) => {
       type Played = (typeof arrivals)[number] & { job: Job; endsAt: number };
@@ -124,7 +133,7 @@ test("over random workloads spend never passes the ceiling, nor a task's own, an
             one.job = { ...one.job, state: complete(state, "", now), compute: settleCompute(compute, now) };
           }
           if (state.kind !== "queued" || one.at * MIN > now) continue;
-          const decision = decideMoney(one.job, one.usdPerHour, records(), own, now);
+          const decision = decideBudgetAdmission(one.job, one.usdPerHour, records(), own, now);
           if (decision.kind === "refuse") one.job = { ...one.job, state: fail(state, decision.failure, now) };
           if (decision.kind !== "admit") continue;
           one.endsAt = now + one.lasts * MIN;

@@ -7,7 +7,7 @@ const limits: DeadlineLimits = { jobMs: 240 * MIN, stallMs: 15 * MIN, checkpoint
 const facts = (more: Partial<DeadlineFacts> = {}): DeadlineFacts => ({
   since: 0,
   sandboxUntil: null,
-  heardAt: null,
+  lastActivityAt: null,
   retried: false,
   told: false,
   savedAt: 0,
@@ -45,10 +45,10 @@ describe("a job near the end of its time", () => {
 
 describe("a silent turn", () => {
   test("is retried once, then its job stops", () => {
-    expect(at(14, { heardAt: 0 }, never)).toEqual(["nothing", 15]);
-    expect(at(15, { heardAt: 0 }, never)).toEqual(["retry_turn", 235]);
-    expect(at(40, { heardAt: 30 * MIN, retried: true }, never)).toEqual(["nothing", 45]);
-    expect(at(45, { heardAt: 30 * MIN, retried: true }, never)).toEqual(["stop", "stalled", 235]);
+    expect(at(14, { lastActivityAt: 0 }, never)).toEqual(["nothing", 15]);
+    expect(at(15, { lastActivityAt: 0 }, never)).toEqual(["retry_turn", 235]);
+    expect(at(40, { lastActivityAt: 30 * MIN, retried: true }, never)).toEqual(["nothing", 45]);
+    expect(at(45, { lastActivityAt: 30 * MIN, retried: true }, never)).toEqual(["stop", "stalled", 235]);
   });
 
   test("is none while a tool runs or between turns", () => expect(at(100, {}, never)).toEqual(["nothing", 235]));
@@ -66,7 +66,7 @@ test("whatever the facts, the next look comes later than now and no later than w
   const any = fc.record({
     since: moment,
     sandboxUntil: fc.option(moment),
-    heardAt: fc.option(moment),
+    lastActivityAt: fc.option(moment),
     retried: fc.boolean(),
     told: fc.boolean(),
     savedAt: moment,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
-import { spendOf } from "../../../../src/jobs/core/budget.ts";
 import { waitForJobs } from "../../../../src/jobs/actions/wait-for-jobs.ts";
+import { spendOf } from "../../../../src/jobs/core/budget.ts";
 import { bytes, inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
 const MIN = 60_000;
@@ -15,7 +15,7 @@ const budget = (usdPerSession: number | null, warnAt = 0.8) => ({
 });
 const long = `work ${1e4 * MIN} never`;
 
-const spent = async (world: World) => spendOf((await world.lab.book(ORCHESTRATOR)).jobs(), world.clock.now());
+const spent = async (world: World) => spendOf((await world.runtime.sessionJobs(ORCHESTRATOR)).all(), world.clock.now());
 
 test(
   "model and compute are counted to the cent, over parking, follow-ups and restarts, also while nobody ran",
@@ -30,10 +30,10 @@ test(
       computeUsd: expect.closeTo(1, 3),
       usd: expect.closeTo(1.005, 3),
     });
-    await messageJob(world.lab, ORCHESTRATOR, { job: id, message: long, interrupt: false });
+    await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: long, interrupt: false });
     await world.reaches(id, "running");
     await world.clock.advance(30 * MIN);
-    await world.close(world.lab);
+    await world.close(world.runtime);
     await world.clock.advance(30 * MIN); // its sandbox stands, and no OpenCode runs
     await world.reopen();
     expect(await spent(world)).toMatchObject({ computeUsd: expect.closeTo(2, 3) });
@@ -46,9 +46,9 @@ describe("at its ceiling", () => {
     inWorld(async (world) => {
       const [a = "", b = ""] = await world.start(long, long);
       await world.reaches(b, "running");
-      await world.lab.keeper.live(a)?.writeFile("kept", bytes("kept"));
+      await world.runtime.lifecycle.live(a)?.writeFile("kept", bytes("kept"));
       const wait = () =>
-        waitForJobs(world.lab, ORCHESTRATOR, {
+        waitForJobs(world.runtime, ORCHESTRATOR, {
           until: "all",
           timeoutMs: 1e9,
           signal: new AbortController().signal,
@@ -82,12 +82,12 @@ describe("at its ceiling", () => {
       const [late = ""] = await world.start("say no");
       expect(world.job(late).state).toMatchObject({ kind: "failed", failure: { code: "budget_exceeded" } });
 
-      await world.close(world.lab);
-      world.lab = await world.open({ budget: { usdPerSession: 10, warnAt: 0.8 } });
-      const book = await world.lab.book(ORCHESTRATOR);
+      await world.close(world.runtime);
+      world.runtime = await world.open({ budget: { usdPerSession: 10, warnAt: 0.8 } });
+      const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
       for (const job of [a, late]) {
-        await messageJob(world.lab, ORCHESTRATOR, { job, message: "say there", interrupt: false });
-        await world.clock.until("it goes on", () => book.get(job)?.state.kind === "completed");
+        await messageJob(world.runtime, ORCHESTRATOR, { job, message: "say there", interrupt: false });
+        await world.clock.until("it goes on", () => sessionJobs.get(job)?.state.kind === "completed");
       }
       expect(world.did("create").length).toBe(5);
     }, budget(2)),
@@ -126,12 +126,12 @@ test(
     async (world) => {
       const [a = "", b = "", c = ""] = await world.start(`work ${MIN} a`, "say b", "say c");
       await world.reaches(a, "running");
-      expect(world.lab.scheduler.place(b)).toEqual({
+      expect(world.runtime.scheduler.place(b)).toEqual({
         position: 1,
         reason: expect.stringContaining("waiting for budget"),
       });
-      expect(world.lab.scheduler.place(c)).toMatchObject({ position: 2 });
-      expect(world.lab.pool.poolState(world.clock.now()).queue).toEqual([]); // nobody need wait behind them
+      expect(world.runtime.scheduler.place(c)).toMatchObject({ position: 2 });
+      expect(world.runtime.pool.poolState(world.clock.now()).queue).toEqual([]); // nobody need wait behind them
       await world.clock.advance(2 * MIN);
       expect([a, b, c].map((id) => world.job(id).state.kind)).toEqual(["completed", "completed", "completed"]);
     },

@@ -7,15 +7,15 @@ import { bytes, gate, inWorld, leases, ORCHESTRATOR, text, type World } from "..
 const MIN = 60_000;
 const ENVIRONMENTS = optionsSchema.parse({ environments: { short: { sandboxTimeoutMinutes: 10 } } }).environments;
 const say = (world: World, job: string, message: string) =>
-  messageJob(world.lab, ORCHESTRATOR, { job, message, interrupt: false });
-const write = async (world: World, id: string) => world.lab.keeper.live(id)?.writeFile("kept", bytes("kept"));
+  messageJob(world.runtime, ORCHESTRATOR, { job, message, interrupt: false });
+const write = async (world: World, id: string) => world.runtime.lifecycle.live(id)?.writeFile("kept", bytes("kept"));
 const read = async (world: World, id: string) =>
-  text(await world.lab.keeper.live(id)?.readFile("kept", { offset: 0, maxBytes: 9 }));
+  text(await world.runtime.lifecycle.live(id)?.readFile("kept", { offset: 0, maxBytes: 9 }));
 const reasonOf = (world: World, id: string) => {
-  const { lab, clock } = world;
+  const { runtime, clock } = world;
   const job = world.job(id);
-  const live = lab.live.of(job.childSession);
-  return toJobView(job, { place: null, live, unansweredSince: lab.keeper.unansweredSince(id), now: clock.now() })
+  const live = runtime.activity.of(job.childSession);
+  return toJobView(job, { place: null, live, pendingSince: runtime.lifecycle.pendingSince(id), now: clock.now() })
     .reason;
 };
 
@@ -39,7 +39,7 @@ describe("a silent model", () => {
         state: { kind: "failed", failure: { code: "stalled", retryable: true } },
         sandbox: { kind: "parked" },
       });
-      expect([leases(world.lab), world.sessions.running(), world.sessions.lostPrompts]).toEqual([0, [], []]);
+      expect([leases(world.runtime), world.sessions.running(), world.sessions.lostPrompts]).toEqual([0, [], []]);
       await say(world, id, "work 1000 again");
       await world.reaches(id, "running");
       expect(await read(world, id)).toBe("kept");
@@ -71,7 +71,7 @@ describe("a silent model", () => {
       await world.clock.advance(1_000);
       world.sessions.emit({ kind: "tool", sessionID, call: "other", tool: "sandbox_read", running: true });
       world.sessions.emit({ kind: "tool", sessionID, call: "other", tool: "sandbox_read", running: false });
-      expect(world.lab.live.of(sessionID).tool).toBe("sandbox_exec");
+      expect(world.runtime.activity.of(sessionID).tool).toBe("sandbox_exec");
       await world.clock.advance(61 * MIN);
       expect(world.job(id).state).toMatchObject({ kind: "completed", result: "done" });
     }),
@@ -104,7 +104,7 @@ describe("a job past its time", () => {
       await world.clock.advance(54 * MIN);
       expect(world.sessions.told).toEqual([]);
       const seen: unknown[] = [];
-      world.lab.onChange(({ job }) => {
+      world.runtime.onChange(({ job }) => {
         if (job.state.kind === "failed") seen.push([job.state, job.sandbox.kind]);
       });
       await world.clock.advance(1.5 * MIN);
@@ -115,7 +115,7 @@ describe("a job past its time", () => {
         result: "half of it",
       });
       expect(seen[0]).toMatchObject([{ result: "half of it" }, "parked"]); // never failed and not yet frozen
-      expect([world.machine.sandboxes().length, leases(world.lab)]).toEqual([0, 0]);
+      expect([world.machine.sandboxes().length, leases(world.runtime)]).toEqual([0, 0]);
       await say(world, id, "work 1000 whole");
       await world.reaches(id, "running");
       expect(await read(world, id)).toBe("kept");
@@ -197,7 +197,7 @@ test(
       await world.clock.advance(65 * MIN);
       expect(world.did("freeze").length).toBe(2);
       expect(world.machine.snapshotIDs().length).toBe(1);
-      expect(world.lab.snapshots.list(ORCHESTRATOR)).toEqual([]);
+      expect(world.runtime.snapshots.list(ORCHESTRATOR)).toEqual([]);
       expect(world.job(id)).toMatchObject({ state: { kind: "running" }, sandbox: { kind: "live" } });
       world.machine.lose(world.machine.sandboxes()[0]?.id ?? "");
       await world.reaches(id, "failed");
@@ -215,13 +215,13 @@ test(
     const { passed, open } = gate();
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
-    const sandbox = world.lab.keeper.live(id);
+    const sandbox = world.runtime.lifecycle.live(id);
     world.machine.onRead = () => passed;
     const reading = sandbox?.readFile("kept", { offset: 0, maxBytes: 1 }).catch(() => {});
     await world.clock.advance(4_000);
     expect(reasonOf(world, id)).toBe("its sandbox has not answered for 4 s");
     open();
     await reading;
-    expect(world.lab.keeper.unansweredSince(id)).toBeNull();
+    expect(world.runtime.lifecycle.pendingSince(id)).toBeNull();
   }),
 );

@@ -18,7 +18,7 @@ test(
     expect(ids.map((id) => world.job(id))).toMatchObject(
       ids.map(() => ({ turns: 1, tokens: { input: 10, output: 5 } })),
     );
-    expect(leases(world.lab)).toBe(0);
+    expect(leases(world.runtime)).toBe(0);
   }),
 );
 
@@ -54,7 +54,7 @@ describe("a job fails alone, with its code, and its lease is free", () => {
         expect((await world.reaches(second, "completed")).sandbox.kind).toBe("live");
         expect(world.job(first).sandbox.kind).toBe("none");
         expect(world.sessions.created.length).toBe(1);
-        expect(leases(world.lab)).toBe(0);
+        expect(leases(world.runtime)).toBe(0);
       }),
     );
   }
@@ -73,7 +73,7 @@ describe("a job fails alone, with its code, and its lease is free", () => {
         expect((await world.reaches(first, "failed")).state).toMatchObject({ failure: { code } });
         expect((await world.reaches(second, "completed")).state).toMatchObject({ result: "fine" });
         expect((await world.turns(first)).map(({ state }) => state)).toEqual(["failed"]);
-        expect(leases(world.lab)).toBe(0);
+        expect(leases(world.runtime)).toBe(0);
       }),
     );
   }
@@ -160,7 +160,7 @@ test(
     },
     {},
     {
-      furnish: async () => {
+      installSkills: async () => {
         throw new Error("disk full");
       },
     },

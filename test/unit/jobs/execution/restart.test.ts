@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
-import { takeSnapshot } from "../../../../src/jobs/actions/snapshot-job.ts";
+import { snapshotJob } from "../../../../src/jobs/actions/snapshot-job.ts";
 import { bytes, inWorld, leases, ORCHESTRATOR, stored, text, type World } from "../runtime-world.ts";
 
-const send = ({ lab }: World, job: string, message: string) =>
-  messageJob(lab, ORCHESTRATOR, { job, message, interrupt: false });
+const send = ({ runtime }: World, job: string, message: string) =>
+  messageJob(runtime, ORCHESTRATOR, { job, message, interrupt: false });
 const note = async (world: World, id: string) =>
-  text(await world.lab.keeper.live(id)?.readFile("note", { offset: 0, maxBytes: 99 }));
+  text(await world.runtime.lifecycle.live(id)?.readFile("note", { offset: 0, maxBytes: 99 }));
 
 test(
   "after a restart running jobs go on in their sessions, queued ones start, ended ones stay",
@@ -16,7 +16,7 @@ test(
       const [done = "", running = "", queued = ""] = await world.start("say 1", "work 30000 2", "say 3");
       await world.reaches(done, "completed");
       const { childSession } = await world.reaches(running, "running");
-      await world.close(world.lab);
+      await world.close(world.runtime);
       expect(stored(world, running).state.kind).toBe("interrupted");
       expect(world.sessions.running()).toEqual([]);
       await world.reopen();
@@ -27,7 +27,7 @@ test(
       expect((await world.turns(running)).map(({ state }) => state)).toEqual(["done"]);
       expect(world.sessions.prompts.at(-1)?.text).toContain("Your files are as you left them");
       expect(world.sessions.running()).toEqual([]);
-      expect(leases(world.lab)).toBe(0);
+      expect(leases(world.runtime)).toBe(0);
     },
     { maxRunningJobs: 1 },
   ),
@@ -38,7 +38,7 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("work 20000 first");
     const before = await world.reaches(id, "running");
-    await world.lab.keeper.live(id)?.writeFile("note", bytes("kept"));
+    await world.runtime.lifecycle.live(id)?.writeFile("note", bytes("kept"));
     await world.reopen();
     await send(world, id, "work 500 again");
     const during = await world.reaches(id, "running");
@@ -54,7 +54,7 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     const { sandbox } = await world.reaches(id, "running");
-    await world.close(world.lab);
+    await world.close(world.runtime);
     world.machine.lose(sandbox.kind === "live" ? sandbox.id : "");
     await world.reopen();
     expect((await world.reaches(id, "failed")).state).toMatchObject({ failure: { code: "restart_unrecoverable" } });
@@ -66,7 +66,7 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
-    await world.lab.keeper.live(id)?.writeFile("note", bytes("kept"));
+    await world.runtime.lifecycle.live(id)?.writeFile("note", bytes("kept"));
     await world.clock.advance(61_000);
     await world.reopen();
     expect(world.job(id).sandbox.kind).toBe("parked");
@@ -81,9 +81,9 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("work 20000 done");
     const { sandbox } = await world.reaches(id, "running");
-    await world.lab.keeper.live(id)?.writeFile("note", bytes("frozen"));
-    await takeSnapshot(world.lab, ORCHESTRATOR, { job: id, label: null, path: null });
-    await world.close(world.lab);
+    await world.runtime.lifecycle.live(id)?.writeFile("note", bytes("frozen"));
+    await snapshotJob(world.runtime, ORCHESTRATOR, { job: id, label: null, path: null });
+    await world.close(world.runtime);
     world.machine.lose(sandbox.kind === "live" ? sandbox.id : "");
     await world.reopen();
     await world.reaches(id, "running");
@@ -98,7 +98,7 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     const { childSession } = await world.reaches(id, "running");
-    await world.close(world.lab);
+    await world.close(world.runtime);
     world.sessions.delete(childSession as string);
     await world.reopen();
     expect((await world.reaches(id, "failed")).state).toMatchObject({ failure: { code: "restart_unrecoverable" } });
@@ -110,7 +110,7 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
-    await world.close(world.lab);
+    await world.close(world.runtime);
     await world.reopen();
     await cancelling(world, id);
     await send(world, id, "say woken");
@@ -120,7 +120,7 @@ test(
 );
 
 async function cancelling(world: World, id: string): Promise<void> {
-  const cancelled = cancelJobs(world.lab, ORCHESTRATOR, [id], null);
+  const cancelled = cancelJobs(world.runtime, ORCHESTRATOR, [id], null);
   await world.clock.advance(10_000);
   await cancelled;
 }

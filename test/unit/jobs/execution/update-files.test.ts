@@ -24,8 +24,8 @@ const empty = { environments: { default: { ...(environments.default as object), 
 async function basedJob(world: World): Promise<string> {
   const [id = ""] = await world.start("say 1");
   await world.reaches(id, "completed");
-  const base = await world.lab.trees.current();
-  (await world.lab.book(ORCHESTRATOR)).update(id, (job) => ({ ...job, base }));
+  const base = await world.runtime.trees.current();
+  (await world.runtime.sessionJobs(ORCHESTRATOR)).update(id, (job) => ({ ...job, base }));
   return id;
 }
 
@@ -35,7 +35,7 @@ const inProject = (body: (world: World) => Promise<void>) =>
 test("who sends a message hears what changed in the project, and nothing else happens", () =>
   inProject(async (world) => {
     const id = await basedJob(world);
-    const send = () => messageJob(world.lab, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false });
+    const send = () => messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false });
     expect((await send()).drift).toBeNull();
     writeFileSync(join(project, "later.txt"), "later\n");
     expect((await send()).drift?.changed).toEqual(["later.txt"]);
@@ -48,7 +48,7 @@ test("an update that fails is told to the job and its orchestrator, and the turn
     const id = await basedJob(world);
     const { base } = world.job(id);
     writeFileSync(join(project, "later.txt"), `${Math.random()}\n`);
-    await messageJob(world.lab, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false, update: true });
+    await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false, update: true });
     expect((await world.reaches(id, "completed", "failed")).state).toMatchObject({ kind: "completed" });
     expect(world.job(id)).toMatchObject({
       base,
@@ -64,7 +64,7 @@ test("a job without files of the project cannot be brought up to date, and gets 
   inProject(async (world) => {
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
-    const sent = messageJob(world.lab, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false, update: true });
+    const sent = messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false, update: true });
     await expect(sent).rejects.toMatchObject({
       code: "invalid_task",
       message: expect.stringContaining("did not start"),

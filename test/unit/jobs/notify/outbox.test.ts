@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test";
-import type { Lab } from "../../../../src/jobs/runtime.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
+import type { Runtime } from "../../../../src/jobs/runtime.ts";
 import { settle } from "../../../support/fake-clock.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
 const CALL = { messageID: "msg_0", callID: "call_1" };
 const texts = ({ orchestrators }: World) => orchestrators.posts.map(({ text }) => text);
-const claim = ({ lab }: World, ids: string[], call = CALL) => lab.outbox.claim(ORCHESTRATOR, ids, call);
-const untold = async ({ lab }: World) => (await lab.book(ORCHESTRATOR)).notices().length;
+const claim = ({ runtime }: World, ids: string[], call = CALL) => runtime.outbox.claim(ORCHESTRATOR, ids, call);
+const untold = async ({ runtime }: World) => (await runtime.sessionJobs(ORCHESTRATOR)).notices().length;
 /** Lets time pass until nobody has anything to do, and expects that all was told by then. */
 const allTold = async (world: World) => {
   await world.clock.advance(600_000);
@@ -53,7 +53,7 @@ test(
   "what a waiting call returns is not sent, what ends after it is",
   inWorld(async (world) => {
     const [first = "", second = ""] = await world.start("say 1", "work 5000 2");
-    const release = world.lab.outbox.hold(ORCHESTRATOR, [first, second]);
+    const release = world.runtime.outbox.hold(ORCHESTRATOR, [first, second]);
     await world.reaches(first, "completed");
     await world.clock.advance(2_000);
     expect(world.orchestrators.posts).toEqual([]);
@@ -72,7 +72,7 @@ test(
   "an answer that the session threw away is told by a message",
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
-    const release = world.lab.outbox.hold(ORCHESTRATOR, [id]);
+    const release = world.runtime.outbox.hold(ORCHESTRATOR, [id]);
     await world.reaches(id, "completed");
     world.orchestrators.leave(CALL.callID, "open");
     await claim(world, [id]);
@@ -87,7 +87,7 @@ test(
   "an answer whose process died before it was stored is told after the restart",
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
-    const release = world.lab.outbox.hold(ORCHESTRATOR, [id]);
+    const release = world.runtime.outbox.hold(ORCHESTRATOR, [id]);
     await world.reaches(id, "completed");
     world.orchestrators.leave(CALL.callID, "open"); // as the host leaves it for good
     await claim(world, [id]);
@@ -164,9 +164,9 @@ test(
     await world.reaches(id, "completed");
     await world.clock.advance(600_000);
     expect(world.orchestrators.posts).toEqual([]);
-    expect(await world.lab.outbox.attach(ORCHESTRATOR, "msg_user")).toBe(`${id} completed`);
+    expect(await world.runtime.outbox.attach(ORCHESTRATOR, "msg_user")).toBe(`${id} completed`);
     world.orchestrators.leave("msg_user", "unanswered");
-    expect(await world.lab.outbox.attach(ORCHESTRATOR, "msg_user2")).toBeNull();
+    expect(await world.runtime.outbox.attach(ORCHESTRATOR, "msg_user2")).toBeNull();
     await allTold(world);
     expect(world.orchestrators.posts).toEqual([]);
   }, resume(false)),
@@ -177,10 +177,12 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
-    expect(await world.lab.outbox.attach(ORCHESTRATOR, "msg_user")).toBe(`${id} completed`);
+    expect(await world.runtime.outbox.attach(ORCHESTRATOR, "msg_user")).toBe(`${id} completed`);
     await world.clock.advance(10_000);
     expect(texts(world)).toEqual([`${id} completed`]);
-    expect(await world.lab.outbox.attach(ORCHESTRATOR, world.orchestrators.posts[0]?.messageID as string)).toBeNull();
+    expect(
+      await world.runtime.outbox.attach(ORCHESTRATOR, world.orchestrators.posts[0]?.messageID as string),
+    ).toBeNull();
   }),
 );
 
@@ -188,7 +190,7 @@ test(
   "a session whose turn the user stopped is not started again by what had ended before",
   inWorld(async (world) => {
     const [first = "", second = ""] = await world.start("say 1", "work 60000 2");
-    const release = world.lab.outbox.hold(ORCHESTRATOR, [first, second]);
+    const release = world.runtime.outbox.hold(ORCHESTRATOR, [first, second]);
     await world.reaches(first, "completed");
     world.orchestrators.stoppedAt = world.clock.now() + 1;
     release();
@@ -207,7 +209,7 @@ test(
       if (name === "view") throw new Error("not today");
     };
     await world.reaches(id, "completed");
-    await messageJob(world.lab, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false });
+    await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false });
     await world.reaches(id, "completed");
     const ended = await claim(world, [id]);
     expect(ended.map(({ state }) => state.kind === "completed" && state.result)).toEqual(["1", "2"]);
@@ -236,10 +238,10 @@ test(
 test(
   "two processes that use one session tell it once",
   inWorld(async (world) => {
-    const other: Lab = await world.open();
+    const other: Runtime = await world.open();
     const [id = ""] = await world.start("work 3000 1");
     await world.reaches(id, "running");
-    await other.book(ORCHESTRATOR);
+    await other.sessionJobs(ORCHESTRATOR);
     await world.reaches(id, "completed");
     await world.clock.advance(30_000);
     await settle();

@@ -1,30 +1,30 @@
 import { describe, expect, test } from "bun:test";
-import type { Lab } from "../../../../src/jobs/runtime.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
 import { startJobs } from "../../../../src/jobs/actions/start-jobs.ts";
+import type { Runtime } from "../../../../src/jobs/runtime.ts";
 import { toOwner } from "../../../../src/jobs/store/lease-store.ts";
 import { openPoolStore } from "../../../../src/jobs/store/pool-store.ts";
 import { CATALOG, inWorld, leases, type World } from "../runtime-world.ts";
 
-const start = (lab: Lab, orchestrator: string, ...prompts: string[]) =>
+const start = (runtime: Runtime, orchestrator: string, ...prompts: string[]) =>
   startJobs(
-    lab,
+    runtime,
     prompts.map((prompt) => ({ description: "d", prompt })),
     { orchestrator, catalog: CATALOG, orchestratorModel: null, forbidden: [] },
   );
-const states = async (lab: Lab, orchestrator: string) =>
-  (await lab.book(orchestrator)).jobs().map(({ state }) => state.kind);
+const states = async (runtime: Runtime, orchestrator: string) =>
+  (await runtime.sessionJobs(orchestrator)).all().map(({ state }) => state.kind);
 
 test(
   "two processes on one state directory share the running slots, and the second takes over what the first frees",
   inWorld(
     async (world) => {
       const other = await world.open();
-      await start(world.lab, "ses_a", "work 20000 1", "work 20000 2");
+      await start(world.runtime, "ses_a", "work 20000 1", "work 20000 2");
       await world.clock.advance(10);
       await start(other, "ses_b", "work 1000 3", "say 4");
       await world.clock.advance(5_000);
-      expect(await states(world.lab, "ses_a")).toEqual(["running", "running"]);
+      expect(await states(world.runtime, "ses_a")).toEqual(["running", "running"]);
       expect(await states(other, "ses_b")).toEqual(["queued", "queued"]);
       expect(other.scheduler.counts()).toMatchObject({ running: 2, queued: 2 });
       await world.clock.advance(20_000);
@@ -40,7 +40,7 @@ test(
   inWorld(
     async (world) => {
       const other = await world.open();
-      await start(world.lab, "ses_a", "work 600000 1");
+      await start(world.runtime, "ses_a", "work 600000 1");
       await world.clock.advance(10);
       await start(other, "ses_b", "say 2");
       await world.clock.advance(590_000);
@@ -97,19 +97,19 @@ describe("a slot whose owner", () => {
 test(
   "a running job of a process that died is taken up when its session is opened again",
   inWorld(async (world) => {
-    const former = world.lab;
+    const former = world.runtime;
     const [id = ""] = await world.start("hang");
     const { state } = await world.reaches(id, "running");
     const leaseID = state.kind === "running" ? state.leaseID : "";
-    const hides = world.lab.pool.isLeaseAlive(leaseID, world.clock.now());
+    const hides = world.runtime.pool.isLeaseAlive(leaseID, world.clock.now());
     expect(hides).toBe(true);
     former.pool.releaseLease(leaseID); // as reclaiming does once the pid is gone
     const other = await world.open();
     const seen: string[] = [];
     other.onChange(({ job }) => seen.push(job.state.kind));
-    const book = await other.book("ses_orchestrator");
+    const sessionJobs = await other.sessionJobs("ses_orchestrator");
     expect(seen).toEqual(["interrupted", "queued"]);
-    expect(book.get(id)?.childSession).toBe("ses_1");
+    expect(sessionJobs.get(id)?.childSession).toBe("ses_1");
   }),
 );
 
@@ -119,15 +119,15 @@ test(
     const [running = "", done = ""] = await world.start("hang", "work 5000 fine");
     await world.reaches(running, "running");
     const next = await world.open();
-    const book = await next.book("ses_orchestrator");
-    expect(book.get(running)?.state.kind).toBe("running");
+    const sessionJobs = await next.sessionJobs("ses_orchestrator");
+    expect(sessionJobs.get(running)?.state.kind).toBe("running");
     await world.clock.advance(7_000);
-    expect(book.get(done)?.state).toMatchObject({ kind: "completed", result: "fine" });
-    await world.close(world.lab);
+    expect(sessionJobs.get(done)?.state).toMatchObject({ kind: "completed", result: "fine" });
+    await world.close(world.runtime);
     await world.clock.advance(1_000);
-    await world.clock.until("it goes on", () => book.get(running)?.state.kind === "running");
+    await world.clock.until("it goes on", () => sessionJobs.get(running)?.state.kind === "running");
     await messageJob(next, "ses_orchestrator", { job: running, message: "say again", interrupt: true });
-    await world.clock.until("the answer", () => book.get(running)?.state.kind === "completed");
+    await world.clock.until("the answer", () => sessionJobs.get(running)?.state.kind === "completed");
     expect(world.sessions.lostPrompts).toEqual([]);
   }),
 );
@@ -138,17 +138,17 @@ test(
     const [id = ""] = await world.start("work 5000 fine");
     await world.reaches(id, "running");
     const guest = await world.open();
-    await guest.book("ses_orchestrator");
+    await guest.sessionJobs("ses_orchestrator");
     await world.close(guest);
     const third = await world.open();
-    expect((await third.book("ses_orchestrator")).get(id)?.state.kind).toBe("running");
+    expect((await third.sessionJobs("ses_orchestrator")).get(id)?.state.kind).toBe("running");
     expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "fine" });
   }),
 );
 
 test("the pool asks before it gives a slot, gives it when one is released, and takes lapsed ones again", async () => {
   await inWorld(async (world) => {
-    const { pool } = world.lab;
+    const { pool } = world.runtime;
     const now = world.clock.now();
     const mine = toOwner("me");
     const take = (id: string) =>

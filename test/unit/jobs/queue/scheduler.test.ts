@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import type { GpuRequest } from "../../../../src/config/gpu.ts";
+import type { BudgetAdmission } from "../../../../src/jobs/core/budget.ts";
 import { NO_COMPUTE } from "../../../../src/jobs/core/cost.ts";
 import { type Job, queue as toQueued } from "../../../../src/jobs/core/job.ts";
-import type { JobBook } from "../../../../src/jobs/session/session-jobs.ts";
 import { createScheduler } from "../../../../src/jobs/queue/scheduler.ts";
-import type { MoneyAdmission } from "../../../../src/jobs/core/budget.ts";
+import type { SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import type { Lease, LeaseStore } from "../../../../src/jobs/store/lease-store.ts";
 import { gpusOf } from "../../../../src/sandboxes/environment.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";
@@ -15,9 +15,9 @@ function openScheduler(limit = 1) {
   const clock = createFakeClock();
   const held = new Map<string, Lease>();
   const queue = new Map<string, { owner: string; since: number; gpus: readonly GpuRequest[] }>();
-  const standing = new Set<string>();
+  const unterminated = new Set<string>();
   const pressed: number[] = [];
-  const money = new Map<string, MoneyAdmission>();
+  const money = new Map<string, BudgetAdmission>();
   const failing = new Set<string>();
   const jobs = new Map<string, Job>();
   const started: string[] = [];
@@ -68,7 +68,7 @@ function openScheduler(limit = 1) {
     askToCancel: () => {},
     takeCancels: () => [],
   };
-  const book = {
+  const sessionJobs = {
     orchestrator: "ses_o",
     get: (id) => jobs.get(id),
     reload: (id) => jobs.get(id),
@@ -78,7 +78,7 @@ function openScheduler(limit = 1) {
       jobs.set(id, job);
       return job;
     },
-  } as Partial<JobBook> as JobBook;
+  } as Partial<SessionJobs> as SessionJobs;
   let count = 0;
   const scheduler = createScheduler({
     pool,
@@ -95,8 +95,8 @@ function openScheduler(limit = 1) {
     },
     rate: () => 0,
     afford: (_book, { id }) => money.get(id) ?? { kind: "admit" },
-    hasSandbox: (id) => standing.has(id),
-    onElsewhere: () => {},
+    hasSandbox: (id) => unterminated.has(id),
+    onOtherProcess: () => {},
     onCancelAsked: () => {},
     onPressure: () => pressed.push(clock.now()),
   });
@@ -105,7 +105,7 @@ function openScheduler(limit = 1) {
   };
   const enqueueWith = (id: string, gpu: string | null) => {
     jobs.set(id, { id, state: toQueued(clock.now()), startedAt: null, task: { gpu }, compute: NO_COMPUTE } as Job);
-    scheduler.enqueue(book, id);
+    scheduler.enqueue(sessionJobs, id);
   };
   const finish = async (id: string) => {
     running.get(id)?.();
@@ -116,7 +116,7 @@ function openScheduler(limit = 1) {
     scheduler,
     held,
     queue,
-    standing,
+    unterminated,
     pressed,
     money,
     failing,
@@ -164,10 +164,10 @@ test("a job that left its state while it was queued frees the slot at once", asy
 });
 
 test("the GPUs of a job that ended are held until its sandbox has, its slot is not", async () => {
-  const { clock, scheduler, started, held, standing, enqueue, enqueueWith, finish } = openScheduler(1);
+  const { clock, scheduler, started, held, unterminated, enqueue, enqueueWith, finish } = openScheduler(1);
   enqueueWith("a", "H100:8");
   await clock.advance(0);
-  standing.add("a");
+  unterminated.add("a");
   enqueueWith("b", "H100");
   enqueue("c");
   expect(scheduler.counts().gpus).toEqual({ total: { used: 8, limit: 10 }, H100: { used: 8, limit: 8 } });
@@ -178,16 +178,16 @@ test("the GPUs of a job that ended are held until its sandbox has, its slot is n
   expect(scheduler.place("b")).toEqual({ position: 1, reason: "waiting for 1 H100 (8 of 8 in use)" });
   await clock.advance(40_000);
   expect([...held.values()]).toMatchObject([{ jobID: "a", slots: 0, gpu: { type: "H100", count: 8 } }]);
-  standing.delete("a");
+  unterminated.delete("a");
   scheduler.sandboxEnded("a");
   expect(started).toEqual(["a", "c", "b"]);
 });
 
 test("a job woken while its sandbox lingers takes its own GPUs over", async () => {
-  const { clock, started, held, standing, enqueueWith, finish } = openScheduler(1);
+  const { clock, started, held, unterminated, enqueueWith, finish } = openScheduler(1);
   enqueueWith("a", "H100:8");
   await clock.advance(0);
-  standing.add("a");
+  unterminated.add("a");
   await finish("a");
   enqueueWith("a", "H100:8");
   await clock.advance(0);

@@ -10,7 +10,7 @@ test(
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
     const other = await world.open();
-    const seen = await other.book(ORCHESTRATOR);
+    const seen = await other.sessionJobs(ORCHESTRATOR);
     let ended: string | null = null;
     void cancelJobs(other, ORCHESTRATOR, [id], "no longer wanted").then(([job]) => {
       ended = job?.state.kind ?? null;
@@ -39,10 +39,10 @@ test(
       orchestrator: ORCHESTRATOR,
       owner: "1:init",
     };
-    await world.close(world.lab);
+    await world.close(world.runtime);
     // As of a process that lives and is stopped: its lease is renewed, and nobody looks at requests.
-    const book = await other.book(ORCHESTRATOR);
-    book.update(id, (job) => ({ ...job, state: { ...state, since: world.clock.now() } as typeof state }));
+    const sessionJobs = await other.sessionJobs(ORCHESTRATOR);
+    sessionJobs.update(id, (job) => ({ ...job, state: { ...state, since: world.clock.now() } as typeof state }));
     const renew = () => other.pool.renewLeases([{ ...lease, slots: 1, gpu: null }], world.clock.now());
     renew();
     let failure: { code?: string; message?: string; retryable?: boolean } | null = null;
@@ -58,7 +58,7 @@ test(
     other.pool.releaseLease(lease.id);
     expect(other.pool.takeCancels(new Set(["lease_other"]))).toEqual([]);
     expect(other.pool.takeCancels(new Set([lease.id]))).toEqual([]);
-    world.lab = other;
+    world.runtime = other;
   }),
 );
 
@@ -67,16 +67,16 @@ test(
   inWorld(async (world) => {
     const [running = "", queued = ""] = await world.start("work 30000 1", "work 1000 2");
     await world.reaches(running, "running");
-    await world.close(world.lab);
+    await world.close(world.runtime);
     const prompts = world.sessions.prompts.length;
     const labs = [await world.open({ maxRunningJobs: 1 }), await world.open({ maxRunningJobs: 1 })] as const;
-    const books = await Promise.all(labs.map((lab) => lab.book(ORCHESTRATOR)));
-    const hasEnded = (id: string) => books.some((book) => book.reload(id).state.kind === "completed");
+    const registry = await Promise.all(labs.map((runtime) => runtime.sessionJobs(ORCHESTRATOR)));
+    const hasEnded = (id: string) => registry.some((sessionJobs) => sessionJobs.reload(id).state.kind === "completed");
     await world.clock.until("both jobs have ended", () => hasEnded(running) && hasEnded(queued));
     await world.clock.advance(10_000);
     expect(world.sessions.prompts.length - prompts).toBe(2);
-    for (const book of books)
-      expect(book.jobs().map(({ state }) => state)).toMatchObject([{ result: "1" }, { result: "2" }]);
-    world.lab = labs[0];
+    for (const sessionJobs of registry)
+      expect(sessionJobs.all().map(({ state }) => state)).toMatchObject([{ result: "1" }, { result: "2" }]);
+    world.runtime = labs[0];
   }),
 );

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import type { Job } from "../../../../src/jobs/core/job.ts";
-import { reachFiles } from "../../../../src/jobs/sandbox/job-files.ts";
+import { decideOrphan } from "../../../../src/jobs/core/orphan.ts";
+import { withJobFiles } from "../../../../src/jobs/sandbox/job-files.ts";
 import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
-import { decideStray } from "../../../../src/jobs/core/orphan.ts";
 import type { SandboxSpec } from "../../../../src/sandboxes/port.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
@@ -39,7 +39,7 @@ describe("a sandbox", () => {
         isLeaseAlive,
         isRead: false,
       };
-      expect(decideStray({ ...facts, parkAfterMs: MINUTE, now: NOW }) as string).toBe(decision);
+      expect(decideOrphan({ ...facts, parkAfterMs: MINUTE, now: NOW }) as string).toBe(decision);
     });
   }
 });
@@ -57,7 +57,7 @@ test("a sandbox that a process reads files in is kept for an hour at most", () =
     [59 * MINUTE, false, "end"],
     [61 * MINUTE, true, "end"],
   ] as const)
-    expect(decideStray({ ...facts, isRead, createdAt: NOW - ageMs, now: NOW })).toBe(decision);
+    expect(decideOrphan({ ...facts, isRead, createdAt: NOW - ageMs, now: NOW })).toBe(decision);
 });
 
 test.each([
@@ -71,12 +71,12 @@ test.each([
     const lostAt = NOW - sinceMs;
     const createdAt = madeMs === null ? null : lostAt + madeMs;
     const facts = { sandboxID: "sbx_1", createdAt, job: null, lostAt, isLeaseAlive: false, isRead: false };
-    expect(decideStray({ ...facts, parkAfterMs: MINUTE, now: NOW })).toBe(decision);
+    expect(decideOrphan({ ...facts, parkAfterMs: MINUTE, now: NOW })).toBe(decision);
   },
 );
 
 const NOTHING = { ended: [], parked: [], snapshotsRemoved: [], failures: [] };
-const standing = ({ machine }: World) => machine.sandboxes().map(({ id }) => id);
+const unterminated = ({ machine }: World) => machine.sandboxes().map(({ id }) => id);
 
 /** A sandbox that no job names, as a process leaves it that dies while it makes one. */
 async function strayOf({ machine }: World, tags: Record<string, string>): Promise<string> {
@@ -97,25 +97,25 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("work 20000 1");
     await world.reaches(id, "running");
-    const mine = standing(world);
+    const mine = unterminated(world);
     const foreign = await strayOf(world, { job: "job_9", session: "ses_9", lab: "elsewhere" });
     const nobodys = await strayOf(world, {});
-    expect(await world.lab.sweep()).toEqual(NOTHING);
-    expect(standing(world)).toEqual([...mine, foreign, nobodys]);
+    expect(await world.runtime.collectGarbage()).toEqual(NOTHING);
+    expect(unterminated(world)).toEqual([...mine, foreign, nobodys]);
   }),
 );
 
 test(
   "what a process left while it made it is ended, by itself within minutes",
   inWorld(async (world) => {
-    const lab = world.lab.pool.identity();
-    const stray = await strayOf(world, { job: "job_9", session: "ses_9", lab });
+    const runtime = world.runtime.pool.identity();
+    const stray = await strayOf(world, { job: "job_9", session: "ses_9", lab: runtime });
     await world.clock.advance(6_000);
-    expect(standing(world)).toEqual([]);
+    expect(unterminated(world)).toEqual([]);
     expect(world.did("terminate")).toEqual([`terminate ${stray}`]);
-    await strayOf(world, { job: "job_9", session: "ses_9", lab });
+    await strayOf(world, { job: "job_9", session: "ses_9", lab: runtime });
     await world.clock.advance(6 * MINUTE);
-    expect(standing(world)).toEqual([]);
+    expect(unterminated(world)).toEqual([]);
   }),
 );
 
@@ -124,13 +124,13 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
-    await world.lab.keeper.park(await world.lab.book(ORCHESTRATOR), id);
+    await world.runtime.lifecycle.park(await world.runtime.sessionJobs(ORCHESTRATOR), id);
     // As it stays when its job is parked and its termination fails: known to the pool, named by no job.
     const sandboxID = await strayOf(world, { job: id, session: ORCHESTRATOR });
-    world.lab.pool.insertSandbox(sandboxID, "local", id, ORCHESTRATOR, world.clock.now());
-    expect([world.job(id).sandbox.kind, standing(world)]).toEqual(["parked", [sandboxID]]);
-    expect((await world.lab.sweep()).ended).toEqual([sandboxID]);
-    expect([standing(world), world.lab.pool.sandboxes()]).toEqual([[], []]);
+    world.runtime.pool.insertSandbox(sandboxID, "local", id, ORCHESTRATOR, world.clock.now());
+    expect([world.job(id).sandbox.kind, unterminated(world)]).toEqual(["parked", [sandboxID]]);
+    expect((await world.runtime.collectGarbage()).ended).toEqual([sandboxID]);
+    expect([unterminated(world), world.runtime.pool.sandboxes()]).toEqual([[], []]);
   }),
 );
 
@@ -139,20 +139,20 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
-    const book = await world.lab.book(ORCHESTRATOR);
-    await world.lab.keeper.park(book, id);
-    const read = await reachFiles(world.lab, book, id, {
+    const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
+    await world.runtime.lifecycle.park(sessionJobs, id);
+    const read = await withJobFiles(world.runtime, sessionJobs, id, {
       async use(sandbox) {
-        expect(await world.lab.sweep()).toEqual(NOTHING);
-        return [sandbox.id, ...standing(world)];
+        expect(await world.runtime.collectGarbage()).toEqual(NOTHING);
+        return [sandbox.id, ...unterminated(world)];
       },
     });
     expect(read).toEqual([read[0] as string, read[0] as string]);
-    expect([standing(world), world.lab.pool.sandboxes()]).toEqual([[], []]);
+    expect([unterminated(world), world.runtime.pool.sandboxes()]).toEqual([[], []]);
 
-    const tags = { job: id, session: ORCHESTRATOR, lab: world.lab.pool.identity() };
+    const tags = { job: id, session: ORCHESTRATOR, lab: world.runtime.pool.identity() };
     const dead = await strayOf(world, { ...tags, reader: "999999999" });
-    expect((await world.lab.sweep()).ended).toEqual([dead]);
+    expect((await world.runtime.collectGarbage()).ended).toEqual([dead]);
   }),
 );
 
@@ -164,12 +164,12 @@ test(
     world.machine.onFreeze = () => {
       throw new Error("killed");
     };
-    await world.close(world.lab);
+    await world.close(world.runtime);
     world.machine.onFreeze = () => {};
     await world.clock.advance(12 * MINUTE);
-    world.lab = await world.open();
-    expect((await world.lab.sweep()).parked.length).toBe(1);
-    expect(standing(world)).toEqual([]);
+    world.runtime = await world.open();
+    expect((await world.runtime.collectGarbage()).parked.length).toBe(1);
+    expect(unterminated(world)).toEqual([]);
     await world.reopen();
     expect(world.job(id).sandbox.kind).toBe("parked");
   }),
@@ -181,15 +181,15 @@ test(
     const [id = "", other = ""] = await world.start("say 1", "say 2");
     await world.reaches(other, "completed");
     await world.clock.advance(70_000);
-    const [first, second] = world.lab.pool.allSnapshots();
+    const [first, second] = world.runtime.pool.allSnapshots();
     expect([world.job(id).sandbox.kind, world.job(other).sandbox.kind]).toEqual(["parked", "parked"]);
     if (!first || !second) throw new Error("they were not parked");
-    world.lab.pool.saveSnapshot({ ...first, expiresAt: world.clock.now() - 1 });
-    expect((await world.lab.sweep()).snapshotsRemoved).toEqual([first.id]);
-    await world.close(world.lab);
+    world.runtime.pool.saveSnapshot({ ...first, expiresAt: world.clock.now() - 1 });
+    expect((await world.runtime.collectGarbage()).snapshotsRemoved).toEqual([first.id]);
+    await world.close(world.runtime);
     rmSync(sessionFile(world.stateDir, ORCHESTRATOR));
-    world.lab = await world.open();
-    expect((await world.lab.sweep()).snapshotsRemoved).toEqual([second.id]);
+    world.runtime = await world.open();
+    expect((await world.runtime.collectGarbage()).snapshotsRemoved).toEqual([second.id]);
     expect(world.machine.snapshotIDs()).toEqual([]);
   }),
 );

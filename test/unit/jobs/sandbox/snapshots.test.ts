@@ -1,24 +1,24 @@
 import { expect, test } from "bun:test";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
-import { takeSnapshot } from "../../../../src/jobs/actions/snapshot-job.ts";
+import { snapshotJob } from "../../../../src/jobs/actions/snapshot-job.ts";
 import { PluginError } from "../../../../src/shared/error-code.ts";
 import { bytes, inWorld, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
 
 const freeze = async (
-  { lab }: Pick<World, "lab">,
+  { runtime }: Pick<World, "runtime">,
   job: string,
   label: string | null = null,
   path: string | null = null,
-) => (await takeSnapshot(lab, ORCHESTRATOR, { job, label, path })).snapshot;
+) => (await snapshotJob(runtime, ORCHESTRATOR, { job, label, path })).snapshot;
 const refusal = (world: World, job: string, path: string | null = null) =>
   freeze(world, job, null, path).then(
     () => null,
     (error) => ({ code: error.code, retryable: error.retryable, message: error.message }),
   );
 const write = (world: World, id: string, path: string, content: string) =>
-  world.lab.keeper.live(id)?.writeFile(path, bytes(content));
+  world.runtime.lifecycle.live(id)?.writeFile(path, bytes(content));
 const read = async (world: World, id: string, path: string) =>
-  text(await world.lab.keeper.live(id)?.readFile(path, { offset: 0, maxBytes: 99 }));
+  text(await world.runtime.lifecycle.live(id)?.readFile(path, { offset: 0, maxBytes: 99 }));
 const fork = (from: string, prompt = "work 500 fork") => ({ description: "fork", prompt, from });
 /** Until the job has been parked; the id of what it was parked with. */
 const parked = (world: World, id: string) =>
@@ -52,7 +52,7 @@ test(
     }
     expect(notes).toEqual(["first", "second"]);
     expect((await freeze(world, forks[1] ?? "")).parent).toBe(second.id);
-    expect(world.lab.snapshots.list(ORCHESTRATOR).length).toBe(3);
+    expect(world.runtime.snapshots.list(ORCHESTRATOR).length).toBe(3);
     expect(world.job(id).state.kind).toBe("running");
   }),
 );
@@ -65,7 +65,7 @@ async function holders(world: World, count: number): Promise<string[]> {
   return ids;
 }
 
-const labelsOf = ({ lab }: World) => lab.snapshots.list(ORCHESTRATOR).map(({ label, jobID }) => [label, jobID]);
+const labelsOf = ({ runtime }: World) => runtime.snapshots.list(ORCHESTRATOR).map(({ label, jobID }) => [label, jobID]);
 
 test(
   "a label stays the job's that gave it first: another's files are frozen without it, and who asked is told",
@@ -73,7 +73,11 @@ test(
     const [first = "", second = ""] = await holders(world, 2);
     await freeze(world, first, "best");
     for (const label of ["best", "BEST", "Best"]) {
-      const { snapshot, labelOwner } = await takeSnapshot(world.lab, ORCHESTRATOR, { job: second, label, path: null });
+      const { snapshot, labelOwner } = await snapshotJob(world.runtime, ORCHESTRATOR, {
+        job: second,
+        label,
+        path: null,
+      });
       expect({ label: snapshot.label, labelOwner }).toEqual({ label: null, labelOwner: first });
     }
     expect(labelsOf(world)).toEqual([["best", first], ...[1, 2, 3].map(() => [null, second])]);
@@ -86,7 +90,7 @@ test(
     await write(world, first, "n", "newer");
     await freeze(world, first, "Best");
     expect(labelsOf(world).filter(([label]) => label !== null)).toEqual([["Best", first]]);
-    expect(world.lab.snapshots.find(ORCHESTRATOR, "best")?.sizeBytes).toBe("newer".length);
+    expect(world.runtime.snapshots.find(ORCHESTRATOR, "best")?.sizeBytes).toBe("newer".length);
   }),
 );
 
@@ -97,7 +101,7 @@ test(
     const other = await world.open();
     const records = await Promise.all(ids.map((id) => freeze(world, id)));
     const owners = records.map((record, index) => {
-      const { pool } = index % 2 === 0 ? world.lab : other;
+      const { pool } = index % 2 === 0 ? world.runtime : other;
       return pool.giveLabel(ORCHESTRATOR, { label: "best", jobID: record.jobID, snapshotID: record.id }).owner;
     });
     expect(owners).toEqual(ids.map(() => ids[0] as string));
@@ -112,7 +116,7 @@ test(
   inWorld(async (world) => {
     const [first = "", second = ""] = await holders(world, 2);
     const frozen = await freeze(world, first, "best");
-    world.lab.pool.deleteSnapshot(frozen.id);
+    world.runtime.pool.deleteSnapshot(frozen.id);
     const [refused = ""] = await world.start(fork("best"));
     expect(world.job(refused).state).toMatchObject({
       failure: {
@@ -120,12 +124,12 @@ test(
         message: `from "best" is the label of ${frozen.id} of ${first}, which is gone: it expired or was removed. Wake ${first} with agents_message and freeze it again, or start from another snapshot.`,
       },
     });
-    expect(await takeSnapshot(world.lab, ORCHESTRATOR, { job: second, label: "best", path: null })).toMatchObject({
+    expect(await snapshotJob(world.runtime, ORCHESTRATOR, { job: second, label: "best", path: null })).toMatchObject({
       labelOwner: first,
     });
     expect((await freeze(world, first, "best")).label).toBe("best");
-    await world.lab.snapshots.removeAll(ORCHESTRATOR);
-    expect(world.lab.pool.labelled(ORCHESTRATOR, "best")).toBeNull();
+    await world.runtime.snapshots.removeAll(ORCHESTRATOR);
+    expect(world.runtime.pool.labelled(ORCHESTRATOR, "best")).toBeNull();
   }),
 );
 
@@ -146,14 +150,14 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     const snapshotID = await parked(world, id);
-    expect(world.lab.snapshots.list(ORCHESTRATOR)).toEqual([]);
+    expect(world.runtime.snapshots.list(ORCHESTRATOR)).toEqual([]);
     expect(await freeze(world, id, "done")).toMatchObject({ id: snapshotID, label: "done", parked: false });
     expect((await freeze(world, id)).label).toBe("done"); // asking again takes no name away
     await freeze(world, id, "also");
     for (const name of ["done", "also", "ALSO", snapshotID])
-      expect(world.lab.snapshots.find(ORCHESTRATOR, name)?.id).toBe(snapshotID);
-    expect(world.lab.snapshots.list(ORCHESTRATOR).map((one) => one.id)).toEqual([snapshotID]);
-    await messageJob(world.lab, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false });
+      expect(world.runtime.snapshots.find(ORCHESTRATOR, name)?.id).toBe(snapshotID);
+    expect(world.runtime.snapshots.list(ORCHESTRATOR).map((one) => one.id)).toEqual([snapshotID]);
+    await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false });
     await world.reaches(id, "completed");
     expect(await parked(world, id)).not.toBe(snapshotID);
     expect(world.machine.snapshotIDs()).toContain(snapshotID);
@@ -165,7 +169,7 @@ test(
   inWorld(async (world) => {
     const [id = "", other = ""] = await world.start("say 1", "say 1");
     const again = async (job: string) => {
-      await messageJob(world.lab, ORCHESTRATOR, { job, message: "say again", interrupt: false });
+      await messageJob(world.runtime, ORCHESTRATOR, { job, message: "say again", interrupt: false });
       await world.reaches(job, "completed");
       await world.clock.advance(61_000);
     };
@@ -209,7 +213,7 @@ test(
     await freeze(world, id);
     world.machine.lose(sandbox.kind === "live" ? sandbox.id : "");
     await world.reaches(id, "failed");
-    await messageJob(world.lab, ORCHESTRATOR, { job: id, message: "work 500 again", interrupt: false });
+    await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "work 500 again", interrupt: false });
     await world.reaches(id, "running");
     expect(await read(world, id, "note")).toBe("kept");
   }),
@@ -267,7 +271,9 @@ test(
     ]);
     // What is taken to keep its work is not charged, nor refused for what it asked for.
     let parked = false;
-    void world.lab.keeper.checkpoint(await world.lab.book(ORCHESTRATOR), id).then(() => (parked = true));
+    void world.runtime.lifecycle
+      .checkpoint(await world.runtime.sessionJobs(ORCHESTRATOR), id)
+      .then(() => (parked = true));
     await world.clock.until("it is parked", () => parked);
     expect(world.machine.charges.slice(4)).toEqual([null]);
     expect((await freeze(world, id)).id).not.toBe("");

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
-import { takeSnapshot } from "../../../../src/jobs/actions/snapshot-job.ts";
+import { snapshotJob } from "../../../../src/jobs/actions/snapshot-job.ts";
 import { viewJobs } from "../../../../src/tools/job-views.ts";
 import { renderJobLine } from "../../../../src/tools/render-jobs.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
@@ -11,13 +11,13 @@ const MIN = 60_000;
 
 const cancelled = async (world: World, id: string) => {
   let done = false;
-  void cancelJobs(world.lab, ORCHESTRATOR, [id], null).finally(() => {
+  void cancelJobs(world.runtime, ORCHESTRATOR, [id], null).finally(() => {
     done = true;
   });
   await world.clock.until("cancelled", () => done);
 };
 const line = (world: World, id: string) =>
-  viewJobs(world.lab, [world.job(id)])
+  viewJobs(world.runtime, [world.job(id)])
     .map(renderJobLine)
     .join();
 
@@ -94,7 +94,7 @@ test(
 test(
   "with its changes kept it is ended after an hour of tries, and the job says what is lost",
   inWorld(async (world) => {
-    Object.assign(world.lab.trees, { keep: async () => true });
+    Object.assign(world.runtime.trees, { keep: async () => true });
     world.machine.onFreeze = () => Promise.reject(new Error("disk full"));
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
@@ -117,7 +117,7 @@ test(
     world.machine.leftOut = ["Not copied: /workspace/a (Input/output error)."];
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
-    const { snapshot } = await takeSnapshot(world.lab, ORCHESTRATOR, { job: id, label: "best", path: null });
+    const { snapshot } = await snapshotJob(world.runtime, ORCHESTRATOR, { job: id, label: "best", path: null });
     const [fork = "", other = ""] = await world.start({ description: "f", prompt: "hang", from: snapshot.id }, "hang");
     expect(world.job(fork).notes).toEqual([
       "The snapshot that it starts from is not complete: Not copied: /workspace/a (Input/output error).",

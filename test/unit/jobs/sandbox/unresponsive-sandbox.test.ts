@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
 import { collectFiles } from "../../../../src/jobs/actions/collect-files.ts";
-import { reachFiles } from "../../../../src/jobs/sandbox/job-files.ts";
-import { takeSnapshot } from "../../../../src/jobs/actions/snapshot-job.ts";
+import { snapshotJob } from "../../../../src/jobs/actions/snapshot-job.ts";
+import { withJobFiles } from "../../../../src/jobs/sandbox/job-files.ts";
 import type { Asked } from "../../../support/memory-provider.ts";
 import { pause } from "../../../support/wait.ts";
 import { createFakeProcess } from "../../tools/fake-process.ts";
@@ -35,7 +35,7 @@ async function beset(world: World, silent: readonly Asked[], prompt = "hang", mi
   const tasks = [{ description: "d", prompt, timeout_minutes: minutes }, "say next"] as const;
   const [id = "", next = ""] = await world.start(...tasks);
   await world.reaches(id, "running");
-  await world.lab.keeper.live(id)?.writeFile("work", bytes("so far"));
+  await world.runtime.lifecycle.live(id)?.writeFile("work", bytes("so far"));
   const [first] = world.machine.sandboxes();
   const silence = gate();
   world.machine.onAsk = (what, id) => (id === first?.id && silent.includes(what) ? silence.passed : undefined);
@@ -71,13 +71,13 @@ describe("a sandbox that gives no answer", () => {
       `${what}: its job is cancelled, its slot is free, the next job runs`,
       inWorld(async (world) => {
         const { id, next, speak } = await beset(world, silent);
-        const cancelled = cancelJobs(world.lab, ORCHESTRATOR, [id], null);
+        const cancelled = cancelJobs(world.runtime, ORCHESTRATOR, [id], null);
         expect((await world.reaches(next, "completed")).state).toMatchObject({ result: "next" });
         await ends(world, cancelled, 2);
         expect(world.job(id).state.kind).toBe("cancelled");
         expectTold(world, id, silent);
         await world.clock.advance(2 * MIN);
-        expect(leases(world.lab)).toBe(0);
+        expect(leases(world.runtime)).toBe(0);
         speak();
       }, one),
     );
@@ -91,7 +91,7 @@ describe("a sandbox that gives no answer", () => {
         expectTold(world, id, silent);
         await world.reaches(next, "completed");
         await world.clock.advance(2 * MIN);
-        expect(leases(world.lab)).toBe(0);
+        expect(leases(world.runtime)).toBe(0);
         speak();
       }, one),
     );
@@ -102,9 +102,9 @@ describe("a sandbox that gives no answer", () => {
         const { id, next, speak } = await beset(world, silent, "work 5000 done");
         await world.reaches(id, "completed");
         await world.reaches(next, "completed");
-        expect(leases(world.lab)).toBe(0);
+        expect(leases(world.runtime)).toBe(0);
         await world.reopen();
-        await ends(world, world.lab.sweep());
+        await ends(world, world.runtime.collectGarbage());
         speak();
         await world.clock.until("it is ended", () => world.machine.sandboxes().length === 0, HOUR);
         await world.clock.advance(HOUR);
@@ -116,10 +116,10 @@ describe("a sandbox that gives no answer", () => {
       `${what}: its session can be deleted`,
       inWorld(async (world) => {
         const { speak } = await beset(world, silent);
-        await ends(world, world.lab.forget(ORCHESTRATOR));
-        expect(leases(world.lab)).toBe(0);
+        await ends(world, world.runtime.forget(ORCHESTRATOR));
+        expect(leases(world.runtime)).toBe(0);
         speak();
-        await world.lab.sweep();
+        await world.runtime.collectGarbage();
         expect(world.machine.sandboxes()).toEqual([]);
       }, one),
     );
@@ -128,11 +128,11 @@ describe("a sandbox that gives no answer", () => {
       `${what}: whoever wants a snapshot or its files hears of it`,
       inWorld(async (world) => {
         const { id, speak } = await beset(world, silent);
-        await ends(world, takeSnapshot(world.lab, ORCHESTRATOR, { job: id, label: null, path: null }));
+        await ends(world, snapshotJob(world.runtime, ORCHESTRATOR, { job: id, label: null, path: null }));
         const root = mkdtempSync(join(tmpdir(), "files-"));
         const { signal } = new AbortController();
         const request = { root, target: "files", paths: ["work"], isConfigured: () => false, signal };
-        await ends(world, collectFiles(world.lab, ORCHESTRATOR, id, request));
+        await ends(world, collectFiles(world.runtime, ORCHESTRATOR, id, request));
         rmSync(root, { recursive: true, force: true });
         expect(world.job(id).state.kind).toBe("running");
         speak();
@@ -144,8 +144,8 @@ describe("a sandbox that gives no answer", () => {
     "to commands: its files are read from a snapshot taken for it, newer than all that was kept before",
     inWorld(async (world) => {
       const { id, speak } = await beset(world, ["start", "read"]);
-      const book = await world.lab.book(ORCHESTRATOR);
-      const read = reachFiles(world.lab, book, id, {
+      const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
+      const read = withJobFiles(world.runtime, sessionJobs, id, {
         use: async (files, source) => [
           source.kind,
           text(await files.readFile("work", { offset: 0, maxBytes: 99 })),
@@ -167,7 +167,7 @@ describe("a sandbox that gives no answer", () => {
       const { id, speak } = await beset(world, ["start"]);
       const late = createFakeProcess("7");
       world.machine.onStart = () => late;
-      await ends(world, world.lab.keeper.live(id)?.start({ argv: ["sleep", "9"] }) ?? Promise.resolve());
+      await ends(world, world.runtime.lifecycle.live(id)?.start({ argv: ["sleep", "9"] }) ?? Promise.resolve());
       speak();
       await world.clock.until("it is killed", () => late.signals.includes("SIGKILL"));
     }),
@@ -178,7 +178,7 @@ describe("a sandbox that gives no answer", () => {
     inWorld(async (world) => {
       const { id } = await beset(world, []);
       world.machine.onStart = () => createFakeProcess("7");
-      const command = await world.lab.keeper.live(id)?.start({ argv: ["sleep", "9"] });
+      const command = await world.runtime.lifecycle.live(id)?.start({ argv: ["sleep", "9"] });
       const reading = (async () => {
         for await (const _ of command?.output ?? []);
       })();
@@ -193,7 +193,7 @@ describe("a sandbox that gives no answer", () => {
     inWorld(async (world) => {
       const { id } = await beset(world, []);
       world.machine.onStart = () => ({ ...createFakeProcess("7"), write: () => new Promise(() => {}) });
-      const command = await world.lab.keeper.live(id)?.start({ argv: ["sleep", "9"] });
+      const command = await world.runtime.lifecycle.live(id)?.start({ argv: ["sleep", "9"] });
       const failure = command?.write(bytes("much")).catch((error: Error) => error.message) ?? Promise.resolve();
       await ends(world, failure, 3);
       expect(await failure).toContain("to read its input took longer than 60 s");

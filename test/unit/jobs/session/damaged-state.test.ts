@@ -16,7 +16,7 @@ function damage(file: string): void {
   }
 }
 
-const standing = ({ machine }: World) => machine.sandboxes().map(({ id }) => id);
+const unterminated = ({ machine }: World) => machine.sandboxes().map(({ id }) => id);
 const pool = ({ stateDir }: World) => join(stateDir, "pool.db");
 const SECOND = 1_000;
 
@@ -26,17 +26,17 @@ test(
     async (world) => {
       const [running = "", queued = ""] = await world.start("work 60000 1", "say 2");
       await world.reaches(running, "running");
-      expect(leases(world.lab)).toBe(1);
+      expect(leases(world.runtime)).toBe(1);
       damage(pool(world));
       const other = await world.open({ maxRunningJobs: 1 });
       expect(other.pool.damaged()).toHaveLength(1);
       expect(other.notices(ORCHESTRATOR)).toEqual([expect.stringContaining(other.pool.damaged()[0] as string)]);
       expect(leases(other)).toBe(0);
-      const before = standing(world);
-      expect(await other.sweep()).toMatchObject({ ended: [], failures: [] });
-      expect(standing(world)).toEqual(before);
+      const before = unterminated(world);
+      expect(await other.collectGarbage()).toMatchObject({ ended: [], failures: [] });
+      expect(unterminated(world)).toEqual(before);
       await world.clock.advance(6 * SECOND);
-      expect([leases(other), leases(world.lab)]).toEqual([1, 1]);
+      expect([leases(other), leases(world.runtime)]).toEqual([1, 1]);
       expect(world.job(queued).state.kind).toBe("queued"); // one at once, also after the loss
       await world.reaches(running, "completed");
       await world.reaches(queued, "completed");
@@ -53,14 +53,14 @@ test(
       await world.reaches(id, "running");
       damage(pool(world));
       const other = await world.open();
-      const book = await other.book("ses_other");
+      const sessionJobs = await other.sessionJobs("ses_other");
       const [job] = await startJobs(other, [{ description: "x", prompt: "say 1" }], {
         orchestrator: "ses_other",
         catalog: CATALOG,
         forbidden: [],
         orchestratorModel: "acme/large",
       });
-      const stateOf = () => book.get(job?.id ?? "")?.state.kind;
+      const stateOf = () => sessionJobs.get(job?.id ?? "")?.state.kind;
       for (let second = 0; second < 40; second++) {
         await world.clock.advance(SECOND);
         expect(stateOf()).toBe("queued");
@@ -78,17 +78,17 @@ test(
     const [id = "", other = ""] = await world.start("hang", "say 1");
     await world.reaches(id, "running");
     await world.reaches(other, "completed");
-    await world.close(world.lab);
+    await world.close(world.runtime);
     writeFileSync(pool(world), "no database at all");
-    const lab = await world.reopen();
-    expect(lab.pool.damaged()).toHaveLength(1);
-    const before = standing(world);
-    expect(await lab.sweep()).toMatchObject({ ended: [], failures: [] });
-    expect(standing(world)).toEqual(before);
+    const runtime = await world.reopen();
+    expect(runtime.pool.damaged()).toHaveLength(1);
+    const before = unterminated(world);
+    expect(await runtime.collectGarbage()).toMatchObject({ ended: [], failures: [] });
+    expect(unterminated(world)).toEqual(before);
     expect(world.job(other).state).toMatchObject({ kind: "completed" });
     await world.clock.advance(20 * SECOND);
     await world.reaches(id, "running");
-    expect(standing(world)).toEqual(before);
+    expect(unterminated(world)).toEqual(before);
   }),
 );
 
@@ -97,21 +97,21 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
-    const [sandbox] = standing(world);
-    await world.close(world.lab);
+    const [sandbox] = unterminated(world);
+    await world.close(world.runtime);
     writeFileSync(sessionFile(world.stateDir, ORCHESTRATOR), "no database at all");
-    const lab = await world.open();
-    world.lab = lab;
-    const report = await lab.sweep();
+    const runtime = await world.open();
+    world.runtime = runtime;
+    const report = await runtime.collectGarbage();
     const [aside = ""] = readdirSync(join(world.stateDir, "sessions")).filter((name) => name.includes(".damaged-"));
     expect(report).toMatchObject({ ended: [], failures: [expect.stringContaining(aside)] });
-    expect((await lab.book(ORCHESTRATOR)).jobs()).toEqual([]);
+    expect((await runtime.sessionJobs(ORCHESTRATOR)).all()).toEqual([]);
     const ids = await world.start("say 1");
     await world.reaches(ids[0] as string, "completed");
-    expect(standing(world)).toContain(sandbox as string);
+    expect(unterminated(world)).toContain(sandbox as string);
     await world.clock.advance(25 * 3600 * SECOND);
-    expect(standing(world)).not.toContain(sandbox as string);
-    await lab.forget(ORCHESTRATOR);
+    expect(unterminated(world)).not.toContain(sandbox as string);
+    await runtime.forget(ORCHESTRATOR);
     expect(readdirSync(join(world.stateDir, "sessions"))).toEqual([]);
   }),
 );
@@ -120,12 +120,12 @@ test(
   "a session whose records are found damaged when it is used is told so with its status",
   inWorld(async (world) => {
     await world.start("say 1");
-    await world.close(world.lab);
+    await world.close(world.runtime);
     writeFileSync(sessionFile(world.stateDir, ORCHESTRATOR), "no database at all");
-    const lab = await world.open();
-    expect((await lab.book(ORCHESTRATOR)).jobs()).toEqual([]);
-    expect(lab.notices(ORCHESTRATOR)).toEqual([expect.stringContaining(".db.damaged-")]);
-    expect(lab.notices("ses_other")).toEqual([]);
+    const runtime = await world.open();
+    expect((await runtime.sessionJobs(ORCHESTRATOR)).all()).toEqual([]);
+    expect(runtime.notices(ORCHESTRATOR)).toEqual([expect.stringContaining(".db.damaged-")]);
+    expect(runtime.notices("ses_other")).toEqual([]);
     expect(world.complaints).toContainEqual(expect.stringContaining("a damaged state file was set aside"));
   }),
 );

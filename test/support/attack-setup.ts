@@ -4,14 +4,14 @@ import type { Session, ToolPart } from "@opencode-ai/sdk/v2/client";
 import { probeIsolation } from "../../src/sandboxes/local/probe.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import { MCP_SERVER, projectTool } from "./attack-tools.ts";
-import { type LabServer, metadataOf, startLab } from "./test-host.ts";
 import { listenOnLoopback } from "./loopback-http.ts";
 import type { ModelReply, ModelRequest } from "./model-server.ts";
 import { createHome } from "./opencode-home.ts";
 import { call, say, script } from "./scripted.ts";
+import { metadataOf, startSetup, type TestSetup } from "./test-setup.ts";
 
 /** A host full of things that a job must neither touch nor see, each with a way to tell that it was. */
-export interface AttackLab extends LabServer {
+export interface AttackSetup extends TestSetup {
   /** Text that lies on the host: in HOME, in the project, in the environment, behind its servers. */
   readonly canaries: { readonly home: string; readonly project: string; readonly env: string; readonly web: string };
   /** Where every host call leaves a file. */
@@ -42,10 +42,10 @@ export async function whyNoSandbox(): Promise<string | null> {
 }
 
 /** OpenCode of a user who allows everything, with an MCP server, a tool in the project and commands, all on the host. */
-export async function startAttackLab(
+export async function startAttackSetup(
   options: Record<string, unknown> = {},
   more: { config?: Record<string, unknown>; files?: Record<string, string>; env?: Record<string, string> } = {},
-): Promise<AttackLab> {
+): Promise<AttackSetup> {
   const canary = (name: string) => `canary-${name}-${Math.floor(Math.random() * 1e9)}`;
   const canaries = { home: canary("home"), project: canary("project"), env: canary("env"), web: canary("web") };
   let hits = 0;
@@ -54,7 +54,7 @@ export async function startAttackLab(
     exchange.head(200, { "content-type": "text/plain" });
     exchange.end(canaries.web);
   });
-  const lab = await startLab(options, {
+  const setup = await startSetup(options, {
     config: {
       permission: "allow",
       subagent_depth: 5, // else the host itself keeps sessions below sessions from having subagents
@@ -74,10 +74,10 @@ export async function startAttackLab(
     },
     env: { ATTACK_CANARY: canaries.env, ...more.env },
   });
-  const folder = join(lab.home.home, "ran");
+  const folder = join(setup.home.home, "ran");
   mkdirSync(folder);
-  const { stop } = lab;
-  return Object.assign(lab, {
+  const { stop } = setup;
+  return Object.assign(setup, {
     canaries,
     ran: {
       names: () => readdirSync(folder).sort(),
@@ -104,8 +104,8 @@ export interface DoneJob {
 }
 
 /** Runs one job to its end: its model gives `replies`, then its result. */
-export async function delegate(lab: AttackLab, replies: ModelReply[], task: object = {}): Promise<DoneJob> {
-  const { server } = lab;
+export async function delegate(setup: AttackSetup, replies: ModelReply[], task: object = {}): Promise<DoneJob> {
+  const { server } = setup;
   const prompt = `${WORKER}${script(...replies, say("done"))}`;
   const session = await server.createSession();
   const tasks = [{ description: "attack", prompt, ...task }];
@@ -113,23 +113,23 @@ export async function delegate(lab: AttackLab, replies: ModelReply[], task: obje
   const [job] = (await metadataOf(server, session.id, "agents_wait")).finished ?? [];
   if (job?.state !== "completed") throw new Error(`the job did not complete: ${JSON.stringify(job)}`);
   const child = (await server.children(session.id))[0] as Session;
-  return { id: job.id, orchestrator: session.id, child, parts: await allToolParts(lab, child.id) };
+  return { id: job.id, orchestrator: session.id, child, parts: await allToolParts(setup, child.id) };
 }
 
-export async function allToolParts({ server }: LabServer, sessionID: string): Promise<ToolPart[]> {
+export async function allToolParts({ server }: TestSetup, sessionID: string): Promise<ToolPart[]> {
   const parts = (await server.messages(sessionID)).flatMap((message) => message.parts);
   return parts.filter((part) => part.type === "tool");
 }
 
-export const jobRequests = (lab: LabServer): ModelRequest[] =>
-  lab.model.requests.filter(({ firstUser }) => firstUser.startsWith(WORKER));
+export const jobRequests = (setup: TestSetup): ModelRequest[] =>
+  setup.model.requests.filter(({ firstUser }) => firstUser.startsWith(WORKER));
 
 /** What no attack may change: nothing of the host ran, was asked, or reached a job's model. */
-export function breaches(lab: AttackLab): string[] {
-  const seen = jobRequests(lab).filter(({ raw }) => CANARY.test(JSON.stringify(raw)));
+export function breaches(setup: AttackSetup): string[] {
+  const seen = jobRequests(setup).filter(({ raw }) => CANARY.test(JSON.stringify(raw)));
   return [
-    ...lab.ran.names().map((name) => `${name} ran on the host`),
+    ...setup.ran.names().map((name) => `${name} ran on the host`),
     ...seen.map(({ messages }) => `a job's model was shown ${JSON.stringify(messages).match(CANARY)}`),
-    ...(lab.web.hits() > 0 ? [`the host's server was asked ${lab.web.hits()} times`] : []),
+    ...(setup.web.hits() > 0 ? [`the host's server was asked ${setup.web.hits()} times`] : []),
   ];
 }

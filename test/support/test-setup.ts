@@ -12,7 +12,7 @@ import { scriptedModel } from "./scripted.ts";
 /** The built package, enabled by its folder as a user would enable a checkout. */
 export const PACKAGE = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
-export interface LabServer {
+export interface TestSetup {
   readonly model: ModelServer;
   readonly home: OpencodeHome;
   server: OpencodeServer;
@@ -37,28 +37,28 @@ const pluginWith = (options: Record<string, unknown>): [string, Record<string, u
 ];
 
 /** OpenCode with the plugin and the scripted model. Parks at once unless told otherwise, so that tests see it. */
-export async function startLab(
+export async function startSetup(
   options: Record<string, unknown> = {},
   settings: HomeSettings = {},
   serve: Parameters<typeof startServe>[1] = {},
-): Promise<LabServer> {
+): Promise<TestSetup> {
   const model = await startModelServer(scriptedModel);
   const home = createHome({
     ...settings,
     modelUrl: model.url,
     plugins: [pluginWith(options)],
   });
-  const lab = {
+  const setup = {
     model,
     home,
     server: await startServe(home, serve),
     async stop() {
-      await lab.server.stop();
+      await setup.server.stop();
       await home.remove();
       await model.stop();
     },
   };
-  return lab;
+  return setup;
 }
 
 /**
@@ -66,11 +66,11 @@ export async function startLab(
  * For tests that ask nothing of the process itself: neither its environment nor its end.
  * @param files of the project, by relative path
  */
-export async function startLabIn(
-  host: LabServer,
+export async function startSetupIn(
+  host: TestSetup,
   options: Record<string, unknown> = {},
   files: Record<string, string> = {},
-): Promise<LabServer> {
+): Promise<TestSetup> {
   const root = mkdtempSync(join(host.home.root, "lab-"));
   const project = join(root, "project");
   const stateDir = join(root, "state");

@@ -1,31 +1,33 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type HomeSettings, type LabServer, startLab } from "./test-host.ts";
 import type { ModalServerOptions } from "./modal-server/options.ts";
 import { type ModalServerProcess, startModalServerProcess } from "./modal-server/own-process.ts";
 import type { SandboxView } from "./modal-server/server.ts";
 import type { Call } from "./modal-server/service.ts";
+import { type HomeSettings, startSetup, type TestSetup } from "./test-setup.ts";
 import { until } from "./wait.ts";
 
 /** The lab with a Modal of its own behind the plugin. */
-export interface ModalLab extends LabServer {
+export interface ModalSetup extends TestSetup {
   readonly modal: ModalServerProcess;
 }
 
-export type ModalLabSettings = HomeSettings & { readonly server?: ModalServerOptions };
+export type ModalSetupSettings = HomeSettings & { readonly server?: ModalServerOptions };
 
 /** OpenCode whose user has Modal's credentials in the environment; `env` is added to them, or takes them away. */
-export async function startModalLab(
+export async function startModalSetup(
   options: Record<string, unknown> = {},
-  { server, ...settings }: ModalLabSettings = {},
-): Promise<ModalLab> {
+  { server, ...settings }: ModalSetupSettings = {},
+): Promise<ModalSetup> {
   const modal = await startModalServerProcess(server);
-  const lab = await startLab(options, { ...settings, env: { ...modal.env, ...settings.env } }).catch(async (error) => {
-    await modal.stop();
-    throw error;
-  });
-  const { stop } = lab;
-  return Object.assign(lab, {
+  const setup = await startSetup(options, { ...settings, env: { ...modal.env, ...settings.env } }).catch(
+    async (error) => {
+      await modal.stop();
+      throw error;
+    },
+  );
+  const { stop } = setup;
+  return Object.assign(setup, {
     modal,
     async stop() {
       await stop();
@@ -34,16 +36,16 @@ export async function startModalLab(
   });
 }
 
-export async function withModalLab(
+export async function withModalSetup(
   options: Record<string, unknown>,
-  settings: ModalLabSettings,
-  use: (lab: ModalLab) => Promise<void>,
+  settings: ModalSetupSettings,
+  use: (setup: ModalSetup) => Promise<void>,
 ): Promise<void> {
-  const lab = await startModalLab(options, settings);
+  const setup = await startModalSetup(options, settings);
   try {
-    await use(lab);
+    await use(setup);
   } finally {
-    await lab.stop();
+    await setup.stop();
   }
 }
 
