@@ -18,7 +18,7 @@ interface ToolPart {
   };
 }
 
-/** The jobs of the demo as its events tell of them: what any client of OpenCode can see. */
+/** The demo's jobs, read from the events that any client of OpenCode receives. */
 export class Board {
   readonly #jobs = new Map<string, JobView>();
   readonly #seenAt = new Map<string, number>();
@@ -26,7 +26,7 @@ export class Board {
   readonly #origins = new Map<string, string>();
   readonly #lastLines = new Map<string, string>();
 
-  hear({ type, properties }: HostEvent): void {
+  read({ type, properties }: HostEvent): void {
     if (type !== "message.part.updated") return;
     const part = properties.part as ToolPart;
     if (part.type !== "tool" || !part.state?.metadata) return;
@@ -53,7 +53,7 @@ export class Board {
     return [...this.#jobs.values()];
   }
 
-  /** @param withOutput the last line of a running command too, for a screen that is redrawn */
+  /** @param withOutput adds the last line of a running command, for a screen that is redrawn */
   liveRows(withOutput: boolean): LiveRow[] {
     return this.jobs().map((job) => {
       const running = job.state === "running" || job.state === "starting";
@@ -89,11 +89,11 @@ export class Board {
 
 const PLANNED = APPROACHES.flatMap((one) => [one, ...REFINEMENTS.map((refine) => refine(one.name))]);
 
-/** The plan's name for a job, or what a real model has called it. */
+/** The plan's name for a job, or the description that a real model gave it. */
 function shortName({ description }: JobView): string {
   return PLANNED.find((one) => one.description === description)?.name ?? description;
 }
 
-/** A metric that is no number ranks as one that is not there. */
+/** A metric that is not a number counts as missing. */
 const toNumber = (value: number | string | undefined): number | undefined =>
   typeof value === "number" ? value : undefined;

@@ -6,7 +6,7 @@ export { type Column, renderTable } from "./text-table.ts";
 export interface LiveRow {
   readonly job: string;
   readonly state: string;
-  /** what it runs now, or its own status text */
+  /** the command it runs now, or its own status text */
   readonly doing?: string | undefined;
   readonly valBpb?: number | undefined;
   readonly bytes?: number | undefined;
@@ -17,7 +17,7 @@ export interface LeaderboardRow {
   readonly job: string;
   /** name of the job it was forked from */
   readonly parent?: string | undefined;
-  /** missing: the job has no result, and ranks last */
+  /** missing: the job has no result and ranks last */
   readonly valBpb?: number | undefined;
   readonly bytes?: number | undefined;
   readonly seconds: number;

@@ -2,7 +2,7 @@
 import { formatBpb, formatBytes, formatSeconds, type LiveRow, liveColumns, renderTable } from "./leaderboard.ts";
 import { clean } from "./text-table.ts";
 
-/** The part of `process.stdout` that is needed. */
+/** The part of `process.stdout` that this file uses. */
 export interface Screen {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -14,7 +14,7 @@ const DEFAULT_WIDTH = 100;
 
 /**
  * L1  On a terminal, the last `#height` lines above the cursor are the table, and nothing else.
- * L2  Elsewhere nothing is written twice: a row's line is written when what it says, time apart, has changed.
+ * L2  Elsewhere a row's line is written only when something other than its time has changed.
  */
 export class LiveScreen {
   #height = 0;
@@ -27,31 +27,25 @@ export class LiveScreen {
     this.#colour = colour;
   }
 
-  /** Shows `rows`, replacing what was shown before. */
+  /** Shows `rows` in place of the previous rows. */
   update(rows: readonly LiveRow[]): void {
     if (this.#screen.isTTY) this.#redraw(rows);
     else for (const row of rows) this.#writeChange(row);
   }
 
-  /** Writes a line of text above the table; the next `update` draws the table below it. */
-  note(text: string): void {
-    this.#screen.write(`${this.#erase()}${text}\n`);
-    this.#height = 0; // L1
-  }
-
-  /** Leaves the table as it is; the next `update` begins a new one. */
+  /** Leaves the table on the screen; the next `update` draws a new one below it. */
   freeze(): void {
     this.#height = 0;
     this.#last.clear();
   }
 
   #redraw(rows: readonly LiveRow[]): void {
-    // One column is left free: some terminals wrap when the last one is written.
+    // Some terminals wrap when the last column is written.
     const width = (this.#screen.columns ?? DEFAULT_WIDTH) - 1;
     let lines = renderTable(rows, liveColumns(this.#colour), width).split("\n");
-    // The cursor cannot move above the top of the screen, so a table higher than that could not be erased.
-    const room = (this.#screen.rows ?? Infinity) - 1;
-    if (lines.length > room) lines = lines.slice(0, Math.max(1, room));
+    // The cursor cannot move above the top of the screen, so a taller table could not be erased.
+    const capacity = (this.#screen.rows ?? Infinity) - 1;
+    if (lines.length > capacity) lines = lines.slice(0, Math.max(1, capacity));
     this.#screen.write(`${this.#erase()}${lines.join("\n")}\n`);
     this.#height = lines.length;
   }

@@ -19,10 +19,11 @@ import { demoModel, PROMPT } from "./model.ts";
 import { APPROACHES, CAP_BYTES, REFINEMENTS } from "./plan.ts";
 
 /*
- * Pocket parameter golf in the real OpenCode, offline: a scripted model delegates, real jobs train real models in real
- * sandboxes. With `--model provider/model` a real model of yours plays, with your own OpenCode configuration. With
- * `--modal-server` the jobs run on Modal, played by the tests' server on this machine. With `--quick` they train for two
- * seconds on the beginning of the text only.
+ * Pocket parameter golf in the real OpenCode, offline: a scripted model delegates, and real jobs train real models in
+ * real sandboxes.
+ *   --model provider/model  your own model plays, with your own OpenCode configuration
+ *   --modal-server          the jobs run through the Modal adapter, against the tests' stand-in on this machine
+ *   --quick                 trains for two seconds, on the beginning of the text only
  */
 
 const { values } = parseArgs({
@@ -34,7 +35,7 @@ const SKILLS = fileURLToPath(new URL("skills", import.meta.url));
 
 if (values["modal-server"] && !hasWalls()) {
   console.log(
-    "The Modal server needs bubblewrap to play sandboxes on this machine; without --modal-server none is needed.",
+    "--modal-server needs bubblewrap: the stand-in for Modal isolates its sandboxes with it. Install bubblewrap, or leave --modal-server out.",
   );
   process.exit(1);
 }
@@ -63,9 +64,9 @@ async function play({ client, createSession, promptAsync, events }: OpencodeServ
   const screen = new LiveScreen(process.stdout);
   const session = await createSession({ title: "pocket parameter golf" });
   await promptAsync(session.id, PROMPT, values.model === undefined ? {} : { model: values.model });
-  let heard = 0;
+  let processed = 0;
   const draw = () => {
-    for (; heard < events.all.length; heard++) board.hear(events.all[heard] as never);
+    for (; processed < events.all.length; processed++) board.read(events.all[processed] as never);
     screen.update(board.liveRows(process.stdout.isTTY === true));
   };
   const drawing = setInterval(draw, 250);
@@ -85,7 +86,7 @@ async function play({ client, createSession, promptAsync, events }: OpencodeServ
   return completed === JOBS;
 }
 
-/** Real walls where the machine has them; without, the demo's own fixed commands may run bare, and that is said. */
+/** Isolated where the machine can isolate; elsewhere the demo runs its own fixed commands without isolation, and says so. */
 async function chooseIsolation(): Promise<string> {
   const rootDir = await mkdtemp(join(tmpdir(), "demo-"));
   const ids = () => randomId("x").slice(2);
@@ -94,21 +95,23 @@ async function chooseIsolation(): Promise<string> {
   if (probe.works) return "auto";
   const why = probe.refused.map((one) => `${one.kind}: ${one.why}`).join("; ");
   if (values.model !== undefined)
-    throw new Error(`no sandbox can be isolated here, so no real model is let loose: ${why}`);
+    throw new Error(
+      `The demo does not run a real model without isolation, and no sandbox can be isolated on this machine: ${why}`,
+    );
   console.log(
-    `No sandbox can be isolated on this machine (${why}); the demo runs its own fixed commands without isolation.`,
+    `No sandbox can be isolated on this machine (${why}). The demo runs its own fixed commands without isolation.`,
   );
   return "none";
 }
 
-/** The user's own OpenCode, with the plugin and the demo's skill added for this run, in a throw-away project. */
-async function usersHome(throwAway: OpencodeHome): Promise<OpencodeHome> {
+/** The user's own OpenCode, with the plugin and the demo's skill added for this run, in a temporary project. */
+async function usersHome(temporary: OpencodeHome): Promise<OpencodeHome> {
   const added = {
-    plugin: [[PACKAGE, { ...where, stateDir: join(throwAway.root, "state") }]],
+    plugin: [[PACKAGE, { ...where, stateDir: join(temporary.root, "state") }]],
     skills: { paths: [SKILLS] },
   };
   return {
-    ...throwAway,
+    ...temporary,
     env: { ...(process.env as Record<string, string>), OPENCODE_CONFIG_CONTENT: JSON.stringify(added) },
   };
 }

@@ -3,14 +3,14 @@ import { call, say } from "../support/scripted.ts";
 import { APPROACHES, type Experiment, parseResult, REFINEMENTS } from "./plan.ts";
 
 /*
- * The language model of the offline demo. It answers what a capable one would, and knows nothing but what stands in
- * the requests: prompts, its system text and the results of tools.
+ * The language model of the offline demo. It answers as a capable model would, and knows only what the requests hold:
+ * prompts, system text and tool results.
  */
 
 const SKILL = "pocket-golf";
 const LABEL = "best";
 
-/** What the main agent is asked; a real model gets the same. */
+/** The main agent's prompt, for the scripted and for a real model. */
 export const PROMPT = `Play pocket parameter golf with parallel agents; the skill ${SKILL} has the rules, the data and a training script.
 1. Start five jobs at once, each with the skill ${SKILL}, one per approach: ${APPROACHES.map(({ description }) => `"${description}"`).join(", ")}. Each is to train its model once, report the metrics val_bpb and bytes with job_report, and end.
 2. Wait for all of them, and freeze the one with the lowest val_bpb with sandbox_snapshot, label "${LABEL}".
@@ -18,7 +18,7 @@ export const PROMPT = `Play pocket parameter golf with parallel agents; the skil
 
 /**
  * @param runtime program that runs the training script in a sandbox
- * @param flags for every run of it
+ * @param flags for every run of the script
  */
 export const demoModel =
   (runtime: string, flags = "") =>
@@ -57,7 +57,7 @@ interface Ranked {
   readonly valBpb: number;
 }
 
-/** The finished jobs in what agents_wait answered, best first, each once. */
+/** The finished jobs in the answers of agents_wait, each once, best first. */
 function rank(results: string): Ranked[] {
   const jobs = new Map<string, Ranked>();
   for (const [, id, summary] of results.matchAll(/<job id="(\w+)" state="completed">\n<summary>(.*)<\/summary>/g)) {

@@ -1,7 +1,7 @@
-// What the demo does, as data: five approaches side by side, then two refinements forked from the best one.
+// The demo's plan as data: five approaches side by side, then two refinements forked from the best one.
 
 export interface Experiment {
-  /** Also the name of the run's directory, `out/<name>`. */
+  /** also names the run's directory, `out/<name>` */
   readonly name: string;
   /** At most 80 characters: it becomes a task's description. */
   readonly description: string;
@@ -16,45 +16,43 @@ export interface GolfResult {
 
 export const CAP_BYTES = 65_536;
 
-type Model = "ngram" | "mix" | "mlp";
+type Model = "ngram" | "mix";
 
 const MODEL_OF: Readonly<Record<string, Model>> = {
   trigram: "ngram",
+  fourgram: "ngram",
   sixgram: "ngram",
-  words: "ngram",
-  neural: "mlp",
+  memory: "mix",
   mixing: "mix",
 };
 
 export const APPROACHES: readonly Experiment[] = [
-  experiment("trigram", "Order-2 n-grams, tuned discounts: the small baseline", "--order 2 --tune 20"),
-  experiment("sixgram", "Order-5 n-grams, pruned by saved bits to fill the cap", "--order 5 --tune 2"),
-  experiment("words", "Order-2 n-grams plus contexts back to the word's start", "--order 2 --words 1 --tune 5"),
-  experiment("neural", "A one-layer neural net with embeddings, int8 weights"),
-  experiment("mixing", "Context mixing: all orders and the word, learned weights"),
+  experiment("trigram", "Order-2 n-grams: the small baseline", "--order 2"),
+  experiment("fourgram", "Order-3 n-grams, all of them", "--order 3"),
+  experiment("sixgram", "Order-5 n-grams, the most frequent ones, filling the cap", "--order 5"),
+  experiment("memory", "Mixing of short contexts, with a memory of the text scored so far", "--order 2 --cache 5"),
+  experiment("mixing", "Context mixing: all orders up to 5, learned weights", "--order 5"),
 ];
 
 /** Changes that make each model better than its parent; everything else is inherited through `--from`. */
 const CHANGES: Readonly<Record<Model, readonly [string, string]>> = {
-  mix: ["--order 6 --fill 0.985", "--cache 5 --fill 0.985"],
-  ngram: ["--words 1 --order 4 --fill 0.985 --tune 2", "--words 1 --order 3 --fill 0.985 --tune 3"],
-  mlp: ["--rate 0.003", "--rate 0.005 --steps 11000"],
+  ngram: ["--order 4", "--order 5"],
+  mix: ["--order 6 --fill 0.985", "--order 5 --cache 5 --fill 0.985"],
 };
 
 const WHAT: Readonly<Record<Model, readonly [string, string]>> = {
+  ngram: ["contexts up to order 4", "contexts up to order 5"],
   mix: ["longer contexts, filled to the cap", "a memory of the text scored so far, filled to the cap"],
-  ngram: ["word contexts and order 4, filled to the cap", "word contexts and order 3, filled to the cap"],
-  mlp: ["a second round with a small learning rate", "a second, longer round"],
 };
 
-/** Each makes an experiment from the winner's name; it runs in a fork of the winner's sandbox, where `out/<winner>` is. */
+/** Each takes the winner's name; its experiment runs in a fork of the winner's sandbox, which holds `out/<winner>`. */
 export const REFINEMENTS: readonly [(winner: string) => Experiment, (winner: string) => Experiment] = [
   (winner) => refinement(winner, 0),
   (winner) => refinement(winner, 1),
 ];
 
 /**
- * The result a run printed, from its whole standard output.
+ * The result in a run's standard output.
  * @throws Error when there is no `RESULT {…}` line with both numbers
  */
 export function parseResult(stdout: string): GolfResult {
@@ -70,7 +68,7 @@ export function parseResult(stdout: string): GolfResult {
   return { valBpb, bytes };
 }
 
-function experiment(name: string, description: string, flags = ""): Experiment {
+function experiment(name: string, description: string, flags: string): Experiment {
   return { name, description, command: (skillDir, runtime) => golf(skillDir, runtime, modelOf(name), flags, name) };
 }
 

@@ -4,7 +4,7 @@ export interface Column<Row> {
   readonly header: string;
   readonly value: (row: Row) => string;
   readonly align?: "left" | "right";
-  /** Takes what width the others leave, and is cut with "…" when that is too little. At most one column. */
+  /** Takes the width that the other columns leave; text that does not fit is cut with "…". At most one column. */
   readonly flexible?: boolean;
   /** Wraps a padded cell, e.g. in a colour. Must not change its visible width. */
   readonly paint?: (text: string, row: Row) => string;
@@ -42,7 +42,7 @@ export function renderTable<Row>(rows: readonly Row[], columns: readonly Column<
   ].join("\n");
 }
 
-/** What a job says may hold line breaks or escape sequences; in a cell they would tear the table apart. */
+/** Removes line breaks and escape sequences from a job's text, which would break the table. */
 export function clean(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this removes
   const escapes = /\u001b\[[0-9;?]*[A-Za-z]|[\u0000-\u001f\u007f-\u009f]+/g;

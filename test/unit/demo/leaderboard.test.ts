@@ -61,16 +61,6 @@ describe("LiveScreen", () => {
     expect(terminal.writes[1]).toStartWith("\u001b[5A\r\u001b[J┌");
   });
 
-  test("a note stays above the table", () => {
-    const terminal = screen(true);
-    const live = new LiveScreen(terminal, false);
-    live.update([row()]);
-    live.note("the best one is snapshotted");
-    live.update([row()]);
-    expect(terminal.writes[1]).toBe("\u001b[5A\r\u001b[Jthe best one is snapshotted\n");
-    expect(terminal.writes[2]).toStartWith("┌");
-  });
-
   test("draws no more lines than the terminal can take back", () => {
     const terminal = screen(true, { rows: 6 });
     new LiveScreen(terminal, false).update(Array.from({ length: 9 }, (_, i) => row({ job: `job ${i}` })));

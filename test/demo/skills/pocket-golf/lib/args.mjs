@@ -1,11 +1,11 @@
 /** A mistake in how the script was called; its message is for the caller, without a stack. */
 export class UsageError extends Error {}
 
-const COMMON = { cap: 65536, seconds: 0, seed: 1, "train-bytes": 0, "val-bytes": 0 };
+const COMMON = { cap: 65536, seconds: 0, "train-bytes": 0, "val-bytes": 0 };
 
 const FRACTIONAL = new Set(["seconds", "fill", "rate", "adapt"]);
 /** Ranges of whole numbers; any other parameter may be any whole number. */
-const WHOLE = { order: [1, 7], words: [0, 1], cache: [0, 7], context: [1, 32], embed: [1, 256], hidden: [1, 1024] };
+const WHOLE = { order: [1, 7], cache: [0, 7] };
 
 /**
  * `--key value` pairs → `{ model, out, from, verify, options, given }`.

@@ -3,7 +3,7 @@
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
 
 const MAGIC = "PGOLF1\n";
-const TYPES = { u8: Uint8Array, i8: Int8Array, f32: Float32Array };
+const TYPES = { u8: Uint8Array, f32: Float32Array };
 
 /** @param {{ model: string, params: object, alphabet: number[], sections: Record<string, ArrayBufferView> }} artifact */
 export function pack({ model, params, alphabet, sections }, quality = 11) {
@@ -11,7 +11,7 @@ export function pack({ model, params, alphabet, sections }, quality = 11) {
   const bodies = [];
   for (const [name, array] of Object.entries(sections)) {
     const type = Object.keys(TYPES).find((key) => array instanceof TYPES[key]);
-    if (!type) throw new Error(`section "${name}" is neither u8, i8 nor f32`);
+    if (!type) throw new Error(`section "${name}" is neither u8 nor f32`);
     table.push([name, type, array.length]);
     bodies.push(Buffer.from(array.buffer, array.byteOffset, array.byteLength));
   }

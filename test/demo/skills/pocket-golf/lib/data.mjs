@@ -14,9 +14,11 @@ export function readText(part, limit = 0) {
   return limit > 0 ? bytes.subarray(0, limit) : bytes;
 }
 
-/** The distinct bytes of `bytes`, ascending: symbol number → byte. */
+/** The distinct bytes of `bytes`, the most frequent first: symbol number → byte. */
 export function alphabetOf(bytes) {
-  return [...new Set(bytes)].sort((a, b) => a - b);
+  const counts = new Uint32Array(256);
+  for (const byte of bytes) counts[byte]++;
+  return [...new Set(bytes)].sort((a, b) => counts[b] - counts[a] || a - b);
 }
 
 /** Byte text → symbols of `alphabet`. */
@@ -24,9 +26,4 @@ export function toSymbols(bytes, alphabet) {
   const symbolOf = new Uint8Array(256).fill(NO_SYMBOL);
   for (const [symbol, byte] of alphabet.entries()) symbolOf[byte] = symbol;
   return Uint8Array.from(bytes, (byte) => symbolOf[byte]);
-}
-
-/** Per symbol, 1 if it can be part of a word. */
-export function letterMask(alphabet) {
-  return Uint8Array.from(alphabet, (byte) => ((byte | 32) >= 97 && (byte | 32) <= 122 ? 1 : 0));
 }

@@ -16,11 +16,10 @@ export function runExperiment(args, print) {
   const { options } = args;
   const out = args.out ?? join("out", args.model);
   const started = Date.now();
-  const parent = args.from === null ? null : readParent(args.from);
-  const inherited = parent?.model === args.model ? pick(parent.params, Object.keys(MODELS[args.model].defaults)) : {};
-  const params = { ...MODELS[args.model].defaults, ...inherited, ...args.given };
+  const parent = args.from === null ? null : readParent(args.from, args.model);
+  const params = { ...MODELS[args.model].defaults, ...parent?.params, ...args.given };
   const trainText = readText("train", options["train-bytes"]);
-  const alphabet = parent?.model === args.model ? parent.alphabet : alphabetOf(trainText);
+  const alphabet = parent?.alphabet ?? alphabetOf(trainText);
   const sample = toSymbols(readText("val").subarray(SAMPLE.from, SAMPLE.from + SAMPLE.bytes), alphabet);
   print(`training ${args.model} ${JSON.stringify(params)} on ${trainText.length} bytes, cap ${options.cap} bytes`);
   print(`progress is measured on ${SAMPLE.bytes} bytes of the validation text, before pruning and rounding`);
@@ -29,15 +28,14 @@ export function runExperiment(args, print) {
     const bpb = bitsPerByte(predictor(), sample).toFixed(3);
     print(`step ${step}/${of} val_bpb ${bpb} seconds ${seconds(started)}`);
   };
-  report.note = print;
+  report.fit = (keep, size) => print(`keep ${keep} of the counts: ${size} bytes`);
   const artifact = MODELS[args.model].train({
     train: toSymbols(trainText, alphabet),
     alphabet,
     params,
     cap: options.cap,
-    seed: options.seed,
     deadline: options.seconds > 0 ? started + options.seconds * 1000 : Infinity,
-    parent: parent?.model === args.model ? parent : null,
+    parent,
     report,
   });
   const bytes = pack(artifact);
@@ -50,7 +48,6 @@ export function runExperiment(args, print) {
   const result = {
     model: args.model,
     params,
-    seed: options.seed,
     from: args.from,
     val_bpb: scoreFile(join(out, "model.bin"), options["val-bytes"]),
     bytes: bytes.length,
@@ -84,14 +81,16 @@ function scoreFile(path, valBytes) {
   return bitsPerByte(predictor, toSymbols(readText("val", valBytes), artifact.alphabet));
 }
 
-function readParent(dir) {
+function readParent(dir, model) {
+  let parent;
   try {
-    return unpack(readFileSync(join(dir, "model.bin")));
+    parent = unpack(readFileSync(join(dir, "model.bin")));
   } catch (cause) {
     throw new UsageError(`--from ${dir} cannot be read: ${cause.message}`);
   }
+  if (parent.model !== model) throw new UsageError(`--from ${dir} is a run of ${parent.model}, not of ${model}`);
+  return parent;
 }
 
 const digest = (bytes) => createHash("sha256").update(bytes).digest("hex");
 const seconds = (started) => Math.round((Date.now() - started) / 100) / 10;
-const pick = (from, keys) => Object.fromEntries(keys.filter((key) => key in from).map((key) => [key, from[key]]));

@@ -1,37 +1,26 @@
 // Context mixing: every context length is an expert, and a mixer learns which to believe when. `--cache n` adds an
-// expert that remembers the text scored so far in contexts up to length n; it starts empty and pays no bytes.
-import { letterMask } from "../lib/data.mjs";
-import { available, count, pruneToFit, readTables, tableSections } from "./counted.mjs";
-import { Chain, interpolate } from "./interpolate.mjs";
+// expert that remembers the text scored so far in contexts up to length n; it starts empty and costs no bytes.
+import { Chain, interpolate } from "./chain.mjs";
+import { Contexts } from "./contexts.mjs";
 import { Mixer } from "./mixer.mjs";
-import { pruneTables } from "./prune.mjs";
-import { Contexts, createTables } from "./tables.mjs";
+import { countStrings, prune, pruneToFit, readTable, tableSections } from "./tables.mjs";
+import { Trie } from "./trie.mjs";
 
 const HELD_OUT = 0.12;
-const CACHE_DISCOUNTS = [0.6, 0.9, 1.1];
 
 /** @type {import("./registry.mjs").Model} */
 export const mix = {
-  summary: "context mixing: all orders and the word so far, weights learned on held-out training text",
-  defaults: { order: 5, words: 1, cache: 0, fill: 0.8, passes: 3, rate: 0.005, adapt: 0.001 },
-  train({ train, alphabet, params, cap, deadline, parent, report }) {
-    const weights = learnWeights({ train, alphabet, params, cap, deadline, parent, report });
-    const counted = count(train, alphabet, params);
-    const artifactOf = (tables, discounts) => ({
-      model: "mix",
-      params: { ...params, discounts },
-      alphabet,
-      sections: { ...tableSections(tables, alphabet), weights },
-    });
-    const { tables } = pruneToFit(counted, cap * params.fill, artifactOf, (keep, bytes) => {
-      report.note(`keep ${keep} of the counts: ${bytes} bytes`);
-    });
-    return artifactOf(tables, counted.discounts);
+  summary: "context mixing: all orders, weights learned on held-out training text",
+  defaults: { order: 5, cache: 0, fill: 0.8, passes: 3, rate: 0.005, adapt: 0.001 },
+  train(run) {
+    const { train, alphabet, params, cap, report } = run;
+    const weights = learnWeights(run);
+    const artifactOf = (trie) => ({ model: "mix", params, alphabet, sections: { ...tableSections(trie), weights } });
+    return artifactOf(pruneToFit(countStrings(train, params.order), cap * params.fill, artifactOf, report.fit));
   },
-  load(artifact) {
-    const { params, alphabet, sections } = artifact;
+  load({ params, alphabet, sections }) {
     // A copy: scoring adapts the weights, and the artifact must stay what it was.
-    return new MixPredictor(readTables(artifact), params, alphabet, Float32Array.from(sections.weights));
+    return new MixPredictor(readTable(sections), params, alphabet, Float32Array.from(sections.weights));
   },
 };
 
@@ -41,57 +30,51 @@ export const mix = {
  */
 function learnWeights({ train, alphabet, params, cap, deadline, parent, report }) {
   const cut = Math.floor(train.length * (1 - HELD_OUT));
-  const counted = count(train.subarray(0, cut), alphabet, params);
-  const keep = Math.min(available(counted), Math.round(cap * params.fill * 1.45));
-  const tables = pruneTables(counted.tables, counted.scores, keep);
-  const shape = { ...params, discounts: counted.discounts };
-  const weights = inherit(parent, shape) ?? initialWeights(shape);
+  const trie = prune(countStrings(train.subarray(0, cut), params.order), Math.round(cap * params.fill));
+  const weights = inherit(parent, params) ?? initialWeights(params);
   const heldOut = train.subarray(cut);
   const steps = params.passes * 4;
   for (let step = 0; step < steps && Date.now() < deadline; step++) {
     const quarter = step % 4;
-    const predictor = new MixPredictor(tables, shape, alphabet, weights);
+    const predictor = new MixPredictor(trie, params, alphabet, weights);
     const rate = params.rate * (1 - step / steps);
     const end = Math.floor((heldOut.length * (quarter + 1)) / 4);
-    // The cache is empty at every quarter's beginning, so the weights learn to use it young and old.
+    // The cache is empty at the beginning of every quarter, so the weights learn to use it young and old.
     for (let i = Math.floor((heldOut.length * quarter) / 4); i < end; i++) {
       predictor.predict();
       predictor.learn(heldOut[i], rate);
     }
-    report(step + 1, steps, () => new MixPredictor(tables, shape, alphabet, Float32Array.from(weights)));
+    report(step + 1, steps, () => new MixPredictor(trie, params, alphabet, Float32Array.from(weights)));
   }
   return weights;
 }
 
-const expertsOf = ({ order, words, cache }) => order + (words ? 1 : 0) + (cache > 0 ? 1 : 0);
-const setsOf = ({ order, words }) => (order + 1) * (words ? 4 : 1);
+const expertsOf = ({ order, cache }) => order + (cache > 0 ? 1 : 0);
+const setsOf = ({ order }) => order + 1;
 
 /** At first the longest contexts are believed most. */
-function initialWeights(shape) {
-  const experts = expertsOf(shape);
-  const weights = new Float32Array(experts * setsOf(shape)).fill(0.2 / experts);
-  for (let set = 0; set < setsOf(shape); set++) weights[set * experts + experts - 1] = 0.8;
+function initialWeights(params) {
+  const experts = expertsOf(params);
+  const weights = new Float32Array(experts * setsOf(params)).fill(0.2 / experts);
+  for (let set = 0; set < setsOf(params); set++) weights[set * experts + experts - 1] = 0.8;
   return weights;
 }
 
-/** The parent's weights, if its experts are ours. */
-function inherit(parent, shape) {
-  const weights = parent?.sections.weights;
-  return weights && parent.params.order === shape.order && weights.length === expertsOf(shape) * setsOf(shape)
-    ? Float32Array.from(weights)
-    : null;
+/** The parent's weights, if it has the same experts. */
+function inherit(parent, params) {
+  const same = parent && parent.params.order === params.order && expertsOf(parent.params) === expertsOf(params);
+  return same ? Float32Array.from(parent.sections.weights) : null;
 }
 
 class MixPredictor {
-  constructor(tables, params, alphabet, weights) {
-    const mask = letterMask(alphabet);
+  constructor(trie, params, alphabet, weights) {
     this.params = params;
-    this.contexts = new Contexts(tables, mask);
-    this.chain = new Chain(tables, params.discounts, alphabet.length);
-    this.mixer = new Mixer(expertsOf(params), setsOf(params), alphabet.length, weights);
+    this.contexts = new Contexts(trie, params.order);
+    this.chain = new Chain(trie, params.order, alphabet.length);
+    this.mixer = new Mixer(expertsOf(params), alphabet.length, weights);
     this.levels = this.chain.levels.slice(1);
     if (params.cache > 0) {
-      this.seen = new Contexts(createTables({ order: params.cache, words: 0 }), mask);
+      this.seen = new Contexts(new Trie(), params.cache);
       this.scratch = [new Float64Array(alphabet.length), new Float64Array(alphabet.length)];
       this.levels.push(this.scratch[params.cache % 2]);
     }
@@ -100,8 +83,7 @@ class MixPredictor {
   predict() {
     const last = this.chain.predict(this.contexts);
     if (this.seen) this.#predictFromSeen(last);
-    const position = this.params.words ? Math.min(3, this.contexts.wordLength) : 0;
-    return this.mixer.predict(this.levels, this.chain.longest + position * (this.params.order + 1));
+    return this.mixer.predict(this.levels, this.chain.longest);
   }
 
   update(symbol) {
@@ -116,11 +98,10 @@ class MixPredictor {
 
   /** The static prediction, sharpened by what followed the same contexts in the text seen so far. */
   #predictFromSeen(base) {
-    const { nodes, tables } = this.seen;
     let from = base;
     for (let depth = 1; depth <= this.params.cache; depth++) {
       const to = this.scratch[depth % 2];
-      interpolate(tables.ngrams, nodes[depth], CACHE_DISCOUNTS, from, to);
+      interpolate(this.seen.trie, this.seen.nodes[depth], from, to);
       from = to;
     }
   }

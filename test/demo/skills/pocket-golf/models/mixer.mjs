@@ -2,9 +2,9 @@
 // learned by gradient descent on the bits paid, one set of weights per situation.
 
 export class Mixer {
-  constructor(experts, sets, symbols, weights = new Float32Array(experts * sets).fill(1 / experts)) {
+  /** @param {Float32Array} weights `experts` numbers per situation */
+  constructor(experts, symbols, weights) {
     this.experts = experts;
-    this.sets = sets;
     this.weights = weights;
     this.logs = Array.from({ length: experts }, () => new Float64Array(symbols));
     this.out = new Float64Array(symbols);

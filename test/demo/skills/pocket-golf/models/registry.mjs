@@ -1,5 +1,4 @@
 import { mix } from "./mix.mjs";
-import { mlp } from "./mlp.mjs";
 import { ngram } from "./ngram.mjs";
 
 /**
@@ -16,11 +15,10 @@ import { ngram } from "./ngram.mjs";
  * @property {number[]} alphabet symbol → byte
  * @property {Record<string, number>} params
  * @property {number} cap bytes
- * @property {number} seed
  * @property {number} deadline epoch milliseconds by which training should end; Infinity without `--seconds`
- * @property {Artifact | null} parent what `--from` named, if it was the same model
- * @property {((step: number, of: number, predictor: () => Predictor) => void) & { note(text: string): void }} report
+ * @property {Artifact | null} parent the run that `--from` names
+ * @property {((step: number, of: number, predictor: () => Predictor) => void) & { fit(keep: number, bytes: number): void }} report
  */
 
 /** @type {Record<string, Model>} */
-export const MODELS = { ngram, mix, mlp };
+export const MODELS = { ngram, mix };
