@@ -1,8 +1,8 @@
 import { isEnded, type Job } from "../jobs/core/job.ts";
 import type { IdGenerator } from "../shared/ids.ts";
-import { viewRecords } from "../tools/job-views.ts";
-import { toQuoted } from "../tools/job-words.ts";
-import { renderJobLine, renderResults } from "../tools/render-jobs.ts";
+import { viewRecords } from "../views/job-view.ts";
+import { renderJobLine, renderResults } from "./job-list.ts";
+import { toQuoted } from "./quoted-text.ts";
 
 /** The message about ended jobs that an orchestrator gets without having asked, where the user's messages come. */
 export function renderNotice(ended: readonly Job[], openJobs: number, ids: IdGenerator): string {

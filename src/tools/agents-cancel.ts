@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { cancelJobs } from "../jobs/actions/cancel-jobs.ts";
+import { renderCounts, renderJobLines, renderResults } from "../prompt/job-list.ts";
+import { viewRecords } from "../views/job-view.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_CANCEL } from "./descriptions.ts";
-import { viewJobs, viewRecords } from "./job-views.ts";
-import { renderCounts, renderJobLines, renderResults } from "./render-jobs.ts";
+import { viewJobs } from "./job-views.ts";
 
 export const agentsCancelTool = (host: ToolHost) =>
   defineTool({

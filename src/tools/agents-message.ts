@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { messageJob } from "../jobs/actions/message-job.ts";
+import { renderDrift, renderJobLines } from "../prompt/job-list.ts";
 import { defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_MESSAGE } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
-import { renderDrift, renderJobLines } from "./render-jobs.ts";
 
 export const agentsMessageTool = (host: ToolHost) =>
   defineTool({

@@ -3,11 +3,11 @@ import { z } from "zod";
 import { type StartRequest, startJobs } from "../jobs/actions/start-jobs.ts";
 import { DEFAULT_AGENT } from "../jobs/core/task.ts";
 import type { Runtime } from "../jobs/runtime.ts";
+import { renderCounts, renderJobLines } from "../prompt/job-list.ts";
+import { toMarkdown } from "../prompt/quoted-text.ts";
 import { askHost, defineTool, describeIssues, type ToolHost } from "./define-tool.ts";
 import { AGENTS_START } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
-import { toMarkdown } from "./job-words.ts";
-import { renderCounts, renderJobLines } from "./render-jobs.ts";
 
 const taskSchema = z.strictObject({
   description: z.string().trim().min(1).max(80).describe("What it is, in at most 80 characters; names it everywhere."),

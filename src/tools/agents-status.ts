@@ -4,13 +4,13 @@ import { spendOf } from "../jobs/core/budget.ts";
 import { isEnded } from "../jobs/core/job.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
+import { renderCounts, renderGpus, renderJobLines, renderResults, renderSpend } from "../prompt/job-list.ts";
 import type { LentPaths } from "../sandboxes/port.ts";
-import { toSnapshotView } from "../views/job-view.ts";
+import { toSnapshotView, viewRecords } from "../views/job-view.ts";
 import { placeOf } from "../views/place.ts";
 import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
 import { AGENTS_STATUS } from "./descriptions.ts";
-import { viewJobs, viewRecords } from "./job-views.ts";
-import { renderCounts, renderGpus, renderJobLines, renderResults, renderSpend } from "./render-jobs.ts";
+import { viewJobs } from "./job-views.ts";
 import { renderLent } from "./render-lent.ts";
 
 export const agentsStatusTool = (host: ToolHost) =>

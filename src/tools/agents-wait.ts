@@ -3,9 +3,6 @@ import { waitForJobs } from "../jobs/actions/wait-for-jobs.ts";
 import type { Spend } from "../jobs/core/budget.ts";
 import type { Job } from "../jobs/core/job.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
-import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
-import { AGENTS_WAIT } from "./descriptions.ts";
-import { viewJobs, viewRecords } from "./job-views.ts";
 import {
   renderBoard,
   renderCounts,
@@ -13,7 +10,11 @@ import {
   renderQuoteNote,
   renderResults,
   renderSpend,
-} from "./render-jobs.ts";
+} from "../prompt/job-list.ts";
+import { viewRecords } from "../views/job-view.ts";
+import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
+import { AGENTS_WAIT } from "./descriptions.ts";
+import { viewJobs } from "./job-views.ts";
 
 const LONGEST_SECONDS = 14_400;
 

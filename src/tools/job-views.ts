@@ -1,13 +1,6 @@
 import type { Job } from "../jobs/core/job.ts";
-import type { Activity } from "../jobs/execution/session-activity.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { type JobView, toJobView } from "../views/job-view.ts";
-
-/** Jobs as they ended: nothing is known of them but what is recorded. */
-export const viewRecords = (jobs: readonly Job[]): JobView[] =>
-  jobs.map((job) => toJobView(job, { place: null, live: NOTHING, pendingSince: null, now: job.state.since }));
-
-const NOTHING: Activity = { tool: null, retry: null, lastActivityAt: null };
 
 /** Jobs with what is known of them at the moment. */
 export function viewJobs(runtime: Runtime, jobs: readonly Job[]): JobView[] {

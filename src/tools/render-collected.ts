@@ -1,13 +1,13 @@
 import type { Collected } from "../jobs/actions/collect-changes.ts";
 import type { CollectedFiles } from "../jobs/actions/collect-files.ts";
 import type { FilesSource } from "../jobs/sandbox/job-files.ts";
+import { toFact, toQuoted } from "../prompt/quoted-text.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 import type { Obeyed } from "../workspace/attention.ts";
 import type { LeftOut } from "../workspace/choose-files.ts";
 import { formatSize, toText } from "../workspace/paths.ts";
 import type { ToolAnswer } from "./define-tool.ts";
-import { toFact, toQuoted } from "./job-words.ts";
 
 /** Of files, in words and in metadata: a model reads so many at most, and the folder has them all. */
 const SHOWN = 50;

@@ -1,10 +1,10 @@
 import { z } from "zod";
+import { toCodeBlock } from "../prompt/quoted-text.ts";
 import type { ExitStatus, SandboxProcess } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { defineTool, type Progress, type ToolAnswer, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_EXEC } from "./descriptions.ts";
-import { toCodeBlock } from "./job-words.ts";
 import { createOutputWindow, type OutputWindow } from "./output-window.ts";
 import { findWorker } from "./worker-context.ts";
 

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { snapshotJob } from "../jobs/actions/snapshot-job.ts";
+import { toFact } from "../prompt/quoted-text.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { askHost, defineTool, type ToolHost } from "./define-tool.ts";
 import { SANDBOX_SNAPSHOT } from "./descriptions.ts";
-import { toFact } from "./job-words.ts";
 import { forbiddenTool } from "./worker-context.ts";
 
 /** Tasks start from ids and labels alike, so none may pass for the other. */

@@ -1,8 +1,8 @@
+import { type Activity, NO_ACTIVITY } from "../jobs/core/activity.ts";
+import type { QueuePlace } from "../jobs/core/admission.ts";
 import { computeUsd } from "../jobs/core/cost.ts";
 import { isEnded, type Job, notesOf, type TreeUpdate } from "../jobs/core/job.ts";
-import type { Activity } from "../jobs/execution/session-activity.ts";
-import type { QueuePlace } from "../jobs/queue/scheduler.ts";
-import type { SnapshotRecord } from "../jobs/store/pool-store.ts";
+import type { SnapshotRecord } from "../jobs/core/snapshot-record.ts";
 import { oneLine } from "../shared/plain-text.ts";
 
 /**
@@ -111,6 +111,10 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     notes: notesOf(job).map((note) => oneLine(note, MESSAGE_LIMIT)),
   };
 }
+
+/** Jobs as they are recorded: for those that have ended nothing else is known. */
+export const viewRecords = (jobs: readonly Job[]): JobView[] =>
+  jobs.map((job) => toJobView(job, { place: null, live: NO_ACTIVITY, pendingSince: null, now: job.state.since }));
 
 export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
   return {

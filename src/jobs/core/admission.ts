@@ -14,6 +14,13 @@ export interface QueueEntry {
   readonly gpus: readonly GpuRequest[];
 }
 
+/** What a queued job waits for, and its place among those of all processes (1 = next). */
+export interface QueuePlace {
+  readonly position: number;
+  /** null when it starts as soon as its turn has come. */
+  readonly reason: string | null;
+}
+
 export interface AdmissionState {
   /** Of every process that shares the state directory. */
   readonly leases: readonly LeaseUse[];

@@ -2,11 +2,10 @@ import { formatGpu, parseGpu } from "../../config/gpu.ts";
 import type { ProviderName } from "../../sandboxes/port.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import { oneLine } from "../../shared/plain-text.ts";
-import type { Label } from "../store/label-store.ts";
-import type { SnapshotRecord } from "../store/pool-store.ts";
 import { canEverFit, type GpuLimits } from "./admission.ts";
 import type { JobTask } from "./job.ts";
 import type { Catalog } from "./ports.ts";
+import type { Label, SnapshotRecord } from "./snapshot-record.ts";
 
 /** A task as the model gave it, its types already checked. */
 export interface TaskRequest {

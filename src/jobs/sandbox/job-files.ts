@@ -5,10 +5,10 @@ import { PluginError } from "../../shared/error-code.ts";
 import { usdOver } from "../core/cost.ts";
 import type { Job } from "../core/job.ts";
 import { READ_LIMIT_MS } from "../core/orphan.ts";
+import type { SnapshotRecord } from "../core/snapshot-record.ts";
 import type { Runtime } from "../runtime.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
-import type { SnapshotRecord } from "../store/pool-store.ts";
 import { toReaderTags } from "./garbage-collector.ts";
 
 /** Where a job's files were read: in its own sandbox, or as they were when that was frozen last. */

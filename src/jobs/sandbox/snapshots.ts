@@ -2,9 +2,9 @@ import type { ProviderName, Sandbox, SandboxProvider, SnapshotCharge } from "../
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { type Job, withLeftOut } from "../core/job.ts";
+import type { Label, SnapshotRecord } from "../core/snapshot-record.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
-import type { Label } from "../store/label-store.ts";
-import type { PoolStore, SnapshotRecord } from "../store/pool-store.ts";
+import type { PoolStore } from "../store/pool-store.ts";
 
 /** Frozen file systems of jobs: taking them, finding them by id or label, forgetting them. */
 export interface Snapshots {

@@ -1,11 +1,5 @@
+import type { Label } from "../core/snapshot-record.ts";
 import type { Database } from "./database.ts";
-
-/** Whose a label is, and what it names now. */
-export interface Label {
-  readonly label: string;
-  readonly jobID: string;
-  readonly snapshotID: string;
-}
 
 /**
  * Names that jobs have given to snapshots of theirs, within their session; upper and lower case are one name. A label

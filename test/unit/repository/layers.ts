@@ -3,47 +3,44 @@ import ts from "typescript";
 import { isIn, type SourceFile } from "./source-files.ts";
 
 /**
- * Who may import what of ours, by folder of `src`: `index → hosts → tools, prompt, views → jobs → sandboxes, workspace
- * → shared`. A folder may always import itself. `sandboxes` is the port and what is pure around it; its adapters are
- * folders of their own, which only the places that put things together know.
+ * Who may import what of ours, by folder of `src`, from the bottom up; `+` adds to the layer named before it. A folder
+ * may always import itself. `sandboxes` is the port and what is pure around it; its adapters are folders of their own,
+ * which only the places that put things together know.
  */
+const BELOW_DOMAIN = ["sandboxes", "workspace", "config", "shared"];
+const CORE = ["jobs/core", ...BELOW_DOMAIN];
+const PROMPT = ["views", ...CORE];
+const SESSION = ["jobs/store", ...CORE];
+const QUEUE = ["jobs/session", ...SESSION];
+const SANDBOX = ["jobs", "jobs/project", "jobs/queue", ...QUEUE];
+const EXECUTION = ["jobs/sandbox", "prompt", ...SANDBOX];
+const ACTIONS = ["jobs/execution", "jobs/notify", ...EXECUTION];
+const ADAPTERS = ["sandboxes/modal", "sandboxes/local"];
+
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  index: ["hosts"],
-  hosts: [
-    "tools",
-    "prompt",
-    "views",
-    "jobs",
-    "sandboxes",
-    "sandboxes/modal",
-    "sandboxes/local",
-    "providers",
-    "workspace",
-    "config",
-    "shared",
-  ],
-  providers: ["sandboxes", "sandboxes/modal", "sandboxes/local", "config", "shared"],
-  cli: [
-    "providers",
-    "views",
-    "jobs",
-    "sandboxes",
-    "sandboxes/modal",
-    "sandboxes/local",
-    "workspace",
-    "config",
-    "shared",
-  ],
-  tools: ["prompt", "views", "jobs", "sandboxes", "workspace", "config", "shared"],
-  prompt: ["views", "jobs", "sandboxes", "config", "shared"],
-  views: ["jobs", "sandboxes", "config", "shared"],
-  jobs: ["sandboxes", "workspace", "config", "shared"],
+  shared: [],
+  config: ["shared"],
+  sandboxes: ["config", "shared"],
   "sandboxes/modal": ["sandboxes", "config", "shared"],
   "sandboxes/local": ["sandboxes", "config", "shared"],
-  sandboxes: ["config", "shared"],
+  providers: ["sandboxes", ...ADAPTERS, "config", "shared"],
   workspace: ["sandboxes", "config", "shared"],
-  config: ["shared"],
-  shared: [],
+  "jobs/core": BELOW_DOMAIN,
+  views: CORE,
+  prompt: PROMPT,
+  "jobs/store": CORE,
+  "jobs/session": SESSION,
+  "jobs/queue": QUEUE,
+  "jobs/project": ["jobs", ...QUEUE],
+  "jobs/sandbox": SANDBOX,
+  "jobs/execution": EXECUTION,
+  "jobs/notify": ["prompt", ...QUEUE],
+  "jobs/actions": ACTIONS,
+  jobs: ["jobs/actions", ...ACTIONS],
+  tools: ["jobs", "jobs/actions", "views", ...ACTIONS],
+  hosts: ["tools", "jobs", "jobs/actions", "views", "providers", ...ADAPTERS, ...ACTIONS],
+  cli: ["jobs", "views", "providers", ...ADAPTERS, ...EXECUTION],
+  index: ["hosts"],
 };
 
 /** Packages that enter at one place, where, and why. */

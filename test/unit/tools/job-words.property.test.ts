@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Job, JobState, Metric } from "../../../src/jobs/core/job.ts";
+import { renderBoard, renderDrift, renderJobLines, renderResults } from "../../../src/prompt/job-list.ts";
 import { renderNotice, renderReminder } from "../../../src/prompt/notice.ts";
+import { toCodeBlock } from "../../../src/prompt/quoted-text.ts";
 import { oneLine, plainText } from "../../../src/shared/plain-text.ts";
-import { viewRecords } from "../../../src/tools/job-views.ts";
-import { toCodeBlock } from "../../../src/tools/job-words.ts";
-import { renderBoard, renderDrift, renderJobLines, renderResults } from "../../../src/tools/render-jobs.ts";
+import { viewRecords } from "../../../src/views/job-view.ts";
 import { jobIn } from "../views/job-in.ts";
 import { hostileText } from "./hostile-text.ts";
 

@@ -1,11 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import {
-  renderBoard,
-  renderCounts,
-  renderDrift,
-  renderJobLine,
-  renderResults,
-} from "../../../src/tools/render-jobs.ts";
+import { renderBoard, renderCounts, renderDrift, renderJobLine, renderResults } from "../../../src/prompt/job-list.ts";
 import type { JobView } from "../../../src/views/job-view.ts";
 
 const view = (more: Partial<JobView> = {}): JobView => ({

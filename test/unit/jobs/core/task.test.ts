@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import type { SnapshotRecord } from "../../../../src/jobs/core/snapshot-record.ts";
 import { decideTask, type TaskContext, type TaskRequest } from "../../../../src/jobs/core/task.ts";
-import type { SnapshotRecord } from "../../../../src/jobs/store/pool-store.ts";
 import { CATALOG } from "../runtime-world.ts";
 
 const context: TaskContext = {

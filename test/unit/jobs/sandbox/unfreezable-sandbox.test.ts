@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
 import { snapshotJob } from "../../../../src/jobs/actions/snapshot-job.ts";
+import { renderJobLine } from "../../../../src/prompt/job-list.ts";
 import { viewJobs } from "../../../../src/tools/job-views.ts";
-import { renderJobLine } from "../../../../src/tools/render-jobs.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
 /* Jobs whose sandbox cannot be frozen, or not all of it. */

@@ -1,8 +1,9 @@
 import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import type { Job } from "../../../../src/jobs/core/job.ts";
 import { queue } from "../../../../src/jobs/core/job.ts";
+import type { SnapshotRecord } from "../../../../src/jobs/core/snapshot-record.ts";
 import { openDatabase } from "../../../../src/jobs/store/database.ts";
-import { openPoolStore, type SnapshotRecord } from "../../../../src/jobs/store/pool-store.ts";
+import { openPoolStore } from "../../../../src/jobs/store/pool-store.ts";
 import { openSessionStore, sessionFile } from "../../../../src/jobs/store/session-store.ts";
 
 const H100 = { type: "H100", count: 4, exact: true };

@@ -2,7 +2,7 @@ import { type Spend, usd } from "../jobs/core/budget.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import { plainName } from "../shared/plain-text.ts";
 import type { JobView } from "../views/job-view.ts";
-import { createFrame, describeUnseen, type Frame, toFact, toFramed, toMarkdown, toQuoted } from "./job-words.ts";
+import { createFrame, describeUnseen, type Frame, toFact, toFramed, toMarkdown, toQuoted } from "./quoted-text.ts";
 
 /** Longest result of one job in a tool's output, bytes; the whole of it is in the job's own session. */
 const RESULT_LIMIT = 12_000;

@@ -3,21 +3,15 @@ import { gpusOf } from "../../sandboxes/environment.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
+import type { QueuePlace } from "../core/admission.ts";
 import { type AdmissionLimits, countGpus, decideAdmission, fitsInstead, type LeaseUse } from "../core/admission.ts";
 import type { BudgetAdmission } from "../core/budget.ts";
 import { expectRate } from "../core/cost.ts";
 import { fail, isHeld, type Job, start } from "../core/job.ts";
+import { createLeases } from "../queue/leases.ts";
+import { createLocalQueue, type QueuedJob } from "../queue/local-queue.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { LeaseStore, PoolState } from "../store/lease-store.ts";
-import { createLeases } from "./leases.ts";
-import { createLocalQueue, type QueuedJob } from "./local-queue.ts";
-
-/** What a queued job waits for, and its place among those of all processes (1 = next). */
-export interface QueuePlace {
-  readonly position: number;
-  /** null when it starts as soon as its turn has come. */
-  readonly reason: string | null;
-}
 
 export interface PoolCounts {
   readonly running: number;

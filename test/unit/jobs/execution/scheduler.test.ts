@@ -3,7 +3,7 @@ import type { GpuRequest } from "../../../../src/config/gpu.ts";
 import type { BudgetAdmission } from "../../../../src/jobs/core/budget.ts";
 import { NO_COMPUTE } from "../../../../src/jobs/core/cost.ts";
 import { type Job, queue as toQueued } from "../../../../src/jobs/core/job.ts";
-import { createScheduler } from "../../../../src/jobs/queue/scheduler.ts";
+import { createScheduler } from "../../../../src/jobs/execution/scheduler.ts";
 import type { SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import type { Lease, LeaseStore } from "../../../../src/jobs/store/lease-store.ts";
 import { gpusOf } from "../../../../src/sandboxes/environment.ts";
