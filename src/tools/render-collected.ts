@@ -4,8 +4,8 @@ import type { FilesSource } from "../jobs/sandbox/job-files.ts";
 import { toFact, toQuoted } from "../prompt/quoted-text.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
-import type { Obeyed } from "../workspace/attention.ts";
-import type { LeftOut } from "../workspace/choose-files.ts";
+import type { AutoLoadedFile } from "../workspace/collect/find-auto-loaded.ts";
+import type { LeftOut } from "../workspace/collect/select-files.ts";
 import { formatSize, toText } from "../workspace/paths.ts";
 import type { ToolAnswer } from "./define-tool.ts";
 
@@ -108,7 +108,7 @@ const toLeftOut = (left: LeftOut) => ({
   ...(left.bytes === null ? {} : { sizeBytes: left.bytes }),
 });
 
-function toAttention(obeyed: readonly Obeyed[], before: string): string[] {
+function toAttention(obeyed: readonly AutoLoadedFile[], before: string): string[] {
   if (obeyed.length === 0) return [];
   const lines = obeyed.map((one) => `${toName(one)}: ${one.who}`);
   return [`Attention: these take effect without being asked. Read them before you ${before}:`, ...shorten(lines)];

@@ -12,6 +12,12 @@ export const fromText = (text: string): string => Buffer.from(text, "utf8").toSt
 /** For people. */
 export const toText = (path: string): string => toBytes(path).toString("utf8");
 
+/** Absolute places, as bytes, of paths below `root`. */
+export const absoluteIn =
+  (root: string) =>
+  (path: string): Buffer =>
+    Buffer.concat([Buffer.from(`${root}/`), toBytes(path)]);
+
 /** The records of output that ends each with NUL. */
 export function splitRecords(output: Buffer): string[] {
   const records = output.toString("latin1").split("\0");
@@ -25,7 +31,7 @@ export const joinRecords = (paths: Iterable<string>): Buffer => {
 };
 
 /** A name for what belongs to `text`, safe in file names. */
-export const nameFor = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);
+export const fileNameFor = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);
 
 export const formatSize = (bytes: number): string =>
   bytes < 1024 ** 2 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`;

@@ -23,14 +23,14 @@ export type FolderEntry =
   | { readonly kind: "closed"; readonly path: string; readonly why: string };
 
 /** More than the limits allow. */
-export class TooMuchError extends Error {
-  override readonly name = "TooMuchError";
+export class WalkLimitError extends Error {
+  override readonly name = "WalkLimitError";
 }
 
 /**
  * Everything below a folder, each folder before what is in it; `.git` in any folder is passed over.
  * @param root absolute, as bytes; itself no link, or one that is meant to be followed
- * @throws TooMuchError
+ * @throws WalkLimitError
  */
 export async function* walkFolder(root: Buffer, limits: WalkLimits): AsyncGenerator<FolderEntry> {
   let count = 0;
@@ -43,7 +43,7 @@ export async function* walkFolder(root: Buffer, limits: WalkLimits): AsyncGenera
       continue;
     }
     count += names.length;
-    if (count > limits.entries) throw new TooMuchError(`it holds more than ${limits.entries} files and folders`);
+    if (count > limits.entries) throw new WalkLimitError(`it holds more than ${limits.entries} files and folders`);
     const isTooDeep = folder.split("/").length >= limits.depth;
     if (folder !== "") yield { kind: "folder", path: folder, isEmpty: names.length === 0 };
     const inner: string[] = [];
@@ -141,4 +141,4 @@ const placeIn = (root: Buffer, path: string): Buffer =>
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? "unknown error";
 
 /** Whether a name is text: others cannot be written to every sandbox. */
-export const isText = (path: string): boolean => fromText(toText(path)) === path;
+export const isUtf8 = (path: string): boolean => fromText(toText(path)) === path;

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { systemClock as clock } from "../../src/shared/clock.ts";
-import { chooseFiles, FILE_LIMITS, type FileLimits, parseWanted } from "../../src/workspace/choose-files.ts";
-import { fetchFiles } from "../../src/workspace/fetch-files.ts";
-import { listFiles } from "../../src/workspace/list-files.ts";
+import { FILE_LIMITS, type FileLimits, parsePatterns, selectFiles } from "../../src/workspace/collect/select-files.ts";
+import { writeFiles } from "../../src/workspace/collect/write-files.ts";
 import { toText } from "../../src/workspace/paths.ts";
-import { writeFiles } from "../../src/workspace/write-files.ts";
+import { fetchFiles } from "../../src/workspace/sandbox/fetch-files.ts";
+import { listFiles } from "../../src/workspace/sandbox/list-files.ts";
 import { localProvider, localSpec } from "./local-support.ts";
 
 /* A project that files of sandboxes are collected into, one for the tests of a file. */
@@ -63,13 +63,13 @@ let count = 0;
 export async function collect(sandbox: Sandbox, { paths = ["**"], into, limits: some, meanwhile }: Order = {}) {
   const target = into ?? `out-${++count}`;
   const limits = { ...FILE_LIMITS, ...some };
-  const wanted = parseWanted(paths, sandbox.workdir);
+  const wanted = parsePatterns(paths, sandbox.workdir);
   const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: 60_000 });
-  const chosen = chooseFiles(listed, wanted, limits);
+  const chosen = selectFiles(listed, wanted, limits);
   if (meanwhile) await run(sandbox, meanwhile);
   const { fileBytes } = limits;
   const contents = fetchFiles(sandbox, chosen.files, { clock, limitMs: 60_000, mark: crypto.randomUUID(), fileBytes });
-  const { files, leftOut } = await writeFiles({ root, target, chosen, contents, limits, nonce: `n${count}` });
+  const { files, leftOut } = await writeFiles({ root, target, chosen, contents, limits, scratchID: `n${count}` });
   return {
     folder: join(root, target),
     names: files.map(({ path }) => toText(path)),

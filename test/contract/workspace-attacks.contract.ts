@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
-import type { TreeBase } from "../../src/workspace/capture-tree.ts";
-import { makeBranch } from "../../src/workspace/make-branch.ts";
+import { createBranch } from "../../src/workspace/collect/create-branch.ts";
+import { refuseHooks } from "../../src/workspace/collect/target.ts";
 import { toText } from "../../src/workspace/paths.ts";
-import type { ProjectStore } from "../../src/workspace/project-store.ts";
-import { refuseHooks } from "../../src/workspace/target.ts";
+import type { TreeBase } from "../../src/workspace/project/capture-tree.ts";
+import type { ProjectStore } from "../../src/workspace/project/project-store.ts";
 import { type HostileProject, hooksRan } from "../support/hostile-project.ts";
 import type { WorkspacePlace } from "./workspace.contract.ts";
 import {
@@ -90,7 +90,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
           const before = withoutBranches(everything(project));
           const jobID = `job_${what.replace(/\W/g, "_")}`;
           const built = await collect(jobID, script);
-          await makeBranch(store, jobID, built, "pack");
+          await createBranch(store, jobID, built, "pack");
           expect(differences(withoutBranches(everything(project)), before)).toEqual([]);
           expect(hooksRan(project)).toBe(false);
           expect(existsSync("/tmp/x")).toBe(false);
@@ -202,7 +202,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
           `echo 1 > one.txt; git add -A; git commit -q -m "$(printf 'One\n\nSigned-off-by: Ada Example\n <ada@example.com>\nCo-authored-by: Grace <g@example.org>\nFixes: 1')"
           echo 2 > two.txt; git add -A; git -c user.name=Linus -c user.email=l@example.org commit -q --signoff -m Two`,
         );
-        await makeBranch(store, "job_claims", built, "pack");
+        await createBranch(store, "job_claims", built, "pack");
         const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
         expect(git("log", "--format=%an|%cn|%B", "-2", "agents/job_claims")).toBe(
           "Ada Example|Ada Example|Two\n\nJob: job_claims\n\nAda Example|Ada Example|One\n\nFixes: 1\n\nJob: job_claims",
@@ -223,7 +223,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
           echo one > changed.txt; ${second} changed.txt; git commit -qam One; ${second} .git/index
           echo two > changed.txt; ${second} changed.txt`,
         );
-        await makeBranch(store, "job_same_second", built, "pack");
+        await createBranch(store, "job_same_second", built, "pack");
         expect(project.git("-c", "core.fsmonitor=false", "show", "agents/job_same_second:changed.txt")).toBe("two");
       },
       LIMIT_MS,

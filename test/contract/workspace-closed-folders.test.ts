@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { systemClock as clock } from "../../src/shared/clock.ts";
-import type { TreeBase } from "../../src/workspace/capture-tree.ts";
-import { chooseFiles, FILE_LIMITS, parseWanted } from "../../src/workspace/choose-files.ts";
-import { listFiles } from "../../src/workspace/list-files.ts";
-import type { ProjectStore } from "../../src/workspace/project-store.ts";
+import { FILE_LIMITS, parsePatterns, selectFiles } from "../../src/workspace/collect/select-files.ts";
+import type { TreeBase } from "../../src/workspace/project/capture-tree.ts";
+import type { ProjectStore } from "../../src/workspace/project/project-store.ts";
+import { listFiles } from "../../src/workspace/sandbox/list-files.ts";
 import { createProject } from "../support/opencode-project.ts";
 import { bubblewrap } from "../support/sandboxes.ts";
 import { localProvider, localSpec } from "./local-support.ts";
@@ -83,7 +83,7 @@ describe.skipIf(!bubblewrap)("collecting from a sandbox in which a job has shut 
           expect(unread.filter(isLong).length).toBe(closed.filter((path) => path.endsWith("...")).length);
           expect(String(await runIn(sandbox, MODES))).toBe(before);
           const listed = await listFiles(sandbox, [""], { clock, limitMs: TIMEOUT });
-          const chosen = chooseFiles(listed, parseWanted(["**"], sandbox.workdir), FILE_LIMITS);
+          const chosen = selectFiles(listed, parsePatterns(["**"], sandbox.workdir), FILE_LIMITS);
           const named = [...chosen.leftOut, ...chosen.files].map(({ path }) => path);
           for (const path of ["c", ...closed]) expect(named).toContain(path);
         },

@@ -2,8 +2,8 @@ import { expect } from "bun:test";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock as clock } from "../../src/shared/clock.ts";
-import { parseWanted } from "../../src/workspace/choose-files.ts";
-import { gatherWork } from "../../src/workspace/gather-work.ts";
+import { parsePatterns } from "../../src/workspace/collect/select-files.ts";
+import { fetchChanges } from "../../src/workspace/sandbox/fetch-changes.ts";
 import { pictureOf } from "../support/hostile-project.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { base, collect, inSandbox, root, run, useProject, withPath } from "./files-support.ts";
@@ -69,7 +69,7 @@ sandboxTest(
       expect(await named("/workspace/ignored/deep/", "./-dash")).toEqual([["-dash", "ignored/deep/model.bin"], []]);
       expect(await named("{run,stop}.sh", "s?m")).toEqual([["run.sh", "sum"], []]);
       for (const path of ["../etc/passwd", "/etc/passwd", ".git/config", "a/.GIT/hooks"])
-        expect(() => parseWanted([path], sandbox.workdir)).toThrow("not in the job's work directory");
+        expect(() => parsePatterns([path], sandbox.workdir)).toThrow("not in the job's work directory");
     }),
   120_000,
 );
@@ -132,8 +132,8 @@ sandboxTest(
       expect(names).toEqual(all);
       expect(pictureOf(folder).get("run.sh")).toStartWith("program");
       const store = { folder: join(base, "store"), root } as never;
-      const job = { jobID: "job_1", base: { commit: "0".repeat(40) } as never, nonce: "n" };
-      await expect(gatherWork({ ...job, store, sandbox: plain, clock })).rejects.toThrow(
+      const job = { jobID: "job_1", base: { commit: "0".repeat(40) } as never, scratchID: "n" };
+      await expect(fetchChanges({ ...job, store, sandbox: plain, clock })).rejects.toThrow(
         'no git to tell changes by; use an image with git, or mode "files" with paths',
       );
     }),

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SandboxProvider } from "../../src/sandboxes/port.ts";
-import { makeBranch } from "../../src/workspace/make-branch.ts";
+import { createBranch } from "../../src/workspace/collect/create-branch.ts";
 import { createHostileProject, type HostileProject, hooksRan, pictureOf } from "../support/hostile-project.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { localProvider, localSpec } from "./local-support.ts";
@@ -94,7 +94,7 @@ sandboxTest(
       expect(built.leftOut).toEqual([
         { path: "huge.bin", why: 'it is too large for a commit; take it with mode "files" and paths', bytes: null },
       ]);
-      await makeBranch(store, "job_full", built, "pack");
+      await createBranch(store, "job_full", built, "pack");
     });
     expect(peak.mebibytes() - startedWith).toBeLessThan(LARGE_MIB * 0.8);
 

@@ -14,10 +14,10 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { systemClock } from "../../src/shared/clock.ts";
-import { captureTree } from "../../src/workspace/capture-tree.ts";
-import { findProject } from "../../src/workspace/find-project.ts";
 import { createGit } from "../../src/workspace/git.ts";
-import { readHomes } from "../../src/workspace/homes.ts";
+import { captureTree } from "../../src/workspace/project/capture-tree.ts";
+import { findProject } from "../../src/workspace/project/find-project.ts";
+import { readHomes } from "../../src/workspace/project/home-folders.ts";
 import { storeAt } from "./workspace-support.ts";
 
 /* What of a machine is a project, whatever its repositories say, and what of a project goes along. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { captureTree } from "../../src/workspace/capture-tree.ts";
+import { captureTree } from "../../src/workspace/project/capture-tree.ts";
 import { createHostileProject, type HostileProject, hooksRan } from "../support/hostile-project.ts";
 import { storeAt, storeOf } from "./workspace-support.ts";
 

@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Sandbox } from "../../src/sandboxes/port.ts";
 import { withStillFiles } from "../../src/sandboxes/still-files.ts";
 import { type Clock, systemClock } from "../../src/shared/clock.ts";
-import { buildCommits } from "../../src/workspace/build-commits.ts";
-import type { TreeBase } from "../../src/workspace/capture-tree.ts";
-import { gatherWork } from "../../src/workspace/gather-work.ts";
-import { identityOf } from "../../src/workspace/send-tree.ts";
+import { buildCommits } from "../../src/workspace/collect/build-commits.ts";
+import type { TreeBase } from "../../src/workspace/project/capture-tree.ts";
+import { fetchChanges } from "../../src/workspace/sandbox/fetch-changes.ts";
+import { identityOf } from "../../src/workspace/sandbox/send-tree.ts";
 import { bubblewrap } from "../support/sandboxes.ts";
 import { localProvider, localSpec } from "./local-support.ts";
 import { captureNow, type Desk, openDesk, runIn, send, withSandbox } from "./workspace-support.ts";
@@ -55,7 +55,7 @@ describe.skipIf(!bubblewrap)(`a job that holds up the gathering of its work${bub
     });
   const gather = (sandbox: Sandbox) =>
     withStillFiles(sandbox, (files) =>
-      gatherWork({ store: desk.store, base, jobID: "job_held", sandbox: files, clock, nonce: "work" }),
+      fetchChanges({ store: desk.store, base, jobID: "job_held", sandbox: files, clock, scratchID: "work" }),
     );
 
   for (const [what, script] of HOLDING_UP)
@@ -65,7 +65,7 @@ describe.skipIf(!bubblewrap)(`a job that holds up the gathering of its work${bub
         const work = await gather(sandbox);
         const { store } = desk;
         const identity = await identityOf(store);
-        const built = await buildCommits({ store, base, work, jobID: "job_held", nonce: "build", identity });
+        const built = await buildCommits({ store, base, work, jobID: "job_held", scratchID: "build", identity });
         expect(built.changed).toContain("changed.txt");
       });
     }, 60_000);

@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { systemClock as clock } from "../../src/shared/clock.ts";
-import { type Built, buildCommits } from "../../src/workspace/build-commits.ts";
-import { captureTree, type TreeBase } from "../../src/workspace/capture-tree.ts";
-import { findProject } from "../../src/workspace/find-project.ts";
-import { gatherWork } from "../../src/workspace/gather-work.ts";
+import { type BuiltCommits, buildCommits } from "../../src/workspace/collect/build-commits.ts";
 import { createGit } from "../../src/workspace/git.ts";
-import { openProjectStore, type ProjectStore } from "../../src/workspace/project-store.ts";
-import { identityOf, sendTree, type TreeForm } from "../../src/workspace/send-tree.ts";
+import { captureTree, type TreeBase } from "../../src/workspace/project/capture-tree.ts";
+import { findProject } from "../../src/workspace/project/find-project.ts";
+import { openProjectStore, type ProjectStore } from "../../src/workspace/project/project-store.ts";
+import { fetchChanges } from "../../src/workspace/sandbox/fetch-changes.ts";
+import { identityOf, sendTree, type TreeForm } from "../../src/workspace/sandbox/send-tree.ts";
 import { createHostileProject, type HostileProject, pictureOf } from "../support/hostile-project.ts";
 
 /* A hostile project on its way into sandboxes and back, as the tests of the workspace follow it. */
@@ -34,7 +34,7 @@ export async function send(
   from: string | null = null,
 ): Promise<TreeForm> {
   const identity = await identityOf(store);
-  return sendTree({ store, base, from, identity, sandbox, clock, nonce: `send-${sandbox.id}` });
+  return sendTree({ store, base, from, identity, sandbox, clock, scratchID: `send-${sandbox.id}` });
 }
 
 /** What a sandbox's command prints. It must succeed. */
@@ -55,10 +55,10 @@ export async function doJob(
   { store, base, sandbox }: { store: ProjectStore; base: TreeBase; sandbox: Sandbox },
   jobID: string,
   script: string,
-): Promise<Built> {
+): Promise<BuiltCommits> {
   await runIn(sandbox, script);
-  const work = await gatherWork({ store, base, jobID, sandbox, clock, nonce: "work" });
-  return buildCommits({ store, base, work, jobID, nonce: "build", identity: await identityOf(store) });
+  const work = await fetchChanges({ store, base, jobID, sandbox, clock, scratchID: "work" });
+  return buildCommits({ store, base, work, jobID, scratchID: "build", identity: await identityOf(store) });
 }
 
 /** A hostile project, what we keep beside it, and the sandboxes its jobs run in. */
@@ -164,4 +164,4 @@ export function differences(found: ReadonlyMap<string, string>, expected: Readon
 /** All of the user's project, taken before something is done that must not touch it. */
 export const everything = (project: HostileProject): Map<string, string> => pictureOf(project.root, true);
 
-export const captureNow = (store: ProjectStore, nonce = "base"): Promise<TreeBase> => captureTree(store, nonce);
+export const captureNow = (store: ProjectStore, scratchID = "base"): Promise<TreeBase> => captureTree(store, scratchID);

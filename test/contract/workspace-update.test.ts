@@ -3,13 +3,13 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { systemClock as clock } from "../../src/shared/clock.ts";
-import { buildCommits } from "../../src/workspace/build-commits.ts";
-import { captureTree, type TreeBase } from "../../src/workspace/capture-tree.ts";
-import { gatherWork } from "../../src/workspace/gather-work.ts";
-import { makeBranch } from "../../src/workspace/make-branch.ts";
-import type { ProjectStore } from "../../src/workspace/project-store.ts";
-import { identityOf } from "../../src/workspace/send-tree.ts";
-import { updateTree } from "../../src/workspace/update-tree.ts";
+import { buildCommits } from "../../src/workspace/collect/build-commits.ts";
+import { createBranch } from "../../src/workspace/collect/create-branch.ts";
+import { captureTree, type TreeBase } from "../../src/workspace/project/capture-tree.ts";
+import type { ProjectStore } from "../../src/workspace/project/project-store.ts";
+import { fetchChanges } from "../../src/workspace/sandbox/fetch-changes.ts";
+import { identityOf } from "../../src/workspace/sandbox/send-tree.ts";
+import { updateTree } from "../../src/workspace/sandbox/update-tree.ts";
 import type { HostileProject } from "../support/hostile-project.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { localProvider, localSpec } from "./local-support.ts";
@@ -41,7 +41,7 @@ afterAll(async () => {
 
 const NEVER = new AbortController().signal;
 const update = (sandbox: Sandbox, from: readonly TreeBase[], to: TreeBase, signal = NEVER) =>
-  updateTree({ store, from, to, sandbox, clock, nonce: sandbox.id, signal });
+  updateTree({ store, from, to, sandbox, clock, scratchID: sandbox.id, signal });
 
 const run = async (sandbox: Sandbox, script: string): Promise<string> => (await runIn(sandbox, script)).toString();
 
@@ -55,11 +55,11 @@ async function inJob(script: string, use: (sandbox: Sandbox) => Promise<void>): 
 }
 
 async function collect(sandbox: Sandbox, jobID: string, base = second, formerBases = [first]) {
-  const work = await gatherWork({ store, base, formerBases, jobID, sandbox, clock, nonce: "work" });
+  const work = await fetchChanges({ store, base, formerBases, jobID, sandbox, clock, scratchID: "work" });
   const stood = work.base === second.commit ? second : first;
   const identity = await identityOf(store);
-  const built = await buildCommits({ store, base: stood, work, jobID, nonce: "build", identity });
-  return { branch: await makeBranch(store, jobID, built, "pack"), built, work };
+  const built = await buildCommits({ store, base: stood, work, jobID, scratchID: "build", identity });
+  return { branch: await createBranch(store, jobID, built, "pack"), built, work };
 }
 
 const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", ...args);

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { SandboxProvider, SandboxSpec } from "../../src/sandboxes/port.ts";
-import { makeBranch } from "../../src/workspace/make-branch.ts";
-import { makePatch } from "../../src/workspace/make-patch.ts";
-import { previewMerge } from "../../src/workspace/preview-merge.ts";
-import type { ProjectStore } from "../../src/workspace/project-store.ts";
-import { identityOf } from "../../src/workspace/send-tree.ts";
-import { decideTarget } from "../../src/workspace/target.ts";
+import { createBranch } from "../../src/workspace/collect/create-branch.ts";
+import { previewMerge } from "../../src/workspace/collect/preview-merge.ts";
+import { decideTarget } from "../../src/workspace/collect/target.ts";
+import { writePatch } from "../../src/workspace/collect/write-patch.ts";
+import type { ProjectStore } from "../../src/workspace/project/project-store.ts";
+import { identityOf } from "../../src/workspace/sandbox/send-tree.ts";
 import { type HostileProject, hooksRan, pictureOf } from "../support/hostile-project.ts";
 import {
   captureNow,
@@ -122,7 +122,7 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
       async () => {
         const before = withoutBranches(everything(project));
         const { built } = await collect("job_branch");
-        expect(await makeBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch");
+        expect(await createBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch");
         expect(differences(withoutBranches(everything(project)), before)).toEqual([]);
         expect(hooksRan(project)).toBe(false);
 
@@ -144,7 +144,7 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
         ]);
         expect(git("cat-file", "-p", "agents/job_branch:new/crlf.txt")).toBe("a\r\nb");
         expect(git("fsck", "--strict")).not.toMatch(/error|missing/);
-        expect(await makeBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch"); // again: nothing to do
+        expect(await createBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch"); // again: nothing to do
       },
       LIMIT_MS,
     );
@@ -154,16 +154,16 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
       async () => {
         const { base, built } = await collect("job_patch");
         const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
-        await makePatch(store, "job_patch", built, decideTarget(store.root, "out/work.patch"), []);
+        await writePatch(store, "job_patch", built, decideTarget(store.root, "out/work.patch"), []);
         git("apply", "--check", "out/work.patch");
-        const preview = { jobID: "job_patch", nonce: "preview", identity: await identityOf(store) };
+        const preview = { jobID: "job_patch", scratchID: "preview", identity: await identityOf(store) };
         expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "clean" });
         const was = readFileSync(join(project.root, "changed.txt"), "utf8");
         project.write("changed.txt", "the user went on\n");
         expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "conflicts", paths: ["changed.txt"] });
         project.write("changed.txt", was);
-        await makePatch(store, "job_patch", built, "out/work.patch", []); // again: in place of the earlier one
-        await expect(makePatch(store, "job_patch", built, "changed.txt", [])).rejects.toThrow("is no patch");
+        await writePatch(store, "job_patch", built, "out/work.patch", []); // again: in place of the earlier one
+        await expect(writePatch(store, "job_patch", built, "changed.txt", [])).rejects.toThrow("is no patch");
         expect(readFileSync(join(project.root, "changed.txt"), "utf8")).toBe(was);
         rmSync(join(project.root, "out"), { recursive: true });
       },

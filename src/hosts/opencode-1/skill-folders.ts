@@ -6,10 +6,10 @@ import type { Sandbox } from "../../sandboxes/port.ts";
 import { createFewAtATime } from "../../shared/few-at-a-time.ts";
 import { plainName } from "../../shared/plain-text.ts";
 import type { Git } from "../../workspace/git.ts";
-import { type Homes, isHome, readHomes, realOf } from "../../workspace/homes.ts";
-import { askIgnored } from "../../workspace/ignored.ts";
+import { type Homes, isHome, readHomes, realPathOrSelf } from "../../workspace/project/home-folders.ts";
+import { ignoredNames } from "../../workspace/project/git-ignored.ts";
 import { toText } from "../../workspace/paths.ts";
-import { type FolderEntry, isText, readFound, resolveLink, walkFolder } from "../../workspace/walk-folder.ts";
+import { type FolderEntry, isUtf8, readFound, resolveLink, walkFolder } from "../../workspace/walk-folder.ts";
 
 /** A skill is text and a few scripts; a folder above this is something else. */
 const LIMIT_BYTES = 50 * 1024 * 1024;
@@ -49,7 +49,7 @@ export function projectOfSkill(
 /** Of the folders that are open those that are a project. */
 export async function projectPlaces(folders: readonly string[]): Promise<{ places: readonly string[]; homes: Homes }> {
   const homes = await readHomes();
-  const real = await Promise.all(folders.map(realOf));
+  const real = await Promise.all(folders.map(realPathOrSelf));
   return { places: [...folders, ...real].filter((_, n) => !isHome(real[n % real.length] as string, homes)), homes };
 }
 
@@ -94,14 +94,14 @@ interface Left {
 
 /** @throws Error where what the skill's name stands for is not the project's own */
 async function rootOf({ name, folder, project }: CatalogSkill): Promise<string> {
-  const root = await realOf(folder);
+  const root = await realPathOrSelf(folder);
   if (isHome(root, await readHomes())) throw new Error(`the folder of skill ${plainName(name)} is a home directory`);
   if (project === null) return root;
-  const top = await realOf(project);
+  const top = await realPathOrSelf(project);
   // All of the project would go along, ignored files and all.
   if (root === top)
     throw new Error(`the folder of skill ${plainName(name)} is the whole project ${project}; give it its own`);
-  for (const real of [root, await realOf(join(folder, "SKILL.md"))])
+  for (const real of [root, await realPathOrSelf(join(folder, "SKILL.md"))])
     if (!isBelow(real, top))
       throw new Error(`skill ${plainName(name)} is a link that leads out of its project ${project}`);
   return root;
@@ -114,7 +114,7 @@ async function filesOf(root: string, name: string): Promise<{ files: SkillFile[]
   const add = (path: string, { path: from, bytes, isExecutable }: FileEntry) => {
     total += bytes; // of a link too: it is written as often as it is named
     if (total > LIMIT_BYTES) throw new Error(`the folder of skill ${plainName(name)} is larger than 50 MiB`);
-    if (isText(path)) files.push({ path, from, isExecutable });
+    if (isUtf8(path)) files.push({ path, from, isExecutable });
     else left.push({ path, why: "has a name that is not text" });
   };
   for await (const entry of walkFolder(Buffer.from(root), LIMITS)) {
@@ -150,7 +150,7 @@ async function ignoredOf(
   if (!isInRepository(root)) return new Set();
   const ask = (args: readonly string[], input: Uint8Array) => git.read({ args, cwd: root, config: "user", input });
   const names = files.map(({ from }) => from);
-  const ignored = await askIgnored(ask, names).catch((error: Error) => {
+  const ignored = await ignoredNames(ask, names).catch((error: Error) => {
     const doing = `could not ask git which files of skill ${plainName(name)} it ignores, and those must not go along`;
     throw new Error(`${doing} (${error.message})`, { cause: error });
   });

@@ -1,14 +1,14 @@
 import { posix } from "node:path";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
-import type { Obeyed } from "../../workspace/attention.ts";
-import type { Built } from "../../workspace/build-commits.ts";
-import { readWork, workEnv } from "../../workspace/gather-work.ts";
-import { makeBranch } from "../../workspace/make-branch.ts";
-import { makePatch } from "../../workspace/make-patch.ts";
+import type { BuiltCommits } from "../../workspace/collect/build-commits.ts";
+import { createBranch } from "../../workspace/collect/create-branch.ts";
+import type { AutoLoadedFile } from "../../workspace/collect/find-auto-loaded.ts";
+import { type MergePreview, previewMerge } from "../../workspace/collect/preview-merge.ts";
+import { writePatch } from "../../workspace/collect/write-patch.ts";
 import { fromText, splitRecords, toText } from "../../workspace/paths.ts";
-import { type MergePreview, previewMerge } from "../../workspace/preview-merge.ts";
-import type { ProjectStore } from "../../workspace/project-store.ts";
-import { identityOf } from "../../workspace/send-tree.ts";
+import type { ProjectStore } from "../../workspace/project/project-store.ts";
+import { jobObjectsEnv, readChanges } from "../../workspace/sandbox/fetch-changes.ts";
+import { identityOf } from "../../workspace/sandbox/send-tree.ts";
 import type { Job } from "../core/job.ts";
 import type { Runtime } from "../runtime.ts";
 import type { FilesSource } from "../sandbox/job-files.ts";
@@ -24,7 +24,7 @@ export type CollectRequest =
 export interface Collected {
   readonly job: Job;
   readonly source: FilesSource;
-  readonly built: Built;
+  readonly built: BuiltCommits;
   readonly branch: string | null;
   readonly stat: { readonly files: number; readonly insertions: number; readonly deletions: number };
   readonly preview: MergePreview;
@@ -49,12 +49,12 @@ export async function collectChanges(
   const { work, source } = await currentWork(runtime, sessionJobs, based);
   try {
     const built = await buildWork(runtime, based, work);
-    const branch = request.mode === "branch" ? await makeBranch(store, jobID, built, runtime.ids("pack")) : null;
-    if (request.mode === "patch") await makePatch(store, jobID, built, request.target, request.paths);
+    const branch = request.mode === "branch" ? await createBranch(store, jobID, built, runtime.ids("pack")) : null;
+    if (request.mode === "patch") await writePatch(store, jobID, built, request.target, request.paths);
     const identity = await identityOf(store);
     const preview = await previewMerge(store, baseOf(based, work), built, {
       jobID,
-      nonce: runtime.ids("tree"),
+      scratchID: runtime.ids("tree"),
       identity,
     });
     const overlaps = await findOverlaps(sessionJobs, store, job, built);
@@ -76,30 +76,30 @@ export async function collectChanges(
 }
 
 /** Of these those that a patch of some paths has: files, and folders with all that is in them. */
-function within(obeyed: readonly Obeyed[], paths: readonly string[]): readonly Obeyed[] {
+function within(obeyed: readonly AutoLoadedFile[], paths: readonly string[]): readonly AutoLoadedFile[] {
   const wanted = paths.map((path) => posix.normalize(fromText(path)).replace(/\/+$/, ""));
   if (wanted.length === 0 || wanted.includes(".")) return obeyed;
   return obeyed.filter(({ path }) => wanted.some((one) => path === one || path.startsWith(`${one}/`)));
 }
 
-async function findOverlaps(sessionJobs: SessionJobs, store: ProjectStore, job: Job, { changed }: Built) {
+async function findOverlaps(sessionJobs: SessionJobs, store: ProjectStore, job: Job, { changed }: BuiltCommits) {
   const overlaps = new Map<string, readonly string[]>();
   const mine = new Set(changed);
   for (const other of sessionJobs.all()) {
     if (other.id === job.id || other.base?.project !== store.root) continue;
-    const work = await readWork(store, other.id);
+    const work = await readChanges(store, other.id);
     if (!work) continue;
     const names = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", work.base, work.tip];
-    const theirs = splitRecords(await store.run(names, { env: workEnv(store, other.id), isUntrusted: true }));
+    const theirs = splitRecords(await store.run(names, { env: jobObjectsEnv(store, other.id), isUntrusted: true }));
     const common = theirs.filter((path) => mine.has(path)).map(toText);
     if (common.length > 0) overlaps.set(other.id, common);
   }
   return overlaps;
 }
 
-async function statOf(store: ProjectStore, jobID: string, { baseTree, tree }: Built) {
+async function statOf(store: ProjectStore, jobID: string, { baseTree, tree }: BuiltCommits) {
   const how = ["diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", baseTree, tree];
-  const lines = splitRecords(await store.run(how, { env: workEnv(store, jobID), isUntrusted: true }));
+  const lines = splitRecords(await store.run(how, { env: jobObjectsEnv(store, jobID), isUntrusted: true }));
   const sum = (column: number) => lines.reduce((total, line) => total + (Number(line.split("\t")[column]) || 0), 0);
   return { files: lines.length, insertions: sum(0), deletions: sum(1) };
 }

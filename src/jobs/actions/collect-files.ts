@@ -2,15 +2,21 @@ import { join, posix } from "node:path";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 import { plainName } from "../../shared/plain-text.ts";
-import { findObeyedFiles, type Obeyed } from "../../workspace/attention.ts";
-import type { Built } from "../../workspace/build-commits.ts";
-import { chooseFiles, exactly, FILE_LIMITS, type LeftOut, parseWanted } from "../../workspace/choose-files.ts";
-import { fetchFiles } from "../../workspace/fetch-files.ts";
-import { gatherWork, readWork } from "../../workspace/gather-work.ts";
-import { type ListedFile, listFiles } from "../../workspace/list-files.ts";
-import { isInstruction } from "../../workspace/obeyed-files.ts";
+import { isInstruction } from "../../workspace/collect/auto-loaded-files.ts";
+import type { BuiltCommits } from "../../workspace/collect/build-commits.ts";
+import { type AutoLoadedFile, findAutoLoadedFiles } from "../../workspace/collect/find-auto-loaded.ts";
+import {
+  exactPaths,
+  FILE_LIMITS,
+  type LeftOut,
+  parsePatterns,
+  selectFiles,
+} from "../../workspace/collect/select-files.ts";
+import { type Written, writeFiles } from "../../workspace/collect/write-files.ts";
 import { toText } from "../../workspace/paths.ts";
-import { type Written, writeFiles } from "../../workspace/write-files.ts";
+import { fetchChanges, readChanges } from "../../workspace/sandbox/fetch-changes.ts";
+import { fetchFiles } from "../../workspace/sandbox/fetch-files.ts";
+import { type ListedFile, listFiles } from "../../workspace/sandbox/list-files.ts";
 import type { Job } from "../core/job.ts";
 import type { Runtime } from "../runtime.ts";
 import { type FilesSource, withJobFiles } from "../sandbox/job-files.ts";
@@ -34,7 +40,7 @@ export interface CollectedFiles extends Written {
   readonly source: FilesSource;
   /** Patterns that nothing matched. */
   readonly unmatched: readonly string[];
-  readonly attention: readonly Obeyed[];
+  readonly attention: readonly AutoLoadedFile[];
   /** What else is not among them, in words. */
   readonly notes: readonly string[];
 }
@@ -62,19 +68,19 @@ export async function collectFiles(
     try {
       const built = paths.length > 0 ? null : await changes(sandbox, source);
       const all = paths.length > 0 ? paths : ["**"];
-      const wanted = built ? exactly(built.changed) : parseWanted(all, sandbox.workdir);
+      const wanted = built ? exactPaths(built.changed) : parsePatterns(all, sandbox.workdir);
       const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: LIST_LIMIT_MS, signal });
       const isObeyed = (path: string) => isInstruction(path) || isConfigured(posix.join(target, toText(path)));
-      const chosen = chooseFiles(listed, wanted, FILE_LIMITS, isObeyed);
-      const nonce = runtime.ids("files");
+      const chosen = selectFiles(listed, wanted, FILE_LIMITS, isObeyed);
+      const scratchID = runtime.ids("files");
       const { fileBytes } = FILE_LIMITS;
       const mark = runtime.ids("mark");
       const contents = fetchFiles(sandbox, chosen.files, { clock, limitMs: FETCH_LIMIT_MS, signal, mark, fileBytes });
-      const written = await writeFiles({ root, target, chosen, contents, limits: FILE_LIMITS, nonce });
+      const written = await writeFiles({ root, target, chosen, contents, limits: FILE_LIMITS, scratchID });
       return {
         files: written.files,
         leftOut: [...written.leftOut, ...(built ? missing(built.leftOut, written) : [])],
-        attention: await findObeyedFiles(
+        attention: await findAutoLoadedFiles(
           join(root, target),
           written.files.map(({ path }) => path),
         ),
@@ -91,12 +97,12 @@ export async function collectFiles(
   }
 
   /** null = it has no base, so all it has is its own. */
-  async function changes(sandbox: Sandbox, source: FilesSource): Promise<Built | null> {
+  async function changes(sandbox: Sandbox, source: FilesSource): Promise<BuiltCommits | null> {
     const job = findJob(sessionJobs, jobID);
     if (!job.base) return null;
     const based = await requireBase(runtime, job);
-    const kept = source.kind === "snapshot" ? await readWork(based.store, jobID) : null;
-    const work = kept ?? (await gatherWork({ ...based, sandbox, clock, nonce: runtime.ids("work") }));
+    const kept = source.kind === "snapshot" ? await readChanges(based.store, jobID) : null;
+    const work = kept ?? (await fetchChanges({ ...based, sandbox, clock, scratchID: runtime.ids("work") }));
     return buildWork(runtime, based, work);
   }
 }
@@ -107,7 +113,7 @@ const missing = (leftOut: readonly LeftOut[], { files, leftOut: said }: Written)
   return leftOut.filter(({ path }) => !known.has(path));
 };
 
-function removedOf({ changed }: Built, listed: readonly ListedFile[]): string[] {
+function removedOf({ changed }: BuiltCommits, listed: readonly ListedFile[]): string[] {
   const there = new Set(listed.map(({ path }) => path));
   const removed = changed.filter((path) => !there.has(path)).map((path) => plainName(toText(path)));
   return removed.length === 0

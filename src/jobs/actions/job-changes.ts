@@ -1,9 +1,9 @@
 import { PluginError } from "../../shared/error-code.ts";
-import { type Built, buildCommits } from "../../workspace/build-commits.ts";
-import type { TreeBase } from "../../workspace/capture-tree.ts";
-import { gatherWork, readWork, type Work } from "../../workspace/gather-work.ts";
-import type { ProjectStore } from "../../workspace/project-store.ts";
-import { identityOf } from "../../workspace/send-tree.ts";
+import { type BuiltCommits, buildCommits } from "../../workspace/collect/build-commits.ts";
+import type { TreeBase } from "../../workspace/project/capture-tree.ts";
+import { fetchChanges, readChanges, type JobChanges } from "../../workspace/sandbox/fetch-changes.ts";
+import type { ProjectStore } from "../../workspace/project/project-store.ts";
+import { identityOf } from "../../workspace/sandbox/send-tree.ts";
 import type { Job } from "../core/job.ts";
 import type { Runtime } from "../runtime.ts";
 import { type FilesSource, withJobFiles } from "../sandbox/job-files.ts";
@@ -41,25 +41,25 @@ export function currentWork(
   runtime: Runtime,
   sessionJobs: SessionJobs,
   job: BasedJob,
-): Promise<{ readonly work: Work; readonly source: FilesSource }> {
+): Promise<{ readonly work: JobChanges; readonly source: FilesSource }> {
   return withJobFiles(runtime, sessionJobs, job.jobID, {
     async kept() {
-      const work = await readWork(job.store, job.jobID);
+      const work = await readChanges(job.store, job.jobID);
       return work && { work, source: { kind: "sandbox" } };
     },
     async use(sandbox, source) {
-      const work = await gatherWork({ ...job, sandbox, clock: runtime.clock, nonce: runtime.ids("work") });
+      const work = await fetchChanges({ ...job, sandbox, clock: runtime.clock, scratchID: runtime.ids("work") });
       return { work, source };
     },
   });
 }
 
-export async function buildWork(runtime: Runtime, job: BasedJob, work: Work): Promise<Built> {
+export async function buildWork(runtime: Runtime, job: BasedJob, work: JobChanges): Promise<BuiltCommits> {
   const identity = await identityOf(job.store);
-  return buildCommits({ ...job, base: baseOf(job, work), work, nonce: runtime.ids("build"), identity });
+  return buildCommits({ ...job, base: baseOf(job, work), work, scratchID: runtime.ids("build"), identity });
 }
 
 /** Of a job whose files were brought up to date, and then taken from an older snapshot, it is a former base. */
-export function baseOf({ base, formerBases }: BasedJob, work: Work): TreeBase {
+export function baseOf({ base, formerBases }: BasedJob, work: JobChanges): TreeBase {
   return [base, ...formerBases].find(({ commit }) => commit === work.base) ?? base;
 }

@@ -1,8 +1,8 @@
 import { withStillFiles } from "../../sandboxes/still-files.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { oneLine, plainName } from "../../shared/plain-text.ts";
-import type { TreeBase } from "../../workspace/capture-tree.ts";
-import { type Updated, updateTree } from "../../workspace/update-tree.ts";
+import type { TreeBase } from "../../workspace/project/capture-tree.ts";
+import { type UpdateResult, updateTree } from "../../workspace/sandbox/update-tree.ts";
 import type { TreeUpdate } from "../core/job.ts";
 import type { Runtime } from "../runtime.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
@@ -30,8 +30,8 @@ export async function updateJob(
     const updated = await runtime.lifecycle.withSandbox(sessionJobs, jobID, async (sandbox) => {
       if (!sandbox) throw new Error("it has no sandbox");
       const { clock } = runtime;
-      const nonce = runtime.ids("update");
-      return withStillFiles(sandbox, (files) => updateTree({ store, from, to, sandbox: files, clock, nonce, signal }));
+      const scratchID = runtime.ids("update");
+      return withStillFiles(sandbox, (files) => updateTree({ store, from, to, sandbox: files, clock, scratchID, signal }));
     });
     if (updated.kind === "same") return "";
     record({ conflicts: updated.kind === "conflicts" ? updated.paths : [], problem: null });
@@ -54,7 +54,7 @@ export async function updateJob(
 const UPDATED = "The project went on since you took its files, and they were brought up to date with it";
 
 /** What the job is told before its turn. The plugin says it, so names of files can say nothing in it. */
-export function renderUpdated(updated: Updated): string {
+export function renderUpdated(updated: UpdateResult): string {
   if (updated.kind !== "conflicts") return `${UPDATED}: your commits were rebased, and nothing conflicts.`;
   const whole = "all you did so far is in them, not committed; your former commits are on the branch before-update";
   if (updated.paths.length === 0) return `${UPDATED}: ${whole}. Nothing conflicts.`;

@@ -1,5 +1,5 @@
 import { PluginError } from "../../shared/error-code.ts";
-import type { TreeBase } from "../../workspace/capture-tree.ts";
+import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import { splitRecords, toText } from "../../workspace/paths.ts";
 import type { Job } from "../core/job.ts";
 import type { Runtime } from "../runtime.ts";

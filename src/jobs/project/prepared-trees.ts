@@ -5,10 +5,10 @@ import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
-import type { TreeBase } from "../../workspace/capture-tree.ts";
-import { nameFor } from "../../workspace/paths.ts";
-import type { ProjectStore } from "../../workspace/project-store.ts";
-import { type Identity, identityOf, sendTree } from "../../workspace/send-tree.ts";
+import type { TreeBase } from "../../workspace/project/capture-tree.ts";
+import { fileNameFor } from "../../workspace/paths.ts";
+import type { ProjectStore } from "../../workspace/project/project-store.ts";
+import { type Identity, identityOf, sendTree } from "../../workspace/sandbox/send-tree.ts";
 import type { Job } from "../core/job.ts";
 import type { PoolStore, PreparedTree } from "../store/pool-store.ts";
 
@@ -58,8 +58,8 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
       throw new PluginError("workspace_failed", `The environment "${job.task.environment}" is no longer configured.`);
     const identity = await identityOf(project);
     const { image, workdir } = environment;
-    const place = nameFor(JSON.stringify([provider.name, base.project, image, workdir, identity]));
-    const key = nameFor(JSON.stringify([place, base.commit, base.emptyFolders]));
+    const place = fileNameFor(JSON.stringify([provider.name, base.project, image, workdir, identity]));
+    const key = fileNameFor(JSON.stringify([place, base.commit, base.emptyFolders]));
     const known = pool.preparedTrees(place);
     const ready = known.find((one) => one.key === key);
     if (ready) return ready;
@@ -100,8 +100,8 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     ending.addEventListener("abort", stop);
     try {
       const from = former?.form === "repository" ? former.commit : null;
-      const nonce = deps.ids("send");
-      const form = await sendTree({ store: project, base, from, identity, sandbox, clock, nonce });
+      const scratchID = deps.ids("send");
+      const form = await sendTree({ store: project, base, from, identity, sandbox, clock, scratchID });
       return await freeze(provider, sandbox, { key, place, commit: base.commit, form });
     } finally {
       ending.removeEventListener("abort", stop);

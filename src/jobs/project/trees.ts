@@ -6,13 +6,13 @@ import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import { unlessAborted } from "../../shared/unless-aborted.ts";
-import { captureTree, type TreeBase } from "../../workspace/capture-tree.ts";
-import { findProject } from "../../workspace/find-project.ts";
-import { gatherWork, removeWork } from "../../workspace/gather-work.ts";
+import { captureTree, type TreeBase } from "../../workspace/project/capture-tree.ts";
+import { findProject } from "../../workspace/project/find-project.ts";
+import { fetchChanges, removeChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import type { Git } from "../../workspace/git.ts";
-import { readHomes } from "../../workspace/homes.ts";
-import { forgetBranch } from "../../workspace/make-branch.ts";
-import { openProjectStore, type ProjectStore, storeFolder } from "../../workspace/project-store.ts";
+import { readHomes } from "../../workspace/project/home-folders.ts";
+import { forgetBranch } from "../../workspace/collect/create-branch.ts";
+import { openProjectStore, type ProjectStore, storeFolder } from "../../workspace/project/project-store.ts";
 import { type Job, withNotes } from "../core/job.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
@@ -155,8 +155,8 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       try {
         const project = base && (await store());
         if (project?.root !== base?.project || !project || !base) return false;
-        const request = { store: project, base, formerBases, jobID, clock, nonce: deps.ids("work") };
-        await withStillFiles(sandbox, (files) => gatherWork({ ...request, sandbox: files }));
+        const request = { store: project, base, formerBases, jobID, clock, scratchID: deps.ids("work") };
+        await withStillFiles(sandbox, (files) => fetchChanges({ ...request, sandbox: files }));
         return true;
       } catch (error) {
         log("warn", "could not keep a job's work apart from its snapshot", { jobID, reason: String(error) });
@@ -168,7 +168,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       }
     },
     async forgetWork({ id, base }) {
-      if (base) await removeWork({ folder: storeFolder(deps.stateDir, base.project) }, id);
+      if (base) await removeChanges({ folder: storeFolder(deps.stateDir, base.project) }, id);
     },
     async forgetJob(job) {
       await this.forgetWork(job);

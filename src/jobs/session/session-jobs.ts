@@ -1,5 +1,5 @@
 import type { IdGenerator } from "../../shared/ids.ts";
-import type { TreeBase } from "../../workspace/capture-tree.ts";
+import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import { isEnded, type Job } from "../core/job.ts";
 import type { Delivery, Notice } from "../core/notice.ts";
 import type { SessionStore, Turn } from "../store/session-store.ts";

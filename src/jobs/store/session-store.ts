@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { type Clock, systemClock } from "../../shared/clock.ts";
-import type { TreeBase } from "../../workspace/capture-tree.ts";
+import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import type { Job } from "../core/job.ts";
 import type { Delivery, Notice } from "../core/notice.ts";
 import { openDatabase } from "./database.ts";

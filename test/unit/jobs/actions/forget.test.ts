@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { startJobs } from "../../../../src/jobs/actions/start-jobs.ts";
 import type { SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
-import type { TreeBase } from "../../../../src/workspace/capture-tree.ts";
-import { storeFolder } from "../../../../src/workspace/project-store.ts";
+import type { TreeBase } from "../../../../src/workspace/project/capture-tree.ts";
+import { storeFolder } from "../../../../src/workspace/project/project-store.ts";
 import { CATALOG, inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
 test(

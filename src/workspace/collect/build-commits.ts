@@ -1,0 +1,165 @@
+import { isSafePath, splitRecords } from "../paths.ts";
+import type { TreeBase } from "../project/capture-tree.ts";
+import type { ProjectStore } from "../project/project-store.ts";
+import { parseStage, type TreeEntry, writeTree } from "../project/tree-entries.ts";
+import { type JobChanges, jobObjectsEnv } from "../sandbox/fetch-changes.ts";
+import type { Identity } from "../sandbox/send-tree.ts";
+import { cleanMessage } from "./commit-message.ts";
+import { type AutoLoadedFile, findAutoLoadedChanges } from "./find-auto-loaded.ts";
+import type { LeftOut } from "./select-files.ts";
+
+export interface BuiltCommit {
+  readonly id: string;
+  readonly subject: string;
+}
+
+/** A job's work as history of the user's repository, still outside of it. */
+export interface BuiltCommits {
+  /** The commit that holds the tree the job started from; null in a project without git. */
+  readonly base: string | null;
+  readonly tip: string;
+  /** The job's own. */
+  readonly commits: readonly BuiltCommit[];
+  readonly baseTree: string;
+  readonly tree: string;
+  /** Paths that differ, exactly as git has them. */
+  readonly changed: readonly string[];
+  /** What the job made and is not in it. */
+  readonly leftOut: readonly LeftOut[];
+  /** What of it is obeyed without being asked, once it is in the project. */
+  readonly attention: readonly AutoLoadedFile[];
+  /** What else is not as the job made it, in words. */
+  readonly notes: readonly string[];
+}
+
+export interface BuildRequest {
+  readonly store: ProjectStore;
+  readonly base: TreeBase;
+  readonly work: JobChanges;
+  readonly jobID: string;
+  /** Names the scratch files of this call. */
+  readonly scratchID: string;
+  readonly identity: Identity;
+}
+
+const KEPT_MODES = new Set(["100644", "100755", "120000"]);
+
+/**
+ * Puts a job's changes on the tree its project had. Each commit is built anew from what differs between the job's and
+ * the base, so that nothing of the job's own objects but the contents of files gets into it.
+ * @throws GitError
+ */
+export async function buildCommits(request: BuildRequest): Promise<BuiltCommits> {
+  const { store, base, work, jobID, scratchID, identity } = request;
+  const env = jobObjectsEnv(store, jobID);
+  const run = async (...args: string[]) => (await store.run(args, { env, isUntrusted: true })).toString("utf8").trim();
+  const leftOut = new Map<string, string>();
+  let claims = 0;
+  const start = parseTree(await store.run(["ls-tree", "-r", "-z", "--full-tree", base.tree], { env }));
+  const first = await commitStart();
+  let [tip, tree] = [first, base.tree];
+  let changed: readonly string[] = [];
+  let last: ReadonlyMap<string, TreeEntry> = start;
+  const commits: BuiltCommit[] = [];
+  for (const commit of work.commits) {
+    const differs = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", work.base, commit];
+    const changes = parseChanges(await store.run(differs, { env, isUntrusted: true })).filter(isSeen);
+    const entries = applyChanges(start, changes, base, leftOut);
+    const next = await writeTree(store, entries, `build.${scratchID}`, env);
+    if (next === tree) continue;
+    const [seconds = "0"] = (await run("show", "--no-patch", "--format=%at", commit)).split("\n");
+    const message = cleanMessage(await run("show", "--no-patch", "--format=%B", commit), identity);
+    claims += message.claims;
+    tip = await commitTree(next, tip, message.text, `${Math.max(0, Number(seconds) || 0)} +0000`);
+    [tree, last] = [next, entries];
+    changed = changes.map(({ path }) => path).filter((path) => entries.get(path) !== start.get(path));
+    commits.push({ id: tip, subject: message.text.split("\n")[0] ?? "" });
+  }
+  for (const path of work.leftOut)
+    leftOut.set(path, 'it is too large for a commit; take it with mode "files" and paths');
+  for (const path of work.unread)
+    leftOut.set(path.length > LONG_PATH ? `${path.slice(0, LONG_PATH)}...` : path, UNREAD);
+  for (const path of work.unborn) leftOut.set(path, OWN_REPOSITORY);
+  return {
+    base: store.isRepository ? first : null,
+    tip,
+    commits,
+    baseTree: base.tree,
+    tree,
+    changed,
+    leftOut: [...leftOut].map(([path, why]) => ({ path, why, bytes: null })),
+    attention: await findAutoLoadedChanges({ store, jobID, before: start, after: last, changed }),
+    notes: claims === 0 ? [] : [`lines of its commit messages that spoke for somebody (sign-offs, reviews): ${claims}`],
+  };
+
+  /** What could not be read was not removed for that. */
+  function isSeen({ path, entry }: Change): boolean {
+    return (
+      entry !== null || ![...work.unread, ...work.unborn].some((one) => path === one || path.startsWith(`${one}/`))
+    );
+  }
+
+  /** The user's commit, or one on top of it with what he had not committed. */
+  async function commitStart(): Promise<string> {
+    if (base.head !== null && (await run("rev-parse", `${base.head}^{tree}`)) === base.tree) return base.head;
+    const date =
+      base.head === null ? "1000000000 +0000" : await run("show", "--no-patch", "--format=%ct +0000", base.head);
+    return commitTree(base.tree, base.head, `The working tree ${jobID} started from`, date);
+  }
+
+  async function commitTree(of: string, parent: string | null, message: string, date: string): Promise<string> {
+    const who = {
+      GIT_AUTHOR_NAME: identity.name,
+      GIT_AUTHOR_EMAIL: identity.email,
+      GIT_AUTHOR_DATE: date,
+      GIT_COMMITTER_NAME: identity.name,
+      GIT_COMMITTER_EMAIL: identity.email,
+      GIT_COMMITTER_DATE: date,
+    };
+    const args = ["commit-tree", of, ...(parent === null ? [] : ["-p", parent])];
+    const input = Buffer.from(`${message}\n\nJob: ${jobID}\n`);
+    return (await store.run(args, { env: { ...env, ...who }, input })).toString().trim();
+  }
+}
+
+const UNREAD = "it could not be read: its modes forbid it to the job itself, or paths below it are too long";
+const OWN_REPOSITORY = "the job made it a repository of its own";
+const LONG_PATH = 1_000;
+
+interface Change {
+  readonly path: string;
+  /** null = removed. */
+  readonly entry: TreeEntry | null;
+}
+
+const parseTree = (output: Buffer): Map<string, TreeEntry> =>
+  // "mode type oid\tpath", where an index has "mode oid stage\tpath"
+  parseStage(Buffer.from(output.toString("latin1").replace(/(^|\0)(\d+) \w+ /g, "$1$2 "), "latin1"));
+
+function parseChanges(output: Buffer): Change[] {
+  const records = splitRecords(output);
+  const changes: Change[] = [];
+  for (let at = 0; at + 1 < records.length; at += 2) {
+    const [, mode = "", , oid = "", status] = (records[at] as string).split(" ");
+    changes.push({ path: records[at + 1] as string, entry: status === "D" ? null : { mode, oid } });
+  }
+  return changes;
+}
+
+function applyChanges(
+  start: ReadonlyMap<string, TreeEntry>,
+  changes: readonly Change[],
+  { nested }: TreeBase,
+  leftOut: Map<string, string>,
+): Map<string, TreeEntry> {
+  const entries = new Map(start);
+  for (const { path, entry } of changes) {
+    const root = nested.find((one) => path.startsWith(one) || `${path}/` === one);
+    if (root) leftOut.set(root, 'it is a repository of its own; take what changed in it with mode "files" and paths');
+    else if (!isSafePath(path)) leftOut.set(path, "some file system takes its name for another place");
+    else if (entry === null) entries.delete(path);
+    else if (KEPT_MODES.has(entry.mode)) entries.set(path, entry);
+    else leftOut.set(path, OWN_REPOSITORY);
+  }
+  return entries;
+}

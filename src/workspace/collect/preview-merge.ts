@@ -1,0 +1,53 @@
+import { GitError } from "../git.ts";
+import { splitRecords, toText } from "../paths.ts";
+import { captureTree, type TreeBase } from "../project/capture-tree.ts";
+import type { ProjectStore } from "../project/project-store.ts";
+import { jobObjectsEnv } from "../sandbox/fetch-changes.ts";
+import type { Identity } from "../sandbox/send-tree.ts";
+import type { BuiltCommits } from "./build-commits.ts";
+
+/** Whether a job's work goes onto the project as it is now. `unknown`: git is too old to tell. */
+export type MergePreview =
+  | { readonly kind: "clean" }
+  | { readonly kind: "conflicts"; readonly paths: readonly string[] }
+  | { readonly kind: "unknown" };
+
+/** Merges in our store and throws the result away. @throws GitError, PluginError `workspace_failed` */
+export async function previewMerge(
+  store: ProjectStore,
+  base: TreeBase,
+  built: Pick<BuiltCommits, "tree">,
+  { jobID, scratchID, identity }: { readonly jobID: string; readonly scratchID: string; readonly identity: Identity },
+): Promise<MergePreview> {
+  const env = jobObjectsEnv(store, jobID);
+  const who = {
+    GIT_AUTHOR_NAME: identity.name,
+    GIT_AUTHOR_EMAIL: identity.email,
+    GIT_COMMITTER_NAME: identity.name,
+    GIT_COMMITTER_EMAIL: identity.email,
+  };
+  const commit = async (tree: string, ...parents: string[]) =>
+    (
+      await store.run(["commit-tree", tree, ...parents.flatMap((one) => ["-p", one])], {
+        env: { ...env, ...who },
+        input: Buffer.from("preview\n"),
+      })
+    )
+      .toString()
+      .trim();
+  const now = await captureTree(store, scratchID);
+  const common = await commit(base.tree);
+  const [ours, theirs] = [await commit(now.tree, common), await commit(built.tree, common)];
+  // Its exit code says whether there are conflicts, and its output is wanted either way.
+  const merge = ["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", ours, theirs];
+  const parts: Buffer[] = [];
+  try {
+    for await (const chunk of store.stream(merge, { env, isUntrusted: true })) parts.push(chunk);
+    return { kind: "clean" };
+  } catch (error) {
+    if (!(error instanceof GitError)) throw error;
+    if (error.code !== 1) return { kind: "unknown" };
+    const [, ...paths] = splitRecords(Buffer.concat(parts));
+    return { kind: "conflicts", paths: paths.filter((path) => path !== "").map(toText) };
+  }
+}

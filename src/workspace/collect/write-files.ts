@@ -1,0 +1,156 @@
+import { type FileHandle, lstat, mkdir, open, rename, rm, symlink, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { PluginError } from "../../shared/error-code.ts";
+import { absoluteIn, formatSize, toBytes } from "../paths.ts";
+import type { FetchedPiece } from "../sandbox/fetch-files.ts";
+import type { ListedFile } from "../sandbox/list-files.ts";
+import type { FileLimits, LeftOut, Selection } from "./select-files.ts";
+import { openTarget } from "./target.ts";
+
+/*
+ * A job's files, written to a folder of the user's project. W1: everything is written to a new folder beside the target
+ * first, which takes its place when all is there. W2: a file is made anew and its folders are looked at, so nothing is
+ * written through a link; links come last. W3: nothing has rights but 0644, or 0755.
+ */
+
+export interface WrittenFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+export interface Written {
+  /** Files and links, in order. */
+  readonly files: readonly WrittenFile[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+export interface WriteRequest {
+  /** Absolute. */
+  readonly root: string;
+  /** Relative to it, from `decideFolder`. */
+  readonly target: string;
+  readonly chosen: Selection;
+  readonly contents: AsyncIterable<FetchedPiece>;
+  readonly limits: FileLimits;
+  readonly scratchID: string;
+}
+
+/** What a file system says of a name that it does not take, or that stands for another here. */
+const NAME_CODES = new Set(["EEXIST", "ENAMETOOLONG", "EILSEQ", "EINVAL", "ENOTDIR", "EISDIR"]);
+
+/** @throws PluginError `collect_failed`, Error; the target is as it was then */
+export async function writeFiles(request: WriteRequest): Promise<Written> {
+  const { root, target, scratchID } = request;
+  const parent = dirname(target);
+  await openTarget(root, target);
+  const half = join(root, parent, `.collecting-${scratchID.replace(/\W/g, "_")}`);
+  await mkdir(half);
+  try {
+    const written = await writeAll(request, half);
+    if (written.files.length > 0)
+      await rename(half, join(root, target)).catch((cause: NodeJS.ErrnoException) => {
+        throw failed(`${target} was made meanwhile; name a new folder`, cause);
+      });
+    return written;
+  } finally {
+    await rm(half, { recursive: true, force: true });
+  }
+}
+
+async function writeAll({ chosen, contents, limits }: WriteRequest, half: string): Promise<Written> {
+  const files: WrittenFile[] = [];
+  const leftOut: LeftOut[] = [...chosen.leftOut];
+  const folder = createFolder(half);
+  const incoming = contents[Symbol.asyncIterator]();
+  let total = 0;
+  try {
+    for (const file of chosen.files) {
+      const handle = await unlessNamed(folder.create(file));
+      const end = await receive(typeof handle === "string" ? null : handle).finally(async () => {
+        if (typeof handle !== "string") await handle.close();
+      });
+      const isLarger = end.bytes > limits.fileBytes;
+      const why = isLarger
+        ? `it is larger than ${formatSize(limits.fileBytes)}`
+        : end.ok
+          ? null
+          : "it could not be read";
+      if (typeof handle === "string") leftOut.push({ path: file.path, why: handle, bytes: file.bytes });
+      else if (why === null) files.push({ path: file.path, bytes: end.bytes });
+      else {
+        await unlink(folder.at(file.path));
+        leftOut.push({ path: file.path, why, bytes: isLarger ? null : file.bytes });
+      }
+    }
+  } finally {
+    await incoming.return?.();
+  }
+  for (const link of chosen.links) {
+    const refused = await unlessNamed(folder.link(link));
+    if (typeof refused === "string") leftOut.push({ path: link.path, why: refused, bytes: null });
+    else files.push({ path: link.path, bytes: 0 });
+  }
+  return { files: files.sort(byPath), leftOut: leftOut.sort(byPath) };
+
+  /** The file in turn, to its end. */
+  async function receive(handle: FileHandle | null): Promise<{ readonly bytes: number; readonly ok: boolean }> {
+    for (let bytes = 0; ; ) {
+      const next = await incoming.next();
+      if (next.done) throw failed("the sandbox sent fewer files than it has");
+      if (next.value.kind === "end") return { bytes, ok: next.value.ok };
+      bytes += next.value.bytes.length;
+      total += next.value.bytes.length;
+      if (total > limits.bytes)
+        throw failed(`its files grew to more than ${formatSize(limits.bytes)}; name fewer in paths`);
+      if (bytes <= limits.fileBytes) await append(handle, next.value.bytes);
+    }
+  }
+}
+
+async function append(handle: FileHandle | null, bytes: Buffer): Promise<void> {
+  for (let at = 0; handle && at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
+}
+
+/** W2 */
+function createFolder(root: string) {
+  const at = absoluteIn(root);
+  const made = new Set<string>();
+  async function makeParents(path: string): Promise<void> {
+    const parts = path.split("/").slice(0, -1);
+    for (const [n] of parts.entries()) {
+      const folder = parts.slice(0, n + 1).join("/");
+      if (made.has(folder)) continue;
+      await mkdir(at(folder), { mode: 0o755 }).catch(async (error: NodeJS.ErrnoException) => {
+        if (error.code !== "EEXIST" || !(await lstat(at(folder))).isDirectory()) throw error;
+      });
+      made.add(folder);
+    }
+  }
+  return {
+    at,
+    async create({ path, isExecutable }: ListedFile): Promise<FileHandle> {
+      await makeParents(path);
+      return open(at(path), "wx", isExecutable ? 0o755 : 0o644); // W3
+    },
+    async link({ path, to }: ListedFile): Promise<void> {
+      await makeParents(path);
+      await symlink(toBytes(to), at(path));
+    },
+  };
+}
+
+/** What came of it, or in words why the name cannot be used. Other failures are the disk's, and throw. */
+async function unlessNamed<T>(work: Promise<T>): Promise<T | string> {
+  try {
+    return await work;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    if (NAME_CODES.has(code)) return `its name is taken or cannot be used here (${code})`;
+    throw error;
+  }
+}
+
+const byPath = (a: { readonly path: string }, b: { readonly path: string }) => (a.path < b.path ? -1 : 1);
+
+const failed = (why: string, cause?: unknown) =>
+  new PluginError("collect_failed", `Could not write the job's files: ${why}.`, { cause, retryable: false });

@@ -1,0 +1,146 @@
+import { link, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { PluginError } from "../../shared/error-code.ts";
+import { absoluteIn, formatSize, joinRecords, splitRecords, toText } from "../paths.ts";
+import { changedFiles } from "./changed-files.ts";
+import { type Listing, listTree } from "./list-project.ts";
+import type { ProjectStore } from "./project-store.ts";
+import { parseStage, type TreeEntry, writeTree } from "./tree-entries.ts";
+
+/** A project's files at one moment. Recorded with the jobs that start from it: what they did is told apart by it. */
+export interface TreeBase {
+  /** Absolute root of the project on the host. */
+  readonly project: string;
+  /** The commit the user had checked out; null without one. */
+  readonly head: string | null;
+  /** The tree as the user's repository records it: converted line ends, large-file pointers, submodules as links. */
+  readonly tree: string;
+  /** A commit, without a parent, of the exact bytes: the first of the repository in the sandbox. */
+  readonly commit: string;
+  /** Roots of submodules and nested repositories, each with a slash at the end. */
+  readonly nested: readonly string[];
+  /** Empty directories to be made besides. */
+  readonly emptyFolders: readonly string[];
+  readonly notes: readonly string[];
+}
+
+export interface CaptureLimits {
+  readonly bytes: number;
+  readonly files: number;
+}
+
+export const CAPTURE_LIMITS: CaptureLimits = { bytes: 1024 ** 3, files: 200_000 };
+
+/** Both sides make the same commit from the same tree. */
+export const BASE_IDENTITY = { name: "opencode-parallel-agents", email: "base@opencode-parallel-agents.invalid" };
+const BASE_DATE = "1000000000 +0000";
+
+/**
+ * Takes the working tree as it is now. Reads the user's files and repository and writes to neither.
+ * @param scratchID names the scratch files of this call
+ * @throws PluginError `workspace_failed`, GitError
+ */
+export async function captureTree(
+  store: ProjectStore,
+  scratchID: string,
+  limits: CaptureLimits = CAPTURE_LIMITS,
+): Promise<TreeBase> {
+  const listing = await listTree({
+    git: (below, args, input) => reading(store, below, args, input),
+    absolute: absoluteIn(store.root),
+    isPlainFolder: !store.isRepository,
+  });
+  refuseTooMuch(listing, limits, store.root);
+  const exact = await hashFiles(store, listing, `index.${scratchID}`);
+  const view = await userView(store, listing, exact.entries, scratchID);
+  const head = store.isRepository ? await headOf(store) : null;
+  return {
+    project: store.root,
+    head,
+    tree: await writeTree(store, view, `view.${scratchID}`),
+    commit: await commitBase(store, exact.tree),
+    nested: listing.nested,
+    emptyFolders: listing.emptyFolders,
+    notes: [...store.notes, ...listing.notes],
+  };
+}
+
+function reading(store: ProjectStore, below: string, args: readonly string[], input?: Uint8Array): Promise<Buffer> {
+  const more = input ? { input } : {};
+  if (below !== "") return store.user(args, { cwd: join(store.root, toText(below)), ...more });
+  if (store.isRepository) return store.user(args, more);
+  return store.onFiles("index.none", args, { ...more, config: "user" }); // what he ignores everywhere counts here too
+}
+
+function refuseTooMuch({ paths, sizes }: Listing, limits: CaptureLimits, root: string): void {
+  const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  if (total <= limits.bytes && paths.length <= limits.files) return;
+  const largest = [...sizes].sort((a, b) => b[1] - a[1]).slice(0, 5);
+  const named = largest.map(([path, size]) => `${toText(path)} (${formatSize(size)})`).join(", ");
+  throw new PluginError(
+    "workspace_failed",
+    `The project ${root} is too large for a sandbox: ${paths.length} files, ${formatSize(total)}; at most ${limits.files} files and ${formatSize(limits.bytes)} go along. Largest: ${named}. Add what jobs do not need to .gitignore, or set the environment's "workspace" to "empty".`,
+    { retryable: false },
+  );
+}
+
+/** Hashes what changed since the last time; the index remembers the rest by size and time. */
+async function hashFiles(store: ProjectStore, { paths }: Listing, scratch: string) {
+  const kept = join(store.folder, "index");
+  const working = join(store.folder, scratch);
+  // Linked, not copied: git tells a file changed in the same instant by the time of the index.
+  await link(kept, working).catch(() => {});
+  try {
+    const wanted = new Set(paths);
+    const known = splitRecords(await store.onFiles(scratch, ["ls-files", "-z"]));
+    const gone = known.filter((path) => !wanted.has(path));
+    if (gone.length > 0)
+      await store.onFiles(scratch, ["update-index", "-z", "--force-remove", "--stdin"], { input: joinRecords(gone) });
+    await store.onFiles(scratch, ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"], {
+      input: joinRecords(paths),
+    });
+    const tree = (await store.onFiles(scratch, ["write-tree"])).toString().trim();
+    const entries = parseStage(await store.onFiles(scratch, ["ls-files", "-z", "--stage"]));
+    await rename(working, kept);
+    return { tree, entries };
+  } finally {
+    await rm(working, { force: true });
+  }
+}
+
+/**
+ * What the user's repository would record, without running his filters: of a file that git holds for unchanged the
+ * entry of his index, of any other its bytes.
+ */
+async function userView(
+  store: ProjectStore,
+  { index, nested }: Listing,
+  exact: ReadonlyMap<string, TreeEntry>,
+  scratchID: string,
+) {
+  const view = new Map<string, TreeEntry>();
+  const isNested = (path: string) => nested.some((root) => path.startsWith(root));
+  for (const [path, entry] of exact) if (!isNested(path)) view.set(path, entry);
+  if (!store.isRepository) return view;
+  const changed = await changedFiles(store, scratchID);
+  for (const [path, entry] of index) if (!changed.has(path)) view.set(path, entry);
+  return view;
+}
+
+async function headOf(store: ProjectStore): Promise<string | null> {
+  const head = await store.user(["rev-parse", "--quiet", "--verify", "HEAD^{commit}"]).catch(() => null);
+  return head?.toString().trim() ?? null;
+}
+
+async function commitBase(store: ProjectStore, tree: string): Promise<string> {
+  const { name, email } = BASE_IDENTITY;
+  const env = {
+    GIT_AUTHOR_NAME: name,
+    GIT_AUTHOR_EMAIL: email,
+    GIT_AUTHOR_DATE: BASE_DATE,
+    GIT_COMMITTER_NAME: name,
+    GIT_COMMITTER_EMAIL: email,
+    GIT_COMMITTER_DATE: BASE_DATE,
+  };
+  return (await store.run(["commit-tree", "-m", "The project as it was", tree], { env })).toString().trim();
+}

@@ -1,0 +1,75 @@
+import { copyFile, rm, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { joinRecords, splitRecords, toText } from "../paths.ts";
+import type { ProjectStore } from "./project-store.ts";
+
+const LATER_THAN_ANY_FILE = new Date("2100-01-01T00:00:00Z");
+
+/**
+ * The tracked files of the user's repository that differ from his index. git compares sizes and times, and the bytes of a
+ * file as new as the index; for that it would run the user's filters, so they are off. Of a file with a filter its bytes
+ * tell nothing then: sizes and times decide alone, as if the index were newer.
+ * @param scratchID names the scratch file of this call
+ */
+export async function changedFiles(store: ProjectStore, scratchID: string): Promise<Set<string>> {
+  const drivers = await filterDrivers(store);
+  const env = withoutFilters(drivers);
+  const differing = async (more: Readonly<Record<string, string>> = {}) =>
+    splitRecords(
+      await store.user(["diff-files", "-z", "--name-only", "--ignore-submodules=all"], { env: { ...env, ...more } }),
+    );
+  const changed = new Set(await differing());
+  const unsure = drivers.size > 0 && changed.size > 0 ? await filtered(store, changed, drivers) : [];
+  if (unsure.length === 0) return changed;
+  const copy = join(store.folder, `user-index.${scratchID}`);
+  try {
+    await copyFile(await indexOf(store), copy);
+    await utimes(copy, LATER_THAN_ANY_FILE, LATER_THAN_ANY_FILE);
+    const byTime = new Set(await differing({ GIT_INDEX_FILE: copy }));
+    for (const path of unsure) if (!byTime.has(path)) changed.delete(path);
+  } finally {
+    await rm(copy, { force: true });
+  }
+  return changed;
+}
+
+async function filterDrivers(store: ProjectStore): Promise<Set<string>> {
+  // Ends with 1 when there are none.
+  const names = await store
+    .user(["config", "-z", "--name-only", "--get-regexp", "^filter\\."])
+    .catch(() => Buffer.alloc(0));
+  const drivers = splitRecords(names).map((name) => name.slice("filter.".length, name.lastIndexOf(".")));
+  return new Set(drivers.filter((driver) => driver !== ""));
+}
+
+/** A driver with empty programs runs none, and as long as it is not required its files are taken as they are. */
+function withoutFilters(drivers: ReadonlySet<string>): Record<string, string> {
+  const settings = [...drivers].flatMap((driver) => [
+    [`filter.${toText(driver)}.clean`, ""],
+    [`filter.${toText(driver)}.process`, ""],
+    [`filter.${toText(driver)}.required`, "false"],
+  ]);
+  return Object.fromEntries([
+    ["GIT_CONFIG_COUNT", `${settings.length}`],
+    ...settings.flatMap(([key = "", value = ""], n) => [
+      [`GIT_CONFIG_KEY_${n}`, key],
+      [`GIT_CONFIG_VALUE_${n}`, value],
+    ]),
+  ]);
+}
+
+async function filtered(store: ProjectStore, paths: ReadonlySet<string>, drivers: ReadonlySet<string>) {
+  const fields = splitRecords(
+    await store.user(["check-attr", "-z", "--stdin", "filter"], { input: joinRecords([...paths]) }),
+  );
+  const found: string[] = [];
+  for (let at = 0; at + 2 < fields.length; at += 3) {
+    if (drivers.has(fields[at + 2] ?? "")) found.push(fields[at] ?? "");
+  }
+  return found;
+}
+
+async function indexOf(store: ProjectStore): Promise<string> {
+  const path = await store.user(["rev-parse", "--path-format=absolute", "--git-path", "index"]);
+  return path.toString("utf8").replace(/\n$/, "");
+}

@@ -1,0 +1,81 @@
+import { sep } from "node:path";
+import { isWithin } from "../../config/host-paths.ts";
+import { type Git, GitError } from "../git.ts";
+import { type Homes, isHome, realPathOrSelf } from "./home-folders.ts";
+
+/** What of the host is meant by "the project". */
+export type FoundProject =
+  | {
+      readonly kind: "project";
+      /** Absolute: the top of the user's repository, or the plain folder. */
+      readonly root: string;
+      readonly isRepository: boolean;
+      /** What the user should know of how it was chosen. */
+      readonly notes: readonly string[];
+    }
+  /** `why` is a sentence. */
+  | { readonly kind: "none"; readonly why: string };
+
+/**
+ * The repository that a folder is in, or else the folder itself. Nobody means his home, or all of the machine, when he
+ * says "the project": not as a plain folder, and not as a repository either, as those have it who keep their settings
+ * in git; a folder below such a repository is a project of its own. Nor does what a repository says of itself make
+ * files outside it a part of it.
+ * @param directory absolute; somewhere in the project
+ * @throws GitError
+ */
+export async function findProject(git: Git, directory: string, homes: Homes): Promise<FoundProject> {
+  const repository = await findRepository(git, directory);
+  if (repository.kind === "inside-git") return none("OpenCode is open among git's own files");
+  const { top } = repository;
+  const isOwn = top !== null && repository.isOwn;
+  if (top !== null && isOwn && !isHome(await realPathOrSelf(top), homes))
+    return { kind: "project", root: top, isRepository: true, notes: [] };
+  const why = top === null ? null : isOwn ? "that repository is a whole home directory" : "its files lie elsewhere";
+  return plainFolder(directory, why, homes);
+}
+
+/** @param why its repository does not count; null = there is none */
+async function plainFolder(directory: string, why: string | null, homes: Homes): Promise<FoundProject> {
+  const real = await realPathOrSelf(directory);
+  if (isHome(real, homes)) return none("OpenCode is open in a home directory, or above one");
+  if (isSettings(real, homes)) return none("OpenCode is open among the settings and keys of a home");
+  const note = `The folder was taken by itself, without the git repository it is in: ${why}.`;
+  return { kind: "project", root: directory, isRepository: false, notes: why === null ? [] : [note] };
+}
+
+const none = (why: string): FoundProject => ({
+  kind: "none",
+  why: `The work directory began empty, because ${why}: to give jobs files, open a folder that holds only them.`,
+});
+
+/** `~/.ssh`, `~/.config/gh`, `~/.local/share`: what has no repository of its own is a part of the home there. */
+const isSettings = (real: string, { own, others }: Homes): boolean =>
+  [...own, ...others].some((home) => home !== sep && real.startsWith(`${home}${sep}.`));
+
+type Repository =
+  | { readonly kind: "inside-git" }
+  /** `isOwn`: its files are those around its `.git`. */
+  | { readonly kind: "found"; readonly top: string | null; readonly isOwn: boolean };
+
+async function findRepository(git: Git, directory: string): Promise<Repository> {
+  const ask = async (cwd: string, question: string) =>
+    (await git.read({ args: ["rev-parse", question], cwd, config: "user" })).toString("utf8").replace(/\n$/, "");
+  let gitDir: string;
+  try {
+    gitDir = await ask(directory, "--absolute-git-dir");
+  } catch (error) {
+    if (!(error instanceof GitError) || error.code !== 128) throw error;
+    if (/not a git repository/.test(error.message)) return { kind: "found", top: null, isOwn: false };
+    if (/cannot use bare repository/.test(error.message)) return { kind: "inside-git" };
+    throw error;
+  }
+  if (isWithin(await realPathOrSelf(directory), await realPathOrSelf(gitDir))) return { kind: "inside-git" };
+  // Fails where the files are said to lie elsewhere (core.worktree), so that this folder is not among them.
+  const top = await ask(directory, "--show-toplevel").catch(() => "");
+  const isOwn =
+    top !== "" &&
+    isWithin(await realPathOrSelf(directory), top) &&
+    (await ask(top, "--absolute-git-dir").catch(() => "")) === gitDir;
+  return { kind: "found", top, isOwn };
+}

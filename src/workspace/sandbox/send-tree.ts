@@ -1,0 +1,143 @@
+import { open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Sandbox } from "../../sandboxes/port.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { PluginError } from "../../shared/error-code.ts";
+import { joinRecords, toBytes } from "../paths.ts";
+import { BASE_IDENTITY, type TreeBase } from "../project/capture-tree.ts";
+import { type ProjectStore, RAW_ATTRIBUTES } from "../project/project-store.ts";
+import { GIT_FUNCTION } from "./job-git.ts";
+import { runScript } from "./run-script.ts";
+
+export interface Identity {
+  readonly name: string;
+  readonly email: string;
+}
+
+export interface SendRequest {
+  readonly store: ProjectStore;
+  readonly base: TreeBase;
+  /** What the sandbox's work directory already holds: the commit of an earlier base. Only the difference is sent then. */
+  readonly from: string | null;
+  readonly identity: Identity;
+  readonly sandbox: Sandbox;
+  readonly clock: Clock;
+  /** Names the scratch file of this call. */
+  readonly scratchID: string;
+}
+
+/** How a tree was put in place: as a git repository, or as mere files, because the sandbox has no git. */
+export type TreeForm = "repository" | "files";
+
+export const STAGE = "/tmp/.parallel-agents-tree";
+const PIECE_BYTES = 8 * 1024 * 1024;
+export const LIMIT_MS = 10 * 60_000;
+
+const CHECKOUT = `set -e
+${GIT_FUNCTION}
+cd -- "$1"; stage=$2 commit=$3 from=$4
+if [ -z "$from" ]; then
+  set -- --quiet --template=
+  [ \${#commit} -eq 40 ] || set -- "$@" --object-format=sha256
+  g init "$@" .
+  g symbolic-ref HEAD refs/heads/main
+  mkdir -p .git/info
+  cp "$stage/attributes" .git/info/attributes
+fi
+cat "$stage"/part.* | g index-pack --stdin >/dev/null
+g config user.name "$(cat "$stage/name")"
+g config user.email "$(cat "$stage/email")"
+g config core.autocrlf false
+if [ -z "$from" ]; then g read-tree "$commit"; g checkout-index --all --force --quiet
+else
+  g update-index -q --refresh || true
+  g read-tree --reset -u "$commit"
+  find . -depth -type d -empty ! -path "./.git/*" -exec rmdir -- {} \\;
+fi
+g update-ref refs/heads/main "$commit"
+xargs -0 -r mkdir -p -- < "$stage/folders"
+rm -rf -- "$stage"`;
+
+const UNPACK = `set -e
+cd -- "$1"; stage=$2
+cat "$stage"/part.* | gzip -dc | tar -xf -
+xargs -0 -r mkdir -p -- < "$stage/folders"
+rm -rf -- "$stage"`;
+
+/**
+ * Puts a project's tree into a sandbox's work directory.
+ * @throws PluginError `workspace_failed`, `sandbox_lost`
+ */
+export async function sendTree(request: SendRequest): Promise<TreeForm> {
+  const { store, base, from, identity, sandbox, clock } = request;
+  const run = (script: string, ...args: string[]) => runScript(sandbox, script, args, { clock, limitMs: LIMIT_MS });
+  const form: TreeForm = (await run("command -v git")).code === 0 ? "repository" : "files";
+  const put = (name: string, bytes: Uint8Array) => sandbox.writeFile(`${STAGE}/${name}`, bytes);
+  await run('rm -rf -- "$1"', STAGE);
+  await put("folders", joinRecords(base.emptyFolders));
+  await put("attributes", toBytes(RAW_ATTRIBUTES));
+  await put("name", Buffer.from(identity.name));
+  await put("email", Buffer.from(identity.email));
+  await putContent(request, (path) =>
+    form === "repository" ? packTo(path, store, base.commit, from) : archiveTo(path, store, base.commit),
+  );
+  const args = [sandbox.workdir, STAGE, base.commit, from ?? ""];
+  const { code, stderr } = await run(form === "repository" ? CHECKOUT : UNPACK, ...args);
+  if (code === 0) return form;
+  throw new PluginError(
+    "workspace_failed",
+    `Could not unpack the project in ${sandbox.workdir} of sandbox ${sandbox.id}: the command ended with ${code}: ${stderr.trim().slice(-500)}`,
+    { retryable: null },
+  );
+}
+
+/** Puts what `write` writes to a file into the sandbox's stage, in pieces whose names are in order. */
+export async function putContent(
+  { store, sandbox, scratchID }: Pick<SendRequest, "store" | "sandbox" | "scratchID">,
+  write: (path: string) => Promise<void>,
+): Promise<void> {
+  const content = join(store.folder, `send.${scratchID}`);
+  try {
+    await write(content);
+    let count = 0;
+    for await (const piece of piecesOf(content))
+      await sandbox.writeFile(`${STAGE}/part.${String(count++).padStart(6, "0")}`, piece);
+  } finally {
+    await rm(content, { force: true });
+  }
+}
+
+/** Without search for similar files: a base is sent once. */
+export function packTo(path: string, store: ProjectStore, commit: string, from: string | null): Promise<void> {
+  const input = Buffer.from(from === null ? `${commit}\n` : `${commit}\n^${from}\n`);
+  const how = ["pack-objects", "--revs", "--stdout", "--quiet", "--window=0", "--delta-base-offset"];
+  return store.toFile(how, path, { input, maxBytes: Number.POSITIVE_INFINITY });
+}
+
+function archiveTo(path: string, store: ProjectStore, commit: string): Promise<void> {
+  const how = ["archive", "--format=tgz", "-1", `${commit}^{tree}`];
+  return store.toFile(how, path, { maxBytes: Number.POSITIVE_INFINITY });
+}
+
+/** One at a time in memory. */
+async function* piecesOf(path: string): AsyncGenerator<Buffer> {
+  const file = await open(path);
+  try {
+    for (;;) {
+      const piece = Buffer.allocUnsafe(PIECE_BYTES);
+      const { bytesRead } = await file.read(piece, 0, PIECE_BYTES);
+      if (bytesRead === 0) return;
+      yield piece.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** The user's name and address, as his git has them. */
+export async function identityOf(store: ProjectStore): Promise<Identity> {
+  const ask = async (key: string) =>
+    (await store.user(["config", "--get", key]).catch(() => Buffer.alloc(0))).toString("utf8").trim();
+  const [name, email] = [await ask("user.name"), await ask("user.email")];
+  return { name: name || BASE_IDENTITY.name, email: email || BASE_IDENTITY.email };
+}
