@@ -5,10 +5,10 @@ import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { bunTest } from "./bun-test.mjs";
 import { testsOfChanges } from "./changed.mjs";
 
 const AT_ONCE = Number(process.env.TESTS_AT_ONCE ?? availableParallelism() + 1);
-const BUN = ["test", "--preload", "./test/support/preload.ts", "--timeout", "240000"];
 
 const testsIn = (folder) =>
   readdirSync(folder)
@@ -32,7 +32,8 @@ if (groups.length === 0) {
 function run(group) {
   return new Promise((resolve) => {
     const started = performance.now();
-    const child = spawn(join("node_modules", ".bin", "bun"), [...BUN, group], { stdio: ["ignore", "pipe", "pipe"] });
+    const [bun, ...args] = bunTest(group);
+    const child = spawn(bun, args, { stdio: ["ignore", "pipe", "pipe"] });
     const output = [];
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output.push(chunk));
     child.on("error", (error) => output.push(Buffer.from(`${error}\n`)));

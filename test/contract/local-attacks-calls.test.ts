@@ -7,7 +7,6 @@ import { whyNoIsolation } from "./local-support.ts";
 
 const python = spawnSync("/usr/bin/python3", ["-c", "import ctypes, json"]).status === 0;
 const why = (await whyNoIsolation()) ?? (python ? null : "/usr/bin/python3 is not installed");
-const TIMEOUT = 120_000;
 const CANARY = `canary-${crypto.randomUUID()}`;
 const ARM = process.arch === "arm64";
 const KEYS = ARM ? { add: 217, request: 218, control: 219 } : { add: 248, request: 249, control: 250 };
@@ -186,7 +185,6 @@ describe.skipIf(why !== null)(`a job's system calls${why ? ` (skipped: ${why})` 
           "git",
         ]);
       },
-      TIMEOUT,
     );
   }
 

@@ -6,7 +6,6 @@ import { childrenOf, leftOf, localProvider, localSpec, newRoot, whyNoIsolation }
 import { sh } from "./sandbox-shell.ts";
 
 const why = await whyNoIsolation();
-const TIMEOUT = 60_000;
 const CANARY = `canary-${crypto.randomUUID()}`;
 
 describe.skipIf(why !== null)(`a job that attacks what the host does for it${why ? ` (skipped: ${why})` : ""}`, () => {
@@ -18,80 +17,68 @@ describe.skipIf(why !== null)(`a job that attacks what the host does for it${why
     writeFileSync(join(hostDir, "canary"), CANARY);
     provider = localProvider(rootDir);
     sandbox = await provider.create(localSpec());
-  }, TIMEOUT);
+  });
   afterAll(async () => {
     await sandbox.terminate();
     await provider.close();
     expect(await leftOf(rootDir)).toEqual([]);
     for (const each of [rootDir, hostDir]) rmSync(each, { recursive: true, force: true });
-  }, TIMEOUT);
+  });
 
-  test(
-    "cannot have the host's files copied by swapping a directory for a link during a snapshot",
-    async () => {
-      await sh(sandbox, "mkdir -p big/deep; for i in $(seq 300); do echo x > big/deep/$i; done");
-      const swapper = await sandbox.start({
-        argv: [
-          "sh",
-          "-c",
-          `while :; do mv big/deep big/d2; ln -s ${hostDir} big/deep; rm big/deep; mv big/d2 big/deep; done`,
-        ],
-      });
-      for (let round = 0; round < 5; round += 1) {
-        for (const path of [null, "big/deep"]) {
-          const taken = await provider.snapshots?.take(sandbox, path).catch(() => null);
-          if (!taken) continue;
-          const grep = Bun.spawnSync(["grep", "-rl", CANARY, join(rootDir, "snapshots", taken.id)]);
-          expect(grep.stdout.toString()).toBe("");
-          await provider.snapshots?.remove(taken.id);
-        }
+  test("cannot have the host's files copied by swapping a directory for a link during a snapshot", async () => {
+    await sh(sandbox, "mkdir -p big/deep; for i in $(seq 300); do echo x > big/deep/$i; done");
+    const swapper = await sandbox.start({
+      argv: [
+        "sh",
+        "-c",
+        `while :; do mv big/deep big/d2; ln -s ${hostDir} big/deep; rm big/deep; mv big/d2 big/deep; done`,
+      ],
+    });
+    for (let round = 0; round < 5; round += 1) {
+      for (const path of [null, "big/deep"]) {
+        const taken = await provider.snapshots?.take(sandbox, path).catch(() => null);
+        if (!taken) continue;
+        const grep = Bun.spawnSync(["grep", "-rl", CANARY, join(rootDir, "snapshots", taken.id)]);
+        expect(grep.stdout.toString()).toBe("");
+        await provider.snapshots?.remove(taken.id);
       }
-      await swapper.signal("SIGKILL");
-      await sh(sandbox, `rm -rf big; mkdir big; ln -s ${hostDir} big/out`);
-      await expect(provider.snapshots?.take(sandbox, "big/out")).rejects.toMatchObject({ code: "snapshot_failed" });
-      await expect(provider.snapshots?.take(sandbox, "../../etc")).rejects.toMatchObject({ code: "snapshot_failed" });
-    },
-    TIMEOUT,
-  );
+    }
+    await swapper.signal("SIGKILL");
+    await sh(sandbox, `rm -rf big; mkdir big; ln -s ${hostDir} big/out`);
+    await expect(provider.snapshots?.take(sandbox, "big/out")).rejects.toMatchObject({ code: "snapshot_failed" });
+    await expect(provider.snapshots?.take(sandbox, "../../etc")).rejects.toMatchObject({ code: "snapshot_failed" });
+  });
 
-  test(
-    "cannot keep its files from being removed, nor have others removed by a link",
-    async () => {
-      const other = await provider.create(localSpec());
-      await sh(other, `mkdir -p a/b; echo x > a/b/c; chmod 000 a/b a; ln -s ${hostDir} out; ln -s ${hostDir} ~/out`);
-      await other.terminate();
-      expect(existsSync(join(rootDir, "sandboxes", other.id))).toBe(false);
-      expect(readFileSync(join(hostDir, "canary"), "utf8")).toBe(CANARY);
-    },
-    TIMEOUT,
-  );
+  test("cannot keep its files from being removed, nor have others removed by a link", async () => {
+    const other = await provider.create(localSpec());
+    await sh(other, `mkdir -p a/b; echo x > a/b/c; chmod 000 a/b a; ln -s ${hostDir} out; ln -s ${hostDir} ~/out`);
+    await other.terminate();
+    expect(existsSync(join(rootDir, "sandboxes", other.id))).toBe(false);
+    expect(readFileSync(join(hostDir, "canary"), "utf8")).toBe(CANARY);
+  });
 
-  test(
-    "when its walls have fallen, nothing is run on the host in its place",
-    async () => {
-      const before = childrenOf(process.pid);
-      const other = await provider.create(localSpec());
-      const walls = Number.parseInt(
-        childrenOf(process.pid).find((each) => each.includes("bwrap") && !before.includes(each)) ?? "",
-        10,
-      );
-      expect(walls).toBeGreaterThan(1);
-      const marker = join(hostDir, "ran-on-host");
-      process.kill(walls, "SIGKILL");
-      // Both at once, when the end is not known here yet, and afterwards.
-      const early = await other.start({ argv: ["touch", marker] }).then(
-        () => null,
-        (error) => error,
-      );
-      expect(await other.ended).toMatchObject({ code: "sandbox_lost" });
-      if (early) expect(early).toMatchObject({ code: "sandbox_lost" });
-      await expect(other.start({ argv: ["touch", marker] })).rejects.toMatchObject({ code: "sandbox_lost" });
-      await expect(other.writeFile(marker, Buffer.from("x"))).rejects.toMatchObject({ code: "sandbox_lost" });
-      expect(existsSync(marker)).toBe(false);
-      // Its files are still there, and new walls can be raised around them.
-      expect((await sh(await provider.attach(other.id, {}), "echo back")).stdout).toBe("back\n");
-      await provider.terminate(other.id);
-    },
-    TIMEOUT,
-  );
+  test("when its walls have fallen, nothing is run on the host in its place", async () => {
+    const before = childrenOf(process.pid);
+    const other = await provider.create(localSpec());
+    const walls = Number.parseInt(
+      childrenOf(process.pid).find((each) => each.includes("bwrap") && !before.includes(each)) ?? "",
+      10,
+    );
+    expect(walls).toBeGreaterThan(1);
+    const marker = join(hostDir, "ran-on-host");
+    process.kill(walls, "SIGKILL");
+    // Both at once, when the end is not known here yet, and afterwards.
+    const early = await other.start({ argv: ["touch", marker] }).then(
+      () => null,
+      (error) => error,
+    );
+    expect(await other.ended).toMatchObject({ code: "sandbox_lost" });
+    if (early) expect(early).toMatchObject({ code: "sandbox_lost" });
+    await expect(other.start({ argv: ["touch", marker] })).rejects.toMatchObject({ code: "sandbox_lost" });
+    await expect(other.writeFile(marker, Buffer.from("x"))).rejects.toMatchObject({ code: "sandbox_lost" });
+    expect(existsSync(marker)).toBe(false);
+    // Its files are still there, and new walls can be raised around them.
+    expect((await sh(await provider.attach(other.id, {}), "echo back")).stdout).toBe("back\n");
+    await provider.terminate(other.id);
+  });
 });

@@ -6,7 +6,6 @@ import { attackAs, HOST, USERS } from "./attack-users.ts";
 import { whyNoIsolation } from "./local-support.ts";
 
 const why = await whyNoIsolation();
-const TIMEOUT = 60_000;
 const CANARY = `canary-${crypto.randomUUID()}`;
 
 /** A home as people have it: secrets beside programs, and all that has led from one to the other. */
@@ -110,6 +109,5 @@ describe.skipIf(why !== null)(`what a job finds of a home${why ? ` (skipped: ${w
           `Not lent, though local.readOnlyPaths names it: ${at("home/.local/share")} (it holds what OpenCode keeps).`,
         ]);
       },
-      TIMEOUT,
     );
 });

@@ -14,7 +14,6 @@ const why =
   (typeof tools === "string" ? tools : null) ??
   (spawnSync(PYTHON, ["-c", ""]).status === 0 ? null : `${PYTHON} is not installed`) ??
   (spawnSync("sh", ["-c", "exec 3<>/dev/net/tun"]).status === 0 ? null : "/dev/net/tun cannot be opened");
-const TIMEOUT = 120_000;
 const IS_ROOT = process.geteuid?.() === 0;
 const GROUPS = ["224.0.0.251", "239.255.255.250"];
 
@@ -107,7 +106,6 @@ describe.skipIf(why !== null)(`a job on an open network${why ? ` (skipped: ${why
       test.skipIf(user.why !== null)(
         `of ${user.name} by ${helper.name} reaches the host by no address and in no way${user.why ? ` (skipped: ${user.why})` : ""}`,
         () => reachesNothing(user, machine),
-        TIMEOUT,
       );
   }
 });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { bunTest, TEST_LIMIT_MS } from "../../.ci/bun-test.mjs";
 import type { Sandbox, SandboxProcess, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { type Clock, systemClock } from "../../src/shared/clock.ts";
 import { pause, until } from "../support/wait.ts";
@@ -10,10 +11,7 @@ import { leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./loc
 import { exited, sh } from "./sandbox-shell.ts";
 
 const why = await whyNoIsolation();
-const TIMEOUT = 90_000;
 const ROOT = join(import.meta.dir, "../..");
-const BUN = join(ROOT, "node_modules/.bin/bun");
-const PRELOAD = join(ROOT, "test/support/preload.ts");
 const RANGE = { offset: 0, maxBytes: 100 };
 
 /** The limits for what is hindered are long; what is not hindered takes no longer than ever. */
@@ -57,7 +55,7 @@ describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skip
     await provider.close();
     expect(await leftOf(rootDir)).toEqual([]);
     rmSync(rootDir, { recursive: true, force: true });
-  }, TIMEOUT);
+  });
 
   /** Starts it, with a command beside it that was there before. */
   async function beset(attack: string): Promise<{ sandbox: Sandbox; victim: SandboxProcess; hostile: SandboxProcess }> {
@@ -71,161 +69,137 @@ describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skip
   }
 
   for (const [what, attack] of Object.entries(HOSTILE)) {
-    test(
-      `and ${what}: its commands are killed, its files are read and frozen, it is ended`,
-      async () => {
-        const { sandbox, victim, hostile } = await beset(attack);
-        try {
-          // Starting and reading beside it may fail; they end.
-          const asked = await Promise.all([
-            sh(sandbox, "echo in").then(
-              ({ stdout }) => ["in\n", ""].includes(stdout),
-              ({ code }) => code === "sandbox_lost",
-            ),
-            sandbox.readFile("work", RANGE).then(
-              (bytes) => Buffer.from(bytes).toString() === "so far",
-              ({ code }) => ["sandbox_lost", "file_failed"].includes(code),
-            ),
-          ]);
-          expect(asked).toEqual([true, true]);
-          const seen = await sandbox.view?.(async (files) => [
-            Buffer.from(await files.readFile("work", RANGE)).toString(),
-            (await sh(files, "ls /proc | grep -c '^[0-9]'; cat work")).stdout.replace(/^[1-6]\n/, ""),
-          ]);
-          expect(seen).toEqual(["so far", "so far"]);
-          const { id } = (await provider.snapshots?.take(sandbox, "/workspace")) ?? { id: "" };
-          const again = await provider.create(localSpec({ snapshotID: id }));
-          expect((await sh(again, "cat work")).stdout).toBe("so far");
-          await Promise.all([again.terminate(), provider.snapshots?.remove(id)]);
-          for (const each of [victim, hostile]) await each.signal("SIGTERM");
-          for (const each of [victim, hostile]) await each.signal("SIGKILL");
-          for (const each of [victim, hostile]) expect((await each.exit).kind).not.toBe("unknown");
-        } finally {
-          await sandbox.terminate();
-        }
-        expect(await sandbox.ended).toBeNull();
-      },
-      TIMEOUT,
-    );
+    test(`and ${what}: its commands are killed, its files are read and frozen, it is ended`, async () => {
+      const { sandbox, victim, hostile } = await beset(attack);
+      try {
+        // Starting and reading beside it may fail; they end.
+        const asked = await Promise.all([
+          sh(sandbox, "echo in").then(
+            ({ stdout }) => ["in\n", ""].includes(stdout),
+            ({ code }) => code === "sandbox_lost",
+          ),
+          sandbox.readFile("work", RANGE).then(
+            (bytes) => Buffer.from(bytes).toString() === "so far",
+            ({ code }) => ["sandbox_lost", "file_failed"].includes(code),
+          ),
+        ]);
+        expect(asked).toEqual([true, true]);
+        const seen = await sandbox.view?.(async (files) => [
+          Buffer.from(await files.readFile("work", RANGE)).toString(),
+          (await sh(files, "ls /proc | grep -c '^[0-9]'; cat work")).stdout.replace(/^[1-6]\n/, ""),
+        ]);
+        expect(seen).toEqual(["so far", "so far"]);
+        const { id } = (await provider.snapshots?.take(sandbox, "/workspace")) ?? { id: "" };
+        const again = await provider.create(localSpec({ snapshotID: id }));
+        expect((await sh(again, "cat work")).stdout).toBe("so far");
+        await Promise.all([again.terminate(), provider.snapshots?.remove(id)]);
+        for (const each of [victim, hostile]) await each.signal("SIGTERM");
+        for (const each of [victim, hostile]) await each.signal("SIGKILL");
+        for (const each of [victim, hostile]) expect((await each.exit).kind).not.toBe("unknown");
+      } finally {
+        await sandbox.terminate();
+      }
+      expect(await sandbox.ended).toBeNull();
+    });
   }
 
-  test(
-    "sees its processes go on after its files were read: what ran runs, what it had stopped stays stopped",
-    async () => {
-      const sandbox = await provider.create(localSpec());
-      try {
-        const tick = "while :; do echo x >> ticks; echo x; sleep 0.01; done";
-        const ticker = await sandbox.start({ argv: ["sh", "-c", tick], tty: true });
-        const shown = ticker.output[Symbol.asyncIterator]();
-        const stopped = await sandbox.start({ argv: ["sh", "-c", "kill -STOP $$; echo woken"] });
-        const states = async () =>
-          (await sh(sandbox, `cut -d' ' -f3 /proc/${stopped.id}/stat /proc/${ticker.id}/stat`)).stdout.replace(
-            /\n/g,
-            "",
-          );
-        await until(async () => /^T[RSD]$/.test(await states()), { what: "one is stopped" });
-        const counted = async (files: Sandbox) => Number((await sh(files, "wc -l < ticks")).stdout);
-        let late: Promise<unknown> = Promise.resolve();
-        const [first, second] = (await sandbox.view?.(async (files) => {
-          const first = await counted(files);
-          late = sh(sandbox, "echo late > late"); // waits for us
-          await pause(100);
-          expect((await sh(files, "test -e late")).exit).toEqual(exited(1));
-          return [first, await counted(files)];
-        })) ?? [0, 1];
-        expect(second).toBe(first as number);
-        await late;
-        expect(await states()).toMatch(/^T[RSD]$/);
-        await until(async () => (await counted(sandbox)) > (second as number), { what: "the other goes on" });
-        // Its terminal goes on too: all is shown that was written.
-        for (
-          let seen = 0;
-          seen < (second as number) + 10;
-          seen += Buffer.from((await shown.next()).value.bytes).length / 3
-        );
-        await stopped.signal("SIGCONT");
-        expect(await stopped.exit).toEqual(exited(0));
-      } finally {
-        await sandbox.terminate();
-      }
-    },
-    TIMEOUT,
-  );
+  test("sees its processes go on after its files were read: what ran runs, what it had stopped stays stopped", async () => {
+    const sandbox = await provider.create(localSpec());
+    try {
+      const tick = "while :; do echo x >> ticks; echo x; sleep 0.01; done";
+      const ticker = await sandbox.start({ argv: ["sh", "-c", tick], tty: true });
+      const shown = ticker.output[Symbol.asyncIterator]();
+      const stopped = await sandbox.start({ argv: ["sh", "-c", "kill -STOP $$; echo woken"] });
+      const states = async () =>
+        (await sh(sandbox, `cut -d' ' -f3 /proc/${stopped.id}/stat /proc/${ticker.id}/stat`)).stdout.replace(/\n/g, "");
+      await until(async () => /^T[RSD]$/.test(await states()), { what: "one is stopped" });
+      const counted = async (files: Sandbox) => Number((await sh(files, "wc -l < ticks")).stdout);
+      let late: Promise<unknown> = Promise.resolve();
+      const [first, second] = (await sandbox.view?.(async (files) => {
+        const first = await counted(files);
+        late = sh(sandbox, "echo late > late"); // waits for us
+        await pause(100);
+        expect((await sh(files, "test -e late")).exit).toEqual(exited(1));
+        return [first, await counted(files)];
+      })) ?? [0, 1];
+      expect(second).toBe(first as number);
+      await late;
+      expect(await states()).toMatch(/^T[RSD]$/);
+      await until(async () => (await counted(sandbox)) > (second as number), { what: "the other goes on" });
+      // Its terminal goes on too: all is shown that was written.
+      for (
+        let seen = 0;
+        seen < (second as number) + 10;
+        seen += Buffer.from((await shown.next()).value.bytes).length / 3
+      );
+      await stopped.signal("SIGCONT");
+      expect(await stopped.exit).toEqual(exited(0));
+    } finally {
+      await sandbox.terminate();
+    }
+  });
 
-  test(
-    "may stop and continue a command, whose end is heard all the same",
-    async () => {
-      const sandbox = await provider.create(localSpec());
-      try {
-        const stopped = await sandbox.start({ argv: ["sh", "-c", "kill -STOP $$; exit 3"] });
-        const woken = sh(
-          sandbox,
-          `until grep -q "^State:.T" /proc/${stopped.id}/status; do :; done; kill -CONT ${stopped.id}`,
-        );
-        expect((await woken).exit).toEqual(exited(0));
-        expect(await stopped.exit).toEqual(exited(3));
-      } finally {
-        await sandbox.terminate();
-      }
-    },
-    TIMEOUT,
-  );
+  test("may stop and continue a command, whose end is heard all the same", async () => {
+    const sandbox = await provider.create(localSpec());
+    try {
+      const stopped = await sandbox.start({ argv: ["sh", "-c", "kill -STOP $$; exit 3"] });
+      const woken = sh(
+        sandbox,
+        `until grep -q "^State:.T" /proc/${stopped.id}/status; do :; done; kill -CONT ${stopped.id}`,
+      );
+      expect((await woken).exit).toEqual(exited(0));
+      expect(await stopped.exit).toEqual(exited(3));
+    } finally {
+      await sandbox.terminate();
+    }
+  });
 
-  test(
-    "cannot hold up who reads what never ends, or nobody reads what it writes without end",
-    async () => {
-      const sandbox = await provider.create(localSpec());
-      try {
-        await sh(sandbox, "mkfifo fifo; ln -s /proc/self/fd/0 input; ln -s /dev/tty terminal; ln -s /dev/zero zeros");
-        for (const path of ["fifo", "input", "terminal", "zeros", "/proc/self/fd/0", "/dev/tty"])
-          await expect(sandbox.readFile(path, RANGE)).rejects.toMatchObject({ name: "FileError" });
-        for (const path of ["fifo", "terminal"])
-          await expect(sandbox.writeFile(path, Buffer.from("x"))).rejects.toMatchObject({ name: "FileError" });
-        const flood = await sandbox.start({ argv: ["sh", "-c", "trap '' TERM; while :; do yes; done"], keepLog: true });
-        await flood.signal("SIGKILL");
-        expect(await flood.exit).toEqual({ kind: "signalled", signal: "SIGKILL" });
-      } finally {
-        await sandbox.terminate();
-      }
-    },
-    TIMEOUT,
-  );
+  test("cannot hold up who reads what never ends, or nobody reads what it writes without end", async () => {
+    const sandbox = await provider.create(localSpec());
+    try {
+      await sh(sandbox, "mkfifo fifo; ln -s /proc/self/fd/0 input; ln -s /dev/tty terminal; ln -s /dev/zero zeros");
+      for (const path of ["fifo", "input", "terminal", "zeros", "/proc/self/fd/0", "/dev/tty"])
+        await expect(sandbox.readFile(path, RANGE)).rejects.toMatchObject({ name: "FileError" });
+      for (const path of ["fifo", "terminal"])
+        await expect(sandbox.writeFile(path, Buffer.from("x"))).rejects.toMatchObject({ name: "FileError" });
+      const flood = await sandbox.start({ argv: ["sh", "-c", "trap '' TERM; while :; do yes; done"], keepLog: true });
+      await flood.signal("SIGKILL");
+      expect(await flood.exit).toEqual({ kind: "signalled", signal: "SIGKILL" });
+    } finally {
+      await sandbox.terminate();
+    }
+  });
 
-  test(
-    "cannot make its host wait for a command it holds up while that is being started",
-    async () => {
-      const { sandbox } = await beset(HOSTILE["stops every process it sees"] as string);
-      try {
-        const asked = Array.from({ length: 3 }, () =>
-          sandbox.start({ argv: ["true"] }).then(
-            ({ exit }) => exit.then(() => "sandbox_lost"), // one may slip through
-            ({ code }) => code,
-          ),
-        );
-        await pause(200);
-        await sandbox.terminate();
-        expect(await Promise.all(asked)).toEqual(Array(3).fill("sandbox_lost"));
-      } finally {
-        await sandbox.terminate();
-      }
-    },
-    TIMEOUT,
-  );
+  test("cannot make its host wait for a command it holds up while that is being started", async () => {
+    const { sandbox } = await beset(HOSTILE["stops every process it sees"] as string);
+    try {
+      const asked = Array.from({ length: 3 }, () =>
+        sandbox.start({ argv: ["true"] }).then(
+          ({ exit }) => exit.then(() => "sandbox_lost"), // one may slip through
+          ({ code }) => code,
+        ),
+      );
+      await pause(200);
+      await sandbox.terminate();
+      expect(await Promise.all(asked)).toEqual(Array(3).fill("sandbox_lost"));
+    } finally {
+      await sandbox.terminate();
+    }
+  });
 
   for (const user of USERS.filter(({ become }) => become.length > 0)) {
     test.skipIf(user.why !== null)(
       `fares no better where the host process is ${user.name}'s${user.why ? ` (skipped: ${user.why})` : ""}`,
       async () => {
-        const again = ["test", "--preload", PRELOAD, import.meta.path];
-        const [file, ...args] = [...user.become, BUN, ...again];
-        const child = spawn(file as string, args, { cwd: ROOT, stdio: ["ignore", "ignore", "pipe"] });
+        const [command, ...args] = [...user.become, ...bunTest(import.meta.path)];
+        const child = spawn(command as string, args, { cwd: ROOT, stdio: ["ignore", "ignore", "pipe"] });
         let said = "";
         child.stderr.on("data", (bytes) => (said += String(bytes)));
         const code = await new Promise((resolve) => child.once("exit", resolve));
         expect({ code, said: code === 0 ? "" : said }).toEqual({ code: 0, said: "" });
         expect(said).toMatch(/1[1-9] pass/);
       },
-      3 * TIMEOUT,
+      2 * TEST_LIMIT_MS, // all the tests of this file
     );
   }
 });

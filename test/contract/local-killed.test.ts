@@ -53,7 +53,7 @@ describe.skipIf(why !== null)(`a host process that is killed${why ? ` (skipped: 
         host.kill("SIGKILL");
         rmSync(root, { recursive: true, force: true });
       }
-    }, 240_000);
+    });
   }
 
   test("while it raises walls leaves nothing of them", async () => {
@@ -80,7 +80,7 @@ describe.skipIf(why !== null)(`a host process that is killed${why ? ` (skipped: 
       rmSync(root, { recursive: true, force: true });
     }
     await next.close();
-  }, 240_000);
+  });
 });
 
 const FIRST_PROCESS = "/dev/shm/.first";

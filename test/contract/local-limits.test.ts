@@ -10,7 +10,6 @@ import { leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./loc
 import { sh } from "./sandbox-shell.ts";
 
 const why = await whyNoIsolation();
-const TIMEOUT = 120_000;
 const MiB = 1024 * 1024;
 const FILES = (count: number) => `seq ${count} | xargs touch`;
 
@@ -34,124 +33,100 @@ async function within(
 }
 
 describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (skipped: ${why})` : ""}`, () => {
-  test(
-    "a sandbox full of empty files is ended, with the number and the limit, and its sibling lives",
-    () =>
-      within({ files: 3_000 }, async (provider) => {
-        const [filler, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
-        await sh(filler, FILES(20_000));
-        expect(await filler.ended).toMatchObject({
-          code: "sandbox_lost",
-          retryable: false,
-          message: expect.stringMatching(/it made \d{4,5} files \(inodes\), more than its limit of 3000/),
-        });
-        expect((await sh(sibling, "echo alive")).stdout).toBe("alive\n");
-      }),
-    TIMEOUT,
-  );
+  test("a sandbox full of empty files is ended, with the number and the limit, and its sibling lives", () =>
+    within({ files: 3_000 }, async (provider) => {
+      const [filler, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
+      await sh(filler, FILES(20_000));
+      expect(await filler.ended).toMatchObject({
+        code: "sandbox_lost",
+        retryable: false,
+        message: expect.stringMatching(/it made \d{4,5} files \(inodes\), more than its limit of 3000/),
+      });
+      expect((await sh(sibling, "echo alive")).stdout).toBe("alive\n");
+    }));
 
-  test(
-    "files that were deleted count while they are open, and no longer",
-    () =>
-      within({ diskMiB: 64, files: 3_000 }, async (provider) => {
-        const [holder, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
-        await sh(sibling, "exec 5>f; rm f; head -c 60000000 /dev/zero >&5; exec 5>&-; head -c 40000000 /dev/zero > g");
-        const hold =
-          "for n in 1 2 3; do (exec 5>f$n; rm f$n; head -c 60000000 /dev/zero >&5; exec sleep 60) & done; wait";
-        await sh(holder, hold);
-        expect(await holder.ended).toMatchObject({
-          code: "sandbox_lost",
-          message: expect.stringMatching(/it used \d+ MiB of disk, more than its limit of 64 MiB/),
-        });
-        expect((await sh(sibling, "echo alive")).stdout).toBe("alive\n");
-      }),
-    TIMEOUT,
-  );
+  test("files that were deleted count while they are open, and no longer", () =>
+    within({ diskMiB: 64, files: 3_000 }, async (provider) => {
+      const [holder, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
+      await sh(sibling, "exec 5>f; rm f; head -c 60000000 /dev/zero >&5; exec 5>&-; head -c 40000000 /dev/zero > g");
+      const hold =
+        "for n in 1 2 3; do (exec 5>f$n; rm f$n; head -c 60000000 /dev/zero >&5; exec sleep 60) & done; wait";
+      await sh(holder, hold);
+      expect(await holder.ended).toMatchObject({
+        code: "sandbox_lost",
+        message: expect.stringMatching(/it used \d+ MiB of disk, more than its limit of 64 MiB/),
+      });
+      expect((await sh(sibling, "echo alive")).stdout).toBe("alive\n");
+    }));
 
-  test(
-    "what a job's snapshots may take together has a limit in bytes and in files, which the refusal names",
-    () =>
-      within({ diskMiB: 64, files: 1_000 }, async (provider, rootDir) => {
-        const sandbox = await provider.create(localSpec());
-        await sh(sandbox, "head -c 40000000 /dev/urandom > model");
-        const take = (count: number, bytes: number, files: number, path: string | null = null) =>
-          provider.snapshots?.take(sandbox, path, { count, bytes, files });
-        const fits = await take(2, 80 * MiB, 20);
-        expect(fits?.sizeBytes).toBeGreaterThan(38 * MiB);
-        await expect(take(3, 100 * MiB, 20)).rejects.toMatchObject({
-          code: "snapshot_failed",
-          retryable: false,
-          message: expect.stringMatching(
-            /the 3 snapshots of this job take 100 MiB and 20 files, this one would take 39 MiB and \d+ files more, and the snapshots of one job may take 128 MiB and 2000 files together. Remove /,
-          ),
-        });
-        await expect(take(3, 0, 1_999)).rejects.toMatchObject({ code: "snapshot_failed" });
-        // What is taken to keep a job's work is never refused for what the job asked for.
-        expect(await provider.snapshots?.take(sandbox, null, null)).toMatchObject({ leftOut: [] });
-        expect(readdirSync(join(rootDir, "snapshots")).length).toBe(2);
-      }),
-    TIMEOUT,
-  );
+  test("what a job's snapshots may take together has a limit in bytes and in files, which the refusal names", () =>
+    within({ diskMiB: 64, files: 1_000 }, async (provider, rootDir) => {
+      const sandbox = await provider.create(localSpec());
+      await sh(sandbox, "head -c 40000000 /dev/urandom > model");
+      const take = (count: number, bytes: number, files: number, path: string | null = null) =>
+        provider.snapshots?.take(sandbox, path, { count, bytes, files });
+      const fits = await take(2, 80 * MiB, 20);
+      expect(fits?.sizeBytes).toBeGreaterThan(38 * MiB);
+      await expect(take(3, 100 * MiB, 20)).rejects.toMatchObject({
+        code: "snapshot_failed",
+        retryable: false,
+        message: expect.stringMatching(
+          /the 3 snapshots of this job take 100 MiB and 20 files, this one would take 39 MiB and \d+ files more, and the snapshots of one job may take 128 MiB and 2000 files together. Remove /,
+        ),
+      });
+      await expect(take(3, 0, 1_999)).rejects.toMatchObject({ code: "snapshot_failed" });
+      // What is taken to keep a job's work is never refused for what the job asked for.
+      expect(await provider.snapshots?.take(sandbox, null, null)).toMatchObject({ leftOut: [] });
+      expect(readdirSync(join(rootDir, "snapshots")).length).toBe(2);
+    }));
 
-  test(
-    "processes are held to their number, those of a sibling do not count, or the job is told that they are not",
-    () =>
-      within({ processes: 40 }, async (provider) => {
-        const [sandbox, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
-        // A shell that cannot start one more gives up.
-        const argv = ["sh", "-c", "for n in $(seq 100); do sleep 60 & done"];
-        for (const one of [sandbox, sibling]) await (await one.start({ argv })).exit;
-        const { stdout } = spawnSync("ps", ["-eo", "args="], { encoding: "utf8" });
-        const count = stdout.split("\n").filter((line) => line === "sleep 60").length;
-        const isTold = sandbox.notes.some((note) => note.startsWith("The number of processes is not limited"));
-        expect(count).toBeGreaterThan(isTold ? 150 : 41); // more than one sandbox may have
-        if (!isTold) expect(count).toBeLessThan(80);
-      }),
-    TIMEOUT,
-  );
+  test("processes are held to their number, those of a sibling do not count, or the job is told that they are not", () =>
+    within({ processes: 40 }, async (provider) => {
+      const [sandbox, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
+      // A shell that cannot start one more gives up.
+      const argv = ["sh", "-c", "for n in $(seq 100); do sleep 60 & done"];
+      for (const one of [sandbox, sibling]) await (await one.start({ argv })).exit;
+      const { stdout } = spawnSync("ps", ["-eo", "args="], { encoding: "utf8" });
+      const count = stdout.split("\n").filter((line) => line === "sleep 60").length;
+      const isTold = sandbox.notes.some((note) => note.startsWith("The number of processes is not limited"));
+      expect(count).toBeGreaterThan(isTold ? 150 : 41); // more than one sandbox may have
+      if (!isTold) expect(count).toBeLessThan(80);
+    }));
 
-  test(
-    "a job that watches as many files as it may leaves its user's other programs and its siblings theirs",
-    () =>
-      within({}, async (provider) => {
-        const [greedy, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
-        const inotify = process.arch === "arm64" ? 26 : 294;
-        const all = Number(readFileSync("/proc/sys/fs/inotify/max_user_instances", "utf8"));
-        const take = (most: number) =>
-          `perl -e '$| = 1; $n = 0; $n++ while $n < ${most} && syscall(${inotify}, 0) >= 0; print "$n\n"; sleep 60'`;
-        const taken = async (sandbox: Sandbox) => {
-          const process_ = await sandbox.start({ argv: ["sh", "-c", take(all)] });
-          for await (const { bytes } of process_.output) return Number(Buffer.from(bytes).toString());
-          throw new Error("it said nothing");
-        };
-        const first = await taken(greedy);
-        expect(first).toBeGreaterThanOrEqual(4);
-        expect(first).toBeLessThanOrEqual(Math.max(4, all / 16));
-        expect(await taken(sibling)).toBe(first);
-        expect(greedy.notes.filter((note) => note.includes("watch"))).toEqual([]);
-        watch(tmpdir()).close(); // this process is of the same user
-      }),
-    TIMEOUT,
-  );
+  test("a job that watches as many files as it may leaves its user's other programs and its siblings theirs", () =>
+    within({}, async (provider) => {
+      const [greedy, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
+      const inotify = process.arch === "arm64" ? 26 : 294;
+      const all = Number(readFileSync("/proc/sys/fs/inotify/max_user_instances", "utf8"));
+      const take = (most: number) =>
+        `perl -e '$| = 1; $n = 0; $n++ while $n < ${most} && syscall(${inotify}, 0) >= 0; print "$n\n"; sleep 60'`;
+      const taken = async (sandbox: Sandbox) => {
+        const process_ = await sandbox.start({ argv: ["sh", "-c", take(all)] });
+        for await (const { bytes } of process_.output) return Number(Buffer.from(bytes).toString());
+        throw new Error("it said nothing");
+      };
+      const first = await taken(greedy);
+      expect(first).toBeGreaterThanOrEqual(4);
+      expect(first).toBeLessThanOrEqual(Math.max(4, all / 16));
+      expect(await taken(sibling)).toBe(first);
+      expect(greedy.notes.filter((note) => note.includes("watch"))).toEqual([]);
+      watch(tmpdir()).close(); // this process is of the same user
+    }));
 
-  test(
-    "memory in files is held to the limit, or the job is told that it is not",
-    () =>
-      within({}, async (provider) => {
-        const sandbox = await provider.create(localSpec({ memoryMiB: 128 }));
-        const memfd = process.arch === "arm64" ? 279 : 319;
-        const hold = `perl -e '$name = "held"; $fd = syscall(${memfd}, $name, 0); $fd >= 0 or die; open(F, ">&=", $fd) or die; binmode F;
+  test("memory in files is held to the limit, or the job is told that it is not", () =>
+    within({}, async (provider) => {
+      const sandbox = await provider.create(localSpec({ memoryMiB: 128 }));
+      const memfd = process.arch === "arm64" ? 279 : 319;
+      const hold = `perl -e '$name = "held"; $fd = syscall(${memfd}, $name, 0); $fd >= 0 or die; open(F, ">&=", $fd) or die; binmode F;
           for (1..900) { print F "x" x 1048576 or die } close F or die; print "HELD"'`;
-        const inShm = "head -c 943718400 /dev/zero > /dev/shm/held && printf HELD";
-        expect((await sh(sandbox, inShm)).stdout).toBe("");
-        await sh(sandbox, "rm -f /dev/shm/held");
-        const { stdout } = await sh(sandbox, hold);
-        const isTold = sandbox.notes.some((note) => note.startsWith("Memory is not limited in all"));
-        expect(isTold).toBe(stdout === "HELD");
-        expect((await sh(sandbox, "echo alive")).stdout).toBe("alive\n");
-      }),
-    TIMEOUT,
-  );
+      const inShm = "head -c 943718400 /dev/zero > /dev/shm/held && printf HELD";
+      expect((await sh(sandbox, inShm)).stdout).toBe("");
+      await sh(sandbox, "rm -f /dev/shm/held");
+      const { stdout } = await sh(sandbox, hold);
+      const isTold = sandbox.notes.some((note) => note.startsWith("Memory is not limited in all"));
+      expect(isTold).toBe(stdout === "HELD");
+      expect((await sh(sandbox, "echo alive")).stdout).toBe("alive\n");
+    }));
 });
 
 /** A disk of its own for one test. */
@@ -169,56 +144,48 @@ const canMount = isRoot() && spawnSync("unshare", ["-m", "true"]).status === 0;
 describe.skipIf(why !== null || !canMount)(
   `on a small disk of its own${canMount ? "" : " (skipped: nobody may mount one here)"}`,
   () => {
-    test(
-      "the sandbox that uses up the inodes is ended before the machine has none, whatever its own limit",
-      () =>
-        withDisk("size=256m,nr_inodes=4000", (rootDir) =>
-          within(
-            { files: 1_000_000, hostFreeMiB: 8 },
-            async (provider) => {
-              const [filler, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
-              await sh(filler, FILES(20_000));
-              expect(await filler.ended).toMatchObject({
-                message: expect.stringMatching(/nearly no inodes left and it was the largest sandbox \(\d{4} files\)/),
-              });
-              await filler.terminate(); // as its job does: nothing is kept of a sandbox that took the room
-              expect((await sh(sibling, "touch new && echo alive")).stdout).toBe("alive\n");
-            },
-            rootDir,
-          ),
+    test("the sandbox that uses up the inodes is ended before the machine has none, whatever its own limit", () =>
+      withDisk("size=256m,nr_inodes=4000", (rootDir) =>
+        within(
+          { files: 1_000_000, hostFreeMiB: 8 },
+          async (provider) => {
+            const [filler, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
+            await sh(filler, FILES(20_000));
+            expect(await filler.ended).toMatchObject({
+              message: expect.stringMatching(/nearly no inodes left and it was the largest sandbox \(\d{4} files\)/),
+            });
+            await filler.terminate(); // as its job does: nothing is kept of a sandbox that took the room
+            expect((await sh(sibling, "touch new && echo alive")).stdout).toBe("alive\n");
+          },
+          rootDir,
         ),
-      TIMEOUT,
-    );
+      ));
 
-    test(
-      "a snapshot that would take the machine's last bytes or inodes is refused before it is begun",
-      () =>
-        withDisk("size=64m,nr_inodes=1000", (rootDir) =>
-          within(
-            { diskMiB: 60, files: 900, hostFreeMiB: 8 },
-            async (provider) => {
-              const sandbox = await provider.create(localSpec());
-              await sh(sandbox, "head -c 40000000 /dev/zero > model");
-              await expect(provider.snapshots?.take(sandbox, null, null)).rejects.toMatchObject({
-                code: "snapshot_failed",
-                retryable: true,
-                message: expect.stringMatching(
-                  /it needs 39 MiB and \d+ files on the machine's disk, where only 2\d MiB are free/,
-                ),
-              });
-              await sh(sandbox, `rm model; ${FILES(600)}`);
-              await expect(provider.snapshots?.take(sandbox, null, null)).rejects.toMatchObject({
-                message: expect.stringMatching(/where only \d+ more files \(inodes\) fit/),
-              });
-              expect(readdirSync(join(rootDir, "snapshots"))).toEqual([]);
-              expect((await sh(sandbox, "ls | wc -l")).stdout).toBe("600\n");
-            },
-            rootDir,
-          ),
+    test("a snapshot that would take the machine's last bytes or inodes is refused before it is begun", () =>
+      withDisk("size=64m,nr_inodes=1000", (rootDir) =>
+        within(
+          { diskMiB: 60, files: 900, hostFreeMiB: 8 },
+          async (provider) => {
+            const sandbox = await provider.create(localSpec());
+            await sh(sandbox, "head -c 40000000 /dev/zero > model");
+            await expect(provider.snapshots?.take(sandbox, null, null)).rejects.toMatchObject({
+              code: "snapshot_failed",
+              retryable: true,
+              message: expect.stringMatching(
+                /it needs 39 MiB and \d+ files on the machine's disk, where only 2\d MiB are free/,
+              ),
+            });
+            await sh(sandbox, `rm model; ${FILES(600)}`);
+            await expect(provider.snapshots?.take(sandbox, null, null)).rejects.toMatchObject({
+              message: expect.stringMatching(/where only \d+ more files \(inodes\) fit/),
+            });
+            expect(readdirSync(join(rootDir, "snapshots"))).toEqual([]);
+            expect((await sh(sandbox, "ls | wc -l")).stdout).toBe("600\n");
+          },
+          rootDir,
         ),
-      TIMEOUT,
-    );
+      ));
   },
 );
 
-if (why === null) runAlsoAsOrdinaryUser(import.meta.path, TIMEOUT * 2);
+if (why === null) runAlsoAsOrdinaryUser(import.meta.path);

@@ -40,4 +40,4 @@ test("without isolation commands, files, snapshots and revival work in directori
   } finally {
     rmSync(rootDir, { recursive: true, force: true });
   }
-}, 240_000);
+});

@@ -1,17 +1,8 @@
 import { describe, expect } from "bun:test";
 import type { Sandbox } from "../../src/sandboxes/port.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
-import {
-  ALWAYS,
-  check,
-  eventually,
-  failsWith,
-  modal,
-  open,
-  provider,
-  specOf,
-  UNAVAILABLE,
-} from "./modal-faults-support.ts";
+import { modalTest } from "../support/modal-test.ts";
+import { ALWAYS, eventually, failsWith, modal, open, provider, specOf, UNAVAILABLE } from "./modal-faults-support.ts";
 import { exited, sh } from "./sandbox-shell.ts";
 
 describe("when a command meets a fault", () => {
@@ -21,7 +12,7 @@ describe("when a command meets a fault", () => {
     await modal().faults.add(...faults);
   };
 
-  check("a start that stumbles goes on", async () => {
+  modalTest("a start that stumbles goes on", async () => {
     await begin({ method: "TaskExecStart", code: UNAVAILABLE, times: 2 });
     expect(await sh(sandbox, "echo a; exit 3")).toEqual({ exit: exited(3), stdout: "a\n", stderr: "" });
   });
@@ -31,7 +22,7 @@ describe("when a command meets a fault", () => {
     ["meets an outage", { method: "TaskExecStart", code: UNAVAILABLE, times: ALWAYS }],
     ["whose output is never sent", { method: "TaskExecStdioRead", hang: true, times: ALWAYS }],
   ] as const) {
-    check(`a start that ${title} says that the sandbox is out of reach`, async () => {
+    modalTest(`a start that ${title} says that the sandbox is out of reach`, async () => {
       await begin(fault);
       expect(await failsWith(sandbox.start({ argv: ["true"] }))).toMatchObject({
         code: "sandbox_lost",
@@ -40,14 +31,14 @@ describe("when a command meets a fault", () => {
     });
   }
 
-  check("output that breaks off again and again arrives whole and in order", async () => {
+  modalTest("output that breaks off again and again arrives whole and in order", async () => {
     await begin({ method: "TaskExecStdioRead", code: UNAVAILABLE, afterItems: 1, times: 6 });
     const { stdout, exit } = await sh(sandbox, "for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 0.02; done; exit 2");
     expect(stdout).toBe([1, 2, 3, 4, 5, 6, 7, 8].map((at) => `line ${at}\n`).join(""));
     expect(exit).toEqual(exited(2));
   });
 
-  check("an exit code that is never answered is known from the output", async () => {
+  modalTest("an exit code that is never answered is known from the output", async () => {
     await begin(
       { method: "TaskExecWait", hang: true, times: ALWAYS },
       { method: "TaskExecPoll", hang: true, times: ALWAYS },
@@ -55,7 +46,7 @@ describe("when a command meets a fault", () => {
     expect((await sh(sandbox, "exit 5")).exit).toEqual(exited(5));
   });
 
-  check("a sandbox that dies in mid-command makes its end unknown, not 0 and not 137", async () => {
+  modalTest("a sandbox that dies in mid-command makes its end unknown, not 0 and not 137", async () => {
     await begin();
     const child = await sandbox.start({ argv: ["sh", "-c", "echo before; sleep 100"] });
     const reader = child.output[Symbol.asyncIterator]();
@@ -70,7 +61,7 @@ describe("when a command meets a fault", () => {
     });
   });
 
-  check("a router that is gone in mid-command makes its end unknown, after the SDK's patience", async () => {
+  modalTest("a router that is gone in mid-command makes its end unknown, after the SDK's patience", async () => {
     await begin();
     const child = await sandbox.start({ argv: ["sh", "-c", "echo before; sleep 100"] });
     await modal().stopRouter();
@@ -81,7 +72,7 @@ describe("when a command meets a fault", () => {
     await eventually(async () => (await sh(sandbox, "echo again")).stdout === "again\n");
   });
 
-  check("a signal that cannot be delivered says so, and one to a dead sandbox does not", async () => {
+  modalTest("a signal that cannot be delivered says so, and one to a dead sandbox does not", async () => {
     await begin();
     const child = await sandbox.start({ argv: ["sleep", "100"] });
     await modal().faults.add({ method: "TaskExecStart", hang: true, times: 1 });
@@ -91,7 +82,7 @@ describe("when a command meets a fault", () => {
     expect((await child.exit).kind).toBe("unknown");
   });
 
-  check("SIGKILL ends the wait for a command nobody reads", async () => {
+  modalTest("SIGKILL ends the wait for a command nobody reads", async () => {
     await begin();
     const child = await sandbox.start({ argv: ["sh", "-c", "yes | head -c 50000000; sleep 100"] });
     await new Promise((resolve) => setTimeout(resolve, 300));
@@ -99,23 +90,26 @@ describe("when a command meets a fault", () => {
     expect(await child.exit).toEqual({ kind: "signalled", signal: "SIGKILL" });
   });
 
-  check("a token that is revoked long before its time is replaced: commands, files and snapshots go on", async () => {
-    await begin();
-    await modal().revokeRouterTokens();
-    expect((await sh(sandbox, "echo a")).stdout).toBe("a\n");
-    await modal().revokeRouterTokens();
-    await sandbox.writeFile("b", Buffer.from("b"));
-    await modal().revokeRouterTokens();
-    expect(Buffer.from(await sandbox.readFile("b", { offset: 0, maxBytes: 9 })).toString()).toBe("b");
-    await modal().revokeRouterTokens();
-    expect((await open.at(-1)?.snapshots?.take(sandbox, null))?.id).toMatch(/^im-/);
-    // Of several at once each gets the new one.
-    await modal().revokeRouterTokens();
-    const all = await Promise.all(["1", "2", "3"].map((word) => sh(sandbox, `echo ${word}`)));
-    expect(all.map(({ stdout }) => stdout)).toEqual(["1\n", "2\n", "3\n"]);
-  });
+  modalTest(
+    "a token that is revoked long before its time is replaced: commands, files and snapshots go on",
+    async () => {
+      await begin();
+      await modal().revokeRouterTokens();
+      expect((await sh(sandbox, "echo a")).stdout).toBe("a\n");
+      await modal().revokeRouterTokens();
+      await sandbox.writeFile("b", Buffer.from("b"));
+      await modal().revokeRouterTokens();
+      expect(Buffer.from(await sandbox.readFile("b", { offset: 0, maxBytes: 9 })).toString()).toBe("b");
+      await modal().revokeRouterTokens();
+      expect((await open.at(-1)?.snapshots?.take(sandbox, null))?.id).toMatch(/^im-/);
+      // Of several at once each gets the new one.
+      await modal().revokeRouterTokens();
+      const all = await Promise.all(["1", "2", "3"].map((word) => sh(sandbox, `echo ${word}`)));
+      expect(all.map(({ stdout }) => stdout)).toEqual(["1\n", "2\n", "3\n"]);
+    },
+  );
 
-  check("a command too long for a command line travels as a file", async () => {
+  modalTest("a command too long for a command line travels as a file", async () => {
     await begin();
     for (const length of [50_000, 70_000, 110_000, 400_000]) {
       expect((await sh(sandbox, `: ${"x".repeat(length)}; printf "%s" "$0 $#"; exit 3`)).exit).toEqual(exited(3));

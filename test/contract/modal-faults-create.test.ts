@@ -2,9 +2,9 @@ import { describe, expect } from "bun:test";
 import { NO_WISHES } from "../../src/sandboxes/modal/create-params.ts";
 import type { SandboxSpec } from "../../src/sandboxes/port.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
+import { modalTest } from "../support/modal-test.ts";
 import {
   ALWAYS,
-  check,
   EXHAUSTED,
   failsWith,
   gpu,
@@ -37,7 +37,7 @@ describe("when creation meets a fault, it goes on", () => {
     ["the first command's end is not told at once", { method: "TaskExecWait", delayMs: 300, times: 1 }],
   ];
   for (const [title, fault] of table) {
-    check(title, async () => {
+    modalTest(title, async () => {
       await modal().faults.add(fault);
       const made = await provider().create(specOf());
       expect((await sh(made, "echo works")).stdout).toBe("works\n");
@@ -72,7 +72,7 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
     ["a type of GPU Modal does not know", { method: "SandboxCreate", code: INVALID, times: ALWAYS }, "sandbox_create_failed", false, withGpus(gpu("B300"))],
   ]; // biome-ignore format: a table
   for (const [title, fault, code, retryable, spec] of table) {
-    check(title, async () => {
+    modalTest(title, async () => {
       await modal().faults.add(fault);
       // Its attempts at a token nest: an outage takes the SDK some seconds to admit.
       const made = provider(title === "no network" ? { limits: { ...LIMITS, callMs: 15_000 } } : {});
@@ -83,7 +83,7 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
     });
   }
 
-  check("real wrong credentials name where they came from", async () => {
+  modalTest("real wrong credentials name where they came from", async () => {
     const failure = await failsWith(
       provider({
         credentials: { kind: "token", tokenId: "ak-x", tokenSecret: "as-x", source: "~/.modal.toml" },
@@ -93,7 +93,7 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
     expect(failure.message).toContain("~/.modal.toml");
   });
 
-  check("a secret that does not exist is named, before anything is paid for", async () => {
+  modalTest("a secret that does not exist is named, before anything is paid for", async () => {
     const failure = await failsWith(
       provider().create(specOf({ machine: { ...NO_WISHES, secrets: ["no-such-secret"] } })),
     );
@@ -102,7 +102,7 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
     await untilNoneLeft();
   });
 
-  check("a creation given up on while the server thinks leaves nothing", async () => {
+  modalTest("a creation given up on while the server thinks leaves nothing", async () => {
     await modal().faults.add({ method: "SandboxCreateV2", delayMs: 500, times: 1 });
     const stop = new AbortController();
     const made = provider();
@@ -113,7 +113,7 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
     await untilNoneLeft();
   });
 
-  check("a stray of the same name and tags, left by a crash, makes way; another's does not", async () => {
+  modalTest("a stray of the same name and tags, left by a crash, makes way; another's does not", async () => {
     const spec = specOf();
     await provider().create(spec);
     const made = await provider().create(spec);
@@ -126,7 +126,7 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
 });
 
 describe("GPUs", () => {
-  check("the next of the preferences is taken when the first has no capacity, and is told", async () => {
+  modalTest("the next of the preferences is taken when the first has no capacity, and is told", async () => {
     await modal().setGpus("H100", 0);
     const made = await provider().create(specOf(withGpus(gpu("H100", 8), gpu("H200", 8))));
     expect(made.gpu?.granted).toEqual(gpu("H200", 8));
@@ -136,7 +136,7 @@ describe("GPUs", () => {
     await untilNoneLeft();
   });
 
-  check("none of them to be had is no_capacity, and nothing is left in the queue", async () => {
+  modalTest("none of them to be had is no_capacity, and nothing is left in the queue", async () => {
     await modal().setGpus("H100", 0);
     await modal().setGpus("H200", 0);
     expect(await failsWith(provider().create(specOf(withGpus(gpu("H100"), gpu("H200")))))).toMatchObject({

@@ -1,7 +1,7 @@
 import { describe, expect } from "bun:test";
+import { modalTest } from "../support/modal-test.ts";
 import {
   ALWAYS,
-  check,
   failsWith,
   gpu,
   modal,
@@ -14,7 +14,7 @@ import {
 } from "./modal-faults-support.ts";
 
 describe("when ending or finding a sandbox meets a fault", () => {
-  check("an end that stumbles is had all the same", async () => {
+  modalTest("an end that stumbles is had all the same", async () => {
     const sandbox = await provider().create(specOf());
     await modal().faults.add({ method: "SandboxTerminateV2", code: UNAVAILABLE, times: 6 });
     await sandbox.terminate();
@@ -22,7 +22,7 @@ describe("when ending or finding a sandbox meets a fault", () => {
     await untilNoneLeft();
   });
 
-  check("an end that cannot be had is an error, not a silence", async () => {
+  modalTest("an end that cannot be had is an error, not a silence", async () => {
     const sandbox = await provider().create(specOf());
     await modal().faults.add({ method: "SandboxTerminateV2", code: UNAUTHENTICATED, times: ALWAYS });
     expect(await failsWith(sandbox.terminate())).toMatchObject({ code: "sandbox_lost" });
@@ -31,7 +31,7 @@ describe("when ending or finding a sandbox meets a fault", () => {
     await untilNoneLeft();
   });
 
-  check("gone is told from out of reach", async () => {
+  modalTest("gone is told from out of reach", async () => {
     const first = provider();
     const sandbox = await first.create(specOf());
     await first.close();
@@ -48,7 +48,7 @@ describe("when ending or finding a sandbox meets a fault", () => {
     expect(await failsWith(third.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: false });
   });
 
-  check("a listing holds both kinds with tags and times, or fails", async () => {
+  modalTest("a listing holds both kinds with tags and times, or fails", async () => {
     const made = provider();
     await made.create(specOf({ tags: { job: "a" } }));
     await made.create(specOf({ tags: { job: "b" }, ...withGpus(gpu("T4")) }));
@@ -59,7 +59,7 @@ describe("when ending or finding a sandbox meets a fault", () => {
     expect(await failsWith(made.list())).toMatchObject({ retryable: true });
   });
 
-  check(
+  modalTest(
     "a job that stops everything in its sandbox holds up no start, no reading, no snapshot and no end",
     async () => {
       const made = provider();

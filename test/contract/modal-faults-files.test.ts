@@ -1,10 +1,10 @@
 import { describe, expect } from "bun:test";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
+import { modalTest } from "../support/modal-test.ts";
 import {
   ALWAYS,
   CANCELLED,
-  check,
   failsWith,
   INVALID,
   modal,
@@ -24,7 +24,7 @@ describe("when a file meets a fault", () => {
     await modal().faults.add(...faults);
   };
 
-  check("an upload that breaks off goes on where it was", async () => {
+  modalTest("an upload that breaks off goes on where it was", async () => {
     await begin({ method: "TaskExecStdinWriteStream", code: UNAVAILABLE, times: 2 });
     const bytes = new Uint8Array(3_000_000).map((_, at) => (at * 7) % 256);
     await sandbox.writeFile("big", bytes);
@@ -36,7 +36,7 @@ describe("when a file meets a fault", () => {
     ["end", { method: "TaskExecWait", hang: true, times: ALWAYS }],
     ["upload", { method: "TaskExecStdinWriteStream", hang: true, times: ALWAYS }],
   ] as const) {
-    check(`a ${title} that is never answered says that the sandbox is out of reach`, async () => {
+    modalTest(`a ${title} that is never answered says that the sandbox is out of reach`, async () => {
       await begin(fault);
       expect(await failsWith(sandbox.writeFile("x", Buffer.from("x")))).toMatchObject({
         code: "sandbox_lost",
@@ -50,7 +50,7 @@ describe("when a file meets a fault", () => {
     });
   }
 
-  check("an outage is no missing file", async () => {
+  modalTest("an outage is no missing file", async () => {
     await begin({ method: "TaskExecStart", code: CANCELLED, times: ALWAYS });
     expect(await failsWith(sandbox.readFile("there", range))).toMatchObject({ code: "sandbox_lost", retryable: true });
     expect(await failsWith(sandbox.writeFile("there", Buffer.from("x")))).toMatchObject({
@@ -59,7 +59,7 @@ describe("when a file meets a fault", () => {
     });
   });
 
-  check("a dead sandbox is told from both", async () => {
+  modalTest("a dead sandbox is told from both", async () => {
     await begin();
     await modal().kill(sandbox.id);
     expect(await failsWith(sandbox.readFile("there", range))).toMatchObject({ code: "sandbox_lost", retryable: false });
@@ -81,7 +81,7 @@ describe("when a snapshot meets a fault", () => {
   const take = async (path: string | null = null) =>
     made.snapshots?.take(sandbox, path) ?? Promise.reject(new Error("no snapshots"));
 
-  check("a stumble is retried", async () => {
+  modalTest("a stumble is retried", async () => {
     await begin({ method: "TaskSnapshotFilesystem", code: UNAVAILABLE, times: 2 });
     expect((await take()).id).toMatch(/^im-/);
   });
@@ -91,7 +91,7 @@ describe("when a snapshot meets a fault", () => {
     ["one that takes too long", { method: "TaskSnapshotFilesystem", delayMs: 3000, times: 1 }, true],
     ["one that is never answered", { method: "TaskSnapshotFilesystem", hang: true, times: ALWAYS }, true],
   ] as const) {
-    check(`${title} is snapshot_failed, and the sandbox goes on`, async () => {
+    modalTest(`${title} is snapshot_failed, and the sandbox goes on`, async () => {
       await begin(fault);
       expect(await failsWith(take())).toMatchObject({ code: "snapshot_failed", retryable });
       await modal().faults.clear();
@@ -99,13 +99,13 @@ describe("when a snapshot meets a fault", () => {
     });
   }
 
-  check("a dead sandbox has none", async () => {
+  modalTest("a dead sandbox has none", async () => {
     await begin();
     await modal().kill(sandbox.id);
     expect(await failsWith(take())).toMatchObject({ code: "sandbox_lost" });
   });
 
-  check("one that has expired, or was never Modal's, is told so before anything is paid for", async () => {
+  modalTest("one that has expired, or was never Modal's, is told so before anything is paid for", async () => {
     await begin();
     const { id } = await take();
     await modal().expireImage(id);
@@ -118,7 +118,7 @@ describe("when a snapshot meets a fault", () => {
     expect((await modal().sandboxes()).length).toBe(before);
   });
 
-  check("a directory that cannot be put back leaves no sandbox", async () => {
+  modalTest("a directory that cannot be put back leaves no sandbox", async () => {
     await begin();
     await sh(sandbox, "mkdir data; echo 1 > data/a");
     const { id } = await take("data");
@@ -129,7 +129,7 @@ describe("when a snapshot meets a fault", () => {
     await untilNoneLeft();
   });
 
-  check("removing goes on, or says so; what is gone is gone", async () => {
+  modalTest("removing goes on, or says so; what is gone is gone", async () => {
     await begin({ method: "ImageDelete", code: UNAVAILABLE, times: 2 });
     const { id } = await take();
     await made.snapshots?.remove(id);

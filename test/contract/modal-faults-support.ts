@@ -4,7 +4,6 @@ import { NO_WISHES } from "../../src/sandboxes/modal/create-params.ts";
 import type { ModalLimits } from "../../src/sandboxes/modal/limits.ts";
 import type { ModalProviderDeps } from "../../src/sandboxes/modal/modal-provider.ts";
 import type { SandboxProvider, SandboxSpec } from "../../src/sandboxes/port.ts";
-import { modalTest } from "../support/modal-test.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
 
 /*
@@ -66,6 +65,4 @@ afterEach(async () => {
   await modal().faults.clear();
   for (const { id } of await live()) await provider().terminate(id);
   for (const each of open.splice(0)) await each.close();
-}, 240_000);
-
-export const check = (title: string, body: () => Promise<void>) => modalTest(title, body, 120_000);
+});

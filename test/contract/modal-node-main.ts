@@ -6,5 +6,4 @@ sandboxProviderContract({
   name: "modal under Node",
   open: async () => modalProvider(),
   declares: { snapshots: true, ownPipes: false },
-  timeoutMs: 60_000,
 });

@@ -23,7 +23,7 @@ export function useModalServer(options: ModalServerOptions = {}): () => ModalSer
       else process.env[name] = value;
     }
     await server?.stop();
-  }, 240_000);
+  });
   return () => {
     if (server === null) throw new Error("the server is not up yet");
     return server;

@@ -12,8 +12,7 @@ if (hasWalls())
   sandboxProviderContract({
     name: "modal",
     open: async () => modalProvider(),
-    declares: { snapshots: true, ownPipes: false } /* the test server gives sockets */,
-    timeoutMs: 60_000,
+    declares: { snapshots: true, ownPipes: false },
   });
 
 describe("when its contract was run, the Modal provider", () => {
@@ -24,23 +23,19 @@ describe("when its contract was run, the Modal provider", () => {
 
 const inNode = (path: string) => join(import.meta.dir, "../..", path);
 
-modalTest(
-  "the Modal provider keeps the same contract under Node, and lets its process go",
-  async () => {
-    const child = spawn(
-      inNode("node_modules/node/bin/node"),
-      [
-        "--import",
-        inNode("test/support/run-in-node.ts"),
-        "--test-reporter=tap",
-        join(import.meta.dir, "modal-node-main.ts"),
-      ],
-      { env: { PATH: process.env.PATH, ...modal().env }, stdio: ["ignore", "pipe", "inherit"] },
-    );
-    const tap = await new Response(child.stdout as never).text();
-    expect(tap.split("\n").filter((line) => /^\s*not ok/.test(line))).toEqual([]);
-    expect(Number(/^# pass (\d+)$/m.exec(tap)?.[1])).toBeGreaterThan(20);
-    expect(await modal().sandboxes({ live: true })).toEqual([]);
-  },
-  240_000,
-);
+modalTest("the Modal provider keeps the same contract under Node, and lets its process go", async () => {
+  const child = spawn(
+    inNode("node_modules/node/bin/node"),
+    [
+      "--import",
+      inNode("test/support/run-in-node.ts"),
+      "--test-reporter=tap",
+      join(import.meta.dir, "modal-node-main.ts"),
+    ],
+    { env: { PATH: process.env.PATH, ...modal().env }, stdio: ["ignore", "pipe", "inherit"] },
+  );
+  const tap = await new Response(child.stdout as never).text();
+  expect(tap.split("\n").filter((line) => /^\s*not ok/.test(line))).toEqual([]);
+  expect(Number(/^# pass (\d+)$/m.exec(tap)?.[1])).toBeGreaterThan(20);
+  expect(await modal().sandboxes({ live: true })).toEqual([]);
+});

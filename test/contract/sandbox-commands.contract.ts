@@ -3,14 +3,13 @@ import type { Sandbox } from "../../src/sandboxes/port.ts";
 import { exited, sh } from "./sandbox-shell.ts";
 
 /** What every provider promises of commands; part of the provider contract. */
-export function sandboxCommandsContract(subject: () => Sandbox, timeoutMs: number): void {
+export function sandboxCommandsContract(subject: () => Sandbox): void {
   let sandbox: Sandbox;
   beforeAll(() => {
     sandbox = subject();
   });
-  const check = (title: string, body: () => Promise<void>) => test(title, body, timeoutMs);
 
-  check("a command's output arrives by stream, and its exit code is a value", async () => {
+  test("a command's output arrives by stream, and its exit code is a value", async () => {
     expect(await sh(sandbox, "echo out; echo err >&2; exit 7")).toEqual({
       exit: exited(7),
       stdout: "out\n",
@@ -18,7 +17,7 @@ export function sandboxCommandsContract(subject: () => Sandbox, timeoutMs: numbe
     });
   });
 
-  check("arguments reach the program as they are, without a shell in between", async () => {
+  test("arguments reach the program as they are, without a shell in between", async () => {
     const odd = ["a b", "$HOME", "'\"", "", "*", "new\nline", "ünï", "-n"];
     const child = await sandbox.start({ argv: ["printf", "[%s]", ...odd] });
     let text = "";
@@ -26,26 +25,26 @@ export function sandboxCommandsContract(subject: () => Sandbox, timeoutMs: numbe
     expect(text).toBe(odd.map((each) => `[${each}]`).join(""));
   });
 
-  check("a program that does not exist exits with 127", async () => {
+  test("a program that does not exist exits with 127", async () => {
     const child = await sandbox.start({ argv: ["no-such-program-here"] });
     for await (const _ of child.output);
     expect(await child.exit).toEqual(exited(127));
   });
 
-  check("commands start in the workdir, in a directory below it, or at an absolute path", async () => {
+  test("commands start in the workdir, in a directory below it, or at an absolute path", async () => {
     await sh(sandbox, "mkdir -p sub");
     expect((await sh(sandbox, "pwd")).stdout).toBe(`${sandbox.workdir}\n`);
     expect((await sh(sandbox, "pwd", { workdir: "sub" })).stdout).toBe(`${sandbox.workdir}/sub\n`);
     expect((await sh(sandbox, "pwd", { workdir: "/usr" })).stdout).toBe("/usr\n");
   });
 
-  check("a missing working directory is refused, not an exit code", async () => {
+  test("a missing working directory is refused, not an exit code", async () => {
     await expect(sandbox.start({ argv: ["true"], workdir: "no/such" })).rejects.toMatchObject({
       code: "file_not_found",
     });
   });
 
-  check("environment comes from the spec and the request, and nothing of the host's", async () => {
+  test("environment comes from the spec and the request, and nothing of the host's", async () => {
     process.env.CONTRACT_CANARY = "of the host";
     const { stdout } = await sh(sandbox, 'printf "%s|%s|%s|%s" "$FROM_SPEC" "$MORE" "$CONTRACT_CANARY" "$HOME"', {
       env: { MORE: "more" },
@@ -54,13 +53,13 @@ export function sandboxCommandsContract(subject: () => Sandbox, timeoutMs: numbe
     expect(stdout).toBe(`it's\ntwo lines|more||${sandbox.home}`);
   });
 
-  check("standard input is written and closed", async () => {
+  test("standard input is written and closed", async () => {
     expect((await sh(sandbox, "cat; echo end", { input: "hello " })).stdout).toBe("hello end\n");
     const big = "x".repeat(1_000_000);
     expect((await sh(sandbox, "wc -c", { input: big })).stdout.trim()).toBe("1000000");
   });
 
-  check("a signal reaches the whole process group and shows in the exit", async () => {
+  test("a signal reaches the whole process group and shows in the exit", async () => {
     const child = await sandbox.start({ argv: ["sh", "-c", "sleep 1001 & echo $!; wait"] });
     const reader = child.output[Symbol.asyncIterator]();
     const below = Number.parseInt(Buffer.from((await reader.next()).value?.bytes ?? []).toString(), 10);
@@ -74,7 +73,7 @@ export function sandboxCommandsContract(subject: () => Sandbox, timeoutMs: numbe
     await child.signal("SIGTERM"); // A process that has ended is no error.
   });
 
-  check("a command may handle a signal, and its own exit code counts", async () => {
+  test("a command may handle a signal, and its own exit code counts", async () => {
     for (const tty of [false, true]) {
       const child = await sandbox.start({
         argv: ["sh", "-c", "trap 'echo cleaning; exit 9' TERM; echo ready; while :; do sleep 0.05; done"],
@@ -91,7 +90,7 @@ export function sandboxCommandsContract(subject: () => Sandbox, timeoutMs: numbe
     }
   });
 
-  check("a stopped command goes on when continued, and can be killed", async () => {
+  test("a stopped command goes on when continued, and can be killed", async () => {
     const child = await sandbox.start({ argv: ["sh", "-c", "echo ready; sleep 0.2; exit 4"] });
     await child.signal("SIGSTOP");
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -103,7 +102,7 @@ export function sandboxCommandsContract(subject: () => Sandbox, timeoutMs: numbe
     expect(await other.exit).toEqual({ kind: "signalled", signal: "SIGKILL" });
   });
 
-  check("SIGKILL ends what ignores everything else", async () => {
+  test("SIGKILL ends what ignores everything else", async () => {
     const child = await sandbox.start({
       argv: ["sh", "-c", "trap '' TERM INT HUP; echo ready; while :; do sleep 1; done"],
     });
@@ -117,7 +116,7 @@ export function sandboxCommandsContract(subject: () => Sandbox, timeoutMs: numbe
     expect(await child.exit).toEqual({ kind: "signalled", signal: "SIGKILL" });
   });
 
-  check("a terminal is one when asked for", async () => {
+  test("a terminal is one when asked for", async () => {
     const { stdout, exit } = await sh(sandbox, "test -t 0 && test -t 1 && echo terminal; exit 5", { tty: true });
     expect(stdout.trim()).toBe("terminal");
     expect(exit).toEqual(exited(5));

@@ -3,15 +3,14 @@ import type { Sandbox } from "../../src/sandboxes/port.ts";
 import { exited, sh } from "./sandbox-shell.ts";
 
 /** What every provider promises of a command's output; part of the provider contract. */
-export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean, timeoutMs: number): void {
+export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean): void {
   let sandbox: Sandbox;
   beforeAll(() => {
     sandbox = subject();
   });
-  const check = (title: string, body: () => Promise<void>) => test(title, body, timeoutMs);
-  const checkByName = (title: string, body: () => Promise<void>) => test.skipIf(!ownPipes)(title, body, timeoutMs);
+  const testByName = test.skipIf(!ownPipes);
 
-  check("output ends with the command, not with a child it leaves behind", async () => {
+  test("output ends with the command, not with a child it leaves behind", async () => {
     expect((await sh(sandbox, "sleep 1000 & echo done")).stdout).toBe("done\n");
     // Even when that child goes on writing.
     expect((await sh(sandbox, "yes & echo done; sleep 0.1; exit 3")).exit).toEqual(exited(3));
@@ -19,7 +18,7 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean,
     if (ownPipes) expect(left).toBe("1\n"); // It is let be.
   });
 
-  check("all output arrives, also much of it, also to a slow reader", async () => {
+  test("all output arrives, also much of it, also to a slow reader", async () => {
     const child = await sandbox.start({ argv: ["sh", "-c", "head -c 20000000 /dev/zero; echo >&2 end"] });
     let length = 0;
     let chunks = 0;
@@ -30,7 +29,7 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean,
     expect(length).toBe(20_000_000);
   });
 
-  check("the complete output is kept in a file when asked for", async () => {
+  test("the complete output is kept in a file when asked for", async () => {
     const child = await sandbox.start({ argv: ["sh", "-c", "echo one; echo two >&2"], keepLog: true });
     for await (const _ of child.output);
     expect(child.logPath).not.toBeNull();
@@ -42,7 +41,7 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean,
     ).toEqual(["", "one", "two"]);
   });
 
-  check("a reader that comes late, long after the command has ended, finds all of it", async () => {
+  test("a reader that comes late, long after the command has ended, finds all of it", async () => {
     const child = await sandbox.start({ argv: ["sh", "-c", "head -c 5000000 /dev/zero; echo >&2 end; exit 4"] });
     await new Promise((resolve) => setTimeout(resolve, 500));
     let length = 0;
@@ -51,7 +50,7 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean,
     expect(await child.exit).toEqual(exited(4));
   });
 
-  check("a reader that stands still does not fill the heap", async () => {
+  test("a reader that stands still does not fill the heap", async () => {
     const before = process.memoryUsage.rss();
     const child = await sandbox.start({ argv: ["sh", "-c", "head -c 300000000 /dev/zero; echo finished > finished"] });
     await new Promise((resolve) => setTimeout(resolve, 1_000));
@@ -68,13 +67,13 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean,
     expect(process.memoryUsage.rss() - before).toBeLessThan(150_000_000);
   });
 
-  check("a reader that leaves early does not stall the command", async () => {
+  test("a reader that leaves early does not stall the command", async () => {
     const child = await sandbox.start({ argv: ["sh", "-c", "head -c 3000000 /dev/zero; exit 6"] });
     for await (const _ of child.output) break;
     expect(await child.exit).toEqual(exited(6));
   });
 
-  checkByName("standard output and error can be opened by name, and nothing written before is lost", async () => {
+  testByName("standard output and error can be opened by name, and nothing written before is lost", async () => {
     const { stdout, stderr } = await sh(
       sandbox,
       "echo a; echo b > /dev/stdout; echo c | tee /dev/stdout; echo d > /dev/stderr; echo e >&2; echo f | tee /dev/stderr",
@@ -91,7 +90,7 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean,
     );
   });
 
-  checkByName("a command that truncates, reads, resizes or closes its own output harms nobody", async () => {
+  testByName("a command that truncates, reads, resizes or closes its own output harms nobody", async () => {
     const meddle =
       "truncate -s 0 /proc/self/fd/1 2>/dev/null; : > /proc/self/fd/1; exec 4<>/proc/self/fd/1; chmod 000 /proc/self/fd/1 2>/dev/null; (timeout 0.1 cat <&4 >/dev/null); echo said; exec >&- 2>&-; sleep 0.1; exit 3";
     const { exit, stdout } = await sh(sandbox, meddle);
@@ -100,7 +99,7 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean,
     expect((await sh(sandbox, "echo alive")).stdout).toBe("alive\n");
   });
 
-  check("what a child left behind writes is kept in the log", async () => {
+  test("what a child left behind writes is kept in the log", async () => {
     const child = await sandbox.start({
       argv: ["sh", "-c", "(while [ ! -e go ]; do sleep 0.01; done; echo later; touch gone) & echo now"],
       keepLog: true,

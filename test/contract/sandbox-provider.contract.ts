@@ -15,24 +15,15 @@ export interface ContractSubject {
   };
   /** For environments a subject needs; the rest of the spec is the suite's. */
   readonly spec?: Partial<SandboxSpec>;
-  readonly timeoutMs?: number;
 }
 
 /** What every provider promises. A provider's own test file calls this and adds what is special to it. */
-export function sandboxProviderContract({
-  name,
-  open,
-  declares,
-  spec: own = {},
-  timeoutMs = 60_000,
-}: ContractSubject): void {
+export function sandboxProviderContract({ name, open, declares, spec: own = {} }: ContractSubject): void {
   const specOf = (more: Partial<SandboxSpec> = {}): SandboxSpec => ({
     name: `contract-${crypto.randomUUID().slice(0, 8)}`, tags: { suite: "contract" }, snapshotID: null, workdir: "/workspace",
     env: { FROM_SPEC: "it's\ntwo lines" }, memoryMiB: null, network: "blocked", ...own, ...more,
   }); // biome-ignore format: a table
-  const check = (title: string, body: () => Promise<void>) => test(title, body, timeoutMs);
-  const checkSnapshots = (title: string, body: () => Promise<void>) =>
-    test.skipIf(!declares.snapshots)(title, body, timeoutMs);
+  const testSnapshots = test.skipIf(!declares.snapshots);
 
   describe(`${name} keeps the provider contract`, () => {
     let provider: SandboxProvider;
@@ -46,20 +37,20 @@ export function sandboxProviderContract({
     beforeAll(async () => {
       provider = await open();
       sandbox = await make();
-    }, timeoutMs);
+    });
     afterAll(async () => {
       for (const each of extra) await each.terminate();
       await provider.close();
-    }, timeoutMs);
+    });
 
-    check("declares what it has", async () => {
+    test("declares what it has", async () => {
       expect(provider.snapshots !== null).toBe(declares.snapshots);
     });
 
-    describe("in its commands", () => sandboxCommandsContract(() => sandbox, timeoutMs));
-    describe("in their output", () => sandboxOutputContract(() => sandbox, declares.ownPipes, timeoutMs));
+    describe("in its commands", () => sandboxCommandsContract(() => sandbox));
+    describe("in their output", () => sandboxOutputContract(() => sandbox, declares.ownPipes));
 
-    check("files are written with their folders and read back in ranges, bytes as they are", async () => {
+    test("files are written with their folders and read back in ranges, bytes as they are", async () => {
       const bytes = new Uint8Array(100_000).map((_, at) => at % 256);
       await sandbox.writeFile("deep/er/file.bin", bytes);
       expect(await sandbox.readFile("deep/er/file.bin", { offset: 0, maxBytes: 200_000 })).toEqual(Buffer.from(bytes));
@@ -73,7 +64,7 @@ export function sandboxProviderContract({
       expect((await sh(sandbox, "./run.sh")).stdout).toBe("ran\n");
     });
 
-    check("file errors carry their codes", async () => {
+    test("file errors carry their codes", async () => {
       await sh(sandbox, "mkdir -p folder; echo x > locked; chmod 000 locked; mkfifo fifo");
       const range = { offset: 0, maxBytes: 10 };
       for (const [path, code] of [
@@ -95,14 +86,14 @@ export function sandboxProviderContract({
       await expect(sandbox.writeFile("/usr/x", Buffer.from("x"))).rejects.toMatchObject({ name: "FileError" });
     });
 
-    check("many commands run side by side", async () => {
+    test("many commands run side by side", async () => {
       const all = await Promise.all(
         Array.from({ length: 20 }, (_, at) => sh(sandbox, `cat; echo ${at}`, { input: "in " })),
       );
       expect(all.map((each) => each.stdout)).toEqual(all.map((_, at) => `in ${at}\n`));
     });
 
-    check("sandboxes are listed with their tags, found by id, and end without a trace", async () => {
+    test("sandboxes are listed with their tags, found by id, and end without a trace", async () => {
       const other = await make({ tags: { mine: "yes" } });
       expect((await provider.list()).find(({ id }) => id === other.id)?.tags).toEqual({ mine: "yes" });
       await other.writeFile("kept", Buffer.from("kept"));
@@ -122,7 +113,7 @@ export function sandboxProviderContract({
       await expect(provider.attach("../../etc", {})).rejects.toMatchObject({ code: "sandbox_lost" });
     });
 
-    check("a sandbox's files are there for the next process", async () => {
+    test("a sandbox's files are there for the next process", async () => {
       const first = await open();
       const made = await first.create(specOf());
       await made.writeFile("note", Buffer.from("still here"));
@@ -135,7 +126,7 @@ export function sandboxProviderContract({
       await second.close();
     });
 
-    check("a creation that is cancelled rejects and leaves nothing", async () => {
+    test("a creation that is cancelled rejects and leaves nothing", async () => {
       const before = (await provider.list()).length;
       const cancel = new AbortController();
       const made = provider.create(specOf(), cancel.signal);
@@ -147,7 +138,7 @@ export function sandboxProviderContract({
       expect((await provider.list()).length).toBe(before);
     });
 
-    checkSnapshots("a snapshot restores the files it was taken with, and later changes stay apart", async () => {
+    testSnapshots("a snapshot restores the files it was taken with, and later changes stay apart", async () => {
       await sh(
         sandbox,
         "mkdir -p snap/in; echo v1 > snap/in/file; ln -s in/file snap/link; echo home > ~/of-home; chmod 700 snap/in; echo secret > snap/shut; chmod 000 snap/shut",
@@ -167,7 +158,7 @@ export function sandboxProviderContract({
       });
     });
 
-    checkSnapshots("a snapshot of a directory holds that directory only, and is put back in its place", async () => {
+    testSnapshots("a snapshot of a directory holds that directory only, and is put back in its place", async () => {
       await sh(sandbox, "mkdir -p part/of; echo yes > part/of/it; echo no > part/other");
       const snapshot = await provider.snapshots?.take(sandbox, "part/of");
       const fork = await make({ snapshotID: snapshot?.id ?? "" });

@@ -21,7 +21,6 @@ import {
   withoutBranches,
 } from "./workspace-support.ts";
 
-const LIMIT_MS = 240_000;
 const KEEP = "cp -a . /tmp/kept";
 const AGAIN = "find . -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +; cp -a /tmp/kept/. .";
 
@@ -70,7 +69,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
       sandbox = await provider.create(spec());
       await send(store, base, sandbox);
       await runIn(sandbox, KEEP);
-    }, LIMIT_MS);
+    });
 
     afterAll(async () => {
       await sandbox.terminate();
@@ -84,149 +83,125 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
     }
 
     for (const [what, script] of HOSTILE)
-      test(
-        `by a job that ${what}: its files get into its branch, and nothing else anywhere`,
-        async () => {
-          const before = withoutBranches(everything(project));
-          const jobID = `job_${what.replace(/\W/g, "_")}`;
-          const built = await collect(jobID, script);
-          await createBranch(store, jobID, built, "pack");
-          expect(differences(withoutBranches(everything(project)), before)).toEqual([]);
-          expect(hooksRan(project)).toBe(false);
-          expect(existsSync("/tmp/x")).toBe(false);
-          expect(project.git("-c", "core.fsmonitor=false", "show", `agents/${jobID}:changed.txt`)).toBe("evil");
-          const names = project.git("ls-tree", "-r", "--name-only", `agents/${jobID}`).split("\n");
-          expect(names.filter((name) => /(^|\/)\.git(\/|$)|^inner/i.test(name))).toEqual([]);
-        },
-        LIMIT_MS,
-      );
+      test(`by a job that ${what}: its files get into its branch, and nothing else anywhere`, async () => {
+        const before = withoutBranches(everything(project));
+        const jobID = `job_${what.replace(/\W/g, "_")}`;
+        const built = await collect(jobID, script);
+        await createBranch(store, jobID, built, "pack");
+        expect(differences(withoutBranches(everything(project)), before)).toEqual([]);
+        expect(hooksRan(project)).toBe(false);
+        expect(existsSync("/tmp/x")).toBe(false);
+        expect(project.git("-c", "core.fsmonitor=false", "show", `agents/${jobID}:changed.txt`)).toBe("evil");
+        const names = project.git("ls-tree", "-r", "--name-only", `agents/${jobID}`).split("\n");
+        expect(names.filter((name) => /(^|\/)\.git(\/|$)|^inner/i.test(name))).toEqual([]);
+      });
 
-    test(
-      "by a job that brings what is obeyed without being asked: each is named, by whatever way it comes",
-      async () => {
-        project.git("config", "core.hooksPath", "tools/hooks");
-        const built = await collect(
-          "job_obeyed",
-          `mkdir -p .github/workflows .opencode/plugin tools/editor sub
+    test("by a job that brings what is obeyed without being asked: each is named, by whatever way it comes", async () => {
+      project.git("config", "core.hooksPath", "tools/hooks");
+      const built = await collect(
+        "job_obeyed",
+        `mkdir -p .github/workflows .opencode/plugin tools/editor sub
           printf x | tee .envrc .github/workflows/ci.yml .opencode/plugin/evil.ts sub/AGENTS.md .opencode/parallel-agents.jsonc > tools/editor/tasks.json
           ln -s tools/way .vscode; ln -s editor tools/way; ln -s ../../.. tools/out; ln -s .zed .zed; ln -s changed.txt CLAUDE.md; echo obey > changed.txt; ln -s elsewhere "$(printf '.Hus\\342\\200\\213ky')"
           printf '{"scripts":{"test":"a","postinstall":"evil"}}' > package.json; printf '{"scripts":{"test":"b"}}' > sub/package.json
           mkdir tools/hooks; echo x > tools/hooks/pre-commit; echo plain > plain.txt; rm -f .gitattributes`,
-        );
-        await expect(refuseHooks(store, "tools/Hooks/x.patch")).rejects.toThrow("git runs hooks from there");
-        await refuseHooks(store, "tools/hooks.patch");
-        project.git("config", "--unset", "core.hooksPath");
-        const instructions = "agents take it for instructions";
-        expect(Object.fromEntries(built.attention.map(({ path, who }) => [toText(path), who]))).toEqual({
-          ".envrc": "shells, interpreters or package managers run or obey it",
-          ".github/workflows/ci.yml": "continuous integration runs it",
-          ".Hus\u200bky": "git or its hooks obey it",
-          ".opencode/parallel-agents.jsonc": "agents load settings, tools or instructions from it",
-          ".opencode/plugin/evil.ts": "agents load settings, tools or instructions from it",
-          ".vscode": "editors run or obey it",
-          ".zed": "editors run or obey it",
-          "CLAUDE.md": instructions,
-          "changed.txt": instructions,
-          "package.json": "installing packages runs its scripts: postinstall",
-          "sub/AGENTS.md": instructions,
-          "tools/editor/tasks.json": "editors run or obey it",
-          "tools/hooks/pre-commit": "git runs hooks from its folder",
-        });
-      },
-      LIMIT_MS,
-    );
+      );
+      await expect(refuseHooks(store, "tools/Hooks/x.patch")).rejects.toThrow("git runs hooks from there");
+      await refuseHooks(store, "tools/hooks.patch");
+      project.git("config", "--unset", "core.hooksPath");
+      const instructions = "agents take it for instructions";
+      expect(Object.fromEntries(built.attention.map(({ path, who }) => [toText(path), who]))).toEqual({
+        ".envrc": "shells, interpreters or package managers run or obey it",
+        ".github/workflows/ci.yml": "continuous integration runs it",
+        ".Hus\u200bky": "git or its hooks obey it",
+        ".opencode/parallel-agents.jsonc": "agents load settings, tools or instructions from it",
+        ".opencode/plugin/evil.ts": "agents load settings, tools or instructions from it",
+        ".vscode": "editors run or obey it",
+        ".zed": "editors run or obey it",
+        "CLAUDE.md": instructions,
+        "changed.txt": instructions,
+        "package.json": "installing packages runs its scripts: postinstall",
+        "sub/AGENTS.md": instructions,
+        "tools/editor/tasks.json": "editors run or obey it",
+        "tools/hooks/pre-commit": "git runs hooks from its folder",
+      });
+    });
 
-    test(
-      "by a job that brings hooks to where links lead: as the folder is configured, and as git finds it by itself",
-      async () => {
-        const [link, hook] = [join(project.root, "lent"), join(project.root, ".git/hooks/pre-push")];
-        mkdirSync(join(project.root, "tools/own"), { recursive: true });
-        symlinkSync("tools", link);
-        symlinkSync("../../scripts/deep/pre-push", hook);
-        const script = `mkdir -p tools/own scripts/deep; printf x | tee tools/own/pre-commit scripts/deep/other > scripts/deep/pre-push; ln -s tools new`;
-        const attention = async (id: string) =>
-          (await collect(id, script)).attention.map(({ path, who }) => [toText(path), who]);
-        const who = "git runs hooks from its folder";
-        expect(await attention("job_default")).toEqual([["scripts/deep/pre-push", who]]);
-        await expect(refuseHooks(store, "scripts/deep/pre-push")).rejects.toThrow("git runs hooks from there");
-        await expect(refuseHooks(store, "scripts")).rejects.toThrow("git runs hooks from there");
-        await refuseHooks(store, "scripts/other");
-        for (const configured of ["lent/own", join(project.root, "lent/../lent/own")]) {
-          project.git("config", "core.hooksPath", configured);
-          expect(await attention("job_linked")).toEqual([["tools/own/pre-commit", who]]);
-          await expect(refuseHooks(store, "tools/own/x")).rejects.toThrow("git runs hooks from there");
-          await refuseHooks(store, "scripts/deep");
-        }
-        project.git("config", "core.hooksPath", "new/own");
-        expect(await attention("job_way")).toContainEqual(["new", who]);
-        await expect(refuseHooks(store, "new")).rejects.toThrow("git runs hooks from there");
-        project.git("config", "--unset", "core.hooksPath");
-        for (const path of [link, hook]) rmSync(path);
-        rmSync(join(project.root, "tools/own"), { recursive: true });
-      },
-      LIMIT_MS,
-    );
+    test("by a job that brings hooks to where links lead: as the folder is configured, and as git finds it by itself", async () => {
+      const [link, hook] = [join(project.root, "lent"), join(project.root, ".git/hooks/pre-push")];
+      mkdirSync(join(project.root, "tools/own"), { recursive: true });
+      symlinkSync("tools", link);
+      symlinkSync("../../scripts/deep/pre-push", hook);
+      const script = `mkdir -p tools/own scripts/deep; printf x | tee tools/own/pre-commit scripts/deep/other > scripts/deep/pre-push; ln -s tools new`;
+      const attention = async (id: string) =>
+        (await collect(id, script)).attention.map(({ path, who }) => [toText(path), who]);
+      const who = "git runs hooks from its folder";
+      expect(await attention("job_default")).toEqual([["scripts/deep/pre-push", who]]);
+      await expect(refuseHooks(store, "scripts/deep/pre-push")).rejects.toThrow("git runs hooks from there");
+      await expect(refuseHooks(store, "scripts")).rejects.toThrow("git runs hooks from there");
+      await refuseHooks(store, "scripts/other");
+      for (const configured of ["lent/own", join(project.root, "lent/../lent/own")]) {
+        project.git("config", "core.hooksPath", configured);
+        expect(await attention("job_linked")).toEqual([["tools/own/pre-commit", who]]);
+        await expect(refuseHooks(store, "tools/own/x")).rejects.toThrow("git runs hooks from there");
+        await refuseHooks(store, "scripts/deep");
+      }
+      project.git("config", "core.hooksPath", "new/own");
+      expect(await attention("job_way")).toContainEqual(["new", who]);
+      await expect(refuseHooks(store, "new")).rejects.toThrow("git runs hooks from there");
+      project.git("config", "--unset", "core.hooksPath");
+      for (const path of [link, hook]) rmSync(path);
+      rmSync(join(project.root, "tools/own"), { recursive: true });
+    });
 
-    test(
-      "by a job that makes repositories among its files: each is named, with a commit or without",
-      async () => {
-        const built = await collect(
-          "job_repositories",
-          `echo 1 > one.txt; git add one.txt; git commit -q -m Own
+    test("by a job that makes repositories among its files: each is named, with a commit or without", async () => {
+      const built = await collect(
+        "job_repositories",
+        `echo 1 > one.txt; git add one.txt; git commit -q -m Own
           for name in unborn "$(printf 'odd\\nname')" low/er deep/er; do git init -q "$name"; echo x > "$name/f"; done
           git init -q born; git -C born -c user.name=x -c user.email=x commit -q --allow-empty -m x; printf 'ignored/\\n' >> .gitignore; git init -q ignored; echo 2 > two.txt`,
-        );
-        const why = "the job made it a repository of its own";
-        expect(Object.fromEntries(built.leftOut.map((left) => [toText(left.path), left.why]))).toEqual({
-          born: why,
-          unborn: why,
-          "odd\nname": why,
-          "low/er": why,
-        });
-        expect(built.commits.map(({ subject }) => subject)).toEqual(["Own", "Work that was not committed"]);
-        expect(built.changed.map(toText)).toEqual(expect.arrayContaining(["deep/er/f", "one.txt", "two.txt"]));
-      },
-      LIMIT_MS,
-    );
+      );
+      const why = "the job made it a repository of its own";
+      expect(Object.fromEntries(built.leftOut.map((left) => [toText(left.path), left.why]))).toEqual({
+        born: why,
+        unborn: why,
+        "odd\nname": why,
+        "low/er": why,
+      });
+      expect(built.commits.map(({ subject }) => subject)).toEqual(["Own", "Work that was not committed"]);
+      expect(built.changed.map(toText)).toEqual(expect.arrayContaining(["deep/er/f", "one.txt", "two.txt"]));
+    });
 
     test("by pipes in a repository among its files, at which git would wait for ever: they are named at once", async () => {
       const pipes = "mkdir -p sub/.git/objects sub/.git/refs; mkfifo sub/.git/HEAD; echo x > x.txt";
       await expect(collect("job_pipes", pipes)).rejects.toThrow("pipes are where git reads");
-    }, 20_000);
+    });
 
-    test(
-      "by a job that speaks for others in its commits: what it says of them is gone, and said to be",
-      async () => {
-        const built = await collect(
-          "job_claims",
-          `echo 1 > one.txt; git add -A; git commit -q -m "$(printf 'One\n\nSigned-off-by: Ada Example\n <ada@example.com>\nCo-authored-by: Grace <g@example.org>\nFixes: 1')"
+    test("by a job that speaks for others in its commits: what it says of them is gone, and said to be", async () => {
+      const built = await collect(
+        "job_claims",
+        `echo 1 > one.txt; git add -A; git commit -q -m "$(printf 'One\n\nSigned-off-by: Ada Example\n <ada@example.com>\nCo-authored-by: Grace <g@example.org>\nFixes: 1')"
           echo 2 > two.txt; git add -A; git -c user.name=Linus -c user.email=l@example.org commit -q --signoff -m Two`,
-        );
-        await createBranch(store, "job_claims", built, "pack");
-        const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
-        expect(git("log", "--format=%an|%cn|%B", "-2", "agents/job_claims")).toBe(
-          "Ada Example|Ada Example|Two\n\nJob: job_claims\n\nAda Example|Ada Example|One\n\nFixes: 1\n\nJob: job_claims",
-        );
-        expect(git("cat-file", "commit", "agents/job_claims")).not.toMatch(/gpgsig|Linus/);
-        expect(built.notes).toEqual(["lines of its commit messages that spoke for somebody (sign-offs, reviews): 3"]);
-      },
-      LIMIT_MS,
-    );
+      );
+      await createBranch(store, "job_claims", built, "pack");
+      const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
+      expect(git("log", "--format=%an|%cn|%B", "-2", "agents/job_claims")).toBe(
+        "Ada Example|Ada Example|Two\n\nJob: job_claims\n\nAda Example|Ada Example|One\n\nFixes: 1\n\nJob: job_claims",
+      );
+      expect(git("cat-file", "commit", "agents/job_claims")).not.toMatch(/gpgsig|Linus/);
+      expect(built.notes).toEqual(["lines of its commit messages that spoke for somebody (sign-offs, reviews): 3"]);
+    });
 
-    test(
-      "by nobody: a change of the same size, in the same second as the job's index was written, is not missed",
-      async () => {
-        const second = "touch -d @1500000000";
-        const built = await collect(
-          "job_same_second",
-          `git config core.trustctime false
+    test("by nobody: a change of the same size, in the same second as the job's index was written, is not missed", async () => {
+      const second = "touch -d @1500000000";
+      const built = await collect(
+        "job_same_second",
+        `git config core.trustctime false
           echo one > changed.txt; ${second} changed.txt; git commit -qam One; ${second} .git/index
           echo two > changed.txt; ${second} changed.txt`,
-        );
-        await createBranch(store, "job_same_second", built, "pack");
-        expect(project.git("-c", "core.fsmonitor=false", "show", "agents/job_same_second:changed.txt")).toBe("two");
-      },
-      LIMIT_MS,
-    );
+      );
+      await createBranch(store, "job_same_second", built, "pack");
+      expect(project.git("-c", "core.fsmonitor=false", "show", "agents/job_same_second:changed.txt")).toBe("two");
+    });
   });
 }

@@ -13,8 +13,6 @@ import { bubblewrap } from "../support/sandboxes.ts";
 import { localProvider, localSpec } from "./local-support.ts";
 import { captureNow, doJob, runIn, send, storeAt } from "./workspace-support.ts";
 
-const TIMEOUT = 240_000;
-
 /** What a job may do to the modes of its files, the paths that cannot be read then, and those that came back changed. */
 const CASES: readonly { what: string; script: string; closed: string[]; changed: string[] }[] = [
   { what: "a folder of its own", script: "mkdir own; echo x > own/f; chmod 0 own", closed: ["own"], changed: [] },
@@ -55,7 +53,7 @@ describe.skipIf(!bubblewrap)("collecting from a sandbox in which a job has shut 
     sandbox = await provider.create(localSpec());
     await send(store, base, sandbox);
     await runIn(sandbox, "cp -a . /tmp/sent");
-  }, TIMEOUT);
+  });
   afterAll(async () => {
     await sandbox.terminate();
     await provider.close();
@@ -64,43 +62,35 @@ describe.skipIf(!bubblewrap)("collecting from a sandbox in which a job has shut 
 
   for (const form of ["its own history", "no history left"] as const) {
     for (const { what, script, closed, changed } of CASES) {
-      test(
-        `${what} (${form}) all else comes back, and what does not is named and not taken for removed`,
-        async () => {
-          const forget = form === "no history left" ? "rm -rf .git" : "true";
-          const job = `${RESET}\n${forget}; echo changed > c; ${script}`;
-          const before = String(await runIn(sandbox, `{ ${job}; } >&2; ${MODES}`));
-          const built = await doJob({ store, base, sandbox }, "job_1", "true");
-          expect([...built.changed].sort()).toEqual(["c", ...changed].sort());
-          const unread = built.leftOut.filter(({ why }) => why.startsWith("it could not be read"));
-          const isLong = ({ path }: { path: string }) => path.length > 1_000;
-          expect(
-            unread
-              .filter((one) => !isLong(one))
-              .map(({ path }) => path)
-              .sort(),
-          ).toEqual(closed.filter((path) => !path.endsWith("...")).sort());
-          expect(unread.filter(isLong).length).toBe(closed.filter((path) => path.endsWith("...")).length);
-          expect(String(await runIn(sandbox, MODES))).toBe(before);
-          const listed = await listFiles(sandbox, [""], { clock, limitMs: TIMEOUT });
-          const chosen = selectFiles(listed, parsePatterns(["**"], sandbox.workdir), FILE_LIMITS);
-          const named = [...chosen.leftOut, ...chosen.files].map(({ path }) => path);
-          for (const path of ["c", ...closed]) expect(named).toContain(path);
-        },
-        TIMEOUT,
-      );
+      test(`${what} (${form}) all else comes back, and what does not is named and not taken for removed`, async () => {
+        const forget = form === "no history left" ? "rm -rf .git" : "true";
+        const job = `${RESET}\n${forget}; echo changed > c; ${script}`;
+        const before = String(await runIn(sandbox, `{ ${job}; } >&2; ${MODES}`));
+        const built = await doJob({ store, base, sandbox }, "job_1", "true");
+        expect([...built.changed].sort()).toEqual(["c", ...changed].sort());
+        const unread = built.leftOut.filter(({ why }) => why.startsWith("it could not be read"));
+        const isLong = ({ path }: { path: string }) => path.length > 1_000;
+        expect(
+          unread
+            .filter((one) => !isLong(one))
+            .map(({ path }) => path)
+            .sort(),
+        ).toEqual(closed.filter((path) => !path.endsWith("...")).sort());
+        expect(unread.filter(isLong).length).toBe(closed.filter((path) => path.endsWith("...")).length);
+        expect(String(await runIn(sandbox, MODES))).toBe(before);
+        const listed = await listFiles(sandbox, [""], { clock, limitMs: 60_000 });
+        const chosen = selectFiles(listed, parsePatterns(["**"], sandbox.workdir), FILE_LIMITS);
+        const named = [...chosen.leftOut, ...chosen.files].map(({ path }) => path);
+        for (const path of ["c", ...closed]) expect(named).toContain(path);
+      });
     }
   }
 
-  test(
-    "more than can be named nothing is collected, because the rest would pass for removed",
-    async () => {
-      const many = "mkdir own; (cd own; seq -f '%0250.0f' 2200 | xargs mkdir -m 0)";
-      await expect(doJob({ store, base, sandbox }, "job_1", `${RESET}\n${many}`)).rejects.toThrow(
-        "the job has shut itself out of more files and folders than can be named",
-      );
-      await runIn(sandbox, RESET);
-    },
-    TIMEOUT,
-  );
+  test("more than can be named nothing is collected, because the rest would pass for removed", async () => {
+    const many = "mkdir own; (cd own; seq -f '%0250.0f' 2200 | xargs mkdir -m 0)";
+    await expect(doJob({ store, base, sandbox }, "job_1", `${RESET}\n${many}`)).rejects.toThrow(
+      "the job has shut itself out of more files and folders than can be named",
+    );
+    await runIn(sandbox, RESET);
+  });
 });

@@ -32,7 +32,7 @@ beforeAll(() => {
   project = createHostileProject({ files: 20_000, largeMiB: LARGE_MIB });
   stateDir = mkdtempSync(join(tmpdir(), "state-"));
   provider = localProvider(join(stateDir, "local"));
-}, 240_000);
+});
 
 afterAll(async () => {
   await provider.close();
@@ -106,5 +106,4 @@ sandboxTest(
     expect(differences(pictureOfCommit(project, "agents/job_full~2"), recorded)).toEqual([]);
     expect(differences(pictureOfCommit(project, "agents/job_full"), afterJob(recorded))).toEqual([]);
   },
-  240_000,
 );

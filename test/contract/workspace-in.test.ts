@@ -14,7 +14,7 @@ let stateDir = "";
 beforeAll(() => {
   project = createHostileProject();
   stateDir = mkdtempSync(join(tmpdir(), "state-"));
-}, 240_000);
+});
 
 afterAll(() => {
   project.remove();
@@ -46,7 +46,7 @@ test("a file behind a filter, as new as the index, is told changed or not withou
   expect(listed).toBe(`100644 blob ${exact}\tedited.lfs\n100644 blob ${oid}\tkept.lfs\n`);
   expect(hooksRan(own)).toBe(false);
   own.remove();
-}, 240_000);
+});
 
 test("a project without git is taken by its ignore files", async () => {
   const folder = mkdtempSync(join(tmpdir(), "plain-"));

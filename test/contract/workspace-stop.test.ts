@@ -45,7 +45,7 @@ describe.skipIf(!bubblewrap)(`a job that holds up the gathering of its work${bub
   beforeAll(async () => {
     desk = await openDesk(localProvider);
     base = await captureNow(desk.store);
-  }, 60_000);
+  });
   afterAll(() => desk.close());
 
   const inJob = (use: (sandbox: Sandbox) => Promise<void>) =>
@@ -68,7 +68,7 @@ describe.skipIf(!bubblewrap)(`a job that holds up the gathering of its work${bub
         const built = await buildCommits({ store, base, work, jobID: "job_held", scratchID: "build", identity });
         expect(built.changed).toContain("changed.txt");
       });
-    }, 60_000);
+    });
 
   test("and has pipes for git's settings in its files is told so", async () => {
     await inJob(async (sandbox) => {
@@ -78,5 +78,5 @@ describe.skipIf(!bubblewrap)(`a job that holds up the gathering of its work${bub
         message: expect.stringMatching(/pipes are where git reads.*deep\/\.gitattributes/),
       });
     });
-  }, 60_000);
+  });
 });

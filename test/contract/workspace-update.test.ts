@@ -33,7 +33,7 @@ beforeAll(async () => {
   project.write("theirs.txt", "new\n");
   rmSync(join(project.root, "untracked"), { recursive: true });
   second = await captureTree(store, "second");
-}, 240_000);
+});
 
 afterAll(async () => {
   await desk.close();
@@ -65,84 +65,69 @@ async function collect(sandbox: Sandbox, jobID: string, base = second, formerBas
 const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", ...args);
 const last = (from: string) => git("log", "--format=%s", "-2", from).split("\n");
 
-sandboxTest(
-  "commits are rebased, what was not committed stays so, and the branch holds both sides",
-  () =>
-    inJob(
-      `sed -i s/five/FIVE/ both.txt; git commit -q -a -m "Shout the end"
+sandboxTest("commits are rebased, what was not committed stays so, and the branch holds both sides", () =>
+  inJob(
+    `sed -i s/five/FIVE/ both.txt; git commit -q -a -m "Shout the end"
        echo half > begun.txt; echo more >> both.txt; git checkout -q -b topic; echo kept > ignored.txt`,
-      async (sandbox) => {
-        expect(await update(sandbox, [first], second)).toEqual({ kind: "clean" });
-        const after = await run(
-          sandbox,
-          "cat both.txt theirs.txt begun.txt ignored.txt; git status --short; git branch",
-        );
-        expect(after).toBe(
-          "ONE\ntwo\nthree\nfour\nFIVE\nmore\nnew\nhalf\nkept\n M both.txt\n?? begun.txt\n  main\n* topic\n",
-        );
-        expect(await update(sandbox, [first], second)).toEqual({ kind: "same" });
-        const { branch, built } = await collect(sandbox, "job_clean");
-        expect(built.changed).toEqual(["begun.txt", "both.txt"]);
-        expect(last(branch)).toEqual(["Work that was not committed", "Shout the end"]);
-        expect(git("show", `${branch}:both.txt`)).toBe("ONE\ntwo\nthree\nfour\nFIVE\nmore");
-      },
-    ),
-  240_000,
-);
-
-sandboxTest(
-  "a job that did nothing stands on the new state, deletions and all",
-  () =>
-    inJob(":", async (sandbox) => {
+    async (sandbox) => {
       expect(await update(sandbox, [first], second)).toEqual({ kind: "clean" });
-      expect(await run(sandbox, "git status --short; git log --format=%s; find untracked -type f")).toBe(
-        "The project as it was\n",
+      const after = await run(sandbox, "cat both.txt theirs.txt begun.txt ignored.txt; git status --short; git branch");
+      expect(after).toBe(
+        "ONE\ntwo\nthree\nfour\nFIVE\nmore\nnew\nhalf\nkept\n M both.txt\n?? begun.txt\n  main\n* topic\n",
       );
-      expect((await collect(sandbox, "job_idle")).built.changed).toEqual([]);
-    }),
-  240_000,
+      expect(await update(sandbox, [first], second)).toEqual({ kind: "same" });
+      const { branch, built } = await collect(sandbox, "job_clean");
+      expect(built.changed).toEqual(["begun.txt", "both.txt"]);
+      expect(last(branch)).toEqual(["Work that was not committed", "Shout the end"]);
+      expect(git("show", `${branch}:both.txt`)).toBe("ONE\ntwo\nthree\nfour\nFIVE\nmore");
+    },
+  ),
 );
 
-sandboxTest(
-  "with a conflict all of the work is laid over the new state, marked, and the former commits are kept",
-  () =>
-    inJob(
-      `echo a > mine.txt; git add .; git commit -q -m "Mine"; sed -i s/one/uno/ both.txt; git commit -q -a -m "Clash"
+sandboxTest("a job that did nothing stands on the new state, deletions and all", () =>
+  inJob(":", async (sandbox) => {
+    expect(await update(sandbox, [first], second)).toEqual({ kind: "clean" });
+    expect(await run(sandbox, "git status --short; git log --format=%s; find untracked -type f")).toBe(
+      "The project as it was\n",
+    );
+    expect((await collect(sandbox, "job_idle")).built.changed).toEqual([]);
+  }),
+);
+
+sandboxTest("with a conflict all of the work is laid over the new state, marked, and the former commits are kept", () =>
+  inJob(
+    `echo a > mine.txt; git add .; git commit -q -m "Mine"; sed -i s/one/uno/ both.txt; git commit -q -a -m "Clash"
        echo b >> mine.txt; git commit -q -a -m "On top"; echo half > begun.txt`,
-      async (sandbox) => {
-        expect(await update(sandbox, [first], second)).toEqual({ kind: "conflicts", paths: ["both.txt"] });
-        const after = await run(
-          sandbox,
-          "cat mine.txt begun.txt; grep -c '^[<=>]' both.txt; git log --format=%s before-update",
-        );
-        expect(after).toStartWith("a\nb\nhalf\n3\nWork that was not committed");
-        expect(after).toEndWith("\nOn top\nClash\nMine\nThe project as it was\n");
-        await expect(update(sandbox, [second, first], first)).rejects.toThrow("conflicts in it are not resolved");
-        await run(sandbox, "printf 'uno\\ntwo\\n' > both.txt; git add -A; git commit -q -m Resolved");
-        const { branch, built } = await collect(sandbox, "job_clash");
-        expect(built.changed).toEqual(["begun.txt", "both.txt", "mine.txt"]);
-        expect(last(branch)[0]).toBe("Resolved");
-        expect(git("show", `${branch}:theirs.txt`)).toBe("new");
-      },
-    ),
-  240_000,
+    async (sandbox) => {
+      expect(await update(sandbox, [first], second)).toEqual({ kind: "conflicts", paths: ["both.txt"] });
+      const after = await run(
+        sandbox,
+        "cat mine.txt begun.txt; grep -c '^[<=>]' both.txt; git log --format=%s before-update",
+      );
+      expect(after).toStartWith("a\nb\nhalf\n3\nWork that was not committed");
+      expect(after).toEndWith("\nOn top\nClash\nMine\nThe project as it was\n");
+      await expect(update(sandbox, [second, first], first)).rejects.toThrow("conflicts in it are not resolved");
+      await run(sandbox, "printf 'uno\\ntwo\\n' > both.txt; git add -A; git commit -q -m Resolved");
+      const { branch, built } = await collect(sandbox, "job_clash");
+      expect(built.changed).toEqual(["begun.txt", "both.txt", "mine.txt"]);
+      expect(last(branch)[0]).toBe("Resolved");
+      expect(git("show", `${branch}:theirs.txt`)).toBe("new");
+    },
+  ),
 );
 
-sandboxTest(
-  "a history with merges is laid over the new state whole",
-  () =>
-    inJob(
-      `git checkout -q -b side; echo a > mine.txt; git add .; git commit -q -m "Mine"; git checkout -q main
+sandboxTest("a history with merges is laid over the new state whole", () =>
+  inJob(
+    `git checkout -q -b side; echo a > mine.txt; git add .; git commit -q -m "Mine"; git checkout -q main
        sed -i s/five/FIVE/ both.txt; git commit -q -a -m "Shout"; git merge -q --no-ff --no-commit side
        echo merged > mine.txt; git add .; git commit -q -m "Merge with a change"`,
-      async (sandbox) => {
-        expect(await update(sandbox, [first], second)).toEqual({ kind: "conflicts", paths: [] });
-        expect(await run(sandbox, "cat both.txt mine.txt; git status --short")).toBe(
-          "ONE\ntwo\nthree\nfour\nFIVE\nmerged\nM  both.txt\nA  mine.txt\n",
-        );
-      },
-    ),
-  240_000,
+    async (sandbox) => {
+      expect(await update(sandbox, [first], second)).toEqual({ kind: "conflicts", paths: [] });
+      expect(await run(sandbox, "cat both.txt mine.txt; git status --short")).toBe(
+        "ONE\ntwo\nthree\nfour\nFIVE\nmerged\nM  both.txt\nA  mine.txt\n",
+      );
+    },
+  ),
 );
 
 const COMMITTED = 'sed -i s/five/FIVE/ both.txt; git commit -q -a -m "Shout the end"; echo half > begun.txt';
@@ -162,26 +147,22 @@ sandboxTest(
         expect(await run(sandbox, look)).toBe(DONE);
       },
     ),
-  240_000,
 );
 
-sandboxTest(
-  "an update that is stopped at any moment puts back what it had begun, and can be done again",
-  () =>
-    inJob(COMMITTED, async (sandbox) => {
-      const before = await run(sandbox, look);
-      let stopped = 0;
-      for (const delayMs of [0, 50, 100, 150, 200, 300]) {
-        const updated = await update(sandbox, [first], second, AbortSignal.timeout(delayMs)).catch(() => null);
-        if (updated) break;
-        stopped++;
-        expect(await run(sandbox, look)).toBe(before);
-      }
-      expect(stopped).toBeGreaterThan(0);
-      await update(sandbox, [first], second);
-      expect(await run(sandbox, look)).toBe(DONE);
-    }),
-  240_000,
+sandboxTest("an update that is stopped at any moment puts back what it had begun, and can be done again", () =>
+  inJob(COMMITTED, async (sandbox) => {
+    const before = await run(sandbox, look);
+    let stopped = 0;
+    for (const delayMs of [0, 50, 100, 150, 200, 300]) {
+      const updated = await update(sandbox, [first], second, AbortSignal.timeout(delayMs)).catch(() => null);
+      if (updated) break;
+      stopped++;
+      expect(await run(sandbox, look)).toBe(before);
+    }
+    expect(stopped).toBeGreaterThan(0);
+    await update(sandbox, [first], second);
+    expect(await run(sandbox, look)).toBe(DONE);
+  }),
 );
 
 const REFUSED: readonly (readonly [string, string, string])[] = [
@@ -196,36 +177,27 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
 ];
 
 for (const [what, script, why] of REFUSED)
-  sandboxTest(
-    `an update that ${what} changes nothing, and says why`,
-    () =>
-      inJob(`echo half > begun.txt; sed -i s/one/uno/ both.txt; ${script}`, async (sandbox) => {
-        const look =
-          "cat both.txt begun.txt; git status --short 2>/dev/null || true; git log --format=%s 2>/dev/null || true";
-        const before = await run(sandbox, look);
-        await expect(update(sandbox, [first], second)).rejects.toThrow(why);
-        expect(await run(sandbox, look)).toBe(before);
-      }),
-    240_000,
+  sandboxTest(`an update that ${what} changes nothing, and says why`, () =>
+    inJob(`echo half > begun.txt; sed -i s/one/uno/ both.txt; ${script}`, async (sandbox) => {
+      const look =
+        "cat both.txt begun.txt; git status --short 2>/dev/null || true; git log --format=%s 2>/dev/null || true";
+      const before = await run(sandbox, look);
+      await expect(update(sandbox, [first], second)).rejects.toThrow(why);
+      expect(await run(sandbox, look)).toBe(before);
+    }),
   );
 
-sandboxTest(
-  "an update says at once that git would wait for ever at a pipe among the job's files",
-  () =>
-    inJob("mkdir -p sub/.git/objects sub/.git/refs; mkfifo sub/.git/HEAD", async (sandbox) => {
-      await expect(update(sandbox, [first], second)).rejects.toThrow("pipes are where git reads");
-      expect(await run(sandbox, "grep -c one both.txt; ls theirs.txt 2>&1 || true")).toContain("No such file");
-    }),
-  30_000,
+sandboxTest("an update says at once that git would wait for ever at a pipe among the job's files", () =>
+  inJob("mkdir -p sub/.git/objects sub/.git/refs; mkfifo sub/.git/HEAD", async (sandbox) => {
+    await expect(update(sandbox, [first], second)).rejects.toThrow("pipes are where git reads");
+    expect(await run(sandbox, "grep -c one both.txt; ls theirs.txt 2>&1 || true")).toContain("No such file");
+  }),
 );
 
-sandboxTest(
-  "work in a sandbox of an older snapshot is told apart by the base it stands on",
-  () =>
-    inJob("echo old > mine.txt", async (sandbox) => {
-      const { built, work } = await collect(sandbox, "job_older");
-      expect(work.base).toBe(first.commit);
-      expect(built.changed).toEqual(["mine.txt"]);
-    }),
-  240_000,
+sandboxTest("work in a sandbox of an older snapshot is told apart by the base it stands on", () =>
+  inJob("echo old > mine.txt", async (sandbox) => {
+    const { built, work } = await collect(sandbox, "job_older");
+    expect(work.base).toBe(first.commit);
+    expect(built.changed).toEqual(["mine.txt"]);
+  }),
 );

@@ -33,8 +33,6 @@ export interface WorkspacePlace {
   readonly spec: () => SandboxSpec;
 }
 
-const LIMIT_MS = 240_000;
-
 const WORK = `
 echo better > changed.txt; git add -A; git commit -q -m "Make it better
 
@@ -57,7 +55,7 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
     beforeAll(async () => {
       desk = await openDesk(open);
       ({ project, provider, store } = desk);
-    }, LIMIT_MS);
+    });
 
     afterAll(async () => {
       await desk.close();
@@ -75,99 +73,83 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
       return { base, built };
     };
 
-    test(
-      "arrives exactly, as does a later state of it by the difference, and nothing of it changes or runs",
-      async () => {
-        const before = everything(project);
-        const first = await captureNow(store, "first");
-        await withSandbox(provider, spec(), async (sandbox) => {
-          expect(await send(store, first, sandbox)).toBe("repository");
-          expect(differences(await pictureIn(sandbox), files())).toEqual([]);
-          expect(differences(everything(project), before)).toEqual([]);
-          expect(hooksRan(project)).toBe(false);
-          const config = (await runIn(sandbox, "cat .git/config")).toString();
-          expect(config).toContain("Ada Example");
-          expect(config).not.toMatch(/filter|fsmonitor|remote|credential/);
-
-          project.write("changed.txt", "changed once more\n");
-          rmSync(join(project.root, "many/1"), { recursive: true });
-          project.write("many/1", "a file where a folder was");
-          rmSync(join(project.root, "deep"), { recursive: true });
-          project.write("deep/another", "in place of a whole branch\n");
-          rmSync(join(project.root, "logs"), { recursive: true });
-          rmSync(join(project.root, "untracked"), { recursive: true });
-          const second = await captureNow(store, "second");
-          expect(second.commit).not.toBe(first.commit);
-          await send(store, second, sandbox, first.commit);
-          expect(differences(await pictureIn(sandbox), files())).toEqual([]);
-        });
-      },
-      LIMIT_MS,
-    );
-
-    test(
-      "arrives all the same where there is no git",
-      async () => {
-        const base = await captureNow(store);
-        await withSandbox(provider, spec(), async (sandbox) => {
-          expect(await send(store, base, await withoutGit(sandbox))).toBe("files");
-          expect(differences(await pictureIn(sandbox), files())).toEqual([]);
-        });
-      },
-      LIMIT_MS,
-    );
-
-    test(
-      "comes back as a branch with the tree the job started from and its commits, and nothing else changes",
-      async () => {
-        const before = withoutBranches(everything(project));
-        const { built } = await collect("job_branch");
-        expect(await createBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch");
-        expect(differences(withoutBranches(everything(project)), before)).toEqual([]);
+    test("arrives exactly, as does a later state of it by the difference, and nothing of it changes or runs", async () => {
+      const before = everything(project);
+      const first = await captureNow(store, "first");
+      await withSandbox(provider, spec(), async (sandbox) => {
+        expect(await send(store, first, sandbox)).toBe("repository");
+        expect(differences(await pictureIn(sandbox), files())).toEqual([]);
+        expect(differences(everything(project), before)).toEqual([]);
         expect(hooksRan(project)).toBe(false);
+        const config = (await runIn(sandbox, "cat .git/config")).toString();
+        expect(config).toContain("Ada Example");
+        expect(config).not.toMatch(/filter|fsmonitor|remote|credential/);
 
-        const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
-        const trailer = "%(trailers:key=Job,valueonly,separator=%x2C)";
-        expect(git("log", `--format=%an <%ae>|%s|${trailer}`, "main..agents/job_branch").split("\n")).toEqual([
-          "Ada Example <ada@example.com>|Work that was not committed|job_branch",
-          "Ada Example <ada@example.com>|Make it better|job_branch",
-          "Ada Example <ada@example.com>|The working tree job_branch started from|job_branch",
-        ]);
-        expect(git("show", "agents/job_branch~1:changed.txt")).toBe("better");
-        const changes = git("diff", "--raw", "-z", "agents/job_branch~2", "agents/job_branch").split("\0");
-        expect(changes.filter((part) => part && !part.startsWith(":")).sort()).toEqual([
-          "changed.txt",
-          "new/crlf.txt",
-          "new/link",
-          'new/ünï "x"',
-          "staged.txt",
-        ]);
-        expect(git("cat-file", "-p", "agents/job_branch:new/crlf.txt")).toBe("a\r\nb");
-        expect(git("fsck", "--strict")).not.toMatch(/error|missing/);
-        expect(await createBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch"); // again: nothing to do
-      },
-      LIMIT_MS,
-    );
+        project.write("changed.txt", "changed once more\n");
+        rmSync(join(project.root, "many/1"), { recursive: true });
+        project.write("many/1", "a file where a folder was");
+        rmSync(join(project.root, "deep"), { recursive: true });
+        project.write("deep/another", "in place of a whole branch\n");
+        rmSync(join(project.root, "logs"), { recursive: true });
+        rmSync(join(project.root, "untracked"), { recursive: true });
+        const second = await captureNow(store, "second");
+        expect(second.commit).not.toBe(first.commit);
+        await send(store, second, sandbox, first.commit);
+        expect(differences(await pictureIn(sandbox), files())).toEqual([]);
+      });
+    });
 
-    test(
-      "comes back as a patch that applies to the tree the job started from",
-      async () => {
-        const { base, built } = await collect("job_patch");
-        const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
-        await writePatch(store, "job_patch", built, decideTarget(store.root, "out/work.patch"), []);
-        git("apply", "--check", "out/work.patch");
-        const preview = { jobID: "job_patch", scratchID: "preview", identity: await identityOf(store) };
-        expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "clean" });
-        const was = readFileSync(join(project.root, "changed.txt"), "utf8");
-        project.write("changed.txt", "the user went on\n");
-        expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "conflicts", paths: ["changed.txt"] });
-        project.write("changed.txt", was);
-        await writePatch(store, "job_patch", built, "out/work.patch", []); // again: in place of the earlier one
-        await expect(writePatch(store, "job_patch", built, "changed.txt", [])).rejects.toThrow("is no patch");
-        expect(readFileSync(join(project.root, "changed.txt"), "utf8")).toBe(was);
-        rmSync(join(project.root, "out"), { recursive: true });
-      },
-      LIMIT_MS,
-    );
+    test("arrives all the same where there is no git", async () => {
+      const base = await captureNow(store);
+      await withSandbox(provider, spec(), async (sandbox) => {
+        expect(await send(store, base, await withoutGit(sandbox))).toBe("files");
+        expect(differences(await pictureIn(sandbox), files())).toEqual([]);
+      });
+    });
+
+    test("comes back as a branch with the tree the job started from and its commits, and nothing else changes", async () => {
+      const before = withoutBranches(everything(project));
+      const { built } = await collect("job_branch");
+      expect(await createBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch");
+      expect(differences(withoutBranches(everything(project)), before)).toEqual([]);
+      expect(hooksRan(project)).toBe(false);
+
+      const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
+      const trailer = "%(trailers:key=Job,valueonly,separator=%x2C)";
+      expect(git("log", `--format=%an <%ae>|%s|${trailer}`, "main..agents/job_branch").split("\n")).toEqual([
+        "Ada Example <ada@example.com>|Work that was not committed|job_branch",
+        "Ada Example <ada@example.com>|Make it better|job_branch",
+        "Ada Example <ada@example.com>|The working tree job_branch started from|job_branch",
+      ]);
+      expect(git("show", "agents/job_branch~1:changed.txt")).toBe("better");
+      const changes = git("diff", "--raw", "-z", "agents/job_branch~2", "agents/job_branch").split("\0");
+      expect(changes.filter((part) => part && !part.startsWith(":")).sort()).toEqual([
+        "changed.txt",
+        "new/crlf.txt",
+        "new/link",
+        'new/ünï "x"',
+        "staged.txt",
+      ]);
+      expect(git("cat-file", "-p", "agents/job_branch:new/crlf.txt")).toBe("a\r\nb");
+      expect(git("fsck", "--strict")).not.toMatch(/error|missing/);
+      expect(await createBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch"); // again: nothing to do
+    });
+
+    test("comes back as a patch that applies to the tree the job started from", async () => {
+      const { base, built } = await collect("job_patch");
+      const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
+      await writePatch(store, "job_patch", built, decideTarget(store.root, "out/work.patch"), []);
+      git("apply", "--check", "out/work.patch");
+      const preview = { jobID: "job_patch", scratchID: "preview", identity: await identityOf(store) };
+      expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "clean" });
+      const was = readFileSync(join(project.root, "changed.txt"), "utf8");
+      project.write("changed.txt", "the user went on\n");
+      expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "conflicts", paths: ["changed.txt"] });
+      project.write("changed.txt", was);
+      await writePatch(store, "job_patch", built, "out/work.patch", []); // again: in place of the earlier one
+      await expect(writePatch(store, "job_patch", built, "changed.txt", [])).rejects.toThrow("is no patch");
+      expect(readFileSync(join(project.root, "changed.txt"), "utf8")).toBe(was);
+      rmSync(join(project.root, "out"), { recursive: true });
+    });
   });
 }

@@ -31,8 +31,8 @@ describe.skipIf(why !== null)(`a job's session after a restart of OpenCode${why 
     below = await setup.server.createSession({ parentID: wiped.child.id });
     ordinary = await setup.server.createSession({ parentID: wiped.orchestrator });
     setup.server = await restart(setup.server, setup.home);
-  }, 240_000);
-  afterAll(() => setup?.stop(), 240_000);
+  });
+  afterAll(() => setup?.stop());
 
   const sessions = () => ({ marked: marked.child.id, wiped: wiped.child.id, below: below.id });
   const tools = { bash: true, host_touch: true, hostly: true };
@@ -47,7 +47,7 @@ describe.skipIf(why !== null)(`a job's session after a restart of OpenCode${why 
       }
       expect(await promptForHost(setup, id, { tools })).toMatchObject({ status: 200 });
       await expectStoppedByGuard(setup, id);
-    }, 240_000);
+    });
   }
 
   test("the job whose session was rewritten is answerable as before", async () => {
@@ -60,11 +60,11 @@ describe.skipIf(why !== null)(`a job's session after a restart of OpenCode${why 
     expect(JSON.stringify(ran?.state)).toContain("again\\n[exit code 0]");
     expect(refused).toMatchObject({ tool: "bash", state: { status: "error" } });
     expect(breaches(setup)).toEqual([]);
-  }, 240_000);
+  });
 
   test("an ordinary session beside them runs on the host", async () => {
     expect(await promptForHost(setup, ordinary.id)).toMatchObject({ status: 200 });
     expect(await shellOnHost(setup, ordinary.id)).toMatchObject({ status: 200 });
     expect(setup.ran.names()).toEqual(["bash", "hostly", "mcp_touch", "shell"]);
-  }, 240_000);
+  });
 });

@@ -21,8 +21,8 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
   let setup: AttackSetup;
   beforeAll(async () => {
     setup = await startAttackSetup();
-  }, 240_000);
-  afterAll(() => setup?.stop(), 240_000);
+  });
+  afterAll(() => setup?.stop());
   beforeEach(() => setup.ran.clear());
 
   const hostCalls = () => hostCallsOf(setup);
@@ -41,7 +41,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
     expect(setup.web.hits()).toBe(1);
     expect(must(await server.client.session.todo({ sessionID: session.id }))).toHaveLength(1);
     expect(await server.children(session.id)).toHaveLength(1);
-  }, 240_000);
+  });
 
   for (const agent of ["sandbox_worker", "free", "build", "general"]) {
     test(`every host tool, project tool and MCP tool called by name by a job of agent ${agent} is refused`, async () => {
@@ -59,7 +59,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
       expect(await setup.server.children(child.id)).toEqual([]);
       expect(must(await setup.server.client.question.list())).toEqual([]);
       expect(must(await setup.server.client.permission.list())).toEqual([]);
-    }, 240_000);
+    });
   }
 
   test("a skill is found by its name only, never by a path", async () => {
@@ -74,7 +74,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
     expect(parts.map(({ state }) => `${state.status}`)).toEqual(["completed", ...paths.map(() => "error")]);
     expect(readFileSync(join(setup.home.home, "canary.txt"), "utf8")).toContain(setup.canaries.home);
     expect(JSON.stringify(parts)).not.toContain(setup.canaries.home);
-  }, 240_000);
+  });
   const toSkillCall = (name: string) => ({ name: "skill", arguments: { name } });
 
   test("its system text is ours alone: nothing of the host is in it", async () => {
@@ -94,7 +94,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
     const own = setup.model.requests.find(({ tools }) => tools.includes("agents_start"));
     expect(own?.system).toContain(setup.home.project);
     expect(own?.system).toContain("<env>");
-  }, 240_000);
+  });
 
   test("no attack of this file reached a job's model with anything of the host", () => {
     expect(jobRequests(setup).length).toBeGreaterThan(100);

@@ -32,7 +32,7 @@ describe.skipIf(why !== null)(`others that use the names of a job's tools${skipp
     } finally {
       await setup.stop();
     }
-  }, 240_000);
+  });
 
   test("a plugin and tools of the project get no call of a job", async () => {
     const setup = await startAttackSetup(
@@ -64,5 +64,5 @@ describe.skipIf(why !== null)(`others that use the names of a job's tools${skipp
     } finally {
       await setup.stop();
     }
-  }, 240_000);
+  });
 });

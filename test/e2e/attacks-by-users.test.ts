@@ -28,8 +28,8 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
   let setup: AttackSetup;
   beforeAll(async () => {
     setup = await startAttackSetup();
-  }, 240_000);
-  afterAll(() => setup?.stop(), 240_000);
+  });
+  afterAll(() => setup?.stop());
   beforeEach(() => setup.ran.clear());
 
   const insideCalls = () => Object.entries(INSIDE).map(([name, args]) => call(name, args));
@@ -48,7 +48,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     for (const name of Object.keys(INSIDE)) expect(tools).not.toContain(name);
     const parts = await allToolParts(setup, session.id); // the host answers in their place
     expect(parts.map(({ tool }) => tool)).toEqual(Object.keys(INSIDE).map(() => "invalid"));
-  }, 240_000);
+  });
 
   test("made visible, a job's tools answer not_found outside a job (wall 4 alone)", async () => {
     const session = await setup.server.createSession();
@@ -57,13 +57,13 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     await http(setup, "POST", `/session/${session.id}/message`, { agent: "build", parts, tools });
     for (const name of Object.keys(INSIDE)) expect(setup.model.requests.at(-1)?.tools).toContain(name);
     expect(await notFound(session.id)).toEqual(Object.keys(INSIDE).map((name) => `${name} Error not_found:`));
-  }, 240_000);
+  });
 
   test("an agent of the user that may do anything sees them, and they answer not_found", async () => {
     const session = await setup.server.createSession();
     await setup.server.prompt(session.id, script(...insideCalls(), say("done")), { agent: "free" });
     expect(await notFound(session.id)).toEqual(Object.keys(INSIDE).map((name) => `${name} Error not_found:`));
-  }, 240_000);
+  });
 
   test("the worker is no subagent of task, and where an agent may do anything it has only tools that do nothing", async () => {
     const { server } = setup;
@@ -85,7 +85,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
       "error",
     ]);
     expect(setup.ran.names()).toEqual([]);
-  }, 240_000);
+  });
 
   test("the worker's rules are not the user's to change (wall 1 alone)", async () => {
     const worker = must(await setup.server.client.app.agents()).find(({ name }) => name === "sandbox_worker");
@@ -98,7 +98,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     expect(await promptForHost(setup, session.id, { agent: "sandbox_worker" })).toMatchObject({ status: 200 });
     expect(setup.model.requests.at(-1)?.tools).not.toContain("bash");
     expect(setup.ran.names()).toEqual([]);
-  }, 240_000);
+  });
 
   test("each wall holds with the others down: rules taken from agent and session, the guard stays", async () => {
     const { child } = await delegate(setup, [call("sandbox_exec", { command: "true" })], { agent: "free" });
@@ -106,7 +106,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     expect(await promptForHost(setup, child.id, { agent: "free", tools })).toMatchObject({ status: 200 });
     await expectStoppedByGuard(setup, child.id);
     expect(breaches(setup)).toEqual([]);
-  }, 240_000);
+  });
 
   describe("rules of the user hold", () => {
     const RULES = {
@@ -126,8 +126,8 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     let ruled: TestSetup;
     beforeAll(async () => {
       ruled = await startSetupIn(setup, {}, { ".opencode/opencode.json": JSON.stringify(RULES) });
-    }, 240_000);
-    afterAll(() => ruled?.stop(), 240_000);
+    });
+    afterAll(() => ruled?.stop());
 
     const questions = async () => must(await ruled.server.client.permission.list());
     /** The question that the session's turn stands at. */
@@ -188,7 +188,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
       const { metadata } = await ask(ruled.server, session.id, call("agents_wait", {}));
       expect(metadata.finished.map(({ description }) => description)).toEqual(["first *job*", "third", "fourth"]);
       expect(await questions()).toEqual([]);
-    }, 240_000);
+    });
 
     test("a denial by pattern is the host's error, and nothing happens; everything asked for asks for each tool", async () => {
       const { server } = ruled;
@@ -213,7 +213,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
         await server.whenIdle(other.id);
         expect(await states(other.id, name)).toEqual([expect.stringContaining("The user rejected permission")]);
       }
-    }, 240_000);
+    });
 
     test("a question that the host raises in a job is answered: nobody sits there", async () => {
       const { server } = ruled;
@@ -230,7 +230,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
       expect(job).toMatchObject({ state: "completed", result: "went on" });
       expect(await questions()).toEqual([]);
       await server.whenIdle(session.id);
-    }, 240_000);
+    });
 
     test("what is forbidden to an agent its jobs have not, and is said; also to jobs of one that may not edit", async () => {
       const { server, model } = ruled;
@@ -250,7 +250,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
             for (const one of await questions()) if (one.sessionID === session.id) await reply(one.id, "once");
             return (await states(session.id, "agents_wait")).includes("completed");
           },
-          { what: "the job has ended", timeoutMs: 60_000 },
+          { what: "the job has ended" },
         );
         await server.whenIdle(session.id);
         const [job] = (await metadataOf(server, session.id, "agents_wait")).finished ?? [];
@@ -283,6 +283,6 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
       expect(toolsOf("led words")).toEqual(
         [...READS, "sandbox_edit", "sandbox_exec", "sandbox_process", "sandbox_write"].sort(),
       );
-    }, 240_000);
+    });
   });
 });

@@ -26,8 +26,8 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
   let child: Session;
   beforeAll(async () => {
     setup = await startAttackSetup();
-  }, 240_000);
-  afterAll(() => setup?.stop(), 240_000);
+  });
+  afterAll(() => setup?.stop());
   beforeEach(async () => {
     setup.ran.clear();
     // Ended and parked: every attack meets a session whose job is over, which is when people look into it.
@@ -48,7 +48,7 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
       expect(setup.ran.names()).toEqual(["bash", "hostly", "mcp_touch", "shell"]);
       setup.ran.clear();
     }
-  }, 240_000);
+  });
 
   test("the shell endpoint runs nothing", async () => {
     expect((await shell(child.id)).status).toBe(500);

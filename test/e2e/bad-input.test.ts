@@ -45,7 +45,7 @@ test("tasks that name what is not there, or cost what is not built, fail by them
   expect((await ask(server, session.id, cancel(metadata.finished[0]?.id as string))).metadata.jobs).toMatchObject([
     { state: "failed", error: { code: "invalid_task" } },
   ]);
-}, 240_000);
+});
 
 test("calls with missing, wrong and unknown arguments say which", async () => {
   const { server } = setup;
@@ -77,27 +77,23 @@ test("calls with missing, wrong and unknown arguments say which", async () => {
   await bad("sandbox_snapshot", {}, "not_found", "Name the job");
   const empty = await ask(server, session.id, wait());
   expect(empty.metadata).toMatchObject({ reason: "satisfied", finished: [], pending: [] });
-}, 240_000);
+});
 
-sandboxTest(
-  "of more tasks than one call may start the first are started and the rest told apart",
-  async () => {
-    const { server } = setup;
-    const session = await server.createSession();
-    const many = [1, 2, 3, 4, 5].map((n) => task(`t${n}`, say(`r${n}`)));
-    const [, waited] = await turn(server, session.id, start(...many), wait());
-    const jobs = waited?.metadata.finished ?? [];
-    expect(jobs.map(({ result, error }) => result ?? error?.code)).toEqual([
-      "r1",
-      "r2",
-      "r3",
-      "invalid_task",
-      "invalid_task",
-    ]);
-    expect(jobs[4]?.error?.message).toContain("at most 3 tasks and this is number 5");
-  },
-  240_000,
-);
+sandboxTest("of more tasks than one call may start the first are started and the rest told apart", async () => {
+  const { server } = setup;
+  const session = await server.createSession();
+  const many = [1, 2, 3, 4, 5].map((n) => task(`t${n}`, say(`r${n}`)));
+  const [, waited] = await turn(server, session.id, start(...many), wait());
+  const jobs = waited?.metadata.finished ?? [];
+  expect(jobs.map(({ result, error }) => result ?? error?.code)).toEqual([
+    "r1",
+    "r2",
+    "r3",
+    "invalid_task",
+    "invalid_task",
+  ]);
+  expect(jobs[4]?.error?.message).toContain("at most 3 tasks and this is number 5");
+});
 
 test("33 tasks in one call are one too many by default", async () => {
   const own = await startSetupIn(setup);
@@ -112,4 +108,4 @@ test("33 tasks in one call are one too many by default", async () => {
   } finally {
     await own.stop();
   }
-}, 240_000);
+});

@@ -11,11 +11,11 @@ let host: TestSetup;
 
 beforeAll(async () => {
   host = await startSetup({}, { env: { HOST_SECRET: "hunter2" } });
-}, 240_000);
+});
 
 afterAll(async () => {
   await host?.stop();
-}, 240_000);
+});
 
 async function withSetup(starting: Promise<TestSetup>, use: (setup: TestSetup) => Promise<void>): Promise<void> {
   const own = await starting;
@@ -35,66 +35,58 @@ const every = (job = "job_000000000000") => [
   call("sandbox_snapshot", { job }),
 ];
 
-test(
-  "wrong options leave OpenCode working; every tool names each key, and nothing is written",
-  () =>
-    withSetup(
-      startSetupIn(host, {
-        maxRunningJob: 3,
-        maxTasksPerCall: "many",
-        local: { gpus: [0] },
-        environments: { big: { setup: ["make"], workdir: "relative" } },
-      }),
-      async ({ server, home, model }) => {
-        const session = await server.createSession();
-        const answers = await turn(server, session.id, ...every());
-        const toast = await server.events.waitFor(({ type }) => type === "tui.toast.show", {
-          what: "a toast is shown",
-        });
-        expect(JSON.stringify(toast.properties)).toContain('Did you mean \\"maxRunningJobs\\"?');
-        expect(answers).toHaveLength(6);
-        for (const { output, metadata } of answers) {
-          expect(metadata.error).toMatchObject({ code: "config_invalid", retryable: false });
-          expect(output).toStartWith("Error config_invalid: ");
-          for (const said of [
-            "maxRunningJob in opencode.json: found an unknown key; allowed: provider, ",
-            'Did you mean "maxRunningJobs"?',
-            'maxTasksPerCall in opencode.json: found "many"; allowed: ',
-            "local.gpus in opencode.json: this version does not do this yet; remove it.",
-            "environments.big.setup in opencode.json: this version does not do this yet; remove it.",
-            'environments.big.workdir in opencode.json: found "relative"; allowed: ',
-          ]) {
-            expect(output).toContain(said);
-          }
+test("wrong options leave OpenCode working; every tool names each key, and nothing is written", () =>
+  withSetup(
+    startSetupIn(host, {
+      maxRunningJob: 3,
+      maxTasksPerCall: "many",
+      local: { gpus: [0] },
+      environments: { big: { setup: ["make"], workdir: "relative" } },
+    }),
+    async ({ server, home, model }) => {
+      const session = await server.createSession();
+      const answers = await turn(server, session.id, ...every());
+      const toast = await server.events.waitFor(({ type }) => type === "tui.toast.show", {
+        what: "a toast is shown",
+      });
+      expect(JSON.stringify(toast.properties)).toContain('Did you mean \\"maxRunningJobs\\"?');
+      expect(answers).toHaveLength(6);
+      for (const { output, metadata } of answers) {
+        expect(metadata.error).toMatchObject({ code: "config_invalid", retryable: false });
+        expect(output).toStartWith("Error config_invalid: ");
+        for (const said of [
+          "maxRunningJob in opencode.json: found an unknown key; allowed: provider, ",
+          'Did you mean "maxRunningJobs"?',
+          'maxTasksPerCall in opencode.json: found "many"; allowed: ',
+          "local.gpus in opencode.json: this version does not do this yet; remove it.",
+          "environments.big.setup in opencode.json: this version does not do this yet; remove it.",
+          'environments.big.workdir in opencode.json: found "relative"; allowed: ',
+        ]) {
+          expect(output).toContain(said);
         }
-        expect(model.requests.at(-1)?.system).toContain("The parallel agents plugin is misconfigured");
-        expect(existsSync(home.stateDir)).toBe(false);
-        const echo = await ask(server, session.id, call("bash", { command: "echo works", description: "says" }));
-        expect(echo.output).toContain("works");
-      },
-    ),
-  240_000,
-);
+      }
+      expect(model.requests.at(-1)?.system).toContain("The parallel agents plugin is misconfigured");
+      expect(existsSync(home.stateDir)).toBe(false);
+      const echo = await ask(server, session.id, call("bash", { command: "echo works", description: "says" }));
+      expect(echo.output).toContain("works");
+    },
+  ));
 
-test(
-  "options that are no object, and a file that is no JSON, are told too",
-  () =>
-    withSetup(
-      startSetup(
-        { environments: [1] },
-        { homeFiles: { ".config/opencode/parallel-agents.jsonc": "{ maxRunningJobs: " } },
-      ),
-      async ({ server }) => {
-        const session = await server.createSession();
-        const { output } = await ask(server, session.id, status());
-        expect(output).toContain(
-          "environments in opencode.json: found a list of 1; allowed: an object of environments by name",
-        );
-        expect(output).toContain("parallel-agents.jsonc");
-      },
+test("options that are no object, and a file that is no JSON, are told too", () =>
+  withSetup(
+    startSetup(
+      { environments: [1] },
+      { homeFiles: { ".config/opencode/parallel-agents.jsonc": "{ maxRunningJobs: " } },
     ),
-  240_000,
-);
+    async ({ server }) => {
+      const session = await server.createSession();
+      const { output } = await ask(server, session.id, status());
+      expect(output).toContain(
+        "environments in opencode.json: found a list of 1; allowed: an object of environments by name",
+      );
+      expect(output).toContain("parallel-agents.jsonc");
+    },
+  ));
 
 test("a state folder that cannot be written is named, and the tools work once it can be", () => {
   writeFileSync(join(host.home.home, "file"), "not a folder");
@@ -107,7 +99,7 @@ test("a state folder that cannot be written is named, and the tools work once it
     rmSync(join(home.home, "file"));
     expect((await ask(server, session.id, status())).metadata).toMatchObject({ jobs: [], pool: { running: 0 } });
   });
-}, 240_000);
+});
 
 /** The file of a repository that wants all it can get. */
 const HOSTILE = {
@@ -170,103 +162,83 @@ sandboxTest(
         }
       },
     ),
-  240_000,
 );
 
-sandboxTest(
-  "with the host's flag nothing of a repository's file is read, its faults neither",
-  () =>
-    withSetup(
-      startSetup(
-        {},
-        {
-          files: { [PROJECT_FILE]: JSON.stringify({ ...HOSTILE, maxTasksPerCall: "many", maxRunningJobs: 1 }) },
-          env: { OPENCODE_DISABLE_PROJECT_CONFIG: "1", HOST_SECRET: "hunter2" },
-        },
-      ),
-      async (setup) => {
-        const { server, home } = setup;
-        const session = await server.createSession();
-        const marker = join(home.root, "on-the-host-with-flag");
-        const job = task("look", shell(`touch ${marker}; echo "secret:$HOST_SECRET"`), say("looked"));
-        const [, , asked] = await turn(server, session.id, start(job), wait(), status());
-        expect(asked?.metadata).toMatchObject({ jobs: [{ state: "completed" }], pool: { limit: 8 } });
-        expect(asked?.output).not.toContain("ignored");
-        expect(JSON.stringify(setup.model.requests.map(({ raw }) => raw))).not.toContain("hunter2");
-        expect(existsSync(marker)).toBe(false);
-        expect(existsSync(join(home.stateDir, "pool.db"))).toBe(true);
+sandboxTest("with the host's flag nothing of a repository's file is read, its faults neither", () =>
+  withSetup(
+    startSetup(
+      {},
+      {
+        files: { [PROJECT_FILE]: JSON.stringify({ ...HOSTILE, maxTasksPerCall: "many", maxRunningJobs: 1 }) },
+        env: { OPENCODE_DISABLE_PROJECT_CONFIG: "1", HOST_SECRET: "hunter2" },
       },
     ),
-  240_000,
-);
-
-test(
-  "where the user takes the walls away, he, the main agent and the job are told so, and nobody speaks of sandboxes",
-  () =>
-    withSetup(startSetupIn(host, { local: { isolation: "none" } }), async (setup) => {
-      const session = await setup.server.createSession();
-      const before = setup.model.requests.length;
-      const [, waited, asked] = await turn(setup.server, session.id, start(task("x", say("done"))), wait(), status());
-      expect(waited?.metadata.finished[0]?.notes).toContainEqual(expect.stringContaining("not isolated"));
-      expect(asked?.output).toContain("WITHOUT isolation");
-      expect(asked?.output).not.toContain("local sandboxes");
-      const warned = toasts(setup).filter((message) => message.includes("WITHOUT isolation"));
-      expect(warned).toEqual([expect.stringContaining('"local.isolation" is "none"')]);
-      const systems = setup.model.requests.slice(before).map(({ system }) => system);
-      const worker = systems.filter((text) => text.includes("one delegated job"));
-      expect(worker.length).toBeGreaterThan(0);
-      for (const text of worker) expect(text).toMatch(/WITHOUT isolation.*This sandbox is not isolated/s);
-      for (const text of systems) expect(text).not.toMatch(/isolated sandbox of its own|in local sandboxes/);
-    }),
-  240_000,
-);
-
-test(
-  "a damaged record of the pool is set aside and named, and jobs start all the same",
-  () =>
-    withSetup(startSetupIn(host), async ({ server, home }) => {
-      mkdirSync(home.stateDir, { mode: 0o755 });
-      chmodSync(home.stateDir, 0o755);
-      writeFileSync(join(home.stateDir, "pool.db"), "no database at all", { mode: 0o644 });
+    async (setup) => {
+      const { server, home } = setup;
       const session = await server.createSession();
-      const [started, asked] = await turn(server, session.id, start({ ...task("x", say("no")), gpu: "T4" }), status());
-      expect(started?.metadata.jobs).toMatchObject([{ state: "failed", error: { code: "invalid_task" } }]);
-      const [aside = ""] = readdirSync(home.stateDir).filter((name) => name.startsWith("pool.db.damaged-"));
-      expect(asked?.output).toContain(`was damaged and is set aside as ${join(home.stateDir, aside)}`);
-      expect(asked?.output).not.toContain("Make its folder writable");
-      const modes = readdirSync(home.stateDir, { recursive: true, encoding: "utf8" })
-        .filter((name) => name !== aside)
-        .map((name) => statSync(join(home.stateDir, name)).mode & 0o077);
-      expect([statSync(home.stateDir).mode & 0o077, ...new Set(modes)]).toEqual([0, 0]);
-    }),
-  240_000,
+      const marker = join(home.root, "on-the-host-with-flag");
+      const job = task("look", shell(`touch ${marker}; echo "secret:$HOST_SECRET"`), say("looked"));
+      const [, , asked] = await turn(server, session.id, start(job), wait(), status());
+      expect(asked?.metadata).toMatchObject({ jobs: [{ state: "completed" }], pool: { limit: 8 } });
+      expect(asked?.output).not.toContain("ignored");
+      expect(JSON.stringify(setup.model.requests.map(({ raw }) => raw))).not.toContain("hunter2");
+      expect(existsSync(marker)).toBe(false);
+      expect(existsSync(join(home.stateDir, "pool.db"))).toBe(true);
+    },
+  ),
 );
+
+test("where the user takes the walls away, he, the main agent and the job are told so, and nobody speaks of sandboxes", () =>
+  withSetup(startSetupIn(host, { local: { isolation: "none" } }), async (setup) => {
+    const session = await setup.server.createSession();
+    const before = setup.model.requests.length;
+    const [, waited, asked] = await turn(setup.server, session.id, start(task("x", say("done"))), wait(), status());
+    expect(waited?.metadata.finished[0]?.notes).toContainEqual(expect.stringContaining("not isolated"));
+    expect(asked?.output).toContain("WITHOUT isolation");
+    expect(asked?.output).not.toContain("local sandboxes");
+    const warned = toasts(setup).filter((message) => message.includes("WITHOUT isolation"));
+    expect(warned).toEqual([expect.stringContaining('"local.isolation" is "none"')]);
+    const systems = setup.model.requests.slice(before).map(({ system }) => system);
+    const worker = systems.filter((text) => text.includes("one delegated job"));
+    expect(worker.length).toBeGreaterThan(0);
+    for (const text of worker) expect(text).toMatch(/WITHOUT isolation.*This sandbox is not isolated/s);
+    for (const text of systems) expect(text).not.toMatch(/isolated sandbox of its own|in local sandboxes/);
+  }));
+
+test("a damaged record of the pool is set aside and named, and jobs start all the same", () =>
+  withSetup(startSetupIn(host), async ({ server, home }) => {
+    mkdirSync(home.stateDir, { mode: 0o755 });
+    chmodSync(home.stateDir, 0o755);
+    writeFileSync(join(home.stateDir, "pool.db"), "no database at all", { mode: 0o644 });
+    const session = await server.createSession();
+    const [started, asked] = await turn(server, session.id, start({ ...task("x", say("no")), gpu: "T4" }), status());
+    expect(started?.metadata.jobs).toMatchObject([{ state: "failed", error: { code: "invalid_task" } }]);
+    const [aside = ""] = readdirSync(home.stateDir).filter((name) => name.startsWith("pool.db.damaged-"));
+    expect(asked?.output).toContain(`was damaged and is set aside as ${join(home.stateDir, aside)}`);
+    expect(asked?.output).not.toContain("Make its folder writable");
+    const modes = readdirSync(home.stateDir, { recursive: true, encoding: "utf8" })
+      .filter((name) => name !== aside)
+      .map((name) => statSync(join(home.stateDir, name)).mode & 0o077);
+    expect([statSync(home.stateDir).mode & 0o077, ...new Set(modes)]).toEqual([0, 0]);
+  }));
 
 const noWalls = (title: string, starting: () => Promise<TestSetup>, said: string) =>
-  test(
-    title,
-    () =>
-      withSetup(starting(), async ({ server, home }) => {
-        const session = await server.createSession();
-        const marker = join(home.root, "on-the-host");
-        const [, waited] = await turn(
-          server,
-          session.id,
-          start(task("x", shell(`touch ${marker}`), say("no"))),
-          wait(),
-        );
-        expect(waited?.metadata.finished).toMatchObject([
-          {
-            state: "failed",
-            turns: 0,
-            sandbox: "none",
-            error: { code: "isolation_unavailable", retryable: false, message: expect.stringContaining(said) },
-          },
-        ]);
-        expect(existsSync(marker)).toBe(false);
-        expect(sandboxesOf(home)).toEqual([]);
-      }),
-    240_000,
+  test(title, () =>
+    withSetup(starting(), async ({ server, home }) => {
+      const session = await server.createSession();
+      const marker = join(home.root, "on-the-host");
+      const [, waited] = await turn(server, session.id, start(task("x", shell(`touch ${marker}`), say("no"))), wait());
+      expect(waited?.metadata.finished).toMatchObject([
+        {
+          state: "failed",
+          turns: 0,
+          sandbox: "none",
+          error: { code: "isolation_unavailable", retryable: false, message: expect.stringContaining(said) },
+        },
+      ]);
+      expect(existsSync(marker)).toBe(false);
+      expect(sandboxesOf(home)).toEqual([]);
+    }),
   );
 
 noWalls(

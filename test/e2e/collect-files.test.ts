@@ -104,7 +104,6 @@ sandboxTest(
       expect(existsSync(place)).toBe(false);
     expect((await files(session, job, { paths: ["nowhere"] })).error?.message).toContain("Nothing is at nowhere");
   },
-  240_000,
 );
 
 /** What the instructions of the job below say; its task says it in other letters. */
@@ -149,7 +148,6 @@ sandboxTest(
     const named = await files(session, job, { paths: ["docs/AGENTS.md"], into: "named" });
     expect(named).toMatchObject({ files: [{ path: "docs/AGENTS.md" }], leftOut: [], attention: ["docs/AGENTS.md"] });
   },
-  240_000,
 );
 
 sandboxTest(
@@ -181,34 +179,27 @@ sandboxTest(
     expect(left).toMatchObject({ into: `.opencode/collected/${job}-2`, source: { kind: "snapshot" } });
     expect(left.files.map(({ path }) => path)).toEqual(["entered", "go", "left", "one"]);
   },
-  240_000,
 );
 
-sandboxTest(
-  "a session whose user refuses edits is told so, and nothing is written",
-  async () => {
-    const { server, home } = setup;
-    const session = (await server.createSession()).id;
-    const [, waited] = await turn(
-      server,
-      session,
-      start(task("refused", shell("echo x > new.txt"), say("done"))),
-      wait(),
-    );
-    const job = waited?.metadata.finished[0]?.id;
-    const permission = [{ permission: "edit", pattern: "*", action: "deny" }] as const;
-    must(await server.client.session.update({ sessionID: session, permission: [...permission] }));
-    const before = home.git("status", "--porcelain", "--ignored");
-    const modes = [{ mode: "files", into: "refused" }, { mode: "patch", into: "refused.patch" }, { mode: "branch" }];
-    await server.prompt(session, script(...modes.map((args) => call("agents_collect", { job, ...args })), say("done")));
-    const parts = await server.toolParts(session, "agents_collect");
-    expect(parts.map(({ state }) => (state.status === "error" ? state.error : state.status))).toEqual(
-      modes.map(() =>
-        expect.stringContaining("specified a rule which prevents you from using this specific tool call"),
-      ),
-    );
-    expect(home.git("status", "--porcelain", "--ignored")).toBe(before);
-    expect(home.git("branch", "--list", `agents/${job}`)).toBe("");
-  },
-  240_000,
-);
+sandboxTest("a session whose user refuses edits is told so, and nothing is written", async () => {
+  const { server, home } = setup;
+  const session = (await server.createSession()).id;
+  const [, waited] = await turn(
+    server,
+    session,
+    start(task("refused", shell("echo x > new.txt"), say("done"))),
+    wait(),
+  );
+  const job = waited?.metadata.finished[0]?.id;
+  const permission = [{ permission: "edit", pattern: "*", action: "deny" }] as const;
+  must(await server.client.session.update({ sessionID: session, permission: [...permission] }));
+  const before = home.git("status", "--porcelain", "--ignored");
+  const modes = [{ mode: "files", into: "refused" }, { mode: "patch", into: "refused.patch" }, { mode: "branch" }];
+  await server.prompt(session, script(...modes.map((args) => call("agents_collect", { job, ...args })), say("done")));
+  const parts = await server.toolParts(session, "agents_collect");
+  expect(parts.map(({ state }) => (state.status === "error" ? state.error : state.status))).toEqual(
+    modes.map(() => expect.stringContaining("specified a rule which prevents you from using this specific tool call")),
+  );
+  expect(home.git("status", "--porcelain", "--ignored")).toBe(before);
+  expect(home.git("branch", "--list", `agents/${job}`)).toBe("");
+});

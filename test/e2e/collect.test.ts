@@ -21,74 +21,70 @@ const setup = useSetup(
 /** Five ways to one end; the last does not get there. */
 const WAYS = ["a + b", "b + a", "a - -b", "[a, b].reduce((x, y) => x + y)", "a * b"];
 
-sandboxTest(
-  "five jobs solve one task five ways; one is chosen, its branch is there and works",
-  async () => {
-    const { server, home } = setup;
-    writeFileSync(join(home.project, "README.md"), "# Not committed\n");
-    const before = home.git("status", "--porcelain=v2", "--branch");
-    const session = await server.createSession();
-    const tasks = WAYS.map((way, n) =>
-      task(
-        `way ${n}`,
-        shell(`echo 'exports.sum = (a, b) => ${way};' > sum.js; ${n === 0 ? "git commit -q -a -m 'Add up'" : ":"}`),
-        say("done"),
-      ),
+sandboxTest("five jobs solve one task five ways; one is chosen, its branch is there and works", async () => {
+  const { server, home } = setup;
+  writeFileSync(join(home.project, "README.md"), "# Not committed\n");
+  const before = home.git("status", "--porcelain=v2", "--branch");
+  const session = await server.createSession();
+  const tasks = WAYS.map((way, n) =>
+    task(
+      `way ${n}`,
+      shell(`echo 'exports.sum = (a, b) => ${way};' > sum.js; ${n === 0 ? "git commit -q -a -m 'Add up'" : ":"}`),
+      say("done"),
+    ),
+  );
+  const [, waited] = await turn(server, session.id, start(...tasks), wait());
+  const jobs = waited?.metadata.finished ?? [];
+  expect(jobs.map(({ state }) => state)).toEqual(WAYS.map(() => "completed"));
+  await until(() => sandboxesOf(home).length === 0, { what: "all are parked" }); // their work is kept all the same
+
+  const works: boolean[] = [];
+  for (const [n, job] of jobs.entries()) {
+    const answer = await ask(server, session.id, call("agents_collect", { job: job.id }));
+    const collected = answer.metadata as unknown as Record<string, unknown> & { base: string };
+    expect(collected).toMatchObject({
+      branch: `agents/${job.id}`,
+      commits: [{ subject: n === 0 ? "Add up" : "Work that was not committed" }],
+      stat: { files: 1, insertions: 1, deletions: 1 },
+      preview: { kind: "clean" },
+    });
+    expect(Object.keys(collected.overlaps as object).sort()).toEqual(
+      jobs
+        .map(({ id }) => id)
+        .filter((id) => id !== job.id)
+        .sort(),
     );
-    const [, waited] = await turn(server, session.id, start(...tasks), wait());
-    const jobs = waited?.metadata.finished ?? [];
-    expect(jobs.map(({ state }) => state)).toEqual(WAYS.map(() => "completed"));
-    await until(() => sandboxesOf(home).length === 0, { what: "all are parked" }); // their work is kept all the same
+    expect(answer.output).toContain("It merges cleanly with the project as it is now.");
+    expect(home.git("show", `${collected.base}:README.md`)).toBe("# Not committed");
+    const sum = home.git("show", `agents/${job.id}:sum.js`);
+    works.push(new Function("exports", `${sum}; return exports.sum(1, 2)`)({}) === 3);
+  }
+  expect(works).toEqual([true, true, true, true, false]);
+  expect(home.git("status", "--porcelain=v2", "--branch")).toBe(before);
+  expect(home.git("stash", "list")).toBe("");
 
-    const works: boolean[] = [];
-    for (const [n, job] of jobs.entries()) {
-      const answer = await ask(server, session.id, call("agents_collect", { job: job.id }));
-      const collected = answer.metadata as unknown as Record<string, unknown> & { base: string };
-      expect(collected).toMatchObject({
-        branch: `agents/${job.id}`,
-        commits: [{ subject: n === 0 ? "Add up" : "Work that was not committed" }],
-        stat: { files: 1, insertions: 1, deletions: 1 },
-        preview: { kind: "clean" },
-      });
-      expect(Object.keys(collected.overlaps as object).sort()).toEqual(
-        jobs
-          .map(({ id }) => id)
-          .filter((id) => id !== job.id)
-          .sort(),
-      );
-      expect(answer.output).toContain("It merges cleanly with the project as it is now.");
-      expect(home.git("show", `${collected.base}:README.md`)).toBe("# Not committed");
-      const sum = home.git("show", `agents/${job.id}:sum.js`);
-      works.push(new Function("exports", `${sum}; return exports.sum(1, 2)`)({}) === 3);
-    }
-    expect(works).toEqual([true, true, true, true, false]);
-    expect(home.git("status", "--porcelain=v2", "--branch")).toBe(before);
-    expect(home.git("stash", "list")).toBe("");
+  expect(
+    (await ask(server, session.id, call("agents_collect", { job: jobs[0]?.id }))).metadata as unknown,
+  ).toMatchObject({ leftOut: [], attention: [], notes: [] });
 
-    expect(
-      (await ask(server, session.id, call("agents_collect", { job: jobs[0]?.id }))).metadata as unknown,
-    ).toMatchObject({ leftOut: [], attention: [], notes: [] });
+  const chosen = jobs[0]?.id as string;
+  const patched = await ask(server, session.id, call("agents_collect", { job: chosen, mode: "patch" }));
+  const file = `.opencode/collected/${chosen}.patch`;
+  expect(patched.metadata as unknown).toMatchObject({ patch: file });
+  expect(readFileSync(join(home.project, file), "utf8")).toContain("+exports.sum = (a, b) => a + b;");
+  home.git("apply", "--check", file);
 
-    const chosen = jobs[0]?.id as string;
-    const patched = await ask(server, session.id, call("agents_collect", { job: chosen, mode: "patch" }));
-    const file = `.opencode/collected/${chosen}.patch`;
-    expect(patched.metadata as unknown).toMatchObject({ patch: file });
-    expect(readFileSync(join(home.project, file), "utf8")).toContain("+exports.sum = (a, b) => a + b;");
-    home.git("apply", "--check", file);
-
-    const outside = await ask(
-      server,
-      session.id,
-      call("agents_collect", { job: chosen, mode: "patch", into: "../x.patch" }),
-    );
-    expect(outside.metadata.error).toMatchObject({ code: "collect_failed" });
-    expect(existsSync(join(home.root, "x.patch"))).toBe(false);
-    const other = await server.createSession();
-    const foreign = await ask(server, other.id, call("agents_collect", { job: chosen }));
-    expect(foreign.metadata.error).toMatchObject({ code: "not_found" });
-  },
-  240_000,
-);
+  const outside = await ask(
+    server,
+    session.id,
+    call("agents_collect", { job: chosen, mode: "patch", into: "../x.patch" }),
+  );
+  expect(outside.metadata.error).toMatchObject({ code: "collect_failed" });
+  expect(existsSync(join(home.root, "x.patch"))).toBe(false);
+  const other = await server.createSession();
+  const foreign = await ask(server, other.id, call("agents_collect", { job: chosen }));
+  expect(foreign.metadata.error).toMatchObject({ code: "not_found" });
+});
 
 sandboxTest(
   "a job is told that the project moved on, its files are brought along, and conflicts are its own to resolve",
@@ -145,49 +141,40 @@ sandboxTest(
     );
     expect(refused.metadata.error).toMatchObject({ code: "invalid_task" });
   },
-  240_000,
 );
 
-sandboxTest(
-  "what a branch brings is named where something obeys it, and so is what is not in it",
-  async () => {
-    const { server, home } = setup;
-    const session = await server.createSession();
-    const make = `mkdir -p .vscode .git/x part; echo x | tee .envrc .vscode/tasks.json > part/AGENTS.md; git init -q part/own
+sandboxTest("what a branch brings is named where something obeys it, and so is what is not in it", async () => {
+  const { server, home } = setup;
+  const session = await server.createSession();
+  const make = `mkdir -p .vscode .git/x part; echo x | tee .envrc .vscode/tasks.json > part/AGENTS.md; git init -q part/own
       git -C part/own -c user.name=x -c user.email=x commit -q --allow-empty -m x
       git add -A 2>/dev/null; git commit -q --signoff -m "Add settings"`;
-    const [, waited] = await turn(server, session.id, start(task("settings", shell(make), say("done"))), wait());
-    const job = waited?.metadata.finished[0]?.id as string;
-    const brought = [".envrc", ".vscode/tasks.json", "part/AGENTS.md"];
-    for (const mode of ["branch", "patch"]) {
-      const { output, metadata } = await ask(server, session.id, call("agents_collect", { job, mode }));
-      expect(metadata as unknown).toMatchObject({
-        attention: brought,
-        leftOut: [{ path: "part/own", why: "the job made it a repository of its own" }],
-        commits: [{ subject: "Add settings" }],
-      });
-      expect(output).toContain("Attention: these take effect without being asked.");
-      for (const path of brought) expect(output).toContain(`\n- ${path}: `);
-      expect(output).toContain("Left out 1:\n- part/own: the job made it a repository of its own");
-      expect(output).toContain("spoke for somebody (sign-offs, reviews): 1");
-    }
-    const some = await ask(server, session.id, call("agents_collect", { job, mode: "patch", paths: ["./part/"] }));
-    expect(some.metadata as unknown).toMatchObject({ attention: ["part/AGENTS.md"] });
-    expect(home.git("log", "-1", "--format=%B", `agents/${job}`)).toBe(`Add settings\n\nJob: ${job}`);
-  },
-  240_000,
-);
+  const [, waited] = await turn(server, session.id, start(task("settings", shell(make), say("done"))), wait());
+  const job = waited?.metadata.finished[0]?.id as string;
+  const brought = [".envrc", ".vscode/tasks.json", "part/AGENTS.md"];
+  for (const mode of ["branch", "patch"]) {
+    const { output, metadata } = await ask(server, session.id, call("agents_collect", { job, mode }));
+    expect(metadata as unknown).toMatchObject({
+      attention: brought,
+      leftOut: [{ path: "part/own", why: "the job made it a repository of its own" }],
+      commits: [{ subject: "Add settings" }],
+    });
+    expect(output).toContain("Attention: these take effect without being asked.");
+    for (const path of brought) expect(output).toContain(`\n- ${path}: `);
+    expect(output).toContain("Left out 1:\n- part/own: the job made it a repository of its own");
+    expect(output).toContain("spoke for somebody (sign-offs, reviews): 1");
+  }
+  const some = await ask(server, session.id, call("agents_collect", { job, mode: "patch", paths: ["./part/"] }));
+  expect(some.metadata as unknown).toMatchObject({ attention: ["part/AGENTS.md"] });
+  expect(home.git("log", "-1", "--format=%B", `agents/${job}`)).toBe(`Add settings\n\nJob: ${job}`);
+});
 
-sandboxTest(
-  "a job without the project's files says why it cannot be collected",
-  async () => {
-    const { server } = setup;
-    const session = await server.createSession();
-    const bare = { ...task("bare", say("done")), environment: "bare" };
-    const [, waited] = await turn(server, session.id, start(bare), wait());
-    const job = waited?.metadata.finished[0]?.id;
-    const { metadata } = await ask(server, session.id, call("agents_collect", { job }));
-    expect(metadata.error).toMatchObject({ code: "collect_failed", message: expect.stringContaining("did not start") });
-  },
-  240_000,
-);
+sandboxTest("a job without the project's files says why it cannot be collected", async () => {
+  const { server } = setup;
+  const session = await server.createSession();
+  const bare = { ...task("bare", say("done")), environment: "bare" };
+  const [, waited] = await turn(server, session.id, start(bare), wait());
+  const job = waited?.metadata.finished[0]?.id;
+  const { metadata } = await ask(server, session.id, call("agents_collect", { job }));
+  expect(metadata.error).toMatchObject({ code: "collect_failed", message: expect.stringContaining("did not start") });
+});

@@ -41,7 +41,6 @@ describe("models in trouble", () => {
       const told = (index: number, pattern: RegExp) =>
         until(async () => pattern.test((await reasonOf(setup, session.id, index)) ?? ""), {
           what: `${pattern} is told`,
-          timeoutMs: 60_000,
         });
       await told(0, /^model retry [1-5] of 5, next in [\d.]+ s: /);
       await told(1, /^nothing has been heard of its model for [3-9] s$/);
@@ -54,49 +53,44 @@ describe("models in trouble", () => {
       expect(finished[1]?.snapshot).toStartWith("snap_");
       model.use(scriptedModel);
     },
-    240_000,
   );
 });
 
 describe("jobs past their time", () => {
   const setup = useSetupIn(host, { jobTimeoutMinutes: 0.7, rescueMinutes: 0.35 });
 
-  sandboxTest(
-    "are told to wrap up, stopped, frozen and kept, and woken by a message with their files",
-    async () => {
-      const { server, home, model } = setup;
-      model.use((request) =>
-        request.lastUser.startsWith("Your time is nearly over") ? say("half of it") : scriptedModel(request),
-      );
-      const session = await server.createSession();
-      const tasks = [
-        task("listens", shell("echo kept > file; sleep 25"), say("whole")),
-        task("does not", shell("echo kept > file; sleep 600", { timeout_seconds: 900 }), say("never")),
-      ];
-      const [started, waited] = await turn(server, session.id, start(...tasks), wait());
-      const ids = started?.metadata.jobs.map(({ id }) => id) as [string, string];
-      const finished = waited?.metadata.finished ?? [];
-      for (const job of finished) {
-        expect(job).toMatchObject({
-          state: "failed",
-          error: { code: "timed_out", retryable: true },
-          sandbox: "parked",
-        });
-        expect(job.snapshot).toStartWith("snap_");
-      }
-      expect(finished[0]?.result).toBe("half of it");
-      expect(waited?.output).toContain("half of it");
-      await until(() => sandboxesOf(home).length === 0, { what: "their sandboxes are ended" });
-      const again = script(shell("cat file"), say("again"));
-      const [, , woken] = await turn(server, session.id, message(ids[0], again), message(ids[1], again), wait());
-      expect(woken?.metadata.finished).toMatchObject([{ state: "completed" }, { state: "completed" }]);
-      for (const job of woken?.metadata.finished ?? []) {
-        const [last] = (await server.toolParts(job.sessionID as string, "sandbox_exec")).slice(-1);
-        expect(last?.state).toMatchObject({ output: "kept\n[exit code 0]" });
-      }
-    },
-    240_000,
-  );
+  sandboxTest("are told to wrap up, stopped, frozen and kept, and woken by a message with their files", async () => {
+    const { server, home, model } = setup;
+    model.use((request) =>
+      request.lastUser.startsWith("Your time is nearly over") ? say("half of it") : scriptedModel(request),
+    );
+    const session = await server.createSession();
+    const tasks = [
+      task("listens", shell("echo kept > file; sleep 25"), say("whole")),
+      task("does not", shell("echo kept > file; sleep 600", { timeout_seconds: 900 }), say("never")),
+    ];
+    const [started, waited] = await turn(server, session.id, start(...tasks), wait());
+    const ids = started?.metadata.jobs.map(({ id }) => id) as [string, string];
+    const finished = waited?.metadata.finished ?? [];
+    for (const job of finished) {
+      expect(job).toMatchObject({
+        state: "failed",
+        error: { code: "timed_out", retryable: true },
+        sandbox: "parked",
+      });
+      expect(job.snapshot).toStartWith("snap_");
+    }
+    expect(finished[0]?.result).toBe("half of it");
+    expect(waited?.output).toContain("half of it");
+    await until(() => sandboxesOf(home).length === 0, { what: "their sandboxes are ended" });
+    const again = script(shell("cat file"), say("again"));
+    const [, , woken] = await turn(server, session.id, message(ids[0], again), message(ids[1], again), wait());
+    expect(woken?.metadata.finished).toMatchObject([{ state: "completed" }, { state: "completed" }]);
+    for (const job of woken?.metadata.finished ?? []) {
+      const [last] = (await server.toolParts(job.sessionID as string, "sandbox_exec")).slice(-1);
+      expect(last?.state).toMatchObject({ output: "kept\n[exit code 0]" });
+    }
+  });
 });
 
 describe("jobs that stop everything else in their sandbox", () => {
@@ -119,9 +113,9 @@ describe("jobs that stop everything else in their sandbox", () => {
       await ask(server, mine.id, start(hostile(shell("never in", { timeout_seconds: 900 }))));
       await ask(server, theirs.id, start(task("waits", say("its turn"))));
       const running = async () => (await ask(server, mine.id, status())).metadata.jobs.find((one) => one.sessionID);
-      const job = await until(running, { what: "it has a session", timeoutMs: 60_000 });
+      const job = await until(running, { what: "it has a session" });
       const calls = () => server.toolParts(job.sessionID as string, "sandbox_exec");
-      await until(async () => (await calls()).length === 3, { what: "a command is held up", timeoutMs: 60_000 });
+      await until(async () => (await calls()).length === 3, { what: "a command is held up" });
       expect((await calls())[1]?.state).toMatchObject({ output: expect.stringContaining("stopped after 2 s") });
       const collect = call("agents_collect", { job: job.id, mode: "files", paths: ["work"], into: "kept" });
       const [collected, cancelled] = await turn(server, mine.id, collect, cancel(job.id));
@@ -139,7 +133,6 @@ describe("jobs that stop everything else in their sandbox", () => {
       const stopped = { state: "failed", error: { code: "timed_out" }, sandbox: "parked", notes };
       expect(ended?.metadata.finished.at(-1)).toMatchObject(stopped);
     },
-    240_000,
   );
 });
 
@@ -159,7 +152,7 @@ describe("money", () => {
       const session = await server.createSession();
       const toast = server.events.waitFor(
         ({ type, properties }) => type === "tui.toast.show" && JSON.stringify(properties).includes("have spent"),
-        { what: "a toast warns", timeoutMs: 60_000 },
+        { what: "a toast warns" },
       );
       await ask(server, session.id, start(task("a", shell("true"), { hang: true })));
       const [warned, stopped] = await turn(server, session.id, wait(), wait());
@@ -182,6 +175,5 @@ describe("money", () => {
       expect(spend.usd).toBeGreaterThan(17);
       expect(spend.usd).toBeLessThanOrEqual(30);
     },
-    240_000,
   );
 });

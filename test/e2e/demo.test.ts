@@ -22,15 +22,9 @@ async function playDemo(args: string[], sandboxes: string): Promise<void> {
   }
 }
 
-test(
-  "the demo ends with seven completed jobs and a leaderboard led by a refinement",
-  () => playDemo([], "local"),
-  240_000,
-);
+test("the demo ends with seven completed jobs and a leaderboard led by a refinement", () => playDemo([], "local"));
 
 // Without walls the demo says in one line that it cannot.
-test.skipIf(!hasWalls())(
-  "it ends so on Modal too, as the tests' server plays it",
-  () => playDemo(["--modal-server"], "modal"),
-  240_000,
+test.skipIf(!hasWalls())("it ends so on Modal too, as the tests' server plays it", () =>
+  playDemo(["--modal-server"], "modal"),
 );

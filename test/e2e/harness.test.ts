@@ -43,13 +43,13 @@ beforeAll(async () => {
     homeFiles: { "plugin.js": plugin },
   });
   server = await startServe(home);
-}, 240_000);
+});
 
 afterAll(async () => {
   await server?.stop();
   await home?.remove();
   await model?.stop();
-}, 240_000);
+});
 
 test("a prompt over serve runs a plugin's tool and ends with the model's answer", async () => {
   const session = await server.createSession();
@@ -83,7 +83,7 @@ test("a session outlives the process", async () => {
   const second = await restart(first, home);
   expect((await second.client.session.get({ sessionID: session.id })).data?.title).toBe("kept");
   await second.kill();
-}, 240_000);
+});
 
 test("opencode run reports the same as JSON lines", async () => {
   model.use(({ toolResults }) =>
@@ -98,22 +98,18 @@ test("opencode run reports the same as JSON lines", async () => {
     state: { output: "echo: x" },
   });
   expect(run.events.find((event) => event.type === "text")?.part?.text).toBe("done");
-}, 240_000);
+});
 
-test.skipIf(!hasTmux)(
-  "the terminal UI shows the answer",
-  async () => {
-    model.use(() => ({ text: "seen in the terminal" }));
-    const terminal = await startTui(home);
-    try {
-      await terminal.submit("hello");
-      await terminal.waitForText("seen in the terminal");
-    } finally {
-      await terminal.close();
-    }
-  },
-  240_000,
-);
+test.skipIf(!hasTmux)("the terminal UI shows the answer", async () => {
+  model.use(() => ({ text: "seen in the terminal" }));
+  const terminal = await startTui(home);
+  try {
+    await terminal.submit("hello");
+    await terminal.waitForText("seen in the terminal");
+  } finally {
+    await terminal.close();
+  }
+});
 
 test("a plugin runs in plain Node beside a server", async () => {
   model.use(({ lastUser }) => ({ text: `answer to ${lastUser}` }));
@@ -133,4 +129,4 @@ test("a plugin runs in plain Node beside a server", async () => {
     await host.stop();
     await own.remove();
   }
-}, 240_000);
+});

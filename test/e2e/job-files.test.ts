@@ -32,92 +32,84 @@ beforeAll(() => {
   symlinkSync(join(home, "dotfiles/tasting"), join(configDir, "skills/tasting"));
 });
 
-sandboxTest(
-  "files are read, written and edited, and what cannot be is told with its reason",
-  async () => {
-    const path = "dir/file.txt";
-    const edit = (old_string: string, new_string: string, more: object = {}) =>
-      call("sandbox_edit", { path, old_string, new_string, ...more });
-    const answers = await inJob(
-      setup.server,
-      call("sandbox_write", { path, content: "one\ntwo\ntwo\nthree ü\n" }),
-      call("sandbox_read", { path }),
-      call("sandbox_read", { path, offset: 2, limit: 1 }),
-      edit("one", "1"),
-      edit("two", "2"),
-      edit("two", "2", { replace_all: true }),
-      edit("four", "4"),
-      edit("", "4"),
-      call("sandbox_read", { path: `/workspace/${path}` }),
-      call("sandbox_read", { path: "missing" }),
-      call("sandbox_read", { path: "dir" }),
-      call("sandbox_write", { path: "dir", content: "x" }),
-      shell("printf '\\377\\376\\000' > binary; ln -s /etc/passwd link; : > empty; ls"),
-      call("sandbox_read", { path: "binary" }),
-      call("sandbox_edit", { path: "missing", old_string: "a", new_string: "b" }),
-      call("sandbox_read", { path: `../../../../${setup.home.home}/.gitconfig` }),
-      call("sandbox_write", { path: "/usr/bin/new", content: "x" }),
-      call("sandbox_read", { path: "empty" }),
-      call("sandbox_read", { path, limit: 0 }),
-      call("sandbox_write", { path: "only" }),
-      shell("ls", { gpu: "H100" }),
-      shell("  "),
-    );
-    const said = answers.map(({ output, metadata }) => (metadata.error ? metadata.error.code : output));
-    expect(said).toEqual([
-      "Wrote 21 bytes to dir/file.txt.",
-      "1\tone\n2\ttwo\n3\ttwo\n4\tthree ü",
-      "2\ttwo\n[2 lines more; go on with offset 3]",
-      "Replaced once in dir/file.txt.",
-      "file_failed",
-      "Replaced 2 times in dir/file.txt.",
-      "file_failed",
-      "invalid_task",
-      "1\t1\n2\t2\n3\t2\n4\tthree ü",
-      "file_not_found",
-      expect.stringContaining("file.txt") as never,
-      "is_directory",
-      "binary\ndir\nempty\nlink\n[exit code 0]",
-      "file_failed",
-      "file_not_found",
-      "file_not_found",
-      "permission_denied",
-      "(empty file)",
-      "invalid_task",
-      "invalid_task",
-      "invalid_task",
-      "invalid_task",
-    ]);
-    expect(answers[4]?.output).toContain("contains old_string 2 times");
-    expect(answers[13]?.output).toContain("is not UTF-8 text (3 bytes)");
-  },
-  240_000,
-);
+sandboxTest("files are read, written and edited, and what cannot be is told with its reason", async () => {
+  const path = "dir/file.txt";
+  const edit = (old_string: string, new_string: string, more: object = {}) =>
+    call("sandbox_edit", { path, old_string, new_string, ...more });
+  const answers = await inJob(
+    setup.server,
+    call("sandbox_write", { path, content: "one\ntwo\ntwo\nthree ü\n" }),
+    call("sandbox_read", { path }),
+    call("sandbox_read", { path, offset: 2, limit: 1 }),
+    edit("one", "1"),
+    edit("two", "2"),
+    edit("two", "2", { replace_all: true }),
+    edit("four", "4"),
+    edit("", "4"),
+    call("sandbox_read", { path: `/workspace/${path}` }),
+    call("sandbox_read", { path: "missing" }),
+    call("sandbox_read", { path: "dir" }),
+    call("sandbox_write", { path: "dir", content: "x" }),
+    shell("printf '\\377\\376\\000' > binary; ln -s /etc/passwd link; : > empty; ls"),
+    call("sandbox_read", { path: "binary" }),
+    call("sandbox_edit", { path: "missing", old_string: "a", new_string: "b" }),
+    call("sandbox_read", { path: `../../../../${setup.home.home}/.gitconfig` }),
+    call("sandbox_write", { path: "/usr/bin/new", content: "x" }),
+    call("sandbox_read", { path: "empty" }),
+    call("sandbox_read", { path, limit: 0 }),
+    call("sandbox_write", { path: "only" }),
+    shell("ls", { gpu: "H100" }),
+    shell("  "),
+  );
+  const said = answers.map(({ output, metadata }) => (metadata.error ? metadata.error.code : output));
+  expect(said).toEqual([
+    "Wrote 21 bytes to dir/file.txt.",
+    "1\tone\n2\ttwo\n3\ttwo\n4\tthree ü",
+    "2\ttwo\n[2 lines more; go on with offset 3]",
+    "Replaced once in dir/file.txt.",
+    "file_failed",
+    "Replaced 2 times in dir/file.txt.",
+    "file_failed",
+    "invalid_task",
+    "1\t1\n2\t2\n3\t2\n4\tthree ü",
+    "file_not_found",
+    expect.stringContaining("file.txt") as never,
+    "is_directory",
+    "binary\ndir\nempty\nlink\n[exit code 0]",
+    "file_failed",
+    "file_not_found",
+    "file_not_found",
+    "permission_denied",
+    "(empty file)",
+    "invalid_task",
+    "invalid_task",
+    "invalid_task",
+    "invalid_task",
+  ]);
+  expect(answers[4]?.output).toContain("contains old_string 2 times");
+  expect(answers[13]?.output).toContain("is not UTF-8 text (3 bytes)");
+});
 
-sandboxTest(
-  "a task's skills reach its job: their text, and their folder with its scripts",
-  async () => {
-    const { server, model } = setup;
-    const session = await server.createSession();
-    const run = shell("cd ~/skills/brewing && cat SKILL.md | tail -1 && sh scripts/boil.sh && ls");
-    const tasks = [{ ...task("brews", run, say("ok")), skills: ["brewing"] }, task("does not", say("ok"))];
-    const since = model.requests.length;
-    const [, waited] = await turn(server, session.id, start(...tasks), wait());
-    const [brews] = waited?.metadata.finished ?? [];
-    const outputs = await outputsOf(server, brews, "sandbox_exec");
-    expect(outputs).toEqual(["Boil for seven minutes.\nboiling\nSKILL.md\nscripts\n[exit code 0]"]);
-    const systems = model.requests.slice(since).filter(({ tools }) => tools.includes("sandbox_exec"));
-    const ofBrewer = systems.filter(({ lastUser }) => lastUser.includes("boil.sh"));
-    expect(ofBrewer).toHaveLength(2);
-    for (const { system } of ofBrewer) {
-      expect(system).toContain("# Skill brewing\nIts files are in your sandbox at /home/");
-      expect(system).toContain("Boil for seven minutes.");
-      expect(system).not.toContain(setup.home.project);
-    }
-    for (const { system } of systems.filter((one) => !ofBrewer.includes(one))) expect(system).not.toContain("brewing");
-  },
-  240_000,
-);
+sandboxTest("a task's skills reach its job: their text, and their folder with its scripts", async () => {
+  const { server, model } = setup;
+  const session = await server.createSession();
+  const run = shell("cd ~/skills/brewing && cat SKILL.md | tail -1 && sh scripts/boil.sh && ls");
+  const tasks = [{ ...task("brews", run, say("ok")), skills: ["brewing"] }, task("does not", say("ok"))];
+  const since = model.requests.length;
+  const [, waited] = await turn(server, session.id, start(...tasks), wait());
+  const [brews] = waited?.metadata.finished ?? [];
+  const outputs = await outputsOf(server, brews, "sandbox_exec");
+  expect(outputs).toEqual(["Boil for seven minutes.\nboiling\nSKILL.md\nscripts\n[exit code 0]"]);
+  const systems = model.requests.slice(since).filter(({ tools }) => tools.includes("sandbox_exec"));
+  const ofBrewer = systems.filter(({ lastUser }) => lastUser.includes("boil.sh"));
+  expect(ofBrewer).toHaveLength(2);
+  for (const { system } of ofBrewer) {
+    expect(system).toContain("# Skill brewing\nIts files are in your sandbox at /home/");
+    expect(system).toContain("Boil for seven minutes.");
+    expect(system).not.toContain(setup.home.project);
+  }
+  for (const { system } of systems.filter((one) => !ofBrewer.includes(one))) expect(system).not.toContain("brewing");
+});
 
 sandboxTest(
   "what a skill links to does not reach its job, and a project's skill that is a link out of it none at all",
@@ -138,5 +130,4 @@ sandboxTest(
       message: expect.stringContaining("skill cellar is a link that leads out of its project"),
     });
   },
-  240_000,
 );

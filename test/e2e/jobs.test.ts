@@ -28,96 +28,90 @@ const work = (n: number) =>
     say(`result ${n}`),
   );
 
-sandboxTest(
-  "three jobs run at the same time, and each comes back with its own result and numbers",
-  async () => {
-    const { server, home, model } = setup;
-    const session = await server.createSession();
-    const [started] = await turn(server, session.id, start(work(1), work(2), work(3)));
-    expect(started?.metadata.jobs).toStrictEqual(
-      [1, 2, 3].map((n) => ({
-        id: expect.stringMatching(/^job_[a-z0-9]{12}$/),
-        description: `job ${n}`,
-        state: "queued",
-        queuePosition: n,
-        agent: "sandbox_worker",
-        model: "mock/m1",
-        environment: "default",
-        provider: "local",
-        sandbox: "none",
-        metrics: {},
-        turns: 0,
-        tokens: { input: 0, output: 0 },
-        usd: { model: 0, compute: 0 },
-        createdAt: moment,
-        elapsedSeconds: 0,
-        notes: [],
-      })),
-    );
-    await until(() => holders(home).length === 3, { what: "all three are in their sandboxes", timeoutMs: 60_000 });
-    const now = await ask(server, session.id, status());
-    expect(now.metadata.pool).toEqual({ running: 3, queued: 0, limit: 8, gpus: { total: { used: 0, limit: 10 } } });
-    for (const [index, job] of now.metadata.jobs.entries()) {
-      const n = index + 1;
-      expect(job).toMatchObject({
-        state: "running",
-        tool: "sandbox_exec",
-        sandbox: "live",
-        status: `works ${n}`,
-        turns: 1,
-      });
-      expect(job.metrics).toEqual({ loss: { value: n / 2, step: 10 * n, at: moment }, old: { value: 2, at: moment } });
-      expect(sandboxesOf(home)).toContain(job.sandboxID as string);
-    }
-    expect(now.metadata.spend).toMatchObject({ computeUsd: 0, budgetUsd: 25 });
-    openGates(home);
-    const waited = await ask(server, session.id, wait());
-    expect(waited.metadata).toMatchObject({ reason: "satisfied", pending: [] });
-    expect(waited.metadata.finished.map(({ id }) => id)).toEqual(
-      started?.metadata.jobs.map(({ id }) => id) as string[],
-    );
-    await until(() => sandboxesOf(home).length === 0, { what: "the sandboxes are given up" });
+sandboxTest("three jobs run at the same time, and each comes back with its own result and numbers", async () => {
+  const { server, home, model } = setup;
+  const session = await server.createSession();
+  const [started] = await turn(server, session.id, start(work(1), work(2), work(3)));
+  expect(started?.metadata.jobs).toStrictEqual(
+    [1, 2, 3].map((n) => ({
+      id: expect.stringMatching(/^job_[a-z0-9]{12}$/),
+      description: `job ${n}`,
+      state: "queued",
+      queuePosition: n,
+      agent: "sandbox_worker",
+      model: "mock/m1",
+      environment: "default",
+      provider: "local",
+      sandbox: "none",
+      metrics: {},
+      turns: 0,
+      tokens: { input: 0, output: 0 },
+      usd: { model: 0, compute: 0 },
+      createdAt: moment,
+      elapsedSeconds: 0,
+      notes: [],
+    })),
+  );
+  await until(() => holders(home).length === 3, { what: "all three are in their sandboxes" });
+  const now = await ask(server, session.id, status());
+  expect(now.metadata.pool).toEqual({ running: 3, queued: 0, limit: 8, gpus: { total: { used: 0, limit: 10 } } });
+  for (const [index, job] of now.metadata.jobs.entries()) {
+    const n = index + 1;
+    expect(job).toMatchObject({
+      state: "running",
+      tool: "sandbox_exec",
+      sandbox: "live",
+      status: `works ${n}`,
+      turns: 1,
+    });
+    expect(job.metrics).toEqual({ loss: { value: n / 2, step: 10 * n, at: moment }, old: { value: 2, at: moment } });
+    expect(sandboxesOf(home)).toContain(job.sandboxID as string);
+  }
+  expect(now.metadata.spend).toMatchObject({ computeUsd: 0, budgetUsd: 25 });
+  openGates(home);
+  const waited = await ask(server, session.id, wait());
+  expect(waited.metadata).toMatchObject({ reason: "satisfied", pending: [] });
+  expect(waited.metadata.finished.map(({ id }) => id)).toEqual(started?.metadata.jobs.map(({ id }) => id) as string[]);
+  await until(() => sandboxesOf(home).length === 0, { what: "the sandboxes are given up" });
 
-    const last = await ask(server, session.id, status());
-    for (const [index, job] of last.metadata.jobs.entries()) {
-      const { metrics, sessionID, ...rest } = job;
-      expect(rest).toStrictEqual({
-        id: started?.metadata.jobs[index]?.id as string,
-        description: `job ${index + 1}`,
-        state: "completed",
-        agent: "sandbox_worker",
-        model: "mock/m1",
-        environment: "default",
-        provider: "local",
-        sandbox: "parked",
-        status: `works ${index + 1}`,
-        turns: 1,
-        tokens: { input: 500, output: 50 },
-        usd: { model: expect.closeTo((500 + 2 * 50) / 1e6, 9), compute: 0 },
-        createdAt: moment,
-        startedAt: moment,
-        endedAt: moment,
-        elapsedSeconds: expect.any(Number),
-        snapshot: expect.stringMatching(/^snap_/),
-        result: `result ${index + 1}`,
-        notes: expect.any(Array), // what this machine cannot do
-      });
-    }
-    expect(last.metadata.spend.modelUsd).toBeCloseTo((3 * 600) / 1e6, 9);
-    expect(last.metadata.snapshots).toEqual([]); // parked ones were not asked for
-    expect(last.metadata.pool).toMatchObject({ running: 0, queued: 0 });
-    expect(wallsOf(server.pid)).toEqual([]);
-    for (const n of [1, 2, 3]) expect(waited.output).toMatch(new RegExp(`<result-(\\w+)>\nresult ${n}\n</result-\\1>`));
+  const last = await ask(server, session.id, status());
+  for (const [index, job] of last.metadata.jobs.entries()) {
+    const { metrics, sessionID, ...rest } = job;
+    expect(rest).toStrictEqual({
+      id: started?.metadata.jobs[index]?.id as string,
+      description: `job ${index + 1}`,
+      state: "completed",
+      agent: "sandbox_worker",
+      model: "mock/m1",
+      environment: "default",
+      provider: "local",
+      sandbox: "parked",
+      status: `works ${index + 1}`,
+      turns: 1,
+      tokens: { input: 500, output: 50 },
+      usd: { model: expect.closeTo((500 + 2 * 50) / 1e6, 9), compute: 0 },
+      createdAt: moment,
+      startedAt: moment,
+      endedAt: moment,
+      elapsedSeconds: expect.any(Number),
+      snapshot: expect.stringMatching(/^snap_/),
+      result: `result ${index + 1}`,
+      notes: expect.any(Array), // what this machine cannot do
+    });
+  }
+  expect(last.metadata.spend.modelUsd).toBeCloseTo((3 * 600) / 1e6, 9);
+  expect(last.metadata.snapshots).toEqual([]); // parked ones were not asked for
+  expect(last.metadata.pool).toMatchObject({ running: 0, queued: 0 });
+  expect(wallsOf(server.pid)).toEqual([]);
+  for (const n of [1, 2, 3]) expect(waited.output).toMatch(new RegExp(`<result-(\\w+)>\nresult ${n}\n</result-\\1>`));
 
-    const outputs = await Promise.all(last.metadata.jobs.map((job) => outputsOf(server, job, "sandbox_exec")));
-    expect(mostAtOnce(outputs.map(([output = ""]) => heldFrom(output)))).toBe(3);
-    expect((await server.children(session.id)).map(({ id }) => id).sort()).toEqual(
-      last.metadata.jobs.map(({ sessionID }) => sessionID as string).sort(),
-    );
-    expect(model.errors).toEqual([]);
-  },
-  240_000,
-);
+  const outputs = await Promise.all(last.metadata.jobs.map((job) => outputsOf(server, job, "sandbox_exec")));
+  expect(mostAtOnce(outputs.map(([output = ""]) => heldFrom(output)))).toBe(3);
+  expect((await server.children(session.id)).map(({ id }) => id).sort()).toEqual(
+    last.metadata.jobs.map(({ sessionID }) => sessionID as string).sort(),
+  );
+  expect(model.errors).toEqual([]);
+});
 
 sandboxTest(
   "orchestrator, job and title request see their own system text and tools, and nothing of each other's",
@@ -168,5 +162,4 @@ sandboxTest(
     expect(titles[0]?.system).not.toContain("Parallel agents");
     expect((await server.children(session.id)).map(({ title }) => title)).toEqual(["looks (@sandbox_worker subagent)"]);
   },
-  240_000,
 );

@@ -21,26 +21,22 @@ let setup: AttackSetup;
 beforeAll(async () => {
   modal = await startModalServerProcess();
   setup = await startAttackSetup({}, { env: { ...modal.env } });
-}, 240_000);
+});
 
 afterAll(async () => {
   await setup?.stop();
   await modal?.stop();
-}, 240_000);
+});
 
 beforeEach(() => setup.ran.clear());
 
-sandboxTest(
-  "an ordinary session runs the calls on the host, so that their refusal means something",
-  async () => {
-    const session = await setup.server.createSession();
-    await setup.server.prompt(session.id, script(...hostCallsOf(setup), say("done")), { agent: "build" });
-    const parts = await allToolParts(setup, session.id);
-    expect(parts.map(({ state }) => `${state.status}`)).toEqual(hostCallsOf(setup).map(() => "completed"));
-    expect(setup.ran.names()).toEqual(["bash", "edit", "hostly", "mcp_touch", "write"]);
-  },
-  240_000,
-);
+sandboxTest("an ordinary session runs the calls on the host, so that their refusal means something", async () => {
+  const session = await setup.server.createSession();
+  await setup.server.prompt(session.id, script(...hostCallsOf(setup), say("done")), { agent: "build" });
+  const parts = await allToolParts(setup, session.id);
+  expect(parts.map(({ state }) => `${state.status}`)).toEqual(hostCallsOf(setup).map(() => "completed"));
+  expect(setup.ran.names()).toEqual(["bash", "edit", "hostly", "mcp_touch", "write"]);
+});
 
 for (const agent of ["sandbox_worker", "free", "build"]) {
   sandboxTest(
@@ -56,49 +52,40 @@ for (const agent of ["sandbox_worker", "free", "build"]) {
       for (const { tools } of jobRequests(setup).slice(before.requests)) expect([...tools].sort()).toEqual(JOB_TOOLS);
       expect(await setup.server.children(child.id)).toEqual([]);
     },
-    240_000,
   );
 }
 
-sandboxTest(
-  "a job's session led to the host over HTTP meets the guard; the shell endpoint runs nothing",
-  async () => {
-    const { child } = await delegate(setup, [call("sandbox_exec", { command: "true" })]);
-    expect((await shellOnHost(setup, child.id)).status).toBe(500);
-    expect(
-      (await promptForHost(setup, child.id, { tools: { bash: true, host_touch: true, hostly: true } })).status,
-    ).toBe(200);
-    await expectStoppedByGuard(setup, child.id);
-    expect((await http(setup, "PATCH", `/session/${child.id}`, { permission: ALLOW_ALL })).status).toBe(200);
-    expect((await promptForHost(setup, child.id)).status).toBe(200);
-    await expectStoppedByGuard(setup, child.id);
-  },
-  240_000,
-);
+sandboxTest("a job's session led to the host over HTTP meets the guard; the shell endpoint runs nothing", async () => {
+  const { child } = await delegate(setup, [call("sandbox_exec", { command: "true" })]);
+  expect((await shellOnHost(setup, child.id)).status).toBe(500);
+  expect((await promptForHost(setup, child.id, { tools: { bash: true, host_touch: true, hostly: true } })).status).toBe(
+    200,
+  );
+  await expectStoppedByGuard(setup, child.id);
+  expect((await http(setup, "PATCH", `/session/${child.id}`, { permission: ALLOW_ALL })).status).toBe(200);
+  expect((await promptForHost(setup, child.id)).status).toBe(200);
+  await expectStoppedByGuard(setup, child.id);
+});
 
-sandboxTest(
-  "a job's own tools, called outside of a job, find nothing to act on",
-  async () => {
-    const session = await setup.server.createSession();
-    const calls = [
-      call("sandbox_exec", { command: `touch ${setup.ran.path("exec")}` }),
-      call("sandbox_process", { process: "p1" }),
-      call("sandbox_read", { path: `${setup.home.home}/canary.txt` }),
-      call("sandbox_write", { path: setup.ran.path("written"), content: "x" }),
-      call("sandbox_edit", { path: `${setup.home.home}/canary.txt`, old_string: "c", new_string: "d" }),
-      call("job_report", { status: "x" }),
-    ];
-    await setup.server.prompt(session.id, script(...calls, say("done")), { agent: "free" });
-    const parts = await allToolParts(setup, session.id);
-    expect(parts).toHaveLength(calls.length);
-    for (const { state } of parts) {
-      expect(state).toMatchObject({ status: "completed", metadata: { error: { code: "not_found" } } });
-    }
-    expect(JSON.stringify(parts)).not.toContain(setup.canaries.home);
-    expect(setup.ran.names()).toEqual([]);
-  },
-  240_000,
-);
+sandboxTest("a job's own tools, called outside of a job, find nothing to act on", async () => {
+  const session = await setup.server.createSession();
+  const calls = [
+    call("sandbox_exec", { command: `touch ${setup.ran.path("exec")}` }),
+    call("sandbox_process", { process: "p1" }),
+    call("sandbox_read", { path: `${setup.home.home}/canary.txt` }),
+    call("sandbox_write", { path: setup.ran.path("written"), content: "x" }),
+    call("sandbox_edit", { path: `${setup.home.home}/canary.txt`, old_string: "c", new_string: "d" }),
+    call("job_report", { status: "x" }),
+  ];
+  await setup.server.prompt(session.id, script(...calls, say("done")), { agent: "free" });
+  const parts = await allToolParts(setup, session.id);
+  expect(parts).toHaveLength(calls.length);
+  for (const { state } of parts) {
+    expect(state).toMatchObject({ status: "completed", metadata: { error: { code: "not_found" } } });
+  }
+  expect(JSON.stringify(parts)).not.toContain(setup.canaries.home);
+  expect(setup.ran.names()).toEqual([]);
+});
 
 sandboxTest(
   "nothing of the host is in a job's sandbox or in what its model was shown: no file, no variable, no credential, no server",
@@ -118,5 +105,4 @@ sandboxTest(
     expect(setup.web.hits()).toBe(1); // the ordinary session's
     await noneLeft(modal);
   },
-  240_000,
 );

@@ -9,11 +9,11 @@ let setup: ModalSetup;
 
 beforeAll(async () => {
   setup = await startModalSetup({ modal: { createTimeoutSeconds: 3 } }, { server: { gpus: { H100: 0 } } });
-}, 240_000);
+});
 
 afterAll(async () => {
   await setup?.stop();
-}, 240_000);
+});
 
 const on = (gpu: string) => ({ ...task(gpu, shell("nvidia-smi -L | sort | uniq -c"), say("ran")), gpu });
 
@@ -33,7 +33,6 @@ sandboxTest(
     expect(metadata.jobs[0]?.gpu).toBe("H200:8");
     expect(output).toContain("H200:8");
   },
-  240_000,
 );
 
 sandboxTest(
@@ -68,5 +67,4 @@ sandboxTest(
       await own.stop();
     }
   },
-  240_000,
 );

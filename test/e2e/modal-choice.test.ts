@@ -12,12 +12,12 @@ let poor: TestSetup;
 beforeAll(async () => {
   host = await startModalSetup();
   poor = await startSetup();
-}, 240_000);
+});
 
 afterAll(async () => {
   await host?.stop();
   await poor?.stop();
-}, 240_000);
+});
 
 async function inProject(
   options: Record<string, unknown>,
@@ -59,24 +59,20 @@ const FOUND: Record<string, { readonly settings: ModalSetupSettings | null; read
 };
 
 for (const [where, { settings, why }] of Object.entries(FOUND)) {
-  sandboxTest(
-    `with credentials ${where} jobs run on Modal, and user and model are told so`,
-    () => {
-      const within = (use: (setup: TestSetup) => Promise<void>) =>
-        settings ? withModalSetup({}, settings, use) : inProject({}, use);
-      return within(async (setup) => {
-        const { jobs, output, toasts, system } = await told(setup);
-        expect(jobs).toMatchObject([{ state: "completed", provider: "modal" }]);
-        expect(output).toContain("Jobs run on Modal");
-        expect(toasts).toEqual([expect.stringMatching(/^Jobs run on Modal: /)]);
-        expect(toasts[0]).toMatch(why);
-        expect(system).toContain("Jobs run in Modal sandboxes.");
-        expect(system).not.toContain("local sandboxes");
-        for (const text of [output, toasts[0] ?? "", system]) expect(text).not.toContain("as-test");
-      });
-    },
-    240_000,
-  );
+  sandboxTest(`with credentials ${where} jobs run on Modal, and user and model are told so`, () => {
+    const within = (use: (setup: TestSetup) => Promise<void>) =>
+      settings ? withModalSetup({}, settings, use) : inProject({}, use);
+    return within(async (setup) => {
+      const { jobs, output, toasts, system } = await told(setup);
+      expect(jobs).toMatchObject([{ state: "completed", provider: "modal" }]);
+      expect(output).toContain("Jobs run on Modal");
+      expect(toasts).toEqual([expect.stringMatching(/^Jobs run on Modal: /)]);
+      expect(toasts[0]).toMatch(why);
+      expect(system).toContain("Jobs run in Modal sandboxes.");
+      expect(system).not.toContain("local sandboxes");
+      for (const text of [output, toasts[0] ?? "", system]) expect(text).not.toContain("as-test");
+    });
+  });
 }
 
 const NOT_MODAL: Record<string, { readonly setup: () => Promise<TestSetup>; readonly why: RegExp }> = {
@@ -112,7 +108,6 @@ for (const [when, { setup: startIt, why }] of Object.entries(NOT_MODAL)) {
         await setup.stop();
       }
     },
-    240_000,
   );
 }
 
@@ -125,101 +120,77 @@ describe("what keeps every job from a sandbox is one clear error that names the 
     return job?.error;
   };
 
-  test(
-    "wrong credentials",
-    () =>
-      withModalSetup({}, { env: { MODAL_TOKEN_SECRET: "as-wrong" } }, async (setup) => {
+  test("wrong credentials", () =>
+    withModalSetup({}, { env: { MODAL_TOKEN_SECRET: "as-wrong" } }, async (setup) => {
+      const error = await failure(setup);
+      expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
+      expect(error?.message).toMatch(/Modal refused the credentials of MODAL_TOKEN_ID.*Run "modal setup"/s);
+      expect(JSON.stringify(setup.model.requests.map(({ raw }) => raw))).not.toContain("as-wrong");
+      expect(setup.server.log()).not.toContain("as-wrong");
+    }));
+
+  test("no credentials where the options want Modal", () =>
+    inProject(
+      { provider: "modal" },
+      async (setup) => {
         const error = await failure(setup);
         expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
-        expect(error?.message).toMatch(/Modal refused the credentials of MODAL_TOKEN_ID.*Run "modal setup"/s);
-        expect(JSON.stringify(setup.model.requests.map(({ raw }) => raw))).not.toContain("as-wrong");
-        expect(setup.server.log()).not.toContain("as-wrong");
-      }),
-    240_000,
-  );
+        expect(error?.message).toMatch(/No Modal credentials were found: run "modal setup"/);
+      },
+      poor,
+    ));
 
-  test(
-    "no credentials where the options want Modal",
-    () =>
-      inProject(
-        { provider: "modal" },
-        async (setup) => {
-          const error = await failure(setup);
-          expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
-          expect(error?.message).toMatch(/No Modal credentials were found: run "modal setup"/);
-        },
-        poor,
-      ),
-    240_000,
-  );
+  test("no network; and it is tried again once it is back", () =>
+    inProject({}, async (setup) => {
+      await host.modal.stopControl();
+      const error = await failure(setup);
+      expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: true });
+      expect(error?.message).toMatch(/Modal could not be reached.*Check the network/s);
+      await host.modal.startControl();
+      const session = await setup.server.createSession();
+      const [, waited] = await turn(setup.server, session.id, start(task("again", say("ran"))), wait());
+      expect(waited?.metadata.finished).toMatchObject([{ state: "completed", result: "ran" }]);
+    }));
 
-  test(
-    "no network; and it is tried again once it is back",
-    () =>
-      inProject({}, async (setup) => {
-        await host.modal.stopControl();
-        const error = await failure(setup);
-        expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: true });
-        expect(error?.message).toMatch(/Modal could not be reached.*Check the network/s);
-        await host.modal.startControl();
-        const session = await setup.server.createSession();
-        const [, waited] = await turn(setup.server, session.id, start(task("again", say("ran"))), wait());
-        expect(waited?.metadata.finished).toMatchObject([{ state: "completed", result: "ran" }]);
-      }),
-    240_000,
-  );
-
-  test(
-    "a type of GPU that does not exist, or is none of this workspace's",
-    () =>
-      inProject({}, async (setup) => {
-        const before = { calls: (await host.modal.calls()).length, sandboxes: (await host.modal.sandboxes()).length };
-        const session = await setup.server.createSession();
-        const unknown = ["H9000", "H100:99", "H100|", ""].map((gpu) => ({ ...task("no", say("no")), gpu }));
-        const { jobs } = (await ask(setup.server, session.id, start(...unknown))).metadata;
-        expect(jobs.map(({ state, error }) => [state, error?.code as string])).toEqual(
-          unknown.map(() => ["failed", "invalid_task"]),
-        );
-        expect(jobs[0]?.error?.message).toMatch(/gpu "H9000".*T4/s);
-        expect((await host.modal.calls()).slice(before.calls)).toEqual([]);
-        // Known to us and not to the server.
-        const error = await failure(setup, { gpu: "B300" });
-        expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
-        expect(error?.message).toMatch(/B300.*Known: T4/s);
-        expect((await host.modal.sandboxes()).slice(before.sandboxes)).toEqual([]);
-      }),
-    240_000,
-  );
+  test("a type of GPU that does not exist, or is none of this workspace's", () =>
+    inProject({}, async (setup) => {
+      const before = { calls: (await host.modal.calls()).length, sandboxes: (await host.modal.sandboxes()).length };
+      const session = await setup.server.createSession();
+      const unknown = ["H9000", "H100:99", "H100|", ""].map((gpu) => ({ ...task("no", say("no")), gpu }));
+      const { jobs } = (await ask(setup.server, session.id, start(...unknown))).metadata;
+      expect(jobs.map(({ state, error }) => [state, error?.code as string])).toEqual(
+        unknown.map(() => ["failed", "invalid_task"]),
+      );
+      expect(jobs[0]?.error?.message).toMatch(/gpu "H9000".*T4/s);
+      expect((await host.modal.calls()).slice(before.calls)).toEqual([]);
+      // Known to us and not to the server.
+      const error = await failure(setup, { gpu: "B300" });
+      expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
+      expect(error?.message).toMatch(/B300.*Known: T4/s);
+      expect((await host.modal.sandboxes()).slice(before.sandboxes)).toEqual([]);
+    }));
 
   for (const method of ["AppGetOrCreate", "ImageGetOrCreate"]) {
-    test(
-      `${method} that finds nothing`,
-      () =>
-        inProject(
-          { modal: { environment: "nowhere", app: "mine" }, environments: { default: { image: "no/such:image" } } },
-          async (setup) => {
-            await host.modal.faults.add({ method, code: 5, message: "not found at all" });
-            const error = await failure(setup);
-            expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
-            const remedies = {
-              AppGetOrCreate: /environment "nowhere".*modal\.environment/s,
-              ImageGetOrCreate: /no\/such:image.*"image"/s,
-            };
-            expect(error?.message).toMatch(remedies[method as keyof typeof remedies]);
-          },
-        ),
-      240_000,
-    );
+    test(`${method} that finds nothing`, () =>
+      inProject(
+        { modal: { environment: "nowhere", app: "mine" }, environments: { default: { image: "no/such:image" } } },
+        async (setup) => {
+          await host.modal.faults.add({ method, code: 5, message: "not found at all" });
+          const error = await failure(setup);
+          expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
+          const remedies = {
+            AppGetOrCreate: /environment "nowhere".*modal\.environment/s,
+            ImageGetOrCreate: /no\/such:image.*"image"/s,
+          };
+          expect(error?.message).toMatch(remedies[method as keyof typeof remedies]);
+        },
+      ));
   }
 
-  test(
-    "a secret that does not exist",
-    () =>
-      inProject({ environments: { default: { secrets: ["hf-token"] } } }, async (setup) => {
-        const error = await failure(setup);
-        expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
-        expect(error?.message).toMatch(/hf-token.*modal secret/s);
-      }),
-    240_000,
-  );
+  test("a secret that does not exist", () =>
+    inProject({ environments: { default: { secrets: ["hf-token"] } } }, async (setup) => {
+      const error = await failure(setup);
+      expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
+      expect(error?.message).toMatch(/hf-token.*modal secret/s);
+    }));
 });

@@ -11,13 +11,13 @@ let setup: ModalSetup;
 
 beforeAll(async () => {
   setup = await startModalSetup({ modal: { createTimeoutSeconds: 3 } });
-}, 240_000);
+});
 
 afterEach(() => setup.modal.faults.clear());
 
 afterAll(async () => {
   await setup?.stop();
-}, 240_000);
+});
 
 interface Case {
   readonly faults: readonly Omit<Fault, "method">[];
@@ -76,23 +76,19 @@ const CASES: Readonly<Record<string, Case>> = {
 };
 
 for (const [what, { faults, end, says, made = end === "ran" ? 1 : 0 }] of Object.entries(CASES)) {
-  sandboxTest(
-    `creation meets ${what}: ${end}`,
-    async () => {
-      const { server, modal } = setup;
-      const session = await server.createSession();
-      const before = (await modal.sandboxes()).length;
-      await modal.faults.add(...faults.map((fault) => ({ method: "SandboxCreateV2", ...fault })));
-      const [, waited] = await turn(server, session.id, start(task(what, shell("echo ran"), say("ran"))), wait());
-      const [job] = waited?.metadata.finished ?? [];
-      expect(job?.result ?? job?.error?.code).toBe(end);
-      if (says) expect(job?.error?.message).toMatch(says);
-      expect(job?.turns).toBe(end === "ran" ? 1 : 0);
-      await noneLeft(modal);
-      expect((await modal.sandboxes()).length - before).toBe(made);
-    },
-    240_000,
-  );
+  sandboxTest(`creation meets ${what}: ${end}`, async () => {
+    const { server, modal } = setup;
+    const session = await server.createSession();
+    const before = (await modal.sandboxes()).length;
+    await modal.faults.add(...faults.map((fault) => ({ method: "SandboxCreateV2", ...fault })));
+    const [, waited] = await turn(server, session.id, start(task(what, shell("echo ran"), say("ran"))), wait());
+    const [job] = waited?.metadata.finished ?? [];
+    expect(job?.result ?? job?.error?.code).toBe(end);
+    if (says) expect(job?.error?.message).toMatch(says);
+    expect(job?.turns).toBe(end === "ran" ? 1 : 0);
+    await noneLeft(modal);
+    expect((await modal.sandboxes()).length - before).toBe(made);
+  });
 }
 
 for (const method of [
@@ -103,28 +99,24 @@ for (const method of [
   "SandboxCreate",
   "SandboxGetTaskId",
 ]) {
-  sandboxTest(
-    `${method} that fails once on the way to the first sandbox does no harm`,
-    async () => {
-      const { modal } = setup;
-      const own = await startSetupIn(setup, { environments: { default: { image: `python:${method}` } } });
-      try {
-        const { server } = own;
-        const before = (await modal.sandboxes()).length;
-        await modal.faults.add({ method, code: 14 });
-        const session = await server.createSession();
-        const gpu = { ...task("on GPU", shell("echo ran"), say("ran")), gpu: "T4" };
-        const [, waited] = await turn(server, session.id, start(gpu), wait());
-        expect(waited?.metadata.finished).toMatchObject([{ state: "completed", result: "ran", gpu: "T4" }]);
-        expect(await modal.faults.left()).toEqual([]);
-        await noneLeft(modal);
-        expect((await modal.sandboxes()).length - before).toBe(1);
-      } finally {
-        await own.stop();
-      }
-    },
-    240_000,
-  );
+  sandboxTest(`${method} that fails once on the way to the first sandbox does no harm`, async () => {
+    const { modal } = setup;
+    const own = await startSetupIn(setup, { environments: { default: { image: `python:${method}` } } });
+    try {
+      const { server } = own;
+      const before = (await modal.sandboxes()).length;
+      await modal.faults.add({ method, code: 14 });
+      const session = await server.createSession();
+      const gpu = { ...task("on GPU", shell("echo ran"), say("ran")), gpu: "T4" };
+      const [, waited] = await turn(server, session.id, start(gpu), wait());
+      expect(waited?.metadata.finished).toMatchObject([{ state: "completed", result: "ran", gpu: "T4" }]);
+      expect(await modal.faults.left()).toEqual([]);
+      await noneLeft(modal);
+      expect((await modal.sandboxes()).length - before).toBe(1);
+    } finally {
+      await own.stop();
+    }
+  });
 }
 
 sandboxTest(
@@ -142,5 +134,4 @@ sandboxTest(
     expect(waited?.metadata.finished).toMatchObject([{ state: "cancelled" }, { state: "completed", result: "ran" }]);
     await noneLeft(modal);
   },
-  240_000,
 );

@@ -12,7 +12,7 @@ let setup: ModalSetup;
 
 beforeAll(async () => {
   setup = await startModalSetup({ modal: { snapshotTimeoutSeconds: 2 } });
-}, 240_000);
+});
 
 afterEach(async () => {
   await setup.modal.faults.clear();
@@ -21,7 +21,7 @@ afterEach(async () => {
 
 afterAll(async () => {
   await setup?.stop();
-}, 240_000);
+});
 
 const SNAPSHOTS: Readonly<Record<string, { fault: Omit<Fault, "method">; end: RegExp }>> = {
   "a connection cut once": { fault: { code: 14 }, end: /im-/ },
@@ -36,75 +36,63 @@ const SNAPSHOTS: Readonly<Record<string, { fault: Omit<Fault, "method">; end: Re
 };
 
 for (const [what, { fault, end }] of Object.entries(SNAPSHOTS)) {
-  sandboxTest(
-    `a snapshot meets ${what}: its job is told, and goes on`,
-    async () => {
-      const { modal, server } = setup;
-      await modal.faults.add({ method: "TaskSnapshotFilesystem", message: "out of order", ...fault });
-      const session = await server.createSession();
-      const freezes = [call("sandbox_snapshot", { label: "x" }), shell("echo goes on")];
-      await ask(server, session.id, start(task(what, ...freezes, say("ran"))));
-      const { finished } = (await ask(server, session.id, wait())).metadata;
-      await modal.faults.clear(); // what it is parked with succeeds, at once or after the next turn
-      expect(finished).toMatchObject([{ state: "completed", result: "ran" }]);
-      expect((await outputsOf(server, finished[0], "sandbox_snapshot"))[0]).toMatch(end);
-      expect(await outputsOf(server, finished[0], "sandbox_exec")).toEqual(["goes on\n[exit code 0]"]);
-      const wakes = message(finished[0]?.id as string, script(say("awake")));
-      const [, woken] = await turn(server, session.id, wakes, wait());
-      expect(woken?.metadata.finished).toMatchObject([{ state: "completed", result: "awake", turns: 2 }]);
-    },
-    240_000,
-  );
+  sandboxTest(`a snapshot meets ${what}: its job is told, and goes on`, async () => {
+    const { modal, server } = setup;
+    await modal.faults.add({ method: "TaskSnapshotFilesystem", message: "out of order", ...fault });
+    const session = await server.createSession();
+    const freezes = [call("sandbox_snapshot", { label: "x" }), shell("echo goes on")];
+    await ask(server, session.id, start(task(what, ...freezes, say("ran"))));
+    const { finished } = (await ask(server, session.id, wait())).metadata;
+    await modal.faults.clear(); // what it is parked with succeeds, at once or after the next turn
+    expect(finished).toMatchObject([{ state: "completed", result: "ran" }]);
+    expect((await outputsOf(server, finished[0], "sandbox_snapshot"))[0]).toMatch(end);
+    expect(await outputsOf(server, finished[0], "sandbox_exec")).toEqual(["goes on\n[exit code 0]"]);
+    const wakes = message(finished[0]?.id as string, script(say("awake")));
+    const [, woken] = await turn(server, session.id, wakes, wait());
+    expect(woken?.metadata.finished).toMatchObject([{ state: "completed", result: "awake", turns: 2 }]);
+  });
 }
 
 const logged = ({ server }: ModalSetup, what: string, jobID: string) => {
   const line = new RegExp(`${what}.*${jobID}`);
-  return until(() => line.test(server.log()), { what: `the log says: ${what}`, timeoutMs: 60_000 });
+  return until(() => line.test(server.log()), { what: `the log says: ${what}` });
 };
 
-sandboxTest(
-  "a sandbox that cannot be frozen is kept with its work; once it can be, it is parked",
-  async () => {
-    const { modal, server } = setup;
-    await modal.faults.add({ method: "TaskSnapshotFilesystem", code: 13, ...ALWAYS });
-    const session = await server.createSession();
-    const [, done] = await turn(server, session.id, start(task("keeps", shell("echo kept > n"), say("ok"))), wait());
-    const [job] = done?.metadata.finished ?? [];
-    expect(job).toMatchObject({ state: "completed" });
-    await logged(setup, "could not park a sandbox", job?.id as string);
-    expect((await ask(server, session.id, status())).metadata.jobs).toMatchObject([{ sandbox: "live" }]);
-    expect(await modal.sandboxes({ live: true })).toHaveLength(1);
-    await modal.faults.clear();
-    const made = (await modal.sandboxes()).length;
-    const [, again] = await turn(
-      server,
-      session.id,
-      message(job?.id as string, script(shell("cat n"), say("read"))),
-      wait(),
-    );
-    expect((await outputsOf(server, again?.metadata.finished[0], "sandbox_exec"))[1]).toBe("kept\n[exit code 0]");
-    expect(await modal.sandboxes()).toHaveLength(made);
-    await noneLeft(modal);
-    expect((await ask(server, session.id, status())).metadata.jobs).toMatchObject([{ sandbox: "parked" }]);
-  },
-  240_000,
-);
+sandboxTest("a sandbox that cannot be frozen is kept with its work; once it can be, it is parked", async () => {
+  const { modal, server } = setup;
+  await modal.faults.add({ method: "TaskSnapshotFilesystem", code: 13, ...ALWAYS });
+  const session = await server.createSession();
+  const [, done] = await turn(server, session.id, start(task("keeps", shell("echo kept > n"), say("ok"))), wait());
+  const [job] = done?.metadata.finished ?? [];
+  expect(job).toMatchObject({ state: "completed" });
+  await logged(setup, "could not park a sandbox", job?.id as string);
+  expect((await ask(server, session.id, status())).metadata.jobs).toMatchObject([{ sandbox: "live" }]);
+  expect(await modal.sandboxes({ live: true })).toHaveLength(1);
+  await modal.faults.clear();
+  const made = (await modal.sandboxes()).length;
+  const [, again] = await turn(
+    server,
+    session.id,
+    message(job?.id as string, script(shell("cat n"), say("read"))),
+    wait(),
+  );
+  expect((await outputsOf(server, again?.metadata.finished[0], "sandbox_exec"))[1]).toBe("kept\n[exit code 0]");
+  expect(await modal.sandboxes()).toHaveLength(made);
+  await noneLeft(modal);
+  expect((await ask(server, session.id, status())).metadata.jobs).toMatchObject([{ sandbox: "parked" }]);
+});
 
 for (const [what, fault] of Object.entries<Omit<Fault, "method">>({
   "fails once": { code: 14 },
   "fails a few times": { code: 13, times: 6 },
   "fails after the work": { code: 14, when: "after" },
 })) {
-  sandboxTest(
-    `a termination that ${what} ends the sandbox all the same`,
-    async () => {
-      await setup.modal.faults.add({ method: "SandboxTerminateV2", ...fault });
-      const [answer] = await inJob(setup.server, shell("echo ran"));
-      expect(answer?.output).toBe("ran\n[exit code 0]");
-      await noneLeft(setup.modal);
-    },
-    240_000,
-  );
+  sandboxTest(`a termination that ${what} ends the sandbox all the same`, async () => {
+    await setup.modal.faults.add({ method: "SandboxTerminateV2", ...fault });
+    const [answer] = await inJob(setup.server, shell("echo ran"));
+    expect(answer?.output).toBe("ran\n[exit code 0]");
+    await noneLeft(setup.modal);
+  });
 }
 
 sandboxTest(
@@ -128,5 +116,4 @@ sandboxTest(
         await noneLeft(modal);
       },
     ),
-  240_000,
 );

@@ -12,7 +12,7 @@ let setup: ModalSetup;
 
 beforeAll(async () => {
   setup = await startModalSetup();
-}, 240_000);
+});
 
 afterEach(async () => {
   await setup.modal.faults.clear();
@@ -24,56 +24,48 @@ afterEach(async () => {
 
 afterAll(async () => {
   await setup?.stop();
-}, 240_000);
+});
 
 const marked = { program: "marked" };
 const TEXT = "line of some length\n".repeat(2_000);
 
-sandboxTest(
-  "calls about a command that fail once lose nothing of it",
-  async () => {
-    await setup.modal.faults.add(
-      { method: "TaskExecStart", code: 14, only: marked },
-      { method: "TaskExecStart", code: 13, when: "after", only: { program: "second" } },
-      { method: "TaskExecStdioRead", code: 14, times: 2 },
-      { method: "TaskExecStdinWrite", code: 14 },
-      { method: "TaskExecStart", code: 14, only: { program: FILE_TOOL } },
-    );
-    const answers = await inJob(
-      setup.server,
-      shell("echo marked >> n; cat n"),
-      shell("echo second >> n; cat n"),
-      call("sandbox_write", { path: "text", content: TEXT }),
-      shell("wc -c < text; cat text | tail -n 1"),
-      call("sandbox_read", { path: "text", limit: 1 }),
-    );
-    expect(answers.map(({ output }) => output.split("\n")[0])).toEqual([
-      "marked",
-      "marked",
-      `Wrote ${TEXT.length} bytes to text.`,
-      String(TEXT.length),
-      expect.stringContaining("line of some length") as never,
-    ]);
-    expect(answers[1]?.output).toBe("marked\nsecond\n[exit code 0]");
-    expect(await setup.modal.faults.left()).toEqual([]);
-  },
-  240_000,
-);
+sandboxTest("calls about a command that fail once lose nothing of it", async () => {
+  await setup.modal.faults.add(
+    { method: "TaskExecStart", code: 14, only: marked },
+    { method: "TaskExecStart", code: 13, when: "after", only: { program: "second" } },
+    { method: "TaskExecStdioRead", code: 14, times: 2 },
+    { method: "TaskExecStdinWrite", code: 14 },
+    { method: "TaskExecStart", code: 14, only: { program: FILE_TOOL } },
+  );
+  const answers = await inJob(
+    setup.server,
+    shell("echo marked >> n; cat n"),
+    shell("echo second >> n; cat n"),
+    call("sandbox_write", { path: "text", content: TEXT }),
+    shell("wc -c < text; cat text | tail -n 1"),
+    call("sandbox_read", { path: "text", limit: 1 }),
+  );
+  expect(answers.map(({ output }) => output.split("\n")[0])).toEqual([
+    "marked",
+    "marked",
+    `Wrote ${TEXT.length} bytes to text.`,
+    String(TEXT.length),
+    expect.stringContaining("line of some length") as never,
+  ]);
+  expect(answers[1]?.output).toBe("marked\nsecond\n[exit code 0]");
+  expect(await setup.modal.faults.left()).toEqual([]);
+});
 
-sandboxTest(
-  "output that breaks off again and again arrives whole and in order",
-  async () => {
-    await setup.modal.faults.add(
-      ...[1, 2, 3].map((afterItems) => ({ method: "TaskExecStdioRead", code: 14, afterItems })),
-    );
-    const pieces = shell("for i in $(seq 30); do echo $i; sleep 0.02; done; exit 7");
-    const [answer] = await inJob(setup.server, pieces);
-    const lines = Array.from({ length: 30 }, (_, at) => String(at + 1));
-    expect(answer?.output).toBe([...lines, "[exit code 7]"].join("\n"));
-    expect(await setup.modal.faults.left()).toEqual([]);
-  },
-  240_000,
-);
+sandboxTest("output that breaks off again and again arrives whole and in order", async () => {
+  await setup.modal.faults.add(
+    ...[1, 2, 3].map((afterItems) => ({ method: "TaskExecStdioRead", code: 14, afterItems })),
+  );
+  const pieces = shell("for i in $(seq 30); do echo $i; sleep 0.02; done; exit 7");
+  const [answer] = await inJob(setup.server, pieces);
+  const lines = Array.from({ length: 30 }, (_, at) => String(at + 1));
+  expect(answer?.output).toBe([...lines, "[exit code 7]"].join("\n"));
+  expect(await setup.modal.faults.left()).toEqual([]);
+});
 
 const outages: Readonly<Record<string, () => unknown>> = {
   "the router is away": async () => {
@@ -88,31 +80,27 @@ const outages: Readonly<Record<string, () => unknown>> = {
 };
 
 for (const [what, happens] of Object.entries(outages)) {
-  sandboxTest(
-    `while a command runs ${what} for a moment: it goes on, and so do the commands after it`,
-    async () => {
-      const { server, modal } = setup;
-      const session = await server.createSession();
-      const held = task("held", shell(`echo before; ${HOLD}; exit 3`), shell("echo after"), say("ran"));
-      await ask(server, session.id, start(held));
-      await until(async () => (await holdersAt(modal)).length === 1, { what: "it runs", timeoutMs: 60_000 });
-      // Not before the plugin knows that it does: a command that could not be started is another test's.
-      const { sessionID = "" } = (await ask(server, session.id, status())).metadata.jobs[0] ?? {};
-      const isSeen = async () =>
-        (await server.messages(sessionID)).some(({ parts }) =>
-          parts.some((part) => part.type === "text" && part.text.includes("```\nbefore")),
-        );
-      await until(isSeen, { what: "its output is seen", timeoutMs: 60_000 });
-      await happens();
-      await openGatesAt(modal);
-      const { finished } = (await ask(server, session.id, wait())).metadata;
-      expect(finished).toMatchObject([{ state: "completed", result: "ran" }]);
-      const outputs = await outputsOf(server, finished[0], "sandbox_exec");
-      expect(outputs[0]).toMatch(/^before\nheld \d+ \d+\n\[exit code 3\]$/);
-      expect(outputs[1]).toBe("after\n[exit code 0]");
-    },
-    240_000,
-  );
+  sandboxTest(`while a command runs ${what} for a moment: it goes on, and so do the commands after it`, async () => {
+    const { server, modal } = setup;
+    const session = await server.createSession();
+    const held = task("held", shell(`echo before; ${HOLD}; exit 3`), shell("echo after"), say("ran"));
+    await ask(server, session.id, start(held));
+    await until(async () => (await holdersAt(modal)).length === 1, { what: "it runs" });
+    // Not before the plugin knows that it does: a command that could not be started is another test's.
+    const { sessionID = "" } = (await ask(server, session.id, status())).metadata.jobs[0] ?? {};
+    const isSeen = async () =>
+      (await server.messages(sessionID)).some(({ parts }) =>
+        parts.some((part) => part.type === "text" && part.text.includes("```\nbefore")),
+      );
+    await until(isSeen, { what: "its output is seen" });
+    await happens();
+    await openGatesAt(modal);
+    const { finished } = (await ask(server, session.id, wait())).metadata;
+    expect(finished).toMatchObject([{ state: "completed", result: "ran" }]);
+    const outputs = await outputsOf(server, finished[0], "sandbox_exec");
+    expect(outputs[0]).toMatch(/^before\nheld \d+ \d+\n\[exit code 3\]$/);
+    expect(outputs[1]).toBe("after\n[exit code 0]");
+  });
 }
 
 const REFUSALS: Readonly<Record<string, readonly [ModelReply, only: Only]>> = {
@@ -133,7 +121,6 @@ for (const [tool, [reply, only]] of Object.entries(REFUSALS)) {
         if (tool !== "sandbox_write") expect(answers[0]?.output).toContain("out of order");
         expect(answers[1]?.output).toBe("goes on\n[exit code 0]");
       },
-      240_000,
     );
   }
 }
@@ -146,7 +133,7 @@ sandboxTest(
     const dies = (gpu: string) => ({ ...task(`dies ${gpu}`, shell(HOLD, { timeout_seconds: 900 }), say("no")), gpu });
     const tasks = [dies("T4"), dies("none"), { ...task("lives", shell(HOLD), say("unharmed")), gpu: "L4" }];
     const { metadata } = await ask(server, session.id, start(...tasks));
-    await until(async () => (await holdersAt(modal)).length === 3, { what: "all are at work", timeoutMs: 60_000 });
+    await until(async () => (await holdersAt(modal)).length === 3, { what: "all are at work" });
     const live = await modal.sandboxes({ live: true });
     const [first, second] = metadata.jobs.map(({ id }) => live.find(({ name }) => name === id));
     for (const each of [first, second]) await modal.kill(each?.id as string);
@@ -164,5 +151,4 @@ sandboxTest(
       expect(JSON.stringify(part?.state)).not.toContain("[exit code");
     }
   },
-  240_000,
 );

@@ -17,13 +17,13 @@ let setup: ModalSetup;
 beforeAll(async () => {
   const environments = { default: { idleTimeoutMinutes: 7, sandboxTimeoutMinutes: 90 } };
   setup = await startModalSetup({ environments }, { server: { gpus: { H100: 2 } } });
-}, 240_000);
+});
 
 afterEach(() => setup.modal.faults.clear());
 
 afterAll(async () => {
   await setup?.stop();
-}, 240_000);
+});
 
 const gpuTask = (gpu: string, ...replies: Parameters<typeof task>[1][]) => ({ ...task(`on ${gpu}`, ...replies), gpu });
 
@@ -45,7 +45,6 @@ sandboxTest(
     const ids = metadata.jobs.map(({ id }) => id);
     await until(async () => (await holdersAt(modal)).length === 3, {
       what: "all three work at once",
-      timeoutMs: 60_000,
     });
     const live = (await ask(server, session.id, status())).metadata.jobs;
     expect(live.map(({ provider, gpu, sandbox }) => [provider, gpu as string, sandbox])).toEqual([
@@ -96,7 +95,6 @@ sandboxTest(
       ["parked", undefined as never],
     ]);
   },
-  240_000,
 );
 
 const definitionOf = (request: Readonly<Record<string, unknown>>) =>
@@ -143,7 +141,6 @@ sandboxTest(
     ]);
     await noneLeft(modal);
   },
-  240_000,
 );
 
 sandboxTest(
@@ -174,5 +171,4 @@ sandboxTest(
     ]);
     await noneLeft(modal);
   },
-  240_000,
 );

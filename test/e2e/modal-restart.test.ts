@@ -18,11 +18,11 @@ let setup: ModalSetup;
 
 beforeAll(async () => {
   setup = await startModalSetup({ parkAfterSeconds: 3600, environments: { default: { ports: [8080] } } });
-}, 240_000);
+});
 
 afterAll(async () => {
   await setup?.stop();
-}, 240_000);
+});
 
 /** To delete the session of jobs ends what they had. */
 async function forget(sessionID: string): Promise<void> {
@@ -48,7 +48,6 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       const ids = started?.metadata.jobs.map(({ id }) => id) ?? [];
       await until(async () => (await holdersAt(modal)).length === 1, {
         what: "the third is at work",
-        timeoutMs: 60_000,
       });
       const before = (await ask(setup.server, session.id, status())).metadata.jobs;
       expect(before.map(({ state, sandbox }) => [state, sandbox])).toEqual([
@@ -84,7 +83,6 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       await openGatesAt(modal);
       await forget(session.id);
     },
-    240_000,
   );
 }
 
@@ -121,5 +119,4 @@ sandboxTest(
     expect(await modal.sandboxes({ live: true })).toHaveLength(1);
     await forget(session.id);
   },
-  240_000,
 );

@@ -21,13 +21,13 @@ beforeAll(async () => {
   model = await startModelServer(scriptedModel);
   home = createHome({ modelUrl: model.url });
   host = await startNodeHost(home, { module: join(PACKAGE, "dist/index.js"), options: { parkAfterSeconds: 0 } });
-}, 240_000);
+});
 
 afterAll(async () => {
   await host?.stop();
   await home?.remove();
   await model?.stop();
-}, 240_000);
+});
 
 test("in Node the plugin has its tools, and those of jobs refuse everyone else", async () => {
   const { id: sessionID } = await host.server.createSession();
@@ -61,48 +61,44 @@ test("in Node the plugin has its tools, and those of jobs refuse everyone else",
     expect(output).toContain(`${tool} works only inside a job`);
   }
   expect(existsSync(marker)).toBe(false);
-}, 240_000);
+});
 
-sandboxTest(
-  "in Node jobs start, are waited for, answer again, are frozen and cancelled",
-  async () => {
-    const { id: sessionID } = await host.server.createSession();
-    const use = async (reply: ReturnType<typeof start>) => {
-      const [called] = "toolCalls" in reply ? (reply.toolCalls ?? []) : [];
-      const { metadata } = await host.call(called?.name ?? "", called?.arguments, { sessionID }, { timeoutMs: 40_000 });
-      return metadata as Record<"jobs" | "finished" | "pending", JobView[]> & Record<string, unknown>;
-    };
-    const say = (text: string) => ({ text });
-    const { jobs } = await use(start(task("answers", say("from node")), task("silent", { hang: true })));
-    const [answers, silent] = jobs.map(({ id }) => id) as [string, string];
-    expect(jobs.map(({ state }) => state)).toEqual(["queued", "queued"]);
-    const first = await use(wait({ until: "any" }));
-    expect(first).toMatchObject({ reason: "satisfied", pending: [{ id: silent }] });
-    expect(first.finished).toMatchObject([{ id: answers, state: "completed", result: "from node" }]);
-    await until(() => sandboxesOf(home).length === 1, { what: "the first is parked" });
+sandboxTest("in Node jobs start, are waited for, answer again, are frozen and cancelled", async () => {
+  const { id: sessionID } = await host.server.createSession();
+  const use = async (reply: ReturnType<typeof start>) => {
+    const [called] = "toolCalls" in reply ? (reply.toolCalls ?? []) : [];
+    const { metadata } = await host.call(called?.name ?? "", called?.arguments, { sessionID });
+    return metadata as Record<"jobs" | "finished" | "pending", JobView[]> & Record<string, unknown>;
+  };
+  const say = (text: string) => ({ text });
+  const { jobs } = await use(start(task("answers", say("from node")), task("silent", { hang: true })));
+  const [answers, silent] = jobs.map(({ id }) => id) as [string, string];
+  expect(jobs.map(({ state }) => state)).toEqual(["queued", "queued"]);
+  const first = await use(wait({ until: "any" }));
+  expect(first).toMatchObject({ reason: "satisfied", pending: [{ id: silent }] });
+  expect(first.finished).toMatchObject([{ id: answers, state: "completed", result: "from node" }]);
+  await until(() => sandboxesOf(home).length === 1, { what: "the first is parked" });
 
-    const frozen = await use({ toolCalls: [{ name: "sandbox_snapshot", arguments: { job: answers, label: "kept" } }] });
-    expect(frozen).toMatchObject({ label: "kept", job: answers, kind: "filesystem" });
-    const fork = { ...task("fork", say("forked")), from: "kept" };
-    await use(start(fork));
-    await use(message(answers, task("", say("again")).prompt));
-    expect((await use(wait({ until: 2 }))).finished.map(({ result }) => result)).toEqual(["again", "forked"]);
+  const frozen = await use({ toolCalls: [{ name: "sandbox_snapshot", arguments: { job: answers, label: "kept" } }] });
+  expect(frozen).toMatchObject({ label: "kept", job: answers, kind: "filesystem" });
+  const fork = { ...task("fork", say("forked")), from: "kept" };
+  await use(start(fork));
+  await use(message(answers, task("", say("again")).prompt));
+  expect((await use(wait({ until: 2 }))).finished.map(({ result }) => result)).toEqual(["again", "forked"]);
 
-    const abort = new AbortController();
-    const waiting = host.call("agents_wait", {}, { sessionID }, { abort: abort.signal });
-    await host.call("agents_status", {}, { sessionID });
-    abort.abort();
-    expect((await waiting).metadata).toMatchObject({ reason: "interrupted", pending: [{ id: silent }] });
-    const cancelled = await use({ toolCalls: [{ name: "agents_cancel", arguments: { jobs: [silent] } }] });
-    expect(cancelled.jobs).toMatchObject([{ id: silent, state: "cancelled", sandbox: "parked" }]);
-    const last = await use({ toolCalls: [{ name: "agents_status", arguments: {} }] });
-    expect(last).toMatchObject({ pool: { running: 0, queued: 0 }, snapshots: [{ label: "kept" }] });
-    await until(() => sandboxesOf(home).length === 0, { what: "every sandbox is given up" });
-    for (const { sessionID: child } of last.jobs) {
-      const rules = (await host.server.client.session.get({ sessionID: child as string })).data?.permission ?? [];
-      expect(rules[0]).toEqual({ permission: "*", pattern: "*", action: "deny" });
-    }
-    expect(existsSync(join(home.stateDir, "sessions", `${sessionID}.db`))).toBe(true);
-  },
-  240_000,
-);
+  const abort = new AbortController();
+  const waiting = host.call("agents_wait", {}, { sessionID }, { abort: abort.signal });
+  await host.call("agents_status", {}, { sessionID });
+  abort.abort();
+  expect((await waiting).metadata).toMatchObject({ reason: "interrupted", pending: [{ id: silent }] });
+  const cancelled = await use({ toolCalls: [{ name: "agents_cancel", arguments: { jobs: [silent] } }] });
+  expect(cancelled.jobs).toMatchObject([{ id: silent, state: "cancelled", sandbox: "parked" }]);
+  const last = await use({ toolCalls: [{ name: "agents_status", arguments: {} }] });
+  expect(last).toMatchObject({ pool: { running: 0, queued: 0 }, snapshots: [{ label: "kept" }] });
+  await until(() => sandboxesOf(home).length === 0, { what: "every sandbox is given up" });
+  for (const { sessionID: child } of last.jobs) {
+    const rules = (await host.server.client.session.get({ sessionID: child as string })).data?.permission ?? [];
+    expect(rules[0]).toEqual({ permission: "*", pattern: "*", action: "deny" });
+  }
+  expect(existsSync(join(home.stateDir, "sessions", `${sessionID}.db`))).toBe(true);
+});

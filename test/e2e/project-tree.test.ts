@@ -14,52 +14,44 @@ const setup = useSetup(
   { files: { "src/sum.js": "export const sum = (a, b) => a + b;\n", ".gitignore": "secret.env\n" } },
 );
 
-sandboxTest(
-  "jobs start from the project as it is, in a repository of their own, sent once",
-  async () => {
-    const { server, home } = setup;
-    writeFileSync(join(home.project, "README.md"), "# Changed and not committed\n");
-    writeFileSync(join(home.project, "notes.txt"), "untracked\n");
-    writeFileSync(join(home.project, "secret.env"), "TOKEN=1\n");
-    const session = await server.createSession();
-    const look =
-      "cat README.md notes.txt src/sum.js; git status --short; git log --format='%s'; git config user.name; ls -a";
-    const tasks = [1, 2, 3].map((n) => task(`job ${n}`, shell(look), say("done")));
-    const bare = { ...task("bare", shell("ls -A"), say("done")), environment: "bare" };
-    const [, waited] = await turn(server, session.id, start(...tasks, bare), wait());
-    const jobs = waited?.metadata.finished ?? [];
-    expect(jobs.map(({ state }) => state)).toEqual(["completed", "completed", "completed", "completed"]);
-    const outputs = await Promise.all(jobs.map((job) => outputsOf(server, job, "sandbox_exec")));
-    for (const [output = ""] of outputs.slice(0, 3)) {
-      expect(output).toStartWith("# Changed and not committed\nuntracked\nexport const sum");
-      expect(output).toContain("b;\nThe project as it was\nTest User\n");
-      expect(output).not.toContain("secret.env");
-    }
-    expect(jobs[0]?.notes.join()).not.toContain("status.showUntrackedFiles");
-    expect(outputs[3]).toEqual(["[exit code 0]"]);
-    expect(home.git("status", "--short", "--branch")).toBe("## main\n M README.md\n?? notes.txt");
+sandboxTest("jobs start from the project as it is, in a repository of their own, sent once", async () => {
+  const { server, home } = setup;
+  writeFileSync(join(home.project, "README.md"), "# Changed and not committed\n");
+  writeFileSync(join(home.project, "notes.txt"), "untracked\n");
+  writeFileSync(join(home.project, "secret.env"), "TOKEN=1\n");
+  const session = await server.createSession();
+  const look =
+    "cat README.md notes.txt src/sum.js; git status --short; git log --format='%s'; git config user.name; ls -a";
+  const tasks = [1, 2, 3].map((n) => task(`job ${n}`, shell(look), say("done")));
+  const bare = { ...task("bare", shell("ls -A"), say("done")), environment: "bare" };
+  const [, waited] = await turn(server, session.id, start(...tasks, bare), wait());
+  const jobs = waited?.metadata.finished ?? [];
+  expect(jobs.map(({ state }) => state)).toEqual(["completed", "completed", "completed", "completed"]);
+  const outputs = await Promise.all(jobs.map((job) => outputsOf(server, job, "sandbox_exec")));
+  for (const [output = ""] of outputs.slice(0, 3)) {
+    expect(output).toStartWith("# Changed and not committed\nuntracked\nexport const sum");
+    expect(output).toContain("b;\nThe project as it was\nTest User\n");
+    expect(output).not.toContain("secret.env");
+  }
+  expect(jobs[0]?.notes.join()).not.toContain("status.showUntrackedFiles");
+  expect(outputs[3]).toEqual(["[exit code 0]"]);
+  expect(home.git("status", "--short", "--branch")).toBe("## main\n M README.md\n?? notes.txt");
 
-    await until(() => sandboxesOf(home).length === 0, { what: "all are parked" });
-    expect(readdirSync(join(home.stateDir, "local/snapshots"))).toHaveLength(jobs.length + 1); // one was prepared
-  },
-  240_000,
-);
+  await until(() => sandboxesOf(home).length === 0, { what: "all are parked" });
+  expect(readdirSync(join(home.stateDir, "local/snapshots"))).toHaveLength(jobs.length + 1); // one was prepared
+});
 
-sandboxTest(
-  "a user who keeps untracked files out of git's sight keeps them out of jobs, and is told",
-  async () => {
-    const { server, home } = setup;
-    home.git("config", "status.showUntrackedFiles", "no");
-    writeFileSync(join(home.project, "private.txt"), "private\n");
-    const session = await server.createSession();
-    const [, waited] = await turn(server, session.id, start(task("looks", shell("ls"), say("done"))), wait());
-    const [job] = waited?.metadata.finished ?? [];
-    expect(await outputsOf(server, job, "sandbox_exec")).toEqual(["README.md\nsrc\n[exit code 0]"]);
-    expect(job?.notes.join()).toContain("status.showUntrackedFiles is off there");
-    expect(waited?.output).toContain("status.showUntrackedFiles is off there");
-  },
-  240_000,
-);
+sandboxTest("a user who keeps untracked files out of git's sight keeps them out of jobs, and is told", async () => {
+  const { server, home } = setup;
+  home.git("config", "status.showUntrackedFiles", "no");
+  writeFileSync(join(home.project, "private.txt"), "private\n");
+  const session = await server.createSession();
+  const [, waited] = await turn(server, session.id, start(task("looks", shell("ls"), say("done"))), wait());
+  const [job] = waited?.metadata.finished ?? [];
+  expect(await outputsOf(server, job, "sandbox_exec")).toEqual(["README.md\nsrc\n[exit code 0]"]);
+  expect(job?.notes.join()).toContain("status.showUntrackedFiles is off there");
+  expect(waited?.output).toContain("status.showUntrackedFiles is off there");
+});
 
 sandboxTest(
   "of a home that is a repository jobs get nothing, and of a folder below it that folder alone, and are told",
@@ -90,5 +82,4 @@ sandboxTest(
       await server.stop();
     }
   },
-  240_000,
 );

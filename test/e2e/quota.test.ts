@@ -14,12 +14,12 @@ let second: OpencodeServer;
 beforeAll(async () => {
   host = await startModalSetup();
   second = await startServe(host.home);
-}, 240_000);
+});
 
 afterAll(async () => {
   await second?.stop();
   await host?.stop();
-}, 240_000);
+});
 
 const four = (name: string) => ({
   ...task(name, shell(HOLD, { timeout_seconds: 900 }), say(`${name} ran`)),
@@ -29,7 +29,6 @@ const four = (name: string) => ({
 const atWork = (modal: ModalSetup["modal"], count: number) =>
   until(async () => (await holdersAt(modal)).length === count, {
     what: `${count} jobs are at work`,
-    timeoutMs: 60_000,
   });
 
 /** The most GPUs that stood at once, by the order of calls, when each sandbox has four. */
@@ -61,7 +60,6 @@ sandboxTest(
       await openGatesAt(modal);
       await until(async () => (await modal.sandboxes()).length === 4, {
         what: "the others start",
-        timeoutMs: 60_000,
       });
       await atWork(modal, 2);
       await openGatesAt(modal);
@@ -76,7 +74,6 @@ sandboxTest(
       await own.stop();
     }
   },
-  240_000,
 );
 
 sandboxTest(
@@ -101,5 +98,4 @@ sandboxTest(
     expect((await ask(server, mine.id, wait())).metadata.finished[0]).toMatchObject({ state: "completed" });
     await own.stop();
   },
-  240_000,
 );

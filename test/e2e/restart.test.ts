@@ -13,11 +13,11 @@ let setup: TestSetup;
 
 beforeAll(async () => {
   setup = await startSetup({ maxRunningJobs: 2 });
-}, 240_000);
+});
 
 afterAll(async () => {
   await setup?.stop();
-}, 240_000);
+});
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   sandboxTest(
@@ -38,14 +38,14 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       const tasks = [sleeper("one"), sleeper("two"), task("queued", shell("echo ran"), say("went on"))];
       const { metadata } = await ask(setup.server, session.id, start(...tasks));
       const [one, two, queued] = metadata.jobs.map(({ id }) => id) as [string, string, string];
-      await until(() => sandboxesOf(setup.home).length === 2, { what: "two have sandboxes", timeoutMs: 60_000 });
-      await until(() => sleeps(seconds), { what: "they sleep", timeoutMs: 60_000 });
+      await until(() => sandboxesOf(setup.home).length === 2, { what: "two have sandboxes" });
+      await until(() => sleeps(seconds), { what: "they sleep" });
       await until(
         async () => {
           const { jobs } = (await ask(setup.server, session.id, status(one, two))).metadata;
           return jobs.every(({ tool }) => tool === "sandbox_exec");
         },
-        { what: "both run their command", timeoutMs: 60_000 },
+        { what: "both run their command" },
       );
       await setup.server.promptAsync(session.id, script(wait(), say("never said")));
       await until(() => boards(session.id), { what: "the orchestrator waits and shows its board" });
@@ -97,7 +97,6 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       await until(() => sandboxesOf(setup.home).length === 0, { what: "every sandbox is given up" });
       expect((await ask(server, session.id, status())).metadata.pool).toMatchObject({ running: 0, queued: 0 });
     },
-    240_000,
   );
 }
 
@@ -106,26 +105,22 @@ const boards = async (sessionID: string) =>
     .flatMap(({ parts }) => parts)
     .some((part) => part.type === "text" && part.text.includes("● **"));
 
-sandboxTest(
-  "running jobs go on after a configuration reload",
-  async () => {
-    const { server, home } = setup;
-    const session = await server.createSession();
-    const seconds = uniqueSeconds();
-    const sleeper = task("sleeps", shell(`echo kept > file; sleep ${seconds}`, { timeout_seconds: 900 }), say("slept"));
-    const { metadata } = await ask(server, session.id, start(sleeper));
-    const id = metadata.jobs[0]?.id as string;
-    await until(() => sleeps(seconds), { what: "it sleeps", timeoutMs: 60_000 });
-    const since = server.events.all.length;
-    await server.client.instance.dispose();
-    await server.events.waitFor((event) => event.type === "server.connected", { what: "it is back", since });
-    await until(() => commandsWith(seconds).length === 0, { what: "its command has ended" });
-    const back = script(shell("cat file"), say("back"));
-    const [, waited] = await turn(server, session.id, message(id, back), wait());
-    expect(waited?.metadata.finished).toMatchObject([{ id, state: "completed", result: "back", turns: 2 }]);
-    const parts = await server.toolParts(waited?.metadata.finished[0]?.sessionID as string, "sandbox_exec");
-    expect(parts.at(-1)?.state).toMatchObject({ output: "kept\n[exit code 0]" });
-    expect(existsSync(join(home.stateDir, "sessions", `${session.id}.db`))).toBe(true);
-  },
-  240_000,
-);
+sandboxTest("running jobs go on after a configuration reload", async () => {
+  const { server, home } = setup;
+  const session = await server.createSession();
+  const seconds = uniqueSeconds();
+  const sleeper = task("sleeps", shell(`echo kept > file; sleep ${seconds}`, { timeout_seconds: 900 }), say("slept"));
+  const { metadata } = await ask(server, session.id, start(sleeper));
+  const id = metadata.jobs[0]?.id as string;
+  await until(() => sleeps(seconds), { what: "it sleeps" });
+  const since = server.events.all.length;
+  await server.client.instance.dispose();
+  await server.events.waitFor((event) => event.type === "server.connected", { what: "it is back", since });
+  await until(() => commandsWith(seconds).length === 0, { what: "its command has ended" });
+  const back = script(shell("cat file"), say("back"));
+  const [, waited] = await turn(server, session.id, message(id, back), wait());
+  expect(waited?.metadata.finished).toMatchObject([{ id, state: "completed", result: "back", turns: 2 }]);
+  const parts = await server.toolParts(waited?.metadata.finished[0]?.sessionID as string, "sandbox_exec");
+  expect(parts.at(-1)?.state).toMatchObject({ output: "kept\n[exit code 0]" });
+  expect(existsSync(join(home.stateDir, "sessions", `${session.id}.db`))).toBe(true);
+});

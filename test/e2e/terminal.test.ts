@@ -38,29 +38,25 @@ beforeAll(async () => {
     return play?.[request.step] ?? scriptedModel(request);
   });
   home = createHome({ modelUrl: model.url, plugins: [[PACKAGE, { parkAfterSeconds: 0 }]] });
-}, 240_000);
+});
 
 afterAll(async () => {
   await home?.remove();
   await model?.stop();
-}, 240_000);
+});
 
-sandboxTest(
-  "opencode run ends with the results of the jobs it started",
-  async () => {
-    const { exitCode, events, stderr } = await runOnce(home, "run two jobs");
-    expect(stderr).not.toContain("Error");
-    expect(exitCode).toBe(0);
-    const wait = events.find(({ part }) => part?.tool === "agents_wait")?.part?.state;
-    expect(wait?.status).toBe("completed");
-    expect(wait?.output).toContain("answer of 1");
-    expect(wait?.output).toContain("answer of 2");
-    const texts = events.filter(({ type }) => type === "text").map(({ part }) => part?.text);
-    expect(texts).toEqual(["both are back"]);
-    expect(model.errors).toEqual([]);
-  },
-  240_000,
-);
+sandboxTest("opencode run ends with the results of the jobs it started", async () => {
+  const { exitCode, events, stderr } = await runOnce(home, "run two jobs");
+  expect(stderr).not.toContain("Error");
+  expect(exitCode).toBe(0);
+  const wait = events.find(({ part }) => part?.tool === "agents_wait")?.part?.state;
+  expect(wait?.status).toBe("completed");
+  expect(wait?.output).toContain("answer of 1");
+  expect(wait?.output).toContain("answer of 2");
+  const texts = events.filter(({ type }) => type === "text").map(({ part }) => part?.text);
+  expect(texts).toEqual(["both are back"]);
+  expect(model.errors).toEqual([]);
+});
 
 (hasTmux ? sandboxTest : test.skip)(
   "the terminal UI shows the jobs at work and opens their sessions",
@@ -68,15 +64,15 @@ sandboxTest(
     const terminal = await startTui(home);
     try {
       await terminal.submit("start two slow jobs");
-      const board = await terminal.waitForText(/slow job 1.*phase 1/, 120_000);
+      const board = await terminal.waitForText(/slow job 1.*phase 1/);
       expect(board).toMatch(/slow job 2/);
       expect(board).toMatch(/agents_wait/);
       await terminal.sendKeys("C-x", "Down");
-      await terminal.waitForText(/Sandbox_worker/, 120_000);
-      await terminal.waitForText(/sandbox_exec/, 120_000); // it may just have reported its phase
-      await terminal.waitForText(/line of \d/, 120_000);
+      await terminal.waitForText(/Sandbox_worker/);
+      await terminal.waitForText(/sandbox_exec/); // it may just have reported its phase
+      await terminal.waitForText(/line of \d/);
       await terminal.sendKeys("Up");
-      await terminal.waitForText("the slow ones are back", 120_000);
+      await terminal.waitForText("the slow ones are back");
       await terminal.waitForNoText("phase 1"); // the board goes when the wait is over
     } finally {
       await terminal.close();

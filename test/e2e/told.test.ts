@@ -18,11 +18,11 @@ let host: TestSetup;
 
 beforeAll(async () => {
   host = await startSetup(quiet);
-}, 240_000);
+});
 
 afterAll(async () => {
   await host?.stop();
-}, 240_000);
+});
 
 /** A project whose orchestrators are woken. */
 async function withSetup(use: (setup: TestSetup) => Promise<void>): Promise<void> {
@@ -40,7 +40,7 @@ const held = (word: string) => task(`job ${word}`, shell(HOLD), say(`result ${wo
 /** Starts jobs that wait at their gates. */
 async function holding(setup: TestSetup, sessionID: string, ...words: string[]): Promise<void> {
   await ask(setup.server, sessionID, start(...words.map(held)));
-  await until(() => holders(setup.home).length === words.length, { what: "all hold", timeoutMs: 60_000 });
+  await until(() => holders(setup.home).length === words.length, { what: "all hold" });
 }
 
 const texts = async ({ server }: TestSetup, sessionID: string): Promise<string[]> =>
@@ -60,7 +60,7 @@ const timesTold = async (setup: TestSetup, sessionID: string, word: string): Pro
   1;
 
 const isTold = (setup: TestSetup, sessionID: string, word: string) =>
-  until(async () => (await timesTold(setup, sessionID, word)) > 0, { what: `${word} is told`, timeoutMs: 60_000 });
+  until(async () => (await timesTold(setup, sessionID, word)) > 0, { what: `${word} is told` });
 
 const userMessages = async ({ server }: TestSetup, sessionID: string) =>
   (await server.messages(sessionID)).filter(({ info }) => info.role === "user");
@@ -81,7 +81,7 @@ sandboxTest(
         agent: "plan",
         model: "mock/m2",
       });
-      await until(() => holders(home).length === 5, { what: "all hold", timeoutMs: 60_000 });
+      await until(() => holders(home).length === 5, { what: "all hold" });
       // What the host forbids to its plan agent is forbidden to its jobs.
       const worker = model.requests.find(({ tools }) => tools.includes("job_report"))?.tools ?? [];
       expect(worker).toContain("sandbox_exec");
@@ -91,7 +91,6 @@ sandboxTest(
       for (const word of words) await isTold(setup, session.id, word);
       await until(async () => (await lastText(setup, session.id)) === NOTED, {
         what: "it was woken",
-        timeoutMs: 60_000,
       });
       await server.whenIdle(session.id);
       for (const word of words) expect(await timesTold(setup, session.id, word)).toBe(1);
@@ -108,7 +107,6 @@ sandboxTest(
       expect(output).toContain("told before");
       expect(await timesTold(setup, session.id, "one")).toBe(1);
     }),
-  240_000,
 );
 
 sandboxTest(
@@ -131,7 +129,6 @@ sandboxTest(
       openGates(home, [late?.sandboxID as string]);
       await until(async () => (await texts(setup, session.id)).includes("went on"), {
         what: "it goes on",
-        timeoutMs: 60_000,
       });
       await server.whenIdle(session.id);
       const told = setup.model.requests.find(({ messages }) =>
@@ -142,7 +139,6 @@ sandboxTest(
       expect(await timesTold(setup, session.id, "early")).toBe(1);
       expect(await timesTold(setup, session.id, "late")).toBe(1);
     }),
-  240_000,
 );
 
 sandboxTest(
@@ -160,7 +156,6 @@ sandboxTest(
       await server.prompt(session.id, script(start(hostile), say("waiting")));
       await until(async () => (await lastText(setup, session.id)) === NOTED, {
         what: "it was woken",
-        timeoutMs: 60_000,
       });
       await server.whenIdle(session.id);
 
@@ -190,7 +185,6 @@ sandboxTest(
       expect(toastsOf(setup)).toContain("says much: completed");
       expect(job?.result).toBe(end); // for programs: exactly what it said
     }),
-  240_000,
 );
 
 /** Whatever would be told once more would be told by the time that another job, ended now, is. */
@@ -206,28 +200,23 @@ async function endsUntold(setup: TestSetup, sessionID: string, word: string): Pr
   openGates(setup.home);
   await until(() => toastsOf(setup).some((text) => text.includes(`job ${word}: completed`)), {
     what: "the user sees a toast",
-    timeoutMs: 60_000,
   });
   expect(await timesTold(setup, sessionID, word)).toBe(0);
 }
 
-sandboxTest(
-  "with notify.resume false nobody is woken: the user's next message carries the results",
-  async () => {
-    const setup = host;
-    const { server, model } = setup;
-    const session = await server.createSession();
-    await endsUntold(setup, session.id, "quiet");
-    await server.prompt(session.id, script(say("answered")));
-    expect(model.requests.at(-1)?.lastUser).toContain("result quiet\n");
-    expect(await lastText(setup, session.id)).toBe("answered");
-    const [, waited] = await turn(server, session.id, start(task("last", say("result last"))), wait());
-    expect(waited?.output).toContain("result last");
-    expect(await timesTold(setup, session.id, "quiet")).toBe(1);
-    expect(model.errors).toEqual([]);
-  },
-  240_000,
-);
+sandboxTest("with notify.resume false nobody is woken: the user's next message carries the results", async () => {
+  const setup = host;
+  const { server, model } = setup;
+  const session = await server.createSession();
+  await endsUntold(setup, session.id, "quiet");
+  await server.prompt(session.id, script(say("answered")));
+  expect(model.requests.at(-1)?.lastUser).toContain("result quiet\n");
+  expect(await lastText(setup, session.id)).toBe("answered");
+  const [, waited] = await turn(server, session.id, start(task("last", say("result last"))), wait());
+  expect(waited?.output).toContain("result last");
+  expect(await timesTold(setup, session.id, "quiet")).toBe(1);
+  expect(model.errors).toEqual([]);
+});
 
 sandboxTest(
   "what ended before a kill and a compaction is told once after them, and summaries keep the jobs",
@@ -252,5 +241,4 @@ sandboxTest(
     expect(await timesTold(setup, session.id, "last")).toBe(1);
     expect(model.errors).toEqual([]);
   },
-  240_000,
 );

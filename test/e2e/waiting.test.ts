@@ -13,7 +13,7 @@ const held = (name: string) => task(name, shell(HOLD), say(`${name} is through`)
 const held3 = async (sessionID: string) => {
   const { server, home } = setup;
   const { metadata } = await ask(server, sessionID, start(held("a"), held("b"), held("c")));
-  await until(() => holders(home).length === 3, { what: "all three hold", timeoutMs: 60_000 });
+  await until(() => holders(home).length === 3, { what: "all three hold" });
   const { jobs } = (await ask(server, sessionID, status())).metadata;
   expect(jobs.map(({ id }) => id)).toEqual(metadata.jobs.map(({ id }) => id));
   return jobs;
@@ -30,138 +30,122 @@ const isWaiting = (sessionID: string) =>
 const partIDs = async (sessionID: string) =>
   (await setup.server.messages(sessionID)).flatMap(({ parts }) => parts.map(({ id }) => id));
 
-sandboxTest(
-  "a full machine queues, says what each waits for, and never runs more than it may",
-  async () => {
-    const own = await startSetupIn(setup, { maxRunningJobs: 2 });
-    const { server, home } = own;
-    try {
-      const session = await server.createSession();
-      await ask(server, session.id, start(...[1, 2, 3, 4, 5].map((n) => held(`job ${n}`))));
-      await until(() => holders(home).length === 2, { what: "two hold", timeoutMs: 60_000 });
-      const { metadata, output } = await ask(server, session.id, status());
-      expect(metadata.pool).toMatchObject({ running: 2, queued: 3, limit: 2 });
-      expect(metadata.jobs.map(({ state }) => state)).toEqual(["running", "running", "queued", "queued", "queued"]);
-      const reasons = [
-        "waiting for a running slot (2 of 2 in use)",
-        "waiting for a running slot (2 of 2 in use, behind 1 queued job)",
-        "waiting for a running slot (2 of 2 in use, behind 2 queued jobs)",
-      ];
-      expect(metadata.jobs.slice(2).map(({ reason }) => reason as string)).toEqual(reasons);
-      expect(metadata.jobs.slice(2).map(({ queuePosition }) => queuePosition as number)).toEqual([1, 2, 3]);
-      for (const reason of reasons) expect(output).toContain(reason);
-
-      const waiting = ask(server, session.id, wait());
-      let done = false;
-      void waiting.then(() => {
-        done = true;
-      });
-      let most = 0;
-      await until(
-        () => {
-          const now = holders(home);
-          most = Math.max(most, now.length);
-          openGates(home, now.slice(0, 1));
-          return done;
-        },
-        { what: "all have been let through", timeoutMs: 40_000, everyMs: 20 },
-      );
-      const { finished } = (await waiting).metadata;
-      expect(finished.map(({ state }) => state)).toEqual(Array(5).fill("completed"));
-      const outputs = await Promise.all(finished.map((job) => outputsOf(server, job, "sandbox_exec")));
-      expect(mostAtOnce(outputs.map(([text = ""]) => heldFrom(text)))).toBe(2);
-      expect(most).toBe(2);
-    } finally {
-      await own.stop();
-    }
-  },
-  240_000,
-);
-
-sandboxTest(
-  "agents_wait returns at the first end, at a number of ends, at its time limit, and at all",
-  async () => {
-    const { server, home } = setup;
+sandboxTest("a full machine queues, says what each waits for, and never runs more than it may", async () => {
+  const own = await startSetupIn(setup, { maxRunningJobs: 2 });
+  const { server, home } = own;
+  try {
     const session = await server.createSession();
-    const [a, b, c] = await held3(session.id);
-    const names = (jobs: readonly { description: string }[]) => jobs.map(({ description }) => description);
+    await ask(server, session.id, start(...[1, 2, 3, 4, 5].map((n) => held(`job ${n}`))));
+    await until(() => holders(home).length === 2, { what: "two hold" });
+    const { metadata, output } = await ask(server, session.id, status());
+    expect(metadata.pool).toMatchObject({ running: 2, queued: 3, limit: 2 });
+    expect(metadata.jobs.map(({ state }) => state)).toEqual(["running", "running", "queued", "queued", "queued"]);
+    const reasons = [
+      "waiting for a running slot (2 of 2 in use)",
+      "waiting for a running slot (2 of 2 in use, behind 1 queued job)",
+      "waiting for a running slot (2 of 2 in use, behind 2 queued jobs)",
+    ];
+    expect(metadata.jobs.slice(2).map(({ reason }) => reason as string)).toEqual(reasons);
+    expect(metadata.jobs.slice(2).map(({ queuePosition }) => queuePosition as number)).toEqual([1, 2, 3]);
+    for (const reason of reasons) expect(output).toContain(reason);
 
-    const timedOut = await ask(server, session.id, wait({ timeout_seconds: 0.1 }));
-    expect(timedOut.metadata).toMatchObject({ reason: "timeout", finished: [] });
-    expect(names(timedOut.metadata.pending)).toEqual(["a", "b", "c"]);
-    expect(timedOut.output).toContain("the jobs go on");
-
-    const any = ask(server, session.id, wait({ until: "any" }));
-    await isWaiting(session.id);
-    openGates(home, [b?.sandboxID as string]);
-    const first = (await any).metadata;
-    expect([first.reason, names(first.finished), names(first.pending)]).toEqual(["satisfied", ["b"], ["a", "c"]]);
-
-    const two = ask(server, session.id, wait({ until: 2 }));
-    await isWaiting(session.id);
-    openGates(home, [c?.sandboxID as string]);
-    const second = (await two).metadata;
-    expect([second.reason, names(second.finished), names(second.pending)]).toEqual(["satisfied", ["b", "c"], ["a"]]);
-
-    const named = (await ask(server, session.id, wait({ jobs: [c?.id, b?.id] }))).metadata;
-    expect([named.reason, names(named.finished), named.pending]).toEqual(["satisfied", ["c", "b"], []]);
-    openGates(home, [a?.sandboxID as string]);
-    const all = await ask(server, session.id, wait({ until: 99 })); // more than there are: all of them
-    expect([all.metadata.reason, names(all.metadata.finished)]).toEqual(["satisfied", ["a", "b", "c"]]);
-    await until(() => sandboxesOf(home).length === 0, { what: "the sandboxes are given up" });
-  },
-  240_000,
-);
-
-sandboxTest(
-  "a stopped orchestrator leaves its jobs running, and gets their results when it waits again",
-  async () => {
-    const { server, home, model } = setup;
-    const session = await server.createSession();
-    const jobs = await held3(session.id);
-    await server.promptAsync(session.id, script(wait(), say("never said")));
-    await isWaiting(session.id);
-    await server.client.session.abort({ sessionID: session.id });
-    await server.whenIdle(session.id);
-    await until(async () => !(await partIDs(session.id)).some((id) => id.endsWith("paLivePart")), {
-      what: "the board is taken away",
+    const waiting = ask(server, session.id, wait());
+    let done = false;
+    void waiting.then(() => {
+      done = true;
     });
-    expect(holders(home)).toHaveLength(3);
-
-    openGates(home);
-    const { metadata, output } = await ask(server, session.id, wait());
-    expect(metadata).toMatchObject({ reason: "satisfied", pending: [] });
-    expect(metadata.finished.map(({ id, result }) => [id, result as string])).toEqual(
-      jobs.map(({ id, description }) => [id, `${description} is through`]),
+    let most = 0;
+    await until(
+      () => {
+        const now = holders(home);
+        most = Math.max(most, now.length);
+        openGates(home, now.slice(0, 1));
+        return done;
+      },
+      { what: "all have been let through", everyMs: 20 },
     );
-    expect(output).toContain("a is through");
-    expect(model.errors).toEqual([]);
-  },
-  240_000,
-);
+    const { finished } = (await waiting).metadata;
+    expect(finished.map(({ state }) => state)).toEqual(Array(5).fill("completed"));
+    const outputs = await Promise.all(finished.map((job) => outputsOf(server, job, "sandbox_exec")));
+    expect(mostAtOnce(outputs.map(([text = ""]) => heldFrom(text)))).toBe(2);
+    expect(most).toBe(2);
+  } finally {
+    await own.stop();
+  }
+});
 
-sandboxTest(
-  "a waiting call shows how its jobs stand, and leaves only its result behind",
-  async () => {
-    const { server, home, model } = setup;
-    const session = await server.createSession();
-    await ask(server, session.id, start(held("watched")));
-    const waiting = turn(server, session.id, wait());
-    const board = await until(
-      async () =>
-        (await server.messages(session.id))
-          .flatMap(({ parts }) => parts)
-          .find((part) => part.type === "text" && part.text.includes("**watched** running · sandbox_exec")),
-      { what: "the board is shown", timeoutMs: 60_000 },
-    );
-    const [part] = await server.toolParts(session.id, "agents_wait");
-    expect(part?.state).toMatchObject({ status: "running", title: "1 running" });
-    openGates(home);
-    await waiting;
-    expect(JSON.stringify(model.requests.at(-1)?.messages)).not.toContain("**watched**");
-    await until(async () => !(await partIDs(session.id)).includes(board.id), { what: "the board is taken away" });
-    const [ended] = await server.toolParts(session.id, "agents_wait");
-    expect(ended?.state).toMatchObject({ status: "completed", title: "1 completed" });
-  },
-  240_000,
-);
+sandboxTest("agents_wait returns at the first end, at a number of ends, at its time limit, and at all", async () => {
+  const { server, home } = setup;
+  const session = await server.createSession();
+  const [a, b, c] = await held3(session.id);
+  const names = (jobs: readonly { description: string }[]) => jobs.map(({ description }) => description);
+
+  const timedOut = await ask(server, session.id, wait({ timeout_seconds: 0.1 }));
+  expect(timedOut.metadata).toMatchObject({ reason: "timeout", finished: [] });
+  expect(names(timedOut.metadata.pending)).toEqual(["a", "b", "c"]);
+  expect(timedOut.output).toContain("the jobs go on");
+
+  const any = ask(server, session.id, wait({ until: "any" }));
+  await isWaiting(session.id);
+  openGates(home, [b?.sandboxID as string]);
+  const first = (await any).metadata;
+  expect([first.reason, names(first.finished), names(first.pending)]).toEqual(["satisfied", ["b"], ["a", "c"]]);
+
+  const two = ask(server, session.id, wait({ until: 2 }));
+  await isWaiting(session.id);
+  openGates(home, [c?.sandboxID as string]);
+  const second = (await two).metadata;
+  expect([second.reason, names(second.finished), names(second.pending)]).toEqual(["satisfied", ["b", "c"], ["a"]]);
+
+  const named = (await ask(server, session.id, wait({ jobs: [c?.id, b?.id] }))).metadata;
+  expect([named.reason, names(named.finished), named.pending]).toEqual(["satisfied", ["c", "b"], []]);
+  openGates(home, [a?.sandboxID as string]);
+  const all = await ask(server, session.id, wait({ until: 99 })); // more than there are: all of them
+  expect([all.metadata.reason, names(all.metadata.finished)]).toEqual(["satisfied", ["a", "b", "c"]]);
+  await until(() => sandboxesOf(home).length === 0, { what: "the sandboxes are given up" });
+});
+
+sandboxTest("a stopped orchestrator leaves its jobs running, and gets their results when it waits again", async () => {
+  const { server, home, model } = setup;
+  const session = await server.createSession();
+  const jobs = await held3(session.id);
+  await server.promptAsync(session.id, script(wait(), say("never said")));
+  await isWaiting(session.id);
+  await server.client.session.abort({ sessionID: session.id });
+  await server.whenIdle(session.id);
+  await until(async () => !(await partIDs(session.id)).some((id) => id.endsWith("paLivePart")), {
+    what: "the board is taken away",
+  });
+  expect(holders(home)).toHaveLength(3);
+
+  openGates(home);
+  const { metadata, output } = await ask(server, session.id, wait());
+  expect(metadata).toMatchObject({ reason: "satisfied", pending: [] });
+  expect(metadata.finished.map(({ id, result }) => [id, result as string])).toEqual(
+    jobs.map(({ id, description }) => [id, `${description} is through`]),
+  );
+  expect(output).toContain("a is through");
+  expect(model.errors).toEqual([]);
+});
+
+sandboxTest("a waiting call shows how its jobs stand, and leaves only its result behind", async () => {
+  const { server, home, model } = setup;
+  const session = await server.createSession();
+  await ask(server, session.id, start(held("watched")));
+  const waiting = turn(server, session.id, wait());
+  const board = await until(
+    async () =>
+      (await server.messages(session.id))
+        .flatMap(({ parts }) => parts)
+        .find((part) => part.type === "text" && part.text.includes("**watched** running · sandbox_exec")),
+    { what: "the board is shown" },
+  );
+  const [part] = await server.toolParts(session.id, "agents_wait");
+  expect(part?.state).toMatchObject({ status: "running", title: "1 running" });
+  openGates(home);
+  await waiting;
+  expect(JSON.stringify(model.requests.at(-1)?.messages)).not.toContain("**watched**");
+  await until(async () => !(await partIDs(session.id)).includes(board.id), { what: "the board is taken away" });
+  const [ended] = await server.toolParts(session.id, "agents_wait");
+  expect(ended?.state).toMatchObject({ status: "completed", title: "1 completed" });
+});

@@ -60,7 +60,6 @@ if (found.kind !== "found") {
     open: async () => sessionJobs.open(),
     declares: { snapshots: true, ownPipes: false },
     spec: { machine },
-    timeoutMs: 5 * MINUTE_MS,
   });
 
   describe("a sandbox with a GPU", () => {

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { bunTest, TEST_LIMIT_MS } from "../../.ci/bun-test.mjs";
 
 /*
  * Tests that matter for root and for an ordinary user alike. As root their file runs itself a second time, as a user
@@ -11,7 +12,7 @@ import { join } from "node:path";
 
 const UID = "31337";
 const ROOT = join(import.meta.dir, "../..");
-const BUN = join(ROOT, "node_modules/.bin/bun");
+const [bun] = bunTest();
 const BECOME = ["--reuid", UID, "--regid", UID, "--clear-groups"];
 
 export const isRoot = (): boolean => process.geteuid?.() === 0;
@@ -20,9 +21,9 @@ export const isRoot = (): boolean => process.geteuid?.() === 0;
 export const who = isRoot() ? "root" : "an ordinary user";
 
 /** @param file that this is called in. Its tests have `who` in their names, which shows that they ran */
-export function runAlsoAsOrdinaryUser(file: string, timeout: number): void {
+export function runAlsoAsOrdinaryUser(file: string): void {
   // A checkout in a folder that root alone may enter cannot be run by anybody else.
-  const canRun = isRoot() && spawnSync("setpriv", [...BECOME, BUN, "--version"], { cwd: "/" }).status === 0;
+  const canRun = isRoot() && spawnSync("setpriv", [...BECOME, bun, "--version"], { cwd: "/" }).status === 0;
   describe.skipIf(!canRun)("run once more as an ordinary user", () => {
     test(
       "it comes to the same",
@@ -31,7 +32,7 @@ export function runAlsoAsOrdinaryUser(file: string, timeout: number): void {
         expect(said).toContain("as an ordinary user");
         expect([code, code === 0 ? "" : said]).toEqual([0, ""]);
       },
-      timeout,
+      2 * TEST_LIMIT_MS, // all the tests of the file
     );
   });
 }
@@ -39,19 +40,9 @@ export function runAlsoAsOrdinaryUser(file: string, timeout: number): void {
 /** @returns what the run said; its exit code is that of `bun test` */
 function runAsOrdinaryUser(file: string): { readonly code: number | null; readonly said: string } {
   const home = mkdtempSync(join(tmpdir(), "opa-user-"));
-  const argv = [
-    ...BECOME,
-    BUN,
-    "test",
-    "--preload",
-    join(ROOT, "test/support/preload.ts"),
-    "--timeout",
-    "240000",
-    file,
-  ];
   try {
     spawnSync("chown", [`${UID}:${UID}`, home]);
-    const { status, stdout, stderr } = spawnSync("setpriv", argv, {
+    const { status, stdout, stderr } = spawnSync("setpriv", [...BECOME, ...bunTest(file)], {
       cwd: ROOT,
       encoding: "utf8",
       env: { PATH: process.env.PATH ?? "", HOME: home, TMPDIR: home },

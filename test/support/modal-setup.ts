@@ -68,7 +68,7 @@ export async function noneLeft(modal: ModalServerProcess): Promise<void> {
     left = await modal.sandboxes({ live: true });
     return left.length === 0;
   };
-  await until(gone, { what: "every sandbox is terminated", timeoutMs: 60_000, seen: () => left });
+  await until(gone, { what: "every sandbox is terminated", seen: () => left });
 }
 
 /** The creations asked for, in order, whatever became of them. */

@@ -88,7 +88,6 @@ export async function startNodeHost(
     const first = <Key extends keyof Line>(key: Key) =>
       until(() => lines.find((line) => line[key] !== undefined)?.[key], {
         what: `the node host says "${key}"`,
-        timeoutMs: 60_000,
         seen,
       });
     await publishConfig(server, configFile, await first("config"));

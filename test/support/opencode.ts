@@ -69,7 +69,6 @@ export async function startServe(
   try {
     await until(() => server.stdout().includes("listening on"), {
       what: "opencode serve listens",
-      timeoutMs: 60_000,
       seen: log,
     });
     events = await followEvents(url, home.project);

@@ -37,7 +37,7 @@ export async function followEvents(
   })().catch(() => {
     // The server went away, or we did.
   });
-  await until(() => all.length > 0, { what: "the event stream is connected", timeoutMs: 60_000 });
+  await until(() => all.length > 0, { what: "the event stream is connected" });
   return {
     all,
     waitFor: <E extends Event>(

@@ -85,7 +85,7 @@ export async function startTui(home: OpencodeHome, options: TerminalOptions = {}
           await pause(400);
           return false;
         },
-        { what: `the prompt "${text}" is sent`, timeoutMs: 60_000, seen: capture },
+        { what: `the prompt "${text}" is sent`, seen: capture },
       );
     },
     waitForText: (pattern, timeoutMs = 60_000) =>

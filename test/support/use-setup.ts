@@ -17,10 +17,10 @@ function lasting(start: () => Promise<TestSetup>): Readonly<TestSetup> {
   };
   beforeAll(async () => {
     started = await start();
-  }, 240_000);
+  });
   afterAll(async () => {
     await started?.stop();
-  }, 240_000);
+  });
   return {
     get model() {
       return setup().model;

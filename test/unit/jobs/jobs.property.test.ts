@@ -122,4 +122,4 @@ test("the invariants of jobs hold after any sequence of events, and every queued
     { numRuns: Number(process.env.JOB_RUNS ?? 150), timeout: 20_000 },
   );
   expect([...seen].sort()).toEqual(["cancelled", "completed", "failed"]);
-}, 240_000);
+});

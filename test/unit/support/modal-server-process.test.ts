@@ -69,24 +69,19 @@ modalTest(
       await server.kill();
     }
   },
-  240_000,
 );
 
-modalTest(
-  "its sandboxes do not outlive it, even when it is killed",
-  async () => {
-    const { server, variables } = await serve();
-    const client = await clientOf(process.execPath, variables);
-    expect(client.code).toBe(0);
-    await server.kill();
-    await until(async () => (await sleepersLeft()) === "", {
-      what: "the sandboxes' processes are gone",
-      seen: sleepersLeft,
-    });
-    await Bun.$`rm -rf ${dirname(variables.MODAL_CONFIG_PATH ?? "")}`.quiet();
-  },
-  240_000,
-);
+modalTest("its sandboxes do not outlive it, even when it is killed", async () => {
+  const { server, variables } = await serve();
+  const client = await clientOf(process.execPath, variables);
+  expect(client.code).toBe(0);
+  await server.kill();
+  await until(async () => (await sleepersLeft()) === "", {
+    what: "the sandboxes' processes are gone",
+    seen: sleepersLeft,
+  });
+  await Bun.$`rm -rf ${dirname(variables.MODAL_CONFIG_PATH ?? "")}`.quiet();
+});
 
 async function sleepersLeft(): Promise<string> {
   return (await Bun.$`pgrep -fx "sleep 1006"`.nothrow().quiet()).stdout.toString();
