@@ -1,0 +1,56 @@
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+const ROOT = join(import.meta.dirname, "../../..");
+const DOCUMENTS = ["README.md", "ARCHITECTURE.md", ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`)];
+const README_WORDS = 1000;
+
+const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
+const words = (text: string): number => text.split(/\s+/).filter(Boolean).length;
+
+/** Paths of the repository that `text` names and that do not exist. */
+const missingPaths = (text: string): string[] =>
+  [...text.matchAll(/(?<![\w./-])(?:src|test|skills|\.ci)\/[\w./-]*\w/g)]
+    .map(([path]) => path)
+    .filter((path) => !existsSync(join(ROOT, path)));
+
+/** GitHub's anchors of the headings of `text`. */
+const anchors = (text: string): string[] =>
+  [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+
+/** Relative links of the document at `path` whose file or heading does not exist. */
+const brokenLinks = (path: string, text: string): string[] =>
+  [...text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)].flatMap(([, file = "", anchor]) => {
+    const target = file === "" ? path : join(dirname(path), file);
+    if (!existsSync(join(ROOT, target))) return [`${path} → ${target}`];
+    return anchor === undefined || anchors(read(target)).includes(anchor) ? [] : [`${path} → ${target}#${anchor}`];
+  });
+
+test("every path that a document names exists", () => {
+  expect(DOCUMENTS.flatMap((path) => missingPaths(read(path)).map((missing) => `${path}: ${missing}`))).toEqual([]);
+});
+
+test("every link between documents leads to a file and a heading", () => {
+  expect(DOCUMENTS.flatMap((path) => brokenLinks(path, read(path)))).toEqual([]);
+});
+
+test("the README stays short and has the two commands as whole lines", () => {
+  const readme = read("README.md");
+  expect(words(readme)).toBeLessThanOrEqual(README_WORDS);
+  expect(readme.split("\n")).toContain("npm ci && npm run demo");
+  expect(readme.split("\n")).toContain("npm ci && npm test");
+});
+
+test("the checks of documents find what is wrong", () => {
+  expect(missingPaths("`src/index.ts`, `src/gone.ts`, dist/src/other.ts, (test/unit)")).toEqual(["src/gone.ts"]);
+  expect(brokenLinks("README.md", "[a](docs/gone.md) [b](#nowhere) [c](https://x.org/#y) [d](#licence)")).toEqual([
+    "README.md → docs/gone.md",
+    "README.md → README.md#nowhere",
+  ]);
+});
