@@ -38,7 +38,7 @@ export async function collectGarbageNow(stateDir: string | null): Promise<Garbag
     renderNotice: () => "",
     providerName: chooseProvider(options, process.env).name,
     createProvider: (name) => createProvider(name, options, null, log),
-    installSkills: async () => [],
+    catalog: nobody,
     onLowBudget: () => {},
     hostEnv: process.env,
     clock: systemClock,

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Options } from "../config/schema.ts";
 import { boundProvider } from "../sandboxes/bounded-provider.ts";
-import type { ProviderName, Sandbox, SandboxProvider } from "../sandboxes/port.ts";
+import type { ProviderName, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { within } from "../shared/deadline.ts";
 import { createEmitter } from "../shared/emitter.ts";
@@ -15,7 +15,7 @@ import { describeDamage } from "./core/damaged-state.ts";
 import { isEnded, isHeld, type Job } from "./core/job.ts";
 import { createLimits, type Limits } from "./core/limits.ts";
 import { TOGETHER_MS } from "./core/notice.ts";
-import type { ChildSessions, OrchestratorSessions } from "./core/ports.ts";
+import type { Catalog, ChildSessions, OrchestratorSessions } from "./core/ports.ts";
 import { createJobRunner, type JobRunner } from "./execution/job-runner.ts";
 import { createScheduler, type Scheduler } from "./execution/scheduler.ts";
 import { createSessionActivity, type SessionActivity } from "./execution/session-activity.ts";
@@ -84,7 +84,8 @@ export interface RuntimeDeps {
   readonly onLowBudget: (spend: Spend, ceilingUsd: number) => void;
   readonly providerName: ProviderName;
   readonly createProvider: (name: ProviderName) => Promise<SandboxProvider>;
-  readonly installSkills: (job: Job, sandbox: Sandbox) => Promise<readonly string[]>;
+  /** Agents, models and skills the host offers now. */
+  readonly catalog: () => Promise<Catalog>;
   /** Absolute; somewhere in the project whose files jobs start from. null = there is none. */
   readonly directory: string | null;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
@@ -141,6 +142,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     provider,
     snapshots,
     trees,
+    git,
     pool,
     environments,
     limits,

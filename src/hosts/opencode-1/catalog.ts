@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import type { Catalog } from "../../jobs/core/ports.ts";
 import { type HostClient, unwrap } from "./host-client.ts";
 import { forbiddenToJobsOf, notHeldInSandbox, type UserRules } from "./permission-rules.ts";
-import { projectOfSkill, projectPlaces } from "./skill-folders.ts";
+import { projectOfSkill, projectPlaces } from "./skill-origin.ts";
 
 /**
  * Agents, models and skills that tasks may name, as the host knows them now.

@@ -13,8 +13,6 @@ import { PluginError } from "../../shared/error-code.ts";
 import { randomId } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ProcessTable } from "../../tools/process-table.ts";
-import { createGit } from "../../workspace/git.ts";
-import { copySkill } from "./skill-folders.ts";
 
 /** Opens options and lab on first need, once: starting OpenCode must not feel us. */
 export interface RuntimeAccess {
@@ -56,7 +54,6 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
   };
 
   async function open(): Promise<Runtime> {
-    const git = createGit(systemClock, process.env);
     const loaded = await options();
     if (loaded.kind === "invalid") throw new PluginError("config_invalid", loaded.message, { retryable: false });
     const runtime = await openRuntime({
@@ -68,15 +65,7 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
       onLowBudget: deps.onLowBudget,
       providerName: chooseProvider(loaded.options, process.env).name,
       createProvider: (name) => createProvider(name, loaded.options, input.directory, log),
-      async installSkills(job, sandbox) {
-        const { skills } = await deps.catalog();
-        const notes: string[] = [];
-        for (const name of job.task.skills) {
-          const skill = skills.find((one) => one.name === name);
-          if (skill) notes.push(...(await copySkill(skill, sandbox, git)));
-        }
-        return notes;
-      },
+      catalog: deps.catalog,
       directory: input.directory,
       hostEnv: process.env,
       clock: systemClock,

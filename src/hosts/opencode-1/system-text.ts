@@ -1,4 +1,5 @@
 import type { Catalog } from "../../jobs/core/ports.ts";
+import { skillFolder } from "../../jobs/sandbox/install-skills.ts";
 import { renderOrchestratorBlock } from "../../prompt/orchestrator-block.ts";
 import { renderWorkerBlock } from "../../prompt/worker-block.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
@@ -6,7 +7,6 @@ import { plainText } from "../../shared/plain-text.ts";
 import { isIsolated } from "../../views/place.ts";
 import type { RuntimeAccess } from "./runtime-access.ts";
 import type { JobMark, SessionKinds } from "./session-kinds.ts";
-import { skillFolder } from "./skill-folders.ts";
 
 export interface SystemTextDeps {
   readonly kinds: SessionKinds;

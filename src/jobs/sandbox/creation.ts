@@ -7,16 +7,15 @@ import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Job } from "../core/job.ts";
 import type { Limits } from "../core/limits.ts";
+import { installSkills, type SkillInstallerDeps } from "./install-skills.ts";
 
-export interface SandboxMakerDeps {
+export interface SandboxMakerDeps extends SkillInstallerDeps {
   readonly environments: Readonly<Record<string, Environment>>;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly log: Log;
   /** By which a sweep knows whose a sandbox is. */
   readonly tagsOf: (job: Job) => Readonly<Record<string, string>>;
-  /** Puts what a job needs into its new sandbox (skills). Says in words what did not go along. */
-  readonly installSkills: (job: Job, sandbox: Sandbox) => Promise<readonly string[]>;
   readonly limits: Limits;
   /** Makes this the GPU that the job's lease holds; false when its quota is in use. */
   readonly claimGpu: (job: Job, gpu: GpuRequest) => boolean;
@@ -44,7 +43,7 @@ export async function makeSandbox(
 ): Promise<MadeSandbox> {
   const sandbox = await create(deps, provider, job, snapshotID, signal);
   try {
-    return { sandbox, notes: [...sandbox.notes, ...(await deps.installSkills(job, sandbox))] };
+    return { sandbox, notes: [...sandbox.notes, ...(await installSkills(deps, job, sandbox))] };
   } catch (cause) {
     await sandbox.terminate();
     const reason = cause instanceof Error ? cause.message : String(cause);

@@ -77,7 +77,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<Ru
       onLowBudget: (spend, ceiling) => lowBudgets.push(`${spend.usd.toFixed(2)} of ${ceiling}`),
       providerName: "local",
       createProvider: async () => machine.open(),
-      installSkills: async () => [],
+      catalog: async () => CATALOG,
       directory: null,
       hostEnv: {},
       clock,

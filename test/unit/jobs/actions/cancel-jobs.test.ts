@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
-import { bytes, gate, inWorld, leases, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
+import { bytes, CATALOG, gate, inWorld, leases, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
+
+const NO_SKILLS = { ...CATALOG, skills: [] };
 
 /** Begins to cancel; returns whether it is done. */
 function cancel({ runtime }: World, ids: string[], reason: string | null = null): () => boolean {
@@ -121,19 +123,21 @@ test(
   }),
 );
 
-test("cancelled while skills are put into its sandbox, the sandbox is parked, and no session is made", async () => {
-  const furnishing = gate();
+const withSkill = { description: "d", prompt: "say 1", skills: ["golf"] };
+
+test("cancelling a job while its skills are installed parks its sandbox and creates no session", async () => {
+  const installing = gate();
   const body = async (world: World) => {
-    const [id = ""] = await world.start("say 1");
+    const [id = ""] = await world.start(withSkill);
     await world.clock.until("a sandbox", () => world.machine.sandboxes().length === 1);
     const done = cancel(world, [id]);
-    furnishing.open();
+    installing.open();
     await world.clock.until("cancelled", done);
     expect(world.machine.sandboxes()).toEqual([]);
     expect(world.sessions.created).toEqual([]);
     expect(leases(world.runtime)).toBe(0);
   };
-  await inWorld(body, {}, { installSkills: () => furnishing.passed.then(() => []) })();
+  await inWorld(body, {}, { catalog: () => installing.passed.then(() => NO_SKILLS) })();
 });
 
 test(
@@ -155,23 +159,23 @@ test(
 );
 
 test("a run that fails while it unwinds does not end the job that was woken meanwhile", async () => {
-  const furnishing = gate();
+  const installing = gate();
   let isFirst = true;
-  const installSkills = async () => {
-    if (!isFirst) return [];
+  const catalog = async () => {
+    if (!isFirst) return NO_SKILLS;
     isFirst = false;
-    await furnishing.passed;
+    await installing.passed;
     throw new Error("disk full");
   };
   const body = async (world: World) => {
-    const [id = ""] = await world.start("say 1");
+    const [id = ""] = await world.start(withSkill);
     await world.clock.until("a sandbox", () => world.machine.sandboxes().length === 1);
     const done = cancel(world, [id]);
     await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "say woken", interrupt: false });
     await world.reaches(id, "starting");
-    furnishing.open();
+    installing.open();
     await world.clock.until("cancelled", done);
     expect((await world.reaches(id, "completed", "failed", "cancelled")).state).toMatchObject({ result: "woken" });
   };
-  await inWorld(body, {}, { installSkills })();
+  await inWorld(body, {}, { catalog })();
 });

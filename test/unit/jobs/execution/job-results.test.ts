@@ -149,10 +149,10 @@ test(
 );
 
 test(
-  "what cannot be put into a sandbox ends that sandbox",
+  "a sandbox whose skills cannot be installed is ended",
   inWorld(
     async (world) => {
-      const [id = ""] = await world.start("say 1");
+      const [id = ""] = await world.start({ description: "d", prompt: "say 1", skills: ["golf"] });
       expect((await world.reaches(id, "failed")).state).toMatchObject({
         failure: { code: "sandbox_create_failed", message: expect.stringContaining("disk full") },
       });
@@ -160,7 +160,7 @@ test(
     },
     {},
     {
-      installSkills: async () => {
+      catalog: async () => {
         throw new Error("disk full");
       },
     },

@@ -1,72 +1,69 @@
 import { lstatSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, join, posix, relative, sep } from "node:path";
-import type { CatalogSkill } from "../../jobs/core/ports.ts";
+import { dirname, join, posix } from "node:path";
+import { isWithin } from "../../config/host-paths.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { createFewAtATime } from "../../shared/few-at-a-time.ts";
 import { plainName } from "../../shared/plain-text.ts";
 import type { Git } from "../../workspace/git.ts";
-import { type Homes, isHome, readHomes, realPathOrSelf } from "../../workspace/project/home-folders.ts";
-import { ignoredNames } from "../../workspace/project/git-ignored.ts";
 import { toText } from "../../workspace/paths.ts";
+import { ignoredNames } from "../../workspace/project/git-ignored.ts";
+import { isHome, readHomes, realPathOrSelf } from "../../workspace/project/home-folders.ts";
 import { type FolderEntry, isUtf8, readFound, resolveLink, walkFolder } from "../../workspace/walk-folder.ts";
+import type { Job } from "../core/job.ts";
+import type { Catalog, CatalogSkill } from "../core/ports.ts";
 
 /** A skill is text and a few scripts; a folder above this is something else. */
 const LIMIT_BYTES = 50 * 1024 * 1024;
 const LIMITS = { entries: 10_000, depth: 40 };
 
-/** Over a network one after another takes as many round trips as there are files. */
-const WRITES_AT_ONCE = 4;
+/** Sequential writes to a remote sandbox would cost one round trip per file. */
+const CONCURRENT_WRITES = 4;
 
-const SHOWN = 20;
+/** Files named in a note; the rest are counted. */
+const NAMED_FILES = 20;
 
-/** Where a skill's folder is in a sandbox. */
+/** The folder of a skill inside a sandbox, absolute. */
 export const skillFolder = (sandbox: Pick<Sandbox, "home">, name: string): string =>
   posix.join(sandbox.home, "skills", name.replace(/[^A-Za-z0-9._-]/g, "_"));
 
-/** Where the host looks for what is the user's own, whatever is opened. */
-const OWN = [".config/opencode", ".opencode", ".claude", ".agents"];
-
-/**
- * The project that a skill came with; null when it is the user's own. A repository is not the user: its skills are its
- * own files and nothing that they point at, while a user may well keep his elsewhere, and link them to where the host looks.
- * @param location of its SKILL.md, as the host found it
- * @param places folders that are open, absolute
- */
-export function projectOfSkill(
-  location: string,
-  places: readonly string[],
-  homes: Homes,
-  env: Readonly<Record<string, string | undefined>>,
-): string | null {
-  const own = [...[homedir(), ...homes.own].flatMap((home) => OWN.map((name) => join(home, name)))];
-  if (env.XDG_CONFIG_HOME) own.push(join(env.XDG_CONFIG_HOME, "opencode"));
-  if (env.OPENCODE_CONFIG_DIR) own.push(env.OPENCODE_CONFIG_DIR);
-  if (own.some((folder) => isBelow(location, folder))) return null;
-  return places.find((place) => isBelow(location, place)) ?? null;
-}
-
-/** Of the folders that are open those that are a project. */
-export async function projectPlaces(folders: readonly string[]): Promise<{ places: readonly string[]; homes: Homes }> {
-  const homes = await readHomes();
-  const real = await Promise.all(folders.map(realPathOrSelf));
-  return { places: [...folders, ...real].filter((_, n) => !isHome(real[n % real.length] as string, homes)), homes };
+export interface SkillInstallerDeps {
+  /** The skills the host offers now. */
+  readonly catalog: () => Promise<Pick<Catalog, "skills">>;
+  readonly git: Git;
 }
 
 /**
- * Copies a skill's folder into a sandbox: its plain files, and for a link to one of them that file. Of a project's
- * skill what git ignores stays, as it does of the project.
- * @returns what did not go along, in words for whoever reads the job's notes
- * @throws Error when it cannot be read, is too large, or is a link out of the project that it came with
+ * Copies the skills a job's task names into its sandbox.
+ * @returns sentences for the job's notes that name the files left out
+ * @throws Error when a skill's folder cannot be read, is too large, or is a link that leads out of its project
  */
-export async function copySkill(skill: CatalogSkill, sandbox: Sandbox, git: Git): Promise<readonly string[]> {
+export async function installSkills(
+  { catalog, git }: SkillInstallerDeps,
+  job: Job,
+  sandbox: Sandbox,
+): Promise<readonly string[]> {
+  if (job.task.skills.length === 0) return [];
+  const { skills } = await catalog();
+  const notes: string[] = [];
+  for (const name of job.task.skills) {
+    const skill = skills.find((one) => one.name === name);
+    if (skill) notes.push(...(await copySkill(skill, sandbox, git)));
+  }
+  return notes;
+}
+
+/**
+ * Copies the plain files of a skill's folder into a sandbox, following links that stay inside the folder. Files that
+ * git ignores are not copied from a project's skill, as they are not copied from the project itself.
+ */
+async function copySkill(skill: CatalogSkill, sandbox: Sandbox, git: Git): Promise<readonly string[]> {
   const root = await rootOf(skill);
   const target = skillFolder(sandbox, skill.name);
   const { files: found, left } = await filesOf(root, skill.name);
   const ignored = skill.project === null ? new Set() : await ignoredOf(git, root, found, skill.name);
   const files = found.filter(({ from }) => !ignored.has(from));
   for (const { path, from } of found) if (ignored.has(from)) left.push({ path, why: "is ignored by git" });
-  const copying = createFewAtATime(WRITES_AT_ONCE);
+  const copying = createFewAtATime(CONCURRENT_WRITES);
   const copies = files.map(({ path, from, isExecutable }) =>
     copying(async () => {
       const content = await readFound(root, from, LIMIT_BYTES);
@@ -82,7 +79,7 @@ type FileEntry = Extract<FolderEntry, { kind: "file" }>;
 
 interface SkillFile {
   readonly path: string;
-  /** Where it lies: another place where `path` is a link. */
+  /** The file to read; differs from `path` when `path` is a link. */
   readonly from: string;
   readonly isExecutable: boolean;
 }
@@ -92,17 +89,17 @@ interface Left {
   readonly why: string;
 }
 
-/** @throws Error where what the skill's name stands for is not the project's own */
+/** @throws Error when the skill's folder is a home directory, the whole project, or a link out of its project */
 async function rootOf({ name, folder, project }: CatalogSkill): Promise<string> {
   const root = await realPathOrSelf(folder);
   if (isHome(root, await readHomes())) throw new Error(`the folder of skill ${plainName(name)} is a home directory`);
   if (project === null) return root;
   const top = await realPathOrSelf(project);
-  // All of the project would go along, ignored files and all.
+  // Copying it would copy the whole project, ignored files included.
   if (root === top)
     throw new Error(`the folder of skill ${plainName(name)} is the whole project ${project}; give it its own`);
   for (const real of [root, await realPathOrSelf(join(folder, "SKILL.md"))])
-    if (!isBelow(real, top))
+    if (!isWithin(real, top))
       throw new Error(`skill ${plainName(name)} is a link that leads out of its project ${project}`);
   return root;
 }
@@ -112,7 +109,7 @@ async function filesOf(root: string, name: string): Promise<{ files: SkillFile[]
   const found = new Map<string, FileEntry>();
   let total = 0;
   const add = (path: string, { path: from, bytes, isExecutable }: FileEntry) => {
-    total += bytes; // of a link too: it is written as often as it is named
+    total += bytes; // also for a link: its target is written once per name
     if (total > LIMIT_BYTES) throw new Error(`the folder of skill ${plainName(name)} is larger than 50 MiB`);
     if (isUtf8(path)) files.push({ path, from, isExecutable });
     else left.push({ path, why: "has a name that is not text" });
@@ -138,8 +135,9 @@ async function filesOf(root: string, name: string): Promise<{ files: SkillFile[]
 }
 
 /**
- * Where the skill itself is ignored its folder is kept apart as a whole, and git says nothing of what is in it.
- * @throws Error when it lies in a repository and git cannot say what is ignored there
+ * Files of the skill that git ignores. None when SKILL.md itself is ignored: then the user keeps the whole skill out of
+ * the repository, and git's answer says nothing about its single files.
+ * @throws Error when the folder is in a repository and git cannot list what is ignored there
  */
 async function ignoredOf(
   git: Git,
@@ -157,7 +155,7 @@ async function ignoredOf(
   return ignored.includes("SKILL.md") ? new Set() : new Set(ignored);
 }
 
-/** By what lies on the disk: git fails alike where there is no repository and where it cannot read one. */
+/** Looks on disk: git fails the same way without a repository and with one it cannot read. */
 function isInRepository(folder: string): boolean {
   if (lstatSync(join(folder, ".git"), { throwIfNoEntry: false })) return true;
   const above = dirname(folder);
@@ -165,12 +163,7 @@ function isInRepository(folder: string): boolean {
 }
 
 function toNote(name: string, left: readonly Left[]): string {
-  const named = left.slice(0, SHOWN).map(({ path, why }) => `${plainName(toText(path))} (it ${why})`);
-  const more = left.length > SHOWN ? ` and ${left.length - SHOWN} more` : "";
+  const named = left.slice(0, NAMED_FILES).map(({ path, why }) => `${plainName(toText(path))} (it ${why})`);
+  const more = left.length > NAMED_FILES ? ` and ${left.length - NAMED_FILES} more` : "";
   return `Of skill ${plainName(name)} these were left out: ${named.join(", ")}${more}.`;
 }
-
-const isBelow = (path: string, folder: string): boolean => {
-  const way = relative(folder, path);
-  return way !== ".." && !way.startsWith(`..${sep}`) && !way.startsWith(sep);
-};

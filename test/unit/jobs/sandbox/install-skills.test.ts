@@ -3,8 +3,9 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { copySkill, projectOfSkill } from "../../../../src/hosts/opencode-1/skill-folders.ts";
+import type { Job } from "../../../../src/jobs/core/job.ts";
 import type { CatalogSkill } from "../../../../src/jobs/core/ports.ts";
+import { installSkills } from "../../../../src/jobs/sandbox/install-skills.ts";
 import type { Sandbox } from "../../../../src/sandboxes/port.ts";
 import { systemClock } from "../../../../src/shared/clock.ts";
 import { createGit } from "../../../../src/workspace/git.ts";
@@ -29,13 +30,21 @@ const skill = (more: Partial<CatalogSkill> = {}): CatalogSkill => ({
   ...more,
 });
 
+/** Installs this one skill as for a job whose task names it. */
+const install = (of: CatalogSkill, sandbox: Sandbox) =>
+  installSkills(
+    { catalog: async () => ({ skills: [of] }), git },
+    { task: { skills: [of.name] } } as unknown as Job,
+    sandbox,
+  );
+
 /** What a copy writes, by path below the skill's folder in the sandbox, and what it says. */
 async function copied(of: CatalogSkill): Promise<{ files: Record<string, string>; notes: readonly string[] }> {
   const files: Record<string, string> = {};
   const sandbox = sandboxFor(async (path, content) => {
     files[path.replace("/home/agent/skills/my_skill/", "")] = Buffer.from(content).toString();
   });
-  const notes = await copySkill(of, sandbox, git);
+  const notes = await install(of, sandbox);
   return { files, notes };
 }
 
@@ -54,7 +63,7 @@ test("a skill's files are copied with their rights, a few writes at a time", asy
     open -= 1;
     written.set(path, `${options?.executable ? "x " : ""}${Buffer.from(content).toString()}`);
   });
-  await copySkill(skill(), sandbox, git);
+  await install(skill(), sandbox);
   const home = "/home/agent/skills/my_skill";
   const deep = Array.from({ length: 10 }, (_, n): [string, string] => [`${home}/scripts/deep/${n}.txt`, `${n}`]);
   const expected = [[`${home}/SKILL.md`, "# Skill\n"], [`${home}/scripts/run.sh`, "x #!/bin/sh\n"], ...deep];
@@ -68,15 +77,13 @@ test("a folder too large to be a skill is refused before anything is written", a
     truncateSync(join(folder, name), 26 * 1024 * 1024);
   }
   const sandbox = sandboxFor(() => Promise.reject(new Error("nothing is to be written")));
-  await expect(copySkill(skill(), sandbox, git)).rejects.toThrow(
-    'the folder of skill "my skill" is larger than 50 MiB',
-  );
+  await expect(install(skill(), sandbox)).rejects.toThrow('the folder of skill "my skill" is larger than 50 MiB');
 });
 
 test("a file that cannot be written is said", async () => {
   writeFileSync(join(folder, "SKILL.md"), "# Skill\n");
   const sandbox = sandboxFor(() => Promise.reject(new Error("the disk is full")));
-  await expect(copySkill(skill(), sandbox, git)).rejects.toThrow("the disk is full");
+  await expect(install(skill(), sandbox)).rejects.toThrow("the disk is full");
 });
 
 describe("what a skill's folder links to", () => {
@@ -174,19 +181,4 @@ test("a project's skill is refused when git cannot say what it ignores, and copi
   writeFileSync(join(folder, ".gitignore"), ".env\n");
   writeFileSync(join(folder, ".git/config"), "[broken");
   await expect(copied(skill(at))).rejects.toThrow(/could not ask git which files of skill .* it ignores/);
-});
-
-test("a skill is the project's where it lies in one that is open, and the user's where his own are kept", () => {
-  const homes = { own: ["/home/ada"], others: [] };
-  const places = ["/home/ada/work", "/home/ada/work/part"];
-  const of = (location: string, env = {}) => projectOfSkill(location, places, homes, env);
-  expect(of("/home/ada/work/.opencode/skill/x/SKILL.md")).toBe("/home/ada/work");
-  expect(of("/home/ada/work/part/.claude/skills/x/SKILL.md")).toBe("/home/ada/work");
-  expect(of("/home/ada/working/x/SKILL.md")).toBeNull();
-  expect(of("/home/ada/.config/opencode/skill/x/SKILL.md")).toBeNull();
-  expect(of("/opt/skills/x/SKILL.md")).toBeNull();
-  const inConfig = (env: object) =>
-    projectOfSkill("/home/ada/conf/opencode/skills/x/SKILL.md", ["/home/ada/conf"], homes, env as never);
-  expect(inConfig({})).toBe("/home/ada/conf");
-  expect(inConfig({ XDG_CONFIG_HOME: "/home/ada/conf" })).toBeNull();
 });
