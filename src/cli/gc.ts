@@ -11,21 +11,22 @@ import { PluginError } from "../shared/error-code.ts";
 import { randomId } from "../shared/ids.ts";
 
 /**
- * Sweeps now, and starts no job. @param stateDir in place of the one that the options name; may be relative
+ * Collects garbage now, without starting any job.
+ * @param stateDir replaces the options' state directory; may be relative
  * @throws PluginError `config_invalid`
  */
 export async function collectGarbageNow(stateDir: string | null): Promise<GarbageReport> {
   const loaded = await loadOptions({
     tuple: stateDir === null ? undefined : { stateDir: stateDir.startsWith("~/") ? stateDir : resolve(stateDir) },
     tupleSource: "--state-dir",
-    directory: null, // what comes with a repository has no word here
+    directory: null, // a repository's own options do not count on the command line
     configHome: configHomeOf(process.env),
     env: process.env,
     files: hostFiles,
   });
   if (loaded.kind === "invalid") throw new PluginError("config_invalid", loaded.message, { retryable: false });
   const { options } = loaded;
-  const log = () => {}; // the report says what failed
+  const log = () => {}; // the report names every failure
   const nobody = async (): Promise<never> => {
     throw new PluginError("not_found", "No session of OpenCode can be reached from the command line.");
   };
@@ -55,10 +56,10 @@ export async function collectGarbageNow(stateDir: string | null): Promise<Garbag
 
 export function renderGarbageReport({ ended, parked, snapshotsRemoved, failures }: GarbageReport): string {
   const lines = [
-    ...ended.map((id) => `ended the stray sandbox ${id}`),
+    ...ended.map((id) => `ended the orphaned sandbox ${id}`),
     ...parked.map((id) => `froze and ended the sandbox ${id} of a finished job`),
     ...snapshotsRemoved.map((id) => `removed the snapshot ${id}`),
     ...failures,
   ];
-  return lines.length === 0 ? "Nothing to sweep." : lines.join("\n");
+  return lines.length === 0 ? "Nothing to clean up." : lines.join("\n");
 }

@@ -10,11 +10,11 @@ Commands
   gc    end sandboxes that no job needs any more, and remove expired snapshots
 
 Options
-  --state-dir <path>  state directory to look at; default: what your own option file says
+  --state-dir <path>  state directory to clean up; default: the one in your own options file
   --json              print the result as JSON
   --help              print this
 
-Exit code: 0 when all is well, 1 when something failed, 2 when the command was not understood.
+Exit code: 0 on success, 1 if something failed, 2 if the command was not understood.
 `;
 
 /** @returns the exit code */
@@ -33,7 +33,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (positionals.length !== 1 || positionals[0] !== "gc") {
-    process.stderr.write(`unknown command "${positionals.join(" ")}"\n\n${HELP}`);
+    process.stderr.write(positionals.length === 0 ? HELP : `unknown command "${positionals.join(" ")}"\n\n${HELP}`);
     return 2;
   }
   try {
@@ -57,5 +57,5 @@ const parse = (args: readonly string[]) =>
   });
 
 holdProcess();
-// Whatever still waits for a remote machine must not hold the command back.
+// A pending request to a remote machine must not keep the command running.
 process.exit(await main(process.argv.slice(2)));

@@ -61,7 +61,7 @@ sandboxTest(
       { ended: [id], parked: [], snapshotsRemoved: [], failures: [] },
     ]);
     expect(existsSync(join(rootDir, "sandboxes", id))).toBe(false);
-    expect(run(home, "gc", "--state-dir", stateDir)).toMatchObject({ status: 0, stdout: "Nothing to sweep.\n" });
+    expect(run(home, "gc", "--state-dir", stateDir)).toMatchObject({ status: 0, stdout: "Nothing to clean up.\n" });
   }),
 );
 
@@ -175,7 +175,7 @@ sandboxTest(
     const [aside = ""] = readdirSync(stateDir).filter((name) => name.startsWith("pool.db.damaged-"));
     expect(readFileSync(join(stateDir, aside), "utf8")).toBe("no database at all");
     expect([status, stdout]).toEqual([1, expect.stringContaining(`is set aside as ${join(stateDir, aside)}`)]);
-    expect(run(home, "gc", "--state-dir", stateDir)).toMatchObject({ status: 0, stdout: "Nothing to sweep.\n" });
+    expect(run(home, "gc", "--state-dir", stateDir)).toMatchObject({ status: 0, stdout: "Nothing to clean up.\n" });
   }),
 );
 
@@ -224,6 +224,6 @@ test(
     const bad = run(home, "gc", "--state-dir", ".", "--json");
     expect([bad.status, JSON.parse(bad.stdout).error.code]).toEqual([1, "config_invalid"]);
     expect(JSON.parse(bad.stdout).error.message).toContain("stateDir in --state-dir: found your home");
-    expect(run(home, "gc", "--state-dir", "relative")).toMatchObject({ status: 0, stdout: "Nothing to sweep.\n" });
+    expect(run(home, "gc", "--state-dir", "relative")).toMatchObject({ status: 0, stdout: "Nothing to clean up.\n" });
   }),
 );

@@ -25,7 +25,7 @@ def is_number(value):
 
 
 def read(path):
-    """The result in the file, or None with what is wrong with it."""
+    """The result in the file, or None and the reason."""
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)
@@ -58,7 +58,7 @@ def problems(result, min_acc):
 
 
 def unlike(results):
-    """Settings in which the results differ, with who has what."""
+    """Settings in which the results differ, with the value of each framework."""
     found = []
     for name in ALIKE:
         values = {}

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Makes mnist.npz, the one data file that every framework's job reads, with the standard library alone.
 
-    digits.py --out data/mnist.npz                    MNIST if it can be had, else synthetic digits
+    digits.py --out data/mnist.npz                    MNIST if it can be fetched, else synthetic digits
     digits.py --out data/mnist.npz --source synthetic --train 6000 --test 1000
 
 Arrays as Keras has them: x_train, x_test uint8 [n, 28, 28]; y_train, y_test uint8 [n]. Beside it, mnist.npz.json says
 which data it is: report it with every result. Synthetic digits are easier than MNIST and never comparable with it.
-Exit code: 0 written, 1 MNIST was asked for and cannot be had.
+Exit code: 0 written, 1 MNIST was requested and cannot be fetched.
 """
 import argparse
 import hashlib
@@ -98,7 +98,7 @@ def make(path, source, train, test, seed, url=URL):
         except (OSError, ValueError) as error:
             if source == "mnist":
                 raise
-            print(f"MNIST cannot be had ({error}); drawing synthetic digits instead", file=sys.stderr)
+            print(f"MNIST cannot be fetched ({error}); drawing synthetic digits instead", file=sys.stderr)
     return write_synthetic(path, train, test, seed)
 
 
@@ -115,7 +115,7 @@ def main(argv=None):
     try:
         about = make(args.out, args.source, args.train, args.test, args.seed, args.url)
     except (OSError, ValueError) as error:
-        print(f"MNIST cannot be had: {error}", file=sys.stderr)
+        print(f"MNIST cannot be fetched: {error}", file=sys.stderr)
         return 1
     with open(args.out, "rb") as file:
         about["sha256"] = hashlib.sha256(file.read()).hexdigest()

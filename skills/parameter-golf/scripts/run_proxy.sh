@@ -5,7 +5,7 @@
 #   MLP_MULT=3 run_proxy.sh mlp3 1000
 #   SEED=42 GPUS=1 run_proxy.sh control-42 1000
 #
-# Run it in the checkout. It writes runs/NAME/: train.log, run.json (what was run on what), diff.patch, the artifact,
+# Run it in the checkout. It writes runs/NAME/: train.log, run.json (settings and hardware), diff.patch, the artifact,
 # and result.json, which is parse_log.py's answer. CONTROL=<log> adds the difference to that run.
 # Exit code: 0 scored and within the byte limit, 1 not, 2 wrong call, else the training's own.
 set -eu

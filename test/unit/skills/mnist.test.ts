@@ -15,7 +15,7 @@ const digits = (...args: string[]) => python("mnist-frameworks/digits.py", args,
 const scripts = join(SKILLS, "mnist-frameworks/scripts");
 
 describe.skipIf(!hasPython)("the digits", () => {
-  test("are drawn where MNIST cannot be had, and say so", () => {
+  test("are drawn where MNIST cannot be fetched, and say so", () => {
     const { status, stdout, stderr } = digits(
       "--out",
       "auto/mnist.npz",
