@@ -5,7 +5,7 @@ import { PluginError } from "../shared/error-code.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { settleCompute } from "./core/cost.ts";
-import { interrupt, isEnded, isHeld, type Job, wake } from "./core/job.ts";
+import { isEnded, isHeld, type Job, transition } from "./core/job.ts";
 import type { JobRunner } from "./execution/job-runner.ts";
 import type { Scheduler } from "./execution/scheduler.ts";
 import type { Outbox } from "./notify/outbox.ts";
@@ -119,16 +119,12 @@ export function createSessionRegistry(deps: SessionRegistryDeps): SessionRegistr
   }
 
   function resumeJob(sessionJobs: SessionJobs, jobID: string): void {
-    sessionJobs.update(jobID, (job) =>
-      job.state.kind === "interrupted" ? { ...job, state: wake(job.state, clock.now()) } : job,
-    );
+    sessionJobs.update(jobID, (job) => transition(job, { kind: "queued" }, clock.now()));
     scheduler.enqueue(sessionJobs, jobID);
   }
 
   function interruptJob(sessionJobs: SessionJobs, jobID: string): void {
-    sessionJobs.update(jobID, (job) =>
-      isHeld(job.state) ? { ...job, state: interrupt(job.state, clock.now()) } : job,
-    );
+    sessionJobs.update(jobID, (job) => transition(job, { kind: "interrupted" }, clock.now()));
   }
 
   const all = async () =>

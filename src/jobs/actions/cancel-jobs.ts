@@ -1,6 +1,6 @@
 import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { cancel, isEnded, isHeld, type Job, withUnfinished } from "../core/job.ts";
+import { isEnded, isHeld, type Job, transition, withUnfinished } from "../core/job.ts";
 import type { Runtime } from "../runtime.ts";
 import { findJobs } from "../session/find-jobs.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
@@ -30,9 +30,7 @@ export async function cancelJobs(
   await Promise.all(
     jobs.map(async ({ id }) => {
       if (await cancelInOtherProcess(runtime, sessionJobs, id, reason)) return;
-      sessionJobs.update(id, (job) =>
-        isEnded(job.state) ? job : { ...job, state: cancel(job.state, reason, runtime.clock.now()) },
-      );
+      sessionJobs.update(id, (job) => transition(job, { kind: "cancelled", reason }, runtime.clock.now()));
       runtime.scheduler.remove(id);
       const unwinding = runtime.runner.stop(id).then(() => runtime.lifecycle.park(sessionJobs, id));
       const limit = { clock: runtime.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };

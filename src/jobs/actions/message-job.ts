@@ -1,5 +1,5 @@
 import { PluginError } from "../../shared/error-code.ts";
-import { isEnded, type Job, wake } from "../core/job.ts";
+import { isEnded, type Job, transition } from "../core/job.ts";
 import { type Drift, driftOf } from "../project/drift.ts";
 import type { Runtime } from "../runtime.ts";
 import { findJob } from "../session/find-jobs.ts";
@@ -38,7 +38,7 @@ export async function messageJob(runtime: Runtime, orchestrator: string, request
   if (isEnded(state)) sessionJobs.stopRunningTurns(job.id); // one that its end cut short is over
   sessionJobs.addTurn(job.id, request.message, request.update ? drift?.now : null);
   if (isEnded(state) || state.kind === "interrupted") {
-    sessionJobs.update(job.id, (current) => ({ ...current, state: wake(state, runtime.clock.now()) }));
+    sessionJobs.update(job.id, (current) => transition(current, { kind: "queued" }, runtime.clock.now()));
     runtime.scheduler.enqueue(sessionJobs, job.id);
   } else if (request.interrupt) {
     runtime.runner.stopTurn(job.id);

@@ -2,7 +2,7 @@ import type { Failure } from "../../shared/error-code.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import { decideBudgetAdmission } from "../core/budget.ts";
 import { NO_COMPUTE } from "../core/cost.ts";
-import { type Job, type JobTask, queue, refuse } from "../core/job.ts";
+import { initialState, type Job, type JobTask } from "../core/job.ts";
 import type { Catalog } from "../core/ports.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../core/task.ts";
 import type { Runtime } from "../runtime.ts";
@@ -57,7 +57,7 @@ export async function startJobs(
       provider: runtime.providerName,
       createdAt: now,
       startedAt: null,
-      state: decision.failure ? refuse(decision.failure, now) : queue(now),
+      state: initialState(decision.failure, now),
       sandbox: { kind: "none" },
       base: null,
       formerBases: [],
@@ -82,7 +82,7 @@ export async function startJobs(
       runtime.limits.money,
       now,
     );
-    return money.kind === "refuse" ? { ...job, state: refuse(money.failure, now) } : job;
+    return money.kind === "refuse" ? { ...job, state: initialState(money.failure, now) } : job;
   });
   sessionJobs.add(jobs.map((job) => ({ job, prompt: job.task.prompt })));
   runtime.trees.capture(sessionJobs, jobs);

@@ -3,12 +3,14 @@ import type { Failure } from "../../shared/error-code.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import type { Compute } from "./cost.ts";
 
-/**
- * One delegated task and the states it goes through. Moments are epoch milliseconds.
- * J1  A lease id exists in `starting` and `running` and in no other state.
- * J2  Every state is built by the functions below; nobody else writes `state`.
- * J3  `completed`, `failed` and `cancelled` are ends: only `wake` leaves them, so the first cause of an end wins.
- * J4  A job in `running` has a child session and a live sandbox.
+/*
+ * One delegated task, the states it goes through, and the one door to them. Moments are epoch milliseconds.
+ * J1  `starting` and `running` name the lease under which this process runs the job; no other state names a lease.
+ *     The lease lapses with its process: whoever then opens the session interrupts the job.
+ * J2  A new job begins in `initialState` and moves by `transition`; `SessionJobs` refuses any other change of state.
+ * J3  `completed`, `failed` and `cancelled` are ends. Only a follow-up leaves them, back to `queued`, so that the first
+ *     cause of an end wins.
+ * J4  A job enters `running` with a child session and a live sandbox. The sandbox may be lost while the job runs.
  */
 export type JobState =
   | { readonly kind: "queued"; readonly since: number }
@@ -22,9 +24,9 @@ export type JobState =
 export type JobStateKind = JobState["kind"];
 type In<K extends JobStateKind> = Extract<JobState, { kind: K }>;
 export type EndedState = In<"completed" | "failed" | "cancelled">;
-type ActiveState = Exclude<JobState, EndedState>;
+export type HeldState = In<"starting" | "running">;
 
-/** Where the job's sandbox is. A parked one is a snapshot that a follow-up revives. */
+/** Where the job's sandbox is. A parked sandbox is a snapshot that a follow-up revives. */
 export type JobSandbox =
   | { readonly kind: "none" }
   | { readonly kind: "creating" }
@@ -106,6 +108,74 @@ export interface Job {
   readonly turns: number;
 }
 
+/** A wanted state, with what it takes besides the moment and, in `running`, the lease it was started under. */
+export type Transition =
+  | { readonly kind: "queued" }
+  | { readonly kind: "starting"; readonly leaseID: string }
+  | { readonly kind: "running" }
+  /** The job's OpenCode process ended. */
+  | { readonly kind: "interrupted" }
+  | { readonly kind: "completed"; readonly result: string }
+  /** `result` is the last text of a job that was stopped. */
+  | { readonly kind: "failed"; readonly failure: Failure; readonly result?: string }
+  | { readonly kind: "cancelled"; readonly reason: string | null };
+
+/** Which states may follow each state. A job is new before it is recorded. */
+const FOLLOWERS: Readonly<Record<JobStateKind | "new", readonly JobStateKind[]>> = {
+  new: ["queued", "failed"],
+  queued: ["starting", "failed", "cancelled"],
+  starting: ["running", "interrupted", "failed", "cancelled"],
+  running: ["interrupted", "completed", "failed", "cancelled"],
+  interrupted: ["queued", "cancelled"],
+  completed: ["queued"],
+  failed: ["queued"],
+  cancelled: ["queued"],
+};
+
+/** A refused task is recorded as a job that has failed, so that it has an id and a code like any other. */
+export const initialState = (refusal: Failure | null, now: number): In<"queued" | "failed"> =>
+  refusal ? { kind: "failed", since: now, failure: refusal } : { kind: "queued", since: now };
+
+/**
+ * The job in another state; the job itself where its present state does not allow that (`isAllowed`).
+ * @param condition `leaseID`: only a job that holds this lease moves. An ended job may have been woken, and run under
+ * another lease, while its former run still unwinds.
+ */
+export function transition(
+  job: Job,
+  to: Transition,
+  now: number,
+  condition: { readonly leaseID?: string | null } = {},
+): Job {
+  const held = isHeld(job.state) ? job.state.leaseID : null;
+  if (condition.leaseID !== undefined && (held === null || condition.leaseID !== held)) return job;
+  const after = { ...job, state: toState(to, held, now) };
+  return isAllowed(job, after) ? after : job;
+}
+
+/** Whether a job may change from `before`, null for a new job, to `after`. No state follows itself. */
+export function isAllowed(before: Job | null, after: Job): boolean {
+  const from = before?.state ?? null;
+  const to = after.state;
+  if (!FOLLOWERS[from?.kind ?? "new"].includes(to.kind)) return false;
+  if (to.kind !== "running") return true;
+  const keepsLease = from?.kind === "starting" && from.leaseID === to.leaseID;
+  return keepsLease && after.childSession !== null && after.sandbox.kind === "live"; // J4
+}
+
+function toState(to: Transition, held: string | null, now: number): JobState {
+  if (to.kind === "running") return { ...to, since: now, leaseID: held ?? "" };
+  if (to.kind !== "failed") return { ...to, since: now };
+  const { result = "", ...failed } = to;
+  return { ...failed, since: now, ...(result !== "" && { result }) };
+}
+
+export const isEnded = (state: JobState): state is EndedState =>
+  state.kind === "completed" || state.kind === "failed" || state.kind === "cancelled";
+
+/** Whether the job has a lease (J1). */
+export const isHeld = (state: JobState): state is HeldState => state.kind === "starting" || state.kind === "running";
+
 /** The job with these notes besides; one it has already is not repeated. */
 export const withNotes = (job: Job, notes: readonly string[]): Job =>
   notes.every((note) => job.notes.includes(note)) ? job : { ...job, notes: [...new Set([...job.notes, ...notes])] };
@@ -137,55 +207,3 @@ export function withLeftOut(job: Job, leftOut: readonly string[]): Job {
 
 /** All there is to know of it: what its files were taken without, and how it runs. */
 export const notesOf = ({ base, notes }: Job): readonly string[] => [...new Set([...(base?.notes ?? []), ...notes])];
-
-export const isEnded = (state: JobState): state is EndedState =>
-  state.kind === "completed" || state.kind === "failed" || state.kind === "cancelled";
-
-export const isHeld = (state: JobState): state is In<"starting" | "running"> =>
-  state.kind === "starting" || state.kind === "running"; // J1
-
-export const queue = (now: number): In<"queued"> => ({ kind: "queued", since: now });
-
-export const start = (_from: In<"queued">, leaseID: string, now: number): In<"starting"> => ({
-  kind: "starting",
-  since: now,
-  leaseID,
-});
-
-export const run = (from: In<"starting">, now: number): In<"running"> => ({
-  kind: "running",
-  since: now,
-  leaseID: from.leaseID,
-});
-
-export const complete = (_from: In<"running">, result: string, now: number): In<"completed"> => ({
-  kind: "completed",
-  since: now,
-  result,
-});
-
-/** @param result what a job that was stopped had to say until then */
-export const fail = (_from: ActiveState, failure: Failure, now: number, result = ""): In<"failed"> => ({
-  kind: "failed",
-  since: now,
-  failure,
-  ...(result !== "" && { result }),
-});
-
-export const cancel = (_from: ActiveState, reason: string | null, now: number): In<"cancelled"> => ({
-  kind: "cancelled",
-  since: now,
-  reason,
-});
-
-/** Its OpenCode process ended under it. */
-export const interrupt = (_from: In<"starting" | "running">, now: number): In<"interrupted"> => ({
-  kind: "interrupted",
-  since: now,
-});
-
-/** A task that cannot start is recorded as a job that has failed, so that it has an id and a code like any other. */
-export const refuse = (failure: Failure, now: number): In<"failed"> => ({ kind: "failed", since: now, failure });
-
-/** A follow-up brings an ended or interrupted job back to the queue. */
-export const wake = (_from: EndedState | In<"interrupted">, now: number): In<"queued"> => queue(now);

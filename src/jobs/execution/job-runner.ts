@@ -2,7 +2,7 @@ import { within } from "../../shared/deadline.ts";
 import { type Failure, PluginError, toFailure } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { unlessAborted } from "../../shared/unless-aborted.ts";
-import { complete, fail, isEnded, isHeld, type Job, run as toRunning, withUnfinished } from "../core/job.ts";
+import { isEnded, isHeld, type Job, type Transition, transition, withUnfinished } from "../core/job.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import type { TurnEnd } from "./turn-runner.ts";
@@ -55,31 +55,26 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
 
   const { prompt, resume } = createJobTurns(deps);
 
-  /** Ends a job unless someone was first: it was cancelled or interrupted (J3). */
-  function end(sessionJobs: SessionJobs, jobID: string, { leaseID }: Run, outcome: Failure | string): void {
-    sessionJobs.update(jobID, (job) => {
-      if (!isHeld(job.state) || job.state.leaseID !== leaseID) return job;
-      if (typeof outcome !== "string") return { ...job, state: fail(job.state, outcome, deps.clock.now()) };
-      if (job.state.kind !== "running") return job;
-      return { ...job, state: complete(job.state, outcome, deps.clock.now()) };
-    });
-  }
+  /** Moves the job of a run; not one that was cancelled, interrupted or even woken meanwhile. */
+  const move =
+    ({ leaseID }: Run, to: Transition) =>
+    (job: Job) =>
+      transition(job, to, deps.clock.now(), { leaseID });
 
   async function work(sessionJobs: SessionJobs, jobID: string, run: Run): Promise<void> {
     const { signal } = run.whole;
     const former = requireJob(sessionJobs, jobID).sandbox;
     const sandbox = await deps.lifecycle.obtain(sessionJobs, jobID, signal);
-    const sessionID = await openSession(sessionJobs, jobID, signal);
-    if (signal.aborted) return;
-    sessionJobs.update(jobID, (job) =>
-      job.state.kind === "starting" ? { ...job, state: toRunning(job.state, deps.clock.now()) } : job,
-    );
-    let outcome: TurnEnd = { kind: "stopped" };
-    let lost: Failure | null = null;
+    let lost = null as Failure | null;
     void sandbox.ended.then((failure) => {
       lost = failure;
       run.turn?.abort();
     });
+    const sessionID = await openSession(sessionJobs, jobID, signal);
+    if (signal.aborted) return;
+    if (lost) throw new PluginError(lost.code, lost.message, { retryable: lost.retryable });
+    sessionJobs.update(jobID, move(run, { kind: "running" }));
+    let outcome: TurnEnd = { kind: "stopped" };
     const left = sessionJobs.openTurn(jobID);
     if (left?.messageID) {
       const isInPlace = former.kind === "live" && former.id === sandbox.id;
@@ -102,11 +97,8 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       await rescue(sessionJobs, jobID, run, sessionID, cause);
       return;
     }
-    // From here to the end of `end` nothing is awaited: a follow-up is either seen above or wakes the ended job.
-    if (lost) end(sessionJobs, jobID, run, lost);
-    else if (outcome.kind === "failed") end(sessionJobs, jobID, run, outcome.failure);
-    else if (outcome.kind === "done") end(sessionJobs, jobID, run, toResult(outcome));
-    else end(sessionJobs, jobID, run, { code: "cancelled", message: "Its last turn was stopped.", retryable: true });
+    // From here to the update below nothing is awaited: a follow-up is either seen above or wakes the ended job.
+    sessionJobs.update(jobID, move(run, lost ? { kind: "failed", failure: lost } : toEnd(outcome)));
   }
 
   /** Gives the sandbox up first, so that whoever hears of the job's end finds its snapshot. */
@@ -119,10 +111,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
   ): Promise<void> {
     run.cause ??= cause;
     await deps.sessions.abort(sessionID).catch(() => {}); // a late word to it may have started another loop
-    const ended = (job: Job): Job => {
-      if (!isHeld(job.state) || job.state.leaseID !== run.leaseID) return job;
-      return { ...job, state: fail(job.state, cause, deps.clock.now(), run.said) };
-    };
+    const ended = move(run, { kind: "failed", failure: cause, result: run.said });
     const parking = deps.lifecycle.park(sessionJobs, jobID, ended);
     const limit = { clock: deps.clock, limitMs: RESCUE_MS, doing: "Freezing and ending its sandbox" };
     await within(parking, limit).catch((error: Error) => {
@@ -152,7 +141,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     } catch (error) {
       const failure = toFailure(error, "sandbox_create_failed", `run ${jobID}`);
       deps.log("warn", "a job failed", { jobID, code: failure.code, reason: failure.message });
-      end(sessionJobs, jobID, run, failure);
+      sessionJobs.update(jobID, move(run, { kind: "failed", failure }));
       // A turn that was to be taken up again never will be.
       if (isEnded(requireJob(sessionJobs, jobID).state)) sessionJobs.stopRunningTurns(jobID);
     } finally {
@@ -232,6 +221,12 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
   };
 }
 
-function toResult({ text, cut }: { text: string; cut: boolean }): string {
-  return cut ? `${text}\n[The answer was cut off at the model's output limit.]` : text;
+function toEnd(turn: TurnEnd): Transition {
+  if (turn.kind === "failed") return { kind: "failed", failure: turn.failure };
+  if (turn.kind === "stopped") {
+    const failure: Failure = { code: "cancelled", message: "Its last turn was stopped.", retryable: true };
+    return { kind: "failed", failure };
+  }
+  const mark = turn.cut ? "\n[The answer was cut off at the model's output limit.]" : "";
+  return { kind: "completed", result: turn.text + mark };
 }

@@ -7,7 +7,7 @@ import type { QueuePlace } from "../core/admission.ts";
 import { type AdmissionLimits, countGpus, decideAdmission, fitsInstead, type LeaseUse } from "../core/admission.ts";
 import type { BudgetAdmission } from "../core/budget.ts";
 import { expectRate } from "../core/cost.ts";
-import { fail, isHeld, type Job, start } from "../core/job.ts";
+import { isHeld, type Job, transition } from "../core/job.ts";
 import { createLeases } from "../queue/leases.ts";
 import { createLocalQueue, type QueuedJob } from "../queue/local-queue.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
@@ -108,11 +108,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     const decision = deps.afford(sessionJobs, job);
     if (decision.kind === "refuse") {
       line.drop(next);
-      sessionJobs.update(jobID, (current) =>
-        current.state.kind === "queued"
-          ? { ...current, state: fail(current.state, decision.failure, clock.now()) }
-          : current,
-      );
+      const { failure } = decision;
+      sessionJobs.update(jobID, (current) => transition(current, { kind: "failed", failure }, clock.now()));
       return false;
     }
     if (decision.kind === "wait" || budgetReasonOf.has(sessionJobs)) {
@@ -160,16 +157,12 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     let job: Job;
     try {
       sessionJobs.reload(jobID); // another process of the session may have run it meanwhile
-      job = sessionJobs.update(jobID, (current) =>
-        current.state.kind === "queued"
-          ? {
-              ...current,
-              startedAt: current.startedAt ?? clock.now(),
-              state: start(current.state, lease.id, clock.now()),
-              compute: expectRate(current.compute, deps.rate(current, lease.gpu)),
-            }
-          : current,
-      );
+      job = sessionJobs.update(jobID, (current) => {
+        const starting = transition(current, { kind: "starting", leaseID: lease.id }, clock.now());
+        if (starting === current) return current;
+        const compute = expectRate(current.compute, deps.rate(current, lease.gpu));
+        return { ...starting, startedAt: current.startedAt ?? clock.now(), compute };
+      });
     } catch (error) {
       line.putBack(next);
       held.release(lease.id);

@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from "node:util";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
-import { isEnded, type Job } from "../core/job.ts";
+import { isAllowed, isEnded, type Job } from "../core/job.ts";
 import type { Delivery, Notice } from "../core/notice.ts";
 import type { SessionStore, Turn } from "../store/session-store.ts";
 
@@ -21,7 +22,7 @@ export interface SessionJobs {
   get(jobID: string): Job | undefined;
   nextPosition(): number;
   add(jobs: readonly { readonly job: Job; readonly prompt: string }[]): void;
-  /** Returns the job as changed. */
+  /** Returns the job as changed. @throws Error when its state changes in a way that no transition does (J2) */
   update(jobID: string, change: (job: Job) => Job): Job;
   /** Reads a job again that another process writes. */
   reload(jobID: string): Job;
@@ -77,6 +78,7 @@ export function createSessionJobs({ orchestrator, store, ids, onChange }: Sessio
     get: (jobID) => jobs.get(jobID),
     nextPosition: () => jobs.size + 1,
     add(entries) {
+      for (const { job } of entries) requireAllowed(null, job);
       store.insert(entries.map(({ job, prompt }) => ({ job, turn: toTurn(job.id, 1, prompt) })));
       for (const { job } of entries) {
         jobs.set(job.id, job);
@@ -88,6 +90,7 @@ export function createSessionJobs({ orchestrator, store, ids, onChange }: Sessio
       if (!before) throw new Error(`no job ${jobID} in session ${orchestrator}`);
       const job = change(before);
       if (job === before) return job;
+      if (job.state !== before.state) requireAllowed(before, job);
       if (isEnded(job.state) && !isEnded(before.state)) store.saveEnded(job);
       else if (job.state !== before.state) store.saveState(job);
       else store.saveJob(job);
@@ -99,7 +102,7 @@ export function createSessionJobs({ orchestrator, store, ids, onChange }: Sessio
       const before = jobs.get(jobID);
       const job = store.jobs().find(({ id }) => id === jobID);
       if (!before || !job) throw new Error(`no job ${jobID} in session ${orchestrator}`);
-      if (JSON.stringify(before) === JSON.stringify(job)) return before;
+      if (isDeepStrictEqual(before, job)) return before;
       jobs.set(jobID, job);
       onChange({ before, job });
       return job;
@@ -130,4 +133,11 @@ export function createSessionJobs({ orchestrator, store, ids, onChange }: Sessio
     record: (jobID, at, kind, data) => store.appendEvent(jobID, at, kind, data),
     close: () => store.close(),
   };
+}
+
+function requireAllowed(before: Job | null, job: Job): void {
+  if (isAllowed(before, job)) return;
+  const { id, state, sandbox, childSession } = job;
+  const found = `${state.kind} (sandbox ${sandbox.kind}, session ${childSession})`;
+  throw new Error(`${id} cannot go from ${before?.state.kind ?? "new"} to ${found}`);
 }

@@ -1,4 +1,4 @@
-import { isEnded, isHeld, type Job } from "../../../src/jobs/core/job.ts";
+import { isAllowed, isEnded, isHeld, type Job } from "../../../src/jobs/core/job.ts";
 import type { Runtime } from "../../../src/jobs/runtime.ts";
 import type { JobChange } from "../../../src/jobs/session/session-jobs.ts";
 import { leases, ORCHESTRATOR, type World } from "./runtime-world.ts";
@@ -28,13 +28,14 @@ export function watchJobs(world: World, maxRunningJobs: number): Watchdog {
     if (isHeld(state) && !world.runtime.pool.isLeaseAlive(state.leaseID, world.clock.now())) {
       broken.push(`J1: the lease of ${id} is not held`);
     }
-    if (from && isEnded(from) && state !== from && state.kind !== "queued") {
+    if (state === from) return;
+    if (!isAllowed(before, job)) broken.push(`J2: ${id} went from ${from?.kind} to ${describe(job)}`);
+    if (from && isEnded(from) && state.kind !== "queued") {
       broken.push(`J3: ${id} went from ${from.kind} to ${state.kind}`);
     }
-    if (state.kind === "running" && from?.kind === "starting") {
-      if (job.childSession === null || job.sandbox.kind !== "live") broken.push(`J4: ${describe(job)}`);
+    if (state.kind === "running" && (job.childSession === null || job.sandbox.kind !== "live")) {
+      broken.push(`J4: ${describe(job)}`);
     }
-    if (state === from) return;
     if (state.kind === "queued") waiting.set(id, state.since);
     else if (from?.kind === "queued") {
       const passed = [...waiting].filter(([, since]) => since < from.since).map(([one]) => one);
@@ -60,9 +61,11 @@ export function watchJobs(world: World, maxRunningJobs: number): Watchdog {
       if (leases(world.runtime) > maxRunningJobs) broken.push(`${leases(world.runtime)} leases are held`);
       if (held.length > leases(world.runtime)) broken.push(`${held.length} jobs hold ${leases(world.runtime)} leases`);
       for (const job of held) {
-        // A lost sandbox is known before its turn has been stopped.
-        const isFit = ["live", "gone"].includes(job.sandbox.kind);
-        if (job.state.kind === "running" && (job.childSession === null || !isFit)) broken.push(`J4: ${describe(job)}`);
+        // The loss of a sandbox is recorded before its turn has been stopped.
+        const isLiveOrLost = ["live", "gone"].includes(job.sandbox.kind);
+        if (job.state.kind === "running" && (job.childSession === null || !isLiveOrLost)) {
+          broken.push(`J4: ${describe(job)}`);
+        }
       }
       for (const { id, sandbox } of all) {
         if (sandbox.kind === "live" && leftBehind.has(sandbox.id)) continue;

@@ -8,7 +8,7 @@ import {
   spendOf,
 } from "../../../../src/jobs/core/budget.ts";
 import { NO_COMPUTE, openCompute, settleCompute } from "../../../../src/jobs/core/cost.ts";
-import { complete, fail, type Job, run, start } from "../../../../src/jobs/core/job.ts";
+import { type Job, transition } from "../../../../src/jobs/core/job.ts";
 import { jobIn } from "../../views/job-in.ts";
 
 const HOUR = 3_600_000;
@@ -103,6 +103,9 @@ describe("a session", () => {
   });
 });
 
+/** What a job needs to run. */
+const STARTED = { childSession: "ses_c", sandbox: { kind: "live", id: "sb" } } as const;
+
 /** A session's life by the decisions alone: jobs come, run, are rescued in time that is paid for, and end. */
 const arrival = fc.record({
   at: fc.integer({ min: 0, max: 400 }),
@@ -130,14 +133,21 @@ test("over random workloads spend never passes the ceiling, nor a task's own, an
         for (const one of jobs) {
           const { state, compute } = one.job;
           if (state.kind === "running" && now >= one.endsAt) {
-            one.job = { ...one.job, state: complete(state, "", now), compute: settleCompute(compute, now) };
+            one.job = {
+              ...transition(one.job, { kind: "completed", result: "" }, now),
+              compute: settleCompute(compute, now),
+            };
           }
           if (state.kind !== "queued" || one.at * MIN > now) continue;
           const decision = decideBudgetAdmission(one.job, one.usdPerHour, records(), own, now);
-          if (decision.kind === "refuse") one.job = { ...one.job, state: fail(state, decision.failure, now) };
+          if (decision.kind === "refuse") {
+            one.job = transition(one.job, { kind: "failed", failure: decision.failure }, now);
+          }
           if (decision.kind !== "admit") continue;
           one.endsAt = now + one.lasts * MIN;
-          one.job = { ...one.job, state: run(start(state, "l", now), now), compute: openCompute(compute, one.usdPerHour, now, null) }; // biome-ignore format: one line
+          const starting = transition(one.job, { kind: "starting", leaseID: "l" }, now);
+          const running = transition({ ...starting, ...STARTED }, { kind: "running" }, now);
+          one.job = { ...running, compute: openCompute(compute, one.usdPerHour, now, null) };
         }
         const { isOut } = decideBudget(records(), own, now);
         for (const one of jobs) {

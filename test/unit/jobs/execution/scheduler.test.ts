@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { GpuRequest } from "../../../../src/config/gpu.ts";
 import type { BudgetAdmission } from "../../../../src/jobs/core/budget.ts";
 import { NO_COMPUTE } from "../../../../src/jobs/core/cost.ts";
-import { type Job, queue as toQueued } from "../../../../src/jobs/core/job.ts";
+import { initialState, type Job } from "../../../../src/jobs/core/job.ts";
 import { createScheduler } from "../../../../src/jobs/execution/scheduler.ts";
 import type { SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import type { Lease, LeaseStore } from "../../../../src/jobs/store/lease-store.ts";
@@ -104,7 +104,13 @@ function openScheduler(limit = 1) {
     for (const id of ids) enqueueWith(id, null);
   };
   const enqueueWith = (id: string, gpu: string | null) => {
-    jobs.set(id, { id, state: toQueued(clock.now()), startedAt: null, task: { gpu }, compute: NO_COMPUTE } as Job);
+    jobs.set(id, {
+      id,
+      state: initialState(null, clock.now()),
+      startedAt: null,
+      task: { gpu },
+      compute: NO_COMPUTE,
+    } as Job);
     scheduler.enqueue(sessionJobs, id);
   };
   const finish = async (id: string) => {

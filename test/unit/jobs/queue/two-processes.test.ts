@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
+import { transition } from "../../../../src/jobs/core/job.ts";
 import { inWorld, ORCHESTRATOR } from "../runtime-world.ts";
 
 /* Two living OpenCode processes that have the same session open. */
@@ -42,7 +43,7 @@ test(
     await world.close(world.runtime);
     // As of a process that lives and is stopped: its lease is renewed, and nobody looks at requests.
     const sessionJobs = await other.sessionJobs(ORCHESTRATOR);
-    sessionJobs.update(id, (job) => ({ ...job, state: { ...state, since: world.clock.now() } as typeof state }));
+    sessionJobs.update(id, (job) => transition(job, { kind: "starting", leaseID: lease.id }, world.clock.now()));
     const renew = () => other.pool.renewLeases([{ ...lease, slots: 1, gpu: null }], world.clock.now());
     renew();
     let failure: { code?: string; message?: string; retryable?: boolean } | null = null;

@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import type { Job } from "../../../../src/jobs/core/job.ts";
-import { queue } from "../../../../src/jobs/core/job.ts";
+import { initialState } from "../../../../src/jobs/core/job.ts";
 import type { SnapshotRecord } from "../../../../src/jobs/core/snapshot-record.ts";
 import { openDatabase } from "../../../../src/jobs/store/database.ts";
 import { openPoolStore } from "../../../../src/jobs/store/pool-store.ts";
@@ -136,7 +136,7 @@ export async function failureOf(body: () => Promise<unknown>): Promise<{ code?: 
   );
 }
 
-const job = (id: string, position: number) => ({ id, position, state: queue(7), metrics: { a: { value: 0.5 } } }) as unknown as Job; // biome-ignore format: one line
+const job = (id: string, position: number) => ({ id, position, state: initialState(null, 7), metrics: { a: { value: 0.5 } } }) as unknown as Job; // biome-ignore format: one line
 
 const snapshot = (id: string): SnapshotRecord => ({
   id,
