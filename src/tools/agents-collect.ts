@@ -23,7 +23,7 @@ export const agentsCollectTool = (host: ToolHost) =>
         .max(100)
         .optional()
         .describe(
-          'patch: only these files and folders. files: files, folders and patterns such as "runs/**/*.json", relative to the job\'s work directory.',
+          'patch: only these files and folders. files: files, folders and patterns of *, ? and ** such as "runs/**/*.json", relative to the job\'s work directory.',
         ),
       into: z
         .string()

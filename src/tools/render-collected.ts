@@ -57,7 +57,10 @@ export function renderCollected(collected: Collected, patch: string | null): Too
 export function renderFiles(collected: CollectedFiles, target: string): ToolAnswer {
   const { job, files, leftOut, unmatched, source } = collected;
   const notes = collected.notes.map((note) => `Not among them: ${toFact(note, 2_000)}.`);
-  const missing = unmatched.map((pattern) => `Nothing is at ${plainName(pattern)}.`);
+  const missing = unmatched.map(
+    (pattern) =>
+      `Nothing is at ${plainName(pattern)}.${/[[\]]/.test(pattern) ? " Brackets in paths stand for themselves." : ""}`,
+  );
   const left = leftOut.map(toLeftLine);
   if (files.length === 0) {
     const why = [...missing, ...notes, ...left.slice(0, SHOWN).map((one) => `Left out ${one}.`)];

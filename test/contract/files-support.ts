@@ -65,16 +65,16 @@ export async function collect(sandbox: Sandbox, { paths = ["**"], into, limits: 
   const limits = { ...FILE_LIMITS, ...some };
   const wanted = parsePatterns(paths, sandbox.workdir);
   const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: 60_000 });
-  const chosen = selectFiles(listed, wanted, limits);
+  const selection = selectFiles(listed, wanted, limits);
   if (meanwhile) await run(sandbox, meanwhile);
   const { fileBytes } = limits;
-  const contents = fetchFiles(sandbox, chosen.files, { clock, limitMs: 60_000, mark: crypto.randomUUID(), fileBytes });
-  const { files, leftOut } = await writeFiles({ root, target, chosen, contents, limits, scratchID: `n${count}` });
+  const contents = fetchFiles(sandbox, selection.files, { clock, limitMs: 60_000, mark: crypto.randomUUID(), fileBytes });
+  const { files, leftOut } = await writeFiles({ root, target, selection, contents, limits, scratchID: `n${count}` });
   return {
     folder: join(root, target),
     names: files.map(({ path }) => toText(path)),
     why: Object.fromEntries(leftOut.map(({ path, why }) => [toText(path), why])),
-    unmatched: chosen.unmatched,
+    unmatched: selection.unmatched,
   };
 }
 

@@ -111,18 +111,18 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
       project.git("config", "--unset", "core.hooksPath");
       const instructions = "agents take it for instructions";
       expect(Object.fromEntries(built.attention.map(({ path, who }) => [toText(path), who]))).toEqual({
-        ".envrc": "shells, interpreters or package managers run or obey it",
+        ".envrc": "shells, interpreters or package managers load or run it",
         ".github/workflows/ci.yml": "continuous integration runs it",
-        ".Hus\u200bky": "git or its hooks obey it",
+        ".Hus\u200bky": "git or its hooks use it",
         ".opencode/parallel-agents.jsonc": "agents load settings, tools or instructions from it",
         ".opencode/plugin/evil.ts": "agents load settings, tools or instructions from it",
-        ".vscode": "editors run or obey it",
-        ".zed": "editors run or obey it",
+        ".vscode": "editors load or run it",
+        ".zed": "editors load or run it",
         "CLAUDE.md": instructions,
         "changed.txt": instructions,
         "package.json": "installing packages runs its scripts: postinstall",
         "sub/AGENTS.md": instructions,
-        "tools/editor/tasks.json": "editors run or obey it",
+        "tools/editor/tasks.json": "editors load or run it",
         "tools/hooks/pre-commit": "git runs hooks from its folder",
       });
     });

@@ -17,7 +17,7 @@ git init -q 2>/dev/null || true; printf 'ignored/\\n' > .gitignore
 mkdir -p ignored/deep 'odd näme' empty; printf 'a\\r\\nb' > ignored/deep/model.bin; : > nothing
 head -c 3000000 /dev/urandom > ignored/random.bin; sha256sum ignored/random.bin > sum
 printf 'x' > 'odd näme/new
-line "q"'; printf 'y' > "$(printf 'latin\\351')"; printf z > -dash; printf s > 'star*[x]'; printf w > 'starxx'
+line "q"'; printf 'y' > "$(printf 'latin\\351')"; printf z > -dash; printf s > 'star*[x]'; printf w > 'starry[x]'
 echo run > run.sh; chmod 4777 run.sh; chmod 600 sum
 ln -s run.sh inside; ln -s ../run.sh ignored/up; ln -s ./deep ignored/folder; ln ignored/deep/model.bin hard`;
 
@@ -48,22 +48,26 @@ sandboxTest("files arrive byte for byte, ignored ones too, with no rights but 06
   }),
 );
 
-sandboxTest("patterns choose, a name is itself, and what is not there is said", () =>
-  inSandbox(FILES, async (sandbox) => {
-    const named = async (...paths: string[]) => {
-      const { names, unmatched } = await collect(sandbox, { paths });
-      return [names.sort(), unmatched];
-    };
-    expect(await named("ignored/**/*.bin", "nowhere/*")).toEqual([
-      ["ignored/deep/model.bin", "ignored/random.bin"],
-      ["nowhere/*"],
-    ]);
-    expect(await named("star*[x]")).toEqual([["star*[x]", "starxx"], []]);
-    expect(await named("/workspace/ignored/deep/", "./-dash")).toEqual([["-dash", "ignored/deep/model.bin"], []]);
-    expect(await named("{run,stop}.sh", "s?m")).toEqual([["run.sh", "sum"], []]);
-    for (const path of ["../etc/passwd", "/etc/passwd", ".git/config", "a/.GIT/hooks"])
-      expect(() => parsePatterns([path], sandbox.workdir)).toThrow("not in the job's work directory");
-  }),
+sandboxTest(
+  "patterns select files, a file name with wildcards matches itself, and a pattern without matches is reported",
+  () =>
+    inSandbox(FILES, async (sandbox) => {
+      const named = async (...paths: string[]) => {
+        const { names, unmatched } = await collect(sandbox, { paths });
+        return [names.sort(), unmatched];
+      };
+      expect(await named("ignored/**/*.bin", "nowhere/*")).toEqual([
+        ["ignored/deep/model.bin", "ignored/random.bin"],
+        ["nowhere/*"],
+      ]);
+      expect(await named("star*[x]")).toEqual([["star*[x]", "starry[x]"], []]);
+      expect(await named("/workspace/ignored/deep/", "./-dash")).toEqual([["-dash", "ignored/deep/model.bin"], []]);
+      expect(await named("run.sh", "s?m")).toEqual([["run.sh", "sum"], []]);
+      expect(await named("[r]un.sh")).toEqual([[], ["[r]un.sh"]]);
+      expect(() => parsePatterns(["{run,stop}.sh"], sandbox.workdir)).toThrow("list a pattern for each of them");
+      for (const path of ["../etc/passwd", "/etc/passwd", ".git/config", "a/.GIT/hooks"])
+        expect(() => parsePatterns([path], sandbox.workdir)).toThrow("not in the job's work directory");
+    }),
 );
 
 sandboxTest("more than the limits allow is refused before anything is written, and names the largest", () =>

@@ -147,7 +147,7 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
       expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "conflicts", paths: ["changed.txt"] });
       project.write("changed.txt", was);
       await writePatch(store, "job_patch", built, "out/work.patch", []); // again: in place of the earlier one
-      await expect(writePatch(store, "job_patch", built, "changed.txt", [])).rejects.toThrow("is no patch");
+      await expect(writePatch(store, "job_patch", built, "changed.txt", [])).rejects.toThrow("is not a patch");
       expect(readFileSync(join(project.root, "changed.txt"), "utf8")).toBe(was);
       rmSync(join(project.root, "out"), { recursive: true });
     });

@@ -94,7 +94,7 @@ sandboxTest(
       ["link/out", "is a link"],
       [".git/out", "not a path inside"],
       [".opencode/agents/out", "hidden folders"],
-      ["Node_Modules/x", "package managers run or obey it"],
+      ["Node_Modules/x", "package managers load or run it"],
     ] as const;
     const calls = refused.map(([into]) => call("agents_collect", { job, mode: "files", into }));
     const answers = await turn(server, session, ...calls);
@@ -136,7 +136,7 @@ sandboxTest(
     expect(all.output).toContain("Left out 5:\n- CLAUDE.md");
     expect(all.output).toContain(`- ${odd}: it is a pipe`);
     expect(all.attention).toEqual([".envrc"]);
-    expect(all.output).toContain("- .envrc: shells, interpreters or package managers run or obey it");
+    expect(all.output).toContain("- .envrc: shells, interpreters or package managers load or run it");
 
     const since = model.requests.length;
     const page = join(home.project, "page/docs/page.txt");

@@ -70,13 +70,13 @@ export async function collectFiles(
       const all = paths.length > 0 ? paths : ["**"];
       const wanted = built ? exactPaths(built.changed) : parsePatterns(all, sandbox.workdir);
       const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: LIST_LIMIT_MS, signal });
-      const isObeyed = (path: string) => isInstruction(path) || isConfigured(posix.join(target, toText(path)));
-      const chosen = selectFiles(listed, wanted, FILE_LIMITS, isObeyed);
+      const isInstructionAtTarget = (path: string) => isInstruction(path) || isConfigured(posix.join(target, toText(path)));
+      const selection = selectFiles(listed, wanted, FILE_LIMITS, isInstructionAtTarget);
       const scratchID = runtime.ids("files");
       const { fileBytes } = FILE_LIMITS;
       const mark = runtime.ids("mark");
-      const contents = fetchFiles(sandbox, chosen.files, { clock, limitMs: FETCH_LIMIT_MS, signal, mark, fileBytes });
-      const written = await writeFiles({ root, target, chosen, contents, limits: FILE_LIMITS, scratchID });
+      const contents = fetchFiles(sandbox, selection.files, { clock, limitMs: FETCH_LIMIT_MS, signal, mark, fileBytes });
+      const written = await writeFiles({ root, target, selection, contents, limits: FILE_LIMITS, scratchID });
       return {
         files: written.files,
         leftOut: [...written.leftOut, ...(built ? missing(built.leftOut, written) : [])],
@@ -86,7 +86,7 @@ export async function collectFiles(
         ),
         job: findJob(sessionJobs, jobID),
         source,
-        unmatched: chosen.unmatched,
+        unmatched: selection.unmatched,
         notes: built ? removedOf(built, listed) : [],
       };
     } catch (error) {

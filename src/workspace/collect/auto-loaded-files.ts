@@ -1,21 +1,21 @@
 import { fromText, toText } from "../paths.ts";
 
 /*
- * Files that programs or models obey without being asked: the one list of them. What a job makes of such a file takes
- * effect as soon as it lies in the user's project, before anybody has looked at it. Names are compared as the least
- * careful file system or tool would.
+ * The list of files that programs or models load on their own. A job's version of such a file takes effect as soon as it
+ * lies in the user's project, before anyone has looked at it. Names are compared as the most lenient file system or tool
+ * would compare them.
  */
 
 interface Kind {
-  /** Who obeys, after the file's name. */
+  /** Who loads the file, as a clause that follows the file's name. */
   readonly who: string;
-  /** Of files in any folder; `*` stands for any characters. */
+  /** Names of files, in any folder; `*` stands for any characters. */
   readonly names: string;
-  /** Of folders, in any folder: all that is in them. */
+  /** Names of folders, in any folder; they stand for everything in them. */
   readonly folders: string;
 }
 
-/** Read by agents from whatever folder they come across. */
+/** Agents read these in any folder that they work in. */
 const INSTRUCTIONS: Kind = {
   who: "agents take it for instructions",
   names:
@@ -31,7 +31,7 @@ const OTHERS: readonly Kind[] = [
       ".opencode .claude .agents .cursor .windsurf .gemini .codex .roo .clinerules .continue .kiro .amazonq .junie .goose",
   },
   {
-    who: "git or its hooks obey it",
+    who: "git or its hooks use it",
     names: ".gitattributes .gitmodules .pre-commit-config.yaml .lefthook.* lefthook.* .overcommit.yml .lintstagedrc*",
     folders: ".husky .githooks .lefthook",
   },
@@ -42,19 +42,19 @@ const OTHERS: readonly Kind[] = [
     folders: ".github .gitlab .circleci .buildkite .woodpecker .forgejo .gitea .drone",
   },
   {
-    who: "editors run or obey it",
+    who: "editors load or run it",
     names: "*.code-workspace .exrc .vimrc .nvimrc .nvim.lua .lvimrc .dir-locals.el .gdbinit .lldbinit",
     folders: ".vscode .idea .zed .vs .fleet .nvim .devcontainer",
   },
   {
-    // Those that OpenCode starts by itself are among them: a file is formatted and looked through when it is edited.
-    who: "formatters, linters or language servers run or obey it",
+    // OpenCode itself starts some of these when a file is edited.
+    who: "formatters, linters or language servers load or run it",
     names:
       ".prettierrc* prettier.config.* eslint.config.* .eslintrc* .stylelintrc* stylelint.config.* .oxlintrc.json .rubocop.yml .standard.yml .pylintrc pylintrc .luarc.json .luarc.jsonc .formatter.exs mix.exs build.zig package.swift hie.yaml gemfile svelte.config.* astro.config.* build.gradle settings.gradle init.gradle *.gradle.kts directory.build.props directory.build.targets",
     folders: ".lsp .clj-kondo",
   },
   {
-    who: "shells, interpreters or package managers run or obey it",
+    who: "shells, interpreters or package managers load or run it",
     names:
       ".envrc .autoenv .mise.toml mise.toml .tool-versions .npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs .pnp.* bunfig.toml conftest.py sitecustomize.py usercustomize.py *.pth setup.py pip.conf build.rs binding.gyp",
     folders: ".mise .direnv .yarn .cargo .bundle .mvn node_modules .venv venv site-packages dist-packages",
@@ -80,10 +80,10 @@ const INSTRUCTION = compile(INSTRUCTIONS);
 const ALL = [INSTRUCTION, ...OTHERS.map(compile)];
 
 /**
- * A part of a path as the least careful would take it: case, width and composition of letters, characters that are not
- * seen, the name of a stream, dots and spaces at the end count for nothing.
+ * A name in the form in which the most lenient file system compares it: without differences in case, width or composition
+ * of letters, and without invisible characters, an NTFS stream's name, and trailing dots and spaces.
  */
-export const plainPart = (part: string): string =>
+export const normalizeName = (part: string): string =>
   part
     .normalize("NFKC")
     .replace(/[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Cc}]/gu, "")
@@ -91,14 +91,14 @@ export const plainPart = (part: string): string =>
     .replace(/(?<=.):.*$/s, "")
     .replace(/(?<=.)[. ]+$/, "");
 
-const partsOf = (path: string): string[] => toText(path).split("/").map(plainPart);
+const partsOf = (path: string): string[] => toText(path).split("/").map(normalizeName);
 
-/** Whether agents take a file for instructions, wherever it lies. */
+/** Whether agents read a file as instructions, whatever folder it lies in. */
 export const isInstruction = (path: string): boolean => INSTRUCTION.isName.test(partsOf(path).at(-1) ?? "");
 
 /**
- * Who obeys this file without being asked, in words; null = nobody. A folder's name counts for a file too: as a link it
- * stands for the folder.
+ * Who loads this file on their own, as a clause that follows its name; null = nobody. The last name of the path may also
+ * be that of a folder on the list: the file may be a link that stands for the folder.
  */
 export function autoLoadedBy(path: string): string | null {
   const parts = partsOf(path);
@@ -108,5 +108,5 @@ export function autoLoadedBy(path: string): string | null {
   );
 }
 
-/** `autoLoadedBy` for a path given as text. */
+/** `autoLoadedBy` for a path that is text. */
 export const autoLoadedByText = (path: string): string | null => autoLoadedBy(fromText(path));

@@ -13,22 +13,22 @@ export interface BuiltCommit {
   readonly subject: string;
 }
 
-/** A job's work as history of the user's repository, still outside of it. */
+/** A job's changes as commits that continue the user's history. They are in our own store, not in his repository. */
 export interface BuiltCommits {
-  /** The commit that holds the tree the job started from; null in a project without git. */
+  /** The commit of the tree that the job started from; null in a project without git. */
   readonly base: string | null;
   readonly tip: string;
-  /** The job's own. */
+  /** The job's own commits, oldest first. */
   readonly commits: readonly BuiltCommit[];
   readonly baseTree: string;
   readonly tree: string;
-  /** Paths that differ, exactly as git has them. */
+  /** Paths that differ between `baseTree` and `tree`, one character per byte. */
   readonly changed: readonly string[];
-  /** What the job made and is not in it. */
+  /** What the job made and the commits lack. */
   readonly leftOut: readonly LeftOut[];
-  /** What of it is obeyed without being asked, once it is in the project. */
+  /** Changed files that programs or models load on their own once they are in the project. */
   readonly attention: readonly AutoLoadedFile[];
-  /** What else is not as the job made it, in words. */
+  /** What else differs from what the job made, in words. */
   readonly notes: readonly string[];
 }
 
@@ -42,11 +42,11 @@ export interface BuildRequest {
   readonly identity: Identity;
 }
 
-const KEPT_MODES = new Set(["100644", "100755", "120000"]);
+const FILE_MODES = new Set(["100644", "100755", "120000"]);
 
 /**
- * Puts a job's changes on the tree its project had. Each commit is built anew from what differs between the job's and
- * the base, so that nothing of the job's own objects but the contents of files gets into it.
+ * Applies a job's changes to the tree that it started from. Each commit is built anew from the differences between the
+ * job's commit and the base, so that only file contents are taken from the job's own objects.
  * @throws GitError
  */
 export async function buildCommits(request: BuildRequest): Promise<BuiltCommits> {
@@ -63,7 +63,7 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
   const commits: BuiltCommit[] = [];
   for (const commit of work.commits) {
     const differs = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", work.base, commit];
-    const changes = parseChanges(await store.run(differs, { env, isUntrusted: true })).filter(isSeen);
+    const changes = parseChanges(await store.run(differs, { env, isUntrusted: true })).filter(isKnown);
     const entries = applyChanges(start, changes, base, leftOut);
     const next = await writeTree(store, entries, `build.${scratchID}`, env);
     if (next === tree) continue;
@@ -78,7 +78,7 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
   for (const path of work.leftOut)
     leftOut.set(path, 'it is too large for a commit; take it with mode "files" and paths');
   for (const path of work.unread)
-    leftOut.set(path.length > LONG_PATH ? `${path.slice(0, LONG_PATH)}...` : path, UNREAD);
+    leftOut.set(path.length > SHOWN_OF_PATH ? `${path.slice(0, SHOWN_OF_PATH)}...` : path, UNREADABLE);
   for (const path of work.unborn) leftOut.set(path, OWN_REPOSITORY);
   return {
     base: store.isRepository ? first : null,
@@ -92,14 +92,14 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
     notes: claims === 0 ? [] : [`lines of its commit messages that spoke for somebody (sign-offs, reviews): ${claims}`],
   };
 
-  /** What could not be read was not removed for that. */
-  function isSeen({ path, entry }: Change): boolean {
+  /** A file that could not be read only seems to have been removed. */
+  function isKnown({ path, entry }: Change): boolean {
     return (
       entry !== null || ![...work.unread, ...work.unborn].some((one) => path === one || path.startsWith(`${one}/`))
     );
   }
 
-  /** The user's commit, or one on top of it with what he had not committed. */
+  /** The user's commit, or one on top of it that holds what he had not committed. */
   async function commitStart(): Promise<string> {
     if (base.head !== null && (await run("rev-parse", `${base.head}^{tree}`)) === base.tree) return base.head;
     const date =
@@ -122,9 +122,10 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
   }
 }
 
-const UNREAD = "it could not be read: its modes forbid it to the job itself, or paths below it are too long";
+const UNREADABLE = "it could not be read: the job itself has no permission, or paths below it are too long";
 const OWN_REPOSITORY = "the job made it a repository of its own";
-const LONG_PATH = 1_000;
+/** Characters shown of a longer path. */
+const SHOWN_OF_PATH = 1_000;
 
 interface Change {
   readonly path: string;
@@ -133,7 +134,7 @@ interface Change {
 }
 
 const parseTree = (output: Buffer): Map<string, TreeEntry> =>
-  // "mode type oid\tpath", where an index has "mode oid stage\tpath"
+  // "mode type oid\tpath" becomes "mode oid \tpath", which is close enough to an index's "mode oid stage\tpath"
   parseStage(Buffer.from(output.toString("latin1").replace(/(^|\0)(\d+) \w+ /g, "$1$2 "), "latin1"));
 
 function parseChanges(output: Buffer): Change[] {
@@ -158,7 +159,7 @@ function applyChanges(
     if (root) leftOut.set(root, 'it is a repository of its own; take what changed in it with mode "files" and paths');
     else if (!isSafePath(path)) leftOut.set(path, "some file system takes its name for another place");
     else if (entry === null) entries.delete(path);
-    else if (KEPT_MODES.has(entry.mode)) entries.set(path, entry);
+    else if (FILE_MODES.has(entry.mode)) entries.set(path, entry);
     else leftOut.set(path, OWN_REPOSITORY);
   }
   return entries;

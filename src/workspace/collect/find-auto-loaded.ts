@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { PromiseCache } from "../../shared/memoize-until-failure.ts";
 import { isSafePath, toText } from "../paths.ts";
 import { realPathOrSelf } from "../project/home-folders.ts";
 import type { ProjectStore } from "../project/project-store.ts";
@@ -9,10 +10,10 @@ import { autoLoadedBy } from "./auto-loaded-files.ts";
 import { hookPaths } from "./git-hooks.ts";
 import { isPackage, MAX_PACKAGE_BYTES, MAX_PACKAGES, TOO_MANY_PACKAGES, whatInstalls } from "./install-scripts.ts";
 
-/** A file that something obeys without being asked. */
+/** A file that programs or models load on their own. */
 export interface AutoLoadedFile {
   readonly path: string;
-  /** Who obeys, in words, after its name. */
+  /** Who loads it, as a clause that follows its name. */
   readonly who: string;
 }
 
@@ -25,16 +26,16 @@ interface Change {
 }
 
 const LINK = "120000";
-/** Links that are looked at, and followed on the way of one. */
 const MAX_LINKS = 200;
+/** Links followed on the way of one path. */
 const MAX_STEPS = 20;
 
-/** Which of a job's changes are obeyed without being asked, once they are in the project. */
+/** Those of a job's changes that are loaded on their own once they are in the project. */
 export async function findAutoLoadedChanges(change: Change): Promise<readonly AutoLoadedFile[]> {
   const { store, jobID, before, after, changed } = change;
   const brought = changed.filter((path) => after.has(path));
-  const links = await obeyedLinks(change);
-  const obeyed: AutoLoadedFile[] = [];
+  const links = await autoLoadedLinks(change);
+  const found: AutoLoadedFile[] = [];
   const hooks = (await hookPaths(store)).map((place) => place.toLowerCase());
   const packages = brought.filter(isPackage);
   for (const path of brought) {
@@ -43,11 +44,11 @@ export async function findAutoLoadedChanges(change: Change): Promise<readonly Au
       autoLoadedByLink(links, path) ??
       (isHook(toText(path).toLowerCase()) ? "git runs hooks from its folder" : null) ??
       (await installs(path));
-    if (who !== null) obeyed.push({ path, who });
+    if (who !== null) found.push({ path, who });
   }
-  return obeyed;
+  return found;
 
-  /** A file on the way to a place is a link: it says where the hooks lie. */
+  /** A file where a hook path has a folder is a link, which decides where the hooks lie. */
   function isHook(path: string): boolean {
     return hooks.some((place) => isIn(path, place) || isIn(place, path));
   }
@@ -63,16 +64,16 @@ export async function findAutoLoadedChanges(change: Change): Promise<readonly Au
 
 const isIn = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
 
-/** A link that is obeyed, and where it leads: what lies there is obeyed as if it lay here. */
-interface ObeyedLink {
+/** A link with a name on the list. What lies at its target is loaded as if it lay at the link. */
+interface AutoLoadedLink {
   readonly path: string;
   readonly to: string;
 }
 
-async function obeyedLinks(change: Change): Promise<readonly ObeyedLink[]> {
+async function autoLoadedLinks(change: Change): Promise<readonly AutoLoadedLink[]> {
   const links = [...change.after].filter(([path, { mode }]) => mode === LINK && autoLoadedBy(path) !== null);
   const read = linkReader(change);
-  const found: ObeyedLink[] = [];
+  const found: AutoLoadedLink[] = [];
   for (const [path] of links.slice(0, MAX_LINKS)) {
     const to = await follow(path, change.after, read);
     if (to !== null && to !== path) found.push({ path, to });
@@ -80,7 +81,7 @@ async function obeyedLinks(change: Change): Promise<readonly ObeyedLink[]> {
   return found;
 }
 
-/** Where a path leads by the links of a tree, those on its way too; null = out of it, or nowhere. */
+/** Resolves a path by the links in a tree, including those among its folders; null = it leads out of the tree, or nowhere. */
 async function follow(path: string, tree: Change["after"], read: (oid: string) => Promise<string>) {
   let rest = path.split("/");
   let done: string[] = [];
@@ -99,22 +100,20 @@ async function follow(path: string, tree: Change["after"], read: (oid: string) =
 }
 
 function linkReader({ store, jobID }: Change) {
-  const known = new Map<string, Promise<string>>();
-  return (oid: string): Promise<string> => {
-    const target = known.get(oid) ?? readBlob(store, jobID, oid).then((bytes) => bytes?.toString("latin1") ?? "/");
-    known.set(oid, target);
-    return target;
-  };
+  const targets = new PromiseCache<string, string>();
+  return (oid: string): Promise<string> =>
+    targets.getOrMake(oid, async () => (await readBlob(store, jobID, oid))?.toString("latin1") ?? "/");
 }
 
-function autoLoadedByLink(links: readonly ObeyedLink[], path: string): string | null {
+function autoLoadedByLink(links: readonly AutoLoadedLink[], path: string): string | null {
   const link = links.find(({ to }) => isIn(path, to));
   return link ? autoLoadedBy(link.path + path.slice(link.to.length)) : null;
 }
 
 /**
- * Which of these files, copied to a folder of the user's, are obeyed without being asked.
+ * Those of the files copied to a folder of the user's project that are loaded on their own.
  * @param folder absolute
+ * @param paths relative to it
  */
 export async function findAutoLoadedFiles(
   folder: string,
@@ -122,12 +121,12 @@ export async function findAutoLoadedFiles(
 ): Promise<readonly AutoLoadedFile[]> {
   const root = await realPathOrSelf(folder);
   const packages = paths.filter(isPackage);
-  const obeyed: AutoLoadedFile[] = [];
+  const found: AutoLoadedFile[] = [];
   for (const path of paths) {
     const who = autoLoadedBy(path) ?? (await installs(path));
-    if (who !== null) obeyed.push({ path, who });
+    if (who !== null) found.push({ path, who });
   }
-  return obeyed;
+  return found;
 
   async function installs(path: string): Promise<string | null> {
     const n = packages.indexOf(path);
@@ -138,6 +137,7 @@ export async function findAutoLoadedFiles(
   }
 }
 
+/** null = too large, or git cannot read it. */
 const readBlob = (store: ProjectStore, jobID: string, oid: string): Promise<Buffer | null> =>
   store
     .run(["cat-file", "blob", oid], {

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 
 /*
- * Scripts that installing packages runs unasked, npm's and Composer's: both name them in one way.
+ * Scripts that npm and Composer run on their own when packages are installed.
  * @source npm's documentation, "scripts", life cycle; Composer's, "Scripts", event names
  */
 const INSTALL_SCRIPTS = [
@@ -10,18 +10,20 @@ const INSTALL_SCRIPTS = [
   ...["post-autoload-dump", "post-root-package-install", "post-create-project-cmd"],
 ];
 
-/** Package files that are read, and bytes of one. */
+/** Package files read at most, and the size of one. */
 export const MAX_PACKAGES = 50;
 export const MAX_PACKAGE_BYTES = 1024 * 1024;
 
-export const TOO_MANY_PACKAGES = "installing packages runs its scripts, which were not read: there are too many";
+export const TOO_MANY_PACKAGES =
+  "installing packages may run its scripts, which were not read because there are too many such files";
 
 export const isPackage = (path: string): boolean =>
   ["package.json", "composer.json"].includes(posix.basename(path).toLowerCase());
 
 /**
- * What a package's file has installing run that it did not before, in words after its name; null = nothing.
- * @param now null = it cannot be read, and so nothing reads it
+ * The scripts that an installation would run and did not run before, as a clause that follows the file's name; null = none.
+ * @param before null = there was no such file
+ * @param now null = the file cannot be read, by us or by anything else
  */
 export function whatInstalls(before: Buffer | null, now: Buffer | null): string | null {
   const [old, own] = [scriptsIn(before), scriptsIn(now)];
@@ -36,6 +38,6 @@ function scriptsIn(content: Buffer | null): Record<string, unknown> {
     const { scripts } = JSON.parse((content?.toString("utf8") ?? "").replace(/^\uFEFF/, ""));
     return typeof scripts === "object" && scripts !== null ? scripts : {};
   } catch {
-    return {}; // nothing reads it either
+    return {}; // no package manager can parse it either
   }
 }

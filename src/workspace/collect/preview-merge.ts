@@ -6,13 +6,13 @@ import { jobObjectsEnv } from "../sandbox/fetch-changes.ts";
 import type { Identity } from "../sandbox/send-tree.ts";
 import type { BuiltCommits } from "./build-commits.ts";
 
-/** Whether a job's work goes onto the project as it is now. `unknown`: git is too old to tell. */
+/** Whether a job's changes merge into the project as it is now. `unknown`: git is too old to tell. */
 export type MergePreview =
   | { readonly kind: "clean" }
   | { readonly kind: "conflicts"; readonly paths: readonly string[] }
   | { readonly kind: "unknown" };
 
-/** Merges in our store and throws the result away. @throws GitError, PluginError `workspace_failed` */
+/** Merges in our own store and discards the result. @throws GitError, PluginError `workspace_failed` */
 export async function previewMerge(
   store: ProjectStore,
   base: TreeBase,
@@ -38,7 +38,7 @@ export async function previewMerge(
   const now = await captureTree(store, scratchID);
   const common = await commit(base.tree);
   const [ours, theirs] = [await commit(now.tree, common), await commit(built.tree, common)];
-  // Its exit code says whether there are conflicts, and its output is wanted either way.
+  // Streamed, because with conflicts git exits with 1 and the output names them.
   const merge = ["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", ours, theirs];
   const parts: Buffer[] = [];
   try {

@@ -3,33 +3,33 @@ import { PluginError } from "../../shared/error-code.ts";
 import { formatSize, fromText, isSafePath, toText } from "../paths.ts";
 import type { ListedFile } from "../sandbox/list-files.ts";
 import { isInstruction } from "./auto-loaded-files.ts";
-import { type Glob, parseGlob } from "./glob.ts";
+import { parseGlob } from "./glob.ts";
 
-/** Which of a job's files are wanted. */
+/** Which of a job's files are to be collected. */
 export interface FileRequest {
-  /** Where they may be. */
+  /** Paths to search; "" = the whole work directory. */
   readonly roots: readonly string[];
-  /** As they were asked for, to say of each that nothing is there. */
-  readonly asked: readonly {
+  readonly patterns: readonly {
+    /** As the caller wrote it; "" where there is nothing to report about it. */
     readonly name: string;
     matches(path: string): boolean;
-    /** Whether this very file was named. */
+    /** Whether the pattern is exactly this path, no wildcard involved. */
     isNamed(path: string): boolean;
   }[];
 }
 
 export interface FileLimits {
   readonly files: number;
-  /** Of all files together. */
+  /** All files together. */
   readonly bytes: number;
-  /** Of one. */
+  /** The largest single file. */
   readonly fileBytes: number;
 }
 
 export interface LeftOut {
   readonly path: string;
   readonly why: string;
-  /** null when it is not known. */
+  /** null = unknown. */
   readonly bytes: number | null;
 }
 
@@ -37,7 +37,7 @@ export interface Selection {
   readonly files: readonly ListedFile[];
   readonly links: readonly ListedFile[];
   readonly leftOut: readonly LeftOut[];
-  /** What was asked for and is not there. */
+  /** Patterns that matched nothing. */
   readonly unmatched: readonly string[];
 }
 
@@ -47,75 +47,81 @@ const MAX_ROOTS = 500;
 const SHOWN = 5;
 
 /**
- * Patterns as a user writes them: relative to the work directory, or absolute and in it. A path that is there is itself,
- * whatever signs it has.
+ * Parses patterns as a model writes them: relative to the work directory, or absolute and inside it. A pattern also
+ * matches the file that is called exactly like it, wildcard characters included.
  * @throws PluginError `invalid_task`
  */
-export function parsePatterns(patterns: readonly string[], workdir: string): FileRequest {
-  const asked = patterns.map((name) => {
+export function parsePatterns(texts: readonly string[], workdir: string): FileRequest {
+  const patterns = texts.map((name) => {
     const path = posix.relative(workdir, posix.resolve(workdir, name)) || "**";
     if (!isSafePath(fromText(path)))
-      throw refused(`"${name}" is not in the job's work directory ${workdir}, or in a .git, which is never taken`);
+      throw refused(`"${name}" is not in the job's work directory ${workdir}, or in a .git, which is never collected`);
+    if (/\{[^{}]*,[^{}]*\}/.test(path))
+      throw refused(`"${name}" has alternatives in braces, which patterns here lack; list a pattern for each of them`);
     const literal = fromText(path);
-    const glob = tryGlob(path);
+    const glob = parseGlob(path);
     const matches = (one: string) => one === literal || one.startsWith(`${literal}/`) || glob.matches(toText(one));
     return { name, matches, isNamed: (one: string) => one === literal, root: fromText(glob.root) };
   });
-  const roots = new Set(asked.map(({ root }) => root));
-  return { asked, roots: roots.has("") || roots.size > MAX_ROOTS ? [""] : [...roots] };
+  const roots = new Set(patterns.map(({ root }) => root));
+  return { patterns, roots: roots.has("") || roots.size > MAX_ROOTS ? [""] : [...roots] };
 }
 
-/** Exactly these. */
+/** A request for exactly these paths; those that are missing go unreported. */
 export function exactPaths(paths: readonly string[]): FileRequest {
   const all = new Set(paths);
   return {
     roots: paths.length > MAX_ROOTS || paths.some((path) => toText(path) !== path) ? [""] : paths,
-    asked: [{ name: "", matches: (path) => all.has(path), isNamed: () => false }],
+    patterns: [{ name: "", matches: (path) => all.has(path), isNamed: () => false }],
   };
 }
 
 /**
- * @param isObeyed whether agents take a file for instructions where it will lie: such a one is only taken by its name
- * @throws PluginError `collect_failed` when it is more than the limits allow: nothing is written then
+ * Sorts a sandbox's files into those to collect and those to leave out. A file that agents would read as instructions is
+ * only collected if a pattern names it exactly.
+ * @param isInstructionAtTarget whether agents would read the file as instructions at the place it will be written to
+ * @throws PluginError `collect_failed` when the selection exceeds the limits: nothing has been written then
  */
 export function selectFiles(
   listed: readonly ListedFile[],
-  { asked }: FileRequest,
+  { patterns }: FileRequest,
   limits: FileLimits,
-  isObeyed: (path: string) => boolean = isInstruction,
+  isInstructionAtTarget: (path: string) => boolean = isInstruction,
 ): Selection {
-  const isMatched = asked.map(() => false);
-  const chosen = { files: [] as ListedFile[], links: [] as ListedFile[], leftOut: [] as LeftOut[] };
+  const isMatched = patterns.map(() => false);
+  const selected = { files: [] as ListedFile[], links: [] as ListedFile[], leftOut: [] as LeftOut[] };
   for (const file of listed) {
-    // What may be in it is not known; it lies where something was asked for.
+    // A folder that cannot be read is always reported: it may hold what a pattern asks for.
     let isWanted = file.kind === "closed" || file.kind === "long";
-    for (const [n, one] of asked.entries()) {
-      if (!one.matches(file.path)) continue;
+    for (const [n, pattern] of patterns.entries()) {
+      if (!pattern.matches(file.path)) continue;
       isWanted = true;
       isMatched[n] = true;
     }
     if (!isWanted) continue;
-    const isHeld = isObeyed(file.path) && !asked.some(({ isNamed }) => isNamed(file.path));
-    const why = isHeld ? "agents would take it for instructions; name it in paths to have it" : whyNot(file, limits);
-    if (why !== null) chosen.leftOut.push({ path: file.path, why, bytes: file.kind === "file" ? file.bytes : null });
-    else chosen[file.kind === "link" ? "links" : "files"].push(file);
+    const isWithheld = isInstructionAtTarget(file.path) && !patterns.some(({ isNamed }) => isNamed(file.path));
+    const why = isWithheld
+      ? "agents would take it for instructions; name it in paths to have it"
+      : whyNot(file, limits);
+    if (why !== null) selected.leftOut.push({ path: file.path, why, bytes: file.kind === "file" ? file.bytes : null });
+    else selected[file.kind === "link" ? "links" : "files"].push(file);
   }
-  checkTotal(chosen.files, chosen.links.length, limits);
-  return { ...chosen, unmatched: asked.flatMap(({ name }, n) => (isMatched[n] || name === "" ? [] : [name])) };
+  checkTotal(selected.files, selected.links.length, limits);
+  return { ...selected, unmatched: patterns.flatMap(({ name }, n) => (isMatched[n] || name === "" ? [] : [name])) };
 }
 
 function whyNot(file: ListedFile, limits: FileLimits): string | null {
   if (file.kind !== "long" && !isSafePath(file.path)) return "some file system takes its name for another place";
-  if (file.kind === "closed") return "it is a folder that the job's own modes keep from being read";
-  if (file.kind === "long") return "it is the way to paths that are too long";
+  if (file.kind === "closed") return "it is a folder that the job itself has no permission to read";
+  if (file.kind === "long") return "paths below it are too long";
   if (file.kind === "other") return "it is a pipe, socket or device";
   if (file.kind === "link" && !staysWithin(file.path, file.to)) return "it is a link that may lead elsewhere";
   return file.bytes > limits.fileBytes ? `it is larger than ${formatSize(limits.fileBytes)}` : null;
 }
 
 /**
- * Whether a link leads to a place in the folder that is written. Ways up are only taken at its beginning: behind the
- * name of another link they would mean another place than they seem to.
+ * Whether a link leads to a place inside the folder that is written. `..` is accepted only at the beginning of its target:
+ * after a name, which may itself be a link, `..` could lead anywhere.
  */
 export function staysWithin(path: string, to: string): boolean {
   const parts = to.replace(/^(\.\/)+|\/+$/g, "").split("/");
@@ -137,14 +143,6 @@ function checkTotal(files: readonly ListedFile[], links: number, limits: FileLim
     `Could not collect ${count} files of ${formatSize(bytes)}: at most ${most} at a time. The largest are ${names}. Name fewer in paths.`,
     { retryable: false },
   );
-}
-
-function tryGlob(path: string): Glob {
-  try {
-    return parseGlob(path);
-  } catch (error) {
-    throw refused((error as Error).message);
-  }
 }
 
 const refused = (why: string) =>

@@ -8,9 +8,10 @@ import type { FileLimits, LeftOut, Selection } from "./select-files.ts";
 import { openTarget } from "./target.ts";
 
 /*
- * A job's files, written to a folder of the user's project. W1: everything is written to a new folder beside the target
- * first, which takes its place when all is there. W2: a file is made anew and its folders are looked at, so nothing is
- * written through a link; links come last. W3: nothing has rights but 0644, or 0755.
+ * Writes a job's files to a folder of the user's project.
+ * W1: everything is written to a new folder beside the target, which is renamed to the target once it is complete.
+ * W2: nothing is written through a link: each file is created anew, each folder is checked, and links come last.
+ * W3: files have mode 0644 or 0755, nothing else.
  */
 
 export interface WrittenFile {
@@ -27,72 +28,68 @@ export interface Written {
 export interface WriteRequest {
   /** Absolute. */
   readonly root: string;
-  /** Relative to it, from `decideFolder`. */
+  /** Relative to `root`, from `decideFolder`. */
   readonly target: string;
-  readonly chosen: Selection;
+  readonly selection: Selection;
   readonly contents: AsyncIterable<FetchedPiece>;
   readonly limits: FileLimits;
+  /** Names the folder that is written first. */
   readonly scratchID: string;
 }
 
-/** What a file system says of a name that it does not take, or that stands for another here. */
+/** Codes by which a file system refuses a name, or takes it for another one. */
 const NAME_CODES = new Set(["EEXIST", "ENAMETOOLONG", "EILSEQ", "EINVAL", "ENOTDIR", "EISDIR"]);
 
-/** @throws PluginError `collect_failed`, Error; the target is as it was then */
+/** @throws PluginError `collect_failed`, Error; the target is then unchanged */
 export async function writeFiles(request: WriteRequest): Promise<Written> {
   const { root, target, scratchID } = request;
   const parent = dirname(target);
   await openTarget(root, target);
-  const half = join(root, parent, `.collecting-${scratchID.replace(/\W/g, "_")}`);
-  await mkdir(half);
+  const partial = join(root, parent, `.collecting-${scratchID.replace(/\W/g, "_")}`);
+  await mkdir(partial);
   try {
-    const written = await writeAll(request, half);
+    const written = await writeAll(request, partial);
     if (written.files.length > 0)
-      await rename(half, join(root, target)).catch((cause: NodeJS.ErrnoException) => {
+      await rename(partial, join(root, target)).catch((cause: NodeJS.ErrnoException) => {
         throw failed(`${target} was made meanwhile; name a new folder`, cause);
       });
     return written;
   } finally {
-    await rm(half, { recursive: true, force: true });
+    await rm(partial, { recursive: true, force: true });
   }
 }
 
-async function writeAll({ chosen, contents, limits }: WriteRequest, half: string): Promise<Written> {
+async function writeAll({ selection, contents, limits }: WriteRequest, partial: string): Promise<Written> {
   const files: WrittenFile[] = [];
-  const leftOut: LeftOut[] = [...chosen.leftOut];
-  const folder = createFolder(half);
+  const leftOut: LeftOut[] = [...selection.leftOut];
+  const folder = openFolder(partial);
   const incoming = contents[Symbol.asyncIterator]();
   let total = 0;
   try {
-    for (const file of chosen.files) {
-      const handle = await unlessNamed(folder.create(file));
-      const end = await receive(typeof handle === "string" ? null : handle).finally(async () => {
+    for (const file of selection.files) {
+      const handle = await unlessNameRefused(folder.create(file));
+      const { bytes, ok } = await receive(typeof handle === "string" ? null : handle).finally(async () => {
         if (typeof handle !== "string") await handle.close();
       });
-      const isLarger = end.bytes > limits.fileBytes;
-      const why = isLarger
-        ? `it is larger than ${formatSize(limits.fileBytes)}`
-        : end.ok
-          ? null
-          : "it could not be read";
-      if (typeof handle === "string") leftOut.push({ path: file.path, why: handle, bytes: file.bytes });
-      else if (why === null) files.push({ path: file.path, bytes: end.bytes });
+      const tooLarge = bytes > limits.fileBytes ? `it is larger than ${formatSize(limits.fileBytes)}` : null;
+      const why = typeof handle === "string" ? handle : (tooLarge ?? (ok ? null : "it could not be read"));
+      if (why === null) files.push({ path: file.path, bytes });
       else {
-        await unlink(folder.at(file.path));
-        leftOut.push({ path: file.path, why, bytes: isLarger ? null : file.bytes });
+        if (typeof handle !== "string") await unlink(folder.at(file.path));
+        leftOut.push({ path: file.path, why, bytes: tooLarge === null ? file.bytes : null });
       }
     }
   } finally {
     await incoming.return?.();
   }
-  for (const link of chosen.links) {
-    const refused = await unlessNamed(folder.link(link));
+  for (const link of selection.links) {
+    const refused = await unlessNameRefused(folder.link(link));
     if (typeof refused === "string") leftOut.push({ path: link.path, why: refused, bytes: null });
     else files.push({ path: link.path, bytes: 0 });
   }
   return { files: files.sort(byPath), leftOut: leftOut.sort(byPath) };
 
-  /** The file in turn, to its end. */
+  /** Receives the next file; what exceeds the limit for one file is discarded. @param handle null = discard all of it */
   async function receive(handle: FileHandle | null): Promise<{ readonly bytes: number; readonly ok: boolean }> {
     for (let bytes = 0; ; ) {
       const next = await incoming.next();
@@ -101,7 +98,7 @@ async function writeAll({ chosen, contents, limits }: WriteRequest, half: string
       bytes += next.value.bytes.length;
       total += next.value.bytes.length;
       if (total > limits.bytes)
-        throw failed(`its files grew to more than ${formatSize(limits.bytes)}; name fewer in paths`);
+        throw failed(`the files grew to more than ${formatSize(limits.bytes)}; name fewer in paths`);
       if (bytes <= limits.fileBytes) await append(handle, next.value.bytes);
     }
   }
@@ -112,7 +109,7 @@ async function append(handle: FileHandle | null, bytes: Buffer): Promise<void> {
 }
 
 /** W2 */
-function createFolder(root: string) {
+function openFolder(root: string) {
   const at = absoluteIn(root);
   const made = new Set<string>();
   async function makeParents(path: string): Promise<void> {
@@ -139,10 +136,10 @@ function createFolder(root: string) {
   };
 }
 
-/** What came of it, or in words why the name cannot be used. Other failures are the disk's, and throw. */
-async function unlessNamed<T>(work: Promise<T>): Promise<T | string> {
+/** The outcome, or why the file system refuses the name. Other failures, such as a full disk, are thrown. */
+async function unlessNameRefused<T>(writing: Promise<T>): Promise<T | string> {
   try {
-    return await work;
+    return await writing;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "";
     if (NAME_CODES.has(code)) return `its name is taken or cannot be used here (${code})`;

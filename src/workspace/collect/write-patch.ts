@@ -1,6 +1,7 @@
-import { lstat, open, rename, rm } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
+import { lstatOrNull } from "../../shared/lstat-or-null.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { jobObjectsEnv } from "../sandbox/fetch-changes.ts";
 import type { BuiltCommits } from "./build-commits.ts";
@@ -10,8 +11,9 @@ const START = "diff --git ";
 const PATCH_BYTES = 256 * 1024 * 1024;
 
 /**
- * Writes a job's changes as a patch for `git apply`, in place of an earlier one.
+ * Writes a job's changes as a patch for `git apply`. An earlier patch at the target is replaced, any other file is not.
  * @param target relative to the project's root, from `decideTarget`
+ * @param paths limits the patch to these files and folders; empty = everything
  * @throws PluginError `collect_failed`, GitError
  */
 export async function writePatch(
@@ -23,31 +25,33 @@ export async function writePatch(
 ): Promise<void> {
   await openTarget(store.root, target);
   const file = join(store.root, target);
-  const there = await lstat(file).catch(() => null);
-  if (there && !(there.isFile() && (await isPatch(file))))
+  const existing = await lstatOrNull(file);
+  if (existing && !(existing.isFile() && (await isPatch(file))))
     throw new PluginError(
       "collect_failed",
-      `Could not write ${target}: it is there and is no patch; name another file.`,
-      {
-        retryable: false,
-      },
+      `Could not write ${target}: it already exists and is not a patch; name another file.`,
+      { retryable: false },
     );
   const how = ["--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames"];
-  const beside = join(dirname(file), `.${jobID.replace(/\W/g, "_")}.patch-half`);
-  await rm(beside, { force: true });
+  const partial = join(dirname(file), `.${jobID.replace(/\W/g, "_")}.patch-partial`);
+  await rm(partial, { force: true });
   try {
-    await store.toFile(["diff", ...how, "--src-prefix=a/", "--dst-prefix=b/", baseTree, tree, "--", ...paths], beside, {
-      env: jobObjectsEnv(store, jobID),
-      maxBytes: PATCH_BYTES,
-      isUntrusted: true,
-    });
-    await rename(beside, file);
+    await store.toFile(
+      ["diff", ...how, "--src-prefix=a/", "--dst-prefix=b/", baseTree, tree, "--", ...paths],
+      partial,
+      {
+        env: jobObjectsEnv(store, jobID),
+        maxBytes: PATCH_BYTES,
+        isUntrusted: true,
+      },
+    );
+    await rename(partial, file);
   } finally {
-    await rm(beside, { force: true });
+    await rm(partial, { force: true });
   }
 }
 
-/** As writePatch writes them; one without changes is empty. */
+/** Whether a file is a patch as `writePatch` writes it. A patch without changes is empty. */
 async function isPatch(file: string): Promise<boolean> {
   const handle = await open(file);
   try {

@@ -23,7 +23,7 @@ const OBEYED: Readonly<Record<string, readonly string[]>> = {
     ...["opencode.json", "pkg/opencode.jsonc", ".mcp.json", ".opencode/plugin/x.ts", ".opencode/parallel-agents.jsonc"],
     ...[".claude/settings.json", ".agents/skills/x/SKILL.md", "sub/.cursor/rules/a", ".codex/config.toml"],
   ],
-  "git or its hooks obey it": [
+  "git or its hooks use it": [
     ...[".gitattributes", ".gitmodules", ".husky/pre-commit", ".githooks/post-checkout", ".pre-commit-config.yaml"],
     ...["lefthook.yml", ".lefthook.toml"],
   ],
@@ -31,11 +31,11 @@ const OBEYED: Readonly<Record<string, readonly string[]>> = {
     ...[".github/workflows/ci.yml", ".gitlab-ci.yml", ".circleci/config.yml", "Jenkinsfile", "azure-pipelines.yml"],
     ".github",
   ],
-  "editors run or obey it": [
+  "editors load or run it": [
     ...[".vscode/tasks.json", ".vscode/settings.json", ".idea/workspace.xml", ".zed/tasks.json", "all.code-workspace"],
     ...[".devcontainer/devcontainer.json", ".exrc", ".vscode"],
   ],
-  "formatters, linters or language servers run or obey it": [
+  "formatters, linters or language servers load or run it": [
     ...[
       ".prettierrc",
       ".prettierrc.js",
@@ -46,7 +46,7 @@ const OBEYED: Readonly<Record<string, readonly string[]>> = {
     ],
     ...["mix.exs", "build.zig", "Package.swift", "Gemfile", "app/build.gradle", "app/build.gradle.kts", "hie.yaml"],
   ],
-  "shells, interpreters or package managers run or obey it": [
+  "shells, interpreters or package managers load or run it": [
     "binding.gyp",
     ...[".envrc", ".npmrc", ".yarnrc.yml", ".yarn/releases/yarn.cjs", ".pnp.cjs", ".pnp.loader.mjs", "conftest.py"],
     ...[

@@ -79,7 +79,7 @@ test("a target that is a link, or reached through one, is refused", async () => 
   symlinkSync("..", join(root, "inner/up"));
   for (const target of ["link", "link/x", "inner/up/x"]) {
     await expect(refuseLinks(root, target)).rejects.toThrow("is a link");
-    await expect(openTarget(root, `${target}/x`)).rejects.toThrow("is no folder");
+    await expect(openTarget(root, `${target}/x`)).rejects.toThrow("is not a folder");
   }
   await refuseLinks(root, "inner/new/deeper");
 });
@@ -91,8 +91,8 @@ test("a folder that is in use is never written to", async () => {
   writeFileSync(join(root, ".opencode/collected/job_1/mine"), "");
   writeFileSync(join(root, ".opencode/collected/job_1-2"), "");
   expect(await decideFolder(root, "job_1", null)).toBe(".opencode/collected/job_1-3");
-  await expect(decideFolder(root, "job_1", ".opencode/collected/job_1")).rejects.toThrow("is there already");
-  await expect(decideFolder(root, "job_1", ".opencode/collected/job_1-2")).rejects.toThrow("is there already");
+  await expect(decideFolder(root, "job_1", ".opencode/collected/job_1")).rejects.toThrow("already exists");
+  await expect(decideFolder(root, "job_1", ".opencode/collected/job_1-2")).rejects.toThrow("already exists");
   await expect(decideFolder(root, "job_1", "link")).rejects.toThrow("is a link");
   expect(await decideFolder(root, "../job", null)).toBe(".opencode/collected/___job");
 });
