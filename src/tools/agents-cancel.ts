@@ -2,11 +2,11 @@ import { z } from "zod";
 import { cancelJobs } from "../jobs/actions/cancel-jobs.ts";
 import { renderCounts, renderJobLines, renderResults } from "../prompt/job-list.ts";
 import { viewRecords } from "../views/job-view.ts";
-import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
+import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { AGENTS_CANCEL } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
 
-export const agentsCancelTool = (host: ToolHost) =>
+export const agentsCancelTool = (deps: ToolDeps) =>
   defineTool({
     name: "agents_cancel",
     description: AGENTS_CANCEL,
@@ -15,11 +15,11 @@ export const agentsCancelTool = (host: ToolHost) =>
       reason: z.string().max(500).optional().describe("Kept with the jobs."),
     },
     asks: ({ jobs }) => jobs,
-    async run({ jobs: ids, reason }, context) {
-      const { sessionID } = context;
-      const runtime = await host.runtime();
+    async run({ jobs: ids, reason }, call) {
+      const { sessionID } = call;
+      const runtime = await deps.runtime();
       const jobs = viewJobs(runtime, await cancelJobs(runtime, sessionID, ids, reason ?? null));
-      const news = await runtime.outbox.claim(sessionID, ids, callOf(context));
+      const news = await runtime.outbox.claim(sessionID, ids, call);
       const results = viewRecords(news.filter(({ state }) => state.kind !== "cancelled"));
       const output = [...renderJobLines(jobs), renderResults(results, runtime.ids)]
         .filter((line) => line !== "")

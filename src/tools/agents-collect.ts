@@ -1,17 +1,18 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { ToolContext } from "@opencode-ai/plugin";
 import { z } from "zod";
 import { collectChanges } from "../jobs/actions/collect-changes.ts";
 import { collectFiles } from "../jobs/actions/collect-files.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { configuredInstructions } from "../workspace/collect/instruction-patterns.ts";
 import { COLLECTED, decideFolder, decideTarget, refuseHooks, refuseLinks } from "../workspace/collect/target.ts";
-import { askHost, defineTool, type ToolHost } from "./define-tool.ts";
+import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { AGENTS_COLLECT } from "./descriptions.ts";
+import { requirePermission } from "./permission.ts";
 import { renderCollected, renderFiles } from "./render-collected.ts";
+import type { ToolCall } from "./tool.ts";
 
-export const agentsCollectTool = (host: ToolHost) =>
+export const agentsCollectTool = (deps: ToolDeps) =>
   defineTool({
     name: "agents_collect",
     description: AGENTS_COLLECT,
@@ -34,15 +35,15 @@ export const agentsCollectTool = (host: ToolHost) =>
         ),
     },
     asks: ({ job }) => [job],
-    async run({ job, mode = "branch", paths = [], into }, context) {
-      const runtime = await host.runtime();
+    async run({ job, mode = "branch", paths = [], into }, call) {
+      const runtime = await deps.runtime();
       if (mode === "branch") {
         if (into !== undefined || paths.length > 0)
           throw new PluginError("invalid_task", 'paths and into go with mode "patch" or "files".', {
             retryable: false,
           });
-        await askToEdit(context, job, null, `.git/refs/heads/agents/${job}`);
-        return renderCollected(await collectChanges(runtime, context.sessionID, job, { mode }), null);
+        await askToEdit(call, job, null, `.git/refs/heads/agents/${job}`);
+        return renderCollected(await collectChanges(runtime, call.sessionID, job, { mode }), null);
       }
       const store = await runtime.trees.store();
       if (store === null)
@@ -51,16 +52,16 @@ export const agentsCollectTool = (host: ToolHost) =>
       if (mode === "files") {
         const target = await decideFolder(root, job, into ?? null);
         await refuseHooks(store, target);
-        await askToEdit(context, job, root, target);
-        const isConfigured = configuredInstructions(host.instructions(), root, context.directory, homedir());
-        const request = { root, target, paths, isConfigured, signal: context.abort };
-        return renderFiles(await collectFiles(runtime, context.sessionID, job, request), target);
+        await askToEdit(call, job, root, target);
+        const isConfigured = configuredInstructions(deps.instructions(), root, call.directory, homedir());
+        const request = { root, target, paths, isConfigured, signal: call.abort };
+        return renderFiles(await collectFiles(runtime, call.sessionID, job, request), target);
       }
       const target = decideTarget(root, into ?? `${COLLECTED}/${job.replace(/\W/g, "_")}.patch`);
       await refuseLinks(root, target);
       await refuseHooks(store, target);
-      await askToEdit(context, job, root, target);
-      return renderCollected(await collectChanges(runtime, context.sessionID, job, { mode, target, paths }), target);
+      await askToEdit(call, job, root, target);
+      return renderCollected(await collectChanges(runtime, call.sessionID, job, { mode, target, paths }), target);
     },
   });
 
@@ -68,5 +69,5 @@ export const agentsCollectTool = (host: ToolHost) =>
  * Whatever is written into the user's project or its repository is an edit, as the host's rules have it: who may edit
  * nothing makes no branch either. `target` is relative to the project; the host shows `filepath` in its question.
  */
-const askToEdit = (context: ToolContext, job: string, root: string | null, target: string): Promise<void> =>
-  askHost(context, "edit", [target], { job, filepath: root === null ? target : join(root, target), diff: "" });
+const askToEdit = (call: ToolCall, job: string, root: string | null, target: string): Promise<void> =>
+  requirePermission(call, "edit", [target], { job, filepath: root === null ? target : join(root, target), diff: "" });

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { messageJob } from "../jobs/actions/message-job.ts";
 import { renderDrift, renderJobLines } from "../prompt/job-list.ts";
-import { defineTool, type ToolHost } from "./define-tool.ts";
+import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { AGENTS_MESSAGE } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
 
-export const agentsMessageTool = (host: ToolHost) =>
+export const agentsMessageTool = (deps: ToolDeps) =>
   defineTool({
     name: "agents_message",
     description: AGENTS_MESSAGE,
@@ -20,7 +20,7 @@ export const agentsMessageTool = (host: ToolHost) =>
     },
     asks: ({ job }) => [job],
     async run(request, { sessionID }) {
-      const runtime = await host.runtime();
+      const runtime = await deps.runtime();
       const { job, drift } = await messageJob(runtime, sessionID, request);
       const jobs = viewJobs(runtime, [job]);
       return {

@@ -1,19 +1,20 @@
-import type { ToolContext } from "@opencode-ai/plugin";
 import { z } from "zod";
 import { type StartRequest, startJobs } from "../jobs/actions/start-jobs.ts";
 import { DEFAULT_AGENT } from "../jobs/core/task.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { renderCounts, renderJobLines } from "../prompt/job-list.ts";
 import { toMarkdown } from "../prompt/quoted-text.ts";
-import { askHost, defineTool, describeIssues, type ToolHost } from "./define-tool.ts";
+import { defineTool, describeIssues, type ToolDeps } from "./define-tool.ts";
 import { AGENTS_START } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
+import { requirePermission } from "./permission.ts";
+import type { ToolCall } from "./tool.ts";
 
 const taskSchema = z.strictObject({
   description: z.string().trim().min(1).max(80).describe("What it is, in at most 80 characters; names it everywhere."),
   prompt: z
     .string()
-    .describe("The whole task. The job knows nothing else: give context, files to make, how to check, what to report."),
+    .describe("The whole task. The job knows nothing else: give call, files to make, how to check, what to report."),
   agent: z.string().optional().describe("Configured agent that does it; default sandbox_worker."),
   model: z.string().optional().describe('"provider/model"; default the agent\'s, else yours.'),
   environment: z.string().optional().describe('Named environment its sandbox is made from; default "default".'),
@@ -24,24 +25,24 @@ const taskSchema = z.strictObject({
   max_usd: z.number().positive().optional().describe("Ceiling of its own spend, USD."),
 });
 
-export const agentsStartTool = (host: ToolHost) =>
+export const agentsStartTool = (deps: ToolDeps) =>
   defineTool({
     name: "agents_start",
     description: AGENTS_START,
     args: { tasks: z.array(taskSchema).min(1).describe("One job is started per task, all at once.") },
     // One bad task must not stop the others, so tasks are checked one by one.
     parse: z.strictObject({ tasks: z.array(z.unknown()).min(1, "at least one task is needed") }),
-    async run({ tasks }, context) {
-      const runtime = await host.runtime();
-      await askToStart(host, runtime, tasks, context);
-      host.jobsStarting();
+    async run({ tasks }, call) {
+      const runtime = await deps.runtime();
+      await askToStart(runtime, tasks, call);
+      deps.onJobsStarting();
       const [catalog, orchestratorModel, forbidden] = await Promise.all([
-        host.catalog(),
-        host.modelOf(context),
-        host.forbiddenTo(context),
+        deps.catalog(),
+        call.model(),
+        call.forbiddenToJobs(),
       ]);
       const jobs = await startJobs(runtime, tasks.map(toRequest), {
-        orchestrator: context.sessionID,
+        orchestrator: call.sessionID,
         catalog,
         orchestratorModel,
         forbidden,
@@ -66,21 +67,16 @@ export const agentsStartTool = (host: ToolHost) =>
  * Asks for the jobs, and once for all GPUs of a call: allowed without a question unless the user has configured it. The
  * host's question names the permission alone, so what is wanted stands in the conversation meanwhile.
  */
-async function askToStart(
-  host: ToolHost,
-  runtime: Runtime,
-  tasks: readonly unknown[],
-  context: ToolContext,
-): Promise<void> {
+async function askToStart(runtime: Runtime, tasks: readonly unknown[], call: ToolCall): Promise<void> {
   const wishes = tasks.map((task) => toWish(task, runtime));
   const gpus = wishes.flatMap(({ gpu }) => (gpu === null ? [] : [gpu]));
-  const progress = host.progress(context);
+  const progress = call.progress();
   try {
     const title = `Wants to start ${tasks.length} ${tasks.length === 1 ? "job" : "jobs"}`;
     const lines = wishes.map(({ description, agent, gpu }) => `- **${toMarkdown(description, 80)}** ${toMarkdown(`${agent}${gpu === null ? "" : ` · GPU ${gpu}`}`)}`); // biome-ignore format: one line
     progress.show({ title, text: [`${title}:`, ...lines].join("\n"), metadata: {} });
-    await askHost(context, "agents_start", wishes.map(({ agent }) => agent)); // biome-ignore format: one line
-    if (gpus.length > 0) await askHost(context, "gpu", gpus, { tasks: tasks.length });
+    await requirePermission(call, "agents_start", wishes.map(({ agent }) => agent)); // biome-ignore format: one line
+    if (gpus.length > 0) await requirePermission(call, "gpu", gpus, { tasks: tasks.length });
   } finally {
     await progress.stop();
   }

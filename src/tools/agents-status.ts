@@ -8,24 +8,24 @@ import { renderCounts, renderGpus, renderJobLines, renderResults, renderSpend } 
 import type { LentPaths } from "../sandboxes/port.ts";
 import { toSnapshotView, viewRecords } from "../views/job-view.ts";
 import { placeOf } from "../views/place.ts";
-import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
+import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { AGENTS_STATUS } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
 import { renderLent } from "./render-lent.ts";
 
-export const agentsStatusTool = (host: ToolHost) =>
+export const agentsStatusTool = (deps: ToolDeps) =>
   defineTool({
     name: "agents_status",
     description: AGENTS_STATUS,
     args: { jobs: z.array(z.string()).optional().describe("Job ids; all of this session's when left out.") },
     asks: ({ jobs = [] }) => jobs,
-    async run({ jobs: ids }, context) {
-      const { sessionID } = context;
-      const runtime = await host.runtime();
+    async run({ jobs: ids }, call) {
+      const { sessionID } = call;
+      const runtime = await deps.runtime();
       const sessionJobs = await runtime.sessionJobs(sessionID);
       const found = findJobs(sessionJobs, ids);
       const ended = found.filter(({ state }) => isEnded(state)).map(({ id }) => id);
-      const news = await runtime.outbox.claim(sessionID, ended, callOf(context));
+      const news = await runtime.outbox.claim(sessionID, ended, call);
       const jobs = viewJobs(runtime, found);
       const snapshots = runtime.snapshots.list(sessionID).map(toSnapshotView);
       const { running, queued, gpus } = runtime.scheduler.counts();

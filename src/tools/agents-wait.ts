@@ -12,13 +12,13 @@ import {
   renderSpend,
 } from "../prompt/job-list.ts";
 import { viewRecords } from "../views/job-view.ts";
-import { callOf, defineTool, type ToolHost } from "./define-tool.ts";
+import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { AGENTS_WAIT } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
 
 const LONGEST_SECONDS = 14_400;
 
-export const agentsWaitTool = (host: ToolHost) =>
+export const agentsWaitTool = (deps: ToolDeps) =>
   defineTool({
     name: "agents_wait",
     description: AGENTS_WAIT,
@@ -36,22 +36,22 @@ export const agentsWaitTool = (host: ToolHost) =>
         .describe("Longest wait, seconds (default 1800, at most 14400). The jobs go on after it."),
     },
     asks: ({ jobs = [] }) => jobs,
-    async run({ jobs, until, timeout_seconds }, context) {
-      const runtime = await host.runtime();
-      const ids = findJobs(await runtime.sessionJobs(context.sessionID), jobs).map(({ id }) => id);
-      const release = runtime.outbox.hold(context.sessionID, ids); // what ends now is told by this call
-      const progress = host.progress(context);
+    async run({ jobs, until, timeout_seconds }, call) {
+      const runtime = await deps.runtime();
+      const ids = findJobs(await runtime.sessionJobs(call.sessionID), jobs).map(({ id }) => id);
+      const release = runtime.outbox.hold(call.sessionID, ids); // what ends now is told by this call
+      const progress = call.progress();
       const show = (now: readonly Job[]) => {
         const views = viewJobs(runtime, now);
         const title = renderCounts(views);
         progress.show({ title, text: `${title}\n${renderBoard(views)}`, metadata: { jobs: views } });
       };
       try {
-        const result = await waitForJobs(runtime, context.sessionID, {
+        const result = await waitForJobs(runtime, call.sessionID, {
           jobs: ids,
           until,
           timeoutMs: timeout_seconds * 1000,
-          signal: context.abort,
+          signal: call.abort,
           onProgress: show,
         });
         const finished = viewJobs(runtime, result.finished);
@@ -59,7 +59,7 @@ export const agentsWaitTool = (host: ToolHost) =>
         // The answer to a call that the user stopped reaches nobody.
         const isHeard = result.reason !== "interrupted";
         const endedIDs = finished.map(({ id }) => id);
-        const news = isHeard ? await runtime.outbox.claim(context.sessionID, endedIDs, callOf(context)) : [];
+        const news = isHeard ? await runtime.outbox.claim(call.sessionID, endedIDs, call) : [];
         const newIDs = new Set(news.map(({ id }) => id));
         const known = finished.filter(({ id }) => !newIDs.has(id));
         return {

@@ -2,16 +2,16 @@ import { z } from "zod";
 import type { Metric } from "../jobs/core/job.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
-import { defineTool, type ToolHost } from "./define-tool.ts";
+import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { JOB_REPORT } from "./descriptions.ts";
-import { findWorker } from "./worker-context.ts";
+import { findWorker } from "./find-worker.ts";
 
 const STATUS_LIMIT = 300;
 const NAME_LIMIT = 64;
 /** Names of metrics that one job keeps. Whoever watches reads a dozen. */
 const METRICS_LIMIT = 100;
 
-export const jobReportTool = (host: ToolHost) =>
+export const jobReportTool = (deps: ToolDeps) =>
   defineTool({
     name: "job_report",
     description: JOB_REPORT,
@@ -29,7 +29,7 @@ export const jobReportTool = (host: ToolHost) =>
       step: z.number().optional().describe("Step, epoch or iteration the metrics belong to."),
     },
     async run({ status: given, metrics: numbers, step }, { sessionID }) {
-      const { runtime, sessionJobs, jobID } = await findWorker(host, sessionID, "job_report");
+      const { runtime, sessionJobs, jobID } = await findWorker(deps, sessionID, "job_report");
       const now = runtime.clock.now();
       const at = new Date(now).toISOString();
       const status = given === undefined ? undefined : oneLine(given, STATUS_LIMIT);

@@ -7,7 +7,7 @@ import { oneLine, plainName } from "../shared/plain-text.ts";
 import type { AutoLoadedFile } from "../workspace/collect/find-auto-loaded.ts";
 import type { LeftOut } from "../workspace/collect/select-files.ts";
 import { formatSize, toText } from "../workspace/paths.ts";
-import type { ToolAnswer } from "./define-tool.ts";
+import type { ToolAnswer } from "./tool.ts";
 
 /** Of files, in words and in metadata: a model reads so many at most, and the folder has them all. */
 const SHOWN = 50;

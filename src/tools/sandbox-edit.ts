@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { FileError } from "../sandboxes/port.ts";
-import { defineTool, type ToolHost } from "./define-tool.ts";
+import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { SANDBOX_EDIT } from "./descriptions.ts";
+import { findWorker } from "./find-worker.ts";
 import { readText, writeText } from "./sandbox-files.ts";
-import { findWorker } from "./worker-context.ts";
 
-export const sandboxEditTool = (host: ToolHost) =>
+export const sandboxEditTool = (deps: ToolDeps) =>
   defineTool({
     name: "sandbox_edit",
     description: SANDBOX_EDIT,
@@ -19,7 +19,7 @@ export const sandboxEditTool = (host: ToolHost) =>
       replace_all: z.boolean().default(false).describe("Replace every occurrence."),
     },
     async run({ path, old_string, new_string, replace_all }, { sessionID }) {
-      const { sandbox } = await findWorker(host, sessionID, "sandbox_edit");
+      const { sandbox } = await findWorker(deps, sessionID, "sandbox_edit");
       const before = await readText(sandbox, path);
       const pieces = before.split(old_string);
       const found = pieces.length - 1;

@@ -3,10 +3,11 @@ import { toCodeBlock } from "../prompt/quoted-text.ts";
 import type { ExitStatus, SandboxProcess } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
-import { defineTool, type Progress, type ToolAnswer, type ToolHost } from "./define-tool.ts";
+import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { SANDBOX_EXEC } from "./descriptions.ts";
+import { findWorker } from "./find-worker.ts";
 import { createOutputWindow, type OutputWindow } from "./output-window.ts";
-import { findWorker } from "./worker-context.ts";
+import type { Progress, ToolAnswer } from "./tool.ts";
 
 /** bash where the sandbox has it; stderr joined to stdout in the shell, so that their lines keep their order. */
 const SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';
@@ -15,7 +16,7 @@ const SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else 
 const GRACE_MS = 2_000;
 const LONGEST_SECONDS = 86_400;
 
-export const sandboxExecTool = (host: ToolHost) =>
+export const sandboxExecTool = (deps: ToolDeps) =>
   defineTool({
     name: "sandbox_exec",
     description: SANDBOX_EXEC,
@@ -38,8 +39,8 @@ export const sandboxExecTool = (host: ToolHost) =>
       gpu: z.string().optional().describe("Not available yet: GPUs are given to whole jobs."),
     },
     isVerbatim: true,
-    async run({ command, workdir, timeout_seconds, background, tty, gpu }, context) {
-      const { runtime, jobID, sandbox } = await findWorker(host, context.sessionID, "sandbox_exec");
+    async run({ command, workdir, timeout_seconds, background, tty, gpu }, call) {
+      const { runtime, jobID, sandbox } = await findWorker(deps, call.sessionID, "sandbox_exec");
       if (gpu !== undefined && gpu.toLowerCase() !== "none") {
         const message =
           "A single command cannot be given GPUs yet; run it without gpu. A task that needs them is started with its own gpu.";
@@ -52,7 +53,7 @@ export const sandboxExecTool = (host: ToolHost) =>
         keepLog: true,
       });
       if (background || tty) {
-        const { id, logPath } = host.processes.add(jobID, command, process);
+        const { id, logPath } = deps.processes.add(jobID, command, process);
         return {
           title: `${id}: ${command}`,
           output: `Process ${id} runs in the background; follow it with sandbox_process.${logPath ? ` Its output is kept in ${logPath}.` : ""}`,
@@ -60,12 +61,12 @@ export const sandboxExecTool = (host: ToolHost) =>
         };
       }
       const output = createOutputWindow();
-      const progress = host.progress(context);
+      const progress = call.progress();
       try {
         const end = await follow(process, output, {
           clock: runtime.clock,
           timeoutMs: timeout_seconds * 1000,
-          signal: context.abort,
+          signal: call.abort,
           onOutput: () => show(progress, command, output),
         });
         return render(command, end, output, process.logPath, timeout_seconds);

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { sleep } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
-import { defineTool, type ToolHost } from "./define-tool.ts";
+import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { SANDBOX_PROCESS } from "./descriptions.ts";
-import { findWorker } from "./worker-context.ts";
+import { findWorker } from "./find-worker.ts";
 
 const SIGNALS = [
   "SIGINT",
@@ -20,7 +20,7 @@ const SIGNALS = [
 /** After input or a signal the answer is worth a moment's wait. */
 const REACTION_MS = 300;
 
-export const sandboxProcessTool = (host: ToolHost) =>
+export const sandboxProcessTool = (deps: ToolDeps) =>
   defineTool({
     name: "sandbox_process",
     description: SANDBOX_PROCESS,
@@ -31,11 +31,11 @@ export const sandboxProcessTool = (host: ToolHost) =>
       wait_seconds: z.number().min(0).max(3600).default(0).describe("Longest wait for its end, seconds."),
     },
     isVerbatim: true,
-    async run({ process: id, input, signal, wait_seconds }, context) {
-      const { runtime, jobID } = await findWorker(host, context.sessionID, "sandbox_process");
-      const process = host.processes.get(jobID, id);
+    async run({ process: id, input, signal, wait_seconds }, call) {
+      const { runtime, jobID } = await findWorker(deps, call.sessionID, "sandbox_process");
+      const process = deps.processes.get(jobID, id);
       if (!process) {
-        const known = host.processes.list(jobID).map((one) => `${one.id} (${one.command.slice(0, 60)})`);
+        const known = deps.processes.list(jobID).map((one) => `${one.id} (${one.command.slice(0, 60)})`);
         const message = `This job has no background process ${id}. ${known.length > 0 ? `It has ${known.join(", ")}.` : "It has none."}`;
         throw new PluginError("not_found", message, { retryable: false });
       }
@@ -45,12 +45,12 @@ export const sandboxProcessTool = (host: ToolHost) =>
       const deadline = runtime.clock.now() + Math.max(wait_seconds * 1000, acted ? REACTION_MS : 0);
       const waiting = new AbortController();
       const stop = () => waiting.abort();
-      context.abort.addEventListener("abort", stop);
-      while (!process.exitStatus() && runtime.clock.now() < deadline && !context.abort.aborted) {
+      call.abort.addEventListener("abort", stop);
+      while (!process.exitStatus() && runtime.clock.now() < deadline && !call.abort.aborted) {
         await Promise.race([process.next(), sleep(runtime.clock, deadline - runtime.clock.now(), waiting.signal)]);
       }
       waiting.abort();
-      context.abort.removeEventListener("abort", stop);
+      call.abort.removeEventListener("abort", stop);
 
       const { text, cut } = process.takeOutput();
       const status = process.exitStatus();

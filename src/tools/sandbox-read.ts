@@ -1,15 +1,16 @@
 import { z } from "zod";
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
-import { defineTool, type ToolAnswer, type ToolHost } from "./define-tool.ts";
+import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { SANDBOX_READ } from "./descriptions.ts";
+import { findWorker } from "./find-worker.ts";
 import { createOutputWindow } from "./output-window.ts";
 import { readText } from "./sandbox-files.ts";
-import { findWorker } from "./worker-context.ts";
+import type { ToolAnswer } from "./tool.ts";
 
 const LINE_LIMIT = 2_000;
 const ANSWER_BYTES = 40_000;
 
-export const sandboxReadTool = (host: ToolHost) =>
+export const sandboxReadTool = (deps: ToolDeps) =>
   defineTool({
     name: "sandbox_read",
     description: SANDBOX_READ,
@@ -20,7 +21,7 @@ export const sandboxReadTool = (host: ToolHost) =>
     },
     isVerbatim: true,
     async run({ path, offset, limit }, { sessionID }) {
-      const { sandbox } = await findWorker(host, sessionID, "sandbox_read");
+      const { sandbox } = await findWorker(deps, sessionID, "sandbox_read");
       try {
         return renderLines(path, await readText(sandbox, path), offset, limit);
       } catch (error) {

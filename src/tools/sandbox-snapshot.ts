@@ -3,9 +3,10 @@ import { snapshotJob } from "../jobs/actions/snapshot-job.ts";
 import { toFact } from "../prompt/quoted-text.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { toSnapshotView } from "../views/job-view.ts";
-import { askHost, defineTool, type ToolHost } from "./define-tool.ts";
+import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { SANDBOX_SNAPSHOT } from "./descriptions.ts";
-import { forbiddenTool } from "./worker-context.ts";
+import { forbiddenTool } from "./find-worker.ts";
+import { requirePermission } from "./permission.ts";
 
 /** Tasks start from ids and labels alike, so none may pass for the other. */
 const LIKE_AN_ID = /^(?:im-|sb-|snap_|job_|ses_)/i;
@@ -13,7 +14,7 @@ const LIKE_AN_ID = /^(?:im-|sb-|snap_|job_|ses_)/i;
 /** What models write who mean no snapshot at all: a job would hand its files to every such task. */
 const LIKE_NOTHING = /^(?:none|null|nil|undefined|false|default)$/i;
 
-export const sandboxSnapshotTool = (host: ToolHost) =>
+export const sandboxSnapshotTool = (deps: ToolDeps) =>
   defineTool({
     name: "sandbox_snapshot",
     description: SANDBOX_SNAPSHOT,
@@ -31,9 +32,9 @@ export const sandboxSnapshotTool = (host: ToolHost) =>
         .describe("A name to start tasks from. It stays the job's: given again it names the newer snapshot."),
       path: z.string().min(1).optional().describe("Only this directory; the whole file system when left out."),
     },
-    async run({ job, label, path }, context) {
-      const { sessionID } = context;
-      const runtime = await host.runtime();
+    async run({ job, label, path }, call) {
+      const { sessionID } = call;
+      const runtime = await deps.runtime();
       const worker = runtime.worker(sessionID);
       const jobID = job ?? worker?.jobID;
       if (worker?.sessionJobs.get(worker.jobID)?.task.forbidden.includes("sandbox_snapshot"))
@@ -41,7 +42,7 @@ export const sandboxSnapshotTool = (host: ToolHost) =>
       const refuse = (message: string) => new PluginError("not_found", message, { retryable: false });
       if (jobID === undefined) throw refuse("Name the job whose files are to be frozen.");
       if (worker && jobID !== worker.jobID) throw refuse(`A job can freeze only itself, not ${jobID}.`);
-      if (!worker) await askHost(context, "sandbox_snapshot", [jobID]); // a job never asks
+      if (!worker) await requirePermission(call, "sandbox_snapshot", [jobID]); // a job never asks
       const orchestrator = worker?.sessionJobs.orchestrator ?? sessionID;
       const request = { job: jobID, label: label ?? null, path: path ?? null };
       const { snapshot: taken, labelOwner } = await snapshotJob(runtime, orchestrator, request);

@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { defineTool, type ToolHost } from "./define-tool.ts";
+import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { SANDBOX_WRITE } from "./descriptions.ts";
+import { findWorker } from "./find-worker.ts";
 import { writeText } from "./sandbox-files.ts";
-import { findWorker } from "./worker-context.ts";
 
-export const sandboxWriteTool = (host: ToolHost) =>
+export const sandboxWriteTool = (deps: ToolDeps) =>
   defineTool({
     name: "sandbox_write",
     description: SANDBOX_WRITE,
@@ -13,7 +13,7 @@ export const sandboxWriteTool = (host: ToolHost) =>
       content: z.string().describe("All of its text."),
     },
     async run({ path, content }, { sessionID }) {
-      const { sandbox } = await findWorker(host, sessionID, "sandbox_write");
+      const { sandbox } = await findWorker(deps, sessionID, "sandbox_write");
       await writeText(sandbox, path, content);
       const bytes = Buffer.byteLength(content);
       return { title: path, output: `Wrote ${bytes} bytes to ${path}.`, metadata: { path, bytes } };

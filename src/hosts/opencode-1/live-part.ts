@@ -1,13 +1,12 @@
 import type { Clock } from "../../shared/clock.ts";
 import { oneLine, plainText } from "../../shared/plain-text.ts";
-import type { Progress, ProgressView } from "../../tools/define-tool.ts";
+import type { Progress, ProgressView } from "../../tools/tool.ts";
 import type { HostClient } from "./host-client.ts";
 
 export interface PartAddress {
   readonly sessionID: string;
   readonly messageID: string;
-  /** Given by the host though its types do not say so. */
-  readonly callID?: string;
+  readonly callID: string;
 }
 
 /** More often nobody can read it, and every update is stored and sent to every client. */

@@ -1,4 +1,4 @@
-import type { ToolContext } from "@opencode-ai/plugin";
+import type { ToolCall } from "../../tools/tool.ts";
 import type { HostClient } from "./host-client.ts";
 
 interface ModelRef {
@@ -9,7 +9,7 @@ interface ModelRef {
 /** Which model each session runs on, so that jobs can run on the same by default. */
 export interface OrchestratorModels {
   learn(sessionID: string, model: ModelRef): void;
-  of(context: Pick<ToolContext, "sessionID" | "messageID">): Promise<string | null>;
+  of(context: Pick<ToolCall, "sessionID" | "messageID">): Promise<string | null>;
 }
 
 export function createOrchestratorModels(client: HostClient): OrchestratorModels {

@@ -1,4 +1,4 @@
-import type { ToolContext } from "@opencode-ai/plugin";
+import type { ToolCall } from "../../tools/tool.ts";
 import { type HostClient, unwrap } from "./host-client.ts";
 import { forbiddenByOrchestrator, type UserRules } from "./permission-rules.ts";
 
@@ -7,7 +7,7 @@ import { forbiddenByOrchestrator, type UserRules } from "./permission-rules.ts";
  * @throws PluginError when the host does not say: what is not known to be allowed is not
  */
 export async function forbiddenTo(
-  { sessionID, agent }: Pick<ToolContext, "sessionID" | "agent">,
+  { sessionID, agent }: Pick<ToolCall, "sessionID" | "agent">,
   client: HostClient,
   userRules: UserRules,
 ): Promise<readonly string[]> {

@@ -10,15 +10,13 @@ import { createTools } from "../../tools/all-tools.ts";
 import { createProcessTable } from "../../tools/process-table.ts";
 import { readCatalog } from "./catalog.ts";
 import { createChildSessions } from "./child-sessions.ts";
-import { holdAnswersAfterDispose } from "./hold-after-dispose.ts";
 import { createHostClient } from "./host-client.ts";
 import { createHostGuard } from "./host-guard.ts";
 import { hostLog } from "./host-log.ts";
 import { createJobNews } from "./job-news.ts";
 import { createJobQuestions } from "./job-questions.ts";
-import { createLivePart, hideLiveParts } from "./live-part.ts";
+import { hideLiveParts } from "./live-part.ts";
 import { createOrchestratorModels } from "./orchestrator-models.ts";
-import { forbiddenTo } from "./orchestrator-rules.ts";
 import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
 import type { UserRules } from "./permission-rules.ts";
 import { createRuntimeAccess } from "./runtime-access.ts";
@@ -26,6 +24,7 @@ import { toSessionEvent } from "./session-events.ts";
 import { createSessionKinds, type SessionInfo } from "./session-kinds.ts";
 import { createSystemText } from "./system-text.ts";
 import { createToasts } from "./toasts.ts";
+import { toToolDefinitions } from "./tool-definitions.ts";
 import { extendConfig } from "./worker-agent.ts";
 
 const SKILLS_DIR = fileURLToPath(new URL("../../../skills", import.meta.url));
@@ -76,18 +75,15 @@ export const server: Plugin = async (input, tuple) => {
       instructions = config.instructions ?? [];
       userRules = extendConfig(config, SKILLS_DIR);
     },
-    tool: holdAnswersAfterDispose(
+    tool: toToolDefinitions(
       createTools({
-        jobsStarting: () => toasts.jobsStarting(access),
         runtime: access.runtime,
         catalog,
         processes,
-        modelOf: models.of,
-        forbiddenTo: (context) => forbiddenTo(context, client, userRules),
         instructions: () => instructions,
-        progress: (context) => createLivePart(client, systemClock, hostIDs, context),
+        onJobsStarting: () => toasts.jobsStarting(access),
       }),
-      () => disposed,
+      { client, clock: systemClock, hostIDs, models, userRules: () => userRules, isDisposed: () => disposed },
     ),
     "chat.message": async ({ sessionID }, { message, parts }) => {
       models.learn(sessionID, message.model);

@@ -51,14 +51,9 @@ const PACKAGES: readonly { readonly name: RegExp; readonly places: readonly stri
     why: "the SDK is below 1.0 and slow to load: one adapter absorbs it",
   },
   {
-    name: /^@opencode-ai\/sdk\b/,
+    name: /^@opencode(-ai)?\//,
     places: ["hosts"],
     why: "only hosts/ knows OpenCode, so that another host is another folder",
-  },
-  {
-    name: /^@opencode-ai\/plugin\b/,
-    places: ["index", "hosts", "tools"],
-    why: "the domain must outlive this plugin interface",
   },
   {
     name: /^(node:)?child_process$/,

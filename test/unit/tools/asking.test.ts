@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { inWorld, ORCHESTRATOR } from "../jobs/runtime-world.ts";
+import { PermissionRefused } from "../../../src/tools/permission.ts";
+import { inWorld, ORCHESTRATOR, type World } from "../jobs/runtime-world.ts";
 import { createFakeProcess } from "./fake-process.ts";
-import { openSeat, openTools } from "./tool-host.ts";
+import { errorOf, openTools, openWorker } from "./tool-host.ts";
 
 const OF_ORCHESTRATOR: Record<string, { args: object; patterns: string[] }> = {
   agents_start: {
@@ -25,18 +26,20 @@ const OF_JOBS: Record<string, object> = {
   sandbox_snapshot: {},
 };
 
-describe("asking the host", () => {
+describe("permission", () => {
   test(
-    "is done by every tool of an orchestrator under its own name, before anything else, and by no tool of a job",
+    "is required by every tool of an orchestrator, under its own name and before anything else, and by no tool of a job",
     inWorld(async (world) => {
       const { tools, call, asked } = openTools(world);
-      expect(new Set([...Object.keys(OF_ORCHESTRATOR), ...Object.keys(OF_JOBS)])).toEqual(new Set(Object.keys(tools)));
+      expect(new Set([...Object.keys(OF_ORCHESTRATOR), ...Object.keys(OF_JOBS)])).toEqual(
+        new Set(tools.map(({ name }) => name)),
+      );
       for (const [name, { args, patterns }] of Object.entries(OF_ORCHESTRATOR)) {
         asked.length = 0;
         await call(name, args);
-        expect(asked[0]).toMatchObject({ permission: name, patterns, always: ["*"] });
+        expect(asked[0]).toMatchObject({ permission: name, patterns });
       }
-      const { sessionID } = await openSeat(world);
+      const { sessionID } = await openWorker(world);
       world.machine.onStart = () => createFakeProcess();
       asked.length = 0;
       for (const [name, args] of Object.entries(OF_JOBS)) await call(name, args, sessionID);
@@ -45,9 +48,9 @@ describe("asking the host", () => {
   );
 
   test(
-    "for GPUs is one question for all of a call, what is wanted being shown meanwhile",
+    "for GPUs is one question per call, which shows the tasks while it is open",
     inWorld(async (world) => {
-      const { call, asked, shown, openPictures } = openTools(world);
+      const { call, asked, shown, openProgress } = openTools(world);
       const task = (gpu?: string) => ({ description: `on ${gpu} [x](http://y)`, prompt: "hang", gpu });
       await call("agents_start", { tasks: [task("H100:8"), task("none"), task("T4"), task("T4")] });
       expect(asked.map(({ permission, patterns }) => [permission, patterns])).toEqual([
@@ -58,33 +61,54 @@ describe("asking the host", () => {
         "Wants to start 4 jobs:",
         "- **on H100:8 \\[x\\](http://y)** sandbox_worker - GPU H100:8",
       ]);
-      expect(openPictures()).toBe(0);
+      expect(openProgress()).toBe(0);
+    }),
+  );
+
+  const args = { tasks: [{ description: "d", prompt: "hang" }] };
+  /** Nothing has been started, and nothing is shown any more. */
+  async function expectNothing(world: World, openProgress: () => number) {
+    await world.clock.advance(1_000);
+    expect(world.sessions.prompts).toEqual([]);
+    expect((await world.runtime.sessionJobs(ORCHESTRATOR)).all()).toEqual([]);
+    expect(openProgress()).toBe(0);
+  }
+
+  test(
+    "that is refused starts nothing, and the refusal is passed to the host",
+    inWorld(async (world) => {
+      const { call, openProgress } = openTools(world);
+      const refused = call("agents_start", args, ORCHESTRATOR, undefined, async () => "refused");
+      await expect(refused).rejects.toThrow(PermissionRefused);
+      await expectNothing(world, openProgress);
     }),
   );
 
   test(
-    "that is refused, or never answered because the turn is stopped, starts nothing and leaves no picture",
+    "that nobody can be asked for is answered with what the user can do",
     inWorld(async (world) => {
-      const { tools, openPictures } = openTools(world);
-      const args = { tasks: [{ description: "d", prompt: "hang" }] } as never;
-      const base = { sessionID: ORCHESTRATOR, messageID: "msg_1", agent: "build" };
-      const refusal = new Error("The user rejected permission to use this specific tool call.");
-      const refused = { ...base, abort: new AbortController().signal, ask: () => Promise.reject(refusal) };
-      await expect(tools.agents_start?.execute(args, refused as never)).rejects.toBe(refusal);
-      const stop = new AbortController();
-      let answer = () => {};
-      const ask = () => new Promise<void>((resolve) => (answer = resolve));
-      const open = tools.agents_start?.execute(args, { ...base, abort: stop.signal, ask } as never);
-      await world.clock.advance(1_000);
-      stop.abort();
-      await expect(open).rejects.toThrow(
-        "The turn was stopped before anybody had answered whether agents_start is allowed.",
-      );
-      answer();
-      await world.clock.advance(1_000);
-      expect(world.sessions.prompts).toEqual([]);
-      expect((await world.runtime.sessionJobs(ORCHESTRATOR)).all()).toEqual([]);
-      expect(openPictures()).toBe(0);
+      const { call, openProgress } = openTools(world);
+      const answer = await call("agents_start", args, ORCHESTRATOR, undefined, async () => "cannot_ask");
+      expect(errorOf(answer)).toMatchObject({ code: "not_found", message: expect.stringContaining("agents_start") });
+      await expectNothing(world, openProgress);
     }),
   );
+
+  for (const late of ["allowed", "cannot_ask"] as const) {
+    test(
+      `whose question was open when the turn was stopped starts nothing when the answer is ${late}`,
+      inWorld(async (world) => {
+        const { call, openProgress } = openTools(world);
+        const stop = new AbortController();
+        const ask = async () => {
+          stop.abort();
+          return late;
+        };
+        await expect(call("agents_start", args, ORCHESTRATOR, stop.signal, ask)).rejects.toThrow(
+          "The turn was stopped before anybody had answered whether agents_start is allowed.",
+        );
+        await expectNothing(world, openProgress);
+      }),
+    );
+  }
 });

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { inWorld, ORCHESTRATOR, type World } from "../jobs/runtime-world.ts";
 import { createFakeProcess, type FakeProcess } from "./fake-process.ts";
-import { errorOf, openSeat, openTools } from "./tool-host.ts";
+import { errorOf, openTools, openWorker } from "./tool-host.ts";
 
 /** Tools called from inside a job. */
 async function openJob(world: World) {
   const host = openTools(world);
-  const { jobID, sessionID } = await openSeat(world);
+  const { jobID, sessionID } = await openWorker(world);
   return { ...host, jobID, sessionID, inside: (name: string, args: unknown) => host.call(name, args, sessionID) };
 }
 
@@ -71,7 +71,7 @@ describe("a job's commands", () => {
   test(
     "answer with output and exit code, which is a value also when it is not zero",
     inWorld(async (world) => {
-      const { process, answer, shown, openPictures } = await withCommand(world, { command: "make" });
+      const { process, answer, shown, openProgress } = await withCommand(world, { command: "make" });
       process.print("building\n");
       await world.clock.advance(0);
       expect(shown.at(-1)).toMatchObject({ title: "make", text: "```\nbuilding\n```" });
@@ -79,7 +79,7 @@ describe("a job's commands", () => {
       const { output, metadata } = await answer;
       expect(output).toBe("building\n[exit code 2]");
       expect(metadata).toEqual({ exitCode: 2, timedOut: false, cut: false, log: "/log/7", bytes: 9 });
-      expect(openPictures()).toBe(0);
+      expect(openProgress()).toBe(0);
     }),
   );
 

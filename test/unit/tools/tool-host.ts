@@ -1,17 +1,9 @@
-import type { ToolContext } from "@opencode-ai/plugin";
 import { createTools } from "../../../src/tools/all-tools.ts";
-import type { ProgressView, ToolAnswer } from "../../../src/tools/define-tool.ts";
 import { createProcessTable } from "../../../src/tools/process-table.ts";
+import type { AskAnswer, ProgressView, Question, ToolAnswer, ToolCall } from "../../../src/tools/tool.ts";
 import { CATALOG, ORCHESTRATOR, type World } from "../jobs/runtime-world.ts";
 
-interface Question {
-  readonly permission: string;
-  readonly patterns: readonly string[];
-  readonly always: readonly string[];
-  readonly metadata: Record<string, unknown>;
-}
-
-/** Every tool over the lab of a world, called as a model calls them. */
+/** Every tool over the runtime of a world, called as a host calls them. */
 export function openTools(world: World) {
   const shown: ProgressView[] = [];
   const asked: Question[] = [];
@@ -19,11 +11,19 @@ export function openTools(world: World) {
   const tools = createTools({
     runtime: async () => world.runtime,
     catalog: async () => CATALOG,
-    modelOf: async () => "acme/large",
-    forbiddenTo: async () => [],
     processes: createProcessTable(),
-    jobsStarting: () => {},
     instructions: () => [],
+    onJobsStarting: () => {},
+  });
+  const callIn = (sessionID: string, abort: AbortSignal, ask: () => Promise<AskAnswer>): ToolCall => ({
+    sessionID,
+    messageID: "msg_1",
+    callID: "call_1",
+    agent: "build",
+    directory: "/nonexistent",
+    abort,
+    model: async () => "acme/large",
+    forbiddenToJobs: async () => [],
     progress() {
       open++;
       return {
@@ -33,31 +33,34 @@ export function openTools(world: World) {
         },
       };
     },
+    ask(question) {
+      asked.push(question);
+      return ask();
+    },
   });
   return {
     tools,
     shown,
-    /** What the host was asked. */
+    /** What the user was asked. */
     asked,
-    /** Pictures not taken away. */
-    openPictures: () => open,
-    async call(name: string, args: unknown, sessionID = ORCHESTRATOR, abort = new AbortController().signal) {
-      const tool = tools[name];
+    /** Progress views not removed yet. */
+    openProgress: () => open,
+    call(
+      name: string,
+      args: unknown,
+      sessionID = ORCHESTRATOR,
+      abort = new AbortController().signal,
+      ask = async (): Promise<AskAnswer> => "allowed",
+    ): Promise<ToolAnswer> {
+      const tool = tools.find((one) => one.name === name);
       if (!tool) throw new Error(`no tool ${name}`);
-      const context = {
-        sessionID,
-        messageID: "msg_1",
-        agent: "build",
-        abort,
-        ask: async (question: Question) => void asked.push(question),
-      } as unknown as ToolContext;
-      return (await tool.execute(args as never, context)) as unknown as ToolAnswer;
+      return tool.run(args, callIn(sessionID, abort, ask));
     },
   };
 }
 
 /** The session of a job that runs until it is stopped. */
-export async function openSeat(world: World): Promise<{ readonly jobID: string; readonly sessionID: string }> {
+export async function openWorker(world: World): Promise<{ readonly jobID: string; readonly sessionID: string }> {
   const [jobID = ""] = await world.start("hang");
   const { childSession } = await world.reaches(jobID, "running");
   return { jobID, sessionID: childSession ?? "" };

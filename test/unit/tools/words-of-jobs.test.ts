@@ -2,12 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { plainText } from "../../../src/shared/plain-text.ts";
 import { inWorld, type World } from "../jobs/runtime-world.ts";
 import { createFakeProcess } from "./fake-process.ts";
-import { errorOf, openSeat, openTools } from "./tool-host.ts";
+import { errorOf, openTools, openWorker } from "./tool-host.ts";
 
 /** Tools called from inside a job. */
 async function openJob(world: World) {
   const host = openTools(world);
-  const { jobID, sessionID } = await openSeat(world);
+  const { jobID, sessionID } = await openWorker(world);
   return { ...host, jobID, inside: (name: string, args: unknown) => host.call(name, args, sessionID) };
 }
 

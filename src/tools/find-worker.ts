@@ -1,7 +1,7 @@
 import type { Runtime, WorkerContext } from "../jobs/runtime.ts";
 import type { Sandbox } from "../sandboxes/port.ts";
 import { PluginError } from "../shared/error-code.ts";
-import type { ToolHost } from "./define-tool.ts";
+import type { ToolDeps } from "./define-tool.ts";
 
 /** The job's session hides such tools; this holds where something has changed its rules. */
 export const forbiddenTool = (tool: string): PluginError =>
@@ -16,8 +16,8 @@ export interface FoundWorker extends WorkerContext {
  * Wall 4: the sandbox of the job that the calling session belongs to, and nothing else.
  * @throws PluginError `not_found` for a session without a running job; there is no fallback
  */
-export async function findWorker(host: ToolHost, sessionID: string, tool: string): Promise<FoundWorker> {
-  const runtime = await host.runtime();
+export async function findWorker(deps: ToolDeps, sessionID: string, tool: string): Promise<FoundWorker> {
+  const runtime = await deps.runtime();
   const worker = runtime.worker(sessionID);
   const job = worker?.sessionJobs.get(worker.jobID);
   if (!worker || !job) {

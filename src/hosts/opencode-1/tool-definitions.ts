@@ -1,0 +1,90 @@
+import type { ToolContext, ToolDefinition } from "@opencode-ai/plugin";
+import type { Clock } from "../../shared/clock.ts";
+import { PermissionRefused } from "../../tools/permission.ts";
+import type { AskAnswer, Question, Tool, ToolCall } from "../../tools/tool.ts";
+import type { HostClient } from "./host-client.ts";
+import { createLivePart } from "./live-part.ts";
+import type { OrchestratorModels } from "./orchestrator-models.ts";
+import { forbiddenTo } from "./orchestrator-rules.ts";
+import type { UserRules } from "./permission-rules.ts";
+
+export interface ToolDefinitionDeps {
+  readonly client: HostClient;
+  readonly clock: Clock;
+  readonly hostIDs: (prefix: "prt") => string;
+  readonly models: Pick<OrchestratorModels, "of">;
+  readonly userRules: () => UserRules;
+  /** Whether OpenCode is disposing of this instance. */
+  readonly isDisposed: () => boolean;
+}
+
+/** Our tools as OpenCode 1 takes them, by name. */
+export const toToolDefinitions = (tools: readonly Tool[], deps: ToolDefinitionDeps): Record<string, ToolDefinition> =>
+  Object.fromEntries(tools.map((tool) => [tool.name, toToolDefinition(tool, deps)]));
+
+function toToolDefinition(tool: Tool, deps: ToolDefinitionDeps): ToolDefinition {
+  return {
+    description: tool.description,
+    args: tool.args,
+    async execute(args: unknown, context: ToolContext) {
+      const asking = createAsking(context);
+      try {
+        return await tool.run(args, toToolCall(context, deps, asking.ask));
+      } catch (error) {
+        throw error instanceof PermissionRefused ? asking.refusal() : error;
+      } finally {
+        // OpenCode has given up the turn by now. A tool that still answered would make it go on with that turn, and so
+        // start the next instance half, without what our config hook adds. @source OpenCode 1.18.33, verified
+        if (deps.isDisposed()) await new Promise<never>(() => {});
+      }
+    },
+  } as ToolDefinition;
+}
+
+function toToolCall(context: ToolContext, deps: ToolDefinitionDeps, ask: ToolCall["ask"]): ToolCall {
+  const { sessionID, messageID, agent, directory, abort } = context;
+  const { callID = "" } = context as { callID?: string }; // given, though the types do not say so
+  return {
+    sessionID,
+    messageID,
+    callID,
+    agent,
+    directory,
+    abort,
+    model: () => deps.models.of({ sessionID, messageID }),
+    forbiddenToJobs: () => forbiddenTo({ sessionID, agent }, deps.client, deps.userRules()),
+    progress: () => createLivePart(deps.client, deps.clock, deps.hostIDs, { sessionID, messageID, callID }),
+    ask,
+  };
+}
+
+/**
+ * Asks as OpenCode's own tools do: allowed without a question unless the user has configured the permission. OpenCode
+ * knows its own refusals by their class and tells the model of them, so the original error is kept for it.
+ */
+function createAsking({ ask, abort }: Pick<ToolContext, "ask" | "abort">) {
+  let refusal: unknown = null;
+  return {
+    refusal: () => refusal,
+    async ask({ permission, patterns, metadata }: Question): Promise<AskAnswer> {
+      // OpenCode leaves a question of a stopped turn unanswered for ever.
+      const { promise: stopped, resolve } = Promise.withResolvers<AskAnswer>();
+      const stop = () => resolve("cannot_ask");
+      abort.addEventListener("abort", stop);
+      try {
+        if (abort.aborted) return "cannot_ask";
+        const request = { permission, patterns: [...patterns], always: ["*"], metadata: { ...metadata } };
+        const asked = ask(request).then(
+          (): AskAnswer => "allowed",
+          (error): AskAnswer => {
+            refusal = error;
+            return "refused";
+          },
+        );
+        return await Promise.race([stopped, asked]);
+      } finally {
+        abort.removeEventListener("abort", stop);
+      }
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import type { z } from "zod";
+
+/*
+ * Tools as this plugin sees them. A host adapter turns a `Tool` into the host's own kind of tool, and each of the
+ * host's calls into a `ToolCall`.
+ */
+
+/** A tool ready to be called. */
+export interface Tool {
+  readonly name: string;
+  /** For the model. */
+  readonly description: string;
+  /** The arguments as the model is told of them: one zod 4 type per name. */
+  readonly args: z.ZodRawShape;
+  /**
+   * Checks the arguments, runs the tool and answers. Failures a model can act on are answers too, with
+   * `metadata.error`; a host need not check anything.
+   * @throws PermissionRefused when the user refused; Error for a stopped turn or a bug
+   */
+  run(args: unknown, call: ToolCall): Promise<ToolAnswer>;
+}
+
+export interface ToolAnswer {
+  readonly title: string;
+  /** What the model reads. */
+  readonly output: string;
+  readonly metadata: Record<string, unknown>;
+}
+
+/** One call of a tool, made by a model in a session of the host. */
+export interface ToolCall {
+  readonly sessionID: string;
+  /** The model's message that holds the call. */
+  readonly messageID: string;
+  /** Unique within the message. */
+  readonly callID: string;
+  /** The agent that the session's turn runs as. */
+  readonly agent: string;
+  /** Where the session is open on the host, absolute. */
+  readonly directory: string;
+  /** Aborted when the turn is stopped. */
+  readonly abort: AbortSignal;
+  /** The session's model as `provider/model`; null when the host does not say. */
+  model(): Promise<string | null>;
+  /**
+   * Tools the user forbids to this session, and so to jobs it starts.
+   * @throws PluginError when the host does not say: unknown means forbidden
+   */
+  forbiddenToJobs(): Promise<readonly string[]>;
+  /** Opens a view of the running call for people. */
+  progress(): Progress;
+  /** Asks under the user's rules. */
+  ask(question: Question): Promise<AskAnswer>;
+}
+
+/** What people see of a call while it runs. */
+export interface Progress {
+  /** Replaces what is shown. */
+  show(view: ProgressView): void;
+  /** Removes it. Awaited before the tool answers, so that no update follows the answer. */
+  stop(): Promise<void>;
+}
+
+export interface ProgressView {
+  readonly title: string;
+  /** Markdown, shown below the running call. */
+  readonly text: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export interface Question {
+  /** The permission the user's rules name. */
+  readonly permission: string;
+  /** What it is wanted for; the rules decide by these. */
+  readonly patterns: readonly string[];
+  /** For whoever is asked. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * "allowed" by the user's rules, by the user, or because no rule names the permission; "refused" by a rule or the user;
+ * "cannot_ask" when a rule wants a question and nobody can answer it: the host has no way to ask, or the turn was
+ * stopped before the answer came.
+ */
+export type AskAnswer = "allowed" | "refused" | "cannot_ask";

@@ -1,0 +1,100 @@
+import { describe, expect, test } from "bun:test";
+import { z } from "zod";
+import type { HostClient } from "../../../../src/hosts/opencode-1/host-client.ts";
+import { toToolDefinitions } from "../../../../src/hosts/opencode-1/tool-definitions.ts";
+import { requirePermission } from "../../../../src/tools/permission.ts";
+import type { Tool, ToolCall } from "../../../../src/tools/tool.ts";
+import { createFakeClock } from "../../../support/fake-clock.ts";
+
+type Ask = (request: object) => Promise<void>;
+
+/** A tool with this `run`, as OpenCode calls it. */
+function open(run: (call: ToolCall, args: unknown) => Promise<unknown>, client: object = {}) {
+  const state = { isDisposed: false };
+  const tool: Tool = {
+    name: "probe",
+    description: "Probes.",
+    args: { n: z.number() },
+    run: async (args, call) => ({ title: "t", output: String(await run(call, args)), metadata: { a: 1 } }),
+  };
+  const { probe } = toToolDefinitions([tool], {
+    client: client as HostClient,
+    clock: createFakeClock(),
+    hostIDs: () => "prt_1",
+    models: { of: async ({ sessionID, messageID }) => `acme/${sessionID}-${messageID}` },
+    userRules: () => ({ all: [], agents: {} }),
+    isDisposed: () => state.isDisposed,
+  });
+  if (!probe) throw new Error("no tool");
+  const stop = new AbortController();
+  const execute = (ask: Ask = async () => {}) =>
+    probe.execute({ n: 1 }, {
+      sessionID: "s",
+      messageID: "m",
+      callID: "c",
+      agent: "build",
+      directory: "/d",
+      abort: stop.signal,
+      ask,
+    } as never);
+  return { probe, state, stop, execute };
+}
+
+test("a tool keeps its description and arguments, and its answer its title, output and metadata", async () => {
+  const { probe, execute } = open(async (_call, args) => JSON.stringify(args));
+  expect(probe).toMatchObject({ description: "Probes.", args: { n: expect.anything() } });
+  expect(await execute()).toEqual({ title: "t", output: '{"n":1}', metadata: { a: 1 } });
+});
+
+test("a call knows its session, message, id, agent, directory and model", async () => {
+  const { execute } = open(async ({ sessionID, messageID, callID, agent, directory, model }) =>
+    [sessionID, messageID, callID, agent, directory, await model()].join(),
+  );
+  expect(await execute()).toMatchObject({ output: "s,m,c,build,/d,acme/s-m" });
+});
+
+test("what the user forbids to a session is read from OpenCode, and unknown when it does not say", async () => {
+  const app = { agents: async () => ({ data: [{ name: "build", permission: [] }] }) };
+  const deny = [{ permission: "bash", pattern: "*", action: "deny" }];
+  const run = async (call: ToolCall) => (await call.forbiddenToJobs()).join();
+  const known = open(run, { app, session: { get: async () => ({ data: { permission: deny } }) } });
+  expect(await known.execute()).toMatchObject({ output: "sandbox_exec,sandbox_process" });
+  const unknown = open(run, { app, session: { get: async () => ({ error: { name: "NotFound" } }) } });
+  await expect(unknown.execute()).rejects.toThrow("Could not read what the user forbids to the session s: NotFound");
+});
+
+describe("asking the user", () => {
+  const question = { permission: "gpu", patterns: ["T4"], metadata: { tasks: 1 } };
+
+  test("passes the question to OpenCode, which answers at once where the rules allow it", async () => {
+    const asked: object[] = [];
+    const { execute } = open((call) => call.ask(question));
+    expect(await execute(async (request) => void asked.push(request))).toMatchObject({ output: "allowed" });
+    expect(asked).toEqual([{ ...question, always: ["*"] }]);
+  });
+
+  test("rejects a refused call with OpenCode's own error, which it tells the model of", async () => {
+    const refusal = new Error("The user rejected permission to use this specific tool call.");
+    const refuse = () => Promise.reject(refusal);
+    await expect(open((call) => requirePermission(call, "gpu", ["T4"])).execute(refuse)).rejects.toBe(refusal);
+    expect(await open((call) => call.ask(question)).execute(refuse)).toMatchObject({ output: "refused" });
+  });
+
+  test("ends when the turn is stopped: OpenCode never answers then", async () => {
+    const { execute, stop } = open((call) => call.ask(question));
+    const answer = execute(() => new Promise(() => {}));
+    stop.abort();
+    expect(await answer).toMatchObject({ output: "cannot_ask" });
+    expect(await execute(() => expect.unreachable("asked in a stopped turn"))).toMatchObject({ output: "cannot_ask" });
+  });
+});
+
+test("no tool answers once OpenCode disposes of the instance, not even with an error", async () => {
+  const pending = Symbol();
+  const first = (call: Promise<unknown>) => Promise.race([call, Bun.sleep(20).then(() => pending)]);
+  for (const run of [async () => "done", () => Promise.reject(new Error("failed"))]) {
+    const { execute, state } = open(run);
+    state.isDisposed = true;
+    expect(await first(execute())).toBe(pending);
+  }
+});
