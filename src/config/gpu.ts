@@ -52,6 +52,14 @@ export function parseGpu(text: string): ParsedGpu {
   return { kind: "ok", preferences };
 }
 
+/** The preferences of a GPU string that the configuration or the task has checked, the first preferred; null has none. */
+export function gpusOf(text: string | null): readonly GpuRequest[] {
+  if (text === null) return [];
+  const parsed = parseGpu(text);
+  if (parsed.kind === "invalid") throw new Error(`unchecked GPU string ${text}: ${parsed.message}`);
+  return parsed.preferences;
+}
+
 /** The canonical form, which `parseGpu` reads back: `H100!:8`. */
 export const formatGpu = ({ type, count, exact }: GpuRequest): string =>
   `${type}${exact ? "!" : ""}${count === 1 ? "" : `:${count}`}`;

@@ -88,7 +88,7 @@ export const optionsSchema = section({
     isolation: oneOf(["auto", "bubblewrap", "seatbelt", "none"])
       .default("auto")
       .describe(
-        'How local sandboxes are kept apart from this machine: "bubblewrap" (Linux), "seatbelt" (macOS), "none" (no protection); "auto" takes the first that works and never "none".',
+        'How local sandboxes are kept apart from this machine: "bubblewrap" (Linux), "seatbelt" (macOS), "none" (no protection); "auto" takes bubblewrap where it works, and never "seatbelt" or "none".',
       ),
     gpus: z
       .union([z.literal("auto"), listOf(wholeNumber(0), "a list")], {

@@ -1,5 +1,4 @@
 import type { Environment } from "../config/environment.ts";
-import { type GpuRequest, parseGpu } from "../config/gpu.ts";
 import type { MachineSpec, SandboxSpec } from "./port.ts";
 
 const MINUTE_MS = 60_000;
@@ -39,12 +38,12 @@ export function toSandboxEnv(
   return { ...Object.fromEntries(copied), ...environment.env };
 }
 
-/** What the environment itself says; a job may put its own GPUs and its own lifetime in place of it. */
+/** The machine of an environment, without a GPU: which of its GPU preferences is asked for is decided per creation. */
 export function toMachineSpec(environment: Environment): MachineSpec {
   const { image, cpu, secrets, volumes, buckets, ports, regions, sandboxTimeoutMinutes } = environment;
   return {
     image,
-    gpus: gpusOf(environment.gpu),
+    gpu: null,
     cpu,
     secrets,
     volumes,
@@ -54,12 +53,4 @@ export function toMachineSpec(environment: Environment): MachineSpec {
     lifetimeMs: sandboxTimeoutMinutes === null ? null : sandboxTimeoutMinutes * MINUTE_MS,
     idleTimeoutMs: environment.idleTimeoutMinutes * MINUTE_MS,
   };
-}
-
-/** A GPU string that the configuration or the task has checked. */
-export function gpusOf(text: string | null): readonly GpuRequest[] {
-  if (text === null) return [];
-  const parsed = parseGpu(text);
-  if (parsed.kind === "invalid") throw new Error(`unchecked GPU string ${text}: ${parsed.message}`);
-  return parsed.preferences;
 }

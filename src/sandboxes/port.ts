@@ -37,8 +37,8 @@ export interface SandboxSpec {
 export interface MachineSpec {
   /** null = the provider's default. Ignored when the sandbox starts from a snapshot of a whole file system. */
   readonly image: Environment["image"];
-  /** In order of preference: the next is tried when one has no capacity. Empty = no GPU. */
-  readonly gpus: readonly GpuRequest[];
+  /** The one GPU request to grant or refuse with `no_capacity`; null = no GPU. Who has alternatives asks again. */
+  readonly gpu: GpuRequest | null;
   /** Physical cores; null = the provider's default. */
   readonly cpu: number | null;
   readonly secrets: readonly string[];

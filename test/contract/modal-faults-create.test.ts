@@ -1,5 +1,5 @@
 import { describe, expect } from "bun:test";
-import { NO_WISHES } from "../../src/sandboxes/modal/create-params.ts";
+import { DEFAULT_MACHINE } from "../../src/sandboxes/modal/create-params.ts";
 import type { SandboxSpec } from "../../src/sandboxes/port.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { modalTest } from "../support/modal-test.ts";
@@ -20,7 +20,7 @@ import {
   UNAUTHENTICATED,
   UNAVAILABLE,
   untilNoneLeft,
-  withGpus,
+  withGpu,
 } from "./modal-faults-support.ts";
 import { sh } from "./sandbox-shell.ts";
 
@@ -68,8 +68,8 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
     ["a first command that is not started", { method: "TaskExecStart", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
     ["a first command that never ends", { method: "TaskExecWait", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
     ["a router that refuses", { method: "TaskExecStart", code: PRECONDITION, times: ALWAYS }, "sandbox_create_failed", false],
-    ["a GPU creation that never answers", { method: "SandboxCreate", hang: true, times: ALWAYS }, "no_capacity", true, withGpus(gpu("T4"))],
-    ["a type of GPU Modal does not know", { method: "SandboxCreate", code: INVALID, times: ALWAYS }, "sandbox_create_failed", false, withGpus(gpu("B300"))],
+    ["a GPU creation that never answers", { method: "SandboxCreate", hang: true, times: ALWAYS }, "no_capacity", true, withGpu(gpu("T4"))],
+    ["a type of GPU Modal does not know", { method: "SandboxCreate", code: INVALID, times: ALWAYS }, "sandbox_create_failed", false, withGpu(gpu("B300"))],
   ]; // biome-ignore format: a table
   for (const [title, fault, code, retryable, spec] of table) {
     modalTest(title, async () => {
@@ -95,7 +95,7 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
 
   modalTest("a secret that does not exist is named, before anything is paid for", async () => {
     const failure = await failsWith(
-      provider().create(specOf({ machine: { ...NO_WISHES, secrets: ["no-such-secret"] } })),
+      provider().create(specOf({ machine: { ...DEFAULT_MACHINE, secrets: ["no-such-secret"] } })),
     );
     expect(failure.message).toContain("no-such-secret");
     expect((await modal().calls()).filter(({ method }) => method === "SandboxCreateV2").length).toBeGreaterThan(0);
@@ -126,25 +126,27 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
 });
 
 describe("GPUs", () => {
-  modalTest("the next of the preferences is taken when the first has no capacity, and is told", async () => {
-    await modal().setGpus("H100", 0);
-    const made = await provider().create(specOf(withGpus(gpu("H100", 8), gpu("H200", 8))));
-    expect(made.gpu?.granted).toEqual(gpu("H200", 8));
-    expect(await live()).toMatchObject([{ gpu: "H200:8", generation: "v1" }]);
-    await modal().setGpus("H100", null);
-    await made.terminate();
-    await untilNoneLeft();
-  });
+  modalTest(
+    "a type without capacity is no_capacity, and the next type can be created under the same name at once",
+    async () => {
+      await modal().setGpus("H100", 0);
+      const spec = specOf();
+      const refused = await failsWith(provider().create({ ...spec, ...withGpu(gpu("H100", 8)) }));
+      expect(refused).toMatchObject({ code: "no_capacity", retryable: true });
+      const made = await provider().create({ ...spec, ...withGpu(gpu("H200", 8)) });
+      expect(made.gpu?.granted).toEqual(gpu("H200", 8));
+      expect(await live()).toMatchObject([{ gpu: "H200:8", generation: "v1" }]);
+      await modal().setGpus("H100", null);
+      await made.terminate();
+      await untilNoneLeft();
+    },
+  );
 
-  modalTest("none of them to be had is no_capacity, and nothing is left in the queue", async () => {
+  modalTest("a creation that was refused for capacity leaves nothing in the queue", async () => {
     await modal().setGpus("H100", 0);
-    await modal().setGpus("H200", 0);
-    expect(await failsWith(provider().create(specOf(withGpus(gpu("H100"), gpu("H200")))))).toMatchObject({
-      code: "no_capacity",
-      retryable: true,
-    });
+    await failsWith(provider().create(specOf(withGpu(gpu("H100")))));
+    expect(await live()).toEqual([]);
     await modal().setGpus("H100", null);
-    await modal().setGpus("H200", null);
     await untilNoneLeft();
   });
 });

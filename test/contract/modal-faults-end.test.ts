@@ -10,7 +10,7 @@ import {
   UNAUTHENTICATED,
   UNAVAILABLE,
   untilNoneLeft,
-  withGpus,
+  withGpu,
 } from "./modal-faults-support.ts";
 
 describe("when ending or finding a sandbox meets a fault", () => {
@@ -51,7 +51,7 @@ describe("when ending or finding a sandbox meets a fault", () => {
   modalTest("a listing holds both kinds with tags and times, or fails", async () => {
     const made = provider();
     await made.create(specOf({ tags: { job: "a" } }));
-    await made.create(specOf({ tags: { job: "b" }, ...withGpus(gpu("T4")) }));
+    await made.create(specOf({ tags: { job: "b" }, ...withGpu(gpu("T4")) }));
     const listed = await made.list();
     expect(listed.map(({ tags }) => tags.job).sort()).toEqual(["a", "b"]);
     for (const { createdAt } of listed) expect(Math.abs((createdAt ?? 0) - Date.now())).toBeLessThan(60_000);

@@ -1,6 +1,6 @@
 import { afterEach, expect } from "bun:test";
 import type { GpuRequest } from "../../src/config/gpu.ts";
-import { NO_WISHES } from "../../src/sandboxes/modal/create-params.ts";
+import { DEFAULT_MACHINE } from "../../src/sandboxes/modal/create-params.ts";
 import type { ModalLimits } from "../../src/sandboxes/modal/limits.ts";
 import type { ModalProviderDeps } from "../../src/sandboxes/modal/modal-provider.ts";
 import type { SandboxProvider, SandboxSpec } from "../../src/sandboxes/port.ts";
@@ -31,7 +31,7 @@ export const specOf = (more: Partial<SandboxSpec> = {}): SandboxSpec => ({
   name: `fault-${count++}`, tags: { suite: "faults" }, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "open", ...more,
 }); // biome-ignore format: a table
 
-export const withGpus = (...gpus: GpuRequest[]): Partial<SandboxSpec> => ({ machine: { ...NO_WISHES, gpus } });
+export const withGpu = (gpu: GpuRequest): Partial<SandboxSpec> => ({ machine: { ...DEFAULT_MACHINE, gpu } });
 export const gpu = (type: string, much = 1): GpuRequest => ({ type, count: much, exact: false });
 export const live = () => modal().sandboxes({ live: true });
 export const failsWith = async (

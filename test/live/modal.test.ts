@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { defaultOptions } from "../../src/config/schema.ts";
-import { NO_WISHES } from "../../src/sandboxes/modal/create-params.ts";
+import { DEFAULT_MACHINE } from "../../src/sandboxes/modal/create-params.ts";
 import { findCredentials } from "../../src/sandboxes/modal/credentials.ts";
 import { createModalProvider } from "../../src/sandboxes/modal/modal-provider.ts";
 import { systemClock } from "../../src/shared/clock.ts";
@@ -17,7 +17,7 @@ import { stopApp } from "./stop-app.ts";
  */
 
 const MINUTE_MS = 60_000;
-const machine = { ...NO_WISHES, lifetimeMs: 20 * MINUTE_MS, idleTimeoutMs: 5 * MINUTE_MS };
+const machine = { ...DEFAULT_MACHINE, lifetimeMs: 20 * MINUTE_MS, idleTimeoutMs: 5 * MINUTE_MS };
 const app = `parallel-agents-live-${crypto.randomUUID().slice(0, 8)}`;
 const found = findCredentials(process.env, (path) => {
   try {
@@ -63,7 +63,7 @@ if (found.kind !== "found") {
   });
 
   describe("a sandbox with a GPU", () => {
-    const gpus = [{ type: "T4", count: 1, exact: false }];
+    const gpu = { type: "T4", count: 1, exact: false };
     const tags = { suite: "contract", gpu: "yes" };
     test(
       "says what it has, runs commands, is listed and ends",
@@ -71,7 +71,7 @@ if (found.kind !== "found") {
         const provider = sessionJobs.open();
         const sandbox = await provider.create({
         name: "live-gpu", tags, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "open",
-        machine: { ...machine, gpus },
+        machine: { ...machine, gpu },
       }); // biome-ignore format: a table
         expect(sandbox.gpu?.granted?.type).toBe("T4");
         expect(sandbox.gpu?.devices).toHaveLength(1);

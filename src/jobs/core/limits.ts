@@ -1,8 +1,7 @@
 import type { Environment } from "../../config/environment.ts";
-import type { GpuRequest } from "../../config/gpu.ts";
+import { type GpuRequest, gpusOf } from "../../config/gpu.ts";
 import { type Prices, pricesOf, usdPerHour } from "../../config/prices.ts";
 import type { Options } from "../../config/schema.ts";
-import { gpusOf } from "../../sandboxes/environment.ts";
 import type { ProviderName } from "../../sandboxes/port.ts";
 import type { BudgetLimits } from "./budget.ts";
 import type { DeadlineLimits } from "./deadline.ts";

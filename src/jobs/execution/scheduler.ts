@@ -1,5 +1,4 @@
-import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
-import { gpusOf } from "../../sandboxes/environment.ts";
+import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";

@@ -88,7 +88,6 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     const bare = toSandboxSpec(environment, {}, { ...name, snapshotID: former?.snapshotID ?? null });
     const machine = {
       ...toMachineSpec(environment),
-      gpus: [],
       secrets: [],
       volumes: {},
       buckets: {},

@@ -1,7 +1,7 @@
 import type { Environment } from "../../config/environment.ts";
-import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
-import { gpusOf, toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
-import type { Sandbox, SandboxProvider, SandboxSpec } from "../../sandboxes/port.ts";
+import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
+import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
+import type { MachineSpec, Sandbox, SandboxProvider, SandboxSpec } from "../../sandboxes/port.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
@@ -66,7 +66,7 @@ async function create(
   const tags = deps.tagsOf(job);
   const bare = toSandboxSpec(environment, deps.hostEnv, { name: job.id, tags, snapshotID });
   const machine = { ...toMachineSpec(environment), lifetimeMs: deps.limits.sandboxMs(job) };
-  const spec: SandboxSpec = { ...bare, machine };
+  const spec = { ...bare, machine };
   for (let attempt = 0; ; attempt++) {
     try {
       return await createWithGpu(deps, provider, job, spec, signal);
@@ -88,14 +88,12 @@ async function createWithGpu(
   deps: SandboxMakerDeps,
   provider: SandboxProvider,
   job: Job,
-  spec: SandboxSpec,
+  spec: SandboxSpec & { readonly machine: MachineSpec },
   signal: AbortSignal,
 ): Promise<Sandbox> {
   // What the task said of GPUs, the environment's included, was settled when it was accepted.
   const preferences = gpusOf(job.task.gpu);
-  const create = (gpus: readonly GpuRequest[]) =>
-    provider.create(spec.machine ? { ...spec, machine: { ...spec.machine, gpus } } : spec, signal);
-  if (preferences.length === 0) return create([]);
+  if (preferences.length === 0) return provider.create(spec, signal);
   const refusals: string[] = [];
   let only: PluginError | null = null;
   for (const gpu of preferences) {
@@ -104,7 +102,7 @@ async function createWithGpu(
       continue;
     }
     try {
-      return await create([gpu]);
+      return await provider.create({ ...spec, machine: { ...spec.machine, gpu } }, signal);
     } catch (error) {
       if (!(error instanceof PluginError) || error.code !== "no_capacity" || signal.aborted) throw error;
       refusals.push(error.message);

@@ -96,7 +96,7 @@ async function withSnapshot<T>(
     throw new PluginError("collect_failed", `The environment "${job.task.environment}" is no longer configured.`);
   const provider = await runtime.provider(snapshot.provider);
   const name = { name: `${job.id}-files`, tags: toReaderTags(job, runtime.pool.identity()), snapshotID: snapshot.id };
-  const bare = { gpus: [], secrets: [], volumes: {}, buckets: {}, ports: [], lifetimeMs: READ_LIMIT_MS };
+  const bare = { secrets: [], volumes: {}, buckets: {}, ports: [], lifetimeMs: READ_LIMIT_MS };
   const machine = { ...toMachineSpec(environment), ...bare };
   const spec = { ...toSandboxSpec(environment, {}, name), env: {}, network: "blocked" as const, machine };
   const sandbox = await provider.create(spec, signal);

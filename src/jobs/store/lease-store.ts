@@ -1,5 +1,4 @@
-import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
-import { gpusOf } from "../../sandboxes/environment.ts";
+import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
 import { isProcessDead } from "../../shared/process-alive.ts";
 import type { LeaseUse, QueueEntry } from "../core/admission.ts";
 import type { Database } from "./database.ts";

@@ -10,7 +10,6 @@ import { endOrphans } from "./bubblewrap/orphans.ts";
 import { type HostReserve, readReserve, readRoom, shortage } from "./disk-room.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { FifoStock } from "./fifo-stock.ts";
-import { refuseForeignMachine } from "./foreign-machine.ts";
 import type { EnclosurePlan, Isolation, IsolationKind, LendingRules } from "./isolation.ts";
 import {
   abandonedHalves,
@@ -30,6 +29,7 @@ import { LocalSandbox } from "./local-sandbox.ts";
 import { createLocalSnapshots, restoreSnapshot, toNotes } from "./local-snapshots.ts";
 import { probeIsolation, requireIsolation } from "./probe.ts";
 import { type CopyResult, NOTHING_LEFT_OUT } from "./tree-copy.ts";
+import { refuseUnsupportedMachine } from "./unsupported-machine.ts";
 
 export interface LocalProviderDeps {
   /** Absolute; made on first use, mode 0700. */
@@ -133,7 +133,7 @@ class LocalProvider implements SandboxProvider {
         { retryable: false },
       );
     }
-    refuseForeignMachine(spec);
+    refuseUnsupportedMachine(spec);
     const isolation = await this.#isolation();
     const room = await readRoom(this.#deps.rootDir);
     const short = shortage(room, await this.#reserve());

@@ -30,11 +30,14 @@ export interface IsolationProbe {
   readonly refused: readonly { readonly kind: IsolationKind; readonly why: string }[];
 }
 
-/** Tries what may be used, for real: walls are raised, entered and taken down. `auto` never comes to "none". */
+/** Kinds of isolation to try in order. `auto` never tries "seatbelt", which has not been run on a Mac yet, nor "none". */
+export const kindsToTry = (wanted: "auto" | IsolationKind): readonly IsolationKind[] =>
+  wanted === "auto" ? ["bubblewrap"] : [wanted];
+
+/** Tries the isolation that may be used by running a command in a sandbox of it. */
 export async function probeIsolation(deps: IsolationDeps): Promise<IsolationProbe> {
-  const kinds: readonly IsolationKind[] = deps.isolation === "auto" ? ["bubblewrap", "seatbelt"] : [deps.isolation];
   const refused: { kind: IsolationKind; why: string }[] = [];
-  for (const kind of kinds) {
+  for (const kind of kindsToTry(deps.isolation)) {
     const candidate = candidateFor(kind, deps);
     const why = typeof candidate === "string" ? candidate : await tryIt(candidate, deps);
     if (why === null) return { works: candidate as Isolation, refused };
@@ -43,14 +46,25 @@ export async function probeIsolation(deps: IsolationDeps): Promise<IsolationProb
   return { works: null, refused };
 }
 
-/** @throws PluginError `isolation_unavailable` naming what was tried */
-export function requireIsolation({ works, refused }: IsolationProbe): Isolation {
+/** @throws PluginError `isolation_unavailable` naming what was tried and, on a Mac, what the user can choose instead */
+export function requireIsolation(
+  { works, refused }: IsolationProbe,
+  platform: NodeJS.Platform = process.platform,
+): Isolation {
   if (works !== null) return works;
   const tried = refused.map(({ kind, why }) => `${kind}: ${why}`).join("; ");
-  throw new PluginError("isolation_unavailable", `No sandbox can be isolated on this machine. Tried ${tried}.`, {
-    retryable: false,
-  });
+  const advice = platform === "darwin" && !refused.some(({ kind }) => kind === "seatbelt") ? ` ${MAC_ADVICE}` : "";
+  throw new PluginError(
+    "isolation_unavailable",
+    `No sandbox can be isolated on this machine. Tried ${tried}.${advice}`,
+    {
+      retryable: false,
+    },
+  );
 }
+
+const MAC_ADVICE =
+  'Run jobs on Modal (run "modal setup"), or set local.isolation to "seatbelt": it is used only when named, because it has not been run on a Mac yet and its protection is unproven.';
 
 function candidateFor(kind: IsolationKind, deps: IsolationDeps): Isolation | string {
   const hostPath = process.env.PATH ?? "";

@@ -1,10 +1,13 @@
 import { createRequire } from "node:module";
 
 /*
- * HTTP/2 of Bun 1.3.14, the runtime inside OpenCode, is not safe for a reader that lags. It never holds the sender back,
- * so that what nobody reads yet fills the heap; and when the sender has finished it closes the stream with what is still
- * unread in it, which then never comes, nor does an end: a command's output would hang for good. Both are mended here,
- * on the streams of our own gRPC alone. Node does neither.
+ * Works around two faults of HTTP/2 in Bun 1.3 (seen in 1.3.14, the runtime inside OpenCode 1.18.33) that hit a reader
+ * slower than its sender. Bun never holds the sender back, so unread data fills the heap. And once the sender has
+ * finished, Bun closes the stream and drops what is still unread, without an end: a command's output would hang for good.
+ * Both are corrected on the streams of the SDK's own gRPC client only. Node has neither fault.
+ *
+ * Delete this file when the oldest OpenCode we support embeds Bun 1.4 or later, or when the provider contract's tests of
+ * slow and late readers (`test/contract/sandbox-output.contract.ts`) pass on Modal without it.
  */
 
 interface Http2Stream {
@@ -21,24 +24,29 @@ interface Call {
 
 type CallClass = new (stream: Http2Stream, ...more: unknown[]) => Call;
 
-/** More than this unread on one stream, and its call is given up; the SDK asks again from where its reader is. */
+/** Versions of Bun with the faults. */
+export const AFFECTED_BUN = /^1\.3\./;
+
+/** Unread bytes at which a stream's call is cancelled; the SDK then asks again from where its reader is. */
 export const UNREAD_LIMIT_BYTES = 16 * 1024 * 1024;
 const UNAVAILABLE = 14;
-const MENDED = Symbol.for("opencode-parallel-agents.http2-mended");
+const PATCHED = Symbol.for("opencode-parallel-agents.http2-patched");
 
 /**
- * Mends the gRPC that the SDK will use, once, where it needs to be. Throws when it is not found where it should be.
+ * Replaces the call class of the SDK's gRPC client, once per process; no-op under Node and other versions of Bun.
+ * @param bun version of Bun that runs us; undefined under Node
+ * @throws Error of `require` when the SDK does not bring `@grpc/grpc-js` as expected
  * @source @grpc/grpc-js 1.14.7: a call is one `Http2SubchannelCall` around one HTTP/2 stream
  */
-export function mendHttp2(runtime: string | undefined = process.versions.bun): void {
-  if (runtime === undefined) return;
+export function patchBunHttp2(bun: string | undefined = process.versions.bun): void {
+  if (bun === undefined || !AFFECTED_BUN.test(bun)) return;
   const grpc = requireFrom("modal", "nice-grpc", "@grpc/grpc-js/build/src/subchannel-call.js") as {
-    Http2SubchannelCall: CallClass & { [MENDED]?: true };
+    Http2SubchannelCall: CallClass & { [PATCHED]?: true };
   };
   const Original = grpc.Http2SubchannelCall;
-  if (Original[MENDED]) return;
+  if (Original[PATCHED]) return;
   grpc.Http2SubchannelCall = class extends Original {
-    static override readonly [MENDED] = true;
+    static override readonly [PATCHED] = true;
 
     constructor(stream: Http2Stream, ...more: unknown[]) {
       super(stream, ...more);
@@ -69,7 +77,7 @@ function giveUpWhenFull(stream: Http2Stream, call: Call): void {
   };
 }
 
-/** A module as the last but one of `names` sees it, which is how each of them sees the next. */
+/** Loads the last of `names` as a dependency of the one before it, and so on up to the first, a dependency of ours. */
 function requireFrom(...names: readonly string[]): unknown {
   let from = createRequire(import.meta.url);
   for (const name of names.slice(0, -1)) from = createRequire(from.resolve(name));

@@ -1,5 +1,5 @@
 import type { CloudBucketMount, ModalClient, SandboxCreateParams, Secret, Volume } from "modal";
-import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
+import { formatGpu } from "../../config/gpu.ts";
 import { DEFAULT_CPU, DEFAULT_MEMORY_MIB } from "../../config/prices.ts";
 import type { MachineSpec, NetworkPolicy, SandboxSpec } from "../port.ts";
 import { toLifetimeMs, wholeSecondsMs } from "./durations.ts";
@@ -10,9 +10,10 @@ const DEFAULT_IDLE_MS = 20 * 60_000;
 /** Kept in the sandbox itself, so that whoever attaches to it knows where its commands start. */
 export const WORKDIR_VARIABLE = "PARALLEL_AGENTS_WORKDIR";
 
-export const NO_WISHES: MachineSpec = {
+/** The machine of a spec that names none. */
+export const DEFAULT_MACHINE: MachineSpec = {
   image: null,
-  gpus: [],
+  gpu: null,
   cpu: null,
   secrets: [],
   volumes: {},
@@ -33,8 +34,8 @@ export interface Mounts {
 export const lifetimeOf = (machine: MachineSpec): number => toLifetimeMs(machine.lifetimeMs ?? DEFAULT_LIFETIME_MS);
 
 /** Everything the server needs to end and to find the sandbox without us is in its creation: times, name and tags. */
-export function toCreateParams(spec: SandboxSpec, gpu: GpuRequest | null, mounts: Mounts): SandboxCreateParams {
-  const machine = spec.machine ?? NO_WISHES;
+export function toCreateParams(spec: SandboxSpec, mounts: Mounts): SandboxCreateParams {
+  const machine = spec.machine ?? DEFAULT_MACHINE;
   return {
     name: spec.name,
     tags: { ...spec.tags },
@@ -44,7 +45,7 @@ export function toCreateParams(spec: SandboxSpec, gpu: GpuRequest | null, mounts
     memoryMiB: spec.memoryMiB ?? DEFAULT_MEMORY_MIB,
     // The variables of the spec go with each command: they may be secrets, and are kept nowhere.
     env: { [WORKDIR_VARIABLE]: spec.workdir },
-    ...(gpu && { gpu: formatGpu(gpu) }),
+    ...(machine.gpu && { gpu: formatGpu(machine.gpu) }),
     ...(mounts.secrets.length > 0 && { secrets: [...mounts.secrets] }),
     ...(Object.keys(mounts.volumes).length > 0 && { volumes: { ...mounts.volumes } }),
     ...(Object.keys(mounts.buckets).length > 0 && { cloudBucketMounts: { ...mounts.buckets } }),

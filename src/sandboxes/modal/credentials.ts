@@ -1,6 +1,6 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { parseModalToml } from "./modal-toml.ts";
+import { parse, TomlError } from "smol-toml";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -25,7 +25,7 @@ export type FoundCredentials =
 export function findCredentials(env: Env, readFile: (path: string) => string | null): FoundCredentials {
   const path = env.MODAL_CONFIG_PATH || join(env.HOME || homedir(), ".modal.toml");
   const text = readFile(path);
-  const profiles = text === null ? {} : parseModalToml(text);
+  const profiles = text === null ? {} : parseProfiles(text);
   const wanted = env.MODAL_PROFILE || null;
   const complete = Boolean(env.MODAL_TOKEN_ID && env.MODAL_TOKEN_SECRET);
   // The SDK takes a malformed file for an empty one.
@@ -58,6 +58,24 @@ export function findCredentials(env: Env, readFile: (path: string) => string | n
     kind: "missing",
     message: 'No Modal credentials were found: run "modal setup", or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET.',
   };
+}
+
+/** Profiles by name, each with its strings and switches. */
+type Profiles = Readonly<Record<string, Readonly<Record<string, string | boolean>>>>;
+
+/** The tables of a TOML file; values that are neither strings nor booleans are dropped. @returns null when the text is not TOML */
+function parseProfiles(text: string): Profiles | null {
+  try {
+    const profiles = Object.entries(parse(text)).flatMap(([name, table]) => {
+      if (typeof table !== "object" || table instanceof Date || Array.isArray(table)) return [];
+      const kept = Object.entries(table).filter(([, value]) => typeof value === "string" || typeof value === "boolean");
+      return [[name, Object.fromEntries(kept)] as const];
+    });
+    return Object.fromEntries(profiles) as Profiles;
+  } catch (error) {
+    if (error instanceof TomlError) return null;
+    throw error;
+  }
 }
 
 const unusable = (message: string): FoundCredentials => ({ kind: "unusable", message });

@@ -8,7 +8,7 @@ import type { ListedSandbox, Sandbox, SandboxGpu, SandboxPort, SandboxProvider, 
 import { findSandbox, isSandboxID } from "./attach.ts";
 import { type CreateDeps, createSandbox } from "./create.ts";
 import { createFailure } from "./create-failure.ts";
-import { findMounts, lifetimeOf, missingMounts, NO_WISHES } from "./create-params.ts";
+import { DEFAULT_MACHINE, findMounts, lifetimeOf, missingMounts } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
 import { MAX_LIFETIME_MS, toTtlMs } from "./durations.ts";
 import { expired, ImageBook } from "./image.ts";
@@ -106,7 +106,7 @@ class ModalProvider implements SandboxProvider {
       );
     const { clock, credentials, options } = this.#deps;
     const startedAt = clock.now();
-    const machine = spec.machine ?? NO_WISHES;
+    const machine = spec.machine ?? DEFAULT_MACHINE;
     const client = await this.#access.client();
     const app = await this.#access.app();
     const image = await this.#images.forSpec(client, app, spec);
@@ -131,7 +131,7 @@ class ModalProvider implements SandboxProvider {
       credentials,
       later: (work) => this.#finishLater(work),
     };
-    const { sandbox, gpu } = await createSandbox(deps, spec, image, mounts, signal).catch((error: unknown) => {
+    const sandbox = await createSandbox(deps, spec, image, mounts, signal).catch((error: unknown) => {
       throw spec.snapshotID !== null && error instanceof PluginError && kindOf(error.cause) === "gone"
         ? expired(spec.snapshotID, error)
         : error;
@@ -139,9 +139,9 @@ class ModalProvider implements SandboxProvider {
     try {
       const limitMs = Math.max(MIN_PREPARE_MS, startedAt + this.#limits.createMs - clock.now());
       const target = { ...this.#deps, sandbox };
-      const [prepared, devices, ports] = await Promise.all([
+      const [prepared, gpu, ports] = await Promise.all([
         prepareSandbox(target, spec.workdir, limitMs, signal),
-        gpu === null ? null : readDevices(target, gpu, this.#limits.callMs),
+        machine.gpu === null ? null : readDevices(target, machine.gpu, this.#limits.callMs),
         readPorts(target, machine.ports, this.#limits.callMs),
       ]);
       if (spec.snapshotID !== null)
@@ -150,7 +150,7 @@ class ModalProvider implements SandboxProvider {
         throw new PluginError("sandbox_create_failed", "The Modal provider was closed meanwhile.", {
           retryable: false,
         });
-      return this.#hold(sandbox, prepared, { lifetimeMs: lifetimeOf(machine), gpu: devices, ports, env: spec.env });
+      return this.#hold(sandbox, prepared, { lifetimeMs: lifetimeOf(machine), gpu, ports, env: spec.env });
     } catch (error) {
       this.#finishLater(endSandbox(sandbox, this.#stray()).catch(reportStray(this.#deps.log, spec.name))); // M1
       throw createFailure(error, { doing: `prepare sandbox ${spec.name}`, credentials });

@@ -1,5 +1,5 @@
 import { PluginError } from "../../shared/error-code.ts";
-import { mendHttp2 } from "./bun-http2.ts";
+import { patchBunHttp2 } from "./bun-http2.ts";
 
 /** Modal's SDK as a module. Types only: nothing of it is loaded by importing this file. */
 export type ModalSdk = Pick<typeof import("modal"), "ModalClient">;
@@ -10,7 +10,7 @@ export const SDK_VERSION = "0.11.1";
 /** Loads the SDK, which costs a fifth of a second and so waits until it is needed. */
 export const importSdk = async (): Promise<unknown> => {
   const sdk = await import("modal");
-  mendHttp2();
+  patchBunHttp2();
   return sdk;
 };
 

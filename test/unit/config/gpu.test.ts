@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { formatGpu, parseGpu } from "../../../src/config/gpu.ts";
+import { formatGpu, gpusOf, parseGpu } from "../../../src/config/gpu.ts";
 
 describe("a GPU string", () => {
   test.each([
@@ -54,4 +54,10 @@ describe("a GPU string", () => {
       }),
     );
   });
+});
+
+test("the preferences of a checked GPU string are read in order, and none are none", () => {
+  expect(gpusOf(null)).toEqual([]);
+  expect(gpusOf("h100:8|T4").map(formatGpu)).toEqual(["H100:8", "T4"]);
+  expect(() => gpusOf("many")).toThrow("unchecked GPU string many");
 });

@@ -67,6 +67,11 @@ const PACKAGES: readonly { readonly name: RegExp; readonly places: readonly stri
     places: ["config", "tools", "jobs/store"],
     why: "data is parsed where it enters; inside, types are enough",
   },
+  {
+    name: /^smol-toml$/,
+    places: ["sandboxes/modal/credentials"],
+    why: "the one TOML file read is that of `modal setup`",
+  },
   { name: /^jsonc-parser$/, places: ["config"], why: "options are read in one place" },
   { name: /^nanoid\b/, places: ["shared/ids"], why: "ids come from an IdGenerator, so that tests can choose them" },
   { name: /^(node:)?timers\b/, places: ["shared/clock"], why: "time comes from a Clock, so that tests own it" },

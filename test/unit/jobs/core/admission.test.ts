@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { GpuRequest } from "../../../../src/config/gpu.ts";
+import { type GpuRequest, gpusOf } from "../../../../src/config/gpu.ts";
 import {
   type AdmissionLimits,
   BACKFILL_WINDOW_MS,
@@ -11,7 +11,6 @@ import {
   type LeaseUse,
   type QueueEntry,
 } from "../../../../src/jobs/core/admission.ts";
-import { gpusOf } from "../../../../src/sandboxes/environment.ts";
 
 const NOW = 1_000_000_000;
 const limits: AdmissionLimits = { maxRunningJobs: 8, gpus: { total: 10, H100: 8 } };

@@ -1,12 +1,11 @@
 import { expect, test } from "bun:test";
-import type { GpuRequest } from "../../../../src/config/gpu.ts";
+import { type GpuRequest, gpusOf } from "../../../../src/config/gpu.ts";
 import type { BudgetAdmission } from "../../../../src/jobs/core/budget.ts";
 import { NO_COMPUTE } from "../../../../src/jobs/core/cost.ts";
 import { initialState, type Job } from "../../../../src/jobs/core/job.ts";
 import { createScheduler } from "../../../../src/jobs/execution/scheduler.ts";
 import type { SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import type { Lease, LeaseStore } from "../../../../src/jobs/store/lease-store.ts";
-import { gpusOf } from "../../../../src/sandboxes/environment.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";
 import { gate } from "../runtime-world.ts";
 

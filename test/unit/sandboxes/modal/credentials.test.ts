@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import { findCredentials } from "../../../../src/sandboxes/modal/credentials.ts";
-import { parseModalToml } from "../../../../src/sandboxes/modal/modal-toml.ts";
 
 const FILE = `
 # written by modal setup
@@ -73,17 +72,26 @@ describe("Modal credentials", () => {
 
   test("never have a name that means something to JavaScript", () => {
     expect(find({ MODAL_PROFILE: "constructor" }, home)).toMatchObject({ kind: "unusable" });
-    expect(parseModalToml('[__proto__]\ntoken_id = "x"')).toEqual({ ["__proto__"]: { token_id: "x" } });
+    const file = { "/home/ada/.modal.toml": '[__proto__]\ntoken_id = "x"\ntoken_secret = "y"' };
+    expect(find({ MODAL_PROFILE: "__proto__" }, file)).toMatchObject({ credentials: { tokenId: "x" } });
+    expect(find({}, file)).toMatchObject({ kind: "missing" });
   });
 });
 
 describe("the file of modal setup", () => {
-  test("is read with quoted names, numbers passed over, Windows line ends", () => {
-    expect(parseModalToml('["a b"]\r\nn = 12\r\ns = "x"\r\n')).toEqual({ "a b": { s: "x" } });
+  const inFile = (text: string) => find({ MODAL_PROFILE: "a b" }, { "/home/ada/.modal.toml": text });
+
+  test("may have quoted profile names, values of other kinds, comments and Windows line ends", () => {
+    const text =
+      'version = 2\r\n["a b"] # mine\r\nn = 12\r\nlist = [1]\r\nat = 2026-01-01\r\ntoken_id = "x"\r\ntoken_secret = "y"\r\n';
+    expect(inFile(text)).toMatchObject({ credentials: { tokenId: "x", tokenSecret: "y" } });
   });
 
-  test("is refused when it is something else", () => {
-    for (const text of ["<html>", "[a]\nb", '[a]\nb = "unclosed', "[a]\nb = [1]"])
-      expect(parseModalToml(text)).toBeNull();
+  test("is refused by name when it is something else", () => {
+    for (const text of ["<html>", '["a b"]\nb', '["a b"]\nb = "unclosed', "[[a b]]"])
+      expect(inFile(text)).toEqual({
+        kind: "unusable",
+        message: '/home/ada/.modal.toml is not a file that "modal setup" writes. Run "modal setup" again.',
+      });
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
-  NO_WISHES,
+  DEFAULT_MACHINE,
   toCreateParams,
   toNetworkParams,
   WORKDIR_VARIABLE,
@@ -41,15 +41,23 @@ describe("durations for the SDK", () => {
 
 describe("what a sandbox is created with", () => {
   test("always has a name, tags, both time limits, and room to work in", () => {
-    expect(toCreateParams(spec, null, nothing)).toEqual({
+    expect(toCreateParams(spec, nothing)).toEqual({
       name: "job_1", tags: { job: "job_1" }, timeoutMs: 18_000_000, idleTimeoutMs: 1_200_000, cpu: 1, memoryMiB: 2048,
       env: { [WORKDIR_VARIABLE]: "/workspace" },
     }); // biome-ignore format: a table
   });
 
   test("has what was asked for", () => {
-    const machine = { ...NO_WISHES, cpu: 4, ports: [8080], regions: ["eu"], lifetimeMs: 60_500, idleTimeoutMs: 1 };
-    expect(toCreateParams({ ...spec, memoryMiB: 512, machine }, { type: "H100", count: 8, exact: true }, nothing)).toMatchObject({
+    const machine = {
+      ...DEFAULT_MACHINE,
+      gpu: { type: "H100", count: 8, exact: true },
+      cpu: 4,
+      ports: [8080],
+      regions: ["eu"],
+      lifetimeMs: 60_500,
+      idleTimeoutMs: 1,
+    };
+    expect(toCreateParams({ ...spec, memoryMiB: 512, machine }, nothing)).toMatchObject({
       cpu: 4, memoryMiB: 512, encryptedPorts: [8080], regions: ["eu"], timeoutMs: 61_000, idleTimeoutMs: 1000, gpu: "H100!:8",
     }); // biome-ignore format: a table
   });

@@ -1,12 +1,12 @@
 import { PluginError } from "../../shared/error-code.ts";
 import type { SandboxSpec } from "../port.ts";
 
-/** This machine is what it is: whatever asks for another one is refused rather than ignored. */
-export function refuseForeignMachine({ machine }: SandboxSpec): void {
+/** Refuses, rather than ignores, whatever a spec asks for that a sandbox on this computer cannot have. @throws PluginError `sandbox_create_failed` */
+export function refuseUnsupportedMachine({ machine }: SandboxSpec): void {
   if (!machine) return;
   const asked = {
     image: machine.image !== null,
-    gpu: machine.gpus.length > 0,
+    gpu: machine.gpu !== null,
     cpu: machine.cpu !== null,
     secrets: machine.secrets.length > 0,
     volumes: Object.keys(machine.volumes).length > 0,
