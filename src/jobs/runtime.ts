@@ -19,8 +19,8 @@ import type { Catalog, ChildSessions, OrchestratorSessions } from "./core/ports.
 import { createJobRunner, type JobRunner } from "./execution/job-runner.ts";
 import { createScheduler, type Scheduler } from "./execution/scheduler.ts";
 import { createSessionActivity, type SessionActivity } from "./execution/session-activity.ts";
-import { updateJob } from "./execution/update-files.ts";
 import { createWatchdog, type Watchdog } from "./execution/watchdog.ts";
+import { createWorkers, type WorkerContext } from "./execution/workers.ts";
 import { createOutbox, type Outbox } from "./notify/outbox.ts";
 import { createProjectTrees, type ProjectTrees } from "./project/trees.ts";
 import { createGarbageCollector, type GarbageReport, toTags } from "./sandbox/garbage-collector.ts";
@@ -30,12 +30,6 @@ import type { JobChange, SessionJobs } from "./session/session-jobs.ts";
 import { createSessionRegistry, type SessionRegistry } from "./session-registry.ts";
 import { toOwner } from "./store/lease-store.ts";
 import { openPoolStore, type PoolStore } from "./store/pool-store.ts";
-
-/** A job as seen from inside its child session. */
-export interface WorkerContext {
-  readonly sessionJobs: SessionJobs;
-  readonly jobID: string;
-}
 
 /** The parts of the domain put together; one per plugin instance, made on first need. */
 export interface Runtime {
@@ -107,7 +101,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const pool = await openPoolStore(options.stateDir, clock);
   const hostIDs = createHostIds(() => clock.now());
   const owner = toOwner(ids("owner"));
-  const workers = new Map<string, WorkerContext>();
+  const workers = createWorkers();
   const changes = createEmitter<JobChange>((error) => log("error", "a listener failed", { reason: String(error) }));
   const providers = new Map<ProviderName, Promise<SandboxProvider>>();
   let suspended = false;
@@ -131,9 +125,9 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const { environments, stateDir } = options;
   const trees = createProjectTrees({ directory: deps.directory, stateDir, environments, git, pool, clock, ids, log });
   const limits = createLimits(options);
-  const activity = createSessionActivity(sessions, clock, (childSession) => {
-    const worker = workers.get(childSession);
-    const job = worker?.sessionJobs.get(worker.jobID);
+  const activity = createSessionActivity({ sessions, workers, clock, log });
+  activity.on(async ({ orchestrator, jobID }) => {
+    const job = (await registry.inUse(orchestrator))?.get(jobID);
     if (job) changes.emit({ before: job, job });
   });
   const parkAfterMs = options.parkAfterSeconds * 1000;
@@ -158,11 +152,10 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     messageIDs: () => hostIDs("msg"),
     parkAfterMs,
     hasQueuedJobs: () => scheduler.counts().queued > 0,
-    async prepare(sessionJobs, jobID, { update }, signal) {
-      return update ? updateJob({ trees, lifecycle, clock, ids, log }, sessionJobs, jobID, update, signal) : "";
-    },
-    onHeartbeat: (sessionID, isNew) => activity.sign(sessionID, isNew),
-    onChildSession: (sessionID, sessionJobs, jobID) => workers.set(sessionID, { sessionJobs, jobID }),
+    workers,
+    activity,
+    trees,
+    ids,
   });
   const watch = createWatchdog({
     limits,
@@ -271,7 +264,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     notices: (orchestrator) => [...deps.notices, ...describeDamage(pool.damaged(), registry.damaged(orchestrator))],
     provider,
     sessionJobs: (orchestrator) => registry.open(orchestrator),
-    worker: (childSession) => workers.get(childSession) ?? null,
+    worker: (childSession) => workers.find(childSession),
     onChange: (listener) => changes.on(listener),
     collectGarbage: garbageCollector.collectGarbage,
     async forget(orchestrator) {

@@ -1,4 +1,5 @@
-import type { Runtime, WorkerContext } from "../jobs/runtime.ts";
+import type { WorkerContext } from "../jobs/execution/workers.ts";
+import type { Runtime } from "../jobs/runtime.ts";
 import type { Sandbox } from "../sandboxes/port.ts";
 import { PluginError } from "../shared/error-code.ts";
 import type { ToolDeps } from "./define-tool.ts";

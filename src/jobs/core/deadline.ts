@@ -9,9 +9,9 @@ export interface DeadlineFacts {
   /** Newest output of the model or end of a tool in the turn under way; null between turns and while a tool runs. */
   readonly lastActivityAt: number | null;
   /** The turn under way was stopped for silence before. */
-  readonly retried: boolean;
-  /** It has been told to wrap up. */
-  readonly told: boolean;
+  readonly isRetry: boolean;
+  /** Its agent has been told to wrap up. */
+  readonly isWrappingUp: boolean;
   /** Newest snapshot of it, or its start. */
   readonly savedAt: number;
 }
@@ -48,9 +48,9 @@ export function decideDeadline(facts: DeadlineFacts, limits: DeadlineLimits, now
   const end = Math.min(jobEnd, facts.sandboxUntil ?? jobEnd);
   const rescueMs = Math.min(limits.rescueMs, Math.max(0, end - facts.since) / 2);
   const stopAt = end - rescueMs / 2;
-  const wrapUpAt = facts.told ? stopAt : end - rescueMs;
+  const wrapUpAt = facts.isWrappingUp ? stopAt : end - rescueMs;
   const stallAt = facts.lastActivityAt === null ? Infinity : facts.lastActivityAt + limits.stallMs;
-  const saveAt = limits.checkpointMs === null || facts.told ? Infinity : facts.savedAt + limits.checkpointMs;
+  const saveAt = limits.checkpointMs === null || facts.isWrappingUp ? Infinity : facts.savedAt + limits.checkpointMs;
   const next = Math.min(...[stopAt, wrapUpAt, stallAt, saveAt].filter((at) => at > now));
   return { action: decide(), nextAt: Number.isFinite(next) ? next : null };
 
@@ -59,7 +59,7 @@ export function decideDeadline(facts: DeadlineFacts, limits: DeadlineLimits, now
     if (now >= stopAt) return { kind: "stop", failure };
     if (now >= wrapUpAt) return { kind: "wrap_up", failure, minutes: (stopAt - now) / MINUTE_MS };
     if (now >= stallAt) {
-      return facts.retried ? { kind: "stop", failure: stalled(limits.stallMs) } : { kind: "retry_turn" };
+      return facts.isRetry ? { kind: "stop", failure: stalled(limits.stallMs) } : { kind: "retry_turn" };
     }
     return now >= saveAt ? { kind: "checkpoint" } : { kind: "nothing" };
   }

@@ -1,117 +1,118 @@
 import { within } from "../../shared/deadline.ts";
 import { type Failure, PluginError, toFailure } from "../../shared/error-code.ts";
-import type { Log } from "../../shared/log.ts";
 import { unlessAborted } from "../../shared/unless-aborted.ts";
 import { isEnded, isHeld, type Job, type Transition, transition, withUnfinished } from "../core/job.ts";
-import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
+import {
+  createRun,
+  isEnding,
+  openTurnOf,
+  type Run,
+  type RunPhase,
+  toNotRetrying,
+  toRetrying,
+  toStopping,
+  toWrappingUp,
+} from "./run.ts";
 import type { TurnEnd } from "./turn-runner.ts";
-import { createJobTurns, type JobTurnsDeps, type Run } from "./turns.ts";
+import { createJobTurns, type JobTurnsDeps, type TurnContext } from "./turns.ts";
+import type { Workers } from "./workers.ts";
 
 /** Runs admitted jobs: sandbox, child session, turns, end. A failure becomes the job's end and touches nothing else. */
 export interface JobRunner {
   /** From `starting` to the job's end. Never rejects. */
   run(sessionJobs: SessionJobs, jobID: string): Promise<void>;
-  /** Whether this process runs it, or still unwinds its run. */
+  /** Whether this process runs the job, or still unwinds its run. */
   isRunning(jobID: string): boolean;
   /** Stops the current turn; the job goes on with its next one. */
   stopTurn(jobID: string): void;
-  /** Unwinds a run whose job was ended by someone else; resolves when it is done. A job that does not run is no error. */
+  /** Unwinds the run of a job that was ended by someone else; resolves when that is done. No-op if the job is not running. */
   stop(jobID: string): Promise<void>;
-  /** What the job's deadlines depend on; null when it does not run, or is coming to its end. */
+  /** What the job's deadlines depend on; null when it is not running, or is ending. */
   progress(jobID: string): RunProgress | null;
   /** Stops a turn that went silent and prompts it once more. */
   retryTurn(jobID: string): void;
   /** Tells the agent to come to an end; when its turn has ended, or is stopped, the job fails with `failure`. */
   wrapUp(jobID: string, text: string, failure: Failure): void;
-  /** Ends the job with `failure` now: its turn is stopped, its files and what it said are kept. */
+  /** Ends the job with `failure` now: its turn is stopped, its files and last text are kept. */
   giveUp(jobID: string, failure: Failure): void;
-  /** Resolves when a job that is coming to its end has; at once for any other. */
+  /** Resolves once a job that is ending has ended; at once for any other. */
   settled(jobID: string): Promise<void>;
 }
 
 export interface RunProgress {
   readonly hasTurn: boolean;
-  /** The turn was stopped for silence before. */
-  readonly retried: boolean;
-  readonly told: boolean;
+  /** The turn under way was stopped for silence before. */
+  readonly isRetry: boolean;
+  readonly isWrappingUp: boolean;
 }
 
 export interface JobRunnerDeps extends JobTurnsDeps {
-  readonly lifecycle: SandboxLifecycle;
-  readonly log: Log;
+  readonly workers: Workers;
   readonly parkAfterMs: number;
-  /** Queued jobs want room: park at once instead of lingering. */
+  /** While jobs are queued, sandboxes of ended jobs are parked at once. */
   readonly hasQueuedJobs: () => boolean;
-  /** A child session now belongs to a job: its tool calls may find the sandbox. */
-  readonly onChildSession: (sessionID: string, sessionJobs: SessionJobs, jobID: string) => void;
 }
 
-/** A job that has ended holds its slot no longer than this for its sandbox's sake. */
+/** How long a stopped job keeps its slot for its sandbox to be frozen and ended. */
 const RESCUE_MS = 6 * 60_000;
 
 export function createJobRunner(deps: JobRunnerDeps): JobRunner {
-  const runs = new Map<string, Run>();
+  const runs = new Map<string, { readonly run: Run; readonly done: Promise<void> }>();
+  const { prepare, prompt, resume } = createJobTurns(deps);
+  const runOf = (jobID: string): Run | undefined => runs.get(jobID)?.run;
 
-  const { prompt, resume } = createJobTurns(deps);
-
-  /** Moves the job of a run; not one that was cancelled, interrupted or even woken meanwhile. */
+  /** Moves the job of a run, unless it was cancelled, interrupted or even woken meanwhile. */
   const move =
     ({ leaseID }: Run, to: Transition) =>
     (job: Job) =>
       transition(job, to, deps.clock.now(), { leaseID });
 
   async function work(sessionJobs: SessionJobs, jobID: string, run: Run): Promise<void> {
-    const { signal } = run.whole;
+    const { signal } = run.abort;
     const former = requireJob(sessionJobs, jobID).sandbox;
     const sandbox = await deps.lifecycle.obtain(sessionJobs, jobID, signal);
-    let lost = null as Failure | null;
-    void sandbox.ended.then((failure) => {
-      lost = failure;
-      run.turn?.abort();
+    void sandbox.ended.then((lossFailure) => {
+      const turn = openTurnOf(run.phase);
+      if (lossFailure) run.phase = { kind: "sandbox_lost", lossFailure };
+      turn?.abort.abort();
     });
     const sessionID = await openSession(sessionJobs, jobID, signal);
     if (signal.aborted) return;
-    if (lost) throw new PluginError(lost.code, lost.message, { retryable: lost.retryable });
+    requireSandbox(run.phase); // J4
     sessionJobs.update(jobID, move(run, { kind: "running" }));
+    const isInPlace = former.kind === "live" && former.id === sandbox.id;
+    await runTurns({ sessionJobs, jobID, sessionID, run }, isInPlace);
+  }
+
+  /** Prompts turn after turn, then ends the job by how the last of them ended, or by what stopped it. */
+  async function runTurns(context: TurnContext, isInPlace: boolean): Promise<void> {
+    const { sessionJobs, jobID, run } = context;
+    const { signal } = run.abort;
     let outcome: TurnEnd = { kind: "stopped" };
     const left = sessionJobs.openTurn(jobID);
-    if (left?.messageID) {
-      const isInPlace = former.kind === "live" && former.id === sandbox.id;
-      outcome = await resume(sessionJobs, jobID, { ...left, messageID: left.messageID }, { sessionID, isInPlace }, run);
-    }
-    const goesOn = () => !lost && !signal.aborted && !run.told && !run.cause;
+    if (left?.messageID) outcome = await resume(context, { ...left, messageID: left.messageID }, isInPlace);
+    const goesOn = () => !signal.aborted && run.phase.kind === "between_turns";
     for (let turn = sessionJobs.nextTurn(jobID); turn && goesOn(); turn = sessionJobs.nextTurn(jobID)) {
-      run.retried = false;
-      const preface = await unlessAborted(
-        deps.prepare(sessionJobs, jobID, turn, signal),
-        signal,
-        "its files were brought up to date",
-      );
+      const preface = await unlessAborted(prepare(context, turn), signal, "its files were brought up to date");
       if (!goesOn()) break;
-      outcome = await prompt(sessionJobs, jobID, turn, preface + turn.text, sessionID, run);
+      outcome = await prompt(context, turn, preface + turn.text);
     }
     if (signal.aborted) return;
-    const cause = lost ?? run.cause ?? run.told;
-    if (cause && cause !== lost) {
-      await rescue(sessionJobs, jobID, run, sessionID, cause);
-      return;
-    }
-    // From here to the update below nothing is awaited: a follow-up is either seen above or wakes the ended job.
-    sessionJobs.update(jobID, move(run, lost ? { kind: "failed", failure: lost } : toEnd(outcome)));
+    const { phase } = run;
+    if (phase.kind === "stopping") return await rescue(context, phase.stopFailure);
+    if (phase.kind === "wrapping_up") return await rescue(context, phase.wrapUpFailure);
+    // Nothing is awaited since the last look at the queued turns: a follow-up was seen there, or wakes the ended job.
+    const end: Transition =
+      phase.kind === "sandbox_lost" ? { kind: "failed", failure: phase.lossFailure } : toEnd(outcome);
+    sessionJobs.update(jobID, move(run, end));
   }
 
   /** Gives the sandbox up first, so that whoever hears of the job's end finds its snapshot. */
-  async function rescue(
-    sessionJobs: SessionJobs,
-    jobID: string,
-    run: Run,
-    sessionID: string,
-    cause: Failure,
-  ): Promise<void> {
-    run.cause ??= cause;
+  async function rescue({ sessionJobs, jobID, sessionID, run }: TurnContext, failure: Failure): Promise<void> {
+    run.phase = { kind: "stopping", stopFailure: failure };
     await deps.sessions.abort(sessionID).catch(() => {}); // a late word to it may have started another loop
-    const ended = move(run, { kind: "failed", failure: cause, result: run.said });
+    const ended = move(run, { kind: "failed", failure, result: run.lastText });
     const parking = deps.lifecycle.park(sessionJobs, jobID, ended);
     const limit = { clock: deps.clock, limitMs: RESCUE_MS, doing: "Freezing and ending its sandbox" };
     await within(parking, limit).catch((error: Error) => {
@@ -131,7 +132,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       sessionJobs.update(jobID, (current) => ({ ...current, childSession: sessionID }));
     }
     if (sessionID === null) throw new PluginError("cancelled", "The job was stopped before it had a session.");
-    deps.onChildSession(sessionID, sessionJobs, jobID);
+    deps.workers.add(sessionID, { sessionJobs, jobID });
     return sessionID;
   }
 
@@ -145,7 +146,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       // A turn that was to be taken up again never will be.
       if (isEnded(requireJob(sessionJobs, jobID).state)) sessionJobs.stopRunningTurns(jobID);
     } finally {
-      if (runs.get(jobID) === run) runs.delete(jobID);
+      if (runOf(jobID) === run) runs.delete(jobID);
       const lingerMs =
         deps.hasQueuedJobs() || requireJob(sessionJobs, jobID).state.kind === "cancelled" ? 0 : deps.parkAfterMs;
       deps.lifecycle.parkLater(sessionJobs, jobID, lingerMs);
@@ -155,70 +156,72 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
   return {
     run(sessionJobs, jobID) {
       const { state } = requireJob(sessionJobs, jobID);
-      const leaseID = isHeld(state) ? state.leaseID : null;
+      const run = createRun(isHeld(state) ? state.leaseID : null);
       const former = runs.get(jobID)?.done ?? Promise.resolve();
-      const run: Run = {
-        leaseID,
-        whole: new AbortController(),
-        turn: null,
-        done: former,
-        request: null,
-        retrying: false,
-        retried: false,
-        told: null,
-        cause: null,
-        said: "",
-      };
-      runs.set(jobID, run);
-      run.done = former
+      const done = former
         .then(() => runJob(sessionJobs, jobID, run))
-        .catch((error) => {
-          deps.log("error", "a job's run broke", { jobID, reason: String(error) });
-        });
-      return run.done;
+        .catch((error) => deps.log("error", "a job's run broke", { jobID, reason: String(error) }));
+      runs.set(jobID, { run, done });
+      return done;
     },
     isRunning: (jobID) => runs.has(jobID),
     stopTurn(jobID) {
-      const run = runs.get(jobID);
-      if (run) run.retrying = false;
-      run?.turn?.abort();
+      const run = runOf(jobID);
+      if (!run) return;
+      run.phase = toNotRetrying(run.phase);
+      openTurnOf(run.phase)?.abort.abort();
     },
     async stop(jobID) {
-      const run = runs.get(jobID);
-      run?.whole.abort();
-      await run?.done;
+      runOf(jobID)?.abort.abort();
+      await runs.get(jobID)?.done;
     },
     progress(jobID) {
-      const run = runs.get(jobID);
-      if (!run || run.cause || run.whole.signal.aborted) return null;
-      return { hasTurn: run.turn !== null && !run.retrying, retried: run.retried, told: run.told !== null };
+      const run = runOf(jobID);
+      if (!run || isEnding(run.phase) || run.abort.signal.aborted) return null;
+      const { phase } = run;
+      const turn = openTurnOf(phase);
+      return {
+        hasTurn: turn !== null && phase.kind !== "retrying_turn",
+        isRetry: turn?.isRetry ?? false,
+        isWrappingUp: "wrapUpFailure" in phase && phase.wrapUpFailure !== null,
+      };
     },
     retryTurn(jobID) {
-      const run = runs.get(jobID);
-      if (!run?.turn) return;
-      run.retrying = true;
-      run.turn.abort();
+      const run = runOf(jobID);
+      if (!run) return;
+      run.phase = toRetrying(run.phase);
+      openTurnOf(run.phase)?.abort.abort();
     },
     wrapUp(jobID, text, failure) {
-      const run = runs.get(jobID);
-      if (!run || run.told || run.cause) return;
-      run.told = failure;
-      if (!run.turn || !run.request) return;
-      deps.sessions.tell({ ...run.request, messageID: deps.messageIDs(), text }).catch((error) => {
+      const run = runOf(jobID);
+      if (!run) return;
+      const before = run.phase;
+      run.phase = toWrappingUp(before, failure);
+      const turn = openTurnOf(run.phase);
+      if (run.phase === before || !turn) return;
+      deps.sessions.tell({ ...turn.request, messageID: deps.messageIDs(), text }).catch((error) => {
         deps.log("warn", "could not tell a job to wrap up", { jobID, reason: String(error) }); // it is stopped in time
       });
     },
     giveUp(jobID, failure) {
-      const run = runs.get(jobID);
-      if (!run || run.cause) return;
-      run.cause = failure;
-      run.turn?.abort();
+      const run = runOf(jobID);
+      if (!run) return;
+      const turn = openTurnOf(run.phase);
+      run.phase = toStopping(run.phase, failure);
+      turn?.abort.abort();
     },
     async settled(jobID) {
-      const run = runs.get(jobID);
-      if (run?.cause) await run.done;
+      const running = runs.get(jobID);
+      if (running && isEnding(running.run.phase)) await running.done;
     },
   };
+}
+
+/** @throws PluginError when the sandbox is lost */
+function requireSandbox(phase: RunPhase): void {
+  if (phase.kind !== "sandbox_lost") return;
+  const { code, message, retryable } = phase.lossFailure;
+  throw new PluginError(code, message, { retryable });
 }
 
 function toEnd(turn: TurnEnd): Transition {

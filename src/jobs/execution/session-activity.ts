@@ -1,58 +1,78 @@
 import type { Clock } from "../../shared/clock.ts";
+import { createEmitter } from "../../shared/emitter.ts";
+import type { Log } from "../../shared/log.ts";
 import type { Activity } from "../core/activity.ts";
 import type { ChildSessions, SessionEvent } from "../core/ports.ts";
+import type { Workers } from "./workers.ts";
 
+/** What child sessions do at the moment, put together from their events. */
 export interface SessionActivity {
   of(childSession: string | null): Activity;
-  /** A turn begins, or got on in a way that no event told. */
-  sign(childSession: string, isNew: boolean): void;
+  /** A turn begins (`isNew`), or a reading of its session shows that it got on. */
+  heartbeat(childSession: string, isNew: boolean): void;
+  /** A job's tools or repeated requests have changed. Not called for mere signs of life: there are many a second. */
+  on(listener: (seen: ActivitySeen) => void): () => void;
   stop(): void;
 }
 
-interface Heard {
-  /** By call. */
+export interface ActivitySeen {
+  readonly orchestrator: string;
+  readonly jobID: string;
+}
+
+export interface SessionActivityDeps {
+  readonly sessions: ChildSessions;
+  readonly workers: Workers;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What the events of a session say so far. */
+interface Observation {
+  /** Names of the tools that run, by call. */
   readonly tools: ReadonlyMap<string, string>;
   readonly retry: Activity["retry"];
 }
 
-const NOTHING: Heard = { tools: new Map(), retry: null };
+const IDLE: Observation = { tools: new Map(), retry: null };
 
-/** @param onChange not called for mere signs of life: there are many a second */
-export function createSessionActivity(
-  sessions: ChildSessions,
-  clock: Clock,
-  onChange: (childSession: string) => void,
-): SessionActivity {
-  const pictures = new Map<string, Heard>();
-  const signs = new Map<string, number>();
+export function createSessionActivity({ sessions, workers, clock, log }: SessionActivityDeps): SessionActivity {
+  const observed = new Map<string, Observation>();
+  const lastActivityAt = new Map<string, number>();
+  const seen = createEmitter<ActivitySeen>((error) =>
+    log("error", "a listener to session activity failed", { reason: String(error) }),
+  );
 
   const unsubscribe = sessions.on((event) => {
     const { sessionID } = event;
-    if (signs.has(sessionID) && SIGNS.has(event.kind)) signs.set(sessionID, clock.now());
-    if (event.kind === "deleted") signs.delete(sessionID);
-    const before = pictures.get(sessionID) ?? NOTHING;
+    if (lastActivityAt.has(sessionID) && SIGNS_OF_LIFE.has(event.kind)) lastActivityAt.set(sessionID, clock.now());
+    if (event.kind === "deleted") lastActivityAt.delete(sessionID);
+    const before = observed.get(sessionID) ?? IDLE;
     const after = next(before, event);
     if (after === before) return;
-    if (after === NOTHING) pictures.delete(sessionID);
-    else pictures.set(sessionID, after);
-    onChange(sessionID);
+    if (after === IDLE) observed.delete(sessionID);
+    else observed.set(sessionID, after);
+    const worker = workers.find(sessionID);
+    if (worker) seen.emit({ orchestrator: worker.sessionJobs.orchestrator, jobID: worker.jobID });
   });
 
   return {
     of(childSession) {
-      const { tools, retry } = pictures.get(childSession ?? "") ?? NOTHING;
-      return { tool: [...tools.values()].at(-1) ?? null, retry, lastActivityAt: signs.get(childSession ?? "") ?? null };
+      const id = childSession ?? "";
+      const { tools, retry } = observed.get(id) ?? IDLE;
+      return { tool: [...tools.values()].at(-1) ?? null, retry, lastActivityAt: lastActivityAt.get(id) ?? null };
     },
-    sign(childSession, isNew) {
-      if (isNew || signs.has(childSession)) signs.set(childSession, clock.now());
+    heartbeat(childSession, isNew) {
+      if (isNew || lastActivityAt.has(childSession)) lastActivityAt.set(childSession, clock.now());
     },
+    on: (listener) => seen.on(listener),
     stop: unsubscribe,
   };
 }
 
-const SIGNS: ReadonlySet<string> = new Set<SessionEvent["kind"]>(["output", "step", "tool", "retry"]);
+const SIGNS_OF_LIFE: ReadonlySet<string> = new Set<SessionEvent["kind"]>(["output", "step", "tool", "retry"]);
 
-function next(before: Heard, event: SessionEvent): Heard {
+function next(before: Observation, event: SessionEvent): Observation {
   switch (event.kind) {
     case "tool": {
       if (before.tools.has(event.call) === event.running) return before;
@@ -68,7 +88,7 @@ function next(before: Heard, event: SessionEvent): Heard {
       return before.retry ? { ...before, retry: null } : before;
     case "touched":
     case "deleted":
-      return NOTHING;
+      return IDLE;
     default:
       return before;
   }

@@ -1,99 +1,82 @@
-import type { Clock } from "../../shared/clock.ts";
-import type { Failure } from "../../shared/error-code.ts";
-import type { ChildSessions, PromptRequest } from "../core/ports.ts";
+import { toGoOnAfterRestart, toGoOnAfterSilence } from "../../prompt/turn-text.ts";
+import type { PromptRequest } from "../core/ports.ts";
 import { decideResumption, type Transcript } from "../core/turn-outcome.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import type { Turn } from "../store/session-store.ts";
-import { readLeft, runTurn, type TurnEnd } from "./turn-runner.ts";
+import { isEnding, type OpenTurn, type Run, withoutTurn, withTurn } from "./run.ts";
+import type { SessionActivity } from "./session-activity.ts";
+import { readLeft, runTurn, type TurnEnd, type TurnRunnerDeps } from "./turn-runner.ts";
+import { type UpdateFilesDeps, updateFiles } from "./update-files.ts";
 
-/** One passage of a job from `starting` to its end, or to the end of this process. */
-export interface Run {
-  /** A job may be ended and woken while an earlier run of it unwinds; the lease tells them apart. */
-  readonly leaseID: string | null;
-  readonly whole: AbortController;
-  turn: AbortController | null;
-  done: Promise<void>;
-  /** What the turn that runs was prompted with. */
-  request: PromptRequest | null;
-  /** The turn is being stopped to be prompted once more. */
-  retrying: boolean;
-  retried: boolean;
-  /** What the job fails with once it has wrapped up. */
-  told: Failure | null;
-  /** What it fails with now. */
-  cause: Failure | null;
-  /** Newest text of its model. */
-  said: string;
-}
-
-export interface JobTurnsDeps {
-  readonly sessions: ChildSessions;
-  readonly clock: Clock;
+export interface JobTurnsDeps extends TurnRunnerDeps, UpdateFilesDeps {
   readonly messageIDs: () => string;
-  /** A turn begins, or a reading of it shows that it got on. */
-  readonly onHeartbeat: (sessionID: string, isNew: boolean) => void;
-  /** Brings the job's files to where the turn wants them. Returns what goes before its prompt. @throws PluginError */
-  readonly prepare: (sessionJobs: SessionJobs, jobID: string, turn: Turn, signal: AbortSignal) => Promise<string>;
+  readonly activity: SessionActivity;
 }
 
-/** The turns of a run: each is recorded before it is prompted, so that a dead process's can be taken up. */
+/** A job, the run that its turns belong to, and the session they are prompted in. */
+export interface TurnContext {
+  readonly sessionJobs: SessionJobs;
+  readonly jobID: string;
+  readonly sessionID: string;
+  readonly run: Run;
+}
+
+/** The turns of a run. Each is recorded before it is prompted, so that another process can take it up. */
 export function createJobTurns(deps: JobTurnsDeps) {
-  /** Takes up a turn that a dead process left: its end if there is one, else it is prompted again. */
+  /** Brings the job's files to where the turn wants them. @returns what its agent is told before its prompt */
+  const prepare = ({ sessionJobs, jobID, run }: TurnContext, { update }: Turn): Promise<string> =>
+    update ? updateFiles(deps, sessionJobs, jobID, update, run.abort.signal) : Promise.resolve("");
+
+  /**
+   * Takes up a turn that a dead process left: returns its end if it has one, else prompts it again.
+   * @param isInPlace the job's sandbox is the one it had when that process died
+   */
   async function resume(
-    sessionJobs: SessionJobs,
-    jobID: string,
+    context: TurnContext,
     turn: Turn & { readonly messageID: string },
-    { sessionID, isInPlace }: { readonly sessionID: string; readonly isInPlace: boolean },
-    run: Run,
+    isInPlace: boolean,
   ): Promise<TurnEnd> {
-    const transcript = await readLeft(deps, sessionID, turn.messageID, run.whole.signal);
-    account(sessionJobs, jobID, transcript);
+    const { sessionJobs, jobID, sessionID, run } = context;
+    const transcript = await readLeft(deps, sessionID, turn.messageID, run.abort.signal);
+    recordUse(sessionJobs, jobID, transcript);
     const decision = decideResumption(transcript, turn.messageID);
     if (decision.kind === "done") {
       sessionJobs.saveTurn({ ...turn, state: "done" });
       return decision;
     }
-    const preface = await deps.prepare(sessionJobs, jobID, turn, run.whole.signal);
-    const text = decision.kind === "repeat" ? turn.text : isInPlace ? GO_ON_IN_PLACE : GO_ON_RESTORED;
-    return prompt(sessionJobs, jobID, turn, preface + text, sessionID, run);
+    const preface = await prepare(context, turn);
+    const text = decision.kind === "repeat" ? turn.text : toGoOnAfterRestart(isInPlace);
+    return prompt(context, turn, preface + text);
   }
 
-  async function prompt(
-    sessionJobs: SessionJobs,
-    jobID: string,
-    asked: Turn,
-    text: string,
-    sessionID: string,
-    run: Run,
-  ): Promise<TurnEnd> {
-    const job = requireJob(sessionJobs, jobID);
-    const messageID = deps.messageIDs();
-    const turn: Turn = { ...asked, state: "running", messageID };
+  async function prompt(context: TurnContext, asked: Turn, text: string, isRetry = false): Promise<TurnEnd> {
+    const { sessionJobs, jobID, sessionID, run } = context;
+    if (isEnding(run.phase)) {
+      sessionJobs.saveTurn({ ...asked, state: "stopped" });
+      return { kind: "stopped" };
+    }
+    const { agent, model } = requireJob(sessionJobs, jobID).task;
+    const request: PromptRequest = { sessionID, messageID: deps.messageIDs(), agent, model, text };
+    const turn: Turn = { ...asked, state: "running", messageID: request.messageID };
     sessionJobs.saveTurn(turn); // before the prompt: after a crash the transcript can still be asked for this id
-    if (asked.messageID === null) sessionJobs.update(job.id, (current) => ({ ...current, turns: current.turns + 1 }));
-    const stopping = new AbortController();
-    run.turn = stopping;
-    run.retrying = false;
-    deps.onHeartbeat(sessionID, true);
-    const signal = AbortSignal.any([run.whole.signal, stopping.signal]);
-    const { agent, model } = job.task;
-    const request = { sessionID, messageID, agent, model, text };
-    run.request = request;
+    if (asked.messageID === null) sessionJobs.update(jobID, (job) => ({ ...job, turns: job.turns + 1 }));
+    const open: OpenTurn = { abort: new AbortController(), request, isRetry };
+    run.phase = withTurn(run.phase, open);
+    deps.activity.heartbeat(sessionID, true);
     try {
       const outcome = await runTurn(
         deps,
         request,
         (transcript) => {
-          run.said = transcript.messages.findLast((one) => one.role === "assistant")?.text ?? run.said;
-          if (account(sessionJobs, job.id, transcript)) deps.onHeartbeat(sessionID, false);
+          run.lastText = transcript.messages.findLast((one) => one.role === "assistant")?.text ?? run.lastText;
+          if (recordUse(sessionJobs, jobID, transcript)) deps.activity.heartbeat(sessionID, false);
         },
-        signal,
+        AbortSignal.any([run.abort.signal, open.abort.signal]),
       );
-      if (run.retrying && outcome.kind === "stopped" && !run.whole.signal.aborted) {
-        run.retried = true;
-        return await prompt(sessionJobs, jobID, turn, GO_ON_SILENT, sessionID, run);
+      if (run.phase.kind === "retrying_turn" && outcome.kind === "stopped" && !run.abort.signal.aborted) {
+        return await prompt(context, turn, toGoOnAfterSilence(), true);
       }
-      // An interrupted job takes its turn up again.
+      // The turn of an interrupted job is taken up again.
       if (requireJob(sessionJobs, jobID).state.kind !== "interrupted")
         sessionJobs.saveTurn({ ...turn, state: outcome.kind });
       return outcome;
@@ -101,12 +84,12 @@ export function createJobTurns(deps: JobTurnsDeps) {
       sessionJobs.saveTurn({ ...turn, state: "failed" });
       throw error;
     } finally {
-      run.turn = null;
+      run.phase = withoutTurn(run.phase);
     }
   }
 
-  /** Whether anything was new. */
-  function account(sessionJobs: SessionJobs, jobID: string, { tokens, usd }: Transcript): boolean {
+  /** Records tokens and cost. @returns whether they are new */
+  function recordUse(sessionJobs: SessionJobs, jobID: string, { tokens, usd }: Transcript): boolean {
     const before = requireJob(sessionJobs, jobID);
     const after = sessionJobs.update(jobID, (job) =>
       job.tokens.input === tokens.input && job.tokens.output === tokens.output && job.modelUsd === usd
@@ -116,13 +99,5 @@ export function createJobTurns(deps: JobTurnsDeps) {
     return after !== before;
   }
 
-  return { prompt, resume };
+  return { prepare, prompt, resume };
 }
-
-const GO_ON_SILENT =
-  "You were stopped because nothing was heard of you for a long time. See where you stand, go on with your task, and end with the answer it asks for.";
-
-const RESTARTED = "OpenCode ended while you were at work and has started again.";
-const GO_ON = "See where you stand, go on with your task, and end with the answer it asks for.";
-const GO_ON_IN_PLACE = `${RESTARTED} Your files are as you left them; processes may have ended. ${GO_ON}`;
-const GO_ON_RESTORED = `${RESTARTED} Your sandbox was lost and is restored from its newest snapshot: files written since are gone, and so are processes. ${GO_ON}`;

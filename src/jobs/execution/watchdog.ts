@@ -1,3 +1,4 @@
+import { toWrapUp } from "../../prompt/turn-text.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import { decideBudget, decideJobBudget, overSession, overTask, type Spend } from "../core/budget.ts";
@@ -84,8 +85,8 @@ export function createWatchdog({ limits, runner, lifecycle, activity, clock, log
       since: job.state.since,
       sandboxUntil: job.compute.until,
       lastActivityAt: progress.hasTurn && current.tool === null ? current.lastActivityAt : null,
-      retried: progress.retried,
-      told: progress.told,
+      isRetry: progress.isRetry,
+      isWrappingUp: progress.isWrappingUp,
       savedAt: Math.max(savedAt.get(job.id) ?? 0, job.state.since),
     };
     const { action, nextAt } = decideDeadline(facts, limits.deadlines(job), now);
@@ -97,7 +98,7 @@ export function createWatchdog({ limits, runner, lifecycle, activity, clock, log
   function act(sessionJobs: SessionJobs, job: Job, action: DeadlineAction): null {
     if (action.kind !== "nothing") log("info", "a job's deadline", { jobID: job.id, action: action.kind });
     if (action.kind === "retry_turn") runner.retryTurn(job.id);
-    if (action.kind === "wrap_up") runner.wrapUp(job.id, wrapUpText(action.minutes), action.failure);
+    if (action.kind === "wrap_up") runner.wrapUp(job.id, toWrapUp(action.minutes), action.failure);
     if (action.kind === "stop") runner.giveUp(job.id, action.failure);
     if (action.kind === "checkpoint") {
       savedAt.set(job.id, clock.now());
@@ -127,6 +128,3 @@ export function createWatchdog({ limits, runner, lifecycle, activity, clock, log
 
 /** It runs, or something of it costs money. */
 const isOpen = (job: Job): boolean => isHeld(job.state) || job.compute.since !== null;
-
-const wrapUpText = (minutes: number): string =>
-  `Your time is nearly over: you will be stopped in ${minutes < 1 ? "less than a minute" : `${Math.floor(minutes)} min`}. Start nothing new. Save what matters in files now, and end with what you have: what is done, the numbers, where the files are, what is missing.`;

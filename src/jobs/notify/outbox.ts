@@ -1,3 +1,4 @@
+import { TAKE_UP_NOTICE } from "../../prompt/notice.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import { createOneAtATime } from "../../shared/one-at-a-time.ts";
@@ -51,9 +52,6 @@ export interface OutboxDeps {
 const READ_RETRY_MS = 5_000;
 /** So many readings in a row may fail; then something must happen in the session first. */
 const READ_TRIES = 5;
-
-const WAKE_TEXT =
-  "[parallel agents] Jobs have ended while you were finishing: their results are in the plugin's message above. Take them up. This message is the plugin's too, not the user's.";
 
 export function createOutbox(deps: OutboxDeps): Outbox {
   const { sessions, clock, log } = deps;
@@ -128,7 +126,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       if (delivery?.kind !== "message") continue;
       sessionJobs.deliver([notice], { ...delivery, at: clock.now(), tries: delivery.tries + 1 });
     }
-    await post(sessionJobs.orchestrator, deps.messageIDs(), WAKE_TEXT);
+    await post(sessionJobs.orchestrator, deps.messageIDs(), TAKE_UP_NOTICE);
   }
 
   async function post(orchestrator: string, messageID: string, text: string): Promise<void> {

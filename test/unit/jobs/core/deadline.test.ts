@@ -8,8 +8,8 @@ const facts = (more: Partial<DeadlineFacts> = {}): DeadlineFacts => ({
   since: 0,
   sandboxUntil: null,
   lastActivityAt: null,
-  retried: false,
-  told: false,
+  isRetry: false,
+  isWrappingUp: false,
   savedAt: 0,
   ...more,
 });
@@ -25,8 +25,8 @@ describe("a job near the end of its time", () => {
     expect(at(0, {}, never)).toEqual(["nothing", 235]);
     expect(at(234, {}, never)).toEqual(["nothing", 235]);
     expect(at(235, {}, never)).toEqual(["wrap_up", "timed_out", 237.5]);
-    expect(at(236, { told: true }, never)).toEqual(["nothing", 237.5]);
-    expect(at(237.5, { told: true }, never)).toEqual(["stop", "timed_out", null]);
+    expect(at(236, { isWrappingUp: true }, never)).toEqual(["nothing", 237.5]);
+    expect(at(237.5, { isWrappingUp: true }, never)).toEqual(["stop", "timed_out", null]);
     expect(at(999, {}, never)).toEqual(["stop", "timed_out", null]);
   });
 
@@ -47,8 +47,8 @@ describe("a silent turn", () => {
   test("is retried once, then its job stops", () => {
     expect(at(14, { lastActivityAt: 0 }, never)).toEqual(["nothing", 15]);
     expect(at(15, { lastActivityAt: 0 }, never)).toEqual(["retry_turn", 235]);
-    expect(at(40, { lastActivityAt: 30 * MIN, retried: true }, never)).toEqual(["nothing", 45]);
-    expect(at(45, { lastActivityAt: 30 * MIN, retried: true }, never)).toEqual(["stop", "stalled", 235]);
+    expect(at(40, { lastActivityAt: 30 * MIN, isRetry: true }, never)).toEqual(["nothing", 45]);
+    expect(at(45, { lastActivityAt: 30 * MIN, isRetry: true }, never)).toEqual(["stop", "stalled", 235]);
   });
 
   test("is none while a tool runs or between turns", () => expect(at(100, {}, never)).toEqual(["nothing", 235]));
@@ -58,7 +58,7 @@ test("a running job is frozen from time to time, and not while it wraps up", () 
   expect(at(29)).toEqual(["nothing", 30]);
   expect(at(30)).toEqual(["checkpoint", 235]);
   expect(at(30, { savedAt: 30 * MIN })).toEqual(["nothing", 60]);
-  expect(at(236, { told: true })).toEqual(["nothing", 237.5]);
+  expect(at(236, { isWrappingUp: true })).toEqual(["nothing", 237.5]);
 });
 
 test("whatever the facts, the next look comes later than now and no later than what it is for", () => {
@@ -67,8 +67,8 @@ test("whatever the facts, the next look comes later than now and no later than w
     since: moment,
     sandboxUntil: fc.option(moment),
     lastActivityAt: fc.option(moment),
-    retried: fc.boolean(),
-    told: fc.boolean(),
+    isRetry: fc.boolean(),
+    isWrappingUp: fc.boolean(),
     savedAt: moment,
   });
   fc.assert(

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultOptions } from "../../../../src/config/schema.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
-import { renderUpdated } from "../../../../src/jobs/execution/update-files.ts";
+import { renderUpdated } from "../../../../src/prompt/turn-text.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
 /* The project of a job moves on. What git does about it in a sandbox is tested with real ones. */

@@ -1,0 +1,88 @@
+import type { Failure } from "../../shared/error-code.ts";
+import type { PromptRequest } from "../core/ports.ts";
+
+/** One passage of a job from `starting` to its end, or to the end of this process. */
+export interface Run {
+  /** A job may be ended and woken while an earlier run of it unwinds; the lease tells the runs apart. */
+  readonly leaseID: string | null;
+  /** Unwinds the run: its job was ended, or interrupted, by someone else. */
+  readonly abort: AbortController;
+  phase: RunPhase;
+  /** Newest text of the model: the result of a job that is stopped. */
+  lastText: string;
+}
+
+/** A turn that was prompted and has not ended. */
+export interface OpenTurn {
+  readonly abort: AbortController;
+  readonly request: PromptRequest;
+  /** Its first prompt was stopped for silence. */
+  readonly isRetry: boolean;
+}
+
+export type RunPhase =
+  | { readonly kind: "between_turns" }
+  | { readonly kind: "in_turn"; readonly turn: OpenTurn }
+  /** The turn went silent and is being stopped, to be prompted once more. */
+  | { readonly kind: "retrying_turn"; readonly turn: OpenTurn; readonly wrapUpFailure: Failure | null }
+  /** The agent was told to come to an end, and no further turn starts: when the one under way has ended, the job fails with `wrapUpFailure`. */
+  | { readonly kind: "wrapping_up"; readonly turn: OpenTurn | null; readonly wrapUpFailure: Failure }
+  /** The job fails with `stopFailure` as soon as its turn is at rest and its files are kept. */
+  | { readonly kind: "stopping"; readonly stopFailure: Failure }
+  /** The job fails with `lossFailure` as soon as its turn is at rest. */
+  | { readonly kind: "sandbox_lost"; readonly lossFailure: Failure };
+
+export const createRun = (leaseID: string | null): Run => ({
+  leaseID,
+  abort: new AbortController(),
+  phase: { kind: "between_turns" },
+  lastText: "",
+});
+
+/** The turn under way; null also when nothing more is expected of it. */
+export const openTurnOf = (phase: RunPhase): OpenTurn | null => ("turn" in phase ? phase.turn : null);
+
+/** Whether the job is to end, whatever its turn may still bring. */
+export const isEnding = ({ kind }: RunPhase): boolean => kind === "stopping" || kind === "sandbox_lost";
+
+/** A turn was prompted. @param phase one that is not ending */
+export function withTurn(phase: RunPhase, turn: OpenTurn): RunPhase {
+  const wrapUpFailure = "wrapUpFailure" in phase ? phase.wrapUpFailure : null;
+  return wrapUpFailure ? { kind: "wrapping_up", turn, wrapUpFailure } : { kind: "in_turn", turn };
+}
+
+/** The turn is at rest. */
+export function withoutTurn(phase: RunPhase): RunPhase {
+  if (isEnding(phase)) return phase;
+  const wrapUpFailure = "wrapUpFailure" in phase ? phase.wrapUpFailure : null;
+  return wrapUpFailure ? { kind: "wrapping_up", turn: null, wrapUpFailure } : { kind: "between_turns" };
+}
+
+/** The turn under way is to be prompted once more; no change between turns. */
+export function toRetrying(phase: RunPhase): RunPhase {
+  const turn = openTurnOf(phase);
+  if (!turn) return phase;
+  return { kind: "retrying_turn", turn, wrapUpFailure: "wrapUpFailure" in phase ? phase.wrapUpFailure : null };
+}
+
+/** The turn under way is not to be prompted once more after all. */
+export const toNotRetrying = (phase: RunPhase): RunPhase =>
+  phase.kind === "retrying_turn" ? withTurn(phase, phase.turn) : phase;
+
+/** No change where the agent was told before, or the job is ending. */
+export function toWrappingUp(phase: RunPhase, wrapUpFailure: Failure): RunPhase {
+  switch (phase.kind) {
+    case "between_turns":
+      return { kind: "wrapping_up", turn: null, wrapUpFailure };
+    case "in_turn":
+      return { kind: "wrapping_up", turn: phase.turn, wrapUpFailure };
+    case "retrying_turn":
+      return { ...phase, wrapUpFailure: phase.wrapUpFailure ?? wrapUpFailure };
+    default:
+      return phase;
+  }
+}
+
+/** The first cause of an ending wins. */
+export const toStopping = (phase: RunPhase, stopFailure: Failure): RunPhase =>
+  isEnding(phase) ? phase : { kind: "stopping", stopFailure };

@@ -1,0 +1,66 @@
+import { describe, expect, test } from "bun:test";
+import {
+  isEnding,
+  type OpenTurn,
+  openTurnOf,
+  type RunPhase,
+  toNotRetrying,
+  toRetrying,
+  toStopping,
+  toWrappingUp,
+  withoutTurn,
+  withTurn,
+} from "../../../../src/jobs/execution/run.ts";
+import type { Failure } from "../../../../src/shared/error-code.ts";
+
+const turn = (isRetry = false): OpenTurn => ({
+  abort: new AbortController(),
+  request: { sessionID: "ses", messageID: "msg", agent: "sandbox_worker", model: null, text: "go" },
+  isRetry,
+});
+const late: Failure = { code: "timed_out", message: "late", retryable: true };
+const broke: Failure = { code: "budget_exceeded", message: "broke", retryable: false };
+const BETWEEN: RunPhase = { kind: "between_turns" };
+
+describe("the phase of a run", () => {
+  test("is between turns again when its turn has ended", () => {
+    const phase = withTurn(BETWEEN, turn());
+    expect(phase.kind).toBe("in_turn");
+    expect(withoutTurn(phase)).toEqual(BETWEEN);
+  });
+
+  test("keeps the failure to end with from the wrap-up on, over a turn that is retried", () => {
+    const wrapping = toWrappingUp(withTurn(BETWEEN, turn()), late);
+    expect(wrapping).toMatchObject({ kind: "wrapping_up", wrapUpFailure: late, turn: { isRetry: false } });
+    const retried = withTurn(withoutTurn(toRetrying(wrapping)), turn(true));
+    expect(retried).toMatchObject({ kind: "wrapping_up", wrapUpFailure: late, turn: { isRetry: true } });
+    expect(withoutTurn(retried)).toEqual({ kind: "wrapping_up", wrapUpFailure: late, turn: null });
+  });
+
+  test("heeds the first wrap-up only", () => {
+    const wrapping = toWrappingUp(BETWEEN, late);
+    expect(toWrappingUp(wrapping, broke)).toBe(wrapping);
+    const retrying = toWrappingUp(toRetrying(withTurn(BETWEEN, turn())), late);
+    expect(toWrappingUp(retrying, broke)).toMatchObject({ kind: "retrying_turn", wrapUpFailure: late });
+  });
+
+  test("is not changed by a retry between turns", () => expect(toRetrying(BETWEEN)).toBe(BETWEEN));
+
+  test("goes back from a retry to its turn when a message stops that turn", () => {
+    const open = turn();
+    expect(toNotRetrying(toRetrying(withTurn(BETWEEN, open)))).toEqual({ kind: "in_turn", turn: open });
+  });
+
+  test("stops for the first cause, also out of a retry and a wrap-up, and then has no turn to retry", () => {
+    for (const phase of [BETWEEN, toRetrying(withTurn(BETWEEN, turn())), toWrappingUp(BETWEEN, late)]) {
+      const stopping = toStopping(phase, broke);
+      expect(stopping).toEqual({ kind: "stopping", stopFailure: broke });
+      expect([toStopping(stopping, late), toWrappingUp(stopping, late), toRetrying(stopping)]).toEqual([
+        stopping,
+        stopping,
+        stopping,
+      ]);
+      expect([openTurnOf(stopping), isEnding(stopping), withoutTurn(stopping)]).toEqual([null, true, stopping]);
+    }
+  });
+});
