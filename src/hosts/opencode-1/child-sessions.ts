@@ -2,11 +2,9 @@ import type { ChildSessions, PromptRequest, SessionEvent } from "../../jobs/core
 import type { Transcript, TranscriptMessage } from "../../jobs/core/turn-outcome.ts";
 import type { Emitter } from "../../shared/emitter.ts";
 import { oneLine } from "../../shared/plain-text.ts";
+import { JOB_MARK } from "../shared/job-sessions.ts";
 import { describe, type HostClient, unwrap } from "./host-client.ts";
 import { jobSessionRules } from "./worker-agent.ts";
-
-/** Marks a session as a job's, in the host's own store, so that it is recognised after a restart. */
-export const JOB_MARK = "parallel-agents";
 
 /** The last assistant message decides; a few more are read because compaction adds messages of its own. */
 const READ_LIMIT = 10;

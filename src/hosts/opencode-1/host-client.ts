@@ -50,3 +50,7 @@ function reasonOf(error: unknown): string {
   }
   return typeof error === "string" ? error : "OpenCode gave no reason";
 }
+
+/** @throws PluginError `not_found` */
+export const readSession = (client: Pick<HostClient, "session">, sessionID: string) =>
+  unwrap(client.session.get({ sessionID }), "not_found", `read the session ${sessionID}`);

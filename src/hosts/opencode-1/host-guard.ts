@@ -1,6 +1,6 @@
 import type { Hooks } from "@opencode-ai/plugin";
+import type { JobSessions } from "../shared/job-sessions.ts";
 import type { HostClient } from "./host-client.ts";
-import type { SessionKinds } from "./session-kinds.ts";
 import { isJobTool } from "./worker-agent.ts";
 
 type Guard = Pick<Hooks, "tool.definition" | "tool.execute.before" | "shell.env" | "command.execute.before">;
@@ -9,12 +9,12 @@ type Guard = Pick<Hooks, "tool.definition" | "tool.execute.before" | "shell.env"
  * Wall 3: whatever became visible to a job's model by mistake is stopped before it runs on the host, and so are the
  * shell endpoint, which asks no permission, and commands, whose templates take in files and output of the host.
  */
-export function createHostGuard(client: Pick<HostClient, "mcp">, kinds: SessionKinds): Guard {
+export function createHostGuard(client: Pick<HostClient, "mcp">, jobSessions: JobSessions): Guard {
   const rivals = createShadowedTools(client);
   return {
     "tool.definition": async ({ toolID }, { description }) => rivals.learn(toolID, description),
     "tool.execute.before": async ({ tool, sessionID }) => {
-      if (!(await kinds.jobOf(sessionID))) return;
+      if (!(await jobSessions.jobOf(sessionID))) return;
       if (!isJobTool(tool)) {
         throw new Error(
           `"${tool}" would run on the user's machine; a job has only its sandbox: use the sandbox_* tools.`,
@@ -26,14 +26,14 @@ export function createHostGuard(client: Pick<HostClient, "mcp">, kinds: SessionK
       }
     },
     "shell.env": async ({ sessionID }) => {
-      if (sessionID && (await kinds.jobOf(sessionID))) {
+      if (sessionID && (await jobSessions.jobOf(sessionID))) {
         throw new Error(
           "This session belongs to a job, whose commands run in its sandbox only, never on this machine.",
         );
       }
     },
     "command.execute.before": async ({ sessionID }) => {
-      if (await kinds.jobOf(sessionID)) {
+      if (await jobSessions.jobOf(sessionID)) {
         throw new Error(
           "This session belongs to a job, and commands read from this machine; send it a message instead.",
         );

@@ -1,6 +1,6 @@
 import type { Log } from "../../shared/log.ts";
+import type { JobSessions } from "../shared/job-sessions.ts";
 import type { HostClient } from "./host-client.ts";
-import type { SessionKinds } from "./session-kinds.ts";
 
 /** Whether to go on after three equal calls is all that a job may be asked; what it may do is settled. */
 const GO_ON = "doom_loop";
@@ -13,7 +13,7 @@ const REFUSAL = "Nobody answers in a job. Decide for yourself with what you have
  */
 export function createJobQuestions(
   client: Pick<HostClient, "permission" | "question">,
-  kinds: Pick<SessionKinds, "jobOf">,
+  jobSessions: Pick<JobSessions, "jobOf">,
   log: Log,
 ) {
   async function answer(type: string, requestID: string, permission: unknown): Promise<void> {
@@ -28,7 +28,7 @@ export function createJobQuestions(
     const { id, sessionID, permission } = properties;
     if (typeof id !== "string" || typeof sessionID !== "string") return;
     try {
-      if (await kinds.jobOf(sessionID)) await answer(type, id, permission);
+      if (await jobSessions.jobOf(sessionID)) await answer(type, id, permission);
     } catch (error) {
       log("warn", "could not answer a question in a job", { sessionID, permission, reason: String(error) });
     }

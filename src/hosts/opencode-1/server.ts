@@ -1,74 +1,67 @@
-import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Hooks, Plugin } from "@opencode-ai/plugin";
-import type { Catalog, SessionEvent } from "../../jobs/core/ports.ts";
-import { sessionFile } from "../../jobs/store/session-store.ts";
+import type { SessionEvent } from "../../jobs/core/ports.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
 import { createHostIds } from "../../shared/ids.ts";
+import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
 import { createTools } from "../../tools/all-tools.ts";
 import { createProcessTable } from "../../tools/process-table.ts";
+import { createJobNews } from "../shared/job-news.ts";
+import { createJobSessions, type SessionInfo } from "../shared/job-sessions.ts";
+import { createRecordedJobs } from "../shared/recorded-jobs.ts";
+import { createRuntimeAccess } from "../shared/runtime-access.ts";
+import { createSystemTexts } from "../shared/system-text.ts";
+import { createToasts } from "../shared/toasts.ts";
 import { readCatalog } from "./catalog.ts";
 import { createChildSessions } from "./child-sessions.ts";
-import { createHostClient } from "./host-client.ts";
+import { createHostClient, readSession } from "./host-client.ts";
 import { createHostGuard } from "./host-guard.ts";
 import { hostLog } from "./host-log.ts";
-import { createJobNews } from "./job-news.ts";
 import { createJobQuestions } from "./job-questions.ts";
 import { hideLiveParts } from "./live-part.ts";
 import { createOrchestratorModels } from "./orchestrator-models.ts";
 import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
 import type { UserRules } from "./permission-rules.ts";
-import { createRuntimeAccess } from "./runtime-access.ts";
 import { toSessionEvent } from "./session-events.ts";
-import { createSessionKinds, type SessionInfo } from "./session-kinds.ts";
-import { createSystemText } from "./system-text.ts";
-import { createToasts } from "./toasts.ts";
+import { createSystemTransform } from "./system-transform.ts";
 import { toToolDefinitions } from "./tool-definitions.ts";
 import { extendConfig } from "./worker-agent.ts";
 
 const SKILLS_DIR = fileURLToPath(new URL("../../../skills", import.meta.url));
 
 /**
- * Puts the plugin together for one directory. The host calls this again for every directory and reload, also while an
- * earlier instance is being disposed: it builds objects and touches nothing until something is needed.
+ * Puts the plugin together for one directory. OpenCode calls this again for every directory and reload, also while it
+ * disposes of an earlier instance, so it only builds objects and touches nothing until something is needed.
  */
 export const server: Plugin = async (input, tuple) => {
-  let disposed = false;
+  let isDisposed = false;
+  let userRules: UserRules = { all: [], agents: {} };
+  let instructions: readonly string[] = [];
   const log = hostLog(input.client);
   const client = createHostClient(input);
   const events = createEmitter<SessionEvent>((error) => log("error", "a listener failed", { reason: String(error) }));
-  const models = createOrchestratorModels(client);
   const hostIDs = createHostIds(() => systemClock.now());
-  let userRules: UserRules = { all: [], agents: {} };
-  let instructions: readonly string[] = [];
-  let catalogReading: Promise<Catalog> | null = null;
-  const catalog = () => {
-    catalogReading ??= readCatalog(client, [input.worktree, input.directory], userRules).catch((error) => {
-      catalogReading = null;
-      throw error;
-    });
-    return catalogReading;
-  };
+  const models = createOrchestratorModels(client);
+  const catalog = memoizeUntilFailure(() => readCatalog(client, [input.worktree, input.directory], userRules));
   const processes = createProcessTable();
-  const sessions = createChildSessions(client, events);
-  const orchestrators = createOrchestratorSessions(client);
-  const toasts = createToasts(client, process.env, systemClock);
+  const toasts = createToasts({ show: (toast) => client.tui.showToast(toast), env: process.env, clock: systemClock });
   const access = createRuntimeAccess({
-    input,
+    directory: input.directory,
     tuple,
-    sessions,
-    orchestrators,
+    sessions: createChildSessions(client, events),
+    orchestrators: createOrchestratorSessions(client),
     catalog,
     log,
     processes,
     onJobEnd: toasts.jobEnded,
     onLowBudget: toasts.budgetLow,
   });
-  const kinds = createSessionKinds(client, recordedJob);
-  const answerInJobs = createJobQuestions(client, kinds, log);
-  const systemText = createSystemText({ kinds, access, catalog });
-  const telling = createJobNews({ access, bookOf, partID: () => hostIDs("prt"), log });
+  const recorded = createRecordedJobs(access, log);
+  const read = (sessionID: string) => readSession(client, sessionID);
+  const jobSessions = createJobSessions({ read, recordedJob: recorded.ofChild });
+  const answerInJobs = createJobQuestions(client, jobSessions, log);
+  const news = createJobNews({ access, recorded, log });
 
   const hooks: Hooks = {
     config: async (config) => {
@@ -83,58 +76,41 @@ export const server: Plugin = async (input, tuple) => {
         instructions: () => instructions,
         onJobsStarting: () => toasts.jobsStarting(access),
       }),
-      { client, clock: systemClock, hostIDs, models, userRules: () => userRules, isDisposed: () => disposed },
+      { client, clock: systemClock, hostIDs, models, userRules: () => userRules, isDisposed: () => isDisposed },
     ),
     "chat.message": async ({ sessionID }, { message, parts }) => {
       models.learn(sessionID, message.model);
       toasts.optionsRead(access);
-      // Read ahead: agents_start is to wait for nothing outside the store.
+      // Read ahead, so that agents_start waits for nothing but the store.
       catalog().catch((error) => log("warn", "could not read agents, models and skills", { reason: String(error) }));
-      await telling.attach(sessionID, message.id, parts);
+      const text = await news.forMessage(sessionID, message.id);
+      if (text === null) return;
+      parts.push({ id: hostIDs("prt"), sessionID, messageID: message.id, type: "text", synthetic: true, text });
     },
-    "experimental.session.compacting": ({ sessionID }, { context }) => telling.remind(sessionID, context),
-    "experimental.chat.system.transform": ({ sessionID }, { system }) => systemText(sessionID, system),
+    "experimental.session.compacting": async ({ sessionID }, { context }) => {
+      const text = await news.forSummary(sessionID);
+      if (text !== null) context.push(text);
+    },
+    "experimental.chat.system.transform": createSystemTransform(jobSessions, createSystemTexts(access, catalog)),
     "experimental.chat.messages.transform": async (_input, { messages }) => hideLiveParts(messages),
-    ...createHostGuard(client, kinds),
+    ...createHostGuard(client, jobSessions),
     event: async ({ event }) => {
       const { type, properties } = event as { type: string; properties: Record<string, unknown> };
-      if (type === "session.created" || type === "session.updated") kinds.learn(properties.info as SessionInfo);
+      if (type === "session.created" || type === "session.updated") jobSessions.learn(properties.info as SessionInfo);
       await answerInJobs(type, properties);
       const heard = toSessionEvent({ type, properties });
       if (!heard) return;
       events.emit(heard);
       if (heard.kind === "deleted") {
-        kinds.forget(heard.sessionID);
-        await forgetSession(heard.sessionID);
+        jobSessions.forget(heard.sessionID);
+        await recorded.forget(heard.sessionID);
       }
     },
     dispose: async () => {
-      disposed = true;
+      isDisposed = true;
       const runtime = await access.opened()?.catch(() => null);
       await runtime?.suspend();
     },
   };
-
-  /** What was recorded for a session, if it ever had jobs; opens nothing for the many that never had. */
-  async function bookOf(sessionID: string) {
-    const loaded = await access.options();
-    if (loaded.kind === "invalid" || !existsSync(sessionFile(loaded.options.stateDir, sessionID))) return null;
-    return (await access.runtime()).sessionJobs(sessionID);
-  }
-
-  async function recordedJob(sessionID: string, parentID: string) {
-    const job = (await bookOf(parentID))?.all().find(({ childSession }) => childSession === sessionID);
-    return job ? { job: job.id, orchestrator: parentID } : null;
-  }
-
-  /** The hook is not awaited, so nothing may be thrown into it. */
-  async function forgetSession(sessionID: string): Promise<void> {
-    try {
-      if (await bookOf(sessionID)) await (await access.runtime()).forget(sessionID);
-    } catch (error) {
-      log("error", "could not end the jobs of a deleted session", { sessionID, reason: String(error) });
-    }
-  }
-
   return hooks;
 };

@@ -1,31 +1,31 @@
 import type { Config } from "@opencode-ai/plugin";
 import { DEFAULT_AGENT } from "../../jobs/core/task.ts";
+import { JOB_ONLY_TOOLS, JOB_TOOLS } from "../shared/job-tools.ts";
 import { type Rule, toRules, type UserRules } from "./permission-rules.ts";
 
-/** Tools that only work inside a job, hidden from everyone else. */
-const INSIDE_ONLY = ["sandbox_exec", "sandbox_process", "sandbox_read", "sandbox_write", "sandbox_edit", "job_report"];
+/** `invalid` is where OpenCode routes calls of tools that it does not show. */
+const CALLABLE = new Set([...JOB_TOOLS, "invalid"]);
 
-/** Tools a job's model is shown, by name: a pattern would show it what others call `sandbox_…` too. */
-const ALLOWED = [...INSIDE_ONLY, "sandbox_snapshot", "skill"];
-
-/** Tools a job's model may call. `invalid` is where the host routes calls of tools it does not show. */
-const JOB_TOOLS = new Set([...ALLOWED, "invalid"]);
-
-export const isJobTool = (tool: string): boolean => JOB_TOOLS.has(tool);
+/** Whether a job's model may call this tool. */
+export const isJobTool = (tool: string): boolean => CALLABLE.has(tool);
 
 /**
- * Wall 2: rules on the child session itself. They come last, so they hold under whatever agent it is prompted as.
- * @param forbidden tools that this job has not
+ * Second layer of isolation: rules on the child session itself. OpenCode applies them after the agent's, so they hold
+ * under whatever agent the session is prompted as.
+ * @param forbidden tools that the user's rules take from this job
  */
 export const jobSessionRules = (forbidden: readonly string[]): Rule[] => [
   { permission: "*", pattern: "*", action: "deny" },
-  ...ALLOWED.filter((tool) => !forbidden.includes(tool)).map(
+  ...JOB_TOOLS.filter((tool) => !forbidden.includes(tool)).map(
     (permission): Rule => ({ permission, pattern: "*", action: "allow" }),
   ),
 ];
 
-/** Wall 1: the worker agent's own rules. `doom_loop` would ask, and nobody answers in a job. */
-const WORKER_RULES = Object.fromEntries([["*", "deny"], ...[...ALLOWED, "doom_loop"].map((name) => [name, "allow"])]);
+/**
+ * First layer of isolation: the worker agent's own rules. `doom_loop`, whether to go on after three equal calls, is
+ * allowed because the default would ask, and nobody answers in a job.
+ */
+const WORKER_RULES = Object.fromEntries([["*", "deny"], ...[...JOB_TOOLS, "doom_loop"].map((name) => [name, "allow"])]);
 
 const DESCRIPTION = "Works on one delegated task in a sandbox of its own. Started with agents_start, never with task.";
 
@@ -34,7 +34,7 @@ type Loose = Record<string, unknown>;
 /**
  * Adds the worker agent, our skills and the visibility rules to the host's merged configuration.
  * @param skillsDir absolute; searched for SKILL.md files
- * @returns what the user allows and forbids himself
+ * @returns the user's own rules, before ours
  */
 export function extendConfig(config: Config, skillsDir: string): UserRules {
   const c = config as unknown as Loose;
@@ -58,8 +58,8 @@ export function extendConfig(config: Config, skillsDir: string): UserRules {
   c.skills = { ...skills, paths: [...(skills.paths ?? []), skillsDir] };
 
   const permission = byName(c.permission);
-  for (const tool of INSIDE_ONLY) {
-    delete permission[tool]; // a key that is there already would keep its place, before a later "*"
+  for (const tool of JOB_ONLY_TOOLS) {
+    delete permission[tool]; // an existing key would keep its place, before a later "*" that wins
     permission[tool] = "deny";
   }
   permission.task = { ...byName(permission.task), [DEFAULT_AGENT]: "deny" };
@@ -67,7 +67,7 @@ export function extendConfig(config: Config, skillsDir: string): UserRules {
   return userRules;
 }
 
-/** A permission is one action for everything, or actions by name; the last matching one wins. */
+/** A configured permission is one action for everything, or actions by name, of which the last match wins. */
 function byName(value: unknown): Loose {
   if (typeof value === "string") return { "*": value };
   return { ...(value as Loose | undefined) };

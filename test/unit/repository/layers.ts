@@ -15,6 +15,7 @@ const QUEUE = ["jobs/session", ...SESSION];
 const SANDBOX = ["jobs", "jobs/project", "jobs/queue", ...QUEUE];
 const EXECUTION = ["jobs/sandbox", "prompt", ...SANDBOX];
 const ACTIONS = ["jobs/execution", "jobs/notify", ...EXECUTION];
+const HOSTS = ["tools", "jobs", "jobs/actions", "views", "providers", ...ACTIONS];
 const ADAPTERS = ["sandboxes/modal", "sandboxes/local"];
 
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
@@ -38,7 +39,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "jobs/actions": ACTIONS,
   jobs: ["jobs/actions", ...ACTIONS],
   tools: ["jobs", "jobs/actions", "views", ...ACTIONS],
-  hosts: ["tools", "jobs", "jobs/actions", "views", "providers", ...ADAPTERS, ...ACTIONS],
+  "hosts/shared": HOSTS,
+  hosts: ["hosts/shared", ...HOSTS],
   cli: ["jobs", "views", "providers", ...ADAPTERS, ...EXECUTION],
   index: ["hosts"],
 };
@@ -52,8 +54,8 @@ const PACKAGES: readonly { readonly name: RegExp; readonly places: readonly stri
   },
   {
     name: /^@opencode(-ai)?\//,
-    places: ["hosts"],
-    why: "only hosts/ knows OpenCode, so that another host is another folder",
+    places: ["hosts/opencode-1"],
+    why: "only an adapter knows its host, so that another host is another folder",
   },
   {
     name: /^(node:)?child_process$/,

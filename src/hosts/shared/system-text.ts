@@ -5,29 +5,21 @@ import { renderWorkerBlock } from "../../prompt/worker-block.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
 import { plainText } from "../../shared/plain-text.ts";
 import { isIsolated } from "../../views/place.ts";
+import type { JobMark } from "./job-sessions.ts";
 import type { RuntimeAccess } from "./runtime-access.ts";
-import type { JobMark, SessionKinds } from "./session-kinds.ts";
 
-export interface SystemTextDeps {
-  readonly kinds: SessionKinds;
-  readonly access: RuntimeAccess;
-  readonly catalog: () => Promise<Catalog>;
+/** System texts of this plugin. */
+export interface SystemTexts {
+  /** The whole system text of a job's session, in place of the host's. */
+  forJob(mark: JobMark): Promise<string>;
+  /** What an agent that may delegate is told besides the host's text. */
+  forOrchestrator(): Promise<string>;
 }
 
-/**
- * Gives a job's session its own system text in place of the host's, and any other conversation the block on
- * delegating. Requests that are no conversation (titles, compaction) carry no environment block of the host's; they
- * are left alone.
- */
-export function createSystemText({ kinds, access, catalog }: SystemTextDeps) {
-  return async (sessionID: string | undefined, system: string[]): Promise<void> => {
-    if (!sessionID || !system.some((text) => text.includes("<env>"))) return;
-    const mark = await kinds.jobOf(sessionID);
-    if (mark) system.splice(0, system.length, await workerBlock(mark));
-    else system.push(await orchestratorBlock());
-  };
+export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<Catalog>): SystemTexts {
+  return { forJob, forOrchestrator };
 
-  async function workerBlock({ job: jobID, orchestrator }: JobMark): Promise<string> {
+  async function forJob({ job: jobID, orchestrator }: JobMark): Promise<string> {
     const runtime = await access.runtime();
     const job = (await runtime.sessionJobs(orchestrator)).get(jobID);
     if (!job) return `This session belonged to the job ${jobID}, which no longer exists. Say so and end your turn.`;
@@ -44,7 +36,7 @@ export function createSystemText({ kinds, access, catalog }: SystemTextDeps) {
     });
   }
 
-  async function orchestratorBlock(): Promise<string> {
+  async function forOrchestrator(): Promise<string> {
     const loaded = await access.options();
     if (loaded.kind === "invalid")
       return `The parallel agents plugin is misconfigured and cannot start jobs. ${plainText(loaded.message)}`;

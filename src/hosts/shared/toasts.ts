@@ -5,51 +5,55 @@ import { chooseProvider } from "../../providers/provider-choice.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { oneLine, plainText } from "../../shared/plain-text.ts";
 import { isIsolated, placeOf } from "../../views/place.ts";
-import type { HostClient } from "./host-client.ts";
 import type { RuntimeAccess } from "./runtime-access.ts";
 
-const TITLE = "Parallel agents";
+/** A message that the host shows for a few seconds. */
+export interface Toast {
+  readonly title: string;
+  readonly message: string;
+  readonly variant: "info" | "success" | "warning" | "error";
+}
 
+/** What the user is told outside of any conversation. */
 export interface Toasts {
-  /**
-   * Tells the user, once and in the background, what is wrong with the options: not usable, ignored as the project's, or
-   * without isolation.
-   */
+  /** Says, once and in the background, what is wrong with the options: unusable, ignored, or without isolation. */
   optionsRead(access: RuntimeAccess): void;
-  /** Tells the user, once, where jobs run: one place costs money, the other this machine's power. */
+  /** Says, once, where jobs run: Modal costs money, this machine its own power. */
   jobsStarting(access: RuntimeAccess): void;
-  /** Tells the user that a job has ended; several at once in one toast. */
+  /** Says that a job has ended; ends close together share one toast. */
   jobEnded(job: Job): void;
-  /** Warns the user of what a session has spent. */
+  /** Says that a session has spent most of its budget. */
   budgetLow(spend: Spend, ceilingUsd: number): void;
 }
 
-/** Without a terminal UI nobody shows them, which is no failure. */
-export function createToasts(
-  client: HostClient,
-  env: Readonly<Record<string, string | undefined>>,
-  clock: Clock,
-): Toasts {
+export interface ToastsDeps {
+  /** May reject where nobody shows toasts, which is no failure. */
+  readonly show: (toast: Toast) => Promise<unknown>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+}
+
+export function createToasts({ show, env, clock }: ToastsDeps): Toasts {
   const shown = new Set<string>();
   const ended: Job[] = [];
-  const once = (what: string, show: () => Promise<void>) => {
+  const toast = (message: string, variant: Toast["variant"]) => show({ title: "Parallel agents", message, variant });
+  const once = (what: string, tell: () => Promise<void>) => {
     if (shown.has(what)) return;
     shown.add(what);
-    void show().catch(() => {});
+    void tell().catch(() => {});
   };
   return {
     optionsRead: (access) =>
       once("options", async () => {
         const loaded = await access.options();
         if (loaded.kind === "invalid") {
-          await client.tui.showToast({ title: TITLE, message: plainText(loaded.message), variant: "error" });
+          await toast(plainText(loaded.message), "error");
           return;
         }
         const { provider, local } = loaded.options;
         const { name } = chooseProvider({ provider }, env);
         const place = isIsolated(name, local) ? [] : [`Jobs run ${placeOf(name, local)}.`];
-        for (const message of [...place, ...loaded.notices])
-          await client.tui.showToast({ title: TITLE, message: plainText(message), variant: "warning" });
+        for (const message of [...place, ...loaded.notices]) await toast(plainText(message), "warning");
       }),
     jobsStarting: (access) =>
       once("provider", async () => {
@@ -57,13 +61,13 @@ export function createToasts(
         if (loaded.kind === "invalid") return;
         const { name, why } = chooseProvider(loaded.options, env);
         const { local } = loaded.options;
-        if (!isIsolated(name, local)) return; // that was told with the first message, and in stronger words
+        if (!isIsolated(name, local)) return; // told with the first message already, in stronger words
         const message = `Jobs run ${placeOf(name, local)}: ${why}`;
-        await client.tui.showToast({ title: TITLE, message, variant: "info" });
+        await toast(message, "info");
       }),
     budgetLow(spend, ceilingUsd) {
       const message = `A session's jobs have spent ${usd(spend.usd)} of ${usd(ceilingUsd)}; at the ceiling they are stopped, their files kept.`;
-      void client.tui.showToast({ title: TITLE, message, variant: "warning" }).catch(() => {});
+      void toast(message, "warning").catch(() => {});
     },
     jobEnded(job) {
       if (ended.push(job) > 1) return;
@@ -71,7 +75,7 @@ export function createToasts(
         const jobs = ended.splice(0);
         const variant = jobs.every(({ state }) => state.kind === "completed") ? "success" : "warning";
         const message = jobs.map(({ task, state }) => `${oneLine(task.description, 100)}: ${state.kind}`).join("\n");
-        void client.tui.showToast({ title: TITLE, message, variant }).catch(() => {});
+        void toast(message, variant).catch(() => {});
       });
     },
   };

@@ -1,10 +1,9 @@
-import type { PluginInput } from "@opencode-ai/plugin";
 import { hostFiles } from "../../config/host-files.ts";
-import { configHomeOf, type LoadedOptions, loadOptions } from "../../config/load.ts";
+import type { LoadedOptions } from "../../config/load.ts";
 import type { Spend } from "../../jobs/core/budget.ts";
 import { isEnded, type Job } from "../../jobs/core/job.ts";
 import type { Catalog, ChildSessions, OrchestratorSessions } from "../../jobs/core/ports.ts";
-import { openRuntime, type Runtime } from "../../jobs/runtime.ts";
+import type { Runtime } from "../../jobs/runtime.ts";
 import { renderNotice } from "../../prompt/notice.ts";
 import { createProvider } from "../../providers/create-provider.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
@@ -12,50 +11,46 @@ import { systemClock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { randomId } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
+import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
 import type { ProcessTable } from "../../tools/process-table.ts";
 
-/** Opens options and lab on first need, once: starting OpenCode must not feel us. */
+/** Reads the options and opens the runtime once, on first need: the plugin must not slow down the start of its host. */
 export interface RuntimeAccess {
   /** Reads the options; never rejects. */
   options(): Promise<LoadedOptions>;
   /** @throws PluginError `config_invalid` */
   runtime(): Promise<Runtime>;
-  /** The lab if something has opened it. */
+  /** The runtime if something has opened it. */
   opened(): Promise<Runtime> | null;
 }
 
 export interface RuntimeAccessDeps {
-  readonly input: Pick<PluginInput, "directory">;
+  /** Where the host was opened, absolute. */
+  readonly directory: string;
+  /** Options given where the host's configuration names the plugin. */
   readonly tuple: unknown;
   readonly sessions: ChildSessions;
   readonly orchestrators: OrchestratorSessions;
   readonly catalog: () => Promise<Catalog>;
   readonly log: Log;
-  /** Forgets a sandbox's processes when it ends. */
+  /** Told to forget a job's processes when its sandbox ends. */
   readonly processes: Pick<ProcessTable, "forget">;
   readonly onJobEnd: (job: Job) => void;
   readonly onLowBudget: (spend: Spend, ceilingUsd: number) => void;
 }
 
 export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
-  const { input, tuple, sessions, orchestrators, log, processes } = deps;
-  let loading: Promise<LoadedOptions> | null = null;
-  let opening: Promise<Runtime> | null = null;
+  const { directory, tuple, sessions, orchestrators, log, processes } = deps;
 
-  const options = () => {
-    loading ??= loadOptions({
-      tuple,
-      directory: input.directory,
-      configHome: configHomeOf(process.env),
-      env: process.env,
-      files: hostFiles,
-    });
-    return loading;
-  };
+  const options = memoizeUntilFailure(async (): Promise<LoadedOptions> => {
+    const { configHomeOf, loadOptions } = await import("../../config/load.ts");
+    return loadOptions({ tuple, directory, configHome: configHomeOf(process.env), env: process.env, files: hostFiles });
+  });
 
   async function open(): Promise<Runtime> {
     const loaded = await options();
     if (loaded.kind === "invalid") throw new PluginError("config_invalid", loaded.message, { retryable: false });
+    const { openRuntime } = await import("../../jobs/runtime.ts");
     const runtime = await openRuntime({
       options: loaded.options,
       notices: [...loaded.notices, ...loaded.remarks],
@@ -64,9 +59,9 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
       renderNotice: (ended, openJobs) => renderNotice(ended, openJobs, randomId),
       onLowBudget: deps.onLowBudget,
       providerName: chooseProvider(loaded.options, process.env).name,
-      createProvider: (name) => createProvider(name, loaded.options, input.directory, log),
+      createProvider: (name) => createProvider(name, loaded.options, directory, log),
       catalog: deps.catalog,
-      directory: input.directory,
+      directory,
       hostEnv: process.env,
       clock: systemClock,
       ids: randomId,
@@ -81,15 +76,6 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
     return runtime;
   }
 
-  return {
-    options,
-    runtime() {
-      opening ??= open().catch((error) => {
-        opening = null; // an unwritable folder may be writable at the next call
-        throw error;
-      });
-      return opening;
-    },
-    opened: () => opening,
-  };
+  const runtime = memoizeUntilFailure(open); // an unwritable folder may be writable at the next call
+  return { options, runtime, opened: runtime.current };
 }

@@ -1,19 +1,20 @@
 import { PluginError } from "../../shared/error-code.ts";
-import { JOB_MARK } from "./child-sessions.ts";
-import type { HostClient } from "./host-client.ts";
 
-/** Which job a session belongs to: its own, or that of the session it descends from. */
+/** The job that a session belongs to. */
 export interface JobMark {
   readonly job: string;
   readonly orchestrator: string;
 }
 
-/** Tells job sessions from all others; asks the host once per session and remembers. */
-export interface SessionKinds {
-  /** @throws PluginError when the host does not answer: an unknown session must not count as harmless */
+/** Key of the mark in a child session's metadata, which the host stores and returns after a restart. */
+export const JOB_MARK = "parallel-agents";
+
+/** Tells sessions of jobs, and all sessions below them, from the user's own. Asks the host once per session. */
+export interface JobSessions {
+  /** @throws PluginError when the host does not answer: an unknown session must not count as the user's */
   jobOf(sessionID: string): Promise<JobMark | null>;
-  /** Learns from a session event, so that asking is rarely needed. */
-  learn(info: SessionInfo): void;
+  /** Takes in a session event of the host, which saves asking. */
+  learn(session: SessionInfo): void;
   forget(sessionID: string): void;
 }
 
@@ -23,30 +24,34 @@ export interface SessionInfo {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** The job that our own store records for a child session of `parentID`. */
-export type RecordedJob = (sessionID: string, parentID: string) => Promise<JobMark | null>;
+export interface JobSessionsDeps {
+  /** Reads a session from the host. Rejects when it is not there or cannot be read. */
+  readonly read: (sessionID: string) => Promise<SessionInfo>;
+  /** The job that our own store records for a child session of `parentID`. */
+  readonly recordedJob: (sessionID: string, parentID: string) => Promise<JobMark | null>;
+}
 
 /**
- * A session's metadata says it at no cost, but any client may rewrite it, and after a restart nobody remembers what it
- * was; then our own store knows.
+ * The mark in a session's metadata costs nothing to read, but any client may rewrite it. After a restart, when the
+ * original is not remembered either, our own store decides.
  */
-export function createSessionKinds(client: HostClient, recordedJob: RecordedJob): SessionKinds {
+export function createJobSessions({ read, recordedJob }: JobSessionsDeps): JobSessions {
   const known = new Map<string, { readonly mark: JobMark | null; readonly parentID: string | null }>();
 
   function learn({ id, parentID, metadata }: SessionInfo) {
     const entry = { mark: (metadata?.[JOB_MARK] as JobMark | undefined) ?? null, parentID: parentID ?? null };
-    // A mark once seen stays: whoever rewrites a session's metadata must not free a job.
+    // A mark once seen stays: rewriting a session's metadata must not free its job.
     if (!known.get(id)?.mark) known.set(id, entry);
     return known.get(id) ?? entry;
   }
 
   async function ask(sessionID: string) {
-    const answer = await client.session.get({ sessionID }).catch((error) => ({ data: undefined, error }));
-    if (!answer.data) {
+    try {
+      return learn(await read(sessionID));
+    } catch (cause) {
       const message = `Could not learn whether the session ${sessionID} belongs to a job, so nothing is run for it.`;
-      throw new PluginError("not_found", message, { cause: answer.error });
+      throw new PluginError("not_found", message, { cause });
     }
-    return learn(answer.data as SessionInfo);
   }
 
   return {

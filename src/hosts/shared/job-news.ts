@@ -1,0 +1,40 @@
+import type { SessionJobs } from "../../jobs/session/session-jobs.ts";
+import { renderReminder } from "../../prompt/notice.ts";
+import type { Log } from "../../shared/log.ts";
+import type { RecordedJobs } from "./recorded-jobs.ts";
+import type { RuntimeAccess } from "./runtime-access.ts";
+
+/** What a session that started jobs is told of them when the host gives an occasion. Never rejects: the user goes first. */
+export interface JobNews {
+  /** Resumes the session's jobs. Returns what a new message of the user's must carry besides; null for nothing. */
+  forMessage(sessionID: string, messageID: string): Promise<string | null>;
+  /** What a summary that replaces the conversation must keep of the jobs; null for nothing. */
+  forSummary(sessionID: string): Promise<string | null>;
+}
+
+export interface JobNewsDeps {
+  readonly access: Pick<RuntimeAccess, "runtime">;
+  readonly recorded: Pick<RecordedJobs, "startedBy">;
+  readonly log: Log;
+}
+
+export function createJobNews({ access, recorded, log }: JobNewsDeps): JobNews {
+  async function ofJobs(
+    sessionID: string,
+    tell: (jobs: SessionJobs) => Promise<string | null>,
+  ): Promise<string | null> {
+    try {
+      const jobs = await recorded.startedBy(sessionID);
+      return jobs && (await tell(jobs));
+    } catch (error) {
+      log("warn", "could not tell a session of its jobs", { sessionID, reason: String(error) });
+      return null;
+    }
+  }
+  return {
+    forMessage: (sessionID, messageID) =>
+      ofJobs(sessionID, async () => (await access.runtime()).outbox.attach(sessionID, messageID)),
+    forSummary: (sessionID) =>
+      ofJobs(sessionID, async (jobs) => (jobs.all().length > 0 ? renderReminder(jobs.all()) : null)),
+  };
+}
