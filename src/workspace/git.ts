@@ -4,50 +4,52 @@ import { pipeline } from "node:stream/promises";
 import type { Clock } from "../shared/clock.ts";
 
 /*
- * The one place that starts git on the host. G1: git never runs with a job's repository as its own; a job's objects are
- * data in a store of ours. G2: no run may start another program: hooks, monitors, filters, external diffs, transports
- * and credential helpers are off. G3: every run has bounds of time, and of output where it is held in memory. G4:
- * what may be large goes from run to run by files: Bun reads ahead of whoever reads from a program, without bound.
+ * The only place that starts git on the host.
+ * G1: git never runs in a job's repository; a job's objects are data in a store of our own.
+ * G2: git never starts another program: hooks, monitors, filters, external diffs, transports and credential helpers are
+ *     switched off.
+ * G3: every run has a time limit, and a limit on output that is held in memory.
+ * G4: large data passes from one run to the next in a file: Bun buffers a program's output without bound.
  */
 
 export interface GitRun {
   readonly args: readonly string[];
   /** Absolute. */
   readonly cwd: string;
-  /** Whose configuration counts: the user's for his own repository, nobody's for everything else. */
+  /** Whose configuration applies: the user's for his own repository, nobody's for everything else. */
   readonly config: "user" | "none";
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: Uint8Array | AsyncIterable<Uint8Array>;
-  /** Absolute path of a file that is its input instead. */
+  /** Absolute path of a file to use as input, in place of `input`. */
   readonly inputFile?: string;
-  /** Of its output, in memory or in a file. */
+  /** Limit of the output, in memory or in a file. */
   readonly maxBytes?: number;
   readonly limitMs?: number;
-  /** What it reads comes from a job: its memory is bounded too. */
+  /** Whether it reads data of a job, so that its memory is limited and its time limit is shorter. */
   readonly isUntrusted?: boolean;
   readonly signal?: AbortSignal;
 }
 
 export interface Git {
-  /** Output of a run that ended with 0. @throws GitError */
+  /** The output of a successful run. @throws GitError */
   read(run: GitRun): Promise<Buffer>;
-  /** Its output as it comes. The iteration throws GitError when the run fails. */
+  /** The output as it arrives. The iteration throws GitError when the run fails. */
   stream(run: GitRun): AsyncIterable<Buffer>;
-  /** Writes its output to a new file, at most `maxBytes`. @throws GitError */
+  /** Writes the output, at most `maxBytes`, to a file that must not exist yet. @throws GitError */
   toFile(run: GitRun, path: string): Promise<void>;
 }
 
-/** A run that failed. `code` is null when it was killed, or could not be started. */
+/** A failed run of git. `code` is null when git was killed or could not be started. */
 export class GitError extends Error {
   override readonly name = "GitError";
   readonly code: number | null;
 
-  constructor(args: readonly string[], code: number | null, said: string) {
-    const words = said
+  constructor(args: readonly string[], code: number | null, errorOutput: string) {
+    const reason = errorOutput
       .replace(/^(fatal|error): /gm, "")
       .trim()
       .slice(0, 500);
-    super(`git ${args[0]} ${code === null ? "was stopped" : `ended with ${code}`}${words && `: ${words}`}`);
+    super(`git ${args[0]} ${code === null ? "was stopped" : `exited with ${code}`}${reason && `: ${reason}`}`);
     this.code = code;
   }
 }
@@ -55,15 +57,15 @@ export class GitError extends Error {
 const MiB = 1024 * 1024;
 const MAX_OUTPUT = 256 * MiB;
 const maxOf = ({ maxBytes }: GitRun): number => maxBytes ?? MAX_OUTPUT;
-/** What `ulimit -f` of sh(1) counts in. */
+/** Bytes per unit of `ulimit -f` in sh(1). */
 const FILE_BLOCK = 512;
 const LIMIT_MS = 10 * 60_000;
 const UNTRUSTED_LIMIT_MS = 2 * 60_000;
 const UNTRUSTED_MEMORY_KIB = 4 * 1024 * 1024;
 
 /**
- * For glibc: what compressing one object took stays at hand for the next. By default it goes back to the system each
- * time, and where page faults are dear, as in virtual machines, that is most of what writing thousands of objects costs.
+ * Makes glibc keep the memory that compressing one object needed for the next one. By default it returns the memory each
+ * time; where page faults are expensive, as in virtual machines, that takes most of the time of writing thousands of objects.
  */
 export const KEEP_MEMORY = { MALLOC_MMAP_THRESHOLD_: `${8 * MiB}`, MALLOC_TRIM_THRESHOLD_: `${128 * MiB}` };
 
@@ -95,9 +97,9 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
     ...env,
   });
 
-  /** @param output where it goes instead of a pipe; more than `maxBytes` of it end the run */
+  /** @param output file to write to in place of a pipe; the run fails when it exceeds `maxBytes` */
   function start(run: GitRun, input: FileHandle | null, output: FileHandle | null): ChildProcess {
-    // check-ignore takes names and no patterns anyway, and refuses the option.
+    // check-ignore takes no patterns anyway, and rejects the option.
     const literal = run.args.includes("check-ignore") ? [] : ["--literal-pathspecs"];
     const args = [...SETTINGS, "--no-pager", "--no-replace-objects", ...literal, ...run.args];
     const stdio: StdioOptions = [input?.fd ?? "pipe", output?.fd ?? "pipe", "pipe"];
@@ -111,7 +113,7 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
   }
 
   async function* stream(run: GitRun, output: FileHandle | null = null): AsyncGenerator<Buffer> {
-    if (run.signal?.aborted) throw new GitError(run.args, null, "it is no longer wanted");
+    if (run.signal?.aborted) throw new GitError(run.args, null, "it was cancelled");
     const input = run.inputFile === undefined ? null : await open(run.inputFile);
     const child = start(run, input, output);
     let killedFor = "";
@@ -128,11 +130,11 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
     });
     const limitMs = run.limitMs ?? (run.isUntrusted ? UNTRUSTED_LIMIT_MS : LIMIT_MS);
     const stopTimer = clock.after(limitMs, () => kill(`it took longer than ${limitMs / 1000} s`));
-    const abort = () => kill("it is no longer wanted");
+    const abort = () => kill("it was cancelled");
     run.signal?.addEventListener("abort", abort);
-    let said = "";
+    let errorOutput = "";
     child.stderr?.on("data", (chunk: Buffer) => {
-      if (said.length < 8_192) said += chunk.toString("utf8");
+      if (errorOutput.length < 8_192) errorOutput += chunk.toString("utf8");
     });
     const fed = feed(child, run.input);
     try {
@@ -150,9 +152,9 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
       const code = await ended;
       await fed;
       if (killedFor !== "") throw new GitError(run.args, null, killedFor);
-      if (code !== 0) throw new GitError(run.args, code, said);
+      if (code !== 0) throw new GitError(run.args, code, errorOutput);
     } finally {
-      child.kill("SIGKILL"); // whoever stops reading early wants no more of it
+      child.kill("SIGKILL"); // in case the caller stopped reading early
       stopTimer();
       run.signal?.removeEventListener("abort", abort);
       await input?.close();
@@ -169,7 +171,7 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
     async toFile(run, path) {
       const output = await open(path, "wx", 0o600);
       try {
-        for await (const _ of stream(run, output)); // none of it comes here
+        for await (const _ of stream(run, output)); // the output goes to the file
       } finally {
         await output.close();
       }
@@ -177,7 +179,7 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
   };
 }
 
-/** Who owns what, what is ignored everywhere, the user's name: these are read from his own files. */
+/** Environment in which git reads the user's own configuration: trusted owners, global ignore rules, his name. */
 function userConfig(hostEnv: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const names = [
     ...["HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"],
@@ -186,7 +188,7 @@ function userConfig(hostEnv: Readonly<Record<string, string | undefined>>): Reco
   return Object.fromEntries(names.flatMap((name) => (hostEnv[name] === undefined ? [] : [[name, hostEnv[name]]])));
 }
 
-/** Resolves when all is written. A program that stops reading early says why by its exit code. */
+/** Writes the input. Resolves early if git stops reading, in which case the exit code tells why. */
 async function feed(child: ChildProcess, input: GitRun["input"]): Promise<void> {
   const { stdin } = child;
   if (!stdin) return;

@@ -1,17 +1,22 @@
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, lstat, open, readdir, readlink, realpath, stat } from "node:fs/promises";
+import { lstatOrNull, nullIfMissing } from "../shared/lstat-or-null.ts";
 import { fromText, toBytes, toText } from "./paths.ts";
 
 /*
- * The one way through folders of the host whose files go to a sandbox. F1: a link is an entry, never a way: what is
- * found lies in the folder itself. F2: only plain files are opened, and without waiting: a pipe would block, a device
- * does something. F3: what is read is what was found, at the place where it was found: a file or a folder that was
- * exchanged for a link meanwhile is not read. F4: number, depth and size are bounded. Paths are one character a byte.
+ * Walks host folders whose files are copied to a sandbox; the only place that does.
+ * F1: links are reported and never followed, so everything found lies in the folder itself.
+ * F2: only regular files are opened, and without blocking: opening a pipe can block, opening a device can have effects.
+ * F3: a file is read only if it still is the file that was found, where it was found: if it or a folder above it has been
+ *     replaced by a link, it is not read.
+ * F4: number, depth and size are bounded.
+ * Paths have one character per byte (paths.ts).
  */
 
 export interface WalkLimits {
+  /** Files and folders in total. */
   readonly entries: number;
-  /** Folders one in another. */
+  /** Levels of folders. */
   readonly depth: number;
 }
 
@@ -19,25 +24,25 @@ export type FolderEntry =
   | { readonly kind: "file"; readonly path: string; readonly bytes: number; readonly isExecutable: boolean }
   | { readonly kind: "folder"; readonly path: string; readonly isEmpty: boolean }
   | { readonly kind: "link" | "special"; readonly path: string }
-  /** `why` in words, after "it". */
+  /** Could not be read; `why` continues a sentence that begins with "it". */
   | { readonly kind: "closed"; readonly path: string; readonly why: string };
 
-/** More than the limits allow. */
+/** The folder exceeds the limits of the walk. */
 export class WalkLimitError extends Error {
   override readonly name = "WalkLimitError";
 }
 
 /**
- * Everything below a folder, each folder before what is in it; `.git` in any folder is passed over.
- * @param root absolute, as bytes; itself no link, or one that is meant to be followed
+ * Yields everything below a folder, each folder before its content. `.git` is skipped at every level.
+ * @param root absolute, as bytes; a link is followed
  * @throws WalkLimitError
  */
 export async function* walkFolder(root: Buffer, limits: WalkLimits): AsyncGenerator<FolderEntry> {
   let count = 0;
-  // Not by recursion: generators in generators cost as much as they are deep.
+  // A stack, not recursion: each entry of a nested generator would pass through all generators above it.
   const waiting: string[] = [""];
   for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
-    const names = await namesIn(placeIn(root, folder)).catch(codeOf);
+    const names = await listFolder(absoluteAt(root, folder)).catch(codeOf);
     if (typeof names === "string") {
       yield { kind: "closed", path: folder, why: `could not be read (${names})` };
       continue;
@@ -50,7 +55,7 @@ export async function* walkFolder(root: Buffer, limits: WalkLimits): AsyncGenera
     for (const name of names) {
       if (name === ".git") continue;
       const path = folder === "" ? name : `${folder}/${name}`;
-      const found = await lstat(placeIn(root, path)).catch(codeOf);
+      const found = await lstat(absoluteAt(root, path)).catch(codeOf);
       if (typeof found === "string") yield { kind: "closed", path, why: `could not be looked at (${found})` };
       else if (!found.isDirectory()) yield entryOf(path, found);
       else if (isTooDeep) yield { kind: "closed", path, why: `lies more than ${limits.depth} folders deep` };
@@ -67,20 +72,20 @@ function entryOf(path: string, found: Stats): FolderEntry {
 }
 
 /**
- * A file that was found below `root`.
- * @param root absolute and without links in it
- * @returns its bytes, or in words, after "it", why they cannot be had
+ * Reads a file that the walk found below `root`.
+ * @param root absolute, links resolved
+ * @returns its bytes, or why it cannot be read, as the rest of a sentence that begins with "it"
  */
 export async function readFound(root: string, path: string, maxBytes: number): Promise<Buffer | string> {
-  const place = placeIn(Buffer.from(root), path);
+  const place = absoluteAt(Buffer.from(root), path);
   const file = await open(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(codeOf);
-  if (typeof file === "string") return file === "ELOOP" ? "became a link meanwhile" : `could not be opened (${file})`;
+  if (typeof file === "string") return file === "ELOOP" ? "was replaced by a link" : `could not be opened (${file})`;
   try {
     const found = await file.stat();
-    if (!found.isFile()) return "is no plain file any more";
-    if (!(await isAt(file, found, place))) return "was moved meanwhile, or is reached through a link";
+    if (!found.isFile()) return "is no longer a regular file";
+    if (!(await isAt(file, found, place))) return "was moved, or is reached through a link";
     const bytes = await readUpTo(file, maxBytes + 1);
-    return bytes.length > maxBytes ? "grew meanwhile" : bytes;
+    return bytes.length > maxBytes ? "grew while it was read" : bytes;
   } catch (error) {
     return `could not be read (${codeOf(error)})`;
   } finally {
@@ -89,31 +94,32 @@ export async function readFound(root: string, path: string, maxBytes: number): P
 }
 
 /**
- * A link that leads to a plain file below the same folder stands for that file.
- * @returns the file's own path, or in words, after "it", why there is none
+ * Resolves a link that leads to a regular file below the same folder.
+ * @param root absolute, links resolved
+ * @returns the file's path, or why there is none, as the rest of a sentence that begins with "it"
  */
 export async function resolveLink(root: string, path: string): Promise<{ readonly path: string } | string> {
-  const target = await realpath(placeIn(Buffer.from(root), path), { encoding: "buffer" }).catch(() => null);
-  const real = target === null ? null : Buffer.from(target).toString("latin1");
-  if (real === null) return "is a link that leads nowhere";
+  const target = await realpath(absoluteAt(Buffer.from(root), path), { encoding: "buffer" }).catch(() => null);
+  if (target === null) return "is a link that leads nowhere"; // or in circles, or to where the user himself may not look
+  const real = Buffer.from(target).toString("latin1");
   const top = fromText(root === "/" ? "" : root);
   if (!real.startsWith(`${top}/`)) return "is a link that leads out of the folder";
   const inside = real.slice(top.length + 1);
   if (inside.split("/").includes(".git")) return "is a link into a repository";
-  const found = await lstat(placeIn(Buffer.from(root), inside)).catch(() => null);
+  const found = await lstatOrNull(absoluteAt(Buffer.from(root), inside));
   return found?.isFile() ? { path: inside } : "is a link to a folder or to something special";
 }
 
 /**
- * F3. Linux says where an open file lies; elsewhere the place is looked at again.
- * @param place without links in it, but for those that this is to find
+ * Whether an open file lies at `place` (F3). Linux tells the path of an open file; elsewhere the path is looked up again.
+ * @param place absolute; it has links only if one was put there since the walk
  */
 async function isAt(file: FileHandle, found: Stats, place: Buffer): Promise<boolean> {
-  const lies = await readlink(`/proc/self/fd/${file.fd}`, { encoding: "buffer" }).catch(() => null);
-  if (lies !== null) return Buffer.from(lies).equals(place);
+  const actual = await nullIfMissing(readlink(`/proc/self/fd/${file.fd}`, { encoding: "buffer" }));
+  if (actual !== null) return Buffer.from(actual).equals(place);
   if (!Buffer.from(await realpath(place, { encoding: "buffer" })).equals(place)) return false;
-  const there = await stat(place);
-  return there.dev === found.dev && there.ino === found.ino;
+  const atPlace = await stat(place);
+  return atPlace.dev === found.dev && atPlace.ino === found.ino;
 }
 
 async function readUpTo(file: FileHandle, most: number): Promise<Buffer> {
@@ -128,17 +134,17 @@ async function readUpTo(file: FileHandle, most: number): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** In order. */
-export async function namesIn(folder: Buffer): Promise<string[]> {
-  // Bun 1.3 gives bare `Uint8Array`s here, and together with `withFileTypes` no names at all.
+/** Names in a folder, sorted. */
+export async function listFolder(folder: Buffer): Promise<string[]> {
+  // Bun 1.3 returns plain `Uint8Array`s here, and with `withFileTypes` no names at all.
   const names = await readdir(folder, { encoding: "buffer" });
   return names.map((name) => Buffer.from(name).toString("latin1")).sort();
 }
 
-const placeIn = (root: Buffer, path: string): Buffer =>
+const absoluteAt = (root: Buffer, path: string): Buffer =>
   path === "" ? root : Buffer.concat([root, Buffer.from(root.at(-1) === 0x2f ? "" : "/"), toBytes(path)]);
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? "unknown error";
 
-/** Whether a name is text: others cannot be written to every sandbox. */
+/** Whether a path is valid UTF-8. Other names cannot be written to every sandbox. */
 export const isUtf8 = (path: string): boolean => fromText(toText(path)) === path;

@@ -13,7 +13,7 @@ import { bubblewrap } from "../support/sandboxes.ts";
 import { localProvider, localSpec } from "./local-support.ts";
 import { captureNow, doJob, runIn, send, storeAt } from "./workspace-support.ts";
 
-/** What a job may do to the modes of its files, the paths that cannot be read then, and those that came back changed. */
+/** What a job does to the permissions of its files, the paths that are then unreadable, and those that are collected as changed. */
 const CASES: readonly { what: string; script: string; closed: string[]; changed: string[] }[] = [
   { what: "a folder of its own", script: "mkdir own; echo x > own/f; chmod 0 own", closed: ["own"], changed: [] },
   { what: "a folder of the project", script: "echo better > src/a; chmod 0 src", closed: ["src"], changed: [] },
@@ -26,18 +26,18 @@ const CASES: readonly { what: string; script: string; closed: string[]; changed:
   { what: "a folder that can be entered and not listed", script: "mkdir own; echo x > own/f; chmod 0111 own", closed: ["own"], changed: [] },
   { what: "a folder whose name has a line break", script: `d="$(printf 'a\\nb')"; mkdir "$d"; echo x > "$d/f"; chmod 0 "$d"`, closed: ["a\nb"], changed: [] },
   { what: "folders that can only be read, as in a module cache", script: "mkdir -p mod/v1; echo x > mod/v1/f; chmod 0444 mod/v1/f; chmod 0555 mod/v1 mod", closed: [], changed: ["mod/v1/f"] },
-  { what: "three thousand folders, one in the other", script: `(d=$(printf '%01000d' 0 | sed 's,0,d/,g'); for n in 1 2 3; do mkdir -p $d; cd -P $d; done; echo x > f)`, closed: [`${"d/".repeat(50)}...`], changed: [] },
-  { what: "what lies where the work is put together", script: "mkdir -p /tmp/.parallel-agents-work/x; touch /tmp/.parallel-agents-work/x/f; chmod 0 /tmp/.parallel-agents-work/x /tmp/.parallel-agents-work", closed: [], changed: [] },
+  { what: "three thousand nested folders", script: `(d=$(printf '%01000d' 0 | sed 's,0,d/,g'); for n in 1 2 3; do mkdir -p $d; cd -P $d; done; echo x > f)`, closed: [`${"d/".repeat(50)}...`], changed: [] },
+  { what: "an entry where the changes are put together", script: "mkdir -p /tmp/.parallel-agents-changes/x; touch /tmp/.parallel-agents-changes/x/f; chmod 0 /tmp/.parallel-agents-changes/x /tmp/.parallel-agents-changes", closed: [], changed: [] },
   { what: "thirty folders", script: "for n in $(seq 30); do mkdir -p own/$n; echo x > own/$n/f; chmod 0 own/$n; done", closed: Array.from({ length: 30 }, (_, n) => `own/${n + 1}`), changed: [] },
 ]; // biome-ignore format: a case a line
 
-/** Puts the work directory back as it was sent, whatever became of it. */
-const RESET = `chmod -R u+rwx . /tmp/.parallel-agents-work 2>/dev/null || true
-rm -rf /tmp/.parallel-agents-work
+/** Restores the work directory to the state in which it was sent. */
+const RESET = `chmod -R u+rwx . /tmp/.parallel-agents-changes 2>/dev/null || true
+rm -rf /tmp/.parallel-agents-changes
 find . -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +; cp -a /tmp/sent/. .`;
 const MODES = "find . -name .git -prune -o -printf '%P %m %T@ ' 2>/dev/null || true";
 
-describe.skipIf(!bubblewrap)("collecting from a sandbox in which a job has shut itself out of", () => {
+describe.skipIf(!bubblewrap)("collecting from a sandbox in which the job itself cannot read", () => {
   const root = mkdtempSync(join(tmpdir(), "closed-"));
   const who = { GIT_AUTHOR_NAME: "A", GIT_AUTHOR_EMAIL: "a@x", GIT_COMMITTER_NAME: "A", GIT_COMMITTER_EMAIL: "a@x" };
   const env = { HOME: join(root, "home"), PATH: process.env.PATH ?? "", ...who };
@@ -62,7 +62,7 @@ describe.skipIf(!bubblewrap)("collecting from a sandbox in which a job has shut 
 
   for (const form of ["its own history", "no history left"] as const) {
     for (const { what, script, closed, changed } of CASES) {
-      test(`${what} (${form}) all else comes back, and what does not is named and not taken for removed`, async () => {
+      test(`${what} (${form}) brings everything else, and names what is unreadable instead of taking it for removed`, async () => {
         const forget = form === "no history left" ? "rm -rf .git" : "true";
         const job = `${RESET}\n${forget}; echo changed > c; ${script}`;
         const before = String(await runIn(sandbox, `{ ${job}; } >&2; ${MODES}`));
@@ -79,17 +79,17 @@ describe.skipIf(!bubblewrap)("collecting from a sandbox in which a job has shut 
         expect(unread.filter(isLong).length).toBe(closed.filter((path) => path.endsWith("...")).length);
         expect(String(await runIn(sandbox, MODES))).toBe(before);
         const listed = await listFiles(sandbox, [""], { clock, limitMs: 60_000 });
-        const chosen = selectFiles(listed, parsePatterns(["**"], sandbox.workdir), FILE_LIMITS);
-        const named = [...chosen.leftOut, ...chosen.files].map(({ path }) => path);
+        const selection = selectFiles(listed, parsePatterns(["**"], sandbox.workdir), FILE_LIMITS);
+        const named = [...selection.leftOut, ...selection.files].map(({ path }) => path);
         for (const path of ["c", ...closed]) expect(named).toContain(path);
       });
     }
   }
 
-  test("more than can be named nothing is collected, because the rest would pass for removed", async () => {
+  test("more paths than can be listed fails, because the rest would pass for removed", async () => {
     const many = "mkdir own; (cd own; seq -f '%0250.0f' 2200 | xargs mkdir -m 0)";
     await expect(doJob({ store, base, sandbox }, "job_1", `${RESET}\n${many}`)).rejects.toThrow(
-      "the job has shut itself out of more files and folders than can be named",
+      "the job has no permission to read more files and folders than can be listed",
     );
     await runIn(sandbox, RESET);
   });

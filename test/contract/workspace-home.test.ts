@@ -111,7 +111,7 @@ describe("a folder below a home that is a repository", () => {
     expect(await taken("plain")).toEqual({
       names: ["notes.txt"],
       notes: [
-        "The folder was taken by itself, without the git repository it is in: that repository is a whole home directory.",
+        "The folder itself is the project, and the git repository around it is ignored: that repository is a whole home directory.",
       ],
     });
   });
@@ -136,7 +136,7 @@ describe("a folder below a home that is a repository", () => {
 });
 
 describe("a repository that says its files lie elsewhere", () => {
-  const elsewhere = "The folder was taken by itself, without the git repository it is in: its files lie elsewhere.";
+  const elsewhere = "The folder itself is the project, and the git repository around it is ignored: its files lie elsewhere.";
 
   for (const place of ["home", "/", "parent", "linked home"])
     test(`in ${place} gets none of them`, async () => {

@@ -10,22 +10,22 @@ import { bubblewrap } from "../support/sandboxes.ts";
 import { localProvider, localSpec } from "./local-support.ts";
 import { captureNow, type Desk, openDesk, runIn, send, withSandbox } from "./workspace-support.ts";
 
-/** Minutes are seconds: what hangs is given up soon. */
+/** Runs timers of a minute or more 60 times faster, so that a hanging command is given up soon. */
 const clock: Clock = { now: systemClock.now, after: (ms, done) => systemClock.after(ms < 60_000 ? ms : ms / 60, done) };
 
-/** What a job does so that nobody gets its work out of its sandbox. */
-const HOLDING_UP: readonly (readonly [string, string])[] = [
+/** Ways in which a job tries to keep its changes from being fetched. */
+const OBSTRUCTIONS: readonly (readonly [string, string])[] = [
   ["holds git's locks", "touch .git/index.lock .git/HEAD.lock .git/packed-refs.lock .git/config.lock"],
   ["has pipes for git's files", "for f in HEAD config index info/exclude; do rm -f .git/$f; mkfifo .git/$f; done"],
   [
-    "has its git hang in every hook and monitor",
+    "makes its git hang in every hook and monitor",
     "printf '#!/bin/sh\nsleep 1009\n' > /tmp/hang; chmod +x /tmp/hang; mkdir -p .git/hooks; git config core.fsmonitor /tmp/hang; git config filter.x.clean /tmp/hang; echo '* filter=x' > .git/info/attributes; for h in pre-commit post-index-change reference-transaction; do cp /tmp/hang .git/hooks/$h; done",
   ],
   [
     "puts programs of its own before git",
     "mkdir -p ~/bin ~/.local/bin; for f in git sh cat find; do printf '#!/bin/sh\nsleep 1009\n' | tee ~/bin/$f > ~/.local/bin/$f; chmod +x ~/bin/$f ~/.local/bin/$f; done; echo 'PATH=~/bin:$PATH' | tee ~/.profile > ~/.bashrc",
   ],
-  ["shuts itself out of its own folders", "chmod 000 /tmp ~ .; sleep 1009 &"],
+  ["takes away its own permissions on its folders", "chmod 000 /tmp ~ .; sleep 1009 &"],
   [
     "stops everything that runs",
     `python3 -c "
@@ -39,7 +39,7 @@ while True:
   ],
 ];
 
-describe.skipIf(!bubblewrap)(`a job that holds up the gathering of its work${bubblewrap ? "" : " (skipped)"}`, () => {
+describe.skipIf(!bubblewrap)(`the changes of a job${bubblewrap ? "" : " (skipped)"}`, () => {
   let desk: Desk;
   let base: TreeBase;
   beforeAll(async () => {
@@ -53,27 +53,27 @@ describe.skipIf(!bubblewrap)(`a job that holds up the gathering of its work${bub
       await send(desk.store, base, sandbox);
       await use(sandbox);
     });
-  const gather = (sandbox: Sandbox) =>
+  const fetchFrom = (sandbox: Sandbox) =>
     withStillFiles(sandbox, (files) =>
       fetchChanges({ store: desk.store, base, jobID: "job_held", sandbox: files, clock, scratchID: "work" }),
     );
 
-  for (const [what, script] of HOLDING_UP)
-    test(`and ${what} has it gathered all the same`, async () => {
+  for (const [what, script] of OBSTRUCTIONS)
+    test(`are fetched although the job ${what}`, async () => {
       await inJob(async (sandbox) => {
         await runIn(sandbox, `echo new > changed.txt; ${script}`);
-        const work = await gather(sandbox);
+        const changes = await fetchFrom(sandbox);
         const { store } = desk;
         const identity = await identityOf(store);
-        const built = await buildCommits({ store, base, work, jobID: "job_held", scratchID: "build", identity });
+        const built = await buildCommits({ store, base, changes, jobID: "job_held", scratchID: "build", identity });
         expect(built.changed).toContain("changed.txt");
       });
     });
 
-  test("and has pipes for git's settings in its files is told so", async () => {
+  test("cannot be fetched while pipes replace git's settings among its files, and the error names the pipes", async () => {
     await inJob(async (sandbox) => {
       await runIn(sandbox, "mkdir -p deep; rm -f .gitignore; mkfifo .gitignore deep/.gitattributes");
-      await expect(gather(sandbox)).rejects.toMatchObject({
+      await expect(fetchFrom(sandbox)).rejects.toMatchObject({
         code: "collect_failed",
         message: expect.stringMatching(/pipes are where git reads.*deep\/\.gitattributes/),
       });

@@ -57,8 +57,8 @@ export async function doJob(
   script: string,
 ): Promise<BuiltCommits> {
   await runIn(sandbox, script);
-  const work = await fetchChanges({ store, base, jobID, sandbox, clock, scratchID: "work" });
-  return buildCommits({ store, base, work, jobID, scratchID: "build", identity: await identityOf(store) });
+  const changes = await fetchChanges({ store, base, jobID, sandbox, clock, scratchID: "work" });
+  return buildCommits({ store, base, changes, jobID, scratchID: "build", identity: await identityOf(store) });
 }
 
 /** A hostile project, what we keep beside it, and the sandboxes its jobs run in. */

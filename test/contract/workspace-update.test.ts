@@ -55,11 +55,11 @@ async function inJob(script: string, use: (sandbox: Sandbox) => Promise<void>): 
 }
 
 async function collect(sandbox: Sandbox, jobID: string, base = second, formerBases = [first]) {
-  const work = await fetchChanges({ store, base, formerBases, jobID, sandbox, clock, scratchID: "work" });
-  const stood = work.base === second.commit ? second : first;
+  const changes = await fetchChanges({ store, base, formerBases, jobID, sandbox, clock, scratchID: "work" });
+  const stood = changes.base === second.commit ? second : first;
   const identity = await identityOf(store);
-  const built = await buildCommits({ store, base: stood, work, jobID, scratchID: "build", identity });
-  return { branch: await createBranch(store, jobID, built, "pack"), built, work };
+  const built = await buildCommits({ store, base: stood, changes, jobID, scratchID: "build", identity });
+  return { branch: await createBranch(store, jobID, built, "pack"), built, changes };
 }
 
 const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", ...args);
@@ -196,8 +196,8 @@ sandboxTest("an update says at once that git would wait for ever at a pipe among
 
 sandboxTest("work in a sandbox of an older snapshot is told apart by the base it stands on", () =>
   inJob("echo old > mine.txt", async (sandbox) => {
-    const { built, work } = await collect(sandbox, "job_older");
-    expect(work.base).toBe(first.commit);
+    const { built, changes } = await collect(sandbox, "job_older");
+    expect(changes.base).toBe(first.commit);
     expect(built.changed).toEqual(["mine.txt"]);
   }),
 );

@@ -7,7 +7,7 @@ import { type MergePreview, previewMerge } from "../../workspace/collect/preview
 import { writePatch } from "../../workspace/collect/write-patch.ts";
 import { fromText, splitRecords, toText } from "../../workspace/paths.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
-import { jobObjectsEnv, readChanges } from "../../workspace/sandbox/fetch-changes.ts";
+import { jobObjectsEnv, readChanges } from "../../workspace/project/stored-changes.ts";
 import { identityOf } from "../../workspace/sandbox/send-tree.ts";
 import type { Job } from "../core/job.ts";
 import type { Runtime } from "../runtime.ts";

@@ -14,7 +14,8 @@ import {
 } from "../../workspace/collect/select-files.ts";
 import { type Written, writeFiles } from "../../workspace/collect/write-files.ts";
 import { toText } from "../../workspace/paths.ts";
-import { fetchChanges, readChanges } from "../../workspace/sandbox/fetch-changes.ts";
+import { readChanges } from "../../workspace/project/stored-changes.ts";
+import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import { fetchFiles } from "../../workspace/sandbox/fetch-files.ts";
 import { type ListedFile, listFiles } from "../../workspace/sandbox/list-files.ts";
 import type { Job } from "../core/job.ts";
@@ -70,12 +71,19 @@ export async function collectFiles(
       const all = paths.length > 0 ? paths : ["**"];
       const wanted = built ? exactPaths(built.changed) : parsePatterns(all, sandbox.workdir);
       const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: LIST_LIMIT_MS, signal });
-      const isInstructionAtTarget = (path: string) => isInstruction(path) || isConfigured(posix.join(target, toText(path)));
+      const isInstructionAtTarget = (path: string) =>
+        isInstruction(path) || isConfigured(posix.join(target, toText(path)));
       const selection = selectFiles(listed, wanted, FILE_LIMITS, isInstructionAtTarget);
       const scratchID = runtime.ids("files");
       const { fileBytes } = FILE_LIMITS;
       const mark = runtime.ids("mark");
-      const contents = fetchFiles(sandbox, selection.files, { clock, limitMs: FETCH_LIMIT_MS, signal, mark, fileBytes });
+      const contents = fetchFiles(sandbox, selection.files, {
+        clock,
+        limitMs: FETCH_LIMIT_MS,
+        signal,
+        mark,
+        fileBytes,
+      });
       const written = await writeFiles({ root, target, selection, contents, limits: FILE_LIMITS, scratchID });
       return {
         files: written.files,

@@ -1,8 +1,9 @@
 import { PluginError } from "../../shared/error-code.ts";
 import { type BuiltCommits, buildCommits } from "../../workspace/collect/build-commits.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
-import { fetchChanges, readChanges, type JobChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
+import { type JobChanges, readChanges } from "../../workspace/project/stored-changes.ts";
+import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import { identityOf } from "../../workspace/sandbox/send-tree.ts";
 import type { Job } from "../core/job.ts";
 import type { Runtime } from "../runtime.ts";
@@ -56,7 +57,7 @@ export function currentWork(
 
 export async function buildWork(runtime: Runtime, job: BasedJob, work: JobChanges): Promise<BuiltCommits> {
   const identity = await identityOf(job.store);
-  return buildCommits({ ...job, base: baseOf(job, work), work, scratchID: runtime.ids("build"), identity });
+  return buildCommits({ ...job, base: baseOf(job, work), changes: work, scratchID: runtime.ids("build"), identity });
 }
 
 /** Of a job whose files were brought up to date, and then taken from an older snapshot, it is a former base. */

@@ -1,8 +1,8 @@
 import { isSafePath, splitRecords } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
 import type { ProjectStore } from "../project/project-store.ts";
+import { type JobChanges, jobObjectsEnv } from "../project/stored-changes.ts";
 import { parseStage, type TreeEntry, writeTree } from "../project/tree-entries.ts";
-import { type JobChanges, jobObjectsEnv } from "../sandbox/fetch-changes.ts";
 import type { Identity } from "../sandbox/send-tree.ts";
 import { cleanMessage } from "./commit-message.ts";
 import { type AutoLoadedFile, findAutoLoadedChanges } from "./find-auto-loaded.ts";
@@ -35,7 +35,7 @@ export interface BuiltCommits {
 export interface BuildRequest {
   readonly store: ProjectStore;
   readonly base: TreeBase;
-  readonly work: JobChanges;
+  readonly changes: JobChanges;
   readonly jobID: string;
   /** Names the scratch files of this call. */
   readonly scratchID: string;
@@ -50,7 +50,7 @@ const FILE_MODES = new Set(["100644", "100755", "120000"]);
  * @throws GitError
  */
 export async function buildCommits(request: BuildRequest): Promise<BuiltCommits> {
-  const { store, base, work, jobID, scratchID, identity } = request;
+  const { store, base, changes, jobID, scratchID, identity } = request;
   const env = jobObjectsEnv(store, jobID);
   const run = async (...args: string[]) => (await store.run(args, { env, isUntrusted: true })).toString("utf8").trim();
   const leftOut = new Map<string, string>();
@@ -61,10 +61,10 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
   let changed: readonly string[] = [];
   let last: ReadonlyMap<string, TreeEntry> = start;
   const commits: BuiltCommit[] = [];
-  for (const commit of work.commits) {
-    const differs = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", work.base, commit];
-    const changes = parseChanges(await store.run(differs, { env, isUntrusted: true })).filter(isKnown);
-    const entries = applyChanges(start, changes, base, leftOut);
+  for (const commit of changes.commits) {
+    const differs = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", changes.base, commit];
+    const differences = parseDifferences(await store.run(differs, { env, isUntrusted: true })).filter(isKnown);
+    const entries = applyDifferences(start, differences, base, leftOut);
     const next = await writeTree(store, entries, `build.${scratchID}`, env);
     if (next === tree) continue;
     const [seconds = "0"] = (await run("show", "--no-patch", "--format=%at", commit)).split("\n");
@@ -72,14 +72,14 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
     claims += message.claims;
     tip = await commitTree(next, tip, message.text, `${Math.max(0, Number(seconds) || 0)} +0000`);
     [tree, last] = [next, entries];
-    changed = changes.map(({ path }) => path).filter((path) => entries.get(path) !== start.get(path));
+    changed = differences.map(({ path }) => path).filter((path) => entries.get(path) !== start.get(path));
     commits.push({ id: tip, subject: message.text.split("\n")[0] ?? "" });
   }
-  for (const path of work.leftOut)
+  for (const path of changes.leftOut)
     leftOut.set(path, 'it is too large for a commit; take it with mode "files" and paths');
-  for (const path of work.unread)
+  for (const path of changes.unread)
     leftOut.set(path.length > SHOWN_OF_PATH ? `${path.slice(0, SHOWN_OF_PATH)}...` : path, UNREADABLE);
-  for (const path of work.unborn) leftOut.set(path, OWN_REPOSITORY);
+  for (const path of changes.unborn) leftOut.set(path, OWN_REPOSITORY);
   return {
     base: store.isRepository ? first : null,
     tip,
@@ -93,9 +93,10 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
   };
 
   /** A file that could not be read only seems to have been removed. */
-  function isKnown({ path, entry }: Change): boolean {
+  function isKnown({ path, entry }: Difference): boolean {
     return (
-      entry !== null || ![...work.unread, ...work.unborn].some((one) => path === one || path.startsWith(`${one}/`))
+      entry !== null ||
+      ![...changes.unread, ...changes.unborn].some((one) => path === one || path.startsWith(`${one}/`))
     );
   }
 
@@ -127,7 +128,7 @@ const OWN_REPOSITORY = "the job made it a repository of its own";
 /** Characters shown of a longer path. */
 const SHOWN_OF_PATH = 1_000;
 
-interface Change {
+interface Difference {
   readonly path: string;
   /** null = removed. */
   readonly entry: TreeEntry | null;
@@ -137,24 +138,24 @@ const parseTree = (output: Buffer): Map<string, TreeEntry> =>
   // "mode type oid\tpath" becomes "mode oid \tpath", which is close enough to an index's "mode oid stage\tpath"
   parseStage(Buffer.from(output.toString("latin1").replace(/(^|\0)(\d+) \w+ /g, "$1$2 "), "latin1"));
 
-function parseChanges(output: Buffer): Change[] {
+function parseDifferences(output: Buffer): Difference[] {
   const records = splitRecords(output);
-  const changes: Change[] = [];
+  const differences: Difference[] = [];
   for (let at = 0; at + 1 < records.length; at += 2) {
     const [, mode = "", , oid = "", status] = (records[at] as string).split(" ");
-    changes.push({ path: records[at + 1] as string, entry: status === "D" ? null : { mode, oid } });
+    differences.push({ path: records[at + 1] as string, entry: status === "D" ? null : { mode, oid } });
   }
-  return changes;
+  return differences;
 }
 
-function applyChanges(
+function applyDifferences(
   start: ReadonlyMap<string, TreeEntry>,
-  changes: readonly Change[],
+  differences: readonly Difference[],
   { nested }: TreeBase,
   leftOut: Map<string, string>,
 ): Map<string, TreeEntry> {
   const entries = new Map(start);
-  for (const { path, entry } of changes) {
+  for (const { path, entry } of differences) {
     const root = nested.find((one) => path.startsWith(one) || `${path}/` === one);
     if (root) leftOut.set(root, 'it is a repository of its own; take what changed in it with mode "files" and paths');
     else if (!isSafePath(path)) leftOut.set(path, "some file system takes its name for another place");

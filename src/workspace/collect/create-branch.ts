@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
 import { nullIfMissing } from "../../shared/lstat-or-null.ts";
 import type { ProjectStore } from "../project/project-store.ts";
-import { jobObjectsEnv } from "../sandbox/fetch-changes.ts";
+import { jobObjectsEnv } from "../project/stored-changes.ts";
 import type { BuiltCommits } from "./build-commits.ts";
 
 /**

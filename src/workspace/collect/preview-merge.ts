@@ -2,7 +2,7 @@ import { GitError } from "../git.ts";
 import { splitRecords, toText } from "../paths.ts";
 import { captureTree, type TreeBase } from "../project/capture-tree.ts";
 import type { ProjectStore } from "../project/project-store.ts";
-import { jobObjectsEnv } from "../sandbox/fetch-changes.ts";
+import { jobObjectsEnv } from "../project/stored-changes.ts";
 import type { Identity } from "../sandbox/send-tree.ts";
 import type { BuiltCommits } from "./build-commits.ts";
 

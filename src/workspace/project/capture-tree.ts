@@ -7,20 +7,21 @@ import { type Listing, listTree } from "./list-project.ts";
 import type { ProjectStore } from "./project-store.ts";
 import { parseStage, type TreeEntry, writeTree } from "./tree-entries.ts";
 
-/** A project's files at one moment. Recorded with the jobs that start from it: what they did is told apart by it. */
+/** A project's files at one moment. It is recorded with each job that starts from it, whose changes are the difference. */
 export interface TreeBase {
   /** Absolute root of the project on the host. */
   readonly project: string;
   /** The commit the user had checked out; null without one. */
   readonly head: string | null;
-  /** The tree as the user's repository records it: converted line ends, large-file pointers, submodules as links. */
+  /** The tree as the user's repository would record it: with converted line ends, Git LFS pointers, and submodules as commits. */
   readonly tree: string;
-  /** A commit, without a parent, of the exact bytes: the first of the repository in the sandbox. */
+  /** A commit without a parent that holds the exact bytes; the first commit of the repository in the sandbox. */
   readonly commit: string;
-  /** Roots of submodules and nested repositories, each with a slash at the end. */
+  /** Roots of submodules and nested repositories, each with a trailing slash. */
   readonly nested: readonly string[];
-  /** Empty directories to be made besides. */
+  /** Empty folders, which a git tree cannot hold. */
   readonly emptyFolders: readonly string[];
+  /** What was left out, in words. */
   readonly notes: readonly string[];
 }
 
@@ -31,12 +32,12 @@ export interface CaptureLimits {
 
 export const CAPTURE_LIMITS: CaptureLimits = { bytes: 1024 ** 3, files: 200_000 };
 
-/** Both sides make the same commit from the same tree. */
+/** Author and date of base commits are fixed, so that the same tree always gives the same commit. */
 export const BASE_IDENTITY = { name: "opencode-parallel-agents", email: "base@opencode-parallel-agents.invalid" };
 const BASE_DATE = "1000000000 +0000";
 
 /**
- * Takes the working tree as it is now. Reads the user's files and repository and writes to neither.
+ * Captures the working tree as it is now. Reads the user's files and repository and writes to neither.
  * @param scratchID names the scratch files of this call
  * @throws PluginError `workspace_failed`, GitError
  */
@@ -46,11 +47,11 @@ export async function captureTree(
   limits: CaptureLimits = CAPTURE_LIMITS,
 ): Promise<TreeBase> {
   const listing = await listTree({
-    git: (below, args, input) => reading(store, below, args, input),
+    git: (below, args, input) => gitAt(store, below, args, input),
     absolute: absoluteIn(store.root),
     isPlainFolder: !store.isRepository,
   });
-  refuseTooMuch(listing, limits, store.root);
+  refuseTooLarge(listing, limits, store.root);
   const exact = await hashFiles(store, listing, `index.${scratchID}`);
   const view = await userView(store, listing, exact.entries, scratchID);
   const head = store.isRepository ? await headOf(store) : null;
@@ -65,31 +66,33 @@ export async function captureTree(
   };
 }
 
-function reading(store: ProjectStore, below: string, args: readonly string[], input?: Uint8Array): Promise<Buffer> {
+/** Runs git in the user's repository, in a nested one, or with an empty index where the project has no repository. */
+function gitAt(store: ProjectStore, below: string, args: readonly string[], input?: Uint8Array): Promise<Buffer> {
   const more = input ? { input } : {};
   if (below !== "") return store.user(args, { cwd: join(store.root, toText(below)), ...more });
   if (store.isRepository) return store.user(args, more);
-  return store.onFiles("index.none", args, { ...more, config: "user" }); // what he ignores everywhere counts here too
+  return store.onFiles("index.none", args, { ...more, config: "user" }); // the user's global ignore rules apply here too
 }
 
-function refuseTooMuch({ paths, sizes }: Listing, limits: CaptureLimits, root: string): void {
+function refuseTooLarge({ paths, sizes }: Listing, limits: CaptureLimits, root: string): void {
   const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
   if (total <= limits.bytes && paths.length <= limits.files) return;
   const largest = [...sizes].sort((a, b) => b[1] - a[1]).slice(0, 5);
   const named = largest.map(([path, size]) => `${toText(path)} (${formatSize(size)})`).join(", ");
   throw new PluginError(
     "workspace_failed",
-    `The project ${root} is too large for a sandbox: ${paths.length} files, ${formatSize(total)}; at most ${limits.files} files and ${formatSize(limits.bytes)} go along. Largest: ${named}. Add what jobs do not need to .gitignore, or set the environment's "workspace" to "empty".`,
+    `The project ${root} is too large for a sandbox: ${paths.length} files, ${formatSize(total)}; the limit is ${limits.files} files and ${formatSize(limits.bytes)}. Largest: ${named}. Add what jobs do not need to .gitignore, or set the environment's "workspace" to "empty".`,
     { retryable: false },
   );
 }
 
-/** Hashes what changed since the last time; the index remembers the rest by size and time. */
+/** Hashes the files that changed since the last capture; the index in the store knows the others by size and time. */
 async function hashFiles(store: ProjectStore, { paths }: Listing, scratch: string) {
-  const kept = join(store.folder, "index");
+  const index = join(store.folder, "index");
   const working = join(store.folder, scratch);
-  // Linked, not copied: git tells a file changed in the same instant by the time of the index.
-  await link(kept, working).catch(() => {});
+  // Linked, not copied, to keep its time, by which git notices a file that changed in the same second. Where that fails, as
+  // on a file system without hard links, all files are hashed again.
+  await link(index, working).catch(() => {});
   try {
     const wanted = new Set(paths);
     const known = splitRecords(await store.onFiles(scratch, ["ls-files", "-z"]));
@@ -101,7 +104,7 @@ async function hashFiles(store: ProjectStore, { paths }: Listing, scratch: strin
     });
     const tree = (await store.onFiles(scratch, ["write-tree"])).toString().trim();
     const entries = parseStage(await store.onFiles(scratch, ["ls-files", "-z", "--stage"]));
-    await rename(working, kept);
+    await rename(working, index);
     return { tree, entries };
   } finally {
     await rm(working, { force: true });
@@ -109,8 +112,8 @@ async function hashFiles(store: ProjectStore, { paths }: Listing, scratch: strin
 }
 
 /**
- * What the user's repository would record, without running his filters: of a file that git holds for unchanged the
- * entry of his index, of any other its bytes.
+ * The entries that the user's repository would record, without running his filters: for a file that git considers
+ * unchanged the entry of his index, for any other its exact bytes.
  */
 async function userView(
   store: ProjectStore,

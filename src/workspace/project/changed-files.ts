@@ -6,9 +6,9 @@ import type { ProjectStore } from "./project-store.ts";
 const LATER_THAN_ANY_FILE = new Date("2100-01-01T00:00:00Z");
 
 /**
- * The tracked files of the user's repository that differ from his index. git compares sizes and times, and the bytes of a
- * file as new as the index; for that it would run the user's filters, so they are off. Of a file with a filter its bytes
- * tell nothing then: sizes and times decide alone, as if the index were newer.
+ * The tracked files of the user's repository that differ from his index. git compares sizes and times, and also the
+ * content of a file that is as new as the index. Comparing content would run the user's filters, so they are switched off;
+ * a filtered file then always seems changed, so for such files sizes and times alone decide, as if the index were newer.
  * @param scratchID names the scratch file of this call
  */
 export async function changedFiles(store: ProjectStore, scratchID: string): Promise<Set<string>> {
@@ -19,14 +19,14 @@ export async function changedFiles(store: ProjectStore, scratchID: string): Prom
       await store.user(["diff-files", "-z", "--name-only", "--ignore-submodules=all"], { env: { ...env, ...more } }),
     );
   const changed = new Set(await differing());
-  const unsure = drivers.size > 0 && changed.size > 0 ? await filtered(store, changed, drivers) : [];
-  if (unsure.length === 0) return changed;
+  const uncertain = drivers.size > 0 && changed.size > 0 ? await filteredFiles(store, changed, drivers) : [];
+  if (uncertain.length === 0) return changed;
   const copy = join(store.folder, `user-index.${scratchID}`);
   try {
     await copyFile(await indexOf(store), copy);
     await utimes(copy, LATER_THAN_ANY_FILE, LATER_THAN_ANY_FILE);
     const byTime = new Set(await differing({ GIT_INDEX_FILE: copy }));
-    for (const path of unsure) if (!byTime.has(path)) changed.delete(path);
+    for (const path of uncertain) if (!byTime.has(path)) changed.delete(path);
   } finally {
     await rm(copy, { force: true });
   }
@@ -34,7 +34,7 @@ export async function changedFiles(store: ProjectStore, scratchID: string): Prom
 }
 
 async function filterDrivers(store: ProjectStore): Promise<Set<string>> {
-  // Ends with 1 when there are none.
+  // git exits with 1 when there are none.
   const names = await store
     .user(["config", "-z", "--name-only", "--get-regexp", "^filter\\."])
     .catch(() => Buffer.alloc(0));
@@ -42,7 +42,7 @@ async function filterDrivers(store: ProjectStore): Promise<Set<string>> {
   return new Set(drivers.filter((driver) => driver !== ""));
 }
 
-/** A driver with empty programs runs none, and as long as it is not required its files are taken as they are. */
+/** Git settings under which no filter runs and filtered files are read as they are: a driver without programs is skipped unless required. */
 function withoutFilters(drivers: ReadonlySet<string>): Record<string, string> {
   const settings = [...drivers].flatMap((driver) => [
     [`filter.${toText(driver)}.clean`, ""],
@@ -58,7 +58,8 @@ function withoutFilters(drivers: ReadonlySet<string>): Record<string, string> {
   ]);
 }
 
-async function filtered(store: ProjectStore, paths: ReadonlySet<string>, drivers: ReadonlySet<string>) {
+/** Those of `paths` that one of the drivers filters. */
+async function filteredFiles(store: ProjectStore, paths: ReadonlySet<string>, drivers: ReadonlySet<string>) {
   const fields = splitRecords(
     await store.user(["check-attr", "-z", "--stdin", "filter"], { input: joinRecords([...paths]) }),
   );

@@ -3,24 +3,23 @@ import { isWithin } from "../../config/host-paths.ts";
 import { type Git, GitError } from "../git.ts";
 import { type Homes, isHome, realPathOrSelf } from "./home-folders.ts";
 
-/** What of the host is meant by "the project". */
+/** The folder of the host that jobs get their files from. */
 export type FoundProject =
   | {
       readonly kind: "project";
       /** Absolute: the top of the user's repository, or the plain folder. */
       readonly root: string;
       readonly isRepository: boolean;
-      /** What the user should know of how it was chosen. */
+      /** What the user should know about the choice. */
       readonly notes: readonly string[];
     }
-  /** `why` is a sentence. */
+  /** There is none; `why` is a sentence. */
   | { readonly kind: "none"; readonly why: string };
 
 /**
- * The repository that a folder is in, or else the folder itself. Nobody means his home, or all of the machine, when he
- * says "the project": not as a plain folder, and not as a repository either, as those have it who keep their settings
- * in git; a folder below such a repository is a project of its own. Nor does what a repository says of itself make
- * files outside it a part of it.
+ * The repository that contains a folder, or else the folder itself. A home directory or the whole machine is never the
+ * project, not even if it is a repository, as for people who keep their settings in git; a folder below such a repository
+ * is a project of its own. A repository that declares its files to lie elsewhere is ignored as well.
  * @param directory absolute; somewhere in the project
  * @throws GitError
  */
@@ -35,27 +34,27 @@ export async function findProject(git: Git, directory: string, homes: Homes): Pr
   return plainFolder(directory, why, homes);
 }
 
-/** @param why its repository does not count; null = there is none */
+/** @param why why its repository is ignored; null = there is none */
 async function plainFolder(directory: string, why: string | null, homes: Homes): Promise<FoundProject> {
   const real = await realPathOrSelf(directory);
   if (isHome(real, homes)) return none("OpenCode is open in a home directory, or above one");
   if (isSettings(real, homes)) return none("OpenCode is open among the settings and keys of a home");
-  const note = `The folder was taken by itself, without the git repository it is in: ${why}.`;
+  const note = `The folder itself is the project, and the git repository around it is ignored: ${why}.`;
   return { kind: "project", root: directory, isRepository: false, notes: why === null ? [] : [note] };
 }
 
 const none = (why: string): FoundProject => ({
   kind: "none",
-  why: `The work directory began empty, because ${why}: to give jobs files, open a folder that holds only them.`,
+  why: `The work directory started empty because ${why}. To give jobs files, open a folder that holds only those files.`,
 });
 
-/** `~/.ssh`, `~/.config/gh`, `~/.local/share`: what has no repository of its own is a part of the home there. */
+/** Whether a folder without a repository of its own belongs to a home's settings: `~/.ssh`, `~/.config/gh`, `~/.local/share`. */
 const isSettings = (real: string, { own, others }: Homes): boolean =>
   [...own, ...others].some((home) => home !== sep && real.startsWith(`${home}${sep}.`));
 
 type Repository =
   | { readonly kind: "inside-git" }
-  /** `isOwn`: its files are those around its `.git`. */
+  /** `isOwn`: its files are those around its `.git`. `top`: its root; null = there is no repository. */
   | { readonly kind: "found"; readonly top: string | null; readonly isOwn: boolean };
 
 async function findRepository(git: Git, directory: string): Promise<Repository> {
@@ -71,7 +70,7 @@ async function findRepository(git: Git, directory: string): Promise<Repository> 
     throw error;
   }
   if (isWithin(await realPathOrSelf(directory), await realPathOrSelf(gitDir))) return { kind: "inside-git" };
-  // Fails where the files are said to lie elsewhere (core.worktree), so that this folder is not among them.
+  // git fails here if core.worktree puts the repository's files elsewhere, so that this folder is not among them.
   const top = await ask(directory, "--show-toplevel").catch(() => "");
   const isOwn =
     top !== "" &&

@@ -3,46 +3,42 @@ import { joinRecords, splitRecords } from "../paths.ts";
 
 type AskGit = (args: readonly string[], input: Uint8Array) => Promise<Buffer>;
 
-/** The exit code of `git check-ignore` when none of the names is ignored. */
-const NONE = 1;
+/** Exit code of `git check-ignore` when none of the names is ignored. */
+const NONE_IGNORED = 1;
 
 /**
- * Which of these names git ignores, by their place below where it runs. A folder's ends with a slash.
- * @throws GitError when git cannot say: that must not pass for "none", or what is ignored would go along
+ * Those of the names that git ignores.
+ * @param names paths relative to the folder that git runs in; the name of a folder ends with a slash
+ * @throws GitError when git fails: taking that for "none" would copy ignored files
  */
 export async function ignoredNames(git: AskGit, names: readonly string[]): Promise<string[]> {
   if (names.length === 0) return [];
-  const input = joinRecords(names.map((name) => `./${name}`)); // a colon at the beginning would be magic
-  const said = await git(["check-ignore", "-z", "--stdin"], input).catch((error: unknown) => {
-    if (error instanceof GitError && error.code === NONE) return Buffer.alloc(0);
+  const input = joinRecords(names.map((name) => `./${name}`)); // without "./" a leading colon would have a special meaning
+  const output = await git(["check-ignore", "-z", "--stdin"], input).catch((error: unknown) => {
+    if (error instanceof GitError && error.code === NONE_IGNORED) return Buffer.alloc(0);
     throw error;
   });
-  return splitRecords(said).map((name) => name.slice(2));
+  return splitRecords(output).map((name) => name.slice(2));
 }
 
 /**
- * Those of these folders that git does not ignore. Each is asked for in the repository that it is in: another one says
- * nothing of it. Where git cannot read one its folders go along: they are empty, and no reason for a job to fail.
- * @param nested roots of repositories in the project, each with a slash at the end
+ * The empty folders that git does not ignore. Each is looked up in the repository that contains it. If git fails there,
+ * the folders are kept: they are empty, so a job need not fail over them.
+ * @param nested roots of repositories in the project, each with a trailing slash
  */
 export async function withoutIgnored(
   git: (below: string, ...how: Parameters<AskGit>) => Promise<Buffer>,
   folders: readonly string[],
   nested: readonly string[],
 ): Promise<string[]> {
-  const tops = ["", ...nested].sort((a, b) => b.length - a.length);
-  const byTop = new Map<string, string[]>();
-  for (const folder of folders) {
-    const top = tops.find((one) => folder.startsWith(one)) ?? "";
-    const inside = byTop.get(top) ?? [];
-    inside.push(folder.slice(top.length));
-    byTop.set(top, inside);
-  }
+  const roots = ["", ...nested].sort((a, b) => b.length - a.length);
+  const rootOf = new Map(folders.map((folder) => [folder, roots.find((root) => folder.startsWith(root))]));
   const ignored = new Set<string>();
-  for (const [top, inside] of byTop) {
-    const names = inside.map((folder) => `${folder}/`);
-    const found = await ignoredNames((...how) => git(top, ...how), names).catch(() => []);
-    for (const name of found) ignored.add(top + name.slice(0, -1));
+  for (const root of roots) {
+    const inside = folders.filter((folder) => rootOf.get(folder) === root);
+    const names = inside.map((folder) => `${folder.slice(root.length)}/`);
+    const found = await ignoredNames((...how) => git(root, ...how), names).catch(() => []);
+    for (const name of found) ignored.add(root + name.slice(0, -1));
   }
   return folders.filter((folder) => !ignored.has(folder)).sort();
 }

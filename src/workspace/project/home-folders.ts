@@ -2,14 +2,14 @@ import { readFile, realpath } from "node:fs/promises";
 import { homedir, userInfo } from "node:os";
 import { dirname, sep } from "node:path";
 
-/** Home directories of this machine, without links in them. */
+/** Home directories of this machine, links resolved. */
 export interface Homes {
-  /** The user's: as his environment has it, and as the system does. */
+  /** The user's, according to the environment and according to the system. */
   readonly own: readonly string[];
   readonly others: readonly string[];
 }
 
-/** People, and root: what the system keeps for its services may well be a project. */
+/** Whether an account is a person's or root's. The home of a service account may well be a project. */
 const isPerson = (uid: number): boolean => uid === 0 || (uid >= 1000 && uid < 65_534);
 
 export async function readHomes(): Promise<Homes> {
@@ -25,25 +25,26 @@ export async function readHomes(): Promise<Homes> {
 }
 
 /**
- * Whether nobody can mean a folder when he says "the project": the whole machine, a home directory, or what holds the
- * user's own.
- * @param folder absolute and without links in it
+ * Whether a folder is too wide to be a project: the root of the file system, a home directory, or a folder that contains
+ * the user's home.
+ * @param folder absolute, links resolved
  */
 export const isHome = (folder: string, { own, others }: Homes): boolean =>
   dirname(folder) === folder ||
-  HOMES.test(dirname(folder)) ||
+  HOMES_PARENT.test(dirname(folder)) ||
   [...own, ...others].includes(folder) ||
   own.some((home) => home.startsWith(`${folder}${sep}`));
 
-/** Where those are kept that `/etc/passwd` does not list: macOS, and Windows as its Linux sees it. */
-const HOMES = /^(\/mnt\/[a-z])?\/Users$/;
+/** Parent of home directories that `/etc/passwd` does not list: on macOS, and of Windows under WSL. */
+const HOMES_PARENT = /^(\/mnt\/[a-z])?\/Users$/;
 
+/** The path with links resolved; unchanged where that fails. */
 export const realPathOrSelf = (path: string): Promise<string> => realpath(path).catch(() => path);
 
 function systemHome(): string {
   try {
     return userInfo().homedir;
   } catch {
-    return homedir(); // a user without an entry, as in containers
+    return homedir(); // a user without an entry in /etc/passwd, as in containers
   }
 }

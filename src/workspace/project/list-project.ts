@@ -1,63 +1,65 @@
-import { lstat, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
+import { isMissing, lstatOrNull } from "../../shared/lstat-or-null.ts";
+import { PromiseCache } from "../../shared/memoize-until-failure.ts";
 import { plainName } from "../../shared/plain-text.ts";
 import { isSafePath, splitRecords, toText } from "../paths.ts";
-import { namesIn, WalkLimitError, walkFolder } from "../walk-folder.ts";
+import { listFolder, WalkLimitError, walkFolder } from "../walk-folder.ts";
 import { withoutIgnored } from "./git-ignored.ts";
 import type { TreeEntry } from "./tree-entries.ts";
 
-/** What git says of one working tree: the user's repository, a nested one, or a plain folder. */
+/** Access to the project's working tree: the user's repository, or a plain folder. */
 export interface TreeReader {
-  /** Nothing of it is tracked, and all of it counts. */
+  /** Whether the project is no repository, so that every file in it is untracked. */
   readonly isPlainFolder: boolean;
-  /** Output of git for the tree at `below`, a path in the project that is empty or ends with a slash. */
+  /** Runs git in the project ("") or in a nested repository (its path, with a trailing slash) and returns the output. */
   git(below: string, args: readonly string[], input?: Uint8Array): Promise<Buffer>;
   /** Absolute, as bytes. */
   absolute(path: string): Buffer;
 }
 
 export interface Listing {
-  /** Everything that goes along and is there: files and links. */
+  /** Files and links to copy. */
   readonly paths: readonly string[];
-  /** Bytes, by path. */
+  /** Sizes in bytes, by path. */
   readonly sizes: ReadonlyMap<string, number>;
-  /** Empty directories that are not ignored. */
+  /** Empty folders that git does not ignore. */
   readonly emptyFolders: readonly string[];
-  /** The index of the outermost repository; conflicted paths are not in it. */
+  /** The index of the outermost repository, without conflicted paths. */
   readonly index: ReadonlyMap<string, TreeEntry>;
-  /** Roots of submodules and nested repositories, with a slash at the end. Their files go along; their history is theirs. */
+  /** Roots of submodules and nested repositories, each with a trailing slash. Their files are copied, their history is not. */
   readonly nested: readonly string[];
-  /** What could not go along, in words. */
+  /** What was left out, in words. */
   readonly notes: readonly string[];
 }
 
-/** Looks through a project: what is tracked or not ignored, in nested repositories too. Reads names and sizes only. */
+/** Lists what is tracked or not ignored in a project and its nested repositories. Reads names and sizes only. */
 export async function listTree(reader: TreeReader): Promise<Listing> {
   const found: Listed = { files: new Set(), folders: [], nested: [], notes: [] };
-  const index = await listOne(reader, "", found);
+  const index = await listRepository(reader, "", found);
   const sizes = new Map<string, number>();
   const folders = new Set<string>();
-  const odd: string[] = [];
+  let specialFiles = 0;
   const unsafe: string[] = [];
-  const isBehindLink = linkFinder(reader);
+  const isBehindLink = createLinkFinder(reader);
   for (const path of found.files) {
-    // An index is a file like others: what comes in an archive may name what lies outside.
+    // An index is a file like any other: one that came in an archive may name files outside the project.
     if (!isSafePath(path)) {
       unsafe.push(path);
       continue;
     }
-    if (await isBehindLink(path)) continue; // git holds it for deleted
-    const stat = await lstat(reader.absolute(path)).catch(() => null);
+    if (await isBehindLink(path)) continue; // git treats it as deleted
+    const stat = await lstatOrNull(reader.absolute(path));
     if (stat === null) {
-      const parent = path.slice(0, path.lastIndexOf("/") + 1); // tracked and deleted, perhaps the last of its folder
+      const parent = path.slice(0, path.lastIndexOf("/") + 1); // tracked and deleted, perhaps the last file of its folder
       if (parent !== "" && (await isEmpty(reader, parent))) folders.add(parent.slice(0, -1));
       continue;
     }
     if (stat.isFile() || stat.isSymbolicLink()) sizes.set(path, stat.size);
-    else if (!stat.isDirectory()) odd.push(path);
+    else if (!stat.isDirectory()) specialFiles += 1;
   }
   for (const folder of found.folders) await findEmpty(reader, folder, folders, found.notes);
-  if (unsafe.length > 0) found.notes.push(`names that lead elsewhere were left out: ${named(unsafe)}`);
-  if (odd.length > 0) found.notes.push(`${odd.length} sockets, pipes or devices were left out`);
+  if (unsafe.length > 0) found.notes.push(`names that lead elsewhere were left out: ${listNames(unsafe)}`);
+  if (specialFiles > 0) found.notes.push(`sockets, pipes and devices were left out: ${specialFiles}`);
   return {
     paths: [...sizes.keys()],
     sizes,
@@ -75,7 +77,8 @@ interface Listed {
   readonly notes: string[];
 }
 
-async function listOne(reader: TreeReader, below: string, found: Listed): Promise<Map<string, TreeEntry>> {
+/** Lists one repository and those nested in it. @param below its path, "" or with a trailing slash @returns its index */
+async function listRepository(reader: TreeReader, below: string, found: Listed): Promise<Map<string, TreeEntry>> {
   const index = new Map<string, TreeEntry>();
   const inner: string[] = [];
   for (const record of splitRecords(await reader.git(below, ["ls-files", "-z", "--stage"]))) {
@@ -98,64 +101,64 @@ async function listOne(reader: TreeReader, below: string, found: Listed): Promis
     }
   } else {
     const where = below === "" ? "" : ` in ${plainName(toText(below))}`;
-    found.notes.push(`files that git does not track${where} were not taken: status.showUntrackedFiles is off there`);
+    found.notes.push(`files that git does not track${where} were left out: status.showUntrackedFiles is off there`);
   }
   for (const root of new Set(inner)) {
     found.nested.push(root);
-    const isRepository = await lstat(reader.absolute(`${root}.git`)).catch(() => null);
     if (!(await isInPlace(reader, root))) {
       found.notes.push(`the nested repository ${plainName(toText(root))} was left out: it is reached through a link`);
       continue;
     }
-    if (!isRepository) {
+    if ((await lstatOrNull(reader.absolute(`${root}.git`))) === null) {
       found.folders.push(root); // a submodule that was never fetched
       continue;
     }
-    await listOne(reader, root, found).catch((error) => {
+    await listRepository(reader, root, found).catch((error) => {
       found.notes.push(`the nested repository ${plainName(toText(root))} was left out: ${reasonOf(error, reader)}`);
     });
   }
   return index;
 }
 
-/** Whether one of the folders that a path is in is a link; each is looked at once. */
-function linkFinder(reader: TreeReader): (path: string) => Promise<boolean> {
-  const known = new Map<string, Promise<boolean>>();
+/** Tells whether one of the folders above a path is a link. Each folder is looked up once. */
+function createLinkFinder(reader: TreeReader): (path: string) => Promise<boolean> {
+  const links = new PromiseCache<string, boolean>();
   const isLink = async (folder: string): Promise<boolean> =>
-    (await lstat(reader.absolute(folder)).catch(() => null))?.isSymbolicLink() === true || isBehindLink(folder);
-  function isBehindLink(path: string): Promise<boolean> {
+    (await isBehindLink(folder)) || (await lstatOrNull(reader.absolute(folder)))?.isSymbolicLink() === true;
+  async function isBehindLink(path: string): Promise<boolean> {
     const slash = path.lastIndexOf("/");
-    if (slash < 0) return Promise.resolve(false);
+    if (slash < 0) return false;
     const folder = path.slice(0, slash);
-    const found = known.get(folder) ?? isLink(folder);
-    known.set(folder, found);
-    return found;
+    return links.getOrMake(folder, () => isLink(folder));
   }
   return isBehindLink;
 }
 
-/** Where the project lies on the host is no business of its jobs, who read this. */
+/** The error's message without the project's place on the host, which its jobs, who read this, need not know. */
 const reasonOf = (error: unknown, reader: TreeReader): string =>
   (error instanceof Error ? error.message : String(error)).replaceAll(reader.absolute("").toString("utf8"), "");
 
 /**
- * The user's own word on whether untracked files are part of a repository: who keeps his home in one says no.
+ * Whether the user counts untracked files as part of a repository. Those who keep their home directory in one often do not.
  * @source git-config(1), status.showUntrackedFiles: no, normal, all, or a boolean
  */
 async function takesUntracked(reader: TreeReader, below: string): Promise<boolean> {
-  const said = await reader.git(below, ["config", "--get", "status.showUntrackedFiles"]).catch(() => Buffer.alloc(0));
-  return !/^(no|false|off|0)$/i.test(said.toString().trim());
+  const value = await reader.git(below, ["config", "--get", "status.showUntrackedFiles"]).catch(() => Buffer.alloc(0));
+  return !/^(no|false|off|0)$/i.test(value.toString().trim());
 }
 
-/** Whether a folder is where its name says, not behind a link. */
+/** Whether a folder lies where its path says, and is not reached through a link. A missing one counts as in place. */
 async function isInPlace(reader: TreeReader, folder: string): Promise<boolean> {
   const real = async (path: string) =>
     Buffer.from(await realpath(reader.absolute(path), { encoding: "buffer" })).toString("latin1");
-  const [top, there] = await Promise.all([real(""), real(folder)]).catch(() => ["", null]);
-  return there === null || `${there}/` === `${top}/${folder}`; // a submodule that is not there is no link
+  try {
+    return `${await real(folder)}/` === `${await real("")}/${folder}`;
+  } catch (error) {
+    return isMissing(error);
+  }
 }
 
-/** Adds the empty directories at and below `folder`. */
+/** Adds the empty folders at and below `folder`. */
 async function findEmpty(reader: TreeReader, folder: string, into: Set<string>, notes: string[]): Promise<void> {
   if (await isEmpty(reader, folder)) into.add(folder.slice(0, -1));
   try {
@@ -163,18 +166,18 @@ async function findEmpty(reader: TreeReader, folder: string, into: Set<string>, 
       if (entry.kind === "folder" && entry.isEmpty) into.add(folder + entry.path);
   } catch (error) {
     if (!(error instanceof WalkLimitError)) throw error;
-    notes.push(`not all empty folders in ${plainName(toText(folder))} were taken: ${error.message}`);
+    notes.push(`some empty folders in ${plainName(toText(folder))} were left out: ${error.message}`);
   }
 }
 
 const WALK = { entries: 1_000_000, depth: 500 };
 
 const isEmpty = async (reader: TreeReader, folder: string): Promise<boolean> =>
-  (await namesIn(reader.absolute(folder)).catch(() => null))?.length === 0;
+  (await listFolder(reader.absolute(folder)).catch(() => null))?.length === 0; // an unreadable folder is not known to be empty
 
 const SHOWN = 20;
 
-const named = (paths: readonly string[]): string =>
+const listNames = (paths: readonly string[]): string =>
   `${paths
     .slice(0, SHOWN)
     .map((path) => plainName(toText(path)))

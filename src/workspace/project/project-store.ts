@@ -1,41 +1,42 @@
-import { lstat, readdir, rm, stat } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { lstatOrNull, nullIfMissing } from "../../shared/lstat-or-null.ts";
 import { ownFolder, refuseLink, writeOwnFile } from "../../shared/own-folder.ts";
 import type { Git, GitRun } from "../git.ts";
 import { fileNameFor } from "../paths.ts";
 import type { FoundProject } from "./find-project.ts";
 
 /**
- * A repository of ours beside a project, which holds what the user's does not: the exact bytes of his working tree, and
- * later what jobs made of it. His objects are borrowed, his files and repository only read.
+ * A repository of our own for a project. It holds what the user's repository lacks: the exact bytes of the working tree,
+ * and what jobs made of them. Objects of the user's repository are borrowed; his files and repository are only read.
  */
 export interface ProjectStore {
   /** Absolute: the top of the user's repository, or the plain folder. */
   readonly root: string;
   readonly isRepository: boolean;
-  /** How it was chosen, where that is worth a word. */
+  /** What the user should know about how the project was chosen. */
   readonly notes: readonly string[];
   readonly format: "sha1" | "sha256";
   /** Absolute folder of everything we keep for the project. */
   readonly folder: string;
-  /** git on the user's own repository; only reads, unless a branch is made. */
+  /** Runs git in the user's repository. It only reads, except when a branch is created. */
   user(args: readonly string[], more?: Partial<GitRun>): Promise<Buffer>;
-  /** git on our store, with nobody's configuration. */
+  /** Runs git on our store, without anyone's configuration. */
   run(args: readonly string[], more?: Partial<GitRun>): Promise<Buffer>;
   stream(args: readonly string[], more?: Partial<GitRun>): AsyncIterable<Buffer>;
   toFile(args: readonly string[], path: string, more?: Partial<GitRun>): Promise<void>;
-  /** The same with the project's files as the working tree and an index of that name. */
+  /** Like `run`, with the project's files as the working tree and the named file in `folder` as the index. */
   onFiles(index: string, args: readonly string[], more?: Partial<GitRun>): Promise<Buffer>;
 }
 
 type Project = Extract<FoundProject, { kind: "project" }>;
 
-/** Files are bytes: nothing converts them, whatever the attributes in the project say. Also for sandboxes. */
+/** Attributes under which git never converts a file, whatever the project's own attributes say. Sandboxes use them too. */
 export const RAW_ATTRIBUTES =
   "* -text -ident !eol !filter !working-tree-encoding -export-ignore -export-subst !diff !merge\n";
 
 /**
- * Where everything is kept for the project with this root. No link below the state directory is followed.
+ * Path of the folder with everything we keep for the project at `root`. No link below the state directory is followed.
  * @throws PluginError `config_invalid`
  */
 export function storeFolder(stateDir: string, root: string): string {
@@ -44,23 +45,23 @@ export function storeFolder(stateDir: string, root: string): string {
   return folder;
 }
 
-/** Of what this folder's functions name with the scratchID of a call. */
+/** Files and folders named by the scratch ID of a call. */
 const SCRATCH = /^((index|user-index|view|build|send|pack)\..+|.+\.work_.+)$/;
-/** Nothing takes so long. */
+/** No call takes longer. */
 const SCRATCH_MS = 24 * 3600_000;
 
-/** Removes what processes left that were killed at their work. @param now epoch ms, by the clock of the file system */
+/** Removes scratch files of processes that were killed. @param now epoch ms, by the clock of the file system */
 export async function removeOldScratch(folder: string, now: number): Promise<void> {
-  for (const name of await readdir(folder).catch(() => [])) {
+  for (const name of (await nullIfMissing(readdir(folder))) ?? []) {
     const path = join(folder, name);
     if (!SCRATCH.test(name)) continue;
-    // Not the time of its content: an index is linked, and as old as the last one. It may be gone by now.
-    const madeAt = (await lstat(path).catch(() => null))?.ctimeMs ?? now;
-    if (now - madeAt > SCRATCH_MS) await rm(path, { recursive: true, force: true });
+    // Not its modification time: an index is a hard link, with the time of the last capture. It may be gone by now.
+    const createdAt = (await lstatOrNull(path))?.ctimeMs ?? now;
+    if (now - createdAt > SCRATCH_MS) await rm(path, { recursive: true, force: true });
   }
 }
 
-/** @param stateDir absolute; the store is made below it */
+/** Opens the store of a project, and creates it at first. @param stateDir absolute; the store lies below it */
 export async function openProjectStore(git: Git, stateDir: string, project: Project): Promise<ProjectStore> {
   const { root, isRepository, notes } = project;
   const ask = async (...args: string[]) =>
@@ -111,5 +112,5 @@ export async function openProjectStore(git: Git, stateDir: string, project: Proj
   };
 }
 
-/** The file is read by lines, and as C strings where quoted. */
+/** git reads the file line by line, and a quoted line as a C string. */
 const quoteAlternate = (path: string): string => (/["\n\\]|^#/.test(path) ? JSON.stringify(path) : path);

@@ -10,7 +10,7 @@ export interface TreeEntry {
   readonly oid: string;
 }
 
-/** Entries by path. @param output of `git ls-files -z --stage` */
+/** Parses the output of `git ls-files -z --stage` into entries by path. */
 export function parseStage(output: Buffer): Map<string, TreeEntry> {
   return new Map(
     splitRecords(output).map((record) => {
@@ -21,7 +21,11 @@ export function parseStage(output: Buffer): Map<string, TreeEntry> {
   );
 }
 
-/** Writes the tree of exactly these entries. Their objects need not be at hand. */
+/**
+ * Writes a tree of exactly these entries, whose objects need not exist.
+ * @param scratch name of an index file in the store's folder, which is removed again
+ * @returns the tree's object name
+ */
 export async function writeTree(
   store: ProjectStore,
   entries: ReadonlyMap<string, TreeEntry>,

@@ -3,7 +3,7 @@ import { joinRecords } from "../paths.ts";
 import type { ListedFile } from "./list-files.ts";
 import { followScript, type ScriptBounds } from "./run-script.ts";
 
-/** A piece of the file in turn, or its end. */
+/** A piece of the current file, or the end of it. */
 export type FetchedPiece =
   | { readonly kind: "bytes"; readonly bytes: Buffer }
   | { readonly kind: "end"; readonly ok: boolean };
@@ -12,8 +12,8 @@ const LIST = "/tmp/.parallel-agents-files";
 const AT_ONCE = 500;
 
 /**
- * One file after another, a mark behind each: what is read is what is there, though it grows or shrinks meanwhile. The
- * first argument of the inner script is its name.
+ * Prints the files one after another, each followed by the mark and "+", or "-" where it could not be read. No size is sent
+ * ahead, so a file may grow or shrink meanwhile. The inner script gets the mark as `$0`.
  */
 const SEND = `cd -- "$1" || exit 66
 xargs -0 -n ${AT_ONCE} sh -c '
@@ -26,9 +26,9 @@ rm -f -- "$2"
 exit $code`;
 
 /**
- * The contents of these files, in their order: pieces, then an end, for each.
- * @param mark nobody else knows it; a job that guesses it garbles its own files
- * @param fileBytes of each, at most one byte more is sent: by that it is known to be larger
+ * Streams the contents of files in the given order: for each its pieces, then its end.
+ * @param mark separates the files; secret, though a job that guesses it only garbles its own files
+ * @param fileBytes limit per file; one byte more is sent of a larger file, which tells the caller that it is larger
  * @throws PluginError `sandbox_lost`, Error
  */
 export async function* fetchFiles(
@@ -41,29 +41,29 @@ export async function* fetchFiles(
   await sandbox.writeFile(list, joinRecords(files.map(({ path }) => `./${path}`)));
   const args = [sandbox.workdir, list, mark, String(fileBytes + 1)];
   const running = followScript(sandbox, SEND, args, bounds);
-  const cutter = createCutter(Buffer.from(mark));
+  const split = createSplitter(Buffer.from(mark));
   try {
     for (;;) {
       const next = await running.next();
       if (next.done) {
-        if (next.value !== 0) throw new Error(`sending its files ended with ${next.value}`);
+        if (next.value !== 0) throw new Error(`reading them ended with exit code ${next.value}`);
         return;
       }
-      if (next.value.stream === "stdout") yield* cutter(Buffer.from(next.value.bytes));
+      if (next.value.stream === "stdout") yield* split(Buffer.from(next.value.bytes));
     }
   } finally {
     await running.return(0);
   }
 }
 
-/** Cuts a stream at its marks, wherever it is torn. */
-export function createCutter(mark: Buffer): (chunk: Buffer) => Generator<FetchedPiece> {
+/** Splits a stream at its marks, including marks that are spread over two chunks. */
+function createSplitter(mark: Buffer): (chunk: Buffer) => Generator<FetchedPiece> {
   let rest: Buffer = Buffer.alloc(0);
-  return function* cut(chunk) {
+  return function* split(chunk) {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     for (;;) {
       const at = rest.indexOf(mark);
-      // A mark, or its beginning, may still be coming.
+      // The end of the chunk may be the beginning of a mark.
       const sure = at >= 0 ? at : Math.max(0, rest.length - mark.length + 1);
       if (sure > 0) yield { kind: "bytes", bytes: rest.subarray(0, sure) };
       rest = rest.subarray(sure);

@@ -1,42 +1,42 @@
 /*
- * Pieces of the shell scripts that run git in a job's repository, inside its sandbox. All of it is the job's: nothing
- * configured there counts, and no hook or monitor runs.
+ * Pieces of the shell scripts that run git in a job's repository, inside its sandbox. The repository is untrusted: its
+ * user-level and system-level configuration is ignored, and no hook or monitor runs.
  */
 
-/** Also where the repository is only about to be made. */
+/** Defines `g`: git without anyone's configuration, also before the repository exists. */
 export const GIT_FUNCTION = `g() { GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 git "$@"; }`;
 
-/** Exit code of a script that finds no git. */
+/** Exit code of a script that finds no git in the sandbox. */
 export const NO_GIT = 64;
 
-/** `s` is git on the job's repository. */
+/** Defines `s`: git on the job's repository. */
 export const JOB_GIT = `${GIT_FUNCTION}
 command -v git >/dev/null || exit ${NO_GIT}
 s() { g -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.autocrlf=false -c gc.auto=0 -c commit.gpgSign=false "$@"; }`;
 
-/** Of one untracked file. Results of this size are asked for by name. */
+/** Largest untracked file that is committed, MiB. Larger ones are collected by name. */
 const FILE_MIB = 100;
 
-/** Longer paths the kernel takes in pieces only, which no tool here does. */
+/** Longest path in bytes; the kernel refuses a longer one in a single call (PATH_MAX), which is all that the tools make. */
 const PATH_BYTES = 4_000;
 
-/** A pattern of `find -path`, in a variable of that name. */
+/** Sets `LONG` to a `find -path` pattern of paths that are too long. */
 export const LONG = `LONG="./$(printf '%0${PATH_BYTES}d' 0 | tr 0 '?')*"`;
 
 /**
- * Prints, each ended by NUL, what cannot be read: files and folders that their modes close to the job itself, and the
- * first folder of each path that is too long.
+ * Prints what cannot be read, NUL-terminated: files and folders that the job itself has no permission for, and the first
+ * folder of each path that is too long.
  */
 const UNREAD = `find . -name .git -prune -o -path "$LONG" -prune -exec sh -c 'printf "%s\\0" "$@"' sh {} + \\
   -o ! -type l \\( ! -perm -400 -o -type d ! -perm -500 \\) -exec sh -c '
   for f do [ -r "$f" ] && { [ ! -d "$f" ] || [ -x "$f" ]; } || printf "%s\\0" "$f"; done' sh {} + 2>/dev/null || true`;
 
-/** Signs of a pattern, quoted; a line break, here \001, is any one character. */
+/** Turns paths into patterns of `.gitignore`: special characters are quoted, and a line break, here \001, becomes `?`. */
 const TO_PATTERN = `sed 's/[][*?!#\\\\ ]/\\\\&/g; s/^\\.//' | tr '\\001' '?'`;
 
 /**
- * Adds all of the work directory to the index, but for large untracked files and what cannot be read, at which git would
- * break off: `large` and `unread` in `folder` have their names.
+ * Adds the work directory to the index, except large untracked files and whatever cannot be read, at which git would stop.
+ * Their names are written to the files `large` and `unread` in `folder`.
  */
 export const addAll = (
   folder: string,
@@ -46,23 +46,23 @@ ${LONG}
 { cat ${folder}/large; tr '\\n\\0' '\\001\\n' < ${folder}/unread; } | ${TO_PATTERN} > ${folder}/exclude
 s -c core.excludesFile=${folder}/exclude -c advice.addEmbeddedRepo=false add --all --ignore-errors . >&2 || [ $? -eq 1 ]`;
 
-/** More are not looked for: each costs two runs of git. */
-const MOST_UNBORN = 1_000;
+/** Repositories checked at most: each takes two runs of git. */
+const MAX_UNBORN = 1_000;
 
 /**
- * Prints, each behind an "R" and ended by NUL, repositories in the work directory of which nothing is in the index: git
- * takes nothing of one without a commit. One with a commit is an entry there. An "R" alone: there are too many.
+ * Prints repositories in the work directory that the index has nothing of, each after an "R" and NUL-terminated: git adds
+ * nothing of a repository without a commit. An "R" alone means that there are too many.
  */
 export const UNBORN = `find . -mindepth 2 -name .git -prune -exec sh -c '
   n=0; g() { GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null git -c core.fsmonitor=false "$@"; }
   for f do
-    n=$((n + 1)); [ "$n" -le ${MOST_UNBORN} ] || { printf "R\\0"; break; }
+    n=$((n + 1)); [ "$n" -le ${MAX_UNBORN} ] || { printf "R\\0"; break; }
     d=\${f%/.git}
     [ -z "$(g --literal-pathspecs ls-files -- "$d" | head -n 1)" ] && ! g check-ignore -q -- "$d" && printf "R%s\\0" "$d"
   done' sh {} + 2>/dev/null || true`;
 
-/** Pipes where git reads what is not its own repository: it would never come to an end. */
+/** Prints pipes in places that git reads outside its own repository, and that would block it for ever. */
 export const PIPES = `find . -path ./.git -prune -o -type p '(' -name .gitignore -o -name .gitattributes -o -path '*/.git/*' ')' -print`;
 
-/** The job's last commit while its files are brought up to date: by it an update that broke off is undone. */
+/** Reference to the job's last commit for as long as an update runs; an update that was broken off is undone with it. */
 export const UPDATE_REF = "refs/parallel-agents/update";

@@ -4,24 +4,25 @@ import { splitRecords, toBytes } from "../paths.ts";
 import { LONG } from "./job-git.ts";
 import { followScript, type ScriptBounds } from "./run-script.ts";
 
-/** What a sandbox says it has: the job's word in every field. */
+/** A file as the sandbox reports it; every field is untrusted. */
 export interface ListedFile {
   readonly path: string;
-  /** `closed`: a folder that the job's own modes keep it from reading. `long`: one at which a path becomes too long. */
+  /** `closed`: a folder that the job has no permission to read. `long`: a folder below which paths are too long. */
   readonly kind: "file" | "link" | "other" | "closed" | "long";
   readonly bytes: number;
   readonly isExecutable: boolean;
-  /** Where a link leads; empty for others. */
+  /** Target of a link; "" for anything else. */
   readonly to: string;
 }
 
-export const MAX_LISTED = 200_000;
+const MAX_LISTED = 200_000;
 const MAX_LIST_BYTES = 64 * 1024 * 1024;
 const NO_FIND = 65;
 const FIELDS = 5;
+/** Characters shown of a path that is too long. */
 const SHOWN_OF_LONG = 100;
 
-/** Of every file: kind, mode, size, path, where it leads. A `find` without -printf is helped out, file by file. */
+/** Prints kind, mode, size, path and link target of every file. Where `find` lacks -printf, a shell does it file by file. */
 const LIST = `cd -- "$1" || exit 66; shift
 command -v find >/dev/null || exit ${NO_FIND}
 ${LONG}
@@ -44,8 +45,8 @@ fi
 true`;
 
 /**
- * The files of a sandbox's work directory, `.git` never among them.
- * @param roots paths to look at and below; "" = everywhere. One that is not there has no files.
+ * Lists files of a sandbox's work directory, except `.git`.
+ * @param roots paths to list, with everything below them; "" = the whole work directory; missing ones are skipped
  * @throws PluginError `collect_failed`, `sandbox_lost`, Error
  */
 export async function listFiles(
@@ -53,8 +54,8 @@ export async function listFiles(
   roots: readonly string[],
   bounds: ScriptBounds,
 ): Promise<readonly ListedFile[]> {
-  const places = roots.map((root) => toBytes(root === "" ? "." : `./${root}`).toString("utf8"));
-  const running = followScript(sandbox, LIST, [sandbox.workdir, ...new Set(places)], bounds);
+  const paths = roots.map((root) => toBytes(root === "" ? "." : `./${root}`).toString("utf8"));
+  const running = followScript(sandbox, LIST, [sandbox.workdir, ...new Set(paths)], bounds);
   const parts: Uint8Array[] = [];
   let length = 0;
   for (;;) {
@@ -62,7 +63,7 @@ export async function listFiles(
     if (next.done) {
       if (next.value === 0) break;
       const why = next.value === NO_FIND ? "it has no find(1)" : `${sandbox.workdir} cannot be entered`;
-      throw new PluginError("collect_failed", `Could not list the files of ${sandbox.id}: ${why}.`, {
+      throw new PluginError("collect_failed", `Could not list the files of sandbox ${sandbox.id}: ${why}.`, {
         retryable: false,
       });
     }
@@ -79,15 +80,15 @@ export async function listFiles(
   return files;
 }
 
-/** Each path once, in order; what makes no sense is passed over. */
-export function parseList(output: Buffer): ListedFile[] {
+/** Parses what `LIST` prints: each path once, sorted. Malformed records are dropped. */
+function parseList(output: Buffer): ListedFile[] {
   const records = splitRecords(output);
   const found = new Map<string, ListedFile>();
   for (let at = 0; at + FIELDS <= records.length; at += FIELDS) {
-    const [kind = "", mode = "", size = "", place = "", to = ""] = records.slice(at, at + FIELDS);
+    const [kind = "", mode = "", size = "", printed = "", to = ""] = records.slice(at, at + FIELDS);
     if (!/^[0-7]{1,6}$/.test(mode) || !/^\d{1,15}$/.test(size)) continue;
-    const whole = place.replace(/^(\.\/)+/, "");
-    const path = kind === "P" ? `${whole.slice(0, SHOWN_OF_LONG)}...` : whole;
+    const full = printed.replace(/^(\.\/)+/, "");
+    const path = kind === "P" ? `${full.slice(0, SHOWN_OF_LONG)}...` : full;
     found.set(path, {
       path,
       kind: KINDS.get(kind) ?? "other",
@@ -107,6 +108,10 @@ const KINDS: ReadonlyMap<string, ListedFile["kind"]> = new Map([
 ]);
 
 const tooMany = () =>
-  new PluginError("collect_failed", `Its folders hold more than ${MAX_LISTED} files; name fewer in paths.`, {
-    retryable: false,
-  });
+  new PluginError(
+    "collect_failed",
+    `Could not list the job's files: there are more than ${MAX_LISTED}. Narrow paths down.`,
+    {
+      retryable: false,
+    },
+  );

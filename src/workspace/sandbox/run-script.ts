@@ -14,7 +14,7 @@ export interface ScriptBounds {
   readonly signal?: AbortSignal;
 }
 
-/** It was given all its time: trying once more would take as long. */
+/** The script ran into its time limit. A second try would most likely do the same. */
 export class ScriptTimeoutError extends Error {
   override readonly name = "ScriptTimeoutError";
 }
@@ -22,8 +22,10 @@ export class ScriptTimeoutError extends Error {
 const MAX_OUTPUT = 1024 * 1024;
 
 /**
- * Runs a shell script of ours in a sandbox, to its end or its time limit. What it prints is the job's word.
- * @throws Error when it was killed or its end is unknown, ScriptTimeoutError, PluginError `sandbox_lost`
+ * Runs one of our shell scripts in a sandbox until it exits or reaches its time limit. Its output is untrusted, as the
+ * programs it runs are the sandbox's; what exceeds `MAX_OUTPUT` bytes per stream is dropped.
+ * @returns output with one character per byte
+ * @throws Error when the script was killed or its exit is unknown; ScriptTimeoutError; PluginError `sandbox_lost`
  */
 export async function runScript(
   sandbox: Sandbox,
@@ -32,17 +34,17 @@ export async function runScript(
   bounds: ScriptBounds,
 ): Promise<CommandEnd> {
   const running = followScript(sandbox, script, args, bounds);
-  const said = { stdout: "", stderr: "" };
+  const output = { stdout: "", stderr: "" };
   for (;;) {
     const next = await running.next();
-    if (next.done) return { code: next.value, ...said };
+    if (next.done) return { code: next.value, ...output };
     const { stream, bytes } = next.value;
-    if (said[stream].length < MAX_OUTPUT) said[stream] += Buffer.from(bytes).toString("latin1");
+    if (output[stream].length < MAX_OUTPUT) output[stream] += Buffer.from(bytes).toString("latin1");
   }
 }
 
 /**
- * The same with its output as it comes; returns its exit code. Whoever stops reading early ends it.
+ * Like `runScript`, but yields output as it arrives and returns the exit code. Ending the iteration kills the script.
  * @throws Error, ScriptTimeoutError, PluginError `sandbox_lost`
  */
 export async function* followScript(
@@ -51,33 +53,33 @@ export async function* followScript(
   args: readonly string[],
   { clock, limitMs, workdir, signal }: ScriptBounds,
 ): AsyncGenerator<OutputChunk, number> {
-  if (signal?.aborted) throw new Error("it is no longer wanted");
+  if (signal?.aborted) throw new Error("it was cancelled");
   const argv = ["/bin/sh", "-c", script, "workspace", ...args];
   const child = await sandbox.start({ argv, workdir: workdir ?? "/", env: { LC_ALL: "C" } });
   let killedFor: Error | null = null;
-  let isOver = false;
+  let hasExited = false;
   const kill = (why: Error) => {
     killedFor ??= why;
     void child.signal("SIGKILL").catch(() => {});
   };
   const cancel = clock.after(limitMs, () => kill(new ScriptTimeoutError(`it took longer than ${limitMs / 1000} s`)));
-  const abort = () => kill(new Error("it is no longer wanted"));
+  const abort = () => kill(new Error("it was cancelled"));
   signal?.addEventListener("abort", abort);
   try {
     await child.closeInput();
     yield* child.output;
     const exit = await child.exit;
-    isOver = true;
+    hasExited = true;
     return toCode(exit, killedFor);
   } finally {
     cancel();
     signal?.removeEventListener("abort", abort);
-    if (!isOver) kill(new Error("nobody reads it any more"));
+    if (!hasExited) kill(new Error("its output is no longer read"));
   }
 }
 
 function toCode(exit: ExitStatus, killedFor: Error | null): number {
   if (killedFor !== null) throw killedFor;
   if (exit.kind === "exited") return exit.code;
-  throw new Error(exit.kind === "signalled" ? `it was ended by ${exit.signal}` : exit.reason);
+  throw new Error(exit.kind === "signalled" ? `it was killed by ${exit.signal}` : exit.reason);
 }

@@ -17,7 +17,7 @@ export interface Identity {
 export interface SendRequest {
   readonly store: ProjectStore;
   readonly base: TreeBase;
-  /** What the sandbox's work directory already holds: the commit of an earlier base. Only the difference is sent then. */
+  /** Commit of the base that the work directory already holds, so that only the difference is sent; null = it is empty. */
   readonly from: string | null;
   readonly identity: Identity;
   readonly sandbox: Sandbox;
@@ -26,9 +26,10 @@ export interface SendRequest {
   readonly scratchID: string;
 }
 
-/** How a tree was put in place: as a git repository, or as mere files, because the sandbox has no git. */
+/** How the tree was unpacked: as a git repository, or as plain files where the sandbox has no git. */
 export type TreeForm = "repository" | "files";
 
+/** Folder of the sandbox that uploads are put together in. */
 export const STAGE = "/tmp/.parallel-agents-tree";
 const PIECE_BYTES = 8 * 1024 * 1024;
 export const LIMIT_MS = 10 * 60_000;
@@ -65,7 +66,7 @@ xargs -0 -r mkdir -p -- < "$stage/folders"
 rm -rf -- "$stage"`;
 
 /**
- * Puts a project's tree into a sandbox's work directory.
+ * Sends a project's tree to a sandbox and unpacks it in the work directory.
  * @throws PluginError `workspace_failed`, `sandbox_lost`
  */
 export async function sendTree(request: SendRequest): Promise<TreeForm> {
@@ -86,12 +87,15 @@ export async function sendTree(request: SendRequest): Promise<TreeForm> {
   if (code === 0) return form;
   throw new PluginError(
     "workspace_failed",
-    `Could not unpack the project in ${sandbox.workdir} of sandbox ${sandbox.id}: the command ended with ${code}: ${stderr.trim().slice(-500)}`,
+    `Could not unpack the project in ${sandbox.workdir} of sandbox ${sandbox.id}: the command exited with ${code}: ${stderr.trim().slice(-500)}`,
     { retryable: null },
   );
 }
 
-/** Puts what `write` writes to a file into the sandbox's stage, in pieces whose names are in order. */
+/**
+ * Uploads what `write` writes to a local file into `STAGE`, as `part.000000`, `part.000001` and so on.
+ * @param write gets the path of the local file, which does not exist yet
+ */
 export async function putContent(
   { store, sandbox, scratchID }: Pick<SendRequest, "store" | "sandbox" | "scratchID">,
   write: (path: string) => Promise<void>,
@@ -107,19 +111,19 @@ export async function putContent(
   }
 }
 
-/** Without search for similar files: a base is sent once. */
+/** Writes a pack of `commit`, without what `from` has. It skips the search for deltas, which would not pay: a base is sent once. */
 export function packTo(path: string, store: ProjectStore, commit: string, from: string | null): Promise<void> {
   const input = Buffer.from(from === null ? `${commit}\n` : `${commit}\n^${from}\n`);
-  const how = ["pack-objects", "--revs", "--stdout", "--quiet", "--window=0", "--delta-base-offset"];
-  return store.toFile(how, path, { input, maxBytes: Number.POSITIVE_INFINITY });
+  const args = ["pack-objects", "--revs", "--stdout", "--quiet", "--window=0", "--delta-base-offset"];
+  return store.toFile(args, path, { input, maxBytes: Number.POSITIVE_INFINITY });
 }
 
 function archiveTo(path: string, store: ProjectStore, commit: string): Promise<void> {
-  const how = ["archive", "--format=tgz", "-1", `${commit}^{tree}`];
-  return store.toFile(how, path, { maxBytes: Number.POSITIVE_INFINITY });
+  const args = ["archive", "--format=tgz", "-1", `${commit}^{tree}`];
+  return store.toFile(args, path, { maxBytes: Number.POSITIVE_INFINITY });
 }
 
-/** One at a time in memory. */
+/** Reads a file in pieces, of which one at a time is in memory. */
 async function* piecesOf(path: string): AsyncGenerator<Buffer> {
   const file = await open(path);
   try {
@@ -134,7 +138,7 @@ async function* piecesOf(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** The user's name and address, as his git has them. */
+/** The user's name and email address from his git configuration; ours where they are missing. */
 export async function identityOf(store: ProjectStore): Promise<Identity> {
   const ask = async (key: string) =>
     (await store.user(["config", "--get", key]).catch(() => Buffer.alloc(0))).toString("utf8").trim();

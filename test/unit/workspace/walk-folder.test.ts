@@ -151,22 +151,22 @@ describe("a file that was found", () => {
   test("is read where it lies, whatever its name", async () => {
     expect(text(await readFound(root, "sub/deep/run.sh", 100))).toBe("#!/bin/sh\n");
     expect(text(await readFound(root, "caf\xe9", 100))).toBe("odd\n");
-    expect(await readFound(root, "a.txt", 1)).toBe("grew meanwhile");
+    expect(await readFound(root, "a.txt", 1)).toBe("grew while it was read");
     expect(await readFound(root, "none", 1)).toBe("could not be opened (ENOENT)");
   });
 
   test("is not read when a link, a pipe or a folder stands in its place", async () => {
-    expect(await readFound(root, "key", 100)).toBe("became a link meanwhile");
-    expect(await readFound(root, "pipe", 100)).toBe("is no plain file any more");
-    expect(await readFound(root, "sub", 100)).toBe("is no plain file any more");
+    expect(await readFound(root, "key", 100)).toBe("was replaced by a link");
+    expect(await readFound(root, "pipe", 100)).toBe("is no longer a regular file");
+    expect(await readFound(root, "sub", 100)).toBe("is no longer a regular file");
   });
 
   test("is not read when its folder, or one above, was exchanged for a link", async () => {
     for (const path of ["keys/key", "sub/up/secret/key", "sub/up/secret/../secret/key", "../secret/key"])
-      expect(await readFound(root, path, 100)).toBe("was moved meanwhile, or is reached through a link");
+      expect(await readFound(root, path, 100)).toBe("was moved, or is reached through a link");
     renameSync(join(root, "sub/deep"), join(base, "deep-elsewhere"));
     symlinkSync("../../deep-elsewhere", join(root, "sub/deep"));
-    expect(await readFound(root, "sub/deep/run.sh", 100)).toBe("was moved meanwhile, or is reached through a link");
+    expect(await readFound(root, "sub/deep/run.sh", 100)).toBe("was moved, or is reached through a link");
     unlinkSync(join(root, "sub/deep"));
     renameSync(join(base, "deep-elsewhere"), join(root, "sub/deep"));
   });

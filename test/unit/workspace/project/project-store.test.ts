@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { systemClock } from "../../../../src/shared/clock.ts";
 import { createGit } from "../../../../src/workspace/git.ts";
 import { openProjectStore, removeOldScratch, storeFolder } from "../../../../src/workspace/project/project-store.ts";
-import { removeChanges } from "../../../../src/workspace/sandbox/fetch-changes.ts";
+import { removeChanges } from "../../../../src/workspace/project/stored-changes.ts";
 
 test("what killed processes left is removed after a day, and nothing that is kept", async () => {
   const folder = mkdtempSync(join(tmpdir(), "scratch-"));
