@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { hostFiles } from "../config/host-files.ts";
 import { configHomeOf, loadOptions } from "../config/load.ts";
 import { describeDamagedPool } from "../jobs/core/damaged-state.ts";
-import { openRuntime } from "../jobs/runtime.ts";
+import { openFoundation } from "../jobs/foundation.ts";
 import type { GarbageReport } from "../jobs/sandbox/garbage-collector.ts";
 import { createProvider } from "../providers/create-provider.ts";
 import { chooseProvider } from "../providers/provider-choice.ts";
@@ -27,30 +27,21 @@ export async function collectGarbageNow(stateDir: string | null): Promise<Garbag
   if (loaded.kind === "invalid") throw new PluginError("config_invalid", loaded.message, { retryable: false });
   const { options } = loaded;
   const log = () => {}; // the report names every failure
-  const nobody = async (): Promise<never> => {
-    throw new PluginError("not_found", "No session of OpenCode can be reached from the command line.");
-  };
-  const runtime = await openRuntime({
+  const foundation = await openFoundation({
     options,
-    notices: loaded.notices,
-    directory: null,
-    sessions: { create: nobody, prompt: nobody, tell: nobody, read: nobody, abort: nobody, on: () => () => {} },
-    orchestrators: { view: nobody, post: nobody },
-    renderNotice: () => "",
     providerName: chooseProvider(options, process.env).name,
     createProvider: (name) => createProvider(name, options, null, log),
-    catalog: nobody,
-    onLowBudget: () => {},
+    directory: null,
     hostEnv: process.env,
     clock: systemClock,
     ids: randomId,
     log,
   });
   try {
-    const report = await runtime.collectGarbage();
-    return { ...report, failures: [...runtime.pool.damaged().map(describeDamagedPool), ...report.failures] };
+    const report = await foundation.garbageCollector.collectGarbage();
+    return { ...report, failures: [...foundation.pool.damaged().map(describeDamagedPool), ...report.failures] };
   } finally {
-    await runtime.suspend();
+    await foundation.close();
   }
 }
 

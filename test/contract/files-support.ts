@@ -68,7 +68,12 @@ export async function collect(sandbox: Sandbox, { paths = ["**"], into, limits: 
   const selection = selectFiles(listed, wanted, limits);
   if (meanwhile) await run(sandbox, meanwhile);
   const { fileBytes } = limits;
-  const contents = fetchFiles(sandbox, selection.files, { clock, limitMs: 60_000, mark: crypto.randomUUID(), fileBytes });
+  const contents = fetchFiles(sandbox, selection.files, {
+    clock,
+    limitMs: 60_000,
+    mark: crypto.randomUUID(),
+    fileBytes,
+  });
   const { files, leftOut } = await writeFiles({ root, target, selection, contents, limits, scratchID: `n${count}` });
   return {
     folder: join(root, target),

@@ -136,7 +136,8 @@ describe("a folder below a home that is a repository", () => {
 });
 
 describe("a repository that says its files lie elsewhere", () => {
-  const elsewhere = "The folder itself is the project, and the git repository around it is ignored: its files lie elsewhere.";
+  const elsewhere =
+    "The folder itself is the project, and the git repository around it is ignored: its files lie elsewhere.";
 
   for (const place of ["home", "/", "parent", "linked home"])
     test(`in ${place} gets none of them`, async () => {

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { forgetSession } from "../../jobs/actions/forget-session.ts";
 import type { SessionJobs } from "../../jobs/session/session-jobs.ts";
 import { sessionFile } from "../../jobs/store/session-store.ts";
 import type { Log } from "../../shared/log.ts";
@@ -29,7 +30,7 @@ export function createRecordedJobs(access: RuntimeAccess, log: Log): RecordedJob
     },
     async forget(sessionID) {
       try {
-        if (await startedBy(sessionID)) await (await access.runtime()).forget(sessionID);
+        if (await startedBy(sessionID)) await forgetSession(await access.runtime(), sessionID);
       } catch (error) {
         log("error", "could not end the jobs of a deleted session", { sessionID, reason: String(error) });
       }

@@ -4,7 +4,6 @@ import type { Spend } from "../../jobs/core/budget.ts";
 import { isEnded, type Job } from "../../jobs/core/job.ts";
 import type { Catalog, ChildSessions, OrchestratorSessions } from "../../jobs/core/ports.ts";
 import type { Runtime } from "../../jobs/runtime.ts";
-import { renderNotice } from "../../prompt/notice.ts";
 import { createProvider } from "../../providers/create-provider.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
 import { systemClock } from "../../shared/clock.ts";
@@ -56,8 +55,6 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
       notices: [...loaded.notices, ...loaded.remarks],
       sessions,
       orchestrators,
-      renderNotice: (ended, openJobs) => renderNotice(ended, openJobs, randomId),
-      onLowBudget: deps.onLowBudget,
       providerName: chooseProvider(loaded.options, process.env).name,
       createProvider: (name) => createProvider(name, loaded.options, directory, log),
       catalog: deps.catalog,
@@ -69,7 +66,8 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
     });
     for (const notice of loaded.notices) log("warn", "not all of a project's options count", { notice });
     for (const aside of runtime.pool.damaged()) log("error", "a damaged state file was set aside", { aside });
-    runtime.onChange(({ before, job }) => {
+    runtime.watchdog.onBudgetWarning(({ spend, ceilingUsd }) => deps.onLowBudget(spend, ceilingUsd));
+    runtime.registry.onChange(({ before, job }) => {
       if (before?.sandbox.kind === "live" && job.sandbox.kind !== "live") processes.forget(job.id);
       if (before && !isEnded(before.state) && isEnded(job.state)) deps.onJobEnd(job);
     });

@@ -1,10 +1,24 @@
+import type { Clock } from "../../shared/clock.ts";
 import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { isEnded, isHeld, type Job, transition, withUnfinished } from "../core/job.ts";
-import type { Runtime } from "../runtime.ts";
+import type { JobRunner } from "../execution/job-runner.ts";
+import type { Scheduler } from "../execution/scheduler.ts";
+import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { findJobs } from "../session/find-jobs.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
+import type { LeaseStore } from "../store/lease-store.ts";
 import { LEASE_RENEW_MS } from "../store/lease-store.ts";
+
+export interface CancelDeps {
+  /** Opens the jobs of a session. */
+  sessionJobs(orchestrator: string): Promise<SessionJobs>;
+  readonly scheduler: Pick<Scheduler, "remove">;
+  readonly runner: Pick<JobRunner, "isRunning" | "stop">;
+  readonly lifecycle: Pick<SandboxLifecycle, "park">;
+  readonly pool: Pick<LeaseStore, "isLeaseAlive" | "askToCancel">;
+  readonly clock: Clock;
+}
 
 const LOOK_MS = 250;
 /** A process looks for requests with every renewal of its leases; then a model and commands are to be stopped. */
@@ -20,20 +34,20 @@ const PARK_WAIT_MS = 90_000;
  * again, when the other process does not answer
  */
 export async function cancelJobs(
-  runtime: Runtime,
+  deps: CancelDeps,
   orchestrator: string,
   ids: readonly string[],
   reason: string | null,
 ): Promise<Job[]> {
-  const sessionJobs = await runtime.sessionJobs(orchestrator);
+  const sessionJobs = await deps.sessionJobs(orchestrator);
   const jobs = findJobs(sessionJobs, ids);
   await Promise.all(
     jobs.map(async ({ id }) => {
-      if (await cancelInOtherProcess(runtime, sessionJobs, id, reason)) return;
-      sessionJobs.update(id, (job) => transition(job, { kind: "cancelled", reason }, runtime.clock.now()));
-      runtime.scheduler.remove(id);
-      const unwinding = runtime.runner.stop(id).then(() => runtime.lifecycle.park(sessionJobs, id));
-      const limit = { clock: runtime.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };
+      if (await cancelInOtherProcess(deps, sessionJobs, id, reason)) return;
+      sessionJobs.update(id, (job) => transition(job, { kind: "cancelled", reason }, deps.clock.now()));
+      deps.scheduler.remove(id);
+      const unwinding = deps.runner.stop(id).then(() => deps.lifecycle.park(sessionJobs, id));
+      const limit = { clock: deps.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };
       await within(unwinding, limit).catch((error: Error) => {
         sessionJobs.update(id, (job) => withUnfinished(job, "its sandbox is not given up", error));
       });
@@ -44,28 +58,28 @@ export async function cancelJobs(
 
 /** Whether another process had the job, and ended it. */
 async function cancelInOtherProcess(
-  runtime: Runtime,
+  deps: CancelDeps,
   sessionJobs: SessionJobs,
   jobID: string,
   reason: string | null,
 ): Promise<boolean> {
   const leaseOfOtherProcess = (): string | null => {
-    if (runtime.runner.isRunning(jobID)) return null;
+    if (deps.runner.isRunning(jobID)) return null;
     const { state } = sessionJobs.reload(jobID);
-    return isHeld(state) && runtime.pool.isLeaseAlive(state.leaseID, runtime.clock.now()) ? state.leaseID : null;
+    return isHeld(state) && deps.pool.isLeaseAlive(state.leaseID, deps.clock.now()) ? state.leaseID : null;
   };
   const asked = leaseOfOtherProcess();
   if (asked === null) return false;
-  runtime.pool.askToCancel(asked, reason);
-  const until = runtime.clock.now() + ANSWER_MS;
+  deps.pool.askToCancel(asked, reason);
+  const until = deps.clock.now() + ANSWER_MS;
   while (leaseOfOtherProcess() === asked) {
-    if (runtime.clock.now() >= until)
+    if (deps.clock.now() >= until)
       throw new PluginError(
         "cancelled",
         `${jobID} runs in another OpenCode process, which did not answer in ${ANSWER_MS / 1000} s. It is asked to cancel the job; look at agents_status, or call agents_cancel again.`,
         { retryable: true },
       );
-    await new Promise<void>((resolve) => runtime.clock.after(LOOK_MS, resolve));
+    await new Promise<void>((resolve) => deps.clock.after(LOOK_MS, resolve));
   }
   return isEnded(sessionJobs.reload(jobID).state);
 }

@@ -10,11 +10,15 @@ import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { jobObjectsEnv, readChanges } from "../../workspace/project/stored-changes.ts";
 import { identityOf } from "../../workspace/sandbox/send-tree.ts";
 import type { Job } from "../core/job.ts";
-import type { Runtime } from "../runtime.ts";
 import type { FilesSource } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
-import { baseOf, buildWork, currentWork, requireBase } from "./job-changes.ts";
+import { baseOf, buildWork, type ChangesDeps, currentWork, requireBase } from "./job-changes.ts";
+
+export interface CollectDeps extends ChangesDeps {
+  /** Opens the jobs of a session. */
+  sessionJobs(orchestrator: string): Promise<SessionJobs>;
+}
 
 export type CollectRequest =
   | { readonly mode: "branch" }
@@ -37,24 +41,24 @@ export interface Collected {
  * @throws PluginError `not_found`, `collect_failed`, `workspace_failed`
  */
 export async function collectChanges(
-  runtime: Runtime,
+  deps: CollectDeps,
   orchestrator: string,
   jobID: string,
   request: CollectRequest,
 ): Promise<Collected> {
-  const sessionJobs = await runtime.sessionJobs(orchestrator);
+  const sessionJobs = await deps.sessionJobs(orchestrator);
   const job = findJob(sessionJobs, jobID);
-  const based = await requireBase(runtime, job);
+  const based = await requireBase(deps, job);
   const { store } = based;
-  const { work, source } = await currentWork(runtime, sessionJobs, based);
+  const { work, source } = await currentWork(deps, sessionJobs, based);
   try {
-    const built = await buildWork(runtime, based, work);
-    const branch = request.mode === "branch" ? await createBranch(store, jobID, built, runtime.ids("pack")) : null;
+    const built = await buildWork(deps, based, work);
+    const branch = request.mode === "branch" ? await createBranch(store, jobID, built, deps.ids("pack")) : null;
     if (request.mode === "patch") await writePatch(store, jobID, built, request.target, request.paths);
     const identity = await identityOf(store);
     const preview = await previewMerge(store, baseOf(based, work), built, {
       jobID,
-      scratchID: runtime.ids("tree"),
+      scratchID: deps.ids("tree"),
       identity,
     });
     const overlaps = await findOverlaps(sessionJobs, store, job, built);

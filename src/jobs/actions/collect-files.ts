@@ -19,10 +19,15 @@ import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import { fetchFiles } from "../../workspace/sandbox/fetch-files.ts";
 import { type ListedFile, listFiles } from "../../workspace/sandbox/list-files.ts";
 import type { Job } from "../core/job.ts";
-import type { Runtime } from "../runtime.ts";
-import { type FilesSource, withJobFiles } from "../sandbox/job-files.ts";
+import type { FilesSource } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
-import { buildWork, requireBase } from "./job-changes.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
+import { buildWork, type ChangesDeps, requireBase } from "./job-changes.ts";
+
+export interface CollectDeps extends ChangesDeps {
+  /** Opens the jobs of a session. */
+  sessionJobs(orchestrator: string): Promise<SessionJobs>;
+}
 
 export interface FilesRequest {
   /** Absolute. */
@@ -55,15 +60,15 @@ const SHOWN = 20;
  * @throws PluginError `not_found`, `invalid_task`, `collect_failed`, and what making a sandbox may throw
  */
 export async function collectFiles(
-  runtime: Runtime,
+  deps: CollectDeps,
   orchestrator: string,
   jobID: string,
   { root, target, paths, isConfigured, signal }: FilesRequest,
 ): Promise<CollectedFiles> {
-  const sessionJobs = await runtime.sessionJobs(orchestrator);
+  const sessionJobs = await deps.sessionJobs(orchestrator);
   findJob(sessionJobs, jobID);
-  const { clock } = runtime;
-  return withJobFiles(runtime, sessionJobs, jobID, { use, signal });
+  const { clock } = deps;
+  return deps.jobFiles.read(sessionJobs, jobID, { use, signal });
 
   async function use(sandbox: Sandbox, source: FilesSource): Promise<CollectedFiles> {
     try {
@@ -74,9 +79,9 @@ export async function collectFiles(
       const isInstructionAtTarget = (path: string) =>
         isInstruction(path) || isConfigured(posix.join(target, toText(path)));
       const selection = selectFiles(listed, wanted, FILE_LIMITS, isInstructionAtTarget);
-      const scratchID = runtime.ids("files");
+      const scratchID = deps.ids("files");
       const { fileBytes } = FILE_LIMITS;
-      const mark = runtime.ids("mark");
+      const mark = deps.ids("mark");
       const contents = fetchFiles(sandbox, selection.files, {
         clock,
         limitMs: FETCH_LIMIT_MS,
@@ -108,10 +113,10 @@ export async function collectFiles(
   async function changes(sandbox: Sandbox, source: FilesSource): Promise<BuiltCommits | null> {
     const job = findJob(sessionJobs, jobID);
     if (!job.base) return null;
-    const based = await requireBase(runtime, job);
+    const based = await requireBase(deps, job);
     const kept = source.kind === "snapshot" ? await readChanges(based.store, jobID) : null;
-    const work = kept ?? (await fetchChanges({ ...based, sandbox, clock, scratchID: runtime.ids("work") }));
-    return buildWork(runtime, based, work);
+    const work = kept ?? (await fetchChanges({ ...based, sandbox, clock, scratchID: deps.ids("work") }));
+    return buildWork(deps, based, work);
   }
 }
 

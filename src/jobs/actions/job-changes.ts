@@ -1,4 +1,6 @@
+import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import type { IdGenerator } from "../../shared/ids.ts";
 import { type BuiltCommits, buildCommits } from "../../workspace/collect/build-commits.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
@@ -6,9 +8,16 @@ import { type JobChanges, readChanges } from "../../workspace/project/stored-cha
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import { identityOf } from "../../workspace/sandbox/send-tree.ts";
 import type { Job } from "../core/job.ts";
-import type { Runtime } from "../runtime.ts";
-import { type FilesSource, withJobFiles } from "../sandbox/job-files.ts";
+import type { ProjectTrees } from "../project/trees.ts";
+import type { FilesSource, JobFiles } from "../sandbox/job-files.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
+
+export interface ChangesDeps {
+  readonly trees: Pick<ProjectTrees, "store">;
+  readonly jobFiles: JobFiles;
+  readonly clock: Clock;
+  readonly ids: IdGenerator;
+}
 
 /** A job whose changes can be told: what it started from is known. */
 export interface BasedJob {
@@ -19,8 +28,8 @@ export interface BasedJob {
 }
 
 /** @throws PluginError `collect_failed` */
-export async function requireBase(runtime: Runtime, job: Job): Promise<BasedJob> {
-  const store = await runtime.trees.store();
+export async function requireBase(deps: ChangesDeps, job: Job): Promise<BasedJob> {
+  const store = await deps.trees.store();
   const { base, formerBases, id: jobID } = job;
   if (store && base?.project === store.root) return { store, base, formerBases, jobID };
   const isEarly = !base && (job.sandbox.kind === "none" || job.sandbox.kind === "creating");
@@ -39,25 +48,25 @@ export async function requireBase(runtime: Runtime, job: Job): Promise<BasedJob>
  * @throws PluginError `collect_failed`, and what making a sandbox may throw
  */
 export function currentWork(
-  runtime: Runtime,
+  deps: ChangesDeps,
   sessionJobs: SessionJobs,
   job: BasedJob,
 ): Promise<{ readonly work: JobChanges; readonly source: FilesSource }> {
-  return withJobFiles(runtime, sessionJobs, job.jobID, {
+  return deps.jobFiles.read(sessionJobs, job.jobID, {
     async kept() {
       const work = await readChanges(job.store, job.jobID);
       return work && { work, source: { kind: "sandbox" } };
     },
     async use(sandbox, source) {
-      const work = await fetchChanges({ ...job, sandbox, clock: runtime.clock, scratchID: runtime.ids("work") });
+      const work = await fetchChanges({ ...job, sandbox, clock: deps.clock, scratchID: deps.ids("work") });
       return { work, source };
     },
   });
 }
 
-export async function buildWork(runtime: Runtime, job: BasedJob, work: JobChanges): Promise<BuiltCommits> {
+export async function buildWork(deps: ChangesDeps, job: BasedJob, work: JobChanges): Promise<BuiltCommits> {
   const identity = await identityOf(job.store);
-  return buildCommits({ ...job, base: baseOf(job, work), changes: work, scratchID: runtime.ids("build"), identity });
+  return buildCommits({ ...job, base: baseOf(job, work), changes: work, scratchID: deps.ids("build"), identity });
 }
 
 /** Of a job whose files were brought up to date, and then taken from an older snapshot, it is a former base. */

@@ -1,8 +1,16 @@
 import { posix } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
-import type { Runtime } from "../runtime.ts";
-import type { Frozen } from "../sandbox/snapshots.ts";
+import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
+import type { Frozen, Snapshots } from "../sandbox/snapshots.ts";
 import { findJob } from "../session/find-jobs.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
+
+export interface SnapshotDeps {
+  /** Opens the jobs of a session. */
+  sessionJobs(orchestrator: string): Promise<SessionJobs>;
+  readonly lifecycle: Pick<SandboxLifecycle, "withSandbox">;
+  readonly snapshots: Pick<Snapshots, "take" | "promote">;
+}
 
 export interface SnapshotRequest {
   readonly job: string;
@@ -16,17 +24,17 @@ export interface SnapshotRequest {
  * parked with. A label that another job of the session has is not given; the snapshot is taken all the same.
  * @throws PluginError `not_found`, `snapshot_failed`
  */
-export async function snapshotJob(runtime: Runtime, orchestrator: string, request: SnapshotRequest): Promise<Frozen> {
-  const sessionJobs = await runtime.sessionJobs(orchestrator);
+export async function snapshotJob(deps: SnapshotDeps, orchestrator: string, request: SnapshotRequest): Promise<Frozen> {
+  const sessionJobs = await deps.sessionJobs(orchestrator);
   const job = findJob(sessionJobs, request.job);
-  return runtime.lifecycle.withSandbox(sessionJobs, job.id, async (sandbox) => {
+  return deps.lifecycle.withSandbox(sessionJobs, job.id, async (sandbox) => {
     if (sandbox) {
       const path = request.path === null ? null : posix.resolve(sandbox.workdir, request.path);
-      return runtime.snapshots.take(job, sandbox, { label: request.label, path });
+      return deps.snapshots.take(job, sandbox, { label: request.label, path });
     }
     const now = findJob(sessionJobs, job.id).sandbox; // it may have been parked while we waited
     if (now.kind === "parked" && request.path === null) {
-      const promoted = runtime.snapshots.promote(job, now.snapshotID, request.label);
+      const promoted = deps.snapshots.promote(job, now.snapshotID, request.label);
       if (promoted) return promoted;
     }
     if (now.kind === "parked") {

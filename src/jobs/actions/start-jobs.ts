@@ -1,11 +1,33 @@
+import type { Options } from "../../config/schema.ts";
+import type { ProviderName } from "../../sandboxes/port.ts";
+import type { Clock } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
+import type { IdGenerator } from "../../shared/ids.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import { decideBudgetAdmission } from "../core/budget.ts";
 import { NO_COMPUTE } from "../core/cost.ts";
 import { initialState, type Job, type JobTask } from "../core/job.ts";
+import type { Limits } from "../core/limits.ts";
 import type { Catalog } from "../core/ports.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../core/task.ts";
-import type { Runtime } from "../runtime.ts";
+import type { Scheduler } from "../execution/scheduler.ts";
+import type { ProjectTrees } from "../project/trees.ts";
+import type { Snapshots } from "../sandbox/snapshots.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
+
+export interface StartDeps {
+  /** Opens the jobs of a session. */
+  sessionJobs(orchestrator: string): Promise<SessionJobs>;
+  readonly options: Pick<Options, "maxTasksPerCall" | "environments" | "gpuLimits">;
+  /** Where new jobs run. */
+  readonly providerName: ProviderName;
+  readonly limits: Pick<Limits, "budget" | "highestRate">;
+  readonly snapshots: Pick<Snapshots, "find" | "lostLabel">;
+  readonly trees: Pick<ProjectTrees, "capture">;
+  readonly scheduler: Pick<Scheduler, "enqueue">;
+  readonly clock: Clock;
+  readonly ids: IdGenerator;
+}
 
 /** A task whose types were wrong: what could be read of it, and what is wrong. */
 export interface UnreadableTask {
@@ -28,33 +50,33 @@ export interface StartContext {
  * store. A task that cannot start becomes a failed job.
  */
 export async function startJobs(
-  runtime: Runtime,
+  deps: StartDeps,
   requests: readonly StartRequest[],
   context: StartContext,
 ): Promise<Job[]> {
   const { orchestrator, catalog, orchestratorModel, forbidden } = context;
-  const sessionJobs = await runtime.sessionJobs(orchestrator);
-  const { maxTasksPerCall, environments, gpuLimits } = runtime.options;
+  const sessionJobs = await deps.sessionJobs(orchestrator);
+  const { maxTasksPerCall, environments, gpuLimits } = deps.options;
   const taskContext = {
     catalog,
     environments,
     gpuLimits,
-    provider: runtime.providerName,
-    findSnapshot: (name: string) => runtime.snapshots.find(orchestrator, name),
-    lostLabel: (name: string) => runtime.snapshots.lostLabel(orchestrator, name),
+    provider: deps.providerName,
+    findSnapshot: (name: string) => deps.snapshots.find(orchestrator, name),
+    lostLabel: (name: string) => deps.snapshots.lostLabel(orchestrator, name),
     orchestratorModel,
     forbidden,
   };
-  const now = runtime.clock.now();
+  const now = deps.clock.now();
   const first = sessionJobs.nextPosition();
   const jobs = requests.map((request, index): Job => {
     const decision = decide(request, index);
     const job: Job = {
-      id: runtime.ids("job"),
+      id: deps.ids("job"),
       orchestrator,
       position: first + index,
       task: decision.task,
-      provider: runtime.providerName,
+      provider: deps.providerName,
       createdAt: now,
       startedAt: null,
       state: initialState(decision.failure, now),
@@ -75,23 +97,17 @@ export async function startJobs(
     };
     if (decision.failure) return job;
     // Only what can never be afforded: the rest waits. With more money a message wakes it.
-    const money = decideBudgetAdmission(
-      job,
-      runtime.limits.highestRate(job),
-      sessionJobs.all(),
-      runtime.limits.money,
-      now,
-    );
+    const money = decideBudgetAdmission(job, deps.limits.highestRate(job), sessionJobs.all(), deps.limits.budget, now);
     return money.kind === "refuse" ? { ...job, state: initialState(money.failure, now) } : job;
   });
   sessionJobs.add(jobs.map((job) => ({ job, prompt: job.task.prompt })));
-  runtime.trees.capture(sessionJobs, jobs);
-  for (const job of jobs) if (job.state.kind === "queued") runtime.scheduler.enqueue(sessionJobs, job.id);
+  deps.trees.capture(sessionJobs, jobs);
+  for (const job of jobs) if (job.state.kind === "queued") deps.scheduler.enqueue(sessionJobs, job.id);
   return jobs;
 
   /** What it does not find in what it starts from. */
   function lackingIn(snapshotID: string | null): string[] {
-    const leftOut = snapshotID === null ? [] : (runtime.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
+    const leftOut = snapshotID === null ? [] : (deps.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
     return leftOut.map((what) => `The snapshot that it starts from is not complete: ${what}`);
   }
 

@@ -1,12 +1,25 @@
+import type { Clock } from "../../shared/clock.ts";
 import type { Spend } from "../core/budget.ts";
 import { isEnded, type Job } from "../core/job.ts";
-import type { Runtime } from "../runtime.ts";
+import type { SessionActivity } from "../execution/session-activity.ts";
+import type { Watchdog } from "../execution/watchdog.ts";
 import { findJobs } from "../session/find-jobs.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionRegistry } from "../session/session-registry.ts";
 
 /** How many of the jobs must have ended. */
 export type WaitUntil = "all" | "any" | number;
 
 export type WaitReason = "satisfied" | "timeout" | "interrupted" | "attention";
+
+export interface WaitDeps {
+  /** Opens the jobs of a session. */
+  sessionJobs(orchestrator: string): Promise<SessionJobs>;
+  readonly registry: Pick<SessionRegistry, "onChange">;
+  readonly activity: Pick<SessionActivity, "on">;
+  readonly watchdog: Pick<Watchdog, "takeWarning" | "onBudgetWarning">;
+  readonly clock: Clock;
+}
 
 export interface WaitRequest {
   readonly jobs?: readonly string[] | undefined;
@@ -40,14 +53,14 @@ export function decideWait(jobs: readonly Job[], until: WaitUntil): "satisfied" 
  * Blocks until so many jobs have ended, woken by their changes; the store is never polled.
  * @throws PluginError `not_found` when a named job is not this session's
  */
-export async function waitForJobs(runtime: Runtime, orchestrator: string, request: WaitRequest): Promise<WaitResult> {
-  const sessionJobs = await runtime.sessionJobs(orchestrator);
+export async function waitForJobs(deps: WaitDeps, orchestrator: string, request: WaitRequest): Promise<WaitResult> {
+  const sessionJobs = await deps.sessionJobs(orchestrator);
   const ids = findJobs(sessionJobs, request.jobs).map((job) => job.id);
   let lowBudget: Spend | null = null;
   const current = () => ids.flatMap((id) => sessionJobs.get(id) ?? []);
   const reason = await new Promise<WaitReason>((resolve) => {
     const finish = (why: WaitReason) => {
-      unsubscribe();
+      for (const unsubscribe of subscriptions) unsubscribe();
       cancelTimer();
       cancelTick();
       request.signal.removeEventListener("abort", interrupted);
@@ -57,22 +70,30 @@ export async function waitForJobs(runtime: Runtime, orchestrator: string, reques
     const look = () => {
       const decision = decideWait(current(), request.until);
       if (decision !== "wait") return finish(decision);
-      lowBudget = runtime.watch.takeWarning(orchestrator);
+      lowBudget = deps.watchdog.takeWarning(orchestrator);
       if (lowBudget) finish("attention");
     };
     // Jobs may be silent for hours; whoever watches sees at once what is waited for, and that time goes on.
     let cancelTick = () => {};
     const tick = () => {
       request.onProgress(current());
-      cancelTick = runtime.clock.after(REFRESH_MS, tick);
+      cancelTick = deps.clock.after(REFRESH_MS, tick);
     };
     const wanted = new Set(ids);
-    const unsubscribe = runtime.onChange(({ job }) => {
-      if (!wanted.has(job.id)) return;
-      request.onProgress(current());
-      look();
-    });
-    const cancelTimer = runtime.clock.after(request.timeoutMs, () => finish("timeout"));
+    const show = (jobID: string) => {
+      if (wanted.has(jobID)) request.onProgress(current());
+    };
+    const subscriptions = [
+      deps.registry.onChange(({ job }) => {
+        show(job.id);
+        if (wanted.has(job.id)) look();
+      }),
+      deps.activity.on(({ jobID }) => show(jobID)),
+      deps.watchdog.onBudgetWarning((warning) => {
+        if (warning.orchestrator === orchestrator) look();
+      }),
+    ];
+    const cancelTimer = deps.clock.after(request.timeoutMs, () => finish("timeout"));
     request.signal.addEventListener("abort", interrupted);
     if (request.signal.aborted) return interrupted();
     tick();

@@ -9,7 +9,7 @@ import type { Job } from "./job.ts";
 
 /** The options' limits and prices as they apply to a job. */
 export interface Limits {
-  readonly money: BudgetLimits;
+  readonly budget: BudgetLimits;
   deadlines(job: Job): DeadlineLimits;
   /** How long a sandbox is made for. */
   sandboxMs(job: Job): number;
@@ -49,7 +49,7 @@ export function createLimits(options: Options): Limits {
     return usdPerHour({ gpu, cpu, memoryMiB }, table);
   };
   return {
-    money: { ceilingUsd: budget.usdPerSession, warnAt: budget.warnAt, rescueMs },
+    budget: { ceilingUsd: budget.usdPerSession, warnAt: budget.warnAt, rescueMs },
     deadlines: (job) => ({
       jobMs: jobMs(job),
       stallMs: stallTimeoutMinutes * MINUTE_MS,

@@ -2,6 +2,8 @@ import { within } from "../../shared/deadline.ts";
 import { type Failure, PluginError, toFailure } from "../../shared/error-code.ts";
 import { unlessAborted } from "../../shared/unless-aborted.ts";
 import { isEnded, isHeld, type Job, type Transition, transition, withUnfinished } from "../core/job.ts";
+import type { LocalQueue } from "../queue/local-queue.ts";
+import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import {
   createRun,
@@ -49,9 +51,10 @@ export interface RunProgress {
 
 export interface JobRunnerDeps extends JobTurnsDeps {
   readonly workers: Workers;
+  readonly lifecycle: SandboxLifecycle;
   readonly parkAfterMs: number;
   /** While jobs are queued, sandboxes of ended jobs are parked at once. */
-  readonly hasQueuedJobs: () => boolean;
+  readonly localQueue: Pick<LocalQueue, "all">;
 }
 
 /** How long a stopped job keeps its slot for its sandbox to be frozen and ended. */
@@ -148,7 +151,9 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     } finally {
       if (runOf(jobID) === run) runs.delete(jobID);
       const lingerMs =
-        deps.hasQueuedJobs() || requireJob(sessionJobs, jobID).state.kind === "cancelled" ? 0 : deps.parkAfterMs;
+        deps.localQueue.all().length > 0 || requireJob(sessionJobs, jobID).state.kind === "cancelled"
+          ? 0
+          : deps.parkAfterMs;
       deps.lifecycle.parkLater(sessionJobs, jobID, lingerMs);
     }
   }

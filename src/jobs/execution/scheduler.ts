@@ -1,254 +1,220 @@
-import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
+import { gpusOf } from "../../config/gpu.ts";
 import type { Clock } from "../../shared/clock.ts";
-import type { IdGenerator } from "../../shared/ids.ts";
+import { createEmitter } from "../../shared/emitter.ts";
 import type { Log } from "../../shared/log.ts";
-import type { QueuePlace } from "../core/admission.ts";
-import { type AdmissionLimits, countGpus, decideAdmission, fitsInstead, type LeaseUse } from "../core/admission.ts";
-import type { BudgetAdmission } from "../core/budget.ts";
+import { type AdmissionLimits, countGpus, decideAdmission, type LeaseUse, type QueuePlace } from "../core/admission.ts";
+import { type BudgetAdmission, decideBudgetAdmission } from "../core/budget.ts";
 import { expectRate } from "../core/cost.ts";
 import { isHeld, type Job, transition } from "../core/job.ts";
-import { createLeases } from "../queue/leases.ts";
-import { createLocalQueue, type QueuedJob } from "../queue/local-queue.ts";
+import type { Limits } from "../core/limits.ts";
+import type { Leases } from "../queue/leases.ts";
+import type { LocalQueue, QueuedJob } from "../queue/local-queue.ts";
+import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { LeaseStore, PoolState } from "../store/lease-store.ts";
+import type { JobRunner } from "./job-runner.ts";
 
 export interface PoolCounts {
+  /** Jobs of all processes. */
   readonly running: number;
+  /** Jobs of this process. */
   readonly queued: number;
   readonly gpus: ReturnType<typeof countGpus>;
 }
 
-/** Lets queued jobs run, in the order that admission decides, while slots and GPUs last. */
+/** Starts queued jobs, in the order that admission and the budget decide, while slots and GPUs are free. */
 export interface Scheduler {
   enqueue(sessionJobs: SessionJobs, jobID: string): void;
-  /** Takes a job out of the queue; one that is not in it is no error. */
+  /** Takes a job out of the queue. No-op if the job is not queued. */
   remove(jobID: string): void;
   place(jobID: string): QueuePlace | null;
-  /** Of all processes; queued ones of this process. */
   counts(): PoolCounts;
-  /** Makes `gpu` what a running job holds, if the limits allow it: what was granted is what counts. */
-  claimGpu(job: Job, gpu: GpuRequest): boolean;
-  /** GPUs of a sandbox that a former process left, until it is ended. */
-  keepGpu(job: Job): void;
-  /** A sandbox is no more: its GPUs are free. */
-  sandboxEnded(jobID: string): void;
-  /** Stops admitting; leases of jobs that still run are kept until their runs end. */
+  /** Subscribes to jobs that were queued here and that another process of their session turns out to run. */
+  onHeldByOtherProcess(listener: (job: QueuedJob) => void): () => void;
+  /** Starts no job from now on; leases of running jobs are kept until their runs end. */
   suspend(): void;
 }
 
 export interface SchedulerDeps {
-  readonly pool: LeaseStore;
+  readonly pool: Pick<LeaseStore, "poolState" | "unsettledUntil">;
   readonly owner: string;
-  readonly limits: AdmissionLimits;
+  readonly admissionLimits: AdmissionLimits;
+  readonly limits: Pick<Limits, "budget" | "rate" | "highestRate">;
+  readonly leases: Leases;
+  readonly localQueue: LocalQueue;
+  readonly lifecycle: Pick<SandboxLifecycle, "isUnterminated" | "parkWaiting">;
+  readonly runner: Pick<JobRunner, "run">;
   readonly clock: Clock;
-  readonly ids: IdGenerator;
   readonly log: Log;
-  /** Runs an admitted job to its end; never rejects. */
-  readonly runJob: (sessionJobs: SessionJobs, jobID: string) => Promise<void>;
-  /** USD per hour of a job's sandbox with this GPU. */
-  readonly rate: (job: Job, gpu: GpuRequest | null) => number;
-  /** Whether its session's money allows a queued job to start. */
-  readonly afford: (sessionJobs: SessionJobs, job: Job) => BudgetAdmission;
-  /** Whether a sandbox of the job may still stand. */
-  readonly hasSandbox: (jobID: string) => boolean;
-  /** Another process asks that a job of ours be cancelled. */
-  readonly onCancelAsked: (
-    job: { readonly orchestrator: string; readonly jobID: string },
-    reason: string | null,
-  ) => void;
-  /** A job that was queued here is run by another process of its session, or was. */
-  readonly onOtherProcess: (sessionJobs: SessionJobs, jobID: string) => void;
-  /** A job waits: make room that is only kept for comfort. */
-  readonly onPressure: () => void;
 }
 
-/** While something is held by other processes nobody tells us of its release. */
+/** Other processes do not announce what they release. */
 const OTHER_PROCESS_POLL_MS = 2_000;
 
 export function createScheduler(deps: SchedulerDeps): Scheduler {
-  const { pool, owner, limits, clock } = deps;
-  const line = createLocalQueue({ ...deps, onFreed: () => pump() });
+  const { pool, owner, admissionLimits, limits, leases, localQueue, clock, log } = deps;
+  const heldElsewhere = createEmitter<QueuedJob>((error) =>
+    log("error", "a listener failed", { reason: String(error) }),
+  );
   let stopPoll: (() => void) | null = null;
+  let isStarting = false;
   let suspended = false;
-  const held = createLeases({
-    ...deps,
-    renewQueue: line.renew,
-    onFreed: () => pump(),
+  localQueue.onPlaceFreed(() => startJobs());
+  leases.on(({ kind }) => {
+    if (kind === "freed") startJobs();
   });
 
-  function pump(): void {
+  function startJobs(): void {
+    if (suspended || isStarting) return; // a lease that a failed start gives back must not begin another round
     stopPoll?.();
     stopPoll = null;
-    if (suspended) return;
+    isStarting = true;
     try {
-      const unsettledMs = pool.unsettledUntil() - clock.now();
-      if (unsettledMs > 0 && line.all().length > 0) {
-        stopPoll = clock.after(unsettledMs, pump);
-        return;
-      }
-      const sessions = new Set<SessionJobs>();
-      for (const next of [...line.all()]) if (line.all().includes(next) && affords(next, sessions)) admit(next);
-      if (line.all().length === 0) return;
-      deps.onPressure();
-      const { leases, queue } = pool.poolState(clock.now());
-      if ([...leases, ...queue].some((one) => one.owner !== owner)) stopPoll = clock.after(OTHER_PROCESS_POLL_MS, pump);
+      startNow();
     } catch (error) {
-      // A full disk or a locked file passes; the jobs keep their places meanwhile.
-      deps.log("error", "could not start queued jobs", { queued: line.all().length, reason: String(error) });
-      stopPoll = clock.after(OTHER_PROCESS_POLL_MS, pump);
+      // A full disk or a locked file is temporary; the jobs keep their places meanwhile.
+      log("error", "could not start queued jobs", { queued: localQueue.all().length, reason: String(error) });
+      stopPoll = clock.after(OTHER_PROCESS_POLL_MS, startJobs);
+    } finally {
+      isStarting = false;
     }
   }
 
-  /** In order of arrival too. @param shortOf sessions of which a job before this one waits for money */
-  function affords(next: QueuedJob, budgetReasonOf: Set<SessionJobs>): boolean {
+  function startNow(): void {
+    const unsettledMs = pool.unsettledUntil() - clock.now();
+    if (unsettledMs > 0 && localQueue.all().length > 0) {
+      stopPoll = clock.after(unsettledMs, startJobs);
+      return;
+    }
+    const blocked = new Set<SessionJobs>();
+    for (const next of [...localQueue.all()])
+      if (localQueue.all().includes(next) && isAffordable(next, blocked)) admit(next);
+    if (localQueue.all().length === 0) return;
+    deps.lifecycle.parkWaiting();
+    const { leases: all, queue } = pool.poolState(clock.now());
+    if ([...all, ...queue].some((one) => one.owner !== owner)) stopPoll = clock.after(OTHER_PROCESS_POLL_MS, startJobs);
+  }
+
+  /**
+   * Whether the session's budget lets the job start.
+   * @param blocked sessions in which an earlier job waits for budget: later ones wait behind it
+   */
+  function isAffordable(next: QueuedJob, blocked: Set<SessionJobs>): boolean {
     const { sessionJobs, jobID } = next;
     const job = sessionJobs.get(jobID);
     if (job?.state.kind !== "queued") return true; // `admit` drops it
-    const decision = deps.afford(sessionJobs, job);
+    const decision = decideBudget(sessionJobs, job);
     if (decision.kind === "refuse") {
-      line.drop(next);
+      localQueue.drop(next);
       const { failure } = decision;
       sessionJobs.update(jobID, (current) => transition(current, { kind: "failed", failure }, clock.now()));
       return false;
     }
-    if (decision.kind === "wait" || budgetReasonOf.has(sessionJobs)) {
-      budgetReasonOf.add(sessionJobs);
-      line.blockOnBudget(next, decision.kind === "wait" ? decision.reason : "waiting for budget, behind another job");
+    if (decision.kind === "wait" || blocked.has(sessionJobs)) {
+      blocked.add(sessionJobs);
+      localQueue.blockOnBudget(
+        next,
+        decision.kind === "wait" ? decision.reason : "waiting for budget, behind another job",
+      );
       return false;
     }
-    line.unblock(next);
+    localQueue.unblock(next);
     return true;
   }
 
-  function decide(jobID: string, gpu: string | null, { leases, queue }: PoolState) {
+  const decideBudget = (sessionJobs: SessionJobs, job: Job): BudgetAdmission =>
+    decideBudgetAdmission(job, limits.highestRate(job), sessionJobs.all(), limits.budget, clock.now());
+
+  function decide(jobID: string, gpu: string | null, { leases: all, queue }: PoolState) {
     const index = queue.findIndex((one) => one.jobID === jobID);
     const ahead = index < 0 ? queue : queue.slice(0, index);
-    const others = leases.filter((one) => one.jobID !== jobID);
-    return decideAdmission(gpusOf(gpu), { leases: others, ahead }, limits, clock.now());
+    const others = all.filter((one) => one.jobID !== jobID);
+    return decideAdmission(gpusOf(gpu), { leases: others, ahead }, admissionLimits, clock.now());
   }
 
   function admit(next: QueuedJob): void {
     const { sessionJobs, jobID } = next;
     const queued = sessionJobs.get(jobID);
     if (queued?.state.kind !== "queued") {
-      line.drop(next);
-      if (queued && isHeld(queued.state)) deps.onOtherProcess(sessionJobs, jobID);
+      localQueue.drop(next);
+      if (queued && isHeld(queued.state)) heldElsewhere.emit(next);
       return;
     }
     const use = (state: PoolState): LeaseUse | null => {
       const decision = decide(jobID, queued.task.gpu, state);
       return decision.kind === "admit" ? { slots: 1, gpu: decision.gpu } : null;
     };
-    // Looking first spares the write lock, which all processes share.
+    // Reading first spares the write lock, which all processes share.
     const state = pool.poolState(clock.now());
     if (state.leases.some((one) => one.jobID === jobID && one.owner !== owner && one.slots > 0)) {
-      if (sessionJobs.reload(jobID).state.kind === "queued") return; // its lease comes before its state
-      line.drop(next);
-      deps.onOtherProcess(sessionJobs, jobID);
+      if (sessionJobs.reload(jobID).state.kind === "queued") return; // its lease is written before its state
+      localQueue.drop(next);
+      heldElsewhere.emit(next);
       return;
     }
     if (!use(state)) return;
-    const request = { id: deps.ids("lease"), jobID, orchestrator: sessionJobs.orchestrator, owner };
-    const lease = pool.acquireLease(request, use, clock.now());
+    const lease = leases.acquire(queued, use);
     if (!lease) return;
-    held.add(lease);
-    line.takeOut(next);
+    localQueue.takeOut(next);
     let job: Job;
     try {
       sessionJobs.reload(jobID); // another process of the session may have run it meanwhile
       job = sessionJobs.update(jobID, (current) => {
         const starting = transition(current, { kind: "starting", leaseID: lease.id }, clock.now());
         if (starting === current) return current;
-        const compute = expectRate(current.compute, deps.rate(current, lease.gpu));
+        const compute = expectRate(current.compute, limits.rate(current, lease.gpu));
         return { ...starting, startedAt: current.startedAt ?? clock.now(), compute };
       });
     } catch (error) {
-      line.putBack(next);
-      held.release(lease.id);
+      localQueue.putBack(next);
+      leases.release(lease.id);
       throw error;
     }
-    line.leaveQueue(jobID);
+    localQueue.leaveQueue(jobID);
     const isOurs = job.state.kind === "starting" && job.state.leaseID === lease.id;
-    if (!isOurs && isHeld(job.state)) deps.onOtherProcess(sessionJobs, jobID);
-    const done = isOurs ? deps.runJob(sessionJobs, jobID) : Promise.resolve();
+    if (!isOurs && isHeld(job.state)) heldElsewhere.emit(next);
+    const done = isOurs ? deps.runner.run(sessionJobs, jobID) : Promise.resolve();
     void done.finally(() => {
-      free(jobID, lease.id);
-      pump();
+      // The GPUs stay with the sandbox that has them, which may outlive the run.
+      if (deps.lifecycle.isUnterminated(jobID)) leases.releaseSlot(lease.id);
+      else leases.release(lease.id);
     });
-  }
-
-  /** The slot at once; the GPUs with the sandbox that has them, which may linger. */
-  function free(jobID: string, leaseID: string): void {
-    const lease = held.get(leaseID);
-    if (!lease?.gpu || !deps.hasSandbox(jobID)) {
-      held.release(leaseID);
-      return;
-    }
-    try {
-      const idle = { ...lease, slots: 0 as const };
-      held.change(idle);
-      pool.renewLeases([idle], clock.now());
-    } catch (error) {
-      deps.log("warn", "could not free a slot yet", { leaseID, reason: String(error) }); // the next renewal does
-    }
   }
 
   return {
     enqueue(sessionJobs, jobID) {
-      line.add({ sessionJobs, jobID });
-      held.renew();
+      localQueue.add({ sessionJobs, jobID });
+      leases.renew();
       // A whole batch is recorded before its first job runs: the call that started it must not wait for that.
-      clock.after(0, pump);
+      clock.after(0, startJobs);
     },
     remove(jobID) {
-      const one = line.find(jobID);
-      if (one) line.drop(one);
+      const queued = localQueue.find(jobID);
+      if (queued) localQueue.drop(queued);
     },
     place(jobID) {
-      const one = line.find(jobID);
-      if (!one) return null;
-      const reason = line.budgetReasonOf(jobID);
-      if (reason !== undefined) return { position: line.all().indexOf(one) + 1, reason };
+      const queued = localQueue.find(jobID);
+      if (!queued) return null;
+      const reason = localQueue.budgetReasonOf(jobID);
+      if (reason !== undefined) return { position: localQueue.all().indexOf(queued) + 1, reason };
       const state = pool.poolState(clock.now());
       const index = state.queue.findIndex((entry) => entry.jobID === jobID);
-      const decision = decide(jobID, one.sessionJobs.get(jobID)?.task.gpu ?? null, state);
+      const decision = decide(jobID, queued.sessionJobs.get(jobID)?.task.gpu ?? null, state);
       const position = (index < 0 ? state.queue.length : index) + 1;
       return { position, reason: decision.kind === "wait" ? decision.reason : null };
     },
     counts() {
-      const { leases } = pool.poolState(clock.now());
-      const running = leases.reduce((sum, { slots }) => sum + slots, 0);
-      return { running, queued: line.all().length, gpus: countGpus(leases, limits.gpus) };
+      const { leases: all } = pool.poolState(clock.now());
+      const running = all.reduce((sum, { slots }) => sum + slots, 0);
+      return { running, queued: localQueue.all().length, gpus: countGpus(all, admissionLimits.gpus) };
     },
-    claimGpu(job, gpu) {
-      const lease = "leaseID" in job.state ? held.get(job.state.leaseID) : undefined;
-      if (!lease) return false;
-      if (lease.gpu && formatGpu(lease.gpu) === formatGpu(gpu)) return true;
-      const use: LeaseUse = { slots: 1, gpu };
-      const allowed = (state: PoolState) =>
-        fitsInstead(gpu, { leases: state.leases, ahead: state.queue }, limits, clock.now());
-      if (!pool.changeLease(lease, use, allowed, clock.now())) return false;
-      held.change({ ...lease, ...use });
-      pump(); // what it held before may be what another waits for
-      return true;
-    },
-    keepGpu({ id, orchestrator, gpu }) {
-      const [kept] = gpusOf(gpu);
-      if (!kept) return;
-      const request = { id: deps.ids("lease"), jobID: id, orchestrator, owner };
-      const lease = pool.acquireLease(request, () => ({ slots: 0, gpu: kept }), clock.now());
-      if (lease) held.add(lease);
-    },
-    sandboxEnded(jobID) {
-      held.releaseIdle(jobID);
-      pump();
-    },
+    onHeldByOtherProcess: (listener) => heldElsewhere.on(listener),
     suspend() {
       suspended = true;
       stopPoll?.();
-      held.stop();
-      line.suspend();
-      for (const one of [...line.all()]) line.drop(one);
+      leases.stop();
+      localQueue.suspend();
+      for (const queued of [...localQueue.all()]) localQueue.drop(queued);
     },
   };
 }

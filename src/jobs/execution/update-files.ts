@@ -12,8 +12,8 @@ import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 
 export interface UpdateFilesDeps {
-  readonly trees: ProjectTrees;
-  readonly lifecycle: SandboxLifecycle;
+  readonly trees: Pick<ProjectTrees, "store">;
+  readonly lifecycle: Pick<SandboxLifecycle, "withSandbox">;
   readonly clock: Clock;
   readonly ids: IdGenerator;
   readonly log: Log;

@@ -1,5 +1,6 @@
 import { toWrapUp } from "../../prompt/turn-text.ts";
 import type { Clock } from "../../shared/clock.ts";
+import { createEmitter } from "../../shared/emitter.ts";
 import type { Log } from "../../shared/log.ts";
 import { decideBudget, decideJobBudget, overSession, overTask, type Spend } from "../core/budget.ts";
 import { type DeadlineAction, decideDeadline } from "../core/deadline.ts";
@@ -7,15 +8,15 @@ import { isHeld, type Job } from "../core/job.ts";
 import type { Limits } from "../core/limits.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionRegistry } from "../session/session-registry.ts";
 import type { JobRunner } from "./job-runner.ts";
 import type { SessionActivity } from "./session-activity.ts";
 
 /** Holds the timers of running jobs: looks at a session's jobs when something changes or falls due, and acts. */
 export interface Watchdog {
-  /** Something of the session's jobs has changed. */
-  look(sessionJobs: SessionJobs): void;
   /** The session's spend, once, when it has come close to the ceiling and nobody has been told. */
   takeWarning(orchestrator: string): Spend | null;
+  onBudgetWarning(listener: (warning: BudgetWarning) => void): () => void;
   forget(orchestrator: string): void;
   suspend(): void;
 }
@@ -23,22 +24,33 @@ export interface Watchdog {
 export interface WatchdogDeps {
   readonly limits: Limits;
   readonly runner: JobRunner;
-  readonly lifecycle: SandboxLifecycle;
+  readonly lifecycle: Pick<SandboxLifecycle, "park" | "checkpoint">;
   readonly activity: SessionActivity;
+  readonly registry: Pick<SessionRegistry, "onChange">;
   readonly clock: Clock;
   readonly log: Log;
-  /** A session's spend has come close to its ceiling. */
-  readonly onLow: (sessionJobs: SessionJobs, spend: Spend) => void;
+}
+
+/** A session's spend has come close to its ceiling. */
+export interface BudgetWarning {
+  readonly orchestrator: string;
+  readonly spend: Spend;
+  readonly ceilingUsd: number;
 }
 
 const AGAIN_MS = 1_000;
 
-export function createWatchdog({ limits, runner, lifecycle, activity, clock, log, onLow }: WatchdogDeps): Watchdog {
+export function createWatchdog({ limits, runner, lifecycle, activity, registry, clock, log }: WatchdogDeps): Watchdog {
   const timers = new Map<string, { readonly at: number; cancel(): void }>();
   /** By session: null when it was taken. */
   const warnings = new Map<string, Spend | null>();
   const savedAt = new Map<string, number>();
+  const budgetWarnings = createEmitter<BudgetWarning>((error) =>
+    log("error", "a listener failed", { reason: String(error) }),
+  );
   let suspended = false;
+  // Not at once: whoever changed something is still at it.
+  registry.onChange(({ sessionJobs }) => arm(sessionJobs, clock.now()));
 
   function arm(sessionJobs: SessionJobs, at: number): void {
     const { orchestrator } = sessionJobs;
@@ -59,10 +71,11 @@ export function createWatchdog({ limits, runner, lifecycle, activity, clock, log
   function lookNow(sessionJobs: SessionJobs): void {
     const now = clock.now();
     const jobs = sessionJobs.all();
-    const money = decideBudget(jobs, limits.money, now);
+    const money = decideBudget(jobs, limits.budget, now);
     if (money.isLow && !warnings.has(sessionJobs.orchestrator) && jobs.some(isOpen)) {
       warnings.set(sessionJobs.orchestrator, money.spend);
-      onLow(sessionJobs, money.spend);
+      const { orchestrator } = sessionJobs;
+      budgetWarnings.emit({ orchestrator, spend: money.spend, ceilingUsd: limits.budget.ceilingUsd ?? 0 });
     }
     const moments = [money.nextAt];
     for (const job of jobs) {
@@ -77,9 +90,9 @@ export function createWatchdog({ limits, runner, lifecycle, activity, clock, log
   function lookAt(sessionJobs: SessionJobs, job: Job, isOut: boolean, now: number): number | null {
     const progress = runner.progress(job.id);
     if (!progress) return null;
-    const own = decideJobBudget(job, limits.money, now);
+    const own = decideJobBudget(job, limits.budget, now);
     if (own.isOut) return act(sessionJobs, job, { kind: "stop", failure: overTask(job.task.maxUsd ?? 0) });
-    if (isOut) return act(sessionJobs, job, { kind: "stop", failure: overSession(limits.money.ceilingUsd ?? 0) });
+    if (isOut) return act(sessionJobs, job, { kind: "stop", failure: overSession(limits.budget.ceilingUsd ?? 0) });
     const current = activity.of(job.childSession);
     const facts = {
       since: job.state.since,
@@ -108,8 +121,7 @@ export function createWatchdog({ limits, runner, lifecycle, activity, clock, log
   }
 
   return {
-    // Not at once: who changed something is still at it.
-    look: (sessionJobs) => arm(sessionJobs, clock.now()),
+    onBudgetWarning: (listener) => budgetWarnings.on(listener),
     takeWarning(orchestrator) {
       const spend = warnings.get(orchestrator) ?? null;
       if (spend) warnings.set(orchestrator, null);

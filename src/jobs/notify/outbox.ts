@@ -1,5 +1,6 @@
-import { TAKE_UP_NOTICE } from "../../prompt/notice.ts";
+import { renderNotice, TAKE_UP_NOTICE } from "../../prompt/notice.ts";
 import type { Clock } from "../../shared/clock.ts";
+import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import { createOneAtATime } from "../../shared/one-at-a-time.ts";
 import { isEnded, type Job } from "../core/job.ts";
@@ -9,10 +10,12 @@ import {
   decideOutbox,
   type Notice,
   type OrchestratorView,
+  TOGETHER_MS,
   WAKE_MS,
 } from "../core/notice.ts";
-import type { OrchestratorSessions } from "../core/ports.ts";
+import type { ChildSessions, OrchestratorSessions } from "../core/ports.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionRegistry } from "../session/session-registry.ts";
 
 /** Tells orchestrators, once, that their jobs have ended: by a tool's answer, or by a message. */
 export interface Outbox {
@@ -37,24 +40,26 @@ export interface ToolCall {
 }
 
 export interface OutboxDeps {
-  /** The jobs of a session, if it is in use here. */
-  readonly sessionJobs: (orchestrator: string) => Promise<SessionJobs> | null;
-  readonly sessions: OrchestratorSessions;
-  readonly messageIDs: () => string;
-  /** The text of a message about ended jobs, and how many of the session's are not. */
-  readonly render: (ended: readonly Job[], openJobs: number) => string;
+  readonly registry: Pick<SessionRegistry, "inUse" | "onChange">;
+  readonly orchestrators: OrchestratorSessions;
+  /** Heard for sessions that have come to rest. */
+  readonly sessions: Pick<ChildSessions, "on">;
+  readonly hostIDs: (prefix: "msg") => string;
+  readonly ids: IdGenerator;
   /** Whether an ended job starts a turn of an idle session. */
   readonly resume: boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+/** A session is reported idle a little before it is at rest. */
+const REST_MS = 300;
 const READ_RETRY_MS = 5_000;
 /** So many readings in a row may fail; then something must happen in the session first. */
 const READ_TRIES = 5;
 
 export function createOutbox(deps: OutboxDeps): Outbox {
-  const { sessions, clock, log } = deps;
+  const { registry, orchestrators, clock, log } = deps;
   const timers = new Map<string, { readonly at: number; cancel(): void }>();
   const holds = new Set<{ readonly orchestrator: string; readonly jobIDs: ReadonlySet<string> }>();
   /** Messages of ours: the host announces them like the user's. */
@@ -62,6 +67,14 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   const failures = new Map<string, number>();
   const queue = createOneAtATime();
   let suspended = false;
+  registry.onChange(({ before, job }) => {
+    if (isEnded(job.state) && before && !isEnded(before.state)) look(job.orchestrator, TOGETHER_MS);
+  });
+  const unsubscribe = deps.sessions.on(({ kind, sessionID }) => {
+    if (kind === "touched" && registry.inUse(sessionID)) look(sessionID, REST_MS);
+  });
+
+  const render = (ended: readonly Job[], openJobs: number) => renderNotice(ended, openJobs, deps.ids);
 
   const isAwaited = (orchestrator: string, jobID: string) =>
     [...holds].some((hold) => hold.orchestrator === orchestrator && hold.jobIDs.has(jobID));
@@ -89,13 +102,13 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   }
 
   const viewOf = (orchestrator: string, notices: readonly Notice[]): Promise<OrchestratorView> =>
-    sessions.view(
+    orchestrators.view(
       orchestrator,
       notices.flatMap(({ delivery }) => delivery ?? []),
     );
 
   async function deliver(orchestrator: string): Promise<void> {
-    const sessionJobs = await deps.sessionJobs(orchestrator);
+    const sessionJobs = await registry.inUse(orchestrator);
     const notices = suspended ? [] : (sessionJobs?.notices() ?? []);
     if (!sessionJobs || notices.length === 0) return;
     const view = await viewOf(orchestrator, notices);
@@ -109,14 +122,14 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     if (lookMs !== null) look(orchestrator, lookMs);
     for (const notice of told) sessionJobs.told(notice, clock.now());
     await sendAgain(sessionJobs, wake);
-    if (send) await sendNow(sessionJobs, send.notices, send.messageID ?? deps.messageIDs());
+    if (send) await sendNow(sessionJobs, send.notices, send.messageID ?? deps.hostIDs("msg"));
     failures.delete(orchestrator);
   }
 
   async function sendNow(sessionJobs: SessionJobs, notices: readonly Notice[], messageID: string): Promise<void> {
     const ours = sessionJobs.deliver(notices, { kind: "message", messageID, at: clock.now(), tries: 1 }); // N2
     if (ours.length === 0) return;
-    await post(sessionJobs.orchestrator, messageID, deps.render(toJobs(ours), openJobs(sessionJobs)));
+    await post(sessionJobs.orchestrator, messageID, render(toJobs(ours), openJobs(sessionJobs)));
   }
 
   async function sendAgain(sessionJobs: SessionJobs, notices: readonly Notice[]): Promise<void> {
@@ -126,12 +139,12 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       if (delivery?.kind !== "message") continue;
       sessionJobs.deliver([notice], { ...delivery, at: clock.now(), tries: delivery.tries + 1 });
     }
-    await post(sessionJobs.orchestrator, deps.messageIDs(), TAKE_UP_NOTICE);
+    await post(sessionJobs.orchestrator, deps.hostIDs("msg"), TAKE_UP_NOTICE);
   }
 
   async function post(orchestrator: string, messageID: string, text: string): Promise<void> {
     sent.add(messageID);
-    await sessions.post({ sessionID: orchestrator, messageID, text });
+    await orchestrators.post({ sessionID: orchestrator, messageID, text });
     look(orchestrator, WAKE_MS);
   }
 
@@ -146,7 +159,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     },
     claim: (orchestrator, jobIDs, call) =>
       queue.run(orchestrator, async () => {
-        const sessionJobs = await deps.sessionJobs(orchestrator);
+        const sessionJobs = await registry.inUse(orchestrator);
         const wanted = new Set(jobIDs);
         const notices = sessionJobs?.notices().filter(({ job }) => wanted.has(job.id)) ?? [];
         if (!sessionJobs || notices.length === 0) return [];
@@ -161,14 +174,15 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       }),
     async attach(orchestrator, messageID) {
       if (sent.has(messageID)) return null;
-      const sessionJobs = await deps.sessionJobs(orchestrator);
+      const sessionJobs = await registry.inUse(orchestrator);
       if (!sessionJobs || suspended) return null;
       const free = sessionJobs.notices().filter(({ job, delivery }) => !delivery && !isAwaited(orchestrator, job.id));
       const ours = take(sessionJobs, free, { kind: "attached", messageID, at: clock.now() });
-      return ours.length === 0 ? null : deps.render(toJobs(ours), openJobs(sessionJobs));
+      return ours.length === 0 ? null : render(toJobs(ours), openJobs(sessionJobs));
     },
     suspend() {
       suspended = true;
+      unsubscribe();
       for (const { cancel } of timers.values()) cancel();
       timers.clear();
     },

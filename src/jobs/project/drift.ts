@@ -1,8 +1,9 @@
 import { PluginError } from "../../shared/error-code.ts";
-import type { TreeBase } from "../../workspace/project/capture-tree.ts";
+import type { Log } from "../../shared/log.ts";
 import { splitRecords, toText } from "../../workspace/paths.ts";
+import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import type { Job } from "../core/job.ts";
-import type { Runtime } from "../runtime.ts";
+import type { ProjectTrees } from "./trees.ts";
 
 /** The project went on since a job took its files. */
 export interface Drift {
@@ -15,17 +16,21 @@ export interface Drift {
  * @param isWanted its files are to be brought up to date; else nothing is thrown, what cannot be told is null
  * @throws PluginError `invalid_task`, `workspace_failed`
  */
-export async function driftOf(runtime: Runtime, job: Job, isWanted: boolean): Promise<Drift | null> {
+export async function driftOf(
+  { trees, log }: { readonly trees: ProjectTrees; readonly log: Log },
+  job: Job,
+  isWanted: boolean,
+): Promise<Drift | null> {
   try {
-    const store = job.base && (await runtime.trees.store());
+    const store = job.base && (await trees.store());
     if (!job.base || !store || store.root !== job.base.project) throw notUpdatable(job);
-    const now = await runtime.trees.current();
+    const now = await trees.current();
     if (!now || now.commit === job.base.commit) return null;
     const differs = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", job.base.commit, now.commit];
     return { now, changed: splitRecords(await store.run(differs)).map(toText) };
   } catch (error) {
     if (isWanted) throw error;
-    if (job.base) runtime.log("warn", "could not compare a job's files", { jobID: job.id, reason: String(error) });
+    if (job.base) log("warn", "could not compare a job's files", { jobID: job.id, reason: String(error) });
     return null;
   }
 }

@@ -1,39 +1,57 @@
+import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
 import type { Clock } from "../../shared/clock.ts";
+import { createEmitter } from "../../shared/emitter.ts";
+import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
-import { LEASE_RENEW_MS, type Lease, type LeaseStore } from "../store/lease-store.ts";
+import { type AdmissionLimits, fitsInstead, type LeaseUse } from "../core/admission.ts";
+import type { Job } from "../core/job.ts";
+import { LEASE_RENEW_MS, type Lease, type LeaseStore, type PoolState } from "../store/lease-store.ts";
+import type { LocalQueue } from "./local-queue.ts";
 
-/** The leases of this process, kept alive until they are released. */
+/** The leases of this process, renewed until they are released. A lease holds a slot for a job, GPUs, or both. */
 export interface Leases {
-  /** Takes over a lease just acquired; it replaces what its job held before. */
-  add(lease: Lease): void;
-  get(leaseID: string): Lease | undefined;
-  /** The same lease, taking something else now. */
-  change(lease: Lease): void;
-  /** Frees a lease. What a full disk keeps from being freed is freed later. */
+  /**
+   * Acquires a lease for a job if `decide` allows it. The new lease replaces every other of the job.
+   * @param decide what the lease takes of the pool as it is now; null = nothing
+   */
+  acquire(job: Pick<Job, "id" | "orchestrator">, decide: (state: PoolState) => LeaseUse | null): Lease | null;
+  /** Releases a lease. A release that fails, e.g. on a full disk, is tried again. */
   release(leaseID: string): void;
-  /** Frees what is kept for the job's sandbox alone. */
-  releaseIdle(jobID: string): void;
+  /** Frees the slot and keeps the GPUs until `sandboxTerminated`: the job's sandbox, which has them, may outlive its run. */
+  releaseSlot(leaseID: string): void;
+  /** The job's sandbox is terminated: its GPUs, and the budget held in reserve for it, are free. */
+  sandboxTerminated(jobID: string): void;
+  /** Makes `gpu` what a running job holds, in place of what its lease was granted for; false where the limits forbid it. */
+  claimGpu(job: Job, gpu: GpuRequest): boolean;
+  /** Holds the GPUs of a sandbox that a former process left, until the sandbox is terminated. */
+  keepGpu(job: Job): void;
+  /** Starts to renew leases and places in the queue. No-op while that goes on. */
+  renew(): void;
+  on(listener: (event: LeaseEvent) => void): () => void;
   stop(): void;
 }
 
+export type LeaseEvent =
+  /** Something that queued jobs may wait for is free. */
+  | { readonly kind: "freed" }
+  /** Another process asks to cancel a job that this one runs. */
+  | { readonly kind: "cancel_requested"; readonly lease: Lease; readonly reason: string | null };
+
 export interface LeasesDeps {
   readonly pool: LeaseStore;
+  readonly localQueue: Pick<LocalQueue, "all" | "renew">;
+  readonly limits: AdmissionLimits;
+  readonly owner: string;
   readonly clock: Clock;
+  readonly ids: IdGenerator;
   readonly log: Log;
-  /** Called with every renewal: places in the queue lapse like leases. Returns whether there are any. */
-  readonly renewQueue: () => boolean;
-  /** Another process asks that a job of ours be cancelled. */
-  readonly onCancelAsked: (lease: Lease, reason: string | null) => void;
-  readonly onFreed: () => void;
 }
 
 const RELEASE_RETRY_MS = 2_000;
 
-export function createLeases({ pool, clock, log, renewQueue, onCancelAsked, onFreed }: LeasesDeps): Leases & {
-  /** Starts renewing, if that does not happen already. */
-  renew(): void;
-} {
+export function createLeases({ pool, localQueue, limits, owner, clock, ids, log }: LeasesDeps): Leases {
   const held = new Map<string, Lease>();
+  const events = createEmitter<LeaseEvent>((error) => log("error", "a listener failed", { reason: String(error) }));
   let stopRenewal: (() => void) | null = null;
   let stopped = false;
 
@@ -42,48 +60,82 @@ export function createLeases({ pool, clock, log, renewQueue, onCancelAsked, onFr
     stopRenewal = clock.after(LEASE_RENEW_MS, () => {
       stopRenewal = null;
       try {
-        if (held.size > 0) {
-          pool.renewLeases(held.values(), clock.now());
-          for (const { leaseID, reason } of pool.takeCancels(new Set(held.keys())))
-            onCancelAsked(held.get(leaseID) as Lease, reason);
-        }
-        if (!renewQueue() && held.size === 0) return;
+        if (held.size > 0) renewNow();
+        localQueue.renew();
+        if (localQueue.all().length === 0 && held.size === 0) return;
       } catch (error) {
-        log("warn", "could not renew leases", { reason: String(error) }); // several tries fit into their time
+        log("warn", "could not renew leases", { reason: String(error) }); // several tries fit into their lifetime
       }
       renew();
     });
+  }
+
+  function renewNow(): void {
+    pool.renewLeases(held.values(), clock.now());
+    for (const { leaseID, reason } of pool.takeCancels(new Set(held.keys()))) {
+      const lease = held.get(leaseID);
+      if (lease) events.emit({ kind: "cancel_requested", lease, reason });
+    }
+  }
+
+  function acquire(job: Pick<Job, "id" | "orchestrator">, decide: (state: PoolState) => LeaseUse | null): Lease | null {
+    const request = { id: ids("lease"), jobID: job.id, orchestrator: job.orchestrator, owner };
+    const lease = pool.acquireLease(request, decide, clock.now());
+    if (!lease) return null;
+    for (const { id, jobID } of held.values()) if (jobID === lease.jobID) held.delete(id);
+    held.set(lease.id, lease);
+    renew();
+    return lease;
   }
 
   function release(leaseID: string): void {
     held.delete(leaseID);
     try {
       pool.releaseLease(leaseID);
+      events.emit({ kind: "freed" });
     } catch (error) {
       log("error", "could not free a lease", { leaseID, reason: String(error) });
-      if (stopped) return; // it lapses
-      clock.after(RELEASE_RETRY_MS, () => {
-        release(leaseID);
-        onFreed();
-      });
+      if (!stopped) clock.after(RELEASE_RETRY_MS, () => release(leaseID)); // once stopped, the lease expires
     }
   }
 
   return {
-    add(lease) {
-      for (const { id, jobID } of held.values()) if (jobID === lease.jobID) held.delete(id);
-      held.set(lease.id, lease);
-      renew();
-    },
-    get: (leaseID) => held.get(leaseID),
-    change(lease) {
-      if (held.has(lease.id)) held.set(lease.id, lease);
-    },
+    acquire,
     release,
-    releaseIdle(jobID) {
-      for (const { id, slots, jobID: owner } of [...held.values()]) if (owner === jobID && slots === 0) release(id);
+    releaseSlot(leaseID) {
+      const lease = held.get(leaseID);
+      if (!lease?.gpu) return release(leaseID);
+      const withoutSlot: Lease = { ...lease, slots: 0 };
+      held.set(leaseID, withoutSlot);
+      try {
+        pool.renewLeases([withoutSlot], clock.now());
+      } catch (error) {
+        log("warn", "could not free a slot yet", { leaseID, reason: String(error) }); // the next renewal does
+      }
+      events.emit({ kind: "freed" });
+    },
+    sandboxTerminated(jobID) {
+      for (const lease of [...held.values()]) if (lease.jobID === jobID && lease.slots === 0) release(lease.id);
+      events.emit({ kind: "freed" });
+    },
+    claimGpu(job, gpu) {
+      const lease = "leaseID" in job.state ? held.get(job.state.leaseID) : undefined;
+      if (!lease) return false;
+      if (lease.gpu && formatGpu(lease.gpu) === formatGpu(gpu)) return true;
+      const use: LeaseUse = { slots: 1, gpu };
+      const isAllowed = (state: PoolState) =>
+        fitsInstead(gpu, { leases: state.leases, ahead: state.queue }, limits, clock.now());
+      if (!pool.changeLease(lease, use, isAllowed, clock.now())) return false;
+      held.set(lease.id, { ...lease, ...use });
+      events.emit({ kind: "freed" }); // what the lease held before may be what another job waits for
+      return true;
+    },
+    keepGpu(job) {
+      const [gpu] = gpusOf(job.gpu);
+      if (gpu) acquire(job, () => ({ slots: 0, gpu }));
     },
     renew,
+    on: (listener) => events.on(listener),
     stop() {
       stopped = true;
       stopRenewal?.();

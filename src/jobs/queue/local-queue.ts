@@ -1,4 +1,5 @@
 import type { Clock } from "../../shared/clock.ts";
+import { createEmitter } from "../../shared/emitter.ts";
 import type { Log } from "../../shared/log.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { LeaseStore } from "../store/lease-store.ts";
@@ -8,25 +9,29 @@ export interface QueuedJob {
   readonly jobID: string;
 }
 
-/** The queued jobs of this process, in order of arrival, and their places in the queue of all processes. */
+/** The queued jobs of this process in order of arrival, and their places in the queue that all processes share. */
 export interface LocalQueue {
   all(): readonly QueuedJob[];
   find(jobID: string): QueuedJob | undefined;
-  /** Last in line. */
-  add(one: QueuedJob): void;
-  /** One that was taken out to start, and could not. */
-  putBack(one: QueuedJob): void;
-  /** To start it: it keeps its place in the queue of all until `leaveQueue`. */
-  takeOut(one: QueuedJob): void;
-  drop(one: QueuedJob): void;
+  /** Appends a job. No-op if the job is queued already. */
+  add(job: QueuedJob): void;
+  /** Puts a job that was taken out, and could not start, back at the head. */
+  putBack(job: QueuedJob): void;
+  /** Takes a job out to start it. Its place in the shared queue stays until `leaveQueue`. */
+  takeOut(job: QueuedJob): void;
+  /** Takes a job out of this queue and of the shared one. */
+  drop(job: QueuedJob): void;
   leaveQueue(jobID: string): void;
-  /** Lets a job wait for money. It holds no place in the queue of all: nobody need wait behind it. */
-  blockOnBudget(one: QueuedJob, reason: string): void;
-  /** Gives it a place again. */
-  unblock(one: QueuedJob): void;
+  /** Gives up the job's place in the shared queue while its session's budget is exhausted: no other job need wait for it. */
+  blockOnBudget(job: QueuedJob, reason: string): void;
+  /** Gives a job that was blocked on its budget a place in the shared queue again. */
+  unblock(job: QueuedJob): void;
+  /** Why the job is blocked on its budget; undefined when it is not. */
   budgetReasonOf(jobID: string): string | undefined;
-  /** Keeps the places from lapsing. Returns whether any job waits. */
-  renew(): boolean;
+  /** Keeps the places in the shared queue from expiring. */
+  renew(): void;
+  /** Subscribes to places that were freed later than asked, because the pool's file could not be written at once. */
+  onPlaceFreed(listener: () => void): () => void;
   suspend(): void;
 }
 
@@ -35,77 +40,76 @@ export interface LocalQueueDeps {
   readonly owner: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** A place was freed late. */
-  readonly onFreed: () => void;
 }
 
 const LEAVE_RETRY_MS = 2_000;
 
-export function createLocalQueue({ pool, owner, clock, log, onFreed }: LocalQueueDeps): LocalQueue {
-  const waiting: QueuedJob[] = [];
-  /** Jobs that wait for money, and why. */
-  const short = new Map<string, string>();
+export function createLocalQueue({ pool, owner, clock, log }: LocalQueueDeps): LocalQueue {
+  const queued: QueuedJob[] = [];
+  /** Reasons by job id. */
+  const budgetReasons = new Map<string, string>();
+  const placesFreed = createEmitter<void>((error) => log("error", "a listener failed", { reason: String(error) }));
   let suspended = false;
 
-  function hold(these: readonly QueuedJob[]): void {
-    const requests = these.flatMap(({ sessionJobs, jobID }) => {
+  function takePlaces(jobs: readonly QueuedJob[]): void {
+    const requests = jobs.flatMap(({ sessionJobs, jobID }) => {
       const job = sessionJobs.get(jobID);
       return job ? [{ jobID, owner, since: job.state.since, gpu: job.task.gpu }] : [];
     });
     if (requests.length > 0) pool.enqueue(requests, clock.now());
   }
 
-  function takeOut(one: QueuedJob): void {
-    const index = waiting.indexOf(one);
-    if (index >= 0) waiting.splice(index, 1);
-    short.delete(one.jobID);
+  function takeOut(job: QueuedJob): void {
+    const index = queued.indexOf(job);
+    if (index >= 0) queued.splice(index, 1);
+    budgetReasons.delete(job.jobID);
   }
 
-  const find = (jobID: string) => waiting.find((one) => one.jobID === jobID);
+  const find = (jobID: string) => queued.find((one) => one.jobID === jobID);
 
   function leaveQueue(jobID: string): void {
     try {
       pool.leaveQueue(jobID);
     } catch (error) {
       log("warn", "could not leave the queue", { jobID, reason: String(error) });
-      if (suspended) return; // its place lapses
+      if (suspended) return; // the place expires
       clock.after(LEAVE_RETRY_MS, () => {
         if (!find(jobID)) leaveQueue(jobID);
-        onFreed();
+        placesFreed.emit();
       });
     }
   }
 
   return {
-    all: () => waiting,
+    all: () => queued,
     find,
-    add(one) {
-      waiting.push(one);
+    add(job) {
+      if (find(job.jobID)) return;
+      queued.push(job);
       try {
-        hold([one]);
+        takePlaces([job]);
       } catch (error) {
-        log("error", "could not queue a job yet", { jobID: one.jobID, reason: String(error) }); // the next renewal does
+        // The next renewal takes the place.
+        log("error", "could not queue a job yet", { jobID: job.jobID, reason: String(error) });
       }
     },
-    putBack: (one) => void waiting.unshift(one),
+    putBack: (job) => void queued.unshift(job),
     takeOut,
-    drop(one) {
-      takeOut(one);
-      leaveQueue(one.jobID);
+    drop(job) {
+      takeOut(job);
+      leaveQueue(job.jobID);
     },
     leaveQueue,
-    blockOnBudget(one, reason) {
-      short.set(one.jobID, reason);
-      leaveQueue(one.jobID);
+    blockOnBudget(job, reason) {
+      budgetReasons.set(job.jobID, reason);
+      leaveQueue(job.jobID);
     },
-    unblock(one) {
-      if (short.delete(one.jobID)) hold([one]);
+    unblock(job) {
+      if (budgetReasons.delete(job.jobID)) takePlaces([job]);
     },
-    budgetReasonOf: (jobID) => short.get(jobID),
-    renew() {
-      hold(waiting.filter(({ jobID }) => !short.has(jobID)));
-      return waiting.length > 0;
-    },
+    budgetReasonOf: (jobID) => budgetReasons.get(jobID),
+    renew: () => takePlaces(queued.filter(({ jobID }) => !budgetReasons.has(jobID))),
+    onPlaceFreed: (listener) => placesFreed.on(listener),
     suspend() {
       suspended = true;
     },

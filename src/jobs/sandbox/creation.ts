@@ -1,5 +1,5 @@
 import type { Environment } from "../../config/environment.ts";
-import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
+import { formatGpu, gpusOf } from "../../config/gpu.ts";
 import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { MachineSpec, Sandbox, SandboxProvider, SandboxSpec } from "../../sandboxes/port.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
@@ -7,18 +7,19 @@ import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Job } from "../core/job.ts";
 import type { Limits } from "../core/limits.ts";
+import type { Leases } from "../queue/leases.ts";
+import type { PoolStore } from "../store/pool-store.ts";
 import { installSkills, type SkillInstallerDeps } from "./install-skills.ts";
+import { toTags } from "./tags.ts";
 
-export interface SandboxMakerDeps extends SkillInstallerDeps {
+export interface CreationDeps extends SkillInstallerDeps {
   readonly environments: Readonly<Record<string, Environment>>;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly log: Log;
-  /** By which a sweep knows whose a sandbox is. */
-  readonly tagsOf: (job: Job) => Readonly<Record<string, string>>;
+  readonly pool: Pick<PoolStore, "identity">;
   readonly limits: Limits;
-  /** Makes this the GPU that the job's lease holds; false when its quota is in use. */
-  readonly claimGpu: (job: Job, gpu: GpuRequest) => boolean;
+  readonly leases: Pick<Leases, "claimGpu">;
 }
 
 export interface MadeSandbox {
@@ -30,12 +31,12 @@ export interface MadeSandbox {
 const RETRY_DELAYS_MS = [1_000, 4_000];
 
 /**
- * Makes a furnished sandbox for a job, trying again where that may help.
- * @param snapshotID what it starts from; null is the bare environment
+ * Creates a sandbox for a job and installs its skills, trying again where that may help.
+ * @param snapshotID what the sandbox starts from; null = the bare environment
  * @throws PluginError
  */
-export async function makeSandbox(
-  deps: SandboxMakerDeps,
+export async function createSandbox(
+  deps: CreationDeps,
   provider: SandboxProvider,
   job: Job,
   snapshotID: string | null,
@@ -53,7 +54,7 @@ export async function makeSandbox(
 }
 
 async function create(
-  deps: SandboxMakerDeps,
+  deps: CreationDeps,
   provider: SandboxProvider,
   job: Job,
   snapshotID: string | null,
@@ -63,7 +64,7 @@ async function create(
   if (!environment) {
     throw new PluginError("invalid_task", `The environment "${job.task.environment}" is no longer configured.`);
   }
-  const tags = deps.tagsOf(job);
+  const tags = toTags(job, deps.pool.identity());
   const bare = toSandboxSpec(environment, deps.hostEnv, { name: job.id, tags, snapshotID });
   const machine = { ...toMachineSpec(environment), lifetimeMs: deps.limits.sandboxMs(job) };
   const spec = { ...bare, machine };
@@ -85,7 +86,7 @@ async function create(
 
 /** The first of the task's preferences that both the quota and the provider's capacity allow; the lease follows. */
 async function createWithGpu(
-  deps: SandboxMakerDeps,
+  deps: CreationDeps,
   provider: SandboxProvider,
   job: Job,
   spec: SandboxSpec & { readonly machine: MachineSpec },
@@ -97,7 +98,7 @@ async function createWithGpu(
   const refusals: string[] = [];
   let only: PluginError | null = null;
   for (const gpu of preferences) {
-    if (!deps.claimGpu(job, gpu)) {
+    if (!deps.leases.claimGpu(job, gpu)) {
       refusals.push(`The quota of gpuLimits for ${formatGpu(gpu)} is in use.`);
       continue;
     }

@@ -1,23 +1,21 @@
-import { statSync } from "node:fs";
 import type { ListedSandbox, ProviderName, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import { isProcessDead } from "../../shared/process-alive.ts";
 import { describeDamagedSession } from "../core/damaged-state.ts";
-import { isHeld, type Job } from "../core/job.ts";
+import { isHeld } from "../core/job.ts";
 import { decideOrphan } from "../core/orphan.ts";
-import { createSessionJobs, type SessionJobs } from "../session/session-jobs.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionRegistry } from "../session/session-registry.ts";
 import type { PoolStore } from "../store/pool-store.ts";
-import { openSessionStore, sessionFile } from "../store/session-store.ts";
-import { lastSetAside } from "../store/set-aside.ts";
-import type { SandboxLifecycle } from "./lifecycle.ts";
+import type { Parking } from "./parking.ts";
 
-/** What a sweep did, by id. */
+/** What a garbage collection did, by id. */
 export interface GarbageReport {
   readonly ended: readonly string[];
   readonly parked: readonly string[];
   readonly snapshotsRemoved: readonly string[];
-  /** One sentence each. What failed is tried again by the next sweep. */
+  /** One sentence each. What failed is tried again by the next garbage collection. */
   readonly failures: readonly string[];
 }
 
@@ -32,14 +30,12 @@ export interface GarbageCollector {
 
 export interface GarbageCollectorDeps {
   readonly pool: PoolStore;
-  readonly lifecycle: Pick<SandboxLifecycle, "parkOnce">;
+  readonly parking: Pick<Parking, "parkOnce">;
   readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
   /** Those that may have sandboxes besides what is recorded. */
   readonly providers: readonly ProviderName[];
-  readonly stateDir: string;
+  readonly registry: Pick<SessionRegistry, "visit" | "isDeleted" | "damagedAt">;
   readonly parkAfterMs: number;
-  /** The jobs of a session, if it is in use here. */
-  readonly sessionJobs: (orchestrator: string) => Promise<SessionJobs> | null;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -48,19 +44,6 @@ interface Owned extends ListedSandbox {
   readonly orchestrator: string;
   readonly jobID: string;
 }
-
-/** Tags every sandbox carries. `lab` names the state directory that records it: others' are not ours to judge. */
-export const toTags = (job: Pick<Job, "id" | "orchestrator">, lab: string): Record<string, string> => ({
-  job: job.id,
-  session: job.orchestrator,
-  lab,
-});
-
-/** Those of a sandbox that a process made to read files in, and ends when it has read them. No job names it. */
-export const toReaderTags = (job: Pick<Job, "id" | "orchestrator">, lab: string): Record<string, string> => ({
-  ...toTags(job, lab),
-  reader: String(process.pid),
-});
 
 export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageCollector {
   const { pool, clock, log } = deps;
@@ -77,15 +60,15 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         await work();
       } catch (error) {
         report.failures.push(`Could not ${doing}: ${error instanceof Error ? error.message : String(error)}`);
-        log("warn", "a sweep could not do all", { doing, reason: String(error) });
+        log("warn", "garbage collection could not do all", { doing, reason: String(error) });
       }
     };
     const names = new Set([...deps.providers, ...pool.sandboxes().map(({ provider }) => provider)]);
     for (const name of names) {
-      await attempt(`sweep the sandboxes of ${name}`, async () => {
+      await attempt(`look at the sandboxes of ${name}`, async () => {
         const provider = await deps.provider(name);
         for (const sandbox of await ownedOf(name, provider)) {
-          await attempt(`sweep the sandbox ${sandbox.id}`, () => collectSandbox(provider, sandbox, report));
+          await attempt(`look at the sandbox ${sandbox.id}`, () => collectSandbox(provider, sandbox, report));
         }
         for (const snapshot of await unrecordedOf(provider)) {
           await attempt(`remove the unrecorded snapshot ${snapshot}`, async () => {
@@ -98,7 +81,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     for (const snapshot of pool.allSnapshots()) {
       const isExpired = snapshot.expiresAt !== null && snapshot.expiresAt <= clock.now();
       await attempt(`remove the snapshot ${snapshot.id}`, async () => {
-        if (!isExpired && !isMissing(sessionFile(deps.stateDir, snapshot.orchestrator))) return;
+        if (!isExpired && !deps.registry.isDeleted(snapshot.orchestrator)) return;
         await (await deps.provider(snapshot.provider)).snapshots?.remove(snapshot.id);
         pool.deleteSnapshot(snapshot.id);
         report.snapshotsRemoved.push(snapshot.id);
@@ -139,17 +122,18 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     { id, createdAt, orchestrator, jobID, tags }: Owned,
     report: { ended: string[]; parked: string[]; failures: string[] },
   ): Promise<void> {
-    await withBook(orchestrator, report.failures, async (sessionJobs) => {
+    const onDamaged = (aside: string) => void report.failures.push(describeDamagedSession(aside));
+    const collect = async (sessionJobs: SessionJobs | null) => {
       const job = sessionJobs?.get(jobID) ?? null;
       const now = clock.now();
       const isLeaseAlive = job !== null && isHeld(job.state) && pool.isLeaseAlive(job.state.leaseID, now);
       const { parkAfterMs } = deps;
       const isRead = tags.reader !== undefined && !isProcessDead(Number(tags.reader));
-      const lostAt = lastSetAside(sessionFile(deps.stateDir, orchestrator));
+      const lostAt = deps.registry.damagedAt(orchestrator);
       const decision = decideOrphan({ sandboxID: id, createdAt, job, lostAt, isLeaseAlive, isRead, parkAfterMs, now });
       if (decision === "keep") return;
       if (decision === "park" && sessionJobs) {
-        await deps.lifecycle.parkOnce(sessionJobs, jobID);
+        await deps.parking.parkOnce(sessionJobs, jobID);
         if (sessionJobs.get(jobID)?.sandbox.kind === "live") throw new Error("it could not be frozen, and is kept");
         report.parked.push(id);
         return;
@@ -157,45 +141,10 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       await provider.terminate(id);
       pool.deleteSandbox(id);
       report.ended.push(id);
-      log("info", "a stray sandbox was ended", { sandboxID: id, jobID });
-    });
-  }
-
-  /** The session's jobs as they are recorded; a session that is not in use here is not taken up by this. */
-  async function withBook(
-    orchestrator: string,
-    failures: string[],
-    use: (sessionJobs: SessionJobs | null) => Promise<void>,
-  ): Promise<void> {
-    const inUse = await deps.sessionJobs(orchestrator);
-    if (inUse) return use(inUse);
-    const file = sessionFile(deps.stateDir, orchestrator);
-    if (isMissing(file)) return use(null);
-    const store = await openSessionStore(file, clock);
-    try {
-      for (const aside of store.damaged()) {
-        failures.push(describeDamagedSession(aside));
-        log("error", "a damaged state file was set aside", { orchestrator, aside });
-      }
-      await use(createSessionJobs({ orchestrator, store, ids: (prefix) => prefix, onChange: () => {} }));
-    } finally {
-      store.close();
-    }
+      log("info", "an orphaned sandbox was ended", { sandboxID: id, jobID });
+    };
+    await deps.registry.visit(orchestrator, collect, onDamaged);
   }
 
   return { collectGarbage };
-}
-
-/**
- * Only a file that is certainly not there says that its session was deleted: what cannot be read throws, and what was
- * damaged has been set aside.
- */
-function isMissing(file: string): boolean {
-  try {
-    statSync(file);
-    return false;
-  } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return lastSetAside(file) === null;
-    throw error;
-  }
 }

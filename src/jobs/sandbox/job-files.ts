@@ -1,120 +1,145 @@
+import type { Environment } from "../../config/environment.ts";
 import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
-import type { Sandbox } from "../../sandboxes/port.ts";
+import type { ProviderName, Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import { withStillFiles } from "../../sandboxes/still-files.ts";
+import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import type { Log } from "../../shared/log.ts";
 import { usdOver } from "../core/cost.ts";
 import type { Job } from "../core/job.ts";
+import type { Limits } from "../core/limits.ts";
 import { READ_LIMIT_MS } from "../core/orphan.ts";
 import type { SnapshotRecord } from "../core/snapshot-record.ts";
-import type { Runtime } from "../runtime.ts";
+import type { ProjectTrees } from "../project/trees.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
-import { toReaderTags } from "./garbage-collector.ts";
+import type { PoolStore } from "../store/pool-store.ts";
+import type { SandboxLifecycle } from "./lifecycle.ts";
+import type { Snapshots } from "./snapshots.ts";
+import { toReaderTags } from "./tags.ts";
 
-/** Where a job's files were read: in its own sandbox, or as they were when that was frozen last. */
+/** Where a job's files were read: in its own sandbox, or as its newest snapshot has them. */
 export type FilesSource =
   | { readonly kind: "sandbox" }
   | { readonly kind: "snapshot"; readonly id: string /** Epoch ms. */; readonly takenAt: number };
 
 export interface FilesUse<T> {
   readonly use: (sandbox: Sandbox, source: FilesSource) => Promise<T>;
-  /** Asked first where no sandbox lives. null = there is nothing better than a snapshot. */
+  /** Asked first where the job has no live sandbox. null = only a snapshot has the files. */
   readonly kept?: () => Promise<T | null>;
   readonly signal?: AbortSignal;
 }
 
-/**
- * Lets `use` have a sandbox with the job's files while nothing else is done to the job: its own, or a bare one made of
- * its newest snapshot for this and ended again. That one has no network, no GPU and no secrets: nothing runs in it but
- * what reads the files. One of its own that gives no answer is frozen for this, which needs nobody's help inside.
- * @throws PluginError `collect_failed`, and what making a sandbox may throw
- */
-export function withJobFiles<T>(
-  runtime: Runtime,
-  sessionJobs: SessionJobs,
-  jobID: string,
-  { use, kept, signal }: FilesUse<T>,
-): Promise<T> {
-  return runtime.lifecycle.withSandbox(sessionJobs, jobID, async (sandbox) => {
-    if (sandbox)
-      return withStillFiles(sandbox, (files) => use(files, { kind: "sandbox" })).catch(fromSnapshot(sandbox));
-    const known = await kept?.();
-    if (known) return known;
-    const job = findJob(sessionJobs, jobID); // it may have been parked while we waited
-    return read(job, newestOf(runtime, job));
-  });
-
-  function fromSnapshot(sandbox: Sandbox) {
-    return async (error: unknown): Promise<T> => {
-      const isSilent =
-        error instanceof PluginError && SILENCE.has(error.code) && runtime.lifecycle.live(jobID) !== null;
-      if (!isSilent || signal?.aborted) throw error;
-      runtime.log("warn", "a sandbox let nobody read its files", { jobID, reason: error.message });
-      const job = findJob(sessionJobs, jobID);
-      const snapshot = await runtime.snapshots.parkAnew(sessionJobs, job, sandbox);
-      await runtime.trees.forgetWork(job); // it is older
-      return read(job, snapshot);
-    };
-  }
-
-  function read(job: Job, snapshot: SnapshotRecord): Promise<T> {
-    const source = { kind: "snapshot", id: snapshot.id, takenAt: snapshot.createdAt } as const;
-    const once = () => withSnapshot(runtime, sessionJobs, job, snapshot, (one) => use(one, source), signal);
-    // Reading twice does no harm.
-    return once().catch((error) => {
-      if (!(error instanceof PluginError) || error.code !== "sandbox_lost" || signal?.aborted) throw error;
-      runtime.log("info", "a sandbox made to read files was lost, making another", { jobID, reason: error.message });
-      return once();
-    });
-  }
+/** Reads the files of jobs, whether they have a live sandbox or not. */
+export interface JobFiles {
+  /**
+   * Lets `use` read a sandbox with the job's files while nothing else is done to the job: the job's own, or a bare one
+   * made from its newest snapshot and terminated afterwards. The bare one has no network, no GPU and no secrets: nothing
+   * runs in it but what reads the files. A live sandbox that does not answer is frozen from outside first.
+   * @throws PluginError `collect_failed`, and what making a sandbox may throw
+   */
+  read<T>(sessionJobs: SessionJobs, jobID: string, request: FilesUse<T>): Promise<T>;
 }
 
-/** What reading in place fails with when it is the sandbox that does not let it happen. */
-const SILENCE: ReadonlySet<string> = new Set(["sandbox_lost", "isolation_unavailable"]);
-
-function newestOf(runtime: Runtime, job: Job): SnapshotRecord {
-  const { kind } = job.sandbox;
-  const parked =
-    job.sandbox.kind === "parked" ? runtime.snapshots.find(job.orchestrator, job.sandbox.snapshotID) : null;
-  const newest = parked ?? runtime.snapshots.newestOf(job);
-  if (newest) return newest;
-  const isEarly = kind === "none" || kind === "creating";
-  const why = isEarly ? "it has no sandbox yet" : "its sandbox is gone, and no snapshot of it was taken";
-  throw new PluginError("collect_failed", `Could not read the files of ${job.id}: ${why}.`, { retryable: isEarly });
+export interface JobFilesDeps {
+  readonly environments: Readonly<Record<string, Environment>>;
+  readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
+  readonly lifecycle: Pick<SandboxLifecycle, "withSandbox" | "live">;
+  readonly snapshots: Snapshots;
+  readonly trees: Pick<ProjectTrees, "forgetWork">;
+  readonly pool: PoolStore;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
-async function withSnapshot<T>(
-  runtime: Runtime,
-  sessionJobs: SessionJobs,
-  job: Job,
-  snapshot: SnapshotRecord,
-  use: (sandbox: Sandbox) => Promise<T>,
-  signal: AbortSignal | undefined,
-): Promise<T> {
-  const environment = runtime.options.environments[job.task.environment];
-  if (!environment)
-    throw new PluginError("collect_failed", `The environment "${job.task.environment}" is no longer configured.`);
-  const provider = await runtime.provider(snapshot.provider);
-  const name = { name: `${job.id}-files`, tags: toReaderTags(job, runtime.pool.identity()), snapshotID: snapshot.id };
-  const bare = { secrets: [], volumes: {}, buckets: {}, ports: [], lifetimeMs: READ_LIMIT_MS };
-  const machine = { ...toMachineSpec(environment), ...bare };
-  const spec = { ...toSandboxSpec(environment, {}, name), env: {}, network: "blocked" as const, machine };
-  const sandbox = await provider.create(spec, signal);
-  const madeAt = runtime.clock.now();
-  runtime.pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, madeAt);
-  try {
-    return await withStillFiles(sandbox, use);
-  } finally {
-    const usd = usdOver(runtime.limits.rate(job, null), runtime.clock.now() - madeAt);
-    sessionJobs.update(job.id, ({ compute, ...current }) => ({
-      ...current,
-      compute: { ...compute, usd: compute.usd + usd },
-    }));
-    await sandbox.terminate().then(
-      () => runtime.pool.deleteSandbox(sandbox.id),
-      // It stays recorded, so the next sweep ends it.
-      (error) =>
-        runtime.log("warn", "could not end a sandbox", { jobID: job.id, sandboxID: sandbox.id, reason: String(error) }),
-    );
+/** Failures of a reading in place that are the sandbox's fault. */
+const UNRESPONSIVE: ReadonlySet<string> = new Set(["sandbox_lost", "isolation_unavailable"]);
+
+export function createJobFiles(deps: JobFilesDeps): JobFiles {
+  const { lifecycle, snapshots, pool, clock, log } = deps;
+
+  function newestOf(job: Job): SnapshotRecord {
+    const { kind } = job.sandbox;
+    const parked = job.sandbox.kind === "parked" ? snapshots.find(job.orchestrator, job.sandbox.snapshotID) : null;
+    const newest = parked ?? snapshots.newestOf(job);
+    if (newest) return newest;
+    const isEarly = kind === "none" || kind === "creating";
+    const why = isEarly ? "it has no sandbox yet" : "its sandbox is gone, and no snapshot of it was taken";
+    throw new PluginError("collect_failed", `Could not read the files of ${job.id}: ${why}.`, { retryable: isEarly });
   }
+
+  /** Makes a bare sandbox from the snapshot, lets `use` read it, and terminates it. */
+  async function readSnapshot<T>(
+    sessionJobs: SessionJobs,
+    job: Job,
+    snapshot: SnapshotRecord,
+    { use, signal }: FilesUse<T>,
+  ): Promise<T> {
+    const environment = deps.environments[job.task.environment];
+    if (!environment)
+      throw new PluginError("collect_failed", `The environment "${job.task.environment}" is no longer configured.`);
+    const provider = await deps.provider(snapshot.provider);
+    const name = { name: `${job.id}-files`, tags: toReaderTags(job, pool.identity()), snapshotID: snapshot.id };
+    const bare = { secrets: [], volumes: {}, buckets: {}, ports: [], lifetimeMs: READ_LIMIT_MS };
+    const machine = { ...toMachineSpec(environment), ...bare };
+    const spec = { ...toSandboxSpec(environment, {}, name), env: {}, network: "blocked" as const, machine };
+    const sandbox = await provider.create(spec, signal);
+    const madeAt = clock.now();
+    pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, madeAt);
+    try {
+      const source = { kind: "snapshot", id: snapshot.id, takenAt: snapshot.createdAt } as const;
+      return await withStillFiles(sandbox, (files) => use(files, source));
+    } finally {
+      const usd = usdOver(deps.limits.rate(job, null), clock.now() - madeAt);
+      sessionJobs.update(job.id, ({ compute, ...current }) => ({
+        ...current,
+        compute: { ...compute, usd: compute.usd + usd },
+      }));
+      await sandbox.terminate().then(
+        () => pool.deleteSandbox(sandbox.id),
+        // It stays recorded, so the next garbage collection terminates it.
+        (error) =>
+          log("warn", "could not end a sandbox", { jobID: job.id, sandboxID: sandbox.id, reason: String(error) }),
+      );
+    }
+  }
+
+  return {
+    read(sessionJobs, jobID, request) {
+      const { use, kept, signal } = request;
+
+      function readNewest(job: Job, snapshot: SnapshotRecord) {
+        const once = () => readSnapshot(sessionJobs, job, snapshot, request);
+        // Reading twice does no harm.
+        return once().catch((error) => {
+          if (!(error instanceof PluginError) || error.code !== "sandbox_lost" || signal?.aborted) throw error;
+          log("info", "a sandbox made to read files was lost, making another", { jobID, reason: error.message });
+          return once();
+        });
+      }
+
+      async function freezeAndRead(sandbox: Sandbox, error: unknown) {
+        const isUnresponsive =
+          error instanceof PluginError && UNRESPONSIVE.has(error.code) && lifecycle.live(jobID) !== null;
+        if (!isUnresponsive || signal?.aborted) throw error;
+        log("warn", "a sandbox let nobody read its files", { jobID, reason: error.message });
+        const job = findJob(sessionJobs, jobID);
+        const snapshot = await snapshots.parkAnew(sessionJobs, job, sandbox);
+        await deps.trees.forgetWork(job); // it is older than the snapshot
+        return readNewest(job, snapshot);
+      }
+
+      return lifecycle.withSandbox(sessionJobs, jobID, async (sandbox) => {
+        if (sandbox)
+          return withStillFiles(sandbox, (files) => use(files, { kind: "sandbox" })).catch((error) =>
+            freezeAndRead(sandbox, error),
+          );
+        const known = await kept?.();
+        if (known) return known;
+        const job = findJob(sessionJobs, jobID); // it may have been parked while we waited
+        return readNewest(job, newestOf(job));
+      });
+    },
+  };
 }

@@ -1,12 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Emitter } from "../../shared/emitter.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import { isAllowed, isEnded, type Job } from "../core/job.ts";
 import type { Delivery, Notice } from "../core/notice.ts";
 import type { SessionStore, Turn } from "../store/session-store.ts";
 
-/** What a change event carries. `before` is null for a new job. */
+/** A job was added or changed. `before` is null for a new job. */
 export interface JobChange {
+  readonly sessionJobs: SessionJobs;
   readonly before: Job | null;
   readonly job: Job;
 }
@@ -49,7 +51,7 @@ export interface SessionJobsDeps {
   readonly orchestrator: string;
   readonly store: SessionStore;
   readonly ids: IdGenerator;
-  readonly onChange: (change: JobChange) => void;
+  readonly changes: Pick<Emitter<JobChange>, "emit">;
 }
 
 /** @throws Error where a caller knows that there is one */
@@ -59,7 +61,7 @@ export function requireJob(sessionJobs: SessionJobs, jobID: string): Job {
   return job;
 }
 
-export function createSessionJobs({ orchestrator, store, ids, onChange }: SessionJobsDeps): SessionJobs {
+export function createSessionJobs({ orchestrator, store, ids, changes }: SessionJobsDeps): SessionJobs {
   const jobs = new Map(store.jobs().map((job) => [job.id, job]));
 
   const toTurn = (jobID: string, position: number, text: string, update: TreeBase | null = null): Turn => ({
@@ -72,7 +74,7 @@ export function createSessionJobs({ orchestrator, store, ids, onChange }: Sessio
     update,
   });
 
-  return {
+  const sessionJobs: SessionJobs = {
     orchestrator,
     all: () => [...jobs.values()],
     get: (jobID) => jobs.get(jobID),
@@ -82,7 +84,7 @@ export function createSessionJobs({ orchestrator, store, ids, onChange }: Sessio
       store.insert(entries.map(({ job, prompt }) => ({ job, turn: toTurn(job.id, 1, prompt) })));
       for (const { job } of entries) {
         jobs.set(job.id, job);
-        onChange({ before: null, job });
+        changes.emit({ sessionJobs, before: null, job });
       }
     },
     update(jobID, change) {
@@ -95,7 +97,7 @@ export function createSessionJobs({ orchestrator, store, ids, onChange }: Sessio
       else if (job.state !== before.state) store.saveState(job);
       else store.saveJob(job);
       jobs.set(jobID, job);
-      onChange({ before, job });
+      changes.emit({ sessionJobs, before, job });
       return job;
     },
     reload(jobID) {
@@ -104,7 +106,7 @@ export function createSessionJobs({ orchestrator, store, ids, onChange }: Sessio
       if (!before || !job) throw new Error(`no job ${jobID} in session ${orchestrator}`);
       if (isDeepStrictEqual(before, job)) return before;
       jobs.set(jobID, job);
-      onChange({ before, job });
+      changes.emit({ sessionJobs, before, job });
       return job;
     },
     addTurn(jobID, text, update) {
@@ -133,6 +135,7 @@ export function createSessionJobs({ orchestrator, store, ids, onChange }: Sessio
     record: (jobID, at, kind, data) => store.appendEvent(jobID, at, kind, data),
     close: () => store.close(),
   };
+  return sessionJobs;
 }
 
 function requireAllowed(before: Job | null, job: Job): void {

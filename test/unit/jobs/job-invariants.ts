@@ -50,7 +50,7 @@ export function watchJobs(world: World, maxRunningJobs: number): Watchdog {
 
   return {
     async follow(runtime) {
-      runtime.onChange(look);
+      runtime.registry.onChange(look);
       for (const { sandbox } of await jobs()) if (sandbox.kind === "live") leftBehind.add(sandbox.id);
       const queued = (await jobs()).filter(({ state }) => state.kind === "queued");
       waiting = new Map(queued.map(({ id, state }) => [id, state.since]));

@@ -14,7 +14,7 @@ import { createMemoryMachine, type MemoryMachine } from "../../support/memory-pr
 import { createScriptedOrchestrator, type ScriptedOrchestrator } from "../../support/scripted-orchestrator.ts";
 import { createScriptedSessions, type ScriptedSessions } from "../../support/scripted-sessions.ts";
 
-/** One state directory, machine, host and clock, on which labs come and go as OpenCode processes do. */
+/** One state directory, machine, host and clock, on which runtimes come and go as OpenCode processes do. */
 export interface World {
   readonly clock: FakeClock;
   readonly machine: MemoryMachine;
@@ -26,11 +26,11 @@ export interface World {
   /** Warnings of what sessions have spent. */
   readonly lowBudgets: string[];
   runtime: Runtime;
-  /** A further lab, as another OpenCode process would open it. It ends with the world. */
+  /** A further runtime, as another OpenCode process would open it. It ends with the world. */
   open(options?: Partial<Options>): Promise<Runtime>;
-  /** Suspends a lab, as the end of its process does. */
+  /** Suspends a runtime, as the end of its process does. */
   close(runtime: Runtime): Promise<void>;
-  /** Suspends the lab and opens a new one in its place. */
+  /** Suspends the runtime and opens a new one in its place. */
   reopen(): Promise<Runtime>;
   start(...tasks: (string | StartRequest)[]): Promise<string[]>;
   job(id: string): Job;
@@ -56,15 +56,15 @@ export const CATALOG: Catalog = {
 const task = (prompt: string): StartRequest => ({ description: prompt.slice(0, 40), prompt });
 
 export async function openWorld(options: Partial<Options> = {}, deps: Partial<RuntimeDeps> = {}): Promise<World> {
-  const stateDir = mkdtempSync(join(tmpdir(), "lab-"));
-  opened("lab", stateDir, () => rmSync(stateDir, { recursive: true, force: true }));
+  const stateDir = mkdtempSync(join(tmpdir(), "runtime-"));
+  opened("runtime", stateDir, () => rmSync(stateDir, { recursive: true, force: true }));
   const clock = createFakeClock();
   const machine = createMemoryMachine();
   const sessions = createScriptedSessions(clock);
   const orchestrators = createScriptedOrchestrator(clock);
   const complaints: string[] = [];
   const lowBudgets: string[] = [];
-  const labs = new Set<Runtime>();
+  const runtimes = new Set<Runtime>();
   let count = 0;
 
   const open = async (more: Partial<Options> = {}) => {
@@ -73,8 +73,6 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<Ru
       notices: [],
       sessions,
       orchestrators,
-      renderNotice: (ended) => ended.map(({ id, state }) => `${id} ${state.kind}`).join(", "),
-      onLowBudget: (spend, ceiling) => lowBudgets.push(`${spend.usd.toFixed(2)} of ${ceiling}`),
       providerName: "local",
       createProvider: async () => machine.open(),
       catalog: async () => CATALOG,
@@ -87,16 +85,19 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<Ru
       },
       ...deps,
     });
-    labs.add(runtime);
+    runtime.watchdog.onBudgetWarning(({ spend, ceilingUsd }) =>
+      lowBudgets.push(`${spend.usd.toFixed(2)} of ${ceilingUsd}`),
+    );
+    runtimes.add(runtime);
     return runtime;
   };
   const close = async (runtime: Runtime) => {
-    labs.delete(runtime);
+    runtimes.delete(runtime);
     let done = false;
     const suspended = runtime.suspend().finally(() => {
       done = true;
     });
-    await clock.until("the lab is suspended", () => done);
+    await clock.until("the runtime is suspended", () => done);
     await suspended;
   };
 
@@ -113,7 +114,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<Ru
     open,
     close,
     async reopen() {
-      if (labs.has(world.runtime)) await close(world.runtime);
+      if (runtimes.has(world.runtime)) await close(world.runtime);
       world.runtime = await open();
       registry.set(world.runtime, await world.runtime.sessionJobs(ORCHESTRATOR));
       return world.runtime;
@@ -149,12 +150,12 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<Ru
     did: (verb) => machine.ledger.filter((line) => line.startsWith(`${verb} `)),
     async end() {
       try {
-        for (const runtime of [...labs]) await close(runtime);
+        for (const runtime of [...runtimes]) await close(runtime);
         await clock.advance(60_000);
         if (clock.pending() > 0) throw new Error(`${clock.pending()} timers are left`);
       } finally {
         rmSync(stateDir, { recursive: true, force: true });
-        closed("lab", stateDir);
+        closed("runtime", stateDir);
       }
     },
   };

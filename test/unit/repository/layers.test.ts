@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { layerViolations } from "./layers.ts";
+import { importCycles, layerViolations } from "./layers.ts";
 import { sourceFiles } from "./source-files.ts";
 
 test("every file imports only what its layer may", () => {
@@ -7,8 +7,33 @@ test("every file imports only what its layer may", () => {
   expect(sourceFiles().flatMap(layerViolations)).toEqual([]);
 });
 
+test("no files import each other in a circle, not even types", () => {
+  expect(importCycles(sourceFiles())).toEqual([]);
+});
+
+test("the check of circles finds one, also of types and over several files", () => {
+  const files = [
+    { path: "src/jobs/core/a.ts", text: 'import type { B } from "./b.ts";' },
+    { path: "src/jobs/core/b.ts", text: 'import { c } from "../store/c.ts";' },
+    { path: "src/jobs/store/c.ts", text: 'export type A = import("../core/a.ts").A;' },
+    { path: "src/jobs/core/alone.ts", text: 'import { b } from "./b.ts";' },
+  ];
+  const cycles = importCycles(files);
+  expect(cycles).toHaveLength(1);
+  expect(cycles[0]).toStartWith("src/jobs/core/a.ts → src/jobs/core/b.ts → src/jobs/store/c.ts → src/jobs/core/a.ts");
+});
+
 describe("the check of layers finds", () => {
   test.each([
+    ["src/jobs/core/job.ts", 'import type { SessionJobs } from "../session/session-jobs.ts";', "not jobs/session"],
+    ["src/jobs/queue/leases.ts", 'import { park } from "../sandbox/parking.ts";', "not jobs/sandbox"],
+    [
+      "src/jobs/sandbox/parking.ts",
+      'import type { JobRunner } from "../execution/job-runner.ts";',
+      "not jobs/execution",
+    ],
+    ["src/jobs/actions/start-jobs.ts", 'import type { Runtime } from "../runtime.ts";', "not jobs"],
+    ["src/prompt/notice.ts", 'import { open } from "../jobs/store/database.ts";', "not jobs/store"],
     ["src/jobs/job.ts", 'import { tool } from "../tools/agents-start.ts";', "not tools"],
     ["src/jobs/job.ts", 'import type { Local } from "../sandboxes/local/provider.ts";', "not sandboxes/local"],
     ["src/jobs/job.ts", 'import type { Plugin } from "@opencode-ai/plugin";', "only an adapter knows its host"],

@@ -3,8 +3,8 @@ import ts from "typescript";
 import { isIn, type SourceFile } from "./source-files.ts";
 
 /**
- * Who may import what of ours, by folder of `src`, from the bottom up; `+` adds to the layer named before it. A folder
- * may always import itself. `sandboxes` is the port and what is pure around it; its adapters are folders of their own,
+ * Who may import what of ours, by folder of `src`, from the bottom up. A folder may always import
+ * itself. `sandboxes` is the port and what is pure around it; its adapters are folders of their own,
  * which only the places that put things together know.
  */
 const BELOW_DOMAIN = ["sandboxes", "workspace", "config", "shared"];
@@ -12,9 +12,9 @@ const CORE = ["jobs/core", ...BELOW_DOMAIN];
 const PROMPT = ["views", ...CORE];
 const SESSION = ["jobs/store", ...CORE];
 const QUEUE = ["jobs/session", ...SESSION];
-const SANDBOX = ["jobs", "jobs/project", "jobs/queue", ...QUEUE];
-const EXECUTION = ["jobs/sandbox", "prompt", ...SANDBOX];
-const ACTIONS = ["jobs/execution", "jobs/notify", ...EXECUTION];
+const SANDBOX = ["jobs/project", "jobs/queue", ...QUEUE];
+const EXECUTION = ["jobs/notify", "jobs/sandbox", "prompt", ...SANDBOX];
+const ACTIONS = ["jobs/execution", ...EXECUTION];
 const HOSTS = ["tools", "jobs", "jobs/actions", "views", "providers", ...ACTIONS];
 const ADAPTERS = ["sandboxes/modal", "sandboxes/local"];
 
@@ -32,7 +32,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "jobs/store": CORE,
   "jobs/session": SESSION,
   "jobs/queue": QUEUE,
-  "jobs/project": ["jobs", ...QUEUE],
+  "jobs/project": QUEUE,
   "jobs/sandbox": SANDBOX,
   "jobs/execution": EXECUTION,
   "jobs/notify": ["prompt", ...QUEUE],
@@ -110,3 +110,29 @@ const layerOf = (path: string): string | null =>
 /** Everything `text` imports: statically, dynamically, as types, or re-exported. */
 const importsOf = (text: string): string[] =>
   ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => fileName);
+
+/** Files that import each other in a circle, one sentence for each circle; imports of types count like any other. */
+export function importCycles(files: readonly SourceFile[]): string[] {
+  const targets = new Map(
+    files.map(({ path, text }) => [
+      path,
+      importsOf(text)
+        .filter((specifier) => specifier.startsWith("."))
+        .map((specifier) => posix.join(posix.dirname(path), specifier)),
+    ]),
+  );
+  const done = new Set<string>();
+  const cycles: string[] = [];
+  const visit = (path: string, trail: readonly string[]): void => {
+    const start = trail.indexOf(path);
+    if (start >= 0) {
+      cycles.push(`${[...trail.slice(start), path].join(" → ")}: files must not import each other in a circle`);
+      return;
+    }
+    if (done.has(path)) return;
+    for (const target of targets.get(path) ?? []) visit(target, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of targets.keys()) visit(path, []);
+  return cycles;
+}

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { forgetSession } from "../../../../src/jobs/actions/forget-session.ts";
 import { startJobs } from "../../../../src/jobs/actions/start-jobs.ts";
 import type { SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
@@ -21,7 +22,7 @@ test(
     expect(world.job(done).sandbox.kind).toBe("parked");
     const kept = keepWork(world, await world.runtime.sessionJobs(ORCHESTRATOR), done);
     const others = keepWork(world, await world.runtime.sessionJobs("ses_other"), other?.id ?? "");
-    const forgotten = world.runtime.forget(ORCHESTRATOR);
+    const forgotten = forgetSession(world.runtime, ORCHESTRATOR);
     await world.clock.advance(10_000);
     await forgotten;
     await world.clock.advance(160_000);
@@ -43,7 +44,7 @@ test(
 test(
   "forgetting a session that never had jobs touches nothing",
   inWorld(async (world) => {
-    await world.runtime.forget("ses_unknown");
+    await forgetSession(world.runtime, "ses_unknown");
     expect(existsSync(sessionFile(world.stateDir, "ses_unknown"))).toBe(false);
   }),
 );

@@ -104,7 +104,7 @@ describe("a job past its time", () => {
       await world.clock.advance(54 * MIN);
       expect(world.sessions.told).toEqual([]);
       const seen: unknown[] = [];
-      world.runtime.onChange(({ job }) => {
+      world.runtime.registry.onChange(({ job }) => {
         if (job.state.kind === "failed") seen.push([job.state, job.sandbox.kind]);
       });
       await world.clock.advance(1.5 * MIN);

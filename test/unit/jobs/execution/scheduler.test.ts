@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
 import { type GpuRequest, gpusOf } from "../../../../src/config/gpu.ts";
-import type { BudgetAdmission } from "../../../../src/jobs/core/budget.ts";
 import { NO_COMPUTE } from "../../../../src/jobs/core/cost.ts";
 import { initialState, type Job } from "../../../../src/jobs/core/job.ts";
 import { createScheduler } from "../../../../src/jobs/execution/scheduler.ts";
+import { createLeases } from "../../../../src/jobs/queue/leases.ts";
+import { createLocalQueue } from "../../../../src/jobs/queue/local-queue.ts";
 import type { SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import type { Lease, LeaseStore } from "../../../../src/jobs/store/lease-store.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";
@@ -15,8 +16,6 @@ function openScheduler(limit = 1) {
   const held = new Map<string, Lease>();
   const queue = new Map<string, { owner: string; since: number; gpus: readonly GpuRequest[] }>();
   const unterminated = new Set<string>();
-  const pressed: number[] = [];
-  const money = new Map<string, BudgetAdmission>();
   const failing = new Set<string>();
   const jobs = new Map<string, Job>();
   const started: string[] = [];
@@ -69,6 +68,7 @@ function openScheduler(limit = 1) {
   };
   const sessionJobs = {
     orchestrator: "ses_o",
+    all: () => [...jobs.values()],
     get: (id) => jobs.get(id),
     reload: (id) => jobs.get(id),
     update(id, change) {
@@ -79,25 +79,30 @@ function openScheduler(limit = 1) {
     },
   } as Partial<SessionJobs> as SessionJobs;
   let count = 0;
+  const log = (level: string, message: string) => void complaints.push(`${level}: ${message}`);
+  const ids = (prefix: string) => `${prefix}_${++count}`;
+  const owner = "1:me";
+  const admissionLimits = { maxRunningJobs: limit, gpus: { total: 10, H100: 8 } };
+  const localQueue = createLocalQueue({ pool, owner, clock, log });
+  const leases = createLeases({ pool, localQueue, limits: admissionLimits, owner, clock, ids, log });
   const scheduler = createScheduler({
     pool,
-    owner: "1:me",
-    limits: { maxRunningJobs: limit, gpus: { total: 10, H100: 8 } },
-    clock,
-    ids: (prefix) => `${prefix}_${++count}`,
-    log: (level, message) => complaints.push(`${level}: ${message}`),
-    runJob: async (_book, id) => {
-      started.push(id);
-      const { passed, open } = gate();
-      running.set(id, open);
-      await passed;
+    owner,
+    admissionLimits,
+    limits: { budget: { ceilingUsd: null, warnAt: 1, rescueMs: 0 }, rate: () => 0, highestRate: () => 0 },
+    leases,
+    localQueue,
+    lifecycle: { isUnterminated: (id) => unterminated.has(id), parkWaiting: () => {} },
+    runner: {
+      async run(_sessionJobs, id) {
+        started.push(id);
+        const { passed, open } = gate();
+        running.set(id, open);
+        await passed;
+      },
     },
-    rate: () => 0,
-    afford: (_book, { id }) => money.get(id) ?? { kind: "admit" },
-    hasSandbox: (id) => unterminated.has(id),
-    onOtherProcess: () => {},
-    onCancelAsked: () => {},
-    onPressure: () => pressed.push(clock.now()),
+    clock,
+    log,
   });
   const enqueue = (...ids: string[]) => {
     for (const id of ids) enqueueWith(id, null);
@@ -105,6 +110,7 @@ function openScheduler(limit = 1) {
   const enqueueWith = (id: string, gpu: string | null) => {
     jobs.set(id, {
       id,
+      orchestrator: "ses_o",
       state: initialState(null, clock.now()),
       startedAt: null,
       task: { gpu },
@@ -119,11 +125,10 @@ function openScheduler(limit = 1) {
   return {
     clock,
     scheduler,
+    leases,
     held,
     queue,
     unterminated,
-    pressed,
-    money,
     failing,
     jobs,
     started,
@@ -169,7 +174,7 @@ test("a job that left its state while it was queued frees the slot at once", asy
 });
 
 test("the GPUs of a job that ended are held until its sandbox has, its slot is not", async () => {
-  const { clock, scheduler, started, held, unterminated, enqueue, enqueueWith, finish } = openScheduler(1);
+  const { clock, scheduler, leases, started, held, unterminated, enqueue, enqueueWith, finish } = openScheduler(1);
   enqueueWith("a", "H100:8");
   await clock.advance(0);
   unterminated.add("a");
@@ -184,7 +189,7 @@ test("the GPUs of a job that ended are held until its sandbox has, its slot is n
   await clock.advance(40_000);
   expect([...held.values()]).toMatchObject([{ jobID: "a", slots: 0, gpu: { type: "H100", count: 8 } }]);
   unterminated.delete("a");
-  scheduler.sandboxEnded("a");
+  leases.sandboxTerminated("a");
   expect(started).toEqual(["a", "c", "b"]);
 });
 
@@ -201,15 +206,15 @@ test("a job woken while its sandbox lingers takes its own GPUs over", async () =
 });
 
 test("a lease follows the GPU that was granted, where the limits allow it", async () => {
-  const { clock, scheduler, held, jobs, started, enqueueWith } = openScheduler(3);
+  const { clock, leases, held, jobs, started, enqueueWith } = openScheduler(3);
   enqueueWith("a", "H100:8|H200:8");
   enqueueWith("b", "H100:8");
   await clock.advance(0);
   expect(started).toEqual(["a"]);
   const a = jobs.get("a") as Job;
   const [h200, b200] = gpusOf("H200:8|B200:8") as [GpuRequest, GpuRequest];
-  expect(scheduler.claimGpu(a, { ...b200, count: 11 })).toBe(false);
-  expect(scheduler.claimGpu(a, h200)).toBe(true);
+  expect(leases.claimGpu(a, { ...b200, count: 11 })).toBe(false);
+  expect(leases.claimGpu(a, h200)).toBe(true);
   expect([...held.values()].map(({ jobID, gpu }) => [jobID, gpu?.type])).toEqual([["a", "H200"]]);
   expect(started).toEqual(["a"]); // eight of ten are still held
 });

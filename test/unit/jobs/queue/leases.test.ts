@@ -106,7 +106,7 @@ test(
     former.pool.releaseLease(leaseID); // as reclaiming does once the pid is gone
     const other = await world.open();
     const seen: string[] = [];
-    other.onChange(({ job }) => seen.push(job.state.kind));
+    other.registry.onChange(({ job }) => seen.push(job.state.kind));
     const sessionJobs = await other.sessionJobs("ses_orchestrator");
     expect(seen).toEqual(["interrupted", "queued"]);
     expect(sessionJobs.get(id)?.childSession).toBe("ses_1");

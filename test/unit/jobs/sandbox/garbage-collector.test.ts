@@ -2,7 +2,6 @@ import { describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import type { Job } from "../../../../src/jobs/core/job.ts";
 import { decideOrphan } from "../../../../src/jobs/core/orphan.ts";
-import { withJobFiles } from "../../../../src/jobs/sandbox/job-files.ts";
 import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
 import type { SandboxSpec } from "../../../../src/sandboxes/port.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
@@ -141,7 +140,7 @@ test(
     await world.reaches(id, "completed");
     const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
     await world.runtime.lifecycle.park(sessionJobs, id);
-    const read = await withJobFiles(world.runtime, sessionJobs, id, {
+    const read = await world.runtime.jobFiles.read(sessionJobs, id, {
       async use(sandbox) {
         expect(await world.runtime.collectGarbage()).toEqual(NOTHING);
         return [sandbox.id, ...unterminated(world)];

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
 import { collectFiles } from "../../../../src/jobs/actions/collect-files.ts";
+import { forgetSession } from "../../../../src/jobs/actions/forget-session.ts";
 import { snapshotJob } from "../../../../src/jobs/actions/snapshot-job.ts";
-import { withJobFiles } from "../../../../src/jobs/sandbox/job-files.ts";
 import type { Asked } from "../../../support/memory-provider.ts";
 import { pause } from "../../../support/wait.ts";
 import { createFakeProcess } from "../../tools/fake-process.ts";
@@ -116,7 +116,7 @@ describe("a sandbox that gives no answer", () => {
       `${what}: its session can be deleted`,
       inWorld(async (world) => {
         const { speak } = await beset(world, silent);
-        await ends(world, world.runtime.forget(ORCHESTRATOR));
+        await ends(world, forgetSession(world.runtime, ORCHESTRATOR));
         expect(leases(world.runtime)).toBe(0);
         speak();
         await world.runtime.collectGarbage();
@@ -145,7 +145,7 @@ describe("a sandbox that gives no answer", () => {
     inWorld(async (world) => {
       const { id, speak } = await beset(world, ["start", "read"]);
       const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
-      const read = withJobFiles(world.runtime, sessionJobs, id, {
+      const read = world.runtime.jobFiles.read(sessionJobs, id, {
         use: async (files, source) => [
           source.kind,
           text(await files.readFile("work", { offset: 0, maxBytes: 99 })),

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { closeSync, openSync, readdirSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { forgetSession } from "../../../../src/jobs/actions/forget-session.ts";
 import { startJobs } from "../../../../src/jobs/actions/start-jobs.ts";
 import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
 import { CATALOG, inWorld, leases, ORCHESTRATOR, type World } from "../runtime-world.ts";
@@ -111,7 +112,7 @@ test(
     expect(unterminated(world)).toContain(sandbox as string);
     await world.clock.advance(25 * 3600 * SECOND);
     expect(unterminated(world)).not.toContain(sandbox as string);
-    await runtime.forget(ORCHESTRATOR);
+    await forgetSession(runtime, ORCHESTRATOR);
     expect(readdirSync(join(world.stateDir, "sessions"))).toEqual([]);
   }),
 );

@@ -69,8 +69,8 @@ function openSessionJobs() {
     saveEnded: save,
   } as Partial<SessionStore> as SessionStore;
   const ids = (prefix: string) => `${prefix}_1`;
-  const onChange = (change: (typeof changes)[number]) => void changes.push(change);
-  return { sessionJobs: createSessionJobs({ orchestrator: "ses_o", store, ids, onChange }), store, changes };
+  const emit = (change: (typeof changes)[number]) => void changes.push(change);
+  return { sessionJobs: createSessionJobs({ orchestrator: "ses_o", store, ids, changes: { emit } }), store, changes };
 }
 
 test("whatever is written, a session's jobs change state only as transitions do (J2)", () => {

@@ -1,0 +1,119 @@
+import type { Clock } from "../../shared/clock.ts";
+import type { Log } from "../../shared/log.ts";
+import { PromiseCache } from "../../shared/memoize-until-failure.ts";
+import { settleCompute } from "../core/cost.ts";
+import { isEnded, isHeld, type Job, transition } from "../core/job.ts";
+import type { Outbox } from "../notify/outbox.ts";
+import type { Leases } from "../queue/leases.ts";
+import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionRegistry } from "../session/session-registry.ts";
+import type { PoolStore } from "../store/pool-store.ts";
+import type { JobRunner } from "./job-runner.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/**
+ * Takes up what a former process left: opens sessions, goes on with their jobs, and lets the jobs of this process go
+ * when it ends.
+ */
+export interface Recovery {
+  /** The jobs of a session. At its first use, those that a former process left are taken up. */
+  open(orchestrator: string): Promise<SessionJobs>;
+  /** Interrupts the jobs of this process; resolves when their runs have unwound. No session is opened any more. */
+  interruptAll(): Promise<void>;
+}
+
+export interface RecoveryDeps {
+  readonly registry: SessionRegistry;
+  readonly pool: Pick<PoolStore, "isLeaseAlive">;
+  readonly leases: Pick<Leases, "keepGpu">;
+  readonly scheduler: Scheduler;
+  readonly runner: JobRunner;
+  readonly lifecycle: Pick<SandboxLifecycle, "parkLater">;
+  readonly outbox: Pick<Outbox, "look">;
+  readonly parkAfterMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Another process does not announce what its jobs do; a reload, which is the usual case, is over in a moment. */
+const OTHER_PROCESS_POLL_MS = 1_000;
+
+export function createRecovery(deps: RecoveryDeps): Recovery {
+  const { registry, pool, scheduler, runner, lifecycle, clock, log } = deps;
+  const takenUp = new PromiseCache<string, SessionJobs>();
+  let suspended = false;
+  scheduler.onHeldByOtherProcess(({ sessionJobs, jobID }) => followOtherProcess(sessionJobs, jobID));
+
+  async function takeUp(orchestrator: string): Promise<SessionJobs> {
+    const sessionJobs = await registry.open(orchestrator);
+    const inOrder = [...sessionJobs.all()].sort((a, b) => a.state.since - b.state.since);
+    // Queued jobs keep their places: what is taken up below queues behind them.
+    for (const job of inOrder) if (job.state.kind === "queued") scheduler.enqueue(sessionJobs, job.id);
+    for (const job of inOrder) {
+      if (isHeld(job.state) || job.state.kind === "interrupted") followOtherProcess(sessionJobs, job.id);
+      else if (isEnded(job.state) && job.sandbox.kind === "live") {
+        deps.leases.keepGpu(job);
+        lifecycle.parkLater(sessionJobs, job.id, deps.parkAfterMs); // its process ended before the time was up
+      }
+      if (!isHeld(job.state) && job.sandbox.kind !== "live") settle(sessionJobs, job);
+    }
+    deps.outbox.look(orchestrator);
+    return sessionJobs;
+  }
+
+  /** A process may die between the termination of a sandbox and its record. */
+  function settle(sessionJobs: SessionJobs, { id, compute }: Job): void {
+    const settled = settleCompute(compute, clock.now());
+    if (settled !== compute) sessionJobs.update(id, (job) => ({ ...job, compute: settled }));
+  }
+
+  /** A job that another process runs, or ran: takes it up once its lease is free, unless it has ended. */
+  function followOtherProcess(sessionJobs: SessionJobs, jobID: string): void {
+    const job = sessionJobs.reload(jobID);
+    if (isHeld(job.state) && !pool.isLeaseAlive(job.state.leaseID, clock.now())) interruptJob(sessionJobs, jobID);
+    const state = sessionJobs.get(jobID)?.state.kind;
+    if (state === "interrupted") resumeJob(sessionJobs, jobID);
+    if (state === "queued") scheduler.enqueue(sessionJobs, jobID); // the other process has just resumed it, and may die
+    if (!isHeld(job.state) || sessionJobs.get(jobID) !== job) return;
+    clock.after(OTHER_PROCESS_POLL_MS, () => {
+      if (suspended || !registry.inUse(sessionJobs.orchestrator)) return; // its state file is closed
+      try {
+        followOtherProcess(sessionJobs, jobID);
+      } catch (error) {
+        log("error", "could not follow a job of another process", { jobID, reason: String(error) });
+      }
+    });
+  }
+
+  function resumeJob(sessionJobs: SessionJobs, jobID: string): void {
+    sessionJobs.update(jobID, (job) => transition(job, { kind: "queued" }, clock.now()));
+    scheduler.enqueue(sessionJobs, jobID);
+  }
+
+  function interruptJob(sessionJobs: SessionJobs, jobID: string): void {
+    sessionJobs.update(jobID, (job) => transition(job, { kind: "interrupted" }, clock.now()));
+  }
+
+  return {
+    async open(orchestrator) {
+      if (suspended) return registry.open(orchestrator); // which refuses it
+      // A session that was deleted meanwhile, and is used again, is opened anew.
+      if (!registry.inUse(orchestrator)) takenUp.delete(orchestrator);
+      return takenUp.getOrMake(orchestrator, () => takeUp(orchestrator));
+    },
+    async interruptAll() {
+      suspended = true;
+      registry.suspend();
+      const stopping: Promise<void>[] = [];
+      for (const sessionJobs of await registry.allInUse()) {
+        for (const { id, state } of sessionJobs.all()) {
+          // First, so that the unwinding run finds the job settled. Jobs of another process are not ours to interrupt.
+          if (isHeld(state) && runner.isRunning(id)) interruptJob(sessionJobs, id);
+          stopping.push(runner.stop(id)); // also of ended jobs: a cancelled one may still unwind, and it writes
+        }
+      }
+      await Promise.all(stopping);
+    },
+  };
+}

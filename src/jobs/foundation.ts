@@ -1,0 +1,117 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Options } from "../config/schema.ts";
+import { boundProvider } from "../sandboxes/bounded-provider.ts";
+import type { ProviderName, SandboxProvider } from "../sandboxes/port.ts";
+import type { Clock } from "../shared/clock.ts";
+import type { IdGenerator } from "../shared/ids.ts";
+import type { Log } from "../shared/log.ts";
+import { PromiseCache } from "../shared/memoize-until-failure.ts";
+import { createGit, type Git } from "../workspace/git.ts";
+import type { AdmissionLimits } from "./core/admission.ts";
+import { createLimits, type Limits } from "./core/limits.ts";
+import { createProjectTrees, type ProjectTrees } from "./project/trees.ts";
+import { createLeases, type Leases } from "./queue/leases.ts";
+import { createLocalQueue, type LocalQueue } from "./queue/local-queue.ts";
+import { createGarbageCollector, type GarbageCollector } from "./sandbox/garbage-collector.ts";
+import { createLiveSandboxes, type LiveSandboxes } from "./sandbox/live-sandboxes.ts";
+import { createParking, type Parking } from "./sandbox/parking.ts";
+import { createSnapshots, type Snapshots } from "./sandbox/snapshots.ts";
+import { createSessionRegistry, type SessionRegistry } from "./session/session-registry.ts";
+import { toOwner } from "./store/lease-store.ts";
+import { openPoolStore, type PoolStore } from "./store/pool-store.ts";
+
+/**
+ * What is needed to look after sandboxes without any session of a host: state, leases, providers, snapshots, garbage
+ * collection. The command line works with this alone; the runtime builds on it.
+ */
+export interface Foundation {
+  readonly pool: PoolStore;
+  /** Names this process in leases. */
+  readonly owner: string;
+  readonly registry: SessionRegistry;
+  readonly git: Git;
+  readonly snapshots: Snapshots;
+  readonly trees: ProjectTrees;
+  readonly limits: Limits;
+  readonly admissionLimits: AdmissionLimits;
+  readonly localQueue: LocalQueue;
+  readonly leases: Leases;
+  readonly liveSandboxes: LiveSandboxes;
+  readonly parking: Parking;
+  readonly garbageCollector: GarbageCollector;
+  /** Opens a provider at its first use. A provider that could not be opened is tried again at the next. */
+  provider(name: ProviderName): Promise<SandboxProvider>;
+  /** Closes providers, then state files. Whatever uses them must have come to rest. */
+  close(): Promise<void>;
+}
+
+export interface FoundationDeps {
+  readonly options: Options;
+  /** Where new jobs run. */
+  readonly providerName: ProviderName;
+  readonly createProvider: (name: ProviderName) => Promise<SandboxProvider>;
+  /** Absolute; a folder of the project whose files jobs start from. null = there is none. */
+  readonly directory: string | null;
+  readonly hostEnv: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly ids: IdGenerator;
+  readonly log: Log;
+}
+
+/** @throws PluginError `config_invalid` when the state directory cannot be used */
+export async function openFoundation(deps: FoundationDeps): Promise<Foundation> {
+  const { options, directory, hostEnv, clock, ids, log } = deps;
+  const { environments, stateDir } = options;
+  const pool = await openPoolStore(stateDir, clock);
+  const providers = new PromiseCache<ProviderName, SandboxProvider>();
+  const snapshotMs = options.modal.snapshotTimeoutSeconds * 1000;
+  const provider = (name: ProviderName) =>
+    providers.getOrMake(name, async () => boundProvider(await deps.createProvider(name), clock, snapshotMs));
+
+  const owner = toOwner(ids("owner"));
+  const admissionLimits = { maxRunningJobs: options.maxRunningJobs, gpus: options.gpuLimits };
+  const limits = createLimits(options);
+  const registry = createSessionRegistry({ stateDir, clock, ids, log });
+  const localQueue = createLocalQueue({ pool, owner, clock, log });
+  const leases = createLeases({ pool, localQueue, limits: admissionLimits, owner, clock, ids, log });
+  const git = createGit(clock, hostEnv);
+  const trees = createProjectTrees({ directory, stateDir, environments, git, pool, clock, ids, log });
+  const snapshots = createSnapshots({ provider, pool, clock });
+  const liveSandboxes = createLiveSandboxes({ pool, leases, limits, snapshots, trees, clock, log });
+  const parking = createParking({ environments, hostEnv, provider, liveSandboxes, snapshots, trees, clock, log });
+  const garbageCollector = createGarbageCollector({
+    pool,
+    parking,
+    provider,
+    // Local sandboxes may be left from a time when the options named another provider.
+    providers: existsSync(join(stateDir, "local")) ? [deps.providerName, "local"] : [deps.providerName],
+    registry,
+    parkAfterMs: options.parkAfterSeconds * 1000,
+    clock,
+    log,
+  });
+
+  return {
+    pool,
+    owner,
+    registry,
+    git,
+    snapshots,
+    trees,
+    limits,
+    admissionLimits,
+    localQueue,
+    leases,
+    liveSandboxes,
+    parking,
+    garbageCollector,
+    provider,
+    async close() {
+      const opened = await Promise.allSettled(providers.values());
+      await Promise.all(opened.map((one) => (one.status === "fulfilled" ? one.value.close() : undefined)));
+      await registry.close();
+      pool.close();
+    },
+  };
+}

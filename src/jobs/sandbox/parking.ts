@@ -1,0 +1,142 @@
+import type { ProviderName, Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { Log } from "../../shared/log.ts";
+import { isHeld, type Job, withNotes, withUnfinished } from "../core/job.ts";
+import type { ProjectTrees } from "../project/trees.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
+import { type AttachDeps, attachSandbox } from "./attach.ts";
+import type { LiveSandboxes } from "./live-sandboxes.ts";
+import { createParkAttempts, PARK_RETRY_MS, toLoss } from "./park-attempts.ts";
+import { createParkTimers } from "./park-timers.ts";
+import type { Snapshots } from "./snapshots.ts";
+
+/** Parks sandboxes: freezes their files into a snapshot, then terminates them. */
+export interface Parking {
+  /**
+   * Parks the job's sandbox: the one way a sandbox is given up on purpose. Never rejects.
+   * @param end what becomes of a job that still runs, written together with its parked sandbox
+   */
+  park(sessionJobs: SessionJobs, jobID: string, end?: (job: Job) => Job): Promise<void>;
+  /** Parks the sandbox in `afterMs`, unless the time is set anew or stopped before. */
+  parkLater(sessionJobs: SessionJobs, jobID: string, afterMs: number): void;
+  /** Parks the sandbox for a session that is closed afterwards: one that cannot be frozen now stays as it is. */
+  parkOnce(sessionJobs: SessionJobs, jobID: string): Promise<void>;
+  /** Parks every sandbox that waits for its time now, because a queued job wants the slot or the GPU. */
+  parkWaiting(): void;
+  /** The job's sandbox goes on: it is not parked at the time that was set. */
+  stopTimer(jobID: string): void;
+  /** The same as `park`, for callers that already run as an operation on this job's sandbox. */
+  parkNow(sessionJobs: SessionJobs, jobID: string): Promise<void>;
+  /** The job's sandbox, also one that a former process left; null when there is none or it is lost. */
+  reach(sessionJobs: SessionJobs, job: Job): Promise<Sandbox | null>;
+  /** Parks what waits for its time, once, and starts nothing after that. Await the operations of the live sandboxes. */
+  suspend(): void;
+}
+
+export interface ParkingDeps extends AttachDeps {
+  readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
+  readonly liveSandboxes: LiveSandboxes;
+  readonly snapshots: Snapshots;
+  readonly trees: ProjectTrees;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export function createParking(deps: ParkingDeps): Parking {
+  const { liveSandboxes, snapshots, trees, clock, log } = deps;
+  const { operations } = liveSandboxes;
+  const timers = createParkTimers(clock, (sessionJobs, jobID) => void runPark(sessionJobs, jobID, {}));
+  const attempts = createParkAttempts(clock);
+  let suspended = false;
+
+  interface ParkOptions {
+    readonly end?: ((job: Job) => Job) | undefined;
+    /** Whether a failure is tried again later. */
+    readonly retries?: boolean;
+  }
+
+  const runPark = (sessionJobs: SessionJobs, jobID: string, options: ParkOptions): Promise<void> =>
+    operations.run(jobID, () => park(sessionJobs, jobID, options));
+
+  async function reach(sessionJobs: SessionJobs, job: Job): Promise<Sandbox | null> {
+    const known = liveSandboxes.raw(job.id);
+    if (known || job.sandbox.kind !== "live" || isHeld(job.state)) return known ?? null;
+    const attached = await attachSandbox(deps, await deps.provider(job.provider), job);
+    if (attached) return liveSandboxes.adopt(sessionJobs, job, { sandbox: attached, notes: attached.notes }, null);
+    liveSandboxes.recordTerminated(sessionJobs, job.id, job.sandbox.id);
+    sessionJobs.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
+    await liveSandboxes.forgetOlderWork(job);
+    return null;
+  }
+
+  async function park(
+    sessionJobs: SessionJobs,
+    jobID: string,
+    { end, retries = true }: ParkOptions = {},
+  ): Promise<void> {
+    const job = sessionJobs.get(jobID);
+    if (!job || (isHeld(job.state) && !end)) return; // woken meanwhile: it is parked after that run
+    let sandbox: Sandbox | null = null;
+    let isWorkKept = false;
+    try {
+      sandbox = await reach(sessionJobs, job);
+      if (!sandbox) return;
+      isWorkKept = await trees.keep(job, sandbox);
+      const snapshot = await snapshots.park(sessionJobs, job, sandbox);
+      liveSandboxes.release(jobID);
+      attempts.forget(jobID);
+      sessionJobs.update(jobID, (current) => {
+        const parked: Job = { ...current, sandbox: { kind: "parked", snapshotID: snapshot.id } };
+        return end ? end(parked) : parked;
+      });
+      await liveSandboxes.terminate(sessionJobs, jobID, sandbox);
+      await snapshots.dropFormerParked(sessionJobs, job.id, snapshot.id);
+    } catch (error) {
+      log("error", "could not park a sandbox", { jobID, sandboxID: sandbox?.id, reason: String(error) });
+      if (suspended) return;
+      if (attempts.fail(jobID) && sandbox && isWorkKept) return giveUp(sessionJobs, jobID, sandbox, error);
+      // The work is worth more than the slot: a sandbox that could not be frozen stays as it is.
+      sessionJobs.update(jobID, (current) =>
+        withUnfinished(current, "its sandbox could not be frozen, and is kept", error),
+      );
+      if (retries) parkLater(sessionJobs, jobID, PARK_RETRY_MS);
+    }
+  }
+
+  /** Terminates a sandbox that cannot be frozen once the changes in it are kept apart, and says what is lost. */
+  async function giveUp(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, cause: unknown): Promise<void> {
+    liveSandboxes.release(jobID);
+    attempts.forget(jobID);
+    sessionJobs.update(jobID, (current) => withNotes({ ...current, sandbox: { kind: "gone" } }, [toLoss(cause)]));
+    await liveSandboxes.terminate(sessionJobs, jobID, sandbox);
+  }
+
+  function parkLater(sessionJobs: SessionJobs, jobID: string, afterMs: number): void {
+    timers.stop(jobID);
+    const job = sessionJobs.get(jobID);
+    if (suspended || job?.sandbox.kind !== "live" || job.state.kind === "interrupted") return;
+    timers.set(sessionJobs, jobID, afterMs);
+  }
+
+  return {
+    park(sessionJobs, jobID, end) {
+      timers.stop(jobID);
+      return runPark(sessionJobs, jobID, { end });
+    },
+    parkLater,
+    parkOnce(sessionJobs, jobID) {
+      timers.stop(jobID);
+      return runPark(sessionJobs, jobID, { retries: false });
+    },
+    parkWaiting() {
+      for (const { sessionJobs, jobID } of timers.stopAll()) void runPark(sessionJobs, jobID, {});
+    },
+    stopTimer: timers.stop,
+    parkNow: park,
+    reach,
+    suspend() {
+      suspended = true;
+      for (const { sessionJobs, jobID } of timers.stopAll()) void runPark(sessionJobs, jobID, { retries: false });
+    },
+  };
+}
