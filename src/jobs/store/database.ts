@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { claimFile, ownFile, ownFolder } from "../../shared/own-folder.ts";
-import { type Connection, loadDriver, type SqlValue, saysDamage } from "./driver.ts";
+import { type Connection, loadDriver, type SqlValue, saysBusy, saysDamage } from "./driver.ts";
 import { inodeOf, setAside } from "./set-aside.ts";
 
 /** The little of SQLite that we use, over the runtime's own driver. */
@@ -19,6 +19,22 @@ export interface DatabaseOptions {
   readonly stateDir?: string;
   /** Called with every new, empty database in the transaction that makes it. */
   readonly onNew?: (database: Connection) => void;
+}
+
+const LOCK_PAUSE_MS = 20;
+const LONGEST_LOCK_MS = 10_000;
+
+/** SQLite's busy timeout does not cover the switch to WAL: of several processes that open a new file, all but one fail. */
+function useWriteAheadLog(opened: Connection): void {
+  for (let waitedMs = 0; ; waitedMs += LOCK_PAUSE_MS) {
+    try {
+      opened.run("PRAGMA journal_mode = WAL");
+      return;
+    } catch (error) {
+      if (!saysBusy(error) || waitedMs >= LONGEST_LOCK_MS) throw error;
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOCK_PAUSE_MS);
+  }
 }
 
 /**
@@ -55,7 +71,7 @@ export async function openDatabase(
       // A second process may hold the lock for a moment; without this SQLite gives up at once.
       opened.run("PRAGMA busy_timeout = 10000");
       refuseForeign(opened);
-      opened.run("PRAGMA journal_mode = WAL");
+      useWriteAheadLog(opened);
       // WAL with NORMAL loses nothing when the process dies; a power cut may take the last commits, never the file.
       opened.run("PRAGMA synchronous = NORMAL");
       const check = opened.get<{ quick_check: string }>("PRAGMA quick_check(1)");

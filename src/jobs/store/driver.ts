@@ -50,6 +50,14 @@ export function saysDamage(error: unknown): boolean {
   return typeof code === "string" && /^SQLITE_(CORRUPT|NOTADB)/.test(code);
 }
 
+/** Whether another connection holds a lock on the file: SQLITE_BUSY, in either driver. */
+export function saysBusy(error: unknown): boolean {
+  const { code, errcode } = error as { code?: unknown; errcode?: unknown };
+  return typeof errcode === "number"
+    ? (errcode & 0xff) === 5
+    : typeof code === "string" && code.startsWith("SQLITE_BUSY");
+}
+
 interface Statement {
   run(...values: SqlValue[]): unknown;
   get(...values: SqlValue[]): unknown;
