@@ -14,21 +14,25 @@ import {
   wholeNumber,
 } from "./fields.ts";
 
+/** Values that the error messages of `image` and `network` allow. */
 const imageText = 'a registry tag, a Modal image id ("im-…"), or { "dockerfile": ["RUN …"], "base": tag }';
 const networkText = '"open", "blocked", or { "domains": […], "cidrs": […] }';
 
 const bucketSchema = section({
   bucket: text("the name of a bucket").describe("Name of the bucket."),
-  endpointUrl: text("a URL").nullable().default(null).describe("Endpoint of an S3-compatible service (R2, GCS)."),
-  keyPrefix: text("a key prefix").nullable().default(null).describe("Only keys that begin so; ends with a slash."),
-  secret: text("the name of a Modal secret")
+  endpointUrl: text("a URL")
     .nullable()
     .default(null)
-    .describe("Modal secret that holds the credentials."),
-  readOnly: flag().default(false).describe("Whether the sandbox may only read."),
+    .describe("Endpoint of an S3-compatible service (R2, GCS). `null` = AWS."),
+  keyPrefix: text("a key prefix")
+    .nullable()
+    .default(null)
+    .describe("Only keys with this prefix are visible; ends with a slash."),
+  secret: text("the name of a Modal secret").nullable().default(null).describe("Modal secret with the credentials."),
+  readOnly: flag().default(false).describe("Whether the sandbox can only read the bucket."),
 });
 
-/** A named recipe a sandbox is made from, and all its defaults. null stands for the provider's own choice. */
+/** A recipe for sandboxes, with all its defaults. null leaves a choice to the provider. */
 export const environmentSchema = section({
   image: z
     .union(
@@ -40,44 +44,58 @@ export const environmentSchema = section({
     )
     .nullable()
     .default(null)
-    .describe(`Image to start from: ${imageText}.`),
+    .describe(
+      'Modal only. Image to start from: a registry tag, a Modal image id (`"im-…"`), or `{ "dockerfile": ["RUN …"], "base": "tag" }`.',
+    ),
   setup: listOf(text("a shell command"), "a list of shell commands")
     .default([])
-    .describe("Shell commands run once, in order; the result is snapshotted and reused."),
+    .describe("Shell commands that are run once, in order. Later sandboxes start from the result."),
   workspace: oneOf(["project", "empty"])
     .default("project")
     .describe(
-      'What the work directory holds at first: "project", the project\'s files as they are now, or "empty", nothing.',
+      'What the work directory holds at first: `"project"`, your project\'s files as they are when the job starts, or `"empty"`, nothing.',
     ),
-  workdir: sandboxPath().default("/workspace").describe("Absolute path, in the sandbox, that commands start in."),
+  workdir: sandboxPath().default("/workspace").describe("Absolute path in the sandbox that commands start in."),
   gpu: gpuString()
     .nullable()
     .default(null)
-    .describe('GPUs: Modal\'s names in any case, with a count ("H100:8"); "H100:8|H200:8" is an order of preference.'),
-  cpu: amount(0.125).nullable().default(null).describe("Physical CPU cores; fractions are allowed."),
-  memoryMiB: wholeNumber(64).nullable().default(null).describe("Memory, MiB."),
+    .describe(
+      'Modal only. GPU type, and how many: `"T4"`, `"A100-80GB"`, `"H100:8"`. `"H100:8|H200:8"` is an order of preference.',
+    ),
+  cpu: amount(0.125)
+    .nullable()
+    .default(null)
+    .describe("Modal only. CPU cores that are reserved, in fractions too. `null` = 1."),
+  memoryMiB: wholeNumber(64)
+    .nullable()
+    .default(null)
+    .describe(
+      "Memory in MiB: reserved on Modal, a limit locally. `null` = 2048 on Modal, a share of this machine's locally.",
+    ),
   env: mapOf(
     envName(),
     z.string({ error: "a string" }).regex(/^[^\0]*$/, { error: "a string without NUL" }),
     "an object of names and strings",
   )
     .default({})
-    .describe("Environment variables of every command."),
+    .describe("Environment variables of every command in the sandbox."),
   hostEnv: listOf(envName(), "a list of names of environment variables")
     .default([])
-    .describe("Names of environment variables copied from this machine into the sandbox."),
+    .describe("Names of environment variables to copy from this machine into the sandbox."),
   secrets: listOf(text("the name of a Modal secret"), "a list of names of Modal secrets")
     .default([])
-    .describe("Names of Modal secrets whose variables the sandbox gets."),
+    .describe("Modal only. Names of Modal secrets whose variables the sandbox gets."),
   volumes: mapOf(sandboxPath(), text("the name of a Modal volume"), "an object of absolute paths and volume names")
     .default({})
-    .describe('Modal volumes by mount path, for example { "/data": "my-volume" }.'),
+    .describe('Modal only. Names of Modal volumes by mount path: `{ "/data": "my-volume" }`.'),
   buckets: mapOf(sandboxPath(), bucketSchema, "an object of absolute paths and buckets")
     .default({})
-    .describe("S3, R2 or GCS buckets by mount path."),
+    .describe(
+      'Modal only. S3, R2 or GCS buckets by mount path: `{ "/mnt/x": { "bucket": "b", "secret": "s", "readOnly": true } }`, with `endpointUrl` and `keyPrefix` where needed.',
+    ),
   ports: listOf(wholeNumber(1, 65_535), "a list of port numbers")
     .default([])
-    .describe("Ports of the sandbox that get a tunnel."),
+    .describe("Modal only. Ports of the sandbox that are reachable from the internet through a tunnel."),
   network: z
     .union(
       [
@@ -87,21 +105,25 @@ export const environmentSchema = section({
       { error: networkText },
     )
     .default("open")
-    .describe(`Network of the sandbox: ${networkText}. It never reaches the host's own loopback.`),
+    .describe(
+      'Network of the sandbox: `"open"`, `"blocked"`, or, on Modal only, `{ "domains": […], "cidrs": […] }`: nothing else is reachable. It never reaches this machine\'s loopback.',
+    ),
   regions: listOf(text("the name of a region"), "a list of regions")
     .default([])
-    .describe("Regions a sandbox may run in; empty = any."),
+    .describe("Modal only. Regions that sandboxes may run in; empty = any."),
   refreshMinutes: positive()
     .default(30)
-    .describe("Age, in minutes, at which the environment's image is rebuilt in the background."),
-  warm: wholeNumber(0).default(0).describe("Sandboxes kept ready ahead of need."),
+    .describe("Age in minutes at which the environment's image is rebuilt in the background."),
+  warm: wholeNumber(0).default(0).describe("Number of sandboxes kept ready in advance."),
   idleTimeoutMinutes: positive()
     .default(20)
-    .describe("Minutes without activity after which the provider ends a sandbox."),
+    .describe("Modal only. Minutes without activity after which Modal ends a sandbox."),
   sandboxTimeoutMinutes: positive()
     .nullable()
     .default(null)
-    .describe("Lifetime of a sandbox, minutes; null = the job's limit."),
+    .describe(
+      "Longest life of a sandbox, in minutes. `null` = long enough for the job's time limit; on Modal a day at most.",
+    ),
 });
 
 /** An environment with every key present. */

@@ -23,105 +23,132 @@ const environmentName = () => {
 type Environments = { readonly default: Environment } & Readonly<Record<string, Environment>>;
 
 /**
- * Every option with its default; no default is repeated elsewhere. A key added here appears in the JSON Schema by its
- * description. Units are in the names: minutes, seconds, MiB, USD.
+ * Every option with its default, which is repeated nowhere else. The JSON Schema and the tables in docs/options.md are
+ * made from the descriptions here. Units are in the names: minutes, seconds, days, MiB, USD.
  */
 export const optionsSchema = section({
   provider: oneOf(["auto", "modal", "local"])
     .default("auto")
-    .describe('Where sandboxes run: "modal", "local", or "auto": Modal when credentials are found, else local.'),
+    .describe(
+      'Where sandboxes run: `"modal"`, `"local"` (this machine), or `"auto"`: on Modal if its credentials are found, else locally.',
+    ),
   maxRunningJobs: wholeNumber(1)
     .default(8)
-    .describe("Jobs running at once on this machine, over all OpenCode processes; further ones wait in the queue."),
-  maxTasksPerCall: wholeNumber(1).default(32).describe("Tasks that one call of agents_start accepts."),
+    .describe("Jobs that run at once, in all your OpenCode processes together. Further jobs wait in the queue."),
+  maxTasksPerCall: wholeNumber(1).default(32).describe("Tasks that one call of `agents_start` accepts."),
   gpuLimits: byGpuType({ total: wholeNumber(0).default(10) }, wholeNumber(0))
     .prefault({})
-    .describe('GPUs, not sandboxes, held at once: "total", and any GPU type by name, e.g. { "total": 16, "H100": 8 }.'),
+    .describe(
+      'GPUs that jobs hold at once, in all your OpenCode processes together: `total`, and GPU types by name, as in `{ "total": 16, "H100": 8 }`. A sandbox with `H100:8` holds eight.',
+    ),
   budget: section({
     usdPerSession: positive()
       .nullable()
       .default(25)
-      .describe("Ceiling on the estimated spend (model and compute) of one orchestrator session, USD; null = none."),
-    warnAt: amount(0, 1).default(0.8).describe("Share of the ceiling at which orchestrator and user are warned."),
+      .describe("Most that the jobs of one session may cost, in USD: model and compute, estimated. `null` = no limit."),
+    warnAt: amount(0, 1)
+      .default(0.8)
+      .describe("Share of `usdPerSession` (0 to 1) at which you and the main agent are warned."),
   })
     .prefault({})
-    .describe("Spending."),
-  jobTimeoutMinutes: positive().default(240).describe("Hard limit of one job's running time, minutes."),
+    .describe("Limits on spending."),
+  jobTimeoutMinutes: positive().default(240).describe("Longest running time of a job, in minutes."),
   stallTimeoutMinutes: positive()
     .default(15)
-    .describe("Minutes without model output or tool activity after which a turn is stopped and retried once."),
+    .describe(
+      "Minutes without model output and without a running tool after which a turn is stopped. It is retried once, then the job fails with `stalled`.",
+    ),
   checkpointMinutes: positive()
     .nullable()
     .default(30)
-    .describe("Minutes between snapshots of a running job; null = only at the ends."),
+    .describe("Minutes between snapshots of a running job's files. `null` = only when its sandbox is given up."),
   rescueMinutes: amount(0)
     .default(5)
-    .describe("Minutes before a hard limit at which a job is stopped gently, snapshotted and its results kept."),
+    .describe(
+      "Minutes before the time limit of a job or of its sandbox at which the agent is told to wrap up. It is then stopped, and its files and last words are kept.",
+    ),
   parkAfterSeconds: amount(0)
     .default(60)
-    .describe("Seconds after a job's last turn at which its sandbox is snapshotted and released."),
+    .describe(
+      "Seconds between a job's last turn and the end of its sandbox, of which a snapshot is kept. A follow-up message revives it.",
+    ),
   environments: z
     .record(environmentName(), environmentSchema, {
       error: (issue) => (issue.code === "invalid_key" ? undefined : "an object of environments by name"),
     })
     .prefault({})
     .transform((named): Environments => ({ default: environmentSchema.parse({}), ...named }))
-    .describe('Named recipes that sandboxes are made from; "default" always exists.'),
+    .describe(
+      "Named recipes for sandboxes, by name; see below. `default` always exists, and tasks that name no environment use it.",
+    ),
   modal: section({
     app: text("the name of a Modal app")
       .default("opencode-parallel-agents")
-      .describe("Modal app that sandboxes belong to."),
+      .describe("Modal app that the sandboxes belong to."),
     environment: text("the name of a Modal environment")
       .nullable()
       .default(null)
-      .describe("Modal environment; null = the account's default."),
-    createTimeoutSeconds: positive().default(120).describe("Longest wait for a sandbox to be created, seconds."),
-    snapshotTimeoutSeconds: positive().default(300).describe("Longest wait for a snapshot, seconds."),
-    snapshotTtlDays: positive().nullable().default(30).describe("Days a snapshot is kept; null = until removed."),
+      .describe("Modal environment. `null` = your account's default."),
+    createTimeoutSeconds: positive().default(120).describe("Longest wait for a sandbox to be created, in seconds."),
+    snapshotTimeoutSeconds: positive().default(300).describe("Longest wait for a snapshot, in seconds."),
+    snapshotTtlDays: positive()
+      .nullable()
+      .default(30)
+      .describe("Days that a snapshot is kept. `null` = until you delete it."),
     persistence: oneOf(["snapshot_filesystem", "snapshot_directory", "tar"])
       .default("snapshot_filesystem")
-      .describe("How a sandbox's files are kept."),
+      .describe("How the files of a sandbox are kept."),
   })
     .prefault({})
-    .describe("Modal."),
+    .describe("Sandboxes on Modal."),
   local: section({
     isolation: oneOf(["auto", "bubblewrap", "seatbelt", "none"])
       .default("auto")
       .describe(
-        'How local sandboxes are kept apart from this machine: "bubblewrap" (Linux), "seatbelt" (macOS), "none" (no protection); "auto" takes bubblewrap where it works, and never "seatbelt" or "none".',
+        'How local sandboxes are isolated from this machine: `"bubblewrap"` (Linux), `"seatbelt"` (macOS, never tried by the authors), or `"none"`: no protection at all. `"auto"` takes bubblewrap where it works, and never one of the others.',
       ),
     gpus: z
       .union([z.literal("auto"), listOf(wholeNumber(0), "a list")], {
         error: '"auto" or a list of device numbers, for example [0, 1]',
       })
       .default("auto")
-      .describe('GPUs of this machine that local jobs may use: "auto" (all) or their numbers.'),
+      .describe('GPUs of this machine that local jobs may use: `"auto"` (all of them) or their numbers.'),
     readOnlyPaths: listOf(hostPath(), "a list of paths")
       .default([])
-      .describe("Further files and folders of this machine that local jobs may read; absolute or with ~/."),
+      .describe(
+        "Further files and folders of this machine that local sandboxes may read; absolute paths, or paths that begin with `~/`.",
+      ),
   })
     .prefault({})
     .describe("Local sandboxes."),
   prices: byGpuType({ cpuCore: amount(0).optional(), memoryGiB: amount(0).optional() }, amount(0))
     .prefault({})
-    .describe("USD per hour, in place of the built-in prices: by GPU type, cpuCore, memoryGiB."),
+    .describe(
+      "Prices in USD per hour that replace built-in ones (Modal's public prices): `cpuCore`, `memoryGiB`, and GPU types by name.",
+    ),
   notify: section({
-    resume: flag().default(true).describe("Whether a finished job starts a turn of an idle orchestrator."),
+    resume: flag()
+      .default(true)
+      .describe(
+        "Whether a job's end starts a turn of the main agent if that is idle. `false`: it is told with your next message.",
+      ),
   })
     .prefault({})
-    .describe("Notices."),
+    .describe("Messages about the ends of jobs."),
   stateDir: text('an absolute path, or one that begins with "~/"')
     .nullable()
     .default(null)
-    .describe("Directory of the durable state; absolute or with ~/. Default: $XDG_DATA_HOME/opencode/parallel-agents."),
+    .describe(
+      "Folder of the durable state (jobs, snapshots, local sandboxes), never inside the project; an absolute path, or one that begins with `~/`. `null` = `$XDG_DATA_HOME/opencode/parallel-agents`.",
+    ),
   trustedProjects: mapOf(hostPath(), sha256(), "an object of paths and SHA-256 sums")
     .default({})
     .describe(
-      "Projects whose own file of options counts in full: the project's directory, absolute or with ~/, and the SHA-256 of the file. Only in your own file.",
+      "Projects whose file of options counts in full: the project's folder (absolute, or with `~/`) and the SHA-256 of the file. Allowed only in `~/.config/opencode/parallel-agents.jsonc`.",
     ),
 });
 
-/** All options as they are written, with their defaults. */
+/** All options after defaults, paths as the user wrote them. */
 export type ParsedOptions = z.output<typeof optionsSchema>;
 
 /** All options, every key present; `stateDir` and `local.readOnlyPaths` are absolute paths. */

@@ -1,7 +1,7 @@
 /**
- * What the schema knows and this version does not do yet. Setting it is refused rather than ignored, so that nobody
- * relies on a limit that is not kept. Delete a line when its feature is there.
- * A pattern's `*` stands for any one key; `when` narrows the refusal to some values.
+ * Options that the schema has and this version does not implement. Setting one is an error, so that nobody relies on it.
+ * Delete a line here when its feature is built.
+ * In a pattern `*` stands for any one key; `when` limits the refusal to some values.
  */
 const UNBUILT: readonly {
   readonly pattern: string;
@@ -19,11 +19,15 @@ const UNBUILT: readonly {
 
 export interface UnbuiltUse {
   readonly path: readonly string[];
-  /** What the user can do. */
+  /** What the user can do, as an imperative. */
   readonly instead: string;
 }
 
-/** Every use of an unbuilt option in `given`, which is whatever the user wrote. `isKnown` spares misspelt keys. */
+/**
+ * Every use of an unbuilt option.
+ * @param given what the user wrote, unchecked
+ * @param isKnown whether the schema has a key; misspelt ones are reported elsewhere
+ */
 export function findUnbuilt(given: unknown, isKnown: (path: readonly string[]) => boolean): UnbuiltUse[] {
   return UNBUILT.flatMap(({ pattern, when, instead = "remove it" }) =>
     matches(given, pattern.split("."), [])
@@ -31,6 +35,10 @@ export function findUnbuilt(given: unknown, isKnown: (path: readonly string[]) =
       .map(({ path }) => ({ path, instead })),
   );
 }
+
+/** The patterns of unbuilt options, and whether all values are refused or only some. */
+export const unbuiltOptions = (): { readonly pattern: string; readonly isPartial: boolean }[] =>
+  UNBUILT.map(({ pattern, when }) => ({ pattern, isPartial: when !== undefined }));
 
 function matches(
   value: unknown,

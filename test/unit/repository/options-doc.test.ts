@@ -1,0 +1,26 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { withTables } from "../../../.ci/options-doc.mjs";
+import { createJsonSchema } from "../../../src/config/json-schema.ts";
+
+const document = readFileSync(join(import.meta.dirname, "../../../docs/options.md"), "utf8");
+
+test("docs/options.md has the tables that the schema gives; `npm run docs` rewrites them", () => {
+  expect(document).toBe(withTables(document, createJsonSchema()));
+});
+
+test("the tables have every option with its default, and name those that are not built", () => {
+  for (const row of [
+    "| `maxRunningJobs` | `8` | Jobs that run at once",
+    '| `gpuLimits` | `{ "total": 10 }` | ',
+    "| `budget.usdPerSession` | `25` | ",
+    '| `workdir` | `"/workspace"` | ',
+  ])
+    expect(document).toContain(`\n${row}`);
+  expect(document).toMatch(/\n\| `local\.gpus` .* Not in this version yet: setting it is an error\. \|\n/);
+});
+
+test("a document without the markers is an error", () => {
+  expect(() => withTables("# Options", createJsonSchema())).toThrow("lacks the markers");
+});
