@@ -7,7 +7,7 @@ import { type ConfigProblem, findProblems, toProblem } from "./problems.ts";
 import { isProjectConfigOff, projectFileIn, readProjectFile, trustIn, userFileIn } from "./project-file.ts";
 import { type Options, optionsSchema, type ParsedOptions } from "./schema.ts";
 import { toStateDir } from "./state-dir.ts";
-import { type IgnoredOption, splitBySay, tighten } from "./trust.ts";
+import { type IgnoredOption, splitPermitted, tighten } from "./trust.ts";
 import { renderIgnored, renderTightened } from "./trust-text.ts";
 
 export type { ConfigProblem } from "./problems.ts";
@@ -144,7 +144,7 @@ async function readProject(request: LoadRequest, roots: readonly string[], users
     const remarks = [`All of ${plainName(layer.source)} counts: you trust it as it is.`];
     return { ...check(trusted), layers: trusted, ignored, notices, remarks };
   }
-  const { say, ignored } = splitBySay(layer.value);
+  const { say, ignored } = splitPermitted(layer.value);
   const { problems } = check([{ ...layer, value: say }]);
   if (users.options === null || problems.length > 0) return { ...NOTHING_SAID, problems, options: null, layers };
   const tightened = tighten(users.options, say);

@@ -35,7 +35,7 @@ const NEW_ENVIRONMENTS = 16;
 const YOURS_ALONE = "only you may set that";
 
 /** What of `given` the project has a say in, unchecked, and what it has not (T5). */
-export function splitBySay(given: Raw): { readonly say: Raw; readonly ignored: readonly IgnoredOption[] } {
+export function splitPermitted(given: Raw): { readonly say: Raw; readonly ignored: readonly IgnoredOption[] } {
   const ignored: IgnoredOption[] = [];
   const ignore = (...path: string[]) => ignored.push({ key: path.join("."), why: YOURS_ALONE });
   const keep = (values: Raw, rules: Readonly<Record<string, unknown>>, path: readonly string[]) =>
@@ -73,7 +73,7 @@ const shownName = (name: string): string => (/^[\w.-]{1,64}$/.test(name) ? name 
 
 /**
  * The user's options with what the project's file takes away.
- * @param say as `splitBySay` gives it, and found valid
+ * @param say as `splitPermitted` gives it, and found valid
  */
 export function tighten(
   user: ParsedOptions,

@@ -1,5 +1,5 @@
 import type { IdGenerator } from "../shared/ids.ts";
-import { countUnseen, inQuotes, oneLine, plainText } from "../shared/plain-text.ts";
+import { countInvisible, inQuotes, oneLine, plainText } from "../shared/plain-text.ts";
 
 /*
  * The one place where words of a job become part of something of ours that a model or a person reads. Long ones stand
@@ -33,7 +33,7 @@ export const toFramed = (text: string): string => withoutMarks(plainText(text));
 
 /** Says what `toFramed` took out that nobody would miss; "" when there was nothing. */
 export function describeUnseen(text: string): string {
-  const count = countUnseen(text);
+  const count = countInvisible(text);
   if (count === 0) return "";
   return `[${count} ${count === 1 ? "character that is" : "characters that are"} not seen ${count === 1 ? "was" : "were"} taken out of it]`;
 }

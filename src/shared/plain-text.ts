@@ -35,7 +35,7 @@ export function plainName(name: string, max = 500): string {
 export const inQuotes = (text: string, max = 500): string => `"${oneLine(text, max).replace(/["\\]/g, "\\$&")}"`;
 
 /** How many characters `plainText` takes out because they would not be seen, escape codes apart. */
-export function countUnseen(text: string): number {
+export function countInvisible(text: string): number {
   const lines = withoutEscapeCodes(wellFormed(text)).replace(LINE_BREAKS, "\n");
   return [...lines].length - [...dropUnseen(lines.replace(CONTROLS, ""))].length;
 }

@@ -7,7 +7,7 @@ import { findJobs } from "../jobs/session/find-jobs.ts";
 import { renderCounts, renderGpus, renderJobLines, renderResults, renderSpend } from "../prompt/job-list.ts";
 import type { LentPaths } from "../sandboxes/port.ts";
 import { toSnapshotView, viewRecords } from "../views/job-view.ts";
-import { placeOf } from "../views/place.ts";
+import { describeLocation } from "../views/location.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { AGENTS_STATUS } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
@@ -39,7 +39,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         jobs.length === 0 ? "This session has started no jobs." : `${renderCounts(jobs)}:`,
         ...renderJobLines(jobs),
         ...snapshots.map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}`),
-        `Jobs run ${placeOf(runtime.providerName, runtime.options.local)}${runtime.providerName === "modal" ? `; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : ""}.`,
+        `Jobs run ${describeLocation(runtime.providerName, runtime.options.local)}${runtime.providerName === "modal" ? `; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : ""}.`,
         renderLent({ lent, refused }),
         ...runtime.notices(sessionID),
         renderResults(viewRecords(news), runtime.ids),

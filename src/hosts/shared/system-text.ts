@@ -4,7 +4,7 @@ import { renderOrchestratorBlock } from "../../prompt/orchestrator-block.ts";
 import { renderWorkerBlock } from "../../prompt/worker-block.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
 import { plainText } from "../../shared/plain-text.ts";
-import { isIsolated } from "../../views/place.ts";
+import { isIsolated } from "../../views/location.ts";
 import type { JobMark } from "./job-sessions.ts";
 import type { RuntimeAccess } from "./runtime-access.ts";
 

@@ -4,7 +4,7 @@ import { TOGETHER_MS } from "../../jobs/core/notice.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { oneLine, plainText } from "../../shared/plain-text.ts";
-import { isIsolated, placeOf } from "../../views/place.ts";
+import { describeLocation, isIsolated } from "../../views/location.ts";
 import type { RuntimeAccess } from "./runtime-access.ts";
 
 /** A message that the host shows for a few seconds. */
@@ -52,7 +52,7 @@ export function createToasts({ show, env, clock }: ToastsDeps): Toasts {
         }
         const { provider, local } = loaded.options;
         const { name } = chooseProvider({ provider }, env);
-        const place = isIsolated(name, local) ? [] : [`Jobs run ${placeOf(name, local)}.`];
+        const place = isIsolated(name, local) ? [] : [`Jobs run ${describeLocation(name, local)}.`];
         for (const message of [...place, ...loaded.notices]) await toast(plainText(message), "warning");
       }),
     jobsStarting: (access) =>
@@ -62,7 +62,7 @@ export function createToasts({ show, env, clock }: ToastsDeps): Toasts {
         const { name, why } = chooseProvider(loaded.options, env);
         const { local } = loaded.options;
         if (!isIsolated(name, local)) return; // told with the first message already, in stronger words
-        const message = `Jobs run ${placeOf(name, local)}: ${why}`;
+        const message = `Jobs run ${describeLocation(name, local)}: ${why}`;
         await toast(message, "info");
       }),
     budgetLow(spend, ceilingUsd) {

@@ -2,7 +2,7 @@ import { renderNotice, TAKE_UP_NOTICE } from "../../prompt/notice.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
-import { createOneAtATime } from "../../shared/one-at-a-time.ts";
+import { createSerialQueues } from "../../shared/serial-queues.ts";
 import { isEnded, type Job } from "../core/job.ts";
 import {
   type Delivery,
@@ -65,7 +65,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   /** Messages of ours: the host announces them like the user's. */
   const sent = new Set<string>();
   const failures = new Map<string, number>();
-  const queue = createOneAtATime();
+  const queue = createSerialQueues();
   let suspended = false;
   registry.onChange(({ before, job }) => {
     if (isEnded(job.state) && before && !isEnded(before.state)) look(job.orchestrator, TOGETHER_MS);

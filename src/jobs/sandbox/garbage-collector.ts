@@ -1,7 +1,7 @@
 import type { ListedSandbox, ProviderName, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
+import { isProcessDead } from "../../shared/is-process-dead.ts";
 import type { Log } from "../../shared/log.ts";
-import { isProcessDead } from "../../shared/process-alive.ts";
 import { describeDamagedSession } from "../core/damaged-state.ts";
 import { isHeld } from "../core/job.ts";
 import { decideOrphan } from "../core/orphan.ts";

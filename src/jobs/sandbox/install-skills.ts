@@ -2,7 +2,7 @@ import { lstatSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { isWithin } from "../../config/host-paths.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
-import { createFewAtATime } from "../../shared/few-at-a-time.ts";
+import { createConcurrencyLimit } from "../../shared/concurrency-limit.ts";
 import { plainName } from "../../shared/plain-text.ts";
 import type { Git } from "../../workspace/git.ts";
 import { toText } from "../../workspace/paths.ts";
@@ -63,7 +63,7 @@ async function copySkill(skill: CatalogSkill, sandbox: Sandbox, git: Git): Promi
   const ignored = skill.project === null ? new Set() : await ignoredOf(git, root, found, skill.name);
   const files = found.filter(({ from }) => !ignored.has(from));
   for (const { path, from } of found) if (ignored.has(from)) left.push({ path, why: "is ignored by git" });
-  const copying = createFewAtATime(CONCURRENT_WRITES);
+  const copying = createConcurrencyLimit(CONCURRENT_WRITES);
   const copies = files.map(({ path, from, isExecutable }) =>
     copying(async () => {
       const content = await readFound(root, from, LIMIT_BYTES);

@@ -3,7 +3,7 @@ import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
-import { createOneAtATime, type OneAtATime } from "../../shared/one-at-a-time.ts";
+import { createSerialQueues, type SerialQueues } from "../../shared/serial-queues.ts";
 import { type Compute, openCompute, settleCompute } from "../core/cost.ts";
 import { type Job, withFinished, withNotes, withUnfinished } from "../core/job.ts";
 import type { Limits } from "../core/limits.ts";
@@ -42,7 +42,7 @@ export interface LiveSandboxes {
   /** Forgets work that was kept apart before the job's newest snapshot: it would be taken for the newest. */
   forgetOlderWork(job: Job): Promise<void>;
   /** Operations on a job's sandbox, strictly one after another. */
-  readonly operations: OneAtATime;
+  readonly operations: SerialQueues;
   /** Waits for operations under way, and forgets all sandboxes: the state files are about to be closed. */
   suspend(): Promise<void>;
 }
@@ -64,7 +64,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   const live = new Map<string, Sandbox>();
   const tracked = new Map<string, TrackedSandbox>();
   const unterminated = new Set<string>();
-  const operations = createOneAtATime();
+  const operations = createSerialQueues();
   /** Terminations that failed and wait for another try. */
   const retries = new Set<() => void>();
   let suspended = false;

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { claimFile, ownFile, ownFolder } from "../../shared/own-folder.ts";
+import { ensurePrivateFile, ensurePrivateFolder, makeFilePrivate } from "../../shared/private-files.ts";
 import { type Connection, loadDriver, type SqlValue, saysBusy, saysDamage } from "./driver.ts";
 import { inodeOf, setAside } from "./set-aside.ts";
 
@@ -57,10 +57,10 @@ export async function openDatabase(
   /** @throws PluginError; what SQLite throws of a damaged file */
   function open(): { connection: Connection; inode: number | null } {
     try {
-      ownFolder(stateDir, { mayBeLink: true });
-      if (dirname(file) !== stateDir) ownFolder(dirname(file));
-      ownFile(file);
-      for (const suffix of BESIDE) claimFile(file + suffix);
+      ensurePrivateFolder(stateDir, { mayBeLink: true });
+      if (dirname(file) !== stateDir) ensurePrivateFolder(dirname(file));
+      ensurePrivateFile(file);
+      for (const suffix of BESIDE) makeFilePrivate(file + suffix);
     } catch (error) {
       throw error instanceof PluginError ? error : unusable(file, error);
     }
@@ -77,7 +77,7 @@ export async function openDatabase(
       const check = opened.get<{ quick_check: string }>("PRAGMA quick_check(1)");
       if (check?.quick_check !== "ok") throw damage(String(check?.quick_check));
       migrate(opened, file, migrations, onNew);
-      for (const suffix of BESIDE) claimFile(file + suffix);
+      for (const suffix of BESIDE) makeFilePrivate(file + suffix);
       return { connection: opened, inode: found };
     } catch (error) {
       closeAnyhow(opened);

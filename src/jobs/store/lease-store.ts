@@ -1,5 +1,5 @@
 import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
-import { isProcessDead } from "../../shared/process-alive.ts";
+import { isProcessDead } from "../../shared/is-process-dead.ts";
 import type { LeaseUse, QueueEntry } from "../core/admission.ts";
 import type { Database } from "./database.ts";
 

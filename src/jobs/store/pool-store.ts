@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { ProviderName } from "../../sandboxes/port.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
-import { claimFile, readOwnFile, writeOwnFile } from "../../shared/own-folder.ts";
+import { makeFilePrivate, readPrivateFile, writePrivateFile } from "../../shared/private-files.ts";
 import type { SnapshotRecord } from "../core/snapshot-record.ts";
 import { openDatabase } from "./database.ts";
 import { createLabelStore, LABEL_MIGRATION, type LabelStore } from "./label-store.ts";
@@ -160,7 +160,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
 
 function readIdentity(file: string): string | null {
   try {
-    const text = readOwnFile(file) ?? "";
+    const text = readPrivateFile(file) ?? "";
     return /^[0-9a-f]{16}$/.test(text) ? text : null;
   } catch {
     return null; // written anew
@@ -170,8 +170,8 @@ function readIdentity(file: string): string | null {
 /** Best effort: without it only what a damaged database recorded is lost. */
 function keepIdentity(file: string, identity: string): void {
   try {
-    if (readIdentity(file) !== identity) writeOwnFile(file, identity);
-    claimFile(file);
+    if (readIdentity(file) !== identity) writePrivateFile(file, identity);
+    makeFilePrivate(file);
   } catch {
     // A full disk, perhaps: the next to open the database tries again.
   }

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { readOwnFile } from "../../shared/own-folder.ts";
-import { isProcessDead } from "../../shared/process-alive.ts";
+import { isProcessDead } from "../../shared/is-process-dead.ts";
+import { readPrivateFile } from "../../shared/private-files.ts";
 
 const MARK = ".damaged-";
 
@@ -41,7 +41,7 @@ function takeLock(lock: string): void {
     } catch (error) {
       if ((error as { code?: string }).code !== "EEXIST" || waited > LONGEST_WAIT_MS) throw error;
     }
-    const holder = Number(readOwnFile(lock));
+    const holder = Number(readPrivateFile(lock));
     if (holder > 0 && isProcessDead(holder)) rmSync(lock, { force: true });
     else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
   }

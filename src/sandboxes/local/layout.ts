@@ -2,8 +2,8 @@ import { readdirSync } from "node:fs";
 import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
-import { isRealFolder, ownFolder, readOwnFile, refuseLink } from "../../shared/own-folder.ts";
-import { isProcessDead } from "../../shared/process-alive.ts";
+import { isProcessDead } from "../../shared/is-process-dead.ts";
+import { ensurePrivateFolder, isRealFolder, readPrivateFile, refuseLinkedFolder } from "../../shared/private-files.ts";
 import type { NetworkPolicy } from "../port.ts";
 
 /*
@@ -16,13 +16,13 @@ const KINDS = ["sandboxes", "snapshots"] as const;
 
 /** Makes what sandboxes and snapshots lie in (L3). @throws PluginError `config_invalid` */
 export function makePlaces(rootDir: string): void {
-  for (const path of [rootDir, ...KINDS.map((kind) => join(rootDir, kind))]) ownFolder(path);
+  for (const path of [rootDir, ...KINDS.map((kind) => join(rootDir, kind))]) ensurePrivateFolder(path);
 }
 
 /** The folder of all sandboxes, or of all snapshots, for reading (L3). @throws PluginError `config_invalid` */
 export function placeOf(rootDir: string, kind: (typeof KINDS)[number]): string {
   const place = join(rootDir, kind);
-  for (const path of [rootDir, place]) refuseLink(path);
+  for (const path of [rootDir, place]) refuseLinkedFolder(path);
   return place;
 }
 
@@ -135,7 +135,7 @@ export async function abandonedHalves(rootDir: string): Promise<string[]> {
 export function readMeta<T extends SandboxMeta | SnapshotMeta>(root: string): T | "damaged" | null {
   if (!isRealFolder(root)) return null;
   try {
-    const text = readOwnFile(join(root, "meta.json"));
+    const text = readPrivateFile(join(root, "meta.json"));
     if (text === null) return null;
     const meta = JSON.parse(text) as Record<string, unknown> | null;
     const isRecord = meta?.id === basename(root) && typeof meta.createdAt === "number";

@@ -1,10 +1,10 @@
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
+import { createConcurrencyLimit } from "../../shared/concurrency-limit.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { createFewAtATime } from "../../shared/few-at-a-time.ts";
 import type { Log } from "../../shared/log.ts";
-import { isRealFolder } from "../../shared/own-folder.ts";
+import { isRealFolder } from "../../shared/private-files.ts";
 import type { ListedSandbox, Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
 import { endOrphans } from "./bubblewrap/orphans.ts";
 import { type HostReserve, readReserve, readRoom, shortage } from "./disk-room.ts";
@@ -83,7 +83,7 @@ class LocalProvider implements SandboxProvider {
   readonly #attaching = new Map<string, Promise<LocalSandbox>>();
   readonly #fifos = new FifoStock();
   // More copies at once than processors end no sooner, but all at the end: so the first job can begin meanwhile.
-  readonly #restoring = createFewAtATime(Math.max(2, availableParallelism()));
+  readonly #restoring = createConcurrencyLimit(Math.max(2, availableParallelism()));
   #probing: Promise<Isolation> | null = null;
   #closed = false;
 

@@ -2,7 +2,7 @@ import { join, posix } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
 import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { isProcessDead } from "../../shared/process-alive.ts";
+import { isProcessDead } from "../../shared/is-process-dead.ts";
 import type { Sandbox, SnapshotStore } from "../port.ts";
 import type { HostReserve } from "./disk-room.ts";
 import type { Enclosure, Isolation } from "./isolation.ts";

@@ -1,6 +1,6 @@
 import { mkdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
-import { isRealFolder } from "../../shared/own-folder.ts";
+import { isRealFolder } from "../../shared/private-files.ts";
 import { runHostTool } from "./host-tools.ts";
 import type { TreeTools } from "./isolation.ts";
 import { COPY_ENV, type CopyResult, runCopy } from "./tree-copy.ts";

@@ -1,7 +1,7 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { lstatOrNull, nullIfMissing } from "../../shared/lstat-or-null.ts";
-import { ownFolder, refuseLink, writeOwnFile } from "../../shared/own-folder.ts";
+import { ensurePrivateFolder, refuseLinkedFolder, writePrivateFile } from "../../shared/private-files.ts";
 import type { Git, GitRun } from "../git.ts";
 import { fileNameFor } from "../paths.ts";
 import type { FoundProject } from "./find-project.ts";
@@ -41,7 +41,7 @@ export const RAW_ATTRIBUTES =
  */
 export function storeFolder(stateDir: string, root: string): string {
   const folder = join(stateDir, "workspace", fileNameFor(root));
-  for (const path of [dirname(folder), folder, join(folder, "jobs")]) refuseLink(path);
+  for (const path of [dirname(folder), folder, join(folder, "jobs")]) refuseLinkedFolder(path);
   return folder;
 }
 
@@ -71,17 +71,17 @@ export async function openProjectStore(git: Git, stateDir: string, project: Proj
   const folder = storeFolder(stateDir, root);
   const gitDir = join(folder, "git");
   const inGit = ["info", "objects", "objects/info"].map((path) => join(gitDir, path));
-  for (const path of [dirname(folder), folder, gitDir, ...inGit]) ownFolder(path);
+  for (const path of [dirname(folder), folder, gitDir, ...inGit]) ensurePrivateFolder(path);
   const ours = { cwd: folder, config: "none" } as const;
   const init = ["init", "--quiet", "--bare", "--template=", ...(format === "sha256" ? ["--object-format=sha256"] : [])];
   await git.read({ ...ours, args: [...init, gitDir] });
   const attributes = join(gitDir, "info/attributes");
-  writeOwnFile(attributes, RAW_ATTRIBUTES);
+  writePrivateFile(attributes, RAW_ATTRIBUTES);
   const now = (await stat(attributes)).ctimeMs;
   for (const place of [folder, join(folder, "jobs")]) await removeOldScratch(place, now);
   const borrowed = !isRepository ? null : await ask("--path-format=absolute", "--git-path", "objects");
   const alternates = join(gitDir, "objects/info/alternates");
-  if (borrowed !== null) writeOwnFile(alternates, `${quoteAlternate(borrowed)}\n`);
+  if (borrowed !== null) writePrivateFile(alternates, `${quoteAlternate(borrowed)}\n`);
   else await rm(alternates, { force: true });
 
   const settings = ["core.fileMode=true", "core.symlinks=true", "core.autocrlf=false", "core.compression=1"];

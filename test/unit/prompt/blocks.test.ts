@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Job } from "../../../src/jobs/core/job.ts";
 import { renderOrchestratorBlock } from "../../../src/prompt/orchestrator-block.ts";
 import { renderWorkerBlock } from "../../../src/prompt/worker-block.ts";
-import { isIsolated, placeOf } from "../../../src/views/place.ts";
+import { describeLocation, isIsolated } from "../../../src/views/location.ts";
 
 const words = (text: string) => text.split(/\s+/).filter((word) => word !== "").length;
 
@@ -90,7 +90,7 @@ test.each([
     'on this machine WITHOUT isolation, as you and with all that you may do: your option "local.isolation" is "none"',
   ],
 ] as const)("jobs on %s with isolation %s run %s", (provider, isolation, place) => {
-  expect(placeOf(provider, { isolation })).toBe(place);
+  expect(describeLocation(provider, { isolation })).toBe(place);
   expect(isIsolated(provider, { isolation })).toBe(!place.includes("WITHOUT"));
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
-  countUnseen,
+  countInvisible,
   inQuotes,
   oneLine,
   plainName,
@@ -100,7 +100,7 @@ describe("plain text", () => {
     "∑ → ✓ ⊘",
   ])("keeps what is seen: %s", (text) => {
     expect(plainText(text)).toBe(text);
-    expect(countUnseen(text)).toBe(0);
+    expect(countInvisible(text)).toBe(0);
   });
 
   test("of anything has no control, no escape code, no direction and nothing hidden, and is itself plain", () => {
@@ -111,13 +111,13 @@ describe("plain text", () => {
         expect(plain.replace("🏴󠁧󠁢󠁥󠁮󠁧󠁿", "")).not.toMatch(/[\u{e0000}-\u{e0fff}]/u);
         expect(plain).not.toMatch(LONE);
         expect(plainText(plain)).toBe(plain);
-        expect(countUnseen(plain)).toBe(0);
+        expect(countInvisible(plain)).toBe(0);
       }),
     );
   });
 
   test("counts what was hidden", () => {
-    expect(countUnseen(`a${tags("xyz")}\u200b\x1b[31m\r\nb`)).toBe(4);
+    expect(countInvisible(`a${tags("xyz")}\u200b\x1b[31m\r\nb`)).toBe(4);
   });
 });
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { sleep } from "../../../src/shared/clock.ts";
+import { createConcurrencyLimit } from "../../../src/shared/concurrency-limit.ts";
 import { createEmitter } from "../../../src/shared/emitter.ts";
 import { PluginError, toFailure } from "../../../src/shared/error-code.ts";
-import { createFewAtATime } from "../../../src/shared/few-at-a-time.ts";
 import { createHostIds, randomId } from "../../../src/shared/ids.ts";
 import { createFakeClock, settle } from "../../support/fake-clock.ts";
 
@@ -38,7 +38,7 @@ describe("ids in the host's form", () => {
 
 describe("a few at a time", () => {
   test("go side by side, the others follow in order, and a failure is its own", async () => {
-    const run = createFewAtATime(2);
+    const run = createConcurrencyLimit(2);
     const open: string[] = [];
     const ends = new Map<string, (error?: Error) => void>();
     const starts = ["a", "b", "c", "d"].map((name) =>

@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { isRealFolder } from "../../../shared/own-folder.ts";
+import { isRealFolder } from "../../../shared/private-files.ts";
 import { runHostTool } from "../host-tools.ts";
 import type { TreeTools } from "../isolation.ts";
 import { COPY_ENV, runCopy } from "../tree-copy.ts";

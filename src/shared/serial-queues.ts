@@ -1,11 +1,11 @@
 /** Runs operations of one key strictly one after another; those of different keys go on side by side. */
-export interface OneAtATime {
+export interface SerialQueues {
   run<T>(key: string, operation: () => Promise<T>): Promise<T>;
   /** Resolves when what was under way has ended. */
   settled(): Promise<void>;
 }
 
-export function createOneAtATime(): OneAtATime {
+export function createSerialQueues(): SerialQueues {
   const tails = new Map<string, Promise<void>>();
   return {
     run(key, operation) {

@@ -1,5 +1,5 @@
 /** Runs operations side by side, but no more than `count` of them; the others wait in order. */
-export function createFewAtATime(count: number) {
+export function createConcurrencyLimit(count: number) {
   let free = count;
   const waiting: (() => void)[] = [];
   return async <T>(operation: () => Promise<T>): Promise<T> => {

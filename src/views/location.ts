@@ -6,7 +6,7 @@ export const isIsolated = (provider: ProviderName, { isolation }: Pick<Options["
   provider !== "local" || isolation !== "none";
 
 /** Where jobs run, in words that follow "Jobs run". */
-export function placeOf(provider: ProviderName, local: Pick<Options["local"], "isolation">): string {
+export function describeLocation(provider: ProviderName, local: Pick<Options["local"], "isolation">): string {
   if (provider === "modal") return "on Modal";
   if (isIsolated(provider, local)) return "in local sandboxes on this machine";
   return 'on this machine WITHOUT isolation, as you and with all that you may do: your option "local.isolation" is "none"';

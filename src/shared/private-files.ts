@@ -24,7 +24,7 @@ import { randomId } from "./ids.ts";
  * Makes a folder where there is none, and sees that it is one of ours.
  * @throws PluginError `config_invalid`; what `node:fs` throws
  */
-export function ownFolder(path: string, { mayBeLink = false }: { readonly mayBeLink?: boolean } = {}): void {
+export function ensurePrivateFolder(path: string, { mayBeLink = false }: { readonly mayBeLink?: boolean } = {}): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   claim(path, mayBeLink ? statSync(path) : lstatSync(path), "folder", 0o700);
 }
@@ -34,18 +34,18 @@ export function ownFolder(path: string, { mayBeLink = false }: { readonly mayBeL
  * is not opened: a process that closes a second descriptor of a database loses its locks on it.
  * @throws PluginError `config_invalid`; what `node:fs` throws
  */
-export function ownFile(path: string): void {
+export function ensurePrivateFile(path: string): void {
   const { O_CREAT, O_EXCL, O_WRONLY } = constants;
   try {
     closeSync(openSync(path, O_CREAT | O_EXCL | O_WRONLY, 0o600)); // EXCL follows no link
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
   }
-  claimFile(path);
+  makeFilePrivate(path);
 }
 
 /** Makes sure that a file, if there is one, belongs to this user alone and is no link. */
-export function claimFile(path: string): void {
+export function makeFilePrivate(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found) claim(path, found, "file", 0o600);
 }
@@ -55,13 +55,13 @@ export const isRealFolder = (path: string): boolean =>
   lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /** Refuses a folder that is a link, or something else; one that is not there is fine. @throws PluginError `config_invalid` */
-export function refuseLink(path: string): void {
+export function refuseLinkedFolder(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found && !found.isDirectory()) throw refused(path, wrongKind(found, "folder"));
 }
 
 /** Text of a file of ours; null where there is none. Neither a link nor a pipe in its place is followed or waited for. */
-export function readOwnFile(path: string): string | null {
+export function readPrivateFile(path: string): string | null {
   if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return null;
   const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
@@ -78,7 +78,7 @@ export function readOwnFile(path: string): string | null {
 }
 
 /** Writes a file of ours at once and whole, in place of whatever is there. */
-export function writeOwnFile(path: string, text: string): void {
+export function writePrivateFile(path: string, text: string): void {
   const half = `${path}.${randomId("new")}`;
   writeFileSync(half, text, { flag: "wx", mode: 0o600 });
   renameSync(half, path);
