@@ -20,18 +20,18 @@ export interface CancelDeps {
   readonly clock: Clock;
 }
 
-const LOOK_MS = 250;
-/** A process looks for requests with every renewal of its leases; then a model and commands are to be stopped. */
+const POLL_MS = 250;
+/** A process reads requests with every renewal of its leases, and then has a model and commands to stop. */
 const ANSWER_MS = 4 * LEASE_RENEW_MS;
 
-/** Whoever cancels need not wait longer than this for the sandbox: nothing of the job runs any more that costs a slot. */
+/** How long a cancel waits for the sandbox to be parked. Past it the call returns, and parking goes on. */
 const PARK_WAIT_MS = 90_000;
 
 /**
  * Ends jobs now: the state first, then the model's turn, the sandbox (its files are kept in a snapshot) and the lease.
- * Jobs that have ended are left as they are; one that another process of the session runs is cancelled by that process.
- * @throws PluginError `not_found` when one of them is not this session's, none is cancelled then; `cancelled`, to be tried
- * again, when the other process does not answer
+ * Ended jobs are left as they are. A job that another process of the session runs is cancelled by that process.
+ * @throws PluginError `not_found` when an id is no job of this session, and then cancels none; `cancelled`, retryable, when
+ * the other process does not answer
  */
 export async function cancelJobs(
   deps: CancelDeps,
@@ -56,7 +56,7 @@ export async function cancelJobs(
   return findJobs(sessionJobs, ids);
 }
 
-/** Whether another process had the job, and ended it. */
+/** Asks the process that runs the job to cancel it. @returns whether another process ran the job and has ended it */
 async function cancelInOtherProcess(
   deps: CancelDeps,
   sessionJobs: SessionJobs,
@@ -79,7 +79,7 @@ async function cancelInOtherProcess(
         `${jobID} runs in another OpenCode process, which did not answer in ${ANSWER_MS / 1000} s. It is asked to cancel the job; look at agents_status, or call agents_cancel again.`,
         { retryable: true },
       );
-    await new Promise<void>((resolve) => deps.clock.after(LOOK_MS, resolve));
+    await new Promise<void>((resolve) => deps.clock.after(POLL_MS, resolve));
   }
   return isEnded(sessionJobs.reload(jobID).state);
 }

@@ -22,7 +22,7 @@ export interface CollectDeps extends ChangesDeps {
 
 export type CollectRequest =
   | { readonly mode: "branch" }
-  /** `target` is relative to the project's root, from `decideTarget`; no `paths` = all. */
+  /** `target` is relative to the project's root, from `decideTarget`; without `paths` all changes are taken. */
   | { readonly mode: "patch"; readonly target: string; readonly paths: readonly string[] };
 
 export interface Collected {
@@ -37,7 +37,8 @@ export interface Collected {
 }
 
 /**
- * Brings a job's work to the user's repository, and says how it goes with his files and with other jobs'.
+ * Brings a job's changes to the user's repository as a branch or patch, and says how they merge with the user's files and
+ * which other jobs changed the same ones.
  * @throws PluginError `not_found`, `collect_failed`, `workspace_failed`
  */
 export async function collectChanges(
@@ -79,23 +80,23 @@ export async function collectChanges(
   }
 }
 
-/** Of these those that a patch of some paths has: files, and folders with all that is in them. */
-function within(obeyed: readonly AutoLoadedFile[], paths: readonly string[]): readonly AutoLoadedFile[] {
+/** Keeps the files that a patch of some paths contains. A path is a file, or a folder with everything in it. */
+function within(files: readonly AutoLoadedFile[], paths: readonly string[]): readonly AutoLoadedFile[] {
   const wanted = paths.map((path) => posix.normalize(fromText(path)).replace(/\/+$/, ""));
-  if (wanted.length === 0 || wanted.includes(".")) return obeyed;
-  return obeyed.filter(({ path }) => wanted.some((one) => path === one || path.startsWith(`${one}/`)));
+  if (wanted.length === 0 || wanted.includes(".")) return files;
+  return files.filter(({ path }) => wanted.some((one) => path === one || path.startsWith(`${one}/`)));
 }
 
 async function findOverlaps(sessionJobs: SessionJobs, store: ProjectStore, job: Job, { changed }: BuiltCommits) {
   const overlaps = new Map<string, readonly string[]>();
-  const mine = new Set(changed);
+  const own = new Set(changed);
   for (const other of sessionJobs.all()) {
     if (other.id === job.id || other.base?.project !== store.root) continue;
     const work = await readChanges(store, other.id);
     if (!work) continue;
     const names = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", work.base, work.tip];
     const theirs = splitRecords(await store.run(names, { env: jobObjectsEnv(store, other.id), isUntrusted: true }));
-    const common = theirs.filter((path) => mine.has(path)).map(toText);
+    const common = theirs.filter((path) => own.has(path)).map(toText);
     if (common.length > 0) overlaps.set(other.id, common);
   }
   return overlaps;

@@ -30,13 +30,13 @@ export interface CollectDeps extends ChangesDeps {
 }
 
 export interface FilesRequest {
-  /** Absolute. */
+  /** The project's root, absolute. */
   readonly root: string;
-  /** Relative to it, from `decideFolder`. */
+  /** The folder that is written to, relative to `root`, from `decideFolder`. */
   readonly target: string;
-  /** Patterns; none = what the job changed, or everything where it started without files. */
+  /** Patterns. None = the files that the job changed, or all files of a job that started without any. */
   readonly paths: readonly string[];
-  /** Whether the host is configured to read a file as instructions, by its path in the project. */
+  /** Whether the host reads the file at this path of the project as instructions. */
   readonly isConfigured: (path: string) => boolean;
   readonly signal: AbortSignal;
 }
@@ -47,7 +47,7 @@ export interface CollectedFiles extends Written {
   /** Patterns that nothing matched. */
   readonly unmatched: readonly string[];
   readonly attention: readonly AutoLoadedFile[];
-  /** What else is not among them, in words. */
+  /** What else the folder lacks, one sentence each. */
   readonly notes: readonly string[];
 }
 
@@ -56,7 +56,7 @@ const FETCH_LIMIT_MS = 30 * 60_000;
 const SHOWN = 20;
 
 /**
- * Copies files of a job to a folder of the user's project, whatever git says of them.
+ * Copies files of a job to a folder of the user's project, also files that git ignores.
  * @throws PluginError `not_found`, `invalid_task`, `collect_failed`, and what making a sandbox may throw
  */
 export async function collectFiles(
@@ -109,7 +109,7 @@ export async function collectFiles(
     }
   }
 
-  /** null = it has no base, so all it has is its own. */
+  /** The job's changes; null = it started without files, so all its files are its own. */
   async function changes(sandbox: Sandbox, source: FilesSource): Promise<BuiltCommits | null> {
     const job = findJob(sessionJobs, jobID);
     if (!job.base) return null;
@@ -120,7 +120,7 @@ export async function collectFiles(
   }
 }
 
-/** What cannot be in a branch may well be among files. */
+/** Files that a branch leaves out may still be copied: only the others are reported. */
 const missing = (leftOut: readonly LeftOut[], { files, leftOut: said }: Written): LeftOut[] => {
   const known = new Set([...files, ...said].map(({ path }) => path));
   return leftOut.filter(({ path }) => !known.has(path));

@@ -19,7 +19,7 @@ export interface ChangesDeps {
   readonly ids: IdGenerator;
 }
 
-/** A job whose changes can be told: what it started from is known. */
+/** A job whose changes can be computed, because the files it started from are known. */
 export interface BasedJob {
   readonly store: ProjectStore;
   readonly base: TreeBase;
@@ -44,7 +44,7 @@ export async function requireBase(deps: ChangesDeps, job: Job): Promise<BasedJob
 }
 
 /**
- * Out of the sandbox while it lives; else as it was when the sandbox was given up, or in its newest snapshot.
+ * Reads a job's changes: from its live sandbox, else those kept when the sandbox was parked, else from its newest snapshot.
  * @throws PluginError `collect_failed`, and what making a sandbox may throw
  */
 export function currentWork(
@@ -69,7 +69,7 @@ export async function buildWork(deps: ChangesDeps, job: BasedJob, work: JobChang
   return buildCommits({ ...job, base: baseOf(job, work), changes: work, scratchID: deps.ids("build"), identity });
 }
 
-/** Of a job whose files were brought up to date, and then taken from an older snapshot, it is a former base. */
+/** The base that the changes are against: a former one when the files come from a snapshot older than the last update. */
 export function baseOf({ base, formerBases }: BasedJob, work: JobChanges): TreeBase {
   return [base, ...formerBases].find(({ commit }) => commit === work.base) ?? base;
 }

@@ -24,33 +24,33 @@ export interface MessageRequest {
   readonly message: string;
   /** Stops the current turn first. */
   readonly interrupt: boolean;
-  /** Brings its files up to date with the project before that turn. */
+  /** Updates the job's files to the project as it is now before that turn. */
   readonly update?: boolean;
 }
 
 export interface Messaged {
   readonly job: Job;
-  /** How the project differs from the files the job started from; null = not at all, or that is not known. */
+  /** How the project differs from the files the job started from; null = it does not, or the comparison failed. */
   readonly drift: Drift | null;
 }
 
 /**
- * Gives a job its next turn. A queued or running job gets it in order; an ended or interrupted one goes back to the
- * queue and wakes up in its own session, with its files.
- * @throws PluginError `not_found`; `invalid_task` for a job that never was one, or has no files of the project to update;
- * `workspace_failed`
+ * Gives a job its next turn. A queued or running job takes it after its earlier turns. An ended or interrupted job goes
+ * back to the queue and wakes up in its own session, with its files.
+ * @throws PluginError `not_found`; `invalid_task` for a refused task, or when the job has no files of the project to
+ * update; `workspace_failed`
  */
 export async function messageJob(deps: MessageDeps, orchestrator: string, request: MessageRequest): Promise<Messaged> {
   const sessionJobs = await deps.sessionJobs(orchestrator);
   const drift = await driftOf(deps, findJob(sessionJobs, request.job), request.update === true);
-  await deps.runner.settled(request.job); // one that is being stopped wakes up from its snapshot
+  await deps.runner.settled(request.job); // a job that is being stopped must have its snapshot before it wakes up
   const job = findJob(sessionJobs, request.job);
   if (job.state.kind === "failed" && job.state.failure.code === "invalid_task") {
     const message = `${job.id} never started (${job.state.failure.message}) Start it again with agents_start.`;
     throw new PluginError("invalid_task", message, { retryable: false });
   }
   const { state } = job;
-  if (isEnded(state)) sessionJobs.stopRunningTurns(job.id); // one that its end cut short is over
+  if (isEnded(state)) sessionJobs.stopRunningTurns(job.id); // a turn that the job's end cut short is over
   sessionJobs.addTurn(job.id, request.message, request.update ? drift?.now : null);
   if (isEnded(state) || state.kind === "interrupted") {
     sessionJobs.update(job.id, (current) => transition(current, { kind: "queued" }, deps.clock.now()));

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
-import type { Frozen, Snapshots } from "../sandbox/snapshots.ts";
+import type { Snapshots, TakenSnapshot } from "../sandbox/snapshots.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 
@@ -20,11 +20,15 @@ export interface SnapshotRequest {
 }
 
 /**
- * Freezes a job's files for new jobs to start from: those of its live sandbox, or, when it is parked, those it was
- * parked with. A label that another job of the session has is not given; the snapshot is taken all the same.
+ * Takes a snapshot of a job's files for new jobs to start from: of its live sandbox, or, for a parked job, the snapshot it
+ * was parked with. A label that another job of the session owns is not given; the snapshot is taken all the same.
  * @throws PluginError `not_found`, `snapshot_failed`
  */
-export async function snapshotJob(deps: SnapshotDeps, orchestrator: string, request: SnapshotRequest): Promise<Frozen> {
+export async function snapshotJob(
+  deps: SnapshotDeps,
+  orchestrator: string,
+  request: SnapshotRequest,
+): Promise<TakenSnapshot> {
   const sessionJobs = await deps.sessionJobs(orchestrator);
   const job = findJob(sessionJobs, request.job);
   return deps.lifecycle.withSandbox(sessionJobs, job.id, async (sandbox) => {

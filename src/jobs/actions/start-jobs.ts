@@ -29,7 +29,7 @@ export interface StartDeps {
   readonly ids: IdGenerator;
 }
 
-/** A task whose types were wrong: what could be read of it, and what is wrong. */
+/** A task with fields of a wrong type: what could be read of it, and what is wrong. */
 export interface UnreadableTask {
   readonly description: string;
   readonly problem: string;
@@ -46,8 +46,8 @@ export interface StartContext {
 }
 
 /**
- * Records one job per task, in order, in one transaction, and queues those that can start. Waits for nothing but the
- * store. A task that cannot start becomes a failed job.
+ * Records one job per task, in order, in one transaction, and queues those that can start. Waits only for the store.
+ * A task that cannot start becomes a failed job.
  */
 export async function startJobs(
   deps: StartDeps,
@@ -96,7 +96,7 @@ export async function startJobs(
       turns: 0,
     };
     if (decision.failure) return job;
-    // Only what can never be afforded: the rest waits. With more money a message wakes it.
+    // Only a job that could never fit the budget is refused; others wait. After the budget is raised a message wakes it.
     const money = decideBudgetAdmission(job, deps.limits.highestRate(job), sessionJobs.all(), deps.limits.budget, now);
     return money.kind === "refuse" ? { ...job, state: initialState(money.failure, now) } : job;
   });
@@ -105,7 +105,7 @@ export async function startJobs(
   for (const job of jobs) if (job.state.kind === "queued") deps.scheduler.enqueue(sessionJobs, job.id);
   return jobs;
 
-  /** What it does not find in what it starts from. */
+  /** What the job's starting snapshot lacks, one sentence each. */
   function lackingIn(snapshotID: string | null): string[] {
     const leftOut = snapshotID === null ? [] : (deps.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
     return leftOut.map((what) => `The snapshot that it starts from is not complete: ${what}`);
@@ -124,15 +124,15 @@ export async function startJobs(
   }
 }
 
-/** What of the user's rules holds for a job, and what does not. */
+/** Which of the user's permission rules hold for a job, and which do not. */
 function notesOn({ agent, forbidden }: JobTask, { agents }: Catalog): string[] {
   const notHeld = agents.find(({ name }) => name === agent)?.notHeld ?? [];
-  const without = `It has no ${forbidden.join(", ")}: what the user's permissions forbid to an agent is forbidden to its jobs. A rule of his for these very names lifts that.`;
-  const ignored = `The user's rules for single commands and files (${notHeld.slice(0, 5).join(", ")}) hold on his machine; nobody keeps them in a sandbox.`;
+  const without = `It has no ${forbidden.join(", ")}: what the user's permissions forbid to an agent is forbidden to its jobs. A rule for exactly these tool names lifts that.`;
+  const ignored = `The user's rules for single commands and files (${notHeld.slice(0, 5).join(", ")}) hold on the user's machine only: sandboxes do not enforce them.`;
   return [...(forbidden.length > 0 ? [without] : []), ...(notHeld.length > 0 ? [ignored] : [])];
 }
 
-/** The prompt of a refused task is not kept: it may be of any size, and nobody will run it. */
+/** A refused task as recorded. Its prompt is not kept: it may be of any size, and never runs. */
 function refused(description: string, message: string): { task: JobTask; failure: Failure } {
   return {
     task: {

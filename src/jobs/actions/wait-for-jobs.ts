@@ -26,7 +26,7 @@ export interface WaitRequest {
   readonly until: WaitUntil;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  /** Hears how the jobs stand: at once, at every change, and every few seconds. */
+  /** Called with the jobs at once, at every change, and every two seconds. */
   readonly onProgress: (jobs: readonly Job[]) => void;
 }
 
@@ -34,7 +34,7 @@ export interface WaitResult {
   readonly reason: WaitReason;
   readonly finished: readonly Job[];
   readonly pending: readonly Job[];
-  /** What made it ask for attention, if that was the session's spend. */
+  /** The spend that ended the wait with `attention`; null when something else did. */
   readonly lowBudget: Spend | null;
 }
 
@@ -50,8 +50,8 @@ export function decideWait(jobs: readonly Job[], until: WaitUntil): "satisfied" 
 }
 
 /**
- * Blocks until so many jobs have ended, woken by their changes; the store is never polled.
- * @throws PluginError `not_found` when a named job is not this session's
+ * Waits until enough of the jobs have ended, woken by events; the store is never polled.
+ * @throws PluginError `not_found` when an id is no job of this session
  */
 export async function waitForJobs(deps: WaitDeps, orchestrator: string, request: WaitRequest): Promise<WaitResult> {
   const sessionJobs = await deps.sessionJobs(orchestrator);
@@ -73,7 +73,7 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
       lowBudget = deps.watchdog.takeWarning(orchestrator);
       if (lowBudget) finish("attention");
     };
-    // Jobs may be silent for hours; whoever watches sees at once what is waited for, and that time goes on.
+    // Jobs may be silent for hours; the progress shown keeps moving all the same.
     let cancelTick = () => {};
     const tick = () => {
       request.onProgress(current());

@@ -12,9 +12,9 @@ import type { SessionRegistry } from "../session/session-registry.ts";
 import type { JobRunner } from "./job-runner.ts";
 import type { SessionActivity } from "./session-activity.ts";
 
-/** Holds the timers of running jobs: looks at a session's jobs when something changes or falls due, and acts. */
+/** Enforces deadlines and budgets: checks the running jobs of a session at every change and when something falls due. */
 export interface Watchdog {
-  /** The session's spend, once, when it has come close to the ceiling and nobody has been told. */
+  /** The session's spend when it has come close to the ceiling, handed out once; null otherwise. */
   takeWarning(orchestrator: string): Spend | null;
   onBudgetWarning(listener: (warning: BudgetWarning) => void): () => void;
   forget(orchestrator: string): void;
@@ -38,18 +38,19 @@ export interface BudgetWarning {
   readonly ceilingUsd: number;
 }
 
+/** An action moves the moments it depends on; they are computed again after this. */
 const AGAIN_MS = 1_000;
 
 export function createWatchdog({ limits, runner, lifecycle, activity, registry, clock, log }: WatchdogDeps): Watchdog {
   const timers = new Map<string, { readonly at: number; cancel(): void }>();
-  /** By session: null when it was taken. */
+  /** By session; null once it was handed out. */
   const warnings = new Map<string, Spend | null>();
   const savedAt = new Map<string, number>();
   const budgetWarnings = createEmitter<BudgetWarning>((error) =>
     log("error", "a listener failed", { reason: String(error) }),
   );
   let suspended = false;
-  // Not at once: whoever changed something is still at it.
+  // In a timer, not here: the caller that changed the job may not have finished.
   registry.onChange(({ sessionJobs }) => arm(sessionJobs, clock.now()));
 
   function arm(sessionJobs: SessionJobs, at: number): void {
@@ -86,7 +87,7 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     if (Number.isFinite(next) && jobs.some(isOpen)) arm(sessionJobs, Math.max(next, now + 1));
   }
 
-  /** When to look at this job again. */
+  /** Checks one running job. @returns when to check again, epoch ms; null = at the next change */
   function lookAt(sessionJobs: SessionJobs, job: Job, isOut: boolean, now: number): number | null {
     const progress = runner.progress(job.id);
     if (!progress) return null;
@@ -104,7 +105,7 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     };
     const { action, nextAt } = decideDeadline(facts, limits.deadlines(job), now);
     act(sessionJobs, job, action);
-    const again = action.kind === "nothing" ? Infinity : now + AGAIN_MS; // what was done has moved the moments
+    const again = action.kind === "nothing" ? Infinity : now + AGAIN_MS;
     return Math.min(nextAt ?? Infinity, own.nextAt ?? Infinity, again);
   }
 
@@ -138,5 +139,5 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
   };
 }
 
-/** It runs, or something of it costs money. */
+/** Whether the job runs or its sandbox costs money. */
 const isOpen = (job: Job): boolean => isHeld(job.state) || job.compute.since !== null;

@@ -17,20 +17,20 @@ import type { ChildSessions, OrchestratorSessions } from "../core/ports.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
 
-/** Tells orchestrators, once, that their jobs have ended: by a tool's answer, or by a message. */
+/** Tells orchestrators that their jobs have ended, once per end: in a tool's answer, in a message, or with the user's next one. */
 export interface Outbox {
-  /** Looks, in `delayMs`, whether the session is to be told something. */
+  /** Checks in `delayMs` whether the session has undelivered notices, and delivers what can be delivered. */
   look(orchestrator: string, delayMs?: number): void;
-  /** A tool waits for these jobs and will tell of their ends. Returns the function that says it no longer does. */
+  /** A running tool will report the ends of these jobs, so no message is sent for them. Returns the function that ends this. */
   hold(orchestrator: string, jobIDs: readonly string[]): () => void;
   /**
-   * Those of the jobs, as they ended, that the session has not been told of; the call whose answer is about to tell
-   * them is taken down as their delivery.
+   * Lets a tool call report jobs in its answer, and records the call as their delivery.
+   * @returns those of the jobs that have ended and that the session has not been told of, as they ended
    */
   claim(orchestrator: string, jobIDs: readonly string[], call: ToolCall): Promise<readonly Job[]>;
-  /** What a new message of the user's is to carry besides; null when there is nothing, or the message is ours. */
+  /** Text to add to a new message of the user's; null when there is nothing to tell, or the message is the plugin's own. */
   attach(orchestrator: string, messageID: string): Promise<string | null>;
-  /** Nothing is told from now on. Calls under way are left alone: a host that is ending may never answer them. */
+  /** Sends nothing from now on. Requests under way are not awaited: a host that is ending may never answer them. */
   suspend(): void;
 }
 
@@ -42,7 +42,7 @@ export interface ToolCall {
 export interface OutboxDeps {
   readonly registry: Pick<SessionRegistry, "inUse" | "onChange">;
   readonly orchestrators: OrchestratorSessions;
-  /** Heard for sessions that have come to rest. */
+  /** Tells when a session comes to rest. */
   readonly sessions: Pick<ChildSessions, "on">;
   readonly hostIDs: (prefix: "msg") => string;
   readonly ids: IdGenerator;
@@ -55,14 +55,14 @@ export interface OutboxDeps {
 /** A session is reported idle a little before it is at rest. */
 const REST_MS = 300;
 const READ_RETRY_MS = 5_000;
-/** So many readings in a row may fail; then something must happen in the session first. */
+/** Consecutive read failures after which a session is left alone until something happens in it. */
 const READ_TRIES = 5;
 
 export function createOutbox(deps: OutboxDeps): Outbox {
   const { registry, orchestrators, clock, log } = deps;
   const timers = new Map<string, { readonly at: number; cancel(): void }>();
   const holds = new Set<{ readonly orchestrator: string; readonly jobIDs: ReadonlySet<string> }>();
-  /** Messages of ours: the host announces them like the user's. */
+  /** Ids of messages that the plugin sent: the host announces them like the user's. */
   const sent = new Set<string>();
   const failures = new Map<string, number>();
   const queue = createSerialQueues();
@@ -164,7 +164,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
         const notices = sessionJobs?.notices().filter(({ job }) => wanted.has(job.id)) ?? [];
         if (!sessionJobs || notices.length === 0) return [];
         const isInDoubt = notices.some(({ delivery }) => delivery !== null);
-        // Without a view only those are taken that nobody has begun to tell.
+        // Where the session cannot be read, only notices without a delivery are certain to be untold.
         const view = isInDoubt ? await viewOf(orchestrator, notices).catch(() => null) : null;
         const due = notices.filter((notice) =>
           view ? decideNotice(notice, view, clock.now()).kind === "due" : notice.delivery === null,

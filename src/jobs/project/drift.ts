@@ -5,15 +5,16 @@ import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import type { Job } from "../core/job.ts";
 import type { ProjectTrees } from "./trees.ts";
 
-/** The project went on since a job took its files. */
+/** How the project has changed since a job took its files. */
 export interface Drift {
   readonly now: TreeBase;
-  /** Files that differ, as text. */
+  /** Paths of files that differ. */
   readonly changed: readonly string[];
 }
 
 /**
- * @param isWanted its files are to be brought up to date; else nothing is thrown, what cannot be told is null
+ * Compares the project as it is now with the files that a job started from; null = they are the same.
+ * @param isWanted the job's files are to be updated, so a comparison that fails throws; otherwise it answers null
  * @throws PluginError `invalid_task`, `workspace_failed`
  */
 export async function driftOf(

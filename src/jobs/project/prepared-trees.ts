@@ -12,11 +12,11 @@ import { type Identity, identityOf, sendTree } from "../../workspace/sandbox/sen
 import type { Job } from "../core/job.ts";
 import type { PoolStore, PreparedTree } from "../store/pool-store.ts";
 
-/** Snapshots with a project's tree in place: made once, by whichever job is first, for all that start from that tree. */
+/** Snapshots with a project's tree in place. The first job that needs a tree prepares it for all others. */
 export interface PreparedTrees {
   /** @throws PluginError `workspace_failed`, and what making a sandbox may throw */
   of(request: TreeRequest): Promise<PreparedTree>;
-  /** Resolves when what was being prepared has ended. */
+  /** Resolves when no preparation is under way. */
   settled(): Promise<unknown>;
 }
 
@@ -30,8 +30,9 @@ export interface TreeRequest {
 interface Preparation extends TreeRequest {
   readonly identity: Identity;
   readonly environment: Environment;
-  /** Of this tree in this place, and of the place: project, provider, image. */
+  /** Names this tree in its place. */
   readonly key: string;
+  /** Names provider, project, image, workdir and identity: trees of one place differ only in their files. */
   readonly place: string;
 }
 
@@ -41,11 +42,11 @@ export interface PreparedTreesDeps {
   readonly clock: Clock;
   readonly ids: IdGenerator;
   readonly log: Log;
-  /** Nothing more is to be prepared. */
+  /** Aborted when nothing more is to be prepared. */
   readonly ending: AbortSignal;
 }
 
-/** Of one project in one environment: the one in use, and the one before, from which a job may just be starting. */
+/** Trees kept per place: the newest, and the one before, from which a job may just be starting. */
 const KEPT = 2;
 
 export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
@@ -77,10 +78,10 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     return made;
   }
 
-  /** @param former what the sandbox is made from, so that the difference is sent */
+  /** @param former the snapshot that the sandbox starts from, so that only the difference is sent; null = everything is */
   async function prepare(tree: Preparation, former: PreparedTree | null): Promise<PreparedTree> {
     const { project, base, identity, environment, job, provider, key, place } = tree;
-    // A job's id finds it for whoever sweeps; its own sandbox comes later, so the name is free but for this suffix.
+    // Garbage collection finds it by the job's id. The job's own sandbox is named after that id too, hence the suffix.
     const name = {
       name: `${job.id}-tree`,
       tags: { job: job.id, session: job.orchestrator, lab: pool.identity(), tree: key },
@@ -95,7 +96,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     };
     const sandbox = await provider.create({ ...bare, env: {}, network: "blocked", machine }, ending);
     pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, clock.now());
-    const stop = () => void sandbox.terminate().catch(() => {}); // what is being sent fails then
+    const stop = () => void sandbox.terminate().catch(() => {}); // the transfer under way then fails
     ending.addEventListener("abort", stop);
     try {
       const from = former?.form === "repository" ? former.commit : null;

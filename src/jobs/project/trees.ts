@@ -19,12 +19,12 @@ import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import { createPreparedTrees } from "./prepared-trees.ts";
 
-/** Brings the user's project into sandboxes: taken when a job is started, sent once for all jobs that start from it. */
+/** The user's project in sandboxes: captured when jobs are started, sent once for all jobs that start from the same files. */
 export interface ProjectTrees {
-  /** Takes the project as it is now for these new jobs; does not wait. */
+  /** Begins to capture the project as it is now for these new jobs. Returns at once. */
   capture(sessionJobs: SessionJobs, jobs: readonly Job[]): void;
   /**
-   * What a new sandbox of the job is made from. Its base is recorded with the job.
+   * Prepares what a new sandbox of the job starts from, and records the job's base.
    * @returns a snapshot id; null = the bare environment
    * @throws PluginError `workspace_failed`, and what making a sandbox may throw
    */
@@ -34,24 +34,24 @@ export interface ProjectTrees {
     provider: SandboxProvider,
     signal: AbortSignal,
   ): Promise<string | null>;
-  /** A snapshot that could not be started from: it is prepared anew next time. */
+  /** Forgets a prepared snapshot that no sandbox could start from: it is prepared anew next time. */
   forgetSnapshot(snapshotID: string): void;
   /** The project as it is now; null where there is none. @throws PluginError `workspace_failed` */
   current(): Promise<TreeBase | null>;
   /** The store of the project that jobs start from; null where there is none. */
   store(): Promise<ProjectStore | null>;
-  /** Takes a job's work out of its sandbox, which is about to be given up; whether it did. Never rejects. */
+  /** Keeps a job's changes apart from its sandbox, which is about to be terminated. @returns whether it could; never rejects */
   keep(job: Job, sandbox: Sandbox): Promise<boolean>;
-  /** Forgets what was taken out of a job's sandboxes. */
+  /** Forgets changes that were kept apart from a job's sandboxes. */
   forgetWork(job: Job): Promise<void>;
-  /** Forgets all that is kept of a job, which is no more. */
+  /** Forgets everything that is kept of a deleted job. */
   forgetJob(job: Job): Promise<void>;
-  /** Ends what is being prepared. */
+  /** Aborts preparations, and waits until they have ended. */
   suspend(): Promise<void>;
 }
 
 export interface ProjectTreesDeps {
-  /** Absolute; somewhere in the project. null = there is no project. */
+  /** A folder of the project, absolute; null = there is no project. */
   readonly directory: string | null;
   readonly stateDir: string;
   readonly environments: Readonly<Record<string, Environment>>;
@@ -64,7 +64,7 @@ export interface ProjectTreesDeps {
 
 interface Opened {
   readonly store: ProjectStore | null;
-  /** Why there is none, for the jobs that wanted its files. */
+  /** Why there is no project, one sentence each, for the notes of jobs that wanted its files. */
   readonly notes: readonly string[];
 }
 
@@ -104,7 +104,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
   const wantsProject = ({ task }: Job): boolean =>
     task.snapshotID === null && deps.environments[task.environment]?.workspace === "project";
 
-  /** The base of a job: recorded, or the one of the job whose snapshot it starts from, or being taken. */
+  /** The base of a job: the recorded one, that of the job whose snapshot it starts from, or the capture under way. */
   async function baseOf(sessionJobs: SessionJobs, job: Job): Promise<TreeBase | null> {
     if (job.base) return job.base;
     const bases = wantsProject(job)
@@ -136,7 +136,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
             sessionJobs.update(id, (job) => (job.base ? job : { ...job, base }));
           }
         },
-        (error) => log("warn", "could not take a project's files", { reason: String(error) }), // its jobs will say so
+        (error) => log("warn", "could not take a project's files", { reason: String(error) }), // the jobs that wait for it fail with the reason
       );
     },
     async startingPoint(sessionJobs, job, provider, signal) {
@@ -144,7 +144,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       if (!base || job.task.snapshotID !== null) return job.task.snapshotID;
       const project = await store();
       if (!project) throw new PluginError("workspace_failed", `The project of ${job.id} is gone.`);
-      // What is prepared is prepared for several jobs: one of them may stop waiting without stopping the others.
+      // Several jobs may wait for one preparation: a job that stops waiting must not stop it.
       const ready = unlessAborted(prepared.of({ project, base, job, provider }), signal, "its files were in place");
       return (await ready).snapshotID;
     },
@@ -161,7 +161,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
         return true;
       } catch (error) {
         log("warn", "could not keep a job's work apart from its snapshot", { jobID, reason: String(error) });
-        // An older state of it would be taken for the newest.
+        // What was kept before is older, and would be taken for the newest.
         await this.forgetWork(job).catch((again) =>
           log("error", "could not forget a job's former work", { jobID, reason: String(again) }),
         );

@@ -24,7 +24,7 @@ export interface CreationDeps extends SkillInstallerDeps {
 
 export interface MadeSandbox {
   readonly sandbox: Sandbox;
-  /** What the user or a model should know of it: of the machine, and of what was put into it. */
+  /** What a user or model should know of the machine and of the skills in it, one sentence each. */
   readonly notes: readonly string[];
 }
 
@@ -84,7 +84,10 @@ async function create(
   }
 }
 
-/** The first of the task's preferences that both the quota and the provider's capacity allow; the lease follows. */
+/**
+ * Tries the task's GPU preferences in order: the first that fits the quota and that the provider has is granted, and the
+ * job's lease is changed to it. The only place where GPUs are chosen.
+ */
 async function createWithGpu(
   deps: CreationDeps,
   provider: SandboxProvider,
@@ -92,7 +95,7 @@ async function createWithGpu(
   spec: SandboxSpec & { readonly machine: MachineSpec },
   signal: AbortSignal,
 ): Promise<Sandbox> {
-  // What the task said of GPUs, the environment's included, was settled when it was accepted.
+  // The environment's GPUs went into the task when it was accepted.
   const preferences = gpusOf(job.task.gpu);
   if (preferences.length === 0) return provider.create(spec, signal);
   const refusals: string[] = [];

@@ -1,11 +1,11 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 
-/** When which sandbox is parked: one moment for each job, the last that was set. */
+/** Timers that park sandboxes, at most one per job: setting another replaces the first. */
 export interface ParkTimers {
   set(sessionJobs: SessionJobs, jobID: string, afterMs: number): void;
   stop(jobID: string): void;
-  /** Stops all of them; whom they were for. */
+  /** Stops all timers. @returns the jobs they were set for */
   stopAll(): { readonly jobID: string; readonly sessionJobs: SessionJobs }[];
 }
 

@@ -1,14 +1,14 @@
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 
-/** A sandbox whose tools are timed, so that one that stops answering is seen at once. */
+/** A sandbox whose requests are timed, so that views can say at once that it does not answer. */
 export interface TrackedSandbox {
   readonly sandbox: Sandbox;
-  /** Since when the longest pending request waits for its answer; null when none does. Epoch ms. */
+  /** When the oldest unanswered request was sent, epoch ms; null when every request is answered. */
   pendingSince(): number | null;
 }
 
-/** What takes a moment by nature is timed: starting a command, and small pieces of files; not what a command takes. */
+/** Times requests that a healthy sandbox answers within moments: starting a command, reading or writing a piece of a file. */
 export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
   const pending = new Map<symbol, number>();
   const timed = async <T>(request: () => Promise<T>): Promise<T> => {

@@ -6,38 +6,38 @@ import type { Label, SnapshotRecord } from "../core/snapshot-record.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 
-/** Frozen file systems of jobs: taking them, finding them by id or label, forgetting them. */
+/** Snapshots of the file systems of jobs: takes them, finds them by id or label, removes them. */
 export interface Snapshots {
-  /** Freezes a live sandbox for everyone of its orchestrator to start from. @throws PluginError */
+  /** Takes a snapshot that jobs of the same orchestrator may start from. @throws PluginError `snapshot_failed` */
   take(
     job: Job,
     sandbox: Sandbox,
     options: { readonly label: string | null; readonly path: string | null },
-  ): Promise<Frozen>;
-  /** Freezes a sandbox to keep its files; what it cannot keep becomes a note on the job. @throws PluginError */
+  ): Promise<TakenSnapshot>;
+  /** Takes a snapshot to keep a job's files. Files it cannot hold become a note on the job. @throws PluginError `snapshot_failed` */
   park(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
-  /** The same in place of those taken so before. @throws PluginError */
+  /** Like `park`, and removes the job's earlier parked snapshots. @throws PluginError `snapshot_failed` */
   parkAnew(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
-  /** Makes what a job was parked with one that was asked for. */
-  promote(job: Job, snapshotID: string, label: string | null): Frozen | null;
-  /** Forgets earlier parked snapshots of a job, except those another job is about to start from. */
+  /** Turns the snapshot that a job was parked with into one that was asked for; null when it is not known. */
+  promote(job: Job, snapshotID: string, label: string | null): TakenSnapshot | null;
+  /** Removes the job's parked snapshots but `keepID`, and but those that another job starts from. */
   dropFormerParked(sessionJobs: SessionJobs, jobID: string, keepID: string): Promise<void>;
-  /** Newest whole-file-system snapshot of a job's own sandbox. */
+  /** The newest snapshot of the job's whole file system. */
   newestOf(job: Job): SnapshotRecord | null;
-  /** By id, or by label. */
+  /** Finds a snapshot by id or label. */
   find(orchestrator: string, name: string): SnapshotRecord | null;
-  /** A label of which the snapshot is gone: it has expired. */
+  /** A label whose snapshot has expired or was removed. */
   lostLabel(orchestrator: string, name: string): Label | null;
-  /** Those that were asked for, oldest first. */
+  /** Snapshots that were asked for, oldest first. */
   list(orchestrator: string): SnapshotRecord[];
   /** Removes every snapshot of a deleted session. */
   removeAll(orchestrator: string): Promise<void>;
 }
 
 /** A snapshot that was asked for. */
-export interface Frozen {
+export interface TakenSnapshot {
   readonly snapshot: SnapshotRecord;
-  /** The job that has the label asked for, and keeps it; null when the snapshot bears it, or none was asked for. */
+  /** The job that owns the wanted label and keeps it; null when the snapshot got the label, or none was wanted. */
   readonly labelOwner: string | null;
 }
 
@@ -47,8 +47,8 @@ export interface SnapshotsDeps {
   readonly clock: Clock;
 }
 
-/** Enough for one every few minutes of a day. */
-const MAX_OF_A_JOB = 200;
+/** Snapshots that one job may ask for: enough for one every few minutes of a day. */
+const MAX_PER_JOB = 200;
 
 export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snapshots {
   async function store(name: ProviderName) {
@@ -63,10 +63,10 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     pool.deleteSnapshot(snapshot.id);
   }
 
-  /** What the snapshots that were asked for of a job take. Those taken by itself replace each other. @throws PluginError */
+  /** The space that a job's snapshots take, without parked ones, which replace each other. @throws PluginError at the limit */
   function charge({ id, orchestrator }: Job): SnapshotCharge {
     const own = pool.snapshots(orchestrator).filter(({ jobID, parked }) => jobID === id && !parked);
-    if (own.length >= MAX_OF_A_JOB) {
+    if (own.length >= MAX_PER_JOB) {
       const message = `${id} has ${own.length} snapshots, as many as a job may have. They are removed with its session; start new jobs from those there are.`;
       throw new PluginError("snapshot_failed", message, { retryable: false });
     }
@@ -114,8 +114,8 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     }
   }
 
-  /** The files are kept in any case: who may not have the name is told. */
-  function name(snapshot: SnapshotRecord, label: string | null): Frozen {
+  /** Gives the snapshot a label. One that another job owns is not given; the snapshot is kept all the same. */
+  function name(snapshot: SnapshotRecord, label: string | null): TakenSnapshot {
     if (label === null) return { snapshot, labelOwner: null };
     const { orchestrator, jobID, id: snapshotID } = snapshot;
     const { owner } = pool.giveLabel(orchestrator, { label, jobID, snapshotID });

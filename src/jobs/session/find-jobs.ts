@@ -3,8 +3,8 @@ import type { Job } from "../core/job.ts";
 import type { SessionJobs } from "./session-jobs.ts";
 
 /**
- * The jobs named, in the order named and each once; all of the session's when none are named.
- * @throws PluginError `not_found`, naming those that are not this session's: a foreign job does not exist
+ * The named jobs, in the order of the names and each once; without names all jobs of the session.
+ * @throws PluginError `not_found` with the names that are no jobs of this session: jobs of other sessions count as unknown
  */
 export function findJobs(sessionJobs: SessionJobs, ids: readonly string[] | undefined): Job[] {
   if (ids === undefined) return [...sessionJobs.all()];

@@ -14,8 +14,8 @@ export interface JobChange {
 }
 
 /**
- * The jobs of one orchestrator session: the store is the truth, this its cache. A change is written before anyone
- * hears of it. It is synchronous, so that a decision and the write that follows it cannot be torn apart.
+ * The jobs of one orchestrator session: a cache in front of the store, which is the truth. A change is written before
+ * listeners hear of it. Everything is synchronous, so that nothing can come between a decision and its write.
  */
 export interface SessionJobs {
   readonly orchestrator: string;
@@ -24,22 +24,22 @@ export interface SessionJobs {
   get(jobID: string): Job | undefined;
   nextPosition(): number;
   add(jobs: readonly { readonly job: Job; readonly prompt: string }[]): void;
-  /** Returns the job as changed. @throws Error when its state changes in a way that no transition does (J2) */
+  /** @returns the changed job @throws Error when its state changes in a way that no transition does (J2) */
   update(jobID: string, change: (job: Job) => Job): Job;
-  /** Reads a job again that another process writes. */
+  /** Reads the job from the store again, because another process may have written it. */
   reload(jobID: string): Job;
-  /** @param update what the job's files are brought up to first */
+  /** @param update state of the project that the job's files are updated to before the turn; null = they stay */
   addTurn(jobID: string, text: string, update?: TreeBase | null): Turn;
-  /** First turn that was not prompted yet. */
+  /** The first turn that has not been prompted yet. */
   nextTurn(jobID: string): Turn | undefined;
-  /** The turn that a former process prompted and of which no end is known. */
+  /** The turn that a former process prompted and whose end is not recorded. */
   openTurn(jobID: string): Turn | undefined;
   saveTurn(turn: Turn): void;
-  /** Marks turns that a dead process left running as stopped: the job has ended since. */
+  /** Marks turns as stopped that a dead process left running; the job has ended since. */
   stopRunningTurns(jobID: string): void;
-  /** What the orchestrator is still to be told: every end of a job, recorded with it. */
+  /** Ends of jobs that the orchestrator has not been told of yet. Each is recorded together with the end. */
   notices(): Notice[];
-  /** @returns the notices as changed, without those that another process has delivered meanwhile */
+  /** Records how notices are delivered. @returns the changed notices, without those that another process took meanwhile */
   deliver(notices: readonly Notice[], delivery: Delivery | null): Notice[];
   /** The notice has reached the orchestrator. */
   told(notice: Notice, at: number): void;
@@ -54,7 +54,7 @@ export interface SessionJobsDeps {
   readonly changes: Pick<Emitter<JobChange>, "emit">;
 }
 
-/** @throws Error where a caller knows that there is one */
+/** For callers that know the job exists. @throws Error when it does not */
 export function requireJob(sessionJobs: SessionJobs, jobID: string): Job {
   const job = sessionJobs.get(jobID);
   if (!job) throw new Error(`no job ${jobID} in session ${sessionJobs.orchestrator}`);
@@ -117,7 +117,7 @@ export function createSessionJobs({ orchestrator, store, ids, changes }: Session
     nextTurn: (jobID) => store.turns(jobID).find((turn) => turn.state === "queued"),
     openTurn(jobID) {
       const turns = store.turns(jobID);
-      // Its end may have been written, and not the job's: then it is the last one, and is looked at again.
+      // The turn's end may have been written and the job's not: then it is the last turn, and is read again.
       const last = turns.every(({ state }) => state !== "queued") ? turns.at(-1) : undefined;
       return turns.find(({ state }) => state === "running") ?? last;
     },
