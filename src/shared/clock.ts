@@ -1,28 +1,28 @@
-/** The only door to time. Everything else receives a `Clock`, so that tests own the time. */
+/** The only access to time. Everything else receives a `Clock`, so that tests control time. */
 export interface Clock {
   /** Epoch milliseconds. */
   now(): number;
-  /** Runs `callback` once after `delayMs`; the returned function takes it back. Never keeps the process alive. */
+  /** Runs `callback` once after `delayMs`; the returned function cancels it. Timers never keep the process alive. */
   after(delayMs: number, callback: () => void): () => void;
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(delayMs, callback) {
-    // setTimeout fires at once above 2^31-1 ms; no delay of ours is meant to be that long.
+    // setTimeout fires immediately above 2^31-1 ms (24.8 days), longer than any delay here is meant to be.
     const timer = setTimeout(callback, Math.min(delayMs, 2 ** 31 - 1));
     timer.unref?.();
     return () => clearTimeout(timer);
   },
 };
 
-/** Keeps the process alive, which timers never do, until the returned function is called. */
+/** Keeps the process alive until the returned function is called. */
 export function holdProcess(): () => void {
   const timer = setInterval(() => {}, 2 ** 30);
   return () => clearInterval(timer);
 }
 
-/** Resolves after `delayMs`, or as soon as `signal` aborts (it never rejects). */
+/** Resolves after `delayMs`, or as soon as `signal` aborts. Never rejects. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();

@@ -1,4 +1,4 @@
-/** Runs operations side by side, but no more than `count` of them; the others wait in order. */
+/** Runs at most `count` operations at a time; further ones wait in the order of their calls. */
 export function createConcurrencyLimit(count: number) {
   let free = count;
   const waiting: (() => void)[] = [];

@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
 
-/** A call did not answer in the time we give it. It may still do what it was asked. */
+/** A call exceeded its time limit. What it was asked to do may still happen. */
 export class DeadlineError extends Error {
   override readonly name = "DeadlineError";
 
@@ -9,7 +9,7 @@ export class DeadlineError extends Error {
   }
 }
 
-/** The caller gave up. */
+/** The caller aborted the wait for a call. */
 export class AbandonedError extends Error {
   override readonly name = "AbandonedError";
 }
@@ -17,15 +17,15 @@ export class AbandonedError extends Error {
 export interface Within<T> {
   readonly clock: Clock;
   readonly limitMs: number;
-  /** Opens the message: "Creating sandbox job_1". */
+  /** Subject of the error message: "Creating sandbox job_1". */
   readonly doing: string;
   readonly signal?: AbortSignal | undefined;
-  /** Given what arrives after everyone has stopped waiting for it. */
+  /** Gets the value if it arrives after the wait has ended. */
   readonly onLate?: (value: T) => void;
 }
 
 /**
- * Waits for a call no longer than `limitMs`: what answers it may stand still for ever.
+ * Waits for a call for at most `limitMs`; it might never settle.
  * @throws DeadlineError, AbandonedError, and whatever the call rejects with
  */
 export function within<T>(call: Promise<T>, { clock, limitMs, doing, signal, onLate }: Within<T>): Promise<T> {
@@ -50,7 +50,7 @@ export function within<T>(call: Promise<T>, { clock, limitMs, doing, signal, onL
         resolve(value);
       },
       (error: unknown) => {
-        if (!waiting) return; // Nobody waits for it any more.
+        if (!waiting) return; // the caller already has its error
         stop();
         reject(error);
       },

@@ -1,4 +1,4 @@
-/** Typed events to any number of listeners. A listener that throws is a bug of its own and never stops the others. */
+/** Typed events for any number of listeners. A listener that throws has a bug, which does not keep the others from being called. */
 export interface Emitter<Event> {
   emit(event: Event): void;
   /** Returns the function that ends the subscription. */

@@ -1,4 +1,4 @@
-/** Error codes of the public contract. Every failure a user or a model sees carries one of them. */
+/** Error codes of the public contract. Every failure that a user or a model sees has one of them. */
 export const ERROR_CODES = [
   "config_invalid",
   "invalid_task",
@@ -24,14 +24,14 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** A failure as a value: what the runner stores and the model reads. `retryable` is null when nobody knows. */
+/** A failure as a value, as it is stored and shown. `retryable` is null when that is unknown. */
 export interface Failure {
   readonly code: ErrorCode;
   readonly message: string;
   readonly retryable: boolean | null;
 }
 
-/** A failure on its way up: thrown by adapters, turned into a `Failure` at the boundary. */
+/** A failure that is thrown; the outermost boundary turns it into a `Failure`. */
 export class PluginError extends Error {
   override readonly name = "PluginError";
   readonly code: ErrorCode;
@@ -45,9 +45,9 @@ export class PluginError extends Error {
 }
 
 /**
- * Any thrown thing as a `Failure`.
- * @param fallback code for what is not a `PluginError`
- * @param doing what was attempted and on what, e.g. `create a sandbox for job_1`; opens the message of foreign errors
+ * Converts anything that was thrown into a `Failure`.
+ * @param fallback the code, where the error is not a `PluginError` and so has none
+ * @param doing what was attempted and on what, e.g. `create a sandbox for job_1`; starts the message in the same case
  */
 export function toFailure(error: unknown, fallback: ErrorCode, doing: string): Failure {
   if (error instanceof PluginError) return { code: error.code, message: error.message, retryable: error.retryable };

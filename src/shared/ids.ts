@@ -3,14 +3,15 @@ import { customAlphabet } from "nanoid";
 const lower = customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 12);
 const base62 = customAlphabet("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 14);
 
-/** A fresh identifier such as `job_k3v9…`; safe in file names, git branches and URLs. */
+/** Makes a new identifier such as `job_k3v9…`, which is safe in file names, git branches and URLs. */
 export type IdGenerator = (prefix: string) => string;
 
 export const randomId: IdGenerator = (prefix) => `${prefix}_${lower()}`;
 
 /**
- * Ids as OpenCode makes them for messages (`msg`) and parts (`prt`): prefix, 12 hex digits of (epoch ms × 4096 +
- * counter) modulo 2^48, 14 base-62 characters. They order a session's messages, so one is made just before its use.
+ * Makes IDs in OpenCode's format for messages (`msg`) and parts (`prt`): the prefix, 12 hexadecimal digits of (epoch ms ×
+ * 4096 + counter) modulo 2^48, and 14 base-62 characters. OpenCode sorts a session's messages by ID, so create one right
+ * before its use.
  * @source OpenCode 1.18.33, verified against the binary
  */
 export function createHostIds(now: () => number): (prefix: "msg" | "prt") => string {

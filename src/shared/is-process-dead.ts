@@ -1,4 +1,4 @@
-/** Whether no process of this machine has the id. A reused id counts as alive. */
+/** Whether no process of this machine has this process ID. A reused ID counts as alive. */
 export function isProcessDead(pid: number): boolean {
   try {
     process.kill(pid, 0);

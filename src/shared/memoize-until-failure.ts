@@ -1,7 +1,7 @@
-/** A call made once, at its first use: later callers get the same promise. After a rejection the next caller tries again. */
+/** A function that makes its value at the first call and then returns the same promise. After a rejection it tries again. */
 export interface Memoized<Value> {
   (): Promise<Value>;
-  /** The call under way or done; null before the first use and after a failure. Starts nothing. */
+  /** The promise of the value; null before the first call and after a failure. Starts nothing. */
   current(): Promise<Value> | null;
 }
 
@@ -10,7 +10,7 @@ export function memoizeUntilFailure<Value>(make: () => Promise<Value>): Memoized
   return Object.assign(() => cache.getOrMake(null, make), { current: () => cache.get(null) });
 }
 
-/** Like `memoizeUntilFailure`, with one call per key. A rejected call leaves the cache before its callers learn of the failure. */
+/** Like `memoizeUntilFailure` with one value per key. A rejected promise leaves the cache before its callers see the failure. */
 export class PromiseCache<Key, Value> {
   readonly #promises = new Map<Key, Promise<Value>>();
 
@@ -20,12 +20,12 @@ export class PromiseCache<Key, Value> {
     const made = make();
     this.#promises.set(key, made);
     made.catch(() => {
-      if (this.#promises.get(key) === made) this.#promises.delete(key); // it may have been deleted and made anew
+      if (this.#promises.get(key) === made) this.#promises.delete(key); // the key may have been deleted and made again
     });
     return made;
   }
 
-  /** The call under way or done; null where there is none. */
+  /** The promise of the value; null where there is none. */
   get(key: Key): Promise<Value> | null {
     return this.#promises.get(key) ?? null;
   }

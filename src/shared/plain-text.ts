@@ -1,18 +1,18 @@
 /*
- * What a job, a file name or a program wrote, made fit to be read: by a person at a terminal or in a browser, and by a
- * model. Gone is whatever is not seen and yet does something: escape codes, controls, bidirectional overrides, and
- * characters of no width, in which words for a model can be hidden from a person. What is seen stays as it is.
+ * Makes text from jobs, file names and programs safe to show to a person, in a terminal or a browser, and to a model.
+ * Removed is whatever is invisible and still has an effect: escape codes, control characters, bidirectional overrides, and
+ * zero-width characters, which can hide words for a model from a person. Visible text is left as it is.
  */
 
-/** Text of several lines. Every kind of line break becomes a line feed; other controls than that and tab are gone. */
+/** Text of several lines. Every kind of line break becomes a line feed; tab is the only other control character kept. */
 export function plainText(text: string): string {
   const lines = withoutEscapeCodes(wellFormed(text)).replace(LINE_BREAKS, "\n");
-  return dropUnseen(lines.replace(CONTROLS, ""));
+  return dropInvisible(lines.replace(CONTROLS, ""));
 }
 
-/** Text of one line, with single spaces, of at most `max` characters. */
+/** Text on one line, with single spaces, cut to `max` characters. */
 export function oneLine(text: string, max = 500): string {
-  // Cut roughly first: nobody reads the end of a line of megabytes, and the expressions below would.
+  // Cut roughly first, so that the expressions below do not process megabytes that are dropped anyway.
   const start = text.length > 16 * max ? text.slice(0, 16 * max) : text;
   const line = plainText(start).replace(/\s+/gu, " ").trim();
   const characters = [...line];
@@ -21,29 +21,29 @@ export function oneLine(text: string, max = 500): string {
 }
 
 /**
- * A name that may hold anything, such as a file's: as it is where it can be taken for nothing else, otherwise in quotes
- * with escapes for what is not seen, so that it can still be told from others.
+ * A name that may contain anything, such as a file name. A harmless name is returned unchanged. Any other is quoted, with
+ * escapes for invisible characters, so that different names still look different.
  */
 export function plainName(name: string, max = 500): string {
   if (name.length <= max && HARMLESS_NAME.test(name) && oneLine(name, max) === name) return name;
   const start = wellFormed(wellFormed(name).slice(0, max));
-  const quoted = JSON.stringify(start).replace(UNSEEN_IN_NAMES, toEscape);
+  const quoted = JSON.stringify(start).replace(ESCAPED_IN_NAMES, toEscape);
   return start.length < name.length ? `${quoted}…` : quoted;
 }
 
 /** One line in double quotes that nothing inside can close. */
 export const inQuotes = (text: string, max = 500): string => `"${oneLine(text, max).replace(/["\\]/g, "\\$&")}"`;
 
-/** How many characters `plainText` takes out because they would not be seen, escape codes apart. */
+/** Number of invisible characters that `plainText` removes, not counting escape codes. */
 export function countInvisible(text: string): number {
   const lines = withoutEscapeCodes(wellFormed(text)).replace(LINE_BREAKS, "\n");
-  return [...lines].length - [...dropUnseen(lines.replace(CONTROLS, ""))].length;
+  return [...lines].length - [...dropInvisible(lines.replace(CONTROLS, ""))].length;
 }
 
-/** What a terminal would take for an order to itself: colours, cursor moves, titles, links. The text of links stays. */
+/** Removes terminal escape codes: colours, cursor moves, titles, links. The text of a link stays. */
 export const withoutEscapeCodes = (text: string): string => text.replace(ESCAPE_CODES, "");
 
-/** A program's output as it stands on a screen at its end: of a line drawn anew and anew the last, without escape codes. */
+/** A program's output as the screen shows it at the end: the last version of a line that was redrawn, without escape codes. */
 export function screenText(text: string): string {
   return withoutEscapeCodes(text)
     .split("\n")
@@ -54,27 +54,27 @@ export function screenText(text: string): string {
 
 const ESCAPE_CODES = new RegExp(
   [
-    // strings up to their end (titles, links, device controls): without an end on the line only what opens them goes
+    // strings with their terminator (titles, links, device controls); without one on the line, only what opens the string
     "(?:\\x1b[\\]PX^_]|[\\x9d\\x90\\x98\\x9e\\x9f])[^\\x07\\x1b\\n\\x90\\x98\\x9c-\\x9f]*(?:\\x07|\\x1b\\\\|\\x9c)",
-    "(?:\\x1b\\[|\\x9b)[0-?]*[ -/]*[@-~]", // controls with parameters
-    "\\x1b[ -/]*[0-~]", // all others
+    "(?:\\x1b\\[|\\x9b)[0-?]*[ -/]*[@-~]", // control sequences with parameters
+    "\\x1b[ -/]*[0-~]", // all other escape sequences
   ].join("|"),
   "g",
 );
 
-/** Half a character alone becomes the replacement character. Without the flag `u`: with it Bun 1.3 overlooks some. */
+/** Replaces lone surrogates by U+FFFD. Without the flag `u`, with which Bun 1.3 misses some. */
 const wellFormed = (text: string): string =>
   text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\uFFFD");
 
 const LINE_BREAKS = /\r\n|[\r\v\f\x85\u2028\u2029]/g;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it matches
 const CONTROLS = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g;
 
-/** Of no width, or without a meaning of their own (Unicode's "default ignorable", and what annotates other text). */
-const UNSEEN = "[\\p{Default_Ignorable_Code_Point}\\uFFF9-\\uFFFB\\uFFFE\\uFFFF]";
+/** Characters that are invisible or only annotate others (Unicode's "default ignorable", and interlinear annotation). */
+const INVISIBLE = "[\\p{Default_Ignorable_Code_Point}\\uFFF9-\\uFFFB\\uFFFE\\uFFFF]";
 
-/** Scripts in which a joiner between two letters is part of the spelling. */
+/** Scripts in which a zero-width joiner after a letter is part of the spelling. */
 const JOINING = [
   ...["Arabic", "Syriac", "Mongolian", "Nko", "Devanagari", "Bengali", "Gurmukhi", "Gujarati", "Oriya", "Tamil"],
   ...["Telugu", "Kannada", "Malayalam", "Sinhala", "Khmer", "Myanmar", "Tibetan"],
@@ -82,33 +82,34 @@ const JOINING = [
   .map((script) => `\\p{Script=${script}}`)
   .join("");
 
-/** England, Scotland and Wales: the only flags that are spelt with tag characters. */
+/** Flags of England, Scotland and Wales, the only ones that are spelt with tag characters. */
 const FLAGS = ["gbeng", "gbsct", "gbwls"].map((code) =>
   [...code].map((letter) => String.fromCodePoint(0xe0000 + letter.charCodeAt(0))).join(""),
 );
 
 const EMOJI = "\\p{Extended_Pictographic}\\p{Emoji_Modifier}?[\\uFE0E\\uFE0F]?";
 
-/** What is not seen by itself, where it shapes what is seen; else in a group of its own what is to go. */
-const SEEN_OR_UNSEEN = new RegExp(
+/** Matches invisible characters: those that shape a visible one along with it, all others in a capture group. */
+const VISIBLE_OR_INVISIBLE = new RegExp(
   [
     `\\u{1F3F4}(?:${FLAGS.join("|")})\\u{E007F}`,
     `${EMOJI}(?:\\u200D${EMOJI})*`,
     "[0-9#*]\\uFE0F\\u20E3", // keycaps
     `[${JOINING}][\\u200C\\u200D]`,
     "\\p{Script=Mongolian}[\\u180B-\\u180D\\u180F]",
-    `(${UNSEEN})`,
+    `(${INVISIBLE})`,
   ].join("|"),
   "gu",
 );
 
-const dropUnseen = (text: string): string =>
-  text.replace(SEEN_OR_UNSEEN, (whole, unseen: string | undefined) => (unseen === undefined ? whole : ""));
+const dropInvisible = (text: string): string =>
+  text.replace(VISIBLE_OR_INVISIBLE, (match, invisible: string | undefined) => (invisible === undefined ? match : ""));
 
-/** No space and no comma: in a list a name must not pass for two, nor for a sentence. */
+/** Without spaces and commas, so that a name in a list cannot pass for two names or for a sentence. */
 const HARMLESS_NAME = /^[\p{L}\p{N}\p{M}\p{So}._/@+=~#%:[\]()-]+$/u;
 
-const UNSEEN_IN_NAMES = new RegExp(`${UNSEEN}|[<·\\x7f-\\x9f\\u2028\\u2029]`, "gu"); // "<" opens our marks, "·" ends our facts
+/** Also the marks that our own texts use: "<" opens a tag, "·" separates facts. */
+const ESCAPED_IN_NAMES = new RegExp(`${INVISIBLE}|[<·\\x7f-\\x9f\\u2028\\u2029]`, "gu");
 
 const toEscape = (character: string): string =>
   Array.from(

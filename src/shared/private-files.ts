@@ -15,52 +15,54 @@ import { PluginError } from "./error-code.ts";
 import { randomId } from "./ids.ts";
 
 /*
- * Files and folders of the state. O1: they are the user's alone, whatever his umask and whoever made them. O2: the state
- * directory itself may be a link of the user's, say to a larger disk; below it no link is followed: what is made, read
- * or removed through one would lie elsewhere.
+ * Files and folders of the durable state.
+ * O1: only the user can access them, whatever the umask was and whoever created them.
+ * O2: the state directory itself may be a link, for example to a larger disk. No link below it is followed, because what is
+ *     created, read or removed through one would lie elsewhere.
  */
 
 /**
- * Makes a folder where there is none, and sees that it is one of ours.
+ * Creates a folder if it is missing, and makes sure that it belongs to this user alone.
+ * @param mayBeLink whether a link to a folder is accepted
  * @throws PluginError `config_invalid`; what `node:fs` throws
  */
 export function ensurePrivateFolder(path: string, { mayBeLink = false }: { readonly mayBeLink?: boolean } = {}): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
-  claim(path, mayBeLink ? statSync(path) : lstatSync(path), "folder", 0o700);
+  makePrivate(path, mayBeLink ? statSync(path) : lstatSync(path), "folder", 0o700);
 }
 
 /**
- * Makes sure that a file belongs to this user alone and is no link; creates it, empty, where it is missing. An existing file
- * is not opened: a process that closes a second descriptor of a database loses its locks on it.
+ * Creates an empty file if it is missing, and makes sure that it belongs to this user alone and is not a link. An existing
+ * file is not opened, because a process that closes a second descriptor of a database loses its locks on it.
  * @throws PluginError `config_invalid`; what `node:fs` throws
  */
 export function ensurePrivateFile(path: string): void {
   const { O_CREAT, O_EXCL, O_WRONLY } = constants;
   try {
-    closeSync(openSync(path, O_CREAT | O_EXCL | O_WRONLY, 0o600)); // EXCL follows no link
+    closeSync(openSync(path, O_CREAT | O_EXCL | O_WRONLY, 0o600)); // O_EXCL does not follow a link
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
   }
   makeFilePrivate(path);
 }
 
-/** Makes sure that a file, if there is one, belongs to this user alone and is no link. */
+/** Makes sure that a file, if it exists, belongs to this user alone and is not a link. @throws PluginError `config_invalid` */
 export function makeFilePrivate(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found) claim(path, found, "file", 0o600);
+  if (found) makePrivate(path, found, "file", 0o600);
 }
 
-/** Whether there is a folder of that name, and no link to one. */
+/** Whether a folder, and not a link to one, lies at the path. */
 export const isRealFolder = (path: string): boolean =>
   lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
-/** Refuses a folder that is a link, or something else; one that is not there is fine. @throws PluginError `config_invalid` */
+/** Accepts a folder, or nothing at all, at the path. @throws PluginError `config_invalid` for a link or anything else */
 export function refuseLinkedFolder(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found && !found.isDirectory()) throw refused(path, wrongKind(found, "folder"));
 }
 
-/** Text of a file of ours; null where there is none. Neither a link nor a pipe in its place is followed or waited for. */
+/** Text of a private file; null where there is no regular file. A link is not followed, and a pipe is not waited for. */
 export function readPrivateFile(path: string): string | null {
   if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return null;
   const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -77,26 +79,27 @@ export function readPrivateFile(path: string): string | null {
   }
 }
 
-/** Writes a file of ours at once and whole, in place of whatever is there. */
+/** Writes a private file atomically, in place of whatever lies at the path. */
 export function writePrivateFile(path: string, text: string): void {
-  const half = `${path}.${randomId("new")}`;
-  writeFileSync(half, text, { flag: "wx", mode: 0o600 });
-  renameSync(half, path);
+  const temporary = `${path}.${randomId("new")}`;
+  writeFileSync(temporary, text, { flag: "wx", mode: 0o600 });
+  renameSync(temporary, path);
 }
 
-function claim(path: string, found: Stats, kind: "file" | "folder", mode: number): void {
+/** Refuses what is not of the given kind or not this user's, and takes away everyone else's access. */
+function makePrivate(path: string, found: Stats, kind: "file" | "folder", mode: number): void {
   if (kind === "file" ? !found.isFile() : !found.isDirectory()) throw refused(path, wrongKind(found, kind));
   const user = process.geteuid?.();
-  if (user === undefined) return; // a system without such owners and modes
+  if (user === undefined) return; // Windows has no such owners and modes
   if (found.uid !== user) throw refused(path, `it belongs to another user (${found.uid}, you are ${user})`);
   if ((found.mode & 0o077) === 0) return;
   chmodSync(path, mode);
   if ((statSync(path).mode & 0o077) !== 0)
-    throw refused(path, "others can read it, and its file system lets nobody change that");
+    throw refused(path, "others can access it, and its file system does not allow changing that");
 }
 
 const wrongKind = (found: Stats, kind: string): string =>
-  found.isSymbolicLink() ? "it is a link, and links there are not followed" : `it is no ${kind}`;
+  found.isSymbolicLink() ? "it is a link, and links there are not followed" : `it is not a ${kind}`;
 
 const refused = (path: string, why: string) =>
   new PluginError(

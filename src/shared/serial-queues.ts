@@ -1,7 +1,7 @@
-/** Runs operations of one key strictly one after another; those of different keys go on side by side. */
+/** Runs operations with the same key one after another, and operations with different keys concurrently. */
 export interface SerialQueues {
   run<T>(key: string, operation: () => Promise<T>): Promise<T>;
-  /** Resolves when what was under way has ended. */
+  /** Resolves when all operations queued so far have ended. */
   settled(): Promise<void>;
 }
 

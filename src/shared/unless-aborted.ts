@@ -1,8 +1,8 @@
 import { PluginError } from "./error-code.ts";
 
 /**
- * Waits for work that cannot be stopped, or no longer than until the job is.
- * @param before what the work is to reach: "it had a sandbox"
+ * Waits for work that cannot be cancelled itself, but only until the job is stopped.
+ * @param before completes the message "The job was stopped before …": "it had a sandbox"
  * @throws PluginError `cancelled`, and whatever the work rejects with
  */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, before: string): Promise<T> {

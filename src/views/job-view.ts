@@ -6,22 +6,22 @@ import type { SnapshotRecord } from "../jobs/core/snapshot-record.ts";
 import { oneLine } from "../shared/plain-text.ts";
 
 /**
- * A job as the model, the user and every view see it. Field names are the public contract's. What a client shows in a
- * line is one line, without anything that is not seen. Exact as the job gave them are its result and names of files:
- * whoever shows those makes them fit for it.
+ * A job as the model, the user and every view see it. Field names are the public contract's. Fields that clients show in
+ * a line are one line without invisible characters. The result and file names are exactly as the job gave them, so whoever
+ * shows them must make them safe.
  */
 export interface JobView {
   readonly id: string;
   readonly description: string;
   readonly state: Job["state"]["kind"];
-  /** What it waits for, or why it is in trouble. */
+  /** What the job waits for, or what delays it. */
   readonly reason?: string;
   readonly queuePosition?: number;
   readonly agent: string;
   readonly model?: string;
   readonly environment: string;
   readonly provider: string;
-  /** What it has, or while that is not known what it asked for. */
+  /** The GPU of its sandbox; until it has one, the GPU that was requested. */
   readonly gpu?: string;
   readonly sessionID?: string;
   readonly sandboxID?: string;
@@ -33,22 +33,22 @@ export interface JobView {
   readonly tokens: Job["tokens"];
   /** USD. */
   readonly usd: { readonly model: number; readonly compute: number };
-  /** ISO 8601, as are the other moments. */
+  /** ISO 8601, like the other moments. */
   readonly createdAt: string;
   readonly startedAt?: string;
   readonly endedAt?: string;
   readonly elapsedSeconds: number;
   readonly ports?: Job["ports"];
   readonly snapshot?: string;
-  /** When its files were last brought up to date with the project: files left with conflict markers, or why it failed. */
+  /** The last update of its files to the project's newer state: files with conflict markers, or why it failed. */
   readonly update?: { readonly at: string; readonly conflicts: readonly string[]; readonly problem?: string };
   readonly result?: string;
   readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean | null };
-  /** What the user or the model should know: files left out, limits not kept here. */
+  /** What the user or the model should know: files that were left out, limits that cannot be kept on this machine. */
   readonly notes: readonly string[];
 }
 
-/** A snapshot as everyone sees it. */
+/** A snapshot as the model, the user and every view see it. */
 export interface SnapshotView {
   readonly id: string;
   readonly label?: string;
@@ -64,7 +64,7 @@ export interface SnapshotView {
 export interface JobFacts {
   readonly place: QueuePlace | null;
   readonly live: Activity;
-  /** Since when its sandbox owes an answer; null when it does not. */
+  /** When the oldest request that its sandbox has not answered was made, epoch ms; null = none is open. */
   readonly pendingSince: number | null;
   /** Epoch ms. */
   readonly now: number;
@@ -130,12 +130,12 @@ export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
   };
 }
 
-/** What it waits for, or the trouble it is in; nothing is delayed until it is sure. */
+/** What a job waits for, or what delays it. A delay is reported early, before it is certain that something is wrong. */
 function toReason({ state, sandbox }: Job, { place, live, pendingSince, now }: JobFacts): string | null {
   if (state.kind === "queued") return place?.reason ?? null;
-  if (state.kind === "interrupted") return "its OpenCode process ended; it goes on when its session is used again";
+  if (state.kind === "interrupted") return "its OpenCode process ended; the job goes on when its session is used again";
   if (state.kind === "starting" && sandbox.kind === "creating")
-    return late("its sandbox is being made", state.since, now);
+    return late("its sandbox has been starting", state.since, now);
   if (state.kind !== "running") return null;
   const unanswered = late("its sandbox has not answered", pendingSince, now);
   if (unanswered) return unanswered;
@@ -143,10 +143,10 @@ function toReason({ state, sandbox }: Job, { place, live, pendingSince, now }: J
     const { attempt, nextAt, message } = live.retry;
     return `model retry ${attempt} of ${MODEL_RETRIES}, next in ${seconds(Math.max(0, nextAt - now))} s: ${message}`;
   }
-  return live.tool === null ? late("nothing has been heard of its model", live.lastActivityAt, now) : null;
+  return live.tool === null ? late("nothing heard from its model", live.lastActivityAt, now) : null;
 }
 
-/** What takes so long is worth a word. */
+/** Delays from this length on are reported. */
 const LATE_MS = 3_000;
 
 const late = (what: string, since: number | null, now: number): string | null =>
@@ -155,7 +155,7 @@ const late = (what: string, since: number | null, now: number): string | null =>
 /** @source OpenCode 1.18.33 retries a model request at most five times */
 const MODEL_RETRIES = 5;
 
-/** Longest fields, characters. A job's task and report are no longer; a failure may quote anything. */
+/** Longest fields, in characters. Descriptions and statuses are cut to this where they enter; a failure may quote anything. */
 const DESCRIPTION_LIMIT = 100;
 const STATUS_LIMIT = 300;
 const NAME_LIMIT = 64;
@@ -165,7 +165,7 @@ const toMetrics = (metrics: Job["metrics"]): Job["metrics"] =>
   Object.fromEntries(
     Object.entries(metrics).map(([name, metric]) => [
       oneLine(name, NAME_LIMIT),
-      { ...metric, value: metric.value ?? "NaN" }, // JSON made null of it
+      { ...metric, value: metric.value ?? "NaN" }, // JSON has no NaN, so it was stored as null
     ]),
   );
 

@@ -1,11 +1,11 @@
 import type { Options } from "../config/schema.ts";
 import type { ProviderName } from "../sandboxes/port.ts";
 
-/** Whether anything keeps jobs apart from this machine. Only a user takes that away, by name. */
+/** Whether jobs are isolated from this machine. Only the user can switch isolation off, by name. */
 export const isIsolated = (provider: ProviderName, { isolation }: Pick<Options["local"], "isolation">): boolean =>
   provider !== "local" || isolation !== "none";
 
-/** Where jobs run, in words that follow "Jobs run". */
+/** Where jobs run, as words that follow "Jobs run". */
 export function describeLocation(provider: ProviderName, local: Pick<Options["local"], "isolation">): string {
   if (provider === "modal") return "on Modal";
   if (isIsolated(provider, local)) return "in local sandboxes on this machine";

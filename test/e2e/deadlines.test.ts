@@ -43,7 +43,7 @@ describe("models in trouble", () => {
           what: `${pattern} is told`,
         });
       await told(0, /^model retry [1-5] of 5, next in [\d.]+ s: /);
-      await told(1, /^nothing has been heard of its model for [3-9] s$/);
+      await told(1, /^nothing heard from its model for [3-9] s$/);
       const { finished } = (await ask(server, session.id, wait())).metadata;
       expect(finished.map(({ error }) => error?.code as string)).toEqual([
         "model_error",

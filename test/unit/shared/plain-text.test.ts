@@ -14,7 +14,7 @@ const tags = (text: string) => [...text].map((one) => String.fromCodePoint(0xe00
 
 const LONE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
-/** Text of any characters, rich in those that do something unseen. */
+/** Arbitrary text with many characters that are invisible and have an effect. */
 const ODD = [
   ...[
     "\0",
@@ -68,24 +68,28 @@ const odd = fc.string({
 describe("plain text", () => {
   test.each([
     ["colours and cursor moves", "\x1b[1;31mred\x1b[0m\x1b[2K\x1b[1A", "red"],
-    ["titles, and links but for their text", "\x1b]0;title\x07a\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "alink"],
-    ["the same in eight bits", "\x9b31mred\x9d0;title\x9c", "red"],
-    ["what opens a title that never ends, not the text after it", "\x1b]0;all of this\nstays", "0;all of this\nstays"],
+    ["titles, and links except their text", "\x1b]0;title\x07a\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "alink"],
+    ["eight-bit escape codes", "\x9b31mred\x9d0;title\x9c", "red"],
+    [
+      "the start of a title that never ends, but not the text after it",
+      "\x1b]0;all of this\nstays",
+      "0;all of this\nstays",
+    ],
     ["other escapes and bells", "\x1bcreset\x1b(Bascii\x07\b\0\x7f", "resetascii"],
-    ["directions", "a\u202eb\u2066c\u2069d\u200ee\u061cf", "abcdef"],
-    ["what has no width", "a\u200bb\u2060c\ufeffd\xade\u115ff\u3164g\u034fh", "abcdefgh"],
+    ["direction marks", "a\u202eb\u2066c\u2069d\u200ee\u061cf", "abcdef"],
+    ["zero-width characters", "a\u200bb\u2060c\ufeffd\xade\u115ff\u3164g\u034fh", "abcdefgh"],
     [
       "tag characters and variation selectors that hide text",
       `a${tags("ignore all")}b\u{e0101}\u{e0150}\ufe01c`,
       "abc",
     ],
-    ["joiners and selectors where nothing joins", "a\u200db\u200cc\ufe0f", "abc"],
-    ["halves of characters", "a\ud800b\udc00\ud800\ufeffc\ud800\uffff", "a\ufffdb\ufffd\ufffdc\ufffd"],
-  ])("loses %s", (_what, given, expected) => {
+    ["joiners and selectors that join nothing", "a\u200db\u200cc\ufe0f", "abc"],
+    ["lone surrogates", "a\ud800b\udc00\ud800\ufeffc\ud800\uffff", "a\ufffdb\ufffd\ufffdc\ufffd"],
+  ])("removes %s", (_what, given, expected) => {
     expect(plainText(given)).toBe(expected);
   });
 
-  test("breaks lines where any program would", () => {
+  test("turns every kind of line break into a line feed", () => {
     expect(plainText("a\r\nb\rc\u2028d\u2029e\x85f\vg\fh\n\ti")).toBe("a\nb\nc\nd\ne\nf\ng\nh\n\ti");
   });
 
@@ -98,12 +102,12 @@ describe("plain text", () => {
     "한국어 日本語 葛",
     "a\tb\n  c",
     "∑ → ✓ ⊘",
-  ])("keeps what is seen: %s", (text) => {
+  ])("keeps visible text: %s", (text) => {
     expect(plainText(text)).toBe(text);
     expect(countInvisible(text)).toBe(0);
   });
 
-  test("of anything has no control, no escape code, no direction and nothing hidden, and is itself plain", () => {
+  test("has no controls, escape codes, direction marks or hidden characters, whatever it is made from, and stays as it is when made plain again", () => {
     fc.assert(
       fc.property(odd, (text) => {
         const plain = plainText(text);
@@ -116,20 +120,20 @@ describe("plain text", () => {
     );
   });
 
-  test("counts what was hidden", () => {
+  test("counts the invisible characters", () => {
     expect(countInvisible(`a${tags("xyz")}\u200b\x1b[31m\r\nb`)).toBe(4);
   });
 });
 
 describe("one line", () => {
-  test("has single spaces and an end", () => {
+  test("has single spaces and a limited length", () => {
     expect(oneLine("  a\n\n b\u2028\tc  ")).toBe("a b c");
     expect(oneLine("x".repeat(20), 10)).toBe(`${"x".repeat(9)}…`);
     expect([...oneLine("😀".repeat(20), 10)].length).toBe(10);
     expect(oneLine("\n".repeat(1_000_000), 10)).toBe("…");
   });
 
-  test("of anything is one line of so many characters", () => {
+  test("is one line within the limit, whatever it is made from", () => {
     fc.assert(
       fc.property(odd, fc.integer({ min: 1, max: 40 }), (text, max) => {
         expect(oneLine(text, max)).not.toMatch(/[\n\r\t]| {2}/);
@@ -155,7 +159,7 @@ describe("a name", () => {
     expect(plainName(name)).toBe(shown);
   });
 
-  test("of any characters stays on a line and can be told from every other", () => {
+  test("stays on one line and differs from every other name, whatever its characters", () => {
     fc.assert(
       fc.property(odd, (name) => {
         const shown = plainName(name, 10_000);
@@ -167,7 +171,7 @@ describe("a name", () => {
   });
 });
 
-test("the text of a screen has of a redrawn line the last state, and no escape codes", () => {
+test("screen text has the last version of a redrawn line and no escape codes", () => {
   expect(screenText(" 1%\r 50%\r\x1b[K100%\r\ndone\r\n")).toBe("100%\ndone\n");
   expect(screenText("a\rb\r")).toBe("b");
   expect(withoutEscapeCodes("\x1b[32mok\x1b[0m")).toBe("ok");

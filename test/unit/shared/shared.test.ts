@@ -7,8 +7,8 @@ import { PluginError, toFailure } from "../../../src/shared/error-code.ts";
 import { createHostIds, randomId } from "../../../src/shared/ids.ts";
 import { createFakeClock, settle } from "../../support/fake-clock.ts";
 
-describe("ids in the host's form", () => {
-  test("order by when they were made, also within a millisecond and when the clock goes back", () => {
+describe("IDs in OpenCode's format", () => {
+  test("sort by creation, also within a millisecond and when the clock goes back", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: -5, max: 5 }), { maxLength: 200 }), (steps) => {
         let now = Date.UTC(2026, 0, 1);
@@ -23,21 +23,21 @@ describe("ids in the host's form", () => {
     );
   });
 
-  test("have the host's shape: prefix, 12 hex digits of the time, 14 of base 62", () => {
+  test("are a prefix, 12 hexadecimal digits of the time and 14 base-62 characters", () => {
     const at = Date.UTC(2026, 5, 1);
     const id = createHostIds(() => at)("prt");
     expect(id).toMatch(/^prt_[0-9a-f]{12}[0-9A-Za-z]{14}$/);
     expect(BigInt(`0x${id.slice(4, 16)}`)).toBe((BigInt(at) * 4096n) % 2n ** 48n);
   });
-
-  test("of ours are safe in file names, branches and URLs", () => {
-    expect(randomId("job")).toMatch(/^job_[0-9a-z]{12}$/);
-    expect(randomId("job")).not.toBe(randomId("job"));
-  });
 });
 
-describe("a few at a time", () => {
-  test("go side by side, the others follow in order, and a failure is its own", async () => {
+test("a random ID is safe in file names, branches and URLs", () => {
+  expect(randomId("job")).toMatch(/^job_[0-9a-z]{12}$/);
+  expect(randomId("job")).not.toBe(randomId("job"));
+});
+
+describe("a concurrency limit", () => {
+  test("runs that many operations at once and the others in order, also after a failure", async () => {
     const run = createConcurrencyLimit(2);
     const open: string[] = [];
     const ends = new Map<string, (error?: Error) => void>();
@@ -72,7 +72,7 @@ describe("a few at a time", () => {
 });
 
 describe("sleep", () => {
-  test("ends after its time, or when it is stopped, and leaves no timer", async () => {
+  test("ends after its time or when it is aborted, and leaves no timer", async () => {
     const clock = createFakeClock();
     const stopping = new AbortController();
     const woken: string[] = [];
@@ -90,7 +90,7 @@ describe("sleep", () => {
 });
 
 describe("an emitter", () => {
-  test("goes on past a listener that throws or leaves, and reports it", () => {
+  test("calls the other listeners after one throws or unsubscribes, and reports the error", () => {
     const heard: string[] = [];
     const errors: unknown[] = [];
     const { emit, on } = createEmitter<string>((error) => errors.push(error));
@@ -109,7 +109,7 @@ describe("an emitter", () => {
   });
 });
 
-test("any thrown thing becomes a failure; a known one keeps its code", () => {
+test("anything that is thrown becomes a failure, and a PluginError keeps its code", () => {
   const known = new PluginError("no_capacity", "none left", { retryable: true });
   expect(toFailure(known, "model_error", "x")).toEqual({ code: "no_capacity", message: "none left", retryable: true });
   const failure = { code: "model_error" as const, retryable: null };

@@ -3,7 +3,7 @@ import type { Job, JobState } from "../../../src/jobs/core/job.ts";
 
 export const AT = Date.UTC(2026, 0, 1);
 
-/** A job in that state since a minute after `AT`. */
+/** A job that entered the given state one minute after `AT`. */
 export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, more: Partial<Job> = {}): Job => ({
   id: "job_1",
   orchestrator: "ses_o",

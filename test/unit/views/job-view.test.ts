@@ -22,7 +22,7 @@ const started = { startedAt: AT + 1_000, childSession: "ses_c", status: "trainin
 const live: JobSandbox = { kind: "live", id: "sbx_1" };
 const parked: JobSandbox = { kind: "parked", snapshotID: "snap_1" };
 
-describe("a view has exactly the contract's fields", () => {
+describe("a job view has exactly the contract's fields", () => {
   const cases: [what: string, job: Job, facts: JobFacts, more: string[]][] = [
     ["queued", jobIn({ kind: "queued" }), facts({ place: { position: 2, reason: "waiting" } }), ["reason", "queuePosition"]],
     ["queued and next", jobIn({ kind: "queued" }), facts({ place: { position: 1, reason: null } }), ["queuePosition"]],
@@ -48,12 +48,12 @@ describe("a view has exactly the contract's fields", () => {
   }
 });
 
-test("a model is shown where one is known", () => {
+test("shows the model if it is known", () => {
   const job = jobIn({ kind: "queued" });
   expect(toJobView({ ...job, task: { ...job.task, model: "acme/large" } }, facts()).model).toBe("acme/large");
 });
 
-test("moments are ISO 8601, and time runs from the start to the end or to now", () => {
+test("shows moments in ISO 8601, and the time from the start to the end or to now", () => {
   const done = toJobView(jobIn({ kind: "completed", result: "" }, started), facts());
   expect([done.createdAt, done.startedAt, done.endedAt]).toEqual(["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:01.000Z", "2026-01-01T00:01:00.000Z"]); // biome-ignore format: one line
   expect(done.elapsedSeconds).toBe(59);
@@ -61,12 +61,12 @@ test("moments are ISO 8601, and time runs from the start to the end or to now", 
   expect(toJobView(jobIn({ kind: "queued" }), facts()).elapsedSeconds).toBe(0);
 });
 
-test("notes of a job and of the files it started from are told once", () => {
+test("shows a note once that belongs to the job and to the files it started from", () => {
   const base = { notes: ["a", "b"] } as unknown as Job["base"];
   expect(toJobView(jobIn({ kind: "queued" }, { base, notes: ["b", "c"] }), facts()).notes).toEqual(["a", "b", "c"]);
 });
 
-test("reasons say what a job waits for", () => {
+test("says what a job waits for", () => {
   const retry = { attempt: 3, message: "overloaded", nextAt: AT + 98_000 };
   const running = jobIn({ kind: "running", leaseID: "l" });
   const reason = (job: Job, more: Partial<JobFacts>) => toJobView(job, facts(more)).reason;
@@ -82,13 +82,13 @@ test("reasons say what a job waits for", () => {
   expect(reason(jobIn({ kind: "interrupted" }), {})).toContain("when its session is used again");
 });
 
-test("trouble is told within seconds", () => {
+test("reports a delay within seconds", () => {
   const running = jobIn({ kind: "running", leaseID: "l" });
   const live = (lastActivityAt: number | null, tool: string | null = null) => ({ tool, retry: null, lastActivityAt });
   const reason = (job: Job, more: Partial<JobFacts>) => toJobView(job, facts(more)).reason;
   const starting = jobIn({ kind: "starting", leaseID: "l" }, { sandbox: { kind: "creating" } });
-  expect(reason(starting, {})).toBe("its sandbox is being made for 30 s");
-  expect(reason(running, { live: live(AT + 86_000) })).toBe("nothing has been heard of its model for 4 s");
+  expect(reason(starting, {})).toBe("its sandbox has been starting for 30 s");
+  expect(reason(running, { live: live(AT + 86_000) })).toBe("nothing heard from its model for 4 s");
   expect(reason(running, { live: live(AT + 88_000) })).toBeUndefined();
   expect(reason(running, { live: live(AT, "sandbox_exec") })).toBeUndefined();
   expect(reason(running, { live: live(AT, "sandbox_exec"), pendingSince: AT + 83_000 })).toBe(
@@ -96,20 +96,20 @@ test("trouble is told within seconds", () => {
   );
 });
 
-test("a job that was stopped shows what it had to say, and compute is counted to the moment", () => {
+test("shows the result of a job that was stopped, and its compute cost up to now", () => {
   const compute = { usd: 1, usdPerHour: 3.6, since: AT, until: null };
   const view = toJobView(jobIn({ kind: "failed", failure, result: "half" }, { compute }), facts());
   expect(view).toMatchObject({ result: "half", error: failure, usd: { model: 0.5, compute: 1.09 } });
 });
 
-test("errors carry the contract's code, a cancellation its reason", () => {
+test("shows an error with the contract's code, and a cancellation with its reason", () => {
   expect(toJobView(jobIn({ kind: "failed", failure }), facts()).error).toEqual(failure);
   const error = (reason: string | null) => toJobView(jobIn({ kind: "cancelled", reason }), facts()).error;
   expect(error("too dear")).toEqual({ code: "cancelled", message: "too dear", retryable: false });
   expect(error(null)?.message).toBe("cancelled");
 });
 
-test("a snapshot's view has exactly the contract's fields", () => {
+test("a snapshot view has exactly the contract's fields", () => {
   const record = { id: "snap_1", label: "best", orchestrator: "ses_o", jobID: "job_1", parent: "snap_0", kind: "filesystem" as const, provider: "local" as const, sizeBytes: 0, files: 0, leftOut: [], createdAt: AT, expiresAt: AT, parked: false }; // biome-ignore format: one line
   const always = ["createdAt", "id", "job", "kind", "provider"];
   expect(keysOf(toSnapshotView(record))).toEqual([...always, "expiresAt", "label", "parent", "sizeBytes"].sort());
