@@ -47,7 +47,6 @@ export const jobReportTool = (deps: ToolDeps) =>
           ]);
         return { ...job, status: status ?? job.status, metrics: { ...job.metrics, ...Object.fromEntries(news) } };
       });
-      sessionJobs.record(jobID, now, "report", { status, metrics, step });
       const refused =
         left.length === 0 ? "" : ` ${left.length} metrics were not kept: a job has at most ${METRICS_LIMIT} names.`;
       return { title: status ?? "metrics", output: `Reported.${refused}`, metadata: { status, metrics, step } };

@@ -75,7 +75,8 @@ async function play(setup: Setup, plan: Plan, token: string, found: Found): Prom
   if (jobs.length !== plan.tasks.length) found.problems.push(`${jobs.length} jobs for ${plan.tasks.length} tasks`);
 
   await nothingLives(setup, sessionID, token, found);
-  await countTold(setup, sessionID, found);
+  const jobIDs = jobs.map(({ id }) => id);
+  await countTold(setup, sessionID, jobIDs, found);
   for (const error of setup.model.errors) found.problems.push(`the model was asked what it cannot answer: ${error}`);
   await endsWithItsSession(setup, sessionID, found);
 }
@@ -92,8 +93,8 @@ async function killAt(setup: Setup, sessionID: string, { events, afterMs }: Kill
   const { server, home } = setup;
   const since = server.events.all.length;
   const isOver = async () => {
-    const { jobs, untold } = recorded(home.stateDir, sessionID);
-    return jobs > 0 && untold === 0 && !(sessionID in must(await server.client.session.status()));
+    const { jobs, undelivered } = recorded(home.stateDir, sessionID);
+    return jobs > 0 && undelivered === 0 && !(sessionID in must(await server.client.session.status()));
   };
   let looks = 0;
   const isTime = async () => {
@@ -163,24 +164,30 @@ async function collectGarbage({ home }: Setup): Promise<{ failures: string[] }> 
   return JSON.parse(stdout.toString());
 }
 
-/** Every end of a job stands once in what the orchestrator's model is shown. */
-async function countTold(setup: Setup, sessionID: string, found: Found): Promise<void> {
+/**
+ * Every end of a job stands once in what the orchestrator's model is shown: as many blocks as there were ends, at least
+ * one of each job, and no two that show the same result of the same job.
+ */
+async function countTold(setup: Setup, sessionID: string, jobIDs: readonly string[], found: Found): Promise<void> {
   const { stateDir } = setup.home;
-  await until(() => recorded(stateDir, sessionID).untold === 0, within("every end is told")).catch((error) =>
-    found.problems.push(error.message),
-  );
+  const isDelivered = () => recorded(stateDir, sessionID).undelivered === 0;
+  await until(isDelivered, within("every end is told")).catch((error) => found.problems.push(error.message));
   await setup.server.whenIdle(sessionID, LIMIT_MS);
   await setup.server.prompt(sessionID, script(say("done")));
   const shown = JSON.stringify(setup.model.requests.at(-1)?.messages.map(({ content }) => content));
-  const told = [...shown.matchAll(/<job id=\\+"(job_\w+)\\+" state=/g)].map(([, id]) => id);
-  const { ends, notices } = recorded(stateDir, sessionID);
-  const total = [...ends.values()].reduce((sum, n) => sum + n, 0);
-  if (total !== notices) found.problems.push(`${total} ends in the history, ${notices} to be told`);
-  for (const [job, count] of ends) {
-    const times = told.filter((id) => id === job).length;
-    if (times === count) found.toldOnce += count;
-    else found.problems.push(`${job} ended ${count} times and is told ${times} times`);
+  const told = [...shown.matchAll(/<job id=\\+"(job_\w+)\\+" state=\\+"(\w+)\\+">(.*?)<\/job>/g)].map(
+    ([, id = "", state = "", text = ""]) => ({ id, end: `${state} ${text.match(/result \w+/g)?.join(" and ")}` }),
+  );
+  const { notices } = recorded(stateDir, sessionID);
+  const problems: string[] = [];
+  if (told.length !== notices) problems.push(`jobs ended ${notices} times and ${told.length} ends are told`);
+  for (const id of jobIDs) {
+    const ends = told.filter((one) => one.id === id).map(({ end }) => end);
+    if (ends.length === 0) problems.push(`${id} ended and is not told`);
+    if (new Set(ends).size < ends.length) problems.push(`${id} is told twice: ${ends.join(", ")}`);
   }
+  if (problems.length === 0) found.toldOnce += told.length;
+  found.problems.push(...problems);
 }
 
 /** Deleting the session ends what its jobs had; stopping OpenCode ends the rest. */

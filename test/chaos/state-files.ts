@@ -51,33 +51,24 @@ export const damaged = (stateDir: string): string[] =>
 
 export interface Recorded {
   readonly jobs: number;
-  /** Ends of jobs, by job: one that was woken may have several. */
-  readonly ends: ReadonlyMap<string, number>;
-  /** Ends that were to be told; the same number as all ends. */
+  /** Notices that were ever recorded: one with every end of a job. */
   readonly notices: number;
-  /** Those that nobody knows to be told yet. */
-  readonly untold: number;
+  /** Notices that are still to be delivered. */
+  readonly undelivered: number;
 }
 
 /** What a session's store says of its jobs. */
 export function recorded(stateDir: string, sessionID: string): Recorded {
   const file = join(stateDir, "sessions", `${sessionID}.db`);
-  if (!existsSync(file)) return { jobs: 0, ends: new Map(), notices: 0, untold: 0 };
+  if (!existsSync(file)) return { jobs: 0, notices: 0, undelivered: 0 };
   return withCopy(file, (database) => {
     const one = (sql: string): number => database.query<{ n: number }, []>(sql).get()?.n ?? 0;
     if (one("PRAGMA user_version") === 0 && one("SELECT count(*) n FROM sqlite_master WHERE name = 'outbox'") === 0)
-      return { jobs: 0, ends: new Map(), notices: 0, untold: 0 };
-    const rows = database
-      .query<{ job: string; n: number }, []>(
-        `SELECT job, count(*) n FROM events WHERE kind = 'state'
-           AND json_extract(data, '$.kind') IN ('completed', 'failed', 'cancelled') GROUP BY job`,
-      )
-      .all();
+      return { jobs: 0, notices: 0, undelivered: 0 };
     return {
       jobs: one("SELECT count(*) n FROM jobs"),
-      ends: new Map(rows.map(({ job, n }) => [job, n])),
       notices: one("SELECT coalesce(max(seq), 0) n FROM sqlite_sequence WHERE name = 'outbox'"),
-      untold: one("SELECT count(*) n FROM outbox"),
+      undelivered: one("SELECT count(*) n FROM outbox"),
     };
   });
 }

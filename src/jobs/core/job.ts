@@ -18,7 +18,7 @@ export type JobState =
   | { readonly kind: "running"; readonly since: number; readonly leaseID: string }
   | { readonly kind: "interrupted"; readonly since: number }
   | { readonly kind: "completed"; readonly since: number; readonly result: string }
-  | { readonly kind: "failed"; readonly since: number; readonly failure: Failure; readonly result?: string }
+  | { readonly kind: "failed"; readonly since: number; readonly failure: Failure; readonly result?: string | undefined }
   | { readonly kind: "cancelled"; readonly since: number; readonly reason: string | null };
 
 export type JobStateKind = JobState["kind"];
@@ -66,7 +66,7 @@ export interface TreeUpdate {
 export interface Metric {
   /** JSON has no words for what is no number; these are the contract's. */
   readonly value: number | "NaN" | "Infinity" | "-Infinity";
-  readonly step?: number;
+  readonly step?: number | undefined;
   /** ISO 8601. */
   readonly at: string;
 }
@@ -117,7 +117,7 @@ export type Transition =
   | { readonly kind: "interrupted" }
   | { readonly kind: "completed"; readonly result: string }
   /** `result` is the last text of a job that was stopped. */
-  | { readonly kind: "failed"; readonly failure: Failure; readonly result?: string }
+  | { readonly kind: "failed"; readonly failure: Failure; readonly result?: string | undefined }
   | { readonly kind: "cancelled"; readonly reason: string | null };
 
 /** Which states may follow each state. A job is new before it is recorded. */

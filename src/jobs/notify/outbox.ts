@@ -120,7 +120,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     };
     const { told, send, wake, lookMs } = decideOutbox(notices, view, context);
     if (lookMs !== null) look(orchestrator, lookMs);
-    for (const notice of told) sessionJobs.told(notice, clock.now());
+    for (const notice of told) sessionJobs.forgetNotice(notice);
     await sendAgain(sessionJobs, wake);
     if (send) await sendNow(sessionJobs, send.notices, send.messageID ?? deps.hostIDs("msg"));
     failures.delete(orchestrator);

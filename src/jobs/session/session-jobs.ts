@@ -41,9 +41,8 @@ export interface SessionJobs {
   notices(): Notice[];
   /** Records how notices are delivered. @returns the changed notices, without those that another process took meanwhile */
   deliver(notices: readonly Notice[], delivery: Delivery | null): Notice[];
-  /** The notice has reached the orchestrator. */
-  told(notice: Notice, at: number): void;
-  record(jobID: string, at: number, kind: string, data: unknown): void;
+  /** Forgets a notice that has reached the orchestrator. */
+  forgetNotice(notice: Notice): void;
   close(): void;
 }
 
@@ -94,7 +93,6 @@ export function createSessionJobs({ orchestrator, store, ids, changes }: Session
       if (job === before) return job;
       if (job.state !== before.state) requireAllowed(before, job);
       if (isEnded(job.state) && !isEnded(before.state)) store.saveEnded(job);
-      else if (job.state !== before.state) store.saveState(job);
       else store.saveJob(job);
       jobs.set(jobID, job);
       changes.emit({ sessionJobs, before, job });
@@ -102,7 +100,7 @@ export function createSessionJobs({ orchestrator, store, ids, changes }: Session
     },
     reload(jobID) {
       const before = jobs.get(jobID);
-      const job = store.jobs().find(({ id }) => id === jobID);
+      const job = store.job(jobID);
       if (!before || !job) throw new Error(`no job ${jobID} in session ${orchestrator}`);
       if (isDeepStrictEqual(before, job)) return before;
       jobs.set(jobID, job);
@@ -128,11 +126,7 @@ export function createSessionJobs({ orchestrator, store, ids, changes }: Session
     },
     notices: () => store.notices(),
     deliver: (notices, delivery) => (notices.length === 0 ? [] : store.saveDelivery(notices, delivery)),
-    told({ id, job, delivery }, at) {
-      store.deleteNotice(id);
-      store.appendEvent(job.id, at, "told", delivery);
-    },
-    record: (jobID, at, kind, data) => store.appendEvent(jobID, at, kind, data),
+    forgetNotice: ({ id }) => store.deleteNotice(id),
     close: () => store.close(),
   };
   return sessionJobs;

@@ -1,12 +1,14 @@
 import { dirname } from "node:path";
+import { z } from "zod";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { ensurePrivateFile, ensurePrivateFolder, makeFilePrivate } from "../../shared/private-files.ts";
-import { type Connection, loadDriver, type SqlValue, saysBusy, saysDamage } from "./driver.ts";
+import { type Connection, loadDriver, saysBusy, saysDamage } from "./driver.ts";
+import { createRowReader, damage, type RowReader } from "./rows.ts";
 import { inodeOf, setAside } from "./set-aside.ts";
 
 /** The little of SQLite that we use, over the runtime's own driver. */
-export interface Database extends Connection {
+export interface Database extends RowReader, Pick<Connection, "run" | "close"> {
   /** Runs `body` in one immediate transaction: it holds the write lock from its first line. */
   transaction<T>(body: () => T): T;
   /** Where damaged files went that lay here, as far as this process found them. */
@@ -19,6 +21,8 @@ export interface DatabaseOptions {
   readonly stateDir?: string;
   /** Called with every new, empty database in the transaction that makes it. */
   readonly onNew?: (database: Connection) => void;
+  /** Reads every row that will ever be read, at the opening: one that cannot be parsed is damage of the file. */
+  readonly check?: (rows: RowReader) => void;
 }
 
 const LOCK_PAUSE_MS = 20;
@@ -46,7 +50,7 @@ function useWriteAheadLog(opened: Connection): void {
 export async function openDatabase(
   file: string,
   migrations: readonly string[],
-  { clock = systemClock, stateDir = dirname(file), onNew }: DatabaseOptions = {},
+  { clock = systemClock, stateDir = dirname(file), onNew, check }: DatabaseOptions = {},
 ): Promise<Database> {
   const driver = await loadDriver();
   const damaged: string[] = [];
@@ -64,7 +68,7 @@ export async function openDatabase(
     } catch (error) {
       throw error instanceof PluginError ? error : unusable(file, error);
     }
-    const found = inodeOf(file);
+    const inode = inodeOf(file);
     let opened: Connection | null = null;
     try {
       opened = driver(file);
@@ -74,14 +78,16 @@ export async function openDatabase(
       useWriteAheadLog(opened);
       // WAL with NORMAL loses nothing when the process dies; a power cut may take the last commits, never the file.
       opened.run("PRAGMA synchronous = NORMAL");
-      const check = opened.get<{ quick_check: string }>("PRAGMA quick_check(1)");
-      if (check?.quick_check !== "ok") throw damage(String(check?.quick_check));
+      const rows = createRowReader(opened);
+      const found = rows.get(z.object({ quick_check: z.string() }), "PRAGMA quick_check(1)")?.quick_check;
+      if (found !== "ok") throw damage(String(found));
       migrate(opened, file, migrations, onNew);
+      check?.(rows);
       for (const suffix of BESIDE) makeFilePrivate(file + suffix);
-      return { connection: opened, inode: found };
+      return { connection: opened, inode };
     } catch (error) {
       closeAnyhow(opened);
-      if (saysDamage(error)) throw Object.assign(error as Error, { inode: found });
+      if (saysDamage(error)) throw Object.assign(error as Error, { inode });
       throw error instanceof PluginError ? error : unusable(file, error);
     }
   }
@@ -122,15 +128,15 @@ export async function openDatabase(
       if (isClosed || !saysDamage(error)) throw error;
       putAside(inode);
       reopen();
-      const message = `The state file ${file} was damaged and is set aside; what was in it is lost. Try again.`;
+      const message = `The state file ${file} was damaged and is set aside; what was in it is lost: ${toReason(error)}. Try again.`;
       throw new PluginError("config_invalid", message, { cause: error, retryable: true });
     }
   }
 
   return {
     run: (sql, ...values) => guarded(() => connection.run(sql, ...values)),
-    get: <Row>(sql: string, ...values: SqlValue[]) => guarded(() => connection.get<Row>(sql, ...values)),
-    all: <Row>(sql: string, ...values: SqlValue[]) => guarded(() => connection.all<Row>(sql, ...values)),
+    get: (row, sql, ...values) => guarded(() => createRowReader(connection).get(row, sql, ...values)),
+    all: (row, sql, ...values) => guarded(() => createRowReader(connection).all(row, sql, ...values)),
     transaction(body) {
       if (depth > 0) return body(); // part of the transaction that is under way
       const current = inodeOf(file);
@@ -172,15 +178,18 @@ const BESIDE = ["-wal", "-shm", "-journal"];
 /** Before anything is written to it. Ours get their tables in one transaction with their version, perhaps just now. */
 function refuseForeign(connection: Connection): void {
   const isEmpty = connection.get("SELECT 1 FROM sqlite_schema LIMIT 1") === undefined;
-  const isNew = connection.get<{ user_version: number }>("PRAGMA user_version")?.user_version === 0;
-  if (isNew && !isEmpty) throw damage("another program's tables");
+  if (versionOf(connection) === 0 && !isEmpty) throw damage("another program's tables");
 }
 
-const damage = (found: string) => Object.assign(new Error(found), { code: "SQLITE_CORRUPT" });
+const toReason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+function versionOf(connection: Connection): number {
+  const row = createRowReader(connection).get(z.object({ user_version: z.number() }), "PRAGMA user_version");
+  return row?.user_version ?? 0;
+}
 
 function unusable(file: string, cause: unknown): PluginError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  const message = `Could not use the state file ${file}: ${reason}. Make its folder writable, or set "stateDir" to another one.`;
+  const message = `Could not use the state file ${file}: ${toReason(cause)}. Make its folder writable, or set "stateDir" to another one.`;
   return new PluginError("config_invalid", message, { cause, retryable: false });
 }
 
@@ -192,7 +201,7 @@ function migrate(
 ): void {
   connection.run("BEGIN IMMEDIATE");
   try {
-    const version = connection.get<{ user_version: number }>("PRAGMA user_version")?.user_version ?? 0;
+    const version = versionOf(connection);
     if (version > migrations.length) {
       const message = `${file} was written by a newer version of opencode-parallel-agents; update the plugin, or set another "stateDir".`;
       throw new PluginError("config_invalid", message, { retryable: false });

@@ -5,8 +5,8 @@ export type SqlValue = string | number | null;
 /** An open database file. Synchronous: one statement costs microseconds. */
 export interface Connection {
   run(sql: string, ...values: SqlValue[]): void;
-  get<Row>(sql: string, ...values: SqlValue[]): Row | undefined;
-  all<Row>(sql: string, ...values: SqlValue[]): Row[];
+  get(sql: string, ...values: SqlValue[]): unknown;
+  all(sql: string, ...values: SqlValue[]): unknown[];
   close(): void;
 }
 
@@ -16,31 +16,18 @@ export async function loadDriver(): Promise<(file: string) => Connection> {
     const { Database: BunDatabase } = await import("bun:sqlite");
     return (file) => {
       const database = new BunDatabase(file, { create: true, readwrite: true });
-      return fromStatements(
-        (sql) => database.query(sql),
-        (sql) => database.run(sql),
-        () => database.close(),
-      );
+      return toConnection({
+        prepare: (sql) => database.prepare(sql),
+        exec: (sql) => database.run(sql),
+        close: () => database.close(),
+      });
     };
   }
   const { DatabaseSync } = await import("node:sqlite").catch((cause) => {
     const message = `This runtime (Node ${process.versions.node}) has no SQLite; run OpenCode on Node 22.13 or newer, or use its own binary.`;
     throw new PluginError("config_invalid", message, { cause, retryable: false });
   });
-  return (file) => {
-    const database = new DatabaseSync(file);
-    const prepared = new Map<string, ReturnType<typeof database.prepare>>();
-    const prepare = (sql: string) => {
-      const statement = prepared.get(sql) ?? database.prepare(sql);
-      prepared.set(sql, statement);
-      return statement;
-    };
-    return fromStatements(
-      prepare,
-      (sql) => database.exec(sql),
-      () => database.close(),
-    );
-  };
+  return (file) => toConnection(new DatabaseSync(file));
 }
 
 /** What SQLite says of a file that is no database, or no whole one: SQLITE_CORRUPT and SQLITE_NOTADB, in either driver. */
@@ -62,18 +49,36 @@ interface Statement {
   run(...values: SqlValue[]): unknown;
   get(...values: SqlValue[]): unknown;
   all(...values: SqlValue[]): unknown[];
+  /** Bun's only: until a statement is finalized its file is not closed, and its log stays beside it. */
+  finalize?(): void;
 }
 
-const fromStatements = (
-  prepare: (sql: string) => Statement,
-  exec: (sql: string) => void,
-  close: () => void,
-): Connection => ({
-  run: (sql, ...values) => {
-    if (values.length === 0) exec(sql);
-    else prepare(sql).run(...values);
-  },
-  get: <Row>(sql: string, ...values: SqlValue[]) => (prepare(sql).get(...values) ?? undefined) as Row | undefined,
-  all: <Row>(sql: string, ...values: SqlValue[]) => prepare(sql).all(...values) as Row[],
-  close,
-});
+interface Driver {
+  prepare(sql: string): Statement;
+  exec(sql: string): void;
+  close(): void;
+}
+
+function toConnection(driver: Driver): Connection {
+  const prepared = new Map<string, Statement>();
+  const prepare = (sql: string): Statement => {
+    const statement = prepared.get(sql) ?? driver.prepare(sql);
+    prepared.set(sql, statement);
+    return statement;
+  };
+  return {
+    run(sql, ...values) {
+      if (values.length === 0) driver.exec(sql);
+      else prepare(sql).run(...values);
+    },
+    get: (sql, ...values) => prepare(sql).get(...values) ?? undefined,
+    all: (sql, ...values) => prepare(sql).all(...values),
+    close() {
+      try {
+        for (const statement of prepared.values()) statement.finalize?.();
+      } finally {
+        driver.close();
+      }
+    },
+  };
+}

@@ -1,12 +1,102 @@
-import { NO_COMPUTE } from "../core/cost.ts";
-import type { Job } from "../core/job.ts";
+import { z } from "zod";
+import { ERROR_CODES, type Failure } from "../../shared/error-code.ts";
+import type { TreeBase } from "../../workspace/project/capture-tree.ts";
+import { type Compute, NO_COMPUTE } from "../core/cost.ts";
+import type { Job, JobSandbox, JobState, JobTask, Metric, TreeUpdate } from "../core/job.ts";
 
-/** A job as stored, also by an earlier version: what that did not know yet gets its default here and nowhere else. */
-export function parseJob(record: string): Job {
-  const job = JSON.parse(record) as Job;
-  return { ...NEW_IN_JOBS, ...job, task: { ...NEW_IN_TASKS, ...job.task } };
-}
+/*
+ * A job as stored, also by an earlier version: what that version did not know gets its default here and nowhere else.
+ * A further state, provider or error code comes with a migration: earlier versions then refuse the file, where they
+ * would take it for damaged and set it aside.
+ */
 
-const NEW_IN_JOBS = { compute: NO_COMPUTE, formerBases: [], update: null, notes: [] };
+const texts = z.array(z.string());
+const moment = z.number();
+/** JSON has no NaN: what a host counted wrong must not make its job unreadable. */
+const amount = z.number().catch(0);
 
-const NEW_IN_TASKS = { forbidden: [], timeoutMinutes: null, maxUsd: null };
+export const providerName = z.enum(["modal", "local"]);
+
+export const treeBase: z.ZodType<TreeBase> = z.object({
+  project: z.string(),
+  head: z.string().nullable(),
+  tree: z.string(),
+  commit: z.string(),
+  nested: texts,
+  emptyFolders: texts,
+  notes: texts,
+});
+
+const failure: z.ZodType<Failure> = z.object({
+  code: z.enum(ERROR_CODES),
+  message: z.string(),
+  retryable: z.boolean().nullable(),
+});
+
+const state: z.ZodType<JobState> = z.discriminatedUnion("kind", [
+  z.object({ kind: z.enum(["queued", "interrupted"]), since: moment }),
+  z.object({ kind: z.enum(["starting", "running"]), since: moment, leaseID: z.string() }),
+  z.object({ kind: z.literal("completed"), since: moment, result: z.string() }),
+  z.object({ kind: z.literal("failed"), since: moment, failure, result: z.string().optional() }),
+  z.object({ kind: z.literal("cancelled"), since: moment, reason: z.string().nullable() }),
+]);
+
+const sandbox: z.ZodType<JobSandbox> = z.discriminatedUnion("kind", [
+  z.object({ kind: z.enum(["none", "creating", "gone"]) }),
+  z.object({ kind: z.literal("live"), id: z.string() }),
+  z.object({ kind: z.literal("parked"), snapshotID: z.string() }),
+]);
+
+const task: z.ZodType<JobTask> = z.object({
+  description: z.string(),
+  prompt: z.string(),
+  agent: z.string(),
+  model: z.string().nullable(),
+  environment: z.string(),
+  gpu: z.string().nullable(),
+  snapshotID: z.string().nullable(),
+  skills: texts,
+  forbidden: texts.default([]),
+  timeoutMinutes: z.number().nullable().default(null),
+  maxUsd: z.number().nullable().default(null),
+});
+
+const update: z.ZodType<TreeUpdate> = z.object({ at: moment, conflicts: texts, problem: z.string().nullable() });
+
+const metric: z.ZodType<Metric> = z.object({
+  value: z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]),
+  step: z.number().optional(),
+  at: z.string(),
+});
+
+const compute: z.ZodType<Compute> = z.object({
+  usd: amount,
+  usdPerHour: amount,
+  since: moment.nullable(),
+  until: moment.nullable(),
+});
+
+export const jobRecord: z.ZodType<Job> = z.object({
+  id: z.string(),
+  orchestrator: z.string(),
+  position: z.number(),
+  task,
+  provider: providerName,
+  createdAt: moment,
+  startedAt: moment.nullable(),
+  state,
+  sandbox,
+  base: treeBase.nullable().default(null),
+  formerBases: z.array(treeBase).default([]),
+  update: update.nullable().default(null),
+  notes: texts.default([]),
+  gpu: z.string().nullable(),
+  ports: z.array(z.object({ port: z.number(), url: z.string() })).default([]),
+  childSession: z.string().nullable(),
+  status: z.string().nullable(),
+  metrics: z.record(z.string(), metric),
+  tokens: z.object({ input: amount, output: amount }),
+  modelUsd: amount,
+  compute: compute.default(NO_COMPUTE),
+  turns: z.number(),
+});

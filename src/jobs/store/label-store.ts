@@ -1,5 +1,7 @@
+import { z } from "zod";
 import type { Label } from "../core/snapshot-record.ts";
 import type { Database } from "./database.ts";
+import type { RowReader, RowSchema } from "./rows.ts";
 
 /**
  * Names that jobs have given to snapshots of theirs, within their session; upper and lower case are one name. A label
@@ -23,9 +25,16 @@ export const LABEL_MIGRATION = `CREATE TABLE labels (orchestrator TEXT NOT NULL,
      AND json_extract(record, '$.label') = labels.label AND json_extract(record, '$.jobID') = labels.job
      ORDER BY created_at DESC, rowid DESC LIMIT 1)`;
 
+const labelRow: RowSchema<Label> = z.object({ label: z.string(), jobID: z.string(), snapshotID: z.string() });
+
+export function checkLabelRows(rows: RowReader): void {
+  rows.all(labelRow, "SELECT label, job AS jobID, snapshot AS snapshotID FROM labels");
+}
+
 export function createLabelStore(database: Database): LabelStore {
   const labelled = (orchestrator: string, label: string): Label | null =>
-    database.get<Label>(
+    database.get(
+      labelRow,
       "SELECT label, job AS jobID, snapshot AS snapshotID FROM labels WHERE orchestrator = ? AND label = ?",
       orchestrator,
       label,

@@ -1,7 +1,9 @@
+import { z } from "zod";
 import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
 import { isProcessDead } from "../../shared/is-process-dead.ts";
 import type { LeaseUse, QueueEntry } from "../core/admission.ts";
 import type { Database } from "./database.ts";
+import { anyRow, type RowReader, type RowSchema } from "./rows.ts";
 
 export interface LeaseRequest {
   readonly id: string;
@@ -79,27 +81,39 @@ export const LOSS_MIGRATION = "CREATE TABLE losses (at INTEGER NOT NULL)";
 export const recordLoss = (database: Pick<Database, "run">, now: number): void =>
   database.run("INSERT INTO losses (at) VALUES (?)", now);
 
-interface LeaseRow {
-  id: string;
-  job: string;
-  orchestrator: string;
-  owner: string;
-  slots: 0 | 1;
-  gpu: string | null;
+const gpuText = z.string().nullable();
+
+const leaseRow: RowSchema<Lease> = z
+  .object({
+    id: z.string(),
+    job: z.string(),
+    orchestrator: z.string(),
+    owner: z.string(),
+    slots: z.literal([0, 1]),
+    gpu: gpuText.transform((text): GpuRequest | null => gpusOf(text)[0] ?? null),
+  })
+  .transform(({ job, ...lease }) => ({ ...lease, jobID: job }));
+
+const queueRow: RowSchema<PoolState["queue"][number]> = z
+  .object({ job: z.string(), owner: z.string(), since: z.number(), gpu: gpuText.transform(gpusOf) })
+  .transform(({ job, gpu, ...entry }) => ({ ...entry, jobID: job, gpus: gpu }));
+
+const ownerRow = z.object({ owner: z.string() });
+const cancelRow = z.object({ leaseID: z.string(), reason: z.string().nullable() });
+
+export function checkLeaseRows(rows: RowReader): void {
+  rows.all(leaseRow, "SELECT * FROM leases");
+  rows.all(queueRow, "SELECT * FROM queue");
+  rows.all(cancelRow, SELECT_CANCELS);
 }
 
-interface QueueRow {
-  job: string;
-  owner: string;
-  since: number;
-  gpu: string | null;
-}
+const SELECT_CANCELS = "SELECT lease AS leaseID, reason FROM cancels";
 
 export function createLeaseStore(database: Database): LeaseStore {
   const reclaim = (now: number) => {
     for (const table of ["leases", "queue"]) {
       database.run(`DELETE FROM ${table} WHERE expires_at < ?`, now);
-      for (const { owner } of database.all<{ owner: string }>(`SELECT DISTINCT owner FROM ${table}`)) {
+      for (const { owner } of database.all(ownerRow, `SELECT DISTINCT owner FROM ${table}`)) {
         if (isOwnerDead(owner)) database.run(`DELETE FROM ${table} WHERE owner = ?`, owner);
       }
     }
@@ -117,16 +131,16 @@ export function createLeaseStore(database: Database): LeaseStore {
       now + LEASE_TTL_MS,
     );
   const poolState = (now: number): PoolState => {
-    const leases = database.all<LeaseRow>("SELECT * FROM leases WHERE expires_at >= ?", now);
-    const queue = database.all<QueueRow>("SELECT * FROM queue WHERE expires_at >= ? ORDER BY seq", now);
+    const leases = database.all(leaseRow, "SELECT * FROM leases WHERE expires_at >= ?", now);
+    const queue = database.all(queueRow, "SELECT * FROM queue WHERE expires_at >= ? ORDER BY seq", now);
     const dead = new Set([...new Set([...leases, ...queue].map(({ owner }) => owner))].filter(isOwnerDead));
     return {
-      leases: leases.filter(({ owner }) => !dead.has(owner)).map(toLease),
-      queue: queue.filter(({ owner }) => !dead.has(owner)).map(toQueueEntry),
+      leases: leases.filter(({ owner }) => !dead.has(owner)),
+      queue: queue.filter(({ owner }) => !dead.has(owner)),
     };
   };
   const unsettledUntil = () => {
-    const { at } = database.get<{ at: number | null }>("SELECT max(at) AS at FROM losses") ?? { at: null };
+    const at = database.get(z.object({ at: z.number().nullable() }), "SELECT max(at) AS at FROM losses")?.at ?? null;
     return at === null ? 0 : at + SETTLE_MS;
   };
   return {
@@ -159,7 +173,7 @@ export function createLeaseStore(database: Database): LeaseStore {
     releaseLease: (id) => database.run("DELETE FROM leases WHERE id = ?", id),
     isLeaseAlive: (id, now) => {
       reclaim(now);
-      return database.get("SELECT 1 FROM leases WHERE id = ?", id) !== undefined || now < unsettledUntil();
+      return database.get(anyRow, "SELECT 1 FROM leases WHERE id = ?", id) !== undefined || now < unsettledUntil();
     },
     unsettledUntil,
     enqueue: (jobs, now) =>
@@ -180,9 +194,7 @@ export function createLeaseStore(database: Database): LeaseStore {
     askToCancel: (leaseID, reason) =>
       database.run("INSERT OR REPLACE INTO cancels (lease, reason) VALUES (?, ?)", leaseID, reason),
     takeCancels: (leaseIDs) => {
-      const asked = database.all<{ leaseID: string; reason: string | null }>(
-        "SELECT lease AS leaseID, reason FROM cancels",
-      );
+      const asked = database.all(cancelRow, SELECT_CANCELS);
       if (asked.length === 0) return [];
       const taken = asked.filter(({ leaseID }) => leaseIDs.has(leaseID));
       for (const { leaseID } of taken) database.run("DELETE FROM cancels WHERE lease = ?", leaseID);
@@ -192,11 +204,3 @@ export function createLeaseStore(database: Database): LeaseStore {
     leaveQueue: (jobID) => database.run("DELETE FROM queue WHERE job = ?", jobID),
   };
 }
-
-function toLease({ id, job, orchestrator, owner, slots, gpu }: LeaseRow): Lease {
-  return { id, jobID: job, orchestrator, owner, slots, gpu: oneGpu(gpu) };
-}
-
-const toQueueEntry = ({ job, owner, since, gpu }: QueueRow) => ({ jobID: job, owner, since, gpus: gpusOf(gpu) });
-
-const oneGpu = (text: string | null): GpuRequest | null => gpusOf(text)[0] ?? null;

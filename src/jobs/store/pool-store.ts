@@ -1,12 +1,22 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import type { ProviderName } from "../../sandboxes/port.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { makeFilePrivate, readPrivateFile, writePrivateFile } from "../../shared/private-files.ts";
 import type { SnapshotRecord } from "../core/snapshot-record.ts";
 import { openDatabase } from "./database.ts";
-import { createLabelStore, LABEL_MIGRATION, type LabelStore } from "./label-store.ts";
-import { createLeaseStore, LEASE_MIGRATION, type LeaseStore, LOSS_MIGRATION, recordLoss } from "./lease-store.ts";
+import { providerName } from "./job-record.ts";
+import { checkLabelRows, createLabelStore, LABEL_MIGRATION, type LabelStore } from "./label-store.ts";
+import {
+  checkLeaseRows,
+  createLeaseStore,
+  LEASE_MIGRATION,
+  type LeaseStore,
+  LOSS_MIGRATION,
+  recordLoss,
+} from "./lease-store.ts";
+import { anyRow, json, type RowReader, type RowSchema } from "./rows.ts";
 
 /** A snapshot of a sandbox that holds a project's files and nothing else, for jobs to start from. */
 export interface PreparedTree {
@@ -54,21 +64,63 @@ export interface SandboxRow {
   readonly orchestrator: string;
 }
 
-interface SnapshotRow {
-  readonly record: string;
-  readonly label: string | null;
-}
-
-const SNAPSHOTS = `SELECT record, (SELECT label FROM labels WHERE labels.orchestrator = snapshots.orchestrator
+const SNAPSHOTS = `SELECT id, record, (SELECT label FROM labels WHERE labels.orchestrator = snapshots.orchestrator
   AND labels.snapshot = snapshots.id ORDER BY labels.rowid DESC LIMIT 1) AS label FROM snapshots`;
 
-const toSnapshot = ({ record, label }: SnapshotRow): SnapshotRecord => ({
-  ...NEW_IN_SNAPSHOTS,
-  ...JSON.parse(record),
-  label,
+/** A snapshot as stored, also by an earlier version: what that version did not know gets its default here. */
+const snapshotRecord = z.object({
+  id: z.string(),
+  orchestrator: z.string(),
+  jobID: z.string(),
+  parent: z.string().nullable().default(null),
+  kind: z.enum(["filesystem", "directory"]),
+  provider: providerName,
+  sizeBytes: z.number().nullable(),
+  files: z.number().nullable().default(null),
+  leftOut: z.array(z.string()).default([]),
+  createdAt: z.number(),
+  expiresAt: z.number().nullable().default(null),
+  parked: z.boolean().default(false),
 });
 
-const NEW_IN_SNAPSHOTS = { expiresAt: null, files: null, leftOut: [] };
+const snapshotRow: RowSchema<SnapshotRecord> = z
+  .object({ id: z.string(), record: json(snapshotRecord), label: z.string().nullable() })
+  .transform(({ record, label }) => ({ ...record, label }));
+
+const PREPARED_TREES = "SELECT snapshot AS id, record FROM prepared_trees";
+
+const preparedTreeRow: RowSchema<PreparedTree> = z
+  .object({
+    id: z.string(),
+    record: json(
+      z.object({
+        key: z.string(),
+        place: z.string(),
+        commit: z.string(),
+        form: z.enum(["repository", "files"]),
+        snapshotID: z.string(),
+        createdAt: z.number(),
+      }),
+    ),
+  })
+  .transform(({ record }) => record);
+
+const SANDBOXES = "SELECT id, provider, job AS jobID, orchestrator FROM sandboxes ORDER BY created_at";
+
+const sandboxRow: RowSchema<SandboxRow> = z.object({
+  id: z.string(),
+  provider: providerName,
+  jobID: z.string(),
+  orchestrator: z.string(),
+});
+
+function checkRows(rows: RowReader): void {
+  checkLeaseRows(rows);
+  checkLabelRows(rows);
+  rows.all(snapshotRow, SNAPSHOTS);
+  rows.all(preparedTreeRow, PREPARED_TREES);
+  rows.all(sandboxRow, SANDBOXES);
+}
 
 const MIGRATIONS = [
   `CREATE TABLE leases (id TEXT PRIMARY KEY, job TEXT NOT NULL, orchestrator TEXT NOT NULL, owner TEXT NOT NULL,
@@ -94,6 +146,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
   const identityFile = join(stateDir, "identity");
   const database = await openDatabase(file, MIGRATIONS, {
     clock,
+    check: checkRows,
     onNew(made) {
       const known = readIdentity(identityFile);
       if (known === null) return;
@@ -101,7 +154,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
       recordLoss(made, clock.now());
     },
   });
-  const identity = () => database.get<{ id: string }>("SELECT id FROM identity")?.id ?? "";
+  const identity = () => database.get(z.object({ id: z.string() }), "SELECT id FROM identity")?.id ?? "";
   keepIdentity(identityFile, identity());
   return {
     ...createLeaseStore(database),
@@ -115,10 +168,8 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
         JSON.stringify(snapshot),
       ),
     snapshots: (orchestrator) =>
-      database
-        .all<SnapshotRow>(`${SNAPSHOTS} WHERE orchestrator = ? ORDER BY created_at, rowid`, orchestrator)
-        .map(toSnapshot),
-    allSnapshots: () => database.all<SnapshotRow>(SNAPSHOTS).map(toSnapshot),
+      database.all(snapshotRow, `${SNAPSHOTS} WHERE orchestrator = ? ORDER BY created_at, rowid`, orchestrator),
+    allSnapshots: () => database.all(snapshotRow, SNAPSHOTS),
     deleteSnapshot: (id) => database.run("DELETE FROM snapshots WHERE id = ?", id),
     savePreparedTree: (tree) =>
       database.run(
@@ -129,12 +180,11 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
         JSON.stringify(tree),
       ),
     preparedTrees: (place) =>
-      database
-        .all<{ record: string }>("SELECT record FROM prepared_trees WHERE place = ? ORDER BY created_at, rowid", place)
-        .map((row) => JSON.parse(row.record) as PreparedTree),
+      database.all(preparedTreeRow, `${PREPARED_TREES} WHERE place = ? ORDER BY created_at, rowid`, place),
     deletePreparedTree: (snapshotID) => database.run("DELETE FROM prepared_trees WHERE snapshot = ?", snapshotID),
     knowsSnapshot: (id) =>
       database.get(
+        anyRow,
         "SELECT 1 FROM snapshots WHERE id = ? UNION SELECT 1 FROM prepared_trees WHERE snapshot = ?",
         id,
         id,
@@ -149,8 +199,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
         now,
       ),
     deleteSandbox: (id) => database.run("DELETE FROM sandboxes WHERE id = ?", id),
-    sandboxes: () =>
-      database.all<SandboxRow>("SELECT id, provider, job AS jobID, orchestrator FROM sandboxes ORDER BY created_at"),
+    sandboxes: () => database.all(sandboxRow, SANDBOXES),
     identity,
     madeAt: () => statSync(file).birthtimeMs || null,
     damaged: () => database.damaged(),

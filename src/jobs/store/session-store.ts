@@ -1,10 +1,13 @@
 import { dirname, join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
-import type { Job } from "../core/job.ts";
+import { isEnded, type Job } from "../core/job.ts";
 import type { Delivery, Notice } from "../core/notice.ts";
 import { openDatabase } from "./database.ts";
-import { parseJob } from "./job-record.ts";
+import { jobRecord, treeBase } from "./job-record.ts";
+import { json, type RowReader, type RowSchema } from "./rows.ts";
 
 /** One prompt to a job's child session. Turns of a job run strictly one after another, in order of `position`. */
 export interface Turn {
@@ -22,16 +25,13 @@ export interface Turn {
 /** Durable jobs and turns of one orchestrator session. Every write is one statement or one transaction. */
 export interface SessionStore {
   jobs(): Job[];
+  job(jobID: string): Job | undefined;
   turns(jobID: string): Turn[];
   /** Records new jobs with their first turns, all or none. */
   insert(entries: readonly { readonly job: Job; readonly turn: Turn }[]): void;
   saveJob(job: Job): void;
-  /** Writes a job whose state is new, and its history with it. */
-  saveState(job: Job): void;
   saveTurn(turn: Turn): void;
-  /** Writes a job and a turn of it together. */
-  save(job: Job, turn: Turn): void;
-  /** The same of one that has just ended, and that its orchestrator is still to be told, together. */
+  /** Writes a job that has just ended, together with the notice of its end. */
   saveEnded(job: Job): void;
   /** What is still to be told, oldest first. */
   notices(): Notice[];
@@ -42,8 +42,6 @@ export interface SessionStore {
   saveDelivery(notices: readonly Notice[], delivery: Delivery | null): Notice[];
   /** Forgets a notice: it was told. */
   deleteNotice(id: number): void;
-  /** Adds to the job's history (states, reports): the feed of reports and dashboards. */
-  appendEvent(jobID: string, at: number, kind: string, data: unknown): void;
   /** Where damaged files went that lay in its place. */
   damaged(): readonly string[];
   close(): void;
@@ -58,31 +56,48 @@ const MIGRATIONS = [
    CREATE INDEX events_by_job ON events (job, id)`,
   "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, delivery TEXT)",
   "ALTER TABLE turns ADD COLUMN up_to TEXT",
+  "DROP TABLE events",
 ];
 
-interface TurnRow {
-  id: string;
-  job: string;
-  position: number;
-  state: Turn["state"];
-  message: string | null;
-  text: string;
-  up_to: string | null;
-}
+const jobRow = z.object({ id: z.string(), record: json(jobRecord) }).transform(({ record }): Job => record);
 
-interface NoticeRow {
-  id: number;
-  job: string;
-  delivery: string | null;
-}
+const turnRow = z
+  .object({
+    id: z.string(),
+    job: z.string(),
+    position: z.number(),
+    text: z.string(),
+    state: z.enum(["queued", "running", "done", "failed", "stopped"]),
+    message: z.string().nullable(),
+    up_to: json(treeBase).nullable(),
+  })
+  .transform(({ job, message, up_to, ...turn }): Turn => ({ ...turn, jobID: job, messageID: message, update: up_to }));
+
+const delivery: z.ZodType<Delivery> = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("message"), messageID: z.string(), at: z.number(), tries: z.number() }),
+  z.object({ kind: z.literal("attached"), messageID: z.string(), at: z.number() }),
+  z.object({ kind: z.literal("call"), messageID: z.string(), callID: z.string(), at: z.number() }),
+]);
+
+const endedJob = jobRecord.refine((job): job is Notice["job"] => isEnded(job.state), "is not ended");
+
+const noticeRow: RowSchema<Notice> = z.object({
+  id: z.number(),
+  job: json(endedJob as z.ZodType<Notice["job"]>),
+  delivery: json(delivery).nullable(),
+});
 
 const toText = (delivery: Delivery | null): string | null => (delivery ? JSON.stringify(delivery) : null);
 
-const toNotice = ({ id, job, delivery }: NoticeRow): Notice => ({
-  id,
-  job: parseJob(job) as Notice["job"],
-  delivery: delivery === null ? null : (JSON.parse(delivery) as Delivery),
-});
+const allJobs = (rows: RowReader): Job[] => rows.all(jobRow, "SELECT id, record FROM jobs ORDER BY position");
+const allNotices = (rows: RowReader): Notice[] =>
+  rows.all(noticeRow, "SELECT id, job, delivery FROM outbox ORDER BY id");
+
+function checkRows(rows: RowReader): void {
+  allJobs(rows);
+  rows.all(turnRow, "SELECT * FROM turns");
+  allNotices(rows);
+}
 
 /** File of one session's store. Session ids come from the host; anything else must not become a path. */
 export function sessionFile(stateDir: string, sessionID: string): string {
@@ -91,7 +106,11 @@ export function sessionFile(stateDir: string, sessionID: string): string {
 }
 
 export async function openSessionStore(file: string, clock: Pick<Clock, "now"> = systemClock): Promise<SessionStore> {
-  const database = await openDatabase(file, MIGRATIONS, { clock, stateDir: dirname(dirname(file)) });
+  const database = await openDatabase(file, MIGRATIONS, {
+    clock,
+    stateDir: dirname(dirname(file)),
+    check: checkRows,
+  });
   const saveJob = (job: Job) =>
     database.run(
       `INSERT INTO jobs (id, position, state, record) VALUES (?, ?, ?, ?)
@@ -101,12 +120,6 @@ export async function openSessionStore(file: string, clock: Pick<Clock, "now"> =
       job.state.kind,
       JSON.stringify(job),
     );
-  const appendEvent = (jobID: string, at: number, kind: string, data: unknown) =>
-    database.run("INSERT INTO events (job, at, kind, data) VALUES (?, ?, ?, ?)", jobID, at, kind, JSON.stringify(data));
-  const saveState = (job: Job) => {
-    saveJob(job);
-    appendEvent(job.id, job.state.since, "state", job.state);
-  };
   const saveTurn = (turn: Turn) =>
     database.run(
       `INSERT INTO turns (id, job, position, state, message, text, up_to) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -120,18 +133,9 @@ export async function openSessionStore(file: string, clock: Pick<Clock, "now"> =
       turn.update ? JSON.stringify(turn.update) : null,
     );
   return {
-    jobs: () =>
-      database.all<{ record: string }>("SELECT record FROM jobs ORDER BY position").map((row) => parseJob(row.record)),
-    turns: (jobID) =>
-      database.all<TurnRow>("SELECT * FROM turns WHERE job = ? ORDER BY position", jobID).map((row) => ({
-        id: row.id,
-        jobID: row.job,
-        position: row.position,
-        text: row.text,
-        state: row.state,
-        messageID: row.message,
-        update: row.up_to === null ? null : (JSON.parse(row.up_to) as TreeBase),
-      })),
+    jobs: () => allJobs(database),
+    job: (jobID) => database.get(jobRow, "SELECT id, record FROM jobs WHERE id = ?", jobID),
+    turns: (jobID) => database.all(turnRow, "SELECT * FROM turns WHERE job = ? ORDER BY position", jobID),
     insert: (entries) =>
       database.transaction(() => {
         for (const { job, turn } of entries) {
@@ -140,30 +144,23 @@ export async function openSessionStore(file: string, clock: Pick<Clock, "now"> =
         }
       }),
     saveJob,
-    saveState: (job) => database.transaction(() => saveState(job)),
     saveTurn,
-    save: (job, turn) =>
-      database.transaction(() => {
-        saveJob(job);
-        saveTurn(turn);
-      }),
     saveEnded: (job) =>
       database.transaction(() => {
-        saveState(job);
+        saveJob(job);
         database.run("INSERT INTO outbox (job) VALUES (?)", JSON.stringify(job));
       }),
-    notices: () => database.all<NoticeRow>("SELECT * FROM outbox ORDER BY id").map(toNotice),
+    notices: () => allNotices(database),
     saveDelivery: (notices, delivery) =>
       database.transaction(() =>
         notices.flatMap((notice) => {
-          const row = database.get<NoticeRow>("SELECT * FROM outbox WHERE id = ?", notice.id);
-          if (!row || row.delivery !== toText(notice.delivery)) return [];
+          const row = database.get(noticeRow, "SELECT id, job, delivery FROM outbox WHERE id = ?", notice.id);
+          if (!row || !isDeepStrictEqual(row.delivery, notice.delivery)) return [];
           database.run("UPDATE outbox SET delivery = ? WHERE id = ?", toText(delivery), notice.id);
           return [{ ...notice, delivery }];
         }),
       ),
     deleteNotice: (id) => database.run("DELETE FROM outbox WHERE id = ?", id),
-    appendEvent,
     damaged: () => database.damaged(),
     close: () => database.close(),
   };

@@ -1,10 +1,11 @@
 import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import type { Job } from "../../../../src/jobs/core/job.ts";
-import { initialState } from "../../../../src/jobs/core/job.ts";
 import type { SnapshotRecord } from "../../../../src/jobs/core/snapshot-record.ts";
 import { openDatabase } from "../../../../src/jobs/store/database.ts";
 import { openPoolStore } from "../../../../src/jobs/store/pool-store.ts";
+import { anyRow } from "../../../../src/jobs/store/rows.ts";
 import { openSessionStore, sessionFile } from "../../../../src/jobs/store/session-store.ts";
+import { jobIn } from "../../views/job-in.ts";
 
 const H100 = { type: "H100", count: 4, exact: true };
 
@@ -30,12 +31,13 @@ export async function runStoreScript(stateDir: string): Promise<Record<string, u
     { job: job("job_2", 2), turn: turn("turn_2", 1, "job_2") },
   ]);
   first.saveTurn(turn("turn_3", 2));
-  first.save({ ...job("job_1", 1), turns: 1 }, { ...turn("turn_1", 1), state: "done", messageID: "msg_1" });
-  first.appendEvent("job_1", 5, "state", { kind: "queued" });
+  first.saveJob({ ...job("job_1", 1), turns: 1 });
+  first.saveTurn({ ...turn("turn_1", 1), state: "done", messageID: "msg_1" });
   said.twice = attempt(() => first.insert([{ job: job("job_3", 3), turn: turn("turn_3", 2) }, { job: job("job_4", 4), turn: { ...turn("turn_4", 2) } }])); // biome-ignore format: one line
   first.close();
   const again = await openSessionStore(file);
   said.jobs = again.jobs();
+  said.job = [again.job("job_2"), again.job("job_9") ?? "none"];
   said.turns = [again.turns("job_1"), again.turns("job_2"), again.turns("job_9")];
   again.close();
 
@@ -71,15 +73,15 @@ async function damagedFile(file: string): Promise<unknown> {
   const clock = { now: () => 0 };
   const database = await openDatabase(file, steps, { clock });
   for (let row = 0; row < 500; row++) database.run("INSERT INTO a (b) VALUES (?)", "x".repeat(100));
-  database.get("PRAGMA wal_checkpoint(TRUNCATE)");
+  database.get(anyRow, "PRAGMA wal_checkpoint(TRUNCATE)");
   const handle = openSync(file, "r+");
   writeSync(handle, "y".repeat(20_000), 4_096);
   closeSync(handle);
   const other = await openDatabase(file, steps, { clock });
-  const found = [other.damaged().length, other.all("SELECT b FROM a").length];
+  const found = [other.damaged().length, other.all(anyRow, "SELECT b FROM a").length];
   other.run("INSERT INTO a (b) VALUES (?)", "new");
   // The first process goes on in the new file.
-  const seen = database.transaction(() => database.all("SELECT b FROM a"));
+  const seen = database.transaction(() => database.all(anyRow, "SELECT b FROM a"));
   database.close();
   other.close();
   writeFileSync(file, "no database at all");
@@ -94,13 +96,13 @@ async function damagedInUse(file: string): Promise<unknown> {
   database.transaction(() => {
     for (let row = 0; row < 20_000; row++) database.run("INSERT INTO a (b) VALUES (?)", "x".repeat(500));
   });
-  database.get("PRAGMA wal_checkpoint(TRUNCATE)");
+  database.get(anyRow, "PRAGMA wal_checkpoint(TRUNCATE)");
   const handle = openSync(file, "r+");
   for (let at = 8_192; at < 9_000_000; at += 4_096) writeSync(handle, "y".repeat(100), at);
   closeSync(handle);
-  const failure = await failureOf(async () => database.transaction(() => database.all("SELECT b FROM a")));
+  const failure = await failureOf(async () => database.transaction(() => database.all(anyRow, "SELECT b FROM a")));
   database.run("INSERT INTO a (b) VALUES (?)", "new");
-  const seen = database.all("SELECT b FROM a");
+  const seen = database.all(anyRow, "SELECT b FROM a");
   database.close();
   return [failure.code, /is set aside.*Try again/.test(failure.message), seen, database.damaged().length];
 }
@@ -114,7 +116,10 @@ async function rollBack(file: string): Promise<unknown> {
     }),
   );
   database.transaction(() => database.run("INSERT INTO a (b) VALUES (?)", "y"));
-  const rows = [database.all("SELECT b FROM a"), database.get("SELECT b FROM a WHERE b = ?", "x") ?? "none"];
+  const rows = [
+    database.all(anyRow, "SELECT b FROM a"),
+    database.get(anyRow, "SELECT b FROM a WHERE b = ?", "x") ?? "none",
+  ];
   database.close();
   return [thrown, rows];
 }
@@ -136,7 +141,8 @@ export async function failureOf(body: () => Promise<unknown>): Promise<{ code?: 
   );
 }
 
-const job = (id: string, position: number) => ({ id, position, state: initialState(null, 7), metrics: { a: { value: 0.5 } } }) as unknown as Job; // biome-ignore format: one line
+const job = (id: string, position: number): Job =>
+  jobIn({ kind: "queued" }, { id, position, metrics: { a: { value: 0.5, at: "2026-01-01T00:00:00.000Z" } } });
 
 const snapshot = (id: string): SnapshotRecord => ({
   id,

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openDatabase } from "../../../../src/jobs/store/database.ts";
 import { openPoolStore } from "../../../../src/jobs/store/pool-store.ts";
+import { anyRow } from "../../../../src/jobs/store/rows.ts";
 import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
 import { failureOf, runStoreScript } from "./store-script.ts";
 
@@ -33,6 +34,7 @@ describe("the stores", () => {
       [{ id: "turn_2" }],
       [],
     ]);
+    expect(said.job).toMatchObject([{ id: "job_2" }, "none"]);
     expect(said.twice).toBe("refused"); // and with it the whole batch: job_3 is not among the jobs
     const gpu = { type: "H100", count: 4, exact: true };
     const lease = { orchestrator: "ses_1", owner: "PID:me", slots: 1, gpu };
@@ -65,6 +67,16 @@ describe("the stores", () => {
   });
 });
 
+/** As earlier versions recorded it: with its label, and without what has been added since. */
+const FORMER_SNAPSHOT = {
+  orchestrator: "ses_1",
+  parent: null,
+  kind: "filesystem",
+  provider: "local",
+  sizeBytes: null,
+  parked: false,
+};
+
 describe("opening a database", () => {
   test("brings an older file up to date without losing its rows, once", async () => {
     const file = join(folder(), "a.db");
@@ -78,9 +90,9 @@ describe("opening a database", () => {
     old.close();
     for (let opening = 0; opening < 2; opening++) {
       const database = await openDatabase(file, steps);
-      expect(database.all<unknown>("SELECT * FROM a")).toEqual([{ b: "kept", c: "kept" }]);
-      expect(database.get<unknown>("PRAGMA user_version")).toEqual({ user_version: 3 });
-      expect(database.get<unknown>("PRAGMA journal_mode")).toEqual({ journal_mode: "wal" });
+      expect(database.all(anyRow, "SELECT * FROM a")).toEqual([{ b: "kept", c: "kept" }]);
+      expect(database.get(anyRow, "PRAGMA user_version")).toEqual({ user_version: 3 });
+      expect(database.get(anyRow, "PRAGMA journal_mode")).toEqual({ journal_mode: "wal" });
       database.close();
     }
   });
@@ -96,7 +108,7 @@ describe("opening a database", () => {
   test("gives each label of a former version to the job that had it first, on the newest of its snapshots", async () => {
     const path = folder();
     const record = (id: string, jobID: string, label: string | null, createdAt: number) =>
-      [id, "ses_1", createdAt, JSON.stringify({ id, jobID, label, orchestrator: "ses_1", createdAt })] as const;
+      [id, "ses_1", createdAt, JSON.stringify({ ...FORMER_SNAPSHOT, id, jobID, label, createdAt })] as const;
     (await openPoolStore(path)).close();
     const database = new Database(join(path, "pool.db"));
     for (const later of ["labels", "losses"]) database.run(`DROP TABLE ${later}`);

@@ -1,0 +1,51 @@
+import { z } from "zod";
+import type { Connection, SqlValue } from "./driver.ts";
+
+/** What one row of a query must look like; its output is what the caller gets. */
+export type RowSchema<T> = z.ZodType<T>;
+
+/** Reads rows and parses each. @throws Error with the code `SQLITE_CORRUPT`, naming table and row, where one is broken */
+export interface RowReader {
+  get<T>(row: RowSchema<T>, sql: string, ...values: SqlValue[]): T | undefined;
+  all<T>(row: RowSchema<T>, sql: string, ...values: SqlValue[]): T[];
+}
+
+export const createRowReader = (connection: Connection): RowReader => ({
+  get(schema, sql, ...values) {
+    const row = connection.get(sql, ...values);
+    return row === undefined ? undefined : parseRow(schema, row, sql);
+  },
+  all: (schema, sql, ...values) => connection.all(sql, ...values).map((row) => parseRow(schema, row, sql)),
+});
+
+/** A row of which only its existence matters. */
+export const anyRow = z.unknown();
+
+/** A column that holds JSON. */
+export const json = <T>(schema: z.ZodType<T>): z.ZodType<T, string> =>
+  z
+    .string()
+    .transform((text, context): unknown => {
+      try {
+        return JSON.parse(text);
+      } catch {
+        context.addIssue({ code: "custom", message: "is not JSON" });
+        return z.NEVER;
+      }
+    })
+    .pipe(schema);
+
+/** What SQLite says of a page that it cannot read: what lies in the file is not what was written to it. */
+export const damage = (found: string): Error => Object.assign(new Error(found), { code: "SQLITE_CORRUPT" });
+
+function parseRow<T>(schema: RowSchema<T>, row: unknown, sql: string): T {
+  const parsed = schema.safeParse(row);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const table = /\bFROM (\w+)/.exec(sql)?.[1] ?? "?";
+  const { id, job } = row as { id?: unknown; job?: unknown };
+  const name = id ?? job ?? null;
+  throw damage(
+    `row ${name === null ? "" : `"${name}" `}of ${table} cannot be read (${issue?.path.join(".")}: ${issue?.message})`,
+  );
+}
