@@ -1,77 +1,146 @@
-// Runs the tests: the unit tests in one process, every other file in one of its own, a few at a time, as most of their time
-// is spent waiting for real programs. `node .ci/test.mjs e2e/quota contract` runs the files with these names in their paths,
-// `--changed` the unit tests and those that belong to what has changed.
+// Runs the tests in tiers: unit tests in one process, every other file in a process of its own, several at once.
+//   node .ci/test.mjs                      everything
+//   node .ci/test.mjs unit e2e/quota       the files with one of these words in their paths
+//   node .ci/test.mjs --changed            the unit tests, and the files that belong to what has changed
 import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { bunTest } from "./bun-test.mjs";
 import { testsOfChanges } from "./changed.mjs";
+import { createHostPool } from "./shared-opencode.mjs";
 
-const AT_ONCE = Number(process.env.TESTS_AT_ONCE ?? availableParallelism() + 1);
+/** Processes at once. Half of the time a file waits for real programs, so there are two for each core. */
+const AT_ONCE = Number(process.env.TESTS_AT_ONCE ?? 2 * availableParallelism());
 
-const testsIn = (folder) =>
-  readdirSync(folder)
+/** Folders, quickest first. Those of `inOneProcess` start no programs and have nothing to wait for. */
+const TIERS = [
+  { name: "unit", inOneProcess: true },
+  { name: "contract", inOneProcess: false },
+  { name: "e2e", inOneProcess: false },
+];
+
+/** The files that take longest start first, so that none runs alone at the end. Every run reports the ten slowest. */
+const LONGEST = [
+  "deadlines",
+  "demo",
+  "chaos",
+  "modal-faults",
+  "modal-choice",
+  "restart",
+  "full-size",
+  "told",
+  "bad-options",
+];
+
+const filesIn = (folder) =>
+  readdirSync(folder, { recursive: true })
     .filter((name) => name.endsWith(".test.ts"))
     .map((name) => join(folder, name))
     .sort();
 
+const allRuns = TIERS.flatMap(({ name, inOneProcess }) => {
+  const folder = join("test", name);
+  return (inOneProcess ? [folder] : filesIn(folder)).map((path) => ({ tier: name, path }));
+});
+
 const args = process.argv.slice(2);
 const wanted = args.includes("--changed") ? ["test/unit", ...testsOfChanges()] : args;
 if (args.includes("--changed")) console.log(`Tests of what has changed: ${wanted.join(", ")}\n`);
-// The longest first, so that no process is left alone at the end.
-const groups = ["test/unit", ...["test/e2e", "test/contract"].flatMap(testsIn)].filter(
-  (group) => wanted.length === 0 || wanted.some((name) => group.includes(name)),
-);
-if (groups.length === 0) {
+const rank = ({ path }) => {
+  const at = LONGEST.findIndex((name) => path.includes(name));
+  if (at !== -1) return at;
+  return LONGEST.length + (shares(path) ? 0 : 1); // those that share can only run a few at a time
+};
+const queue = allRuns
+  .filter(({ path }) => wanted.length === 0 || wanted.some((name) => path.includes(name)))
+  .sort((a, b) => rank(a) - rank(b));
+if (queue.length === 0) {
   console.error(`No test has ${wanted.join(" or ")} in its path.`);
   process.exit(2);
 }
 
-/** Its output comes whole when it ends, so that files do not mix. */
-function run(group) {
+const hosts = createHostPool();
+const results = [];
+const started = performance.now();
+await Promise.all(Array.from({ length: AT_ONCE }, worker));
+await hosts.close();
+report();
+process.exit(results.every(({ code }) => code === 0) ? 0 : 1);
+
+async function worker() {
+  for (;;) {
+    const at = queue.findIndex(({ path }) => !shares(path) || hosts.hasRoom());
+    if (at === -1) return; // what is left shares, and belongs to the workers that hold the hosts
+    const [next] = queue.splice(at, 1);
+    results.push(await (shares(next.path) ? hosts.with((env) => run(next, env)) : run(next)));
+  }
+}
+
+/** Whether a file's projects may live in an OpenCode that other files use too. */
+function shares(path) {
+  return path.endsWith(".ts") && /\b(?:useProject|startProject)\(/.test(readFileSync(path, "utf8"));
+}
+
+/** Prints the output when the process has ended, so that the outputs of files do not mix. */
+function run({ tier, path }, env = {}) {
   return new Promise((resolve) => {
-    const started = performance.now();
-    const [bun, ...args] = bunTest(group);
-    const child = spawn(bun, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const startedAt = performance.now();
+    const [bun, ...bunArgs] = bunTest(path);
+    const child = spawn(bun, bunArgs, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
     const output = [];
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output.push(chunk));
     child.on("error", (error) => output.push(Buffer.from(`${error}\n`)));
     child.on("close", (code, signal) => {
       const text = Buffer.concat(output).toString();
-      const seconds = Math.round((performance.now() - started) / 1000);
-      console.log(
-        `${text.trimEnd()}\n== ${group}: ${code === 0 ? "passed" : `failed (${code ?? signal})`}, ${seconds} s\n`,
-      );
-      resolve({ group, code, text, seconds });
+      const seconds = (performance.now() - startedAt) / 1000;
+      const outcome = code === 0 ? "passed" : `failed (${code ?? signal})`;
+      console.log(`${text.trimEnd()}\n== ${path}: ${outcome}, ${Math.round(seconds)} s\n`);
+      resolve({ tier, path, code, text, seconds });
     });
   });
 }
 
-const results = [];
-const queue = [...groups];
-const worker = async () => {
-  for (let group = queue.shift(); group !== undefined; group = queue.shift()) results.push(await run(group));
-};
-const started = performance.now();
-await Promise.all(Array.from({ length: AT_ONCE }, worker));
-
-const count = (word) =>
-  results.reduce((sum, { text }) => sum + Number(text.match(new RegExp(`^ *(\\d+) ${word}$`, "m"))?.[1] ?? 0), 0);
-const failed = results.filter(({ code }) => code !== 0);
-for (const { group, text, code } of failed) {
-  const ran = /^Ran \d+ tests? across/m.test(text);
-  console.log(`== failed: ${group}${ran ? "" : ` (ended with ${code} before its end)`}`);
-  for (const failure of failuresIn(text)) console.log(failure);
+function report() {
+  for (const { path, text, code } of results.filter((result) => result.code !== 0)) {
+    const ran = /^Ran \d+ tests? across/m.test(text);
+    console.log(`== failed: ${path}${ran ? "" : ` (ended with ${code} before its end)`}`);
+    for (const failure of failuresIn(text)) console.log(failure);
+  }
+  console.log("Slowest:");
+  for (const { path, seconds } of [...results].sort((a, b) => b.seconds - a.seconds).slice(0, 10))
+    console.log(`${seconds.toFixed(0).padStart(5)} s  ${path}`);
+  console.log("Tiers (seconds are summed over processes, which run side by side):");
+  for (const { name } of TIERS) {
+    const own = results.filter(({ tier }) => tier === name);
+    if (own.length > 0) console.log(`${secondsOf(own).toFixed(0).padStart(5)} s  ${name}: ${countsOf(own)}`);
+  }
+  const seconds = Math.round((performance.now() - started) / 1000);
+  console.log(`${countsOf(results)}; ${seconds} s, ${cpuSeconds()} s of CPU, ${AT_ONCE} processes at once`);
 }
-const slowest = [...results].sort((a, b) => b.seconds - a.seconds).slice(0, 5);
-console.log(`Slowest: ${slowest.map(({ group, seconds }) => `${group} ${seconds} s`).join(", ")}`);
-console.log(
-  `${count("pass")} passed, ${count("skip")} skipped, ${count("fail")} failed in ${groups.length} processes, ${Math.round((performance.now() - started) / 1000)} s`,
-);
-process.exit(failed.length === 0 ? 0 : 1);
 
-/** What was printed before each failed test, with the test's name; without any, the end of it all. */
+function secondsOf(some) {
+  return some.reduce((sum, { seconds }) => sum + seconds, 0);
+}
+
+function countsOf(some) {
+  const count = (word) =>
+    some.reduce((sum, { text }) => sum + Number(text.match(new RegExp(`^ *(\\d+) ${word}$`, "m"))?.[1] ?? 0), 0);
+  const processes = some.length === 1 ? "1 process" : `${some.length} processes`;
+  return `${count("pass")} passed, ${count("skip")} skipped, ${count("fail")} failed in ${processes}`;
+}
+
+/** User and system time of everything that the tests started, "?" where the system does not tell. */
+function cpuSeconds() {
+  try {
+    const fields = readFileSync("/proc/self/stat", "utf8").split(") ")[1].split(" ");
+    return Math.round((Number(fields[13]) + Number(fields[14])) / 100);
+  } catch {
+    return "?";
+  }
+}
+
+/** What was printed before each failed test, with the test's name; without a failed test, the end of the output. */
 function failuresIn(text) {
   const parts = text.split(/^(?=\((?:pass|skip|fail|todo)\) )/m);
   const found = parts.flatMap((part, at) =>

@@ -3,9 +3,9 @@ import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { startSetupIn } from "../support/test-setup.ts";
 import { ask, cancel, message, start, task, turn, wait } from "../support/turns.ts";
-import { useSetup } from "../support/use-setup.ts";
+import { useProject } from "../support/use-setup.ts";
 
-const setup = useSetup({ maxTasksPerCall: 3 });
+const setup = useProject({ maxTasksPerCall: 3 });
 
 test("tasks that name what is not there, or cost what is not built, fail by themselves and say what there is", async () => {
   const { server } = setup;

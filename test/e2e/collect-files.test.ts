@@ -13,10 +13,10 @@ import {
 } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, shell, start, task, turn, wait } from "../support/turns.ts";
-import { useSetup } from "../support/use-setup.ts";
+import { useProject } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const setup = useSetup(
+const setup = useProject(
   { environments: { default: { workspace: "project" }, bare: { workspace: "empty" } } },
   {
     files: { "sum.js": "exports.sum = () => 0;\n", "old.txt": "old\n", ".gitignore": "runs/\n" },

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, message, outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
-import { useSetup } from "../support/use-setup.ts";
+import { useProject } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const setup = useSetup(
+const setup = useProject(
   { environments: { default: { workspace: "project" }, bare: { workspace: "empty" } } },
   {
     files: {

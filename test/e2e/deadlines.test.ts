@@ -4,16 +4,14 @@ import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script, scriptedModel } from "../support/scripted.ts";
 import type { TestSetup } from "../support/test-setup.ts";
 import { ask, cancel, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useSetup, useSetupIn } from "../support/use-setup.ts";
+import { useProject } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
-
-const host = useSetup();
 
 const reasonOf = async ({ server }: Pick<TestSetup, "server">, session: string, index: number) =>
   (await ask(server, session, status())).metadata.jobs[index]?.reason;
 
 describe("models in trouble", () => {
-  const setup = useSetupIn(host, { stallTimeoutMinutes: 0.15 });
+  const setup = useProject({ stallTimeoutMinutes: 0.15 });
 
   sandboxTest(
     "one that fails for ever and one that hangs do not delay their sibling, say so at once, and end with their codes",
@@ -57,7 +55,7 @@ describe("models in trouble", () => {
 });
 
 describe("jobs past their time", () => {
-  const setup = useSetupIn(host, { jobTimeoutMinutes: 0.7, rescueMinutes: 0.35 });
+  const setup = useProject({ jobTimeoutMinutes: 0.7, rescueMinutes: 0.35 });
 
   sandboxTest("are told to wrap up, stopped, frozen and kept, and woken by a message with their files", async () => {
     const { server, home, model } = setup;
@@ -94,7 +92,7 @@ describe("jobs past their time", () => {
 });
 
 describe("jobs that stop everything else in their sandbox", () => {
-  const setup = useSetupIn(host, { maxRunningJobs: 1 });
+  const setup = useProject({ maxRunningJobs: 1 });
   const STOP =
     "import os,signal\nwhile not os.path.exists('go'): pass\nwhile True:\n  for p in os.listdir('/proc'):\n    if p.isdigit() and int(p) not in (1, os.getpid()):\n      try: os.kill(int(p), signal.SIGSTOP)\n      except OSError: pass";
   const hostile = (...replies: ModelReply[]) =>
@@ -138,7 +136,7 @@ describe("jobs that stop everything else in their sandbox", () => {
 
 describe("money", () => {
   // A dollar a second for the default core; the rescue of a job is kept free: twelve dollars.
-  const setup = useSetupIn(host, {
+  const setup = useProject({
     prices: { cpuCore: 3600, memoryGiB: 0 },
     budget: { usdPerSession: 30, warnAt: 0.3 },
     rescueMinutes: 0.2,

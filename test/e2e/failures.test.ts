@@ -12,10 +12,10 @@ import {
 } from "../support/sandboxes.ts";
 import { say, script, scriptedModel } from "../support/scripted.ts";
 import { ask, cancel, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useSetup } from "../support/use-setup.ts";
+import { useProject } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const setup = useSetup({
+const setup = useProject({
   environments: { caged: { network: "blocked" }, impossible: { workdir: "/usr/bin" } },
 });
 

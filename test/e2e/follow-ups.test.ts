@@ -11,10 +11,10 @@ import {
 import { call, say, script } from "../support/scripted.ts";
 import { startSetupIn } from "../support/test-setup.ts";
 import { ask, cancel, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useSetup } from "../support/use-setup.ts";
+import { useProject } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const setup = useSetup();
+const setup = useProject();
 
 const allParked = () => until(() => sandboxesOf(setup.home).length === 0, { what: "every sandbox is given up" });
 const runs = (text: string) => until(() => commandsWith(text).length > 0, { what: `a command with ${text} runs` });

@@ -13,10 +13,10 @@ import {
 } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { ask, cancel, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useSetup } from "../support/use-setup.ts";
+import { useProject } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const setup = useSetup();
+const setup = useProject();
 
 const snapshotsOnDisk = () => {
   const folder = join(setup.home.stateDir, "local/snapshots");

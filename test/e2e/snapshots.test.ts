@@ -2,10 +2,10 @@ import { expect } from "bun:test";
 import { HOLD, holders, openGates, sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useSetup } from "../support/use-setup.ts";
+import { useProject } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const setup = useSetup();
+const setup = useProject();
 
 const freeze = (args: object = {}) => call("sandbox_snapshot", args);
 const from = (snapshot: string | undefined, description: string, command: string) => ({

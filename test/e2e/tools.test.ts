@@ -2,10 +2,10 @@ import { expect } from "bun:test";
 import { commandsWith, HOLD, holders, openGates, sandboxTest, uniqueSeconds } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, inJob, shell, start, status, task, wait } from "../support/turns.ts";
-import { useSetup } from "../support/use-setup.ts";
+import { useProject } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const setup = useSetup();
+const setup = useProject();
 
 sandboxTest("the output of a command is seen while it runs, and only the result stays", async () => {
   const { server, home } = setup;

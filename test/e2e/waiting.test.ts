@@ -3,10 +3,10 @@ import { HOLD, heldFrom, holders, mostAtOnce, openGates, sandboxesOf, sandboxTes
 import { say, script } from "../support/scripted.ts";
 import { startSetupIn } from "../support/test-setup.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { useSetup } from "../support/use-setup.ts";
+import { useProject } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
-const setup = useSetup({ maxRunningJobs: 3 });
+const setup = useProject({ maxRunningJobs: 3 });
 
 const held = (name: string) => task(name, shell(HOLD), say(`${name} is through`));
 

@@ -91,7 +91,11 @@ export function createHome(options: HomeOptions = {}): OpencodeHome {
 
 function baseConfig({ modelUrl, plugins = [], snapshot = false }: HomeOptions): Record<string, unknown> {
   const quiet = { share: "disabled", autoupdate: false, snapshot, lsp: false, formatter: false, plugin: plugins };
-  if (modelUrl === undefined) return quiet;
+  return modelUrl === undefined ? quiet : { ...quiet, ...modelConfig(modelUrl) };
+}
+
+/** Configuration that knows the scripted model and no other. */
+export function modelConfig(modelUrl: string): Record<string, unknown> {
   const model = (name: string, input: number, output: number) => ({
     name,
     tool_call: true,
@@ -99,7 +103,6 @@ function baseConfig({ modelUrl, plugins = [], snapshot = false }: HomeOptions): 
     cost: { input, output },
   });
   return {
-    ...quiet,
     enabled_providers: ["mock"], // no free models of others
     model: "mock/m1",
     small_model: "mock/m1",

@@ -99,7 +99,10 @@ export async function startServe(
  * Another project of a server that runs; a `home` of that project. A process takes 6 seconds of CPU to start, a project
  * half a second. To stop is to dispose the project's instance, and with it the plugin's; there is nothing to kill.
  */
-export async function openProject(server: OpencodeServer, home: OpencodeHome): Promise<OpencodeServer> {
+export async function openProject(
+  server: Pick<OpencodeServer, "url" | "pid" | "log">,
+  home: OpencodeHome,
+): Promise<OpencodeServer> {
   const { url, pid, log } = server;
   const events = await followEvents(url, home.project);
   const client = createOpencodeClient({ baseUrl: url, directory: home.project });

@@ -1,13 +1,16 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ToolPart } from "@opencode-ai/sdk/v2/client";
 import type { JobView } from "../../src/views/job-view.ts";
+import { closed, opened } from "./ledger.ts";
 import { type ModelServer, startModelServer } from "./model-server.ts";
 import { type OpencodeServer, openProject, startServe } from "./opencode.ts";
-import { createHome, type OpencodeHome } from "./opencode-home.ts";
+import { createHome, modelConfig, type OpencodeHome } from "./opencode-home.ts";
 import { createProject, write } from "./opencode-project.ts";
 import { scriptedModel } from "./scripted.ts";
+import { sharedOpencode } from "./shared-opencode.ts";
 
 /** The built package, enabled by its folder as a user would enable a checkout. */
 export const PACKAGE = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
@@ -62,8 +65,8 @@ export async function startSetup(
 }
 
 /**
- * A lab for one test in the process of another lab: a project of its own, with the plugin's options and state of its own.
- * For tests that ask nothing of the process itself: neither its environment nor its end.
+ * A project of its own, with options and state of its own, in the OpenCode process of another setup. For tests that
+ * depend neither on the environment of the process nor on its end.
  * @param files of the project, by relative path
  */
 export async function startSetupIn(
@@ -71,14 +74,50 @@ export async function startSetupIn(
   options: Record<string, unknown> = {},
   files: Record<string, string> = {},
 ): Promise<TestSetup> {
-  const root = mkdtempSync(join(host.home.root, "lab-"));
+  const root = mkdtempSync(join(host.home.root, "project-"));
+  const home = projectHome(host.home, root, options, { files, config: modelConfig(host.model.url) });
+  const server = await openProject(host.server, home);
+  return { model: host.model, home, server, stop: server.stop }; // its folder is removed together with the host's
+}
+
+/** A project in the OpenCode process that files of tests share, with a scripted model of its own. */
+export async function startProject(
+  options: Record<string, unknown> = {},
+  { files = {}, config = {} }: Pick<HomeSettings, "files" | "config"> = {},
+): Promise<TestSetup> {
+  const host = await sharedOpencode();
+  const model = await startModelServer(scriptedModel);
+  const root = mkdtempSync(join(tmpdir(), "oc-project-"));
+  opened("project", root, () => rmSync(root, { recursive: true, force: true }));
+  const home = projectHome(host.home, root, options, { files, config: { ...modelConfig(model.url), ...config } });
+  const server = await openProject(host, home);
+  return {
+    model,
+    home,
+    server,
+    async stop() {
+      await server.stop();
+      rmSync(root, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }); // a git may still write here
+      closed("project", root);
+      await host.release();
+      await model.stop();
+    },
+  };
+}
+
+/** The home of `host` with another project: its options and its state lie in `root`. */
+function projectHome(
+  host: OpencodeHome,
+  root: string,
+  options: Record<string, unknown>,
+  { files = {}, config = {} }: Pick<HomeSettings, "files" | "config">,
+): OpencodeHome {
   const project = join(root, "project");
   const stateDir = join(root, "state");
-  const git = createProject(project, host.home.env, files);
-  write(project, "opencode.json", JSON.stringify({ plugin: [pluginWith({ stateDir, ...options })] }));
-  const home = { ...host.home, project, stateDir, git, remove: () => Promise.resolve() }; // goes with the host's
-  const server = await openProject(host.server, home);
-  return { model: host.model, home, server, stop: server.stop };
+  const git = createProject(project, host.env, files);
+  const plugin = [pluginWith({ stateDir, ...options })];
+  write(project, "opencode.json", JSON.stringify({ ...config, plugin }));
+  return { ...host, root, project, stateDir, git, remove: () => Promise.resolve() };
 }
 
 /** Metadata of a completed call of `tool` in a session: the last one, or the `index`th. */

@@ -1,18 +1,18 @@
 import { afterAll, beforeAll } from "bun:test";
-import { startSetup, startSetupIn, type TestSetup } from "./test-setup.ts";
+import { startProject, startSetup, type TestSetup } from "./test-setup.ts";
 
-/** One lab for all tests of a file; usable inside them, not before. */
+/** An OpenCode of its own for the tests of a file; usable inside them, not before. */
 export const useSetup = (...settings: Parameters<typeof startSetup>): Readonly<TestSetup> =>
   lasting(() => startSetup(...settings));
 
-/** The same for the tests of a block: a project in the process of another lab. */
-export const useSetupIn = (...settings: Parameters<typeof startSetupIn>): Readonly<TestSetup> =>
-  lasting(() => startSetupIn(...settings));
+/** A project for the tests of a file or a block, in the OpenCode that files share. */
+export const useProject = (...settings: Parameters<typeof startProject>): Readonly<TestSetup> =>
+  lasting(() => startProject(...settings));
 
 function lasting(start: () => Promise<TestSetup>): Readonly<TestSetup> {
   let started: TestSetup | null = null;
   const setup = (): TestSetup => {
-    if (!started) throw new Error("the lab has not started");
+    if (!started) throw new Error("the setup has not started: it is usable inside tests only");
     return started;
   };
   beforeAll(async () => {
