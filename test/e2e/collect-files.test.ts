@@ -89,7 +89,7 @@ sandboxTest(
     symlinkSync(home.root, join(home.project, "link"));
     mkdirSync(join(home.project, ".opencode"), { recursive: true });
     const refused = [
-      ["results", "there already"],
+      ["results", "it already exists"],
       ["../out", "not a path inside"],
       ["link/out", "is a link"],
       [".git/out", "not a path inside"],
