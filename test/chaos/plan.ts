@@ -1,5 +1,5 @@
 import type { ModelReply } from "../support/model-server.ts";
-import { call, say } from "../support/scripted.ts";
+import { call, say, script } from "../support/scripted.ts";
 import { message, shell, start, task, wait } from "../support/turns.ts";
 
 /** When OpenCode is killed: so long after its server has published so many events since the session was used. */
@@ -62,7 +62,7 @@ function drawTasks(draw: Draw, token: string): Plan["tasks"] {
 export const firstTurn = ({ tasks }: Plan): ModelReply[] => [
   start(...tasks),
   wait({ until: 2 }),
-  message("$job1", `Do as told. <script>${JSON.stringify([shell("cat word"), say("result more")])}</script>`),
+  message("$job1", script(shell("cat word"), say("result more"))),
   wait(),
 ];
 

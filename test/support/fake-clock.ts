@@ -1,12 +1,12 @@
 import type { Clock } from "../../src/shared/clock.ts";
 
-/** Time that stands still until a test moves it. */
+/** A clock that stands still until a test advances it. */
 export interface FakeClock extends Clock {
-  /** Moves on, firing what falls due in order; everything that follows from each timer is done before the next one. */
+  /** Advances, firing due timers in order. Whatever a timer sets off without timers is done before the next one fires. */
   advance(ms: number): Promise<void>;
-  /** Jumps from timer to timer until `probe` gives something truthy, and returns that. */
+  /** Jumps from timer to timer until `probe` returns a truthy value, and returns that value. */
   until<T>(what: string, probe: () => T, limitMs?: number): Promise<Exclude<T, false | null | undefined>>;
-  /** Timers that wait. */
+  /** Number of timers that have not fired. */
   pending(): number;
 }
 
@@ -15,7 +15,7 @@ interface Timer {
   readonly callback: () => void;
 }
 
-/** Lets everything run that needs no timer: promise chains, also long ones, are done before the next macrotask. */
+/** Lets everything run that needs no timer: even long promise chains finish before the next macrotask. */
 export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 export function createFakeClock(startAt = Date.UTC(2026, 0, 1)): FakeClock {
@@ -57,7 +57,7 @@ export function createFakeClock(startAt = Date.UTC(2026, 0, 1)): FakeClock {
         const value = probe();
         if (value) return value as Exclude<typeof value, false | null | undefined>;
         const next = nextBefore(end);
-        if (!next) throw new Error(`in vain over ${limitMs} ms: ${what}`);
+        if (!next) throw new Error(`did not happen within ${limitMs} ms: ${what}`);
         await fire(next);
       }
     },

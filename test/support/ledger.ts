@@ -1,27 +1,30 @@
-/** What the tests have open: processes, servers, throw-away homes. A test that leaves something fails, and the thing is ended. */
+/** A resource that a test has open: a process, a server, a temporary home. A test that leaves one open fails; it is ended. */
 interface Entry {
   readonly name: string;
   readonly end: (() => void) | undefined;
 }
 
 const open = new Map<string, Entry>();
-const belongsToFile = new Set<string>(); // opened before the running test: a beforeAll of its file closes it in afterAll
+const ownedByFile = new Set<string>(); // opened before the running test, so the file's afterAll closes it
 
-/** @param end ends it at once and synchronously; called only when nobody closed it */
+/** @param end ends the resource at once and synchronously; called only if it was left open */
 export function opened(kind: string, id: string, end?: () => void): void {
   open.set(`${kind} ${id}`, { name: `${kind} ${id}`, end });
 }
 
 export function closed(kind: string, id: string): void {
   open.delete(`${kind} ${id}`);
-  belongsToFile.delete(`${kind} ${id}`);
+  ownedByFile.delete(`${kind} ${id}`);
 }
 
-/** Call it before `kind old` is closed: what the answer is told was opened in its place may outlive the test if `old` might. */
-export function replacing(kind: string, old: string): (by: string) => void {
-  const lasts = belongsToFile.has(`${kind} ${old}`);
-  return (by) => {
-    if (lasts) belongsToFile.add(`${kind} ${by}`);
+/**
+ * Call before `kind old` is closed. The returned function is given the id of its replacement, which may then outlive the
+ * running test if the old one might have.
+ */
+export function replacing(kind: string, old: string): (replacement: string) => void {
+  const isOwnedByFile = ownedByFile.has(`${kind} ${old}`);
+  return (replacement) => {
+    if (isOwnedByFile) ownedByFile.add(`${kind} ${replacement}`);
   };
 }
 
@@ -29,14 +32,14 @@ export function leftOpen(): string[] {
   return [...open.keys()];
 }
 
-/** Called before each test: what is open now was opened for the whole file and may outlive the test. */
+/** Called before each test: what is already open belongs to the whole file and may outlive the test. */
 export function testStarts(): void {
-  belongsToFile.clear();
-  for (const key of open.keys()) belongsToFile.add(key);
+  ownedByFile.clear();
+  for (const key of open.keys()) ownedByFile.add(key);
 }
 
 export function assertNothingLeft(): void {
-  endAndReport([...open.values()].filter((entry) => !belongsToFile.has(entry.name)));
+  endAndReport([...open.values()].filter((entry) => !ownedByFile.has(entry.name)));
 }
 
 export function assertNothingLeftAtAll(): void {
@@ -45,7 +48,7 @@ export function assertNothingLeftAtAll(): void {
 
 function endAndReport(left: Entry[]): void {
   for (const entry of left) {
-    closed(...splitName(entry.name)); // first, so that one leak does not fail the following tests too
+    closed(...splitName(entry.name)); // first, so that one leak does not fail the next tests too
     tryToEnd(entry);
   }
   if (left.length > 0) throw new Error(`left open: ${left.map((entry) => entry.name).join(", ")}`);
@@ -60,7 +63,7 @@ function tryToEnd(entry: Entry): void {
   try {
     entry.end?.();
   } catch {
-    // It ended in the meantime; that it was left open is reported anyway.
+    // It may have ended in the meantime; that it was left open is reported either way.
   }
 }
 

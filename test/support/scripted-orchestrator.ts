@@ -3,22 +3,22 @@ import type { OrchestratorMessage, OrchestratorSessions } from "../../src/jobs/c
 import type { Clock } from "../../src/shared/clock.ts";
 
 /**
- * An orchestrator's session as OpenCode keeps it: an idle one answers a message of ours a little later, a busy one when
- * its test says so. Messages and calls leave the traces that the host's own store would show.
+ * An orchestrator's session as OpenCode keeps it. An idle session answers our message a little later, a busy one when the
+ * test says so. Messages and tool calls leave the traces that the host's own store would show.
  */
 export interface ScriptedOrchestrator extends OrchestratorSessions {
-  /** In order, repetitions included. */
+  /** Messages handed over, in order, including those sent again. */
   readonly posts: readonly OrchestratorMessage[];
   busy: boolean;
   stoppedAt: number | null;
-  /** The host accepts messages and stores none. */
+  /** The host accepts messages but does not store them. */
   losesPosts: boolean;
-  /** The host stores messages and wakes nobody. */
-  sleeps: boolean;
-  /** Called before each call of the name; may reject. */
+  /** The host stores messages but starts no turn. */
+  neverWakes: boolean;
+  /** Called before each call; may reject. */
   onCall: (name: "view" | "post") => void | Promise<void>;
-  /** A message, or the call of this id, has left this trace; by the host or by the user. */
-  leave(id: string, trace: Trace): void;
+  /** Sets the trace that the message or tool call with this id has left. */
+  setTrace(id: string, trace: Trace): void;
   traceOf(id: string): Trace;
 }
 
@@ -38,9 +38,9 @@ export function createScriptedOrchestrator(clock: Clock): ScriptedOrchestrator {
     busy: false,
     stoppedAt: null,
     losesPosts: false,
-    sleeps: false,
+    neverWakes: false,
     onCall: () => {},
-    leave: (id, trace) => void traces.set(id, trace),
+    setTrace: (id, trace) => void traces.set(id, trace),
     traceOf: (id) => traces.get(id) ?? "absent",
     async view() {
       await fake.onCall("view");
@@ -55,11 +55,11 @@ export function createScriptedOrchestrator(clock: Clock): ScriptedOrchestrator {
       await fake.onCall("post");
       posts.push(message);
       if (fake.losesPosts) return;
-      if (fake.traceOf(message.messageID) === "absent") fake.leave(message.messageID, "unanswered");
-      if (fake.busy || fake.sleeps) return;
-      // A turn answers everything that stands before it.
+      if (fake.traceOf(message.messageID) === "absent") fake.setTrace(message.messageID, "unanswered");
+      if (fake.busy || fake.neverWakes) return;
+      // A turn answers every message that precedes it.
       clock.after(ANSWER_MS, () => {
-        for (const [id, trace] of traces) if (trace === "unanswered") fake.leave(id, "arrived");
+        for (const [id, trace] of traces) if (trace === "unanswered") fake.setTrace(id, "arrived");
       });
     },
   };

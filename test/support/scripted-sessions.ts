@@ -5,37 +5,44 @@ import { PluginError } from "../../src/shared/error-code.ts";
 import { createHostIds } from "../../src/shared/ids.ts";
 
 /**
- * Child sessions as OpenCode keeps them, with the orders of status, error and saved message that were seen there. What
- * the model does is the first line of the prompt:
+ * Child sessions as OpenCode keeps them, with the orders of status, error and saved message that were observed there. The
+ * first line of a prompt says what the model does:
  *
- *     say TEXT            answers                         hang                works until it is aborted
- *     work MS TEXT        answers after so long           never               is accepted and not started
- *     cut TEXT            answer at the output limit      broken              ends with its message left open
- *     fail NAME           provider error                  unknown agent       an error event, twice, and nothing else
- *     failed stop         error beside finish "stop"      unknown model       busy, error, idle, no message
- *     stop at tools       ends after a tool call          refuse              the prompt is rejected
- *     until told TEXT     works until it is told          tool MS TEXT        a tool runs so long, then answers
+ *     say TEXT               answers
+ *     work MS TEXT           answers after MS milliseconds
+ *     tool MS TEXT           runs a tool for MS milliseconds, then answers
+ *     until messaged TEXT    works until a message is added to its turn, then answers
+ *     cut TEXT               answers, and reaches the output limit
+ *     hang                   works until it is aborted
+ *     never                  accepts the prompt and does not start
+ *     refuse                 rejects the prompt
+ *     broken                 ends with its message left open
+ *     stop at tools          ends after a tool call
+ *     fail NAME              fails with a provider error
+ *     failed stop            fails although the message has finish "stop"
+ *     unknown agent          publishes an error event, twice, and nothing else
+ *     unknown model          publishes busy, error and idle, and saves no message
  *
- * Told that OpenCode has started again, it does what it was prompted to before.
+ * Prompted to continue after a restart of OpenCode, it repeats its previous script.
  */
 export interface ScriptedSessions extends ChildSessions {
   readonly created: readonly (ChildSessionRequest & { readonly id: string })[];
   readonly prompts: readonly PromptRequest[];
-  /** Prompts that met a loop not yet at rest: the host stores them and runs nothing. */
+  /** Prompts that arrived while the loop was still running: the host stores them but never runs them. */
   readonly lostPrompts: readonly PromptRequest[];
   readonly aborted: readonly string[];
-  /** Words added to a turn under way. */
-  readonly told: readonly PromptRequest[];
-  /** What it does when it is asked to go on after a silence. */
-  afterSilence: string;
+  /** Messages added to a running turn. */
+  readonly addedMessages: readonly PromptRequest[];
+  /** Script that the model follows when it is prompted to continue after a stall. */
+  afterStall: string;
   /** USD that each answer costs. */
   usdPerAnswer: number;
-  /** No event reaches anybody. */
-  deaf: boolean;
-  /** Called before each call of the name; may reject. */
+  /** While true, no event reaches a listener. */
+  dropsEvents: boolean;
+  /** Called before each call; may reject. */
   onCall: (name: "create" | "prompt" | "read" | "abort", sessionID: string) => void | Promise<void>;
   emit(event: SessionEvent): void;
-  /** Sessions whose loop runs. */
+  /** Sessions whose loop is running. */
   running(): readonly string[];
   delete(sessionID: string): void;
 }
@@ -44,14 +51,15 @@ interface Session {
   readonly id: string;
   readonly messages: TranscriptMessage[];
   activity: "idle" | "busy" | "retrying";
-  /** The loop; null when at rest. Its status shows idle a little before. */
-  loop: { stop(): void; tell?(): void } | null;
+  /** The model loop; null when at rest. `activity` becomes idle shortly before that. */
+  loop: { stop(): void; onMessage?(): void } | null;
   script: string;
   tokens: { input: number; output: number };
 }
 
-/** From accepting a prompt to the first status; between the steps of an ending. */
+/** From accepting a prompt to the first status. */
 const START_MS = 3;
+/** Between two steps of a turn's end. */
 const STEP_MS = 5;
 
 export function createScriptedSessions(clock: Clock): ScriptedSessions {
@@ -62,7 +70,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
   const prompts: PromptRequest[] = [];
   const lostPrompts: PromptRequest[] = [];
   const aborted: string[] = [];
-  const told: PromptRequest[] = [];
+  const addedMessages: PromptRequest[] = [];
 
   const find = (id: string): Session => {
     const session = sessions.get(id);
@@ -74,11 +82,12 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
     if (at < 0) session.messages.push(message);
     else session.messages[at] = message;
   };
-  const tell = (session: Session, kind: "touched" | "progress") => fake.emit({ kind, sessionID: session.id });
+  const publish = (session: Session, kind: "touched" | "progress") => fake.emit({ kind, sessionID: session.id });
 
   function start(session: Session, prompt: PromptRequest): void {
-    if (prompt.text.startsWith("You were stopped because")) session.script = fake.afterSilence;
-    else if (!prompt.text.startsWith("OpenCode ended")) session.script = prompt.text.split("\n\n").at(-1) ?? ""; // after what goes before it
+    if (prompt.text.startsWith("You were stopped because")) session.script = fake.afterStall;
+    // The plugin may put paragraphs of its own before the script.
+    else if (!prompt.text.startsWith("OpenCode ended")) session.script = prompt.text.split("\n\n").at(-1) ?? "";
     const [line = ""] = session.script.split("\n");
     const [verb = "", ...words] = line.split(" ");
     const rest = words.join(" ");
@@ -86,10 +95,10 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
     const after = (ms: number, step: () => void) => {
       cancel = clock.after(ms, step);
     };
-    const atRest = () => {
+    const comeToRest = () => {
       session.activity = "idle";
       session.loop = null;
-      tell(session, "touched");
+      publish(session, "touched");
     };
     const open: TranscriptMessage = {
       id: "",
@@ -103,7 +112,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
     const begin = (then: () => void) =>
       after(START_MS, () => {
         session.activity = "busy";
-        tell(session, "progress");
+        publish(session, "progress");
         answer = { ...open, id: ids("msg") };
         save(session, answer);
         session.tokens = { input: session.tokens.input + 10, output: session.tokens.output + 5 };
@@ -111,18 +120,18 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
       });
     const finish = (end: Partial<TranscriptMessage>) => {
       save(session, { ...answer, completed: true, ...end });
-      atRest();
+      comeToRest();
     };
     // error → idle → message saved → idle again
     const breakOff = (name: string, end: Partial<TranscriptMessage> = {}) => {
       const message = `${name} happened`;
       fake.emit({ kind: "error", sessionID: session.id, message });
       session.activity = "idle";
-      tell(session, "touched");
+      publish(session, "touched");
       after(STEP_MS, () => {
         const error = { name, message, retryable: name === "APIError" ? true : null };
         if (answer.id !== "") save(session, { ...answer, completed: true, error, ...end });
-        after(STEP_MS, atRest);
+        after(STEP_MS, comeToRest);
       });
     };
     const unanswered = (then: () => void) => after(START_MS, then);
@@ -141,10 +150,10 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
       begin(() => after(STEP_MS, () => breakOff("UnknownError", { finish: "stop", text: "half" })));
     else if (line === "stop at tools")
       begin(() => after(STEP_MS, () => finish({ finish: "tool-calls", text: "and now" })));
-    else if (line === "broken") begin(() => after(STEP_MS, atRest));
+    else if (line === "broken") begin(() => after(STEP_MS, comeToRest));
     else if (line === "hang") begin(() => {});
-    else if (line.startsWith("until told")) {
-      session.loop.tell = () => after(STEP_MS, () => finish({ finish: "stop", text: words.slice(1).join(" ") }));
+    else if (line.startsWith("until messaged")) {
+      session.loop.onMessage = () => after(STEP_MS, () => finish({ finish: "stop", text: words.slice(1).join(" ") }));
       begin(() => {});
     } else if (verb === "tool") {
       const tool = (running: boolean) =>
@@ -168,13 +177,13 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
     } else if (line === "unknown model") {
       unanswered(() => {
         session.activity = "busy";
-        tell(session, "progress");
+        publish(session, "progress");
         after(STEP_MS, () => {
           fake.emit({ kind: "error", sessionID: session.id, message: `Model not found: ${prompt.model}` });
-          after(1, atRest);
+          after(1, comeToRest);
         });
       });
-    } else throw new Error(`no such script: ${line}`);
+    } else throw new Error(`unknown script: ${line}`);
   }
 
   const fake: ScriptedSessions = {
@@ -182,13 +191,13 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
     prompts,
     lostPrompts,
     aborted,
-    told,
-    afterSilence: "hang",
+    addedMessages,
+    afterStall: "hang",
     usdPerAnswer: 0.005,
-    deaf: false,
+    dropsEvents: false,
     onCall: () => {},
     emit(event) {
-      if (!fake.deaf) for (const listener of [...listeners]) listener(event);
+      if (!fake.dropsEvents) for (const listener of [...listeners]) listener(event);
     },
     running: () => [...sessions.values()].filter(({ loop }) => loop).map(({ id }) => id),
     delete(id) {
@@ -224,8 +233,8 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
       await fake.onCall("prompt", request.sessionID);
       const session = find(request.sessionID);
       if (!session.loop) throw new Error(`${request.sessionID} is at rest`);
-      told.push(request);
-      session.loop.tell?.();
+      addedMessages.push(request);
+      session.loop.onMessage?.();
     },
     async read(sessionID, fromMessageID) {
       await fake.onCall("read", sessionID);
@@ -238,7 +247,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
       const session = find(sessionID);
       aborted.push(sessionID);
       if (session.loop) session.loop.stop();
-      else tell(session, "touched"); // an idle session publishes idle too
+      else publish(session, "touched"); // an idle session publishes idle too
     },
     on(listener) {
       listeners.add(listener);

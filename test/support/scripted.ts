@@ -1,19 +1,20 @@
 import type { ModelReply, ModelRequest, ModelScript } from "./model-server.ts";
 
 /*
- * A model that does what its prompt says. A prompt carries its turn as JSON between markers, one reply per step, so
- * that a test reads as a list of what each agent does. `$job1`, `$snap1`, `$process1`, `$log1`, … stand for the
- * ids and paths seen so far in the session's tool results, in order of appearance.
+ * A model that follows the script in its prompt: the replies of one turn as JSON between markers, one per step, so that
+ * a test reads as a list of what each agent does. `$job1`, `$snap1`, `$process1`, `$log1`, … are replaced with the ids
+ * and paths seen so far in the session's tool results, in order of appearance.
  */
 
 const OPEN = "<script>";
 const CLOSE = "</script>";
 const NOTICE = /^\[parallel agents\] |^OpenCode ended while you were/;
-/** What a model answers that is told of ended jobs when it has nothing else to do. */
+/** The model's reply to a notice of ended jobs when no script is running. */
 export const NOTED = "noted";
 
 /** A prompt whose turn consists of these replies. */
-export const script = (...replies: ModelReply[]): string => `Do as told. ${OPEN}${JSON.stringify(replies)}${CLOSE}`;
+export const script = (...replies: ModelReply[]): string =>
+  `Follow the script. ${OPEN}${JSON.stringify(replies)}${CLOSE}`;
 
 /** A reply that calls one tool. */
 export const call = (name: string, args: unknown): ModelReply => ({ toolCalls: [{ name, arguments: args }] });
@@ -21,14 +22,14 @@ export const call = (name: string, args: unknown): ModelReply => ({ toolCalls: [
 /** A reply that ends the turn. */
 export const say = (text: string): ModelReply => ({ text });
 
-/** Plays the scripts in the prompts; what has none is refused, so that a test cannot pass by accident. */
+/** Plays the scripts in the prompts. Refuses a prompt without one, so that a test cannot pass by accident. */
 export const scriptedModel: ModelScript = (request) => {
   const at = request.messages.findLastIndex(({ role, content }) => role === "user" && content.includes(OPEN));
   const prompt = request.messages[at]?.content;
-  // What the plugin says unasked has no script: the turn that it joins goes on, one that it starts says so.
+  // The plugin's own notices have no script: a turn they arrive in continues its script, a turn they start replies NOTED.
   const isNotice = NOTICE.test(request.lastUser) && request.lastUser !== prompt;
   if (prompt === undefined || (request.lastUser !== prompt && !isNotice))
-    throw new Error(`a prompt without a script: ${request.lastUser.slice(0, 200)}`);
+    throw new Error(`the prompt has no script: ${request.lastUser.slice(0, 200)}`);
   const start = prompt.indexOf(OPEN);
   const end = prompt.lastIndexOf(CLOSE);
   const replies = JSON.parse(fillIn(prompt.slice(start + OPEN.length, end), request)) as ModelReply[];

@@ -4,7 +4,7 @@ import type { ModelReply } from "./model-server.ts";
 import type { OpencodeServer } from "./opencode.ts";
 import { call, say, script } from "./scripted.ts";
 
-/** What a tool of ours answered. `metadata` has the fields of the tool in question; the others are not there. */
+/** The answer of one of our tools. `metadata` has the fields of that tool only. */
 export interface ToolAnswer {
   readonly output: string;
   readonly metadata: {
@@ -24,7 +24,7 @@ export interface ToolAnswer {
   } & SnapshotView;
 }
 
-/** Lets a session's model call these tools, one after another, and end its turn. What each answered, in order. */
+/** Has a session's model call these tools one after another, then end its turn. Returns their answers in order. */
 export async function turn(server: OpencodeServer, sessionID: string, ...replies: ModelReply[]): Promise<ToolAnswer[]> {
   const before = (await server.messages(sessionID)).length;
   const { info } = await server.prompt(sessionID, script(...replies, say("done")));
@@ -35,7 +35,7 @@ export async function turn(server: OpencodeServer, sessionID: string, ...replies
   return since.filter((part) => part.type === "tool").map(answerOf);
 }
 
-/** The same for a turn of one call. */
+/** Has a session's model call one tool and end its turn. Returns the tool's answer. */
 export async function ask(server: OpencodeServer, sessionID: string, reply: ModelReply): Promise<ToolAnswer> {
   const [answer] = await turn(server, sessionID, reply);
   if (!answer) throw new Error("no tool was called");
@@ -48,10 +48,10 @@ export function answerOf(part: ToolPart): ToolAnswer {
   return { output: part.state.output, metadata: part.state.metadata as unknown as ToolAnswer["metadata"] };
 }
 
-/** A call of agents_start. */
+/** A call to agents_start. */
 export const start = (...tasks: unknown[]): ModelReply => call("agents_start", { tasks });
 
-/** A task whose job does what the replies say; the last one is its result. */
+/** A task whose job plays these replies; the text of the last one is its result. */
 export const task = (description: string, ...replies: ModelReply[]) => ({ description, prompt: script(...replies) });
 
 export const wait = (args: object = {}): ModelReply => call("agents_wait", args);
@@ -61,13 +61,13 @@ export const message = (job: string, text: string, more: object = {}): ModelRepl
 export const cancel = (...jobs: string[]): ModelReply => call("agents_cancel", { jobs });
 export const shell = (command: string, args: object = {}): ModelReply => call("sandbox_exec", { command, ...args });
 
-/** Outputs of a tool in a job's session, in order. */
+/** Outputs of one tool's calls in a job's session, in order. */
 export async function outputsOf(server: OpencodeServer, job: JobView | undefined, tool: string): Promise<string[]> {
   if (!job?.sessionID) throw new Error(`the job has no session: ${JSON.stringify(job)}`);
   return (await server.toolParts(job.sessionID, tool)).map((part) => answerOf(part).output);
 }
 
-/** Runs one job that makes these calls; answers what its tools said, in order. */
+/** Runs one job that makes these calls. Returns its tools' answers in order. */
 export async function inJob(server: OpencodeServer, ...replies: ModelReply[]): Promise<JobToolAnswer[]> {
   const session = await server.createSession();
   const [, waited] = await turn(server, session.id, start(task("calls tools", ...replies, say("done"))), wait());

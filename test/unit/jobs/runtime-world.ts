@@ -7,38 +7,41 @@ import { type StartRequest, startJobs } from "../../../src/jobs/actions/start-jo
 import type { Job } from "../../../src/jobs/core/job.ts";
 import type { Catalog } from "../../../src/jobs/core/ports.ts";
 import { openRuntime, type Runtime, type RuntimeDeps } from "../../../src/jobs/runtime.ts";
+import type { SessionJobs } from "../../../src/jobs/session/session-jobs.ts";
 import { openSessionStore, sessionFile, type Turn } from "../../../src/jobs/store/session-store.ts";
 import { createFakeClock, type FakeClock } from "../../support/fake-clock.ts";
 import { closed, opened } from "../../support/ledger.ts";
-import { createMemoryMachine, type MemoryMachine } from "../../support/memory-provider.ts";
+import { createMemoryMachine, type MemoryMachine } from "../../support/memory-machine.ts";
 import { createScriptedOrchestrator, type ScriptedOrchestrator } from "../../support/scripted-orchestrator.ts";
 import { createScriptedSessions, type ScriptedSessions } from "../../support/scripted-sessions.ts";
 
-/** One state directory, machine, host and clock, on which runtimes come and go as OpenCode processes do. */
+/** One state directory, machine, host and clock, on which runtimes open and close as OpenCode processes do. */
 export interface World {
   readonly clock: FakeClock;
   readonly machine: MemoryMachine;
   readonly sessions: ScriptedSessions;
   readonly orchestrators: ScriptedOrchestrator;
   readonly stateDir: string;
-  /** What was logged as `error` or `warn`. */
-  readonly complaints: string[];
-  /** Warnings of what sessions have spent. */
-  readonly lowBudgets: string[];
+  /** Log entries of level `error` or `warn`, with their level and reason. */
+  readonly loggedProblems: string[];
+  /** Budget warnings published so far, e.g. "1.61 of 2" (USD). */
+  readonly budgetWarnings: string[];
+  /** The runtime that `start`, `job` and `reaches` use. */
   runtime: Runtime;
-  /** A further runtime, as another OpenCode process would open it. It ends with the world. */
+  /** Opens another runtime, as another OpenCode process would. It is closed with the world. */
   open(options?: Partial<Options>): Promise<Runtime>;
-  /** Suspends a runtime, as the end of its process does. */
+  /** Suspends a runtime, as happens when its process ends. */
   close(runtime: Runtime): Promise<void>;
-  /** Suspends the runtime and opens a new one in its place. */
+  /** Suspends the current runtime and opens a new one in its place. */
   reopen(): Promise<Runtime>;
+  /** Starts a job per task; a string is a prompt. Returns their ids in order. */
   start(...tasks: (string | StartRequest)[]): Promise<string[]>;
   job(id: string): Job;
-  /** Until the job is in that state. */
+  /** Advances the clock until the job is in one of these states. */
   reaches(id: string, ...kinds: Job["state"]["kind"][]): Promise<Job>;
   turns(jobID: string): Promise<Turn[]>;
-  /** What the machine was told, of that verb. */
-  did(verb: string): string[];
+  /** The machine's operations that begin with this verb. */
+  operations(verb: string): string[];
   end(): Promise<void>;
 }
 
@@ -62,8 +65,8 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<Ru
   const machine = createMemoryMachine();
   const sessions = createScriptedSessions(clock);
   const orchestrators = createScriptedOrchestrator(clock);
-  const complaints: string[] = [];
-  const lowBudgets: string[] = [];
+  const loggedProblems: string[] = [];
+  const budgetWarnings: string[] = [];
   const runtimes = new Set<Runtime>();
   let count = 0;
 
@@ -81,42 +84,42 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<Ru
       clock,
       ids: (prefix) => `${prefix}_${++count}`,
       log: (level, message, fields) => {
-        if (level === "error" || level === "warn") complaints.push(`${level}: ${message} ${fields?.reason ?? ""}`);
+        if (level === "error" || level === "warn") loggedProblems.push(`${level}: ${message} ${fields?.reason ?? ""}`);
       },
       ...deps,
     });
     runtime.watchdog.onBudgetWarning(({ spend, ceilingUsd }) =>
-      lowBudgets.push(`${spend.usd.toFixed(2)} of ${ceilingUsd}`),
+      budgetWarnings.push(`${spend.usd.toFixed(2)} of ${ceilingUsd}`),
     );
     runtimes.add(runtime);
     return runtime;
   };
   const close = async (runtime: Runtime) => {
     runtimes.delete(runtime);
-    let done = false;
+    let isSuspended = false;
     const suspended = runtime.suspend().finally(() => {
-      done = true;
+      isSuspended = true;
     });
-    await clock.until("the runtime is suspended", () => done);
+    await clock.until("the runtime is suspended", () => isSuspended);
     await suspended;
   };
 
-  const registry = new Map<Runtime, Awaited<ReturnType<Runtime["sessionJobs"]>>>();
+  const jobsByRuntime = new Map<Runtime, SessionJobs>();
   const world: World = {
     clock,
     machine,
     sessions,
     orchestrators,
     stateDir,
-    complaints,
-    lowBudgets,
+    loggedProblems,
+    budgetWarnings,
     runtime: await open(),
     open,
     close,
     async reopen() {
       if (runtimes.has(world.runtime)) await close(world.runtime);
       world.runtime = await open();
-      registry.set(world.runtime, await world.runtime.sessionJobs(ORCHESTRATOR));
+      jobsByRuntime.set(world.runtime, await world.runtime.sessionJobs(ORCHESTRATOR));
       return world.runtime;
     },
     async start(...tasks) {
@@ -127,11 +130,11 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<Ru
         orchestratorModel: "acme/large",
         forbidden: [],
       });
-      registry.set(world.runtime, await world.runtime.sessionJobs(ORCHESTRATOR));
+      jobsByRuntime.set(world.runtime, await world.runtime.sessionJobs(ORCHESTRATOR));
       return jobs.map(({ id }) => id);
     },
     job(id) {
-      const job = registry.get(world.runtime)?.get(id);
+      const job = jobsByRuntime.get(world.runtime)?.get(id);
       if (!job) throw new Error(`no job ${id}`);
       return job;
     },
@@ -147,12 +150,12 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<Ru
       store.close();
       return turns;
     },
-    did: (verb) => machine.ledger.filter((line) => line.startsWith(`${verb} `)),
+    operations: (verb) => machine.operations.filter((line) => line.startsWith(`${verb} `)),
     async end() {
       try {
         for (const runtime of [...runtimes]) await close(runtime);
         await clock.advance(60_000);
-        if (clock.pending() > 0) throw new Error(`${clock.pending()} timers are left`);
+        if (clock.pending() > 0) throw new Error(`${clock.pending()} timers have not fired`);
       } finally {
         rmSync(stateDir, { recursive: true, force: true });
         closed("runtime", stateDir);
@@ -162,7 +165,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<Ru
   return world;
 }
 
-/** Runs a test in a world of its own and ends it, whatever happens. */
+/** Returns a test that runs in a world of its own, which is ended whatever happens. */
 export const inWorld =
   (body: (world: World) => Promise<void>, options: Partial<Options> = {}, deps: Partial<RuntimeDeps> = {}) =>
   async (): Promise<void> => {
@@ -173,26 +176,26 @@ export const inWorld =
       failed = false;
     } finally {
       await world.end().catch((error) => {
-        if (!failed) throw error; // the test's own failure says more
+        if (!failed) throw error; // the test's own failure is more useful
       });
     }
   };
 
 /** Leases held in the pool, as any process would count them. */
-export const leases = (runtime: Runtime): number => runtime.pool.poolState(runtime.clock.now()).leases.length;
+export const leaseCount = (runtime: Runtime): number => runtime.pool.poolState(runtime.clock.now()).leases.length;
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 export const text = (content: Uint8Array | undefined): string => new TextDecoder().decode(content);
 
-/** A promise and its ends. */
+/** A promise that resolves when the gate is opened. */
 export const gate = (): { readonly passed: Promise<void>; open(): void } => {
   const { promise, resolve } = Promise.withResolvers<void>();
   return { passed: promise, open: resolve };
 };
 
-/** A job as its store has it. */
-export function stored({ stateDir }: World, id: string): Job {
+/** A job as written in its session's state file. */
+export function storedJob({ stateDir }: World, id: string): Job {
   using database = new Database(sessionFile(stateDir, ORCHESTRATOR), { readonly: true });
   const row = database.query<{ record: string }, [string]>("SELECT record FROM jobs WHERE id = ?").get(id);
   return JSON.parse(row?.record ?? "null") as Job;

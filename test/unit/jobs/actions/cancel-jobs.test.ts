@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
-import { bytes, CATALOG, gate, inWorld, leases, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
+import { bytes, CATALOG, gate, inWorld, leaseCount, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
 
 const NO_SKILLS = { ...CATALOG, skills: [] };
 
@@ -28,7 +28,7 @@ test(
     });
     expect(world.sessions.aborted).toEqual([world.job(id).childSession ?? ""]);
     expect((await world.turns(id)).map(({ state }) => state)).toEqual(["stopped"]);
-    expect([leases(world.runtime), world.machine.sandboxes().length]).toEqual([1, 1]);
+    expect([leaseCount(world.runtime), world.machine.sandboxes().length]).toEqual([1, 1]);
     expect((await world.reaches(other, "completed")).state).toMatchObject({ result: "fine" });
   }),
 );
@@ -54,8 +54,8 @@ test(
     await world.clock.until("both", () => first() && second());
     await cancelled(world, [id], "third");
     expect(world.job(id).state).toMatchObject({ kind: "cancelled", reason: "first" });
-    expect(world.did("freeze").length).toBe(1);
-    expect(world.did("terminate").length).toBe(1);
+    expect(world.operations("snapshot").length).toBe(1);
+    expect(world.operations("terminate").length).toBe(1);
   }),
 );
 
@@ -68,7 +68,7 @@ test(
       await cancelled(world, [second]);
       expect(world.runtime.scheduler.place(third)?.position).toBe(1);
       await world.reaches(third, "completed");
-      expect(world.did("create")).toEqual([`create ${first}`, `create ${third}`]);
+      expect(world.operations("create")).toEqual([`create ${first}`, `create ${third}`]);
     },
     { maxRunningJobs: 1 },
   ),
@@ -100,10 +100,10 @@ test(
     expect(world.job(id).sandbox.kind).toBe("creating");
     await cancelled(world, [id]);
     expect(world.job(id)).toMatchObject({ state: { kind: "cancelled" }, sandbox: { kind: "none" } });
-    expect(leases(world.runtime)).toBe(0);
+    expect(leaseCount(world.runtime)).toBe(0);
     creating.open();
     await world.clock.advance(10);
-    expect(world.machine.ledger).toEqual([`create ${id}`, "terminate sbx_1"]);
+    expect(world.machine.operations).toEqual([`create ${id}`, "terminate sbx_1"]);
     expect(world.sessions.created).toEqual([]);
   }),
 );
@@ -116,10 +116,10 @@ test(
       throw new PluginError("no_capacity", "none left", { retryable: true });
     };
     const [id = ""] = await world.start("say 1");
-    await world.clock.until("a try", () => world.did("create").length === 1);
+    await world.clock.until("a try", () => world.operations("create").length === 1);
     await cancelled(world, [id]);
     await world.clock.advance(60_000);
-    expect(world.did("create").length).toBe(1);
+    expect(world.operations("create").length).toBe(1);
   }),
 );
 
@@ -135,7 +135,7 @@ test("cancelling a job while its skills are installed parks its sandbox and crea
     await world.clock.until("cancelled", done);
     expect(world.machine.sandboxes()).toEqual([]);
     expect(world.sessions.created).toEqual([]);
-    expect(leases(world.runtime)).toBe(0);
+    expect(leaseCount(world.runtime)).toBe(0);
   };
   await inWorld(body, {}, { catalog: () => installing.passed.then(() => NO_SKILLS) })();
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
-import { bytes, gate, inWorld, leases, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
+import { bytes, gate, inWorld, leaseCount, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
 
 const send = ({ runtime }: World, job: string, message: string, interrupt = false) =>
   messageJob(runtime, ORCHESTRATOR, { job, message, interrupt });
@@ -49,7 +49,7 @@ test(
     expect(world.sessions.lostPrompts).toEqual([]);
     expect(state).toMatchObject({ result: "instead" });
     expect((await world.turns(id)).map((turn) => turn.state)).toEqual(["stopped", "done"]);
-    expect(world.did("create").length).toBe(1);
+    expect(world.operations("create").length).toBe(1);
   }),
 );
 
@@ -86,7 +86,7 @@ for (const [kind, prompt] of [
       ]);
       expect(await note(world, id)).toBe("kept");
       expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "again" });
-      expect(world.did("create").length).toBe(1);
+      expect(world.operations("create").length).toBe(1);
     }),
   );
 }
@@ -116,7 +116,7 @@ test(
   "a message that arrives while the job is being parked waits for that, then revives it",
   inWorld(async (world) => {
     const freezing = gate();
-    world.machine.onFreeze = () => freezing.passed;
+    world.machine.onSnapshot = () => freezing.passed;
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
     await write(world, id, "kept");
@@ -170,7 +170,7 @@ test(
     await send(world, id, "say 1");
     await world.reaches(id, "failed");
     expect(world.job(id).state).toMatchObject({ failure: { code: "restart_unrecoverable" } });
-    expect(leases(world.runtime)).toBe(0);
+    expect(leaseCount(world.runtime)).toBe(0);
   }),
 );
 

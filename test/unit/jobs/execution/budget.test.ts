@@ -56,9 +56,9 @@ describe("at its ceiling", () => {
         });
       const first = wait();
       await world.clock.advance(47 * MIN);
-      expect(world.lowBudgets).toEqual([]);
+      expect(world.budgetWarnings).toEqual([]);
       await world.clock.advance(1.5 * MIN); // two jobs, 0.8 of 2 dollars
-      expect(world.lowBudgets).toEqual([expect.stringMatching(/^1\.6\d of 2$/)]);
+      expect(world.budgetWarnings).toEqual([expect.stringMatching(/^1\.6\d of 2$/)]);
       expect(await first).toMatchObject({ reason: "attention", lowBudget: { usd: expect.any(Number) } });
       const second = wait();
       await world.clock.advance(12 * MIN); // 2 dollars less the rescue of two jobs, five minutes each
@@ -73,7 +73,7 @@ describe("at its ceiling", () => {
       const { usd } = await spent(world);
       expect(usd).toBeGreaterThan(1.8);
       expect(usd).toBeLessThan(2);
-      expect(world.lowBudgets.length).toBe(1);
+      expect(world.budgetWarnings.length).toBe(1);
       const [last = ""] = await world.start(long); // there is room left for one, and its rescue
       await world.reaches(last, "running");
       await world.clock.advance(6 * MIN);
@@ -89,7 +89,7 @@ describe("at its ceiling", () => {
         await messageJob(world.runtime, ORCHESTRATOR, { job, message: "say there", interrupt: false });
         await world.clock.until("it goes on", () => sessionJobs.get(job)?.state.kind === "completed");
       }
-      expect(world.did("create").length).toBe(5);
+      expect(world.operations("create").length).toBe(5);
     }, budget(2)),
   );
 

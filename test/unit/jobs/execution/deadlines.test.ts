@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { optionsSchema } from "../../../../src/config/schema.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
 import { toJobView } from "../../../../src/views/job-view.ts";
-import { bytes, gate, inWorld, leases, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
+import { bytes, gate, inWorld, leaseCount, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
 
 const MIN = 60_000;
 const ENVIRONMENTS = optionsSchema.parse({ environments: { short: { sandboxTimeoutMinutes: 10 } } }).environments;
@@ -39,7 +39,7 @@ describe("a silent model", () => {
         state: { kind: "failed", failure: { code: "stalled", retryable: true } },
         sandbox: { kind: "parked" },
       });
-      expect([leases(world.runtime), world.sessions.running(), world.sessions.lostPrompts]).toEqual([0, [], []]);
+      expect([leaseCount(world.runtime), world.sessions.running(), world.sessions.lostPrompts]).toEqual([0, [], []]);
       await say(world, id, "work 1000 again");
       await world.reaches(id, "running");
       expect(await read(world, id)).toBe("kept");
@@ -50,7 +50,7 @@ describe("a silent model", () => {
   test(
     "that answers when it is asked again goes on",
     inWorld(async (world) => {
-      world.sessions.afterSilence = "say at last";
+      world.sessions.afterStall = "say at last";
       const [id = ""] = await world.start("hang");
       await world.reaches(id, "running");
       await say(world, id, "hang");
@@ -98,24 +98,26 @@ describe("a job past its time", () => {
   test(
     "is told, wraps up, and fails with timed_out, what it said and its snapshot; a message wakes it with its files",
     inWorld(async (world) => {
-      const [id = ""] = await world.start(timed("until told half of it", 60));
+      const [id = ""] = await world.start(timed("until messaged half of it", 60));
       await world.reaches(id, "running");
       await write(world, id);
       await world.clock.advance(54 * MIN);
-      expect(world.sessions.told).toEqual([]);
+      expect(world.sessions.addedMessages).toEqual([]);
       const seen: unknown[] = [];
       world.runtime.registry.onChange(({ job }) => {
         if (job.state.kind === "failed") seen.push([job.state, job.sandbox.kind]);
       });
       await world.clock.advance(1.5 * MIN);
-      expect(world.sessions.told).toMatchObject([{ agent: "sandbox_worker", text: expect.stringContaining("2 min") }]);
+      expect(world.sessions.addedMessages).toMatchObject([
+        { agent: "sandbox_worker", text: expect.stringContaining("2 min") },
+      ]);
       expect(world.job(id).state).toMatchObject({
         kind: "failed",
         failure: { code: "timed_out", retryable: true, message: expect.stringContaining("60 minutes") },
         result: "half of it",
       });
       expect(seen[0]).toMatchObject([{ result: "half of it" }, "parked"]); // never failed and not yet frozen
-      expect([world.machine.sandboxes().length, leases(world.runtime)]).toEqual([0, 0]);
+      expect([world.machine.sandboxes().length, leaseCount(world.runtime)]).toEqual([0, 0]);
       await say(world, id, "work 1000 whole");
       await world.reaches(id, "running");
       expect(await read(world, id)).toBe("kept");
@@ -131,7 +133,7 @@ describe("a job past its time", () => {
       await world.reaches(id, "running");
       await world.clock.advance(57 * MIN);
       expect(world.job(id).state.kind).toBe("running");
-      world.machine.onFreeze = () => passed;
+      world.machine.onSnapshot = () => passed;
       await world.clock.advance(0.75 * MIN);
       const sent = say(world, id, "say woken");
       open();
@@ -146,12 +148,12 @@ describe("a job past its time", () => {
   test(
     "that cannot be frozen fails all the same, and is frozen when that works again",
     inWorld(async (world) => {
-      world.machine.onFreeze = () => Promise.reject(new Error("disk full"));
+      world.machine.onSnapshot = () => Promise.reject(new Error("disk full"));
       const [id = ""] = await world.start(timed("hang", 10));
       await world.reaches(id, "running");
       await world.clock.advance(10 * MIN);
       expect(world.job(id)).toMatchObject({ state: { failure: { code: "timed_out" } }, sandbox: { kind: "live" } });
-      world.machine.onFreeze = () => {};
+      world.machine.onSnapshot = () => {};
       await world.clock.advance(3 * MIN);
       expect(world.job(id).sandbox.kind).toBe("parked");
     }, patient),
@@ -160,7 +162,7 @@ describe("a job past its time", () => {
   test(
     "keeps the first cause of its end: a lost sandbox, a cancelled job",
     inWorld(async (world) => {
-      const [lost = ""] = await world.start(timed("until told", 60));
+      const [lost = ""] = await world.start(timed("until messaged", 60));
       await world.reaches(lost, "running");
       await world.clock.advance(54 * MIN);
       const [sandbox] = world.machine.sandboxes();
@@ -195,7 +197,7 @@ test(
       await world.reaches(id, "running");
       await write(world, id);
       await world.clock.advance(65 * MIN);
-      expect(world.did("freeze").length).toBe(2);
+      expect(world.operations("snapshot").length).toBe(2);
       expect(world.machine.snapshotIDs().length).toBe(1);
       expect(world.runtime.snapshots.list(ORCHESTRATOR)).toEqual([]);
       expect(world.job(id)).toMatchObject({ state: { kind: "running" }, sandbox: { kind: "live" } });

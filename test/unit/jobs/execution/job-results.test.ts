@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { ERROR_CODES, PluginError } from "../../../../src/shared/error-code.ts";
-import { inWorld, leases } from "../runtime-world.ts";
+import { inWorld, leaseCount } from "../runtime-world.ts";
 
 test(
   "each job answers for itself, in a sandbox and a session of its own",
@@ -14,11 +14,11 @@ test(
       { result: expect.stringContaining("cut off") },
     ]);
     expect(new Set(ids.map((id) => world.job(id).childSession)).size).toBe(3);
-    expect(world.did("create")).toEqual(ids.map((id) => `create ${id}`));
+    expect(world.operations("create")).toEqual(ids.map((id) => `create ${id}`));
     expect(ids.map((id) => world.job(id))).toMatchObject(
       ids.map(() => ({ turns: 1, tokens: { input: 10, output: 5 } })),
     );
-    expect(leases(world.runtime)).toBe(0);
+    expect(leaseCount(world.runtime)).toBe(0);
   }),
 );
 
@@ -27,7 +27,7 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start({ description: "d", prompt: "say ok", agent: "reviewer" });
     expect(world.job(id).state.kind).toBe("queued");
-    expect(world.machine.ledger).toEqual([]);
+    expect(world.machine.operations).toEqual([]);
     await world.reaches(id, "completed");
     expect(world.sessions.prompts).toMatchObject([{ agent: "reviewer", model: "acme/small", text: "say ok" }]);
     expect(world.sessions.created).toMatchObject([{ jobID: id, title: "d (@reviewer subagent)", agent: "reviewer" }]);
@@ -54,7 +54,7 @@ describe("a job fails alone, with its code, and its lease is free", () => {
         expect((await world.reaches(second, "completed")).sandbox.kind).toBe("live");
         expect(world.job(first).sandbox.kind).toBe("none");
         expect(world.sessions.created.length).toBe(1);
-        expect(leases(world.runtime)).toBe(0);
+        expect(leaseCount(world.runtime)).toBe(0);
       }),
     );
   }
@@ -73,7 +73,7 @@ describe("a job fails alone, with its code, and its lease is free", () => {
         expect((await world.reaches(first, "failed")).state).toMatchObject({ failure: { code } });
         expect((await world.reaches(second, "completed")).state).toMatchObject({ result: "fine" });
         expect((await world.turns(first)).map(({ state }) => state)).toEqual(["failed"]);
-        expect(leases(world.runtime)).toBe(0);
+        expect(leaseCount(world.runtime)).toBe(0);
       }),
     );
   }
@@ -125,7 +125,7 @@ test(
         { kind: "failed", failure: { code, message: expect.stringContaining("at most 3 tasks") } },
       ]);
       await world.reaches(ids[0] ?? "", "completed");
-      expect(world.did("create").length).toBe(1);
+      expect(world.operations("create").length).toBe(1);
     },
     { maxTasksPerCall: 3 },
   ),
@@ -140,7 +140,7 @@ test(
     };
     const [id = ""] = await world.start("say 1");
     const { startedAt } = await world.reaches(id, "completed");
-    expect(world.did("create").length).toBe(3);
+    expect(world.operations("create").length).toBe(3);
     expect(world.clock.now() - (startedAt ?? 0)).toBeGreaterThanOrEqual(5_000);
     left = 3;
     const [next = ""] = await world.start("say 2");

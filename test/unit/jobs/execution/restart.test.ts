@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
 import { snapshotJob } from "../../../../src/jobs/actions/snapshot-job.ts";
-import { bytes, inWorld, leases, ORCHESTRATOR, stored, text, type World } from "../runtime-world.ts";
+import { bytes, inWorld, leaseCount, ORCHESTRATOR, storedJob, text, type World } from "../runtime-world.ts";
 
 const send = ({ runtime }: World, job: string, message: string) =>
   messageJob(runtime, ORCHESTRATOR, { job, message, interrupt: false });
@@ -17,7 +17,7 @@ test(
       await world.reaches(done, "completed");
       const { childSession } = await world.reaches(running, "running");
       await world.close(world.runtime);
-      expect(stored(world, running).state.kind).toBe("interrupted");
+      expect(storedJob(world, running).state.kind).toBe("interrupted");
       expect(world.sessions.running()).toEqual([]);
       await world.reopen();
       expect(world.job(done).state).toMatchObject({ kind: "completed", result: "1" });
@@ -27,7 +27,7 @@ test(
       expect((await world.turns(running)).map(({ state }) => state)).toEqual(["done"]);
       expect(world.sessions.prompts.at(-1)?.text).toContain("Your files are as you left them");
       expect(world.sessions.running()).toEqual([]);
-      expect(leases(world.runtime)).toBe(0);
+      expect(leaseCount(world.runtime)).toBe(0);
     },
     { maxRunningJobs: 1 },
   ),
@@ -44,7 +44,7 @@ test(
     const during = await world.reaches(id, "running");
     expect([during.childSession, during.sandbox]).toEqual([before.childSession, before.sandbox]);
     expect(await note(world, id)).toBe("kept");
-    expect(world.did("attach").length).toBe(1);
+    expect(world.operations("attach").length).toBe(1);
     expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "again" });
   }),
 );

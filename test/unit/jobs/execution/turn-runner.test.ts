@@ -44,7 +44,7 @@ for (const deaf of [false, true]) {
   const how = deaf ? "without a single event" : "with events";
   const open = async () => {
     const opened = await openSession();
-    opened.sessions.deaf = deaf;
+    opened.sessions.dropsEvents = deaf;
     return opened;
   };
 

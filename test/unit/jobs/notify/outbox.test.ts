@@ -64,7 +64,7 @@ test(
     world.orchestrators.busy = true;
     expect((await claim(world, [first])).map(({ id }) => id)).toEqual([first]);
     release();
-    world.orchestrators.leave(CALL.callID, "arrived");
+    world.orchestrators.setTrace(CALL.callID, "arrived");
     expect(await claim(world, [first])).toEqual([]);
     await world.reaches(second, "completed");
     await world.clock.advance(10_000);
@@ -78,10 +78,10 @@ test(
     const [id = ""] = await world.start("say 1");
     const release = world.runtime.outbox.hold(ORCHESTRATOR, [id]);
     await world.reaches(id, "completed");
-    world.orchestrators.leave(CALL.callID, "open");
+    world.orchestrators.setTrace(CALL.callID, "open");
     await claim(world, [id]);
     release();
-    world.orchestrators.leave(CALL.callID, "lost");
+    world.orchestrators.setTrace(CALL.callID, "lost");
     await world.clock.advance(3_000);
     expect(texts(world)).toEqual([`${id} completed`]);
   }),
@@ -93,7 +93,7 @@ test(
     const [id = ""] = await world.start("say 1");
     const release = world.runtime.outbox.hold(ORCHESTRATOR, [id]);
     await world.reaches(id, "completed");
-    world.orchestrators.leave(CALL.callID, "open"); // as the host leaves it for good
+    world.orchestrators.setTrace(CALL.callID, "open"); // as the host leaves it for good
     await claim(world, [id]);
     await world.reopen();
     release();
@@ -126,7 +126,7 @@ test(
     await world.reaches(id, "completed");
     await world.clock.advance(600);
     world.orchestrators.losesPosts = false;
-    world.orchestrators.leave("msg_ffffffffffff", "arrived");
+    world.orchestrators.setTrace("msg_ffffffffffff", "arrived");
     await world.clock.advance(10_000);
     const [first, second, ...more] = world.orchestrators.posts;
     expect([endsIn(first?.text ?? ""), endsIn(second?.text ?? ""), more]).toEqual([
@@ -141,7 +141,7 @@ test(
 test(
   "a session that took no notice is woken again, ever more rarely, and then left alone",
   inWorld(async (world) => {
-    world.orchestrators.sleeps = true;
+    world.orchestrators.neverWakes = true;
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
     await allTold(world);
@@ -160,7 +160,7 @@ test(
     await world.reaches(id, "completed");
     await world.clock.advance(600_000);
     expect(texts(world)).toEqual([`${id} completed`]);
-    world.orchestrators.leave(world.orchestrators.posts[0]?.messageID as string, "arrived");
+    world.orchestrators.setTrace(world.orchestrators.posts[0]?.messageID as string, "arrived");
     await allTold(world);
   }),
 );
@@ -173,7 +173,7 @@ test(
     await world.clock.advance(600_000);
     expect(world.orchestrators.posts).toEqual([]);
     expect(await attached(world)).toBe(`${id} completed`);
-    world.orchestrators.leave("msg_user", "unanswered");
+    world.orchestrators.setTrace("msg_user", "unanswered");
     expect(await world.runtime.outbox.attach(ORCHESTRATOR, "msg_user2")).toBeNull();
     await allTold(world);
     expect(world.orchestrators.posts).toEqual([]);

@@ -4,7 +4,7 @@ import { startJobs } from "../../../../src/jobs/actions/start-jobs.ts";
 import type { Runtime } from "../../../../src/jobs/runtime.ts";
 import { toOwner } from "../../../../src/jobs/store/lease-store.ts";
 import { openPoolStore } from "../../../../src/jobs/store/pool-store.ts";
-import { CATALOG, inWorld, leases, type World } from "../runtime-world.ts";
+import { CATALOG, inWorld, leaseCount, type World } from "../runtime-world.ts";
 
 const start = (runtime: Runtime, orchestrator: string, ...prompts: string[]) =>
   startJobs(
@@ -29,7 +29,7 @@ test(
       expect(other.scheduler.counts()).toMatchObject({ running: 2, queued: 2 });
       await world.clock.advance(20_000);
       expect(await states(other, "ses_b")).toEqual(["completed", "completed"]);
-      expect(leases(other)).toBe(0);
+      expect(leaseCount(other)).toBe(0);
     },
     { maxRunningJobs: 2 },
   ),

@@ -23,7 +23,7 @@ test(
       "both know",
       () => seen.get(id)?.sandbox.kind === "parked" || seen.reload(id) === undefined,
     );
-    expect(world.did("terminate").length).toBe(1);
+    expect(world.operations("terminate").length).toBe(1);
     expect(world.sessions.running()).toEqual([]);
   }),
 );

@@ -111,7 +111,7 @@ test(
     const stray = await strayOf(world, { job: "job_9", session: "ses_9", lab: runtime });
     await world.clock.advance(6_000);
     expect(unterminated(world)).toEqual([]);
-    expect(world.did("terminate")).toEqual([`terminate ${stray}`]);
+    expect(world.operations("terminate")).toEqual([`terminate ${stray}`]);
     await strayOf(world, { job: "job_9", session: "ses_9", lab: runtime });
     await world.clock.advance(6 * MINUTE);
     expect(unterminated(world)).toEqual([]);
@@ -160,11 +160,11 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
-    world.machine.onFreeze = () => {
+    world.machine.onSnapshot = () => {
       throw new Error("killed");
     };
     await world.close(world.runtime);
-    world.machine.onFreeze = () => {};
+    world.machine.onSnapshot = () => {};
     await world.clock.advance(12 * MINUTE);
     world.runtime = await world.open();
     expect((await world.runtime.collectGarbage()).parked.length).toBe(1);

@@ -180,7 +180,7 @@ test(
     await again(other);
     expect(world.machine.snapshotIDs()).not.toContain(dropped);
     expect(world.machine.snapshotIDs()).toContain(wanted);
-    expect(world.did("remove")).toEqual([`remove ${dropped}`]);
+    expect(world.operations("remove")).toEqual([`remove ${dropped}`]);
     expect(await parked(world, id)).not.toBe(dropped);
   }),
 );
@@ -223,14 +223,14 @@ test(
   "a sandbox that cannot be frozen is not given up, the work is worth more than the room; a minute later it is tried again",
   inWorld(async (world) => {
     let broken = true;
-    world.machine.onFreeze = () => {
+    world.machine.onSnapshot = () => {
       if (broken) throw new PluginError("snapshot_failed", "disk full");
     };
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
     await world.clock.advance(61_000);
     expect([world.job(id).sandbox.kind, world.machine.sandboxes().length]).toEqual(["live", 1]);
-    expect(world.complaints).toEqual(["error: could not park a sandbox PluginError: disk full"]);
+    expect(world.loggedProblems).toEqual(["error: could not park a sandbox PluginError: disk full"]);
     broken = false;
     await world.clock.advance(60_000);
     expect([world.job(id).sandbox.kind, world.machine.sandboxes().length]).toEqual(["parked", 0]);

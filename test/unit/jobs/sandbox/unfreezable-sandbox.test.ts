@@ -30,9 +30,9 @@ test(
       await world.reaches(id, "running");
       const note =
         "The newest snapshot of its files is not complete: Not copied: /workspace/none/x (Permission denied).";
-      await world.clock.until("a checkpoint", () => world.did("freeze").length === 1, 60 * MIN);
+      await world.clock.until("a checkpoint", () => world.operations("snapshot").length === 1, 60 * MIN);
       expect(world.job(id).notes).toEqual([note]);
-      await world.clock.until("another", () => world.did("freeze").length === 2, 60 * MIN);
+      await world.clock.until("another", () => world.operations("snapshot").length === 2, 60 * MIN);
       expect(world.job(id).notes).toEqual([note]);
       world.machine.leftOut = [];
       await cancelled(world, id);
@@ -58,13 +58,13 @@ test(
   "a running job hears that it could not be frozen, and no longer once it was",
   inWorld(
     async (world) => {
-      world.machine.onFreeze = () => Promise.reject(new Error("disk full"));
+      world.machine.onSnapshot = () => Promise.reject(new Error("disk full"));
       const [id = ""] = await world.start("hang");
       await world.reaches(id, "running");
       await world.clock.advance(11 * MIN);
       expect(world.job(id)).toMatchObject({ state: { kind: "running" }, sandbox: { kind: "live" } });
       expect(line(world, id)).toContain("Not done yet: its files could not be frozen as it runs: disk full");
-      world.machine.onFreeze = () => {};
+      world.machine.onSnapshot = () => {};
       await world.clock.advance(10 * MIN);
       expect(world.job(id).notes).toEqual([]);
     },
@@ -75,7 +75,7 @@ test(
 test(
   "a sandbox that cannot be frozen stays with a note while its changes are not kept elsewhere, however long that takes",
   inWorld(async (world) => {
-    world.machine.onFreeze = () => Promise.reject(new Error("disk full"));
+    world.machine.onSnapshot = () => Promise.reject(new Error("disk full"));
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
     await cancelled(world, id);
@@ -84,7 +84,7 @@ test(
     expect(world.job(id)).toMatchObject({ state: { kind: "cancelled" }, sandbox: { kind: "live" } });
     expect(world.machine.sandboxes().length).toBe(1);
     // Whoever has made room need not wait.
-    world.machine.onFreeze = () => {};
+    world.machine.onSnapshot = () => {};
     await cancelled(world, id);
     expect(world.job(id)).toMatchObject({ notes: [], sandbox: { kind: "parked" } });
     expect(world.machine.sandboxes()).toEqual([]);
@@ -95,7 +95,7 @@ test(
   "with its changes kept it is ended after an hour of tries, and the job says what is lost",
   inWorld(async (world) => {
     Object.assign(world.runtime.trees, { keep: async () => true });
-    world.machine.onFreeze = () => Promise.reject(new Error("disk full"));
+    world.machine.onSnapshot = () => Promise.reject(new Error("disk full"));
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
     await cancelled(world, id);
@@ -107,7 +107,7 @@ test(
     expect(line(world, id)).toContain("ended without a snapshot, since none could be taken for an hour (disk full)");
     expect(line(world, id)).not.toContain("Not done yet");
     await world.clock.advance(60 * MIN);
-    expect(world.did("terminate").length).toBe(1);
+    expect(world.operations("terminate").length).toBe(1);
   }),
 );
 

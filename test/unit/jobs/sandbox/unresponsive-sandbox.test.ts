@@ -6,18 +6,18 @@ import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
 import { collectFiles } from "../../../../src/jobs/actions/collect-files.ts";
 import { forgetSession } from "../../../../src/jobs/actions/forget-session.ts";
 import { snapshotJob } from "../../../../src/jobs/actions/snapshot-job.ts";
-import type { Asked } from "../../../support/memory-provider.ts";
+import type { SandboxCall } from "../../../support/memory-machine.ts";
 import { pause } from "../../../support/wait.ts";
 import { createFakeProcess } from "../../tools/fake-process.ts";
-import { bytes, gate, inWorld, leases, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
+import { bytes, gate, inWorld, leaseCount, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
 
 /** What a sandbox does not answer any more, whoever asks for it. */
-const SILENCES: readonly (readonly Asked[])[] = [
+const SILENCES: readonly (readonly SandboxCall[])[] = [
   ["start", "read", "write"],
-  ["freeze"],
+  ["snapshot"],
   ["terminate"],
-  ["freeze", "terminate"],
-  ["attach", "start", "read", "write", "freeze", "terminate"],
+  ["snapshot", "terminate"],
+  ["attach", "start", "read", "write", "snapshot", "terminate"],
 ];
 const MIN = 60_000;
 const HOUR = 60 * MIN;
@@ -31,20 +31,20 @@ interface Beset {
 }
 
 /** One running job whose sandbox falls silent, and one behind it. */
-async function beset(world: World, silent: readonly Asked[], prompt = "hang", minutes = 600): Promise<Beset> {
+async function beset(world: World, silent: readonly SandboxCall[], prompt = "hang", minutes = 600): Promise<Beset> {
   const tasks = [{ description: "d", prompt, timeout_minutes: minutes }, "say next"] as const;
   const [id = "", next = ""] = await world.start(...tasks);
   await world.reaches(id, "running");
   await world.runtime.lifecycle.live(id)?.writeFile("work", bytes("so far"));
   const [first] = world.machine.sandboxes();
   const silence = gate();
-  world.machine.onAsk = (what, id) => (id === first?.id && silent.includes(what) ? silence.passed : undefined);
+  world.machine.onCall = (what, id) => (id === first?.id && silent.includes(what) ? silence.passed : undefined);
   return { id, next, speak: silence.open };
 }
 
 /** Whether what is kept of its sandbox is told. */
-function expectTold(world: World, id: string, silent: readonly Asked[]): void {
-  const isKept = silent.includes("freeze") || silent.includes("terminate");
+function expectTold(world: World, id: string, silent: readonly SandboxCall[]): void {
+  const isKept = silent.includes("snapshot") || silent.includes("terminate");
   expect(world.job(id).notes).toEqual(isKept ? [expect.stringMatching(/^Not done yet: its sandbox .+: .+/)] : []);
 }
 
@@ -77,7 +77,7 @@ describe("a sandbox that gives no answer", () => {
         expect(world.job(id).state.kind).toBe("cancelled");
         expectTold(world, id, silent);
         await world.clock.advance(2 * MIN);
-        expect(leases(world.runtime)).toBe(0);
+        expect(leaseCount(world.runtime)).toBe(0);
         speak();
       }, one),
     );
@@ -91,7 +91,7 @@ describe("a sandbox that gives no answer", () => {
         expectTold(world, id, silent);
         await world.reaches(next, "completed");
         await world.clock.advance(2 * MIN);
-        expect(leases(world.runtime)).toBe(0);
+        expect(leaseCount(world.runtime)).toBe(0);
         speak();
       }, one),
     );
@@ -102,7 +102,7 @@ describe("a sandbox that gives no answer", () => {
         const { id, next, speak } = await beset(world, silent, "work 5000 done");
         await world.reaches(id, "completed");
         await world.reaches(next, "completed");
-        expect(leases(world.runtime)).toBe(0);
+        expect(leaseCount(world.runtime)).toBe(0);
         await world.reopen();
         await ends(world, world.runtime.collectGarbage());
         speak();
@@ -117,7 +117,7 @@ describe("a sandbox that gives no answer", () => {
       inWorld(async (world) => {
         const { speak } = await beset(world, silent);
         await ends(world, forgetSession(world.runtime, ORCHESTRATOR));
-        expect(leases(world.runtime)).toBe(0);
+        expect(leaseCount(world.runtime)).toBe(0);
         speak();
         await world.runtime.collectGarbage();
         expect(world.machine.sandboxes()).toEqual([]);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { forgetSession } from "../../../../src/jobs/actions/forget-session.ts";
 import { startJobs } from "../../../../src/jobs/actions/start-jobs.ts";
 import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
-import { CATALOG, inWorld, leases, ORCHESTRATOR, type World } from "../runtime-world.ts";
+import { CATALOG, inWorld, leaseCount, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
 /* State files that turn out to be damaged, while processes live and after they died. */
 
@@ -27,17 +27,17 @@ test(
     async (world) => {
       const [running = "", queued = ""] = await world.start("work 60000 1", "say 2");
       await world.reaches(running, "running");
-      expect(leases(world.runtime)).toBe(1);
+      expect(leaseCount(world.runtime)).toBe(1);
       damage(pool(world));
       const other = await world.open({ maxRunningJobs: 1 });
       expect(other.pool.damaged()).toHaveLength(1);
       expect(other.notices(ORCHESTRATOR)).toEqual([expect.stringContaining(other.pool.damaged()[0] as string)]);
-      expect(leases(other)).toBe(0);
+      expect(leaseCount(other)).toBe(0);
       const before = unterminated(world);
       expect(await other.collectGarbage()).toMatchObject({ ended: [], failures: [] });
       expect(unterminated(world)).toEqual(before);
       await world.clock.advance(6 * SECOND);
-      expect([leases(other), leases(world.runtime)]).toEqual([1, 1]);
+      expect([leaseCount(other), leaseCount(world.runtime)]).toEqual([1, 1]);
       expect(world.job(queued).state.kind).toBe("queued"); // one at once, also after the loss
       await world.reaches(running, "completed");
       await world.reaches(queued, "completed");
@@ -127,6 +127,6 @@ test(
     expect((await runtime.sessionJobs(ORCHESTRATOR)).all()).toEqual([]);
     expect(runtime.notices(ORCHESTRATOR)).toEqual([expect.stringContaining(".db.damaged-")]);
     expect(runtime.notices("ses_other")).toEqual([]);
-    expect(world.complaints).toContainEqual(expect.stringContaining("a damaged state file was set aside"));
+    expect(world.loggedProblems).toContainEqual(expect.stringContaining("a damaged state file was set aside"));
   }),
 );

@@ -12,60 +12,64 @@ import {
 import { type Failure, PluginError } from "../../src/shared/error-code.ts";
 
 /**
- * A machine full of sandboxes that are nothing but files in memory. Several providers may be opened on it, one per
- * OpenCode process: sandboxes and snapshots outlive them. It refuses whatever the port does not promise.
+ * A machine whose sandboxes are nothing but files in memory. Several providers can be opened on it, one per OpenCode
+ * process; sandboxes and snapshots outlive them. It refuses whatever the provider port does not promise.
  */
 export interface MemoryMachine {
   open(): SandboxProvider;
-  /** Everything done to it, in order: `create job_1`, `terminate sbx_1`, `freeze snap_1`, … */
-  readonly ledger: readonly string[];
-  sandboxes(): readonly Standing[];
+  /** What was done on it, in order: `create job_1`, `terminate sbx_1`, `snapshot snap_2 of sbx_1`, … */
+  readonly operations: readonly string[];
+  /** Sandboxes that have not been terminated. */
+  sandboxes(): readonly LiveSandbox[];
   snapshotIDs(): readonly string[];
-  /** Ends a sandbox by itself, as a crash would. */
+  /** Ends a sandbox without anyone asking for it, as a crash does. */
   lose(sandboxID: string, message?: string): void;
-  /** Called before each creation; may reject, or take its time. */
+  /** Called before each creation; may reject or delay it. */
   onCreate: (spec: SandboxSpec) => void | Promise<void>;
-  onFreeze: (sandboxID: string) => void | Promise<void>;
-  /** What its sandboxes can read of this machine; null = nobody says. */
+  /** Called before each snapshot is taken; may reject or delay it. */
+  onSnapshot: (sandboxID: string) => void | Promise<void>;
+  /** Host paths that its sandboxes can read; null: its providers do not report them. */
   lent: readonly LentPath[] | null;
-  /** What snapshots cannot keep. */
+  /** What a snapshot could not keep, reported with each one taken. */
   leftOut: readonly string[];
-  /** What the snapshots of a job were said to take already, whenever one was taken; null = not by its wish. */
+  /** For each snapshot taken, what the job's earlier snapshots were said to hold; null: the job did not ask for it. */
   readonly charges: (SnapshotCharge | null | undefined)[];
+  /** Called before each file is read; may reject or delay it. */
   onRead: (path: string) => void | Promise<void>;
-  /** Called before everything asked of a sandbox that exists; may never answer, as one that is held up does not. */
-  onAsk: (what: Asked, sandboxID: string) => void | Promise<void>;
-  /** Runs commands; without one every command is refused. */
+  /** Called before each call on a live sandbox; never settling makes the sandbox unresponsive. */
+  onCall: (call: SandboxCall, sandboxID: string) => void | Promise<void>;
+  /** Runs commands; while it is null every command is refused. */
   onStart: ((request: ExecRequest, sandbox: Sandbox) => SandboxProcess) | null;
 }
 
-export type Asked = "attach" | "start" | "read" | "write" | "freeze" | "terminate";
+export type SandboxCall = "attach" | "start" | "read" | "write" | "snapshot" | "terminate";
 
 type Files = Map<string, Uint8Array>;
 
-/** A sandbox that exists, whoever holds it. */
-interface Standing {
+/** A sandbox that has not been terminated, whichever processes are attached to it. */
+interface LiveSandbox {
   readonly id: string;
   readonly spec: SandboxSpec;
   readonly files: Files;
-  readonly holders: Set<(failure: Failure | null) => void>;
+  /** Called with the reason when it ends, one for each handle. */
+  readonly onEnd: Set<(failure: Failure | null) => void>;
 }
 
-const lost = (id: string) => new PluginError("sandbox_lost", `Sandbox ${id} no longer exists.`, { retryable: false });
+const lostError = (id: string) =>
+  new PluginError("sandbox_lost", `Sandbox ${id} no longer exists.`, { retryable: false });
 
 export function createMemoryMachine(): MemoryMachine {
-  const ledger: string[] = [];
-  const live = new Map<string, Standing>();
-  const frozen = new Map<string, Files>();
+  const operations: string[] = [];
+  const live = new Map<string, LiveSandbox>();
+  const snapshots = new Map<string, Files>();
   let count = 0;
 
-  /** What one process holds of a sandbox; it ends with the sandbox, or when that process lets go. */
-  function hold(unterminated: Standing): { sandbox: Sandbox; letGo(): void } {
-    const { id, spec, files } = unterminated;
+  /** One process's handle of a sandbox. It ends with the sandbox, or when that process detaches. */
+  function openHandle({ id, spec, files, onEnd }: LiveSandbox): { sandbox: Sandbox; detach(): void } {
     const { promise: ended, resolve } = Promise.withResolvers<Failure | null>();
-    unterminated.holders.add(resolve);
-    const alive = () => {
-      if (!live.has(id)) throw lost(id);
+    onEnd.add(resolve);
+    const requireLive = () => {
+      if (!live.has(id)) throw lostError(id);
     };
     const sandbox: Sandbox = {
       id,
@@ -77,14 +81,14 @@ export function createMemoryMachine(): MemoryMachine {
       ended,
       view: null,
       async start(request) {
-        alive();
-        await machine.onAsk("start", id);
-        if (!machine.onStart) throw new Error(`nobody runs ${request.argv.join(" ")}`);
+        requireLive();
+        await machine.onCall("start", id);
+        if (!machine.onStart) throw new Error(`unexpected command: ${request.argv.join(" ")}`);
         return machine.onStart(request, sandbox);
       },
       async readFile(path, { offset, maxBytes }) {
-        alive();
-        await machine.onAsk("read", id);
+        requireLive();
+        await machine.onCall("read", id);
         await machine.onRead(path);
         const at = posix.resolve(spec.workdir, path);
         const bytes = files.get(at);
@@ -93,74 +97,74 @@ export function createMemoryMachine(): MemoryMachine {
         return bytes.subarray(offset, offset + maxBytes);
       },
       async writeFile(path, content) {
-        alive();
-        await machine.onAsk("write", id);
+        requireLive();
+        await machine.onCall("write", id);
         const at = posix.resolve(spec.workdir, path);
         if (isFolder(files, at)) throw new FileError("is_directory", `${path} is a directory.`);
         files.set(at, content.slice());
       },
       async terminate() {
-        await machine.onAsk("terminate", id);
+        await machine.onCall("terminate", id);
         end(id, null);
       },
     };
-    return { sandbox, letGo: () => resolve(null) };
+    return { sandbox, detach: () => resolve(null) };
   }
 
   function end(id: string, failure: Failure | null): void {
-    const unterminated = live.get(id);
-    if (!unterminated) return;
+    const sandbox = live.get(id);
+    if (!sandbox) return;
     live.delete(id);
-    ledger.push(`${failure ? "lose" : "terminate"} ${id}`);
-    for (const tell of unterminated.holders) tell(failure);
+    operations.push(`${failure ? "lose" : "terminate"} ${id}`);
+    for (const notify of sandbox.onEnd) notify(failure);
   }
 
-  async function create(spec: SandboxSpec): Promise<Standing> {
+  async function create(spec: SandboxSpec): Promise<LiveSandbox> {
     if (!posix.isAbsolute(spec.workdir)) throw new Error(`workdir ${spec.workdir} is not absolute`);
-    ledger.push(`create ${spec.name}`);
+    operations.push(`create ${spec.name}`);
     await machine.onCreate(spec);
-    const files = spec.snapshotID === null ? new Map() : frozen.get(spec.snapshotID);
+    const files = spec.snapshotID === null ? new Map() : snapshots.get(spec.snapshotID);
     if (!files) throw new PluginError("not_found", `No snapshot ${spec.snapshotID}.`, { retryable: false });
-    const twin = [...live.values()].find((one) => one.spec.name === spec.name);
-    if (twin) throw new Error(`a second live sandbox named ${spec.name}`);
-    const unterminated: Standing = { id: `sbx_${++count}`, spec, files: new Map(files), holders: new Set() };
-    live.set(unterminated.id, unterminated);
-    return unterminated;
+    const isNameTaken = [...live.values()].some((one) => one.spec.name === spec.name);
+    if (isNameTaken) throw new Error(`a second live sandbox named ${spec.name}`);
+    const sandbox: LiveSandbox = { id: `sbx_${++count}`, spec, files: new Map(files), onEnd: new Set() };
+    live.set(sandbox.id, sandbox);
+    return sandbox;
   }
 
   const machine: MemoryMachine = {
-    ledger,
+    operations,
     sandboxes: () => [...live.values()],
-    snapshotIDs: () => [...frozen.keys()],
-    lose(id, message = "the machine is gone") {
+    snapshotIDs: () => [...snapshots.keys()],
+    lose(id, message = "the machine crashed") {
       if (!live.has(id)) throw new Error(`no live sandbox ${id}`);
       end(id, { code: "sandbox_lost", message, retryable: true });
     },
     onCreate: () => {},
-    onFreeze: () => {},
+    onSnapshot: () => {},
     leftOut: [],
     lent: null,
     charges: [],
     onRead: () => {},
-    onAsk: () => {},
+    onCall: () => {},
     onStart: null,
     open() {
       let closed = false;
-      const held: (() => void)[] = [];
-      const take = (unterminated: Standing): Sandbox => {
-        const { sandbox, letGo } = hold(unterminated);
-        held.push(letGo);
+      const detachers: (() => void)[] = [];
+      const attachTo = (live: LiveSandbox): Sandbox => {
+        const { sandbox, detach } = openHandle(live);
+        detachers.push(detach);
         return sandbox;
       };
-      const usable = () => {
+      const requireOpen = () => {
         if (closed) throw new Error("the provider is closed");
       };
       return {
         name: "local",
         lent: machine.lent && (async () => ({ lent: machine.lent ?? [], refused: [] })),
         create(spec, signal) {
-          usable();
-          const made = create(spec).then(take);
+          requireOpen();
+          const made = create(spec).then(attachTo);
           if (!signal) return made;
           return new Promise<Sandbox>((resolve, reject) => {
             const abort = () => {
@@ -173,47 +177,47 @@ export function createMemoryMachine(): MemoryMachine {
           });
         },
         async attach(id, env) {
-          usable();
-          const unterminated = live.get(id);
-          if (!unterminated) throw lost(id);
-          await machine.onAsk("attach", id);
-          if (JSON.stringify(env) !== JSON.stringify(unterminated.spec.env))
-            throw new Error(`${id} was given other variables`);
-          ledger.push(`attach ${id}`);
-          return take(unterminated);
+          requireOpen();
+          const sandbox = live.get(id);
+          if (!sandbox) throw lostError(id);
+          await machine.onCall("attach", id);
+          if (JSON.stringify(env) !== JSON.stringify(sandbox.spec.env))
+            throw new Error(`${id} was created with other environment variables`);
+          operations.push(`attach ${id}`);
+          return attachTo(sandbox);
         },
         async terminate(id) {
-          usable();
-          await machine.onAsk("terminate", id);
+          requireOpen();
+          await machine.onCall("terminate", id);
           end(id, null);
         },
         list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags, createdAt: null })),
         snapshots: {
           async take(sandbox, path, charged) {
-            usable();
+            requireOpen();
             machine.charges.push(charged);
             const source = live.get(sandbox.id);
-            if (!source) throw lost(sandbox.id);
+            if (!source) throw lostError(sandbox.id);
             if (path !== null && !posix.isAbsolute(path)) throw new Error(`${path} is not absolute`);
-            await machine.onAsk("freeze", sandbox.id);
-            await machine.onFreeze(sandbox.id);
-            if (!live.has(sandbox.id)) throw lost(sandbox.id);
+            await machine.onCall("snapshot", sandbox.id);
+            await machine.onSnapshot(sandbox.id);
+            if (!live.has(sandbox.id)) throw lostError(sandbox.id);
             const id = `snap_${++count}`;
             const kept = [...source.files].filter(([name]) => path === null || name.startsWith(`${path}/`));
-            frozen.set(id, new Map(kept));
-            ledger.push(`freeze ${id} of ${sandbox.id}`);
+            snapshots.set(id, new Map(kept));
+            operations.push(`snapshot ${id} of ${sandbox.id}`);
             const sizeBytes = kept.reduce((sum, [, bytes]) => sum + bytes.length, 0);
             return { id, sizeBytes, files: kept.length, leftOut: machine.leftOut, expiresAt: null };
           },
           async remove(id) {
-            usable();
-            if (frozen.delete(id)) ledger.push(`remove ${id}`);
+            requireOpen();
+            if (snapshots.delete(id)) operations.push(`remove ${id}`);
           },
           leftBehind: async () => [],
         },
         async close() {
           closed = true;
-          for (const letGo of held) letGo();
+          for (const detach of detachers) detach();
         },
       };
     },

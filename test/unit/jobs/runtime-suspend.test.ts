@@ -3,18 +3,18 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { cancelJobs } from "../../../src/jobs/actions/cancel-jobs.ts";
 import { startJobs } from "../../../src/jobs/actions/start-jobs.ts";
-import { CATALOG, gate, inWorld, leases, ORCHESTRATOR, stored, type World } from "./runtime-world.ts";
+import { CATALOG, gate, inWorld, leaseCount, ORCHESTRATOR, storedJob, type World } from "./runtime-world.ts";
 
 test(
-  "suspended while a sandbox is being created, the job gets another and the late one is ended",
+  "a job suspended while its sandbox is created gets another one, and the late sandbox is terminated",
   inWorld(async (world) => {
-    const creating = gate();
-    world.machine.onCreate = () => creating.passed;
+    const created = gate();
+    world.machine.onCreate = () => created.passed;
     const [id = ""] = await world.start("work 500 1");
     await world.reaches(id, "starting");
     await world.close(world.runtime);
-    expect(stored(world, id)).toMatchObject({ state: { kind: "interrupted" }, sandbox: { kind: "none" } });
-    creating.open();
+    expect(storedJob(world, id)).toMatchObject({ state: { kind: "interrupted" }, sandbox: { kind: "none" } });
+    created.open();
     await world.clock.advance(10);
     expect(world.machine.sandboxes()).toEqual([]);
     await world.reopen();
@@ -24,74 +24,74 @@ test(
 );
 
 test(
-  "suspended while a job is being parked, the parking is finished first",
+  "suspending waits until a job has been parked",
   inWorld(async (world) => {
-    const freezing = gate();
-    world.machine.onFreeze = () => freezing.passed;
+    const snapshotTaken = gate();
+    world.machine.onSnapshot = () => snapshotTaken.passed;
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
     await world.clock.advance(60_000);
-    world.clock.after(1_000, freezing.open);
+    world.clock.after(1_000, snapshotTaken.open);
     await world.reopen();
     expect([world.job(id).sandbox.kind, world.machine.sandboxes().length]).toEqual(["parked", 0]);
   }),
 );
 
 test(
-  "suspended while a cancelled job still unwinds, that is waited for before the stores are closed",
+  "suspending waits until a cancelled job has stopped before it closes the stores",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
     world.sessions.onCall = (name) => {
-      if (name === "abort") throw new Error("not today"); // so that its loop takes five seconds to be given up
+      if (name === "abort") throw new Error("cannot abort"); // stopping its model loop then takes five seconds
     };
     const cancelling = cancelJobs(world.runtime, ORCHESTRATOR, [id], null).catch((error) => error);
     await world.clock.advance(10);
     await world.reopen();
     expect(await cancelling).toMatchObject([{ state: { kind: "cancelled" } }]);
     expect(world.job(id)).toMatchObject({ state: { kind: "cancelled" }, sandbox: { kind: "parked" } });
-    expect(leases(world.runtime)).toBe(0);
-    expect(world.complaints).toEqual([]);
+    expect(leaseCount(world.runtime)).toBe(0);
+    expect(world.loggedProblems).toEqual([]);
   }),
 );
 
 test(
-  "suspended, the sandbox of an ended job is given up before its time, and that of a running one kept",
+  "suspending parks the sandbox of an ended job ahead of time and keeps the sandbox of a running one",
   inWorld(async (world) => {
     const [done = "", running = ""] = await world.start("say 1", "hang");
     await world.reaches(done, "completed");
     await world.reaches(running, "running");
     await world.close(world.runtime);
-    expect(stored(world, done).sandbox.kind).toBe("parked");
-    const { sandbox } = stored(world, running);
+    expect(storedJob(world, done).sandbox.kind).toBe("parked");
+    const { sandbox } = storedJob(world, running);
     expect(world.machine.sandboxes().map(({ id }) => id)).toEqual([sandbox.kind === "live" ? sandbox.id : ""]);
-    expect(world.complaints).toEqual([]);
+    expect(world.loggedProblems).toEqual([]);
   }),
 );
 
 test(
-  "a snapshot that hangs does not keep a lab from being suspended, and its sandbox is found again",
+  "suspending gives up on a snapshot that hangs after 15 s, and the next runtime parks the sandbox",
   inWorld(async (world) => {
-    const freezing = gate();
-    world.machine.onFreeze = () => freezing.passed;
+    const snapshotTaken = gate();
+    world.machine.onSnapshot = () => snapshotTaken.passed;
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
     const before = world.clock.now();
     await world.close(world.runtime);
     expect(world.clock.now() - before).toBe(15_000);
-    world.machine.onFreeze = () => {};
+    world.machine.onSnapshot = () => {};
     await world.reopen();
     expect(world.job(id).sandbox.kind).toBe("live");
     await world.clock.advance(60_000);
     expect(world.job(id).sandbox.kind).toBe("parked");
-    freezing.open();
+    snapshotTaken.open();
     await world.clock.advance(1);
     expect(world.machine.sandboxes()).toEqual([]);
   }),
 );
 
 test(
-  "a suspended lab takes nothing more",
+  "a suspended runtime starts no jobs",
   inWorld(async (world) => {
     const former = world.runtime;
     await world.start("say 1");
@@ -108,7 +108,7 @@ test(
 );
 
 test(
-  "a sandbox that ends after its process let go of it troubles nobody, and is still known to the pool",
+  "a sandbox that ends after its process has detached causes no error and stays in the pool's records",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     const { sandbox } = await world.reaches(id, "running");
@@ -117,11 +117,9 @@ test(
     expect(poolSandboxes(world)).toEqual([sandboxID]);
     world.machine.lose(sandboxID);
     await world.clock.advance(10);
-    expect(world.complaints).toEqual([]);
+    expect(world.loggedProblems).toEqual([]);
   }),
 );
-
-/** Leaves what is left of a job when it was collected as a branch. */
 
 function poolSandboxes({ stateDir }: World): string[] {
   using database = new Database(join(stateDir, "pool.db"), { readonly: true });

@@ -5,10 +5,10 @@ import { messageJob } from "../../../src/jobs/actions/message-job.ts";
 import { snapshotJob } from "../../../src/jobs/actions/snapshot-job.ts";
 import { isHeld } from "../../../src/jobs/core/job.ts";
 import { PluginError } from "../../../src/shared/error-code.ts";
-import { watchJobs } from "./job-invariants.ts";
+import { createInvariantChecker } from "./invariant-checker.ts";
 import { ORCHESTRATOR, openWorld, type World } from "./runtime-world.ts";
 
-const LIMIT = 2;
+const MAX_RUNNING_JOBS = 2;
 
 const prompt = fc.constantFrom(
   "say ok",
@@ -24,39 +24,40 @@ const prompt = fc.constantFrom(
   "never",
   "refuse",
 );
-/** Which of the jobs there are. */
+/** Picks one of the existing jobs, by position. */
 const which = fc.nat({ max: 7 });
 const event = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("start"), prompts: fc.array(prompt, { minLength: 1, maxLength: 3 }) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("message"), which, prompt, interrupt: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("cancel"), which }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("freeze"), which }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("snapshot"), which }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("lose"), which }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("break creation"), times: fc.integer({ min: 1, max: 4 }), retryable: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("break freezing") }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("deaf"), deaf: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("break snapshots") }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("drop events"), drop: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("reopen") }) },
   { weight: 8, arbitrary: fc.record({ kind: fc.constant("pass"), ms: fc.constantFrom(0, 1, 2, 4, 7, 12, 160, 1_000, 6_000, 20_000, 70_000) }) },
 ); // biome-ignore format: a table
 type Event = typeof event extends fc.Arbitrary<infer E> ? E : never;
 
+/** Applies events to a world. */
 function createDriver(world: World, follow: () => Promise<void>) {
   let creationFaults = { left: 0, retryable: false };
-  let freezingFaults = 0;
+  let snapshotFaults = 0;
   const slow = () => new Promise<void>((resolve) => void world.clock.after(3, resolve));
   world.machine.onCreate = async () => {
     await slow();
     if (creationFaults.left-- > 0)
       throw new PluginError("no_capacity", "none", { retryable: creationFaults.retryable });
   };
-  world.machine.onFreeze = async () => {
+  world.machine.onSnapshot = async () => {
     await slow();
-    if (freezingFaults-- > 0) throw new PluginError("snapshot_failed", "disk full");
+    if (snapshotFaults-- > 0) throw new PluginError("snapshot_failed", "disk full");
   };
-  /** What a model would be told is no failure here. */
-  const tolerate = (call: Promise<unknown>) => {
+  /** A `PluginError` is a tool's answer to its model, and no failure of the test. */
+  const expectOnlyPluginErrors = (call: Promise<unknown>) => {
     call.catch((error) => {
-      if (!(error instanceof PluginError)) world.complaints.push(`thrown: ${error}`);
+      if (!(error instanceof PluginError)) world.loggedProblems.push(`thrown: ${error}`);
     });
   };
 
@@ -65,61 +66,63 @@ function createDriver(world: World, follow: () => Promise<void>) {
     const id = "which" in one ? jobs[one.which % Math.max(jobs.length, 1)]?.id : undefined;
     if (one.kind === "start") await world.start(...(one as { prompts: string[] }).prompts);
     if (one.kind === "pass") await world.clock.advance((one as { ms: number }).ms);
-    if (one.kind === "deaf") world.sessions.deaf = (one as { deaf: boolean }).deaf;
+    if (one.kind === "drop events") world.sessions.dropsEvents = (one as { drop: boolean }).drop;
     if (one.kind === "break creation") {
       const { times, retryable } = one as { times: number; retryable: boolean };
       creationFaults = { left: times, retryable };
     }
-    if (one.kind === "break freezing") freezingFaults = 1;
+    if (one.kind === "break snapshots") snapshotFaults = 1;
     if (one.kind === "reopen") {
       await world.reopen();
       await follow();
     }
     if (id === undefined) return;
-    if (one.kind === "cancel") tolerate(cancelJobs(world.runtime, ORCHESTRATOR, [id], null));
-    if (one.kind === "freeze") tolerate(snapshotJob(world.runtime, ORCHESTRATOR, { job: id, label: null, path: null }));
+    if (one.kind === "cancel") expectOnlyPluginErrors(cancelJobs(world.runtime, ORCHESTRATOR, [id], null));
+    if (one.kind === "snapshot")
+      expectOnlyPluginErrors(snapshotJob(world.runtime, ORCHESTRATOR, { job: id, label: null, path: null }));
     if (one.kind === "message") {
       const { prompt: message, interrupt } = one as { prompt: string; interrupt: boolean };
-      tolerate(messageJob(world.runtime, ORCHESTRATOR, { job: id, message, interrupt }));
+      expectOnlyPluginErrors(messageJob(world.runtime, ORCHESTRATOR, { job: id, message, interrupt }));
     }
     const sandbox = jobs.find((job) => job.id === id)?.sandbox;
-    const stands = sandbox?.kind === "live" && world.machine.sandboxes().some((it) => it.id === sandbox.id);
-    if (one.kind === "lose" && stands) world.machine.lose(sandbox.id);
+    const exists = sandbox?.kind === "live" && world.machine.sandboxes().some((it) => it.id === sandbox.id);
+    if (one.kind === "lose" && exists) world.machine.lose(sandbox.id);
   };
 }
 
+/** Plays the events in a world of their own. Returns how many jobs ended in each state. */
 async function play(events: readonly Event[]): Promise<Record<string, number>> {
-  const world = await openWorld({ maxRunningJobs: LIMIT });
-  const watch = watchJobs(world, LIMIT);
-  const seen: Record<string, number> = {};
+  const world = await openWorld({ maxRunningJobs: MAX_RUNNING_JOBS });
+  const checker = createInvariantChecker(world, MAX_RUNNING_JOBS);
+  const counts: Record<string, number> = {};
   try {
-    await watch.follow(world.runtime);
-    const drive = createDriver(world, () => watch.follow(world.runtime));
+    await checker.follow(world.runtime);
+    const drive = createDriver(world, () => checker.follow(world.runtime));
     for (const one of events) {
       await drive(one);
       await world.clock.advance(0);
-      await watch.checkAtRest();
+      await checker.checkAtRest();
     }
-    world.sessions.deaf = false;
+    world.sessions.dropsEvents = false;
     await world.clock.advance(900_000);
     for (const job of (await world.runtime.sessionJobs(ORCHESTRATOR)).all()) {
-      seen[job.state.kind] = (seen[job.state.kind] ?? 0) + 1;
-      if (isHeld(job.state)) throw new Error(`${job.id} is left ${job.state.kind}`);
+      counts[job.state.kind] = (counts[job.state.kind] ?? 0) + 1;
+      if (isHeld(job.state)) throw new Error(`${job.id} is still ${job.state.kind}`);
     }
-    await watch.checkAtEnd();
-    return seen;
+    await checker.checkAtEnd();
+    return counts;
   } finally {
     await world.end();
   }
 }
 
-test("the invariants of jobs hold after any sequence of events, and every queued job comes to an end", async () => {
-  const seen = new Set<string>();
+test("keeps the invariants of jobs over any sequence of events, and brings every queued job to an end", async () => {
+  const ends = new Set<string>();
   await fc.assert(
     fc.asyncProperty(fc.array(event, { maxLength: 30 }), async (events) => {
-      for (const kind of Object.keys(await play(events))) seen.add(kind);
+      for (const kind of Object.keys(await play(events))) ends.add(kind);
     }),
     { numRuns: Number(process.env.JOB_RUNS ?? 150), timeout: 20_000 },
   );
-  expect([...seen].sort()).toEqual(["cancelled", "completed", "failed"]);
+  expect([...ends].sort()).toEqual(["cancelled", "completed", "failed"]);
 });
