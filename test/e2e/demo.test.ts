@@ -24,7 +24,7 @@ async function playDemo(args: string[], sandboxes: string): Promise<void> {
 
 test("the demo ends with seven completed jobs and a leaderboard led by a refinement", () => playDemo([], "local"));
 
-// Without walls the demo says in one line that it cannot.
-test.skipIf(!hasWalls())("it ends so on Modal too, as the tests' server plays it", () =>
+// The stand-in isolates its sandboxes with bubblewrap.
+test.skipIf(!hasWalls())("the demo ends the same through the Modal adapter, against the stand-in server", () =>
   playDemo(["--modal-server"], "modal"),
 );

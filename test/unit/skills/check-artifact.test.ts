@@ -29,7 +29,7 @@ describe.skipIf(!hasPython)("an artifact", () => {
     expect(found.bytes_total).toBe(1000 + weights);
   });
 
-  test("counts bytes, not characters, of all files given", () => {
+  test("counts the bytes, not the characters, of every file", () => {
     write("a.py", "é");
     write("b.py", "ab");
     write("model.ptz", "x");
@@ -47,7 +47,7 @@ describe.skipIf(!hasPython)("an artifact", () => {
     expect(problems).toEqual([expect.stringContaining("uncompressed checkpoint")]);
   });
 
-  test("with a file missing is not judged", () => {
+  test("is not judged when a file is missing", () => {
     write("a.py", "");
     expect(check("--code", "a.py", "--weights", "none.ptz")).toEqual({
       exit: 2,
@@ -70,7 +70,7 @@ describe.skipIf(!hasPython)("a submission", () => {
     return check("--submission", folder, "--weights", "model.ptz");
   }
 
-  test("in order passes", () => {
+  test("passes when it is complete", () => {
     expect(submit(FOLDER, SUBMISSION)).toMatchObject({ exit: 0, bytes_total: 1004, problems: [] });
     expect(check("--submission", FOLDER)).toMatchObject({ exit: 0, bytes_total: 1004, bytes_weights: null });
   });
@@ -90,7 +90,7 @@ describe.skipIf(!hasPython)("a submission", () => {
     expect(problems.join("\n")).toContain(problem);
   });
 
-  test("without its parts does not", () => {
+  test("fails when parts are missing", () => {
     const { exit, problems } = submit(FOLDER, SUBMISSION, ["README.md"]);
     expect(exit).toBe(1);
     expect(problems.slice(0, 2)).toEqual(["train_gpt.py is missing", expect.stringContaining("no train log")]);

@@ -15,7 +15,7 @@ const digits = (...args: string[]) => python("mnist-frameworks/digits.py", args,
 const scripts = join(SKILLS, "mnist-frameworks/scripts");
 
 describe.skipIf(!hasPython)("the digits", () => {
-  test("are drawn where MNIST cannot be fetched, and say so", () => {
+  test("are drawn when MNIST cannot be fetched, and say so", () => {
     const { status, stdout, stderr } = digits(
       "--out",
       "auto/mnist.npz",
@@ -30,7 +30,7 @@ describe.skipIf(!hasPython)("the digits", () => {
     expect(JSON.parse(readFileSync(join(dir, "auto/mnist.npz.json"), "utf8"))).toEqual(about);
   });
 
-  test("are the same with the same seed, and others with another", () => {
+  test("are determined by the seed", () => {
     const sha = (seed: string) => {
       const args = [
         "--source",
@@ -59,7 +59,7 @@ describe.skipIf(!hasPython)("the digits", () => {
     expect(JSON.parse(digits("--out", "auto.npz", ...SMALL, ...url).stdout).data).toBe("synthetic");
   });
 
-  test("are arrays in NumPy's format, in Keras' layout", () => {
+  test("are arrays in NumPy's format and Keras' layout", () => {
     digits("--source", "synthetic", "--out", "layout.npz", "--train", "30", "--test", "20");
     const program = `
 import json, struct, zipfile
@@ -88,7 +88,7 @@ describe.skipIf(!hasPython)("the reference", () => {
     expect(run(PYTHON, ["-c", program, scripts]).stdout).toBe("235146\n");
   });
 
-  test("says that NumPy is missing, where it is", () => {
+  test("says so when NumPy is missing", () => {
     const program = `
 import runpy, sys
 sys.modules["numpy"] = None
@@ -140,7 +140,7 @@ describe.skipIf(!hasPython)("the checker of results", () => {
     return { status, lines: stdout.trimEnd().split("\n") };
   }
 
-  test("sorts what is in order by time", () => {
+  test("sorts valid results by time", () => {
     const { status, lines } = check({ jax: { ...GOOD, s_per_epoch: 0.4, gpu_name: "Tesla T4" }, pytorch: GOOD });
     expect(status).toBe(0);
     expect(lines.map((line) => line.split(/\s+/)[0])).toEqual(["framework", "jax", "pytorch", "2"]);
@@ -168,7 +168,7 @@ describe.skipIf(!hasPython)("the checker of results", () => {
     expect(lines.join("\n")).toContain("jax  ");
   });
 
-  test("compares the others when one has no result", () => {
+  test("still compares the others when one has no result", () => {
     const { status, lines } = check({ jax: GOOD, broken: "Traceback", nan: '{"framework": "nan", "test_acc": NaN}' });
     expect(status).toBe(1);
     expect(lines[1]).toStartWith("jax");

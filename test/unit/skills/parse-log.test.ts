@@ -11,7 +11,7 @@ function parse(name: string, ...args: string[]) {
 }
 
 describe.skipIf(!hasPython)("the log of a parameter-golf run", () => {
-  test("gives score, size, speed and memory of a whole run", () => {
+  test("gives the score, size, speed and memory of a complete run", () => {
     const { status, step, metrics, scored, artifact, run, warnings } = parse("capped-8xh100", "--final");
     expect({ status, step, scored, artifact }).toEqual({
       status: "scored val_bpb 1.2244 after 13780 steps",
@@ -47,7 +47,7 @@ describe.skipIf(!hasPython)("the log of a parameter-golf run", () => {
     ]);
   });
 
-  test("gives only numbers that job_report takes", () => {
+  test("gives only numbers that job_report accepts", () => {
     for (const value of Object.values(parse("proxy-control").metrics)) expect(value).toBeNumber();
   });
 
@@ -65,20 +65,20 @@ describe.skipIf(!hasPython)("the log of a parameter-golf run", () => {
     expect(parsed.metrics).not.toHaveProperty("val_bpb");
   });
 
-  test("is read through colours, rank prefixes, foreign line ends and broken bytes", () => {
+  test("is read despite colours, rank prefixes, other line endings and broken bytes", () => {
     const { metrics, run, exit } = parse("garbled", "--final");
     const whole = parse("proxy-control");
     expect({ metrics, run, exit }).toEqual({ metrics: whole.metrics, run: whole.run, exit: 0 });
   });
 
-  test("counts the last of several runs, and says so", () => {
+  test("reports the last of several runs, and says so", () => {
     const { step, run, metrics, warnings } = parse("reused-run-id");
     expect({ step, seed: run.seed }).toEqual({ step: 200, seed: 42 });
     expect(metrics).not.toHaveProperty("bytes_total");
     expect(warnings[0]).toContain("the log holds 2 runs");
   });
 
-  test("of a fork takes the last exact line, or the line it is told", () => {
+  test("takes the last exact score line, or the line named by --score", () => {
     expect(parse("sliding")).toMatchObject({ scored: "final_sliding_window_exact", metrics: { val_bpb: 1.30941001 } });
     expect(parse("sliding").metrics).not.toHaveProperty("quant_gap"); // evaluated in two ways
     const fork = { step: 4838, artifact: "quantized+brotli" };
@@ -90,7 +90,7 @@ describe.skipIf(!hasPython)("the log of a parameter-golf run", () => {
     });
   });
 
-  test("of a run over the limit is refused", () => {
+  test("is refused by --final when the run is over the size limit", () => {
     const { exit, warnings } = parse("proxy-mlp3", "--final");
     expect({ exit, warnings }).toEqual({ exit: 1, warnings: ["artifact is 168053 bytes over the limit of 16000000"] });
   });
@@ -113,7 +113,7 @@ describe.skipIf(!hasPython)("the log of a parameter-golf run", () => {
     expect(parse(name, "--against", log("proxy-control")).warnings.join("\n")).toContain(warning);
   });
 
-  test("that is not there is said in one line", () => {
+  test("is reported as missing in one line", () => {
     const { status, stdout, stderr } = python("parameter-golf/parse_log.py", ["nowhere.log"]);
     expect({ status, stdout, stderr }).toEqual({
       status: 2,
@@ -122,7 +122,7 @@ describe.skipIf(!hasPython)("the log of a parameter-golf run", () => {
     });
   });
 
-  test("never gives a number it does not hold, wherever it is cut off", () => {
+  test("never yields a number that it does not contain, wherever it is cut off", () => {
     const program = `
 import argparse, json, os, sys, tempfile
 sys.path.insert(0, sys.argv[1])

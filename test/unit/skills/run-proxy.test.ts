@@ -75,12 +75,12 @@ describe.skipIf(!hasPython)("a proxy run", () => {
     expect(JSON.parse(stdout).metrics.delta_bpb).toBe(0.00074787);
   });
 
-  test("without a score, or over the limit, is no success", () => {
+  test("fails without a score or over the size limit", () => {
     expect(proxy(["cut", "381"], "cut-in-score").status).toBe(1);
     expect(proxy(["large", "381"], "proxy-mlp3").status).toBe(1);
   });
 
-  test("whose training fails ends with its exit code and its last lines", () => {
+  test("ends with the exit code and the last lines of a failed training", () => {
     const { status, stdout, stderr } = proxy(["oom", "381"], "out-of-memory", { TRAINING_EXIT: "7" });
     expect(status).toBe(7);
     expect(JSON.parse(stdout).status).toBe("out of GPU memory, step 1 of 500");

@@ -19,14 +19,14 @@ function frontmatter(text: string): Record<string, string> {
   );
 }
 
-test("the skills are there", () => {
+test("the three skills exist", () => {
   expect(names).toEqual(expect.arrayContaining(["mnist-frameworks", "parallel-agents", "parameter-golf"]));
 });
 
 describe.each(names)("skill %s", (name) => {
   const text = read(name);
 
-  test("has a name, which is its folder's, and a description", () => {
+  test("has its folder's name and a description", () => {
     const fields = frontmatter(text);
     expect(Object.keys(fields).sort()).toEqual(["description", "name"]);
     expect(fields.name).toBe(name);
@@ -35,17 +35,17 @@ describe.each(names)("skill %s", (name) => {
     expect(fields.description).not.toContain(": "); // would end the plain value of YAML
   });
 
-  test("is short enough to be read whole", () => {
+  test("is short enough to be read in full", () => {
     expect(text.split("\n").length).toBeLessThan(150);
   });
 
-  test("names the scripts it has, and no others", () => {
+  test("names exactly the scripts it has", () => {
     const named = [...text.matchAll(/<skill>\/scripts\/([\w.-]+)/g)].map(([, file = ""]) => file);
     expect(named.filter((file) => !scriptsOf(name).includes(file))).toEqual([]);
     expect(scriptsOf(name).filter((file) => !text.includes(file))).toEqual([]);
   });
 
-  test("its scripts can be started and say what they do", () => {
+  test("has scripts that start and describe themselves", () => {
     for (const file of scriptsOf(name)) {
       const path = join(SKILLS, name, "scripts", file);
       expect(statSync(path).mode & 0o100, file).toBeGreaterThan(0);
@@ -53,7 +53,7 @@ describe.each(names)("skill %s", (name) => {
     }
   });
 
-  test("writes job_report metrics by the names the scripts give", () => {
+  test("uses the scripts' names for job_report metrics", () => {
     const scripts = scriptsOf(name).map((file) => readFileSync(join(SKILLS, name, "scripts", file), "utf8"));
     const reported = text.split("\n").filter((line) => /`job_report`/.test(line) && /metrics/.test(line));
     const metrics = reported.flatMap((line) => [...line.matchAll(/`([a-z]+(?:_[a-z]+)+)`/g)].map(([, m = ""]) => m));
