@@ -6,7 +6,7 @@ const TESTS = {
   "src/config": ["e2e/bad-options"],
   "src/cli": ["e2e/gc"],
   "src/jobs": ["e2e/jobs", "e2e/restart", "e2e/snapshots"],
-  "src/hosts": ["e2e/attacks-by-name", "e2e/attacks-by-users", "e2e/harness"],
+  "src/hosts": ["contract/host", "e2e/attacks-by-name", "e2e/attacks-by-users", "e2e/harness"],
   "src/prompt": ["e2e/told"],
   "src/providers": ["e2e/modal-choice"],
   "src/sandboxes/local": ["contract/local"],

@@ -1,7 +1,7 @@
 import type { ToolCall } from "../../tools/tool.ts";
 import type { HostClient } from "./host-client.ts";
 
-interface ModelRef {
+export interface ModelRef {
   readonly providerID: string;
   readonly modelID: string;
 }

@@ -1,0 +1,108 @@
+import { fileURLToPath } from "node:url";
+import type { Hooks, PluginInput } from "@opencode-ai/plugin";
+import type { Catalog, ChildSessions, OrchestratorSessions, SessionEvent } from "../../jobs/core/ports.ts";
+import { systemClock } from "../../shared/clock.ts";
+import { createEmitter } from "../../shared/emitter.ts";
+import { createHostIds } from "../../shared/ids.ts";
+import type { Log } from "../../shared/log.ts";
+import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
+import type { Tool } from "../../tools/tool.ts";
+import { createJobSessions, type JobSessions, type JobSessionsDeps, type SessionInfo } from "../shared/job-sessions.ts";
+import type { Toast } from "../shared/toasts.ts";
+import { readCatalog } from "./catalog.ts";
+import { createChildSessions } from "./child-sessions.ts";
+import { createHostClient, readSession } from "./host-client.ts";
+import { createHostGuard } from "./host-guard.ts";
+import { hostLog } from "./host-log.ts";
+import { createJobQuestions } from "./job-questions.ts";
+import { hideLiveParts } from "./live-part.ts";
+import { createOrchestratorModels, type ModelRef } from "./orchestrator-models.ts";
+import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
+import type { UserRules } from "./permission-rules.ts";
+import { toSessionEvent } from "./session-events.ts";
+import { toToolDefinitions } from "./tool-definitions.ts";
+import { extendConfig } from "./worker-agent.ts";
+
+const SKILLS_DIR = fileURLToPath(new URL("../../../skills", import.meta.url));
+
+/** OpenCode 1 behind the ports of the domain, for one directory. */
+export interface Adapter {
+  readonly sessions: ChildSessions;
+  readonly orchestrators: OrchestratorSessions;
+  readonly jobSessions: JobSessions;
+  catalog(): Promise<Catalog>;
+  /** Paths and patterns of the configured instruction files. */
+  instructions(): readonly string[];
+  readonly log: Log;
+  toast(toast: Toast): Promise<unknown>;
+  /** The id of a new part of a message. */
+  partID(): string;
+  /** The user has written in a session, on this model. */
+  onUserMessage(sessionID: string, model: ModelRef): void;
+  /** Must be called before the instance lets go of anything. */
+  onDispose(): void;
+  toolDefinitions(tools: readonly Tool[]): NonNullable<Hooks["tool"]>;
+  /** What isolates jobs from this machine, and what the ports listen to. */
+  readonly hooks: Hooks;
+}
+
+export function createAdapter(
+  input: Pick<PluginInput, "client" | "worktree" | "directory">,
+  recordedJob: JobSessionsDeps["recordedJob"],
+): Adapter {
+  let isDisposed = false;
+  let userRules: UserRules = { all: [], agents: {} };
+  let instructions: readonly string[] = [];
+  const log = hostLog(input.client);
+  const client = createHostClient(input);
+  const events = createEmitter<SessionEvent>((error) => log("error", "a listener failed", { reason: String(error) }));
+  const hostIDs = createHostIds(() => systemClock.now());
+  const models = createOrchestratorModels(client);
+  const catalog = memoizeUntilFailure(() => readCatalog(client, [input.worktree, input.directory], userRules));
+  const jobSessions = createJobSessions({ read: (sessionID) => readSession(client, sessionID), recordedJob });
+  const answerInJobs = createJobQuestions(client, jobSessions, log);
+
+  return {
+    sessions: createChildSessions(client, events),
+    orchestrators: createOrchestratorSessions(client),
+    jobSessions,
+    catalog,
+    instructions: () => instructions,
+    log,
+    toast: (toast) => client.tui.showToast(toast),
+    partID: () => hostIDs("prt"),
+    onUserMessage(sessionID, model) {
+      models.learn(sessionID, model);
+      // Read ahead, so that agents_start waits for nothing but the store.
+      catalog().catch((error) => log("warn", "could not read agents, models and skills", { reason: String(error) }));
+    },
+    onDispose() {
+      isDisposed = true;
+    },
+    toolDefinitions: (tools) =>
+      toToolDefinitions(tools, {
+        client,
+        clock: systemClock,
+        hostIDs,
+        models,
+        userRules: () => userRules,
+        isDisposed: () => isDisposed,
+      }),
+    hooks: {
+      config: async (config) => {
+        instructions = config.instructions ?? [];
+        userRules = extendConfig(config, SKILLS_DIR);
+      },
+      "experimental.chat.messages.transform": async (_input, { messages }) => hideLiveParts(messages),
+      ...createHostGuard(client, jobSessions),
+      event: async ({ event }) => {
+        const { type, properties } = event as { type: string; properties: Record<string, unknown> };
+        if (type === "session.created" || type === "session.updated") jobSessions.learn(properties.info as SessionInfo);
+        await answerInJobs(type, properties);
+        const heard = toSessionEvent({ type, properties });
+        if (heard?.kind === "deleted") jobSessions.forget(heard.sessionID);
+        if (heard) events.emit(heard);
+      },
+    },
+  };
+}
