@@ -10,8 +10,11 @@ import { requireCredentials } from "./provider-choice.ts";
 
 const ids = () => randomId("x").slice(2);
 
-/** Adapters are loaded when the first job needs one. */
-/** @param project somewhere in the project that jobs work for; null = none */
+/**
+ * Creates a provider. Its adapter is loaded now, so only when the first job needs it.
+ * @param project a path in the project that jobs work for; null = none
+ * @throws PluginError `sandbox_create_failed` without usable Modal credentials
+ */
 export async function createProvider(
   name: ProviderName,
   options: Options,
@@ -29,7 +32,7 @@ export async function createProvider(
     isolation: options.local.isolation,
     lending: {
       readOnlyPaths: options.local.readOnlyPaths,
-      kept: [options.stateDir, ...opencodeFolders(process.env)],
+      neverLent: [options.stateDir, ...opencodeFolders(process.env)],
       project: project === null ? null : topOf(project, homeOf(process.env)),
     },
     clock: systemClock,
@@ -38,7 +41,7 @@ export async function createProvider(
   });
 }
 
-/** Where OpenCode keeps its keys, sessions and options. */
+/** The folders in which OpenCode keeps keys, sessions and options. */
 function opencodeFolders(env: NodeJS.ProcessEnv): string[] {
   const homes = [
     xdgHome(env.XDG_DATA_HOME, env, ".local", "share"),
@@ -51,7 +54,7 @@ function opencodeFolders(env: NodeJS.ProcessEnv): string[] {
   ];
 }
 
-/** The repository that a folder lies in, or the folder itself. A home is no project. */
+/** The top of the repository that a folder lies in, or the folder itself. A home directory does not count as a repository. */
 function topOf(folder: string, home: string): string {
   for (let at = folder; at !== dirname(at) && at !== home; at = dirname(at))
     if (existsSync(join(at, ".git"))) return at;

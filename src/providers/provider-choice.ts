@@ -4,13 +4,13 @@ import { type Credentials, findCredentials } from "../sandboxes/modal/credential
 import type { ProviderName } from "../sandboxes/port.ts";
 import { PluginError } from "../shared/error-code.ts";
 
-/** Where new jobs run, and why, in words for the user. */
+/** Where new jobs run, and why, for the user to read. */
 export interface ProviderChoice {
   readonly name: ProviderName;
   readonly why: string;
 }
 
-/** What the options say; `auto` takes Modal when credentials are found. Loads nothing of Modal's SDK. */
+/** Follows the option `provider`; `auto` means Modal when credentials are found. Does not load Modal's SDK. */
 export function chooseProvider(
   options: Pick<Options, "provider">,
   env: Readonly<Record<string, string | undefined>>,
@@ -21,7 +21,7 @@ export function chooseProvider(
   return { name: "local", why: found.message };
 }
 
-/** @throws PluginError with the remedy in words */
+/** @throws PluginError `sandbox_create_failed` that says what to do */
 export function requireCredentials(env: Readonly<Record<string, string | undefined>>): Credentials {
   const found = findCredentials(env, readIfThere);
   if (found.kind === "found") return found.credentials;
@@ -32,6 +32,6 @@ function readIfThere(path: string): string | null {
   try {
     return readFileSync(path, "utf8");
   } catch {
-    return null; // absent or unreadable: either way there are no credentials in it
+    return null; // absent or unreadable: either way it provides no credentials
   }
 }

@@ -2,13 +2,13 @@ import type { Clock } from "../shared/clock.ts";
 import { within } from "../shared/deadline.ts";
 import type { ExitStatus, OutputChunk, SandboxProcess } from "./port.ts";
 
-/** From killing a command to its end. */
+/** How long after SIGKILL a command's end may take to be reported. */
 const KILLED_MS = 30_000;
 const SIGNAL_MS = 60_000;
-/** For a command to read what it is given. */
+/** Time limit for a command to read its input. */
 const INPUT_MS = 60_000;
 
-/** A command whose end comes, at the latest a while after it was killed, also where nobody can tell of it. */
+/** A process whose calls have time limits, and whose exit is settled as `unknown` when nothing reports it after SIGKILL. */
 export function boundProcess(process: SandboxProcess, clock: Clock): SandboxProcess {
   const lost = Promise.withResolvers<ExitStatus>();
   let isLost = false;
@@ -23,7 +23,7 @@ export function boundProcess(process: SandboxProcess, clock: Clock): SandboxProc
   });
   async function* output(): AsyncGenerator<OutputChunk> {
     const pieces = process.output[Symbol.asyncIterator]();
-    // Not a race of promises: each round of one would stay in memory until the command ends.
+    // Not Promise.race: each round would leave a promise in memory until the command ends.
     const next = () =>
       new Promise<IteratorResult<OutputChunk>>((resolve, reject) => {
         endOutput = () => resolve({ done: true, value: undefined });
@@ -33,7 +33,7 @@ export function boundProcess(process: SandboxProcess, clock: Clock): SandboxProc
     try {
       for (let piece = await next(); !piece.done; piece = await next()) yield piece.value;
     } finally {
-      void pieces.return?.(); // a reading that never ends would hold this up
+      void pieces.return?.(); // not awaited, because a read that never ends would block it
     }
   }
   return {
@@ -49,7 +49,7 @@ export function boundProcess(process: SandboxProcess, clock: Clock): SandboxProc
           isLost = true;
           lost.resolve({
             kind: "unknown",
-            reason: `nothing was heard of its end ${KILLED_MS / 1000} s after it was killed`,
+            reason: `its end was not reported within ${KILLED_MS / 1000} s after it was killed`,
           });
           endOutput();
         });

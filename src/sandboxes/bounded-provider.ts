@@ -5,25 +5,25 @@ import { boundProcess } from "./bounded-process.ts";
 import type { Sandbox, SandboxProcess, SandboxProvider } from "./port.ts";
 
 /*
- * The port promises that every call ends. Adapters keep that with limits of their own, which know more and are shorter;
- * these are the last ones. So nobody above waits for ever for a sandbox, whatever a job or a provider does.
+ * The port promises that every call ends in bounded time. Adapters have their own limits, which are shorter and have better
+ * messages. The limits here are the last resort, so that no caller waits forever whatever a job or a provider does.
  */
 
 const MINUTE_MS = 60_000;
-/** Image builds, waiting for a GPU and several tries are in it. */
+/** Includes building an image, waiting for a GPU and several attempts. */
 const CREATE_MS = 90 * MINUTE_MS;
 const ATTACH_MS = 5 * MINUTE_MS;
 const START_MS = 4 * MINUTE_MS;
 const FILE_MS = 4 * MINUTE_MS;
 const TERMINATE_MS = 5 * MINUTE_MS;
 const LIST_MS = 5 * MINUTE_MS;
-/** Millions of small files take their time. */
+/** Removing millions of small files takes minutes. */
 const REMOVE_MS = 15 * MINUTE_MS;
 const SNAPSHOT_MS = 12 * MINUTE_MS;
 const CLOSE_MS = 20_000;
 const BYTES_PER_SECOND = 256 * 1024;
 
-/** @param snapshotMs what the user gives the taking of a snapshot */
+/** The provider with a time limit on every call. @param snapshotMs the user's time limit for a snapshot, milliseconds */
 export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotMs: number): SandboxProvider {
   const inner = new WeakMap<Sandbox, Sandbox>();
   const bound = (sandbox: Sandbox): Sandbox => {
@@ -36,7 +36,7 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
     name: provider.name,
     async create(spec, signal) {
       const doing = `Creating sandbox ${spec.name}`;
-      const late = (sandbox: Sandbox) => void sandbox.terminate().catch(() => {}); // the sweep ends it
+      const late = (sandbox: Sandbox) => void sandbox.terminate().catch(() => {}); // else garbage collection ends it
       const giveUp = new AbortController();
       const stop = signal ? AbortSignal.any([signal, giveUp.signal]) : giveUp.signal;
       const made = provider.create(spec, stop);
@@ -58,12 +58,12 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
     list: () => inTime(provider.list(), { clock, limitMs: LIST_MS, doing: "Listing the sandboxes" }, "sandbox_lost"),
     lent: provider.lent,
     snapshots: snapshots && {
-      take(sandbox, path, charged) {
+      take(sandbox, path, used) {
         const limitMs = Math.max(SNAPSHOT_MS, snapshotMs + MINUTE_MS);
         const limit = { clock, limitMs, doing: `Taking a snapshot of sandbox ${sandbox.id}` };
-        const onLate = ({ id }: { id: string }) => void snapshots.remove(id).catch(() => {}); // it expires, or is swept
+        const onLate = ({ id }: { id: string }) => void snapshots.remove(id).catch(() => {}); // else it expires, or garbage collection removes it
         return inTime(
-          snapshots.take(inner.get(sandbox) ?? sandbox, path, charged),
+          snapshots.take(inner.get(sandbox) ?? sandbox, path, used),
           { ...limit, onLate },
           "snapshot_failed",
         );
@@ -74,10 +74,10 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
           { clock, limitMs: REMOVE_MS, doing: `Removing snapshot ${id}` },
           "snapshot_failed",
         ),
-      leftBehind: () =>
-        inTime(snapshots.leftBehind(), { clock, limitMs: LIST_MS, doing: "Listing the snapshots" }, "snapshot_failed"),
+      orphans: () =>
+        inTime(snapshots.orphans(), { clock, limitMs: LIST_MS, doing: "Listing the snapshots" }, "snapshot_failed"),
     },
-    // What it holds ends with the process, or is found by the next one.
+    // What a failed close leaves ends with this process, or the next process finds it.
     close: () => within(provider.close(), { clock, limitMs: CLOSE_MS, doing: "Closing" }).catch(() => {}),
   };
 }
@@ -91,16 +91,16 @@ function boundSandbox(sandbox: Sandbox, clock: Clock): Sandbox {
     id, workdir, home, notes, gpu, ports, ended,
     async start(request) {
       const limit = { clock, limitMs: START_MS, doing: `Starting a command in sandbox ${id}` };
-      // Nobody would ever read, or end, one that starts late.
+      // A command that starts after the time limit would have no reader and nobody to end it.
       const onLate = (late: SandboxProcess) => void late.signal("SIGKILL").catch(() => {});
       return boundProcess(await inTime(sandbox.start(request), { ...limit, onLate }, "sandbox_lost"), clock);
     },
     readFile: (path, range) => limited(sandbox.readFile(path, range), fileMs(range.maxBytes), `Reading ${path}`),
     writeFile: (path, content, options) =>
       limited(sandbox.writeFile(path, content, options), fileMs(content.length), `Writing ${path}`),
-    // Its user's own work has limits of its own.
+    // No limit here, because `use` has its own.
     view: view && ((use) => view((files) => use(boundSandbox(files, clock)))),
-    terminate: () => limited(sandbox.terminate(), TERMINATE_MS, "Ending all"),
+    terminate: () => limited(sandbox.terminate(), TERMINATE_MS, "Ending everything"),
   }; // biome-ignore format: the simple ones in one line
 }
 

@@ -4,8 +4,8 @@ import type { MachineSpec, SandboxSpec } from "./port.ts";
 const MINUTE_MS = 60_000;
 
 /**
- * What a provider is asked for, from an environment's recipe.
- * @param hostEnv the host's variables, of which only those named in `hostEnv` of the environment are copied
+ * The spec of a sandbox in an environment.
+ * @param hostEnv the host's variables; only those that the environment's `hostEnv` names are copied
  */
 export function toSandboxSpec(
   environment: Environment,
@@ -26,7 +26,7 @@ export function toSandboxSpec(
   };
 }
 
-/** The variables of an environment's sandboxes; its own win over the host's. */
+/** The variables of an environment's sandboxes. The environment's own override those copied from the host. */
 export function toSandboxEnv(
   environment: Environment,
   hostEnv: Readonly<Record<string, string | undefined>>,

@@ -3,26 +3,26 @@ import type { GpuRequest } from "../config/gpu.ts";
 import type { Failure } from "../shared/error-code.ts";
 
 /*
- * The port every sandbox provider fills. What each must do is required; what only some can do hangs behind one
- * nullable property. Failures of the world reject with `PluginError` (codes of the contract) or `FileError`; a command's
- * non-zero exit is a value. Every call ends in bounded time, whatever the processes of a sandbox do to each other: one
- * that needs their help gives up on it. Nothing here knows of jobs or of OpenCode.
+ * The port that every sandbox provider implements. What every provider must do is required; what only some can do is behind
+ * a nullable property. Failures of the outside world reject with `PluginError` (codes of the contract) or `FileError`; a
+ * command's non-zero exit is a value. Every call ends in bounded time, whatever the processes of a sandbox do: a call that
+ * needs their help gives up waiting for it. Nothing here knows about jobs or OpenCode.
  */
 
 export type ProviderName = "local" | "modal";
 
-/** Network a sandbox is given. Domains and CIDRs are those it may reach. */
+/** The network of a sandbox. An object lists the domains and CIDRs that it may reach. */
 export type NetworkPolicy =
   | "open"
   | "blocked"
   | { readonly domains: readonly string[]; readonly cidrs: readonly string[] };
 
 export interface SandboxSpec {
-  /** Unique among live sandboxes of one state directory or account; a job's id serves. */
+  /** Unique among the live sandboxes of a state directory or account, such as a job's id. */
   readonly name: string;
-  /** Who it belongs to, for listing and sweeping. */
+  /** Whose sandbox it is, for listing and garbage collection. */
   readonly tags: Readonly<Record<string, string>>;
-  /** A snapshot id to start from; null starts from the bare environment. */
+  /** Id of the snapshot to start from; null starts from the environment's image. */
   readonly snapshotID: string | null;
   /** Absolute path in the sandbox. */
   readonly workdir: string;
@@ -30,35 +30,35 @@ export interface SandboxSpec {
   /** null = the provider's default. */
   readonly memoryMiB: number | null;
   readonly network: NetworkPolicy;
-  /** The machine it runs on; absent = the provider's own defaults throughout. A provider refuses what it cannot give. */
+  /** The machine to run on; absent = the provider's defaults. A provider refuses a machine that it cannot provide. */
   readonly machine?: MachineSpec;
 }
 
 export interface MachineSpec {
   /** null = the provider's default. Ignored when the sandbox starts from a snapshot of a whole file system. */
   readonly image: Environment["image"];
-  /** The one GPU request to grant or refuse with `no_capacity`; null = no GPU. Who has alternatives asks again. */
+  /** The one GPU request to grant, or to refuse with `no_capacity`; null = no GPU. A caller with alternatives asks again. */
   readonly gpu: GpuRequest | null;
   /** Physical cores; null = the provider's default. */
   readonly cpu: number | null;
   readonly secrets: readonly string[];
   readonly volumes: Environment["volumes"];
   readonly buckets: Environment["buckets"];
-  /** Ports of the sandbox that get a tunnel. */
+  /** Ports of the sandbox that get a tunnel, so that they can be reached from outside. */
   readonly ports: readonly number[];
   /** Empty = any. */
   readonly regions: readonly string[];
-  /** After so long the provider itself ends the sandbox, whatever has become of us; null = its default. */
+  /** Time after which the provider itself ends the sandbox, even if this process has died; null = its default. */
   readonly lifetimeMs: number | null;
-  /** After so long without activity the provider itself ends the sandbox; null = its default. */
+  /** Time without activity after which the provider itself ends the sandbox; null = its default. */
   readonly idleTimeoutMs: number | null;
 }
 
 /** The GPUs a sandbox has. */
 export interface SandboxGpu {
-  /** What was asked for and granted: the preference that had capacity. null when a former process asked. */
+  /** The request that was granted; null when another process created the sandbox. */
   readonly granted: GpuRequest | null;
-  /** The devices by their own account, e.g. "NVIDIA H100 80GB HBM3"; empty when they could not be read. */
+  /** Names that the devices report, e.g. "NVIDIA H100 80GB HBM3"; empty when they could not be read. */
   readonly devices: readonly string[];
 }
 
@@ -68,7 +68,7 @@ export interface SandboxPort {
   readonly url: string;
 }
 
-/** A sandbox as a listing shows it. */
+/** A sandbox in a provider's listing. */
 export interface ListedSandbox {
   readonly id: string;
   readonly tags: Readonly<Record<string, string>>;
@@ -79,39 +79,39 @@ export interface ListedSandbox {
 export interface SandboxProvider {
   readonly name: ProviderName;
   /**
-   * Creates a sandbox; may take minutes. When `signal` aborts, rejects promptly and a sandbox that arrives late is ended.
+   * Creates a sandbox, which may take minutes. When `signal` aborts, rejects promptly; a sandbox that arrives later is ended.
    * @throws PluginError `sandbox_create_failed`, `sandbox_create_timeout`, `no_capacity`, `isolation_unavailable`,
-   * `snapshot_expired`, `not_found` (unknown snapshot)
+   * `snapshot_expired`, `not_found` (unknown snapshot), `cancelled`
    */
   create(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox>;
   /**
-   * Finds a sandbox by id, also one made by a former process: its files are as they were, its processes may be gone.
-   * @param env the variables of its spec, given anew: they are never written to disk
-   * @throws PluginError `sandbox_lost`: not retryable when it no longer exists, retryable when nobody could tell
+   * Finds a sandbox by id, also one that an earlier process created. Its files are unchanged; its processes may be gone.
+   * @param env the variables of its spec, passed again because they are never written to disk
+   * @throws PluginError `sandbox_lost`: not retryable when it no longer exists, retryable when that could not be determined
    */
   attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox>;
-  /** Ends a sandbox by id, attached or not, and forgets its files. Idempotent: an unknown id is no error. */
+  /** Ends a sandbox by id, attached or not, and deletes its files. No-op for an unknown id. */
   terminate(sandboxID: string): Promise<void>;
-  /** Ids and tags of the sandboxes that exist, for the sweeper. */
+  /** The sandboxes that exist, for garbage collection. */
   list(): Promise<readonly ListedSandbox[]>;
-  /** The only channel for "can it freeze file systems?". */
+  /** null = the provider cannot take snapshots. */
   readonly snapshots: SnapshotStore | null;
-  /** What of this machine's files its sandboxes can read, besides the job's own; null where they run elsewhere. */
+  /** Which files of this machine its sandboxes can read besides the job's own; null where they run elsewhere. */
   readonly lent: (() => Promise<LentPaths>) | null;
-  /** Lets go of what this process holds. Sandboxes that can outlive the process do; their files always do. */
+  /** Releases what this process holds. Sandboxes outlive the process where they can; their files always do. */
   close(): Promise<void>;
 }
 
 export interface LentPaths {
   readonly lent: readonly LentPath[];
-  /** On PATH, or asked for, and held back. */
+  /** On PATH, or named by the user, but not lent. */
   readonly refused: readonly LentPath[];
 }
 
-/** A path of this machine that sandboxes can read, or cannot. */
+/** A path of this machine that is lent to sandboxes or refused. */
 export interface LentPath {
   readonly path: string;
-  /** In a few words: "program on PATH", "it holds the home directory". */
+  /** The reason in a few words: "program on PATH", "it holds the home directory". */
   readonly why: string;
 }
 
@@ -119,16 +119,16 @@ export interface TakenSnapshot {
   readonly id: string;
   /** null when the provider does not say. */
   readonly sizeBytes: number | null;
-  /** Inodes it takes; null when the provider does not say. */
+  /** Inodes that it uses; null when the provider does not say. */
   readonly files: number | null;
-  /** What could not be kept, one sentence each. */
+  /** What the snapshot does not contain, one sentence each. */
   readonly leftOut: readonly string[];
-  /** Epoch ms at which the provider forgets it; null = it keeps it. */
+  /** Epoch ms at which the provider deletes it; null = never. */
   readonly expiresAt: number | null;
 }
 
-/** What snapshots take of a disk together. */
-export interface SnapshotCharge {
+/** What a job's snapshots use together. */
+export interface SnapshotUsage {
   readonly count: number;
   readonly bytes: number;
   /** Inodes. */
@@ -137,20 +137,20 @@ export interface SnapshotCharge {
 
 export interface SnapshotStore {
   /**
-   * Freezes the files of a live sandbox; processes and memory are not kept. What cannot be kept is named, the rest is.
-   * @param path only this directory of it; null = the whole file system
-   * @param charged what the job's snapshots take already: where the disk is the user's own, they have a limit together.
-   * null = this one is not the job's wish, and is taken while there is room
+   * Saves the files of a live sandbox; processes and memory are not saved. Files that cannot be saved are named.
+   * @param path the directory to save, absolute or relative to the workdir; null = the whole file system
+   * @param used what the job's snapshots use already: on the user's own disk they have a quota. null = the job did not ask
+   * for this snapshot, so its quota does not count
    * @throws PluginError `snapshot_failed`, `sandbox_lost`
    */
-  take(sandbox: Sandbox, path: string | null, charged?: SnapshotCharge | null): Promise<TakenSnapshot>;
-  /** Idempotent. */
+  take(sandbox: Sandbox, path: string | null, used?: SnapshotUsage | null): Promise<TakenSnapshot>;
+  /** Deletes a snapshot. Idempotent. */
   remove(snapshotID: string): Promise<void>;
   /**
-   * Those taken by processes that have ended since, with the epoch ms of their taking, for the sweeper: one may have
-   * ended before it recorded what it took. Empty where the provider forgets snapshots by itself.
+   * Snapshots taken by processes that have ended since, for garbage collection: such a process may have died before it
+   * recorded its snapshot. `createdAt` in epoch ms. Empty where snapshots expire by themselves.
    */
-  leftBehind(): Promise<readonly { readonly id: string; readonly createdAt: number }[]>;
+  orphans(): Promise<readonly { readonly id: string; readonly createdAt: number }[]>;
 }
 
 export interface Sandbox {
@@ -159,39 +159,39 @@ export interface Sandbox {
   readonly workdir: string;
   /** Absolute path, inside the sandbox, of the agent's home directory. */
   readonly home: string;
-  /** What the job should know of this machine, one sentence each: "No network: neither pasta nor slirp4netns is installed." */
+  /** What the job should know about this machine, one sentence each: "No network: neither pasta nor slirp4netns is installed." */
   readonly notes: readonly string[];
   /** null = none. */
   readonly gpu: SandboxGpu | null;
   readonly ports: readonly SandboxPort[];
-  /** Resolves, once, when the sandbox is no more, with the reason; `null` when we ended it ourselves. Never rejects. */
+  /** Resolves once when the sandbox has ended, with the reason; null when we ended it ourselves. Never rejects. */
   readonly ended: Promise<Failure | null>;
   /** Starts a command. @throws PluginError `sandbox_lost` */
   start(request: ExecRequest): Promise<SandboxProcess>;
-  /** Bytes of a file, at most `maxBytes` from `offset`. @throws FileError, PluginError `sandbox_lost` */
+  /** Reads at most `maxBytes` bytes of a file from `offset`. @throws FileError, PluginError `sandbox_lost` */
   readFile(path: string, range: { readonly offset: number; readonly maxBytes: number }): Promise<Uint8Array>;
-  /** Writes a whole file, making its folders. @throws FileError, PluginError `sandbox_lost` */
+  /** Writes a whole file and makes the folders above it. @throws FileError, PluginError `sandbox_lost` */
   writeFile(path: string, content: Uint8Array, options?: { readonly executable?: boolean }): Promise<void>;
   /**
-   * Lets `use` have the same files in a sandbox of its own, in which nothing runs but what `use` starts, while all that
-   * runs in this one stands still: its processes can neither change the files nor be in anyone's way. null = the
-   * provider cannot do that; a snapshot stands in. Commands started here meanwhile wait for the end of `use`.
+   * Gives `use` the same files in a second sandbox, in which only commands of `use` run, while all processes of this one are
+   * frozen: they can neither change the files nor interfere. Commands started here meanwhile wait until `use` is done.
+   * null = the provider cannot do that; callers use a snapshot instead.
    */
   readonly view: (<T>(use: (files: Sandbox) => Promise<T>) => Promise<T>) | null;
-  /** Idempotent. Kills every process and forgets the files. */
+  /** Kills every process and deletes the files. Idempotent. */
   terminate(): Promise<void>;
 }
 
 export interface ExecRequest {
-  /** Program and arguments; no shell in between. */
+  /** Program and arguments. No shell interprets them. */
   readonly argv: readonly string[];
-  /** Absolute, or relative to the sandbox's workdir; defaults to it. */
+  /** Absolute, or relative to the sandbox's workdir, which is the default. */
   readonly workdir?: string;
-  /** Added to the sandbox's own. */
+  /** Variables in addition to the sandbox's own. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Gives the command a terminal; stdout and stderr are one then. */
+  /** Gives the command a terminal, which merges stdout and stderr. */
   readonly tty?: boolean;
-  /** Keeps the complete output in a file of the sandbox, named by `logPath`. */
+  /** Keeps the complete output in a file of the sandbox; its path is `logPath`. */
   readonly keepLog?: boolean;
 }
 
@@ -200,7 +200,7 @@ export interface OutputChunk {
   readonly bytes: Uint8Array;
 }
 
-/** How a command ended. `unknown`: its status could not be learnt, for the reason given; never rounded to a code. */
+/** How a command ended. `unknown`: its status could not be determined, for the given reason; it is never guessed. */
 export type ExitStatus =
   | { readonly kind: "exited"; readonly code: number }
   | { readonly kind: "signalled"; readonly signal: string }
@@ -218,27 +218,27 @@ export type SandboxSignal =
   | "SIGCONT";
 
 export interface SandboxProcess {
-  /** Names the process within its sandbox, e.g. its pid there. */
+  /** Identifies the process within its sandbox, e.g. its pid there. */
   readonly id: string;
-  /** Where in the sandbox the complete output is kept; null unless asked for. */
+  /** Path in the sandbox of the file with the complete output; null unless `keepLog` was set. */
   readonly logPath: string | null;
   /**
-   * Output in order of arrival, read once. Ends when the command has ended and its pipes are drained; a child left
-   * behind that holds the pipes open does not keep it open.
+   * Output in order of arrival; can be read once. Ends when the command has ended and its pipes are drained. A child that
+   * outlives the command and keeps the pipes open does not keep the output open.
    */
   readonly output: AsyncIterable<OutputChunk>;
-  /** Never rejects. */
+  /** Resolves when the command has ended. Never rejects. */
   readonly exit: Promise<ExitStatus>;
   /** Writes to standard input. Rejects when the command has closed it. */
   write(input: Uint8Array): Promise<void>;
   closeInput(): Promise<void>;
-  /** Signals the whole process group. A process that has ended is no error. */
+  /** Signals the whole process group. No-op if the process has ended. */
   signal(signal: SandboxSignal): Promise<void>;
 }
 
 export type FileErrorCode = "file_not_found" | "is_directory" | "permission_denied" | "file_failed";
 
-/** A file operation refused by the sandbox's own file system: something for the model to read and act on. */
+/** A file operation that the sandbox's own file system refused. The model reads the message and can act on it. */
 export class FileError extends Error {
   override readonly name = "FileError";
   readonly code: FileErrorCode;

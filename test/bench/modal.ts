@@ -1,4 +1,4 @@
-import { hasWalls } from "../support/modal-server/machine.ts";
+import { canIsolate } from "../support/modal-server/machine.ts";
 import { startModalServerProcess } from "../support/modal-server/own-process.ts";
 import { adapterSide, type Box, rawSide, type Side } from "./modal-sides.ts";
 import { alternate, report, timed } from "./stats.ts";
@@ -8,7 +8,7 @@ const FORKS = 16;
 
 /** The Modal adapter beside the SDK alone, on the tests' server in a process of its own. */
 export async function benchModal(rounds: number): Promise<void> {
-  if (!hasWalls()) return console.log("Modal: skipped, the tests' server plays sandboxes with bubblewrap only\n");
+  if (!canIsolate()) return console.log("Modal: skipped, the tests' server plays sandboxes with bubblewrap only\n");
   const server = await startModalServerProcess();
   Object.assign(process.env, server.env); // The SDK looks nowhere else.
   const sides: readonly [Side, Side] = [adapterSide(server), await rawSide(server)];

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { hasWalls } from "../support/modal-server/machine.ts";
+import { canIsolate } from "../support/modal-server/machine.ts";
 import { canOverlay } from "../support/modal-server/overlay.ts";
 import { creations, type ModalSetup, startModalSetup } from "../support/modal-setup.ts";
 import { say } from "../support/scripted.ts";
@@ -35,7 +35,7 @@ export async function benchTrees(rounds: number): Promise<void> {
   try {
     const few = Math.ceil(rounds / 3);
     for (const [name, place] of [["local", local] as const, ["Modal", modal] as const]) {
-      if (name === "Modal" && !(hasWalls() && canOverlay())) continue;
+      if (name === "Modal" && !(canIsolate() && canOverlay())) continue;
       const [eight, one] = await alternate(
         few,
         () => measure(place, JOBS),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { createTrees } from "../../src/sandboxes/local/bubblewrap/trees.ts";
+import { createIsolatedTrees } from "../../src/sandboxes/local/bubblewrap/isolated-trees.ts";
 import { findTool } from "../../src/sandboxes/local/host-tools.ts";
 import { attackAs, USERS } from "./attack-users.ts";
 import { whyNoIsolation } from "./local-support.ts";
@@ -205,7 +205,7 @@ describe.skipIf(why !== null)(`a job's system calls${why ? ` (skipped: ${why})` 
     });
 
     test("no file is copied, measured or removed", async () => {
-      const trees = createTrees(findTool("bwrap") ?? "", new Uint8Array(3));
+      const trees = createIsolatedTrees(findTool("bwrap") ?? "", new Uint8Array(3));
       await expect(trees.measure("/usr/lib")).rejects.toThrow(/seccomp/i);
     });
   });

@@ -56,7 +56,7 @@ describe.skipIf(why !== null)(`what a job finds of a home${why ? ` (skipped: ${w
         const path = ["home/.local/bin", "home/bin", "home/project/bin"].map(at).join(":");
         const lending = {
           readOnlyPaths: [at("home/data"), at("home/.local/share")],
-          kept: [at("home/.local/share/opencode")],
+          neverLent: [at("home/.local/share/opencode")],
           project: at("home/project"),
         };
         const { said } = await attackAs(
@@ -106,7 +106,7 @@ describe.skipIf(why !== null)(`what a job finds of a home${why ? ` (skipped: ${w
         expect(token?.stdout).toBe(`${CANARY}\n`);
         expect(refreshed?.stdout).toBe(`ran ${at("home/.local/share/pipx/venvs/black/lib/mine/run")}\n`);
         expect(ran?.notes.filter((note) => note.includes("readOnlyPaths"))).toEqual([
-          `Not lent, though local.readOnlyPaths names it: ${at("home/.local/share")} (it holds what OpenCode keeps).`,
+          `Not lent, though local.readOnlyPaths names it: ${at("home/.local/share")} (it holds OpenCode's own files).`,
         ]);
       },
     );

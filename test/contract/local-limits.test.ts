@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, watch } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { LocalLimits } from "../../src/sandboxes/local/local-provider.ts";
+import type { LocalLimits } from "../../src/sandboxes/local/local-limits.ts";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { isRoot, runAlsoAsOrdinaryUser, who } from "../support/as-ordinary-user.ts";
 import { leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
@@ -71,7 +71,7 @@ describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (sk
         code: "snapshot_failed",
         retryable: false,
         message: expect.stringMatching(
-          /the 3 snapshots of this job take 100 MiB and 20 files, this one would take 39 MiB and \d+ files more, and the snapshots of one job may take 128 MiB and 2000 files together. Remove /,
+          /this job's snapshots \(3\) take 100 MiB and 20 files, this one would take 39 MiB and \d+ files more, and the snapshots of one job may take 128 MiB and 2000 files together. Remove /,
         ),
       });
       await expect(take(3, 0, 1_999)).rejects.toMatchObject({ code: "snapshot_failed" });

@@ -68,7 +68,7 @@ async function askAll(provider: SandboxProvider): Promise<string[]> {
     return Buffer.concat(said).toString();
   });
   await attempt(async () => (await provider.create(localSpec({ snapshotID: snapshot }))).terminate());
-  await attempt(async () => provider.snapshots?.leftBehind());
+  await attempt(async () => provider.snapshots?.orphans());
   await attempt(async () => provider.snapshots?.remove(snapshot));
   await attempt(() => provider.terminate(sandbox));
   await attempt(() => provider.list());

@@ -1,14 +1,14 @@
 import { describe, expect } from "bun:test";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { hasWalls } from "../support/modal-server/machine.ts";
+import { canIsolate } from "../support/modal-server/machine.ts";
 import { modalTest } from "../support/modal-test.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
 import { sandboxProviderContract } from "./sandbox-provider.contract.ts";
 
 const modal = useModalServer();
 
-if (hasWalls())
+if (canIsolate())
   sandboxProviderContract({
     name: "modal",
     open: async () => modalProvider(),

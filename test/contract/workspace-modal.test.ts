@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { hasWalls } from "../support/modal-server/machine.ts";
+import { canIsolate } from "../support/modal-server/machine.ts";
 import { modalTest } from "../support/modal-test.ts";
 import { localSpec } from "./local-support.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
@@ -10,7 +10,7 @@ import { filesAttacks } from "./workspace-files-attacks.contract.ts";
 const modal = useModalServer();
 const place = { name: "Modal", open: () => modalProvider(), spec: localSpec };
 
-if (hasWalls()) {
+if (canIsolate()) {
   workspaceContract(place);
   workspaceAttacks(place);
   filesAttacks(place);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Sandbox } from "../../src/sandboxes/port.ts";
-import { withStillFiles } from "../../src/sandboxes/still-files.ts";
+import { withFrozenFiles } from "../../src/sandboxes/with-frozen-files.ts";
 import { type Clock, systemClock } from "../../src/shared/clock.ts";
 import { buildCommits } from "../../src/workspace/collect/build-commits.ts";
 import type { TreeBase } from "../../src/workspace/project/capture-tree.ts";
@@ -54,7 +54,7 @@ describe.skipIf(!bubblewrap)(`the changes of a job${bubblewrap ? "" : " (skipped
       await use(sandbox);
     });
   const fetchFrom = (sandbox: Sandbox) =>
-    withStillFiles(sandbox, (files) =>
+    withFrozenFiles(sandbox, (files) =>
       fetchChanges({ store: desk.store, base, jobID: "job_held", sandbox: files, clock, scratchID: "work" }),
     );
 

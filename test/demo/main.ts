@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { probeIsolation } from "../../src/sandboxes/local/probe.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import { randomId } from "../../src/shared/ids.ts";
-import { hasWalls } from "../support/modal-server/machine.ts";
+import { canIsolate } from "../support/modal-server/machine.ts";
 import { startModalServerProcess } from "../support/modal-server/own-process.ts";
 import { startModelServer } from "../support/model-server.ts";
 import { type OpencodeServer, startServe } from "../support/opencode.ts";
@@ -33,7 +33,7 @@ const FLAGS = values.quick ? "--train-bytes 30000 --val-bytes 4000 --seconds 2" 
 const JOBS = APPROACHES.length + REFINEMENTS.length;
 const SKILLS = fileURLToPath(new URL("skills", import.meta.url));
 
-if (values["modal-server"] && !hasWalls()) {
+if (values["modal-server"] && !canIsolate()) {
   console.log(
     "--modal-server needs bubblewrap: the stand-in for Modal isolates its sandboxes with it. Install bubblewrap, or leave --modal-server out.",
   );

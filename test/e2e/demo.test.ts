@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { startProcess } from "../support/child-process.ts";
-import { hasWalls } from "../support/modal-server/machine.ts";
+import { canIsolate } from "../support/modal-server/machine.ts";
 import { repositoryRoot } from "../support/opencode-home.ts";
 import { within } from "../support/wait.ts";
 
@@ -25,6 +25,6 @@ async function playDemo(args: string[], sandboxes: string): Promise<void> {
 test("the demo ends with seven completed jobs and a leaderboard led by a refinement", () => playDemo([], "local"));
 
 // The stand-in isolates its sandboxes with bubblewrap.
-test.skipIf(!hasWalls())("the demo ends the same through the Modal adapter, against the stand-in server", () =>
+test.skipIf(!canIsolate())("the demo ends the same through the Modal adapter, against the stand-in server", () =>
   playDemo(["--modal-server"], "modal"),
 );

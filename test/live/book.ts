@@ -34,7 +34,7 @@ export function bookOf(create: () => SandboxProvider): Book {
             return snapshot;
           },
           remove: (id) => store.remove(id),
-          leftBehind: () => store.leftBehind(),
+          orphans: () => store.orphans(),
         },
       };
     },

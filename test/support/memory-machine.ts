@@ -7,7 +7,7 @@ import {
   type SandboxProcess,
   type SandboxProvider,
   type SandboxSpec,
-  type SnapshotCharge,
+  type SnapshotUsage,
 } from "../../src/sandboxes/port.ts";
 import { type Failure, PluginError } from "../../src/shared/error-code.ts";
 
@@ -33,7 +33,7 @@ export interface MemoryMachine {
   /** What a snapshot could not keep, reported with each one taken. */
   leftOut: readonly string[];
   /** For each snapshot taken, what the job's earlier snapshots were said to hold; null: the job did not ask for it. */
-  readonly charges: (SnapshotCharge | null | undefined)[];
+  readonly charges: (SnapshotUsage | null | undefined)[];
   /** Called before each file is read; may reject or delay it. */
   onRead: (path: string) => void | Promise<void>;
   /** Called before each call on a live sandbox; never settling makes the sandbox unresponsive. */
@@ -213,7 +213,7 @@ export function createMemoryMachine(): MemoryMachine {
             requireOpen();
             if (snapshots.delete(id)) operations.push(`remove ${id}`);
           },
-          leftBehind: async () => [],
+          orphans: async () => [],
         },
         async close() {
           closed = true;

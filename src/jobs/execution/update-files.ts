@@ -1,5 +1,5 @@
 import { renderUpdated, renderUpdateFailure } from "../../prompt/turn-text.ts";
-import { withStillFiles } from "../../sandboxes/still-files.ts";
+import { withFrozenFiles } from "../../sandboxes/with-frozen-files.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
@@ -43,7 +43,7 @@ export async function updateFiles(
       if (!sandbox) throw new Error("it has no sandbox");
       const { clock } = deps;
       const scratchID = deps.ids("update");
-      return withStillFiles(sandbox, (files) =>
+      return withFrozenFiles(sandbox, (files) =>
         updateTree({ store, from, to, sandbox: files, clock, scratchID, signal }),
       );
     });

@@ -1,6 +1,6 @@
 import type { Environment } from "../../config/environment.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
-import { withStillFiles } from "../../sandboxes/still-files.ts";
+import { withFrozenFiles } from "../../sandboxes/with-frozen-files.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
@@ -157,7 +157,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
         const project = base && (await store());
         if (project?.root !== base?.project || !project || !base) return false;
         const request = { store: project, base, formerBases, jobID, clock, scratchID: deps.ids("work") };
-        await withStillFiles(sandbox, (files) => fetchChanges({ ...request, sandbox: files }));
+        await withFrozenFiles(sandbox, (files) => fetchChanges({ ...request, sandbox: files }));
         return true;
       } catch (error) {
         log("warn", "could not keep a job's work apart from its snapshot", { jobID, reason: String(error) });

@@ -110,7 +110,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
 
   /** Snapshots whose process died before it recorded them. Those older than the records may be in lost ones. */
   async function unrecordedOf(provider: SandboxProvider): Promise<string[]> {
-    const left = (await provider.snapshots?.leftBehind()) ?? [];
+    const left = (await provider.snapshots?.orphans()) ?? [];
     const recordsSince = pool.madeAt();
     return left
       .filter(({ id, createdAt }) => recordsSince !== null && createdAt > recordsSince && !pool.knowsSnapshot(id))

@@ -1,7 +1,7 @@
 import type { Environment } from "../../config/environment.ts";
 import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { ProviderName, Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
-import { withStillFiles } from "../../sandboxes/still-files.ts";
+import { withFrozenFiles } from "../../sandboxes/with-frozen-files.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
@@ -89,7 +89,7 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
     pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, madeAt);
     try {
       const source = { kind: "snapshot", id: snapshot.id, takenAt: snapshot.createdAt } as const;
-      return await withStillFiles(sandbox, (files) => use(files, source));
+      return await withFrozenFiles(sandbox, (files) => use(files, source));
     } finally {
       const usd = usdOver(deps.limits.rate(job, null), clock.now() - madeAt);
       sessionJobs.update(job.id, ({ compute, ...current }) => ({
@@ -132,7 +132,7 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
 
       return lifecycle.withSandbox(sessionJobs, jobID, async (sandbox) => {
         if (sandbox)
-          return withStillFiles(sandbox, (files) => use(files, { kind: "sandbox" })).catch((error) =>
+          return withFrozenFiles(sandbox, (files) => use(files, { kind: "sandbox" })).catch((error) =>
             freezeAndRead(sandbox, error),
           );
         const known = await kept?.();

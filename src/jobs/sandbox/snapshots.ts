@@ -1,4 +1,4 @@
-import type { ProviderName, Sandbox, SandboxProvider, SnapshotCharge } from "../../sandboxes/port.ts";
+import type { ProviderName, Sandbox, SandboxProvider, SnapshotUsage } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { type Job, withLeftOut } from "../core/job.ts";
@@ -64,7 +64,7 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
   }
 
   /** The space that a job's snapshots take, without parked ones, which replace each other. @throws PluginError at the limit */
-  function charge({ id, orchestrator }: Job): SnapshotCharge {
+  function charge({ id, orchestrator }: Job): SnapshotUsage {
     const own = pool.snapshots(orchestrator).filter(({ jobID, parked }) => jobID === id && !parked);
     if (own.length >= MAX_PER_JOB) {
       const message = `${id} has ${own.length} snapshots, as many as a job may have. They are removed with its session; start new jobs from those there are.`;

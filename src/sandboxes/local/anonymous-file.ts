@@ -3,18 +3,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomId } from "../../shared/ids.ts";
 
-/** Folders for what is to have a name only for a moment; in memory where possible, since it may hold secrets. */
-export const MOMENTARY_FOLDERS: readonly string[] = ["/dev/shm", tmpdir()];
+/** Folders for files that have a name only for a moment. In memory where possible, because the files may hold secrets. */
+export const TEMPORARY_FOLDERS: readonly string[] = ["/dev/shm", tmpdir()];
 
 /**
- * A descriptor of a nameless file with this content, to be handed to a child, which finds it at the start. Not a pipe:
- * Bun (1.3.14) closes pipes beyond descriptor 2 twice, and the second time whatever has the number by then, which might
- * be a namespace.
+ * Opens a nameless file with this content for a child process, which reads it from the beginning. Not a pipe, because Bun
+ * (1.3.14) closes pipes beyond descriptor 2 twice; by the second time the number may belong to another file, such as a
+ * namespace. @returns the descriptor, which the caller closes
  */
 export function openAnonymousFile(content: Uint8Array): number {
   const fd = openNameless();
   try {
-    // At explicit positions: the child shares the offset.
+    // At explicit positions, because the child shares the offset.
     for (let at = 0; at < content.length; ) at += writeSync(fd, content, at, content.length - at, at);
     return fd;
   } catch (error) {
@@ -35,7 +35,7 @@ export function withAnonymousFiles<T>(contents: readonly Uint8Array[], use: (fds
 
 function openNameless(): number {
   let failure: unknown;
-  for (const folder of MOMENTARY_FOLDERS) {
+  for (const folder of TEMPORARY_FOLDERS) {
     const path = join(folder, randomId("opa"));
     try {
       const fd = openSync(path, "wx+", 0o600);

@@ -3,41 +3,41 @@ import type { Clock } from "../../shared/clock.ts";
 import type { OutputChunk } from "../port.ts";
 
 const CHUNK_BYTES = 64 * 1024;
-/** A pipe holds no more (fs.pipe-max-size); what is found beyond it was written after the command's end. */
+/** The most a pipe can hold (fs.pipe-max-size). Anything beyond it was written after the command's end. */
 const FULL_PIPE_BYTES = 1024 * 1024;
-/** Chunks handed on before everybody else in this process has a turn. */
-const CHUNKS_A_TURN = 16;
-const LONGEST_PAUSE_MS = 50;
+/** Chunks handed on before the event loop gets a turn. */
+const CHUNKS_PER_TURN = 16;
+const MAX_PAUSE_MS = 50;
 const DISCARD_PAUSE_MS = 2;
-/** How much a child left behind may add to the log: it may write for ever. */
-const LEFT_BEHIND_LOG_BYTES = 16 * 1024 * 1024;
-/** Outputs of one sandbox watched beyond their command's end. */
-const MOST_LINGERING = 64;
+/** What processes that outlive their command may add to its log: they may write forever. */
+const LOG_BYTES_AFTER_END = 16 * 1024 * 1024;
+/** Outputs of one sandbox that are still read after their command's end. */
+const MAX_LINGERING = 64;
 
-// Filled and copied from without a pause in between, so one serves all.
+// Filled and emptied without a pause in between, so one buffer serves all outputs.
 const scratch = Buffer.alloc(CHUNK_BYTES);
 
 export interface CommandOutputParts {
-  /** Non-blocking. They and the log are closed by this. */
+  /** Non-blocking descriptors. `CommandOutput` closes them and the log. */
   readonly stdout: number;
   readonly stderr: number;
   readonly log: number | null;
   readonly clock: Clock;
-  /** The sandbox's outputs whose command has ended, oldest first. */
+  /** The sandbox's outputs that are read after their command's end, oldest first. */
   readonly lingering: Set<CommandOutput>;
 }
 
 /*
  * What a command writes, read from its pipes when its reader asks. O1: nothing is read ahead while the command runs, so
- * a reader that stands still stalls the command and memory stays bounded. O2: the output is over when the command has
- * ended; what its children write later goes to the log or nowhere, and they are neither stalled nor killed for it.
+ * a reader that stops reading stalls the command and memory stays bounded. O2: the output is over when the command has
+ * ended. What its children write later goes to the log or nowhere, and they are neither stalled nor killed for writing.
  */
 export class CommandOutput implements AsyncIterable<OutputChunk> {
   readonly #parts: CommandOutputParts;
   readonly #open: Map<OutputChunk["stream"], number>;
   #log: number | null;
-  #logRoom = Number.POSITIVE_INFINITY;
-  /** What was in the pipes when the command ended. */
+  #logBytesLeft = Number.POSITIVE_INFINITY;
+  /** What the pipes held when the command ended. */
   #rest: OutputChunk[] = [];
   #over = false;
   #abandoned = false;
@@ -60,13 +60,13 @@ export class CommandOutput implements AsyncIterable<OutputChunk> {
       for (let inTurn = 1; ; inTurn += 1) {
         const chunk = this.#rest.shift() ?? (this.#over ? null : this.#readAny());
         if (chunk) {
-          if (inTurn % CHUNKS_A_TURN === 0) await this.#pause(0);
+          if (inTurn % CHUNKS_PER_TURN === 0) await this.#pause(0);
           yield chunk;
         } else if (this.#over) return;
         else await this.#pause(this.#quietPause());
       }
     } finally {
-      // A reader that left early wants no more, and the command must not stall for it.
+      // A reader that left early wants no more output, and the command must not stall because of it.
       this.#abandoned = true;
       this.#rest = [];
       this.#discard();
@@ -85,17 +85,17 @@ export class CommandOutput implements AsyncIterable<OutputChunk> {
       }
     }
     this.#over = true;
-    this.#logRoom = LEFT_BEHIND_LOG_BYTES;
+    this.#logBytesLeft = LOG_BYTES_AFTER_END;
     this.#wake();
     if (this.#open.size === 0) return;
     const { lingering } = this.#parts;
     lingering.add(this);
     const [oldest] = lingering;
-    if (lingering.size > MOST_LINGERING) oldest?.close();
+    if (lingering.size > MAX_LINGERING) oldest?.close();
     this.#discard(); // O2
   }
 
-  /** Lets go of the pipes; a child left behind that still writes gets SIGPIPE. */
+  /** Closes the pipes. A child that outlived the command and still writes gets SIGPIPE. */
   close(): void {
     for (const stream of [...this.#open.keys()]) this.#end(stream);
     this.#over = true;
@@ -113,7 +113,7 @@ export class CommandOutput implements AsyncIterable<OutputChunk> {
     try {
       length = readSync(fd, scratch, 0, CHUNK_BYTES, null);
     } catch (error) {
-      // Empty, while somebody may still write to it.
+      // Empty, but a writer still has it open.
       if (["EAGAIN", "EINTR"].includes((error as NodeJS.ErrnoException).code ?? "")) return null;
     }
     if (length === 0) {
@@ -137,14 +137,14 @@ export class CommandOutput implements AsyncIterable<OutputChunk> {
     this.#log = null;
   }
 
-  // Before the chunk is handed on, so that the log is complete up to it; it is a write to the page cache.
+  // Before the chunk is handed on, so that the log is complete up to that chunk. The write goes to the page cache.
   #keep(bytes: Uint8Array): void {
-    if (this.#log === null || this.#logRoom < bytes.length) return;
-    this.#logRoom -= bytes.length;
+    if (this.#log === null || this.#logBytesLeft < bytes.length) return;
+    this.#logBytesLeft -= bytes.length;
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#log, bytes, at);
     } catch {
-      // A full disk costs the log, not the command; the disk watch speaks of the disk.
+      // A full disk costs the log, not the command. The disk watch reports the full disk.
     }
   }
 
@@ -159,9 +159,9 @@ export class CommandOutput implements AsyncIterable<OutputChunk> {
     look();
   }
 
-  // Short commands are followed closely, and one that has been quiet for long costs next to nothing.
+  // Short commands are polled closely, and a command that has long been quiet costs next to nothing.
   #quietPause(): number {
-    return Math.min(LONGEST_PAUSE_MS, Math.max(1, (this.#parts.clock.now() - this.#quietSince) / 10));
+    return Math.min(MAX_PAUSE_MS, Math.max(1, (this.#parts.clock.now() - this.#quietSince) / 10));
   }
 
   #pause(ms: number): Promise<void> {

@@ -1,45 +1,46 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
-import { type DiskRoom, type HostReserve, toMiB } from "./disk-room.ts";
-import type { Enclosure } from "./isolation.ts";
+import { type DiskSpace, type HostReserve, toMiB } from "./free-disk-space.ts";
+import type { Isolation } from "./isolation.ts";
 import type { LocalSandbox } from "./local-sandbox.ts";
 import type { TreeSize } from "./tree-measure.ts";
 
 const EVERY_MS = 1000;
-/** What may be used up before the sandboxes are measured: measuring reads every directory. */
-const NOTICEABLE: DiskRoom = { bytes: 32 * 1024 * 1024, files: 4_000 };
+/** Disk that may be used up between measurements, which are costly because they read every directory. */
+const NOTICEABLE: DiskSpace = { bytes: 32 * 1024 * 1024, files: 4_000 };
+/** Ticks of `EVERY_MS` after which sandboxes are measured even if little was used. */
 const MEASURE_ANYWAY_TICKS = 60;
-/** After a measurement that failed. */
+/** Ticks after which they are measured again when a measurement failed. */
 const MEASURE_AGAIN_TICKS = 10;
 const MEASURE_LIMIT_MS = 60_000;
-/** For how long a sandbox may go unmeasured, and how often in a row at least: it could fill the disk unseen. */
+/** A sandbox is ended once its measurement has failed for this duration and this many times in a row: it could fill the disk unseen. */
 const UNMEASURED_MS = 90_000;
 const UNMEASURED_TIMES = 3;
 const MiB = 1024 * 1024;
 
 export type Watched = Pick<LocalSandbox, "id" | "dirs" | "limits" | "halt"> & {
-  readonly enclosure: Pick<Enclosure, "alive" | "tend" | "held">;
+  readonly isolation: Pick<Isolation, "alive" | "maintain" | "deletedOpenFiles">;
 };
 
 export interface DiskWatchDeps {
   readonly reserve: () => Promise<HostReserve>;
-  readonly room: () => Promise<DiskRoom>;
+  readonly free: () => Promise<DiskSpace>;
   readonly clock: Clock;
   readonly log: Log;
   readonly live: () => readonly Watched[];
   readonly measure: (path: string, signal: AbortSignal) => Promise<TreeSize>;
 }
 
-/** Ends a sandbox that uses more disk, or more inodes, than it may. Runs while there are sandboxes. */
+/** Ends sandboxes that use more disk or more inodes than their limits. Runs while there are live sandboxes. */
 export class DiskWatch {
   readonly #deps: DiskWatchDeps;
   #cancel: (() => void) | null = null;
   #ending = new AbortController();
-  /** One at a time, and the walls are tended meanwhile. */
-  #looking: Promise<void> | null = null;
-  #freeAtMeasure: DiskRoom = { bytes: 0, files: 0 };
+  /** The check under way. Maintenance of the isolations does not wait for it. */
+  #checking: Promise<void> | null = null;
+  #freeAtMeasure: DiskSpace = { bytes: 0, files: 0 };
   #ticks = 0;
-  /** By sandbox: measurements in a row that failed, and when the first of them did. */
+  /** By sandbox id: how many measurements in a row failed, and when (epoch ms) the first of them did. */
   readonly #failures = new Map<string, { readonly count: number; readonly since: number }>();
 
   constructor(deps: DiskWatchDeps) {
@@ -55,25 +56,25 @@ export class DiskWatch {
     this.#cancel?.();
     this.#cancel = null;
     this.#ending.abort();
-    await this.#looking;
+    await this.#checking;
   }
 
   async #tick(): Promise<void> {
     const live = this.#deps.live();
-    this.#looking ??= this.#look(live)
+    this.#checking ??= this.#check(live)
       .catch((error: unknown) => this.#warn(error))
-      .finally(() => (this.#looking = null));
-    await Promise.all(live.map((sandbox) => sandbox.enclosure.tend())).catch((error: unknown) => this.#warn(error));
+      .finally(() => (this.#checking = null));
+    await Promise.all(live.map((sandbox) => sandbox.isolation.maintain())).catch((error: unknown) => this.#warn(error));
     this.#cancel = null;
     if (this.#deps.live().length > 0 && !this.#ending.signal.aborted) this.start();
   }
 
   #warn(error: unknown): void {
-    this.#deps.log("warn", "The disk watch could not look", { error: String(error) });
+    this.#deps.log("warn", "The disk watch could not check the disk", { error: String(error) });
   }
 
-  async #look(live: readonly Watched[]): Promise<void> {
-    const [free, reserve] = [await this.#deps.room(), await this.#deps.reserve()];
+  async #check(live: readonly Watched[]): Promise<void> {
+    const [free, reserve] = [await this.#deps.free(), await this.#deps.reserve()];
     if (!this.#isDue(free, live)) return;
     this.#freeAtMeasure = free;
     const used: { sandbox: Watched; size: TreeSize }[] = [];
@@ -93,10 +94,10 @@ export class DiskWatch {
       ["files", "file system has nearly no inodes left"],
     ] as const) {
       const largest = used
-        .filter(({ sandbox }) => sandbox.enclosure.alive())
+        .filter(({ sandbox }) => sandbox.isolation.alive())
         .sort((a, b) => b.size[kind] - a.size[kind])[0];
       if (!largest || free[kind] >= reserve[kind]) continue;
-      // A small sandbox is not what fills the disk; ending it would not help.
+      // Ending a small sandbox would not help: it is not what fills the disk.
       if (largest.size[kind] <= Math.min(NOTICEABLE[kind], reserve[kind])) continue;
       const { bytes, files } = largest.size;
       const size = kind === "bytes" ? toMiB(bytes) : `${files} files`;
@@ -104,7 +105,7 @@ export class DiskWatch {
     }
   }
 
-  #isDue(free: DiskRoom, live: readonly Watched[]): boolean {
+  #isDue(free: DiskSpace, live: readonly Watched[]): boolean {
     this.#ticks += 1;
     const before = this.#freeAtMeasure;
     const smallest = (limits: readonly number[], most: number) => Math.min(most, ...limits.map((limit) => limit / 8));
@@ -119,24 +120,24 @@ export class DiskWatch {
     const every = live.some(({ id }) => this.#failures.has(id)) ? MEASURE_AGAIN_TICKS : MEASURE_ANYWAY_TICKS;
     if (before.bytes - free.bytes >= bytes || before.files - free.files >= files) return true;
     if (this.#ticks % every === 1) return true;
-    // Space given back must not count for what is taken next.
+    // Space that was freed must not offset what is used next.
     this.#freeAtMeasure = { bytes: Math.max(before.bytes, free.bytes), files: Math.max(before.files, free.files) };
     return false;
   }
 
-  /** null where it could not be told. */
+  /** null when the size could not be determined. */
   async #measure(sandbox: Watched): Promise<TreeSize | null> {
     const timed = new AbortController();
     const cancel = this.#deps.clock.after(MEASURE_LIMIT_MS, () =>
       timed.abort(new Error("it took longer than a minute")),
     );
     try {
-      const held = await sandbox.enclosure.held();
+      const open = await sandbox.isolation.deletedOpenFiles();
       const size = await this.#deps.measure(sandbox.dirs.root, AbortSignal.any([timed.signal, this.#ending.signal]));
       this.#failures.delete(sandbox.id);
-      return { bytes: size.bytes + held.bytes, files: size.files + held.files };
+      return { bytes: size.bytes + open.bytes, files: size.files + open.files };
     } catch (error) {
-      if (this.#ending.signal.aborted || !sandbox.enclosure.alive()) return null;
+      if (this.#ending.signal.aborted || !sandbox.isolation.alive()) return null;
       const why = timed.signal.aborted ? "it took longer than a minute" : (error as Error).message;
       const now = this.#deps.clock.now();
       const former = this.#failures.get(sandbox.id) ?? { count: 0, since: now };
@@ -148,10 +149,7 @@ export class DiskWatch {
         why,
       });
       if (failures.count >= UNMEASURED_TIMES && now - failures.since >= UNMEASURED_MS)
-        await this.#end(
-          sandbox,
-          `what it uses of the disk could not be measured ${failures.count} times in a row (${why})`,
-        );
+        await this.#end(sandbox, `its use of disk could not be measured ${failures.count} times in a row (${why})`);
       return null;
     } finally {
       cancel();
@@ -160,7 +158,7 @@ export class DiskWatch {
 
   async #end(sandbox: Watched, why: string): Promise<void> {
     this.#failures.delete(sandbox.id);
-    this.#deps.log("warn", "A sandbox was ended for its use of disk", { sandboxId: sandbox.id, why });
+    this.#deps.log("warn", "A sandbox was ended because of its use of disk", { sandboxId: sandbox.id, why });
     await sandbox.halt({ code: "sandbox_lost", message: `The sandbox was ended: ${why}.`, retryable: false });
   }
 }

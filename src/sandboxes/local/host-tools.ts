@@ -3,12 +3,12 @@ import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { withAnonymousFiles } from "./anonymous-file.ts";
 
-/** Enough for the host's own tools to be found, and nothing of the user's. */
+/** The environment of every host tool: a PATH to find the system's programs, and none of the user's variables. */
 export const HOST_ENV: Readonly<Record<string, string>> = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
 
 export type HostTool = "bwrap" | "nsenter" | "setpriv" | "prlimit" | "slirp4netns" | "pasta" | "ip" | "mkfifo";
 
-/** Only from the system's own directories: a PATH of the user's could name a job's file. */
+/** Looks only in the system's own directories, because the user's PATH could lead to a file that a job wrote. */
 export function findTool(name: HostTool): string | null {
   for (const folder of ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin", "/run/current-system/sw/bin"]) {
     const path = join(folder, name);
@@ -16,11 +16,14 @@ export function findTool(name: HostTool): string | null {
       accessSync(path, constants.X_OK);
       return path;
     } catch {
-      // Not in this folder.
+      // not in this folder
     }
   }
   return null;
 }
+
+/** Per stream. */
+const MAX_OUTPUT_CHARS = 65_536;
 
 export interface HostResult {
   readonly code: number | null;
@@ -30,20 +33,23 @@ export interface HostResult {
 
 export interface HostRun {
   readonly signal?: AbortSignal | undefined;
-  /** What the tool reads from its standard input; nothing when left out. */
+  /** What the tool reads from its standard input; empty when left out. */
   readonly input?: string;
-  /** What it finds at descriptor 3. */
+  /** Content of the file that the tool gets at descriptor 3. */
   readonly file?: Uint8Array | undefined;
   /** Variables besides those every host tool has. */
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** Gets all that it says on its standard error, as it comes. */
-  readonly hear?: (text: string) => void;
+  /** Called with standard error as it arrives, beyond the 64 KiB kept in the result too. */
+  readonly onStderr?: (text: string) => void;
 }
 
-/** Runs a host tool to its end with a clean environment; output is cut at 64 KiB. Rejects only when it cannot start. */
+/**
+ * Runs a host tool to its end with a clean environment. Output is cut at 64 KiB per stream.
+ * @throws Error when it cannot be started, or `signal` aborts
+ */
 export function runHostTool(
   argv: readonly string[],
-  { signal, input, file, env, hear }: HostRun = {},
+  { signal, input, file, env, onStderr }: HostRun = {},
 ): Promise<HostResult> {
   return new Promise((resolve, reject) => {
     const child = withAnonymousFiles(
@@ -59,11 +65,11 @@ export function runHostTool(
     let stdout = "";
     let stderr = "";
     child.stdout?.on("data", (bytes) => {
-      if (stdout.length < 65_536) stdout += String(bytes);
+      if (stdout.length < MAX_OUTPUT_CHARS) stdout += String(bytes);
     });
     child.stderr?.on("data", (bytes) => {
-      hear?.(String(bytes));
-      if (stderr.length < 65_536) stderr += String(bytes);
+      onStderr?.(String(bytes));
+      if (stderr.length < MAX_OUTPUT_CHARS) stderr += String(bytes);
     });
     child.once("error", reject);
     child.once("close", (code) => resolve({ code, stdout, stderr: stderr.trim() }));

@@ -6,7 +6,7 @@ import type { TreeSize } from "./tree-measure.ts";
 
 /*
  * What separates a local sandbox from the host. The sandbox, its processes, files and snapshots are written once
- * against these two interfaces; bubblewrap, Seatbelt and "none" differ only behind them.
+ * against `IsolationBackend` and `Isolation`; bubblewrap, Seatbelt and "none" differ only behind these two.
  */
 
 export type IsolationKind = "bubblewrap" | "seatbelt" | "none";
@@ -19,61 +19,61 @@ export interface ResourceLimits {
   readonly files: number;
 }
 
-export interface EnclosurePlan {
+export interface IsolationPlan {
   readonly id: string;
   readonly dirs: SandboxDirs;
   readonly workdir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly network: "open" | "blocked";
   readonly limits: ResourceLimits;
-  /** These are second walls, around the directories of a sandbox that stands. */
+  /** A second isolation, around the directories of a sandbox that is live. */
   readonly isView?: boolean;
 }
 
-/** Files may be owned by a job that is still running: every operation must hold against it. */
+/** Operations on directory trees. A job that still runs may own the files, so every operation must withstand it. */
 export interface TreeTools {
   /**
-   * Copies the contents of each `from` into its `to`; both are directories that exist and that no job can replace. Files
-   * that vanish meanwhile are no failure, and what cannot be copied is named.
-   * @param below only this directory of each, by its relative path; `..` and links must not lead out of `from`
+   * Copies the contents of each `from` into its `to`. Both are existing directories that no job can replace. Files that
+   * vanish during the copy are no failure; what cannot be copied is named in the result.
+   * @param below copy only this directory of each, by its relative path; `..` and links must not lead out of `from`
    */
   copy(
     pairs: readonly { readonly from: string; readonly to: string }[],
     options?: { readonly below?: string; readonly signal?: AbortSignal },
   ): Promise<CopyResult>;
-  /** Removes a directory and all in it, whatever its modes and depth. No-op if it does not exist. */
+  /** Removes a directory with all its contents, whatever their modes and depth. No-op if it does not exist. */
   remove(path: string): Promise<void>;
-  /** @throws Error when it could not be measured */
+  /** @throws Error when the size could not be determined */
   measure(path: string, signal?: AbortSignal): Promise<TreeSize>;
 }
 
-/** What may be lent to sandboxes of this machine's files, besides the programs on PATH, and what may not. */
+/** Which of this machine's files may be lent to sandboxes besides the programs on PATH, and which never are. */
 export interface LendingRules {
   readonly readOnlyPaths: readonly string[];
-  /** Never lent, nor what holds it or lies in it: OpenCode's own. */
-  readonly kept: readonly string[];
-  /** The project that jobs work for: they have it as it was sent. */
+  /** OpenCode's own paths. Never lent, nor is any path that contains one of them or lies inside one. */
+  readonly neverLent: readonly string[];
+  /** The project that jobs work for. Not lent, because each job gets its own copy. */
   readonly project: string | null;
 }
 
-export interface Isolation {
+export interface IsolationBackend {
   readonly kind: IsolationKind;
-  /** What its sandboxes can read of this machine; null where that is not a list: too much of it. */
+  /** What its sandboxes can read of this machine; null where they can read too much to list. */
   readonly lent: (() => LentPaths) | null;
   readonly trees: TreeTools;
   /** @throws PluginError `isolation_unavailable`, `sandbox_create_failed` */
-  open(plan: EnclosurePlan): Promise<Enclosure>;
+  open(plan: IsolationPlan): Promise<Isolation>;
 }
 
 /** A program to spawn on the host that ends up inside, and the script its last stage reads from descriptor 3. */
 export interface Launch {
   readonly file: string;
   readonly args: readonly string[];
-  /** The whole environment of the host side of the launch. Never the job's: LD_PRELOAD would act before the wall. */
+  /** The whole environment of the host side. Never the job's variables: LD_PRELOAD would act before the isolation does. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly script: string;
-  /** To be called once the command has started or has failed to. */
+  /** To be called once the command has started or has failed to start. */
   readonly settled: () => void;
 }
 
@@ -84,8 +84,8 @@ export interface CommandPlan {
   readonly tty: boolean;
 }
 
-/** The running walls of one sandbox. */
-export interface Enclosure {
+/** The isolation of one live sandbox. */
+export interface Isolation {
   /** Paths as commands inside see them. */
   readonly workdir: string;
   readonly home: string;
@@ -93,25 +93,25 @@ export interface Enclosure {
   readonly logs: string;
   readonly notes: readonly string[];
   readonly alive: () => boolean;
-  /** Resolves once, when nothing runs inside any more; null when `close` was the reason. */
+  /** Resolves once, when nothing runs inside any more; null when `close` was called without a reason. */
   readonly ended: Promise<Failure | null>;
   launch(command: CommandPlan): Launch;
   /**
-   * Signals a command's process group, without anybody's help inside.
-   * @param spawned pid of what was spawned for its launch, our child and not reaped yet
-   * @param below only what runs below the command: a terminal's own program is to live
+   * Signals a command's process group, without help from any process inside.
+   * @param spawned pid of the process spawned for the command's launch: a child of ours, not reaped yet
+   * @param below signal only the command's children, for a terminal whose own program must survive
    */
   signal(spawned: number, signal: SandboxSignal, below: boolean): void;
-  /** Called now and then while a command runs: what was spawned for it is to hear of its end whatever the job does. */
-  follow(spawned: number): void;
-  /** Kills what was spawned for a launch, however far it has come. */
-  abandon(spawned: number): void;
-  /** Stops all processes; the returned function lets those that ran go on. One that cannot be stopped is left. */
-  still(): Promise<() => Promise<void>>;
-  /** What its processes have open of files that were deleted. @throws Error when it cannot be told */
-  held(): Promise<TreeSize>;
-  /** Called about once a second while the sandbox lives. */
-  tend(): Promise<void>;
-  /** Kills everything inside and resolves when it is gone. Idempotent. @throws PluginError when something does not die */
+  /** To be called regularly while a command runs: keeps the spawned process able to report the command's end. */
+  resumeWaiter(spawned: number): void;
+  /** Kills what was spawned for a launch, whichever stage it has reached. */
+  killLaunch(spawned: number): void;
+  /** Stops all processes; the returned function resumes those that ran. A process that cannot be stopped keeps running. */
+  freeze(): Promise<() => Promise<void>>;
+  /** Size of the deleted files that its processes still have open. @throws Error when it cannot be determined */
+  deletedOpenFiles(): Promise<TreeSize>;
+  /** To be called about once a second while the sandbox is live. */
+  maintain(): Promise<void>;
+  /** Kills everything inside and resolves when it is gone. Idempotent. @throws PluginError when a process does not die */
   close(reason: Failure | null): Promise<void>;
 }

@@ -3,27 +3,28 @@ import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
 import { isProcessDead } from "../../shared/is-process-dead.ts";
+import { isMissing } from "../../shared/lstat-or-null.ts";
 import { ensurePrivateFolder, isRealFolder, readPrivateFile, refuseLinkedFolder } from "../../shared/private-files.ts";
 import type { NetworkPolicy } from "../port.ts";
 
 /*
- * Where local sandboxes live on disk. L1: an id becomes a path only after its pattern matched. L2: a directory under its
- * final name is complete; what is half made has a name that starts with a dot and
- * says which process makes it. L3: no link below the root is followed; what is no folder is none of ours.
+ * Where local sandboxes live on disk. L1: an id becomes a path only after it has matched its pattern. L2: a directory
+ * under its final name is complete. One that is being made or removed has a temporary name, which starts with a dot and
+ * contains the pid of the process at work. L3: no link below the root is followed, and only real folders count as ours.
  */
 
 const KINDS = ["sandboxes", "snapshots"] as const;
 
-/** Makes what sandboxes and snapshots lie in (L3). @throws PluginError `config_invalid` */
-export function makePlaces(rootDir: string): void {
+/** Makes the folders that sandboxes and snapshots lie in (L3). @throws PluginError `config_invalid` */
+export function makeFolders(rootDir: string): void {
   for (const path of [rootDir, ...KINDS.map((kind) => join(rootDir, kind))]) ensurePrivateFolder(path);
 }
 
 /** The folder of all sandboxes, or of all snapshots, for reading (L3). @throws PluginError `config_invalid` */
-export function placeOf(rootDir: string, kind: (typeof KINDS)[number]): string {
-  const place = join(rootDir, kind);
-  for (const path of [rootDir, place]) refuseLinkedFolder(path);
-  return place;
+export function folderOf(rootDir: string, kind: (typeof KINDS)[number]): string {
+  const folder = join(rootDir, kind);
+  for (const path of [rootDir, folder]) refuseLinkedFolder(path);
+  return folder;
 }
 
 export const PARTS = ["workspace", "home", "tmp", "logs"] as const;
@@ -33,7 +34,7 @@ export interface SandboxDirs extends Readonly<Record<Part, string>> {
   readonly root: string;
 }
 
-/** What outlives the process. Values of environment variables do not: they may be secrets. */
+/** The record of a sandbox on disk. Holds no values of environment variables, because they may be secrets. */
 export interface SandboxMeta {
   readonly id: string;
   readonly name: string;
@@ -41,18 +42,20 @@ export interface SandboxMeta {
   readonly workdir: string;
   readonly memoryMiB: number | null;
   readonly diskMiB: number;
-  /** Absent in those of former versions. */
+  /** Absent in records that earlier versions wrote. */
   readonly files?: number;
   readonly network: NetworkPolicy;
+  /** Epoch ms. */
   readonly createdAt: number;
 }
 
 export interface SnapshotMeta {
   readonly id: string;
-  /** The frozen directory's path in the sandbox; null = all of it. */
+  /** Path in the sandbox of the frozen directory; null = the whole file system. */
   readonly path: string | null;
+  /** Epoch ms. */
   readonly createdAt: number;
-  /** The process that took it, and records it next. */
+  /** Process that took it and is about to record it in the state. */
   readonly pid: number;
 }
 
@@ -65,13 +68,13 @@ export const isSnapshotID = (id: string): boolean => SNAPSHOT_ID.test(id);
 export function sandboxDirs(rootDir: string, id: string): SandboxDirs {
   if (!isSandboxID(id))
     throw new PluginError("sandbox_lost", `No sandbox has the id ${JSON.stringify(id)}.`, { retryable: false });
-  return dirsAt(join(placeOf(rootDir, "sandboxes"), id));
+  return dirsAt(join(folderOf(rootDir, "sandboxes"), id));
 }
 
 export function snapshotDir(rootDir: string, id: string): string {
   if (!isSnapshotID(id))
     throw new PluginError("not_found", `No snapshot has the id ${JSON.stringify(id)}.`, { retryable: false });
-  return join(placeOf(rootDir, "snapshots"), id);
+  return join(folderOf(rootDir, "snapshots"), id);
 }
 
 export function dirsAt(root: string): SandboxDirs {
@@ -84,54 +87,57 @@ export function dirsAt(root: string): SandboxDirs {
   };
 }
 
-/** Whether all of it is there, and there itself: what a link leads to would be shown to the job as its own (L3). */
-export const isWhole = (dirs: SandboxDirs): boolean =>
+/** Whether every part exists as a real folder. The job would be shown the target of a link as its own files (L3). */
+export const isComplete = (dirs: SandboxDirs): boolean =>
   [dirs.root, ...PARTS.map((part) => dirs[part])].every(isRealFolder) &&
   !readdirSync(dirs.root, { withFileTypes: true }).some((entry) => entry.isSymbolicLink());
 
-/** Makes `root` with its parts under a temporary name, lets `fill` complete it, then gives it its name (L2). */
-export async function makeWhole(
+/** Makes `root` with its parts under a temporary name, lets `fill` complete it, then gives it its final name (L2). */
+export async function createAtomically(
   root: string,
   meta: SandboxMeta | SnapshotMeta,
   fill: (dirs: SandboxDirs) => Promise<void>,
 ): Promise<void> {
-  const half = halfNameOf(root);
+  const temporary = temporaryPathOf(root);
   await mkdir(dirname(root), { recursive: true, mode: 0o700 });
-  await mkdir(half, { mode: 0o700 }); // not what lies there already
-  const dirs = dirsAt(half);
+  await mkdir(temporary, { mode: 0o700 }); // fails if something is there already
+  const dirs = dirsAt(temporary);
   for (const part of PARTS) await mkdir(dirs[part], { mode: 0o700 });
-  await writeFile(join(half, "meta.json"), JSON.stringify(meta), { mode: 0o600 });
+  await writeFile(join(temporary, "meta.json"), JSON.stringify(meta), { mode: 0o600 });
   await fill(dirs);
-  await rename(half, root);
+  await rename(temporary, root);
 }
 
-export const halfNameOf = (root: string): string =>
+export const temporaryPathOf = (root: string): string =>
   join(root, "..", `.${root.slice(root.lastIndexOf("/") + 1)}.${process.pid}.half`);
 
-/** Takes its name from what is about to be removed (L2): a removal that its process does not survive is an abandoned half. */
-export async function unname(root: string): Promise<string> {
-  await rename(root, halfNameOf(root)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error; // removed by another call, or never made
+/**
+ * Gives a directory that is about to be removed its temporary name (L2), so that a removal its process does not survive
+ * is finished by another process. @returns the temporary path
+ */
+export async function moveAside(root: string): Promise<string> {
+  await rename(root, temporaryPathOf(root)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error; // another call removed it, or it never existed
   });
-  return halfNameOf(root);
+  return temporaryPathOf(root);
 }
 
-/** Absolute paths of what processes that died left half made. */
-export async function abandonedHalves(rootDir: string): Promise<string[]> {
+/** Absolute paths of the temporary directories of processes that have died. */
+export async function abandonedDirectories(rootDir: string): Promise<string[]> {
   const isAbandoned = (name: string) => {
     const maker = /^\..+\.(\d+)\.half$/.exec(name)?.[1];
     return maker !== undefined && isProcessDead(Number(maker));
   };
   const found = await Promise.all(
     KINDS.map(async (kind) => {
-      const folder = placeOf(rootDir, kind);
+      const folder = folderOf(rootDir, kind);
       return (await listIDs(folder, isAbandoned)).map((name) => join(folder, name));
     }),
   );
   return found.flat();
 }
 
-/** null where there is none, `damaged` where it is no record of that kind. */
+/** Reads `meta.json`. @returns null where there is none, `damaged` where it is not a record of this directory */
 export function readMeta<T extends SandboxMeta | SnapshotMeta>(root: string): T | "damaged" | null {
   if (!isRealFolder(root)) return null;
   try {
@@ -145,13 +151,13 @@ export function readMeta<T extends SandboxMeta | SnapshotMeta>(root: string): T 
   }
 }
 
-/** Names of folders; links to such are none of ours (L3). */
+/** Names of the real folders in `folder` that match (L3); empty where `folder` does not exist. */
 export async function listIDs(folder: string, matches: (id: string) => boolean): Promise<string[]> {
   try {
     const entries = await readdir(folder, { withFileTypes: true });
     return entries.filter((entry) => entry.isDirectory() && matches(entry.name)).map(({ name }) => name);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    if (isMissing(error)) return [];
     throw error;
   }
 }

@@ -4,8 +4,8 @@ import { PluginError } from "../../shared/error-code.ts";
 import { FileError, type FileErrorCode, type OutputChunk, type SandboxProcess } from "../port.ts";
 
 /*
- * File operations as commands inside, so that links, `..` and permissions mean what they mean to the job. The scripts
- * answer by exit code; messages are never searched.
+ * File operations run as commands inside the sandbox, so that links, `..` and permissions have the meaning they have for
+ * the job. The scripts answer by exit code; messages are never searched.
  */
 
 interface FileDeps {
@@ -13,7 +13,7 @@ interface FileDeps {
   readonly clock: Clock;
 }
 
-/** Once it has started; and a second for each `BYTES_PER_SECOND`, which the slowest disk keeps up with. */
+/** Time limit after the command's start, plus a second for each `BYTES_PER_SECOND`, a rate even the slowest disk sustains. */
 const FILE_MS = 30_000;
 const BYTES_PER_SECOND = 1024 * 1024;
 
@@ -72,7 +72,7 @@ export async function writeSandboxFile(
   const child = await start(["/bin/sh", "-c", WRITE, "write", path, executable ? "x" : ""]);
   return inTime(child, clock, `write ${path}`, content.length, async () => {
     const drained = collect(child.output, "stderr", 0);
-    // A script that refuses closes its input early; its exit code then says why.
+    // A script that refuses closes its input early; its exit code says why.
     await (content.length > 0 ? child.write(content).catch(() => {}) : undefined);
     await child.closeInput();
     await drained;
@@ -80,7 +80,7 @@ export async function writeSandboxFile(
   });
 }
 
-/** The job may have stopped what works for us, or lead it to a file that never ends. */
+/** Limits the operation: the job may have stopped our command, or put a file that never ends at the path. */
 async function inTime<T>(
   child: SandboxProcess,
   clock: Clock,
@@ -89,10 +89,10 @@ async function inTime<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const limitMs = FILE_MS + Math.ceil(Math.min(bytes, 1024 ** 3) / BYTES_PER_SECOND) * 1000;
-  return within(work(), { clock, limitMs, doing: `To ${doing} in the sandbox` }).catch((error: unknown) => {
+  return within(work(), { clock, limitMs, doing: `The attempt to ${doing} in the sandbox` }).catch((error: unknown) => {
     if (!(error instanceof DeadlineError)) throw error;
     void child.signal("SIGKILL").catch(() => {});
-    const message = `Could not ${doing}: ${error.message}; it may be no plain file, or processes of the sandbox stop others.`;
+    const message = `Could not ${doing}: ${error.message}. It may not be a plain file, or processes in the sandbox may be stopping others.`;
     throw new FileError("file_failed", message, { cause: error });
   });
 }

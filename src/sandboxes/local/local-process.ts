@@ -7,32 +7,32 @@ import { PluginError } from "../../shared/error-code.ts";
 import { type ExitStatus, FileError, type SandboxProcess } from "../port.ts";
 import { openAnonymousFile } from "./anonymous-file.ts";
 import type { CommandOutput } from "./command-output.ts";
-import type { Enclosure, Launch } from "./isolation.ts";
+import type { Isolation, Launch } from "./isolation.ts";
 import { collect } from "./local-files.ts";
 import { NO_WORKDIR, STARTED } from "./shell-script.ts";
 
-/** Between the end of a command and the news that its sandbox has ended. */
-const NEWS_MS = 60;
-/** From asking for a command to its first sign of life; on a machine in distress it takes a few seconds. */
+/** How long after a command's death the news that its whole sandbox ended may arrive. */
+const SANDBOX_END_MS = 60;
+/** From asking for a command to its first sign of life. It takes a few seconds on an overloaded machine. */
 const START_MS = 30_000;
-const FOLLOW_MS = 500;
-/** From killing a command to its end, which nothing but a device can delay. */
+const RESUME_WAITER_MS = 500;
+/** From killing a command to its end, which only a device that does not answer can delay. */
 const DEATH_MS = 10_000;
-const LONGEST_MARK_PAUSE_MS = 20;
+const MAX_MARK_PAUSE_MS = 20;
 
 export interface StartDeps {
-  readonly enclosure: Enclosure;
+  readonly isolation: Isolation;
   readonly launch: () => Launch;
-  /** Closed by this, also when it rejects; so are the write ends. */
+  /** Closed by `startLocalProcess`, also when it rejects. So are the write ends. */
   readonly output: CommandOutput;
   /** Standard output and error of the command. */
   readonly writeEnds: readonly [number, number];
   readonly clock: Clock;
   readonly workdir: string;
   readonly logPath: string | null;
-  /** Resolves when nobody reads the files of the sandbox with its processes stopped. */
-  readonly undisturbed: () => Promise<void>;
-  /** Its command has a terminal, given by a program that is to live and report the end. */
+  /** Resolves when the sandbox is not frozen. */
+  readonly unfrozen: () => Promise<void>;
+  /** The command has a terminal, from a program (`script`) that must survive signals to report the end. */
   readonly tty: boolean;
 }
 
@@ -46,7 +46,7 @@ export async function startLocalProcess(deps: StartDeps): Promise<SandboxProcess
     output.close();
     throw error;
   } finally {
-    // The command has its own; an end held here would hide that it has closed them.
+    // The command has copies of its own. Keeping ours open would hide that the command closed its ends.
     for (const fd of deps.writeEnds) closeSync(fd);
   }
   const { child, exited } = begun;
@@ -58,12 +58,12 @@ export async function startLocalProcess(deps: StartDeps): Promise<SandboxProcess
   const mark = await within(begun.mark, limit).catch((cause: unknown) => {
     begun.giveUp();
     output.close();
-    const message = `The command was not started: the sandbox let nothing start in ${START_MS / 1000} s. Processes in it may be stopping others, or use up all it has.`;
+    const message = `The command was not started: the sandbox let nothing start within ${START_MS / 1000} s. Its processes may be stopping others or using up all its resources.`;
     throw new PluginError("sandbox_lost", message, { cause, retryable: true });
   });
   const pid = mark.startsWith(`${STARTED} `) ? mark.slice(2) : null;
   if (pid !== null && /^\d+$/.test(pid)) return handle(child, pid, finished, deps);
-  // Whatever else stands in the script's file is not of our writing.
+  // Any other text in the script's file was not written by us.
   begun.giveUp();
   const end = await within(finished, { ...limit, limitMs: DEATH_MS }).catch((error: Error) => error);
   const said = end instanceof Error ? end.message : String(Buffer.from(await collect(output, "stderr", 500))).trim();
@@ -71,31 +71,31 @@ export async function startLocalProcess(deps: StartDeps): Promise<SandboxProcess
   if (mark === NO_WORKDIR) {
     throw new FileError("file_not_found", `The working directory ${deps.workdir} does not exist in the sandbox.`);
   }
-  const why = deps.enclosure.alive() ? `its walls could not be entered${said ? ` (${said})` : ""}` : "it has ended";
+  const why = deps.isolation.alive() ? `its isolation could not be entered${said ? ` (${said})` : ""}` : "it has ended";
   throw new PluginError("sandbox_lost", `The command was not started in the sandbox: ${why}.`, { retryable: null });
 }
 
 interface Begun {
   readonly child: ChildProcess;
   readonly exited: Promise<RawExit>;
-  /** The line the last stage left in its script's file; empty when it ended without. */
+  /** The line that the last stage wrote into its script's file; empty when it ended without writing one. */
   readonly mark: Promise<string>;
-  /** Kills what was spawned and looks for the mark no longer. */
+  /** Kills what was spawned and stops looking for the mark. */
   giveUp(): void;
 }
 
-function begin({ enclosure, launch: toLaunch, writeEnds, clock }: StartDeps): Begun {
+function begin({ isolation, launch: toLaunch, writeEnds, clock }: StartDeps): Begun {
   const launch = toLaunch();
   const content = Buffer.from(launch.script);
   let script: number | null = null;
-  const letGo = () => {
+  const release = () => {
     launch.settled();
     if (script !== null) closeSync(script);
   };
   try {
     script = openAnonymousFile(content);
     const child = spawn(launch.file, [...launch.args], {
-      // The leader of its own process group, so that a signal reaches all of it and nothing of ours.
+      // It leads its own process group, so that a signal reaches all of that group and none of our processes.
       detached: true,
       cwd: launch.cwd,
       env: launch.env,
@@ -110,12 +110,12 @@ function begin({ enclosure, launch: toLaunch, writeEnds, clock }: StartDeps): Be
       over.resolve();
     });
     const giveUp = () => {
-      if (child.pid !== undefined && !isGone) enclosure.abandon(child.pid);
-      over.resolve(); // also where it does not die
+      if (child.pid !== undefined && !isGone) isolation.killLaunch(child.pid);
+      over.resolve(); // even if it does not die
     };
-    return { child, exited, giveUp, mark: readMark(script, content.length, over.promise, clock).finally(letGo) };
+    return { child, exited, giveUp, mark: readMark(script, content.length, over.promise, clock).finally(release) };
   } catch (error) {
-    letGo();
+    release();
     throw error;
   }
 }
@@ -126,7 +126,7 @@ async function readMark(script: number, from: number, ended: Promise<void>, cloc
   const end = ended.then(() => {
     over = true;
   });
-  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 1.3, LONGEST_MARK_PAUSE_MS)) {
+  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 1.3, MAX_MARK_PAUSE_MS)) {
     const last = over;
     const text = line.toString("latin1", 0, readSync(script, line, 0, line.length, from));
     const length = text.indexOf("\n");
@@ -145,9 +145,9 @@ function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps
     deps.output.finish();
     if (end instanceof Error) return { kind: "unknown", reason: end.message };
     if (end.signal === "SIGKILL" && !killedByUs) {
-      // The sandbox's own end kills its commands a moment before we hear of it.
-      await Promise.race([deps.enclosure.ended, sleep(deps.clock, NEWS_MS)]);
-      if (!deps.enclosure.alive())
+      // When a sandbox ends, its commands die a moment before we learn of its end.
+      await Promise.race([deps.isolation.ended, sleep(deps.clock, SANDBOX_END_MS)]);
+      if (!deps.isolation.alive())
         return { kind: "unknown", reason: "the sandbox ended while the command was running" };
     }
     if (end.signal !== null) return { kind: "signalled", signal: end.signal };
@@ -155,14 +155,14 @@ function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps
       ? { kind: "unknown", reason: "no exit code was reported" }
       : { kind: "exited", code: end.code };
   });
-  let stopFollowing = () => {};
-  const follow = () => {
+  let stopResuming = () => {};
+  const resumeWaiter = () => {
     if (over || child.pid === undefined) return;
-    deps.enclosure.follow(child.pid);
-    stopFollowing = deps.clock.after(FOLLOW_MS, follow);
+    deps.isolation.resumeWaiter(child.pid);
+    stopResuming = deps.clock.after(RESUME_WAITER_MS, resumeWaiter);
   };
-  follow();
-  void exit.then(() => stopFollowing());
+  resumeWaiter();
+  void exit.then(() => stopResuming());
   return {
     id: pid,
     logPath: deps.logPath,
@@ -173,14 +173,15 @@ function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps
       child.stdin?.end();
     },
     async signal(signal) {
-      // One that is stopped while its files are read ends with it; it is not to be let go on, or stopped, by another.
-      if (signal !== "SIGKILL") await deps.undisturbed();
+      // A frozen command may be killed, but must not be resumed or stopped by any other signal.
+      if (signal !== "SIGKILL") await deps.unfrozen();
       if (over || child.pid === undefined) return;
-      deps.enclosure.signal(child.pid, signal, deps.tty && signal !== "SIGKILL");
+      deps.isolation.signal(child.pid, signal, deps.tty && signal !== "SIGKILL");
       if (signal !== "SIGKILL" || killedByUs) return;
       killedByUs = true;
       const tooLate = deps.clock.after(DEATH_MS, () => {
-        const why = "it did not die when it was killed; it waits for a device or a file system that does not answer";
+        const why =
+          "it did not die when it was killed: it is waiting for a device or a file system that does not answer";
         immortal.resolve(new Error(why));
       });
       void exit.finally(tooLate);

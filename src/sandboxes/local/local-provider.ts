@@ -1,30 +1,32 @@
-import { availableParallelism, totalmem } from "node:os";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
 import { createConcurrencyLimit } from "../../shared/concurrency-limit.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
+import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
 import { isRealFolder } from "../../shared/private-files.ts";
 import type { ListedSandbox, Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
 import { endOrphans } from "./bubblewrap/orphans.ts";
-import { type HostReserve, readReserve, readRoom, shortage } from "./disk-room.ts";
 import { DiskWatch } from "./disk-watch.ts";
-import { FifoStock } from "./fifo-stock.ts";
-import type { EnclosurePlan, Isolation, IsolationKind, LendingRules } from "./isolation.ts";
+import { FifoPool } from "./fifo-pool.ts";
+import { type HostReserve, readFreeSpace, readReserve, shortage } from "./free-disk-space.ts";
+import type { IsolationBackend, IsolationKind, IsolationPlan, LendingRules } from "./isolation.ts";
 import {
-  abandonedHalves,
-  halfNameOf,
+  abandonedDirectories,
+  createAtomically,
+  folderOf,
+  isComplete,
   isSandboxID,
-  isWhole,
   listIDs,
-  makePlaces,
-  makeWhole,
-  placeOf,
+  makeFolders,
+  moveAside,
   readMeta,
   type SandboxMeta,
   sandboxDirs,
-  unname,
+  temporaryPathOf,
 } from "./layout.ts";
+import { diskLimits, hostFreeMiB, type LocalLimits, resourceLimits } from "./local-limits.ts";
 import { LocalSandbox } from "./local-sandbox.ts";
 import { createLocalSnapshots, restoreSnapshot, toNotes } from "./local-snapshots.ts";
 import { probeIsolation, requireIsolation } from "./probe.ts";
@@ -32,7 +34,7 @@ import { type CopyResult, NOTHING_LEFT_OUT } from "./tree-copy.ts";
 import { refuseUnsupportedMachine } from "./unsupported-machine.ts";
 
 export interface LocalProviderDeps {
-  /** Absolute; made on first use, mode 0700. */
+  /** Absolute path; made on first use with mode 0700. */
   readonly rootDir: string;
   readonly isolation: "auto" | IsolationKind;
   readonly lending?: LendingRules;
@@ -43,74 +45,61 @@ export interface LocalProviderDeps {
   readonly limits?: Partial<LocalLimits>;
 }
 
-export interface LocalLimits {
-  readonly processes: number;
-  readonly memoryMiB: number;
-  readonly diskMiB: number;
-  /** Inodes. */
-  readonly files: number;
-  /** With less of the disk free no sandbox is made, and the largest is ended. */
-  readonly hostFreeMiB: number;
-}
-
-const MiB = 1024 * 1024;
-const DEFAULT_PROCESSES = 512;
-const DEFAULT_DISK_MIB = 20 * 1024;
-/** Of what is free when a sandbox is made, it may use a quarter at most. */
-const SHARE = 1 / 4;
-const DEFAULT_FILES = 1_000_000;
-const DEFAULT_HOST_FREE_MIB = 512;
-const MEMORY_SHARE = 0.75;
-
 export function createLocalProvider(deps: LocalProviderDeps): SandboxProvider {
   return new LocalProvider(deps);
 }
 
 /*
- * P1: a sandbox in `#live` has standing walls. P2: its directory is complete before its walls rise and is removed only
- * after they are gone.
+ * P1: a sandbox in `#live` has a running isolation. P2: its directory is complete before its isolation starts and is
+ * removed only after the isolation has ended.
  */
 class LocalProvider implements SandboxProvider {
   readonly name = "local";
   readonly snapshots;
-  readonly lent = async () => (await this.#isolation()).lent?.() ?? { lent: [], refused: [] };
+  readonly lent = async () => (await this.#backend()).lent?.() ?? { lent: [], refused: [] };
   readonly #deps: LocalProviderDeps;
   readonly #watch: DiskWatch;
   readonly #reserve: () => Promise<HostReserve>;
   readonly #live = new Map<string, LocalSandbox>();
-  /** Those whose walls are to go; what cannot be killed keeps them here. */
+  /** Sandboxes being ended. One whose processes cannot be killed stays here. */
   readonly #ending = new Map<string, LocalSandbox>();
   readonly #attaching = new Map<string, Promise<LocalSandbox>>();
-  readonly #fifos = new FifoStock();
-  // More copies at once than processors end no sooner, but all at the end: so the first job can begin meanwhile.
+  readonly #fifos = new FifoPool();
+  // More copies at a time than processors would finish no sooner, but all at the end: this way the first job starts early.
   readonly #restoring = createConcurrencyLimit(Math.max(2, availableParallelism()));
-  #probing: Promise<Isolation> | null = null;
+  // After a failure it is probed again: the user may have installed what was missing.
+  readonly #backend = memoizeUntilFailure(async () => {
+    makeFolders(this.#deps.rootDir);
+    return requireIsolation(await probeIsolation(this.#deps));
+  });
   #closed = false;
 
   constructor(deps: LocalProviderDeps) {
     this.#deps = deps;
-    const isolation = () => this.#isolation();
-    const reserve = () => readReserve(deps.rootDir, deps.limits?.hostFreeMiB ?? DEFAULT_HOST_FREE_MIB);
+    const reserve = () => readReserve(deps.rootDir, hostFreeMiB(deps.limits));
     this.#reserve = reserve;
-    this.snapshots = createLocalSnapshots({ ...deps, isolation, reserve, ours: (sandbox) => this.#ours(sandbox) });
+    this.snapshots = createLocalSnapshots({
+      ...deps,
+      backend: this.#backend,
+      reserve,
+      ours: (sandbox) => this.#ours(sandbox),
+    });
     this.#watch = new DiskWatch({
       ...deps,
       reserve,
-      room: () => readRoom(deps.rootDir),
+      free: () => readFreeSpace(deps.rootDir),
       live: () => [...this.#live.values()],
-      measure: async (path, signal) => (await isolation()).trees.measure(path, signal),
+      measure: async (path, signal) => (await this.#backend()).trees.measure(path, signal),
     });
   }
 
   create(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
-    const made = this.#make(spec, signal);
+    const made = this.#create(spec, signal);
     if (!signal) return made;
     return new Promise((resolve, reject) => {
       const abort = () => {
-        reject(
-          new PluginError("cancelled", `The creation of sandbox ${spec.name} was cancelled.`, { retryable: false }),
-        );
-        // One that arrives late has no owner any more.
+        reject(new PluginError("cancelled", `Cancelled while creating sandbox ${spec.name}.`, { retryable: false }));
+        // Nobody owns a sandbox that arrives after this.
         made
           .then((late) => late.terminate())
           .catch((error: unknown) =>
@@ -123,7 +112,7 @@ class LocalProvider implements SandboxProvider {
     });
   }
 
-  async #make(spec: SandboxSpec, signal?: AbortSignal): Promise<LocalSandbox> {
+  async #create(spec: SandboxSpec, signal?: AbortSignal): Promise<LocalSandbox> {
     if (this.#closed)
       throw new PluginError("sandbox_create_failed", "The local provider is closed.", { retryable: false });
     if (typeof spec.network === "object") {
@@ -134,9 +123,9 @@ class LocalProvider implements SandboxProvider {
       );
     }
     refuseUnsupportedMachine(spec);
-    const isolation = await this.#isolation();
-    const room = await readRoom(this.#deps.rootDir);
-    const short = shortage(room, await this.#reserve());
+    const backend = await this.#backend();
+    const free = await readFreeSpace(this.#deps.rootDir);
+    const short = shortage(free, await this.#reserve());
     if (short !== null) {
       throw new PluginError(
         "sandbox_create_failed",
@@ -152,23 +141,22 @@ class LocalProvider implements SandboxProvider {
       tags: spec.tags,
       workdir: spec.workdir,
       memoryMiB: spec.memoryMiB,
-      diskMiB: this.#deps.limits?.diskMiB ?? Math.min(DEFAULT_DISK_MIB, Math.floor((room.bytes / MiB) * SHARE)),
-      files: this.#deps.limits?.files ?? Math.min(DEFAULT_FILES, Math.floor(room.files * SHARE)),
+      ...diskLimits(free, this.#deps.limits),
       network: spec.network,
       createdAt: this.#deps.clock.now(),
     };
     let restored: CopyResult = NOTHING_LEFT_OUT;
     try {
-      await makeWhole(root, meta, async (dirs) => {
+      await createAtomically(root, meta, async (dirs) => {
         const { snapshotID } = spec;
         if (snapshotID !== null)
           restored = await this.#restoring(() =>
-            restoreSnapshot(isolation, this.#deps.rootDir, snapshotID, dirs, signal),
+            restoreSnapshot(backend, this.#deps.rootDir, snapshotID, dirs, signal),
           );
       });
-      return await this.#raise(isolation, meta, spec.env, restored);
+      return await this.#isolate(backend, meta, spec.env, restored);
     } catch (error) {
-      for (const path of [halfNameOf(root), root]) await isolation.trees.remove(path);
+      for (const path of [temporaryPathOf(root), root]) await backend.trees.remove(path);
       if (error instanceof PluginError) throw error;
       throw new PluginError(
         "sandbox_create_failed",
@@ -178,29 +166,25 @@ class LocalProvider implements SandboxProvider {
     }
   }
 
-  async #raise(
-    isolation: Isolation,
+  /** Starts the isolation of a sandbox whose directory is complete (P2). */
+  async #isolate(
+    backend: IsolationBackend,
     meta: SandboxMeta,
     env: Readonly<Record<string, string>>,
     restored = NOTHING_LEFT_OUT,
   ): Promise<LocalSandbox> {
     const dirs = sandboxDirs(this.#deps.rootDir, meta.id);
-    const limits = {
-      processes: this.#deps.limits?.processes ?? DEFAULT_PROCESSES,
-      memoryMiB: meta.memoryMiB ?? this.#deps.limits?.memoryMiB ?? Math.floor((totalmem() / MiB) * MEMORY_SHARE),
-      diskMiB: meta.diskMiB,
-      files: meta.files ?? DEFAULT_FILES,
-    };
+    const limits = resourceLimits(meta, this.#deps.limits);
     const network = meta.network === "open" ? "open" : "blocked";
-    const plan: EnclosurePlan = { id: meta.id, dirs, workdir: meta.workdir, env, network, limits };
-    const enclosure = await isolation.open(plan);
+    const plan: IsolationPlan = { id: meta.id, dirs, workdir: meta.workdir, env, network, limits };
+    const isolation = await backend.open(plan);
     const { clock } = this.#deps;
-    const parts = { id: meta.id, dirs, limits, notes: toNotes(restored, enclosure), clock, fifos: this.#fifos };
+    const parts = { id: meta.id, dirs, limits, notes: toNotes(restored, isolation), clock, fifos: this.#fifos };
     const openView = async () => {
-      const view = await isolation.open({ ...plan, env: {}, network: "blocked", isView: true });
-      return new LocalSandbox({ ...parts, enclosure: view, terminate: () => view.close(null), openView: null });
+      const view = await backend.open({ ...plan, env: {}, network: "blocked", isView: true });
+      return new LocalSandbox({ ...parts, isolation: view, terminate: () => view.close(null), openView: null });
     };
-    const sandbox = new LocalSandbox({ ...parts, enclosure, terminate: () => this.terminate(meta.id), openView });
+    const sandbox = new LocalSandbox({ ...parts, isolation, terminate: () => this.terminate(meta.id), openView });
     this.#live.set(meta.id, sandbox);
     void sandbox.ended.then(() => {
       if (this.#live.get(meta.id) === sandbox) this.#live.delete(meta.id); // P1
@@ -215,7 +199,7 @@ class LocalProvider implements SandboxProvider {
 
   async attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox> {
     const live = this.#live.get(sandboxID);
-    if (live?.enclosure.alive()) return live;
+    if (live?.isolation.alive()) return live;
     const pending = this.#attaching.get(sandboxID) ?? this.#reopen(sandboxID, env);
     this.#attaching.set(sandboxID, pending);
     return pending.finally(() => this.#attaching.delete(sandboxID));
@@ -224,31 +208,31 @@ class LocalProvider implements SandboxProvider {
   async #reopen(sandboxID: string, env: Readonly<Record<string, string>>): Promise<LocalSandbox> {
     const dirs = sandboxDirs(this.#deps.rootDir, sandboxID);
     const meta = readMeta<SandboxMeta>(dirs.root);
-    if (meta === null || meta === "damaged" || !isWhole(dirs)) {
-      const what = meta === null ? "no longer exists" : "is damaged: its record or a folder of it is not what was made";
+    if (meta === null || meta === "damaged" || !isComplete(dirs)) {
+      const what = meta === null ? "no longer exists" : "is damaged: its record or one of its folders was replaced";
       throw new PluginError("sandbox_lost", `Sandbox ${sandboxID} ${what}.`, { retryable: false });
     }
-    return this.#raise(await this.#isolation(), meta, env);
+    return this.#isolate(await this.#backend(), meta, env);
   }
 
   async terminate(sandboxID: string): Promise<void> {
     if (!isSandboxID(sandboxID)) return;
-    await this.#attaching.get(sandboxID)?.catch(() => {});
-    const held = this.#live.get(sandboxID) ?? this.#ending.get(sandboxID);
-    if (held) {
-      this.#ending.set(sandboxID, held);
-      await held.halt(null); // P2
+    await this.#attaching.get(sandboxID)?.catch(() => {}); // a failed attach has nothing to end
+    const sandbox = this.#live.get(sandboxID) ?? this.#ending.get(sandboxID);
+    if (sandbox) {
+      this.#ending.set(sandboxID, sandbox);
+      await sandbox.halt(null); // P2
       this.#ending.delete(sandboxID);
     }
     const { root } = sandboxDirs(this.#deps.rootDir, sandboxID);
-    if (isRealFolder(root)) await (await this.#isolation()).trees.remove(await unname(root)); // P2
+    if (isRealFolder(root)) await (await this.#backend()).trees.remove(await moveAside(root)); // P2
   }
 
-  /** Also clears away what processes that died left half made: it has no owner. */
+  /** Also removes the directories that dead processes left half made, because no sandbox owns them. */
   async list(): Promise<readonly ListedSandbox[]> {
     await endOrphans();
-    for (const path of await abandonedHalves(this.#deps.rootDir)) await (await this.#isolation()).trees.remove(path);
-    const folder = placeOf(this.#deps.rootDir, "sandboxes");
+    for (const path of await abandonedDirectories(this.#deps.rootDir)) await (await this.#backend()).trees.remove(path);
+    const folder = folderOf(this.#deps.rootDir, "sandboxes");
     return (await listIDs(folder, isSandboxID)).flatMap((id): ListedSandbox[] => {
       const meta = readMeta<SandboxMeta>(join(folder, id));
       if (meta === null) return [];
@@ -267,21 +251,8 @@ class LocalProvider implements SandboxProvider {
     this.#fifos.close();
   }
 
-  #isolation(): Promise<Isolation> {
-    // Only a success is remembered: the user may install what was missing.
-    this.#probing ??= Promise.resolve()
-      .then(() => makePlaces(this.#deps.rootDir))
-      .then(() => probeIsolation(this.#deps))
-      .then(requireIsolation)
-      .catch((error: unknown) => {
-        this.#probing = null;
-        throw error;
-      });
-    return this.#probing;
-  }
-
   #ours(sandbox: Sandbox): LocalSandbox {
     if (sandbox instanceof LocalSandbox) return sandbox;
-    throw new PluginError("snapshot_failed", `Sandbox ${sandbox.id} is not a local one.`, { retryable: false });
+    throw new PluginError("snapshot_failed", `Sandbox ${sandbox.id} is not a local sandbox.`, { retryable: false });
   }
 }

@@ -5,8 +5,8 @@ import { type Clock, sleep } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import { type ExecRequest, FileError, type Sandbox, type SandboxProcess } from "../port.ts";
 import { CommandOutput } from "./command-output.ts";
-import type { FifoStock } from "./fifo-stock.ts";
-import type { Enclosure, ResourceLimits } from "./isolation.ts";
+import type { FifoPool } from "./fifo-pool.ts";
+import type { Isolation, ResourceLimits } from "./isolation.ts";
 import { PARTS, type SandboxDirs } from "./layout.ts";
 import { readSandboxFile, writeSandboxFile } from "./local-files.ts";
 import { startLocalProcess } from "./local-process.ts";
@@ -14,18 +14,18 @@ import { startLocalProcess } from "./local-process.ts";
 export interface LocalSandboxParts {
   readonly id: string;
   readonly dirs: SandboxDirs;
-  readonly enclosure: Enclosure;
+  readonly isolation: Isolation;
   readonly limits: ResourceLimits;
-  /** Besides those of its enclosure. */
+  /** Notes for the job besides those of the isolation. */
   readonly notes?: readonly string[];
   readonly clock: Clock;
-  readonly fifos: FifoStock;
+  readonly fifos: FifoPool;
   readonly terminate: () => Promise<void>;
-  /** Walls of their own around its directories; null where it is such a view itself. */
+  /** Opens a second isolation around its directories; null where this sandbox is such a view itself. */
   readonly openView: (() => Promise<LocalSandbox>) | null;
 }
 
-/** A command on its way in is not to be stopped half way, as long as nobody holds it up. */
+/** How long freezing waits for commands that are being started, so that none is stopped half way in. */
 const STARTS_MS = 1_000;
 
 export class LocalSandbox implements Sandbox {
@@ -37,15 +37,15 @@ export class LocalSandbox implements Sandbox {
   readonly ports = [];
   readonly ended: Promise<Failure | null>;
   readonly dirs: SandboxDirs;
-  readonly enclosure: Enclosure;
+  readonly isolation: Isolation;
   readonly limits: ResourceLimits;
   readonly #clock: Clock;
-  readonly #fifos: FifoStock;
+  readonly #fifos: FifoPool;
   readonly #terminate: () => Promise<void>;
   readonly view: Sandbox["view"];
   readonly #starting = new Set<Promise<unknown>>();
-  /** Resolves when nobody has the sandbox stand still any more. */
-  #disturbed: Promise<void> = Promise.resolve();
+  /** Resolves when the sandbox is no longer frozen. */
+  #unfrozen: Promise<void> = Promise.resolve();
   readonly #running = new Set<SandboxProcess>();
   readonly #lingering = new Set<CommandOutput>();
   #lastLog: Promise<number> | null = null;
@@ -53,18 +53,18 @@ export class LocalSandbox implements Sandbox {
   constructor(parts: LocalSandboxParts) {
     this.id = parts.id;
     this.dirs = parts.dirs;
-    this.enclosure = parts.enclosure;
+    this.isolation = parts.isolation;
     this.limits = parts.limits;
-    this.workdir = parts.enclosure.workdir;
-    this.home = parts.enclosure.home;
-    this.notes = [...parts.enclosure.notes, ...(parts.notes ?? [])];
-    this.ended = parts.enclosure.ended;
+    this.workdir = parts.isolation.workdir;
+    this.home = parts.isolation.home;
+    this.notes = [...parts.isolation.notes, ...(parts.notes ?? [])];
+    this.ended = parts.isolation.ended;
     this.#clock = parts.clock;
     this.#fifos = parts.fifos;
     this.#fifos.prepare();
     this.#terminate = parts.terminate;
     const { openView } = parts;
-    this.view = openView && ((use) => this.whileStill(() => withView(parts.dirs, openView, use)));
+    this.view = openView && ((use) => this.whileFrozen(() => withView(parts.dirs, openView, use)));
   }
 
   async start(request: ExecRequest): Promise<SandboxProcess> {
@@ -76,11 +76,11 @@ export class LocalSandbox implements Sandbox {
     const tty = request.tty ?? false;
     const logName = request.keepLog ? `${await this.#newLogNumber()}.log` : null;
     const [stdout, stderr] = await this.#fifos.takePair();
-    await this.#disturbed;
+    await this.#unfrozen;
     const log = logName === null ? null : this.#openLog(logName);
     const starting = startLocalProcess({
-      enclosure: this.enclosure,
-      launch: () => this.enclosure.launch({ argv: request.argv, workdir, env: request.env ?? {}, tty }),
+      isolation: this.isolation,
+      launch: () => this.isolation.launch({ argv: request.argv, workdir, env: request.env ?? {}, tty }),
       output: new CommandOutput({
         stdout: stdout.readEnd,
         stderr: stderr.readEnd,
@@ -93,7 +93,7 @@ export class LocalSandbox implements Sandbox {
       workdir,
       logPath: log?.path ?? null,
       tty,
-      undisturbed: () => this.#disturbed,
+      unfrozen: () => this.#unfrozen,
     });
     this.#starting.add(starting);
     const started = await starting.finally(() => this.#starting.delete(starting));
@@ -110,19 +110,19 @@ export class LocalSandbox implements Sandbox {
     return writeSandboxFile(this.#fileDeps(), path, content, options?.executable ?? false);
   }
 
-  /** Lets `work` have the files while nothing of the job's runs, one at a time; commands wait for its end. */
-  async whileStill<T>(work: () => Promise<T>): Promise<T> {
-    const former = this.#disturbed;
+  /** Runs `work` with all processes of the job frozen; calls run one at a time, and new commands wait until it is done. */
+  async whileFrozen<T>(work: () => Promise<T>): Promise<T> {
+    const former = this.#unfrozen;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#disturbed = promise;
-    let letGo = async () => {};
+    this.#unfrozen = promise;
+    let resume = async () => {};
     try {
       await former;
       await Promise.race([Promise.allSettled(this.#starting), sleep(this.#clock, STARTS_MS)]);
-      letGo = await this.enclosure.still();
+      resume = await this.isolation.freeze();
       return await work();
     } finally {
-      await letGo().finally(resolve);
+      await resume().finally(resolve);
     }
   }
 
@@ -130,11 +130,11 @@ export class LocalSandbox implements Sandbox {
     return this.#terminate();
   }
 
-  /** Ends every process and keeps the files. */
+  /** Ends every process and keeps the files. @param reason what `ended` resolves with */
   async halt(reason: Failure | null): Promise<void> {
-    // Walls without namespaces do not take their processes with them.
+    // An isolation without namespaces does not take its processes with it.
     await Promise.allSettled([...this.#running].map((each) => each.signal("SIGKILL")));
-    await this.enclosure.close(reason);
+    await this.isolation.close(reason);
     for (const output of [...this.#lingering]) output.close();
   }
 
@@ -150,12 +150,12 @@ export class LocalSandbox implements Sandbox {
     return this.#lastLog;
   }
 
-  // Written by the host into a directory that is read-only inside: a job cannot lead the host's writes elsewhere.
+  // The host writes logs into a directory that is read-only inside, so no job can redirect the host's writes.
   #openLog(name: string): { readonly path: string; readonly fd: number } | null {
     try {
-      return { path: posix.join(this.enclosure.logs, name), fd: openSync(join(this.dirs.logs, name), "wx", 0o600) };
+      return { path: posix.join(this.isolation.logs, name), fd: openSync(join(this.dirs.logs, name), "wx", 0o600) };
     } catch {
-      return null; // A full disk costs the log, not the command.
+      return null; // a full disk costs the log, not the command
     }
   }
 }
@@ -165,25 +165,25 @@ async function withView<T>(
   open: () => Promise<LocalSandbox>,
   use: (files: Sandbox) => Promise<T>,
 ): Promise<T> {
-  const close = await openTops(dirs);
+  const restoreModes = await openTopFolders(dirs);
   try {
     const view = await open();
     return await use(view).finally(() => view.halt(null));
   } finally {
-    await close();
+    await restoreModes();
   }
 }
 
-/** The job may have shut itself, and so us, out of its own directories; the returned function leaves them as they were. */
-async function openTops(dirs: SandboxDirs): Promise<() => Promise<void>> {
-  const shut: (readonly [path: string, mode: number])[] = [];
+/** Makes the parts accessible: a job can lock itself, and so us, out of them. The returned function restores the modes. */
+async function openTopFolders(dirs: SandboxDirs): Promise<() => Promise<void>> {
+  const locked: (readonly [path: string, mode: number])[] = [];
   for (const part of PARTS) {
     const { mode } = await stat(dirs[part]);
     if ((mode & 0o700) === 0o700) continue;
-    shut.push([dirs[part], mode & 0o7777]);
+    locked.push([dirs[part], mode & 0o7777]);
     await chmod(dirs[part], (mode & 0o7777) | 0o700);
   }
   return async () => {
-    for (const [path, mode] of shut) await chmod(path, mode);
+    for (const [path, mode] of locked) await chmod(path, mode);
   };
 }

@@ -7,8 +7,8 @@ import { COPY_ENV, type CopyResult, runCopy } from "./tree-copy.ts";
 import { MEASURE, parseMeasure } from "./tree-measure.ts";
 
 /**
- * The tools for trees of isolations without namespaces. They have the rights of this user and no others: what a job made
- * unreadable is left out of a copy, and named, for its modes are the job's.
+ * Tree tools of the backends without namespaces. They have only this user's rights: what a job made unreadable is left
+ * out of a copy and named, since the job chose those modes.
  */
 export const plainTrees: TreeTools = {
   async copy(pairs, { below = ".", signal } = {}) {
@@ -45,7 +45,7 @@ export const plainTrees: TreeTools = {
 const COPY =
   process.platform === "linux" ? 'eval "$COPY"' : 'echo "@in $2 0" >&2; cp -pPR "$3/." "$4/" || [ $? -eq 1 ]';
 
-// A folder's rights are given back before it is looked into: nothing can be removed from one that cannot be written.
+// Folders are made writable first, because nothing can be removed from a folder that cannot be written to.
 const REMOVE = `
 find "$1" -type d ! -perm -700 -exec chmod u+rwx {} ';' 2>/dev/null
 rm -rf -- "$1"`;

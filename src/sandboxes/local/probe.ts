@@ -3,16 +3,16 @@ import { join } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
-import { createBareIsolation } from "./bare-isolation.ts";
-import { createBubblewrapIsolation } from "./bubblewrap/bubblewrap-isolation.ts";
-import { FifoStock } from "./fifo-stock.ts";
-import type { Isolation, IsolationKind, LendingRules } from "./isolation.ts";
+import { createBubblewrapBackend } from "./bubblewrap/bubblewrap-backend.ts";
+import { FifoPool } from "./fifo-pool.ts";
+import type { IsolationBackend, IsolationKind, LendingRules } from "./isolation.ts";
 import { dirsAt, PARTS } from "./layout.ts";
 import { collect } from "./local-files.ts";
 import { LocalSandbox } from "./local-sandbox.ts";
-import { createSeatbeltIsolation } from "./seatbelt/seatbelt-isolation.ts";
+import { createNoIsolation } from "./no-isolation.ts";
+import { createSeatbeltBackend } from "./seatbelt/seatbelt-backend.ts";
 
-const NOTHING: LendingRules = { readOnlyPaths: [], kept: [], project: null };
+const NO_LENDING_RULES: LendingRules = { readOnlyPaths: [], neverLent: [], project: null };
 
 export interface IsolationDeps {
   readonly rootDir: string;
@@ -24,9 +24,9 @@ export interface IsolationDeps {
 }
 
 export interface IsolationProbe {
-  /** What `auto` or the named choice comes to; null when nothing works. */
-  readonly works: Isolation | null;
-  /** Why the others do not, a sentence each. */
+  /** The backend that `auto` or the named kind resolves to; null when none works. */
+  readonly works: IsolationBackend | null;
+  /** Why each of the others does not work. */
   readonly refused: readonly { readonly kind: IsolationKind; readonly why: string }[];
 }
 
@@ -39,8 +39,8 @@ export async function probeIsolation(deps: IsolationDeps): Promise<IsolationProb
   const refused: { kind: IsolationKind; why: string }[] = [];
   for (const kind of kindsToTry(deps.isolation)) {
     const candidate = candidateFor(kind, deps);
-    const why = typeof candidate === "string" ? candidate : await tryIt(candidate, deps);
-    if (why === null) return { works: candidate as Isolation, refused };
+    const why = typeof candidate === "string" ? candidate : await tryBackend(candidate, deps);
+    if (why === null) return { works: candidate as IsolationBackend, refused };
     refused.push({ kind, why });
   }
   return { works: null, refused };
@@ -50,7 +50,7 @@ export async function probeIsolation(deps: IsolationDeps): Promise<IsolationProb
 export function requireIsolation(
   { works, refused }: IsolationProbe,
   platform: NodeJS.Platform = process.platform,
-): Isolation {
+): IsolationBackend {
   if (works !== null) return works;
   const tried = refused.map(({ kind, why }) => `${kind}: ${why}`).join("; ");
   const advice = platform === "darwin" && !refused.some(({ kind }) => kind === "seatbelt") ? ` ${MAC_ADVICE}` : "";
@@ -66,22 +66,25 @@ export function requireIsolation(
 const MAC_ADVICE =
   'Run jobs on Modal (run "modal setup"), or set local.isolation to "seatbelt": it is used only when named, because it has not been run on a Mac yet and its protection is unproven.';
 
-function candidateFor(kind: IsolationKind, deps: IsolationDeps): Isolation | string {
+/** @returns the backend, or why it cannot be used here */
+function candidateFor(kind: IsolationKind, deps: IsolationDeps): IsolationBackend | string {
   const hostPath = process.env.PATH ?? "";
-  if (kind === "bubblewrap") return createBubblewrapIsolation({ ...deps, hostPath, lending: deps.lending ?? NOTHING });
-  if (kind === "seatbelt") return createSeatbeltIsolation(deps.rootDir, hostPath);
-  return createBareIsolation(hostPath);
+  if (kind === "bubblewrap")
+    return createBubblewrapBackend({ ...deps, hostPath, lending: deps.lending ?? NO_LENDING_RULES });
+  if (kind === "seatbelt") return createSeatbeltBackend(deps.rootDir, hostPath);
+  return createNoIsolation(hostPath);
 }
 
-async function tryIt(isolation: Isolation, deps: IsolationDeps): Promise<string | null> {
+/** @returns why the backend does not work; null when it does */
+async function tryBackend(backend: IsolationBackend, deps: IsolationDeps): Promise<string | null> {
   await mkdir(deps.rootDir, { recursive: true, mode: 0o700 });
   const root = await mkdtemp(join(deps.rootDir, ".probe-"));
   const dirs = dirsAt(root);
-  const fifos = new FifoStock();
+  const fifos = new FifoPool();
   try {
     for (const part of PARTS) await mkdir(dirs[part], { mode: 0o700 });
     const limits = { processes: 64, memoryMiB: 512, diskMiB: 64, files: 1_000 };
-    const enclosure = await isolation.open({
+    const isolation = await backend.open({
       id: "probe",
       dirs,
       workdir: "/workspace",
@@ -92,7 +95,7 @@ async function tryIt(isolation: Isolation, deps: IsolationDeps): Promise<string 
     const sandbox = new LocalSandbox({
       id: "probe",
       dirs,
-      enclosure,
+      isolation,
       limits,
       clock: deps.clock,
       fifos,
@@ -102,10 +105,10 @@ async function tryIt(isolation: Isolation, deps: IsolationDeps): Promise<string 
     try {
       const child = await sandbox.start({ argv: ["/bin/sh", "-c", "echo in; id -u"] });
       await child.closeInput();
-      const said = Buffer.from(await collect(child.output, "stdout", 100)).toString("utf8");
-      const expected = isolation.kind === "bubblewrap" ? "in\n1000\n" : null;
-      if (expected === null ? !said.startsWith("in\n") : said !== expected)
-        return `a command inside answered ${JSON.stringify(said)}`;
+      const answer = Buffer.from(await collect(child.output, "stdout", 100)).toString("utf8");
+      const expected = backend.kind === "bubblewrap" ? "in\n1000\n" : null;
+      if (expected === null ? !answer.startsWith("in\n") : answer !== expected)
+        return `a command inside answered ${JSON.stringify(answer)}`;
       return null;
     } finally {
       await sandbox.halt(null);

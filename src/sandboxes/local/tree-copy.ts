@@ -1,21 +1,21 @@
 import { type HostRun, runHostTool } from "./host-tools.ts";
 
 /*
- * Copying trees of a job's with the system's own `cp`: it keeps modes, times, hard links, holes, pipes and extended
- * attributes, and copies on write where the file system can. What it cannot copy it names, and goes on with the rest.
+ * Copies a job's directory trees with the system's own `cp`, which keeps modes, times, hard links, holes, pipes and
+ * extended attributes, and shares blocks where the file system can. It names what it cannot copy and goes on with the rest.
  */
 
-/** A path that a copy could not keep. */
+/** A path that was not copied. */
 export interface LeftOut {
-  /** Index of the pair of directories it belongs to. */
+  /** Index of the pair of directories that the path belongs to. */
   readonly pair: number;
-  /** Relative to that directory, quoted by `cp`: it may contain any byte. */
+  /** Relative to the pair's directory, as quoted by `cp`, because it may contain any byte. */
   readonly path: string;
   readonly why: string;
 }
 
 export interface CopyResult {
-  /** The first of them. */
+  /** The first few paths. */
   readonly leftOut: readonly LeftOut[];
   readonly leftOutCount: number;
 }
@@ -24,10 +24,10 @@ export const NOTHING_LEFT_OUT: CopyResult = { leftOut: [], leftOutCount: 0 };
 
 /** Variables of the script's environment: the script itself, which `find` starts anew, and the patterns it needs. */
 export const COPY_ENV: Readonly<Record<string, string>> = {
-  // `cp` names each file by its whole path, and the kernel takes no path above 4,095 bytes: where a path passes this
-  // length, a copy of its own begins.
+  // `cp` opens each file by its whole path, and the kernel accepts no path above 4,095 bytes. So where a path exceeds
+  // this length, the script starts another copy from there (a piece).
   PIECE: `/proc/self/fd/8/./${"?".repeat(3800)}*`,
-  // Pieces below one another: paths of about a million bytes. Each is two processes that wait for the next.
+  // Nesting limit of pieces, enough for paths of about a million bytes. Each piece is two processes waiting for the next.
   MAX_PIECES: "250",
   LC_ALL: "C",
   COPY: `
@@ -37,7 +37,7 @@ if [ "$1" = tree ]; then exec 3>&2; else to=/proc/self/fd/9/\${from#/proc/self/f
 trap '[ "$opened" ] || echo "@closed $pair $piece" >&3' EXIT
 exec 8< "$from" 9< "$to"
 opened=yes
-# What the copy above could still name of a piece is copied again with the rest, so that hard links among it hold.
+# The copy above has copied the beginning of this piece. It is copied again with the rest, so that its hard links hold.
 [ "$1" = tree ] || find /proc/self/fd/9/. -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +
 own=--no-preserve=ownership
 cp --version >/dev/null 2>&1 || own= # busybox
@@ -50,37 +50,37 @@ find /proc/self/fd/8/. -path "$PIECE" -prune -type d -exec /bin/sh -c '
 exit 0`,
 };
 
-const SHOWN = 20;
-/** Of the place a copy is made in, not of one file: what comes after would fail as well. */
+const MAX_NAMED = 20;
+/** Failures of the whole target rather than of one file: every later file would fail too. */
 const FATAL =
   /: (No space left on device|Disk quota exceeded|Read-only file system|Cannot allocate memory)( \(os error \d+\))?$/;
-/** A job may go on while it is copied. */
+/** Not a failure: the job may delete files during the copy. */
 const VANISHED = /: No such file or directory( \(os error \d+\))?$/;
-/** Paths that are too long are copied in pieces; no name alone is as long as such a line. */
+/** Paths that are too long are copied in pieces. A line of this length names such a path, not a file with a long name. */
 const TOO_LONG = /: File name too long( \(os error \d+\))?$/;
 const LONG_LINE = 3_800;
 
 /**
- * Runs a program that ends in the script above, and reads what it says.
+ * Runs a program that ends in the script above, and parses its standard error.
  * @throws Error when the copy as a whole failed
  */
-export async function runCopy(argv: readonly string[], how: Omit<HostRun, "hear" | "input">): Promise<CopyResult> {
-  const listener = createListener();
+export async function runCopy(argv: readonly string[], how: Omit<HostRun, "onStderr" | "input">): Promise<CopyResult> {
+  const parser = createCopyParser();
   let rest = "";
-  const hear = (text: string) => {
+  const onStderr = (text: string) => {
     const lines = (rest + text).split("\n");
-    rest = (lines.pop() ?? "").slice(0, LONGEST_LINE);
-    for (const line of lines) listener.line(line);
+    rest = (lines.pop() ?? "").slice(0, MAX_LINE_CHARS);
+    for (const line of lines) parser.line(line);
   };
-  const { code } = await runHostTool(argv, { ...how, hear });
-  if (rest !== "") listener.line(rest);
-  return listener.end(code);
+  const { code } = await runHostTool(argv, { ...how, onStderr });
+  if (rest !== "") parser.line(rest);
+  return parser.end(code);
 }
 
-const LONGEST_LINE = 65_536;
+const MAX_LINE_CHARS = 65_536;
 
-/** Makes sense of the complaints of `cp` and of the script's own marks. `cp` writes one line each, whatever the names. */
-export function createListener() {
+/** Parses the complaints of `cp`, one line each whatever the file names, and the script's own marks. */
+export function createCopyParser() {
   const leftOut: LeftOut[] = [];
   let count = 0;
   let pair = 0;
@@ -88,7 +88,7 @@ export function createListener() {
   let fatal: string | null = null;
   const add = (path: string, why: string) => {
     count += 1;
-    if (leftOut.length < SHOWN) leftOut.push({ pair, path, why });
+    if (leftOut.length < MAX_NAMED) leftOut.push({ pair, path, why });
   };
   return {
     line(text: string): void {

@@ -1,13 +1,13 @@
-/** What a tree takes of its file system. Files with several names count once. */
+/** What a tree uses of its file system. Files with several names count once. */
 export interface TreeSize {
   readonly bytes: number;
-  /** Everything that takes an inode: files, folders, links, pipes. */
+  /** Everything that uses an inode: files, folders, links, pipes. */
   readonly files: number;
 }
 
 /**
- * Prints kibibytes and number of inodes of directory `$1`. A job deletes files while they are counted: complaints are no
- * failures, only an answer without a number is. Without `du --inodes` (busybox) each name counts as a file.
+ * Prints the kibibytes and the number of inodes of directory `$1`. A job may delete files while they are counted, so
+ * complaints are not failures; only a missing number is. Without `du --inodes` (busybox) each name counts as a file.
  */
 export const MEASURE = `
 echo "kibibytes $(du -sk -- "$1" 2>/dev/null)"

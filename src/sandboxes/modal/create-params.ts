@@ -7,7 +7,7 @@ import { toLifetimeMs, wholeSecondsMs } from "./durations.ts";
 const DEFAULT_LIFETIME_MS = 5 * 60 * 60_000;
 const DEFAULT_IDLE_MS = 20 * 60_000;
 
-/** Kept in the sandbox itself, so that whoever attaches to it knows where its commands start. */
+/** A variable of the sandbox itself, so that another process that attaches to it learns where commands start. */
 export const WORKDIR_VARIABLE = "PARALLEL_AGENTS_WORKDIR";
 
 /** The machine of a spec that names none. */
@@ -24,16 +24,21 @@ export const DEFAULT_MACHINE: MachineSpec = {
   idleTimeoutMs: null,
 };
 
-/** What a sandbox is given by name and the SDK wants as objects. */
+/** What the spec names and the SDK takes as objects. */
 export interface Mounts {
   readonly secrets: readonly Secret[];
   readonly volumes: Readonly<Record<string, Volume>>;
   readonly buckets: Readonly<Record<string, CloudBucketMount>>;
 }
 
+/** Time after which Modal ends the sandbox, milliseconds; `MAX_LIFETIME_MS` at most. */
 export const lifetimeOf = (machine: MachineSpec): number => toLifetimeMs(machine.lifetimeMs ?? DEFAULT_LIFETIME_MS);
 
-/** Everything the server needs to end and to find the sandbox without us is in its creation: times, name and tags. */
+/**
+ * The SDK's parameters for a sandbox. They contain all that Modal needs to end the sandbox, and we need to find it, if this
+ * process dies: time limits, name and tags.
+ * @source Modal JS SDK 0.11.1, SandboxCreateParams: times in milliseconds but whole seconds, memory in MiB
+ */
 export function toCreateParams(spec: SandboxSpec, mounts: Mounts): SandboxCreateParams {
   const machine = spec.machine ?? DEFAULT_MACHINE;
   return {
@@ -43,7 +48,7 @@ export function toCreateParams(spec: SandboxSpec, mounts: Mounts): SandboxCreate
     idleTimeoutMs: Math.min(wholeSecondsMs(machine.idleTimeoutMs ?? DEFAULT_IDLE_MS), lifetimeOf(machine)),
     cpu: machine.cpu ?? DEFAULT_CPU,
     memoryMiB: spec.memoryMiB ?? DEFAULT_MEMORY_MIB,
-    // The variables of the spec go with each command: they may be secrets, and are kept nowhere.
+    // The spec's variables are passed with each command instead, because they may be secrets and Modal would store them.
     env: { [WORKDIR_VARIABLE]: spec.workdir },
     ...(machine.gpu && { gpu: formatGpu(machine.gpu) }),
     ...(mounts.secrets.length > 0 && { secrets: [...mounts.secrets] }),
@@ -55,7 +60,11 @@ export function toCreateParams(spec: SandboxSpec, mounts: Mounts): SandboxCreate
   };
 }
 
-/** Both lists always, when there is one: an absent list allows everything of its kind, an empty one nothing. */
+/**
+ * The network parameters of a sandbox. Passes both lists or neither, because an absent list allows everything of its kind
+ * and an empty one nothing.
+ * @source Modal JS SDK 0.11.1, SandboxCreateParams
+ */
 export function toNetworkParams(
   network: NetworkPolicy,
 ): Pick<SandboxCreateParams, "blockNetwork" | "outboundCidrAllowlist" | "outboundDomainAllowlist"> {
@@ -65,7 +74,10 @@ export function toNetworkParams(
   return { outboundDomainAllowlist: [...network.domains], outboundCidrAllowlist: [...network.cidrs] };
 }
 
-/** Looks up, side by side, what the machine names. Rejects with what the SDK throws; `missing` says what to do then. */
+/**
+ * Looks up the secrets, volumes and buckets that the machine names, in parallel. Creates volumes that do not exist.
+ * @throws what the SDK throws; `missingMounts` is the message for a missing secret
+ */
 export async function findMounts(client: ModalClient, machine: MachineSpec): Promise<Mounts> {
   const secret = (name: string) => client.secrets.fromName(name);
   const [secrets, volumes, buckets] = await Promise.all([
@@ -92,6 +104,7 @@ export async function findMounts(client: ModalClient, machine: MachineSpec): Pro
   return { secrets, volumes: Object.fromEntries(volumes), buckets: Object.fromEntries(buckets) };
 }
 
+/** What to do about a secret that does not exist. */
 export function missingMounts(machine: MachineSpec): string {
   const secrets = [...machine.secrets, ...Object.values(machine.buckets).flatMap(({ secret }) => secret ?? [])];
   return `A Modal secret of the environment does not exist (${secrets.join(", ")}): check the names with "modal secret list", or run "modal secret create".`;

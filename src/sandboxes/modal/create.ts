@@ -5,23 +5,27 @@ import type { SandboxSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
 import { type Mounts, toCreateParams } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
-import { kindOf } from "./modal-error.ts";
-import { endByName, endSandbox, reportStray, type StrayDeps, type StrayName } from "./strays.ts";
+import { endSandbox } from "./end-sandbox.ts";
+import type { CallDeps } from "./limits.ts";
+import { type ErrorKind, kindOf } from "./modal-error.ts";
+import { endOrphan, type OrphanName, reportOrphan } from "./orphans.ts";
 
-export interface CreateDeps extends StrayDeps {
+export interface CreateDeps extends CallDeps {
   readonly client: ModalClient;
   readonly app: App;
+  /** Modal environment; null = the account's default. */
   readonly environment: string | null;
   readonly credentials: Credentials;
-  /** Work that nobody waits for but that is to be finished: the ending of late arrivals. */
+  /** Takes work that the provider finishes before it closes, such as ending sandboxes that arrive late. */
   readonly later: (work: Promise<unknown>) => void;
 }
 
 /**
- * Creates the sandbox, with the GPU of its spec if it names one. When Modal has the name already, the sandbox that has
- * it is one of ours whose creation went unanswered: it is ended, and the creation tried once more.
- * @throws PluginError `no_capacity`, `sandbox_create_timeout`, `sandbox_create_failed`, `cancelled`
- * @source Modal JS SDK 0.11.1, SandboxService.create; the time limit is `limits.createMs` for each of the two attempts
+ * Creates a sandbox. When its name is taken by a sandbox with the same tags, the reply to an earlier creation was lost:
+ * that sandbox is ended and the creation tried once more.
+ * @throws PluginError `no_capacity`, `sandbox_create_timeout`, `sandbox_create_failed`, `cancelled`. Each of the two attempts
+ * may take `limits.createMs`
+ * @source Modal JS SDK 0.11.1, SandboxService.create
  */
 export async function createSandbox(
   deps: CreateDeps,
@@ -32,9 +36,9 @@ export async function createSandbox(
 ): Promise<Sandbox> {
   const { client, app, clock, limits, log, credentials, later } = deps;
   const gpu = spec.machine?.gpu ?? null;
-  const stray: StrayName = { app: app.name ?? "", environment: deps.environment, name: spec.name, tags: spec.tags };
+  const orphan: OrphanName = { app: app.name ?? "", environment: deps.environment, name: spec.name, tags: spec.tags };
   const context = { doing: `create sandbox ${spec.name}`, credentials, ...(gpu && { gpu: formatGpu(gpu) }) };
-  const endLate = (late: Sandbox) => later(endSandbox(late, deps).catch(reportStray(log, spec.name)));
+  const endLate = (late: Sandbox) => later(endSandbox(late, deps).catch(reportOrphan(log, spec.name)));
   for (let attempt = 1; ; attempt += 1) {
     try {
       if (signal?.aborted) throw new AbandonedError(`Creating sandbox ${spec.name} was abandoned`);
@@ -48,18 +52,18 @@ export async function createSandbox(
       });
     } catch (error) {
       const kind = kindOf(error);
-      const ending = kind === "exists" || leavesOne(kind) ? endByName(client, stray, deps) : Promise.resolve(false);
-      // Names are ours alone: a sandbox of the same name and tags is one of a creation whose reply was lost.
+      const ending =
+        kind === "exists" || mayLeaveOrphan(kind) ? endOrphan(client, orphan, deps) : Promise.resolve(false);
       if (kind === "exists" && attempt === 1 && (await ending.catch(() => false))) continue;
-      const swept = ending.catch(reportStray(log, spec.name));
-      // The caller's next choice of GPU uses the same name; without a GPU nobody has to wait.
-      if (gpu !== null && kind !== "abandoned") await swept;
-      else later(swept);
+      const ended = ending.catch(reportOrphan(log, spec.name));
+      // After a GPU was refused, the caller may ask for another one under the same name, so the name must be free.
+      if (gpu !== null && kind !== "abandoned") await ended;
+      else later(ended);
       throw createFailure(error, context);
     }
   }
 }
 
-/** Whether a creation that failed so may have left a sandbox, queueing or alive. */
-const leavesOne = (kind: ReturnType<typeof kindOf>): boolean =>
+/** Whether a creation that failed this way may have left a sandbox, live or waiting for a machine. */
+const mayLeaveOrphan = (kind: ErrorKind): boolean =>
   kind === "timed_out" || kind === "abandoned" || kind === "unreachable" || kind === "capacity" || kind === "other";

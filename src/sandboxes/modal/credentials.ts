@@ -4,22 +4,22 @@ import { parse, TomlError } from "smol-toml";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** What speaks for the user at Modal, and where it was found, in words. Never logged. */
+/** The user's credentials at Modal. `source` says for messages where they were found. Tokens are never logged. */
 export type Credentials =
   | { readonly kind: "token"; readonly tokenId: string; readonly tokenSecret: string; readonly source: string }
-  /** The SDK reads these itself. */
+  /** OAuth tokens, which the SDK reads itself. */
   | { readonly kind: "oauth"; readonly source: string };
 
 export type FoundCredentials =
   | { readonly kind: "found"; readonly credentials: Credentials }
   | { readonly kind: "missing"; readonly message: string }
-  /** Something is there, and it cannot be used. */
+  /** Credentials exist but cannot be used. */
   | { readonly kind: "unusable"; readonly message: string };
 
 /**
- * Credentials from the environment, else from the file of `modal setup`. Loads nothing of the SDK.
- * @param readFile a file's text; null when there is none
- * @source Modal JS SDK 0.11.1, getProfile: the environment wins over the file, key by key; Modal's own command takes the
+ * Finds credentials in the environment, else in the file that `modal setup` writes. Does not load the SDK.
+ * @param readFile returns a file's text; null when there is no such file
+ * @source Modal JS SDK 0.11.1, getProfile: the environment overrides the file, key by key. Modal's own command uses the
  * profile named "default" when none is active
  */
 export function findCredentials(env: Env, readFile: (path: string) => string | null): FoundCredentials {
@@ -28,7 +28,7 @@ export function findCredentials(env: Env, readFile: (path: string) => string | n
   const profiles = text === null ? {} : parseProfiles(text);
   const wanted = env.MODAL_PROFILE || null;
   const complete = Boolean(env.MODAL_TOKEN_ID && env.MODAL_TOKEN_SECRET);
-  // The SDK takes a malformed file for an empty one.
+  // Reported here, because the SDK treats a malformed file as an empty one.
   if (profiles === null && !complete)
     return unusable(`${path} is not a file that "modal setup" writes. Run "modal setup" again.`);
   if (wanted !== null && !complete && !Object.hasOwn(profiles ?? {}, wanted)) {

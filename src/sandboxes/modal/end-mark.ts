@@ -1,19 +1,19 @@
 /*
- * A command's output, its start and its end come down one stream: the wrapper writes a line before the command exists
- * and a mark after it has ended. So the end of the output does not depend on who still holds the pipes, nor on time, and
+ * A command's start, output and end arrive in one stream: the wrapper writes a line before it starts the command, and a
+ * mark after the command has ended. So the end of the output depends neither on who still holds the pipes nor on time, and
  * the exit code arrives with the last byte.
  */
 
-/** Opens the mark; a control character nobody's output is full of, so that nothing is held back in vain. */
+/** First byte of the mark: a control character that output rarely contains, so that output is rarely held back. */
 const MARK_BYTE = 0x1e;
 
 const BEFORE_CODE = " ended with code ";
 const AFTER_CODE = "; what follows is of processes it left running]";
 
-/** The mark as a format of the shell's printf, with the exit code as its argument. A log that holds it reads well. */
+/** The mark as a format for the shell's printf; its argument is the exit code. The text is readable, since logs contain it. */
 export const endMarkFormat = (id: string): string => `\\036[${id}${BEFORE_CODE}%s${AFTER_CODE}\\n`;
 
-/** Finds the mark of one command in a stream, however the stream is cut. */
+/** Finds a command's mark in a stream, however the stream is split into chunks. */
 export class EndMarkScanner {
   readonly #opening: Buffer;
   #held: Buffer = Buffer.alloc(0);
@@ -22,7 +22,7 @@ export class EndMarkScanner {
     this.#opening = Buffer.from(`\x1e[${id}${BEFORE_CODE}`, "latin1");
   }
 
-  /** @returns the bytes that are certainly output, and the exit code once the mark has been seen */
+  /** @returns the bytes that are certainly output, and the exit code once the mark has arrived */
   push(chunk: Uint8Array): { readonly bytes: Uint8Array; readonly code: number | null } {
     const all =
       this.#held.length > 0
@@ -44,7 +44,7 @@ export class EndMarkScanner {
     return { bytes: all, code: null };
   }
 
-  /** What was held back, for a stream that ended without the mark. */
+  /** The bytes held back, for a stream that ended without a mark. */
   rest(): Uint8Array {
     const rest = this.#held;
     this.#held = Buffer.alloc(0);
@@ -57,7 +57,7 @@ export class EndMarkScanner {
   }
 }
 
-/** What follows the mark's opening: the code, a beginning of one, or somebody's imitation. */
+/** What follows the mark's opening: the exit code, "cut" when more bytes are needed, or text that only looks like a mark. */
 function readCode(text: string): number | "cut" | "imitation" {
   const [digits = ""] = /^\d{0,3}/.exec(text) ?? [];
   const after = text.slice(digits.length);

@@ -6,7 +6,7 @@ import { wholeSecondsMs } from "./durations.ts";
 export interface ExecOnce {
   readonly clock: Clock;
   readonly limitMs: number;
-  /** Opens the message of a missed deadline. */
+  /** Start of the message when the time limit passes: "Reading /x in sandbox sb-1". */
   readonly doing: string;
   readonly signal?: AbortSignal | undefined;
 }
@@ -17,14 +17,18 @@ export interface Ended {
   readonly stderr: Uint8Array;
 }
 
-/** Runs a short command of our own, which leaves nobody behind, to its end. Rejects with what the SDK throws. */
+/**
+ * Runs a short command of our own, which leaves no processes, and collects its output.
+ * @throws DeadlineError, AbandonedError, and what the SDK throws
+ * @source Modal JS SDK 0.11.1, Sandbox.exec; `timeoutMs` must be whole seconds
+ */
 export function execOnce(
   sandbox: ModalSandbox,
   argv: readonly string[],
   { clock, limitMs, doing, signal }: ExecOnce,
 ): Promise<Ended> {
   const run = async (): Promise<Ended> => {
-    // "pipe" always: under Bun "ignore" throws after the command has been started.
+    // Always "pipe": under Bun, "ignore" throws after the command has been started.
     const child = await sandbox.exec([...argv], {
       mode: "binary",
       stdout: "pipe",

@@ -14,8 +14,8 @@ const NUMBERS: Readonly<Record<SandboxSignal, number>> = {
 };
 
 /**
- * What a shell's code for a command means. 128 + n is a death by signal n when we sent that signal; otherwise it may as
- * well be the command's own code, and is reported as it is.
+ * What a shell's exit code for a command means. 128 + n is death by signal n if we sent that signal. Otherwise it may be the
+ * command's own code, and is reported unchanged.
  */
 export function toExitStatus(code: number, sent: ReadonlySet<SandboxSignal>): ExitStatus {
   for (const signal of sent) if (code === 128 + NUMBERS[signal]) return { kind: "signalled", signal };

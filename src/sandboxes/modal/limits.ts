@@ -1,27 +1,30 @@
-/** How long we wait for what, milliseconds. Every call of the SDK has one of these around it. */
+import type { Clock } from "../../shared/clock.ts";
+import type { Log } from "../../shared/log.ts";
+
+/** Time limits, milliseconds. Every call of the SDK has one of these. */
 export interface ModalLimits {
   /** A question to the control plane: an app, a secret, tags, whether a sandbox lives. */
   readonly callMs: number;
-  /** The building of an image. */
+  /** Building an image. */
   readonly buildMs: number;
-  /** From asking for a sandbox to its first command, for each kind of GPU tried. */
+  /** From asking for a sandbox to its first command. */
   readonly createMs: number;
-  /** From asking for a command to its first sign of life. */
+  /** From asking for a command to its first output line. */
   readonly startMs: number;
   /** A short command of our own in a sandbox. */
   readonly execMs: number;
   /** A file, plus a second for each `fileBytesPerSecond`. */
   readonly fileMs: number;
   readonly fileBytesPerSecond: number;
-  /** The exit code of a command whose output has ended. */
+  /** Asking for the exit code of a command whose output has ended. */
   readonly exitMs: number;
-  /** What is already known to have ended may still bring its last words for so long. */
+  /** How long the last output of a command or sandbox that is known to have ended may take to arrive. */
   readonly graceMs: number;
-  /** A snapshot's own budget; the SDK's is 55 s. */
+  /** A snapshot; the SDK's own default is 55 s. */
   readonly snapshotMs: number;
-  /** Between two looks at whether a sandbox still lives. */
+  /** Between two checks of whether a sandbox still lives. */
   readonly pollMs: number;
-  /** For a terminated sandbox to be seen ended. */
+  /** For a terminated sandbox to be reported as ended. */
   readonly terminateMs: number;
 }
 
@@ -37,3 +40,10 @@ export const DEFAULT_LIMITS: Omit<ModalLimits, "createMs" | "snapshotMs"> = {
   pollMs: 15_000,
   terminateMs: 10_000,
 };
+
+/** What every function that calls the SDK needs. */
+export interface CallDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: ModalLimits;
+}

@@ -2,10 +2,10 @@ import type { ModalClient } from "modal";
 import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { ListedSandbox } from "../port.ts";
-import { isRetryable, kindOf, wordsOf } from "./modal-error.ts";
-import type { StrayDeps } from "./strays.ts";
+import type { CallDeps } from "./limits.ts";
+import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
 
-/** @source Modal's server lists at most 100 a page, newest first; its times are seconds with fractions */
+/** @source Modal's server lists at most 100 sandboxes per page, newest first; times are fractional seconds since the epoch */
 const SAME_MOMENT_S = 1e-6;
 const MAX_PAGES = 200;
 
@@ -13,14 +13,16 @@ type Page = Awaited<ReturnType<ModalClient["cpClient"]["sandboxList"]>>;
 type Info = Page["sandboxes"][number];
 
 /**
- * The sandboxes of an app that run. The SDK's own listing gives bare handles, of one backend or of both depending on a
- * setting; here both are asked, and their answers hold tags and times. @throws PluginError `sandbox_lost`
+ * The live sandboxes of an app, with their tags. Asks both of Modal's backends directly: the SDK's own listing returns bare
+ * handles without tags and times, and asks only one backend unless configured otherwise.
+ * @throws PluginError `sandbox_lost`: retryable unless Modal refused the call
+ * @source Modal JS SDK 0.11.1, cpClient: SandboxListV2 and SandboxList
  */
 export async function listSandboxes(
   client: ModalClient,
   appID: string,
   environment: string | null,
-  deps: StrayDeps,
+  deps: CallDeps,
 ): Promise<readonly ListedSandbox[]> {
   const { clock, limits, log } = deps;
   const limit = { clock, limitMs: limits.callMs, doing: "Listing the sandboxes" };
@@ -39,7 +41,7 @@ export async function listSandboxes(
       for (const info of sandboxes) found.set(info.id, info);
       const last = sandboxes.at(-1);
       if (last === undefined || found.size === known) break;
-      // Those of the same moment once more: a page may end in the middle of them.
+      // Asks for the last moment again, because the page may have ended in the middle of its sandboxes.
       before = last.createdAt + SAME_MOMENT_S;
     }
     return [...found.values()];
@@ -53,7 +55,7 @@ export async function listSandboxes(
         client.cpClient.sandboxList({ ...request, ...(beforeTimestamp !== undefined && { beforeTimestamp }) }),
       ).catch((error: unknown) => {
         if (isRetryable(kindOf(error)) !== null) throw error;
-        log("debug", "The older listing is not offered", { error: wordsOf(error) });
+        log("debug", "The older listing is not offered", { error: messageOf(error) });
         return [];
       }),
     ]);
@@ -66,14 +68,14 @@ export async function listSandboxes(
       })),
     );
   } catch (error) {
-    throw new PluginError("sandbox_lost", `Could not list the sandboxes of the Modal app: ${wordsOf(error)}`, {
+    throw new PluginError("sandbox_lost", `Could not list the sandboxes of the Modal app: ${messageOf(error)}`, {
       cause: error,
       retryable: isRetryable(kindOf(error)),
     });
   }
 }
 
-async function tagsOf(client: ModalClient, info: Info, { clock, limits }: StrayDeps): Promise<Record<string, string>> {
+async function tagsOf(client: ModalClient, info: Info, { clock, limits }: CallDeps): Promise<Record<string, string>> {
   if (info.tags.length > 0) return Object.fromEntries(info.tags.map(({ tagName, tagValue }) => [tagName, tagValue]));
   const sandbox = await client.sandboxes.fromId(info.id);
   try {

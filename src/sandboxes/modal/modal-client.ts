@@ -4,12 +4,13 @@ import type { Clock } from "../../shared/clock.ts";
 import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
+import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
 import type { ModalLimits } from "./limits.ts";
 import { loadSdk } from "./sdk.ts";
 
-/** The server may ask us to come back later; for longer than this the caller decides. */
+/** Longest delay the server may ask for before the call fails instead of waiting. */
 const MAX_THROTTLE_SECONDS = 30;
 
 export interface ModalAccessDeps {
@@ -18,45 +19,34 @@ export interface ModalAccessDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: ModalLimits;
-  /** In place of `import("modal")`. */
+  /** Replaces `import("modal")` in tests. */
   readonly load?: () => Promise<unknown>;
 }
 
-/** The client and the app, made on first use and remembered once they are there. */
+/** The SDK's client and our app, made on first use. After a failure they are tried again: the user may fix the cause. */
 export class ModalAccess {
   readonly #deps: ModalAccessDeps;
-  #client: Promise<ModalClient> | null = null;
-  #app: Promise<App> | null = null;
+  readonly #client = memoizeUntilFailure(() => this.#connect());
+  /** @throws PluginError `sandbox_create_failed`, `sandbox_create_timeout`, with the remedy */
+  readonly app = memoizeUntilFailure(() => this.#findApp());
   #closed = false;
 
   constructor(deps: ModalAccessDeps) {
     this.#deps = deps;
   }
 
+  /** @throws PluginError `sandbox_create_failed`, with the remedy */
   client(): Promise<ModalClient> {
     if (this.#closed)
       return Promise.reject(
         new PluginError("sandbox_create_failed", "The Modal provider is closed.", { retryable: false }),
       );
-    this.#client ??= this.#connect().catch((error: unknown) => {
-      this.#client = null; // Only a success is remembered: the user may repair what was wrong.
-      throw error;
-    });
-    return this.#client;
-  }
-
-  /** @throws PluginError `sandbox_create_failed`, with the remedy */
-  app(): Promise<App> {
-    this.#app ??= this.#findApp().catch((error: unknown) => {
-      this.#app = null;
-      throw error;
-    });
-    return this.#app;
+    return this.#client();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    (await this.#client?.catch(() => null))?.close();
+    (await this.#client.current()?.catch(() => null))?.close(); // one that failed to connect holds nothing
   }
 
   async #connect(): Promise<ModalClient> {
@@ -68,7 +58,7 @@ export class ModalAccess {
         ...(tokenId !== undefined && tokenSecret !== undefined && { tokenId, tokenSecret }),
         ...(options.environment !== null && { environment: options.environment }),
         maxThrottleWaitSecs: MAX_THROTTLE_SECONDS,
-        // Its own writes to stderr, over the terminal UI.
+        // The SDK's default logger writes to stderr, which is OpenCode's terminal UI.
         logger: toSdkLogger(log),
         logLevel: "warn",
       });
@@ -99,7 +89,7 @@ export class ModalAccess {
 
 const missingApp = ({ app, environment }: ModalAccessDeps["options"]): string =>
   environment === null
-    ? `The Modal app "${app}" could neither be found nor made: check modal.app, and that the account has a default environment.`
+    ? `The Modal app "${app}" could neither be found nor created: check modal.app, and that the account has a default environment.`
     : `The Modal environment "${environment}" or its app "${app}" does not exist: check modal.environment and modal.app, or run "modal environment create ${environment}".`;
 
 function toSdkLogger(log: Log): Logger {

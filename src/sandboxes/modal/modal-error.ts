@@ -1,25 +1,24 @@
 import { AbandonedError, DeadlineError } from "../../shared/deadline.ts";
 
 /*
- * What the SDK throws, told apart by shape: the class name and, for failures of gRPC, the status code. Classes cannot
- * be compared (the SDK does not export the one of gRPC, and two copies of a package have two of each), and messages
- * are never searched.
+ * Kinds of errors that the SDK throws, recognised by class name and, for gRPC, by status code. Classes cannot be compared:
+ * the SDK does not export gRPC's class, and two copies of a package have different classes. Messages are never searched.
  */
 
 export type ErrorKind =
-  /** The thing named does not exist, or no longer. */
+  /** The named thing does not exist, or no longer exists. */
   | "gone"
-  /** Nobody could be asked: no network, a server in trouble, a connection cut. */
+  /** No answer came: no network, a failing server, a lost connection. */
   | "unreachable"
-  /** The account has reached a limit of its own. */
+  /** The account has reached one of its limits. */
   | "quota"
-  /** No machine of the kind is free. */
+  /** No machine of the requested kind is free. */
   | "capacity"
   | "unauthorized"
-  /** Asked for in a way Modal does not accept. */
+  /** Modal does not accept the request. */
   | "invalid"
   | "exists"
-  /** Our own time limit, or a time limit of the call's. */
+  /** Our time limit passed, or that of the call itself. */
   | "timed_out"
   | "abandoned"
   | "other";
@@ -44,7 +43,7 @@ const BY_STATUS: Readonly<Record<number, ErrorKind>> = {
 const BY_NAME: Readonly<Record<string, ErrorKind>> = {
   NotFoundError: "gone",
   ClientClosedError: "gone",
-  // A sandbox that ended before it was scheduled.
+  // The sandbox ended before it was scheduled.
   ConflictError: "gone",
   AlreadyExistsError: "exists",
   InvalidError: "invalid",
@@ -61,20 +60,20 @@ export function kindOf(error: unknown): ErrorKind {
   return Object.hasOwn(BY_NAME, name) ? (BY_NAME[name] ?? "other") : "other";
 }
 
-/** Whether asking again later may help; null when nobody knows. */
+/** Whether trying again later may help; null when unknown. */
 export function isRetryable(kind: ErrorKind): boolean | null {
   if (kind === "unreachable" || kind === "quota" || kind === "capacity" || kind === "timed_out") return true;
   return kind === "other" ? null : false;
 }
 
-/** What the server or the SDK says, without the gRPC path in front. */
-export function wordsOf(error: unknown): string {
+/** The message of the server or the SDK, without the gRPC method in front, cut to `MAX_CHARS`. */
+export function messageOf(error: unknown): string {
   const { details, message } = shapeOf(error);
-  const words = (details || message).trim();
-  return words.length > MAX_WORDS ? `${words.slice(0, MAX_WORDS)} …` : words;
+  const whole = (details || message).trim();
+  return whole.length > MAX_CHARS ? `${whole.slice(0, MAX_CHARS)} …` : whole;
 }
 
-const MAX_WORDS = 600;
+const MAX_CHARS = 600;
 
 export const nameOf = (error: unknown): string => shapeOf(error).name;
 

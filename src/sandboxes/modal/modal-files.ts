@@ -1,19 +1,19 @@
 import { PluginError } from "../../shared/error-code.ts";
 import { FileError, type FileErrorCode } from "../port.ts";
-import { nameOf, wordsOf } from "./modal-error.ts";
+import { messageOf, nameOf } from "./modal-error.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
 
 /*
- * Writing goes through the SDK's file API, which streams and resumes. Reading does not: it knows no ranges, and would
- * bring a log of a gigabyte whole to show its last lines. A short script reads what was asked for, in one exec.
+ * Files are written through the SDK's file API, which streams and resumes. They are read by a short script in one exec,
+ * because the file API cannot read ranges: it would fetch a whole gigabyte log to show its last lines.
  */
 
-const CODES: Readonly<Record<number, { readonly code: FileErrorCode; readonly says: string }>> = {
-  41: { code: "file_not_found", says: "does not exist" },
-  42: { code: "is_directory", says: "is a directory" },
-  43: { code: "permission_denied", says: "may not be accessed" },
-  44: { code: "file_failed", says: "is not a regular file" },
-  45: { code: "file_failed", says: "could not be read" },
+const CODES: Readonly<Record<number, { readonly code: FileErrorCode; readonly problem: string }>> = {
+  41: { code: "file_not_found", problem: "does not exist" },
+  42: { code: "is_directory", problem: "is a directory" },
+  43: { code: "permission_denied", problem: "may not be accessed" },
+  44: { code: "file_failed", problem: "is not a regular file" },
+  45: { code: "file_failed", problem: "could not be read" },
 };
 
 const READ = `f=$1
@@ -28,7 +28,12 @@ const READ = `f=$1
 [ -f "$f" ] || exit 44
 if [ "$2" = 1 ]; then head -c "$3" -- "$f" 2>/dev/null; else tail -c "+$2" -- "$f" 2>/dev/null | head -c "$3"; fi || exit 45`;
 
-/** @param path absolute */
+/**
+ * Reads part of a file.
+ * @param path absolute
+ * @param range bytes: at most `maxBytes` from `offset`
+ * @throws FileError; PluginError `sandbox_lost`
+ */
 export async function readModalFile(
   core: SandboxCore,
   path: string,
@@ -36,11 +41,11 @@ export async function readModalFile(
 ): Promise<Uint8Array> {
   const argv = ["/bin/sh", "-c", READ, "read", path, String(range.offset + 1), String(range.maxBytes)];
   const limitMs = fileLimitMs(core, Math.min(range.maxBytes, 1024 ** 3));
-  const { code, stdout } = await core.execOnce(argv, `Reading ${path}`, limitMs).catch(core.rethrowLost);
+  const { code, stdout } = await core.execOnce(argv, `Reading ${path}`, limitMs).catch(core.rethrowTranslated);
   if (code === 0) return stdout;
   const known = CODES[code];
-  if (known) throw new FileError(known.code, `Could not read ${path}: it ${known.says}.`);
-  const why = await core.whyEnded();
+  if (known) throw new FileError(known.code, `Could not read ${path}: it ${known.problem}.`);
+  const why = await core.findEndReason();
   if (why !== null)
     throw new PluginError("sandbox_lost", `Could not read ${path}: sandbox ${core.id} has ended: ${why}.`, {
       retryable: false,
@@ -56,7 +61,12 @@ const WRITE_ERRORS: Readonly<Record<string, FileErrorCode>> = {
   SandboxFilesystemFileTooLargeError: "file_failed",
 };
 
-/** @param path absolute */
+/**
+ * Writes a whole file, and makes it executable if asked to.
+ * @param path absolute
+ * @throws FileError; PluginError `sandbox_lost`
+ * @source Modal JS SDK 0.11.1, SandboxFilesystem.writeBytes and its SandboxFilesystem…Error classes
+ */
 export async function writeModalFile(
   core: SandboxCore,
   path: string,
@@ -70,12 +80,12 @@ export async function writeModalFile(
   } catch (error) {
     const name = nameOf(error);
     const code = Object.hasOwn(WRITE_ERRORS, name) ? WRITE_ERRORS[name] : undefined;
-    if (code !== undefined) throw new FileError(code, `Could not write ${path}: ${wordsOf(error)}`, { cause: error });
-    // The SDK makes two of all failures beneath: "unexpected", and a missing sandbox, which may only be out of reach.
-    const lost = await core.toLost(error);
-    if (name === "SandboxFilesystemError" && (await core.whyEnded()) === null)
-      throw new FileError("file_failed", `Could not write ${path}: ${wordsOf(error)}`, { cause: error });
-    throw lost instanceof PluginError && name === "NotFoundError" && (await core.whyEnded()) === null
+    if (code !== undefined) throw new FileError(code, `Could not write ${path}: ${messageOf(error)}`, { cause: error });
+    // The SDK reports every failure below as "unexpected" or as a missing sandbox, which may just be unreachable.
+    const lost = await core.translate(error);
+    if (name === "SandboxFilesystemError" && (await core.findEndReason()) === null)
+      throw new FileError("file_failed", `Could not write ${path}: ${messageOf(error)}`, { cause: error });
+    throw lost instanceof PluginError && name === "NotFoundError" && (await core.findEndReason()) === null
       ? new PluginError("sandbox_lost", `Sandbox ${core.id} could not be reached to write ${path}.`, {
           cause: error,
           retryable: true,
@@ -85,7 +95,7 @@ export async function writeModalFile(
   if (!executable) return;
   const { code } = await core
     .execOnce(["chmod", "+x", "--", path], `Making ${path} executable`)
-    .catch(core.rethrowLost);
+    .catch(core.rethrowTranslated);
   if (code !== 0) throw new FileError("file_failed", `Could not make ${path} executable: chmod ended with ${code}.`);
 }
 

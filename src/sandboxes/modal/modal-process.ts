@@ -5,21 +5,26 @@ import { PluginError } from "../../shared/error-code.ts";
 import { type ExecRequest, type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { toExitStatus } from "./exit-status.ts";
-import { wordsOf } from "./modal-error.ts";
+import { messageOf } from "./modal-error.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { openOutput } from "./output-reader.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
 import { logPathOf, NO_WORKDIR, pidPathOf, SIGNAL_SCRIPT, STARTED, wrapperScript } from "./wrapper-script.ts";
 
 const STDIN_CHUNK_BYTES = 256 * 1024;
-// The SDK counts 65,536 UTF-16 units over all arguments; the server may count bytes.
+// The SDK allows 65,536 UTF-16 units over all arguments; the server may count bytes instead.
 const MAX_SCRIPT_BYTES = 60_000;
 const MAX_WORD_BYTES = 120_000;
 const CLOSED_INPUT = "The command has closed its input.";
 
 type Child = ContainerProcess<Uint8Array>;
 
-/** @throws PluginError `sandbox_lost`; FileError `file_not_found` for a missing working directory */
+/**
+ * Starts a command through the wrapper script, and returns once the command is about to run.
+ * @throws PluginError `sandbox_lost`; FileError `file_not_found` for a missing working directory, `file_failed` for a command
+ * that cannot be started
+ * @source Modal JS SDK 0.11.1, Sandbox.exec
+ */
 export async function startModalProcess(
   core: SandboxCore,
   request: ExecRequest & { readonly workdir: string },
@@ -32,27 +37,27 @@ export async function startModalProcess(
   const argv = await core.shipScript(script, MAX_SCRIPT_BYTES, id);
   const kill = () =>
     signalByID(core, id, "SIGKILL").catch((error: unknown) =>
-      core.log("debug", "A command that started late was not killed", { sandboxID: core.id, error: wordsOf(error) }),
+      core.log("debug", "A command that started late was not killed", { sandboxID: core.id, error: messageOf(error) }),
     );
   const starting = core.call((sandbox) =>
     sandbox.exec(argv, {
       mode: "binary",
       stdout: "pipe",
       stderr: "pipe",
-      // The server ends it with the sandbox at the latest; without a limit the SDK waits for its end for ever.
+      // The sandbox's lifetime, which ends the command anyway: without a limit the SDK would wait for its end forever.
       timeoutMs: wholeSecondsMs(core.lifetimeMs),
       env: usableNames({ ...core.env, ...request.env }),
       pty: terminal === "modal",
     }),
   );
   const limits = { clock: core.clock, limitMs: core.limits.startMs, doing: `Starting a command in sandbox ${core.id}` };
-  const child: Child = await within(starting, { ...limits, onLate: () => void kill() }).catch(core.rethrowLost);
+  const child: Child = await within(starting, { ...limits, onLate: () => void kill() }).catch(core.rethrowTranslated);
   const queue = new OutputQueue(() => output.resume());
   const output = openOutput(child, id, queue, core.clock);
   const first = await within(output.firstLine, limits).catch(async (error: unknown) => {
     output.stop();
     void kill();
-    throw await core.toLost(error);
+    throw await core.translate(error);
   });
   if (first.startsWith(`${STARTED} `)) return processOf(core, child, id, first.slice(2), queue, output, keepLog);
   if (first === NO_WORKDIR) {
@@ -64,16 +69,17 @@ export async function startModalProcess(
   if (code !== null)
     throw new FileError(
       "file_failed",
-      `The command could not be started: the shell that was to do so ended with ${code}.`,
+      `The command could not be started: the shell that should start it ended with ${code}.`,
     );
   const why =
-    (await core.whyEnded()) ?? (output.failure() === null ? "its shell did not answer" : wordsOf(output.failure()));
+    (await core.findEndReason()) ??
+    (output.failure() === null ? "its shell did not answer" : messageOf(output.failure()));
   throw new PluginError("sandbox_lost", `The command was not started in sandbox ${core.id}: ${why}.`, {
     retryable: null,
   });
 }
 
-/** No system takes an argument of 128 KiB. A shell's script, the only one that is ever so long, it can read from a file. */
+/** Linux accepts no argument of 128 KiB. A shell's script can be longer, so it goes into a file that the shell reads. */
 async function shipLongScript(core: SandboxCore, argv: readonly string[], id: string): Promise<readonly string[]> {
   const isLong = argv.map((word) => Buffer.byteLength(word) > MAX_WORD_BYTES);
   if (!isLong.includes(true)) return argv;
@@ -104,7 +110,7 @@ function processOf(
   };
   const unknown = (reason: string): ExitStatus => ({ kind: "unknown", reason });
   const endedMeanwhile = (why: string) => unknown(`the sandbox ended while the command was running: ${why}`);
-  /** Without the mark only the server knows, of the wrapper and not of the command. */
+  /** Settles a command without a mark by the server's answer, which is about the wrapper and not the command. */
   const askServer = async () => {
     const code = await within(waitFor(child, waiting.signal), {
       clock: core.clock,
@@ -112,14 +118,16 @@ function processOf(
       doing: "Asking for an exit code",
     }).catch(() => null);
     if (over) return;
-    // A reader that lags may still find the mark, which knows more.
-    if (code !== null && core.why === null) await sleep(core.clock, core.limits.graceMs, waiting.signal);
+    // A slow reader may still reach the mark, which is more precise.
+    if (code !== null && core.endReason === null) await sleep(core.clock, core.limits.graceMs, waiting.signal);
     if (over) return;
-    const why = await core.whyEnded();
+    const why = await core.findEndReason();
     if (why !== null) settle(endedMeanwhile(why));
     else if (code === null)
       settle(
-        unknown(`its end could not be learnt${output.failure() === null ? "" : `: ${wordsOf(output.failure())}`}`),
+        unknown(
+          `how it ended could not be determined${output.failure() === null ? "" : `: ${messageOf(output.failure())}`}`,
+        ),
       );
     else if (code > 128 && toExitStatus(code, sent).kind === "exited")
       settle(unknown(`it ended without reporting its exit code; what ran it ended with ${code}`));
@@ -131,7 +139,7 @@ function processOf(
   });
   void core.ended.then(async () => {
     await sleep(core.clock, core.limits.graceMs, waiting.signal);
-    settle(endedMeanwhile((await core.whyEnded()) ?? "it was terminated"));
+    settle(endedMeanwhile((await core.findEndReason()) ?? "it was terminated"));
     output.stop();
   });
   const input = openInput(child, exit);
@@ -146,11 +154,11 @@ function processOf(
       if (over) return;
       sent.add(signal);
       await signalByID(core, id, signal).catch(async (error: unknown) => {
-        if (over || (await core.whyEnded()) !== null) return;
-        throw await core.toLost(error);
+        if (over || (await core.findEndReason()) !== null) return;
+        throw await core.translate(error);
       });
       if (signal !== "SIGKILL") return;
-      // Nobody survives it: also where nobody reads the output up to the mark, the exit is told.
+      // Nothing survives SIGKILL, so the exit is settled even if nobody reads the output up to the mark.
       void askServer()
         .then(() => sleep(core.clock, core.limits.graceMs))
         .then(() => output.stop());
@@ -158,7 +166,7 @@ function processOf(
   };
 }
 
-/** The SDK's own `wait` goes on for ever while the server is away; its inner form can be told to stop. */
+/** The SDK's `wait` retries forever while the server is unreachable; its internal form takes a signal to stop it. */
 const waitFor = (child: Child, signal: AbortSignal): Promise<number> =>
   typeof child._wait === "function" ? child._wait(signal) : child.wait();
 
@@ -175,7 +183,7 @@ function openInput(child: Child, exit: Promise<ExitStatus>) {
     Promise.race([work, exit.then(() => Promise.reject(new Error(CLOSED_INPUT)))]);
   const open = () => {
     writer ??= child.stdin.getWriter();
-    writer.closed.catch(() => {}); // Its failures are those of the writes.
+    writer.closed.catch(() => {}); // the writes report the same failures
     return writer;
   };
   return {
@@ -187,7 +195,7 @@ function openInput(child: Child, exit: Promise<ExitStatus>) {
         throw new Error(CLOSED_INPUT, { cause });
       }
     },
-    // A command that has ended, or has closed its input itself, is content too.
+    // Closing succeeds too if the command has ended or has closed its input itself.
     close: (): Promise<void> => untilExit(open().close()).catch(() => {}),
   };
 }

@@ -11,38 +11,39 @@ import { createFailure } from "./create-failure.ts";
 import { DEFAULT_MACHINE, findMounts, lifetimeOf, missingMounts } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
 import { MAX_LIFETIME_MS, toTtlMs } from "./durations.ts";
-import { expired, ImageBook } from "./image.ts";
+import { endSandbox } from "./end-sandbox.ts";
+import { expired, ImageCache } from "./image-cache.ts";
 import { DEFAULT_LIMITS, type ModalLimits } from "./limits.ts";
 import { listSandboxes } from "./listing.ts";
 import { ModalAccess } from "./modal-client.ts";
-import { isRetryable, kindOf, wordsOf } from "./modal-error.ts";
+import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import { ModalSandbox } from "./modal-sandbox.ts";
 import { createModalSnapshots, restoreDirectory } from "./modal-snapshots.ts";
+import { reportOrphan } from "./orphans.ts";
 import { type Prepared, prepareSandbox, readDevices, readPorts } from "./prepare.ts";
 import { SandboxCore } from "./sandbox-core.ts";
-import { endSandbox, reportStray } from "./strays.ts";
 
 export interface ModalProviderDeps {
   readonly options: Options["modal"];
   readonly credentials: Credentials;
   readonly clock: Clock;
   readonly log: Log;
-  /** Unique, of `[A-Za-z0-9_-]`. */
+  /** Unique ids of `[A-Za-z0-9_-]`. */
   readonly ids: () => string;
   readonly limits?: Partial<ModalLimits>;
-  /** In place of `import("modal")`. */
+  /** Replaces `import("modal")` in tests. */
   readonly load?: () => Promise<unknown>;
 }
 
-/** Sandboxes on Modal. Nothing is loaded or asked before the first call. */
+/** Sandboxes on Modal. Loads and asks nothing before the first call. */
 export const createModalProvider = (deps: ModalProviderDeps): SandboxProvider => new ModalProvider(deps);
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const MIN_PREPARE_MS = 5_000;
 
 /*
- * M1: a sandbox that was created is returned, or ended; nothing in between. M2: `#live` holds one handle per id, so that
- * a sandbox has one watch and one connection.
+ * M1: a sandbox that was created is returned or ended, never neither. M2: `#live` holds one handle per id, so that a sandbox
+ * is polled once and has one connection.
  */
 class ModalProvider implements SandboxProvider {
   readonly name = "modal";
@@ -51,7 +52,7 @@ class ModalProvider implements SandboxProvider {
   readonly #deps: ModalProviderDeps;
   readonly #limits: ModalLimits;
   readonly #access: ModalAccess;
-  readonly #images: ImageBook;
+  readonly #images: ImageCache;
   readonly #live = new Map<string, ModalSandbox>();
   readonly #attaching = new Map<string, Promise<ModalSandbox>>();
   readonly #later = new Set<Promise<unknown>>();
@@ -68,7 +69,7 @@ class ModalProvider implements SandboxProvider {
     };
     const shared = { ...deps, limits: this.#limits, later: (work: Promise<unknown>) => this.#finishLater(work) };
     this.#access = new ModalAccess(shared);
-    this.#images = new ImageBook(shared);
+    this.#images = new ImageCache(shared);
     this.snapshots = createModalSnapshots({
       ...shared,
       client: () => this.#access.client(),
@@ -78,8 +79,8 @@ class ModalProvider implements SandboxProvider {
   }
 
   create(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
-    // The limit is inside, step by step; here only the caller's own patience counts.
-    return within(this.#make(spec, signal), {
+    // The steps have their own time limits; this only makes an abort reject at once.
+    return within(this.#create(spec, signal), {
       clock: this.#deps.clock,
       limitMs: Number.MAX_SAFE_INTEGER,
       doing: `Creating sandbox ${spec.name}`,
@@ -87,7 +88,7 @@ class ModalProvider implements SandboxProvider {
       onLate: (late) => this.#finishLater(late.terminate()),
     }).catch((error: unknown) => {
       if (error instanceof AbandonedError)
-        throw new PluginError("cancelled", `The creation of sandbox ${spec.name} was cancelled.`, {
+        throw new PluginError("cancelled", `Cancelled while creating sandbox ${spec.name}.`, {
           cause: error,
           retryable: false,
         });
@@ -95,7 +96,7 @@ class ModalProvider implements SandboxProvider {
     });
   }
 
-  async #make(spec: SandboxSpec, signal?: AbortSignal): Promise<ModalSandbox> {
+  async #create(spec: SandboxSpec, signal?: AbortSignal): Promise<ModalSandbox> {
     if (this.#closed)
       throw new PluginError("sandbox_create_failed", "The Modal provider is closed.", { retryable: false });
     if (!NAME.test(spec.name))
@@ -124,7 +125,7 @@ class ModalProvider implements SandboxProvider {
       });
     });
     const deps: CreateDeps = {
-      ...this.#stray(),
+      ...this.#callDeps(),
       client,
       app,
       environment: options.environment,
@@ -145,14 +146,14 @@ class ModalProvider implements SandboxProvider {
         readPorts(target, machine.ports, this.#limits.callMs),
       ]);
       if (spec.snapshotID !== null)
-        await restoreDirectory(client, sandbox, spec.snapshotID, this.#stray(), this.#deps.ids());
+        await restoreDirectory(client, sandbox, spec.snapshotID, this.#callDeps(), this.#deps.ids());
       if (this.#closed)
         throw new PluginError("sandbox_create_failed", "The Modal provider was closed meanwhile.", {
           retryable: false,
         });
       return this.#hold(sandbox, prepared, { lifetimeMs: lifetimeOf(machine), gpu, ports, env: spec.env });
     } catch (error) {
-      this.#finishLater(endSandbox(sandbox, this.#stray()).catch(reportStray(this.#deps.log, spec.name))); // M1
+      this.#finishLater(endSandbox(sandbox, this.#callDeps()).catch(reportOrphan(this.#deps.log, spec.name))); // M1
       throw createFailure(error, { doing: `prepare sandbox ${spec.name}`, credentials });
     }
   }
@@ -166,7 +167,7 @@ class ModalProvider implements SandboxProvider {
   }
 
   async #find(sandboxID: string, env: Readonly<Record<string, string>>): Promise<ModalSandbox> {
-    const { sandbox, prepared, gpu } = await findSandbox(() => this.#access.client(), sandboxID, this.#stray());
+    const { sandbox, prepared, gpu } = await findSandbox(() => this.#access.client(), sandboxID, this.#callDeps());
     return this.#hold(sandbox, prepared, { lifetimeMs: MAX_LIFETIME_MS, gpu, ports: [], env });
   }
 
@@ -189,7 +190,7 @@ class ModalProvider implements SandboxProvider {
       lifetimeMs: more.lifetimeMs,
       env: more.env,
     });
-    const held = new ModalSandbox({
+    const live = new ModalSandbox({
       core,
       workdir,
       home,
@@ -198,53 +199,53 @@ class ModalProvider implements SandboxProvider {
       ports: more.ports,
       terminate: () => this.terminate(core.id),
     });
-    this.#live.set(core.id, held); // M2
+    this.#live.set(core.id, live); // M2
     void core.ended.then(() => {
-      if (this.#live.get(core.id) === held) this.#live.delete(core.id);
+      if (this.#live.get(core.id) === live) this.#live.delete(core.id);
       core.detach();
     });
-    return held;
+    return live;
   }
 
   async terminate(sandboxID: string): Promise<void> {
     if (!isSandboxID(sandboxID)) return;
     await this.#attaching.get(sandboxID)?.catch(() => {});
-    const held = this.#live.get(sandboxID);
+    const live = this.#live.get(sandboxID);
     const client = await this.#access.client();
-    // A handle of its own: the held one may be detached while commands still read their last output.
+    // A new handle, because ending detaches it while commands may still read their last output through the live one.
     const sandbox = await client.sandboxes.fromId(sandboxID);
-    await endSandbox(sandbox, this.#stray()).catch((error: unknown) => {
-      throw new PluginError("sandbox_lost", `Sandbox ${sandboxID} could not be ended: ${wordsOf(error)}`, {
+    await endSandbox(sandbox, this.#callDeps()).catch((error: unknown) => {
+      throw new PluginError("sandbox_lost", `Sandbox ${sandboxID} could not be ended: ${messageOf(error)}`, {
         cause: error,
         retryable: isRetryable(kindOf(error)),
       });
     });
-    held?.core.end("it was terminated");
+    live?.core.end("it was terminated");
   }
 
   async list(): Promise<readonly ListedSandbox[]> {
     const client = await this.#access.client();
-    return listSandboxes(client, (await this.#access.app()).appId, this.#deps.options.environment, this.#stray());
+    return listSandboxes(client, (await this.#access.app()).appId, this.#deps.options.environment, this.#callDeps());
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const held of this.#live.values()) held.core.end("this process let go of it");
+    for (const live of this.#live.values()) live.core.end("this process released it");
     await Promise.allSettled([...this.#attaching.values(), ...this.#later]);
     await this.#access.close();
   }
 
-  #stray() {
+  #callDeps() {
     return { clock: this.#deps.clock, log: this.#deps.log, limits: this.#limits };
   }
 
   #finishLater(work: Promise<unknown>): void {
-    const done = work.catch(reportStray(this.#deps.log, "late")).finally(() => this.#later.delete(done));
+    const done = work.catch(reportOrphan(this.#deps.log, "late")).finally(() => this.#later.delete(done));
     this.#later.add(done);
   }
 
   #ours(sandbox: Sandbox): ModalSandbox {
     if (sandbox instanceof ModalSandbox) return sandbox;
-    throw new PluginError("snapshot_failed", `Sandbox ${sandbox.id} is not one of Modal's.`, { retryable: false });
+    throw new PluginError("snapshot_failed", `Sandbox ${sandbox.id} is not a Modal sandbox.`, { retryable: false });
   }
 }

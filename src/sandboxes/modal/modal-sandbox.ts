@@ -30,7 +30,7 @@ export class ModalSandbox implements Sandbox {
   readonly gpu: SandboxGpu | null;
   readonly ports: readonly SandboxPort[];
   readonly ended: Promise<Failure | null>;
-  /** Everything that runs in one of Modal's sandboxes is in one namespace. */
+  /** Modal offers no second namespace around the same files. */
   readonly view = null;
   readonly core: SandboxCore;
   readonly #terminate: () => Promise<void>;

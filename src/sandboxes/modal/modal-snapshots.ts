@@ -5,22 +5,24 @@ import { PluginError } from "../../shared/error-code.ts";
 import type { Sandbox, SnapshotStore } from "../port.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { execOnce } from "./exec-once.ts";
-import { isRetryable, kindOf, wordsOf } from "./modal-error.ts";
+import type { CallDeps } from "./limits.ts";
+import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import type { ModalSandbox } from "./modal-sandbox.ts";
 import { formatSnapshotID, isOwnDirectory, parseSnapshotID } from "./snapshot-id.ts";
-import type { StrayDeps } from "./strays.ts";
 import { RUN_DIR } from "./wrapper-script.ts";
 
-/** Our deadline comes after the call's own, which tells more. */
+/** Our time limit passes later than the call's own, whose message is more precise. */
 const MARGIN_MS = 15_000;
 
-export interface ModalSnapshotDeps extends StrayDeps {
+export interface ModalSnapshotDeps extends CallDeps {
   readonly client: () => Promise<ModalClient>;
+  /** Time until a snapshot expires at Modal; null = never. */
   readonly ttlMs: number | null;
   readonly ours: (sandbox: Sandbox) => ModalSandbox;
   readonly later: (work: Promise<unknown>) => void;
 }
 
+/** Snapshots at Modal, as images. @source Modal JS SDK 0.11.1, Sandbox.snapshotFilesystem and snapshotDirectory */
 export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
   const { clock, limits, log } = deps;
 
@@ -32,8 +34,8 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
       doing: `Removing snapshot ${imageID}`,
     }).catch((error: unknown) => {
       const kind = kindOf(error);
-      if (kind === "gone" || kind === "invalid") return; // It is no more.
-      throw new PluginError("snapshot_failed", `Could not remove snapshot ${imageID}: ${wordsOf(error)}`, {
+      if (kind === "gone" || kind === "invalid") return; // it does not exist any more
+      throw new PluginError("snapshot_failed", `Could not remove snapshot ${imageID}: ${messageOf(error)}`, {
         cause: error,
         retryable: isRetryable(kind),
       });
@@ -52,9 +54,11 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
           { retryable: false },
         );
       }
-      if (core.why !== null)
-        throw new PluginError("sandbox_lost", `Sandbox ${sandbox.id} has ended: ${core.why}.`, { retryable: false });
-      // Always an object with a positive number: anything else silently means 55 s.
+      if (core.endReason !== null)
+        throw new PluginError("sandbox_lost", `Sandbox ${sandbox.id} has ended: ${core.endReason}.`, {
+          retryable: false,
+        });
+      // Always an object with a positive number, because anything else silently means 55 s.
       const params = { timeoutMs: wholeSecondsMs(limits.snapshotMs), ttlMs: deps.ttlMs };
       const taking = core.call((from) =>
         directory === null ? from.snapshotFilesystem(params) : from.snapshotDirectory(directory, params),
@@ -68,7 +72,7 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
           onLate: (late) =>
             deps.later(
               removeImage(late.imageId).catch((error: unknown) =>
-                log("warn", "A late snapshot was not removed", { imageID: late.imageId, error: wordsOf(error) }),
+                log("warn", "A late snapshot was not removed", { imageID: late.imageId, error: messageOf(error) }),
               ),
             ),
         });
@@ -76,7 +80,7 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
         return { id, sizeBytes: null, files: null, leftOut: [], expiresAt };
       } catch (error) {
         const kind = kindOf(error);
-        const lost = await core.whyEnded();
+        const lost = await core.findEndReason();
         if (lost !== null)
           throw new PluginError("sandbox_lost", `Sandbox ${sandbox.id} ended before its snapshot was taken: ${lost}.`, {
             cause: error,
@@ -85,12 +89,12 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
         const advice = kind === "timed_out" ? " Raise modal.snapshotTimeoutSeconds, or keep less in the sandbox." : "";
         throw new PluginError(
           "snapshot_failed",
-          `Could not take a snapshot of sandbox ${sandbox.id}: ${wordsOf(error)}.${advice}`,
+          `Could not take a snapshot of sandbox ${sandbox.id}: ${messageOf(error)}.${advice}`,
           { cause: error, retryable: isRetryable(kind) },
         );
       }
     },
-    leftBehind: async () => [], // each has an expiry at Modal
+    orphans: async () => [], // snapshots expire at Modal by themselves
     async remove(snapshotID) {
       const snapshot = parseSnapshotID(snapshotID);
       if (snapshot !== null) await removeImage(snapshot.imageID);
@@ -101,14 +105,16 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
 const COPY = 'mkdir -p -- "$2" && cp -a -- "$1/." "$2/"';
 
 /**
- * Puts the files of a directory's snapshot back where they were. Copied and not left mounted: a mount would be missing
- * from the sandbox's own snapshots. Rejects with what the SDK throws; the sandbox is of no use then.
+ * Copies the files of a directory's snapshot back to their path; no-op for a snapshot of a whole file system. The snapshot
+ * does not stay mounted, because the sandbox's own snapshots would lack the mounted files.
+ * @throws what the SDK throws; the sandbox must not be used then
+ * @source Modal JS SDK 0.11.1, Sandbox.mountImage
  */
 export async function restoreDirectory(
   client: ModalClient,
   sandbox: SdkSandbox,
   snapshotID: string,
-  { clock, limits }: StrayDeps,
+  { clock, limits }: CallDeps,
   id: string,
 ): Promise<void> {
   const snapshot = parseSnapshotID(snapshotID);

@@ -1,20 +1,20 @@
 import type { OutputChunk } from "../port.ts";
 
-// A reader that lags further behind than this stalls the command rather than fill the heap.
+// A reader that is further behind than this stalls the command, so that the heap does not fill up.
 const HIGH_WATER_BYTES = 256 * 1024;
 
-/** Output between a process and its one reader, in order of arrival and bounded. */
+/** A bounded queue of output in order of arrival, between a process and its one reader. */
 export class OutputQueue implements AsyncIterable<OutputChunk> {
   #chunks: OutputChunk[] = [];
   #queuedBytes = 0;
   #ended = false;
   #abandoned = false;
   #wake: (() => void) | null = null;
-  readonly #onRoom: () => void;
+  readonly #onDrain: () => void;
 
-  /** @param onRoom called when a queue that was full has room again */
-  constructor(onRoom: () => void) {
-    this.#onRoom = onRoom;
+  /** @param onDrain called when a full queue can take output again */
+  constructor(onDrain: () => void) {
+    this.#onDrain = onDrain;
   }
 
   get full(): boolean {
@@ -22,7 +22,7 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
   }
 
   push(chunk: OutputChunk): void {
-    // A reader that left early wants no more, and the command must not stall for it.
+    // A reader that left early wants no more output, and the command must not stall because of it.
     if (this.#ended || this.#abandoned) return;
     this.#chunks.push(chunk);
     this.#queuedBytes += chunk.bytes.length;
@@ -41,7 +41,7 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
         if (chunk) {
           const wasFull = this.full;
           this.#queuedBytes -= chunk.bytes.length;
-          if (wasFull && !this.full) this.#onRoom();
+          if (wasFull && !this.full) this.#onDrain();
           yield chunk;
         } else if (this.#ended) return;
         else await new Promise<void>((resolve) => (this.#wake = resolve));
@@ -49,7 +49,7 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
     } finally {
       this.#abandoned = true;
       this.#chunks = [];
-      this.#onRoom();
+      this.#onDrain();
     }
   }
 }

@@ -7,11 +7,11 @@ import type { OutputQueue } from "./output-queue.ts";
 export interface OutputReader {
   /** The wrapper's first line; empty when the output ended before it. */
   readonly firstLine: Promise<string>;
-  /** The exit code from the mark, once both streams are through; null when they ended without one. */
+  /** The exit code from the mark, once both streams have ended; null when they ended without a mark. */
   readonly code: Promise<number | null>;
-  /** What broke a stream, if anything did. */
+  /** The error that broke a stream; null when none did. */
   failure(): unknown;
-  /** The queue has room again. */
+  /** To be called when the queue can take output again. */
   resume(): void;
   /** Ends the output now. */
   stop(): void;
@@ -22,27 +22,26 @@ interface ChunkReader {
   cancel(): Promise<void>;
 }
 
-// What the wrapper does after its mark, it does at once.
-const LAST_MS = 250;
+// After its mark the wrapper exits at once.
+const EXIT_MS = 250;
 
 /**
- * Brings a stream to its end, or cuts it off in the middle of a read. Its call has a timer as long as the command may
- * run, which the SDK clears only on the way out of a read: cancelled between two reads, the timer would keep this
- * process alive for hours.
+ * Reads a stream to its end, or cancels it in the middle of a read. The SDK sets a timer for the command's whole lifetime
+ * and clears it only when a read returns. Cancelled between two reads, that timer would keep this process alive for hours.
  */
 async function endStream(reader: ChunkReader, clock: Clock): Promise<void> {
-  // Processes left behind may hold the stream open, and write.
-  const stop = clock.after(LAST_MS, () => void reader.cancel().catch(() => {}));
+  // Processes that outlive the command may keep the stream open and write to it.
+  const stop = clock.after(EXIT_MS, () => void reader.cancel().catch(() => {}));
   try {
     while (!(await reader.read()).done);
   } catch {
-    // It has ended that way.
+    // cancelled or broken: it has ended
   } finally {
     stop();
   }
 }
 
-/** Reads both streams of a command into `queue`, no further ahead of its reader than the queue allows. */
+/** Reads both streams of a command into `queue`, pausing while the queue is full. */
 export function openOutput(
   child: ContainerProcess<Uint8Array>,
   id: string,
@@ -50,13 +49,13 @@ export function openOutput(
   clock: Clock,
 ): OutputReader {
   const firstLine = Promise.withResolvers<string>();
-  const roomWaiters = new Set<() => void>();
+  const waiters = new Set<() => void>();
   let failed: unknown = null;
   let stopped = false;
   let beforeLine: Buffer | null = Buffer.alloc(0);
   const readers = [child.stdout, child.stderr].map((stream) => stream.getReader());
 
-  /** The rest of a chunk after the first line of stdout, which is the wrapper's. */
+  /** Takes the wrapper's line, the first of stdout, out of a chunk. */
   const afterFirstLine = (chunk: Uint8Array): Uint8Array => {
     if (beforeLine === null) return chunk;
     const all: Buffer = Buffer.concat([beforeLine, chunk]);
@@ -66,8 +65,8 @@ export function openOutput(
     firstLine.resolve(all.subarray(0, end).toString("latin1").trimEnd());
     return all.subarray(end + 1);
   };
-  const room = async () => {
-    while (queue.full && !stopped) await new Promise<void>((resolve) => roomWaiters.add(resolve));
+  const untilNotFull = async () => {
+    while (queue.full && !stopped) await new Promise<void>((resolve) => waiters.add(resolve));
   };
   async function pump(reader: ChunkReader, stream: OutputChunk["stream"]): Promise<number | null> {
     const scanner = new EndMarkScanner(id);
@@ -76,7 +75,7 @@ export function openOutput(
     };
     try {
       while (!stopped) {
-        await room();
+        await untilNotFull();
         const next = await reader.read();
         if (next.done || next.value === undefined) break;
         const found = scanner.push(stream === "stdout" ? afterFirstLine(next.value) : next.value);
@@ -99,8 +98,8 @@ export function openOutput(
     },
   );
   const resume = () => {
-    for (const wake of roomWaiters) wake();
-    roomWaiters.clear();
+    for (const wake of waiters) wake();
+    waiters.clear();
   };
   return {
     firstLine: firstLine.promise,

@@ -3,12 +3,13 @@ import { PluginError } from "../../shared/error-code.ts";
 import type { SandboxGpu, SandboxPort } from "../port.ts";
 import { WORKDIR_VARIABLE } from "./create-params.ts";
 import { execOnce } from "./exec-once.ts";
-import { wordsOf } from "./modal-error.ts";
+import { messageOf } from "./modal-error.ts";
 import type { SandboxCoreParts } from "./sandbox-core.ts";
 import { RUN_DIR } from "./wrapper-script.ts";
 
 /*
- * The first command of every sandbox. It also is the one Modal needs to have seen before a snapshot can be taken.
+ * The first command of every sandbox. Modal takes snapshots only of a sandbox that has run a command, so it is needed for
+ * that too.
  */
 const FIRST = `w=\${1:-\${${WORKDIR_VARIABLE}:-$PWD}}
 mkdir -p -- "$w" && cd -- "$w" || exit 1
@@ -19,15 +20,16 @@ command -v script || :`;
 export interface Prepared {
   readonly workdir: string;
   readonly home: string;
-  /** Whether the image has \`script\`, which gives better terminals than the exec's own. */
+  /** Whether the image has `script`, which provides better terminals than Modal's exec. */
   readonly hasScript: boolean;
 }
 
 type Target = Pick<SandboxCoreParts, "sandbox" | "clock" | "log">;
 
 /**
- * Makes the work directory and learns what commands will need to know. Rejects with what the SDK throws.
- * @param workdir null = the one the sandbox was created with
+ * Makes the work directory and reads what commands need to know.
+ * @param workdir null = the work directory that the sandbox was created with
+ * @throws PluginError `sandbox_create_failed` when the work directory cannot be made; else what the SDK throws
  */
 export async function prepareSandbox(
   { sandbox, clock }: Target,
@@ -52,7 +54,7 @@ export async function prepareSandbox(
   );
 }
 
-/** The devices a sandbox has: what was granted may be better than what was asked for. */
+/** The devices of a sandbox, which may be better ones than requested. Empty when they cannot be read; never throws. */
 export async function readDevices(
   { sandbox, clock, log }: Target,
   granted: SandboxGpu["granted"],
@@ -69,12 +71,12 @@ export async function readDevices(
     if (code === 0) return { granted, devices: names };
     log("debug", "The GPUs of a sandbox could not be read", { sandboxID: sandbox.sandboxId, code });
   } catch (error) {
-    log("debug", "The GPUs of a sandbox could not be read", { sandboxID: sandbox.sandboxId, error: wordsOf(error) });
+    log("debug", "The GPUs of a sandbox could not be read", { sandboxID: sandbox.sandboxId, error: messageOf(error) });
   }
   return { granted, devices: [] };
 }
 
-/** The tunnels of a sandbox. Rejects with what the SDK throws. */
+/** The tunnels of a sandbox's ports. @throws what the SDK throws @source Modal JS SDK 0.11.1, Sandbox.tunnels */
 export async function readPorts(
   { sandbox, clock }: Target,
   wanted: readonly number[],

@@ -6,24 +6,25 @@ import type { Log } from "../../shared/log.ts";
 import { FileError } from "../port.ts";
 import { type Ended, execOnce } from "./exec-once.ts";
 import type { ModalLimits } from "./limits.ts";
-import { kindOf, nameOf, wordsOf } from "./modal-error.ts";
+import { kindOf, messageOf, nameOf } from "./modal-error.ts";
 import { RUN_DIR } from "./wrapper-script.ts";
 
 export interface SandboxCoreParts {
   readonly sandbox: ModalSandbox;
-  /** A new handle of the same sandbox, which knows nothing yet. */
+  /** Makes a new handle of the same sandbox, without cached tokens. */
   readonly findAgain: () => Promise<ModalSandbox>;
   readonly clock: Clock;
   readonly log: Log;
   readonly ids: () => string;
   readonly limits: ModalLimits;
   readonly lifetimeMs: number;
+  /** Whether the image has `script`. */
   readonly hasScript: boolean;
   /** Variables of every command. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What everything about one sandbox needs: its handle, whether it lives, and what its failures mean. */
+/** What commands, files and snapshots of one sandbox share: its handle, whether it is live, and what its failures mean. */
 export class SandboxCore {
   readonly id: string;
   readonly clock: Clock;
@@ -35,10 +36,10 @@ export class SandboxCore {
   readonly env: Readonly<Record<string, string>>;
   readonly ended: Promise<Failure | null>;
   #sandbox: ModalSandbox;
-  /** Handles of before; commands may still read their output through them. */
+  /** Earlier handles, through which commands may still be reading their output. */
   readonly #former: ModalSandbox[] = [];
   readonly #findAgain: () => Promise<ModalSandbox>;
-  #why: string | null = null;
+  #endReason: string | null = null;
   #settleEnded: (failure: Failure | null) => void = () => {};
   #stopWatch: () => void = () => {};
   #closed = false;
@@ -58,23 +59,23 @@ export class SandboxCore {
     this.#watch();
   }
 
-  /** Why it is no more, as far as is known without asking. */
-  get why(): string | null {
-    return this.#why;
+  /** Why the sandbox has ended, as far as known without asking Modal; null = not known to have ended. */
+  get endReason(): string | null {
+    return this.#endReason;
   }
 
-  /** Marks it ended by ourselves, or let go of. */
+  /** Marks the sandbox as ended by us or released. @param failure what `ended` resolves with */
   end(why: string, failure: Failure | null = null): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#why = why;
+    this.#endReason = why;
     this.#stopWatch();
     this.#settleEnded(failure);
   }
 
   /**
-   * A call on the sandbox. When its router refuses the token the call is made again through a new handle, which asks
-   * for a new one: the SDK keeps a token until its time is nearly over. Rejects with what the SDK throws.
+   * Makes a call on the sandbox. When its router refuses the token, the call is repeated through a new handle, which gets a
+   * new token; the SDK itself keeps a token until it is about to expire. @throws what the SDK throws
    */
   async call<T>(work: (sandbox: ModalSandbox) => Promise<T>): Promise<T> {
     const sandbox = this.#sandbox;
@@ -89,38 +90,39 @@ export class SandboxCore {
 
   async #renew(refused: ModalSandbox): Promise<void> {
     const found = this.#sandbox === refused ? await this.#findAgain() : null;
-    if (found === null || this.#sandbox !== refused) return found?.detach(); // another call was first
-    this.log("info", "A sandbox refused its token; a new one is asked for", { sandboxID: this.id });
+    if (found === null || this.#sandbox !== refused) return found?.detach(); // another call has renewed it already
+    this.log("info", "A sandbox refused its token; asking for a new one", { sandboxID: this.id });
     this.#former.push(refused);
     this.#sandbox = found;
   }
 
-  /** Lets go of its connections. */
+  /** Closes its connections. */
   detach(): void {
     for (const sandbox of [this.#sandbox, ...this.#former]) sandbox.detach();
   }
 
+  /** Runs a short command of our own. @throws what the SDK throws */
   execOnce(argv: readonly string[], doing: string, limitMs: number = this.limits.execMs): Promise<Ended> {
     const limit = { clock: this.clock, limitMs, doing: `${doing} in sandbox ${this.id}` };
     return this.call((sandbox) => execOnce(sandbox, argv, limit));
   }
 
-  /** The command line that runs a script: the script itself, or a file it was shipped in when it is too long for one. */
+  /** The command line that runs a script; a script longer than `maxBytes` is put into a file first. */
   async shipScript(script: string, maxBytes: number, id: string): Promise<string[]> {
     if (Buffer.byteLength(script) <= maxBytes) return ["/bin/sh", "-c", script, "command"];
     return ["/bin/sh", await this.shipFile(`rm -f ${RUN_DIR}/${id}.sh\n${script}`, `${id}.sh`)];
   }
 
-  /** @returns the path of a file of ours with that text */
+  /** Writes a file of ours with this text. @returns its path @throws PluginError `sandbox_lost`, FileError */
   async shipFile(text: string, name: string): Promise<string> {
     const path = `${RUN_DIR}/${name}`;
     const { clock, limits } = this;
     const doing = `Shipping a command to sandbox ${this.id}`;
-    await this.write(Buffer.from(text), path, { clock, limitMs: limits.fileMs, doing }).catch(this.rethrowLost);
+    await this.write(Buffer.from(text), path, { clock, limitMs: limits.fileMs, doing }).catch(this.rethrowTranslated);
     return path;
   }
 
-  /** Writes a file. Rejects with what the SDK throws. */
+  /** Writes a file. @throws what the SDK throws */
   async write(bytes: Uint8Array, path: string, limit: Within<void>): Promise<void> {
     const sandbox = this.#sandbox;
     const attempt = () => within(this.#sandbox.filesystem.writeBytes(bytes, path), limit);
@@ -128,16 +130,16 @@ export class SandboxCore {
       await attempt();
     } catch (error) {
       if (nameOf(error) !== "SandboxFilesystemError") throw error;
-      // The SDK does not say why. A command of ours says whether it was the token, and gets a new one.
-      await this.execOnce(["true"], `Looking why ${path} was not written`).catch(() => {});
+      // The SDK does not say why. If the token was refused, running a command gets a new one, and writing is tried again.
+      await this.execOnce(["true"], `Checking why ${path} was not written`).catch(() => {});
       if (this.#sandbox === sandbox) throw error;
       await attempt();
     }
   }
 
-  /** Why the sandbox is no more, by asking; null while it lives or nobody can tell. */
-  async whyEnded(): Promise<string | null> {
-    if (this.#why !== null) return this.#why;
+  /** Asks Modal why the sandbox has ended; null while it is live, and when Modal cannot be reached. */
+  async findEndReason(): Promise<string | null> {
+    if (this.#endReason !== null) return this.#endReason;
     const { clock, limits } = this;
     try {
       const code = await within(this.#sandbox.poll(), {
@@ -149,29 +151,29 @@ export class SandboxCore {
     } catch (error) {
       if (kindOf(error) === "gone") this.#lose("Modal does not know it any more");
     }
-    return this.#why;
+    return this.#endReason;
   }
 
-  /** What a failed call on this sandbox means to its user. */
-  async toLost(error: unknown): Promise<PluginError | FileError> {
+  /** The error of the port that a failed call on this sandbox means. */
+  async translate(error: unknown): Promise<PluginError | FileError> {
     if (error instanceof PluginError || error instanceof FileError) return error;
     const kind = kindOf(error);
-    const why = kind === "invalid" ? null : await this.whyEnded();
+    const why = kind === "invalid" ? null : await this.findEndReason();
     if (why !== null)
       return new PluginError("sandbox_lost", `Sandbox ${this.id} has ended: ${why}.`, {
         cause: error,
         retryable: false,
       });
     if (kind === "invalid")
-      return new FileError("file_failed", `Modal refused the command: ${wordsOf(error)}`, { cause: error });
-    return new PluginError("sandbox_lost", `Sandbox ${this.id} could not be reached: ${wordsOf(error)}`, {
+      return new FileError("file_failed", `Modal refused the command: ${messageOf(error)}`, { cause: error });
+    return new PluginError("sandbox_lost", `Sandbox ${this.id} could not be reached: ${messageOf(error)}`, {
       cause: error,
       retryable: kind === "other" ? null : true,
     });
   }
 
-  readonly rethrowLost = async (error: unknown): Promise<never> => {
-    throw await this.toLost(error);
+  readonly rethrowTranslated = async (error: unknown): Promise<never> => {
+    throw await this.translate(error);
   };
 
   #lose(why: string): void {
@@ -180,14 +182,14 @@ export class SandboxCore {
 
   #watch(): void {
     this.#stopWatch = this.clock.after(this.limits.pollMs, () => {
-      void this.whyEnded().then(() => {
+      void this.findEndReason().then(() => {
         if (!this.#closed) this.#watch();
       });
     });
   }
 }
 
-/** @source Modal: 124 its lifetime is over, 137 terminated, which also stands for an end by the system */
+/** @source Modal: 124 = lifetime over; 137 = terminated, by anyone or by the system */
 const reasonOf = (code: number): string =>
   code === 124
     ? "its lifetime is over"

@@ -1,13 +1,13 @@
 import { PluginError } from "../../shared/error-code.ts";
 import { patchBunHttp2 } from "./bun-http2.ts";
 
-/** Modal's SDK as a module. Types only: nothing of it is loaded by importing this file. */
+/** Modal's SDK as a module. Only a type: importing this file does not load the SDK. */
 export type ModalSdk = Pick<typeof import("modal"), "ModalClient">;
 
-/** The release this adapter is written against; the SDK is below 1.0 and renames things between minors. */
+/** The release that this adapter is written for. The SDK is below 1.0 and renames things between minor releases. */
 export const SDK_VERSION = "0.11.1";
 
-/** Loads the SDK, which costs a fifth of a second and so waits until it is needed. */
+/** Loads the SDK. Takes about 200 ms, so call it only when the SDK is needed. */
 export const importSdk = async (): Promise<unknown> => {
   const sdk = await import("modal");
   patchBunHttp2();
@@ -15,8 +15,8 @@ export const importSdk = async (): Promise<unknown> => {
 };
 
 /**
- * What was loaded under the name `modal`, if it is Modal's SDK.
- * @throws PluginError `sandbox_create_failed`; npm's `latest` of that name is a dialog library by somebody else
+ * Loads the package `modal` and checks that it is Modal's SDK in the right version.
+ * @throws PluginError `sandbox_create_failed`: npm's `latest` version of that name is an unrelated dialog library
  */
 export async function loadSdk(load: () => Promise<unknown> = importSdk): Promise<ModalSdk> {
   const loaded = await load().catch((cause: unknown) => {

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 
-/** A snapshot as Modal knows it: an image, of a whole file system or of the directory that was at `path`. */
+/** A snapshot at Modal: an image of a whole file system, or of the directory at `path`. */
 export interface ModalSnapshotID {
   readonly imageID: string;
   readonly path: string | null;
@@ -8,17 +8,17 @@ export interface ModalSnapshotID {
 
 const ID = /^(im-[0-9A-Za-z_-]+)(?::(\/.*))?$/s;
 
-/** `im-…`, or `im-…:/path`: where a directory belongs must be known wherever its id is. */
+/** `im-…`, or `im-…:/path` for a directory, so that its path is known wherever the id is. */
 export const formatSnapshotID = ({ imageID, path }: ModalSnapshotID): string =>
   path === null ? imageID : `${imageID}:${path}`;
 
-/** null when `text` is no snapshot of Modal's. */
+/** @returns null when `text` is not the id of a Modal snapshot */
 export function parseSnapshotID(text: string): ModalSnapshotID | null {
   const [, imageID, path] = ID.exec(text) ?? [];
   return imageID === undefined ? null : { imageID, path: path ?? null };
 }
 
-const OF_THE_IMAGE = [
+const IMAGE_DIRECTORIES = [
   "/bin",
   "/boot",
   "/dev",
@@ -35,6 +35,8 @@ const OF_THE_IMAGE = [
   "/__modal",
 ];
 
-/** Whether a directory can be put back into a sandbox of another image without breaking it. */
+/** Whether a directory can be restored into a sandbox of another image without breaking it. */
 export const isOwnDirectory = (path: string): boolean =>
-  path !== "/" && posix.isAbsolute(path) && !OF_THE_IMAGE.some((each) => path === each || path.startsWith(`${each}/`));
+  path !== "/" &&
+  posix.isAbsolute(path) &&
+  !IMAGE_DIRECTORIES.some((each) => path === each || path.startsWith(`${each}/`));

@@ -3,17 +3,17 @@ import { endMarkFormat } from "./end-mark.ts";
 /** Where the plugin keeps its own files in a sandbox. */
 export const RUN_DIR = "/tmp/.parallel-agents";
 
-/** First line on stdout: the command is about to be executed (with its pid), or its working directory is missing. */
+/** First word of the first line on stdout: the command is about to run (its pid follows), or its working directory is missing. */
 export const STARTED = "S";
 export const NO_WORKDIR = "W";
 
 export interface CommandPlan {
-  /** Of letters, digits, `_` and `-`; names the command's files in the sandbox. */
+  /** Letters, digits, `_` and `-`; part of the names of the command's files in the sandbox. */
   readonly id: string;
   readonly argv: readonly string[];
   /** Absolute. */
   readonly workdir: string;
-  /** `script`: a terminal of the image's own; `modal`: the exec already has one; null: none. */
+  /** `script`: the image's `script` provides a terminal; `modal`: the exec already has one; null: no terminal. */
   readonly terminal: "script" | "modal" | null;
   readonly keepLog: boolean;
 }
@@ -24,9 +24,9 @@ export const logPathOf = (id: string): string => `${RUN_DIR}/${id}.log`;
 export const pidPathOf = (id: string): string => `${RUN_DIR}/${id}.pid`;
 
 /*
- * Runs in every image that has a POSIX shell. Descriptors 5 and 6 are the exec's own output; the shell's remarks about
- * commands that were killed go nowhere. The command is a foreground child, because a background one would ignore
- * SIGINT, and leads a session of its own, so that a signal to its group spares this script.
+ * Runs in every image that has a POSIX shell. Descriptors 5 and 6 are the exec's stdout and stderr; the shell's messages about
+ * killed commands are discarded. The command is a foreground child, because a background one would ignore SIGINT, and
+ * leads a session of its own, so that a signal to its group spares this script.
  */
 const BEGIN = `exec 5>&1 6>&2 2>/dev/null
 [ -d "$r" ] || mkdir -p -m 700 "$r"
@@ -34,8 +34,8 @@ started='{ echo "$$" >"$0"; } 2>/dev/null; echo "${STARTED} $$" >&5; exec 5>&- 6
 mark() { printf "$m" "$c"; }`;
 
 /**
- * In a subshell that becomes the command: some shells redirect themselves for the time of a simple command, and would
- * say into its output that it was killed. Where the system tells it its process id it needs no other shell in between.
+ * Runs in a subshell that becomes the command: some shells redirect themselves while a simple command runs, and would write
+ * into its output that it was killed. Where /proc tells the subshell its pid, no further shell is needed in between.
  */
 const RUN = {
   own: (to: string) =>
@@ -50,8 +50,8 @@ echo "$me" >"$p"; echo "${STARTED} $me" >&5; exec setsid "$@" ${to} 5>&- 6>&- );
 const plain = (run: (to: string) => string): string => run(">&5 2>&6");
 
 /*
- * The log gets what the command writes by way of `tee`. When nobody else holds the pipes the tees end with the
- * command; otherwise the mark goes through them, behind all that was written before.
+ * `tee` copies what the command writes into the log. When no other process holds the pipes, the tees end with the command.
+ * Otherwise the mark is sent through the pipes, behind everything written before.
  */
 const logged = (run: (to: string) => string): string => `if mkfifo "$r/$i.1" "$r/$i.2"; then
 tee -a "$r/$i.log" <"$r/$i.1" >&5 5>&- 6>&- & o=$!
@@ -64,12 +64,12 @@ rm -f "$r/$i.1" "$r/$i.2"
 else ${plain(run)}
 fi`;
 
-// Nobody who waits for the end waits for the clearing away.
+// After the mark, so that nobody waits for the clean-up.
 const END = `mark >&5; mark >&6
 rm -f "$p"
 exit "$c"`;
 
-/** A shell script that runs one command in a sandbox and tells of its start and its end in its own output. */
+/** A shell script that runs one command in a sandbox and reports the command's start and end in its own output. */
 export function wrapperScript({ id, argv, workdir, terminal, keepLog }: CommandPlan): string {
   const words = argv.map(quote).join(" ");
   const inTerminal = `{ echo "$$" >${quote(pidPathOf(id))}; } 2>/dev/null; echo "${STARTED} $$" >&5; exec 5>&- 6>&-; exec ${words}`;
@@ -83,7 +83,7 @@ export function wrapperScript({ id, argv, workdir, terminal, keepLog }: CommandP
   ].join("\n");
 }
 
-/** Signals a command's process group, or the command alone where it leads none. One that has ended is no error. */
+/** Signals a command's process group, or the command alone where it leads no group. No-op if the command has ended. */
 export const SIGNAL_SCRIPT = `pid=$(cat "$1" 2>/dev/null)
 [ -n "$pid" ] || exit 0
 kill -s "$2" -- "-$pid" 2>/dev/null || kill -s "$2" "$pid" 2>/dev/null

@@ -44,7 +44,7 @@ const NSENTER = "/usr/bin/nsenter";
 let works: boolean | undefined;
 
 /** Whether bubblewrap can be used here; tried once. */
-export function hasWalls(): boolean {
+export function canIsolate(): boolean {
   works ??= spawnSync(BWRAP, ["--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true"], { stdio: "ignore" }).status === 0
     && spawnSync(NSENTER, ["--version"], { stdio: "ignore" }).status === 0; // biome-ignore format: two halves
   return works;
@@ -52,11 +52,11 @@ export function hasWalls(): boolean {
 
 /** @throws Error where there is no bubblewrap: commands would be the host's */
 export async function startMachine(root: string, scratch: string, mounts: readonly Mount[]): Promise<Machine> {
-  if (!hasWalls()) throw new Error("The Modal server needs bubblewrap to play sandboxes on this machine");
+  if (!canIsolate()) throw new Error("The Modal server needs bubblewrap to play sandboxes on this machine");
   const host = readHostPath({
     hostPath: process.env.PATH ?? "",
     home: homedir(),
-    kept: [root],
+    neverLent: [root],
     project: null,
     inside: ["/workspace"],
     readOnlyPaths: [],

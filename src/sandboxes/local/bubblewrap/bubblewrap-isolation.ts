@@ -1,166 +1,188 @@
-import { spawnSync } from "node:child_process";
-import { constants } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import type { Clock } from "../../../shared/clock.ts";
-import { PluginError } from "../../../shared/error-code.ts";
+import { within } from "../../../shared/deadline.ts";
+import { type Failure, PluginError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
-import { findTool, HOST_ENV } from "../host-tools.ts";
-import type { Enclosure, EnclosurePlan, Isolation, LendingRules } from "../isolation.ts";
-import { entryProgram } from "./call-filter/entry-program.ts";
-import { filterProgram, thisProcessor } from "./call-filter/filter-program.ts";
-import { createCgroup, findCgroupHomes, sweepCgroups } from "./cgroup.ts";
-import { openEnclosure } from "./enclosure.ts";
-import { hostAddresses, NEVER_REACHABLE } from "./host-addresses.ts";
-import { type HostPath, readHostPath } from "./host-path.ts";
-import { real } from "./lent/look.ts";
-import { unkeptLimits } from "./process-limits.ts";
-import { reachableNameservers, synthesizedFiles } from "./root-filesystem.ts";
-import { createTrees } from "./trees.ts";
-import { HOME, refuseWorkdir, type WallOptions, wallArgs } from "./wall-args.ts";
+import { runHostTool } from "../host-tools.ts";
+import type { Isolation, IsolationPlan } from "../isolation.ts";
+import { HOME } from "./bwrap-args.ts";
+import type { Cgroup } from "./cgroup.ts";
+import { freezeCgroup } from "./cgroup-freezer.ts";
+import { enterLaunch } from "./enter.ts";
+import { Namespaces } from "./namespaces.ts";
+import { type Network, openNetwork } from "./network.ts";
+import { SandboxProcesses } from "./sandbox-processes.ts";
+import { type BwrapProcess, type CallFilter, readReport, startBwrap } from "./start-bwrap.ts";
+import { limitUserResources } from "./user-limits.ts";
 
-export interface BubblewrapDeps {
-  readonly rootDir: string;
-  readonly hostPath: string;
-  readonly lending: LendingRules;
+/** Absolute paths of the host tools that every sandbox needs. */
+export interface BubblewrapTools {
+  readonly bwrap: string;
+  readonly nsenter: string;
+  readonly setpriv: string;
+}
+
+export interface BubblewrapPlan extends IsolationPlan {
+  readonly tools: BubblewrapTools;
+  readonly cgroup: Cgroup | null;
+  /** bwrap's arguments, without the program to run. */
+  readonly args: readonly string[];
+  readonly filter: CallFilter;
+  readonly insideEnv: Readonly<Record<string, string>>;
+  readonly notes: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
-  readonly ids: () => string;
 }
 
-/** What lies in a sandbox's folder that was not made here is not written through. */
-const NO_LINK = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+/** Time limit for bwrap to be up. A loaded machine needs a few seconds at most. */
+const OPEN_MS = 60_000;
+/** Time limit for closing, longer than the limits of all its steps together. */
+const CLOSE_MS = 20_000;
 
-/** bubblewrap, or the sentence that says why not; looks at what is installed only, see `probeIsolation` for a real try. */
-export function createBubblewrapIsolation(deps: BubblewrapDeps): Isolation | string {
-  const tools = {
-    bwrap: findTool("bwrap"),
-    nsenter: findTool("nsenter"),
-    setpriv: findTool("setpriv"),
-    prlimit: findTool("prlimit"),
+/** Starts bwrap and opens its namespaces. @throws Error with bwrap's own words when the isolation cannot be set up */
+export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
+  const bwrap = startBwrap({ ...plan, bwrap: plan.tools.bwrap, cgroupProcs: plan.cgroup?.procsFiles ?? [] });
+  let namespaces: Namespaces | null = null;
+  let network: Network | null = null;
+  let isLate = false;
+  const cancelLimit = plan.clock.after(OPEN_MS, () => {
+    isLate = true;
+    bwrap.child.kill("SIGKILL");
+  });
+  const undo = async () => {
+    network?.stop();
+    bwrap.child.kill("SIGKILL");
+    await bwrap.gone;
+    namespaces?.close();
+    await plan.cgroup?.remove();
   };
-  const missing = Object.entries(tools)
-    .filter(([, path]) => path === null)
-    .map(([name]) => name);
-  if (process.platform !== "linux") return "bubblewrap needs Linux";
-  if (missing.length > 0)
-    return `${missing.join(", ")} not installed (remedy: apt install bubblewrap util-linux, or your system's like)`;
-  const processor = thisProcessor();
-  if (processor === null)
-    return `its system-call filter knows x86-64 and arm64 only, not this ${process.arch} process (remedy: provider "modal")`;
-  const program = filterProgram(processor);
-  const filter = { program, entry: entryProgram(processor, program) };
-  const { bwrap, nsenter, setpriv } = tools as { bwrap: string; nsenter: string; setpriv: string };
-  const help = spawnSync(bwrap, ["--help"], { env: { ...HOST_ENV }, encoding: "utf8" }).stdout ?? "";
-  const options: WallOptions = {
-    disableUserns: help.includes("--disable-userns"),
-    sizedTmpfs: help.includes("--size "),
-  };
-  // As root, a job's user is the host's root without its privileges: user namespaces inside are too much to leave it.
-  if (!options.disableUserns && process.geteuid?.() === 0)
-    return "this bwrap is too old to be used as root (0.8 or later is needed)";
-  // Found once per provider, on first use.
-  let homes: ReturnType<typeof findCgroupHomes> | null = null;
-
-  // Looked up anew for each sandbox: what is installed changes.
-  const lookUp = (inside: readonly string[]) => {
-    const { hostPath, rootDir, lending } = deps;
-    const kept = [rootDir, ...lending.kept].map((path) => real(path) ?? path);
-    const project = lending.project === null ? null : real(lending.project);
-    const home = real(homedir()) ?? homedir();
-    return readHostPath({ hostPath, home, kept, project, inside, readOnlyPaths: lending.readOnlyPaths });
-  };
-
-  return {
-    kind: "bubblewrap",
-    lent: () => lookUp([HOME]),
-    trees: createTrees(bwrap, filter.program),
-    async open(plan: EnclosurePlan): Promise<Enclosure> {
-      const refusal = refuseWorkdir(plan.workdir);
-      if (refusal !== null)
-        throw new PluginError("sandbox_create_failed", `Could not create the sandbox: ${refusal}.`, {
-          retryable: false,
-        });
-      if (homes === null) {
-        homes = findCgroupHomes(`opa-${process.pid}-probe-${deps.ids()}`);
-        sweepCgroups(homes);
-      }
-      const hostPath = lookUp([plan.workdir, HOME]);
-      const files = synthesizedFiles(plan.network === "open" ? resolvers() : []);
-      // The files of standing walls are mounted in them.
-      const fileFolder = join(plan.dirs.root, plan.isView ? "etc-of-view" : "etc");
-      for (const file of files) {
-        const path = join(fileFolder, file.path);
-        await mkdir(dirname(path), { recursive: true });
-        await writeFile(path, file.content, { mode: 0o644, flag: NO_LINK });
-      }
-      // A unique name: a sandbox attached again must not meet the cgroup of its former walls.
-      const cgroup = createCgroup(homes, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
-      const notes = notesOf(
-        plan,
-        [
-          ...unkeptLimits(plan.limits, cgroup, process.geteuid?.() === 0),
-          ...notLent(hostPath, deps.lending.readOnlyPaths),
-        ],
-        files.some((file) => file.path === "/etc/resolv.conf" && file.content !== ""),
-      );
-      const insideEnv = {
-        PATH: hostPath.path,
-        HOME,
-        USER: "agent",
-        LOGNAME: "agent",
-        LANG: "C.UTF-8",
-        TERM: "xterm-256color",
-        SHELL: "/bin/sh",
-        ...hostPath.env,
-        ...plan.env,
-      };
-      try {
-        return await openEnclosure({
-          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, filter, args: wallArgs(plan, hostPath, files, fileFolder, options),
-          insideEnv, notes, clock: deps.clock, log: deps.log,
-        }); // biome-ignore format: one argument
-      } catch (error) {
-        throw new PluginError("isolation_unavailable", explain((error as Error).message), {
-          cause: error,
-          retryable: false,
-        });
-      }
-    },
-  };
-}
-
-function resolvers(): string[] {
   try {
-    return reachableNameservers([...NEVER_REACHABLE, ...hostAddresses()]);
-  } catch {
-    return []; // There will be no network either, and the job is told why.
+    const report = await readReport(bwrap.output);
+    // bwrap waits for descriptor 5 in the outer user namespace. Once it goes on, only the inner one can be opened.
+    const first = report["child-pid"] as number;
+    namespaces = Namespaces.of(first, report);
+    const processes = new SandboxProcesses(report["pid-namespace"] as number, first, plan.clock);
+    bwrap.child.stdin?.end();
+    // Until this line arrives the new root is half built, with the host's root still beneath it: nobody may enter yet.
+    await bwrap.output("up\n");
+    await lockDevices(namespaces, plan.tools.nsenter);
+    const unlimited = await limitUserResources(namespaces, plan.tools.nsenter);
+    const notes = [...plan.notes, ...(unlimited === null ? [] : [unlimited])];
+    if (plan.network === "open") {
+      network = await openNetwork(namespaces, plan.tools.nsenter, plan.clock).catch((error: Error) => {
+        notes.push(error.message.startsWith("No network") ? error.message : `No network: ${error.message}.`);
+        return null;
+      });
+    }
+    return toIsolation({ ...plan, notes }, bwrap, { namespaces, processes, network });
+  } catch (error) {
+    await undo();
+    const late = isLate ? `bwrap was not up within ${OPEN_MS / 1000} s` : "";
+    throw new Error(late || bwrap.stderr() || (error as Error).message, { cause: error });
+  } finally {
+    cancelLimit();
   }
 }
 
-function notesOf(plan: EnclosurePlan, known: readonly string[], resolver: boolean): string[] {
-  const notes = [...known];
-  if (plan.network === "open" && !resolver)
-    notes.push("Names cannot be resolved: the host's resolvers listen on its loopback or are link-local.");
-  return notes;
+/**
+ * Makes the mounts of the host's devices read-only. They can still be written to, but a job whose user owns them, as
+ * happens when the host process is root, cannot change their modes. bwrap itself could only make them unusable.
+ */
+async function lockDevices(namespaces: Namespaces, nsenter: string): Promise<void> {
+  if (process.geteuid?.() !== 0) return;
+  const lock =
+    "for d in null zero full random urandom tty; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec /dev/$d || exit 1; done";
+  const { code, stderr } = await runHostTool([
+    nsenter,
+    "--preserve-credentials",
+    ...namespaces.enterArgs(),
+    "--",
+    "/bin/sh",
+    "-c",
+    lock,
+  ]);
+  if (code !== 0) throw new Error(`the devices could not be made read-only: ${stderr}`);
 }
 
-/** The user asked for these, so he is told. */
-function notLent({ refused }: HostPath, asked: readonly string[]): string[] {
-  return refused
-    .filter(({ path }) => asked.includes(path))
-    .map(({ path, why }) => `Not lent, though local.readOnlyPaths names it: ${path} (${why}).`);
+/** What is kept of a running isolation. */
+interface Handles {
+  readonly namespaces: Namespaces;
+  readonly processes: SandboxProcesses;
+  readonly network: Network | null;
 }
 
-/** bwrap's own words with the remedy they call for. */
-function explain(said: string): string {
-  const remedy = /SECCOMP|seccomp/.test(said)
-    ? " The kernel takes no system-call filter here (CONFIG_SECCOMP_FILTER is needed, and nothing around OpenCode may forbid seccomp)."
-    : /uid map|Permission denied|Operation not permitted|No permissions to creat/i.test(said)
-      ? " Unprivileged user namespaces seem to be restricted: allow them for bwrap (sysctl kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile, kernel.unprivileged_userns_clone=1)."
-      : /No space left|max_user_namespaces/i.test(said)
-        ? " User namespaces seem to be used up or off: raise sysctl user.max_user_namespaces."
-        : "";
-  return `bubblewrap could not isolate a sandbox: ${said}.${remedy}`;
+function toIsolation(
+  plan: BubblewrapPlan,
+  { child, gone }: BwrapProcess,
+  { namespaces, processes, network }: Handles,
+): Isolation {
+  let alive = true;
+  let isNetworkLost = false;
+  let survivors = 0;
+  let reason: Failure | null | undefined;
+  const ended = gone.then(async (how): Promise<Failure | null> => {
+    alive = false;
+    network?.stop();
+    survivors = await processes.gone();
+    if (survivors === 0) namespaces.close();
+    await plan.cgroup
+      ?.remove()
+      .catch((error: unknown) =>
+        plan.log("warn", "A cgroup could not be removed", { sandboxId: plan.id, error: String(error) }),
+      );
+    if (reason !== undefined) return reason;
+    return { code: "sandbox_lost", message: `The sandbox's first process ended (${how}).`, retryable: true };
+  });
+  const close = async (why: Failure | null) => {
+    if (alive && reason === undefined) reason = why;
+    alive = false;
+    child.kill("SIGKILL");
+    const doing = `Ending sandbox ${plan.id}`;
+    const isRetry = survivors > 0;
+    await within(ended, { clock: plan.clock, limitMs: CLOSE_MS, doing }).catch(() => {
+      survivors ||= 1;
+    });
+    if (isRetry) survivors = await processes.gone();
+    if (survivors === 0) return namespaces.close();
+    // Its directories stay, because a surviving process may still write to them.
+    const message = `Sandbox ${plan.id} could not be ended. Processes that did not die when they were killed: ${survivors}. They are waiting for a device or a file system that does not answer.`;
+    throw new PluginError("sandbox_lost", message, { retryable: true });
+  };
+  return {
+    workdir: plan.workdir,
+    home: HOME,
+    tmp: "/tmp",
+    logs: "/run/logs",
+    notes: plan.notes,
+    alive: () => alive,
+    ended,
+    launch(command) {
+      if (!alive) throw new PluginError("sandbox_lost", `Sandbox ${plan.id} has ended.`, { retryable: true });
+      return enterLaunch(plan.tools, namespaces, plan.cgroup, plan.limits, {
+        ...command,
+        env: { ...plan.insideEnv, ...command.env },
+      });
+    },
+    signal: (spawned, signal, below) => processes.signal(spawned, signal, below),
+    resumeWaiter: (spawned) => processes.resumeWaiter(spawned),
+    killLaunch: (spawned) => processes.killLaunch(spawned),
+    async freeze() {
+      if (!alive) return async () => {};
+      const frozen = plan.cgroup && (await freezeCgroup(dirname(plan.cgroup.procsFiles[0] ?? ""), plan.clock));
+      return frozen ?? processes.freeze();
+    },
+    deletedOpenFiles: () => processes.deletedOpenFiles(plan.dirs.root),
+    async maintain() {
+      if (!alive || !network) return;
+      await network.resync().catch((error: unknown) => {
+        if (!alive || isNetworkLost) return;
+        isNetworkLost = true;
+        plan.log("warn", "A sandbox lost its network because the host's addresses could not be blocked", {
+          sandboxId: plan.id,
+          error: String(error),
+        });
+      });
+    },
+    close,
+  };
 }

@@ -3,27 +3,27 @@ import { join } from "node:path";
 import type { Clock } from "../../../shared/clock.ts";
 import { sleep } from "../../../shared/clock.ts";
 
-const FROZEN_MS = 2_000;
-const LOOK_MS = 2;
+const FREEZE_MS = 2_000;
+const POLL_MS = 2;
 
 /**
- * Has all processes of a cgroup stand still, which none of them can see or hinder. They can be killed all the same. Not
- * with version 1: what that froze cannot be killed, and would stay for ever if we died meanwhile.
- * @returns lets them go on; null where the cgroup cannot be frozen
+ * Freezes all processes of a cgroup, which they can neither detect nor prevent. Frozen processes can still be killed.
+ * Cgroups of version 1 are not frozen, because their frozen processes cannot be killed and would stay forever if we died.
+ * @returns a function that resumes them; null where the cgroup cannot be frozen
  */
 export async function freezeCgroup(folder: string, clock: Clock): Promise<(() => Promise<void>) | null> {
   const file = join(folder, "cgroup.freeze");
   if (!existsSync(file)) return null;
-  const letGo = async () => {
+  const resume = async () => {
     if (existsSync(file)) writeFileSync(file, "0");
   };
   try {
     writeFileSync(file, "1");
-    for (const until = clock.now() + FROZEN_MS; clock.now() < until; await sleep(clock, LOOK_MS))
-      if (/^frozen 1$/m.test(readFileSync(join(folder, "cgroup.events"), "utf8"))) return letGo;
-    await letGo(); // one of them is in the middle of something that cannot be interrupted
+    for (const until = clock.now() + FREEZE_MS; clock.now() < until; await sleep(clock, POLL_MS))
+      if (/^frozen 1$/m.test(readFileSync(join(folder, "cgroup.events"), "utf8"))) return resume;
+    await resume(); // one of them is in an operation that cannot be interrupted
   } catch {
-    // It is gone, and so are its processes.
+    // The cgroup is gone, and with it its processes.
   }
   return null;
 }

@@ -7,83 +7,89 @@ import { HOST_ENV } from "../host-tools.ts";
 import type { ResourceLimits } from "../isolation.ts";
 
 /*
- * A cgroup for each sandbox where this user may make one: the only limit that counts all of a sandbox's processes and
- * memory together. Where there is none, limits per process stand in (see enter.ts).
+ * A cgroup for each sandbox, where this user may make one. Only a cgroup limits all of a sandbox's processes and memory
+ * together. Where none can be made, limits of each process replace it (see process-limits.ts).
  */
 
 export interface Cgroup {
   readonly limitsProcesses: boolean;
   readonly limitsMemory: boolean;
-  /** Files a process writes its pid to before it enters the sandbox. */
+  /** The `cgroup.procs` files that a process writes its pid to before it enters the sandbox. */
   readonly procsFiles: readonly string[];
-  /** Resolves when it is gone; its processes must have been killed. Rejects when it stays. */
+  /** Removes the cgroup, whose processes must have been killed. Rejects when it cannot be removed. */
   remove(): Promise<void>;
 }
 
 type Limit = "pids" | "memory";
-interface Home {
+/** A folder in which cgroups can be made. */
+interface CgroupParent {
   readonly folder: string;
   readonly version: 1 | 2;
   readonly limits: readonly Limit[];
 }
 
-/** Folders in which cgroups that limit something can be made, found by making one and moving a process into it. */
-export function findCgroupHomes(probeName: string): readonly Home[] {
+/** Folders in which working cgroups can be made, found by making one and moving a process into it. */
+export function findCgroupParents(probeName: string): readonly CgroupParent[] {
   const own = parseOwn();
-  const v1 = (["pids", "memory"] as const).flatMap((limit): Home[] => {
+  const v1 = (["pids", "memory"] as const).flatMap((limit): CgroupParent[] => {
     const folder = own.v1.get(limit);
     return folder !== undefined && works({ folder, version: 1, limits: [limit] }, probeName)
       ? [{ folder, version: 1, limits: [limit] }]
       : [];
   });
   if (v1.length > 0 || own.v2 === null) return v1;
-  // A cgroup with processes cannot pass controllers on, so the parent (a user's app.slice) is a candidate too.
+  // A cgroup that holds processes cannot delegate controllers, so its parent (a user's app.slice) is a candidate too.
   for (const folder of [own.v2, dirname(own.v2)]) {
     const passedOn = read(join(folder, "cgroup.subtree_control")).split(/\s+/);
-    const home: Home = {
+    const parent: CgroupParent = {
       folder,
       version: 2,
       limits: (["pids", "memory"] as const).filter((limit) => passedOn.includes(limit)),
     };
-    if (home.limits.length > 0 && works(home, probeName)) return [home];
+    if (parent.limits.length > 0 && works(parent, probeName)) return [parent];
   }
   return [];
 }
 
-/** Removes what processes that were killed left behind: a cgroup carries the pid of its maker, and only an empty one goes. */
-export function sweepCgroups(homes: readonly Home[]): void {
-  for (const { folder } of homes) {
+/** Removes the empty cgroups of processes that have died. A cgroup's name contains the pid of the process that made it. */
+export function removeOrphanCgroups(parents: readonly CgroupParent[]): void {
+  for (const { folder } of parents) {
     for (const name of readdirSync(folder)) {
       const maker = /^opa-(\d+)-/.exec(name)?.[1];
       if (maker === undefined || existsSync(`/proc/${maker}`)) continue;
       try {
         rmdirSync(join(folder, name));
       } catch {
-        // Still in use, or another process was first.
+        // still in use, or another process removed it first
       }
     }
   }
 }
 
-export function createCgroup(homes: readonly Home[], id: string, limits: ResourceLimits, clock: Clock): Cgroup | null {
-  if (homes.length === 0) return null;
+export function createCgroup(
+  parents: readonly CgroupParent[],
+  id: string,
+  limits: ResourceLimits,
+  clock: Clock,
+): Cgroup | null {
+  if (parents.length === 0) return null;
   const name = `opa-${process.pid}-${id}`;
-  const folders = homes.map((home) => join(home.folder, name));
+  const folders = parents.map((parent) => join(parent.folder, name));
   const removeAll = () => {
     for (const folder of folders) if (existsSync(folder)) rmdirSync(folder);
   };
   try {
-    for (const home of homes) make(home, name, limits);
+    for (const parent of parents) make(parent, name, limits);
   } catch (error) {
     removeAll();
     throw error;
   }
   return {
-    limitsProcesses: homes.some((home) => home.limits.includes("pids")),
-    limitsMemory: homes.some((home) => home.limits.includes("memory")),
+    limitsProcesses: parents.some((parent) => parent.limits.includes("pids")),
+    limitsMemory: parents.some((parent) => parent.limits.includes("memory")),
     procsFiles: folders.map((folder) => join(folder, "cgroup.procs")),
     async remove() {
-      // The kernel lets go of killed processes a moment after their parent has heard of them.
+      // The kernel releases killed processes a moment after their parent has learnt of their death.
       for (let attempt = 0; ; attempt += 1) {
         try {
           return removeAll();
@@ -96,29 +102,29 @@ export function createCgroup(homes: readonly Home[], id: string, limits: Resourc
   };
 }
 
-function make(home: Home, name: string, limits: Pick<ResourceLimits, "processes" | "memoryMiB">): void {
-  const folder = join(home.folder, name);
+function make(parent: CgroupParent, name: string, limits: Pick<ResourceLimits, "processes" | "memoryMiB">): void {
+  const folder = join(parent.folder, name);
   mkdirSync(folder);
   const bytes = String(limits.memoryMiB * 1024 * 1024);
-  if (home.limits.includes("pids")) writeFileSync(join(folder, "pids.max"), String(limits.processes));
-  if (!home.limits.includes("memory")) return;
-  writeFileSync(join(folder, home.version === 1 ? "memory.limit_in_bytes" : "memory.max"), bytes);
-  // Swap would make the limit a slow one. Absent where the kernel does not count swap.
-  const [swap, amount] = home.version === 1 ? ["memory.memsw.limit_in_bytes", bytes] : ["memory.swap.max", "0"];
+  if (parent.limits.includes("pids")) writeFileSync(join(folder, "pids.max"), String(limits.processes));
+  if (!parent.limits.includes("memory")) return;
+  writeFileSync(join(folder, parent.version === 1 ? "memory.limit_in_bytes" : "memory.max"), bytes);
+  // Without a limit on swap, a job would slow the machine down instead of dying. Absent where the kernel does not count swap.
+  const [swap, amount] = parent.version === 1 ? ["memory.memsw.limit_in_bytes", bytes] : ["memory.swap.max", "0"];
   if (existsSync(join(folder, swap))) writeFileSync(join(folder, swap), amount);
 }
 
-function works(home: Home, name: string): boolean {
-  const folder = join(home.folder, name);
+function works(parent: CgroupParent, name: string): boolean {
+  const folder = join(parent.folder, name);
   try {
-    make(home, name, { processes: 64, memoryMiB: 256 });
+    make(parent, name, { processes: 64, memoryMiB: 256 });
     const joined = spawnSync("/bin/sh", ["-c", 'echo $$ > "$1"', "join", join(folder, "cgroup.procs")], {
       env: { ...HOST_ENV },
       stdio: "ignore",
     });
     return joined.status === 0;
   } catch {
-    return false; // Not ours to make.
+    return false; // this user may not make cgroups here
   } finally {
     if (existsSync(folder)) rmdirSync(folder);
   }

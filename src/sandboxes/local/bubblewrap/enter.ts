@@ -1,20 +1,20 @@
 import { HOST_ENV } from "../host-tools.ts";
 import type { CommandPlan, Launch, ResourceLimits } from "../isolation.ts";
 import { commandScript, READ_SCRIPT } from "../shell-script.ts";
+import { ENTRY } from "./bwrap-args.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { launcherArgs } from "./launcher.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { processLimits } from "./process-limits.ts";
-import { ENTRY } from "./wall-args.ts";
 
-/** Commands die for lack of memory before their sandbox's first process does. */
+/** When memory runs out, the kernel kills commands before their sandbox's first process. */
 const OOM_SCORE = 500;
 
 /**
- * The way of a command into a sandbox: cgroup, namespaces, the inner user namespace (the one without privileges), the
- * system-call filter, limits, a shell that reads the command from descriptor 3 and reports there. Everything from
- * its entry on is executed from the sandbox's own read-only root, not as its first user namespace's root for
- * longer than it takes to join the second.
+ * How a command enters a sandbox, stage by stage: cgroup, namespaces, the inner user namespace (which has no privileges),
+ * the system-call filter, limits, and a shell that reads the command from descriptor 3 and reports there. From `ENTRY` on
+ * everything is executed from the sandbox's own read-only root, and stays root of the outer user namespace only for as
+ * long as joining the inner one takes.
  */
 export function enterLaunch(
   { nsenter, setpriv }: { readonly nsenter: string; readonly setpriv: string },
@@ -24,16 +24,16 @@ export function enterLaunch(
   command: CommandPlan,
 ): Launch {
   const argv = [
-    // It waits for the command, and stops when that is stopped: without us nobody would ever let it go on and end.
+    // nsenter waits for the command and stops when the command is stopped. If we died, nobody would resume it, so it dies too.
     setpriv, "--pdeathsig", "KILL", "--",
     nsenter, "--preserve-credentials", ...namespaces.enterArgs(), "--",
-    // It finds the inner namespace by the sandbox's first process, which cannot be replaced: when that goes, its
-    // namespaces take no one in any more.
+    // Finds the inner namespace through the sandbox's first process, which cannot be replaced: once that process has
+    // ended, its namespaces accept no new processes.
     ENTRY,
     "/usr/bin/prlimit", ...processLimits(limits, cgroup), "--",
-    // A group of its own inside: the nsenter that waits for it on the host must not get the command's signals.
+    // A process group of its own inside, because the nsenter that waits on the host must not get the command's signals.
     "/usr/bin/setsid", "/bin/sh", "-c", READ_SCRIPT,
-  ]; // biome-ignore format: one line a stage
+  ]; // biome-ignore format: one line per stage
   return {
     ...launcherArgs(3, cgroup?.procsFiles ?? [], argv, OOM_SCORE),
     env: HOST_ENV,

@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 
 /*
- * The addresses by which this machine reaches itself. They are read from the kernel's routes, not from the list of
- * interfaces: that leaves out interfaces without a carrier (an idle bridge) and more than one address of `lo`, and the
- * kernel takes packets for them all the same.
+ * The addresses by which this machine reaches itself. They are read from the kernel's routes and not from the list of
+ * interfaces, which leaves out interfaces without a carrier (an idle bridge) and further addresses of `lo`. The kernel
+ * accepts packets for those too.
  */
 
 /**
- * Never reachable from a sandbox, whatever addresses the host has:
- * this host, its loopback, the metadata services of clouds (which hand out the host's credentials), everyone at once.
+ * Networks that no sandbox reaches, whatever addresses the host has: this host, its loopback, the metadata services of
+ * clouds (which hand out the host's credentials), multicast and broadcast.
  */
 export const NEVER_REACHABLE: readonly string[] = [
   "0.0.0.0/8",
@@ -20,17 +20,17 @@ export const NEVER_REACHABLE: readonly string[] = [
   "255.255.255.255/32",
 ];
 
-/** Azure's, which is also the resolver of its machines: names may be asked there, by UDP. */
+/** Azure's metadata service. It also is the name server of Azure's machines, so UDP stays open. */
 export const NO_TCP_TO = "168.63.129.16/32";
 
-/** As networks, `192.0.2.2/32`. @throws Error where the kernel does not tell */
+/** The host's addresses as networks, such as `192.0.2.2/32`. @throws Error where /proc/net/fib_trie cannot be read */
 export function hostAddresses(): ReadonlySet<string> {
   return localRoutes(readFileSync("/proc/net/fib_trie", "utf8"));
 }
 
 /**
- * Addresses and networks in the text of /proc/net/fib_trie that lead to the machine itself or to all on a network. An
- * entry is a line with an address and lines below it, one for each route to it.
+ * Addresses and networks in /proc/net/fib_trie that lead to the machine itself or to all machines of a network. An entry
+ * is a line with an address, followed by one line for each route to it. @source fib_trie_seq_show in Linux 6.x
  */
 export function localRoutes(fibTrie: string): ReadonlySet<string> {
   const found = new Set<string>();
@@ -38,7 +38,7 @@ export function localRoutes(fibTrie: string): ReadonlySet<string> {
   for (const line of fibTrie.split("\n")) {
     address = /^\s*\|-- ([\d.]+)$/.exec(line)?.[1] ?? address;
     const bits = /^\s*\/(\d+) \S+ (?:LOCAL|BROADCAST|ANYCAST|MULTICAST)\b/.exec(line)?.[1];
-    // A route of everything to the machine itself is a transparent proxy's, for packets that it marked.
+    // A route of all addresses to the machine itself belongs to a transparent proxy, for packets that it marked.
     if (bits !== undefined && bits !== "0" && !address.startsWith("127.")) found.add(`${address}/${bits}`);
   }
   return found;

@@ -1,34 +1,34 @@
 import { isAbsolute, join, normalize } from "node:path";
 import type { LentPath } from "../../port.ts";
-import { type Around, lendAround } from "./lent/around.ts";
-import { credentialsIn } from "./lent/hidden.ts";
+import { credentialsIn } from "./lent/credentials-in.ts";
+import { entries, isFile, isFolder, isLink, isOpenToAll, isProgram, real } from "./lent/host-files.ts";
 import { type Installation, installationOf, isEnvironment } from "./lent/installations.ts";
-import { entries, isFile, isFolder, isLink, isOpenToAll, isProgram, real } from "./lent/look.ts";
 import { type Places, whyNever, whyNotLent, within } from "./lent/private-places.ts";
+import { excludeHidden, type VisiblePaths } from "./lent/visible-paths.ts";
 
 /*
  * The host's tools outside /usr (version managers, conda, toolchains), lent read-only. Conservative on purpose: a tool
- * that fails to start is a nuisance, a bound credential is a leak. H2: of a folder on PATH its programs are lent one by
- * one, and of a link the program that it leads to alone; more of an installation only, and of that its own parts
- * (see lent/installations.ts). H3: what a part holds that bears a name for credentials is left out
- * (see lent/around.ts).
+ * that fails to start is a nuisance, a lent credential is a leak. H2: the programs of a folder on PATH are lent one by
+ * one, and through a link only the program that it leads to. Only of an installation is more lent, namely its own parts
+ * (see lent/installations.ts). H3: files in a part whose names stand for credentials are left out
+ * (see lent/visible-paths.ts).
  */
 
 export interface HostPath {
-  /** Host paths that are lent, at the same places. */
+  /** Host paths that are lent; the sandbox has them at the same paths. */
   readonly binds: readonly string[];
-  /** Below them, left out. */
+  /** Paths below the binds that are left out. */
   readonly hidden: readonly string[];
-  /** What to mount in place of the binds, so that nothing hidden is there. */
-  readonly around: Around;
-  /** Links that the sandbox gets at the same places. */
+  /** What to mount in place of the binds, so that nothing hidden is visible. */
+  readonly visible: VisiblePaths;
+  /** Links that the sandbox gets at the same paths. */
   readonly links: readonly { readonly at: string; readonly to: string }[];
-  /** PATH inside. */
+  /** PATH inside the sandbox. */
   readonly path: string;
   readonly env: Readonly<Record<string, string>>;
   /** The binds, each with its reason. */
   readonly lent: readonly LentPath[];
-  /** What is on PATH, or was asked for, and is not lent, each with the reason. */
+  /** Paths on PATH or in `readOnlyPaths` that are not lent, each with its reason. */
   readonly refused: readonly LentPath[];
 }
 
@@ -40,20 +40,20 @@ export interface HostPathPlan extends Places {
 }
 
 const STANDARD = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-/** Lent one by one, of all folders together: each costs a mount of its own. */
-const MOST_PROGRAMS = 300;
+/** Limit on programs lent one by one, over all folders: each costs a mount of its own. */
+const MAX_PROGRAMS = 300;
 
 export function readHostPath(plan: HostPathPlan): HostPath {
   const lending = new Lending(plan);
-  const kept: string[] = [];
+  const folders: string[] = [];
   for (const entry of plan.hostPath.split(":")) {
     const folder = normalize(entry).replace(/(.)\/$/, "$1");
-    if (!isAbsolute(folder) || STANDARD.includes(folder) || kept.includes(folder) || !isFolder(folder)) continue;
+    if (!isAbsolute(folder) || STANDARD.includes(folder) || folders.includes(folder) || !isFolder(folder)) continue;
     const inside = within(folder, "/usr") ? folder : lending.lendFolder(folder);
-    if (inside !== null && !kept.includes(inside)) kept.push(inside);
+    if (inside !== null && !folders.includes(inside)) folders.push(inside);
   }
   for (const path of plan.readOnlyPaths) lending.lendAsked(path);
-  return lending.result([...kept, ...STANDARD].join(":"));
+  return lending.result([...folders, ...STANDARD].join(":"));
 }
 
 class Lending {
@@ -70,7 +70,7 @@ class Lending {
     this.#plan = plan;
   }
 
-  /** Lends what makes a folder on PATH useful. @returns where it is inside; null when nothing of it is lent */
+  /** Lends a folder on PATH as far as allowed. @returns its path inside; null when nothing of it is lent */
   lendFolder(folder: string): string | null {
     const target = real(folder) as string;
     const installation = installationOf(target, this.#plan.home);
@@ -84,7 +84,7 @@ class Lending {
     return folder !== target && this.#link(folder, target) ? folder : target;
   }
 
-  /** The user's own wish, which credentials and the project do not stand against. */
+  /** Lends a path that the user named. The rules for credentials and the project do not apply to it. */
   lendAsked(path: string): void {
     const target = real(path);
     const why = target === null ? "it does not exist" : (whyNever(path, this.#plan) ?? whyNever(target, this.#plan));
@@ -104,21 +104,21 @@ class Lending {
       this.#lend(join(home, ".rustup", "toolchains"), "Rust toolchains")
     ) {
       env.RUSTUP_HOME = join(home, ".rustup");
-      // rustup would make the last one in vain before every command.
+      // Without `update-hashes`, rustup would try and fail to create it before every command.
       for (const part of ["settings.toml", "update-hashes"]) this.#lend(join(home, ".rustup", part), "Rust toolchains");
     }
     const binds = outermost([...this.#binds.keys()]);
-    // What lies below a link is found by it.
+    // A link below another one is reached through it.
     const links = outermost([...this.#links.keys()]);
     const isLent = (path: string) => binds.some((bound) => within(path, bound));
     const hidden = outermost([...this.#hidden].filter((path) => isLent(path)));
-    const around = lendAround(binds, hidden);
-    for (const folder of around.tooLarge)
-      this.#refuse(folder, "credentials are kept there, among too many files to lend these one by one");
+    const visible = excludeHidden(binds, hidden);
+    for (const folder of visible.tooLarge)
+      this.#refuse(folder, "credentials are kept there, among too many files to lend the others one by one");
     return {
       binds,
       hidden,
-      around,
+      visible,
       links: [...this.#links]
         .filter(([at]) => links.includes(at) && !isLent(at) && !binds.some((bound) => within(bound, at)))
         .map(([at, to]) => ({ at, to })),
@@ -135,8 +135,8 @@ class Lending {
       const path = join(folder, name);
       const target = real(path);
       if (target === null || !isFile(target)) continue;
-      if (this.#programs === MOST_PROGRAMS) {
-        this.#refuse(folder, `no more than ${MOST_PROGRAMS} programs are lent; some of these are not`);
+      if (this.#programs === MAX_PROGRAMS) {
+        this.#refuse(folder, `no more than ${MAX_PROGRAMS} programs are lent; some of these are not`);
         break;
       }
       const isLent = isLink(path)
@@ -151,7 +151,7 @@ class Lending {
     return isProgram(path) && this.#lend(path, "program on PATH");
   }
 
-  /** What a link leads to: all of an installation's parts, or the file alone. */
+  /** Lends the target of a link: all parts of the installation it belongs to, or else the file alone. */
   #lendTarget(target: string): boolean {
     const installation = installationOf(target, this.#plan.home);
     if (installation !== null) return this.#lendInstallation(installation, target);
@@ -159,7 +159,7 @@ class Lending {
     return why === null ? this.#lendProgram(target) : this.#refuse(target, why);
   }
 
-  /** @param wanted what of it must be lent for this to be of use */
+  /** @param wanted path that must be lent for this to be of use @returns whether it is */
   #lendInstallation(installation: Installation, wanted: string): boolean {
     const { prefix, kind, parts } = installation;
     if (!this.#prefixes.has(prefix)) {
@@ -168,7 +168,7 @@ class Lending {
       for (const part of parts) {
         const path = part === "." ? prefix : join(prefix, part);
         const target = real(path);
-        // A part that is a link out of its installation may be anything.
+        // A part that links out of its installation could be anything.
         if (target === null || !within(target, prefix) || this.#whyNot(target, installation) !== null) continue;
         this.#binds.set(path, part === "." ? kind : `${kind} ${prefix}`);
         for (const credential of credentialsIn(target)) this.#hidden.add(credential);
@@ -178,16 +178,16 @@ class Lending {
     return this.#holds(wanted);
   }
 
-  /** A virtual environment's interpreter lies in another installation. */
+  /** Lends link targets outside the installation: the interpreter of a virtual environment lies in another one. */
   #followLinks(folder: string, prefix: string): void {
-    for (const { name } of entries(folder).slice(0, 5 * MOST_PROGRAMS)) {
+    for (const { name } of entries(folder).slice(0, 5 * MAX_PROGRAMS)) {
       const target = isLink(join(folder, name)) ? real(join(folder, name)) : null;
       if (target !== null && isFile(target) && !within(target, prefix) && !within(target, "/usr"))
         this.#lendTarget(target);
     }
   }
 
-  /** Of the project nothing is lent but an environment of the user's in it: the rest is in the sandbox as it was sent. */
+  /** Why a path is not lent. Of the project only a Python or conda environment is, because the job has its own copy of the rest. */
   #whyNot(path: string, installation: Installation | null): string | null {
     const why = whyNotLent(path, this.#plan);
     const { project } = this.#plan;

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 
 /*
- * The first stage of everything started on the host. It joins the sandbox's cgroups while it still may, and closes
- * every descriptor the host process leaked: one of them inside would be a way out. It fails closed: a descriptor it
- * cannot close ends it before anything runs (a plain POSIX shell can name descriptors 0 to 9 only).
+ * The first stage of every program started on the host for a sandbox. It joins the sandbox's cgroups while it still may,
+ * and closes every descriptor that the host process leaked, because inside such a descriptor would be a way out. It fails
+ * closed: when a descriptor cannot be closed it exits before anything runs (a plain POSIX shell can name only 0 to 9).
  */
 const SCRIPT = `
 keep=$1 oom=$2; shift 2
@@ -20,8 +20,9 @@ done
 exec "$@"`;
 
 /**
- * @param keepUpTo the highest descriptor the program is given
- * @param oomScore above 0 to be killed for lack of memory before others
+ * The command line of the launcher.
+ * @param keepUpTo the highest descriptor that the program gets
+ * @param oomScore above 0 to be killed before other processes when memory runs out
  */
 export function launcherArgs(
   keepUpTo: number,

@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readlinkSync, statSync } from "node:fs";
 
 /*
- * The namespaces of a sandbox, held by descriptors opened once. N1: no later step goes by pid: a pid that was given to
- * another process would turn "run it in the sandbox" into "run it on the host".
+ * The namespaces of a sandbox, held by descriptors that are opened once. N1: no later step uses a pid, because a reused pid
+ * would turn "run it in the sandbox" into "run it on the host".
  */
 
 const KINDS = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"] as const;
@@ -18,12 +18,12 @@ export class Namespaces {
   }
 
   /**
-   * @param pid of a process whose parent still waits for it
-   * @param expected inode numbers reported by whoever made the namespaces
-   * @throws Error when they are not the ones expected or are the host's
+   * @param pid a process whose parent has not reaped it
+   * @param expected inode numbers as bwrap reported them, by `<kind>-namespace`
+   * @throws Error when a namespace is not the expected one or is the host's
    */
   static of(pid: number, expected: Readonly<Record<string, number>>): Namespaces {
-    // Paths through this descriptor lead to this process or, once it is gone, nowhere.
+    // Paths through this descriptor lead to this process or, once it has ended, nowhere.
     const process_ = openSync(`/proc/${pid}`, "r");
     const fds = new Map<NamespaceKind, number>();
     try {
@@ -39,7 +39,7 @@ export class Namespaces {
         if (inode === statSync(`/proc/self/ns/${kind}`).ino) throw new Error(`the ${kind} namespace is the host's`);
       }
       for (const kind of ["mnt", "pid", "net"])
-        if (expected[`${kind}-namespace`] === undefined) throw new Error(`nobody vouches for the ${kind} namespace`);
+        if (expected[`${kind}-namespace`] === undefined) throw new Error(`bwrap did not report the ${kind} namespace`);
       return new Namespaces(fds);
     } catch (error) {
       for (const fd of fds.values()) closeSync(fd);
@@ -56,7 +56,7 @@ export class Namespaces {
     );
   }
 
-  /** @throws Error once closed: the number may name another file by then */
+  /** Path by which other programs can open the namespace. @throws Error once closed: by then the descriptor may be another file */
   path(kind: NamespaceKind): string {
     const fd = this.#fds.get(kind);
     if (!this.#open || fd === undefined) throw new Error(`the ${kind} namespace is not held`);
@@ -64,7 +64,7 @@ export class Namespaces {
   }
 
   /**
-   * Keeps the descriptors open until the returned function is called: whoever was handed a path opens it a moment
+   * Keeps the descriptors open until the returned function is called. A program that was given a path opens it a moment
    * later, and must not find another sandbox's namespace under the same number.
    */
   hold(): () => void {

@@ -3,17 +3,18 @@ import type { ResourceLimits } from "../isolation.ts";
 import type { Cgroup } from "./cgroup.ts";
 
 /*
- * What stands in for a cgroup where none can be made: limits of each process. Weaker, so what they do not hold is told.
+ * Limits of each process, which replace a cgroup where none can be made. They are weaker, so the job is told which limits
+ * do not apply.
  */
 
-type Kept = Pick<Cgroup, "limitsProcesses" | "limitsMemory">;
+type LimitedByCgroup = Pick<Cgroup, "limitsProcesses" | "limitsMemory">;
 
-/** Arguments of `prlimit`. */
-export function processLimits(limits: ResourceLimits, cgroup: Kept | null): string[] {
+/** Arguments for `prlimit`. */
+export function processLimits(limits: ResourceLimits, cgroup: LimitedByCgroup | null): string[] {
   const hard = readHardLimits();
   const MiB = 1024 * 1024;
   const args = ["--core=0:0", lowered("fsize", limits.diskMiB * MiB, hard.get("Max file size"))];
-  // Counted for a user as a whole (see user-shares.ts): signals that wait, and one message queue of the usual size.
+  // The kernel counts these per user (see user-limits.ts): pending signals, and one message queue of the usual size.
   args.push(lowered("sigpending", 4096, hard.get("Max pending signals")));
   args.push(lowered("msgqueue", 100_000, hard.get("Max msgqueue size")));
   if (!cgroup?.limitsProcesses) args.push(lowered("nproc", limits.processes, hard.get("Max processes")));
@@ -21,9 +22,9 @@ export function processLimits(limits: ResourceLimits, cgroup: Kept | null): stri
   return args;
 }
 
-/** The limits that nothing keeps, a sentence each. @param isRoot the kernel never counts the processes of root */
-export function unkeptLimits(limits: ResourceLimits, cgroup: Kept | null, isRoot: boolean): string[] {
-  const why = "no cgroup that does it can be made on this machine";
+/** The limits that nothing enforces here, as notes for the job. @param isRoot the kernel never counts root's processes */
+export function unenforcedLimits(limits: ResourceLimits, cgroup: LimitedByCgroup | null, isRoot: boolean): string[] {
+  const why = "no cgroup that does so can be made on this machine";
   const notes: string[] = [];
   if (!cgroup?.limitsProcesses && isRoot) notes.push(`The number of processes is not limited: ${why}.`);
   if (!cgroup?.limitsMemory)
@@ -33,7 +34,7 @@ export function unkeptLimits(limits: ResourceLimits, cgroup: Kept | null, isRoot
   return notes;
 }
 
-// Raising a limit needs a privilege that nobody has at this point.
+// Only lowered, because raising a limit needs a privilege that the process does not have at this point.
 function lowered(name: string, wanted: number, hard: number | undefined): string {
   const value = Math.min(wanted, hard ?? Number.POSITIVE_INFINITY);
   return `--${name}=${value}:${value}`;

@@ -2,8 +2,8 @@ import { existsSync, lstatSync, readFileSync, readlinkSync, realpathSync } from 
 import { isAmong } from "./host-addresses.ts";
 
 /*
- * What a sandbox sees of the host's system, read-only: /usr, and a hand-picked part of /etc. Never all of /etc: a host
- * run as root would lend the job shadow, private keys and tokens.
+ * What a sandbox sees of the host's system, read-only: /usr and a hand-picked part of /etc. Never all of /etc: where the
+ * host process is root, that would give the job shadow, private keys and tokens.
  */
 
 const ETC = [
@@ -19,7 +19,7 @@ export interface SynthesizedFile {
   readonly content: string;
 }
 
-/** Arguments of bwrap for the system part of the root. */
+/** bwrap's arguments for the system part of the sandbox's root. */
 export function systemArgs(): string[] {
   const args = ["--ro-bind", "/usr", "/usr"];
   for (const name of ["/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"]) {
@@ -35,6 +35,7 @@ export function systemArgs(): string[] {
   return args;
 }
 
+/** Files of /etc with content of ours in place of the host's. */
 export function synthesizedFiles(nameservers: readonly string[]): SynthesizedFile[] {
   const nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin";
   return [
@@ -54,17 +55,17 @@ export function synthesizedFiles(nameservers: readonly string[]): SynthesizedFil
 }
 
 /**
- * Resolvers a sandbox can reach by itself. The host's loopback ones (systemd-resolved, dnsmasq) are left out, and no
- * network helper is asked to forward to them: that would open every port of that loopback address, not only 53.
- * @param shut networks that it does not reach
+ * Name servers that a sandbox can reach by itself, three at most. Those on the host's loopback (systemd-resolved, dnsmasq)
+ * are left out, and no network helper forwards to them: that would open every port of the loopback address, not only 53.
+ * @param blocked networks that the sandbox cannot reach
  */
-export function reachableNameservers(shut: readonly string[]): string[] {
+export function reachableNameservers(blocked: readonly string[]): string[] {
   for (const path of [
     "/etc/resolv.conf",
     "/run/systemd/resolve/resolv.conf",
     "/run/NetworkManager/no-stub-resolv.conf",
   ]) {
-    const found = nameserversIn(path).filter((address) => !address.includes(":") && !isAmong(address, shut));
+    const found = nameserversIn(path).filter((address) => !address.includes(":") && !isAmong(address, blocked));
     if (found.length > 0) return found.slice(0, 3);
   }
   return [];
@@ -74,6 +75,6 @@ function nameserversIn(path: string): string[] {
   try {
     return [...readFileSync(path, "utf8").matchAll(/^\s*nameserver\s+(\S+)/gm)].map((match) => match[1] as string);
   } catch {
-    return []; // Absent on most machines.
+    return []; // absent on most machines; an unreadable one is of no use either
   }
 }

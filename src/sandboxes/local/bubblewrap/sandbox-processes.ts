@@ -3,30 +3,30 @@ import type { Clock } from "../../../shared/clock.ts";
 import { sleep } from "../../../shared/clock.ts";
 import type { SandboxSignal } from "../../port.ts";
 import type { TreeSize } from "../tree-measure.ts";
-import { heldFiles } from "./held-files.ts";
+import { deletedOpenFiles } from "./deleted-open-files.ts";
 
 /*
- * The processes of one sandbox as the host sees them. Nothing is asked of anyone inside: whatever enters can be stopped
- * or killed there by the job's own processes. S1: a pid is used in the same breath in which its namespace was looked
- * at, so that a pid given away meanwhile does not lead to a process of the host; that of a waiter, our child, while it
- * is ours still.
+ * The processes of one sandbox as the host sees them. Nothing relies on help from inside, because the job's processes can
+ * stop or kill whatever enters the sandbox. S1: a pid is signalled immediately after its namespace was checked, so that a
+ * reused pid does not lead to a process of the host. The pid of a waiter (our child on the host that waits for a command)
+ * is signalled only while it is still our child.
  */
 
-/** The kernel needs that long at most for thousands of processes; who does not end in it waits for a device. */
+/** Longest time the kernel needs to end thousands of processes. One that is left after it waits for a device. */
 const GONE_MS = 10_000;
-const LOOK_MS = 5;
-/** For all to come to a stand. A process that forks and ends without a pause may escape for longer. */
-const STILL_MS = 2_000;
+const POLL_MS = 5;
+/** Time limit for stopping all processes. One that forks and ends without a pause can escape for longer. */
+const FREEZE_MS = 2_000;
 
-/** Between looks at who stopped for the sake of another. */
-const FOLLOWERS_MS = [0, 10, 40];
+/** Pauses between attempts to resume processes that stopped because another one had stopped. */
+const RESUME_PAUSES_MS = [0, 10, 40];
 
 interface Seen {
   readonly pid: number;
-  /** As in /proc/<pid>/stat: R, S, D, T (stopped), t (traced), Z. */
+  /** As in /proc/<pid>/stat: R (running), S (sleeping), D (waiting for a device), T (stopped), t (traced), Z (ended). */
   readonly state: string;
   readonly parent: number;
-  /** Tells it from a later one with the same pid. */
+  /** Start time in clock ticks; distinguishes the process from a later one with the same pid. */
   readonly startedAt: string;
 }
 
@@ -36,7 +36,7 @@ export class SandboxProcesses {
   readonly #clock: Clock;
 
   /**
-   * @param namespace inode number of the pid namespace, which must be held open: the number is given away with it
+   * @param namespace inode number of the pid namespace, which must be held open so that the kernel does not reuse the number
    * @param first host pid of the sandbox's first process
    */
   constructor(namespace: number, first: number, clock: Clock) {
@@ -46,9 +46,9 @@ export class SandboxProcesses {
   }
 
   /**
-   * Signals the process group of a command, and those that its children lead.
-   * @param waiter pid of our child that waits for it on the host
-   * @param below only what runs below it: a terminal's `script` is to live and report the end
+   * Signals the process group of a command and the groups that its children lead.
+   * @param waiter pid of our child that waits for the command on the host
+   * @param below signal only the command's children: a terminal's `script` must survive to report the end
    */
   signal(waiter: number, signal: SandboxSignal, below: boolean): void {
     const [command] = this.#childrenOf(waiter);
@@ -57,33 +57,33 @@ export class SandboxProcesses {
       if (!below) this.#sendToGroup(command, signal);
       for (const child of children) if (!this.#sendToGroup(child, signal) && below) this.#send(child, signal);
     }
-    // The waiter stops with its command, and would never report its end.
+    // The waiter stopped together with its command, and would never report the command's end.
     if (signal === "SIGCONT" || signal === "SIGKILL") sendToWaiter(waiter, "SIGCONT");
   }
 
-  /** Wakes a waiter that stopped with its command, once that goes on or has ended: the job woke it, who tells nobody here. */
-  follow(waiter: number): void {
+  /** Resumes a waiter that stopped with its command, once the command runs again or has ended: a job can resume its command unseen. */
+  resumeWaiter(waiter: number): void {
     if (see(waiter)?.state !== "T") return;
     const [command] = this.#childrenOf(waiter);
     if (command === undefined || see(command)?.state !== "T") sendToWaiter(waiter, "SIGCONT");
   }
 
-  /** Kills a command, and its waiter, that may be anywhere on its way in. */
-  abandon(waiter: number): void {
-    if (!sendToWaiter(waiter, "SIGSTOP")) return; // or it could make a child after we have looked
+  /** Kills a command and its waiter, whichever stage of entering the sandbox they have reached. */
+  killLaunch(waiter: number): void {
+    if (!sendToWaiter(waiter, "SIGSTOP")) return; // or it could fork after its children were listed
     for (const child of this.#childrenOf(waiter))
       if (!this.#sendToGroup(child, "SIGKILL")) this.#send(child, "SIGKILL");
     if (isOurs(waiter)) send(-waiter, "SIGKILL"); // S1
   }
 
   /**
-   * Stops everything but the first process. What the job had stopped itself stays stopped afterwards.
-   * @returns lets it go on
+   * Stops every process but the first. What the job had stopped itself stays stopped afterwards.
+   * @returns a function that resumes them
    */
-  async still(): Promise<() => Promise<void>> {
+  async freeze(): Promise<() => Promise<void>> {
     const stopped = new Map<number, Seen>();
     const waiters = new Map<number, Seen>();
-    const until = this.#clock.now() + STILL_MS;
+    const until = this.#clock.now() + FREEZE_MS;
     for (;;) {
       const all = this.#list();
       const inside = new Set(all.map(({ pid }) => pid));
@@ -96,7 +96,7 @@ export class SandboxProcesses {
         this.#send(one.pid, "SIGSTOP");
       }
       if (running.length === 0 || this.#clock.now() >= until) break;
-      await sleep(this.#clock, LOOK_MS);
+      await sleep(this.#clock, POLL_MS);
     }
     return async () => {
       if (stopped.size === 0) return;
@@ -105,34 +105,34 @@ export class SandboxProcesses {
         return now?.startedAt === startedAt && now.state !== "R" && now.state !== "S";
       };
       for (const one of stopped.values()) if (stillStopped(one)) this.#send(one.pid, "SIGCONT");
-      // Some programs stop when what they wait for stops (script, nsenter), and hear of that only now.
+      // Some programs (script, nsenter) stop when the process they wait for stops, and learn of that only now.
       const parents = new Set([...stopped.values()].map(({ parent }) => parent));
-      const followers = [...stopped.values()].filter(({ pid }) => parents.has(pid));
-      for (const pauseMs of FOLLOWERS_MS) {
+      const waiting = [...stopped.values()].filter(({ pid }) => parents.has(pid));
+      for (const pauseMs of RESUME_PAUSES_MS) {
         for (const one of waiters.values()) if (stillStopped(one)) sendToWaiter(one.pid, "SIGCONT");
-        for (const one of followers) if (stillStopped(one)) this.#send(one.pid, "SIGCONT");
+        for (const one of waiting) if (stillStopped(one)) this.#send(one.pid, "SIGCONT");
         await sleep(this.#clock, pauseMs);
       }
     };
   }
 
-  /** What they have open of files that were deleted, on the file system of `folder`. */
-  held(folder: string): Promise<TreeSize> {
-    return heldFiles(
+  /** Size of the deleted files that they have open on the file system of `folder`. */
+  deletedOpenFiles(folder: string): Promise<TreeSize> {
+    return deletedOpenFiles(
       this.#list().map(({ pid }) => pid),
       folder,
     );
   }
 
-  /** Waits for the end of them all once the first has been killed; resolves with how many are left after all the same. */
+  /** Waits until all have ended, after the first process was killed. @returns how many are left after `GONE_MS` */
   async gone(): Promise<number> {
     const until = this.#clock.now() + GONE_MS;
     // The kernel keeps the first process until every other one of its namespace has ended.
     while (this.#isInside(this.#first) && !"ZX".includes(see(this.#first)?.state ?? "X")) {
       if (this.#clock.now() >= until) return this.#list().length + 1;
-      // A waiter that stopped with its command is to wait for its end, which the first process waits for in turn.
+      // A waiter that stopped with its command must run to reap it, which the first process is waiting for.
       for (const { parent } of this.#seen()) sendToWaiter(parent, "SIGCONT");
-      await sleep(this.#clock, LOOK_MS);
+      await sleep(this.#clock, POLL_MS);
     }
     return 0;
   }
@@ -141,7 +141,7 @@ export class SandboxProcesses {
     return this.#seen().filter(({ state }) => state !== "Z" && state !== "X");
   }
 
-  /** Those that have ended and are not reaped too. */
+  /** Also processes that have ended and were not reaped yet. */
   #seen(): Seen[] {
     return readdirSync("/proc")
       .filter((name) => /^\d+$/.test(name))
@@ -164,7 +164,7 @@ export class SandboxProcesses {
       const pids = readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8").split(" ").map(Number);
       return pids.filter((pid) => pid > 1 && this.#isInside(pid));
     } catch {
-      return []; // It has ended.
+      return []; // it has ended
     }
   }
 
@@ -172,7 +172,7 @@ export class SandboxProcesses {
     return this.#isInside(pid) && send(pid, signal); // S1
   }
 
-  /** The group that a process leads; false when it leads none. */
+  /** Signals the group that a process leads. @returns false when it leads none */
   #sendToGroup(pid: number, signal: SandboxSignal): boolean {
     return this.#isInside(pid) && send(-pid, signal); // S1
   }
@@ -180,7 +180,7 @@ export class SandboxProcesses {
 
 function see(pid: number): Seen | null {
   try {
-    // The name before it may hold anything, spaces and parentheses too.
+    // The process name in front may contain anything, also spaces and parentheses.
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
       .replace(/^.*\) /s, "")
       .split(" ");
@@ -194,7 +194,7 @@ const isOurs = (waiter: number): boolean => see(waiter)?.parent === process.pid;
 
 const sendToWaiter = (waiter: number, signal: SandboxSignal): boolean => isOurs(waiter) && send(waiter, signal); // S1
 
-/** false when there is no such process or group, or none that is ours to signal. */
+/** @returns false when there is no such process or group, or we may not signal it */
 function send(pid: number, signal: SandboxSignal): boolean {
   try {
     process.kill(pid, signal);

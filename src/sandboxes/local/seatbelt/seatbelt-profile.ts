@@ -4,9 +4,9 @@ import type { SandboxDirs } from "../layout.ts";
 const literal = (path: string): string => `"${path.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 
 /**
- * Profile for sandbox-exec; a later rule wins over an earlier one. Paths must be real paths: Seatbelt checks after links
- * are resolved (/tmp is /private/tmp).
- * @param readable directories of the user's home that its tools need
+ * The profile for sandbox-exec. A later rule overrides an earlier one. Paths must be real paths, because Seatbelt checks
+ * them after resolving links (/tmp is /private/tmp).
+ * @param readable directories in the user's home that the user's tools need
  */
 export function seatbeltProfile(
   dirs: SandboxDirs,
@@ -22,7 +22,7 @@ export function seatbeltProfile(
     "(allow default)",
     "(deny file-write*)",
     `(allow file-write* ${subpaths(own)} (literal "/dev/null") (literal "/dev/tty") (regex #"^/dev/ttys[0-9]+$"))`,
-    // Content only: looking a path up must work for what is allowed below it.
+    // Denies reading content only, since path lookup must work for what is allowed below.
     `(deny file-read-data ${subpaths([home, stateDir, "/Users", "/Volumes", "/private/tmp", "/private/var/folders", "/private/etc/master.passwd"])})`,
     ...(readable.length > 0 ? [`(allow file-read-data ${subpaths(readable)})`] : []),
     `(allow file-read-data ${subpaths([...own, dirs.logs])})`,
@@ -30,7 +30,7 @@ export function seatbeltProfile(
     "(allow signal (target same-sandbox))",
     "(deny process-info*)",
     "(allow process-info* (target same-sandbox))",
-    // The ways to other programs of the user: Apple events, keychain, pasteboard, launching applications.
+    // Ways to reach the user's other programs: Apple events, keychain, pasteboard, launching applications.
     "(deny appleevent-send)",
     '(deny mach-lookup (global-name "com.apple.SecurityServer") (global-name "com.apple.securityd.xpc") (global-name "com.apple.pasteboard.1") (global-name-prefix "com.apple.coreservices.launchservicesd"))',
     ...(network === "blocked"

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { shortage } from "../../../../src/sandboxes/local/disk-room.ts";
 import { DiskWatch, type Watched } from "../../../../src/sandboxes/local/disk-watch.ts";
+import { shortage } from "../../../../src/sandboxes/local/free-disk-space.ts";
 import { parseMeasure, type TreeSize } from "../../../../src/sandboxes/local/tree-measure.ts";
 import { createFakeClock, settle } from "../../../support/fake-clock.ts";
 
@@ -10,11 +10,11 @@ const LIMITS = { processes: 9, memoryMiB: 9, diskMiB: 100, files: 10_000 };
 /** A machine with sandboxes that are nothing but what they take of the disk. */
 function watchOver(sizes: Record<string, TreeSize | "fails" | "never">) {
   const clock = createFakeClock();
-  const room = { bytes: 10_000 * MiB, files: 1_000_000 };
+  const free = { bytes: 10_000 * MiB, files: 1_000_000 };
   const ended: Record<string, string> = {};
   const measured: string[] = [];
-  const held: Record<string, TreeSize> = {};
-  let tended = 0;
+  const deleted: Record<string, TreeSize> = {};
+  let maintained = 0;
   let atOnce = 0;
   let most = 0;
   const live = () =>
@@ -25,10 +25,10 @@ function watchOver(sizes: Record<string, TreeSize | "fails" | "never">) {
           id,
           dirs: { root: id, workspace: "", home: "", tmp: "", logs: "" },
           limits: LIMITS,
-          enclosure: {
+          isolation: {
             alive: () => !(id in ended),
-            tend: async () => void tended++,
-            held: async () => held[id] ?? { bytes: 0, files: 0 },
+            maintain: async () => void maintained++,
+            deletedOpenFiles: async () => deleted[id] ?? { bytes: 0, files: 0 },
           },
           halt: async (reason) => {
             ended[id] = reason?.message ?? "";
@@ -40,7 +40,7 @@ function watchOver(sizes: Record<string, TreeSize | "fails" | "never">) {
     log: () => {},
     live,
     reserve: async () => ({ bytes: 512 * MiB, files: 10_000 }),
-    room: async () => ({ ...room }),
+    free: async () => ({ ...free }),
     async measure(id, signal) {
       measured.push(id);
       most = Math.max(most, ++atOnce);
@@ -56,20 +56,20 @@ function watchOver(sizes: Record<string, TreeSize | "fails" | "never">) {
     },
   });
   watch.start();
-  return { clock, room, ended, measured, watch, sizes, held, tended: () => tended, most: () => most };
+  return { clock, free, ended, measured, watch, sizes, deleted, maintained: () => maintained, most: () => most };
 }
 
 const small = { bytes: MiB, files: 10 };
 
 test("what deleted files take that are still open counts, for the limit and for who is the largest", async () => {
   const over = watchOver({ a: small, b: small });
-  over.held.a = { bytes: 200 * MiB, files: 4 };
+  over.deleted.a = { bytes: 200 * MiB, files: 4 };
   await over.clock.advance(1000);
   await settle();
   expect(over.ended).toEqual({ a: expect.stringMatching(/it used 201 MiB of disk/) });
   const full = watchOver({ a: { bytes: 60 * MiB, files: 1 }, b: small });
-  full.held.b = { bytes: 80 * MiB, files: 1 };
-  full.room.bytes = 100 * MiB;
+  full.deleted.b = { bytes: 80 * MiB, files: 1 };
+  full.free.bytes = 100 * MiB;
   await full.clock.advance(1000);
   await settle();
   expect(full.ended).toEqual({ b: expect.stringMatching(/nearly full and it was the largest sandbox/) });
@@ -90,7 +90,7 @@ test("measures again as soon as a noticeable number of inodes is gone", async ()
   expect(world.measured.length).toBe(1);
   await world.clock.advance(5_000);
   expect(world.measured.length).toBe(1);
-  world.room.files -= 2_000;
+  world.free.files -= 2_000;
   world.sizes.a = { bytes: MiB, files: 12_000 };
   await world.clock.advance(1_000);
   expect(Object.keys(world.ended)).toEqual(["a"]);
@@ -99,13 +99,13 @@ test("measures again as soon as a noticeable number of inodes is gone", async ()
 
 test("with nearly no inodes left it ends the sandbox that has most, and one that has few is left alone", async () => {
   const world = watchOver({ a: small, b: { bytes: 2 * MiB, files: 9_000 }, c: { bytes: 90 * MiB, files: 500 } });
-  world.room.files = 5_000;
+  world.free.files = 5_000;
   await world.clock.advance(2_000);
   expect(world.ended).toEqual({
     b: "The sandbox was ended: the machine's file system has nearly no inodes left and it was the largest sandbox (9000 files).",
   });
   const alone = watchOver({ a: small });
-  alone.room.files = 5_000;
+  alone.free.files = 5_000;
   await alone.clock.advance(200_000);
   expect(alone.ended).toEqual({});
   await Promise.all([world.watch.stop(), alone.watch.stop()]);
@@ -121,7 +121,7 @@ for (const how of ["fails", "never"] as const) {
     expect(world.ended).toEqual({ a: expect.stringContaining("times in a row") });
     expect([world.most(), world.measured.includes("b")]).toEqual([1, true]);
     // The walls are looked after meanwhile.
-    expect(world.tended()).toBeGreaterThan(300);
+    expect(world.maintained()).toBeGreaterThan(300);
     await world.watch.stop();
   });
 }
@@ -153,9 +153,9 @@ test("no answer of du counts as no files", () => {
 
 test("room is short when either bytes or inodes are, and a file system that counts no inodes never lacks them", () => {
   const reserve = { bytes: 512 * MiB, files: 1_000 };
-  const room = { bytes: 1_000 * MiB, files: 5_000 };
-  expect(shortage(room, reserve)).toBeNull();
-  expect(shortage(room, reserve, { bytes: 500 * MiB, files: 0 })).toContain("only 1000 MiB are free");
-  expect(shortage(room, reserve, { bytes: 0, files: 4_001 })).toContain("only 5000 more files (inodes) fit");
-  expect(shortage({ ...room, files: Number.POSITIVE_INFINITY }, reserve, { bytes: 0, files: 1e9 })).toBeNull();
+  const free = { bytes: 1_000 * MiB, files: 5_000 };
+  expect(shortage(free, reserve)).toBeNull();
+  expect(shortage(free, reserve, { bytes: 500 * MiB, files: 0 })).toContain("only 1000 MiB are free");
+  expect(shortage(free, reserve, { bytes: 0, files: 4_001 })).toContain("only 5000 more files (inodes) fit");
+  expect(shortage({ ...free, files: Number.POSITIVE_INFINITY }, reserve, { bytes: 0, files: 1e9 })).toBeNull();
 });

@@ -16,7 +16,7 @@ function read(tree: Tree, entries: readonly string[], readOnlyPaths: readonly st
   const result: HostPath = readHostPath({
     hostPath: entries.map(at).join(":"),
     home: join(base, "home"),
-    kept: [join(base, "home/state"), join(base, "home/.local/share/opencode")],
+    neverLent: [join(base, "home/state"), join(base, "home/.local/share/opencode")],
     project: join(base, "home/project"),
     inside: ["/workspace", "/home/agent"],
     readOnlyPaths: readOnlyPaths.map(at),

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { processLimits, unkeptLimits } from "../../../../src/sandboxes/local/bubblewrap/process-limits.ts";
+import { processLimits, unenforcedLimits } from "../../../../src/sandboxes/local/bubblewrap/process-limits.ts";
 
 const LIMITS = { processes: 100, memoryMiB: 256, diskMiB: 64, files: 1_000 };
 const both = { limitsProcesses: true, limitsMemory: true };
@@ -13,7 +13,7 @@ test.each([
   ["an ordinary user with a cgroup for memory alone", { ...both, limitsProcesses: false }, false, []],
   ["an ordinary user without a cgroup", null, false, ["Memory"]],
 ] as const)("%s: every limit is kept, or is named as one that is not", (_, cgroup, isRoot, named) => {
-  const notes = unkeptLimits(LIMITS, cgroup, isRoot);
+  const notes = unenforcedLimits(LIMITS, cgroup, isRoot);
   expect(notes.length).toBe(named.length);
   for (const [at, note] of notes.entries()) expect(note).toStartWith(named[at] ?? "");
   const args = processLimits(LIMITS, cgroup).map((arg) => arg.split("=")[0]);

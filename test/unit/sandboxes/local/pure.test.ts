@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { firstToComeUp } from "../../../../src/sandboxes/local/bubblewrap/network.ts";
-import { refuseWorkdir } from "../../../../src/sandboxes/local/bubblewrap/wall-args.ts";
+import { refuseWorkdir } from "../../../../src/sandboxes/local/bubblewrap/bwrap-args.ts";
+import { startFirstWorking } from "../../../../src/sandboxes/local/bubblewrap/network.ts";
 import { isSandboxID, isSnapshotID, sandboxDirs, snapshotDir } from "../../../../src/sandboxes/local/layout.ts";
 import { seatbeltProfile } from "../../../../src/sandboxes/local/seatbelt/seatbelt-profile.ts";
 import { commandScript, quote } from "../../../../src/sandboxes/local/shell-script.ts";
@@ -80,9 +80,9 @@ describe("network helpers", () => {
       if (name !== works) throw new Error(`${name} did not come up`);
       return name;
     };
-    expect(await firstToComeUp(["a", "b", "c"], start("b"))).toBe("b");
+    expect(await startFirstWorking(["a", "b", "c"], start("b"))).toBe("b");
     expect(tried).toEqual(["a", "b"]);
-    await expect(firstToComeUp(["a", "b"], start("z"))).rejects.toThrow("a did not come up; b did not come up");
+    await expect(startFirstWorking(["a", "b"], start("z"))).rejects.toThrow("a did not come up; b did not come up");
   });
 });
 

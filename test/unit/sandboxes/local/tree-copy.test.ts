@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { createListener } from "../../../../src/sandboxes/local/tree-copy.ts";
+import { createCopyParser } from "../../../../src/sandboxes/local/tree-copy.ts";
 
 const hear = (lines: readonly string[], code: number | null = 0) => {
-  const listener = createListener();
+  const listener = createCopyParser();
   for (const line of lines) listener.line(line);
   return listener.end(code);
 };

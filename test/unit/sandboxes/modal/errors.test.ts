@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createFailure } from "../../../../src/sandboxes/modal/create-failure.ts";
-import { isRetryable, kindOf, wordsOf } from "../../../../src/sandboxes/modal/modal-error.ts";
+import { isRetryable, kindOf, messageOf } from "../../../../src/sandboxes/modal/modal-error.ts";
 import { loadSdk, SDK_VERSION } from "../../../../src/sandboxes/modal/sdk.ts";
 import { AbandonedError, DeadlineError, within } from "../../../../src/shared/deadline.ts";
 import { PluginError } from "../../../../src/shared/error-code.ts";
@@ -47,8 +47,8 @@ describe("errors of the SDK", () => {
   });
 
   test("speak without the path of the call", () => {
-    expect(wordsOf(grpc(14, "no route"))).toBe("no route");
-    expect(wordsOf(new Error("x".repeat(5000))).length).toBeLessThan(700);
+    expect(messageOf(grpc(14, "no route"))).toBe("no route");
+    expect(messageOf(new Error("x".repeat(5000))).length).toBeLessThan(700);
   });
 
   test("nobody knows the retryability of what nobody knows", () => {
@@ -101,7 +101,7 @@ describe("a sandbox that could not be made says why and what to do", () => {
       true,
       /T4/,
     ],
-    ["a caller who gave up", new AbandonedError("x"), {}, "cancelled", false, /cancelled/],
+    ["a caller who gave up", new AbandonedError("x"), {}, "cancelled", false, /Cancelled while trying to create/],
     ["something new", new Error("odd"), {}, "sandbox_create_failed", null, /odd/],
   ];
   for (const [title, error, more, code, retryable, message] of table) {

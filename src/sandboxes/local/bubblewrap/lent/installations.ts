@@ -1,18 +1,18 @@
 import { basename, dirname, join } from "node:path";
-import { has, isOpenToAll, names, statOf } from "./look.ts";
+import { has, isOpenToAll, names, statOf } from "./host-files.ts";
 import { isOwnTree, within } from "./private-places.ts";
 
 /*
- * Folders that a program's own installer made and that bear its mark: only of these more is lent than the program's
- * file, and of these only the parts named here. Everything else beside a program may be anything.
+ * Folders that a program's own installer made, recognised by the files it leaves. Only of these is more lent than the
+ * program's file, and only the parts named here. Anything else beside a program could be the user's data.
  */
 
 export interface Installation {
   readonly prefix: string;
   readonly kind: string;
-  /** Of the prefix, those that exist. */
+  /** Existing parts, relative to the prefix. */
   readonly parts: readonly string[];
-  /** What its programs look for it by: the home inside is another. */
+  /** Variables by which its programs find it, because the home inside is a different one. */
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -20,7 +20,7 @@ interface Kind {
   readonly kind: string;
   readonly marks: (prefix: string) => boolean;
   readonly parts: readonly string[];
-  /** Its installer makes it a git clone: `.git` does not mean that somebody works in it. */
+  /** Its installer clones it with git, so `.git` does not mean that the user works in it. */
   readonly isClone?: boolean;
   readonly env?: (prefix: string) => Record<string, string>;
 }
@@ -97,33 +97,33 @@ const KINDS: readonly Kind[] = [
     parts: [...PLAIN, "Cellar", "Frameworks", "opt", "etc/ca-certificates", "etc/openssl@3"],
     isClone: true,
   },
-  // Not a user's: whoever may log in here can read it.
+  // Owned by root, not by a user: everybody who may log in can read it.
   {
-    kind: "installation of the system's",
+    kind: "system installation",
     marks: (prefix) => /^\/opt\/[^/]+(?:\/[^/]+)?$/.test(prefix) && statOf(prefix)?.uid === 0 && has(prefix, "bin"),
     parts: PLAIN,
   },
 ]; // biome-ignore format: a table
 
-/** What the programs of this kind are found by when nothing else tells them. */
+/** Kinds that a project contains for its own use. */
 const ENVIRONMENTS = new Set(["Python environment", "conda environment"]);
 export const isEnvironment = ({ kind }: Installation): boolean => ENVIRONMENTS.has(kind);
 
-/** Deep enough for lib/node_modules/npm/bin/npm-cli.js and for versions/1/lib/python3/site-packages/x/y. */
-const HIGHEST = 8;
+/** Levels to look up: enough for lib/node_modules/npm/bin/npm-cli.js and versions/1/lib/python3/site-packages/x/y. */
+const MAX_HEIGHT = 8;
 
-/** The innermost installation with a part that a file or folder lies in; null when there is none. */
+/** The innermost installation that has the path in one of its parts; null when there is none. */
 export function installationOf(path: string, home: string): Installation | null {
   const store = /^\/(?:nix|gnu)\/store(?=\/)/.exec(path)?.[0];
   if (store !== undefined) return { prefix: store, kind: "package store", parts: ["."], env: {} };
-  // Packages that npm installed for all projects of a user, where they lie in no installation.
+  // npm's global packages, where they belong to no installation.
   let packages: Installation | null = null;
   let prefix = dirname(path);
-  for (let height = 0; height < HIGHEST && prefix !== "/"; height += 1, prefix = dirname(prefix)) {
+  for (let height = 0; height < MAX_HEIGHT && prefix !== "/"; height += 1, prefix = dirname(prefix)) {
     if (isOwnTree(prefix, home) || within(home, prefix) || isOpenToAll(prefix)) break;
     const found = markOf(prefix);
     if (found?.parts.some((part) => within(path, join(prefix, part)))) return found;
-    if (prefix.endsWith("/lib/node_modules")) packages = { prefix, kind: "packages of npm", parts: ["."], env: {} };
+    if (prefix.endsWith("/lib/node_modules")) packages = { prefix, kind: "npm packages", parts: ["."], env: {} };
   }
   return packages;
 }

@@ -1,18 +1,19 @@
 import { existsSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
-import { bareEnclosure, NO_LIMITS } from "../bare-isolation.ts";
-import type { Isolation } from "../isolation.ts";
+import type { IsolationBackend } from "../isolation.ts";
+import { NO_LIMITS, processGroupIsolation } from "../no-isolation.ts";
 import { plainTrees } from "../plain-trees.ts";
 import { seatbeltProfile } from "./seatbelt-profile.ts";
 
 const SANDBOX_EXEC = "/usr/bin/sandbox-exec";
 
 /**
- * Seatbelt on macOS. The profile's text is tested; it has not been run on a Mac yet, so treat its strength as unproven.
- * Unlike bubblewrap it shares the host's network: loopback is denied by rule, and a command that leaves its process
- * group outlives its sandbox.
+ * Seatbelt on macOS, used only when `local.isolation` names it. Its profile is tested as text, but it has never been run
+ * on a Mac, so treat its protection as unproven. Unlike bubblewrap it shares the host's network, denies loopback by a rule
+ * only, and lets a command that leaves its process group outlive its sandbox.
+ * @returns the backend, or why it cannot be used here
  */
-export function createSeatbeltIsolation(rootDir: string, hostPath: string): Isolation | string {
+export function createSeatbeltBackend(rootDir: string, hostPath: string): IsolationBackend | string {
   if (process.platform !== "darwin") return "Seatbelt needs macOS";
   if (!existsSync(SANDBOX_EXEC)) return `${SANDBOX_EXEC} does not exist`;
   return {
@@ -34,10 +35,10 @@ export function createSeatbeltIsolation(rootDir: string, hostPath: string): Isol
         .map((folder) => realpathSync(folder));
       const profile = seatbeltProfile(dirs, home, realpathSync(rootDir), readable, plan.network);
       const notes = [
-        "This sandbox lives at its host path; loopback is denied, the rest of the host's network is shared.",
+        "This sandbox uses its real path on the host and shares the host's network, except loopback.",
         NO_LIMITS,
       ];
-      return bareEnclosure({ ...plan, dirs }, notes, { PATH: hostPath }, ({ argv }) => [
+      return processGroupIsolation({ ...plan, dirs }, notes, { PATH: hostPath }, ({ argv }) => [
         SANDBOX_EXEC,
         "-p",
         profile,

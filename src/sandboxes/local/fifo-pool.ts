@@ -1,26 +1,27 @@
 import { closeSync, constants, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { randomId } from "../../shared/ids.ts";
-import { MOMENTARY_FOLDERS } from "./anonymous-file.ts";
+import { TEMPORARY_FOLDERS } from "./anonymous-file.ts";
 import { findTool, runHostTool } from "./host-tools.ts";
 
-/** Both ends of a pipe, the read end never blocking. The taker closes them. */
+/** Both ends of a pipe; the read end never blocks. Whoever takes the pair closes them. */
 export interface Fifo {
   readonly readEnd: number;
   readonly writeEnd: number;
 }
 
-/** Made at once, because neither runtime can make one: each making runs a program. */
+/** FIFOs made at a time. Neither runtime can make one itself, so each batch costs the run of a program. */
 const BATCH = 24;
+/** The pool is refilled when it holds this many FIFOs or fewer. */
 const LOW = 6;
 
 /**
- * Pipes kept ready for the output of commands. FIFOs, not the runtimes' own: a "pipe" of Bun and Node is a pair of
- * sockets, which cannot be opened again (`> /dev/stderr` fails) and which Bun (1.3.14) reads ahead of its reader
- * without bound. And not files: `> /dev/stderr` and `tee /dev/stdout` would cut off what was written before. Each is
- * used once: a command may keep an end of it for ever.
+ * FIFOs kept ready for the output of commands. Not the runtimes' own pipes: those of Bun and Node are pairs of sockets,
+ * which cannot be opened again (`> /dev/stderr` fails) and which Bun (1.3.14) reads ahead of its reader without bound.
+ * Not files either: `> /dev/stderr` and `tee /dev/stdout` would truncate what was written before. Each FIFO is used
+ * once, because a command may keep an end of it open forever.
  */
-export class FifoStock {
+export class FifoPool {
   readonly #ready: Fifo[] = [];
   #filling: Promise<void> | null = null;
   #closed = false;
@@ -33,9 +34,9 @@ export class FifoStock {
     return [first as Fifo, second as Fifo];
   }
 
-  /** Makes some now, so that the next taker need not wait. */
+  /** Refills the pool in the background, so that the next caller need not wait. */
   prepare(): void {
-    // Whoever needs one tries again and hears of it.
+    // The next caller that needs a FIFO tries again and gets the error.
     if (this.#ready.length <= LOW) this.#fill().catch(() => {});
   }
 
@@ -61,8 +62,8 @@ export class FifoStock {
 async function makeFifos(): Promise<Fifo[]> {
   const mkfifo = findTool("mkfifo");
   if (mkfifo === null) throw new Error("mkfifo is not installed");
-  let said = "";
-  for (const folder of MOMENTARY_FOLDERS) {
+  let reason = "";
+  for (const folder of TEMPORARY_FOLDERS) {
     const prefix = join(folder, `${randomId("opa")}-`);
     const paths = Array.from({ length: BATCH }, (_, at) => `${prefix}${at}`);
     const made: Fifo[] = [];
@@ -72,7 +73,7 @@ async function makeFifos(): Promise<Fifo[]> {
         for (const path of paths) made.push(openBoth(path));
         return made;
       }
-      said = stderr;
+      reason = stderr;
     } catch (error) {
       for (const fifo of made) closeBoth(fifo);
       throw error;
@@ -80,13 +81,13 @@ async function makeFifos(): Promise<Fifo[]> {
       for (const path of paths) rmSync(path, { force: true });
     }
   }
-  throw new Error(`no pipe could be made: ${said.slice(0, 300)}`);
+  throw new Error(`no FIFO could be made: ${reason.slice(0, 300)}`);
 }
 
 function openBoth(path: string): Fifo {
   const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    // Returns at once, because there is a reader.
+    // Returns at once, because the read end is open already.
     return { readEnd, writeEnd: openSync(path, constants.O_WRONLY) };
   } catch (error) {
     closeSync(readEnd);

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
-import { lendAround } from "../../../../src/sandboxes/local/bubblewrap/lent/around.ts";
+import { excludeHidden } from "../../../../src/sandboxes/local/bubblewrap/lent/visible-paths.ts";
 import { newBase, plant, removeBase, type Tree } from "../../../support/lent-fixture.ts";
 
 const bases: string[] = [];
@@ -11,7 +11,7 @@ function around(tree: Tree, binds: readonly string[], hidden: readonly string[])
   bases.push(base);
   plant(base, tree);
   const short = (path: string) => path.replace(`${base}/`, "");
-  const given = lendAround(
+  const given = excludeHidden(
     binds.map((path) => join(base, path)),
     hidden.map((path) => join(base, path)),
   );

@@ -7,16 +7,16 @@ import { MEASURE, parseMeasure } from "../tree-measure.ts";
 import { systemArgs } from "./root-filesystem.ts";
 
 /**
- * Copying, removing and measuring files that belong to a job, inside small walls of their own that hold nothing but
- * those files. On the host, a job that swaps a directory for a link in mid-copy would have the host's files copied; and an
- * ordinary user could not read or remove what a job made unreadable.
+ * Copies, removes and measures a job's files inside a small sandbox that contains nothing but those files. On the host, a
+ * job that swaps a directory for a link in mid-copy would get the host's files copied, and an ordinary user could not
+ * read or remove what a job made unreadable.
  */
-export function createTrees(bwrap: string, filter: Uint8Array): TreeTools {
-  const inWalls = (binds: readonly string[], argv: readonly string[]) => [
-    bwrap, "--seccomp", "3", ...WALLS, ...systemArgs(), ...binds, "--remount-ro", "/", "--", ...argv,
+export function createIsolatedTrees(bwrap: string, filter: Uint8Array): TreeTools {
+  const inSandbox = (binds: readonly string[], argv: readonly string[]) => [
+    bwrap, "--seccomp", "3", ...BWRAP_ARGS, ...systemArgs(), ...binds, "--remount-ro", "/", "--", ...argv,
   ]; // biome-ignore format: one line
   const run = async (binds: readonly string[], argv: readonly string[], signal?: AbortSignal) => {
-    const { code, stdout, stderr } = await runHostTool(inWalls(binds, argv), { signal, file: filter });
+    const { code, stdout, stderr } = await runHostTool(inSandbox(binds, argv), { signal, file: filter });
     if (code !== 0) throw new Error(`${argv[0]} failed: ${stderr.slice(-500)}`);
     return stdout;
   };
@@ -24,16 +24,16 @@ export function createTrees(bwrap: string, filter: Uint8Array): TreeTools {
     copy(pairs, { below = ".", signal } = {}) {
       const binds = pairs.flatMap(({ from, to }, at) => ["--ro-bind", from, `/from/${at}`, "--bind", to, `/to/${at}`]);
       const env = Object.entries(COPY_ENV).flatMap(([name, value]) => ["--setenv", name, value]);
-      const argv = inWalls([...binds, ...PROC, ...env], ["/bin/sh", "-c", COPY_BELOW, "copy", below]);
+      const argv = inSandbox([...binds, ...PROC, ...env], ["/bin/sh", "-c", COPY_BELOW, "copy", below]);
       return runCopy(argv, { signal, file: filter });
     },
     async remove(path) {
-      if (!isRealFolder(path)) return; // bwrap would follow a link, and empty what it leads to
+      if (!isRealFolder(path)) return; // bwrap would follow a link and empty its target
       await run(
         ["--bind", path, "/tree"],
         ["/bin/sh", "-c", "find /tree -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +"],
       );
-      // Empty now but for directories the host made; nothing of the job's is walked.
+      // Contains nothing of the job's any more, only directories that the host made.
       await rm(path, { recursive: true, force: true });
     },
     async measure(path, signal) {
@@ -44,7 +44,7 @@ export function createTrees(bwrap: string, filter: Uint8Array): TreeTools {
   };
 }
 
-// The working directory pins what was checked. A path that leads out is refused before anything is copied.
+// Changing into the directory pins what was checked. A path that leads out is refused before anything is copied.
 const COPY_BELOW = `
 for d in /from/*; do
   n=\${d##*/}
@@ -53,10 +53,10 @@ for d in /from/*; do
   mkdir -p -- "/to/$n/$1" && /bin/sh -c "$COPY" copy tree "$n" . "/to/$n/$1" 0 || exit 1
 done`;
 
-// With some C libraries (glibc before 2.39) a mode is set by way of /proc. It holds no processes but the copy's own.
+// Some C libraries (glibc before 2.39) set modes through /proc. This one shows only the copy's own processes.
 const PROC = ["--proc", "/proc", "--remount-ro", "/proc"];
 
-const WALLS = [
+const BWRAP_ARGS = [
   "--unshare-user", "--uid", "0", "--gid", "0", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
   "--die-with-parent", "--new-session", "--cap-drop", "ALL",
   "--cap-add", "CAP_DAC_OVERRIDE", "--cap-add", "CAP_FOWNER", "--cap-add", "CAP_FSETID",

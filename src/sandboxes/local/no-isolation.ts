@@ -1,35 +1,38 @@
 import { type Failure, PluginError } from "../../shared/error-code.ts";
 import type { SandboxSignal } from "../port.ts";
-import type { Enclosure, EnclosurePlan, Isolation, Launch } from "./isolation.ts";
+import type { Isolation, IsolationBackend, IsolationPlan, Launch } from "./isolation.ts";
 import { plainTrees } from "./plain-trees.ts";
 import { commandScript, READ_SCRIPT } from "./shell-script.ts";
 
 /**
  * Isolation "none": plain processes in the sandbox's directories. It protects nothing and is used only when the user
- * names it; it exists for containers that are thrown away as a whole.
+ * names it. It exists for containers that are thrown away as a whole.
  */
-export function createBareIsolation(hostPath: string): Isolation {
+export function createNoIsolation(hostPath: string): IsolationBackend {
   const notes = ["This sandbox is not isolated: commands run on the host as its user.", NO_LIMITS];
   return {
     kind: "none",
     lent: null,
     trees: plainTrees,
     async open(plan) {
-      return bareEnclosure(plan, notes, { PATH: hostPath }, ({ argv }) => argv);
+      return processGroupIsolation(plan, notes, { PATH: hostPath }, ({ argv }) => argv);
     },
   };
 }
 
-/** Disk and files are counted all the same. */
+/** Note for jobs. The limits on disk and number of files still apply. */
 export const NO_LIMITS = "Neither memory nor the number of processes is limited in this sandbox.";
 
-/** Walls without namespaces: what is started is remembered and killed by process group. Seatbelt adds a profile to it. */
-export function bareEnclosure(
-  plan: EnclosurePlan,
+/**
+ * An isolation without namespaces, which ends commands by their process groups.
+ * @param wrap puts the program that isolates, if there is one, before a command line
+ */
+export function processGroupIsolation(
+  plan: IsolationPlan,
   notes: readonly string[],
   env: Record<string, string>,
   wrap: (stage: { argv: string[] }) => string[],
-): Enclosure {
+): Isolation {
   let alive = true;
   let end: (failure: Failure | null) => void = () => {};
   const ended = new Promise<Failure | null>((resolve) => (end = resolve));
@@ -57,12 +60,12 @@ export function bareEnclosure(
       };
     },
     signal: (spawned, signal) => signalGroup(spawned, signal),
-    follow: () => {},
-    abandon: (spawned) => signalGroup(spawned, "SIGKILL"),
-    // Nothing here tells the job's processes from others.
-    still: async () => async () => {},
-    held: async () => ({ bytes: 0, files: 0 }),
-    async tend() {},
+    resumeWaiter: () => {},
+    killLaunch: (spawned) => signalGroup(spawned, "SIGKILL"),
+    // Without a namespace the job's processes cannot be told from others.
+    freeze: async () => async () => {},
+    deletedOpenFiles: async () => ({ bytes: 0, files: 0 }),
+    async maintain() {},
     async close(reason) {
       alive = false;
       end(reason);

@@ -2,14 +2,15 @@ import type { App, Image, ModalClient } from "modal";
 import type { Clock } from "../../shared/clock.ts";
 import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import { PromiseCache } from "../../shared/memoize-until-failure.ts";
 import type { MachineSpec, SandboxSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
 import type { ModalLimits } from "./limits.ts";
-import { kindOf, wordsOf } from "./modal-error.ts";
+import { kindOf, messageOf } from "./modal-error.ts";
 import { parseSnapshotID } from "./snapshot-id.ts";
 
-/** Python, git, a compiler and curl: what most jobs begin with. Modal brings the drivers of GPUs itself. */
+/** Has Python, git, a compiler and curl, which most jobs need first. Modal adds the drivers of GPUs itself. */
 export const DEFAULT_IMAGE = "python:3.12-bookworm";
 
 const BUILD_ATTEMPTS = 2;
@@ -21,41 +22,39 @@ export interface ImageDeps {
   readonly credentials: Credentials;
 }
 
-/** Images by recipe, each built once however many sandboxes ask for it at the same time. */
-export class ImageBook {
+/** Images by recipe. Each is built once, however many sandboxes ask for it at the same time. */
+export class ImageCache {
   readonly #deps: ImageDeps;
-  readonly #built = new Map<string, Promise<Image>>();
+  readonly #built = new PromiseCache<string, Image>();
 
   constructor(deps: ImageDeps) {
     this.#deps = deps;
   }
 
-  /** What the sandbox starts from: its snapshot, else its recipe. @throws as the two below */
+  /**
+   * The image that a sandbox starts from: its snapshot, or else the image of its recipe.
+   * @throws PluginError `snapshot_expired`, `not_found`, `sandbox_create_timeout`, `sandbox_create_failed`
+   */
   async forSpec(client: ModalClient, app: App, spec: SandboxSpec): Promise<Image> {
     const recipe = spec.machine?.image ?? null;
     if (spec.snapshotID === null) return this.built(client, app, recipe);
     const frozen = await this.ofSnapshot(client, spec.snapshotID);
-    // Also a directory's snapshot is looked for before a sandbox is paid for; it is put into one of the recipe.
+    // A directory's snapshot is looked up too, before a sandbox is paid for, but restored into a sandbox of the recipe.
     return parseSnapshotID(spec.snapshotID)?.path == null ? frozen : this.built(client, app, recipe);
   }
 
-  /** @throws PluginError `sandbox_create_failed` */
+  /** The image of a recipe, built if necessary. @throws PluginError `sandbox_create_timeout`, `sandbox_create_failed` */
   built(client: ModalClient, app: App, recipe: MachineSpec["image"]): Promise<Image> {
-    const key = JSON.stringify(recipe);
-    const known = this.#built.get(key);
-    if (known) return known;
-    const building = this.#build(client, app, recipe);
-    this.#built.set(key, building);
-    building.catch(() => this.#built.delete(key)); // A registry or a build may do better next time.
-    return building;
+    // After a failure the next sandbox tries again, since a registry or a build may work then.
+    return this.#built.getOrMake(JSON.stringify(recipe), () => this.#build(client, app, recipe));
   }
 
-  /** @throws PluginError `snapshot_expired`, `not_found` */
+  /** The image of a snapshot. @throws PluginError `snapshot_expired`, `not_found` */
   async ofSnapshot(client: ModalClient, snapshotID: string): Promise<Image> {
     const { clock, limits, credentials } = this.#deps;
     const snapshot = parseSnapshotID(snapshotID);
     if (snapshot === null)
-      throw new PluginError("not_found", `${snapshotID} is not a snapshot of Modal's.`, { retryable: false });
+      throw new PluginError("not_found", `${snapshotID} is not the id of a Modal snapshot.`, { retryable: false });
     return within(client.images.fromId(snapshot.imageID), {
       clock,
       limitMs: limits.callMs,
@@ -73,13 +72,13 @@ export class ImageBook {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const image = await within(imageOf(client, recipe), { clock, limitMs: limits.callMs, doing });
-        // Explicitly, and before any sandbox: it can take minutes, and its stream waits without a limit.
+        // Built explicitly before any sandbox: building can take minutes, and the SDK waits for it without a limit.
         return await within(image.build(app), { clock, limitMs: limits.buildMs, doing });
       } catch (error) {
-        // What has been built is found again: images are addressed by their content.
+        // Nothing is built twice, because images are addressed by their content.
         if (kindOf(error) === "unreachable" && attempt < BUILD_ATTEMPTS) continue;
         if (kindOf(error) === "timed_out")
-          throw new PluginError("sandbox_create_timeout", `${wordsOf(error)}; the limit is fixed.`, {
+          throw new PluginError("sandbox_create_timeout", `${messageOf(error)}; this limit cannot be changed.`, {
             cause: error,
             retryable: true,
           });
@@ -95,6 +94,7 @@ export class ImageBook {
 
 const isMissing = (error: unknown): boolean => kindOf(error) === "gone" || kindOf(error) === "invalid";
 
+/** The error for a snapshot that Modal no longer has. */
 export const expired = (snapshotID: string, cause: unknown): PluginError =>
   new PluginError(
     "snapshot_expired",

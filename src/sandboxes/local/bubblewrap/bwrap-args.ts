@@ -1,14 +1,14 @@
 import { existsSync } from "node:fs";
-import type { EnclosurePlan } from "../isolation.ts";
+import type { IsolationPlan } from "../isolation.ts";
 import type { HostPath } from "./host-path.ts";
 import { within } from "./lent/private-places.ts";
 import { type SynthesizedFile, systemArgs } from "./root-filesystem.ts";
 
 export const HOME = "/home/agent";
-/** The program that every command inside begins with, see call-filter/entry-program.ts. */
+/** The program that every command inside starts with; see call-filter/entry-program.ts. */
 export const ENTRY = "/run/.enter";
-/** Host paths, or parts of a sandbox's own root, that a workdir would hide or lie in. */
-const TAKEN = [
+/** Paths that a workdir must not overlap with, because host paths or the sandbox's own root are mounted there. */
+const RESERVED = [
   "/usr",
   "/bin",
   "/sbin",
@@ -26,10 +26,10 @@ const TAKEN = [
   "/var/tmp",
 ];
 
-export interface WallOptions {
-  /** `--disable-userns` (bwrap 0.8): no user namespaces inside, which is where most kernel holes begin. */
+export interface BwrapOptions {
+  /** `--disable-userns` (bwrap 0.8): no user namespaces inside, since most kernel exploits start with one. */
   readonly disableUserns: boolean;
-  /** `--size` (bwrap 0.7): a bound for shared memory, which no process limit counts. */
+  /** `--size` (bwrap 0.7): limits shared memory, which no process limit counts. */
   readonly sizedTmpfs: boolean;
 }
 
@@ -44,14 +44,14 @@ export function refuseWorkdir(workdir: string): string | null {
   ) {
     return `workdir must be an absolute, plain path below /, not ${JSON.stringify(workdir)}`;
   }
-  const taken = TAKEN.find((path) => within(workdir, path) || within(path, workdir));
-  return taken ? `workdir ${workdir} would overlap with ${taken}, which a local sandbox has for itself` : null;
+  const reserved = RESERVED.find((path) => within(workdir, path) || within(path, workdir));
+  return reserved ? `workdir ${workdir} would overlap with ${reserved}, which a local sandbox uses itself` : null;
 }
 
 /*
- * When the host process is root, a job's user is the kernel's uid 0 without privileges, and a file owner's rights suffice
- * for much: to write /proc/sys/kernel/core_pattern (code run by the host's kernel as root), or to chmod the host's
- * /dev/null. bwrap leaves both open; read-only mounts close them (the devices' in lockDevices).
+ * When the host process is root, a job's user is the kernel's uid 0 without privileges, and owning a file gives it dangerous
+ * rights: writing /proc/sys/kernel/core_pattern (a program that the host's kernel runs as root), or changing the mode of
+ * the host's /dev/null. bwrap allows both; read-only mounts prevent them (for devices, see lockDevices).
  */
 const MASKED = [
   "kcore",
@@ -72,15 +72,15 @@ const maskedProc = (): string[] =>
   MASKED.filter((name) => existsSync(`/proc/${name}`)).flatMap((name) => ["--ro-bind", "/dev/null", `/proc/${name}`]);
 
 /**
- * All of bwrap's arguments but the program. Descriptor 4 reports, 5 holds the walls half way, 6 and 7 are
- * the filter (see openEnclosure).
+ * All of bwrap's arguments except the program to run. bwrap writes its report to descriptor 4, waits half way for
+ * descriptor 5, and reads the entry program from 6 and the filter from 7 (see startBwrap).
  */
-export function wallArgs(
-  plan: EnclosurePlan,
+export function bwrapArgs(
+  plan: IsolationPlan,
   hostPath: HostPath,
   files: readonly SynthesizedFile[],
   fileFolder: string,
-  options: WallOptions,
+  options: BwrapOptions,
 ): string[] {
   const { dirs, workdir, limits } = plan;
   const args = [
@@ -91,8 +91,8 @@ export function wallArgs(
   if (options.disableUserns) args.push("--disable-userns");
   args.push("--setenv", "PATH", "/usr/bin:/bin", ...systemArgs());
   for (const file of files) args.push("--ro-bind", `${fileFolder}${file.path}`, file.path);
-  for (const path of hostPath.around.binds) args.push("--ro-bind-try", path, path);
-  for (const { at, to } of [...hostPath.around.links, ...hostPath.links]) args.push("--symlink", to, at);
+  for (const path of hostPath.visible.binds) args.push("--ro-bind-try", path, path);
+  for (const { at, to } of [...hostPath.visible.links, ...hostPath.links]) args.push("--symlink", to, at);
   args.push("--proc", "/proc", ...maskedProc(), "--remount-ro", "/proc", "--dev", "/dev");
   if (options.sizedTmpfs)
     args.push(
@@ -133,9 +133,9 @@ export function wallArgs(
     dirs.workspace,
     workdir,
   );
-  // In the root itself, which is in memory: a state directory may forbid to execute what lies in it.
+  // In the root itself, which is in memory: the state directory may be mounted noexec.
   args.push("--perms", "0555", "--file", "6", ENTRY, "--seccomp", "7");
-  // Reading this empty file blocks bwrap until we have opened the namespaces.
-  args.push("--file", "5", "/run/.walls", "--remount-ro", "/");
+  // Reading this file blocks bwrap until we have opened the namespaces and closed our end of descriptor 5.
+  args.push("--file", "5", "/run/.gate", "--remount-ro", "/");
   return args;
 }

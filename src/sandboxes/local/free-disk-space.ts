@@ -1,23 +1,23 @@
 import { statfs } from "node:fs/promises";
 
 /** What is free on a file system. */
-export interface DiskRoom {
+export interface DiskSpace {
   readonly bytes: number;
-  /** Inodes; infinite where the file system makes them as it goes (btrfs). */
+  /** Inodes; infinite where the file system makes them on demand (btrfs). */
   readonly files: number;
 }
 
-/** What is left to the machine: with less free no sandbox is made and no snapshot taken, and the largest sandbox is ended. */
+/** Kept free for the machine. With less free, no sandbox is created, no snapshot taken, and the largest sandbox is ended. */
 export interface HostReserve {
   readonly bytes: number;
   readonly files: number;
 }
 
 const RESERVED_FILES = 10_000;
-/** Of all inodes, on a small file system. */
+/** Share of all inodes, on a file system with few of them. */
 const RESERVED_SHARE = 0.05;
 
-export async function readRoom(path: string): Promise<DiskRoom> {
+export async function readFreeSpace(path: string): Promise<DiskSpace> {
   const { bavail, bsize, files, ffree } = await statfs(path);
   return {
     bytes: Number(bavail) * Number(bsize),
@@ -30,16 +30,16 @@ export async function readReserve(path: string, freeMiB: number): Promise<HostRe
   return { bytes: freeMiB * 1024 * 1024, files: Math.min(RESERVED_FILES, Math.floor(Number(files) * RESERVED_SHARE)) };
 }
 
-/** What is short, in words, where `needed` would leave less than the reserve; null where there is room. */
+/** What is short, for messages, when taking `needed` would leave less than the reserve; null when there is enough. */
 export function shortage(
-  room: DiskRoom,
+  free: DiskSpace,
   reserve: HostReserve,
-  needed: DiskRoom = { bytes: 0, files: 0 },
+  needed: DiskSpace = { bytes: 0, files: 0 },
 ): string | null {
-  if (room.bytes - needed.bytes < reserve.bytes)
-    return `only ${toMiB(room.bytes)} are free, and ${toMiB(reserve.bytes)} stay free for the machine`;
-  if (room.files - needed.files < reserve.files)
-    return `only ${room.files} more files (inodes) fit, and room for ${reserve.files} stays free for the machine`;
+  if (free.bytes - needed.bytes < reserve.bytes)
+    return `only ${toMiB(free.bytes)} are free, and ${toMiB(reserve.bytes)} are reserved for the machine`;
+  if (free.files - needed.files < reserve.files)
+    return `only ${free.files} more files (inodes) fit, and ${reserve.files} are reserved for the machine`;
   return null;
 }
 

@@ -1,0 +1,166 @@
+import { spawnSync } from "node:child_process";
+import { constants } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Clock } from "../../../shared/clock.ts";
+import { PluginError } from "../../../shared/error-code.ts";
+import type { Log } from "../../../shared/log.ts";
+import { findTool, HOST_ENV } from "../host-tools.ts";
+import type { Isolation, IsolationBackend, IsolationPlan, LendingRules } from "../isolation.ts";
+import { openIsolation } from "./bubblewrap-isolation.ts";
+import { type BwrapOptions, bwrapArgs, HOME, refuseWorkdir } from "./bwrap-args.ts";
+import { entryProgram } from "./call-filter/entry-program.ts";
+import { filterProgram, thisProcessor } from "./call-filter/filter-program.ts";
+import { createCgroup, findCgroupParents, removeOrphanCgroups } from "./cgroup.ts";
+import { hostAddresses, NEVER_REACHABLE } from "./host-addresses.ts";
+import { type HostPath, readHostPath } from "./host-path.ts";
+import { createIsolatedTrees } from "./isolated-trees.ts";
+import { real } from "./lent/host-files.ts";
+import { unenforcedLimits } from "./process-limits.ts";
+import { reachableNameservers, synthesizedFiles } from "./root-filesystem.ts";
+
+export interface BubblewrapDeps {
+  readonly rootDir: string;
+  readonly hostPath: string;
+  readonly lending: LendingRules;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly ids: () => string;
+}
+
+/** Flags for writing a file that must not be a link: a link in a sandbox's folder is none of ours. */
+const NO_LINK = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+
+/** The bubblewrap backend, or why it cannot be used here. Checks only what is installed; `probeIsolation` really tries it. */
+export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend | string {
+  const tools = {
+    bwrap: findTool("bwrap"),
+    nsenter: findTool("nsenter"),
+    setpriv: findTool("setpriv"),
+    prlimit: findTool("prlimit"),
+  };
+  const missing = Object.entries(tools)
+    .filter(([, path]) => path === null)
+    .map(([name]) => name);
+  if (process.platform !== "linux") return "bubblewrap needs Linux";
+  if (missing.length > 0)
+    return `${missing.join(", ")} not installed (remedy: apt install bubblewrap util-linux, or your system's equivalent)`;
+  const processor = thisProcessor();
+  if (processor === null)
+    return `its system-call filter knows x86-64 and arm64 only, not this ${process.arch} process (remedy: provider "modal")`;
+  const program = filterProgram(processor);
+  const filter = { program, entry: entryProgram(processor, program) };
+  const { bwrap, nsenter, setpriv } = tools as { bwrap: string; nsenter: string; setpriv: string };
+  const help = spawnSync(bwrap, ["--help"], { env: { ...HOST_ENV }, encoding: "utf8" }).stdout ?? "";
+  const options: BwrapOptions = {
+    disableUserns: help.includes("--disable-userns"),
+    sizedTmpfs: help.includes("--size "),
+  };
+  // As root, a job's user is the host's root without its privileges, which makes user namespaces inside too dangerous.
+  if (!options.disableUserns && process.geteuid?.() === 0)
+    return "this bwrap is too old to be used as root (0.8 or later is needed)";
+  // Found once per backend, on first use.
+  let cgroupParents: ReturnType<typeof findCgroupParents> | null = null;
+
+  // Read again for each sandbox, because what is installed changes.
+  const lookUp = (inside: readonly string[]) => {
+    const { hostPath, rootDir, lending } = deps;
+    const neverLent = [rootDir, ...lending.neverLent].map((path) => real(path) ?? path);
+    const project = lending.project === null ? null : real(lending.project);
+    const home = real(homedir()) ?? homedir();
+    return readHostPath({ hostPath, home, neverLent, project, inside, readOnlyPaths: lending.readOnlyPaths });
+  };
+
+  return {
+    kind: "bubblewrap",
+    lent: () => lookUp([HOME]),
+    trees: createIsolatedTrees(bwrap, filter.program),
+    async open(plan: IsolationPlan): Promise<Isolation> {
+      const refusal = refuseWorkdir(plan.workdir);
+      if (refusal !== null)
+        throw new PluginError("sandbox_create_failed", `Could not create the sandbox: ${refusal}.`, {
+          retryable: false,
+        });
+      if (cgroupParents === null) {
+        cgroupParents = findCgroupParents(`opa-${process.pid}-probe-${deps.ids()}`);
+        removeOrphanCgroups(cgroupParents);
+      }
+      const hostPath = lookUp([plan.workdir, HOME]);
+      const files = synthesizedFiles(plan.network === "open" ? resolvers() : []);
+      // The files of a live sandbox are mounted in it, so a view gets files of its own.
+      const fileFolder = join(plan.dirs.root, plan.isView ? "etc-of-view" : "etc");
+      for (const file of files) {
+        const path = join(fileFolder, file.path);
+        await mkdir(dirname(path), { recursive: true });
+        await writeFile(path, file.content, { mode: 0o644, flag: NO_LINK });
+      }
+      // A unique name, because the cgroup of an earlier attach to the same sandbox may still exist.
+      const cgroup = createCgroup(cgroupParents, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
+      const notes = notesOf(
+        plan,
+        [
+          ...unenforcedLimits(plan.limits, cgroup, process.geteuid?.() === 0),
+          ...notLent(hostPath, deps.lending.readOnlyPaths),
+        ],
+        files.some((file) => file.path === "/etc/resolv.conf" && file.content !== ""),
+      );
+      const insideEnv = {
+        PATH: hostPath.path,
+        HOME,
+        USER: "agent",
+        LOGNAME: "agent",
+        LANG: "C.UTF-8",
+        TERM: "xterm-256color",
+        SHELL: "/bin/sh",
+        ...hostPath.env,
+        ...plan.env,
+      };
+      try {
+        return await openIsolation({
+          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, filter, args: bwrapArgs(plan, hostPath, files, fileFolder, options),
+          insideEnv, notes, clock: deps.clock, log: deps.log,
+        }); // biome-ignore format: one argument
+      } catch (error) {
+        throw new PluginError("isolation_unavailable", explain((error as Error).message), {
+          cause: error,
+          retryable: false,
+        });
+      }
+    },
+  };
+}
+
+function resolvers(): string[] {
+  try {
+    return reachableNameservers([...NEVER_REACHABLE, ...hostAddresses()]);
+  } catch {
+    return []; // the network will fail for the same reason, and the job is told why
+  }
+}
+
+function notesOf(plan: IsolationPlan, known: readonly string[], resolver: boolean): string[] {
+  const notes = [...known];
+  if (plan.network === "open" && !resolver)
+    notes.push("Names cannot be resolved: the host's resolvers listen on its loopback or are link-local.");
+  return notes;
+}
+
+/** Notes on the paths that the user asked to lend and that are not lent. */
+function notLent({ refused }: HostPath, asked: readonly string[]): string[] {
+  return refused
+    .filter(({ path }) => asked.includes(path))
+    .map(({ path, why }) => `Not lent, though local.readOnlyPaths names it: ${path} (${why}).`);
+}
+
+/** bwrap's own message with the remedy for it. */
+function explain(message: string): string {
+  const remedy = /SECCOMP|seccomp/.test(message)
+    ? " The kernel accepts no system-call filter here (CONFIG_SECCOMP_FILTER is needed, and OpenCode must not run where seccomp is forbidden)."
+    : /uid map|Permission denied|Operation not permitted|No permissions to creat/i.test(message)
+      ? " Unprivileged user namespaces seem to be restricted: allow them for bwrap (sysctl kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile, kernel.unprivileged_userns_clone=1)."
+      : /No space left|max_user_namespaces/i.test(message)
+        ? " User namespaces seem to be used up or disabled: raise sysctl user.max_user_namespaces."
+        : "";
+  return `bubblewrap could not isolate a sandbox: ${message}.${remedy}`;
+}

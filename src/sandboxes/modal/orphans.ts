@@ -1,0 +1,51 @@
+import type { ModalClient, Sandbox } from "modal";
+import { within } from "../../shared/deadline.ts";
+import type { Log } from "../../shared/log.ts";
+import { endSandbox } from "./end-sandbox.ts";
+import type { CallDeps } from "./limits.ts";
+import { kindOf, messageOf } from "./modal-error.ts";
+
+/** Where an orphan may be: a sandbox of ours that no job knows, because the reply to its creation was lost or came too late. */
+export interface OrphanName {
+  readonly app: string;
+  /** Modal environment; null = the account's default. */
+  readonly environment: string | null;
+  readonly name: string;
+  /** Tags that mark it as ours. */
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/**
+ * Ends the sandbox of that name if it has all these tags.
+ * @returns whether there was one
+ * @throws what the SDK throws
+ */
+export async function endOrphan(
+  client: ModalClient,
+  { app, environment, name, tags }: OrphanName,
+  deps: CallDeps,
+): Promise<boolean> {
+  const limit = { clock: deps.clock, limitMs: deps.limits.callMs, doing: `Looking for sandbox ${name}` };
+  let found: Sandbox;
+  try {
+    found = await within(client.sandboxes.fromName(app, name, environment === null ? {} : { environment }), limit);
+  } catch (error) {
+    if (kindOf(error) === "gone") return false;
+    throw error;
+  }
+  const foundTags = await within(found.getTags(), limit);
+  if (!Object.entries(tags).every(([key, value]) => foundTags[key] === value)) {
+    found.detach();
+    return false;
+  }
+  await endSandbox(found, deps);
+  deps.log("info", "An orphaned sandbox was ended", { sandboxID: found.sandboxId, name });
+  return true;
+}
+
+/** Logs that ending an orphan failed, for calls that nobody waits for. */
+export const reportOrphan = (log: Log, name: string) => (error: unknown) =>
+  log("warn", "An orphaned sandbox could not be ended; its own time limits will end it", {
+    name,
+    error: messageOf(error),
+  });
