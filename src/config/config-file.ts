@@ -6,14 +6,14 @@ import { type ConfigProblem, toProblem } from "./problems.ts";
 
 export type ConfigFile =
   | { readonly kind: "absent" }
-  /** `sha256` of the bytes that the layer was read from, hexadecimal. */
+  /** `sha256`: of the file's bytes, hexadecimal. */
   | { readonly kind: "read"; readonly layer: Layer; readonly sha256: string }
   | { readonly kind: "invalid"; readonly problem: ConfigProblem };
 
-/** Options are four levels deep; what is nested beyond reason would overrun the stack of whoever walks it. */
-const DEEPEST = 64;
+/** Options are four levels deep. Extreme nesting would overflow the stack of recursive functions. */
+const MAX_DEPTH = 64;
 
-/** Reads one file of options: JSON with comments and trailing commas. `$schema` at its top is for editors. */
+/** Reads a file of options: JSON with comments and trailing commas. `$schema` at the top level is for editors and ignored. */
 export async function readConfigFile(path: string, files: Pick<HostFiles, "read">): Promise<ConfigFile> {
   let bytes: Uint8Array;
   try {
@@ -24,15 +24,16 @@ export async function readConfigFile(path: string, files: Pick<HostFiles, "read"
     if (code === "ENOENT" || code === "ENOTDIR") return { kind: "absent" };
     return refused(path, `a file that cannot be read (${code ?? "unknown error"})`, "a readable file, or none");
   }
-  const source = new TextDecoder().decode(bytes); // without its byte order mark
-  // Loaded only where a file exists: most users have none, and start-up is felt.
+  const source = new TextDecoder().decode(bytes); // drops a byte order mark
+  // Loaded only if a file exists: most users have none, and loading takes time at start-up.
   const { createScanner, parseTree, printParseErrorCode } = await import("jsonc-parser");
   const scanner = createScanner(source, true);
   for (let depth = 0; scanner.getPosition() < source.length; ) {
     scanner.scan();
     const character = source[scanner.getTokenOffset()] ?? "";
     depth += "{[".includes(character) ? 1 : "}]".includes(character) ? -1 : 0;
-    if (depth > DEEPEST) return refused(path, `more than ${DEEPEST} levels`, "options as the documentation shows them");
+    if (depth > MAX_DEPTH)
+      return refused(path, `more than ${MAX_DEPTH} levels of nesting`, "options as the documentation shows them");
   }
   const errors: ParseError[] = [];
   const tree = parseTree(source, errors, { allowTrailingComma: true, allowEmptyContent: true });
@@ -43,16 +44,16 @@ export async function readConfigFile(path: string, files: Pick<HostFiles, "read"
     const what = printParseErrorCode(first.error)
       .replace(/(?<=[a-z])(?=[A-Z])/g, " ")
       .toLowerCase();
-    return refused(path, `a syntax error at ${place} (${what})`, "JSON; comments and trailing commas may be in it");
+    return refused(path, `a syntax error at ${place} (${what})`, "JSON, with comments and trailing commas");
   }
   const value = tree === undefined ? {} : toValue(tree);
-  if (!isObject(value)) return refused(path, "no object", "an object of options");
+  if (!isObject(value)) return refused(path, "something other than an object", "an object of options");
   const { $schema: _forEditors, ...options } = value;
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   return { kind: "read", layer: { source: path, value: options }, sha256 };
 }
 
-/** Not the parser's own: it sets a prototype where a key is called `__proto__`, and the key is gone. */
+/** In place of the parser's own function, with which a key `__proto__` sets the prototype and disappears. */
 function toValue({ type, value, children = [] }: Node): unknown {
   if (type === "array") return children.map(toValue);
   if (type !== "object") return value;

@@ -2,8 +2,8 @@ import { z } from "zod";
 import { gpuTypeNames, parseGpu, toGpuType } from "./gpu.ts";
 
 /*
- * Kinds of values that options are made of. The error text of every kind says what is allowed, whatever was wrong:
- * problems.ts shows it as it is.
+ * Types of option values. The error text of each type says what is allowed, whatever was wrong with the value; problems.ts
+ * shows it unchanged.
  */
 
 export const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
@@ -59,7 +59,7 @@ export const hostPath = () => {
   return z.string({ error }).regex(/^(?:~?\/)[^\0]*$/, { error });
 };
 
-/** Of a file's bytes, as `sha256sum` prints it. */
+/** The SHA-256 of a file, as `sha256sum` prints it. */
 export const sha256 = () => {
   const error = "a SHA-256 sum: 64 hexadecimal digits";
   return z
@@ -80,8 +80,8 @@ export const gpuString = () =>
   });
 
 /**
- * Numbers by GPU type, in any case, beside the keys of `shape`. The result has the types' canonical names.
- * @param value what a type may have
+ * An object of numbers by GPU type, besides the keys of `shape`. Types are accepted in any case and get their canonical names.
+ * @param value the schema of a type's number
  */
 export function byGpuType<T extends z.ZodRawShape>(shape: T, value: z.ZodNumber) {
   const known = Object.keys(shape);

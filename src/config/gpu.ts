@@ -1,5 +1,5 @@
 /**
- * GPU types by Modal's names and the most that one sandbox can have of each.
+ * Modal's GPU types, and how many of each one sandbox can have.
  * @source modal.com/docs GPU guide and pricing records, mid-2026; `A10G` is an older name still in use
  */
 const GPU_TYPES: Readonly<Record<string, number>> = {
@@ -19,7 +19,7 @@ const GPU_TYPES: Readonly<Record<string, number>> = {
   B300: 8,
 };
 
-/** One GPU type and how many. `exact` forbids the provider a better type in its place (`H100!`). */
+/** A GPU type and a count. `exact` (`H100!`) forbids the provider to substitute a better type. */
 export interface GpuRequest {
   readonly type: string;
   readonly count: number;
@@ -32,16 +32,16 @@ export type ParsedGpu =
 
 const EXAMPLE = 'for example "T4", "A100-80GB", "H100:8", "H100!" or, in order of preference, "H100:8|H200:8"';
 
-/** The known type that `name` means in any case, e.g. `h100` → `H100`; null when there is none. */
+/** The canonical name of a GPU type, whatever its case: `h100` → `H100`; null for an unknown type. */
 export function toGpuType(name: string): string | null {
   const upper = name.trim().toUpperCase();
   return Object.hasOwn(GPU_TYPES, upper) ? upper : null;
 }
 
-/** The names of all known types, for messages. */
+/** All known types, for messages. */
 export const gpuTypeNames = (): string => Object.keys(GPU_TYPES).join(", ");
 
-/** Reads a GPU string in Modal's form, alternatives separated by `|`, the first preferred. Never throws. */
+/** Parses a GPU string in Modal's format. Alternatives are separated by `|`, the preferred one first. Never throws. */
 export function parseGpu(text: string): ParsedGpu {
   const preferences: GpuRequest[] = [];
   for (const part of text.split("|")) {
@@ -60,7 +60,7 @@ export function gpusOf(text: string | null): readonly GpuRequest[] {
   return parsed.preferences;
 }
 
-/** The canonical form, which `parseGpu` reads back: `H100!:8`. */
+/** The canonical string of a request, which `parseGpu` accepts: `H100!:8`. */
 export const formatGpu = ({ type, count, exact }: GpuRequest): string =>
   `${type}${exact ? "!" : ""}${count === 1 ? "" : `:${count}`}`;
 

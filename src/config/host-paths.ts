@@ -4,22 +4,23 @@ import type { HostFiles } from "./host-files.ts";
 
 export type HostEnv = Readonly<Record<string, string | undefined>>;
 
-// The XDG specification has relative values ignored.
+/** A base directory of the XDG specification, by which a relative value is ignored. @param fallback path below the home */
 export const xdgHome = (given: string | undefined, env: HostEnv, ...fallback: string[]): string =>
   given !== undefined && isAbsolute(given) ? given : join(homeOf(env), ...fallback);
 
 export const homeOf = (env: HostEnv): string => (env.HOME !== undefined && isAbsolute(env.HOME) ? env.HOME : homedir());
 
+/** Expands a leading `~`. */
 export const withHome = (given: string, env: HostEnv): string =>
   given === "~" || given.startsWith("~/") ? join(homeOf(env), given.slice(1)) : given;
 
-/** Whether `path` is `folder` or lies in it. Both without links. */
+/** Whether `path` is `folder` or lies below it. Links in both must be resolved. */
 export function isWithin(path: string, folder: string): boolean {
-  const way = relative(folder, path);
-  return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+  const fromFolder = relative(folder, path);
+  return fromFolder !== ".." && !fromFolder.startsWith(`..${sep}`) && !isAbsolute(fromFolder);
 }
 
-/** Where a path leads, links followed, also where its last parts do not exist yet. */
+/** The path with links resolved, as far as it exists. */
 export async function realPathOf(path: string, files: Pick<HostFiles, "realpath">): Promise<string> {
   try {
     return await files.realpath(path);
@@ -29,7 +30,7 @@ export async function realPathOf(path: string, files: Pick<HostFiles, "realpath"
   }
 }
 
-/** The folders that a directory's project may consist of: itself, and every repository it lies in. Without links. */
+/** Folders that may be the project of a directory: the directory itself and every repository around it, links resolved. */
 export async function projectRoots(directory: string, files: HostFiles): Promise<readonly string[]> {
   const start = await realPathOf(directory, files);
   const roots = [start];

@@ -1,6 +1,6 @@
-/** One place options come from. `value` is what was written there; nothing about it is known yet. */
+/** Options from one source. `value` is what the source contains, unchecked. */
 export interface Layer {
-  /** What messages call it: a file's path, or "opencode.json". */
+  /** Name of the source in messages: a file's path, or "opencode.json". */
   readonly source: string;
   readonly value: Readonly<Record<string, unknown>>;
 }
@@ -8,11 +8,11 @@ export interface Layer {
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Alternatives that make sense only as a whole: a narrower network must not inherit what a wider one allowed. */
-const isWhole = (path: readonly string[]): boolean =>
+/** Whether an object is replaced and not merged: a narrower network must not inherit what a wider one allowed. */
+const isReplaced = (path: readonly string[]): boolean =>
   path.length === 3 && path[0] === "environments" && (path[2] === "image" || path[2] === "network");
 
-/** All layers as one, later ones over earlier ones, key by key; lists are replaced. */
+/** Merges layers key by key. Later layers win; lists are replaced. */
 export const mergeLayers = (layers: readonly Layer[]): Record<string, unknown> =>
   layers.reduce<Record<string, unknown>>((merged, { value }) => mergeObjects(merged, value, []), {});
 
@@ -25,14 +25,14 @@ function mergeObjects(
   for (const [key, value] of Object.entries(over)) {
     const below = merged.get(key);
     const here = [...path, key];
-    // `undefined` comes from options built in code and means "not set".
+    // Options built in code may have `undefined`, which means "not set".
     if (value === undefined) continue;
-    merged.set(key, isObject(below) && isObject(value) && !isWhole(here) ? mergeObjects(below, value, here) : value);
+    merged.set(key, isObject(below) && isObject(value) && !isReplaced(here) ? mergeObjects(below, value, here) : value);
   }
-  return Object.fromEntries(merged); // Not assignment: "__proto__" stays an ordinary, refusable key.
+  return Object.fromEntries(merged); // in place of assignments, so that "__proto__" stays an ordinary key, which the schema rejects
 }
 
-/** The layer whose value counts at `path`, or at the nearest place above it that a layer wrote. */
+/** Name of the layer that sets the value at `path`, or else at the nearest path above it. */
 export function sourceOf(layers: readonly Layer[], path: readonly string[]): string {
   for (let depth = path.length; depth > 0; depth -= 1) {
     const found = layers.findLast(({ value }) => valueAt(value, path.slice(0, depth)) !== undefined);
@@ -41,7 +41,7 @@ export function sourceOf(layers: readonly Layer[], path: readonly string[]): str
   return layers.at(-1)?.source ?? "opencode.json";
 }
 
-/** What is at `path`; undefined when there is nothing. */
+/** The value at `path`; undefined if there is none. */
 export function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>(
     (at, key) => (typeof at === "object" && at !== null && Object.hasOwn(at, key) ? Reflect.get(at, key) : undefined),

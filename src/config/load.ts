@@ -13,11 +13,11 @@ import { renderIgnored, renderTightened } from "./trust-text.ts";
 export type { ConfigProblem } from "./problems.ts";
 
 export interface LoadRequest {
-  /** What opencode.json gives beside the plugin's name; undefined when nothing. */
+  /** The options beside the plugin's name in opencode.json; undefined = none. */
   readonly tuple: unknown;
-  /** What messages call it, where it comes from elsewhere. */
+  /** Name of their source in messages; default "opencode.json". */
   readonly tupleSource?: string;
-  /** The project's directory, absolute; null = there is no project, and no file of one is read. */
+  /** The project's directory, absolute; null = there is no project, so no project's file is read. */
   readonly directory: string | null;
   /** Absolute, see `configHomeOf`. */
   readonly configHome: string;
@@ -30,18 +30,18 @@ export type LoadedOptions =
   | {
       readonly kind: "ok";
       readonly options: Options;
-      /** The files and "opencode.json" that were read, weakest first. */
+      /** Sources that were read, in order of increasing precedence. */
       readonly sources: readonly string[];
-      /** What the project's file says and what does not count. */
+      /** Options of the project's file that are ignored. */
       readonly ignored: readonly IgnoredOption[];
-      /** The same in words for the user, one sentence or more each. */
+      /** `ignored` as text for the user, a sentence or more each. */
       readonly notices: readonly string[];
-      /** What else a status should say of them: nothing is wrong. */
+      /** Further facts for a status, none of them a problem. */
       readonly remarks: readonly string[];
     }
   | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[]; readonly message: string };
 
-/** What messages call the options tuple. */
+/** Name of the options tuple in messages. */
 const TUPLE = "opencode.json";
 const SHOWN_PROBLEMS = 8;
 
@@ -50,7 +50,7 @@ export async function loadOptions(request: LoadRequest): Promise<LoadedOptions> 
   try {
     return await load(request);
   } catch (error) {
-    // Only junk no file can hold gets here, e.g. an object that throws when read, or one nested beyond the stack.
+    // Only values that no file can contain get here: an object that throws when read, or extreme nesting.
     const reason = error instanceof Error ? error.message : String(error);
     return invalid([toProblem("options", TUPLE, `something unreadable (${reason})`, "an object of options")]);
   }
@@ -62,10 +62,10 @@ export const configHomeOf = (env: HostEnv): string => xdgHome(env.XDG_CONFIG_HOM
 async function load(request: LoadRequest): Promise<LoadedOptions> {
   const { directory, env, files } = request;
   const roots = directory === null ? [] : await projectRoots(directory, files);
-  const users = await readUsers(request);
+  const users = await readUserLayers(request);
   const project = await readProject(request, roots, users);
   const found = [...users.problems, ...project.problems];
-  const problems = [...new Map(found.map((problem) => [problem.message, problem])).values()]; // once each
+  const problems = [...new Map(found.map((problem) => [problem.message, problem])).values()]; // a problem may be found twice
   const { options: parsed } = project;
   if (parsed === null) return invalid(problems);
   const stateDir = await toStateDir(parsed.stateDir, roots, env, files);
@@ -85,16 +85,16 @@ async function load(request: LoadRequest): Promise<LoadedOptions> {
   };
 }
 
-/** What the user himself says, T2 and T3 of trust.ts: his file, and the tuple over it. */
-interface Users {
+/** The user's own layers (T2 and T3 of trust.ts): his file, and the tuple, which takes precedence. */
+interface UserLayers {
   readonly file: Layer | null;
   readonly tuple: Layer | null;
   readonly problems: readonly ConfigProblem[];
-  /** null when they are not valid. */
+  /** null = they are not valid. */
   readonly options: ParsedOptions | null;
 }
 
-async function readUsers({ tuple, tupleSource = TUPLE, configHome, files }: LoadRequest): Promise<Users> {
+async function readUserLayers({ tuple, tupleSource = TUPLE, configHome, files }: LoadRequest): Promise<UserLayers> {
   const path = userFileIn(configHome);
   const read = await readConfigFile(path, files);
   const problems = read.kind === "invalid" ? [read.problem] : [];
@@ -105,14 +105,14 @@ async function readUsers({ tuple, tupleSource = TUPLE, configHome, files }: Load
     problems.push(toProblem("options", TUPLE, found, "an object of options"));
   }
   if (given?.value.trustedProjects !== undefined) {
-    // An opencode.json may come with a repository.
-    problems.push(toProblem("trustedProjects", TUPLE, "it", `in ${path} alone`));
+    // An opencode.json may come with a repository, which must not vouch for itself.
+    problems.push(toProblem("trustedProjects", TUPLE, "this option", `only in ${path}`));
   }
   const checked = check(present([file, given]));
   return { file, tuple: given, problems: [...problems, ...checked.problems], options: checked.options };
 }
 
-interface WithProject {
+interface MergedLayers {
   readonly problems: readonly ConfigProblem[];
   readonly options: ParsedOptions | null;
   readonly layers: readonly Layer[];
@@ -121,13 +121,13 @@ interface WithProject {
   readonly remarks: readonly string[];
 }
 
-async function readProject(request: LoadRequest, roots: readonly string[], users: Users): Promise<WithProject> {
+async function readProject(request: LoadRequest, roots: readonly string[], users: UserLayers): Promise<MergedLayers> {
   const { directory, env, files, configHome } = request;
   const without = {
     problems: [],
     options: users.options,
     layers: present([users.file, users.tuple]),
-    ...NOTHING_SAID,
+    ...NO_NOTES,
   };
   if (directory === null || isProjectConfigOff(env)) return without;
   const read = await readProjectFile(projectFileIn(directory), roots, files);
@@ -138,16 +138,17 @@ async function readProject(request: LoadRequest, roots: readonly string[], users
   const trust = await trustIn(users.options?.trustedProjects ?? {}, directory, sha256, { env, files });
   if (trust === "this") {
     const { trustedProjects, ...value } = layer.value; // T6
-    const ignored = trustedProjects === undefined ? [] : [{ key: "trustedProjects", why: "only your own file may" }];
+    const ignored =
+      trustedProjects === undefined ? [] : [{ key: "trustedProjects", why: "only your own file may set that" }];
     const trusted = present([users.file, { ...layer, value }, users.tuple]);
     const notices = renderIgnored({ ignored, path: layer.source, remedy: null });
-    const remarks = [`All of ${plainName(layer.source)} counts: you trust it as it is.`];
+    const remarks = [`All of ${plainName(layer.source)} counts, because you trust this version of it.`];
     return { ...check(trusted), layers: trusted, ignored, notices, remarks };
   }
-  const { say, ignored } = splitPermitted(layer.value);
-  const { problems } = check([{ ...layer, value: say }]);
-  if (users.options === null || problems.length > 0) return { ...NOTHING_SAID, problems, options: null, layers };
-  const tightened = tighten(users.options, say);
+  const { permitted, ignored } = splitPermitted(layer.value);
+  const { problems } = check([{ ...layer, value: permitted }]);
+  if (users.options === null || problems.length > 0) return { ...NO_NOTES, problems, options: null, layers };
+  const tightened = tighten(users.options, permitted);
   const all = [...ignored, ...tightened.ignored];
   const remedy = { directory: await realPathOf(directory, files), sha256, userFile: userFileIn(configHome), trust };
   const notices = renderIgnored({ ignored: all, path: layer.source, remedy });
@@ -155,7 +156,7 @@ async function readProject(request: LoadRequest, roots: readonly string[], users
   return { problems, options: tightened.options, layers, ignored: all, notices, remarks };
 }
 
-const NOTHING_SAID = { ignored: [], notices: [], remarks: [] };
+const NO_NOTES = { ignored: [], notices: [], remarks: [] };
 
 const present = (layers: readonly (Layer | null)[]): Layer[] => layers.filter((layer) => layer !== null);
 

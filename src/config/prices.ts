@@ -1,19 +1,19 @@
 import type { GpuRequest } from "./gpu.ts";
 
-/** USD per hour: of one GPU by type, of a physical core, of a GiB of memory. */
+/** Prices in USD per hour: of one GPU by type, of one physical core, of one GiB of memory. */
 export interface Prices {
   readonly gpus: Readonly<Record<string, number>>;
   readonly cpuCore: number;
   readonly memoryGiB: number;
 }
 
-/** Shown beside the figures: prices change, and ours may be behind. */
+/** Shown with estimates, because prices change and this table may be out of date. */
 export const MODAL_PRICES_AS_OF = "Modal's public prices up to October 2026";
 
 /**
- * What Modal asks for sandboxes, without regional multipliers.
- * @source public records of modal.com/pricing, May to October 2026; types it does not list at the price of the type
- * they stand for
+ * Modal's prices for sandboxes, without regional multipliers.
+ * @source public records of modal.com/pricing, May to October 2026; a type that is not listed there has the price of the
+ * type that it is another name for
  */
 const MODAL: Prices = {
   gpus: {
@@ -36,10 +36,10 @@ const MODAL: Prices = {
   memoryGiB: 0.024012,
 };
 
-/** This machine is paid for already. */
+/** Using this machine costs nothing extra. */
 const LOCAL: Prices = { gpus: {}, cpuCore: 0, memoryGiB: 0 };
 
-/** The provider's prices with the user's in place of them. */
+/** The provider's prices, replaced by the user's where he set them. */
 export function pricesOf(
   provider: "local" | "modal",
   { cpuCore, memoryGiB, ...gpus }: { cpuCore?: number | undefined; memoryGiB?: number | undefined } & Record<string, number | undefined>, // biome-ignore format: one line
@@ -53,19 +53,19 @@ export function pricesOf(
   };
 }
 
-/** What a sandbox asks for. null is the provider's default. */
+/** The resources a sandbox requests. null = the provider's default. */
 export interface Machine {
   readonly gpu: GpuRequest | null;
   readonly cpu: number | null;
   readonly memoryMiB: number | null;
 }
 
-/** What sandboxes that say nothing ask Modal for; more use is billed as used, which nobody tells us. */
+/** Cores requested from Modal by default. It bills use beyond a request, and does not report it. */
 export const DEFAULT_CPU = 1;
-/** Modal's own default, 128 MiB, does not build anything. */
+/** Memory requested from Modal by default. Modal's own default, 128 MiB, is too little to build anything. */
 export const DEFAULT_MEMORY_MIB = 2048;
 
-/** What a sandbox costs while it stands, by what it asks for. */
+/** Price of a sandbox in USD per hour, by the resources it requests. */
 export const usdPerHour = ({ gpu, cpu, memoryMiB }: Machine, prices: Prices): number =>
   (gpu === null ? 0 : gpu.count * (prices.gpus[gpu.type] ?? 0)) +
   (cpu ?? DEFAULT_CPU) * prices.cpuCore +

@@ -5,26 +5,26 @@ import { optionsSchema } from "./schema.ts";
 import { closest } from "./spelling.ts";
 import { findUnbuilt } from "./unbuilt.ts";
 
-/** One thing wrong with the options, told so that the user can mend it. Holds no secrets. */
+/** A mistake in the options, described so that the user can fix it. Contains no secrets. */
 export interface ConfigProblem {
   /** Dotted, e.g. `environments.big.gpu`; `options` for the whole. */
   readonly key: string;
-  /** Where it is written: a file's path, or "opencode.json". */
+  /** Source of the value: a file's path, or "opencode.json". */
   readonly source: string;
   readonly found: string;
   readonly allowed: string;
-  /** All of the above in one sentence. */
+  /** All of it in one sentence. */
   readonly message: string;
 }
 
-/** Keys whose values, and whatever is below them, may hold secrets. */
+/** Keys whose values, including everything below them, may contain secrets. */
 const HIDDEN = new Set(["env", "hostEnv", "secrets", "secret", "endpointUrl", "setup", "image"]);
 
 export function toProblem(key: string, source: string, found: string, allowed: string): ConfigProblem {
   return { key, source, found, allowed, message: `${key} in ${source}: found ${found}; allowed: ${allowed}.` };
 }
 
-/** What the schema and the table of unbuilt options have against `merged`. */
+/** The mistakes that the schema found in the merged options, and the uses of options that are not built. */
 export function findProblems(
   error: z.ZodError | undefined,
   merged: unknown,
@@ -47,7 +47,10 @@ function unbuiltProblem(
   layers: readonly Layer[],
 ) {
   const problem = toProblem(toKey(path), sourceOf(layers, path), describe(valueAt(merged, path), path), instead);
-  return { ...problem, message: `${problem.key} in ${problem.source}: this version does not do this yet; ${instead}.` };
+  return {
+    ...problem,
+    message: `${problem.key} in ${problem.source}: this version does not do this yet; ${instead}.`,
+  };
 }
 
 function issueProblems(issue: z.core.$ZodIssue, merged: unknown, layers: readonly Layer[]): ConfigProblem[] {
@@ -69,14 +72,14 @@ function unknownKey(path: readonly string[], source: string): ConfigProblem {
     closest(name, siblings) ??
     optionPaths().find((known) => known.split(".").at(-1)?.toLowerCase() === name.toLowerCase());
   const allowed = `${siblings.join(", ")}${meant === undefined ? "" : `. Did you mean ${quote(meant)}?`}`;
-  // The value is not shown: under a misspelt name it may be anything, also a secret.
+  // The value is not shown: under a misspelt key it may be anything, even a secret.
   const problem = toProblem(toKey(path), source, "an unknown key", allowed);
   return meant === undefined ? problem : { ...problem, message: problem.message.replace(/\.$/, "") };
 }
 
 function toKey(path: readonly string[]): string {
   const shown = path.map((part, depth) => {
-    // A pasted `TOKEN=value` in place of a name must not show up in a message.
+    // Where `TOKEN=value` was pasted in place of a name, it must not appear in a message.
     const secret = path[depth - 1] === "env" && !/^\w{1,64}$/.test(part);
     return secret ? "(not a name)" : /^[\w./+:-]+$/.test(part) ? shorten(part) : quote(part);
   });
@@ -90,13 +93,13 @@ function describe(value: unknown, path: readonly string[]): string {
   if (typeof value === "object") return "an object";
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (typeof value !== "string") return `a ${typeof value}`;
-  return path.some((key) => HIDDEN.has(key)) ? "text that is not shown, as it may be secret" : quote(value);
+  return path.some((key) => HIDDEN.has(key)) ? "text that is not shown because it may be secret" : quote(value);
 }
 
 const quote = (text: string): string => inQuotes(text, 60);
 const shorten = (text: string): string => (text.length > 60 ? `${text.slice(0, 57)}…` : text);
 
-/** The schemas that say what may be at `path`; none when the path is unknown. */
+/** The schemas for the value at `path`; none if the path is unknown. */
 function schemasAt(schema: z.core.$ZodType, path: readonly string[]): z.core.$ZodType[] {
   const [key, ...rest] = path;
   if (key === undefined) return [schema];
@@ -111,7 +114,7 @@ function schemasAt(schema: z.core.$ZodType, path: readonly string[]): z.core.$Zo
 const keysOf = (schema: z.core.$ZodType): string[] =>
   unwrap(schema).flatMap((inner) => (inner instanceof z.ZodObject ? Object.keys(inner.shape) : []));
 
-/** The schema without defaults, nulls, transforms; every alternative of a union. */
+/** The schema without its wrappers for defaults, null and transforms; for a union every alternative. */
 function unwrap(schema: z.core.$ZodType): z.core.$ZodType[] {
   if (
     schema instanceof z.ZodDefault ||
@@ -126,7 +129,7 @@ function unwrap(schema: z.core.$ZodType): z.core.$ZodType[] {
   return [schema];
 }
 
-/** Dotted paths of the options below the top, for keys written at the wrong level. */
+/** Dotted paths of all options, to suggest one for a key at the wrong level. */
 function optionPaths(): string[] {
   const nested = keysOf(optionsSchema).flatMap((key) =>
     schemasAt(optionsSchema, [key])

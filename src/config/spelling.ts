@@ -1,6 +1,6 @@
-/** The candidate that `name` is most likely a misspelling of; undefined when none is near. */
+/** The candidate that `name` most likely misspells; undefined if none is close. */
 export function closest(name: string, candidates: readonly string[]): string | undefined {
-  // Bounded, because what the user wrote may be of any length.
+  // Bounded, because a key in a file may be of any length.
   if (name.length > 64) return undefined;
   const ranked = candidates
     .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
@@ -11,7 +11,7 @@ export function closest(name: string, candidates: readonly string[]): string | u
     : undefined;
 }
 
-/** Levenshtein distance: insertions, deletions and replacements that turn `a` into `b`. */
+/** Levenshtein distance: the fewest insertions, deletions and replacements that turn `a` into `b`. */
 export function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (const [i, letter] of [...a].entries()) {

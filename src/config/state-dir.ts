@@ -7,9 +7,10 @@ export type StateDir =
   | { readonly kind: "bad"; readonly found: string; readonly allowed: string };
 
 /**
- * The state's directory, which is never a part of a project: jobs would get it as files, and whoever wrote the repository
- * could have put links in it.
- * @param roots folders of the project, without links
+ * Resolves the directory of the durable state. It must not lie in a project: jobs would get its files, and the repository's
+ * author could have put links in it.
+ * @param given the option `stateDir`; null = the default
+ * @param roots folders of the project, links resolved
  */
 export async function toStateDir(
   given: string | null,
@@ -21,19 +22,19 @@ export async function toStateDir(
     given === null
       ? join(xdgHome(env.XDG_DATA_HOME, env, ".local", "share"), "opencode", "parallel-agents")
       : withHome(given, env);
-  const path = normalize(wanted); // as whoever joins a name to it has it: ".." by the text, not by where a link leads
+  const path = normalize(wanted); // ".." is resolved in the text, not through links, as it is when a name is joined to the path
   if (!isAbsolute(path))
     return { kind: "bad", found: "a relative path", allowed: 'an absolute path, or one that begins with "~/"' };
   const home = await realPathOf(homeOf(env), files);
   const real = await realPathOf(path, files);
   if (isWithin(home, real))
-    return { kind: "bad", found: "your home, or a folder around it", allowed: "a folder of its own" };
-  // Home, and what lies around it, is nobody's project, also where it is a repository: the state is at home there.
+    return { kind: "bad", found: "your home directory, or a folder that contains it", allowed: "a folder of its own" };
+  // A home directory, or a folder that contains it, is nobody's project, even if it is a repository.
   const root = roots.find((one) => isWithin(real, one) && !isWithin(home, one));
   if (root === undefined) return { kind: "ok", path };
   return {
     kind: "bad",
     found: `a folder inside the project ${root}`,
-    allowed: 'a folder outside of it, or no "stateDir", which is below your home',
+    allowed: 'a folder outside of it, or no "stateDir", which then lies below your home',
   };
 }

@@ -5,29 +5,29 @@ import { DEFAULT_CPU, DEFAULT_MEMORY_MIB } from "./prices.ts";
 import type { ParsedOptions } from "./schema.ts";
 
 /*
- * What a project's file may say of each option. An option without a rule does not compile: whoever adds one decides
- * here. A rule compares two valid values, the user's and the project's, and answers null where the project's is no
- * wider, else why it does not count.
+ * What a project's file may change, option by option. An option without a rule does not compile, so whoever adds an option
+ * decides here. A rule compares two valid values, the user's and the project's. It returns null if the project's value is
+ * no more permissive, and otherwise the reason why it is ignored.
  */
 
 export type Rule<T, Facts = unknown> = "never" | ((mine: T, theirs: T, facts: Facts) => string | null);
 
 type RulesOf<T> = { readonly [K in keyof T]-?: Rule<T[K]> };
 
-/** For values of which less is less: time, money, jobs. null is without limit. */
+/** Rule for amounts, such as time, money and jobs: the project may only lower them. null = no limit. */
 const lower = (mine: number | null, theirs: number | null): string | null =>
   mine === null || (theirs !== null && theirs <= mine) ? null : `yours is ${mine}`;
 
 const neverOn = (mine: boolean, theirs: boolean): string | null => (mine || !theirs ? null : "yours is false");
 
-/** Options of the top that are sections are in `SECTION_RULES`; environments and limits of GPUs have names for keys. */
+/** Rules of top-level options, except sections (`SECTION_RULES`), and environments and GPU limits, whose keys are names. */
 export const OPTION_RULES = {
   provider: "never",
   maxRunningJobs: lower,
   maxTasksPerCall: lower,
   jobTimeoutMinutes: lower,
   stallTimeoutMinutes: lower,
-  // Neither way is tighter: seldom loses work, often costs. The same goes for the reserve of a rescue.
+  // Neither direction is tighter: rare snapshots lose work, frequent ones cost. The reserve of a rescue is similar.
   checkpointMinutes: "never",
   rescueMinutes: "never",
   parkAfterSeconds: lower,
@@ -43,14 +43,14 @@ export const SECTION_RULES = {
   notify: { resume: neverOn },
 } satisfies { readonly [K in "budget" | "modal" | "local" | "notify"]: "never" | RulesOf<ParsedOptions[K]> };
 
-/** A type that the user does not limit is bounded by his total: to limit it as well takes something away. */
+/** A type that the user did not limit is bounded by his total, so any limit on it tightens. */
 export const gpuLimitRule = (mine: number | undefined, theirs: number): string | null =>
   mine === undefined ? null : lower(mine, theirs);
 
 export interface EnvironmentFacts {
-  /** The user's environment of that name, or what a new one starts from. */
+  /** The user's environment of that name, or the one that a new environment starts from. */
   readonly mine: Environment;
-  /** The user has none of that name. */
+  /** Whether the user has no environment of that name. */
   readonly isNew: boolean;
   readonly options: ParsedOptions;
 }
@@ -63,11 +63,12 @@ export const ENVIRONMENT_RULES: {
     if (name?.trim().startsWith("im-")) return "an image of your Modal account is yours to name";
     const builds = typeof theirs === "object" && theirs !== null;
     if (builds && facts.mine.network !== "open") return "what builds an image has the network";
-    return unlessLent(facts);
+    return unlessHoldsUserData(facts);
   },
-  setup: (_mine, _theirs, facts) => (facts.mine.network === "open" ? unlessLent(facts) : "set-up has the network"),
+  setup: (_mine, _theirs, facts) =>
+    facts.mine.network === "open" ? unlessHoldsUserData(facts) : "set-up has the network",
   workspace: (mine, theirs) => (theirs === "empty" || mine === "project" ? null : "yours starts empty"),
-  workdir: (_mine, _theirs, facts) => unlessLent(facts),
+  workdir: (_mine, _theirs, facts) => unlessHoldsUserData(facts),
   gpu(mine, theirs, { isNew, options }) {
     if (theirs === null) return null;
     if (isNew) return overLimit(gpusOf(theirs), options.gpuLimits);
@@ -76,13 +77,13 @@ export const ENVIRONMENT_RULES: {
       most.some(({ type, count, exact }) => type === want.type && want.count <= count && (want.exact || !exact));
     return wanted.every(isCovered) ? null : `yours is ${mine ?? "none"}`;
   },
-  cpu: (mine, theirs, facts) => ofProvider(facts.isNew ? allOf(facts, "cpu") : [mine], theirs, DEFAULT_CPU),
+  cpu: (mine, theirs, facts) => atMostLargest(facts.isNew ? allOf(facts, "cpu") : [mine], theirs, DEFAULT_CPU),
   memoryMiB: (mine, theirs, facts) =>
-    ofProvider(facts.isNew ? allOf(facts, "memoryMiB") : [mine], theirs, DEFAULT_MEMORY_MIB),
+    atMostLargest(facts.isNew ? allOf(facts, "memoryMiB") : [mine], theirs, DEFAULT_MEMORY_MIB),
   env(_mine, _theirs, facts) {
-    // Without walls a variable such as LD_PRELOAD runs the repository's code on this machine before any command.
+    // Without isolation a variable such as LD_PRELOAD runs the repository's code on this machine before any command.
     if (facts.options.local.isolation === "none") return 'yours are without isolation ("local.isolation")';
-    return unlessLent(facts);
+    return unlessHoldsUserData(facts);
   },
   hostEnv: "never",
   secrets: "never",
@@ -98,9 +99,9 @@ export const ENVIRONMENT_RULES: {
       theirs.cidrs.every((cidr) => all.cidrs.includes(cidr));
     return isCovered ? null : "yours is narrower";
   },
-  // Not where the user names none: a region has its price.
+  // Refused also where the user names no regions: some regions cost more.
   regions: (mine, theirs) =>
-    theirs.length > 0 && theirs.every((region) => mine.includes(region)) ? null : "where jobs run is yours to say",
+    theirs.length > 0 && theirs.every((region) => mine.includes(region)) ? null : "only you may choose where jobs run",
   refreshMinutes: "never",
   warm: "never",
   idleTimeoutMinutes: lower,
@@ -111,26 +112,26 @@ export const ENVIRONMENT_RULES: {
 };
 
 /**
- * Other code, variables and places may be had only where nothing of the user's lies in the environment: with his
- * credentials in it, a proxy or an image of the repository's choosing would read them.
+ * Another image, variables or work directory are accepted only in an environment without anything of the user's: an image
+ * or a proxy of the repository's choice could read his credentials.
  */
-function unlessLent({ mine }: EnvironmentFacts): string | null {
+function unlessHoldsUserData({ mine }: EnvironmentFacts): string | null {
   const { env, hostEnv, secrets, volumes, buckets } = mine;
-  const isLent = hostEnv.length + secrets.length + [env, volumes, buckets].flatMap(Object.keys).length > 0;
-  return isLent ? "yours holds variables, secrets, volumes or buckets of your own" : null;
+  const holdsUserData = hostEnv.length + secrets.length + [env, volumes, buckets].flatMap(Object.keys).length > 0;
+  return holdsUserData ? "yours holds variables, secrets, volumes or buckets of your own" : null;
 }
 
 const allOf = <K extends "cpu" | "memoryMiB">({ options }: EnvironmentFacts, key: K): (number | null)[] =>
   Object.values(options.environments).map((environment) => environment[key]);
 
-/** No more than the widest of the user's; null is what the provider gives by itself. */
-function ofProvider(mine: readonly (number | null)[], theirs: number | null, itself: number): string | null {
-  const most = Math.max(...mine.map((value) => value ?? itself));
+/** At most the largest of the user's values. null = the provider's default. */
+function atMostLargest(mine: readonly (number | null)[], theirs: number | null, byDefault: number): string | null {
+  const most = Math.max(...mine.map((value) => value ?? byDefault));
   if (theirs === null) return mine.includes(null) ? null : `yours is ${most}`;
   return lower(most, theirs);
 }
 
-/** Any task may ask for GPUs within the user's limits; so may an environment that takes nothing of his in its hands. */
+/** GPUs within the user's limits are accepted, because any task may request those as well. */
 function overLimit(wanted: readonly GpuRequest[], limits: ParsedOptions["gpuLimits"]): string | null {
   for (const { type, count } of wanted) {
     const most = Math.min(limits.total, limits[type] ?? limits.total);
@@ -144,5 +145,5 @@ function gpusOf(text: string | null): readonly GpuRequest[] {
   return parsed?.kind === "ok" ? parsed.preferences : [];
 }
 
-/** What is the same on both sides takes nothing and gives nothing. */
+/** Whether the project's value equals the user's, so that no rule is needed. */
 export const isSame = (mine: unknown, theirs: unknown): boolean => isDeepStrictEqual(mine, theirs);

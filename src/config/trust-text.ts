@@ -2,18 +2,18 @@ import { plainName } from "../shared/plain-text.ts";
 import type { IgnoredOption } from "./trust.ts";
 
 const SHOWN = 40;
-const LONGEST_PATH = 4_096;
+const MAX_PATH = 4_096;
 
-/** What a user can do who wants all of the project's file to count. */
+/** What a user needs to make all of the project's file count. */
 export interface TrustRemedy {
-  /** The project's, without links. */
+  /** The project's directory, links resolved. */
   readonly directory: string;
   readonly sha256: string;
   readonly userFile: string;
   readonly trust: "none" | "another";
 }
 
-/** Tells that options of a project's file do not count, and why; nothing where all do. */
+/** Says which options of a project's file are ignored, and why; empty if none is. */
 export function renderIgnored(of: {
   readonly ignored: readonly IgnoredOption[];
   readonly path: string;
@@ -32,13 +32,13 @@ export function renderIgnored(of: {
   return [`${what} ${changed}If you trust all of it as it is now, add to ${remedy.userFile}: ${entry}`];
 }
 
-/** To be copied into JSON, and to be seen as what it is: a folder may bear a name that its repository chose. */
+/** A path to copy into JSON, with invisible characters escaped: a repository may have chosen the name of a folder. */
 const toJsonName = (path: string): string => {
-  const name = plainName(path, LONGEST_PATH);
+  const name = plainName(path, MAX_PATH);
   return name.startsWith('"') ? name : JSON.stringify(path);
 };
 
-/** Tells which options are the project's, so that nobody wonders at them. */
+/** Says which options the project's file has tightened; empty if none. */
 export function renderTightened(tightened: readonly string[], path: string): string[] {
   if (tightened.length === 0) return [];
   const more = tightened.length > SHOWN ? [`and ${tightened.length - SHOWN} more`] : [];

@@ -5,37 +5,37 @@ import { optionsSchema, type ParsedOptions } from "./schema.ts";
 import { ENVIRONMENT_RULES, gpuLimitRule, isSame, OPTION_RULES, type Rule, SECTION_RULES } from "./trust-rules.ts";
 
 /*
- * A project's file comes with the repository: whoever wrote it is not the user. What it may do:
- * T1: every option has a rule (trust-rules.ts). What a rule does not let pass is ignored and named.
- * T2: the bound is what the user's own layers come to, the defaults, his file and the options tuple together. The
- *     project may go below all three, the tuple's word included, and above none.
- * T3: the tuple counts as the user's. The plugin cannot see which opencode.json it is from; one that comes with a
- *     repository can load any code, and whether it is read is OpenCode's own decision.
- * T4: an environment of the user's can only lose. A new one starts from his `default`, without its variables,
- *     credentials, volumes, buckets and ports, and can ask for nothing that `default` does not have but this: GPUs as
- *     far as his `gpuLimits` go, in every alternative, since any task may ask for those and his budget holds; cores
- *     and memory as the widest of his environments has them.
- * T5: values that are ignored are never looked at, so that they cannot make the options invalid. A bad value where the
- *     project has a say does.
- * T6: a user who trusts a file names it by path and content in his own file alone; then all of it counts, but for
- *     `trustedProjects`: no file vouches for another.
+ * A project's file comes with the repository, so its author is not the user. What it may do:
+ * T1: every option has a rule (trust-rules.ts). A value that its rule does not accept is ignored, and named to the user.
+ * T2: the bound is the result of the user's own layers: defaults, his file and the options tuple. The project may go below
+ *     it, which includes values of the tuple, but never above it.
+ * T3: the tuple counts as the user's. The plugin cannot tell which opencode.json it came from, but an opencode.json of a
+ *     repository can load arbitrary code anyway, and whether it is read is OpenCode's decision.
+ * T4: a project can only take away from an environment of the user's. A new environment starts from his `default`, without
+ *     its variables, credentials, volumes, buckets and ports. It may request only what `default` has, except GPUs within
+ *     `gpuLimits`, in every alternative (any task may request those, and the budget holds), and cores and memory up to the
+ *     largest of his environments.
+ * T5: ignored values are not validated, so that they cannot make the options invalid. A bad value of an option that the
+ *     project may set does make them invalid.
+ * T6: a user trusts a file by path and content, in his own file only. Then all of it counts except `trustedProjects`: no
+ *     file vouches for another.
  */
 
-/** An option of a project's file that does not count. */
+/** An option of a project's file that is ignored. */
 export interface IgnoredOption {
-  /** Dotted. Made of option names and checked names only: it is shown. */
+  /** Dotted. It is shown to the user, so it contains only option names and validated names. */
   readonly key: string;
   readonly why: string;
 }
 
 type Raw = Readonly<Record<string, unknown>>;
 
-/** More are a nuisance: their names are told to the model with every request. */
+/** Environments that a project may add. The model is told their names with every request, so more are a nuisance. */
 const NEW_ENVIRONMENTS = 16;
 const YOURS_ALONE = "only you may set that";
 
-/** What of `given` the project has a say in, unchecked, and what it has not (T5). */
-export function splitPermitted(given: Raw): { readonly say: Raw; readonly ignored: readonly IgnoredOption[] } {
+/** Splits a project's file into options that it may set, still unchecked, and options that are ignored (T5). */
+export function splitPermitted(given: Raw): { readonly permitted: Raw; readonly ignored: readonly IgnoredOption[] } {
   const ignored: IgnoredOption[] = [];
   const ignore = (...path: string[]) => ignored.push({ key: path.join("."), why: YOURS_ALONE });
   const keep = (values: Raw, rules: Readonly<Record<string, unknown>>, path: readonly string[]) =>
@@ -45,7 +45,7 @@ export function splitPermitted(given: Raw): { readonly say: Raw; readonly ignore
       return !isNever;
     });
   const rules = { ...OPTION_RULES, ...SECTION_RULES };
-  const say = keep(given, rules, []).map(([key, value]) => {
+  const permitted = keep(given, rules, []).map(([key, value]) => {
     if (key !== "environments" || !isObject(value)) return [key, value];
     const named = Object.entries(value).map(([name, environment]) => [
       name,
@@ -55,11 +55,11 @@ export function splitPermitted(given: Raw): { readonly say: Raw; readonly ignore
     ]);
     return [key, Object.fromEntries(named)];
   });
-  return { say: Object.fromEntries(say), ignored: named(ignored, given) };
+  return { permitted: Object.fromEntries(permitted), ignored: nameEach(ignored, given) };
 }
 
-/** Options of a forbidden section are named one by one, as far as they exist. */
-function named(ignored: readonly IgnoredOption[], given: Raw): IgnoredOption[] {
+/** Names the options of a forbidden section one by one, as far as the schema knows them. */
+function nameEach(ignored: readonly IgnoredOption[], given: Raw): IgnoredOption[] {
   return ignored.flatMap((one) => {
     const value = given[one.key];
     const section = Object.hasOwn(SECTION_RULES, one.key) ? optionsSchema.shape[one.key as "modal"] : null;
@@ -72,23 +72,23 @@ function named(ignored: readonly IgnoredOption[], given: Raw): IgnoredOption[] {
 const shownName = (name: string): string => (/^[\w.-]{1,64}$/.test(name) ? name : "(not a name)");
 
 /**
- * The user's options with what the project's file takes away.
- * @param say as `splitPermitted` gives it, and found valid
+ * The user's options, tightened by the project's file.
+ * @param permitted from `splitPermitted`, validated
  */
 export function tighten(
   user: ParsedOptions,
-  say: Raw,
+  permitted: Raw,
 ): {
   readonly options: ParsedOptions;
   readonly ignored: readonly IgnoredOption[];
-  /** What is the project's: keys, with their values where these are short. */
+  /** Keys that the project's file has set, with their values if these are short. */
   readonly tightened: readonly string[];
 } {
-  const theirs = optionsSchema.parse(say) as ParsedOptions;
+  const theirs = optionsSchema.parse(permitted) as ParsedOptions;
   const ignored: IgnoredOption[] = [];
   const tightened: string[] = [];
 
-  function lessOf<T extends object, Facts>(
+  function tightenEach<T extends object, Facts>(
     mine: T,
     wanted: T,
     given: unknown,
@@ -112,34 +112,36 @@ export function tighten(
     return result as T;
   }
 
-  function environmentsOf(): ParsedOptions["environments"] {
+  function tightenEnvironments(): ParsedOptions["environments"] {
     const result: Record<string, Environment> = { ...user.environments };
-    let news = 0;
-    for (const [name, given] of Object.entries(isObject(say.environments) ? say.environments : {})) {
+    let added = 0;
+    for (const [name, given] of Object.entries(isObject(permitted.environments) ? permitted.environments : {})) {
       const isNew = !Object.hasOwn(user.environments, name);
       const path = ["environments", name];
-      if (isNew && ++news > NEW_ENVIRONMENTS) {
+      if (isNew && ++added > NEW_ENVIRONMENTS) {
         ignored.push({ key: path.join("."), why: `more than ${NEW_ENVIRONMENTS} new environments` });
         continue;
       }
       if (isNew) tightened.push(path.join("."));
       const mine = isNew ? startOf(user.environments.default) : (user.environments[name] as Environment);
       const wanted = theirs.environments[name] as Environment;
-      result[name] = lessOf(mine, wanted, given, ENVIRONMENT_RULES, path, { mine, isNew, options: user });
+      result[name] = tightenEach(mine, wanted, given, ENVIRONMENT_RULES, path, { mine, isNew, options: user });
     }
     return result as ParsedOptions["environments"];
   }
 
-  const gpuTypes = Object.keys(isObject(say.gpuLimits) ? say.gpuLimits : {}).map((key) => toGpuType(key) ?? key);
+  const gpuTypes = Object.keys(isObject(permitted.gpuLimits) ? permitted.gpuLimits : {}).map(
+    (key) => toGpuType(key) ?? key,
+  );
   const byType = Object.fromEntries(gpuTypes.map((type) => [type, gpuLimitRule]));
   const section = <K extends "budget" | "notify">(key: K): ParsedOptions[K] =>
-    lessOf(user[key], theirs[key], say[key], SECTION_RULES[key], [key], null);
+    tightenEach(user[key], theirs[key], permitted[key], SECTION_RULES[key], [key], null);
   const options: ParsedOptions = {
-    ...lessOf(user, theirs, pick(say, Object.keys(OPTION_RULES)), OPTION_RULES, [], null),
+    ...tightenEach(user, theirs, pick(permitted, Object.keys(OPTION_RULES)), OPTION_RULES, [], null),
     budget: section("budget"),
     notify: section("notify"),
-    gpuLimits: lessOf(user.gpuLimits, theirs.gpuLimits, byType, byType, ["gpuLimits"], null),
-    environments: environmentsOf(),
+    gpuLimits: tightenEach(user.gpuLimits, theirs.gpuLimits, byType, byType, ["gpuLimits"], null),
+    environments: tightenEnvironments(),
   };
   return { options, ignored, tightened };
 }

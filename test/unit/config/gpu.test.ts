@@ -40,7 +40,7 @@ describe("a GPU string", () => {
     expect(parsed.kind === "invalid" && parsed.message).toContain('"H100:8"');
   });
 
-  test("never throws, and what it accepts reads back the same", () => {
+  test("never throws, and its canonical form parses to the same request", () => {
     const piece = fc.constantFrom("H100", "t4", "A10", "!", ":", "8", "0", "|", " ", "B200+", "x");
     const text = fc.oneof(
       fc.string(),
@@ -56,7 +56,7 @@ describe("a GPU string", () => {
   });
 });
 
-test("the preferences of a checked GPU string are read in order, and none are none", () => {
+test("preferences keep their order, and no GPU string means no preferences", () => {
   expect(gpusOf(null)).toEqual([]);
   expect(gpusOf("h100:8|T4").map(formatGpu)).toEqual(["H100:8", "T4"]);
   expect(() => gpusOf("many")).toThrow("unchecked GPU string many");

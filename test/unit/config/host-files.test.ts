@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { hostFiles } from "../../../src/config/host-files.ts";
 import { loadOptions } from "../../../src/config/load.ts";
 
-/** What may lie in a clone where the project's file of options is expected. */
+/** What a clone may contain in place of the project's file of options. */
 
 let root: string;
 let project: string;
@@ -38,25 +38,25 @@ async function found(): Promise<string> {
   return loaded.problems[0]?.found ?? "";
 }
 
-describe("is told, never waited for or followed:", () => {
+describe("is reported, and never waited for or followed:", () => {
   test("a pipe that nobody writes to", async () => {
     execFileSync("sh", ["-c", 'mkfifo "$0"', file]);
-    expect(await found()).toBe("something that is no file");
+    expect(await found()).toBe("something that is not a file");
   });
   test("a folder", async () => {
     mkdirSync(file);
-    expect(await found()).toBe("something that is no file");
+    expect(await found()).toBe("something that is not a file");
   });
-  test("a link to a device without end", async () => {
+  test("a link to an endless device", async () => {
     symlinkSync("/dev/zero", file);
     expect(await found()).toBe("a link that leads out of the project");
   });
-  test("a link to another file of the user's, whose keys would be shown", async () => {
+  test("a link to another file of the user's, whose keys messages would show", async () => {
     writeFileSync(join(root, "auth.json"), '{ "my-secret-provider": 1 }');
     symlinkSync(join(root, "auth.json"), file);
     expect(await found()).toBe("a link that leads out of the project");
   });
-  test("a folder that is such a link", async () => {
+  test("a folder that is a link out of the project", async () => {
     rmSync(join(project, ".opencode"), { recursive: true });
     mkdirSync(join(root, "elsewhere"), { recursive: true });
     writeFileSync(join(root, "elsewhere/parallel-agents.jsonc"), '{ "my-secret-provider": 1 }');
@@ -74,7 +74,7 @@ describe("is told, never waited for or followed:", () => {
     symlinkSync(file, file);
     expect(await found()).toContain("ELOOP");
   });
-  test("a file without end", async () => {
+  test("a file that is too large", async () => {
     writeFileSync(file, `{ "x": "${"y".repeat(2 * 1024 * 1024)}" }`);
     expect(await found()).toBe("a file of more than 1024 KiB");
   });
@@ -84,20 +84,20 @@ describe("is told, never waited for or followed:", () => {
     ['{"a":[', 300_000 / 6],
   ])("%s, %i times", async (open, times) => {
     writeFileSync(file, open.repeat(times));
-    expect(await found()).toBe("more than 64 levels");
+    expect(await found()).toBe("more than 64 levels of nesting");
   });
-  test("bytes that are no text", async () => {
+  test("bytes that are not text", async () => {
     writeFileSync(file, Buffer.from([0xff, 0xfe, 0x00, 0x7b]));
     expect(await found()).toContain("a syntax error");
   });
 });
 
-test("a key that is a prototype elsewhere is an unknown key", async () => {
+test("reports the key __proto__ as unknown", async () => {
   writeFileSync(file, '{ "__proto__": { "maxRunningJobs": 1 } }');
   expect(await load()).toMatchObject({ kind: "invalid", problems: [{ key: "__proto__", found: "an unknown key" }] });
 });
 
-test("a link that is nowhere is no file; one inside the project is read", async () => {
+test("takes a dangling link for a missing file, and reads through a link inside the project", async () => {
   symlinkSync(join(root, "nowhere"), file);
   expect(await load()).toMatchObject({ kind: "ok", sources: [] });
   rmSync(file);
@@ -106,7 +106,7 @@ test("a link that is nowhere is no file; one inside the project is read", async 
   expect(await load()).toMatchObject({ kind: "ok", options: { maxRunningJobs: 1 } });
 });
 
-test("a package of a repository may share the repository's file by a link", async () => {
+test("reads through a link from a package to its repository's file", async () => {
   mkdirSync(join(project, ".git"));
   writeFileSync(file, '{ "maxRunningJobs": 1 }');
   mkdirSync(join(project, "package"));
@@ -114,7 +114,7 @@ test("a package of a repository may share the repository's file by a link", asyn
   expect(await load(join(project, "package"))).toMatchObject({ kind: "ok", options: { maxRunningJobs: 1 } });
 });
 
-test("the state is refused in the project through real links, also where it does not exist yet", async () => {
+test("refuses a state directory that links place in the project, even if it does not exist yet", async () => {
   symlinkSync(project, join(root, "innocent"));
   for (const stateDir of ["innocent/state", "innocent/a/b/c", "innocent"].map((path) => join(root, path))) {
     const tuple = { stateDir };

@@ -8,19 +8,19 @@ export const PROJECT_FILE = "/project/.opencode/parallel-agents.jsonc";
 
 export interface Given {
   readonly tuple?: unknown;
-  /** Text of the user's file; absent when left out. An Error is thrown by the read. */
+  /** Text of the user's file; undefined = there is none; an Error is thrown when the file is read. */
   readonly user?: string | Error;
   readonly project?: string | Error;
   readonly env?: Record<string, string>;
-  /** null: the command line. */
+  /** null = no project, as on the command line. */
   readonly directory?: string | null;
-  /** Links, and where they lead. */
+  /** Targets of links, by path. */
   readonly links?: Record<string, string>;
-  /** Folders of repositories. */
+  /** Folders that are repositories. */
   readonly repositories?: readonly string[];
 }
 
-/** Loads options from files that exist only here. */
+/** Loads options from files that exist only in memory. */
 export function loadWith(given: Given): Promise<LoadedOptions> {
   const { tuple, user, project, env = {}, directory = "/project", links = {}, repositories = [] } = given;
   const contents = new Map([
@@ -61,7 +61,7 @@ export const fileError = (code: string): Error => Object.assign(new Error(code),
 
 export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
-/** A project's file that the user trusts. */
+/** `trustedProjects` for a project's file. */
 export function trusting(options: object, user: object = {}): Given {
   const project = JSON.stringify(options);
   return { project, user: JSON.stringify({ ...user, trustedProjects: { "/project": sha256(project) } }) };
@@ -73,7 +73,7 @@ export async function loaded(given: Given) {
   return result;
 }
 
-/** What a project's file comes to beside the user's options, which are his file's. */
+/** Loads a project's file together with the user's options, which are in his file. */
 export async function beside(user: object, project: object, more: Partial<Given> = {}) {
   const { options, ignored } = await loaded({ user: JSON.stringify(user), project: JSON.stringify(project), ...more });
   return { options, ignored: ignored.map(({ key }) => key).sort() };

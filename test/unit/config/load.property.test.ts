@@ -26,7 +26,7 @@ const { junk } = fc.letrec<{ junk: unknown }>((tie) => ({
   ),
 }));
 
-test("no options, whatever they are, make loading throw, and what is refused is named", async () => {
+test("loading never throws, whatever the options are, and names what it refuses", async () => {
   const file = fc.oneof(
     fc.string(),
     fc.json(),
@@ -47,7 +47,7 @@ test("no options, whatever they are, make loading throw, and what is refused is 
   );
 });
 
-test("options that throw when they are read, or have no end, are refused too", async () => {
+test("options that throw when read, or are nested without end, are refused", async () => {
   const endless: Record<string, unknown> = {};
   endless.local = endless;
   const hostile = Object.defineProperty({}, "provider", { enumerable: true, get: () => Promise.reject.call(null) });
@@ -56,7 +56,7 @@ test("options that throw when they are read, or have no end, are refused too", a
   }
 });
 
-test("each key has the value of the last source that sets it, else its default", async () => {
+test("each option has the value of the last source that sets it, or its default", async () => {
   const given = fc.record(
     {
       maxRunningJobs: fc.integer({ min: 1, max: 99 }),

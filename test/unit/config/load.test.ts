@@ -15,8 +15,8 @@ import {
 
 const STATE_DIR = "/home/ada/.local/share/opencode/parallel-agents";
 
-describe("where options come from", () => {
-  test("without any, the defaults of the contract hold", async () => {
+describe("options", () => {
+  test("are the defaults of the contract if nothing is set", async () => {
     const nothing = { sources: [], ignored: [], notices: [], remarks: [] };
     expect(await loadWith({})).toEqual({ kind: "ok", options: defaultOptions(STATE_DIR), ...nothing });
     expect(defaultOptions(STATE_DIR)).toMatchObject({
@@ -37,7 +37,7 @@ describe("where options come from", () => {
     });
   });
 
-  test("the tuple beats the user's file; the project's takes away from both", async () => {
+  test("of the tuple override the user's file, and the project's file tightens both", async () => {
     const user = '{ "maxRunningJobs": 1, "maxTasksPerCall": 3, "parkAfterSeconds": 1 }';
     const project = '{ "maxRunningJobs": 2, "maxTasksPerCall": 2 }';
     const loaded = await loadWith({ user, project, tuple: { maxRunningJobs: 3 } });
@@ -47,7 +47,7 @@ describe("where options come from", () => {
     });
   });
 
-  test("of a file that the user trusts all counts, and the tuple still beats it", async () => {
+  test("of a trusted project's file all count, and the tuple still overrides them", async () => {
     const project = '{ "maxRunningJobs": 20, "maxTasksPerCall": 20 }';
     const user = JSON.stringify({ maxRunningJobs: 1, trustedProjects: { "/project": sha256(project) } });
     expect(await optionsOf({ user, project, tuple: { maxTasksPerCall: 2 } })).toMatchObject({
@@ -56,7 +56,7 @@ describe("where options come from", () => {
     });
   });
 
-  test("environments are merged by name, and within a name by key", async () => {
+  test("for environments are merged by name, and within an environment by key", async () => {
     const user = '{ "environments": { "big": { "memoryMiB": 512, "env": { "A": "1" } }, "mine": {} } }';
     const tuple = { environments: { big: { workdir: "/data", env: { B: "2" } } } };
     const { environments } = await optionsOf({ user, tuple });
@@ -64,18 +64,18 @@ describe("where options come from", () => {
     expect(environments.big).toMatchObject({ memoryMiB: 512, workdir: "/data", env: { A: "1", B: "2" } });
   });
 
-  test("a narrower network does not inherit what a wider one allowed", async () => {
+  test("for a narrower network do not inherit what a wider one allowed", async () => {
     const user = '{ "environments": { "default": { "network": "open" } } }';
     const project = '{ "environments": { "default": { "network": "blocked" } } }';
     expect((await optionsOf({ user, project })).environments.default).toMatchObject({ network: "blocked" });
   });
 
-  test("a file may hold comments, trailing commas, a byte order mark, its schema, or nothing", async () => {
+  test("may be in a file with comments, trailing commas, a byte order mark or $schema, and the file may be empty", async () => {
     const user = '\uFEFF// mine\n{ "$schema": "./x.json", "maxRunningJobs": 3, /* few */ }';
     expect(await optionsOf({ user, project: " // nothing yet\n" })).toMatchObject({ maxRunningJobs: 3 });
   });
 
-  test("options set to undefined in code are not set", async () => {
+  test("that code sets to undefined are not set", async () => {
     expect(await optionsOf({ project: '{ "maxRunningJobs": 3 }', tuple: { maxRunningJobs: undefined } })).toMatchObject(
       {
         maxRunningJobs: 3,
@@ -120,7 +120,7 @@ describe("the state directory", () => {
     ["your home", { tuple: { stateDir: "~" } }],
     ["a folder around your home", { tuple: { stateDir: "/home" } }],
   ];
-  test.each(INSIDE)("is refused where it is %s", async (_where, given) => {
+  test.each(INSIDE)("is refused if it is %s", async (_where, given) => {
     expect(await problemsOf(given)).toMatchObject([{ key: "stateDir", found: expect.stringMatching(/project|home/) }]);
   });
 
@@ -138,28 +138,28 @@ describe("the state directory", () => {
     ],
     ["not the project's, of the command line", { tuple: { stateDir: "/project/s" }, directory: null }, "/project/s"],
   ];
-  test.each(OUTSIDE)("is taken where it is %s", async (_where, given, stateDir) => {
+  test.each(OUTSIDE)("is accepted if it is %s", async (_where, given, stateDir) => {
     expect(await optionsOf(given)).toMatchObject({ stateDir });
   });
 
-  test("the configuration's home follows XDG", () => {
+  test("and the folder of configuration follow XDG", () => {
     expect(configHomeOf({ HOME: "/home/ada" })).toBe("/home/ada/.config");
     expect(configHomeOf({ HOME: "/home/ada", XDG_CONFIG_HOME: "/etc/ada" })).toBe("/etc/ada");
   });
 });
 
-test.each(["relative", "../up", "~other/x", "", 3])("a path to lend of %p is refused", async (path) => {
+test.each(["relative", "../up", "~other/x", "", 3])("refuses %p in local.readOnlyPaths", async (path) => {
   const problems = await problemsOf({ tuple: { local: { readOnlyPaths: [path] } } });
   expect(problems.map(({ key }) => key)).toContain("local.readOnlyPaths.0");
 });
 
-test("paths to lend are the user's, from his home where they say so", async () => {
+test("expands ~/ in local.readOnlyPaths", async () => {
   const { local } = await optionsOf({ user: '{ "local": { "readOnlyPaths": ["~/data", "/srv/models"] } }' });
   expect(local.readOnlyPaths).toEqual(["/home/ada/data", "/srv/models"]);
 });
 
-describe("files that cannot be used", () => {
-  test("a syntax error names file, line and column, and shows nothing of the file", async () => {
+describe("unusable options", () => {
+  test("a syntax error is reported with file, line and column, without the file's content", async () => {
     const user = '{\n  "environments": { "default": { "env": { "TOKEN": "hunter2" "B": "" } } }\n}';
     const [problem] = await problemsOf({ user });
     expect(problem).toMatchObject({ key: "options", source: USER_FILE });
@@ -167,21 +167,21 @@ describe("files that cannot be used", () => {
     expect(problem?.message).not.toContain("hunter2");
   });
 
-  test("a file that exists and cannot be read is a problem", async () => {
+  test("a file that exists and cannot be read is an error", async () => {
     expect(await problemsOf({ project: fileError("EACCES") })).toMatchObject([
       { source: PROJECT_FILE, found: "a file that cannot be read (EACCES)" },
     ]);
   });
 
-  test("a path through something that is no folder is an absent file", async () => {
+  test("a path below something that is not a folder is a missing file", async () => {
     expect((await loadWith({ project: fileError("ENOTDIR") })).kind).toBe("ok");
   });
 
-  test.each(["[]", "3", "null"])("a file of %s is refused", async (user) => {
+  test.each(["[]", "3", "null"])("a file that contains %s is refused", async (user) => {
     expect(await problemsOf({ user })).toMatchObject([{ key: "options", source: USER_FILE }]);
   });
 
-  test.each([3, "x", [[]], () => {}])("options of %p are refused", async (tuple) => {
+  test.each([3, "x", [[]], () => {}])("a tuple of %p is refused", async (tuple) => {
     expect(await problemsOf({ tuple })).toMatchObject([{ key: "options", source: "opencode.json" }]);
   });
 });

@@ -3,7 +3,7 @@ import { loadWith, PROJECT_FILE, problemsOf, USER_FILE } from "./load-with.ts";
 
 const inEnvironment = (big: Record<string, unknown>) => ({ environments: { big } });
 
-describe("a bad value is told by key, source, what was found and what is allowed", () => {
+describe("an error names the key, the source, what was found and what is allowed", () => {
   test.each([
     [{ maxRunningJobs: "many" }, "maxRunningJobs", '"many"', "a whole number of at least 1"],
     [{ maxRunningJobs: 0 }, "maxRunningJobs", "0", "a whole number of at least 1"],
@@ -32,7 +32,7 @@ describe("a bad value is told by key, source, what was found and what is allowed
     expect(problem?.message).toContain(`${key} in opencode.json`);
   });
 
-  test("the source is the one whose value counts; what the project adds is told beside what the user wrote", async () => {
+  test("names the source whose value counts, and lists the project's errors beside the user's", async () => {
     const user = '{ "maxRunningJobs": 0, "maxTasksPerCall": 0, "typo": 1 }';
     const problems = await problemsOf({ user, project: '{ "maxRunningJobs": "x" }', tuple: { maxTasksPerCall: "y" } });
     expect(problems.map(({ key, source, found }) => [key, source, found])).toEqual([
@@ -43,7 +43,7 @@ describe("a bad value is told by key, source, what was found and what is allowed
     ]);
   });
 
-  test("every problem is listed, the message stays short", async () => {
+  test("lists every problem and keeps the message short", async () => {
     const tuple = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`unheard${index}`, 1]));
     const loaded = await loadWith({ tuple });
     expect(loaded.kind === "invalid" && loaded.problems.length).toBe(20);
@@ -64,7 +64,7 @@ describe("a misspelt key", () => {
     expect(problem?.allowed).toEndWith(`Did you mean "${meant}"?`);
   });
 
-  test("nothing is suggested where nothing is near", async () => {
+  test("gets no suggestion if no key is similar", async () => {
     expect((await problemsOf({ tuple: { zzz: 1 } }))[0]?.allowed).not.toContain("Did you mean");
   });
 });
@@ -92,7 +92,7 @@ describe("an option this version does not do yet", () => {
     [{ local: { gpus: "auto" } }, "local.gpus"],
     [inEnvironment({ setup: ["make"] }), "environments.big.setup"],
     [inEnvironment({ warm: "some" }), "environments.big.warm"],
-  ])("%j is refused when set, once, and the way out is told", async (tuple, key) => {
+  ])("%j is refused, reported once, and the message says what to do", async (tuple, key) => {
     const problems = await problemsOf({ user: JSON.stringify(tuple) });
     expect(problems).toMatchObject([{ key, source: USER_FILE }]);
     expect(problems[0]?.message).toContain("this version does not do this yet");
@@ -112,7 +112,7 @@ describe("an option this version does not do yet", () => {
     expect((await loadWith({ tuple })).kind).toBe("ok");
   });
 
-  test("an unknown key beneath it is still told as unknown", async () => {
+  test("still has unknown keys below it reported", async () => {
     expect(await problemsOf({ tuple: { modal: { apps: "x" } } })).toMatchObject([
       { key: "modal.apps", found: "an unknown key" },
     ]);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { beside, inDefault } from "./load-with.ts";
 
-test("a new environment starts from the user's default, without what is his in it", async () => {
+test("a new environment starts from the user's default, without his variables, secrets and storage", async () => {
   const mine = { network: "blocked", memoryMiB: 512, hostEnv: ["A"], env: { B: "1" }, secrets: ["s"], ports: [80] };
   const user = { environments: { default: mine, other: { network: "open", hostEnv: ["C"] } } };
   const { options, ignored } = await beside(user, { environments: { own: { image: "x" } } });
@@ -36,12 +36,12 @@ describe("the machine of a new environment", () => {
     expect([options.environments.own?.gpu, ignored]).toEqual([null, ["environments.own.gpu"]]);
   });
 
-  test("goes without the GPU that the user's default has", async () => {
+  test("does not have the GPU of the user's default", async () => {
     const { options, ignored } = await beside(inDefault({ gpu: "T4" }), { environments: { own: { gpu: null } } });
     expect([options.environments.own?.gpu, ignored]).toEqual([null, []]);
   });
 
-  test("is as large as the largest that the user has, and not larger", async () => {
+  test("is at most as large as the largest of the user's", async () => {
     const user = { environments: { default: { cpu: 0.5, memoryMiB: 512 }, big: { cpu: 8, memoryMiB: 16_384 } } };
     const at = { cpu: 8, memoryMiB: 16_384 };
     const over = { cpu: 9, memoryMiB: 16_385 };
@@ -54,19 +54,19 @@ describe("the machine of a new environment", () => {
     ]);
   });
 
-  test("is no measure for another of the project's", async () => {
+  test("does not raise the bound for another environment of the project", async () => {
     const { ignored } = await beside({}, { environments: { a: { cpu: 1 }, b: { cpu: 2 }, c: { cpu: 2 } } });
     expect(ignored).toEqual(["environments.b.cpu", "environments.c.cpu"]);
   });
 });
 
-test("names of the language are names of new environments like others", async () => {
+test("treats names of JavaScript's own properties like any other name of an environment", async () => {
   const { options, ignored } = await beside({}, { environments: { toString: { network: "blocked" }, valueOf: {} } });
   expect(options.environments.toString as unknown).toMatchObject({ network: "blocked", workdir: "/workspace" });
   expect(ignored).toEqual([]);
 });
 
-test("sixteen new environments are taken, the others named", async () => {
+test("accepts sixteen new environments and names the others as ignored", async () => {
   const environments = Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`e${at}`, {}]));
   const { options, ignored } = await beside({}, { environments });
   expect(Object.keys(options.environments)).toHaveLength(17);

@@ -6,8 +6,8 @@ import type { Options } from "../../../src/config/schema.ts";
 import { loadWith } from "./load-with.ts";
 
 /*
- * Whatever the user and the project write: what comes of both is in no dimension wider than what the user wrote. Wide is
- * measured here as what a job could do or cost, not by the rules that decide.
+ * Whatever the user and the project write, the result allows no more in any respect than the user's options do. The measure
+ * is what a job could do or cost, not the rules under test.
  */
 
 const minutes = fc.constantFrom(1, 5, 20, 30, 60, 240, 500);
@@ -65,13 +65,13 @@ const options = some({
 const capOf = (value: number | null): number => value ?? Number.POSITIVE_INFINITY;
 const isSubset = (of: readonly unknown[], all: readonly unknown[]) => of.every((one) => all.includes(one));
 
-/** Everything a job can reach. */
+/** Everything that a job can reach. */
 function reach({ network: given }: Environment): string[] {
   if (given === "open") return ["*", "a.org", "b.org", "*.c.org", "10.0.0.0/8", "0.0.0.0/0"];
   return given === "blocked" ? [] : [...given.domains, ...given.cidrs];
 }
 
-/** Every GPU it can get, one by one. */
+/** Every GPU that an environment can request, one by one. */
 function gpus({ gpu }: Environment): string[] {
   const parsed = gpu === null ? null : parseGpu(gpu);
   return (parsed?.kind === "ok" ? parsed.preferences : []).flatMap(({ type, count, exact }) =>
@@ -79,7 +79,7 @@ function gpus({ gpu }: Environment): string[] {
   );
 }
 
-/** Whether a task could have that many of them by its own `gpu`. */
+/** Whether a task could request as many by its own `gpu`. */
 function withinLimits(gpu: string, { gpuLimits }: Options): boolean {
   const [type = "", count = "1"] = gpu.split(":");
   const most = gpuLimits[type.replace(" or better", "")];
@@ -92,7 +92,7 @@ const lentTo = ({ env, hostEnv, secrets, volumes, buckets }: Environment) =>
     one.map(String),
   );
 
-/** What the user has, or what he grants to environments that he has none of. */
+/** The user's environment, or what bounds an environment that he does not have. */
 interface Bounds {
   readonly isNew: boolean;
   readonly user: Options;
@@ -114,7 +114,7 @@ function expectNoWider(mine: Environment, theirs: Environment, { isNew, user }: 
   expect(theirs.warm).toBeLessThanOrEqual(mine.warm);
   if (mine.regions.length > 0) expect(theirs.regions.length > 0 && isSubset(theirs.regions, mine.regions)).toBe(true);
   else expect(theirs.regions).toEqual([]);
-  // What the user lends: nothing more, and never into other hands.
+  // What the user gives to sandboxes: no more than he gave, and only in environments that are otherwise his.
   const isLent = lentTo(mine).some((list) => list.length > 0);
   for (const [at, list] of lentTo(theirs).entries()) if (at > 0 || isLent) expect(isSubset(list, lentTo(mine)[at] ?? [])).toBe(true);
   if (lentTo(theirs).slice(1).some((list) => list.length > 0)) {
@@ -124,7 +124,7 @@ function expectNoWider(mine: Environment, theirs: Environment, { isNew, user }: 
   if (image !== JSON.stringify(mine.image)) expect(image).not.toContain("im-");
 } // biome-ignore format: one line each
 
-test("a project's file widens nothing, whatever it and the user say", async () => {
+test("a project's file widens nothing, whatever it and the user set", async () => {
   await fc.assert(
     fc.asyncProperty(options, options, options, async (user, tuple, project) => {
       const given = { user: JSON.stringify(user), tuple };
@@ -154,7 +154,7 @@ test("a project's file widens nothing, whatever it and the user say", async () =
   );
 });
 
-test("what a project's file takes away is taken away, or it is named", async () => {
+test("whatever a project's file sets takes effect or is named as ignored", async () => {
   await fc.assert(
     fc.asyncProperty(options, options, async (user, project) => {
       const both = await loadWith({ user: JSON.stringify(user), project: JSON.stringify(project) });

@@ -17,7 +17,7 @@ import {
   USER_FILE,
 } from "./load-with.ts";
 
-describe("a project's file is ignored where it", () => {
+describe("a project's file is ignored if it", () => {
   const LENT = inDefault({ hostEnv: ["HF_TOKEN"] });
   test.each<[string, object, object, string[]]>([
     ["takes the walls away", {}, { local: { isolation: "none" } }, ["local.isolation"]],
@@ -110,7 +110,7 @@ describe("a project's file is ignored where it", () => {
   }); // biome-ignore format: a table
 });
 
-describe("a project's file counts where it", () => {
+describe("a project's file counts if it", () => {
   test.each<[string, object, object]>([
     ["lowers limits", {}, { maxRunningJobs: 1, maxTasksPerCall: 2, gpuLimits: { total: 1 } }],
     ["limits a type the user does not, in any case", { gpuLimits: { total: 4 } }, { gpuLimits: { h100: 1 } }],
@@ -139,7 +139,7 @@ describe("a project's file counts where it", () => {
 });
 
 describe("the user is told", () => {
-  test("which options do not count, why, and what to add where to trust the file", async () => {
+  test("which options are ignored, why, and what to add to which file to trust them", async () => {
     const project = '{ "local": { "isolation": "none" }, "maxRunningJobs": 99, "stateDir": "x" }';
     const { notices } = await loaded({ project });
     expect(notices).toEqual([
@@ -147,7 +147,7 @@ describe("the user is told", () => {
     ]);
   });
 
-  test("with the folder's name so that it is seen and can be copied, whatever its repository called it", () => {
+  test("the folder's name, visible and ready to copy, whatever the repository called it", () => {
     for (const directory of ["/a/\u202Etxt", "/a/\u200Bb\u001B[2J", '/a/"}\n', "/a/</x> \u{E0041}", "/a/b c", "/a/é"]) {
       const remedy = { directory, sha256: "0".repeat(64), userFile: USER_FILE, trust: "none" } as const;
       const ignored = [{ key: "provider", why: "only you" }];
@@ -159,7 +159,7 @@ describe("the user is told", () => {
     }
   });
 
-  test("that a file has changed since it was trusted, and its sum", async () => {
+  test("that a file has changed since it was trusted, and its new SHA-256", async () => {
     const { user } = trusting({ maxRunningJobs: 9 });
     const project = '{ "maxRunningJobs": 99 }';
     const { options, notices } = await loaded({ project, user: user as string });
@@ -168,7 +168,7 @@ describe("the user is told", () => {
     expect(notices[0]).toContain(sha256(project));
   });
 
-  test("in few words of a file that wants much", async () => {
+  test("in a short message, however much the file sets", async () => {
     const environments = Object.fromEntries(
       Array.from({ length: 500 }, (_, at) => [`e${at}`, { warm: 1, hostEnv: ["A"] }]),
     );
@@ -176,7 +176,7 @@ describe("the user is told", () => {
     expect(notices[0]?.length).toBeLessThan(3_000);
   });
 
-  test("nothing but what it sets of a file that only tightens", async () => {
+  test("only what was set, if a file only tightens", async () => {
     const environments = { default: { network: "blocked" }, own: { image: "x" } };
     const { notices, remarks } = await loaded({ project: JSON.stringify({ maxRunningJobs: 1, environments }) });
     expect(notices).toEqual([]);
@@ -185,9 +185,9 @@ describe("the user is told", () => {
     ]);
   });
 
-  test("that a file counts in full which is trusted", async () => {
+  test("that a trusted file counts in full", async () => {
     const { notices, remarks } = await loaded(trusting({ maxRunningJobs: 99 }));
-    expect([notices, remarks]).toEqual([[], [`All of ${PROJECT_FILE} counts: you trust it as it is.`]]);
+    expect([notices, remarks]).toEqual([[], [`All of ${PROJECT_FILE} counts, because you trust this version of it.`]]);
   });
 });
 
@@ -198,14 +198,14 @@ describe("trust in a project", () => {
     expect(await loaded(trusting(all))).toMatchObject({ options: all, ignored: [], notices: [] });
   });
 
-  test("is by where its links lead", async () => {
+  test("applies to the path with links resolved", async () => {
     const given = trusting(all);
     const links = { "/home/ada/link": "/project" };
     const user = (given.user as string).replace('"/project"', '"~/link"');
     expect(await optionsOf({ ...given, user, links })).toMatchObject(all);
   });
 
-  test("is not of another project, nor of a part of its path", async () => {
+  test("does not apply to another project, nor to a path that only begins the same", async () => {
     for (const path of ["/projects", "/", "/project/sub"]) {
       const given = trusting(all);
       const user = (given.user as string).replace('"/project"', JSON.stringify(path));
@@ -213,7 +213,7 @@ describe("trust in a project", () => {
     }
   });
 
-  test("does not reach to what the file says of trust", async () => {
+  test("does not make the file's own trustedProjects count", async () => {
     const result = await loaded(trusting({ ...all, trustedProjects: { "/other": "0".repeat(64) } }));
     expect(Object.keys(result.options.trustedProjects)).toEqual(["/project"]);
     expect(result.ignored.map(({ key }) => key)).toEqual(["trustedProjects"]);
@@ -225,12 +225,12 @@ describe("trust in a project", () => {
     expect(await problemsOf({ project, tuple })).toMatchObject([{ key: "trustedProjects", source: "opencode.json" }]);
   });
 
-  test("with a sum that is none is a fault of the user's file", async () => {
+  test("with a value that is not a SHA-256 is an error in the user's file", async () => {
     const user = '{ "trustedProjects": { "/project": "yes" } }';
     expect(await problemsOf({ user })).toMatchObject([{ key: "trustedProjects./project", source: USER_FILE }]);
   });
 
-  test("makes its faults count as everyone's do", async () => {
+  test("makes errors in the file count like those in any other", async () => {
     expect(await problemsOf(trusting({ local: { isolation: "walls" } }))).toMatchObject([
       { key: "local.isolation", source: PROJECT_FILE },
     ]);
