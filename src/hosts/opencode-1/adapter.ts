@@ -14,6 +14,7 @@ import { createChildSessions } from "./child-sessions.ts";
 import { createHostClient, readSession } from "./host-client.ts";
 import { createHostGuard } from "./host-guard.ts";
 import { hostLog } from "./host-log.ts";
+import { createHostVersion } from "./host-version.ts";
 import { createJobQuestions } from "./job-questions.ts";
 import { hideLiveParts } from "./live-part.ts";
 import { createOrchestratorModels, type ModelRef } from "./orchestrator-models.ts";
@@ -59,20 +60,23 @@ export function createAdapter(
   const hostIDs = createHostIds(() => systemClock.now());
   const models = createOrchestratorModels(client);
   const catalog = memoizeUntilFailure(() => readCatalog(client, [input.worktree, input.directory], userRules));
+  const toast = (shown: Toast) => client.tui.showToast(shown);
+  const version = createHostVersion(client, toast, log);
   const jobSessions = createJobSessions({ read: (sessionID) => readSession(client, sessionID), recordedJob });
   const answerInJobs = createJobQuestions(client, jobSessions, log);
 
   return {
-    sessions: createChildSessions(client, events),
+    sessions: createChildSessions(client, events, version.requireSupported),
     orchestrators: createOrchestratorSessions(client),
     jobSessions,
     catalog,
     instructions: () => instructions,
     log,
-    toast: (toast) => client.tui.showToast(toast),
+    toast,
     partID: () => hostIDs("prt"),
     onUserMessage(sessionID, model) {
       models.learn(sessionID, model);
+      version.report();
       // Read ahead, so that agents_start waits for nothing but the store.
       catalog().catch((error) => log("warn", "could not read agents, models and skills", { reason: String(error) }));
     },

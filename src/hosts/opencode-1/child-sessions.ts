@@ -9,8 +9,15 @@ import { jobSessionRules } from "./worker-agent.ts";
 /** The last assistant message decides; a few more are read because compaction adds messages of its own. */
 const READ_LIMIT = 10;
 
-/** Child sessions of OpenCode 1.x behind the port of the domain. */
-export function createChildSessions(client: HostClient, events: Emitter<SessionEvent>): ChildSessions {
+/**
+ * Child sessions of OpenCode 1 behind the port of the domain.
+ * @param requireSupported rejects where the version of OpenCode cannot be trusted to isolate a job
+ */
+export function createChildSessions(
+  client: HostClient,
+  events: Emitter<SessionEvent>,
+  requireSupported: () => Promise<void>,
+): ChildSessions {
   async function send({ sessionID, messageID, agent, model, text }: PromptRequest): Promise<void> {
     // Never `tools`: it would replace the session's rules. Never file parts: the host would read them itself.
     const sent = client.session.promptAsync({
@@ -25,6 +32,7 @@ export function createChildSessions(client: HostClient, events: Emitter<SessionE
   }
   return {
     async create({ orchestrator, jobID, title, agent, forbidden }) {
+      await requireSupported();
       const created = client.session.create({
         parentID: orchestrator,
         title: oneLine(title, 200),

@@ -7,6 +7,8 @@ import { oneLine, plainText } from "../../shared/plain-text.ts";
 import { describeLocation, isIsolated } from "../../views/location.ts";
 import type { RuntimeAccess } from "./runtime-access.ts";
 
+export const TOAST_TITLE = "Parallel agents";
+
 /** A message that the host shows for a few seconds. */
 export interface Toast {
   readonly title: string;
@@ -36,7 +38,7 @@ export interface ToastsDeps {
 export function createToasts({ show, env, clock }: ToastsDeps): Toasts {
   const shown = new Set<string>();
   const ended: Job[] = [];
-  const toast = (message: string, variant: Toast["variant"]) => show({ title: "Parallel agents", message, variant });
+  const toast = (message: string, variant: Toast["variant"]) => show({ title: TOAST_TITLE, message, variant });
   const once = (what: string, tell: () => Promise<void>) => {
     if (shown.has(what)) return;
     shown.add(what);
