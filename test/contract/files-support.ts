@@ -11,13 +11,13 @@ import { fetchFiles } from "../../src/workspace/sandbox/fetch-files.ts";
 import { listFiles } from "../../src/workspace/sandbox/list-files.ts";
 import { localProvider, localSpec } from "./local-support.ts";
 
-/* A project that files of sandboxes are collected into, one for the tests of a file. */
+/* A project to collect files of sandboxes into; each test file has one. */
 
 export let base = "";
 export let root = "";
 let provider: SandboxProvider;
 
-/** @param open makes the provider of its sandboxes */
+/** @param open creates the provider of its sandboxes */
 export function useProject(open: (rootDir: string) => SandboxProvider = localProvider): void {
   beforeAll(() => {
     base = mkdtempSync(join(tmpdir(), "files-"));
@@ -33,11 +33,11 @@ export function useProject(open: (rootDir: string) => SandboxProvider = localPro
   });
 }
 
-interface Order {
+interface CollectRequest {
   readonly paths?: readonly string[];
   readonly into?: string;
   readonly limits?: Partial<FileLimits>;
-  /** Between the listing and the reading. */
+  /** Script to run in the sandbox between listing and reading the files. */
   readonly meanwhile?: string;
 }
 
@@ -53,14 +53,17 @@ export async function inSandbox<T>(script: string, use: (sandbox: Sandbox) => Pr
 
 export async function run(sandbox: Sandbox, script: string): Promise<void> {
   const child = await sandbox.start({ argv: ["/bin/sh", "-ec", script] });
-  let said = "";
-  for await (const { bytes } of child.output) said += Buffer.from(bytes).toString();
-  expect([await child.exit, said]).toEqual([{ kind: "exited", code: 0 }, expect.any(String)]);
+  let output = "";
+  for await (const { bytes } of child.output) output += Buffer.from(bytes).toString();
+  expect([await child.exit, output]).toEqual([{ kind: "exited", code: 0 }, expect.any(String)]);
 }
 
 let count = 0;
 
-export async function collect(sandbox: Sandbox, { paths = ["**"], into, limits: some, meanwhile }: Order = {}) {
+export async function collect(
+  sandbox: Sandbox,
+  { paths = ["**"], into, limits: some, meanwhile }: CollectRequest = {},
+) {
   const target = into ?? `out-${++count}`;
   const limits = { ...FILE_LIMITS, ...some };
   const wanted = parsePatterns(paths, sandbox.workdir);
@@ -83,7 +86,7 @@ export async function collect(sandbox: Sandbox, { paths = ["**"], into, limits: 
   };
 }
 
-/** The same sandbox to whoever finds its programs in these folders. */
+/** The sandbox with this PATH. */
 export const withPath = (sandbox: Sandbox, path: string): Sandbox => ({
   ...sandbox,
   id: sandbox.id,

@@ -1,6 +1,6 @@
 import { type SpawnSyncOptions, spawnSync } from "node:child_process";
 
-/** What jobs make, on purpose or with the tools they use, and the commands that make it. */
+/** Files that jobs make, on purpose or through their tools, with the commands that make them. */
 export const HOSTILE_TREE: Readonly<Record<string, string>> = {
   "a module cache of Go": "mkdir -p go/mod@v1/sub; echo go > go/mod@v1/sub/f.go; chmod 0444 go/mod@v1/sub/f.go; chmod 0555 go/mod@v1/sub go/mod@v1",
   "a folder that nobody may enter": "mkdir closed; echo in > closed/f; chmod 0 closed",
@@ -23,8 +23,8 @@ export const HOSTILE_TREE: Readonly<Record<string, string>> = {
 }; // biome-ignore format: a command a line
 
 /**
- * All there is to say of a tree: kind, mode, size, time and links of each path, and the contents of files. Taken with the
- * rights of a namespace's root, so that an ordinary user can read it too.
+ * Describes a tree completely: kind, mode, size, time and links of each path, and the contents of files. It is read as root
+ * of a user namespace, so that this works for an ordinary user too.
  */
 const AS_ROOT = "unshare";
 export const asRoot = (argv: readonly string[], options: SpawnSyncOptions = {}) =>
@@ -44,13 +44,13 @@ export function describeTree(root: string): string[] {
   const lines: [path: string, inode: string, facts: string][] = [];
   for (let at = 0; at + 3 < fields.length; at += 4) {
     const [path = "", inode = "", facts = "", to = ""] = fields.slice(at, at + 4);
-    // A directory's own size is the file system's affair.
+    // The size of a directory depends on the file system.
     lines.push([path, inode, `${facts.replace(/^d (\d+) \d+/, "d $1")} ${to}`]);
   }
   const facts = lines
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([path, inode, said]) => {
-      // The first name of a file stands for it.
+      // Further hard links refer to the first name of the file.
       if (!inodes.has(inode)) inodes.set(inode, path);
       const first = inodes.get(inode);
       return `${path}\t${said}${first === path ? "" : ` = ${first}`}`;
@@ -59,6 +59,6 @@ export function describeTree(root: string): string[] {
   return [...facts, ...contents.map((line) => line.replace(/ {2}\.\/.*$/s, "")).sort()];
 }
 
-/** Kibibytes that a file really takes. */
+/** KiB that a file occupies on disk. */
 export const takenKiB = (path: string): number =>
   Number(spawnSync("du", ["-k", path], { encoding: "utf8" }).stdout.split("\t")[0]);

@@ -52,7 +52,7 @@ const HOSTILE: readonly (readonly [string, string])[] = [
   ],
 ];
 
-/** What a job made comes back, whatever it did to its sandbox, and nothing else does. */
+/** A job's files come back whatever it did to its sandbox, and nothing else does. */
 export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
   describe(`a project in sandboxes of the ${name} provider, attacked`, () => {
     let project: HostileProject;
@@ -76,7 +76,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
       await desk.close();
     });
 
-    /** A job that runs this script in the project's tree, collected. */
+    /** Collects a job that has run this script in the project's tree. */
     async function collect(jobID: string, script: string) {
       await runIn(sandbox, AGAIN);
       return doJob({ store, base, sandbox }, jobID, script);
@@ -96,10 +96,10 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
         expect(names.filter((name) => /(^|\/)\.git(\/|$)|^inner/i.test(name))).toEqual([]);
       });
 
-    test("by a job that brings what is obeyed without being asked: each is named, by whatever way it comes", async () => {
+    test("by a job that brings files that tools load on their own: each is named, however it comes", async () => {
       project.git("config", "core.hooksPath", "tools/hooks");
       const built = await collect(
-        "job_obeyed",
+        "job_auto_loaded",
         `mkdir -p .github/workflows .opencode/plugin tools/editor sub
           printf x | tee .envrc .github/workflows/ci.yml .opencode/plugin/evil.ts sub/AGENTS.md .opencode/parallel-agents.jsonc > tools/editor/tasks.json
           ln -s tools/way .vscode; ln -s editor tools/way; ln -s ../../.. tools/out; ln -s .zed .zed; ln -s changed.txt CLAUDE.md; echo obey > changed.txt; ln -s elsewhere "$(printf '.Hus\\342\\200\\213ky')"
@@ -127,7 +127,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
       });
     });
 
-    test("by a job that brings hooks to where links lead: as the folder is configured, and as git finds it by itself", async () => {
+    test("by a job that puts hooks where links lead, both in a configured folder and in the default one", async () => {
       const [link, hook] = [join(project.root, "lent"), join(project.root, ".git/hooks/pre-push")];
       mkdirSync(join(project.root, "tools/own"), { recursive: true });
       symlinkSync("tools", link);
@@ -154,7 +154,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
       rmSync(join(project.root, "tools/own"), { recursive: true });
     });
 
-    test("by a job that makes repositories among its files: each is named, with a commit or without", async () => {
+    test("by a job that makes repositories among its files: each is named, with or without a commit", async () => {
       const built = await collect(
         "job_repositories",
         `echo 1 > one.txt; git add one.txt; git commit -q -m Own
@@ -172,12 +172,12 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
       expect(built.changed.map(toText)).toEqual(expect.arrayContaining(["deep/er/f", "one.txt", "two.txt"]));
     });
 
-    test("by pipes in a repository among its files, at which git would wait for ever: they are named at once", async () => {
+    test("by pipes in a nested repository, which would block git for ever: they are named at once", async () => {
       const pipes = "mkdir -p sub/.git/objects sub/.git/refs; mkfifo sub/.git/HEAD; echo x > x.txt";
       await expect(collect("job_pipes", pipes)).rejects.toThrow("pipes are where git reads");
     });
 
-    test("by a job that speaks for others in its commits: what it says of them is gone, and said to be", async () => {
+    test("by a job that speaks for others in its commit messages: those lines are removed, and the removal is reported", async () => {
       const built = await collect(
         "job_claims",
         `echo 1 > one.txt; git add -A; git commit -q -m "$(printf 'One\n\nSigned-off-by: Ada Example\n <ada@example.com>\nCo-authored-by: Grace <g@example.org>\nFixes: 1')"
@@ -192,7 +192,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
       expect(built.notes).toEqual(["lines of its commit messages that spoke for somebody (sign-offs, reviews): 3"]);
     });
 
-    test("by nobody: a change of the same size, in the same second as the job's index was written, is not missed", async () => {
+    test("by nobody: a change that keeps the size, in the second in which the job's index was written, is not missed", async () => {
       const second = "touch -d @1500000000";
       const built = await collect(
         "job_same_second",

@@ -5,21 +5,21 @@ import { pictureOf } from "../support/hostile-project.ts";
 import { base, collect, inSandbox, root, run, useProject, withPath } from "./files-support.ts";
 import type { WorkspacePlace } from "./workspace.contract.ts";
 
-/** Everything but what one collection wrote. */
+/** Everything except what one collection wrote. */
 const pictureWithout = (folder: string) =>
   [...pictureOf(base, true)].filter(([path]) => !join(base, path).startsWith(folder) && !path.startsWith("sandboxes/"));
 
-/** A job may put its own `find` and `xargs` in place of the machine's: what they say is only its word. */
+/** Replaces `find` and `xargs` of the sandbox, as a job may, by programs that print these records. */
 const lying = (records: string) => `
 mkdir -p bin; printf '#!/bin/sh\\n[ "$2" != -maxdepth ] || exit 0\\nprintf "%s"\\n' '${records}' > bin/find
 printf '#!/bin/sh\\nfor n in 1 2 3 4 5 6 7 8 9; do printf "evil%%s+" "$7"; done\\n' > bin/xargs; chmod +x bin/*`;
 
-/** Whatever a job does to its files, or says of them, they get into the folder asked for or nowhere. */
+/** Whatever a job does to its files or reports about them, they are written to the requested folder or nowhere. */
 export function filesAttacks({ name, open }: Pick<WorkspacePlace, "name" | "open">): void {
   describe(`files of jobs on ${name}`, () => {
     useProject(open);
 
-    test("a job whose names, links and devices lead out gets none of them out", () =>
+    test("names, links and devices that lead out of a job's folder are left out", () =>
       inSandbox(
         `mkdir -p sub/.git deep .GIT 'git~1' .git; echo evil | tee sub/.git/config .GIT/config 'git~1/x' .git/x > ok
       printf x > "$(printf '.g\\342\\200\\214it')"
@@ -48,7 +48,7 @@ export function filesAttacks({ name, open }: Pick<WorkspacePlace, "name" | "open
         },
       ));
 
-    test("a job's instructions for agents stay behind, unless one is asked for by its very name", () =>
+    test("instructions for agents are left out unless a pattern names the file exactly", () =>
       inSandbox(
         `mkdir -p docs/deep AGENTS.md; echo obey | tee docs/AGENTS.md docs/deep/claude.md docs/.cursorrules CONTEXT.md docs/ok.md > AGENTS.md/notes.txt
           ln -s ok.md docs/CLAUDE.md; printf x > "$(printf 'docs/AG\\342\\200\\213ENTS.md')"`,
@@ -74,7 +74,7 @@ export function filesAttacks({ name, open }: Pick<WorkspacePlace, "name" | "open
         },
       ));
 
-    test("a job that lies about its files writes to its folder at most", () =>
+    test("a job that lies about its files can write only to its own folder", () =>
       inSandbox("true", async (sandbox) => {
         const record = (kind: string, path: string, to = "") => `${kind}\\000644\\0004\\000${path}\\000${to}\\000`;
         const names = [

@@ -8,7 +8,7 @@ import { pictureOf } from "../support/hostile-project.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { base, collect, inSandbox, root, run, useProject, withPath } from "./files-support.ts";
 
-/* Files of a job arrive as they are and as they were asked for. */
+/* Files of a job arrive unchanged, and only those that were asked for. */
 
 useProject();
 
@@ -21,7 +21,7 @@ line "q"'; printf 'y' > "$(printf 'latin\\351')"; printf z > -dash; printf s > '
 echo run > run.sh; chmod 4777 run.sh; chmod 600 sum
 ln -s run.sh inside; ln -s ../run.sh ignored/up; ln -s ./deep ignored/folder; ln ignored/deep/model.bin hard`;
 
-sandboxTest("files arrive byte for byte, ignored ones too, with no rights but 0644 and 0755", () =>
+sandboxTest("files arrive byte for byte, including ignored ones, with mode 0644 or 0755", () =>
   inSandbox(FILES, async (sandbox) => {
     const { folder, names, why } = await collect(sandbox);
     expect(why).toEqual({});
@@ -70,7 +70,7 @@ sandboxTest(
     }),
 );
 
-sandboxTest("more than the limits allow is refused before anything is written, and names the largest", () =>
+sandboxTest("a selection beyond the limits is refused before anything is written, naming the largest files", () =>
   inSandbox("for n in 1 2 3 4; do head -c ${n}00000 /dev/zero > f$n; done", async (sandbox) => {
     const before = readdirSync(root);
     await expect(collect(sandbox, { limits: { bytes: 999_999 } })).rejects.toThrow('The largest are "f4" (391 KiB)');
@@ -93,7 +93,7 @@ sandboxTest("more than the limits allow is refused before anything is written, a
   }),
 );
 
-sandboxTest("a folder with something in it is not written to, also when that came in between", () =>
+sandboxTest("a folder that is not empty is not written to, even if it was filled in between", () =>
   inSandbox("echo new > a", async (sandbox) => {
     mkdirSync(join(root, "taken"));
     writeFileSync(join(root, "taken/a"), "mine");
@@ -106,7 +106,7 @@ sandboxTest("a folder with something in it is not written to, also when that cam
   }),
 );
 
-sandboxTest("an image without git, or with a plainer find, gives its files all the same", () =>
+sandboxTest("files arrive also from an image without git or with a simpler find", () =>
   inSandbox(FILES, async (sandbox) => {
     const all = (await collect(sandbox)).names;
     await run(

@@ -20,7 +20,7 @@ import {
   withSandbox,
 } from "./workspace-support.ts";
 
-/* The hostile project with 20,000 files more, and one of 300 MB. */
+/* The hostile project with 20,000 more files, one of them of 300 MB. */
 
 const LARGE_MIB = 300;
 
@@ -40,7 +40,7 @@ afterAll(async () => {
   rmSync(stateDir, { recursive: true, force: true });
 });
 
-/** The most memory this process had since `restart`. */
+/** The most memory that this process has used since `restart`. */
 const peak = {
   restart: () => writeFileSync("/proc/self/clear_refs", "5"),
   mebibytes: () => Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) / 1024,
@@ -52,10 +52,10 @@ rm -r many/7 staged.txt; mv many/8 moved; chmod +x many/9/file9.txt
 printf 'a\\r\\nb\\0' > 'new ünï.bin'; ln -s ../changed.txt moved/link
 head -c 110000000 /dev/zero > huge.bin`;
 
-/** What git calls the bytes of a file. */
+/** git's object name of a file's content. */
 const oidOf = (text: string) => new Bun.CryptoHasher("sha1").update(`blob ${text.length}\0${text}`).digest("hex");
 
-/** The job's changes, made to a picture. */
+/** Applies the job's changes to a picture of the tree. */
 function afterJob(before: ReadonlyMap<string, string>): Map<string, string> {
   const after = new Map<string, string>();
   for (const [path, what] of before) {
@@ -78,7 +78,7 @@ function asRecorded(picture: ReadonlyMap<string, string>): Map<string, string> {
 }
 
 sandboxTest(
-  "thousands of files and a large one go in and come back exactly, and are never in memory as a whole",
+  "thousands of files and a large one go in and come back unchanged, and are never in memory all at once",
   async () => {
     const before = everything(project);
     const files = withoutIgnored(pictureOf(project.root));

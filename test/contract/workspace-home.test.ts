@@ -20,7 +20,7 @@ import { findProject } from "../../src/workspace/project/find-project.ts";
 import { readHomes } from "../../src/workspace/project/home-folders.ts";
 import { storeAt } from "./workspace-support.ts";
 
-/* What of a machine is a project, whatever its repositories say, and what of a project goes along. */
+/* Which folder of a machine is the project, whatever its repositories declare, and which of its files are copied. */
 
 let base = "";
 let home = "";
@@ -34,7 +34,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(base, { recursive: true, force: true }));
 
-/** Each test has a home of its own, with a key in it. */
+/** Each test has a home directory of its own, with a key in it. */
 beforeEach(() => {
   home = join(base, `users/ada${++count}`);
   env = { PATH: process.env.PATH ?? "", HOME: home, GIT_CONFIG_NOSYSTEM: "1" };
@@ -59,7 +59,7 @@ function repository(folder: string): void {
 const find = (folder: string, more: Record<string, string> = {}) =>
   findProject(createGit(systemClock, { ...env, ...more }), join(home, folder), { own: [home], others: [] });
 
-/** What goes into sandboxes from there, and what is said. */
+/** Names of the files that are copied from there, and the notes. */
 async function taken(folder: string): Promise<{ names: string[]; notes: readonly string[] }> {
   const store = await storeAt(join(home, folder), stateDir, env);
   const { commit, notes } = await captureTree(store, `n${count}`);
@@ -70,21 +70,21 @@ async function taken(folder: string): Promise<{ names: string[]; notes: readonly
 const HOME = { kind: "none" as const, why: expect.stringContaining("open in a home directory, or above one") };
 const settings = { kind: "none" as const, why: expect.stringContaining("the settings and keys of a home") };
 
-describe("a home directory is no project", () => {
-  test("also when it is a git repository", async () => {
+describe("a home directory is not a project", () => {
+  test("even if it is a git repository", async () => {
     for (const isRepository of [false, true]) {
       if (isRepository) repository("");
       for (const folder of ["", "..", "../.."]) expect(await find(folder)).toEqual(HOME);
     }
   });
 
-  test("also through a link, and not the whole machine either", async () => {
+  test("even through a link, and neither is the whole machine", async () => {
     symlinkSync(home, join(base, `link${count}`));
     expect(await find(`../../link${count}`)).toEqual(HOME);
     expect(await findProject(createGit(systemClock, env), "/", { own: [home], others: [] })).toEqual(HOME);
   });
 
-  test("nor is somebody else's, or the folder of a home's settings", async () => {
+  test("and neither is another user's home, or a folder of settings in a home", async () => {
     const homes = { own: [join(base, "users/other")], others: [home] };
     expect(await findProject(createGit(systemClock, env), home, homes)).toEqual(HOME);
     write(".config/gh/hosts.yml", "token\n");
@@ -95,7 +95,7 @@ describe("a home directory is no project", () => {
     expect(await find(".dotfiles")).toMatchObject({ root: join(home, ".dotfiles"), isRepository: true });
   });
 
-  test("the machine's homes are known", async () => {
+  test("and the machine's home directories are known", async () => {
     const { own, others } = await readHomes();
     expect(own).toContain(realpathSync(process.env.HOME ?? "/root"));
     expect(others).toContain("/root");
@@ -103,7 +103,7 @@ describe("a home directory is no project", () => {
 });
 
 describe("a folder below a home that is a repository", () => {
-  test("is a project of its own, and says so", async () => {
+  test("is a project of its own, with a note that says so", async () => {
     repository("");
     git("", "add", ".gitconfig");
     git("", "commit", "--quiet", "-m", "Settings");
@@ -116,7 +116,7 @@ describe("a folder below a home that is a repository", () => {
     });
   });
 
-  test("is a project with its history where it has a repository of its own", async () => {
+  test("is a project with its history if it has a repository of its own", async () => {
     repository("");
     repository("work");
     write("work/sub/a.txt", "a\n");
@@ -128,14 +128,14 @@ describe("a folder below a home that is a repository", () => {
     });
   });
 
-  test("leaves out what the user ignores everywhere", async () => {
+  test("leaves out files that the user ignores globally", async () => {
     write(".config/git/ignore", ".env\n");
     write("plain/.env", "TOKEN=1\n");
     expect((await taken("plain")).names).toEqual(["notes.txt"]);
   });
 });
 
-describe("a repository that says its files lie elsewhere", () => {
+describe("a repository that declares its files to lie elsewhere", () => {
   const elsewhere =
     "The folder itself is the project, and the git repository around it is ignored: its files lie elsewhere.";
 
@@ -151,7 +151,7 @@ describe("a repository that says its files lie elsewhere", () => {
       expect(notes).toEqual([elsewhere]);
     });
 
-  test("by a .git file, or as a home's bare repository, gets none of them either", async () => {
+  test("by a .git file, or as the bare repository of a home, gets none of them either", async () => {
     execFileSync("git", ["init", "--quiet", "--bare", join(home, ".cfg")], { env });
     git(".cfg", "config", "core.bare", "false");
     git(".cfg", "config", "core.worktree", home);
@@ -164,7 +164,7 @@ describe("a repository that says its files lie elsewhere", () => {
     for (const folder of [".cfg", ".cfg/objects"]) expect(await find(folder)).toEqual(inside);
   });
 
-  test("in the environment of OpenCode is not asked", async () => {
+  test("through the environment of OpenCode is ignored", async () => {
     repository("other");
     const more = { GIT_DIR: join(home, "other/.git"), GIT_WORK_TREE: home, GIT_INDEX_FILE: join(home, "index") };
     expect(await find("plain", more)).toMatchObject({ root: join(home, "plain"), isRepository: false });
@@ -174,7 +174,7 @@ describe("a repository that says its files lie elsewhere", () => {
     expect(await find("work/sub", ceiling)).toMatchObject({ root: join(home, "work/sub"), isRepository: false });
   });
 
-  test("because it is a worktree or a submodule with absolute paths is a project as ever", async () => {
+  test("as a worktree or a submodule with absolute paths does is an ordinary project", async () => {
     repository("work");
     write("work/a.txt", "a\n");
     git("work", "add", ".");
@@ -193,7 +193,7 @@ describe("untracked files", () => {
   const VALUES = { no: false, false: false, No: false, normal: true, all: true, true: true };
   for (const [value, isTaken] of Object.entries(VALUES))
     for (const whose of ["repository", "user"])
-      test(`go along or stay as the ${whose} says: ${value}`, async () => {
+      test(`are copied or left out as the ${whose} setting says: ${value}`, async () => {
         repository("work");
         write("work/tracked.txt", "tracked\n");
         git("work", "add", "tracked.txt");
@@ -203,10 +203,10 @@ describe("untracked files", () => {
         const { names, notes } = await taken("work");
         expect(names).toEqual(isTaken ? ["loose.txt", "tracked.txt"] : ["tracked.txt"]);
         expect(notes.filter((note) => note.includes(setting.note))).toHaveLength(isTaken ? 0 : 1);
-        expect((await taken("plain")).names).toEqual(["notes.txt"]); // where nothing is tracked all is the project
+        expect((await taken("plain")).names).toEqual(["notes.txt"]); // in a project without git all files are untracked, and copied
       });
 
-  test("that git ignores by its own lists stay", async () => {
+  test("that git ignores by its exclude files are left out", async () => {
     repository("work");
     write("work/.git/info/exclude", "private.txt\n");
     write("lists/ignore", "*.secret\n");
@@ -216,7 +216,7 @@ describe("untracked files", () => {
   });
 });
 
-test("empty folders that git ignores stay, also in a repository within", async () => {
+test("empty folders that git ignores are left out, also in a nested repository", async () => {
   for (const folder of ["work", "work/own", "plain"]) {
     if (folder !== "plain") repository(folder);
     write(`${folder}/.gitignore`, "out/\n");
@@ -233,8 +233,8 @@ test("empty folders that git ignores stay, also in a repository within", async (
   expect(await foldersOf("plain")).toEqual(kept);
 });
 
-describe("an index made to name what lies elsewhere", () => {
-  /** Writes over a name in an index, and its checksum. */
+describe("an index that was made to name files elsewhere", () => {
+  /** Replaces a name in an index and corrects the checksum. */
   function rename(folder: string, from: string, to: string): void {
     const file = join(home, folder, ".git/index");
     const content = readFileSync(file).subarray(0, -20).toString("latin1").replace(from, to);
@@ -242,7 +242,7 @@ describe("an index made to name what lies elsewhere", () => {
     writeFileSync(file, Buffer.concat([bytes, createHash("sha1").update(bytes).digest()]));
   }
 
-  test("gets nothing of it", async () => {
+  test("gets none of them", async () => {
     repository("work/project");
     write("work/secret", "private\n");
     write("work/project/xx/secret", "x\n");
@@ -256,7 +256,7 @@ describe("an index made to name what lies elsewhere", () => {
     expect(notes).toContain("names that lead elsewhere were left out: ../secret");
   });
 
-  test("and a submodule that became a link out leads nowhere", async () => {
+  test("gets nothing through a submodule that has become a link out of the project", async () => {
     repository("other");
     write("other/private.txt", "private\n");
     git("other", "add", ".");

@@ -6,7 +6,7 @@ import { captureTree } from "../../src/workspace/project/capture-tree.ts";
 import { createHostileProject, type HostileProject, hooksRan } from "../support/hostile-project.ts";
 import { storeAt, storeOf } from "./workspace-support.ts";
 
-/* How a project is taken, whatever is in it. That it arrives is in `workspace.contract.ts`. */
+/* How a project is captured, whatever it contains. `workspace.contract.ts` tests that it arrives in sandboxes. */
 
 let project: HostileProject;
 let stateDir = "";
@@ -21,7 +21,7 @@ afterAll(() => {
   rmSync(stateDir, { recursive: true, force: true });
 });
 
-test("a file behind a filter, as new as the index, is told changed or not without running the filter", async () => {
+test("tells whether a filtered file as new as the index has changed without running the filter", async () => {
   const own = createHostileProject();
   const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:11\nsize 5\n";
   own.write("pointer", pointer);
@@ -48,7 +48,7 @@ test("a file behind a filter, as new as the index, is told changed or not withou
   own.remove();
 });
 
-test("a project without git is taken by its ignore files", async () => {
+test("captures a project without git by its ignore files", async () => {
   const folder = mkdtempSync(join(tmpdir(), "plain-"));
   for (const [name, text] of [
     [".gitignore", "*.log\n"],
@@ -64,7 +64,7 @@ test("a project without git is taken by its ignore files", async () => {
   rmSync(folder, { recursive: true });
 });
 
-test("what is too large is refused by name", async () => {
+test("refuses a project that is too large, naming its largest files", async () => {
   const store = await storeOf(project, stateDir);
   const small = captureTree(store, "small", { bytes: 6_000, files: 1_000 });
   await expect(small).rejects.toMatchObject({

@@ -13,12 +13,12 @@ import { fetchChanges } from "../../src/workspace/sandbox/fetch-changes.ts";
 import { identityOf, sendTree, type TreeForm } from "../../src/workspace/sandbox/send-tree.ts";
 import { createHostileProject, type HostileProject, pictureOf } from "../support/hostile-project.ts";
 
-/* A hostile project on its way into sandboxes and back, as the tests of the workspace follow it. */
+/* Takes a hostile project into sandboxes and back, for the tests of the workspace. */
 
 export const storeOf = (project: HostileProject, stateDir: string): Promise<ProjectStore> =>
   storeAt(project.root, stateDir, project.env);
 
-/** Of the project that this folder is in. */
+/** Opens the store of the project that contains this folder. */
 export async function storeAt(folder: string, stateDir: string, env: Readonly<Record<string, string>>) {
   const git = createGit(clock, env);
   const homes = { own: env.HOME ? [env.HOME] : [], others: [] };
@@ -37,7 +37,7 @@ export async function send(
   return sendTree({ store, base, from, identity, sandbox, clock, scratchID: `send-${sandbox.id}` });
 }
 
-/** What a sandbox's command prints. It must succeed. */
+/** Runs a command in a sandbox, which must succeed, and returns its output. */
 export async function runIn(sandbox: Sandbox, script: string): Promise<Buffer> {
   const child = await sandbox.start({ argv: ["/bin/sh", "-ec", script] });
   const said = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
@@ -50,7 +50,7 @@ export async function runIn(sandbox: Sandbox, script: string): Promise<Buffer> {
   return Buffer.concat(said.stdout);
 }
 
-/** A job that runs this script where a base was put, collected. */
+/** Collects a job that has run this script in a sandbox with the base. */
 export async function doJob(
   { store, base, sandbox }: { store: ProjectStore; base: TreeBase; sandbox: Sandbox },
   jobID: string,
@@ -61,7 +61,7 @@ export async function doJob(
   return buildCommits({ store, base, changes, jobID, scratchID: "build", identity: await identityOf(store) });
 }
 
-/** A hostile project, what we keep beside it, and the sandboxes its jobs run in. */
+/** A hostile project, its store, and a provider of sandboxes for its jobs. */
 export interface Desk {
   readonly project: HostileProject;
   readonly store: ProjectStore;
@@ -85,7 +85,7 @@ export async function openDesk(open: (rootDir: string) => SandboxProvider): Prom
   };
 }
 
-/** A sandbox for one purpose. */
+/** Creates a sandbox and terminates it after use. */
 export async function withSandbox<T>(
   provider: SandboxProvider,
   spec: Parameters<SandboxProvider["create"]>[0],
@@ -99,7 +99,7 @@ export async function withSandbox<T>(
   }
 }
 
-/** The same sandbox to whoever finds only some programs in it. */
+/** The sandbox with only some of its programs on the PATH. */
 export async function withoutGit(sandbox: Sandbox): Promise<Sandbox> {
   const tools = "cat gzip tar xargs mkdir rm";
   await runIn(sandbox, `mkdir /tmp/bin; for tool in ${tools}; do ln -s "$(command -v "$tool")" /tmp/bin/; done`);
@@ -116,7 +116,7 @@ export async function withoutGit(sandbox: Sandbox): Promise<Sandbox> {
 const LOOK = `find . -mindepth 1 -name .git -prune -o -printf '%y\\0%m\\0%P\\0%l\\0'; printf '=\\0'
 find . -name .git -prune -o -type f -print0 | xargs -0 git hash-object --no-filters --`;
 
-/** The picture of a sandbox's work directory, told by programs in it. */
+/** The picture of a sandbox's work directory, made by programs in it. */
 export async function pictureIn(sandbox: Sandbox): Promise<Map<string, string>> {
   const output = (await runIn(sandbox, LOOK)).toString("latin1");
   const end = output.indexOf("\0=\0");
@@ -132,7 +132,7 @@ export async function pictureIn(sandbox: Sandbox): Promise<Map<string, string>> 
   return picture;
 }
 
-/** The picture of a commit of the user's repository; folders are not in it. */
+/** The picture of a commit of the user's repository, without folders. */
 export function pictureOfCommit(project: HostileProject, commit: string): Map<string, string> {
   const picture = new Map<string, string>();
   for (const line of project.bytes("ls-tree", "-r", "-z", commit).toString("latin1").split("\0").filter(Boolean)) {
@@ -144,15 +144,15 @@ export function pictureOfCommit(project: HostileProject, commit: string): Map<st
   return picture;
 }
 
-/** What is expected in a sandbox: everything but what is ignored. */
+/** The expected content of a sandbox: everything that is not ignored. */
 export const withoutIgnored = (picture: ReadonlyMap<string, string>): Map<string, string> =>
   new Map([...picture].filter(([path]) => !/^(ignored(\/.*)?|ignored\.txt|other\.secret)$/.test(path)));
 
-/** Of everything, `.git` too, what is not a branch: a branch's reference, its log and objects. */
+/** Everything, including `.git`, except a branch's reference, its log and objects. */
 export const withoutBranches = (picture: ReadonlyMap<string, string>): Map<string, string> =>
   new Map([...picture].filter(([path]) => !/^\.git\/(objects|(logs\/)?refs\/heads\/agents)(\/|$)/.test(path)));
 
-/** Where two pictures differ, in words; thousands of equal entries would drown it. */
+/** The differences of two pictures, in words, without the thousands of equal entries. */
 export function differences(found: ReadonlyMap<string, string>, expected: ReadonlyMap<string, string>): string[] {
   const paths = new Set([...found.keys(), ...expected.keys()]);
   return [...paths]
@@ -161,7 +161,7 @@ export function differences(found: ReadonlyMap<string, string>, expected: Readon
     .sort();
 }
 
-/** All of the user's project, taken before something is done that must not touch it. */
+/** Captures the user's project as it is now. */
 export const everything = (project: HostileProject): Map<string, string> => pictureOf(project.root, true);
 
 export const captureNow = (store: ProjectStore, scratchID = "base"): Promise<TreeBase> => captureTree(store, scratchID);

@@ -15,7 +15,7 @@ import { sandboxTest } from "../support/sandboxes.ts";
 import { localProvider, localSpec } from "./local-support.ts";
 import { type Desk, openDesk, runIn, send } from "./workspace-support.ts";
 
-/* A job's work goes on top of a project that has moved on, and is never lost or half done. */
+/* A job's changes are moved onto a newer state of the project, and are never lost or moved only in part. */
 
 let project: HostileProject;
 let desk: Desk;
@@ -45,7 +45,7 @@ const update = (sandbox: Sandbox, from: readonly TreeBase[], to: TreeBase, signa
 
 const run = async (sandbox: Sandbox, script: string): Promise<string> => (await runIn(sandbox, script)).toString();
 
-/** A sandbox with the project as it was first, in which a job has run this. */
+/** Uses a sandbox with the project's first state in which a job has run this script. */
 async function inJob(script: string, use: (sandbox: Sandbox) => Promise<void>): Promise<void> {
   const sandbox = await provider.create(localSpec());
   await send(store, first, sandbox);
@@ -56,16 +56,16 @@ async function inJob(script: string, use: (sandbox: Sandbox) => Promise<void>): 
 
 async function collect(sandbox: Sandbox, jobID: string, base = second, formerBases = [first]) {
   const changes = await fetchChanges({ store, base, formerBases, jobID, sandbox, clock, scratchID: "work" });
-  const stood = changes.base === second.commit ? second : first;
+  const startedFrom = changes.base === second.commit ? second : first;
   const identity = await identityOf(store);
-  const built = await buildCommits({ store, base: stood, changes, jobID, scratchID: "build", identity });
+  const built = await buildCommits({ store, base: startedFrom, changes, jobID, scratchID: "build", identity });
   return { branch: await createBranch(store, jobID, built, "pack"), built, changes };
 }
 
 const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", ...args);
 const last = (from: string) => git("log", "--format=%s", "-2", from).split("\n");
 
-sandboxTest("commits are rebased, what was not committed stays so, and the branch holds both sides", () =>
+sandboxTest("rebases commits, keeps uncommitted changes uncommitted, and the branch has both sides", () =>
   inJob(
     `sed -i s/five/FIVE/ both.txt; git commit -q -a -m "Shout the end"
        echo half > begun.txt; echo more >> both.txt; git checkout -q -b topic; echo kept > ignored.txt`,
@@ -84,7 +84,7 @@ sandboxTest("commits are rebased, what was not committed stays so, and the branc
   ),
 );
 
-sandboxTest("a job that did nothing stands on the new state, deletions and all", () =>
+sandboxTest("moves a job without changes to the new state, including deletions", () =>
   inJob(":", async (sandbox) => {
     expect(await update(sandbox, [first], second)).toEqual({ kind: "clean" });
     expect(await run(sandbox, "git status --short; git log --format=%s; find untracked -type f")).toBe(
@@ -94,29 +94,31 @@ sandboxTest("a job that did nothing stands on the new state, deletions and all",
   }),
 );
 
-sandboxTest("with a conflict all of the work is laid over the new state, marked, and the former commits are kept", () =>
-  inJob(
-    `echo a > mine.txt; git add .; git commit -q -m "Mine"; sed -i s/one/uno/ both.txt; git commit -q -a -m "Clash"
+sandboxTest(
+  "in a conflict, applies all changes to the new state with conflict markers, and keeps the former commits",
+  () =>
+    inJob(
+      `echo a > mine.txt; git add .; git commit -q -m "Mine"; sed -i s/one/uno/ both.txt; git commit -q -a -m "Clash"
        echo b >> mine.txt; git commit -q -a -m "On top"; echo half > begun.txt`,
-    async (sandbox) => {
-      expect(await update(sandbox, [first], second)).toEqual({ kind: "conflicts", paths: ["both.txt"] });
-      const after = await run(
-        sandbox,
-        "cat mine.txt begun.txt; grep -c '^[<=>]' both.txt; git log --format=%s before-update",
-      );
-      expect(after).toStartWith("a\nb\nhalf\n3\nWork that was not committed");
-      expect(after).toEndWith("\nOn top\nClash\nMine\nThe project as it was\n");
-      await expect(update(sandbox, [second, first], first)).rejects.toThrow("conflicts in it are not resolved");
-      await run(sandbox, "printf 'uno\\ntwo\\n' > both.txt; git add -A; git commit -q -m Resolved");
-      const { branch, built } = await collect(sandbox, "job_clash");
-      expect(built.changed).toEqual(["begun.txt", "both.txt", "mine.txt"]);
-      expect(last(branch)[0]).toBe("Resolved");
-      expect(git("show", `${branch}:theirs.txt`)).toBe("new");
-    },
-  ),
+      async (sandbox) => {
+        expect(await update(sandbox, [first], second)).toEqual({ kind: "conflicts", paths: ["both.txt"] });
+        const after = await run(
+          sandbox,
+          "cat mine.txt begun.txt; grep -c '^[<=>]' both.txt; git log --format=%s before-update",
+        );
+        expect(after).toStartWith("a\nb\nhalf\n3\nWork that was not committed");
+        expect(after).toEndWith("\nOn top\nClash\nMine\nThe project as it was\n");
+        await expect(update(sandbox, [second, first], first)).rejects.toThrow("conflicts in it are not resolved");
+        await run(sandbox, "printf 'uno\\ntwo\\n' > both.txt; git add -A; git commit -q -m Resolved");
+        const { branch, built } = await collect(sandbox, "job_clash");
+        expect(built.changed).toEqual(["begun.txt", "both.txt", "mine.txt"]);
+        expect(last(branch)[0]).toBe("Resolved");
+        expect(git("show", `${branch}:theirs.txt`)).toBe("new");
+      },
+    ),
 );
 
-sandboxTest("a history with merges is laid over the new state whole", () =>
+sandboxTest("applies a history with merges to the new state as a whole", () =>
   inJob(
     `git checkout -q -b side; echo a > mine.txt; git add .; git commit -q -m "Mine"; git checkout -q main
        sed -i s/five/FIVE/ both.txt; git commit -q -a -m "Shout"; git merge -q --no-ff --no-commit side
@@ -135,7 +137,7 @@ const DONE = "ONE\ntwo\nthree\nfour\nFIVE\nhalf\n?? begun.txt\n";
 const look = "cat both.txt begun.txt; git status --short; git for-each-ref refs/parallel-agents";
 
 sandboxTest(
-  "an update that was killed when the files were the project's again loses nothing: not what is collected, nor when it is done again",
+  "loses nothing when an update is killed while the files are the project's: neither in a collection nor in the next update",
   () =>
     inJob(
       `${COMMITTED}; git add -A; git commit -q -m "Work that was not committed, put aside for an update"
@@ -149,7 +151,7 @@ sandboxTest(
     ),
 );
 
-sandboxTest("an update that is stopped at any moment puts back what it had begun, and can be done again", () =>
+sandboxTest("undoes an update that is stopped at any moment, and can repeat it", () =>
   inJob(COMMITTED, async (sandbox) => {
     const before = await run(sandbox, look);
     let stopped = 0;
@@ -167,7 +169,7 @@ sandboxTest("an update that is stopped at any moment puts back what it had begun
 
 const REFUSED: readonly (readonly [string, string, string])[] = [
   [
-    "would write over an ignored file",
+    "has an ignored file in the way",
     "mkdir -p logs; echo theirs.txt >> .git/info/exclude; echo x > theirs.txt",
     "theirs.txt",
   ],
@@ -177,7 +179,7 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
 ];
 
 for (const [what, script, why] of REFUSED)
-  sandboxTest(`an update that ${what} changes nothing, and says why`, () =>
+  sandboxTest(`an update of a job that ${what} changes nothing and says why`, () =>
     inJob(`echo half > begun.txt; sed -i s/one/uno/ both.txt; ${script}`, async (sandbox) => {
       const look =
         "cat both.txt begun.txt; git status --short 2>/dev/null || true; git log --format=%s 2>/dev/null || true";
@@ -187,14 +189,14 @@ for (const [what, script, why] of REFUSED)
     }),
   );
 
-sandboxTest("an update says at once that git would wait for ever at a pipe among the job's files", () =>
+sandboxTest("says at once that a pipe among the job's files would block git for ever", () =>
   inJob("mkdir -p sub/.git/objects sub/.git/refs; mkfifo sub/.git/HEAD", async (sandbox) => {
     await expect(update(sandbox, [first], second)).rejects.toThrow("pipes are where git reads");
     expect(await run(sandbox, "grep -c one both.txt; ls theirs.txt 2>&1 || true")).toContain("No such file");
   }),
 );
 
-sandboxTest("work in a sandbox of an older snapshot is told apart by the base it stands on", () =>
+sandboxTest("recognises the base that a sandbox from an older snapshot starts from", () =>
   inJob("echo old > mine.txt", async (sandbox) => {
     const { built, changes } = await collect(sandbox, "job_older");
     expect(changes.base).toBe(first.commit);

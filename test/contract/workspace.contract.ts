@@ -25,7 +25,7 @@ import {
   withSandbox,
 } from "./workspace-support.ts";
 
-/** A provider whose sandboxes a project is brought to. */
+/** A provider of sandboxes under test. */
 export interface WorkspacePlace {
   readonly name: string;
   /** @param rootDir absolute, a folder of its own */
@@ -42,8 +42,8 @@ printf 'a\r\nb\r\n' > new/crlf.txt
 echo kept > ignored.txt`;
 
 /**
- * What is on the user's desk arrives in a sandbox as it is, what a job made comes back as a branch or a patch, and the
- * desk stays as it was.
+ * The user's project arrives in a sandbox unchanged, a job's changes come back as a branch or a patch, and the project
+ * itself stays as it was.
  */
 export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
   describe(`a project in sandboxes of the ${name} provider`, () => {
@@ -63,7 +63,7 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
 
     const files = () => withoutIgnored(pictureOf(project.root));
 
-    /** A job that runs `WORK`, collected. */
+    /** Collects a job that has run `WORK`. */
     const collect = async (jobID: string) => {
       const base = await captureNow(store);
       const built = await withSandbox(provider, spec(), async (sandbox) => {
@@ -73,7 +73,7 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
       return { base, built };
     };
 
-    test("arrives exactly, as does a later state of it by the difference, and nothing of it changes or runs", async () => {
+    test("arrives unchanged, and so does a later state sent as a difference, and nothing in it is changed or run", async () => {
       const before = everything(project);
       const first = await captureNow(store, "first");
       await withSandbox(provider, spec(), async (sandbox) => {
@@ -99,7 +99,7 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
       });
     });
 
-    test("arrives all the same where there is no git", async () => {
+    test("arrives also where there is no git", async () => {
       const base = await captureNow(store);
       await withSandbox(provider, spec(), async (sandbox) => {
         expect(await send(store, base, await withoutGit(sandbox))).toBe("files");
@@ -107,7 +107,7 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
       });
     });
 
-    test("comes back as a branch with the tree the job started from and its commits, and nothing else changes", async () => {
+    test("comes back as a branch of the tree that the job started from and its commits, and nothing else changes", async () => {
       const before = withoutBranches(everything(project));
       const { built } = await collect("job_branch");
       expect(await createBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch");
@@ -135,7 +135,7 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
       expect(await createBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch"); // again: nothing to do
     });
 
-    test("comes back as a patch that applies to the tree the job started from", async () => {
+    test("comes back as a patch that applies to the tree that the job started from", async () => {
       const { base, built } = await collect("job_patch");
       const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
       await writePatch(store, "job_patch", built, decideTarget(store.root, "out/work.patch"), []);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 const repository = join(import.meta.dir, "../../..");
 
-test("folders are walked under Node as under Bun", async () => {
+test("walking folders works under Node as it does under Bun", async () => {
   const args = ["--import", join(repository, "test/support/run-in-node.ts"), "--test-reporter=tap"];
   const child = spawn(
     join(repository, "node_modules/node/bin/node"),

@@ -21,7 +21,7 @@ const LIMITS = { entries: 1_000, depth: 20 };
 let base = "";
 let root = "";
 
-/** A link's name, and where it leads. */
+/** Targets of links, by name. */
 const LINKS = {
   keys: "../secret",
   key: "../secret/key",
@@ -63,14 +63,14 @@ async function entriesOf(folder: string, limits = LIMITS): Promise<FolderEntry[]
 }
 
 describe("a walk through a folder", () => {
-  test("finds what lies in it, follows no link, opens no pipe and passes over .git", async () => {
+  test("finds everything in it, follows no link, opens no pipe and skips .git", async () => {
     const kinds = (await entriesOf(root)).map(({ kind, path }) => `${kind} ${path}`).sort();
     const links = Object.keys(LINKS).map((name) => `link ${name}`);
     const others = ["file a.txt", "file caf\xe9", "file sub/deep/run.sh", "special pipe"];
     expect(kinds).toEqual([...links, ...others, "folder empty", "folder sub", "folder sub/deep"].sort());
   });
 
-  test("tells of a file its size and whether it may be run, of a folder whether it is empty", async () => {
+  test("reports the size of a file and whether it is executable, and whether a folder is empty", async () => {
     const entries = await entriesOf(root);
     const of = (path: string) => entries.find((one) => one.path === path);
     expect(of("sub/deep/run.sh")).toEqual({ kind: "file", path: "sub/deep/run.sh", bytes: 10, isExecutable: true });
@@ -79,7 +79,7 @@ describe("a walk through a folder", () => {
     expect(of("sub")).toEqual({ kind: "folder", path: "sub", isEmpty: false });
   });
 
-  test("ends where there is more than its limits allow", async () => {
+  test("fails at its limits", async () => {
     await expect(entriesOf(root, { entries: 10, depth: 20 })).rejects.toMatchObject({
       message: "it holds more than 10 files and folders",
     });
@@ -88,7 +88,7 @@ describe("a walk through a folder", () => {
     expect(shallow.some(({ path }) => path === "sub/deep")).toBe(false);
   });
 
-  test("names a folder that is not there", async () => {
+  test("reports a missing folder", async () => {
     expect(await entriesOf(join(base, "none"))).toEqual([
       { kind: "closed", path: "", why: "could not be read (ENOENT)" },
     ]);
@@ -97,8 +97,8 @@ describe("a walk through a folder", () => {
 
 const isRoot = process.getuid?.() === 0;
 
-describe("what its owner closed", () => {
-  test("is named, and stands in nothing else's way", async () => {
+describe("a folder without permissions", () => {
+  test("is reported, and everything else is found", async () => {
     const folder = mkdtempSync(join(base, "closed-"));
     mkdirSync(join(folder, "locked"));
     for (const name of ["locked/in", "shut", "open"]) writeFileSync(join(folder, name), "x");
@@ -136,7 +136,7 @@ describe("a link that was found", () => {
       expect(typeof found === "string" ? found : found.path).toBe(expected);
     });
 
-  test("a folder whose name begins like the root's is not in it", async () => {
+  test("to a folder whose name begins like the root's leads out of the root", async () => {
     mkdirSync(join(base, "root-beside"));
     writeFileSync(join(base, "root-beside/x"), "x");
     symlinkSync("../root-beside/x", join(root, "sibling"));
@@ -148,20 +148,20 @@ describe("a link that was found", () => {
 describe("a file that was found", () => {
   const text = (content: Buffer | string) => (typeof content === "string" ? content : content.toString());
 
-  test("is read where it lies, whatever its name", async () => {
+  test("is read, whatever its name", async () => {
     expect(text(await readFound(root, "sub/deep/run.sh", 100))).toBe("#!/bin/sh\n");
     expect(text(await readFound(root, "caf\xe9", 100))).toBe("odd\n");
     expect(await readFound(root, "a.txt", 1)).toBe("grew while it was read");
     expect(await readFound(root, "none", 1)).toBe("could not be opened (ENOENT)");
   });
 
-  test("is not read when a link, a pipe or a folder stands in its place", async () => {
+  test("is not read if a link, a pipe or a folder has replaced it", async () => {
     expect(await readFound(root, "key", 100)).toBe("was replaced by a link");
     expect(await readFound(root, "pipe", 100)).toBe("is no longer a regular file");
     expect(await readFound(root, "sub", 100)).toBe("is no longer a regular file");
   });
 
-  test("is not read when its folder, or one above, was exchanged for a link", async () => {
+  test("is not read if a link has replaced a folder above it", async () => {
     for (const path of ["keys/key", "sub/up/secret/key", "sub/up/secret/../secret/key", "../secret/key"])
       expect(await readFound(root, path, 100)).toBe("was moved, or is reached through a link");
     renameSync(join(root, "sub/deep"), join(base, "deep-elsewhere"));

@@ -6,7 +6,7 @@ import { autoLoadedBy, isInstruction } from "../../../../src/workspace/collect/a
 import { findAutoLoadedFiles } from "../../../../src/workspace/collect/find-auto-loaded.ts";
 import { fromText } from "../../../../src/workspace/paths.ts";
 
-const OBEYED: Readonly<Record<string, readonly string[]>> = {
+const AUTO_LOADED: Readonly<Record<string, readonly string[]>> = {
   "agents take it for instructions": [
     ...[
       "AGENTS.md",
@@ -60,7 +60,7 @@ const OBEYED: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** The same file to somebody less careful. */
+/** Other spellings that a lenient file system or tool takes for a name on the list. */
 const SPELLINGS: Readonly<Record<string, string>> = {
   "AgEnTs.Md": "case",
   "ＡＧＥＮＴＳ.md": "width of letters",
@@ -81,29 +81,29 @@ const FREE = [
   ...["my.husky/x", "model.pt", "conftest.pyc", "a/vscode/tasks.json", "mysetup.py", ":", "...", " ", "."],
 ];
 
-describe("files that are obeyed", () => {
-  for (const [who, paths] of Object.entries(OBEYED))
+describe("auto-loaded files", () => {
+  for (const [who, paths] of Object.entries(AUTO_LOADED))
     test(who, () => {
       expect(paths.filter((path) => autoLoadedBy(fromText(path)) !== who)).toEqual([]);
     });
 
   for (const [path, what] of Object.entries(SPELLINGS))
-    test(`are known in another spelling: ${what}`, () => {
+    test(`are recognised in another spelling: ${what}`, () => {
       expect(autoLoadedBy(fromText(path))).not.toBeNull();
     });
 
-  test("are no others", () => {
+  test("are only those on the list", () => {
     expect(FREE.filter((path) => autoLoadedBy(fromText(path)) !== null)).toEqual([]);
   });
 
-  test("agents take for instructions by its name alone, in whatever folder", () => {
+  test("that are instructions for agents are recognised by name in any folder", () => {
     expect(["AGENTS.md", "x/claude.md", ".opencode/AGENTS.md"].filter(isInstruction)).toHaveLength(3);
     expect(["opencode.json", ".claude/settings.json", "AGENTS.md/x"].filter(isInstruction)).toEqual([]);
   });
 });
 
-test("a package's file among collected ones is named when installing it runs something", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "obeyed-"));
+test("a collected package file is named if installing the package runs a script", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "auto-loaded-"));
   const contents: Record<string, string> = {
     "package.json": '{"scripts":{"postinstall":"evil","test":"x"}}',
     "Package.JSON": '\uFEFF{"scripts":{"prepare":"evil"}}',
@@ -119,10 +119,10 @@ test("a package's file among collected ones is named when installing it runs som
   symlinkSync("package.json", join(folder, "link"));
   mkdirSync(join(folder, "linked"));
   symlinkSync("../package.json", join(folder, "linked/package.json"));
-  const obeyed = await findAutoLoadedFiles(folder, [...Object.keys(contents), "linked/package.json", "link"]);
+  const found = await findAutoLoadedFiles(folder, [...Object.keys(contents), "linked/package.json", "link"]);
   rmSync(folder, { recursive: true });
   const why = "installing packages runs its scripts:";
-  expect(Object.fromEntries(obeyed.map(({ path, who }) => [path, who]))).toEqual({
+  expect(Object.fromEntries(found.map(({ path, who }) => [path, who]))).toEqual({
     "package.json": `${why} postinstall`,
     "Package.JSON": `${why} prepare`,
     "composer.json": `${why} post-install-cmd`,

@@ -6,7 +6,7 @@ const ADA = { name: "Ada Example", email: "ada@example.com" };
 const clean = (message: string) => cleanMessage(message, ADA);
 const BODY = "Make it better\n\nBecause it was slow.";
 
-/** Lines that speak for somebody, as programs and people read them. */
+/** Lines that programs or people would read as a person's statement. */
 const CLAIMS: Readonly<Record<string, string>> = {
   "the user's sign-off": "Signed-off-by: Ada Example <ada@example.com>",
   "in other letters": "SIGNED-OFF-BY: ada",
@@ -51,7 +51,7 @@ const OTHERS = [
 
 describe("a job's commit message", () => {
   for (const [what, line] of Object.entries(CLAIMS))
-    test(`loses what speaks for somebody: ${what}`, () => {
+    test(`loses a line that speaks for a person: ${what}`, () => {
       const { text, claims } = clean(`${BODY}\n\n${line}\nFixes: #1`);
       expect(text).toBe(`${BODY}\n\n${line.startsWith("more") ? "more\n" : ""}Fixes: #1`);
       expect(claims).toBe(1);
@@ -63,21 +63,21 @@ describe("a job's commit message", () => {
       expect(clean(`${BODY}\n\n${line}`)).toEqual({ text: `${BODY}\n\n${line}`, claims: 0 });
     });
 
-  test("has no trailer of ours, folded or not, and that is no claim", () => {
+  test("loses our own trailers, folded or not, without counting them as claims", () => {
     expect(clean("A\n\nJob: job_2\n  and more\n jOb : job_3\nB")).toEqual({ text: "A\n\nB", claims: 0 });
   });
 
-  test("says so when nothing is left", () => {
+  test("is replaced if nothing is left of it", () => {
     expect(clean("Signed-off-by: Ada").text).toBe("Work without a message");
     expect(clean(" \n\n").text).toBe("Work without a message");
   });
 
-  test("does not end, by mail, in a patch of its own", () => {
+  test("contains no line that starts a patch when it is sent by mail", () => {
     const { text } = clean("A\n\n---\ndiff --git a/x b/x\nIndex: x\n--- a/x\nFrom 0123 Mon\n----\n-- x");
     expect(text).toBe("A\n\n ---\n diff --git a/x b/x\n Index: x\n --- a/x\n From 0123 Mon\n----\n-- x");
   });
 
-  test("never speaks for the user, whatever is around it", () => {
+  test("never speaks for the user, whatever surrounds the claim", () => {
     const part = fc.constantFrom(
       "\n",
       "\r",

@@ -7,7 +7,7 @@ import { decideFolder, decideTarget, openTarget, refuseLinks } from "../../../..
 const root = mkdtempSync(join(tmpdir(), "target-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-test("a target outside the project, or in its .git, is refused", () => {
+test("refuses a target outside the project or in its .git", () => {
   for (const target of [
     "../x",
     "/etc/x",
@@ -22,7 +22,7 @@ test("a target outside the project, or in its .git, is refused", () => {
   expect(decideTarget(root, join(root, "out/x"))).toBe("out/x");
 });
 
-test("a target where something runs or obeys what lies there is refused, in any spelling and at any depth", () => {
+test("refuses a target where tools load or run files, in any spelling and at any depth", () => {
   const kinds = ["agent", "command", "mode", "plugin", "skill", "tool"];
   const places = kinds.flatMap((kind) => [kind, `${kind}s`]).map((name) => `.opencode/${name}`);
   const hidden = [
@@ -52,7 +52,7 @@ test("a target where something runs or obeys what lies there is refused, in any 
     expect(decideTarget(root, target)).toBe(target);
 });
 
-test("a target whose name some file system takes for another is refused", () => {
+test("refuses a target whose name some file system takes for another", () => {
   const names = [
     "~",
     "~root/x",
@@ -73,7 +73,7 @@ test("a target whose name some file system takes for another is refused", () => 
   for (const target of ["Ergebnisse/größe", "a-b", "a~b", "結果"]) expect(decideTarget(root, target)).toBe(target);
 });
 
-test("a target that is a link, or reached through one, is refused", async () => {
+test("refuses a target that is a link or is reached through one", async () => {
   symlinkSync(tmpdir(), join(root, "link"));
   mkdirSync(join(root, "inner"));
   symlinkSync("..", join(root, "inner/up"));
@@ -84,7 +84,7 @@ test("a target that is a link, or reached through one, is refused", async () => 
   await refuseLinks(root, "inner/new/deeper");
 });
 
-test("a folder that is in use is never written to", async () => {
+test("never chooses a folder that is in use", async () => {
   expect(await decideFolder(root, "job_1", null)).toBe(".opencode/collected/job_1");
   mkdirSync(join(root, ".opencode/collected/job_1"), { recursive: true });
   expect(await decideFolder(root, "job_1", null)).toBe(".opencode/collected/job_1");

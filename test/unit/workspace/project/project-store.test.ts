@@ -16,7 +16,7 @@ import { createGit } from "../../../../src/workspace/git.ts";
 import { openProjectStore, removeOldScratch, storeFolder } from "../../../../src/workspace/project/project-store.ts";
 import { removeChanges } from "../../../../src/workspace/project/stored-changes.ts";
 
-test("what killed processes left is removed after a day, and nothing that is kept", async () => {
+test("scratch files of killed processes are removed after a day, and nothing else", async () => {
   const folder = mkdtempSync(join(tmpdir(), "scratch-"));
   const kept = ["git", "index", "branch.job_1", "job_1"];
   const scratch = ["send.send_1", "pack.pack_1", "index.tree_1", "user-index.tree_1", "job_1.work_1"];
@@ -31,7 +31,7 @@ test("what killed processes left is removed after a day, and nothing that is kep
   rmSync(folder, { recursive: true });
 });
 
-/** Opens the store of a project, after something of it was put elsewhere. */
+/** Lets a test replace parts of a project's store by links before it is opened. */
 async function withStore(use: (open: () => Promise<void>, folder: string, outside: string, stateDir: string) => Promise<void>) {
   const root = mkdtempSync(join(tmpdir(), "project-store-"));
   const [stateDir, project, outside] = ["state", "project", "outside"].map((name) => join(root, name)) as [string, string, string];
@@ -48,7 +48,7 @@ async function withStore(use: (open: () => Promise<void>, folder: string, outsid
 } // biome-ignore format: one line
 
 test.each(["", "git", "git/info", "git/objects", "git/objects/info", "jobs", ".."])(
-  "a link in the place of %p in what is kept of a project is refused, and nothing is written behind it",
+  "a link in place of %p in the store is refused, and nothing is written through it",
   (name) =>
     withStore(async (open, folder, outside) => {
       await open();
@@ -63,7 +63,7 @@ test.each(["", "git", "git/info", "git/objects", "git/objects/info", "jobs", "..
     }),
 );
 
-test("files of it that are links are replaced, not written through; it is its user's alone", () =>
+test("files of the store that are links are replaced, not written through, and only its user has access", () =>
   withStore(async (open, folder, outside, stateDir) => {
     await open();
     const mine = join(outside, "mine");
@@ -75,7 +75,7 @@ test("files of it that are links are replaced, not written through; it is its us
     for (const path of [join(stateDir, "workspace"), folder]) expect(statSync(path).mode & 0o077).toBe(0);
   }));
 
-test("what is kept of a job is not looked for behind a link", () =>
+test("the stored changes of a job are not looked for through a link", () =>
   withStore(async (open, folder, outside, stateDir) => {
     await open();
     mkdirSync(join(outside, "job_1"));
