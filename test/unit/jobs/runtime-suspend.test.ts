@@ -2,8 +2,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { cancelJobs } from "../../../src/jobs/actions/cancel-jobs.ts";
-import { startJobs } from "../../../src/jobs/actions/start-jobs.ts";
-import { CATALOG, gate, inWorld, leaseCount, ORCHESTRATOR, storedJob, type World } from "./runtime-world.ts";
+import { gate, inWorld, leaseCount, ORCHESTRATOR, startIn, storedJob, type World } from "./runtime-world.ts";
 
 test(
   "a job suspended while its sandbox is created gets another one, and the late sandbox is terminated",
@@ -96,14 +95,7 @@ test(
     const former = world.runtime;
     await world.start("say 1");
     await world.reopen();
-    const start = {
-      orchestrator: ORCHESTRATOR,
-      catalog: CATALOG,
-      orchestratorModel: null,
-      forbidden: [],
-      provider: "local" as const,
-    };
-    expect(await startJobs(former, [], start).catch((error) => error.code)).toBe("cancelled");
+    expect(await startIn(former, ORCHESTRATOR).catch((error) => error.code)).toBe("cancelled");
   }),
 );
 

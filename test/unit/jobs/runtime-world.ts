@@ -56,7 +56,14 @@ export const CATALOG: Catalog = {
   skills: [{ name: "golf", content: "Play well.", folder: "/skills/golf", project: null }],
 };
 
-const task = (prompt: string): StartRequest => ({ description: prompt.slice(0, 40), prompt });
+/** Starts a job per task in any runtime and session; a string is a prompt. */
+export function startIn(runtime: Runtime, orchestrator: string, ...tasks: (string | StartRequest)[]): Promise<Job[]> {
+  const requests = tasks.map((task) =>
+    typeof task === "string" ? { description: task.slice(0, 40), prompt: task } : task,
+  );
+  const context = { orchestrator, catalog: CATALOG, orchestratorModel: "acme/large", forbidden: [] };
+  return startJobs(runtime, requests, context);
+}
 
 export async function openWorld(options: Partial<Options> = {}, deps: Partial<RuntimeDeps> = {}): Promise<World> {
   const stateDir = mkdtempSync(join(tmpdir(), "runtime-"));
@@ -123,13 +130,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<Ru
       return world.runtime;
     },
     async start(...tasks) {
-      const requests = tasks.map((one) => (typeof one === "string" ? task(one) : one));
-      const jobs = await startJobs(world.runtime, requests, {
-        orchestrator: ORCHESTRATOR,
-        catalog: CATALOG,
-        orchestratorModel: "acme/large",
-        forbidden: [],
-      });
+      const jobs = await startIn(world.runtime, ORCHESTRATOR, ...tasks);
       jobsByRuntime.set(world.runtime, await world.runtime.sessionJobs(ORCHESTRATOR));
       return jobs.map(({ id }) => id);
     },
