@@ -1,4 +1,4 @@
-import { type Spend, usd } from "../jobs/core/budget.ts";
+import { formatUsd, type Spend } from "../jobs/core/budget.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import { plainName } from "../shared/plain-text.ts";
 import type { JobView } from "../views/job-view.ts";
@@ -187,6 +187,6 @@ export function renderGpus(gpus: Readonly<Record<string, { readonly used: number
 
 /** "Spent: $4.20 of $25.00 (model $1.20, compute $3.00)." */
 export function renderSpend(spend: Spend & { readonly budgetUsd: number | null }): string {
-  const of = spend.budgetUsd === null ? "" : ` of ${usd(spend.budgetUsd)}`;
-  return `Spent: ${usd(spend.usd)}${of} (model ${usd(spend.modelUsd)}, compute ${usd(spend.computeUsd)}).`;
+  const of = spend.budgetUsd === null ? "" : ` of ${formatUsd(spend.budgetUsd)}`;
+  return `Spent: ${formatUsd(spend.usd)}${of} (model ${formatUsd(spend.modelUsd)}, compute ${formatUsd(spend.computeUsd)}).`;
 }

@@ -1,4 +1,5 @@
-import { type Job, notesOf } from "../jobs/core/job.ts";
+import type { Job } from "../jobs/core/job.ts";
+import { notesOf } from "../jobs/core/job-notes.ts";
 import { oneLine } from "../shared/plain-text.ts";
 
 export interface WorkerFacts {

@@ -24,7 +24,7 @@ export async function readCatalog(
     agents: agents.map(({ name, model, prompt, native, permission }) => ({
       name,
       forbidden: forbiddenToJobsOf({ name, permission }, userRules),
-      notHeld: notHeldInSandbox(name, userRules),
+      unenforced: notHeldInSandbox(name, userRules),
       model: model ? `${model.providerID}/${model.modelID}` : null,
       prompt: native ? null : (prompt ?? null),
     })),

@@ -1,6 +1,6 @@
-import { type Spend, usd } from "../../jobs/core/budget.ts";
+import { formatUsd, type Spend } from "../../jobs/core/budget.ts";
 import type { Job } from "../../jobs/core/job.ts";
-import { TOGETHER_MS } from "../../jobs/core/notice.ts";
+import { BATCH_WINDOW_MS } from "../../jobs/core/notice.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { oneLine, plainText } from "../../shared/plain-text.ts";
@@ -68,12 +68,12 @@ export function createToasts({ show, env, clock }: ToastsDeps): Toasts {
         await toast(message, "info");
       }),
     budgetLow(spend, ceilingUsd) {
-      const message = `A session's jobs have spent ${usd(spend.usd)} of ${usd(ceilingUsd)}; at the ceiling they are stopped, their files kept.`;
+      const message = `A session's jobs have spent ${formatUsd(spend.usd)} of ${formatUsd(ceilingUsd)}; at the ceiling they are stopped, their files kept.`;
       void toast(message, "warning").catch(() => {});
     },
     jobEnded(job) {
       if (ended.push(job) > 1) return;
-      clock.after(TOGETHER_MS, () => {
+      clock.after(BATCH_WINDOW_MS, () => {
         const jobs = ended.splice(0);
         const variant = jobs.every(({ state }) => state.kind === "completed") ? "success" : "warning";
         const message = jobs.map(({ task, state }) => `${oneLine(task.description, 100)}: ${state.kind}`).join("\n");

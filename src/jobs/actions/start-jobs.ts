@@ -126,10 +126,10 @@ export async function startJobs(
 
 /** Which of the user's permission rules hold for a job, and which do not. */
 function notesOn({ agent, forbidden }: JobTask, { agents }: Catalog): string[] {
-  const notHeld = agents.find(({ name }) => name === agent)?.notHeld ?? [];
+  const unenforced = agents.find(({ name }) => name === agent)?.unenforced ?? [];
   const without = `It has no ${forbidden.join(", ")}: what the user's permissions forbid to an agent is forbidden to its jobs. A rule for exactly these tool names lifts that.`;
-  const ignored = `The user's rules for single commands and files (${notHeld.slice(0, 5).join(", ")}) hold on the user's machine only: sandboxes do not enforce them.`;
-  return [...(forbidden.length > 0 ? [without] : []), ...(notHeld.length > 0 ? [ignored] : [])];
+  const ignored = `The user's rules for single commands and files (${unenforced.slice(0, 5).join(", ")}) hold on the user's machine only: sandboxes do not enforce them.`;
+  return [...(forbidden.length > 0 ? [without] : []), ...(unenforced.length > 0 ? [ignored] : [])];
 }
 
 /** A refused task as recorded. Its prompt is not kept: it may be of any size, and never runs. */

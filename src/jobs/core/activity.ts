@@ -1,10 +1,10 @@
-/** What a child session does at the moment. Heard, not stored: after a restart it builds up again. */
+/** What a child session is doing. Built from its events and not stored: it starts empty after a restart. */
 export interface Activity {
-  /** Tool that runs now, the newest of several. */
+  /** Name of the running tool, the newest of several; null when none runs. */
   readonly tool: string | null;
-  /** The model request is being repeated. */
+  /** Set while the host waits to repeat a failed model request. `nextAt` in epoch ms. */
   readonly retry: { readonly attempt: number; readonly message: string; readonly nextAt: number } | null;
-  /** Newest sign of life in the turn under way, its prompt the first; null when there is none. Epoch ms. */
+  /** Latest sign of life since the latest prompt, that prompt included; null before the first prompt. Epoch ms. */
   readonly lastActivityAt: number | null;
 }
 

@@ -1,34 +1,35 @@
 import type { GpuRequest } from "../../config/gpu.ts";
 
-/** What a lease takes of the pool. One without a slot keeps the GPUs of a sandbox whose job has ended. */
+/** What a lease takes from the pool. Without a slot it keeps the GPUs of a sandbox whose job has ended. */
 export interface LeaseUse {
   readonly slots: 0 | 1;
   readonly gpu: GpuRequest | null;
 }
 
-/** A queued job, of any process. */
+/** A queued job of any process. */
 export interface QueueEntry {
   readonly jobID: string;
+  /** When it was queued, epoch ms. */
   readonly since: number;
-  /** In order of preference; empty = none. */
+  /** In order of preference; empty = none needed. */
   readonly gpus: readonly GpuRequest[];
 }
 
-/** What a queued job waits for, and its place among those of all processes (1 = next). */
+/** A place in the queue of all processes (1 = next), and what the job there waits for. */
 export interface QueuePlace {
   readonly position: number;
-  /** null when it starts as soon as its turn has come. */
+  /** null = it only waits for its turn. */
   readonly reason: string | null;
 }
 
 export interface AdmissionState {
-  /** Of every process that shares the state directory. */
+  /** Leases of all processes that share the state directory. */
   readonly leases: readonly LeaseUse[];
-  /** Those before this one in the queue, in order. */
+  /** Jobs ahead of the one in question, in the order of the queue. */
   readonly ahead: readonly QueueEntry[];
 }
 
-/** GPUs held at once: `total`, and types by name. A type that is not named is bounded by the total alone. */
+/** GPUs in use at once: in `total`, and by type. A type that is not named is limited by the total alone. */
 export type GpuLimits = { readonly total: number } & Readonly<Record<string, number>>;
 
 export interface AdmissionLimits {
@@ -36,17 +37,21 @@ export interface AdmissionLimits {
   readonly gpus: GpuLimits;
 }
 
-/** `wait` carries the reason shown to the user and the model, unchanged. */
+/** The reason to wait is shown to the user and the model as it is. */
 export type AdmissionDecision =
-  /** `gpu` is the first of the preferences that fits. */
+  /** `gpu`: the first preference that fits; null = none needed. */
   { readonly kind: "admit"; readonly gpu: GpuRequest | null } | { readonly kind: "wait"; readonly reason: string };
 
-/** From this age on nobody passes a blocked job: until then room that is too small for it need not stand empty. */
+/**
+ * How long later jobs may start ahead of a queued job that does not fit: the capacity that is too small for that job
+ * is not left idle. Afterwards, what the job needs is reserved for it. Milliseconds.
+ */
 export const BACKFILL_WINDOW_MS = 120_000;
 
 /**
- * First come first served. A job passes those ahead that do not fit while they are young; what an older one needs is
- * set aside for it, so that everyone's turn comes.
+ * Whether a queued job may start: first come, first served, except that a job may start ahead of others that do not fit
+ * during their backfill window. Every job that can fit starts eventually.
+ * @param gpus what the job needs, in order of preference
  */
 export function decideAdmission(
   gpus: readonly GpuRequest[],
@@ -54,29 +59,32 @@ export function decideAdmission(
   limits: AdmissionLimits,
   now: number,
 ): AdmissionDecision {
-  const room = createCapacity(leases, limits);
-  for (const one of ahead) {
-    const choice = room.choose(one.gpus);
-    if (choice) room.take(choice.gpu);
-    else if (now - one.since >= BACKFILL_WINDOW_MS) room.setAside(one.gpus);
+  const capacity = createCapacity(leases, limits);
+  for (const entry of ahead) {
+    const choice = capacity.choose(entry.gpus);
+    if (choice) capacity.take(choice.gpu);
+    else if (isOverdue(entry, now)) capacity.reserve(entry.gpus);
   }
-  const choice = room.choose(gpus);
+  const choice = capacity.choose(gpus);
   if (choice) return { kind: "admit", gpu: choice.gpu };
   return { kind: "wait", reason: toReason(gpus, leases, ahead.length, limits) };
 }
 
-/** Whether a running job's GPUs may become `gpu`. @param state without that job; what old queued jobs need counts as used */
-export function fitsInstead(gpu: GpuRequest, state: AdmissionState, limits: AdmissionLimits, now: number): boolean {
-  const room = createCapacity(state.leases, limits);
-  for (const one of state.ahead) if (now - one.since >= BACKFILL_WINDOW_MS) room.setAside(one.gpus);
-  return room.fits(gpu);
+/**
+ * Whether a running job may hold `gpu` in place of its present GPUs. What overdue queued jobs need counts as used.
+ * @param state without the lease of that job
+ */
+export function canChangeGpu(gpu: GpuRequest, state: AdmissionState, limits: AdmissionLimits, now: number): boolean {
+  const capacity = createCapacity(state.leases, limits);
+  for (const entry of state.ahead) if (isOverdue(entry, now)) capacity.reserve(entry.gpus);
+  return capacity.fits(gpu);
 }
 
-/** Whether some preference can be had once the pool is empty. */
+/** Whether an empty pool has room for at least one of the preferences. */
 export const canEverFit = (gpus: readonly GpuRequest[], limits: GpuLimits): boolean =>
   gpus.length === 0 || gpus.some(({ type, count }) => count <= Math.min(limits[type] ?? Infinity, limits.total));
 
-/** GPUs in use beside their limits: every type that is used or limited, and the total. */
+/** GPUs in use and their limits: for every type that is in use or limited, and for the total. */
 export function countGpus(
   leases: readonly LeaseUse[],
   limits: GpuLimits,
@@ -89,18 +97,21 @@ export function countGpus(
   return Object.fromEntries([...used].map(([type, n]) => [type, { used: n, limit: limits[type] ?? limits.total }]));
 }
 
+const isOverdue = ({ since }: QueueEntry, now: number): boolean => now - since >= BACKFILL_WINDOW_MS;
+
+/** What is left of the limits after these leases. */
 function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits) {
   let slots = 0;
   let total = 0;
   const byType = new Map<string, number>();
   const addType = ({ type, count }: GpuRequest) => byType.set(type, (byType.get(type) ?? 0) + count);
-  const room = {
+  const capacity = {
     fits: ({ type, count }: GpuRequest): boolean =>
       total + count <= limits.gpus.total && (byType.get(type) ?? 0) + count <= (limits.gpus[type] ?? Infinity),
     choose(gpus: readonly GpuRequest[]): { gpu: GpuRequest | null } | null {
       if (slots >= limits.maxRunningJobs) return null;
       if (gpus.length === 0) return { gpu: null };
-      const gpu = gpus.find(room.fits);
+      const gpu = gpus.find(capacity.fits);
       return gpu ? { gpu } : null;
     },
     take(gpu: GpuRequest | null, slot = 1): void {
@@ -109,15 +120,15 @@ function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits) {
       total += gpu.count;
       addType(gpu);
     },
-    /** Whichever of its preferences it will get in the end. */
-    setAside(gpus: readonly GpuRequest[]): void {
+    /** Takes a slot and all preferences, as nobody knows which one the job will get. */
+    reserve(gpus: readonly GpuRequest[]): void {
       slots += 1;
       total += Math.max(0, ...gpus.map(({ count }) => count));
       for (const gpu of gpus) addType(gpu);
     },
   };
-  for (const { gpu, slots: slot } of leases) room.take(gpu, slot);
-  return room;
+  for (const { gpu, slots: slot } of leases) capacity.take(gpu, slot);
+  return capacity;
 }
 
 function toReason(gpus: readonly GpuRequest[], leases: readonly LeaseUse[], ahead: number, limits: AdmissionLimits) {
@@ -127,12 +138,12 @@ function toReason(gpus: readonly GpuRequest[], leases: readonly LeaseUse[], ahea
     return `waiting for a running slot (${running} of ${limits.maxRunningJobs} in use${behind})`;
   }
   const counts = countGpus(leases, limits.gpus);
-  const wishes = gpus.map(({ type, count }) => {
+  const needs = gpus.map(({ type, count }) => {
     const own = limits.gpus[type] === undefined ? null : counts[type];
     const all = counts.total ?? { used: 0, limit: limits.gpus.total };
     const isOwn = own && (own.used + count > own.limit || all.used + count <= all.limit);
     const use = isOwn ? `${own.used} of ${own.limit} in use` : `${all.used} of ${all.limit} GPUs in use`;
     return `${count} ${type} (${use}${behind})`;
   });
-  return `waiting for ${wishes.join(" or ")}`;
+  return `waiting for ${needs.join(" or ")}`;
 }

@@ -2,7 +2,7 @@ import type { Failure } from "../../shared/error-code.ts";
 import { computeUsd, usdOver } from "./cost.ts";
 import { isHeld, type Job } from "./job.ts";
 
-/** USD that a session's jobs have cost. */
+/** What a session's jobs have cost so far, USD. */
 export interface Spend {
   readonly usd: number;
   readonly modelUsd: number;
@@ -10,11 +10,11 @@ export interface Spend {
 }
 
 export interface BudgetLimits {
-  /** Of one orchestrator session; null = none. */
+  /** Most that one orchestrator session may spend, USD; null = no ceiling. */
   readonly ceilingUsd: number | null;
-  /** Share of the ceiling at which people are warned. */
+  /** Share of the ceiling, 0 to 1, at which the user and the orchestrator are warned. */
   readonly warnAt: number;
-  /** So long the rescue of a job may take. */
+  /** How long stopping a job and freezing its sandbox may take. */
   readonly rescueMs: number;
 }
 
@@ -24,7 +24,7 @@ export function spendOf(jobs: readonly Job[], now: number): Spend {
   return { usd: modelUsd + compute, modelUsd, computeUsd: compute };
 }
 
-/** What freezing and ending a job's sandbox may still cost: kept free, so that stopping it does not pass the ceiling. */
+/** The job's reserve, USD: what freezing and ending its sandbox may still cost, so that a rescue stays under the ceiling. */
 const reserveOf = (job: Job, { rescueMs }: BudgetLimits): number =>
   isHeld(job.state) || job.compute.since !== null ? usdOver(job.compute.usdPerHour, rescueMs) : 0;
 
@@ -33,14 +33,14 @@ const reservesOf = (jobs: readonly Job[], limits: BudgetLimits): number =>
 
 export type BudgetAdmission =
   | { readonly kind: "admit" }
-  /** Running jobs hold in reserve what it needs; what they do not use is its. */
+  /** The reserves of running jobs stand in the way; what those jobs do not use will be free. */
   | { readonly kind: "wait"; readonly reason: string }
   | { readonly kind: "refuse"; readonly failure: Failure };
 
 /**
- * Whether a job may start: what was spent, all reserves and its own stay under the ceiling.
- * @param job one that holds nothing
- * @param usdPerHour what its sandbox would cost
+ * Whether a job may start: spend, the reserves of all other jobs and its own reserve must stay under the ceiling.
+ * @param job one that has no lease and no sandbox
+ * @param usdPerHour cost of its future sandbox
  */
 export function decideBudgetAdmission(
   job: Pick<Job, "id" | "task" | "modelUsd" | "compute">,
@@ -53,14 +53,16 @@ export function decideBudgetAdmission(
   const { maxUsd } = job.task;
   const cost = job.modelUsd + computeUsd(job.compute, now);
   if (maxUsd !== null && cost + own >= maxUsd) {
-    return refuse(`It may cost ${usd(maxUsd)} (max_usd), ${usd(cost)} is spent${reserve(own)}. Start a new task.`);
+    return refuse(
+      `The task's ceiling is ${formatUsd(maxUsd)} (max_usd): ${formatUsd(cost)} is spent${describeReserve(own)}. Start a new task with a higher max_usd.`,
+    );
   }
   const { ceilingUsd } = limits;
   if (ceilingUsd === null) return { kind: "admit" };
   const spent = spendOf(jobs, now).usd;
   if (spent + own >= ceilingUsd) {
     return refuse(
-      `This session may spend ${usd(ceilingUsd)}, ${usd(spent)} is spent${reserve(own)}. Raise budget.usdPerSession, then send the job a message.`,
+      `The session's budget is ${formatUsd(ceilingUsd)}: ${formatUsd(spent)} is spent${describeReserve(own)}. Raise budget.usdPerSession, then send the job a message.`,
     );
   }
   const reserves = reservesOf(
@@ -68,21 +70,21 @@ export function decideBudgetAdmission(
     limits,
   );
   if (spent + reserves + own < ceilingUsd) return { kind: "admit" };
-  const reason = `waiting for budget (${usd(spent)} spent and ${usd(reserves)} in reserve for running jobs, of ${usd(ceilingUsd)})`;
+  const reason = `waiting for budget (${formatUsd(spent)} spent and ${formatUsd(reserves)} in reserve for running jobs, of ${formatUsd(ceilingUsd)})`;
   return { kind: "wait", reason };
 }
 
 export interface BudgetState {
   readonly spend: Spend;
-  /** The session has reached the share at which people are warned. */
+  /** The share at which to warn is reached. */
   readonly isLow: boolean;
-  /** Nothing is left but the reserves. */
+  /** Only the reserves are left. */
   readonly isOut: boolean;
-  /** When one of the two comes true at the present rate; null when it does not. */
+  /** When the next of the two becomes true at the present cost per hour, epoch ms; null = never. */
   readonly nextAt: number | null;
 }
 
-/** How a session stands, and when to look again. */
+/** Whether a session is close to its ceiling or at it, and when to check again. */
 export function decideBudget(jobs: readonly Job[], limits: BudgetLimits, now: number): BudgetState {
   const spend = spendOf(jobs, now);
   const { ceilingUsd, warnAt } = limits;
@@ -91,40 +93,43 @@ export function decideBudget(jobs: readonly Job[], limits: BudgetLimits, now: nu
   const untilLow = ceilingUsd * warnAt - spend.usd;
   const untilOut = ceilingUsd - spend.usd - reservesOf(jobs, limits);
   const next = Math.min(...[untilLow, untilOut].filter((left) => left > 0));
-  return { spend, isLow: untilLow <= 0, isOut: untilOut <= 0, nextAt: momentOf(next, perHour, now) };
+  return { spend, isLow: untilLow <= 0, isOut: untilOut <= 0, nextAt: momentWhenSpent(next, perHour, now) };
 }
 
-/** The same of a task's own ceiling. */
+/** Whether a job is at the ceiling of its task (`max_usd`), and when to check again. */
 export function decideJobBudget(job: Job, limits: BudgetLimits, now: number): Pick<BudgetState, "isOut" | "nextAt"> {
   const { maxUsd } = job.task;
   if (maxUsd === null) return { isOut: false, nextAt: null };
   const left = maxUsd - spendOf([job], now).usd - reserveOf(job, limits);
   const perHour = job.compute.since === null ? 0 : job.compute.usdPerHour;
-  return { isOut: left <= 0, nextAt: left > 0 ? momentOf(left, perHour, now) : null };
+  return { isOut: left <= 0, nextAt: left > 0 ? momentWhenSpent(left, perHour, now) : null };
 }
 
-export const overSession = (ceilingUsd: number): Failure => ({
+/** How a job fails when its session's budget is used up. */
+export const sessionBudgetFailure = (ceilingUsd: number): Failure => ({
   code: "budget_exceeded",
-  message: `The session's budget of ${usd(ceilingUsd)} is used up. Its files are kept: raise budget.usdPerSession and send it a message to go on.`,
+  message: `The session's budget of ${formatUsd(ceilingUsd)} is used up. The job's files are kept: raise budget.usdPerSession and send the job a message to go on.`,
   retryable: false,
 });
 
-export const overTask = (maxUsd: number): Failure => ({
+/** How a job fails at the ceiling of its task. */
+export const taskBudgetFailure = (maxUsd: number): Failure => ({
   code: "budget_exceeded",
-  message: `Its ceiling of ${usd(maxUsd)} (max_usd) is reached. Its files are kept: freeze them with sandbox_snapshot and start a task from there to go on.`,
+  message: `The task's ceiling of ${formatUsd(maxUsd)} (max_usd) is reached. The job's files are kept: to go on, freeze them with sandbox_snapshot and start a task from that snapshot.`,
   retryable: false,
 });
 
 /** "$0.0042", "$12.30". */
-export const usd = (amount: number): string => `$${amount.toFixed(Math.abs(amount) < 1 ? 4 : 2)}`;
+export const formatUsd = (amount: number): string => `$${amount.toFixed(Math.abs(amount) < 1 ? 4 : 2)}`;
 
-const reserve = (own: number): string => (own > 0 ? ` and ${usd(own)} must be kept to save its work` : "");
+const describeReserve = (own: number): string =>
+  own > 0 ? ` and ${formatUsd(own)} must stay in reserve to save the job's work` : "";
 
 const refuse = (message: string): BudgetAdmission => ({
   kind: "refuse",
   failure: { code: "budget_exceeded", message, retryable: false },
 });
 
-/** Rounded up: at that moment it has come true. */
-const momentOf = (left: number, perHour: number, now: number): number | null =>
+/** When `left` USD are spent, epoch ms, rounded up so that they are spent by then; null = never. */
+const momentWhenSpent = (left: number, perHour: number, now: number): number | null =>
   perHour > 0 && Number.isFinite(left) ? now + Math.ceil((left / perHour) * 3_600_000) : null;

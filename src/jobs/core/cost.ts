@@ -1,12 +1,12 @@
-/** What the sandboxes of a job cost. It is recorded, so that one that stands while no OpenCode runs is counted. */
+/** What a job's sandboxes cost. Recorded, so that a sandbox that outlives its OpenCode process is still counted. */
 export interface Compute {
-  /** USD, of sandboxes that have ended. */
+  /** Cost of the sandboxes that have ended, USD. */
   readonly usd: number;
-  /** Of the sandbox that stands, or that the job is about to get. */
+  /** Price of the present sandbox, or of the one the job is about to get. */
   readonly usdPerHour: number;
-  /** Since when a sandbox stands; null when none does. Epoch ms. */
+  /** Since when the present sandbox costs money; null = there is none. Epoch ms. */
   readonly since: number | null;
-  /** When its provider ends it, whatever has become of us; null = never. Epoch ms. */
+  /** When the provider ends that sandbox by itself; null = never. Epoch ms. */
   readonly until: number | null;
 }
 
@@ -16,11 +16,11 @@ const HOUR_MS = 3_600_000;
 
 export const usdOver = (usdPerHour: number, ms: number): number => (usdPerHour * Math.max(0, ms)) / HOUR_MS;
 
-/** USD until now. One that nobody saw end has cost nothing after its time. */
+/** Cost until now, USD. A sandbox costs nothing after the moment at which its provider ends it. */
 export const computeUsd = ({ usd, usdPerHour, since, until }: Compute, now: number): number =>
   since === null ? usd : usd + usdOver(usdPerHour, Math.min(now, until ?? now) - since);
 
-/** A sandbox stands since `now`. */
+/** From now on a sandbox costs money. */
 export const openCompute = (compute: Compute, usdPerHour: number, now: number, until: number | null): Compute => ({
   usd: computeUsd(compute, now),
   usdPerHour,
@@ -28,10 +28,10 @@ export const openCompute = (compute: Compute, usdPerHour: number, now: number, u
   until,
 });
 
-/** It has ended. */
+/** The sandbox has ended. No change if there is none. */
 export const settleCompute = (compute: Compute, now: number): Compute =>
   compute.since === null ? compute : { ...compute, usd: computeUsd(compute, now), since: null, until: null };
 
-/** It is about to get a sandbox that costs so much. */
+/** The job is about to get a sandbox of this price. No change while it has one. */
 export const expectRate = (compute: Compute, usdPerHour: number): Compute =>
   compute.since === null ? { ...compute, usdPerHour } : compute;

@@ -1,47 +1,53 @@
 import type { Failure } from "../../shared/error-code.ts";
 
-/** Times of a running job. Moments are epoch milliseconds. */
+/** Facts about a running job. Moments are epoch milliseconds. */
 export interface DeadlineFacts {
-  /** Since when it runs. */
+  /** Since when the job runs. */
   readonly since: number;
   /** When the provider ends its sandbox; null = never. */
   readonly sandboxUntil: number | null;
-  /** Newest output of the model or end of a tool in the turn under way; null between turns and while a tool runs. */
+  /** Latest sign of life in the turn under way; null between turns and while a tool runs. */
   readonly lastActivityAt: number | null;
   /** The turn under way was stopped for silence before. */
   readonly isRetry: boolean;
   /** Its agent has been told to wrap up. */
   readonly isWrappingUp: boolean;
-  /** Newest snapshot of it, or its start. */
-  readonly savedAt: number;
+  /** When the latest snapshot was taken; without one, when the run began. */
+  readonly lastSnapshotAt: number;
 }
 
 export interface DeadlineLimits {
+  /** Longest time a job may run. */
   readonly jobMs: number;
+  /** Longest time a turn may pass without a sign of life. */
   readonly stallMs: number;
-  /** null = never. */
+  /** Interval between snapshots of a running job; null = none are taken. */
   readonly checkpointMs: number | null;
+  /** Time before the hard limit that is kept for wrapping up, stopping and freezing. */
   readonly rescueMs: number;
 }
 
 export type DeadlineAction =
   | { readonly kind: "nothing" }
-  /** Stops the turn and prompts it once more. */
+  /** Stop the turn and prompt it once more. */
   | { readonly kind: "retry_turn" }
+  /** Take a snapshot. */
   | { readonly kind: "checkpoint" }
-  /** Tells the agent to come to an end; `failure` is what the job ends with then. */
+  /** Tell the agent to finish within `minutes`; the job then fails with `failure`. */
   | { readonly kind: "wrap_up"; readonly failure: Failure; readonly minutes: number }
+  /** Stop the turn, keep the files, and fail the job. */
   | { readonly kind: "stop"; readonly failure: Failure };
 
 export interface DeadlineDecision {
   readonly action: DeadlineAction;
-  /** When to look again, at the latest; null = when something changes. */
+  /** When to decide again at the latest, epoch ms; null = at the next change. */
   readonly nextAt: number | null;
 }
 
 /**
- * What a running job's time asks for now. The last stretch before its end is for its rescue: in the first half the
- * agent may wrap up, the second is left for stopping and freezing.
+ * What a running job's limits ask for now. `rescueMs` before its end, the agent is told to wrap up; half of that time
+ * later it is stopped, and the other half is left for stopping its turn and freezing its files. A run shorter than two
+ * rescues gives half of its time to the rescue.
  */
 export function decideDeadline(facts: DeadlineFacts, limits: DeadlineLimits, now: number): DeadlineDecision {
   const jobEnd = facts.since + limits.jobMs;
@@ -50,7 +56,8 @@ export function decideDeadline(facts: DeadlineFacts, limits: DeadlineLimits, now
   const stopAt = end - rescueMs / 2;
   const wrapUpAt = facts.isWrappingUp ? stopAt : end - rescueMs;
   const stallAt = facts.lastActivityAt === null ? Infinity : facts.lastActivityAt + limits.stallMs;
-  const saveAt = limits.checkpointMs === null || facts.isWrappingUp ? Infinity : facts.savedAt + limits.checkpointMs;
+  const saveAt =
+    limits.checkpointMs === null || facts.isWrappingUp ? Infinity : facts.lastSnapshotAt + limits.checkpointMs;
   const next = Math.min(...[stopAt, wrapUpAt, stallAt, saveAt].filter((at) => at > now));
   return { action: decide(), nextAt: Number.isFinite(next) ? next : null };
 
@@ -67,15 +74,15 @@ export function decideDeadline(facts: DeadlineFacts, limits: DeadlineLimits, now
 
 const MINUTE_MS = 60_000;
 
-const timedOut = (ms: number, isJobs: boolean): Failure => ({
+const timedOut = (ms: number, isJobLimit: boolean): Failure => ({
   code: "timed_out",
-  message: `It was stopped because ${isJobs ? "its time" : "its sandbox's time"} of ${minutes(ms)} was nearly over. Its files are kept: send it a message to go on.`,
+  message: `The job was stopped shortly before ${isJobLimit ? "its time limit" : "the end of its sandbox's lifetime"} of ${minutes(ms)}. Its files are kept: send it a message to go on.`,
   retryable: true,
 });
 
 const stalled = (ms: number): Failure => ({
   code: "stalled",
-  message: `Nothing was heard of its model and no tool ran for ${minutes(ms)}, twice. Its files are kept: send it a message to go on.`,
+  message: `The job's model was silent for ${minutes(ms)} while no tool ran, twice in a row. Its files are kept: send the job a message to go on.`,
   retryable: true,
 });
 

@@ -26,7 +26,7 @@ type In<K extends JobStateKind> = Extract<JobState, { kind: K }>;
 export type EndedState = In<"completed" | "failed" | "cancelled">;
 export type HeldState = In<"starting" | "running">;
 
-/** Where the job's sandbox is. A parked sandbox is a snapshot that a follow-up revives. */
+/** What has become of the job's sandbox. A parked sandbox is a snapshot that a follow-up revives. */
 export type JobSandbox =
   | { readonly kind: "none" }
   | { readonly kind: "creating" }
@@ -34,37 +34,38 @@ export type JobSandbox =
   | { readonly kind: "parked"; readonly snapshotID: string }
   | { readonly kind: "gone" };
 
-/** The task as accepted: defaults filled in, names resolved. */
+/** A task as accepted: with its defaults filled in and its names resolved. */
 export interface JobTask {
   readonly description: string;
   readonly prompt: string;
   readonly agent: string;
-  /** `provider/model`; null leaves it to the agent, then to the orchestrator. */
+  /** `provider/model`; null = the default of the agent or the host. */
   readonly model: string | null;
   readonly environment: string;
-  /** GPUs asked for, the environment's included, e.g. `H100:8|H200:8`; null = none. */
+  /** GPUs requested by the task or its environment, in order of preference, e.g. `H100:8|H200:8`; null = none. */
   readonly gpu: string | null;
-  /** Id of the snapshot it starts from. */
+  /** Snapshot that the job starts from; null = a fresh sandbox. */
   readonly snapshotID: string | null;
   readonly skills: readonly string[];
-  /** Tools that it has not: the user forbids them to its agent, or to the one that started it. */
+  /** Sandbox tools the job does not get, because the user forbids them to its agent or to the agent that started it. */
   readonly forbidden: readonly string[];
-  /** Limit of one run; null = the option's. */
+  /** Hard limit of one run; null = `jobTimeoutMinutes`. */
   readonly timeoutMinutes: number | null;
-  /** Ceiling of all the job costs; null = the session's alone. */
+  /** Ceiling of the job's total cost, USD; null = only the session's budget applies. */
   readonly maxUsd: number | null;
 }
 
+/** An attempt to bring a job's files up to date with its project. */
 export interface TreeUpdate {
   readonly at: number;
-  /** Files that were left with conflict markers, as text. */
+  /** Paths of files that were left with conflict markers. */
   readonly conflicts: readonly string[];
-  /** Why nothing was changed. */
+  /** Why the attempt failed and the files are as they were; null = it succeeded. */
   readonly problem: string | null;
 }
 
 export interface Metric {
-  /** JSON has no words for what is no number; these are the contract's. */
+  /** JSON has no such numbers, so the contract spells them as text. */
   readonly value: number | "NaN" | "Infinity" | "-Infinity";
   readonly step?: number | undefined;
   /** ISO 8601. */
@@ -73,54 +74,54 @@ export interface Metric {
 
 export interface Job {
   readonly id: string;
-  /** Session that started it; the only one that sees it. */
+  /** Session that started the job, and the only one that sees it. */
   readonly orchestrator: string;
-  /** Order of creation within the session, from 1. */
+  /** Order of creation within the session, starting at 1. */
   readonly position: number;
   readonly task: JobTask;
   readonly provider: ProviderName;
   readonly createdAt: number;
-  /** First time it left the queue. */
+  /** When it first left the queue. */
   readonly startedAt: number | null;
   readonly state: JobState;
   readonly sandbox: JobSandbox;
-  /** The project's files its work began from; null when it began without, or they are not taken yet. */
+  /** The project's files that the job's work is based on; null when it has none, or they have not been captured yet. */
   readonly base: TreeBase | null;
-  /** What its files were brought up to date from, newest first: a sandbox made of an older snapshot has those. */
+  /** Earlier bases, newest first: a sandbox revived from an older snapshot still has one of these. */
   readonly formerBases: readonly TreeBase[];
-  /** When its files were last brought up to date with the project, and how that went. */
+  /** The latest attempt to bring its files up to date with the project. */
   readonly update: TreeUpdate | null;
-  /** What the user or a model should know of how it runs, one sentence each. Those of its base are not repeated here. */
+  /** What the user or a model should know about how the job runs, one sentence each. The notes of `base` come on top. */
   readonly notes: readonly string[];
-  /** GPUs its newest sandbox got, of those asked for; null until it is known. */
+  /** GPUs that its newest sandbox was granted; null = none, or not known yet. */
   readonly gpu: string | null;
-  /** Ports of its newest sandbox that can be reached from outside. */
+  /** Ports of its newest sandbox that are reachable from outside. */
   readonly ports: readonly SandboxPort[];
   readonly childSession: string | null;
-  /** What the job says of itself (`job_report`). */
+  /** Latest status text that the job reported (`job_report`). */
   readonly status: string | null;
   readonly metrics: Readonly<Record<string, Metric>>;
   readonly tokens: { readonly input: number; readonly output: number };
-  /** USD, by the model's configured prices, over all turns. */
+  /** Cost of the model over all turns, USD, by the host's prices. */
   readonly modelUsd: number;
   readonly compute: Compute;
-  /** Turns that were prompted. */
+  /** Number of turns prompted so far; repeating a prompt does not add one. */
   readonly turns: number;
 }
 
-/** A wanted state, with what it takes besides the moment and, in `running`, the lease it was started under. */
+/** A requested change of state. The moment is added, and in `running` the lease that the job was started under. */
 export type Transition =
   | { readonly kind: "queued" }
   | { readonly kind: "starting"; readonly leaseID: string }
   | { readonly kind: "running" }
-  /** The job's OpenCode process ended. */
+  /** The OpenCode process that ran the job has ended. */
   | { readonly kind: "interrupted" }
   | { readonly kind: "completed"; readonly result: string }
-  /** `result` is the last text of a job that was stopped. */
+  /** `result`: the last text of a job that was stopped. */
   | { readonly kind: "failed"; readonly failure: Failure; readonly result?: string | undefined }
   | { readonly kind: "cancelled"; readonly reason: string | null };
 
-/** Which states may follow each state. A job is new before it is recorded. */
+/** Which states may follow each state. `new`: the job has not been recorded yet. */
 const FOLLOWERS: Readonly<Record<JobStateKind | "new", readonly JobStateKind[]>> = {
   new: ["queued", "failed"],
   queued: ["starting", "failed", "cancelled"],
@@ -132,14 +133,15 @@ const FOLLOWERS: Readonly<Record<JobStateKind | "new", readonly JobStateKind[]>>
   cancelled: ["queued"],
 };
 
-/** A refused task is recorded as a job that has failed, so that it has an id and a code like any other. */
+/** A refused task is recorded as a failed job, so that it has an id and an error code like any other. */
 export const initialState = (refusal: Failure | null, now: number): In<"queued" | "failed"> =>
   refusal ? { kind: "failed", since: now, failure: refusal } : { kind: "queued", since: now };
 
 /**
- * The job in another state; the job itself where its present state does not allow that (`isAllowed`).
- * @param condition `leaseID`: only a job that holds this lease moves. An ended job may have been woken, and run under
- * another lease, while its former run still unwinds.
+ * Moves a job to another state.
+ * @param condition with `leaseID`, only a job that holds this lease is moved: while a run still unwinds, its job may have
+ * been ended, woken and started under another lease
+ * @returns the job unchanged where the move is not allowed
  */
 export function transition(
   job: Job,
@@ -153,7 +155,7 @@ export function transition(
   return isAllowed(job, after) ? after : job;
 }
 
-/** Whether a job may change from `before`, null for a new job, to `after`. No state follows itself. */
+/** Whether a change of state from `before` (null = new job) to `after` is allowed. No state follows itself. */
 export function isAllowed(before: Job | null, after: Job): boolean {
   const from = before?.state ?? null;
   const to = after.state;
@@ -175,35 +177,3 @@ export const isEnded = (state: JobState): state is EndedState =>
 
 /** Whether the job has a lease (J1). */
 export const isHeld = (state: JobState): state is HeldState => state.kind === "starting" || state.kind === "running";
-
-/** The job with these notes besides; one it has already is not repeated. */
-export const withNotes = (job: Job, notes: readonly string[]): Job =>
-  notes.every((note) => job.notes.includes(note)) ? job : { ...job, notes: [...new Set([...job.notes, ...notes])] };
-
-/** Opens the notes of what could not be done with its sandbox, as long as it is not. */
-const UNFINISHED = "Not done yet: ";
-
-/** The job with this, and nothing else, as what is still to be done with its sandbox, and why it is not done. */
-export function withUnfinished(job: Job, what: string, cause: unknown): Job {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return { ...job, notes: [...withFinished(job).notes, `${UNFINISHED}${what}: ${why}`] };
-}
-
-/** The job with nothing left to be done with its sandbox. */
-export function withFinished(job: Job): Job {
-  const notes = job.notes.filter((note) => !note.startsWith(UNFINISHED));
-  return notes.length === job.notes.length ? job : { ...job, notes };
-}
-
-/** Opens the note of what the snapshot taken last to keep its files does not have. */
-const LACKS = "The newest snapshot of its files is not complete: ";
-
-/** The job with what a snapshot of its files does not have, in place of what the one before did not. */
-export function withLeftOut(job: Job, leftOut: readonly string[]): Job {
-  const others = job.notes.filter((note) => !note.startsWith(LACKS));
-  if (leftOut.length === 0 && others.length === job.notes.length) return job;
-  return { ...job, notes: leftOut.length === 0 ? others : [...others, LACKS + leftOut.join(" ")] };
-}
-
-/** All there is to know of it: what its files were taken without, and how it runs. */
-export const notesOf = ({ base, notes }: Job): readonly string[] => [...new Set([...(base?.notes ?? []), ...notes])];

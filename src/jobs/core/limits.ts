@@ -7,24 +7,24 @@ import type { BudgetLimits } from "./budget.ts";
 import type { DeadlineLimits } from "./deadline.ts";
 import type { Job } from "./job.ts";
 
-/** The options' limits and prices as they apply to a job. */
+/** The options' limits and prices, as they apply to a job. */
 export interface Limits {
   readonly budget: BudgetLimits;
   deadlines(job: Job): DeadlineLimits;
-  /** How long a sandbox is made for. */
+  /** Lifetime to request for the job's sandbox, milliseconds. */
   sandboxMs(job: Job): number;
-  /** When the provider ends a sandbox made at `madeAt`; null when it does not. */
+  /** When the provider ends a sandbox requested at `madeAt`, epoch ms; null = never. */
   sandboxUntil(job: Job, madeAt: number): number | null;
-  /** USD per hour of its sandbox, with this GPU. */
+  /** Cost of the job's sandbox with this GPU, USD per hour. */
   rate(job: Pick<Job, "task" | "provider">, gpu: GpuRequest | null): number;
-  /** The same with the dearest of the GPUs it may get. */
+  /** Cost with the most expensive GPU it may be granted, USD per hour. */
   highestRate(job: Pick<Job, "task" | "provider">): number;
 }
 
 const MINUTE_MS = 60_000;
-/** @source Modal: a sandbox lives a day at the most */
-const LONGEST_MS = 24 * 60 * MINUTE_MS;
-/** Between a sandbox's creation and its job's start, and around a rescue. */
+/** @source Modal: a sandbox lives for at most 24 hours */
+const LONGEST_LIFETIME_MS = 24 * 60 * MINUTE_MS;
+/** Allowance for the time between a sandbox's creation and its job's start, and around a rescue. */
 const SLACK_MS = 15 * MINUTE_MS;
 
 export function createLimits(options: Options): Limits {
@@ -40,7 +40,7 @@ export function createLimits(options: Options): Limits {
   };
   const sandboxMs = (job: Job) => {
     const wanted = ownMs(job) ?? jobMs(job) + rescueMs + options.parkAfterSeconds * 1000 + SLACK_MS;
-    return Math.min(wanted, LONGEST_MS);
+    return Math.min(wanted, LONGEST_LIFETIME_MS);
   };
   const rate: Limits["rate"] = (job, gpu) => {
     const table = prices.get(job.provider) ?? pricesOf(job.provider, options.prices);
@@ -57,7 +57,7 @@ export function createLimits(options: Options): Limits {
       rescueMs,
     }),
     sandboxMs,
-    // A local sandbox lives as long as it is let: the environment's word on it is kept by the rescue alone.
+    // A local provider ends no sandbox by itself: the environment's lifetime is kept only by the rescue of its job.
     sandboxUntil: (job, madeAt) => (job.provider === "local" && ownMs(job) === null ? null : madeAt + sandboxMs(job)),
     rate,
     highestRate(job) {

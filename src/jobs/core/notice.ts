@@ -1,130 +1,132 @@
 import type { EndedState, Job } from "./job.ts";
 
 /**
- * That a job has ended, for its orchestrator. Recorded in one transaction with the end, and kept until it was told.
- * N1  A notice without a delivery has not been told by anyone.
- * N2  A delivery is stored before it is made, so that after any crash its message or call can be looked for.
- * N3  A notice is delivered anew only when the session shows that the former delivery never arrived.
+ * Tells an orchestrator that a job has ended. Recorded in one transaction with that end, and kept until it is delivered.
+ * N1  A notice without a delivery has not reached the orchestrator.
+ * N2  A delivery is recorded before it is attempted, so that after a crash its message or tool call can be looked up.
+ * N3  A notice is delivered again only if the session shows that the previous delivery never arrived.
  */
 export interface Notice {
   readonly id: number;
-  /** The job as it ended; it may have been woken since. */
+  /** The job as it was when it ended; it may have been woken since. */
   readonly job: Job & { readonly state: EndedState };
   readonly delivery: Delivery | null;
 }
 
-/** How a notice is told. Moments are epoch milliseconds. */
+/** How a notice is delivered. Moments are epoch milliseconds. */
 export type Delivery =
-  /** By a message of ours, which starts a turn of an idle session and joins the turn of a busy one. */
+  /** In a message from the plugin: it starts a turn of an idle session, and joins the turn of a busy one. */
   | { readonly kind: "message"; readonly messageID: string; readonly at: number; readonly tries: number }
-  /** As a part of a message of the user's. */
+  /** As a part of the user's next message. */
   | { readonly kind: "attached"; readonly messageID: string; readonly at: number }
-  /** By what a tool returned. */
+  /** In the answer of a tool call. */
   | { readonly kind: "call"; readonly messageID: string; readonly callID: string; readonly at: number };
 
 /** What the session shows of a delivery. */
 export type Trace =
   | "absent"
-  /** A tool that has not returned, or died with its process. */
+  /** A tool call that has not returned, or whose process died. */
   | "open"
-  /** A message that no model has been shown yet. */
+  /** A message that the model has not been shown yet. */
   | "unanswered"
   | "arrived"
-  /** A tool whose answer was thrown away. */
+  /** A tool call whose answer was discarded. */
   | "lost";
 
 /** The orchestrator's session as read at one moment. */
 export interface OrchestratorView {
   readonly busy: boolean;
-  /** When the user stopped its last turn; null when that ended otherwise. */
+  /** When the user stopped its last turn; null if that turn ended in another way. */
   readonly stoppedAt: number | null;
-  /** Newest message of the session; null when it has none. */
+  /** Id of its newest message; null without messages. */
   readonly newestMessageID: string | null;
   readonly traceOf: (delivery: Delivery) => Trace;
 }
 
-/** Jobs that end within so long of each other are told of together. */
-export const TOGETHER_MS = 500;
-/** A message that was sent, or a tool that returned, may take so long to be stored. */
+/** Jobs that end within this time share one message. */
+export const BATCH_WINDOW_MS = 500;
+/** Longest time the host takes to store a sent message or a returned answer. */
 const STORE_MS = 2_000;
-/** The same while the session is busy: under load the host stores a tool's answer late. */
+/** Longer while the session is busy: under load the host stores answers late. */
 const BUSY_STORE_MS = 10_000;
-const LOOK_MS = 1_000;
-/** A busy session takes a message up at its next step, which may be hours away; its end is heard. */
-const BUSY_LOOK_MS = 15_000;
-/** An idle session is woken again after so long, doubled at each try. */
+const RECHECK_MS = 1_000;
+/** A busy session takes up a message at its next step, which may be hours away. The end of its turn is announced. */
+const BUSY_RECHECK_MS = 15_000;
+/** An idle session that ignores a message is woken after this time, doubled with each try. */
 export const WAKE_MS = 2_000;
-/** After so many the message stands in the session, for its next turn. */
+/** After this many tries the message is left for the session's next turn. */
 const WAKE_TRIES = 5;
 
 export type NoticeDecision =
-  /** It has reached the session. */
-  | { readonly kind: "told" }
-  /** Nobody tells it, or its delivery never arrived. */
+  /** It has reached the session and can be forgotten. */
+  | { readonly kind: "delivered" }
+  /** It has no delivery, or its delivery never arrived. */
   | { readonly kind: "due" }
-  /** It stands in a session that is idle and did not take it up. */
+  /** Its message is in the session, which is idle and has not taken it up. */
   | { readonly kind: "wake" }
-  /** Not settled yet: look again. */
-  | { readonly kind: "open"; readonly lookMs: number };
+  /** Not certain yet: check again in `recheckMs`. */
+  | { readonly kind: "unsettled"; readonly recheckMs: number };
 
-/** How one notice stands. Reading decides: events only say "look now". */
+/** The status of one notice, from what its session shows now: events only say that it is time to look. */
 export function decideNotice({ delivery }: Notice, view: OrchestratorView, now: number): NoticeDecision {
   if (delivery === null) return { kind: "due" };
   const trace = view.traceOf(delivery);
   const ageMs = now - delivery.at;
-  if (trace === "arrived") return { kind: "told" };
+  if (trace === "arrived") return { kind: "delivered" };
   if (trace === "unanswered") {
-    if (delivery.kind !== "message" || delivery.tries > WAKE_TRIES) return { kind: "told" };
-    if (view.busy) return { kind: "open", lookMs: BUSY_LOOK_MS };
+    if (delivery.kind !== "message" || delivery.tries > WAKE_TRIES) return { kind: "delivered" };
+    if (view.busy) return { kind: "unsettled", recheckMs: BUSY_RECHECK_MS };
     const waitMs = WAKE_MS * 2 ** (delivery.tries - 1);
-    return ageMs < waitMs ? { kind: "open", lookMs: waitMs - ageMs } : { kind: "wake" };
+    return ageMs < waitMs ? { kind: "unsettled", recheckMs: waitMs - ageMs } : { kind: "wake" };
   }
   const mayBeLate = trace !== "lost" && ageMs < (view.busy ? BUSY_STORE_MS : STORE_MS);
-  return mayBeLate ? { kind: "open", lookMs: LOOK_MS } : { kind: "due" };
+  return mayBeLate ? { kind: "unsettled", recheckMs: RECHECK_MS } : { kind: "due" };
 }
 
 export interface OutboxContext {
   readonly now: number;
-  /** Whether a notice starts a turn of an idle session. */
+  /** Whether a notice may start a turn of an idle session (`notify.resume`). */
   readonly resume: boolean;
-  /** A tool that is under way waits for the job and will tell of it. */
+  /** Whether a running tool call waits for the job and will report its end. */
   readonly isAwaited: (jobID: string) => boolean;
 }
 
 export interface OutboxDecision {
-  readonly told: readonly Notice[];
-  /** To be told in one message now, under this id; null = a fresh one. */
+  /** Have reached the session. */
+  readonly delivered: readonly Notice[];
+  /** To be sent in one message now. `messageID` null = under a new id. */
   readonly send: { readonly notices: readonly Notice[]; readonly messageID: string | null } | null;
+  /** Are in the session, which must be woken to take them up. */
   readonly wake: readonly Notice[];
-  /** When to look again even if nothing is heard; null = not before something happens. */
-  readonly lookMs: number | null;
+  /** When to decide again even if nothing happens; null = only when something does. */
+  readonly recheckMs: number | null;
 }
 
-/** What is to be done for the notices of one session. */
+/** What to do now about all notices of one session. */
 export function decideOutbox(
   notices: readonly Notice[],
   view: OrchestratorView,
   { now, resume, isAwaited }: OutboxContext,
 ): OutboxDecision {
   const decided = notices.map((notice) => ({ notice, decision: decideNotice(notice, view, now) }));
-  const those = (kind: NoticeDecision["kind"]) =>
+  const noticesThatAre = (kind: NoticeDecision["kind"]) =>
     decided.filter(({ decision }) => decision.kind === kind).map(({ notice }) => notice);
-  const free = those("due").filter(({ job }) => !isAwaited(job.id));
-  // Whoever has just stopped a turn does not want it started again by what had ended before.
+  const free = noticesThatAre("due").filter(({ job }) => !isAwaited(job.id));
+  // A user who has just stopped a turn does not want another one because of jobs that had ended before.
   const isNews = free.some(({ job }) => job.state.since > (view.stoppedAt ?? 0));
   const due = view.busy || (resume && isNews) ? free : [];
-  const waitMs = Math.min(...due.map(({ delivery, job }) => (delivery ? 0 : job.state.since + TOGETHER_MS - now)));
-  const looks = decided.flatMap(({ decision }) => (decision.kind === "open" ? decision.lookMs : []));
-  if (due.length > 0 && waitMs > 0) looks.push(waitMs);
+  const waitMs = Math.min(...due.map(({ delivery, job }) => (delivery ? 0 : job.state.since + BATCH_WINDOW_MS - now)));
+  const rechecks = decided.flatMap(({ decision }) => (decision.kind === "unsettled" ? decision.recheckMs : []));
+  if (due.length > 0 && waitMs > 0) rechecks.push(waitMs);
   return {
-    told: those("told"),
+    delivered: noticesThatAre("delivered"),
     send: due.length > 0 && waitMs <= 0 ? { notices: due, messageID: repeatedID(due, view) } : null,
-    wake: those("wake"),
-    lookMs: looks.length > 0 ? Math.min(...looks) : null,
+    wake: noticesThatAre("wake"),
+    recheckMs: rechecks.length > 0 ? Math.min(...rechecks) : null,
   };
 }
 
-/** N3: as the newest of the session the same id is the same message, should the first one come late after all. */
+/** N3: sent again under its old id, a message that only came late is not doubled. That id must still be the newest. */
 function repeatedID(due: readonly Notice[], { newestMessageID }: OrchestratorView): string | null {
   const ids = due.flatMap(({ delivery }) => (delivery?.kind === "message" ? delivery.messageID : []));
   return ids.findLast((id) => id > (newestMessageID ?? "")) ?? null;

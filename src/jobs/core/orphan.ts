@@ -1,45 +1,46 @@
 import { isEnded, isHeld, type Job } from "./job.ts";
 
-/** A sandbox that exists, and what is recorded of whom it belongs to. */
+/** An existing sandbox, and what is known of the job it was made for. */
 export interface OrphanFacts {
   readonly sandboxID: string;
   /** Epoch ms; null when the provider does not say. */
   readonly createdAt: number | null;
-  /** null: there is no such job any more, its session was deleted, or what was recorded of it is lost. */
+  /** null = not recorded: its session was deleted, or its records are lost. */
   readonly job: Job | null;
   /** When the records of its session were last found damaged, epoch ms; null = never. */
-  readonly lostAt: number | null;
-  /** Whether a living process runs the job. */
+  readonly recordsLostAt: number | null;
+  /** Whether a live process runs the job. */
   readonly isLeaseAlive: boolean;
-  /** Whether it was made to read files, by a process that lives. */
-  readonly isRead: boolean;
+  /** Whether a live process made it only to read files from a snapshot. */
+  readonly isReader: boolean;
   readonly parkAfterMs: number;
   readonly now: number;
 }
 
-/** `park`: its job has ended and nobody is left to give it up. `end`: nobody needs what is in it. */
+/** `park`: its job has ended and no process is left to freeze it. `end`: nobody needs its files. */
 export type OrphanDecision = "keep" | "park" | "end";
 
-/** A sandbox that a job at work does not name yet may be on its way to it for so long. */
+/** Grace period for a sandbox that no job names yet: its process may still be creating it. */
 const CREATE_GRACE_MS = 10 * 60_000;
-/** Time enough for the largest reading of files. */
+/** Longest lifetime of a sandbox that is made to read files. */
 export const READ_LIMIT_MS = 60 * 60_000;
-/** For how long the user can save what is in the sandboxes of jobs whose records were damaged. */
-const LOST_MS = 24 * 60 * 60_000;
-/** So long after its time an ended job's own process has had every chance to park its sandbox. */
+/** How long the user can still save files from sandboxes whose records were damaged. */
+const LOST_RECORDS_GRACE_MS = 24 * 60 * 60_000;
+/** How late an ended job's own process may park its sandbox before another process does. */
 const PARK_GRACE_MS = 10 * 60_000;
 
-/** What becomes of a sandbox. It must have been listed before its job was read: a job names what it uses. */
+/** What to do with a sandbox. List it before reading its job: whatever a job uses, the job names by then. */
 export function decideOrphan({ sandboxID, createdAt, job, ...facts }: OrphanFacts): OrphanDecision {
-  const { now, isLeaseAlive, isRead, parkAfterMs } = facts;
+  const { now, isLeaseAlive, isReader, parkAfterMs } = facts;
   if (!job) {
-    const mayBeLost = facts.lostAt !== null && (createdAt === null || createdAt <= facts.lostAt);
-    return mayBeLost && now - (facts.lostAt ?? now) < LOST_MS ? "keep" : "end";
+    const { recordsLostAt } = facts;
+    if (recordsLostAt === null || (createdAt !== null && createdAt > recordsLostAt)) return "end";
+    return now - recordsLostAt < LOST_RECORDS_GRACE_MS ? "keep" : "end";
   }
-  if (isRead && (createdAt === null || now - createdAt < READ_LIMIT_MS)) return "keep";
+  if (isReader && (createdAt === null || now - createdAt < READ_LIMIT_MS)) return "keep";
   const isNamed = job.sandbox.kind === "live" && job.sandbox.id === sandboxID;
   if (isNamed && isEnded(job.state)) return now - job.state.since > parkAfterMs + PARK_GRACE_MS ? "park" : "keep";
-  if (isNamed) return "keep"; // also of interrupted jobs: they go on in it
-  const mayBeMade = isHeld(job.state) && isLeaseAlive;
-  return mayBeMade && (createdAt === null || now - createdAt < CREATE_GRACE_MS) ? "keep" : "end";
+  if (isNamed) return "keep"; // interrupted jobs included: they go on in it
+  const mayBeInCreation = isHeld(job.state) && isLeaseAlive;
+  return mayBeInCreation && (createdAt === null || now - createdAt < CREATE_GRACE_MS) ? "keep" : "end";
 }

@@ -2,42 +2,41 @@ import type { Delivery, OrchestratorView } from "./notice.ts";
 import type { Transcript } from "./turn-outcome.ts";
 
 /*
- * What the domain needs of its host. `plugin/` fills these for OpenCode 1.x; tests fill them with fakes. Failures
- * reject with `PluginError`.
+ * What the domain needs from its host. `src/hosts` implements it, tests fake it. Failures reject with `PluginError`.
  */
 
-/** Child sessions: the transcript store and the model loop of jobs. */
+/** Child sessions: where the agents of jobs work, each with its transcript and its model loop. */
 export interface ChildSessions {
   /**
-   * Creates the session a job lives in, with rules that deny every tool but the sandbox ones.
+   * Creates a job's session, in which all tools but the sandbox tools are denied.
    * @throws PluginError `session_create_failed`
    */
   create(request: ChildSessionRequest): Promise<string>;
   /**
-   * Hands over one prompt and returns as soon as it is accepted. The turn's end is learnt by `read`.
+   * Hands over one prompt and returns as soon as it is accepted. `read` shows when the turn has ended.
    * @throws PluginError `prompt_failed`
    */
   prompt(request: PromptRequest): Promise<void>;
   /**
-   * Adds a word to a turn that is under way: the model reads it at its next step.
+   * Adds a message to the turn under way: the model reads it at its next step.
    * @throws PluginError `prompt_failed`
    */
   tell(request: PromptRequest): Promise<void>;
-  /** The session now: its activity and the newest messages, back to `fromMessageID`. */
+  /** The session as it is now: its activity and its newest messages, back to `fromMessageID`. */
   read(sessionID: string, fromMessageID: string): Promise<Transcript>;
-  /** Stops the session's model loop; an idle session is no error. */
+  /** Stops the session's model loop. No-op if the session is idle. */
   abort(sessionID: string): Promise<void>;
-  /** Everything heard of any session. Returns the function that ends the subscription. */
+  /** Subscribes to the events of all sessions. Returns the function that ends the subscription. */
   on(listener: (event: SessionEvent) => void): () => void;
 }
 
-/** Sessions that jobs were started from. They belong to the user: what is said to them never breaks a running turn. */
+/** Sessions that jobs were started from. They belong to the user: a message to one never breaks a running turn. */
 export interface OrchestratorSessions {
-  /** The session now, and what it shows of these deliveries. @throws PluginError when it cannot be read */
+  /** The session as it is now, and what it shows of these deliveries. @throws PluginError when it cannot be read */
   view(sessionID: string, deliveries: readonly Delivery[]): Promise<OrchestratorView>;
   /**
-   * Hands over a message of ours. It starts a turn of an idle session, and is taken up by a busy one at its next step.
-   * Repeated under the same id it is the same message.
+   * Sends a message of the plugin's. It starts a turn of an idle session, and a busy one takes it up at its next step.
+   * Sending again under the same id does not double it.
    * @throws PluginError `prompt_failed`
    */
   post(message: OrchestratorMessage): Promise<void>;
@@ -54,21 +53,21 @@ export interface ChildSessionRequest {
   readonly jobID: string;
   readonly title: string;
   readonly agent: string;
-  /** Tools of jobs that this one has not. */
+  /** Sandbox tools to deny as well. */
   readonly forbidden: readonly string[];
 }
 
 export interface PromptRequest {
   readonly sessionID: string;
-  /** Ours, made just before; it names the turn in the transcript. */
+  /** Chosen by the plugin; the turn is found under it in the transcript. */
   readonly messageID: string;
   readonly agent: string;
-  /** `provider/model`; null leaves it to the agent, then to the host's default. */
+  /** `provider/model`; null = the default of the agent or the host. */
   readonly model: string | null;
   readonly text: string;
 }
 
-/** Hints: `read` decides what is true. */
+/** Hints that something has happened: what is true is learnt by `read`. */
 export type SessionEvent =
   | { readonly kind: "touched"; readonly sessionID: string }
   | { readonly kind: "error"; readonly sessionID: string; readonly message: string }
@@ -80,23 +79,23 @@ export type SessionEvent =
       /** Epoch ms of the next try. */
       readonly nextAt: number;
     }
-  /** It is busy, and the model request is no longer being repeated. */
+  /** The session is busy and no longer waits to repeat a model request. */
   | { readonly kind: "progress"; readonly sessionID: string }
-  /** Something came from the model. */
+  /** The model has sent something. */
   | { readonly kind: "output"; readonly sessionID: string }
-  /** A step of the turn is over: tokens and cost have changed. */
+  /** A step of the turn has ended: tokens and cost have changed. */
   | { readonly kind: "step"; readonly sessionID: string }
   | {
       readonly kind: "tool";
       readonly sessionID: string;
-      /** Names the call; several may run at once. */
+      /** Id of the call: several may run at once. */
       readonly call: string;
       readonly tool: string;
       readonly running: boolean;
     }
   | { readonly kind: "deleted"; readonly sessionID: string };
 
-/** What may be named in a task. Read ahead of need, so that starting jobs waits for nothing. */
+/** What a task may name. Read in advance, so that starting jobs waits for nothing. */
 export interface Catalog {
   readonly agents: readonly CatalogAgent[];
   /** `provider/model` of every configured model. */
@@ -107,20 +106,20 @@ export interface Catalog {
 export interface CatalogAgent {
   readonly name: string;
   readonly model: string | null;
-  /** Its own system text, for agents a user defined. */
+  /** Its system prompt, if it is an agent of the user's. */
   readonly prompt: string | null;
-  /** Tools that the user forbids to it, and so to its jobs. */
+  /** Sandbox tools that its jobs do not get, because the user forbids the agent their counterparts. */
   readonly forbidden: readonly string[];
-  /** What he forbids to it besides, of single commands and files, and nobody keeps in a sandbox. */
-  readonly notHeld: readonly string[];
+  /** The user's rules for single commands and files, which are not enforced in a sandbox. */
+  readonly unenforced: readonly string[];
 }
 
 export interface CatalogSkill {
   readonly name: string;
-  /** Its text, without front matter. */
+  /** Its instructions, without the front matter. */
   readonly content: string;
   /** Absolute path of its folder on the host. */
   readonly folder: string;
-  /** Root of the project that it came with; null when it is the user's own. */
+  /** Root of the project that the skill comes with; null for a skill of the user's. */
   readonly project: string | null;
 }

@@ -7,7 +7,7 @@ import type { JobTask } from "./job.ts";
 import type { Catalog } from "./ports.ts";
 import type { Label, SnapshotRecord } from "./snapshot-record.ts";
 
-/** A task as the model gave it, its types already checked. */
+/** A task as the model wrote it, after its types have been checked. */
 export interface TaskRequest {
   readonly description: string;
   readonly prompt: string;
@@ -21,20 +21,20 @@ export interface TaskRequest {
   readonly max_usd?: number | undefined;
 }
 
-/** What a task's names are looked up in. */
+/** Where the names in a task are looked up. */
 export interface TaskContext {
   readonly catalog: Catalog;
-  /** By name; `gpu` as the options give it. */
+  /** By name; `gpu` as written in the options. */
   readonly environments: Readonly<Record<string, { readonly gpu: string | null }>>;
   readonly gpuLimits: GpuLimits;
   /** Where new jobs run. */
   readonly provider: ProviderName;
   readonly findSnapshot: (name: string) => SnapshotRecord | null;
-  /** A label that names nothing any more. */
+  /** Finds a label whose snapshot is gone. */
   readonly lostLabel: (name: string) => Label | null;
-  /** `provider/model` the orchestrator runs on; the default of agents that name none. */
+  /** `provider/model` of the orchestrator: the default for agents without a model. */
   readonly orchestratorModel: string | null;
-  /** Tools that no job of the call has: the user forbids them to the agent that starts it. */
+  /** Sandbox tools that no job of this call gets, because the user forbids them to the agent that starts it. */
   readonly forbidden: readonly string[];
 }
 
@@ -44,14 +44,14 @@ export type TaskDecision =
 
 export const DEFAULT_AGENT = "sandbox_worker";
 const DESCRIPTION_LIMIT = 80;
-/** One million characters is more than any model reads; beyond it a file is meant. */
+/** One million characters is more than any model reads: longer material belongs in a file. */
 const PROMPT_LIMIT = 1_000_000;
 
-/** Fills in a task's defaults and resolves its names, or says what is wrong with it in words a model can act on. */
+/** Fills in a task's defaults and resolves its names, or refuses the task with a message that a model can act on. */
 export function decideTask(request: TaskRequest, context: TaskContext): TaskDecision {
   const problem = findProblem(request, context);
   if (problem) return { kind: "refused", failure: { code: "invalid_task", message: problem, retryable: false } };
-  const agent = context.catalog.agents.find((one) => one.name === (request.agent ?? DEFAULT_AGENT));
+  const agent = context.catalog.agents.find(({ name }) => name === (request.agent ?? DEFAULT_AGENT));
   const environment = request.environment ?? "default";
   return {
     kind: "accepted",
@@ -61,7 +61,7 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
       agent: request.agent ?? DEFAULT_AGENT,
       model: request.model ?? agent?.model ?? context.orchestratorModel,
       environment,
-      gpu: canonicalGpu(wantedGpu(request, context.environments[environment]?.gpu ?? null)),
+      gpu: canonicalGpu(requestedGpu(request, context.environments[environment]?.gpu ?? null)),
       snapshotID: request.from === undefined ? null : (context.findSnapshot(request.from)?.id ?? null),
       skills: request.skills ?? [],
       forbidden: [...new Set([...(agent?.forbidden ?? []), ...context.forbidden])],
@@ -71,8 +71,8 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
   };
 }
 
-/** The task's own word on GPUs, else its environment's; "none" drops them. */
-const wantedGpu = ({ gpu }: TaskRequest, ofEnvironment: string | null): string | null =>
+/** The task's GPUs, else its environment's; "none" drops them. */
+const requestedGpu = ({ gpu }: TaskRequest, ofEnvironment: string | null): string | null =>
   gpu?.toLowerCase() === "none" ? null : (gpu ?? ofEnvironment);
 
 function canonicalGpu(text: string | null): string | null {
@@ -84,35 +84,35 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
   const { catalog, findSnapshot, provider } = context;
   const environments = Object.keys(context.environments);
   const { prompt, agent, model, environment, from, skills } = request;
-  if (prompt.trim() === "") return "prompt is empty; say what the job is to do and what it is to report.";
+  if (prompt.trim() === "") return "prompt is empty; say what the job should do and what it should report.";
   if (prompt.length > PROMPT_LIMIT) {
-    return `prompt has ${prompt.length} characters, at most ${PROMPT_LIMIT} are taken; give long material as a skill or a snapshot.`;
+    return `prompt has ${prompt.length} characters, and at most ${PROMPT_LIMIT} are allowed; provide long material as a skill or a snapshot.`;
   }
-  const agents = catalog.agents.map((one) => one.name);
+  const agents = catalog.agents.map(({ name }) => name);
   if (agent !== undefined && !agents.includes(agent)) return unknown("agent", agent, agents);
   if (model !== undefined && !catalog.models.has(model)) return unknown("model", model, [...catalog.models]);
   if (environment !== undefined && !environments.includes(environment)) {
     return unknown("environment", environment, environments);
   }
-  const gpu = wantedGpu(request, context.environments[environment ?? "default"]?.gpu ?? null);
+  const gpu = requestedGpu(request, context.environments[environment ?? "default"]?.gpu ?? null);
   const parsed = gpu === null ? null : parseGpu(gpu);
   if (parsed?.kind === "invalid") return `gpu "${gpu}": ${parsed.message}.`;
   if (gpu !== null && provider === "local") {
-    return `gpu "${gpu}" cannot be had: jobs run in local sandboxes here, which have no GPUs. With Modal credentials they run on Modal; or leave gpu out.`;
+    return `gpu "${gpu}" cannot be had: jobs run in local sandboxes here, which have no GPUs. Leave gpu out, or set up Modal credentials to run jobs on Modal.`;
   }
   if (parsed?.kind === "ok" && !canEverFit(parsed.preferences, context.gpuLimits)) {
-    return `gpu "${gpu}" is more than gpuLimits ever allows (${JSON.stringify(context.gpuLimits)}); ask for fewer, or raise the limit.`;
+    return `gpu "${gpu}" is more than gpuLimits allows (${JSON.stringify(context.gpuLimits)}); ask for fewer, or raise the limit.`;
   }
   const snapshot = from === undefined ? null : findSnapshot(from);
   const lost = from === undefined || snapshot ? null : context.lostLabel(from);
   if (lost) {
-    return `from "${from}" is the label of ${lost.snapshotID} of ${lost.jobID}, which is gone: it expired or was removed. Wake ${lost.jobID} with agents_message and freeze it again, or start from another snapshot.`;
+    return `from "${from}" is the label of ${lost.snapshotID} of ${lost.jobID}, which has expired or was removed. Wake ${lost.jobID} with agents_message and take another snapshot, or start from a different one.`;
   }
   if (from !== undefined && !snapshot) {
-    return `from "${from}" names no snapshot of this session; sandbox_snapshot makes one, agents_status lists them.`;
+    return `from "${from}" names no snapshot of this session; sandbox_snapshot takes one, agents_status lists them.`;
   }
   if (snapshot && snapshot.provider !== provider) {
-    return `from "${from}" names a snapshot of provider "${snapshot.provider}", and jobs run on "${provider}" now.`;
+    return `from "${from}" names a snapshot of the provider "${snapshot.provider}", but jobs now run on "${provider}".`;
   }
   const known = catalog.skills.map((skill) => skill.name);
   const missing = (skills ?? []).find((name) => !known.includes(name));

@@ -1,6 +1,6 @@
 import type { Failure } from "../../shared/error-code.ts";
 
-/** One message of a child session, as far as the end of a turn depends on it. */
+/** The parts of a child session's message on which the end of a turn depends. */
 export interface TranscriptMessage {
   readonly id: string;
   readonly role: "user" | "assistant";
@@ -12,7 +12,7 @@ export interface TranscriptMessage {
   readonly text: string | null;
 }
 
-/** A child session as read at one moment. `messages` holds the newest ones from the prompt on, oldest first. */
+/** A child session as read at one moment. `messages`: those since the prompt, oldest first. */
 export interface Transcript {
   readonly activity: "idle" | "busy" | "retrying";
   readonly messages: readonly TranscriptMessage[];
@@ -20,35 +20,36 @@ export interface Transcript {
   readonly usd: number;
 }
 
-/** What is known of the turn beside the transcript. */
+/** What is known of the turn besides its transcript. Moments are epoch milliseconds. */
 export interface TurnContext {
-  /** Id the turn was prompted under; only newer messages belong to it. */
+  /** Id of its prompt; only newer messages belong to the turn. */
   readonly messageID: string;
   readonly promptedAt: number;
-  /** Text of the newest error event of the session since the prompt. */
+  /** Text of the session's latest error event since the prompt. */
   readonly errorSeen: string | null;
-  /** Since when the session has been idle, as far as we saw; null while busy. */
+  /** Since when the session has been seen idle; null while it is busy. */
   readonly idleSince: number | null;
 }
 
 export type TurnDecision =
   | { readonly kind: "going_on" }
-  /** The session looks idle but the outcome is not written yet: read again soon. */
+  /** The session looks idle, but the outcome is not stored yet: read again in `recheckMs`. */
   | { readonly kind: "unsettled"; readonly recheckMs: number }
+  /** `cut`: the answer reached the model's output limit. */
   | { readonly kind: "done"; readonly text: string; readonly cut: boolean }
   | { readonly kind: "failed"; readonly failure: Failure };
 
-/** After a failure the host publishes idle, then saves the message, then idle again, some ms apart. */
+/** After a failure the host announces idle, stores the message, and announces idle again, a few milliseconds apart. */
 const RECHECK_MS = 150;
-/** An idle session whose last message is still open after so long was left behind by its loop. */
+/** How long an idle session may have an incomplete last message before its model loop counts as dead. */
 const SETTLE_MS = 3_000;
-/** A prompt is accepted before its loop starts; idle and without a message for so long means it never will. */
+/** How long a session may stay idle, without an answer, after it has accepted a prompt. */
 const START_MS = 15_000;
 
 /**
- * Whether and how a turn ended, from what can be read of its session. Events are no argument: they say "read now",
- * so that lost, doubled or early ones change nothing.
- * @source the orders of idle, error and saved message verified against OpenCode 1.18.33
+ * Whether and how a turn has ended, by what its session shows. Events only say when to read, so that lost, repeated or
+ * early events change nothing.
+ * @source the order of idle, error and stored message was verified against OpenCode 1.18.33
  */
 export function decideTurn(transcript: Transcript, turn: TurnContext, now: number): TurnDecision {
   if (transcript.activity !== "idle") return { kind: "going_on" };
@@ -56,7 +57,7 @@ export function decideTurn(transcript: Transcript, turn: TurnContext, now: numbe
   const last = transcript.messages.filter((m) => m.role === "assistant" && m.id > turn.messageID).at(-1);
   if (!last) return decideUnanswered(turn, idleMs, now);
   if (last.error) {
-    // The message is saved before the loop has come to rest, and a prompt before that would join the old turn.
+    // The message is stored before the model loop is at rest, and a prompt before that would join the old turn.
     if (idleMs < RECHECK_MS) return { kind: "unsettled", recheckMs: RECHECK_MS };
     return { kind: "failed", failure: toTurnFailure(last.error) };
   }
@@ -72,14 +73,14 @@ export function decideTurn(transcript: Transcript, turn: TurnContext, now: numbe
 }
 
 export type ResumptionDecision =
-  /** It ended well while nobody looked. */
+  /** It completed while no process was watching. */
   | Extract<TurnDecision, { kind: "done" }>
   /** Its prompt never arrived. */
   | { readonly kind: "repeat" }
-  /** It broke off. */
+  /** It broke off midway. */
   | { readonly kind: "go_on" };
 
-/** How a turn goes on that a dead process left; the transcript is that of a session at rest. */
+/** How to continue a turn that a dead process left. @param transcript of the session at rest */
 export function decideResumption(transcript: Transcript, messageID: string): ResumptionDecision {
   const decision = decideTurn(transcript, { messageID, promptedAt: 0, errorSeen: null, idleSince: 0 }, SETTLE_MS);
   if (decision.kind === "done") return decision;
@@ -87,7 +88,7 @@ export function decideResumption(transcript: Transcript, messageID: string): Res
 }
 
 function decideUnanswered(turn: TurnContext, idleMs: number, now: number): TurnDecision {
-  // An unknown agent or model is only told as an event: no status, no message.
+  // An unknown agent or model is reported only by an event: without a status or a message.
   if (turn.errorSeen !== null && idleMs >= RECHECK_MS) {
     return { kind: "failed", failure: { code: "prompt_failed", message: turn.errorSeen, retryable: false } };
   }
@@ -95,7 +96,7 @@ function decideUnanswered(turn: TurnContext, idleMs: number, now: number): TurnD
   return { kind: "failed", failure: { code: "prompt_failed", message: NO_ANSWER, retryable: true } };
 }
 
-const NO_ANSWER = "OpenCode accepted the prompt but never started on it; send the job a message to try again.";
+const NO_ANSWER = "OpenCode accepted the prompt but never started the turn; send the job a message to try again.";
 
 const failed = (message: string, retryable: boolean | null): TurnDecision => ({
   kind: "failed",
@@ -104,8 +105,8 @@ const failed = (message: string, retryable: boolean | null): TurnDecision => ({
 
 function toTurnFailure(error: { name: string; message: string; retryable: boolean | null }): Failure {
   if (error.name === "MessageAbortedError") {
-    // Our own aborts are known by their cause before the transcript is asked; this one came from outside.
-    return { code: "cancelled", message: "The turn was stopped in its own session.", retryable: true };
+    // When the plugin itself stops a turn, it does not ask the transcript why: this turn was stopped by someone else.
+    return { code: "cancelled", message: "The turn was stopped by someone in the job's own session.", retryable: true };
   }
   return { code: "model_error", message: `${error.name}: ${error.message}`, retryable: error.retryable };
 }

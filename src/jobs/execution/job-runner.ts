@@ -1,7 +1,8 @@
 import { within } from "../../shared/deadline.ts";
 import { type Failure, PluginError, toFailure } from "../../shared/error-code.ts";
 import { unlessAborted } from "../../shared/unless-aborted.ts";
-import { isEnded, isHeld, type Job, type Transition, transition, withUnfinished } from "../core/job.ts";
+import { isEnded, isHeld, type Job, type Transition, transition } from "../core/job.ts";
+import { withUnfinished } from "../core/job-notes.ts";
 import type { LocalQueue } from "../queue/local-queue.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
@@ -93,7 +94,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     const { sessionJobs, jobID, run } = context;
     const { signal } = run.abort;
     let outcome: TurnEnd = { kind: "stopped" };
-    const left = sessionJobs.openTurn(jobID);
+    const left = sessionJobs.unfinishedTurn(jobID);
     if (left?.messageID) outcome = await resume(context, { ...left, messageID: left.messageID }, isInPlace);
     const goesOn = () => !signal.aborted && run.phase.kind === "between_turns";
     for (let turn = sessionJobs.nextTurn(jobID); turn && goesOn(); turn = sessionJobs.nextTurn(jobID)) {

@@ -2,7 +2,7 @@ import { toWrapUp } from "../../prompt/turn-text.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
 import type { Log } from "../../shared/log.ts";
-import { decideBudget, decideJobBudget, overSession, overTask, type Spend } from "../core/budget.ts";
+import { decideBudget, decideJobBudget, type Spend, sessionBudgetFailure, taskBudgetFailure } from "../core/budget.ts";
 import { type DeadlineAction, decideDeadline } from "../core/deadline.ts";
 import { isHeld, type Job } from "../core/job.ts";
 import type { Limits } from "../core/limits.ts";
@@ -45,7 +45,7 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
   const timers = new Map<string, { readonly at: number; cancel(): void }>();
   /** By session; null once it was handed out. */
   const warnings = new Map<string, Spend | null>();
-  const savedAt = new Map<string, number>();
+  const lastSnapshots = new Map<string, number>();
   const budgetWarnings = createEmitter<BudgetWarning>((error) =>
     log("error", "a listener failed", { reason: String(error) }),
   );
@@ -92,8 +92,9 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     const progress = runner.progress(job.id);
     if (!progress) return null;
     const own = decideJobBudget(job, limits.budget, now);
-    if (own.isOut) return act(sessionJobs, job, { kind: "stop", failure: overTask(job.task.maxUsd ?? 0) });
-    if (isOut) return act(sessionJobs, job, { kind: "stop", failure: overSession(limits.budget.ceilingUsd ?? 0) });
+    if (own.isOut) return act(sessionJobs, job, { kind: "stop", failure: taskBudgetFailure(job.task.maxUsd ?? 0) });
+    if (isOut)
+      return act(sessionJobs, job, { kind: "stop", failure: sessionBudgetFailure(limits.budget.ceilingUsd ?? 0) });
     const current = activity.of(job.childSession);
     const facts = {
       since: job.state.since,
@@ -101,7 +102,7 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
       lastActivityAt: progress.hasTurn && current.tool === null ? current.lastActivityAt : null,
       isRetry: progress.isRetry,
       isWrappingUp: progress.isWrappingUp,
-      savedAt: Math.max(savedAt.get(job.id) ?? 0, job.state.since),
+      lastSnapshotAt: Math.max(lastSnapshots.get(job.id) ?? 0, job.state.since),
     };
     const { action, nextAt } = decideDeadline(facts, limits.deadlines(job), now);
     act(sessionJobs, job, action);
@@ -115,7 +116,7 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     if (action.kind === "wrap_up") runner.wrapUp(job.id, toWrapUp(action.minutes), action.failure);
     if (action.kind === "stop") runner.giveUp(job.id, action.failure);
     if (action.kind === "checkpoint") {
-      savedAt.set(job.id, clock.now());
+      lastSnapshots.set(job.id, clock.now());
       void lifecycle.checkpoint(sessionJobs, job.id);
     }
     return null;

@@ -5,12 +5,12 @@ import type { Log } from "../../shared/log.ts";
 import { createSerialQueues } from "../../shared/serial-queues.ts";
 import { isEnded, type Job } from "../core/job.ts";
 import {
+  BATCH_WINDOW_MS,
   type Delivery,
   decideNotice,
   decideOutbox,
   type Notice,
   type OrchestratorView,
-  TOGETHER_MS,
   WAKE_MS,
 } from "../core/notice.ts";
 import type { ChildSessions, OrchestratorSessions } from "../core/ports.ts";
@@ -68,7 +68,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   const queue = createSerialQueues();
   let suspended = false;
   registry.onChange(({ before, job }) => {
-    if (isEnded(job.state) && before && !isEnded(before.state)) look(job.orchestrator, TOGETHER_MS);
+    if (isEnded(job.state) && before && !isEnded(before.state)) look(job.orchestrator, BATCH_WINDOW_MS);
   });
   const unsubscribe = deps.sessions.on(({ kind, sessionID }) => {
     if (kind === "touched" && registry.inUse(sessionID)) look(sessionID, REST_MS);
@@ -118,16 +118,16 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       resume: deps.resume,
       isAwaited: (jobID: string) => isAwaited(orchestrator, jobID),
     };
-    const { told, send, wake, lookMs } = decideOutbox(notices, view, context);
-    if (lookMs !== null) look(orchestrator, lookMs);
-    for (const notice of told) sessionJobs.forgetNotice(notice);
+    const { delivered, send, wake, recheckMs } = decideOutbox(notices, view, context);
+    if (recheckMs !== null) look(orchestrator, recheckMs);
+    for (const notice of delivered) sessionJobs.forgetNotice(notice);
     await sendAgain(sessionJobs, wake);
     if (send) await sendNow(sessionJobs, send.notices, send.messageID ?? deps.hostIDs("msg"));
     failures.delete(orchestrator);
   }
 
   async function sendNow(sessionJobs: SessionJobs, notices: readonly Notice[], messageID: string): Promise<void> {
-    const ours = sessionJobs.deliver(notices, { kind: "message", messageID, at: clock.now(), tries: 1 }); // N2
+    const ours = sessionJobs.recordDelivery(notices, { kind: "message", messageID, at: clock.now(), tries: 1 }); // N2
     if (ours.length === 0) return;
     await post(sessionJobs.orchestrator, messageID, render(toJobs(ours), openJobs(sessionJobs)));
   }
@@ -137,7 +137,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     for (const notice of notices) {
       const { delivery } = notice;
       if (delivery?.kind !== "message") continue;
-      sessionJobs.deliver([notice], { ...delivery, at: clock.now(), tries: delivery.tries + 1 });
+      sessionJobs.recordDelivery([notice], { ...delivery, at: clock.now(), tries: delivery.tries + 1 });
     }
     await post(sessionJobs.orchestrator, deps.hostIDs("msg"), TAKE_UP_NOTICE);
   }
@@ -189,7 +189,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   };
 
   function take(sessionJobs: SessionJobs, notices: readonly Notice[], delivery: Delivery): readonly Notice[] {
-    const ours = sessionJobs.deliver(notices, delivery);
+    const ours = sessionJobs.recordDelivery(notices, delivery);
     if (ours.length > 0) look(sessionJobs.orchestrator, WAKE_MS);
     return ours;
   }

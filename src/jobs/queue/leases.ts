@@ -3,7 +3,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
-import { type AdmissionLimits, fitsInstead, type LeaseUse } from "../core/admission.ts";
+import { type AdmissionLimits, canChangeGpu, type LeaseUse } from "../core/admission.ts";
 import type { Job } from "../core/job.ts";
 import { LEASE_RENEW_MS, type Lease, type LeaseStore, type PoolState } from "../store/lease-store.ts";
 import type { LocalQueue } from "./local-queue.ts";
@@ -124,7 +124,7 @@ export function createLeases({ pool, localQueue, limits, owner, clock, ids, log 
       if (lease.gpu && formatGpu(lease.gpu) === formatGpu(gpu)) return true;
       const use: LeaseUse = { slots: 1, gpu };
       const isAllowed = (state: PoolState) =>
-        fitsInstead(gpu, { leases: state.leases, ahead: state.queue }, limits, clock.now());
+        canChangeGpu(gpu, { leases: state.leases, ahead: state.queue }, limits, clock.now());
       if (!pool.changeLease(lease, use, isAllowed, clock.now())) return false;
       held.set(lease.id, { ...lease, ...use });
       events.emit({ kind: "freed" }); // what the lease held before may be what another job waits for

@@ -128,9 +128,18 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       const now = clock.now();
       const isLeaseAlive = job !== null && isHeld(job.state) && pool.isLeaseAlive(job.state.leaseID, now);
       const { parkAfterMs } = deps;
-      const isRead = tags.reader !== undefined && !isProcessDead(Number(tags.reader));
-      const lostAt = deps.registry.damagedAt(orchestrator);
-      const decision = decideOrphan({ sandboxID: id, createdAt, job, lostAt, isLeaseAlive, isRead, parkAfterMs, now });
+      const isReader = tags.reader !== undefined && !isProcessDead(Number(tags.reader));
+      const recordsLostAt = deps.registry.damagedAt(orchestrator);
+      const decision = decideOrphan({
+        sandboxID: id,
+        createdAt,
+        job,
+        recordsLostAt,
+        isLeaseAlive,
+        isReader,
+        parkAfterMs,
+        now,
+      });
       if (decision === "keep") return;
       if (decision === "park" && sessionJobs) {
         await deps.parking.parkOnce(sessionJobs, jobID);

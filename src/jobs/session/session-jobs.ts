@@ -33,14 +33,14 @@ export interface SessionJobs {
   /** The first turn that has not been prompted yet. */
   nextTurn(jobID: string): Turn | undefined;
   /** The turn that a former process prompted and whose end is not recorded. */
-  openTurn(jobID: string): Turn | undefined;
+  unfinishedTurn(jobID: string): Turn | undefined;
   saveTurn(turn: Turn): void;
   /** Marks turns as stopped that a dead process left running; the job has ended since. */
   stopRunningTurns(jobID: string): void;
   /** Ends of jobs that the orchestrator has not been told of yet. Each is recorded together with the end. */
   notices(): Notice[];
   /** Records how notices are delivered. @returns the changed notices, without those that another process took meanwhile */
-  deliver(notices: readonly Notice[], delivery: Delivery | null): Notice[];
+  recordDelivery(notices: readonly Notice[], delivery: Delivery | null): Notice[];
   /** Forgets a notice that has reached the orchestrator. */
   forgetNotice(notice: Notice): void;
   close(): void;
@@ -113,7 +113,7 @@ export function createSessionJobs({ orchestrator, store, ids, changes }: Session
       return turn;
     },
     nextTurn: (jobID) => store.turns(jobID).find((turn) => turn.state === "queued"),
-    openTurn(jobID) {
+    unfinishedTurn(jobID) {
       const turns = store.turns(jobID);
       // The turn's end may have been written and the job's not: then it is the last turn, and is read again.
       const last = turns.every(({ state }) => state !== "queued") ? turns.at(-1) : undefined;
@@ -125,13 +125,14 @@ export function createSessionJobs({ orchestrator, store, ids, changes }: Session
         if (turn.state === "running") store.saveTurn({ ...turn, state: "stopped" });
     },
     notices: () => store.notices(),
-    deliver: (notices, delivery) => (notices.length === 0 ? [] : store.saveDelivery(notices, delivery)),
+    recordDelivery: (notices, delivery) => (notices.length === 0 ? [] : store.saveDelivery(notices, delivery)),
     forgetNotice: ({ id }) => store.deleteNotice(id),
     close: () => store.close(),
   };
   return sessionJobs;
 }
 
+/** @throws Error when no transition makes this change (J2, J4) */
 function requireAllowed(before: Job | null, job: Job): void {
   if (isAllowed(before, job)) return;
   const { id, state, sandbox, childSession } = job;

@@ -49,8 +49,8 @@ export const ORCHESTRATOR = "ses_orchestrator";
 
 export const CATALOG: Catalog = {
   agents: [
-    { name: "sandbox_worker", model: null, prompt: null, forbidden: [], notHeld: [] },
-    { name: "reviewer", model: "acme/small", prompt: "You review.", forbidden: [], notHeld: [] },
+    { name: "sandbox_worker", model: null, prompt: null, forbidden: [], unenforced: [] },
+    { name: "reviewer", model: "acme/small", prompt: "You review.", forbidden: [], unenforced: [] },
   ],
   models: new Set(["acme/large", "acme/small"]),
   skills: [{ name: "golf", content: "Play well.", folder: "/skills/golf", project: null }],

@@ -4,10 +4,10 @@ import { type GpuRequest, gpusOf } from "../../../../src/config/gpu.ts";
 import {
   type AdmissionLimits,
   BACKFILL_WINDOW_MS,
+  canChangeGpu,
   canEverFit,
   countGpus,
   decideAdmission,
-  fitsInstead,
   type LeaseUse,
   type QueueEntry,
 } from "../../../../src/jobs/core/admission.ts";
@@ -95,7 +95,7 @@ test("who could start goes first, whatever its age", () => {
 
 test("a running job's GPU changes within the limits, and not at the cost of one that has waited long", () => {
   const [h200] = gpusOf("H200:4") as [GpuRequest];
-  const fits = (leases: LeaseUse[], ahead: QueueEntry[]) => fitsInstead(h200, { leases, ahead }, limits, NOW);
+  const fits = (leases: LeaseUse[], ahead: QueueEntry[]) => canChangeGpu(h200, { leases, ahead }, limits, NOW);
   expect(fits([lease("H100:6")], [])).toBe(true);
   expect(fits([lease("H100:7")], [])).toBe(false);
   expect([fits([], [young("H200:8")]), fits([], [old("H200:8")])]).toEqual([true, false]);

@@ -10,7 +10,7 @@ const facts = (more: Partial<DeadlineFacts> = {}): DeadlineFacts => ({
   lastActivityAt: null,
   isRetry: false,
   isWrappingUp: false,
-  savedAt: 0,
+  lastSnapshotAt: 0,
   ...more,
 });
 const at = (minutes: number, more: Partial<DeadlineFacts> = {}, own: Partial<DeadlineLimits> = {}) => {
@@ -57,7 +57,7 @@ describe("a silent turn", () => {
 test("a running job is frozen from time to time, and not while it wraps up", () => {
   expect(at(29)).toEqual(["nothing", 30]);
   expect(at(30)).toEqual(["checkpoint", 235]);
-  expect(at(30, { savedAt: 30 * MIN })).toEqual(["nothing", 60]);
+  expect(at(30, { lastSnapshotAt: 30 * MIN })).toEqual(["nothing", 60]);
   expect(at(236, { isWrappingUp: true })).toEqual(["nothing", 237.5]);
 });
 
@@ -69,7 +69,7 @@ test("whatever the facts, the next look comes later than now and no later than w
     lastActivityAt: fc.option(moment),
     isRetry: fc.boolean(),
     isWrappingUp: fc.boolean(),
-    savedAt: moment,
+    lastSnapshotAt: moment,
   });
   fc.assert(
     fc.property(any, moment, (given, now) => {

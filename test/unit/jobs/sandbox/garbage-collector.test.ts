@@ -34,9 +34,9 @@ describe("a sandbox", () => {
         sandboxID: "sbx_1",
         createdAt: NOW - ageMs,
         job: record,
-        lostAt: null,
+        recordsLostAt: null,
         isLeaseAlive,
-        isRead: false,
+        isReader: false,
       };
       expect(decideOrphan({ ...facts, parkAfterMs: MINUTE, now: NOW }) as string).toBe(decision);
     });
@@ -47,16 +47,16 @@ test("a sandbox that a process reads files in is kept for an hour at most", () =
   const facts = {
     sandboxID: "sbx_1",
     job: { state: {}, sandbox: {} } as Job,
-    lostAt: null,
+    recordsLostAt: null,
     isLeaseAlive: false,
     parkAfterMs: MINUTE,
   };
-  for (const [ageMs, isRead, decision] of [
+  for (const [ageMs, isReader, decision] of [
     [59 * MINUTE, true, "keep"],
     [59 * MINUTE, false, "end"],
     [61 * MINUTE, true, "end"],
   ] as const)
-    expect(decideOrphan({ ...facts, isRead, createdAt: NOW - ageMs, now: NOW })).toBe(decision);
+    expect(decideOrphan({ ...facts, isReader, createdAt: NOW - ageMs, now: NOW })).toBe(decision);
 });
 
 test.each([
@@ -67,9 +67,9 @@ test.each([
 ] as const)(
   "a sandbox of a session whose records were lost, %s, is for: %p %p %s",
   (_what, madeMs, sinceMs, decision) => {
-    const lostAt = NOW - sinceMs;
-    const createdAt = madeMs === null ? null : lostAt + madeMs;
-    const facts = { sandboxID: "sbx_1", createdAt, job: null, lostAt, isLeaseAlive: false, isRead: false };
+    const recordsLostAt = NOW - sinceMs;
+    const createdAt = madeMs === null ? null : recordsLostAt + madeMs;
+    const facts = { sandboxID: "sbx_1", createdAt, job: null, recordsLostAt, isLeaseAlive: false, isReader: false };
     expect(decideOrphan({ ...facts, parkAfterMs: MINUTE, now: NOW })).toBe(decision);
   },
 );

@@ -121,7 +121,7 @@ test(
     expect(world.job(refused).state).toMatchObject({
       failure: {
         code: "invalid_task",
-        message: `from "best" is the label of ${frozen.id} of ${first}, which is gone: it expired or was removed. Wake ${first} with agents_message and freeze it again, or start from another snapshot.`,
+        message: `from "best" is the label of ${frozen.id} of ${first}, which has expired or was removed. Wake ${first} with agents_message and take another snapshot, or start from a different one.`,
       },
     });
     expect(await snapshotJob(world.runtime, ORCHESTRATOR, { job: second, label: "best", path: null })).toMatchObject({
