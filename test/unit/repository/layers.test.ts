@@ -46,6 +46,7 @@ describe("the check of layers finds", () => {
     ["src/sandboxes/local/provider.ts", 'export * from "../modal/errors.ts";', "not sandboxes/modal"],
     ["src/sandboxes/port.ts", 'const later = import("./local/provider.ts");', "not sandboxes/local"],
     ["src/sandboxes/port.ts", 'export type A = import("../jobs/job.ts").Job;', "not jobs"],
+    ["src/workspace/project/paths.ts", 'import { parseGlob } from "../collect/glob.ts";', "not workspace/collect"],
     ["src/shared/ids.ts", 'import "../config/load.ts";', "nothing of ours"],
     ["src/index.ts", 'import { x } from "./jobs/job.ts";', "may import hosts"],
     ["src/tools/exec.ts", 'import { ModalClient } from "modal";', "sandboxes/modal only"],

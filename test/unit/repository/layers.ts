@@ -7,7 +7,9 @@ import { isIn, type SourceFile } from "./source-files.ts";
  * itself. `sandboxes` is the port and what is pure around it; its adapters are folders of their own,
  * which only the places that put things together know.
  */
-const BELOW_DOMAIN = ["sandboxes", "workspace", "config", "shared"];
+const BELOW_WORKSPACE = ["sandboxes", "config", "shared"];
+const BELOW_COLLECT = ["workspace", "workspace/project", "workspace/sandbox", ...BELOW_WORKSPACE];
+const BELOW_DOMAIN = ["workspace/collect", ...BELOW_COLLECT];
 const CORE = ["jobs/core", ...BELOW_DOMAIN];
 const PROMPT = ["views", ...CORE];
 const SESSION = ["jobs/store", ...CORE];
@@ -25,7 +27,10 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "sandboxes/modal": ["sandboxes", "config", "shared"],
   "sandboxes/local": ["sandboxes", "config", "shared"],
   providers: ["sandboxes", ...ADAPTERS, "config", "shared"],
-  workspace: ["sandboxes", "config", "shared"],
+  workspace: BELOW_WORKSPACE,
+  "workspace/project": ["workspace", ...BELOW_WORKSPACE],
+  "workspace/sandbox": ["workspace", "workspace/project", ...BELOW_WORKSPACE],
+  "workspace/collect": BELOW_COLLECT,
   "jobs/core": BELOW_DOMAIN,
   views: CORE,
   prompt: PROMPT,
