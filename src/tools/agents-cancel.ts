@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { cancelJobs } from "../jobs/actions/cancel-jobs.ts";
 import { renderCounts, renderJobLines, renderResults } from "../prompt/job-list.ts";
+import { AGENTS_CANCEL } from "../prompt/tool-descriptions.ts";
 import { viewRecords } from "../views/job-view.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { AGENTS_CANCEL } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
 
 export const agentsCancelTool = (deps: ToolDeps) =>

@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { z } from "zod";
 import { collectChanges } from "../jobs/actions/collect-changes.ts";
 import { collectFiles } from "../jobs/actions/collect-files.ts";
+import { renderCollected, renderFiles } from "../prompt/collected.ts";
+import { AGENTS_COLLECT } from "../prompt/tool-descriptions.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { configuredInstructions } from "../workspace/collect/instruction-patterns.ts";
 import { COLLECTED, decideFolder, decideTarget, refuseHooks, refuseLinks } from "../workspace/collect/target.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { AGENTS_COLLECT } from "./descriptions.ts";
 import { requirePermission } from "./permission.ts";
-import { renderCollected, renderFiles } from "./render-collected.ts";
 import type { ToolCall } from "./tool.ts";
 
 export const agentsCollectTool = (deps: ToolDeps) =>

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { messageJob } from "../jobs/actions/message-job.ts";
 import { renderDrift, renderJobLines } from "../prompt/job-list.ts";
+import { AGENTS_MESSAGE } from "../prompt/tool-descriptions.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { AGENTS_MESSAGE } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
 
 export const agentsMessageTool = (deps: ToolDeps) =>

@@ -5,13 +5,13 @@ import { isEnded } from "../jobs/core/job.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
 import { renderCounts, renderGpus, renderJobLines, renderResults, renderSpend } from "../prompt/job-list.ts";
+import { renderLent } from "../prompt/lent-paths.ts";
+import { AGENTS_STATUS } from "../prompt/tool-descriptions.ts";
 import type { LentPaths } from "../sandboxes/port.ts";
 import { toSnapshotView, viewRecords } from "../views/job-view.ts";
 import { describeLocation } from "../views/location.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { AGENTS_STATUS } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
-import { renderLent } from "./render-lent.ts";
 
 export const agentsStatusTool = (deps: ToolDeps) =>
   defineTool({

@@ -1,22 +1,15 @@
 import { z } from "zod";
 import { waitForJobs } from "../jobs/actions/wait-for-jobs.ts";
-import type { Spend } from "../jobs/core/budget.ts";
 import type { Job } from "../jobs/core/job.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
-import {
-  renderBoard,
-  renderCounts,
-  renderJobLine,
-  renderQuoteNote,
-  renderResults,
-  renderSpend,
-} from "../prompt/job-list.ts";
+import { renderBoard, renderCounts } from "../prompt/job-list.ts";
+import { AGENTS_WAIT } from "../prompt/tool-descriptions.ts";
+import { renderWait } from "../prompt/wait-answer.ts";
 import { viewRecords } from "../views/job-view.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { AGENTS_WAIT } from "./descriptions.ts";
 import { viewJobs } from "./job-views.ts";
 
-const LONGEST_SECONDS = 14_400;
+const MAX_SECONDS = 14_400;
 
 export const agentsWaitTool = (deps: ToolDeps) =>
   defineTool({
@@ -31,7 +24,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       timeout_seconds: z
         .number()
         .positive()
-        .max(LONGEST_SECONDS)
+        .max(MAX_SECONDS)
         .default(1800)
         .describe("Longest wait, seconds (default 1800, at most 14400). The jobs go on after it."),
     },
@@ -39,7 +32,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
     async run({ jobs, until, timeout_seconds }, call) {
       const runtime = await deps.runtime();
       const ids = findJobs(await runtime.sessionJobs(call.sessionID), jobs).map(({ id }) => id);
-      const release = runtime.outbox.hold(call.sessionID, ids); // what ends now is told by this call
+      const release = runtime.outbox.hold(call.sessionID, ids); // this call tells the ends that happen meanwhile
       const progress = call.progress();
       const show = (now: readonly Job[]) => {
         const views = viewJobs(runtime, now);
@@ -61,21 +54,18 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         const endedIDs = finished.map(({ id }) => id);
         const news = isHeard ? await runtime.outbox.claim(call.sessionID, endedIDs, call) : [];
         const newIDs = new Set(news.map(({ id }) => id));
-        const known = finished.filter(({ id }) => !newIDs.has(id));
+        const facts = {
+          reason: result.reason,
+          lowBudget: result.lowBudget,
+          budgetUsd: runtime.options.budget.usdPerSession,
+          news: viewRecords(news),
+          toldBefore: finished.filter(({ id }) => !newIDs.has(id)),
+          isNamed: jobs !== undefined,
+          pending,
+        };
         return {
           title: renderCounts([...finished, ...pending]),
-          // Whoever names a job asks for its result, told before or not.
-          output: [
-            result.lowBudget
-              ? renderLow(result.lowBudget, runtime.options.budget.usdPerSession)
-              : OPENINGS[result.reason],
-            renderResults([...viewRecords(news), ...(jobs === undefined ? [] : known)], runtime.ids),
-            ...(jobs === undefined ? renderList("Ended, and told before:", known) : []),
-            ...renderList("Not ended yet:", pending),
-            ...renderQuoteNote([...(jobs === undefined ? known : []), ...pending]),
-          ]
-            .filter((part) => part !== "")
-            .join("\n"),
+          output: renderWait(facts, runtime.ids),
           metadata: { reason: result.reason, finished, pending },
         };
       } finally {
@@ -84,18 +74,3 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       }
     },
   });
-
-const OPENINGS = {
-  satisfied: "",
-  timeout: "The wait timed out; the jobs go on. Call agents_wait again, or look with agents_status.",
-  interrupted: "The wait was stopped; the jobs go on.",
-  attention:
-    "Some jobs were interrupted and will not end by themselves: wake them with agents_message, or cancel them.",
-} as const;
-
-const renderLow = (spend: Spend, budgetUsd: number | null): string =>
-  `${renderSpend({ ...spend, budgetUsd })} At the ceiling new jobs are refused and running ones stopped, their files kept: cancel what is not worth its cost, then call agents_wait again.`;
-
-function renderList(heading: string, jobs: Parameters<typeof renderCounts>[0]): string[] {
-  return jobs.length === 0 ? [] : [heading, ...jobs.map(renderJobLine)];
-}

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { Metric } from "../jobs/core/job.ts";
+import { JOB_REPORT } from "../prompt/tool-descriptions.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { JOB_REPORT } from "./descriptions.ts";
 import { findWorker } from "./find-worker.ts";
 
 const STATUS_LIMIT = 300;

@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { SANDBOX_EDIT } from "../prompt/tool-descriptions.ts";
 import { FileError } from "../sandboxes/port.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { SANDBOX_EDIT } from "./descriptions.ts";
 import { findWorker } from "./find-worker.ts";
 import { readText, writeText } from "./sandbox-files.ts";
 

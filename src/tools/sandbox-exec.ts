@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { toCodeBlock } from "../prompt/quoted-text.ts";
+import { SANDBOX_EXEC } from "../prompt/tool-descriptions.ts";
 import type { ExitStatus, SandboxProcess } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { SANDBOX_EXEC } from "./descriptions.ts";
 import { findWorker } from "./find-worker.ts";
 import { createOutputWindow, type OutputWindow } from "./output-window.ts";
 import type { Progress, ToolAnswer } from "./tool.ts";

@@ -1,8 +1,8 @@
 import { z } from "zod";
+import { SANDBOX_PROCESS } from "../prompt/tool-descriptions.ts";
 import { sleep } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { SANDBOX_PROCESS } from "./descriptions.ts";
 import { findWorker } from "./find-worker.ts";
 
 const SIGNALS = [

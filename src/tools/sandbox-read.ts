@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { SANDBOX_READ } from "../prompt/tool-descriptions.ts";
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { SANDBOX_READ } from "./descriptions.ts";
 import { findWorker } from "./find-worker.ts";
 import { createOutputWindow } from "./output-window.ts";
 import { readText } from "./sandbox-files.ts";

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { snapshotJob } from "../jobs/actions/snapshot-job.ts";
 import { toFact } from "../prompt/quoted-text.ts";
+import { SANDBOX_SNAPSHOT } from "../prompt/tool-descriptions.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { SANDBOX_SNAPSHOT } from "./descriptions.ts";
 import { forbiddenTool } from "./find-worker.ts";
 import { requirePermission } from "./permission.ts";
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
+import { SANDBOX_WRITE } from "../prompt/tool-descriptions.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { SANDBOX_WRITE } from "./descriptions.ts";
 import { findWorker } from "./find-worker.ts";
 import { writeText } from "./sandbox-files.ts";
 

@@ -1,13 +1,16 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Collected } from "../../../src/jobs/actions/collect-changes.ts";
-import type { CollectedFiles } from "../../../src/jobs/actions/collect-files.ts";
+import {
+  type CollectedChanges,
+  type CollectedFiles,
+  renderCollected,
+  renderFiles,
+} from "../../../src/prompt/collected.ts";
 import { plainText } from "../../../src/shared/plain-text.ts";
-import { renderCollected, renderFiles } from "../../../src/tools/render-collected.ts";
 import { jobIn } from "../views/job-in.ts";
 import { hostileText } from "./hostile-text.ts";
 
-/** A path as git gives it: bytes, one a character. */
+/** A path as git gives it: one character per byte. */
 const path = hostileText(6).map((name) => Buffer.from(name).toString("latin1"));
 const text = hostileText(6);
 const few = <T>(one: fc.Arbitrary<T>) => fc.array(one, { maxLength: 4 });
@@ -16,7 +19,7 @@ const attention = few(fc.record({ path, who: fc.constant("git runs it") }));
 const job = jobIn({ kind: "completed", result: "x" });
 const source = { kind: "sandbox" as const };
 
-/** One line for each thing that was given, and none that anybody else wrote. */
+/** One line per item that was given, and no line that a job wrote. */
 const expectLines = (output: string, starts: readonly string[]) => {
   const lines = output.split("\n");
   expect(lines.length).toBe(starts.length);
@@ -27,7 +30,7 @@ const expectLines = (output: string, starts: readonly string[]) => {
 const listed = (heading: string, items: readonly unknown[]) =>
   items.length === 0 ? [] : [heading, ...items.map(() => "- ")];
 
-test("names, subjects and notes of a collected job write no line of their own", () => {
+test("names, subjects and notes in a collected branch cannot begin a line", () => {
   const built = fc.record({
     commits: few(fc.record({ id: fc.constant("0123456789abcdef"), subject: text })),
     leftOut,
@@ -45,7 +48,7 @@ test("names, subjects and notes of a collected job write no line of their own", 
         stat: { files: 1, insertions: 1, deletions: 1 },
         preview: paths.length === 0 ? { kind: "unknown" } : { kind: "conflicts", paths },
         overlaps: others,
-      } as unknown as Collected;
+      } as unknown as CollectedChanges;
       expectLines(renderCollected(collected, null).output, [
         "Branch agents/job_1 of job_1: ",
         ...some.commits.map(() => '- 0123456789ab "'),
@@ -59,7 +62,7 @@ test("names, subjects and notes of a collected job write no line of their own", 
   );
 });
 
-test("names and notes of collected files neither", () => {
+test("names and notes of collected files cannot begin a line", () => {
   const files = fc.array(fc.record({ path, bytes: fc.constant(7) }), { minLength: 1, maxLength: 4 });
   const given = fc.record({ files, leftOut, attention, unmatched: few(text), notes: few(text) });
   fc.assert(

@@ -1,19 +1,53 @@
-import type { Collected } from "../jobs/actions/collect-changes.ts";
-import type { CollectedFiles } from "../jobs/actions/collect-files.ts";
-import type { FilesSource } from "../jobs/sandbox/job-files.ts";
-import { toFact, toQuoted } from "../prompt/quoted-text.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
+import type { BuiltCommits } from "../workspace/collect/build-commits.ts";
 import type { AutoLoadedFile } from "../workspace/collect/find-auto-loaded.ts";
+import type { MergePreview } from "../workspace/collect/preview-merge.ts";
 import type { LeftOut } from "../workspace/collect/select-files.ts";
 import { formatSize, toText } from "../workspace/paths.ts";
-import type { ToolAnswer } from "./tool.ts";
+import { toFact, toQuoted } from "./quoted-text.ts";
 
-/** Of files, in words and in metadata: a model reads so many at most, and the folder has them all. */
+/** Where a job's files were read. Moments are epoch milliseconds. */
+type Source =
+  | { readonly kind: "sandbox" }
+  | { readonly kind: "snapshot"; readonly id: string; readonly takenAt: number };
+
+export interface CollectedChanges {
+  readonly job: { readonly id: string };
+  readonly source: Source;
+  readonly built: BuiltCommits;
+  /** null for a patch. */
+  readonly branch: string | null;
+  readonly stat: { readonly files: number; readonly insertions: number; readonly deletions: number };
+  readonly preview: MergePreview;
+  /** Paths that other jobs changed too, by job id. */
+  readonly overlaps: ReadonlyMap<string, readonly string[]>;
+}
+
+export interface CollectedFiles {
+  readonly job: { readonly id: string };
+  readonly source: Source;
+  readonly files: readonly { readonly path: string; readonly bytes: number }[];
+  readonly leftOut: readonly LeftOut[];
+  /** Patterns that nothing matched. */
+  readonly unmatched: readonly string[];
+  readonly attention: readonly AutoLoadedFile[];
+  readonly notes: readonly string[];
+}
+
+interface Answer {
+  readonly title: string;
+  readonly output: string;
+  readonly metadata: Record<string, unknown>;
+}
+
+/** Files named in the output; all of them are in the folder. */
 const SHOWN = 50;
+/** Files named in the metadata. */
 const RECORDED = 1_000;
 
-export function renderCollected(collected: Collected, patch: string | null): ToolAnswer {
+/** @param patch path of the patch file; null for a branch */
+export function renderCollected(collected: CollectedChanges, patch: string | null): Answer {
   const { job, source, built, branch, stat, preview, overlaps } = collected;
   const size = `${stat.files} file${stat.files === 1 ? "" : "s"}, +${stat.insertions} -${stat.deletions}`;
   const { base } = built;
@@ -54,7 +88,7 @@ export function renderCollected(collected: Collected, patch: string | null): Too
 }
 
 /** @throws PluginError `collect_failed` when nothing was written */
-export function renderFiles(collected: CollectedFiles, target: string): ToolAnswer {
+export function renderFiles(collected: CollectedFiles, target: string): Answer {
   const { job, files, leftOut, unmatched, source } = collected;
   const notes = collected.notes.map((note) => `Not among them: ${toFact(note, 2_000)}.`);
   const missing = unmatched.map(
@@ -94,13 +128,13 @@ export function renderFiles(collected: CollectedFiles, target: string): ToolAnsw
   };
 }
 
-/** As a list. */
+/** As a list, cut after `SHOWN` lines. */
 const shorten = (lines: readonly string[]): string[] => [
   ...lines.slice(0, SHOWN).map((line) => `- ${line}`),
   ...(lines.length > SHOWN ? [`and ${lines.length - SHOWN} more`] : []),
 ];
 
-/** A name is the job's to choose: it must not pass for a line of ours. */
+/** The job chose the name, so it must not pass for a line of ours. */
 const toName = ({ path }: { readonly path: string }): string => plainName(toText(path));
 
 const toLeftLine = (left: LeftOut): string => `${toName(left)}${toSize(left.bytes)}: ${toFact(left.why)}`;
@@ -119,8 +153,8 @@ function toAttention(obeyed: readonly AutoLoadedFile[], before: string): string[
 
 const toSize = (bytes: number | null): string => (bytes === null ? "" : ` (${formatSize(bytes)})`);
 
-const toSourceLine = (source: FilesSource): string =>
+const toSourceLine = (source: Source): string =>
   source.kind === "sandbox" ? "" : `As it was in the snapshot ${source.id}, ${new Date(source.takenAt).toISOString()}.`;
 
-const toSource = (source: FilesSource) =>
+const toSource = (source: Source) =>
   source.kind === "sandbox" ? source : { ...source, takenAt: new Date(source.takenAt).toISOString() };

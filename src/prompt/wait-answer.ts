@@ -1,0 +1,47 @@
+import type { Spend } from "../jobs/core/budget.ts";
+import type { IdGenerator } from "../shared/ids.ts";
+import type { JobView } from "../views/job-view.ts";
+import { renderJobLine, renderQuoteNote, renderResults, renderSpend } from "./job-list.ts";
+
+export interface WaitFacts {
+  readonly reason: "satisfied" | "timeout" | "interrupted" | "attention";
+  /** Given when the wait ended because the session has spent most of its budget. */
+  readonly lowBudget: Spend | null;
+  readonly budgetUsd: number | null;
+  /** Ended jobs whose results the session was not told before. */
+  readonly news: readonly JobView[];
+  /** Ended jobs whose results it was told before. */
+  readonly toldBefore: readonly JobView[];
+  /** Whether the call names its jobs: then it asks for their results, told before or not. */
+  readonly isNamed: boolean;
+  readonly pending: readonly JobView[];
+}
+
+/** What `agents_wait` answers. */
+export function renderWait(facts: WaitFacts, ids: IdGenerator): string {
+  const { reason, lowBudget, budgetUsd, news, toldBefore, isNamed, pending } = facts;
+  const listed = isNamed ? [] : toldBefore;
+  return [
+    lowBudget ? renderLowBudget({ ...lowBudget, budgetUsd }) : OPENINGS[reason],
+    renderResults([...news, ...(isNamed ? toldBefore : [])], ids),
+    ...renderList("Ended, and told before:", listed),
+    ...renderList("Not ended yet:", pending),
+    ...renderQuoteNote([...listed, ...pending]),
+  ]
+    .filter((part) => part !== "")
+    .join("\n");
+}
+
+const OPENINGS: Readonly<Record<WaitFacts["reason"], string>> = {
+  satisfied: "",
+  timeout: "The wait timed out; the jobs go on. Call agents_wait again, or look with agents_status.",
+  interrupted: "The wait was stopped; the jobs go on.",
+  attention:
+    "Some jobs were interrupted and will not end by themselves: wake them with agents_message, or cancel them.",
+};
+
+const renderLowBudget = (spend: Parameters<typeof renderSpend>[0]): string =>
+  `${renderSpend(spend)} At the ceiling new jobs are refused and running ones stopped, their files kept: cancel what is not worth its cost, then call agents_wait again.`;
+
+const renderList = (heading: string, jobs: readonly JobView[]): string[] =>
+  jobs.length === 0 ? [] : [heading, ...jobs.map(renderJobLine)];
