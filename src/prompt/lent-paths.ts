@@ -5,7 +5,7 @@ import { oneLine } from "../shared/plain-text.ts";
 const SHOWN = 8;
 const SHOWN_REFUSED = 3;
 
-/** One line: folders by what of them is lent, `/home/ada/.pyenv/{bin,shims}`; all of it is in the metadata. */
+/** Lent paths on one line, grouped by folder: `/home/ada/.pyenv/{bin,shims}`. The metadata has all of them. */
 export function renderLent({ lent, refused }: LentPaths): string {
   const heldBack = refused.slice(0, SHOWN_REFUSED).map(({ path, why }) => `${oneLine(path)} (${why})`);
   const more = refused.length > SHOWN_REFUSED ? `, … ${refused.length - SHOWN_REFUSED} more` : "";

@@ -4,7 +4,7 @@ import { viewRecords } from "../views/job-view.ts";
 import { renderJobLine, renderResults } from "./job-list.ts";
 import { toQuoted } from "./quoted-text.ts";
 
-/** The message about ended jobs that an orchestrator gets without having asked, where the user's messages come. */
+/** The message about ended jobs that an orchestrator gets unasked, in the place of a user's message. */
 export function renderNotice(ended: readonly Job[], openJobs: number, ids: IdGenerator): string {
   const jobs = ended.length === 1 ? "A job has ended" : `${ended.length} jobs have ended`;
   const rest = openJobs === 0 ? "No other job is under way." : `${openJobs} more under way; wait with agents_wait.`;

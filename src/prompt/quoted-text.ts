@@ -2,20 +2,20 @@ import type { IdGenerator } from "../shared/ids.ts";
 import { countInvisible, inQuotes, oneLine, plainText } from "../shared/plain-text.ts";
 
 /*
- * The one place where words of a job become part of something of ours that a model or a person reads. Long ones stand
- * between two marks that no job can know, short ones on one line in quotes, and neither holds anything that looks like
- * a mark of ours or the host's.
+ * The only place where a job's words enter text that a model or a person reads. Long texts stand between two marks that
+ * no job can know, short ones in quotes on one line. Neither contains anything that looks like a mark of this plugin or
+ * of the host.
  */
 
-/** What is written between the marks of one answer. */
+/** The marks around the jobs' texts in one answer. */
 export interface Frame {
-  /** Tells the reader once, before the first frame, what its marks mean. */
+  /** Says once, before the first frame, what the marks mean. */
   readonly introduction: string;
-  /** A job's text between the marks. `text` is plain and escaped already: see `toFramed`. */
+  /** A job's text between the marks. `text` must come from `toFramed`. */
   around(text: string): string;
 }
 
-/** Marks for one answer, which occur in none of the texts they will stand around. */
+/** Makes marks that occur in none of these texts. */
 export function createFrame(ids: IdGenerator, texts: readonly string[]): Frame {
   let mark = toMark(ids);
   while (texts.some((text) => text.includes(mark))) mark = toMark(ids);
@@ -28,10 +28,10 @@ export function createFrame(ids: IdGenerator, texts: readonly string[]): Frame {
 
 const toMark = (ids: IdGenerator): string => ids("mark").slice("mark_".length);
 
-/** A job's text of several lines, ready to be framed. */
+/** A job's text of several lines, ready for a frame. */
 export const toFramed = (text: string): string => withoutMarks(plainText(text));
 
-/** Says what `toFramed` took out that nobody would miss; "" when there was nothing. */
+/** Says how many invisible characters `toFramed` removed; "" for none. */
 export function describeUnseen(text: string): string {
   const count = countInvisible(text);
   if (count === 0) return "";
@@ -41,24 +41,24 @@ export function describeUnseen(text: string): string {
 /** A job's own words on one line. */
 export const toQuoted = (text: string, max?: number): string => withoutMarks(undotted(inQuotes(text, max)));
 
-/** One of several facts on a line of ours: it cannot be taken for two, nor for the end of the line. */
+/** One of several facts on a line: it cannot pass for two facts, nor end the line. */
 export const toFact = (text: string, max?: number): string => withoutMarks(undotted(oneLine(text, max)));
 
-/** The same in a list that a client draws as Markdown: no links, no images that a browser would fetch. */
+/** A fact for a list that clients draw as Markdown: without links, and without images that a browser would fetch. */
 export const toMarkdown = (text: string, max?: number): string =>
   undotted(oneLine(text, max)).replace(/[\\`*[\]<]|\b_|_\b(?!\w)|(?<!\w)_/g, "\\$&");
 
-/** Text in a block of code that nothing inside it can end. */
+/** A Markdown code block that the text cannot end. */
 export function toCodeBlock(text: string): string {
   const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((run) => run.length));
   const fence = "`".repeat(longest + 1);
   return `${fence}\n${text}\n${fence}`;
 }
 
-/** Without what stands between our facts. */
+/** Without the dot that separates facts. */
 const undotted = (text: string): string => text.replace(/ *·[ ·]*/g, " - ");
 
-/** Names of our marks, and of those that the host and models know. */
+/** Names of marks that this plugin, the host or models use. */
 const MARKS =
   /<(?=\s{0,9}\/?\s{0,9}(?:jobs?|result|summary|error|task|task_result|task_error|system|system-reminder|task-notification|user|assistant|human)(?![a-z]))/gi;
 

@@ -1,29 +1,29 @@
-/** What each tool tells the model. Prose only. */
+/** What models are told of each tool. */
 
 export const AGENTS_START = `Starts jobs that run in parallel, one per task, each an agent in an isolated sandbox of its own. Returns at once with job ids, before any sandbox exists.
 
-Use it for work that splits into independent parts: experiments, alternatives, searches over many candidates. A job sees only its own prompt, its sandbox and the skills you name, so write each prompt as for a colleague who was not in the room: context, what to make, how to check it, what to report. Its work directory holds the project's files as they are now, uncommitted ones included, unless its environment starts empty. Give tasks "from" a snapshot to let them start where another job has got to. A task that cannot start becomes a failed job with its reason; the others start.`;
+Use it for work that splits into independent parts: experiments, alternatives, searches over many candidates. A job sees only its own prompt, its sandbox and the skills you name, so write each prompt as for a colleague who was not in the room: context, what to make, how to check it, what to report. Its work directory holds the project's files as they are now, uncommitted ones included, unless its environment starts empty. Set "from" to a snapshot to start a task where another job left off. A task that cannot start becomes a failed job with its reason; the others start.`;
 
-export const AGENTS_STATUS = `Shows this session's jobs: state, what each runs or waits for, its own status and metrics, cost, and the snapshots there are. Looks without waiting; to wait use agents_wait, never repeated calls of this.`;
+export const AGENTS_STATUS = `Shows this session's jobs: state, what each runs or waits for, its own status and metrics, cost, and the snapshots. Returns at once; to wait, use agents_wait instead of calling this repeatedly.`;
 
-export const AGENTS_WAIT = `Waits until jobs have ended and returns their results. Costs nothing while it waits. Call it before you end your turn whenever a job you need still runs. With until "any" you get the first result and can go on with it while the others work.`;
+export const AGENTS_WAIT = `Waits until jobs have ended and returns their results. Waiting costs nothing. Call it before you end your turn whenever a job you need is still running. With until "any" you get the first result and can act on it while the others work.`;
 
-export const AGENTS_MESSAGE = `Sends a job its next prompt. A running job gets it after its current turn (with interrupt: at once); an ended one wakes up in its own session with its files and its memory of what it did. Use it to steer, correct or continue a job instead of starting a new one. The answer says whether the project has changed since the job took its files; with update: true they are brought up to date first.`;
+export const AGENTS_MESSAGE = `Sends a job its next prompt. A running job gets it after its current turn (with interrupt: at once); an ended one wakes up in its own session with its files and its memory. Use it to steer, correct or continue a job instead of starting a new one. The answer says whether the project has changed since the job took its files; with update: true they are brought up to date first.`;
 
 export const AGENTS_CANCEL = `Cancels jobs: stops their model and commands and ends their sandboxes. Their files are kept in a snapshot. Jobs that have ended are left as they are.`;
 
-export const AGENTS_COLLECT = `Brings a job's changes to the user's repository, on whichever state it is: running, finished or parked. Mode "branch" (default) makes the git branch agents/<job id>: the tree the job started from plus its commits; working tree, index and current branch stay as they are. Mode "patch" writes a file for git apply. Mode "files" copies files into a folder of the project, ignored and untracked ones too when paths name them: results, models, logs; without paths, what the job changed. It never writes over anything: the default folder gets a number when it is in use, one named by "into" must be new or empty. Instructions for agents (AGENTS.md and the like) stay behind unless paths name the very file. The answer names what was left out and, under "Attention", what tools run or obey by themselves: read that first. Branch and patch say whether the changes go onto the project as it is now, and which other jobs changed the same files. Look at the branch before you merge it: a job's work is a proposal.`;
+export const AGENTS_COLLECT = `Brings a job's changes to the user's repository, whatever its state: running, finished or parked. Mode "branch" (default) makes the git branch agents/<job id>: the tree the job started from plus its commits; working tree, index and current branch stay as they are. Mode "patch" writes a file for git apply. Mode "files" copies files into a folder of the project, ignored and untracked ones too when paths name them: results, models, logs; without paths, what the job changed. It never overwrites anything: the default folder gets a number when it exists, a folder named by "into" must be new or empty. Instructions for agents (AGENTS.md and the like) stay behind unless paths name the exact file. The answer names what was left out and, under "Attention", files that tools run or obey unasked: read those first. Branch and patch say whether the changes apply to the project as it is now, and which other jobs changed the same files. Look at the branch before you merge it: a job's work is a proposal.`;
 
-export const SANDBOX_SNAPSHOT = `Freezes the files of a job's sandbox so that new tasks can start from them ("from" in agents_start), any number of times. Running processes are not kept. Works on running, finished and parked jobs.`;
+export const SANDBOX_SNAPSHOT = `Freezes the files of a job's sandbox so that any number of new tasks can start from them ("from" in agents_start). Running processes are not kept. Works on running, finished and parked jobs.`;
 
 export const SANDBOX_EXEC = `Runs a shell command in your sandbox and returns its output and exit code. The command's time limit (timeout_seconds, default 120) stops the command, never the sandbox. Long output is cut in the middle and the full log's path is given. Set background for servers and long runs: you get a process id for sandbox_process.`;
 
-export const SANDBOX_PROCESS = `Looks after a background process of your sandbox: returns its new output and, once it has ended, its exit code. Can wait for it, send it input or a signal.`;
+export const SANDBOX_PROCESS = `Checks on a background process of your sandbox: returns its new output and, once it has ended, its exit code. Can also wait for it, or send it input or a signal.`;
 
 export const SANDBOX_READ = `Reads a text file of your sandbox, with line numbers, or lists a directory.`;
 
-export const SANDBOX_WRITE = `Writes a whole file in your sandbox, making its folders.`;
+export const SANDBOX_WRITE = `Writes a whole file in your sandbox and creates its folders.`;
 
-export const SANDBOX_EDIT = `Replaces an exact piece of text in a file of your sandbox. It must occur exactly once, unless replace_all is set.`;
+export const SANDBOX_EDIT = `Replaces an exact text in a file of your sandbox. The text must occur exactly once unless replace_all is set.`;
 
-export const JOB_REPORT = `Reports on your job to whoever watches: a short status in your own words and numeric metrics, with the step they belong to. Report when a phase begins and whenever a number that matters is known.`;
+export const JOB_REPORT = `Reports on your job to whoever watches: a short status in your own words and numeric metrics, with the step they belong to. Report when a phase begins and whenever you have a number that matters.`;

@@ -4,22 +4,22 @@ import { oneLine } from "../shared/plain-text.ts";
 
 export interface WorkerFacts {
   readonly job: Job;
-  /** false where the user has taken the walls of local sandboxes away. */
+  /** false where the user has switched off the isolation of local sandboxes. */
   readonly isIsolated: boolean;
-  /** Of its live sandbox; null when it has none at the moment. */
+  /** The job's live sandbox; null when it has none now. */
   readonly sandbox: { readonly workdir: string; readonly home: string; readonly notes: readonly string[] } | null;
   readonly skills: readonly { readonly name: string; readonly content: string; readonly folder: string }[];
-  /** System text of the agent, where a user defined one. */
+  /** System text of an agent that the user defined. */
   readonly agentPrompt: string | null;
 }
 
-/** A note may name files, whose names are anybody's. */
+/** Characters. A note may name files, whose names anybody may have chosen. */
 const NOTE_LIMIT = 2_000;
 
-/** The whole system text of a job's session: the host's own speaks of the user's machine and is not in it. */
+/** The whole system text of a job's session. The host's own text describes the user's machine, so it is left out. */
 export function renderWorkerBlock(facts: WorkerFacts): string {
   const { job, sandbox, skills, agentPrompt } = facts;
-  const parts = [facts.isIsolated ? `${ALONE} ${WALLS} ${WORKER}` : `${ALONE} ${NO_WALLS} ${WORKER}`];
+  const parts = [facts.isIsolated ? `${ALONE} ${ISOLATED} ${WORKER}` : `${ALONE} ${NOT_ISOLATED} ${WORKER}`];
   if (sandbox) {
     const notes = sandbox.notes.map((note) => `\n- ${oneLine(note, NOTE_LIMIT)}`).join("");
     parts.push(`Your sandbox: working directory ${sandbox.workdir}, home ${sandbox.home}.${notes}`);
@@ -42,13 +42,13 @@ const PROJECT = `The working directory holds the project's files as they were wh
 
 const ALONE = "You are an agent working alone on one delegated job.";
 
-const WALLS =
+const ISOLATED =
   "You have a sandbox: an isolated Linux machine of your own. Everything you do happens there, through sandbox_exec, sandbox_process, sandbox_read, sandbox_write and sandbox_edit. You cannot reach the user's machine or files, and";
 
-const NO_WALLS =
-  "What is called your sandbox is a folder on the user's own machine, WITHOUT isolation: your commands run there as the user and can reach and change all that is the user's. Work with sandbox_exec, sandbox_process, sandbox_read, sandbox_write and sandbox_edit, keep to your working directory, and touch nothing outside of it: you were not asked to, and";
+const NOT_ISOLATED =
+  "What is called your sandbox is a folder on the user's own machine, WITHOUT isolation: your commands run there as the user and can reach and change everything of the user's. Work with sandbox_exec, sandbox_process, sandbox_read, sandbox_write and sandbox_edit, keep to your working directory, and touch nothing outside it: you were not asked to, and";
 
-const WORKER = `nobody answers questions: decide for yourself, and say in the end what you assumed.
+const WORKER = `nobody answers questions: decide for yourself, and say at the end what you assumed.
 
 - Work in the working directory. Relative paths are relative to it. Files you leave there can be snapshotted and reused.
 - Long commands: raise timeout_seconds, or run them in the background and follow them with sandbox_process. Past its limit a command is stopped, your sandbox goes on.

@@ -39,7 +39,7 @@ export const agentsCollectTool = (deps: ToolDeps) =>
       const runtime = await deps.runtime();
       if (mode === "branch") {
         if (into !== undefined || paths.length > 0)
-          throw new PluginError("invalid_task", 'paths and into go with mode "patch" or "files".', {
+          throw new PluginError("invalid_task", '"paths" and "into" need mode "patch" or "files".', {
             retryable: false,
           });
         await askToEdit(call, job, null, `.git/refs/heads/agents/${job}`);
@@ -66,8 +66,8 @@ export const agentsCollectTool = (deps: ToolDeps) =>
   });
 
 /**
- * Whatever is written into the user's project or its repository is an edit, as the host's rules have it: who may edit
- * nothing makes no branch either. `target` is relative to the project; the host shows `filepath` in its question.
+ * Writing into the user's project or repository counts as an edit under the host's rules, so an agent that may not edit
+ * cannot make a branch either. `target` is relative to the project; the host shows `filepath` in its question.
  */
 const askToEdit = (call: ToolCall, job: string, root: string | null, target: string): Promise<void> =>
   requirePermission(call, "edit", [target], { job, filepath: root === null ? target : join(root, target), diff: "" });

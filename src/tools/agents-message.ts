@@ -16,7 +16,9 @@ export const agentsMessageTool = (deps: ToolDeps) =>
       update: z
         .boolean()
         .default(false)
-        .describe("Bring its files up to date with the project first: its changes are rebased, conflicts told to it."),
+        .describe(
+          "Bring its files up to date with the project first: its changes are rebased, and it is told of conflicts.",
+        ),
     },
     asks: ({ job }) => [job],
     async run(request, { sessionID }) {

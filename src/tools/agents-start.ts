@@ -11,18 +11,20 @@ import { requirePermission } from "./permission.ts";
 import type { ToolCall } from "./tool.ts";
 
 const taskSchema = z.strictObject({
-  description: z.string().trim().min(1).max(80).describe("What it is, in at most 80 characters; names it everywhere."),
+  description: z.string().trim().min(1).max(80).describe("Short name shown everywhere, at most 80 characters."),
   prompt: z
     .string()
-    .describe("The whole task. The job knows nothing else: give call, files to make, how to check, what to report."),
-  agent: z.string().optional().describe("Configured agent that does it; default sandbox_worker."),
+    .describe(
+      "The whole task. The job knows nothing else: give context, the files to make, how to check them, what to report.",
+    ),
+  agent: z.string().optional().describe("Configured agent that does the task; default sandbox_worker."),
   model: z.string().optional().describe('"provider/model"; default the agent\'s, else yours.'),
-  environment: z.string().optional().describe('Named environment its sandbox is made from; default "default".'),
+  environment: z.string().optional().describe('Named environment of its sandbox; default "default".'),
   gpu: z.string().optional().describe('GPUs, e.g. "T4", "H100:8"; "none" drops the environment\'s.'),
   from: z.string().optional().describe("Snapshot id or label to start from: the job finds those files in place."),
-  skills: z.array(z.string()).optional().describe("Names of skills whose text and folder the job gets."),
-  timeout_minutes: z.number().positive().optional().describe("Hard limit of its running time, minutes."),
-  max_usd: z.number().positive().optional().describe("Ceiling of its own spend, USD."),
+  skills: z.array(z.string()).optional().describe("Names of the skills whose text and folder the job gets."),
+  timeout_minutes: z.number().positive().optional().describe("Hard limit of its running time in minutes."),
+  max_usd: z.number().positive().optional().describe("Ceiling of its own spend in USD."),
 });
 
 export const agentsStartTool = (deps: ToolDeps) =>
@@ -30,7 +32,7 @@ export const agentsStartTool = (deps: ToolDeps) =>
     name: "agents_start",
     description: AGENTS_START,
     args: { tasks: z.array(taskSchema).min(1).describe("One job is started per task, all at once.") },
-    // One bad task must not stop the others, so tasks are checked one by one.
+    // Tasks are checked one by one, because a bad one must not stop the others.
     parse: z.strictObject({ tasks: z.array(z.unknown()).min(1, "at least one task is needed") }),
     async run({ tasks }, call) {
       const runtime = await deps.runtime();
@@ -64,32 +66,32 @@ export const agentsStartTool = (deps: ToolDeps) =>
   });
 
 /**
- * Asks for the jobs, and once for all GPUs of a call: allowed without a question unless the user has configured it. The
- * host's question names the permission alone, so what is wanted stands in the conversation meanwhile.
+ * Requires permission for the jobs, and once for all GPUs of the call. The host's question names only the permission, so
+ * the tasks are shown in the conversation while it is open.
  */
 async function askToStart(runtime: Runtime, tasks: readonly unknown[], call: ToolCall): Promise<void> {
-  const wishes = tasks.map((task) => toWish(task, runtime));
-  const gpus = wishes.flatMap(({ gpu }) => (gpu === null ? [] : [gpu]));
+  const wanted = tasks.map((task) => toWanted(task, runtime));
+  const gpus = wanted.flatMap(({ gpu }) => (gpu === null ? [] : [gpu]));
   const progress = call.progress();
   try {
     const title = `Wants to start ${tasks.length} ${tasks.length === 1 ? "job" : "jobs"}`;
-    const lines = wishes.map(({ description, agent, gpu }) => `- **${toMarkdown(description, 80)}** ${toMarkdown(`${agent}${gpu === null ? "" : ` · GPU ${gpu}`}`)}`); // biome-ignore format: one line
+    const lines = wanted.map(({ description, agent, gpu }) => `- **${toMarkdown(description, 80)}** ${toMarkdown(`${agent}${gpu === null ? "" : ` · GPU ${gpu}`}`)}`); // biome-ignore format: one line
     progress.show({ title, text: [`${title}:`, ...lines].join("\n"), metadata: {} });
-    await requirePermission(call, "agents_start", wishes.map(({ agent }) => agent)); // biome-ignore format: one line
+    await requirePermission(call, "agents_start", wanted.map(({ agent }) => agent)); // biome-ignore format: one line
     if (gpus.length > 0) await requirePermission(call, "gpu", gpus, { tasks: tasks.length });
   } finally {
     await progress.stop();
   }
 }
 
-/** What a task asks for, as far as it can be read. */
-function toWish(task: unknown, runtime: Runtime): { description: string; agent: string; gpu: string | null } {
+/** What an unchecked task asks for, as far as it can be read. */
+function toWanted(task: unknown, runtime: Runtime): { description: string; agent: string; gpu: string | null } {
   const { description, agent, gpu, environment } = (task ?? {}) as Record<string, unknown>;
-  const wanted = gpu ?? runtime.options.environments[typeof environment === "string" ? environment : "default"]?.gpu;
+  const wantedGpu = gpu ?? runtime.options.environments[typeof environment === "string" ? environment : "default"]?.gpu;
   return {
     description: typeof description === "string" ? description : "",
     agent: typeof agent === "string" ? agent : DEFAULT_AGENT,
-    gpu: typeof wanted === "string" && wanted.toLowerCase() !== "none" ? wanted : null,
+    gpu: typeof wantedGpu === "string" && wantedGpu.toLowerCase() !== "none" ? wantedGpu : null,
   };
 }
 

@@ -53,7 +53,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
     },
   });
 
-/** Nothing where sandboxes are not local, or where none can be made: a job says why. */
+/** Empty where sandboxes are not local, or cannot be made: then the jobs' errors say why. */
 async function lentBy(runtime: Runtime): Promise<LentPaths> {
   const nothing = { lent: [], refused: [] };
   if (runtime.providerName !== "local") return nothing;

@@ -26,7 +26,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         .positive()
         .max(MAX_SECONDS)
         .default(1800)
-        .describe("Longest wait, seconds (default 1800, at most 14400). The jobs go on after it."),
+        .describe("Longest wait in seconds (default 1800, at most 14400). The jobs go on afterwards."),
     },
     asks: ({ jobs = [] }) => jobs,
     async run({ jobs, until, timeout_seconds }, call) {

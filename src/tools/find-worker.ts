@@ -4,7 +4,7 @@ import type { Sandbox } from "../sandboxes/port.ts";
 import { PluginError } from "../shared/error-code.ts";
 import type { ToolDeps } from "./define-tool.ts";
 
-/** The job's session hides such tools; this holds where something has changed its rules. */
+/** A job's session hides forbidden tools already; this refusal holds even when its rules were changed. */
 export const forbiddenTool = (tool: string): PluginError =>
   new PluginError("not_found", `This job has no ${tool}: the user's permissions forbid it.`, { retryable: false });
 
@@ -14,7 +14,7 @@ export interface FoundWorker extends WorkerContext {
 }
 
 /**
- * Wall 4: the sandbox of the job that the calling session belongs to, and nothing else.
+ * Fourth layer of isolation: a job's tools reach the sandbox of the calling session's own job and nothing else.
  * @throws PluginError `not_found` for a session without a running job; there is no fallback
  */
 export async function findWorker(deps: ToolDeps, sessionID: string, tool: string): Promise<FoundWorker> {
@@ -22,7 +22,7 @@ export async function findWorker(deps: ToolDeps, sessionID: string, tool: string
   const worker = runtime.worker(sessionID);
   const job = worker?.sessionJobs.get(worker.jobID);
   if (!worker || !job) {
-    const message = `${tool} works only inside a job started with agents_start; this session is none.`;
+    const message = `${tool} works only inside a job started with agents_start; this session is not one.`;
     throw new PluginError("not_found", message, { retryable: false });
   }
   if (job.task.forbidden.includes(tool)) throw forbiddenTool(tool);

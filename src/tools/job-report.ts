@@ -8,7 +8,7 @@ import { findWorker } from "./find-worker.ts";
 
 const STATUS_LIMIT = 300;
 const NAME_LIMIT = 64;
-/** Names of metrics that one job keeps. Whoever watches reads a dozen. */
+/** Metric names kept per job; people read a dozen. */
 const METRICS_LIMIT = 100;
 
 export const jobReportTool = (deps: ToolDeps) =>
@@ -16,7 +16,7 @@ export const jobReportTool = (deps: ToolDeps) =>
     name: "job_report",
     description: JOB_REPORT,
     args: {
-      status: z.string().trim().max(STATUS_LIMIT).optional().describe("What you do now, in a few words."),
+      status: z.string().trim().max(STATUS_LIMIT).optional().describe("What you are doing now, in a few words."),
       metrics: z
         .record(
           z.string().min(1).max(NAME_LIMIT),
@@ -25,7 +25,7 @@ export const jobReportTool = (deps: ToolDeps) =>
           }),
         )
         .optional()
-        .describe('Numbers by name, e.g. { "val_bpb": 2.31 }; the newest of a name is shown.'),
+        .describe('Numbers by name, e.g. { "val_bpb": 2.31 }; the newest value of each name is shown.'),
       step: z.number().optional().describe("Step, epoch or iteration the metrics belong to."),
     },
     async run({ status: given, metrics: numbers, step }, { sessionID }) {
@@ -48,16 +48,18 @@ export const jobReportTool = (deps: ToolDeps) =>
         return { ...job, status: status ?? job.status, metrics: { ...job.metrics, ...Object.fromEntries(news) } };
       });
       const refused =
-        left.length === 0 ? "" : ` ${left.length} metrics were not kept: a job has at most ${METRICS_LIMIT} names.`;
+        left.length === 0
+          ? ""
+          : ` Metrics not kept: ${left.length}, because a job may have at most ${METRICS_LIMIT} metric names.`;
       return { title: status ?? "metrics", output: `Reported.${refused}`, metadata: { status, metrics, step } };
     },
   });
 
-/** Names stand in lines of others, so they are lines themselves. */
+/** A name is shown inside other lines, so it must be a single line. */
 function toName(name: string): string {
   const line = oneLine(name, NAME_LIMIT);
   if (line !== "") return line;
-  throw new PluginError("invalid_task", "The name of a metric has no character that can be seen.", {
+  throw new PluginError("invalid_task", "A metric name needs at least one visible character.", {
     retryable: false,
   });
 }

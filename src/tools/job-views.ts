@@ -2,7 +2,7 @@ import type { Job } from "../jobs/core/job.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { type JobView, toJobView } from "../views/job-view.ts";
 
-/** Jobs with what is known of them at the moment. */
+/** Views of jobs as they are now: place in the queue, running tool, pending requests. */
 export function viewJobs(runtime: Runtime, jobs: readonly Job[]): JobView[] {
   const now = runtime.clock.now();
   return jobs.map((job) =>

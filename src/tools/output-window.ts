@@ -1,16 +1,16 @@
 import { screenText } from "../shared/plain-text.ts";
 
-/** Kept of a long output: so many bytes and lines of its beginning and of its end. The host cuts at 51,200 and 2,000. */
+/** Kept of a long output, at its beginning and its end. OpenCode itself cuts at 51,200 bytes and 2,000 lines. */
 const HEAD_BYTES = 10_000;
 const TAIL_BYTES = 20_000;
 const SIDE_LINES = 700;
 
-/** The beginning and the end of an output of any length, in bounded memory. */
+/** Keeps the beginning and the end of an output of any length in bounded memory. */
 export interface OutputWindow {
   push(bytes: Uint8Array): void;
   /** Bytes pushed so far. */
   readonly totalBytes: number;
-  /** Everything, or head and tail around a line that says what is missing and where the whole is. */
+  /** The whole output, or its two ends around a line that says how much is missing and where the full log is. */
   render(logPath: string | null): { readonly text: string; readonly cut: boolean };
   /** The newest `lines` lines. */
   tail(lines: number): string;
@@ -29,7 +29,7 @@ export function createOutputWindow(): OutputWindow {
       const rest = room > 0 ? bytes.subarray(room) : bytes;
       if (rest.length === 0) return;
       tail = Buffer.concat([tail, rest.subarray(Math.max(0, rest.length - 2 * TAIL_BYTES))]);
-      // Trimmed only when twice too long: a copy per chunk would make small chunks quadratic.
+      // Trimmed only at twice the limit: copying for every small chunk would take quadratic time.
       if (tail.length > 2 * TAIL_BYTES) tail = Buffer.from(tail.subarray(tail.length - TAIL_BYTES));
     },
     get totalBytes() {
@@ -61,7 +61,7 @@ export function createOutputWindow(): OutputWindow {
   };
 }
 
-/** Cut as bytes: what is no text decodes to more bytes than it had, and they would be miscounted. */
+/** Cuts bytes, not text: invalid UTF-8 decodes to more bytes than it had, which would be miscounted. */
 function firstLines(bytes: Buffer, lines: number): Buffer {
   let end = -1;
   for (let line = 0; line < lines; line++) {
@@ -86,7 +86,7 @@ const notice = (what: string, logPath: string | null): string =>
   `[… ${what} cut${logPath === null ? "" : `; the full output is in ${logPath}`} …]`;
 
 /**
- * Cut characters at the borders become the replacement character; of redrawn lines the last state is shown, and no
- * escape codes: the log has them.
+ * Characters cut in half become the replacement character. Redrawn lines show their last state, and escape codes are
+ * dropped; the log keeps both.
  */
 const decode = (bytes: Uint8Array): string => screenText(new TextDecoder().decode(bytes));

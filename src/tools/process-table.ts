@@ -1,7 +1,7 @@
 import type { ExitStatus, SandboxProcess, SandboxSignal } from "../sandboxes/port.ts";
 import { createOutputWindow, type OutputWindow } from "./output-window.ts";
 
-/** A command left running in a sandbox. Its output is taken in all the time, so that it never blocks on a full pipe. */
+/** A command that runs in the background of a sandbox. Its output is read all the time, so it never blocks on a full pipe. */
 export interface BackgroundProcess {
   readonly id: string;
   readonly command: string;
@@ -10,13 +10,13 @@ export interface BackgroundProcess {
   takeOutput(): { readonly text: string; readonly cut: boolean };
   /** null while it runs. */
   exitStatus(): ExitStatus | null;
-  /** Resolves at the next output or the end. */
+  /** Resolves with the next output or the end. */
   next(): Promise<void>;
   write(input: string): Promise<void>;
   signal(signal: SandboxSignal): Promise<void>;
 }
 
-/** Background processes by job; forgotten with their sandbox. */
+/** Background processes by job, until their sandbox ends. */
 export interface ProcessTable {
   add(jobID: string, command: string, process: SandboxProcess): BackgroundProcess;
   get(jobID: string, id: string): BackgroundProcess | null;

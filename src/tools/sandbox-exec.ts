@@ -9,12 +9,12 @@ import { findWorker } from "./find-worker.ts";
 import { createOutputWindow, type OutputWindow } from "./output-window.ts";
 import type { Progress, ToolAnswer } from "./tool.ts";
 
-/** bash where the sandbox has it; stderr joined to stdout in the shell, so that their lines keep their order. */
+/** Uses bash where the sandbox has it. The shell merges stderr into stdout, so that their lines keep their order. */
 const SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';
 
-/** Between the polite signal and the final one. */
+/** Between SIGTERM and SIGKILL. */
 const GRACE_MS = 2_000;
-const LONGEST_SECONDS = 86_400;
+const MAX_SECONDS = 86_400;
 
 export const sandboxExecTool = (deps: ToolDeps) =>
   defineTool({
@@ -31,11 +31,11 @@ export const sandboxExecTool = (deps: ToolDeps) =>
       timeout_seconds: z
         .number()
         .positive()
-        .max(LONGEST_SECONDS)
+        .max(MAX_SECONDS)
         .default(120)
-        .describe("Time limit of a foreground command, seconds (default 120)."),
+        .describe("Time limit of a foreground command in seconds (default 120)."),
       background: z.boolean().default(false).describe("Leave it running and return a process id."),
-      tty: z.boolean().default(false).describe("Give it a terminal; returns a process id too."),
+      tty: z.boolean().default(false).describe("Give it a terminal; also returns a process id."),
       gpu: z.string().optional().describe("Not available yet: GPUs are given to whole jobs."),
     },
     isVerbatim: true,
@@ -78,7 +78,7 @@ export const sandboxExecTool = (deps: ToolDeps) =>
 
 interface CommandEnd {
   readonly status: ExitStatus;
-  /** Who stopped it, if it did not end by itself. */
+  /** Why it was stopped; null when it ended by itself. */
   readonly stopped: "timeout" | "abort" | null;
 }
 
@@ -89,7 +89,7 @@ interface FollowOptions {
   readonly onOutput: () => void;
 }
 
-/** Takes in a command's output to its end; past its time, or when the turn is stopped, its process group is killed. */
+/** Reads a command's output to its end. Past its time limit, or when the turn is stopped, its process group is killed. */
 async function follow(process: SandboxProcess, output: OutputWindow, options: FollowOptions): Promise<CommandEnd> {
   const { clock, signal } = options;
   let stopped: CommandEnd["stopped"] = null;
@@ -97,7 +97,7 @@ async function follow(process: SandboxProcess, output: OutputWindow, options: Fo
   const stop = (why: "timeout" | "abort") => {
     if (stopped) return;
     stopped = why;
-    void process.signal("SIGTERM").catch(() => {}); // the SIGKILL that follows is the one that counts
+    void process.signal("SIGTERM").catch(() => {}); // the SIGKILL that follows is decisive
     cancelKill = clock.after(GRACE_MS, () => void process.signal("SIGKILL").catch(() => {}));
   };
   const onAbort = () => stop("abort");
@@ -145,5 +145,5 @@ function describeEnd(status: ExitStatus, stopped: CommandEnd["stopped"], timeout
   if (stopped === "abort") return "[stopped: the turn was interrupted]";
   if (status.kind === "exited") return `[exit code ${status.code}]`;
   if (status.kind === "signalled") return `[killed by ${status.signal}]`;
-  return `[its exit status is unknown: ${status.reason}]`;
+  return `[exit status unknown: ${status.reason}]`;
 }

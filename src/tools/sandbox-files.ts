@@ -1,9 +1,9 @@
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
 
-/** Largest file the file tools take in: enough for any source, small enough for memory. */
+/** Largest file the file tools read: enough for any source file, small enough for memory. */
 export const FILE_LIMIT_BYTES = 10 * 1024 * 1024;
 
-/** A whole text file. @throws FileError when it is missing, too large, or no text */
+/** Reads a whole text file. @throws FileError when it is missing, too large, or not UTF-8 */
 export async function readText(sandbox: Sandbox, path: string): Promise<string> {
   const bytes = await sandbox.readFile(path, { offset: 0, maxBytes: FILE_LIMIT_BYTES + 1 });
   if (bytes.length > FILE_LIMIT_BYTES) {
@@ -13,7 +13,7 @@ export async function readText(sandbox: Sandbox, path: string): Promise<string> 
     );
   }
   try {
-    // ignoreBOM keeps a byte order mark, so that an edit writes back what it did not change
+    // ignoreBOM keeps a byte order mark, so that an edit leaves it in place
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
     throw new FileError("file_failed", `${path} is not UTF-8 text (${bytes.length} bytes); use sandbox_exec on it.`, {

@@ -17,7 +17,7 @@ const SIGNALS = [
   "SIGCONT",
 ] as const;
 
-/** After input or a signal the answer is worth a moment's wait. */
+/** Waits this long for a reaction to input or a signal. */
 const REACTION_MS = 300;
 
 export const sandboxProcessTool = (deps: ToolDeps) =>
@@ -26,9 +26,9 @@ export const sandboxProcessTool = (deps: ToolDeps) =>
     description: SANDBOX_PROCESS,
     args: {
       process: z.coerce.string().describe("Process id, as sandbox_exec returned it."),
-      input: z.string().optional().describe('Text for its standard input; end lines with "\\n".'),
+      input: z.string().optional().describe('Text for its standard input; end each line with "\\n".'),
       signal: z.enum(SIGNALS).optional().describe("Signal for its process group."),
-      wait_seconds: z.number().min(0).max(3600).default(0).describe("Longest wait for its end, seconds."),
+      wait_seconds: z.number().min(0).max(3600).default(0).describe("Longest wait for its end, in seconds."),
     },
     isVerbatim: true,
     async run({ process: id, input, signal, wait_seconds }, call) {

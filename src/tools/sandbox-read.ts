@@ -17,7 +17,7 @@ export const sandboxReadTool = (deps: ToolDeps) =>
     args: {
       path: z.string().min(1).describe("File or directory; relative to the working directory, or absolute."),
       offset: z.number().int().min(1).default(1).describe("First line, from 1."),
-      limit: z.number().int().min(1).max(1_500).default(1_000).describe("Lines at most."),
+      limit: z.number().int().min(1).max(1_500).default(1_000).describe("Most lines to return."),
     },
     isVerbatim: true,
     async run({ path, offset, limit }, { sessionID }) {
@@ -43,8 +43,8 @@ function renderLines(path: string, text: string, offset: number, limit: number):
     shown.push(numbered);
   }
   const next = offset + shown.length;
-  const more = next <= lines.length ? `\n[${lines.length - next + 1} lines more; go on with offset ${next}]` : "";
-  const empty = lines.length === 0 ? "(empty file)" : `(the file has ${lines.length} lines)`;
+  const more = next <= lines.length ? `\n[${toLines(lines.length - next + 1)} more; go on with offset ${next}]` : "";
+  const empty = lines.length === 0 ? "(empty file)" : `(the file has ${toLines(lines.length)})`;
   return {
     title: path,
     output: shown.length > 0 ? `${shown.join("\n")}${more}` : empty,
@@ -52,9 +52,11 @@ function renderLines(path: string, text: string, offset: number, limit: number):
   };
 }
 
-/** Escape codes in a file are shown, not obeyed, by whoever watches. Tabs and ends of lines stay. */
+const toLines = (count: number): string => `${count} ${count === 1 ? "line" : "lines"}`;
+
+/** Makes control characters visible, so that no terminal obeys them. Tabs and line ends stay. */
 const showControls = (line: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are the point
   line.replace(/[\0-\x08\v\f\x0e-\x1f]/g, (one) => String.fromCharCode(0x2400 + one.charCodeAt(0)));
 
 async function listDirectory(sandbox: Sandbox, path: string): Promise<ToolAnswer> {

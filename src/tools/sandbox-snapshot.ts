@@ -8,10 +8,10 @@ import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { forbiddenTool } from "./find-worker.ts";
 import { requirePermission } from "./permission.ts";
 
-/** Tasks start from ids and labels alike, so none may pass for the other. */
+/** A task's `from` takes ids and labels, so a label must not look like an id. */
 const LIKE_AN_ID = /^(?:im-|sb-|snap_|job_|ses_)/i;
 
-/** What models write who mean no snapshot at all: a job would hand its files to every such task. */
+/** Words models write for "no snapshot". As a label such a word would give this job's files to all those tasks. */
 const LIKE_NOTHING = /^(?:none|null|nil|undefined|false|default)$/i;
 
 export const sandboxSnapshotTool = (deps: ToolDeps) =>
@@ -19,17 +19,17 @@ export const sandboxSnapshotTool = (deps: ToolDeps) =>
     name: "sandbox_snapshot",
     description: SANDBOX_SNAPSHOT,
     args: {
-      job: z.string().optional().describe("Job id; inside a job its own."),
+      job: z.string().optional().describe("Job id; inside a job, its own if left out."),
       label: z
         .string()
         .regex(
           /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
           "English letters, digits, '.', '_' and '-', the first a letter or digit, at most 64 characters",
         )
-        .refine((label) => !LIKE_AN_ID.test(label), "it looks like an id; give it a name of its own")
-        .refine((label) => !LIKE_NOTHING.test(label), "it stands for no snapshot; give it a name of its own")
+        .refine((label) => !LIKE_AN_ID.test(label), "it looks like an id; choose another name")
+        .refine((label) => !LIKE_NOTHING.test(label), "it stands for no snapshot; choose another name")
         .optional()
-        .describe("A name to start tasks from. It stays the job's: given again it names the newer snapshot."),
+        .describe("A name to start tasks from. It belongs to the job: used again, it names the newer snapshot."),
       path: z.string().min(1).optional().describe("Only this directory; the whole file system when left out."),
     },
     async run({ job, label, path }, call) {
@@ -42,7 +42,7 @@ export const sandboxSnapshotTool = (deps: ToolDeps) =>
       const refuse = (message: string) => new PluginError("not_found", message, { retryable: false });
       if (jobID === undefined) throw refuse("Name the job whose files are to be frozen.");
       if (worker && jobID !== worker.jobID) throw refuse(`A job can freeze only itself, not ${jobID}.`);
-      if (!worker) await requirePermission(call, "sandbox_snapshot", [jobID]); // a job never asks
+      if (!worker) await requirePermission(call, "sandbox_snapshot", [jobID]); // nobody answers in a job
       const orchestrator = worker?.sessionJobs.orchestrator ?? sessionID;
       const request = { job: jobID, label: label ?? null, path: path ?? null };
       const { snapshot: taken, labelOwner } = await snapshotJob(runtime, orchestrator, request);
@@ -51,7 +51,7 @@ export const sandboxSnapshotTool = (deps: ToolDeps) =>
       const refused =
         labelOwner === null
           ? ""
-          : `, without the label "${label}": that is ${labelOwner}'s, which gave it first and keeps it. For a name of its own freeze again with another label`;
+          : `, without the label "${label}": that is ${labelOwner}'s, which gave it first and keeps it. To name this snapshot, take it again with another label`;
       return {
         title: `${snapshot.id}${named}`,
         output: [

@@ -10,7 +10,7 @@ export const sandboxWriteTool = (deps: ToolDeps) =>
     description: SANDBOX_WRITE,
     args: {
       path: z.string().min(1).describe("File; relative to the working directory, or absolute."),
-      content: z.string().describe("All of its text."),
+      content: z.string().describe("The whole text of the file."),
     },
     async run({ path, content }, { sessionID }) {
       const { sandbox } = await findWorker(deps, sessionID, "sandbox_write");

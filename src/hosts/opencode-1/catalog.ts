@@ -5,9 +5,8 @@ import { forbiddenToJobsOf, notHeldInSandbox, type UserRules } from "./permissio
 import { projectOfSkill, projectPlaces } from "./skill-origin.ts";
 
 /**
- * Agents, models and skills that tasks may name, as the host knows them now.
- * @param opened the folders that are open in the host, absolute
- * @param userRules as the user's configuration has them
+ * Agents, models and skills that tasks may name, as OpenCode knows them now.
+ * @param opened folders that are open in OpenCode, absolute
  */
 export async function readCatalog(
   client: HostClient,

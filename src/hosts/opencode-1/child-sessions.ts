@@ -6,7 +6,7 @@ import { JOB_MARK } from "../shared/job-sessions.ts";
 import { describe, type HostClient, unwrap } from "./host-client.ts";
 import { jobSessionRules } from "./worker-agent.ts";
 
-/** The last assistant message decides; a few more are read because compaction adds messages of its own. */
+/** Messages. The last assistant message decides; a few more are read because compaction adds its own. */
 const READ_LIMIT = 10;
 
 /**
@@ -19,13 +19,13 @@ export function createChildSessions(
   requireSupported: () => Promise<void>,
 ): ChildSessions {
   async function send({ sessionID, messageID, agent, model, text }: PromptRequest): Promise<void> {
-    // Never `tools`: it would replace the session's rules. Never file parts: the host would read them itself.
+    // Never `tools`: it would replace the session's rules. Never file parts: OpenCode would read them from this machine.
     const sent = client.session.promptAsync({
       sessionID,
       messageID,
       agent,
       ...(model !== null && { model: toModelRef(model) }),
-      // With its part's id fixed too, a repeated prompt is the same prompt: nothing runs twice.
+      // With a fixed part id too, OpenCode takes a repeated prompt for the same one: nothing runs twice.
       parts: [{ id: messageID.replace(/^msg/, "prt"), type: "text", text }],
     });
     await unwrap(sent, "prompt_failed", `prompt the session ${sessionID}`);
@@ -43,7 +43,7 @@ export function createChildSessions(
       return (await unwrap(created, "session_create_failed", `create the child session of ${jobID}`)).id;
     },
     prompt: send,
-    tell: send, // a prompt to a busy session is stored, and read at the loop's next step
+    tell: send, // a busy session reads a stored prompt at its next step
     async read(sessionID, fromMessageID): Promise<Transcript> {
       const doing = `read the session ${sessionID}`;
       const [messages, session, statuses] = await Promise.all([
@@ -66,7 +66,7 @@ export function createChildSessions(
   };
 }
 
-/** `provider/model` as the host's prompts take it; a model's own name may contain slashes. */
+/** `provider/model` as OpenCode's prompts take it; a model's own name may contain slashes. */
 export function toModelRef(model: string): { providerID: string; modelID: string } {
   const slash = model.indexOf("/");
   return { providerID: model.slice(0, slash), modelID: model.slice(slash + 1) };

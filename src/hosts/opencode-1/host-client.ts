@@ -20,7 +20,7 @@ export function createHostClient(input: Pick<PluginInput, "client">): HostClient
   return createOpencodeClient({ ..._client.getConfig() });
 }
 
-/** What a call answered, or a `PluginError` that says what was attempted. Calls of the client resolve with their errors. */
+/** The data of a call. The client resolves with errors; they become a `PluginError` that says what was attempted. */
 export async function unwrap<T>(
   call: Promise<{ data?: T; error?: unknown }>,
   code: ErrorCode,
@@ -38,9 +38,9 @@ export async function unwrap<T>(
   return answer.data as NonNullable<T>;
 }
 
-/** The host's errors are `{ name, data: { message } }`, `{ _tag, … }`, or plain Errors. */
+/** OpenCode's errors are `{ name, data: { message } }`, `{ _tag, … }`, or plain Errors. */
 export function describe(error: unknown): string {
-  return firstLine(reasonOf(error)); // some carry the stack of the host's own code
+  return firstLine(reasonOf(error)); // some carry a stack of OpenCode's code
 }
 
 const firstLine = (text: string): string => text.split("\n", 1)[0] ?? "";

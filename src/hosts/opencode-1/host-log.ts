@@ -2,7 +2,7 @@ import type { PluginInput } from "@opencode-ai/plugin";
 import type { Log } from "../../shared/log.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 
-/** Our lines in OpenCode's own log; the console would draw over the terminal UI. */
+/** Writes to OpenCode's own log; the console would draw over the terminal UI. */
 export const hostLog =
   (client: PluginInput["client"]): Log =>
   (level, message, fields = {}) => {
@@ -11,7 +11,7 @@ export const hostLog =
     void client.app.log({ body }).catch(() => {});
   };
 
-/** The log has a line for each entry, and a reason may quote a job: nobody else begins a line in it. */
+/** A reason may quote a job, which must not begin a line of the log. */
 const onOneLine = (fields: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [name, typeof value === "string" ? oneLine(value, 2_000) : value]),

@@ -2,14 +2,14 @@ import type { Log } from "../../shared/log.ts";
 import type { JobSessions } from "../shared/job-sessions.ts";
 import type { HostClient } from "./host-client.ts";
 
-/** Whether to go on after three equal calls is all that a job may be asked; what it may do is settled. */
-const GO_ON = "doom_loop";
+/** OpenCode's question whether to go on after three equal calls: the only one allowed, since it is about no access. */
+const LOOP_PERMISSION = "doom_loop";
 
-const REFUSAL = "Nobody answers in a job. Decide for yourself with what you have, and say in the end what you assumed.";
+const REFUSAL = "Nobody answers in a job. Decide for yourself with what you have, and say at the end what you assumed.";
 
 /**
- * Answers what the host asks in sessions of jobs, at once: many clients show nobody those questions, and a job that
- * waits for an answer waits until it counts as stalled. Agents of the user's own may have rules that ask.
+ * Answers questions in sessions of jobs at once. Many clients do not show those questions, and a job that waits for an
+ * answer would wait until it counts as stalled. A user's own agents may have rules that ask.
  */
 export function createJobQuestions(
   client: Pick<HostClient, "permission" | "question">,
@@ -18,11 +18,11 @@ export function createJobQuestions(
 ) {
   async function answer(type: string, requestID: string, permission: unknown): Promise<void> {
     if (type === "question.asked") await client.question.reject({ requestID });
-    else if (permission === GO_ON) await client.permission.reply({ requestID, reply: "once" });
+    else if (permission === LOOP_PERMISSION) await client.permission.reply({ requestID, reply: "once" });
     else await client.permission.reply({ requestID, reply: "reject", message: REFUSAL });
   }
 
-  /** The hook is not awaited, so nothing may be thrown into it. */
+  /** Never rejects: OpenCode does not await its listeners. */
   return async (type: string, properties: Readonly<Record<string, unknown>>): Promise<void> => {
     if (type !== "permission.asked" && type !== "question.asked") return;
     const { id, sessionID, permission } = properties;

@@ -9,20 +9,20 @@ export interface PartAddress {
   readonly callID: string;
 }
 
-/** More often nobody can read it, and every update is stored and sent to every client. */
+/** Nobody reads faster, and every update is stored and sent to every client. */
 const INTERVAL_MS = 250;
 
-const REMOVE_MS = 150;
+/** Lets the request that carries the tool's result go first. */
+const REMOVE_DELAY_MS = 150;
 
-/** Ends the ids of the text parts that we show while a tool runs. */
+/** Last characters of the ids of our live text parts. */
 const MARK = "paLivePart";
 
 /**
- * Shows what a running tool does. The host ignores `metadata()` of plugin tools, and its terminal UI shows neither
- * title nor metadata of a running one. So two parts are patched: the tool's own (title and metadata, for clients that
- * read them) and a text part of ours below it, which every interface draws, and which is deleted before the tool
- * returns. Updates come at most every `INTERVAL_MS`, the newest wins; none is sent after `stop`, for it would undo the
- * tool's result.
+ * Shows what a running tool does. OpenCode ignores `metadata()` of plugin tools, and its terminal UI shows neither title
+ * nor metadata of a running one. So this patches two parts: the tool's own (title and metadata, for clients that read
+ * them) and a text part of ours below it, which every interface draws and which is deleted once the tool ends. Updates
+ * are sent at most every `INTERVAL_MS`, the newest wins. None is sent after `stop`: it would undo the tool's result.
  * @source OpenCode 1.18.33, verified against the binary
  */
 export function createLivePart(
@@ -44,7 +44,7 @@ export function createLivePart(
     wanted = null;
     const { data } = await client.session.message({ sessionID, messageID });
     const part = data?.parts.find((one) => one.type === "tool" && one.callID === callID);
-    // A part that is still pending must not be written back: the call would be taken for aborted.
+    // Writing back a part that is still pending would abort the call.
     if (stopped || part?.type !== "tool" || part.state.status !== "running") return;
     const state = {
       ...part.state,
@@ -70,24 +70,23 @@ export function createLivePart(
       if (cancelTimer || stopped) return;
       cancelTimer = clock.after(INTERVAL_MS, () => {
         cancelTimer = null;
-        sending = sending.then(send).catch(() => {}); // a picture that could not be shown is no failure of the tool
+        sending = sending.then(send).catch(() => {}); // a view that could not be shown does not fail the tool
       });
     },
     async stop() {
       stopped = true;
       cancelTimer?.();
       await sending;
-      // Later: `hideLiveParts` keeps it from the model, and the request that carries the tool's result goes first.
       if (textPartID)
         clock.after(
-          REMOVE_MS,
+          REMOVE_DELAY_MS,
           () => void client.part.delete({ sessionID, messageID, partID: textPartID as string }).catch(() => {}),
         );
     },
   };
 }
 
-/** A picture left behind by a process that died must not reach the model as its own words. */
+/** Keeps live parts from the model, also one that a killed process left behind: it would read as the model's own words. */
 export function hideLiveParts(messages: readonly { parts: { id: string }[] }[]): void {
   for (const message of messages) {
     if (!message.parts.some(isLive)) continue;

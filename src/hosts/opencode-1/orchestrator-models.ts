@@ -6,7 +6,7 @@ export interface ModelRef {
   readonly modelID: string;
 }
 
-/** Which model each session runs on, so that jobs can run on the same by default. */
+/** The model of each session: by default its jobs run on the same one. */
 export interface OrchestratorModels {
   learn(sessionID: string, model: ModelRef): void;
   of(context: Pick<ToolCall, "sessionID" | "messageID">): Promise<string | null>;
@@ -20,7 +20,7 @@ export function createOrchestratorModels(client: HostClient): OrchestratorModels
   return {
     learn,
     async of({ sessionID, messageID }) {
-      // After a reload the message that started this turn was heard by the former instance.
+      // After a reload only the former instance heard the message that started this turn.
       if (!known.has(sessionID)) {
         const { data } = await client.session.message({ sessionID, messageID });
         if (data?.info.role === "assistant") learn(sessionID, data.info);

@@ -3,8 +3,8 @@ import { type HostClient, unwrap } from "./host-client.ts";
 import { forbiddenByOrchestrator, type UserRules } from "./permission-rules.ts";
 
 /**
- * Tools that no job has which this session starts: the user forbids to its agent, or to the session, what they do.
- * @throws PluginError when the host does not say: what is not known to be allowed is not
+ * Tools that jobs of this session do not get, because the user forbids what they do to the session or its agent.
+ * @throws PluginError when OpenCode does not say: what is not known to be allowed is forbidden
  */
 export async function forbiddenTo(
   { sessionID, agent }: Pick<ToolCall, "sessionID" | "agent">,

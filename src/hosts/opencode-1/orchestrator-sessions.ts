@@ -2,13 +2,13 @@ import type { Delivery, OrchestratorView, Trace } from "../../jobs/core/notice.t
 import type { OrchestratorSessions } from "../../jobs/core/ports.ts";
 import { type HostClient, unwrap } from "./host-client.ts";
 
-/** Enough to know who speaks in the session, and whether a message of ours was taken up. */
+/** Messages. Enough to know the session's agent and model, and whether a message of ours was taken up. */
 const READ_LIMIT = 20;
 
 type HostMessages = NonNullable<Awaited<ReturnType<HostClient["session"]["messages"]>>["data"]>;
 type HostMessage = HostMessages[number];
 
-/** The user's own sessions behind the port of the domain. */
+/** The user's own sessions in OpenCode 1 behind the port of the domain. */
 export function createOrchestratorSessions(client: HostClient): OrchestratorSessions {
   const newest = (sessionID: string, doing: string): Promise<HostMessages> =>
     unwrap(client.session.messages({ sessionID, limit: READ_LIMIT }), "prompt_failed", doing);
@@ -35,11 +35,11 @@ export function createOrchestratorSessions(client: HostClient): OrchestratorSess
       };
     },
     async post({ sessionID, messageID, text }) {
-      const speaker = speakerOf(await newest(sessionID, `read the session ${sessionID}`));
+      const current = agentAndModelOf(await newest(sessionID, `read the session ${sessionID}`));
       const sent = client.session.promptAsync({
         sessionID,
         messageID,
-        ...speaker, // without it the session would change to the default agent
+        ...current, // otherwise the session would change to the default agent
         parts: [{ id: messageID.replace(/^msg/, "prt"), type: "text", synthetic: true, text }],
       });
       await unwrap(sent, "prompt_failed", `tell the session ${sessionID} of its jobs`);
@@ -63,22 +63,22 @@ function toTrace(delivery: Delivery, message: HostMessage | undefined, newest: H
   const isAnswered = newest.some(
     ({ info }) =>
       info.role === "assistant" &&
-      info.summary !== true && // a compaction's
+      info.summary !== true && // of a compaction
       info.id > message.info.id &&
-      // An answer that was begun before the message was stored does not know of it.
+      // An answer begun before the message was stored does not know it.
       info.time.created >= message.info.time.created,
   );
   return isAnswered ? "arrived" : "unanswered";
 }
 
-/** Agent and model of the session, as the newest message of a conversation has them. */
-function speakerOf(messages: HostMessages) {
+/** Agent and model of the session, taken from its newest message. */
+function agentAndModelOf(messages: HostMessages) {
   const user = messages.findLast(({ info }) => info.role === "user")?.info;
   if (user?.role === "user") {
     const { providerID, modelID, variant } = user.model;
     return { agent: user.agent, model: { providerID, modelID }, ...(variant !== undefined && { variant }) };
   }
-  // A long turn has pushed its user's message out of what was read.
+  // In a long turn the user's message is older than the messages read here.
   const answer = messages.findLast(({ info }) => info.role === "assistant" && info.summary !== true)?.info;
   if (answer?.role !== "assistant") return {};
   const { agent, providerID, modelID, variant } = answer;

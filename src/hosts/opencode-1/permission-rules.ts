@@ -1,8 +1,8 @@
 import { DEFAULT_AGENT } from "../../jobs/core/task.ts";
 
 /*
- * What the user forbids to an agent is forbidden to its jobs. OpenCode's rules name its own tools, and the last one that
- * matches decides; a job's tools stand for them in the sandbox.
+ * What the user forbids to an agent is forbidden to its jobs. OpenCode's rules name OpenCode's tools, and the last
+ * matching rule decides; each tool of a job stands for one of them.
  */
 
 export interface Rule {
@@ -11,7 +11,7 @@ export interface Rule {
   readonly action: "allow" | "ask" | "deny";
 }
 
-/** Rules as the user wrote them, before ours: of all agents, and of single ones. */
+/** Rules as the user wrote them, without ours: for all agents, and for single ones. */
 export interface UserRules {
   readonly all: readonly Rule[];
   readonly agents: Readonly<Record<string, readonly Rule[]>>;
@@ -19,11 +19,11 @@ export interface UserRules {
 
 export interface HostAgent {
   readonly name: string;
-  /** As the host resolved them: its defaults, the user's, and ours. */
+  /** As OpenCode resolved them: its defaults, the user's rules, and ours. */
   readonly permission: readonly Rule[];
 }
 
-/** The permission of the host's that each tool of a job stands for; null where the host has nothing like it. */
+/** The OpenCode permission that governs each tool of a job; null where OpenCode has no such tool. */
 const STANDS_FOR: Readonly<Record<string, string | null>> = {
   sandbox_exec: "bash",
   sandbox_process: "bash",
@@ -35,7 +35,7 @@ const STANDS_FOR: Readonly<Record<string, string | null>> = {
   job_report: null,
 };
 
-/** A rule of a configuration is one action, or actions by pattern. */
+/** Rules of a configured permission: one action for everything, or actions by name and pattern. */
 export function toRules(permission: unknown): Rule[] {
   if (typeof permission === "string") return [{ permission: "*", pattern: "*", action: permission as Rule["action"] }];
   return Object.entries((permission ?? {}) as Record<string, unknown>).flatMap(([name, value]) =>
@@ -45,20 +45,20 @@ export function toRules(permission: unknown): Rule[] {
   );
 }
 
-/** Tools that a job has not, whose agent this is. */
+/** Tools that jobs of this agent do not get. */
 export function forbiddenToJobsOf(agent: HostAgent, user: UserRules): string[] {
   const own = ownRules(agent.name, user);
-  // The rules that the host has for our own worker are ours: they forbid all but the sandbox. "Nothing but these" for
-  // all agents of the user's does not mean it.
+  // OpenCode's rules for our own worker include ours, which forbid everything but the sandbox, so only the user's count.
+  // A user's `"*": "deny"` for all agents does not mean the worker.
   const ofWorker = [...user.all.filter(isNamed), ...(user.agents[DEFAULT_AGENT] ?? [])];
   const rules = agent.name === DEFAULT_AGENT ? ofWorker : agent.permission;
   return tools((tool, host) => decideOwn(own, tool) ?? decide(rules, host));
 }
 
 /**
- * Tools that a job has not because of the agent that starts it: what that agent is forbidden by name. "Nothing but
- * these" (`"*": "deny"`) is how a user makes an agent that only delegates, so it is not passed on; in the rules of a
- * session it is, as the host's own `task` does.
+ * Tools that jobs do not get because of the agent that starts them: what that agent is forbidden by name. A `"*": "deny"`
+ * of the agent is not passed on, because that is how a user makes an agent that only delegates. One of the session is,
+ * as OpenCode's own `task` does.
  */
 export function forbiddenByOrchestrator(agent: HostAgent, session: readonly Rule[], user: UserRules): string[] {
   const named = agent.permission.filter(isNamed);
@@ -70,7 +70,7 @@ export function forbiddenByOrchestrator(agent: HostAgent, session: readonly Rule
   );
 }
 
-/** Denials of single commands or files. They are about the user's machine, and nobody keeps them in a sandbox. */
+/** Denials of single commands or files. They are about the user's machine, and nothing enforces them in a sandbox. */
 export function notHeldInSandbox(agent: string, user: UserRules): string[] {
   const hosts = new Set(Object.values(STANDS_FOR));
   return ownRules(agent, user)
@@ -85,7 +85,7 @@ const ownRules = (agent: string, { all, agents }: UserRules): readonly Rule[] =>
 const tools = (isForbidden: (tool: string, host: string | null) => boolean): string[] =>
   Object.entries(STANDS_FOR).flatMap(([tool, host]) => (isForbidden(tool, host) ? [tool] : []));
 
-/** Whether the rules forbid a tool of ours by its own name; null when they do not speak of it. */
+/** Whether the rules forbid one of our tools by its own name; null when none names it. */
 function decideOwn(rules: readonly Rule[], tool: string): boolean | null {
   const rule = rules.findLast((one) => isNamed(one) && applies(one, tool));
   return rule ? rule.action === "deny" : null;
@@ -94,18 +94,18 @@ function decideOwn(rules: readonly Rule[], tool: string): boolean | null {
 const decide = (rules: readonly Rule[], host: string | null): boolean =>
   host !== null && rules.findLast((rule) => applies(rule, host))?.action === "deny";
 
-/** Whether a rule speaks of all that a tool may do, not only of single commands or files. */
+/** Whether a rule covers everything a tool may do, not only single commands or files. */
 const applies = ({ permission, pattern }: Rule, tool: string): boolean =>
   toExpression(permission).test(tool) && matchesAnything(pattern);
 
 const isNamed = ({ permission }: Rule): boolean => !matchesAnything(permission);
 
-/** A character that nobody has in a name, a path or a command. */
+/** A character that occurs in no name, path or command. */
 const PROBE = "\u{10fffd}";
 
 const matchesAnything = (pattern: string): boolean => toExpression(pattern).test(PROBE);
 
-/** @source OpenCode 1.18.33: `*` stands for any text, `?` for one character */
+/** `*` matches any text, `?` one character. @source OpenCode 1.18.33 */
 const toExpression = (pattern: string): RegExp =>
   new RegExp(
     `^${pattern

@@ -6,10 +6,10 @@ interface HostEvent {
   readonly properties: Record<string, unknown>;
 }
 
-/** What a host event means for a session; null for the many that mean nothing. Events are hints: reading decides. */
+/** The domain's event for an event of OpenCode; null for the many that matter to no session. Events are hints: reading decides. */
 export function toSessionEvent({ type, properties }: HostEvent): SessionEvent | null {
   const sessionID = properties.sessionID;
-  if (typeof sessionID !== "string") return null; // also errors of no session: they are the host's own
+  if (typeof sessionID !== "string") return null; // errors without a session are OpenCode's own
   switch (type) {
     case "session.status":
       return toStatusEvent(sessionID, properties.status as HostStatus);

@@ -30,7 +30,7 @@ describe("a job's file tools", () => {
       });
       expect(all.metadata).toEqual({ path: "a.txt", replaced: 2 });
       expect((await inside("sandbox_read", { path: "a.txt", offset: 2, limit: 1 })).output).toBe(
-        "2\t$&\n[1 lines more; go on with offset 3]",
+        "2\t$&\n[1 line more; go on with offset 3]",
       );
       expect(errorOf(await inside("sandbox_edit", { path: "a.txt", old_string: "three", new_string: "" }))?.code).toBe(
         "file_failed",
@@ -48,7 +48,7 @@ describe("a job's file tools", () => {
       expect((await inside("sandbox_read", { path: "empty" })).output).toBe("(empty file)");
       expect((await inside("sandbox_read", { path: "binary" })).output).toContain("not UTF-8");
       await inside("sandbox_write", { path: "one", content: "1" });
-      expect((await inside("sandbox_read", { path: "one", offset: 9 })).output).toBe("(the file has 1 lines)");
+      expect((await inside("sandbox_read", { path: "one", offset: 9 })).output).toBe("(the file has 1 line)");
     }),
   );
 });

@@ -55,7 +55,7 @@ describe("what a job reports", () => {
         expect(errorOf(await inside("job_report", { metrics }))?.code).toBe("invalid_task");
       const many = Object.fromEntries(Array.from({ length: 120 }, (_, index) => [`m${index}`, index]));
       expect((await inside("job_report", { metrics: many })).output).toBe(
-        "Reported. 23 metrics were not kept: a job has at most 100 names.",
+        "Reported. Metrics not kept: 23, because a job may have at most 100 metric names.",
       );
       expect(Object.keys(world.job(jobID).metrics).length).toBe(100);
       expect((await inside("job_report", { metrics: { m0: 7, up: 1 } })).output).toBe("Reported.");

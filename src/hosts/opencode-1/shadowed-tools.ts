@@ -1,0 +1,36 @@
+import type { HostClient } from "./host-client.ts";
+import { isJobTool } from "./worker-agent.ts";
+
+/** Tools of jobs whose name another plugin, the project or an MCP server uses too. */
+export interface ShadowedTools {
+  /** Takes in a tool definition. Before every model request OpenCode defines all tools but those of MCP servers. */
+  learn(tool: string, description: string): void;
+  /** In words, who may run in place of the tool; null when nobody does. */
+  ownerOf(tool: string): Promise<string | null>;
+}
+
+/**
+ * Of several tools with one name OpenCode runs the last: a later plugin's instead of ours, and an MCP server's, which
+ * it names `<server>_<tool>`, instead of any. A server `sandbox` with a tool `exec` would get the calls of every job.
+ * @source OpenCode 1.18.33, verified
+ */
+export function createShadowedTools(client: Pick<HostClient, "mcp">): ShadowedTools {
+  const descriptions = new Map<string, string>();
+  const definedTwice = new Set<string>();
+  return {
+    learn(tool, description) {
+      if (!isJobTool(tool)) return;
+      if ((descriptions.get(tool) ?? description) !== description) definedTwice.add(tool);
+      descriptions.set(tool, description);
+    },
+    async ownerOf(tool) {
+      if (definedTwice.has(tool)) return "another plugin or a tool of the project";
+      const [server, rest] = tool.split("_", 2);
+      if (server === undefined || rest === undefined) return null;
+      const { data } = await client.mcp.status().catch(() => ({ data: undefined }));
+      if (!data) return "an MCP server (OpenCode did not list its servers)";
+      const status = data[server]?.status;
+      return status === undefined || status === "disabled" ? null : `the MCP server "${server}"`;
+    },
+  };
+}
