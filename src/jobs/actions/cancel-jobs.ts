@@ -50,7 +50,7 @@ export async function cancelJobs(
       const unwinding = deps.runner.stop(id).then(() => deps.lifecycle.park(sessionJobs, id));
       const limit = { clock: deps.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };
       await within(unwinding, limit).catch((error: Error) => {
-        sessionJobs.update(id, (job) => withUnfinished(job, "its sandbox is not given up", error));
+        sessionJobs.update(id, (job) => withUnfinished(job, "its sandbox is not frozen and ended", error));
       });
     }),
   );

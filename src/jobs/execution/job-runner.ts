@@ -21,25 +21,25 @@ import type { TurnEnd } from "./turn-runner.ts";
 import { createJobTurns, type JobTurnsDeps, type TurnContext } from "./turns.ts";
 import type { Workers } from "./workers.ts";
 
-/** Runs admitted jobs: sandbox, child session, turns, end. A failure becomes the job's end and touches nothing else. */
+/** Runs admitted jobs: sandbox, child session, turns, end. A failure ends the job and affects nothing else. */
 export interface JobRunner {
   /** From `starting` to the job's end. Never rejects. */
   run(sessionJobs: SessionJobs, jobID: string): Promise<void>;
-  /** Whether this process runs the job, or still unwinds its run. */
+  /** Whether this process runs the job, or is still unwinding its run. */
   isRunning(jobID: string): boolean;
   /** Stops the current turn; the job goes on with its next one. */
   stopTurn(jobID: string): void;
   /** Unwinds the run of a job that was ended by someone else; resolves when that is done. No-op if the job is not running. */
   stop(jobID: string): Promise<void>;
-  /** What the job's deadlines depend on; null when it is not running, or is ending. */
+  /** What the job's deadlines depend on; null if it is not running here, or is ending. */
   progress(jobID: string): RunProgress | null;
   /** Stops a turn that went silent and prompts it once more. */
   retryTurn(jobID: string): void;
-  /** Tells the agent to come to an end; when its turn has ended, or is stopped, the job fails with `failure`. */
+  /** Tells the agent to finish. Once its turn has ended or is stopped, the job fails with `failure`. */
   wrapUp(jobID: string, text: string, failure: Failure): void;
-  /** Ends the job with `failure` now: its turn is stopped, its files and last text are kept. */
+  /** Fails the job with `failure` now: its turn is stopped, its files and its last text are kept. */
   giveUp(jobID: string, failure: Failure): void;
-  /** Resolves once a job that is ending has ended; at once for any other. */
+  /** Resolves when a job that is ending has ended; immediately for any other. */
   settled(jobID: string): Promise<void>;
 }
 
@@ -112,18 +112,18 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
     sessionJobs.update(jobID, move(run, end));
   }
 
-  /** Gives the sandbox up first, so that whoever hears of the job's end finds its snapshot. */
+  /** Freezes and ends the sandbox before the job, so that whoever learns of the job's end finds its snapshot. */
   async function rescue({ sessionJobs, jobID, sessionID, run }: TurnContext, failure: Failure): Promise<void> {
     run.phase = { kind: "stopping", stopFailure: failure };
-    await deps.sessions.abort(sessionID).catch(() => {}); // a late word to it may have started another loop
+    await deps.sessions.abort(sessionID).catch(() => {}); // a late message may have started another model loop
     const ended = move(run, { kind: "failed", failure, result: run.lastText });
     const parking = deps.lifecycle.park(sessionJobs, jobID, ended);
     const limit = { clock: deps.clock, limitMs: RESCUE_MS, doing: "Freezing and ending its sandbox" };
     await within(parking, limit).catch((error: Error) => {
-      deps.log("error", "a job's sandbox does not let itself be given up", { jobID, reason: error.message });
-      sessionJobs.update(jobID, (job) => withUnfinished(job, "its sandbox is not given up", error));
+      deps.log("error", "could not freeze and end a job's sandbox in time", { jobID, reason: error.message });
+      sessionJobs.update(jobID, (job) => withUnfinished(job, "its sandbox is not frozen and ended", error));
     });
-    sessionJobs.update(jobID, ended); // where there was nothing to park, or it does not end
+    sessionJobs.update(jobID, ended); // if there was nothing to park, or that failed
   }
 
   async function openSession(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<string> {
@@ -147,7 +147,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       const failure = toFailure(error, "sandbox_create_failed", `run ${jobID}`);
       deps.log("warn", "a job failed", { jobID, code: failure.code, reason: failure.message });
       sessionJobs.update(jobID, move(run, { kind: "failed", failure }));
-      // A turn that was to be taken up again never will be.
+      // A turn that was to be resumed never will be.
       if (isEnded(requireJob(sessionJobs, jobID).state)) sessionJobs.stopRunningTurns(jobID);
     } finally {
       if (runOf(jobID) === run) runs.delete(jobID);
@@ -166,7 +166,7 @@ export function createJobRunner(deps: JobRunnerDeps): JobRunner {
       const former = runs.get(jobID)?.done ?? Promise.resolve();
       const done = former
         .then(() => runJob(sessionJobs, jobID, run))
-        .catch((error) => deps.log("error", "a job's run broke", { jobID, reason: String(error) }));
+        .catch((error) => deps.log("error", "a job's run failed unexpectedly", { jobID, reason: String(error) }));
       runs.set(jobID, { run, done });
       return done;
     },

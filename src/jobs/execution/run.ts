@@ -1,14 +1,14 @@
 import type { Failure } from "../../shared/error-code.ts";
 import type { PromptRequest } from "../core/ports.ts";
 
-/** One passage of a job from `starting` to its end, or to the end of this process. */
+/** One run of a job: from `starting` to its end, or to the end of this process. */
 export interface Run {
-  /** A job may be ended and woken while an earlier run of it unwinds; the lease tells the runs apart. */
+  /** Tells runs of a job apart: it may be ended, woken and started again while an earlier run unwinds. */
   readonly leaseID: string | null;
   /** Unwinds the run: its job was ended, or interrupted, by someone else. */
   readonly abort: AbortController;
   phase: RunPhase;
-  /** Newest text of the model: the result of a job that is stopped. */
+  /** Latest text of the model: the result of a job that is stopped. */
   lastText: string;
 }
 
@@ -16,7 +16,7 @@ export interface Run {
 export interface OpenTurn {
   readonly abort: AbortController;
   readonly request: PromptRequest;
-  /** Its first prompt was stopped for silence. */
+  /** Whether its first prompt was stopped for silence. */
   readonly isRetry: boolean;
 }
 
@@ -25,7 +25,7 @@ export type RunPhase =
   | { readonly kind: "in_turn"; readonly turn: OpenTurn }
   /** The turn went silent and is being stopped, to be prompted once more. */
   | { readonly kind: "retrying_turn"; readonly turn: OpenTurn; readonly wrapUpFailure: Failure | null }
-  /** The agent was told to come to an end, and no further turn starts: when the one under way has ended, the job fails with `wrapUpFailure`. */
+  /** The agent was told to finish. No further turn starts; after the present one the job fails with `wrapUpFailure`. */
   | { readonly kind: "wrapping_up"; readonly turn: OpenTurn | null; readonly wrapUpFailure: Failure }
   /** The job fails with `stopFailure` as soon as its turn is at rest and its files are kept. */
   | { readonly kind: "stopping"; readonly stopFailure: Failure }
@@ -39,10 +39,10 @@ export const createRun = (leaseID: string | null): Run => ({
   lastText: "",
 });
 
-/** The turn under way; null also when nothing more is expected of it. */
+/** The turn under way; null between turns, and when the job is ending whatever the turn still brings. */
 export const openTurnOf = (phase: RunPhase): OpenTurn | null => ("turn" in phase ? phase.turn : null);
 
-/** Whether the job is to end, whatever its turn may still bring. */
+/** Whether the job is ending, whatever its turn still brings. */
 export const isEnding = ({ kind }: RunPhase): boolean => kind === "stopping" || kind === "sandbox_lost";
 
 /** A turn was prompted. @param phase one that is not ending */
@@ -58,18 +58,18 @@ export function withoutTurn(phase: RunPhase): RunPhase {
   return wrapUpFailure ? { kind: "wrapping_up", turn: null, wrapUpFailure } : { kind: "between_turns" };
 }
 
-/** The turn under way is to be prompted once more; no change between turns. */
+/** The turn under way is to be prompted once more. No change between turns. */
 export function toRetrying(phase: RunPhase): RunPhase {
   const turn = openTurnOf(phase);
   if (!turn) return phase;
   return { kind: "retrying_turn", turn, wrapUpFailure: "wrapUpFailure" in phase ? phase.wrapUpFailure : null };
 }
 
-/** The turn under way is not to be prompted once more after all. */
+/** The turn under way is not to be repeated after all. */
 export const toNotRetrying = (phase: RunPhase): RunPhase =>
   phase.kind === "retrying_turn" ? withTurn(phase, phase.turn) : phase;
 
-/** No change where the agent was told before, or the job is ending. */
+/** No change if the agent was told before, or the job is ending. */
 export function toWrappingUp(phase: RunPhase, wrapUpFailure: Failure): RunPhase {
   switch (phase.kind) {
     case "between_turns":

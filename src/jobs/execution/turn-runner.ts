@@ -5,7 +5,7 @@ import { decideTurn, type Transcript, type TurnDecision } from "../core/turn-out
 
 export type TurnEnd =
   | Extract<TurnDecision, { kind: "done" | "failed" }>
-  /** We stopped it: the job was cancelled, or a message interrupted it. */
+  /** The plugin stopped it: the job is ending, was cancelled, or a message interrupted the turn. */
   | { readonly kind: "stopped" };
 
 export interface TurnRunnerDeps {
@@ -13,21 +13,21 @@ export interface TurnRunnerDeps {
   readonly clock: Clock;
 }
 
-/** Without any event for so long the session is read all the same: events may be lost, the transcript is not. */
+/** Interval at which the session is read without any event: events may be lost, the transcript is not. */
 const POLL_MS = 15_000;
-/** How long a stopped model loop may take to come to rest before the next prompt is sent regardless. */
+/** How long to wait for a stopped model loop to come to rest; then the next prompt is sent regardless. */
 const STOP_MS = 5_000;
-/** What may have ended a turn, or changed what it costs. */
+/** Events that may mean the end of a turn, or a change of its cost. */
 const READ_AT: ReadonlySet<string> = new Set<SessionEvent["kind"]>(["touched", "error", "deleted", "step"]);
-/** A stopped loop shows idle before it is at rest. */
+/** A stopped model loop is reported idle a little before it is at rest. */
 const REST_MS = 250;
-/** So many readings in a row may fail, so far apart: a lost connection is no end of a turn. */
+/** Consecutive read failures tolerated before the turn is abandoned: a lost connection does not end it. */
 const READ_TRIES = 5;
 const READ_RETRY_MS = 1_000;
 
 /**
- * Prompts a child session and returns how that turn ended.
- * @param onTranscript gets every reading, for tokens and cost
+ * Prompts a child session and waits until that turn ends.
+ * @param onTranscript is called with every reading, for tokens and cost
  * @param signal stops the turn
  */
 export async function runTurn(
@@ -43,18 +43,18 @@ export async function runTurn(
   let failedReads = 0;
   let changed = false;
   let wakeUp: () => void = () => {};
-  const notice = () => {
+  const notify = () => {
     changed = true;
     wakeUp();
   };
   const unsubscribe = sessions.on((event) => {
     if (event.sessionID !== sessionID) return;
     if (event.kind === "error") errorSeen = event.message;
-    if (READ_AT.has(event.kind)) notice();
+    if (READ_AT.has(event.kind)) notify();
   });
-  signal.addEventListener("abort", notice);
+  signal.addEventListener("abort", notify);
 
-  /** Until something happens, or `limitMs` have passed. */
+  /** Waits until something happens or `limitMs` have passed. */
   const pause = async (limitMs: number): Promise<void> => {
     const waiting = new AbortController();
     wakeUp = () => waiting.abort();
@@ -84,10 +84,10 @@ export async function runTurn(
     return { kind: "failed", failure: toFailure(error, "prompt_failed", `follow the session ${sessionID}`) };
   } finally {
     unsubscribe();
-    signal.removeEventListener("abort", notice);
+    signal.removeEventListener("abort", notify);
   }
 
-  /** null when it failed and is worth another try. What can no longer be followed must not go on unseen. */
+  /** @returns null if it failed and should be tried again. A turn that can no longer be followed is stopped. */
   async function read(): Promise<Transcript | null> {
     try {
       const transcript = await sessions.read(sessionID, messageID);
@@ -96,7 +96,7 @@ export async function runTurn(
     } catch (error) {
       failedReads++;
       if (signal.aborted || failedReads < READ_TRIES) return null;
-      await sessions.abort(sessionID).catch(() => {}); // it may be gone altogether
+      await sessions.abort(sessionID).catch(() => {}); // the session may be gone
       throw error;
     }
   }
@@ -109,8 +109,9 @@ export async function runTurn(
 }
 
 /**
- * Stops a session's loop and waits until it is at rest, or no longer: a prompt to a busy session joins the old turn.
- * @returns the last reading; null when it cannot be read
+ * Stops a session's model loop and waits for it to come to rest, for at most `STOP_MS`: a prompt to a busy session would
+ * join the old turn.
+ * @returns the last reading; null if the session cannot be read
  */
 async function bringToRest(
   { sessions, clock }: TurnRunnerDeps,
@@ -119,7 +120,7 @@ async function bringToRest(
 ): Promise<Transcript | null> {
   const deadline = clock.now() + STOP_MS;
   let restSince: number | null = null;
-  await sessions.abort(sessionID).catch(() => {}); // it may be gone altogether; the reading below tells
+  await sessions.abort(sessionID).catch(() => {}); // if the session is gone, reading it fails below
   for (;;) {
     const transcript = await sessions.read(sessionID, messageID).catch(() => null);
     if (!transcript) return null;
@@ -131,10 +132,10 @@ async function bringToRest(
 }
 
 /**
- * Reads the session of a turn that a dead process left; a loop that still runs in it is stopped first.
- * @throws PluginError `restart_unrecoverable` when it cannot be read any more
+ * Reads the session of a turn that a dead process left, after stopping a model loop that still runs in it.
+ * @throws PluginError `restart_unrecoverable` if the session can no longer be read
  */
-export async function readLeft(
+export async function readUnfinished(
   deps: TurnRunnerDeps,
   sessionID: string,
   messageID: string,
@@ -148,7 +149,7 @@ export async function readLeft(
     } catch (cause) {
       if (attempt === READ_TRIES || signal.aborted) {
         const reason = cause instanceof Error ? cause.message : String(cause);
-        const message = `The session ${sessionID} cannot be taken up again: ${reason} Start a new job.`;
+        const message = `Could not resume the session ${sessionID} after a restart: ${reason} Start a new job.`;
         throw new PluginError("restart_unrecoverable", message, { cause, retryable: false });
       }
       await sleep(deps.clock, READ_RETRY_MS, signal);

@@ -5,7 +5,7 @@ import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import type { Turn } from "../store/session-store.ts";
 import { isEnding, type OpenTurn, type Run, withoutTurn, withTurn } from "./run.ts";
 import type { SessionActivity } from "./session-activity.ts";
-import { readLeft, runTurn, type TurnEnd, type TurnRunnerDeps } from "./turn-runner.ts";
+import { readUnfinished, runTurn, type TurnEnd, type TurnRunnerDeps } from "./turn-runner.ts";
 import { type UpdateFilesDeps, updateFiles } from "./update-files.ts";
 
 export interface JobTurnsDeps extends TurnRunnerDeps, UpdateFilesDeps {
@@ -23,13 +23,13 @@ export interface TurnContext {
 
 /** The turns of a run. Each is recorded before it is prompted, so that another process can take it up. */
 export function createJobTurns(deps: JobTurnsDeps) {
-  /** Brings the job's files to where the turn wants them. @returns what its agent is told before its prompt */
+  /** Updates the job's files, if the turn asks for that. @returns what to tell the agent before its prompt */
   const prepare = ({ sessionJobs, jobID, run }: TurnContext, { update }: Turn): Promise<string> =>
     update ? updateFiles(deps, sessionJobs, jobID, update, run.abort.signal) : Promise.resolve("");
 
   /**
-   * Takes up a turn that a dead process left: returns its end if it has one, else prompts it again.
-   * @param isInPlace the job's sandbox is the one it had when that process died
+   * Resumes a turn that a dead process left: returns its end if it has one, else prompts it again.
+   * @param isInPlace whether the job still has the sandbox it had when that process died
    */
   async function resume(
     context: TurnContext,
@@ -37,7 +37,7 @@ export function createJobTurns(deps: JobTurnsDeps) {
     isInPlace: boolean,
   ): Promise<TurnEnd> {
     const { sessionJobs, jobID, sessionID, run } = context;
-    const transcript = await readLeft(deps, sessionID, turn.messageID, run.abort.signal);
+    const transcript = await readUnfinished(deps, sessionID, turn.messageID, run.abort.signal);
     recordUse(sessionJobs, jobID, transcript);
     const decision = decideResumption(transcript, turn.messageID);
     if (decision.kind === "done") {
@@ -58,7 +58,7 @@ export function createJobTurns(deps: JobTurnsDeps) {
     const { agent, model } = requireJob(sessionJobs, jobID).task;
     const request: PromptRequest = { sessionID, messageID: deps.messageIDs(), agent, model, text };
     const turn: Turn = { ...asked, state: "running", messageID: request.messageID };
-    sessionJobs.saveTurn(turn); // before the prompt: after a crash the transcript can still be asked for this id
+    sessionJobs.saveTurn(turn); // before the prompt: after a crash the turn is found in the transcript by this id
     if (asked.messageID === null) sessionJobs.update(jobID, (job) => ({ ...job, turns: job.turns + 1 }));
     const open: OpenTurn = { abort: new AbortController(), request, isRetry };
     run.phase = withTurn(run.phase, open);
@@ -76,7 +76,7 @@ export function createJobTurns(deps: JobTurnsDeps) {
       if (run.phase.kind === "retrying_turn" && outcome.kind === "stopped" && !run.abort.signal.aborted) {
         return await prompt(context, turn, toGoOnAfterSilence(), true);
       }
-      // The turn of an interrupted job is taken up again.
+      // The turn of an interrupted job stays `running`: it will be resumed.
       if (requireJob(sessionJobs, jobID).state.kind !== "interrupted")
         sessionJobs.saveTurn({ ...turn, state: outcome.kind });
       return outcome;

@@ -7,21 +7,21 @@ import { type Connection, loadDriver, saysBusy, saysDamage } from "./driver.ts";
 import { createRowReader, damage, type RowReader } from "./rows.ts";
 import { inodeOf, setAside } from "./set-aside.ts";
 
-/** The little of SQLite that we use, over the runtime's own driver. */
+/** The part of SQLite that the stores use, over the runtime's own driver. */
 export interface Database extends RowReader, Pick<Connection, "run" | "close"> {
   /** Runs `body` in one immediate transaction: it holds the write lock from its first line. */
   transaction<T>(body: () => T): T;
-  /** Where damaged files went that lay here, as far as this process found them. */
+  /** New paths of the damaged files that this process has set aside from here. */
   damaged(): readonly string[];
 }
 
 export interface DatabaseOptions {
   readonly clock?: Pick<Clock, "now">;
-  /** Where it is not the file's own folder. */
+  /** Folder that must be private to the user; by default the file's own. */
   readonly stateDir?: string;
-  /** Called with every new, empty database in the transaction that makes it. */
+  /** Fills a new, empty database, in the transaction that makes its tables. */
   readonly onNew?: (database: Connection) => void;
-  /** Reads every row that will ever be read, at the opening: one that cannot be parsed is damage of the file. */
+  /** Reads all rows once when the file is opened: a row that cannot be parsed counts as damage of the file. */
   readonly check?: (rows: RowReader) => void;
 }
 
@@ -42,8 +42,8 @@ function useWriteAheadLog(opened: Connection): void {
 }
 
 /**
- * Opens a database file in WAL mode, making its folder, and brings it to the newest of `migrations`. A damaged file is
- * set aside, now or when it is found out, and an empty one takes its place: what was in it is lost, the rest goes on.
+ * Opens a database file in WAL mode, creates its folder, and applies the `migrations` that it lacks. A damaged file is
+ * set aside as soon as the damage is found, and an empty one takes its place: what was in it is lost, the rest goes on.
  * @throws PluginError `config_invalid` when the folder cannot be written, the runtime has no SQLite, or the file was
  * written by a newer version
  */
@@ -58,7 +58,7 @@ export async function openDatabase(
   let depth = 0;
   let { connection, inode } = openOrReplace();
 
-  /** @throws PluginError; what SQLite throws of a damaged file */
+  /** @throws PluginError; for a damaged file what SQLite throws */
   function open(): { connection: Connection; inode: number | null } {
     try {
       ensurePrivateFolder(stateDir, { mayBeLink: true });
@@ -72,11 +72,11 @@ export async function openDatabase(
     let opened: Connection | null = null;
     try {
       opened = driver(file);
-      // A second process may hold the lock for a moment; without this SQLite gives up at once.
+      // Another process may hold the lock for a moment; without this SQLite gives up at once.
       opened.run("PRAGMA busy_timeout = 10000");
-      refuseForeign(opened);
+      refuseOtherPrograms(opened);
       useWriteAheadLog(opened);
-      // WAL with NORMAL loses nothing when the process dies; a power cut may take the last commits, never the file.
+      // WAL with NORMAL loses nothing when the process dies; a power cut may lose the last commits, never the file.
       opened.run("PRAGMA synchronous = NORMAL");
       const rows = createRowReader(opened);
       const found = rows.get(z.object({ quick_check: z.string() }), "PRAGMA quick_check(1)")?.quick_check;
@@ -106,9 +106,9 @@ export async function openDatabase(
     }
   }
 
-  function putAside(found: number | null): void {
+  function putAside(damagedInode: number | null): void {
     try {
-      const path = found === null ? null : setAside(file, found, clock.now());
+      const path = damagedInode === null ? null : setAside(file, damagedInode, clock.now());
       if (path !== null) damaged.push(path);
     } catch (error) {
       throw unusable(file, error);
@@ -120,7 +120,7 @@ export async function openDatabase(
     ({ connection, inode } = openOrReplace());
   }
 
-  /** Runs `work`; a file that turns out to be damaged is replaced, and the next call finds the new one. */
+  /** Runs `work`. A file that turns out to be damaged is replaced, and the next call uses the new one. */
   function guarded<T>(work: () => T): T {
     try {
       return work();
@@ -138,7 +138,7 @@ export async function openDatabase(
     get: (row, sql, ...values) => guarded(() => createRowReader(connection).get(row, sql, ...values)),
     all: (row, sql, ...values) => guarded(() => createRowReader(connection).all(row, sql, ...values)),
     transaction(body) {
-      if (depth > 0) return body(); // part of the transaction that is under way
+      if (depth > 0) return body(); // part of the transaction under way
       const current = inodeOf(file);
       if (current !== null && current !== inode) reopen(); // another process has replaced it
       guarded(() => connection.run("BEGIN IMMEDIATE"));
@@ -149,7 +149,7 @@ export async function openDatabase(
         guarded(() => connection.run("COMMIT"));
         return result;
       } catch (error) {
-        if (connection === begun) connection.run("ROLLBACK"); // what was damaged is closed
+        if (connection === begun) connection.run("ROLLBACK"); // the connection to a damaged file is closed by now
         throw error;
       } finally {
         depth--;
@@ -163,20 +163,20 @@ export async function openDatabase(
   };
 }
 
-/** The last to close a file tidies up in it, which a damaged one may not bear. */
+/** The last connection to close a file cleans up in it, which fails where the file is damaged. */
 function closeAnyhow(connection: Connection | null): void {
   try {
     connection?.close();
   } catch {
-    // Nothing depends on it.
+    // Nobody uses this connection again.
   }
 }
 
-/** What SQLite writes beside the file. */
+/** Suffixes of the files that SQLite writes beside the database. */
 const BESIDE = ["-wal", "-shm", "-journal"];
 
-/** Before anything is written to it. Ours get their tables in one transaction with their version, perhaps just now. */
-function refuseForeign(connection: Connection): void {
+/** Before anything is written: the plugin's own tables are made in one transaction with their version. */
+function refuseOtherPrograms(connection: Connection): void {
   const isEmpty = connection.get("SELECT 1 FROM sqlite_schema LIMIT 1") === undefined;
   if (versionOf(connection) === 0 && !isEmpty) throw damage("another program's tables");
 }

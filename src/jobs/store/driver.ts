@@ -2,7 +2,7 @@ import { PluginError } from "../../shared/error-code.ts";
 
 export type SqlValue = string | number | null;
 
-/** An open database file. Synchronous: one statement costs microseconds. */
+/** An open database file. Synchronous: a statement takes microseconds. */
 export interface Connection {
   run(sql: string, ...values: SqlValue[]): void;
   get(sql: string, ...values: SqlValue[]): unknown;
@@ -30,7 +30,7 @@ export async function loadDriver(): Promise<(file: string) => Connection> {
   return (file) => toConnection(new DatabaseSync(file));
 }
 
-/** What SQLite says of a file that is no database, or no whole one: SQLITE_CORRUPT and SQLITE_NOTADB, in either driver. */
+/** Whether the file is damaged or no database at all: SQLITE_CORRUPT or SQLITE_NOTADB, as either driver reports it. */
 export function saysDamage(error: unknown): boolean {
   const { code, errcode } = error as { code?: unknown; errcode?: unknown };
   if (typeof errcode === "number") return [11, 26].includes(errcode & 0xff);
@@ -49,7 +49,7 @@ interface Statement {
   run(...values: SqlValue[]): unknown;
   get(...values: SqlValue[]): unknown;
   all(...values: SqlValue[]): unknown[];
-  /** Bun's only: until a statement is finalized its file is not closed, and its log stays beside it. */
+  /** Only in Bun: the file stays open, with its log beside it, until every statement is finalized. */
   finalize?(): void;
 }
 

@@ -4,19 +4,18 @@ import type { Database } from "./database.ts";
 import type { RowReader, RowSchema } from "./rows.ts";
 
 /**
- * Names that jobs have given to snapshots of theirs, within their session; upper and lower case are one name. A label
- * belongs to the job that gave it first, also when what it named is gone: nobody forks another job's files by a name
- * that he knows.
+ * Names that the jobs of a session have given to their snapshots; case does not matter. A label belongs to the job that
+ * gave it first, even after its snapshot is gone: whoever starts from a known name never gets another job's files.
  */
 export interface LabelStore {
-  /** Gives the label to a snapshot of the job, or says whose it is. One transaction, over all processes. */
+  /** Gives the label to a snapshot of the job, unless it belongs to another job. @returns the job it belongs to */
   giveLabel(orchestrator: string, label: Label): { readonly owner: string };
   labelled(orchestrator: string, label: string): Label | null;
-  /** With their session, which is deleted. */
+  /** Deletes all labels of a deleted session. */
   deleteLabels(orchestrator: string): void;
 }
 
-/** Labels of former versions, which anybody could take over: the first job has each, and its newest snapshot bears it. */
+/** Before, any job could take over a label: each now belongs to its first job, and names that job's newest snapshot. */
 export const LABEL_MIGRATION = `CREATE TABLE labels (orchestrator TEXT NOT NULL, label TEXT NOT NULL COLLATE NOCASE,
      job TEXT NOT NULL, snapshot TEXT NOT NULL, PRIMARY KEY (orchestrator, label));
    INSERT OR IGNORE INTO labels SELECT orchestrator, json_extract(record, '$.label'), json_extract(record, '$.jobID'), id

@@ -14,7 +14,7 @@ export interface LeaseRequest {
 
 export type Lease = LeaseRequest & LeaseUse;
 
-/** A queued job and the process that will run it. `gpu` is what its task asks for. */
+/** A queued job and the process that will run it. `gpu`: the GPUs that its task asks for. */
 export interface QueueRequest {
   readonly jobID: string;
   readonly owner: string;
@@ -22,61 +22,62 @@ export interface QueueRequest {
   readonly gpu: string | null;
 }
 
-/** What is held and who waits, over all processes. */
+/** Leases and queue of all processes. */
 export interface PoolState {
   readonly leases: readonly Lease[];
-  /** In order. */
+  /** The next job first. */
   readonly queue: readonly (QueueEntry & { readonly owner: string })[];
 }
 
 /** Running slots, GPUs and the queue for them, shared by every OpenCode process that has the same state directory. */
 export interface LeaseStore {
-  /** Only reads: prompts and views ask often. Owners gone silent do not count. */
+  /** Only reads, as prompts and views ask often. Leases and places of dead processes do not count. */
   poolState(now: number): PoolState;
   /**
-   * Takes a lease in one transaction. `decide` sees the pool without what its job still holds, and answers what is
-   * taken or null. The job keeps its place in the queue until it leaves that. null too while another owner runs it.
+   * Takes a lease in one transaction. The job keeps its place in the queue until `leaveQueue`.
+   * @param decide sees the pool without the job's present leases; returns what to take, null = nothing
+   * @returns null if nothing was taken, or while another process runs the job
    */
   acquireLease(lease: LeaseRequest, decide: (pool: PoolState) => LeaseUse | null, now: number): Lease | null;
-  /** Changes what a lease takes, in one transaction, if `decide`, which sees the pool without it, says so. */
+  /** Changes what a lease takes, in one transaction, if `decide` allows it, which sees the pool without that lease. */
   changeLease(lease: Lease, use: LeaseUse, decide: (pool: PoolState) => boolean, now: number): boolean;
-  /** Takes them again where they lapsed meanwhile, e.g. while the machine slept: their jobs still run. */
+  /** Takes leases again that lapsed meanwhile, e.g. while the machine slept: their jobs still run. */
   renewLeases(leases: Iterable<Lease>, now: number): void;
   releaseLease(leaseID: string): void;
   isLeaseAlive(leaseID: string, now: number): boolean;
   /**
-   * Epoch ms until which other processes may hold what is not recorded, because the records were lost; they record it
-   * again with their next renewal. In the past when nothing was lost.
+   * Until when other processes may hold leases that are not recorded, because the records were lost: each process
+   * records its leases again at its next renewal. Epoch ms; in the past if no records were lost.
    */
   unsettledUntil(): number;
-  /** Puts jobs at the end of the queue, those that are in it keep their place; to be renewed like leases. */
+  /** Puts jobs at the end of the queue; queued jobs keep their places. To be repeated at every renewal of leases. */
   enqueue(jobs: Iterable<QueueRequest>, now: number): void;
   leaveQueue(jobID: string): void;
-  /** Asks the process that holds a lease to cancel its job; it looks whenever it renews. It ends with the lease. */
+  /** Asks the process that holds a lease to cancel its job, which it sees at its next renewal. */
   askToCancel(leaseID: string, reason: string | null): void;
-  /** Takes the requests that concern these leases. */
+  /** Takes the requests to cancel that concern these leases. */
   takeCancels(leaseIDs: ReadonlySet<string>): { readonly leaseID: string; readonly reason: string | null }[];
 }
 
-/** A lease not renewed for so long belongs to a dead process, even where its pid lives on. Renewed every `LEASE_RENEW_MS`. */
+/** A lease not renewed for this long belongs to a dead process, even if another one has its pid by now. */
 const LEASE_TTL_MS = 30_000;
 export const LEASE_RENEW_MS = 5_000;
-/** Several renewals: time for every living process to record again what it holds. */
+/** Several renewals: time for every live process to record its leases again. */
 const SETTLE_MS = 3 * LEASE_RENEW_MS;
 
-/** Names this process (and one plugin instance in it) as owner of leases; the pid tells others when it is dead. */
-export const toOwner = (nonce: string): string => `${process.pid}:${nonce}`;
+/** Owner id of the leases of one plugin instance; its pid lets other processes see whether it is alive. */
+export const toOwner = (instanceID: string): string => `${process.pid}:${instanceID}`;
 
 const isOwnerDead = (owner: string): boolean => isProcessDead(Number.parseInt(owner, 10));
 
-/** `gpu` of a lease is one request, that of a queued job its order of preference. */
+/** `gpu`: in `leases` the GPUs held, in `queue` the job's preferences in order. */
 export const LEASE_MIGRATION = `
   ALTER TABLE leases ADD COLUMN slots INTEGER NOT NULL DEFAULT 1;
   ALTER TABLE leases ADD COLUMN gpu TEXT;
   CREATE TABLE queue (seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
     since INTEGER NOT NULL, gpu TEXT, expires_at INTEGER NOT NULL)`;
 
-/** When these records took the place of others that were lost. */
+/** When records were lost and these took their place. */
 export const LOSS_MIGRATION = "CREATE TABLE losses (at INTEGER NOT NULL)";
 export const recordLoss = (database: Pick<Database, "run">, now: number): void =>
   database.run("INSERT INTO losses (at) VALUES (?)", now);

@@ -18,11 +18,11 @@ import {
 } from "./lease-store.ts";
 import { anyRow, json, type RowReader, type RowSchema } from "./rows.ts";
 
-/** A snapshot of a sandbox that holds a project's files and nothing else, for jobs to start from. */
+/** A snapshot that contains a project's files and nothing else, for jobs to start from. */
 export interface PreparedTree {
-  /** Names exactly these files in this place. */
+  /** Identifies exactly these files in this place. */
   readonly key: string;
-  /** Names the provider, project and environment: of one place the newest is the base of the next difference. */
+  /** Identifies provider, project and environment. The newest tree of a place is the base of the next one. */
   readonly place: string;
   readonly commit: string;
   readonly form: "repository" | "files";
@@ -30,29 +30,29 @@ export interface PreparedTree {
   readonly createdAt: number;
 }
 
-/** What every OpenCode process of the user that shares the state directory has in common. */
+/** The state that all OpenCode processes with the same state directory share. */
 export interface PoolStore extends LeaseStore, LabelStore {
-  /** Inserts or replaces, but for its label. */
+  /** Inserts or replaces a snapshot; its label is stored by `giveLabel`. */
   saveSnapshot(snapshot: SnapshotRecord): void;
   snapshots(orchestrator: string): SnapshotRecord[];
-  /** Of every session. */
+  /** Snapshots of all sessions. */
   allSnapshots(): SnapshotRecord[];
   deleteSnapshot(id: string): void;
   savePreparedTree(tree: PreparedTree): void;
   /** Oldest first. */
   preparedTrees(place: string): PreparedTree[];
   deletePreparedTree(snapshotID: string): void;
-  /** Whether anything recorded here names the snapshot. */
+  /** Whether a recorded snapshot or prepared tree has this id. */
   knowsSnapshot(id: string): boolean;
   insertSandbox(id: string, provider: ProviderName, jobID: string, orchestrator: string, now: number): void;
   deleteSandbox(id: string): void;
-  /** Sandboxes made and not known to be gone. */
+  /** Sandboxes that were created and are not known to have ended. */
   sandboxes(): SandboxRow[];
-  /** Names this state directory in the tags of its sandboxes. */
+  /** Identifies this state directory in the tags of its sandboxes. */
   identity(): string;
-  /** Epoch ms since when it records; null when the file system does not say. */
+  /** When its file was made, epoch ms; null if the file system does not say. */
   madeAt(): number | null;
-  /** Where damaged files went that lay in its place. */
+  /** New paths of damaged files that were set aside. */
   damaged(): readonly string[];
   close(): void;
 }
@@ -138,8 +138,8 @@ const MIGRATIONS = [
 ];
 
 /**
- * The identity is kept beside the database as well: sandboxes name it in their tags, and are found by it when the
- * database is lost.
+ * Opens the shared state. Its identity is also kept in a file of its own: sandboxes carry it in their tags, by which
+ * they are found if the database is lost.
  */
 export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> = systemClock): Promise<PoolStore> {
   const file = join(stateDir, "pool.db");
@@ -212,16 +212,16 @@ function readIdentity(file: string): string | null {
     const text = readPrivateFile(file) ?? "";
     return /^[0-9a-f]{16}$/.test(text) ? text : null;
   } catch {
-    return null; // written anew
+    return null; // it is written again
   }
 }
 
-/** Best effort: without it only what a damaged database recorded is lost. */
+/** Best effort: the file is only needed when the database is lost. */
 function keepIdentity(file: string, identity: string): void {
   try {
     if (readIdentity(file) !== identity) writePrivateFile(file, identity);
     makeFilePrivate(file);
   } catch {
-    // A full disk, perhaps: the next to open the database tries again.
+    // The disk may be full: the next process to open the database tries again.
   }
 }

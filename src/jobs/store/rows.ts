@@ -1,10 +1,10 @@
 import { z } from "zod";
 import type { Connection, SqlValue } from "./driver.ts";
 
-/** What one row of a query must look like; its output is what the caller gets. */
+/** The shape of one row of a query; its output is what the caller gets. */
 export type RowSchema<T> = z.ZodType<T>;
 
-/** Reads rows and parses each. @throws Error with the code `SQLITE_CORRUPT`, naming table and row, where one is broken */
+/** Reads and parses rows. @throws Error with code `SQLITE_CORRUPT`, naming table and row, where a row does not parse */
 export interface RowReader {
   get<T>(row: RowSchema<T>, sql: string, ...values: SqlValue[]): T | undefined;
   all<T>(row: RowSchema<T>, sql: string, ...values: SqlValue[]): T[];
@@ -35,7 +35,7 @@ export const json = <T>(schema: z.ZodType<T>): z.ZodType<T, string> =>
     })
     .pipe(schema);
 
-/** What SQLite says of a page that it cannot read: what lies in the file is not what was written to it. */
+/** The error that SQLite throws for a page that it cannot read: the file does not hold what was written to it. */
 export const damage = (found: string): Error => Object.assign(new Error(found), { code: "SQLITE_CORRUPT" });
 
 function parseRow<T>(schema: RowSchema<T>, row: unknown, sql: string): T {

@@ -9,40 +9,39 @@ import { openDatabase } from "./database.ts";
 import { jobRecord, treeBase } from "./job-record.ts";
 import { json, type RowReader, type RowSchema } from "./rows.ts";
 
-/** One prompt to a job's child session. Turns of a job run strictly one after another, in order of `position`. */
+/** One prompt to a job's child session. The turns of a job run one after another, in order of `position`. */
 export interface Turn {
   readonly id: string;
   readonly jobID: string;
   readonly position: number;
   readonly text: string;
   readonly state: "queued" | "running" | "done" | "failed" | "stopped";
-  /** Chosen and stored before the prompt is sent; null while queued. */
+  /** Id of its prompt, stored before the prompt is sent; null while queued. */
   readonly messageID: string | null;
-  /** What the job's files are brought up to first; null = they stay as they are. */
+  /** State of the project that the job's files are updated to before the prompt; null = they stay as they are. */
   readonly update: TreeBase | null;
 }
 
-/** Durable jobs and turns of one orchestrator session. Every write is one statement or one transaction. */
+/** The jobs, turns and notices of one orchestrator session, on disk. Every write is one statement or transaction. */
 export interface SessionStore {
   jobs(): Job[];
   job(jobID: string): Job | undefined;
   turns(jobID: string): Turn[];
-  /** Records new jobs with their first turns, all or none. */
+  /** Adds new jobs with their first turns: all of them or none. */
   insert(entries: readonly { readonly job: Job; readonly turn: Turn }[]): void;
   saveJob(job: Job): void;
   saveTurn(turn: Turn): void;
   /** Writes a job that has just ended, together with the notice of its end. */
   saveEnded(job: Job): void;
-  /** What is still to be told, oldest first. */
+  /** Notices that have not reached the orchestrator yet, oldest first. */
   notices(): Notice[];
   /**
-   * Writes how these notices are delivered from now on. Left out are those that another process has delivered
-   * otherwise meanwhile. @returns those written
+   * Records how these notices are delivered.
+   * @returns the changed notices, without those whose delivery another process has changed meanwhile
    */
   saveDelivery(notices: readonly Notice[], delivery: Delivery | null): Notice[];
-  /** Forgets a notice: it was told. */
   deleteNotice(id: number): void;
-  /** Where damaged files went that lay in its place. */
+  /** New paths of damaged files that were set aside. */
   damaged(): readonly string[];
   close(): void;
 }
@@ -99,7 +98,7 @@ function checkRows(rows: RowReader): void {
   allNotices(rows);
 }
 
-/** File of one session's store. Session ids come from the host; anything else must not become a path. */
+/** File of a session's store. @throws Error for what is not a session id of the host, as it must not become a path */
 export function sessionFile(stateDir: string, sessionID: string): string {
   if (!/^[A-Za-z0-9_-]{1,128}$/.test(sessionID)) throw new Error(`not a session id: ${sessionID.slice(0, 40)}`);
   return join(stateDir, "sessions", `${sessionID}.db`);

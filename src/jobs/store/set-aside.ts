@@ -5,14 +5,14 @@ import { readPrivateFile } from "../../shared/private-files.ts";
 
 const MARK = ".damaged-";
 
-/** What waits for another process to set a file aside: it renames three files. */
+/** Pause between two looks at the lock; whoever holds it renames three files. */
 const PAUSE_MS = 20;
 const LONGEST_WAIT_MS = 2_000;
 
 /**
- * Gives a damaged database another name, so that a new one can take its place; with it goes what SQLite wrote beside it.
- * @param inode of the file that was found damaged: another process may have set it aside meanwhile
- * @returns the new path; null when the file is another one by now
+ * Renames a damaged database and the files that SQLite wrote beside it, so that a new database can take its place.
+ * @param inode of the damaged file: another process may have replaced it meanwhile
+ * @returns the new path; null if the file has been replaced
  */
 export function setAside(file: string, inode: number, now: number): string | null {
   const lock = `${file}.lock`;
@@ -22,7 +22,7 @@ export function setAside(file: string, inode: number, now: number): string | nul
     const time = new Date(now).toISOString().replace(/:/g, "-");
     let aside = `${file}${MARK}${time}`;
     for (let count = 2; inodeOf(aside) !== null; count++) aside = `${file}${MARK}${time}-${count}`;
-    // First, for a log that outlives its database would be played into the next one.
+    // Before the database: a log that is left behind would be applied to the next one.
     for (const suffix of ["-wal", "-shm"])
       if (inodeOf(file + suffix) !== null) renameSync(file + suffix, aside + suffix);
     renameSync(file, aside);
@@ -32,7 +32,7 @@ export function setAside(file: string, inode: number, now: number): string | nul
   }
 }
 
-/** Without it a second process could take the new file, which the first has just made, for the one it found damaged. */
+/** Without the lock, a second process could rename the new file that the first one has just made. */
 function takeLock(lock: string): void {
   for (let waited = 0; ; waited += PAUSE_MS) {
     try {
@@ -47,24 +47,24 @@ function takeLock(lock: string): void {
   }
 }
 
-/** When a file of this name was last found damaged, epoch ms; null = never, or what was set aside is gone. */
+/** When a file of this name was last set aside, epoch ms; null = never, or the file set aside has been removed. */
 export function lastSetAside(file: string): number | null {
   const times = namesAside(file).map((name) => timeOf(name.slice(basename(file).length + MARK.length)));
   return times.length === 0 ? null : Math.max(...times);
 }
 
-/** Absolute paths of all that was set aside of a file. */
+/** Absolute paths of everything that was set aside from this file. */
 export const allAside = (file: string): string[] => namesAside(file).map((name) => join(dirname(file), name));
 
 function namesAside(file: string): string[] {
   try {
     return readdirSync(dirname(file)).filter((name) => name.startsWith(`${basename(file)}${MARK}`));
   } catch {
-    return []; // no folder, and nothing in it
+    return []; // there is no folder
   }
 }
 
-/** `2026-11-26T15-50-00.000Z`, and perhaps more. One that nobody can read counts as of now on: it keeps, not loses. */
+/** Reads `2026-11-26T15-50-00.000Z…`. What cannot be read counts as the far future, so that sandboxes are kept. */
 function timeOf(text: string): number {
   const [, date, hours, minutes, seconds] = /^(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d\.\d{3}Z)/.exec(text) ?? [];
   const time = Date.parse(`${date}T${hours}:${minutes}:${seconds}`);
