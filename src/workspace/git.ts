@@ -54,6 +54,13 @@ export class GitError extends Error {
   }
 }
 
+/** The output of a query that exits with 1 when it finds nothing; null in that case. Other failures are thrown. */
+export const nullIfNotFound = (query: Promise<Buffer>): Promise<Buffer | null> =>
+  query.catch((error: unknown) => {
+    if (error instanceof GitError && error.code === 1) return null;
+    throw error;
+  });
+
 const MiB = 1024 * 1024;
 const MAX_OUTPUT = 256 * MiB;
 const maxOf = ({ maxBytes }: GitRun): number => maxBytes ?? MAX_OUTPUT;

@@ -104,7 +104,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
           printf x | tee .envrc .github/workflows/ci.yml .opencode/plugin/evil.ts sub/AGENTS.md .opencode/parallel-agents.jsonc > tools/editor/tasks.json
           ln -s tools/way .vscode; ln -s editor tools/way; ln -s ../../.. tools/out; ln -s .zed .zed; ln -s changed.txt CLAUDE.md; echo obey > changed.txt; ln -s elsewhere "$(printf '.Hus\\342\\200\\213ky')"
           printf '{"scripts":{"test":"a","postinstall":"evil"}}' > package.json; printf '{"scripts":{"test":"b"}}' > sub/package.json
-          mkdir tools/hooks; echo x > tools/hooks/pre-commit; echo plain > plain.txt; rm -f .gitattributes`,
+          ln -s ../sub/package.json tools/package.json; mkdir tools/hooks; echo x > tools/hooks/pre-commit; echo plain > plain.txt; rm -f .gitattributes`,
       );
       await expect(refuseHooks(store, "tools/Hooks/x.patch")).rejects.toThrow("git runs hooks from there");
       await refuseHooks(store, "tools/hooks.patch");
@@ -124,6 +124,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
         "sub/AGENTS.md": instructions,
         "tools/editor/tasks.json": "editors load or run it",
         "tools/hooks/pre-commit": "git runs hooks from its folder",
+        "tools/package.json": "installing packages may run its scripts, which were not read",
       });
     });
 

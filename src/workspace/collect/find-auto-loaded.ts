@@ -8,7 +8,7 @@ import type { TreeEntry } from "../project/tree-entries.ts";
 import { readFound } from "../walk-folder.ts";
 import { autoLoadedBy } from "./auto-loaded-files.ts";
 import { hookPaths } from "./git-hooks.ts";
-import { isPackage, MAX_PACKAGE_BYTES, MAX_PACKAGES, TOO_MANY_PACKAGES, whatInstalls } from "./install-scripts.ts";
+import { isPackage, MAX_PACKAGE_BYTES, MAX_PACKAGES, UNREAD_PACKAGE, whatInstalls } from "./install-scripts.ts";
 
 /** A file that programs or models load on their own. */
 export interface AutoLoadedFile {
@@ -56,9 +56,10 @@ export async function findAutoLoadedChanges(change: Change): Promise<readonly Au
   async function installs(path: string): Promise<string | null> {
     const n = packages.indexOf(path);
     if (n < 0) return null;
-    if (n >= MAX_PACKAGES) return TOO_MANY_PACKAGES;
-    const read = (entry: TreeEntry | undefined) => (entry ? readBlob(store, jobID, entry.oid) : null);
-    return whatInstalls(await read(before.get(path)), await read(after.get(path)));
+    const read = (entry: TreeEntry | undefined) =>
+      entry && entry.mode !== LINK ? readBlob(store, jobID, entry.oid) : null;
+    const content = n < MAX_PACKAGES ? await read(after.get(path)) : null;
+    return content === null ? UNREAD_PACKAGE : whatInstalls(await read(before.get(path)), content);
   }
 }
 
@@ -131,9 +132,8 @@ export async function findAutoLoadedFiles(
   async function installs(path: string): Promise<string | null> {
     const n = packages.indexOf(path);
     if (n < 0) return null;
-    if (n >= MAX_PACKAGES) return TOO_MANY_PACKAGES;
-    const content = await readFound(root, path, MAX_PACKAGE_BYTES);
-    return whatInstalls(null, typeof content === "string" ? null : content);
+    const content = n < MAX_PACKAGES ? await readFound(root, path, MAX_PACKAGE_BYTES) : "";
+    return typeof content === "string" ? UNREAD_PACKAGE : whatInstalls(null, content);
   }
 }
 

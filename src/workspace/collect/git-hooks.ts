@@ -1,6 +1,7 @@
 import { readdir, readlink, realpath } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { nullIfMissing } from "../../shared/lstat-or-null.ts";
+import { nullIfNotFound } from "../git.ts";
 import { splitRecords, toBytes } from "../paths.ts";
 import { realPathOrSelf } from "../project/home-folders.ts";
 import type { ProjectStore } from "../project/project-store.ts";
@@ -32,10 +33,10 @@ export async function hookPaths(store: ProjectStore): Promise<readonly string[]>
 /** Absolute; null where git is configured to have no hooks. */
 async function hooksFolder(store: ProjectStore): Promise<string | null> {
   const ask = ["config", "-z", "--show-scope", "--type=path", "--get-all", "core.hooksPath"];
-  const fields = splitRecords(await store.user(ask).catch(() => Buffer.alloc(0))); // fails where nothing is configured
+  const fields = splitRecords((await nullIfNotFound(store.user(ask))) ?? Buffer.alloc(0));
   const last = fields.filter((_, n) => n % 2 === 1 && fields[n - 1] !== "command").at(-1);
   if (last !== undefined) return last === "" ? null : resolve(store.root, toBytes(last).toString("utf8"));
-  const common = await store.user(["rev-parse", "--git-common-dir"]).catch(() => Buffer.from(".git"));
+  const common = await store.user(["rev-parse", "--git-common-dir"]);
   return join(resolve(store.root, common.toString("utf8").replace(/\n$/, "")), "hooks");
 }
 

@@ -14,8 +14,8 @@ const INSTALL_SCRIPTS = [
 export const MAX_PACKAGES = 50;
 export const MAX_PACKAGE_BYTES = 1024 * 1024;
 
-export const TOO_MANY_PACKAGES =
-  "installing packages may run its scripts, which were not read because there are too many such files";
+/** Said of a file that was not read: there are too many, or it is too large, or a link. */
+export const UNREAD_PACKAGE = "installing packages may run its scripts, which were not read";
 
 export const isPackage = (path: string): boolean =>
   ["package.json", "composer.json"].includes(posix.basename(path).toLowerCase());
@@ -23,9 +23,8 @@ export const isPackage = (path: string): boolean =>
 /**
  * The scripts that an installation would run and did not run before, as a clause that follows the file's name; null = none.
  * @param before null = there was no such file
- * @param now null = the file cannot be read, by us or by anything else
  */
-export function whatInstalls(before: Buffer | null, now: Buffer | null): string | null {
+export function whatInstalls(before: Buffer | null, now: Buffer): string | null {
   const [old, own] = [scriptsIn(before), scriptsIn(now)];
   const changed = INSTALL_SCRIPTS.filter(
     (name) => own[name] !== undefined && JSON.stringify(own[name]) !== JSON.stringify(old[name]),

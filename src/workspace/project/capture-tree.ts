@@ -4,7 +4,7 @@ import { PluginError } from "../../shared/error-code.ts";
 import { absoluteIn, formatSize, joinRecords, splitRecords, toText } from "../paths.ts";
 import { changedFiles } from "./changed-files.ts";
 import { type Listing, listTree } from "./list-project.ts";
-import type { ProjectStore } from "./project-store.ts";
+import { type ProjectStore, resolveCommit } from "./project-store.ts";
 import { parseStage, type TreeEntry, writeTree } from "./tree-entries.ts";
 
 /** A project's files at one moment. It is recorded with each job that starts from it, whose changes are the difference. */
@@ -54,7 +54,7 @@ export async function captureTree(
   refuseTooLarge(listing, limits, store.root);
   const exact = await hashFiles(store, listing, `index.${scratchID}`);
   const view = await userView(store, listing, exact.entries, scratchID);
-  const head = store.isRepository ? await headOf(store) : null;
+  const head = store.isRepository ? await resolveCommit(store, "HEAD") : null;
   return {
     project: store.root,
     head,
@@ -128,11 +128,6 @@ async function userView(
   const changed = await changedFiles(store, scratchID);
   for (const [path, entry] of index) if (!changed.has(path)) view.set(path, entry);
   return view;
-}
-
-async function headOf(store: ProjectStore): Promise<string | null> {
-  const head = await store.user(["rev-parse", "--quiet", "--verify", "HEAD^{commit}"]).catch(() => null);
-  return head?.toString().trim() ?? null;
 }
 
 async function commitBase(store: ProjectStore, tree: string): Promise<string> {

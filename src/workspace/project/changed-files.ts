@@ -1,5 +1,6 @@
 import { copyFile, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { nullIfNotFound } from "../git.ts";
 import { joinRecords, splitRecords, toText } from "../paths.ts";
 import type { ProjectStore } from "./project-store.ts";
 
@@ -34,11 +35,10 @@ export async function changedFiles(store: ProjectStore, scratchID: string): Prom
 }
 
 async function filterDrivers(store: ProjectStore): Promise<Set<string>> {
-  // git exits with 1 when there are none.
-  const names = await store
-    .user(["config", "-z", "--name-only", "--get-regexp", "^filter\\."])
-    .catch(() => Buffer.alloc(0));
-  const drivers = splitRecords(names).map((name) => name.slice("filter.".length, name.lastIndexOf(".")));
+  const names = await nullIfNotFound(store.user(["config", "-z", "--name-only", "--get-regexp", "^filter\\."]));
+  const drivers = splitRecords(names ?? Buffer.alloc(0)).map((name) =>
+    name.slice("filter.".length, name.lastIndexOf(".")),
+  );
   return new Set(drivers.filter((driver) => driver !== ""));
 }
 

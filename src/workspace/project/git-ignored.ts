@@ -1,10 +1,7 @@
-import { GitError } from "../git.ts";
+import { nullIfNotFound } from "../git.ts";
 import { joinRecords, splitRecords } from "../paths.ts";
 
 type AskGit = (args: readonly string[], input: Uint8Array) => Promise<Buffer>;
-
-/** Exit code of `git check-ignore` when none of the names is ignored. */
-const NONE_IGNORED = 1;
 
 /**
  * Those of the names that git ignores.
@@ -14,11 +11,8 @@ const NONE_IGNORED = 1;
 export async function ignoredNames(git: AskGit, names: readonly string[]): Promise<string[]> {
   if (names.length === 0) return [];
   const input = joinRecords(names.map((name) => `./${name}`)); // without "./" a leading colon would have a special meaning
-  const output = await git(["check-ignore", "-z", "--stdin"], input).catch((error: unknown) => {
-    if (error instanceof GitError && error.code === NONE_IGNORED) return Buffer.alloc(0);
-    throw error;
-  });
-  return splitRecords(output).map((name) => name.slice(2));
+  const output = await nullIfNotFound(git(["check-ignore", "-z", "--stdin"], input));
+  return splitRecords(output ?? Buffer.alloc(0)).map((name) => name.slice(2));
 }
 
 /**

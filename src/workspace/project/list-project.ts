@@ -2,6 +2,7 @@ import { realpath } from "node:fs/promises";
 import { isMissing, lstatOrNull } from "../../shared/lstat-or-null.ts";
 import { PromiseCache } from "../../shared/memoize-until-failure.ts";
 import { plainName } from "../../shared/plain-text.ts";
+import { nullIfNotFound } from "../git.ts";
 import { isSafePath, splitRecords, toText } from "../paths.ts";
 import { listFolder, WalkLimitError, walkFolder } from "../walk-folder.ts";
 import { withoutIgnored } from "./git-ignored.ts";
@@ -143,8 +144,8 @@ const reasonOf = (error: unknown, reader: TreeReader): string =>
  * @source git-config(1), status.showUntrackedFiles: no, normal, all, or a boolean
  */
 async function takesUntracked(reader: TreeReader, below: string): Promise<boolean> {
-  const value = await reader.git(below, ["config", "--get", "status.showUntrackedFiles"]).catch(() => Buffer.alloc(0));
-  return !/^(no|false|off|0)$/i.test(value.toString().trim());
+  const value = await nullIfNotFound(reader.git(below, ["config", "--get", "status.showUntrackedFiles"]));
+  return !/^(no|false|off|0)$/i.test(value?.toString().trim() ?? "");
 }
 
 /** Whether a folder lies where its path says, and is not reached through a link. A missing one counts as in place. */

@@ -2,7 +2,7 @@ import { readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { lstatOrNull, nullIfMissing } from "../../shared/lstat-or-null.ts";
 import { ensurePrivateFolder, refuseLinkedFolder, writePrivateFile } from "../../shared/private-files.ts";
-import type { Git, GitRun } from "../git.ts";
+import { type Git, type GitRun, nullIfNotFound } from "../git.ts";
 import { fileNameFor } from "../paths.ts";
 import type { FoundProject } from "./find-project.ts";
 
@@ -110,6 +110,12 @@ export async function openProjectStore(git: Git, stateDir: string, project: Proj
         args: [...flags(["core.bare=false"]), `--git-dir=${gitDir}`, `--work-tree=${root}`, ...args],
       }),
   };
+}
+
+/** Object name of the commit that a revision of the user's repository names; null where it names none. @throws GitError */
+export async function resolveCommit(store: ProjectStore, revision: string): Promise<string | null> {
+  const query = store.user(["rev-parse", "--quiet", "--verify", `${revision}^{commit}`]);
+  return (await nullIfNotFound(query))?.toString().trim() ?? null;
 }
 
 /** git reads the file line by line, and a quoted line as a C string. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import { nullIfNotFound } from "../git.ts";
 import { joinRecords, toBytes } from "../paths.ts";
 import { BASE_IDENTITY, type TreeBase } from "../project/capture-tree.ts";
 import { type ProjectStore, RAW_ATTRIBUTES } from "../project/project-store.ts";
@@ -141,7 +142,7 @@ async function* piecesOf(path: string): AsyncGenerator<Buffer> {
 /** The user's name and email address from his git configuration; ours where they are missing. */
 export async function identityOf(store: ProjectStore): Promise<Identity> {
   const ask = async (key: string) =>
-    (await store.user(["config", "--get", key]).catch(() => Buffer.alloc(0))).toString("utf8").trim();
+    (await nullIfNotFound(store.user(["config", "--get", key])))?.toString("utf8").trim();
   const [name, email] = [await ask("user.name"), await ask("user.email")];
   return { name: name || BASE_IDENTITY.name, email: email || BASE_IDENTITY.email };
 }

@@ -102,7 +102,7 @@ describe("auto-loaded files", () => {
   });
 });
 
-test("a collected package file is named if installing the package runs a script", async () => {
+test("a collected package file is named if installing the package runs a script, or may run one that was not read", async () => {
   const folder = mkdtempSync(join(tmpdir(), "auto-loaded-"));
   const contents: Record<string, string> = {
     "package.json": '{"scripts":{"postinstall":"evil","test":"x"}}',
@@ -116,15 +116,21 @@ test("a collected package file is named if installing the package runs a script"
     writeFileSync(join(folder, name, "package.json"), text);
     contents[`${name}/package.json`] = text;
   }
+  mkdirSync(join(folder, "large"));
+  writeFileSync(join(folder, "large/package.json"), `{"x":"${"x".repeat(1024 * 1024)}"}`);
+  contents["large/package.json"] = "";
   symlinkSync("package.json", join(folder, "link"));
   mkdirSync(join(folder, "linked"));
   symlinkSync("../package.json", join(folder, "linked/package.json"));
   const found = await findAutoLoadedFiles(folder, [...Object.keys(contents), "linked/package.json", "link"]);
   rmSync(folder, { recursive: true });
   const why = "installing packages runs its scripts:";
+  const unread = "installing packages may run its scripts, which were not read";
   expect(Object.fromEntries(found.map(({ path, who }) => [path, who]))).toEqual({
     "package.json": `${why} postinstall`,
     "Package.JSON": `${why} prepare`,
     "composer.json": `${why} post-install-cmd`,
+    "large/package.json": unread,
+    "linked/package.json": unread,
   });
 });
