@@ -18,14 +18,14 @@ describe("the orchestrator's block", () => {
     gpuLimits: { total: 10 },
   };
 
-  test("stays under 350 words, also with many environments and a busy pool", () => {
+  test("stays under 350 words with many environments and a busy pool", () => {
     const environments = ["default", ...Array.from({ length: 40 }, (_, i) => `environment-${i}`)];
     expect(
       words(renderOrchestratorBlock({ ...facts, environments, pool: { running: 8, queued: 99, gpus: {} } })),
     ).toBeLessThan(350);
   });
 
-  test("tells the flow, the limits, and not to end the turn too early", () => {
+  test("explains the flow, the limits, and not to end the turn too early", () => {
     const block = renderOrchestratorBlock(facts);
     for (const word of [
       "agents_start",
@@ -43,7 +43,7 @@ describe("the orchestrator's block", () => {
     expect(block).not.toContain("Environments");
   });
 
-  test("says what a job finds in its work directory", () => {
+  test("says which files a job starts with", () => {
     expect(renderOrchestratorBlock(facts)).toContain("It starts with the project's files as they are now, or from");
     const empty = { ...facts, environments: ["default", "bare"], emptyEnvironments: ["bare"] };
     expect(renderOrchestratorBlock(empty)).toContain("as they are now (environments without: bare)");
@@ -52,7 +52,7 @@ describe("the orchestrator's block", () => {
     expect(all).not.toContain("agents_collect");
   });
 
-  test("says which GPUs may be held and how many are free", () => {
+  test("says how many GPUs may be held and are free", () => {
     const modal = { ...facts, provider: "modal" as const, gpuLimits: { total: 10, H100: 8 } };
     expect(renderOrchestratorBlock(facts)).not.toContain("GPUs at once");
     expect(renderOrchestratorBlock(modal)).toContain("GPUs at once: 10; H100 8.");
@@ -61,7 +61,7 @@ describe("the orchestrator's block", () => {
     expect(busy).toContain("GPUs at once: 10, 4 free now; H100 8, 4 free now.");
   });
 
-  test("says where there are no walls, and says nothing of sandboxes then", () => {
+  test("names missing isolation and then does not mention sandboxes", () => {
     const block = renderOrchestratorBlock({ ...facts, isIsolated: false });
     expect(block).toContain("WITHOUT isolation");
     expect(block).not.toMatch(/isolated sandbox|local sandboxes/);
@@ -69,7 +69,7 @@ describe("the orchestrator's block", () => {
     expect(renderOrchestratorBlock(facts)).not.toContain("WITHOUT");
   });
 
-  test("tells what is running now and which environments there are, where there are several", () => {
+  test("names running jobs, and environments when there are several", () => {
     const block = renderOrchestratorBlock({
       ...facts,
       environments: ["default", "python"],
@@ -104,7 +104,7 @@ describe("the worker's block", () => {
   const sandbox = { workdir: "/workspace", home: "/home/agent", notes: ["No network."] };
   const skill = { name: "golf", content: "Play well.", folder: "/home/agent/skills/golf" };
 
-  test("describes the sandbox and nothing of the host", () => {
+  test("describes the sandbox and nothing of the user's machine", () => {
     const block = renderWorkerBlock({ isIsolated: true, job, sandbox, skills: [skill], agentPrompt: "You review." });
     for (const part of ["/workspace", "/home/agent", "- No network.", "You review.", "# Skill golf", "Play well."]) {
       expect(block).toContain(part);
@@ -123,14 +123,14 @@ describe("the worker's block", () => {
     expect(block).not.toContain("Skill");
   });
 
-  test("tells the job's notes, those of its sandbox once", () => {
+  test("repeats the job's notes, and notes of its sandbox only once", () => {
     const noted = { ...job, notes: ["No network.", "Skill golf came without keys: it is a link."] };
     const block = renderWorkerBlock({ isIsolated: true, job: noted, sandbox, skills: [], agentPrompt: null });
     expect(block.split("No network.")).toHaveLength(2);
     expect(block).toContain("- Skill golf came without keys");
   });
 
-  test("says so when there is no sandbox, or when it starts from a snapshot", () => {
+  test("mentions a missing sandbox and a snapshot to start from", () => {
     const forked = { ...job, task: { ...job.task, snapshotID: "snap_1" } };
     expect(renderWorkerBlock({ isIsolated: true, job: forked, sandbox, skills: [], agentPrompt: null })).toContain(
       "snap_1",
@@ -140,7 +140,7 @@ describe("the worker's block", () => {
     );
   });
 
-  test("of a job without walls says so, and that its commands are the user's own", () => {
+  test("warns a job without isolation that its commands run as the user", () => {
     const block = renderWorkerBlock({ isIsolated: false, job, sandbox, skills: [], agentPrompt: null });
     expect(block).toContain("WITHOUT isolation");
     expect(block).not.toMatch(/isolated Linux machine|cannot reach/);

@@ -49,7 +49,7 @@ const BAD: [tool: string, args: unknown, words: string[]][] = [
   ["job_report", { metrics: { loss: Number.NaN } }, ["metrics.loss"]],
 ];
 
-describe("a call with bad arguments is answered with the field and what is wrong:", () => {
+describe("bad arguments are refused with the field and the reason:", () => {
   for (const [tool, args, words] of BAD) {
     test(`${tool} ${JSON.stringify(args).slice(0, 60)}`, async () => {
       const world = { runtime: new Proxy({}, { get: () => expect.unreachable() }) } as never; // refused before anything opens
@@ -61,13 +61,13 @@ describe("a call with bad arguments is answered with the field and what is wrong
   }
 });
 
-test("every tool has been refused something, so that none takes just anything", () => {
+test("every tool refuses some arguments", () => {
   const { tools } = openTools({} as never);
   expect([...new Set(BAD.map(([tool]) => tool))].sort()).toEqual(tools.map(({ name }) => name).sort());
 });
 
 test(
-  "a bad task becomes a failed job that names its number and field; the others start",
+  "a bad task becomes a failed job that names the task and the field; the other tasks start",
   inWorld(async (world) => {
     const good = { description: "good", prompt: "say 1" };
     const bad = [
@@ -97,7 +97,7 @@ test(
   }),
 );
 
-test("a bug throws; only what a model can act on is an answer", async () => {
+test("a bug throws; only failures a model can act on are answered", async () => {
   const world = {
     get runtime(): never {
       throw new TypeError("a bug");

@@ -19,7 +19,7 @@ const sizes = fc.array(fc.integer({ min: 1, max: 50_000 }), { minLength: 1, maxL
 const NOTICE = /\n\[… (\d+) (bytes|lines) cut(?:; the full output is in (\S+))? …\]\n/;
 
 describe("an output window", () => {
-  test("shows a small output exactly, however it arrived", () => {
+  test("shows a small output exactly, whatever pieces it arrived in", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", maxLength: 3_000 }), sizes, (text, pieces) => {
         expect(pushAll(encode(text), pieces).render("/log")).toEqual({ text, cut: false });
@@ -27,7 +27,7 @@ describe("an output window", () => {
     );
   });
 
-  test("shows the same whatever the pieces, never more than host and memory bear, beginning and end unchanged", () => {
+  test("keeps the ends of a long output unchanged and below the host's limits, whatever pieces it arrived in", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 12_000 }),
@@ -55,7 +55,7 @@ describe("an output window", () => {
     );
   });
 
-  test("counts what is cut of binary output too", () => {
+  test("counts the bytes cut from binary output", () => {
     const { text } = pushAll(new Uint8Array(100_000).fill(0xff), [7_001]).render("/tmp/log");
     expect(NOTICE.exec(text)?.slice(1)).toEqual(["70000", "bytes", "/tmp/log"]);
   });
@@ -71,7 +71,7 @@ describe("an output window", () => {
     expect(window.render(null).text.length).toBeLessThan(31_000);
   });
 
-  test("takes in two hundred thousand small pieces in a moment", () => {
+  test("takes 200,000 small pieces in a moment", () => {
     const window = createOutputWindow();
     const chunk = encode("x\n");
     for (let i = 0; i < 200_000; i++) window.push(chunk);
@@ -79,7 +79,7 @@ describe("an output window", () => {
     expect(window.tail(2)).toBe("x\nx");
   });
 
-  test("gives the newest lines, at any length", () => {
+  test("returns the newest lines of an output of any length", () => {
     for (const count of [3, 1_112, 1_300, 4_000, 50_000]) {
       const window = pushAll(encode(`${lines(count)}\n`), [997]);
       const expected = Array.from({ length: 3 }, (_, index) => String(count - 3 + index).padStart(8, "."));

@@ -9,7 +9,7 @@ const open = () => {
   return { table, process, followed: table.add("job_1", "make", process) };
 };
 
-test("output is handed out once, also what came before anybody asked", async () => {
+test("each output is returned once, including output from before the first call", async () => {
   const { process, followed } = open();
   process.print("one ");
   process.print("two");
@@ -22,7 +22,7 @@ test("output is handed out once, also what came before anybody asked", async () 
   expect(followed.exitStatus()).toBeNull();
 });
 
-test("the end is told after the last output, and waiting for more ends at once", async () => {
+test("the exit status follows the last output, and waiting afterwards returns at once", async () => {
   const { process, followed } = open();
   process.print("last words");
   process.end({ kind: "exited", code: 3 });
@@ -32,7 +32,7 @@ test("the end is told after the last output, and waiting for more ends at once",
   await followed.next();
 });
 
-test("a process lost with its sandbox has an end like any other", async () => {
+test("a process lost with its sandbox gets an unknown exit status", async () => {
   const { process, followed } = open();
   process.break("the sandbox is gone");
   await settle();
@@ -46,7 +46,7 @@ test("input and signals reach the process", async () => {
   expect([process.inputs, process.signals]).toEqual([["yes\n"], ["SIGINT"]]);
 });
 
-test("processes are kept by job, and forgotten with it", () => {
+test("processes are kept by job and forgotten with the job", () => {
   const { table, followed } = open();
   const other = table.add("job_2", "test", createFakeProcess("7"));
   expect([table.get("job_1", "7"), table.get("job_2", "7"), table.get("job_3", "7")]).toEqual([followed, other, null]);

@@ -12,7 +12,7 @@ async function openJob(world: World) {
 
 describe("a job's file tools", () => {
   test(
-    "write, read with line numbers, and edit what occurs once",
+    "write, read with line numbers, and edit a text that occurs once",
     inWorld(async (world) => {
       const { inside } = await openJob(world);
       expect((await inside("sandbox_write", { path: "a.txt", content: "é\ntwo\ntwo\n" })).metadata).toEqual({
@@ -39,7 +39,7 @@ describe("a job's file tools", () => {
   );
 
   test(
-    "tell a missing file, an empty one, a binary one and the end from each other",
+    "distinguish a missing, an empty and a binary file, and an offset past the end",
     inWorld(async (world) => {
       const { inside, jobID } = await openJob(world);
       await inside("sandbox_write", { path: "empty", content: "" });
@@ -69,7 +69,7 @@ describe("a job's commands", () => {
   };
 
   test(
-    "answer with output and exit code, which is a value also when it is not zero",
+    "answer with output and exit code; a non-zero code is a value, not an error",
     inWorld(async (world) => {
       const { process, answer, shown, openProgress } = await withCommand(world, { command: "make" });
       process.print("building\n");
@@ -83,12 +83,12 @@ describe("a job's commands", () => {
     }),
   );
 
-  for (const why of ["its time is over", "its turn is stopped"]) {
+  for (const why of ["their time limit passes", "their turn is stopped"]) {
     test(
-      `are stopped politely, then finally, when ${why}; the sandbox stays`,
+      `get SIGTERM, then SIGKILL, when ${why}; the sandbox stays`,
       inWorld(async (world) => {
         const { process, answer, abort, jobID } = await withCommand(world, { command: "loop", timeout_seconds: 5 });
-        if (why === "its turn is stopped") abort.abort();
+        if (why === "their turn is stopped") abort.abort();
         else await world.clock.advance(5_000);
         expect(process.signals).toEqual(["SIGTERM"]);
         await world.clock.advance(2_000);
@@ -103,7 +103,7 @@ describe("a job's commands", () => {
   }
 
   test(
-    "go on in the background, where they are heard, talked to and awaited",
+    "run in the background, where they can be read, sent input and waited for",
     inWorld(async (world) => {
       const { process, answer, inside } = await withCommand(world, { command: "serve", background: true });
       expect((await answer).metadata).toEqual({ process: "7", log: "/log/7" });
@@ -122,7 +122,7 @@ describe("a job's commands", () => {
   );
 
   test(
-    "ask for no GPU that there is not",
+    "refuse a GPU for a single command",
     inWorld(async (world) => {
       const { inside } = await openJob(world);
       expect(errorOf(await inside("sandbox_exec", { command: "train", gpu: "H100" }))?.code).toBe("invalid_task");
@@ -131,7 +131,7 @@ describe("a job's commands", () => {
 });
 
 test(
-  "outside a job, and in one that has ended, no sandbox tool finds anything",
+  "sandbox tools answer not_found outside a job and in an ended job",
   inWorld(async (world) => {
     const { call, inside, jobID } = await openJob(world);
     const args: Record<string, object> = {
@@ -152,7 +152,7 @@ test(
 );
 
 test(
-  "a job reports its state and its numbers, and freezes itself and nobody else",
+  "a job reports status and metrics, and can snapshot itself but no other job",
   inWorld(async (world) => {
     const { call, inside, jobID } = await openJob(world);
     const [other = ""] = await world.start("hang");

@@ -16,7 +16,7 @@ const ONE_LINE = "fine job_9 completed x · acc 1";
 
 describe("what a job reports", () => {
   test(
-    "is one line wherever it is shown, and stays its own",
+    "is shown on one line everywhere and cannot pass for another job's",
     inWorld(async (world) => {
       const { call, inside, jobID } = await openJob(world);
       const report = await inside("job_report", { status: FORGED, metrics: { "a\nb": 1, [FORGED]: 2, ok: "NaN" } });
@@ -42,7 +42,7 @@ describe("what a job reports", () => {
   );
 
   test(
-    "has numbers that JSON knows no words for, and names that can be seen; of too many the first are kept, and it is told",
+    "keeps numbers that JSON cannot express and visible names; of too many metrics the first are kept, and the job is told",
     inWorld(async (world) => {
       const { inside, jobID } = await openJob(world);
       await inside("job_report", { metrics: { up: "Infinity", down: "-Infinity", not: "NaN" } });
@@ -64,7 +64,7 @@ describe("what a job reports", () => {
   );
 
   test(
-    "may be named like anything",
+    "may have any name",
     inWorld(async (world) => {
       const { call, inside } = await openJob(world);
       await inside("job_report", { metrics: JSON.parse('{"__proto__": 1, "hasOwnProperty": 1, "toString": 2}') });
@@ -74,7 +74,7 @@ describe("what a job reports", () => {
 });
 
 test(
-  "a description is one line from the start, and a task is never without one",
+  "a description is stored as one line, and every task has one",
   inWorld(async (world) => {
     const { call } = openTools(world);
     const tasks = ["a\nb\u001b[31m", "\u200b\u2060", "x".repeat(80)].map((description) => ({
@@ -91,7 +91,7 @@ test(
 
 describe("output of a command", () => {
   test(
-    "has no escape codes and of redrawn lines the last state, while it runs and at its end; no fence ends its block",
+    "loses escape codes and superseded redraws, while it runs and at its end, and cannot close its code block",
     inWorld(async (world) => {
       const { inside, shown } = await openJob(world);
       const process = createFakeProcess("7", "/log/7");
@@ -111,7 +111,7 @@ describe("output of a command", () => {
   );
 
   test(
-    "and files keep every other character: they are the job's own; escape codes in a file are shown",
+    "and files keep every other character; escape codes in a file are made visible",
     inWorld(async (world) => {
       const { inside } = await openJob(world);
       await inside("sandbox_write", { path: "a", content: "a\u202eb\u200b\u001b[31m\tc\r\n" });
@@ -124,7 +124,7 @@ describe("output of a command", () => {
 });
 
 test(
-  "a fault of ours that quotes a job is told on one line, and the host's own errors as they are",
+  "a bug's message that quotes a job becomes one line; the host's own errors stay as they are",
   inWorld(async (world) => {
     const { inside } = await openJob(world);
     world.machine.onStart = () => {

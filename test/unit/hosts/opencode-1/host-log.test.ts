@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { hostLog } from "../../../../src/hosts/opencode-1/host-log.ts";
 
-test("what a job wrote begins no line of its own in the host's log", () => {
+test("a job's text cannot begin a line in OpenCode's log", () => {
   const bodies: unknown[] = [];
   const client = { app: { log: async ({ body }: { body: unknown }) => void bodies.push(body) } };
   const log = hostLog(client as never);

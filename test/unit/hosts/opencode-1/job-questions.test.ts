@@ -14,7 +14,7 @@ function open({ fails = false } = {}) {
   return { said, complaints, answer };
 }
 
-test("in a job going on is allowed, and everything else refused, with a word to its model", async () => {
+test("in a job the question whether to go on is allowed and every other one refused, with a hint for its model", async () => {
   const { said, answer } = open();
   await answer("permission.asked", { id: "per_1", sessionID: "ses_job", permission: "doom_loop" });
   await answer("permission.asked", { id: "per_2", sessionID: "ses_job", permission: "external_directory" });
@@ -26,7 +26,7 @@ test("in a job going on is allowed, and everything else refused, with a word to 
   ]);
 });
 
-test("a question of the user's own sessions is his, and one that cannot be answered is logged", async () => {
+test("questions in the user's own sessions are left to the user, and a failed answer is logged", async () => {
   const own = open();
   await own.answer("permission.asked", { id: "per_1", sessionID: "ses_user", permission: "bash" });
   await own.answer("permission.replied", { id: "per_1", sessionID: "ses_job", permission: "bash" });

@@ -41,18 +41,18 @@ function open(status = "running") {
     },
   } as unknown as HostClient;
   const address = { sessionID: "ses_1", messageID: "msg_1", callID: "call_1" };
-  const picture = createLivePart(
+  const progress = createLivePart(
     client,
     clock,
     createHostIds(() => clock.now()),
     address,
   );
-  const show = (text: string) => picture.show({ title: `title ${text}`, text, metadata: { now: text } });
+  const show = (text: string) => progress.show({ title: `title ${text}`, text, metadata: { now: text } });
   const texts = () => updates.flatMap(({ part }) => (part.type === "text" ? [part.text] : []));
-  return { clock, fake, updates, deleted, picture, show, texts };
+  return { clock, fake, updates, deleted, progress, show, texts };
 }
 
-test("the tool's own part gets title and metadata, and a text part below it the picture", async () => {
+test("title and metadata go to the tool's own part, the text to a part below it", async () => {
   const { clock, updates, show } = open();
   show("a");
   await clock.advance(250);
@@ -65,7 +65,7 @@ test("the tool's own part gets title and metadata, and a text part below it the 
   expect(updates[1]?.part).toMatchObject({ type: "text", text: "a", ignored: true });
 });
 
-test("many pictures cost one update in a quarter second, and the newest wins", async () => {
+test("many views cost one update per quarter second, and the newest wins", async () => {
   const { clock, fake, show, texts } = open();
   for (let i = 0; i < 100; i++) {
     show(String(i));
@@ -79,23 +79,23 @@ test("many pictures cost one update in a quarter second, and the newest wins", a
 
 for (const status of ["pending", "completed", "error"]) {
   test(`a part that is ${status} is not written back`, async () => {
-    const { clock, updates, deleted, show, picture } = open(status);
+    const { clock, updates, deleted, show, progress } = open(status);
     show("a");
     await clock.advance(250);
-    await picture.stop();
+    await progress.stop();
     await clock.advance(1_000);
     expect([updates, deleted]).toEqual([[], []]);
   });
 }
 
-test("nothing is updated after the stop, not even what was under way or waiting", async () => {
-  const { clock, fake, updates, show, picture } = open();
+test("nothing is sent after the stop, not even a view under way or waiting", async () => {
+  const { clock, fake, updates, show, progress } = open();
   let answer = () => {};
   fake.before = (call) => (call === "message" ? new Promise((resolve) => (answer = resolve)) : Promise.resolve());
   show("a");
   await clock.advance(250);
   show("b");
-  const stopped = picture.stop();
+  const stopped = progress.stop();
   answer();
   await stopped;
   show("c");
@@ -104,8 +104,8 @@ test("nothing is updated after the stop, not even what was under way or waiting"
   expect(clock.pending()).toBe(0);
 });
 
-test("an update under way is waited for, and the picture is taken away", async () => {
-  const { clock, fake, updates, deleted, show, picture } = open();
+test("the stop waits for an update under way and removes the view", async () => {
+  const { clock, fake, updates, deleted, show, progress } = open();
   show("a");
   await clock.advance(250);
   let written = () => {};
@@ -113,7 +113,7 @@ test("an update under way is waited for, and the picture is taken away", async (
   show("b");
   await clock.advance(250);
   let isStopped = false;
-  void picture.stop().then(() => {
+  void progress.stop().then(() => {
     isStopped = true;
   });
   await clock.advance(0);
@@ -126,8 +126,8 @@ test("an update under way is waited for, and the picture is taken away", async (
   expect(deleted).toEqual([updates[1]?.partID ?? ""]);
 });
 
-test("a host that refuses a picture fails no tool", async () => {
-  const { clock, fake, show, picture, texts } = open();
+test("a refused update does not fail the tool", async () => {
+  const { clock, fake, show, progress, texts } = open();
   fake.before = async (call) => {
     if (call === "update") throw new Error("500");
   };
@@ -138,11 +138,11 @@ test("a host that refuses a picture fails no tool", async () => {
   await clock.advance(250);
   expect(texts()).toEqual(["b"]);
   fake.before = () => Promise.reject(new Error("gone"));
-  await picture.stop();
+  await progress.stop();
   await clock.advance(1_000);
 });
 
-test("pictures left behind are kept from the model, and nothing else is", () => {
+test("live parts left behind are kept from the model, and no other parts are", () => {
   const others = [{ id: "prt_1" }, { id: "prt_paLivePart_2" }];
   const untouched = { parts: [...others] };
   const { parts } = untouched;

@@ -24,7 +24,7 @@ const user = (all: unknown, agents: Record<string, unknown> = {}): UserRules => 
   agents: Object.fromEntries(Object.entries(agents).map(([name, rules]) => [name, toRules(rules)])),
 });
 
-test("rules are written as one action, by name, or by name and pattern", () => {
+test("rules are configured as one action, by name, or by name and pattern", () => {
   expect(toRules(undefined)).toEqual([]);
   expect(toRules("ask")).toEqual([{ permission: "*", pattern: "*", action: "ask" }]);
   expect(toRules({ bash: "deny", edit: { "*": "deny", "a/*": "allow" } })).toEqual([
@@ -34,7 +34,7 @@ test("rules are written as one action, by name, or by name and pattern", () => {
   ]);
 });
 
-describe("a job's agent takes to its sandbox what is forbidden to it:", () => {
+describe("what is forbidden to a job's agent is forbidden in its sandbox:", () => {
   test.each([
     ["nothing", {}, {}, []],
     ["commands", {}, { bash: "deny" }, COMMANDS],
@@ -47,19 +47,19 @@ describe("a job's agent takes to its sandbox what is forbidden to it:", () => {
     ["all but what it is allowed", {}, { "*": "deny", read: "allow" }, [...COMMANDS, ...EDITS, "skill"]],
     ["skills", {}, { skill: "deny" }, ["skill"]],
     [
-      "a tool of ours by its name",
+      "one of our tools by name",
       {},
       { sandbox_process: "deny", job_report: "deny" },
       ["sandbox_process", "job_report"],
     ],
     [
-      "tools of ours by a pattern of names",
+      "several of our tools by a pattern",
       {},
       { "sandbox_*": "deny", sandbox_read: "allow" },
       [...COMMANDS, ...EDITS, "sandbox_snapshot"],
     ],
     ["nothing where a rule for ours lifts it", { bash: "deny" }, { "sandbox_*": "allow" }, []],
-    ["nothing where it would only be asked", { "*": "ask" }, { bash: "ask" }, []],
+    ["nothing that would only be asked for", { "*": "ask" }, { bash: "ask" }, []],
   ])("%s", (_what, all, own, expected) => {
     const agent = { name: "mine", permission: resolve(all, own) };
     expect(forbiddenToJobsOf(agent, user(all, { mine: own })).sort()).toEqual([...expected].sort());
@@ -69,8 +69,8 @@ describe("a job's agent takes to its sandbox what is forbidden to it:", () => {
     ["nothing by our own rules for it", {}, {}, []],
     ["what is forbidden to all by name", { edit: "deny" }, {}, EDITS],
     ["what is forbidden to it", {}, { bash: "deny" }, COMMANDS],
-    ['nothing for all agents\' "nothing but these"', { "*": "deny", "agents_*": "allow" }, {}, []],
-    ['its own "nothing but these"', {}, { "*": "deny", read: "allow" }, [...COMMANDS, ...EDITS, "skill"]],
+    ['nothing for a "*": "deny" of all agents', { "*": "deny", "agents_*": "allow" }, {}, []],
+    ['what its own "*": "deny" covers', {}, { "*": "deny", read: "allow" }, [...COMMANDS, ...EDITS, "skill"]],
   ])("our worker: %s", (_what, all, own, expected) => {
     const agent = { name: "sandbox_worker", permission: toRules({ "*": "deny", sandbox_exec: "allow" }) };
     expect(forbiddenToJobsOf(agent, user(all, { sandbox_worker: own })).sort()).toEqual([...expected].sort());
@@ -82,7 +82,7 @@ describe("an agent that starts jobs passes on what is forbidden to it by name:",
   test.each([
     ["nothing", {}, {}, []],
     ["edits, as of the host's plan agent", { edit: { "*": "deny", ".opencode/plans/*.md": "allow" } }, {}, EDITS],
-    ['nothing for "nothing but these"', { "*": "deny", "agents_*": "allow" }, {}, []],
+    ['nothing for a "*": "deny"', { "*": "deny", "agents_*": "allow" }, {}, []],
     ["what is named besides", { "*": "deny", bash: "deny" }, {}, COMMANDS],
     ["nothing that its session is allowed", { edit: "deny" }, { edit: "allow" }, []],
     ["what its session is forbidden", {}, { bash: "deny" }, COMMANDS],
@@ -95,7 +95,7 @@ describe("an agent that starts jobs passes on what is forbidden to it by name:",
   });
 });
 
-test("denials of single commands and files are named: nobody keeps them in a sandbox", () => {
+test("denials of single commands and files are named, because nothing enforces them in a sandbox", () => {
   const rules = user(
     { bash: { "rm *": "deny" }, webfetch: { "x*": "deny" } },
     { mine: { read: { "*.env": "deny" }, edit: "deny" } },

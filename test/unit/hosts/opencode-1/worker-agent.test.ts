@@ -18,7 +18,7 @@ const decide = (rules: Rules, tool: string) =>
   Object.entries(rules).findLast(([name]) => name === "*" || name === tool || (name.endsWith("*") && tool.startsWith(name.slice(0, -1))))?.[1]; // biome-ignore format: one line
 
 describe("the configuration", () => {
-  test("of a user who set nothing gets the worker, our skills and the walls", () => {
+  test("of a user who set nothing gets the worker, our skills and the rules that isolate jobs", () => {
     const { agent, permission, skills } = extend({});
     expect(agent.sandbox_worker).toMatchObject({ mode: "subagent", hidden: true });
     expect(skills.paths).toEqual(["/package/skills"]);
@@ -28,7 +28,7 @@ describe("the configuration", () => {
     });
   });
 
-  test("keeps what the user has: agents, skills, rules and their order", () => {
+  test("keeps the user's agents, skills, rules and their order", () => {
     const given = {
       agent: { mine: { prompt: "p" } },
       skills: { paths: ["/mine"], urls: ["u"] },
@@ -41,13 +41,13 @@ describe("the configuration", () => {
     expect(permission).toMatchObject(given.permission);
   });
 
-  test("with one permission for everything still hides what only works inside a job", () => {
+  test("with one permission for everything still hides tools that work only inside a job", () => {
     const { permission } = extend({ permission: "allow" });
     expect(decide(permission, "bash")).toBe("allow");
     for (const tool of INSIDE) expect(decide(permission, tool)).toBe("deny");
   });
 
-  test("hides it also from a user who named such a tool before a wildcard", () => {
+  test("hides such a tool even if the user named it before a wildcard", () => {
     const { permission } = extend({ permission: { sandbox_exec: "allow", "*": "allow" } });
     expect(decide(permission, "sandbox_exec")).toBe("deny");
   });
@@ -67,7 +67,7 @@ describe("the configuration", () => {
     ]);
   });
 
-  test("lets a user choose the worker's model and temperature, and never its rules", () => {
+  test("lets a user choose the worker's model and temperature, but not its rules", () => {
     const mine = {
       model: "acme/small",
       temperature: 0,
@@ -112,7 +112,7 @@ describe("a worker's rules", () => {
     });
   }
 
-  test("are the same as the guard's, which takes no name for more than it is", () => {
+  test("allow the same tools as the guard, which compares whole names", () => {
     for (const tool of [...JOB, "invalid"]) expect([tool, isJobTool(tool)]).toEqual([tool, true]);
     for (const tool of [...HOST, "sandbox_exec2", "xsandbox_exec", "sandbox_", "Skill"])
       expect([tool, isJobTool(tool)]).toEqual([tool, false]);
