@@ -1,27 +1,28 @@
 import { expect, test } from "bun:test";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
+import { PluginError } from "../../../../src/shared/error-code.ts";
 import { bytes, CATALOG, gate, inWorld, leaseCount, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
 
 const NO_SKILLS = { ...CATALOG, skills: [] };
 
-/** Begins to cancel; returns whether it is done. */
-function cancel({ runtime }: World, ids: string[], reason: string | null = null): () => boolean {
-  let done = false;
+/** Calls `cancelJobs`. The returned function says whether the call has returned. */
+function beginCancel({ runtime }: World, ids: string[], reason: string | null = null): () => boolean {
+  let hasReturned = false;
   void cancelJobs(runtime, ORCHESTRATOR, ids, reason).then(() => {
-    done = true;
+    hasReturned = true;
   });
-  return () => done;
+  return () => hasReturned;
 }
-const cancelled = (world: World, ids: string[], reason?: string) =>
-  world.clock.until("cancelled", cancel(world, ids, reason));
+const cancel = (world: World, ids: string[], reason?: string) =>
+  world.clock.until("the call returns", beginCancel(world, ids, reason));
 
 test(
-  "a running job stops, keeps its files in a snapshot and frees sandbox and lease",
+  "cancelling a running job stops its turn, parks its sandbox and frees its lease",
   inWorld(async (world) => {
     const [id = "", other = ""] = await world.start("hang", "work 9000 fine");
     await world.reaches(id, "running");
-    await cancelled(world, [id], "no longer wanted");
+    await cancel(world, [id], "no longer wanted");
     expect(world.job(id)).toMatchObject({
       state: { kind: "cancelled", reason: "no longer wanted" },
       sandbox: { kind: "parked" },
@@ -34,25 +35,25 @@ test(
 );
 
 test(
-  "the state is there at once, before anything has been stopped",
+  "a job is recorded as cancelled at once, before its turn has been stopped",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
-    const done = cancel(world, [id]);
+    const hasReturned = beginCancel(world, [id]);
     await world.clock.advance(0);
-    expect([world.job(id).state.kind, done()]).toEqual(["cancelled", false]);
-    await world.clock.until("cancelled", done);
+    expect([world.job(id).state.kind, hasReturned()]).toEqual(["cancelled", false]);
+    await world.clock.until("the call returns", hasReturned);
   }),
 );
 
 test(
-  "cancelling twice, also at the same time, is the same as once; the first reason stays",
+  "cancelling a job again, even at the same time, changes nothing and keeps the first reason",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
-    const [first, second] = [cancel(world, [id, id], "first"), cancel(world, [id], "second")];
-    await world.clock.until("both", () => first() && second());
-    await cancelled(world, [id], "third");
+    const [first, second] = [beginCancel(world, [id, id], "first"), beginCancel(world, [id], "second")];
+    await world.clock.until("both calls return", () => first() && second());
+    await cancel(world, [id], "third");
     expect(world.job(id).state).toMatchObject({ kind: "cancelled", reason: "first" });
     expect(world.operations("snapshot").length).toBe(1);
     expect(world.operations("terminate").length).toBe(1);
@@ -60,12 +61,12 @@ test(
 );
 
 test(
-  "a queued job leaves the queue without ever having had a sandbox",
+  "cancelling a queued job takes it out of the queue, and no sandbox is created for it",
   inWorld(
     async (world) => {
       const [first = "", second = "", third = ""] = await world.start("work 5000 1", "say 2", "say 3");
       await world.reaches(first, "running");
-      await cancelled(world, [second]);
+      await cancel(world, [second]);
       expect(world.runtime.scheduler.place(third)?.position).toBe(1);
       await world.reaches(third, "completed");
       expect(world.operations("create")).toEqual([`create ${first}`, `create ${third}`]);
@@ -75,33 +76,33 @@ test(
 );
 
 test(
-  "ended jobs are left as they are, and one foreign id cancels none",
+  "ended jobs stay as they are, and an unknown id cancels none of the jobs named with it",
   inWorld(async (world) => {
     const [done = "", running = ""] = await world.start("say 1", "hang");
     await world.reaches(done, "completed");
     await world.reaches(running, "running");
-    await cancelled(world, [done]);
+    await cancel(world, [done]);
     expect(world.job(done).state).toMatchObject({ kind: "completed", result: "1" });
-    const refused = await cancelJobs(world.runtime, ORCHESTRATOR, [running, "job_foreign"], null).catch(
+    const refused = await cancelJobs(world.runtime, ORCHESTRATOR, [running, "job_unknown"], null).catch(
       (error) => error,
     );
-    expect(refused).toMatchObject({ code: "not_found", message: expect.stringContaining("job_foreign") });
+    expect(refused).toMatchObject({ code: "not_found", message: expect.stringContaining("job_unknown") });
     expect(world.job(running).state.kind).toBe("running");
   }),
 );
 
 test(
-  "cancelled while its sandbox is being created, the job ends now and the late sandbox is ended",
+  "a job cancelled while its sandbox is created ends at once, and the late sandbox is terminated",
   inWorld(async (world) => {
-    const creating = gate();
-    world.machine.onCreate = () => creating.passed;
+    const created = gate();
+    world.machine.onCreate = () => created.passed;
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "starting");
     expect(world.job(id).sandbox.kind).toBe("creating");
-    await cancelled(world, [id]);
+    await cancel(world, [id]);
     expect(world.job(id)).toMatchObject({ state: { kind: "cancelled" }, sandbox: { kind: "none" } });
     expect(leaseCount(world.runtime)).toBe(0);
-    creating.open();
+    created.open();
     await world.clock.advance(10);
     expect(world.machine.operations).toEqual([`create ${id}`, "terminate sbx_1"]);
     expect(world.sessions.created).toEqual([]);
@@ -109,15 +110,14 @@ test(
 );
 
 test(
-  "cancelled between two tries of creation, nothing further is tried",
+  "a job cancelled between two attempts to create its sandbox makes no further attempt",
   inWorld(async (world) => {
-    const { PluginError } = await import("../../../../src/shared/error-code.ts");
     world.machine.onCreate = () => {
       throw new PluginError("no_capacity", "none left", { retryable: true });
     };
     const [id = ""] = await world.start("say 1");
-    await world.clock.until("a try", () => world.operations("create").length === 1);
-    await cancelled(world, [id]);
+    await world.clock.until("an attempt", () => world.operations("create").length === 1);
+    await cancel(world, [id]);
     await world.clock.advance(60_000);
     expect(world.operations("create").length).toBe(1);
   }),
@@ -130,9 +130,9 @@ test("cancelling a job while its skills are installed parks its sandbox and crea
   const body = async (world: World) => {
     const [id = ""] = await world.start(withSkill);
     await world.clock.until("a sandbox", () => world.machine.sandboxes().length === 1);
-    const done = cancel(world, [id]);
+    const hasReturned = beginCancel(world, [id]);
     installing.open();
-    await world.clock.until("cancelled", done);
+    await world.clock.until("the call returns", hasReturned);
     expect(world.machine.sandboxes()).toEqual([]);
     expect(world.sessions.created).toEqual([]);
     expect(leaseCount(world.runtime)).toBe(0);
@@ -141,15 +141,15 @@ test("cancelling a job while its skills are installed parks its sandbox and crea
 });
 
 test(
-  "a message that meets a cancel under way wakes the job with its sandbox and its files",
+  "a message sent while a job is being cancelled wakes the job with its files",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
     await world.runtime.lifecycle.live(id)?.writeFile("work.txt", bytes("so far"));
-    const done = cancel(world, [id]);
+    const hasReturned = beginCancel(world, [id]);
     await world.clock.advance(1);
     await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "work 3000 woken", interrupt: false });
-    await world.clock.until("cancelled", done);
+    await world.clock.until("the call returns", hasReturned);
     const { sandbox } = await world.reaches(id, "running");
     expect(sandbox.kind).toBe("live");
     const file = await world.runtime.lifecycle.live(id)?.readFile("work.txt", { offset: 0, maxBytes: 99 });
@@ -158,7 +158,7 @@ test(
   }),
 );
 
-test("a run that fails while it unwinds does not end the job that was woken meanwhile", async () => {
+test("a cancelled run that fails while it stops does not end the job that was woken meanwhile", async () => {
   const installing = gate();
   let isFirst = true;
   const catalog = async () => {
@@ -170,11 +170,11 @@ test("a run that fails while it unwinds does not end the job that was woken mean
   const body = async (world: World) => {
     const [id = ""] = await world.start(withSkill);
     await world.clock.until("a sandbox", () => world.machine.sandboxes().length === 1);
-    const done = cancel(world, [id]);
+    const hasReturned = beginCancel(world, [id]);
     await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "say woken", interrupt: false });
     await world.reaches(id, "starting");
     installing.open();
-    await world.clock.until("cancelled", done);
+    await world.clock.until("the call returns", hasReturned);
     expect((await world.reaches(id, "completed", "failed", "cancelled")).state).toMatchObject({ result: "woken" });
   };
   await inWorld(body, {}, { catalog })();

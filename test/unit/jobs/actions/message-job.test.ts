@@ -5,14 +5,14 @@ import { bytes, gate, inWorld, leaseCount, ORCHESTRATOR, text, type World } from
 
 const send = ({ runtime }: World, job: string, message: string, interrupt = false) =>
   messageJob(runtime, ORCHESTRATOR, { job, message, interrupt });
-const write = (world: World, id: string, content: string) =>
+const writeNote = (world: World, id: string, content: string) =>
   world.runtime.lifecycle.live(id)?.writeFile("note", bytes(content));
-const note = async (world: World, id: string) =>
+const readNote = async (world: World, id: string) =>
   text(await world.runtime.lifecycle.live(id)?.readFile("note", { offset: 0, maxBytes: 99 }));
 const prompts = ({ sessions }: World) => sessions.prompts.map((prompt) => prompt.text);
 
 test(
-  "messages to a running job are its next turns, in order; the last answer is the result",
+  "messages to a running job become its next turns in order, and the last answer is its result",
   inWorld(async (world) => {
     const [id = ""] = await world.start("work 5000 a");
     await world.reaches(id, "running");
@@ -29,7 +29,7 @@ test(
 );
 
 test(
-  "a failed turn does not swallow the message behind it",
+  "a message queued behind a turn that fails is still answered",
   inWorld(async (world) => {
     const [id = ""] = await world.start("fail APIError");
     await send(world, id, "say recovered");
@@ -39,7 +39,7 @@ test(
 );
 
 test(
-  "an interrupting message stops the current turn first, and is heard by a loop at rest",
+  "an interrupting message stops the current turn and is sent once the session is at rest",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
@@ -54,7 +54,7 @@ test(
 );
 
 test(
-  "a message to a queued job is its second turn",
+  "a message to a queued job becomes its second turn",
   inWorld(
     async (world) => {
       const [first = "", second = ""] = await world.start("work 5000 1", "say 2");
@@ -72,11 +72,11 @@ for (const [kind, prompt] of [
   ["failed", "fail APIError"],
 ] as const) {
   test(
-    `a ${kind} job wakes up in its own session, in the sandbox it still has`,
+    `a message wakes a ${kind} job in its own session, in the sandbox it still has`,
     inWorld(async (world) => {
       const [id = ""] = await world.start(prompt);
       const before = await world.reaches(id, kind);
-      await write(world, id, "kept");
+      await writeNote(world, id, "kept");
       expect((await send(world, id, "work 500 again")).job.state.kind).toBe("queued");
       const during = await world.reaches(id, "running");
       expect([during.childSession, during.sandbox, during.startedAt]).toEqual([
@@ -84,7 +84,7 @@ for (const [kind, prompt] of [
         before.sandbox,
         before.startedAt,
       ]);
-      expect(await note(world, id)).toBe("kept");
+      expect(await readNote(world, id)).toBe("kept");
       expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "again" });
       expect(world.operations("create").length).toBe(1);
     }),
@@ -92,11 +92,11 @@ for (const [kind, prompt] of [
 }
 
 test(
-  "a job is parked a minute after its last turn, and a message revives it with its files",
+  "a job is parked a minute after its last turn, and a message restores its files in a new sandbox",
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
-    await write(world, id, "kept");
+    await writeNote(world, id, "kept");
     await world.clock.advance(59_000);
     expect(world.job(id).sandbox.kind).toBe("live");
     await world.clock.advance(1_000);
@@ -105,7 +105,7 @@ test(
     expect(world.machine.sandboxes()).toEqual([]);
     await send(world, id, "work 500 again");
     await world.reaches(id, "running");
-    expect(await note(world, id)).toBe("kept");
+    expect(await readNote(world, id)).toBe("kept");
     expect(world.machine.sandboxes()[0]?.spec.snapshotID).toBe(sandbox.snapshotID);
     expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "again" });
     expect(world.sessions.created.length).toBe(1);
@@ -113,43 +113,43 @@ test(
 );
 
 test(
-  "a message that arrives while the job is being parked waits for that, then revives it",
+  "a message that arrives while the job is being parked waits until that is done, then wakes it",
   inWorld(async (world) => {
-    const freezing = gate();
-    world.machine.onSnapshot = () => freezing.passed;
+    const snapshotTaken = gate();
+    world.machine.onSnapshot = () => snapshotTaken.passed;
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
-    await write(world, id, "kept");
+    await writeNote(world, id, "kept");
     await world.clock.advance(60_000);
     await send(world, id, "work 500 again");
     await world.reaches(id, "starting");
     await world.clock.advance(5_000);
     expect(world.job(id).state.kind).toBe("starting");
-    freezing.open();
+    snapshotTaken.open();
     await world.reaches(id, "running");
-    expect(await note(world, id)).toBe("kept");
+    expect(await readNote(world, id)).toBe("kept");
     expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "again" });
     expect(world.machine.sandboxes().length).toBe(1);
   }),
 );
 
 test(
-  "a cancelled job wakes up with its files",
+  "a message wakes a cancelled job with its files",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
-    await write(world, id, "kept");
+    await writeNote(world, id, "kept");
     void cancelJobs(world.runtime, ORCHESTRATOR, [id], null);
     await world.clock.until("parked", () => world.job(id).sandbox.kind === "parked");
     await send(world, id, "work 500 again");
     await world.reaches(id, "running");
-    expect(await note(world, id)).toBe("kept");
+    expect(await readNote(world, id)).toBe("kept");
     expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "again" });
   }),
 );
 
 test(
-  "a task that never was a job cannot be woken; an unknown job does not exist",
+  "a message to a refused task gets the refusal again, and one to an unknown job is not_found",
   inWorld(async (world) => {
     const [id = ""] = await world.start({ description: "bad", problem: "task 1: prompt: is missing" });
     const refused = await send(world, id, "say 1").catch((error) => error);
@@ -160,7 +160,7 @@ test(
 );
 
 test(
-  "a job whose sandbox was lost without a snapshot says that its files are gone",
+  "waking a job whose sandbox was lost without a snapshot fails with restart_unrecoverable",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     const { sandbox } = await world.reaches(id, "running");
@@ -175,7 +175,7 @@ test(
 );
 
 test(
-  "a woken job joins the end of the queue",
+  "a message puts an ended job at the end of the queue",
   inWorld(
     async (world) => {
       const [first = ""] = await world.start("say 1");

@@ -9,6 +9,7 @@ import type { Job, JobState } from "../../../../src/jobs/core/job.ts";
 import { settle } from "../../../support/fake-clock.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
+/** One letter for each state, so that a list of jobs is a short string. */
 const KINDS = {
   q: "queued",
   s: "starting",
@@ -21,7 +22,7 @@ const KINDS = {
 const jobs = (kinds: string): Job[] =>
   [...kinds].map((kind) => ({ state: { kind: KINDS[kind as keyof typeof KINDS] } as JobState }) as Job);
 
-describe("a wait", () => {
+describe("the decision of a wait", () => {
   const cases: [kinds: string, until: WaitUntil, decision: ReturnType<typeof decideWait>][] = [
     ["", "all", "satisfied"],
     ["", "any", "satisfied"],
@@ -40,20 +41,22 @@ describe("a wait", () => {
     ["iir", 2, "attention"],
   ];
   for (const [kinds, until, decision] of cases) {
-    test(`for ${until} of "${kinds}" is ${decision}`, () => {
+    test(`for ${until} of the jobs "${kinds}" is ${decision}`, () => {
       expect(decideWait(jobs(kinds), until)).toBe(decision);
     });
   }
 });
 
-interface Request {
+interface WaitOptions {
   until?: WaitUntil;
   jobs?: string[];
   timeoutMs?: number;
   signal?: AbortSignal;
   onProgress?: (jobs: readonly Job[]) => void;
 }
-function wait({ runtime }: World, { until = "all", timeoutMs = 600_000, jobs, signal, onProgress }: Request = {}) {
+
+/** Begins to wait. `result` is null until the wait has ended. */
+function wait({ runtime }: World, { until = "all", timeoutMs = 600_000, jobs, signal, onProgress }: WaitOptions = {}) {
   let result: WaitResult | null = null;
   const request = { jobs, until, timeoutMs, signal: signal ?? new AbortController().signal };
   const waited = waitForJobs(runtime, ORCHESTRATOR, { ...request, onProgress: onProgress ?? (() => {}) });
@@ -61,44 +64,44 @@ function wait({ runtime }: World, { until = "all", timeoutMs = 600_000, jobs, si
     (value) => {
       result = value;
     },
-    () => {}, // whoever expects a failure looks at `waited`
+    () => {}, // a test that expects a failure looks at `waited`
   );
   return { waited, result: () => result as WaitResult | null };
 }
 const ids = (jobs: readonly Job[]) => jobs.map(({ id }) => id);
 
 test(
-  "waiting for any returns at the first end, and for all at the last",
+  "a wait for any returns when the first job ends, a wait for all when the last one does",
   inWorld(async (world) => {
     const [slow = "", fast = ""] = await world.start("work 5000 slow", "say fast");
     const any = wait(world, { until: "any" });
     const all = wait(world);
-    const first = await world.clock.until("any", any.result);
+    const first = await world.clock.until("the wait for any ends", any.result);
     expect([first.reason, ids(first.finished), ids(first.pending)]).toEqual(["satisfied", [fast], [slow]]);
     expect(all.result()).toBeNull();
-    const last = await world.clock.until("all", all.result);
+    const last = await world.clock.until("the wait for all ends", all.result);
     expect([last.reason, ids(last.finished), ids(last.pending)]).toEqual(["satisfied", [slow, fast], []]);
   }),
 );
 
 test(
-  "a wait that times out says so, and the jobs go on",
+  "a wait that times out returns its reason, and the jobs go on",
   inWorld(async (world) => {
     const [id = ""] = await world.start("work 5000 slow");
     const { result } = wait(world, { timeoutMs: 1_000 });
-    expect(await world.clock.until("the time-out", result)).toMatchObject({ reason: "timeout", finished: [] });
+    expect(await world.clock.until("the wait times out", result)).toMatchObject({ reason: "timeout", finished: [] });
     expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "slow" });
   }),
 );
 
 test(
-  "a stopped wait returns at once, also one that was stopped before",
+  "an aborted wait returns at once, also when it was aborted before it began",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
-    const stopping = new AbortController();
-    const { result } = wait(world, { signal: stopping.signal });
+    const abort = new AbortController();
+    const { result } = wait(world, { signal: abort.signal });
     await world.reaches(id, "running");
-    stopping.abort();
+    abort.abort();
     await settle();
     expect(result()).toMatchObject({ reason: "interrupted" });
     expect((await wait(world, { signal: AbortSignal.abort() }).waited).reason).toBe("interrupted");
@@ -107,24 +110,24 @@ test(
 );
 
 test(
-  "a wait hears of its own jobs only, and a foreign id does not exist",
+  "a wait reports progress of its own jobs only, and an unknown id is not_found",
   inWorld(async (world) => {
     const [mine = "", other = ""] = await world.start("say 1", "work 500 2");
-    const heard = new Set<string>();
+    const reported = new Set<string>();
     const { result } = wait(world, {
       jobs: [other, other],
       onProgress: (jobs) => {
-        for (const { id } of jobs) heard.add(id);
+        for (const { id } of jobs) reported.add(id);
       },
     });
-    const { finished } = await world.clock.until("the end", result);
-    expect([ids(finished), [...heard]]).toEqual([[other], [other]]);
-    expect(await wait(world, { jobs: [mine, "job_foreign"] }).waited.catch((error) => error.code)).toBe("not_found");
+    const { finished } = await world.clock.until("the wait ends", result);
+    expect([ids(finished), [...reported]]).toEqual([[other], [other]]);
+    expect(await wait(world, { jobs: [mine, "job_unknown"] }).waited.catch((error) => error.code)).toBe("not_found");
   }),
 );
 
 test(
-  "a wait ends when its jobs are interrupted: they will not end by themselves",
+  "a wait ends when its jobs are interrupted, since they do not end by themselves",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");

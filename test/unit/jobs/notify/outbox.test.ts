@@ -5,46 +5,47 @@ import { settle } from "../../../support/fake-clock.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
 const CALL = { messageID: "msg_0", callID: "call_1" };
-/** The ended jobs that a message tells of: "job_1 completed, job_2 failed". */
+/** The ended jobs that a message reports, e.g. "job_1 completed, job_2 failed". */
 const endsIn = (text: string): string =>
   [...text.matchAll(/<job id="(\w+)" state="(\w+)">/g)].map(([, id, state]) => `${id} ${state}`).join(", ");
-const texts = ({ orchestrators }: World) => orchestrators.posts.map(({ text }) => endsIn(text));
-const attached = async ({ runtime }: World) => endsIn((await runtime.outbox.attach(ORCHESTRATOR, "msg_user")) ?? "");
+const sentEnds = ({ orchestrators }: World) => orchestrators.posts.map(({ text }) => endsIn(text));
+const attachedEnds = async ({ runtime }: World) =>
+  endsIn((await runtime.outbox.attach(ORCHESTRATOR, "msg_user")) ?? "");
 const claim = ({ runtime }: World, ids: string[], call = CALL) => runtime.outbox.claim(ORCHESTRATOR, ids, call);
-const untold = async ({ runtime }: World) => (await runtime.sessionJobs(ORCHESTRATOR)).notices().length;
-/** Lets time pass until nobody has anything to do, and expects that all was told by then. */
-const allTold = async (world: World) => {
+const undelivered = async ({ runtime }: World) => (await runtime.sessionJobs(ORCHESTRATOR)).notices().length;
+/** Advances the clock until nothing is left to do, and expects that every notice was delivered. */
+const expectAllDelivered = async (world: World) => {
   await world.clock.advance(600_000);
-  expect(await untold(world)).toBe(0);
+  expect(await undelivered(world)).toBe(0);
 };
 const resume = (value: boolean) => ({ notify: { resume: value } });
 
 test(
-  "an idle session is told of a job's end by one message, half a second later",
+  "an idle session gets one message about a job's end, half a second later",
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
     await world.clock.advance(490);
     expect(world.orchestrators.posts).toEqual([]);
     await world.clock.advance(20);
-    expect(texts(world)).toEqual([`${id} completed`]);
-    await allTold(world);
-    expect(texts(world).length).toBe(1);
+    expect(sentEnds(world)).toEqual([`${id} completed`]);
+    await expectAllDelivered(world);
+    expect(sentEnds(world).length).toBe(1);
   }),
 );
 
 test(
-  "jobs that end within half a second are told of together, later ones apart",
+  "jobs that end within half a second share one message, and a later one gets its own",
   inWorld(async (world) => {
     const ids = await world.start("say 1", "work 300 2", "fail APIError", "work 3000 4");
     await world.clock.advance(10_000);
     const [a, b, c, d] = ids;
-    expect(texts(world)).toEqual([`${a} completed, ${c} failed, ${b} completed`, `${d} completed`]);
+    expect(sentEnds(world)).toEqual([`${a} completed, ${c} failed, ${b} completed`, `${d} completed`]);
   }),
 );
 
 test(
-  "a refused task was told of by the call that asked for it",
+  "a refused task gets no message, since the call that asked for it has reported it",
   inWorld(async (world) => {
     const [id = ""] = await world.start({ description: "bad", problem: "it is bad" });
     expect(world.job(id).state.kind).toBe("failed");
@@ -54,7 +55,7 @@ test(
 );
 
 test(
-  "what a waiting call returns is not sent, what ends after it is",
+  "a job that a waiting call reports gets no message, and one that ends after the call does",
   inWorld(async (world) => {
     const [first = "", second = ""] = await world.start("say 1", "work 5000 2");
     const release = world.runtime.outbox.hold(ORCHESTRATOR, [first, second]);
@@ -68,12 +69,12 @@ test(
     expect(await claim(world, [first])).toEqual([]);
     await world.reaches(second, "completed");
     await world.clock.advance(10_000);
-    expect(texts(world)).toEqual([`${second} completed`]);
+    expect(sentEnds(world)).toEqual([`${second} completed`]);
   }),
 );
 
 test(
-  "an answer that the session threw away is told by a message",
+  "a job is reported by message when the session discarded the tool's answer",
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     const release = world.runtime.outbox.hold(ORCHESTRATOR, [id]);
@@ -83,27 +84,27 @@ test(
     release();
     world.orchestrators.setTrace(CALL.callID, "lost");
     await world.clock.advance(3_000);
-    expect(texts(world)).toEqual([`${id} completed`]);
+    expect(sentEnds(world)).toEqual([`${id} completed`]);
   }),
 );
 
 test(
-  "an answer whose process died before it was stored is told after the restart",
+  "a job is reported after a restart when the process died before the tool's answer was stored",
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     const release = world.runtime.outbox.hold(ORCHESTRATOR, [id]);
     await world.reaches(id, "completed");
-    world.orchestrators.setTrace(CALL.callID, "open"); // as the host leaves it for good
+    world.orchestrators.setTrace(CALL.callID, "open"); // and the host never closes it
     await claim(world, [id]);
     await world.reopen();
     release();
     await world.clock.advance(10_000);
-    expect(texts(world)).toEqual([`${id} completed`]);
+    expect(sentEnds(world)).toEqual([`${id} completed`]);
   }),
 );
 
 test(
-  "a message that was not stored is sent again under the same id",
+  "a message that the host did not store is sent again under the same id",
   inWorld(async (world) => {
     world.orchestrators.losesPosts = true;
     const [id = ""] = await world.start("say 1");
@@ -111,7 +112,7 @@ test(
     await world.clock.advance(600);
     await world.reopen();
     world.orchestrators.losesPosts = false;
-    await allTold(world);
+    await expectAllDelivered(world);
     const ids = world.orchestrators.posts.map(({ messageID }) => messageID);
     expect(ids.length).toBeGreaterThan(1);
     expect(new Set(ids).size).toBe(1);
@@ -119,7 +120,7 @@ test(
 );
 
 test(
-  "it is sent under a new id once the session has gone on, or it would stand before what it answers",
+  "a message that the host did not store gets a new id once newer messages exist, since ids set their order",
   inWorld(async (world) => {
     world.orchestrators.losesPosts = true;
     const [id = ""] = await world.start("say 1");
@@ -139,13 +140,13 @@ test(
 );
 
 test(
-  "a session that took no notice is woken again, ever more rarely, and then left alone",
+  "a session that does not react to its message is woken five more times, without repeating the message",
   inWorld(async (world) => {
     world.orchestrators.neverWakes = true;
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
-    await allTold(world);
-    const [first, ...again] = texts(world);
+    await expectAllDelivered(world);
+    const [first, ...again] = sentEnds(world);
     expect(first).toBe(`${id} completed`);
     expect(again.length).toBe(5);
     for (const text of again) expect(text).not.toContain(id);
@@ -153,41 +154,41 @@ test(
 );
 
 test(
-  "a busy session gets the message at once and is not woken",
+  "a busy session gets one message at once and is not woken",
   inWorld(async (world) => {
     world.orchestrators.busy = true;
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
     await world.clock.advance(600_000);
-    expect(texts(world)).toEqual([`${id} completed`]);
+    expect(sentEnds(world)).toEqual([`${id} completed`]);
     world.orchestrators.setTrace(world.orchestrators.posts[0]?.messageID as string, "arrived");
-    await allTold(world);
+    await expectAllDelivered(world);
   }),
 );
 
 test(
-  "with notify.resume false an idle session is left alone, and told with the user's next message",
+  "with notify.resume false an idle session gets no message, and the job is reported with the user's next one",
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
     await world.clock.advance(600_000);
     expect(world.orchestrators.posts).toEqual([]);
-    expect(await attached(world)).toBe(`${id} completed`);
+    expect(await attachedEnds(world)).toBe(`${id} completed`);
     world.orchestrators.setTrace("msg_user", "unanswered");
     expect(await world.runtime.outbox.attach(ORCHESTRATOR, "msg_user2")).toBeNull();
-    await allTold(world);
+    await expectAllDelivered(world);
     expect(world.orchestrators.posts).toEqual([]);
   }, resume(false)),
 );
 
 test(
-  "a user's message that was never stored carried nothing",
+  "a job attached to a user's message that was never stored is reported by a message of its own",
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
-    expect(await attached(world)).toBe(`${id} completed`);
+    expect(await attachedEnds(world)).toBe(`${id} completed`);
     await world.clock.advance(10_000);
-    expect(texts(world)).toEqual([`${id} completed`]);
+    expect(sentEnds(world)).toEqual([`${id} completed`]);
     expect(
       await world.runtime.outbox.attach(ORCHESTRATOR, world.orchestrators.posts[0]?.messageID as string),
     ).toBeNull();
@@ -195,7 +196,7 @@ test(
 );
 
 test(
-  "a session whose turn the user stopped is not started again by what had ended before",
+  "a session whose turn the user stopped is not woken for a job that had ended before",
   inWorld(async (world) => {
     const [first = "", second = ""] = await world.start("say 1", "work 60000 2");
     const release = world.runtime.outbox.hold(ORCHESTRATOR, [first, second]);
@@ -205,16 +206,16 @@ test(
     await world.clock.advance(50_000);
     expect(world.orchestrators.posts).toEqual([]);
     await world.clock.advance(20_000);
-    expect(texts(world)).toEqual([`${first} completed, ${second} completed`]);
+    expect(sentEnds(world)).toEqual([`${first} completed, ${second} completed`]);
   }),
 );
 
 test(
-  "each end of a job is told, with what came out then",
+  "a job that ended twice is reported twice, each time with the result of that end",
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     world.orchestrators.onCall = (name) => {
-      if (name === "view") throw new Error("not today");
+      if (name === "view") throw new Error("cannot read the session");
     };
     await world.reaches(id, "completed");
     await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false });
@@ -225,12 +226,12 @@ test(
 );
 
 test(
-  "a session that cannot be read is asked again, for a while, and loses nothing",
+  "a session that cannot be read is left alone after five reads, and gets its message once it changes",
   inWorld(async (world) => {
     let calls = 0;
     world.orchestrators.onCall = () => {
       calls++;
-      throw new Error("not today");
+      throw new Error("cannot read the session");
     };
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
@@ -239,12 +240,12 @@ test(
     world.orchestrators.onCall = () => {};
     world.sessions.emit({ kind: "touched", sessionID: ORCHESTRATOR });
     await world.clock.advance(1_000);
-    expect(texts(world)).toEqual([`${id} completed`]);
+    expect(sentEnds(world)).toEqual([`${id} completed`]);
   }),
 );
 
 test(
-  "two processes that use one session tell it once",
+  "two processes that use the same session send its message once",
   inWorld(async (world) => {
     const other: Runtime = await world.open();
     const [id = ""] = await world.start("work 3000 1");

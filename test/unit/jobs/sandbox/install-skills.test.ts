@@ -18,11 +18,11 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const git = createGit(systemClock, { PATH: process.env.PATH, HOME: "/nonexistent" });
 
-/** Of a sandbox only what is written to it. */
+/** A sandbox that only files are written to. */
 function sandboxFor(write: Sandbox["writeFile"]): Sandbox {
   return { home: "/home/agent", writeFile: write } as Sandbox;
 }
-const skill = (more: Partial<CatalogSkill> = {}): CatalogSkill => ({
+const skillWith = (more: Partial<CatalogSkill> = {}): CatalogSkill => ({
   name: "my skill",
   folder,
   content: "",
@@ -30,25 +30,25 @@ const skill = (more: Partial<CatalogSkill> = {}): CatalogSkill => ({
   ...more,
 });
 
-/** Installs this one skill as for a job whose task names it. */
-const install = (of: CatalogSkill, sandbox: Sandbox) =>
+/** Installs this skill as for a job whose task names it. */
+const install = (skill: CatalogSkill, sandbox: Sandbox) =>
   installSkills(
-    { catalog: async () => ({ skills: [of] }), git },
-    { task: { skills: [of.name] } } as unknown as Job,
+    { catalog: async () => ({ skills: [skill] }), git },
+    { task: { skills: [skill.name] } } as unknown as Job,
     sandbox,
   );
 
-/** What a copy writes, by path below the skill's folder in the sandbox, and what it says. */
-async function copied(of: CatalogSkill): Promise<{ files: Record<string, string>; notes: readonly string[] }> {
+/** Installs a skill. Returns the files written, by path below the skill's folder in the sandbox, and the notes. */
+async function copy(skill: CatalogSkill): Promise<{ files: Record<string, string>; notes: readonly string[] }> {
   const files: Record<string, string> = {};
   const sandbox = sandboxFor(async (path, content) => {
     files[path.replace("/home/agent/skills/my_skill/", "")] = Buffer.from(content).toString();
   });
-  const notes = await install(of, sandbox);
+  const notes = await install(skill, sandbox);
   return { files, notes };
 }
 
-test("a skill's files are copied with their rights, a few writes at a time", async () => {
+test("copies a skill's files with their executable bit, four at a time", async () => {
   mkdirSync(join(folder, "scripts/deep"), { recursive: true });
   writeFileSync(join(folder, "SKILL.md"), "# Skill\n");
   writeFileSync(join(folder, "scripts/run.sh"), "#!/bin/sh\n");
@@ -63,7 +63,7 @@ test("a skill's files are copied with their rights, a few writes at a time", asy
     open -= 1;
     written.set(path, `${options?.executable ? "x " : ""}${Buffer.from(content).toString()}`);
   });
-  await install(skill(), sandbox);
+  await install(skillWith(), sandbox);
   const home = "/home/agent/skills/my_skill";
   const deep = Array.from({ length: 10 }, (_, n): [string, string] => [`${home}/scripts/deep/${n}.txt`, `${n}`]);
   const expected = [[`${home}/SKILL.md`, "# Skill\n"], [`${home}/scripts/run.sh`, "x #!/bin/sh\n"], ...deep];
@@ -71,22 +71,22 @@ test("a skill's files are copied with their rights, a few writes at a time", asy
   expect(most).toBe(4);
 });
 
-test("a folder too large to be a skill is refused before anything is written", async () => {
+test("refuses a folder larger than 50 MiB before anything is written", async () => {
   for (const name of ["a", "b"]) {
     writeFileSync(join(folder, name), "");
     truncateSync(join(folder, name), 26 * 1024 * 1024);
   }
-  const sandbox = sandboxFor(() => Promise.reject(new Error("nothing is to be written")));
-  await expect(install(skill(), sandbox)).rejects.toThrow('the folder of skill "my skill" is larger than 50 MiB');
+  const sandbox = sandboxFor(() => Promise.reject(new Error("unexpected write")));
+  await expect(install(skillWith(), sandbox)).rejects.toThrow('the folder of skill "my skill" is larger than 50 MiB');
 });
 
-test("a file that cannot be written is said", async () => {
+test("reports a file that cannot be written", async () => {
   writeFileSync(join(folder, "SKILL.md"), "# Skill\n");
   const sandbox = sandboxFor(() => Promise.reject(new Error("the disk is full")));
-  await expect(install(skill(), sandbox)).rejects.toThrow("the disk is full");
+  await expect(install(skillWith(), sandbox)).rejects.toThrow("the disk is full");
 });
 
-describe("what a skill's folder links to", () => {
+describe("a link in a skill's folder", () => {
   let elsewhere = "";
   beforeEach(() => {
     elsewhere = mkdtempSync(join(tmpdir(), "elsewhere-"));
@@ -98,12 +98,12 @@ describe("what a skill's folder links to", () => {
   });
   afterEach(() => rmSync(elsewhere, { recursive: true, force: true }));
 
-  test("does not go along when it lies elsewhere, and is named", async () => {
+  test("is left out and named when it leads out of the folder", async () => {
     symlinkSync(join(elsewhere, "ssh"), join(folder, "keys"));
     symlinkSync(join(elsewhere, "ssh/id_ed25519"), join(folder, "scripts/key"));
     symlinkSync("/", join(folder, "scripts/everything"));
     execFileSync("mkfifo", [join(folder, "pipe")]);
-    const { files, notes } = await copied(skill());
+    const { files, notes } = await copy(skillWith());
     expect(files).toEqual({ "SKILL.md": "# Skill\n", "scripts/run.sh": "#!/bin/sh\n" });
     const out = "(it is a link that leads out of the folder)";
     expect(notes).toEqual([
@@ -111,51 +111,51 @@ describe("what a skill's folder links to", () => {
     ]);
   });
 
-  test("goes along when it is a file of the skill", async () => {
+  test("is copied when it leads to a file of the skill", async () => {
     symlinkSync("scripts/run.sh", join(folder, "run"));
     symlinkSync(".", join(folder, "scripts/round"));
-    const { files, notes } = await copied(skill());
+    const { files, notes } = await copy(skillWith());
     expect(files.run).toBe("#!/bin/sh\n");
     expect(Object.keys(files).sort()).toEqual(["SKILL.md", "run", "scripts/run.sh"]);
     expect(notes.join()).toContain("scripts/round (it is a link to a folder");
   });
 
-  test("counts as often as it is linked", async () => {
+  test("counts with the full size of its file", async () => {
     truncateSync(join(folder, "scripts/run.sh"), 20 * 1024 * 1024);
     for (const name of ["a", "b"]) symlinkSync("scripts/run.sh", join(folder, name));
-    await expect(copied(skill())).rejects.toThrow("larger than 50 MiB");
+    await expect(copy(skillWith())).rejects.toThrow("larger than 50 MiB");
   });
 
-  test("a home directory is no skill", async () => {
-    await expect(copied(skill({ folder: homedir() }))).rejects.toThrow("is a home directory");
+  test("refuses a home directory as a skill", async () => {
+    await expect(copy(skillWith({ folder: homedir() }))).rejects.toThrow("is a home directory");
   });
 
-  test("the user's own skill may itself be a link, as dotfiles make them", async () => {
+  test("lets the user's own skill itself be a link, as dotfile managers create them", async () => {
     symlinkSync(folder, join(elsewhere, "linked"));
-    expect((await copied(skill({ folder: join(elsewhere, "linked") }))).files).toEqual({
+    expect((await copy(skillWith({ folder: join(elsewhere, "linked") }))).files).toEqual({
       "SKILL.md": "# Skill\n",
       "scripts/run.sh": "#!/bin/sh\n",
     });
   });
 
-  test("a project's skill may be a link in the project, and none that leads out of it", async () => {
+  test("lets a project's skill be a link within the project, and refuses one that leads out of it", async () => {
     const project = join(elsewhere, "project");
     mkdirSync(join(project, ".opencode/skill/half"), { recursive: true });
     mkdirSync(join(project, "skills/inside"), { recursive: true });
     writeFileSync(join(project, "skills/inside/SKILL.md"), "# Inside\n");
-    const at = (name: string) => skill({ folder: join(project, ".opencode/skill", name), project });
+    const at = (name: string) => skillWith({ folder: join(project, ".opencode/skill", name), project });
     symlinkSync("../../skills/inside", join(project, ".opencode/skill/inside"));
     symlinkSync(folder, join(project, ".opencode/skill/outside"));
     symlinkSync("../..", join(project, ".opencode/skill/all"));
     symlinkSync(join(folder, "SKILL.md"), join(project, ".opencode/skill/half/SKILL.md"));
-    expect((await copied(at("inside"))).files).toEqual({ "SKILL.md": "# Inside\n" });
+    expect((await copy(at("inside"))).files).toEqual({ "SKILL.md": "# Inside\n" });
     for (const name of ["outside", "half"])
-      await expect(copied(at(name))).rejects.toThrow("is a link that leads out of its project");
-    await expect(copied(at("all"))).rejects.toThrow("is the whole project");
+      await expect(copy(at(name))).rejects.toThrow("is a link that leads out of its project");
+    await expect(copy(at("all"))).rejects.toThrow("is the whole project");
   });
 });
 
-test("of a project's skill what git ignores stays, unless all of the skill is ignored", async () => {
+test("leaves out files of a project's skill that git ignores, unless git ignores the whole skill", async () => {
   const inRepository = (...args: string[]) => execFileSync("git", ["-C", folder, ...args]);
   inRepository("init", "--quiet");
   mkdirSync(join(folder, "skill"));
@@ -164,21 +164,21 @@ test("of a project's skill what git ignores stays, unless all of the skill is ig
   symlinkSync(".env", join(folder, "skill/settings"));
   inRepository("add", "--force", "skill/kept.log");
   const at = { folder: join(folder, "skill"), project: folder };
-  const { files, notes } = await copied(skill(at));
+  const { files, notes } = await copy(skillWith(at));
   expect(Object.keys(files).sort()).toEqual(["SKILL.md", "kept.log", "run.sh"]);
   expect(notes.join()).toContain(".env (it is ignored by git), settings (it is ignored by git)");
-  expect(Object.keys((await copied(skill({ ...at, project: null }))).files)).toHaveLength(5);
+  expect(Object.keys((await copy(skillWith({ ...at, project: null }))).files)).toHaveLength(5);
   writeFileSync(join(folder, ".gitignore"), "skill/\n");
-  expect(Object.keys((await copied(skill(at))).files)).toHaveLength(5);
+  expect(Object.keys((await copy(skillWith(at))).files)).toHaveLength(5);
 });
 
-test("a project's skill is refused when git cannot say what it ignores, and copied whole where there is no repository", async () => {
+test("refuses a project's skill when git cannot say what it ignores, and copies all of it where there is no repository", async () => {
   mkdirSync(join(folder, "skill"));
   for (const name of ["skill/SKILL.md", "skill/.env"]) writeFileSync(join(folder, name), "text");
   const at = { folder: join(folder, "skill"), project: folder };
-  expect(Object.keys((await copied(skill(at))).files).sort()).toEqual([".env", "SKILL.md"]);
+  expect(Object.keys((await copy(skillWith(at))).files).sort()).toEqual([".env", "SKILL.md"]);
   execFileSync("git", ["-C", folder, "init", "--quiet"]);
   writeFileSync(join(folder, ".gitignore"), ".env\n");
   writeFileSync(join(folder, ".git/config"), "[broken");
-  await expect(copied(skill(at))).rejects.toThrow(/could not ask git which files of skill .* it ignores/);
+  await expect(copy(skillWith(at))).rejects.toThrow(/could not ask git which files of skill .* it ignores/);
 });

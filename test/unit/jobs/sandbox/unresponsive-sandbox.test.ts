@@ -11,8 +11,8 @@ import { pause } from "../../../support/wait.ts";
 import { createFakeProcess } from "../../tools/fake-process.ts";
 import { bytes, gate, inWorld, leaseCount, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
 
-/** What a sandbox does not answer any more, whoever asks for it. */
-const SILENCES: readonly (readonly SandboxCall[])[] = [
+/** Calls that a sandbox no longer answers, whichever process makes them. */
+const UNANSWERED: readonly (readonly SandboxCall[])[] = [
   ["start", "read", "write"],
   ["snapshot"],
   ["terminate"],
@@ -22,128 +22,133 @@ const SILENCES: readonly (readonly SandboxCall[])[] = [
 const MIN = 60_000;
 const HOUR = 60 * MIN;
 
-interface Beset {
+interface UnresponsiveJob {
   readonly id: string;
-  /** The job that waits for its place. */
+  /** The job that is queued behind it. */
   readonly next: string;
-  /** Has it answer at last. */
-  speak(): void;
+  /** Has the sandbox answer all calls from now on. */
+  answer(): void;
 }
 
-/** One running job whose sandbox falls silent, and one behind it. */
-async function beset(world: World, silent: readonly SandboxCall[], prompt = "hang", minutes = 600): Promise<Beset> {
-  const tasks = [{ description: "d", prompt, timeout_minutes: minutes }, "say next"] as const;
+/** Starts a job whose sandbox stops answering these calls once the job runs, and one job behind it. */
+async function startUnresponsive(
+  world: World,
+  calls: readonly SandboxCall[],
+  prompt = "hang",
+  timeoutMinutes = 600,
+): Promise<UnresponsiveJob> {
+  const tasks = [{ description: "d", prompt, timeout_minutes: timeoutMinutes }, "say next"] as const;
   const [id = "", next = ""] = await world.start(...tasks);
   await world.reaches(id, "running");
   await world.runtime.lifecycle.live(id)?.writeFile("work", bytes("so far"));
   const [first] = world.machine.sandboxes();
-  const silence = gate();
-  world.machine.onCall = (what, id) => (id === first?.id && silent.includes(what) ? silence.passed : undefined);
-  return { id, next, speak: silence.open };
+  const answered = gate();
+  world.machine.onCall = (call, id) => (id === first?.id && calls.includes(call) ? answered.passed : undefined);
+  return { id, next, answer: answered.open };
 }
 
-/** Whether what is kept of its sandbox is told. */
-function expectTold(world: World, id: string, silent: readonly SandboxCall[]): void {
-  const isKept = silent.includes("snapshot") || silent.includes("terminate");
+/** Expects a note on the job if its sandbox cannot be parked. */
+function expectParkingNote(world: World, id: string, calls: readonly SandboxCall[]): void {
+  const isKept = calls.includes("snapshot") || calls.includes("terminate");
   expect(world.job(id).notes).toEqual(isKept ? [expect.stringMatching(/^Not done yet: its sandbox .+: .+/)] : []);
 }
 
-/** Until it is over, well or not. The disk, which has its own time, is waited for a moment each minute. */
-async function ends({ clock }: World, work: Promise<unknown>, minutes = 120): Promise<void> {
-  let over = false;
-  const done = work.then(
-    () => (over = true),
-    () => (over = true),
+/** Advances the clock until the work is settled. Gives the real disk 5 ms of real time each minute. */
+async function untilSettled({ clock }: World, work: Promise<unknown>, limitMinutes = 120): Promise<void> {
+  let isSettled = false;
+  const settled = work.then(
+    () => (isSettled = true),
+    () => (isSettled = true),
   );
-  for (let minute = 0; !over; minute += 1) {
-    if (minute > minutes) throw new Error(`not over after ${minutes} minutes`);
+  for (let minute = 0; !isSettled; minute += 1) {
+    if (minute > limitMinutes) throw new Error(`not settled after ${limitMinutes} minutes`);
     await clock.advance(MIN);
-    await Promise.race([done, pause(5)]);
+    await Promise.race([settled, pause(5)]);
   }
 }
 
-describe("a sandbox that gives no answer", () => {
-  const one = { maxRunningJobs: 1, parkAfterSeconds: 1, stallTimeoutMinutes: 1e4, checkpointMinutes: null };
-  for (const silent of SILENCES) {
-    const what = `to ${silent.join(", ")}`;
+describe("a sandbox that does not answer", () => {
+  const options = { maxRunningJobs: 1, parkAfterSeconds: 1, stallTimeoutMinutes: 1e4, checkpointMinutes: null };
+  for (const calls of UNANSWERED) {
+    const what = `to ${calls.join(", ")}`;
 
     test(
-      `${what}: its job is cancelled, its slot is free, the next job runs`,
+      `${what}: its job can be cancelled, and the next job runs`,
       inWorld(async (world) => {
-        const { id, next, speak } = await beset(world, silent);
+        const { id, next, answer } = await startUnresponsive(world, calls);
         const cancelled = cancelJobs(world.runtime, ORCHESTRATOR, [id], null);
         expect((await world.reaches(next, "completed")).state).toMatchObject({ result: "next" });
-        await ends(world, cancelled, 2);
+        await untilSettled(world, cancelled, 2);
         expect(world.job(id).state.kind).toBe("cancelled");
-        expectTold(world, id, silent);
+        expectParkingNote(world, id, calls);
         await world.clock.advance(2 * MIN);
         expect(leaseCount(world.runtime)).toBe(0);
-        speak();
-      }, one),
+        answer();
+      }, options),
     );
 
     test(
-      `${what}: its job's time limit ends it, and the next job runs`,
+      `${what}: its job fails at its time limit, and the next job runs`,
       inWorld(async (world) => {
-        const { id, next, speak } = await beset(world, silent, "hang", 10);
+        const { id, next, answer } = await startUnresponsive(world, calls, "hang", 10);
         await world.clock.advance(17 * MIN);
         expect(world.job(id).state).toMatchObject({ kind: "failed", failure: { code: "timed_out" } });
-        expectTold(world, id, silent);
+        expectParkingNote(world, id, calls);
         await world.reaches(next, "completed");
         await world.clock.advance(2 * MIN);
         expect(leaseCount(world.runtime)).toBe(0);
-        speak();
-      }, one),
+        answer();
+      }, options),
     );
 
     test(
-      `${what}: its job ends, the process ends, and the next process ends it`,
+      `${what}: it is terminated by the next process after its job and its process have ended`,
       inWorld(async (world) => {
-        const { id, next, speak } = await beset(world, silent, "work 5000 done");
+        const { id, next, answer } = await startUnresponsive(world, calls, "work 5000 done");
         await world.reaches(id, "completed");
         await world.reaches(next, "completed");
         expect(leaseCount(world.runtime)).toBe(0);
         await world.reopen();
-        await ends(world, world.runtime.collectGarbage());
-        speak();
-        await world.clock.until("it is ended", () => world.machine.sandboxes().length === 0, HOUR);
+        await untilSettled(world, world.runtime.collectGarbage());
+        answer();
+        await world.clock.until("the sandbox is terminated", () => world.machine.sandboxes().length === 0, HOUR);
         await world.clock.advance(HOUR);
         expect(world.job(id).notes).toEqual([]);
-      }, one),
+      }, options),
     );
 
     test(
       `${what}: its session can be deleted`,
       inWorld(async (world) => {
-        const { speak } = await beset(world, silent);
-        await ends(world, forgetSession(world.runtime, ORCHESTRATOR));
+        const { answer } = await startUnresponsive(world, calls);
+        await untilSettled(world, forgetSession(world.runtime, ORCHESTRATOR));
         expect(leaseCount(world.runtime)).toBe(0);
-        speak();
+        answer();
         await world.runtime.collectGarbage();
         expect(world.machine.sandboxes()).toEqual([]);
-      }, one),
+      }, options),
     );
 
     test(
-      `${what}: whoever wants a snapshot or its files hears of it`,
+      `${what}: asking for a snapshot or for files returns, and the job goes on`,
       inWorld(async (world) => {
-        const { id, speak } = await beset(world, silent);
-        await ends(world, snapshotJob(world.runtime, ORCHESTRATOR, { job: id, label: null, path: null }));
+        const { id, answer } = await startUnresponsive(world, calls);
+        await untilSettled(world, snapshotJob(world.runtime, ORCHESTRATOR, { job: id, label: null, path: null }));
         const root = mkdtempSync(join(tmpdir(), "files-"));
         const { signal } = new AbortController();
         const request = { root, target: "files", paths: ["work"], isConfigured: () => false, signal };
-        await ends(world, collectFiles(world.runtime, ORCHESTRATOR, id, request));
+        await untilSettled(world, collectFiles(world.runtime, ORCHESTRATOR, id, request));
         rmSync(root, { recursive: true, force: true });
         expect(world.job(id).state.kind).toBe("running");
-        speak();
-      }, one),
+        answer();
+      }, options),
     );
   }
 
   test(
-    "to commands: its files are read from a snapshot taken for it, newer than all that was kept before",
+    "to commands: its files are read from a snapshot that is taken for that",
     inWorld(async (world) => {
-      const { id, speak } = await beset(world, ["start", "read"]);
+      const { id, answer } = await startUnresponsive(world, ["start", "read"]);
       const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
       const read = world.runtime.jobFiles.read(sessionJobs, id, {
         use: async (files, source) => [
@@ -153,30 +158,30 @@ describe("a sandbox that gives no answer", () => {
         ],
       });
       world.machine.onStart = () => createFakeProcess("7");
-      await ends(world, read);
+      await untilSettled(world, read);
       expect(await read).toEqual(["snapshot", "so far", "7"]);
       expect(world.machine.sandboxes().map((each) => each.spec.name)).toEqual([id]);
       expect(world.job(id).state.kind).toBe("running");
-      speak();
+      answer();
     }),
   );
 
   test(
-    "to a start until nobody waits for it any more: what then starts is killed",
+    "to a start within its time: the process that then starts is killed",
     inWorld(async (world) => {
-      const { id, speak } = await beset(world, ["start"]);
+      const { id, answer } = await startUnresponsive(world, ["start"]);
       const late = createFakeProcess("7");
       world.machine.onStart = () => late;
-      await ends(world, world.runtime.lifecycle.live(id)?.start({ argv: ["sleep", "9"] }) ?? Promise.resolve());
-      speak();
-      await world.clock.until("it is killed", () => late.signals.includes("SIGKILL"));
+      await untilSettled(world, world.runtime.lifecycle.live(id)?.start({ argv: ["sleep", "9"] }) ?? Promise.resolve());
+      answer();
+      await world.clock.until("the process is killed", () => late.signals.includes("SIGKILL"));
     }),
   );
 
   test(
-    "to a kill: the command is given up a while later, its output ends",
+    "to a kill: the output of the command ends, and its exit is unknown",
     inWorld(async (world) => {
-      const { id } = await beset(world, []);
+      const { id } = await startUnresponsive(world, []);
       world.machine.onStart = () => createFakeProcess("7");
       const command = await world.runtime.lifecycle.live(id)?.start({ argv: ["sleep", "9"] });
       const reading = (async () => {
@@ -189,13 +194,13 @@ describe("a sandbox that gives no answer", () => {
   );
 
   test(
-    "to what it is given to read: whoever gives it is told",
+    "to input: writing it fails",
     inWorld(async (world) => {
-      const { id } = await beset(world, []);
+      const { id } = await startUnresponsive(world, []);
       world.machine.onStart = () => ({ ...createFakeProcess("7"), write: () => new Promise(() => {}) });
       const command = await world.runtime.lifecycle.live(id)?.start({ argv: ["sleep", "9"] });
       const failure = command?.write(bytes("much")).catch((error: Error) => error.message) ?? Promise.resolve();
-      await ends(world, failure, 3);
+      await untilSettled(world, failure, 3);
       expect(await failure).toContain("to read its input took longer than 60 s");
     }),
   );

@@ -5,24 +5,25 @@ import { renderJobLine } from "../../../../src/prompt/job-list.ts";
 import { viewJobs } from "../../../../src/tools/job-views.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
-/* Jobs whose sandbox cannot be frozen, or not all of it. */
+/* Jobs whose snapshots fail or are incomplete. */
 
 const MIN = 60_000;
 
-const cancelled = async (world: World, id: string) => {
-  let done = false;
+const cancel = async (world: World, id: string) => {
+  let hasReturned = false;
   void cancelJobs(world.runtime, ORCHESTRATOR, [id], null).finally(() => {
-    done = true;
+    hasReturned = true;
   });
-  await world.clock.until("cancelled", () => done);
+  await world.clock.until("the call returns", () => hasReturned);
 };
+/** The job's line in a tool's answer. */
 const line = (world: World, id: string) =>
   viewJobs(world.runtime, [world.job(id)])
     .map(renderJobLine)
     .join();
 
 test(
-  "what a snapshot could not keep is a note on the job, until a snapshot keeps it",
+  "files that a snapshot could not hold are a note on the job until a snapshot holds them",
   inWorld(
     async (world) => {
       world.machine.leftOut = ["Not copied: /workspace/none/x (Permission denied)."];
@@ -32,10 +33,10 @@ test(
         "The newest snapshot of its files is not complete: Not copied: /workspace/none/x (Permission denied).";
       await world.clock.until("a checkpoint", () => world.operations("snapshot").length === 1, 60 * MIN);
       expect(world.job(id).notes).toEqual([note]);
-      await world.clock.until("another", () => world.operations("snapshot").length === 2, 60 * MIN);
+      await world.clock.until("another checkpoint", () => world.operations("snapshot").length === 2, 60 * MIN);
       expect(world.job(id).notes).toEqual([note]);
       world.machine.leftOut = [];
-      await cancelled(world, id);
+      await cancel(world, id);
       expect(world.job(id)).toMatchObject({ notes: [], sandbox: { kind: "parked" } });
     },
     { checkpointMinutes: 10, stallTimeoutMinutes: 500 },
@@ -43,19 +44,19 @@ test(
 );
 
 test(
-  "a cancelled job whose files cannot all be kept is parked and says what it lacks",
+  "a cancelled job whose snapshot is incomplete is parked, and its line names what is missing",
   inWorld(async (world) => {
     world.machine.leftOut = ["Not copied: /workspace/a (Input/output error)."];
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
-    await cancelled(world, id);
+    await cancel(world, id);
     expect([world.job(id).sandbox.kind, world.machine.sandboxes().length]).toEqual(["parked", 0]);
     expect(line(world, id)).toContain("is not complete: Not copied: /workspace/a (Input/output error).");
   }),
 );
 
 test(
-  "a running job hears that it could not be frozen, and no longer once it was",
+  "a running job whose checkpoint failed has a note until a checkpoint succeeds",
   inWorld(
     async (world) => {
       world.machine.onSnapshot = () => Promise.reject(new Error("disk full"));
@@ -73,32 +74,32 @@ test(
 );
 
 test(
-  "a sandbox that cannot be frozen stays with a note while its changes are not kept elsewhere, however long that takes",
+  "a sandbox that cannot be snapshotted is kept, with a note, while its changes are saved nowhere else",
   inWorld(async (world) => {
     world.machine.onSnapshot = () => Promise.reject(new Error("disk full"));
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
-    await cancelled(world, id);
+    await cancel(world, id);
     expect(line(world, id)).toContain("Not done yet: its sandbox could not be frozen, and is kept: disk full");
     await world.clock.advance(180 * MIN);
     expect(world.job(id)).toMatchObject({ state: { kind: "cancelled" }, sandbox: { kind: "live" } });
     expect(world.machine.sandboxes().length).toBe(1);
-    // Whoever has made room need not wait.
+    // Cancelling again tries at once, for a user who has freed disk space.
     world.machine.onSnapshot = () => {};
-    await cancelled(world, id);
+    await cancel(world, id);
     expect(world.job(id)).toMatchObject({ notes: [], sandbox: { kind: "parked" } });
     expect(world.machine.sandboxes()).toEqual([]);
   }),
 );
 
 test(
-  "with its changes kept it is ended after an hour of tries, and the job says what is lost",
+  "a sandbox that cannot be snapshotted for an hour is terminated if its changes are saved, and the job names the loss",
   inWorld(async (world) => {
     Object.assign(world.runtime.trees, { keep: async () => true });
     world.machine.onSnapshot = () => Promise.reject(new Error("disk full"));
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
-    await cancelled(world, id);
+    await cancel(world, id);
     await world.clock.advance(50 * MIN);
     expect(world.job(id).sandbox.kind).toBe("live");
     await world.clock.advance(16 * MIN);
@@ -112,7 +113,7 @@ test(
 );
 
 test(
-  "a job that starts from a snapshot that is not complete knows it",
+  "a job that starts from an incomplete snapshot has a note that says so",
   inWorld(async (world) => {
     world.machine.leftOut = ["Not copied: /workspace/a (Input/output error)."];
     const [id = ""] = await world.start("hang");

@@ -1,0 +1,74 @@
+import { describe, expect, test } from "bun:test";
+import type { Job } from "../../../../src/jobs/core/job.ts";
+import { decideOrphan, type OrphanFacts } from "../../../../src/jobs/core/orphan.ts";
+
+const NOW = 10_000_000_000;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+const decide = (facts: Partial<OrphanFacts>) =>
+  decideOrphan({
+    sandboxID: "sbx_1",
+    createdAt: NOW,
+    job: null,
+    recordsLostAt: null,
+    isLeaseAlive: false,
+    isReader: false,
+    parkAfterMs: MINUTE,
+    now: NOW,
+    ...facts,
+  });
+
+/** A job that has been in this state for `forMs`; its sandbox is this live one, another live one, or in another state. */
+function jobIn(kind: string, sandbox: "this" | "other" | "creating" | "parked", forMs = 0): Job {
+  const live = { this: "sbx_1", other: "sbx_2", creating: null, parked: null }[sandbox];
+  return {
+    state: { kind, since: NOW - forMs },
+    sandbox: live === null ? { kind: sandbox } : { kind: "live", id: live },
+  } as Job;
+}
+
+describe("a sandbox", () => {
+  const cases: [what: string, job: Job | null, isLeaseAlive: boolean, ageMs: number, decision: string][] = [
+    ["of a deleted session", null, false, 0, "end"],
+    ["of a running job", jobIn("running", "this"), true, 99 * MINUTE, "keep"],
+    ["of a job whose process died", jobIn("running", "this"), false, 99 * MINUTE, "keep"],
+    ["of an interrupted job", jobIn("interrupted", "this", 99 * MINUTE), false, 99 * MINUTE, "keep"],
+    ["of a woken job", jobIn("queued", "this"), false, 99 * MINUTE, "keep"],
+    ["that is being created", jobIn("starting", "creating"), true, MINUTE, "keep"],
+    ["that was being created when its process died", jobIn("starting", "creating"), false, MINUTE, "end"],
+    ["that its job has not taken within 10 minutes", jobIn("running", "other"), true, 11 * MINUTE, "end"],
+    ["of a job that has just ended", jobIn("completed", "this", MINUTE), false, 99 * MINUTE, "keep"],
+    ["of a job that ended long ago", jobIn("failed", "this", 12 * MINUTE), false, 99 * MINUTE, "park"],
+    ["of a parked job", jobIn("completed", "parked"), false, MINUTE, "end"],
+  ];
+  for (const [what, job, isLeaseAlive, ageMs, decision] of cases) {
+    test(`${what}: ${decision}`, () => {
+      expect(decide({ createdAt: NOW - ageMs, job, isLeaseAlive }) as string).toBe(decision);
+    });
+  }
+});
+
+test("a sandbox that a living process reads files from is kept for an hour at most", () => {
+  const job = { state: {}, sandbox: {} } as Job;
+  expect(decide({ job, createdAt: NOW - 59 * MINUTE, isReader: true })).toBe("keep");
+  expect(decide({ job, createdAt: NOW - 59 * MINUTE, isReader: false })).toBe("end");
+  expect(decide({ job, createdAt: NOW - 61 * MINUTE, isReader: true })).toBe("end");
+});
+
+describe("a sandbox of a session whose records were damaged", () => {
+  const cases = [
+    ["created before that, less than a day ago", -MINUTE, 23 * HOUR, "keep"],
+    ["created at an unknown time", null, MINUTE, "keep"],
+    ["created before that, a day ago", -MINUTE, 24 * HOUR, "end"],
+    ["created after that", MINUTE, 2 * MINUTE, "end"],
+  ] as const;
+  for (const [what, createdMs, sinceMs, decision] of cases) {
+    test(`${what}: ${decision}`, () => {
+      const recordsLostAt = NOW - sinceMs;
+      expect(decide({ createdAt: createdMs === null ? null : recordsLostAt + createdMs, recordsLostAt })).toBe(
+        decision,
+      );
+    });
+  }
+});
