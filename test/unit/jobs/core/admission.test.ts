@@ -33,7 +33,7 @@ const reason = (...args: Parameters<typeof decide>) => {
   return decision.kind === "wait" ? decision.reason : null;
 };
 
-test("a job is admitted while a slot is left for it and for those ahead", () => {
+test("admits a job while slots remain for it and for the jobs ahead of it", () => {
   expect(granted(null, [])).toBe("none");
   expect(granted(null, slots(7))).toBe("none");
   expect(granted(null, slots(5), [young(null), young(null)])).toBe("none");
@@ -41,7 +41,7 @@ test("a job is admitted while a slot is left for it and for those ahead", () => 
   expect(granted(null, slots(8))).toBeNull();
 });
 
-test("GPUs are counted, not sandboxes, by type and in all", () => {
+test("counts GPUs, not sandboxes, by type and in total", () => {
   expect(granted("H100:4", [lease("H100:4")])).toBe("H100:4");
   expect(granted("H100:4", [lease("H100:4"), lease("H100!")])).toBeNull();
   expect(granted("H200:4", [lease("H100:4"), lease("T4:2")])).toBe("H200:4");
@@ -53,18 +53,18 @@ test("GPUs are counted, not sandboxes, by type and in all", () => {
   });
 });
 
-test("a sandbox that lingers keeps its GPUs and no slot", () => {
+test("an idle sandbox of an ended job keeps its GPUs but no slot", () => {
   expect(granted(null, [...slots(7), lease("H100:8", 0)])).toBe("none");
   expect(granted("H100", [lease("H100:8", 0)])).toBeNull();
 });
 
-test("of an order of preference the first that fits is given", () => {
+test("grants the first of the preferred GPUs that fits", () => {
   expect(granted("H100:8|H200:8", [])).toBe("H100:8");
   expect(granted("H100:8|H200:8", [lease("H100")])).toBe("H200:8");
   expect(granted("H100:8|H200:8", [lease("H100"), lease("T4:2")])).toBeNull();
 });
 
-describe("a job that waits says for what, and behind how many", () => {
+describe("a waiting job says what it waits for, and behind how many jobs", () => {
   const cases: [string | null, LeaseUse[], QueueEntry[], string][] = [
     [null, slots(8), [], "waiting for a running slot (8 of 8 in use)"],
     [null, slots(8), [young(null)], "waiting for a running slot (8 of 8 in use, behind 1 queued job)"],
@@ -79,7 +79,7 @@ describe("a job that waits says for what, and behind how many", () => {
   for (const [gpu, leases, ahead, words] of cases) test(words, () => expect(reason(gpu, leases, ahead)).toBe(words));
 });
 
-test("a smaller job passes a blocked one only while that is young, and another kind of job always", () => {
+test("a smaller job starts ahead of a blocked one only in its backfill window; a job of another kind always does", () => {
   const leases = [lease("H100:4")];
   expect(granted("H100:4", leases, [young("H100:8")])).toBe("H100:4");
   expect(granted("H100:4", leases, [old("H100:8")])).toBeNull();
@@ -89,11 +89,11 @@ test("a smaller job passes a blocked one only while that is young, and another k
   expect(granted("T4", leases, [old("H100:5")])).toBe("T4:1");
 });
 
-test("who could start goes first, whatever its age", () => {
+test("a job that fits starts in its order, whatever its age", () => {
   expect(granted("H100:4", [lease("H100:4")], [young("H100:4")])).toBeNull();
 });
 
-test("a running job's GPU changes within the limits, and not at the cost of one that has waited long", () => {
+test("a running job may change its GPU within the limits, but not at the cost of an overdue job", () => {
   const [h200] = gpusOf("H200:4") as [GpuRequest];
   const fits = (leases: LeaseUse[], ahead: QueueEntry[]) => canChangeGpu(h200, { leases, ahead }, limits, NOW);
   expect(fits([lease("H100:6")], [])).toBe(true);
@@ -101,7 +101,7 @@ test("a running job's GPU changes within the limits, and not at the cost of one 
   expect([fits([], [young("H200:8")]), fits([], [old("H200:8")])]).toEqual([true, false]);
 });
 
-test("what no limit ever allows is known beforehand", () => {
+test("refuses GPUs that the limits could never allow", () => {
   const ever = (gpu: string | null) => canEverFit(gpusOf(gpu), limits.gpus);
   expect([null, "H100:8", "H200:8", "H100:8|H200:8"].map(ever)).toEqual([true, true, true, true]);
   const tight = { total: 6, H100: 4 };
@@ -120,7 +120,7 @@ const arrival = fc.record({
   lasts: fc.integer({ min: 1, max: 300 }),
 });
 
-test("over random workloads no limit is exceeded and no job waits for ever", () => {
+test("under random workloads no limit is exceeded and every job starts eventually", () => {
   fc.assert(
     fc.property(
       fc.array(arrival, { maxLength: 40 }),

@@ -22,8 +22,8 @@ const running = (usdPerHour: number, more: Partial<Job> = {}) =>
   );
 const withMaxUsd = (job: Job, maxUsd: number): Job => ({ ...job, task: { ...job.task, maxUsd } });
 
-describe("compute", () => {
-  test("is counted by the time a sandbox stands, over several of them", () => {
+describe("the cost of compute", () => {
+  test("adds up the lifetimes of all sandboxes", () => {
     const first = settleCompute(openCompute(NO_COMPUTE, 3.6, 0, null), 1_500);
     const second = openCompute(first, 7.2, 10_000, null);
     const job = running(0, { compute: second, modelUsd: 0.25 });
@@ -33,18 +33,18 @@ describe("compute", () => {
     expect(settleCompute(settleCompute(second, 20_000), 90_000)).toEqual(settleCompute(second, 20_000));
   });
 
-  test("is not counted after the moment at which the provider ends a sandbox that nobody watched", () => {
+  test("stops growing when the provider ends a sandbox that nobody watches", () => {
     const job = running(0, { compute: openCompute(NO_COMPUTE, 1, 0, 2 * HOUR) });
     expect(spendOf([job], 9 * HOUR).computeUsd).toBe(2);
     expect(settleCompute(job.compute, 9 * HOUR).usd).toBe(2);
   });
 });
 
-describe("a job may start", () => {
+describe("decideBudgetAdmission", () => {
   const decide = (job: Job, rate: number, jobs: Job[], now = 0) =>
     decideBudgetAdmission(job, rate, [...jobs, job], limits, now);
 
-  test("while spend, reserves and its own reserve stay under the ceiling", () => {
+  test("admits a job while spend, reserves and its own reserve stay under the ceiling", () => {
     expect(decide(queued(), 20, []).kind).toBe("admit");
     expect(decide(queued(), 20, [running(40)]).kind).toBe("admit"); // 4 + 2
     expect(decide(queued(), 20, [running(40), running(40)])).toEqual({
@@ -53,19 +53,19 @@ describe("a job may start", () => {
     });
   });
 
-  test("never when even alone it would not: it is refused", () => {
+  test("refuses a job that could never fit the budget", () => {
     const refused = decide(queued(), 20, [running(0, { modelUsd: 8 })]);
     expect(refused).toMatchObject({ kind: "refuse", failure: { code: "budget_exceeded", retryable: false } });
     expect(JSON.stringify(refused)).toContain("budget.usdPerSession");
     expect(decide(queued(), 0, [running(0, { modelUsd: 10 })]).kind).toBe("refuse");
   });
 
-  test("within its own ceiling, of which what it has spent already counts", () => {
+  test("holds a job to its own ceiling, including what it has already spent", () => {
     expect(decide(withMaxUsd(queued(), 3), 20, []).kind).toBe("admit");
     expect(decide(withMaxUsd(queued({ modelUsd: 1 }), 3), 20, []).kind).toBe("refuse");
   });
 
-  test("always where there is no ceiling", () => {
+  test("admits every job when there is no ceiling", () => {
     const free = { ...limits, ceilingUsd: null };
     expect(decideBudgetAdmission(queued(), 1e6, [running(1e6, { modelUsd: 1e6 })], free, HOUR)).toEqual({
       kind: "admit",
@@ -74,8 +74,8 @@ describe("a job may start", () => {
   });
 });
 
-describe("a session", () => {
-  test("is low at its share and out when only the reserves are left, and both moments are foreseen", () => {
+describe("decideBudget and decideJobBudget", () => {
+  test("a session is low at its share, out when only the reserves are left, and both moments are predicted", () => {
     const jobs = [running(5), running(5)]; // 10 an hour, 1 in reserve
     const at = (hours: number) => decideBudget(jobs, limits, hours * HOUR);
     expect(at(0)).toMatchObject({ isLow: false, isOut: false, nextAt: 0.8 * HOUR });
@@ -83,11 +83,11 @@ describe("a session", () => {
     expect(at(0.9)).toMatchObject({ isLow: true, isOut: true, nextAt: null });
   });
 
-  test("that spends nothing by the hour has no moment to look at", () => {
+  test("a session without running costs has no next moment", () => {
     expect(decideBudget([running(0)], limits, 5).nextAt).toBeNull();
   });
 
-  test("a sandbox that lingers counts like a running one", () => {
+  test("the idle sandbox of an ended job counts like a running one", () => {
     const ended = jobIn(
       { kind: "completed", result: "" },
       { modelUsd: 0, compute: openCompute(NO_COMPUTE, 10, 0, null) },
@@ -95,7 +95,7 @@ describe("a session", () => {
     expect(decideBudget([ended], limits, 0.9 * HOUR).isOut).toBe(true);
   });
 
-  test("a task's own ceiling is foreseen alike", () => {
+  test("the moment at which a task reaches its own ceiling is predicted", () => {
     const job = withMaxUsd(running(10), 3);
     expect(decideJobBudget(job, limits, 0)).toEqual({ isOut: false, nextAt: 0.2 * HOUR });
     expect(decideJobBudget(job, limits, 0.2 * HOUR).isOut).toBe(true);
@@ -116,7 +116,7 @@ const arrival = fc.record({
   rescue: fc.double({ min: 0, max: 1, noNaN: true }),
 });
 
-test("over random workloads spend never passes the ceiling, nor a task's own, and no job waits for ever", () => {
+test("under random workloads no ceiling of a session or task is exceeded, and every job ends", () => {
   const MIN = 60_000;
   const own: BudgetLimits = { ceilingUsd: 20, warnAt: 0.8, rescueMs: 5 * MIN };
   fc.assert(

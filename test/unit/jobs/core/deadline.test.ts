@@ -20,8 +20,8 @@ const at = (minutes: number, more: Partial<DeadlineFacts> = {}, own: Partial<Dea
 };
 const never = { checkpointMs: null };
 
-describe("a job near the end of its time", () => {
-  test("is told to wrap up, and stopped halfway to the end", () => {
+describe("a job near its time limit", () => {
+  test("is told to wrap up, and is stopped halfway through its rescue time", () => {
     expect(at(0, {}, never)).toEqual(["nothing", 235]);
     expect(at(234, {}, never)).toEqual(["nothing", 235]);
     expect(at(235, {}, never)).toEqual(["wrap_up", "timed_out", 237.5]);
@@ -30,13 +30,13 @@ describe("a job near the end of its time", () => {
     expect(at(999, {}, never)).toEqual(["stop", "timed_out", null]);
   });
 
-  test("heeds the end of its sandbox where that is earlier", () => {
+  test("is stopped earlier if its sandbox ends earlier", () => {
     expect(at(54, { sandboxUntil: 60 * MIN }, never)).toEqual(["nothing", 55]);
     expect(at(55, { sandboxUntil: 60 * MIN }, never)).toEqual(["wrap_up", "timed_out", 57.5]);
     expect(at(55, { sandboxUntil: 600 * MIN }, never)).toEqual(["nothing", 235]);
   });
 
-  test("has half of a time that is shorter than its rescue", () => {
+  test("gives half of its time to the rescue if its time is short", () => {
     expect(at(0, {}, { ...never, jobMs: 4 * MIN })).toEqual(["nothing", 2]);
     expect(at(2, {}, { ...never, jobMs: 4 * MIN })).toEqual(["wrap_up", "timed_out", 3]);
     expect(at(4, {}, { ...never, jobMs: 4 * MIN, rescueMs: 0 })).toEqual(["stop", "timed_out", null]);
@@ -44,24 +44,25 @@ describe("a job near the end of its time", () => {
 });
 
 describe("a silent turn", () => {
-  test("is retried once, then its job stops", () => {
+  test("is retried once, then its job is stopped", () => {
     expect(at(14, { lastActivityAt: 0 }, never)).toEqual(["nothing", 15]);
     expect(at(15, { lastActivityAt: 0 }, never)).toEqual(["retry_turn", 235]);
     expect(at(40, { lastActivityAt: 30 * MIN, isRetry: true }, never)).toEqual(["nothing", 45]);
     expect(at(45, { lastActivityAt: 30 * MIN, isRetry: true }, never)).toEqual(["stop", "stalled", 235]);
   });
 
-  test("is none while a tool runs or between turns", () => expect(at(100, {}, never)).toEqual(["nothing", 235]));
+  test("never counts as silent while a tool runs or between turns", () =>
+    expect(at(100, {}, never)).toEqual(["nothing", 235]));
 });
 
-test("a running job is frozen from time to time, and not while it wraps up", () => {
+test("takes a snapshot of a running job at every interval, but not while it wraps up", () => {
   expect(at(29)).toEqual(["nothing", 30]);
   expect(at(30)).toEqual(["checkpoint", 235]);
   expect(at(30, { lastSnapshotAt: 30 * MIN })).toEqual(["nothing", 60]);
   expect(at(236, { isWrappingUp: true })).toEqual(["nothing", 237.5]);
 });
 
-test("whatever the facts, the next look comes later than now and no later than what it is for", () => {
+test("the next decision is always in the future and never later than the next deadline", () => {
   const moment = fc.integer({ min: 0, max: 300 * MIN });
   const any = fc.record({
     since: moment,

@@ -27,7 +27,7 @@ const refusal = (more: Partial<TaskRequest>) => {
   return decision.failure.message;
 };
 
-test("what a task leaves out is filled in", () => {
+test("fills in what a task leaves out", () => {
   expect(accepted()).toEqual({
     description: "d",
     prompt: "Do it.",
@@ -43,13 +43,13 @@ test("what a task leaves out is filled in", () => {
   });
 });
 
-test("what a task names is kept, a snapshot's label as its id", () => {
+test("keeps what a task names, and resolves a snapshot's label to its id", () => {
   const named = { agent: "reviewer", model: "acme/large", environment: "python", from: "best", skills: ["golf"] };
   expect(accepted(named)).toMatchObject({ agent: "reviewer", model: "acme/large", environment: "python" });
   expect(accepted(named)).toMatchObject({ snapshotID: "snap_1", skills: ["golf"] });
 });
 
-test("the model is the task's, else the agent's, else the orchestrator's", () => {
+test("uses the task's model, else the agent's, else the orchestrator's", () => {
   expect(accepted({ agent: "reviewer", model: "acme/large" }).model).toBe("acme/large");
   expect(accepted({ agent: "reviewer" }).model).toBe("acme/small");
   expect(accepted().model).toBe("acme/large");
@@ -60,7 +60,7 @@ test('"none" drops a GPU in any case', () => {
   expect(accepted({ gpu: "None" }).prompt).toBe("Do it.");
 });
 
-describe("a refusal names the field, what was found and what there is:", () => {
+describe("a refusal names the field, the value and the known values:", () => {
   const cases: [string, Partial<TaskRequest>, string[]][] = [
     ["an empty prompt", { prompt: " \n" }, ["prompt"]],
     ["a prompt too long", { prompt: "x".repeat(1_000_001) }, ["prompt", "1000001", "1000000"]],
@@ -86,7 +86,7 @@ describe("a refusal names the field, what was found and what there is:", () => {
     expect(message.failure.message).toContain('provider "local"');
   });
 
-  test("a name among very many, of which twenty are shown", () => {
+  test("lists at most twenty known names", () => {
     const many = {
       ...context,
       environments: Object.fromEntries(Array.from({ length: 25 }, (_, i) => [`env${i}`, { gpu: null }])),
@@ -105,11 +105,11 @@ describe("on Modal a task's GPUs", () => {
     return decision.task.gpu;
   };
 
-  test("are its own, in canonical form and order of preference", () => {
+  test("are its own, in canonical form, in order of preference", () => {
     expect(gpuOf({ gpu: "h100:8|H200:8" })).toBe("H100:8|H200:8");
   });
 
-  test("are its environment's unless it says otherwise", () => {
+  test("are those of its environment unless it names others", () => {
     expect(gpuOf({ environment: "cuda" })).toBe("T4");
     expect(gpuOf({ environment: "cuda", gpu: "L4" })).toBe("L4");
     expect(gpuOf({ environment: "cuda", gpu: "none" })).toBeNull();

@@ -36,26 +36,26 @@ const failure = (decision: ReturnType<typeof decideTurn>) => {
   return decision.failure;
 };
 
-describe("a turn that goes on", () => {
+describe("a running turn", () => {
   for (const activity of ["busy", "retrying"] as const) {
-    test(`is one whose session is ${activity}, whatever its messages say`, () => {
+    test(`has a session that is ${activity}, whatever its messages say`, () => {
       expect(decide(read(activity, answer()), 9_999, { errorSeen: "boom" }, 99_999)).toEqual({ kind: "going_on" });
       expect(decide(read(activity), 9_999, {}, 99_999)).toEqual({ kind: "going_on" });
     });
   }
 });
 
-describe("a turn that is done", () => {
-  test("answers with the last text", () => {
+describe("a completed turn", () => {
+  test("returns its last text", () => {
     expect(decide(read("idle", answer()), 0)).toEqual({ kind: "done", text: "42", cut: false });
     expect(decide(read("idle", answer({ text: null })), 0)).toEqual({ kind: "done", text: "", cut: false });
   });
 
-  test("at the output limit is cut", () => {
+  test("is marked as cut at the output limit", () => {
     expect(decide(read("idle", answer({ finish: "length" })), 0)).toMatchObject({ kind: "done", cut: true });
   });
 
-  test("is judged by its last message, also past messages of a compaction", () => {
+  test("is judged by its last message, even after messages of a compaction", () => {
     const messages = [
       answer({ id: "msg_6", finish: "tool-calls" }),
       answer({ id: "msg_7", role: "user", text: "go on" }),
@@ -63,35 +63,35 @@ describe("a turn that is done", () => {
     expect(decide(read("idle", ...messages, answer({ id: "msg_8", text: "last" })), 0)).toMatchObject({ text: "last" });
   });
 
-  test("is not decided by messages up to its own prompt", () => {
+  test("ignores messages up to its own prompt", () => {
     const before = answer({ id: "msg_4", text: "of the former turn" });
     const own = answer({ id: "msg_5", role: "user", text: "the prompt" });
     expect(decide(read("idle", before, own), 200).kind).toBe("unsettled");
   });
 
-  test("is so although an error was heard on the way: compaction publishes one and goes on", () => {
+  test("may have seen an error event: a compaction publishes one and goes on", () => {
     expect(decide(read("idle", answer()), 0, { errorSeen: "context overflow" }).kind).toBe("done");
   });
 });
 
-describe("a turn that failed", () => {
-  test("is unsettled at the first idle, before its message is saved", () => {
+describe("a failed turn", () => {
+  test("is unsettled at the first idle event, before its message is stored", () => {
     expect(decide(read("idle", open), 0, { errorSeen: "500" })).toEqual({ kind: "unsettled", recheckMs: 150 });
   });
 
-  test("stays unsettled until its loop has come to rest: a prompt before that would join the old turn", () => {
+  test("stays unsettled until its model loop is at rest: a prompt before that would join the old turn", () => {
     const saved = answer({ error: { name: "APIError", message: "500", retryable: true } });
     expect(decide(read("idle", saved), 10).kind).toBe("unsettled");
     expect(decide(read("idle", saved), 150).kind).toBe("failed");
   });
 
-  test("carries the host's error, and whether it may be tried again", () => {
+  test("carries the host's error, and whether it is retryable", () => {
     const error = { name: "APIError", message: "overloaded", retryable: true };
     const expected = { code: "model_error" as const, message: "APIError: overloaded", retryable: true };
     expect(failure(decide(read("idle", answer({ error, finish: null })), 200))).toEqual(expected);
   });
 
-  test("is failed even with finish stop", () => {
+  test("has failed even if it finished with stop", () => {
     const error = { name: "UnknownError", message: "half", retryable: null };
     expect(failure(decide(read("idle", answer({ error })), 200))).toMatchObject({
       code: "model_error",
@@ -99,35 +99,35 @@ describe("a turn that failed", () => {
     });
   });
 
-  test("by an abort from outside is cancelled and may be tried again", () => {
+  test("that was aborted by someone else is cancelled and retryable", () => {
     const error = { name: "MessageAbortedError", message: "aborted", retryable: null };
     expect(failure(decide(read("idle", answer({ error })), 200))).toMatchObject({ code: "cancelled", retryable: true });
   });
 
-  test("is one whose message stays open: its loop left it behind", () => {
+  test("has a message that stays incomplete: its model loop is dead", () => {
     expect(decide(read("idle", open), 2_999).kind).toBe("unsettled");
     expect(failure(decide(read("idle", open), 3_000)).message).toContain("broke off without an error");
     expect(failure(decide(read("idle", open), 3_000, { errorSeen: "boom" })).message).toContain("broke off: boom");
   });
 
   for (const finish of ["tool-calls", "unknown"]) {
-    test(`is one that rests after ${finish}`, () => {
+    test(`is at rest after ${finish}`, () => {
       expect(decide(read("idle", answer({ finish })), 2_999).kind).toBe("unsettled");
       expect(failure(decide(read("idle", answer({ finish })), 3_000))).toMatchObject({ code: "model_error" });
     });
   }
 });
 
-describe("a turn without any answer", () => {
-  test("waits for its loop to start", () => {
+describe("a turn without an answer", () => {
+  test("is unsettled until its model loop has had time to start", () => {
     expect(decide(read("idle"), 14_999, {}, 14_999)).toEqual({ kind: "unsettled", recheckMs: 150 });
   });
 
-  test("that never starts failed and may be tried again", () => {
+  test("that never starts has failed and is retryable", () => {
     expect(failure(decide(read("idle"), 15_000, {}, 15_000))).toMatchObject({ code: "prompt_failed", retryable: true });
   });
 
-  test("and with an error event names an unknown agent or model, a moment later", () => {
+  test("fails a moment after an error event, which names an unknown agent or model", () => {
     const errorSeen = 'Agent not found: "x"';
     expect(decide(read("idle"), 149, { errorSeen }).kind).toBe("unsettled");
     expect(failure(decide(read("idle"), 150, { errorSeen }))).toEqual({
@@ -137,7 +137,7 @@ describe("a turn without any answer", () => {
     });
   });
 
-  test("is not judged before it was seen idle", () => {
+  test("is not judged before its session was seen idle", () => {
     expect(decideTurn(read("idle"), { ...context, errorSeen: "x" }, PROMPTED_AT + 5).kind).toBe("unsettled");
   });
 });
@@ -146,7 +146,7 @@ describe("a turn that a dead process left", () => {
   const prompted: TranscriptMessage = { ...answer(), id: "msg_5", role: "user", text: "do it" };
   const resume = (...messages: TranscriptMessage[]) => decideResumption(read("idle", ...messages), "msg_5");
 
-  test("has ended when its answer is complete", () => {
+  test("has ended if its answer is complete", () => {
     expect(resume(prompted, answer())).toEqual({ kind: "done", text: "42", cut: false });
   });
 
@@ -161,12 +161,12 @@ describe("a turn that a dead process left", () => {
     ["is so long that its prompt was not read", [answer({ finish: "tool-calls" }), open]],
   ];
   for (const [how, messages] of broken) {
-    test(`goes on when it ${how}`, () => {
+    test(`is continued if it ${how}`, () => {
       expect(resume(...messages).kind).toBe("go_on");
     });
   }
 
-  test("is prompted again when its prompt never arrived", () => {
+  test("is prompted again if its prompt never arrived", () => {
     expect(resume().kind).toBe("repeat");
   });
 });

@@ -18,7 +18,7 @@ const long = `work ${1e4 * MIN} never`;
 const spent = async (world: World) => spendOf((await world.runtime.sessionJobs(ORCHESTRATOR)).all(), world.clock.now());
 
 test(
-  "model and compute are counted to the cent, over parking, follow-ups and restarts, also while nobody ran",
+  "counts model and compute to the cent over parking, follow-ups and restarts, even while no process runs",
   inWorld(async (world) => {
     const [id = ""] = await world.start(`work ${60 * MIN} one`);
     await world.reaches(id, "running");
@@ -121,7 +121,7 @@ describe("at its ceiling", () => {
 });
 
 test(
-  "a job waits while running ones hold in reserve what it needs, and starts when they have ended",
+  "a job waits while the reserves of running jobs leave too little, and starts when those jobs have ended",
   inWorld(
     async (world) => {
       const [a = "", b = "", c = ""] = await world.start(`work ${MIN} a`, "say b", "say c");

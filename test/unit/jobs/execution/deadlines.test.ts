@@ -91,7 +91,7 @@ describe("a silent model", () => {
   );
 });
 
-describe("a job past its time", () => {
+describe("a job at its time limit", () => {
   const patient = { stallTimeoutMinutes: 1e4 };
   const timed = (prompt: string, minutes: number) => ({ description: "d", prompt, timeout_minutes: minutes });
 
@@ -174,7 +174,7 @@ describe("a job past its time", () => {
 });
 
 test(
-  "a sandbox is made to outlive its job, by the task's own limit or the options', and within a day",
+  "a sandbox's lifetime covers its job's limit, from the task or the options, and is at most a day",
   inWorld(
     async (world) => {
       const own = { description: "d", prompt: "hang", timeout_minutes: 30 };
@@ -190,7 +190,7 @@ test(
 );
 
 test(
-  "a running job is frozen every so often, only its newest snapshot is kept, and a lost sandbox goes on from there",
+  "a running job is snapshotted at every interval, keeps only the newest snapshot, and revives from it after a loss",
   inWorld(
     async (world) => {
       const [id = ""] = await world.start(`work ${100 * MIN} done`);
@@ -212,7 +212,7 @@ test(
 );
 
 test(
-  "a sandbox that owes an answer is told of within seconds",
+  "a sandbox that does not answer is shown within seconds",
   inWorld(async (world) => {
     const { passed, open } = gate();
     const [id = ""] = await world.start("hang");

@@ -3,7 +3,7 @@ import { ERROR_CODES, PluginError } from "../../../../src/shared/error-code.ts";
 import { inWorld, leaseCount } from "../runtime-world.ts";
 
 test(
-  "each job answers for itself, in a sandbox and a session of its own",
+  "each job runs in a sandbox and a session of its own and returns its own result",
   inWorld(async (world) => {
     const ids = await world.start("say one", "work 4000 two", "cut three");
     for (const id of ids) await world.reaches(id, "completed");
@@ -23,7 +23,7 @@ test(
 );
 
 test(
-  "a task is prompted as its agent and on its model, and never before it was recorded",
+  "prompts a task with its agent and model, and only after the turn is recorded",
   inWorld(async (world) => {
     const [id = ""] = await world.start({ description: "d", prompt: "say ok", agent: "reviewer" });
     expect(world.job(id).state.kind).toBe("queued");
@@ -36,7 +36,7 @@ test(
   }),
 );
 
-describe("a job fails alone, with its code, and its lease is free", () => {
+describe("a job fails alone, with its code, and its lease is freed", () => {
   const codes = ERROR_CODES.filter((code) =>
     /^(sandbox_create|no_capacity|isolation|snapshot_expired|not_found)/.test(code),
   );
@@ -113,7 +113,7 @@ describe("a job fails alone, with its code, and its lease is free", () => {
 });
 
 test(
-  "what cannot start becomes a failed job with an id, a code and a reason, and nothing is made for it",
+  "a task that cannot start becomes a failed job with an id, a code and a reason, and creates nothing",
   inWorld(
     async (world) => {
       const bad = { description: "bad", problem: "task 2: prompt: expected string" };
@@ -132,7 +132,7 @@ test(
 );
 
 test(
-  "a creation that may succeed is tried three times in five seconds",
+  "tries a creation that may succeed three times within five seconds",
   inWorld(async (world) => {
     let left = 2;
     world.machine.onCreate = () => {
@@ -149,7 +149,7 @@ test(
 );
 
 test(
-  "a sandbox whose skills cannot be installed is ended",
+  "terminates a sandbox whose skills cannot be installed",
   inWorld(
     async (world) => {
       const [id = ""] = await world.start({ description: "d", prompt: "say 1", skills: ["golf"] });
@@ -168,7 +168,7 @@ test(
 );
 
 test(
-  "a provider that cannot be had now is asked again by the next job",
+  "the next job asks again for a provider that was not available",
   inWorld(
     async (world) => {
       const [first = ""] = await world.start("say 1");

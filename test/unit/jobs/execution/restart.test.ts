@@ -10,7 +10,7 @@ const note = async (world: World, id: string) =>
   text(await world.runtime.lifecycle.live(id)?.readFile("note", { offset: 0, maxBytes: 99 }));
 
 test(
-  "after a restart running jobs go on in their sessions, queued ones start, ended ones stay",
+  "after a restart running jobs go on in their sessions, queued jobs start, ended jobs stay ended",
   inWorld(
     async (world) => {
       const [done = "", running = "", queued = ""] = await world.start("say 1", "work 30000 2", "say 3");
@@ -34,7 +34,7 @@ test(
 );
 
 test(
-  "an interrupted job goes on in the sandbox it left, and takes a message after that",
+  "an interrupted job goes on in the sandbox it had, and then takes a message",
   inWorld(async (world) => {
     const [id = ""] = await world.start("work 20000 first");
     const before = await world.reaches(id, "running");
@@ -50,7 +50,7 @@ test(
 );
 
 test(
-  "an interrupted job whose sandbox is gone without a snapshot cannot be brought back, and says so",
+  "an interrupted job whose sandbox is gone without a snapshot fails and says why",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     const { sandbox } = await world.reaches(id, "running");
@@ -62,7 +62,7 @@ test(
 );
 
 test(
-  "a job parked before the restart is revived after it",
+  "revives a job that was parked before the restart",
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
@@ -77,7 +77,7 @@ test(
 );
 
 test(
-  "an interrupted job whose sandbox is gone goes on from its newest snapshot, and is told what that means",
+  "an interrupted job whose sandbox is gone goes on from its newest snapshot, and its agent is told",
   inWorld(async (world) => {
     const [id = ""] = await world.start("work 20000 done");
     const { sandbox } = await world.reaches(id, "running");
@@ -94,7 +94,7 @@ test(
 );
 
 test(
-  "an interrupted job whose session is gone cannot be taken up, and says so",
+  "an interrupted job whose session is gone fails and says why",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     const { childSession } = await world.reaches(id, "running");
@@ -106,7 +106,7 @@ test(
 );
 
 test(
-  "a job cancelled as its process died does not take its turn up when it is woken",
+  "a job cancelled as its process died does not resume its old turn when it is woken",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");

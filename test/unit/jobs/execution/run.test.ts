@@ -29,7 +29,7 @@ describe("the phase of a run", () => {
     expect(withoutTurn(phase)).toEqual(BETWEEN);
   });
 
-  test("keeps the failure to end with from the wrap-up on, over a turn that is retried", () => {
+  test("keeps its wrap-up failure while a turn is retried", () => {
     const wrapping = toWrappingUp(withTurn(BETWEEN, turn()), late);
     expect(wrapping).toMatchObject({ kind: "wrapping_up", wrapUpFailure: late, turn: { isRetry: false } });
     const retried = withTurn(withoutTurn(toRetrying(wrapping)), turn(true));
@@ -37,7 +37,7 @@ describe("the phase of a run", () => {
     expect(withoutTurn(retried)).toEqual({ kind: "wrapping_up", wrapUpFailure: late, turn: null });
   });
 
-  test("heeds the first wrap-up only", () => {
+  test("ignores a second wrap-up", () => {
     const wrapping = toWrappingUp(BETWEEN, late);
     expect(toWrappingUp(wrapping, broke)).toBe(wrapping);
     const retrying = toWrappingUp(toRetrying(withTurn(BETWEEN, turn())), late);
@@ -46,12 +46,12 @@ describe("the phase of a run", () => {
 
   test("is not changed by a retry between turns", () => expect(toRetrying(BETWEEN)).toBe(BETWEEN));
 
-  test("goes back from a retry to its turn when a message stops that turn", () => {
+  test("goes back from a retry to its turn if a message stops that turn", () => {
     const open = turn();
     expect(toNotRetrying(toRetrying(withTurn(BETWEEN, open)))).toEqual({ kind: "in_turn", turn: open });
   });
 
-  test("stops for the first cause, also out of a retry and a wrap-up, and then has no turn to retry", () => {
+  test("stops for the first cause, also during a retry or a wrap-up, and then has no turn to retry", () => {
     for (const phase of [BETWEEN, toRetrying(withTurn(BETWEEN, turn())), toWrappingUp(BETWEEN, late)]) {
       const stopping = toStopping(phase, broke);
       expect(stopping).toEqual({ kind: "stopping", stopFailure: broke });

@@ -48,7 +48,7 @@ for (const deaf of [false, true]) {
     return opened;
   };
 
-  test(`every ending is read right ${how}`, async () => {
+  test(`reads every ending correctly ${how}`, async () => {
     const { run } = await open();
     expect(await run("say 42")).toEqual({ kind: "done", text: "42", cut: false });
     expect(await run("work 60000 late")).toMatchObject({ text: "late" });
@@ -64,7 +64,7 @@ for (const deaf of [false, true]) {
   });
 }
 
-test("an unknown agent or model is told within half a second, by its own words", async () => {
+test("reports an unknown agent or model within half a second, in the host's words", async () => {
   const { run } = await openSession();
   expect(failure(await run("unknown agent", 500))).toMatchObject({
     message: 'Agent not found: "nobody"',
@@ -73,20 +73,20 @@ test("an unknown agent or model is told within half a second, by its own words",
   expect(failure(await run("unknown model", 500))).toMatchObject({ message: "Model not found: acme/none" });
 });
 
-test("an answer is read as soon as the session rests, and no error of a former turn counts", async () => {
+test("reads an answer as soon as the session is at rest, and ignores errors of earlier turns", async () => {
   const { run } = await openSession();
   await run("fail APIError");
   expect(await run("say next", 100)).toMatchObject({ text: "next" });
 });
 
-test("a turn never ends before its loop is at rest: the next prompt is never lost", async () => {
+test("never ends a turn before its model loop is at rest, so that the next prompt is not lost", async () => {
   const { run, sessions } = await openSession();
   for (const line of ["fail APIError", "failed stop", "say 1", "unknown model", "fail APIError", "say 2"])
     await run(line);
   expect(sessions.lostPrompts).toEqual([]);
 });
 
-test("an abort ends the turn as stopped once its loop is at rest", async () => {
+test("an abort ends the turn as stopped once its model loop is at rest", async () => {
   const { clock, begin, stopping, sessions, sessionID } = await openSession();
   const end = begin("hang");
   await clock.advance(1_000);
@@ -97,7 +97,7 @@ test("an abort ends the turn as stopped once its loop is at rest", async () => {
   expect(sessions.running()).toEqual([]);
 });
 
-test("an abort that does not take is given up after five seconds", async () => {
+test("stops waiting for an abort without effect after five seconds", async () => {
   const { clock, begin, stopping, sessions } = await openSession();
   sessions.onCall = (name) => {
     if (name === "abort") throw new PluginError("cancelled", "not today");
@@ -120,12 +120,12 @@ test("an answer that comes while the turn is being stopped counts as stopped", a
   expect(await clock.until("an end", end)).toEqual({ kind: "stopped" });
 });
 
-test("a rejected prompt is the caller's failure", async () => {
+test("throws when the prompt is rejected", async () => {
   const { run } = await openSession();
   expect(await run("refuse")).toBeInstanceOf(PluginError);
 });
 
-test("a few readings that fail are no end: the transcript is not lost with them", async () => {
+test("a few failed reads do not end the turn", async () => {
   const { run, sessions } = await openSession();
   let failing = 3;
   sessions.onCall = (name) => {
@@ -134,7 +134,7 @@ test("a few readings that fail are no end: the transcript is not lost with them"
   expect(await run("work 2000 fine")).toMatchObject({ kind: "done", text: "fine" });
 });
 
-test("a session that can no longer be read fails its turn, and its loop is stopped", async () => {
+test("a session that can no longer be read fails its turn, and its model loop is stopped", async () => {
   const { clock, begin, sessions, sessionID } = await openSession();
   const end = begin("hang");
   await clock.advance(100);
@@ -145,7 +145,7 @@ test("a session that can no longer be read fails its turn, and its loop is stopp
   expect(sessions.aborted).toEqual([sessionID]);
 });
 
-test("a deleted session ends its turn soon", async () => {
+test("a deleted session ends its turn within seconds", async () => {
   const { clock, begin, sessions, sessionID } = await openSession();
   const end = begin("hang");
   await clock.advance(100);
@@ -153,7 +153,7 @@ test("a deleted session ends its turn soon", async () => {
   expect(await clock.until("an end", end, 10_000)).toBeInstanceOf(PluginError);
 });
 
-test("events in a flood cost one reading each at most, and silence one in fifteen seconds", async () => {
+test("reads at most once per event, and once in fifteen seconds without events", async () => {
   const { clock, begin, sessions, sessionID, readings } = await openSession();
   begin("hang");
   await clock.advance(100);

@@ -48,7 +48,7 @@ async function fillPool(): Promise<void> {
   store.close();
 }
 
-describe("a session's row that cannot be read", () => {
+describe("a row of a session that cannot be parsed", () => {
   const DAMAGES = {
     "a record that is no JSON": "UPDATE jobs SET record = '{\"id\": '",
     "a record without a task": "UPDATE jobs SET record = json_remove(record, '$.task')",
@@ -59,7 +59,7 @@ describe("a session's row that cannot be read", () => {
     "a delivery of no kind": "UPDATE outbox SET delivery = '{}'",
   };
   for (const [what, damage] of Object.entries(DAMAGES))
-    test(`sets its file aside at the opening: ${what}`, async () => {
+    test(`sets its file aside when it is opened: ${what}`, async () => {
       await fillSession();
       edit(session(), damage);
       const store = await openSessionStore(session());
@@ -72,7 +72,7 @@ describe("a session's row that cannot be read", () => {
       expect(kept.query("SELECT id FROM jobs").all()).toEqual([{ id: "job_1" }]);
     });
 
-  test("sets its file aside while it is in use, and says which file, table and row", async () => {
+  test("sets its file aside while it is open, and the error names file, table and row", async () => {
     await fillSession();
     const store = await openSessionStore(session());
     edit(session(), DAMAGES["a record without a task"]);
@@ -96,7 +96,7 @@ for (const [table, damage] of [
   ["queue", "UPDATE queue SET since = 'yesterday'"],
   ["sandboxes", "UPDATE sandboxes SET provider = 'elsewhere'"],
 ] as const)
-  test(`a row of ${table} that cannot be read sets the shared file aside`, async () => {
+  test(`a row of ${table} that cannot be parsed sets the shared file aside`, async () => {
     await fillPool();
     edit(pool(), damage);
     const store = await openPoolStore(stateDir);
@@ -105,7 +105,7 @@ for (const [table, damage] of [
     store.close();
   });
 
-test("a session of an earlier version is read with defaults for what that version did not know", async () => {
+test("reads a session of an earlier version, with defaults for fields that it did not have", async () => {
   await fillSession();
   edit(
     session(),
@@ -127,7 +127,7 @@ test("a session of an earlier version is read with defaults for what that versio
   expect(database.query("SELECT name FROM sqlite_schema WHERE name LIKE 'events%'").all()).toEqual([]);
 });
 
-test("a count that a host got wrong does not make its job unreadable", async () => {
+test("an invalid count from the host does not make its job unreadable", async () => {
   await fillSession();
   const store = await openSessionStore(session());
   store.saveJob({ ...jobIn({ kind: "queued" }), modelUsd: Number.NaN, tokens: { input: Number.NaN, output: 2 } });

@@ -45,7 +45,7 @@ function modes(): Record<string, string> {
   return Object.fromEntries([".", ...all].map((name) => [name, modeOf(join(stateDir, name))]));
 }
 
-describe("all of the state is its user's alone", () => {
+describe("the state is readable by its user only", () => {
   const EXPECTED = Object.fromEntries([
     ...[".", "sessions"].map((name) => [name, "700"]),
     ...["pool.db", "sessions/ses_1.db"].flatMap((name) => ["", "-wal", "-shm"].map((more) => [name + more, "600"])),
@@ -64,7 +64,7 @@ describe("all of the state is its user's alone", () => {
     }
   });
 
-  test("also where it was there before, for all to read", async () => {
+  test("even if it was readable by everyone before", async () => {
     (await openAll()).close();
     const { close } = await openAll(); // so that what SQLite writes beside its files is there too
     for (const name of Object.keys(modes())) chmodSync(join(stateDir, name), name.includes(".db") ? 0o644 : 0o755);
@@ -74,7 +74,7 @@ describe("all of the state is its user's alone", () => {
     close();
   });
 
-  test("also in a directory that is a link of his own", async () => {
+  test("even in a state directory that is a link of the user's", async () => {
     const disk = mkdtempSync(join(root, "disk-"));
     chmodSync(disk, 0o755);
     rmSync(stateDir, { recursive: true });
@@ -97,7 +97,7 @@ describe("all of the state is its user's alone", () => {
 });
 
 test.skipIf(process.getuid?.() === 0)(
-  "a state directory of another user is refused before anything is made in it",
+  "refuses another user's state directory before creating anything in it",
   async () => {
     expect(await failureOf(() => openPoolStore("/usr/share"))).toMatchObject({
       code: "config_invalid",
@@ -106,7 +106,7 @@ test.skipIf(process.getuid?.() === 0)(
   },
 );
 
-describe("no link in the state is followed:", () => {
+describe("does not follow links in the state:", () => {
   test.each(["pool.db", "pool.db-wal", "pool.db-shm", "sessions/ses_1.db"])("%s", async (name) => {
     const outside = join(root, `outside-${name.replace("/", "-")}`);
     writeFileSync(outside, "");
@@ -125,13 +125,13 @@ describe("no link in the state is followed:", () => {
     expect(readdirSync(outside)).toEqual([]);
   });
 
-  test("a link that leads nowhere makes nothing there", async () => {
+  test("a dangling link creates nothing at its target", async () => {
     symlinkSync(join(root, "nowhere"), join(stateDir, "pool.db"));
     expect(await failureOf(openAll)).toMatchObject({ code: "config_invalid" });
     expect(existsSync(join(root, "nowhere"))).toBe(false);
   });
 
-  test("the file of the identity is replaced, not written through", async () => {
+  test("a link in place of the identity file is replaced, not written through", async () => {
     writeFileSync(join(root, "mine"), "precious");
     symlinkSync(join(root, "mine"), join(stateDir, "identity"));
     const { pool, close } = await openAll();
@@ -212,7 +212,7 @@ describe("a damaged file is set aside under a name that says so, and an empty on
     pool.close();
   });
 
-  test("one process that died while it set a file aside holds up no other", async () => {
+  test("a process that died while setting a file aside does not block others", async () => {
     const dead = Bun.spawnSync(["true"]).pid;
     writeFileSync(join(stateDir, "pool.db"), "no database at all");
     writeFileSync(join(stateDir, "pool.db.lock"), String(dead));
@@ -221,7 +221,7 @@ describe("a damaged file is set aside under a name that says so, and an empty on
     pool.close();
   });
 
-  test("what was set aside by another process meanwhile is not set aside again", async () => {
+  test("does not set aside the new file that another process has made meanwhile", async () => {
     const file = join(stateDir, "pool.db");
     writeFileSync(file, "damaged");
     const inode = statSync(file).ino;
@@ -233,7 +233,7 @@ describe("a damaged file is set aside under a name that says so, and an empty on
     expect(setAside(file, inode, 0)).toBeNull();
   });
 
-  test("a new state has lost nothing; one whose database was taken away has", async () => {
+  test("a new state has no lost records; a state whose database was removed has", async () => {
     const clock = { now: () => 1_000_000 };
     const first = await openPoolStore(stateDir, clock);
     expect([first.unsettledUntil(), first.isLeaseAlive("lease_1", 1_000_000)]).toEqual([0, false]);

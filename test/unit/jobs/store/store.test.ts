@@ -23,7 +23,7 @@ beforeAll(() => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe("the stores", () => {
-  test("keep what they are given over closing and opening", async () => {
+  test("keep their rows over closing and opening", async () => {
     const said = await runStoreScript(folder());
     expect(said.jobs).toMatchObject([{ id: "job_1", turns: 1, metrics: { a: { value: 0.5 } } }, { id: "job_2" }]);
     expect(said.turns).toMatchObject([
@@ -53,7 +53,7 @@ describe("the stores", () => {
     expect(said.rolledBack).toEqual(["refused", [[{ b: "y" }], "none"]]);
   });
 
-  test("refuse a file of a newer version, and leave it as it is", async () => {
+  test("refuse a file of a newer version and leave it unchanged", async () => {
     const { newer } = await runStoreScript(folder());
     expect(newer).toMatchObject({
       code: "config_invalid",
@@ -61,7 +61,7 @@ describe("the stores", () => {
     });
   });
 
-  test("take no path for a session id", () => {
+  test("refuse a path as a session id", () => {
     expect(sessionFile("/s", "ses_Ab-1")).toBe("/s/sessions/ses_Ab-1.db");
     for (const id of ["", "../pool", "a/b", "a.b", "x".repeat(129)]) expect(() => sessionFile("/s", id)).toThrow();
   });
@@ -78,7 +78,7 @@ const FORMER_SNAPSHOT = {
 };
 
 describe("opening a database", () => {
-  test("brings an older file up to date without losing its rows, once", async () => {
+  test("migrates an older file once without losing its rows", async () => {
     const file = join(folder(), "a.db");
     const steps = [
       "CREATE TABLE a (b TEXT)",
@@ -97,7 +97,7 @@ describe("opening a database", () => {
     }
   });
 
-  test("takes a failing step back whole, so that the next version can try again", async () => {
+  test("rolls a failing migration back, so that the next version can try again", async () => {
     const file = join(folder(), "a.db");
     const broken = ["CREATE TABLE a (b TEXT)", "CREATE TABLE c (d TEXT); CREATE TABLE a (b TEXT)"];
     expect(await failureOf(() => openDatabase(file, broken))).toMatchObject({ code: "config_invalid" });
@@ -105,7 +105,7 @@ describe("opening a database", () => {
     expect(database.query("SELECT name FROM sqlite_schema").all()).toEqual([]);
   });
 
-  test("gives each label of a former version to the job that had it first, on the newest of its snapshots", async () => {
+  test("gives each label of an earlier version to its first job, on that job's newest snapshot", async () => {
     const path = folder();
     const record = (id: string, jobID: string, label: string | null, createdAt: number) =>
       [id, "ses_1", createdAt, JSON.stringify({ ...FORMER_SNAPSHOT, id, jobID, label, createdAt })] as const;
@@ -135,7 +135,7 @@ describe("opening a database", () => {
     pool.close();
   });
 
-  test("makes its folder for the user alone", async () => {
+  test("creates its folder for the user only", async () => {
     const path = join(folder(), "made", "here");
     (await openDatabase(join(path, "a.db"), [])).close();
     expect(statSync(path).mode & 0o777).toBe(0o700);
@@ -194,7 +194,7 @@ describe("in Node", () => {
     });
   });
 
-  test("the code that runs there is the source that is tested here", () => {
+  test("the bundle for Node contains the Node driver", () => {
     expect(readFileSync(script, "utf8")).toContain("node:sqlite");
   });
 });
