@@ -6,7 +6,7 @@ import { call, say, script } from "../support/scripted.ts";
 const why = await whyNoSandbox();
 const skipped = why ? ` (skipped: ${why})` : "";
 
-describe.skipIf(why !== null)(`others that use the names of a job's tools${skipped}`, () => {
+describe.skipIf(why !== null)(`tools of others with the names of a job's tools${skipped}`, () => {
   test("an MCP server gets no call of a job, although OpenCode prefers its tools to a plugin's", async () => {
     const mcp = { sandbox: { type: "local", command: ["node", "../home/mcp.mjs"] } };
     const setup = await startAttackSetup({}, { config: { mcp } });
@@ -25,7 +25,7 @@ describe.skipIf(why !== null)(`others that use the names of a job's tools${skipp
       const session = await server.createSession();
       await server.prompt(session.id, script(call("sandbox_touch", {}), say("done")), { agent: "build" });
       expect(ran.names()).toEqual(["mcp_touch"]);
-      // Disabled it is no rival, and jobs work again without a restart.
+      // Once it is disabled its tools shadow nothing, and jobs work again without a restart.
       await server.client.mcp.disconnect({ name: "sandbox" });
       const after = await delegate(setup, [call("sandbox_exec", { command: "echo inside" })]);
       expect(JSON.stringify(after.parts[0]?.state)).toContain("inside\\n");
