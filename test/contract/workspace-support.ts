@@ -8,9 +8,10 @@ import { type BuiltCommits, buildCommits } from "../../src/workspace/collect/bui
 import { createGit } from "../../src/workspace/git.ts";
 import { captureTree, type TreeBase } from "../../src/workspace/project/capture-tree.ts";
 import { findProject } from "../../src/workspace/project/find-project.ts";
+import { identityOf } from "../../src/workspace/project/identity.ts";
 import { openProjectStore, type ProjectStore } from "../../src/workspace/project/project-store.ts";
 import { fetchChanges } from "../../src/workspace/sandbox/fetch-changes.ts";
-import { identityOf, sendTree, type TreeForm } from "../../src/workspace/sandbox/send-tree.ts";
+import { sendTree, type TreeForm } from "../../src/workspace/sandbox/send-tree.ts";
 import { createHostileProject, type HostileProject, pictureOf } from "../support/hostile-project.ts";
 
 /* Takes a hostile project into sandboxes and back, for the tests of the workspace. */

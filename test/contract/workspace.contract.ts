@@ -6,8 +6,8 @@ import { createBranch } from "../../src/workspace/collect/create-branch.ts";
 import { previewMerge } from "../../src/workspace/collect/preview-merge.ts";
 import { decideTarget } from "../../src/workspace/collect/target.ts";
 import { writePatch } from "../../src/workspace/collect/write-patch.ts";
+import { identityOf } from "../../src/workspace/project/identity.ts";
 import type { ProjectStore } from "../../src/workspace/project/project-store.ts";
-import { identityOf } from "../../src/workspace/sandbox/send-tree.ts";
 import { type HostileProject, hooksRan, pictureOf } from "../support/hostile-project.ts";
 import {
   captureNow,

@@ -6,9 +6,9 @@ import type { AutoLoadedFile } from "../../workspace/collect/find-auto-loaded.ts
 import { type MergePreview, previewMerge } from "../../workspace/collect/preview-merge.ts";
 import { writePatch } from "../../workspace/collect/write-patch.ts";
 import { fromText, splitRecords, toText } from "../../workspace/paths.ts";
+import { identityOf } from "../../workspace/project/identity.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { jobObjectsEnv, readChanges } from "../../workspace/project/stored-changes.ts";
-import { identityOf } from "../../workspace/sandbox/send-tree.ts";
 import type { Job } from "../core/job.ts";
 import type { FilesSource } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";

@@ -7,8 +7,9 @@ import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import { fileNameFor } from "../../workspace/paths.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
+import { type Identity, identityOf } from "../../workspace/project/identity.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
-import { type Identity, identityOf, sendTree } from "../../workspace/sandbox/send-tree.ts";
+import { sendTree } from "../../workspace/sandbox/send-tree.ts";
 import type { Job } from "../core/job.ts";
 import type { PoolStore, PreparedTree } from "../store/pool-store.ts";
 

@@ -1,9 +1,9 @@
 import { isSafePath, splitRecords } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
+import { type Identity, identityEnv } from "../project/identity.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { type JobChanges, jobObjectsEnv } from "../project/stored-changes.ts";
 import { parseStage, type TreeEntry, writeTree } from "../project/tree-entries.ts";
-import type { Identity } from "../sandbox/send-tree.ts";
 import { cleanMessage } from "./commit-message.ts";
 import { type AutoLoadedFile, findAutoLoadedChanges } from "./find-auto-loaded.ts";
 import type { LeftOut } from "./select-files.ts";
@@ -109,17 +109,9 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
   }
 
   async function commitTree(of: string, parent: string | null, message: string, date: string): Promise<string> {
-    const who = {
-      GIT_AUTHOR_NAME: identity.name,
-      GIT_AUTHOR_EMAIL: identity.email,
-      GIT_AUTHOR_DATE: date,
-      GIT_COMMITTER_NAME: identity.name,
-      GIT_COMMITTER_EMAIL: identity.email,
-      GIT_COMMITTER_DATE: date,
-    };
     const args = ["commit-tree", of, ...(parent === null ? [] : ["-p", parent])];
     const input = Buffer.from(`${message}\n\nJob: ${jobID}\n`);
-    return (await store.run(args, { env: { ...env, ...who }, input })).toString().trim();
+    return (await store.run(args, { env: { ...env, ...identityEnv(identity, date) }, input })).toString().trim();
   }
 }
 

@@ -1,5 +1,5 @@
 import { plainText } from "../../shared/plain-text.ts";
-import type { Identity } from "../sandbox/send-tree.ts";
+import type { Identity } from "../project/identity.ts";
 
 const MESSAGE_LIMIT = 20_000;
 

@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
 import { nullIfMissing } from "../../shared/lstat-or-null.ts";
-import { type ProjectStore, resolveCommit } from "../project/project-store.ts";
+import { type ProjectStore, resolveRevision } from "../project/project-store.ts";
 import { jobObjectsEnv } from "../project/stored-changes.ts";
 import type { BuiltCommits } from "./build-commits.ts";
 
@@ -25,7 +25,7 @@ export async function createBranch(
   if (!store.isRepository || base === null)
     throw refuse(`${store.root} is not a git repository; use mode "patch" or "files".`);
   const ref = `refs/heads/${branch}`;
-  const current = await resolveCommit(store, ref);
+  const current = await resolveRevision(store, ref);
   if (current === tip) return branch;
   const record = recordOf(store, jobID);
   const recorded = await nullIfMissing(readFile(record, "utf8"));
@@ -61,6 +61,6 @@ export const forgetBranch = (store: Pick<ProjectStore, "folder">, jobID: string)
 
 /** Revisions for `git pack-objects`: everything that the tip needs and the user's HEAD and the branch do not reach. */
 async function missingObjects(store: ProjectStore, tip: string, current: string | null): Promise<string> {
-  const head = await resolveCommit(store, "HEAD");
+  const head = await resolveRevision(store, "HEAD^{commit}");
   return [tip, ...(head ? [`^${head}`] : []), ...(current ? [`^${current}`] : []), ""].join("\n");
 }

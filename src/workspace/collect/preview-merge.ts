@@ -1,9 +1,9 @@
 import { GitError } from "../git.ts";
 import { splitRecords, toText } from "../paths.ts";
 import { captureTree, type TreeBase } from "../project/capture-tree.ts";
+import { type Identity, identityEnv } from "../project/identity.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { jobObjectsEnv } from "../project/stored-changes.ts";
-import type { Identity } from "../sandbox/send-tree.ts";
 import type { BuiltCommits } from "./build-commits.ts";
 
 /** Whether a job's changes merge into the project as it is now. `unknown`: git is too old to tell. */
@@ -19,22 +19,11 @@ export async function previewMerge(
   built: Pick<BuiltCommits, "tree">,
   { jobID, scratchID, identity }: { readonly jobID: string; readonly scratchID: string; readonly identity: Identity },
 ): Promise<MergePreview> {
-  const env = jobObjectsEnv(store, jobID);
-  const who = {
-    GIT_AUTHOR_NAME: identity.name,
-    GIT_AUTHOR_EMAIL: identity.email,
-    GIT_COMMITTER_NAME: identity.name,
-    GIT_COMMITTER_EMAIL: identity.email,
+  const env = { ...jobObjectsEnv(store, jobID), ...identityEnv(identity) };
+  const commit = async (tree: string, ...parents: string[]) => {
+    const args = ["commit-tree", "-m", "preview", tree, ...parents.flatMap((one) => ["-p", one])];
+    return (await store.run(args, { env })).toString().trim();
   };
-  const commit = async (tree: string, ...parents: string[]) =>
-    (
-      await store.run(["commit-tree", tree, ...parents.flatMap((one) => ["-p", one])], {
-        env: { ...env, ...who },
-        input: Buffer.from("preview\n"),
-      })
-    )
-      .toString()
-      .trim();
   const now = await captureTree(store, scratchID);
   const common = await commit(base.tree);
   const [ours, theirs] = [await commit(now.tree, common), await commit(built.tree, common)];

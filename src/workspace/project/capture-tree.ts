@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
 import { absoluteIn, formatSize, joinRecords, splitRecords, toText } from "../paths.ts";
 import { changedFiles } from "./changed-files.ts";
+import { BASE_IDENTITY, identityEnv } from "./identity.ts";
 import { type Listing, listTree } from "./list-project.ts";
-import { type ProjectStore, resolveCommit } from "./project-store.ts";
+import { type ProjectStore, resolveRevision } from "./project-store.ts";
 import { parseStage, type TreeEntry, writeTree } from "./tree-entries.ts";
 
 /** A project's files at one moment. It is recorded with each job that starts from it, whose changes are the difference. */
@@ -32,8 +33,7 @@ export interface CaptureLimits {
 
 export const CAPTURE_LIMITS: CaptureLimits = { bytes: 1024 ** 3, files: 200_000 };
 
-/** Author and date of base commits are fixed, so that the same tree always gives the same commit. */
-export const BASE_IDENTITY = { name: "opencode-parallel-agents", email: "base@opencode-parallel-agents.invalid" };
+/** Fixed, like the author, so that the same tree always gives the same base commit. */
 const BASE_DATE = "1000000000 +0000";
 
 /**
@@ -54,7 +54,7 @@ export async function captureTree(
   refuseTooLarge(listing, limits, store.root);
   const exact = await hashFiles(store, listing, `index.${scratchID}`);
   const view = await userView(store, listing, exact.entries, scratchID);
-  const head = store.isRepository ? await resolveCommit(store, "HEAD") : null;
+  const head = store.isRepository ? await resolveRevision(store, "HEAD^{commit}") : null;
   return {
     project: store.root,
     head,
@@ -131,14 +131,6 @@ async function userView(
 }
 
 async function commitBase(store: ProjectStore, tree: string): Promise<string> {
-  const { name, email } = BASE_IDENTITY;
-  const env = {
-    GIT_AUTHOR_NAME: name,
-    GIT_AUTHOR_EMAIL: email,
-    GIT_AUTHOR_DATE: BASE_DATE,
-    GIT_COMMITTER_NAME: name,
-    GIT_COMMITTER_EMAIL: email,
-    GIT_COMMITTER_DATE: BASE_DATE,
-  };
+  const env = identityEnv(BASE_IDENTITY, BASE_DATE);
   return (await store.run(["commit-tree", "-m", "The project as it was", tree], { env })).toString().trim();
 }

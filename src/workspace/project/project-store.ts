@@ -112,9 +112,9 @@ export async function openProjectStore(git: Git, stateDir: string, project: Proj
   };
 }
 
-/** Object name of the commit that a revision of the user's repository names; null where it names none. @throws GitError */
-export async function resolveCommit(store: ProjectStore, revision: string): Promise<string | null> {
-  const query = store.user(["rev-parse", "--quiet", "--verify", `${revision}^{commit}`]);
+/** Object name that a revision of the user's repository stands for; null where there is none. @throws GitError */
+export async function resolveRevision(store: ProjectStore, revision: string): Promise<string | null> {
+  const query = store.user(["rev-parse", "--quiet", "--verify", revision]);
   return (await nullIfNotFound(query))?.toString().trim() ?? null;
 }
 

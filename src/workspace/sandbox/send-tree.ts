@@ -3,17 +3,12 @@ import { join } from "node:path";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { nullIfNotFound } from "../git.ts";
 import { joinRecords, toBytes } from "../paths.ts";
-import { BASE_IDENTITY, type TreeBase } from "../project/capture-tree.ts";
+import type { TreeBase } from "../project/capture-tree.ts";
+import type { Identity } from "../project/identity.ts";
 import { type ProjectStore, RAW_ATTRIBUTES } from "../project/project-store.ts";
 import { GIT_FUNCTION } from "./job-git.ts";
 import { runScript } from "./run-script.ts";
-
-export interface Identity {
-  readonly name: string;
-  readonly email: string;
-}
 
 export interface SendRequest {
   readonly store: ProjectStore;
@@ -137,12 +132,4 @@ async function* piecesOf(path: string): AsyncGenerator<Buffer> {
   } finally {
     await file.close();
   }
-}
-
-/** The user's name and email address from his git configuration; ours where they are missing. */
-export async function identityOf(store: ProjectStore): Promise<Identity> {
-  const ask = async (key: string) =>
-    (await nullIfNotFound(store.user(["config", "--get", key])))?.toString("utf8").trim();
-  const [name, email] = [await ask("user.name"), await ask("user.email")];
-  return { name: name || BASE_IDENTITY.name, email: email || BASE_IDENTITY.email };
 }
