@@ -16,6 +16,8 @@ const AT_ONCE = Number(process.env.TESTS_AT_ONCE ?? 2 * availableParallelism());
 /** Folders, quickest first. Those of `inOneProcess` start no programs and have nothing to wait for. */
 const TIERS = [
   { name: "unit", inOneProcess: true },
+  { name: "programs", inOneProcess: false },
+  { name: "integration", inOneProcess: false },
   { name: "contract", inOneProcess: false },
   { name: "e2e", inOneProcess: false },
 ];
@@ -60,13 +62,16 @@ if (queue.length === 0) {
   process.exit(2);
 }
 
+// Few runs of each property where a quick answer is wanted; see test/support/property-runs.ts.
+if (wanted.length === 0) process.env.PROPERTY_RUNS ??= "1";
+
 const hosts = createHostPool();
 const results = [];
 const started = performance.now();
 await Promise.all(Array.from({ length: AT_ONCE }, worker));
 await hosts.close();
 report();
-process.exit(results.every(({ code }) => code === 0) ? 0 : 1);
+process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1;
 
 async function worker() {
   for (;;) {

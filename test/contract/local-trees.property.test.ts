@@ -7,6 +7,7 @@ import { plainTrees } from "../../src/sandboxes/local/plain-trees.ts";
 import { probeIsolation } from "../../src/sandboxes/local/probe.ts";
 import { systemClock as clock } from "../../src/shared/clock.ts";
 import { isRoot, runAlsoAsOrdinaryUser, who } from "../support/as-ordinary-user.ts";
+import { propertyRuns } from "../support/property-runs.ts";
 import { asRoot, describeTree } from "./hostile-tree.ts";
 import { newID, newRoot } from "./local-support.ts";
 
@@ -106,7 +107,7 @@ describe.skipIf(!canDescribe)(`copies of trees, as ${who}`, () => {
             await (trees as TreeTools).remove(to);
             expect([existsSync(from), existsSync(to)]).toEqual([false, false]);
           }),
-          { numRuns: 8 },
+          { numRuns: propertyRuns(8) },
         );
         expect(complete).toBeGreaterThan(0);
       },

@@ -40,12 +40,14 @@ export function runAlsoAsOrdinaryUser(file: string): void {
 /** @returns what the run said; its exit code is that of `bun test` */
 function runAsOrdinaryUser(file: string): { readonly code: number | null; readonly said: string } {
   const home = mkdtempSync(join(tmpdir(), "opa-user-"));
+  const { PROPERTY_RUNS } = process.env;
+  const runs = PROPERTY_RUNS === undefined ? {} : { PROPERTY_RUNS };
   try {
     spawnSync("chown", [`${UID}:${UID}`, home]);
     const { status, stdout, stderr } = spawnSync("setpriv", [...BECOME, ...bunTest(file)], {
       cwd: ROOT,
       encoding: "utf8",
-      env: { PATH: process.env.PATH ?? "", HOME: home, TMPDIR: home },
+      env: { PATH: process.env.PATH ?? "", HOME: home, TMPDIR: home, ...runs },
     });
     return { code: status, said: `${stdout}${stderr}` };
   } finally {

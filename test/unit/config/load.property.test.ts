@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { isObject } from "../../../src/config/layers.ts";
 import { optionsSchema } from "../../../src/config/schema.ts";
+import { propertyRuns } from "../../support/property-runs.ts";
 import { fileError, loadWith, optionsOf, trusting } from "./load-with.ts";
 
 const key = fc.oneof(
@@ -43,7 +44,7 @@ test("loading never throws, whatever the options are, and names what it refuses"
         expect(message).toContain(name);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: propertyRuns(300) },
   );
 });
 

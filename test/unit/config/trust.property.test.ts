@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { Environment } from "../../../src/config/environment.ts";
 import { parseGpu } from "../../../src/config/gpu.ts";
 import type { Options } from "../../../src/config/schema.ts";
+import { propertyRuns } from "../../support/property-runs.ts";
 import { loadWith } from "./load-with.ts";
 
 /*
@@ -150,7 +151,7 @@ test("a project's file widens nothing, whatever it and the user set", async () =
       }
       for (const name of Object.keys(mine.environments)) expect(Object.keys(theirs.environments)).toContain(name);
     }), // biome-ignore format: one line each
-    { numRuns: 600 },
+    { numRuns: propertyRuns(600) },
   );
 });
 

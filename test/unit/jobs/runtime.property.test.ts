@@ -5,6 +5,7 @@ import { messageJob } from "../../../src/jobs/actions/message-job.ts";
 import { snapshotJob } from "../../../src/jobs/actions/snapshot-job.ts";
 import { isHeld } from "../../../src/jobs/core/job.ts";
 import { PluginError } from "../../../src/shared/error-code.ts";
+import { propertyRuns } from "../../support/property-runs.ts";
 import { createInvariantChecker } from "./invariant-checker.ts";
 import { ORCHESTRATOR, openWorld, type World } from "./runtime-world.ts";
 
@@ -122,7 +123,7 @@ test("keeps the invariants of jobs over any sequence of events, and brings every
     fc.asyncProperty(fc.array(event, { maxLength: 30 }), async (events) => {
       for (const kind of Object.keys(await play(events))) ends.add(kind);
     }),
-    { numRuns: Number(process.env.JOB_RUNS ?? 150), timeout: 20_000 },
+    { numRuns: propertyRuns(150), timeout: 20_000 },
   );
   expect([...ends].sort()).toEqual(["cancelled", "completed", "failed"]);
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { createOutputWindow } from "../../../src/tools/output-window.ts";
+import { propertyRuns } from "../../support/property-runs.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 /** Pushes `content` in pieces of those sizes, over and over. */
@@ -51,7 +52,7 @@ describe("an output window", () => {
           expect(Number(cut)).toBe(unit === "bytes" ? missing.length : missing.split("\n").length - 2);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: propertyRuns(60) },
     );
   });
 

@@ -9,6 +9,7 @@ import {
 } from "../../../../src/jobs/core/budget.ts";
 import { NO_COMPUTE, openCompute, settleCompute } from "../../../../src/jobs/core/cost.ts";
 import { type Job, transition } from "../../../../src/jobs/core/job.ts";
+import { propertyRuns } from "../../../support/property-runs.ts";
 import { jobIn } from "../../views/job-in.ts";
 
 const HOUR = 3_600_000;
@@ -166,6 +167,6 @@ test("under random workloads no ceiling of a session or task is exceeded, and ev
       }
       expect(jobs.filter(({ job }) => job.state.kind === "queued" || job.state.kind === "running")).toEqual([]);
     }),
-    { numRuns: 25 },
+    { numRuns: propertyRuns(25) },
   );
 });

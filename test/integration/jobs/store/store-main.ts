@@ -1,4 +1,4 @@
-import { failureOf, runStoreScript } from "./store-script.ts";
+import { failureOf, runStoreScript } from "../../../unit/jobs/store/store-script.ts";
 
 /** Runs the script in a runtime of its own: what it said, or why it could not. */
 const [, , stateDir = ""] = process.argv;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { defaultOptions } from "../../../../src/config/schema.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
 import { renderUpdated } from "../../../../src/prompt/turn-text.ts";
-import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
+import { inWorld, ORCHESTRATOR, type World } from "../../../unit/jobs/runtime-world.ts";
 
 /* The project of a job moves on. What git does about it in a sandbox is tested with real ones. */
 

@@ -25,7 +25,7 @@ afterAll(async () => {
 modalTest(
   "a sandbox without a GPU is V2 and there at once, one with a GPU is V1 and waits for its machine",
   async () => {
-    const plain = await make({ tags: { job: "1" }, idleTimeoutMs: 30_000, name: "plain" });
+    const plain = await make({ tags: { job: "1" }, timeoutMs: 60_000, idleTimeoutMs: 30_000, name: "plain" });
     const gpu = await make({ gpu: "h100:2" });
     expect(plain.sandboxId).not.toMatch(/^sb-[0-9A-Za-z]{22}$/);
     expect(gpu.sandboxId).toMatch(/^sb-[0-9A-Za-z]{22}$/);

@@ -1,0 +1,34 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openPoolStore } from "../../../../src/jobs/store/pool-store.ts";
+
+let root: string;
+let stateDir: string;
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "state-"));
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+beforeEach(() => {
+  stateDir = mkdtempSync(join(root, "dir-"));
+});
+
+test.each([
+  ["new", null, 0],
+  ["damaged", "no database at all", 1],
+] as const)("eight processes that open a %s state at once agree on one", async (_what, content, asides) => {
+  if (content !== null) writeFileSync(join(stateDir, "pool.db"), content);
+  const module = JSON.stringify(join(import.meta.dir, "../../../../src/jobs/store/pool-store.ts"));
+  const code = `const { openPoolStore } = await import(${module});
+      const pool = await openPoolStore(${JSON.stringify(stateDir)});
+      pool.insertSandbox(String(process.pid), "local", "job", "ses", 1);
+      console.log(pool.identity());`;
+  const all = Array.from({ length: 8 }, () => Bun.spawn([process.execPath, "-e", code], { stderr: "inherit" }));
+  const said = await Promise.all(all.map((one) => new Response(one.stdout).text()));
+  expect(new Set(said).size).toBe(1);
+  expect(readdirSync(stateDir).filter((name) => /\.damaged-.*(?<!-wal|-shm)$/.test(name))).toHaveLength(asides);
+  const pool = await openPoolStore(stateDir);
+  expect(pool.sandboxes()).toHaveLength(8);
+  pool.close();
+});
