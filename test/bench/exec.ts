@@ -7,9 +7,9 @@ import { systemClock } from "../../src/shared/clock.ts";
 import { randomId } from "../../src/shared/ids.ts";
 import { report, timed } from "./stats.ts";
 
-const LENGTH_MS = 500;
+const COMMAND_MS = 500;
 
-/** A command started through the adapter, beside the same command started by a shell already inside the sandbox. */
+/** Times a command that the adapter starts, and the same command started by a shell that already runs in the sandbox. */
 export async function benchExec(rounds: number): Promise<void> {
   const rootDir = await mkdtemp(join(tmpdir(), "bench-"));
   const provider = createLocalProvider({
@@ -28,18 +28,18 @@ export async function benchExec(rounds: number): Promise<void> {
     memoryMiB: null,
     network: "blocked",
   });
-  const command = `sleep ${LENGTH_MS / 1000}; echo done`;
+  const command = `sleep ${COMMAND_MS / 1000}; echo done`;
   const inside = `for i in $(seq ${rounds}); do s=$(date +%s%N); sh -c '${command}' >/dev/null; e=$(date +%s%N); echo $(( (e - s) / 1000 )); done`;
-  const bare = (await output(sandbox, inside))
+  const byShell = (await output(sandbox, inside))
     .trim()
     .split("\n")
     .map((line) => Number(line) / 1000);
   const ours: number[] = [];
   for (let round = 0; round < rounds; round++) ours.push(await timed(() => output(sandbox, command)));
   report(
-    `A command of ${LENGTH_MS} ms in one local sandbox`,
+    `A command of ${COMMAND_MS} ms in one local sandbox`,
     { name: "started by the adapter", samples: ours },
-    { name: "started by a shell inside", samples: bare },
+    { name: "started by a shell inside", samples: byShell },
   );
   await sandbox.terminate();
   await provider.close();

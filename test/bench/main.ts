@@ -6,9 +6,10 @@ import { benchTrees } from "./trees.ts";
 import { benchWakeUp } from "./wake-up.ts";
 
 /*
- * Figures of this machine, in milliseconds: medians beside what they are measured against in the same run. Run with
- * `npm run bench`, or `npm run bench -- exec` for one of them.
+ * Prints timings on this machine in milliseconds: medians, each beside a baseline measured in the same run.
+ * `npm run bench` runs all benchmarks, `npm run bench -- exec` runs one.
  */
+const ROUNDS = 9;
 const benches: Record<string, (rounds: number) => Promise<void>> = {
   startup: benchStartup,
   "start-call": benchStartCall,
@@ -20,7 +21,7 @@ const benches: Record<string, (rounds: number) => Promise<void>> = {
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !benches[name]);
-if (unknown) throw new Error(`no bench ${unknown}; there are ${Object.keys(benches).join(", ")}`);
+if (unknown) throw new Error(`no bench is named ${unknown}; the names are ${Object.keys(benches).join(", ")}`);
 for (const [name, bench] of Object.entries(benches)) {
-  if (wanted.length === 0 || wanted.includes(name)) await bench(9);
+  if (wanted.length === 0 || wanted.includes(name)) await bench(ROUNDS);
 }

@@ -7,21 +7,21 @@ import { randomId } from "../../src/shared/ids.ts";
 import { modalClient } from "../support/modal-server/client.ts";
 import type { ModalServerProcess } from "../support/modal-server/own-process.ts";
 
-/** What a bench does with a sandbox, by the adapter or by the SDK alone. */
-export interface Box {
+/** What a bench does with a sandbox, through the adapter or with the SDK alone. */
+export interface BenchSandbox {
   /** Runs a command to its end. @returns the length of its output */
   run(command: string): Promise<number>;
   write(path: string, content: Uint8Array): Promise<void>;
   read(path: string, bytes: number): Promise<Uint8Array>;
-  /** The same by a command of the sandbox, as the adapter does. */
+  /** Reads the file with a command in the sandbox, as the adapter does. */
   cat(path: string, bytes: number): Promise<Uint8Array>;
   snapshot(): Promise<string>;
   end(): Promise<void>;
 }
 
 export interface Side {
-  /** A sandbox in which commands start in /workspace: creation and a first command that makes the directory. */
-  create(snapshotID?: string): Promise<Box>;
+  /** Creates a sandbox whose commands start in /workspace, and runs the first command, which creates that directory. */
+  create(snapshotID?: string): Promise<BenchSandbox>;
   close(): Promise<void>;
 }
 
@@ -30,7 +30,7 @@ export type Connection = Pick<ModalServerProcess, "env">;
 const OPTIONS = defaultOptions("/").modal;
 const MINUTE_MS = 60_000;
 
-/** @param env the process's environment already says where the server is */
+/** @param env the environment that names the server; the process's own must have it too */
 export function adapterSide({ env }: Connection): Side {
   const { MODAL_TOKEN_ID: tokenId = "", MODAL_TOKEN_SECRET: tokenSecret = "" } = env;
   const provider = createModalProvider({
@@ -40,7 +40,7 @@ export function adapterSide({ env }: Connection): Side {
     log: () => {},
     ids: () => randomId("x").slice(2),
   });
-  const boxOf = (sandbox: Sandbox): Box => ({
+  const toBenchSandbox = (sandbox: Sandbox): BenchSandbox => ({
     async run(command) {
       const child = await sandbox.start({ argv: ["sh", "-c", command] });
       let length = 0;
@@ -59,7 +59,7 @@ export function adapterSide({ env }: Connection): Side {
   });
   return {
     create: async (snapshotID) =>
-      boxOf(
+      toBenchSandbox(
         await provider.create({
           name: randomId("bench"),
           tags: { suite: "bench" },
@@ -88,7 +88,7 @@ export async function rawSide(server: Connection): Promise<Side> {
     mustBeZero(code);
     return length;
   };
-  const boxOf = (sandbox: SdkSandbox): Box => ({
+  const toBenchSandbox = (sandbox: SdkSandbox): BenchSandbox => ({
     run: (command) => runIn(sandbox, command, "/workspace"),
     write: (path, content) => sandbox.filesystem.writeBytes(content, path),
     read: (path) => sandbox.filesystem.readBytes(path),
@@ -114,7 +114,7 @@ export async function rawSide(server: Connection): Promise<Side> {
         memoryMiB: 2048,
       });
       await runIn(sandbox, "mkdir -p /workspace");
-      return boxOf(sandbox);
+      return toBenchSandbox(sandbox);
     },
     async close() {
       modal.close();

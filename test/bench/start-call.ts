@@ -4,7 +4,7 @@ import { report, timed } from "./stats.ts";
 
 const JOBS = 8;
 
-/** The call that starts eight jobs, beside the least a plugin could do: creating eight child sessions one by one. */
+/** Times the call that starts eight jobs, and creating eight child sessions one by one: the least a plugin could do. */
 export async function benchStartCall(rounds: number): Promise<void> {
   const setup = await startSetup();
   const { server } = setup;
@@ -20,7 +20,7 @@ export async function benchStartCall(rounds: number): Promise<void> {
     const ms = await timed(async () => {
       for (let n = 0; n < JOBS; n++) await server.createSession({ parentID: session.id, title: `by hand ${n}` });
     });
-    if (round === 0) continue; // opens the store
+    if (round === 0) continue; // the first call also opens the store
     ours.push(end - start);
     byHand.push(ms);
   }

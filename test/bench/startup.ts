@@ -7,7 +7,7 @@ import { alternate, report, timed } from "./stats.ts";
 
 const EMPTY = 'export default { id: "empty", server: async () => ({}) }';
 
-/** What OpenCode's start feels of us: from the start of the process until the first session exists. */
+/** Times the start of OpenCode with and without this plugin, until the first session exists. */
 export async function benchStartup(rounds: number): Promise<void> {
   const model = await startModelServer(scriptedModel);
   const start = async (plugin: string) => {
@@ -21,7 +21,7 @@ export async function benchStartup(rounds: number): Promise<void> {
     await home.remove();
     return ms;
   };
-  await start(PACKAGE); // the first start of all reads the files from disk
+  await start(PACKAGE); // the very first start reads the files from disk
   const [ours, empty] = await alternate(
     rounds,
     () => start(PACKAGE),

@@ -1,5 +1,5 @@
-/** Figures of one measurement, milliseconds unless the name says otherwise. */
-export interface Figures {
+/** Samples of one measurement in milliseconds, unless the name says otherwise. */
+export interface Measurement {
   readonly name: string;
   readonly samples: readonly number[];
 }
@@ -12,29 +12,30 @@ export function median(samples: readonly number[]): number {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
-/** Prints ours beside what it is measured against: medians with their spread, and the ratio of the medians. */
-export function report(title: string, ours: Figures, other: Figures): void {
-  const line = ({ name, samples }: Figures) =>
+/** Prints our median and the baseline's with their ranges, and the ratio of the two. */
+export function report(title: string, ours: Measurement, baseline: Measurement): void {
+  const line = ({ name, samples }: Measurement) =>
     `  ${name.padEnd(44)} ${median(samples).toFixed(1).padStart(9)}   (${Math.min(...samples).toFixed(1)} to ${Math.max(...samples).toFixed(1)}, n=${samples.length})`;
   console.log(
-    `${title}\n${line(ours)}\n${line(other)}\n  ratio ${(median(ours.samples) / median(other.samples)).toFixed(2)}\n`,
+    `${title}\n${line(ours)}\n${line(baseline)}\n  ratio ${(median(ours.samples) / median(baseline.samples)).toFixed(2)}\n`,
   );
 }
 
-/** Runs both in turn, so that a drift of the machine's speed hits both alike. */
+/** Measures both in turn, so that a change in the machine's speed affects both alike. */
 export async function alternate(
   rounds: number,
   ours: () => Promise<number>,
-  other: () => Promise<number>,
+  baseline: () => Promise<number>,
 ): Promise<[number[], number[]]> {
   const samples: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds; round++) {
     samples[0].push(await ours());
-    samples[1].push(await other());
+    samples[1].push(await baseline());
   }
   return samples;
 }
 
+/** Milliseconds that the work takes. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const from = performance.now();
   await work();

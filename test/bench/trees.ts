@@ -15,8 +15,8 @@ const OPTIONS = { environments: { default: { workspace: "project" }, bare: {} },
 const NOW = "date +%s%N";
 
 /**
- * From the call that starts jobs to the first command of the last of them, in a project that was never sent before, of an
- * OpenCode that has run a job before.
+ * Times from the call that starts jobs to the first command of the last of them. The project has not been sent to a sandbox
+ * before, and OpenCode has run a job before.
  */
 export async function benchTrees(rounds: number): Promise<void> {
   const files = Object.fromEntries(Array.from({ length: FILES }, (_, n) => [`many/${n % 100}/${n}.txt`, textOf(n)]));
@@ -25,12 +25,12 @@ export async function benchTrees(rounds: number): Promise<void> {
     const setup = await startSetup({ ...OPTIONS, provider: "local" }, { files });
     open.push(setup);
     const snapshots = join(setup.home.stateDir, "local/snapshots");
-    return { setup, made: () => (existsSync(snapshots) ? readdirSync(snapshots).length : 0), each: 0 };
+    return { setup, countMade: () => (existsSync(snapshots) ? readdirSync(snapshots).length : 0), madePerJob: 0 };
   };
   const modal: Place = async () => {
     const setup: ModalSetup = await startModalSetup(OPTIONS, { files, server: { overlay: true } });
     open.push(setup);
-    return { setup, made: async () => (await creations(setup.modal)).length, each: 1 };
+    return { setup, countMade: async () => (await creations(setup.modal)).length, madePerJob: 1 };
   };
   try {
     const few = Math.ceil(rounds / 3);
@@ -48,20 +48,20 @@ export async function benchTrees(rounds: number): Promise<void> {
       );
     }
   } finally {
-    // Only now: a file system makes files slowly for a while after many were removed.
+    // Not earlier: for a while after many files are removed, a file system creates files slowly.
     for (const setup of open) await setup.stop();
   }
 }
 
 type Place = () => Promise<{
   readonly setup: TestSetup;
-  /** Counts what is made once for every time that the project is sent, and `each` times for every job. */
-  readonly made: () => number | Promise<number>;
-  readonly each: number;
+  /** Counts snapshots or sandboxes: one for each time the project is sent, and `madePerJob` for each job. */
+  readonly countMade: () => number | Promise<number>;
+  readonly madePerJob: number;
 }>;
 
 async function measure(place: Place, jobs: number): Promise<number> {
-  const { setup, made, each } = await place();
+  const { setup, countMade, madePerJob } = await place();
   setup.home.git("repack", "-a", "-d", "--quiet");
   const session = await setup.server.createSession();
   await turn(
@@ -70,7 +70,7 @@ async function measure(place: Place, jobs: number): Promise<number> {
     start({ ...task("warms up", shell(NOW), say("done")), environment: "bare" }),
     wait(),
   );
-  const before = await made();
+  const before = await countMade();
   const tasks = Array.from({ length: jobs }, (_, n) => task(`job ${n}`, shell(NOW), say("done")));
   const [answer, waited] = await turn(setup.server, session.id, start(...tasks), wait());
   const ids = new Set(answer?.metadata.jobs.map(({ id }) => id));
@@ -82,14 +82,15 @@ async function measure(place: Place, jobs: number): Promise<number> {
       .map((job) => outputsOf(setup.server, job, "sandbox_exec")),
   );
   const times = outputs.map(([output = ""]) => Number(/^\d{19}/.exec(output)?.[0]) / 1e6);
-  if (times.length !== jobs || times.some(Number.isNaN)) throw new Error(`not all ran: ${JSON.stringify(outputs)}`);
-  const sent = (await made()) - before - each * jobs;
+  if (times.length !== jobs || times.some(Number.isNaN))
+    throw new Error(`a job ran no command: ${JSON.stringify(outputs)}`);
+  const sent = (await countMade()) - before - madePerJob * jobs;
   if (sent !== 1) throw new Error(`the project was sent ${sent} times`);
   await setup.server.stop();
   return Math.max(...times) - started.state.time.start;
 }
 
-/** Of this length, and unlike the others. */
+/** Text of `FILE_BYTES` characters that differs for each seed. */
 function textOf(seed: number): string {
   let text = "";
   for (let word = seed + 1; text.length < FILE_BYTES; word = (Math.imul(word, 1_664_525) + 1_013_904_223) >>> 0)

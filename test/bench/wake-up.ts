@@ -5,9 +5,9 @@ import { alternate, report } from "./stats.ts";
 
 const WORK_MS = 300;
 
-/** From a child's last model request (plus its fixed thinking time) to its result in the parent's next request. */
+/** Times how long a child's answer takes to appear in a model request of its parent. */
 export async function benchWakeUp(rounds: number): Promise<void> {
-  const setup = await startSetup({ parkAfterSeconds: 60 }, { snapshot: true }); // as users run it
+  const setup = await startSetup({ parkAfterSeconds: 60 }, { snapshot: true }); // OpenCode's default for users
   const { server, model } = setup;
   const child = script({ text: "the child's answer", delayMs: WORK_MS });
   const measure = async (...steps: Parameters<typeof script>) => {
@@ -18,13 +18,13 @@ export async function benchWakeUp(rounds: number): Promise<void> {
     const asked = requests.findLast(
       (request) => !request.tools.includes("agents_wait") && !mentions(request, "the child's answer", "tool"),
     );
-    const told = requests.find((request) => mentions(request, "the child's answer", "tool"));
-    if (!asked || !told) throw new Error("the child or its parent was not asked");
-    return told.at - asked.at - WORK_MS;
+    const answered = requests.find((request) => mentions(request, "the child's answer", "tool"));
+    if (!asked || !answered) throw new Error("the child or its parent got no model request");
+    return answered.at - asked.at - WORK_MS;
   };
   const ours = () =>
     measure(call("agents_start", { tasks: [{ description: "child", prompt: child }] }), call("agents_wait", {}));
-  // As many steps before it as ours takes, so that the parent's own requests cost the same.
+  // The parent makes as many requests as in ours, so that they cost the same.
   const builtIn = () =>
     measure(call("agents_status", {}), call("task", { description: "child", prompt: child, subagent_type: "explore" }));
   await ours();

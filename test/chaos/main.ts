@@ -3,9 +3,9 @@ import { type ChaosProvider, type ChaosReport, runChaos } from "./chaos-run.ts";
 import { describePlan } from "./plan.ts";
 
 /*
- * Kills OpenCode at moments drawn from seeds and says what came of its jobs:
- * `npm run chaos -- --runs 100 [--seed n] [--provider local|modal]`. Run n of them has the seed `--seed` + n, so that
- * `--runs 1 --seed n` plays one of them again.
+ * Kills OpenCode at random moments and reports what became of its jobs:
+ * `npm run chaos -- --runs 100 [--seed n] [--provider local|modal]`. The seeds are `--seed` and those that follow it, so
+ * `--runs 1 --seed n` repeats the run with seed n.
  */
 
 const { values } = parseArgs({
@@ -20,17 +20,17 @@ if (provider !== "local" && provider !== "modal") throw new Error(`--provider is
 
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
-function printRun({ plan, jobs, states, toldOnce, swept, problems }: ChaosReport): void {
+function printRun({ plan, jobs, states, reportedOnce, orphansRemoved, problems }: ChaosReport): void {
   const ends = Object.entries(states).map(([state, count]) => `${count} ${state}`);
-  const came = `${jobs} jobs (${ends.join(", ")}), ${toldOnce} results once, ${swept} strays swept, 0 left`;
-  print(`${describePlan(plan)}: ${came}${problems.length === 0 ? "" : `, ${problems.length} PROBLEMS`}`);
+  const outcome = `${jobs} jobs (${ends.join(", ")}), results reported once: ${reportedOnce}, orphans removed: ${orphansRemoved}`;
+  print(`${describePlan(plan)}: ${outcome}${problems.length === 0 ? "" : `, PROBLEMS: ${problems.length}`}`);
   for (const problem of problems) print(`    ${problem.replaceAll("\n", "\n    ").slice(0, 2_000)}`);
 }
 
-async function runAll(runs: number, seed: number, where: ChaosProvider): Promise<ChaosReport[]> {
+async function runAll(runs: number, seed: number, on: ChaosProvider): Promise<ChaosReport[]> {
   const reports: ChaosReport[] = [];
   for (let n = 0; n < runs; n++) {
-    const report = await runChaos(seed + n, where);
+    const report = await runChaos(seed + n, on);
     reports.push(report);
     printRun(report);
   }
@@ -39,12 +39,12 @@ async function runAll(runs: number, seed: number, where: ChaosProvider): Promise
 
 const reports = await runAll(Number(values.runs), Number(values.seed), provider);
 const sum = (of: (report: ChaosReport) => number) => reports.reduce((total, report) => total + of(report), 0);
-const bad = reports.filter(({ problems }) => problems.length > 0);
+const failed = reports.filter(({ problems }) => problems.length > 0);
 const verdict =
-  bad.length === 0
-    ? `${sum(({ swept }) => swept)} strays swept, no sandbox or snapshot left`
-    : `PROBLEMS in ${bad.length} (seeds ${bad.map(({ plan }) => plan.seed).join(", ")})`;
+  failed.length === 0
+    ? `orphans removed: ${sum(({ orphansRemoved }) => orphansRemoved)}, no sandbox or snapshot left`
+    : `PROBLEMS in ${failed.length} (seeds ${failed.map(({ plan }) => plan.seed).join(", ")})`;
 print(
-  `${reports.length} runs: ${sum(({ jobs }) => jobs)} jobs ended, ${sum(({ toldOnce }) => toldOnce)} results delivered exactly once, ${verdict}`,
+  `Runs: ${reports.length}, jobs ended: ${sum(({ jobs }) => jobs)}, results reported exactly once: ${sum(({ reportedOnce }) => reportedOnce)}, ${verdict}`,
 );
-process.exit(bad.length === 0 ? 0 : 1);
+process.exit(failed.length === 0 ? 0 : 1);

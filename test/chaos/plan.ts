@@ -2,31 +2,32 @@ import type { ModelReply } from "../support/model-server.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { message, shell, start, task, wait } from "../support/turns.ts";
 
-/** When OpenCode is killed: so long after its server has published so many events since the session was used. */
+/** OpenCode is killed `afterMs` after its server has published `events` events since the session was prompted. */
 export interface Kill {
   readonly events: number;
   readonly afterMs: number;
 }
 
-/** Everything that a run leaves to chance, drawn from its seed. */
+/** Everything in a run that is random, drawn from its seed. */
 export interface Plan {
   readonly seed: number;
   readonly kills: readonly Kill[];
   readonly maxRunningJobs: number;
   readonly parkAfterSeconds: number;
   readonly tasks: readonly ReturnType<typeof task>[];
-  /** Place of the job that is asked once more after all have ended. */
+  /** Position of the job that gets a further turn after all have ended. */
   readonly askedAgain: number;
 }
 
-type Draw = (below: number) => number;
+/** Returns a random integer, 0 ≤ n < limit. */
+type Draw = (limit: number) => number;
 
-/** Events of a whole batch on an idle machine; a kill that is drawn later comes when all is over. */
+/** Events of a whole batch on an idle machine. A kill drawn beyond the last event happens once all work is done. */
 const WHOLE_BATCH_EVENTS = 450;
-/** The same for what is left after a first kill. */
+/** Events of the work that is left after a first kill. */
 const REST_EVENTS = 250;
 
-/** @param token digits that are in every command of the run */
+/** @param token digits that are part of every command of the run */
 export function drawPlan(seed: number, token: string): Plan {
   const draw = drawsOf(seed);
   const kill = (events: number): Kill => ({ events: 1 + draw(events), afterMs: draw(60) });
@@ -58,7 +59,7 @@ function drawTasks(draw: Draw, token: string): Plan["tasks"] {
   ];
 }
 
-/** What the orchestrator does at first: a batch, a word to the first job when two have ended, and a wait for all. */
+/** The orchestrator's first turn: starts a batch, messages the first job once two have ended, and waits for all. */
 export const firstTurn = ({ tasks }: Plan): ModelReply[] => [
   start(...tasks),
   wait({ until: 2 }),
@@ -66,11 +67,11 @@ export const firstTurn = ({ tasks }: Plan): ModelReply[] => [
   wait(),
 ];
 
-/** What it does when it is used again: it has its jobs, or had not come to start them. */
+/** Its turn after a restart: waits for its jobs, or starts them if the kill came before that. */
 export const laterTurn = ({ tasks }: Plan, hasJobs: boolean): ModelReply[] =>
   hasJobs ? [wait()] : [start(...tasks), wait()];
 
-/** Whole numbers below a limit, the same for the same seed (mulberry32). */
+/** Draws that are the same for the same seed (mulberry32). */
 function drawsOf(seed: number): Draw {
   let state = seed >>> 0;
   return (below) => {
@@ -81,7 +82,7 @@ function drawsOf(seed: number): Draw {
   };
 }
 
-/** The draws in one line: with the seed they tell a reader what happened. */
+/** The seed and its draws in one line. */
 export const describePlan = ({ seed, kills, maxRunningJobs, parkAfterSeconds }: Plan): string =>
   `seed ${seed}: ${maxRunningJobs} at once, parked after ${parkAfterSeconds} s, killed at ${kills
     .map(({ events, afterMs }) => `event ${events} + ${afterMs} ms`)

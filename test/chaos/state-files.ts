@@ -4,17 +4,17 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
 /*
- * The databases of a state directory as a process that opens them next would find them. They are read from copies: to
- * open one is to recover it, and that is for the plugin to do.
+ * The databases of a state directory as the next process to open them would find them. They are read from copies,
+ * because opening a database recovers it, and that is the plugin's job.
  */
 
-const ofDatabase = ["", "-wal"] as const;
+const DATABASE_SUFFIXES = ["", "-wal"] as const;
 
 function withCopy<T>(file: string, read: (database: Database) => T): T {
   const folder = mkdtempSync(join(tmpdir(), "chaos-db-"));
   try {
     const copy = join(folder, basename(file));
-    for (const suffix of ofDatabase) if (existsSync(file + suffix)) copyFileSync(file + suffix, copy + suffix);
+    for (const suffix of DATABASE_SUFFIXES) if (existsSync(file + suffix)) copyFileSync(file + suffix, copy + suffix);
     const database = new Database(copy);
     try {
       return read(database);
@@ -33,17 +33,17 @@ const databases = (stateDir: string): string[] =>
         .map((path) => join(stateDir, path))
     : [];
 
-/** Databases that are not sound, with what SQLite says of them. Only while nobody writes them. */
+/** Databases that fail SQLite's integrity check, with its findings. Call it only while nothing writes to them. */
 export const damaged = (stateDir: string): string[] =>
   databases(stateDir).flatMap((file) => {
     try {
-      const said = withCopy(file, (database) =>
+      const findings = withCopy(file, (database) =>
         database
           .query<{ integrity_check: string }, []>("PRAGMA integrity_check")
           .all()
           .map((row) => row.integrity_check),
       );
-      return said.join() === "ok" ? [] : [`${basename(file)}: ${said.join()}`];
+      return findings.join() === "ok" ? [] : [`${basename(file)}: ${findings.join()}`];
     } catch (error) {
       return [`${basename(file)}: ${error}`];
     }
@@ -57,7 +57,7 @@ export interface Recorded {
   readonly undelivered: number;
 }
 
-/** What a session's store says of its jobs. */
+/** What a session's state file records of its jobs. */
 export function recorded(stateDir: string, sessionID: string): Recorded {
   const file = join(stateDir, "sessions", `${sessionID}.db`);
   if (!existsSync(file)) return { jobs: 0, notices: 0, undelivered: 0 };
@@ -73,7 +73,7 @@ export function recorded(stateDir: string, sessionID: string): Recorded {
   });
 }
 
-/** Sandboxes that the session's jobs still have, by its store. */
+/** Sandboxes that the session's state file records as live. */
 export function liveSandboxes(stateDir: string, sessionID: string): string[] {
   const file = join(stateDir, "sessions", `${sessionID}.db`);
   if (!existsSync(file)) return [];
@@ -87,7 +87,7 @@ export function liveSandboxes(stateDir: string, sessionID: string): string[] {
   );
 }
 
-/** Rows that the shared store still has; a parked job has none but its snapshot's. */
+/** Rows of these tables of the pool, as text. A parked job has a row of its snapshot only. */
 export function poolRows(
   stateDir: string,
   tables: readonly ("leases" | "queue" | "snapshots" | "sandboxes")[],

@@ -8,12 +8,12 @@ import { systemClock } from "../../src/shared/clock.ts";
 import { randomId } from "../../src/shared/ids.ts";
 import { sandboxProviderContract } from "../contract/sandbox-provider.contract.ts";
 import { sh } from "../contract/sandbox-shell.ts";
-import { bookOf } from "./book.ts";
+import { createProviderRecorder } from "./provider-recorder.ts";
 import { stopApp } from "./stop-app.ts";
 
 /*
- * The provider contract on the real Modal: a few cents, with an app of this run's own, of which nothing is left. Whatever
- * becomes of this process, the server ends each sandbox by itself.
+ * The provider contract on the real Modal, in a Modal app of this run's own that is stopped afterwards. It costs a few
+ * cents. If this process dies, Modal terminates the sandboxes when their time is over.
  */
 
 const MINUTE_MS = 60_000;
@@ -28,11 +28,11 @@ const found = findCredentials(process.env, (path) => {
 });
 
 if (found.kind !== "found") {
-  console.log(`Skipped, nothing was created. ${found.message}`);
+  console.log(`Skipped; nothing was created. ${found.message}`);
   test.skip("Modal keeps the provider contract", () => {});
 } else {
   const { credentials } = found;
-  const sessionJobs = bookOf(() =>
+  const recorder = createProviderRecorder(() =>
     createModalProvider({
       options: { ...defaultOptions("/").modal, app },
       credentials,
@@ -42,12 +42,12 @@ if (found.kind !== "found") {
       ids: () => randomId("x").slice(2),
     }),
   );
-  // Of the file, so that it runs after the suite's own.
+  // Declared for the whole file, so that it runs after the suite's own hooks.
   afterAll(async () => {
     try {
-      const left = await sessionJobs.clear();
+      const left = await recorder.removeAll();
       console.log(
-        `App ${app}: ${sessionJobs.words()}. ${left.length === 0 ? "All of it is gone." : `Left: ${left.join(", ")}`}`,
+        `App ${app}: ${recorder.describe()}. ${left.length === 0 ? "All of it was removed." : `Left: ${left.join(", ")}`}`,
       );
       expect(left).toEqual([]);
     } finally {
@@ -57,7 +57,7 @@ if (found.kind !== "found") {
 
   sandboxProviderContract({
     name: "Modal",
-    open: async () => sessionJobs.open(),
+    open: async () => recorder.open(),
     declares: { snapshots: true, ownPipes: false },
     spec: { machine },
   });
@@ -66,9 +66,9 @@ if (found.kind !== "found") {
     const gpu = { type: "T4", count: 1, exact: false };
     const tags = { suite: "contract", gpu: "yes" };
     test(
-      "says what it has, runs commands, is listed and ends",
+      "reports its GPU, runs commands, is listed and can be terminated",
       async () => {
-        const provider = sessionJobs.open();
+        const provider = recorder.open();
         const sandbox = await provider.create({
         name: "live-gpu", tags, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "open",
         machine: { ...machine, gpu },

@@ -1,9 +1,9 @@
 import type { Credentials } from "../../src/sandboxes/modal/credentials.ts";
 
-/** AppStopSource, "CLI" */
+/** Modal's `AppStopSource` for its command line. */
 const BY_A_USER = 1;
 
-/** Stops an app, which has no sandboxes any more. @returns what came of it, in words; never rejects */
+/** Stops an app that has no sandboxes left. Returns the outcome in words and never rejects. */
 export async function stopApp(name: string, credentials: Credentials): Promise<string> {
   const { ModalClient } = await import("modal");
   const { tokenId, tokenSecret } = credentials.kind === "token" ? credentials : {};
@@ -13,7 +13,7 @@ export async function stopApp(name: string, credentials: Credentials): Promise<s
     await client.cpClient.appStop({ appId, source: BY_A_USER });
     return `App ${name} is stopped.`;
   } catch (error) {
-    return `App ${name} holds nothing any more, but is not stopped (${(error as Error).message}): "modal app stop ${name}".`;
+    return `App ${name} is empty but could not be stopped (${(error as Error).message}). Stop it with "modal app stop ${name}".`;
   } finally {
     client.close();
   }

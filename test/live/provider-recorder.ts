@@ -1,14 +1,15 @@
 import type { SandboxProvider } from "../../src/sandboxes/port.ts";
 
-/** What the providers of a run have made, so that all of it can be undone and told. */
-export interface Book {
+/** Records what the providers of a run create, so that all of it can be removed and reported. */
+export interface ProviderRecorder {
   open(): SandboxProvider;
-  /** Ends and removes everything there is. @returns what could not be */
-  clear(): Promise<string[]>;
-  words(): string;
+  /** Terminates every sandbox and removes every snapshot. Returns those that are left, with the reason. */
+  removeAll(): Promise<string[]>;
+  /** What was created, in words. */
+  describe(): string;
 }
 
-export function bookOf(create: () => SandboxProvider): Book {
+export function createProviderRecorder(create: () => SandboxProvider): ProviderRecorder {
   const sandboxes = new Set<string>();
   const snapshots = new Set<string>();
   return {
@@ -38,22 +39,22 @@ export function bookOf(create: () => SandboxProvider): Book {
         },
       };
     },
-    async clear() {
+    async removeAll() {
       const provider = create();
       const failures: string[] = [];
-      const end = (id: string, work: Promise<void> | undefined) =>
+      const collectFailure = (id: string, work: Promise<void> | undefined) =>
         work?.catch((error: Error) => void failures.push(`${id} (${error.message})`));
       try {
-        // Those whose creation was given up are in the listing only.
+        // A sandbox whose creation was abandoned is in the listing only.
         for (const { id } of await provider.list()) sandboxes.add(id);
-        await Promise.all([...sandboxes].map((id) => end(id, provider.terminate(id))));
-        await Promise.all([...snapshots].map((id) => end(id, provider.snapshots?.remove(id))));
+        await Promise.all([...sandboxes].map((id) => collectFailure(id, provider.terminate(id))));
+        await Promise.all([...snapshots].map((id) => collectFailure(id, provider.snapshots?.remove(id))));
         return [...failures, ...(await provider.list()).map(({ id }) => id)];
       } finally {
         await provider.close();
       }
     },
-    words: () =>
+    describe: () =>
       `${sandboxes.size} sandboxes (${[...sandboxes].join(", ")}), ${snapshots.size} snapshots (${[...snapshots].join(", ")})`,
   };
 }
