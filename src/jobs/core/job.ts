@@ -5,8 +5,8 @@ import type { Compute } from "./cost.ts";
 
 /*
  * One delegated task, the states it goes through, and the one door to them. Moments are epoch milliseconds.
- * J1  `starting` and `running` name the lease under which this process runs the job; no other state names a lease.
- *     The lease lapses with its process: whoever then opens the session interrupts the job.
+ * J1  `starting` and `running` name the lease under which a process runs the job; no other state names a lease. The
+ *     lease lapses with that process: whoever then opens the session interrupts the job.
  * J2  A new job begins in `initialState` and moves by `transition`; `SessionJobs` refuses any other change of state.
  * J3  `completed`, `failed` and `cancelled` are ends. Only a follow-up leaves them, back to `queued`, so that the first
  *     cause of an end wins.
@@ -152,11 +152,11 @@ export function transition(
   const held = isHeld(job.state) ? job.state.leaseID : null;
   if (condition.leaseID !== undefined && (held === null || condition.leaseID !== held)) return job;
   const after = { ...job, state: toState(to, held, now) };
-  return isAllowed(job, after) ? after : job;
+  return isAllowedChange(job, after) ? after : job;
 }
 
 /** Whether a change of state from `before` (null = new job) to `after` is allowed. No state follows itself. */
-export function isAllowed(before: Job | null, after: Job): boolean {
+export function isAllowedChange(before: Job | null, after: Job): boolean {
   const from = before?.state ?? null;
   const to = after.state;
   if (!FOLLOWERS[from?.kind ?? "new"].includes(to.kind)) return false;

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Emitter } from "../../shared/emitter.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
-import { isAllowed, isEnded, type Job } from "../core/job.ts";
+import { isAllowedChange, isEnded, type Job } from "../core/job.ts";
 import type { Delivery, Notice } from "../core/notice.ts";
 import type { SessionStore, Turn } from "../store/session-store.ts";
 
@@ -134,7 +134,7 @@ export function createSessionJobs({ orchestrator, store, ids, changes }: Session
 
 /** @throws Error when no transition makes this change (J2, J4) */
 function requireAllowed(before: Job | null, job: Job): void {
-  if (isAllowed(before, job)) return;
+  if (isAllowedChange(before, job)) return;
   const { id, state, sandbox, childSession } = job;
   const found = `${state.kind} (sandbox ${sandbox.kind}, session ${childSession})`;
   throw new Error(`${id} cannot go from ${before?.state.kind ?? "new"} to ${found}`);

@@ -1,4 +1,4 @@
-import { isAllowed, isEnded, isHeld, type Job } from "../../../src/jobs/core/job.ts";
+import { isAllowedChange, isEnded, isHeld, type Job } from "../../../src/jobs/core/job.ts";
 import type { Runtime } from "../../../src/jobs/runtime.ts";
 import type { JobChange } from "../../../src/jobs/session/session-jobs.ts";
 import { leaseCount, ORCHESTRATOR, type World } from "./runtime-world.ts";
@@ -29,7 +29,7 @@ export function createInvariantChecker(world: World, maxRunningJobs: number): In
       violations.push(`J1: the lease of ${id} is not held`);
     }
     if (state === from) return;
-    if (!isAllowed(before, job)) violations.push(`J2: ${id} went from ${from?.kind} to ${describe(job)}`);
+    if (!isAllowedChange(before, job)) violations.push(`J2: ${id} went from ${from?.kind} to ${describe(job)}`);
     if (from && isEnded(from) && state.kind !== "queued") {
       violations.push(`J3: ${id} went from ${from.kind} to ${state.kind}`);
     }

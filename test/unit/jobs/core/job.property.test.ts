@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { isAllowed, isEnded, isHeld, transition } from "../../../../src/jobs/core/job.ts";
+import { isAllowedChange, isEnded, isHeld, transition } from "../../../../src/jobs/core/job.ts";
 import { jobs, leaseID, transitions } from "./job-arbitraries.ts";
 
 test("a transition that is not allowed returns the job itself; one that is allowed keeps J1, J3 and J4", () => {
@@ -8,7 +8,7 @@ test("a transition that is not allowed returns the job itself; one that is allow
     fc.property(jobs, transitions, fc.option(leaseID, { nil: undefined }), (before, wanted, condition) => {
       const after = transition(before, wanted, 7, condition === undefined ? {} : { leaseID: condition });
       if (after === before) return;
-      expect(isAllowed(before, after)).toBe(true);
+      expect(isAllowedChange(before, after)).toBe(true);
       expect(after.state).toMatchObject({ kind: wanted.kind, since: 7 });
       expect("leaseID" in after.state).toBe(isHeld(after.state)); // J1
       if (isEnded(before.state)) expect(after.state.kind).toBe("queued"); // J3

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { initialState, isAllowed, type Job, transition } from "../../../../src/jobs/core/job.ts";
+import { initialState, isAllowedChange, type Job, transition } from "../../../../src/jobs/core/job.ts";
 import { createSessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import type { SessionStore } from "../../../../src/jobs/store/session-store.ts";
 import { jobIn } from "../../views/job-in.ts";
@@ -31,7 +31,7 @@ test("a session's jobs refuse every change of state that is no transition (J2)",
       const before = sessionJobs.get("job_1") as Job;
       const change = (current: Job) => ("id" in written ? written : transition(current, written, 9));
       const after = change(before);
-      if (after.state === before.state || isAllowed(before, after)) {
+      if (after.state === before.state || isAllowedChange(before, after)) {
         accepted++;
         sessionJobs.update("job_1", change);
       } else {
@@ -44,7 +44,8 @@ test("a session's jobs refuse every change of state that is no transition (J2)",
     { numRuns: 300 },
   );
   expect([accepted > 20, refused > 20]).toEqual([true, true]);
-  for (const { before, job } of changes) if (before?.state !== job.state) expect(isAllowed(before, job)).toBe(true);
+  for (const { before, job } of changes)
+    if (before?.state !== job.state) expect(isAllowedChange(before, job)).toBe(true);
 });
 
 test("a session's jobs accept a new job only if it is queued or was refused", () => {
