@@ -1,0 +1,137 @@
+import { within } from "../../shared/deadline.ts";
+import { type Failure, PluginError, toFailure } from "../../shared/error-code.ts";
+import { unlessAborted } from "../../shared/unless-aborted.ts";
+import { isEnded, type Job, type Transition, transition } from "../core/job.ts";
+import { withUnfinished } from "../core/job-notes.ts";
+import type { LocalQueue } from "../queue/local-queue.ts";
+import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
+import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
+import { openTurnOf, type Run, type RunPhase } from "./run.ts";
+import type { TurnEnd } from "./turn-runner.ts";
+import { createJobTurns, type JobTurnsDeps, type TurnContext } from "./turns.ts";
+import type { Workers } from "./workers.ts";
+
+/** Runs a job from `starting` to its end, or until `run.abort` fires; then parks its sandbox. */
+export type RunJob = (sessionJobs: SessionJobs, jobID: string, run: Run) => Promise<void>;
+
+export interface RunJobDeps extends JobTurnsDeps {
+  readonly workers: Workers;
+  readonly lifecycle: SandboxLifecycle;
+  readonly parkAfterMs: number;
+  /** While jobs are queued, sandboxes of ended jobs are parked at once. */
+  readonly localQueue: Pick<LocalQueue, "all">;
+}
+
+/** How long a stopped job keeps its slot for its sandbox to be frozen and ended. */
+const RESCUE_MS = 6 * 60_000;
+
+export function createRunJob(deps: RunJobDeps): RunJob {
+  const { prepare, prompt, resume } = createJobTurns(deps);
+
+  /** Moves the job of a run, unless it was cancelled, interrupted or even woken meanwhile. */
+  const move =
+    ({ leaseID }: Run, to: Transition) =>
+    (job: Job) =>
+      transition(job, to, deps.clock.now(), { leaseID });
+
+  /** @throws PluginError, with which the job fails */
+  async function work(sessionJobs: SessionJobs, jobID: string, run: Run): Promise<void> {
+    const { signal } = run.abort;
+    const former = requireJob(sessionJobs, jobID).sandbox;
+    const sandbox = await deps.lifecycle.obtain(sessionJobs, jobID, signal);
+    void sandbox.ended.then((lossFailure) => {
+      const turn = openTurnOf(run.phase);
+      if (lossFailure) run.phase = { kind: "sandbox_lost", lossFailure };
+      turn?.abort.abort();
+    });
+    const sessionID = await openSession(sessionJobs, jobID, signal);
+    if (signal.aborted) return;
+    requireSandbox(run.phase); // J4
+    sessionJobs.update(jobID, move(run, { kind: "running" }));
+    const isInPlace = former.kind === "live" && former.id === sandbox.id;
+    await runTurns({ sessionJobs, jobID, sessionID, run }, isInPlace);
+  }
+
+  /** Prompts turn after turn, then ends the job by how the last of them ended, or by what stopped it. */
+  async function runTurns(context: TurnContext, isInPlace: boolean): Promise<void> {
+    const { sessionJobs, jobID, run } = context;
+    const { signal } = run.abort;
+    let outcome: TurnEnd = { kind: "stopped" };
+    const left = sessionJobs.unfinishedTurn(jobID);
+    if (left?.messageID) outcome = await resume(context, { ...left, messageID: left.messageID }, isInPlace);
+    const goesOn = () => !signal.aborted && run.phase.kind === "between_turns";
+    for (let turn = sessionJobs.nextTurn(jobID); turn && goesOn(); turn = sessionJobs.nextTurn(jobID)) {
+      const preface = await unlessAborted(prepare(context, turn), signal, "its files were brought up to date");
+      if (!goesOn()) break;
+      outcome = await prompt(context, turn, preface + turn.text);
+    }
+    if (signal.aborted) return;
+    const { phase } = run;
+    if (phase.kind === "stopping") return await rescue(context, phase.stopFailure);
+    if (phase.kind === "wrapping_up") return await rescue(context, phase.wrapUpFailure);
+    // Nothing is awaited since the last look at the queued turns: a follow-up was seen there, or wakes the ended job.
+    const end: Transition =
+      phase.kind === "sandbox_lost" ? { kind: "failed", failure: phase.lossFailure } : toEnd(outcome);
+    sessionJobs.update(jobID, move(run, end));
+  }
+
+  /** Freezes and ends the sandbox before the job, so that whoever learns of the job's end finds its snapshot. */
+  async function rescue({ sessionJobs, jobID, sessionID, run }: TurnContext, failure: Failure): Promise<void> {
+    run.phase = { kind: "stopping", stopFailure: failure };
+    await deps.sessions.abort(sessionID).catch(() => {}); // a late message may have started another model loop
+    const ended = move(run, { kind: "failed", failure, result: run.lastText });
+    const parking = deps.lifecycle.park(sessionJobs, jobID, ended);
+    const limit = { clock: deps.clock, limitMs: RESCUE_MS, doing: "Freezing and ending its sandbox" };
+    await within(parking, limit).catch((error: Error) => {
+      deps.log("error", "could not freeze and end a job's sandbox in time", { jobID, reason: error.message });
+      sessionJobs.update(jobID, (job) => withUnfinished(job, "its sandbox is not frozen and ended", error));
+    });
+    sessionJobs.update(jobID, ended); // if there was nothing to park, or that failed
+  }
+
+  async function openSession(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<string> {
+    const job = requireJob(sessionJobs, jobID);
+    let sessionID = job.childSession;
+    if (sessionID === null && !signal.aborted) {
+      const { agent, description, forbidden } = job.task;
+      const title = `${description} (@${agent} subagent)`;
+      sessionID = await deps.sessions.create({ orchestrator: job.orchestrator, jobID, title, agent, forbidden });
+      sessionJobs.update(jobID, (current) => ({ ...current, childSession: sessionID }));
+    }
+    if (sessionID === null) throw new PluginError("cancelled", "The job was stopped before it had a session.");
+    deps.workers.add(sessionID, { sessionJobs, jobID });
+    return sessionID;
+  }
+
+  return async (sessionJobs, jobID, run) => {
+    try {
+      await work(sessionJobs, jobID, run);
+    } catch (error) {
+      const failure = toFailure(error, "sandbox_create_failed", `run ${jobID}`);
+      deps.log("warn", "a job failed", { jobID, code: failure.code, reason: failure.message });
+      sessionJobs.update(jobID, move(run, { kind: "failed", failure }));
+      // A turn that was to be resumed never will be.
+      if (isEnded(requireJob(sessionJobs, jobID).state)) sessionJobs.stopRunningTurns(jobID);
+    } finally {
+      const parksAtOnce = deps.localQueue.all().length > 0 || requireJob(sessionJobs, jobID).state.kind === "cancelled";
+      deps.lifecycle.parkLater(sessionJobs, jobID, parksAtOnce ? 0 : deps.parkAfterMs);
+    }
+  };
+}
+
+/** @throws PluginError when the sandbox is lost */
+function requireSandbox(phase: RunPhase): void {
+  if (phase.kind !== "sandbox_lost") return;
+  const { code, message, retryable } = phase.lossFailure;
+  throw new PluginError(code, message, { retryable });
+}
+
+function toEnd(turn: TurnEnd): Transition {
+  if (turn.kind === "failed") return { kind: "failed", failure: turn.failure };
+  if (turn.kind === "stopped") {
+    const failure: Failure = { code: "cancelled", message: "Its last turn was stopped.", retryable: true };
+    return { kind: "failed", failure };
+  }
+  const mark = turn.cut ? "\n[The answer was cut off at the model's output limit.]" : "";
+  return { kind: "completed", result: turn.text + mark };
+}
