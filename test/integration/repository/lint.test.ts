@@ -18,7 +18,7 @@ const SAMPLES: Readonly<Record<string, string>> = {
 let folder = "";
 let found: string[] = [];
 
-/** Lints the samples with the repository's own configuration, in a folder that is not the repository. */
+/** Lints the samples with the repository's configuration in a temporary folder. */
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "lint-"));
   for (const [path, text] of Object.entries({ ...SAMPLES, ".gitignore": "dist/\n" })) {
@@ -43,7 +43,7 @@ describe("the linter finds", () => {
     ["src/jobs/a.ts", "noImportCycles"],
   ])("in %s: %s", (path, rule) => expect(isFound("error", path, rule)).toBe(true));
 
-  test("warnings, which fail the check too", () => {
+  test("warnings, which fail the check as well", () => {
     expect(isFound("warning", "src/jobs/any.ts", "noExplicitAny")).toBe(true);
   });
 });

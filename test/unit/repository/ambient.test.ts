@@ -2,11 +2,11 @@ import { describe, expect, test } from "bun:test";
 import { ambientUses } from "./ambient.ts";
 import { sourceFiles } from "./source-files.ts";
 
-test("time and chance enter through src/shared only", () => {
+test("time and randomness are used in src/shared only", () => {
   expect(sourceFiles().flatMap(ambientUses)).toEqual([]);
 });
 
-describe("the check of time and chance finds", () => {
+describe("the check of time and randomness finds", () => {
   test.each([
     "Date.now()",
     "new Date()",
@@ -29,12 +29,12 @@ describe("the check of time and chance finds", () => {
 });
 
 test.each(["new Date(at).toISOString()", "clock.now()", "clearTimeout(timer)", "// setTimeout", '"Math.random()"'])(
-  "the check of time and chance lets %s pass",
+  "the check of time and randomness allows %s",
   (text) => {
     expect(ambientUses({ path: "src/jobs/job.ts", text })).toEqual([]);
   },
 );
 
-test("src/shared may", () => {
+test("the check of time and randomness allows everything in src/shared", () => {
   expect(ambientUses({ path: "src/shared/clock.ts", text: "Date.now(); setTimeout(f, 1)" })).toEqual([]);
 });

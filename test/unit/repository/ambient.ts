@@ -2,8 +2,8 @@ import ts from "typescript";
 import { isIn, type SourceFile } from "./source-files.ts";
 
 /**
- * What reads the clock, sets a timer or throws dice. Code elsewhere is given a `Clock` or an `IdGenerator`, so that
- * tests own time and chance.
+ * What reads the clock, sets a timer or draws a random number. Outside `src/shared`, code is given a `Clock` or an
+ * `IdGenerator`, so that tests control time and randomness.
  */
 const AMBIENT = [
   /^Date\.now$/,
@@ -15,7 +15,7 @@ const AMBIENT = [
   /^(set(Timeout|Interval|Immediate)|randomUUID|randomBytes|randomInt|getRandomValues)$/,
 ];
 
-/** Uses of the clock, timers and randomness outside `shared/`, and of Bun's own global, with file and line. */
+/** Uses of the clock, timers and randomness outside `src/shared`, and of the `Bun` global anywhere, with file and line. */
 export function ambientUses({ path, text }: SourceFile): string[] {
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
   const uses: string[] = [];

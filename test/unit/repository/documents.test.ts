@@ -9,13 +9,13 @@ const README_WORDS = 1000;
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 const words = (text: string): number => text.split(/\s+/).filter(Boolean).length;
 
-/** Paths of the repository that `text` names and that do not exist. */
+/** Paths of the repository that `text` names but that do not exist. */
 const missingPaths = (text: string): string[] =>
   [...text.matchAll(/(?<![\w./-])(?:src|test|skills|\.ci)\/[\w./-]*\w/g)]
     .map(([path]) => path)
     .filter((path) => !existsSync(join(ROOT, path)));
 
-/** GitHub's anchors of the headings of `text`. */
+/** The anchors that GitHub gives to the headings of `text`. */
 const anchors = (text: string): string[] =>
   [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
     heading
@@ -40,14 +40,14 @@ test("every link between documents leads to a file and a heading", () => {
   expect(DOCUMENTS.flatMap((path) => brokenLinks(path, read(path)))).toEqual([]);
 });
 
-test("the README stays short and has the two commands as whole lines", () => {
+test("the README has at most 1,000 words and the two commands as whole lines", () => {
   const readme = read("README.md");
   expect(words(readme)).toBeLessThanOrEqual(README_WORDS);
   expect(readme.split("\n")).toContain("npm ci && npm run demo");
   expect(readme.split("\n")).toContain("npm ci && npm test");
 });
 
-test("the checks of documents find what is wrong", () => {
+test("the checks find missing paths and broken links", () => {
   expect(missingPaths("`src/index.ts`, `src/gone.ts`, dist/src/other.ts, (test/unit)")).toEqual(["src/gone.ts"]);
   expect(brokenLinks("README.md", "[a](docs/gone.md) [b](#nowhere) [c](https://x.org/#y) [d](#licence)")).toEqual([
     "README.md → docs/gone.md",

@@ -2,16 +2,16 @@ import { describe, expect, test } from "bun:test";
 import { importCycles, layerViolations } from "./layers.ts";
 import { sourceFiles } from "./source-files.ts";
 
-test("every file imports only what its layer may", () => {
+test("every file imports only what its layer allows", () => {
   expect(sourceFiles().length).toBeGreaterThan(0);
   expect(sourceFiles().flatMap(layerViolations)).toEqual([]);
 });
 
-test("no files import each other in a circle, not even types", () => {
+test("no files import each other in a cycle, not even types", () => {
   expect(importCycles(sourceFiles())).toEqual([]);
 });
 
-test("the check of circles finds one, also of types and over several files", () => {
+test("the check finds an import cycle of types over several files", () => {
   const files = [
     { path: "src/jobs/core/a.ts", text: 'import type { B } from "./b.ts";' },
     { path: "src/jobs/core/b.ts", text: 'import { c } from "../store/c.ts";' },
@@ -23,7 +23,7 @@ test("the check of circles finds one, also of types and over several files", () 
   expect(cycles[0]).toStartWith("src/jobs/core/a.ts → src/jobs/core/b.ts → src/jobs/store/c.ts → src/jobs/core/a.ts");
 });
 
-describe("the check of layers finds", () => {
+describe("the check finds the import in", () => {
   test.each([
     ["src/jobs/core/job.ts", 'import type { SessionJobs } from "../session/session-jobs.ts";', "not jobs/session"],
     ["src/jobs/queue/leases.ts", 'import { park } from "../sandbox/parking.ts";', "not jobs/sandbox"],
@@ -47,7 +47,7 @@ describe("the check of layers finds", () => {
     ["src/sandboxes/port.ts", 'const later = import("./local/provider.ts");', "not sandboxes/local"],
     ["src/sandboxes/port.ts", 'export type A = import("../jobs/job.ts").Job;', "not jobs"],
     ["src/workspace/project/paths.ts", 'import { parseGlob } from "../collect/glob.ts";', "not workspace/collect"],
-    ["src/shared/ids.ts", 'import "../config/load.ts";', "nothing of ours"],
+    ["src/shared/ids.ts", 'import "../config/load.ts";', "no other layer"],
     ["src/index.ts", 'import { x } from "./jobs/job.ts";', "may import hosts"],
     ["src/tools/exec.ts", 'import { ModalClient } from "modal";', "sandboxes/modal only"],
     ["src/tools/exec.ts", 'import { spawn } from "node:child_process";', "on the host"],
@@ -71,6 +71,6 @@ test.each([
   ["src/hosts/opencode-1/server.ts", 'import type { Plugin } from "@opencode-ai/plugin";'],
   ["src/jobs/store/rows.ts", 'import { z } from "zod"; import type { Sandbox } from "../../sandboxes/port.ts";'],
   ["src/shared/ids.ts", 'import { nanoid } from "nanoid"; // import "modal"'],
-])("the check of layers lets %s pass", (path, text) => {
+])("the check allows the imports in %s", (path, text) => {
   expect(layerViolations({ path, text })).toEqual([]);
 });

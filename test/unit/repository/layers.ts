@@ -3,9 +3,9 @@ import ts from "typescript";
 import { isIn, type SourceFile } from "./source-files.ts";
 
 /**
- * Who may import what of ours, by folder of `src`, from the bottom up. A folder may always import
- * itself. `sandboxes` is the port and what is pure around it; its adapters are folders of their own,
- * which only the places that put things together know.
+ * The folders of `src` that each folder may import, from the bottom up. A folder may always import itself. `sandboxes`
+ * holds the provider port and pure code around it; its adapters are layers of their own, which only `providers` and the
+ * command line know.
  */
 const BELOW_WORKSPACE = ["sandboxes", "config", "shared"];
 const BELOW_COLLECT = ["workspace", "workspace/project", "workspace/sandbox", ...BELOW_WORKSPACE];
@@ -50,7 +50,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   index: ["hosts"],
 };
 
-/** Packages that enter at one place, where, and why. */
+/** Packages that only some places may import, with the reason. */
 const PACKAGES: readonly { readonly name: RegExp; readonly places: readonly string[]; readonly why: string }[] = [
   {
     name: /^modal$/,
@@ -67,7 +67,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly places: readonly stri
     places: ["sandboxes/local", "workspace", "cli"],
     why: "what starts processes on the host stays small enough to review",
   },
-  { name: /^(bun|node):sqlite$/, places: ["jobs/store"], why: "two drivers, one place that tells them apart" },
+  { name: /^(bun|node):sqlite$/, places: ["jobs/store"], why: "one place chooses between the two drivers" },
   { name: /^bun$/, places: [], why: "the desktop app runs plugins in Node" },
   {
     name: /^zod\b/,
@@ -84,7 +84,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly places: readonly stri
   { name: /^(node:)?timers\b/, places: ["shared/clock"], why: "time comes from a Clock, so that tests own it" },
 ];
 
-/** What is wrong with the imports of `file`, one sentence each. */
+/** Imports of `file` that its layer does not allow, one sentence each. */
 export function layerViolations(file: SourceFile): string[] {
   const layer = layerOf(file.path);
   if (layer === null) return [`${file.path}: its folder is not in the table of layers`];
@@ -93,10 +93,10 @@ export function layerViolations(file: SourceFile): string[] {
     const target = posix.join(posix.dirname(file.path), specifier);
     const other = target.startsWith("src/") ? layerOf(target) : null;
     if (other === null)
-      return [`${file.path} imports ${specifier}: src imports nothing outside its layers, tests least`];
+      return [`${file.path} imports ${specifier}: src imports nothing outside its layers, and never a test`];
     if (other === layer || LAYERS[layer]?.includes(other)) return [];
     return [
-      `${file.path} imports ${target}: ${layer} may import ${LAYERS[layer]?.join(", ") || "nothing of ours"}, not ${other}`,
+      `${file.path} imports ${target}: ${layer} may import ${LAYERS[layer]?.join(", ") || "no other layer"}, not ${other}`,
     ];
   });
 }
@@ -106,17 +106,17 @@ const packageViolations = (path: string, specifier: string): string[] =>
     ({ places, why }) => `${path} imports ${specifier}: allowed in ${places.join(", ") || "no place"} only: ${why}`,
   );
 
-/** The most specific layer a file belongs to. */
+/** The most specific layer that a file belongs to; null when it belongs to none. */
 const layerOf = (path: string): string | null =>
   Object.keys(LAYERS)
     .filter((layer) => isIn(path, layer))
     .sort((a, b) => b.length - a.length)[0] ?? null;
 
-/** Everything `text` imports: statically, dynamically, as types, or re-exported. */
+/** Everything that `text` imports: statically, dynamically, as types, or re-exported. */
 const importsOf = (text: string): string[] =>
   ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => fileName);
 
-/** Files that import each other in a circle, one sentence for each circle; imports of types count like any other. */
+/** Import cycles, one sentence each. Imports of types count like any others. */
 export function importCycles(files: readonly SourceFile[]): string[] {
   const targets = new Map(
     files.map(({ path, text }) => [
@@ -131,7 +131,7 @@ export function importCycles(files: readonly SourceFile[]): string[] {
   const visit = (path: string, trail: readonly string[]): void => {
     const start = trail.indexOf(path);
     if (start >= 0) {
-      cycles.push(`${[...trail.slice(start), path].join(" → ")}: files must not import each other in a circle`);
+      cycles.push(`${[...trail.slice(start), path].join(" → ")}: this is an import cycle`);
       return;
     }
     if (done.has(path)) return;

@@ -10,11 +10,16 @@ export interface SourceFile {
 const ROOT = join(import.meta.dirname, "../../..");
 
 /** Every TypeScript file of `src`. */
-export const sourceFiles = (): SourceFile[] =>
-  readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
-    .filter((path) => /\.tsx?$/.test(path))
-    .map((path) => ({ path: `src/${path}`, text: readFileSync(join(ROOT, "src", path), "utf8") }));
+export const sourceFiles = (): SourceFile[] => filesOf("src");
 
-/** Whether `path` is `place` or inside it; places are relative to `src`, without an ending for single files. */
+/** Every TypeScript file of `test`. */
+export const testFiles = (): SourceFile[] => filesOf("test");
+
+const filesOf = (folder: "src" | "test"): SourceFile[] =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .filter((path) => /\.tsx?$/.test(path))
+    .map((path) => ({ path: `${folder}/${path}`, text: readFileSync(join(ROOT, folder, path), "utf8") }));
+
+/** Whether `path` is `place` or inside it. Places are relative to `src`; a single file has no extension. */
 export const isIn = (path: string, place: string): boolean =>
   path === `src/${place}` || path === `src/${place}.ts` || path.startsWith(`src/${place}/`);
