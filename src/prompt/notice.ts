@@ -15,9 +15,9 @@ export function renderNotice(ended: readonly Job[], openJobs: number, ids: IdGen
   ].join("\n");
 }
 
-/** To an idle orchestrator in whose session such a message stands that its model was never shown. */
+/** Wakes an idle orchestrator whose session contains a notice that its model has not been shown. */
 export const TAKE_UP_NOTICE =
-  "[parallel agents] Jobs have ended while you were finishing: their results are in the plugin's message above. Take them up. This message is the plugin's too, not the user's.";
+  "[parallel agents] Jobs ended while you were finishing your turn: their results are in the plugin's message above. Take them up. This message is from the plugin as well, not from the user.";
 
 const REMINDED_JOBS = 60;
 const REMINDED_CHARACTERS = 400;

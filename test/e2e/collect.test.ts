@@ -123,7 +123,7 @@ sandboxTest(
     expect(status.metadata.jobs[0]).toMatchObject({ update: { conflicts: ["list.txt"] } });
     expect(status.output).toContain("conflicts with the project were left to it in list.txt");
     const prompts = (await server.messages(updated?.sessionID as string)).map(({ parts }) => JSON.stringify(parts));
-    expect(prompts.filter((text) => text.includes("hold conflict markers: list.txt"))).toHaveLength(1);
+    expect(prompts.filter((text) => text.includes("contain conflict markers: list.txt"))).toHaveLength(1);
 
     const { metadata } = await ask(server, session.id, call("agents_collect", { job: id }));
     expect(metadata as unknown).toMatchObject({ preview: { kind: "clean" }, commits: [{ subject: "Both" }] });
