@@ -5,7 +5,7 @@ import { call, say, script, scriptedModel } from "../support/scripted.ts";
 import type { TestSetup } from "../support/test-setup.ts";
 import { ask, cancel, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { useProject } from "../support/use-setup.ts";
-import { until } from "../support/wait.ts";
+import { TURN_EVERY_MS, until } from "../support/wait.ts";
 
 const reasonOf = async ({ server }: Pick<TestSetup, "server">, session: string, index: number) =>
   (await ask(server, session, status())).metadata.jobs[index]?.reason;
@@ -39,6 +39,7 @@ describe("models in trouble", () => {
       const told = (index: number, pattern: RegExp) =>
         until(async () => pattern.test((await reasonOf(setup, session.id, index)) ?? ""), {
           what: `${pattern} is told`,
+          everyMs: TURN_EVERY_MS,
         });
       await told(0, /^model retry [1-5] of 5, next in [\d.]+ s: /);
       await told(1, /^nothing heard from its model for [3-9] s$/);
@@ -111,7 +112,7 @@ describe("jobs that stop everything else in their sandbox", () => {
       await ask(server, mine.id, start(hostile(shell("never in", { timeout_seconds: 900 }))));
       await ask(server, theirs.id, start(task("waits", say("its turn"))));
       const running = async () => (await ask(server, mine.id, status())).metadata.jobs.find((one) => one.sessionID);
-      const job = await until(running, { what: "it has a session" });
+      const job = await until(running, { what: "it has a session", everyMs: TURN_EVERY_MS });
       const calls = () => server.toolParts(job.sessionID as string, "sandbox_exec");
       await until(async () => (await calls()).length === 3, { what: "a command is held up" });
       expect((await calls())[1]?.state).toMatchObject({ output: expect.stringContaining("stopped after 2 s") });

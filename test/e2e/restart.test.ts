@@ -6,7 +6,7 @@ import { commandsWith, sandboxesOf, sandboxTest, sleeps, uniqueSeconds } from ".
 import { call, say, script } from "../support/scripted.ts";
 import { startSetup, type TestSetup } from "../support/test-setup.ts";
 import { ask, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
-import { until } from "../support/wait.ts";
+import { TURN_EVERY_MS, until } from "../support/wait.ts";
 
 /** One home for all: each test leaves it with its jobs ended. */
 let setup: TestSetup;
@@ -45,7 +45,7 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
           const { jobs } = (await ask(setup.server, session.id, status(one, two))).metadata;
           return jobs.every(({ tool }) => tool === "sandbox_exec");
         },
-        { what: "both run their command" },
+        { what: "both run their command", everyMs: TURN_EVERY_MS },
       );
       await setup.server.promptAsync(session.id, script(wait(), say("never said")));
       await until(() => boards(session.id), { what: "the orchestrator waits and shows its board" });

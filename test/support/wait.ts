@@ -8,6 +8,9 @@ export interface UntilOptions {
   seen?: () => unknown;
 }
 
+/** How often to ask by a turn of the model: each takes a third of a second of CPU. */
+export const TURN_EVERY_MS = 500;
+
 /**
  * Polls `probe` until it gives something truthy and returns that. A probe that throws counts as "not yet".
  * @throws Error naming `what`, the time spent and what was seen last
