@@ -1,4 +1,5 @@
 import type { Hooks } from "@opencode-ai/plugin";
+import { COMMAND_REFUSAL, refuseHostTool, refuseShadowedTool, SHELL_REFUSAL } from "../../prompt/job-refusals.ts";
 import type { JobSessions } from "../shared/job-sessions.ts";
 import type { HostClient } from "./host-client.ts";
 import { createShadowedTools } from "./shadowed-tools.ts";
@@ -17,29 +18,15 @@ export function createHostGuard(client: Pick<HostClient, "mcp">, jobSessions: Pi
     "tool.definition": async ({ toolID }, { description }) => shadowed.learn(toolID, description),
     "tool.execute.before": async ({ tool, sessionID }) => {
       if (!(await jobSessions.jobOf(sessionID))) return;
-      if (!isJobTool(tool)) {
-        throw new Error(
-          `"${tool}" would run on the user's machine; a job has only its sandbox: use the sandbox_* tools.`,
-        );
-      }
+      if (!isJobTool(tool)) throw new Error(refuseHostTool(tool));
       const owner = await shadowed.ownerOf(tool);
-      if (owner) {
-        throw new Error(`${tool} may be taken by ${owner}, and would run on the user's machine; jobs cannot use it.`);
-      }
+      if (owner) throw new Error(refuseShadowedTool(tool, owner));
     },
     "shell.env": async ({ sessionID }) => {
-      if (sessionID && (await jobSessions.jobOf(sessionID))) {
-        throw new Error(
-          "This session belongs to a job, whose commands run in its sandbox only, never on this machine.",
-        );
-      }
+      if (sessionID && (await jobSessions.jobOf(sessionID))) throw new Error(SHELL_REFUSAL);
     },
     "command.execute.before": async ({ sessionID }) => {
-      if (await jobSessions.jobOf(sessionID)) {
-        throw new Error(
-          "This session belongs to a job, and commands read from this machine; send it a message instead.",
-        );
-      }
+      if (await jobSessions.jobOf(sessionID)) throw new Error(COMMAND_REFUSAL);
     },
   };
 }

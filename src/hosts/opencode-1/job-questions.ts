@@ -1,11 +1,10 @@
+import { QUESTION_REFUSAL } from "../../prompt/job-refusals.ts";
 import type { Log } from "../../shared/log.ts";
 import type { JobSessions } from "../shared/job-sessions.ts";
 import type { HostClient } from "./host-client.ts";
 
 /** OpenCode's question whether to go on after three equal calls: the only one allowed, since it is about no access. */
 const LOOP_PERMISSION = "doom_loop";
-
-const REFUSAL = "Nobody answers in a job. Decide for yourself with what you have, and say at the end what you assumed.";
 
 /**
  * Answers questions in sessions of jobs at once. Many clients do not show those questions, and a job that waits for an
@@ -19,7 +18,7 @@ export function createJobQuestions(
   async function answer(type: string, requestID: string, permission: unknown): Promise<void> {
     if (type === "question.asked") await client.question.reject({ requestID });
     else if (permission === LOOP_PERMISSION) await client.permission.reply({ requestID, reply: "once" });
-    else await client.permission.reply({ requestID, reply: "reject", message: REFUSAL });
+    else await client.permission.reply({ requestID, reply: "reject", message: QUESTION_REFUSAL });
   }
 
   /** Never rejects: OpenCode does not await its listeners. */

@@ -1,9 +1,8 @@
 import type { Catalog } from "../../jobs/core/ports.ts";
 import { skillFolder } from "../../jobs/sandbox/install-skills.ts";
-import { renderOrchestratorBlock } from "../../prompt/orchestrator-block.ts";
-import { renderWorkerBlock } from "../../prompt/worker-block.ts";
+import { renderOrchestratorBlock, renderUnusableOptions } from "../../prompt/orchestrator-block.ts";
+import { renderMissingJob, renderWorkerBlock } from "../../prompt/worker-block.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
-import { plainText } from "../../shared/plain-text.ts";
 import { isIsolated } from "../../views/location.ts";
 import type { JobMark } from "./job-sessions.ts";
 import type { RuntimeAccess } from "./runtime-access.ts";
@@ -22,7 +21,7 @@ export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<
   async function forJob({ job: jobID, orchestrator }: JobMark): Promise<string> {
     const runtime = await access.runtime();
     const job = (await runtime.sessionJobs(orchestrator)).get(jobID);
-    if (!job) return `This session belonged to the job ${jobID}, which no longer exists. Say so and end your turn.`;
+    if (!job) return renderMissingJob(jobID);
     const { agents, skills } = await catalog();
     const sandbox = runtime.lifecycle.live(jobID);
     return renderWorkerBlock({
@@ -38,8 +37,7 @@ export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<
 
   async function forOrchestrator(): Promise<string> {
     const loaded = await access.options();
-    if (loaded.kind === "invalid")
-      return `The parallel agents plugin is misconfigured and cannot start jobs. ${plainText(loaded.message)}`;
+    if (loaded.kind === "invalid") return renderUnusableOptions(loaded.message);
     const runtime = await access.opened()?.catch(() => null);
     const { maxRunningJobs, maxTasksPerCall, environments, gpuLimits } = loaded.options;
     const provider = chooseProvider(loaded.options, process.env).name;
