@@ -175,7 +175,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
 
     test("by pipes in a nested repository, which would block git for ever: they are named at once", async () => {
       const pipes = "mkdir -p sub/.git/objects sub/.git/refs; mkfifo sub/.git/HEAD; echo x > x.txt";
-      await expect(collect("job_pipes", pipes)).rejects.toThrow("pipes are where git reads");
+      await expect(collect("job_pipes", pipes)).rejects.toThrow("pipes in places that git reads");
     });
 
     test("by a job that speaks for others in its commit messages: those lines are removed, and the removal is reported", async () => {

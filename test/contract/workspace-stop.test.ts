@@ -75,7 +75,7 @@ describe.skipIf(!bubblewrap)(`the changes of a job${bubblewrap ? "" : " (skipped
       await runIn(sandbox, "mkdir -p deep; rm -f .gitignore; mkfifo .gitignore deep/.gitattributes");
       await expect(fetchFrom(sandbox)).rejects.toMatchObject({
         code: "collect_failed",
-        message: expect.stringMatching(/pipes are where git reads.*deep\/\.gitattributes/),
+        message: expect.stringMatching(/pipes in places that git reads.*deep\/\.gitattributes/),
       });
     });
   });

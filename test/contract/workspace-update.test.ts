@@ -191,7 +191,7 @@ for (const [what, script, why] of REFUSED)
 
 sandboxTest("says at once that a pipe among the job's files would block git for ever", () =>
   inJob("mkdir -p sub/.git/objects sub/.git/refs; mkfifo sub/.git/HEAD", async (sandbox) => {
-    await expect(update(sandbox, [first], second)).rejects.toThrow("pipes are where git reads");
+    await expect(update(sandbox, [first], second)).rejects.toThrow("pipes in places that git reads");
     expect(await run(sandbox, "grep -c one both.txt; ls theirs.txt 2>&1 || true")).toContain("No such file");
   }),
 );

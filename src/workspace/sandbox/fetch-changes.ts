@@ -58,7 +58,7 @@ find_base() {
 }
 [ "$mode" = files ] || ! find .git -type p 2>/dev/null | grep -q . || { echo "there are pipes in its repository" >&2; exit 1; }
 pipes=$(${PIPES} | head -n 3 | tr '\n' ' ')
-[ -z "$pipes" ] || { echo "pipes are where git reads, which would never end; take files with mode files and paths: $pipes" >&2; exit 1; }
+[ -z "$pipes" ] || { echo "pipes in places that git reads would block it for ever; take files with mode files and paths instead: $pipes" >&2; exit 1; }
 rm -rf -- "$out"; mkdir -p -- "$out"
 trap '[ $? -eq 0 ] || rm -rf -- "$out"' EXIT
 GIT_INDEX_FILE=$out/index; export GIT_INDEX_FILE

@@ -52,7 +52,7 @@ rm -rf -- "$1"; recover`;
 /** Prints the base that the job's repository starts from, and fails where it cannot be updated. */
 const FIND_BASE = `${UPDATING}
 pipes=$(${PIPES} | head -n 3 | tr '\n' ' ')
-[ -z "$pipes" ] || { echo "pipes are where git reads, which would never end: $pipes" >&2; exit 1; }
+[ -z "$pipes" ] || { echo "pipes in places that git reads would block it for ever: $pipes" >&2; exit 1; }
 recover || exit 1
 for one in rebase-merge rebase-apply MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD; do
   [ ! -e "$own/$one" ] || { echo "a rebase, merge, cherry-pick or revert is under way in it" >&2; exit 1; }
