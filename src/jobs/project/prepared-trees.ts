@@ -11,7 +11,8 @@ import { type Identity, identityOf } from "../../workspace/project/identity.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { sendTree } from "../../workspace/sandbox/send-tree.ts";
 import type { Job } from "../core/job.ts";
-import type { PoolStore, PreparedTree } from "../store/pool-store.ts";
+import type { PoolStore } from "../store/pool-store.ts";
+import type { PreparedTree } from "../store/snapshot-store.ts";
 
 /** Snapshots with a project's tree in place. The first job that needs a tree prepares it for all others. */
 export interface PreparedTrees {

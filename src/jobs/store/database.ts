@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { ensurePrivateFile, ensurePrivateFolder, makeFilePrivate } from "../../shared/private-files.ts";
 import { type Connection, loadDriver, saysBusy, saysDamage } from "./driver.ts";
+import { migrate, versionOf } from "./migrate.ts";
 import { createRowReader, damage, type RowReader } from "./rows.ts";
 import { inodeOf, setAside } from "./set-aside.ts";
 
@@ -183,37 +184,7 @@ function refuseOtherPrograms(connection: Connection): void {
 
 const toReason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-function versionOf(connection: Connection): number {
-  const row = createRowReader(connection).get(z.object({ user_version: z.number() }), "PRAGMA user_version");
-  return row?.user_version ?? 0;
-}
-
 function unusable(file: string, cause: unknown): PluginError {
   const message = `Could not use the state file ${file}: ${toReason(cause)}. Make its folder writable, or set "stateDir" to another one.`;
   return new PluginError("config_invalid", message, { cause, retryable: false });
-}
-
-function migrate(
-  connection: Connection,
-  file: string,
-  migrations: readonly string[],
-  onNew: DatabaseOptions["onNew"],
-): void {
-  connection.run("BEGIN IMMEDIATE");
-  try {
-    const version = versionOf(connection);
-    if (version > migrations.length) {
-      const message = `${file} was written by a newer version of opencode-parallel-agents; update the plugin, or set another "stateDir".`;
-      throw new PluginError("config_invalid", message, { retryable: false });
-    }
-    for (const statements of migrations.slice(version)) {
-      for (const statement of statements.split(";")) if (statement.trim()) connection.run(statement);
-    }
-    if (version === 0) onNew?.(connection);
-    connection.run(`PRAGMA user_version = ${migrations.length}`);
-    connection.run("COMMIT");
-  } catch (error) {
-    if (!saysDamage(error)) connection.run("ROLLBACK");
-    throw error;
-  }
 }

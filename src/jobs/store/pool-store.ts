@@ -4,7 +4,6 @@ import { z } from "zod";
 import type { ProviderName } from "../../sandboxes/port.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { makeFilePrivate, readPrivateFile, writePrivateFile } from "../../shared/private-files.ts";
-import type { SnapshotRecord } from "../core/snapshot-record.ts";
 import { openDatabase } from "./database.ts";
 import { providerName } from "./job-record.ts";
 import { checkLabelRows, createLabelStore, LABEL_MIGRATION, type LabelStore } from "./label-store.ts";
@@ -16,34 +15,11 @@ import {
   LOSS_MIGRATION,
   recordLoss,
 } from "./lease-store.ts";
-import { anyRow, json, type RowReader, type RowSchema } from "./rows.ts";
-
-/** A snapshot that contains a project's files and nothing else, for jobs to start from. */
-export interface PreparedTree {
-  /** Identifies exactly these files in this place. */
-  readonly key: string;
-  /** Identifies provider, project and environment. The newest tree of a place is the base of the next one. */
-  readonly place: string;
-  readonly commit: string;
-  readonly form: "repository" | "files";
-  readonly snapshotID: string;
-  readonly createdAt: number;
-}
+import type { RowReader, RowSchema } from "./rows.ts";
+import { checkSnapshotRows, createSnapshotStore, type SnapshotStore } from "./snapshot-store.ts";
 
 /** The state that all OpenCode processes with the same state directory share. */
-export interface PoolStore extends LeaseStore, LabelStore {
-  /** Inserts or replaces a snapshot; its label is stored by `giveLabel`. */
-  saveSnapshot(snapshot: SnapshotRecord): void;
-  snapshots(orchestrator: string): SnapshotRecord[];
-  /** Snapshots of all sessions. */
-  allSnapshots(): SnapshotRecord[];
-  deleteSnapshot(id: string): void;
-  savePreparedTree(tree: PreparedTree): void;
-  /** Oldest first. */
-  preparedTrees(place: string): PreparedTree[];
-  deletePreparedTree(snapshotID: string): void;
-  /** Whether a recorded snapshot or prepared tree has this id. */
-  knowsSnapshot(id: string): boolean;
+export interface PoolStore extends LeaseStore, LabelStore, SnapshotStore {
   insertSandbox(id: string, provider: ProviderName, jobID: string, orchestrator: string, now: number): void;
   deleteSandbox(id: string): void;
   /** Sandboxes that were created and are not known to have ended. */
@@ -64,47 +40,6 @@ export interface SandboxRow {
   readonly orchestrator: string;
 }
 
-const SNAPSHOTS = `SELECT id, record, (SELECT label FROM labels WHERE labels.orchestrator = snapshots.orchestrator
-  AND labels.snapshot = snapshots.id ORDER BY labels.rowid DESC LIMIT 1) AS label FROM snapshots`;
-
-/** A snapshot as stored, also by an earlier version: what that version did not know gets its default here. */
-const snapshotRecord = z.object({
-  id: z.string(),
-  orchestrator: z.string(),
-  jobID: z.string(),
-  parent: z.string().nullable().default(null),
-  kind: z.enum(["filesystem", "directory"]),
-  provider: providerName,
-  sizeBytes: z.number().nullable(),
-  files: z.number().nullable().default(null),
-  leftOut: z.array(z.string()).default([]),
-  createdAt: z.number(),
-  expiresAt: z.number().nullable().default(null),
-  parked: z.boolean().default(false),
-});
-
-const snapshotRow: RowSchema<SnapshotRecord> = z
-  .object({ id: z.string(), record: json(snapshotRecord), label: z.string().nullable() })
-  .transform(({ record, label }) => ({ ...record, label }));
-
-const PREPARED_TREES = "SELECT snapshot AS id, record FROM prepared_trees";
-
-const preparedTreeRow: RowSchema<PreparedTree> = z
-  .object({
-    id: z.string(),
-    record: json(
-      z.object({
-        key: z.string(),
-        place: z.string(),
-        commit: z.string(),
-        form: z.enum(["repository", "files"]),
-        snapshotID: z.string(),
-        createdAt: z.number(),
-      }),
-    ),
-  })
-  .transform(({ record }) => record);
-
 const SANDBOXES = "SELECT id, provider, job AS jobID, orchestrator FROM sandboxes ORDER BY created_at";
 
 const sandboxRow: RowSchema<SandboxRow> = z.object({
@@ -117,8 +52,7 @@ const sandboxRow: RowSchema<SandboxRow> = z.object({
 function checkRows(rows: RowReader): void {
   checkLeaseRows(rows);
   checkLabelRows(rows);
-  rows.all(snapshotRow, SNAPSHOTS);
-  rows.all(preparedTreeRow, PREPARED_TREES);
+  checkSnapshotRows(rows);
   rows.all(sandboxRow, SANDBOXES);
 }
 
@@ -159,36 +93,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
   return {
     ...createLeaseStore(database),
     ...createLabelStore(database),
-    saveSnapshot: (snapshot) =>
-      database.run(
-        "INSERT OR REPLACE INTO snapshots (id, orchestrator, created_at, record) VALUES (?, ?, ?, ?)",
-        snapshot.id,
-        snapshot.orchestrator,
-        snapshot.createdAt,
-        JSON.stringify(snapshot),
-      ),
-    snapshots: (orchestrator) =>
-      database.all(snapshotRow, `${SNAPSHOTS} WHERE orchestrator = ? ORDER BY created_at, rowid`, orchestrator),
-    allSnapshots: () => database.all(snapshotRow, SNAPSHOTS),
-    deleteSnapshot: (id) => database.run("DELETE FROM snapshots WHERE id = ?", id),
-    savePreparedTree: (tree) =>
-      database.run(
-        "INSERT OR REPLACE INTO prepared_trees (snapshot, place, created_at, record) VALUES (?, ?, ?, ?)",
-        tree.snapshotID,
-        tree.place,
-        tree.createdAt,
-        JSON.stringify(tree),
-      ),
-    preparedTrees: (place) =>
-      database.all(preparedTreeRow, `${PREPARED_TREES} WHERE place = ? ORDER BY created_at, rowid`, place),
-    deletePreparedTree: (snapshotID) => database.run("DELETE FROM prepared_trees WHERE snapshot = ?", snapshotID),
-    knowsSnapshot: (id) =>
-      database.get(
-        anyRow,
-        "SELECT 1 FROM snapshots WHERE id = ? UNION SELECT 1 FROM prepared_trees WHERE snapshot = ?",
-        id,
-        id,
-      ) !== undefined,
+    ...createSnapshotStore(database),
     insertSandbox: (id, provider, jobID, orchestrator, now) =>
       database.run(
         "INSERT OR REPLACE INTO sandboxes (id, provider, job, orchestrator, created_at) VALUES (?, ?, ?, ?, ?)",
