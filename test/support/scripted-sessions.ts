@@ -1,8 +1,8 @@
 import type { ChildSessionRequest, ChildSessions, PromptRequest, SessionEvent } from "../../src/jobs/core/ports.ts";
-import type { TranscriptMessage } from "../../src/jobs/core/turn-outcome.ts";
 import type { Clock } from "../../src/shared/clock.ts";
 import { PluginError } from "../../src/shared/error-code.ts";
 import { createHostIds } from "../../src/shared/ids.ts";
+import { type ScriptedSession, saveMessage, startTurn } from "./scripted-turn.ts";
 
 /**
  * Child sessions as OpenCode keeps them, with the orders of status, error and saved message that were observed there. The
@@ -47,24 +47,9 @@ export interface ScriptedSessions extends ChildSessions {
   delete(sessionID: string): void;
 }
 
-interface Session {
-  readonly id: string;
-  readonly messages: TranscriptMessage[];
-  activity: "idle" | "busy" | "retrying";
-  /** The model loop; null when at rest. `activity` becomes idle shortly before that. */
-  loop: { stop(): void; onMessage?(): void } | null;
-  script: string;
-  tokens: { input: number; output: number };
-}
-
-/** From accepting a prompt to the first status. */
-const START_MS = 3;
-/** Between two steps of a turn's end. */
-const STEP_MS = 5;
-
 export function createScriptedSessions(clock: Clock): ScriptedSessions {
   const ids = createHostIds(() => clock.now());
-  const sessions = new Map<string, Session>();
+  const sessions = new Map<string, ScriptedSession>();
   const listeners = new Set<(event: SessionEvent) => void>();
   const created: (ChildSessionRequest & { id: string })[] = [];
   const prompts: PromptRequest[] = [];
@@ -72,118 +57,17 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
   const aborted: string[] = [];
   const addedMessages: PromptRequest[] = [];
 
-  const find = (id: string): Session => {
+  const find = (id: string): ScriptedSession => {
     const session = sessions.get(id);
     if (!session) throw new PluginError("prompt_failed", `Could not read the session ${id}: NotFoundError`);
     return session;
   };
-  const save = (session: Session, message: TranscriptMessage) => {
-    const at = session.messages.findIndex((one) => one.id === message.id);
-    if (at < 0) session.messages.push(message);
-    else session.messages[at] = message;
-  };
-  const publish = (session: Session, kind: "touched" | "progress") => fake.emit({ kind, sessionID: session.id });
 
-  function start(session: Session, prompt: PromptRequest): void {
+  function start(session: ScriptedSession, prompt: PromptRequest): void {
     if (prompt.text.startsWith("You were stopped because")) session.script = fake.afterStall;
     // The plugin may put paragraphs of its own before the script.
     else if (!prompt.text.startsWith("OpenCode ended")) session.script = prompt.text.split("\n\n").at(-1) ?? "";
-    const [line = ""] = session.script.split("\n");
-    const [verb = "", ...words] = line.split(" ");
-    const rest = words.join(" ");
-    let cancel = () => {};
-    const after = (ms: number, step: () => void) => {
-      cancel = clock.after(ms, step);
-    };
-    const comeToRest = () => {
-      session.activity = "idle";
-      session.loop = null;
-      publish(session, "touched");
-    };
-    const open: TranscriptMessage = {
-      id: "",
-      role: "assistant",
-      completed: false,
-      finish: null,
-      error: null,
-      text: null,
-    };
-    let answer = open;
-    const begin = (then: () => void) =>
-      after(START_MS, () => {
-        session.activity = "busy";
-        publish(session, "progress");
-        answer = { ...open, id: ids("msg") };
-        save(session, answer);
-        session.tokens = { input: session.tokens.input + 10, output: session.tokens.output + 5 };
-        then();
-      });
-    const finish = (end: Partial<TranscriptMessage>) => {
-      save(session, { ...answer, completed: true, ...end });
-      comeToRest();
-    };
-    // error → idle → message saved → idle again
-    const breakOff = (name: string, end: Partial<TranscriptMessage> = {}) => {
-      const message = `${name} happened`;
-      fake.emit({ kind: "error", sessionID: session.id, message });
-      session.activity = "idle";
-      publish(session, "touched");
-      after(STEP_MS, () => {
-        const error = { name, message, retryable: name === "APIError" ? true : null };
-        if (answer.id !== "") save(session, { ...answer, completed: true, error, ...end });
-        after(STEP_MS, comeToRest);
-      });
-    };
-    const unanswered = (then: () => void) => after(START_MS, then);
-    session.loop = {
-      stop() {
-        cancel();
-        breakOff("MessageAbortedError");
-      },
-    };
-    if (verb === "say") begin(() => after(STEP_MS, () => finish({ finish: "stop", text: rest })));
-    else if (verb === "cut") begin(() => after(STEP_MS, () => finish({ finish: "length", text: rest })));
-    else if (verb === "work") {
-      begin(() => after(Number(words[0]), () => finish({ finish: "stop", text: words.slice(1).join(" ") })));
-    } else if (verb === "fail") begin(() => after(STEP_MS, () => breakOff(rest)));
-    else if (line === "failed stop")
-      begin(() => after(STEP_MS, () => breakOff("UnknownError", { finish: "stop", text: "half" })));
-    else if (line === "stop at tools")
-      begin(() => after(STEP_MS, () => finish({ finish: "tool-calls", text: "and now" })));
-    else if (line === "broken") begin(() => after(STEP_MS, comeToRest));
-    else if (line === "hang") begin(() => {});
-    else if (line.startsWith("until messaged")) {
-      session.loop.onMessage = () => after(STEP_MS, () => finish({ finish: "stop", text: words.slice(1).join(" ") }));
-      begin(() => {});
-    } else if (verb === "tool") {
-      const tool = (running: boolean) =>
-        fake.emit({ kind: "tool", sessionID: session.id, call: answer.id, tool: "sandbox_exec", running });
-      begin(() => {
-        tool(true);
-        after(Number(words[0]), () => {
-          tool(false);
-          after(STEP_MS, () => finish({ finish: "stop", text: words.slice(1).join(" ") }));
-        });
-      });
-    } else if (line === "never") session.loop = null;
-    else if (line === "unknown agent") {
-      const error = () =>
-        fake.emit({ kind: "error", sessionID: session.id, message: `Agent not found: "${prompt.agent}"` });
-      session.loop = null;
-      unanswered(() => {
-        error();
-        after(1, error);
-      });
-    } else if (line === "unknown model") {
-      unanswered(() => {
-        session.activity = "busy";
-        publish(session, "progress");
-        after(STEP_MS, () => {
-          fake.emit({ kind: "error", sessionID: session.id, message: `Model not found: ${prompt.model}` });
-          after(1, comeToRest);
-        });
-      });
-    } else throw new Error(`unknown script: ${line}`);
+    startTurn(session, prompt, { clock, newMessageID: () => ids("msg"), emit: fake.emit });
   }
 
   const fake: ScriptedSessions = {
@@ -218,7 +102,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
       if (prompt.text.startsWith("refuse")) throw new PluginError("prompt_failed", "Could not prompt: bad request");
       if (session.messages.some(({ id }) => id >= prompt.messageID)) throw new Error(`${prompt.messageID} is not new`);
       prompts.push(prompt);
-      save(session, {
+      saveMessage(session, {
         id: prompt.messageID,
         role: "user",
         completed: true,
@@ -247,7 +131,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
       const session = find(sessionID);
       aborted.push(sessionID);
       if (session.loop) session.loop.stop();
-      else publish(session, "touched"); // an idle session publishes idle too
+      else fake.emit({ kind: "touched", sessionID }); // OpenCode publishes idle for an idle session too
     },
     on(listener) {
       listeners.add(listener);

@@ -1,24 +1,9 @@
 import { expect, test } from "bun:test";
-import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
-import type { Runtime } from "../../../../src/jobs/runtime.ts";
 import { settle } from "../../../support/fake-clock.ts";
-import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
+import { inWorld, ORCHESTRATOR } from "../runtime-world.ts";
+import { endsIn, expectAllDelivered, sentEnds } from "./outbox-support.ts";
 
-const CALL = { messageID: "msg_0", callID: "call_1" };
-/** The ended jobs that a message reports, e.g. "job_1 completed, job_2 failed". */
-const endsIn = (text: string): string =>
-  [...text.matchAll(/<job id="(\w+)" state="(\w+)">/g)].map(([, id, state]) => `${id} ${state}`).join(", ");
-const sentEnds = ({ orchestrators }: World) => orchestrators.posts.map(({ text }) => endsIn(text));
-const attachedEnds = async ({ runtime }: World) =>
-  endsIn((await runtime.outbox.attach(ORCHESTRATOR, "msg_user")) ?? "");
-const claim = ({ runtime }: World, ids: string[], call = CALL) => runtime.outbox.claim(ORCHESTRATOR, ids, call);
-const undelivered = async ({ runtime }: World) => (await runtime.sessionJobs(ORCHESTRATOR)).notices().length;
-/** Advances the clock until nothing is left to do, and expects that every notice was delivered. */
-const expectAllDelivered = async (world: World) => {
-  await world.clock.advance(600_000);
-  expect(await undelivered(world)).toBe(0);
-};
-const resume = (value: boolean) => ({ notify: { resume: value } });
+/* Ends of jobs that are reported by a message of the plugin's own. */
 
 test(
   "an idle session gets one message about a job's end, half a second later",
@@ -51,55 +36,6 @@ test(
     expect(world.job(id).state.kind).toBe("failed");
     await world.clock.advance(10_000);
     expect(world.orchestrators.posts).toEqual([]);
-  }),
-);
-
-test(
-  "a job that a waiting call reports gets no message, and one that ends after the call does",
-  inWorld(async (world) => {
-    const [first = "", second = ""] = await world.start("say 1", "work 5000 2");
-    const release = world.runtime.outbox.hold(ORCHESTRATOR, [first, second]);
-    await world.reaches(first, "completed");
-    await world.clock.advance(2_000);
-    expect(world.orchestrators.posts).toEqual([]);
-    world.orchestrators.busy = true;
-    expect((await claim(world, [first])).map(({ id }) => id)).toEqual([first]);
-    release();
-    world.orchestrators.setTrace(CALL.callID, "arrived");
-    expect(await claim(world, [first])).toEqual([]);
-    await world.reaches(second, "completed");
-    await world.clock.advance(10_000);
-    expect(sentEnds(world)).toEqual([`${second} completed`]);
-  }),
-);
-
-test(
-  "a job is reported by message when the session discarded the tool's answer",
-  inWorld(async (world) => {
-    const [id = ""] = await world.start("say 1");
-    const release = world.runtime.outbox.hold(ORCHESTRATOR, [id]);
-    await world.reaches(id, "completed");
-    world.orchestrators.setTrace(CALL.callID, "open");
-    await claim(world, [id]);
-    release();
-    world.orchestrators.setTrace(CALL.callID, "lost");
-    await world.clock.advance(3_000);
-    expect(sentEnds(world)).toEqual([`${id} completed`]);
-  }),
-);
-
-test(
-  "a job is reported after a restart when the process died before the tool's answer was stored",
-  inWorld(async (world) => {
-    const [id = ""] = await world.start("say 1");
-    const release = world.runtime.outbox.hold(ORCHESTRATOR, [id]);
-    await world.reaches(id, "completed");
-    world.orchestrators.setTrace(CALL.callID, "open"); // and the host never closes it
-    await claim(world, [id]);
-    await world.reopen();
-    release();
-    await world.clock.advance(10_000);
-    expect(sentEnds(world)).toEqual([`${id} completed`]);
   }),
 );
 
@@ -167,35 +103,6 @@ test(
 );
 
 test(
-  "with notify.resume false an idle session gets no message, and the job is reported with the user's next one",
-  inWorld(async (world) => {
-    const [id = ""] = await world.start("say 1");
-    await world.reaches(id, "completed");
-    await world.clock.advance(600_000);
-    expect(world.orchestrators.posts).toEqual([]);
-    expect(await attachedEnds(world)).toBe(`${id} completed`);
-    world.orchestrators.setTrace("msg_user", "unanswered");
-    expect(await world.runtime.outbox.attach(ORCHESTRATOR, "msg_user2")).toBeNull();
-    await expectAllDelivered(world);
-    expect(world.orchestrators.posts).toEqual([]);
-  }, resume(false)),
-);
-
-test(
-  "a job attached to a user's message that was never stored is reported by a message of its own",
-  inWorld(async (world) => {
-    const [id = ""] = await world.start("say 1");
-    await world.reaches(id, "completed");
-    expect(await attachedEnds(world)).toBe(`${id} completed`);
-    await world.clock.advance(10_000);
-    expect(sentEnds(world)).toEqual([`${id} completed`]);
-    expect(
-      await world.runtime.outbox.attach(ORCHESTRATOR, world.orchestrators.posts[0]?.messageID as string),
-    ).toBeNull();
-  }),
-);
-
-test(
   "a session whose turn the user stopped is not woken for a job that had ended before",
   inWorld(async (world) => {
     const [first = "", second = ""] = await world.start("say 1", "work 60000 2");
@@ -207,21 +114,6 @@ test(
     expect(world.orchestrators.posts).toEqual([]);
     await world.clock.advance(20_000);
     expect(sentEnds(world)).toEqual([`${first} completed, ${second} completed`]);
-  }),
-);
-
-test(
-  "a job that ended twice is reported twice, each time with the result of that end",
-  inWorld(async (world) => {
-    const [id = ""] = await world.start("say 1");
-    world.orchestrators.onCall = (name) => {
-      if (name === "view") throw new Error("cannot read the session");
-    };
-    await world.reaches(id, "completed");
-    await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false });
-    await world.reaches(id, "completed");
-    const ended = await claim(world, [id]);
-    expect(ended.map(({ state }) => state.kind === "completed" && state.result)).toEqual(["1", "2"]);
   }),
 );
 
@@ -247,7 +139,7 @@ test(
 test(
   "two processes that use the same session send its message once",
   inWorld(async (world) => {
-    const other: Runtime = await world.open();
+    const other = await world.open();
     const [id = ""] = await world.start("work 3000 1");
     await world.reaches(id, "running");
     await other.sessionJobs(ORCHESTRATOR);
