@@ -47,6 +47,8 @@ export async function cancelJobs(
       if (await cancelInOtherProcess(deps, sessionJobs, id, reason)) return;
       sessionJobs.update(id, (job) => transition(job, { kind: "cancelled", reason }, deps.clock.now()));
       deps.scheduler.remove(id);
+      // Nothing unwinds for a job that waits to be resumed, and its turn never will be.
+      if (!deps.runner.isRunning(id)) sessionJobs.stopRunningTurns(id);
       const unwinding = deps.runner.stop(id).then(() => deps.lifecycle.park(sessionJobs, id));
       const limit = { clock: deps.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };
       await within(unwinding, limit).catch((error: Error) => {

@@ -110,10 +110,10 @@ export function createRunJob(deps: RunJobDeps): RunJob {
       const failure = toFailure(error, "sandbox_create_failed", `run ${jobID}`);
       deps.log("warn", "a job failed", { jobID, code: failure.code, reason: failure.message });
       sessionJobs.update(jobID, move(run, { kind: "failed", failure }));
-      // A turn that was to be resumed never will be.
-      if (isEnded(requireJob(sessionJobs, jobID).state)) sessionJobs.stopRunningTurns(jobID);
     } finally {
-      const parksAtOnce = deps.localQueue.all().length > 0 || requireJob(sessionJobs, jobID).state.kind === "cancelled";
+      const { state } = requireJob(sessionJobs, jobID);
+      if (isEnded(state)) sessionJobs.stopRunningTurns(jobID); // a turn that was to be resumed never will be
+      const parksAtOnce = deps.localQueue.all().length > 0 || state.kind === "cancelled";
       deps.lifecycle.parkLater(sessionJobs, jobID, parksAtOnce ? 0 : deps.parkAfterMs);
     }
   };

@@ -127,3 +127,15 @@ test("keeps the invariants of jobs over any sequence of events, and brings every
   );
   expect([...ends].sort()).toEqual(["cancelled", "completed", "failed"]);
 });
+
+test("stops the turn of a job that is cancelled after a restart, before it is resumed", async () => {
+  const counts = await play([
+    { kind: "start", prompts: ["say ok", "work 4000 ok"] },
+    { kind: "pass", ms: 1_000 },
+    { kind: "start", prompts: ["say ok", "say ok", "say ok"] },
+    { kind: "reopen" },
+    { kind: "start", prompts: ["say ok"] },
+    { kind: "cancel", which: 7 },
+  ]);
+  expect(counts).toEqual({ cancelled: 1, completed: 5 });
+});
