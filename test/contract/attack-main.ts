@@ -1,4 +1,4 @@
-// A process that makes sandboxes, runs commands in them and prints what each said: for attacks by another user than the tests'.
+// A process that creates sandboxes, runs commands in them and prints their output, for attacks as another user.
 import { spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { rmSync } from "node:fs";
@@ -8,7 +8,7 @@ import { type Attack, HOST, type Said } from "./attack-users.ts";
 import { localProvider, localSpec, newRoot } from "./local-support.ts";
 import { sh } from "./sandbox-shell.ts";
 
-// Nothing of it outlives a test that forgot it; the clock's timers keep no process alive.
+// Ends the process if its test forgot it.
 setTimeout(() => process.exit(1), 120_000);
 const attack = JSON.parse(process.argv[2] as string) as Attack;
 const clock = attack.withoutTicks
@@ -41,7 +41,7 @@ try {
 }
 process.exit(0);
 
-/** Servers of the host on all its addresses, which remember what came. */
+/** Starts a TCP and a UDP server on all addresses of the host, which record what they receive. */
 async function listen(groups: readonly string[]) {
   const received: string[] = [];
   const server = createServer((socket) => {

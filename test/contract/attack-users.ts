@@ -2,18 +2,18 @@ import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import type { LendingRules } from "../../src/sandboxes/local/isolation.ts";
 
-/** In place of a sandbox's number: a command of the host itself. */
+/** In place of a sandbox's index: runs the command on the host itself. */
 export const HOST = -1;
 
 export interface Attack {
   readonly sandboxes: number;
   readonly network: "open" | "blocked";
-  /** The number of the sandbox, and what its shell runs. `$TCP` and `$UDP` become ports that the host listens on. */
+  /** Index of a sandbox, and the shell command it runs. `$TCP` and `$UDP` become the ports that the host listens on. */
   readonly steps: readonly (readonly [sandbox: number, command: string])[];
-  /** Groups whose messages the host's UDP server takes. */
+  /** Multicast groups that the host's UDP server joins. */
   readonly groups?: readonly string[];
   readonly lending?: LendingRules;
-  /** What is looked after every second stays undone. */
+  /** Disables the maintenance that runs once a second. */
   readonly withoutTicks?: boolean;
 }
 
@@ -25,9 +25,9 @@ export interface Said {
 
 export interface User {
   readonly name: string;
-  /** What a command line begins with to be run by this user. */
+  /** Words in front of a command line that make this user run it. */
   readonly become: readonly string[];
-  /** Why nothing can be tried as this user; null when it can. */
+  /** Why no test can run as this user; null when it can. */
   readonly why: string | null;
 }
 
@@ -35,7 +35,7 @@ const BUN = join(import.meta.dir, "../../node_modules/.bin/bun");
 const MAIN = join(import.meta.dir, "attack-main.ts");
 const NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/nonexistent"];
 
-/** The kernel treats root's sandboxes and an ordinary user's differently: both, where the tests are root's. */
+/** The kernel treats sandboxes of root and of ordinary users differently, so tests that run as root try both. */
 export const USERS: readonly User[] =
   process.geteuid?.() === 0
     ? [
@@ -51,9 +51,9 @@ function whyNot(become: readonly string[]): string | null {
 }
 
 /**
- * Makes an attack as a user.
- * @param around words put before the process that makes it, run by that user, as `python3 -c ...`
- * @param before words put before all, run by the tests' own user
+ * Runs an attack as a user.
+ * @param around words in front of the attacking process, run by that user, such as `python3 -c ...`
+ * @param before words in front of everything, run by the tests' own user
  */
 export function attackAs(
   user: User,

@@ -4,14 +4,14 @@ import { type SpawnSyncOptions, spawnSync } from "node:child_process";
 export const HOSTILE_TREE: Readonly<Record<string, string>> = {
   "a module cache of Go": "mkdir -p go/mod@v1/sub; echo go > go/mod@v1/sub/f.go; chmod 0444 go/mod@v1/sub/f.go; chmod 0555 go/mod@v1/sub go/mod@v1",
   "a folder that nobody may enter": "mkdir closed; echo in > closed/f; chmod 0 closed",
-  "a folder in which one may write and not look": "mkdir blind; echo in > blind/f; chmod 0333 blind",
+  "a folder that may be written to but not listed": "mkdir blind; echo in > blind/f; chmod 0333 blind",
   "a file that nobody may read": "echo shut > shut; chmod 0 shut",
   "special bits": "cp /bin/true suid; chmod 6755 suid; mkdir sticky; chmod 3777 sticky",
-  "hard links, one in a closed folder": "echo linked > one; ln one two; mkdir tied; ln one tied/three; chmod 0 tied",
-  "links that lead nowhere, out, and in circles": "ln -s /nowhere dangling; ln -s /etc/passwd out; ln -s round round; ln -s ../../../../.. up",
+  "hard links, one in a folder without permissions": "echo linked > one; ln one two; mkdir tied; ln one tied/three; chmod 0 tied",
+  "links that lead nowhere, outside, and in circles": "ln -s /nowhere dangling; ln -s /etc/passwd out; ln -s round round; ln -s ../../../../.. up",
   "a pipe": "mkfifo pipe; chmod 0640 pipe",
   "a socket": `perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => "socket", Listen => 1) or die'`,
-  "a mark that an overlay leaves for a removed file": "mknod whiteout c 0 0",
+  "an overlay file system's whiteout": "mknod whiteout c 0 0",
   "a file with holes": "truncate -s 5G holes; printf end >> holes",
   "names of any bytes": `mkdir -- "-rf"; : > "-n"; : > "$(printf 'new\\nline')"; : > "$(printf 'latin \\351\\377')"; : > "$(printf 'escape \\033[2J')"; : > "it's \\"quoted\\" \\$(id) \\\\"; : > " "; : > "@in 0 0"`,
   "the longest name": ": > \"$(printf '%0255d' 0)\"",
@@ -20,7 +20,7 @@ export const HOSTILE_TREE: Readonly<Record<string, string>> = {
   "a deep tree of short names": "(i=0 d=$(printf '%01000d' 0 | sed 's,0,d/,g'); while [ $i -lt 3 ]; do mkdir -p $d; cd -P $d; i=$((i + 1)); done; echo bottom > f; ln f g; chmod 0555 .)",
   "a deep tree of long names":
     "(n=$(printf '%0250d' 0); i=0; while [ $i -lt 60 ]; do mkdir $n; : > f; cd -P $n; i=$((i + 1)); done; echo bottom > f; chmod 0 .)",
-}; // biome-ignore format: a command a line
+}; // biome-ignore format: one command per line
 
 /**
  * Describes a tree completely: kind, mode, size, time and links of each path, and the contents of files. It is read as root

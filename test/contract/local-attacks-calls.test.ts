@@ -11,7 +11,7 @@ const CANARY = `canary-${crypto.randomUUID()}`;
 const ARM = process.arch === "arm64";
 const KEYS = ARM ? { add: 217, request: 218, control: 219 } : { add: 248, request: 249, control: 250 };
 
-/** Runs a Python program whose `call(number, ...)` gives a system call's result, or `-errno`. */
+/** A command that runs a Python program in which `call(number, ...)` returns a system call's result, or `-errno`. */
 const py = (program: string) => `/usr/bin/python3 -c '
 import ctypes, json, os
 c = ctypes.CDLL(None, use_errno=True)
@@ -21,7 +21,7 @@ def call(number, *words):
 ${program}'`;
 
 const PR_SET_SECCOMP = 22;
-/** Goes on with the rest of its command line where nobody may load a filter: by seccomp(2), or by this option of prctl. */
+/** A Python program that runs its arguments with a filter that forbids loading filters: by seccomp(2), or by this prctl option. */
 const refusing = (option: number) => `
 import ctypes, os, struct, sys
 c = ctypes.CDLL(None, use_errno=True)
@@ -38,7 +38,7 @@ os.execvp(sys.argv[1], sys.argv[1:])`;
 const EPERM = -1;
 const ENOSYS = -38;
 
-/** Planted in the keyrings of the login and of its user before OpenCode begins, as a login does. */
+/** Plants keys in the session's and the user's keyrings before the host process starts, as a login does. */
 const PLANT = `
 import ctypes, os, sys
 c = ctypes.CDLL(None, use_errno=True)
@@ -63,7 +63,7 @@ const FIND_PLANTED = py(
   `print(json.dumps({str(ring): call(${KEYS.control}, 10, ring, b"user", b"planted", 0) for ring in (-3, -4, -5)}))`,
 );
 
-/** Calls that this kernel would answer differently to a job without the filter; the unit tests go through all. */
+/** Calls that this kernel answers differently without the filter. The unit tests cover all refused calls. */
 const CALLS = py(`
 def attach():
   child = os.fork()
@@ -136,7 +136,7 @@ const EXPECTED = {
   foreign: ARM ? null : ENOSYS,
 };
 
-/** What jobs do all day; each prints its own name when it works. */
+/** What jobs commonly do. Each program prints its own name when it works. */
 const WORK: Readonly<Record<string, string>> = {
   threads: "import threading; t = threading.Thread(target=print, args=('threads',)); t.start(); t.join()",
   processes: "import multiprocessing as m; m.Process(target=print, args=('processes',)).start()",
@@ -148,7 +148,7 @@ const WORK: Readonly<Record<string, string>> = {
 describe.skipIf(why !== null)(`a job's system calls${why ? ` (skipped: ${why})` : ""}`, () => {
   for (const user of USERS) {
     test.skipIf(user.why !== null)(
-      `of ${user.name}'s sandboxes reach no keyring, no other process and no rare part of the kernel${user.why ? ` (skipped: ${user.why})` : ""}`,
+      `in ${user.name}'s sandboxes reach no keyring, no other process and no rarely used part of the kernel${user.why ? ` (skipped: ${user.why})` : ""}`,
       async () => {
         const first = "cat /proc/1/status /proc/self/status | grep ^Seccomp:";
         const work = Object.values(WORK).map((program) => `/usr/bin/python3 -c "${program}"`);
@@ -162,7 +162,7 @@ describe.skipIf(why !== null)(`a job's system calls${why ? ` (skipped: ${why})` 
               [1, FIND_PLANTED],
               [0, CALLS],
               [0, first],
-              // The program that loads the filter cannot join a namespace from here, and then starts nothing.
+              // The entry program cannot join a namespace from inside, and so starts nothing.
               [0, "/run/.enter /bin/echo started; echo $?; echo x > /run/.enter || rm -f /run/.enter; ls /run/.enter"],
               [
                 1,
@@ -188,17 +188,17 @@ describe.skipIf(why !== null)(`a job's system calls${why ? ` (skipped: ${why})` 
     );
   }
 
-  describe("without a filter", () => {
+  describe("when the filter cannot be loaded", () => {
     const user = USERS[0] as (typeof USERS)[number];
     const attack = { sandboxes: 1, network: "blocked", steps: [[0, "echo ran"]] } as const;
     const around = (option: number) => ["/usr/bin/python3", "-c", refusing(option)];
 
-    test("no sandbox stands, and the user is told what is needed", async () => {
+    test("no sandbox is created, and the error says what is needed", async () => {
       const made = attackAs(user, attack, { around: around(PR_SET_SECCOMP) });
       await expect(made).rejects.toThrow(/No sandbox can be isolated.*CONFIG_SECCOMP_FILTER/s);
     });
 
-    test("no command is started in one that stands", async () => {
+    test("no command is started in a sandbox that was created", async () => {
       await expect(attackAs(user, attack, { around: around(-1) })).rejects.toThrow(
         "its system-call filter was not loaded",
       );

@@ -49,7 +49,7 @@ describe.skipIf(why !== null)(`a job that attacks what the host does for it${why
     await expect(provider.snapshots?.take(sandbox, "../../etc")).rejects.toMatchObject({ code: "snapshot_failed" });
   });
 
-  test("cannot keep its files from being removed, nor have others removed by a link", async () => {
+  test("cannot prevent the removal of its files, nor get other files removed through a link", async () => {
     const other = await provider.create(localSpec());
     await sh(other, `mkdir -p a/b; echo x > a/b/c; chmod 000 a/b a; ln -s ${hostDir} out; ln -s ${hostDir} ~/out`);
     await other.terminate();
@@ -57,7 +57,7 @@ describe.skipIf(why !== null)(`a job that attacks what the host does for it${why
     expect(readFileSync(join(hostDir, "canary"), "utf8")).toBe(CANARY);
   });
 
-  test("when its walls have fallen, nothing is run on the host in its place", async () => {
+  test("nothing runs on the host instead when its isolation has ended", async () => {
     const before = childrenOf(process.pid);
     const other = await provider.create(localSpec());
     const walls = Number.parseInt(
@@ -67,7 +67,7 @@ describe.skipIf(why !== null)(`a job that attacks what the host does for it${why
     expect(walls).toBeGreaterThan(1);
     const marker = join(hostDir, "ran-on-host");
     process.kill(walls, "SIGKILL");
-    // Both at once, when the end is not known here yet, and afterwards.
+    // Both at the moment the isolation ends, before the end is known here, and afterwards.
     const early = await other.start({ argv: ["touch", marker] }).then(
       () => null,
       (error) => error,
@@ -77,7 +77,7 @@ describe.skipIf(why !== null)(`a job that attacks what the host does for it${why
     await expect(other.start({ argv: ["touch", marker] })).rejects.toMatchObject({ code: "sandbox_lost" });
     await expect(other.writeFile(marker, Buffer.from("x"))).rejects.toMatchObject({ code: "sandbox_lost" });
     expect(existsSync(marker)).toBe(false);
-    // Its files are still there, and new walls can be raised around them.
+    // Its files are still there, and can be isolated again.
     expect((await sh(await provider.attach(other.id, {}), "echo back")).stdout).toBe("back\n");
     await provider.terminate(other.id);
   });

@@ -8,7 +8,7 @@ import { whyNoIsolation } from "./local-support.ts";
 const why = await whyNoIsolation();
 const CANARY = `canary-${crypto.randomUUID()}`;
 
-/** A home as people have it: secrets beside programs, and all that has led from one to the other. */
+/** A realistic home: secrets beside programs, and every known way that led from the programs to the secrets. */
 const HOME = {
   "home/work/deploy.sh": "program",
   "home/work/.env": "data",
@@ -39,7 +39,7 @@ const HOME = {
   "home/data/set": "program",
 };
 
-describe.skipIf(why !== null)(`what a job finds of a home${why ? ` (skipped: ${why})` : ""}`, () => {
+describe.skipIf(why !== null)(`what a job finds of a user's home${why ? ` (skipped: ${why})` : ""}`, () => {
   let base = "";
   beforeAll(() => {
     base = newBase();
@@ -50,7 +50,7 @@ describe.skipIf(why !== null)(`what a job finds of a home${why ? ` (skipped: ${w
 
   for (const user of USERS)
     test.skipIf(user.why !== null)(
-      `whose programs ${user.name} has on PATH: these run, and no secret is with them${user.why ? ` (skipped: ${user.why})` : ""}`,
+      `with programs on ${user.name}'s PATH: the programs run, and no secret is visible${user.why ? ` (skipped: ${user.why})` : ""}`,
       async () => {
         const at = (path: string) => join(base, path);
         const path = ["home/.local/bin", "home/bin", "home/project/bin"].map(at).join(":");
@@ -68,18 +68,18 @@ describe.skipIf(why !== null)(`what a job finds of a home${why ? ` (skipped: ${w
             steps: [
               [0, "deploy; tool; black; run; echo $PATH"],
               [0, `cd ${at("home")} && grep -rl ${CANARY} . 2>/dev/null; find . -type f | sort`],
-              // The table of mounts has the places on the host; they lead nowhere that is not lent.
+              // The mount table shows paths of the host; none of them is reachable unless it is lent.
               [0, "cut -d' ' -f4 /proc/self/mountinfo | sed -n 's#/\\(workspace\\|home\\|tmp\\|logs\\)$##p' | grep sbx_ | { read -r at && echo seen; ls -d $at /tmp$at; }"],
               [0, `for at in ${at("home/bin/run")} ${at("home/work/deploy.sh")} ${at("home/data/set")}; do echo x 2>/dev/null >> $at && echo WRITTEN; chmod 777 $at 2>/dev/null && echo CHANGED; done; touch ${at("home/new")} 2>/dev/null && echo MADE; true`],
-              // A lease on a file holds up whoever opens it to write, for as long as the kernel waits for its end.
+              // A lease on a file blocks whoever opens it for writing until the kernel breaks the lease.
               [0, `perl -e 'open(F, "<", $ARGV[0]) or die; print fcntl(F, 1024, 0) ? "LEASED" : $!' ${at("home/bin/run")}`],
-              // As a token is refreshed.
+              // Replaced the way a token is refreshed.
               [HOST, `cd ${at("home/.local/share/pipx/venvs/black/lib/mine")} && echo ${CANARY} > .new && mv .new .env && cat .env`],
               [0, `grep -rl ${CANARY} ${at("home")} 2>/dev/null; ${at("home/.local/share/pipx/venvs/black/lib/mine/run")}`],
             ],
           },
           { around: ["env", `HOME=${at("home")}`, `PATH=${path}:/usr/bin:/bin`] },
-        ); // biome-ignore format: one command a line
+        ); // biome-ignore format: one command per line
         const [ran, found, mounts, written, lease, token, refreshed] = said;
         expect(ran?.stdout.replaceAll(`${base}/`, "").split("\n")).toEqual([
           "ran home/.local/bin/deploy",

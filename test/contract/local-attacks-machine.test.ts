@@ -65,7 +65,7 @@ describe.skipIf(why !== null)(
               ...hosts.map((host) => [host, any]),
             ] as [string, number][];
             for (const host of ["127.0.0.1", ...hosts]) {
-              // The host itself reaches it: what follows is the sandbox's doing.
+              // The host itself reaches the server, so a failure below is the sandbox's doing.
               const probe = spawn(
                 "python3",
                 ["-c", `import socket; socket.create_connection(('${host}', ${any}), 2)`],
@@ -81,13 +81,13 @@ describe.skipIf(why !== null)(
               `python3 -c "import socket; s=socket.socket(socket.AF_UNIX); s.connect(${address}); print('REACHED')"`;
             expect((await sh(other, unix(`'${hostDir}/${network}.sock'`))).stdout).not.toContain("REACHED");
             expect((await sh(other, unix(`'\\\\0${CANARY}${network}'`))).stdout).not.toContain("REACHED");
-            // Its own loopback works, and so the means of this test do.
+            // The sandbox's own loopback works, which shows that the probe works.
             const own =
               "python3 -m http.server 8123 --bind 127.0.0.1 >/dev/null 2>&1 & for i in $(seq 50); do sleep 0.1; ";
             expect(
               (await sh(other, `${own} ${connect("127.0.0.1", 8123)} 2>/dev/null && break; done`)).stdout,
             ).toContain("REACHED");
-            // Others are of limits that nothing keeps on this machine.
+            // Other notes are about limits that nothing enforces on this machine.
             const offline = other.notes.filter((note) => /^(No network|Names cannot)/.test(note));
             if (network === "open")
               expect(
@@ -107,7 +107,7 @@ describe.skipIf(why !== null)(
     describe("on the machine's resources", () => {
       const small = (limits: Parameters<typeof localProvider>[1]) => localProvider(rootDir, limits);
 
-      test("a fork bomb stays within its number of processes", async () => {
+      test("a fork bomb stays within the limit on processes", async () => {
         const bounded = small({ limits: { processes: 40 } });
         const other = await bounded.create(localSpec());
         try {
@@ -130,7 +130,7 @@ describe.skipIf(why !== null)(
         }
       });
 
-      test("a memory hog is ended and its sandbox lives", async () => {
+      test("a command that uses too much memory is killed, and its sandbox lives", async () => {
         const other = await provider.create(localSpec({ memoryMiB: 256 }));
         try {
           const hog = (MiB: number) => sh(other, `python3 -c "x=bytearray(${MiB}*1024*1024); print('HELD', len(x))"`);
@@ -145,11 +145,11 @@ describe.skipIf(why !== null)(
         }
       });
 
-      test("a disk filler loses its sandbox, with a reason", async () => {
+      test("a job that fills the disk loses its sandbox, and the reason is given", async () => {
         const bounded = small({ limits: { diskMiB: 64 } });
         const other = await bounded.create(localSpec());
         try {
-          // One file is cut at the limit; many files are counted.
+          // The size of one file is limited by the kernel; many files are counted by the disk watch.
           expect((await sh(other, "head -c 100000000 /dev/zero > one; stat -c %s one")).stdout.trim()).toBe(
             String(64 * 1024 * 1024),
           );

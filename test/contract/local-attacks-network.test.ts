@@ -18,8 +18,8 @@ const IS_ROOT = process.geteuid?.() === 0;
 const GROUPS = ["224.0.0.251", "239.255.255.250"];
 
 /**
- * A machine of its own, as far as networks go: addresses of an interface without a carrier and of `lo`, one that comes
- * when somebody writes to the pipe `come`, a network with a server outside, and only one of the helpers.
+ * A machine with a network namespace of its own: addresses of an interface without a carrier and of `lo`, an address that
+ * is added when something is written to the pipe `come`, a network with an outside server, and only one of the helpers.
  */
 const MACHINE = `
 hidden=$1 come=$2; shift 2
@@ -45,7 +45,7 @@ const ADDRESSES = {
   everyone: ["255.255.255.255", ...(IS_ROOT ? ["10.77.0.255", "172.31.77.255"] : [])],
 };
 
-/** Sends to each address in each way that a socket has to choose its route; says what was answered by the host. */
+/** Sends to each address in every way that a socket can choose its route, and prints what the host answered. */
 const probe = (addresses: readonly string[]) => `${PYTHON} - <<'END'
 import os, socket, struct
 U, S = socket.SOCK_DGRAM, socket.SOCK_STREAM
@@ -87,7 +87,7 @@ s = socket.socket(socket.AF_INET6); s.bind(("::1", 0)); s.listen()
 c = socket.create_connection(s.getsockname()[:2]); c.send(b"x")
 print("own loopback", device)
 END`;
-/** The host reaches itself by each address: what the sandbox does not is its walls' doing. */
+/** The host reaches itself at each address, so an address that the sandbox cannot reach is blocked by its isolation. */
 const control = (addresses: readonly string[]) => `${PYTHON} - <<'END'
 import socket
 for address in ${JSON.stringify(addresses)}:
@@ -98,13 +98,13 @@ END`;
 describe.skipIf(why !== null)(`a job on an open network${why ? ` (skipped: ${why})` : ""}`, () => {
   for (const helper of typeof tools === "string" ? [] : tools.helpers) {
     const others = typeof tools === "string" ? [] : tools.helpers.filter(({ name }) => name !== helper.name);
-    // Which helper is used can be chosen where programs can be hidden from it.
+    // The helper can be chosen where the other one's program can be hidden.
     if (!IS_ROOT && helper !== (typeof tools === "string" ? null : tools.helpers[0])) continue;
     const machine = (come: string) =>
       IS_ROOT ? ["unshare", "-n", "-m", "sh", "-c", MACHINE, "machine", others[0]?.path ?? "none", come] : [];
     for (const user of USERS)
       test.skipIf(user.why !== null)(
-        `of ${user.name} by ${helper.name} reaches the host by no address and in no way${user.why ? ` (skipped: ${user.why})` : ""}`,
+        `of ${user.name}'s through ${helper.name} reaches the host at no address and in no way${user.why ? ` (skipped: ${user.why})` : ""}`,
         () => reachesNothing(user, machine),
       );
   }
@@ -118,7 +118,7 @@ async function reachesNothing(user: User, machine: (come: string) => readonly st
   try {
     const all = Object.values(ADDRESSES).flat();
     const heard = ADDRESSES.groups.concat(ADDRESSES.loopback, ADDRESSES.own);
-    // Metadata of clouds, refused by the sandbox itself; the last is a resolver too, and only as that reached.
+    // Metadata services of clouds, blocked in the sandbox itself. The last one is a name server too, reachable only as that.
     const metadata = `${PYTHON} -c "import socket as s; print([s.socket(s.AF_INET, kind).connect_ex((address, 53)) in (1, 113) for kind in (s.SOCK_STREAM, s.SOCK_DGRAM) for address in ('169.254.169.254', '100.100.100.200', '192.0.0.192', '168.63.129.16')])"`;
     const outside = `${PYTHON} -c "import urllib.request as u; print(u.urlopen('http://10.77.0.2:8000').status)"`;
     const { said, received } = await attackAs(
@@ -132,7 +132,7 @@ async function reachesNothing(user: User, machine: (come: string) => readonly st
           [0, probe(all)],
           [0, IS_ROOT ? outside : "echo 200"],
           [0, metadata],
-          // An address that comes later is shut as soon as the kernel tells of it; until then it is the outside's.
+          // A later address is blocked as soon as the kernel reports it; until then it belongs to an outside machine.
           [HOST, IS_ROOT ? `echo > ${come}; read -r _ < ${come}.done` : "true"],
           [0, IS_ROOT ? `until ${unreachable("198.51.100.99")}; do :; done; echo shut` : "echo shut"],
           [0, IS_ROOT ? probe(["198.51.100.99"]) : "true"],
@@ -154,7 +154,7 @@ async function reachesNothing(user: User, machine: (come: string) => readonly st
   }
 }
 
-/** Succeeds once the address is refused by the sandbox's own kernel. */
+/** A command that succeeds once the sandbox's own kernel refuses the address. */
 const unreachable = (address: string) =>
   `${PYTHON} -c "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sys.exit(0 if s.connect_ex(('${address}', 9)) in (1, 101, 113) else 1)"`;
 

@@ -14,8 +14,8 @@ const why = await whyNoIsolation();
 const ROOT = join(import.meta.dir, "../..");
 const RANGE = { offset: 0, maxBytes: 100 };
 
-/** The limits for what is hindered are long; what is not hindered takes no longer than ever. */
-const hurried: Clock = {
+/** Divides long time limits by ten: those that calls run into when a job obstructs them. Short ones stay as they are. */
+const impatientClock: Clock = {
   now: systemClock.now,
   after: (ms, done) => systemClock.after(ms >= 25_000 ? ms / 10 : ms, done),
 };
@@ -29,27 +29,27 @@ while True:
       except OSError: pass
 "`;
 
-/** What a job leaves running; each is at work when its command has said so. */
+/** What a job leaves running. Each command prints a line once it is at work. */
 const HOSTILE: Readonly<Record<string, string>> = {
   "stops every process it sees": everyProcess("SIGSTOP"),
   "kills every process it sees": everyProcess("SIGKILL"),
   "stops and continues every process it sees": everyProcess("SIGSTOP); os.kill(int(name), signal.SIGCONT"),
-  "takes every place for a process": "while :; do sleep 1009 & done",
+  "uses up the limit on processes": "while :; do sleep 1009 & done",
   "is a fork bomb": "b() { b | b & }; while :; do b; done",
   "takes all memory":
     "head -c 60000000 /dev/zero > /dev/shm/x; while :; do python3 -c 'x = bytearray(60000000); import time; time.sleep(1009)'; done",
   "ignores every signal and stops itself": "trap '' TERM INT HUP CONT; kill -STOP $$; sleep 1009",
-  "hides its processes from whoever looks":
+  "hides its processes from inspection":
     "python3 -c 'import ctypes, signal, time; ctypes.CDLL(None).prctl(4, 0); signal.signal(15, signal.SIG_IGN); time.sleep(1009)'",
-  "takes away what it stands on":
+  "replaces programs on PATH and locks its home":
     "mkdir -p ~/bin; for f in sh git cat tail head mkdir; do printf '#!/bin/sh\\nsleep 1009\\n' > ~/bin/$f; chmod +x ~/bin/$f; done; chmod 000 ~ ; sleep 1009",
 };
 
-describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skipped: ${why})` : ""}`, () => {
+describe.skipIf(why !== null)(`a job that resists being stopped${why ? ` (skipped: ${why})` : ""}`, () => {
   const rootDir = newRoot();
   let provider: SandboxProvider;
   beforeAll(() => {
-    provider = localProvider(rootDir, { clock: hurried, limits: { processes: 64, memoryMiB: 128 } });
+    provider = localProvider(rootDir, { clock: impatientClock, limits: { processes: 64, memoryMiB: 128 } });
   });
   afterAll(async () => {
     await provider.close();
@@ -57,7 +57,7 @@ describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skip
     rmSync(rootDir, { recursive: true, force: true });
   });
 
-  /** Starts it, with a command beside it that was there before. */
+  /** Starts the hostile command, beside a command that was running before. */
   async function beset(attack: string): Promise<{ sandbox: Sandbox; victim: SandboxProcess; hostile: SandboxProcess }> {
     const sandbox = await provider.create(localSpec());
     await sandbox.writeFile("work", Buffer.from("so far"));
@@ -69,10 +69,10 @@ describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skip
   }
 
   for (const [what, attack] of Object.entries(HOSTILE)) {
-    test(`and ${what}: its commands are killed, its files are read and frozen, it is ended`, async () => {
+    test(`and ${what}: its commands can be killed, its files read and frozen, and its sandbox ended`, async () => {
       const { sandbox, victim, hostile } = await beset(attack);
       try {
-        // Starting and reading beside it may fail; they end.
+        // Starting a command and reading a file may fail, but both calls end.
         const asked = await Promise.all([
           sh(sandbox, "echo in").then(
             ({ stdout }) => ["in\n", ""].includes(stdout),
@@ -103,7 +103,7 @@ describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skip
     });
   }
 
-  test("sees its processes go on after its files were read: what ran runs, what it had stopped stays stopped", async () => {
+  test("has its processes resumed after its files were read: running ones run, stopped ones stay stopped", async () => {
     const sandbox = await provider.create(localSpec());
     try {
       const tick = "while :; do echo x >> ticks; echo x; sleep 0.01; done";
@@ -112,12 +112,12 @@ describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skip
       const stopped = await sandbox.start({ argv: ["sh", "-c", "kill -STOP $$; echo woken"] });
       const states = async () =>
         (await sh(sandbox, `cut -d' ' -f3 /proc/${stopped.id}/stat /proc/${ticker.id}/stat`)).stdout.replace(/\n/g, "");
-      await until(async () => /^T[RSD]$/.test(await states()), { what: "one is stopped" });
+      await until(async () => /^T[RSD]$/.test(await states()), { what: "one command is stopped" });
       const counted = async (files: Sandbox) => Number((await sh(files, "wc -l < ticks")).stdout);
       let late: Promise<unknown> = Promise.resolve();
       const [first, second] = (await sandbox.view?.(async (files) => {
         const first = await counted(files);
-        late = sh(sandbox, "echo late > late"); // waits for us
+        late = sh(sandbox, "echo late > late"); // waits until `view` is done
         await pause(100);
         expect((await sh(files, "test -e late")).exit).toEqual(exited(1));
         return [first, await counted(files)];
@@ -125,8 +125,8 @@ describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skip
       expect(second).toBe(first as number);
       await late;
       expect(await states()).toMatch(/^T[RSD]$/);
-      await until(async () => (await counted(sandbox)) > (second as number), { what: "the other goes on" });
-      // Its terminal goes on too: all is shown that was written.
+      await until(async () => (await counted(sandbox)) > (second as number), { what: "the other command goes on" });
+      // Its terminal goes on too: everything written is shown.
       for (
         let seen = 0;
         seen < (second as number) + 10;
@@ -139,7 +139,7 @@ describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skip
     }
   });
 
-  test("may stop and continue a command, whose end is heard all the same", async () => {
+  test("may stop and continue a command, whose end is still reported", async () => {
     const sandbox = await provider.create(localSpec());
     try {
       const stopped = await sandbox.start({ argv: ["sh", "-c", "kill -STOP $$; exit 3"] });
@@ -154,7 +154,7 @@ describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skip
     }
   });
 
-  test("cannot hold up who reads what never ends, or nobody reads what it writes without end", async () => {
+  test("cannot block a reader with files that never end, nor an unread command that writes without end", async () => {
     const sandbox = await provider.create(localSpec());
     try {
       await sh(sandbox, "mkfifo fifo; ln -s /proc/self/fd/0 input; ln -s /dev/tty terminal; ln -s /dev/zero zeros");
@@ -170,12 +170,12 @@ describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skip
     }
   });
 
-  test("cannot make its host wait for a command it holds up while that is being started", async () => {
+  test("cannot make ending its sandbox wait for a command whose start it blocks", async () => {
     const { sandbox } = await beset(HOSTILE["stops every process it sees"] as string);
     try {
       const asked = Array.from({ length: 3 }, () =>
         sandbox.start({ argv: ["true"] }).then(
-          ({ exit }) => exit.then(() => "sandbox_lost"), // one may slip through
+          ({ exit }) => exit.then(() => "sandbox_lost"), // one of them may start
           ({ code }) => code,
         ),
       );
@@ -189,7 +189,7 @@ describe.skipIf(why !== null)(`a job that means not to be stopped${why ? ` (skip
 
   for (const user of USERS.filter(({ become }) => become.length > 0)) {
     test.skipIf(user.why !== null)(
-      `fares no better where the host process is ${user.name}'s${user.why ? ` (skipped: ${user.why})` : ""}`,
+      `is stopped the same way when the host process belongs to ${user.name}${user.why ? ` (skipped: ${user.why})` : ""}`,
       async () => {
         const [command, ...args] = [...user.become, ...bunTest(import.meta.path)];
         const child = spawn(command as string, args, { cwd: ROOT, stdio: ["ignore", "ignore", "pipe"] });

@@ -8,7 +8,7 @@ import { leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./loc
 import { exited, sh } from "./sandbox-shell.ts";
 
 const why = await whyNoIsolation();
-// The host's tools, lent read-only: gigabytes that are no secret.
+// The host's tools, lent read-only: gigabytes without secrets.
 const LENT = "--exclude-dir=toolchains --exclude-dir=versions --exclude-dir=node_modules";
 const CANARY = `canary-${crypto.randomUUID()}`;
 
@@ -38,11 +38,11 @@ describe.skipIf(why !== null)(`a job that attacks its local sandbox${why ? ` (sk
     rmSync(rootDir, { recursive: true, force: true });
     rmSync(hostDir, { recursive: true, force: true });
   });
-  // Each test but those that kill it leaves the sandbox usable: walls that fell would make every refusal below true.
+  // The sandbox must stay usable, because every refusal below would also be true of a sandbox that has ended.
   afterEach(async () => expect((await sh(sandbox, "echo alive")).stdout).toBe("alive\n"));
 
   test("finds no file of the host: home, state directory, temporary files, shadow, sockets", async () => {
-    expect(readFileSync(homeCanary, "utf8")).toBe(CANARY); // It is there for the host.
+    expect(readFileSync(homeCanary, "utf8")).toBe(CANARY); // the host can read it
     for (const path of [
       homeCanary,
       join(hostDir, "canary"),
@@ -75,7 +75,7 @@ describe.skipIf(why !== null)(`a job that attacks its local sandbox${why ? ` (sk
         await new Promise((resolve) => setTimeout(resolve, 10));
       expect(environ()).toContain(CANARY);
       const seen = (await sh(sandbox, "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'")).stdout;
-      expect(seen).toContain("while :; do read"); // The first process is in it, and so would be others.
+      expect(seen).toContain("while :; do read"); // the first process is listed, so other processes would be too
       for (const secret of [CANARY, rootDir, hostDir, "OPENCODE"]) expect(seen).not.toContain(secret);
       const { stdout } = await sh(sandbox, "ls -d /proc/[0-9]* | wc -l");
       expect(Number(stdout)).toBeLessThan(10);
@@ -86,25 +86,25 @@ describe.skipIf(why !== null)(`a job that attacks its local sandbox${why ? ` (sk
     }
   });
 
-  test("inherits no descriptor and holds no privilege", async () => {
+  test("inherits no descriptor and has no privilege", async () => {
     const { stdout } = await sh(
       sandbox,
       "ls /proc/self/fd | tr '\\n' ' '; ls /proc/1/fd | tr '\\n' ' '; grep -E '^(CapEff|CapPrm|CapAmb|NoNewPrivs)' /proc/self/status | tr '\\n\\t' '  '",
     );
     expect(stdout).toMatch(/^0 1 2 3 0 (10 )?2 3 CapPrm: 0+ CapEff: 0+ CapAmb: 0+ NoNewPrivs: 1 $/);
-    // 3 of the first process is its own fifo, 3 of `ls` the directory it reads; neither leads to the host.
+    // Descriptor 3 of the first process is its own fifo, 3 of `ls` the directory it reads; neither leads to the host.
     expect((await sh(sandbox, "readlink /proc/1/fd/3")).stdout).toContain("/dev/shm/");
     await fails("ls /proc/1/root/home/*/.ssh || ls /proc/1/cwd/../../root/.ssh");
   });
 
-  test("cannot change what it runs on: mounts, kernel settings, system files, user namespaces, setuid", async () => {
+  test("cannot change its surroundings: mounts, kernel settings, system files, user namespaces, setuid", async () => {
     await fails("mount -t tmpfs none /mnt");
     await fails("mount -o remount,rw,bind /usr");
     await fails("umount /run/logs || umount /proc/sys");
     await fails("echo x > /usr/bin/owned || echo x > /etc/owned || echo x > /owned || echo x > /dev/owned");
-    // A setting nobody minds, and the one that would run a program of the job's as the host's root.
+    // Harmless settings, and the one that would make the kernel run the job's program as the host's root.
     for (const setting of ["kernel/core_pattern", "kernel/panic_on_oops", "vm/swappiness"]) {
-      await fails(`: 4<> /proc/sys/${setting}`); // Opened only: nothing is written should it succeed.
+      await fails(`: 4<> /proc/sys/${setting}`); // only opened, so that nothing is written if it succeeds
     }
     await fails(
       "find /proc -maxdepth 2 -not -path '/proc/[0-9]*' -type f -writable 2>/dev/null | grep . | while read -r f; do (: >> $f) 2>/dev/null && echo $f; done | grep .",
@@ -119,7 +119,7 @@ describe.skipIf(why !== null)(`a job that attacks its local sandbox${why ? ` (sk
     expect((await sh(sandbox, "test -u /usr/bin/su && su -c id root </dev/null")).exit).not.toEqual(exited(0));
   });
 
-  test("cannot leave by paths or links, in file operations or by its shell", async () => {
+  test("cannot leave through paths or links, neither in file operations nor in its shell", async () => {
     const depth = "../".repeat(20);
     await sh(sandbox, `ln -s ${hostDir}/canary link; ln -s / root; ln -s ${homedir()} home`);
     const range = { offset: 0, maxBytes: 100 };
@@ -161,7 +161,7 @@ describe.skipIf(why !== null)(`a job that attacks its local sandbox${why ? ` (sk
     }
   });
 
-  test("cannot write its logs, or lead the host's writes to a file of the host", async () => {
+  test("cannot write to its logs, nor redirect the host's writes to a file of the host", async () => {
     const child = await sandbox.start({
       argv: ["sh", "-c", `rm -f /run/logs/*; ln -s ${hostDir}/canary /run/logs/9.log; mv /run/logs /run/l; echo said`],
       keepLog: true,
@@ -174,7 +174,7 @@ describe.skipIf(why !== null)(`a job that attacks its local sandbox${why ? ` (sk
     expect(readFileSync(join(hostDir, "canary"), "utf8")).toBe(CANARY);
   });
 
-  test("cannot have the host preload its library", async () => {
+  test("cannot make the host preload its library", async () => {
     const { stdout } = await sh(sandbox, "echo ok", {
       env: { LD_PRELOAD: `${hostDir}/evil.so`, BASH_ENV: "/workspace/evil", ENV: "/workspace/evil" },
     });

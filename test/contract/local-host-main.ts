@@ -1,9 +1,8 @@
-// A process that makes a sandbox with a network and waits to be killed.
+// A process that creates a sandbox with a network and waits to be killed.
 import { createLocalProvider } from "../../src/sandboxes/local/local-provider.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 
-// As in the real host, something keeps the process alive: the clock's timers never do.
-// And nothing of it outlives a test that forgot it.
+// Keeps the process alive, as the real host does (the clock's timers never do), but not beyond a test that forgot it.
 setTimeout(() => process.exit(1), 60_000);
 const rootDir = process.argv[2] as string;
 const provider = createLocalProvider({
@@ -17,7 +16,7 @@ const sandbox = await provider.create({
   name: "host", tags: {}, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "open",
 }); // biome-ignore format: a table
 await sandbox.start({ argv: ["sh", "-c", `setsid sleep 7${process.pid} & sleep 7${process.pid}; echo`] });
-// Whoever waits for a stopped command on the host stops with it.
+// The process on the host that waits for a stopped command stops with it.
 await sandbox.start({ argv: ["sh", "-c", `sleep 8${process.pid} & kill -STOP 0`] });
 process.stdout.write(
   `${JSON.stringify({ id: sandbox.id, networked: sandbox.notes.every((note) => !note.startsWith("No network")) })}\n`,

@@ -9,7 +9,7 @@ import { exited, type Ran, sh } from "./sandbox-shell.ts";
 
 const why = await whyNoIsolation();
 
-describe.skipIf(why !== null)(`files of a job, whatever they are, as ${who}${why ? ` (skipped: ${why})` : ""}`, () => {
+describe.skipIf(why !== null)(`a job's files of every kind, as ${who}${why ? ` (skipped: ${why})` : ""}`, () => {
   const rootDir = newRoot();
   const kinds = Object.entries(HOSTILE_TREE);
   const folder = (id: string, at: number) => join(rootDir, "sandboxes", id, "workspace", String(at));
@@ -30,7 +30,7 @@ describe.skipIf(why !== null)(`files of a job, whatever they are, as ${who}${why
   afterAll(() => rmSync(rootDir, { recursive: true, force: true }));
 
   for (const [at, [what]] of kinds.entries()) {
-    test(`a snapshot keeps ${what}, and a sandbox made of it has the same`, () => {
+    test(`a snapshot keeps ${what}, and a sandbox created from it has the same files`, () => {
       expect(made[at]).toEqual({ stdout: "", stderr: "", exit: exited(0) });
       const before = describeTree(folder(sandbox.id, at));
       expect(before.length).toBeGreaterThan(1);
@@ -39,13 +39,13 @@ describe.skipIf(why !== null)(`files of a job, whatever they are, as ${who}${why
     });
   }
 
-  test("nothing of it was left out, and all of it was counted", () => {
+  test("nothing was left out of the snapshot, and every file was counted", () => {
     expect([taken.leftOut, fork.notes.filter((note) => note.includes("Not copied"))]).toEqual([[], []]);
     const { stdout } = asRoot(["du", "-s", "--inodes", join(rootDir, "snapshots", taken.id)]);
     expect(taken.files).toBe(Number.parseInt(String(stdout), 10));
   });
 
-  test("a closed folder of it can be frozen alone, and a path that leads out cannot", async () => {
+  test("a folder without permissions can be snapshotted alone, and a path that leads out cannot", async () => {
     const closed = kinds.findIndex(([what]) => what === "a folder that nobody may enter");
     const part = await provider.snapshots?.take(sandbox, `${closed}/closed`);
     const one = await provider.create(localSpec({ snapshotID: part?.id ?? "" }));
@@ -55,7 +55,7 @@ describe.skipIf(why !== null)(`files of a job, whatever they are, as ${who}${why
     await Promise.all([one.terminate(), provider.snapshots?.remove(part?.id ?? "")]);
   });
 
-  test("all of it can be removed", async () => {
+  test("every file can be removed", async () => {
     await provider.snapshots?.remove(taken.id);
     await Promise.all([sandbox.terminate(), fork.terminate()]);
     await provider.close();

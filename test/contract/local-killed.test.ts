@@ -16,7 +16,7 @@ describe.skipIf(why !== null)(`a host process that is killed${why ? ` (skipped: 
     ["Bun", "bun"],
     ["Node", "node"],
   ] as const) {
-    test(`under ${runtime} takes commands, walls and network helper with it`, async () => {
+    test(`under ${runtime} takes its sandbox's commands, isolation and network helper with it`, async () => {
       const root = newRoot();
       const main = [join(import.meta.dir, "local-host-main.ts"), root];
       const host = spawn(join(import.meta.dir, "../../node_modules/.bin", program), main, {
@@ -43,7 +43,7 @@ describe.skipIf(why !== null)(`a host process that is killed${why ? ` (skipped: 
         for (let attempt = 0; attempt < 100 && alive().length > 0; attempt += 1)
           await new Promise((resolve) => setTimeout(resolve, 50));
         expect(alive()).toEqual([]);
-        // What is left on disk is found and can be ended by the next process.
+        // The next process finds what is left on disk, and can remove it.
         const next = localProvider(root);
         expect((await next.list()).map((each) => each.id)).toEqual([id]);
         await next.terminate(id);
@@ -56,16 +56,16 @@ describe.skipIf(why !== null)(`a host process that is killed${why ? ` (skipped: 
     });
   }
 
-  test("while it raises walls leaves nothing of them", async () => {
+  test("leaves no process when killed while it starts a sandbox", async () => {
     const before = new Set(orphans());
-    const next = localProvider(newRoot()); // whoever comes later ends what the dead could not
+    const next = localProvider(newRoot()); // a later process ends what a dead one left
     for (const delayMs of [0, 10, 20, 30, 40, 60]) {
       const root = newRoot();
       const main = [join(import.meta.dir, "local-host-main.ts"), root];
       const host = spawn(join(import.meta.dir, "../../node_modules/.bin/bun"), main, { stdio: "ignore" });
       try {
         await until(() => descendants(host.pid as number).some(({ command }) => command.includes(FIRST_PROCESS)), {
-          what: "walls are being raised",
+          what: "the sandbox is starting",
           everyMs: 2,
         });
         await pause(delayMs);
@@ -76,7 +76,7 @@ describe.skipIf(why !== null)(`a host process that is killed${why ? ` (skipped: 
         await next.list();
         return orphans().every((pid) => before.has(pid));
       };
-      await until(isOver, { what: "all of it has ended" });
+      await until(isOver, { what: "every process has ended" });
       rmSync(root, { recursive: true, force: true });
     }
     await next.close();
@@ -85,7 +85,7 @@ describe.skipIf(why !== null)(`a host process that is killed${why ? ` (skipped: 
 
 const FIRST_PROCESS = "/dev/shm/.first";
 
-/** First processes of sandboxes whose host process is gone. */
+/** Pids of first processes whose host process is gone. */
 function orphans(): number[] {
   const { stdout } = spawnSync("ps", ["-eo", "pid=,ppid=,args="], { encoding: "utf8" });
   return stdout

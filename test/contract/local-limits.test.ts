@@ -13,7 +13,7 @@ const why = await whyNoIsolation();
 const MiB = 1024 * 1024;
 const FILES = (count: number) => `seq ${count} | xargs touch`;
 
-/** Sandboxes with these limits, on a disk of their own where one is given. */
+/** Runs `body` with a provider that has these limits. */
 async function within(
   limits: Partial<LocalLimits>,
   body: (provider: SandboxProvider, rootDir: string) => Promise<void>,
@@ -25,7 +25,7 @@ async function within(
   } finally {
     for (const { id } of await provider.list()) await provider.terminate(id);
     await provider.close();
-    // What is left of a snapshot is the job's, of any mode.
+    // A snapshot's files belong to the job and may have any mode.
     spawnSync("rm", ["-rf", ...["snapshots", "sandboxes"].map((part) => join(rootDir, part))]);
   }
   expect(await leftOf(rootDir)).toEqual([]);
@@ -33,7 +33,7 @@ async function within(
 }
 
 describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (skipped: ${why})` : ""}`, () => {
-  test("a sandbox full of empty files is ended, with the number and the limit, and its sibling lives", () =>
+  test("a sandbox full of empty files is ended with the number and the limit named, and its sibling lives", () =>
     within({ files: 3_000 }, async (provider) => {
       const [filler, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
       await sh(filler, FILES(20_000));
@@ -45,7 +45,7 @@ describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (sk
       expect((await sh(sibling, "echo alive")).stdout).toBe("alive\n");
     }));
 
-  test("files that were deleted count while they are open, and no longer", () =>
+  test("deleted files count while they are open, and no longer", () =>
     within({ diskMiB: 64, files: 3_000 }, async (provider) => {
       const [holder, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
       await sh(sibling, "exec 5>f; rm f; head -c 60000000 /dev/zero >&5; exec 5>&-; head -c 40000000 /dev/zero > g");
@@ -59,7 +59,7 @@ describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (sk
       expect((await sh(sibling, "echo alive")).stdout).toBe("alive\n");
     }));
 
-  test("what a job's snapshots may take together has a limit in bytes and in files, which the refusal names", () =>
+  test("a job's snapshots have a quota in bytes and in files, which the refusal names", () =>
     within({ diskMiB: 64, files: 1_000 }, async (provider, rootDir) => {
       const sandbox = await provider.create(localSpec());
       await sh(sandbox, "head -c 40000000 /dev/urandom > model");
@@ -75,25 +75,25 @@ describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (sk
         ),
       });
       await expect(take(3, 0, 1_999)).rejects.toMatchObject({ code: "snapshot_failed" });
-      // What is taken to keep a job's work is never refused for what the job asked for.
+      // Snapshots that the job did not ask for are never refused because of its own snapshots.
       expect(await provider.snapshots?.take(sandbox, null, null)).toMatchObject({ leftOut: [] });
       expect(readdirSync(join(rootDir, "snapshots")).length).toBe(2);
     }));
 
-  test("processes are held to their number, those of a sibling do not count, or the job is told that they are not", () =>
+  test("processes are limited, without counting a sibling's, or the job is told that they are not", () =>
     within({ processes: 40 }, async (provider) => {
       const [sandbox, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
-      // A shell that cannot start one more gives up.
+      // A shell exits when it cannot start another process.
       const argv = ["sh", "-c", "for n in $(seq 100); do sleep 60 & done"];
       for (const one of [sandbox, sibling]) await (await one.start({ argv })).exit;
       const { stdout } = spawnSync("ps", ["-eo", "args="], { encoding: "utf8" });
       const count = stdout.split("\n").filter((line) => line === "sleep 60").length;
       const isTold = sandbox.notes.some((note) => note.startsWith("The number of processes is not limited"));
-      expect(count).toBeGreaterThan(isTold ? 150 : 41); // more than one sandbox may have
+      expect(count).toBeGreaterThan(isTold ? 150 : 41); // more than the limit of one sandbox
       if (!isTold) expect(count).toBeLessThan(80);
     }));
 
-  test("a job that watches as many files as it may leaves its user's other programs and its siblings theirs", () =>
+  test("a job that uses up its file watches leaves those of the user's other programs and of its siblings", () =>
     within({}, async (provider) => {
       const [greedy, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];
       const inotify = process.arch === "arm64" ? 26 : 294;
@@ -110,10 +110,10 @@ describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (sk
       expect(first).toBeLessThanOrEqual(Math.max(4, all / 16));
       expect(await taken(sibling)).toBe(first);
       expect(greedy.notes.filter((note) => note.includes("watch"))).toEqual([]);
-      watch(tmpdir()).close(); // this process is of the same user
+      watch(tmpdir()).close(); // this process belongs to the same user
     }));
 
-  test("memory in files is held to the limit, or the job is told that it is not", () =>
+  test("memory used by files is limited, or the job is told that it is not", () =>
     within({}, async (provider) => {
       const sandbox = await provider.create(localSpec({ memoryMiB: 128 }));
       const memfd = process.arch === "arm64" ? 279 : 319;
@@ -129,7 +129,7 @@ describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (sk
     }));
 });
 
-/** A disk of its own for one test. */
+/** Runs a test with a small disk of its own. */
 function withDisk(options: string, body: (rootDir: string) => Promise<void>): Promise<void> {
   const rootDir = newRoot();
   spawnSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", rootDir]);
@@ -142,9 +142,9 @@ function withDisk(options: string, body: (rootDir: string) => Promise<void>): Pr
 const canMount = isRoot() && spawnSync("unshare", ["-m", "true"]).status === 0;
 
 describe.skipIf(why !== null || !canMount)(
-  `on a small disk of its own${canMount ? "" : " (skipped: nobody may mount one here)"}`,
+  `on a small disk of its own${canMount ? "" : " (skipped: this user may not mount one)"}`,
   () => {
-    test("the sandbox that uses up the inodes is ended before the machine has none, whatever its own limit", () =>
+    test("a sandbox that uses up the inodes is ended before the machine runs out, whatever its own limit", () =>
       withDisk("size=256m,nr_inodes=4000", (rootDir) =>
         within(
           { files: 1_000_000, hostFreeMiB: 8 },
@@ -154,14 +154,14 @@ describe.skipIf(why !== null || !canMount)(
             expect(await filler.ended).toMatchObject({
               message: expect.stringMatching(/nearly no inodes left and it was the largest sandbox \(\d{4} files\)/),
             });
-            await filler.terminate(); // as its job does: nothing is kept of a sandbox that took the room
+            await filler.terminate(); // as its job does: the files of a sandbox that filled the disk are not kept
             expect((await sh(sibling, "touch new && echo alive")).stdout).toBe("alive\n");
           },
           rootDir,
         ),
       ));
 
-    test("a snapshot that would take the machine's last bytes or inodes is refused before it is begun", () =>
+    test("a snapshot that would use the machine's last bytes or inodes is refused before it starts", () =>
       withDisk("size=64m,nr_inodes=1000", (rootDir) =>
         within(
           { diskMiB: 60, files: 900, hostFreeMiB: 8 },

@@ -15,9 +15,8 @@ import type { SandboxProvider } from "../../src/sandboxes/port.ts";
 import { localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
 
 /*
- * A state directory in which something stands for something else: a link to a folder of the user's in the place of each
- * thing that the provider makes, reads, shows to a job or removes. Whatever is then asked of it, the user's folder
- * stays as it is, and no job sees it.
+ * A state directory in which a link to one of the user's folders replaces a file or folder that the provider makes, reads,
+ * shows to a job or removes. Whatever is then asked of the provider, the user's folder is unchanged and no job sees it.
  */
 
 const roots: string[] = [];
@@ -39,7 +38,7 @@ const listing = (folder: string): unknown =>
     .sort()
     .map((path) => [path, lstatSync(join(folder, path)).mode, lstatSync(join(folder, path)).size]);
 
-/** Puts a link where `path` is; what was there lies beside the user's things, so that it looks right through the link. */
+/** Replaces `path` with a link to the user's folder, and moves what was there into it, so that it looks right through the link. */
 function swap(path: string): void {
   const real = join(outside, "taken");
   if (existsSync(path)) renameSync(path, real);
@@ -49,7 +48,7 @@ function swap(path: string): void {
   symlinkSync(real, path);
 }
 
-/** Everything that may be asked of a provider; what it refuses is its business. */
+/** Makes every call of a provider. It may refuse any of them. */
 async function askAll(provider: SandboxProvider): Promise<string[]> {
   const seen: string[] = [];
   const attempt = async (work: () => Promise<unknown>) => {
@@ -81,8 +80,8 @@ const PLACES: Record<string, () => string> = {
   "the root": () => rootDir,
   "the folder of sandboxes": () => join(rootDir, "sandboxes"),
   "the folder of snapshots": () => join(rootDir, "snapshots"),
-  "what a dead process half made": () => join(rootDir, "sandboxes/.sbx_gone.999999999.half"),
-  "what a dead process half froze": () => join(rootDir, "snapshots/.snap_gone.999999999.half"),
+  "a sandbox that a dead process had half made": () => join(rootDir, "sandboxes/.sbx_gone.999999999.half"),
+  "a snapshot that a dead process had half made": () => join(rootDir, "snapshots/.snap_gone.999999999.half"),
   ...Object.fromEntries(
     IN_SANDBOX.flatMap((part) => [
       [`${part || "all"} of a sandbox`, () => join(rootDir, "sandboxes", sandbox, part)],
@@ -107,7 +106,7 @@ for (const isolation of kinds) {
     });
 
     for (const [what, place] of Object.entries(PLACES)) {
-      test(`a link in the place of ${what} is not followed`, async () => {
+      test(`a link that replaces ${what} is not followed`, async () => {
         swap(place());
         const before = listing(outside);
         const seen = await askAll(localProvider(rootDir, { isolation }));

@@ -3,8 +3,8 @@ import { rmSync } from "node:fs";
 import { localProvider, localSpec, newRoot } from "./local-support.ts";
 import { exited, sh } from "./sandbox-shell.ts";
 
-// Commands run as this user on this machine here, so this suite has none of the contract's own.
-test("without isolation commands, files, snapshots and revival work in directories of the sandbox's own", async () => {
+// Without isolation commands run on this machine as this user, so this file does not run the contract's own commands.
+test("without isolation, commands, files, snapshots and attaching again work in the sandbox's own directories", async () => {
   const rootDir = newRoot();
   const first = localProvider(rootDir, { isolation: "none" });
   const sandbox = await first.create(localSpec({ env: { SECRET: "s" } }));

@@ -18,7 +18,7 @@ export const localSpec = (more: Partial<SandboxSpec> = {}): SandboxSpec => ({
   name: newID(), tags: {}, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "blocked", ...more,
 }); // biome-ignore format: a table
 
-/** Why no isolation works here, or null; says so in one line, so that skipped tests are not taken for passed ones. */
+/** Why bubblewrap does not work here, for the titles of skipped tests; null when it works. */
 export async function whyNoIsolation(): Promise<string | null> {
   const rootDir = newRoot();
   try {
@@ -35,7 +35,7 @@ export async function whyNoIsolation(): Promise<string | null> {
   }
 }
 
-/** Processes and cgroups of sandboxes made by this process; empty when nothing leaked. */
+/** Processes, cgroups and directories left by this process's sandboxes; empty when nothing leaked. */
 export async function leftOf(rootDir: string): Promise<string[]> {
   let found: string[] = [];
   for (let attempt = 0; attempt < 100; attempt += 1) {
@@ -61,7 +61,7 @@ export function childrenOf(parent: number): string[] {
           ? [`${pid} ${command}`]
           : [];
       } catch {
-        return []; // Gone meanwhile.
+        return []; // ended meanwhile
       }
     });
 }
@@ -79,7 +79,7 @@ export interface HostProcess {
   readonly command: string;
 }
 
-/** Everything below a process, wherever its namespaces put it; taken at once, so that it can be looked for afterwards. */
+/** All descendants of a process, in whatever namespaces, to check later whether they have ended. */
 export function descendants(root: number): HostProcess[] {
   const below: HostProcess[] = [];
   const parents = new Set([root]);
@@ -102,14 +102,14 @@ export function descendants(root: number): HostProcess[] {
         parents.add(pid);
         found = true;
       } catch {
-        // Gone meanwhile.
+        // ended meanwhile
       }
     }
   }
   return below;
 }
 
-/** Tells a process from a later one with the same pid; null when there is none, or only its zombie. */
+/** Start time of a process, which distinguishes it from a later one with the same pid; null when it has ended. */
 export function startTimeOf(pid: number): string | null {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8")

@@ -14,7 +14,7 @@ import { newID, newRoot } from "./local-support.ts";
 const root = newRoot();
 const probe = await probeIsolation({ rootDir: root, isolation: "bubblewrap", clock, log: () => {}, ids: newID });
 
-/** Names as shells, patterns and tools stumble over, and ordinary ones that meet each other. */
+/** Names that trip up shells, patterns and tools, and ordinary names that collide. */
 const name = fc.oneof(
   fc.constantFrom("a", "b", "-rf", "--", " ", "*", "new\nline", "@in 0 0", "'q'", '"', "\\", "$(id)", "\x1b[2J", "ünï"),
   fc
@@ -27,7 +27,7 @@ const mode = fc.oneof(
 );
 const part = fc.record({
   kind: fc.constantFrom("folder", "folder", "file", "file", "link", "name", "pipe", "holes"),
-  /** Which of the folders made so far it lies in, and which of the files it is a further name of. */
+  /** Index of the folder it lies in, and of the file it is a hard link to, among those made so far. */
   where: fc.nat(),
   of: fc.nat(),
   name,
@@ -35,7 +35,7 @@ const part = fc.record({
   time: fc.integer({ min: 1, max: 2_000_000_000 }),
 });
 
-/** Made by a shell, since only that can make them all; the modes come last, the innermost first. */
+/** A shell script that makes the tree. Modes are set last, the innermost first. */
 function script(parts: readonly (typeof part extends fc.Arbitrary<infer P> ? P : never)[]): string {
   const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
   const folders = ["."];
@@ -61,7 +61,7 @@ function script(parts: readonly (typeof part extends fc.Arbitrary<infer P> ? P :
     if (!isLink) finish.push(`chmod ${mode.toString(8)} ${word}`);
     finish.push(`touch ${isLink ? "-h " : ""}-d @${time} ${word}`);
   }
-  // A mode and a time are set before what holds them is closed.
+  // Set before the modes of the folders above, which may forbid it.
   return ["set -e", ...make, ...finish.reverse()].join("\n");
 }
 
@@ -70,17 +70,17 @@ afterAll(() => {
 });
 
 const tools: readonly [string, TreeTools | null, (path: string) => string[]][] = [
-  ["in walls", probe.works?.trees ?? null, describeTree],
-  ["without walls", plainTrees, describeTree],
+  ["with isolation", probe.works?.trees ?? null, describeTree],
+  ["without isolation", plainTrees, describeTree],
 ];
 
-/** Reading a tree that is closed to its own user takes a namespace, which not every machine gives. */
+/** Reading a tree whose modes exclude its own user needs a user namespace, which not every machine allows. */
 const canDescribe = asRoot(["true"]).status === 0;
 
 describe.skipIf(!canDescribe)(`copies of trees, as ${who}`, () => {
   for (const [how, trees, describeIt] of tools) {
-    test.skipIf(trees === null || (probe.works === null && how === "in walls"))(
-      `${how} are the same, or name what they lack, and can be measured and removed`,
+    test.skipIf(trees === null || (probe.works === null && how === "with isolation"))(
+      `${how} are identical or name what they lack, and can be measured and removed`,
       async () => {
         let complete = 0;
         await fc.assert(
@@ -95,7 +95,7 @@ describe.skipIf(!canDescribe)(`copies of trees, as ${who}`, () => {
             const before = describeIt(from);
             const result = await (trees as TreeTools).copy([{ from, to }]);
             expect(describeIt(from)).toEqual(before);
-            if (how === "in walls" || isRoot()) expect(result.leftOutCount).toBe(0);
+            if (how === "with isolation" || isRoot()) expect(result.leftOutCount).toBe(0);
             if (result.leftOutCount === 0) {
               complete += 1;
               expect(describeIt(to)).toEqual(before);

@@ -15,7 +15,7 @@ if (why !== null) {
     declares: { snapshots: true, ownPipes: true },
   });
 
-  describe("when its contract was run, the local provider", () => {
+  describe("after its contract has run, the local provider", () => {
     test("has left no process, directory or cgroup", async () => {
       expect(await leftOf(rootDir)).toEqual([]);
     });

@@ -12,7 +12,7 @@ describe("when a command meets a fault", () => {
     await modal().faults.add(...faults);
   };
 
-  modalTest("a start that stumbles goes on", async () => {
+  modalTest("a start that fails briefly is retried", async () => {
     await begin({ method: "TaskExecStart", code: UNAVAILABLE, times: 2 });
     expect(await sh(sandbox, "echo a; exit 3")).toEqual({ exit: exited(3), stdout: "a\n", stderr: "" });
   });
@@ -20,9 +20,9 @@ describe("when a command meets a fault", () => {
   for (const [title, fault] of [
     ["is never answered", { method: "TaskExecStart", hang: true, times: ALWAYS }],
     ["meets an outage", { method: "TaskExecStart", code: UNAVAILABLE, times: ALWAYS }],
-    ["whose output is never sent", { method: "TaskExecStdioRead", hang: true, times: ALWAYS }],
+    ["whose output never arrives", { method: "TaskExecStdioRead", hang: true, times: ALWAYS }],
   ] as const) {
-    modalTest(`a start that ${title} says that the sandbox is out of reach`, async () => {
+    modalTest(`a start that ${title} is reported as an unreachable sandbox`, async () => {
       await begin(fault);
       expect(await failsWith(sandbox.start({ argv: ["true"] }))).toMatchObject({
         code: "sandbox_lost",
@@ -31,14 +31,14 @@ describe("when a command meets a fault", () => {
     });
   }
 
-  modalTest("output that breaks off again and again arrives whole and in order", async () => {
+  modalTest("output whose stream breaks repeatedly arrives complete and in order", async () => {
     await begin({ method: "TaskExecStdioRead", code: UNAVAILABLE, afterItems: 1, times: 6 });
     const { stdout, exit } = await sh(sandbox, "for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 0.02; done; exit 2");
     expect(stdout).toBe([1, 2, 3, 4, 5, 6, 7, 8].map((at) => `line ${at}\n`).join(""));
     expect(exit).toEqual(exited(2));
   });
 
-  modalTest("an exit code that is never answered is known from the output", async () => {
+  modalTest("an exit code that the server never returns is read from the output", async () => {
     await begin(
       { method: "TaskExecWait", hang: true, times: ALWAYS },
       { method: "TaskExecPoll", hang: true, times: ALWAYS },
@@ -46,7 +46,7 @@ describe("when a command meets a fault", () => {
     expect((await sh(sandbox, "exit 5")).exit).toEqual(exited(5));
   });
 
-  modalTest("a sandbox that dies in mid-command makes its end unknown, not 0 and not 137", async () => {
+  modalTest("a sandbox that dies during a command makes the command's exit unknown, not 0 and not 137", async () => {
     await begin();
     const child = await sandbox.start({ argv: ["sh", "-c", "echo before; sleep 100"] });
     const reader = child.output[Symbol.asyncIterator]();
@@ -61,18 +61,21 @@ describe("when a command meets a fault", () => {
     });
   });
 
-  modalTest("a router that is gone in mid-command makes its end unknown, after the SDK's patience", async () => {
-    await begin();
-    const child = await sandbox.start({ argv: ["sh", "-c", "echo before; sleep 100"] });
-    await modal().stopRouter();
-    for await (const _ of child.output);
-    expect((await child.exit).kind).toBe("unknown");
-    await modal().startRouter();
-    // gRPC waits longer and longer between its attempts to connect.
-    await eventually(async () => (await sh(sandbox, "echo again")).stdout === "again\n");
-  });
+  modalTest(
+    "a router that disappears during a command makes the command's exit unknown, after the SDK's retries",
+    async () => {
+      await begin();
+      const child = await sandbox.start({ argv: ["sh", "-c", "echo before; sleep 100"] });
+      await modal().stopRouter();
+      for await (const _ of child.output);
+      expect((await child.exit).kind).toBe("unknown");
+      await modal().startRouter();
+      // gRPC increases the delay between its attempts to connect.
+      await eventually(async () => (await sh(sandbox, "echo again")).stdout === "again\n");
+    },
+  );
 
-  modalTest("a signal that cannot be delivered says so, and one to a dead sandbox does not", async () => {
+  modalTest("a signal that cannot be delivered rejects, and a signal to a dead sandbox does not", async () => {
     await begin();
     const child = await sandbox.start({ argv: ["sleep", "100"] });
     await modal().faults.add({ method: "TaskExecStart", hang: true, times: 1 });
@@ -82,7 +85,7 @@ describe("when a command meets a fault", () => {
     expect((await child.exit).kind).toBe("unknown");
   });
 
-  modalTest("SIGKILL ends the wait for a command nobody reads", async () => {
+  modalTest("SIGKILL settles the exit of a command that nobody reads", async () => {
     await begin();
     const child = await sandbox.start({ argv: ["sh", "-c", "yes | head -c 50000000; sleep 100"] });
     await new Promise((resolve) => setTimeout(resolve, 300));
@@ -90,26 +93,23 @@ describe("when a command meets a fault", () => {
     expect(await child.exit).toEqual({ kind: "signalled", signal: "SIGKILL" });
   });
 
-  modalTest(
-    "a token that is revoked long before its time is replaced: commands, files and snapshots go on",
-    async () => {
-      await begin();
-      await modal().revokeRouterTokens();
-      expect((await sh(sandbox, "echo a")).stdout).toBe("a\n");
-      await modal().revokeRouterTokens();
-      await sandbox.writeFile("b", Buffer.from("b"));
-      await modal().revokeRouterTokens();
-      expect(Buffer.from(await sandbox.readFile("b", { offset: 0, maxBytes: 9 })).toString()).toBe("b");
-      await modal().revokeRouterTokens();
-      expect((await open.at(-1)?.snapshots?.take(sandbox, null))?.id).toMatch(/^im-/);
-      // Of several at once each gets the new one.
-      await modal().revokeRouterTokens();
-      const all = await Promise.all(["1", "2", "3"].map((word) => sh(sandbox, `echo ${word}`)));
-      expect(all.map(({ stdout }) => stdout)).toEqual(["1\n", "2\n", "3\n"]);
-    },
-  );
+  modalTest("a token that is revoked early is replaced: commands, files and snapshots go on", async () => {
+    await begin();
+    await modal().revokeRouterTokens();
+    expect((await sh(sandbox, "echo a")).stdout).toBe("a\n");
+    await modal().revokeRouterTokens();
+    await sandbox.writeFile("b", Buffer.from("b"));
+    await modal().revokeRouterTokens();
+    expect(Buffer.from(await sandbox.readFile("b", { offset: 0, maxBytes: 9 })).toString()).toBe("b");
+    await modal().revokeRouterTokens();
+    expect((await open.at(-1)?.snapshots?.take(sandbox, null))?.id).toMatch(/^im-/);
+    // Every one of several concurrent calls gets the new token.
+    await modal().revokeRouterTokens();
+    const all = await Promise.all(["1", "2", "3"].map((word) => sh(sandbox, `echo ${word}`)));
+    expect(all.map(({ stdout }) => stdout)).toEqual(["1\n", "2\n", "3\n"]);
+  });
 
-  modalTest("a command too long for a command line travels as a file", async () => {
+  modalTest("a command that is too long for a command line is shipped as a file", async () => {
     await begin();
     for (const length of [50_000, 70_000, 110_000, 400_000]) {
       expect((await sh(sandbox, `: ${"x".repeat(length)}; printf "%s" "$0 $#"; exit 3`)).exit).toEqual(exited(3));

@@ -24,17 +24,17 @@ import {
 } from "./modal-faults-support.ts";
 import { sh } from "./sandbox-shell.ts";
 
-describe("when creation meets a fault, it goes on", () => {
+describe("creation survives a passing fault:", () => {
   const table: [string, Fault][] = [
-    ["the token service is away twice", { method: "AuthTokenGet", code: UNAVAILABLE, times: 2 }],
-    ["the app is not found at once", { method: "AppGetOrCreate", code: UNAVAILABLE, times: 2 }],
-    ["the image server stumbles", { method: "ImageGetOrCreate", code: INTERNAL, times: 2 }],
-    ["the creation is refused twice in passing", { method: "SandboxCreateV2", code: UNAVAILABLE, times: 2 }],
+    ["the token service is unavailable twice", { method: "AuthTokenGet", code: UNAVAILABLE, times: 2 }],
+    ["the app service is unavailable twice", { method: "AppGetOrCreate", code: UNAVAILABLE, times: 2 }],
+    ["the image service fails twice", { method: "ImageGetOrCreate", code: INTERNAL, times: 2 }],
+    ["the creation is unavailable twice", { method: "SandboxCreateV2", code: UNAVAILABLE, times: 2 }],
     ["the reply to the creation is lost", { method: "SandboxCreateV2", code: UNAVAILABLE, when: "after", times: 1 }],
-    ["the server asks to come back in a moment", { method: "SandboxCreateV2", retryAfterSecs: 0.2, times: 3 }],
-    ["the router is away for a moment", { method: "TaskExecStart", code: UNAVAILABLE, times: 3 }],
-    ["the first command's output is cut", { method: "TaskExecStdioRead", code: UNAVAILABLE, times: 2 }],
-    ["the first command's end is not told at once", { method: "TaskExecWait", delayMs: 300, times: 1 }],
+    ["the server asks to retry a little later", { method: "SandboxCreateV2", retryAfterSecs: 0.2, times: 3 }],
+    ["the router is unavailable for a moment", { method: "TaskExecStart", code: UNAVAILABLE, times: 3 }],
+    ["the first command's output stream breaks", { method: "TaskExecStdioRead", code: UNAVAILABLE, times: 2 }],
+    ["the first command's exit arrives late", { method: "TaskExecWait", delayMs: 300, times: 1 }],
   ];
   for (const [title, fault] of table) {
     modalTest(title, async () => {
@@ -48,33 +48,33 @@ describe("when creation meets a fault, it goes on", () => {
   }
 });
 
-describe("when creation fails, it says so in its code and leaves nothing", () => {
+describe("a failed creation has the right code and leaves nothing:", () => {
   const table: [string, Fault, string, boolean | null, Partial<SandboxSpec>?][] = [
     ["wrong credentials", { method: "AuthTokenGet", code: UNAUTHENTICATED, times: ALWAYS }, "sandbox_create_failed", false],
     ["no network", { method: "AuthTokenGet", code: UNAVAILABLE, times: ALWAYS }, "sandbox_create_failed", true],
     ["a silent token service", { method: "AuthTokenGet", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
     ["no such environment", { method: "AppGetOrCreate", code: NOT_FOUND, times: ALWAYS }, "sandbox_create_failed", false],
     ["a silent app service", { method: "AppGetOrCreate", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
-    ["an image that cannot be had", { method: "ImageGetOrCreate", code: UNAVAILABLE, times: ALWAYS }, "sandbox_create_failed", true],
+    ["an image service that is down", { method: "ImageGetOrCreate", code: UNAVAILABLE, times: ALWAYS }, "sandbox_create_failed", true],
     ["a creation that is refused", { method: "SandboxCreateV2", code: INVALID, times: ALWAYS }, "sandbox_create_failed", false],
     ["a workspace limit", { method: "SandboxCreateV2", code: EXHAUSTED, times: ALWAYS }, "no_capacity", true],
     ["an outage", { method: "SandboxCreateV2", code: UNAVAILABLE, times: ALWAYS }, "sandbox_create_failed", true],
-    ["an unheard-of failure", { method: "SandboxCreateV2", code: 15, times: ALWAYS }, "sandbox_create_failed", null],
+    ["an unknown failure", { method: "SandboxCreateV2", code: 15, times: ALWAYS }, "sandbox_create_failed", null],
     ["a creation that never answers", { method: "SandboxCreateV2", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
     ["a creation that answers too late", { method: "SandboxCreateV2", delayMs: 2600, when: "after", times: 1 }, "sandbox_create_timeout", true],
     ["a creation that begins too late", { method: "SandboxCreateV2", delayMs: 2600, times: 1 }, "sandbox_create_timeout", true],
     ["a creation whose replies are all lost", { method: "SandboxCreateV2", code: UNAVAILABLE, when: "after", times: ALWAYS }, "sandbox_create_failed", true],
-    ["a throttle without end", { method: "SandboxCreateV2", retryAfterSecs: 0.5, times: ALWAYS }, "sandbox_create_timeout", true],
-    ["a first command that is not started", { method: "TaskExecStart", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
+    ["throttling without end", { method: "SandboxCreateV2", retryAfterSecs: 0.5, times: ALWAYS }, "sandbox_create_timeout", true],
+    ["a first command that never starts", { method: "TaskExecStart", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
     ["a first command that never ends", { method: "TaskExecWait", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
-    ["a router that refuses", { method: "TaskExecStart", code: PRECONDITION, times: ALWAYS }, "sandbox_create_failed", false],
+    ["a router that refuses commands", { method: "TaskExecStart", code: PRECONDITION, times: ALWAYS }, "sandbox_create_failed", false],
     ["a GPU creation that never answers", { method: "SandboxCreate", hang: true, times: ALWAYS }, "no_capacity", true, withGpu(gpu("T4"))],
     ["a type of GPU Modal does not know", { method: "SandboxCreate", code: INVALID, times: ALWAYS }, "sandbox_create_failed", false, withGpu(gpu("B300"))],
   ]; // biome-ignore format: a table
   for (const [title, fault, code, retryable, spec] of table) {
     modalTest(title, async () => {
       await modal().faults.add(fault);
-      // Its attempts at a token nest: an outage takes the SDK some seconds to admit.
+      // The SDK nests its attempts to get a token, so it needs some seconds to report an outage.
       const made = provider(title === "no network" ? { limits: { ...LIMITS, callMs: 15_000 } } : {});
       expect(await failsWith(made.create(specOf(spec)))).toMatchObject({ name: "PluginError", code, retryable });
       await made.close();
@@ -83,7 +83,7 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
     });
   }
 
-  modalTest("real wrong credentials name where they came from", async () => {
+  modalTest("an error about wrong credentials names their source", async () => {
     const failure = await failsWith(
       provider({
         credentials: { kind: "token", tokenId: "ak-x", tokenSecret: "as-x", source: "~/.modal.toml" },
@@ -93,7 +93,7 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
     expect(failure.message).toContain("~/.modal.toml");
   });
 
-  modalTest("a secret that does not exist is named, before anything is paid for", async () => {
+  modalTest("a missing secret is named, before anything is paid for", async () => {
     const failure = await failsWith(
       provider().create(specOf({ machine: { ...DEFAULT_MACHINE, secrets: ["no-such-secret"] } })),
     );
@@ -102,7 +102,7 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
     await untilNoneLeft();
   });
 
-  modalTest("a creation given up on while the server thinks leaves nothing", async () => {
+  modalTest("a creation that is cancelled while the server is working leaves nothing", async () => {
     await modal().faults.add({ method: "SandboxCreateV2", delayMs: 500, times: 1 });
     const stop = new AbortController();
     const made = provider();
@@ -113,16 +113,19 @@ describe("when creation fails, it says so in its code and leaves nothing", () =>
     await untilNoneLeft();
   });
 
-  modalTest("a stray of the same name and tags, left by a crash, makes way; another's does not", async () => {
-    const spec = specOf();
-    await provider().create(spec);
-    const made = await provider().create(spec);
-    expect((await live()).map(({ id }) => id)).toEqual([made.id]);
-    expect(await failsWith(provider().create({ ...spec, tags: { suite: "faults", job: "another" } }))).toMatchObject({
-      code: "sandbox_create_failed",
-    });
-    expect((await live()).map(({ id }) => id)).toEqual([made.id]);
-  });
+  modalTest(
+    "an orphan with the same name and tags is ended to make way; a sandbox with other tags is not",
+    async () => {
+      const spec = specOf();
+      await provider().create(spec);
+      const made = await provider().create(spec);
+      expect((await live()).map(({ id }) => id)).toEqual([made.id]);
+      expect(await failsWith(provider().create({ ...spec, tags: { suite: "faults", job: "another" } }))).toMatchObject({
+        code: "sandbox_create_failed",
+      });
+      expect((await live()).map(({ id }) => id)).toEqual([made.id]);
+    },
+  );
 });
 
 describe("GPUs", () => {

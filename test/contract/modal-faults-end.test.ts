@@ -13,8 +13,8 @@ import {
   withGpu,
 } from "./modal-faults-support.ts";
 
-describe("when ending or finding a sandbox meets a fault", () => {
-  modalTest("an end that stumbles is had all the same", async () => {
+describe("faults while ending or finding a sandbox:", () => {
+  modalTest("ending a sandbox is retried after a passing fault", async () => {
     const sandbox = await provider().create(specOf());
     await modal().faults.add({ method: "SandboxTerminateV2", code: UNAVAILABLE, times: 6 });
     await sandbox.terminate();
@@ -22,7 +22,7 @@ describe("when ending or finding a sandbox meets a fault", () => {
     await untilNoneLeft();
   });
 
-  modalTest("an end that cannot be had is an error, not a silence", async () => {
+  modalTest("a sandbox that cannot be ended is an error, not silence", async () => {
     const sandbox = await provider().create(specOf());
     await modal().faults.add({ method: "SandboxTerminateV2", code: UNAUTHENTICATED, times: ALWAYS });
     expect(await failsWith(sandbox.terminate())).toMatchObject({ code: "sandbox_lost" });
@@ -31,7 +31,7 @@ describe("when ending or finding a sandbox meets a fault", () => {
     await untilNoneLeft();
   });
 
-  modalTest("gone is told from out of reach", async () => {
+  modalTest("a sandbox that has ended is distinguished from one that is unreachable", async () => {
     const first = provider();
     const sandbox = await first.create(specOf());
     await first.close();
@@ -48,7 +48,7 @@ describe("when ending or finding a sandbox meets a fault", () => {
     expect(await failsWith(third.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: false });
   });
 
-  modalTest("a listing holds both kinds with tags and times, or fails", async () => {
+  modalTest("a listing contains the sandboxes of both backends with tags and times, or fails", async () => {
     const made = provider();
     await made.create(specOf({ tags: { job: "a" } }));
     await made.create(specOf({ tags: { job: "b" }, ...withGpu(gpu("T4")) }));
@@ -59,27 +59,24 @@ describe("when ending or finding a sandbox meets a fault", () => {
     expect(await failsWith(made.list())).toMatchObject({ retryable: true });
   });
 
-  modalTest(
-    "a job that stops everything in its sandbox holds up no start, no reading, no snapshot and no end",
-    async () => {
-      const made = provider();
-      const sandbox = await made.create(specOf());
-      await sandbox.writeFile("work", Buffer.from("so far"));
-      const command = await sandbox.start({ argv: ["sh", "-c", "echo begun; exec sleep 1009"] });
-      const stop =
-        "for p in /proc/[0-9]*; do case ${p#/proc/} in 1|$$) ;; *) kill -STOP ${p#/proc/} 2>/dev/null ;; esac; done";
-      const hostile = await sandbox.start({ argv: ["sh", "-c", `echo begun; while :; do ${stop}; done`] });
-      for (const each of [command, hostile]) for await (const _ of each.output) break;
-      const range = { offset: 0, maxBytes: 9 };
-      for (const asked of [sandbox.start({ argv: ["true"] }), sandbox.readFile("work", range)])
-        expect(await failsWith(asked)).toMatchObject({ code: "sandbox_lost", retryable: true });
-      const { id: snapshotID } = (await made.snapshots?.take(sandbox, null)) ?? { id: "" };
-      await sandbox.terminate();
-      expect((await command.exit).kind).toBe("unknown");
-      const reader = await made.create(specOf({ snapshotID }));
-      expect(Buffer.from(await reader.readFile("work", range)).toString()).toBe("so far");
-      await reader.terminate();
-      await untilNoneLeft();
-    },
-  );
+  modalTest("a job that stops every process in its sandbox blocks no start, read, snapshot or end", async () => {
+    const made = provider();
+    const sandbox = await made.create(specOf());
+    await sandbox.writeFile("work", Buffer.from("so far"));
+    const command = await sandbox.start({ argv: ["sh", "-c", "echo begun; exec sleep 1009"] });
+    const stop =
+      "for p in /proc/[0-9]*; do case ${p#/proc/} in 1|$$) ;; *) kill -STOP ${p#/proc/} 2>/dev/null ;; esac; done";
+    const hostile = await sandbox.start({ argv: ["sh", "-c", `echo begun; while :; do ${stop}; done`] });
+    for (const each of [command, hostile]) for await (const _ of each.output) break;
+    const range = { offset: 0, maxBytes: 9 };
+    for (const asked of [sandbox.start({ argv: ["true"] }), sandbox.readFile("work", range)])
+      expect(await failsWith(asked)).toMatchObject({ code: "sandbox_lost", retryable: true });
+    const { id: snapshotID } = (await made.snapshots?.take(sandbox, null)) ?? { id: "" };
+    await sandbox.terminate();
+    expect((await command.exit).kind).toBe("unknown");
+    const reader = await made.create(specOf({ snapshotID }));
+    expect(Buffer.from(await reader.readFile("work", range)).toString()).toBe("so far");
+    await reader.terminate();
+    await untilNoneLeft();
+  });
 });

@@ -15,7 +15,7 @@ import {
 } from "./modal-faults-support.ts";
 import { sh } from "./sandbox-shell.ts";
 
-describe("when a file meets a fault", () => {
+describe("faults while reading or writing a file:", () => {
   let sandbox: Sandbox;
   const range = { offset: 0, maxBytes: 100 };
   const begin = async (...faults: Fault[]) => {
@@ -24,7 +24,7 @@ describe("when a file meets a fault", () => {
     await modal().faults.add(...faults);
   };
 
-  modalTest("an upload that breaks off goes on where it was", async () => {
+  modalTest("an interrupted upload is resumed", async () => {
     await begin({ method: "TaskExecStdinWriteStream", code: UNAVAILABLE, times: 2 });
     const bytes = new Uint8Array(3_000_000).map((_, at) => (at * 7) % 256);
     await sandbox.writeFile("big", bytes);
@@ -36,7 +36,7 @@ describe("when a file meets a fault", () => {
     ["end", { method: "TaskExecWait", hang: true, times: ALWAYS }],
     ["upload", { method: "TaskExecStdinWriteStream", hang: true, times: ALWAYS }],
   ] as const) {
-    modalTest(`a ${title} that is never answered says that the sandbox is out of reach`, async () => {
+    modalTest(`a ${title} that is never answered is reported as an unreachable sandbox`, async () => {
       await begin(fault);
       expect(await failsWith(sandbox.writeFile("x", Buffer.from("x")))).toMatchObject({
         code: "sandbox_lost",
@@ -50,7 +50,7 @@ describe("when a file meets a fault", () => {
     });
   }
 
-  modalTest("an outage is no missing file", async () => {
+  modalTest("an outage is not reported as a missing file", async () => {
     await begin({ method: "TaskExecStart", code: CANCELLED, times: ALWAYS });
     expect(await failsWith(sandbox.readFile("there", range))).toMatchObject({ code: "sandbox_lost", retryable: true });
     expect(await failsWith(sandbox.writeFile("there", Buffer.from("x")))).toMatchObject({
@@ -59,7 +59,7 @@ describe("when a file meets a fault", () => {
     });
   });
 
-  modalTest("a dead sandbox is told from both", async () => {
+  modalTest("a dead sandbox is distinguished from both", async () => {
     await begin();
     await modal().kill(sandbox.id);
     expect(await failsWith(sandbox.readFile("there", range))).toMatchObject({ code: "sandbox_lost", retryable: false });
@@ -70,7 +70,7 @@ describe("when a file meets a fault", () => {
   });
 });
 
-describe("when a snapshot meets a fault", () => {
+describe("faults while taking or removing a snapshot:", () => {
   let made: SandboxProvider;
   let sandbox: Sandbox;
   const begin = async (...faults: Fault[]) => {
@@ -81,17 +81,17 @@ describe("when a snapshot meets a fault", () => {
   const take = async (path: string | null = null) =>
     made.snapshots?.take(sandbox, path) ?? Promise.reject(new Error("no snapshots"));
 
-  modalTest("a stumble is retried", async () => {
+  modalTest("a passing fault is retried", async () => {
     await begin({ method: "TaskSnapshotFilesystem", code: UNAVAILABLE, times: 2 });
     expect((await take()).id).toMatch(/^im-/);
   });
 
   for (const [title, fault, retryable] of [
-    ["one that fails", { method: "TaskSnapshotFilesystem", code: INVALID, times: ALWAYS }, false],
-    ["one that takes too long", { method: "TaskSnapshotFilesystem", delayMs: 3000, times: 1 }, true],
-    ["one that is never answered", { method: "TaskSnapshotFilesystem", hang: true, times: ALWAYS }, true],
+    ["a snapshot that fails", { method: "TaskSnapshotFilesystem", code: INVALID, times: ALWAYS }, false],
+    ["a snapshot that takes too long", { method: "TaskSnapshotFilesystem", delayMs: 3000, times: 1 }, true],
+    ["a snapshot that is never answered", { method: "TaskSnapshotFilesystem", hang: true, times: ALWAYS }, true],
   ] as const) {
-    modalTest(`${title} is snapshot_failed, and the sandbox goes on`, async () => {
+    modalTest(`${title} is snapshot_failed, and the sandbox stays usable`, async () => {
       await begin(fault);
       expect(await failsWith(take())).toMatchObject({ code: "snapshot_failed", retryable });
       await modal().faults.clear();
@@ -99,13 +99,13 @@ describe("when a snapshot meets a fault", () => {
     });
   }
 
-  modalTest("a dead sandbox has none", async () => {
+  modalTest("a dead sandbox cannot be snapshotted", async () => {
     await begin();
     await modal().kill(sandbox.id);
     expect(await failsWith(take())).toMatchObject({ code: "sandbox_lost" });
   });
 
-  modalTest("one that has expired, or was never Modal's, is told so before anything is paid for", async () => {
+  modalTest("an expired snapshot and an invalid id are refused before anything is paid for", async () => {
     await begin();
     const { id } = await take();
     await modal().expireImage(id);
@@ -118,7 +118,7 @@ describe("when a snapshot meets a fault", () => {
     expect((await modal().sandboxes()).length).toBe(before);
   });
 
-  modalTest("a directory that cannot be put back leaves no sandbox", async () => {
+  modalTest("a directory snapshot that cannot be restored leaves no sandbox", async () => {
     await begin();
     await sh(sandbox, "mkdir data; echo 1 > data/a");
     const { id } = await take("data");
@@ -129,7 +129,7 @@ describe("when a snapshot meets a fault", () => {
     await untilNoneLeft();
   });
 
-  modalTest("removing goes on, or says so; what is gone is gone", async () => {
+  modalTest("removing is retried or fails with an error, and is a no-op for a removed snapshot", async () => {
     await begin({ method: "ImageDelete", code: UNAVAILABLE, times: 2 });
     const { id } = await take();
     await made.snapshots?.remove(id);

@@ -7,7 +7,8 @@ import type { SandboxProvider, SandboxSpec } from "../../src/sandboxes/port.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
 
 /*
- * Everything that can go wrong with a call, at every step: the right code or it goes on, nothing hangs, no sandbox left.
+ * Faults in every call at every step. Each call must recover or fail with the right code, none may hang, and no sandbox may
+ * be left.
  */
 
 export const modal = useModalServer();
@@ -58,7 +59,7 @@ export async function eventually(holds: () => Promise<boolean>): Promise<void> {
     if (await holds().catch(() => false)) return;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
-  throw new Error("it never held");
+  throw new Error("the condition never became true");
 }
 
 afterEach(async () => {

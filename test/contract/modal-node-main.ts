@@ -1,7 +1,7 @@
 import { modalProvider } from "./modal-support.ts";
 import { sandboxProviderContract } from "./sandbox-provider.contract.ts";
 
-// The provider contract in a Node process, against the server that its environment names.
+// Runs the provider contract in a Node process, against the server that its environment names.
 sandboxProviderContract({
   name: "modal under Node",
   open: async () => modalProvider(),

@@ -6,7 +6,7 @@ import { systemClock } from "../../src/shared/clock.ts";
 import type { ModalServerOptions } from "../support/modal-server/options.ts";
 import { type ModalServerProcess, startModalServerProcess } from "../support/modal-server/own-process.ts";
 
-/** One server for the tests of a file, and the environment the SDK reads. */
+/** Starts one server for all tests of a file, and sets the environment variables that the SDK reads. */
 export function useModalServer(options: ModalServerOptions = {}): () => ModalServerProcess {
   let server: ModalServerProcess | null = null;
   const before: Record<string, string | undefined> = {};
@@ -39,7 +39,7 @@ export const MODAL_OPTIONS: Options["modal"] = {
   persistence: "snapshot_filesystem",
 };
 
-/** A provider with the credentials of the environment. */
+/** A provider with the credentials in the environment variables. */
 export function modalProvider(more: Partial<ModalProviderDeps> = {}): SandboxProvider {
   const { MODAL_TOKEN_ID: tokenId = "", MODAL_TOKEN_SECRET: tokenSecret = "" } = process.env;
   return createModalProvider({

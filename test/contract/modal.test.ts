@@ -15,7 +15,7 @@ if (canIsolate())
     declares: { snapshots: true, ownPipes: false },
   });
 
-describe("when its contract was run, the Modal provider", () => {
+describe("after its contract has run, the Modal provider", () => {
   modalTest("has left no sandbox", async () => {
     expect(await modal().sandboxes({ live: true })).toEqual([]);
   });
@@ -23,7 +23,7 @@ describe("when its contract was run, the Modal provider", () => {
 
 const inNode = (path: string) => join(import.meta.dir, "../..", path);
 
-modalTest("the Modal provider keeps the same contract under Node, and lets its process go", async () => {
+modalTest("the Modal provider keeps the contract under Node too, and lets the process end", async () => {
   const child = spawn(
     inNode("node_modules/node/bin/node"),
     [

@@ -2,14 +2,14 @@ import { beforeAll, expect, test } from "bun:test";
 import type { Sandbox } from "../../src/sandboxes/port.ts";
 import { exited, sh } from "./sandbox-shell.ts";
 
-/** What every provider promises of commands; part of the provider contract. */
+/** What every provider guarantees about commands; part of the provider contract. */
 export function sandboxCommandsContract(subject: () => Sandbox): void {
   let sandbox: Sandbox;
   beforeAll(() => {
     sandbox = subject();
   });
 
-  test("a command's output arrives by stream, and its exit code is a value", async () => {
+  test("stdout and stderr arrive separately, and a non-zero exit code is a value", async () => {
     expect(await sh(sandbox, "echo out; echo err >&2; exit 7")).toEqual({
       exit: exited(7),
       stdout: "out\n",
@@ -17,7 +17,7 @@ export function sandboxCommandsContract(subject: () => Sandbox): void {
     });
   });
 
-  test("arguments reach the program as they are, without a shell in between", async () => {
+  test("arguments reach the program unchanged, without a shell in between", async () => {
     const odd = ["a b", "$HOME", "'\"", "", "*", "new\nline", "ünï", "-n"];
     const child = await sandbox.start({ argv: ["printf", "[%s]", ...odd] });
     let text = "";
@@ -38,13 +38,13 @@ export function sandboxCommandsContract(subject: () => Sandbox): void {
     expect((await sh(sandbox, "pwd", { workdir: "/usr" })).stdout).toBe("/usr\n");
   });
 
-  test("a missing working directory is refused, not an exit code", async () => {
+  test("a missing working directory is an error, not an exit code", async () => {
     await expect(sandbox.start({ argv: ["true"], workdir: "no/such" })).rejects.toMatchObject({
       code: "file_not_found",
     });
   });
 
-  test("environment comes from the spec and the request, and nothing of the host's", async () => {
+  test("variables come from the spec and the request, and none from the host", async () => {
     process.env.CONTRACT_CANARY = "of the host";
     const { stdout } = await sh(sandbox, 'printf "%s|%s|%s|%s" "$FROM_SPEC" "$MORE" "$CONTRACT_CANARY" "$HOME"', {
       env: { MORE: "more" },
@@ -70,10 +70,10 @@ export function sandboxCommandsContract(subject: () => Sandbox): void {
       (await sh(sandbox, `for i in $(seq 50); do kill -0 ${below} 2>/dev/null || exit 0; sleep 0.1; done; exit 1`))
         .exit,
     ).toEqual(exited(0));
-    await child.signal("SIGTERM"); // A process that has ended is no error.
+    await child.signal("SIGTERM"); // no-op: the process has ended
   });
 
-  test("a command may handle a signal, and its own exit code counts", async () => {
+  test("a command may handle a signal, and then its own exit code is reported", async () => {
     for (const tty of [false, true]) {
       const child = await sandbox.start({
         argv: ["sh", "-c", "trap 'echo cleaning; exit 9' TERM; echo ready; while :; do sleep 0.05; done"],
@@ -85,12 +85,12 @@ export function sandboxCommandsContract(subject: () => Sandbox): void {
       let text = "";
       for (let next = await reader.next(); !next.done; next = await reader.next())
         text += Buffer.from(next.value.bytes).toString();
-      expect(text).toContain("cleaning"); // Some shells also remark on their `sleep`.
+      expect(text).toContain("cleaning"); // some shells also print a message about their `sleep`
       expect(await child.exit).toEqual(exited(9));
     }
   });
 
-  test("a stopped command goes on when continued, and can be killed", async () => {
+  test("a stopped command can be continued, and killed", async () => {
     const child = await sandbox.start({ argv: ["sh", "-c", "echo ready; sleep 0.2; exit 4"] });
     await child.signal("SIGSTOP");
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -102,7 +102,7 @@ export function sandboxCommandsContract(subject: () => Sandbox): void {
     expect(await other.exit).toEqual({ kind: "signalled", signal: "SIGKILL" });
   });
 
-  test("SIGKILL ends what ignores everything else", async () => {
+  test("SIGKILL ends a command that ignores all other signals", async () => {
     const child = await sandbox.start({
       argv: ["sh", "-c", "trap '' TERM INT HUP; echo ready; while :; do sleep 1; done"],
     });
@@ -116,7 +116,7 @@ export function sandboxCommandsContract(subject: () => Sandbox): void {
     expect(await child.exit).toEqual({ kind: "signalled", signal: "SIGKILL" });
   });
 
-  test("a terminal is one when asked for", async () => {
+  test("a command gets a terminal when asked for", async () => {
     const { stdout, exit } = await sh(sandbox, "test -t 0 && test -t 1 && echo terminal; exit 5", { tty: true });
     expect(stdout.trim()).toBe("terminal");
     expect(exit).toEqual(exited(5));

@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from "bun:test";
 import type { Sandbox } from "../../src/sandboxes/port.ts";
 import { exited, sh } from "./sandbox-shell.ts";
 
-/** What every provider promises of a command's output; part of the provider contract. */
+/** What every provider guarantees about a command's output; part of the provider contract. */
 export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean): void {
   let sandbox: Sandbox;
   beforeAll(() => {
@@ -10,15 +10,15 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean)
   });
   const testByName = test.skipIf(!ownPipes);
 
-  test("output ends with the command, not with a child it leaves behind", async () => {
+  test("output ends with the command, not with a child that outlives it", async () => {
     expect((await sh(sandbox, "sleep 1000 & echo done")).stdout).toBe("done\n");
-    // Even when that child goes on writing.
+    // Even if that child keeps writing.
     expect((await sh(sandbox, "yes & echo done; sleep 0.1; exit 3")).exit).toEqual(exited(3));
     const { stdout: left } = await sh(sandbox, "pgrep -c yes; pkill yes; pkill sleep; true");
-    if (ownPipes) expect(left).toBe("1\n"); // It is let be.
+    if (ownPipes) expect(left).toBe("1\n"); // the child is not killed
   });
 
-  test("all output arrives, also much of it, also to a slow reader", async () => {
+  test("all output arrives, even a large amount at a slow reader", async () => {
     const child = await sandbox.start({ argv: ["sh", "-c", "head -c 20000000 /dev/zero; echo >&2 end"] });
     let length = 0;
     let chunks = 0;
@@ -41,7 +41,7 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean)
     ).toEqual(["", "one", "two"]);
   });
 
-  test("a reader that comes late, long after the command has ended, finds all of it", async () => {
+  test("a reader that starts long after the command has ended gets all output", async () => {
     const child = await sandbox.start({ argv: ["sh", "-c", "head -c 5000000 /dev/zero; echo >&2 end; exit 4"] });
     await new Promise((resolve) => setTimeout(resolve, 500));
     let length = 0;
@@ -50,17 +50,17 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean)
     expect(await child.exit).toEqual(exited(4));
   });
 
-  test("a reader that stands still does not fill the heap", async () => {
+  test("output does not fill the heap while the reader pauses", async () => {
     const before = process.memoryUsage.rss();
     const child = await sandbox.start({ argv: ["sh", "-c", "head -c 300000000 /dev/zero; echo finished > finished"] });
     await new Promise((resolve) => setTimeout(resolve, 1_000));
-    // Where output is not kept on the other side, the command waits for its reader.
+    // Where the other side does not buffer output, the command waits for its reader.
     if (ownPipes)
       await expect(sandbox.readFile("finished", { offset: 0, maxBytes: 1 })).rejects.toMatchObject({
         code: "file_not_found",
       });
     expect(process.memoryUsage.rss() - before).toBeLessThan(100_000_000);
-    // Once it reads, all of it arrives, and is not held either.
+    // Once the reader continues, all output arrives, and still does not fill the heap.
     let length = 0;
     for await (const chunk of child.output) length += chunk.bytes.length;
     expect(length).toBe(300_000_000);
@@ -73,7 +73,7 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean)
     expect(await child.exit).toEqual(exited(6));
   });
 
-  testByName("standard output and error can be opened by name, and nothing written before is lost", async () => {
+  testByName("standard output and error can be opened by path, and nothing written before is lost", async () => {
     const { stdout, stderr } = await sh(
       sandbox,
       "echo a; echo b > /dev/stdout; echo c | tee /dev/stdout; echo d > /dev/stderr; echo e >&2; echo f | tee /dev/stderr",
@@ -90,7 +90,7 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean)
     );
   });
 
-  testByName("a command that truncates, reads, resizes or closes its own output harms nobody", async () => {
+  testByName("a command that truncates, reads, changes or closes its own output does no harm", async () => {
     const meddle =
       "truncate -s 0 /proc/self/fd/1 2>/dev/null; : > /proc/self/fd/1; exec 4<>/proc/self/fd/1; chmod 000 /proc/self/fd/1 2>/dev/null; (timeout 0.1 cat <&4 >/dev/null); echo said; exec >&- 2>&-; sleep 0.1; exit 3";
     const { exit, stdout } = await sh(sandbox, meddle);
@@ -99,7 +99,7 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean)
     expect((await sh(sandbox, "echo alive")).stdout).toBe("alive\n");
   });
 
-  test("what a child left behind writes is kept in the log", async () => {
+  test("output of a child that outlives its command is kept in the log", async () => {
     const child = await sandbox.start({
       argv: ["sh", "-c", "(while [ ! -e go ]; do sleep 0.01; done; echo later; touch gone) & echo now"],
       keepLog: true,
@@ -110,7 +110,7 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean)
     await sh(sandbox, "touch go; while [ ! -e gone ]; do sleep 0.01; done");
     const log = async () =>
       Buffer.from(await sandbox.readFile(child.logPath ?? "", { offset: 0, maxBytes: 1_000 })).toString();
-    // A provider may say in between that the command has ended.
+    // A provider may add a line that the command has ended.
     const complete = /^now\n(.*ended with code 0.*\n)*later\n/;
     for (let attempt = 0; attempt < 100 && !complete.test(await log()); attempt += 1)
       await new Promise((resolve) => setTimeout(resolve, 10));

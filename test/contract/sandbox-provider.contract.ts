@@ -6,18 +6,18 @@ import { sh } from "./sandbox-shell.ts";
 
 export interface ContractSubject {
   readonly name: string;
-  /** A provider ready for use. Those opened from the same subject see the same sandboxes. */
+  /** Opens a provider. All providers of a subject see the same sandboxes. */
   open(): Promise<SandboxProvider>;
   readonly declares: {
     readonly snapshots: boolean;
-    /** Commands write into pipes of ours: they can be opened by name, and a child left behind keeps its own. */
+    /** Commands write into real pipes, which can be opened by path, and which a child that outlives its command keeps. */
     readonly ownPipes: boolean;
   };
-  /** For environments a subject needs; the rest of the spec is the suite's. */
+  /** Parts of every spec that this provider needs. */
   readonly spec?: Partial<SandboxSpec>;
 }
 
-/** What every provider promises. A provider's own test file calls this and adds what is special to it. */
+/** What every provider guarantees. Each provider's own test file runs this suite and adds tests of its own. */
 export function sandboxProviderContract({ name, open, declares, spec: own = {} }: ContractSubject): void {
   const specOf = (more: Partial<SandboxSpec> = {}): SandboxSpec => ({
     name: `contract-${crypto.randomUUID().slice(0, 8)}`, tags: { suite: "contract" }, snapshotID: null, workdir: "/workspace",
@@ -48,9 +48,9 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {} }
     });
 
     describe("in its commands", () => sandboxCommandsContract(() => sandbox));
-    describe("in their output", () => sandboxOutputContract(() => sandbox, declares.ownPipes));
+    describe("in the output of commands", () => sandboxOutputContract(() => sandbox, declares.ownPipes));
 
-    test("files are written with their folders and read back in ranges, bytes as they are", async () => {
+    test("files are written with the folders above them, and read back in ranges, byte for byte", async () => {
       const bytes = new Uint8Array(100_000).map((_, at) => at % 256);
       await sandbox.writeFile("deep/er/file.bin", bytes);
       expect(await sandbox.readFile("deep/er/file.bin", { offset: 0, maxBytes: 200_000 })).toEqual(Buffer.from(bytes));
@@ -86,14 +86,14 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {} }
       await expect(sandbox.writeFile("/usr/x", Buffer.from("x"))).rejects.toMatchObject({ name: "FileError" });
     });
 
-    test("many commands run side by side", async () => {
+    test("many commands run in parallel", async () => {
       const all = await Promise.all(
         Array.from({ length: 20 }, (_, at) => sh(sandbox, `cat; echo ${at}`, { input: "in " })),
       );
       expect(all.map((each) => each.stdout)).toEqual(all.map((_, at) => `in ${at}\n`));
     });
 
-    test("sandboxes are listed with their tags, found by id, and end without a trace", async () => {
+    test("sandboxes are listed with their tags, found by id, and leave nothing when ended", async () => {
       const other = await make({ tags: { mine: "yes" } });
       expect((await provider.list()).find(({ id }) => id === other.id)?.tags).toEqual({ mine: "yes" });
       await other.writeFile("kept", Buffer.from("kept"));
@@ -113,7 +113,7 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {} }
       await expect(provider.attach("../../etc", {})).rejects.toMatchObject({ code: "sandbox_lost" });
     });
 
-    test("a sandbox's files are there for the next process", async () => {
+    test("a sandbox's files are available to the next process", async () => {
       const first = await open();
       const made = await first.create(specOf());
       await made.writeFile("note", Buffer.from("still here"));
@@ -138,7 +138,7 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {} }
       expect((await provider.list()).length).toBe(before);
     });
 
-    testSnapshots("a snapshot restores the files it was taken with, and later changes stay apart", async () => {
+    testSnapshots("a snapshot restores the files as they were, without later changes", async () => {
       await sh(
         sandbox,
         "mkdir -p snap/in; echo v1 > snap/in/file; ln -s in/file snap/link; echo home > ~/of-home; chmod 700 snap/in; echo secret > snap/shut; chmod 000 snap/shut",
@@ -158,7 +158,7 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {} }
       });
     });
 
-    testSnapshots("a snapshot of a directory holds that directory only, and is put back in its place", async () => {
+    testSnapshots("a snapshot of a directory contains only that directory, and is restored to its path", async () => {
       await sh(sandbox, "mkdir -p part/of; echo yes > part/of/it; echo no > part/other");
       const snapshot = await provider.snapshots?.take(sandbox, "part/of");
       const fork = await make({ snapshotID: snapshot?.id ?? "" });

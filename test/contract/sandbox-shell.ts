@@ -6,7 +6,7 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs a shell command to its end, its input closed unless given. */
+/** Runs a shell command to its end, with empty input unless some is given. */
 export async function sh(
   sandbox: Sandbox,
   command: string,

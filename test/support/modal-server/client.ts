@@ -10,7 +10,7 @@ export interface ModalTestClient {
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** The real SDK, connected to a server of ours from this process; `env` overrides what the server says. */
+/** The real SDK, connected to the test server. @param env variables that override the server's */
 export async function modalClient(
   server: Pick<ModalServerProcess, "env">,
   env: Readonly<Record<string, string>> = {},
@@ -20,7 +20,7 @@ export async function modalClient(
   Object.assign(process.env, own);
   try {
     const sdk = (await importSdk()) as typeof import("modal");
-    return new sdk.ModalClient({ logger: SILENT }); // Reads the address and the credentials here and never again.
+    return new sdk.ModalClient({ logger: SILENT }); // reads the address and the credentials now and never again
   } finally {
     for (const [name, value] of before) {
       if (value === undefined) delete process.env[name];
@@ -29,7 +29,7 @@ export async function modalClient(
   }
 }
 
-/** With an app and an image, as most tests need. */
+/** A client with an app and an image, which most tests need. */
 export async function connect(
   server: ModalServerProcess,
   env: Readonly<Record<string, string>> = {},
@@ -39,14 +39,14 @@ export async function connect(
   return { modal, app, image: modal.images.fromRegistry("debian:bookworm-slim") };
 }
 
-/** Runs a command to its end, its input closed. */
+/** Runs a command to its end, with empty input. */
 export async function run(
   sandbox: Sandbox,
   argv: string[],
   params: SandboxExecParams = {},
 ): Promise<{ stdout: string; stderr: string; code: number }> {
   const child = await sandbox.exec(argv, { ...params, mode: "text" });
-  await child.stdin.close().catch(() => {}); // It may have ended already.
+  await child.stdin.close().catch(() => {}); // it may have ended already
   const [stdout, stderr, code] = await Promise.all([child.stdout.readText(), child.stderr.readText(), child.wait()]);
   return { stdout, stderr, code };
 }

@@ -7,7 +7,7 @@ import type { World } from "./world.ts";
 const CREATE_IF_MISSING = 1;
 const EPHEMERAL = 5;
 
-/** Tokens, environments, apps, secrets, volumes. */
+/** Control plane: tokens, environments, apps, secrets, volumes. */
 export function accountHandlers(world: World): Handlers {
   return {
     AuthTokenGet: () => ({ token: world.issueAuthToken() }),
@@ -67,7 +67,7 @@ export function accountHandlers(world: World): Handlers {
   };
 }
 
-/** @throws Refusal UNAUTHENTICATED, as for wrong credentials, or for a call without a token we gave */
+/** @throws Refusal UNAUTHENTICATED for wrong credentials, or for a call without a token of this server */
 export function authenticateControl(world: World, method: string, context: CallContext): void {
   const { tokenId, tokenSecret } = credentials(world);
   if (context.header("x-modal-token-id") !== tokenId || context.header("x-modal-token-secret") !== tokenSecret) {

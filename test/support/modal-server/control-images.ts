@@ -19,7 +19,7 @@ export function imageHandlers(world: World): Handlers {
   const resultOf = (failure: string | null) =>
     failure === null ? SUCCESS : { status: 2, exitcode: 1, exception: failure };
   return {
-    /** A fresh build is left to be joined, as a real one would; a known image answers with its result. */
+    /** Answers a new build before it is done, as the real service does; a known image is answered with its result. */
     async ImageGetOrCreate({ appId, image, forceBuild }: Recipe) {
       if (![...world.apps.values()].includes(appId)) return refuse("NOT_FOUND", `App ${appId} not found`);
       if (!image || image.dockerfileCommands.length === 0)

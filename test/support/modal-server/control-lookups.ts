@@ -12,7 +12,7 @@ interface ByName {
   readonly includeTerminated: boolean;
 }
 
-/** Finding sandboxes and what is known about them. */
+/** Control plane: finding sandboxes and facts about them. */
 export function lookupHandlers(world: World): Handlers {
   const list = (request: SandboxList, generations: readonly string[]) => {
     const found = [...world.sandboxes.values()]
@@ -65,7 +65,7 @@ export function lookupHandlers(world: World): Handlers {
     ]);
     const imageId = exitSnapshots.get(sandbox);
     if (imageId !== undefined) return { success: { imageId } };
-    // Ended before it ran: there is nothing to freeze.
+    // It ended before it ran, so there is nothing to freeze.
     return sandbox.result !== null && !sandbox.scheduled
       ? { error: { errorCode: 3, message: "The sandbox never ran" } }
       : { pending: {} };
@@ -104,7 +104,7 @@ export function lookupHandlers(world: World): Handlers {
   };
 }
 
-/** Output of a V1 sandbox's first command. An entry's id is the offset it ends at. */
+/** Output of a V1 sandbox's first command. An entry's id is its end offset. */
 async function* logsOf(
   sandbox: ModalSandbox,
   { fileDescriptor, lastEntryId }: { fileDescriptor: number; lastEntryId: string },

@@ -12,9 +12,9 @@ import type { World } from "./world.ts";
 
 const TERMINATED: Result = { status: 3, exitcode: 137, exception: "" };
 
-/** Creation, waiting and ending. V1 waits for a machine after the reply, V2 has one in it. */
+/** Control plane: creating, awaiting and ending sandboxes. V1 waits for a machine after the reply, V2 before it. */
 export function sandboxHandlers(world: World): Handlers {
-  // A retried creation carries the key of the first: it must not make a second sandbox.
+  // A retried creation carries the key of the first one and must not create a second sandbox.
   const byKey = new Map<string, Promise<ModalSandbox>>();
   const once = (context: CallContext, make: () => Promise<ModalSandbox>): Promise<ModalSandbox> => {
     const key = context.header("x-idempotency-key") ?? prefixedId("key");
@@ -113,7 +113,7 @@ function prepare(world: World, request: SandboxCreate, generation: "v1" | "v2"):
   }); // biome-ignore format: one argument
 }
 
-/** Volumes and buckets are directories of the server, the same for all who mount them. */
+/** Volumes and buckets are directories of the server, shared by all sandboxes that mount them. */
 function mountsOf(world: World, definition: SandboxDefinition): Mount[] {
   const known = new Set(world.volumes.values());
   return [
@@ -172,7 +172,7 @@ function hasRoom(world: World, sandbox: ModalSandbox): boolean {
   return used + gpu.count <= limit;
 }
 
-/** What SandboxGetExitSnapshot will give. */
+/** What SandboxGetExitSnapshot will return. */
 export const exitSnapshots = new WeakMap<ModalSandbox, string>();
 
 async function freezeAtExit(world: World, sandbox: ModalSandbox): Promise<void> {

@@ -4,9 +4,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 /*
- * The wire definitions of the installed SDK, taken from its own bundle when the server starts: a copy of the bundle with
- * one more `export` line. The copy lies below the SDK's folder, where its imports resolve as the SDK's do (the same
- * nice-grpc above all), and goes with it at the next install. A newer SDK fails here, by its version, not somewhere later.
+ * The wire definitions of the installed SDK, read from a copy of its bundle with one more `export` line, which is made when
+ * the server starts. The copy is in the SDK's folder, so that its imports resolve like the SDK's (to the same nice-grpc),
+ * and disappears with the next install. Another version of the SDK fails here instead of somewhere later.
  */
 
 const VERSION = "0.11.1";
@@ -82,7 +82,7 @@ async function writeCopy(bundle: string, copy: string, version: string): Promise
       throw new Error(`modal ${version} has no top-level ${name}: its bundle is made differently.`);
   }
   await mkdir(dirname(copy), { recursive: true });
-  // Under a name of its own first: several test processes may start at once.
+  // Written under a unique name first, because several test processes may start at once.
   const draft = `${copy}.${process.pid}`;
   await writeFile(
     draft,

@@ -20,16 +20,16 @@ export interface ExecPlan {
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number | null;
   readonly pty: boolean;
-  /** Output past this much is cut off: the command meets a closed pipe. */
+  /** Bytes of output after which the command's pipe is closed. */
   readonly maxOutputBytes: number;
 }
 
 const KILLED: ExecExit = { signal: 9 };
-// A child left behind may hold the pipes: they are read until quiet for so long, and no more than so much.
+// A child that outlives the command may hold the pipes. They are read until quiet for this time, or up to this amount.
 const QUIET_MS = 40;
 const DRAIN_BYTES = 4 * 1024 * 1024;
 
-/** One executed command as the router knows it: output kept, standard input by offset, an exit once. */
+/** An executed command as the router knows it: its whole output, standard input by offset, and its exit. */
 export class Exec {
   readonly id: string;
   readonly argv: readonly string[];
@@ -37,10 +37,10 @@ export class Exec {
   readonly stderr: Spool;
   readonly exited: Promise<ExecExit>;
   exit: ExecExit | null = null;
-  /** Bytes of standard input taken so far. */
+  /** Bytes of standard input accepted so far. */
   taken = 0;
   stdinClosed = false;
-  /** Counts the stdin streams; a newer one, or a look at the status, evicts the older. */
+  /** Counts stdin streams. A newer stream, or a status request, ends the older one. */
   stdinEpoch = 0;
   kill: () => void = () => {};
   readonly #stdin: Promise<Stdin | null>;
@@ -56,7 +56,7 @@ export class Exec {
     this.exited = new Promise((resolve) => {
       this.#finish = resolve;
     });
-    // What is written before the command is there waits for it; nobody takes it once it has ended.
+    // Input that arrives before the command runs waits for it; after its end input is discarded.
     const connected = new Promise<Stdin>((resolve) => {
       this.#connect = resolve;
     });
@@ -75,7 +75,7 @@ export class Exec {
     this.#finish(exit);
   }
 
-  /** Takes what is new of `data`, which stands at `offset`; in order of the calls. @throws Refusal */
+  /** Accepts the part of `data`, starting at `offset`, that is new. Calls take effect in order. @throws Refusal */
   async writeStdin(offset: number, data: Uint8Array, eof: boolean): Promise<void> {
     const turn = this.#writes.then(async () => {
       const stdin = await this.#stdin;
@@ -107,7 +107,7 @@ export class Exec {
   }
 }
 
-/** Starts a real process behind an Exec. */
+/** Starts the real process of an Exec. */
 export function runCommand(plan: ExecPlan, machine: Machine, scratch: string): Exec {
   const exec = new Exec(plan.id, plan.argv, scratch);
   const child = machine.spawn({
@@ -172,7 +172,7 @@ export function runCommand(plan: ExecPlan, machine: Machine, scratch: string): E
   return exec;
 }
 
-// The terminal Modal gives: fixed in size, stderr in stdout.
+// Modal's terminal: of fixed size, with stderr merged into stdout.
 function inTerminal(argv: readonly string[]): string[] {
   const words = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   return ["/usr/bin/script", "-qefc", `stty rows 24 cols 80; exec ${words}`, "/dev/null"];

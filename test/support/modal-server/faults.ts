@@ -1,38 +1,38 @@
 import { Code, Refusal } from "./refusal.ts";
 
-/** What goes wrong with a call. Several may apply to one call; each is used up by itself. */
+/** What goes wrong with a call. Several faults may apply to one call; each is used up separately. */
 export interface Fault {
-  /** As on the wire: "SandboxCreateV2", "TaskExecStart". */
+  /** The method's name on the wire: "SandboxCreateV2", "TaskExecStart". */
   readonly method: string;
-  /** How many calls it hits; default 1. */
+  /** Number of calls affected; default 1. */
   readonly times?: number;
-  /** "after": the server has done its work, and the reply is what suffers. Default "before". */
+  /** "after": the server does its work, and only the reply is affected. Default "before". */
   readonly when?: "before" | "after";
   readonly delayMs?: number;
-  /** Never answers: until the client gives up or the server stops. */
+  /** Does not answer until the client gives up or the server stops. */
   readonly hang?: boolean;
   readonly code?: number;
   readonly message?: string;
   readonly trailers?: Readonly<Record<string, string>>;
-  /** A server's request to come back later, as Modal throttles; code 8 unless given. */
+  /** The server asks the client to retry later, as Modal does to throttle; code 8 unless `code` is set. */
   readonly retryAfterSecs?: number;
-  /** For a stream of replies: broken after so many messages. */
+  /** Breaks a stream of replies after this number of messages. */
   readonly afterItems?: number;
-  /** Only calls of this kind. Data and no function, so that it can be sent to a server in another process. */
+  /** Affects only matching calls. Data instead of a function, so that it can be sent to the server's process. */
   readonly only?: Only;
 }
 
 export interface Only {
-  /** Commands with this in one of their words: the program of an exec, the SDK's file tool included. */
+  /** Commands that contain this text in one of their words, including the SDK's file tool. */
   readonly program?: string;
-  /** Creations with tags. */
+  /** Creations of sandboxes with tags. */
   readonly tagged?: true;
 }
 
 export interface Faults {
   add(...faults: Fault[]): void;
   clear(): void;
-  /** Not used up yet. */
+  /** Calls left to affect. */
   left(): readonly Fault[];
 }
 
@@ -62,7 +62,7 @@ export class FaultBook implements Faults {
     return this.#entries.filter((entry) => entry.left > 0).map((entry) => entry.fault);
   }
 
-  /** The faults that hit this call, used up by it. */
+  /** Takes the faults that affect this call. */
   take(method: string, request: Record<string, unknown>): readonly Fault[] {
     const hits = this.#entries.filter(
       ({ fault, left }) => left > 0 && fault.method === method && isMeant(fault.only, request),
@@ -71,7 +71,7 @@ export class FaultBook implements Faults {
     return hits.map((hit) => hit.fault);
   }
 
-  /** Lets the fault happen. */
+  /** Carries out a fault. */
   async happen(fault: Fault, context: FaultContext): Promise<void> {
     if (fault.delayMs !== undefined) await this.#pause(fault.delayMs);
     if (fault.hang) await this.#forever(context.signal);
@@ -83,7 +83,7 @@ export class FaultBook implements Faults {
     if (code !== undefined) throw new Refusal(code, fault.message ?? `injected failure of ${fault.method}`);
   }
 
-  // A client that goes away does not stop what a real server has begun: only the server's own end cuts the wait.
+  // A client that goes away does not stop a real server's work, so only the end of the server ends the wait.
   async #pause(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(done, ms);

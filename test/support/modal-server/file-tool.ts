@@ -6,8 +6,8 @@ import type { Mount } from "./machine.ts";
 import { nameOf, PathError, type Place, placeOf } from "./root-tree.ts";
 
 /*
- * The protocol of /__modal/.bin/modal-sandbox-fs-tools, answered here instead of by a program in the sandbox: one JSON
- * argument with a single key, results on stdout, failures as JSON on stderr with a non-zero exit.
+ * Answers the protocol of /__modal/.bin/modal-sandbox-fs-tools in place of a program in the sandbox: one JSON argument with a
+ * single key, results on stdout, failures as JSON on stderr with a non-zero exit code.
  */
 
 export const FILE_TOOL = "/__modal/.bin/modal-sandbox-fs-tools";
@@ -29,7 +29,7 @@ const OPERATIONS: Readonly<Record<string, (disk: Disk, args: Arguments, exec: Ex
   Remove: remove,
 };
 
-/** @throws Error when the argument is not the protocol's */
+/** @throws Error when the argument does not follow the protocol */
 export function runFileTool(id: string, argv: readonly string[], disk: Disk, scratch: string): Exec {
   const exec = new Exec(id, argv, scratch);
   const [name, args] = Object.entries(JSON.parse(argv[1] ?? "null") as Record<string, Arguments>)[0] ?? [];
@@ -68,7 +68,7 @@ async function readFile({ root, mounts }: Disk, { path }: Arguments, exec: Exec)
   const { host } = await placeOf(root, mounts, path);
   const found = await stat(host);
   if (found.isDirectory()) throw new PathError("IsDirectory", "Is a directory");
-  // A real tool would wait for a pipe's other end.
+  // The real tool would block on a pipe.
   if (!found.isFile()) throw new PathError("Other", "Not a regular file");
   permit(found.mode, 0o400);
   const file = await open(host, "r");
@@ -139,7 +139,7 @@ function writable(place: Place): void {
   if (place.readOnly) throw new PathError("PermissionDenied", "Read-only file system");
 }
 
-// The commands' user owns its files and has no capabilities: the owner's bits decide, whoever the server runs as.
+// Commands run as the owner of the files without capabilities, so the owner's bits decide, whoever runs the server.
 function permit(mode: number, bit: number): void {
   if ((mode & bit) === 0) throw new PathError("PermissionDenied", "Permission denied");
 }

@@ -1,17 +1,17 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Where a sandbox with a GPU finds its `nvidia-smi`. */
+/** Path of `nvidia-smi` in sandboxes with a GPU. */
 export const DRIVER_PATH = "/opt/nvidia/bin";
 
-/** What the driver calls a type; one may be given a better one than it asked for, as Modal does. */
+/** The driver's name of each type. A sandbox may get a better type than requested, as on Modal. */
 const DEVICES: Readonly<Record<string, string>> = {
   T4: "Tesla T4", L4: "NVIDIA L4", A10: "NVIDIA A10", A10G: "NVIDIA A10G", L40S: "NVIDIA L40S", A100: "NVIDIA A100-SXM4-40GB",
   "A100-40GB": "NVIDIA A100-SXM4-40GB", "A100-80GB": "NVIDIA A100-SXM4-80GB", "RTX-PRO-6000": "NVIDIA RTX PRO 6000 Blackwell Server Edition",
   H100: "NVIDIA H100 80GB HBM3", "H100!": "NVIDIA H100 80GB HBM3", H200: "NVIDIA H200", B200: "NVIDIA B200", "B200+": "NVIDIA B300",
 }; // biome-ignore format: a table
 
-/** A stand-in that names the devices and nothing else, whatever it is asked. */
+/** A fake `nvidia-smi` that prints the names of the devices, whatever its arguments. */
 export async function installDriver(
   root: string,
   gpu: { readonly type: string; readonly count: number },

@@ -8,19 +8,19 @@ import { copyTree, layOut, removeTree } from "./root-tree.ts";
 export interface Image {
   readonly id: string;
   readonly kind: "built" | "filesystem" | "directory";
-  /** The tree it stands for. */
+  /** Directory of the image's file system. */
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
   readonly workdir: string | null;
   readonly createdAt: number;
-  /** Epoch ms; null = kept. */
+  /** Epoch ms; null = never. */
   expiresAt: number | null;
   deleted: boolean;
-  /** Settles when it is built; the text is why it is not. */
+  /** Resolves when the build has ended: null, or why it failed. */
   readonly built: Promise<string | null>;
 }
 
-/** Images by id: built from instructions, or frozen from sandboxes. */
+/** Images by id: built from a recipe, or snapshots of sandboxes. */
 export class ImageStore {
   readonly all = new Map<string, Image>();
   readonly #byRecipe = new Map<string, string>();
@@ -70,12 +70,12 @@ export class ImageStore {
     };
     this.all.set(id, image);
     this.#byRecipe.set(recipe, id);
-    // A failed build is tried again when asked for again.
+    // A failed build is repeated at the next request.
     void built.then((failure) => failure !== null && this.#byRecipe.delete(recipe));
     return { image, fresh: true };
   }
 
-  /** Freezes a tree. @param ttlMs null = kept */
+  /** Makes an image of a directory tree. @param ttlMs null = never expires */
   async freeze(
     kind: "filesystem" | "directory",
     from: string,
@@ -143,7 +143,7 @@ export class ImageStore {
   }
 }
 
-/** Lines that do not run anything. @throws Refusal for an instruction the server does not know */
+/** Applies a Dockerfile line that runs nothing. @throws Refusal for an unknown instruction */
 function applySetting(line: string, settings: { env: Record<string, string>; workdir: string | null }): void {
   const [, word = "", rest = ""] = /^\s*(\w+)\s+(.*)$/s.exec(line) ?? [];
   const instruction = word.toUpperCase();

@@ -7,8 +7,8 @@ import { DRIVER_PATH } from "./gpu.ts";
 import { systemBinds } from "./root-tree.ts";
 
 /*
- * Where a sandbox's commands run: one bubblewrap per sandbox, entered by each command, so that they share files and
- * process ids. No network but a loopback of its own, no capabilities, nothing of the host writable.
+ * Runs a sandbox's commands: one bubblewrap per sandbox, which each command enters, so that commands share files and pids.
+ * It has only its own loopback, no capabilities, and can write to nothing of the host.
  */
 
 export interface Mount {
@@ -25,16 +25,16 @@ export interface Command {
 }
 
 export interface Machine {
-  /** Variables every command has unless it sets them. */
+  /** Default variables of every command. */
   readonly env: Readonly<Record<string, string>>;
   spawn(command: Command): ChildProcess;
-  /** Resolves when it is no more, closed or by itself. */
+  /** Resolves when it has ended, closed or by itself. */
   readonly gone: Promise<void>;
   /** Kills everything in it. */
   close(): Promise<void>;
 }
 
-// The command has a process group of its own: signals to it, a stop above all, must not reach the shell that waits for it.
+// The command has its own process group, because signals to it, SIGSTOP above all, must not reach the waiting shell.
 const WAIT = 'exec 9>&2 2>/dev/null; /usr/bin/setsid -- "$@" 2>&9 9>&-; exit $?';
 const NO_CAPS = ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"];
 
@@ -43,14 +43,14 @@ const NSENTER = "/usr/bin/nsenter";
 
 let works: boolean | undefined;
 
-/** Whether bubblewrap can be used here; tried once. */
+/** Whether bubblewrap works here, so that sandboxes can be isolated. Tried once. */
 export function canIsolate(): boolean {
   works ??= spawnSync(BWRAP, ["--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true"], { stdio: "ignore" }).status === 0
     && spawnSync(NSENTER, ["--version"], { stdio: "ignore" }).status === 0; // biome-ignore format: two halves
   return works;
 }
 
-/** @throws Error where there is no bubblewrap: commands would be the host's */
+/** @throws Error where bubblewrap does not work, because commands would run on the host */
 export async function startMachine(root: string, scratch: string, mounts: readonly Mount[]): Promise<Machine> {
   if (!canIsolate()) throw new Error("The Modal server needs bubblewrap to play sandboxes on this machine");
   const host = readHostPath({
@@ -68,7 +68,7 @@ export async function startMachine(root: string, scratch: string, mounts: readon
     "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev",
     ...mounts.flatMap((mount) => [mount.readOnly ? "--ro-bind" : "--bind", mount.host, mount.path]),
   ]; // biome-ignore format: a table
-  // Both through files: host paths must not show in the sandbox's process list.
+  // Both through files, because the sandbox's process list must not show paths of the host.
   const [argsFile, infoFile] = [join(scratch, "walls"), join(scratch, "info")];
   writeFileSync(argsFile, args.map((each) => `${each}\0`).join(""));
   const fds = [openSync(argsFile, "r"), openSync(infoFile, "w")] as const;
@@ -104,28 +104,28 @@ export async function startMachine(root: string, scratch: string, mounts: readon
       try {
         process.kill(pid, "SIGKILL");
       } catch {
-        // It went with bubblewrap.
+        // it ended with bubblewrap
       }
       await gone;
     },
   };
 }
 
-/** SIGKILL for the command behind `child`, which is the shell that waits for it, and for its whole group. */
+/** Kills the command that the shell `child` waits for, with its whole process group. */
 export function killGroupOf(child: ChildProcess): void {
   let pid = 0;
   try {
     pid = Number.parseInt(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8"), 10);
   } catch {
-    // It has ended.
+    // it has ended
   }
   if (!(pid > 1)) return void child.kill("SIGKILL");
-  // Before its setsid() it leads no group yet.
+  // Before its setsid() it does not lead a group yet.
   for (const target of [-pid, pid]) {
     try {
       process.kill(target, "SIGKILL");
     } catch {
-      // Nobody there any more.
+      // it has ended
     }
   }
 }

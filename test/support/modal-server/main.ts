@@ -2,14 +2,14 @@ import { createInterface } from "node:readline";
 import { startModalServer } from "./server.ts";
 
 /*
- * The server in a process of its own: `node test/support/modal-server/main.ts [options as JSON]`. Prints the variables for
- * a client as one line of JSON. From then on a line `{ id, ask, args }` on its standard input is answered by a line
- * `{ id, answer }` or `{ id, refused }`. It stops when its standard input ends or it is told to.
+ * Runs the server in its own process: `node test/support/modal-server/main.ts [options as JSON]`. Prints the client's
+ * variables as one line of JSON, then answers each line `{ id, ask, args }` on its standard input by a line `{ id, answer }`
+ * or `{ id, refused }`. Stops when its standard input ends, or when asked to.
  */
 
 export interface Question {
   readonly id: number;
-  /** Path of a member of the server: "sandboxes", "faults.add". */
+  /** Name of the server's method: "sandboxes", "faults.add". */
   readonly ask: string;
   readonly args: readonly unknown[];
 }

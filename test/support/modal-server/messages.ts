@@ -1,4 +1,4 @@
-/* The parts of the SDK's messages that the server looks at. Whoever needs another field adds it here. */
+/* The fields of the SDK's messages that the server reads. Add further fields here. */
 
 export interface Tag {
   readonly tagName: string;
@@ -83,7 +83,7 @@ export interface ExecStart {
   readonly taskId: string;
   readonly execId: string;
   readonly commandArgs: readonly string[];
-  /** 0 nowhere, 1 kept */
+  /** 0 discarded, 1 kept */
   readonly stdoutConfig: number;
   readonly stderrConfig: number;
   readonly timeoutSecs?: number;

@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { runTool } from "./run-tool.ts";
 
-/** Mounts of the process it starts are its own, and end with it. */
+/** Command line that gives a process its own mounts, which end with it. */
 export const OWN_MOUNTS = ["/usr/bin/unshare", "--mount"] as const;
 
 const TRY =
@@ -11,14 +11,14 @@ const TRY =
 
 let works: boolean | undefined;
 
-/** Whether trees can be laid over each other here; tried once. */
+/** Whether overlay mounts work here. Tried once. */
 export function canOverlay(): boolean {
   const [unshare, ...flags] = OWN_MOUNTS;
   works ??= spawnSync(unshare, [...flags, "/bin/sh", "-c", TRY], { stdio: "ignore" }).status === 0;
   return works;
 }
 
-/** Makes `root` show the tree `below`. What is written to it goes to `scratch`. */
+/** Mounts the tree `below` at `root`; writes go to `scratch`. */
 export async function layOver(below: string, root: string, scratch: string): Promise<void> {
   const [upper, work] = [join(scratch, "upper"), join(scratch, "work")];
   for (const folder of [root, upper, work]) await mkdir(folder, { recursive: true });

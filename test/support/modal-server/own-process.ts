@@ -15,18 +15,18 @@ type Remote<T> = {
 };
 type Told = Omit<ModalServer, "url" | "env" | "calls" | "faults" | "stop">;
 
-/** A server in another process, asked and told by messages. */
+/** A server in another process, controlled by messages. */
 export interface ModalServerProcess extends Remote<Told> {
-  /** For the process of a client. */
+  /** Variables for the client's process. */
   readonly env: Readonly<Record<string, string>>;
-  /** Every call there was, in order. Bytes in them have become objects. */
+  /** Every call so far, in order. Byte arrays in them have become plain objects. */
   calls(): Promise<readonly Call[]>;
   readonly faults: {
     add(...faults: Fault[]): Promise<void>;
     clear(): Promise<void>;
     left(): Promise<readonly Fault[]>;
   };
-  /** Ends its sandboxes too. */
+  /** Stops the server and ends its sandboxes. */
   stop(): Promise<void>;
 }
 
@@ -35,8 +35,8 @@ const NODE = fileURLToPath(new URL("../../../node_modules/node/bin/node", import
 const ANSWER_MS = 20_000;
 
 /**
- * Starts the server under Node: the HTTP/2 server of Bun 1.3.14 now and then sends its clients frames of streams that do
- * not exist. It stops when this process ends, however it ends.
+ * Starts the server under Node, because the HTTP/2 server of Bun 1.3.14 sometimes sends frames of streams that do not exist.
+ * The server stops when this process ends, whatever the reason.
  */
 export async function startModalServerProcess(options: ModalServerOptions = {}): Promise<ModalServerProcess> {
   const [file, ...args] = [...(options.overlay ? OWN_MOUNTS : []), NODE, MAIN, JSON.stringify(options)] as const;
@@ -76,7 +76,7 @@ const TOLD: readonly (keyof Told)[] = [
   "startControl", "revokeRouterTokens",
 ]; // biome-ignore format: a table
 
-/** The lines a process prints. `next` is for the first one, `on` for those that follow. */
+/** The lines that a process prints. `next` waits for the first one, `on` gets those that follow. */
 function linesOf(process_: TrackedProcess) {
   let rest = "";
   let listener: (line: string) => void = () => {};

@@ -4,8 +4,8 @@ import { basename, dirname, join } from "node:path";
 import { runTool } from "./run-tool.ts";
 
 /*
- * A sandbox's root is a directory of ours, writable everywhere, with the host's system laid over it read-only: /usr, the
- * libraries, a part of /etc. Paths are followed here as the sandbox would, so that no link leads out of it.
+ * A sandbox's root is a directory of the server, writable everywhere, with parts of the host's system mounted read-only: /usr,
+ * the libraries, a part of /etc. Paths are resolved here as in the sandbox, so that no link leads out of it.
  */
 
 const SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"];
@@ -25,7 +25,7 @@ const ETC = [
   "perl",
   "python3",
 ];
-/** Made by the walls; not ours to look into. */
+/** Directories that bubblewrap makes inside; they do not exist in the root's directory. */
 const KERNEL = ["/proc", "/dev", "/sys"];
 
 const FOLDERS = [
@@ -53,7 +53,7 @@ const FILES: Readonly<Record<string, string>> = {
   "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 };
 
-/** The least an image's root holds. */
+/** Directories that every image has. */
 export async function layOut(root: string): Promise<void> {
   for (const folder of FOLDERS) await mkdir(join(root, folder), { recursive: true });
   for (const folder of ["tmp", "var/tmp"]) await chmod(join(root, folder), 0o1777);
@@ -64,7 +64,7 @@ export async function layOut(root: string): Promise<void> {
   }
 }
 
-/** bwrap's arguments for the system part. */
+/** bwrap's arguments for the system part of the root. */
 export function systemBinds(): string[] {
   const args = SYSTEM.filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory()).flatMap((path) => [
     "--ro-bind",
@@ -78,20 +78,20 @@ export function systemBinds(): string[] {
 
 export async function copyTree(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true });
-  // A running command may change the tree below the copy; what vanished meanwhile is no failure (code 1).
+  // A running command may change the tree during the copy, so files that vanish (code 1) are no failure.
   await runTool("cp", ["-a", "--reflink=auto", `${from}/.`, to], [0, 1]);
 }
 
 export async function removeTree(path: string): Promise<void> {
-  // A job may have taken the right to its own folders from us, when we are not root.
+  // When we are not root, the job may have removed our permission to its folders.
   await runTool("chmod", ["-R", "u+rwX", path], [0, 1]);
   await runTool("rm", ["-rf", path], [0, 1]);
 }
 
 export interface Place {
-  /** Where it is on the host. */
+  /** Path on the host. */
   readonly host: string;
-  /** The path as the sandbox knows it, links followed. */
+  /** Path in the sandbox, with links resolved. */
   readonly inside: string;
   readonly readOnly: boolean;
 }
@@ -105,7 +105,7 @@ export class PathError extends Error {
   }
 }
 
-/** @param last whether a link as the last part is followed too @throws PathError */
+/** Resolves a path in a sandbox. @param last whether to follow a link as the last part too @throws PathError */
 export async function placeOf(
   root: string,
   mounts: readonly { path: string; host: string; readOnly: boolean }[],

@@ -11,7 +11,7 @@ import type { World } from "./world.ts";
 
 const ARG_MAX = 2 ** 16;
 
-/** Commands: starting them, their output by offset, their input, their end. */
+/** Router: starting commands, their output by offset, their input and their exit. */
 export function execHandlers(world: World): Handlers {
   const execOf = ({ taskId, execId }: ExecRef): Exec =>
     world.task(taskId).execs.get(execId) ?? refuse("NOT_FOUND", `Exec ${execId} not found`);
@@ -24,7 +24,7 @@ export function execHandlers(world: World): Handlers {
       if (request.containerId !== "") refuse("INVALID_ARGUMENT", "The test server has no sidecars");
       if (request.commandArgs.length === 0) refuse("INVALID_ARGUMENT", "A command needs a program");
       if (request.commandArgs.join("").length > ARG_MAX) refuse("INVALID_ARGUMENT", `Arguments longer than ${ARG_MAX}`);
-      // The same id again is the same command: a retry of a start whose reply was lost.
+      // A start with a known id is a retry after a lost reply: it is the same command.
       if (sandbox.execs.has(request.execId)) return {};
       await start(world, sandbox, request);
       return {};
@@ -79,7 +79,7 @@ export function execHandlers(world: World): Handlers {
   };
 }
 
-/** Output from `offset` on, as it comes, until its end. */
+/** Streams output from `offset` on until its end. */
 export async function* follow(
   spool: Spool,
   from: number,
@@ -136,7 +136,7 @@ async function start(world: World, sandbox: ModalSandbox, request: ExecStart): P
 
 async function checkWorkdir(sandbox: ModalSandbox, path: string): Promise<void> {
   const place = await placeOf(sandbox.root, sandbox.disk.mounts, path).catch(() => null);
-  if (place === null) return; // In /proc or /dev: the kernel will say.
+  if (place === null) return; // in /proc or /dev: the kernel reports the error
   const found = await stat(place.host).catch(() => null);
   if (!found?.isDirectory()) refuse("INVALID_ARGUMENT", `Working directory ${path} does not exist`);
 }

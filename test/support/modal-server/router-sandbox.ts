@@ -9,7 +9,7 @@ import type { World } from "./world.ts";
 
 const ALLOWLIST = 3;
 
-/** What the router knows of the sandbox itself: its first command, readiness, volumes, network. */
+/** Router: the sandbox's first command, readiness, volumes and network. */
 export function taskHandlers(world: World): Handlers {
   const entrypointOf = (taskId: string): Exec =>
     world.task(taskId).entrypoint ?? refuse("FAILED_PRECONDITION", "The sandbox has no command of its own");

@@ -10,9 +10,9 @@ import type { World } from "./world.ts";
 
 const KEPT = -1;
 
-/** File systems frozen into images, and images mounted in directories. Both are copies. */
+/** Router: snapshots of file systems as images, and images mounted in directories. Both are copies. */
 export function snapshotHandlers(world: World): Handlers {
-  // A retry of a snapshot carries its id and gets the same image.
+  // A retry carries the id of the first attempt and gets the same image.
   const taken = new Map<string, Promise<string>>();
   const mounts = new Map<string, string | null>();
 

@@ -3,11 +3,11 @@ import { GPUS } from "./options.ts";
 import { refuse } from "./refusal.ts";
 
 /*
- * What the server takes in a sandbox's definition. Whatever else is set is refused by name: a field silently ignored
- * would let a test pass that Modal fails.
+ * The fields that the server accepts in a sandbox's definition. Any other field that is set is refused by name, because a
+ * test could pass with an ignored field and fail on Modal.
  */
 
-/** Acted on, or of no consequence here: sizes, places, and ports nobody can reach. */
+/** Fields that the server implements, and fields without effect here: sizes, regions, and ports that cannot be reached. */
 const TAKEN = new Set([
   "entrypointArgs", "imageId", "timeoutSecs", "idleTimeoutSecs", "workdir", "name", "secretIds", "resources", "networkAccess",
   "ptyInfo", "openPorts", "volumeMounts", "cloudBucketMounts", "readinessProbe", "experimentalOptionsV2", "verbose",
@@ -39,7 +39,7 @@ export function checkDefinition(definition: SandboxDefinition | undefined): Sand
   return definition;
 }
 
-/** @throws Refusal for a kind or a count there is not */
+/** @throws Refusal for an unknown GPU type or an impossible count */
 export function gpuOf(config: Gpu | undefined): { type: string; count: number } | null {
   if (!config || (config.count === 0 && config.gpuType === "")) return null;
   const most = GPUS[config.gpuType];

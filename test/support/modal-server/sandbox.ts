@@ -10,7 +10,7 @@ import { layOver, takeOff } from "./overlay.ts";
 import { refuse } from "./refusal.ts";
 import { copyTree, removeTree } from "./root-tree.ts";
 
-/** GenericResult: 1 ended by itself, 2 with a failure, 3 terminated, 4 its lifetime was over. */
+/** Status of a GenericResult: 1 success, 2 failure, 3 terminated, 4 lifetime over. */
 export interface Result {
   readonly status: 1 | 2 | 3 | 4;
   readonly exitcode: number;
@@ -31,11 +31,11 @@ export interface SandboxPlan {
   readonly folder: string;
   readonly secondMs: number;
   readonly overlay: boolean;
-  /** After the result is fixed, before the files go. */
+  /** Called once the result is set, before the files are deleted. */
   onEnd(sandbox: ModalSandbox): Promise<void>;
 }
 
-/** One sandbox: waiting for a machine, running, or ended with a result. Its timers are the server's own. */
+/** A sandbox: waiting for a machine, running, or ended with a result. */
 export class ModalSandbox {
   readonly plan: SandboxPlan;
   readonly taskId = prefixedId("ta");
@@ -48,10 +48,10 @@ export class ModalSandbox {
   result: Result | null = null;
   machine: Machine | null = null;
   entrypoint: Exec | null = null;
-  /** Whether anything was executed in it. */
+  /** Whether a command has run in it. */
   used = false;
   scheduled = false;
-  /** Set once its files have been dealt with. */
+  /** Set once its files were deleted or saved. */
   gone: Promise<void> | null = null;
   readonly #starting: Promise<void>[] = [];
   #end: (result: Result) => void = () => {};
@@ -74,14 +74,14 @@ export class ModalSandbox {
     return this.plan.id;
   }
 
-  /** Gives it its machine. */
+  /** Starts it on a machine. */
   async start(): Promise<void> {
     const starting = this.#start();
     this.#starting.push(starting.catch(() => {}));
     await starting;
   }
 
-  /** Fixes the result, kills what runs, forgets the files. Once. */
+  /** Sets the result, kills all processes and deletes the files. Has an effect only once. */
   end(result: Result): void {
     if (this.result !== null) return;
     this.result = result;
@@ -92,7 +92,7 @@ export class ModalSandbox {
     this.#end(result);
   }
 
-  /** @returns call it when the activity is over */
+  /** Counts an activity, which prevents the idle timeout. @returns a function to call when the activity is over */
   busy(): () => void {
     this.#busy += 1;
     clearTimeout(this.#idle);
@@ -105,7 +105,7 @@ export class ModalSandbox {
     };
   }
 
-  /** Where commands start. */
+  /** Directory that commands start in. */
   get workdir(): string {
     return this.plan.definition.workdir ?? this.plan.image.workdir ?? "/root";
   }
@@ -114,7 +114,7 @@ export class ModalSandbox {
     return { root: this.root, mounts: this.plan.mounts };
   }
 
-  /** @throws Refusal when it has no machine (any more) */
+  /** @throws Refusal when it has no machine yet or any more */
   running(): Machine {
     if (this.result !== null || this.machine === null)
       return refuse("FAILED_PRECONDITION", `Sandbox ${this.id} is not running.`);
@@ -128,14 +128,14 @@ export class ModalSandbox {
     const { image, overlay } = this.plan;
     if (overlay) await layOver(image.folder, this.root, this.scratch);
     else await copyTree(image.folder, this.root);
-    // A container runtime makes the directory it is told to start in.
+    // Made here because a container runtime makes the directory that it starts in.
     await mkdir(join(this.root, this.workdir), { recursive: true });
     if (this.plan.gpu) await installDriver(this.root, this.plan.gpu);
     for (const mount of this.plan.mounts) await mkdir(mount.host, { recursive: true });
     if (this.result !== null) return;
     this.machine = await startMachine(this.root, this.scratch, this.plan.mounts);
     if (this.result !== null) return this.machine.close();
-    // A job may kill its own first process.
+    // A job may have killed its own first process.
     void this.machine.gone.then(() => this.end({ status: 2, exitcode: 137, exception: "its first process ended" }));
     this.scheduled = true;
     const { timeoutSecs } = this.plan.definition;
@@ -160,7 +160,7 @@ export class ModalSandbox {
     await Promise.all(this.#starting);
     await this.machine?.close();
     await this.plan.onEnd(this);
-    // Output stays readable as long as the server lives; files do not.
+    // Output stays readable while the server runs; files are deleted.
     if (this.plan.overlay) {
       await takeOff(this.root);
       await removeTree(this.scratch);

@@ -14,8 +14,8 @@ import { type Call, implement } from "./service.ts";
 import { World } from "./world.ts";
 
 /*
- * A stand-in for Modal: control plane and router over gRPC on loopback, sandboxes as processes of this machine. The real
- * SDK is its client; what it cannot do it refuses.
+ * A fake Modal for tests: control plane and router over gRPC on loopback, with sandboxes as processes of this machine. Its
+ * client is the real SDK. It refuses everything that it does not implement.
  */
 
 export interface SandboxView {
@@ -26,23 +26,23 @@ export interface SandboxView {
   readonly tags: Readonly<Record<string, string>>;
   /** "H100:2" */
   readonly gpu: string | null;
-  /** Host directory of its root. */
+  /** Directory of its root on the host. */
   readonly root: string;
   readonly imageId: string;
-  /** Commands under way. */
+  /** Number of running commands. */
   readonly running: readonly string[];
-  /** As `sandbox.wait()` gives it; null while it lives. */
+  /** Exit code as `sandbox.wait()` returns it; null while it is live. */
   readonly exitCode: number | null;
 }
 
 export interface ModalServer {
   readonly url: string;
-  /** For the process of a client. Set them before the SDK is imported. */
+  /** Variables for the client's process, to be set before the SDK is imported. */
   readonly env: Readonly<Record<string, string>>;
-  /** Every call there was, in order. */
+  /** Every call so far, in order. */
   readonly calls: readonly Call[];
   readonly faults: Faults;
-  /** All there ever were; `live: true` leaves out the ended ones. */
+  /** All sandboxes so far; with `live: true` only those that have not ended. */
   sandboxes(filter?: { readonly live?: boolean }): SandboxView[];
   images(): {
     readonly id: string;
@@ -50,21 +50,21 @@ export interface ModalServer {
     readonly expiresAt: number | null;
     readonly deleted: boolean;
   }[];
-  /** A sandbox dies by itself, mid-command too. */
+  /** Makes a sandbox die, also during a command. */
   kill(sandboxID: string): void;
-  /** Its time is over as of now. */
+  /** Ends a sandbox's lifetime now. */
   expireImage(imageID: string): void;
-  /** How many GPUs of a type there are; null = no end. */
+  /** Sets the number of GPUs of a type; null = unlimited. */
   setGpus(type: string, count: number | null): void;
   setWorkspaceLimit(limit: number): void;
-  /** The router goes, sandboxes and control plane stay. */
+  /** Stops the router; sandboxes and control plane keep running. */
   stopRouter(): void;
   startRouter(): Promise<void>;
   stopControl(): void;
   startControl(): Promise<void>;
-  /** Every token given out so far is refused. */
+  /** Revokes every token issued so far. */
   revokeRouterTokens(): void;
-  /** Ends sandboxes, connections, files. */
+  /** Ends all sandboxes and connections, and deletes the files. */
   stop(): Promise<void>;
 }
 
@@ -102,7 +102,7 @@ export async function startModalServer(options: ModalServerOptions = {}): Promis
   const snapshots = snapshotHandlers(world);
   await control.start();
   await router.start();
-  // The SDK insists on https and then speaks plaintext, because the control plane is on loopback.
+  // The SDK requires an https address, but uses plaintext because the address is on loopback.
   world.routerUrl = `https://127.0.0.1:${router.port()}`;
   const url = `http://127.0.0.1:${control.port()}`;
   opened("modal server", world.folder, () => {
@@ -162,7 +162,7 @@ export async function startModalServer(options: ModalServerOptions = {}): Promis
   };
 }
 
-/** A server that can go and come back on the same port. */
+/** A gRPC server that can be stopped and restarted on the same port. */
 function endpoint(
   definition: ServiceDefinition,
   create: (options: Record<string, number>) => GrpcServer,

@@ -3,18 +3,18 @@ import type { Fault, FaultBook, FaultContext } from "./faults.ts";
 import { Code, Refusal } from "./refusal.ts";
 
 /*
- * From a service definition to an implementation: every method of the definition gets one, so that each call is
- * recorded, authenticated and open to faults, and those nobody handles answer UNIMPLEMENTED.
+ * Implements every method of a service definition, so that each call is recorded, authenticated and open to faults. Methods
+ * without a handler answer UNIMPLEMENTED.
  */
 
 export interface Call {
   readonly plane: "control" | "router";
-  /** As on the wire: "SandboxCreateV2". */
+  /** The method's name on the wire: "SandboxCreateV2". */
   readonly method: string;
-  /** The request; of a stream of requests its first message. Byte fields longer than 4 KiB are cut. */
+  /** The request, or the first message of a stream of requests. Byte fields are cut to 4 KiB. */
   readonly request: Readonly<Record<string, unknown>>;
   readonly at: number;
-  /** gRPC code of the answer, 0 when all went well, null as long as it is under way. */
+  /** gRPC code of the answer: 0 = success, null = still running. */
   code: number | null;
 }
 
@@ -23,7 +23,7 @@ export interface CallContext {
   header(name: string): string | undefined;
 }
 
-/** Takes a request (or an iterable of them) and gives a reply (or an iterable of them). */
+/** Takes a request or an iterable of requests, and returns a reply or an iterable of replies. */
 // biome-ignore lint/suspicious/noExplicitAny: each handler names the shape of its own request
 export type Handler = (request: any, context: CallContext) => unknown;
 export type Handlers = Readonly<Record<string, Handler>>;

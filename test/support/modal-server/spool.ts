@@ -1,9 +1,9 @@
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 
-// More than this goes to a file: a log of a gigabyte must not be a heap of one.
+// Output beyond this goes to a file, so that a gigabyte of output does not use a gigabyte of memory.
 const IN_MEMORY = 1024 * 1024;
 
-/** Output of one stream of one command: kept from its first byte on, read again from any offset. */
+/** The whole output of one stream of a command, which can be read from any offset. */
 export class Spool {
   readonly #path: string;
   #chunks: Buffer[] = [];
@@ -49,7 +49,7 @@ export class Spool {
     return bytes.subarray(0, readSync(this.#fd, bytes, 0, length, offset));
   }
 
-  /** Resolves when there is more than `offset`, or there will not be, or `signal` aborts. */
+  /** Resolves when there is output beyond `offset`, when the output has ended, or when `signal` aborts. */
   async more(offset: number, signal: AbortSignal): Promise<void> {
     if (this.#size > offset || this.#ended || signal.aborted) return;
     await new Promise<void>((resolve) => {
@@ -62,7 +62,7 @@ export class Spool {
     });
   }
 
-  /** Forgets everything; reading is over. */
+  /** Deletes the output. It cannot be read any more. */
   drop(): void {
     this.end();
     this.#chunks = [];

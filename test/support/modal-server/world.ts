@@ -10,7 +10,7 @@ import { refuse } from "./refusal.ts";
 import { removeTree } from "./root-tree.ts";
 import type { ModalSandbox } from "./sandbox.ts";
 
-/** All the server knows: one workspace of one account, empty at first. */
+/** The server's state: one workspace of one account, empty at first. */
 export class World {
   readonly folder: string;
   readonly options: ModalServerOptions;
@@ -43,7 +43,7 @@ export class World {
       this.secretNames.set(name, this.addSecret(values));
   }
 
-  /** Seconds since the epoch, never twice the same: listings page by it. */
+  /** Seconds since the epoch, never the same value twice, because listings page by it. */
   moment(): number {
     this.#lastMoment = Math.max(this.#lastMoment + 0.000_01, Date.now() / 1000);
     return this.#lastMoment;

@@ -14,7 +14,7 @@ let count = 0;
 
 function run(shell: string, plan: Partial<CommandPlan> & { argv: readonly string[] }, input = "") {
   const id = `t${process.pid}_${count++}`;
-  // Its own files go where the test can clear them away.
+  // Puts the wrapper's files where the test can remove them.
   const script = wrapperScript({ id, workdir: dir, terminal: null, keepLog: false, ...plan }).replaceAll(
     "/tmp/.parallel-agents",
     join(dir, "run"),
@@ -33,7 +33,7 @@ function run(shell: string, plan: Partial<CommandPlan> & { argv: readonly string
 for (const shell of shells) {
   describe(`the wrapper, in ${shell}`, () => {
     for (const keepLog of [false, true]) {
-      test(`gives the command what it was given, and its end ${keepLog ? "with" : "without"} a log`, () => {
+      test(`passes arguments unchanged and reports the end ${keepLog ? "with" : "without"} a log`, () => {
         const odd = ["a b", "$HOME", "'\"", "", "*", "new\nline", "ünï", "-n", "\\"];
         const ran = run(shell, { argv: ["printf", "[%s]", ...odd], keepLog });
         expect(ran.out).toBe(odd.map((each) => `[${each}]`).join(""));
@@ -42,12 +42,12 @@ for (const shell of shells) {
         expect(ran.log).toBe(keepLog ? ran.out : null);
       });
 
-      test(`keeps both outputs apart, passes input and code on ${keepLog ? "with" : "without"} a log`, () => {
+      test(`keeps stdout and stderr apart, and passes on input and exit code ${keepLog ? "with" : "without"} a log`, () => {
         const ran = run(shell, { argv: ["sh", "-c", "cat; echo e >&2; exit 7"], keepLog }, "in");
         expect(ran).toMatchObject({ out: "in", err: "e\n", code: 7, status: 7 });
       });
 
-      test(`tells of a death by signal by code, without the shell's remarks, ${keepLog ? "with" : "without"} a log`, () => {
+      test(`reports a death by signal as an exit code, without messages of the shell, ${keepLog ? "with" : "without"} a log`, () => {
         expect(run(shell, { argv: ["sh", "-c", "kill -TERM $$"], keepLog })).toMatchObject({
           code: 143,
           out: "",
@@ -55,8 +55,8 @@ for (const shell of shells) {
         });
       });
 
-      test(`does not wait for a child left behind ${keepLog ? "with" : "without"} a log`, () => {
-        // Only the wrapper's last word is waited for here; its streams stay open with the child.
+      test(`does not wait for a child that outlives the command, ${keepLog ? "with" : "without"} a log`, () => {
+        // Waits only for the wrapper's end mark, because the child keeps its streams open.
         const began = performance.now();
         const id = `t${process.pid}_${count++}`;
         const script = wrapperScript({
@@ -84,16 +84,16 @@ for (const shell of shells) {
       });
     }
 
-    test("a program or a directory that does not exist", () => {
+    test("reports a missing program and a missing directory", () => {
       expect(run(shell, { argv: ["no-such-program"] })).toMatchObject({ code: 127 });
       expect(run(shell, { argv: ["true"], workdir: "/no/such" }).first).toBe("W");
     });
 
-    test("commands can be interrupted: SIGINT is not ignored", () => {
+    test("does not make commands ignore SIGINT", () => {
       expect(run(shell, { argv: ["sh", "-c", "kill -INT $$; sleep 1"] })).toMatchObject({ code: 130 });
     });
 
-    test.skipIf(!Bun.which("script"))("a terminal is one, and passes the code on", () => {
+    test.skipIf(!Bun.which("script"))("provides a terminal, and passes on the exit code", () => {
       const ran = run(shell, {
         argv: ["sh", "-c", "test -t 0 && test -t 1 && echo 'a terminal'; exit 5"],
         terminal: "script",

@@ -7,7 +7,7 @@ import { createFakeClock, settle } from "../../../support/fake-clock.ts";
 const MiB = 1024 * 1024;
 const LIMITS = { processes: 9, memoryMiB: 9, diskMiB: 100, files: 10_000 };
 
-/** A machine with sandboxes that are nothing but what they take of the disk. */
+/** A disk watch over sandboxes with these sizes, on a machine with plenty of free space. */
 function watchOver(sizes: Record<string, TreeSize | "fails" | "never">) {
   const clock = createFakeClock();
   const free = { bytes: 10_000 * MiB, files: 1_000_000 };
@@ -48,7 +48,7 @@ function watchOver(sizes: Record<string, TreeSize | "fails" | "never">) {
         const size = sizes[id];
         if (size === "never")
           await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-        if (size === "fails" || size === "never" || !size) throw new Error("du said nothing");
+        if (size === "fails" || size === "never" || !size) throw new Error("du printed nothing");
         return size;
       } finally {
         atOnce -= 1;
@@ -61,7 +61,7 @@ function watchOver(sizes: Record<string, TreeSize | "fails" | "never">) {
 
 const small = { bytes: MiB, files: 10 };
 
-test("what deleted files take that are still open counts, for the limit and for who is the largest", async () => {
+test("deleted files that are still open count, both for a sandbox's limit and for finding the largest one", async () => {
   const over = watchOver({ a: small, b: small });
   over.deleted.a = { bytes: 200 * MiB, files: 4 };
   await over.clock.advance(1000);
@@ -75,7 +75,7 @@ test("what deleted files take that are still open counts, for the limit and for 
   expect(full.ended).toEqual({ b: expect.stringMatching(/nearly full and it was the largest sandbox/) });
 });
 
-test("ends the sandbox that has more files than it may, however little they hold, and no other", async () => {
+test("ends only the sandbox with more files than its limit, however small they are", async () => {
   const world = watchOver({ a: small, b: { bytes: MiB, files: 20_000 } });
   await world.clock.advance(2_000);
   expect(world.ended).toEqual({
@@ -84,7 +84,7 @@ test("ends the sandbox that has more files than it may, however little they hold
   await world.watch.stop();
 });
 
-test("measures again as soon as a noticeable number of inodes is gone", async () => {
+test("measures again as soon as a noticeable number of inodes was used", async () => {
   const world = watchOver({ a: small });
   await world.clock.advance(1_500);
   expect(world.measured.length).toBe(1);
@@ -97,7 +97,7 @@ test("measures again as soon as a noticeable number of inodes is gone", async ()
   await world.watch.stop();
 });
 
-test("with nearly no inodes left it ends the sandbox that has most, and one that has few is left alone", async () => {
+test("ends the sandbox with the most files when inodes run out, unless it has few", async () => {
   const world = watchOver({ a: small, b: { bytes: 2 * MiB, files: 9_000 }, c: { bytes: 90 * MiB, files: 500 } });
   world.free.files = 5_000;
   await world.clock.advance(2_000);
@@ -113,20 +113,20 @@ test("with nearly no inodes left it ends the sandbox that has most, and one that
 
 for (const how of ["fails", "never"] as const) {
   const what = how === "fails" ? "cannot be measured" : "takes too long to be measured";
-  test(`a sandbox that ${what} is ended after a minute and a half, others are measured, and one look follows the other`, async () => {
+  test(`a sandbox that ${what} is ended after a minute and a half, while others are measured and checks never overlap`, async () => {
     const world = watchOver({ a: how, b: small });
     await world.clock.advance(85_000);
     expect(world.ended).toEqual({});
     await world.clock.advance(300_000);
     expect(world.ended).toEqual({ a: expect.stringContaining("times in a row") });
     expect([world.most(), world.measured.includes("b")]).toEqual([1, true]);
-    // The walls are looked after meanwhile.
+    // The isolations are maintained meanwhile.
     expect(world.maintained()).toBeGreaterThan(300);
     await world.watch.stop();
   });
 }
 
-test("a measurement that works in between makes up for those that failed", async () => {
+test("a successful measurement resets the count of failures", async () => {
   const world = watchOver({ a: "fails" });
   await world.clock.advance(80_000);
   world.sizes.a = small;
@@ -137,7 +137,7 @@ test("a measurement that works in between makes up for those that failed", async
   await world.watch.stop();
 });
 
-test("stopping ends a measurement under way", async () => {
+test("stopping aborts a measurement under way", async () => {
   const world = watchOver({ a: "never" });
   await world.clock.advance(1_500);
   await world.watch.stop();
@@ -145,13 +145,13 @@ test("stopping ends a measurement under way", async () => {
   expect([world.ended, world.clock.pending()]).toEqual([{}, 0]);
 });
 
-test("no answer of du counts as no files", () => {
+test("an incomplete answer of du is an error, not zero files", () => {
   expect(parseMeasure("kibibytes 12\t/tree\nfiles 7\t/tree\n")).toEqual({ bytes: 12 * 1024, files: 7 });
   for (const said of ["", "kibibytes \nfiles \n", "kibibytes 12\nfiles \n", "kibibytes \nfiles 7\n"])
     expect(() => parseMeasure(said)).toThrow("could not be counted");
 });
 
-test("room is short when either bytes or inodes are, and a file system that counts no inodes never lacks them", () => {
+test("space is short when either bytes or inodes are, and never short of inodes where the file system has no fixed number", () => {
   const reserve = { bytes: 512 * MiB, files: 1_000 };
   const free = { bytes: 1_000 * MiB, files: 5_000 };
   expect(shortage(free, reserve)).toBeNull();

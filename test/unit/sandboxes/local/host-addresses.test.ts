@@ -34,7 +34,7 @@ Local:
               /32 host LOCAL
 `;
 
-test("routes that lead to the machine itself or to everyone are found in all tables, whatever their interface's state", () => {
+test("finds routes to the machine itself and to everyone in all tables, whatever the state of their interface", () => {
   expect([...localRoutes(FIB_TRIE)].sort()).toEqual([
     "172.17.0.1/32",
     "172.17.255.255/32",
@@ -44,7 +44,7 @@ test("routes that lead to the machine itself or to everyone are found in all tab
   expect([...localRoutes("")]).toEqual([]);
 });
 
-test("an address lies in a network by its leading bits", () => {
+test("an address belongs to a network if their leading bits match", () => {
   expect(
     [
       ["172.17.0.1", "172.17.0.1/32"],

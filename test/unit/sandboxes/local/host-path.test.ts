@@ -6,7 +6,7 @@ import { newBase, plant, removeBase, type Tree } from "../../../support/lent-fix
 const bases: string[] = [];
 afterEach(() => bases.splice(0).forEach(removeBase));
 
-/** Reads a PATH in a home of this layout; what comes back has paths relative to it. */
+/** Reads a PATH in a home with these files. Paths in the result are relative to it. */
 function read(tree: Tree, entries: readonly string[], readOnlyPaths: readonly string[] = []) {
   const base = newBase();
   bases.push(base);
@@ -52,12 +52,12 @@ interface Row {
   readonly binds: readonly string[];
   readonly links?: readonly string[];
   readonly hidden?: readonly string[];
-  /** The entries of PATH that stay; all of them when left out. */
+  /** Expected entries of PATH inside; all of them when left out. */
   readonly kept?: readonly string[];
 }
 
 const ROWS: Readonly<Record<string, Row>> = {
-  "a link to a script of a working folder: the script alone": {
+  "a link to a script in a working folder: only the script": {
     tree: {
       "home/work/deploy.sh": "program",
       "home/work/.env": "data",
@@ -68,7 +68,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     binds: ["home/work/deploy.sh"],
     links: ["home/.local/bin/deploy -> home/work/deploy.sh"],
   },
-  "a chain of relative links: its end alone": {
+  "a chain of relative links: only its final target": {
     tree: {
       "home/work/c.sh": "program",
       "home/work/token": "data",
@@ -79,7 +79,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     binds: ["home/work/c.sh"],
     links: ["home/.local/bin/a -> home/work/c.sh"],
   },
-  "links in a loop, to nothing, to a folder and to what is no program: nothing": {
+  "links in a loop, to nothing, to a folder and to a file that is not a program: nothing": {
     tree: {
       "home/bin/loop": "-> home/bin/pool",
       "home/bin/pool": "-> home/bin/loop",
@@ -92,7 +92,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     binds: [],
     kept: [],
   },
-  "links to credentials, to the state, to OpenCode's own and to the project: nothing": {
+  "links to credentials, the state, OpenCode's own files and the project: nothing": {
     tree: {
       "home/.ssh/key": "program",
       "home/.config/tool/run": "program",
@@ -109,7 +109,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     binds: [],
     kept: [],
   },
-  "what `pip --user` makes of ~/.local: its programs alone": {
+  "~/.local after `pip --user`: only its programs": {
     tree: {
       "home/.local/bin/tool": "program",
       "home/.local/bin/python3": "-> /usr/bin/env",
@@ -122,7 +122,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     binds: ["home/.local/bin/python3.12", "home/.local/bin/tool"],
     links: ["home/.local/bin/python3 -> /usr/bin/env"],
   },
-  "home itself as a prefix: programs, and the packages that npm put there": {
+  "home itself as npm's prefix: its programs and packages": {
     tree: {
       "home/bin/node": "program",
       "home/bin/tool": "-> ../lib/node_modules/tool/cli.js",
@@ -134,7 +134,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     binds: ["home/bin/node", "home/lib/node_modules"],
     links: ["home/bin/tool -> home/lib/node_modules/tool/cli.js"],
   },
-  "a folder of one's own: its programs, without notes, folders and what everybody may write": {
+  "a user's own folder: its programs, without other files, folders and programs that everybody may write to": {
     tree: {
       "home/bin/run": "program",
       "home/bin/notes.txt": "data",
@@ -146,7 +146,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     path: ["home/bin"],
     binds: ["home/bin/run"],
   },
-  "a folder in which everybody may put programs: nothing": {
+  "a folder that everybody may write to: nothing": {
     tree: { "home/shared/run": "program", "home/shared": "folder mode 777" },
     path: ["home/shared"],
     binds: [],
@@ -157,36 +157,36 @@ const ROWS: Readonly<Record<string, Row>> = {
     path: ["home/venv/bin"],
     binds: ["home/venv/bin", "home/venv/lib", "home/venv/pyvenv.cfg"],
   },
-  "a link into a Python environment, which has its interpreter elsewhere: both": {
+  "a link into a Python environment whose interpreter is elsewhere: both": {
     tree: { ...VENV, ...PYTHON, "home/venv/bin/python3": "-> home/py/bin/python3.12", "home/bin/black": "-> home/venv/bin/black" },
     path: ["home/bin"],
     binds: ["home/py/bin", "home/py/lib", "home/venv/bin", "home/venv/lib", "home/venv/pyvenv.cfg"],
     links: ["home/bin/black -> home/venv/bin/black"],
   },
-  "an environment whose part is a link out of it: not that part": {
+  "an environment with a part that links out of it: all other parts": {
     tree: { "home/venv/pyvenv.cfg": "data", "home/venv/bin/run": "program", "home/venv/lib": "-> home/work", "home/work/key": "data", "home/venv/lib64": "-> bin" },
     path: ["home/venv/bin"],
     binds: ["home/venv/bin", "home/venv/pyvenv.cfg"],
   },
-  "a project in an installation: left out where it bears names for credentials": {
+  "a project in an installation: all but files with names for credentials": {
     tree: { ...PYTHON, "home/py/lib/mine/.env.local": "data", "home/py/lib/mine/.git/config": "data", "home/py/lib/mine/src/.ssh/key": "data", "home/py/lib/mine/run.py": "data" },
     path: ["home/py/bin"],
     binds: ["home/py/bin", "home/py/lib"],
     hidden: ["home/py/lib/mine/.env.local", "home/py/lib/mine/.git", "home/py/lib/mine/src/.ssh"],
   },
-  "an installation with OpenCode's own, the state or the project in a part: not that part": {
+  "an installation with OpenCode's own files, the state or the project in a part: all other parts": {
     tree: { "home/bin/x": "folder", "home/project/pyvenv.cfg": "data", "home/project/bin/run": "program", "home/project/lib/x": "data", "home/project/.git/config": "data" },
     path: ["home/project/bin"],
     binds: [],
     kept: [],
   },
-  "an environment in the project: its parts, nothing else of the project": {
+  "an environment in the project: its parts, and nothing else of the project": {
     tree: { "home/project/.venv/pyvenv.cfg": "data", "home/project/.venv/bin/run": "program", "home/project/.venv/lib/x": "data", "home/project/node_modules/.bin/tsc": "program", "home/project/bin/run": "program" },
     path: ["home/project/.venv/bin", "home/project/node_modules/.bin", "home/project/bin"],
     binds: ["home/project/.venv/bin", "home/project/.venv/lib", "home/project/.venv/pyvenv.cfg"],
     kept: ["home/project/.venv/bin"],
   },
-  "somebody's work tree that looks like an installation: its programs alone": {
+  "a git work tree that looks like an installation: only its programs": {
     tree: { ...PYTHON, "home/py/.git/config": "data" },
     path: ["home/py/bin"],
     binds: ["home/py/bin/python3.12"],
@@ -196,7 +196,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     path: ["home/.nvm/versions/node/v1/bin"],
     binds: ["home/.nvm/versions/node/v1/bin", "home/.nvm/versions/node/v1/lib"],
   },
-  "cargo: the programs, and the toolchains beside no credentials": {
+  "cargo: its programs and the toolchains, without the credentials beside them": {
     tree: { "home/.cargo/bin/cargo": "program", "home/.cargo/credentials.toml": "data", "home/.rustup/toolchains/stable/bin/rustc": "program", "home/.rustup/settings.toml": "data" },
     path: ["home/.cargo/bin"],
     binds: ["home/.cargo/bin/cargo", "home/.rustup/settings.toml", "home/.rustup/toolchains"],
@@ -206,25 +206,25 @@ const ROWS: Readonly<Record<string, Row>> = {
     path: ["home/conda/bin", "home/go/bin", "home/jdk/bin"],
     binds: ["home/conda/bin", "home/conda/conda-meta", "home/go/VERSION", "home/go/bin", "home/go/src", "home/jdk/bin", "home/jdk/lib", "home/jdk/release"],
   },
-  "a link as the entry of PATH: what it leads to, under both names": {
+  "a link as an entry of PATH: its target, under both names": {
     tree: { ...PYTHON, "home/current": "-> home/py" },
     path: ["home/current/bin"],
     binds: ["home/py/bin", "home/py/lib"],
     links: ["home/current/bin -> home/py/bin"],
   },
-  "a link as an entry of PATH below another: the outer one": {
+  "a link below another link as entries of PATH: the outer one": {
     tree: { ...PYTHON, "home/current": "-> home/py", "home/py/run": "program" },
     path: ["home/current/bin", "home/current"],
     binds: ["home/py/bin", "home/py/lib", "home/py/run"],
     links: ["home/current -> home/py"],
   },
-  "what lies beside installed packages counts, what lies in them does not": {
+  "files beside installed packages are searched for credentials, files in packages are not": {
     tree: { ...PYTHON, "home/py/lib/python3.12/site-packages/.pypirc": "data", "home/py/lib/python3.12/site-packages/x/.env": "data", "home/py/lib/node_modules/.npmrc": "data", "home/py/lib/python3.12/site-packages/id_rsa": "data" },
     path: ["home/py/bin"],
     binds: ["home/py/bin", "home/py/lib"],
     hidden: ["home/py/lib/node_modules/.npmrc", "home/py/lib/python3.12/site-packages/.pypirc", "home/py/lib/python3.12/site-packages/id_rsa"],
   },
-  "home, its parents, the root, relative and absent entries, credentials, the state, what sandboxes have: nothing": {
+  "home, its parents, the root, relative and missing entries, credentials, the state, the sandbox's own paths: nothing": {
     tree: { "home/.ssh/run": "program", "home/ssh": "-> home/.ssh", "home/.config/x/bin/run": "program", "home/state/bin/run": "program", "home/run": "program" },
     path: ["home", "", "/", "/home", "./bin", "home/.ssh", "home/ssh", "home/.config/x/bin", "home/state/bin", "home/state", "/tmp", "/etc", "home/none", "home/../home"],
     binds: [],
@@ -232,7 +232,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
 }; // biome-ignore format: a table
 
-describe("of a PATH is lent", () => {
+describe("of a PATH with", () => {
   for (const [title, { tree, path, binds, links = [], hidden = [], kept = path }] of Object.entries(ROWS))
     test(title, () => {
       const result = read(tree, path);
@@ -242,7 +242,7 @@ describe("of a PATH is lent", () => {
       expect(result.path).toBe(kept.join(":"));
     });
 
-  test("what a version manager needs to be found, whatever its home", () => {
+  test("variables by which a version manager's programs find it are set", () => {
     const result = read(
       {
         "home/.pyenv/libexec/pyenv": "program",
@@ -262,7 +262,7 @@ describe("of a PATH is lent", () => {
     expect(result.path).toBe("home/.pyenv/plugins/p/shims:home/.pyenv/shims");
   });
 
-  test("no more than a number of programs, which is said", () => {
+  test("too many programs: a limited number, and the rest is named as refused", () => {
     const many = Object.fromEntries(Array.from({ length: 700 }, (_, at) => [`home/bin/${at}`, "program"]));
     const result = read(many, ["home/bin"]);
     expect(result.binds.length).toBe(300);
@@ -270,8 +270,8 @@ describe("of a PATH is lent", () => {
   });
 }); // biome-ignore format: short rows
 
-describe("further paths are lent by the user's wish", () => {
-  test("also where he keeps credentials or the project, by both names of a link", () => {
+describe("paths that the user names are lent", () => {
+  test("also if they hold credentials or the project, and under both names of a link", () => {
     const tree = { "home/data/x": "data", "home/.aws/config": "data", "home/alias": "-> home/data", "home/project/x": "data" };
     const result = read(tree, [], ["home/data", "home/.aws", "home/alias", "home/project"]);
     expect(result.binds).toEqual(["home/.aws", "home/alias", "home/data", "home/project"]);
@@ -279,7 +279,7 @@ describe("further paths are lent by the user's wish", () => {
     expect(result.lent.map(({ why }) => why)).toEqual(result.binds.map(() => "local.readOnlyPaths"));
   });
 
-  test("but not home, what holds it, the state, OpenCode's own, what sandboxes have, or a link to any of them", () => {
+  test("but not home, its parents, the state, OpenCode's own files, the sandbox's own paths, or a link to any of these", () => {
     const asked = ["home", "/", "/home", "home/state", "home/state/x", "home/.local", "home/.local/share/opencode/auth.json", "home/link", "/etc", "/run", "/proc", "/tmp", "/home/agent", "/workspace", "home/absent"];
     const result = read({ "home/link": "-> home/state", "home/state/x": "data" }, [], asked);
     expect(result.binds).toEqual([]);

@@ -12,12 +12,12 @@ test.each([
   ["an ordinary user with cgroups for both", both, false, []],
   ["an ordinary user with a cgroup for memory alone", { ...both, limitsProcesses: false }, false, []],
   ["an ordinary user without a cgroup", null, false, ["Memory"]],
-] as const)("%s: every limit is kept, or is named as one that is not", (_, cgroup, isRoot, named) => {
+] as const)("%s: every limit is enforced, or named as not enforced", (_, cgroup, isRoot, named) => {
   const notes = unenforcedLimits(LIMITS, cgroup, isRoot);
   expect(notes.length).toBe(named.length);
   for (const [at, note] of notes.entries()) expect(note).toStartWith(named[at] ?? "");
   const args = processLimits(LIMITS, cgroup).map((arg) => arg.split("=")[0]);
-  // Each process has its limit of whatever no cgroup counts.
+  // Each process has its own limit of what no cgroup limits.
   expect(args.includes("--nproc")).toBe(cgroup?.limitsProcesses !== true);
   expect(args.includes("--data")).toBe(cgroup?.limitsMemory !== true);
   expect(args.slice(0, 2)).toEqual(["--core", "--fsize"]);

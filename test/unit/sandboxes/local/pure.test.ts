@@ -6,7 +6,7 @@ import { seatbeltProfile } from "../../../../src/sandboxes/local/seatbelt/seatbe
 import { commandScript } from "../../../../src/sandboxes/local/shell-script.ts";
 
 describe("ids", () => {
-  test("only their own pattern becomes a path", () => {
+  test("become a path only if they match their pattern", () => {
     for (const id of [
       "",
       "..",
@@ -28,7 +28,7 @@ describe("ids", () => {
 });
 
 describe("a workdir", () => {
-  test("is refused where the sandbox has something of its own", () => {
+  test("is refused where it overlaps with the sandbox's own paths", () => {
     for (const workdir of [
       "/",
       "/usr",
@@ -51,7 +51,7 @@ describe("a workdir", () => {
 });
 
 describe("the command script", () => {
-  test("leaves out names a shell could not set, so that they cannot become commands", () => {
+  test("leaves out names that a shell cannot set, so that they cannot become commands", () => {
     const script = commandScript({
       argv: ["true"],
       workdir: "/",
@@ -65,7 +65,7 @@ describe("the command script", () => {
 });
 
 describe("network helpers", () => {
-  test("are tried in order until one comes up, and all their reasons are told when none does", async () => {
+  test("are tried in order until one works, and every reason is given when none does", async () => {
     const tried: string[] = [];
     const start = (works: string) => async (name: string) => {
       tried.push(name);
@@ -81,7 +81,7 @@ describe("network helpers", () => {
 describe("the Seatbelt profile", () => {
   const dirs = { root: "/s/r", workspace: "/s/r/workspace", home: "/s/r/home", tmp: "/s/r/tmp", logs: "/s/r/logs" };
 
-  test("denies writing but to the sandbox's own, reading of home and state, and the host's loopback", () => {
+  test("denies writing outside the sandbox, reading home and state, and the host's loopback", () => {
     const profile = seatbeltProfile(dirs, "/Users/me", "/Users/me/state", ["/Users/me/.bun/bin"], "open");
     expect(profile.indexOf("(deny file-write*)")).toBeLessThan(
       profile.indexOf('(allow file-write* (subpath "/s/r/workspace")'),
@@ -92,7 +92,7 @@ describe("the Seatbelt profile", () => {
     expect(seatbeltProfile(dirs, "/h", "/s", [], "blocked")).toContain("(deny network*)");
   });
 
-  test("quotes paths, so that a name cannot add a rule", () => {
+  test("quotes paths, so that a file name cannot add a rule", () => {
     expect(seatbeltProfile({ ...dirs, tmp: '/x") (allow default) ("' }, "/h", "/s", [], "open")).toContain(
       '(subpath "/x\\") (allow default) (\\"")',
     );

@@ -6,7 +6,7 @@ import { newBase, plant, removeBase, type Tree } from "../../../support/lent-fix
 const bases: string[] = [];
 afterEach(() => bases.splice(0).forEach(removeBase));
 
-function around(tree: Tree, binds: readonly string[], hidden: readonly string[]) {
+function visible(tree: Tree, binds: readonly string[], hidden: readonly string[]) {
   const base = newBase();
   bases.push(base);
   plant(base, tree);
@@ -22,12 +22,12 @@ function around(tree: Tree, binds: readonly string[], hidden: readonly string[])
   };
 }
 
-test("a folder that holds nothing to hide is lent as it is", () => {
-  const given = around({ "lib/x": "data", "bin/.env": "data" }, ["lib", "bin/run"], ["bin/.env"]);
+test("a folder without hidden paths is lent as it is", () => {
+  const given = visible({ "lib/x": "data", "bin/.env": "data" }, ["lib", "bin/run"], ["bin/.env"]);
   expect(given).toEqual({ binds: ["lib", "bin/run"], links: [], tooLarge: [] });
 });
 
-test("only what is beside it and beside its folders is lent one by one, links as links", () => {
+test("on the way to a hidden path, all other entries are lent one by one, and links are made anew", () => {
   const tree = {
     "lib/a/deep/key": "data",
     "lib/a/deep/x": "data",
@@ -36,24 +36,24 @@ test("only what is beside it and beside its folders is lent one by one, links as
     "lib/c": "-> ./a/deep/key",
     "lib/.git/config": "data",
   };
-  expect(around(tree, ["lib"], ["lib/a/deep/key", "lib/.git"])).toEqual({
+  expect(visible(tree, ["lib"], ["lib/a/deep/key", "lib/.git"])).toEqual({
     binds: ["lib/a/deep/x", "lib/a/y", "lib/b"],
-    links: ["lib/c -> ./a/deep/key"], // leads nowhere inside
+    links: ["lib/c -> ./a/deep/key"], // dangling inside
     tooLarge: [],
   });
 });
 
-test("a part that is itself hidden, or holds nothing else, is not lent", () => {
-  expect(around({ "lib/.npmrc": "data" }, ["lib", "lib/.npmrc"], ["lib/.npmrc"])).toEqual({
+test("a path that is hidden, or contains only hidden paths, is not lent", () => {
+  expect(visible({ "lib/.npmrc": "data" }, ["lib", "lib/.npmrc"], ["lib/.npmrc"])).toEqual({
     binds: [],
     links: [],
     tooLarge: [],
   });
 });
 
-test("a folder with too many entries to lend one by one is not lent, and named", () => {
+test("a folder with too many entries to lend one by one is not lent but named", () => {
   const many = Object.fromEntries(Array.from({ length: 401 }, (_, n) => [`lib/many/${n}`, "data"]));
-  expect(around({ ...many, "lib/many/.env": "data", "lib/x": "data" }, ["lib"], ["lib/many/.env"])).toEqual({
+  expect(visible({ ...many, "lib/many/.env": "data", "lib/x": "data" }, ["lib"], ["lib/many/.env"])).toEqual({
     binds: ["lib/x"],
     links: [],
     tooLarge: ["lib/many"],

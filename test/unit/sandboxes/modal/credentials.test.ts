@@ -18,7 +18,7 @@ const find = (env: Record<string, string>, files: Record<string, string> = {}) =
 const home = { "/home/ada/.modal.toml": FILE };
 
 describe("Modal credentials", () => {
-  test("come from the environment first", () => {
+  test("come from the environment variables first", () => {
     expect(find({ MODAL_TOKEN_ID: "ak-1", MODAL_TOKEN_SECRET: "as-1" }, home)).toEqual({
       kind: "found",
       credentials: {
@@ -43,7 +43,7 @@ describe("Modal credentials", () => {
     });
   });
 
-  test("come from the profile the user names, else from the default one when none is active", () => {
+  test("come from the profile that MODAL_PROFILE names, or from the default one when none is active", () => {
     expect(find({ MODAL_PROFILE: "default" }, home)).toMatchObject({ credentials: { tokenId: "ak-home" } });
     expect(find({}, { "/home/ada/.modal.toml": FILE.replace("active = true", "") })).toMatchObject({
       credentials: { tokenId: "ak-home" },
@@ -58,7 +58,7 @@ describe("Modal credentials", () => {
     expect(find({ MODAL_OAUTH_REFRESH_TOKEN: "r" })).toMatchObject({ kind: "found", credentials: { kind: "oauth" } });
   });
 
-  test("that are missing, half there or in a broken file are told apart", () => {
+  test("that are missing, incomplete or in a broken file get different messages", () => {
     expect(find({})).toMatchObject({ kind: "missing", message: expect.stringContaining("modal setup") });
     expect(find({ MODAL_TOKEN_ID: "ak-1" })).toMatchObject({
       kind: "unusable",
@@ -70,7 +70,7 @@ describe("Modal credentials", () => {
     });
   });
 
-  test("never have a name that means something to JavaScript", () => {
+  test("are not confused by profile names with a meaning in JavaScript", () => {
     expect(find({ MODAL_PROFILE: "constructor" }, home)).toMatchObject({ kind: "unusable" });
     const file = { "/home/ada/.modal.toml": '[__proto__]\ntoken_id = "x"\ntoken_secret = "y"' };
     expect(find({ MODAL_PROFILE: "__proto__" }, file)).toMatchObject({ credentials: { tokenId: "x" } });
@@ -87,7 +87,7 @@ describe("the file of modal setup", () => {
     expect(inFile(text)).toMatchObject({ credentials: { tokenId: "x", tokenSecret: "y" } });
   });
 
-  test("is refused by name when it is something else", () => {
+  test("is named in the message when it is not TOML", () => {
     for (const text of ["<html>", '["a b"]\nb', '["a b"]\nb = "unclosed', "[[a b]]"])
       expect(inFile(text)).toEqual({
         kind: "unusable",

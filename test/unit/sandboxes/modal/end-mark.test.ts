@@ -26,7 +26,7 @@ const cut = (bytes: Buffer, sizes: readonly number[]): Buffer[] => {
   return chunks;
 };
 
-/** Output full of what the mark is made of. */
+/** Output that resembles the mark as much as possible. */
 const output = fc
   .array(
     fc.constantFrom(
@@ -46,7 +46,7 @@ const output = fc
   .map((parts) => Buffer.from(parts.join("")));
 
 describe("the mark at the end of a command's output", () => {
-  test("is found however the stream is cut, and nothing before it is lost or held", () => {
+  test("is found however the stream is split, and nothing before it is lost or held back", () => {
     fc.assert(
       fc.property(
         output,
@@ -62,7 +62,7 @@ describe("the mark at the end of a command's output", () => {
     );
   });
 
-  test("holds nothing back that cannot be part of it", () => {
+  test("holds back only bytes that may be part of it", () => {
     const scanner = new EndMarkScanner("p1");
     expect(Buffer.from(scanner.push(Buffer.from("ready\n")).bytes).toString()).toBe("ready\n");
     expect(Buffer.from(scanner.push(Buffer.from("a\x1e[p")).bytes).toString()).toBe("a");

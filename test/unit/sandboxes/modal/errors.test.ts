@@ -6,7 +6,7 @@ import { AbandonedError, DeadlineError, within } from "../../../../src/shared/de
 import { PluginError } from "../../../../src/shared/error-code.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";
 
-/** As the SDK throws it: another copy's class, told by its shape. */
+/** An error as the SDK throws it: of a class that another copy of a package defines. */
 const grpc = (code: number, details = "said the server") =>
   Object.assign(new Error(`/modal.client.ModalClient/X CODE: ${details}`), { name: "ClientError", code, details });
 const named = (name: string, message = "said the SDK") => Object.assign(new Error(message), { name });
@@ -21,7 +21,7 @@ const failureOf = (error: unknown, more: object = {}) =>
   createFailure(error, { doing: "create sandbox job_1", credentials, ...more });
 
 describe("errors of the SDK", () => {
-  test("are told apart by class name and status code", () => {
+  test("are recognised by class name and status code", () => {
     const kinds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16].map((code) => kindOf(grpc(code)));
     expect(kinds.join(" ")).toBe(
       "unreachable unreachable invalid unreachable gone exists unauthorized quota gone unreachable other other unreachable unreachable other unauthorized",
@@ -46,17 +46,17 @@ describe("errors of the SDK", () => {
     expect(kindOf(new DeadlineError("Creating", 1000))).toBe("timed_out");
   });
 
-  test("speak without the path of the call", () => {
+  test("have messages without the gRPC method", () => {
     expect(messageOf(grpc(14, "no route"))).toBe("no route");
     expect(messageOf(new Error("x".repeat(5000))).length).toBeLessThan(700);
   });
 
-  test("nobody knows the retryability of what nobody knows", () => {
+  test("of unknown kinds have unknown retryability", () => {
     expect([isRetryable("other"), isRetryable("invalid"), isRetryable("unreachable")]).toEqual([null, false, true]);
   });
 });
 
-describe("a sandbox that could not be made says why and what to do", () => {
+describe("the error of a failed creation says why it failed and what to do", () => {
   const table: [string, unknown, object, string, boolean | null, RegExp][] = [
     [
       "wrong or expired credentials",
@@ -86,7 +86,7 @@ describe("a sandbox that could not be made says why and what to do", () => {
       /GPU type B300: unknown GPU/,
     ],
     [
-      "our deadline, without a GPU",
+      "our time limit, without a GPU",
       new DeadlineError("Creating", 120_000),
       {},
       "sandbox_create_timeout",
@@ -94,15 +94,15 @@ describe("a sandbox that could not be made says why and what to do", () => {
       /120 s.*createTimeoutSeconds/,
     ],
     [
-      "our deadline, waiting for a GPU",
+      "our time limit, waiting for a GPU",
       new DeadlineError("Creating", 120_000),
       { gpu: "T4" },
       "no_capacity",
       true,
       /T4/,
     ],
-    ["a caller who gave up", new AbandonedError("x"), {}, "cancelled", false, /Cancelled while trying to create/],
-    ["something new", new Error("odd"), {}, "sandbox_create_failed", null, /odd/],
+    ["a cancelled creation", new AbandonedError("x"), {}, "cancelled", false, /Cancelled while trying to create/],
+    ["an unknown error", new Error("odd"), {}, "sandbox_create_failed", null, /odd/],
   ];
   for (const [title, error, more, code, retryable, message] of table) {
     test(title, () => {
@@ -114,7 +114,7 @@ describe("a sandbox that could not be made says why and what to do", () => {
     });
   }
 
-  test("an error of ours stays itself", () => {
+  test("a PluginError is returned unchanged", () => {
     const own = new PluginError("snapshot_expired", "x");
     expect(failureOf(own)).toBe(own);
   });
@@ -123,13 +123,13 @@ describe("a sandbox that could not be made says why and what to do", () => {
 describe("a deadline", () => {
   const clock = () => createFakeClock();
 
-  test("lets a call through that keeps it, and its failure", async () => {
+  test("passes on the result or the failure of a call that is in time", async () => {
     const limit = { clock: clock(), limitMs: 100, doing: "It" };
     expect(await within(Promise.resolve(7), limit)).toBe(7);
     expect(within(Promise.reject(new Error("own")), limit)).rejects.toThrow("own");
   });
 
-  test("ends the wait, and hands on what arrives late", async () => {
+  test("ends the wait, and hands a late result to onLate", async () => {
     const fake = clock();
     const late: number[] = [];
     const call = Promise.withResolvers<number>();
@@ -148,7 +148,7 @@ describe("a deadline", () => {
     expect(late).toEqual([7]);
   });
 
-  test("a late failure troubles nobody", async () => {
+  test("ignores a late failure", async () => {
     const fake = clock();
     const call = Promise.withResolvers<number>();
     const waiting = within(call.promise, { clock: fake, limitMs: 10, doing: "It" });
@@ -158,7 +158,7 @@ describe("a deadline", () => {
     expect(waiting).rejects.toBeInstanceOf(DeadlineError);
   });
 
-  test("gives way to a caller who gives up, also before it begins", async () => {
+  test("rejects as soon as the caller aborts, also when aborted before the call", async () => {
     const stop = new AbortController();
     const waiting = within(new Promise(() => {}), { clock: clock(), limitMs: 10, doing: "It", signal: stop.signal });
     waiting.catch(() => {});
@@ -173,13 +173,13 @@ describe("a deadline", () => {
 describe("the package named modal", () => {
   const client = (version: string) => ({ ModalClient: class { version() { return version; } } }); // biome-ignore format: short
 
-  test("is taken when it is Modal's SDK in its exact version", async () => {
+  test("is accepted if it is Modal's SDK in the exact version", async () => {
     const sdk = client(SDK_VERSION);
     expect(await loadSdk(async () => sdk)).toBe(sdk as never);
     expect(typeof (await loadSdk()).ModalClient).toBe("function");
   });
 
-  test("is refused in one sentence when it is another, missing, or of another version", async () => {
+  test("is refused in one sentence if it is missing, another package or another version", async () => {
     for (const [module, words] of [
       [{ default: () => {} }, "not Modal's SDK"],
       [client("0.12.0"), "0.12.0"],

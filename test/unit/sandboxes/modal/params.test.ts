@@ -23,7 +23,7 @@ const spec: SandboxSpec = {
 const nothing = { secrets: [], volumes: {}, buckets: {} };
 
 describe("durations for the SDK", () => {
-  test("are positive multiples of a second, never shorter than asked", () => {
+  test("are positive multiples of a second, never shorter than requested", () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1e9, noNaN: true }), (ms) => {
         const whole = wholeSecondsMs(ms);
@@ -33,21 +33,21 @@ describe("durations for the SDK", () => {
     expect([0, 1, 1000, 1001].map(wholeSecondsMs)).toEqual([1000, 1000, 1000, 2000]);
   });
 
-  test("a sandbox lives a day at most, a snapshot as long as it is told to", () => {
+  test("limit a sandbox to a day, and leave a snapshot's time to live unlimited", () => {
     expect(toLifetimeMs(10 * 86_400_000)).toBe(86_400_000);
     expect([toTtlMs(null), toTtlMs(30), toTtlMs(0.00001)]).toEqual([null, 30 * 86_400_000, 1000]);
   });
 });
 
-describe("what a sandbox is created with", () => {
-  test("always has a name, tags, both time limits, and room to work in", () => {
+describe("the parameters of a creation", () => {
+  test("always have a name, tags, both time limits, CPU and memory", () => {
     expect(toCreateParams(spec, nothing)).toEqual({
       name: "job_1", tags: { job: "job_1" }, timeoutMs: 18_000_000, idleTimeoutMs: 1_200_000, cpu: 1, memoryMiB: 2048,
       env: { [WORKDIR_VARIABLE]: "/workspace" },
     }); // biome-ignore format: a table
   });
 
-  test("has what was asked for", () => {
+  test("contain what the spec asks for", () => {
     const machine = {
       ...DEFAULT_MACHINE,
       gpu: { type: "H100", count: 8, exact: true },
@@ -62,7 +62,7 @@ describe("what a sandbox is created with", () => {
     }); // biome-ignore format: a table
   });
 
-  test("its network is open, blocked, or of two lists", () => {
+  test("have an open network, a blocked one, or two allowlists", () => {
     expect(toNetworkParams("open")).toEqual({});
     expect(toNetworkParams("blocked")).toEqual({ blockNetwork: true });
     expect(toNetworkParams({ domains: [], cidrs: [] })).toEqual({ blockNetwork: true });
@@ -73,8 +73,8 @@ describe("what a sandbox is created with", () => {
   });
 });
 
-describe("ids of snapshots", () => {
-  test("say where a directory belongs", () => {
+describe("snapshot ids", () => {
+  test("contain the path of a directory", () => {
     for (const id of [
       { imageID: "im-1", path: null },
       { imageID: "im-1", path: "/workspace/a:b" },
@@ -83,7 +83,7 @@ describe("ids of snapshots", () => {
     for (const other of ["snap_1", "", "im-", "im-1:relative", "x im-1"]) expect(parseSnapshotID(other)).toBeNull();
   });
 
-  test("directories of the image are not ours to put back", () => {
+  test("directories of the image cannot be restored", () => {
     expect(["/", "/usr/lib", "/etc", "/proc/1", "relative"].map(isOwnDirectory)).toEqual([
       false,
       false,
@@ -95,7 +95,7 @@ describe("ids of snapshots", () => {
   });
 });
 
-test("an exit code means a signal only when we sent that signal", () => {
+test("an exit code means a signal only if we sent that signal", () => {
   expect(toExitStatus(143, new Set(["SIGTERM"]))).toEqual({ kind: "signalled", signal: "SIGTERM" });
   expect(toExitStatus(143, new Set(["SIGINT"]))).toEqual({ kind: "exited", code: 143 });
   expect(toExitStatus(0, new Set(["SIGKILL"]))).toEqual({ kind: "exited", code: 0 });

@@ -1,15 +1,15 @@
 import type { Processor } from "./refused-calls.ts";
 
 /*
- * The first program of every command inside. Neither nsenter nor setpriv of the systems we run on can load a system-call
- * filter, so this one does: it joins the inner user namespace (the one without privileges), leaves the login's keyrings,
- * takes no new privileges, loads the filter and executes the rest of its command line.
+ * The first program of every command in a sandbox. The nsenter and setpriv of current systems cannot load a system-call
+ * filter, so this program does: it joins the inner user namespace (the one without privileges), leaves the login's keyrings,
+ * gives up gaining new privileges, loads the filter and executes the rest of its command line.
  *
- * E1: nothing of the job can touch it before the filter is loaded: between the namespace and the next program it holds
- * that namespace's capabilities, and the kernel lets nobody with fewer look into it. E2: when any step fails, nothing is
- * started. Only leaving the keyrings may fail (a kernel without keys, a user's quota): the filter refuses their calls.
+ * E1: the job cannot interfere before the filter is loaded: until it executes the next program, it has the namespace's
+ * capabilities, and the kernel lets no process with fewer capabilities access it. E2: when any step fails, nothing is
+ * started. Only leaving the keyrings may fail (a kernel without keys, a user's quota), since the filter refuses their calls.
  *
- * One static file: the code below, which finds its data by its own position, then the data, then the filter.
+ * It is one static file: the code below, which finds its data relative to itself, then the data, then the filter.
  */
 
 const CODE: Readonly<Record<Processor, string>> = {
@@ -138,11 +138,11 @@ const MACHINE: Readonly<Record<Processor, number>> = { x64: 62, arm64: 183 };
 const BASE = 0x400000n;
 const HEADERS = 64 + 2 * 56;
 
-/** The program with its filter, as an ELF file. @param filter instructions as the kernel takes them, 8 bytes each */
+/** The program with its filter, as an ELF file. @param filter instructions in the kernel's format, 8 bytes each */
 export function entryProgram(processor: Processor, filter: Uint8Array): Uint8Array {
   const length = Buffer.alloc(8);
   length.writeUInt16LE(filter.length / 8);
-  // Two bytes bring the length to a multiple of eight.
+  // Two bytes of padding bring the length to a multiple of eight.
   const body = Buffer.concat([codeOf(processor), Buffer.from(`${PATH}${MESSAGE}\0\0`), length, filter]);
   return Buffer.concat([headers(processor, HEADERS + body.length), body]);
 }
@@ -161,17 +161,17 @@ function headers(processor: Processor, size: number): Buffer {
   header.writeUInt16LE(2, 16); // an executable at fixed addresses
   header.writeUInt16LE(MACHINE[processor], 18);
   header.writeUInt32LE(1, 20);
-  header.writeBigUInt64LE(BASE + BigInt(HEADERS), 24); // where it begins
+  header.writeBigUInt64LE(BASE + BigInt(HEADERS), 24); // entry point
   header.writeBigUInt64LE(64n, 32); // program headers
   for (const [at, value] of [64, 56, 2].entries()) header.writeUInt16LE(value, 52 + 2 * at);
-  header.writeUInt32LE(1, 64); // all of the file, to be read and executed
+  header.writeUInt32LE(1, 64); // load the whole file, readable and executable
   header.writeUInt32LE(5, 68);
   header.writeBigUInt64LE(BASE, 80);
   header.writeBigUInt64LE(BASE, 88);
   header.writeBigUInt64LE(BigInt(size), 96);
   header.writeBigUInt64LE(BigInt(size), 104);
   header.writeBigUInt64LE(0x10000n, 112);
-  header.writeUInt32LE(0x6474e551, 120); // a stack that is not executed
+  header.writeUInt32LE(0x6474e551, 120); // a stack that is not executable
   header.writeUInt32LE(6, 124);
   return header;
 }

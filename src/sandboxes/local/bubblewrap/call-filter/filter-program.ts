@@ -1,14 +1,14 @@
 import { type Processor, REFUSED } from "./refused-calls.ts";
 
 /*
- * The system-call filter as a program of the kernel's classic BPF. F1: what is refused gets an error, nothing is killed.
- * F2: arguments are compared by the 32 bits the kernel itself looks at, so that set upper bits pass nothing through.
+ * The system-call filter as a classic BPF program. F1: a refused call fails with an error; no process is killed. F2: arguments
+ * are compared by the 32 bits that the kernel itself uses, so that setting upper bits does not bypass the filter.
  */
 
-/** One instruction: operation, steps to jump when true and when false, operand. */
+/** One instruction: operation, instructions to skip if true and if false, operand. */
 export type Instruction = readonly [code: number, whenTrue: number, whenFalse: number, operand: number];
 
-/** A decision: where it is made by no case, `otherwise` is. */
+/** A decision by cases. `otherwise` applies when no case does. */
 interface Choice {
   readonly look: "call" | "processor" | { readonly argument: number; readonly mask?: number };
   readonly cases: readonly (readonly [Test, Decision])[];
@@ -21,25 +21,25 @@ const ERRORS = { EPERM: 1, ENOSYS: 38, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 };
 const AUDIT_ARCH: Readonly<Record<Processor, number>> = { x64: 0xc000003e, arm64: 0xc00000b7 };
 
 /**
- * The first number that Linux 6.18 has no call for. What comes later is unknown to this list, and absent inside, as on an
- * older kernel. On x86-64 this refuses the numbers of the x32 processor mode (from 0x40000000) as well.
+ * The first number without a call in Linux 6.18. Later calls are not on our list, so they fail inside as on an older kernel. On
+ * x86-64 this also refuses the calls of the x32 mode (from 0x40000000).
  */
 const FIRST_UNKNOWN = 470;
 
 const NEW_NAMESPACES = 0x7e020000;
 const NEW_TIME_NAMESPACE = 0x80;
 const PTRACE = { attach: 16, seize: 0x4206 };
-/** Plain, 32 bits, an old version's name, no random addresses (for debuggers), and the question which it is. */
+/** Default, 32 bits, old version number, no address randomisation (for debuggers), and the query for the current one. */
 const PERSONALITIES = [0, 8, 0x20000, 0x20008, 0x40000, 0x40008, 0xffffffff];
-/** Put characters into a terminal's input as if they were typed. */
+/** Requests that put characters into a terminal's input as if they were typed. */
 const TERMINAL_INPUT = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c };
-/** Hold up whoever opens a file, on the host too where it is lent (leases, delegations), or watch its folder. */
+/** Leases and delegations, which block whoever opens a file, also on the host if it is lent; and watching a folder. */
 const LEASES = { F_SETLEASE: 1024, F_NOTIFY: 1026, F_SETDELEG: 1040 };
 const FAMILY = { unix: 1, inet: 2, inet6: 10, netlink: 16 };
 const NETLINK_ROUTE = 0;
-/** Streams, datagrams and raw; the rest of the type are flags. */
+/** Streams, datagrams and raw sockets; the other bits of the type are flags. */
 const SOCKET_TYPE = { mask: 0xf, plain: [1, 2, 3] };
-/** The type's own, ICMP, TCP, UDP, ICMPv6, MPTCP. SCTP, DCCP and the like would be loaded into the kernel on demand. */
+/** The type's default, ICMP, TCP, UDP, ICMPv6, MPTCP. Others, such as SCTP, would load modules into the kernel. */
 const PROTOCOLS = [0, 1, 6, 17, 58, 262];
 
 type Numbers = Readonly<
@@ -50,7 +50,7 @@ const CONDITIONAL: Readonly<Record<Processor, Numbers>> = {
   arm64: { ptrace: 117, clone: 220, unshare: 97, personality: 92, ioctl: 29, fcntl: 25, socket: 198, socketpair: 199 },
 };
 
-/** The filter for a processor, as the kernel takes it: 8 bytes an instruction. */
+/** The filter for a processor in the kernel's format: 8 bytes per instruction. */
 export function filterProgram(processor: Processor): Uint8Array {
   const instructions = assemble(decide(processor));
   const bytes = Buffer.alloc(8 * instructions.length);
@@ -91,7 +91,7 @@ function decide(processor: Processor): Decision {
           look: "call",
           cases: [
             [{ atLeast: FIRST_UNKNOWN }, "ENOSYS"],
-            // A debugger of its own children need not attach: they ask to be traced.
+            // Debuggers of their own children still work, because the children ask to be traced.
             [{ is: [number.ptrace] }, argument(0, [[{ is: Object.values(PTRACE) }, "EPERM"]], "allow")],
             [{ is: [number.clone] }, argument(0, [[{ hasBitOf: NEW_NAMESPACES }, "EPERM"]], "allow")],
             [
@@ -121,7 +121,7 @@ function decide(processor: Processor): Decision {
         },
       ],
     ],
-    // Programs for another processor that this one runs too (i386, 32-bit ARM): their calls have other numbers.
+    // Calls of programs for another processor that this one also runs (i386, 32-bit ARM), which have other numbers.
     otherwise: "ENOSYS",
   };
 }
@@ -132,10 +132,10 @@ const RETURN = 0x06;
 const JUMP = { is: 0x15, atLeast: 0x35, hasBitOf: 0x45 };
 const ALLOW = 0x7fff0000;
 const FAIL_WITH = 0x00050000;
-/** Where the kernel puts what a filter may look at. */
+/** Offsets of the data that a filter can read. */
 const PLACE = { call: 0, processor: 4, arguments: 16 };
 
-/** Every decision ends in a verdict, so no case comes back to the next one. */
+/** Every decision ends in a verdict, so a case never continues with the next one. */
 function assemble(decision: Decision): readonly Instruction[] {
   if (decision === "allow") return [[RETURN, 0, 0, ALLOW]];
   if (typeof decision === "string") return [[RETURN, 0, 0, FAIL_WITH | ERRORS[decision]]];
@@ -155,7 +155,7 @@ function assemble(decision: Decision): readonly Instruction[] {
         : "atLeast" in test
           ? [JUMP.atLeast, [test.atLeast]]
           : [JUMP.hasBitOf, [test.hasBitOf >>> 0]];
-    // Each that is true jumps past the tests left, the last that is false past the body as well.
+    // A true test skips the remaining tests; the last test, if false, skips the body too.
     const tests = operands.map((operand, at): Instruction => {
       const left = operands.length - 1 - at;
       return [code, left, left === 0 ? body.length : 0, operand];

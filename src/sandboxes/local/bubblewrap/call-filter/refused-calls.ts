@@ -1,21 +1,21 @@
 /*
- * System calls that no process of a sandbox may make, with their numbers on x86-64 and arm64 (null where a processor
- * does not have the call). They reach what no namespace divides, or parts of the kernel that a job has no use for and that
- * ways out of sandboxes began in. Calls refused for some arguments only are in filter-program.ts.
+ * System calls that no process of a sandbox may make, with their numbers on x86-64 and arm64 (null where the processor does
+ * not have the call). They reach resources that no namespace separates, or rarely needed parts of the kernel in which
+ * sandbox escapes were found. Calls that are refused for some arguments only are in filter-program.ts.
  */
 
 export type Processor = "x64" | "arm64";
 
 interface Refused {
   readonly why: string;
-  /** ENOSYS where programs then take another way by themselves. */
+  /** ENOSYS where programs then fall back to another call. */
   readonly error: "EPERM" | "ENOSYS";
   readonly calls: Readonly<Record<string, readonly [x64: number | null, arm64: number | null]>>;
 }
 
 export const REFUSED: readonly Refused[] = [
   {
-    why: "keyrings belong to the login and its user; no namespace divides them",
+    why: "keyrings belong to the login and its user; no namespace separates them",
     error: "EPERM",
     calls: { add_key: [248, 217], request_key: [249, 218], keyctl: [250, 219] },
   },
@@ -27,12 +27,12 @@ export const REFUSED: readonly Refused[] = [
     },
   },
   {
-    why: "makes other calls out of sight of this filter",
+    why: "makes other calls that this filter does not see",
     error: "EPERM",
     calls: { io_uring_setup: [425, 425], io_uring_enter: [426, 426], io_uring_register: [427, 427] },
   },
   {
-    why: "kernel parts that holes are found in again and again",
+    why: "kernel subsystems with a history of vulnerabilities",
     error: "EPERM",
     calls: {
       bpf: [321, 280], perf_event_open: [298, 241], userfaultfd: [323, 282], fanotify_init: [300, 262],
@@ -50,12 +50,12 @@ export const REFUSED: readonly Refused[] = [
     },
   },
   {
-    why: "takes its flags from memory, where a filter cannot look; libraries fall back to clone",
+    why: "takes its flags from memory, which a filter cannot read; libraries fall back to clone",
     error: "ENOSYS",
     calls: { clone3: [435, 435] },
   },
   {
-    why: "lists mounts with their places on the host",
+    why: "lists mounts with their paths on the host",
     error: "ENOSYS",
     calls: { statmount: [457, 457], listmount: [458, 458] },
   },

@@ -17,7 +17,7 @@ interface Call {
   readonly args?: readonly (number | bigint)[];
 }
 
-/** What the kernel does with a filter: runs it over the call's number, processor and arguments. Ends, or throws. */
+/** Runs a filter as the kernel does, on the call's number, processor and arguments. @throws Error when it does not end */
 function answer(filter: Uint8Array, arch: number, { number, args = [] }: Call): number {
   const code = new DataView(filter.buffer, filter.byteOffset, filter.length);
   const data = new DataView(new ArrayBuffer(64));
@@ -70,7 +70,7 @@ for (const [processor, at] of [
     const word = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
     const args = fc.array(word, { minLength: 6, maxLength: 6 });
 
-    test("refuses every call of its list, whatever its arguments, with the error of the list", () => {
+    test("refuses every call on the list with the list's error, whatever the arguments", () => {
       fc.assert(
         fc.property(fc.constantFrom(...refused), args, ([call, error], args) => {
           expect(says({ number: call, args })).toBe(fails(error));
@@ -79,7 +79,7 @@ for (const [processor, at] of [
       for (const [call, error] of refused) expect(says({ number: call })).toBe(fails(error));
     });
 
-    test("allows every other call that Linux has, whatever its arguments", () => {
+    test("allows every other call of Linux, whatever the arguments", () => {
       const conditional = new Set(Object.values(number));
       for (let call = 0; call < 470; call += 1)
         if (!refused.has(call) && !conditional.has(call)) expect([call, says({ number: call })]).toEqual([call, ALLOW]);
@@ -91,7 +91,7 @@ for (const [processor, at] of [
       );
     });
 
-    test("knows no later call, no call of x32 and none of another processor", () => {
+    test("refuses later calls, x32 calls and those of other processors", () => {
       const later = fc.integer({ min: 470, max: 0xffffffff });
       fc.assert(fc.property(later, args, (call, args) => expect(says({ number: call, args })).toBe(fails("ENOSYS"))));
       for (const call of [0x40000000, 0x400000fa, 512, 547, -1, 0x80000000])
@@ -107,13 +107,13 @@ for (const [processor, at] of [
     });
 
     const table: Readonly<Record<string, readonly (readonly [keyof typeof number, readonly number[], number])[]>> = {
-      "a process may be traced that asks for it, none may be attached to": [
+      "a process may ask to be traced, but no process may attach to another": [
         ["ptrace", [0], ALLOW],
         ["ptrace", [7], ALLOW],
         ["ptrace", [16], fails("EPERM")],
         ["ptrace", [0x4206], fails("EPERM")],
       ],
-      "processes and threads are made, namespaces are not": [
+      "processes and threads can be made, namespaces cannot": [
         ["clone", [0x11], ALLOW],
         ["clone", [0x3d0f00], ALLOW],
         ["unshare", [0], ALLOW],
@@ -128,7 +128,7 @@ for (const [processor, at] of [
         ),
         ["unshare", [0x80], fails("EPERM")],
       ],
-      "sockets are local, of the internet, or ask for routes": [
+      "sockets are local, internet or for asking about routes": [
         ["socket", [1, 1, 0], ALLOW],
         ["socket", [1, 0x80805, 0], ALLOW],
         ["socket", [2, 1, 6], ALLOW],
@@ -149,12 +149,12 @@ for (const [processor, at] of [
           .filter((family) => ![1, 2, 10, 16].includes(family))
           .map((family) => ["socket", [family, 1, 0], fails("EAFNOSUPPORT")] as const),
       ],
-      "terminals get no input from their own processes": [
+      "no process puts input into a terminal": [
         ["ioctl", [0, 0x5413], ALLOW],
         ["ioctl", [0, 0x5412], fails("EPERM")],
         ["ioctl", [0, 0x541c], fails("EPERM")],
       ],
-      "files are locked, but nobody is held up who opens one": [
+      "files can be locked, but no lock blocks whoever opens a file": [
         ...[0, 1, 2, 3, 4, 6, 37, 1025, 1030, 1033].map((what) => ["fcntl", [0, what], ALLOW] as const),
         ...[1024, 1026, 1040].map((what) => ["fcntl", [0, what], fails("EPERM")] as const),
       ],
@@ -176,7 +176,7 @@ for (const [processor, at] of [
             ]).toEqual([name, args, verdict]);
       });
 
-    test("is short enough for the kernel, and carried whole by the program that loads it", () => {
+    test("is short enough for the kernel, and complete in the program that loads it", () => {
       expect(filter.length / 8).toBeLessThan(4096);
       const program = Buffer.from(entryProgram(processor, filter));
       expect(program.subarray(0, 4).toString("latin1")).toBe("\x7fELF");
@@ -184,7 +184,7 @@ for (const [processor, at] of [
       expect(program.readBigUInt64LE(96)).toBe(BigInt(program.length));
       expect(program.subarray(-filter.length).equals(filter)).toBe(true);
       expect(program.readBigUInt64LE(program.length - filter.length - 8)).toBe(BigInt(filter.length / 8));
-      // The code finds its data behind itself: 192 bytes of it on both processors.
+      // The code expects its data right behind it; it has 192 bytes on both processors.
       expect(program.subarray(176 + 192, 176 + 192 + 16).toString()).toBe("/proc/1/ns/user\0");
     });
   });
