@@ -25,8 +25,8 @@ test.each([
       pool.insertSandbox(String(process.pid), "local", "job", "ses", 1);
       console.log(pool.identity());`;
   const all = Array.from({ length: 8 }, () => Bun.spawn([process.execPath, "-e", code], { stderr: "inherit" }));
-  const said = await Promise.all(all.map((one) => new Response(one.stdout).text()));
-  expect(new Set(said).size).toBe(1);
+  const identities = await Promise.all(all.map((one) => new Response(one.stdout).text()));
+  expect(new Set(identities).size).toBe(1);
   expect(readdirSync(stateDir).filter((name) => /\.damaged-.*(?<!-wal|-shm)$/.test(name))).toHaveLength(asides);
   const pool = await openPoolStore(stateDir);
   expect(pool.sandboxes()).toHaveLength(8);

@@ -16,12 +16,16 @@ const NOW = 1_000_000_000;
 const limits: AdmissionLimits = { maxRunningJobs: 8, gpus: { total: 10, H100: 8 } };
 const lease = (gpu: string | null, slots: 0 | 1 = 1): LeaseUse => ({ slots, gpu: gpusOf(gpu)[0] ?? null });
 const slots = (count: number) => Array.from({ length: count }, () => lease(null));
-const young = (gpu: string | null): QueueEntry => ({
-  jobID: "young",
+const inWindow = (gpu: string | null): QueueEntry => ({
+  jobID: "in window",
   since: NOW - BACKFILL_WINDOW_MS + 1,
   gpus: gpusOf(gpu),
 });
-const old = (gpu: string | null): QueueEntry => ({ jobID: "old", since: NOW - BACKFILL_WINDOW_MS, gpus: gpusOf(gpu) });
+const overdue = (gpu: string | null): QueueEntry => ({
+  jobID: "overdue",
+  since: NOW - BACKFILL_WINDOW_MS,
+  gpus: gpusOf(gpu),
+});
 const decide = (gpu: string | null, leases: LeaseUse[], ahead: QueueEntry[] = []) =>
   decideAdmission(gpusOf(gpu), { leases, ahead }, limits, NOW);
 const granted = (...args: Parameters<typeof decide>): string | null => {
@@ -36,8 +40,8 @@ const reason = (...args: Parameters<typeof decide>) => {
 test("admits a job while slots remain for it and for the jobs ahead of it", () => {
   expect(granted(null, [])).toBe("none");
   expect(granted(null, slots(7))).toBe("none");
-  expect(granted(null, slots(5), [young(null), young(null)])).toBe("none");
-  expect(granted(null, slots(6), [young(null), young(null)])).toBeNull();
+  expect(granted(null, slots(5), [inWindow(null), inWindow(null)])).toBe("none");
+  expect(granted(null, slots(6), [inWindow(null), inWindow(null)])).toBeNull();
   expect(granted(null, slots(8))).toBeNull();
 });
 
@@ -67,13 +71,18 @@ test("grants the first of the preferred GPUs that fits", () => {
 describe("a waiting job says what it waits for, and behind how many jobs", () => {
   const cases: [string | null, LeaseUse[], QueueEntry[], string][] = [
     [null, slots(8), [], "waiting for a running slot (8 of 8 in use)"],
-    [null, slots(8), [young(null)], "waiting for a running slot (8 of 8 in use, behind 1 queued job)"],
-    [null, slots(6), [young(null), young(null)], "waiting for a running slot (6 of 8 in use, behind 2 queued jobs)"],
+    [null, slots(8), [inWindow(null)], "waiting for a running slot (8 of 8 in use, behind 1 queued job)"],
+    [
+      null,
+      slots(6),
+      [inWindow(null), inWindow(null)],
+      "waiting for a running slot (6 of 8 in use, behind 2 queued jobs)",
+    ],
     ["H100", slots(8), [], "waiting for a running slot (8 of 8 in use)"],
     ["H100:8", [lease("H100:4")], [], "waiting for 8 H100 (4 of 8 in use)"],
     ["H100:4", [lease("T4:8")], [], "waiting for 4 H100 (8 of 10 GPUs in use)"],
     ["T4:4", [lease("H100:8")], [], "waiting for 4 T4 (8 of 10 GPUs in use)"],
-    ["H100:4", [lease("H100:4")], [old("H100:8")], "waiting for 4 H100 (4 of 8 in use, behind 1 queued job)"],
+    ["H100:4", [lease("H100:4")], [overdue("H100:8")], "waiting for 4 H100 (4 of 8 in use, behind 1 queued job)"],
     ["H100:8|H200:8", [lease("H100:4")], [], "waiting for 8 H100 (4 of 8 in use) or 8 H200 (4 of 10 GPUs in use)"],
   ];
   for (const [gpu, leases, ahead, words] of cases) test(words, () => expect(reason(gpu, leases, ahead)).toBe(words));
@@ -81,16 +90,16 @@ describe("a waiting job says what it waits for, and behind how many jobs", () =>
 
 test("a smaller job starts ahead of a blocked one only in its backfill window; a job of another kind always does", () => {
   const leases = [lease("H100:4")];
-  expect(granted("H100:4", leases, [young("H100:8")])).toBe("H100:4");
-  expect(granted("H100:4", leases, [old("H100:8")])).toBeNull();
-  expect(granted(null, leases, [old("H100:8")])).toBe("none");
-  expect(granted("T4:2", leases, [old("H100:8")])).toBeNull(); // the total would not be left
-  expect(granted("T4:2", leases, [old("H100:5")])).toBeNull();
-  expect(granted("T4", leases, [old("H100:5")])).toBe("T4:1");
+  expect(granted("H100:4", leases, [inWindow("H100:8")])).toBe("H100:4");
+  expect(granted("H100:4", leases, [overdue("H100:8")])).toBeNull();
+  expect(granted(null, leases, [overdue("H100:8")])).toBe("none");
+  expect(granted("T4:2", leases, [overdue("H100:8")])).toBeNull(); // too few GPUs of the total would remain
+  expect(granted("T4:2", leases, [overdue("H100:5")])).toBeNull();
+  expect(granted("T4", leases, [overdue("H100:5")])).toBe("T4:1");
 });
 
 test("a job that fits starts in its order, whatever its age", () => {
-  expect(granted("H100:4", [lease("H100:4")], [young("H100:4")])).toBeNull();
+  expect(granted("H100:4", [lease("H100:4")], [inWindow("H100:4")])).toBeNull();
 });
 
 test("a running job may change its GPU within the limits, but not at the cost of an overdue job", () => {
@@ -98,7 +107,7 @@ test("a running job may change its GPU within the limits, but not at the cost of
   const fits = (leases: LeaseUse[], ahead: QueueEntry[]) => canChangeGpu(h200, { leases, ahead }, limits, NOW);
   expect(fits([lease("H100:6")], [])).toBe(true);
   expect(fits([lease("H100:7")], [])).toBe(false);
-  expect([fits([], [young("H200:8")]), fits([], [old("H200:8")])]).toEqual([true, false]);
+  expect([fits([], [inWindow("H200:8")]), fits([], [overdue("H200:8")])]).toEqual([true, false]);
 });
 
 test("refuses GPUs that the limits could never allow", () => {
@@ -113,7 +122,7 @@ test("refuses GPUs that the limits could never allow", () => {
   ]);
 });
 
-/** Jobs of a random workload, played over a pool with the decision alone: who arrives when, wants what, takes how long. */
+/** A job of a random workload, in seconds: when it arrives, what it asks for, how long it runs. */
 const arrival = fc.record({
   at: fc.integer({ min: 0, max: 600 }),
   gpu: fc.constantFrom(null, null, "T4", "H100", "H100:4", "H100:8", "H200:4", "H100:8|H200:8", "H200:2|T4:2"),
@@ -158,13 +167,13 @@ test("under random workloads no limit is exceeded and every job starts eventuall
           )) {
             expect(used).toBeLessThanOrEqual(own.gpus[type] ?? total);
           }
-          // Once old, the head is passed by nobody: it waits for those that run, no longer.
+          // After its backfill window no job passes the head of the queue: it waits for running jobs only.
           const head = waiting[0];
           if (head)
             expect(second - head.at).toBeLessThanOrEqual(
               (BACKFILL_WINDOW_MS / 1000 + longest) * (waiting.length + started),
             );
-          if (head && running.length === 0) throw new Error(`${head.gpu} waits for nobody`);
+          if (head && running.length === 0) throw new Error(`a job for ${head.gpu} waits although nothing runs`);
         }
       },
     ),

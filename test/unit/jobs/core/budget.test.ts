@@ -15,7 +15,7 @@ import { jobIn } from "../../views/job-in.ts";
 const HOUR = 3_600_000;
 const limits: BudgetLimits = { ceilingUsd: 10, warnAt: 0.8, rescueMs: HOUR / 10 };
 const queued = (more: Partial<Job> = {}) => jobIn({ kind: "queued" }, { id: "new", modelUsd: 0, ...more });
-/** Running since 0, its sandbox too. */
+/** A job that has been running, with its sandbox, since time 0. */
 const running = (usdPerHour: number, more: Partial<Job> = {}) =>
   jobIn(
     { kind: "running", leaseID: "l" },
@@ -47,7 +47,7 @@ describe("decideBudgetAdmission", () => {
 
   test("admits a job while spend, reserves and its own reserve stay under the ceiling", () => {
     expect(decide(queued(), 20, []).kind).toBe("admit");
-    expect(decide(queued(), 20, [running(40)]).kind).toBe("admit"); // 4 + 2
+    expect(decide(queued(), 20, [running(40)]).kind).toBe("admit"); // reserves of 4 and 2 dollars
     expect(decide(queued(), 20, [running(40), running(40)])).toEqual({
       kind: "wait",
       reason: "waiting for budget ($0.0000 spent and $8.00 in reserve for running jobs, of $10.00)",
@@ -77,7 +77,7 @@ describe("decideBudgetAdmission", () => {
 
 describe("decideBudget and decideJobBudget", () => {
   test("a session is low at its share, out when only the reserves are left, and both moments are predicted", () => {
-    const jobs = [running(5), running(5)]; // 10 an hour, 1 in reserve
+    const jobs = [running(5), running(5)]; // 10 dollars an hour, 1 dollar in reserve
     const at = (hours: number) => decideBudget(jobs, limits, hours * HOUR);
     expect(at(0)).toMatchObject({ isLow: false, isOut: false, nextAt: 0.8 * HOUR });
     expect(at(0.8)).toMatchObject({ isLow: true, isOut: false, nextAt: 0.9 * HOUR });
@@ -104,16 +104,16 @@ describe("decideBudget and decideJobBudget", () => {
   });
 });
 
-/** What a job needs to run. */
+/** What a job must have before it can be running. */
 const STARTED = { childSession: "ses_c", sandbox: { kind: "live", id: "sb" } } as const;
 
-/** A session's life by the decisions alone: jobs come, run, are rescued in time that is paid for, and end. */
+/** A job of a random workload; times in minutes. */
 const arrival = fc.record({
   at: fc.integer({ min: 0, max: 400 }),
   usdPerHour: fc.integer({ min: 0, max: 60 }),
   lasts: fc.integer({ min: 1, max: 200 }),
   maxUsd: fc.option(fc.integer({ min: 1, max: 20 })),
-  /** Share of the rescue's time that it takes. */
+  /** Share of the reserved rescue time that its rescue takes. */
   rescue: fc.double({ min: 0, max: 1, noNaN: true }),
 });
 
@@ -157,12 +157,13 @@ test("under random workloads no ceiling of a session or task is exceeded, and ev
           rescued.add(one);
           one.endsAt = Math.min(one.endsAt, now + one.rescue * (own.rescueMs - MIN / 2));
         }
-        // A look every quarter of a minute stands in for the exact moment, hence the leeway of two.
-        const leeway = (rate: number) => (rate * MIN) / 2 / HOUR;
+        // Decisions are made every quarter of a minute and not at the exact moment: two of them are the tolerance.
+        const tolerance = (rate: number) => (rate * MIN) / 2 / HOUR;
         const rates = jobs.reduce((sum, { job }) => sum + (job.compute.since === null ? 0 : job.compute.usdPerHour), 0);
-        expect(spendOf(records(), now).usd).toBeLessThanOrEqual(20 + leeway(rates) + 1e-9);
+        expect(spendOf(records(), now).usd).toBeLessThanOrEqual(20 + tolerance(rates) + 1e-9);
         for (const { job, maxUsd, usdPerHour } of jobs) {
-          if (maxUsd !== null) expect(spendOf([job], now).usd).toBeLessThanOrEqual(maxUsd + leeway(usdPerHour) + 1e-9);
+          if (maxUsd !== null)
+            expect(spendOf([job], now).usd).toBeLessThanOrEqual(maxUsd + tolerance(usdPerHour) + 1e-9);
         }
       }
       expect(jobs.filter(({ job }) => job.state.kind === "queued" || job.state.kind === "running")).toEqual([]);

@@ -77,7 +77,7 @@ test("the next decision is always in the future and never later than the next de
       const { action, nextAt } = decideDeadline(given, limits, now);
       if (nextAt !== null) expect(nextAt).toBeGreaterThan(now);
       if (action.kind === "stop" || nextAt === null) return;
-      // Acting in time at every look, nothing is missed: just before the next one the same is to be done.
+      // Deciding at `nextAt` misses nothing: until just before it the decision stays the same.
       const before = decideDeadline(given, limits, nextAt - 1).action.kind;
       expect(before).toBe(action.kind);
     }),

@@ -30,7 +30,7 @@ function open() {
 const tool = (call: string, running: boolean): SessionEvent => ({ kind: "tool", sessionID, call, tool: `tool_${call}`, running }); // biome-ignore format: one line
 const JOB = { orchestrator: "ses_o", jobID: "job_1" };
 
-test("publishes the job whose tools or repeated requests have changed, and no mere sign of life", () => {
+test("publishes a job whose tools or retries have changed, but not one whose model only shows activity", () => {
   const { activity, emit, seen } = open();
   emit({ kind: "output", sessionID });
   emit({ kind: "step", sessionID });
@@ -49,13 +49,13 @@ test("publishes the job whose tools or repeated requests have changed, and no me
   expect([seen.length, activity.of(sessionID).tool]).toEqual([6, null]);
 });
 
-test("publishes nothing for a session that is no job's", () => {
+test("publishes nothing for a session that belongs to no job", () => {
   const { emit, seen } = open();
   emit({ ...tool("1", true), sessionID: "ses_user" });
   expect(seen).toEqual([]);
 });
 
-test("dates the latest sign of life only after a first prompt, and forgets it with the session", async () => {
+test("dates the last activity only after a first prompt, and forgets it with the session", async () => {
   const { activity, clock, emit } = open();
   const at = () => activity.of(sessionID).lastActivityAt;
   emit({ kind: "output", sessionID });
@@ -75,7 +75,7 @@ test("dates the latest sign of life only after a first prompt, and forgets it wi
   expect(at()).toBeNull();
 });
 
-test("hears nothing more once it is stopped", () => {
+test("ignores events once it is stopped", () => {
   const { activity, listeners } = open();
   activity.stop();
   expect(listeners.size).toBe(0);

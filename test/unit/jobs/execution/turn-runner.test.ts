@@ -16,12 +16,12 @@ async function openSession() {
     agent: "a",
     forbidden: [],
   });
-  const stopping = new AbortController();
-  let readings = 0;
+  const abort = new AbortController();
+  let reads = 0;
   const begin = (text: string) => {
     let end: TurnEnd | Error | null = null;
     const prompt = { sessionID, messageID: ids("msg"), agent: "nobody", model: "acme/none", text };
-    runTurn({ sessions, clock }, prompt, () => readings++, stopping.signal).then(
+    runTurn({ sessions, clock }, prompt, () => reads++, abort.signal).then(
       (value) => {
         end = value;
       },
@@ -32,7 +32,7 @@ async function openSession() {
     return () => end as TurnEnd | Error | null;
   };
   const run = (text: string, limitMs?: number) => clock.until(`"${text}" ends`, begin(text), limitMs);
-  return { clock, sessions, sessionID, stopping, begin, run, readings: () => readings };
+  return { clock, sessions, sessionID, abort, begin, run, reads: () => reads };
 }
 
 const failure = (end: TurnEnd | Error) => {
@@ -40,11 +40,11 @@ const failure = (end: TurnEnd | Error) => {
   return end.failure;
 };
 
-for (const deaf of [false, true]) {
-  const how = deaf ? "without a single event" : "with events";
+for (const dropsEvents of [false, true]) {
+  const how = dropsEvents ? "without a single event" : "with events";
   const open = async () => {
     const opened = await openSession();
-    opened.sessions.dropsEvents = deaf;
+    opened.sessions.dropsEvents = dropsEvents;
     return opened;
   };
 
@@ -87,35 +87,35 @@ test("never ends a turn before its model loop is at rest, so that the next promp
 });
 
 test("an abort ends the turn as stopped once its model loop is at rest", async () => {
-  const { clock, begin, stopping, sessions, sessionID } = await openSession();
+  const { clock, begin, abort, sessions, sessionID } = await openSession();
   const end = begin("hang");
   await clock.advance(1_000);
   expect(end()).toBeNull();
-  stopping.abort();
+  abort.abort();
   expect(await clock.until("stopped", end, 1_000)).toEqual({ kind: "stopped" });
   expect(sessions.aborted).toEqual([sessionID]);
   expect(sessions.running()).toEqual([]);
 });
 
 test("stops waiting for an abort without effect after five seconds", async () => {
-  const { clock, begin, stopping, sessions } = await openSession();
+  const { clock, begin, abort, sessions } = await openSession();
   sessions.onCall = (name) => {
-    if (name === "abort") throw new PluginError("cancelled", "not today");
+    if (name === "abort") throw new PluginError("cancelled", "cannot abort");
   };
   const end = begin("hang");
   await clock.advance(1_000);
-  stopping.abort();
+  abort.abort();
   await clock.advance(4_000);
   expect(end()).toBeNull();
   expect(await clock.until("stopped", end, 1_500)).toEqual({ kind: "stopped" });
 });
 
 test("an answer that comes while the turn is being stopped counts as stopped", async () => {
-  const { clock, begin, stopping, sessions } = await openSession();
+  const { clock, begin, abort, sessions } = await openSession();
   const end = begin("work 50 done");
   await clock.advance(40);
   sessions.onCall = (name) => {
-    if (name === "read") stopping.abort();
+    if (name === "read") abort.abort();
   };
   expect(await clock.until("an end", end)).toEqual({ kind: "stopped" });
 });
@@ -154,14 +154,14 @@ test("a deleted session ends its turn within seconds", async () => {
 });
 
 test("reads at most once per event, and once in fifteen seconds without events", async () => {
-  const { clock, begin, sessions, sessionID, readings } = await openSession();
+  const { clock, begin, sessions, sessionID, reads } = await openSession();
   begin("hang");
   await clock.advance(100);
-  const before = readings();
+  const before = reads();
   for (let i = 0; i < 50; i++) sessions.emit({ kind: "touched", sessionID });
   await settle();
-  expect(readings() - before).toBeLessThanOrEqual(2);
+  expect(reads() - before).toBeLessThanOrEqual(2);
   await clock.advance(150_000);
-  expect(readings() - before).toBeGreaterThanOrEqual(10);
-  expect(readings() - before).toBeLessThanOrEqual(13);
+  expect(reads() - before).toBeGreaterThanOrEqual(10);
+  expect(reads() - before).toBeLessThanOrEqual(13);
 });

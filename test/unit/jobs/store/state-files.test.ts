@@ -39,7 +39,7 @@ async function openAll() {
   return { pool, store, close: () => [pool, store].map((one) => one.close()) };
 }
 
-/** Every file of a state that was used, with its mode. */
+/** Every file of the state directory with its mode. */
 function modes(): Record<string, string> {
   const all = readdirSync(stateDir, { recursive: true, encoding: "utf8" });
   return Object.fromEntries([".", ...all].map((name) => [name, modeOf(join(stateDir, name))]));
@@ -66,7 +66,7 @@ describe("the state is readable by its user only", () => {
 
   test("even if it was readable by everyone before", async () => {
     (await openAll()).close();
-    const { close } = await openAll(); // so that what SQLite writes beside its files is there too
+    const { close } = await openAll(); // so that SQLite's files beside the databases exist too
     for (const name of Object.keys(modes())) chmodSync(join(stateDir, name), name.includes(".db") ? 0o644 : 0o755);
     const again = await openAll();
     expect(modes()).toEqual(EXPECTED);

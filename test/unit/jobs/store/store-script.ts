@@ -10,11 +10,11 @@ import { jobIn } from "../../views/job-in.ts";
 const H100 = { type: "H100", count: 4, exact: true };
 
 /*
- * Everything the stores are used for, once, with what came of it as JSON. It runs in every runtime that the plugin
- * runs in; what they report must be the same.
+ * Uses everything that the stores offer once and returns the results as JSON. It runs under Bun and Node, whose results
+ * must be the same.
  */
 export async function runStoreScript(stateDir: string): Promise<Record<string, unknown>> {
-  const said: Record<string, unknown> = {};
+  const results: Record<string, unknown> = {};
   const file = sessionFile(stateDir, "ses_1");
   const first = await openSessionStore(file);
   const turn = (id: string, position: number, jobID = "job_1") => ({
@@ -33,41 +33,41 @@ export async function runStoreScript(stateDir: string): Promise<Record<string, u
   first.saveTurn(turn("turn_3", 2));
   first.saveJob({ ...job("job_1", 1), turns: 1 });
   first.saveTurn({ ...turn("turn_1", 1), state: "done", messageID: "msg_1" });
-  said.twice = attempt(() => first.insert([{ job: job("job_3", 3), turn: turn("turn_3", 2) }, { job: job("job_4", 4), turn: { ...turn("turn_4", 2) } }])); // biome-ignore format: one line
+  results.twice = attempt(() => first.insert([{ job: job("job_3", 3), turn: turn("turn_3", 2) }, { job: job("job_4", 4), turn: { ...turn("turn_4", 2) } }])); // biome-ignore format: one line
   first.close();
   const again = await openSessionStore(file);
-  said.jobs = again.jobs();
-  said.job = [again.job("job_2"), again.job("job_9") ?? "none"];
-  said.turns = [again.turns("job_1"), again.turns("job_2"), again.turns("job_9")];
+  results.jobs = again.jobs();
+  results.job = [again.job("job_2"), again.job("job_9") ?? "none"];
+  results.turns = [again.turns("job_1"), again.turns("job_2"), again.turns("job_9")];
   again.close();
 
   const pool = await openPoolStore(stateDir);
   const lease = (id: string) => ({ id, jobID: id, orchestrator: "ses_1", owner: `${process.pid}:me` });
-  said.leases = ["a", "b", "c"].map((id) =>
+  results.leases = ["a", "b", "c"].map((id) =>
     pool.acquireLease(lease(id), ({ leases }) => (leases.length < 2 ? { slots: 1, gpu: H100 } : null), 1_000),
   );
   pool.enqueue([{ jobID: "c", owner: `${process.pid}:me`, since: 900, gpu: "H100:8|T4" }], 1_000);
   pool.changeLease({ ...lease("a"), slots: 1, gpu: H100 }, { slots: 0, gpu: H100 }, () => true, 1_000);
-  said.held = [pool.poolState(1_000), pool.isLeaseAlive("a", 1_000), pool.isLeaseAlive("a", 99_000)];
+  results.held = [pool.poolState(1_000), pool.isLeaseAlive("a", 1_000), pool.isLeaseAlive("a", 99_000)];
   for (const id of ["snap_2", "snap_1"]) pool.saveSnapshot(snapshot(id));
   for (const jobID of ["job_1", "job_2"]) pool.giveLabel("ses_1", { label: "best", jobID, snapshotID: "snap_2" });
-  said.snapshots = [pool.snapshots("ses_1").map(({ id, label }) => [id, label]), pool.snapshots("ses_2")];
+  results.snapshots = [pool.snapshots("ses_1").map(({ id, label }) => [id, label]), pool.snapshots("ses_2")];
   pool.deleteSnapshot("snap_1");
-  said.left = pool.snapshots("ses_1").length;
+  results.left = pool.snapshots("ses_1").length;
   pool.close();
 
-  said.newer = await failureOf(async () => {
+  results.newer = await failureOf(async () => {
     const database = await openDatabase(`${stateDir}/new.db`, ["CREATE TABLE a (b TEXT)", "CREATE TABLE c (d TEXT)"]);
     database.close();
     return openDatabase(`${stateDir}/new.db`, ["CREATE TABLE a (b TEXT)"]);
   });
-  said.damaged = await damagedFile(`${stateDir}/damaged.db`);
-  said.damagedInUse = await damagedInUse(`${stateDir}/used.db`);
-  said.rolledBack = await rollBack(`${stateDir}/back.db`);
-  return JSON.parse(JSON.stringify(said).replaceAll(stateDir, "DIR").replaceAll(`${process.pid}:`, "PID:"));
+  results.damaged = await damagedFile(`${stateDir}/damaged.db`);
+  results.damagedInUse = await damagedInUse(`${stateDir}/used.db`);
+  results.rolledBack = await rollBack(`${stateDir}/back.db`);
+  return JSON.parse(JSON.stringify(results).replaceAll(stateDir, "DIR").replaceAll(`${process.pid}:`, "PID:"));
 }
 
-/** A database of which the middle is overwritten while it is open, as a bad disk does. */
+/** A database whose middle is overwritten while it is open, as a bad disk does. */
 async function damagedFile(file: string): Promise<unknown> {
   const steps = ["CREATE TABLE a (b TEXT)"];
   const clock = { now: () => 0 };
@@ -80,7 +80,7 @@ async function damagedFile(file: string): Promise<unknown> {
   const other = await openDatabase(file, steps, { clock });
   const found = [other.damaged().length, other.all(anyRow, "SELECT b FROM a").length];
   other.run("INSERT INTO a (b) VALUES (?)", "new");
-  // The first process goes on in the new file.
+  // The first process continues in the new file.
   const seen = database.transaction(() => database.all(anyRow, "SELECT b FROM a"));
   database.close();
   other.close();
@@ -90,7 +90,7 @@ async function damagedFile(file: string): Promise<unknown> {
   return [found, seen, third.damaged().map((path) => path.slice(path.indexOf("damaged.db")))];
 }
 
-/** One that is larger than what SQLite keeps in memory, so that reading it finds the damage. */
+/** A damaged database larger than SQLite's cache, so that reading it finds the damage. */
 async function damagedInUse(file: string): Promise<unknown> {
   const database = await openDatabase(file, ["CREATE TABLE a (b TEXT)"], { clock: { now: () => 0 } });
   database.transaction(() => {
@@ -124,7 +124,7 @@ async function rollBack(file: string): Promise<unknown> {
   return [thrown, rows];
 }
 
-/** Their messages differ between drivers; that it was refused does not. */
+/** The drivers' messages differ, so only the refusal is compared. */
 function attempt(body: () => void): string {
   try {
     body();

@@ -23,9 +23,9 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe("the stores", () => {
   test("keep their rows over closing and opening", async () => {
-    const said = await runStoreScript(folder());
-    expect(said.jobs).toMatchObject([{ id: "job_1", turns: 1, metrics: { a: { value: 0.5 } } }, { id: "job_2" }]);
-    expect(said.turns).toMatchObject([
+    const results = await runStoreScript(folder());
+    expect(results.jobs).toMatchObject([{ id: "job_1", turns: 1, metrics: { a: { value: 0.5 } } }, { id: "job_2" }]);
+    expect(results.turns).toMatchObject([
       [
         { id: "turn_1", state: "done", messageID: "msg_1", text: 'it\'s "turn_1" – ünïcode' },
         { id: "turn_3", state: "queued", messageID: null },
@@ -33,23 +33,23 @@ describe("the stores", () => {
       [{ id: "turn_2" }],
       [],
     ]);
-    expect(said.job).toMatchObject([{ id: "job_2" }, "none"]);
-    expect(said.twice).toBe("refused"); // and with it the whole batch: job_3 is not among the jobs
+    expect(results.job).toMatchObject([{ id: "job_2" }, "none"]);
+    expect(results.twice).toBe("refused"); // with its whole batch: job_3 is not among the jobs
     const gpu = { type: "H100", count: 4, exact: true };
     const lease = { orchestrator: "ses_1", owner: "PID:me", slots: 1, gpu };
-    expect(said.leases).toEqual([{ ...lease, id: "a", jobID: "a" }, { ...lease, id: "b", jobID: "b" }, null]);
+    expect(results.leases).toEqual([{ ...lease, id: "a", jobID: "a" }, { ...lease, id: "b", jobID: "b" }, null]);
     const gpus = [{ type: "H100", count: 8, exact: false }, { type: "T4", count: 1, exact: false }]; // biome-ignore format: one line
     const held = {
       leases: [{ ...lease, id: "a", jobID: "a", slots: 0 }, { ...lease, id: "b", jobID: "b" }], // biome-ignore format: one line
       queue: [{ jobID: "c", owner: lease.owner, since: 900, gpus }],
     };
-    expect(said.held).toEqual([held, true, false]);
-    expect(said.snapshots).toEqual([[["snap_2", "best"], ["snap_1", null]], []]); // biome-ignore format: one line
-    expect(said.left).toBe(1);
+    expect(results.held).toEqual([held, true, false]);
+    expect(results.snapshots).toEqual([[["snap_2", "best"], ["snap_1", null]], []]); // biome-ignore format: one line
+    expect(results.left).toBe(1);
     const aside = "damaged.db.damaged-1970-01-01T00-00-00.000Z";
-    expect(said.damaged).toEqual([[1, 0], [{ b: "new" }], [`${aside}-2`]]); // biome-ignore format: one line
-    expect(said.damagedInUse).toEqual(["config_invalid", true, [{ b: "new" }], 1]);
-    expect(said.rolledBack).toEqual(["refused", [[{ b: "y" }], "none"]]);
+    expect(results.damaged).toEqual([[1, 0], [{ b: "new" }], [`${aside}-2`]]); // biome-ignore format: one line
+    expect(results.damagedInUse).toEqual(["config_invalid", true, [{ b: "new" }], 1]);
+    expect(results.rolledBack).toEqual(["refused", [[{ b: "y" }], "none"]]);
   });
 
   test("refuse a file of a newer version and leave it unchanged", async () => {
@@ -66,7 +66,7 @@ describe("the stores", () => {
   });
 });
 
-/** As earlier versions recorded it: with its label, and without what has been added since. */
+/** A snapshot as earlier versions recorded it: with its label, and without newer fields. */
 const FORMER_SNAPSHOT = {
   orchestrator: "ses_1",
   parent: null,

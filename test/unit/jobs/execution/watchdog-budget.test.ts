@@ -5,15 +5,20 @@ import { spendOf } from "../../../../src/jobs/core/budget.ts";
 import { bytes, inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
 const MIN = 60_000;
-/** One dollar an hour for each sandbox: the default core. */
+/** A sandbox costs one dollar an hour: it has one core by default. */
 const prices = { cpuCore: 1, memoryGiB: 0 };
-const patient = { stallTimeoutMinutes: 1e4, jobTimeoutMinutes: 1e4, checkpointMinutes: null, parkAfterSeconds: 0 };
+const noOtherLimits = {
+  stallTimeoutMinutes: 1e4,
+  jobTimeoutMinutes: 1e4,
+  checkpointMinutes: null,
+  parkAfterSeconds: 0,
+};
 const budget = (usdPerSession: number | null, warnAt = 0.8) => ({
-  ...patient,
+  ...noOtherLimits,
   prices,
   budget: { usdPerSession, warnAt },
 });
-const long = `work ${1e4 * MIN} never`;
+const endless = `work ${1e4 * MIN} never`;
 
 const spent = async (world: World) => spendOf((await world.runtime.sessionJobs(ORCHESTRATOR)).all(), world.clock.now());
 
@@ -24,27 +29,27 @@ test(
     await world.reaches(id, "running");
     await world.clock.advance(60 * MIN + 1_000);
     expect(world.job(id)).toMatchObject({ state: { kind: "completed" }, sandbox: { kind: "parked" } });
-    await world.clock.advance(600 * MIN); // parked, it costs nothing
+    await world.clock.advance(600 * MIN); // a parked job costs nothing
     expect(await spent(world)).toMatchObject({
       modelUsd: 0.005,
       computeUsd: expect.closeTo(1, 3),
       usd: expect.closeTo(1.005, 3),
     });
-    await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: long, interrupt: false });
+    await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: endless, interrupt: false });
     await world.reaches(id, "running");
     await world.clock.advance(30 * MIN);
     await world.close(world.runtime);
-    await world.clock.advance(30 * MIN); // its sandbox stands, and no OpenCode runs
+    await world.clock.advance(30 * MIN); // its sandbox is live while no OpenCode runs
     await world.reopen();
     expect(await spent(world)).toMatchObject({ computeUsd: expect.closeTo(2, 3) });
   }, budget(null)),
 );
 
-describe("at its ceiling", () => {
+describe("at the ceiling", () => {
   test(
-    "a session is warned once, then its jobs are rescued, new ones refused, and none passes it",
+    "a session is warned once, then its jobs are rescued, new ones are refused, and the ceiling holds",
     inWorld(async (world) => {
-      const [a = "", b = ""] = await world.start(long, long);
+      const [a = "", b = ""] = await world.start(endless, endless);
       await world.reaches(b, "running");
       await world.runtime.lifecycle.live(a)?.writeFile("kept", bytes("kept"));
       const wait = () =>
@@ -57,11 +62,11 @@ describe("at its ceiling", () => {
       const first = wait();
       await world.clock.advance(47 * MIN);
       expect(world.budgetWarnings).toEqual([]);
-      await world.clock.advance(1.5 * MIN); // two jobs, 0.8 of 2 dollars
+      await world.clock.advance(1.5 * MIN); // two jobs have cost 0.8 of 2 dollars
       expect(world.budgetWarnings).toEqual([expect.stringMatching(/^1\.6\d of 2$/)]);
       expect(await first).toMatchObject({ reason: "attention", lowBudget: { usd: expect.any(Number) } });
       const second = wait();
-      await world.clock.advance(12 * MIN); // 2 dollars less the rescue of two jobs, five minutes each
+      await world.clock.advance(12 * MIN); // 2 dollars minus the rescue of two jobs, five minutes each
       const { reason, finished } = await second;
       expect(reason).toBe("satisfied");
       for (const job of finished) {
@@ -74,30 +79,30 @@ describe("at its ceiling", () => {
       expect(usd).toBeGreaterThan(1.8);
       expect(usd).toBeLessThan(2);
       expect(world.budgetWarnings.length).toBe(1);
-      const [last = ""] = await world.start(long); // there is room left for one, and its rescue
+      const [last = ""] = await world.start(endless); // the budget has room for one more job and its rescue
       await world.reaches(last, "running");
       await world.clock.advance(6 * MIN);
       expect(world.job(last).state).toMatchObject({ kind: "failed", failure: { code: "budget_exceeded" } });
       expect((await spent(world)).usd).toBeLessThan(2);
-      const [late = ""] = await world.start("say no");
-      expect(world.job(late).state).toMatchObject({ kind: "failed", failure: { code: "budget_exceeded" } });
+      const [refused = ""] = await world.start("say no");
+      expect(world.job(refused).state).toMatchObject({ kind: "failed", failure: { code: "budget_exceeded" } });
 
       await world.close(world.runtime);
       world.runtime = await world.open({ budget: { usdPerSession: 10, warnAt: 0.8 } });
       const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
-      for (const job of [a, late]) {
+      for (const job of [a, refused]) {
         await messageJob(world.runtime, ORCHESTRATOR, { job, message: "say there", interrupt: false });
-        await world.clock.until("it goes on", () => sessionJobs.get(job)?.state.kind === "completed");
+        await world.clock.until("the job completes", () => sessionJobs.get(job)?.state.kind === "completed");
       }
       expect(world.operations("create").length).toBe(5);
     }, budget(2)),
   );
 
   test(
-    "what the model costs counts too, and stops a job as soon as it is known",
+    "the cost of the model counts too, and stops a job as soon as it is known",
     inWorld(async (world) => {
       world.sessions.usdPerAnswer = 3;
-      const [id = ""] = await world.start(long);
+      const [id = ""] = await world.start(endless);
       await world.reaches(id, "failed");
       expect(world.job(id).state).toMatchObject({ failure: { code: "budget_exceeded" } });
       expect(world.clock.now() - world.job(id).createdAt).toBeLessThan(MIN);
@@ -105,13 +110,13 @@ describe("at its ceiling", () => {
   );
 
   test(
-    "of a task, only that is stopped",
+    "a task that has max_usd is stopped, and no other job",
     inWorld(async (world) => {
-      const [own = "", other = ""] = await world.start({ description: "d", prompt: long, max_usd: 1 }, long);
+      const [own = "", other = ""] = await world.start({ description: "d", prompt: endless, max_usd: 1 }, endless);
       await world.reaches(other, "running");
       await world.clock.advance(54 * MIN);
       expect(world.job(own).state.kind).toBe("running");
-      await world.clock.advance(2 * MIN); // less five minutes of rescue
+      await world.clock.advance(2 * MIN); // an hour minus five minutes of rescue
       expect(world.job(own).state).toMatchObject({
         failure: { code: "budget_exceeded", message: expect.stringContaining("max_usd") },
       });
@@ -131,10 +136,10 @@ test(
         reason: expect.stringContaining("waiting for budget"),
       });
       expect(world.runtime.scheduler.place(c)).toMatchObject({ position: 2 });
-      expect(world.runtime.pool.poolState(world.clock.now()).queue).toEqual([]); // nobody need wait behind them
+      expect(world.runtime.pool.poolState(world.clock.now()).queue).toEqual([]); // jobs of other sessions do not wait behind them
       await world.clock.advance(2 * MIN);
       expect([a, b, c].map((id) => world.job(id).state.kind)).toEqual(["completed", "completed", "completed"]);
     },
-    budget(0.16), // five minutes of rescue are a twelfth of a dollar
+    budget(0.16), // five minutes of rescue cost a twelfth of a dollar
   ),
 );

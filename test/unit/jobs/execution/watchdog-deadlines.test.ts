@@ -6,7 +6,7 @@ import { bytes, gate, inWorld, leaseCount, ORCHESTRATOR, text, type World } from
 
 const MIN = 60_000;
 const ENVIRONMENTS = optionsSchema.parse({ environments: { short: { sandboxTimeoutMinutes: 10 } } }).environments;
-const say = (world: World, job: string, message: string) =>
+const send = (world: World, job: string, message: string) =>
   messageJob(world.runtime, ORCHESTRATOR, { job, message, interrupt: false });
 const write = async (world: World, id: string) => world.runtime.lifecycle.live(id)?.writeFile("kept", bytes("kept"));
 const read = async (world: World, id: string) =>
@@ -21,7 +21,7 @@ const reasonOf = (world: World, id: string) => {
 
 describe("a silent model", () => {
   test(
-    "is seen at once, stopped and asked again once, then its job fails with stalled and its files are kept",
+    "is shown within seconds, retried once after 15 minutes, then its job fails with stalled and keeps its files",
     inWorld(async (world) => {
       const [id = "", sibling = ""] = await world.start("hang", "say fine");
       await world.reaches(id, "running");
@@ -40,7 +40,7 @@ describe("a silent model", () => {
         sandbox: { kind: "parked" },
       });
       expect([leaseCount(world.runtime), world.sessions.running(), world.sessions.lostPrompts]).toEqual([0, [], []]);
-      await say(world, id, "work 1000 again");
+      await send(world, id, "work 1000 again");
       await world.reaches(id, "running");
       expect(await read(world, id)).toBe("kept");
       await world.reaches(id, "completed");
@@ -48,14 +48,14 @@ describe("a silent model", () => {
   );
 
   test(
-    "that answers when it is asked again goes on",
+    "that answers when its turn is retried goes on",
     inWorld(async (world) => {
       world.sessions.afterStall = "say at last";
       const [id = ""] = await world.start("hang");
       await world.reaches(id, "running");
-      await say(world, id, "hang");
+      await send(world, id, "hang");
       await world.clock.advance(16 * MIN);
-      expect(world.job(id).state.kind).toBe("running"); // its next turn may be silent once, too
+      expect(world.job(id).state.kind).toBe("running"); // its next turn may stall once too
       await world.clock.advance(16 * MIN);
       expect(world.job(id).state).toMatchObject({ kind: "completed", result: "at last" });
       expect(world.sessions.prompts.length).toBe(4);
@@ -63,7 +63,7 @@ describe("a silent model", () => {
   );
 
   test(
-    "is none while a tool runs, also where one of several has ended",
+    "does not count as silent while a tool runs, even after another tool has ended",
     inWorld(async (world) => {
       const [id = ""] = await world.start(`tool ${60 * MIN} done`);
       await world.reaches(id, "running");
@@ -78,7 +78,7 @@ describe("a silent model", () => {
   );
 
   test(
-    "is none while anything comes from it",
+    "does not count as silent while output arrives",
     inWorld(async (world) => {
       const [id = ""] = await world.start(`work ${40 * MIN} done`);
       await world.reaches(id, "running");
@@ -92,20 +92,20 @@ describe("a silent model", () => {
 });
 
 describe("a job at its time limit", () => {
-  const patient = { stallTimeoutMinutes: 1e4 };
-  const timed = (prompt: string, minutes: number) => ({ description: "d", prompt, timeout_minutes: minutes });
+  const noStallLimit = { stallTimeoutMinutes: 1e4 };
+  const withTimeout = (prompt: string, minutes: number) => ({ description: "d", prompt, timeout_minutes: minutes });
 
   test(
-    "is told, wraps up, and fails with timed_out, what it said and its snapshot; a message wakes it with its files",
+    "is told to wrap up and fails with timed_out, its last text and a snapshot; a message wakes it with its files",
     inWorld(async (world) => {
-      const [id = ""] = await world.start(timed("until messaged half of it", 60));
+      const [id = ""] = await world.start(withTimeout("until messaged half of it", 60));
       await world.reaches(id, "running");
       await write(world, id);
       await world.clock.advance(54 * MIN);
       expect(world.sessions.addedMessages).toEqual([]);
-      const seen: unknown[] = [];
+      const failures: unknown[] = [];
       world.runtime.registry.onChange(({ job }) => {
-        if (job.state.kind === "failed") seen.push([job.state, job.sandbox.kind]);
+        if (job.state.kind === "failed") failures.push([job.state, job.sandbox.kind]);
       });
       await world.clock.advance(1.5 * MIN);
       expect(world.sessions.addedMessages).toMatchObject([
@@ -116,60 +116,60 @@ describe("a job at its time limit", () => {
         failure: { code: "timed_out", retryable: true, message: expect.stringContaining("60 minutes") },
         result: "half of it",
       });
-      expect(seen[0]).toMatchObject([{ result: "half of it" }, "parked"]); // never failed and not yet frozen
+      expect(failures[0]).toMatchObject([{ result: "half of it" }, "parked"]); // it did not fail before its snapshot was taken
       expect([world.machine.sandboxes().length, leaseCount(world.runtime)]).toEqual([0, 0]);
-      await say(world, id, "work 1000 whole");
+      await send(world, id, "work 1000 all of it");
       await world.reaches(id, "running");
       expect(await read(world, id)).toBe("kept");
-      expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "whole" });
-    }, patient),
+      expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "all of it" });
+    }, noStallLimit),
   );
 
   test(
-    "that does not listen is stopped before its end, and a message that comes meanwhile wakes it",
+    "is stopped before the limit if it does not wrap up, and a message sent meanwhile wakes it",
     inWorld(async (world) => {
       const { passed, open } = gate();
-      const [id = ""] = await world.start(timed(`work ${600 * MIN} never`, 60));
+      const [id = ""] = await world.start(withTimeout(`work ${600 * MIN} never`, 60));
       await world.reaches(id, "running");
       await world.clock.advance(57 * MIN);
       expect(world.job(id).state.kind).toBe("running");
       world.machine.onSnapshot = () => passed;
       await world.clock.advance(0.75 * MIN);
-      const sent = say(world, id, "say woken");
+      const sent = send(world, id, "say woken");
       open();
       await world.clock.advance(1_000);
       await sent;
       expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "woken" });
       const kinds = (await world.turns(id)).map(({ state }) => state);
       expect(kinds).toEqual(["stopped", "done"]);
-    }, patient),
+    }, noStallLimit),
   );
 
   test(
-    "that cannot be frozen fails all the same, and is frozen when that works again",
+    "fails even if it cannot be snapshotted, and is parked once that works again",
     inWorld(async (world) => {
       world.machine.onSnapshot = () => Promise.reject(new Error("disk full"));
-      const [id = ""] = await world.start(timed("hang", 10));
+      const [id = ""] = await world.start(withTimeout("hang", 10));
       await world.reaches(id, "running");
       await world.clock.advance(10 * MIN);
       expect(world.job(id)).toMatchObject({ state: { failure: { code: "timed_out" } }, sandbox: { kind: "live" } });
       world.machine.onSnapshot = () => {};
       await world.clock.advance(3 * MIN);
       expect(world.job(id).sandbox.kind).toBe("parked");
-    }, patient),
+    }, noStallLimit),
   );
 
   test(
-    "keeps the first cause of its end: a lost sandbox, a cancelled job",
+    "fails with sandbox_lost if its sandbox is lost first",
     inWorld(async (world) => {
-      const [lost = ""] = await world.start(timed("until messaged", 60));
+      const [lost = ""] = await world.start(withTimeout("until messaged", 60));
       await world.reaches(lost, "running");
       await world.clock.advance(54 * MIN);
       const [sandbox] = world.machine.sandboxes();
       world.machine.lose(sandbox?.id ?? "");
       await world.clock.advance(10 * MIN);
       expect(world.job(lost).state).toMatchObject({ kind: "failed", failure: { code: "sandbox_lost" } });
-    }, patient),
+    }, noStallLimit),
   );
 });
 
@@ -203,7 +203,7 @@ test(
       expect(world.job(id)).toMatchObject({ state: { kind: "running" }, sandbox: { kind: "live" } });
       world.machine.lose(world.machine.sandboxes()[0]?.id ?? "");
       await world.reaches(id, "failed");
-      await say(world, id, "work 1000 again");
+      await send(world, id, "work 1000 again");
       await world.reaches(id, "running");
       expect(await read(world, id)).toBe("kept");
     },

@@ -6,7 +6,7 @@ import { bytes, inWorld, leaseCount, ORCHESTRATOR, storedJob, text, type World }
 
 const send = ({ runtime }: World, job: string, message: string) =>
   messageJob(runtime, ORCHESTRATOR, { job, message, interrupt: false });
-const note = async (world: World, id: string) =>
+const readNote = async (world: World, id: string) =>
   text(await world.runtime.lifecycle.live(id)?.readFile("note", { offset: 0, maxBytes: 99 }));
 
 test(
@@ -43,7 +43,7 @@ test(
     await send(world, id, "work 500 again");
     const during = await world.reaches(id, "running");
     expect([during.childSession, during.sandbox]).toEqual([before.childSession, before.sandbox]);
-    expect(await note(world, id)).toBe("kept");
+    expect(await readNote(world, id)).toBe("kept");
     expect(world.operations("attach").length).toBe(1);
     expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "again" });
   }),
@@ -72,7 +72,7 @@ test(
     expect(world.job(id).sandbox.kind).toBe("parked");
     await send(world, id, "work 500 again");
     await world.reaches(id, "running");
-    expect(await note(world, id)).toBe("kept");
+    expect(await readNote(world, id)).toBe("kept");
   }),
 );
 
@@ -81,13 +81,13 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("work 20000 done");
     const { sandbox } = await world.reaches(id, "running");
-    await world.runtime.lifecycle.live(id)?.writeFile("note", bytes("frozen"));
+    await world.runtime.lifecycle.live(id)?.writeFile("note", bytes("in the snapshot"));
     await snapshotJob(world.runtime, ORCHESTRATOR, { job: id, label: null, path: null });
     await world.close(world.runtime);
     world.machine.lose(sandbox.kind === "live" ? sandbox.id : "");
     await world.reopen();
     await world.reaches(id, "running");
-    expect(await note(world, id)).toBe("frozen");
+    expect(await readNote(world, id)).toBe("in the snapshot");
     expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "done" });
     expect(world.sessions.prompts.at(-1)?.text).toContain("restored from its newest snapshot");
   }),
@@ -112,14 +112,14 @@ test(
     await world.reaches(id, "running");
     await world.close(world.runtime);
     await world.reopen();
-    await cancelling(world, id);
+    await cancel(world, id);
     await send(world, id, "say woken");
     expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "woken" });
     expect((await world.turns(id)).map(({ state }) => state)).toEqual(["stopped", "done"]);
   }),
 );
 
-async function cancelling(world: World, id: string): Promise<void> {
+async function cancel(world: World, id: string): Promise<void> {
   const cancelled = cancelJobs(world.runtime, ORCHESTRATOR, [id], null);
   await world.clock.advance(10_000);
   await cancelled;

@@ -42,7 +42,7 @@ describe("a job fails alone, with its code, and its lease is freed", () => {
   );
   for (const code of codes) {
     test(
-      `when its sandbox cannot be had: ${code}`,
+      `when its sandbox cannot be created: ${code}`,
       inWorld(async (world) => {
         world.machine.onCreate = ({ name }) => {
           if (name === first) throw new PluginError(code, "no sandbox today", { retryable: false });
@@ -79,11 +79,11 @@ describe("a job fails alone, with its code, and its lease is freed", () => {
   }
 
   test(
-    "when its session cannot be made: its sandbox is parked like any other",
+    "when its session cannot be created: its sandbox is parked like any other",
     inWorld(async (world) => {
-      let asked = 0;
+      let creations = 0;
       world.sessions.onCall = (name) => {
-        if (name === "create" && ++asked === 2) throw new PluginError("session_create_failed", "no");
+        if (name === "create" && ++creations === 2) throw new PluginError("session_create_failed", "no");
       };
       const ids = await world.start("say 1", "say 2");
       for (const id of ids) await world.reaches(id, "completed", "failed");
@@ -95,16 +95,16 @@ describe("a job fails alone, with its code, and its lease is freed", () => {
   );
 
   test(
-    "when its sandbox is lost in the middle of its turn, whose model is stopped",
+    "when its sandbox is lost during a turn: its model is stopped",
     inWorld(async (world) => {
       const [first = "", second = ""] = await world.start("hang", "work 9000 fine");
       const { sandbox, childSession } = await world.reaches(first, "running");
       if (sandbox.kind !== "live") throw new Error(sandbox.kind);
-      world.machine.lose(sandbox.id, "the kernel ate it");
+      world.machine.lose(sandbox.id, "the kernel killed it");
       const failed = await world.reaches(first, "failed");
       expect(failed).toMatchObject({
         sandbox: { kind: "gone" },
-        state: { failure: { code: "sandbox_lost", message: "the kernel ate it" } },
+        state: { failure: { code: "sandbox_lost", message: "the kernel killed it" } },
       });
       expect(world.sessions.aborted).toEqual([childSession ?? ""]);
       expect((await world.reaches(second, "completed")).state).toMatchObject({ result: "fine" });
@@ -177,15 +177,15 @@ test(
       });
       const [second = ""] = await world.start("say 2");
       await world.reaches(second, "failed");
-      expect(asked).toBe(2);
+      expect(providerRequests).toBe(2);
     },
     {},
     {
       createProvider: async () => {
-        asked++;
+        providerRequests++;
         throw new PluginError("isolation_unavailable", "no bubblewrap", { retryable: false });
       },
     },
   ),
 );
-let asked = 0;
+let providerRequests = 0;
