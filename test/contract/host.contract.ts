@@ -44,7 +44,7 @@ export function hostContract(name: string, open: () => Promise<HostUnderTest>): 
       for (const fact of ["messageID", "callID", "directory"]) expect(facts[fact]).toMatch(/./);
     });
 
-    test("is prompted under the id of the domain, and once even if that is repeated", async () => {
+    test("runs a prompt under the id of the domain, and a repeated prompt only once", async () => {
       const { child } = await openChild();
       const first = request(child, script(say("first")));
       await host().sessions.prompt(first);
@@ -131,7 +131,7 @@ export function hostContract(name: string, open: () => Promise<HostUnderTest>): 
   describe(`${name}: an orchestrator's session`, () => {
     const message = (messageID: string) => ({ kind: "message", messageID, at: Date.now(), tries: 1 }) as const;
 
-    test("that is idle answers a posted message, once even if that is repeated", async () => {
+    test("that is idle answers a posted message, and a repeated one only once", async () => {
       const sessionID = await host().createSession();
       await userTurn(sessionID, script(say("ready")));
       const post = { sessionID, messageID: host().newMessageID(), text: script(say("noted")) };
@@ -208,14 +208,14 @@ export function hostContract(name: string, open: () => Promise<HostUnderTest>): 
       return { sessionID, pattern };
     };
 
-    test("is allowed what no rule names, and refused what a rule denies", async () => {
+    test("is allowed a permission that no rule names, and refused one that a rule denies", async () => {
       const free = await asks("probe_free");
       const denied = await asks("probe_denied");
       await says(`${free.pattern} allowed`);
       await says(`${denied.pattern} refused`);
     });
 
-    test("is allowed or refused what the user is asked for, as he answers", async () => {
+    test("follows the user's answer where a rule asks", async () => {
       const allowed = await asks("probe_asked");
       const refused = await asks("probe_asked");
       await host().answer(allowed.sessionID, "allow");
