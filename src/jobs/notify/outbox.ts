@@ -27,14 +27,15 @@ export interface Outbox {
    * Lets a tool call report jobs in its answer, and records the call as their delivery.
    * @returns those of the jobs that have ended and that the session has not been told of, as they ended
    */
-  claim(orchestrator: string, jobIDs: readonly string[], call: ToolCall): Promise<readonly Job[]>;
+  claim(orchestrator: string, jobIDs: readonly string[], call: CallRef): Promise<readonly Job[]>;
   /** Text to add to a new message of the user's; null when there is nothing to tell, or the message is the plugin's own. */
   attach(orchestrator: string, messageID: string): Promise<string | null>;
   /** Sends nothing from now on. Requests under way are not awaited: a host that is ending may never answer them. */
   suspend(): void;
 }
 
-export interface ToolCall {
+/** Names a tool call in its session. */
+export interface CallRef {
   readonly messageID: string;
   readonly callID: string;
 }
