@@ -24,7 +24,7 @@ export interface Findings {
   states: Record<string, number>;
   /** Ends of jobs that were reported to the orchestrator exactly once. */
   reportedOnce: number;
-  /** Sandboxes and snapshots, also unfinished ones, that kills left behind and that garbage collection removed. */
+  /** Sandboxes and snapshots, including unfinished ones, that kills left behind and that garbage collection removed. */
   orphansRemoved: number;
   /** Broken promises, one sentence each; empty when every promise was kept. */
   problems: string[];

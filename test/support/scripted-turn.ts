@@ -56,7 +56,7 @@ export function startTurn(session: ScriptedSession, prompt: PromptRequest, { clo
     session.loop = null;
     becomeIdle();
   }
-  /** Opens the answer, then goes on with `next`. */
+  /** Opens the answer, then calls `next`. */
   function begin(next: () => void): void {
     after(START_MS, () => {
       becomeBusy();

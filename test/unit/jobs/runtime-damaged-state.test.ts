@@ -70,7 +70,7 @@ test(
 );
 
 test(
-  "a start with a damaged pool terminates no job's sandbox, and an interrupted job goes on in its own",
+  "a start with a damaged pool terminates no job's sandbox, and an interrupted job resumes in its own",
   inWorld(async (world) => {
     const [id = "", other = ""] = await world.start("hang", "say 1");
     await world.reaches(id, "running");

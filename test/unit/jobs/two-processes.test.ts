@@ -30,7 +30,7 @@ test(
 );
 
 test(
-  "cancelling a job of a process that does not answer fails and names that, and the request stays until it is read",
+  "cancelling a job of an unresponsive process fails with the reason, and the request stays until it is read",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     const { state } = await world.reaches(id, "running");

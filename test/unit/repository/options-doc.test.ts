@@ -6,11 +6,11 @@ import { createJsonSchema } from "../../../src/config/json-schema.ts";
 
 const document = readFileSync(join(import.meta.dirname, "../../../docs/options.md"), "utf8");
 
-test("docs/options.md has the tables that the schema gives; `npm run docs` rewrites them", () => {
+test("docs/options.md has the tables generated from the schema; `npm run docs` rewrites them", () => {
   expect(document).toBe(withTables(document, createJsonSchema()));
 });
 
-test("the tables have every option with its default, and name those that are not built", () => {
+test("the tables list options with their defaults and mark those that are not built yet", () => {
   for (const row of [
     "| `maxRunningJobs` | `8` | Jobs that run at once",
     '| `gpuLimits` | `{ "total": 10 }` | ',
@@ -21,6 +21,6 @@ test("the tables have every option with its default, and name those that are not
   expect(document).toMatch(/\n\| `local\.gpus` .* Not in this version yet: setting it is an error\. \|\n/);
 });
 
-test("a document without the markers is an error", () => {
+test("a document without the markers is refused", () => {
   expect(() => withTables("# Options", createJsonSchema())).toThrow("lacks the markers");
 });

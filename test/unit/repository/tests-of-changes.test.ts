@@ -7,7 +7,7 @@ import { sourceFiles } from "./source-files.ts";
 const ROOT = join(import.meta.dirname, "../../..");
 const folders = Object.keys(TESTS_OF);
 
-/** A folder beside one that has tests of its own must not fall back on those of their parent unnoticed. */
+/** Where a sibling folder has an entry, a folder without one would run only its parent's tests, unnoticed. */
 const needsEntry = (folder: string) => folders.some((other) => dirname(other) === dirname(folder));
 
 function foldersOfSource(): string[] {
@@ -42,6 +42,6 @@ describe("the tests that `npm run test:changed` runs", () => {
   });
 });
 
-/** Its own entry, or the entries of every folder in it where it holds no files itself. */
+/** Whether the folder has an entry, or holds no files itself, so that the entries of its subfolders are enough. */
 const hasTests = (folder: string): boolean =>
   folder in TESTS_OF || !sourceFiles().some(({ path }) => dirname(path) === folder);

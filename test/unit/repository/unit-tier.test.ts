@@ -11,7 +11,7 @@ const FORBIDDEN =
   /node:(?:child_process|cluster|dgram|http2?|https|net|worker_threads)"|\bBun\.(?:build|listen|serve|spawn)/;
 const IMPORT = /(?:from|import) "(\.[^"]+)"/g;
 
-/** What `file` and the files of `test` that it imports ask for and must not; `src` gets what it needs handed in. */
+/** Forbidden modules and calls in `file` and in the files of `test` it imports; `src` is given its dependencies instead. */
 function forbiddenIn(file: string, read: (file: string) => string, seen = new Set<string>()): string[] {
   if (seen.has(file)) return [];
   seen.add(file);
@@ -33,7 +33,7 @@ test("no unit test starts a program or a server", () => {
   expect(unitTests.flatMap((file) => forbiddenIn(file, read))).toEqual([]);
 });
 
-test("the check of unit tests finds a program that is started, also by what a test imports", () => {
+test("the check finds a program that a unit test starts, itself or through an import", () => {
   const files: Record<string, string> = {
     "test/unit/a.test.ts": 'import { x } from "../support/x.ts";\nimport { y } from "../../src/y.ts";',
     "test/support/x.ts": 'import { spawn } from "node:child_process";',

@@ -8,7 +8,7 @@ import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
 import { renderUpdated } from "../../../../src/prompt/turn-text.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../../../unit/jobs/runtime-world.ts";
 
-/* The project of a job moves on. What git does about it in a sandbox is tested with real ones. */
+/* Jobs whose project has changed since. How git rebases their work is tested in real sandboxes. */
 
 let project = "";
 beforeAll(() => {
@@ -20,7 +20,7 @@ afterAll(() => rmSync(project, { recursive: true, force: true }));
 const { environments } = defaultOptions("/");
 const empty = { environments: { default: { ...(environments.default as object), workspace: "empty" } } } as object;
 
-/** A job of the memory machine, which has no git, that is said to have started from the project as it is now. */
+/** A completed job recorded as started from the project as it is now. The memory machine has no git. */
 async function basedJob(world: World): Promise<string> {
   const [id = ""] = await world.start("say 1");
   await world.reaches(id, "completed");

@@ -95,7 +95,7 @@ test(
 );
 
 test(
-  "an aborted wait returns at once, also when it was aborted before it began",
+  "an aborted wait returns at once, even when it was aborted before it began",
   inWorld(async (world) => {
     const [id = ""] = await world.start("hang");
     const abort = new AbortController();

@@ -34,7 +34,7 @@ test(
 );
 
 test(
-  "an interrupted job goes on in the sandbox it had, and then takes a message",
+  "an interrupted job resumes in the sandbox it had, and then answers a message",
   inWorld(async (world) => {
     const [id = ""] = await world.start("work 20000 first");
     const before = await world.reaches(id, "running");
@@ -77,7 +77,7 @@ test(
 );
 
 test(
-  "an interrupted job whose sandbox is gone goes on from its newest snapshot, and its agent is told",
+  "an interrupted job whose sandbox is gone resumes from its newest snapshot, and its agent is told",
   inWorld(async (world) => {
     const [id = ""] = await world.start("work 20000 done");
     const { sandbox } = await world.reaches(id, "running");

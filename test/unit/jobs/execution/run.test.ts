@@ -51,7 +51,7 @@ describe("the phase of a run", () => {
     expect(toNotRetrying(toRetrying(withTurn(BETWEEN, open)))).toEqual({ kind: "in_turn", turn: open });
   });
 
-  test("stops for the first cause, also during a retry or a wrap-up, and then has no turn to retry", () => {
+  test("stops for the first cause, even during a retry or a wrap-up, and then has no turn to retry", () => {
     for (const phase of [BETWEEN, toRetrying(withTurn(BETWEEN, turn())), toWrappingUp(BETWEEN, late)]) {
       const stopping = toStopping(phase, broke);
       expect(stopping).toEqual({ kind: "stopping", stopFailure: broke });

@@ -48,7 +48,7 @@ describe("a silent model", () => {
   );
 
   test(
-    "that answers when its turn is retried goes on",
+    "that answers when its turn is retried lets its job complete",
     inWorld(async (world) => {
       world.sessions.afterStall = "say at last";
       const [id = ""] = await world.start("hang");

@@ -62,7 +62,7 @@ describe("a visit", () => {
     expect(notes).toEqual(["seen"]);
   });
 
-  test("closes the session also when its use fails", async () => {
+  test("closes the session even when its use fails", async () => {
     await writeSession();
     const { registry } = openRegistry();
     let visited: SessionJobs | null = null;
@@ -126,7 +126,7 @@ describe("a visit", () => {
 });
 
 describe("opening", () => {
-  test("reads a session's jobs once, also for calls at the same time", async () => {
+  test("reads a session's jobs once, even for concurrent calls", async () => {
     await writeSession();
     const { registry } = openRegistry();
     const [first, second] = await Promise.all([registry.open(SESSION), registry.open(SESSION)]);

@@ -202,7 +202,7 @@ describe("a damaged file is set aside under a name that says so, and an empty on
     pool.close();
   });
 
-  test("does not set aside the new file that another process has made meanwhile", async () => {
+  test("does not set aside the new file that another process has created meanwhile", async () => {
     const file = join(stateDir, "pool.db");
     writeFileSync(file, "damaged");
     const inode = statSync(file).ino;
