@@ -50,7 +50,7 @@ describe.skipIf(why !== null)(`a job's session after a restart of OpenCode${why 
     });
   }
 
-  test("the job whose session was rewritten is answerable as before", async () => {
+  test("still answers for a job whose session was rewritten", async () => {
     const { orchestrator, child, id: job } = wiped;
     const bash = call("bash", { command: `touch ${setup.ran.path("again")}`, description: "x" });
     const message = script(call("sandbox_exec", { command: "echo again" }), bash, say("again"));
@@ -62,7 +62,7 @@ describe.skipIf(why !== null)(`a job's session after a restart of OpenCode${why 
     expect(breaches(setup)).toEqual([]);
   });
 
-  test("an ordinary session beside them runs on the host", async () => {
+  test("control: an ordinary session beside them runs on the host", async () => {
     expect(await promptForHost(setup, ordinary.id)).toMatchObject({ status: 200 });
     expect(await shellOnHost(setup, ordinary.id)).toMatchObject({ status: 200 });
     expect(setup.ran.names()).toEqual(["bash", "hostly", "mcp_touch", "shell"]);

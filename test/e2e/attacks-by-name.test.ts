@@ -27,7 +27,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
 
   const hostCalls = () => hostCallsOf(setup);
 
-  test("an ordinary session runs these calls on the host, so that their refusal means something", async () => {
+  test("control: an ordinary session runs these calls on the host", async () => {
     const { server } = setup;
     const session = await server.createSession();
     await server.prompt(session.id, script(...hostCalls(), say("done")), { agent: "build" });
@@ -62,7 +62,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
     });
   }
 
-  test("a skill is found by its name only, never by a path", async () => {
+  test("finds a skill only by its name, never by a path", async () => {
     const paths = [
       "../../canary",
       "/etc/passwd",
@@ -77,7 +77,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
   });
   const toSkillCall = (name: string) => ({ name: "skill", arguments: { name } });
 
-  test("its system text is ours alone: nothing of the host is in it", async () => {
+  test("keeps everything of the host out of a job's system text", async () => {
     const before = jobRequests(setup).length;
     await delegate(setup, [call("sandbox_exec", { command: "pwd" })]);
     const systems = jobRequests(setup)
@@ -96,7 +96,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
     expect(own?.system).toContain("<env>");
   });
 
-  test("no attack of this file reached a job's model with anything of the host", () => {
+  test("no attack in this file showed a job's model anything of the host", () => {
     expect(jobRequests(setup).length).toBeGreaterThan(100);
     expect(breaches(setup).filter((breach) => !breach.includes("server was asked"))).toEqual([]);
     expect(setup.model.errors).toEqual([]);

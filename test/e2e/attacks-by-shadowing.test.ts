@@ -7,7 +7,7 @@ const why = await whyNoSandbox();
 const skipped = why ? ` (skipped: ${why})` : "";
 
 describe.skipIf(why !== null)(`tools of others with the names of a job's tools${skipped}`, () => {
-  test("an MCP server gets no call of a job, although OpenCode prefers its tools to a plugin's", async () => {
+  test("no call of a job reaches an MCP server, although OpenCode prefers its tools to a plugin's", async () => {
     const mcp = { sandbox: { type: "local", command: ["node", "../home/mcp.mjs"] } };
     const setup = await startAttackSetup({}, { config: { mcp } });
     try {
@@ -34,7 +34,7 @@ describe.skipIf(why !== null)(`tools of others with the names of a job's tools${
     }
   });
 
-  test("a plugin and tools of the project get no call of a job", async () => {
+  test("no call of a job reaches a plugin or tools of the project", async () => {
     const setup = await startAttackSetup(
       {},
       {

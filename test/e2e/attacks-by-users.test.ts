@@ -40,7 +40,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     );
   };
 
-  test("an ordinary session sees none of a job's tools, and calling them by name runs nothing", async () => {
+  test("hides a job's tools from an ordinary session, and runs nothing when they are called by name", async () => {
     const session = await setup.server.createSession();
     await setup.server.prompt(session.id, script(...insideCalls(), say("done")), { agent: "build" });
     const tools = setup.model.requests.at(-1)?.tools ?? [];
@@ -50,7 +50,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     expect(parts.map(({ tool }) => tool)).toEqual(Object.keys(INSIDE).map(() => "invalid"));
   });
 
-  test("made visible, a job's tools answer not_found outside a job (wall 4 alone)", async () => {
+  test("answers not_found outside a job when its tools are visible (layer 4 alone)", async () => {
     const session = await setup.server.createSession();
     const tools = Object.fromEntries(Object.keys(INSIDE).map((name) => [name, true]));
     const parts = [{ type: "text", text: script(...insideCalls(), say("done")) }];
@@ -59,13 +59,13 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     expect(await notFound(session.id)).toEqual(Object.keys(INSIDE).map((name) => `${name} Error not_found:`));
   });
 
-  test("an agent of the user that may do anything sees them, and they answer not_found", async () => {
+  test("answers not_found to an agent of the user that may do anything and sees the tools", async () => {
     const session = await setup.server.createSession();
     await setup.server.prompt(session.id, script(...insideCalls(), say("done")), { agent: "free" });
     expect(await notFound(session.id)).toEqual(Object.keys(INSIDE).map((name) => `${name} Error not_found:`));
   });
 
-  test("the worker is no subagent of task, and where an agent may do anything it has only tools that do nothing", async () => {
+  test("is no subagent of task, and has only tools that do nothing where an agent may do anything", async () => {
     const { server } = setup;
     const work = script(
       ...insideCalls(),
@@ -87,7 +87,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     expect(setup.ran.names()).toEqual([]);
   });
 
-  test("the worker's rules are not the user's to change (wall 1 alone)", async () => {
+  test("keeps the worker's rules whatever the user configures (layer 1 alone)", async () => {
     const worker = must(await setup.server.client.app.agents()).find(({ name }) => name === "sandbox_worker");
     const last = (permission: string) =>
       worker?.permission.findLast((rule) => rule.permission === permission || rule.permission === "*");
@@ -100,7 +100,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     expect(setup.ran.names()).toEqual([]);
   });
 
-  test("each wall holds with the others down: rules taken from agent and session, the guard stays", async () => {
+  test("keeps the guard when the rules of agent and session are removed", async () => {
     const { child } = await delegate(setup, [call("sandbox_exec", { command: "true" })], { agent: "free" });
     const tools = { bash: true, host_touch: true, hostly: true };
     expect(await promptForHost(setup, child.id, { agent: "free", tools })).toMatchObject({ status: 200 });
@@ -108,7 +108,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
     expect(breaches(setup)).toEqual([]);
   });
 
-  describe("rules of the user hold", () => {
+  describe("the user's rules apply", () => {
     const RULES = {
       permission: { agents_start: "ask", agents_cancel: { "*": "deny" } },
       agent: {
@@ -141,7 +141,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
       );
     const begin = (description: string) => start({ ...task(description, say("ok")), agent: "free" });
 
-    test("a tool that is to be asked for is: once, rejected, then for good; what is wanted stands in the conversation", async () => {
+    test("asks for a tool once, for a rejection and for good, and shows in the conversation what is asked", async () => {
       const { server } = ruled;
       const session = await server.createSession();
       const wish = async (description: string) => {
@@ -190,7 +190,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
       expect(await questions()).toEqual([]);
     });
 
-    test("a denial by pattern is the host's error, and nothing happens; everything asked for asks for each tool", async () => {
+    test("reports a denial by pattern as the host's error, and asks for each tool where everything is to be asked", async () => {
       const { server } = ruled;
       const session = await server.createSession();
       await server.prompt(session.id, script(call("agents_cancel", { jobs: ["job_1"] }), say("x")), { agent: "build" });
@@ -215,7 +215,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
       }
     });
 
-    test("a question that the host raises in a job is answered: nobody sits there", async () => {
+    test("answers a question that the host raises in a job, where no user can", async () => {
       const { server } = ruled;
       const session = await server.createSession();
       const same = { name: "sandbox_read", arguments: { path: "." } };
@@ -232,7 +232,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
       await server.whenIdle(session.id);
     });
 
-    test("what is forbidden to an agent its jobs have not, and is said; also to jobs of one that may not edit", async () => {
+    test("forbids an agent's jobs what is forbidden to the agent, and says so; also jobs of an agent that may not edit", async () => {
       const { server, model } = ruled;
       const toolsOf = (words: string) =>
         model.requests

@@ -67,7 +67,7 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
     };
   };
 
-  test("reaches nothing that the same commands reach on the host", async () => {
+  test("reaches nothing of what the same commands reach on the host", async () => {
     const all = Object.entries(attacks());
     for (const [name, { command, shows }] of all) {
       if (name.startsWith("any copy")) continue; // lies elsewhere on the host
@@ -86,7 +86,7 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
     }
   });
 
-  test("kills no process of the host, and its own sandbox survives it", async () => {
+  test("kills no process of the host, and keeps its sandbox", async () => {
     const { parts } = await delegate(setup, [
       call("sandbox_exec", { command: `kill -9 ${setup.server.pid} ${process.pid} -${setup.server.pid}; echo tried` }),
       call("sandbox_exec", { command: "kill -9 -1" }),
@@ -99,7 +99,7 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
     expect(process.kill(setup.server.pid, 0)).toBe(true);
   });
 
-  test("its file tools follow neither links nor paths out of the sandbox", async () => {
+  test("cannot leave the sandbox by links or paths given to its file tools", async () => {
     const canary = join(setup.home.home, "canary.txt");
     const up = `${"../".repeat(12)}${canary.slice(1)}`;
     const links = `ln -s ${canary} link; ln -s ${setup.home.home} dir; ln -s /etc/passwd pw; ln -s ${setup.home.home}/new dangling`;
@@ -127,7 +127,7 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
     expect(spawnSync("ls", ["-A", setup.home.home], { encoding: "utf8" }).stdout).not.toMatch(/^new$/m);
   });
 
-  test("its commands start in the sandbox, whatever workdir they name", async () => {
+  test("starts its commands in the sandbox, whatever workdir they name", async () => {
     const { parts } = await delegate(setup, [
       call("sandbox_exec", { command: "cat secret.txt", workdir: setup.home.project }),
       call("sandbox_exec", { command: "cat secret.txt", workdir: `../../../../..${setup.home.project}` }),
@@ -136,7 +136,7 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
     for (const part of parts) expect(JSON.stringify(part.state)).toMatch(/Error |exit code [1-9]/);
   });
 
-  test("a snapshot takes in nothing of the host, and none is taken of another job", async () => {
+  test("cannot take a snapshot of the host or of another job", async () => {
     const { home, project } = setup.home;
     const other = await delegate(setup, [call("sandbox_exec", { command: "true" })]);
     const { parts } = await delegate(setup, [

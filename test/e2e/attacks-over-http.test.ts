@@ -39,7 +39,7 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
   const shell = (sessionID: string) => shellOnHost(setup, sessionID);
   const lastTools = () => [...(setup.model.requests.at(-1)?.tools ?? [])].sort();
 
-  test("the same requests run on the host in an ordinary session, also in one that a job's parent has", async () => {
+  test("control: the same requests run on the host in an ordinary session, also in a child of the orchestrator", async () => {
     const parent = child.parentID as string;
     const session = await setup.server.createSession({ parentID: parent });
     for (const id of [session.id, parent]) {
@@ -50,11 +50,11 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
     }
   });
 
-  test("the shell endpoint runs nothing", async () => {
+  test("runs nothing through the shell endpoint", async () => {
     expect((await shell(child.id)).status).toBe(500);
   });
 
-  test("prompted as another agent it keeps its tools and its system text", async () => {
+  test("keeps its tools and its system text when prompted as another agent", async () => {
     for (const agent of ["build", "free", "general", "plan"]) {
       expect(await prompt(child.id, { agent })).toMatchObject({ status: 200 });
       expect(lastTools()).toEqual(JOB_TOOLS);
@@ -63,7 +63,7 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
     expect((await hostCalls(setup, child.id)).map(({ state }) => `${state.status}`)).toEqual(Array(12).fill("error"));
   });
 
-  test("with `tools` in the prompt, which takes its rules away, the guard stops what has become visible", async () => {
+  test("stops tools that became visible through `tools` in the prompt, which removes its rules", async () => {
     expect(await prompt(child.id, { tools: { bash: true, host_touch: true, hostly: true } })).toMatchObject({
       status: 200,
     });
@@ -71,7 +71,7 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
     await expectStoppedByGuard(setup, child.id);
   });
 
-  test("a subtask in the prompt makes no subagent", async () => {
+  test("starts no subagent for a subtask in the prompt", async () => {
     const subtask = { type: "subtask", agent: "general", description: "d", prompt: script(say("sub")) };
     const sibling = await setup.server.createSession({ parentID: child.parentID as string });
     for (const id of [sibling.id, child.id]) {
@@ -81,7 +81,7 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
     expect(await setup.server.children(child.id)).toEqual([]);
   });
 
-  test("a command brings it neither files nor output of the host", async () => {
+  test("gets neither files nor output of the host from a command", async () => {
     const before = setup.model.requests.length;
     const command = { agent: "build", command: "leak", arguments: script(say("done")) };
     expect(await http(setup, "POST", `/session/${child.id}/command`, command)).toMatchObject({ status: 500 });
@@ -94,7 +94,7 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
     expect(seen).toContain(setup.canaries.project);
   });
 
-  test("sessions below it and copies of it have no more than it has", async () => {
+  test("gives its child sessions and its copies no more than it has", async () => {
     const below = await setup.server.createSession({ parentID: child.id });
     const { data: copy } = await setup.server.client.session.fork({ sessionID: child.id });
     for (const id of [below.id, copy?.id as string]) {
@@ -104,7 +104,7 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
     }
   });
 
-  test("with its metadata wiped and everything allowed the guard still knows it", async () => {
+  test("is still recognised when its metadata is wiped and everything is allowed", async () => {
     await http(setup, "PATCH", `/session/${child.id}`, { metadata: {}, permission: ALLOW_ALL });
     expect(await prompt(child.id)).toMatchObject({ status: 200 });
     expect(lastTools()).toContain("bash");

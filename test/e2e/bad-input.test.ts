@@ -7,7 +7,7 @@ import { useProject } from "../support/use-setup.ts";
 
 const setup = useProject({ maxTasksPerCall: 3 });
 
-test("tasks that name what is not there, or cost what is not built, fail by themselves and say what there is", async () => {
+test("fails only the tasks that name something missing or not supported, and lists what there is", async () => {
   const { server } = setup;
   const session = await server.createSession();
   const refused = async (more: Record<string, unknown>) => {
@@ -30,7 +30,9 @@ test("tasks that name what is not there, or cost what is not built, fail by them
   expect(await refused({ timeout_minutes: 0 })).toContain("timeout_minutes: ");
   expect(await refused({ max_usd: -1 })).toContain("max_usd: ");
   expect(await refused({ prompt: "  \n" })).toContain("prompt is empty");
-  expect(await refused({ prompt: "x".repeat(1_000_001) })).toContain("prompt has 1000001 characters, at most 1000000");
+  expect(await refused({ prompt: "x".repeat(1_000_001) })).toContain(
+    "prompt has 1000001 characters, and at most 1000000 are allowed",
+  );
   expect(await refused({ prompt: 5 })).toContain("task 1: prompt: ");
   expect(await refused({ description: "x".repeat(81) })).toContain("description: ");
   expect(await refused({ timeout: 5 })).toContain('"timeout"');
@@ -47,7 +49,7 @@ test("tasks that name what is not there, or cost what is not built, fail by them
   ]);
 });
 
-test("calls with missing, wrong and unknown arguments say which", async () => {
+test("names missing, wrong and unknown arguments of a call", async () => {
   const { server } = setup;
   const session = await server.createSession();
   const bad = async (tool: string, args: unknown, code: string, ...said: string[]) => {
@@ -79,7 +81,7 @@ test("calls with missing, wrong and unknown arguments say which", async () => {
   expect(empty.metadata).toMatchObject({ reason: "satisfied", finished: [], pending: [] });
 });
 
-sandboxTest("of more tasks than one call may start the first are started and the rest told apart", async () => {
+sandboxTest("starts the first tasks of a call that has too many, and fails the rest", async () => {
   const { server } = setup;
   const session = await server.createSession();
   const many = [1, 2, 3, 4, 5].map((n) => task(`t${n}`, say(`r${n}`)));
@@ -95,7 +97,7 @@ sandboxTest("of more tasks than one call may start the first are started and the
   expect(jobs[4]?.error?.message).toContain("at most 3 tasks and this is number 5");
 });
 
-test("33 tasks in one call are one too many by default", async () => {
+test("refuses the 33rd task of a call by default", async () => {
   const own = await startSetupIn(setup);
   try {
     const session = await own.server.createSession();

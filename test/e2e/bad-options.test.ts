@@ -35,7 +35,7 @@ const every = (job = "job_000000000000") => [
   call("sandbox_snapshot", { job }),
 ];
 
-test("wrong options leave OpenCode working; every tool names each key, and nothing is written", () =>
+test("wrong options leave OpenCode working: every tool names each wrong key, and nothing is written", () =>
   withSetup(
     startSetupIn(host, {
       maxRunningJob: 3,
@@ -72,7 +72,7 @@ test("wrong options leave OpenCode working; every tool names each key, and nothi
     },
   ));
 
-test("options that are no object, and a file that is no JSON, are told too", () =>
+test("reports options that are not an object and a file that is not JSON", () =>
   withSetup(
     startSetup(
       { environments: [1] },
@@ -88,7 +88,7 @@ test("options that are no object, and a file that is no JSON, are told too", () 
     },
   ));
 
-test("a state folder that cannot be written is named, and the tools work once it can be", () => {
+test("names a state folder that cannot be written, and works once it can be", () => {
   writeFileSync(join(host.home.home, "file"), "not a folder");
   return withSetup(startSetupIn(host, { stateDir: "~/file/state" }), async ({ server, home }) => {
     const session = await server.createSession();
@@ -122,7 +122,7 @@ const toasts = ({ server }: TestSetup) =>
     .map(({ properties }) => (properties as { message: string }).message);
 
 sandboxTest(
-  "a repository's own file takes no walls away, lends nothing and lifts nothing; what it may not set is named",
+  "a repository's own file cannot remove isolation, lend anything or raise a limit, and the user is told what was ignored",
   () =>
     withSetup(
       startSetupIn(
@@ -164,7 +164,7 @@ sandboxTest(
     ),
 );
 
-sandboxTest("with the host's flag nothing of a repository's file is read, its faults neither", () =>
+sandboxTest("does not read a repository's own file when OpenCode's flag disables project configuration", () =>
   withSetup(
     startSetup(
       {},
@@ -188,7 +188,7 @@ sandboxTest("with the host's flag nothing of a repository's file is read, its fa
   ),
 );
 
-test("where the user takes the walls away, he, the main agent and the job are told so, and nobody speaks of sandboxes", () =>
+test("tells the user, the main agent and the job when the user turned isolation off", () =>
   withSetup(startSetupIn(host, { local: { isolation: "none" } }), async (setup) => {
     const session = await setup.server.createSession();
     const before = setup.model.requests.length;
@@ -205,7 +205,7 @@ test("where the user takes the walls away, he, the main agent and the job are to
     for (const text of systems) expect(text).not.toMatch(/isolated sandbox of its own|in local sandboxes/);
   }));
 
-test("a damaged record of the pool is set aside and named, and jobs start all the same", () =>
+test("sets a damaged pool database aside, names it, and still starts jobs", () =>
   withSetup(startSetupIn(host), async ({ server, home }) => {
     mkdirSync(home.stateDir, { mode: 0o755 });
     chmodSync(home.stateDir, 0o755);
@@ -242,12 +242,12 @@ const noWalls = (title: string, starting: () => Promise<TestSetup>, said: string
   );
 
 noWalls(
-  "an isolation this machine does not have fails the job, never its walls",
+  "fails a job rather than run it without the isolation that the options name",
   () => startSetupIn(host, { local: { isolation: "seatbelt" } }),
   "Seatbelt needs macOS",
 );
 noWalls(
-  "without bubblewrap jobs fail and nothing runs on the host",
+  "fails jobs without bubblewrap and runs nothing on the host",
   () => startSetup({}, {}, { under: withoutBubblewrap }),
   "bwrap not installed",
 );

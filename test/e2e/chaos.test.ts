@@ -10,7 +10,7 @@ for (const [seed, provider] of [
   [57, "modal"],
 ] as const)
   sandboxTest(
-    `OpenCode is killed in the middle of a batch on ${provider}: every job ends, every result is reported once, nothing is left`,
+    `ends every job, reports every result once and leaves nothing when OpenCode is killed during a batch on ${provider}`,
     async () => {
       const { plan, jobs, reportedOnce, orphansRemoved, problems } = await runChaos(seed, provider);
       process.stdout.write(

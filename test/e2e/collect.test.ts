@@ -21,7 +21,7 @@ const setup = useProject(
 /** Five ways to one end; the last does not get there. */
 const WAYS = ["a + b", "b + a", "a - -b", "[a, b].reduce((x, y) => x + y)", "a * b"];
 
-sandboxTest("five jobs solve one task five ways; one is chosen, its branch is there and works", async () => {
+sandboxTest("collects five solutions of one task as branches, of which the chosen one works", async () => {
   const { server, home } = setup;
   writeFileSync(join(home.project, "README.md"), "# Not committed\n");
   const before = home.git("status", "--porcelain=v2", "--branch");
@@ -86,64 +86,61 @@ sandboxTest("five jobs solve one task five ways; one is chosen, its branch is th
   expect(foreign.metadata.error).toMatchObject({ code: "not_found" });
 });
 
-sandboxTest(
-  "a job is told that the project moved on, its files are brought along, and conflicts are its own to resolve",
-  async () => {
-    const { server, home } = setup;
-    const write = (name: string, text: string) => writeFileSync(join(home.project, name), text);
-    write("list.txt", "one\ntwo\nthree\n");
-    const session = await server.createSession();
-    const change = "sed -i s/three/drei/ list.txt; git commit -q -a -m 'Translate'; echo mine > mine.txt";
-    const [, waited] = await turn(server, session.id, start(task("translate", shell(change), say("done"))), wait());
-    const id = waited?.metadata.finished[0]?.id as string;
+sandboxTest("tells a job that the project changed, updates its files, and leaves conflicts to it", async () => {
+  const { server, home } = setup;
+  const write = (name: string, text: string) => writeFileSync(join(home.project, name), text);
+  write("list.txt", "one\ntwo\nthree\n");
+  const session = await server.createSession();
+  const change = "sed -i s/three/drei/ list.txt; git commit -q -a -m 'Translate'; echo mine > mine.txt";
+  const [, waited] = await turn(server, session.id, start(task("translate", shell(change), say("done"))), wait());
+  const id = waited?.metadata.finished[0]?.id as string;
 
-    write("later.txt", "later\n");
-    const look = [shell("cat list.txt later.txt; git status --short"), say("seen")];
-    const told = await ask(server, session.id, message(id, script(...look)));
-    expect(told.output).toContain("The project has changed since the job took its files: later.txt. It goes on with");
-    expect((await ask(server, session.id, wait())).metadata.finished[0]).not.toHaveProperty("update");
-    await ask(server, session.id, message(id, script(...look), { update: true }));
-    const [updated] = (await ask(server, session.id, wait())).metadata.finished;
-    expect(updated).toMatchObject({ state: "completed", update: { conflicts: [] } });
-    const outputs = await outputsOf(server, updated, "sandbox_exec");
-    expect(outputs[1]).toContain("later.txt: No such file");
-    expect(outputs[2]).toStartWith("one\ntwo\ndrei\nlater\n?? mine.txt\n");
+  write("later.txt", "later\n");
+  const look = [shell("cat list.txt later.txt; git status --short"), say("seen")];
+  const told = await ask(server, session.id, message(id, script(...look)));
+  expect(told.output).toContain("The project has changed since the job took its files: later.txt. It goes on with");
+  expect((await ask(server, session.id, wait())).metadata.finished[0]).not.toHaveProperty("update");
+  await ask(server, session.id, message(id, script(...look), { update: true }));
+  const [updated] = (await ask(server, session.id, wait())).metadata.finished;
+  expect(updated).toMatchObject({ state: "completed", update: { conflicts: [] } });
+  const outputs = await outputsOf(server, updated, "sandbox_exec");
+  expect(outputs[1]).toContain("later.txt: No such file");
+  expect(outputs[2]).toStartWith("one\ntwo\ndrei\nlater\n?? mine.txt\n");
 
-    write("list.txt", "one\ntwo\ntrois\n");
-    const resolve =
-      "grep -c '^<<<<<<<' list.txt; printf 'one\\ntwo\\ndrei, trois\\n' > list.txt; git add -A; git commit -qm Both";
-    const [asked] = await turn(
-      server,
-      session.id,
-      message(id, script(shell(resolve), say("resolved")), { update: true }),
-      wait(),
-    );
-    expect(asked?.output).toContain("list.txt. They are brought up to date before that turn");
-    const status = await ask(server, session.id, call("agents_status", {}));
-    expect(status.metadata.jobs[0]).toMatchObject({ update: { conflicts: ["list.txt"] } });
-    expect(status.output).toContain("conflicts with the project were left to it in list.txt");
-    const prompts = (await server.messages(updated?.sessionID as string)).map(({ parts }) => JSON.stringify(parts));
-    expect(prompts.filter((text) => text.includes("contain conflict markers: list.txt"))).toHaveLength(1);
+  write("list.txt", "one\ntwo\ntrois\n");
+  const resolve =
+    "grep -c '^<<<<<<<' list.txt; printf 'one\\ntwo\\ndrei, trois\\n' > list.txt; git add -A; git commit -qm Both";
+  const [asked] = await turn(
+    server,
+    session.id,
+    message(id, script(shell(resolve), say("resolved")), { update: true }),
+    wait(),
+  );
+  expect(asked?.output).toContain("list.txt. They are brought up to date before that turn");
+  const status = await ask(server, session.id, call("agents_status", {}));
+  expect(status.metadata.jobs[0]).toMatchObject({ update: { conflicts: ["list.txt"] } });
+  expect(status.output).toContain("conflicts with the project were left to it in list.txt");
+  const prompts = (await server.messages(updated?.sessionID as string)).map(({ parts }) => JSON.stringify(parts));
+  expect(prompts.filter((text) => text.includes("contain conflict markers: list.txt"))).toHaveLength(1);
 
-    const { metadata } = await ask(server, session.id, call("agents_collect", { job: id }));
-    expect(metadata as unknown).toMatchObject({ preview: { kind: "clean" }, commits: [{ subject: "Both" }] });
-    expect(home.git("show", `agents/${id}:list.txt`)).toBe("one\ntwo\ndrei, trois");
-    expect(home.git("show", `agents/${id}:later.txt`)).toBe("later");
+  const { metadata } = await ask(server, session.id, call("agents_collect", { job: id }));
+  expect(metadata as unknown).toMatchObject({ preview: { kind: "clean" }, commits: [{ subject: "Both" }] });
+  expect(home.git("show", `agents/${id}:list.txt`)).toBe("one\ntwo\ndrei, trois");
+  expect(home.git("show", `agents/${id}:later.txt`)).toBe("later");
 
-    const bare = { ...task("bare", say("done")), environment: "bare" };
-    const [, ended] = await turn(server, session.id, start(bare), wait());
-    const refused = await ask(
-      server,
-      session.id,
-      message(ended?.metadata.finished.find(({ environment }) => environment === "bare")?.id ?? "", "on", {
-        update: true,
-      }),
-    );
-    expect(refused.metadata.error).toMatchObject({ code: "invalid_task" });
-  },
-);
+  const bare = { ...task("bare", say("done")), environment: "bare" };
+  const [, ended] = await turn(server, session.id, start(bare), wait());
+  const refused = await ask(
+    server,
+    session.id,
+    message(ended?.metadata.finished.find(({ environment }) => environment === "bare")?.id ?? "", "on", {
+      update: true,
+    }),
+  );
+  expect(refused.metadata.error).toMatchObject({ code: "invalid_task" });
+});
 
-sandboxTest("what a branch brings is named where something obeys it, and so is what is not in it", async () => {
+sandboxTest("names files of a branch that tools load by themselves, and what the branch lacks", async () => {
   const { server, home } = setup;
   const session = await server.createSession();
   const make = `mkdir -p .vscode .git/x part; echo x | tee .envrc .vscode/tasks.json > part/AGENTS.md; git init -q part/own
@@ -169,7 +166,7 @@ sandboxTest("what a branch brings is named where something obeys it, and so is w
   expect(home.git("log", "-1", "--format=%B", `agents/${job}`)).toBe(`Add settings\n\nJob: ${job}`);
 });
 
-sandboxTest("a job without the project's files says why it cannot be collected", async () => {
+sandboxTest("says why a job without the project's files cannot be collected", async () => {
   const { server } = setup;
   const session = await server.createSession();
   const bare = { ...task("bare", say("done")), environment: "bare" };

@@ -10,11 +10,11 @@ import { TURN_EVERY_MS, until } from "../support/wait.ts";
 const reasonOf = async ({ server }: Pick<TestSetup, "server">, session: string, index: number) =>
   (await ask(server, session, status())).metadata.jobs[index]?.reason;
 
-describe("models in trouble", () => {
+describe("jobs whose models fail", () => {
   const setup = useProject({ stallTimeoutMinutes: 0.15 });
 
   sandboxTest(
-    "one that fails for ever and one that hangs do not delay their sibling, say so at once, and end with their codes",
+    "show at once that a model fails or hangs, end with their own codes, and do not delay a sibling",
     async () => {
       const { server, model } = setup;
       model.use((request) => {
@@ -55,10 +55,10 @@ describe("models in trouble", () => {
   );
 });
 
-describe("jobs past their time", () => {
+describe("jobs past their time limit", () => {
   const setup = useProject({ jobTimeoutMinutes: 0.7, rescueMinutes: 0.35 });
 
-  sandboxTest("are told to wrap up, stopped, frozen and kept, and woken by a message with their files", async () => {
+  sandboxTest("are asked to wrap up, stopped and frozen, and wake with their files for a message", async () => {
     const { server, home, model } = setup;
     model.use((request) =>
       request.lastUser.startsWith("Your time is nearly over") ? say("half of it") : scriptedModel(request),
@@ -92,7 +92,7 @@ describe("jobs past their time", () => {
   });
 });
 
-describe("jobs that stop everything else in their sandbox", () => {
+describe("jobs that stop every other process in their sandbox", () => {
   const setup = useProject({ maxRunningJobs: 1 });
   const STOP =
     "import os,signal\nwhile not os.path.exists('go'): pass\nwhile True:\n  for p in os.listdir('/proc'):\n    if p.isdigit() and int(p) not in (1, os.getpid()):\n      try: os.kill(int(p), signal.SIGSTOP)\n      except OSError: pass";
@@ -104,38 +104,35 @@ describe("jobs that stop everything else in their sandbox", () => {
       ...replies,
     );
 
-  sandboxTest(
-    "have their commands killed in time, their files read, are cancelled and timed out, and give up their slot",
-    async () => {
-      const { server } = setup;
-      const [mine, theirs] = [await server.createSession(), await server.createSession()];
-      await ask(server, mine.id, start(hostile(shell("never in", { timeout_seconds: 900 }))));
-      await ask(server, theirs.id, start(task("waits", say("its turn"))));
-      const running = async () => (await ask(server, mine.id, status())).metadata.jobs.find((one) => one.sessionID);
-      const job = await until(running, { what: "it has a session", everyMs: TURN_EVERY_MS });
-      const calls = () => server.toolParts(job.sessionID as string, "sandbox_exec");
-      await until(async () => (await calls()).length === 3, { what: "a command is held up" });
-      expect((await calls())[1]?.state).toMatchObject({ output: expect.stringContaining("stopped after 2 s") });
-      const collect = call("agents_collect", { job: job.id, mode: "files", paths: ["work"], into: "kept" });
-      const [collected, cancelled] = await turn(server, mine.id, collect, cancel(job.id));
-      expect(collected?.metadata).toMatchObject({
-        files: [{ path: "work", sizeBytes: 5 }],
-        source: { kind: "sandbox" },
-      });
-      const notes = expect.not.arrayContaining([expect.stringContaining("Not done yet")]);
-      expect(cancelled?.metadata.jobs).toMatchObject([{ state: "cancelled", sandbox: "parked", notes }]);
-      const { finished } = (await ask(server, theirs.id, wait())).metadata;
-      expect(finished).toMatchObject([{ state: "completed", result: "its turn" }]);
+  sandboxTest("cannot block commands, collecting, cancelling or the time limit, and release their slot", async () => {
+    const { server } = setup;
+    const [mine, theirs] = [await server.createSession(), await server.createSession()];
+    await ask(server, mine.id, start(hostile(shell("never in", { timeout_seconds: 900 }))));
+    await ask(server, theirs.id, start(task("waits", say("its turn"))));
+    const running = async () => (await ask(server, mine.id, status())).metadata.jobs.find((one) => one.sessionID);
+    const job = await until(running, { what: "it has a session", everyMs: TURN_EVERY_MS });
+    const calls = () => server.toolParts(job.sessionID as string, "sandbox_exec");
+    await until(async () => (await calls()).length === 3, { what: "a command is held up" });
+    expect((await calls())[1]?.state).toMatchObject({ output: expect.stringContaining("stopped after 2 s") });
+    const collect = call("agents_collect", { job: job.id, mode: "files", paths: ["work"], into: "kept" });
+    const [collected, cancelled] = await turn(server, mine.id, collect, cancel(job.id));
+    expect(collected?.metadata).toMatchObject({
+      files: [{ path: "work", sizeBytes: 5 }],
+      source: { kind: "sandbox" },
+    });
+    const notes = expect.not.arrayContaining([expect.stringContaining("Not done yet")]);
+    expect(cancelled?.metadata.jobs).toMatchObject([{ state: "cancelled", sandbox: "parked", notes }]);
+    const { finished } = (await ask(server, theirs.id, wait())).metadata;
+    expect(finished).toMatchObject([{ state: "completed", result: "its turn" }]);
 
-      const late = { ...hostile({ hang: true }), timeout_minutes: 0.3 };
-      const [, ended] = await turn(server, mine.id, start(late), wait());
-      const stopped = { state: "failed", error: { code: "timed_out" }, sandbox: "parked", notes };
-      expect(ended?.metadata.finished.at(-1)).toMatchObject(stopped);
-    },
-  );
+    const late = { ...hostile({ hang: true }), timeout_minutes: 0.3 };
+    const [, ended] = await turn(server, mine.id, start(late), wait());
+    const stopped = { state: "failed", error: { code: "timed_out" }, sandbox: "parked", notes };
+    expect(ended?.metadata.finished.at(-1)).toMatchObject(stopped);
+  });
 });
 
-describe("money", () => {
+describe("the budget", () => {
   // A dollar a second for the default core; the rescue of a job is kept free: twelve dollars.
   const setup = useProject({
     prices: { cpuCore: 3600, memoryGiB: 0 },
@@ -145,7 +142,7 @@ describe("money", () => {
   });
 
   sandboxTest(
-    "is warned of, and at the ceiling jobs are stopped with their files kept and new ones refused; the figures add up",
+    "warns before the budget is spent, then stops jobs with their files kept and refuses new ones; the amounts add up",
     async () => {
       const { server } = setup;
       const session = await server.createSession();

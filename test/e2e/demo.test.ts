@@ -22,7 +22,7 @@ async function playDemo(args: string[], sandboxes: string): Promise<void> {
   }
 }
 
-test("the demo ends with seven completed jobs and a leaderboard led by a refinement", () => playDemo([], "local"));
+test("the demo completes seven jobs, and a refinement leads its leaderboard", () => playDemo([], "local"));
 
 // The stand-in isolates its sandboxes with bubblewrap.
 test.skipIf(!canIsolate())("the demo ends the same through the Modal adapter, against the stand-in server", () =>

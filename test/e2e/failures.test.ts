@@ -22,57 +22,60 @@ const setup = useProject({
 const sleeper = (name: string, seconds: string) =>
   task(name, shell(`echo kept > file; sleep ${seconds}`, { timeout_seconds: 900 }), say("slept"));
 
-sandboxTest("a batch of six with five different failures: each job its own code, the sixth completes", async () => {
-  const { server, home } = setup;
-  const session = await server.createSession();
-  const [lostMark, cancelMark] = [uniqueSeconds(), uniqueSeconds()];
-  const { metadata } = await ask(
-    server,
-    session.id,
-    start(
-      { ...task("unknown agent", say("no")), agent: "nobody" },
-      task("model refuses", { status: 400, body: { error: { message: "content policy" } } }),
-      { ...task("cannot be created", say("no")), environment: "impossible" },
-      sleeper("loses its sandbox", lostMark),
-      sleeper("is cancelled", cancelMark),
-      task("completes", shell(HOLD), say("all is well")),
-    ),
-  );
-  const ids = metadata.jobs.map(({ id }) => id);
-  for (const what of [lostMark, cancelMark]) {
-    await until(() => sleeps(what), { what: "it sleeps" });
-  }
-  await until(() => holders(home).length === 1, { what: "the sixth works" });
-  killSandboxWith(server.pid, lostMark);
-  await ask(server, session.id, cancel(ids[4] as string));
-  const five = await ask(server, session.id, wait({ until: 5 }));
-  expect(five.metadata.pending).toMatchObject([
-    { id: ids[5], state: "running", sandbox: "live", tool: "sandbox_exec" },
-  ]);
-  openGates(home);
-  const { metadata: last, output } = await ask(server, session.id, wait());
-  expect(last.finished.map(({ id }) => id)).toEqual(ids);
-  expect(last.finished.map(({ state, error, result }) => [state, error?.code ?? (result as string)])).toEqual([
-    ["failed", "invalid_task"],
-    ["failed", "model_error"],
-    ["failed", "sandbox_create_failed"],
-    ["failed", "sandbox_lost"],
-    ["cancelled", "cancelled"],
-    ["completed", "all is well"],
-  ]);
-  const errors = last.finished.map(({ error }) => error);
-  expect(errors[0]?.message).toContain('agent "nobody" is not configured');
-  expect(errors[0]?.message).toContain("sandbox_worker");
-  expect(errors[1]).toMatchObject({ retryable: false, message: expect.stringContaining("content policy") });
-  expect(errors[2]).toMatchObject({ retryable: false, message: expect.stringContaining("/usr/bin") });
-  for (const error of errors.slice(0, 5)) expect(output).toContain(`${error?.code}: `);
-  expect(commandsWith(lostMark).concat(commandsWith(cancelMark))).toEqual([]);
-  await until(() => sandboxesOf(home).length === 0, { what: "sandboxes are given up" });
-  expect((await ask(server, session.id, status())).metadata.pool).toMatchObject({ running: 0, queued: 0 });
-});
+sandboxTest(
+  "reports five different failures of a batch with their own codes, and completes the sixth job",
+  async () => {
+    const { server, home } = setup;
+    const session = await server.createSession();
+    const [lostMark, cancelMark] = [uniqueSeconds(), uniqueSeconds()];
+    const { metadata } = await ask(
+      server,
+      session.id,
+      start(
+        { ...task("unknown agent", say("no")), agent: "nobody" },
+        task("model refuses", { status: 400, body: { error: { message: "content policy" } } }),
+        { ...task("cannot be created", say("no")), environment: "impossible" },
+        sleeper("loses its sandbox", lostMark),
+        sleeper("is cancelled", cancelMark),
+        task("completes", shell(HOLD), say("all is well")),
+      ),
+    );
+    const ids = metadata.jobs.map(({ id }) => id);
+    for (const what of [lostMark, cancelMark]) {
+      await until(() => sleeps(what), { what: "it sleeps" });
+    }
+    await until(() => holders(home).length === 1, { what: "the sixth works" });
+    killSandboxWith(server.pid, lostMark);
+    await ask(server, session.id, cancel(ids[4] as string));
+    const five = await ask(server, session.id, wait({ until: 5 }));
+    expect(five.metadata.pending).toMatchObject([
+      { id: ids[5], state: "running", sandbox: "live", tool: "sandbox_exec" },
+    ]);
+    openGates(home);
+    const { metadata: last, output } = await ask(server, session.id, wait());
+    expect(last.finished.map(({ id }) => id)).toEqual(ids);
+    expect(last.finished.map(({ state, error, result }) => [state, error?.code ?? (result as string)])).toEqual([
+      ["failed", "invalid_task"],
+      ["failed", "model_error"],
+      ["failed", "sandbox_create_failed"],
+      ["failed", "sandbox_lost"],
+      ["cancelled", "cancelled"],
+      ["completed", "all is well"],
+    ]);
+    const errors = last.finished.map(({ error }) => error);
+    expect(errors[0]?.message).toContain('agent "nobody" is not configured');
+    expect(errors[0]?.message).toContain("sandbox_worker");
+    expect(errors[1]).toMatchObject({ retryable: false, message: expect.stringContaining("content policy") });
+    expect(errors[2]).toMatchObject({ retryable: false, message: expect.stringContaining("/usr/bin") });
+    for (const error of errors.slice(0, 5)) expect(output).toContain(`${error?.code}: `);
+    expect(commandsWith(lostMark).concat(commandsWith(cancelMark))).toEqual([]);
+    await until(() => sandboxesOf(home).length === 0, { what: "sandboxes are given up" });
+    expect((await ask(server, session.id, status())).metadata.pool).toMatchObject({ running: 0, queued: 0 });
+  },
+);
 
 sandboxTest(
-  "a job whose sandbox was lost keeps its files, and it and a failed one are woken by a message",
+  "keeps the files of a job whose sandbox was lost, and wakes it and a failed job with a message",
   async () => {
     const { server, home } = setup;
     const session = await server.createSession();
@@ -97,7 +100,7 @@ sandboxTest(
   },
 );
 
-sandboxTest("a job survives a model that fails for a moment, and says so while it does", async () => {
+sandboxTest("keeps a job running while its model fails for a moment, and shows the retries", async () => {
   const { server, model } = setup;
   const session = await server.createSession();
   let refusals = 0;
@@ -117,7 +120,7 @@ sandboxTest("a job survives a model that fails for a moment, and says so while i
   model.use(scriptedModel);
 });
 
-sandboxTest("a child session stopped or deleted by someone else ends its job alone", async () => {
+sandboxTest("ends only the job whose session was stopped or deleted by someone else", async () => {
   const { server } = setup;
   const session = await server.createSession();
   const silent = () => task("silent", shell("true"), { hang: true });

@@ -19,7 +19,7 @@ const setup = useProject();
 const allParked = () => until(() => sandboxesOf(setup.home).length === 0, { what: "every sandbox is given up" });
 const runs = (text: string) => until(() => commandsWith(text).length > 0, { what: `a command with ${text} runs` });
 
-sandboxTest("a message to a parked job finds its files and its memory", async () => {
+sandboxTest("restores the files and the conversation of a parked job for a message", async () => {
   const { server, model } = setup;
   const session = await server.createSession();
   const notes = "echo kept > note; mkdir -p ~/.cache; echo too > ~/.cache/n; chmod 755 note; echo other > /tmp/t";
@@ -42,7 +42,7 @@ sandboxTest("a message to a parked job finds its files and its memory", async ()
   expect((await server.children(session.id)).length).toBe(1);
 });
 
-sandboxTest("messages to a running job are its next turns, in order", async () => {
+sandboxTest("runs messages to a running job as its next turns, in order", async () => {
   const { server, home } = setup;
   const session = await server.createSession();
   const { metadata } = await ask(server, session.id, start(task("busy", shell(HOLD), say("first"))));
@@ -58,7 +58,7 @@ sandboxTest("messages to a running job are its next turns, in order", async () =
   expect(outputs.slice(1)).toEqual(["second\n[exit code 0]", "second\nthird\n[exit code 0]"]);
 });
 
-sandboxTest("an interrupting message ends the command that runs and is obeyed at once", async () => {
+sandboxTest("ends the running command for an interrupting message, and follows it at once", async () => {
   const { server } = setup;
   const session = await server.createSession();
   const seconds = uniqueSeconds();
@@ -83,49 +83,55 @@ sandboxTest("an interrupting message ends the command that runs and is obeyed at
   expect(parts.at(-1)?.state).toMatchObject({ status: "completed", output: "here\n0\n[exit code 1]" });
 });
 
-sandboxTest("a cancelled job stops at once, twice is no more, and a message wakes it with its files", async () => {
-  const { server, home } = setup;
-  const session = await server.createSession();
-  const seconds = uniqueSeconds();
-  const endless = `sleep ${seconds} & echo before > file; setsid -w sleep ${seconds}`;
-  const tasks = [task("ends", shell(endless, { timeout_seconds: 900 })), task("goes on", shell(HOLD), say("unharmed"))];
-  const { metadata } = await ask(server, session.id, start(...tasks));
-  const [id, other] = metadata.jobs.map((job) => job.id) as [string, string];
-  await runs(seconds);
-  await until(() => holders(home).length === 1, { what: "the other one works" });
-  const gone = call("agents_cancel", { jobs: [id], reason: "wrong idea" });
-  const { jobs } = (await ask(server, session.id, gone)).metadata;
-  expect(jobs).toMatchObject([
-    {
-      id,
-      state: "cancelled",
-      sandbox: "parked",
-      error: { code: "cancelled", message: "wrong idea", retryable: false },
-    },
-  ]);
-  expect(commandsWith(seconds)).toEqual([]);
-  expect(sandboxesOf(home)).toHaveLength(1);
-  expect((await ask(server, session.id, cancel(id))).metadata.jobs).toEqual(jobs as never);
+sandboxTest(
+  "stops a cancelled job at once, changes nothing when it is cancelled twice, and wakes it with its files for a message",
+  async () => {
+    const { server, home } = setup;
+    const session = await server.createSession();
+    const seconds = uniqueSeconds();
+    const endless = `sleep ${seconds} & echo before > file; setsid -w sleep ${seconds}`;
+    const tasks = [
+      task("ends", shell(endless, { timeout_seconds: 900 })),
+      task("goes on", shell(HOLD), say("unharmed")),
+    ];
+    const { metadata } = await ask(server, session.id, start(...tasks));
+    const [id, other] = metadata.jobs.map((job) => job.id) as [string, string];
+    await runs(seconds);
+    await until(() => holders(home).length === 1, { what: "the other one works" });
+    const gone = call("agents_cancel", { jobs: [id], reason: "wrong idea" });
+    const { jobs } = (await ask(server, session.id, gone)).metadata;
+    expect(jobs).toMatchObject([
+      {
+        id,
+        state: "cancelled",
+        sandbox: "parked",
+        error: { code: "cancelled", message: "wrong idea", retryable: false },
+      },
+    ]);
+    expect(commandsWith(seconds)).toEqual([]);
+    expect(sandboxesOf(home)).toHaveLength(1);
+    expect((await ask(server, session.id, cancel(id))).metadata.jobs).toEqual(jobs as never);
 
-  openGates(home);
-  const [, , waited] = await turn(
-    server,
-    session.id,
-    wait({ jobs: [other] }),
-    message(id, script(shell("cat file"), say("awake"))),
-    wait(),
-  );
-  expect(waited?.metadata.finished).toMatchObject([
-    { id, state: "completed", turns: 2, result: "awake" },
-    { id: other, state: "completed", result: "unharmed" },
-  ]);
-  const [woken] = waited?.metadata.finished ?? [];
-  const parts = await server.toolParts(woken?.sessionID as string, "sandbox_exec");
-  expect(parts.at(-1)?.state).toMatchObject({ status: "completed", output: "before\n[exit code 0]" });
-  await allParked();
-});
+    openGates(home);
+    const [, , waited] = await turn(
+      server,
+      session.id,
+      wait({ jobs: [other] }),
+      message(id, script(shell("cat file"), say("awake"))),
+      wait(),
+    );
+    expect(waited?.metadata.finished).toMatchObject([
+      { id, state: "completed", turns: 2, result: "awake" },
+      { id: other, state: "completed", result: "unharmed" },
+    ]);
+    const [woken] = waited?.metadata.finished ?? [];
+    const parts = await server.toolParts(woken?.sessionID as string, "sandbox_exec");
+    expect(parts.at(-1)?.state).toMatchObject({ status: "completed", output: "before\n[exit code 0]" });
+    await allParked();
+  },
+);
 
-sandboxTest("a cancelled queued job never starts, and a job whose model is silent is cancelled too", async () => {
+sandboxTest("never starts a cancelled queued job, and cancels a job whose model is silent", async () => {
   const own = await startSetupIn(setup, { maxRunningJobs: 1 });
   try {
     const { server, model } = own;

@@ -41,7 +41,7 @@ const withHome = (body: (home: string) => Promise<void>) => async () => {
 };
 
 sandboxTest(
-  "gc ends a sandbox whose session is gone, says so, and then finds nothing",
+  "gc ends a sandbox whose session is gone, reports it, and then finds nothing",
   withHome(async (home) => {
     const stateDir = join(home, "state");
     const pool = await openPoolStore(stateDir);
@@ -66,7 +66,7 @@ sandboxTest(
 );
 
 sandboxTest(
-  "gc removes what a process that died had half made, or had frozen and not recorded",
+  "gc removes what a dead process had partly created, or had frozen and not recorded",
   withHome(async (home) => {
     const stateDir = join(home, "state");
     const rootDir = join(stateDir, "local");
@@ -138,7 +138,7 @@ const TRAPS: Record<string, (stateDir: string, outside: string) => void> = {
   },
 };
 
-describe("gc removes nothing outside of the state where a link in it stands for", () => {
+describe("gc follows no link out of the state folder when it removes", () => {
   for (const [what, lay] of Object.entries(TRAPS)) {
     sandboxTest(
       what,
@@ -166,7 +166,7 @@ describe("gc removes nothing outside of the state where a link in it stands for"
 });
 
 sandboxTest(
-  "gc sets a damaged record aside, says so, and keeps the sandboxes of jobs that it cannot judge",
+  "gc sets a damaged database aside, reports it, and keeps sandboxes whose jobs it cannot read",
   withHome(async (home) => {
     const stateDir = join(home, "state");
     (await openPoolStore(stateDir)).close();
@@ -180,7 +180,7 @@ sandboxTest(
 );
 
 sandboxTest(
-  "gc goes on where the record of one sandbox is damaged",
+  "gc continues after the damaged record of one sandbox",
   withHome(async (home) => {
     const stateDir = join(home, "state");
     const rootDir = join(stateDir, "local");
@@ -216,7 +216,7 @@ const listing = (folder: string) =>
     .sort();
 
 test(
-  "the command explains itself, and refuses what it does not know",
+  "prints its usage, and refuses unknown commands and options",
   withHome(async (home) => {
     expect(run(home, "--help")).toMatchObject({ status: 0, stdout: expect.stringContaining("gc    end sandboxes") });
     expect(run(home, "sweep")).toMatchObject({ status: 2, stderr: expect.stringContaining('unknown command "sweep"') });

@@ -51,7 +51,7 @@ afterAll(async () => {
   await model?.stop();
 });
 
-test("a prompt over serve runs a plugin's tool and ends with the model's answer", async () => {
+test("runs a plugin's tool for a prompt over serve, and ends with the model's answer", async () => {
   const session = await server.createSession();
   const { info, parts } = await server.prompt(session.id, "say hello");
   expect(info).toMatchObject({ role: "assistant", finish: "stop" });
@@ -65,7 +65,7 @@ test("a prompt over serve runs a plugin's tool and ends with the model's answer"
   await server.events.waitFor((event) => event.type === "session.idle", { what: "the session is idle" });
 });
 
-test("an aborted turn shows at the model as a client that went away", async () => {
+test("disconnects from the model when a turn is aborted", async () => {
   model.use(() => ({ hang: true }));
   const before = model.requests.length;
   const session = await server.createSession();
@@ -77,7 +77,7 @@ test("an aborted turn shows at the model as a client that went away", async () =
   await until(() => model.disconnected.length === 1, { what: "the model notices" });
 });
 
-test("a session outlives the process", async () => {
+test("keeps a session across a restart of the process", async () => {
   const session = await server.createSession({ title: "kept" });
   const first = await startServe(home);
   const second = await restart(first, home);
@@ -85,7 +85,7 @@ test("a session outlives the process", async () => {
   await second.kill();
 });
 
-test("opencode run reports the same as JSON lines", async () => {
+test("opencode run reports the same events as JSON lines", async () => {
   model.use(({ toolResults }) =>
     toolResults.length > 0
       ? { stream: ["do", "ne"], gapMs: 20 }
@@ -111,7 +111,7 @@ test.skipIf(!hasTmux)("the terminal UI shows the answer", async () => {
   }
 });
 
-test("a plugin runs in plain Node beside a server", async () => {
+test("runs a plugin in plain Node beside a server", async () => {
   model.use(({ lastUser }) => ({ text: `answer to ${lastUser}` }));
   const own = createHome({ modelUrl: model.url, homeFiles: { "plugin.mjs": nodePlugin } });
   const host = await startNodeHost(own, { module: join(own.home, "plugin.mjs"), options: { greeting: "hi" } });

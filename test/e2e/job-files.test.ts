@@ -32,7 +32,7 @@ beforeAll(() => {
   symlinkSync(join(home, "dotfiles/tasting"), join(configDir, "skills/tasting"));
 });
 
-sandboxTest("files are read, written and edited, and what cannot be is told with its reason", async () => {
+sandboxTest("reads, writes and edits files, and gives the reason when it cannot", async () => {
   const path = "dir/file.txt";
   const edit = (old_string: string, new_string: string, more: object = {}) =>
     call("sandbox_edit", { path, old_string, new_string, ...more });
@@ -90,7 +90,7 @@ sandboxTest("files are read, written and edited, and what cannot be is told with
   expect(answers[13]?.output).toContain("is not UTF-8 text (3 bytes)");
 });
 
-sandboxTest("a task's skills reach its job: their text, and their folder with its scripts", async () => {
+sandboxTest("brings a task's skills to its job: their text, and their folder with its scripts", async () => {
   const { server, model } = setup;
   const session = await server.createSession();
   const run = shell("cd ~/skills/brewing && cat SKILL.md | tail -1 && sh scripts/boil.sh && ls");
@@ -112,7 +112,7 @@ sandboxTest("a task's skills reach its job: their text, and their folder with it
 });
 
 sandboxTest(
-  "what a skill links to does not reach its job, and a project's skill that is a link out of it none at all",
+  "keeps what a skill links to from its job, and refuses a project's skill that is a link out of the project",
   async () => {
     const { server } = setup;
     const session = await server.createSession();

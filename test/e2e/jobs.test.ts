@@ -28,7 +28,7 @@ const work = (n: number) =>
     say(`result ${n}`),
   );
 
-sandboxTest("three jobs run at the same time, and each comes back with its own result and numbers", async () => {
+sandboxTest("runs three jobs at the same time, each with its own result and metrics", async () => {
   const { server, home, model } = setup;
   const session = await server.createSession();
   const [started] = await turn(server, session.id, start(work(1), work(2), work(3)));
@@ -113,53 +113,50 @@ sandboxTest("three jobs run at the same time, and each comes back with its own r
   expect(model.errors).toEqual([]);
 });
 
-sandboxTest(
-  "orchestrator, job and title request see their own system text and tools, and nothing of each other's",
-  async () => {
-    const { server, home, model } = setup;
-    const before = { requests: model.requests.length, titles: model.titleRequests.length };
-    const session = await server.createSession();
-    await turn(server, session.id, start(task("looks", call("job_report", { status: "there" }), say("seen"))), wait());
-    await until(() => model.titleRequests.length > before.titles, { what: "a title was asked for" });
-    const requests = model.requests.slice(before.requests);
-    const ofJob = requests.filter(({ tools }) => tools.includes("sandbox_exec"));
-    const ofOrchestrator = requests.filter(({ tools }) => tools.includes("agents_start"));
-    expect(ofJob).toHaveLength(2);
-    expect(ofOrchestrator).toHaveLength(3);
-    for (const { system, tools } of ofJob) {
-      expect(system).toStartWith("You are an agent working alone on one delegated job.");
-      expect(system).not.toContain("# Parallel agents");
-      expect(system).not.toContain("<env>");
-      expect(system).not.toContain(home.project);
-      expect([...tools].sort()).toEqual([
-        "job_report",
-        "sandbox_edit",
-        "sandbox_exec",
-        "sandbox_process",
-        "sandbox_read",
-        "sandbox_snapshot",
-        "sandbox_write",
-        "skill",
-      ]);
-    }
-    for (const { system, tools } of ofOrchestrator) {
-      expect(system).toContain("# Parallel agents");
-      expect(system).not.toContain("delegated job.");
-      const ours = tools.filter((tool) => /^(agents_|sandbox_|job_)/.test(tool)).sort();
-      expect(ours).toEqual([
-        "agents_cancel",
-        "agents_collect",
-        "agents_message",
-        "agents_start",
-        "agents_status",
-        "agents_wait",
-        "sandbox_snapshot",
-      ]);
-      expect(tools).toContain("bash");
-    }
-    const titles = model.titleRequests.slice(before.titles);
-    expect(titles).toHaveLength(1); // of the orchestrator: a job has its task's description
-    expect(titles[0]?.system).not.toContain("Parallel agents");
-    expect((await server.children(session.id)).map(({ title }) => title)).toEqual(["looks (@sandbox_worker subagent)"]);
-  },
-);
+sandboxTest("gives orchestrator, job and title request only their own system text and tools", async () => {
+  const { server, home, model } = setup;
+  const before = { requests: model.requests.length, titles: model.titleRequests.length };
+  const session = await server.createSession();
+  await turn(server, session.id, start(task("looks", call("job_report", { status: "there" }), say("seen"))), wait());
+  await until(() => model.titleRequests.length > before.titles, { what: "a title was asked for" });
+  const requests = model.requests.slice(before.requests);
+  const ofJob = requests.filter(({ tools }) => tools.includes("sandbox_exec"));
+  const ofOrchestrator = requests.filter(({ tools }) => tools.includes("agents_start"));
+  expect(ofJob).toHaveLength(2);
+  expect(ofOrchestrator).toHaveLength(3);
+  for (const { system, tools } of ofJob) {
+    expect(system).toStartWith("You are an agent working alone on one delegated job.");
+    expect(system).not.toContain("# Parallel agents");
+    expect(system).not.toContain("<env>");
+    expect(system).not.toContain(home.project);
+    expect([...tools].sort()).toEqual([
+      "job_report",
+      "sandbox_edit",
+      "sandbox_exec",
+      "sandbox_process",
+      "sandbox_read",
+      "sandbox_snapshot",
+      "sandbox_write",
+      "skill",
+    ]);
+  }
+  for (const { system, tools } of ofOrchestrator) {
+    expect(system).toContain("# Parallel agents");
+    expect(system).not.toContain("delegated job.");
+    const ours = tools.filter((tool) => /^(agents_|sandbox_|job_)/.test(tool)).sort();
+    expect(ours).toEqual([
+      "agents_cancel",
+      "agents_collect",
+      "agents_message",
+      "agents_start",
+      "agents_status",
+      "agents_wait",
+      "sandbox_snapshot",
+    ]);
+    expect(tools).toContain("bash");
+  }
+  const titles = model.titleRequests.slice(before.titles);
+  expect(titles).toHaveLength(1); // of the orchestrator: a job has its task's description
+  expect(titles[0]?.system).not.toContain("Parallel agents");
+  expect((await server.children(session.id)).map(({ title }) => title)).toEqual(["looks (@sandbox_worker subagent)"]);
+});

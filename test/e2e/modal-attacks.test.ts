@@ -30,7 +30,7 @@ afterAll(async () => {
 
 beforeEach(() => setup.ran.clear());
 
-sandboxTest("an ordinary session runs the calls on the host, so that their refusal means something", async () => {
+sandboxTest("control: an ordinary session runs these calls on the host", async () => {
   const session = await setup.server.createSession();
   await setup.server.prompt(session.id, script(...hostCallsOf(setup), say("done")), { agent: "build" });
   const parts = await allToolParts(setup, session.id);
@@ -39,35 +39,35 @@ sandboxTest("an ordinary session runs the calls on the host, so that their refus
 });
 
 for (const agent of ["sandbox_worker", "free", "build"]) {
-  sandboxTest(
-    `every tool of the host called by name by a job of agent ${agent} is refused, and none of them is shown to it`,
-    async () => {
-      const calls = [...hostCallsOf(setup), ...otherCallsOf(setup)];
-      const before = { hits: setup.web.hits(), requests: jobRequests(setup).length };
-      const { child, parts } = await delegate(setup, calls, { agent });
-      expect(parts).toHaveLength(calls.length);
-      expect(parts.filter(({ state }) => state.status !== "error").map(({ tool }) => tool)).toEqual([]);
-      expect(setup.ran.names()).toEqual([]);
-      expect(setup.web.hits()).toBe(before.hits);
-      for (const { tools } of jobRequests(setup).slice(before.requests)) expect([...tools].sort()).toEqual(JOB_TOOLS);
-      expect(await setup.server.children(child.id)).toEqual([]);
-    },
-  );
+  sandboxTest(`refuses every tool of the host to a job of agent ${agent}, and shows it none`, async () => {
+    const calls = [...hostCallsOf(setup), ...otherCallsOf(setup)];
+    const before = { hits: setup.web.hits(), requests: jobRequests(setup).length };
+    const { child, parts } = await delegate(setup, calls, { agent });
+    expect(parts).toHaveLength(calls.length);
+    expect(parts.filter(({ state }) => state.status !== "error").map(({ tool }) => tool)).toEqual([]);
+    expect(setup.ran.names()).toEqual([]);
+    expect(setup.web.hits()).toBe(before.hits);
+    for (const { tools } of jobRequests(setup).slice(before.requests)) expect([...tools].sort()).toEqual(JOB_TOOLS);
+    expect(await setup.server.children(child.id)).toEqual([]);
+  });
 }
 
-sandboxTest("a job's session led to the host over HTTP meets the guard; the shell endpoint runs nothing", async () => {
-  const { child } = await delegate(setup, [call("sandbox_exec", { command: "true" })]);
-  expect((await shellOnHost(setup, child.id)).status).toBe(500);
-  expect((await promptForHost(setup, child.id, { tools: { bash: true, host_touch: true, hostly: true } })).status).toBe(
-    200,
-  );
-  await expectStoppedByGuard(setup, child.id);
-  expect((await http(setup, "PATCH", `/session/${child.id}`, { permission: ALLOW_ALL })).status).toBe(200);
-  expect((await promptForHost(setup, child.id)).status).toBe(200);
-  await expectStoppedByGuard(setup, child.id);
-});
+sandboxTest(
+  "stops a job's session that was led to the host over HTTP; runs nothing through the shell endpoint",
+  async () => {
+    const { child } = await delegate(setup, [call("sandbox_exec", { command: "true" })]);
+    expect((await shellOnHost(setup, child.id)).status).toBe(500);
+    expect(
+      (await promptForHost(setup, child.id, { tools: { bash: true, host_touch: true, hostly: true } })).status,
+    ).toBe(200);
+    await expectStoppedByGuard(setup, child.id);
+    expect((await http(setup, "PATCH", `/session/${child.id}`, { permission: ALLOW_ALL })).status).toBe(200);
+    expect((await promptForHost(setup, child.id)).status).toBe(200);
+    await expectStoppedByGuard(setup, child.id);
+  },
+);
 
-sandboxTest("a job's own tools, called outside of a job, find nothing to act on", async () => {
+sandboxTest("refuses a job's tools outside a job", async () => {
   const session = await setup.server.createSession();
   const calls = [
     call("sandbox_exec", { command: `touch ${setup.ran.path("exec")}` }),
@@ -87,22 +87,19 @@ sandboxTest("a job's own tools, called outside of a job, find nothing to act on"
   expect(setup.ran.names()).toEqual([]);
 });
 
-sandboxTest(
-  "nothing of the host is in a job's sandbox or in what its model was shown: no file, no variable, no credential, no server",
-  async () => {
-    const { parts } = await delegate(setup, [
-      call("sandbox_exec", { command: "env; cat /proc/self/environ /proc/1/environ | tr '\\0' '\\n'" }),
-      call("sandbox_exec", {
-        command: `cat ${setup.home.home}/canary.txt ${setup.home.project}/secret.txt; ls -a / ~`,
-      }),
-      call("sandbox_exec", { command: `curl -sm 2 ${setup.web.url} || echo unreachable` }),
-      call("sandbox_read", { path: `${setup.home.home}/canary.txt` }),
-    ]);
-    const seen = JSON.stringify([parts, jobRequests(setup).map(({ raw }) => raw)]);
-    for (const secret of [...Object.values(setup.canaries), "as-test", "ak-test"]) expect(seen).not.toContain(secret);
-    expect(JSON.stringify(parts[2])).toContain("unreachable");
-    expect(breaches(setup).filter((breach) => !breach.includes("server was asked"))).toEqual([]);
-    expect(setup.web.hits()).toBe(1); // the ordinary session's
-    await noneLeft(modal);
-  },
-);
+sandboxTest("shows a job and its model no file, variable, credential or server of the host", async () => {
+  const { parts } = await delegate(setup, [
+    call("sandbox_exec", { command: "env; cat /proc/self/environ /proc/1/environ | tr '\\0' '\\n'" }),
+    call("sandbox_exec", {
+      command: `cat ${setup.home.home}/canary.txt ${setup.home.project}/secret.txt; ls -a / ~`,
+    }),
+    call("sandbox_exec", { command: `curl -sm 2 ${setup.web.url} || echo unreachable` }),
+    call("sandbox_read", { path: `${setup.home.home}/canary.txt` }),
+  ]);
+  const seen = JSON.stringify([parts, jobRequests(setup).map(({ raw }) => raw)]);
+  for (const secret of [...Object.values(setup.canaries), "as-test", "ak-test"]) expect(seen).not.toContain(secret);
+  expect(JSON.stringify(parts[2])).toContain("unreachable");
+  expect(breaches(setup).filter((breach) => !breach.includes("server was asked"))).toEqual([]);
+  expect(setup.web.hits()).toBe(1); // the ordinary session's
+  await noneLeft(modal);
+});

@@ -17,26 +17,23 @@ afterAll(async () => {
 
 const on = (gpu: string) => ({ ...task(gpu, shell("nvidia-smi -L | sort | uniq -c"), say("ran")), gpu });
 
-sandboxTest(
-  "of a preference order the first with capacity is used, and the job's view says which one it got",
-  async () => {
-    const { server, modal } = setup;
-    const session = await server.createSession();
-    const [started, waited] = await turn(server, session.id, start(on("h100:8|H200:8")), wait());
-    expect(started?.metadata.jobs.map(({ gpu }) => gpu as string)).toEqual(["H100:8|H200:8"]);
-    const [job] = waited?.metadata.finished ?? [];
-    expect(job).toMatchObject({ state: "completed", result: "ran", gpu: "H200:8", provider: "modal" });
-    expect(await outputsOf(server, job, "sandbox_exec")).toEqual([expect.stringMatching(/^ *8 NVIDIA H200\n/)]);
-    expect((await modal.sandboxes()).map(({ gpu }) => gpu)).toEqual(["H100:8", "H200:8"]);
-    await noneLeft(modal); // the one that waited for H100 too
-    const { output, metadata } = await ask(server, session.id, status());
-    expect(metadata.jobs[0]?.gpu).toBe("H200:8");
-    expect(output).toContain("H200:8");
-  },
-);
+sandboxTest("uses the first GPU of a preference list that has capacity, and says which one", async () => {
+  const { server, modal } = setup;
+  const session = await server.createSession();
+  const [started, waited] = await turn(server, session.id, start(on("h100:8|H200:8")), wait());
+  expect(started?.metadata.jobs.map(({ gpu }) => gpu as string)).toEqual(["H100:8|H200:8"]);
+  const [job] = waited?.metadata.finished ?? [];
+  expect(job).toMatchObject({ state: "completed", result: "ran", gpu: "H200:8", provider: "modal" });
+  expect(await outputsOf(server, job, "sandbox_exec")).toEqual([expect.stringMatching(/^ *8 NVIDIA H200\n/)]);
+  expect((await modal.sandboxes()).map(({ gpu }) => gpu)).toEqual(["H100:8", "H200:8"]);
+  await noneLeft(modal); // the one that waited for H100 too
+  const { output, metadata } = await ask(server, session.id, status());
+  expect(metadata.jobs[0]?.gpu).toBe("H200:8");
+  expect(output).toContain("H200:8");
+});
 
 sandboxTest(
-  "a GPU that cannot be had at all, or a limit of the workspace: the job says no_capacity and what to do, others go on",
+  "fails a job with no_capacity and the remedy when no GPU is available or the workspace is at its limit, and keeps others running",
   async () => {
     const { modal } = setup;
     await modal.setGpus("H200", 0); // nor H100

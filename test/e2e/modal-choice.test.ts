@@ -59,7 +59,7 @@ const FOUND: Record<string, { readonly settings: ModalSetupSettings | null; read
 };
 
 for (const [where, { settings, why }] of Object.entries(FOUND)) {
-  sandboxTest(`with credentials ${where} jobs run on Modal, and user and model are told so`, () => {
+  sandboxTest(`with credentials ${where} runs jobs on Modal, and says so to user and model`, () => {
     const within = (use: (setup: TestSetup) => Promise<void>) =>
       settings ? withModalSetup({}, settings, use) : inProject({}, use);
     return within(async (setup) => {
@@ -89,7 +89,7 @@ const NOT_MODAL: Record<string, { readonly setup: () => Promise<TestSetup>; read
 
 for (const [when, { setup: startIt, why }] of Object.entries(NOT_MODAL)) {
   sandboxTest(
-    `${when} jobs run in local sandboxes, user and model are told so, and a GPU is refused with the remedy`,
+    `${when} runs jobs in local sandboxes, says so to user and model, and refuses a GPU with the remedy`,
     async () => {
       const setup = await startIt();
       try {
@@ -103,7 +103,7 @@ for (const [when, { setup: startIt, why }] of Object.entries(NOT_MODAL)) {
         const session = await setup.server.createSession();
         const { metadata } = await ask(setup.server, session.id, start({ ...task("gpu", say("no")), gpu: "T4" }));
         expect(metadata.jobs).toMatchObject([{ state: "failed", error: { code: "invalid_task" } }]);
-        expect(metadata.jobs[0]?.error?.message).toContain("With Modal credentials");
+        expect(metadata.jobs[0]?.error?.message).toContain("set up Modal credentials");
       } finally {
         await setup.stop();
       }
@@ -111,7 +111,7 @@ for (const [when, { setup: startIt, why }] of Object.entries(NOT_MODAL)) {
   );
 }
 
-describe("what keeps every job from a sandbox is one clear error that names the remedy", () => {
+describe("when no job can have a sandbox, one clear error names the remedy", () => {
   const failure = async ({ server }: TestSetup, more: object = {}) => {
     const session = await server.createSession();
     const [, waited] = await turn(server, session.id, start({ ...task("never", say("no")), ...more }), wait());
@@ -129,7 +129,7 @@ describe("what keeps every job from a sandbox is one clear error that names the 
       expect(setup.server.log()).not.toContain("as-wrong");
     }));
 
-  test("no credentials where the options want Modal", () =>
+  test("no credentials although the options name Modal", () =>
     inProject(
       { provider: "modal" },
       async (setup) => {
@@ -140,7 +140,7 @@ describe("what keeps every job from a sandbox is one clear error that names the 
       poor,
     ));
 
-  test("no network; and it is tried again once it is back", () =>
+  test("no network, and the next job runs once it is back", () =>
     inProject({}, async (setup) => {
       await host.modal.stopControl();
       const error = await failure(setup);
@@ -152,7 +152,7 @@ describe("what keeps every job from a sandbox is one clear error that names the 
       expect(waited?.metadata.finished).toMatchObject([{ state: "completed", result: "ran" }]);
     }));
 
-  test("a type of GPU that does not exist, or is none of this workspace's", () =>
+  test("a GPU type that does not exist, or that this workspace does not have", () =>
     inProject({}, async (setup) => {
       const before = { calls: (await host.modal.calls()).length, sandboxes: (await host.modal.sandboxes()).length };
       const session = await setup.server.createSession();

@@ -76,7 +76,7 @@ const CASES: Readonly<Record<string, Case>> = {
 };
 
 for (const [what, { faults, end, says, made = end === "ran" ? 1 : 0 }] of Object.entries(CASES)) {
-  sandboxTest(`creation meets ${what}: ${end}`, async () => {
+  sandboxTest(`creation with ${what}: ${end}`, async () => {
     const { server, modal } = setup;
     const session = await server.createSession();
     const before = (await modal.sandboxes()).length;
@@ -99,7 +99,7 @@ for (const method of [
   "SandboxCreate",
   "SandboxGetTaskId",
 ]) {
-  sandboxTest(`${method} that fails once on the way to the first sandbox does no harm`, async () => {
+  sandboxTest(`creates the first sandbox although ${method} failed once`, async () => {
     const { modal } = setup;
     const own = await startSetupIn(setup, { environments: { default: { image: `python:${method}` } } });
     try {
@@ -120,7 +120,7 @@ for (const method of [
 }
 
 sandboxTest(
-  "a job cancelled while its sandbox is being made leaves none, also one that arrives later; its siblings go on",
+  "ends the sandbox of a job that was cancelled during its creation, even when it arrives later, and keeps its siblings running",
   async () => {
     const { server, modal } = setup;
     const session = await server.createSession();

@@ -58,7 +58,7 @@ const logged = ({ server }: ModalSetup, what: string, jobID: string) => {
   return until(() => line.test(server.log()), { what: `the log says: ${what}` });
 };
 
-sandboxTest("a sandbox that cannot be frozen is kept with its work; once it can be, it is parked", async () => {
+sandboxTest("keeps a sandbox that cannot be frozen, and parks it once it can be", async () => {
   const { modal, server } = setup;
   await modal.faults.add({ method: "TaskSnapshotFilesystem", code: 13, ...ALWAYS });
   const session = await server.createSession();
@@ -96,7 +96,7 @@ for (const [what, fault] of Object.entries<Omit<Fault, "method">>({
 }
 
 sandboxTest(
-  "a sandbox that cannot be terminated is ended by the limits it was made with; a follow-up does not meet it",
+  "leaves a sandbox that cannot be terminated to its own time limits, and gives a follow-up another one",
   () =>
     withModalSetup(
       { environments: { default: { idleTimeoutMinutes: 1 } } },

@@ -29,7 +29,7 @@ afterAll(async () => {
 const marked = { program: "marked" };
 const TEXT = "line of some length\n".repeat(2_000);
 
-sandboxTest("calls about a command that fail once lose nothing of it", async () => {
+sandboxTest("loses nothing of a command when a call about it fails once", async () => {
   await setup.modal.faults.add(
     { method: "TaskExecStart", code: 14, only: marked },
     { method: "TaskExecStart", code: 13, when: "after", only: { program: "second" } },
@@ -56,7 +56,7 @@ sandboxTest("calls about a command that fail once lose nothing of it", async () 
   expect(await setup.modal.faults.left()).toEqual([]);
 });
 
-sandboxTest("output that breaks off again and again arrives whole and in order", async () => {
+sandboxTest("delivers output complete and in order although its stream keeps breaking", async () => {
   await setup.modal.faults.add(
     ...[1, 2, 3].map((afterItems) => ({ method: "TaskExecStdioRead", code: 14, afterItems })),
   );

@@ -29,7 +29,7 @@ afterAll(async () => {
   await model?.stop();
 });
 
-test("in Node the plugin has its tools, and those of jobs refuse everyone else", async () => {
+test("offers its tools in Node, and refuses a job's tools to every other session", async () => {
   const { id: sessionID } = await host.server.createSession();
   expect([...host.tools].sort()).toEqual([
     "agents_cancel",
@@ -63,7 +63,7 @@ test("in Node the plugin has its tools, and those of jobs refuse everyone else",
   expect(existsSync(marker)).toBe(false);
 });
 
-sandboxTest("in Node jobs start, are waited for, answer again, are frozen and cancelled", async () => {
+sandboxTest("starts, awaits, messages, freezes and cancels jobs in Node", async () => {
   const { id: sessionID } = await host.server.createSession();
   const use = async (reply: ReturnType<typeof start>) => {
     const [called] = "toolCalls" in reply ? (reply.toolCalls ?? []) : [];

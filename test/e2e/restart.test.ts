@@ -21,7 +21,7 @@ afterAll(async () => {
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   sandboxTest(
-    `after ${signal} finished jobs answer, forks are made, interrupted jobs go on with their files, queued ones start`,
+    `after ${signal} answers for finished jobs, forks snapshots, resumes interrupted jobs with their files and starts queued ones`,
     async () => {
       const session = await setup.server.createSession();
       const seconds = uniqueSeconds();
@@ -105,7 +105,7 @@ const boards = async (sessionID: string) =>
     .flatMap(({ parts }) => parts)
     .some((part) => part.type === "text" && part.text.includes("● **"));
 
-sandboxTest("running jobs go on after a configuration reload", async () => {
+sandboxTest("resumes running jobs after a configuration reload", async () => {
   const { server, home } = setup;
   const session = await server.createSession();
   const seconds = uniqueSeconds();

@@ -24,7 +24,7 @@ const snapshotsOnDisk = () => {
 };
 
 sandboxTest(
-  "another session sees, waits for, steers, cancels, freezes and forks nothing of a session's jobs",
+  "hides a session's jobs from another session, which cannot await, message, cancel, freeze or fork them",
   async () => {
     const { server, home } = setup;
     const mine = await server.createSession();
@@ -67,30 +67,27 @@ sandboxTest(
   },
 );
 
-sandboxTest(
-  "two sessions work at the same time, each with its own jobs and the machine's slots in common",
-  async () => {
-    const { server, home } = setup;
-    const sessions = await Promise.all([server.createSession(), server.createSession()]);
-    const started = await Promise.all(
-      sessions.map(({ id }, n) => ask(server, id, start(task(`of ${n}`, shell(HOLD), say(`result ${n}`))))),
-    );
-    await until(() => holders(home).length === 2, { what: "both run" });
-    for (const [n, { id }] of sessions.entries()) {
-      const { metadata } = await ask(server, id, status());
-      expect(metadata.jobs.map((job) => job.id)).toEqual([started[n]?.metadata.jobs[0]?.id as string]);
-      expect(metadata.pool).toMatchObject({ running: 2, queued: 0 });
-    }
-    openGates(home);
-    const waited = await Promise.all(sessions.map(({ id }) => ask(server, id, wait())));
-    expect(waited.map(({ metadata }) => metadata.finished.map(({ result }) => result as string))).toEqual([
-      ["result 0"],
-      ["result 1"],
-    ]);
-  },
-);
+sandboxTest("runs the jobs of two sessions apart from each other, within one limit for the machine", async () => {
+  const { server, home } = setup;
+  const sessions = await Promise.all([server.createSession(), server.createSession()]);
+  const started = await Promise.all(
+    sessions.map(({ id }, n) => ask(server, id, start(task(`of ${n}`, shell(HOLD), say(`result ${n}`))))),
+  );
+  await until(() => holders(home).length === 2, { what: "both run" });
+  for (const [n, { id }] of sessions.entries()) {
+    const { metadata } = await ask(server, id, status());
+    expect(metadata.jobs.map((job) => job.id)).toEqual([started[n]?.metadata.jobs[0]?.id as string]);
+    expect(metadata.pool).toMatchObject({ running: 2, queued: 0 });
+  }
+  openGates(home);
+  const waited = await Promise.all(sessions.map(({ id }) => ask(server, id, wait())));
+  expect(waited.map(({ metadata }) => metadata.finished.map(({ result }) => result as string))).toEqual([
+    ["result 0"],
+    ["result 1"],
+  ]);
+});
 
-sandboxTest("a job's model gets no tool of the host and starts no jobs, whatever it calls", async () => {
+sandboxTest("gives a job's model no tool of the host and no way to start jobs, whatever it calls", async () => {
   const { server, home, model } = setup;
   const session = await server.createSession();
   const host = join(home.project, "made-by-job");
@@ -123,7 +120,7 @@ sandboxTest("a job's model gets no tool of the host and starts no jobs, whatever
   expect((await ask(server, session.id, status())).metadata.jobs).toHaveLength(1);
 });
 
-sandboxTest("deleting a session ends its jobs, sandboxes and snapshots, and no other's", async () => {
+sandboxTest("deleting a session removes its jobs, sandboxes and snapshots, and no other session's", async () => {
   const { server, home } = setup;
   const [doomed, other] = [await server.createSession(), await server.createSession()];
   const seconds = uniqueSeconds();

@@ -13,7 +13,7 @@ const from = (snapshot: string | undefined, description: string, command: string
   from: snapshot,
 });
 
-sandboxTest("a running job is frozen, and two jobs start from there, apart from each other and from it", async () => {
+sandboxTest("forks two independent jobs from the snapshot of a running job", async () => {
   const { server, home } = setup;
   const session = await server.createSession();
   const base = task(
@@ -66,60 +66,63 @@ sandboxTest("a running job is frozen, and two jobs start from there, apart from 
   expect(output).toContain(`snapshot ${second.id} "v2" of ${left?.id}`);
 });
 
-sandboxTest("of two snapshots with one label the newer is taken; a directory alone brings that directory", async () => {
-  const { server } = setup;
-  const session = await server.createSession();
-  const makes = task(
-    "makes",
-    shell("mkdir -p deep/er; echo old > deep/er/file; echo out > outside; echo home > ~/h"),
-    freeze({ label: "x" }),
-    shell("echo new > deep/er/file"),
-    freeze({ label: "x" }),
-    freeze({ label: "part", path: "deep" }),
-    freeze({ label: "abs", path: "/workspace/deep/er" }),
-    freeze({ path: "/etc" }),
-    freeze({ path: "missing" }),
-    freeze({ label: "../bad" }),
-    freeze({ job: "job_000000000000" }),
-    say("made"),
-  );
-  const [, made] = await turn(server, session.id, start(makes), wait());
-  const answers = await server.toolParts(made?.metadata.finished[0]?.sessionID as string, "sandbox_snapshot");
-  const metadata = answers.map(({ state }) => (state.status === "completed" ? state.metadata : {}));
-  const job = made?.metadata.finished[0]?.id as string;
-  expect(metadata).toMatchObject([
-    { label: "x", job, kind: "filesystem" },
-    { label: "x", job, kind: "filesystem" },
-    { label: "part", kind: "directory" },
-    { label: "abs", kind: "directory" },
-    { error: { code: "snapshot_failed", message: expect.stringContaining("/etc") } },
-    { error: { code: "snapshot_failed", message: expect.stringContaining("missing") } },
-    { error: { code: "invalid_task", message: expect.stringContaining("label") } },
-    { error: { code: "not_found", message: expect.stringContaining("job_000000000000") } },
-  ]);
-  const look = "find . -type f | sort | xargs grep -H . ; ls ~/h";
-  const tasks = ["x", metadata[0]?.id as string, "part", "abs"].map((name) => from(name, name, look));
-  const [, looked] = await turn(server, session.id, start(...tasks), wait());
-  const outputs = await Promise.all(
-    (looked?.metadata.finished ?? []).slice(1).map((one) => outputsOf(server, one, "sandbox_exec")),
-  );
-  const lines = outputs.map(([output = ""]) => output.split("\n").filter((line) => line.startsWith("./")));
-  expect(lines).toEqual([
-    ["./deep/er/file:new", "./outside:out"],
-    ["./deep/er/file:old", "./outside:out"],
-    ["./deep/er/file:new"],
-    ["./deep/er/file:new"],
-  ]);
-  expect(outputs.map(([output = ""]) => output.includes("/h\n") && output.endsWith("[exit code 0]"))).toEqual([
-    true,
-    true,
-    false,
-    false,
-  ]);
-});
+sandboxTest(
+  "takes the newer of two snapshots with one label, and brings only the directory that was frozen",
+  async () => {
+    const { server } = setup;
+    const session = await server.createSession();
+    const makes = task(
+      "makes",
+      shell("mkdir -p deep/er; echo old > deep/er/file; echo out > outside; echo home > ~/h"),
+      freeze({ label: "x" }),
+      shell("echo new > deep/er/file"),
+      freeze({ label: "x" }),
+      freeze({ label: "part", path: "deep" }),
+      freeze({ label: "abs", path: "/workspace/deep/er" }),
+      freeze({ path: "/etc" }),
+      freeze({ path: "missing" }),
+      freeze({ label: "../bad" }),
+      freeze({ job: "job_000000000000" }),
+      say("made"),
+    );
+    const [, made] = await turn(server, session.id, start(makes), wait());
+    const answers = await server.toolParts(made?.metadata.finished[0]?.sessionID as string, "sandbox_snapshot");
+    const metadata = answers.map(({ state }) => (state.status === "completed" ? state.metadata : {}));
+    const job = made?.metadata.finished[0]?.id as string;
+    expect(metadata).toMatchObject([
+      { label: "x", job, kind: "filesystem" },
+      { label: "x", job, kind: "filesystem" },
+      { label: "part", kind: "directory" },
+      { label: "abs", kind: "directory" },
+      { error: { code: "snapshot_failed", message: expect.stringContaining("/etc") } },
+      { error: { code: "snapshot_failed", message: expect.stringContaining("missing") } },
+      { error: { code: "invalid_task", message: expect.stringContaining("label") } },
+      { error: { code: "not_found", message: expect.stringContaining("job_000000000000") } },
+    ]);
+    const look = "find . -type f | sort | xargs grep -H . ; ls ~/h";
+    const tasks = ["x", metadata[0]?.id as string, "part", "abs"].map((name) => from(name, name, look));
+    const [, looked] = await turn(server, session.id, start(...tasks), wait());
+    const outputs = await Promise.all(
+      (looked?.metadata.finished ?? []).slice(1).map((one) => outputsOf(server, one, "sandbox_exec")),
+    );
+    const lines = outputs.map(([output = ""]) => output.split("\n").filter((line) => line.startsWith("./")));
+    expect(lines).toEqual([
+      ["./deep/er/file:new", "./outside:out"],
+      ["./deep/er/file:old", "./outside:out"],
+      ["./deep/er/file:new"],
+      ["./deep/er/file:new"],
+    ]);
+    expect(outputs.map(([output = ""]) => output.includes("/h\n") && output.endsWith("[exit code 0]"))).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+  },
+);
 
 sandboxTest(
-  "a sibling that gives a label of another job is told whose it is, and nobody forks its files by that name",
+  "tells a job that its label belongs to another job, and forks nothing of its files by that label",
   async () => {
     const { server } = setup;
     const session = await server.createSession();
@@ -147,7 +150,7 @@ sandboxTest(
   },
 );
 
-sandboxTest("a parked job's snapshot is promoted, and stays when the job goes on", async () => {
+sandboxTest("promotes a parked job's snapshot, and keeps it when the job continues", async () => {
   const { server, home } = setup;
   const session = await server.createSession();
   const [, done] = await turn(server, session.id, start(task("parks", shell("echo 1 > n"), say("ok"))), wait());

@@ -45,7 +45,7 @@ afterAll(async () => {
   await model?.stop();
 });
 
-sandboxTest("opencode run ends with the results of the jobs it started", async () => {
+sandboxTest("opencode run ends after it has the results of its jobs", async () => {
   const { exitCode, events, stderr } = await runOnce(home, "run two jobs");
   expect(stderr).not.toContain("Error");
   expect(exitCode).toBe(0);
@@ -59,7 +59,7 @@ sandboxTest("opencode run ends with the results of the jobs it started", async (
 });
 
 (hasTmux ? sandboxTest : test.skip)(
-  "the terminal UI shows the jobs at work and opens their sessions",
+  "the terminal UI shows running jobs and opens their sessions",
   async () => {
     const terminal = await startTui(home);
     try {

@@ -70,79 +70,75 @@ const toastsOf = ({ server }: TestSetup): string[] =>
 
 const lastText = async (setup: TestSetup, sessionID: string) => (await texts(setup, sessionID)).at(-1);
 
-sandboxTest(
-  "an idle orchestrator is woken once by the ends of its jobs, which come together, and goes on as it was",
-  () =>
-    withSetup(async (setup) => {
-      const { server, home, model } = setup;
-      const session = await server.createSession();
-      const words = ["one", "two", "three", "four", "five"];
-      await server.prompt(session.id, script(start(...words.map(held)), say("waiting")), {
-        agent: "plan",
-        model: "mock/m2",
-      });
-      await until(() => holders(home).length === 5, { what: "all hold" });
-      // What the host forbids to its plan agent is forbidden to its jobs.
-      const worker = model.requests.find(({ tools }) => tools.includes("job_report"))?.tools ?? [];
-      expect(worker).toContain("sandbox_exec");
-      for (const tool of ["sandbox_write", "sandbox_edit"]) expect(worker).not.toContain(tool);
-      const before = (await userMessages(setup, session.id)).length;
-      openGates(home);
-      for (const word of words) await isTold(setup, session.id, word);
-      await until(async () => (await lastText(setup, session.id)) === NOTED, {
-        what: "it was woken",
-      });
-      await server.whenIdle(session.id);
-      for (const word of words) expect(await timesTold(setup, session.id, word)).toBe(1);
-      const news = (await userMessages(setup, session.id)).slice(before);
-      expect(news.length).toBeLessThanOrEqual(2); // all at once, unless the machine is too busy to end them together
-      const [notice] = news;
-      expect(notice?.info).toMatchObject({ agent: "plan", model: { providerID: "mock", modelID: "m2" } });
-      expect(notice?.parts).toMatchObject([{ type: "text", synthetic: true }]);
-      expect(model.requests.at(-1)?.model).toBe("m2");
-      expect(toastsOf(setup).join("\n")).toContain("job three: completed");
-      // What was told is not told again by whoever asks for all.
-      const { output, metadata } = await ask(server, session.id, wait());
-      expect(metadata.finished.length).toBe(5);
-      expect(output).toContain("told before");
-      expect(await timesTold(setup, session.id, "one")).toBe(1);
-    }),
+sandboxTest("wakes an idle orchestrator once for jobs that end together, with its own agent and model", () =>
+  withSetup(async (setup) => {
+    const { server, home, model } = setup;
+    const session = await server.createSession();
+    const words = ["one", "two", "three", "four", "five"];
+    await server.prompt(session.id, script(start(...words.map(held)), say("waiting")), {
+      agent: "plan",
+      model: "mock/m2",
+    });
+    await until(() => holders(home).length === 5, { what: "all hold" });
+    // What the host forbids to its plan agent is forbidden to its jobs.
+    const worker = model.requests.find(({ tools }) => tools.includes("job_report"))?.tools ?? [];
+    expect(worker).toContain("sandbox_exec");
+    for (const tool of ["sandbox_write", "sandbox_edit"]) expect(worker).not.toContain(tool);
+    const before = (await userMessages(setup, session.id)).length;
+    openGates(home);
+    for (const word of words) await isTold(setup, session.id, word);
+    await until(async () => (await lastText(setup, session.id)) === NOTED, {
+      what: "it was woken",
+    });
+    await server.whenIdle(session.id);
+    for (const word of words) expect(await timesTold(setup, session.id, word)).toBe(1);
+    const news = (await userMessages(setup, session.id)).slice(before);
+    expect(news.length).toBeLessThanOrEqual(2); // all at once, unless the machine is too busy to end them together
+    const [notice] = news;
+    expect(notice?.info).toMatchObject({ agent: "plan", model: { providerID: "mock", modelID: "m2" } });
+    expect(notice?.parts).toMatchObject([{ type: "text", synthetic: true }]);
+    expect(model.requests.at(-1)?.model).toBe("m2");
+    expect(toastsOf(setup).join("\n")).toContain("job three: completed");
+    // What was told is not told again by whoever asks for all.
+    const { output, metadata } = await ask(server, session.id, wait());
+    expect(metadata.finished.length).toBe(5);
+    expect(output).toContain("told before");
+    expect(await timesTold(setup, session.id, "one")).toBe(1);
+  }),
+);
+
+sandboxTest("tells a busy orchestrator at its next step, and does not repeat what agents_wait returned", () =>
+  withSetup(async (setup) => {
+    const { server, home } = setup;
+    const session = await server.createSession();
+    await holding(setup, session.id, "early", "late");
+    // The orchestrator is busy with one job's wait while another ends.
+    const { metadata } = await ask(server, session.id, call("agents_status", {}));
+    const [early, late] = metadata.jobs;
+    await server.promptAsync(session.id, script(wait({ jobs: [late?.id] }), say("went on")));
+    await until(
+      async () => (await server.toolParts(session.id, "agents_wait")).some(({ state }) => state.status === "running"),
+      { what: "it waits" },
+    );
+    openGates(home, [early?.sandboxID as string]);
+    await isTold(setup, session.id, "early"); // stored while it waits
+    openGates(home, [late?.sandboxID as string]);
+    await until(async () => (await texts(setup, session.id)).includes("went on"), {
+      what: "it goes on",
+    });
+    await server.whenIdle(session.id);
+    const told = setup.model.requests.find(({ messages }) =>
+      messages.some(({ content }) => content.includes("result early\n")),
+    );
+    expect(told?.messages.at(-1)?.content).toContain("result early\n");
+    await pauseForMore(setup, session.id);
+    expect(await timesTold(setup, session.id, "early")).toBe(1);
+    expect(await timesTold(setup, session.id, "late")).toBe(1);
+  }),
 );
 
 sandboxTest(
-  "a busy orchestrator is told at its next step; what agents_wait returned is not told again; five come as one",
-  () =>
-    withSetup(async (setup) => {
-      const { server, home } = setup;
-      const session = await server.createSession();
-      await holding(setup, session.id, "early", "late");
-      // The orchestrator is busy with one job's wait while another ends.
-      const { metadata } = await ask(server, session.id, call("agents_status", {}));
-      const [early, late] = metadata.jobs;
-      await server.promptAsync(session.id, script(wait({ jobs: [late?.id] }), say("went on")));
-      await until(
-        async () => (await server.toolParts(session.id, "agents_wait")).some(({ state }) => state.status === "running"),
-        { what: "it waits" },
-      );
-      openGates(home, [early?.sandboxID as string]);
-      await isTold(setup, session.id, "early"); // stored while it waits
-      openGates(home, [late?.sandboxID as string]);
-      await until(async () => (await texts(setup, session.id)).includes("went on"), {
-        what: "it goes on",
-      });
-      await server.whenIdle(session.id);
-      const told = setup.model.requests.find(({ messages }) =>
-        messages.some(({ content }) => content.includes("result early\n")),
-      );
-      expect(told?.messages.at(-1)?.content).toContain("result early\n");
-      await pauseForMore(setup, session.id);
-      expect(await timesTold(setup, session.id, "early")).toBe(1);
-      expect(await timesTold(setup, session.id, "late")).toBe(1);
-    }),
-);
-
-sandboxTest(
-  "a job that writes what another job, the user or the plugin might write is data between marks that it cannot know",
+  "frames what a job wrote between marks that it cannot guess, so that it cannot pass for another job, the user or the plugin",
   () =>
     withSetup(async (setup) => {
       const { server, model } = setup;
@@ -204,7 +200,7 @@ async function endsUntold(setup: TestSetup, sessionID: string, word: string): Pr
   expect(await timesTold(setup, sessionID, word)).toBe(0);
 }
 
-sandboxTest("with notify.resume false nobody is woken: the user's next message carries the results", async () => {
+sandboxTest("with notify.resume false wakes nobody, and adds the results to the user's next message", async () => {
   const setup = host;
   const { server, model } = setup;
   const session = await server.createSession();
@@ -218,27 +214,24 @@ sandboxTest("with notify.resume false nobody is woken: the user's next message c
   expect(model.errors).toEqual([]);
 });
 
-sandboxTest(
-  "what ended before a kill and a compaction is told once after them, and summaries keep the jobs",
-  async () => {
-    const setup = host;
-    const { model } = setup;
-    model.use((request) => (request.tools.length === 0 ? { text: "a summary" } : scriptedModel(request)));
-    const session = await setup.server.createSession();
-    const compact = async () =>
-      must(await setup.server.client.session.summarize({ sessionID: session.id, providerID: "mock", modelID: "m1" }));
-    await endsUntold(setup, session.id, "kept");
-    setup.server = await restart(setup.server, setup.home, "SIGKILL");
-    await compact();
-    expect(JSON.stringify(model.requests.at(-1)?.messages)).toContain("job kept · ");
-    await setup.server.prompt(session.id, script(say("answered")));
-    expect(model.requests.at(-1)?.lastUser).toContain("result kept\n");
-    await compact();
-    expect(JSON.stringify(model.requests.at(-1)?.messages)).toContain('result: \\"result kept\\"');
-    setup.server = await restart(setup.server, setup.home);
-    await turn(setup.server, session.id, start(task("last", say("result last"))), wait());
-    expect(await timesTold(setup, session.id, "kept")).toBe(1);
-    expect(await timesTold(setup, session.id, "last")).toBe(1);
-    expect(model.errors).toEqual([]);
-  },
-);
+sandboxTest("delivers a result once after a kill and a compaction, and keeps the jobs in summaries", async () => {
+  const setup = host;
+  const { model } = setup;
+  model.use((request) => (request.tools.length === 0 ? { text: "a summary" } : scriptedModel(request)));
+  const session = await setup.server.createSession();
+  const compact = async () =>
+    must(await setup.server.client.session.summarize({ sessionID: session.id, providerID: "mock", modelID: "m1" }));
+  await endsUntold(setup, session.id, "kept");
+  setup.server = await restart(setup.server, setup.home, "SIGKILL");
+  await compact();
+  expect(JSON.stringify(model.requests.at(-1)?.messages)).toContain("job kept · ");
+  await setup.server.prompt(session.id, script(say("answered")));
+  expect(model.requests.at(-1)?.lastUser).toContain("result kept\n");
+  await compact();
+  expect(JSON.stringify(model.requests.at(-1)?.messages)).toContain('result: \\"result kept\\"');
+  setup.server = await restart(setup.server, setup.home);
+  await turn(setup.server, session.id, start(task("last", say("result last"))), wait());
+  expect(await timesTold(setup, session.id, "kept")).toBe(1);
+  expect(await timesTold(setup, session.id, "last")).toBe(1);
+  expect(model.errors).toEqual([]);
+});

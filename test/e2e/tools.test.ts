@@ -7,7 +7,7 @@ import { until } from "../support/wait.ts";
 
 const setup = useProject();
 
-sandboxTest("the output of a command is seen while it runs, and only the result stays", async () => {
+sandboxTest("shows the output of a command while it runs, and keeps only the result", async () => {
   const { server, home } = setup;
   const session = await server.createSession();
   const command = `echo first line; echo to stderr >&2; ${HOLD}; echo last line`;
@@ -37,7 +37,7 @@ sandboxTest("the output of a command is seen while it runs, and only the result 
   });
 });
 
-sandboxTest("past its time a command and all it started are killed, and the sandbox goes on", async () => {
+sandboxTest("kills a command and everything it started at its time limit, and keeps the sandbox", async () => {
   const seconds = uniqueSeconds();
   const [late, after, stubborn, env] = await inJob(
     setup.server,
@@ -57,7 +57,7 @@ sandboxTest("past its time a command and all it started are killed, and the sand
   expect(commandsWith(seconds)).toEqual([]);
 });
 
-sandboxTest("five megabytes of output are cut in the middle, and the whole log is at the path given", async () => {
+sandboxTest("cuts five megabytes of output in the middle, and keeps the whole log at the path it gives", async () => {
   const command = "echo BEGIN; head -c 5000000 /dev/zero | tr '\\0' 'x' | fold -w 99; echo; echo END";
   const [flood, look] = await inJob(setup.server, shell(command), shell("wc -c < $log1; head -1 $log1; tail -1 $log1"));
   expect(flood?.output.length).toBeLessThan(40_000);
@@ -68,7 +68,7 @@ sandboxTest("five megabytes of output are cut in the middle, and the whole log i
   expect(flood?.metadata).toMatchObject({ exitCode: 0, bytes: 5_050_516 });
 });
 
-sandboxTest("background processes are followed, given input, signalled, and their ends told", async () => {
+sandboxTest("reads background processes, sends them input and signals, and reports how they ended", async () => {
   const follow = (n: number, args: object = {}) => call("sandbox_process", { process: `$process${n}`, ...args });
   const seconds = uniqueSeconds();
   const reader = "echo up; while read line; do echo got $line; [ $line = end ] && exit 7; done";

@@ -30,7 +30,7 @@ const isWaiting = (sessionID: string) =>
 const partIDs = async (sessionID: string) =>
   (await setup.server.messages(sessionID)).flatMap(({ parts }) => parts.map(({ id }) => id));
 
-sandboxTest("a full machine queues, says what each waits for, and never runs more than it may", async () => {
+sandboxTest("queues jobs beyond the limit, says what each one waits for, and never exceeds the limit", async () => {
   const own = await startSetupIn(setup, { maxRunningJobs: 2 });
   const { server, home } = own;
   try {
@@ -74,61 +74,67 @@ sandboxTest("a full machine queues, says what each waits for, and never runs mor
   }
 });
 
-sandboxTest("agents_wait returns at the first end, at a number of ends, at its time limit, and at all", async () => {
-  const { server, home } = setup;
-  const session = await server.createSession();
-  const [a, b, c] = await held3(session.id);
-  const names = (jobs: readonly { description: string }[]) => jobs.map(({ description }) => description);
+sandboxTest(
+  "agents_wait returns when one job, a number of jobs or all jobs have ended, or at its time limit",
+  async () => {
+    const { server, home } = setup;
+    const session = await server.createSession();
+    const [a, b, c] = await held3(session.id);
+    const names = (jobs: readonly { description: string }[]) => jobs.map(({ description }) => description);
 
-  const timedOut = await ask(server, session.id, wait({ timeout_seconds: 0.1 }));
-  expect(timedOut.metadata).toMatchObject({ reason: "timeout", finished: [] });
-  expect(names(timedOut.metadata.pending)).toEqual(["a", "b", "c"]);
-  expect(timedOut.output).toContain("the jobs go on");
+    const timedOut = await ask(server, session.id, wait({ timeout_seconds: 0.1 }));
+    expect(timedOut.metadata).toMatchObject({ reason: "timeout", finished: [] });
+    expect(names(timedOut.metadata.pending)).toEqual(["a", "b", "c"]);
+    expect(timedOut.output).toContain("the jobs go on");
 
-  const any = ask(server, session.id, wait({ until: "any" }));
-  await isWaiting(session.id);
-  openGates(home, [b?.sandboxID as string]);
-  const first = (await any).metadata;
-  expect([first.reason, names(first.finished), names(first.pending)]).toEqual(["satisfied", ["b"], ["a", "c"]]);
+    const any = ask(server, session.id, wait({ until: "any" }));
+    await isWaiting(session.id);
+    openGates(home, [b?.sandboxID as string]);
+    const first = (await any).metadata;
+    expect([first.reason, names(first.finished), names(first.pending)]).toEqual(["satisfied", ["b"], ["a", "c"]]);
 
-  const two = ask(server, session.id, wait({ until: 2 }));
-  await isWaiting(session.id);
-  openGates(home, [c?.sandboxID as string]);
-  const second = (await two).metadata;
-  expect([second.reason, names(second.finished), names(second.pending)]).toEqual(["satisfied", ["b", "c"], ["a"]]);
+    const two = ask(server, session.id, wait({ until: 2 }));
+    await isWaiting(session.id);
+    openGates(home, [c?.sandboxID as string]);
+    const second = (await two).metadata;
+    expect([second.reason, names(second.finished), names(second.pending)]).toEqual(["satisfied", ["b", "c"], ["a"]]);
 
-  const named = (await ask(server, session.id, wait({ jobs: [c?.id, b?.id] }))).metadata;
-  expect([named.reason, names(named.finished), named.pending]).toEqual(["satisfied", ["c", "b"], []]);
-  openGates(home, [a?.sandboxID as string]);
-  const all = await ask(server, session.id, wait({ until: 99 })); // more than there are: all of them
-  expect([all.metadata.reason, names(all.metadata.finished)]).toEqual(["satisfied", ["a", "b", "c"]]);
-  await until(() => sandboxesOf(home).length === 0, { what: "the sandboxes are given up" });
-});
+    const named = (await ask(server, session.id, wait({ jobs: [c?.id, b?.id] }))).metadata;
+    expect([named.reason, names(named.finished), named.pending]).toEqual(["satisfied", ["c", "b"], []]);
+    openGates(home, [a?.sandboxID as string]);
+    const all = await ask(server, session.id, wait({ until: 99 })); // more than there are: all of them
+    expect([all.metadata.reason, names(all.metadata.finished)]).toEqual(["satisfied", ["a", "b", "c"]]);
+    await until(() => sandboxesOf(home).length === 0, { what: "the sandboxes are given up" });
+  },
+);
 
-sandboxTest("a stopped orchestrator leaves its jobs running, and gets their results when it waits again", async () => {
-  const { server, home, model } = setup;
-  const session = await server.createSession();
-  const jobs = await held3(session.id);
-  await server.promptAsync(session.id, script(wait(), say("never said")));
-  await isWaiting(session.id);
-  await server.client.session.abort({ sessionID: session.id });
-  await server.whenIdle(session.id);
-  await until(async () => !(await partIDs(session.id)).some((id) => id.endsWith("paLivePart")), {
-    what: "the board is taken away",
-  });
-  expect(holders(home)).toHaveLength(3);
+sandboxTest(
+  "keeps jobs running when their orchestrator is stopped, and returns their results at its next wait",
+  async () => {
+    const { server, home, model } = setup;
+    const session = await server.createSession();
+    const jobs = await held3(session.id);
+    await server.promptAsync(session.id, script(wait(), say("never said")));
+    await isWaiting(session.id);
+    await server.client.session.abort({ sessionID: session.id });
+    await server.whenIdle(session.id);
+    await until(async () => !(await partIDs(session.id)).some((id) => id.endsWith("paLivePart")), {
+      what: "the board is taken away",
+    });
+    expect(holders(home)).toHaveLength(3);
 
-  openGates(home);
-  const { metadata, output } = await ask(server, session.id, wait());
-  expect(metadata).toMatchObject({ reason: "satisfied", pending: [] });
-  expect(metadata.finished.map(({ id, result }) => [id, result as string])).toEqual(
-    jobs.map(({ id, description }) => [id, `${description} is through`]),
-  );
-  expect(output).toContain("a is through");
-  expect(model.errors).toEqual([]);
-});
+    openGates(home);
+    const { metadata, output } = await ask(server, session.id, wait());
+    expect(metadata).toMatchObject({ reason: "satisfied", pending: [] });
+    expect(metadata.finished.map(({ id, result }) => [id, result as string])).toEqual(
+      jobs.map(({ id, description }) => [id, `${description} is through`]),
+    );
+    expect(output).toContain("a is through");
+    expect(model.errors).toEqual([]);
+  },
+);
 
-sandboxTest("a waiting call shows how its jobs stand, and leaves only its result behind", async () => {
+sandboxTest("shows the state of its jobs during agents_wait, and leaves only the result", async () => {
   const { server, home, model } = setup;
   const session = await server.createSession();
   await ask(server, session.id, start(held("watched")));
