@@ -111,6 +111,7 @@ export function createSessionRegistry({ stateDir, clock, ids, log }: SessionRegi
     async remove(orchestrator) {
       const open = await sessions.get(orchestrator);
       sessions.delete(orchestrator);
+      damaged.delete(orchestrator);
       open?.close();
       const file = fileOf(orchestrator);
       const paths = ["", "-wal", "-shm"].map((suffix) => file + suffix).concat(allAside(file));
