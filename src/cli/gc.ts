@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { hostFiles } from "../config/host-files.ts";
 import { configHomeOf, loadOptions } from "../config/load.ts";
-import { describeDamagedPool } from "../jobs/core/damaged-state.ts";
+import { describeDamagedPool } from "../core/damaged-state.ts";
 import { openFoundation } from "../jobs/foundation.ts";
 import type { GarbageReport } from "../jobs/sandbox/garbage-collector.ts";
 import { createProvider } from "../providers/create-provider.ts";

@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Options } from "../config/schema.ts";
+import type { AdmissionLimits } from "../core/admission.ts";
+import { createLimits, type Limits } from "../core/limits.ts";
 import { boundProvider } from "../sandboxes/bounded-provider.ts";
 import type { ProviderName, SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
@@ -8,8 +10,6 @@ import type { IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { PromiseCache } from "../shared/memoize-until-failure.ts";
 import { createGit, type Git } from "../workspace/git.ts";
-import type { AdmissionLimits } from "./core/admission.ts";
-import { createLimits, type Limits } from "./core/limits.ts";
 import { createProjectTrees, type ProjectTrees } from "./project/trees.ts";
 import { createLeases, type Leases } from "./queue/leases.ts";
 import { createLocalQueue, type LocalQueue } from "./queue/local-queue.ts";

@@ -1,12 +1,12 @@
 import type { Options } from "../config/schema.ts";
+import { describeDamage } from "../core/damaged-state.ts";
+import type { Catalog, ChildSessions, OrchestratorSessions } from "../core/ports.ts";
 import type { ProviderName } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { within } from "../shared/deadline.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { cancelJobs } from "./actions/cancel-jobs.ts";
-import { describeDamage } from "./core/damaged-state.ts";
-import type { Catalog, ChildSessions, OrchestratorSessions } from "./core/ports.ts";
 import { createJobRunner, type JobRunner } from "./execution/job-runner.ts";
 import { createRecovery } from "./execution/recovery.ts";
 import { createScheduler, type Scheduler } from "./execution/scheduler.ts";

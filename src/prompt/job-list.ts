@@ -1,4 +1,4 @@
-import { formatUsd, type Spend } from "../jobs/core/budget.ts";
+import { formatUsd, type Spend } from "../core/budget.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import { plainName } from "../shared/plain-text.ts";
 import type { JobView } from "../views/job-view.ts";

@@ -1,4 +1,4 @@
-import { isEnded, type Job } from "../jobs/core/job.ts";
+import { isEnded, type Job } from "../core/job.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import { viewRecords } from "../views/job-view.ts";
 import { renderJobLine, renderResults } from "./job-list.ts";

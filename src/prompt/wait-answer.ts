@@ -1,4 +1,4 @@
-import type { Spend } from "../jobs/core/budget.ts";
+import type { Spend } from "../core/budget.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { JobView } from "../views/job-view.ts";
 import { renderJobLine, renderQuoteNote, renderResults, renderSpend } from "./job-list.ts";

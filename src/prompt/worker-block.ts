@@ -1,5 +1,5 @@
-import type { Job } from "../jobs/core/job.ts";
-import { notesOf } from "../jobs/core/job-notes.ts";
+import type { Job } from "../core/job.ts";
+import { notesOf } from "../core/job-notes.ts";
 import { oneLine } from "../shared/plain-text.ts";
 
 export interface WorkerFacts {

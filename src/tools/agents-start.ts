@@ -1,6 +1,6 @@
 import { z } from "zod";
+import { DEFAULT_AGENT } from "../core/task.ts";
 import { type StartRequest, startJobs } from "../jobs/actions/start-jobs.ts";
-import { DEFAULT_AGENT } from "../jobs/core/task.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { renderCounts, renderJobLines } from "../prompt/job-list.ts";
 import { toMarkdown } from "../prompt/quoted-text.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { MODAL_PRICES_AS_OF } from "../config/prices.ts";
-import { spendOf } from "../jobs/core/budget.ts";
-import { isEnded } from "../jobs/core/job.ts";
+import { spendOf } from "../core/budget.ts";
+import { isEnded } from "../core/job.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
 import { renderCounts, renderGpus, renderJobLines, renderResults, renderSpend } from "../prompt/job-list.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
+import type { Job } from "../core/job.ts";
 import { waitForJobs } from "../jobs/actions/wait-for-jobs.ts";
-import type { Job } from "../jobs/core/job.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
 import { renderBoard, renderCounts } from "../prompt/job-list.ts";
 import { AGENTS_WAIT } from "../prompt/tool-descriptions.ts";

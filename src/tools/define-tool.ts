@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Catalog } from "../jobs/core/ports.ts";
+import type { Catalog } from "../core/ports.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { FileError } from "../sandboxes/port.ts";
 import { type ErrorCode, PluginError } from "../shared/error-code.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Metric } from "../jobs/core/job.ts";
+import type { Metric } from "../core/job.ts";
 import { JOB_REPORT } from "../prompt/tool-descriptions.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";

@@ -1,4 +1,4 @@
-import type { Job } from "../jobs/core/job.ts";
+import type { Job } from "../core/job.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { type JobView, toJobView } from "../views/job-view.ts";
 

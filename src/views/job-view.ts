@@ -1,9 +1,9 @@
-import { type Activity, NO_ACTIVITY } from "../jobs/core/activity.ts";
-import type { QueuePlace } from "../jobs/core/admission.ts";
-import { computeUsd } from "../jobs/core/cost.ts";
-import { isEnded, type Job, type TreeUpdate } from "../jobs/core/job.ts";
-import { notesOf } from "../jobs/core/job-notes.ts";
-import type { SnapshotRecord } from "../jobs/core/snapshot-record.ts";
+import { type Activity, NO_ACTIVITY } from "../core/activity.ts";
+import type { QueuePlace } from "../core/admission.ts";
+import { computeUsd } from "../core/cost.ts";
+import { isEnded, type Job, type TreeUpdate } from "../core/job.ts";
+import { notesOf } from "../core/job-notes.ts";
+import type { SnapshotRecord } from "../core/snapshot-record.ts";
 import { oneLine } from "../shared/plain-text.ts";
 
 /**

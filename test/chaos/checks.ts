@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { isEnded, type JobStateKind } from "../../src/jobs/core/job.ts";
+import { isEnded, type JobStateKind } from "../../src/core/job.ts";
 import { ERROR_CODES } from "../../src/shared/error-code.ts";
 import type { JobView } from "../../src/views/job-view.ts";
 import type { ModalSetup } from "../support/modal-setup.ts";

@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { PluginModule } from "@opencode-ai/plugin";
+import type { SessionEvent } from "../../src/core/ports.ts";
 import { createAdapter } from "../../src/hosts/opencode-1/adapter.ts";
-import type { SessionEvent } from "../../src/jobs/core/ports.ts";
 import { PluginError } from "../../src/shared/error-code.ts";
 import { listenOnLoopback } from "../support/loopback-http.ts";
 import { createProbeTools } from "./host-tools.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { OrchestratorView, Trace } from "../../src/jobs/core/notice.ts";
-import type { Catalog, ChildSessions, OrchestratorSessions, SessionEvent } from "../../src/jobs/core/ports.ts";
+import type { OrchestratorView, Trace } from "../../src/core/notice.ts";
+import type { Catalog, ChildSessions, OrchestratorSessions, SessionEvent } from "../../src/core/ports.ts";
 import { type ErrorCode, PluginError } from "../../src/shared/error-code.ts";
 import { createHostIds } from "../../src/shared/ids.ts";
 import { startModelServer } from "../support/model-server.ts";

@@ -2,10 +2,10 @@ import { afterAll, beforeAll } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Delivery, Trace } from "../../src/jobs/core/notice.ts";
-import type { Catalog, ChildSessions, OrchestratorSessions, SessionEvent } from "../../src/jobs/core/ports.ts";
-import { DEFAULT_AGENT } from "../../src/jobs/core/task.ts";
-import type { Transcript } from "../../src/jobs/core/turn-outcome.ts";
+import type { Delivery, Trace } from "../../src/core/notice.ts";
+import type { Catalog, ChildSessions, OrchestratorSessions, SessionEvent } from "../../src/core/ports.ts";
+import { DEFAULT_AGENT } from "../../src/core/task.ts";
+import type { Transcript } from "../../src/core/turn-outcome.ts";
 import type { ModelServer } from "../support/model-server.ts";
 import { until } from "../support/wait.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
+import type { SessionEvent } from "../../src/core/ports.ts";
+import { DEFAULT_AGENT } from "../../src/core/task.ts";
 import { JOB_TOOLS } from "../../src/hosts/shared/job-tools.ts";
-import type { SessionEvent } from "../../src/jobs/core/ports.ts";
-import { DEFAULT_AGENT } from "../../src/jobs/core/task.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { until } from "../support/wait.ts";
 import { type HostUnderTest, useHost } from "./host-under-test.ts";

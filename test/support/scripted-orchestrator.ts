@@ -1,5 +1,5 @@
-import type { Trace } from "../../src/jobs/core/notice.ts";
-import type { OrchestratorMessage, OrchestratorSessions } from "../../src/jobs/core/ports.ts";
+import type { Trace } from "../../src/core/notice.ts";
+import type { OrchestratorMessage, OrchestratorSessions } from "../../src/core/ports.ts";
 import type { Clock } from "../../src/shared/clock.ts";
 
 /**

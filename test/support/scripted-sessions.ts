@@ -1,4 +1,4 @@
-import type { ChildSessionRequest, ChildSessions, PromptRequest, SessionEvent } from "../../src/jobs/core/ports.ts";
+import type { ChildSessionRequest, ChildSessions, PromptRequest, SessionEvent } from "../../src/core/ports.ts";
 import type { Clock } from "../../src/shared/clock.ts";
 import { PluginError } from "../../src/shared/error-code.ts";
 import { createHostIds } from "../../src/shared/ids.ts";

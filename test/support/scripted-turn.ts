@@ -1,5 +1,5 @@
-import type { PromptRequest, SessionEvent } from "../../src/jobs/core/ports.ts";
-import type { TranscriptMessage } from "../../src/jobs/core/turn-outcome.ts";
+import type { PromptRequest, SessionEvent } from "../../src/core/ports.ts";
+import type { TranscriptMessage } from "../../src/core/turn-outcome.ts";
 import type { Clock } from "../../src/shared/clock.ts";
 
 /** A child session as OpenCode stores it. */

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { Hooks, PluginInput } from "@opencode-ai/plugin";
-import type { Catalog, ChildSessions, OrchestratorSessions, SessionEvent } from "../../jobs/core/ports.ts";
+import type { Catalog, ChildSessions, OrchestratorSessions, SessionEvent } from "../../core/ports.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
 import { createHostIds } from "../../shared/ids.ts";

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import type { Catalog } from "../../jobs/core/ports.ts";
+import type { Catalog } from "../../core/ports.ts";
 import { type HostClient, unwrap } from "./host-client.ts";
 import { forbiddenToJobsOf, notHeldInSandbox, type UserRules } from "./permission-rules.ts";
 import { projectOfSkill, projectPlaces } from "./skill-origin.ts";

@@ -1,5 +1,5 @@
-import type { ChildSessions, PromptRequest, SessionEvent } from "../../jobs/core/ports.ts";
-import type { Transcript, TranscriptMessage } from "../../jobs/core/turn-outcome.ts";
+import type { ChildSessions, PromptRequest, SessionEvent } from "../../core/ports.ts";
+import type { Transcript, TranscriptMessage } from "../../core/turn-outcome.ts";
 import type { Emitter } from "../../shared/emitter.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import { JOB_MARK } from "../shared/job-sessions.ts";

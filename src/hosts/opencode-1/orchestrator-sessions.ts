@@ -1,5 +1,5 @@
-import type { Delivery, OrchestratorView, Trace } from "../../jobs/core/notice.ts";
-import type { OrchestratorSessions } from "../../jobs/core/ports.ts";
+import type { Delivery, OrchestratorView, Trace } from "../../core/notice.ts";
+import type { OrchestratorSessions } from "../../core/ports.ts";
 import { type HostClient, unwrap } from "./host-client.ts";
 
 /** Messages. Enough to know the session's agent and model, and whether a message of ours was taken up. */

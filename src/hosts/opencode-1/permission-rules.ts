@@ -1,4 +1,4 @@
-import { DEFAULT_AGENT } from "../../jobs/core/task.ts";
+import { DEFAULT_AGENT } from "../../core/task.ts";
 
 /*
  * What the user forbids to an agent is forbidden to its jobs. OpenCode's rules name OpenCode's tools, and the last

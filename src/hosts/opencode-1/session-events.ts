@@ -1,4 +1,4 @@
-import type { SessionEvent } from "../../jobs/core/ports.ts";
+import type { SessionEvent } from "../../core/ports.ts";
 import { describe } from "./host-client.ts";
 
 interface HostEvent {

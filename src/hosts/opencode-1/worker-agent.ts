@@ -1,5 +1,5 @@
 import type { Config } from "@opencode-ai/plugin";
-import { DEFAULT_AGENT } from "../../jobs/core/task.ts";
+import { DEFAULT_AGENT } from "../../core/task.ts";
 import { JOB_ONLY_TOOLS, JOB_TOOLS } from "../shared/job-tools.ts";
 import { type Rule, toRules, type UserRules } from "./permission-rules.ts";
 

@@ -1,8 +1,8 @@
 import { hostFiles } from "../../config/host-files.ts";
 import type { LoadedOptions } from "../../config/load.ts";
-import type { Spend } from "../../jobs/core/budget.ts";
-import { isEnded, type Job } from "../../jobs/core/job.ts";
-import type { Catalog, ChildSessions, OrchestratorSessions } from "../../jobs/core/ports.ts";
+import type { Spend } from "../../core/budget.ts";
+import { isEnded, type Job } from "../../core/job.ts";
+import type { Catalog, ChildSessions, OrchestratorSessions } from "../../core/ports.ts";
 import type { Runtime } from "../../jobs/runtime.ts";
 import { createProvider } from "../../providers/create-provider.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";

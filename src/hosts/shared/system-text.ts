@@ -1,4 +1,4 @@
-import type { Catalog } from "../../jobs/core/ports.ts";
+import type { Catalog } from "../../core/ports.ts";
 import { skillFolder } from "../../jobs/sandbox/install-skills.ts";
 import { renderOrchestratorBlock, renderUnusableOptions } from "../../prompt/orchestrator-block.ts";
 import { renderMissingJob, renderWorkerBlock } from "../../prompt/worker-block.ts";

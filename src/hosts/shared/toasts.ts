@@ -1,6 +1,6 @@
-import { formatUsd, type Spend } from "../../jobs/core/budget.ts";
-import type { Job } from "../../jobs/core/job.ts";
-import { BATCH_WINDOW_MS } from "../../jobs/core/notice.ts";
+import { formatUsd, type Spend } from "../../core/budget.ts";
+import type { Job } from "../../core/job.ts";
+import { BATCH_WINDOW_MS } from "../../core/notice.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { oneLine, plainText } from "../../shared/plain-text.ts";

@@ -1,8 +1,8 @@
+import { isEnded, isHeld, type Job, transition } from "../../core/job.ts";
+import { withUnfinished } from "../../core/job-notes.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { isEnded, isHeld, type Job, transition } from "../core/job.ts";
-import { withUnfinished } from "../core/job-notes.ts";
 import type { JobRunner } from "../execution/job-runner.ts";
 import type { Scheduler } from "../execution/scheduler.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";

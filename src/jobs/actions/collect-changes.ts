@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import type { Job } from "../../core/job.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { BuiltCommits } from "../../workspace/collect/build-commits.ts";
 import { createBranch } from "../../workspace/collect/create-branch.ts";
@@ -9,7 +10,6 @@ import { fromText, splitRecords, toText } from "../../workspace/paths.ts";
 import { identityOf } from "../../workspace/project/identity.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { jobObjectsEnv, readChanges } from "../../workspace/project/stored-changes.ts";
-import type { Job } from "../core/job.ts";
 import type { FilesSource } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";

@@ -1,4 +1,5 @@
 import { join, posix } from "node:path";
+import type { Job } from "../../core/job.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 import { plainName } from "../../shared/plain-text.ts";
@@ -18,7 +19,6 @@ import { readChanges } from "../../workspace/project/stored-changes.ts";
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import { fetchFiles } from "../../workspace/sandbox/fetch-files.ts";
 import { type ListedFile, listFiles } from "../../workspace/sandbox/list-files.ts";
-import type { Job } from "../core/job.ts";
 import type { FilesSource } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";

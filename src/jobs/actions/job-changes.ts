@@ -1,3 +1,4 @@
+import type { Job } from "../../core/job.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
@@ -7,7 +8,6 @@ import { identityOf } from "../../workspace/project/identity.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { type JobChanges, readChanges } from "../../workspace/project/stored-changes.ts";
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
-import type { Job } from "../core/job.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { FilesSource, JobFiles } from "../sandbox/job-files.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";

@@ -1,7 +1,7 @@
+import { isEnded, type Job, transition } from "../../core/job.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
-import { isEnded, type Job, transition } from "../core/job.ts";
 import type { JobRunner } from "../execution/job-runner.ts";
 import type { Scheduler } from "../execution/scheduler.ts";
 import { type Drift, driftOf } from "../project/drift.ts";

@@ -1,6 +1,6 @@
+import type { Spend } from "../../core/budget.ts";
+import { isEnded, type Job } from "../../core/job.ts";
 import type { Clock } from "../../shared/clock.ts";
-import type { Spend } from "../core/budget.ts";
-import { isEnded, type Job } from "../core/job.ts";
 import type { SessionActivity } from "../execution/session-activity.ts";
 import type { Watchdog } from "../execution/watchdog.ts";
 import { findJobs } from "../session/find-jobs.ts";

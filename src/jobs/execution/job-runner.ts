@@ -1,5 +1,5 @@
+import { isHeld } from "../../core/job.ts";
 import type { Failure } from "../../shared/error-code.ts";
-import { isHeld } from "../core/job.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import {
   createRun,

@@ -1,8 +1,8 @@
+import { settleCompute } from "../../core/cost.ts";
+import { isEnded, isHeld, type Job, transition } from "../../core/job.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import { PromiseCache } from "../../shared/memoize-until-failure.ts";
-import { settleCompute } from "../core/cost.ts";
-import { isEnded, isHeld, type Job, transition } from "../core/job.ts";
 import type { Outbox } from "../notify/outbox.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";

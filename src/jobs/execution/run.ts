@@ -1,5 +1,5 @@
+import type { PromptRequest } from "../../core/ports.ts";
 import type { Failure } from "../../shared/error-code.ts";
-import type { PromptRequest } from "../core/ports.ts";
 
 /** One run of a job: from `starting` to its end, or to the end of this process. */
 export interface Run {

@@ -1,12 +1,18 @@
 import { gpusOf } from "../../config/gpu.ts";
+import {
+  type AdmissionLimits,
+  countGpus,
+  decideAdmission,
+  type LeaseUse,
+  type QueuePlace,
+} from "../../core/admission.ts";
+import { type BudgetAdmission, decideBudgetAdmission } from "../../core/budget.ts";
+import { expectRate } from "../../core/cost.ts";
+import { isHeld, type Job, transition } from "../../core/job.ts";
+import type { Limits } from "../../core/limits.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
 import type { Log } from "../../shared/log.ts";
-import { type AdmissionLimits, countGpus, decideAdmission, type LeaseUse, type QueuePlace } from "../core/admission.ts";
-import { type BudgetAdmission, decideBudgetAdmission } from "../core/budget.ts";
-import { expectRate } from "../core/cost.ts";
-import { isHeld, type Job, transition } from "../core/job.ts";
-import type { Limits } from "../core/limits.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { LocalQueue, QueuedJob } from "../queue/local-queue.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";

@@ -1,8 +1,8 @@
+import type { Activity } from "../../core/activity.ts";
+import type { ChildSessions, SessionEvent } from "../../core/ports.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
 import type { Log } from "../../shared/log.ts";
-import type { Activity } from "../core/activity.ts";
-import type { ChildSessions, SessionEvent } from "../core/ports.ts";
 import type { Workers } from "./workers.ts";
 
 /** What child sessions do at the moment, put together from their events. */

@@ -1,7 +1,7 @@
+import type { ChildSessions, PromptRequest, SessionEvent } from "../../core/ports.ts";
+import { decideTurn, type Transcript, type TurnDecision } from "../../core/turn-outcome.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
-import type { ChildSessions, PromptRequest, SessionEvent } from "../core/ports.ts";
-import { decideTurn, type Transcript, type TurnDecision } from "../core/turn-outcome.ts";
 
 export type TurnEnd =
   | Extract<TurnDecision, { kind: "done" | "failed" }>

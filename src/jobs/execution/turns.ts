@@ -1,6 +1,6 @@
+import type { PromptRequest } from "../../core/ports.ts";
+import { decideResumption, type Transcript } from "../../core/turn-outcome.ts";
 import { toGoOnAfterRestart, toGoOnAfterSilence } from "../../prompt/turn-text.ts";
-import type { PromptRequest } from "../core/ports.ts";
-import { decideResumption, type Transcript } from "../core/turn-outcome.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import type { Turn } from "../store/session-store.ts";
 import { isEnding, type OpenTurn, type Run, withoutTurn, withTurn } from "./run.ts";

@@ -1,3 +1,4 @@
+import type { TreeUpdate } from "../../core/job.ts";
 import { renderUpdated, renderUpdateFailure } from "../../prompt/turn-text.ts";
 import { withFrozenFiles } from "../../sandboxes/with-frozen-files.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -6,7 +7,6 @@ import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import { updateTree } from "../../workspace/sandbox/update-tree.ts";
-import type { TreeUpdate } from "../core/job.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";

@@ -1,11 +1,17 @@
+import {
+  decideBudget,
+  decideJobBudget,
+  type Spend,
+  sessionBudgetFailure,
+  taskBudgetFailure,
+} from "../../core/budget.ts";
+import { type DeadlineAction, decideDeadline } from "../../core/deadline.ts";
+import { isHeld, type Job } from "../../core/job.ts";
+import type { Limits } from "../../core/limits.ts";
 import { toWrapUp } from "../../prompt/turn-text.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
 import type { Log } from "../../shared/log.ts";
-import { decideBudget, decideJobBudget, type Spend, sessionBudgetFailure, taskBudgetFailure } from "../core/budget.ts";
-import { type DeadlineAction, decideDeadline } from "../core/deadline.ts";
-import { isHeld, type Job } from "../core/job.ts";
-import type { Limits } from "../core/limits.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";

@@ -1,9 +1,4 @@
-import { renderNotice, TAKE_UP_NOTICE } from "../../prompt/notice.ts";
-import type { Clock } from "../../shared/clock.ts";
-import type { IdGenerator } from "../../shared/ids.ts";
-import type { Log } from "../../shared/log.ts";
-import { createSerialQueues } from "../../shared/serial-queues.ts";
-import { isEnded, type Job } from "../core/job.ts";
+import { isEnded, type Job } from "../../core/job.ts";
 import {
   BATCH_WINDOW_MS,
   type Delivery,
@@ -12,8 +7,13 @@ import {
   type Notice,
   type OrchestratorView,
   WAKE_MS,
-} from "../core/notice.ts";
-import type { ChildSessions, OrchestratorSessions } from "../core/ports.ts";
+} from "../../core/notice.ts";
+import type { ChildSessions, OrchestratorSessions } from "../../core/ports.ts";
+import { renderNotice, TAKE_UP_NOTICE } from "../../prompt/notice.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { IdGenerator } from "../../shared/ids.ts";
+import type { Log } from "../../shared/log.ts";
+import { createSerialQueues } from "../../shared/serial-queues.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
 

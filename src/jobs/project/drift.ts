@@ -1,8 +1,8 @@
+import type { Job } from "../../core/job.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { splitRecords, toText } from "../../workspace/paths.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
-import type { Job } from "../core/job.ts";
 import type { ProjectTrees } from "./trees.ts";
 
 /** How the project has changed since a job took its files. */

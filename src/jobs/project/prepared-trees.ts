@@ -1,4 +1,5 @@
 import type { Environment } from "../../config/environment.ts";
+import type { Job } from "../../core/job.ts";
 import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -10,7 +11,6 @@ import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import { type Identity, identityOf } from "../../workspace/project/identity.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { sendTree } from "../../workspace/sandbox/send-tree.ts";
-import type { Job } from "../core/job.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { PreparedTree } from "../store/snapshot-store.ts";
 

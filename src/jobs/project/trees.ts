@@ -1,4 +1,6 @@
 import type { Environment } from "../../config/environment.ts";
+import type { Job } from "../../core/job.ts";
+import { withNotes } from "../../core/job-notes.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import { withFrozenFiles } from "../../sandboxes/with-frozen-files.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -14,8 +16,6 @@ import { readHomes } from "../../workspace/project/home-folders.ts";
 import { openProjectStore, type ProjectStore, storeFolder } from "../../workspace/project/project-store.ts";
 import { removeChanges } from "../../workspace/project/stored-changes.ts";
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
-import type { Job } from "../core/job.ts";
-import { withNotes } from "../core/job-notes.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import { createPreparedTrees } from "./prepared-trees.ts";

@@ -1,10 +1,10 @@
 import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
+import { type AdmissionLimits, canChangeGpu, type LeaseUse } from "../../core/admission.ts";
+import type { Job } from "../../core/job.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
-import { type AdmissionLimits, canChangeGpu, type LeaseUse } from "../core/admission.ts";
-import type { Job } from "../core/job.ts";
 import { LEASE_RENEW_MS, type Lease, type LeaseStore, type PoolState } from "../store/lease-store.ts";
 import type { LocalQueue } from "./local-queue.ts";
 

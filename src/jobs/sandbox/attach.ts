@@ -1,8 +1,8 @@
 import type { Environment } from "../../config/environment.ts";
+import type { Job } from "../../core/job.ts";
 import { toSandboxEnv } from "../../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import type { Job } from "../core/job.ts";
 
 export interface AttachDeps {
   readonly environments: Readonly<Record<string, Environment>>;

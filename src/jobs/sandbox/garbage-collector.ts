@@ -1,10 +1,10 @@
+import { describeDamagedSession } from "../../core/damaged-state.ts";
+import { isHeld } from "../../core/job.ts";
+import { decideOrphan } from "../../core/orphan.ts";
 import type { ListedSandbox, ProviderName, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { isProcessDead } from "../../shared/is-process-dead.ts";
 import type { Log } from "../../shared/log.ts";
-import { describeDamagedSession } from "../core/damaged-state.ts";
-import { isHeld } from "../core/job.ts";
-import { decideOrphan } from "../core/orphan.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
 import type { PoolStore } from "../store/pool-store.ts";

@@ -1,6 +1,8 @@
 import { lstatSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { isWithin } from "../../config/host-paths.ts";
+import type { Job } from "../../core/job.ts";
+import type { Catalog, CatalogSkill } from "../../core/ports.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { createConcurrencyLimit } from "../../shared/concurrency-limit.ts";
 import { plainName } from "../../shared/plain-text.ts";
@@ -9,8 +11,6 @@ import { toText } from "../../workspace/paths.ts";
 import { ignoredNames } from "../../workspace/project/git-ignored.ts";
 import { isHome, readHomes, realPathOrSelf } from "../../workspace/project/home-folders.ts";
 import { type FolderEntry, isUtf8, readFound, resolveLink, walkFolder } from "../../workspace/walk-folder.ts";
-import type { Job } from "../core/job.ts";
-import type { Catalog, CatalogSkill } from "../core/ports.ts";
 
 /** A skill is text and a few scripts; a folder above this is something else. */
 const LIMIT_BYTES = 50 * 1024 * 1024;

@@ -1,8 +1,8 @@
+import { isHeld } from "../../core/job.ts";
+import { withFinished, withUnfinished } from "../../core/job-notes.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { unlessAborted } from "../../shared/unless-aborted.ts";
-import { isHeld } from "../core/job.ts";
-import { withFinished, withUnfinished } from "../core/job-notes.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import { attachSandbox } from "./attach.ts";
 import type { LiveSandboxes } from "./live-sandboxes.ts";

@@ -1,13 +1,13 @@
 import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
+import { type Compute, openCompute, settleCompute } from "../../core/cost.ts";
+import type { Job } from "../../core/job.ts";
+import { withFinished, withNotes, withUnfinished } from "../../core/job-notes.ts";
+import type { Limits } from "../../core/limits.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { createSerialQueues, type SerialQueues } from "../../shared/serial-queues.ts";
-import { type Compute, openCompute, settleCompute } from "../core/cost.ts";
-import type { Job } from "../core/job.ts";
-import { withFinished, withNotes, withUnfinished } from "../core/job-notes.ts";
-import type { Limits } from "../core/limits.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";

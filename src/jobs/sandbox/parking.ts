@@ -1,8 +1,8 @@
+import { isHeld, type Job } from "../../core/job.ts";
+import { withNotes, withUnfinished } from "../../core/job-notes.ts";
 import type { ProviderName, Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
-import { isHeld, type Job } from "../core/job.ts";
-import { withNotes, withUnfinished } from "../core/job-notes.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import { type AttachDeps, attachSandbox } from "./attach.ts";

@@ -1,6 +1,6 @@
+import type { Job } from "../../core/job.ts";
 import type { SandboxProvider } from "../../sandboxes/port.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import type { Job } from "../core/job.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import { type CreationDeps, createSandbox, type MadeSandbox } from "./creation.ts";

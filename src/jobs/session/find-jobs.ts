@@ -1,5 +1,5 @@
+import type { Job } from "../../core/job.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import type { Job } from "../core/job.ts";
 import type { SessionJobs } from "./session-jobs.ts";
 
 /**

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
+import { isAllowedChange, isEnded, type Job } from "../../core/job.ts";
+import type { Delivery, Notice } from "../../core/notice.ts";
 import type { Emitter } from "../../shared/emitter.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
-import { isAllowedChange, isEnded, type Job } from "../core/job.ts";
-import type { Delivery, Notice } from "../core/notice.ts";
 import type { SessionStore, Turn } from "../store/session-store.ts";
 
 /** A job was added or changed. `before` is null for a new job. */

@@ -1,8 +1,8 @@
 import { z } from "zod";
+import { type Compute, NO_COMPUTE } from "../../core/cost.ts";
+import type { Job, JobSandbox, JobState, JobTask, Metric, TreeUpdate } from "../../core/job.ts";
 import { ERROR_CODES, type Failure } from "../../shared/error-code.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
-import { type Compute, NO_COMPUTE } from "../core/cost.ts";
-import type { Job, JobSandbox, JobState, JobTask, Metric, TreeUpdate } from "../core/job.ts";
 
 /*
  * A job as stored, also by an earlier version: what that version did not know gets its default here and nowhere else.

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Label } from "../core/snapshot-record.ts";
+import type { Label } from "../../core/snapshot-record.ts";
 import type { Database } from "./database.ts";
 import type { RowReader, RowSchema } from "./rows.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
+import type { LeaseUse, QueueEntry } from "../../core/admission.ts";
 import { isProcessDead } from "../../shared/is-process-dead.ts";
-import type { LeaseUse, QueueEntry } from "../core/admission.ts";
 import type { Database } from "./database.ts";
 import { anyRow, type RowReader, type RowSchema } from "./rows.ts";
 

@@ -1,10 +1,10 @@
 import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
+import { isEnded, type Job } from "../../core/job.ts";
+import type { Delivery, Notice } from "../../core/notice.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
-import { isEnded, type Job } from "../core/job.ts";
-import type { Delivery, Notice } from "../core/notice.ts";
 import { openDatabase } from "./database.ts";
 import { jobRecord, treeBase } from "./job-record.ts";
 import { json, type RowReader, type RowSchema } from "./rows.ts";

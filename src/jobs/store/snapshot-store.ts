@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { SnapshotRecord } from "../core/snapshot-record.ts";
+import type { SnapshotRecord } from "../../core/snapshot-record.ts";
 import type { Database } from "./database.ts";
 import { providerName } from "./job-record.ts";
 import { anyRow, json, type RowReader, type RowSchema } from "./rows.ts";

@@ -1,9 +1,9 @@
-import { isAllowedChange, isEnded, isHeld, type Job } from "../../../src/jobs/core/job.ts";
+import { isAllowedChange, isEnded, isHeld, type Job } from "../../../src/core/job.ts";
 import type { Runtime } from "../../../src/jobs/runtime.ts";
 import type { JobChange } from "../../../src/jobs/session/session-jobs.ts";
 import { leaseCount, ORCHESTRATOR, type World } from "./runtime-world.ts";
 
-/** Checks every change of every job in a world against the invariants of `src/jobs/core/job.ts`. */
+/** Checks every change of every job in a world against the invariants of `src/core/job.ts`. */
 export interface InvariantChecker {
   /** Starts to check the changes of a runtime that has just been opened. */
   follow(runtime: Runtime): Promise<void>;

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { isHeld } from "../../../src/core/job.ts";
 import { cancelJobs } from "../../../src/jobs/actions/cancel-jobs.ts";
 import { messageJob } from "../../../src/jobs/actions/message-job.ts";
 import { snapshotJob } from "../../../src/jobs/actions/snapshot-job.ts";
-import { isHeld } from "../../../src/jobs/core/job.ts";
 import { PluginError } from "../../../src/shared/error-code.ts";
 import { propertyRuns } from "../../support/property-runs.ts";
 import { createInvariantChecker } from "./invariant-checker.ts";

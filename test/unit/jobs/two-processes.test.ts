@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
+import { type Job, transition } from "../../../src/core/job.ts";
 import { cancelJobs } from "../../../src/jobs/actions/cancel-jobs.ts";
 import { messageJob } from "../../../src/jobs/actions/message-job.ts";
-import { type Job, transition } from "../../../src/jobs/core/job.ts";
 import { inWorld, ORCHESTRATOR } from "./runtime-world.ts";
 
 /* OpenCode processes that have the same session open, at once or one after the other. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Job } from "../../../src/jobs/core/job.ts";
+import type { Job } from "../../../src/core/job.ts";
 import { renderOrchestratorBlock } from "../../../src/prompt/orchestrator-block.ts";
 import { renderWorkerBlock } from "../../../src/prompt/worker-block.ts";
 import { describeLocation, isIsolated } from "../../../src/views/location.ts";

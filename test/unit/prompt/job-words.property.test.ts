@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Job, JobState, Metric } from "../../../src/jobs/core/job.ts";
+import type { Job, JobState, Metric } from "../../../src/core/job.ts";
 import { renderBoard, renderDrift, renderJobLines, renderResults } from "../../../src/prompt/job-list.ts";
 import { renderNotice, renderReminder } from "../../../src/prompt/notice.ts";
 import { toCodeBlock } from "../../../src/prompt/quoted-text.ts";

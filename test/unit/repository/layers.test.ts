@@ -13,19 +13,19 @@ test("no files import each other in a cycle, not even types", () => {
 
 test("the check finds an import cycle of types over several files", () => {
   const files = [
-    { path: "src/jobs/core/a.ts", text: 'import type { B } from "./b.ts";' },
-    { path: "src/jobs/core/b.ts", text: 'import { c } from "../store/c.ts";' },
+    { path: "src/core/a.ts", text: 'import type { B } from "./b.ts";' },
+    { path: "src/core/b.ts", text: 'import { c } from "../store/c.ts";' },
     { path: "src/jobs/store/c.ts", text: 'export type A = import("../core/a.ts").A;' },
-    { path: "src/jobs/core/alone.ts", text: 'import { b } from "./b.ts";' },
+    { path: "src/core/alone.ts", text: 'import { b } from "./b.ts";' },
   ];
   const cycles = importCycles(files);
   expect(cycles).toHaveLength(1);
-  expect(cycles[0]).toStartWith("src/jobs/core/a.ts → src/jobs/core/b.ts → src/jobs/store/c.ts → src/jobs/core/a.ts");
+  expect(cycles[0]).toStartWith("src/core/a.ts → src/core/b.ts → src/jobs/store/c.ts → src/core/a.ts");
 });
 
 describe("the check finds the import in", () => {
   test.each([
-    ["src/jobs/core/job.ts", 'import type { SessionJobs } from "../session/session-jobs.ts";', "not jobs/session"],
+    ["src/core/job.ts", 'import type { SessionJobs } from "../session/session-jobs.ts";', "not jobs/session"],
     ["src/jobs/queue/leases.ts", 'import { park } from "../sandbox/parking.ts";', "not jobs/sandbox"],
     [
       "src/jobs/sandbox/parking.ts",

@@ -10,7 +10,7 @@ import { isIn, type SourceFile } from "./source-files.ts";
 const BELOW_WORKSPACE = ["sandboxes", "config", "shared"];
 const BELOW_COLLECT = ["workspace", "workspace/project", "workspace/sandbox", ...BELOW_WORKSPACE];
 const BELOW_DOMAIN = ["workspace/collect", ...BELOW_COLLECT];
-const CORE = ["jobs/core", ...BELOW_DOMAIN];
+const CORE = ["core", ...BELOW_DOMAIN];
 const PROMPT = ["views", ...CORE];
 const SESSION = ["jobs/store", ...CORE];
 const QUEUE = ["jobs/session", ...SESSION];
@@ -31,7 +31,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "workspace/project": ["workspace", ...BELOW_WORKSPACE],
   "workspace/sandbox": ["workspace", "workspace/project", ...BELOW_WORKSPACE],
   "workspace/collect": BELOW_COLLECT,
-  "jobs/core": BELOW_DOMAIN,
+  core: BELOW_DOMAIN,
   views: CORE,
   prompt: PROMPT,
   "jobs/store": CORE,

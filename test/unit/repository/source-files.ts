@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 export interface SourceFile {
-  /** Relative to the repository, e.g. `src/jobs/core/job.ts`. */
+  /** Relative to the repository, e.g. `src/core/job.ts`. */
   readonly path: string;
   readonly text: string;
 }

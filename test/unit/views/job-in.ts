@@ -1,5 +1,5 @@
-import { NO_COMPUTE } from "../../../src/jobs/core/cost.ts";
-import type { Job, JobState } from "../../../src/jobs/core/job.ts";
+import { NO_COMPUTE } from "../../../src/core/cost.ts";
+import type { Job, JobState } from "../../../src/core/job.ts";
 
 export const AT = Date.UTC(2026, 0, 1);
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Job, JobSandbox } from "../../../src/jobs/core/job.ts";
+import type { Job, JobSandbox } from "../../../src/core/job.ts";
 import { type JobFacts, toJobView, toSnapshotView } from "../../../src/views/job-view.ts";
 import { AT, jobIn } from "./job-in.ts";
 

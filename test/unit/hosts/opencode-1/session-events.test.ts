@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import type { SessionEvent } from "../../../../src/core/ports.ts";
 import { toSessionEvent } from "../../../../src/hosts/opencode-1/session-events.ts";
-import type { SessionEvent } from "../../../../src/jobs/core/ports.ts";
 
 const sessionID = "ses_1";
 const part = (more: object) => ["message.part.updated", { sessionID, part: more }] as const;

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import type { Job, JobState } from "../../../../src/core/job.ts";
 import {
   decideWait,
   type WaitResult,
   type WaitUntil,
   waitForJobs,
 } from "../../../../src/jobs/actions/wait-for-jobs.ts";
-import type { Job, JobState } from "../../../../src/jobs/core/job.ts";
 import { settle } from "../../../support/fake-clock.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { type GpuRequest, gpusOf } from "../../../../src/config/gpu.ts";
-import { NO_COMPUTE } from "../../../../src/jobs/core/cost.ts";
-import { initialState, type Job } from "../../../../src/jobs/core/job.ts";
+import { NO_COMPUTE } from "../../../../src/core/cost.ts";
+import { initialState, type Job } from "../../../../src/core/job.ts";
 import { createScheduler } from "../../../../src/jobs/execution/scheduler.ts";
 import { createLeases } from "../../../../src/jobs/queue/leases.ts";
 import { createLocalQueue } from "../../../../src/jobs/queue/local-queue.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { ChildSessions, SessionEvent } from "../../../../src/jobs/core/ports.ts";
+import type { ChildSessions, SessionEvent } from "../../../../src/core/ports.ts";
 import { createSessionActivity } from "../../../../src/jobs/execution/session-activity.ts";
 import { createWorkers } from "../../../../src/jobs/execution/workers.ts";
 import type { SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";

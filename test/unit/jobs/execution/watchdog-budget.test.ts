@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { spendOf } from "../../../../src/core/budget.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
 import { waitForJobs } from "../../../../src/jobs/actions/wait-for-jobs.ts";
-import { spendOf } from "../../../../src/jobs/core/budget.ts";
 import { bytes, inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
 const MIN = 60_000;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type GpuRequest, gpusOf } from "../../../../src/config/gpu.ts";
-import type { Job } from "../../../../src/jobs/core/job.ts";
+import type { Job } from "../../../../src/core/job.ts";
 import { createLeases, type LeaseEvent } from "../../../../src/jobs/queue/leases.ts";
 import { LEASE_RENEW_MS } from "../../../../src/jobs/store/lease-store.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";

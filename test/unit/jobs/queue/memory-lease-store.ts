@@ -1,5 +1,5 @@
 import { gpusOf } from "../../../../src/config/gpu.ts";
-import type { QueueEntry } from "../../../../src/jobs/core/admission.ts";
+import type { QueueEntry } from "../../../../src/core/admission.ts";
 import type { Lease, LeaseStore } from "../../../../src/jobs/store/lease-store.ts";
 
 export type LeaseStoreCall = "poolState" | "acquireLease" | "renewLeases" | "releaseLease" | "enqueue" | "leaveQueue";

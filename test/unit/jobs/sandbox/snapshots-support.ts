@@ -1,5 +1,5 @@
+import type { SnapshotRecord } from "../../../../src/core/snapshot-record.ts";
 import { snapshotJob } from "../../../../src/jobs/actions/snapshot-job.ts";
-import type { SnapshotRecord } from "../../../../src/jobs/core/snapshot-record.ts";
 import { bytes, ORCHESTRATOR, text, type World } from "../runtime-world.ts";
 
 export const takeSnapshot = async (

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { initialState, isAllowedChange, type Job, transition } from "../../../../src/jobs/core/job.ts";
+import { initialState, isAllowedChange, type Job, transition } from "../../../../src/core/job.ts";
 import { createSessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import type { SessionStore } from "../../../../src/jobs/store/session-store.ts";
+import { failure, jobs, transitions } from "../../core/job-arbitraries.ts";
 import { jobIn } from "../../views/job-in.ts";
-import { failure, jobs, transitions } from "../core/job-arbitraries.ts";
 
 /** A session's jobs over a store in memory. */
 function openSessionJobs() {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Job } from "../../../../src/jobs/core/job.ts";
+import type { Job } from "../../../../src/core/job.ts";
 import type { JobChange, SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import { createSessionRegistry } from "../../../../src/jobs/session/session-registry.ts";
 import { openSessionStore, sessionFile } from "../../../../src/jobs/store/session-store.ts";

@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
-import type { Job } from "../../../../src/jobs/core/job.ts";
-import type { SnapshotRecord } from "../../../../src/jobs/core/snapshot-record.ts";
+import type { Job } from "../../../../src/core/job.ts";
+import type { SnapshotRecord } from "../../../../src/core/snapshot-record.ts";
 import { openDatabase } from "../../../../src/jobs/store/database.ts";
 import { openPoolStore } from "../../../../src/jobs/store/pool-store.ts";
 import { anyRow } from "../../../../src/jobs/store/rows.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
-import type { Job, JobState, Transition } from "../../../../src/jobs/core/job.ts";
-import type { Failure } from "../../../../src/shared/error-code.ts";
-import { jobIn } from "../../views/job-in.ts";
+import type { Job, JobState, Transition } from "../../../src/core/job.ts";
+import type { Failure } from "../../../src/shared/error-code.ts";
+import { jobIn } from "../views/job-in.ts";
 
 export const failure: Failure = { code: "stalled", message: "no model output for 15 minutes", retryable: true };
 

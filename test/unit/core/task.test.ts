@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import type { SnapshotRecord } from "../../../../src/jobs/core/snapshot-record.ts";
-import { decideTask, type TaskContext, type TaskRequest } from "../../../../src/jobs/core/task.ts";
-import { CATALOG } from "../runtime-world.ts";
+import type { SnapshotRecord } from "../../../src/core/snapshot-record.ts";
+import { decideTask, type TaskContext, type TaskRequest } from "../../../src/core/task.ts";
+import { CATALOG } from "../jobs/runtime-world.ts";
 
 const context: TaskContext = {
   catalog: CATALOG,

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { isAllowedChange, isEnded, isHeld, transition } from "../../../../src/jobs/core/job.ts";
+import { isAllowedChange, isEnded, isHeld, transition } from "../../../src/core/job.ts";
 import { jobs, leaseID, transitions } from "./job-arbitraries.ts";
 
 test("a transition that is not allowed returns the job itself; one that is allowed keeps J1, J3 and J4", () => {

@@ -1,4 +1,4 @@
-import type { Failure } from "../../shared/error-code.ts";
+import type { Failure } from "../shared/error-code.ts";
 import { computeUsd, usdOver } from "./cost.ts";
 import { isHeld, type Job } from "./job.ts";
 

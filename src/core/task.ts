@@ -1,7 +1,7 @@
-import { formatGpu, parseGpu } from "../../config/gpu.ts";
-import type { ProviderName } from "../../sandboxes/port.ts";
-import type { Failure } from "../../shared/error-code.ts";
-import { oneLine } from "../../shared/plain-text.ts";
+import { formatGpu, parseGpu } from "../config/gpu.ts";
+import type { ProviderName } from "../sandboxes/port.ts";
+import type { Failure } from "../shared/error-code.ts";
+import { oneLine } from "../shared/plain-text.ts";
 import { canEverFit, type GpuLimits } from "./admission.ts";
 import type { JobTask } from "./job.ts";
 import type { Catalog } from "./ports.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { Job } from "../../../../src/jobs/core/job.ts";
-import { decideOrphan, type OrphanFacts } from "../../../../src/jobs/core/orphan.ts";
+import type { Job } from "../../../src/core/job.ts";
+import { decideOrphan, type OrphanFacts } from "../../../src/core/orphan.ts";
 
 const NOW = 10_000_000_000;
 const MINUTE = 60_000;

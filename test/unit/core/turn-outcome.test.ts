@@ -5,7 +5,7 @@ import {
   type Transcript,
   type TranscriptMessage,
   type TurnContext,
-} from "../../../../src/jobs/core/turn-outcome.ts";
+} from "../../../src/core/turn-outcome.ts";
 
 const PROMPTED_AT = 1_000_000;
 const context: TurnContext = { messageID: "msg_5", promptedAt: PROMPTED_AT, errorSeen: null, idleSince: null };

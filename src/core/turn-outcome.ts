@@ -1,4 +1,4 @@
-import type { Failure } from "../../shared/error-code.ts";
+import type { Failure } from "../shared/error-code.ts";
 
 /** The parts of a child session's message on which the end of a turn depends. */
 export interface TranscriptMessage {

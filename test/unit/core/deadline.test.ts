@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type DeadlineFacts, type DeadlineLimits, decideDeadline } from "../../../../src/jobs/core/deadline.ts";
+import { type DeadlineFacts, type DeadlineLimits, decideDeadline } from "../../../src/core/deadline.ts";
 
 const MIN = 60_000;
 const limits: DeadlineLimits = { jobMs: 240 * MIN, stallMs: 15 * MIN, checkpointMs: 30 * MIN, rescueMs: 5 * MIN };

@@ -6,11 +6,11 @@ import {
   decideBudgetAdmission,
   decideJobBudget,
   spendOf,
-} from "../../../../src/jobs/core/budget.ts";
-import { NO_COMPUTE, openCompute, settleCompute } from "../../../../src/jobs/core/cost.ts";
-import { type Job, transition } from "../../../../src/jobs/core/job.ts";
-import { propertyRuns } from "../../../support/property-runs.ts";
-import { jobIn } from "../../views/job-in.ts";
+} from "../../../src/core/budget.ts";
+import { NO_COMPUTE, openCompute, settleCompute } from "../../../src/core/cost.ts";
+import { type Job, transition } from "../../../src/core/job.ts";
+import { propertyRuns } from "../../support/property-runs.ts";
+import { jobIn } from "../views/job-in.ts";
 
 const HOUR = 3_600_000;
 const limits: BudgetLimits = { ceilingUsd: 10, warnAt: 0.8, rescueMs: HOUR / 10 };

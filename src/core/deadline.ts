@@ -1,4 +1,4 @@
-import type { Failure } from "../../shared/error-code.ts";
+import type { Failure } from "../shared/error-code.ts";
 
 /** Facts about a running job. Moments are epoch milliseconds. */
 export interface DeadlineFacts {

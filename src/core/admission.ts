@@ -1,4 +1,4 @@
-import type { GpuRequest } from "../../config/gpu.ts";
+import type { GpuRequest } from "../config/gpu.ts";
 
 /** What a lease takes from the pool. Without a slot it keeps the GPUs of a sandbox whose job has ended. */
 export interface LeaseUse {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type GpuRequest, gpusOf } from "../../../../src/config/gpu.ts";
+import { type GpuRequest, gpusOf } from "../../../src/config/gpu.ts";
 import {
   type AdmissionLimits,
   BACKFILL_WINDOW_MS,
@@ -10,7 +10,7 @@ import {
   decideAdmission,
   type LeaseUse,
   type QueueEntry,
-} from "../../../../src/jobs/core/admission.ts";
+} from "../../../src/core/admission.ts";
 
 const NOW = 1_000_000_000;
 const limits: AdmissionLimits = { maxRunningJobs: 8, gpus: { total: 10, H100: 8 } };

@@ -1,6 +1,6 @@
-import type { ProviderName, SandboxPort } from "../../sandboxes/port.ts";
-import type { Failure } from "../../shared/error-code.ts";
-import type { TreeBase } from "../../workspace/project/capture-tree.ts";
+import type { ProviderName, SandboxPort } from "../sandboxes/port.ts";
+import type { Failure } from "../shared/error-code.ts";
+import type { TreeBase } from "../workspace/project/capture-tree.ts";
 import type { Compute } from "./cost.ts";
 
 /*
