@@ -60,13 +60,13 @@ describe.skipIf(why !== null)(`a job that attacks what the host does for it${why
   test("nothing runs on the host instead when its isolation has ended", async () => {
     const before = childrenOf(process.pid);
     const other = await provider.create(localSpec());
-    const walls = Number.parseInt(
+    const bwrap = Number.parseInt(
       childrenOf(process.pid).find((each) => each.includes("bwrap") && !before.includes(each)) ?? "",
       10,
     );
-    expect(walls).toBeGreaterThan(1);
+    expect(bwrap).toBeGreaterThan(1);
     const marker = join(hostDir, "ran-on-host");
-    process.kill(walls, "SIGKILL");
+    process.kill(bwrap, "SIGKILL");
     // Both at the moment the isolation ends, before the end is known here, and afterwards.
     const early = await other.start({ argv: ["touch", marker] }).then(
       () => null,

@@ -69,7 +69,7 @@ export async function startMachine(root: string, scratch: string, mounts: readon
     ...mounts.flatMap((mount) => [mount.readOnly ? "--ro-bind" : "--bind", mount.host, mount.path]),
   ]; // biome-ignore format: a table
   // Both through files, because the sandbox's process list must not show paths of the host.
-  const [argsFile, infoFile] = [join(scratch, "walls"), join(scratch, "info")];
+  const [argsFile, infoFile] = [join(scratch, "bwrap-args"), join(scratch, "info")];
   writeFileSync(argsFile, args.map((each) => `${each}\0`).join(""));
   const fds = [openSync(argsFile, "r"), openSync(infoFile, "w")] as const;
   const child = spawn(BWRAP, ["--args", "3", "--", "/bin/sh", "-c", "echo up; read _"], {
