@@ -17,7 +17,7 @@ const why = await whyNoSandbox();
 
 describe.skipIf(why !== null)(`a job's session after a restart of OpenCode${why ? ` (skipped: ${why})` : ""}`, () => {
   let setup: AttackSetup;
-  /** One that only its metadata tells, one whose metadata, title and rules were rewritten, and one below that. */
+  /** A session known only by its metadata, one whose metadata, title and rules were rewritten, and a child of the second. */
   let marked: DoneJob;
   let wiped: DoneJob;
   let below: Session;

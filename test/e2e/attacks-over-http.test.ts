@@ -67,7 +67,7 @@ describe.skipIf(why !== null)(`a job's session that clients of the HTTP API lead
     expect(await prompt(child.id, { tools: { bash: true, host_touch: true, hostly: true } })).toMatchObject({
       status: 200,
     });
-    expect(lastTools()).toContain("bash"); // wall 2 is down
+    expect(lastTools()).toContain("bash"); // layer 2 is down
     await expectStoppedByGuard(setup, child.id);
   });
 

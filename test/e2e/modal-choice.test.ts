@@ -5,7 +5,7 @@ import { say } from "../support/scripted.ts";
 import { startSetup, startSetupIn, type TestSetup } from "../support/test-setup.ts";
 import { ask, start, status, task, turn, wait } from "../support/turns.ts";
 
-/** The process of a user of Modal, and that of one without credentials; each test has a project of its own in one. */
+/** OpenCode of a user with Modal credentials, and of a user without. Each test has a project of its own in one of them. */
 let host: ModalSetup;
 let poor: TestSetup;
 

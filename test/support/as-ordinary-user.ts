@@ -37,7 +37,7 @@ export function runAlsoAsOrdinaryUser(file: string): void {
   });
 }
 
-/** @returns what the run said; its exit code is that of `bun test` */
+/** @returns the output and the exit code of `bun test` */
 function runAsOrdinaryUser(file: string): { readonly code: number | null; readonly said: string } {
   const home = mkdtempSync(join(tmpdir(), "opa-user-"));
   const { PROPERTY_RUNS } = process.env;

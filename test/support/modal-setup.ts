@@ -7,7 +7,7 @@ import type { Call } from "./modal-server/service.ts";
 import { type HomeSettings, startSetup, type TestSetup } from "./test-setup.ts";
 import { until } from "./wait.ts";
 
-/** The lab with a Modal of its own behind the plugin. */
+/** A setup whose plugin uses a Modal server of its own. */
 export interface ModalSetup extends TestSetup {
   readonly modal: ModalServerProcess;
 }

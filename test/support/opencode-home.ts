@@ -14,7 +14,7 @@ export interface HomeOptions {
   modelUrl?: string;
   /** As in `opencode.json`: absolute path, or path and options. */
   plugins?: (string | [path: string, options: Record<string, unknown>])[];
-  /** The same for `tui.json`. */
+  /** Plugins in `tui.json`, in the same format. */
   tuiPlugins?: HomeOptions["plugins"];
   /** Merged over the defaults, object by object; arrays replace. */
   config?: Record<string, unknown>;
@@ -34,7 +34,7 @@ export interface OpencodeHome {
   readonly project: string;
   readonly configDir: string;
   readonly dataDir: string;
-  /** Where the plugin keeps its state unless told otherwise. */
+  /** The default folder for the state of the plugin. */
   readonly stateDir: string;
   readonly logFile: string;
   readonly env: Record<string, string>;
@@ -42,7 +42,7 @@ export interface OpencodeHome {
   remove(): Promise<void>;
 }
 
-/** A throw-away HOME with everything the host needs to start offline, and a project with one commit. */
+/** A temporary HOME with everything that OpenCode needs to start offline, and a project with one commit. */
 export function createHome(options: HomeOptions = {}): OpencodeHome {
   const root = mkdtempSync(join(tmpdir(), "oc-"));
   opened("home", root, () => rmSync(root, { recursive: true, force: true }));
@@ -76,7 +76,7 @@ export function createHome(options: HomeOptions = {}): OpencodeHome {
     env,
     git,
     async remove() {
-      // A host that was killed may have left a git process that still writes here.
+      // A git process of a killed host may still write here.
       await until(
         () => {
           rmSync(root, { recursive: true, force: true });

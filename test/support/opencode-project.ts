@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** Runs git in a project; what it printed. */
+/** Runs git in a project. Returns its output. */
 export type Git = (...args: string[]) => string;
 
 /** A git repository with one commit, in which the host finds everything to start offline. */
@@ -12,14 +12,14 @@ export function createProject(project: string, env: Record<string, string>, file
   for (const directory of configDirsIn(Object.keys(projectFiles))) seedConfigDir(join(project, directory));
   const git = (...args: string[]) => execFileSync("git", args, { cwd: project, env, encoding: "utf8" }).trimEnd();
   git("init", "--quiet");
-  // The seeded files are the host's business, not the project's.
+  // The seeded files belong to the host, not to the project.
   write(
     project,
     ".git/info/exclude",
     "**/.opencode/node_modules/\n**/.opencode/package.json\n**/.opencode/package-lock.json\n/opencode.json\n",
   );
   git("add", "--all");
-  git("-c", "gc.auto=0", "commit", "--quiet", "--message", "First"); // what tidies up would go on behind us
+  git("-c", "gc.auto=0", "commit", "--quiet", "--message", "First"); // garbage collection would go on in the background
   return git;
 }
 

@@ -32,7 +32,7 @@ export interface OpencodeServer {
   readonly client: OpencodeClient;
   readonly events: ServerEvents;
   createSession(input?: { title?: string; parentID?: string; agent?: string }): Promise<Session>;
-  /** Held until the whole turn has ended; the last assistant message. */
+  /** Resolves when the whole turn has ended, with the last assistant message. */
   prompt(sessionID: string, text: string, options?: PromptOptions): Promise<StoredMessage>;
   promptAsync(sessionID: string, text: string, options?: PromptOptions): Promise<void>;
   messages(sessionID: string): Promise<StoredMessage[]>;
@@ -43,7 +43,7 @@ export interface OpencodeServer {
   log(): string;
   /** SIGTERM. */
   stop(): Promise<void>;
-  /** SIGKILL, to the server and all it started. */
+  /** Sends SIGKILL to the server and everything that it started. */
   kill(): Promise<void>;
 }
 
@@ -96,8 +96,9 @@ export async function startServe(
 }
 
 /**
- * Another project of a server that runs; a `home` of that project. A process takes 6 seconds of CPU to start, a project
- * half a second. To stop is to dispose the project's instance, and with it the plugin's; there is nothing to kill.
+ * Opens another project in a running server. Starting a process takes 2 to 3 seconds of CPU, a project half a second.
+ * Stopping disposes the project's instance, and the plugin's with it; the process goes on.
+ * @param home names the project
  */
 export async function openProject(
   server: Pick<OpencodeServer, "url" | "pid" | "log">,
@@ -121,7 +122,7 @@ export async function openProject(
   };
 }
 
-/** The same home, a new process: what is remembered is what was on disk. */
+/** Starts a new process on the same home, which knows only what was written to disk. */
 export async function restart(
   server: OpencodeServer,
   home: OpencodeHome,
