@@ -46,6 +46,7 @@ export interface SessionStore {
   close(): void;
 }
 
+/** `events` is not used any more. It stays: processes of an earlier version, which may still run, write every end there. */
 const MIGRATIONS = [
   `CREATE TABLE jobs (id TEXT PRIMARY KEY, position INTEGER NOT NULL, state TEXT NOT NULL, record TEXT NOT NULL);
    CREATE TABLE turns (id TEXT PRIMARY KEY, job TEXT NOT NULL REFERENCES jobs(id), position INTEGER NOT NULL,
@@ -55,7 +56,6 @@ const MIGRATIONS = [
    CREATE INDEX events_by_job ON events (job, id)`,
   "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, delivery TEXT)",
   "ALTER TABLE turns ADD COLUMN up_to TEXT",
-  "DROP TABLE events",
 ];
 
 const jobRow = z.object({ id: z.string(), record: json(jobRecord) }).transform(({ record }): Job => record);
