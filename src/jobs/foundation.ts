@@ -108,6 +108,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
     garbageCollector,
     provider,
     async close() {
+      void liveSandboxes.suspend(); // a sandbox that ends with its provider is not lost, and its state files are closed
       const opened = await Promise.allSettled(providers.values());
       await Promise.all(opened.map((one) => (one.status === "fulfilled" ? one.value.close() : undefined)));
       await registry.close();

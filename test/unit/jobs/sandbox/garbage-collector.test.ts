@@ -1,7 +1,10 @@
 import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
+import { defaultOptions } from "../../../../src/config/schema.ts";
+import { openFoundation } from "../../../../src/jobs/foundation.ts";
 import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
 import type { SandboxSpec } from "../../../../src/sandboxes/port.ts";
+import { settle } from "../../../support/fake-clock.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
 const MINUTE = 60_000;
@@ -121,5 +124,34 @@ test(
     world.runtime = await world.open();
     expect((await world.runtime.collectGarbage()).snapshotsRemoved).toEqual([second.id]);
     expect(world.machine.snapshotIDs()).toEqual([]);
+  }),
+);
+
+test(
+  "the command line closes its state without an error when a sandbox could not be frozen",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("say 1");
+    await world.reaches(id, "completed");
+    world.machine.onSnapshot = () => {
+      throw new Error("no space left");
+    };
+    await world.close(world.runtime);
+    await world.clock.advance(12 * MINUTE);
+    const foundation = await openFoundation({
+      options: defaultOptions(world.stateDir),
+      providerName: "local",
+      createProvider: async () => world.machine.open(),
+      directory: null,
+      hostEnv: {},
+      clock: world.clock,
+      ids: (prefix) => `${prefix}_gc`,
+      log: () => {},
+    });
+    const kept = sandboxIDs(world);
+    const { failures } = await foundation.garbageCollector.collectGarbage();
+    expect(failures).toEqual([expect.stringContaining("could not be frozen")]);
+    await foundation.close(); // its provider lets go of the sandbox
+    await settle();
+    expect([kept.length, sandboxIDs(world)]).toEqual([1, kept]);
   }),
 );
