@@ -163,12 +163,7 @@ const NAME_LIMIT = 64;
 const MESSAGE_LIMIT = 2_000;
 
 const toMetrics = (metrics: Job["metrics"]): Job["metrics"] =>
-  Object.fromEntries(
-    Object.entries(metrics).map(([name, metric]) => [
-      oneLine(name, NAME_LIMIT),
-      { ...metric, value: metric.value ?? "NaN" }, // JSON has no NaN, so it was stored as null
-    ]),
-  );
+  Object.fromEntries(Object.entries(metrics).map(([name, metric]) => [oneLine(name, NAME_LIMIT), metric]));
 
 const toUpdate = ({ at, conflicts, problem }: TreeUpdate) => ({
   at: iso(at),

@@ -53,7 +53,7 @@ const task: z.ZodType<JobTask> = z.object({
   agent: z.string(),
   model: z.string().nullable(),
   environment: z.string(),
-  gpu: z.string().nullable(),
+  gpu: z.string().nullable().default(null),
   snapshotID: z.string().nullable(),
   skills: texts,
   forbidden: texts.default([]),
@@ -64,10 +64,17 @@ const task: z.ZodType<JobTask> = z.object({
 const update: z.ZodType<TreeUpdate> = z.object({ at: moment, conflicts: texts, problem: z.string().nullable() });
 
 const metric: z.ZodType<Metric> = z.object({
-  value: z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]),
-  step: z.number().optional(),
+  value: z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]).catch("NaN"),
+  step: z.number().optional().catch(undefined),
   at: z.string(),
 });
+
+/** Jobs choose the names. Not `z.record`: it refuses a name such as "constructor" and drops "__proto__". */
+const metrics: z.ZodType<Job["metrics"]> = z
+  .custom<Readonly<Record<string, unknown>>>((value) => typeof value === "object" && value !== null)
+  .transform((value) => Object.entries(value))
+  .pipe(z.array(z.tuple([z.string(), metric])))
+  .transform((entries) => Object.fromEntries(entries));
 
 const compute: z.ZodType<Compute> = z.object({
   usd: amount,
@@ -90,11 +97,11 @@ export const jobRecord: z.ZodType<Job> = z.object({
   formerBases: z.array(treeBase).default([]),
   update: update.nullable().default(null),
   notes: texts.default([]),
-  gpu: z.string().nullable(),
+  gpu: z.string().nullable().default(null),
   ports: z.array(z.object({ port: z.number(), url: z.string() })).default([]),
   childSession: z.string().nullable(),
   status: z.string().nullable(),
-  metrics: z.record(z.string(), metric),
+  metrics,
   tokens: z.object({ input: amount, output: amount }),
   modelUsd: amount,
   compute: compute.default(NO_COMPUTE),

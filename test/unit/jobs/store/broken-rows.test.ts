@@ -137,3 +137,14 @@ test("an invalid count from the host does not make its job unreadable", async ()
   expect(store.jobs()).toMatchObject([{ modelUsd: 0, tokens: { input: 0, output: 2 } }]);
   store.close();
 });
+
+test("reads metrics of any name: a job that chooses one well must not make the session's file unreadable", async () => {
+  await fillSession();
+  const store = await openSessionStore(session());
+  const names = ["constructor", "__proto__", "toString", "val loss"];
+  const metrics = Object.fromEntries(names.map((name, index) => [name, { value: index, step: 1, at: "now" }]));
+  store.saveJob({ ...jobIn({ kind: "queued" }), metrics });
+  expect(store.jobs().map((job) => Object.entries(job.metrics))).toEqual([Object.entries(metrics)]);
+  expect(store.damaged()).toEqual([]);
+  store.close();
+});
