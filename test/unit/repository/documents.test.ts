@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { ERROR_CODES } from "../../../src/shared/error-code.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
 const DOCUMENTS = ["README.md", "ARCHITECTURE.md", ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`)];
@@ -32,6 +33,12 @@ const brokenLinks = (path: string, text: string): string[] =>
     return anchor === undefined || anchors(read(target)).includes(anchor) ? [] : [`${path} → ${target}#${anchor}`];
   });
 
+/** The beginnings of table rows that name an option and its default, e.g. "| `maxRunningJobs` | `8` |". */
+const optionRows = (text: string): string[] => text.match(/^\| `[\w.]+` \|[^|\n]*\|/gm) ?? [];
+
+/** The words in backticks that look like error codes: lower case, with underscores or without. */
+const codesIn = (text: string): string[] => [...text.matchAll(/`([a-z_]+)`/g)].map(([, code = ""]) => code);
+
 test("every path that a document names exists", () => {
   expect(DOCUMENTS.flatMap((path) => missingPaths(read(path)).map((missing) => `${path}: ${missing}`))).toEqual([]);
 });
@@ -45,6 +52,18 @@ test("the README has at most 1,000 words and the two commands as whole lines", (
   expect(words(readme)).toBeLessThanOrEqual(README_WORDS);
   expect(readme.split("\n")).toContain("npm ci && npm run demo");
   expect(readme.split("\n")).toContain("npm ci && npm test");
+});
+
+test("the README's table of options has the defaults of docs/options.md, which is generated from the schema", () => {
+  const rows = optionRows(read("README.md"));
+  expect(rows.length).toBeGreaterThan(3);
+  const documented = optionRows(read("docs/options.md"));
+  expect(rows.filter((row) => !documented.includes(row))).toEqual([]);
+});
+
+test("docs/troubleshooting.md lists the error codes, each once", () => {
+  const [, section = ""] = read("docs/troubleshooting.md").split("## Error codes\n");
+  expect(codesIn(section).sort()).toEqual([...ERROR_CODES].sort());
 });
 
 test("the checks find missing paths and broken links", () => {
