@@ -1,4 +1,5 @@
 import type { GpuRequest } from "./gpu.ts";
+import type { ProviderName } from "./provider-names.ts";
 
 /** Prices in USD per hour: of one GPU by type, of one physical core, of one GiB of memory. */
 export interface Prices {
@@ -39,12 +40,14 @@ const MODAL: Prices = {
 /** Using this machine costs nothing extra. */
 const LOCAL: Prices = { gpus: {}, cpuCore: 0, memoryGiB: 0 };
 
+const BUILT_IN: Readonly<Record<ProviderName, Prices>> = { modal: MODAL, local: LOCAL };
+
 /** The provider's prices, replaced by the user's where he set them. */
 export function pricesOf(
-  provider: "local" | "modal",
+  provider: ProviderName,
   { cpuCore, memoryGiB, ...gpus }: { cpuCore?: number | undefined; memoryGiB?: number | undefined } & Record<string, number | undefined>, // biome-ignore format: one line
 ): Prices {
-  const table = provider === "modal" ? MODAL : LOCAL;
+  const table = BUILT_IN[provider];
   const own = Object.entries(gpus).flatMap(([type, price]) => (price === undefined ? [] : [[type, price] as const]));
   return {
     gpus: { ...table.gpus, ...Object.fromEntries(own) },

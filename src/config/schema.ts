@@ -14,6 +14,7 @@ import {
   text,
   wholeNumber,
 } from "./fields.ts";
+import { PROVIDER_NAMES } from "./provider-names.ts";
 
 const environmentName = () => {
   const error = 'a name of letters, digits, ".", "_" and "-", at most 64 characters';
@@ -27,7 +28,7 @@ type Environments = { readonly default: Environment } & Readonly<Record<string, 
  * made from the descriptions here. Units are in the names: minutes, seconds, days, MiB, USD.
  */
 export const optionsSchema = section({
-  provider: oneOf(["auto", "modal", "local"])
+  provider: oneOf(["auto", ...PROVIDER_NAMES])
     .default("auto")
     .describe(
       'Where sandboxes run: `"modal"`, `"local"` (this machine), or `"auto"`: on Modal if its credentials are found, else locally.',

@@ -1,4 +1,5 @@
-import type { ProviderName, SandboxPort } from "../sandboxes/port.ts";
+import type { ProviderName } from "../config/provider-names.ts";
+import type { SandboxPort } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
 import type { TreeBase } from "../workspace/project/capture-tree.ts";
 import type { Compute } from "./cost.ts";

@@ -1,8 +1,8 @@
 import type { Environment } from "../config/environment.ts";
 import { type GpuRequest, gpusOf } from "../config/gpu.ts";
 import { type Prices, pricesOf, usdPerHour } from "../config/prices.ts";
+import type { ProviderName } from "../config/provider-names.ts";
 import type { Options } from "../config/schema.ts";
-import type { ProviderName } from "../sandboxes/port.ts";
 import type { BudgetLimits } from "./budget.ts";
 import type { DeadlineLimits } from "./deadline.ts";
 import type { Job } from "./job.ts";

@@ -1,4 +1,4 @@
-import type { ProviderName } from "../sandboxes/port.ts";
+import type { ProviderName } from "../config/provider-names.ts";
 
 /** A frozen file system that new jobs can start from. Only the session `orchestrator` sees it. */
 export interface SnapshotRecord {

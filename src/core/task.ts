@@ -1,5 +1,5 @@
 import { formatGpu, parseGpu } from "../config/gpu.ts";
-import type { ProviderName } from "../sandboxes/port.ts";
+import type { ProviderName } from "../config/provider-names.ts";
 import type { Failure } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { canEverFit, type GpuLimits } from "./admission.ts";

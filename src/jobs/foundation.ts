@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { ProviderName } from "../config/provider-names.ts";
 import type { Options } from "../config/schema.ts";
 import type { AdmissionLimits } from "../core/admission.ts";
 import { createLimits, type Limits } from "../core/limits.ts";
 import { boundProvider } from "../sandboxes/bounded-provider.ts";
-import type { ProviderName, SandboxProvider } from "../sandboxes/port.ts";
+import type { SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";

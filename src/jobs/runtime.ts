@@ -1,7 +1,7 @@
+import type { ProviderName } from "../config/provider-names.ts";
 import type { Options } from "../config/schema.ts";
 import { describeDamage } from "../core/damaged-state.ts";
 import type { Catalog, ChildSessions, OrchestratorSessions } from "../core/ports.ts";
-import type { ProviderName } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { within } from "../shared/deadline.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";

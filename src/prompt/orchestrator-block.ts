@@ -1,4 +1,4 @@
-import type { ProviderName } from "../sandboxes/port.ts";
+import type { ProviderName } from "../config/provider-names.ts";
 import { plainText } from "../shared/plain-text.ts";
 
 export interface OrchestratorFacts {

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { homeOf, xdgHome } from "../config/host-paths.ts";
+import type { ProviderName } from "../config/provider-names.ts";
 import type { Options } from "../config/schema.ts";
-import type { ProviderName, SandboxProvider } from "../sandboxes/port.ts";
+import type { SandboxProvider } from "../sandboxes/port.ts";
 import { systemClock } from "../shared/clock.ts";
 import { randomId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
@@ -21,24 +22,28 @@ export async function createProvider(
   project: string | null,
   log: Log,
 ): Promise<SandboxProvider> {
-  if (name === "modal") {
-    const { createModalProvider } = await import("../sandboxes/modal/modal-provider.ts");
-    const credentials = requireCredentials(process.env);
-    return createModalProvider({ options: options.modal, credentials, clock: systemClock, log, ids });
+  switch (name) {
+    case "modal": {
+      const { createModalProvider } = await import("../sandboxes/modal/modal-provider.ts");
+      const credentials = requireCredentials(process.env);
+      return createModalProvider({ options: options.modal, credentials, clock: systemClock, log, ids });
+    }
+    case "local": {
+      const { createLocalProvider } = await import("../sandboxes/local/local-provider.ts");
+      return createLocalProvider({
+        rootDir: join(options.stateDir, "local"),
+        isolation: options.local.isolation,
+        lending: {
+          readOnlyPaths: options.local.readOnlyPaths,
+          neverLent: [options.stateDir, ...opencodeFolders(process.env)],
+          project: project === null ? null : topOf(project, homeOf(process.env)),
+        },
+        clock: systemClock,
+        log,
+        ids,
+      });
+    }
   }
-  const { createLocalProvider } = await import("../sandboxes/local/local-provider.ts");
-  return createLocalProvider({
-    rootDir: join(options.stateDir, "local"),
-    isolation: options.local.isolation,
-    lending: {
-      readOnlyPaths: options.local.readOnlyPaths,
-      neverLent: [options.stateDir, ...opencodeFolders(process.env)],
-      project: project === null ? null : topOf(project, homeOf(process.env)),
-    },
-    clock: systemClock,
-    log,
-    ids,
-  });
 }
 
 /** The folders in which OpenCode keeps keys, sessions and options. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
+import type { ProviderName } from "../config/provider-names.ts";
 import type { Options } from "../config/schema.ts";
 import { type Credentials, findCredentials } from "../sandboxes/modal/credentials.ts";
-import type { ProviderName } from "../sandboxes/port.ts";
 import { PluginError } from "../shared/error-code.ts";
 
 /** Where new jobs run, and why, for the user to read. */

@@ -1,5 +1,6 @@
 import type { Environment } from "../config/environment.ts";
 import type { GpuRequest } from "../config/gpu.ts";
+import type { ProviderName } from "../config/provider-names.ts";
 import type { Failure } from "../shared/error-code.ts";
 
 /*
@@ -8,8 +9,6 @@ import type { Failure } from "../shared/error-code.ts";
  * command's non-zero exit is a value. Every call ends in bounded time, whatever the processes of a sandbox do: a call that
  * needs their help gives up waiting for it. Nothing here knows about jobs or OpenCode.
  */
-
-export type ProviderName = "local" | "modal";
 
 /** The network of a sandbox. An object lists the domains and CIDRs that it may reach. */
 export type NetworkPolicy =

@@ -1,3 +1,4 @@
+import type { ProviderName } from "../../config/provider-names.ts";
 import type { Options } from "../../config/schema.ts";
 import { decideBudgetAdmission } from "../../core/budget.ts";
 import { NO_COMPUTE } from "../../core/cost.ts";
@@ -5,7 +6,6 @@ import { initialState, type Job, type JobTask } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { Catalog } from "../../core/ports.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../../core/task.ts";
-import type { ProviderName } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";

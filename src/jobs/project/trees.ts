@@ -123,6 +123,16 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
     return { base: origin?.base ?? null, formerBases: origin?.formerBases ?? [] };
   }
 
+  /** Never throws: a job whose base is not recorded here has it recorded when it starts. */
+  function recordBase(sessionJobs: SessionJobs, jobID: string, base: TreeBase | null): void {
+    try {
+      sessionJobs.update(jobID, (job) => (job.base ? job : { ...job, base }));
+      captured.delete(jobID);
+    } catch (error) {
+      log("warn", "could not record the project files that a job starts from", { jobID, reason: String(error) });
+    }
+  }
+
   return {
     capture(sessionJobs, jobs) {
       const wanting = jobs.filter((job) => job.state.kind === "queued" && wantsProject(job));
@@ -132,10 +142,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       taking.then(
         (base) => {
           if (ending.signal.aborted) return;
-          for (const { id } of wanting) {
-            captured.delete(id);
-            sessionJobs.update(id, (job) => (job.base ? job : { ...job, base }));
-          }
+          for (const { id } of wanting) recordBase(sessionJobs, id, base);
         },
         (error) => log("warn", "could not take a project's files", { reason: String(error) }), // the jobs that wait for it fail with the reason
       );
@@ -173,6 +180,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       if (base) await removeChanges({ folder: storeFolder(deps.stateDir, base.project) }, id);
     },
     async forgetJob(job) {
+      captured.delete(job.id);
       await this.forgetWork(job);
       if (job.base) await forgetBranch({ folder: storeFolder(deps.stateDir, job.base.project) }, job.id);
     },

@@ -1,7 +1,8 @@
+import type { ProviderName } from "../../config/provider-names.ts";
 import { describeDamagedSession } from "../../core/damaged-state.ts";
 import { isHeld } from "../../core/job.ts";
 import { decideOrphan } from "../../core/orphan.ts";
-import type { ListedSandbox, ProviderName, SandboxProvider } from "../../sandboxes/port.ts";
+import type { ListedSandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { isProcessDead } from "../../shared/is-process-dead.ts";
 import type { Log } from "../../shared/log.ts";

@@ -1,11 +1,12 @@
 import type { Environment } from "../../config/environment.ts";
+import type { ProviderName } from "../../config/provider-names.ts";
 import { usdOver } from "../../core/cost.ts";
 import type { Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { READ_LIMIT_MS } from "../../core/orphan.ts";
 import type { SnapshotRecord } from "../../core/snapshot-record.ts";
 import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
-import type { ProviderName, Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
+import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import { withFrozenFiles } from "../../sandboxes/with-frozen-files.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";

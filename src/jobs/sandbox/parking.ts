@@ -1,6 +1,7 @@
+import type { ProviderName } from "../../config/provider-names.ts";
 import { isHeld, type Job } from "../../core/job.ts";
 import { withNotes, withUnfinished } from "../../core/job-notes.ts";
-import type { ProviderName, Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
+import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ProjectTrees } from "../project/trees.ts";

@@ -1,7 +1,8 @@
+import type { ProviderName } from "../../config/provider-names.ts";
 import type { Job } from "../../core/job.ts";
 import { withLeftOut } from "../../core/job-notes.ts";
 import type { Label, SnapshotRecord } from "../../core/snapshot-record.ts";
-import type { ProviderName, Sandbox, SandboxProvider, SnapshotUsage } from "../../sandboxes/port.ts";
+import type { Sandbox, SandboxProvider, SnapshotUsage } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";

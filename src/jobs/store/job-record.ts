@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { PROVIDER_NAMES } from "../../config/provider-names.ts";
 import { type Compute, NO_COMPUTE } from "../../core/cost.ts";
 import type { Job, JobSandbox, JobState, JobTask, Metric, TreeUpdate } from "../../core/job.ts";
 import { ERROR_CODES, type Failure } from "../../shared/error-code.ts";
@@ -15,7 +16,7 @@ const moment = z.number();
 /** JSON has no NaN: what a host counted wrong must not make its job unreadable. */
 const amount = z.number().catch(0);
 
-export const providerName = z.enum(["modal", "local"]);
+export const providerName = z.enum(PROVIDER_NAMES);
 
 export const treeBase: z.ZodType<TreeBase> = z.object({
   project: z.string(),

@@ -3,7 +3,7 @@ import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
 import type { LeaseUse, QueueEntry } from "../../core/admission.ts";
 import { isProcessDead } from "../../shared/is-process-dead.ts";
 import type { Database } from "./database.ts";
-import { anyRow, type RowReader, type RowSchema } from "./rows.ts";
+import type { RowReader, RowSchema } from "./rows.ts";
 
 export interface LeaseRequest {
   readonly id: string;
@@ -44,6 +44,7 @@ export interface LeaseStore {
   /** Takes leases again that lapsed meanwhile, e.g. while the machine slept: their jobs still run. */
   renewLeases(leases: Iterable<Lease>, now: number): void;
   releaseLease(leaseID: string): void;
+  /** Only reads. True for every lease while records are lost, see `unsettledUntil`. */
   isLeaseAlive(leaseID: string, now: number): boolean;
   /**
    * Until when other processes may hold leases that are not recorded, because the records were lost: each process
@@ -173,8 +174,8 @@ export function createLeaseStore(database: Database): LeaseStore {
       }),
     releaseLease: (id) => database.run("DELETE FROM leases WHERE id = ?", id),
     isLeaseAlive: (id, now) => {
-      reclaim(now);
-      return database.get(anyRow, "SELECT 1 FROM leases WHERE id = ?", id) !== undefined || now < unsettledUntil();
+      const lease = database.get(ownerRow, "SELECT owner FROM leases WHERE id = ? AND expires_at >= ?", id, now);
+      return (lease !== undefined && !isOwnerDead(lease.owner)) || now < unsettledUntil();
     },
     unsettledUntil,
     enqueue: (jobs, now) =>

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import type { ProviderName } from "../../sandboxes/port.ts";
+import type { ProviderName } from "../../config/provider-names.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { makeFilePrivate, readPrivateFile, writePrivateFile } from "../../shared/private-files.ts";
 import { openDatabase } from "./database.ts";

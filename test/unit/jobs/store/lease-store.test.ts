@@ -23,6 +23,7 @@ test("a lease is granted when the decision allows it, freed by its release, and 
     pool.renewLeases([lease], NOW + 25_000);
     expect(pool.isLeaseAlive("b", NOW + 50_000)).toBe(true);
     expect(pool.isLeaseAlive("b", NOW + 55_001)).toBe(false);
+    expect(pool.poolState(NOW + 50_000).leases).toMatchObject([{ id: "b" }]); // asking deleted nothing
     pool.renewLeases([lease], NOW + 60_000); // the machine was asleep, and the job is still running
     expect(pool.isLeaseAlive("b", NOW + 80_000)).toBe(true);
   } finally {
