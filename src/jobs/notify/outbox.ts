@@ -158,7 +158,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
         if (holds.delete(hold)) look(orchestrator);
       };
     },
-    claim: (orchestrator, jobIDs, call) =>
+    claim: (orchestrator, jobIDs, { messageID, callID }) =>
       queue.run(orchestrator, async () => {
         const sessionJobs = await registry.inUse(orchestrator);
         const wanted = new Set(jobIDs);
@@ -171,7 +171,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
           view ? decideNotice(notice, view, clock.now()).kind === "due" : notice.delivery === null,
         );
         if (suspended) return [];
-        return toJobs(take(sessionJobs, due, { kind: "call", ...call, at: clock.now() }));
+        return toJobs(take(sessionJobs, due, { kind: "call", messageID, callID, at: clock.now() }));
       }),
     async attach(orchestrator, messageID) {
       if (sent.has(messageID)) return null;

@@ -1,5 +1,7 @@
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
+import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 import { endsIn, expectAllDelivered, sentEnds } from "./outbox-support.ts";
 
@@ -103,5 +105,18 @@ test(
     await world.reaches(id, "completed");
     const ended = await claim(world, [id]);
     expect(ended.map(({ state }) => state.kind === "completed" && state.result)).toEqual(["1", "2"]);
+  }),
+);
+
+test(
+  "of the call that reports a job nothing but its ids is recorded",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("say 1");
+    await world.reaches(id, "completed");
+    const call = { ...CALL, directory: "/home/ann/project", abort: new AbortController().signal, ask: () => {} };
+    await world.runtime.outbox.claim(ORCHESTRATOR, [id], call);
+    using database = new Database(sessionFile(world.stateDir, ORCHESTRATOR), { readonly: true });
+    const { delivery } = database.query("SELECT delivery FROM outbox").get() as { delivery: string };
+    expect(JSON.parse(delivery)).toEqual({ kind: "call", ...CALL, at: expect.any(Number) });
   }),
 );
