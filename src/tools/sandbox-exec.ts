@@ -89,7 +89,10 @@ interface FollowOptions {
   readonly onOutput: () => void;
 }
 
-/** Reads a command's output to its end. Past its time limit, or when the turn is stopped, its process group is killed. */
+/**
+ * Reads a command's output to its end. Past its time limit, or when the turn is stopped, its process group gets SIGTERM, and
+ * SIGKILL if the command has not ended then.
+ */
 async function follow(process: SandboxProcess, output: OutputWindow, options: FollowOptions): Promise<CommandEnd> {
   const { clock, signal } = options;
   let stopped: CommandEnd["stopped"] = null;
