@@ -42,12 +42,14 @@ const isAmbiguous = (part: string): boolean =>
   normalizeName(part) !== part.normalize("NFKC").toLowerCase() ||
   normalizeName(part) === "";
 
-/** @throws PluginError `collect_failed` when the target is a link, or is reached through one (T3) */
+/** @throws PluginError `collect_failed` when the target is a link, is reached through one (T3), or cannot be looked up */
 export async function refuseLinks(root: string, target: string): Promise<void> {
   let path = root;
   for (const part of target.split(sep)) {
     path = join(path, part);
-    const stat = await lstatOrNull(path);
+    const stat = await lstatOrNull(path).catch((cause: Error) => {
+      throw refused(target, cause.message);
+    });
     if (stat === null) return;
     if (stat.isSymbolicLink()) throw refused(target, `${path} is a link`);
   }

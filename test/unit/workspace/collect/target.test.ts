@@ -84,6 +84,13 @@ test("refuses a target that is a link or is reached through one", async () => {
   await refuseLinks(root, "inner/new/deeper");
 });
 
+test("refuses a target that the file system cannot look up, with a code", async () => {
+  const target = "long".repeat(100);
+  const refusal = { code: "collect_failed", message: expect.stringContaining("ENAMETOOLONG") };
+  await expect(refuseLinks(root, target)).rejects.toMatchObject(refusal);
+  await expect(decideFolder(root, "job_1", target)).rejects.toMatchObject(refusal);
+});
+
 test("never chooses a folder that is in use", async () => {
   expect(await decideFolder(root, "job_1", null)).toBe(".opencode/collected/job_1");
   mkdirSync(join(root, ".opencode/collected/job_1"), { recursive: true });
