@@ -1,5 +1,5 @@
 import type { Clock } from "../shared/clock.ts";
-import { within } from "../shared/deadline.ts";
+import { within } from "../shared/time-limit.ts";
 import type { ExitStatus, OutputChunk, SandboxProcess } from "./port.ts";
 
 /** How long after SIGKILL a command's end may take to be reported. */

@@ -1,6 +1,6 @@
 import type { Clock } from "../shared/clock.ts";
-import { DeadlineError, within } from "../shared/deadline.ts";
 import { type ErrorCode, PluginError } from "../shared/error-code.ts";
+import { DeadlineError, within } from "../shared/time-limit.ts";
 import { boundProcess } from "./bounded-process.ts";
 import type { Sandbox, SandboxProcess, SandboxProvider } from "./port.ts";
 

@@ -205,16 +205,19 @@ export type ExitStatus =
   | { readonly kind: "signalled"; readonly signal: string }
   | { readonly kind: "unknown"; readonly reason: string };
 
-export type SandboxSignal =
-  | "SIGINT"
-  | "SIGTERM"
-  | "SIGKILL"
-  | "SIGHUP"
-  | "SIGUSR1"
-  | "SIGUSR2"
-  | "SIGQUIT"
-  | "SIGSTOP"
-  | "SIGCONT";
+export const SANDBOX_SIGNALS = [
+  "SIGINT",
+  "SIGTERM",
+  "SIGKILL",
+  "SIGHUP",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGQUIT",
+  "SIGSTOP",
+  "SIGCONT",
+] as const;
+
+export type SandboxSignal = (typeof SANDBOX_SIGNALS)[number];
 
 export interface SandboxProcess {
   /** Identifies the process within its sandbox, e.g. its pid there. */

@@ -1,21 +1,10 @@
 import { z } from "zod";
 import { SANDBOX_PROCESS } from "../prompt/tool-descriptions.ts";
+import { SANDBOX_SIGNALS } from "../sandboxes/port.ts";
 import { sleep } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
-
-const SIGNALS = [
-  "SIGINT",
-  "SIGTERM",
-  "SIGKILL",
-  "SIGHUP",
-  "SIGUSR1",
-  "SIGUSR2",
-  "SIGQUIT",
-  "SIGSTOP",
-  "SIGCONT",
-] as const;
 
 /** Waits this long for a reaction to input or a signal. */
 const REACTION_MS = 300;
@@ -27,7 +16,7 @@ export const sandboxProcessTool = (deps: ToolDeps) =>
     args: {
       process: z.coerce.string().describe("Process id, as sandbox_exec returned it."),
       input: z.string().optional().describe('Text for its standard input; end each line with "\\n".'),
-      signal: z.enum(SIGNALS).optional().describe("Signal for its process group."),
+      signal: z.enum(SANDBOX_SIGNALS).optional().describe("Signal for its process group."),
       wait_seconds: z.number().min(0).max(3600).default(0).describe("Longest wait for its end, in seconds."),
     },
     isVerbatim: true,

@@ -1,6 +1,6 @@
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, lstat, open, readdir, readlink, realpath, stat } from "node:fs/promises";
-import { lstatOrNull, nullIfMissing } from "../shared/lstat-or-null.ts";
+import { lstatOrNull, nullIfMissing } from "../shared/missing-file.ts";
 import { fromText, toBytes, toText } from "./paths.ts";
 
 /*

@@ -1,19 +1,17 @@
 import { isEnded, isHeld, type Job, transition } from "../../core/job.ts";
 import { withUnfinished } from "../../core/job-notes.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import { within } from "../../shared/time-limit.ts";
 import type { JobRunner } from "../execution/job-runner.ts";
 import type { Scheduler } from "../execution/scheduler.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { findJobs } from "../session/find-jobs.ts";
-import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionJobs, SessionOpener } from "../session/session-jobs.ts";
 import type { LeaseStore } from "../store/lease-store.ts";
 import { LEASE_RENEW_MS } from "../store/lease-store.ts";
 
-export interface CancelDeps {
-  /** Opens the jobs of a session. */
-  sessionJobs(orchestrator: string): Promise<SessionJobs>;
+export interface CancelDeps extends SessionOpener {
   readonly scheduler: Pick<Scheduler, "remove">;
   readonly runner: Pick<JobRunner, "isRunning" | "stop">;
   readonly lifecycle: Pick<SandboxLifecycle, "park">;

@@ -12,13 +12,10 @@ import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { jobObjectsEnv, readChanges } from "../../workspace/project/stored-changes.ts";
 import type { FilesSource } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
-import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionJobs, SessionOpener } from "../session/session-jobs.ts";
 import { baseOf, buildWork, type ChangesDeps, currentWork, requireBase } from "./job-changes.ts";
 
-export interface CollectDeps extends ChangesDeps {
-  /** Opens the jobs of a session. */
-  sessionJobs(orchestrator: string): Promise<SessionJobs>;
-}
+export interface CollectDeps extends ChangesDeps, SessionOpener {}
 
 export type CollectRequest =
   | { readonly mode: "branch" }

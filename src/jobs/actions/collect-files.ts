@@ -21,13 +21,10 @@ import { fetchFiles } from "../../workspace/sandbox/fetch-files.ts";
 import { type ListedFile, listFiles } from "../../workspace/sandbox/list-files.ts";
 import type { FilesSource } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
-import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionOpener } from "../session/session-jobs.ts";
 import { buildWork, type ChangesDeps, requireBase } from "./job-changes.ts";
 
-export interface CollectDeps extends ChangesDeps {
-  /** Opens the jobs of a session. */
-  sessionJobs(orchestrator: string): Promise<SessionJobs>;
-}
+export interface CollectDeps extends ChangesDeps, SessionOpener {}
 
 export interface FilesRequest {
   /** The project's root, absolute. */

@@ -4,12 +4,10 @@ import type { Watchdog } from "../execution/watchdog.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { Snapshots } from "../sandbox/snapshots.ts";
-import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionOpener } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
 
-export interface ForgetDeps {
-  /** Opens the jobs of a session. */
-  sessionJobs(orchestrator: string): Promise<SessionJobs>;
+export interface ForgetDeps extends SessionOpener {
   readonly registry: Pick<SessionRegistry, "inUse" | "isDeleted" | "remove">;
   readonly scheduler: Pick<Scheduler, "remove">;
   readonly runner: Pick<JobRunner, "stop">;

@@ -7,11 +7,9 @@ import type { Scheduler } from "../execution/scheduler.ts";
 import { type Drift, driftOf } from "../project/drift.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import { findJob } from "../session/find-jobs.ts";
-import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionOpener } from "../session/session-jobs.ts";
 
-export interface MessageDeps {
-  /** Opens the jobs of a session. */
-  sessionJobs(orchestrator: string): Promise<SessionJobs>;
+export interface MessageDeps extends SessionOpener {
   readonly trees: ProjectTrees;
   readonly runner: Pick<JobRunner, "settled" | "stopTurn">;
   readonly scheduler: Pick<Scheduler, "enqueue">;

@@ -3,11 +3,9 @@ import { PluginError } from "../../shared/error-code.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { Snapshots, TakenSnapshot } from "../sandbox/snapshots.ts";
 import { findJob } from "../session/find-jobs.ts";
-import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionOpener } from "../session/session-jobs.ts";
 
-export interface SnapshotDeps {
-  /** Opens the jobs of a session. */
-  sessionJobs(orchestrator: string): Promise<SessionJobs>;
+export interface SnapshotDeps extends SessionOpener {
   readonly lifecycle: Pick<SandboxLifecycle, "withSandbox">;
   readonly snapshots: Pick<Snapshots, "take" | "promote">;
 }

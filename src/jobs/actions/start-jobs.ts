@@ -6,6 +6,7 @@ import { initialState, type Job, type JobTask } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { Catalog } from "../../core/ports.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../../core/task.ts";
+import { incompleteSnapshotNote, permissionNotes } from "../../prompt/start-notes.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
@@ -13,11 +14,9 @@ import { oneLine } from "../../shared/plain-text.ts";
 import type { Scheduler } from "../execution/scheduler.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { Snapshots } from "../sandbox/snapshots.ts";
-import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionOpener } from "../session/session-jobs.ts";
 
-export interface StartDeps {
-  /** Opens the jobs of a session. */
-  sessionJobs(orchestrator: string): Promise<SessionJobs>;
+export interface StartDeps extends SessionOpener {
   readonly options: Pick<Options, "maxTasksPerCall" | "environments" | "gpuLimits">;
   /** Where new jobs run. */
   readonly providerName: ProviderName;
@@ -84,7 +83,7 @@ export async function startJobs(
       base: null,
       formerBases: [],
       update: null,
-      notes: decision.failure ? [] : [...notesOn(decision.task, catalog), ...lackingIn(decision.task.snapshotID)],
+      notes: decision.failure ? [] : notesOn(decision.task),
       gpu: null,
       ports: [],
       childSession: null,
@@ -105,10 +104,10 @@ export async function startJobs(
   for (const job of jobs) if (job.state.kind === "queued") deps.scheduler.enqueue(sessionJobs, job.id);
   return jobs;
 
-  /** What the job's starting snapshot lacks, one sentence each. */
-  function lackingIn(snapshotID: string | null): string[] {
+  function notesOn({ agent, forbidden, snapshotID }: JobTask): string[] {
+    const unenforced = catalog.agents.find(({ name }) => name === agent)?.unenforced ?? [];
     const leftOut = snapshotID === null ? [] : (deps.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
-    return leftOut.map((what) => `The snapshot that it starts from is not complete: ${what}`);
+    return [...permissionNotes(forbidden, unenforced), ...leftOut.map(incompleteSnapshotNote)];
   }
 
   function decide(request: StartRequest, index: number): { task: JobTask; failure: Failure | null } {
@@ -122,14 +121,6 @@ export async function startJobs(
       ? { task: decision.task, failure: null }
       : refused(request.description, decision.failure.message);
   }
-}
-
-/** Which of the user's permission rules hold for a job, and which do not. */
-function notesOn({ agent, forbidden }: JobTask, { agents }: Catalog): string[] {
-  const unenforced = agents.find(({ name }) => name === agent)?.unenforced ?? [];
-  const without = `It has no ${forbidden.join(", ")}: what the user's permissions forbid to an agent is forbidden to its jobs. A rule for exactly these tool names lifts that.`;
-  const ignored = `The user's rules for single commands and files (${unenforced.slice(0, 5).join(", ")}) hold on the user's machine only: sandboxes do not enforce them.`;
-  return [...(forbidden.length > 0 ? [without] : []), ...(unenforced.length > 0 ? [ignored] : [])];
 }
 
 /** A refused task as recorded. Its prompt is not kept: it may be of any size, and never runs. */

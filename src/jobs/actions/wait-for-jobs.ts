@@ -4,7 +4,7 @@ import type { Clock } from "../../shared/clock.ts";
 import type { SessionActivity } from "../execution/session-activity.ts";
 import type { Watchdog } from "../execution/watchdog.ts";
 import { findJobs } from "../session/find-jobs.ts";
-import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionOpener } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
 
 /** How many of the jobs must have ended. */
@@ -12,9 +12,7 @@ export type WaitUntil = "all" | "any" | number;
 
 export type WaitReason = "satisfied" | "timeout" | "interrupted" | "attention";
 
-export interface WaitDeps {
-  /** Opens the jobs of a session. */
-  sessionJobs(orchestrator: string): Promise<SessionJobs>;
+export interface WaitDeps extends SessionOpener {
   readonly registry: Pick<SessionRegistry, "onChange">;
   readonly activity: Pick<SessionActivity, "on">;
   readonly watchdog: Pick<Watchdog, "takeWarning" | "onBudgetWarning">;

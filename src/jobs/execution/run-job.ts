@@ -1,8 +1,8 @@
 import { isEnded, type Job, type Transition, transition } from "../../core/job.ts";
 import { withUnfinished } from "../../core/job-notes.ts";
-import { within } from "../../shared/deadline.ts";
+import { unlessAborted } from "../../core/unless-aborted.ts";
 import { type Failure, PluginError, toFailure } from "../../shared/error-code.ts";
-import { unlessAborted } from "../../shared/unless-aborted.ts";
+import { within } from "../../shared/time-limit.ts";
 import type { LocalQueue } from "../queue/local-queue.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";

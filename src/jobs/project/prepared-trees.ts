@@ -1,5 +1,6 @@
 import type { Environment } from "../../config/environment.ts";
 import type { Job } from "../../core/job.ts";
+import { toTags } from "../../core/sandbox-tags.ts";
 import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -86,7 +87,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     // Garbage collection finds it by the job's id. The job's own sandbox is named after that id too, hence the suffix.
     const name = {
       name: `${job.id}-tree`,
-      tags: { job: job.id, session: job.orchestrator, lab: pool.identity(), tree: key },
+      tags: { ...toTags(job, pool.identity()), tree: key },
     };
     const bare = toSandboxSpec(environment, {}, { ...name, snapshotID: former?.snapshotID ?? null });
     const machine = {

@@ -1,13 +1,13 @@
 import type { Environment } from "../../config/environment.ts";
 import type { Job } from "../../core/job.ts";
 import { withNotes } from "../../core/job-notes.ts";
+import { unlessAborted } from "../../core/unless-aborted.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import { withFrozenFiles } from "../../sandboxes/with-frozen-files.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
-import { unlessAborted } from "../../shared/unless-aborted.ts";
 import { forgetBranch } from "../../workspace/collect/create-branch.ts";
 import type { Git } from "../../workspace/git.ts";
 import { captureTree, type TreeBase } from "../../workspace/project/capture-tree.ts";

@@ -2,6 +2,7 @@ import type { Environment } from "../../config/environment.ts";
 import { formatGpu, gpusOf } from "../../config/gpu.ts";
 import type { Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
+import { toTags } from "../../core/sandbox-tags.ts";
 import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { MachineSpec, Sandbox, SandboxProvider, SandboxSpec } from "../../sandboxes/port.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
@@ -10,7 +11,6 @@ import type { Log } from "../../shared/log.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import { installSkills, type SkillInstallerDeps } from "./install-skills.ts";
-import { toTags } from "./tags.ts";
 
 export interface CreationDeps extends SkillInstallerDeps {
   readonly environments: Readonly<Record<string, Environment>>;

@@ -4,6 +4,7 @@ import { usdOver } from "../../core/cost.ts";
 import type { Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { READ_LIMIT_MS } from "../../core/orphan.ts";
+import { toReaderTags } from "../../core/sandbox-tags.ts";
 import type { SnapshotRecord } from "../../core/snapshot-record.ts";
 import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
@@ -17,7 +18,6 @@ import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { SandboxLifecycle } from "./lifecycle.ts";
 import type { Snapshots } from "./snapshots.ts";
-import { toReaderTags } from "./tags.ts";
 
 /** Where a job's files were read: in its own sandbox, or as its newest snapshot has them. */
 export type FilesSource =

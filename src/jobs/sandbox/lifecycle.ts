@@ -1,13 +1,13 @@
 import { isHeld } from "../../core/job.ts";
 import { withFinished, withUnfinished } from "../../core/job-notes.ts";
+import { unlessAborted } from "../../core/unless-aborted.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { unlessAborted } from "../../shared/unless-aborted.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import { attachSandbox } from "./attach.ts";
+import { createFirstSandbox, reviveSandbox, type SourcesDeps } from "./create-or-revive.ts";
 import type { LiveSandboxes } from "./live-sandboxes.ts";
 import type { Parking, ParkingDeps } from "./parking.ts";
-import { createFirstSandbox, reviveSandbox, type SourcesDeps } from "./sources.ts";
 
 /** Gives jobs their sandboxes and takes them back: everything that creates, revives, parks or terminates one starts here. */
 export interface SandboxLifecycle

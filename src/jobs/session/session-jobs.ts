@@ -46,6 +46,11 @@ export interface SessionJobs {
   close(): void;
 }
 
+/** What every action needs: the way to the jobs of a session. */
+export interface SessionOpener {
+  sessionJobs(orchestrator: string): Promise<SessionJobs>;
+}
+
 export interface SessionJobsDeps {
   readonly orchestrator: string;
   readonly store: SessionStore;

@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
 import { isProcessDead } from "../../shared/is-process-dead.ts";
-import { isMissing } from "../../shared/lstat-or-null.ts";
+import { isMissing } from "../../shared/missing-file.ts";
 import { ensurePrivateFolder, isRealFolder, readPrivateFile, refuseLinkedFolder } from "../../shared/private-files.ts";
 import type { NetworkPolicy } from "../port.ts";
 

@@ -1,6 +1,6 @@
 import type { Clock } from "../../shared/clock.ts";
-import { DeadlineError, within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import { DeadlineError, within } from "../../shared/time-limit.ts";
 import { FileError, type FileErrorCode, type OutputChunk, type SandboxProcess } from "../port.ts";
 
 /*

@@ -1,8 +1,8 @@
 import { join, posix } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
-import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { isProcessDead } from "../../shared/is-process-dead.ts";
+import { within } from "../../shared/time-limit.ts";
 import type { Sandbox, SnapshotStore } from "../port.ts";
 import type { HostReserve } from "./free-disk-space.ts";
 import type { Isolation, IsolationBackend } from "./isolation.ts";

@@ -1,3 +1,4 @@
+import { quote } from "../shell-quote.ts";
 import type { CommandPlan } from "./isolation.ts";
 
 /*
@@ -11,8 +12,6 @@ export const NO_WORKDIR = "W";
 
 /** The shell's program, identical for every command: read the script, then run it. */
 export const READ_SCRIPT = 'c=$(cat <&3); eval "$c"';
-
-export const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 // Shells refuse to assign these, and some shells exit when a script tries.

@@ -1,6 +1,6 @@
 import type { App, Image, ModalClient, Sandbox } from "modal";
 import { formatGpu } from "../../config/gpu.ts";
-import { AbandonedError, within } from "../../shared/deadline.ts";
+import { AbandonedError, within } from "../../shared/time-limit.ts";
 import type { SandboxSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
 import { type Mounts, toCreateParams } from "./create-params.ts";

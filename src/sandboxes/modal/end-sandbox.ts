@@ -1,6 +1,6 @@
 import type { Sandbox } from "modal";
 import { type Clock, sleep } from "../../shared/clock.ts";
-import { within } from "../../shared/deadline.ts";
+import { within } from "../../shared/time-limit.ts";
 import type { CallDeps, ModalLimits } from "./limits.ts";
 import { isRetryable, kindOf } from "./modal-error.ts";
 

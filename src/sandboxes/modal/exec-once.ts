@@ -1,6 +1,6 @@
 import type { Sandbox as ModalSandbox } from "modal";
 import type { Clock } from "../../shared/clock.ts";
-import { within } from "../../shared/deadline.ts";
+import { within } from "../../shared/time-limit.ts";
 import { wholeSecondsMs } from "./durations.ts";
 
 export interface ExecOnce {

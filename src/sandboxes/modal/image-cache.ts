@@ -1,8 +1,8 @@
 import type { App, Image, ModalClient } from "modal";
 import type { Clock } from "../../shared/clock.ts";
-import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { PromiseCache } from "../../shared/memoize-until-failure.ts";
+import { within } from "../../shared/time-limit.ts";
 import type { MachineSpec, SandboxSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";

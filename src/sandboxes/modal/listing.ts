@@ -1,6 +1,6 @@
 import type { ModalClient } from "modal";
-import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import { within } from "../../shared/time-limit.ts";
 import type { ListedSandbox } from "../port.ts";
 import type { CallDeps } from "./limits.ts";
 import { isRetryable, kindOf, messageOf } from "./modal-error.ts";

@@ -1,10 +1,10 @@
 import type { App, Logger, ModalClient } from "modal";
 import type { Options } from "../../config/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
+import { within } from "../../shared/time-limit.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
 import type { ModalLimits } from "./limits.ts";

@@ -1,4 +1,4 @@
-import { AbandonedError, DeadlineError } from "../../shared/deadline.ts";
+import { AbandonedError, DeadlineError } from "../../shared/time-limit.ts";
 
 /*
  * Kinds of errors that the SDK throws, recognised by class name and, for gRPC, by status code. Classes cannot be compared:

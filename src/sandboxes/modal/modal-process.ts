@@ -1,7 +1,7 @@
 import type { ContainerProcess } from "modal";
 import { sleep } from "../../shared/clock.ts";
-import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import { within } from "../../shared/time-limit.ts";
 import { type ExecRequest, type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { toExitStatus } from "./exit-status.ts";

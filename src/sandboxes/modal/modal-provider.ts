@@ -1,9 +1,9 @@
 import type { Sandbox as SdkSandbox } from "modal";
 import type { Options } from "../../config/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { AbandonedError, within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
+import { AbandonedError, within } from "../../shared/time-limit.ts";
 import type { ListedSandbox, Sandbox, SandboxGpu, SandboxPort, SandboxProvider, SandboxSpec } from "../port.ts";
 import { findSandbox, isSandboxID } from "./attach.ts";
 import { type CreateDeps, createSandbox } from "./create.ts";

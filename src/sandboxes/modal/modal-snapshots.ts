@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import type { ModalClient, Sandbox as SdkSandbox } from "modal";
-import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import { within } from "../../shared/time-limit.ts";
 import type { Sandbox, SnapshotStore } from "../port.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { execOnce } from "./exec-once.ts";

@@ -1,6 +1,6 @@
 import type { ModalClient, Sandbox } from "modal";
-import { within } from "../../shared/deadline.ts";
 import type { Log } from "../../shared/log.ts";
+import { within } from "../../shared/time-limit.ts";
 import { endSandbox } from "./end-sandbox.ts";
 import type { CallDeps } from "./limits.ts";
 import { kindOf, messageOf } from "./modal-error.ts";

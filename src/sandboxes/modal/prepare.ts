@@ -1,5 +1,5 @@
-import { within } from "../../shared/deadline.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import { within } from "../../shared/time-limit.ts";
 import type { SandboxGpu, SandboxPort } from "../port.ts";
 import { WORKDIR_VARIABLE } from "./create-params.ts";
 import { execOnce } from "./exec-once.ts";

@@ -1,8 +1,8 @@
 import type { Sandbox as ModalSandbox } from "modal";
 import type { Clock } from "../../shared/clock.ts";
-import { type Within, within } from "../../shared/deadline.ts";
 import { type Failure, PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
+import { type Within, within } from "../../shared/time-limit.ts";
 import { FileError } from "../port.ts";
 import { type Ended, execOnce } from "./exec-once.ts";
 import type { ModalLimits } from "./limits.ts";

@@ -1,3 +1,4 @@
+import { quote } from "../shell-quote.ts";
 import { endMarkFormat } from "./end-mark.ts";
 
 /** Where the plugin keeps its own files in a sandbox. */
@@ -17,8 +18,6 @@ export interface CommandPlan {
   readonly terminal: "script" | "modal" | null;
   readonly keepLog: boolean;
 }
-
-export const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 export const logPathOf = (id: string): string => `${RUN_DIR}/${id}.log`;
 export const pidPathOf = (id: string): string => `${RUN_DIR}/${id}.pid`;

@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
-import { nullIfMissing } from "../../shared/lstat-or-null.ts";
+import { nullIfMissing } from "../../shared/missing-file.ts";
 import { type ProjectStore, resolveRevision } from "../project/project-store.ts";
 import { jobObjectsEnv } from "../project/stored-changes.ts";
 import type { BuiltCommits } from "./build-commits.ts";

@@ -1,6 +1,6 @@
 import { readdir, readlink, realpath } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
-import { nullIfMissing } from "../../shared/lstat-or-null.ts";
+import { nullIfMissing } from "../../shared/missing-file.ts";
 import { nullIfNotFound } from "../git.ts";
 import { splitRecords, toBytes } from "../paths.ts";
 import { realPathOrSelf } from "../project/home-folders.ts";

@@ -1,7 +1,7 @@
 import { lstat, mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
-import { lstatOrNull } from "../../shared/lstat-or-null.ts";
+import { lstatOrNull } from "../../shared/missing-file.ts";
 import { fromText, isSafePath } from "../paths.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { autoLoadedByText, normalizeName } from "./auto-loaded-files.ts";

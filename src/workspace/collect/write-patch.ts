@@ -1,7 +1,7 @@
 import { open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
-import { lstatOrNull } from "../../shared/lstat-or-null.ts";
+import { lstatOrNull } from "../../shared/missing-file.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { jobObjectsEnv } from "../project/stored-changes.ts";
 import type { BuiltCommits } from "./build-commits.ts";

@@ -1,6 +1,6 @@
 import { realpath } from "node:fs/promises";
-import { isMissing, lstatOrNull } from "../../shared/lstat-or-null.ts";
 import { PromiseCache } from "../../shared/memoize-until-failure.ts";
+import { isMissing, lstatOrNull } from "../../shared/missing-file.ts";
 import { plainName } from "../../shared/plain-text.ts";
 import { nullIfNotFound } from "../git.ts";
 import { isSafePath, splitRecords, toText } from "../paths.ts";

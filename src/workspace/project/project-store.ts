@@ -1,6 +1,6 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { lstatOrNull, nullIfMissing } from "../../shared/lstat-or-null.ts";
+import { lstatOrNull, nullIfMissing } from "../../shared/missing-file.ts";
 import { ensurePrivateFolder, refuseLinkedFolder, writePrivateFile } from "../../shared/private-files.ts";
 import { type Git, type GitRun, nullIfNotFound } from "../git.ts";
 import { fileNameFor } from "../paths.ts";

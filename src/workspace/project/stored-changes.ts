@@ -1,6 +1,6 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { nullIfMissing } from "../../shared/lstat-or-null.ts";
+import { nullIfMissing } from "../../shared/missing-file.ts";
 import type { ProjectStore } from "./project-store.ts";
 
 /** What a job changed, as commits in an object folder of its own inside our store. */

@@ -1,8 +1,8 @@
 import { dirname } from "node:path";
 import type { Clock } from "../../../shared/clock.ts";
-import { within } from "../../../shared/deadline.ts";
 import { type Failure, PluginError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
+import { within } from "../../../shared/time-limit.ts";
 import { runHostTool } from "../host-tools.ts";
 import type { Isolation, IsolationPlan } from "../isolation.ts";
 import { HOME } from "./bwrap-args.ts";

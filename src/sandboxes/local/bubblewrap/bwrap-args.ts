@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
+import { isWithin } from "../../../config/host-paths.ts";
 import type { IsolationPlan } from "../isolation.ts";
 import type { HostPath } from "./host-path.ts";
-import { within } from "./lent/private-places.ts";
 import { type SynthesizedFile, systemArgs } from "./root-filesystem.ts";
 
 export const HOME = "/home/agent";
@@ -44,7 +44,7 @@ export function refuseWorkdir(workdir: string): string | null {
   ) {
     return `workdir must be an absolute, plain path below /, not ${JSON.stringify(workdir)}`;
   }
-  const reserved = RESERVED.find((path) => within(workdir, path) || within(path, workdir));
+  const reserved = RESERVED.find((path) => isWithin(workdir, path) || isWithin(path, workdir));
   return reserved ? `workdir ${workdir} would overlap with ${reserved}, which a local sandbox uses itself` : null;
 }
 

@@ -1,9 +1,10 @@
 import { isAbsolute, join, normalize } from "node:path";
+import { isWithin } from "../../../config/host-paths.ts";
 import type { LentPath } from "../../port.ts";
 import { credentialsIn } from "./lent/credentials-in.ts";
 import { entries, isFile, isFolder, isLink, isOpenToAll, isProgram, real } from "./lent/host-files.ts";
 import { type Installation, installationOf, isEnvironment } from "./lent/installations.ts";
-import { type Places, whyNever, whyNotLent, within } from "./lent/private-places.ts";
+import { type Places, whyNever, whyNotLent } from "./lent/private-places.ts";
 import { excludeHidden, type VisiblePaths } from "./lent/visible-paths.ts";
 
 /*
@@ -49,7 +50,7 @@ export function readHostPath(plan: HostPathPlan): HostPath {
   for (const entry of plan.hostPath.split(":")) {
     const folder = normalize(entry).replace(/(.)\/$/, "$1");
     if (!isAbsolute(folder) || STANDARD.includes(folder) || folders.includes(folder) || !isFolder(folder)) continue;
-    const inside = within(folder, "/usr") ? folder : lending.lendFolder(folder);
+    const inside = isWithin(folder, "/usr") ? folder : lending.lendFolder(folder);
     if (inside !== null && !folders.includes(inside)) folders.push(inside);
   }
   for (const path of plan.readOnlyPaths) lending.lendAsked(path);
@@ -110,7 +111,7 @@ class Lending {
     const binds = outermost([...this.#binds.keys()]);
     // A link below another one is reached through it.
     const links = outermost([...this.#links.keys()]);
-    const isLent = (path: string) => binds.some((bound) => within(path, bound));
+    const isLent = (path: string) => binds.some((bound) => isWithin(path, bound));
     const hidden = outermost([...this.#hidden].filter((path) => isLent(path)));
     const visible = excludeHidden(binds, hidden);
     for (const folder of visible.tooLarge)
@@ -120,7 +121,7 @@ class Lending {
       hidden,
       visible,
       links: [...this.#links]
-        .filter(([at]) => links.includes(at) && !isLent(at) && !binds.some((bound) => within(bound, at)))
+        .filter(([at]) => links.includes(at) && !isLent(at) && !binds.some((bound) => isWithin(bound, at)))
         .map(([at, to]) => ({ at, to })),
       path,
       env,
@@ -140,7 +141,7 @@ class Lending {
         break;
       }
       const isLent = isLink(path)
-        ? (within(target, "/usr") || this.#lendTarget(target)) && this.#link(path, target)
+        ? (isWithin(target, "/usr") || this.#lendTarget(target)) && this.#link(path, target)
         : this.#lendProgram(path);
       if (isLent) this.#programs += 1;
     }
@@ -169,7 +170,7 @@ class Lending {
         const path = part === "." ? prefix : join(prefix, part);
         const target = real(path);
         // A part that links out of its installation could be anything.
-        if (target === null || !within(target, prefix) || this.#whyNot(target, installation) !== null) continue;
+        if (target === null || !isWithin(target, prefix) || this.#whyNot(target, installation) !== null) continue;
         this.#binds.set(path, part === "." ? kind : `${kind} ${prefix}`);
         for (const credential of credentialsIn(target)) this.#hidden.add(credential);
         if (/^(?:s?bin|shims)$/.test(part)) this.#followLinks(path, prefix);
@@ -182,7 +183,7 @@ class Lending {
   #followLinks(folder: string, prefix: string): void {
     for (const { name } of entries(folder).slice(0, 5 * MAX_PROGRAMS)) {
       const target = isLink(join(folder, name)) ? real(join(folder, name)) : null;
-      if (target !== null && isFile(target) && !within(target, prefix) && !within(target, "/usr"))
+      if (target !== null && isFile(target) && !isWithin(target, prefix) && !isWithin(target, "/usr"))
         this.#lendTarget(target);
     }
   }
@@ -191,7 +192,7 @@ class Lending {
   #whyNot(path: string, installation: Installation | null): string | null {
     const why = whyNotLent(path, this.#plan);
     const { project } = this.#plan;
-    if (why !== null || project === null || !within(path, project)) return why;
+    if (why !== null || project === null || !isWithin(path, project)) return why;
     return installation !== null && isEnvironment(installation) ? null : "it lies in the project";
   }
 
@@ -215,13 +216,13 @@ class Lending {
   }
 
   #holds(path: string): boolean {
-    return [...this.#binds.keys()].some((bound) => within(path, bound));
+    return [...this.#binds.keys()].some((bound) => isWithin(path, bound));
   }
 
   #lendsOf(folder: string): boolean {
-    return [...this.#binds.keys()].some((bound) => within(folder, bound) || within(bound, folder));
+    return [...this.#binds.keys()].some((bound) => isWithin(folder, bound) || isWithin(bound, folder));
   }
 }
 
 const outermost = (paths: readonly string[]): string[] =>
-  paths.filter((path) => !paths.some((other) => other !== path && within(path, other))).sort();
+  paths.filter((path) => !paths.some((other) => other !== path && isWithin(path, other))).sort();

@@ -1,5 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
-import { nullIfMissing } from "../../../shared/lstat-or-null.ts";
+import { nullIfMissing } from "../../../shared/missing-file.ts";
 import { FIRST_PROCESS } from "./start-bwrap.ts";
 
 /**

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { createFailure } from "../../../../src/sandboxes/modal/create-failure.ts";
 import { isRetryable, kindOf, messageOf } from "../../../../src/sandboxes/modal/modal-error.ts";
 import { loadSdk, SDK_VERSION } from "../../../../src/sandboxes/modal/sdk.ts";
-import { AbandonedError, DeadlineError, within } from "../../../../src/shared/deadline.ts";
 import { PluginError } from "../../../../src/shared/error-code.ts";
+import { AbandonedError, DeadlineError, within } from "../../../../src/shared/time-limit.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";
 
 /** An error as the SDK throws it: of a class that another copy of a package defines. */

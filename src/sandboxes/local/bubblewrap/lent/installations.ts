@@ -1,6 +1,7 @@
 import { basename, dirname, join } from "node:path";
+import { isWithin } from "../../../../config/host-paths.ts";
 import { has, isOpenToAll, names, statOf } from "./host-files.ts";
-import { isOwnTree, within } from "./private-places.ts";
+import { isOwnTree } from "./private-places.ts";
 
 /*
  * Folders that a program's own installer made, recognised by the files it leaves. Only of these is more lent than the
@@ -120,9 +121,9 @@ export function installationOf(path: string, home: string): Installation | null 
   let packages: Installation | null = null;
   let prefix = dirname(path);
   for (let height = 0; height < MAX_HEIGHT && prefix !== "/"; height += 1, prefix = dirname(prefix)) {
-    if (isOwnTree(prefix, home) || within(home, prefix) || isOpenToAll(prefix)) break;
+    if (isOwnTree(prefix, home) || isWithin(home, prefix) || isOpenToAll(prefix)) break;
     const found = markOf(prefix);
-    if (found?.parts.some((part) => within(path, join(prefix, part)))) return found;
+    if (found?.parts.some((part) => isWithin(path, join(prefix, part)))) return found;
     if (prefix.endsWith("/lib/node_modules")) packages = { prefix, kind: "npm packages", parts: ["."], env: {} };
   }
   return packages;

@@ -1,4 +1,5 @@
 import { basename, sep } from "node:path";
+import { isWithin } from "../../../../config/host-paths.ts";
 
 /*
  * What is never lent. H1: neither the home directory nor a parent of it, no path that contains or lies in the state
@@ -35,12 +36,12 @@ export const isCredential = (name: string): boolean => CREDENTIALS.has(name) || 
 /** Why a path is not lent even if the user names it; null when it may be lent. */
 export function whyNever(path: string, { home, neverLent, inside }: Places): string | null {
   if (path === sep) return "it is the whole file system";
-  if (within(home, path)) return path === home ? "it is the home directory" : "it holds the home directory";
-  const own = neverLent.find((each) => within(each, path) || within(path, each));
+  if (isWithin(home, path)) return path === home ? "it is the home directory" : "it holds the home directory";
+  const own = neverLent.find((each) => isWithin(each, path) || isWithin(path, each));
   if (own !== undefined)
-    return within(path, own) ? "OpenCode keeps its own files there" : "it holds OpenCode's own files";
+    return isWithin(path, own) ? "OpenCode keeps its own files there" : "it holds OpenCode's own files";
   if (SYSTEM.test(path)) return "sandboxes have their own there";
-  if (inside.some((own) => within(own, path) || within(path, own))) return "sandboxes have their own there";
+  if (inside.some((own) => isWithin(own, path) || isWithin(path, own))) return "sandboxes have their own there";
   return null;
 }
 
@@ -52,7 +53,7 @@ export function whyNotLent(path: string, places: Places): string | null {
   if (UNSTABLE.test(path)) return "it is not a permanent part of this machine";
   if (path.split(sep).length < 3) return "it is a top-level directory";
   const { home, project } = places;
-  if (project !== null && within(project, path)) return "it holds the project";
+  if (project !== null && isWithin(project, path)) return "it holds the project";
   // In any user's home: `share` and `etc` there hold that user's data.
   if (["share", "etc"].includes(basename(path)) && isOwnTree(path.slice(0, path.lastIndexOf(sep)), home))
     return "it is all of a user's data";
@@ -62,7 +63,3 @@ export function whyNotLent(path: string, places: Places): string | null {
 /** Whether it is `~` or `~/.local` of a user: not an installation, whatever was installed there. */
 export const isOwnTree = (path: string, home: string): boolean =>
   path === home || path === `${home}/.local` || /^\/(?:home\/[^/]+|root)(?:\/\.local)?$/.test(path);
-
-/** Whether `path` is `folder` or lies inside it. */
-export const within = (path: string, folder: string): boolean =>
-  path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);

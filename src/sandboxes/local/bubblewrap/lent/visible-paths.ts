@@ -1,7 +1,7 @@
 import { readlinkSync } from "node:fs";
 import { join } from "node:path";
+import { isWithin } from "../../../../config/host-paths.ts";
 import { entries } from "./host-files.ts";
-import { within } from "./private-places.ts";
 
 /** What to mount for paths that are lent without the hidden paths below them. */
 export interface VisiblePaths {
@@ -26,7 +26,7 @@ export function excludeHidden(binds: readonly string[], hidden: readonly string[
   const links: { at: string; to: string }[] = [];
   const tooLarge: string[] = [];
   const lend = (path: string) => {
-    const below = hidden.filter((each) => within(each, path));
+    const below = hidden.filter((each) => isWithin(each, path));
     if (below.includes(path)) return;
     if (below.length === 0) {
       visible.push(path);

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { lstatOrNull, nullIfMissing } from "../../../src/shared/lstat-or-null.ts";
+import { lstatOrNull, nullIfMissing } from "../../../src/shared/missing-file.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "lstat-"));
 afterAll(() => rm(folder, { recursive: true }));

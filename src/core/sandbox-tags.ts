@@ -1,4 +1,4 @@
-import type { Job } from "../../core/job.ts";
+import type { Job } from "./job.ts";
 
 /*
  * Tags that say whose a sandbox is, for garbage collection. `lab` names the state directory that records the sandbox:

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { quote } from "../../../../src/sandboxes/local/shell-script.ts";
+import { quote } from "../../../src/sandboxes/shell-quote.ts";
 
 test("a shell is given back what it was given", () => {
   const odd = ["", "a'b", "$(id)", "`id`", "new\nline", "\\", "!x", "~"];

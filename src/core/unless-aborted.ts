@@ -1,4 +1,4 @@
-import { PluginError } from "./error-code.ts";
+import { PluginError } from "../shared/error-code.ts";
 
 /**
  * Waits for work that cannot be cancelled itself, but only until the job is stopped.

@@ -1,0 +1,18 @@
+/* Notes that a job gets when it is started. Models and users read them. */
+
+const NAMED_RULES = 5;
+
+/**
+ * Which of the user's permission rules hold for a job, and which do not.
+ * @param forbidden sandbox tools that the job does not get
+ * @param unenforced the user's rules for single commands and files
+ */
+export function permissionNotes(forbidden: readonly string[], unenforced: readonly string[]): string[] {
+  const without = `It has no ${forbidden.join(", ")}: what the user's permissions forbid to an agent is forbidden to its jobs. A rule for exactly these tool names lifts that.`;
+  const ignored = `The user's rules for single commands and files (${unenforced.slice(0, NAMED_RULES).join(", ")}) hold on the user's machine only: sandboxes do not enforce them.`;
+  return [...(forbidden.length > 0 ? [without] : []), ...(unenforced.length > 0 ? [ignored] : [])];
+}
+
+/** @param missing what the snapshot does not contain, as one sentence */
+export const incompleteSnapshotNote = (missing: string): string =>
+  `The snapshot that it starts from is not complete: ${missing}`;

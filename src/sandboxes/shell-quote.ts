@@ -1,0 +1,2 @@
+/** The text as one word of a POSIX shell. */
+export const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
