@@ -10,9 +10,9 @@ import type { ParsedOptions } from "./schema.ts";
  * no more permissive, and otherwise the reason why it is ignored.
  */
 
-export type Rule<T, Facts = unknown> = "never" | ((mine: T, theirs: T, facts: Facts) => string | null);
+export type TrustRule<T, Facts = unknown> = "never" | ((mine: T, theirs: T, facts: Facts) => string | null);
 
-type RulesOf<T> = { readonly [K in keyof T]-?: Rule<T[K]> };
+type RulesOf<T> = { readonly [K in keyof T]-?: TrustRule<T[K]> };
 
 /** Rule for amounts, such as time, money and jobs: the project may only lower them. null = no limit. */
 const lower = (mine: number | null, theirs: number | null): string | null =>
@@ -56,7 +56,7 @@ export interface EnvironmentFacts {
 }
 
 export const ENVIRONMENT_RULES: {
-  readonly [K in keyof Environment]: Rule<Environment[K], EnvironmentFacts>;
+  readonly [K in keyof Environment]: TrustRule<Environment[K], EnvironmentFacts>;
 } = {
   image(_mine, theirs, facts) {
     const name = typeof theirs === "string" ? theirs : theirs?.base;

@@ -2,7 +2,7 @@ import { type Environment, environmentSchema } from "./environment.ts";
 import { toGpuType } from "./gpu.ts";
 import { isObject } from "./layers.ts";
 import { optionsSchema, type ParsedOptions } from "./schema.ts";
-import { ENVIRONMENT_RULES, gpuLimitRule, isSame, OPTION_RULES, type Rule, SECTION_RULES } from "./trust-rules.ts";
+import { ENVIRONMENT_RULES, gpuLimitRule, isSame, OPTION_RULES, SECTION_RULES, type TrustRule } from "./trust-rules.ts";
 
 /*
  * A project's file comes with the repository, so its author is not the user. What it may do:
@@ -98,7 +98,7 @@ export function tighten(
   ): T {
     const result = { ...mine } as Record<string, unknown>;
     for (const key of isObject(given) ? Object.keys(given) : []) {
-      const rule = Object.hasOwn(rules, key) ? (rules[key] as Rule<unknown, Facts>) : "never";
+      const rule = Object.hasOwn(rules, key) ? (rules[key] as TrustRule<unknown, Facts>) : "never";
       const [has, wants] = [result[key], (wanted as Record<string, unknown>)[key]];
       if (isSame(has, wants)) continue;
       const why = rule === "never" ? YOURS_ALONE : rule(has, wants, facts);

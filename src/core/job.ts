@@ -123,7 +123,7 @@ export type Transition =
   | { readonly kind: "cancelled"; readonly reason: string | null };
 
 /** Which states may follow each state. `new`: the job has not been recorded yet. */
-const FOLLOWERS: Readonly<Record<JobStateKind | "new", readonly JobStateKind[]>> = {
+const ALLOWED_TRANSITIONS: Readonly<Record<JobStateKind | "new", readonly JobStateKind[]>> = {
   new: ["queued", "failed"],
   queued: ["starting", "failed", "cancelled"],
   starting: ["running", "interrupted", "failed", "cancelled"],
@@ -160,7 +160,7 @@ export function transition(
 export function isAllowedChange(before: Job | null, after: Job): boolean {
   const from = before?.state ?? null;
   const to = after.state;
-  if (!FOLLOWERS[from?.kind ?? "new"].includes(to.kind)) return false;
+  if (!ALLOWED_TRANSITIONS[from?.kind ?? "new"].includes(to.kind)) return false;
   if (to.kind !== "running") return true;
   const keepsLease = from?.kind === "starting" && from.leaseID === to.leaseID;
   return keepsLease && after.childSession !== null && after.sandbox.kind === "live"; // J4

@@ -21,7 +21,7 @@ export interface Transcript {
 }
 
 /** What is known of the turn besides its transcript. Moments are epoch milliseconds. */
-export interface TurnContext {
+export interface TurnFacts {
   /** Id of its prompt; only newer messages belong to the turn. */
   readonly messageID: string;
   readonly promptedAt: number;
@@ -51,7 +51,7 @@ const START_MS = 15_000;
  * early events change nothing.
  * @source the order of idle, error and stored message was verified against OpenCode 1.18.33
  */
-export function decideTurn(transcript: Transcript, turn: TurnContext, now: number): TurnDecision {
+export function decideTurn(transcript: Transcript, turn: TurnFacts, now: number): TurnDecision {
   if (transcript.activity !== "idle") return { kind: "going_on" };
   const idleMs = now - (turn.idleSince ?? now);
   const last = transcript.messages.filter((m) => m.role === "assistant" && m.id > turn.messageID).at(-1);
@@ -87,7 +87,7 @@ export function decideResumption(transcript: Transcript, messageID: string): Res
   return { kind: transcript.messages.some(({ id }) => id >= messageID) ? "go_on" : "repeat" };
 }
 
-function decideUnanswered(turn: TurnContext, idleMs: number, now: number): TurnDecision {
+function decideUnanswered(turn: TurnFacts, idleMs: number, now: number): TurnDecision {
   // An unknown agent or model is reported only by an event: without a status or a message.
   if (turn.errorSeen !== null && idleMs >= RECHECK_MS) {
     return { kind: "failed", failure: { code: "prompt_failed", message: turn.errorSeen, retryable: false } };

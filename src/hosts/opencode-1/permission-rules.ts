@@ -5,7 +5,7 @@ import { DEFAULT_AGENT } from "../../core/task.ts";
  * matching rule decides; each tool of a job stands for one of them.
  */
 
-export interface Rule {
+export interface PermissionRule {
   readonly permission: string;
   readonly pattern: string;
   readonly action: "allow" | "ask" | "deny";
@@ -13,14 +13,14 @@ export interface Rule {
 
 /** Rules as the user wrote them, without ours: for all agents, and for single ones. */
 export interface UserRules {
-  readonly all: readonly Rule[];
-  readonly agents: Readonly<Record<string, readonly Rule[]>>;
+  readonly all: readonly PermissionRule[];
+  readonly agents: Readonly<Record<string, readonly PermissionRule[]>>;
 }
 
 export interface HostAgent {
   readonly name: string;
   /** As OpenCode resolved them: its defaults, the user's rules, and ours. */
-  readonly permission: readonly Rule[];
+  readonly permission: readonly PermissionRule[];
 }
 
 /** The OpenCode permission that governs each tool of a job; null where OpenCode has no such tool. */
@@ -36,11 +36,16 @@ const STANDS_FOR: Readonly<Record<string, string | null>> = {
 };
 
 /** Rules of a configured permission: one action for everything, or actions by name and pattern. */
-export function toRules(permission: unknown): Rule[] {
-  if (typeof permission === "string") return [{ permission: "*", pattern: "*", action: permission as Rule["action"] }];
+export function toRules(permission: unknown): PermissionRule[] {
+  if (typeof permission === "string")
+    return [{ permission: "*", pattern: "*", action: permission as PermissionRule["action"] }];
   return Object.entries((permission ?? {}) as Record<string, unknown>).flatMap(([name, value]) =>
     (typeof value === "string" ? [["*", value] as const] : Object.entries((value ?? {}) as object)).map(
-      ([pattern, action]): Rule => ({ permission: name, pattern, action: action as Rule["action"] }),
+      ([pattern, action]): PermissionRule => ({
+        permission: name,
+        pattern,
+        action: action as PermissionRule["action"],
+      }),
     ),
   );
 }
@@ -60,7 +65,11 @@ export function forbiddenToJobsOf(agent: HostAgent, user: UserRules): string[] {
  * of the agent is not passed on, because that is how a user makes an agent that only delegates. One of the session is,
  * as OpenCode's own `task` does.
  */
-export function forbiddenByOrchestrator(agent: HostAgent, session: readonly Rule[], user: UserRules): string[] {
+export function forbiddenByOrchestrator(
+  agent: HostAgent,
+  session: readonly PermissionRule[],
+  user: UserRules,
+): string[] {
   const named = agent.permission.filter(isNamed);
   return tools(
     (tool, host) =>
@@ -80,25 +89,28 @@ export function notHeldInSandbox(agent: string, user: UserRules): string[] {
     .map(({ permission, pattern }) => `${permission} "${pattern}"`);
 }
 
-const ownRules = (agent: string, { all, agents }: UserRules): readonly Rule[] => [...all, ...(agents[agent] ?? [])];
+const ownRules = (agent: string, { all, agents }: UserRules): readonly PermissionRule[] => [
+  ...all,
+  ...(agents[agent] ?? []),
+];
 
 const tools = (isForbidden: (tool: string, host: string | null) => boolean): string[] =>
   Object.entries(STANDS_FOR).flatMap(([tool, host]) => (isForbidden(tool, host) ? [tool] : []));
 
 /** Whether the rules forbid one of our tools by its own name; null when none names it. */
-function decideOwn(rules: readonly Rule[], tool: string): boolean | null {
+function decideOwn(rules: readonly PermissionRule[], tool: string): boolean | null {
   const rule = rules.findLast((one) => isNamed(one) && applies(one, tool));
   return rule ? rule.action === "deny" : null;
 }
 
-const decide = (rules: readonly Rule[], host: string | null): boolean =>
+const decide = (rules: readonly PermissionRule[], host: string | null): boolean =>
   host !== null && rules.findLast((rule) => applies(rule, host))?.action === "deny";
 
 /** Whether a rule covers everything a tool may do, not only single commands or files. */
-const applies = ({ permission, pattern }: Rule, tool: string): boolean =>
+const applies = ({ permission, pattern }: PermissionRule, tool: string): boolean =>
   toExpression(permission).test(tool) && matchesAnything(pattern);
 
-const isNamed = ({ permission }: Rule): boolean => !matchesAnything(permission);
+const isNamed = ({ permission }: PermissionRule): boolean => !matchesAnything(permission);
 
 /** A character that occurs in no name, path or command. */
 const PROBE = "\u{10fffd}";

@@ -1,7 +1,7 @@
 import type { Config } from "@opencode-ai/plugin";
 import { DEFAULT_AGENT } from "../../core/task.ts";
 import { JOB_ONLY_TOOLS, JOB_TOOLS } from "../shared/job-tools.ts";
-import { type Rule, toRules, type UserRules } from "./permission-rules.ts";
+import { type PermissionRule, toRules, type UserRules } from "./permission-rules.ts";
 
 /** `invalid` is where OpenCode routes calls of tools that it does not show. */
 const CALLABLE = new Set([...JOB_TOOLS, "invalid"]);
@@ -14,10 +14,10 @@ export const isJobTool = (tool: string): boolean => CALLABLE.has(tool);
  * under whatever agent the session is prompted as.
  * @param forbidden tools that the user's rules take from this job
  */
-export const jobSessionRules = (forbidden: readonly string[]): Rule[] => [
+export const jobSessionRules = (forbidden: readonly string[]): PermissionRule[] => [
   { permission: "*", pattern: "*", action: "deny" },
   ...JOB_TOOLS.filter((tool) => !forbidden.includes(tool)).map(
-    (permission): Rule => ({ permission, pattern: "*", action: "allow" }),
+    (permission): PermissionRule => ({ permission, pattern: "*", action: "allow" }),
   ),
 ];
 

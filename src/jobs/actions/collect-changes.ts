@@ -15,7 +15,7 @@ import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs, SessionOpener } from "../session/session-jobs.ts";
 import { baseOf, buildWork, type ChangesDeps, currentWork, requireBase } from "./job-changes.ts";
 
-export interface CollectDeps extends ChangesDeps, SessionOpener {}
+export interface CollectChangesDeps extends ChangesDeps, SessionOpener {}
 
 export type CollectRequest =
   | { readonly mode: "branch" }
@@ -39,7 +39,7 @@ export interface Collected {
  * @throws PluginError `not_found`, `collect_failed`, `workspace_failed`
  */
 export async function collectChanges(
-  deps: CollectDeps,
+  deps: CollectChangesDeps,
   orchestrator: string,
   jobID: string,
   request: CollectRequest,
@@ -60,7 +60,7 @@ export async function collectChanges(
       identity,
     });
     const overlaps = await findOverlaps(sessionJobs, store, job, built);
-    const attention = request.mode === "patch" ? within(built.attention, request.paths) : built.attention;
+    const attention = request.mode === "patch" ? underPaths(built.attention, request.paths) : built.attention;
     return {
       job,
       source,
@@ -78,7 +78,7 @@ export async function collectChanges(
 }
 
 /** Keeps the files that a patch of some paths contains. A path is a file, or a folder with everything in it. */
-function within(files: readonly AutoLoadedFile[], paths: readonly string[]): readonly AutoLoadedFile[] {
+function underPaths(files: readonly AutoLoadedFile[], paths: readonly string[]): readonly AutoLoadedFile[] {
   const wanted = paths.map((path) => posix.normalize(fromText(path)).replace(/\/+$/, ""));
   if (wanted.length === 0 || wanted.includes(".")) return files;
   return files.filter(({ path }) => wanted.some((one) => path === one || path.startsWith(`${one}/`)));

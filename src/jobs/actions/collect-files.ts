@@ -24,7 +24,7 @@ import { findJob } from "../session/find-jobs.ts";
 import type { SessionOpener } from "../session/session-jobs.ts";
 import { buildWork, type ChangesDeps, requireBase } from "./job-changes.ts";
 
-export interface CollectDeps extends ChangesDeps, SessionOpener {}
+export interface CollectFilesDeps extends ChangesDeps, SessionOpener {}
 
 export interface FilesRequest {
   /** The project's root, absolute. */
@@ -38,7 +38,7 @@ export interface FilesRequest {
   readonly signal: AbortSignal;
 }
 
-export interface CollectedFiles extends Written {
+export interface CopiedFiles extends Written {
   readonly job: Job;
   readonly source: FilesSource;
   /** Patterns that nothing matched. */
@@ -57,17 +57,17 @@ const SHOWN = 20;
  * @throws PluginError `not_found`, `invalid_task`, `collect_failed`, and what making a sandbox may throw
  */
 export async function collectFiles(
-  deps: CollectDeps,
+  deps: CollectFilesDeps,
   orchestrator: string,
   jobID: string,
   { root, target, paths, isConfigured, signal }: FilesRequest,
-): Promise<CollectedFiles> {
+): Promise<CopiedFiles> {
   const sessionJobs = await deps.sessionJobs(orchestrator);
   findJob(sessionJobs, jobID);
   const { clock } = deps;
   return deps.jobFiles.read(sessionJobs, jobID, { use, signal });
 
-  async function use(sandbox: Sandbox, source: FilesSource): Promise<CollectedFiles> {
+  async function use(sandbox: Sandbox, source: FilesSource): Promise<CopiedFiles> {
     try {
       const built = paths.length > 0 ? null : await changes(sandbox, source);
       const all = paths.length > 0 ? paths : ["**"];

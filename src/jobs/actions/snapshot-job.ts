@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
-import type { Snapshots, TakenSnapshot } from "../sandbox/snapshots.ts";
+import type { RequestedSnapshot, Snapshots } from "../sandbox/snapshots.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionOpener } from "../session/session-jobs.ts";
 
@@ -26,7 +26,7 @@ export async function snapshotJob(
   deps: SnapshotDeps,
   orchestrator: string,
   request: SnapshotRequest,
-): Promise<TakenSnapshot> {
+): Promise<RequestedSnapshot> {
   const sessionJobs = await deps.sessionJobs(orchestrator);
   const job = findJob(sessionJobs, request.job);
   return deps.lifecycle.withSandbox(sessionJobs, job.id, async (sandbox) => {

@@ -16,7 +16,7 @@ import type { ProjectTrees } from "../project/trees.ts";
 import type { Snapshots } from "../sandbox/snapshots.ts";
 import type { SessionOpener } from "../session/session-jobs.ts";
 
-export interface StartDeps extends SessionOpener {
+export interface StartJobsDeps extends SessionOpener {
   readonly options: Pick<Options, "maxTasksPerCall" | "environments" | "gpuLimits">;
   /** Where new jobs run. */
   readonly providerName: ProviderName;
@@ -49,7 +49,7 @@ export interface StartContext {
  * A task that cannot start becomes a failed job.
  */
 export async function startJobs(
-  deps: StartDeps,
+  deps: StartJobsDeps,
   requests: readonly StartRequest[],
   context: StartContext,
 ): Promise<Job[]> {

@@ -18,7 +18,7 @@ import type { PreparedTree } from "../store/snapshot-store.ts";
 /** Snapshots with a project's tree in place. The first job that needs a tree prepares it for all others. */
 export interface PreparedTrees {
   /** @throws PluginError `workspace_failed`, and what making a sandbox may throw */
-  of(request: TreeRequest): Promise<PreparedTree>;
+  get(request: TreeRequest): Promise<PreparedTree>;
   /** Resolves when no preparation is under way. */
   settled(): Promise<unknown>;
 }
@@ -56,7 +56,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
   const { pool, clock, log, ending } = deps;
   const preparing = new Map<string, Promise<PreparedTree>>();
 
-  async function of({ project, base, job, provider }: TreeRequest): Promise<PreparedTree> {
+  async function get({ project, base, job, provider }: TreeRequest): Promise<PreparedTree> {
     const environment = deps.environments[job.task.environment];
     if (!environment)
       throw new PluginError("workspace_failed", `The environment "${job.task.environment}" is no longer configured.`);
@@ -69,12 +69,12 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     if (ready) return ready;
     const current = preparing.get(key);
     if (current) return current;
-    const from = { project, base, identity, environment, job, provider, key, place };
-    const made = prepare(from, known.at(-1) ?? null)
+    const preparation = { project, base, identity, environment, job, provider, key, place };
+    const made = prepare(preparation, known.at(-1) ?? null)
       .catch((error) => {
         if (known.length === 0 || ending.aborted) throw error;
         log("warn", "could not send the difference of a project, sending all of it", { reason: String(error) });
-        return prepare(from, null);
+        return prepare(preparation, null);
       })
       .finally(() => preparing.delete(key));
     preparing.set(key, made);
@@ -85,11 +85,9 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
   async function prepare(tree: Preparation, former: PreparedTree | null): Promise<PreparedTree> {
     const { project, base, identity, environment, job, provider, key, place } = tree;
     // Garbage collection finds it by the job's id. The job's own sandbox is named after that id too, hence the suffix.
-    const name = {
-      name: `${job.id}-tree`,
-      tags: { ...toTags(job, pool.identity()), tree: key },
-    };
-    const bare = toSandboxSpec(environment, {}, { ...name, snapshotID: former?.snapshotID ?? null });
+    const name = `${job.id}-tree`;
+    const tags = { ...toTags(job, pool.identity()), tree: key };
+    const bare = toSandboxSpec(environment, {}, { name, tags, snapshotID: former?.snapshotID ?? null });
     const machine = {
       ...toMachineSpec(environment),
       secrets: [],
@@ -105,7 +103,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
       const from = former?.form === "repository" ? former.commit : null;
       const scratchID = deps.ids("send");
       const form = await sendTree({ store: project, base, from, identity, sandbox, clock, scratchID });
-      return await freeze(provider, sandbox, { key, place, commit: base.commit, form });
+      return await takeSnapshot(provider, sandbox, { key, place, commit: base.commit, form });
     } finally {
       ending.removeEventListener("abort", stop);
       await sandbox.terminate();
@@ -113,7 +111,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     }
   }
 
-  async function freeze(
+  async function takeSnapshot(
     provider: SandboxProvider,
     sandbox: Sandbox,
     what: Pick<PreparedTree, "key" | "place" | "commit" | "form">,
@@ -128,7 +126,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     return record;
   }
 
-  return { of, settled: () => Promise.allSettled(preparing.values()) };
+  return { get, settled: () => Promise.allSettled(preparing.values()) };
 }
 
 function snapshotsOf(provider: SandboxProvider) {

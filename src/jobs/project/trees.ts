@@ -42,7 +42,7 @@ export interface ProjectTrees {
   /** The store of the project that jobs start from; null where there is none. */
   store(): Promise<ProjectStore | null>;
   /** Keeps a job's changes apart from its sandbox, which is about to be terminated. @returns whether it could; never rejects */
-  keep(job: Job, sandbox: Sandbox): Promise<boolean>;
+  saveChanges(job: Job, sandbox: Sandbox): Promise<boolean>;
   /** Forgets changes that were kept apart from a job's sandboxes. */
   forgetWork(job: Job): Promise<void>;
   /** Forgets everything that is kept of a deleted job. */
@@ -153,13 +153,13 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       const project = await store();
       if (!project) throw new PluginError("workspace_failed", `The project of ${job.id} is gone.`);
       // Several jobs may wait for one preparation: a job that stops waiting must not stop it.
-      const ready = unlessAborted(prepared.of({ project, base, job, provider }), signal, "its files were in place");
+      const ready = unlessAborted(prepared.get({ project, base, job, provider }), signal, "its files were in place");
       return (await ready).snapshotID;
     },
     forgetSnapshot: (snapshotID) => pool.deletePreparedTree(snapshotID),
     current: captureNow,
     store,
-    async keep(job, sandbox) {
+    async saveChanges(job, sandbox) {
       const { base, formerBases, id: jobID } = job;
       try {
         const project = base && (await store());

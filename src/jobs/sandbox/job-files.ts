@@ -81,10 +81,11 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
     if (!environment)
       throw new PluginError("collect_failed", `The environment "${job.task.environment}" is no longer configured.`);
     const provider = await deps.provider(snapshot.provider);
-    const name = { name: `${job.id}-files`, tags: toReaderTags(job, pool.identity()), snapshotID: snapshot.id };
+    const tags = toReaderTags(job, pool.identity());
+    const own = toSandboxSpec(environment, {}, { name: `${job.id}-files`, tags, snapshotID: snapshot.id });
     const bare = { secrets: [], volumes: {}, buckets: {}, ports: [], lifetimeMs: READ_LIMIT_MS };
     const machine = { ...toMachineSpec(environment), ...bare };
-    const spec = { ...toSandboxSpec(environment, {}, name), env: {}, network: "blocked" as const, machine };
+    const spec = { ...own, env: {}, network: "blocked" as const, machine };
     const sandbox = await provider.create(spec, signal);
     const madeAt = clock.now();
     pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, madeAt);
@@ -120,13 +121,13 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
         });
       }
 
-      async function freezeAndRead(sandbox: Sandbox, error: unknown) {
+      async function snapshotAndRead(sandbox: Sandbox, error: unknown) {
         const isUnresponsive =
           error instanceof PluginError && UNRESPONSIVE.has(error.code) && lifecycle.live(jobID) !== null;
         if (!isUnresponsive || signal?.aborted) throw error;
         log("warn", "a sandbox let nobody read its files", { jobID, reason: error.message });
         const job = findJob(sessionJobs, jobID);
-        const snapshot = await snapshots.parkAnew(sessionJobs, job, sandbox);
+        const snapshot = await snapshots.replaceParked(sessionJobs, job, sandbox);
         await deps.trees.forgetWork(job); // it is older than the snapshot
         return readNewest(job, snapshot);
       }
@@ -134,7 +135,7 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
       return lifecycle.withSandbox(sessionJobs, jobID, async (sandbox) => {
         if (sandbox)
           return withFrozenFiles(sandbox, (files) => use(files, { kind: "sandbox" })).catch((error) =>
-            freezeAndRead(sandbox, error),
+            snapshotAndRead(sandbox, error),
           );
         const known = await kept?.();
         if (known) return known;

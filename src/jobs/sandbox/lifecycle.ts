@@ -78,7 +78,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
         const job = sessionJobs.get(jobID);
         const wasLive = liveSandboxes.raw(jobID) !== undefined;
         try {
-          return await use(job ? await parking.reach(sessionJobs, job) : null);
+          return await use(job ? await parking.getOrAttach(sessionJobs, job) : null);
         } finally {
           if (!wasLive) await parking.parkNow(sessionJobs, jobID);
         }
@@ -91,7 +91,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
         const [job, sandbox] = [sessionJobs.get(jobID), liveSandboxes.raw(jobID)];
         if (!job || !sandbox || !isHeld(job.state)) return;
         try {
-          await deps.snapshots.parkAnew(sessionJobs, job, sandbox);
+          await deps.snapshots.replaceParked(sessionJobs, job, sandbox);
           sessionJobs.update(jobID, withFinished);
         } catch (error) {
           log("warn", "could not freeze a running job", { jobID, sandboxID: sandbox.id, reason: String(error) });

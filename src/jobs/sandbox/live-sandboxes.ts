@@ -101,7 +101,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   async function clearAway(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox, failure: Failure): Promise<void> {
     try {
       if (failure.retryable !== false) {
-        const { id: snapshotID } = await deps.snapshots.parkAnew(sessionJobs, job, sandbox);
+        const { id: snapshotID } = await deps.snapshots.replaceParked(sessionJobs, job, sandbox);
         sessionJobs.update(job.id, (current) => ({ ...current, sandbox: { kind: "parked", snapshotID } }));
       }
     } catch (error) {

@@ -20,5 +20,5 @@ export function createParkAttempts(clock: Clock) {
 }
 
 /** The note on a job whose sandbox was terminated without a snapshot. */
-export const toLoss = (cause: unknown): string =>
+export const snapshotLossNote = (cause: unknown): string =>
   `Its sandbox was ended without a snapshot, since none could be taken for an hour (${cause instanceof Error ? cause.message : cause}). Its changes to the project are kept and can be collected; its other files are lost.`;

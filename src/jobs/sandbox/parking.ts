@@ -8,7 +8,7 @@ import type { ProjectTrees } from "../project/trees.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import { type AttachDeps, attachSandbox } from "./attach.ts";
 import type { LiveSandboxes } from "./live-sandboxes.ts";
-import { createParkAttempts, PARK_RETRY_MS, toLoss } from "./park-attempts.ts";
+import { createParkAttempts, PARK_RETRY_MS, snapshotLossNote } from "./park-attempts.ts";
 import { createParkTimers } from "./park-timers.ts";
 import type { Snapshots } from "./snapshots.ts";
 
@@ -30,7 +30,7 @@ export interface Parking {
   /** The same as `park`, for callers that already run as an operation on this job's sandbox. */
   parkNow(sessionJobs: SessionJobs, jobID: string): Promise<void>;
   /** The job's sandbox, also one that a former process left; null when there is none or it is lost. */
-  reach(sessionJobs: SessionJobs, job: Job): Promise<Sandbox | null>;
+  getOrAttach(sessionJobs: SessionJobs, job: Job): Promise<Sandbox | null>;
   /** Parks what waits for its time, once, and starts nothing after that. Await the operations of the live sandboxes. */
   suspend(): void;
 }
@@ -60,7 +60,7 @@ export function createParking(deps: ParkingDeps): Parking {
   const runPark = (sessionJobs: SessionJobs, jobID: string, options: ParkOptions): Promise<void> =>
     operations.run(jobID, () => park(sessionJobs, jobID, options));
 
-  async function reach(sessionJobs: SessionJobs, job: Job): Promise<Sandbox | null> {
+  async function getOrAttach(sessionJobs: SessionJobs, job: Job): Promise<Sandbox | null> {
     const known = liveSandboxes.raw(job.id);
     if (known || job.sandbox.kind !== "live" || isHeld(job.state)) return known ?? null;
     const attached = await attachSandbox(deps, await deps.provider(job.provider), job);
@@ -81,9 +81,9 @@ export function createParking(deps: ParkingDeps): Parking {
     let sandbox: Sandbox | null = null;
     let isWorkKept = false;
     try {
-      sandbox = await reach(sessionJobs, job);
+      sandbox = await getOrAttach(sessionJobs, job);
       if (!sandbox) return;
-      isWorkKept = await trees.keep(job, sandbox);
+      isWorkKept = await trees.saveChanges(job, sandbox);
       const snapshot = await snapshots.park(sessionJobs, job, sandbox);
       liveSandboxes.release(jobID);
       attempts.forget(jobID);
@@ -109,7 +109,9 @@ export function createParking(deps: ParkingDeps): Parking {
   async function giveUp(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, cause: unknown): Promise<void> {
     liveSandboxes.release(jobID);
     attempts.forget(jobID);
-    sessionJobs.update(jobID, (current) => withNotes({ ...current, sandbox: { kind: "gone" } }, [toLoss(cause)]));
+    sessionJobs.update(jobID, (current) =>
+      withNotes({ ...current, sandbox: { kind: "gone" } }, [snapshotLossNote(cause)]),
+    );
     await liveSandboxes.terminate(sessionJobs, jobID, sandbox);
   }
 
@@ -135,7 +137,7 @@ export function createParking(deps: ParkingDeps): Parking {
     },
     stopTimer: timers.stop,
     parkNow: park,
-    reach,
+    getOrAttach,
     suspend() {
       suspended = true;
       for (const { sessionJobs, jobID } of timers.stopAll()) void runPark(sessionJobs, jobID, { retries: false });

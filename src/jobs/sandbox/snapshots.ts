@@ -15,21 +15,21 @@ export interface Snapshots {
     job: Job,
     sandbox: Sandbox,
     options: { readonly label: string | null; readonly path: string | null },
-  ): Promise<TakenSnapshot>;
+  ): Promise<RequestedSnapshot>;
   /** Takes a snapshot to keep a job's files. Files it cannot hold become a note on the job. @throws PluginError `snapshot_failed` */
   park(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
   /** Like `park`, and removes the job's earlier parked snapshots. @throws PluginError `snapshot_failed` */
-  parkAnew(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
+  replaceParked(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
   /** Turns the snapshot that a job was parked with into one that was asked for; null when it is not known. */
-  promote(job: Job, snapshotID: string, label: string | null): TakenSnapshot | null;
+  promote(job: Job, snapshotID: string, label: string | null): RequestedSnapshot | null;
   /** Removes the job's parked snapshots but `keepID`, and but those that another job starts from. */
   dropFormerParked(sessionJobs: SessionJobs, jobID: string, keepID: string): Promise<void>;
   /** The newest snapshot of the job's whole file system. */
   newestOf(job: Job): SnapshotRecord | null;
   /** Finds a snapshot by id or label. */
-  find(orchestrator: string, name: string): SnapshotRecord | null;
+  find(orchestrator: string, idOrLabel: string): SnapshotRecord | null;
   /** A label whose snapshot has expired or was removed. */
-  lostLabel(orchestrator: string, name: string): Label | null;
+  lostLabel(orchestrator: string, label: string): Label | null;
   /** Snapshots that were asked for, oldest first. */
   list(orchestrator: string): SnapshotRecord[];
   /** Removes every snapshot of a deleted session. */
@@ -37,7 +37,7 @@ export interface Snapshots {
 }
 
 /** A snapshot that was asked for. */
-export interface TakenSnapshot {
+export interface RequestedSnapshot {
   readonly snapshot: SnapshotRecord;
   /** The job that owns the wanted label and keeps it; null when the snapshot got the label, or none was wanted. */
   readonly labelOwner: string | null;
@@ -66,7 +66,7 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
   }
 
   /** The space that a job's snapshots take, without parked ones, which replace each other. @throws PluginError at the limit */
-  function charge({ id, orchestrator }: Job): SnapshotUsage {
+  function usageWithinLimit({ id, orchestrator }: Job): SnapshotUsage {
     const own = pool.snapshots(orchestrator).filter(({ jobID, parked }) => jobID === id && !parked);
     if (own.length >= MAX_PER_JOB) {
       const message = `${id} has ${own.length} snapshots, as many as a job may have. They are removed with its session; start new jobs from those there are.`;
@@ -76,13 +76,13 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     return { count: own.length, bytes: sum(({ sizeBytes }) => sizeBytes), files: sum(({ files }) => files) };
   }
 
-  async function freeze(
+  async function takeSnapshot(
     job: Job,
     sandbox: Sandbox,
     how: Pick<SnapshotRecord, "parked"> & { path: string | null },
   ): Promise<SnapshotRecord> {
     const snapshots = await store(job.provider);
-    const taken = await snapshots.take(sandbox, how.path, how.parked ? null : charge(job));
+    const taken = await snapshots.take(sandbox, how.path, how.parked ? null : usageWithinLimit(job));
     const record: SnapshotRecord = {
       id: taken.id,
       label: null,
@@ -103,7 +103,7 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
   }
 
   async function park(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord> {
-    const snapshot = await freeze(job, sandbox, { path: null, parked: true });
+    const snapshot = await takeSnapshot(job, sandbox, { path: null, parked: true });
     sessionJobs.update(job.id, (current) => withLeftOut(current, snapshot.leftOut));
     return snapshot;
   }
@@ -117,7 +117,7 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
   }
 
   /** Gives the snapshot a label. One that another job owns is not given; the snapshot is kept all the same. */
-  function name(snapshot: SnapshotRecord, label: string | null): TakenSnapshot {
+  function giveLabel(snapshot: SnapshotRecord, label: string | null): RequestedSnapshot {
     if (label === null) return { snapshot, labelOwner: null };
     const { orchestrator, jobID, id: snapshotID } = snapshot;
     const { owner } = pool.giveLabel(orchestrator, { label, jobID, snapshotID });
@@ -125,9 +125,10 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
   }
 
   return {
-    take: async (job, sandbox, { label, path }) => name(await freeze(job, sandbox, { path, parked: false }), label),
+    take: async (job, sandbox, { label, path }) =>
+      giveLabel(await takeSnapshot(job, sandbox, { path, parked: false }), label),
     park,
-    async parkAnew(sessionJobs, job, sandbox) {
+    async replaceParked(sessionJobs, job, sandbox) {
       const snapshot = await park(sessionJobs, job, sandbox);
       await dropFormerParked(sessionJobs, job.id, snapshot.id);
       return snapshot;
@@ -135,19 +136,19 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     promote(job, snapshotID, label) {
       const parked = pool.snapshots(job.orchestrator).find((one) => one.id === snapshotID);
       if (!parked) return null;
-      if (parked.parked) charge(job);
+      if (parked.parked) usageWithinLimit(job);
       const kept: SnapshotRecord = { ...parked, parked: false };
       pool.saveSnapshot(kept);
-      return name(kept, label);
+      return giveLabel(kept, label);
     },
     dropFormerParked,
     newestOf: (job) =>
       pool.snapshots(job.orchestrator).findLast((one) => one.jobID === job.id && one.kind === "filesystem") ?? null,
-    find(orchestrator, name) {
+    find(orchestrator, idOrLabel) {
       const byID = (id: string) => pool.snapshots(orchestrator).find((one) => one.id === id) ?? null;
-      return byID(name) ?? byID(pool.labelled(orchestrator, name)?.snapshotID ?? "");
+      return byID(idOrLabel) ?? byID(pool.labelled(orchestrator, idOrLabel)?.snapshotID ?? "");
     },
-    lostLabel: (orchestrator, name) => pool.labelled(orchestrator, name),
+    lostLabel: (orchestrator, label) => pool.labelled(orchestrator, label),
     list: (orchestrator) => pool.snapshots(orchestrator).filter((one) => !one.parked),
     async removeAll(orchestrator) {
       for (const snapshot of pool.snapshots(orchestrator)) await remove(snapshot);

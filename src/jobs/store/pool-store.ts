@@ -16,10 +16,10 @@ import {
   recordLoss,
 } from "./lease-store.ts";
 import type { RowReader, RowSchema } from "./rows.ts";
-import { checkSnapshotRows, createSnapshotStore, type SnapshotStore } from "./snapshot-store.ts";
+import { checkSnapshotRows, createSnapshotRecords, type SnapshotRecords } from "./snapshot-store.ts";
 
 /** The state that all OpenCode processes with the same state directory share. */
-export interface PoolStore extends LeaseStore, LabelStore, SnapshotStore {
+export interface PoolStore extends LeaseStore, LabelStore, SnapshotRecords {
   insertSandbox(id: string, provider: ProviderName, jobID: string, orchestrator: string, now: number): void;
   deleteSandbox(id: string): void;
   /** Sandboxes that were created and are not known to have ended. */
@@ -93,7 +93,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
   return {
     ...createLeaseStore(database),
     ...createLabelStore(database),
-    ...createSnapshotStore(database),
+    ...createSnapshotRecords(database),
     insertSandbox: (id, provider, jobID, orchestrator, now) =>
       database.run(
         "INSERT OR REPLACE INTO sandboxes (id, provider, job, orchestrator, created_at) VALUES (?, ?, ?, ?, ?)",

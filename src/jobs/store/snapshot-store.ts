@@ -16,7 +16,7 @@ export interface PreparedTree {
   readonly createdAt: number;
 }
 
-export interface SnapshotStore {
+export interface SnapshotRecords {
   /** Inserts or replaces a snapshot; its label is stored by `giveLabel`. */
   saveSnapshot(snapshot: SnapshotRecord): void;
   snapshots(orchestrator: string): SnapshotRecord[];
@@ -77,7 +77,7 @@ export function checkSnapshotRows(rows: RowReader): void {
   rows.all(preparedTreeRow, PREPARED_TREES);
 }
 
-export const createSnapshotStore = (database: Database): SnapshotStore => ({
+export const createSnapshotRecords = (database: Database): SnapshotRecords => ({
   saveSnapshot: (snapshot) =>
     database.run(
       "INSERT OR REPLACE INTO snapshots (id, orchestrator, created_at, record) VALUES (?, ?, ?, ?)",

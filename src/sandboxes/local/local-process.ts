@@ -20,7 +20,7 @@ const RESUME_WAITER_MS = 500;
 const DEATH_MS = 10_000;
 const MAX_MARK_PAUSE_MS = 20;
 
-export interface StartDeps {
+export interface LocalProcessDeps {
   readonly isolation: Isolation;
   readonly launch: () => Launch;
   /** Closed by `startLocalProcess`, also when it rejects. So are the write ends. */
@@ -37,7 +37,7 @@ export interface StartDeps {
 }
 
 /** @throws PluginError `sandbox_lost`; FileError `file_not_found` for a missing working directory */
-export async function startLocalProcess(deps: StartDeps): Promise<SandboxProcess> {
+export async function startLocalProcess(deps: LocalProcessDeps): Promise<SandboxProcess> {
   const { output } = deps;
   let begun: Begun;
   try {
@@ -84,7 +84,7 @@ interface Begun {
   giveUp(): void;
 }
 
-function begin({ isolation, launch: toLaunch, writeEnds, clock }: StartDeps): Begun {
+function begin({ isolation, launch: toLaunch, writeEnds, clock }: LocalProcessDeps): Begun {
   const launch = toLaunch();
   const content = Buffer.from(launch.script);
   let script: number | null = null;
@@ -136,7 +136,7 @@ async function readMark(script: number, from: number, ended: Promise<void>, cloc
   }
 }
 
-function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps: StartDeps): SandboxProcess {
+function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps: LocalProcessDeps): SandboxProcess {
   let killedByUs = false;
   let over = false;
   const immortal = Promise.withResolvers<Error>();

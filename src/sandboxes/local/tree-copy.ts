@@ -6,7 +6,7 @@ import { type HostRun, runHostTool } from "./host-tools.ts";
  */
 
 /** A path that was not copied. */
-export interface LeftOut {
+export interface NotCopied {
   /** Index of the pair of directories that the path belongs to. */
   readonly pair: number;
   /** Relative to the pair's directory, as quoted by `cp`, because it may contain any byte. */
@@ -16,7 +16,7 @@ export interface LeftOut {
 
 export interface CopyResult {
   /** The first few paths. */
-  readonly leftOut: readonly LeftOut[];
+  readonly leftOut: readonly NotCopied[];
   readonly leftOutCount: number;
 }
 
@@ -81,7 +81,7 @@ const MAX_LINE_CHARS = 65_536;
 
 /** Parses the complaints of `cp`, one line each whatever the file names, and the script's own marks. */
 export function createCopyParser() {
-  const leftOut: LeftOut[] = [];
+  const leftOut: NotCopied[] = [];
   let count = 0;
   let pair = 0;
   let isWhole = true;

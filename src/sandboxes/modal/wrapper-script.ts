@@ -8,7 +8,7 @@ export const RUN_DIR = "/tmp/.parallel-agents";
 export const STARTED = "S";
 export const NO_WORKDIR = "W";
 
-export interface CommandPlan {
+export interface WrappedCommand {
   /** Letters, digits, `_` and `-`; part of the names of the command's files in the sandbox. */
   readonly id: string;
   readonly argv: readonly string[];
@@ -69,7 +69,7 @@ rm -f "$p"
 exit "$c"`;
 
 /** A shell script that runs one command in a sandbox and reports the command's start and end in its own output. */
-export function wrapperScript({ id, argv, workdir, terminal, keepLog }: CommandPlan): string {
+export function wrapperScript({ id, argv, workdir, terminal, keepLog }: WrappedCommand): string {
   const words = argv.map(quote).join(" ");
   const inTerminal = `{ echo "$$" >${quote(pidPathOf(id))}; } 2>/dev/null; echo "${STARTED} $$" >&5; exec 5>&- 6>&-; exec ${words}`;
   return [

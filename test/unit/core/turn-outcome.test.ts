@@ -4,11 +4,11 @@ import {
   decideTurn,
   type Transcript,
   type TranscriptMessage,
-  type TurnContext,
+  type TurnFacts,
 } from "../../../src/core/turn-outcome.ts";
 
 const PROMPTED_AT = 1_000_000;
-const context: TurnContext = { messageID: "msg_5", promptedAt: PROMPTED_AT, errorSeen: null, idleSince: null };
+const context: TurnFacts = { messageID: "msg_5", promptedAt: PROMPTED_AT, errorSeen: null, idleSince: null };
 
 const answer = (more: Partial<TranscriptMessage> = {}): TranscriptMessage => ({
   id: "msg_6",
@@ -27,7 +27,7 @@ const read = (activity: Transcript["activity"], ...messages: TranscriptMessage[]
   usd: 0,
 });
 /** Decides `idleMs` after the session was first seen idle, `sinceMs` after the prompt. */
-const decide = (transcript: Transcript, idleMs: number, more: Partial<TurnContext> = {}, sinceMs = 1_000) => {
+const decide = (transcript: Transcript, idleMs: number, more: Partial<TurnFacts> = {}, sinceMs = 1_000) => {
   const now = PROMPTED_AT + sinceMs;
   return decideTurn(transcript, { ...context, idleSince: now - idleMs, ...more }, now);
 };

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EndMarkScanner } from "../../../../src/sandboxes/modal/end-mark.ts";
-import { type CommandPlan, pidPathOf, wrapperScript } from "../../../../src/sandboxes/modal/wrapper-script.ts";
+import { pidPathOf, type WrappedCommand, wrapperScript } from "../../../../src/sandboxes/modal/wrapper-script.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "wrapper-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -12,7 +12,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 const shells = ["sh", "dash", "bash", "busybox"].filter((shell) => Bun.which(shell));
 let count = 0;
 
-function run(shell: string, plan: Partial<CommandPlan> & { argv: readonly string[] }, input = "") {
+function run(shell: string, plan: Partial<WrappedCommand> & { argv: readonly string[] }, input = "") {
   const id = `t${process.pid}_${count++}`;
   // Puts the wrapper's files where the test can remove them.
   const script = wrapperScript({ id, workdir: dir, terminal: null, keepLog: false, ...plan }).replaceAll(

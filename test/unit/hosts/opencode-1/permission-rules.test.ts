@@ -3,7 +3,7 @@ import {
   forbiddenByOrchestrator,
   forbiddenToJobsOf,
   notHeldInSandbox,
-  type Rule,
+  type PermissionRule,
   toRules,
   type UserRules,
 } from "../../../../src/hosts/opencode-1/permission-rules.ts";
@@ -13,7 +13,7 @@ const EDITS = ["sandbox_write", "sandbox_edit"];
 const READ = ["sandbox_read"];
 
 /** What the host makes of a user's rules for an agent: its own defaults come first. */
-const resolve = (all: unknown, own: unknown): Rule[] => [
+const resolve = (all: unknown, own: unknown): PermissionRule[] => [
   { permission: "*", pattern: "*", action: "allow" },
   { permission: "read", pattern: "*.env", action: "ask" },
   ...toRules(all),
@@ -78,7 +78,7 @@ describe("what is forbidden to a job's agent is forbidden in its sandbox:", () =
 });
 
 describe("an agent that starts jobs passes on what is forbidden to it by name:", () => {
-  const session = (rules: object): Rule[] => toRules(rules);
+  const session = (rules: object): PermissionRule[] => toRules(rules);
   test.each([
     ["nothing", {}, {}, []],
     ["edits, as of the host's plan agent", { edit: { "*": "deny", ".opencode/plans/*.md": "allow" } }, {}, EDITS],
