@@ -95,7 +95,7 @@ test(
 test(
   "a sandbox that cannot be snapshotted for an hour is terminated if its changes are saved, and the job names the loss",
   inWorld(async (world) => {
-    Object.assign(world.runtime.trees, { keep: async () => true });
+    Object.assign(world.runtime.trees, { saveChanges: async () => true });
     world.machine.onSnapshot = () => Promise.reject(new Error("disk full"));
     const [id = ""] = await world.start("hang");
     await world.reaches(id, "running");
