@@ -14,7 +14,7 @@ export interface BudgetLimits {
   readonly ceilingUsd: number | null;
   /** Share of the ceiling, 0 to 1, at which the user and the orchestrator are warned. */
   readonly warnAt: number;
-  /** How long stopping a job and freezing its sandbox may take. */
+  /** Time that stopping a job and parking its sandbox may take. */
   readonly rescueMs: number;
 }
 
@@ -24,7 +24,7 @@ export function spendOf(jobs: readonly Job[], now: number): Spend {
   return { usd: modelUsd + compute, modelUsd, computeUsd: compute };
 }
 
-/** The job's reserve, USD: what freezing and ending its sandbox may still cost, so that a rescue stays under the ceiling. */
+/** The job's reserve, USD: what parking its sandbox may still cost, so that a rescue stays under the ceiling. */
 const reserveOf = (job: Job, { rescueMs }: BudgetLimits): number =>
   isHeld(job.state) || job.compute.since !== null ? usdOver(job.compute.usdPerHour, rescueMs) : 0;
 

@@ -1,6 +1,6 @@
 import type { Failure } from "../shared/error-code.ts";
 
-/** Facts about a running job. Moments are epoch milliseconds. */
+/** Facts about a running job. Times are epoch milliseconds. */
 export interface DeadlineFacts {
   /** Since when the job runs. */
   readonly since: number;
@@ -23,7 +23,7 @@ export interface DeadlineLimits {
   readonly stallMs: number;
   /** Interval between snapshots of a running job; null = none are taken. */
   readonly checkpointMs: number | null;
-  /** Time before the hard limit that is kept for wrapping up, stopping and freezing. */
+  /** Time before the hard limit that is kept for wrapping up, stopping and parking. */
   readonly rescueMs: number;
 }
 
@@ -46,7 +46,7 @@ export interface DeadlineDecision {
 
 /**
  * What a running job's limits ask for now. `rescueMs` before its end, the agent is told to wrap up; half of that time
- * later it is stopped, and the other half is left for stopping its turn and freezing its files. A run shorter than two
+ * later it is stopped, and the other half is left for stopping its turn and parking its sandbox. A run shorter than two
  * rescues gives half of its time to the rescue.
  */
 export function decideDeadline(facts: DeadlineFacts, limits: DeadlineLimits, now: number): DeadlineDecision {

@@ -5,7 +5,7 @@ import type { TreeBase } from "../workspace/project/capture-tree.ts";
 import type { Compute } from "./cost.ts";
 
 /*
- * One delegated task, the states it goes through, and the one door to them. Moments are epoch milliseconds.
+ * One delegated task, the states it goes through, and the only function that changes them. Times are epoch milliseconds.
  * J1  `starting` and `running` name the lease under which a process runs the job; no other state names a lease. The
  *     lease lapses with that process: whoever then opens the session interrupts the job.
  * J2  A new job begins in `initialState` and moves by `transition`; `SessionJobs` refuses any other change of state.
@@ -110,7 +110,7 @@ export interface Job {
   readonly turns: number;
 }
 
-/** A requested change of state. The moment is added, and in `running` the lease that the job was started under. */
+/** A requested change of state. The time is added, and in `running` the lease that the job was started under. */
 export type Transition =
   | { readonly kind: "queued" }
   | { readonly kind: "starting"; readonly leaseID: string }

@@ -13,7 +13,7 @@ export interface Notice {
   readonly delivery: Delivery | null;
 }
 
-/** How a notice is delivered. Moments are epoch milliseconds. */
+/** How a notice is delivered. Times are epoch milliseconds. */
 export type Delivery =
   /** In a message from the plugin: it starts a turn of an idle session, and joins the turn of a busy one. */
   | { readonly kind: "message"; readonly messageID: string; readonly at: number; readonly tries: number }

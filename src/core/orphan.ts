@@ -17,7 +17,7 @@ export interface OrphanFacts {
   readonly now: number;
 }
 
-/** `park`: its job has ended and no process is left to freeze it. `end`: nobody needs its files. */
+/** `park`: its job has ended and no process is left to park it. `end`: nobody needs its files. */
 export type OrphanDecision = "keep" | "park" | "end";
 
 /** Grace period for a sandbox that no job names yet: its process may still be creating it. */

@@ -67,7 +67,7 @@ export interface PromptRequest {
   readonly text: string;
 }
 
-/** Hints that something has happened: what is true is learnt by `read`. */
+/** Hints only; `read` gives the real state. */
 export type SessionEvent =
   | { readonly kind: "touched"; readonly sessionID: string }
   | { readonly kind: "error"; readonly sessionID: string; readonly message: string }
@@ -108,7 +108,7 @@ export interface CatalogAgent {
   readonly model: string | null;
   /** Its system prompt, if it is an agent of the user's. */
   readonly prompt: string | null;
-  /** Sandbox tools that its jobs do not get, because the user forbids the agent their counterparts. */
+  /** Sandbox tools that its jobs do not get, because the user denies the agent the matching host tools. */
   readonly forbidden: readonly string[];
   /** The user's rules for single commands and files, which are not enforced in a sandbox. */
   readonly unenforced: readonly string[];

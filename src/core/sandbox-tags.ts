@@ -1,9 +1,9 @@
 import type { Job } from "./job.ts";
 
 /*
- * Tags that say whose a sandbox is, for garbage collection. `lab` names the state directory that records the sandbox:
- * those of other state directories are not ours to judge. The key is older than the code's words and stays, so that
- * sandboxes of earlier versions are still found.
+ * Tags that say which job a sandbox belongs to, for garbage collection. `lab` is a legacy key, kept so that sandboxes of
+ * earlier versions are found: it names the state directory that records the sandbox. Sandboxes of other state directories
+ * are left alone.
  */
 
 type Owner = Pick<Job, "id" | "orchestrator">;

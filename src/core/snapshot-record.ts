@@ -1,6 +1,6 @@
 import type { ProviderName } from "../config/provider-names.ts";
 
-/** A frozen file system that new jobs can start from. Only the session `orchestrator` sees it. */
+/** A saved file system that new jobs can start from. Only the session `orchestrator` sees it. */
 export interface SnapshotRecord {
   readonly id: string;
   /** The newest of its labels, which are stored apart from it. */

@@ -20,7 +20,7 @@ export interface Transcript {
   readonly usd: number;
 }
 
-/** What is known of the turn besides its transcript. Moments are epoch milliseconds. */
+/** What is known of the turn besides its transcript. Times are epoch milliseconds. */
 export interface TurnFacts {
   /** Id of its prompt; only newer messages belong to the turn. */
   readonly messageID: string;

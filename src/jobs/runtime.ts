@@ -161,7 +161,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
         .then(() => trees.suspend())
         .then(() => lifecycle.suspend());
       await within(suspending, { clock, limitMs: SUSPEND_LIMIT_MS, doing: "Suspending" }).catch((error) =>
-        log("warn", "could not bring all to rest", { reason: String(error) }),
+        log("warn", "suspend did not finish", { reason: String(error) }),
       );
       activity.stop();
       await foundation.close();

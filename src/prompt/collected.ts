@@ -7,7 +7,7 @@ import type { LeftOut } from "../workspace/collect/select-files.ts";
 import { formatSize, toText } from "../workspace/paths.ts";
 import { toFact, toQuoted } from "./quoted-text.ts";
 
-/** Where a job's files were read. Moments are epoch milliseconds. */
+/** Where a job's files were read. Times are epoch milliseconds. */
 type Source =
   | { readonly kind: "sandbox" }
   | { readonly kind: "snapshot"; readonly id: string; readonly takenAt: number };

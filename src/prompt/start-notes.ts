@@ -8,7 +8,7 @@ const NAMED_RULES = 5;
  * @param unenforced the user's rules for single commands and files
  */
 export function permissionNotes(forbidden: readonly string[], unenforced: readonly string[]): string[] {
-  const without = `It has no ${forbidden.join(", ")}: what the user's permissions forbid to an agent is forbidden to its jobs. A rule for exactly these tool names lifts that.`;
+  const without = `It has no ${forbidden.join(", ")}: the user's permissions deny these tools to its agent, or to the agent that started it. To change that, allow them by name.`;
   const ignored = `The user's rules for single commands and files (${unenforced.slice(0, NAMED_RULES).join(", ")}) hold on the user's machine only: sandboxes do not enforce them.`;
   return [...(forbidden.length > 0 ? [without] : []), ...(unenforced.length > 0 ? [ignored] : [])];
 }

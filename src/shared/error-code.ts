@@ -47,7 +47,7 @@ export class PluginError extends Error {
 /**
  * Converts anything that was thrown into a `Failure`.
  * @param fallback the code, where the error is not a `PluginError` and so has none
- * @param doing what was attempted and on what, e.g. `create a sandbox for job_1`; starts the message in the same case
+ * @param doing what was attempted and on what, a verb phrase that follows "Could not": `create a sandbox for job_1`
  */
 export function toFailure(error: unknown, fallback: ErrorCode, doing: string): Failure {
   if (error instanceof PluginError) return { code: error.code, message: error.message, retryable: error.retryable };

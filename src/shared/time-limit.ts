@@ -25,7 +25,7 @@ export interface Within<T> {
 }
 
 /**
- * Waits for a call for at most `limitMs`; it might never settle.
+ * Waits at most `limitMs` for a promise that may never settle.
  * @throws DeadlineError, AbandonedError, and whatever the call rejects with
  */
 export function within<T>(call: Promise<T>, { clock, limitMs, doing, signal, onLate }: Within<T>): Promise<T> {

@@ -12,7 +12,7 @@ import type { Progress, ToolAnswer } from "./tool.ts";
 /** Uses bash where the sandbox has it. The shell merges stderr into stdout, so that their lines keep their order. */
 const SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';
 
-/** Between SIGTERM and SIGKILL. */
+/** Time between SIGTERM and SIGKILL. */
 const GRACE_MS = 2_000;
 const MAX_SECONDS = 86_400;
 
@@ -91,7 +91,7 @@ interface FollowOptions {
 
 /**
  * Reads a command's output to its end. Past its time limit, or when the turn is stopped, its process group gets SIGTERM, and
- * SIGKILL if the command has not ended then.
+ * SIGKILL 2 s later unless the command has ended by then.
  */
 async function follow(process: SandboxProcess, output: OutputWindow, options: FollowOptions): Promise<CommandEnd> {
   const { clock, signal } = options;
@@ -100,7 +100,7 @@ async function follow(process: SandboxProcess, output: OutputWindow, options: Fo
   const stop = (why: "timeout" | "abort") => {
     if (stopped) return;
     stopped = why;
-    void process.signal("SIGTERM").catch(() => {}); // the SIGKILL that follows is decisive
+    void process.signal("SIGTERM").catch(() => {}); // SIGKILL follows, unless the command ends first
     cancelKill = clock.after(GRACE_MS, () => void process.signal("SIGKILL").catch(() => {}));
   };
   const onAbort = () => stop("abort");

@@ -5,7 +5,6 @@ import type { z } from "zod";
  * host's calls into a `ToolCall`.
  */
 
-/** A tool ready to be called. */
 export interface Tool {
   readonly name: string;
   /** For the model. */
@@ -53,7 +52,6 @@ export interface ToolCall {
   ask(question: Question): Promise<AskAnswer>;
 }
 
-/** What people see of a call while it runs. */
 export interface Progress {
   /** Replaces what is shown. */
   show(view: ProgressView): void;

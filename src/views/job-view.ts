@@ -34,7 +34,7 @@ export interface JobView {
   readonly tokens: Job["tokens"];
   /** USD. */
   readonly usd: { readonly model: number; readonly compute: number };
-  /** ISO 8601, like the other moments. */
+  /** ISO 8601, like the other times. */
   readonly createdAt: string;
   readonly startedAt?: string;
   readonly endedAt?: string;

@@ -49,7 +49,7 @@ sandboxTest(
       });
       expect(waited?.metadata.finished).toMatchObject([
         failed(/H100.*modal\.createTimeoutSeconds/s),
-        failed(/None of H100, H200 could be had/),
+        failed(/None of H100, H200 is available/),
         { state: "completed", gpu: "L4" },
       ]);
       await noneLeft(modal);

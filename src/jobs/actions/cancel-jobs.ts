@@ -23,7 +23,7 @@ const POLL_MS = 250;
 /** A process reads requests with every renewal of its leases, and then has a model and commands to stop. */
 const ANSWER_MS = 4 * LEASE_RENEW_MS;
 
-/** How long a cancel waits for the sandbox to be parked. Past it the call returns, and parking goes on. */
+/** Longest wait of a cancel for the sandbox to be parked. After it the call returns, and parking goes on. */
 const PARK_WAIT_MS = 90_000;
 
 /**
@@ -45,7 +45,7 @@ export async function cancelJobs(
       if (await cancelInOtherProcess(deps, sessionJobs, id, reason)) return;
       sessionJobs.update(id, (job) => transition(job, { kind: "cancelled", reason }, deps.clock.now()));
       deps.scheduler.remove(id);
-      // Nothing unwinds for a job that waits to be resumed, and its turn never will be.
+      // An interrupted job has no run to unwind, and its turn will not be resumed.
       if (!deps.runner.isRunning(id)) sessionJobs.stopRunningTurns(id);
       const unwinding = deps.runner.stop(id).then(() => deps.lifecycle.park(sessionJobs, id));
       const limit = { clock: deps.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };

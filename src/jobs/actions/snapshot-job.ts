@@ -13,7 +13,7 @@ export interface SnapshotDeps extends SessionOpener {
 export interface SnapshotRequest {
   readonly job: string;
   readonly label: string | null;
-  /** Relative to the workdir, or absolute; null freezes the whole file system. */
+  /** Relative to the workdir, or absolute; null = the whole file system. */
   readonly path: string | null;
 }
 

@@ -95,7 +95,7 @@ export async function startJobs(
       turns: 0,
     };
     if (decision.failure) return job;
-    // Only a job that could never fit the budget is refused; others wait. After the budget is raised a message wakes it.
+    // A job that can never fit the budget fails now; once the budget is raised, a message wakes it. Others wait.
     const money = decideBudgetAdmission(job, deps.limits.highestRate(job), sessionJobs.all(), deps.limits.budget, now);
     return money.kind === "refuse" ? { ...job, state: initialState(money.failure, now) } : job;
   });

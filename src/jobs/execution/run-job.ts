@@ -22,7 +22,7 @@ export interface RunJobDeps extends JobTurnsDeps {
   readonly localQueue: Pick<LocalQueue, "all">;
 }
 
-/** How long a stopped job keeps its slot for its sandbox to be frozen and ended. */
+/** Time that a stopped job keeps its slot while its sandbox is parked. */
 const RESCUE_MS = 6 * 60_000;
 
 export function createRunJob(deps: RunJobDeps): RunJob {
@@ -69,13 +69,13 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     const { phase } = run;
     if (phase.kind === "stopping") return await rescue(context, phase.stopFailure);
     if (phase.kind === "wrapping_up") return await rescue(context, phase.wrapUpFailure);
-    // Nothing is awaited since the last look at the queued turns: a follow-up was seen there, or wakes the ended job.
+    // No await between `nextTurn` and this write, so no follow-up can be missed: a later one wakes the ended job.
     const end: Transition =
       phase.kind === "sandbox_lost" ? { kind: "failed", failure: phase.lossFailure } : toEnd(outcome);
     sessionJobs.update(jobID, move(run, end));
   }
 
-  /** Freezes and ends the sandbox before the job, so that whoever learns of the job's end finds its snapshot. */
+  /** Parks the sandbox before it ends the job, so that whoever learns of the job's end finds its snapshot. */
   async function rescue({ sessionJobs, jobID, sessionID, run }: TurnContext, failure: Failure): Promise<void> {
     run.phase = { kind: "stopping", stopFailure: failure };
     await deps.sessions.abort(sessionID).catch(() => {}); // a late message may have started another model loop
@@ -83,7 +83,7 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     const parking = deps.lifecycle.park(sessionJobs, jobID, ended);
     const limit = { clock: deps.clock, limitMs: RESCUE_MS, doing: "Freezing and ending its sandbox" };
     await within(parking, limit).catch((error: Error) => {
-      deps.log("error", "could not freeze and end a job's sandbox in time", { jobID, reason: error.message });
+      deps.log("error", "could not park a stopped job's sandbox in time", { jobID, reason: error.message });
       sessionJobs.update(jobID, (job) => withUnfinished(job, "its sandbox is not frozen and ended", error));
     });
     sessionJobs.update(jobID, ended); // if there was nothing to park, or that failed

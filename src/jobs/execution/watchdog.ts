@@ -44,7 +44,7 @@ export interface BudgetWarning {
   readonly ceilingUsd: number;
 }
 
-/** An action moves the moments it depends on; they are computed again after this. */
+/** Delay after an action, which changes when the next one is due, before that is computed again. */
 const AGAIN_MS = 1_000;
 
 export function createWatchdog({ limits, runner, lifecycle, activity, registry, clock, log }: WatchdogDeps): Watchdog {
@@ -84,12 +84,12 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
       const { orchestrator } = sessionJobs;
       budgetWarnings.emit({ orchestrator, spend: money.spend, ceilingUsd: limits.budget.ceilingUsd ?? 0 });
     }
-    const moments = [money.nextAt];
+    const times = [money.nextAt];
     for (const job of jobs) {
       if (money.isOut && !isHeld(job.state) && job.sandbox.kind === "live") void lifecycle.park(sessionJobs, job.id);
-      if (job.state.kind === "running") moments.push(lookAt(sessionJobs, job, money.isOut, now));
+      if (job.state.kind === "running") times.push(lookAt(sessionJobs, job, money.isOut, now));
     }
-    const next = Math.min(...moments.map((at) => at ?? Infinity));
+    const next = Math.min(...times.map((at) => at ?? Infinity));
     if (Number.isFinite(next) && jobs.some(isOpen)) arm(sessionJobs, Math.max(next, now + 1));
   }
 

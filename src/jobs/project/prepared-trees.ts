@@ -33,9 +33,9 @@ export interface TreeRequest {
 interface Preparation extends TreeRequest {
   readonly identity: Identity;
   readonly environment: Environment;
-  /** Names this tree in its place. */
+  /** Cache key of this exact tree. */
   readonly key: string;
-  /** Names provider, project, image, workdir and identity: trees of one place differ only in their files. */
+  /** Cache key of everything but the files: provider, project, image, workdir and identity. */
   readonly place: string;
 }
 
@@ -49,7 +49,7 @@ export interface PreparedTreesDeps {
   readonly ending: AbortSignal;
 }
 
-/** Trees kept per place: the newest, and the one before, from which a job may just be starting. */
+/** Trees kept per `place`: the newest, and the one before, from which a job may just be starting. */
 const KEPT = 2;
 
 export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {

@@ -41,9 +41,9 @@ export interface ProjectTrees {
   current(): Promise<TreeBase | null>;
   /** The store of the project that jobs start from; null where there is none. */
   store(): Promise<ProjectStore | null>;
-  /** Keeps a job's changes apart from its sandbox, which is about to be terminated. @returns whether it could; never rejects */
+  /** Saves a job's changes before its sandbox is terminated. Never rejects. @returns whether they are saved */
   saveChanges(job: Job, sandbox: Sandbox): Promise<boolean>;
-  /** Forgets changes that were kept apart from a job's sandboxes. */
+  /** Deletes the changes that were saved outside a job's sandboxes. */
   forgetWork(job: Job): Promise<void>;
   /** Forgets everything that is kept of a deleted job. */
   forgetJob(job: Job): Promise<void>;
@@ -168,10 +168,10 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
         await withFrozenFiles(sandbox, (files) => fetchChanges({ ...request, sandbox: files }));
         return true;
       } catch (error) {
-        log("warn", "could not keep a job's work apart from its snapshot", { jobID, reason: String(error) });
-        // What was kept before is older, and would be taken for the newest.
+        log("warn", "could not save a job's changes outside its sandbox", { jobID, reason: String(error) });
+        // Delete the earlier copy, or it would pass for the newest work.
         await this.forgetWork(job).catch((again) =>
-          log("error", "could not forget a job's former work", { jobID, reason: String(again) }),
+          log("error", "could not delete a job's earlier changes", { jobID, reason: String(again) }),
         );
         return false;
       }

@@ -30,7 +30,7 @@ export interface LocalQueue {
   budgetReasonOf(jobID: string): string | undefined;
   /** Keeps the places in the shared queue from expiring. */
   renew(): void;
-  /** Subscribes to places that were freed later than asked, because the pool's file could not be written at once. */
+  /** Fires after each retry to release a place in the shared queue, also when that retry failed. */
   onPlaceFreed(listener: () => void): () => void;
   suspend(): void;
 }
@@ -71,7 +71,7 @@ export function createLocalQueue({ pool, owner, clock, log }: LocalQueueDeps): L
     try {
       pool.leaveQueue(jobID);
     } catch (error) {
-      log("warn", "could not leave the queue", { jobID, reason: String(error) });
+      log("warn", "could not delete a job's queue entry", { jobID, reason: String(error) });
       if (suspended) return; // the place expires
       clock.after(LEAVE_RETRY_MS, () => {
         if (!find(jobID)) leaveQueue(jobID);
@@ -89,8 +89,10 @@ export function createLocalQueue({ pool, owner, clock, log }: LocalQueueDeps): L
       try {
         takePlaces([job]);
       } catch (error) {
-        // The next renewal takes the place.
-        log("error", "could not queue a job yet", { jobID: job.jobID, reason: String(error) });
+        log("error", "could not write a job's queue entry; it is retried at the next renewal", {
+          jobID: job.jobID,
+          reason: String(error),
+        });
       }
     },
     putBack: (job) => void queued.unshift(job),

@@ -102,7 +102,7 @@ async function createWithGpu(
   let only: PluginError | null = null;
   for (const gpu of preferences) {
     if (!deps.leases.claimGpu(job, gpu)) {
-      refusals.push(`The quota of gpuLimits for ${formatGpu(gpu)} is in use.`);
+      refusals.push(`gpuLimits has no room for ${formatGpu(gpu)} beside the GPUs in use.`);
       continue;
     }
     try {
@@ -116,6 +116,6 @@ async function createWithGpu(
   }
   if (refusals.length === 1 && only) throw only;
   const names = preferences.map(formatGpu).join(", ");
-  const message = `None of ${names} could be had: ${refusals.join(" ")}`;
+  const message = `None of ${names} is available: ${refusals.join(" ")}`;
   throw new PluginError("no_capacity", message, { cause: only, retryable: true });
 }

@@ -61,7 +61,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         await work();
       } catch (error) {
         report.failures.push(`Could not ${doing}: ${error instanceof Error ? error.message : String(error)}`);
-        log("warn", "garbage collection could not do all", { doing, reason: String(error) });
+        log("warn", "a garbage-collection step failed", { doing, reason: String(error) });
       }
     };
     const names = new Set([...deps.providers, ...pool.sandboxes().map(({ provider }) => provider)]);

@@ -149,13 +149,13 @@ async function ignoredOf(
   const ask = (args: readonly string[], input: Uint8Array) => git.read({ args, cwd: root, config: "user", input });
   const names = files.map(({ from }) => from);
   const ignored = await ignoredNames(ask, names).catch((error: Error) => {
-    const doing = `could not ask git which files of skill ${plainName(name)} it ignores, and those must not go along`;
+    const doing = `could not list the git-ignored files of skill ${plainName(name)}, which must not be copied`;
     throw new Error(`${doing} (${error.message})`, { cause: error });
   });
   return ignored.includes("SKILL.md") ? new Set() : new Set(ignored);
 }
 
-/** Looks on disk: git fails the same way without a repository and with one it cannot read. */
+/** Checked on disk, because git reports a missing and an unreadable repository alike. */
 function isInRepository(folder: string): boolean {
   if (lstatSync(join(folder, ".git"), { throwIfNoEntry: false })) return true;
   const above = dirname(folder);

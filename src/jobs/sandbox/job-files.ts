@@ -26,7 +26,7 @@ export type FilesSource =
 
 export interface FilesUse<T> {
   readonly use: (sandbox: Sandbox, source: FilesSource) => Promise<T>;
-  /** Asked first where the job has no live sandbox. null = only a snapshot has the files. */
+  /** Tried first if the job has no live sandbox: work already stored on the host. null = none. */
   readonly kept?: () => Promise<T | null>;
   readonly signal?: AbortSignal;
 }
@@ -36,7 +36,7 @@ export interface JobFiles {
   /**
    * Lets `use` read a sandbox with the job's files while nothing else is done to the job: the job's own, or a bare one
    * made from its newest snapshot and terminated afterwards. The bare one has no network, no GPU and no secrets: nothing
-   * runs in it but what reads the files. A live sandbox that does not answer is frozen from outside first.
+   * runs in it but what reads the files. If a live sandbox does not answer, a snapshot of it is taken and read.
    * @throws PluginError `collect_failed`, and what making a sandbox may throw
    */
   read<T>(sessionJobs: SessionJobs, jobID: string, request: FilesUse<T>): Promise<T>;
@@ -54,7 +54,7 @@ export interface JobFilesDeps {
   readonly log: Log;
 }
 
-/** Failures of a reading in place that are the sandbox's fault. */
+/** Codes that mean the live sandbox cannot serve reads. */
 const UNRESPONSIVE: ReadonlySet<string> = new Set(["sandbox_lost", "isolation_unavailable"]);
 
 export function createJobFiles(deps: JobFilesDeps): JobFiles {
@@ -70,7 +70,6 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
     throw new PluginError("collect_failed", `Could not read the files of ${job.id}: ${why}.`, { retryable: isEarly });
   }
 
-  /** Makes a bare sandbox from the snapshot, lets `use` read it, and terminates it. */
   async function readSnapshot<T>(
     sessionJobs: SessionJobs,
     job: Job,
@@ -125,7 +124,7 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
         const isUnresponsive =
           error instanceof PluginError && UNRESPONSIVE.has(error.code) && lifecycle.live(jobID) !== null;
         if (!isUnresponsive || signal?.aborted) throw error;
-        log("warn", "a sandbox let nobody read its files", { jobID, reason: error.message });
+        log("warn", "could not read a live sandbox's files; taking a snapshot of it", { jobID, reason: error.message });
         const job = findJob(sessionJobs, jobID);
         const snapshot = await snapshots.replaceParked(sessionJobs, job, sandbox);
         await deps.trees.forgetWork(job); // it is older than the snapshot

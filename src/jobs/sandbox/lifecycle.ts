@@ -17,13 +17,16 @@ export interface SandboxLifecycle
   obtain(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<Sandbox>;
   /** The live sandbox of the job in this process; null when there is none. */
   live(jobID: string): Sandbox | null;
-  /** Lets `use` have the sandbox, or null, while nothing else is done to it; one that had to be attached is parked then. */
+  /** Runs `use` with exclusive access; null = no sandbox. A sandbox attached only for this is parked afterwards. */
   withSandbox<T>(sessionJobs: SessionJobs, jobID: string, use: (sandbox: Sandbox | null) => Promise<T>): Promise<T>;
-  /** Freezes the files of a running job, so that its sandbox may be lost. Never rejects. */
+  /** Takes a snapshot of a running job, in case its sandbox is lost. Never rejects. */
   checkpoint(sessionJobs: SessionJobs, jobID: string): Promise<void>;
   /** Terminates the sandbox without keeping anything: its session is deleted. Never rejects. */
   discard(sessionJobs: SessionJobs, jobID: string): Promise<void>;
-  /** Parks what waits for its time, and waits for operations under way; sandboxes of jobs that go on later stay. */
+  /**
+   * Parks now every sandbox whose park timer is set, and waits for operations under way. Sandboxes of jobs that go on
+   * later stay.
+   */
   suspend(): Promise<void>;
 }
 
@@ -62,7 +65,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
   return {
     obtain(sessionJobs, jobID, signal) {
       parking.stopTimer(jobID);
-      // Creation may take long to stop. A sandbox that comes after the abort is the job's all the same, and is parked.
+      // A sandbox created after the abort still belongs to the job, and is parked.
       const obtained = operations.run(jobID, async () => {
         const sandbox = await obtain(sessionJobs, jobID, signal);
         if (signal.aborted) parking.parkLater(sessionJobs, jobID, 0);
@@ -94,9 +97,13 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
           await deps.snapshots.replaceParked(sessionJobs, job, sandbox);
           sessionJobs.update(jobID, withFinished);
         } catch (error) {
-          log("warn", "could not freeze a running job", { jobID, sandboxID: sandbox.id, reason: String(error) });
+          log("warn", "could not take a snapshot of a running job", {
+            jobID,
+            sandboxID: sandbox.id,
+            reason: String(error),
+          });
           sessionJobs.update(jobID, (current) =>
-            withUnfinished(current, "its files could not be frozen as it runs", error),
+            withUnfinished(current, "its files could not be frozen while it runs", error),
           );
         }
       }),

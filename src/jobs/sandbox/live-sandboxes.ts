@@ -23,7 +23,7 @@ import type { Snapshots } from "./snapshots.ts";
 export interface LiveSandboxes {
   /** The sandbox with its requests timed, for tools; null when the job has none in this process. */
   get(jobID: string): Sandbox | null;
-  /** The sandbox itself, to freeze or terminate it. */
+  /** The sandbox itself, to take a snapshot of it or terminate it. */
   raw(jobID: string): Sandbox | undefined;
   /** Since when the sandbox owes an answer, epoch ms; null when it does not. */
   pendingSince(jobID: string): number | null;
@@ -97,7 +97,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   const startCost = (job: Job, gpu: GpuRequest | null, madeAt: number): Compute =>
     openCompute(job.compute, limits.rate(job, gpu), clock.now(), limits.sandboxUntil(job, madeAt));
 
-  /** Freezes what a lost sandbox left, unless its loss says that a snapshot would take too much room, and terminates it. */
+  /** Takes a snapshot of a lost sandbox, unless its failure says that there is no room for one, and terminates it. */
   async function clearAway(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox, failure: Failure): Promise<void> {
     try {
       if (failure.retryable !== false) {

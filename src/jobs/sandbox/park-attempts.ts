@@ -1,11 +1,11 @@
 import type { Clock } from "../../shared/clock.ts";
 
-/** Delay before a sandbox that could not be frozen is tried again: disks are freed, connections return. */
+/** Delay before a snapshot that failed is tried again: disks are freed, connections return. */
 export const PARK_RETRY_MS = 60_000;
-/** How long freezing is tried. After that a sandbox is terminated if its changes to the project are kept elsewhere. */
+/** Time during which a snapshot is tried. After that a sandbox is terminated if its changes to the project are saved. */
 const GIVE_UP_MS = 60 * 60_000;
 
-/** Remembers since when the sandbox of each job could not be frozen. */
+/** Remembers since when no snapshot of a job's sandbox could be taken. */
 export function createParkAttempts(clock: Clock) {
   const failing = new Map<string, number>();
   return {

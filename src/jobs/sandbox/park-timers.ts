@@ -5,7 +5,7 @@ import type { SessionJobs } from "../session/session-jobs.ts";
 export interface ParkTimers {
   set(sessionJobs: SessionJobs, jobID: string, afterMs: number): void;
   stop(jobID: string): void;
-  /** Stops all timers. @returns the jobs they were set for */
+  /** @returns the jobs that the stopped timers were set for */
   stopAll(): { readonly jobID: string; readonly sessionJobs: SessionJobs }[];
 }
 

@@ -12,26 +12,29 @@ import { createParkAttempts, PARK_RETRY_MS, snapshotLossNote } from "./park-atte
 import { createParkTimers } from "./park-timers.ts";
 import type { Snapshots } from "./snapshots.ts";
 
-/** Parks sandboxes: freezes their files into a snapshot, then terminates them. */
+/** Parks sandboxes: takes a snapshot of each, then terminates it. */
 export interface Parking {
   /**
    * Parks the job's sandbox: the one way a sandbox is given up on purpose. Never rejects.
-   * @param end what becomes of a job that still runs, written together with its parked sandbox
+   * @param end change to a job that still runs, saved together with its parked sandbox
    */
   park(sessionJobs: SessionJobs, jobID: string, end?: (job: Job) => Job): Promise<void>;
-  /** Parks the sandbox in `afterMs`, unless the time is set anew or stopped before. */
+  /** Parks the sandbox after `afterMs`, unless its timer is set again or stopped first. */
   parkLater(sessionJobs: SessionJobs, jobID: string, afterMs: number): void;
-  /** Parks the sandbox for a session that is closed afterwards: one that cannot be frozen now stays as it is. */
+  /** Parks the sandbox before its session is closed. If no snapshot can be taken now, the sandbox stays as it is. */
   parkOnce(sessionJobs: SessionJobs, jobID: string): Promise<void>;
-  /** Parks every sandbox that waits for its time now, because a queued job wants the slot or the GPU. */
+  /** Parks now every sandbox whose park timer is set, because a queued job wants the slot or the GPU. */
   parkWaiting(): void;
-  /** The job's sandbox goes on: it is not parked at the time that was set. */
+  /** Stops the timer of a job whose sandbox is in use again. */
   stopTimer(jobID: string): void;
   /** The same as `park`, for callers that already run as an operation on this job's sandbox. */
   parkNow(sessionJobs: SessionJobs, jobID: string): Promise<void>;
   /** The job's sandbox, also one that a former process left; null when there is none or it is lost. */
   getOrAttach(sessionJobs: SessionJobs, job: Job): Promise<Sandbox | null>;
-  /** Parks what waits for its time, once, and starts nothing after that. Await the operations of the live sandboxes. */
+  /**
+   * Parks now every sandbox whose park timer is set, without retries, and sets no timer after that. Then await
+   * `operations.settled()`.
+   */
   suspend(): void;
 }
 
@@ -97,7 +100,7 @@ export function createParking(deps: ParkingDeps): Parking {
       log("error", "could not park a sandbox", { jobID, sandboxID: sandbox?.id, reason: String(error) });
       if (suspended) return;
       if (attempts.fail(jobID) && sandbox && isWorkKept) return giveUp(sessionJobs, jobID, sandbox, error);
-      // The work is worth more than the slot: a sandbox that could not be frozen stays as it is.
+      // The work is worth more than the slot: a sandbox without a snapshot stays as it is.
       sessionJobs.update(jobID, (current) =>
         withUnfinished(current, "its sandbox could not be frozen, and is kept", error),
       );
@@ -105,7 +108,7 @@ export function createParking(deps: ParkingDeps): Parking {
     }
   }
 
-  /** Terminates a sandbox that cannot be frozen once the changes in it are kept apart, and says what is lost. */
+  /** Terminates a sandbox of which no snapshot can be taken, once the changes in it are saved, and notes what is lost. */
   async function giveUp(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, cause: unknown): Promise<void> {
     liveSandboxes.release(jobID);
     attempts.forget(jobID);

@@ -22,13 +22,12 @@ export interface Snapshots {
   replaceParked(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
   /** Turns the snapshot that a job was parked with into one that was asked for; null when it is not known. */
   promote(job: Job, snapshotID: string, label: string | null): RequestedSnapshot | null;
-  /** Removes the job's parked snapshots but `keepID`, and but those that another job starts from. */
+  /** Removes the job's parked snapshots except `keepID` and those that another job starts from. */
   dropFormerParked(sessionJobs: SessionJobs, jobID: string, keepID: string): Promise<void>;
   /** The newest snapshot of the job's whole file system. */
   newestOf(job: Job): SnapshotRecord | null;
-  /** Finds a snapshot by id or label. */
   find(orchestrator: string, idOrLabel: string): SnapshotRecord | null;
-  /** A label whose snapshot has expired or was removed. */
+  /** The label of this name; its snapshot is gone if `find` found none. */
   lostLabel(orchestrator: string, label: string): Label | null;
   /** Snapshots that were asked for, oldest first. */
   list(orchestrator: string): SnapshotRecord[];
@@ -36,7 +35,7 @@ export interface Snapshots {
   removeAll(orchestrator: string): Promise<void>;
 }
 
-/** A snapshot that was asked for. */
+/** A snapshot that a job or user asked for. */
 export interface RequestedSnapshot {
   readonly snapshot: SnapshotRecord;
   /** The job that owns the wanted label and keeps it; null when the snapshot got the label, or none was wanted. */
@@ -69,7 +68,7 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
   function usageWithinLimit({ id, orchestrator }: Job): SnapshotUsage {
     const own = pool.snapshots(orchestrator).filter(({ jobID, parked }) => jobID === id && !parked);
     if (own.length >= MAX_PER_JOB) {
-      const message = `${id} has ${own.length} snapshots, as many as a job may have. They are removed with its session; start new jobs from those there are.`;
+      const message = `${id} has reached the limit of ${MAX_PER_JOB} snapshots; they are deleted with its session. Start new jobs from existing ones.`;
       throw new PluginError("snapshot_failed", message, { retryable: false });
     }
     const sum = (of: (one: SnapshotRecord) => number | null) => own.reduce((total, one) => total + (of(one) ?? 0), 0);

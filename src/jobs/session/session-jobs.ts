@@ -28,20 +28,19 @@ export interface SessionJobs {
   update(jobID: string, change: (job: Job) => Job): Job;
   /** Reads the job from the store again, because another process may have written it. */
   reload(jobID: string): Job;
-  /** @param update state of the project that the job's files are updated to before the turn; null = they stay */
+  /** @param update state of the project to update the job's files to before the turn; null = they are not updated */
   addTurn(jobID: string, text: string, update?: TreeBase | null): Turn;
   /** The first turn that has not been prompted yet. */
   nextTurn(jobID: string): Turn | undefined;
-  /** The turn that a former process prompted and whose end is not recorded. */
+  /** The turn to resume: the running one, else, if no turn is queued, the last. */
   unfinishedTurn(jobID: string): Turn | undefined;
   saveTurn(turn: Turn): void;
-  /** Marks turns as stopped that a dead process left running; the job has ended since. */
+  /** Marks the running turns of an ended job as stopped. */
   stopRunningTurns(jobID: string): void;
-  /** Ends of jobs that the orchestrator has not been told of yet. Each is recorded together with the end. */
+  /** Notices that have not reached the orchestrator. Each was written in one transaction with its job's end. */
   notices(): Notice[];
   /** Records how notices are delivered. @returns the changed notices, without those that another process took meanwhile */
   recordDelivery(notices: readonly Notice[], delivery: Delivery | null): Notice[];
-  /** Forgets a notice that has reached the orchestrator. */
   forgetNotice(notice: Notice): void;
   close(): void;
 }

@@ -12,7 +12,7 @@ import type { TreeBase } from "../../workspace/project/capture-tree.ts";
  */
 
 const texts = z.array(z.string());
-const moment = z.number();
+const time = z.number();
 /** JSON has no NaN: what a host counted wrong must not make its job unreadable. */
 const amount = z.number().catch(0);
 
@@ -35,11 +35,11 @@ const failure: z.ZodType<Failure> = z.object({
 });
 
 const state: z.ZodType<JobState> = z.discriminatedUnion("kind", [
-  z.object({ kind: z.enum(["queued", "interrupted"]), since: moment }),
-  z.object({ kind: z.enum(["starting", "running"]), since: moment, leaseID: z.string() }),
-  z.object({ kind: z.literal("completed"), since: moment, result: z.string() }),
-  z.object({ kind: z.literal("failed"), since: moment, failure, result: z.string().optional() }),
-  z.object({ kind: z.literal("cancelled"), since: moment, reason: z.string().nullable() }),
+  z.object({ kind: z.enum(["queued", "interrupted"]), since: time }),
+  z.object({ kind: z.enum(["starting", "running"]), since: time, leaseID: z.string() }),
+  z.object({ kind: z.literal("completed"), since: time, result: z.string() }),
+  z.object({ kind: z.literal("failed"), since: time, failure, result: z.string().optional() }),
+  z.object({ kind: z.literal("cancelled"), since: time, reason: z.string().nullable() }),
 ]);
 
 const sandbox: z.ZodType<JobSandbox> = z.discriminatedUnion("kind", [
@@ -62,7 +62,7 @@ const task: z.ZodType<JobTask> = z.object({
   maxUsd: z.number().nullable().default(null),
 });
 
-const update: z.ZodType<TreeUpdate> = z.object({ at: moment, conflicts: texts, problem: z.string().nullable() });
+const update: z.ZodType<TreeUpdate> = z.object({ at: time, conflicts: texts, problem: z.string().nullable() });
 
 const metric: z.ZodType<Metric> = z.object({
   value: z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]).catch("NaN"),
@@ -80,8 +80,8 @@ const metrics: z.ZodType<Job["metrics"]> = z
 const compute: z.ZodType<Compute> = z.object({
   usd: amount,
   usdPerHour: amount,
-  since: moment.nullable(),
-  until: moment.nullable(),
+  since: time.nullable(),
+  until: time.nullable(),
 });
 
 export const jobRecord: z.ZodType<Job> = z.object({
@@ -90,8 +90,8 @@ export const jobRecord: z.ZodType<Job> = z.object({
   position: z.number(),
   task,
   provider: providerName,
-  createdAt: moment,
-  startedAt: moment.nullable(),
+  createdAt: time,
+  startedAt: time.nullable(),
   state,
   sandbox,
   base: treeBase.nullable().default(null),

@@ -6,9 +6,9 @@ import { anyRow, json, type RowReader, type RowSchema } from "./rows.ts";
 
 /** A snapshot that contains a project's files and nothing else, for jobs to start from. */
 export interface PreparedTree {
-  /** Identifies exactly these files in this place. */
+  /** Cache key of this exact tree. */
   readonly key: string;
-  /** Identifies provider, project and environment. The newest tree of a place is the base of the next one. */
+  /** Cache key of everything but the files. The newest tree with the same key is the base of the next one. */
   readonly place: string;
   readonly commit: string;
   readonly form: "repository" | "files";

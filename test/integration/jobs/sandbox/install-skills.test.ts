@@ -180,5 +180,7 @@ test("refuses a project's skill when git cannot say what it ignores, and copies 
   execFileSync("git", ["-C", folder, "init", "--quiet"]);
   writeFileSync(join(folder, ".gitignore"), ".env\n");
   writeFileSync(join(folder, ".git/config"), "[broken");
-  await expect(copy(skillWith(at))).rejects.toThrow(/could not ask git which files of skill .* it ignores/);
+  await expect(copy(skillWith(at))).rejects.toThrow(
+    /could not list the git-ignored files of skill .*, which must not be copied/,
+  );
 });

@@ -64,7 +64,7 @@ test(
       await world.reaches(id, "running");
       await world.clock.advance(11 * MIN);
       expect(world.job(id)).toMatchObject({ state: { kind: "running" }, sandbox: { kind: "live" } });
-      expect(line(world, id)).toContain("Not done yet: its files could not be frozen as it runs: disk full");
+      expect(line(world, id)).toContain("Not done yet: its files could not be frozen while it runs: disk full");
       world.machine.onSnapshot = () => {};
       await world.clock.advance(10 * MIN);
       expect(world.job(id).notes).toEqual([]);

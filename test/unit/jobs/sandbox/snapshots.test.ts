@@ -143,7 +143,7 @@ test(
     expect(await failureOf(world, id)).toMatchObject({
       code: "snapshot_failed",
       retryable: false,
-      message: expect.stringContaining("has 200 snapshots, as many as a job may have"),
+      message: expect.stringContaining("has reached the limit of 200 snapshots"),
     });
     expect(await failureOf(world, other)).toBeNull();
   }),
