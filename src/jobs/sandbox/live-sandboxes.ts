@@ -40,7 +40,7 @@ export interface LiveSandboxes {
   recordTerminated(sessionJobs: SessionJobs, jobID: string, sandboxID: string): void;
   /** Terminates a sandbox whose files are kept, or lost. A termination that fails is tried again every minute. */
   terminate(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void>;
-  /** Forgets work that was kept apart before the job's newest snapshot: it would be taken for the newest. */
+  /** Deletes the changes saved before the job's newest snapshot: they would pass for its newest work. */
   forgetOlderWork(job: Job): Promise<void>;
   /** Operations on a job's sandbox, strictly one after another. */
   readonly operations: SerialQueues;
