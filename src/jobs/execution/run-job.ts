@@ -112,9 +112,10 @@ export function createRunJob(deps: RunJobDeps): RunJob {
       sessionJobs.update(jobID, move(run, { kind: "failed", failure }));
     } finally {
       const { state } = requireJob(sessionJobs, jobID);
-      if (isEnded(state)) sessionJobs.stopRunningTurns(jobID); // a turn that was to be resumed never will be
       const parksAtOnce = deps.localQueue.all().length > 0 || state.kind === "cancelled";
       deps.lifecycle.parkLater(sessionJobs, jobID, parksAtOnce ? 0 : deps.parkAfterMs);
+      // Last, because a full disk may refuse it: a turn that was to be resumed never will be.
+      if (isEnded(state)) sessionJobs.stopRunningTurns(jobID);
     }
   };
 }
