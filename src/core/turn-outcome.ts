@@ -84,7 +84,11 @@ export type ResumptionDecision =
 export function decideResumption(transcript: Transcript, messageID: string): ResumptionDecision {
   const decision = decideTurn(transcript, { messageID, promptedAt: 0, errorSeen: null, idleSince: 0 }, SETTLE_MS);
   if (decision.kind === "done") return decision;
-  return { kind: transcript.messages.some(({ id }) => id >= messageID) ? "go_on" : "repeat" };
+  // The host stores a message before its text: a process may die in between, and nobody reads a prompt without text.
+  const hasArrived = transcript.messages.some(
+    ({ id, role, text }) => id >= messageID && (role === "assistant" || text !== null),
+  );
+  return { kind: hasArrived ? "go_on" : "repeat" };
 }
 
 function decideUnanswered(turn: TurnFacts, idleMs: number, now: number): TurnDecision {

@@ -214,7 +214,9 @@ class ModalProvider implements SandboxProvider {
     const client = await this.#access.client();
     // A new handle, because ending detaches it while commands may still read their last output through the live one.
     const sandbox = await client.sandboxes.fromId(sandboxID);
+    if (live) live.core.isBeingTerminated = true;
     await endSandbox(sandbox, this.#callDeps()).catch((error: unknown) => {
+      if (live) live.core.isBeingTerminated = false;
       throw new PluginError("sandbox_lost", `Sandbox ${sandboxID} could not be ended: ${messageOf(error)}`, {
         cause: error,
         retryable: isRetryable(kindOf(error)),

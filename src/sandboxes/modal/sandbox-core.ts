@@ -43,6 +43,7 @@ export class SandboxCore {
   #settleEnded: (failure: Failure | null) => void = () => {};
   #stopWatch: () => void = () => {};
   #closed = false;
+  #isBeingTerminated = false;
 
   constructor(parts: SandboxCoreParts) {
     this.id = parts.sandbox.sandboxId;
@@ -62,6 +63,11 @@ export class SandboxCore {
   /** Why the sandbox has ended, as far as known without asking Modal; null = not known to have ended. */
   get endReason(): string | null {
     return this.#endReason;
+  }
+
+  /** We are terminating the sandbox: if its end is noticed before the call returns, that is no loss. */
+  set isBeingTerminated(value: boolean) {
+    this.#isBeingTerminated = value;
   }
 
   /** Marks the sandbox as ended by us or released. @param failure what `ended` resolves with */
@@ -177,7 +183,8 @@ export class SandboxCore {
   };
 
   #lose(why: string): void {
-    this.end(why, { code: "sandbox_lost", message: `Sandbox ${this.id} has ended: ${why}.`, retryable: false });
+    if (this.#isBeingTerminated) this.end("it was terminated");
+    else this.end(why, { code: "sandbox_lost", message: `Sandbox ${this.id} has ended: ${why}.`, retryable: false });
   }
 
   #watch(): void {

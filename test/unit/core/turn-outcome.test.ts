@@ -169,4 +169,8 @@ describe("a turn that a dead process left", () => {
   test("is prompted again if its prompt never arrived", () => {
     expect(resume().kind).toBe("repeat");
   });
+
+  test("is prompted again if its process died before the text of its prompt was stored", () => {
+    expect(resume({ ...prompted, text: null }).kind).toBe("repeat");
+  });
 });
