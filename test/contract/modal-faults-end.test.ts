@@ -69,8 +69,10 @@ describe("faults while ending or finding a sandbox:", () => {
     const hostile = await sandbox.start({ argv: ["sh", "-c", `echo begun; while :; do ${stop}; done`] });
     for (const each of [command, hostile]) for await (const _ of each.output) break;
     const range = { offset: 0, maxBytes: 9 };
-    for (const asked of [sandbox.start({ argv: ["true"] }), sandbox.readFile("work", range)])
-      expect(await failsWith(asked)).toMatchObject({ code: "sandbox_lost", retryable: true });
+    // Both are awaited from the start: either may fail first.
+    const asked = [failsWith(sandbox.start({ argv: ["true"] })), failsWith(sandbox.readFile("work", range))];
+    for (const failure of await Promise.all(asked))
+      expect(failure).toMatchObject({ code: "sandbox_lost", retryable: true });
     const { id: snapshotID } = (await made.snapshots?.take(sandbox, null)) ?? { id: "" };
     await sandbox.terminate();
     expect((await command.exit).kind).toBe("unknown");
