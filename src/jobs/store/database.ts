@@ -5,7 +5,7 @@ import { PluginError } from "../../shared/error-code.ts";
 import { ensurePrivateFile, ensurePrivateFolder, makeFilePrivate } from "../../shared/private-files.ts";
 import { type Connection, loadDriver, saysBusy, saysDamage } from "./driver.ts";
 import { migrate, versionOf } from "./migrate.ts";
-import { createRowReader, damage, type RowReader } from "./rows.ts";
+import { BrokenRow, createRowReader, damage, type RowReader } from "./rows.ts";
 import { inodeOf, setAside } from "./set-aside.ts";
 
 /** The part of SQLite that the stores use, over the runtime's own driver. */
@@ -88,7 +88,7 @@ export async function openDatabase(
       return { connection: opened, inode };
     } catch (error) {
       closeAnyhow(opened);
-      if (saysDamage(error)) throw Object.assign(error as Error, { inode });
+      if (saysDamage(error) || error instanceof BrokenRow) throw Object.assign(error as Error, { inode });
       throw error instanceof PluginError ? error : unusable(file, error);
     }
   }
@@ -126,6 +126,7 @@ export async function openDatabase(
     try {
       return work();
     } catch (error) {
+      if (error instanceof BrokenRow) throw brokenRow(file, error);
       if (isClosed || !saysDamage(error)) throw error;
       putAside(inode);
       reopen();
@@ -186,5 +187,11 @@ const toReason = (error: unknown): string => (error instanceof Error ? error.mes
 
 function unusable(file: string, cause: unknown): PluginError {
   const message = `Could not use the state file ${file}: ${toReason(cause)}. Make its folder writable, or set "stateDir" to another one.`;
+  return new PluginError("config_invalid", message, { cause, retryable: false });
+}
+
+/** Not set aside at once: another process, perhaps of a later version, may be using the file. */
+function brokenRow(file: string, cause: BrokenRow): PluginError {
+  const message = `The state file ${file} has a record that this version cannot read: ${cause.message}. Restart every OpenCode that uses it, with the same version of the plugin.`;
   return new PluginError("config_invalid", message, { cause, retryable: false });
 }

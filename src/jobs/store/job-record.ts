@@ -2,13 +2,13 @@ import { z } from "zod";
 import { PROVIDER_NAMES } from "../../config/provider-names.ts";
 import { type Compute, NO_COMPUTE } from "../../core/cost.ts";
 import type { Job, JobSandbox, JobState, JobTask, Metric, TreeUpdate } from "../../core/job.ts";
-import { ERROR_CODES, type Failure } from "../../shared/error-code.ts";
+import type { ErrorCode, Failure } from "../../shared/error-code.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 
 /*
  * A job as stored, also by an earlier version: what that version did not know gets its default here and nowhere else.
- * A further state, provider or error code comes with a migration: earlier versions then refuse the file, where they
- * would take it for damaged and set it aside.
+ * A further state or provider comes with a migration: earlier versions then refuse the file, where they would take it for
+ * damaged and set it aside.
  */
 
 const texts = z.array(z.string());
@@ -29,7 +29,7 @@ export const treeBase: z.ZodType<TreeBase> = z.object({
 });
 
 const failure: z.ZodType<Failure> = z.object({
-  code: z.enum(ERROR_CODES),
+  code: z.string().transform((code) => code as ErrorCode), // only shown: a later version may have more
   message: z.string(),
   retryable: z.boolean().nullable(),
 });

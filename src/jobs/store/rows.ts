@@ -4,7 +4,7 @@ import type { Connection, SqlValue } from "./driver.ts";
 /** The shape of one row of a query; its output is what the caller gets. */
 export type RowSchema<T> = z.ZodType<T>;
 
-/** Reads and parses rows. @throws Error with code `SQLITE_CORRUPT`, naming table and row, where a row does not parse */
+/** Reads and parses rows. @throws BrokenRow where a row does not parse */
 export interface RowReader {
   get<T>(row: RowSchema<T>, sql: string, ...values: SqlValue[]): T | undefined;
   all<T>(row: RowSchema<T>, sql: string, ...values: SqlValue[]): T[];
@@ -35,6 +35,9 @@ export const json = <T>(schema: z.ZodType<T>): z.ZodType<T, string> =>
     })
     .pipe(schema);
 
+/** A row that does not parse; the message names table and row. The file is sound, so other rows can be read. */
+export class BrokenRow extends Error {}
+
 /** The error that SQLite throws for a page that it cannot read: the file does not hold what was written to it. */
 export const damage = (found: string): Error => Object.assign(new Error(found), { code: "SQLITE_CORRUPT" });
 
@@ -45,7 +48,7 @@ function parseRow<T>(schema: RowSchema<T>, row: unknown, sql: string): T {
   const table = /\bFROM (\w+)/.exec(sql)?.[1] ?? "?";
   const { id, job } = row as { id?: unknown; job?: unknown };
   const name = id ?? job ?? null;
-  throw damage(
+  throw new BrokenRow(
     `row ${name === null ? "" : `"${name}" `}of ${table} cannot be read (${issue?.path.join(".")}: ${issue?.message})`,
   );
 }

@@ -72,7 +72,7 @@ describe("a row of a session that cannot be parsed", () => {
       expect(kept.query("SELECT id FROM jobs").all()).toEqual([{ id: "job_1" }]);
     });
 
-  test("sets its file aside while it is open, and the error names file, table and row", async () => {
+  test("leaves its file in place while it is open, and the error names file, table and row", async () => {
     await fillSession();
     const store = await openSessionStore(session());
     edit(session(), DAMAGES["a record without a task"]);
@@ -83,10 +83,10 @@ describe("a row of a session that cannot be parsed", () => {
       thrown = error;
     }
     expect(thrown).toBeInstanceOf(PluginError);
-    expect(thrown).toMatchObject({ code: "config_invalid", retryable: true });
-    for (const named of [session(), 'row "job_1" of jobs', "record.task", "Try again"])
+    expect(thrown).toMatchObject({ code: "config_invalid", retryable: false });
+    for (const named of [session(), 'row "job_1" of jobs', "record.task", "Restart every OpenCode"])
       expect((thrown as Error).message).toContain(named);
-    expect([store.jobs(), store.damaged().length]).toEqual([[], 1]);
+    expect([store.turns("job_1").length, store.damaged()]).toEqual([1, []]);
     store.close();
   });
 });
