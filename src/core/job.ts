@@ -3,6 +3,7 @@ import type { SandboxPort } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
 import type { TreeBase } from "../workspace/project/capture-tree.ts";
 import type { Compute } from "./cost.ts";
+import type { Tokens } from "./tokens.ts";
 
 /*
  * One delegated task, the states it goes through, and the only function that changes them. Times are epoch milliseconds.
@@ -102,7 +103,7 @@ export interface Job {
   /** Latest status text that the job reported (`job_report`). */
   readonly status: string | null;
   readonly metrics: Readonly<Record<string, Metric>>;
-  readonly tokens: { readonly input: number; readonly output: number };
+  readonly tokens: Tokens;
   /** Cost of the model over all turns, USD, by the host's prices. */
   readonly modelUsd: number;
   readonly compute: Compute;

@@ -1,4 +1,5 @@
 import type { Failure } from "../shared/error-code.ts";
+import type { Tokens } from "./tokens.ts";
 
 /** The parts of a child session's message on which the end of a turn depends. */
 export interface TranscriptMessage {
@@ -16,7 +17,7 @@ export interface TranscriptMessage {
 export interface Transcript {
   readonly activity: "idle" | "busy" | "retrying";
   readonly messages: readonly TranscriptMessage[];
-  readonly tokens: { readonly input: number; readonly output: number };
+  readonly tokens: Tokens;
   readonly usd: number;
 }
 

@@ -30,6 +30,7 @@ export function renderJobLine(job: JobView): string {
     job.status === undefined ? null : toQuoted(job.status),
     renderMetrics(job),
     job.startedAt === undefined ? null : `${job.elapsedSeconds} s`,
+    renderCost(job),
     renderError(job),
     renderUpdate(job),
     renderNotes(job),
@@ -37,6 +38,13 @@ export function renderJobLine(job: JobView): string {
   ].filter((fact) => fact !== null && fact !== "");
   const description = toFact(job.description, DESCRIPTION_LIMIT);
   return `${job.id}  ${job.state.padEnd(9)}  ${description}${facts.length > 0 ? ` · ${facts.join(" · ")}` : ""}`;
+}
+
+/** "cost $1.20 (model $0.20, compute $1.00)"; null for nothing. */
+function renderCost({ usd: { model, compute } }: JobView): string | null {
+  if (model + compute === 0) return null;
+  const parts = model > 0 && compute > 0 ? ` (model ${formatUsd(model)}, compute ${formatUsd(compute)})` : "";
+  return `cost ${formatUsd(model + compute)}${parts}`;
 }
 
 /** Explains the quotes in the lines of these jobs, when there are any. */
@@ -116,8 +124,9 @@ export function renderResults(jobs: readonly JobView[], ids: IdGenerator): strin
 }
 
 function renderSummary(job: JobView): string {
+  const cost = renderCost(job);
   const facts = [renderMetrics(job), renderUpdate(job), renderNotes(job)].filter(Boolean).map((fact) => ` · ${fact}`);
-  return `${toFact(job.description, DESCRIPTION_LIMIT)}${facts.join("")} · ${job.elapsedSeconds} s`;
+  return `${toFact(job.description, DESCRIPTION_LIMIT)}${facts.join("")} · ${job.elapsedSeconds} s${cost === null ? "" : ` · ${cost}`}`;
 }
 
 /** A job's text in its frame, followed by what the frame leaves out. */

@@ -51,7 +51,7 @@ export function hostContract(name: string, open: () => Promise<HostUnderTest>): 
       const { messages, tokens, usd } = await ends(child, first.messageID);
       expect(messages[0]).toMatchObject({ id: first.messageID, role: "user" });
       expect(messages.at(-1)).toMatchObject({ role: "assistant", text: "first", finish: "stop", error: null });
-      expect(tokens).toEqual({ input: 100, output: 10 });
+      expect(tokens).toEqual({ input: 100, output: 10, cached: 0, reasoning: 0 });
       expect(usd).toBeCloseTo(0.00012);
       await host().sessions.prompt(first);
       const second = request(child, script(say("second")));

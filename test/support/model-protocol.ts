@@ -25,10 +25,15 @@ export interface ModelRequest {
 }
 
 export interface Answer {
+  /** Thoughts before the text. */
+  reasoning?: string;
   text?: string;
   toolCalls?: { name: string; arguments: unknown }[];
   delayMs?: number;
-  usage?: { input: number; output: number };
+  /** Tokens. `cached` are part of the input, `reasoned` part of the output. */
+  usage?: { input: number; output: number; cached?: number; reasoned?: number };
+  /** Why the model stopped, where it is not "stop" or "tool_calls". */
+  finish?: string;
 }
 
 export type ModelReply =

@@ -107,16 +107,23 @@ async function send(exchange: Exchange, request: ModelRequest, reply: ModelReply
     }
     chunk({}, "stop", { usage: usageOf({}) });
   } else {
+    if (reply.reasoning !== undefined) chunk({ reasoning_content: reply.reasoning });
     if (reply.text !== undefined) chunk({ content: reply.text });
     if (reply.toolCalls?.length) chunk(toolCallDelta(reply.toolCalls, id));
-    chunk({}, reply.toolCalls?.length ? "tool_calls" : "stop", { usage: usageOf(reply) });
+    chunk({}, reply.finish ?? (reply.toolCalls?.length ? "tool_calls" : "stop"), { usage: usageOf(reply) });
   }
   exchange.end("data: [DONE]\n\n");
 }
 
 function usageOf(reply: Answer): unknown {
-  const { input, output } = reply.usage ?? { input: 100, output: 10 };
-  return { prompt_tokens: input, completion_tokens: output, total_tokens: input + output };
+  const { input, output, cached = 0, reasoned = 0 } = reply.usage ?? { input: 100, output: 10 };
+  return {
+    prompt_tokens: input,
+    completion_tokens: output,
+    total_tokens: input + output,
+    prompt_tokens_details: { cached_tokens: cached },
+    completion_tokens_details: { reasoning_tokens: reasoned },
+  };
 }
 
 function sendJson(exchange: Exchange, status: number, body: unknown, headers: Record<string, string> = {}): void {

@@ -1,4 +1,5 @@
 import type { ChildSessionRequest, ChildSessions, PromptRequest, SessionEvent } from "../../src/core/ports.ts";
+import { NO_TOKENS } from "../../src/core/tokens.ts";
 import type { Clock } from "../../src/shared/clock.ts";
 import { PluginError } from "../../src/shared/error-code.ts";
 import { createHostIds } from "../../src/shared/ids.ts";
@@ -93,7 +94,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
       await fake.onCall("create", "");
       const id = `ses_${sessions.size + 1}`;
       created.push({ ...request, id });
-      sessions.set(id, { id, messages: [], activity: "idle", loop: null, script: "", tokens: { input: 0, output: 0 } });
+      sessions.set(id, { id, messages: [], activity: "idle", loop: null, script: "", tokens: NO_TOKENS });
       return id;
     },
     async prompt(prompt) {

@@ -1,4 +1,5 @@
 import type { PromptRequest, SessionEvent } from "../../src/core/ports.ts";
+import type { Tokens } from "../../src/core/tokens.ts";
 import type { TranscriptMessage } from "../../src/core/turn-outcome.ts";
 import type { Clock } from "../../src/shared/clock.ts";
 
@@ -11,7 +12,7 @@ export interface ScriptedSession {
   loop: { stop(): void; onMessage?(): void } | null;
   /** What the model does in its turn. */
   script: string;
-  tokens: { input: number; output: number };
+  tokens: Tokens;
 }
 
 interface TurnDeps {
@@ -62,7 +63,8 @@ export function startTurn(session: ScriptedSession, prompt: PromptRequest, { clo
       becomeBusy();
       answer = { ...OPEN, id: newMessageID() };
       saveMessage(session, answer);
-      session.tokens = { input: session.tokens.input + 10, output: session.tokens.output + 5 };
+      const { input, output, cached, reasoning } = session.tokens;
+      session.tokens = { input: input + 10, output: output + 5, cached: cached + 20, reasoning: reasoning + 1 };
       next();
     });
   }

@@ -1,4 +1,5 @@
 import type { ChildSessions, PromptRequest, SessionEvent } from "../../core/ports.ts";
+import { NO_TOKENS, type Tokens } from "../../core/tokens.ts";
 import type { Transcript, TranscriptMessage } from "../../core/turn-outcome.ts";
 import type { Emitter } from "../../shared/emitter.ts";
 import { oneLine } from "../../shared/plain-text.ts";
@@ -55,7 +56,7 @@ export function createChildSessions(
       return {
         activity: status === "retry" ? "retrying" : status === "busy" ? "busy" : "idle",
         messages: messages.filter(({ info }) => info.id >= fromMessageID).map(toTranscriptMessage),
-        tokens: { input: session.tokens?.input ?? 0, output: session.tokens?.output ?? 0 },
+        tokens: toTokens(session.tokens),
         usd: session.cost ?? 0,
       };
     },
@@ -71,6 +72,19 @@ export function toModelRef(model: string): { providerID: string; modelID: string
   const slash = model.indexOf("/");
   return { providerID: model.slice(0, slash), modelID: model.slice(slash + 1) };
 }
+
+type HostTokens = NonNullable<Awaited<ReturnType<HostClient["session"]["get"]>>["data"]>["tokens"];
+
+/** The host counts cached tokens apart from the input, and reasoning apart from the output. */
+const toTokens = (tokens: HostTokens): Tokens =>
+  tokens === undefined
+    ? NO_TOKENS
+    : {
+        input: tokens.input,
+        output: tokens.output,
+        cached: tokens.cache.read + tokens.cache.write,
+        reasoning: tokens.reasoning,
+      };
 
 type HostMessages = NonNullable<Awaited<ReturnType<HostClient["session"]["messages"]>>["data"]>;
 

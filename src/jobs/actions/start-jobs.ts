@@ -6,6 +6,7 @@ import { initialState, type Job, type JobTask } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { Catalog } from "../../core/ports.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../../core/task.ts";
+import { NO_TOKENS } from "../../core/tokens.ts";
 import { incompleteSnapshotNote, permissionNotes } from "../../prompt/start-notes.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
@@ -89,7 +90,7 @@ export async function startJobs(
       childSession: null,
       status: null,
       metrics: {},
-      tokens: { input: 0, output: 0 },
+      tokens: NO_TOKENS,
       modelUsd: 0,
       compute: NO_COMPUTE,
       turns: 0,

@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from "node:util";
 import type { PromptRequest } from "../../core/ports.ts";
+import { mostTokens } from "../../core/tokens.ts";
 import { decideResumption, type Transcript } from "../../core/turn-outcome.ts";
 import { toGoOnAfterRestart, toGoOnAfterSilence } from "../../prompt/turn-text.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
@@ -91,11 +93,10 @@ export function createJobTurns(deps: JobTurnsDeps) {
   /** Records tokens and cost. @returns whether they are new */
   function recordUse(sessionJobs: SessionJobs, jobID: string, { tokens, usd }: Transcript): boolean {
     const before = requireJob(sessionJobs, jobID);
-    const after = sessionJobs.update(jobID, (job) =>
-      job.tokens.input === tokens.input && job.tokens.output === tokens.output && job.modelUsd === usd
-        ? job
-        : { ...job, tokens, modelUsd: usd },
-    );
+    const after = sessionJobs.update(jobID, (job) => {
+      const used = { tokens: mostTokens(job.tokens, tokens), modelUsd: Math.max(job.modelUsd, usd) };
+      return isDeepStrictEqual(used, { tokens: job.tokens, modelUsd: job.modelUsd }) ? job : { ...job, ...used };
+    });
     return after !== before;
   }
 

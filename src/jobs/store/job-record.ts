@@ -103,7 +103,7 @@ export const jobRecord: z.ZodType<Job> = z.object({
   childSession: z.string().nullable(),
   status: z.string().nullable(),
   metrics,
-  tokens: z.object({ input: amount, output: amount }),
+  tokens: z.object({ input: amount, output: amount, cached: amount, reasoning: amount }),
   modelUsd: amount,
   compute: compute.default(NO_COMPUTE),
   turns: z.number(),

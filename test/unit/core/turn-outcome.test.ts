@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { NO_TOKENS } from "../../../src/core/tokens.ts";
 import {
   decideResumption,
   decideTurn,
@@ -23,7 +24,7 @@ const open = answer({ completed: false, finish: null, text: null });
 const read = (activity: Transcript["activity"], ...messages: TranscriptMessage[]): Transcript => ({
   activity,
   messages,
-  tokens: { input: 0, output: 0 },
+  tokens: NO_TOKENS,
   usd: 0,
 });
 /** Decides `idleMs` after the session was first seen idle, `sinceMs` after the prompt. */

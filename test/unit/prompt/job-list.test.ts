@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { NO_TOKENS } from "../../../src/core/tokens.ts";
 import { renderBoard, renderCounts, renderDrift, renderJobLine, renderResults } from "../../../src/prompt/job-list.ts";
+import { renderNotice } from "../../../src/prompt/notice.ts";
 import type { JobView } from "../../../src/views/job-view.ts";
+import { jobIn } from "../views/job-in.ts";
 
 const view = (more: Partial<JobView> = {}): JobView => ({
   id: "job_1",
@@ -12,7 +15,7 @@ const view = (more: Partial<JobView> = {}): JobView => ({
   sandbox: "live",
   metrics: {},
   turns: 1,
-  tokens: { input: 0, output: 0 },
+  tokens: NO_TOKENS,
   usd: { model: 0, compute: 0 },
   createdAt: "2026-01-01T00:00:00.000Z",
   elapsedSeconds: 0,
@@ -30,6 +33,17 @@ describe("a line of a job", () => {
     expect(renderJobLine(busy)).toBe(
       'job_1  running    count words · runs sandbox_exec · "training" · loss 2.5 @10, acc 0.1 · 12.5 s',
     );
+  });
+
+  test("says what the job cost, and of what that is made", () => {
+    const line = (model: number, compute: number) => renderJobLine(view({ usd: { model, compute } }));
+    expect(line(0, 0)).toBe("job_1  running    count words");
+    expect(line(0.0042, 0)).toEndWith(" · cost $0.0042");
+    expect(line(0, 1.5)).toEndWith(" · cost $1.50");
+    expect(line(0.5, 1.5)).toEndWith(" · cost $2.00 (model $0.5000, compute $1.50)");
+    const ended = view({ state: "completed", result: "42", usd: { model: 0.5, compute: 1.5 } });
+    expect(renderResults([ended], ids)).toContain("0 s · cost $2.00 (model $0.5000, compute $1.50)</summary>");
+    expect(renderNotice([jobIn({ kind: "completed", result: "42" })], 0, ids)).toContain("cost $0.5000</summary>");
   });
 
   test("names files that were left out and limits that do not hold", () => {

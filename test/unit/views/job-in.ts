@@ -31,7 +31,7 @@ export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, mor
   childSession: null,
   status: null,
   metrics: {},
-  tokens: { input: 1, output: 2 },
+  tokens: { input: 1, output: 2, cached: 3, reasoning: 4 },
   base: null,
   formerBases: [],
   update: null,

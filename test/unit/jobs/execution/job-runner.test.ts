@@ -16,7 +16,7 @@ test(
     expect(new Set(ids.map((id) => world.job(id).childSession)).size).toBe(3);
     expect(world.operations("create")).toEqual(ids.map((id) => `create ${id}`));
     expect(ids.map((id) => world.job(id))).toMatchObject(
-      ids.map(() => ({ turns: 1, tokens: { input: 10, output: 5 } })),
+      ids.map(() => ({ turns: 1, tokens: { input: 10, output: 5, cached: 20, reasoning: 1 } })),
     );
     expect(leaseCount(world.runtime)).toBe(0);
   }),

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Job } from "../../../../src/core/job.ts";
 import { openPoolStore } from "../../../../src/jobs/store/pool-store.ts";
 import type { Turn } from "../../../../src/jobs/store/session-store.ts";
 import { openSessionStore, sessionFile } from "../../../../src/jobs/store/session-store.ts";
@@ -133,8 +134,9 @@ test("leaves a file as the earlier version, which may still have it open, needs 
 test("an invalid count from the host does not make its job unreadable", async () => {
   await fillSession();
   const store = await openSessionStore(session());
-  store.saveJob({ ...jobIn({ kind: "queued" }), modelUsd: Number.NaN, tokens: { input: Number.NaN, output: 2 } });
-  expect(store.jobs()).toMatchObject([{ modelUsd: 0, tokens: { input: 0, output: 2 } }]);
+  const tokens = { input: Number.NaN, output: 2 } as Job["tokens"]; // an earlier version counted no others
+  store.saveJob({ ...jobIn({ kind: "queued" }), modelUsd: Number.NaN, tokens });
+  expect(store.jobs()).toMatchObject([{ modelUsd: 0, tokens: { input: 0, output: 2, cached: 0, reasoning: 0 } }]);
   store.close();
 });
 
