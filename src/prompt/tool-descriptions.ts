@@ -24,6 +24,6 @@ export const SANDBOX_READ = `Reads a text file of your sandbox, with line number
 
 export const SANDBOX_WRITE = `Writes a whole file in your sandbox and creates its folders.`;
 
-export const SANDBOX_EDIT = `Replaces an exact text in a file of your sandbox. The text must occur exactly once unless replace_all is set.`;
+export const SANDBOX_EDIT = `Replaces an exact text in a file of your sandbox. The text must occur exactly once unless replace_all is set. The file keeps its line endings and its encoding, whichever line endings you give.`;
 
 export const JOB_REPORT = `Reports on your job to whoever watches: a short status in your own words and numeric metrics, with the step they belong to. Report when a phase begins and whenever you have a number that matters.`;

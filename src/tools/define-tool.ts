@@ -4,6 +4,7 @@ import type { Runtime } from "../jobs/runtime.ts";
 import { FileError } from "../sandboxes/port.ts";
 import { type ErrorCode, PluginError } from "../shared/error-code.ts";
 import { oneLine, plainText } from "../shared/plain-text.ts";
+import type { SerialQueues } from "../shared/serial-queues.ts";
 import { requirePermission } from "./permission.ts";
 import type { ProcessTable } from "./process-table.ts";
 import type { Tool, ToolAnswer, ToolCall } from "./tool.ts";
@@ -14,6 +15,8 @@ export interface ToolDeps {
   runtime(): Promise<Runtime>;
   catalog(): Promise<Catalog>;
   readonly processes: ProcessTable;
+  /** Changes of files in sandboxes, one at a time per job. */
+  readonly fileChanges: SerialQueues;
   /** Paths and patterns of the files the host is configured to read as instructions, as the user wrote them. */
   instructions(): readonly string[];
   /** Called before a call's jobs start. */
@@ -87,8 +90,15 @@ function toPlainError(error: unknown): unknown {
 /** Characters. */
 const ERROR_LIMIT = 4_000;
 
-function toErrorAnswer(code: ErrorCode | FileError["code"], message: string, retryable: boolean | null): ToolAnswer {
+/** @param quoted lines shown below the message as they are */
+export function toErrorAnswer(
+  code: ErrorCode | FileError["code"],
+  message: string,
+  retryable: boolean | null,
+  quoted = "",
+): ToolAnswer {
   // A message may quote a job or a file's name, so it gets one line. Only problems with the options are a list.
   const shown = code === "config_invalid" ? plainText(message) : oneLine(message, ERROR_LIMIT);
-  return { title: code, output: `Error ${code}: ${shown}`, metadata: { error: { code, message: shown, retryable } } };
+  const output = `Error ${code}: ${shown}${quoted === "" ? "" : `\n${quoted}`}`;
+  return { title: code, output, metadata: { error: { code, message: shown, retryable } } };
 }

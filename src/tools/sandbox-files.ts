@@ -1,26 +1,37 @@
+import { fileKindOf } from "../core/file-kind.ts";
+import { decodeText, encodeText, type TextFile } from "../core/text-encoding.ts";
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
 
 /** Largest file the file tools read: enough for any source file, small enough for memory. */
 export const FILE_LIMIT_BYTES = 10 * 1024 * 1024;
 
-/** Reads a whole text file. @throws FileError when it is missing, too large, or not UTF-8 */
-export async function readText(sandbox: Sandbox, path: string): Promise<string> {
+/** @throws FileError when it is missing, or larger than `FILE_LIMIT_BYTES` */
+export async function readWhole(sandbox: Sandbox, path: string): Promise<Uint8Array> {
   const bytes = await sandbox.readFile(path, { offset: 0, maxBytes: FILE_LIMIT_BYTES + 1 });
-  if (bytes.length > FILE_LIMIT_BYTES) {
-    throw new FileError(
-      "file_failed",
-      `${path} is larger than 10 MiB; look at parts of it with sandbox_exec (sed, head, tail).`,
-    );
-  }
-  try {
-    // ignoreBOM keeps a byte order mark, so that an edit leaves it in place
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw new FileError("file_failed", `${path} is not UTF-8 text (${bytes.length} bytes); use sandbox_exec on it.`, {
-      cause,
-    });
-  }
+  if (bytes.length <= FILE_LIMIT_BYTES) return bytes;
+  const kind = fileKindOf(bytes)?.name;
+  const hint = kind ? `it is a file of type ${kind}` : "look at parts of it with sandbox_exec (sed, head, tail)";
+  throw new FileError("file_failed", `${path} is larger than 10 MiB; ${hint}.`);
 }
 
-export const writeText = (sandbox: Sandbox, path: string, content: string): Promise<void> =>
-  sandbox.writeFile(path, new TextEncoder().encode(content));
+/** @throws FileError for binary data */
+export function toText(path: string, bytes: Uint8Array): TextFile {
+  const file = decodeText(bytes);
+  if (file !== null) return file;
+  throw new FileError("file_failed", `${path} is a ${describeBinary(bytes)}; use programs of the sandbox on it.`);
+}
+
+export function describeBinary(bytes: Uint8Array): string {
+  const kind = fileKindOf(bytes);
+  return `binary file of ${bytes.length} bytes${kind ? `, by its content: ${kind.name}` : ""}`;
+}
+
+/** @throws FileError when the file's encoding lacks a character of the text */
+export async function writeText(sandbox: Sandbox, path: string, file: TextFile, text: string): Promise<void> {
+  const encoded = encodeText(file, text);
+  if ("lacks" in encoded) {
+    const message = `${path} is not UTF-8 and was taken as ${file.encoding}, which has no "${encoded.lacks}"; convert the file first (iconv), or leave that character out.`;
+    throw new FileError("file_failed", message);
+  }
+  await sandbox.writeFile(path, encoded.bytes);
+}

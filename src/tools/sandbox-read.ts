@@ -1,10 +1,11 @@
 import { z } from "zod";
+import { shownText, type TextFile } from "../core/text-encoding.ts";
 import { SANDBOX_READ } from "../prompt/tool-descriptions.ts";
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
 import { createOutputWindow } from "./output-window.ts";
-import { readText } from "./sandbox-files.ts";
+import { readWhole, toText } from "./sandbox-files.ts";
 import type { ToolAnswer } from "./tool.ts";
 
 const LINE_LIMIT = 2_000;
@@ -23,7 +24,7 @@ export const sandboxReadTool = (deps: ToolDeps) =>
     async run({ path, offset, limit }, { sessionID }) {
       const { sandbox } = await findWorker(deps, sessionID, "sandbox_read");
       try {
-        return renderLines(path, await readText(sandbox, path), offset, limit);
+        return renderLines(path, toText(path, await readWhole(sandbox, path)), offset, limit);
       } catch (error) {
         if (error instanceof FileError && error.code === "is_directory") return listDirectory(sandbox, path);
         throw error;
@@ -31,12 +32,17 @@ export const sandboxReadTool = (deps: ToolDeps) =>
     },
   });
 
-function renderLines(path: string, text: string, offset: number, limit: number): ToolAnswer {
-  const lines = text === "" ? [] : text.replace(/\n$/, "").split("\n");
+function renderLines(path: string, file: TextFile, offset: number, limit: number): ToolAnswer {
+  const text = shownText(file);
+  const isCrAlone = text.includes("\r") && !text.includes("\n");
+  const ending = isCrAlone ? "\r" : "\n";
+  const body = text.endsWith(ending) ? text.slice(0, -1) : text;
+  const lines = text === "" ? [] : body.split(ending);
   const shown: string[] = [];
   let bytes = 0;
   for (const line of lines.slice(offset - 1, offset - 1 + limit)) {
-    const cut = showControls(line.length > LINE_LIMIT ? `${line.slice(0, LINE_LIMIT)} […]` : line);
+    const content = line.endsWith("\r") ? line.slice(0, -1) : line;
+    const cut = showControls(content.length > LINE_LIMIT ? `${content.slice(0, LINE_LIMIT)} […]` : content);
     const numbered = `${offset + shown.length}\t${cut}`;
     bytes += Buffer.byteLength(numbered) + 1;
     if (bytes > ANSWER_BYTES && shown.length > 0) break;
@@ -47,17 +53,33 @@ function renderLines(path: string, text: string, offset: number, limit: number):
   const empty = lines.length === 0 ? "(empty file)" : `(the file has ${toLines(lines.length)})`;
   return {
     title: path,
-    output: shown.length > 0 ? `${shown.join("\n")}${more}` : empty,
+    output: `${shown.length > 0 ? `${shown.join("\n")}${more}` : empty}${describeFormat(file)}`,
     metadata: { path, lines: lines.length, offset, cut: more !== "" },
   };
 }
 
+/** What the lines do not show and a program that writes the file must keep; nothing for UTF-8 with LF. */
+function describeFormat({ text, encoding, hasMark, invalidBytes }: TextFile): string {
+  const crlf = text.includes("\r\n");
+  const facts = [
+    ...(encoding === "UTF-8" ? [] : [encoding === "Windows-1252" ? "not UTF-8, shown as Windows-1252" : encoding]),
+    ...(invalidBytes === 0 ? [] : [`${invalidBytes} bytes are not UTF-8 and shown as \uFFFD`]),
+    ...(hasMark && encoding === "UTF-8" ? ["begins with a byte order mark"] : []),
+    ...(crlf ? [/(?<!\r)\n/.test(text) ? "lines end with CRLF or LF" : "lines end with CRLF"] : []),
+    ...(text.includes("\r") && !text.includes("\n") ? ["lines end with CR"] : []),
+  ];
+  return facts.length === 0 ? "" : `\n[the file: ${facts.join("; ")}]`;
+}
+
 const toLines = (count: number): string => `${count} ${count === 1 ? "line" : "lines"}`;
 
-/** Makes control characters visible, so that no terminal obeys them. Tabs and line ends stay. */
+/** Makes control characters visible, so that no terminal obeys them. Tabs stay. */
 const showControls = (line: string): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are the point
-  line.replace(/[\0-\x08\v\f\x0e-\x1f]/g, (one) => String.fromCharCode(0x2400 + one.charCodeAt(0)));
+  line.replace(/[\0-\x08\v-\x1f\x7f-\x9f]/g, (one) => {
+    const code = one.charCodeAt(0);
+    return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? "\u2421" : "\uFFFD";
+  });
 
 async function listDirectory(sandbox: Sandbox, path: string): Promise<ToolAnswer> {
   const process = await sandbox.start({ argv: ["ls", "-lA", "--", path] });

@@ -50,6 +50,12 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {} }
     describe("in its commands", () => sandboxCommandsContract(() => sandbox));
     describe("in the output of commands", () => sandboxOutputContract(() => sandbox, declares.ownPipes));
 
+    test("a file that is written anew keeps its mode, and a link to it stays a link", async () => {
+      await sh(sandbox, "mkdir modes; cd modes; echo old >tool; chmod 750 tool; ln -s tool link");
+      await sandbox.writeFile("modes/link", Buffer.from("new\n"));
+      expect((await sh(sandbox, "cd modes; cat tool; stat -c %a tool; readlink link")).stdout).toBe("new\n750\ntool\n");
+    });
+
     test("files are written with the folders above them, and read back in ranges, byte for byte", async () => {
       const bytes = new Uint8Array(100_000).map((_, at) => at % 256);
       await sandbox.writeFile("deep/er/file.bin", bytes);

@@ -1,5 +1,6 @@
 import type { Plugin } from "@opencode-ai/plugin";
 import { systemClock } from "../../shared/clock.ts";
+import { createSerialQueues } from "../../shared/serial-queues.ts";
 import { createTools } from "../../tools/all-tools.ts";
 import { createProcessTable } from "../../tools/process-table.ts";
 import { createJobNews } from "../shared/job-news.ts";
@@ -40,7 +41,14 @@ export const server: Plugin = async (input, tuple) => {
   return {
     ...hooks,
     tool: adapter.toolDefinitions(
-      createTools({ runtime: access.runtime, catalog, processes, instructions, onJobsStarting }),
+      createTools({
+        runtime: access.runtime,
+        catalog,
+        processes,
+        fileChanges: createSerialQueues(),
+        instructions,
+        onJobsStarting,
+      }),
     ),
     "chat.message": async ({ sessionID }, { message, parts }) => {
       adapter.onUserMessage(sessionID, message.model);

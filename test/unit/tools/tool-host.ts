@@ -1,3 +1,4 @@
+import { createSerialQueues } from "../../../src/shared/serial-queues.ts";
 import { createTools } from "../../../src/tools/all-tools.ts";
 import { createProcessTable } from "../../../src/tools/process-table.ts";
 import type { AskAnswer, ProgressView, Question, ToolAnswer, ToolCall } from "../../../src/tools/tool.ts";
@@ -12,6 +13,7 @@ export function openTools(world: World) {
     runtime: async () => world.runtime,
     catalog: async () => CATALOG,
     processes: createProcessTable(),
+    fileChanges: createSerialQueues(),
     instructions: () => [],
     onJobsStarting: () => {},
   });

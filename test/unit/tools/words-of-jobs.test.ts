@@ -115,7 +115,9 @@ describe("output of a command", () => {
     inWorld(async (world) => {
       const { inside } = await openJob(world);
       await inside("sandbox_write", { path: "a", content: "a\u202eb\u200b\u001b[31m\tc\r\n" });
-      expect((await inside("sandbox_read", { path: "a" })).output).toBe("1\ta\u202eb\u200b␛[31m\tc\r");
+      expect((await inside("sandbox_read", { path: "a" })).output).toBe(
+        "1\ta\u202eb\u200b␛[31m\tc\n[the file: lines end with CRLF]",
+      );
       const missing = await inside("sandbox_read", { path: "no\nsuch\u001b[2J" });
       expect(missing.output).toMatch(/^Error file_not_found: .*$/);
       expect(plainText(missing.output)).toBe(missing.output);
