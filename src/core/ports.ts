@@ -93,6 +93,18 @@ export type SessionEvent =
       readonly tool: string;
       readonly running: boolean;
     }
+  /** The host waits with a question to the user, and the session's call with it. Told of sessions of jobs only. */
+  | { readonly kind: "question"; readonly sessionID: string; readonly request: string; readonly isOpen: boolean }
+  /** A question in a job's session, or in one below it, was answered without the user. */
+  | {
+      readonly kind: "answered";
+      readonly sessionID: string;
+      readonly jobID: string;
+      readonly orchestrator: string;
+      /** The host's name for what was asked. */
+      readonly question: string;
+      readonly isAllowed: boolean;
+    }
   | { readonly kind: "deleted"; readonly sessionID: string };
 
 /** What a task may name. Read in advance, so that starting jobs waits for nothing. */

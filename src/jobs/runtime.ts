@@ -8,6 +8,7 @@ import type { Log } from "../shared/log.ts";
 import { within } from "../shared/time-limit.ts";
 import { cancelJobs } from "./actions/cancel-jobs.ts";
 import { createJobRunner, type JobRunner } from "./execution/job-runner.ts";
+import { noteQuestions } from "./execution/question-notes.ts";
 import { createRecovery } from "./execution/recovery.ts";
 import { createScheduler, type Scheduler } from "./execution/scheduler.ts";
 import { createSessionActivity, type SessionActivity } from "./execution/session-activity.ts";
@@ -72,6 +73,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const activity = createSessionActivity({ sessions, workers, clock, log });
   const sandboxDeps = { ...deps, ...foundation, environments: options.environments };
   const lifecycle = createSandboxLifecycle(sandboxDeps);
+  const stopNoting = noteQuestions({ sessions, registry, log });
   const jobFiles = createJobFiles({ ...sandboxDeps, lifecycle });
   const runner = createJobRunner({
     sessions,
@@ -164,6 +166,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
         log("warn", "suspend did not finish", { reason: String(error) }),
       );
       activity.stop();
+      stopNoting();
       await foundation.close();
     },
   };

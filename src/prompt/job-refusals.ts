@@ -15,3 +15,9 @@ export const COMMAND_REFUSAL =
 
 export const QUESTION_REFUSAL =
   "Nobody answers in a job. Decide for yourself with what you have, and say at the end what you assumed.";
+
+/** What a job's notes say of a question that the host asked in its session. @param question the host's name for it */
+export const questionNote = (question: string, isAllowed: boolean): string =>
+  isAllowed
+    ? `Nobody answers in a job: OpenCode's question whether to go on ("${question}", after equal calls in a row) was answered with yes.`
+    : `Nobody answers in a job: OpenCode's question "${question}" was refused, and the job was told to decide for itself.`;

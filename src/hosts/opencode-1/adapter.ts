@@ -63,10 +63,11 @@ export function createAdapter(
   const toast = (shown: Toast) => client.tui.showToast(shown);
   const version = createHostVersion(client, toast, log);
   const jobSessions = createJobSessions({ read: (sessionID) => readSession(client, sessionID), recordedJob });
-  const answerInJobs = createJobQuestions(client, jobSessions, log);
+  const emit = (event: SessionEvent) => events.emit(event);
+  const questions = createJobQuestions({ client, jobSessions, emit, clock: systemClock, log });
 
   return {
-    sessions: createChildSessions(client, events, version.requireSupported),
+    sessions: createChildSessions(client, events, version.requireSupported, questions.keepLooking),
     orchestrators: createOrchestratorSessions(client),
     jobSessions,
     catalog,
@@ -102,7 +103,7 @@ export function createAdapter(
       event: async ({ event }) => {
         const { type, properties } = event as { type: string; properties: Record<string, unknown> };
         if (type === "session.created" || type === "session.updated") jobSessions.learn(properties.info as SessionInfo);
-        await answerInJobs(type, properties);
+        await questions.hear(type, properties);
         const heard = toSessionEvent({ type, properties });
         if (heard?.kind === "deleted") jobSessions.forget(heard.sessionID);
         if (heard) events.emit(heard);

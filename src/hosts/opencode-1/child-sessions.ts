@@ -13,13 +13,16 @@ const READ_LIMIT = 10;
 /**
  * Child sessions of OpenCode 1 behind the port of the domain.
  * @param requireSupported rejects where the version of OpenCode cannot be trusted to isolate a job
+ * @param onFollowed called whenever a session is prompted or read
  */
 export function createChildSessions(
   client: HostClient,
   events: Emitter<SessionEvent>,
   requireSupported: () => Promise<void>,
+  onFollowed: () => void,
 ): ChildSessions {
   async function send({ sessionID, messageID, agent, model, text }: PromptRequest): Promise<void> {
+    onFollowed();
     // Never `tools`: it would replace the session's rules. Never file parts: OpenCode would read them from this machine.
     const sent = client.session.promptAsync({
       sessionID,
@@ -46,6 +49,7 @@ export function createChildSessions(
     prompt: send,
     tell: send, // a busy session reads a stored prompt at its next step
     async read(sessionID, fromMessageID): Promise<Transcript> {
+      onFollowed();
       const doing = `read the session ${sessionID}`;
       const [messages, session, statuses] = await Promise.all([
         unwrap(client.session.messages({ sessionID, limit: READ_LIMIT }), "prompt_failed", doing),

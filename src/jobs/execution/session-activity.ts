@@ -31,10 +31,12 @@ export interface SessionActivityDeps {
 interface Observation {
   /** Names of the tools that run, by call. */
   readonly tools: ReadonlyMap<string, string>;
+  /** Ids of the questions that the host waits with. */
+  readonly questions: ReadonlySet<string>;
   readonly retry: Activity["retry"];
 }
 
-const IDLE: Observation = { tools: new Map(), retry: null };
+const IDLE: Observation = { tools: new Map(), questions: new Set(), retry: null };
 
 export function createSessionActivity({ sessions, workers, clock, log }: SessionActivityDeps): SessionActivity {
   const observed = new Map<string, Observation>();
@@ -59,8 +61,9 @@ export function createSessionActivity({ sessions, workers, clock, log }: Session
   return {
     of(childSession) {
       const id = childSession ?? "";
-      const { tools, retry } = observed.get(id) ?? IDLE;
-      return { tool: [...tools.values()].at(-1) ?? null, retry, lastActivityAt: lastActivityAt.get(id) ?? null };
+      const { tools, questions, retry } = observed.get(id) ?? IDLE;
+      const tool = [...tools.values()].at(-1) ?? null;
+      return { tool, isAsking: questions.size > 0, retry, lastActivityAt: lastActivityAt.get(id) ?? null };
     },
     heartbeat(childSession, isNew) {
       if (isNew || lastActivityAt.has(childSession)) lastActivityAt.set(childSession, clock.now());
@@ -80,6 +83,13 @@ function next(before: Observation, event: SessionEvent): Observation {
       if (event.running) tools.set(event.call, event.tool);
       else tools.delete(event.call);
       return { ...before, tools };
+    }
+    case "question": {
+      if (before.questions.has(event.request) === event.isOpen) return before;
+      const questions = new Set(before.questions);
+      if (event.isOpen) questions.add(event.request);
+      else questions.delete(event.request);
+      return { ...before, questions };
     }
     case "retry":
       return { ...before, retry: event };

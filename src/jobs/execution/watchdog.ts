@@ -102,10 +102,11 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     if (isOut)
       return act(sessionJobs, job, { kind: "stop", failure: sessionBudgetFailure(limits.budget.ceilingUsd ?? 0) });
     const current = activity.of(job.childSession);
+    const isWorking = current.tool !== null && !current.isAsking; // a tool that waits for an answer does nothing
     const facts = {
       since: job.state.since,
       sandboxUntil: job.compute.until,
-      lastActivityAt: progress.hasTurn && current.tool === null ? current.lastActivityAt : null,
+      lastActivityAt: progress.hasTurn && !isWorking ? current.lastActivityAt : null,
       isRetry: progress.isRetry,
       isWrappingUp: progress.isWrappingUp,
       lastSnapshotAt: Math.max(lastSnapshots.get(job.id) ?? 0, job.state.since),

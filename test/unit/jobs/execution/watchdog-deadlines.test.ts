@@ -63,6 +63,28 @@ describe("a silent model", () => {
   );
 
   test(
+    "counts as silent while its tool waits for an answer that nobody gives, and not once it is answered",
+    inWorld(async (world) => {
+      world.sessions.afterStall = "say at last";
+      const [id = "", other = ""] = await world.start(`tool ${60 * MIN} late`, `tool ${30 * MIN} done`);
+      for (const job of [id, other]) await world.reaches(job, "running");
+      const question = (job: string, isOpen: boolean) => {
+        const sessionID = world.job(job).childSession ?? "";
+        world.sessions.emit({ kind: "question", sessionID, request: "per_1", isOpen });
+      };
+      question(id, true);
+      question(other, true);
+      await world.clock.advance(MIN);
+      question(other, false);
+      await world.clock.advance(16 * MIN);
+      expect(world.job(id).state).toMatchObject({ kind: "completed", result: "at last" });
+      expect(world.sessions.prompts.length).toBe(3);
+      await world.clock.advance(15 * MIN);
+      expect(world.job(other).state).toMatchObject({ kind: "completed", result: "done" });
+    }),
+  );
+
+  test(
     "does not count as silent while a tool runs, even after another tool has ended",
     inWorld(async (world) => {
       const [id = ""] = await world.start(`tool ${60 * MIN} done`);
