@@ -8,9 +8,12 @@ import { AGENTS_COLLECT } from "../prompt/tool-descriptions.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { configuredInstructions } from "../workspace/collect/instruction-patterns.ts";
 import { COLLECTED, decideFolder, decideTarget, refuseHooks, refuseLinks } from "../workspace/collect/target.ts";
+import { TargetTakenError } from "../workspace/collect/write-files.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { requirePermission } from "./permission.ts";
 import type { ToolCall } from "./tool.ts";
+
+const MAX_ATTEMPTS = 5;
 
 export const agentsCollectTool = (deps: ToolDeps) =>
   defineTool({
@@ -50,12 +53,19 @@ export const agentsCollectTool = (deps: ToolDeps) =>
         throw new PluginError("collect_failed", "There is no project to write to.", { retryable: false });
       const { root } = store;
       if (mode === "files") {
-        const target = await decideFolder(root, job, into ?? null);
-        await refuseHooks(store, target);
-        await askToEdit(call, job, root, target);
         const isConfigured = configuredInstructions(deps.instructions(), root, call.directory, homedir());
-        const request = { root, target, paths, isConfigured, signal: call.abort };
-        return renderFiles(await collectFiles(runtime, call.sessionID, job, request), target);
+        for (let attempt = 1; ; attempt++) {
+          const target = await decideFolder(root, job, into ?? null);
+          await refuseHooks(store, target);
+          await askToEdit(call, job, root, target);
+          const request = { root, target, paths, isConfigured, signal: call.abort };
+          try {
+            return renderFiles(await collectFiles(runtime, call.sessionID, job, request), target);
+          } catch (error) {
+            // Several calls of one step may all have found the default folder free.
+            if (!(error instanceof TargetTakenError) || into !== undefined || attempt === MAX_ATTEMPTS) throw error;
+          }
+        }
       }
       const target = decideTarget(root, into ?? `${COLLECTED}/${job.replace(/\W/g, "_")}.patch`);
       await refuseLinks(root, target);

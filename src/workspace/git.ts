@@ -49,7 +49,8 @@ export class GitError extends Error {
       .replace(/^(fatal|error): /gm, "")
       .trim()
       .slice(0, 500);
-    super(`git ${args[0]} ${code === null ? "was stopped" : `exited with ${code}`}${reason && `: ${reason}`}`);
+    const command = args.find((arg, n) => !arg.startsWith("-") && args[n - 1] !== "-c");
+    super(`git ${command} ${code === null ? "was stopped" : `exited with ${code}`}${reason && `: ${reason}`}`);
     this.code = code;
   }
 }

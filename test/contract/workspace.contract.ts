@@ -2,12 +2,16 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { SandboxProvider, SandboxSpec } from "../../src/sandboxes/port.ts";
+import { systemClock as clock } from "../../src/shared/clock.ts";
+import { buildCommits } from "../../src/workspace/collect/build-commits.ts";
 import { createBranch } from "../../src/workspace/collect/create-branch.ts";
 import { previewMerge } from "../../src/workspace/collect/preview-merge.ts";
 import { decideTarget } from "../../src/workspace/collect/target.ts";
 import { writePatch } from "../../src/workspace/collect/write-patch.ts";
 import { identityOf } from "../../src/workspace/project/identity.ts";
 import type { ProjectStore } from "../../src/workspace/project/project-store.ts";
+import { forgetChanges, type JobChanges, readChanges } from "../../src/workspace/project/stored-changes.ts";
+import { fetchChanges } from "../../src/workspace/sandbox/fetch-changes.ts";
 import { type HostileProject, hooksRan, pictureOf } from "../support/hostile-project.ts";
 import {
   captureNow,
@@ -135,19 +139,43 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
       expect(await createBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch"); // again: nothing to do
     });
 
+    test("comes back whole while it is parked, fetched again and collected twice at once", async () => {
+      const base = await captureNow(store);
+      const identity = await identityOf(store);
+      const jobID = "job_together";
+      const build = (changes: JobChanges, scratchID: string) =>
+        buildCommits({ store, base, changes, jobID, scratchID, identity });
+      await withSandbox(provider, spec(), async (sandbox) => {
+        await send(store, base, sandbox);
+        const fetch = (scratchID: string) => fetchChanges({ store, base, jobID, sandbox, clock, scratchID });
+        await runIn(sandbox, "echo first > mine.txt");
+        const first = await fetch("work_1");
+        await runIn(sandbox, "echo second > mine.txt");
+        const second = await fetch("work_2"); // as parking does, or another process
+        const built = await Promise.all([build(first, "build_1"), build(second, "build_2")]);
+        const branches = built.map((one, n) => createBranch(store, jobID, one, `pack_${n}`));
+        expect(await Promise.all(branches)).toEqual(["agents/job_together", "agents/job_together"]);
+        const again = await build((await readChanges(store, jobID)) as JobChanges, "build_3");
+        expect(await createBranch(store, jobID, again, "pack_3")).toBe("agents/job_together");
+        expect(project.git("show", "agents/job_together:mine.txt")).toBe("second");
+        await forgetChanges(store, jobID); // as when the copy outside the sandbox is out of date
+        expect((await build(second, "build_4")).tip).toBe(again.tip);
+      });
+    });
+
     test("comes back as a patch that applies to the tree that the job started from", async () => {
       const { base, built } = await collect("job_patch");
       const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
-      await writePatch(store, "job_patch", built, decideTarget(store.root, "out/work.patch"), []);
+      await writePatch(store, built, decideTarget(store.root, "out/work.patch"), [], "patch");
       git("apply", "--check", "out/work.patch");
-      const preview = { jobID: "job_patch", scratchID: "preview", identity: await identityOf(store) };
+      const preview = { scratchID: "preview", identity: await identityOf(store) };
       expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "clean" });
       const was = readFileSync(join(project.root, "changed.txt"), "utf8");
       project.write("changed.txt", "the user went on\n");
       expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "conflicts", paths: ["changed.txt"] });
       project.write("changed.txt", was);
-      await writePatch(store, "job_patch", built, "out/work.patch", []); // again: in place of the earlier one
-      await expect(writePatch(store, "job_patch", built, "changed.txt", [])).rejects.toThrow("is not a patch");
+      await writePatch(store, built, "out/work.patch", [], "patch"); // again: in place of the earlier one
+      await expect(writePatch(store, built, "changed.txt", [], "patch")).rejects.toThrow("is not a patch");
       expect(readFileSync(join(project.root, "changed.txt"), "utf8")).toBe(was);
       rmSync(join(project.root, "out"), { recursive: true });
     });

@@ -9,7 +9,7 @@ import { writePatch } from "../../workspace/collect/write-patch.ts";
 import { fromText, splitRecords, toText } from "../../workspace/paths.ts";
 import { identityOf } from "../../workspace/project/identity.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
-import { jobObjectsEnv, readChanges } from "../../workspace/project/stored-changes.ts";
+import { changesEnv, readChanges } from "../../workspace/project/stored-changes.ts";
 import type { FilesSource } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs, SessionOpener } from "../session/session-jobs.ts";
@@ -46,16 +46,15 @@ export async function collectChanges(
 ): Promise<Collected> {
   const sessionJobs = await deps.sessionJobs(orchestrator);
   const job = findJob(sessionJobs, jobID);
-  const based = await requireBase(deps, job);
+  await requireBase(deps, job); // first of all, as it takes no sandbox
+  const { based, work, source } = await currentWork(deps, sessionJobs, jobID);
   const { store } = based;
-  const { work, source } = await currentWork(deps, sessionJobs, based);
   try {
     const built = await buildWork(deps, based, work);
     const branch = request.mode === "branch" ? await createBranch(store, jobID, built, deps.ids("pack")) : null;
-    if (request.mode === "patch") await writePatch(store, jobID, built, request.target, request.paths);
+    if (request.mode === "patch") await writePatch(store, built, request.target, request.paths, deps.ids("patch"));
     const identity = await identityOf(store);
     const preview = await previewMerge(store, baseOf(based, work), built, {
-      jobID,
       scratchID: deps.ids("tree"),
       identity,
     });
@@ -66,7 +65,7 @@ export async function collectChanges(
       source,
       built: { ...built, attention },
       branch,
-      stat: await statOf(store, jobID, built),
+      stat: await statOf(store, built),
       preview,
       overlaps,
     };
@@ -92,16 +91,16 @@ async function findOverlaps(sessionJobs: SessionJobs, store: ProjectStore, job: 
     const work = await readChanges(store, other.id);
     if (!work) continue;
     const names = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", work.base, work.tip];
-    const theirs = splitRecords(await store.run(names, { env: jobObjectsEnv(store, other.id), isUntrusted: true }));
+    const theirs = splitRecords(await store.run(names, { env: changesEnv(store, other.id, work), isUntrusted: true }));
     const common = theirs.filter((path) => own.has(path)).map(toText);
     if (common.length > 0) overlaps.set(other.id, common);
   }
   return overlaps;
 }
 
-async function statOf(store: ProjectStore, jobID: string, { baseTree, tree }: BuiltCommits) {
+async function statOf(store: ProjectStore, { baseTree, tree, env }: BuiltCommits) {
   const how = ["diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", baseTree, tree];
-  const lines = splitRecords(await store.run(how, { env: jobObjectsEnv(store, jobID), isUntrusted: true }));
+  const lines = splitRecords(await store.run(how, { env, isUntrusted: true }));
   const sum = (column: number) => lines.reduce((total, line) => total + (Number(line.split("\t")[column]) || 0), 0);
   return { files: lines.length, insertions: sum(0), deletions: sum(1) };
 }

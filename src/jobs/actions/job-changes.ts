@@ -10,6 +10,7 @@ import { type JobChanges, readChanges } from "../../workspace/project/stored-cha
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { FilesSource, JobFiles } from "../sandbox/job-files.ts";
+import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 
 export interface ChangesDeps {
@@ -43,23 +44,30 @@ export async function requireBase(deps: ChangesDeps, job: Job): Promise<BasedJob
   });
 }
 
+/** A job's changes, with the files it started from as they were recorded when the changes were read. */
+export interface JobWork {
+  readonly based: BasedJob;
+  readonly work: JobChanges;
+  readonly source: FilesSource;
+}
+
 /**
  * Reads a job's changes: from its live sandbox, else those kept when the sandbox was parked, else from its newest snapshot.
  * @throws PluginError `collect_failed`, and what making a sandbox may throw
  */
-export function currentWork(
-  deps: ChangesDeps,
-  sessionJobs: SessionJobs,
-  job: BasedJob,
-): Promise<{ readonly work: JobChanges; readonly source: FilesSource }> {
-  return deps.jobFiles.read(sessionJobs, job.jobID, {
+export function currentWork(deps: ChangesDeps, sessionJobs: SessionJobs, jobID: string): Promise<JobWork> {
+  // Looked up now that nothing else is done to the job: it may have waited for an update of the job's files.
+  const basedNow = () => requireBase(deps, findJob(sessionJobs, jobID));
+  return deps.jobFiles.read(sessionJobs, jobID, {
     async kept() {
-      const work = await readChanges(job.store, job.jobID);
-      return work && { work, source: { kind: "sandbox" } };
+      const based = await basedNow();
+      const work = await readChanges(based.store, jobID);
+      return work && { based, work, source: { kind: "sandbox" } };
     },
     async use(sandbox, source) {
-      const work = await fetchChanges({ ...job, sandbox, clock: deps.clock, scratchID: deps.ids("work") });
-      return { work, source };
+      const based = await basedNow();
+      const work = await fetchChanges({ ...based, sandbox, clock: deps.clock, scratchID: deps.ids("work") });
+      return { based, work, source };
     },
   });
 }

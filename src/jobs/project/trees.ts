@@ -14,7 +14,7 @@ import { captureTree, type TreeBase } from "../../workspace/project/capture-tree
 import { findProject } from "../../workspace/project/find-project.ts";
 import { readHomes } from "../../workspace/project/home-folders.ts";
 import { openProjectStore, type ProjectStore, storeFolder } from "../../workspace/project/project-store.ts";
-import { removeChanges } from "../../workspace/project/stored-changes.ts";
+import { forgetChanges, removeChanges } from "../../workspace/project/stored-changes.ts";
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
@@ -177,12 +177,14 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       }
     },
     async forgetWork({ id, base }) {
-      if (base) await removeChanges({ folder: storeFolder(deps.stateDir, base.project) }, id);
+      if (base) await forgetChanges({ folder: storeFolder(deps.stateDir, base.project) }, id);
     },
     async forgetJob(job) {
       captured.delete(job.id);
-      await this.forgetWork(job);
-      if (job.base) await forgetBranch({ folder: storeFolder(deps.stateDir, job.base.project) }, job.id);
+      if (!job.base) return;
+      const kept = { folder: storeFolder(deps.stateDir, job.base.project) };
+      await removeChanges(kept, job.id);
+      await forgetBranch(kept, job.id);
     },
     async suspend() {
       ending.abort();

@@ -2,7 +2,7 @@ import { isSafePath, splitRecords } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
 import { type Identity, identityEnv } from "../project/identity.ts";
 import type { ProjectStore } from "../project/project-store.ts";
-import { type JobChanges, jobObjectsEnv } from "../project/stored-changes.ts";
+import { changesEnv, type JobChanges } from "../project/stored-changes.ts";
 import { parseStage, type TreeEntry, writeTree } from "../project/tree-entries.ts";
 import { cleanMessage } from "./commit-message.ts";
 import { type AutoLoadedFile, findAutoLoadedChanges } from "./find-auto-loaded.ts";
@@ -22,6 +22,8 @@ export interface BuiltCommits {
   readonly commits: readonly BuiltCommit[];
   readonly baseTree: string;
   readonly tree: string;
+  /** Environment in which git finds all of their objects. */
+  readonly env: Readonly<Record<string, string>>;
   /** Paths that differ between `baseTree` and `tree`, one character per byte. */
   readonly changed: readonly string[];
   /** What the job made and the commits lack. */
@@ -51,7 +53,7 @@ const FILE_MODES = new Set(["100644", "100755", "120000"]);
  */
 export async function buildCommits(request: BuildRequest): Promise<BuiltCommits> {
   const { store, base, changes, jobID, scratchID, identity } = request;
-  const env = jobObjectsEnv(store, jobID);
+  const env = changesEnv(store, jobID, changes);
   const run = async (...args: string[]) => (await store.run(args, { env, isUntrusted: true })).toString("utf8").trim();
   const leftOut = new Map<string, string>();
   let claims = 0;
@@ -86,9 +88,10 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
     commits,
     baseTree: base.tree,
     tree,
+    env,
     changed,
     leftOut: [...leftOut].map(([path, why]) => ({ path, why, bytes: null })),
-    attention: await findAutoLoadedChanges({ store, jobID, before: start, after: last, changed }),
+    attention: await findAutoLoadedChanges({ store, env, before: start, after: last, changed }),
     notes: claims === 0 ? [] : [`lines of its commit messages that spoke for somebody (sign-offs, reviews): ${claims}`],
   };
 

@@ -1,10 +1,12 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
 import { nullIfMissing } from "../../shared/missing-file.ts";
 import { type ProjectStore, resolveRevision } from "../project/project-store.ts";
-import { jobObjectsEnv } from "../project/stored-changes.ts";
 import type { BuiltCommits } from "./build-commits.ts";
+
+/** How often another collect of the same job may be first. */
+const TRIES = 5;
 
 /**
  * Creates or moves the branch `agents/<job id>`; the only place that writes to the user's repository. It writes objects
@@ -16,7 +18,7 @@ import type { BuiltCommits } from "./build-commits.ts";
 export async function createBranch(
   store: ProjectStore,
   jobID: string,
-  { base, tip }: BuiltCommits,
+  { base, tip, env }: BuiltCommits,
   scratchID: string,
 ): Promise<string> {
   const branch = `agents/${jobID}`;
@@ -25,35 +27,50 @@ export async function createBranch(
   if (!store.isRepository || base === null)
     throw refuse(`${store.root} is not a git repository; use mode "patch" or "files".`);
   const ref = `refs/heads/${branch}`;
-  const current = await resolveRevision(store, ref);
-  if (current === tip) return branch;
-  const record = recordOf(store, jobID);
-  const recorded = await nullIfMissing(readFile(record, "utf8"));
-  if (current !== null && current !== recorded)
-    throw refuse("it exists and holds commits that are not the job's; rename or delete it first.");
-  if ((await store.user(["worktree", "list", "--porcelain"])).toString().split("\n").includes(`branch ${ref}`))
-    throw refuse("it is checked out in a working tree; switch to another branch first.");
-  const pack = join(store.folder, `pack.${scratchID}`);
-  try {
-    await store.toFile(["pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"], pack, {
-      input: Buffer.from(await missingObjects(store, tip, current)),
-      env: jobObjectsEnv(store, jobID),
-      maxBytes: Number.POSITIVE_INFINITY,
-      isUntrusted: true,
-    });
-    await store.user(["index-pack", "--stdin", "--strict"], { inputFile: pack, isUntrusted: true });
-  } finally {
-    await rm(pack, { force: true });
+  for (let attempt = 1; ; attempt++) {
+    const current = await resolveRevision(store, ref);
+    if (current === tip) return branch;
+    if (current !== null && !(await isOurs(store, jobID, current)))
+      throw refuse("it exists and holds commits that are not the job's; rename or delete it first.");
+    if ((await store.user(["worktree", "list", "--porcelain"])).toString().split("\n").includes(`branch ${ref}`))
+      throw refuse("it is checked out in a working tree; switch to another branch first.");
+    if (attempt === 1) await copyObjects(current);
+    await appendFile(recordOf(store, jobID), `${tip}\n`, { mode: 0o600 }); // before the branch exists, so that it is recognised as ours after a crash
+    try {
+      const none = "0".repeat(tip.length);
+      await store.user(["update-ref", "-m", `agents_collect: ${jobID}`, ref, tip, current ?? none]);
+      return branch;
+    } catch (error) {
+      // The same job may be collected twice at once, also by two processes.
+      if (attempt === TRIES || (await resolveRevision(store, ref)) === current) throw error;
+    }
   }
-  await writeFile(record, tip, { mode: 0o600 }); // before the branch exists, so that it is recognised as ours after a crash
-  const none = "0".repeat(tip.length);
-  await store.user(["update-ref", "-m", `agents_collect: ${jobID}`, ref, tip, current ?? none]);
-  return branch;
+
+  async function copyObjects(current: string | null): Promise<void> {
+    const pack = join(store.folder, `pack.${scratchID}`);
+    try {
+      await store.toFile(["pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"], pack, {
+        input: Buffer.from(await missingObjects(store, tip, current)),
+        env,
+        maxBytes: Number.POSITIVE_INFINITY,
+        isUntrusted: true,
+      });
+      await store.user(["index-pack", "--stdin", "--strict"], { inputFile: pack, isUntrusted: true });
+    } finally {
+      await rm(pack, { force: true });
+    }
+  }
 }
 
-/** File that records the commit we left the job's branch at. A branch at another commit has been changed by someone else. */
+/** File with the commits that we have left the job's branch at. A branch at another commit has been changed by someone else. */
 const recordOf = ({ folder }: Pick<ProjectStore, "folder">, jobID: string): string =>
   join(folder, `branch.${jobID.replace(/\W/g, "_")}`);
+
+async function isOurs(store: ProjectStore, jobID: string, commit: string): Promise<boolean> {
+  const recorded = (await nullIfMissing(readFile(recordOf(store, jobID), "utf8"))) ?? "";
+  // Former versions wrote one commit, without a line's end.
+  return recorded.split(/\s/).some((line) => line.endsWith(commit));
+}
 
 /** Forgets that a branch is ours; the branch itself stays and is the user's from then on. */
 export const forgetBranch = (store: Pick<ProjectStore, "folder">, jobID: string): Promise<void> =>

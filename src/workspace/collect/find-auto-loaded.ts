@@ -3,7 +3,6 @@ import { PromiseCache } from "../../shared/memoize-until-failure.ts";
 import { isSafePath, toText } from "../paths.ts";
 import { realPathOrSelf } from "../project/home-folders.ts";
 import type { ProjectStore } from "../project/project-store.ts";
-import { jobObjectsEnv } from "../project/stored-changes.ts";
 import type { TreeEntry } from "../project/tree-entries.ts";
 import { readFound } from "../walk-folder.ts";
 import { autoLoadedBy } from "./auto-loaded-files.ts";
@@ -19,7 +18,7 @@ export interface AutoLoadedFile {
 
 interface Change {
   readonly store: ProjectStore;
-  readonly jobID: string;
+  readonly env: Readonly<Record<string, string>>;
   readonly before: ReadonlyMap<string, TreeEntry>;
   readonly after: ReadonlyMap<string, TreeEntry>;
   readonly changed: readonly string[];
@@ -32,7 +31,7 @@ const MAX_STEPS = 20;
 
 /** Those of a job's changes that are loaded on their own once they are in the project. */
 export async function findAutoLoadedChanges(change: Change): Promise<readonly AutoLoadedFile[]> {
-  const { store, jobID, before, after, changed } = change;
+  const { store, env, before, after, changed } = change;
   const brought = changed.filter((path) => after.has(path));
   const links = await autoLoadedLinks(change);
   const found: AutoLoadedFile[] = [];
@@ -57,7 +56,7 @@ export async function findAutoLoadedChanges(change: Change): Promise<readonly Au
     const n = packages.indexOf(path);
     if (n < 0) return null;
     const read = (entry: TreeEntry | undefined) =>
-      entry && entry.mode !== LINK ? readBlob(store, jobID, entry.oid) : null;
+      entry && entry.mode !== LINK ? readBlob(store, env, entry.oid) : null;
     const content = n < MAX_PACKAGES ? await read(after.get(path)) : null;
     return content === null ? UNREAD_PACKAGE : whatInstalls(await read(before.get(path)), content);
   }
@@ -100,10 +99,10 @@ async function follow(path: string, tree: Change["after"], read: (oid: string) =
   return done.join("/");
 }
 
-function linkReader({ store, jobID }: Change) {
+function linkReader({ store, env }: Change) {
   const targets = new PromiseCache<string, string>();
   return (oid: string): Promise<string> =>
-    targets.getOrMake(oid, async () => (await readBlob(store, jobID, oid))?.toString("latin1") ?? "/");
+    targets.getOrMake(oid, async () => (await readBlob(store, env, oid))?.toString("latin1") ?? "/");
 }
 
 function autoLoadedByLink(links: readonly AutoLoadedLink[], path: string): string | null {
@@ -138,10 +137,10 @@ export async function findAutoLoadedFiles(
 }
 
 /** null = too large, or git cannot read it. */
-const readBlob = (store: ProjectStore, jobID: string, oid: string): Promise<Buffer | null> =>
+const readBlob = (store: ProjectStore, env: Change["env"], oid: string): Promise<Buffer | null> =>
   store
     .run(["cat-file", "blob", oid], {
-      env: jobObjectsEnv(store, jobID),
+      env,
       isUntrusted: true,
       maxBytes: MAX_PACKAGE_BYTES,
     })

@@ -3,7 +3,6 @@ import { splitRecords, toText } from "../paths.ts";
 import { captureTree, type TreeBase } from "../project/capture-tree.ts";
 import { type Identity, identityEnv } from "../project/identity.ts";
 import type { ProjectStore } from "../project/project-store.ts";
-import { jobObjectsEnv } from "../project/stored-changes.ts";
 import type { BuiltCommits } from "./build-commits.ts";
 
 /** Whether a job's changes merge into the project as it is now. `unknown`: git is too old to tell. */
@@ -16,10 +15,10 @@ export type MergePreview =
 export async function previewMerge(
   store: ProjectStore,
   base: TreeBase,
-  built: Pick<BuiltCommits, "tree">,
-  { jobID, scratchID, identity }: { readonly jobID: string; readonly scratchID: string; readonly identity: Identity },
+  built: Pick<BuiltCommits, "tree" | "env">,
+  { scratchID, identity }: { readonly scratchID: string; readonly identity: Identity },
 ): Promise<MergePreview> {
-  const env = { ...jobObjectsEnv(store, jobID), ...identityEnv(identity) };
+  const env = { ...built.env, ...identityEnv(identity) };
   const commit = async (tree: string, ...parents: string[]) => {
     const args = ["commit-tree", "-m", "preview", tree, ...parents.flatMap((one) => ["-p", one])];
     return (await store.run(args, { env })).toString().trim();

@@ -37,6 +37,14 @@ export interface WriteRequest {
   readonly scratchID: string;
 }
 
+/** The target was made while the files were fetched, as by another collect of the same job. */
+export class TargetTakenError extends PluginError {
+  constructor(target: string, cause: unknown) {
+    const message = `Could not write the job's files: ${target} was made meanwhile; name a new folder.`;
+    super("collect_failed", message, { cause, retryable: true });
+  }
+}
+
 /** Codes by which a file system refuses a name, or takes it for another one. */
 const NAME_CODES = new Set(["EEXIST", "ENAMETOOLONG", "EILSEQ", "EINVAL", "ENOTDIR", "EISDIR"]);
 
@@ -51,7 +59,7 @@ export async function writeFiles(request: WriteRequest): Promise<Written> {
     const written = await writeAll(request, partial);
     if (written.files.length > 0)
       await rename(partial, join(root, target)).catch((cause: NodeJS.ErrnoException) => {
-        throw failed(`${target} was made meanwhile; name a new folder`, cause);
+        throw new TargetTakenError(target, cause);
       });
     return written;
   } finally {

@@ -3,7 +3,6 @@ import { dirname, join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
 import { lstatOrNull } from "../../shared/missing-file.ts";
 import type { ProjectStore } from "../project/project-store.ts";
-import { jobObjectsEnv } from "../project/stored-changes.ts";
 import type { BuiltCommits } from "./build-commits.ts";
 import { openTarget } from "./target.ts";
 
@@ -14,14 +13,15 @@ const PATCH_BYTES = 256 * 1024 * 1024;
  * Writes a job's changes as a patch for `git apply`. An earlier patch at the target is replaced, any other file is not.
  * @param target relative to the project's root, from `decideTarget`
  * @param paths limits the patch to these files and folders; empty = everything
+ * @param scratchID names the file that is written first
  * @throws PluginError `collect_failed`, GitError
  */
 export async function writePatch(
   store: ProjectStore,
-  jobID: string,
-  { baseTree, tree }: BuiltCommits,
+  { baseTree, tree, env }: BuiltCommits,
   target: string,
   paths: readonly string[],
+  scratchID: string,
 ): Promise<void> {
   await openTarget(store.root, target);
   const file = join(store.root, target);
@@ -33,14 +33,14 @@ export async function writePatch(
       { retryable: false },
     );
   const how = ["--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames"];
-  const partial = join(dirname(file), `.${jobID.replace(/\W/g, "_")}.patch-partial`);
+  const partial = join(dirname(file), `.${scratchID.replace(/\W/g, "_")}.patch-partial`);
   await rm(partial, { force: true });
   try {
     await store.toFile(
       ["diff", ...how, "--src-prefix=a/", "--dst-prefix=b/", baseTree, tree, "--", ...paths],
       partial,
       {
-        env: jobObjectsEnv(store, jobID),
+        env,
         maxBytes: PATCH_BYTES,
         isUntrusted: true,
       },

@@ -1,7 +1,13 @@
-import { readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { nullIfMissing } from "../../shared/missing-file.ts";
+import { lstatOrNull, nullIfMissing } from "../../shared/missing-file.ts";
 import type { ProjectStore } from "./project-store.ts";
+
+/*
+ * What was fetched from jobs. Each fetch puts its objects in a place of its own, and whoever reads changes keeps the place
+ * they came with: a job may be collected several times at once, and parked meanwhile, also by other processes. A later
+ * fetch replaces the record at once; the places of earlier ones are deleted when nobody can be reading them any more.
+ */
 
 /** What a job changed, as commits in an object folder of its own inside our store. */
 export interface JobChanges {
@@ -17,32 +23,62 @@ export interface JobChanges {
   readonly unread: readonly string[];
   /** Repositories without a commit that the job made among its files, as the job reports them. */
   readonly unborn: readonly string[];
+  /** The folder with its objects, in the job's folder. */
+  readonly place: string;
 }
 
-/** Former versions did not record these. */
-const LATER_FIELDS: Partial<JobChanges> = { unread: [], unborn: [] };
+/** Former versions did not record these, and kept the objects in the job's folder itself. */
+const LATER_FIELDS: Partial<JobChanges> = { unread: [], unborn: [], place: "." };
 
 /** The name is that of former versions. */
 const RECORD = "work.json";
 
+/** For how long the place of earlier changes stays: longer than anything that reads it may take. */
+const HELD_MS = 3_600_000;
+/** Places kept at most, each as large as what the job changed. */
+const KEPT = 8;
+
+type Folder = Pick<ProjectStore, "folder">;
+
 /** Absolute path of everything that is kept of a job. */
-export const changesFolder = ({ folder }: Pick<ProjectStore, "folder">, jobID: string): string =>
-  join(folder, "jobs", jobID.replace(/\W/g, "_"));
+const changesFolder = ({ folder }: Folder, jobID: string): string => join(folder, "jobs", jobID.replace(/\W/g, "_"));
 
-export const changesRecord = (folder: string): string => join(folder, RECORD);
-
-/** Environment in which git writes objects below `folder` and reads those of the project's store as well. */
-export const objectsEnv = (store: ProjectStore, folder: string): Readonly<Record<string, string>> => ({
-  GIT_OBJECT_DIRECTORY: join(folder, "objects"),
+/** Environment in which git writes objects at `place` in the job's folder, and reads those of the project's store as well. */
+export const placeEnv = (store: ProjectStore, jobID: string, place: string): Readonly<Record<string, string>> => ({
+  GIT_OBJECT_DIRECTORY: join(changesFolder(store, jobID), place, "objects"),
   GIT_ALTERNATE_OBJECT_DIRECTORIES: join(store.folder, "git/objects"),
 });
 
 /** Environment in which git finds a job's objects. */
-export const jobObjectsEnv = (store: ProjectStore, jobID: string) => objectsEnv(store, changesFolder(store, jobID));
+export const changesEnv = (store: ProjectStore, jobID: string, { place }: JobChanges) => placeEnv(store, jobID, place);
+
+const placeOf = (scratchID: string): string => scratchID.replace(/\W/g, "_");
+
+/** Makes an empty place for the objects of a fetch. @returns its name */
+export async function openPlace(store: ProjectStore, jobID: string, scratchID: string): Promise<string> {
+  const place = placeOf(scratchID);
+  const path = join(changesFolder(store, jobID), place);
+  await rm(path, { recursive: true, force: true });
+  await mkdir(join(path, "objects/pack"), { recursive: true, mode: 0o700 });
+  return place;
+}
+
+/** Removes the place of a fetch that failed. */
+export const removePlace = (store: ProjectStore, jobID: string, scratchID: string): Promise<void> =>
+  rm(join(changesFolder(store, jobID), placeOf(scratchID)), { recursive: true, force: true });
+
+/** Records these changes as the job's newest. */
+export async function saveChanges(store: ProjectStore, jobID: string, changes: JobChanges): Promise<void> {
+  const folder = changesFolder(store, jobID);
+  const partial = join(folder, changes.place, RECORD);
+  await writeFile(partial, JSON.stringify(changes), { mode: 0o600 });
+  await rename(partial, join(folder, RECORD));
+  await removeOldPlaces(folder, changes.place);
+}
 
 /** The changes that were fetched from a job last; null when there are none, or their record is damaged. */
-export async function readChanges(store: ProjectStore, jobID: string): Promise<JobChanges | null> {
-  const text = await nullIfMissing(readFile(changesRecord(changesFolder(store, jobID)), "utf8"));
+export async function readChanges(store: Folder, jobID: string): Promise<JobChanges | null> {
+  const text = await nullIfMissing(readFile(join(changesFolder(store, jobID), RECORD), "utf8"));
   if (text === null) return null;
   try {
     return { ...LATER_FIELDS, ...(JSON.parse(text) as JobChanges) };
@@ -51,5 +87,28 @@ export async function readChanges(store: ProjectStore, jobID: string): Promise<J
   }
 }
 
-export const removeChanges = (store: Pick<ProjectStore, "folder">, jobID: string): Promise<void> =>
+/** Forgets a job's changes, because they are no longer its newest. Whoever is reading them may go on. */
+export async function forgetChanges(store: Folder, jobID: string): Promise<void> {
+  const folder = changesFolder(store, jobID);
+  await rm(join(folder, RECORD), { force: true });
+  await removeOldPlaces(folder, null);
+}
+
+/** Deletes everything that is kept of a job. */
+export const removeChanges = (store: Folder, jobID: string): Promise<void> =>
   rm(changesFolder(store, jobID), { recursive: true, force: true });
+
+/** @param current the place that stays in any case */
+async function removeOldPlaces(folder: string, current: string | null): Promise<void> {
+  const now = (await nullIfMissing(stat(folder)))?.ctimeMs; // just changed; by the clock of the file system
+  if (now === undefined) return;
+  const places: { readonly path: string; readonly madeAt: number }[] = [];
+  for (const name of await readdir(folder)) {
+    if (name === RECORD || name === current) continue;
+    const path = join(folder, name);
+    places.push({ path, madeAt: (await lstatOrNull(path))?.ctimeMs ?? now });
+  }
+  places.sort((a, b) => b.madeAt - a.madeAt);
+  for (const [n, { path, madeAt }] of places.entries())
+    if (n >= KEPT || now - madeAt > HELD_MS) await rm(path, { recursive: true, force: true });
+}

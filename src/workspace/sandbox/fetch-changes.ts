@@ -1,12 +1,10 @@
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { formatSize } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
 import type { ProjectStore } from "../project/project-store.ts";
-import { changesFolder, changesRecord, type JobChanges, objectsEnv, removeChanges } from "../project/stored-changes.ts";
+import { type JobChanges, openPlace, placeEnv, removePlace, saveChanges } from "../project/stored-changes.ts";
 import { addAll, JOB_GIT, NO_GIT, PIPES, UNBORN, UPDATE_REF } from "./job-git.ts";
 import { type CommandEnd, runScript, ScriptTimeoutError } from "./run-script.ts";
 
@@ -97,23 +95,21 @@ ${UNBORN}
 cat "$out/unread"`;
 
 /**
- * Fetches a job's changes and stores them in place of those that were fetched before. The job may be running.
+ * Fetches a job's changes and records them as its newest. The job may be running.
  * @throws PluginError `collect_failed`, `sandbox_lost`
  */
 export async function fetchChanges(request: FetchRequest): Promise<JobChanges> {
   const { store, jobID, scratchID } = request;
-  const partial = `${changesFolder(store, jobID)}.${scratchID}`;
   try {
     // Where git finds fault with the job's history, its files are fetched without it.
-    const changes = await fetchAs(request, partial, "history").catch((error) => {
+    const changes = await fetchAs(request, "history").catch((error) => {
       if (error instanceof PluginError) throw error;
-      return fetchAs(request, partial, "files");
+      return fetchAs(request, "files");
     });
-    await writeFile(changesRecord(partial), JSON.stringify(changes));
-    await removeChanges(store, jobID);
-    await rename(partial, changesFolder(store, jobID));
+    await saveChanges(store, jobID, changes);
     return changes;
   } catch (error) {
+    await removePlace(store, jobID, scratchID);
     if (error instanceof PluginError) throw error;
     if (error instanceof ScriptTimeoutError)
       throw new PluginError(
@@ -122,21 +118,18 @@ export async function fetchChanges(request: FetchRequest): Promise<JobChanges> {
         { cause: error, retryable: true },
       );
     throw failed(jobID, error instanceof Error ? error.message : String(error), error);
-  } finally {
-    await rm(partial, { recursive: true, force: true });
   }
 }
 
-async function fetchAs(request: FetchRequest, partial: string, mode: "history" | "files"): Promise<JobChanges> {
+async function fetchAs(request: FetchRequest, mode: "history" | "files"): Promise<JobChanges> {
   const { store, sandbox, clock, jobID, scratchID } = request;
   const out = `${SCRATCH_FOLDER}.${scratchID.replace(/\W/g, "_")}`;
   const bases = [request.base, ...(request.formerBases ?? [])].map(({ commit }) => commit);
-  await rm(partial, { recursive: true, force: true });
-  await mkdir(join(partial, "objects/pack"), { recursive: true, mode: 0o700 });
+  const place = await openPlace(store, jobID, scratchID);
   const args = [sandbox.workdir, bases.join(" "), out, mode];
   const end = await runScript(sandbox, PACK, args, { clock, limitMs: LIMIT_MS });
   const { tip, bytes, base, ...missing } = parseReport(end, jobID);
-  const env = objectsEnv(store, partial);
+  const env = placeEnv(store, jobID, place);
   await store.run(["index-pack", "--stdin", "--strict", "--fix-thin", `--max-input-size=${PACK_BYTES}`], {
     input: piecesOf(sandbox, `${out}/pack`, bytes),
     isUntrusted: true,
@@ -153,7 +146,7 @@ async function fetchAs(request: FetchRequest, partial: string, mode: "history" |
   );
   const range = hasHistory ? [tip, `^${base}`] : ["--max-count=1", tip];
   const commits = (await ask("rev-list", "--first-parent", "--reverse", ...range)).split("\n").filter(Boolean);
-  return { base, tip, commits: commits.length > MAX_COMMITS ? [tip] : commits, ...missing };
+  return { base, tip, commits: commits.length > MAX_COMMITS ? [tip] : commits, ...missing, place };
 }
 
 /** Parses what `PACK` prints. All of it is untrusted. */
