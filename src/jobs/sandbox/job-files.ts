@@ -1,7 +1,7 @@
 import type { Environment } from "../../config/environment.ts";
 import type { ProviderName } from "../../config/provider-names.ts";
 import { usdOver } from "../../core/cost.ts";
-import type { Job } from "../../core/job.ts";
+import { isHeld, type Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { READ_LIMIT_MS } from "../../core/orphan.ts";
 import { toReaderTags } from "../../core/sandbox-tags.ts";
@@ -66,8 +66,14 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
     const newest = parked ?? snapshots.newestOf(job);
     if (newest) return newest;
     const isEarly = kind === "none" || kind === "creating";
-    const why = isEarly ? "it has no sandbox yet" : "its sandbox is gone, and no snapshot of it was taken";
-    throw new PluginError("collect_failed", `Could not read the files of ${job.id}: ${why}.`, { retryable: isEarly });
+    const isElsewhere = kind === "live" && isHeld(job.state);
+    const why = isEarly
+      ? "it has no sandbox yet"
+      : isElsewhere
+        ? "it runs in another OpenCode process, and no snapshot of it has been taken yet"
+        : "its sandbox is gone, and no snapshot of it was taken";
+    const retryable = isEarly || isElsewhere;
+    throw new PluginError("collect_failed", `Could not read the files of ${job.id}: ${why}.`, { retryable });
   }
 
   async function readSnapshot<T>(
@@ -121,9 +127,9 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
       }
 
       async function snapshotAndRead(sandbox: Sandbox, error: unknown) {
-        const isUnresponsive =
-          error instanceof PluginError && UNRESPONSIVE.has(error.code) && lifecycle.live(jobID) !== null;
-        if (!isUnresponsive || signal?.aborted) throw error;
+        if (!(error instanceof PluginError) || !UNRESPONSIVE.has(error.code) || signal?.aborted) throw error;
+        if (sessionJobs.reload(jobID).sandbox.kind === "parked") return readParked(); // by another process
+        if (lifecycle.live(jobID) === null) throw error;
         log("warn", "could not read a live sandbox's files; taking a snapshot of it", { jobID, reason: error.message });
         const job = findJob(sessionJobs, jobID);
         const snapshot = await snapshots.replaceParked(sessionJobs, job, sandbox);
@@ -131,15 +137,20 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
         return readNewest(job, snapshot);
       }
 
+      async function readParked() {
+        const known = await kept?.();
+        if (known) return known;
+        const job = findJob(sessionJobs, jobID); // it may have been parked while we waited
+        return readNewest(job, newestOf(job));
+      }
+
+      sessionJobs.reload(jobID); // another process may have ended, woken or parked it
       return lifecycle.withSandbox(sessionJobs, jobID, async (sandbox) => {
         if (sandbox)
           return withFrozenFiles(sandbox, (files) => use(files, { kind: "sandbox" })).catch((error) =>
             snapshotAndRead(sandbox, error),
           );
-        const known = await kept?.();
-        if (known) return known;
-        const job = findJob(sessionJobs, jobID); // it may have been parked while we waited
-        return readNewest(job, newestOf(job));
+        return readParked();
       });
     },
   };

@@ -2,7 +2,9 @@ import { expect, test } from "bun:test";
 import { type Job, transition } from "../../../src/core/job.ts";
 import { cancelJobs } from "../../../src/jobs/actions/cancel-jobs.ts";
 import { messageJob } from "../../../src/jobs/actions/message-job.ts";
-import { inWorld, ORCHESTRATOR } from "./runtime-world.ts";
+import type { Runtime } from "../../../src/jobs/runtime.ts";
+import type { SessionJobs } from "../../../src/jobs/session/session-jobs.ts";
+import { bytes, gate, inWorld, ORCHESTRATOR, text } from "./runtime-world.ts";
 
 /* OpenCode processes that have the same session open, at once or one after the other. */
 
@@ -60,6 +62,35 @@ test(
     expect(other.pool.takeCancels(new Set([leaseID]))).toEqual([]);
     world.runtime = other;
   }),
+);
+
+test(
+  "a job's files are read by two processes at once, one of which parks its sandbox under the other",
+  inWorld(
+    async (world) => {
+      const [id = ""] = await world.start("say done");
+      await world.reaches(id, "running");
+      const other = await world.open(); // it has the job as running
+      const jobsOfOther = await other.sessionJobs(ORCHESTRATOR);
+      await world.runtime.lifecycle.live(id)?.writeFile("mine", bytes("so far"));
+      await world.reaches(id, "completed");
+      const parked = gate();
+      const read = (runtime: Runtime, sessionJobs: SessionJobs, before: () => Promise<void>) =>
+        runtime.jobFiles.read(sessionJobs, id, {
+          use: async (sandbox, source) => {
+            if (source.kind === "sandbox") await before();
+            return text(await sandbox.readFile("mine", { offset: 0, maxBytes: 100 }));
+          },
+        });
+      const own = read(world.runtime, await world.runtime.sessionJobs(ORCHESTRATOR), () => parked.passed);
+      expect(await read(other, jobsOfOther, async () => {})).toBe("so far");
+      expect(jobsOfOther.get(id)?.sandbox.kind).toBe("parked");
+      parked.open();
+      expect(await own).toBe("so far");
+      expect(world.machine.sandboxes()).toEqual([]);
+    },
+    { parkAfterSeconds: 3600 },
+  ),
 );
 
 test(
