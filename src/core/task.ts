@@ -43,7 +43,7 @@ export type TaskDecision =
   | { readonly kind: "refused"; readonly failure: Failure };
 
 export const DEFAULT_AGENT = "sandbox_worker";
-const DESCRIPTION_LIMIT = 80;
+export const DESCRIPTION_LIMIT = 80;
 /** One million characters is more than any model reads: longer material belongs in a file. */
 const PROMPT_LIMIT = 1_000_000;
 
@@ -73,7 +73,10 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
 
 /** The task's GPUs, else its environment's; "none" drops them. */
 const requestedGpu = ({ gpu }: TaskRequest, ofEnvironment: string | null): string | null =>
-  gpu?.toLowerCase() === "none" ? null : (gpu ?? ofEnvironment);
+  isNoGpu(gpu) ? null : (gpu ?? ofEnvironment);
+
+/** Words by which a task drops the GPU of its environment. */
+export const isNoGpu = (gpu: string | undefined): boolean => /^(?:none|no|false|0|cpu)$/i.test(gpu?.trim() ?? "");
 
 function canonicalGpu(text: string | null): string | null {
   const parsed = text === null ? null : parseGpu(text);

@@ -1,17 +1,23 @@
 import { z } from "zod";
-import { DEFAULT_AGENT } from "../core/task.ts";
+import { DEFAULT_AGENT, DESCRIPTION_LIMIT, isNoGpu } from "../core/task.ts";
 import { type StartRequest, startJobs } from "../jobs/actions/start-jobs.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { renderCounts, renderJobLines } from "../prompt/job-list.ts";
 import { toMarkdown } from "../prompt/quoted-text.ts";
 import { AGENTS_START } from "../prompt/tool-descriptions.ts";
+import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, describeIssues, type ToolDeps } from "./define-tool.ts";
 import { viewJobs } from "./job-views.ts";
 import { requirePermission } from "./permission.ts";
 import type { ToolCall } from "./tool.ts";
 
 const taskSchema = z.strictObject({
-  description: z.string().trim().min(1).max(80).describe("Short name shown everywhere, at most 80 characters."),
+  description: z
+    .string()
+    .trim()
+    .min(1)
+    .max(DESCRIPTION_LIMIT)
+    .describe("Short name shown everywhere, at most 80 characters."),
   prompt: z
     .string()
     .describe(
@@ -86,20 +92,29 @@ async function askToStart(runtime: Runtime, tasks: readonly unknown[], call: Too
 
 /** What an unchecked task asks for, as far as it can be read. */
 function toWanted(task: unknown, runtime: Runtime): { description: string; agent: string; gpu: string | null } {
-  const { description, agent, gpu, environment } = (task ?? {}) as Record<string, unknown>;
+  const { agent, gpu, environment } = (task ?? {}) as Record<string, unknown>;
   const wantedGpu = gpu ?? runtime.options.environments[typeof environment === "string" ? environment : "default"]?.gpu;
   return {
-    description: typeof description === "string" ? description : "",
+    description: describe(task) ?? "",
     agent: typeof agent === "string" ? agent : DEFAULT_AGENT,
-    gpu: typeof wantedGpu === "string" && wantedGpu.toLowerCase() !== "none" ? wantedGpu : null,
+    gpu: typeof wantedGpu === "string" && !isNoGpu(wantedGpu) ? wantedGpu : null,
   };
 }
 
 function toRequest(raw: unknown, index: number): StartRequest {
-  const parsed = taskSchema.safeParse(raw);
+  const description = describe(raw) ?? `task ${index + 1}`;
+  const parsed = taskSchema.safeParse(raw instanceof Object ? { ...raw, description } : raw, { reportInput: true });
   if (parsed.success) return parsed.data;
-  const given = (raw as { description?: unknown } | null)?.description;
-  const description =
-    typeof given === "string" && given.trim() !== "" ? given.trim().slice(0, 80) : `task ${index + 1}`;
-  return { description, problem: `task ${index + 1}: ${describeIssues(parsed.error)}` };
+  const problem = describeIssues(parsed.error, Object.keys(taskSchema.shape));
+  return { description, problem: `task ${index + 1}: ${problem}` };
+}
+
+/** The task's description; where it has none, the beginning of its prompt. */
+function describe(raw: unknown): string | null {
+  const { description, prompt } = (raw ?? {}) as Record<string, unknown>;
+  for (const text of [description, prompt]) {
+    const line = typeof text === "string" ? oneLine(text, DESCRIPTION_LIMIT) : "";
+    if (line !== "") return line;
+  }
+  return null;
 }

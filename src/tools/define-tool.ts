@@ -5,8 +5,10 @@ import { FileError } from "../sandboxes/port.ts";
 import { type ErrorCode, PluginError } from "../shared/error-code.ts";
 import { oneLine, plainText } from "../shared/plain-text.ts";
 import type { SerialQueues } from "../shared/serial-queues.ts";
+import { describeUnknown } from "./argument-names.ts";
 import { requirePermission } from "./permission.ts";
 import type { ProcessTable } from "./process-table.ts";
+import { readArguments } from "./read-arguments.ts";
 import type { Tool, ToolAnswer, ToolCall } from "./tool.ts";
 
 /** What every tool may use. */
@@ -52,9 +54,9 @@ export function defineTool<Shape extends z.ZodRawShape, Args = z.output<z.ZodObj
     description,
     args,
     async run(raw, call) {
-      const parsed = schema.safeParse(raw ?? {});
+      const parsed = schema.safeParse(readArguments(args, raw), { reportInput: true });
       if (!parsed.success) {
-        const message = `${name} was called with bad arguments: ${describeIssues(parsed.error)}`;
+        const message = `${name} was called with bad arguments: ${describeIssues(parsed.error, Object.keys(args))}`;
         return toErrorAnswer("invalid_task", message, false);
       }
       try {
@@ -70,15 +72,30 @@ export function defineTool<Shape extends z.ZodRawShape, Args = z.output<z.ZodObj
   };
 }
 
-/** Every issue with the path of its field: `tasks[0].prompt: expected string, received number`. */
-export function describeIssues(error: z.ZodError): string {
+/**
+ * Every issue with the path of its field: `tasks[0].prompt: expected string, received number, found 7`.
+ * @param error of a parse with `reportInput`
+ * @param known names of the arguments
+ */
+export function describeIssues(error: z.ZodError, known: readonly string[]): string {
   return error.issues
     .slice(0, 8)
-    .map(({ path, message }) => {
-      const field = path.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("");
-      return field === "" ? message : `${field.replace(/^\./, "")}: ${message}`;
+    .map((issue) => {
+      const field = issue.path.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("");
+      const what =
+        issue.code === "unrecognized_keys" ? describeUnknown(issue.keys, known) : issue.message + toFound(issue.input);
+      return field === "" ? what : `${field.replace(/^\./, "")}: ${what}`;
     })
     .join("; ");
+}
+
+/** Characters of a refused value that are shown. */
+const FOUND_LIMIT = 80;
+
+function toFound(input: unknown): string {
+  const json = input === undefined ? undefined : JSON.stringify(input);
+  if (json === undefined) return "";
+  return `, found ${json.length > FOUND_LIMIT ? `${json.slice(0, FOUND_LIMIT)}…` : json}`;
 }
 
 /** A bug's message may quote a job too. An error whose message is plain already is passed on as it is. */

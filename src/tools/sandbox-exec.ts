@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isNoGpu } from "../core/task.ts";
 import { toCodeBlock } from "../prompt/quoted-text.ts";
 import { SANDBOX_EXEC } from "../prompt/tool-descriptions.ts";
 import type { ExitStatus, SandboxProcess } from "../sandboxes/port.ts";
@@ -15,33 +16,37 @@ const SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else 
 /** Time between SIGTERM and SIGKILL. */
 const GRACE_MS = 2_000;
 const MAX_SECONDS = 86_400;
+const DEFAULT_SECONDS = 120;
+
+const ARGS = {
+  command: z
+    .string()
+    .trim()
+    .min(1, "the command is empty")
+    .max(200_000, "write long scripts to a file")
+    .describe("Shell command."),
+  workdir: z.string().min(1).optional().describe("Where it runs; relative to the working directory, or absolute."),
+  timeout_seconds: z
+    .number()
+    .positive()
+    .max(MAX_SECONDS)
+    .default(DEFAULT_SECONDS)
+    .describe("Time limit of a foreground command in seconds (default 120)."),
+  background: z.boolean().default(false).describe("Leave it running and return a process id."),
+  tty: z.boolean().default(false).describe("Give it a terminal; also returns a process id."),
+  gpu: z.string().optional().describe("Not available yet: GPUs are given to whole jobs."),
+};
 
 export const sandboxExecTool = (deps: ToolDeps) =>
   defineTool({
     name: "sandbox_exec",
     description: SANDBOX_EXEC,
-    args: {
-      command: z
-        .string()
-        .trim()
-        .min(1, "the command is empty")
-        .max(200_000, "write long scripts to a file")
-        .describe("Shell command."),
-      workdir: z.string().min(1).optional().describe("Where it runs; relative to the working directory, or absolute."),
-      timeout_seconds: z
-        .number()
-        .positive()
-        .max(MAX_SECONDS)
-        .default(120)
-        .describe("Time limit of a foreground command in seconds (default 120)."),
-      background: z.boolean().default(false).describe("Leave it running and return a process id."),
-      tty: z.boolean().default(false).describe("Give it a terminal; also returns a process id."),
-      gpu: z.string().optional().describe("Not available yet: GPUs are given to whole jobs."),
-    },
+    args: ARGS,
+    parse: z.strictObject({ ...ARGS, timeout_seconds: ARGS.timeout_seconds.removeDefault().optional() }),
     isVerbatim: true,
-    async run({ command, workdir, timeout_seconds, background, tty, gpu }, call) {
+    async run({ command, workdir, timeout_seconds: limit, background, tty, gpu }, call) {
       const { runtime, jobID, sandbox } = await findWorker(deps, call.sessionID, "sandbox_exec");
-      if (gpu !== undefined && gpu.toLowerCase() !== "none") {
+      if (gpu !== undefined && !isNoGpu(gpu)) {
         const message =
           "A single command cannot be given GPUs yet; run it without gpu. A task that needs them is started with its own gpu.";
         throw new PluginError("invalid_task", message, { retryable: false });
@@ -54,22 +59,27 @@ export const sandboxExecTool = (deps: ToolDeps) =>
       });
       if (background || tty) {
         const { id, logPath } = deps.processes.add(jobID, command, process);
+        const unlimited =
+          limit === undefined
+            ? ""
+            : ` timeout_seconds (${limit}) does not apply to it: it runs until it ends, or sandbox_process sends it a signal.`;
         return {
           title: `${id}: ${command}`,
-          output: `Process ${id} runs in the background; follow it with sandbox_process.${logPath ? ` Its output is kept in ${logPath}.` : ""}`,
+          output: `Process ${id} runs in the background; follow it with sandbox_process.${logPath ? ` Its output is kept in ${logPath}.` : ""}${unlimited}`,
           metadata: { process: id, log: logPath },
         };
       }
+      const timeoutSeconds = limit ?? DEFAULT_SECONDS;
       const output = createOutputWindow();
       const progress = call.progress();
       try {
         const end = await follow(process, output, {
           clock: runtime.clock,
-          timeoutMs: timeout_seconds * 1000,
+          timeoutMs: timeoutSeconds * 1000,
           signal: call.abort,
           onOutput: () => show(progress, command, output),
         });
-        return render(command, end, output, process.logPath, timeout_seconds);
+        return render(command, end, output, process.logPath, timeoutSeconds);
       } finally {
         await progress.stop();
       }

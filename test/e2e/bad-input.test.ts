@@ -27,14 +27,14 @@ test("fails only the tasks that name something missing or not supported, and lis
   expect(await refused({ from: "snap_000000000000" })).toContain('from "snap_000000000000" names no snapshot');
   expect(await refused({ skills: ["parallel-agents", "cooking"] })).toContain('skill "cooking" is not configured');
   expect(await refused({ gpu: "H100:8" })).toContain('gpu "H100:8" cannot be had');
-  expect(await refused({ timeout_minutes: 0 })).toContain("timeout_minutes: ");
+  expect(await refused({ timeout_minutes: -1 })).toContain("timeout_minutes: ");
   expect(await refused({ max_usd: -1 })).toContain("max_usd: ");
   expect(await refused({ prompt: "  \n" })).toContain("prompt is empty");
   expect(await refused({ prompt: "x".repeat(1_000_001) })).toContain(
     "prompt has 1000001 characters, and at most 1000000 are allowed",
   );
   expect(await refused({ prompt: 5 })).toContain("task 1: prompt: ");
-  expect(await refused({ description: "x".repeat(81) })).toContain("description: ");
+  expect(await refused({ description: ["x", "y"], prompt: null })).toContain("prompt: ");
   expect(await refused({ timeout: 5 })).toContain('"timeout"');
   const { metadata } = await ask(server, session.id, wait());
   expect(metadata).toMatchObject({ reason: "satisfied", pending: [] });
@@ -60,10 +60,10 @@ test("names missing, wrong and unknown arguments of a call", async () => {
   await bad("agents_start", {}, "invalid_task", "agents_start was called with bad arguments", "tasks");
   await bad("agents_start", { tasks: [] }, "invalid_task", "at least one task is needed");
   await bad("agents_start", { tasks: "do it" }, "invalid_task", "tasks: ");
-  await bad("agents_wait", { until: 0 }, "invalid_task", "until: ", ">=1");
+  await bad("agents_wait", { until: -1 }, "invalid_task", "until: ", ">=1");
   await bad("agents_wait", { until: "some" }, "invalid_task", 'until: "all", "any" or a whole number from 1');
   await bad("agents_wait", { timeout_seconds: 14_401 }, "invalid_task", "timeout_seconds: ", "14400");
-  await bad("agents_wait", { job: "x" }, "invalid_task", '"job"');
+  await bad("agents_wait", { timeout: 5 }, "invalid_task", '"timeout"', 'do you mean "timeout_seconds"?');
   await bad("agents_message", { job: "job_000000000000" }, "invalid_task", "message: ");
   await bad(
     "agents_message",
@@ -77,7 +77,7 @@ test("names missing, wrong and unknown arguments of a call", async () => {
   await bad("agents_message", { job: "job_x", message: "m" }, "not_found", "job_x");
   await bad("sandbox_snapshot", { job: "job_x", label: "a b" }, "invalid_task", "label: English letters, digits");
   await bad("sandbox_snapshot", {}, "not_found", "Name the job");
-  const empty = await ask(server, session.id, wait());
+  const empty = await ask(server, session.id, call("agents_wait", { jobs: "", until: null, timeout_seconds: "0" }));
   expect(empty.metadata).toMatchObject({ reason: "satisfied", finished: [], pending: [] });
 });
 

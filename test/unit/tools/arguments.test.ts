@@ -8,44 +8,49 @@ const BAD: [tool: string, args: unknown, words: string[]][] = [
   ["agents_start", {}, ["tasks"]],
   ["agents_start", null, ["tasks"]],
   ["agents_start", { tasks: [] }, ["tasks", "at least one task"]],
-  ["agents_start", { tasks: {} }, ["tasks", "array"]],
+  ["agents_start", { tasks: {} }, ["tasks", "at least one task"]],
+  ["agents_start", { tasks: "Count the words." }, ["tasks", "array", 'found "Count the words."']],
+  ["agents_start", { tasks: '[{"prompt": "cut off' }, ["tasks", "array"]],
   ["agents_start", { tasks: [{}], extra: 1 }, ["extra"]],
-  ["agents_status", { jobs: "job_1" }, ["jobs"]],
-  ["agents_status", { jobs: [1] }, ["jobs[0]"]],
+  ["agents_status", { jobs: true }, ["jobs", "found true"]],
+  ["agents_status", { jobs: [7] }, ["jobs[0]", "found 7"]],
+  ["agents_status", { jobs: [["job_1", "job_2"]] }, ["jobs[0]"]],
+  ["agents_status", { state: "running" }, ['"state"', "Possible are: jobs"]],
   ["agents_wait", { until: "some" }, ["until", '"all", "any" or a whole number from 1']],
-  ["agents_wait", { until: 0 }, ["until"]],
-  ["agents_wait", { until: 1.5 }, ["until"]],
-  ["agents_wait", { timeout_seconds: 14_401 }, ["timeout_seconds", "14400"]],
-  ["agents_wait", { timeout_seconds: 0 }, ["timeout_seconds"]],
+  ["agents_wait", { until: -1 }, ["until", "found -1"]],
+  ["agents_wait", { timeout_seconds: 14_401 }, ["timeout_seconds", "14400", "found 14401"]],
+  ["agents_wait", { timeout_seconds: "soon" }, ["timeout_seconds", 'found "soon"']],
+  ["agents_wait", { timeout_seconds: "30 parsecs" }, ["timeout_seconds"]],
+  ["agents_wait", { timeout: 30 }, ['"timeout"', 'do you mean "timeout_seconds"?']],
   ["agents_message", { job: "job_1" }, ["message"]],
   ["agents_message", { job: "job_1", message: " \n" }, ["message", "empty"]],
-  ["agents_message", { job: "job_1", message: "x", interrupt: "yes" }, ["interrupt"]],
+  ["agents_message", { job: "job_1", message: "x", interrupt: "maybe" }, ["interrupt"]],
   ["agents_cancel", { jobs: [] }, ["jobs", "name at least one job"]],
+  ["agents_cancel", { jobs: ["", null] }, ["jobs", "name at least one job"]],
+  ["agents_cancel", {}, ["jobs"]],
+  ["agents_message", { jobs: ["job_1", "job_2"], message: "x" }, ["job", "expected string"]],
   ["agents_collect", { job: "job_1", mode: "zip" }, ["mode", "branch"]],
-  ["agents_cancel", { jobs: ["job_1"], reason: "x".repeat(501) }, ["reason", "500"]],
   ["sandbox_snapshot", { label: "no spaces" }, ["label", "letters, digits"]],
   ["sandbox_snapshot", { label: "b\u0435st" }, ["label", "English letters"]], // a Cyrillic one
   ["sandbox_snapshot", { label: "be\u0301st" }, ["label", "English letters"]],
-  ["sandbox_snapshot", { label: "" }, ["label", "English letters"]],
   ["sandbox_snapshot", { label: "x".repeat(65) }, ["label", "at most 64"]],
-  ["sandbox_snapshot", { label: "best\n" }, ["label", "English letters"]],
+  ["sandbox_snapshot", { label: "best\nof" }, ["label", "English letters"]],
   ["sandbox_snapshot", { label: "-x" }, ["label", "the first a letter or digit"]],
   ["sandbox_snapshot", { label: "snap_best" }, ["label", "looks like an id"]],
   ["sandbox_snapshot", { label: "IM-best" }, ["label", "looks like an id"]],
-  ["sandbox_snapshot", { label: "none" }, ["label", "stands for no snapshot"]],
-  ["sandbox_snapshot", { label: "NULL" }, ["label", "stands for no snapshot"]],
+  ["sandbox_snapshot", { label: "default" }, ["label", "stands for no snapshot"]],
   ["sandbox_snapshot", { label: "job_1" }, ["label", "looks like an id"]],
-  ["sandbox_snapshot", { path: "" }, ["path"]],
   ["sandbox_exec", { command: "  " }, ["command", "empty"]],
   ["sandbox_exec", { command: "ls", timeout_seconds: -1 }, ["timeout_seconds"]],
   ["sandbox_exec", { command: "ls", timeout: 5 }, ["timeout"]],
   ["sandbox_process", { process: "1", signal: "SIGSEGV" }, ["signal", "SIGTERM"]],
   ["sandbox_process", { process: "1", wait_seconds: 3_601 }, ["wait_seconds", "3600"]],
-  ["sandbox_read", { path: "a", offset: 0 }, ["offset"]],
+  ["sandbox_read", { path: "a", offset: -1 }, ["offset", "found -1"]],
+  ["sandbox_read", { path: "" }, ["path"]],
   ["sandbox_read", { path: "a", limit: 1_501 }, ["limit", "1500"]],
   ["sandbox_write", { path: "a" }, ["content"]],
   ["sandbox_edit", { path: "a", old_string: "", new_string: "b" }, ["old_string", "sandbox_write"]],
-  ["job_report", { metrics: { loss: "2" } }, ["metrics.loss", "number"]],
+  ["job_report", { metrics: { loss: "low" } }, ["metrics.loss", "number"]],
   ["job_report", { metrics: { loss: Number.NaN } }, ["metrics.loss"]],
 ];
 
@@ -71,26 +76,26 @@ test(
   inWorld(async (world) => {
     const good = { description: "good", prompt: "say 1" };
     const bad = [
-      { description: "x".repeat(81), prompt: "say 2" },
+      { description: "x".repeat(81), prompt: 7, gpu: ["T4", "H100"] },
       { description: "no prompt" },
       { ...good, agent: 7 },
       { ...good, agnet: "reviewer" },
       { ...good, timeout_minutes: -1 },
       "just a string",
       null,
-      { ...good, skills: ["golf", 3] },
+      { ...good, skills: ["golf", ["x", "y"]] },
     ];
     const { metadata, title, output } = await openTools(world).call("agents_start", { tasks: [good, ...bad] });
     const jobs = metadata.jobs as JobView[];
     expect(jobs.map(({ state }) => state)).toEqual(["queued", ...bad.map(() => "failed" as const)]);
-    const fields = ["description", "prompt", "agent", "agnet", "timeout_minutes", "", "", "skills[1]"];
+    const fields = ["gpu", "prompt", "agent", "agnet", "timeout_minutes", "", "", "skills[1]"];
     for (const [index, field] of fields.entries()) {
       const { error } = jobs[index + 1] as JobView;
       expect(error?.code).toBe("invalid_task");
       expect(error?.message).toStartWith(`task ${index + 2}: `);
       expect(error?.message).toContain(field);
     }
-    expect(jobs[1]?.description).toBe("x".repeat(80));
+    expect(jobs[1]?.description).toBe(`${"x".repeat(79)}…`);
     expect(jobs[6]?.description).toBe("task 7");
     expect(title).toBe("1 job started");
     expect(output).toContain("agents_wait");

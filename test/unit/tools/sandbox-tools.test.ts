@@ -122,6 +122,20 @@ describe("a job's commands", () => {
   );
 
   test(
+    "have no time limit in the background, and say so where one was given",
+    inWorld(async (world) => {
+      const { process, answer } = await withCommand(world, {
+        command: "serve",
+        background: "yes",
+        timeout_seconds: "1",
+      });
+      expect((await answer).output).toContain("timeout_seconds (1) does not apply to it");
+      await world.clock.advance(5_000);
+      expect(process.signals).toEqual([]);
+    }),
+  );
+
+  test(
     "refuse a GPU for a single command",
     inWorld(async (world) => {
       const { inside } = await openJob(world);

@@ -83,7 +83,7 @@ test(
     }));
     const { metadata, output } = await call("agents_start", { tasks });
     const jobs = metadata.jobs as { id: string; description: string }[];
-    expect(jobs.map(({ description }) => description)).toEqual(["a b", "task", "x".repeat(80)]);
+    expect(jobs.map(({ description }) => description)).toEqual(["a b", "hang", "x".repeat(80)]);
     expect([...(output.match(/^job_\S+/gm) ?? [])]).toEqual(jobs.map(({ id }) => id));
     await world.clock.advance(1_000);
   }),

@@ -1,0 +1,72 @@
+import { closest } from "../config/spelling.ts";
+
+/** Other names by which models, used to other tools, call an argument. The first of the tool's own that is free gets it. */
+const OTHER_NAMES = new Map<string, readonly string[]>(
+  Object.entries({
+    job: ["jobs"],
+    jobs: ["job"],
+    jobid: ["job", "jobs"],
+    jobids: ["jobs", "job"],
+    id: ["job", "jobs", "process"],
+    ids: ["jobs"],
+    task: ["tasks", "prompt"],
+    instructions: ["prompt"],
+    prompt: ["message"],
+    text: ["message"],
+    title: ["description"],
+    name: ["description", "label"],
+    subagenttype: ["agent"],
+    skill: ["skills"],
+    filepath: ["path"],
+    file: ["path"],
+    filename: ["path"],
+    files: ["paths"],
+    path: ["paths"],
+    paths: ["path"],
+    cmd: ["command"],
+    cwd: ["workdir"],
+    runinbackground: ["background"],
+    processid: ["process"],
+    pid: ["process"],
+    stdin: ["input"],
+    oldtext: ["old_string"],
+    newtext: ["new_string"],
+    metric: ["metrics"],
+  }),
+);
+
+/** What models add for whoever reads along, because tools elsewhere ask for it. It changes nothing that a tool does. */
+const REMARKS = new Set(["description", "explanation", "justification", "thought", "reasoning"]);
+
+const plain = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "");
+
+/** Whether a model means nothing by it. */
+export const isBlank = (given: unknown): boolean =>
+  given === undefined ||
+  given === null ||
+  (typeof given === "string" && given.trim() === "") ||
+  (Array.isArray(given) && given.length === 0);
+
+/** The arguments by the tool's own names. One of unknown meaning keeps its name, so that the tool refuses it. */
+export function renameKeys(given: Readonly<Record<string, unknown>>, known: readonly string[]): [string, unknown][] {
+  const result = new Map(Object.entries(given).filter(([key]) => known.includes(key)));
+  for (const [key, value] of Object.entries(given)) {
+    if (known.includes(key)) continue;
+    const spelt = known.find((name) => plain(name) === plain(key)) ?? [];
+    const name = [spelt, OTHER_NAMES.get(plain(key)) ?? []]
+      .flat()
+      .find((one) => known.includes(one) && isBlank(result.get(one)));
+    if (name !== undefined) result.set(name, value);
+    else if (!REMARKS.has(key)) result.set(key, value);
+  }
+  return [...result];
+}
+
+/** "there is no argument "timeout"; do you mean "timeout_seconds"? Possible are: command, timeout_seconds". */
+export function describeUnknown(names: readonly string[], known: readonly string[]): string {
+  const unknown = names.map((name) => {
+    const meant = known.find((one) => plain(one).startsWith(plain(name))) ?? closest(name, known);
+    return `there is no argument ${JSON.stringify(name.slice(0, 64))}${meant === undefined ? "" : `; do you mean "${meant}"?`}`;
+  });
+  return `${unknown.join(", ")}${unknown.at(-1)?.endsWith("?") ? "" : ";"} Possible are: ${known.join(", ")}`;
+}
