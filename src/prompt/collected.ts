@@ -16,8 +16,10 @@ export interface CollectedChanges {
   readonly job: { readonly id: string };
   readonly source: Source;
   readonly built: BuiltCommits;
-  /** null for a patch. */
+  /** null for a patch, and where there is nothing for a branch. */
   readonly branch: string | null;
+  /** Whether there is a branch or a patch: none is made of nothing. */
+  readonly isWritten: boolean;
   readonly stat: { readonly files: number; readonly insertions: number; readonly deletions: number };
   readonly preview: MergePreview;
   /** Paths that other jobs changed too, by job id. */
@@ -46,23 +48,23 @@ const SHOWN = 50;
 /** Files named in the metadata. */
 const RECORDED = 1_000;
 
-/** @param patch path of the patch file; null for a branch */
+/** @param patch path that was asked for the patch file; null for a branch */
 export function renderCollected(collected: CollectedChanges, patch: string | null): Answer {
-  const { job, source, built, branch, stat, preview, overlaps } = collected;
+  const { job, source, built, branch, isWritten, stat, preview, overlaps } = collected;
   const size = `${stat.files} file${stat.files === 1 ? "" : "s"}, +${stat.insertions} -${stat.deletions}`;
   const { base } = built;
   const commits = built.commits.map(({ id, subject }) => ({ id, subject: oneLine(subject, 200) }));
   const left = built.leftOut.map(toLeftLine);
   const others = [...overlaps].map(([id, paths]) => [id, paths.map((path) => plainName(path))] as const);
   const conflicts = preview.kind === "conflicts" ? preview.paths.map((path) => plainName(path)) : [];
+  const isEmpty = stat.files === 0 && commits.length === 0;
   const lines = [
-    branch === null
-      ? `Patch ${patch} of ${job.id}: ${size}. Apply it with git apply.`
-      : `Branch ${branch} of ${job.id}: ${commits.length} commits, ${size}. Look at it with git diff ${base?.slice(0, 12)}..${branch}.`,
+    titleLine(),
+    branch !== null && branch !== `agents/${job.id}` ? TAKEN_NAME : "",
     toSourceLine(source),
     ...shorten(commits.map(({ id, subject }) => `${id.slice(0, 12)} ${toQuoted(subject, 200)}`)),
-    ...toAttention(built.attention, branch === null ? "apply the patch" : "check the branch out or merge it"),
-    preview.kind === "clean" ? "It merges cleanly with the project as it is now." : "",
+    ...toAttention(built.attention, patch !== null ? "apply the patch" : "check the branch out or merge it"),
+    preview.kind === "clean" && !isEmpty ? "It merges cleanly with the project as it is now." : "",
     conflicts.length > 0 ? `It conflicts with the project as it is now in ${conflicts.join(", ")}.` : "",
     ...others.map(([id, paths]) => `${id} changed the same files: ${paths.slice(0, 20).join(", ")}.`),
     ...(left.length > 0 ? [`Left out ${left.length}:`, ...shorten(left)] : []),
@@ -74,7 +76,7 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
     metadata: {
       ...(branch === null ? {} : { branch }),
       ...(base === null ? {} : { base }),
-      ...(patch === null ? {} : { patch }),
+      ...(patch === null || !isWritten ? {} : { patch }),
       commits,
       stat,
       source: toSource(source),
@@ -85,7 +87,17 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
       notes: built.notes,
     },
   };
+
+  function titleLine(): string {
+    if (branch !== null)
+      return `Branch ${branch} of ${job.id}: ${commits.length} commits, ${size}. Look at it with git diff ${base?.slice(0, 12)}..${branch}.`;
+    if (isWritten) return `Patch ${patch} of ${job.id}: ${size}. Apply it with git apply.`;
+    const what = left.length > 0 ? "has no changes that can be taken" : "changed nothing";
+    return `${job.id} ${what}${isEmpty ? "" : " in these paths"}, so no ${patch === null ? "branch" : "patch"} was made.`;
+  }
 }
+
+const TAKEN_NAME = "It is called that because your other branches leave no place for a branch agents/<job id>.";
 
 /** @throws PluginError `collect_failed` when nothing was written */
 export function renderFiles(collected: CollectedFiles, target: string): Answer {

@@ -2,6 +2,7 @@ import { type ChildProcess, type StdioOptions, spawn } from "node:child_process"
 import { type FileHandle, open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "../shared/clock.ts";
+import { GitError } from "./git-error.ts";
 
 /*
  * The only place that starts git on the host.
@@ -19,6 +20,8 @@ export interface GitRun {
   /** Whose configuration applies: the user's for his own repository, nobody's for everything else. */
   readonly config: "user" | "none";
   readonly env?: Readonly<Record<string, string>>;
+  /** Settings that come after the user's own, and before those of this file. They are not seen in a list of processes. */
+  readonly settings?: readonly (readonly [key: string, value: string])[];
   readonly input?: Uint8Array | AsyncIterable<Uint8Array>;
   /** Absolute path of a file to use as input, in place of `input`. */
   readonly inputFile?: string;
@@ -37,22 +40,6 @@ export interface Git {
   stream(run: GitRun): AsyncIterable<Buffer>;
   /** Writes the output, at most `maxBytes`, to a file that must not exist yet. @throws GitError */
   toFile(run: GitRun, path: string): Promise<void>;
-}
-
-/** A failed run of git. `code` is null when git was killed or could not be started. */
-export class GitError extends Error {
-  override readonly name = "GitError";
-  readonly code: number | null;
-
-  constructor(args: readonly string[], code: number | null, errorOutput: string) {
-    const reason = errorOutput
-      .replace(/^(fatal|error): /gm, "")
-      .trim()
-      .slice(0, 500);
-    const command = args.find((arg, n) => !arg.startsWith("-") && args[n - 1] !== "-c");
-    super(`git ${command} ${code === null ? "was stopped" : `exited with ${code}`}${reason && `: ${reason}`}`);
-    this.code = code;
-  }
 }
 
 /** The output of a query that exits with 1 when it finds nothing; null in that case. Other failures are thrown. */
@@ -93,16 +80,22 @@ const SETTINGS = [
 ].flatMap((setting) => ["-c", setting]);
 
 export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string | undefined>>): Git {
-  const environment = ({ config, env }: GitRun): Record<string, string> => ({
+  function environment({ config, env, settings = [] }: GitRun): Record<string, string> {
+    const all = { ...baseEnvironment(config), ...env };
+    addSettings(all, settings);
+    return all;
+  }
+
+  const baseEnvironment = (config: GitRun["config"]): Record<string, string> => ({
     PATH: hostEnv.PATH ?? "/usr/local/bin:/usr/bin:/bin",
     LC_ALL: "C",
     GIT_TERMINAL_PROMPT: "0",
+    GIT_ALLOW_PROTOCOL: "none", // the user's settings may allow single protocols, by which git fetches what a partial clone lacks
     GIT_OPTIONAL_LOCKS: "0",
     GIT_NO_LAZY_FETCH: "1",
     GIT_ATTR_NOSYSTEM: "1",
     ...KEEP_MEMORY,
     ...(config === "user" ? userConfig(hostEnv) : { GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null" }),
-    ...env,
   });
 
   /** @param output file to write to in place of a pipe; the run fails when it exceeds `maxBytes` */
@@ -187,13 +180,36 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
   };
 }
 
-/** Environment in which git reads the user's own configuration: trusted owners, global ignore rules, his name. */
+/**
+ * Environment in which git reads the user's own configuration: trusted owners, global ignore rules, his name. That
+ * includes settings that are given in the environment, which containers use for `safe.directory`; ours take precedence.
+ */
 function userConfig(hostEnv: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const names = [
     ...["HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"],
-    "GIT_CEILING_DIRECTORIES",
+    ...["GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_CEILING_DIRECTORIES"],
+    ...settingNames(Number(hostEnv.GIT_CONFIG_COUNT) || 0),
   ];
   return Object.fromEntries(names.flatMap((name) => (hostEnv[name] === undefined ? [] : [[name, hostEnv[name]]])));
+}
+
+const settingNames = (count: number): string[] =>
+  Array.from({ length: Math.min(count, MAX_SETTINGS) }, (_, n) => [
+    `GIT_CONFIG_KEY_${n}`,
+    `GIT_CONFIG_VALUE_${n}`,
+  ]).flat();
+
+/** Far more than anybody sets by hand. */
+const MAX_SETTINGS = 10_000;
+
+/** Settings in the environment after those that are there already. */
+function addSettings(env: Record<string, string>, settings: readonly (readonly [string, string])[]): void {
+  const first = Number(env.GIT_CONFIG_COUNT) || 0;
+  if (settings.length > 0) env.GIT_CONFIG_COUNT = `${first + settings.length}`;
+  for (const [n, [key, value]] of settings.entries()) {
+    env[`GIT_CONFIG_KEY_${first + n}`] = key;
+    env[`GIT_CONFIG_VALUE_${first + n}`] = value;
+  }
 }
 
 /** Writes the input. Resolves early if git stops reading, in which case the exit code tells why. */

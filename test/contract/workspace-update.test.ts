@@ -63,7 +63,7 @@ async function collect(sandbox: Sandbox, jobID: string, base = second, formerBas
 }
 
 const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", ...args);
-const last = (from: string) => git("log", "--format=%s", "-2", from).split("\n");
+const last = (from: string | null) => git("log", "--format=%s", "-2", `${from}`).split("\n");
 
 sandboxTest("rebases commits, keeps uncommitted changes uncommitted, and the branch has both sides", () =>
   inJob(

@@ -27,6 +27,8 @@ export interface Collected {
   readonly source: FilesSource;
   readonly built: BuiltCommits;
   readonly branch: string | null;
+  /** Whether there is a branch or a patch: none is made of nothing. */
+  readonly isWritten: boolean;
   readonly stat: { readonly files: number; readonly insertions: number; readonly deletions: number };
   readonly preview: MergePreview;
   /** Other jobs that changed the same files, by job id. */
@@ -52,7 +54,10 @@ export async function collectChanges(
   try {
     const built = await buildWork(deps, based, work);
     const branch = request.mode === "branch" ? await createBranch(store, jobID, built, deps.ids("pack")) : null;
-    if (request.mode === "patch") await writePatch(store, built, request.target, request.paths, deps.ids("patch"));
+    const isWritten =
+      request.mode === "branch"
+        ? branch !== null
+        : await writePatch(store, built, request.target, request.paths, deps.ids("patch"));
     const identity = await identityOf(store);
     const preview = await previewMerge(store, baseOf(based, work), built, {
       scratchID: deps.ids("tree"),
@@ -65,6 +70,7 @@ export async function collectChanges(
       source,
       built: { ...built, attention },
       branch,
+      isWritten,
       stat: await statOf(store, built),
       preview,
       overlaps,

@@ -17,6 +17,8 @@ export interface BuiltCommit {
 export interface BuiltCommits {
   /** The commit of the tree that the job started from; null in a project without git. */
   readonly base: string | null;
+  /** The user's commit that `base` is or continues; null without one. */
+  readonly head: string | null;
   readonly tip: string;
   /** The job's own commits, oldest first. */
   readonly commits: readonly BuiltCommit[];
@@ -84,6 +86,7 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
   for (const path of changes.unborn) leftOut.set(path, OWN_REPOSITORY);
   return {
     base: store.isRepository ? first : null,
+    head: base.head,
     tip,
     commits,
     baseTree: base.tree,

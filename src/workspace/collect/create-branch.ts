@@ -1,35 +1,37 @@
 import { appendFile, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { PluginError } from "../../shared/error-code.ts";
 import { nullIfMissing } from "../../shared/missing-file.ts";
+import { nullIfNotFound } from "../git.ts";
 import { type ProjectStore, resolveRevision } from "../project/project-store.ts";
+import { branchRefusal, decideBranchName } from "./branch-name.ts";
 import type { BuiltCommits } from "./build-commits.ts";
 
 /** How often another collect of the same job may be first. */
 const TRIES = 5;
 
 /**
- * Creates or moves the branch `agents/<job id>`; the only place that writes to the user's repository. It writes objects
- * and this one reference; the working tree, index and HEAD are left alone, and no hook runs.
+ * Creates or moves the branch `agents/<job id>`, or `agents-<job id>` where the user's branches leave no place for the
+ * former; the only place that writes to the user's repository. It writes objects and this one reference; the working tree,
+ * index and HEAD are left alone, and no hook runs.
  * @param scratchID names the scratch file of this call
- * @returns the branch's name
+ * @returns the branch's name; null = the job changed nothing, so there is no branch
  * @throws PluginError `collect_failed`, GitError
  */
 export async function createBranch(
   store: ProjectStore,
   jobID: string,
-  { base, tip, env }: BuiltCommits,
+  { base, head, tip, env }: Pick<BuiltCommits, "base" | "head" | "tip" | "env">,
   scratchID: string,
-): Promise<string> {
-  const branch = `agents/${jobID}`;
-  const refuse = (why: string) =>
-    new PluginError("collect_failed", `Could not create the branch ${branch}: ${why}`, { retryable: false });
+): Promise<string | null> {
   if (!store.isRepository || base === null)
-    throw refuse(`${store.root} is not a git repository; use mode "patch" or "files".`);
+    throw branchRefusal(`agents/${jobID}`, `${store.root} is not a git repository; use mode "patch" or "files".`);
+  const branch = await decideBranchName(store, jobID);
+  const refuse = (why: string) => branchRefusal(branch, why);
   const ref = `refs/heads/${branch}`;
   for (let attempt = 1; ; attempt++) {
     const current = await resolveRevision(store, ref);
     if (current === tip) return branch;
+    if (current === null && tip === base) return null;
     if (current !== null && !(await isOurs(store, jobID, current)))
       throw refuse("it exists and holds commits that are not the job's; rename or delete it first.");
     if ((await store.user(["worktree", "list", "--porcelain"])).toString().split("\n").includes(`branch ${ref}`))
@@ -48,19 +50,29 @@ export async function createBranch(
 
   async function copyObjects(current: string | null): Promise<void> {
     const pack = join(store.folder, `pack.${scratchID}`);
+    const isPartial = await isPartialClone(store);
     try {
-      await store.toFile(["pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"], pack, {
-        input: Buffer.from(await missingObjects(store, tip, current)),
+      const missing = isPartial ? ["--missing=allow-any"] : [];
+      await store.toFile(["pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset", ...missing], pack, {
+        input: Buffer.from(await missingObjects(store, tip, [head, current])),
         env,
         maxBytes: Number.POSITIVE_INFINITY,
         isUntrusted: true,
       });
-      await store.user(["index-pack", "--stdin", "--strict"], { inputFile: pack, isUntrusted: true });
+      // The trees of a partial clone lead to objects that it lacks, for which --strict would refuse them.
+      const check = isPartial ? "--fsck-objects" : "--strict";
+      await store.user(["index-pack", "--stdin", check], { inputFile: pack, isUntrusted: true });
     } finally {
       await rm(pack, { force: true });
     }
   }
 }
+
+/** Whether the user's repository may lack objects, which git would fetch when it needs them. */
+const isPartialClone = async (store: ProjectStore): Promise<boolean> =>
+  (await nullIfNotFound(
+    store.user(["config", "--name-only", "--get-regexp", "^(extensions\\.partialclone|remote\\..*\\.promisor)$"]),
+  )) !== null;
 
 /** File with the commits that we have left the job's branch at. A branch at another commit has been changed by someone else. */
 const recordOf = ({ folder }: Pick<ProjectStore, "folder">, jobID: string): string =>
@@ -76,8 +88,8 @@ async function isOurs(store: ProjectStore, jobID: string, commit: string): Promi
 export const forgetBranch = (store: Pick<ProjectStore, "folder">, jobID: string): Promise<void> =>
   rm(recordOf(store, jobID), { force: true });
 
-/** Revisions for `git pack-objects`: everything that the tip needs and the user's HEAD and the branch do not reach. */
-async function missingObjects(store: ProjectStore, tip: string, current: string | null): Promise<string> {
+/** Revisions for `git pack-objects`: everything that the tip needs and none of the commits that the user has already reach. */
+async function missingObjects(store: ProjectStore, tip: string, known: readonly (string | null)[]): Promise<string> {
   const head = await resolveRevision(store, "HEAD^{commit}");
-  return [tip, ...(head ? [`^${head}`] : []), ...(current ? [`^${current}`] : []), ""].join("\n");
+  return [tip, ...[...known, head].flatMap((one) => (one === null ? [] : [`^${one}`])), ""].join("\n");
 }

@@ -1,4 +1,4 @@
-import { GitError } from "../git.ts";
+import { GitError } from "../git-error.ts";
 import { splitRecords, toText } from "../paths.ts";
 import { captureTree, type TreeBase } from "../project/capture-tree.ts";
 import { type Identity, identityEnv } from "../project/identity.ts";

@@ -1,4 +1,4 @@
-import { open, rename, rm } from "node:fs/promises";
+import { lstat, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
 import { lstatOrNull } from "../../shared/missing-file.ts";
@@ -10,10 +10,12 @@ const START = "diff --git ";
 const PATCH_BYTES = 256 * 1024 * 1024;
 
 /**
- * Writes a job's changes as a patch for `git apply`. An earlier patch at the target is replaced, any other file is not.
+ * Writes a job's changes as a patch for `git apply`, which refuses an empty one, so without changes there is none. An
+ * earlier patch at the target is replaced, any other file is not.
  * @param target relative to the project's root, from `decideTarget`
  * @param paths limits the patch to these files and folders; empty = everything
  * @param scratchID names the file that is written first
+ * @returns whether there were changes to write
  * @throws PluginError `collect_failed`, GitError
  */
 export async function writePatch(
@@ -22,7 +24,7 @@ export async function writePatch(
   target: string,
   paths: readonly string[],
   scratchID: string,
-): Promise<void> {
+): Promise<boolean> {
   await openTarget(store.root, target);
   const file = join(store.root, target);
   const existing = await lstatOrNull(file);
@@ -45,13 +47,16 @@ export async function writePatch(
         isUntrusted: true,
       },
     );
-    await rename(partial, file);
+    const isEmpty = (await lstat(partial)).size === 0;
+    if (isEmpty) await rm(file, { force: true });
+    else await rename(partial, file);
+    return !isEmpty;
   } finally {
     await rm(partial, { force: true });
   }
 }
 
-/** Whether a file is a patch as `writePatch` writes it. A patch without changes is empty. */
+/** Whether a file is a patch as `writePatch` writes it. Former versions also wrote empty ones. */
 async function isPatch(file: string): Promise<boolean> {
   const handle = await open(file);
   try {

@@ -14,11 +14,9 @@ const LATER_THAN_ANY_FILE = new Date("2100-01-01T00:00:00Z");
  */
 export async function changedFiles(store: ProjectStore, scratchID: string): Promise<Set<string>> {
   const drivers = await filterDrivers(store);
-  const env = withoutFilters(drivers);
-  const differing = async (more: Readonly<Record<string, string>> = {}) =>
-    splitRecords(
-      await store.user(["diff-files", "-z", "--name-only", "--ignore-submodules=all"], { env: { ...env, ...more } }),
-    );
+  const settings = withoutFilters(drivers);
+  const differing = async (env: Readonly<Record<string, string>> = {}) =>
+    splitRecords(await store.user(["diff-files", "-z", "--name-only", "--ignore-submodules=all"], { env, settings }));
   const changed = new Set(await differing());
   const uncertain = drivers.size > 0 && changed.size > 0 ? await filteredFiles(store, changed, drivers) : [];
   if (uncertain.length === 0) return changed;
@@ -43,18 +41,11 @@ async function filterDrivers(store: ProjectStore): Promise<Set<string>> {
 }
 
 /** Git settings under which no filter runs and filtered files are read as they are: a driver without programs is skipped unless required. */
-function withoutFilters(drivers: ReadonlySet<string>): Record<string, string> {
-  const settings = [...drivers].flatMap((driver) => [
-    [`filter.${toText(driver)}.clean`, ""],
-    [`filter.${toText(driver)}.process`, ""],
-    [`filter.${toText(driver)}.required`, "false"],
-  ]);
-  return Object.fromEntries([
-    ["GIT_CONFIG_COUNT", `${settings.length}`],
-    ...settings.flatMap(([key = "", value = ""], n) => [
-      [`GIT_CONFIG_KEY_${n}`, key],
-      [`GIT_CONFIG_VALUE_${n}`, value],
-    ]),
+function withoutFilters(drivers: ReadonlySet<string>): (readonly [string, string])[] {
+  return [...drivers].flatMap((driver) => [
+    [`filter.${toText(driver)}.clean`, ""] as const,
+    [`filter.${toText(driver)}.process`, ""] as const,
+    [`filter.${toText(driver)}.required`, "false"] as const,
   ]);
 }
 

@@ -1,6 +1,7 @@
 import { sep } from "node:path";
 import { isWithin } from "../../config/host-paths.ts";
-import { type Git, GitError } from "../git.ts";
+import type { Git } from "../git.ts";
+import { GitError } from "../git-error.ts";
 import { type Homes, isHome, realPathOrSelf } from "./home-folders.ts";
 
 /** The folder of the host that jobs get their files from. */

@@ -84,11 +84,16 @@ export async function openProjectStore(git: Git, stateDir: string, project: Proj
   if (borrowed !== null) writePrivateFile(alternates, `${quoteAlternate(borrowed)}\n`);
   else await rm(alternates, { force: true });
 
+  // Otherwise git would look for the parents of the user's oldest commits, which a shallow clone lacks.
+  const shallow = isRepository
+    ? { GIT_SHALLOW_FILE: await ask("--path-format=absolute", "--git-path", "shallow") }
+    : {};
   const settings = ["core.fileMode=true", "core.symlinks=true", "core.autocrlf=false", "core.compression=1"];
   const flags = (more: readonly string[]) => [...settings, ...more].flatMap((setting) => ["-c", setting]);
   const ofStore = (args: readonly string[], more?: Partial<GitRun>): GitRun => ({
     ...ours,
     ...more,
+    env: { ...shallow, ...more?.env },
     args: [...flags([]), `--git-dir=${gitDir}`, ...args],
   });
   return {

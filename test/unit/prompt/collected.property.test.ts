@@ -45,6 +45,7 @@ test("names, subjects and notes in a collected branch cannot begin a line", () =
         source,
         built: { base: "b".repeat(40), tip: "t", baseTree: "x", tree: "y", changed: [], ...some },
         branch: "agents/job_1",
+        isWritten: true,
         stat: { files: 1, insertions: 1, deletions: 1 },
         preview: paths.length === 0 ? { kind: "unknown" } : { kind: "conflicts", paths },
         overlaps: others,

@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
+import { createBranch } from "../../src/workspace/collect/create-branch.ts";
+import { previewMerge } from "../../src/workspace/collect/preview-merge.ts";
+import { captureTree } from "../../src/workspace/project/capture-tree.ts";
+import { identityOf } from "../../src/workspace/project/identity.ts";
+import { bubblewrap } from "../support/sandboxes.ts";
+import { env, git, home, repository, useHome, write } from "./home-support.ts";
+import { localProvider, localSpec } from "./local-support.ts";
+import { doJob, runIn, send, storeAt } from "./workspace-support.ts";
+
+/* From a repository of any shape into a sandbox and back as a branch. */
+
+useHome();
+
+const EDIT = "echo better > a.txt; echo new > new.txt";
+
+/** A repository with two commits on main, one on `other`, and a bare clone of it that partial clones may be made from. */
+function makeOrigin(): string {
+  repository("origin");
+  write("origin/a.txt", "a\n");
+  write("origin/sub/b.txt", "b\n");
+  write("origin/lib/c.txt", "c\n");
+  git("origin", "add", ".");
+  git("origin", "commit", "--quiet", "-m", "First");
+  write("origin/a.txt", "a, second\n");
+  git("origin", "commit", "--quiet", "-am", "Second");
+  git("origin", "branch", "other");
+  git("origin", "switch", "--quiet", "other");
+  write("origin/sub/b.txt", "b of other\n");
+  git("origin", "commit", "--quiet", "-am", "Other");
+  git("origin", "switch", "--quiet", "main");
+  write("origin/lib/c.txt", "c, third\n");
+  git("origin", "commit", "--quiet", "-am", "Third");
+  git("origin", "config", "uploadpack.allowFilter", "true");
+  git("origin", "config", "uploadpack.allowAnySHA1InWant", "true");
+  return `file://${join(home, "origin")}`;
+}
+
+const clone = (...args: string[]) =>
+  git("", "-c", "protocol.file.allow=always", "clone", "--quiet", ...args, join(home, "work"));
+
+describe.skipIf(!bubblewrap)("a project's changes come back as a branch", () => {
+  let root = "";
+  let provider: SandboxProvider;
+  let sandbox: Sandbox;
+
+  beforeAll(async () => {
+    root = mkdtempSync(join(tmpdir(), "shapes-"));
+    provider = localProvider(join(root, "sandboxes"));
+    sandbox = await provider.create(localSpec());
+  });
+  afterAll(async () => {
+    await sandbox.terminate();
+    await provider.close();
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  /** Takes the project through a job. @param meanwhile what the user does while the job works */
+  async function job(folder: string, script: string, meanwhile: () => void = () => {}) {
+    const store = await storeAt(join(home, folder), join(root, "state"), env);
+    const base = await captureTree(store, "base");
+    await runIn(sandbox, "find . -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +");
+    await send(store, base, sandbox);
+    const files = String(await runIn(sandbox, "find . -name .git -prune -o -type f -print | sort"))
+      .trim()
+      .split("\n");
+    meanwhile();
+    const jobID = "job_1";
+    const built = await doJob({ store, base, sandbox }, jobID, script);
+    const branch = await createBranch(store, jobID, built, "pack");
+    const preview = await previewMerge(store, base, built, {
+      scratchID: "merge",
+      identity: await identityOf(store),
+    });
+    return { store, base, files, built, branch, preview };
+  }
+
+  const changes = (folder: string, branch: string | null) =>
+    git(folder, "diff", "--name-status", `${branch}~1`, `${branch}`).split("\n");
+
+  test("of a shallow clone whose user has switched to another branch of depth 1 meanwhile", async () => {
+    clone("--depth=1", "--no-single-branch", makeOrigin());
+    const { branch, preview } = await job("work", EDIT, () => git("work", "switch", "--quiet", "other"));
+    expect(changes("work", branch)).toEqual(["M\ta.txt", "A\tnew.txt"]);
+    expect(preview.kind).toBe("clean");
+    git("work", "fsck");
+  });
+
+  for (const filter of ["blob:none", "tree:0"])
+    for (const sparse of [false, true])
+      test(`of a partial clone (${filter}${sparse ? ", sparse" : ""}) whose remote cannot be reached`, async () => {
+        clone(`--filter=${filter}`, ...(sparse ? ["--sparse"] : []), makeOrigin());
+        git("", "config", "--global", "protocol.file.allow", "always");
+        rmSync(join(home, "origin"), { recursive: true });
+        const { branch, built } = await job("work", EDIT, () => {
+          git("work", "switch", "--quiet", "--orphan", "empty");
+          git("work", "commit", "--quiet", "--allow-empty", "-m", "Empty");
+        });
+        expect(built.changed).toEqual(["a.txt", "new.txt"]);
+        expect(git("work", "show", `${branch}:a.txt`)).toBe("better");
+      });
+
+  test("under another name where a branch of the user's takes the place, and not at all without changes", async () => {
+    makeOrigin();
+    const nothing = await job("origin", "git tag mine; touch a.txt; git commit --quiet --allow-empty -m Empty");
+    expect([nothing.branch, git("origin", "branch", "--list", "agents*")]).toEqual([null, ""]);
+
+    const { store, built } = await job("origin", EDIT);
+    const collect = () => createBranch(store, "job_1", built, "pack").catch(({ message }) => message as string);
+    const took: (string | null)[] = [];
+    for (const taken of ["agents", "agents/job_1/mine", "Agents", "agents-job_1/mine"]) {
+      git("origin", "config", "core.ignoreCase", `${taken === "Agents"}`);
+      git("origin", "branch", "-D", "agents/job_1");
+      git("origin", "branch", taken, "main");
+      git("origin", "pack-refs", "--all");
+      took.push(await collect(), await collect());
+      git("origin", "branch", "-D", taken, took.at(-1) as string);
+      git("origin", "branch", "agents/job_1", "main");
+    }
+    const other = "agents-job_1";
+    expect(took).toEqual([other, other, other, other, other, other, "agents/job_1", "agents/job_1"]);
+    expect(await collect()).toContain("holds commits that are not the job's; rename or delete it first");
+    git("origin", "branch", "-m", "agents/job_1", "agents/job_1/mine");
+    git("origin", "branch", "agents-job_1/mine", "main");
+    expect(await collect()).toContain('rename them, or use mode "patch"');
+  });
+
+  test("of worktrees beside a bare repository", async () => {
+    makeOrigin();
+    mkdirSync(join(home, "proj"));
+    git("", "clone", "--quiet", "--bare", join(home, "origin"), join(home, "proj/.bare"));
+    git("proj/.bare", "remote", "set-url", "origin", "https://user:s3cret-token@example.com/x.git");
+    write("proj/.git", "gitdir: ./.bare\n");
+    git("proj", "worktree", "add", "--quiet", "main", "main");
+    git("proj", "worktree", "add", "--quiet", "other", "other");
+    const { branch, files } = await job("proj/main", EDIT);
+    expect(files).toEqual(["./a.txt", "./lib/c.txt", "./sub/b.txt"]);
+    expect(changes("proj/main", branch)).toEqual(["M\ta.txt", "A\tnew.txt"]);
+  });
+});
