@@ -105,6 +105,8 @@ export type SessionEvent =
       readonly question: string;
       readonly isAllowed: boolean;
     }
+  /** The user's own message was stored: in the terminal, over HTTP, by a command. Not one that only a plugin wrote. */
+  | { readonly kind: "user_wrote"; readonly sessionID: string; readonly messageID: string }
   | { readonly kind: "deleted"; readonly sessionID: string };
 
 /** What a task may name. Read in advance, so that starting jobs waits for nothing. */

@@ -16,6 +16,7 @@ import { createWatchdog, type Watchdog } from "./execution/watchdog.ts";
 import { createWorkers, type WorkerContext } from "./execution/workers.ts";
 import { type Foundation, type FoundationDeps, openFoundation } from "./foundation.ts";
 import { createOutbox, type Outbox } from "./notify/outbox.ts";
+import { createUserMessages, type UserMessages } from "./notify/user-messages.ts";
 import type { GarbageReport } from "./sandbox/garbage-collector.ts";
 import { createJobFiles, type JobFiles } from "./sandbox/job-files.ts";
 import { createSandboxLifecycle, type SandboxLifecycle } from "./sandbox/lifecycle.ts";
@@ -32,6 +33,7 @@ export interface Runtime extends Pick<Foundation, "pool" | "registry" | "provide
   readonly jobFiles: JobFiles;
   readonly activity: SessionActivity;
   readonly outbox: Outbox;
+  readonly userMessages: UserMessages;
   readonly watchdog: Watchdog;
   readonly clock: Clock;
   readonly ids: IdGenerator;
@@ -99,6 +101,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     clock,
     log,
   });
+  const userMessages = createUserMessages({ sessions, clock, log });
   const scheduler = createScheduler({
     pool,
     owner,
@@ -144,6 +147,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     jobFiles,
     activity,
     outbox,
+    userMessages,
     watchdog,
     clock,
     ids,
@@ -167,6 +171,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
       );
       activity.stop();
       stopNoting();
+      userMessages.stop();
       await foundation.close();
     },
   };

@@ -6,7 +6,7 @@ Use it for work that splits into independent parts: experiments, alternatives, s
 
 export const AGENTS_STATUS = `Shows this session's jobs: state, what each runs or waits for, its own status and metrics, cost, and the snapshots. Returns at once; to wait, use agents_wait instead of calling this repeatedly.`;
 
-export const AGENTS_WAIT = `Waits until jobs have ended and returns their results. Waiting costs nothing. Call it before you end your turn whenever a job you need is still running. With until "any" you get the first result and can act on it while the others work.`;
+export const AGENTS_WAIT = `Waits until jobs have ended and returns their results. Waiting costs nothing, and ends early when the user writes. Call it before you end your turn whenever a job you need is still running. With until "any" you get the first result and can act on it while the others work.`;
 
 export const AGENTS_MESSAGE = `Sends a job its next prompt. A running job gets it after its current turn (with interrupt: at once); an ended one wakes up in its own session with its files and its memory. Use it to steer, correct or continue a job instead of starting a new one. The answer says whether the project has changed since the job took its files; with update: true they are brought up to date first.`;
 

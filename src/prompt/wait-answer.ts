@@ -5,6 +5,8 @@ import { renderJobLine, renderQuoteNote, renderResults, renderSpend } from "./jo
 
 export interface WaitFacts {
   readonly reason: "satisfied" | "timeout" | "interrupted" | "attention";
+  /** Whether the wait ended because the user wrote something. */
+  readonly userWrote: boolean;
   /** Given when the wait ended because the session has spent most of its budget. */
   readonly lowBudget: Spend | null;
   readonly budgetUsd: number | null;
@@ -19,10 +21,11 @@ export interface WaitFacts {
 
 /** What `agents_wait` answers. */
 export function renderWait(facts: WaitFacts, ids: IdGenerator): string {
-  const { reason, lowBudget, budgetUsd, news, toldBefore, isNamed, pending } = facts;
+  const { reason, userWrote, lowBudget, budgetUsd, news, toldBefore, isNamed, pending } = facts;
   const listed = isNamed ? [] : toldBefore;
   return [
-    lowBudget ? renderLowBudget({ ...lowBudget, budgetUsd }) : OPENINGS[reason],
+    userWrote ? USER_WROTE : "",
+    lowBudget ? renderLowBudget({ ...lowBudget, budgetUsd }) : userWrote ? "" : OPENINGS[reason],
     renderResults([...news, ...(isNamed ? toldBefore : [])], ids),
     ...renderList("Ended, and told before:", listed),
     ...renderList("Not ended yet:", pending),
@@ -39,6 +42,9 @@ const OPENINGS: Readonly<Record<WaitFacts["reason"], string>> = {
   attention:
     "Some jobs were interrupted and will not end by themselves: wake them with agents_message, or cancel them.",
 };
+
+const USER_WROTE =
+  "The wait ended because the user wrote a message: it follows. Answer it first. The jobs go on; call agents_wait again afterwards if you still need them.";
 
 const renderLowBudget = (spend: Parameters<typeof renderSpend>[0]): string =>
   `${renderSpend(spend)} At the ceiling new jobs are refused and running ones stopped, their files kept: cancel what is not worth its cost, then call agents_wait again.`;

@@ -44,6 +44,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
           jobs: ids,
           until,
           timeoutMs: timeout_seconds * 1000,
+          messageID: call.messageID,
           signal: call.abort,
           onProgress: show,
         });
@@ -56,6 +57,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         const newIDs = new Set(news.map(({ id }) => id));
         const facts = {
           reason: result.reason,
+          userWrote: result.userWrote,
           lowBudget: result.lowBudget,
           budgetUsd: runtime.options.budget.usdPerSession,
           news: viewRecords(news),

@@ -52,7 +52,7 @@ export default {
     return {
       ...adapter.hooks,
       tool: adapter.toolDefinitions(createProbeTools((line) => reports.push(line))),
-      "chat.message": async ({ sessionID }, { message }) => adapter.onUserMessage(sessionID, message.model),
+      "chat.message": async (_input, { message, parts }) => adapter.onUserMessage(message, parts),
       dispose: async () => {
         adapter.onDispose();
         server.cut();

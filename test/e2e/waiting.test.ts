@@ -134,6 +134,55 @@ sandboxTest(
   },
 );
 
+sandboxTest("ends its wait at once when the user writes, in whatever way, and not for a notice", async () => {
+  const own = await startSetupIn(setup, {}, { ".opencode/command/poke.md": "$ARGUMENTS" });
+  const { server, home, model } = own;
+  try {
+    const session = await server.createSession();
+    await ask(server, session.id, start(held("a"), held("b")));
+    await until(() => holders(home).length === 2, { what: "both hold" });
+    const { jobs } = (await ask(server, session.id, status())).metadata;
+    const [a, b] = jobs.map(({ id }) => id);
+    const waits = async () => (await server.toolParts(session.id, "agents_wait")).map(({ state }) => state);
+    const waitsAgain = (count: number) =>
+      until(async () => (await waits())[count]?.status === "running", { what: `wait ${count} is under way` });
+    const ways = [
+      (text: string) => server.promptAsync(session.id, text),
+      async (text: string) => {
+        const url = `data:text/plain;base64,${Buffer.from(text).toString("base64")}`;
+        const parts = [{ type: "file" as const, mime: "text/plain", filename: "note.txt", url }];
+        await server.client.session.promptAsync({ sessionID: session.id, parts });
+      },
+      async (text: string) => {
+        void server.client.session.command({ sessionID: session.id, command: "poke", arguments: text });
+      },
+    ];
+    await server.promptAsync(session.id, script(wait()));
+    for (const [count, write] of ways.entries()) {
+      await waitsAgain(count);
+      // The model reads the message at once, and waits again.
+      await write(script(wait(count === 2 ? { jobs: [a] } : { until: "any" }), say("read")));
+      await waitsAgain(count + 1);
+      expect((await waits())[count]).toMatchObject({
+        status: "completed",
+        output: expect.stringContaining("the user wrote a message"),
+        metadata: { reason: "attention", finished: [], pending: [{ id: a }, { id: b }] },
+      });
+    }
+    openGates(home, [jobs[1]?.sandboxID as string]);
+    await until(async () => JSON.stringify(await server.messages(session.id)).includes("A job has ended"), {
+      what: "the session is told of the other job",
+    });
+    expect((await waits()).at(-1)?.status).toBe("running");
+    openGates(home);
+    await server.whenIdle(session.id);
+    expect((await waits()).at(-1)).toMatchObject({ metadata: { reason: "satisfied", finished: [{ id: a }] } });
+    expect(model.errors).toEqual([]);
+  } finally {
+    await own.stop();
+  }
+});
+
 sandboxTest("shows the state of its jobs during agents_wait, and leaves only the result", async () => {
   const { server, home, model } = setup;
   const session = await server.createSession();

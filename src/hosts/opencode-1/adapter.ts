@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { Hooks, PluginInput } from "@opencode-ai/plugin";
+import type { Part, UserMessage } from "@opencode-ai/sdk";
 import type { Catalog, ChildSessions, OrchestratorSessions, SessionEvent } from "../../core/ports.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
@@ -17,7 +18,7 @@ import { hostLog } from "./host-log.ts";
 import { createHostVersion } from "./host-version.ts";
 import { createJobQuestions } from "./job-questions.ts";
 import { hideLiveParts } from "./live-part.ts";
-import { createOrchestratorModels, type ModelRef } from "./orchestrator-models.ts";
+import { createOrchestratorModels } from "./orchestrator-models.ts";
 import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
 import type { UserRules } from "./permission-rules.ts";
 import { toSessionEvent } from "./session-events.ts";
@@ -38,8 +39,8 @@ export interface Adapter {
   toast(toast: Toast): Promise<unknown>;
   /** The id of a new part of a message. */
   partID(): string;
-  /** The user has written in a session, on this model. */
-  onUserMessage(sessionID: string, model: ModelRef): void;
+  /** A message is about to be stored in the place of the user's: his own, or one of a plugin's. */
+  onUserMessage(message: Pick<UserMessage, "id" | "sessionID" | "model">, parts: readonly Part[]): void;
   /** Must be called before the instance lets go of anything. */
   onDispose(): void;
   toolDefinitions(tools: readonly Tool[]): NonNullable<Hooks["tool"]>;
@@ -66,6 +67,9 @@ export function createAdapter(
   const emit = (event: SessionEvent) => events.emit(event);
   const questions = createJobQuestions({ client, jobSessions, emit, clock: systemClock, log });
 
+  /** Ids of messages of the user's that the host has not stored yet: until then its model cannot read them. */
+  const unstored = new Set<string>();
+
   return {
     sessions: createChildSessions(client, events, version.requireSupported, questions.keepLooking),
     orchestrators: createOrchestratorSessions(client),
@@ -75,8 +79,9 @@ export function createAdapter(
     log,
     toast,
     partID: () => hostIDs("prt"),
-    onUserMessage(sessionID, model) {
+    onUserMessage({ id, sessionID, model }, parts) {
       models.learn(sessionID, model);
+      if (parts.some(isOfUser)) unstored.add(id);
       version.report();
       // Read ahead, so that agents_start waits for nothing but the store.
       catalog().catch((error) => log("warn", "could not read agents, models and skills", { reason: String(error) }));
@@ -107,7 +112,13 @@ export function createAdapter(
         const heard = toSessionEvent({ type, properties });
         if (heard?.kind === "deleted") jobSessions.forget(heard.sessionID);
         if (heard) events.emit(heard);
+        const stored = type === "message.updated" ? (properties.info as { id: string; sessionID: string }) : null;
+        if (stored && unstored.delete(stored.id))
+          events.emit({ kind: "user_wrote", sessionID: stored.sessionID, messageID: stored.id });
       },
     },
   };
 }
+
+/** Plugins mark what they write in the user's place; what the host adds to a file or an agent that the user named is marked as well. */
+const isOfUser = (part: Part): boolean => !("synthetic" in part && part.synthetic === true);

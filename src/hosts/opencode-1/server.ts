@@ -51,7 +51,7 @@ export const server: Plugin = async (input, tuple) => {
       }),
     ),
     "chat.message": async ({ sessionID }, { message, parts }) => {
-      adapter.onUserMessage(sessionID, message.model);
+      adapter.onUserMessage(message, parts);
       toasts.optionsRead(access);
       const text = await news.forMessage(sessionID, message.id);
       if (text === null) return;

@@ -3,6 +3,7 @@ import { isEnded, type Job } from "../../core/job.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { SessionActivity } from "../execution/session-activity.ts";
 import type { Watchdog } from "../execution/watchdog.ts";
+import type { UserMessages } from "../notify/user-messages.ts";
 import { findJobs } from "../session/find-jobs.ts";
 import type { SessionOpener } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
@@ -16,6 +17,7 @@ export interface WaitDeps extends SessionOpener {
   readonly registry: Pick<SessionRegistry, "onChange">;
   readonly activity: Pick<SessionActivity, "on">;
   readonly watchdog: Pick<Watchdog, "takeWarning" | "onBudgetWarning">;
+  readonly userMessages: Pick<UserMessages, "hasWrittenSince" | "on">;
   readonly clock: Clock;
 }
 
@@ -23,6 +25,8 @@ export interface WaitRequest {
   readonly jobs?: readonly string[] | undefined;
   readonly until: WaitUntil;
   readonly timeoutMs: number;
+  /** Id of the model's message that contains the call. */
+  readonly messageID: string;
   readonly signal: AbortSignal;
   /** Called with the jobs at once, at every change, and every two seconds. */
   readonly onProgress: (jobs: readonly Job[]) => void;
@@ -32,6 +36,8 @@ export interface WaitResult {
   readonly reason: WaitReason;
   readonly finished: readonly Job[];
   readonly pending: readonly Job[];
+  /** Whether a message of the user's ended the wait with `attention`. */
+  readonly userWrote: boolean;
   /** The spend that ended the wait with `attention`; null when something else did. */
   readonly lowBudget: Spend | null;
 }
@@ -54,6 +60,8 @@ export function decideWait(jobs: readonly Job[], until: WaitUntil): "satisfied" 
 export async function waitForJobs(deps: WaitDeps, orchestrator: string, request: WaitRequest): Promise<WaitResult> {
   const sessionJobs = await deps.sessionJobs(orchestrator);
   const ids = findJobs(sessionJobs, request.jobs).map((job) => job.id);
+  const hasUserWritten = () => deps.userMessages.hasWrittenSince(orchestrator, request.messageID);
+  let userWrote = hasUserWritten();
   let lowBudget: Spend | null = null;
   const current = () => ids.flatMap((id) => sessionJobs.get(id) ?? []);
   const reason = await new Promise<WaitReason>((resolve) => {
@@ -67,7 +75,8 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
     const interrupted = () => finish("interrupted");
     const look = () => {
       const decision = decideWait(current(), request.until);
-      if (decision !== "wait") return finish(decision);
+      if (decision === "satisfied") return finish(decision);
+      if (userWrote || decision === "attention") return finish("attention");
       lowBudget = deps.watchdog.takeWarning(orchestrator);
       if (lowBudget) finish("attention");
     };
@@ -90,6 +99,11 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
       deps.watchdog.onBudgetWarning((warning) => {
         if (warning.orchestrator === orchestrator) look();
       }),
+      deps.userMessages.on((sessionID) => {
+        if (sessionID !== orchestrator) return;
+        userWrote = hasUserWritten();
+        look();
+      }),
     ];
     const cancelTimer = deps.clock.after(request.timeoutMs, () => finish("timeout"));
     request.signal.addEventListener("abort", interrupted);
@@ -102,6 +116,7 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
     reason,
     finished: jobs.filter((job) => isEnded(job.state)),
     pending: jobs.filter((job) => !isEnded(job.state)),
+    userWrote: userWrote && reason === "attention",
     lowBudget,
   };
 }

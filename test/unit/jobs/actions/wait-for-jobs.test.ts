@@ -58,7 +58,7 @@ interface WaitOptions {
 /** Begins to wait. `result` is null until the wait has ended. */
 function wait({ runtime }: World, { until = "all", timeoutMs = 600_000, jobs, signal, onProgress }: WaitOptions = {}) {
   let result: WaitResult | null = null;
-  const request = { jobs, until, timeoutMs, signal: signal ?? new AbortController().signal };
+  const request = { jobs, until, timeoutMs, messageID: "msg_5", signal: signal ?? new AbortController().signal };
   const waited = waitForJobs(runtime, ORCHESTRATOR, { ...request, onProgress: onProgress ?? (() => {}) });
   waited.then(
     (value) => {
@@ -125,6 +125,59 @@ test(
     expect(await wait(world, { jobs: [mine, "job_unknown"] }).waited.catch((error) => error.code)).toBe("not_found");
   }),
 );
+
+describe("a wait while the user writes", () => {
+  const write = ({ sessions }: World, messageID: string, sessionID = ORCHESTRATOR) =>
+    sessions.emit({ kind: "user_wrote", sessionID, messageID });
+
+  for (const until of ["all", "any", 2] as const) {
+    test(
+      `for ${until} ends at once, and the jobs go on`,
+      inWorld(async (world) => {
+        const [a = "", b = ""] = await world.start("work 60000 a", "work 60000 b");
+        await world.reaches(b, "running");
+        const waits = [wait(world, { until }), wait(world, { until, jobs: [a, b] })];
+        const before = world.clock.now();
+        write(world, "msg_6");
+        for (const { result } of waits) {
+          const { reason, userWrote, pending } = await world.clock.until("the wait ends", result);
+          expect([reason, userWrote, ids(pending)]).toEqual(["attention", true, [a, b]]);
+        }
+        expect(world.clock.now() - before).toBeLessThanOrEqual(50);
+        expect((await world.reaches(b, "completed")).state).toMatchObject({ result: "b" });
+      }),
+    );
+  }
+
+  test(
+    "does not begin when the user wrote before the model made the call, and has read nothing of it",
+    inWorld(async (world) => {
+      await world.start("work 60000 a");
+      write(world, "msg_4"); // begins the model's turn
+      const { result } = wait(world);
+      await world.clock.advance(1_000);
+      expect(result()).toBeNull();
+      write(world, "msg_6");
+      expect((await wait(world).waited).userWrote).toBe(true);
+    }),
+  );
+
+  test(
+    "is not disturbed by what is written elsewhere, and prefers results",
+    inWorld(async (world) => {
+      const [id = ""] = await world.start("work 60000 a");
+      const { childSession } = await world.reaches(id, "running");
+      const { result } = wait(world);
+      write(world, "msg_6", childSession ?? "");
+      write(world, "msg_6", "ses_other");
+      await world.clock.advance(1_000);
+      expect(result()).toBeNull();
+      await world.reaches(id, "completed");
+      write(world, "msg_7");
+      expect((await wait(world).waited).reason).toBe("satisfied");
+    }),
+  );
+});
 
 test(
   "a wait ends when its jobs are interrupted, since they do not end by themselves",

@@ -56,6 +56,7 @@ describe("at the ceiling", () => {
         waitForJobs(world.runtime, ORCHESTRATOR, {
           until: "all",
           timeoutMs: 1e9,
+          messageID: "msg_1",
           signal: new AbortController().signal,
           onProgress: () => {},
         });
