@@ -13,7 +13,7 @@ export const TESTS_OF = {
   "src/cli": ["e2e/gc"],
   "src/config": ["e2e/bad-options"],
   "src/core": ["e2e/answers", "e2e/failures", "e2e/jobs"],
-  "src/hosts/opencode-1": ["e2e/attacks-by-name", "e2e/attacks-by-users", "e2e/harness"],
+  "src/hosts/opencode-1": ["e2e/attacks-by-name", "e2e/attacks-by-users", "e2e/harness", "e2e/system-text"],
   "src/hosts/shared": ["e2e/scope"],
   "src/jobs": ["e2e/jobs", "e2e/restart"],
   "src/jobs/actions": ["e2e/follow-ups", "e2e/waiting"],

@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { spendOf } from "../core/budget.ts";
 import { DEFAULT_AGENT, DESCRIPTION_LIMIT, isNoGpu } from "../core/task.ts";
 import { type StartRequest, startJobs } from "../jobs/actions/start-jobs.ts";
 import type { Runtime } from "../jobs/runtime.ts";
-import { renderCounts, renderJobLines } from "../prompt/job-list.ts";
+import { renderCounts, renderGpus, renderJobLines, renderSpend } from "../prompt/job-list.ts";
 import { toMarkdown } from "../prompt/quoted-text.ts";
 import { AGENTS_START } from "../prompt/tool-descriptions.ts";
 import { oneLine } from "../shared/plain-text.ts";
@@ -62,6 +63,7 @@ export const agentsStartTool = (deps: ToolDeps) =>
         output: [
           `${renderCounts(views)}:`,
           ...renderJobLines(views),
+          await renderPool(runtime, call.sessionID),
           started > 0 ? "They work in parallel now. Wait for them with agents_wait before you end your turn." : "",
         ]
           .filter((line) => line !== "")
@@ -70,6 +72,15 @@ export const agentsStartTool = (deps: ToolDeps) =>
       };
     },
   });
+
+/** What is free and what was spent: it changes, so the system text does not say it. */
+async function renderPool(runtime: Runtime, sessionID: string): Promise<string> {
+  const { running, queued, gpus } = runtime.scheduler.counts();
+  const { maxRunningJobs, budget } = runtime.options;
+  const all = (await runtime.sessionJobs(sessionID)).all();
+  const spend = { ...spendOf(all, runtime.clock.now()), budgetUsd: budget.usdPerSession };
+  return `Pool: ${running} of ${maxRunningJobs} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`;
+}
 
 /**
  * Requires permission for the jobs, and once for all GPUs of the call. The host's question names only the permission, so

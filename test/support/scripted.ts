@@ -56,3 +56,9 @@ function fillIn(json: string, request: ModelRequest): string {
     .replace(/\$process(\d+)/g, (all, n) => processes[Number(n) - 1] ?? all)
     .replace(/\$log(\d+)/g, (all, n) => logs[Number(n) - 1] ?? all);
 }
+
+/** The system messages of a request, in order. Some backends refuse a request with a second one. */
+export const systemMessagesOf = ({ raw }: ModelRequest): string[] =>
+  (raw as { messages: { role: string; content: string }[] }).messages
+    .filter(({ role }) => role === "system")
+    .map(({ content }) => content);

@@ -12,6 +12,8 @@ import { createJobSessions, type JobSessions, type JobSessionsDeps, type Session
 import type { Toast } from "../shared/toasts.ts";
 import { readCatalog } from "./catalog.ts";
 import { createChildSessions } from "./child-sessions.ts";
+import { createDelegation, type Delegation } from "./delegation.ts";
+import { createHostAgents, type HostAgents } from "./host-agents.ts";
 import { createHostClient, readSession } from "./host-client.ts";
 import { createHostGuard } from "./host-guard.ts";
 import { hostLog } from "./host-log.ts";
@@ -37,6 +39,8 @@ export interface Adapter {
   instructions(): readonly string[];
   readonly log: Log;
   toast(toast: Toast): Promise<unknown>;
+  readonly agents: HostAgents;
+  readonly delegation: Pick<Delegation, "isOffered">;
   /** The id of a new part of a message. */
   partID(): string;
   /** A message is about to be stored in the place of the user's: his own, or one of a plugin's. */
@@ -60,7 +64,9 @@ export function createAdapter(
   const events = createEmitter<SessionEvent>((error) => log("error", "a listener failed", { reason: String(error) }));
   const hostIDs = createHostIds(() => systemClock.now());
   const models = createOrchestratorModels(client);
-  const catalog = memoizeUntilFailure(() => readCatalog(client, [input.worktree, input.directory], userRules));
+  const agents = createHostAgents(client);
+  const delegation = createDelegation(client, agents);
+  const catalog = memoizeUntilFailure(() => readCatalog(client, agents, [input.worktree, input.directory], userRules));
   const toast = (shown: Toast) => client.tui.showToast(shown);
   const version = createHostVersion(client, toast, log);
   const jobSessions = createJobSessions({ read: (sessionID) => readSession(client, sessionID), recordedJob });
@@ -74,6 +80,8 @@ export function createAdapter(
     sessions: createChildSessions(client, events, version.requireSupported, questions.keepLooking),
     orchestrators: createOrchestratorSessions(client),
     jobSessions,
+    agents,
+    delegation,
     catalog,
     instructions: () => instructions,
     log,
@@ -103,14 +111,20 @@ export function createAdapter(
         instructions = config.instructions ?? [];
         userRules = extendConfig(config, SKILLS_DIR);
       },
-      "experimental.chat.messages.transform": async (_input, { messages }) => hideLiveParts(messages),
+      "experimental.chat.messages.transform": async (_input, { messages }) => {
+        delegation.learn(messages);
+        hideLiveParts(messages);
+      },
       ...createHostGuard(client, jobSessions),
       event: async ({ event }) => {
         const { type, properties } = event as { type: string; properties: Record<string, unknown> };
         if (type === "session.created" || type === "session.updated") jobSessions.learn(properties.info as SessionInfo);
         await questions.hear(type, properties);
         const heard = toSessionEvent({ type, properties });
-        if (heard?.kind === "deleted") jobSessions.forget(heard.sessionID);
+        if (heard?.kind === "deleted") {
+          jobSessions.forget(heard.sessionID);
+          delegation.forget(heard.sessionID);
+        }
         if (heard) events.emit(heard);
         const stored = type === "message.updated" ? (properties.info as { id: string; sessionID: string }) : null;
         if (stored && unstored.delete(stored.id))

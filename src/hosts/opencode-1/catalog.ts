@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import type { Catalog } from "../../core/ports.ts";
+import { type HostAgents, isInternal } from "./host-agents.ts";
 import { type HostClient, unwrap } from "./host-client.ts";
 import { forbiddenToJobsOf, notHeldInSandbox, type UserRules } from "./permission-rules.ts";
 import { projectOfSkill, projectPlaces } from "./skill-origin.ts";
@@ -10,23 +11,26 @@ import { projectOfSkill, projectPlaces } from "./skill-origin.ts";
  */
 export async function readCatalog(
   client: HostClient,
+  hostAgents: HostAgents,
   opened: readonly string[],
   userRules: UserRules,
 ): Promise<Catalog> {
   const [{ places, homes }, agents, providers, skills] = await Promise.all([
     projectPlaces(opened),
-    unwrap(client.app.agents(), "session_create_failed", "list the agents"),
+    hostAgents(),
     unwrap(client.config.providers(), "session_create_failed", "list the models"),
     unwrap(client.app.skills(), "session_create_failed", "list the skills"),
   ]);
   return {
-    agents: agents.map(({ name, model, prompt, native, permission }) => ({
-      name,
-      forbidden: forbiddenToJobsOf({ name, permission }, userRules),
-      unenforced: notHeldInSandbox(name, userRules),
-      model: model ? `${model.providerID}/${model.modelID}` : null,
-      prompt: native ? null : (prompt ?? null),
-    })),
+    agents: agents
+      .filter((agent) => !isInternal(agent))
+      .map(({ name, model, prompt, native, permission }) => ({
+        name,
+        forbidden: forbiddenToJobsOf({ name, permission }, userRules),
+        unenforced: notHeldInSandbox(name, userRules),
+        model: model ? `${model.providerID}/${model.modelID}` : null,
+        prompt: native ? null : (prompt ?? null),
+      })),
     models: new Set(
       providers.providers.flatMap(({ id, models }) => Object.keys(models).map((name) => `${id}/${name}`)),
     ),

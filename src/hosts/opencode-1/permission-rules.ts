@@ -89,6 +89,15 @@ export function notHeldInSandbox(agent: string, user: UserRules): string[] {
     .map(({ permission, pattern }) => `${permission} "${pattern}"`);
 }
 
+/**
+ * Whether OpenCode leaves the tool out of a request: the last rule that names it denies all of its uses.
+ * @source OpenCode 1.18.33
+ */
+export function isHidden(rules: readonly PermissionRule[], tool: string): boolean {
+  const rule = rules.findLast(({ permission }) => toExpression(permission).test(tool));
+  return rule?.pattern === "*" && rule.action === "deny";
+}
+
 const ownRules = (agent: string, { all, agents }: UserRules): readonly PermissionRule[] => [
   ...all,
   ...(agents[agent] ?? []),

@@ -17,7 +17,7 @@ import { createSystemTransform } from "./system-transform.ts";
  */
 export const server: Plugin = async (input, tuple) => {
   const adapter = createAdapter(input, (sessionID, parentID) => recorded.ofChild(sessionID, parentID));
-  const { sessions, orchestrators, jobSessions, catalog, instructions, log, hooks } = adapter;
+  const { sessions, orchestrators, jobSessions, agents, delegation, catalog, instructions, log, hooks } = adapter;
   const processes = createProcessTable();
   const toasts = createToasts({ show: adapter.toast, env: process.env, clock: systemClock });
   const access = createRuntimeAccess({
@@ -61,7 +61,12 @@ export const server: Plugin = async (input, tuple) => {
       const text = await news.forSummary(sessionID);
       if (text !== null) context.push(text);
     },
-    "experimental.chat.system.transform": createSystemTransform(jobSessions, createSystemTexts(access, catalog)),
+    "experimental.chat.system.transform": createSystemTransform({
+      jobSessions,
+      texts: createSystemTexts(access, catalog, log),
+      agents,
+      delegation,
+    }),
     dispose: async () => {
       adapter.onDispose();
       const runtime = await access.opened()?.catch(() => null);

@@ -1,18 +1,69 @@
 import type { Hooks } from "@opencode-ai/plugin";
-import type { JobSessions } from "../shared/job-sessions.ts";
+import type { JobMark, JobSessions } from "../shared/job-sessions.ts";
 import type { SystemTexts } from "../shared/system-text.ts";
+import type { Delegation } from "./delegation.ts";
+import { type HostAgents, isInternal } from "./host-agents.ts";
+import { haveTheLastWord } from "./last-word.ts";
 
 type SystemTransform = NonNullable<Hooks["experimental.chat.system.transform"]>;
 
+export interface SystemTransformDeps {
+  readonly jobSessions: Pick<JobSessions, "jobOf">;
+  readonly texts: SystemTexts;
+  readonly agents: HostAgents;
+  readonly delegation: Pick<Delegation, "isOffered">;
+}
+
 /**
- * Replaces the system text of a job's session and extends that of any other conversation. Requests that are no
- * conversation (titles, compaction) lack OpenCode's block on the environment and are left alone.
+ * Replaces the system text of a job's session and extends that of any other conversation whose agent may delegate. Both
+ * stay within OpenCode's own entry: each further one is sent as a system message of its own, which many servers refuse.
  */
-export function createSystemTransform(jobSessions: Pick<JobSessions, "jobOf">, texts: SystemTexts): SystemTransform {
+export function createSystemTransform(deps: SystemTransformDeps): SystemTransform {
+  const { jobSessions, texts, agents, delegation } = deps;
+
+  /** Titles and summaries are no conversations: they lack OpenCode's block on the environment. */
+  async function isConversation(system: readonly string[]): Promise<boolean> {
+    if (system.some((text) => text.includes("<env>"))) return true;
+    // Another plugin may have replaced the text of a conversation before.
+    const prompts = (await agents()).filter(isInternal).flatMap(({ prompt }) => (prompt ? [prompt] : []));
+    return !system.some((text) => prompts.some((prompt) => text.includes(prompt)));
+  }
+
+  async function forJob(mark: JobMark, system: string[]): Promise<void> {
+    const text = await texts.forJob(mark);
+    const most = mostEntries(system);
+    system.splice(0, system.length, text);
+    haveTheLastWord(system, () => {
+      if (!isIn(text, system)) {
+        system.splice(0, system.length, [text, ...system].join("\n\n"));
+        texts.onRemoved(mark);
+      }
+      fold(system, most);
+    });
+  }
+
   return async ({ sessionID }, { system }) => {
-    if (!sessionID || !system.some((text) => text.includes("<env>"))) return;
+    if (!sessionID || !(await isConversation(system))) return;
     const mark = await jobSessions.jobOf(sessionID);
-    if (mark) system.splice(0, system.length, await texts.forJob(mark));
-    else system.push(await texts.forOrchestrator());
+    if (mark) return await forJob(mark, system);
+    if (!(await delegation.isOffered(sessionID))) return;
+    const [first, ...more] = system;
+    const most = mostEntries(system);
+    const block = await texts.forOrchestrator();
+    system.splice(0, system.length, first ? `${first}\n\n${block}` : block, ...more);
+    haveTheLastWord(system, () => fold(system, most));
   };
 }
+
+/** Entries that OpenCode would send at most. It folds those after the first one, but only where that is unchanged. */
+const mostEntries = (system: readonly string[]): number => (system.length === 0 ? 1 : 2);
+
+function fold(system: string[], most: number): void {
+  if (system.length > most) system.splice(most - 1, system.length, system.slice(most - 1).join("\n"));
+}
+
+/** Characters at both ends of a text by which it is recognised: another plugin may have changed something between. */
+const ENDS = 200;
+
+const isIn = (text: string, system: readonly string[]): boolean =>
+  system.some((entry) => entry.includes(text.slice(0, ENDS).trim()) && entry.includes(text.slice(-ENDS).trim()));

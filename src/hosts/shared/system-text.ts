@@ -1,8 +1,11 @@
+import { withNotes } from "../../core/job-notes.ts";
 import type { Catalog } from "../../core/ports.ts";
 import { skillFolder } from "../../jobs/sandbox/install-skills.ts";
 import { renderOrchestratorBlock, renderUnusableOptions } from "../../prompt/orchestrator-block.ts";
+import { REMOVED_TEXT_NOTE } from "../../prompt/start-notes.ts";
 import { renderMissingJob, renderWorkerBlock } from "../../prompt/worker-block.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
+import type { Log } from "../../shared/log.ts";
 import { isIsolated } from "../../views/location.ts";
 import type { JobMark } from "./job-sessions.ts";
 import type { RuntimeAccess } from "./runtime-access.ts";
@@ -11,12 +14,32 @@ import type { RuntimeAccess } from "./runtime-access.ts";
 export interface SystemTexts {
   /** The whole system text of a job's session, in place of the host's. */
   forJob(mark: JobMark): Promise<string>;
+  /** Another plugin had removed the text of a job's session from a request. It was put back; never rejects. */
+  onRemoved(mark: JobMark): void;
   /** What an agent that may delegate is told besides the host's text. */
   forOrchestrator(): Promise<string>;
 }
 
-export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<Catalog>): SystemTexts {
-  return { forJob, forOrchestrator };
+export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<Catalog>, log: Log): SystemTexts {
+  return {
+    forJob,
+    forOrchestrator,
+    onRemoved({ job: jobID, orchestrator }) {
+      noteRemoval(jobID, orchestrator).catch((error) =>
+        log("error", "could not note that another plugin removed a job's instructions", {
+          jobID,
+          reason: String(error),
+        }),
+      );
+    },
+  };
+
+  async function noteRemoval(jobID: string, orchestrator: string): Promise<void> {
+    const sessionJobs = await (await access.runtime()).sessionJobs(orchestrator);
+    if (!sessionJobs.get(jobID) || sessionJobs.get(jobID)?.notes.includes(REMOVED_TEXT_NOTE)) return;
+    log("warn", "another plugin removes the instructions of jobs from the system text", { jobID });
+    sessionJobs.update(jobID, (job) => withNotes(job, [REMOVED_TEXT_NOTE]));
+  }
 
   async function forJob({ job: jobID, orchestrator }: JobMark): Promise<string> {
     const runtime = await access.runtime();
@@ -38,7 +61,6 @@ export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<
   async function forOrchestrator(): Promise<string> {
     const loaded = await access.options();
     if (loaded.kind === "invalid") return renderUnusableOptions(loaded.message);
-    const runtime = await access.opened()?.catch(() => null);
     const { maxRunningJobs, maxTasksPerCall, environments, gpuLimits } = loaded.options;
     const provider = chooseProvider(loaded.options, process.env).name;
     return renderOrchestratorBlock({
@@ -49,7 +71,6 @@ export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<
       emptyEnvironments: Object.keys(environments).filter((name) => environments[name]?.workspace === "empty"),
       provider,
       isIsolated: isIsolated(provider, loaded.options.local),
-      pool: runtime?.scheduler.counts() ?? null,
     });
   }
 }

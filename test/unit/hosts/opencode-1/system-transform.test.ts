@@ -1,19 +1,112 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import type { HostAgentInfo } from "../../../../src/hosts/opencode-1/host-agents.ts";
 import { createSystemTransform } from "../../../../src/hosts/opencode-1/system-transform.ts";
 
-const transform = createSystemTransform(
-  { jobOf: async (id) => (id === "ses_job" ? { job: "job_1", orchestrator: "ses_o" } : null) },
-  { forJob: async ({ job }) => `for ${job}`, forOrchestrator: async () => "for orchestrators" },
-);
 const HOST = "You are OpenCode. <env>Working directory: /home/ada</env>";
+const TITLE = "You are a title generator.";
+const SUMMARY = "Summarize the conversation.";
+/** Long enough that an end of it is not the whole. */
+const JOB = `You work alone.${" Work well.".repeat(60)} That is all.`;
+const BLOCK = "You may delegate.";
 
-test.each([
-  ["a job's session gets its own system text alone", "ses_job", [HOST, "more"], ["for job_1"]],
-  ["any other conversation gets the block on delegating besides", "ses_user", [HOST], [HOST, "for orchestrators"]],
-  ["a request that is no conversation is left alone", "ses_user", ["Generate a title"], ["Generate a title"]],
-  ["a request without a session is left alone", undefined, [HOST], [HOST]],
-])("%s", async (_what, sessionID, given, expected) => {
-  const system = [...given];
-  await transform({ sessionID, model: {} } as never, { system });
-  expect(system).toEqual(expected);
+type Plugin = (system: string[]) => void | Promise<void>;
+
+/** What OpenCode 1.18.33 sends: plugins edit one array in turn, what they add to an unchanged first entry is folded. */
+async function send(text: string, ...plugins: readonly Plugin[]): Promise<string[]> {
+  const system = [text];
+  const [first] = system;
+  for (const plugin of plugins) await plugin(system);
+  if (system.length > 2 && system[0] === first) {
+    const rest = system.slice(1);
+    system.length = 0;
+    system.push(first as string, rest.join("\n"));
+  }
+  return system.map((content) => content);
+}
+
+function oursFor(sessionID: string | undefined, removed: string[] = []): Plugin {
+  const agent = (name: string, prompt: string) => ({ name, prompt, mode: "primary", hidden: true }) as HostAgentInfo;
+  const transform = createSystemTransform({
+    jobSessions: { jobOf: async (id) => (id === "ses_job" ? { job: "job_1", orchestrator: "ses_o" } : null) },
+    texts: {
+      forJob: async () => JOB,
+      forOrchestrator: async () => BLOCK,
+      onRemoved: ({ job }) => void removed.push(job),
+    },
+    agents: async () => [agent("title", TITLE), agent("compaction", SUMMARY)],
+    delegation: { isOffered: async (id) => id !== "ses_barred" },
+  });
+  return (system) => transform({ sessionID, model: {} } as never, { system });
+}
+
+const pushes =
+  (...texts: string[]): Plugin =>
+  (system) =>
+    void system.push(...texts);
+const replaces: Plugin = (system) => void system.splice(0, system.length, "You are a pirate.");
+const empties: Plugin = (system) => {
+  system.length = 0;
+};
+const rewrites: Plugin = (system) => {
+  const all = system.join("\n").replace("OpenCode", "a pirate");
+  system.length = 0;
+  system.push(all);
+};
+
+describe("a conversation", () => {
+  test.each<[string, string | undefined, string, string[]]>([
+    ["whose agent may delegate gets the block in OpenCode's own entry", "ses_user", HOST, [`${HOST}\n\n${BLOCK}`]],
+    ["whose agent may not delegate is left alone", "ses_barred", HOST, [HOST]],
+    ["of a job gets the job's text in place of OpenCode's", "ses_job", HOST, [JOB]],
+    ["without a session is left alone", undefined, HOST, [HOST]],
+  ])("%s", async (_what, sessionID, text, expected) => {
+    expect(await send(text, oursFor(sessionID))).toEqual(expected);
+  });
+
+  test.each([
+    ["a title", TITLE],
+    ["a summary", `${SUMMARY}\n\nMore of the user's.`],
+  ])("%s is none, in a job's session either", async (_what, text) => {
+    for (const id of ["ses_user", "ses_job"]) expect(await send(text, oursFor(id))).toEqual([text]);
+  });
+});
+
+describe("beside other plugins", () => {
+  const others: readonly Plugin[] = [pushes("one"), pushes("one", "two"), replaces, empties, rewrites, () => {}];
+
+  test("a request has no more system messages than without this one, and each text once", async () => {
+    for (const before of others) {
+      for (const after of others) {
+        const without = await send(HOST, before, after);
+        for (const [id, text] of [
+          ["ses_user", BLOCK],
+          ["ses_job", JOB],
+        ] as const) {
+          const sent = await send(HOST, before, oursFor(id), after);
+          expect(sent.length).toBeLessThanOrEqual(Math.max(1, without.length));
+          expect(sent.join().split(text).length).toBeLessThanOrEqual(2);
+        }
+      }
+    }
+  });
+
+  test("a job's text is there, whatever the others do, and what follows it is kept", async () => {
+    for (const before of others)
+      for (const after of others) expect((await send(HOST, before, oursFor("ses_job"), after)).join()).toContain(JOB);
+    expect(await send(HOST, oursFor("ses_job"), replaces)).toEqual([`${JOB}\n\nYou are a pirate.`]);
+    expect(await send(HOST, oursFor("ses_job"), pushes("one"))).toEqual([JOB, "one"]);
+    expect(await send(HOST, replaces, oursFor("ses_job"))).toEqual([JOB]);
+  });
+
+  test("it is told when a job's text was removed, and only then", async () => {
+    const removed: string[] = [];
+    for (const after of [pushes("one"), rewrites, () => {}]) await send(HOST, oursFor("ses_job", removed), after);
+    expect(removed).toEqual([]);
+    for (const after of [replaces, empties]) await send(HOST, oursFor("ses_job", removed), after);
+    expect(removed).toEqual(["job_1", "job_1"]);
+  });
+
+  test("a conversation whose text another plugin has replaced before gets the block too", async () => {
+    expect(await send(HOST, replaces, oursFor("ses_user"))).toEqual([`You are a pirate.\n\n${BLOCK}`]);
+  });
 });
