@@ -16,6 +16,7 @@ import { doJob, runIn, send, storeAt } from "./workspace-support.ts";
 
 useHome();
 
+const TOKEN = "s3cret-token";
 const EDIT = "echo better > a.txt; echo new > new.txt";
 
 /** A repository with two commits on main, one on `other`, and a bare clone of it that partial clones may be made from. */
@@ -60,7 +61,7 @@ describe.skipIf(!bubblewrap)("a project's changes come back as a branch", () => 
   });
 
   /** Takes the project through a job. @param meanwhile what the user does while the job works */
-  async function job(folder: string, script: string, meanwhile: () => void = () => {}) {
+  async function job(folder: string, script: string, meanwhile: () => void = () => {}, jobID = "job_1") {
     const store = await storeAt(join(home, folder), join(root, "state"), env);
     const base = await captureTree(store, "base");
     await runIn(sandbox, "find . -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +");
@@ -69,9 +70,8 @@ describe.skipIf(!bubblewrap)("a project's changes come back as a branch", () => 
       .trim()
       .split("\n");
     meanwhile();
-    const jobID = "job_1";
     const built = await doJob({ store, base, sandbox }, jobID, script);
-    const branch = await createBranch(store, jobID, built, "pack");
+    const branch = store.isRepository ? await createBranch(store, jobID, built, "pack") : null;
     const preview = await previewMerge(store, base, built, {
       scratchID: "merge",
       identity: await identityOf(store),
@@ -129,16 +129,67 @@ describe.skipIf(!bubblewrap)("a project's changes come back as a branch", () => 
     expect(await collect()).toContain('rename them, or use mode "patch"');
   });
 
-  test("of worktrees beside a bare repository", async () => {
+  /** A bare repository with a token in its settings, and working trees beside it. */
+  function makeBare(): void {
     makeOrigin();
     mkdirSync(join(home, "proj"));
     git("", "clone", "--quiet", "--bare", join(home, "origin"), join(home, "proj/.bare"));
-    git("proj/.bare", "remote", "set-url", "origin", "https://user:s3cret-token@example.com/x.git");
+    git("proj/.bare", "remote", "set-url", "origin", `https://user:${TOKEN}@example.com/x.git`);
     write("proj/.git", "gitdir: ./.bare\n");
-    git("proj", "worktree", "add", "--quiet", "main", "main");
-    git("proj", "worktree", "add", "--quiet", "other", "other");
+    for (const branch of ["other", "main"]) git("proj", "worktree", "add", "--quiet", branch, branch);
+  }
+
+  /** Everything in the sandbox that has the token. */
+  const findToken = async () => String(await runIn(sandbox, `grep -rl ${TOKEN} . || true`));
+
+  test("of a worktree beside a bare repository", async () => {
+    makeBare();
     const { branch, files } = await job("proj/main", EDIT);
     expect(files).toEqual(["./a.txt", "./lib/c.txt", "./sub/b.txt"]);
     expect(changes("proj/main", branch)).toEqual(["M\ta.txt", "A\tnew.txt"]);
+  });
+
+  test("of the folder around a bare repository and its worktrees: one of them is taken, and no secret", async () => {
+    makeBare();
+    const { base, files, built } = await job("proj", "echo better > main/a.txt; echo new > new.txt");
+    expect(files).toEqual(["./main/a.txt", "./main/lib/c.txt", "./main/sub/b.txt"]);
+    expect(await findToken()).toBe("");
+    expect(base.notes).toEqual([
+      expect.stringContaining("it is a bare one; open OpenCode in one of its working trees"),
+      expect.stringMatching(/^other working trees .*: other\/$/),
+      expect.stringMatching(/^git repositories among the files were left out.*: \.bare$/),
+    ]);
+    expect(built.changed).toEqual(["new.txt"]);
+    expect(built.leftOut).toMatchObject([{ path: "main/", why: expect.stringContaining('mode "files"') }]);
+  });
+
+  test("without the repositories that lie about in it, tracked or not, which stay as they are", async () => {
+    makeOrigin();
+    for (const at of ["mirror.git", "deep/fixture", ".git.old"]) {
+      git("", "clone", "--quiet", "--mirror", join(home, "origin"), join(home, "origin", at));
+      git(`origin/${at}`, "remote", "set-url", "origin", `https://user:${TOKEN}@example.com/x.git`);
+    }
+    git("origin", "add", "deep/fixture");
+    git("origin", "commit", "--quiet", "-m", "With a fixture");
+    const { base, branch, built } = await job(
+      "origin",
+      `${EDIT}; mkdir deep; echo in > deep/fixture; echo own > deep/own; git init -q --bare made.git; mv .git .moved`,
+    );
+    expect(await findToken()).toBe("");
+    expect(base.notes).toEqual([expect.stringMatching(/: \.git\.old, deep\/fixture, mirror\.git$/)]);
+    expect(changes("origin", branch)).toEqual(["M\ta.txt", "A\tdeep/own", "A\tnew.txt"]);
+    expect(built.leftOut.map(({ path }) => path).sort()).toEqual([".moved", "deep/fixture", "made.git"]);
+  });
+
+  test("without its other worktrees, wherever they are", async () => {
+    makeOrigin();
+    for (const at of [".worktrees/one", ".claude/worktrees/two", "three"])
+      git("origin", "worktree", "add", "--quiet", "--detach", at);
+    git("origin/three", "commit", "--quiet", "--allow-empty", "-m", "Three");
+    const { base, files } = await job("origin", EDIT);
+    expect(files).toEqual(["./a.txt", "./lib/c.txt", "./sub/b.txt"]);
+    expect(base.notes).toEqual([expect.stringMatching(/: \.claude\/worktrees\/two\/, \.worktrees\/one\/, three\/$/)]);
+    const three = await job("origin/three", EDIT, () => {}, "job_3");
+    expect(changes("origin", three.branch)).toEqual(["M\ta.txt", "A\tnew.txt"]);
   });
 });

@@ -24,6 +24,7 @@ export const treeBase: z.ZodType<TreeBase> = z.object({
   tree: z.string(),
   commit: z.string(),
   nested: texts,
+  withheld: texts.default([]),
   emptyFolders: texts,
   notes: texts,
 });

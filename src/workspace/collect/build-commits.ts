@@ -1,3 +1,4 @@
+import { createInside, gitFolders } from "../git-folders.ts";
 import { isSafePath, splitRecords } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
 import { type Identity, identityEnv } from "../project/identity.ts";
@@ -122,6 +123,7 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
 }
 
 const UNREADABLE = "it could not be read: the job itself has no permission, or paths below it are too long";
+const BARE_REPOSITORY = "the job made it a repository, whose settings can make git run programs";
 const OWN_REPOSITORY = "the job made it a repository of its own";
 /** Characters shown of a longer path. */
 const SHOWN_OF_PATH = 1_000;
@@ -149,13 +151,20 @@ function parseDifferences(output: Buffer): Difference[] {
 function applyDifferences(
   start: ReadonlyMap<string, TreeEntry>,
   differences: readonly Difference[],
-  { nested }: TreeBase,
+  { nested, withheld }: TreeBase,
   leftOut: Map<string, string>,
 ): Map<string, TreeEntry> {
   const entries = new Map(start);
+  const repositories = gitFolders(differences.flatMap(({ path, entry }) => (entry === null ? [] : [path])));
+  const isInRepository = createInside(repositories);
+  const isWithheld = createInside(withheld);
+  for (const path of repositories) leftOut.set(path, BARE_REPOSITORY);
   for (const { path, entry } of differences) {
+    if (isInRepository(path)) continue;
     const root = nested.find((one) => path.startsWith(one) || `${path}/` === one);
     if (root) leftOut.set(root, 'it is a repository of its own; take what changed in it with mode "files" and paths');
+    else if (isWithheld(path) || (entry !== null && withheld.some((one) => one.startsWith(`${path}/`))))
+      leftOut.set(path, "something of yours is there that the job did not get");
     else if (!isSafePath(path)) leftOut.set(path, "some file system takes its name for another place");
     else if (entry === null) entries.delete(path);
     else if (FILE_MODES.has(entry.mode)) entries.set(path, entry);

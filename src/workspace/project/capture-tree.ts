@@ -1,6 +1,7 @@
 import { link, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
+import { createInside } from "../git-folders.ts";
 import { absoluteIn, formatSize, joinRecords, splitRecords, toText } from "../paths.ts";
 import { changedFiles } from "./changed-files.ts";
 import { BASE_IDENTITY, identityEnv } from "./identity.ts";
@@ -20,6 +21,8 @@ export interface TreeBase {
   readonly commit: string;
   /** Roots of submodules and nested repositories, each with a trailing slash. */
   readonly nested: readonly string[];
+  /** Files and folders that the project has and the sandbox lacks, because they could not or must not be copied. */
+  readonly withheld: readonly string[];
   /** Empty folders, which a git tree cannot hold. */
   readonly emptyFolders: readonly string[];
   /** What was left out, in words. */
@@ -61,6 +64,7 @@ export async function captureTree(
     tree: await writeTree(store, view, `view.${scratchID}`),
     commit: await commitBase(store, exact.tree),
     nested: listing.nested,
+    withheld: listing.withheld,
     emptyFolders: listing.emptyFolders,
     notes: [...store.notes, ...listing.notes],
   };
@@ -117,7 +121,7 @@ async function hashFiles(store: ProjectStore, { paths }: Listing, scratch: strin
  */
 async function userView(
   store: ProjectStore,
-  { index, nested }: Listing,
+  { index, nested, withheld }: Listing,
   exact: ReadonlyMap<string, TreeEntry>,
   scratchID: string,
 ) {
@@ -126,7 +130,8 @@ async function userView(
   for (const [path, entry] of exact) if (!isNested(path)) view.set(path, entry);
   if (!store.isRepository) return view;
   const changed = await changedFiles(store, scratchID);
-  for (const [path, entry] of index) if (!changed.has(path)) view.set(path, entry);
+  const isWithheld = createInside(withheld); // it would seem removed
+  for (const [path, entry] of index) if (!changed.has(path) || isWithheld(path)) view.set(path, entry);
   return view;
 }
 

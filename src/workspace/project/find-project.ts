@@ -27,12 +27,10 @@ export type FoundProject =
 export async function findProject(git: Git, directory: string, homes: Homes): Promise<FoundProject> {
   const repository = await findRepository(git, directory);
   if (repository.kind === "inside-git") return none("OpenCode is open among git's own files");
+  if (repository.kind === "ignored") return plainFolder(directory, repository.why, homes);
   const { top } = repository;
-  const isOwn = top !== null && repository.isOwn;
-  if (top !== null && isOwn && !isHome(await realPathOrSelf(top), homes))
-    return { kind: "project", root: top, isRepository: true, notes: [] };
-  const why = top === null ? null : isOwn ? "that repository is a whole home directory" : "its files lie elsewhere";
-  return plainFolder(directory, why, homes);
+  if (!isHome(await realPathOrSelf(top), homes)) return { kind: "project", root: top, isRepository: true, notes: [] };
+  return plainFolder(directory, "that repository is a whole home directory", homes);
 }
 
 /** @param why why its repository is ignored; null = there is none */
@@ -55,8 +53,10 @@ const isSettings = (real: string, { own, others }: Homes): boolean =>
 
 type Repository =
   | { readonly kind: "inside-git" }
-  /** `isOwn`: its files are those around its `.git`. `top`: its root; null = there is no repository. */
-  | { readonly kind: "found"; readonly top: string | null; readonly isOwn: boolean };
+  /** There is none, or none that the folder's files belong to. `why` says why it is ignored; null = there is none. */
+  | { readonly kind: "ignored"; readonly why: string | null }
+  /** `top`: its root. Its files are those around its `.git`. */
+  | { readonly kind: "found"; readonly top: string };
 
 async function findRepository(git: Git, directory: string): Promise<Repository> {
   const ask = async (cwd: string, question: string) =>
@@ -66,9 +66,10 @@ async function findRepository(git: Git, directory: string): Promise<Repository> 
     gitDir = await ask(directory, "--absolute-git-dir");
   } catch (error) {
     if (!(error instanceof GitError) || error.code !== 128) throw error;
-    if (/not a git repository/.test(error.message)) return { kind: "found", top: null, isOwn: false };
     if (/cannot use bare repository/.test(error.message)) return { kind: "inside-git" };
-    throw error;
+    if (!/not a git repository/.test(error.message)) throw error;
+    // With a path, git's words name the repository that a file `.git` or an unreadable setting leads to.
+    return { kind: "ignored", why: /not a git repository: /.test(error.message) ? LEADS_NOWHERE : null };
   }
   if (isWithin(await realPathOrSelf(directory), await realPathOrSelf(gitDir))) return { kind: "inside-git" };
   // git fails here if core.worktree puts the repository's files elsewhere, so that this folder is not among them.
@@ -77,5 +78,10 @@ async function findRepository(git: Git, directory: string): Promise<Repository> 
     top !== "" &&
     isWithin(await realPathOrSelf(directory), top) &&
     (await ask(top, "--absolute-git-dir").catch(() => "")) === gitDir;
-  return { kind: "found", top, isOwn };
+  if (isOwn) return { kind: "found", top };
+  const isBare = (await ask(directory, "--is-bare-repository").catch(() => "")) === "true";
+  return { kind: "ignored", why: isBare ? BARE : "its files lie elsewhere" };
 }
+
+const LEADS_NOWHERE = "it is not where the file .git says (git worktree repair may mend it)";
+const BARE = "it is a bare one; open OpenCode in one of its working trees to collect changes as branches";

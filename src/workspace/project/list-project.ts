@@ -1,22 +1,16 @@
-import { realpath } from "node:fs/promises";
+import { constants, type Stats } from "node:fs";
+import { access, realpath } from "node:fs/promises";
 import { PromiseCache } from "../../shared/memoize-until-failure.ts";
 import { isMissing, lstatOrNull } from "../../shared/missing-file.ts";
 import { plainName } from "../../shared/plain-text.ts";
 import { nullIfNotFound } from "../git.ts";
+import { createInside, gitFolders } from "../git-folders.ts";
 import { isSafePath, splitRecords, toText } from "../paths.ts";
 import { listFolder, WalkLimitError, walkFolder } from "../walk-folder.ts";
 import { withoutIgnored } from "./git-ignored.ts";
+import { otherWorktrees } from "./other-worktrees.ts";
 import type { TreeEntry } from "./tree-entries.ts";
-
-/** Access to the project's working tree: the user's repository, or a plain folder. */
-export interface TreeReader {
-  /** Whether the project is no repository, so that every file in it is untracked. */
-  readonly isPlainFolder: boolean;
-  /** Runs git in the project ("") or in a nested repository (its path, with a trailing slash) and returns the output. */
-  git(below: string, args: readonly string[], input?: Uint8Array): Promise<Buffer>;
-  /** Absolute, as bytes. */
-  absolute(path: string): Buffer;
-}
+import type { TreeReader } from "./tree-reader.ts";
 
 export interface Listing {
   /** Files and links to copy. */
@@ -29,52 +23,106 @@ export interface Listing {
   readonly index: ReadonlyMap<string, TreeEntry>;
   /** Roots of submodules and nested repositories, each with a trailing slash. Their files are copied, their history is not. */
   readonly nested: readonly string[];
+  /** Files and folders that are there but not copied: unreadable ones, and repositories that lie about as plain files. */
+  readonly withheld: readonly string[];
   /** What was left out, in words. */
   readonly notes: readonly string[];
 }
 
 /** Lists what is tracked or not ignored in a project and its nested repositories. Reads names and sizes only. */
 export async function listTree(reader: TreeReader): Promise<Listing> {
-  const found: Listed = { files: new Set(), folders: [], nested: [], notes: [] };
+  const found: Listed = { files: new Set(), folders: [], nested: [], closed: new Set(), notes: [] };
   const index = await listRepository(reader, "", found);
+  const repositories = gitFolders(found.files);
+  const isInRepository = createInside(repositories);
   const sizes = new Map<string, number>();
   const folders = new Set<string>();
   let specialFiles = 0;
   const unsafe: string[] = [];
   const isBehindLink = createLinkFinder(reader);
   for (const path of found.files) {
+    if (isInRepository(path)) continue;
     // An index is a file like any other: one that came in an archive may name files outside the project.
     if (!isSafePath(path)) {
       unsafe.push(path);
       continue;
     }
-    if (await isBehindLink(path)) continue; // git treats it as deleted
-    const stat = await lstatOrNull(reader.absolute(path));
+    const stat = await lookAt(path);
+    if (stat === "closed" || stat === "behind a link") continue;
     if (stat === null) {
       const parent = path.slice(0, path.lastIndexOf("/") + 1); // tracked and deleted, perhaps the last file of its folder
       if (parent !== "" && (await isEmpty(reader, parent))) folders.add(parent.slice(0, -1));
       continue;
     }
-    if (stat.isFile() || stat.isSymbolicLink()) sizes.set(path, stat.size);
+    if (await isClosedFile(reader, path, stat)) found.closed.add(path);
+    else if (stat.isFile() || stat.isSymbolicLink()) sizes.set(path, stat.size);
     else if (!stat.isDirectory()) specialFiles += 1;
   }
-  for (const folder of found.folders) await findEmpty(reader, folder, folders, found.notes);
+  for (const folder of found.folders) await findEmpty(reader, folder, folders, found);
+  const closed = [...found.closed].sort();
+  if (repositories.length > 0)
+    found.notes.push(
+      `git repositories among the files were left out, as their settings may hold passwords: ${listNames(repositories)}`,
+    );
+  if (closed.length > 0) found.notes.push(`what you may not read was left out: ${listNames(closed)}`);
   if (unsafe.length > 0) found.notes.push(`names that lead elsewhere were left out: ${listNames(unsafe)}`);
   if (specialFiles > 0) found.notes.push(`sockets, pipes and devices were left out: ${specialFiles}`);
   return {
     paths: [...sizes.keys()],
     sizes,
-    emptyFolders: await withoutIgnored((...how) => reader.git(...how), [...folders], found.nested),
+    emptyFolders: await withoutIgnored(
+      (...how) => reader.git(...how),
+      [...folders].filter((folder) => !isInRepository(folder)),
+      found.nested,
+    ),
     index,
     nested: found.nested,
+    withheld: [...repositories, ...closed],
     notes: found.notes,
   };
+
+  /** "behind a link": git treats it as deleted. */
+  async function lookAt(path: string): Promise<Stats | null | "behind a link" | "closed"> {
+    try {
+      return (await isBehindLink(path)) ? "behind a link" : await lstatOrNull(reader.absolute(path));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
+      found.closed.add(await closedFolderOf(reader, path));
+      return "closed";
+    }
+  }
+}
+
+/** Whether the user himself may not read a file. Looked up only where its mode suggests it. */
+const isClosedFile = async (reader: TreeReader, path: string, stat: Stats): Promise<boolean> =>
+  stat.isFile() &&
+  (stat.mode & 0o444) !== 0o444 &&
+  (await access(reader.absolute(path), constants.R_OK).then(
+    () => false,
+    (error: unknown) => (error as NodeJS.ErrnoException).code === "EACCES",
+  ));
+
+/** The outermost folder above a path that the user may not enter. */
+async function closedFolderOf(reader: TreeReader, path: string): Promise<string> {
+  for (let slash = path.indexOf("/"); slash >= 0; slash = path.indexOf("/", slash + 1)) {
+    const folder = path.slice(0, slash);
+    if (
+      !(await access(reader.absolute(folder), constants.X_OK).then(
+        () => true,
+        () => false,
+      ))
+    )
+      return folder;
+  }
+  return path;
 }
 
 interface Listed {
   readonly files: Set<string>;
   readonly folders: string[];
   readonly nested: string[];
+  /** What the user himself may not read. */
+  readonly closed: Set<string>;
   readonly notes: string[];
 }
 
@@ -104,18 +152,27 @@ async function listRepository(reader: TreeReader, below: string, found: Listed):
     const where = below === "" ? "" : ` in ${plainName(toText(below))}`;
     found.notes.push(`files that git does not track${where} were left out: status.showUntrackedFiles is off there`);
   }
-  for (const root of new Set(inner)) {
+  const roots = [...new Set(inner)];
+  const copies = await otherWorktrees(reader, below, roots);
+  if (copies.size > 0)
+    found.notes.push(
+      `other working trees of a repository that is there already were left out: ${listNames([...copies])}`,
+    );
+  for (const root of roots) {
     found.nested.push(root);
+    if (copies.has(root)) continue;
+    const name = plainName(toText(root));
     if (!(await isInPlace(reader, root))) {
-      found.notes.push(`the nested repository ${plainName(toText(root))} was left out: it is reached through a link`);
+      found.notes.push(`the nested repository ${name} was left out: it is reached through a link`);
       continue;
     }
-    if ((await lstatOrNull(reader.absolute(`${root}.git`))) === null) {
-      found.folders.push(root); // a submodule that was never fetched
+    if ((await lstatOrNull(reader.absolute(`${root}.git`)).catch(() => null)) === null) {
+      found.notes.push(`the submodule ${name} is empty here: it was never fetched (git submodule update --init)`);
+      found.folders.push(root);
       continue;
     }
     await listRepository(reader, root, found).catch((error) => {
-      found.notes.push(`the nested repository ${plainName(toText(root))} was left out: ${reasonOf(error, reader)}`);
+      found.notes.push(`the nested repository ${name} was left out: ${reasonOf(error, reader)}`);
     });
   }
   return index;
@@ -159,15 +216,18 @@ async function isInPlace(reader: TreeReader, folder: string): Promise<boolean> {
   }
 }
 
-/** Adds the empty folders at and below `folder`. */
-async function findEmpty(reader: TreeReader, folder: string, into: Set<string>, notes: string[]): Promise<void> {
+/** Adds the empty folders at and below `folder`, and names those that the user may not read. */
+async function findEmpty(reader: TreeReader, folder: string, into: Set<string>, found: Listed): Promise<void> {
   if (await isEmpty(reader, folder)) into.add(folder.slice(0, -1));
   try {
-    for await (const entry of walkFolder(reader.absolute(folder.slice(0, -1)), WALK))
-      if (entry.kind === "folder" && entry.isEmpty) into.add(folder + entry.path);
+    for await (const entry of walkFolder(reader.absolute(folder.slice(0, -1)), WALK)) {
+      const path = entry.path === "" ? folder.slice(0, -1) : folder + entry.path;
+      if (entry.kind === "folder" && entry.isEmpty) into.add(path);
+      else if (entry.kind === "closed") found.closed.add(path);
+    }
   } catch (error) {
     if (!(error instanceof WalkLimitError)) throw error;
-    notes.push(`some empty folders in ${plainName(toText(folder))} were left out: ${error.message}`);
+    found.notes.push(`some empty folders in ${plainName(toText(folder))} were left out: ${error.message}`);
   }
 }
 
