@@ -43,15 +43,6 @@ export function countInvisible(text: string): number {
 /** Removes terminal escape codes: colours, cursor moves, titles, links. The text of a link stays. */
 export const withoutEscapeCodes = (text: string): string => text.replace(ESCAPE_CODES, "");
 
-/** A program's output as the screen shows it at the end: the last version of a line that was redrawn, without escape codes. */
-export function screenText(text: string): string {
-  return withoutEscapeCodes(text)
-    .split("\n")
-    .map((line) => (line.includes("\r") ? (line.split("\r").findLast((drawn) => drawn !== "") ?? "") : line))
-    .join("\n")
-    .replace(CONTROLS, "");
-}
-
 const ESCAPE_CODES = new RegExp(
   [
     // strings with their terminator (titles, links, device controls); without one on the line, only what opens the string

@@ -1,56 +1,61 @@
-import { screenText } from "../shared/plain-text.ts";
+import { Screen } from "../core/screen/screen.ts";
 
 /** Kept of a long output, at its beginning and its end. OpenCode itself cuts at 51,200 bytes and 2,000 lines. */
 const HEAD_BYTES = 10_000;
 const TAIL_BYTES = 20_000;
 const SIDE_LINES = 700;
 
-/** Keeps the beginning and the end of an output of any length in bounded memory. */
+/**
+ * Keeps the beginning and the end of an output of any length in bounded memory, as a terminal shows it: redrawn lines in their
+ * last state, without escape codes.
+ */
 export interface OutputWindow {
   push(bytes: Uint8Array): void;
   /** Bytes pushed so far. */
   readonly totalBytes: number;
   /** The whole output, or its two ends around a line that says how much is missing and where the full log is. */
-  render(logPath: string | null): { readonly text: string; readonly cut: boolean };
+  render(logPath: string | null): RenderedOutput;
+  /** What is new since the last call. A line that was redrawn meanwhile is new as a whole. */
+  take(logPath: string | null): RenderedOutput;
   /** The newest `lines` lines. */
   tail(lines: number): string;
 }
 
+export interface RenderedOutput {
+  readonly text: string;
+  readonly cut: boolean;
+}
+
+/** The two ends of an output. The bytes between them are missing unless `total` is the sum of both. */
+interface Ends {
+  readonly head: Buffer;
+  readonly tail: Buffer;
+  readonly total: number;
+}
+
+const NOTHING: Ends = { head: Buffer.alloc(0), tail: Buffer.alloc(0), total: 0 };
+
 export function createOutputWindow(): OutputWindow {
-  let head = Buffer.alloc(0);
-  let tail = Buffer.alloc(0);
-  let total = 0;
+  const screen = new Screen();
+  let ends = NOTHING;
+  let totalBytes = 0;
 
   return {
     push(bytes) {
-      total += bytes.length;
-      const room = HEAD_BYTES - head.length;
-      if (room > 0) head = Buffer.concat([head, bytes.subarray(0, room)]);
-      const rest = room > 0 ? bytes.subarray(room) : bytes;
-      if (rest.length === 0) return;
-      tail = Buffer.concat([tail, rest.subarray(Math.max(0, rest.length - 2 * TAIL_BYTES))]);
-      // Trimmed only at twice the limit: copying for every small chunk would take quadratic time.
-      if (tail.length > 2 * TAIL_BYTES) tail = Buffer.from(tail.subarray(tail.length - TAIL_BYTES));
+      totalBytes += bytes.length;
+      ends = add(ends, screen.push(bytes));
     },
     get totalBytes() {
-      return total;
+      return totalBytes;
     },
-    render(logPath) {
-      const end = tail.subarray(Math.max(0, tail.length - TAIL_BYTES));
-      if (total === head.length + end.length) {
-        const text = decode(Buffer.concat([head, end]));
-        const lines = text.split("\n");
-        if (lines.length <= 2 * SIDE_LINES) return { text, cut: false };
-        const missing = lines.length - 2 * SIDE_LINES;
-        const shown = [...lines.slice(0, SIDE_LINES), notice(`${missing} lines`, logPath), ...lines.slice(-SIDE_LINES)];
-        return { text: shown.join("\n"), cut: true };
-      }
-      const first = firstLines(head, SIDE_LINES);
-      const last = lastLines(end, SIDE_LINES);
-      const cutBytes = total - first.length - last.length;
-      return { text: `${decode(first)}\n${notice(`${cutBytes} bytes`, logPath)}\n${decode(last)}`, cut: true };
+    render: (logPath) => render(add(ends, screen.shown()), logPath),
+    take(logPath) {
+      const taken = add(ends, screen.takeShown());
+      ends = NOTHING;
+      return render(taken, logPath);
     },
     tail(lines) {
+      const { head, tail, total } = add(ends, screen.shown());
       const isWhole = total === head.length + tail.length;
       return decode(isWhole ? Buffer.concat([head, tail]) : tail)
         .trimEnd()
@@ -59,6 +64,36 @@ export function createOutputWindow(): OutputWindow {
         .join("\n");
     },
   };
+}
+
+function add({ head, tail, total }: Ends, bytes: Buffer): Ends {
+  if (bytes.length === 0) return { head, tail, total };
+  const room = Math.max(0, HEAD_BYTES - head.length);
+  const rest = bytes.subarray(room);
+  const grown =
+    rest.length === 0 ? tail : Buffer.concat([tail, rest.subarray(Math.max(0, rest.length - 2 * TAIL_BYTES))]);
+  return {
+    head: room > 0 ? Buffer.concat([head, bytes.subarray(0, room)]) : head,
+    // Trimmed only at twice the limit: copying for every small chunk would take quadratic time.
+    tail: grown.length > 2 * TAIL_BYTES ? Buffer.from(grown.subarray(grown.length - TAIL_BYTES)) : grown,
+    total: total + bytes.length,
+  };
+}
+
+function render({ head, tail, total }: Ends, logPath: string | null): RenderedOutput {
+  const end = tail.subarray(Math.max(0, tail.length - TAIL_BYTES));
+  if (total === head.length + end.length) {
+    const text = decode(Buffer.concat([head, end]));
+    const lines = text.split("\n");
+    if (lines.length <= 2 * SIDE_LINES) return { text, cut: false };
+    const missing = lines.length - 2 * SIDE_LINES;
+    const shown = [...lines.slice(0, SIDE_LINES), notice(`${missing} lines`, logPath), ...lines.slice(-SIDE_LINES)];
+    return { text: shown.join("\n"), cut: true };
+  }
+  const first = firstLines(head, SIDE_LINES);
+  const last = lastLines(end, SIDE_LINES);
+  const cutBytes = total - first.length - last.length;
+  return { text: `${decode(first)}\n${notice(`${cutBytes} bytes`, logPath)}\n${decode(last)}`, cut: true };
 }
 
 /** Cuts bytes, not text: invalid UTF-8 decodes to more bytes than it had, which would be miscounted. */
@@ -85,8 +120,5 @@ const NEWLINE = 10;
 const notice = (what: string, logPath: string | null): string =>
   `[… ${what} cut${logPath === null ? "" : `; the full output is in ${logPath}`} …]`;
 
-/**
- * Characters cut in half become the replacement character. Redrawn lines show their last state, and escape codes are
- * dropped; the log keeps both.
- */
-const decode = (bytes: Uint8Array): string => screenText(new TextDecoder().decode(bytes));
+/** Characters cut in half become the replacement character. */
+const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);

@@ -1,5 +1,5 @@
 import type { ExitStatus, SandboxProcess, SandboxSignal } from "../sandboxes/port.ts";
-import { createOutputWindow, type OutputWindow } from "./output-window.ts";
+import { createOutputWindow } from "./output-window.ts";
 
 /** A command that runs in the background of a sandbox. Its output is read all the time, so it never blocks on a full pipe. */
 export interface BackgroundProcess {
@@ -42,7 +42,7 @@ export function createProcessTable(): ProcessTable {
 }
 
 function follow(command: string, process: SandboxProcess): BackgroundProcess {
-  let unread: OutputWindow = createOutputWindow();
+  const output = createOutputWindow();
   let status: ExitStatus | null = null;
   let wakeUp: () => void = () => {};
   let change = new Promise<void>((resolve) => {
@@ -57,7 +57,7 @@ function follow(command: string, process: SandboxProcess): BackgroundProcess {
   void (async () => {
     try {
       for await (const { bytes } of process.output) {
-        unread.push(bytes);
+        output.push(bytes);
         changed();
       }
       status = await process.exit;
@@ -70,11 +70,7 @@ function follow(command: string, process: SandboxProcess): BackgroundProcess {
     id: process.id,
     command,
     logPath: process.logPath,
-    takeOutput() {
-      const output = unread.render(process.logPath);
-      unread = createOutputWindow();
-      return output;
-    },
+    takeOutput: () => output.take(process.logPath),
     exitStatus: () => status,
     next: () => (status ? Promise.resolve() : change),
     write: (input) => process.write(new TextEncoder().encode(input)),

@@ -6,7 +6,6 @@ import {
   oneLine,
   plainName,
   plainText,
-  screenText,
   withoutEscapeCodes,
 } from "../../../src/shared/plain-text.ts";
 
@@ -171,8 +170,6 @@ describe("a name", () => {
   });
 });
 
-test("screen text has the last version of a redrawn line and no escape codes", () => {
-  expect(screenText(" 1%\r 50%\r\x1b[K100%\r\ndone\r\n")).toBe("100%\ndone\n");
-  expect(screenText("a\rb\r")).toBe("b");
+test("text without escape codes keeps its words", () => {
   expect(withoutEscapeCodes("\x1b[32mok\x1b[0m")).toBe("ok");
 });
