@@ -30,4 +30,6 @@ export function withLeftOut(job: Job, leftOut: readonly string[]): Job {
 }
 
 /** All notes on the job: how its project's files were taken, and how it runs. */
-export const notesOf = ({ base, notes }: Job): readonly string[] => [...new Set([...(base?.notes ?? []), ...notes])];
+export const notesOf = ({ base, notes }: Pick<Job, "base" | "notes">): readonly string[] => [
+  ...new Set([...(base?.notes ?? []), ...notes]),
+];

@@ -1,10 +1,13 @@
+import type { Job } from "../core/job.ts";
+import { notesOf } from "../core/job-notes.ts";
 import { PluginError } from "../shared/error-code.ts";
-import { oneLine, plainName } from "../shared/plain-text.ts";
+import { nameList, oneLine, plainName } from "../shared/plain-text.ts";
 import type { BuiltCommits } from "../workspace/collect/build-commits.ts";
 import type { AutoLoadedFile } from "../workspace/collect/find-auto-loaded.ts";
 import type { MergePreview } from "../workspace/collect/preview-merge.ts";
 import type { LeftOut } from "../workspace/collect/select-files.ts";
 import { formatSize, toText } from "../workspace/paths.ts";
+import { toNotes } from "./job-list.ts";
 import { toFact, toQuoted } from "./quoted-text.ts";
 
 /** Where a job's files were read. Times are epoch milliseconds. */
@@ -13,7 +16,7 @@ type Source =
   | { readonly kind: "snapshot"; readonly id: string; readonly takenAt: number };
 
 export interface CollectedChanges {
-  readonly job: { readonly id: string };
+  readonly job: Pick<Job, "id" | "base" | "notes">;
   readonly source: Source;
   readonly built: BuiltCommits;
   /** null for a patch, and where there is nothing for a branch. */
@@ -27,7 +30,7 @@ export interface CollectedChanges {
 }
 
 export interface CollectedFiles {
-  readonly job: { readonly id: string };
+  readonly job: Pick<Job, "id" | "base" | "notes">;
   readonly source: Source;
   readonly files: readonly { readonly path: string; readonly bytes: number }[];
   readonly leftOut: readonly LeftOut[];
@@ -55,8 +58,8 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
   const { base } = built;
   const commits = built.commits.map(({ id, subject }) => ({ id, subject: oneLine(subject, 200) }));
   const left = built.leftOut.map(toLeftLine);
-  const others = [...overlaps].map(([id, paths]) => [id, paths.map((path) => plainName(path))] as const);
-  const conflicts = preview.kind === "conflicts" ? preview.paths.map((path) => plainName(path)) : [];
+  const others = [...overlaps];
+  const conflicts = preview.kind === "conflicts" ? preview.paths : [];
   const isEmpty = stat.files === 0 && commits.length === 0;
   const lines = [
     titleLine(),
@@ -65,10 +68,13 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
     ...shorten(commits.map(({ id, subject }) => `${id.slice(0, 12)} ${toQuoted(subject, 200)}`)),
     ...toAttention(built.attention, patch !== null ? "apply the patch" : "check the branch out or merge it"),
     preview.kind === "clean" && !isEmpty ? "It merges cleanly with the project as it is now." : "",
-    conflicts.length > 0 ? `It conflicts with the project as it is now in ${conflicts.join(", ")}.` : "",
-    ...others.map(([id, paths]) => `${id} changed the same files: ${paths.slice(0, 20).join(", ")}.`),
+    conflicts.length > 0 ? `It conflicts with the project as it is now in ${nameList(conflicts)}.` : "",
+    preview.kind === "unknown" && !isEmpty ? "Whether it merges cleanly is not known: that takes git 2.38." : "",
+    ...others.map(([id, paths]) => `${id} changed the same files: ${nameList(paths)}.`),
     ...(left.length > 0 ? [`Left out ${left.length}:`, ...shorten(left)] : []),
     ...built.notes.map((note) => `Not in it: ${toFact(note, 2_000)}.`),
+    ...built.remarks.map((remark) => toFact(remark, 2_000)),
+    toJobNotes(job),
   ];
   return {
     title: branch ?? patch ?? job.id,
@@ -80,11 +86,11 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
       commits,
       stat,
       source: toSource(source),
-      preview: preview.kind === "conflicts" ? { ...preview, paths: conflicts } : preview,
-      overlaps: Object.fromEntries(others),
+      preview: preview.kind === "conflicts" ? { ...preview, paths: conflicts.map((path) => plainName(path)) } : preview,
+      overlaps: Object.fromEntries(others.map(([id, paths]) => [id, paths.map((path) => plainName(path))])),
       leftOut: built.leftOut.slice(0, RECORDED).map(toLeftOut),
       attention: built.attention.slice(0, RECORDED).map(toName),
-      notes: built.notes,
+      notes: [...built.notes, ...built.remarks],
     },
   };
 
@@ -123,6 +129,7 @@ export function renderFiles(collected: CollectedFiles, target: string): Answer {
     ...(left.length > 0 ? [`Left out ${left.length}:`, ...shorten(left)] : []),
     ...missing,
     ...notes,
+    toJobNotes(job),
   ];
   return {
     title: target,
@@ -138,6 +145,12 @@ export function renderFiles(collected: CollectedFiles, target: string): Answer {
       source: toSource(source),
     },
   };
+}
+
+/** What was left out or altered when its files were taken, and limits that did not hold. */
+function toJobNotes(job: Pick<Job, "id" | "base" | "notes">): string {
+  const notes = notesOf(job);
+  return notes.length === 0 ? "" : `Notes on ${job.id}: ${toNotes(notes)}`;
 }
 
 /** As a list, cut after `SHOWN` lines. */

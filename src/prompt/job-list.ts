@@ -69,10 +69,20 @@ function renderUpdate({ update }: JobView): string | null {
 }
 
 /** "notes: No network: pasta is not installed. 2 sockets were left out." */
-const renderNotes = ({ notes }: JobView): string | null =>
-  notes.length === 0
-    ? null
-    : `notes: ${toFact(notes.map((note) => note.replace(/([^.])$/, "$1.")).join(" "), MESSAGE_LIMIT)}`;
+const renderNotes = ({ notes }: JobView): string | null => (notes.length === 0 ? null : `notes: ${toNotes(notes)}`);
+
+/** Notes as sentences; those that are too many are counted. */
+export function toNotes(notes: readonly string[]): string {
+  const shown: string[] = [];
+  let length = 0;
+  for (const note of notes) {
+    const text = toFact(note.replace(/([^.])$/, "$1."), MESSAGE_LIMIT);
+    length += text.length;
+    if (shown.length > 0 && length > MESSAGE_LIMIT) break;
+    shown.push(text);
+  }
+  return [...shown, ...(shown.length < notes.length ? [`And ${notes.length - shown.length} more.`] : [])].join(" ");
+}
 
 /** How the project differs from the files a job works on. */
 export function renderDrift(drift: { readonly changed: readonly string[] } | null, isUpdated: boolean): string[] {

@@ -31,6 +31,12 @@ export function plainName(name: string, max = 500): string {
   return start.length < name.length ? `${quoted}…` : quoted;
 }
 
+/** Names in a sentence: "a, b and 212 more". */
+export function nameList(names: readonly string[], shown = 20): string {
+  const first = names.slice(0, shown).map((name) => plainName(name));
+  return names.length <= shown ? first.join(", ") : `${first.join(", ")} and ${names.length - shown} more`;
+}
+
 /** One line in double quotes that nothing inside can close. */
 export const inQuotes = (text: string, max = 500): string => `"${oneLine(text, max).replace(/["\\]/g, "\\$&")}"`;
 

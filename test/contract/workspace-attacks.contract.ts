@@ -165,6 +165,7 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
       const why = "the job made it a repository of its own";
       expect(Object.fromEntries(built.leftOut.map((left) => [toText(left.path), left.why]))).toEqual({
         born: why,
+        "ignored/": 'git ignores it; take it with mode "files" and paths',
         unborn: why,
         "odd\nname": why,
         "low/er": why,

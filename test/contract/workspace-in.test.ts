@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,6 +46,17 @@ test("tells whether a filtered file as new as the index has changed without runn
   const exact = own.git("hash-object", "--no-filters", "edited.lfs");
   expect(listed).toBe(`100644 blob ${exact}\tedited.lfs\n100644 blob ${oid}\tkept.lfs\n`);
   expect(hooksRan(own)).toBe(false);
+  own.remove();
+});
+
+test("names sockets and pipes that it leaves out, unless git ignores them, and counts what it does not name", async () => {
+  const own = createHostileProject();
+  const make = `mkdir -p run/deep; echo x > run/deep/x; mkfifo run/deep/pipe run/other.secret
+    for n in $(seq 230); do mkfifo "run/p$n"; done`;
+  execFileSync("/bin/sh", ["-ec", make], { cwd: own.root });
+  const { notes } = await captureTree(await storeOf(own, stateDir), "special");
+  expect(notes.join("\n")).toMatch(/^sockets, pipes and devices were left out: .*run\/deep\/pipe.* and \d{3} more$/m);
+  expect(notes.join("\n")).not.toContain("secret");
   own.remove();
 });
 

@@ -139,6 +139,32 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
       expect(await createBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch"); // again: nothing to do
     });
 
+    test("comes back with the name of everything that a commit cannot hold", async () => {
+      const base = await captureNow(store);
+      const make = `mkdir -p logs/deep ignored build/x; mkfifo pipe; echo x > ignored/result; echo '*' > build/.gitignore
+        echo x > build/x/y; mkfifo build/pipe; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("sock")' 2>/dev/null || mkfifo sock
+        for n in $(seq 1200); do echo $n > "$n.secret"; done; git init -q own; echo x > new.txt`;
+      const built = await withSandbox(provider, spec(), async (sandbox) => {
+        await send(store, base, sandbox);
+        return doJob({ store, base, sandbox }, "job_named", make);
+      });
+      const named = new Map(built.leftOut.map(({ path, why }) => [path, why]));
+      const ignored = 'git ignores it; take it with mode "files" and paths';
+      expect([...named].filter(([path]) => !path.endsWith(".secret")).sort()).toEqual([
+        ["build/", ignored],
+        ["ignored/", ignored],
+        ["logs/deep", "it is an empty folder, which git cannot hold"],
+        ["own", "the job made it a repository of its own"],
+        ["pipe", "it is a pipe, socket or device"],
+        ["sock", "it is a pipe, socket or device"],
+      ]);
+      const secrets = [...named.keys()].filter((path) => path.endsWith(".secret")).length;
+      const [note = ""] = built.notes;
+      expect(note).toMatch(/^\d+ more files and folders than are listed as left out$/);
+      expect(secrets + Number.parseInt(note, 10)).toBe(1_200 + 1); // and build/.gitignore, whose folder is named
+      expect(built.changed).toEqual(["new.txt"]);
+    });
+
     test("comes back whole while it is parked, fetched again and collected twice at once", async () => {
       const base = await captureNow(store);
       const identity = await identityOf(store);

@@ -2,7 +2,7 @@ import { join, posix } from "node:path";
 import type { Job } from "../../core/job.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
-import { plainName } from "../../shared/plain-text.ts";
+import { nameList } from "../../shared/plain-text.ts";
 import { isInstruction } from "../../workspace/collect/auto-loaded-files.ts";
 import type { BuiltCommits } from "../../workspace/collect/build-commits.ts";
 import { type AutoLoadedFile, findAutoLoadedFiles } from "../../workspace/collect/find-auto-loaded.ts";
@@ -50,7 +50,6 @@ export interface CopiedFiles extends Written {
 
 const LIST_LIMIT_MS = 3 * 60_000;
 const FETCH_LIMIT_MS = 30 * 60_000;
-const SHOWN = 20;
 
 /**
  * Copies files of a job to a folder of the user's project, also files that git ignores.
@@ -125,8 +124,6 @@ const missing = (leftOut: readonly LeftOut[], { files, leftOut: said }: Written)
 
 function removedOf({ changed }: BuiltCommits, listed: readonly ListedFile[]): string[] {
   const there = new Set(listed.map(({ path }) => path));
-  const removed = changed.filter((path) => !there.has(path)).map((path) => plainName(toText(path)));
-  return removed.length === 0
-    ? []
-    : [`files that are no longer there: ${removed.slice(0, SHOWN).join(", ")}${removed.length > SHOWN ? ", …" : ""}`];
+  const removed = changed.filter((path) => !there.has(path)).map(toText);
+  return removed.length === 0 ? [] : [`files that are no longer there: ${nameList(removed)}`];
 }

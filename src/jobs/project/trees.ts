@@ -154,7 +154,9 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       if (!project) throw new PluginError("workspace_failed", `The project of ${job.id} is gone.`);
       // Several jobs may wait for one preparation: a job that stops waiting must not stop it.
       const ready = unlessAborted(prepared.get({ project, base, job, provider }), signal, "its files were in place");
-      return (await ready).snapshotID;
+      const { snapshotID, form } = await ready;
+      if (form === "files") sessionJobs.update(job.id, (current) => withNotes(current, [NO_GIT_NOTE]));
+      return snapshotID;
     },
     forgetSnapshot: (snapshotID) => pool.deletePreparedTree(snapshotID),
     current: captureNow,
@@ -192,6 +194,9 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
     },
   };
 }
+
+const NO_GIT_NOTE =
+  'Its image has no git: the project\'s files are there without a repository, and are collected with mode "files" and paths only.';
 
 function toPluginError(error: unknown, doing: string): PluginError {
   if (error instanceof PluginError) return error;

@@ -48,6 +48,7 @@ export async function installSkills(
   for (const name of job.task.skills) {
     const skill = skills.find((one) => one.name === name);
     if (skill) notes.push(...(await copySkill(skill, sandbox, git)));
+    else notes.push(`The skill ${plainName(name)} is no longer offered, so its folder was not copied to this sandbox.`);
   }
   return notes;
 }

@@ -33,8 +33,10 @@ export interface BuiltCommits {
   readonly leftOut: readonly LeftOut[];
   /** Changed files that programs or models load on their own once they are in the project. */
   readonly attention: readonly AutoLoadedFile[];
-  /** What else differs from what the job made, in words. */
+  /** What else they lack, in words. */
   readonly notes: readonly string[];
+  /** What else there is to know about them, one sentence each. */
+  readonly remarks: readonly string[];
 }
 
 export interface BuildRequest {
@@ -80,10 +82,8 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
     changed = differences.map(({ path }) => path).filter((path) => entries.get(path) !== start.get(path));
     commits.push({ id: tip, subject: message.text.split("\n")[0] ?? "" });
   }
-  for (const path of changes.leftOut)
-    leftOut.set(path, 'it is too large for a commit; take it with mode "files" and paths');
-  for (const path of changes.unread)
-    leftOut.set(path.length > SHOWN_OF_PATH ? `${path.slice(0, SHOWN_OF_PATH)}...` : path, UNREADABLE);
+  const isLeftOut = createInside([...leftOut.keys(), ...changes.unborn].map((path) => path.replace(/\/$/, "")));
+  for (const [path, why] of uncommitted(changes, base, start)) if (!isLeftOut(path)) leftOut.set(path, why);
   for (const path of changes.unborn) leftOut.set(path, OWN_REPOSITORY);
   return {
     base: store.isRepository ? first : null,
@@ -96,7 +96,14 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
     changed,
     leftOut: [...leftOut].map(([path, why]) => ({ path, why, bytes: null })),
     attention: await findAutoLoadedChanges({ store, env, before: start, after: last, changed }),
-    notes: claims === 0 ? [] : [`lines of its commit messages that spoke for somebody (sign-offs, reviews): ${claims}`],
+    notes: [
+      ...(claims > 0 ? [`lines of its commit messages that spoke for somebody (sign-offs, reviews): ${claims}`] : []),
+      ...(changes.squashed > 0
+        ? [`its ${changes.squashed} single commits, which are too many: they are one here`]
+        : []),
+      ...(changes.unlisted > 0 ? [`${changes.unlisted} more files and folders than are listed as left out`] : []),
+    ],
+    remarks: [],
   };
 
   /** A file that could not be read only seems to have been removed. */
@@ -120,6 +127,26 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
     const input = Buffer.from(`${message}\n\nJob: ${jobID}\n`);
     return (await store.run(args, { env: { ...env, ...identityEnv(identity, date) }, input })).toString().trim();
   }
+}
+
+/** What the job made and no commit can hold, with the reason. */
+function uncommitted(changes: JobChanges, base: TreeBase, start: ReadonlyMap<string, TreeEntry>): [string, string][] {
+  const named = (paths: readonly string[], why: string) => paths.map((path): [string, string] => [path, why]);
+  const short = (path: string) => (path.length > SHOWN_OF_PATH ? `${path.slice(0, SHOWN_OF_PATH)}...` : path);
+  // A folder that the job has emptied is told by the files it removed.
+  const former = new Set(base.emptyFolders);
+  for (const path of start.keys())
+    for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1)) former.add(path.slice(0, end));
+  return [
+    ...named(changes.ignored, 'git ignores it; take it with mode "files" and paths'),
+    ...named(changes.special, "it is a pipe, socket or device"),
+    ...named(
+      changes.emptyFolders.filter((path) => !former.has(path)),
+      "it is an empty folder, which git cannot hold",
+    ),
+    ...named(changes.leftOut, 'it is too large for a commit; take it with mode "files" and paths'),
+    ...named(changes.unread.map(short), UNREADABLE),
+  ];
 }
 
 const UNREADABLE = "it could not be read: the job itself has no permission, or paths below it are too long";

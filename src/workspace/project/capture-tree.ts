@@ -66,9 +66,17 @@ export async function captureTree(
     nested: listing.nested,
     withheld: listing.withheld,
     emptyFolders: listing.emptyFolders,
-    notes: [...store.notes, ...listing.notes],
+    notes: bounded([...store.notes, ...listing.notes]),
   };
 }
+
+/** Notes kept; each job that starts from the tree has them. */
+const MAX_NOTES = 30;
+
+const bounded = (notes: readonly string[]): readonly string[] =>
+  notes.length <= MAX_NOTES
+    ? notes
+    : [...notes.slice(0, MAX_NOTES), `and ${notes.length - MAX_NOTES} more notes on the project's files`];
 
 /** Runs git in the user's repository, in a nested one, or with an empty index where the project has no repository. */
 function gitAt(store: ProjectStore, below: string, args: readonly string[], input?: Uint8Array): Promise<Buffer> {

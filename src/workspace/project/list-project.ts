@@ -2,13 +2,14 @@ import { constants, type Stats } from "node:fs";
 import { access, realpath } from "node:fs/promises";
 import { PromiseCache } from "../../shared/memoize-until-failure.ts";
 import { isMissing, lstatOrNull } from "../../shared/missing-file.ts";
-import { plainName } from "../../shared/plain-text.ts";
+import { nameList, plainName } from "../../shared/plain-text.ts";
 import { nullIfNotFound } from "../git.ts";
 import { createInside, gitFolders } from "../git-folders.ts";
 import { isSafePath, splitRecords, toText } from "../paths.ts";
 import { listFolder, WalkLimitError, walkFolder } from "../walk-folder.ts";
 import { withoutIgnored } from "./git-ignored.ts";
 import { otherWorktrees } from "./other-worktrees.ts";
+import { untrackedSpecialFiles } from "./special-files.ts";
 import type { TreeEntry } from "./tree-entries.ts";
 import type { TreeReader } from "./tree-reader.ts";
 
@@ -37,7 +38,7 @@ export async function listTree(reader: TreeReader): Promise<Listing> {
   const isInRepository = createInside(repositories);
   const sizes = new Map<string, number>();
   const folders = new Set<string>();
-  let specialFiles = 0;
+  const special: string[] = [];
   const unsafe: string[] = [];
   const isBehindLink = createLinkFinder(reader);
   for (const path of found.files) {
@@ -56,7 +57,7 @@ export async function listTree(reader: TreeReader): Promise<Listing> {
     }
     if (await isClosedFile(reader, path, stat)) found.closed.add(path);
     else if (stat.isFile() || stat.isSymbolicLink()) sizes.set(path, stat.size);
-    else if (!stat.isDirectory()) specialFiles += 1;
+    else if (!stat.isDirectory()) special.push(path);
   }
   for (const folder of found.folders) await findEmpty(reader, folder, folders, found);
   const closed = [...found.closed].sort();
@@ -66,7 +67,8 @@ export async function listTree(reader: TreeReader): Promise<Listing> {
     );
   if (closed.length > 0) found.notes.push(`what you may not read was left out: ${listNames(closed)}`);
   if (unsafe.length > 0) found.notes.push(`names that lead elsewhere were left out: ${listNames(unsafe)}`);
-  if (specialFiles > 0) found.notes.push(`sockets, pipes and devices were left out: ${specialFiles}`);
+  special.push(...(await untrackedSpecialFiles(reader, sizes.keys(), found.nested)));
+  if (special.length > 0) found.notes.push(`sockets, pipes and devices were left out: ${listNames(special)}`);
   return {
     paths: [...sizes.keys()],
     sizes,
@@ -236,10 +238,4 @@ const WALK = { entries: 1_000_000, depth: 500 };
 const isEmpty = async (reader: TreeReader, folder: string): Promise<boolean> =>
   (await listFolder(reader.absolute(folder)).catch(() => null))?.length === 0; // an unreadable folder is not known to be empty
 
-const SHOWN = 20;
-
-const listNames = (paths: readonly string[]): string =>
-  `${paths
-    .slice(0, SHOWN)
-    .map((path) => plainName(toText(path)))
-    .join(", ")}${paths.length > SHOWN ? " and others" : ""}`;
+const listNames = (paths: readonly string[]): string => nameList(paths.map(toText));

@@ -23,12 +23,24 @@ export interface JobChanges {
   readonly unread: readonly string[];
   /** Repositories without a commit that the job made among its files, as the job reports them. */
   readonly unborn: readonly string[];
+  /** Pipes, sockets and devices among the job's files. */
+  readonly special: readonly string[];
+  /** What git ignores there; a folder with everything in it has a trailing slash. */
+  readonly ignored: readonly string[];
+  readonly emptyFolders: readonly string[];
+  /** Number of names in these lists that were too many to be listed. */
+  readonly unlisted: number;
+  /** Number of the job's commits, where they are fetched as one; else 0. */
+  readonly squashed: number;
   /** The folder with its objects, in the job's folder. */
   readonly place: string;
 }
 
 /** Former versions did not record these, and kept the objects in the job's folder itself. */
-const LATER_FIELDS: Partial<JobChanges> = { unread: [], unborn: [], place: "." };
+const LATER_FIELDS: Partial<JobChanges> = {
+  ...{ unread: [], unborn: [], special: [], ignored: [], emptyFolders: [], unlisted: 0, squashed: 0 },
+  place: ".",
+};
 
 /** The name is that of former versions. */
 const RECORD = "work.json";

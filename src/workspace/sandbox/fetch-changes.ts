@@ -5,7 +5,7 @@ import { formatSize } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { type JobChanges, openPlace, placeEnv, removePlace, saveChanges } from "../project/stored-changes.ts";
-import { addAll, JOB_GIT, NO_GIT, PIPES, UNBORN, UPDATE_REF } from "./job-git.ts";
+import { addAll, JOB_GIT, listUncommitted, NO_GIT, PIPES, UNBORN, UPDATE_REF } from "./job-git.ts";
 import { type CommandEnd, runScript, ScriptTimeoutError } from "./run-script.ts";
 
 /*
@@ -86,10 +86,8 @@ else
 fi
 { echo "$tip"; [ -z "$base" ] || echo "^$base"; } | s pack-objects --revs --thin --stdout --quiet > "$out/pack"
 echo "changes $tip $(wc -c < "$out/pack") \${base:-$first}"
-while IFS= read -r file; do
-  s --literal-pathspecs ls-files --error-unmatch -- "$file" >/dev/null 2>&1 || printf '%s\\n' "$file"
-done < "$out/large" | head -n 20
 printf '\\0'
+${listUncommitted('"$out"')}
 ${UNBORN}
 [ "$(wc -c < "$out/unread")" -le ${UNREAD_BYTES} ] || { echo "the job has no permission to read more files and folders than can be listed" >&2; exit 1; }
 cat "$out/unread"`;
@@ -146,16 +144,17 @@ async function fetchAs(request: FetchRequest, mode: "history" | "files"): Promis
   );
   const range = hasHistory ? [tip, `^${base}`] : ["--max-count=1", tip];
   const commits = (await ask("rev-list", "--first-parent", "--reverse", ...range)).split("\n").filter(Boolean);
-  return { base, tip, commits: commits.length > MAX_COMMITS ? [tip] : commits, ...missing, place };
+  const isLong = commits.length > MAX_COMMITS;
+  return { base, tip, commits: isLong ? [tip] : commits, squashed: isLong ? commits.length : 0, ...missing, place };
 }
 
 /** Parses what `PACK` prints. All of it is untrusted. */
 function parseReport({ code, stdout, stderr }: CommandEnd, jobID: string) {
   if (code === NO_GIT)
     throw failed(jobID, 'its sandbox has no git to tell changes by; use an image with git, or mode "files" with paths');
-  const [lines = "", ...names] = stdout.split("\0");
-  const [first = "", ...large] = lines.trim().split("\n");
-  const [, tip, size, base] = /^changes ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,15}) ([0-9a-f]{40,64})$/.exec(first) ?? [];
+  const [first = "", ...names] = stdout.split("\0");
+  const [, tip, size, base] =
+    /^changes ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,15}) ([0-9a-f]{40,64})$/.exec(first.trim()) ?? [];
   if (code !== 0 || !tip || !size || !base) throw new Error(`git in its sandbox failed: ${stderr.trim().slice(-500)}`);
   const bytes = Number(size);
   if (bytes > PACK_BYTES)
@@ -164,10 +163,26 @@ function parseReport({ code, stdout, stderr }: CommandEnd, jobID: string) {
       `its changes are larger than ${formatSize(PACK_BYTES)}; take what you need with mode "files" and paths`,
     );
   names.pop();
-  const unborn = names.filter((name) => name.startsWith("R")).map((name) => plainPath(name.slice(1)));
+  const of = (letter: string) =>
+    names.filter((name) => name.startsWith(letter)).map((name) => plainPath(name.slice(1)));
+  const unborn = of("R");
   if (unborn.includes("")) throw new Error("the job has made more repositories among its files than can be listed");
-  const unread = outermost(names.filter((name) => !name.startsWith("R")).map(plainPath));
-  return { tip, bytes, base, leftOut: large.map(plainPath), unread, unborn };
+  const unread = outermost(names.filter((name) => name.startsWith("./")).map(plainPath));
+  const unlisted = of("+").reduce((sum, count) => sum + (Number(count) || 0), 0);
+  const listed = of("I");
+  const folders = new Set(listed.filter((path) => path.endsWith("/")));
+  const ignored = listed.filter((path) => !foldersAbove(path).some((folder) => folders.has(folder)));
+  const passed = new Set(of("X"));
+  const known = { leftOut: of("L"), special: of("S").filter((path) => !passed.has(path)), ignored, unlisted };
+  return { tip, bytes, base, ...known, emptyFolders: of("E").filter((path) => !passed.has(path)), unread, unborn };
+}
+
+/** The folders above a path, each with a trailing slash. */
+function foldersAbove(path: string): string[] {
+  const folders: string[] = [];
+  for (let at = path.indexOf("/"); at >= 0 && at < path.length - 1; at = path.indexOf("/", at + 1))
+    folders.push(path.slice(0, at + 1));
+  return folders;
 }
 
 /** The paths without those that lie below another one. */

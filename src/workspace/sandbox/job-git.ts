@@ -46,6 +46,30 @@ ${LONG}
 { cat ${folder}/large; tr '\\n\\0' '\\001\\n' < ${folder}/unread; } | ${TO_PATTERN} > ${folder}/exclude
 s -c core.excludesFile=${folder}/exclude -c advice.addEmbeddedRepo=false add --all --ignore-errors . >&2 || [ $? -eq 1 ]`;
 
+/** Names of each kind that are listed. */
+const MAX_NAMES = 1_000;
+
+/**
+ * Prints what a commit cannot hold, NUL-terminated, each name after a letter: I for what git ignores, S for pipes, sockets
+ * and devices, E for empty folders, X for those of both that git ignores, L for large files that git does not track; and after a + the number of further ones. Folders
+ * come first, as they stand for everything in them.
+ */
+export const listUncommitted = (folder: string): string => `as() {
+  tr '\\n\\0' '\\001\\n' > ${folder}/names
+  { grep '/$' ${folder}/names || true; grep -v '/$' ${folder}/names || true; } | head -n ${MAX_NAMES} | sed "s/^/$1/" | tr '\\n\\001' '\\0\\n'
+  count=$(wc -l < ${folder}/names)
+  [ "$count" -le ${MAX_NAMES} ] || printf '+%s\\0' "$((count - ${MAX_NAMES}))"
+}
+{ s ls-files -z --others --ignored --exclude-standard --directory 2>/dev/null || true; } | as I
+find . -name .git -prune -o '(' -type p -o -type s -o -type b -o -type c ')' -exec sh -c 'printf "%s\\0" "$@"' sh {} + > ${folder}/special 2>/dev/null || true
+find . -mindepth 1 -name .git -prune -o -type d -empty -exec sh -c 'printf "%s\\0" "$@"' sh {} + > ${folder}/empty 2>/dev/null || true
+as S < ${folder}/special
+as E < ${folder}/empty
+{ cat ${folder}/special ${folder}/empty | s check-ignore -z --stdin 2>/dev/null || true; } | as X
+while IFS= read -r file; do
+  s --literal-pathspecs ls-files --error-unmatch -- "$file" >/dev/null 2>&1 || printf '%s\\0' "$file"
+done < ${folder}/large | as L`;
+
 /** Repositories checked at most: each takes two runs of git. */
 const MAX_UNBORN = 1_000;
 

@@ -43,7 +43,7 @@ test("names, subjects and notes in a collected branch cannot begin a line", () =
       const collected = {
         job,
         source,
-        built: { base: "b".repeat(40), tip: "t", baseTree: "x", tree: "y", changed: [], ...some },
+        built: { base: "b".repeat(40), tip: "t", baseTree: "x", tree: "y", changed: [], remarks: [], ...some },
         branch: "agents/job_1",
         isWritten: true,
         stat: { files: 1, insertions: 1, deletions: 1 },
@@ -54,7 +54,7 @@ test("names, subjects and notes in a collected branch cannot begin a line", () =
         "Branch agents/job_1 of job_1: ",
         ...some.commits.map(() => '- 0123456789ab "'),
         ...listed("Attention: ", some.attention),
-        ...(paths.length === 0 ? [] : ["It conflicts with the project"]),
+        paths.length === 0 ? "Whether it merges cleanly is not known" : "It conflicts with the project",
         ...[...others].map(() => "job_2 changed the same files: "),
         ...listed("Left out ", some.leftOut),
         ...some.notes.map(() => "Not in it: "),

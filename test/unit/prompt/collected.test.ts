@@ -2,9 +2,9 @@ import { expect, test } from "bun:test";
 import { type CollectedChanges, renderCollected } from "../../../src/prompt/collected.ts";
 
 const nothing = {
-  job: { id: "job_1" },
+  job: { id: "job_1", base: null, notes: [] },
   source: { kind: "sandbox" },
-  built: { base: "b".repeat(40), commits: [], leftOut: [], attention: [], notes: [] },
+  built: { base: "b".repeat(40), commits: [], leftOut: [], attention: [], notes: [], remarks: [] },
   branch: null,
   isWritten: false,
   stat: { files: 0, insertions: 0, deletions: 0 },

@@ -1,6 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { NO_TOKENS } from "../../../src/core/tokens.ts";
-import { renderBoard, renderCounts, renderDrift, renderJobLine, renderResults } from "../../../src/prompt/job-list.ts";
+import {
+  renderBoard,
+  renderCounts,
+  renderDrift,
+  renderJobLine,
+  renderResults,
+  toNotes,
+} from "../../../src/prompt/job-list.ts";
 import { renderNotice } from "../../../src/prompt/notice.ts";
 import type { JobView } from "../../../src/views/job-view.ts";
 import { jobIn } from "../views/job-in.ts";
@@ -44,6 +51,14 @@ describe("a line of a job", () => {
     const ended = view({ state: "completed", result: "42", usd: { model: 0.5, compute: 1.5 } });
     expect(renderResults([ended], ids)).toContain("0 s · cost $2.00 (model $0.5000, compute $1.50)</summary>");
     expect(renderNotice([jobIn({ kind: "completed", result: "42" })], 0, ids)).toContain("cost $0.5000</summary>");
+  });
+
+  test("counts the notes that it has no room for", () => {
+    const notes = Array.from({ length: 40 }, (_, n) => `file ${n} ${"x".repeat(90)} was left out`);
+    expect(toNotes(notes)).toMatch(/was left out\. And \d\d more\.$/);
+    const shown = toNotes(notes).match(/was left out/g) ?? [];
+    expect(toNotes(notes)).toEndWith(`And ${40 - shown.length} more.`);
+    expect(toNotes(notes.slice(0, 3))).not.toContain("more");
   });
 
   test("names files that were left out and limits that do not hold", () => {
