@@ -1,6 +1,7 @@
 import type { ProviderName } from "../config/provider-names.ts";
 import type { Options } from "../config/schema.ts";
 import { describeDamage } from "../core/damaged-state.ts";
+import { isEnded } from "../core/job.ts";
 import type { Catalog, ChildSessions, OrchestratorSessions } from "../core/ports.ts";
 import type { Clock } from "../shared/clock.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";
@@ -46,8 +47,11 @@ export interface Runtime extends Pick<Foundation, "pool" | "registry" | "provide
   worker(childSession: string): WorkerContext | null;
   /** Ends sandboxes and snapshots that nobody needs. Happens by itself at the first use, and every few minutes. */
   collectGarbage(): Promise<GarbageReport>;
-  /** Stops everything of this process; jobs under way become `interrupted`, sandboxes and state stay. */
-  suspend(): Promise<void>;
+  /**
+   * Stops everything of this process; jobs under way become `interrupted`, sandboxes and state stay.
+   * @returns the sessions with jobs that have not ended, or whose ends were not told: somebody should open them again
+   */
+  suspend(): Promise<readonly string[]>;
 }
 
 export interface RuntimeDeps extends FoundationDeps {
@@ -162,6 +166,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
       watchdog.suspend();
       cancelCollection();
       scheduler.suspend();
+      const unfinished = (await registry.allInUse()).filter(isUnfinished).map(({ orchestrator }) => orchestrator);
       const suspending = recovery
         .interruptAll()
         .then(() => trees.suspend())
@@ -173,6 +178,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
       stopNoting();
       userMessages.stop();
       await foundation.close();
+      return unfinished;
     },
   };
   leases.on((event) => {
@@ -184,3 +190,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   });
   return runtime;
 }
+
+const isUnfinished = (sessionJobs: SessionJobs): boolean =>
+  sessionJobs.all().some(({ state, sandbox }) => !isEnded(state) || sandbox.kind === "live") ||
+  sessionJobs.notices().length > 0;

@@ -12,7 +12,7 @@ export const toGoOnAfterSilence = (): string =>
 /** Prompt for a turn that a dead OpenCode process left. @param isInPlace whether the job still has the same sandbox */
 export function toGoOnAfterRestart(isInPlace: boolean): string {
   const files = isInPlace
-    ? "Your files are as you left them; processes may have ended."
+    ? "Your files are as you left them; a command that was running was cut off, and other processes may have ended."
     : "Your sandbox was lost and has been restored from its newest snapshot: files written since then are gone, and so are all processes.";
   return `OpenCode ended while you were working and has started again. ${files} ${GO_ON}`;
 }

@@ -124,3 +124,38 @@ sandboxTest("resumes running jobs after a configuration reload", async () => {
   expect(parts.at(-1)?.state).toMatchObject({ output: "kept\n[exit code 0]" });
   expect(existsSync(join(home.stateDir, "sessions", `${session.id}.db`))).toBe(true);
 });
+
+sandboxTest(
+  "goes on with running, queued and unheard jobs by itself after a reload, though nobody uses the session",
+  async () => {
+    const { server, home, model } = setup;
+    const session = await server.createSession();
+    const seconds = uniqueSeconds();
+    const sleeper = (name: string) =>
+      task(name, shell(`echo ${name} > file; sleep ${seconds}`, { timeout_seconds: 900 }), say(`${name} went on`));
+    const queued = task("queued", shell("echo ran"), say("queued went on"));
+    await ask(server, session.id, start(sleeper("one"), sleeper("two"), queued));
+    await until(() => commandsWith(seconds).length >= 2, { what: "two sleep" });
+    await server.whenIdle(session.id);
+    // From here on nothing asks for this project: even a stream of its events would create an instance.
+    await server.events.close();
+    const since = model.requests.length;
+    const { origin } = new URL(server.url);
+    const reloaded = await fetch(`${origin}/config?directory=${encodeURIComponent(home.project)}`, {
+      method: "PATCH",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ username: "reloaded" }),
+    });
+    expect(reloaded.status).toBe(200);
+    const seen = () => model.requests.slice(since).map(({ messages }) => JSON.stringify(messages.at(-1)?.content));
+
+    await until(() => seen().filter((text) => text.includes("OpenCode ended while you were")).length === 2, {
+      what: "both were told that their command broke off",
+      seen,
+    });
+    await until(() => seen().some((text) => text.includes("[parallel agents]") && text.includes("queued went on")), {
+      what: "the orchestrator was told",
+      seen,
+    });
+  },
+);

@@ -13,6 +13,7 @@ import type { Toast } from "../shared/toasts.ts";
 import { readCatalog } from "./catalog.ts";
 import { createChildSessions } from "./child-sessions.ts";
 import { createDelegation, type Delegation } from "./delegation.ts";
+import { createHandovers, type Handovers } from "./handover.ts";
 import { createHostAgents, type HostAgents } from "./host-agents.ts";
 import { createHostClient, readSession } from "./host-client.ts";
 import { createHostGuard } from "./host-guard.ts";
@@ -47,6 +48,7 @@ export interface Adapter {
   onUserMessage(message: Pick<UserMessage, "id" | "sessionID" | "model">, parts: readonly Part[]): void;
   /** Must be called before the instance lets go of anything. */
   onDispose(): void;
+  readonly handovers: Handovers;
   toolDefinitions(tools: readonly Tool[]): NonNullable<Hooks["tool"]>;
   /** What isolates jobs from this machine, and what the ports listen to. */
   readonly hooks: Hooks;
@@ -96,7 +98,9 @@ export function createAdapter(
     },
     onDispose() {
       isDisposed = true;
+      questions.stop();
     },
+    handovers: createHandovers({ client, directory: input.directory, clock: systemClock, log }),
     toolDefinitions: (tools) =>
       toToolDefinitions(tools, {
         client,

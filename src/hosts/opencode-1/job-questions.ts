@@ -21,6 +21,8 @@ export interface JobQuestions {
   hear(type: string, properties: Readonly<Record<string, unknown>>): Promise<void>;
   /** A job's session is being followed: for a while, questions are looked for without any event too. */
   keepLooking(): void;
+  /** From now on nothing is looked for: a request would reach the next instance, or create it too early. */
+  stop(): void;
 }
 
 export interface JobQuestionsDeps {
@@ -46,6 +48,7 @@ export function createJobQuestions({ client, jobSessions, emit, clock, log }: Jo
   const open = new Map<string, string>();
   let followedUntil = 0;
   let isLooking = false;
+  let isStopped = false;
 
   async function answer(asked: Asked): Promise<void> {
     const { id, sessionID, permission, parts } = asked;
@@ -111,8 +114,8 @@ export function createJobQuestions({ client, jobSessions, emit, clock, log }: Jo
   function lookLater(): void {
     isLooking = true;
     clock.after(LOOK_MS, async () => {
-      await look();
-      if (clock.now() < followedUntil) lookLater();
+      if (!isStopped) await look();
+      if (!isStopped && clock.now() < followedUntil) lookLater();
       else isLooking = false;
     });
   }
@@ -128,7 +131,10 @@ export function createJobQuestions({ client, jobSessions, emit, clock, log }: Jo
     },
     keepLooking() {
       followedUntil = clock.now() + FOLLOWED_MS;
-      if (!isLooking) lookLater();
+      if (!isLooking && !isStopped) lookLater();
+    },
+    stop() {
+      isStopped = true;
     },
   };
 }

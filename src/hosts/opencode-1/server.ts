@@ -37,6 +37,9 @@ export const server: Plugin = async (input, tuple) => {
   sessions.on(({ kind, sessionID }) => {
     if (kind === "deleted") void recorded.forget(sessionID);
   });
+  const stopTaking = adapter.handovers.onTaken((orchestratorIDs) => {
+    for (const sessionID of orchestratorIDs) void recorded.resume(sessionID);
+  });
 
   return {
     ...hooks,
@@ -69,8 +72,9 @@ export const server: Plugin = async (input, tuple) => {
     }),
     dispose: async () => {
       adapter.onDispose();
+      stopTaking();
       const runtime = await access.opened()?.catch(() => null);
-      await runtime?.suspend();
+      if (runtime) await adapter.handovers.give(await runtime.suspend());
     },
   };
 };

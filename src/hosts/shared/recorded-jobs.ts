@@ -12,6 +12,8 @@ export interface RecordedJobs {
   startedBy(sessionID: string): Promise<SessionJobs | null>;
   /** The job of a child session of `parentID`. */
   ofChild(sessionID: string, parentID: string): Promise<JobMark | null>;
+  /** Takes up the session's jobs where an earlier instance left them. Never rejects. */
+  resume(sessionID: string): Promise<void>;
   /** Ends the jobs of a deleted session. Never rejects: hosts do not await their listeners. */
   forget(sessionID: string): Promise<void>;
 }
@@ -27,6 +29,13 @@ export function createRecordedJobs(access: RuntimeAccess, log: Log): RecordedJob
     async ofChild(sessionID, parentID) {
       const job = (await startedBy(parentID))?.all().find(({ childSession }) => childSession === sessionID);
       return job ? { job: job.id, orchestrator: parentID } : null;
+    },
+    async resume(sessionID) {
+      try {
+        await startedBy(sessionID);
+      } catch (error) {
+        log("error", "could not go on with the jobs of a session", { sessionID, reason: String(error) });
+      }
     },
     async forget(sessionID) {
       try {

@@ -120,3 +120,16 @@ function poolSandboxes({ stateDir }: World): string[] {
     .all()
     .map(({ id }) => id);
 }
+
+test(
+  "suspending names the sessions whose jobs go on, or whose ends were not told, and no others",
+  inWorld(async (world) => {
+    const [done = ""] = await world.start("say 1");
+    await startIn(world.runtime, "ses_busy", "hang");
+    await world.reaches(done, "completed");
+    await world.runtime.outbox.claim(ORCHESTRATOR, [done], { messageID: "msg_1", callID: "call_1" });
+    world.orchestrators.setTrace("call_1", "arrived");
+    await world.clock.advance(90_000);
+    expect(await world.close(world.runtime)).toEqual(["ses_busy"]);
+  }),
+);

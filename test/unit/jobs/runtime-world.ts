@@ -31,7 +31,7 @@ export interface World {
   /** Opens another runtime, as another OpenCode process would. It is closed with the world. */
   open(options?: Partial<Options>): Promise<Runtime>;
   /** Suspends a runtime, as happens when its process ends. */
-  close(runtime: Runtime): Promise<void>;
+  close(runtime: Runtime): Promise<readonly string[]>;
   /** Suspends the current runtime and opens a new one in its place. */
   reopen(): Promise<Runtime>;
   /** Starts a job per task; a string is a prompt. Returns their ids in order. */
@@ -108,7 +108,7 @@ export async function openWorld(options: Partial<Options> = {}, deps: Partial<Ru
       isSuspended = true;
     });
     await clock.until("the runtime is suspended", () => isSuspended);
-    await suspended;
+    return suspended;
   };
 
   const jobsByRuntime = new Map<Runtime, SessionJobs>();

@@ -99,3 +99,13 @@ test("nothing is asked of the host once no job is followed any more", async () =
   await clock.advance(60_000);
   expect(said).toEqual([]);
 });
+
+test("nothing is asked of the host once its instance is disposed", async () => {
+  const { clock, said, pending, questions } = open();
+  questions.keepLooking();
+  pending.permissions.push(LOOP);
+  questions.stop();
+  questions.keepLooking();
+  await clock.advance(60_000);
+  expect(said).toEqual([]);
+});
