@@ -1,7 +1,8 @@
 import { isEnded, type Job } from "../core/job.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import { viewRecords } from "../views/job-view.ts";
-import { renderJobLine, renderResults } from "./job-list.ts";
+import { renderJobLine } from "./job-list.ts";
+import { renderResults } from "./job-results.ts";
 import { toQuoted } from "./quoted-text.ts";
 
 /** The message about ended jobs that an orchestrator gets unasked, in the place of a user's message. */

@@ -1,7 +1,9 @@
 import type { Spend } from "../core/budget.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { JobView } from "../views/job-view.ts";
-import { renderJobLine, renderQuoteNote, renderResults, renderSpend } from "./job-list.ts";
+import { renderCounts, renderSpend } from "./job-list.ts";
+import { renderOverview } from "./job-overview.ts";
+import { renderResults } from "./job-results.ts";
 
 export interface WaitFacts {
   readonly reason: "satisfied" | "timeout" | "interrupted" | "attention";
@@ -22,18 +24,31 @@ export interface WaitFacts {
 /** What `agents_wait` answers. */
 export function renderWait(facts: WaitFacts, ids: IdGenerator): string {
   const { reason, userWrote, lowBudget, budgetUsd, news, toldBefore, isNamed, pending } = facts;
-  const listed = isNamed ? [] : toldBefore;
-  return [
+  const told = isNamed ? [...news, ...toldBefore] : news;
+  const opening = [
     userWrote ? USER_WROTE : "",
     lowBudget ? renderLowBudget({ ...lowBudget, budgetUsd }) : userWrote ? "" : OPENINGS[reason],
-    renderResults([...news, ...(isNamed ? toldBefore : [])], ids),
-    ...renderList("Ended, and told before:", listed),
-    ...renderList("Not ended yet:", pending),
-    ...renderQuoteNote([...listed, ...pending]),
-  ]
-    .filter((part) => part !== "")
-    .join("\n");
+  ];
+  const lists = [
+    ...(toldBefore.length > 0 && !isNamed ? [renderToldBefore(toldBefore)] : []),
+    ...(pending.length > 0 ? ["Not ended yet:", ...renderOverview(pending, PENDING_LIMIT)] : []),
+  ];
+  if (told.length + toldBefore.length + pending.length === 0) opening.push(NO_JOBS);
+  const results = renderResults(told, ids, { beside: [...opening, ...lists] });
+  return [...opening, results, ...lists].filter((part) => part !== "").join("\n");
 }
+
+/** Bytes. */
+const PENDING_LIMIT = 8_000;
+
+const NO_JOBS = "This session has started no jobs, so there is nothing to wait for. agents_start starts some.";
+
+/** Their results are in the conversation already; `agents_wait` with their ids tells them once more. */
+const renderToldBefore = (jobs: readonly JobView[]): string =>
+  `Ended and told before: ${jobs.length > NAMED ? renderCounts(jobs) : jobs.map(({ id, state }) => `${id} ${state}`).join(", ")}.`;
+
+/** Jobs that are named one by one. */
+const NAMED = 12;
 
 const OPENINGS: Readonly<Record<WaitFacts["reason"], string>> = {
   satisfied: "",
@@ -48,6 +63,3 @@ const USER_WROTE =
 
 const renderLowBudget = (spend: Parameters<typeof renderSpend>[0]): string =>
   `${renderSpend(spend)} At the ceiling new jobs are refused and running ones stopped, their files kept: cancel what is not worth its cost, then call agents_wait again.`;
-
-const renderList = (heading: string, jobs: readonly JobView[]): string[] =>
-  jobs.length === 0 ? [] : [heading, ...jobs.map(renderJobLine)];

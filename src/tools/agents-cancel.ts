@@ -1,10 +1,12 @@
 import { z } from "zod";
 import { cancelJobs } from "../jobs/actions/cancel-jobs.ts";
-import { renderCounts, renderJobLines, renderResults } from "../prompt/job-list.ts";
+import { renderCounts } from "../prompt/job-list.ts";
+import { renderOverview } from "../prompt/job-overview.ts";
+import { renderResults } from "../prompt/job-results.ts";
 import { AGENTS_CANCEL } from "../prompt/tool-descriptions.ts";
 import { viewRecords } from "../views/job-view.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { viewJobs } from "./job-views.ts";
+import { toMetadata, viewJobs } from "./job-views.ts";
 
 export const agentsCancelTool = (deps: ToolDeps) =>
   defineTool({
@@ -21,9 +23,9 @@ export const agentsCancelTool = (deps: ToolDeps) =>
       const jobs = viewJobs(runtime, await cancelJobs(runtime, sessionID, ids, reason ?? null));
       const news = await runtime.outbox.claim(sessionID, ids, call);
       const results = viewRecords(news.filter(({ state }) => state.kind !== "cancelled"));
-      const output = [...renderJobLines(jobs), renderResults(results, runtime.ids)]
-        .filter((line) => line !== "")
-        .join("\n");
-      return { title: renderCounts(jobs), output, metadata: { jobs } };
+      const lines = renderOverview(jobs);
+      const told = renderResults(results, runtime.ids, { beside: lines });
+      const output = [...lines, ...(told === "" ? [] : [told])].join("\n");
+      return { title: renderCounts(jobs), output, metadata: { jobs: toMetadata(jobs) } };
     },
   });

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { messageJob } from "../jobs/actions/message-job.ts";
-import { renderDrift, renderJobLines } from "../prompt/job-list.ts";
+import { renderDrift } from "../prompt/job-list.ts";
+import { renderOverview } from "../prompt/job-overview.ts";
+
 import { AGENTS_MESSAGE } from "../prompt/tool-descriptions.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { viewJobs } from "./job-views.ts";
@@ -29,7 +31,7 @@ export const agentsMessageTool = (deps: ToolDeps) =>
         title: `message to ${request.job}`,
         output: [
           "The message is queued as the job's next turn. Wait for its answer with agents_wait.",
-          ...renderJobLines(jobs),
+          ...renderOverview(jobs),
           ...renderDrift(drift, request.update),
         ].join("\n"),
         metadata: { jobs, drift: drift?.changed ?? [] },

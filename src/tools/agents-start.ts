@@ -3,7 +3,8 @@ import { spendOf } from "../core/budget.ts";
 import { DEFAULT_AGENT, DESCRIPTION_LIMIT, isNoGpu } from "../core/task.ts";
 import { type StartRequest, startJobs } from "../jobs/actions/start-jobs.ts";
 import type { Runtime } from "../jobs/runtime.ts";
-import { renderCounts, renderGpus, renderJobLines, renderSpend } from "../prompt/job-list.ts";
+import { renderCounts, renderGpus, renderSpend } from "../prompt/job-list.ts";
+import { renderOverview } from "../prompt/job-overview.ts";
 import { toMarkdown } from "../prompt/quoted-text.ts";
 import { AGENTS_START } from "../prompt/tool-descriptions.ts";
 import { oneLine } from "../shared/plain-text.ts";
@@ -34,6 +35,9 @@ const taskSchema = z.strictObject({
   max_usd: z.number().positive().optional().describe("Ceiling of its own spend in USD."),
 });
 
+/** Bytes of the lines about the jobs of a call. OpenCode cuts an answer above 51,200. */
+const STARTED_LIMIT = 40_000;
+
 export const agentsStartTool = (deps: ToolDeps) =>
   defineTool({
     name: "agents_start",
@@ -62,7 +66,7 @@ export const agentsStartTool = (deps: ToolDeps) =>
         title: `${started} ${started === 1 ? "job" : "jobs"} started`,
         output: [
           `${renderCounts(views)}:`,
-          ...renderJobLines(views),
+          ...renderOverview(views, STARTED_LIMIT),
           await renderPool(runtime, call.sessionID),
           started > 0 ? "They work in parallel now. Wait for them with agents_wait before you end your turn." : "",
         ]

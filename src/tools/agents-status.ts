@@ -4,14 +4,16 @@ import { spendOf } from "../core/budget.ts";
 import { isEnded } from "../core/job.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
-import { renderCounts, renderGpus, renderJobLines, renderResults, renderSpend } from "../prompt/job-list.ts";
+import { renderCounts, renderGpus, renderSpend } from "../prompt/job-list.ts";
+import { newestFirst, renderOverview, renderSnapshots } from "../prompt/job-overview.ts";
+import { renderResults } from "../prompt/job-results.ts";
 import { renderLent } from "../prompt/lent-paths.ts";
 import { AGENTS_STATUS } from "../prompt/tool-descriptions.ts";
 import type { LentPaths } from "../sandboxes/port.ts";
 import { toSnapshotView, viewRecords } from "../views/job-view.ts";
 import { describeLocation } from "../views/location.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { viewJobs } from "./job-views.ts";
+import { toMetadata, viewJobs } from "./job-views.ts";
 
 export const agentsStatusTool = (deps: ToolDeps) =>
   defineTool({
@@ -27,6 +29,9 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       const ended = found.filter(({ state }) => isEnded(state)).map(({ id }) => id);
       const news = await runtime.outbox.claim(sessionID, ended, call);
       const jobs = viewJobs(runtime, found);
+      const isNamed = ids !== undefined;
+      const isNews = new Set(news.map(({ id }) => id));
+      const told = isNamed ? [...news, ...found.filter(({ id, state }) => isEnded(state) && !isNews.has(id))] : news;
       const snapshots = runtime.snapshots.list(sessionID).map(toSnapshotView);
       const { running, queued, gpus } = runtime.scheduler.counts();
       const pool = { running, queued, limit: runtime.options.maxRunningJobs, gpus };
@@ -35,20 +40,21 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         budgetUsd: runtime.options.budget.usdPerSession,
       };
       const { lent, refused } = await lentBy(runtime);
+      const shown = isNamed ? jobs : newestFirst(jobs);
       const lines = [
-        jobs.length === 0 ? "This session has started no jobs." : `${renderCounts(jobs)}:`,
-        ...renderJobLines(jobs),
-        ...snapshots.map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}`),
+        `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
+        jobs.length === 0 ? "This session has started no jobs." : `${renderCounts(shown)}:`,
+        ...renderOverview(shown),
+        ...renderSnapshots(snapshots),
         `Jobs run ${describeLocation(runtime.providerName, runtime.options.local)}${runtime.providerName === "modal" ? `; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : ""}.`,
         renderLent({ lent, refused }),
         ...runtime.notices(sessionID),
-        renderResults(viewRecords(news), runtime.ids),
-        `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
-      ];
+      ].filter((line) => line !== "");
+      const results = renderResults(viewRecords(told), runtime.ids, { beside: lines, isNamed });
       return {
         title: renderCounts(jobs),
-        output: lines.filter((line) => line !== "").join("\n"),
-        metadata: { jobs, pool, spend, snapshots, lent },
+        output: [...lines, ...(results === "" ? [] : [results])].join("\n"),
+        metadata: { jobs: toMetadata(jobs), pool, spend, snapshots, lent },
       };
     },
   });

@@ -2,12 +2,12 @@ import { z } from "zod";
 import type { Job } from "../core/job.ts";
 import { waitForJobs } from "../jobs/actions/wait-for-jobs.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
-import { renderBoard, renderCounts } from "../prompt/job-list.ts";
+import { onBoard, renderBoard, renderCounts } from "../prompt/job-list.ts";
 import { AGENTS_WAIT } from "../prompt/tool-descriptions.ts";
 import { renderWait } from "../prompt/wait-answer.ts";
 import { viewRecords } from "../views/job-view.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { viewJobs } from "./job-views.ts";
+import { toMetadata, viewJobs } from "./job-views.ts";
 
 const MAX_SECONDS = 14_400;
 
@@ -37,7 +37,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       const show = (now: readonly Job[]) => {
         const views = viewJobs(runtime, now);
         const title = renderCounts(views);
-        progress.show({ title, text: `${title}\n${renderBoard(views)}`, metadata: { jobs: views } });
+        progress.show({ title, text: `${title}\n${renderBoard(views)}`, metadata: { jobs: onBoard(views) } });
       };
       try {
         const result = await waitForJobs(runtime, call.sessionID, {
@@ -68,7 +68,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         return {
           title: renderCounts([...finished, ...pending]),
           output: renderWait(facts, runtime.ids),
-          metadata: { reason: result.reason, finished, pending },
+          metadata: { reason: result.reason, finished: toMetadata(finished), pending },
         };
       } finally {
         release();

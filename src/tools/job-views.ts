@@ -14,3 +14,16 @@ export function viewJobs(runtime: Runtime, jobs: readonly Job[]): JobView[] {
     }),
   );
 }
+
+/** Characters of all results in an answer's metadata, which the host stores and sends to its clients. */
+const RESULTS_LIMIT = 1_000_000;
+
+/** The jobs as an answer's metadata has them: of very many long results, their beginnings. */
+export function toMetadata(jobs: readonly JobView[]): JobView[] {
+  const each = Math.floor(RESULTS_LIMIT / Math.max(1, jobs.length));
+  return jobs.map((job) => {
+    const { result } = job;
+    if (result === undefined || result.length <= each) return job;
+    return { ...job, result: `${result.slice(0, each)}… [${result.length - each} characters more]` };
+  });
+}

@@ -171,9 +171,12 @@ const toUpdate = ({ at, conflicts, problem }: TreeUpdate) => ({
   ...(problem !== null && { problem: oneLine(problem, MESSAGE_LIMIT) }),
 });
 
+/** The message of a job that was cancelled without a reason. */
+export const CANCELLED = "cancelled by the orchestrator";
+
 const toCancelled = (reason: string | null) => ({
   code: "cancelled",
-  message: reason === null ? "cancelled" : oneLine(reason, MESSAGE_LIMIT),
+  message: reason === null ? CANCELLED : oneLine(reason, MESSAGE_LIMIT),
   retryable: false,
 });
 

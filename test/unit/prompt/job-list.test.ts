@@ -1,13 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { NO_TOKENS } from "../../../src/core/tokens.ts";
-import {
-  renderBoard,
-  renderCounts,
-  renderDrift,
-  renderJobLine,
-  renderResults,
-  toNotes,
-} from "../../../src/prompt/job-list.ts";
+import { renderBoard, renderCounts, renderDrift, renderJobLine, toNotes } from "../../../src/prompt/job-list.ts";
+import { renderResults } from "../../../src/prompt/job-results.ts";
 import { renderNotice } from "../../../src/prompt/notice.ts";
 import type { JobView } from "../../../src/views/job-view.ts";
 import { jobIn } from "../views/job-in.ts";
@@ -152,6 +146,20 @@ test("a board has one marked line per job", () => {
     "- ● **count words** running · sandbox_exec · loss 2.5 @10, acc 0.1 · 4 s",
     "- ✗ **count words** failed · stalled",
   ]);
+});
+
+test("a board of many jobs shows those at work and failed ones", () => {
+  const jobs = Array.from({ length: 400 }, (_, n) =>
+    view({
+      id: `job_${n}`,
+      state: (["completed", "queued", "running", "failed"] as const)[
+        n % 100 === 1 ? 1 : n % 40 === 0 ? 2 : n % 90 === 3 ? 3 : 0
+      ],
+    }),
+  );
+  const lines = renderBoard(jobs).split("\n");
+  expect(lines.at(-1)).toBe("- and 385 more");
+  expect(lines.slice(0, -1).every((line) => / (?:running|failed)/.test(line))).toBe(true);
 });
 
 test("counts name each state once, in the order of the jobs", () => {

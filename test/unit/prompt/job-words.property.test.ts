@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Job, JobState, Metric } from "../../../src/core/job.ts";
-import { renderBoard, renderDrift, renderJobLines, renderResults } from "../../../src/prompt/job-list.ts";
+import { renderBoard, renderDrift } from "../../../src/prompt/job-list.ts";
+import { renderOverview } from "../../../src/prompt/job-overview.ts";
+import { renderResults } from "../../../src/prompt/job-results.ts";
 import { renderNotice, renderReminder } from "../../../src/prompt/notice.ts";
 import { toCodeBlock } from "../../../src/prompt/quoted-text.ts";
 import { oneLine, plainText } from "../../../src/shared/plain-text.ts";
@@ -141,7 +143,7 @@ describe("whatever a job says cannot pass for another job, the user or the plugi
   test("in lines of jobs", () => {
     fc.assert(
       fc.property(jobs, (given) => {
-        const lines = renderJobLines(viewRecords(given));
+        const lines = renderOverview(viewRecords(given));
         expect(lines.length).toBe(given.length + (given.some(({ status }) => status !== null) ? 1 : 0));
         expectLines(lines.join("\n"), given);
       }),

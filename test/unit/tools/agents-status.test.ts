@@ -10,6 +10,6 @@ test(
     world.machine.lent = paths;
     expect((await call("agents_status", {})).metadata).toMatchObject({ lent: paths });
     const { output } = await call("agents_status", {});
-    expect(output).toContain("\nLent to local sandboxes, read-only: /home/ada/bin/run.\n");
+    expect(output).toContain("\nLent to local sandboxes, read-only: /home/ada/bin/run.");
   }),
 );

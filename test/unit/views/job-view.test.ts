@@ -106,7 +106,7 @@ test("shows an error with the contract's code, and a cancellation with its reaso
   expect(toJobView(jobIn({ kind: "failed", failure }), facts()).error).toEqual(failure);
   const error = (reason: string | null) => toJobView(jobIn({ kind: "cancelled", reason }), facts()).error;
   expect(error("too dear")).toEqual({ code: "cancelled", message: "too dear", retryable: false });
-  expect(error(null)?.message).toBe("cancelled");
+  expect(error(null)?.message).toBe("cancelled by the orchestrator");
 });
 
 test("a snapshot view has exactly the contract's fields", () => {
