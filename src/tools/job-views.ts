@@ -5,9 +5,10 @@ import { type JobView, toJobView } from "../views/job-view.ts";
 /** Views of jobs as they are now: place in the queue, running tool, pending requests. */
 export function viewJobs(runtime: Runtime, jobs: readonly Job[]): JobView[] {
   const now = runtime.clock.now();
+  const places = runtime.scheduler.places();
   return jobs.map((job) =>
     toJobView(job, {
-      place: runtime.scheduler.place(job.id),
+      place: places.get(job.id) ?? null,
       live: runtime.activity.of(job.childSession),
       pendingSince: runtime.lifecycle.pendingSince(job.id),
       now,

@@ -33,7 +33,8 @@ export interface Scheduler {
   enqueue(sessionJobs: SessionJobs, jobID: string): void;
   /** Takes a job out of the queue. No-op if the job is not queued. */
   remove(jobID: string): void;
-  place(jobID: string): QueuePlace | null;
+  /** Of all queued jobs of this process, by job id. */
+  places(): ReadonlyMap<string, QueuePlace>;
   counts(): PoolCounts;
   /** Subscribes to jobs that were queued here and that another process of their session turns out to run. */
   onHeldByOtherProcess(listener: (job: QueuedJob) => void): () => void;
@@ -63,6 +64,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     log("error", "a listener failed", { reason: String(error) }),
   );
   let stopPoll: (() => void) | null = null;
+  let isDue = false;
   let isStarting = false;
   let suspended = false;
   localQueue.onPlaceFreed(() => startJobs());
@@ -93,8 +95,14 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       return;
     }
     const blocked = new Set<SessionJobs>();
-    for (const next of [...localQueue.all()])
-      if (localQueue.all().includes(next) && isAffordable(next, blocked)) admit(next);
+    // Read once for all that cannot start: each of them sees as many rows as there are queued jobs.
+    let state: PoolState | null = null;
+    for (const next of [...localQueue.all()]) {
+      if (!localQueue.all().includes(next)) continue;
+      const mayStart = isAffordable(next, blocked);
+      if (mayStart) state ??= pool.poolState(clock.now());
+      if (!mayStart || !state || admit(next, state)) state = null; // the queue is another one now
+    }
     if (localQueue.all().length === 0) return;
     deps.lifecycle.parkWaiting();
     const { leases: all, queue } = pool.poolState(clock.now());
@@ -138,29 +146,29 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     return decideAdmission(gpusOf(gpu), { leases: others, ahead }, admissionLimits, clock.now());
   }
 
-  function admit(next: QueuedJob): void {
+  /** @returns whether it has changed the pool */
+  function admit(next: QueuedJob, state: PoolState): boolean {
     const { sessionJobs, jobID } = next;
     const queued = sessionJobs.get(jobID);
     if (queued?.state.kind !== "queued") {
       localQueue.drop(next);
       if (queued && isHeld(queued.state)) heldElsewhere.emit(next);
-      return;
+      return true;
     }
-    const use = (state: PoolState): LeaseUse | null => {
-      const decision = decide(jobID, queued.task.gpu, state);
+    const use = (now: PoolState): LeaseUse | null => {
+      const decision = decide(jobID, queued.task.gpu, now);
       return decision.kind === "admit" ? { slots: 1, gpu: decision.gpu } : null;
     };
-    // Reading first spares the write lock, which all processes share.
-    const state = pool.poolState(clock.now());
+    // Deciding by what was read spares the write lock, which all processes share.
     if (state.leases.some((one) => one.jobID === jobID && one.owner !== owner && one.slots > 0)) {
-      if (sessionJobs.reload(jobID).state.kind === "queued") return; // its lease is written before its state
+      if (sessionJobs.reload(jobID).state.kind === "queued") return false; // its lease is written before its state
       localQueue.drop(next);
       heldElsewhere.emit(next);
-      return;
+      return true;
     }
-    if (!use(state)) return;
+    if (!use(state)) return false;
     const lease = leases.acquire(queued, use);
-    if (!lease) return;
+    if (!lease) return true;
     localQueue.takeOut(next);
     let job: Job;
     try {
@@ -185,6 +193,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       if (deps.lifecycle.isUnterminated(jobID)) leases.releaseSlot(lease.id);
       else leases.release(lease.id);
     });
+    return true;
   }
 
   return {
@@ -192,22 +201,31 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       localQueue.add({ sessionJobs, jobID });
       leases.renew();
       // A whole batch is recorded before its first job runs: the call that started it must not wait for that.
-      clock.after(0, startJobs);
+      if (isDue) return;
+      isDue = true;
+      clock.after(0, () => {
+        isDue = false;
+        startJobs();
+      });
     },
     remove(jobID) {
       const queued = localQueue.find(jobID);
       if (queued) localQueue.drop(queued);
     },
-    place(jobID) {
-      const queued = localQueue.find(jobID);
-      if (!queued) return null;
-      const reason = localQueue.budgetReasonOf(jobID);
-      if (reason !== undefined) return { position: localQueue.all().indexOf(queued) + 1, reason };
+    places() {
+      const queued = localQueue.all();
+      if (queued.length === 0) return new Map();
       const state = pool.poolState(clock.now());
-      const index = state.queue.findIndex((entry) => entry.jobID === jobID);
-      const decision = decide(jobID, queued.sessionJobs.get(jobID)?.task.gpu ?? null, state);
-      const position = (index < 0 ? state.queue.length : index) + 1;
-      return { position, reason: decision.kind === "wait" ? decision.reason : null };
+      const indexes = new Map(state.queue.map(({ jobID }, index) => [jobID, index]));
+      return new Map(
+        queued.map(({ sessionJobs, jobID }, index): [string, QueuePlace] => {
+          const budgetReason = localQueue.budgetReasonOf(jobID);
+          if (budgetReason !== undefined) return [jobID, { position: index + 1, reason: budgetReason }];
+          const decision = decide(jobID, sessionJobs.get(jobID)?.task.gpu ?? null, state);
+          const position = (indexes.get(jobID) ?? state.queue.length) + 1;
+          return [jobID, { position, reason: decision.kind === "wait" ? decision.reason : null }];
+        }),
+      );
     },
     counts() {
       const { leases: all } = pool.poolState(clock.now());

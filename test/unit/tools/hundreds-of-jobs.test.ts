@@ -16,7 +16,7 @@ const ended = (n: number): Partial<JobState> & { kind: JobState["kind"] } =>
 /**
  * Records the jobs of a former process. Every fortieth is queued. They have spent the session's budget, so none starts.
  */
-async function record(world: World, count: number, stateOf = ended): Promise<string[]> {
+async function record(world: World, count: number, stateOf = ended, modelUsd = 30): Promise<string[]> {
   const store = await openSessionStore(sessionFile(world.stateDir, ORCHESTRATOR));
   const now = world.clock.now();
   const jobs = Array.from({ length: count }, (_, index): Job => {
@@ -24,10 +24,10 @@ async function record(world: World, count: number, stateOf = ended): Promise<str
     const job = jobIn({ since: now, ...(n % 40 === 0 ? { kind: "queued" as const } : stateOf(n)) });
     const task = { ...job.task, description: `part ${n} of the work` };
     const id = `job_${String(n).padStart(12, "0")}`;
-    return { ...job, id, orchestrator: ORCHESTRATOR, position: n, task, createdAt: now + n, modelUsd: 30 };
+    return { ...job, id, orchestrator: ORCHESTRATOR, position: n, task, createdAt: now + n, modelUsd };
   });
   const toTurn = ({ id }: Job) => ({
-    ...{ id: `turn_${id}`, jobID: id, position: 1, text: "p", messageID: null, update: null },
+    ...{ id: `turn_${id}`, jobID: id, position: 1, text: "hang", messageID: null, update: null },
     state: "queued" as const,
   });
   store.insert(jobs.map((job) => ({ job, turn: toTurn(job) })));
@@ -93,23 +93,32 @@ test(
 
 test(
   "400 jobs that are queued, and their cancellation, fit as well",
-  inWorld(async (world) => {
-    const { call } = openTools(world);
-    const ids = await record(world, 400, () => ({ kind: "queued" }));
-    const stop = new AbortController();
-    const wait = call("agents_wait", {}, ORCHESTRATOR, stop.signal);
-    await world.clock.advance(0);
-    stop.abort();
-    const waiting = await wait;
-    expectWhole(waiting.output);
-    expect((waiting.metadata.pending as JobView[]).length).toBe(400);
-    const cancelled = await call("agents_cancel", { jobs: ids, reason: "x".repeat(500) });
-    expectWhole(cancelled.output);
-    expect(cancelled.title).toBe("400 cancelled");
-    expect(cancelled.output).toMatch(/\n\d+ more cancelled: job_/);
-    const one = await call("agents_status", { jobs: [ids[0]] });
-    expect(one.output).toContain(`cancelled by the orchestrator: ${"x".repeat(400)}`);
-  }),
+  inWorld(
+    async (world) => {
+      const { call } = openTools(world);
+      const ids = await record(world, 400, () => ({ kind: "queued" }), 0);
+      const stop = new AbortController();
+      const wait = call("agents_wait", {}, ORCHESTRATOR, stop.signal);
+      await world.clock.advance(0);
+      stop.abort();
+      const waiting = await wait;
+      expectWhole(waiting.output);
+      expect((waiting.metadata.pending as JobView[]).length).toBe(400);
+      let isCancelled = false;
+      const cancelling = call("agents_cancel", { jobs: ids, reason: "x".repeat(500) });
+      void cancelling.finally(() => {
+        isCancelled = true;
+      });
+      await world.clock.until("all are cancelled", () => isCancelled);
+      const cancelled = await cancelling;
+      expectWhole(cancelled.output);
+      expect(cancelled.title).toBe("400 cancelled");
+      expect(cancelled.output).toMatch(/\n\d+ more cancelled: job_/);
+      const one = await call("agents_status", { jobs: [ids[0]] });
+      expect(one.output).toContain(`cancelled by the orchestrator: ${"x".repeat(400)}`);
+    },
+    { maxRunningJobs: 1 },
+  ),
 );
 
 test(

@@ -98,13 +98,16 @@ test("starts jobs in the order of arrival, as slots are freed", async () => {
   expect(started).toEqual([]);
   await clock.advance(0);
   expect(started).toEqual(["a", "b"]);
-  expect(scheduler.place("d")).toMatchObject({ position: 2, reason: expect.stringContaining("behind 1 queued job") });
+  expect(scheduler.places().get("d")).toMatchObject({
+    position: 2,
+    reason: expect.stringContaining("behind 1 queued job"),
+  });
   await finish("b");
   expect(started).toEqual(["a", "b", "c"]);
   scheduler.remove("d");
   await finish("a");
   await finish("c");
-  expect([started.length, scheduler.place("d"), pool.queue.size]).toEqual([3, null, 0]);
+  expect([started.length, scheduler.places().get("d"), pool.queue.size]).toEqual([3, undefined, 0]);
   expect(scheduler.counts()).toMatchObject({ running: 0, queued: 0 });
 });
 
@@ -136,9 +139,9 @@ test("holds the GPUs of an ended job until its sandbox is terminated, and frees 
   expect(scheduler.counts().gpus).toEqual({ total: { used: 8, limit: 10 }, H100: { used: 8, limit: 8 } });
   await finish("a");
   expect(started).toEqual(["a", "c"]);
-  expect(scheduler.place("b")).toEqual({ position: 1, reason: "waiting for a running slot (1 of 1 in use)" });
+  expect(scheduler.places().get("b")).toEqual({ position: 1, reason: "waiting for a running slot (1 of 1 in use)" });
   await finish("c");
-  expect(scheduler.place("b")).toEqual({ position: 1, reason: "waiting for 1 H100 (8 of 8 in use)" });
+  expect(scheduler.places().get("b")).toEqual({ position: 1, reason: "waiting for 1 H100 (8 of 8 in use)" });
   await clock.advance(40_000);
   expect([...pool.leases.values()]).toMatchObject([{ jobID: "a", slots: 0, gpu: { type: "H100", count: 8 } }]);
   unterminated.delete("a");
