@@ -155,23 +155,26 @@ export function workspaceAttacks({ name, open, spec }: WorkspacePlace): void {
       rmSync(join(project.root, "tools/own"), { recursive: true });
     });
 
-    test("by a job that makes repositories among its files: each is named, with or without a commit", async () => {
+    test("by a job that makes repositories among its files: their files are taken and each is named, with or without a commit", async () => {
       const built = await collect(
         "job_repositories",
         `echo 1 > one.txt; git add one.txt; git commit -q -m Own
           for name in unborn "$(printf 'odd\\nname')" low/er deep/er; do git init -q "$name"; echo x > "$name/f"; done
           git init -q born; git -C born -c user.name=x -c user.email=x commit -q --allow-empty -m x; printf 'ignored/\\n' >> .gitignore; git init -q ignored; echo 2 > two.txt`,
       );
-      const why = "the job made it a repository of its own";
+      const why = "the job made it a repository of its own: its files are taken, its history is not";
       expect(Object.fromEntries(built.leftOut.map((left) => [toText(left.path), left.why]))).toEqual({
-        born: why,
+        born: "the job made it a repository of its own",
         "ignored/": 'git ignores it; take it with mode "files" and paths',
         unborn: why,
         "odd\nname": why,
         "low/er": why,
+        "deep/er": why,
       });
       expect(built.commits.map(({ subject }) => subject)).toEqual(["Own", "Work that was not committed"]);
-      expect(built.changed.map(toText)).toEqual(expect.arrayContaining(["deep/er/f", "one.txt", "two.txt"]));
+      expect(built.changed.map(toText)).toEqual(
+        expect.arrayContaining(["deep/er/f", "low/er/f", "odd\nname/f", "one.txt", "two.txt", "unborn/f"]),
+      );
     });
 
     test("by pipes in a nested repository, which would block git for ever: they are named at once", async () => {

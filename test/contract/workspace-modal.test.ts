@@ -5,6 +5,7 @@ import { localSpec } from "./local-support.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
 import { workspaceContract } from "./workspace.contract.ts";
 import { workspaceAttacks } from "./workspace-attacks.contract.ts";
+import { elsewhereContract } from "./workspace-elsewhere.contract.ts";
 import { filesAttacks } from "./workspace-files-attacks.contract.ts";
 
 const modal = useModalServer();
@@ -14,6 +15,7 @@ if (canIsolate()) {
   workspaceContract(place);
   workspaceAttacks(place);
   filesAttacks(place);
+  elsewhereContract(place);
 }
 
 modalTest("when it was run, no sandbox is left", async () => {

@@ -178,7 +178,7 @@ describe.skipIf(!bubblewrap)("a project's changes come back as a branch", () => 
     expect(await findToken()).toBe("");
     expect(base.notes).toEqual([expect.stringMatching(/: \.git\.old, deep\/fixture, mirror\.git$/)]);
     expect(changes("origin", branch)).toEqual(["M\ta.txt", "A\tdeep/own", "A\tnew.txt"]);
-    expect(built.leftOut.map(({ path }) => path).sort()).toEqual([".moved", "deep/fixture", "made.git"]);
+    expect(built.leftOut.map(({ path }) => path).sort()).toEqual([".git", ".moved", "deep/fixture", "made.git"]);
   });
 
   test("without its other worktrees, wherever they are", async () => {

@@ -6,6 +6,7 @@ import type { ProjectStore } from "../project/project-store.ts";
 import { changesEnv, type JobChanges } from "../project/stored-changes.ts";
 import { parseStage, type TreeEntry, writeTree } from "../project/tree-entries.ts";
 import { cleanMessage } from "./commit-message.ts";
+import { describeElsewhere } from "./describe-elsewhere.ts";
 import { type AutoLoadedFile, findAutoLoadedChanges } from "./find-auto-loaded.ts";
 import type { LeftOut } from "./select-files.ts";
 
@@ -84,6 +85,7 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
   }
   const isLeftOut = createInside([...leftOut.keys(), ...changes.unborn].map((path) => path.replace(/\/$/, "")));
   for (const [path, why] of uncommitted(changes, base, start)) if (!isLeftOut(path)) leftOut.set(path, why);
+  for (const { path, why } of describeElsewhere(changes.elsewhere)) leftOut.set(path, why);
   for (const path of changes.unborn) leftOut.set(path, OWN_REPOSITORY);
   return {
     base: store.isRepository ? first : null,

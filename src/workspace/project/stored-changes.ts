@@ -9,6 +9,16 @@ import type { ProjectStore } from "./project-store.ts";
  * fetch replaces the record at once; the places of earlier ones are deleted when nobody can be reading them any more.
  */
 
+/** Work that a job left where its files are not, such as on another branch, as its sandbox reports it. */
+export interface Elsewhere {
+  /** One of those in `collect/describe-elsewhere.ts`. */
+  readonly kind: string;
+  /** Commits, entries or files; 0 where there is nothing to count. */
+  readonly count: number;
+  /** One character per byte. */
+  readonly name: string;
+}
+
 /** What a job changed, as commits in an object folder of its own inside our store. */
 export interface JobChanges {
   /** The commit of the base that the changes start from. */
@@ -21,7 +31,7 @@ export interface JobChanges {
   readonly leftOut: readonly string[];
   /** Files, and folders with everything in them, that could not be read in the sandbox, as the job reports them. */
   readonly unread: readonly string[];
-  /** Repositories without a commit that the job made among its files, as the job reports them. */
+  /** Repositories that the job made among its files and whose files could not be taken, as the job reports them. */
   readonly unborn: readonly string[];
   /** Pipes, sockets and devices among the job's files. */
   readonly special: readonly string[];
@@ -32,6 +42,8 @@ export interface JobChanges {
   readonly unlisted: number;
   /** Number of the job's commits, where they are fetched as one; else 0. */
   readonly squashed: number;
+  /** Work that is not among the changes, as the job reports it. */
+  readonly elsewhere: readonly Elsewhere[];
   /** The folder with its objects, in the job's folder. */
   readonly place: string;
 }
@@ -39,6 +51,7 @@ export interface JobChanges {
 /** Former versions did not record these, and kept the objects in the job's folder itself. */
 const LATER_FIELDS: Partial<JobChanges> = {
   ...{ unread: [], unborn: [], special: [], ignored: [], emptyFolders: [], unlisted: 0, squashed: 0 },
+  elsewhere: [],
   place: ".",
 };
 

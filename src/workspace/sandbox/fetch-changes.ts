@@ -5,7 +5,9 @@ import { formatSize } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { type JobChanges, openPlace, placeEnv, removePlace, saveChanges } from "../project/stored-changes.ts";
-import { addAll, JOB_GIT, listUncommitted, NO_GIT, PIPES, UNBORN, UPDATE_REF } from "./job-git.ts";
+import { ELSEWHERE, LEAVE_ORPHAN, LOOK_AT_INDEX, parseElsewhere, SURVEY } from "./elsewhere.ts";
+import { addAll, JOB_GIT, listUncommitted, NO_GIT, PIPES, UPDATE_REF } from "./job-git.ts";
+import { TAKE_NESTED } from "./nested-repositories.ts";
 import { type CommandEnd, runScript, ScriptTimeoutError } from "./run-script.ts";
 
 /*
@@ -35,6 +37,9 @@ const MAX_COMMITS = 100;
 /** Names of unreadable files. Names cut off beyond this limit would pass for removed files, so exceeding it is an error. */
 const UNREAD_BYTES = 512 * 1024;
 
+/** The rest is dropped. */
+const ELSEWHERE_BYTES = 256 * 1024;
+
 /**
  * Works on copies: the job's index, files and branches stay as they are, and the job may go on meanwhile. The copied index
  * keeps its modification time, by which git notices a file that changed in the same second. Where an update was broken
@@ -59,13 +64,16 @@ pipes=$(${PIPES} | head -n 3 | tr '\n' ' ')
 [ -z "$pipes" ] || { echo "pipes in places that git reads would block it for ever; take files with mode files and paths instead: $pipes" >&2; exit 1; }
 rm -rf -- "$out"; mkdir -p -- "$out"
 trap '[ $? -eq 0 ] || rm -rf -- "$out"' EXIT
+${ELSEWHERE}
 GIT_INDEX_FILE=$out/index; export GIT_INDEX_FILE
-at=HEAD
+at=HEAD staged=
 [ "$mode" = files ] || at=$(s rev-parse --quiet --verify ${UPDATE_REF} 2>/dev/null) || at=HEAD
 if [ "$mode" = history ] && own=$(s rev-parse --absolute-git-dir 2>/dev/null) && base=$(find_base); then
   head=$(s rev-parse --quiet --verify "$at^{commit}") || head=
   [ ! -f "$own/index" ] || cp -p -- "$own/index" "$GIT_INDEX_FILE"
+  ${LOOK_AT_INDEX}
 else
+  elsewhere history 0 ""
   at=HEAD head= own=$out/git
   set -- --quiet --bare --template=
   [ \${#first} -eq 40 ] || set -- "$@" --object-format=sha256
@@ -76,6 +84,7 @@ else
   s config core.bare false
 fi
 ${addAll('"$out"')}
+${TAKE_NESTED}
 tree=$(s write-tree)
 [ "$at" = HEAD ] || tree=$(s rev-parse "$head^{tree}")
 if [ -n "$head" ] && [ "$tree" = "$(s rev-parse "$head^{tree}")" ]; then tip=$head
@@ -84,13 +93,17 @@ else
   export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
   tip=$(s commit-tree "$tree" \${head:+-p "$head"} -m "Work that was not committed")
 fi
+if [ "$at" = HEAD ] && [ -n "$base" ]; then
+${LEAVE_ORPHAN}
+${SURVEY}
+fi
 { echo "$tip"; [ -z "$base" ] || echo "^$base"; } | s pack-objects --revs --thin --stdout --quiet > "$out/pack"
 echo "changes $tip $(wc -c < "$out/pack") \${base:-$first}"
 printf '\\0'
 ${listUncommitted('"$out"')}
-${UNBORN}
 [ "$(wc -c < "$out/unread")" -le ${UNREAD_BYTES} ] || { echo "the job has no permission to read more files and folders than can be listed" >&2; exit 1; }
-cat "$out/unread"`;
+cat "$out/unread"
+head -c ${ELSEWHERE_BYTES} "$out/elsewhere"`;
 
 /**
  * Fetches a job's changes and records them as its newest. The job may be running.
@@ -165,15 +178,21 @@ function parseReport({ code, stdout, stderr }: CommandEnd, jobID: string) {
   names.pop();
   const of = (letter: string) =>
     names.filter((name) => name.startsWith(letter)).map((name) => plainPath(name.slice(1)));
-  const unborn = of("R");
-  if (unborn.includes("")) throw new Error("the job has made more repositories among its files than can be listed");
+  const elsewhere = names.flatMap((name) => (name.startsWith("W") ? (parseElsewhere(name.slice(1)) ?? []) : []));
+  const unborn = elsewhere.flatMap(({ kind, name }) => (kind === "unborn" ? [name] : []));
   const unread = outermost(names.filter((name) => name.startsWith("./")).map(plainPath));
   const unlisted = of("+").reduce((sum, count) => sum + (Number(count) || 0), 0);
   const listed = of("I");
   const folders = new Set(listed.filter((path) => path.endsWith("/")));
   const ignored = listed.filter((path) => !foldersAbove(path).some((folder) => folders.has(folder)));
   const passed = new Set(of("X"));
-  const known = { leftOut: of("L"), special: of("S").filter((path) => !passed.has(path)), ignored, unlisted };
+  const known = {
+    leftOut: of("L"),
+    special: of("S").filter((path) => !passed.has(path)),
+    ignored,
+    unlisted,
+    elsewhere,
+  };
   return { tip, bytes, base, ...known, emptyFolders: of("E").filter((path) => !passed.has(path)), unread, unborn };
 }
 

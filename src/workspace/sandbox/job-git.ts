@@ -44,7 +44,7 @@ export const addAll = (
 ${LONG}
 { ${UNREAD}; } > ${folder}/unread
 { cat ${folder}/large; tr '\\n\\0' '\\001\\n' < ${folder}/unread; } | ${TO_PATTERN} > ${folder}/exclude
-s -c core.excludesFile=${folder}/exclude -c advice.addEmbeddedRepo=false add --all --ignore-errors . >&2 || [ $? -eq 1 ]`;
+s -c core.sparseCheckout=false -c core.excludesFile=${folder}/exclude -c advice.addEmbeddedRepo=false add --all --ignore-errors . >&2 || [ $? -eq 1 ]`;
 
 /** Names of each kind that are listed. */
 const MAX_NAMES = 1_000;
@@ -69,21 +69,6 @@ as E < ${folder}/empty
 while IFS= read -r file; do
   s --literal-pathspecs ls-files --error-unmatch -- "$file" >/dev/null 2>&1 || printf '%s\\0' "$file"
 done < ${folder}/large | as L`;
-
-/** Repositories checked at most: each takes two runs of git. */
-const MAX_UNBORN = 1_000;
-
-/**
- * Prints repositories in the work directory that the index has nothing of, each after an "R" and NUL-terminated: git adds
- * nothing of a repository without a commit. An "R" alone means that there are too many.
- */
-export const UNBORN = `find . -mindepth 2 -name .git -prune -exec sh -c '
-  n=0; g() { GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null git -c core.fsmonitor=false "$@"; }
-  for f do
-    n=$((n + 1)); [ "$n" -le ${MAX_UNBORN} ] || { printf "R\\0"; break; }
-    d=\${f%/.git}
-    [ -z "$(g --literal-pathspecs ls-files -- "$d" | head -n 1)" ] && ! g check-ignore -q -- "$d" && printf "R%s\\0" "$d"
-  done' sh {} + 2>/dev/null || true`;
 
 /** Prints pipes in places that git reads outside its own repository, and that would block it for ever. */
 export const PIPES = `find . -path ./.git -prune -o -type p '(' -name .gitignore -o -name .gitattributes -o -path '*/.git/*' ')' -print`;
