@@ -1,3 +1,5 @@
+import { crc32 } from "node:zlib";
+
 /** What a file is by its first bytes. Names are not looked at: they may say anything. */
 export interface FileKind {
   /** For a sentence: "PNG image". */
@@ -35,13 +37,17 @@ const toImage = (format: string, width: number, height: number, isWhole: boolean
 function parsePng(buffer: Buffer): FileKind | null {
   if (!startsWith(buffer, "\x89PNG\r\n\x1a\n")) return null;
   if (buffer.length < 24 || !startsWith(buffer, "IHDR", 12)) return toImage("PNG", 0, 0, false);
-  return toImage("PNG", buffer.readUInt32BE(16), buffer.readUInt32BE(20), hasPngEnd(buffer));
+  return toImage("PNG", buffer.readUInt32BE(16), buffer.readUInt32BE(20), isPngWhole(buffer));
 }
 
-/** Walks the chunks: a file cut short has no IEND. */
-function hasPngEnd(buffer: Buffer): boolean {
-  for (let at = 8; at + 12 <= buffer.length; at += 12 + buffer.readUInt32BE(at))
+/** Walks the chunks with their checksums: a file cut short has no IEND. */
+function isPngWhole(buffer: Buffer): boolean {
+  for (let at = 8; at + 12 <= buffer.length; ) {
+    const end = at + 8 + buffer.readUInt32BE(at);
+    if (end + 4 > buffer.length || crc32(buffer.subarray(at + 4, end)) !== buffer.readUInt32BE(end)) return false;
     if (startsWith(buffer, "IEND", at + 4)) return true;
+    at = end + 4;
+  }
   return false;
 }
 

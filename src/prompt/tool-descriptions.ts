@@ -20,7 +20,7 @@ export const SANDBOX_EXEC = `Runs a shell command in your sandbox and returns it
 
 export const SANDBOX_PROCESS = `Checks on a background process of your sandbox: returns its new output and, once it has ended, its exit code. Can also wait for it, or send it input or a signal.`;
 
-export const SANDBOX_READ = `Reads a text file of your sandbox, with line numbers, or lists a directory.`;
+export const SANDBOX_READ = `Reads a text file of your sandbox, with line numbers, or lists a directory. Shows an image (PNG, JPEG, GIF, WebP) or a PDF document if your model takes such files.`;
 
 export const SANDBOX_WRITE = `Writes a whole file in your sandbox and creates its folders.`;
 

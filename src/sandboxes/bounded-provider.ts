@@ -1,8 +1,9 @@
 import type { Clock } from "../shared/clock.ts";
 import { type ErrorCode, PluginError } from "../shared/error-code.ts";
+import { whyImpossible } from "../shared/possible-path.ts";
 import { DeadlineError, within } from "../shared/time-limit.ts";
 import { boundProcess } from "./bounded-process.ts";
-import type { Sandbox, SandboxProcess, SandboxProvider } from "./port.ts";
+import { FileError, type Sandbox, type SandboxProcess, type SandboxProvider } from "./port.ts";
 
 /*
  * The port promises that every call ends in bounded time. Adapters have their own limits, which are shorter and have better
@@ -58,7 +59,8 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
     list: () => inTime(provider.list(), { clock, limitMs: LIST_MS, doing: "Listing the sandboxes" }, "sandbox_lost"),
     lent: provider.lent,
     snapshots: snapshots && {
-      take(sandbox, path, used) {
+      async take(sandbox, path, used) {
+        if (path !== null) requirePossible(path);
         const limitMs = Math.max(SNAPSHOT_MS, snapshotMs + MINUTE_MS);
         const limit = { clock, limitMs, doing: `Taking a snapshot of sandbox ${sandbox.id}` };
         const onLate = ({ id }: { id: string }) => void snapshots.remove(id).catch(() => {}); // else it expires, or garbage collection removes it
@@ -90,18 +92,32 @@ function boundSandbox(sandbox: Sandbox, clock: Clock): Sandbox {
   return {
     id, workdir, home, notes, gpu, ports, ended,
     async start(request) {
+      requirePossible(request.workdir ?? "");
+      if ([...request.argv, ...Object.values(request.env ?? {})].some((word) => word.includes("\0")))
+        throw new FileError("file_failed", "A command cannot contain a NUL character.");
       const limit = { clock, limitMs: START_MS, doing: `Starting a command in sandbox ${id}` };
       // A command that starts after the time limit would have no reader and nobody to end it.
       const onLate = (late: SandboxProcess) => void late.signal("SIGKILL").catch(() => {});
       return boundProcess(await inTime(sandbox.start(request), { ...limit, onLate }, "sandbox_lost"), clock);
     },
-    readFile: (path, range) => limited(sandbox.readFile(path, range), fileMs(range.maxBytes), `Reading ${path}`),
-    writeFile: (path, content, options) =>
-      limited(sandbox.writeFile(path, content, options), fileMs(content.length), `Writing ${path}`),
+    async readFile(path, range) {
+      requirePossible(path);
+      return limited(sandbox.readFile(path, range), fileMs(range.maxBytes), `Reading ${path}`);
+    },
+    async writeFile(path, content, options) {
+      requirePossible(path);
+      return limited(sandbox.writeFile(path, content, options), fileMs(content.length), `Writing ${path}`);
+    },
     // No limit here, because `use` has its own.
     view: view && ((use) => view((files) => use(boundSandbox(files, clock)))),
     terminate: () => limited(sandbox.terminate(), TERMINATE_MS, "Ending everything"),
   }; // biome-ignore format: the simple ones in one line
+}
+
+/** What no file system can look up would be cut at the NUL by one provider, and be waited for by another. */
+function requirePossible(path: string): void {
+  const why = whyImpossible(path);
+  if (why !== null) throw new FileError("file_failed", `The path ${why}.`);
 }
 
 async function inTime<T>(call: Promise<T>, limit: Parameters<typeof within<T>>[1], code: ErrorCode): Promise<T> {

@@ -37,6 +37,9 @@ export function nameList(names: readonly string[], shown = 20): string {
   return names.length <= shown ? first.join(", ") : `${first.join(", ")} and ${names.length - shown} more`;
 }
 
+/** One line in which invisible characters are escapes, as in `plainName`. */
+export const showInvisible = (line: string): string => line.replace(ESCAPED_ALONE, toEscape);
+
 /** One line in double quotes that nothing inside can close. */
 export const inQuotes = (text: string, max = 500): string => `"${oneLine(text, max).replace(/["\\]/g, "\\$&")}"`;
 
@@ -107,6 +110,8 @@ const HARMLESS_NAME = /^[\p{L}\p{N}\p{M}\p{So}._/@+=~#%:[\]()-]+$/u;
 
 /** Also the marks that our own texts use: "<" opens a tag, "·" separates facts. */
 const ESCAPED_IN_NAMES = new RegExp(`${INVISIBLE}|[<·\\x7f-\\x9f\\u2028\\u2029]`, "gu");
+
+const ESCAPED_ALONE = new RegExp(`${INVISIBLE}|[\\0-\\x1f\\x7f-\\x9f\\u2028\\u2029]`, "gu");
 
 const toEscape = (character: string): string =>
   Array.from(

@@ -10,6 +10,7 @@ import { configuredInstructions } from "../workspace/collect/instruction-pattern
 import { COLLECTED, decideFolder, decideTarget, refuseHooks, refuseLinks } from "../workspace/collect/target.ts";
 import { TargetTakenError } from "../workspace/collect/write-files.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
+import { pathArgument } from "./path-argument.ts";
 import { requirePermission } from "./permission.ts";
 import type { ToolCall } from "./tool.ts";
 
@@ -23,15 +24,13 @@ export const agentsCollectTool = (deps: ToolDeps) =>
       job: z.string().describe("Job id."),
       mode: z.enum(["branch", "patch", "files"]).optional().describe('"branch" (default), "patch" or "files".'),
       paths: z
-        .array(z.string().min(1))
+        .array(pathArgument())
         .max(100)
         .optional()
         .describe(
           'patch: only these files and folders. files: files, folders and patterns of *, ? and ** such as "runs/**/*.json", relative to the job\'s work directory.',
         ),
-      into: z
-        .string()
-        .min(1)
+      into: pathArgument()
         .optional()
         .describe(
           `In the project. patch: the file to write. files: a new or empty folder; default ${COLLECTED}/<job id>.`,

@@ -61,8 +61,9 @@ export function defineTool<Shape extends z.ZodRawShape, Args = z.output<z.ZodObj
       }
       try {
         if (asks) await requirePermission(call, name, asks(parsed.data));
-        const { title, output, metadata } = await spec.run(parsed.data, call);
-        return { title: oneLine(title, 200), output: spec.isVerbatim ? output : plainText(output), metadata };
+        const answer = await spec.run(parsed.data, call);
+        const output = spec.isVerbatim ? answer.output : plainText(answer.output);
+        return { ...answer, title: oneLine(answer.title, 200), output };
       } catch (error) {
         if (error instanceof PluginError) return toErrorAnswer(error.code, error.message, error.retryable);
         if (error instanceof FileError) return toErrorAnswer(error.code, error.message, false);

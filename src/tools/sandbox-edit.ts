@@ -3,6 +3,7 @@ import { type EditOutcome, type EditRequest, editText } from "../core/text-edit.
 import { SANDBOX_EDIT } from "../prompt/tool-descriptions.ts";
 import { defineTool, type ToolDeps, toErrorAnswer } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
+import { pathArgument } from "./path-argument.ts";
 import { readWhole, toText, writeText } from "./sandbox-files.ts";
 import type { ToolAnswer } from "./tool.ts";
 
@@ -11,7 +12,7 @@ export const sandboxEditTool = (deps: ToolDeps) =>
     name: "sandbox_edit",
     description: SANDBOX_EDIT,
     args: {
-      path: z.string().min(1).describe("File; relative to the working directory, or absolute."),
+      path: pathArgument().describe("File; relative to the working directory, or absolute."),
       old_string: z
         .string()
         .min(1, "old_string is empty; sandbox_write makes a file")

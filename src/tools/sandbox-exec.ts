@@ -8,6 +8,7 @@ import { PluginError } from "../shared/error-code.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
 import { createOutputWindow, type OutputWindow } from "./output-window.ts";
+import { pathArgument } from "./path-argument.ts";
 import type { Progress, ToolAnswer } from "./tool.ts";
 
 /** Uses bash where the sandbox has it. The shell merges stderr into stdout, so that their lines keep their order. */
@@ -24,8 +25,9 @@ const ARGS = {
     .trim()
     .min(1, "the command is empty")
     .max(200_000, "write long scripts to a file")
+    .refine((command) => !command.includes("\0"), "a command cannot contain a NUL character; printf '\\0' prints one")
     .describe("Shell command."),
-  workdir: z.string().min(1).optional().describe("Where it runs; relative to the working directory, or absolute."),
+  workdir: pathArgument().optional().describe("Where it runs; relative to the working directory, or absolute."),
   timeout_seconds: z
     .number()
     .positive()

@@ -9,8 +9,12 @@ export const FILE_LIMIT_BYTES = 10 * 1024 * 1024;
 export async function readWhole(sandbox: Sandbox, path: string): Promise<Uint8Array> {
   const bytes = await sandbox.readFile(path, { offset: 0, maxBytes: FILE_LIMIT_BYTES + 1 });
   if (bytes.length <= FILE_LIMIT_BYTES) return bytes;
-  const kind = fileKindOf(bytes)?.name;
-  const hint = kind ? `it is a file of type ${kind}` : "look at parts of it with sandbox_exec (sed, head, tail)";
+  const kind = fileKindOf(bytes);
+  const hint = kind?.image
+    ? `it is a ${kind.name}, of which a smaller copy can be shown (ImageMagick: convert -resize 1600x1600; Python: PIL)`
+    : kind
+      ? `by its content it is a ${kind.name}`
+      : "look at parts of it with sandbox_exec (sed, head, tail)";
   throw new FileError("file_failed", `${path} is larger than 10 MiB; ${hint}.`);
 }
 
@@ -23,7 +27,8 @@ export function toText(path: string, bytes: Uint8Array): TextFile {
 
 export function describeBinary(bytes: Uint8Array): string {
   const kind = fileKindOf(bytes);
-  return `binary file of ${bytes.length} bytes${kind ? `, by its content: ${kind.name}` : ""}`;
+  const other = kind?.name.endsWith(" image") ? "; models see PNG, JPEG, GIF and WebP, so convert a copy" : "";
+  return `binary file of ${bytes.length} bytes${kind ? `, by its content: ${kind.name}${other}` : ""}`;
 }
 
 /** @throws FileError when the file's encoding lacks a character of the text */

@@ -1,10 +1,14 @@
 import { z } from "zod";
-import { shownText, type TextFile } from "../core/text-encoding.ts";
+import { fileKindOf } from "../core/file-kind.ts";
+import { decodeText, shownText, type TextFile } from "../core/text-encoding.ts";
 import { SANDBOX_READ } from "../prompt/tool-descriptions.ts";
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
+import { showInvisible } from "../shared/plain-text.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
+import { mediaAnswer } from "./media-answer.ts";
 import { createOutputWindow } from "./output-window.ts";
+import { pathArgument } from "./path-argument.ts";
 import { readWhole, toText } from "./sandbox-files.ts";
 import type { ToolAnswer } from "./tool.ts";
 
@@ -16,15 +20,18 @@ export const sandboxReadTool = (deps: ToolDeps) =>
     name: "sandbox_read",
     description: SANDBOX_READ,
     args: {
-      path: z.string().min(1).describe("File or directory; relative to the working directory, or absolute."),
+      path: pathArgument().describe("File or directory; relative to the working directory, or absolute."),
       offset: z.number().int().min(1).default(1).describe("First line, from 1."),
       limit: z.number().int().min(1).max(1_500).default(1_000).describe("Most lines to return."),
     },
     isVerbatim: true,
-    async run({ path, offset, limit }, { sessionID }) {
-      const { sandbox } = await findWorker(deps, sessionID, "sandbox_read");
+    async run({ path, offset, limit }, call) {
+      const { sandbox } = await findWorker(deps, call.sessionID, "sandbox_read");
       try {
-        return renderLines(path, toText(path, await readWhole(sandbox, path)), offset, limit);
+        const bytes = await readWhole(sandbox, path);
+        const kind = fileKindOf(bytes);
+        if (kind?.image || kind?.isPdf) return mediaAnswer(path, bytes, kind, call);
+        return renderLines(path, toText(path, bytes), offset, limit);
       } catch (error) {
         if (error instanceof FileError && error.code === "is_directory") return listDirectory(sandbox, path);
         throw error;
@@ -81,10 +88,26 @@ const showControls = (line: string): string =>
     return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? "\u2421" : "\uFFFD";
   });
 
+/**
+ * In the locale C names are printed in ASCII: special characters as escapes, all others beyond ASCII as octal bytes. Where
+ * `ls` has no such option (BusyBox), it prints question marks.
+ */
+const LIST = 'LC_ALL=C; export LC_ALL; if ls -dAb / >/dev/null 2>&1; then ls -lAb -- "$1"; else ls -lA -- "$1"; fi';
+
 async function listDirectory(sandbox: Sandbox, path: string): Promise<ToolAnswer> {
-  const process = await sandbox.start({ argv: ["ls", "-lA", "--", path] });
+  const process = await sandbox.start({ argv: ["/bin/sh", "-c", LIST, "list", path] });
   const window = createOutputWindow();
   for await (const { bytes } of process.output) window.push(bytes);
   const { text, cut } = window.render(null);
-  return { title: path, output: text.trimEnd(), metadata: { path, directory: true, cut } };
+  return { title: path, output: showNames(text.trimEnd()), metadata: { path, directory: true, cut } };
 }
+
+/** Shows letters as letters. Backslashes, line breaks, invisible characters and bytes that are no text stay escapes. */
+const showNames = (listing: string): string =>
+  listing.replace(/(?:\\[0-7]{3})+|\\./gs, (escaped) => {
+    if (!/^\\[0-7]{3}/.test(escaped)) return escaped === "\\ " ? " " : escaped;
+    const file = decodeText(Uint8Array.from(escaped.slice(1).split("\\"), (octal) => Number.parseInt(octal, 8)));
+    return file?.encoding === "UTF-8" && file.invalidBytes === 0
+      ? showInvisible(`${file.hasMark ? "\uFEFF" : ""}${file.text}`)
+      : escaped;
+  });

@@ -6,6 +6,7 @@ import { PluginError } from "../shared/error-code.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { forbiddenTool } from "./find-worker.ts";
+import { pathArgument } from "./path-argument.ts";
 import { requirePermission } from "./permission.ts";
 
 /** A task's `from` takes ids and labels, so a label must not look like an id. */
@@ -30,7 +31,7 @@ export const sandboxSnapshotTool = (deps: ToolDeps) =>
         .refine((label) => !LIKE_NOTHING.test(label), "it stands for no snapshot; choose another name")
         .optional()
         .describe("A name to start tasks from. It belongs to the job: used again, it names the newer snapshot."),
-      path: z.string().min(1).optional().describe("Only this directory; the whole file system when left out."),
+      path: pathArgument().optional().describe("Only this directory; the whole file system when left out."),
     },
     async run({ job, label, path }, call) {
       const { sessionID } = call;

@@ -4,13 +4,14 @@ import { SANDBOX_WRITE } from "../prompt/tool-descriptions.ts";
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
+import { pathArgument } from "./path-argument.ts";
 
 export const sandboxWriteTool = (deps: ToolDeps) =>
   defineTool({
     name: "sandbox_write",
     description: SANDBOX_WRITE,
     args: {
-      path: z.string().min(1).describe("File; relative to the working directory, or absolute."),
+      path: pathArgument().describe("File; relative to the working directory, or absolute."),
       content: z.string().describe("The whole text of the file."),
     },
     async run({ path, content }, { sessionID }) {

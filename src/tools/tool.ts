@@ -24,6 +24,15 @@ export interface ToolAnswer {
   /** What the model reads. */
   readonly output: string;
   readonly metadata: Record<string, unknown>;
+  /** Files that the model gets to see besides the text. */
+  readonly attachments?: readonly Attachment[];
+}
+
+export interface Attachment {
+  /** "image/png" */
+  readonly mime: string;
+  readonly name: string;
+  readonly bytes: Uint8Array;
 }
 
 /** One call of a tool, made by a model in a session of the host. */
@@ -46,6 +55,8 @@ export interface ToolCall {
    * @throws PluginError when the host does not say: unknown means forbidden
    */
   forbiddenToJobs(): Promise<readonly string[]>;
+  /** Whether the session's model takes such files; null when the host does not say. */
+  sees(kind: "image" | "pdf"): boolean | null;
   /** Opens a view of the running call for people. */
   progress(): Progress;
   /** Asks under the user's rules. */

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { boundProvider } from "../../src/sandboxes/bounded-provider.ts";
 import type { Sandbox, SandboxProvider, SandboxSpec } from "../../src/sandboxes/port.ts";
+import { systemClock } from "../../src/shared/clock.ts";
 import { sandboxCommandsContract } from "./sandbox-commands.contract.ts";
 import { sandboxOutputContract } from "./sandbox-output.contract.ts";
 import { sh } from "./sandbox-shell.ts";
@@ -49,6 +51,19 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {} }
 
     describe("in its commands", () => sandboxCommandsContract(() => sandbox));
     describe("in the output of commands", () => sandboxOutputContract(() => sandbox, declares.ownPipes));
+
+    test("paths and words that no system can take are refused at once", async () => {
+      const bounded = boundProvider({ ...provider, create: async () => sandbox }, systemClock, 1_000);
+      const same = await bounded.create(specOf());
+      const refused = { name: "FileError", code: "file_failed" };
+      for (const path of ["a\0b", "x".repeat(256), "y/".repeat(2_100)]) {
+        await expect(same.readFile(path, { offset: 0, maxBytes: 9 })).rejects.toMatchObject(refused);
+        await expect(same.writeFile(path, new Uint8Array())).rejects.toMatchObject(refused);
+        await expect(same.start({ argv: ["ls"], workdir: path })).rejects.toMatchObject(refused);
+      }
+      await expect(same.start({ argv: ["echo", "a\0b"] })).rejects.toMatchObject(refused);
+      await expect(same.start({ argv: ["env"], env: { A: "b\0" } })).rejects.toMatchObject(refused);
+    });
 
     test("a file that is written anew keeps its mode, and a link to it stays a link", async () => {
       await sh(sandbox, "mkdir modes; cd modes; echo old >tool; chmod 750 tool; ln -s tool link");

@@ -1,7 +1,8 @@
 import { expect } from "bun:test";
+import { png } from "../support/images.ts";
 import { commandsWith, HOLD, holders, openGates, sandboxTest, uniqueSeconds } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
-import { ask, inJob, shell, start, status, task, wait } from "../support/turns.ts";
+import { ask, inJob, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { useProject } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
@@ -103,4 +104,57 @@ sandboxTest("reads background processes, sends them input and signals, and repor
   expect(unknown?.output).toContain("This job has no background process 999999. It has ");
   expect(wrong?.metadata.error).toMatchObject({ code: "invalid_task" });
   expect(commandsWith(seconds)).toEqual([]);
+});
+
+sandboxTest("shows a model that sees images the image itself, and another one its size", async () => {
+  const { server, model } = setup;
+  const image = Buffer.from(png(40, 30)).toString("base64");
+  const draw = shell(`printf %s ${image} | base64 -d > plot.dat`);
+  const read = call("sandbox_read", { path: "plot.dat" });
+  const session = await server.createSession();
+  const from = model.requests.length;
+  const seeing = { ...task("sees", draw, read, say("seen")), model: "mock/m2" };
+  const blind = task("does not see", draw, read, say("told"));
+  const [, waited] = await turn(server, session.id, start(seeing, blind), wait());
+  expect(waited?.metadata.finished.map(({ result }) => result).sort()).toEqual(["seen", "told"]);
+  const lastOf = (name: string) => {
+    const ofJob = model.requests.slice(from).filter((one) => one.model === name && one.tools.includes("sandbox_read"));
+    const last = ofJob.at(-1)?.raw as { messages: unknown[] } | undefined;
+    return JSON.stringify(last?.messages.slice(3)); // behind the first tool call
+  };
+  expect(lastOf("m2")).toContain(`"url":"data:image/png;base64,${image}"`);
+  expect(lastOf("m2")).toContain("plot.dat is a PNG image of 40 × 30 pixels");
+  expect(lastOf("m1")).toContain("It is not shown: your model takes no images.");
+  expect(lastOf("m1")).not.toContain("data:image");
+  expect(JSON.stringify(waited)).not.toContain(image);
+});
+
+sandboxTest("shows odd names as escapes, edits CRLF files, and collapses what is redrawn", async () => {
+  const odd =
+    "printf x > 'a b é'; printf x > \"$(printf 'line\\nbreak')\"; printf x > \"$(printf 'red\\033[31m\\377\\342\\200\\256')\"";
+  const bar = "for i in $(seq 2000); do printf '\\r%d/2000 [%s]' $i '####'; done; printf '\\r\\033[2Kdone\\n'";
+  const [, listed, , edited, lines, redrawn, raw, typed, watched] = await inJob(
+    setup.server,
+    shell(`mkdir odd; cd odd; ${odd}`),
+    call("sandbox_read", { path: "odd" }),
+    shell("printf 'a\\r\\nb\\r\\nc\\r\\n' > crlf.txt; chmod 755 crlf.txt; ln -s crlf.txt link"),
+    call("sandbox_edit", { path: "link", old_string: "a\nb", new_string: "A\nB\nBB" }),
+    shell("od -c crlf.txt | head -2; stat -c %a crlf.txt; readlink link"),
+    shell(bar),
+    shell("cat $(grep -l 2000/2000 /run/logs/*) | tr '\\r' '\\n' | wc -l"),
+    shell(bar, { tty: true }),
+    call("sandbox_process", { process: "$process1", wait_seconds: 20 }),
+  );
+  expect(listed?.output).toContain(" a b é\n");
+  expect(listed?.output).toContain(" line\\nbreak");
+  expect(listed?.output).toMatch(/ red\\033\[31m\\377\\342\\200\\256$|red\S*31m\S+$/m);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: none must be left
+  expect(listed?.output).not.toMatch(/[\0-\x08\x0b-\x1f\x7f-\x9f\u202e]/);
+  expect(edited?.output).toBe("Replaced once in link (line 1).");
+  expect(lines?.output.replace(/ +/g, " ")).toContain("A \\r \\n B \\r \\n B B \\r \\n c \\r \\n");
+  expect(lines?.output).toContain("755\ncrlf.txt\n");
+  expect(redrawn?.output).toBe("done\n[exit code 0]");
+  expect(raw?.output).toBe("2002\n[exit code 0]");
+  expect(typed?.metadata.process).toEqual(expect.any(String));
+  expect(watched?.output).toBe("done\n[exit code 0]");
 });

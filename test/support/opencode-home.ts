@@ -111,7 +111,11 @@ export function modelConfig(modelUrl: string): Record<string, unknown> {
         npm: "@ai-sdk/openai-compatible",
         name: "mock",
         options: { baseURL: `${modelUrl}/v1`, apiKey: "x" },
-        models: { m1: model("m1", 1, 2), m2: model("m2", 10, 20) }, // USD per million tokens
+        // USD per million tokens. The second one sees images.
+        models: {
+          m1: model("m1", 1, 2),
+          m2: { ...model("m2", 10, 20), attachment: true, modalities: { input: ["text", "image"], output: ["text"] } },
+        },
       },
     },
   };

@@ -8,7 +8,8 @@ import type { ModelReply, ModelRequest, ModelScript } from "./model-server.ts";
 
 const OPEN = "<script>";
 const CLOSE = "</script>";
-const NOTICE = /^\[parallel agents\] |^OpenCode ended while you were/;
+/** The plugin's notices, and what OpenCode adds to send the images of a tool's result. */
+const NOTICE = /^\[parallel agents\] |^OpenCode ended while you were|^Attached media from tool result:/;
 /** The model's reply to a notice of ended jobs when no script is running. */
 export const NOTED = "noted";
 

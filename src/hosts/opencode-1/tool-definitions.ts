@@ -1,7 +1,7 @@
 import type { ToolContext, ToolDefinition } from "@opencode-ai/plugin";
 import type { Clock } from "../../shared/clock.ts";
 import { PermissionRefused } from "../../tools/permission.ts";
-import type { AskAnswer, Question, Tool, ToolCall } from "../../tools/tool.ts";
+import type { AskAnswer, Question, Tool, ToolAnswer, ToolCall } from "../../tools/tool.ts";
 import type { HostClient } from "./host-client.ts";
 import { createLivePart } from "./live-part.ts";
 import type { OrchestratorModels } from "./orchestrator-models.ts";
@@ -29,7 +29,7 @@ function toToolDefinition(tool: Tool, deps: ToolDefinitionDeps): ToolDefinition 
     async execute(args: unknown, context: ToolContext) {
       const asking = createAsking(context);
       try {
-        return await tool.run(args, toToolCall(context, deps, asking.ask));
+        return toToolResult(await tool.run(args, toToolCall(context, deps, asking.ask)));
       } catch (error) {
         throw error instanceof PermissionRefused ? asking.refusal() : error;
       } finally {
@@ -41,9 +41,28 @@ function toToolDefinition(tool: Tool, deps: ToolDefinitionDeps): ToolDefinition 
   } as ToolDefinition;
 }
 
+/** @source OpenCode 1.18.33, verified: attachments reach the model with the next request, and are kept in OpenCode's store */
+function toToolResult({ attachments = [], ...answer }: ToolAnswer) {
+  if (attachments.length === 0) return answer;
+  return {
+    ...answer,
+    attachments: attachments.map(({ mime, name, bytes }) => ({
+      type: "file" as const,
+      mime,
+      filename: name,
+      url: `data:${mime};base64,${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64")}`,
+    })),
+  };
+}
+
+interface HostModel {
+  readonly capabilities?: { readonly input?: { readonly image?: boolean; readonly pdf?: boolean } };
+}
+
 function toToolCall(context: ToolContext, deps: ToolDefinitionDeps, ask: ToolCall["ask"]): ToolCall {
   const { sessionID, messageID, agent, directory, abort } = context;
-  const { callID = "" } = context as { callID?: string }; // given, though the types do not say so
+  // given, though the types do not say so
+  const { callID = "", extra } = context as { callID?: string; extra?: { model?: HostModel } };
   return {
     sessionID,
     messageID,
@@ -53,6 +72,7 @@ function toToolCall(context: ToolContext, deps: ToolDefinitionDeps, ask: ToolCal
     abort,
     model: () => deps.models.of({ sessionID, messageID }),
     forbiddenToJobs: () => forbiddenTo({ sessionID, agent }, deps.client, deps.userRules()),
+    sees: (kind) => extra?.model?.capabilities?.input?.[kind] ?? null,
     progress: () => createLivePart(deps.client, deps.clock, deps.hostIDs, { sessionID, messageID, callID }),
     ask,
   };

@@ -9,6 +9,7 @@ export function openTools(world: World) {
   const shown: ProgressView[] = [];
   const asked: Question[] = [];
   let open = 0;
+  const sight: { sees: boolean | null } = { sees: true };
   const tools = createTools({
     runtime: async () => world.runtime,
     catalog: async () => CATALOG,
@@ -26,6 +27,7 @@ export function openTools(world: World) {
     abort,
     model: async () => "acme/large",
     forbiddenToJobs: async () => [],
+    sees: () => sight.sees,
     progress() {
       open++;
       return {
@@ -43,6 +45,8 @@ export function openTools(world: World) {
   return {
     tools,
     shown,
+    /** Whether the model takes images and PDF documents. */
+    sight,
     /** What the user was asked. */
     asked,
     /** Progress views not removed yet. */
