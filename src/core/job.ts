@@ -43,6 +43,8 @@ export interface JobTask {
   readonly agent: string;
   /** `provider/model`; null = the default of the agent or the host. */
   readonly model: string | null;
+  /** Of the model, such as a degree of reasoning; null = its default. */
+  readonly variant: string | null;
   readonly environment: string;
   /** GPUs requested by the task or its environment, in order of preference, e.g. `H100:8|H200:8`; null = none. */
   readonly gpu: string | null;
@@ -55,6 +57,31 @@ export interface JobTask {
   readonly timeoutMinutes: number | null;
   /** Ceiling of the job's total cost, USD; null = only the session's budget applies. */
   readonly maxUsd: number | null;
+}
+
+/** A file that the host gives to every agent as instructions. */
+export interface Instruction {
+  /** Path in the project, or a description; nothing that tells of the user's machine. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** What a job gets besides its task, as it was when the job was started. */
+export interface GivenFiles {
+  readonly instructions: readonly Instruction[];
+  /** Message of the orchestrator's session whose images go with the first prompt; null = none do. */
+  readonly imagesFrom: string | null;
+}
+
+export const NOTHING_GIVEN: GivenFiles = { instructions: [], imagesFrom: null };
+
+/** The facts in a job's system text. They stay as they were at its first prompt, because that text must not change. */
+export interface Briefing {
+  readonly workdir: string;
+  readonly home: string;
+  /** Notes that the job has been told of, in the text or later in a prompt. The first `inText` are in the text. */
+  readonly notes: readonly string[];
+  readonly inText: number;
 }
 
 /** An attempt to bring a job's files up to date with its project. */
@@ -93,6 +120,9 @@ export interface Job {
   readonly formerBases: readonly TreeBase[];
   /** The latest attempt to bring its files up to date with the project. */
   readonly update: TreeUpdate | null;
+  readonly given: GivenFiles;
+  /** null until its first prompt. */
+  readonly briefing: Briefing | null;
   /** What the user or a model should know about how the job runs, one sentence each. The notes of `base` come on top. */
   readonly notes: readonly string[];
   /** GPUs that its newest sandbox was granted; null = none, or not known yet. */

@@ -64,7 +64,17 @@ export interface PromptRequest {
   readonly agent: string;
   /** `provider/model`; null = the default of the agent or the host. */
   readonly model: string | null;
+  /** null = the default of the model. */
+  readonly variant?: string | null | undefined;
   readonly text: string;
+  /** The message of another session whose images go with the prompt. */
+  readonly images?: ImageSource | null | undefined;
+}
+
+/** A message of the user's, whose images the host holds. */
+export interface ImageSource {
+  readonly sessionID: string;
+  readonly messageID: string;
 }
 
 /** Hints only; `read` gives the real state. */
@@ -112,14 +122,22 @@ export type SessionEvent =
 /** What a task may name. Read in advance, so that starting jobs waits for nothing. */
 export interface Catalog {
   readonly agents: readonly CatalogAgent[];
-  /** `provider/model` of every configured model. */
-  readonly models: ReadonlySet<string>;
+  /** Every configured model, by `provider/model`. */
+  readonly models: ReadonlyMap<string, CatalogModel>;
   readonly skills: readonly CatalogSkill[];
+}
+
+export interface CatalogModel {
+  /** Names of its variants, such as degrees of reasoning. */
+  readonly variants: readonly string[];
+  readonly seesImages: boolean;
 }
 
 export interface CatalogAgent {
   readonly name: string;
   readonly model: string | null;
+  /** Of its own model. */
+  readonly variant: string | null;
   /** Its system prompt, if it is an agent of the user's. */
   readonly prompt: string | null;
   /** Sandbox tools that its jobs do not get, because the user denies the agent the matching host tools. */

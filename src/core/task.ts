@@ -4,7 +4,7 @@ import type { Failure } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { canEverFit, type GpuLimits } from "./admission.ts";
 import type { JobTask } from "./job.ts";
-import type { Catalog } from "./ports.ts";
+import type { Catalog, CatalogAgent } from "./ports.ts";
 import type { Label, SnapshotRecord } from "./snapshot-record.ts";
 
 /** A task as the model wrote it, after its types have been checked. */
@@ -13,6 +13,7 @@ export interface TaskRequest {
   readonly prompt: string;
   readonly agent?: string | undefined;
   readonly model?: string | undefined;
+  readonly variant?: string | undefined;
   readonly environment?: string | undefined;
   readonly gpu?: string | undefined;
   readonly from?: string | undefined;
@@ -34,6 +35,8 @@ export interface TaskContext {
   readonly lostLabel: (name: string) => Label | null;
   /** `provider/model` of the orchestrator: the default for agents without a model. */
   readonly orchestratorModel: string | null;
+  /** Variant of that model that the orchestrator runs on. */
+  readonly orchestratorVariant: string | null;
   /** Sandbox tools that no job of this call gets, because the user forbids them to the agent that starts it. */
   readonly forbidden: readonly string[];
 }
@@ -53,13 +56,15 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
   if (problem) return { kind: "refused", failure: { code: "invalid_task", message: problem, retryable: false } };
   const agent = context.catalog.agents.find(({ name }) => name === (request.agent ?? DEFAULT_AGENT));
   const environment = request.environment ?? "default";
+  const model = modelOf(request, agent, context);
   return {
     kind: "accepted",
     task: {
       description: oneLine(request.description, DESCRIPTION_LIMIT) || "task",
       prompt: request.prompt,
       agent: request.agent ?? DEFAULT_AGENT,
-      model: request.model ?? agent?.model ?? context.orchestratorModel,
+      model,
+      variant: variantOf(request, agent, model, context),
       environment,
       gpu: canonicalGpu(requestedGpu(request, context.environments[environment]?.gpu ?? null)),
       snapshotID: request.from === undefined ? null : (context.findSnapshot(request.from)?.id ?? null),
@@ -69,6 +74,29 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
       maxUsd: request.max_usd ?? null,
     },
   };
+}
+
+const modelOf = (request: TaskRequest, agent: CatalogAgent | undefined, context: TaskContext): string | null =>
+  request.model ?? agent?.model ?? context.orchestratorModel;
+
+/** The variant of no variant, as OpenCode names it. */
+const NO_VARIANT = "default";
+
+/**
+ * The task's variant; else, where its model is the agent's own, the agent's, and else the orchestrator's, each where the
+ * model has it.
+ */
+function variantOf(
+  request: TaskRequest,
+  agent: CatalogAgent | undefined,
+  model: string | null,
+  { catalog, orchestratorVariant }: TaskContext,
+): string | null {
+  if (request.variant !== undefined) return request.variant === NO_VARIANT ? null : request.variant;
+  const isOfAgent = request.model === undefined && agent !== undefined && agent.model !== null;
+  const wanted = isOfAgent ? agent.variant : orchestratorVariant;
+  const known = catalog.models.get(model ?? "")?.variants ?? [];
+  return wanted !== null && known.includes(wanted) ? wanted : null;
 }
 
 /** The task's GPUs, else its environment's; "none" drops them. */
@@ -93,7 +121,9 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
   }
   const agents = catalog.agents.map(({ name }) => name);
   if (agent !== undefined && !agents.includes(agent)) return unknown("agent", agent, agents);
-  if (model !== undefined && !catalog.models.has(model)) return unknown("model", model, [...catalog.models]);
+  if (model !== undefined && !catalog.models.has(model)) return unknown("model", model, [...catalog.models.keys()]);
+  const variantProblem = findVariantProblem(request, context);
+  if (variantProblem) return variantProblem;
   if (environment !== undefined && !environments.includes(environment)) {
     return unknown("environment", environment, environments);
   }
@@ -120,6 +150,16 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
   const known = catalog.skills.map((skill) => skill.name);
   const missing = (skills ?? []).find((name) => !known.includes(name));
   return missing === undefined ? null : unknown("skill", missing, known);
+}
+
+function findVariantProblem(request: TaskRequest, context: TaskContext): string | null {
+  const { variant, agent = DEFAULT_AGENT } = request;
+  if (variant === undefined || variant === NO_VARIANT) return null;
+  const own = context.catalog.agents.find(({ name }) => name === agent);
+  const model = modelOf(request, own, context);
+  const known = model === null ? undefined : context.catalog.models.get(model);
+  if (!known || known.variants.includes(variant)) return null;
+  return unknown(`variant of ${model}`, variant, known.variants);
 }
 
 function unknown(what: string, name: string, known: readonly string[]): string {

@@ -2,7 +2,8 @@ import type { ProviderName } from "../config/provider-names.ts";
 import type { Options } from "../config/schema.ts";
 import { describeDamage } from "../core/damaged-state.ts";
 import { isEnded } from "../core/job.ts";
-import type { Catalog, ChildSessions, OrchestratorSessions } from "../core/ports.ts";
+import type { Catalog, CatalogSkill, ChildSessions, OrchestratorSessions } from "../core/ports.ts";
+import type { Sandbox } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
@@ -19,6 +20,7 @@ import { type Foundation, type FoundationDeps, openFoundation } from "./foundati
 import { createOutbox, type Outbox } from "./notify/outbox.ts";
 import { createUserMessages, type UserMessages } from "./notify/user-messages.ts";
 import type { GarbageReport } from "./sandbox/garbage-collector.ts";
+import { copySkill } from "./sandbox/install-skills.ts";
 import { createJobFiles, type JobFiles } from "./sandbox/job-files.ts";
 import { createSandboxLifecycle, type SandboxLifecycle } from "./sandbox/lifecycle.ts";
 import type { SessionJobs } from "./session/session-jobs.ts";
@@ -45,6 +47,8 @@ export interface Runtime extends Pick<Foundation, "pool" | "registry" | "provide
   sessionJobs(orchestrator: string): Promise<SessionJobs>;
   /** Whose job a child session is, if its job runs in this process. */
   worker(childSession: string): WorkerContext | null;
+  /** Copies a skill that a job loads into its sandbox. @returns sentences that name the files left out */
+  installSkill(skill: CatalogSkill, sandbox: Sandbox): Promise<readonly string[]>;
   /** Ends sandboxes and snapshots that nobody needs. Happens by itself at the first use, and every few minutes. */
   collectGarbage(): Promise<GarbageReport>;
   /**
@@ -158,6 +162,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     log,
     notices: (orchestrator) => [...deps.notices, ...describeDamage(pool.damaged(), registry.damaged(orchestrator))],
     sessionJobs: recovery.open,
+    installSkill: (skill, sandbox) => copySkill(skill, sandbox, foundation.git),
     worker: (childSession) => workers.find(childSession),
     collectGarbage: foundation.garbageCollector.collectGarbage,
     async suspend() {

@@ -1,3 +1,5 @@
+import { oneLine, plainName } from "../shared/plain-text.ts";
+
 /* Notes that a job gets when it is started. Models and users read them. */
 
 const NAMED_RULES = 5;
@@ -19,3 +21,10 @@ export const incompleteSnapshotNote = (missing: string): string =>
 
 export const REMOVED_TEXT_NOTE =
   "OpenCode's system text is replaced by another plugin, which removed the job's instructions; they were put back.";
+
+export const unseenImagesNote = (model: string): string =>
+  `It was not given the images that are attached to the user's message: its model ${oneLine(model, 200)} takes none.`;
+
+/** @param left names with the reasons, as the rest of a sentence that begins with "it" */
+export const instructionsNote = (left: readonly { readonly name: string; readonly why: string }[]): string =>
+  `Of the instruction files that OpenCode gives its own agents, it was not given these: ${left.map(({ name, why }) => `${plainName(name)} (it ${why})`).join(", ")}.`;

@@ -1,13 +1,19 @@
+import type { News } from "../core/briefing.ts";
 import type { Job } from "../core/job.ts";
-import { notesOf } from "../core/job-notes.ts";
-import { oneLine } from "../shared/plain-text.ts";
+import { oneLine, plainName } from "../shared/plain-text.ts";
+import { renderInstructions } from "./given-instructions.ts";
+import { renderLoadedSkill } from "./loaded-skill.ts";
 
 export interface WorkerFacts {
-  readonly job: Job;
+  readonly job: Pick<Job, "task" | "base" | "given">;
   /** false where the user has switched off the isolation of local sandboxes. */
   readonly isIsolated: boolean;
-  /** The job's live sandbox; null when it has none now. */
-  readonly sandbox: { readonly workdir: string; readonly home: string; readonly notes: readonly string[] } | null;
+  /** null for a job that never ran. */
+  readonly briefing: { readonly workdir: string; readonly home: string; readonly notes: readonly string[] } | null;
+  /** Whether it has a sandbox now. */
+  readonly hasSandbox: boolean;
+  /** The folder of the project that OpenCode is open in, relative to its root; "" = the root. */
+  readonly openFolder: string;
   readonly skills: readonly { readonly name: string; readonly content: string; readonly folder: string }[];
   /** System text of an agent that the user defined. */
   readonly agentPrompt: string | null;
@@ -16,27 +22,40 @@ export interface WorkerFacts {
 /** Characters. A note may name files, whose names anybody may have chosen. */
 const NOTE_LIMIT = 2_000;
 
-/** The whole system text of a job's session. The host's own text describes the user's machine, so it is left out. */
+/**
+ * The whole system text of a job's session. The host's own text describes the user's machine, so it is left out. It stays
+ * the same for all requests of the job, and what differs between jobs of one kind comes last: providers cache the beginning
+ * of a request.
+ */
 export function renderWorkerBlock(facts: WorkerFacts): string {
-  const { job, sandbox, skills, agentPrompt } = facts;
+  const { job, briefing, skills, agentPrompt, openFolder } = facts;
+  const { instructions } = job.given;
   const parts = [facts.isIsolated ? `${ALONE} ${ISOLATED} ${WORKER}` : `${ALONE} ${NOT_ISOLATED} ${WORKER}`];
-  if (sandbox) {
-    const notes = sandbox.notes.map((note) => `\n- ${oneLine(note, NOTE_LIMIT)}`).join("");
-    parts.push(`Your sandbox: working directory ${sandbox.workdir}, home ${sandbox.home}.${notes}`);
-  } else {
-    parts.push("Your sandbox is not running now, so your tools answer not_found; say so and end your turn.");
-  }
+  if (briefing) parts.push(`Your sandbox: working directory ${briefing.workdir}, home ${briefing.home}.`);
+  if (job.base) parts.push(openFolder === "" ? PROJECT : `${PROJECT} ${renderOpenFolder(openFolder)}`);
+  if (agentPrompt) parts.push(agentPrompt);
+  if (instructions.length > 0) parts.push(renderInstructions(instructions));
+  for (const skill of skills) parts.push(renderLoadedSkill({ ...skill, notes: [] }));
   if (job.task.snapshotID)
     parts.push(`Your sandbox starts from the snapshot ${job.task.snapshotID}: its files are in place.`);
-  if (job.base) parts.push(PROJECT);
-  const notes = notesOf(job).filter((note) => !sandbox?.notes.includes(note));
-  if (notes.length > 0) parts.push(`Know besides:${notes.map((note) => `\n- ${oneLine(note, NOTE_LIMIT)}`).join("")}`);
-  if (agentPrompt) parts.push(agentPrompt);
-  for (const { name, content, folder } of skills) {
-    parts.push(`# Skill ${name}\nIts files are in your sandbox at ${folder}.\n\n${content}`);
-  }
+  if (briefing && briefing.notes.length > 0) parts.push(renderNotes(briefing.notes));
+  if (!facts.hasSandbox)
+    parts.push("Your sandbox is not running now, so your tools answer not_found; say so and end your turn.");
   return parts.join("\n\n");
 }
+
+/** What has changed since the system text was written, for the next prompt; "" for nothing. */
+export function renderNews({ notes, place }: News): string {
+  const moved = place === null ? [] : [`Your sandbox was made anew: working directory ${place.workdir}, home ${place.home}.`]; // biome-ignore format: one line
+  const parts = [...moved, ...(notes.length > 0 ? [renderNotes(notes)] : [])];
+  return parts.map((part) => `${part}\n\n`).join("");
+}
+
+const renderNotes = (notes: readonly string[]): string =>
+  `Know besides:${notes.map((note) => `\n- ${oneLine(note, NOTE_LIMIT)}`).join("")}`;
+
+const renderOpenFolder = (folder: string): string =>
+  `The user works in its folder ${plainName(folder)}: relative paths in your task mean that folder first, and your own tools and commands still start in the working directory, which is the whole project.`;
 
 /** For a session whose job is not recorded any more. */
 export const renderMissingJob = (jobID: string): string =>

@@ -6,6 +6,7 @@ import type { Runtime } from "../jobs/runtime.ts";
 import { renderCounts, renderGpus, renderSpend } from "../prompt/job-list.ts";
 import { renderOverview } from "../prompt/job-overview.ts";
 import { toMarkdown } from "../prompt/quoted-text.ts";
+import { instructionsNote } from "../prompt/start-notes.ts";
 import { AGENTS_START } from "../prompt/tool-descriptions.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, describeIssues, type ToolDeps } from "./define-tool.ts";
@@ -27,6 +28,7 @@ const taskSchema = z.strictObject({
     ),
   agent: z.string().optional().describe("Configured agent that does the task; default sandbox_worker."),
   model: z.string().optional().describe('"provider/model"; default the agent\'s, else yours.'),
+  variant: z.string().optional().describe("Variant of the model, e.g. a degree of reasoning; default yours."),
   environment: z.string().optional().describe('Named environment of its sandbox; default "default".'),
   gpu: z.string().optional().describe('GPUs, e.g. "T4", "H100:8"; "none" drops the environment\'s.'),
   from: z.string().optional().describe("Snapshot id or label to start from: the job finds those files in place."),
@@ -49,15 +51,19 @@ export const agentsStartTool = (deps: ToolDeps) =>
       const runtime = await deps.runtime();
       await askToStart(runtime, tasks, call);
       deps.onJobsStarting();
-      const [catalog, orchestratorModel, forbidden] = await Promise.all([
+      const [catalog, runsOn, forbidden, { files, left }, imagesFrom] = await Promise.all([
         deps.catalog(),
         call.model(),
         call.forbiddenToJobs(),
+        deps.instructionFiles(),
+        call.imagesFrom(),
       ]);
       const jobs = await startJobs(runtime, tasks.map(toRequest), {
         orchestrator: call.sessionID,
         catalog,
-        orchestratorModel,
+        orchestratorModel: runsOn.model,
+        orchestratorVariant: runsOn.variant,
+        given: { instructions: files, imagesFrom, notes: left.length === 0 ? [] : [instructionsNote(left)] },
         forbidden,
       });
       const views = viewJobs(runtime, jobs);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Instruction } from "../core/job.ts";
 import type { Catalog } from "../core/ports.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { FileError } from "../sandboxes/port.ts";
@@ -11,6 +12,12 @@ import type { ProcessTable } from "./process-table.ts";
 import { readArguments } from "./read-arguments.ts";
 import type { Tool, ToolAnswer, ToolCall } from "./tool.ts";
 
+export interface InstructionFiles {
+  readonly files: readonly Instruction[];
+  /** Names of those that are not given, and why: the rest of a sentence that begins with "it". */
+  readonly left: readonly { readonly name: string; readonly why: string }[];
+}
+
 /** What every tool may use. */
 export interface ToolDeps {
   /** Opens the runtime on first need. @throws PluginError `config_invalid` */
@@ -21,6 +28,8 @@ export interface ToolDeps {
   readonly fileChanges: SerialQueues;
   /** Paths and patterns of the files the host is configured to read as instructions, as the user wrote them. */
   instructions(): readonly string[];
+  /** The instruction files that the host gives every agent here, for jobs. Never rejects: what cannot be given is named. */
+  instructionFiles(): Promise<InstructionFiles>;
   /** Called before a call's jobs start. */
   onJobsStarting(): void;
 }

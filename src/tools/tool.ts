@@ -48,8 +48,10 @@ export interface ToolCall {
   readonly directory: string;
   /** Aborted when the turn is stopped. */
   readonly abort: AbortSignal;
-  /** The session's model as `provider/model`; null when the host does not say. */
-  model(): Promise<string | null>;
+  /** The session's model as `provider/model`, and its variant; null when the host does not say. */
+  model(): Promise<{ readonly model: string | null; readonly variant: string | null }>;
+  /** The user's message that this call answers, if images are attached to it; null = none are. */
+  imagesFrom(): Promise<string | null>;
   /**
    * Tools the user forbids to this session, and so to jobs it starts.
    * @throws PluginError when the host does not say: unknown means forbidden

@@ -20,6 +20,7 @@ export interface JobView {
   readonly queuePosition?: number;
   readonly agent: string;
   readonly model?: string;
+  readonly variant?: string;
   readonly environment: string;
   readonly provider: string;
   /** The GPU of its sandbox; until it has one, the GPU that was requested. */
@@ -84,6 +85,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     ...(place && state.kind === "queued" && { queuePosition: place.position }),
     agent: task.agent,
     ...(task.model !== null && { model: task.model }),
+    ...(task.variant !== null && { variant: task.variant }),
     environment: task.environment,
     provider: job.provider,
     ...((job.gpu ?? task.gpu) !== null && { gpu: (job.gpu ?? task.gpu) as string }),

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { OrchestratorView, Trace } from "../../src/core/notice.ts";
-import type { Catalog, ChildSessions, OrchestratorSessions, SessionEvent } from "../../src/core/ports.ts";
+import type { Catalog, CatalogModel, ChildSessions, OrchestratorSessions, SessionEvent } from "../../src/core/ports.ts";
 import { type ErrorCode, PluginError } from "../../src/shared/error-code.ts";
 import { createHostIds } from "../../src/shared/ids.ts";
 import { startModelServer } from "../support/model-server.ts";
@@ -61,8 +61,8 @@ async function openHost(): Promise<HostUnderTest> {
     sessions,
     orchestrators,
     async catalog() {
-      const read = await remote<Omit<Catalog, "models"> & { models: string[] }>("catalog");
-      return { ...read, models: new Set(read.models) };
+      const read = await remote<Omit<Catalog, "models"> & { models: [string, CatalogModel][] }>("catalog");
+      return { ...read, models: new Map(read.models) };
     },
     reports: () => remote("reports"),
     newMessageID: () => messageIDs("msg"),

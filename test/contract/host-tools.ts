@@ -20,7 +20,7 @@ export function createProbeTools(report: (line: string) => void): readonly Tool[
       async run(args, call) {
         await held(args.hold);
         const { sessionID, messageID, callID, agent, directory } = call;
-        return toAnswer({ sessionID, messageID, callID, agent, directory, model: await call.model() });
+        return toAnswer({ sessionID, messageID, callID, agent, directory, model: (await call.model()).model });
       },
     }),
     defineTool({ name: "sandbox_read", description: "Does nothing.", args: {}, run: async () => toAnswer(null) }),

@@ -7,12 +7,14 @@ import { createEmitter } from "../../shared/emitter.ts";
 import { createHostIds } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
+import type { InstructionFiles } from "../../tools/define-tool.ts";
 import type { Tool } from "../../tools/tool.ts";
 import { createJobSessions, type JobSessions, type JobSessionsDeps, type SessionInfo } from "../shared/job-sessions.ts";
 import type { Toast } from "../shared/toasts.ts";
 import { readCatalog } from "./catalog.ts";
 import { createChildSessions } from "./child-sessions.ts";
 import { createDelegation, type Delegation } from "./delegation.ts";
+import { givenInstructions } from "./given-instructions.ts";
 import { createHandovers, type Handovers } from "./handover.ts";
 import { createHostAgents, type HostAgents } from "./host-agents.ts";
 import { createHostClient, readSession } from "./host-client.ts";
@@ -40,6 +42,8 @@ export interface Adapter {
   instructions(): readonly string[];
   readonly log: Log;
   toast(toast: Toast): Promise<unknown>;
+  /** The instruction files that OpenCode gives its agents here. */
+  instructionFiles(): Promise<InstructionFiles>;
   readonly agents: HostAgents;
   readonly delegation: Pick<Delegation, "isOffered">;
   /** The id of a new part of a message. */
@@ -86,6 +90,7 @@ export function createAdapter(
     delegation,
     catalog,
     instructions: () => instructions,
+    instructionFiles: () => givenInstructions({ client, env: process.env, configured: () => instructions }),
     log,
     toast,
     partID: () => hostIDs("prt"),

@@ -24,15 +24,21 @@ export async function readCatalog(
   return {
     agents: agents
       .filter((agent) => !isInternal(agent))
-      .map(({ name, model, prompt, native, permission }) => ({
+      .map(({ name, model, variant, prompt, native, permission }) => ({
         name,
         forbidden: forbiddenToJobsOf({ name, permission }, userRules),
         unenforced: notHeldInSandbox(name, userRules),
         model: model ? `${model.providerID}/${model.modelID}` : null,
+        variant: variant ?? null,
         prompt: native ? null : (prompt ?? null),
       })),
-    models: new Set(
-      providers.providers.flatMap(({ id, models }) => Object.keys(models).map((name) => `${id}/${name}`)),
+    models: new Map(
+      providers.providers.flatMap(({ id, models }) =>
+        Object.entries(models).map(([name, { variants = {}, capabilities }]) => [
+          `${id}/${name}`,
+          { variants: Object.keys(variants), seesImages: capabilities.input.image },
+        ]),
+      ),
     ),
     skills: skills.map(({ name, content, location }) => ({
       name,

@@ -4,6 +4,7 @@ import type { Transcript, TranscriptMessage } from "../../core/turn-outcome.ts";
 import type { Emitter } from "../../shared/emitter.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import { JOB_MARK } from "../shared/job-sessions.ts";
+import { NO_IMAGES, readImages } from "./attached-images.ts";
 import { describe, type HostClient, unwrap } from "./host-client.ts";
 import { jobSessionRules } from "./worker-agent.ts";
 
@@ -21,16 +22,33 @@ export function createChildSessions(
   requireSupported: () => Promise<void>,
   onFollowed: () => void,
 ): ChildSessions {
-  async function send({ sessionID, messageID, agent, model, text }: PromptRequest): Promise<void> {
+  async function send({
+    sessionID,
+    messageID,
+    agent,
+    model,
+    variant = null,
+    text,
+    images = null,
+  }: PromptRequest): Promise<void> {
     onFollowed();
-    // Never `tools`: it would replace the session's rules. Never file parts: OpenCode would read them from this machine.
+    const attached = images === null ? NO_IMAGES : await readImages(client, images);
+    // Never `tools`: it would replace the session's rules. Never a file by its path: OpenCode would read it from this machine.
     const sent = client.session.promptAsync({
       sessionID,
       messageID,
       agent,
       ...(model !== null && { model: toModelRef(model) }),
+      ...(variant !== null && { variant }),
       // With a fixed part id too, OpenCode takes a repeated prompt for the same one: nothing runs twice.
-      parts: [{ id: messageID.replace(/^msg/, "prt"), type: "text", text }],
+      parts: [
+        { id: messageID.replace(/^msg/, "prt"), type: "text", text: attached.note + text },
+        ...attached.images.map((image, index) => ({
+          id: imagePartID(messageID, index),
+          type: "file" as const,
+          ...image,
+        })),
+      ],
     });
     await unwrap(sent, "prompt_failed", `prompt the session ${sessionID}`);
   }
@@ -70,6 +88,10 @@ export function createChildSessions(
     on: (listener) => events.on(listener),
   };
 }
+
+/** Fixed like the id of the text part, and never the same. */
+const imagePartID = (messageID: string, index: number): string =>
+  `${messageID.replace(/^msg/, "prt").slice(0, -2)}${messageID.at(-2) === "i" ? "j" : "i"}${index}`;
 
 /** `provider/model` as OpenCode's prompts take it; a model's own name may contain slashes. */
 export function toModelRef(model: string): { providerID: string; modelID: string } {

@@ -4,18 +4,25 @@ import type { HostClient } from "./host-client.ts";
 export interface ModelRef {
   readonly providerID: string;
   readonly modelID: string;
+  readonly variant?: string | undefined;
 }
 
-/** The model of each session: by default its jobs run on the same one. */
+export interface OrchestratorModel {
+  /** `provider/model`; null when OpenCode does not say. */
+  readonly model: string | null;
+  readonly variant: string | null;
+}
+
+/** The model of each session and its variant: by default its jobs run on the same. */
 export interface OrchestratorModels {
   learn(sessionID: string, model: ModelRef): void;
-  of(context: Pick<ToolCall, "sessionID" | "messageID">): Promise<string | null>;
+  of(context: Pick<ToolCall, "sessionID" | "messageID">): Promise<OrchestratorModel>;
 }
 
 export function createOrchestratorModels(client: HostClient): OrchestratorModels {
-  const known = new Map<string, string>();
-  const learn = (sessionID: string, { providerID, modelID }: ModelRef) => {
-    known.set(sessionID, `${providerID}/${modelID}`);
+  const known = new Map<string, OrchestratorModel>();
+  const learn = (sessionID: string, { providerID, modelID, variant }: ModelRef) => {
+    known.set(sessionID, { model: `${providerID}/${modelID}`, variant: variant ?? null });
   };
   return {
     learn,
@@ -25,7 +32,7 @@ export function createOrchestratorModels(client: HostClient): OrchestratorModels
         const { data } = await client.session.message({ sessionID, messageID });
         if (data?.info.role === "assistant") learn(sessionID, data.info);
       }
-      return known.get(sessionID) ?? null;
+      return known.get(sessionID) ?? { model: null, variant: null };
     },
   };
 }

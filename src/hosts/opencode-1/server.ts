@@ -4,6 +4,7 @@ import { createSerialQueues } from "../../shared/serial-queues.ts";
 import { createTools } from "../../tools/all-tools.ts";
 import { createProcessTable } from "../../tools/process-table.ts";
 import { createJobNews } from "../shared/job-news.ts";
+import { createJobSkills } from "../shared/job-skills.ts";
 import { createRecordedJobs } from "../shared/recorded-jobs.ts";
 import { createRuntimeAccess } from "../shared/runtime-access.ts";
 import { createSystemTexts } from "../shared/system-text.ts";
@@ -17,7 +18,18 @@ import { createSystemTransform } from "./system-transform.ts";
  */
 export const server: Plugin = async (input, tuple) => {
   const adapter = createAdapter(input, (sessionID, parentID) => recorded.ofChild(sessionID, parentID));
-  const { sessions, orchestrators, jobSessions, agents, delegation, catalog, instructions, log, hooks } = adapter;
+  const {
+    sessions,
+    orchestrators,
+    jobSessions,
+    agents,
+    delegation,
+    catalog,
+    instructions,
+    instructionFiles,
+    log,
+    hooks,
+  } = adapter;
   const processes = createProcessTable();
   const toasts = createToasts({ show: adapter.toast, env: process.env, clock: systemClock });
   const access = createRuntimeAccess({
@@ -31,6 +43,7 @@ export const server: Plugin = async (input, tuple) => {
     onJobEnd: toasts.jobEnded,
     onLowBudget: toasts.budgetLow,
   });
+  const skills = createJobSkills(access, catalog);
   const recorded = createRecordedJobs(access, log);
   const news = createJobNews({ access, recorded, log });
   const onJobsStarting = () => toasts.jobsStarting(access);
@@ -50,6 +63,7 @@ export const server: Plugin = async (input, tuple) => {
         processes,
         fileChanges: createSerialQueues(),
         instructions,
+        instructionFiles,
         onJobsStarting,
       }),
     ),
@@ -70,6 +84,12 @@ export const server: Plugin = async (input, tuple) => {
       agents,
       delegation,
     }),
+    "tool.execute.after": async ({ tool, sessionID, args }, answer) => {
+      const mark = tool === "skill" ? await jobSessions.jobOf(sessionID) : null;
+      if (!mark) return;
+      answer.metadata = {}; // it names a folder of this machine
+      answer.output = await skills.load(mark, String((args as { name?: unknown } | undefined)?.name));
+    },
     dispose: async () => {
       adapter.onDispose();
       stopTaking();

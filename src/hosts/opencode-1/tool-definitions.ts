@@ -2,6 +2,7 @@ import type { ToolContext, ToolDefinition } from "@opencode-ai/plugin";
 import type { Clock } from "../../shared/clock.ts";
 import { PermissionRefused } from "../../tools/permission.ts";
 import type { AskAnswer, Question, Tool, ToolAnswer, ToolCall } from "../../tools/tool.ts";
+import { imagesFrom } from "./attached-images.ts";
 import type { HostClient } from "./host-client.ts";
 import { createLivePart } from "./live-part.ts";
 import type { OrchestratorModels } from "./orchestrator-models.ts";
@@ -71,6 +72,7 @@ function toToolCall(context: ToolContext, deps: ToolDefinitionDeps, ask: ToolCal
     directory,
     abort,
     model: () => deps.models.of({ sessionID, messageID }),
+    imagesFrom: () => imagesFrom(deps.client, { sessionID, messageID }),
     forbiddenToJobs: () => forbiddenTo({ sessionID, agent }, deps.client, deps.userRules()),
     sees: (kind) => extra?.model?.capabilities?.input?.[kind] ?? null,
     progress: () => createLivePart(deps.client, deps.clock, deps.hostIDs, { sessionID, messageID, callID }),

@@ -47,13 +47,18 @@ export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<
     if (!job) return renderMissingJob(jobID);
     const { agents, skills } = await catalog();
     const sandbox = runtime.lifecycle.live(jobID);
+    const home = job.briefing?.home ?? sandbox?.home ?? "~";
     return renderWorkerBlock({
       job,
       isIsolated: isIsolated(job.provider, runtime.options.local),
-      sandbox,
-      skills: skills
-        .filter(({ name }) => job.task.skills.includes(name))
-        .map(({ name, content }) => ({ name, content, folder: skillFolder(sandbox ?? { home: "~" }, name) })),
+      briefing: job.briefing && { ...job.briefing, notes: job.briefing.notes.slice(0, job.briefing.inText) },
+      hasSandbox: sandbox !== null,
+      openFolder: job.base ? await runtime.trees.openFolder() : "",
+      skills: job.task.skills.flatMap((wanted) =>
+        skills
+          .filter(({ name }) => name === wanted)
+          .map(({ name, content }) => ({ name, content, folder: skillFolder({ home }, name) })),
+      ),
       agentPrompt: agents.find(({ name }) => name === job.task.agent)?.prompt ?? null,
     });
   }

@@ -2,12 +2,12 @@ import type { ProviderName } from "../../config/provider-names.ts";
 import type { Options } from "../../config/schema.ts";
 import { decideBudgetAdmission } from "../../core/budget.ts";
 import { NO_COMPUTE } from "../../core/cost.ts";
-import { initialState, type Job, type JobTask } from "../../core/job.ts";
+import { type GivenFiles, initialState, type Job, type JobTask, NOTHING_GIVEN } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { Catalog } from "../../core/ports.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../../core/task.ts";
 import { NO_TOKENS } from "../../core/tokens.ts";
-import { incompleteSnapshotNote, permissionNotes } from "../../prompt/start-notes.ts";
+import { incompleteSnapshotNote, permissionNotes, unseenImagesNote } from "../../prompt/start-notes.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
@@ -41,6 +41,9 @@ export interface StartContext {
   readonly orchestrator: string;
   readonly catalog: Catalog;
   readonly orchestratorModel: string | null;
+  readonly orchestratorVariant: string | null;
+  /** What the host gives its agents here besides their task. */
+  readonly given: GivenFiles & { readonly notes: readonly string[] };
   /** Tools that the user forbids to the agent that starts the jobs. */
   readonly forbidden: readonly string[];
 }
@@ -54,7 +57,8 @@ export async function startJobs(
   requests: readonly StartRequest[],
   context: StartContext,
 ): Promise<Job[]> {
-  const { orchestrator, catalog, orchestratorModel, forbidden } = context;
+  const { orchestrator, catalog, orchestratorModel, orchestratorVariant, forbidden } = context;
+  const { notes: givenNotes, ...given } = context.given;
   const sessionJobs = await deps.sessionJobs(orchestrator);
   const { maxTasksPerCall, environments, gpuLimits } = deps.options;
   const taskContext = {
@@ -65,6 +69,7 @@ export async function startJobs(
     findSnapshot: (name: string) => deps.snapshots.find(orchestrator, name),
     lostLabel: (name: string) => deps.snapshots.lostLabel(orchestrator, name),
     orchestratorModel,
+    orchestratorVariant,
     forbidden,
   };
   const now = deps.clock.now();
@@ -84,6 +89,8 @@ export async function startJobs(
       base: null,
       formerBases: [],
       update: null,
+      given: decision.failure ? NOTHING_GIVEN : seenBy(decision.task),
+      briefing: null,
       notes: decision.failure ? [] : notesOn(decision.task),
       gpu: null,
       ports: [],
@@ -105,10 +112,23 @@ export async function startJobs(
   for (const job of jobs) if (job.state.kind === "queued") deps.scheduler.enqueue(sessionJobs, job.id);
   return jobs;
 
-  function notesOn({ agent, forbidden, snapshotID }: JobTask): string[] {
+  /** Without the images for a model that takes none. */
+  function seenBy({ model }: JobTask): GivenFiles {
+    const isBlind = model !== null && catalog.models.get(model)?.seesImages === false;
+    return isBlind ? { ...given, imagesFrom: null } : given;
+  }
+
+  function notesOn(task: JobTask): string[] {
+    const { agent, model, forbidden, snapshotID } = task;
     const unenforced = catalog.agents.find(({ name }) => name === agent)?.unenforced ?? [];
     const leftOut = snapshotID === null ? [] : (deps.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
-    return [...permissionNotes(forbidden, unenforced), ...leftOut.map(incompleteSnapshotNote)];
+    const unseen = given.imagesFrom !== seenBy(task).imagesFrom ? [unseenImagesNote(model ?? "")] : [];
+    return [
+      ...permissionNotes(forbidden, unenforced),
+      ...leftOut.map(incompleteSnapshotNote),
+      ...givenNotes,
+      ...unseen,
+    ];
   }
 
   function decide(request: StartRequest, index: number): { task: JobTask; failure: Failure | null } {
@@ -132,6 +152,7 @@ function refused(description: string, message: string): { task: JobTask; failure
       prompt: "",
       agent: DEFAULT_AGENT,
       model: null,
+      variant: null,
       environment: "default",
       gpu: null,
       snapshotID: null,

@@ -1,3 +1,4 @@
+import { withBriefing } from "../../core/briefing.ts";
 import { isEnded, type Job, type Transition, transition } from "../../core/job.ts";
 import { withUnfinished } from "../../core/job-notes.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
@@ -48,8 +49,9 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     if (signal.aborted) return;
     requireSandbox(run.phase); // J4
     sessionJobs.update(jobID, move(run, { kind: "running" }));
+    sessionJobs.update(jobID, (job) => withBriefing(job, sandbox));
     const isInPlace = former.kind === "live" && former.id === sandbox.id;
-    await runTurns({ sessionJobs, jobID, sessionID, run }, isInPlace);
+    await runTurns({ sessionJobs, jobID, sessionID, run, sandbox }, isInPlace);
   }
 
   /** Prompts turn after turn, then ends the job by how the last of them ended, or by what stopped it. */

@@ -1,8 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
-import type { PromptRequest } from "../../core/ports.ts";
+import { type BriefedSandbox, newsFor, withTold } from "../../core/briefing.ts";
+import type { Job } from "../../core/job.ts";
+import type { ImageSource, PromptRequest } from "../../core/ports.ts";
 import { mostTokens } from "../../core/tokens.ts";
 import { decideResumption, type Transcript } from "../../core/turn-outcome.ts";
 import { toGoOnAfterRestart, toGoOnAfterSilence } from "../../prompt/turn-text.ts";
+import { renderNews } from "../../prompt/worker-block.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import type { Turn } from "../store/session-store.ts";
 import { isEnding, type OpenTurn, type Run, withoutTurn, withTurn } from "./run.ts";
@@ -15,12 +18,16 @@ export interface JobTurnsDeps extends TurnRunnerDeps, UpdateFilesDeps {
   readonly activity: SessionActivity;
 }
 
+/** Position of the turn that a job begins with. */
+const FIRST_TURN = 1;
+
 /** A job, the run that its turns belong to, and the session they are prompted in. */
 export interface TurnContext {
   readonly sessionJobs: SessionJobs;
   readonly jobID: string;
   readonly sessionID: string;
   readonly run: Run;
+  readonly sandbox: BriefedSandbox;
 }
 
 /** The turns of a run. Each is recorded before it is prompted, so that another process can take it up. */
@@ -57,8 +64,19 @@ export function createJobTurns(deps: JobTurnsDeps) {
       sessionJobs.saveTurn({ ...asked, state: "stopped" });
       return { kind: "stopped" };
     }
-    const { agent, model } = requireJob(sessionJobs, jobID).task;
-    const request: PromptRequest = { sessionID, messageID: deps.messageIDs(), agent, model, text };
+    const job = requireJob(sessionJobs, jobID);
+    const { agent, model, variant } = job.task;
+    const news = newsFor(job, context.sandbox);
+    const request: PromptRequest = {
+      sessionID,
+      messageID: deps.messageIDs(),
+      agent,
+      model,
+      variant,
+      text: renderNews(news) + text,
+      images: text.endsWith(job.task.prompt) ? imagesOf(job, asked) : null,
+    };
+    sessionJobs.update(jobID, (current) => withTold(current, news.notes));
     const turn: Turn = { ...asked, state: "running", messageID: request.messageID };
     sessionJobs.saveTurn(turn); // before the prompt: after a crash the turn is found in the transcript by this id
     if (asked.messageID === null) sessionJobs.update(jobID, (job) => ({ ...job, turns: job.turns + 1 }));
@@ -89,6 +107,12 @@ export function createJobTurns(deps: JobTurnsDeps) {
       run.phase = withoutTurn(run.phase);
     }
   }
+
+  /** Images go with the first prompt, and with it again when it never reached the session. */
+  const imagesOf = ({ orchestrator, given }: Job, { position }: Turn): ImageSource | null =>
+    position === FIRST_TURN && given.imagesFrom !== null
+      ? { sessionID: orchestrator, messageID: given.imagesFrom }
+      : null;
 
   /** Records tokens and cost. @returns whether they are new */
   function recordUse(sessionJobs: SessionJobs, jobID: string, { tokens, usd }: Transcript): boolean {

@@ -1,3 +1,4 @@
+import { relative, sep } from "node:path";
 import type { Environment } from "../../config/environment.ts";
 import type { Job } from "../../core/job.ts";
 import { withNotes } from "../../core/job-notes.ts";
@@ -12,7 +13,7 @@ import { forgetBranch } from "../../workspace/collect/create-branch.ts";
 import type { Git } from "../../workspace/git.ts";
 import { captureTree, type TreeBase } from "../../workspace/project/capture-tree.ts";
 import { findProject } from "../../workspace/project/find-project.ts";
-import { readHomes } from "../../workspace/project/home-folders.ts";
+import { readHomes, realPathOrSelf } from "../../workspace/project/home-folders.ts";
 import { openProjectStore, type ProjectStore, storeFolder } from "../../workspace/project/project-store.ts";
 import { forgetChanges, removeChanges } from "../../workspace/project/stored-changes.ts";
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
@@ -41,6 +42,8 @@ export interface ProjectTrees {
   current(): Promise<TreeBase | null>;
   /** The store of the project that jobs start from; null where there is none. */
   store(): Promise<ProjectStore | null>;
+  /** The folder of the project that the host is open in, relative to its root; "" = the root, or there is no project. */
+  openFolder(): Promise<string>;
   /** Saves a job's changes before its sandbox is terminated. Never rejects. @returns whether they are saved */
   saveChanges(job: Job, sandbox: Sandbox): Promise<boolean>;
   /** Deletes the changes that were saved outside a job's sandboxes. */
@@ -161,6 +164,12 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
     forgetSnapshot: (snapshotID) => pool.deletePreparedTree(snapshotID),
     current: captureNow,
     store,
+    async openFolder() {
+      const project = await store();
+      if (!project || deps.directory === null) return "";
+      const folder = relative(await realPathOrSelf(project.root), await realPathOrSelf(deps.directory));
+      return folder.startsWith("..") ? "" : folder.split(sep).join("/");
+    },
     async saveChanges(job, sandbox) {
       const { base, formerBases, id: jobID } = job;
       try {

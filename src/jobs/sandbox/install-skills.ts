@@ -56,8 +56,10 @@ export async function installSkills(
 /**
  * Copies the plain files of a skill's folder into a sandbox, following links that stay inside the folder. Files that
  * git ignores are not copied from a project's skill, as they are not copied from the project itself.
+ * @returns sentences that name the files left out
+ * @throws Error as `installSkills` does
  */
-async function copySkill(skill: CatalogSkill, sandbox: Sandbox, git: Git): Promise<readonly string[]> {
+export async function copySkill(skill: CatalogSkill, sandbox: Sandbox, git: Git): Promise<readonly string[]> {
   const root = await rootOf(skill);
   const target = skillFolder(sandbox, skill.name);
   const { files: found, left } = await filesOf(root, skill.name);

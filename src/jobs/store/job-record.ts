@@ -1,7 +1,17 @@
 import { z } from "zod";
 import { PROVIDER_NAMES } from "../../config/provider-names.ts";
 import { type Compute, NO_COMPUTE } from "../../core/cost.ts";
-import type { Job, JobSandbox, JobState, JobTask, Metric, TreeUpdate } from "../../core/job.ts";
+import {
+  type Briefing,
+  type GivenFiles,
+  type Job,
+  type JobSandbox,
+  type JobState,
+  type JobTask,
+  type Metric,
+  NOTHING_GIVEN,
+  type TreeUpdate,
+} from "../../core/job.ts";
 import type { ErrorCode, Failure } from "../../shared/error-code.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 
@@ -54,6 +64,7 @@ const task: z.ZodType<JobTask> = z.object({
   prompt: z.string(),
   agent: z.string(),
   model: z.string().nullable(),
+  variant: z.string().nullable().default(null),
   environment: z.string(),
   gpu: z.string().nullable().default(null),
   snapshotID: z.string().nullable(),
@@ -61,6 +72,18 @@ const task: z.ZodType<JobTask> = z.object({
   forbidden: texts.default([]),
   timeoutMinutes: z.number().nullable().default(null),
   maxUsd: z.number().nullable().default(null),
+});
+
+const given: z.ZodType<GivenFiles> = z.object({
+  instructions: z.array(z.object({ name: z.string(), text: z.string() })),
+  imagesFrom: z.string().nullable(),
+});
+
+const briefing: z.ZodType<Briefing> = z.object({
+  workdir: z.string(),
+  home: z.string(),
+  notes: texts,
+  inText: z.number(),
 });
 
 const update: z.ZodType<TreeUpdate> = z.object({ at: time, conflicts: texts, problem: z.string().nullable() });
@@ -98,6 +121,8 @@ export const jobRecord: z.ZodType<Job> = z.object({
   base: treeBase.nullable().default(null),
   formerBases: z.array(treeBase).default([]),
   update: update.nullable().default(null),
+  given: given.default(NOTHING_GIVEN),
+  briefing: briefing.nullable().default(null),
   notes: texts.default([]),
   gpu: z.string().nullable().default(null),
   ports: z.array(z.object({ port: z.number(), url: z.string() })).default([]),

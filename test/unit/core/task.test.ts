@@ -11,6 +11,7 @@ const context: TaskContext = {
   findSnapshot: (name) => (name === "best" ? ({ id: "snap_1", provider: "local" } as SnapshotRecord) : null),
   lostLabel: () => null,
   orchestratorModel: "acme/large",
+  orchestratorVariant: null,
   forbidden: [],
 };
 const decide = (more: Partial<TaskRequest> = {}) =>
@@ -33,6 +34,7 @@ test("fills in what a task leaves out", () => {
     prompt: "Do it.",
     agent: "sandbox_worker",
     model: "acme/large",
+    variant: null,
     environment: "default",
     gpu: null,
     snapshotID: null,
@@ -115,4 +117,32 @@ describe("on Modal a task's GPUs", () => {
     expect(gpuOf({ environment: "cuda", gpu: "none" })).toBeNull();
     expect(gpuOf({})).toBeNull();
   });
+});
+
+test.each<[string, Partial<TaskRequest>, string | null, string | null]>([
+  ["the orchestrator's", {}, "high", "high"],
+  ["none where the orchestrator has none", {}, null, null],
+  ["its own", { variant: "low" }, "high", "low"],
+  ["none, if it asks for none", { variant: "default" }, "high", null],
+  ["none for another model without the orchestrator's", { model: "acme/small" }, "high", null],
+  ["the orchestrator's for another model that has it", { model: "acme/small" }, "low", "low"],
+  ["its agent's, for the agent's own model", { agent: "thinker" }, "high", "low"],
+  [
+    "the orchestrator's, for an agent's model that it replaces",
+    { agent: "thinker", model: "acme/large" },
+    "high",
+    "high",
+  ],
+])("a task runs on this variant: %s", (_what, more, orchestratorVariant, expected) => {
+  const thinker = { ...CATALOG.agents[1], name: "thinker", variant: "low" } as (typeof CATALOG.agents)[number];
+  const catalog = { ...CATALOG, agents: [...CATALOG.agents, thinker] };
+  const decision = decideTask({ description: "d", prompt: "x", ...more }, { ...context, catalog, orchestratorVariant });
+  expect(decision).toMatchObject({ kind: "accepted", task: { variant: expected } });
+});
+
+test("refuses a variant that the task's model does not have, and names those it has", () => {
+  expect(refusal({ variant: "ultra" })).toContain(
+    'variant of acme/large "ultra" is not configured; there are: low, high',
+  );
+  expect(refusal({ variant: "high", agent: "reviewer" })).toContain("there is: low");
 });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultOptions, type Options } from "../../../src/config/schema.ts";
-import type { Job } from "../../../src/core/job.ts";
+import { type Job, NOTHING_GIVEN } from "../../../src/core/job.ts";
 import type { Catalog } from "../../../src/core/ports.ts";
 import { type StartRequest, startJobs } from "../../../src/jobs/actions/start-jobs.ts";
 import { openRuntime, type Runtime, type RuntimeDeps } from "../../../src/jobs/runtime.ts";
@@ -49,10 +49,13 @@ export const ORCHESTRATOR = "ses_orchestrator";
 
 export const CATALOG: Catalog = {
   agents: [
-    { name: "sandbox_worker", model: null, prompt: null, forbidden: [], unenforced: [] },
-    { name: "reviewer", model: "acme/small", prompt: "You review.", forbidden: [], unenforced: [] },
+    { name: "sandbox_worker", model: null, variant: null, prompt: null, forbidden: [], unenforced: [] },
+    { name: "reviewer", model: "acme/small", variant: null, prompt: "You review.", forbidden: [], unenforced: [] },
   ],
-  models: new Set(["acme/large", "acme/small"]),
+  models: new Map([
+    ["acme/large", { variants: ["low", "high"], seesImages: true }],
+    ["acme/small", { variants: ["low"], seesImages: false }],
+  ]),
   skills: [{ name: "golf", content: "Play well.", folder: "/skills/golf", project: null }],
 };
 
@@ -61,7 +64,14 @@ export function startIn(runtime: Runtime, orchestrator: string, ...tasks: (strin
   const requests = tasks.map((task) =>
     typeof task === "string" ? { description: task.slice(0, 40), prompt: task } : task,
   );
-  const context = { orchestrator, catalog: CATALOG, orchestratorModel: "acme/large", forbidden: [] };
+  const context = {
+    orchestrator,
+    catalog: CATALOG,
+    orchestratorModel: "acme/large",
+    orchestratorVariant: null,
+    given: { ...NOTHING_GIVEN, notes: [] },
+    forbidden: [],
+  };
   return startJobs(runtime, requests, context);
 }
 

@@ -16,6 +16,7 @@ export function openTools(world: World) {
     processes: createProcessTable(),
     fileChanges: createSerialQueues(),
     instructions: () => [],
+    instructionFiles: async () => ({ files: [], left: [] }),
     onJobsStarting: () => {},
   });
   const callIn = (sessionID: string, abort: AbortSignal, ask: () => Promise<AskAnswer>): ToolCall => ({
@@ -25,7 +26,8 @@ export function openTools(world: World) {
     agent: "build",
     directory: "/nonexistent",
     abort,
-    model: async () => "acme/large",
+    model: async () => ({ model: "acme/large", variant: null }),
+    imagesFrom: async () => null,
     forbiddenToJobs: async () => [],
     sees: () => sight.sees,
     progress() {

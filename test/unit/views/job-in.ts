@@ -1,5 +1,5 @@
 import { NO_COMPUTE } from "../../../src/core/cost.ts";
-import type { Job, JobState } from "../../../src/core/job.ts";
+import { type Job, type JobState, NOTHING_GIVEN } from "../../../src/core/job.ts";
 
 export const AT = Date.UTC(2026, 0, 1);
 
@@ -13,6 +13,7 @@ export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, mor
     prompt: "p",
     agent: "sandbox_worker",
     model: null,
+    variant: null,
     environment: "default",
     gpu: null,
     snapshotID: null,
@@ -35,6 +36,8 @@ export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, mor
   base: null,
   formerBases: [],
   update: null,
+  given: NOTHING_GIVEN,
+  briefing: null,
   notes: [],
   modelUsd: 0.5,
   compute: NO_COMPUTE,

@@ -21,7 +21,7 @@ function open(run: (call: ToolCall, args: unknown) => Promise<unknown>, client: 
     client: client as HostClient,
     clock: createFakeClock(),
     hostIDs: () => "prt_1",
-    models: { of: async ({ sessionID, messageID }) => `acme/${sessionID}-${messageID}` },
+    models: { of: async ({ sessionID, messageID }) => ({ model: `acme/${sessionID}-${messageID}`, variant: "high" }) },
     userRules: () => ({ all: [], agents: {} }),
     isDisposed: () => state.isDisposed,
   });
@@ -46,11 +46,11 @@ test("a tool keeps its description and arguments, and its answer its title, outp
   expect(await execute()).toEqual({ title: "t", output: '{"n":1}', metadata: { a: 1 } });
 });
 
-test("a call knows its session, message, id, agent, directory and model", async () => {
+test("a call knows its session, message, id, agent, directory, model and variant", async () => {
   const { execute } = open(async ({ sessionID, messageID, callID, agent, directory, model }) =>
-    [sessionID, messageID, callID, agent, directory, await model()].join(),
+    [sessionID, messageID, callID, agent, directory, ...Object.values(await model())].join(),
   );
-  expect(await execute()).toMatchObject({ output: "s,m,c,build,/d,acme/s-m" });
+  expect(await execute()).toMatchObject({ output: "s,m,c,build,/d,acme/s-m,high" });
 });
 
 test("what the user forbids to a session is read from OpenCode, and unknown when it does not say", async () => {

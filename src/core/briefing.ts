@@ -1,0 +1,47 @@
+import type { Briefing, Job } from "./job.ts";
+import { notesOf } from "./job-notes.ts";
+
+/** What an agent is told of its sandbox. */
+export interface BriefedSandbox {
+  readonly workdir: string;
+  readonly home: string;
+  readonly notes: readonly string[];
+}
+
+/** All that an agent should know about how its job runs now. */
+const knowable = (job: Job, sandbox: BriefedSandbox): string[] => [...new Set([...sandbox.notes, ...notesOf(job)])];
+
+/** The job with the facts that its system text keeps from now on. */
+export function withBriefing(job: Job, sandbox: BriefedSandbox): Job {
+  if (job.briefing) return job;
+  const notes = knowable(job, sandbox);
+  const { workdir, home } = sandbox;
+  return { ...job, briefing: { workdir, home, notes, inText: notes.length } };
+}
+
+/** What has changed since the agent was told: notes, and the place of its files. */
+export interface News {
+  readonly notes: readonly string[];
+  /** null = they are where the system text says. */
+  readonly place: { readonly workdir: string; readonly home: string } | null;
+}
+
+export function newsFor(job: Job, sandbox: BriefedSandbox): News {
+  const { briefing } = job;
+  if (!briefing) return { notes: [], place: null };
+  const isMoved = sandbox.workdir !== briefing.workdir || sandbox.home !== briefing.home;
+  const { workdir, home } = sandbox;
+  return {
+    notes: knowable(job, sandbox).filter((note) => !briefing.notes.includes(note)),
+    place: isMoved ? { workdir, home } : null,
+  };
+}
+
+/** The job whose agent has been told of these notes. */
+export const withTold = (job: Job, notes: readonly string[]): Job =>
+  job.briefing && notes.length > 0 ? { ...job, briefing: tell(job.briefing, notes) } : job;
+
+const tell = (briefing: Briefing, notes: readonly string[]): Briefing => ({
+  ...briefing,
+  notes: [...briefing.notes, ...notes],
+});

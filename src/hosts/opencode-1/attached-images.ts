@@ -1,0 +1,71 @@
+import type { ImageSource } from "../../core/ports.ts";
+import type { HostClient } from "./host-client.ts";
+
+/** An image as it lies in the message of a session: its bytes are in the URL, so nothing is read from this machine. */
+export interface AttachedImage {
+  readonly mime: string;
+  readonly url: string;
+  readonly filename?: string;
+}
+
+interface HostPart {
+  readonly type: string;
+  readonly mime?: string;
+  readonly url?: string;
+  readonly filename?: string | undefined;
+}
+
+/** Images per prompt, and characters of their URLs together. */
+const MOST = 10; // one digit: their ids end in it
+const MOST_CHARACTERS = 30_000_000;
+
+export const NO_IMAGES = { images: [], note: "" } as const;
+
+/** The images among the parts of a message. What names a file or an address is none. */
+export const imagesIn = (parts: readonly HostPart[]): AttachedImage[] =>
+  parts.flatMap(({ type, mime, url, filename }) =>
+    type === "file" && mime !== undefined && /^image\/[\w.+-]+$/.test(mime) && url?.startsWith(`data:${mime};base64,`)
+      ? [{ mime, url, ...(filename !== undefined && { filename: filename.split(/[\\/]/).at(-1) ?? "" }) }]
+      : [],
+  );
+
+/**
+ * The images of a message for the prompt of a job.
+ * @returns with a note that goes before the prompt where not all of them could be had
+ */
+export async function readImages(
+  client: Pick<HostClient, "session">,
+  source: ImageSource,
+): Promise<{ readonly images: readonly AttachedImage[]; readonly note: string }> {
+  const { data } = await client.session.message({ ...source });
+  if (!data) return { images: [], note: note("the images attached to the user's message could not be read any more") };
+  const found = imagesIn(data.parts);
+  const images: AttachedImage[] = [];
+  let room = MOST_CHARACTERS;
+  for (const image of found) {
+    if (images.length === MOST || image.url.length > room) continue;
+    room -= image.url.length;
+    images.push(image);
+  }
+  const missing = found.length - images.length;
+  return {
+    images,
+    note:
+      missing === 0
+        ? ""
+        : note(`${missing} of the images attached to the user's message were left out as too many or too large`),
+  };
+}
+
+const note = (what: string): string => `[${what}]\n\n`;
+
+/** The user's message that an assistant's message answers, if images are attached to it. */
+export async function imagesFrom(
+  client: Pick<HostClient, "session">,
+  { sessionID, messageID }: ImageSource,
+): Promise<string | null> {
+  const answer = (await client.session.message({ sessionID, messageID })).data?.info;
+  if (answer?.role !== "assistant") return null;
+  const { data: asked } = await client.session.message({ sessionID, messageID: answer.parentID });
+  return asked && imagesIn(asked.parts).length > 0 ? asked.info.id : null;
+}
