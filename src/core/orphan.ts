@@ -11,6 +11,8 @@ export interface OrphanFacts {
   readonly recordsLostAt: number | null;
   /** Whether a live process runs the job. */
   readonly isLeaseAlive: boolean;
+  /** Whether the process that would have parked it is known to be dead. */
+  readonly isAbandoned: boolean;
   /** Whether a live process made it only to read files from a snapshot. */
   readonly isReader: boolean;
   readonly parkAfterMs: number;
@@ -26,7 +28,7 @@ const CREATE_GRACE_MS = 10 * 60_000;
 export const READ_LIMIT_MS = 60 * 60_000;
 /** How long the user can still save files from sandboxes whose records were damaged. */
 const LOST_RECORDS_GRACE_MS = 24 * 60 * 60_000;
-/** How late an ended job's own process may park its sandbox before another process does. */
+/** How late an ended job's own process may park its sandbox before another process does, if that process may live. */
 const PARK_GRACE_MS = 10 * 60_000;
 
 /** What to do with a sandbox. List it before reading its job: whatever a job uses, the job names by then. */
@@ -39,6 +41,7 @@ export function decideOrphan({ sandboxID, createdAt, job, ...facts }: OrphanFact
   }
   if (isReader && (createdAt === null || now - createdAt < READ_LIMIT_MS)) return "keep";
   const isNamed = job.sandbox.kind === "live" && job.sandbox.id === sandboxID;
+  if (isNamed && isEnded(job.state) && facts.isAbandoned) return "park"; // it may cost money by the second
   if (isNamed && isEnded(job.state)) return now - job.state.since > parkAfterMs + PARK_GRACE_MS ? "park" : "keep";
   if (isNamed) return "keep"; // interrupted jobs included: they go on in it
   const mayBeInCreation = isHeld(job.state) && isLeaseAlive;

@@ -79,8 +79,19 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
   const git = createGit(clock, hostEnv);
   const trees = createProjectTrees({ directory, stateDir, environments, git, pool, clock, ids, log });
   const snapshots = createSnapshots({ provider, pool, clock });
-  const liveSandboxes = createLiveSandboxes({ pool, leases, limits, snapshots, trees, clock, log });
-  const parking = createParking({ environments, hostEnv, provider, liveSandboxes, snapshots, trees, clock, log });
+  const liveSandboxes = createLiveSandboxes({ pool, owner, leases, limits, snapshots, trees, clock, log });
+  const parking = createParking({
+    pool,
+    owner,
+    environments,
+    hostEnv,
+    provider,
+    liveSandboxes,
+    snapshots,
+    trees,
+    clock,
+    log,
+  });
   const garbageCollector = createGarbageCollector({
     pool,
     parking,

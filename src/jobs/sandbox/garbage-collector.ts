@@ -137,6 +137,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         job,
         recordsLostAt,
         isLeaseAlive,
+        isAbandoned: pool.isSandboxAbandoned(id),
         isReader,
         parkAfterMs,
         now,

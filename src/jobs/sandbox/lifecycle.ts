@@ -30,7 +30,7 @@ export interface SandboxLifecycle
   suspend(): Promise<void>;
 }
 
-export interface SandboxLifecycleDeps extends SourcesDeps, ParkingDeps {
+export interface SandboxLifecycleDeps extends Omit<SourcesDeps, "pool">, ParkingDeps {
   readonly parking: Parking;
 }
 

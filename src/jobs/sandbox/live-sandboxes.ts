@@ -50,6 +50,8 @@ export interface LiveSandboxes {
 
 export interface LiveSandboxesDeps {
   readonly pool: PoolStore;
+  /** Names this process. */
+  readonly owner: string;
   readonly leases: Pick<Leases, "sandboxTerminated">;
   readonly limits: Limits;
   readonly snapshots: Snapshots;
@@ -76,6 +78,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     tracked.set(job.id, trackRequests(sandbox, clock));
     unterminated.add(job.id);
     pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, clock.now());
+    pool.ownSandbox(sandbox.id, deps.owner);
     sessionJobs.update(job.id, (current) => ({
       ...withNotes(current, notes),
       sandbox: { kind: "live", id: sandbox.id },

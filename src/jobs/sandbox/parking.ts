@@ -6,6 +6,7 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
+import type { PoolStore } from "../store/pool-store.ts";
 import { type AttachDeps, attachSandbox } from "./attach.ts";
 import type { LiveSandboxes } from "./live-sandboxes.ts";
 import { createParkAttempts, PARK_RETRY_MS, snapshotLossNote } from "./park-attempts.ts";
@@ -39,6 +40,9 @@ export interface Parking {
 }
 
 export interface ParkingDeps extends AttachDeps {
+  readonly pool: PoolStore;
+  /** Names this process. */
+  readonly owner: string;
   readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
   readonly liveSandboxes: LiveSandboxes;
   readonly snapshots: Snapshots;
@@ -48,7 +52,7 @@ export interface ParkingDeps extends AttachDeps {
 }
 
 export function createParking(deps: ParkingDeps): Parking {
-  const { liveSandboxes, snapshots, trees, clock, log } = deps;
+  const { pool, owner, liveSandboxes, snapshots, trees, clock, log } = deps;
   const { operations } = liveSandboxes;
   const timers = createParkTimers(clock, (sessionJobs, jobID) => void runPark(sessionJobs, jobID, {}));
   const attempts = createParkAttempts(clock);
@@ -122,6 +126,11 @@ export function createParking(deps: ParkingDeps): Parking {
     timers.stop(jobID);
     const job = sessionJobs.get(jobID);
     if (suspended || job?.sandbox.kind !== "live" || job.state.kind === "interrupted") return;
+    try {
+      pool.ownSandbox(job.sandbox.id, owner);
+    } catch (error) {
+      log("warn", "could not record who parks a sandbox", { jobID, reason: String(error) }); // the disk may be full
+    }
     timers.set(sessionJobs, jobID, afterMs);
   }
 

@@ -20,6 +20,8 @@ export interface DatabaseOptions {
   readonly clock?: Pick<Clock, "now">;
   /** Folder that must be private to the user; by default the file's own. */
   readonly stateDir?: string;
+  /** Tables that earlier versions of the plugin can do without, so that those need not refuse the file. */
+  readonly sideTables?: readonly string[];
   /** Fills a new, empty database, in the transaction that makes its tables. */
   readonly onNew?: (database: Connection) => void;
   /** Reads all rows once when the file is opened: a row that cannot be parsed counts as damage of the file. */
@@ -51,7 +53,7 @@ function useWriteAheadLog(opened: Connection): void {
 export async function openDatabase(
   file: string,
   migrations: readonly string[],
-  { clock = systemClock, stateDir = dirname(file), onNew, check }: DatabaseOptions = {},
+  { clock = systemClock, stateDir = dirname(file), sideTables = [], onNew, check }: DatabaseOptions = {},
 ): Promise<Database> {
   const driver = await loadDriver();
   const damaged: string[] = [];
@@ -83,6 +85,7 @@ export async function openDatabase(
       const found = rows.get(z.object({ quick_check: z.string() }), "PRAGMA quick_check(1)")?.quick_check;
       if (found !== "ok") throw damage(String(found));
       migrate(opened, file, migrations, onNew);
+      for (const table of sideTables) opened.run(`CREATE TABLE IF NOT EXISTS ${table}`);
       check?.(rows);
       for (const suffix of BESIDE) makeFilePrivate(file + suffix);
       return { connection: opened, inode };

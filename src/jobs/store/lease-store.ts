@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
 import type { LeaseUse, QueueEntry } from "../../core/admission.ts";
-import { isProcessDead } from "../../shared/is-process-dead.ts";
+import { isNotAlive, toProcessName } from "../../shared/process-identity.ts";
 import type { Database } from "./database.ts";
 import type { RowReader, RowSchema } from "./rows.ts";
 
@@ -66,10 +66,10 @@ export const LEASE_RENEW_MS = 5_000;
 /** Several renewals: time for every live process to record its leases again. */
 const SETTLE_MS = 3 * LEASE_RENEW_MS;
 
-/** Owner id of the leases of one plugin instance; its pid lets other processes see whether it is alive. */
-export const toOwner = (instanceID: string): string => `${process.pid}:${instanceID}`;
+/** Owner id of the leases and sandboxes of one plugin instance; it lets other processes see whether its process is alive. */
+export const toOwner = (instanceID: string): string => toProcessName(instanceID);
 
-const isOwnerDead = (owner: string): boolean => isProcessDead(Number.parseInt(owner, 10));
+const isOwnerDead = isNotAlive;
 
 /** `gpu`: in `leases` the GPUs held, in `queue` the job's preferences in order. */
 export const LEASE_MIGRATION = `

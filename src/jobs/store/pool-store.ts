@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { ProviderName } from "../../config/provider-names.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { makeFilePrivate, readPrivateFile, writePrivateFile } from "../../shared/private-files.ts";
+import { hasEnded } from "../../shared/process-identity.ts";
 import { openDatabase } from "./database.ts";
 import { providerName } from "./job-record.ts";
 import { checkLabelRows, createLabelStore, LABEL_MIGRATION, type LabelStore } from "./label-store.ts";
@@ -22,6 +23,10 @@ import { checkSnapshotRows, createSnapshotRecords, type SnapshotRecords } from "
 export interface PoolStore extends LeaseStore, LabelStore, SnapshotRecords {
   insertSandbox(id: string, provider: ProviderName, jobID: string, orchestrator: string, now: number): void;
   deleteSandbox(id: string): void;
+  /** Records that this process parks the sandbox once its job has ended. */
+  ownSandbox(id: string, owner: string): void;
+  /** Whether the process that would have parked the sandbox is known to be dead. */
+  isSandboxAbandoned(id: string): boolean;
   /** Sandboxes that were created and are not known to have ended. */
   sandboxes(): SandboxRow[];
   /** Identifies this state directory in the tags of its sandboxes. */
@@ -48,6 +53,8 @@ const sandboxRow: RowSchema<SandboxRow> = z.object({
   jobID: z.string(),
   orchestrator: z.string(),
 });
+
+const ownerRow = z.object({ owner: z.string() });
 
 function checkRows(rows: RowReader): void {
   checkLeaseRows(rows);
@@ -80,6 +87,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
   const identityFile = join(stateDir, "identity");
   const database = await openDatabase(file, MIGRATIONS, {
     clock,
+    sideTables: ["sandbox_owners (sandbox TEXT PRIMARY KEY, owner TEXT NOT NULL)"],
     check: checkRows,
     onNew(made) {
       const known = readIdentity(identityFile);
@@ -103,7 +111,17 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
         orchestrator,
         now,
       ),
-    deleteSandbox: (id) => database.run("DELETE FROM sandboxes WHERE id = ?", id),
+    deleteSandbox: (id) =>
+      database.transaction(() => {
+        database.run("DELETE FROM sandboxes WHERE id = ?", id);
+        database.run("DELETE FROM sandbox_owners WHERE sandbox = ?", id);
+      }),
+    ownSandbox: (id, owner) =>
+      database.run("INSERT OR REPLACE INTO sandbox_owners (sandbox, owner) VALUES (?, ?)", id, owner),
+    isSandboxAbandoned(id) {
+      const row = database.get(ownerRow, "SELECT owner FROM sandbox_owners WHERE sandbox = ?", id);
+      return row !== undefined && hasEnded(row.owner) === true;
+    },
     sandboxes: () => database.all(sandboxRow, SANDBOXES),
     identity,
     madeAt: () => statSync(file).birthtimeMs || null,

@@ -13,6 +13,7 @@ const decide = (facts: Partial<OrphanFacts>) =>
     job: null,
     recordsLostAt: null,
     isLeaseAlive: false,
+    isAbandoned: false,
     isReader: false,
     parkAfterMs: MINUTE,
     now: NOW,
@@ -47,6 +48,12 @@ describe("a sandbox", () => {
       expect(decide({ createdAt: NOW - ageMs, job, isLeaseAlive }) as string).toBe(decision);
     });
   }
+});
+
+test("the sandbox of an ended job is parked at once where its process is known to be dead, and no other job's", () => {
+  const after = (job: Job) => decide({ job, isAbandoned: true });
+  for (const kind of ["completed", "failed", "cancelled"]) expect(after(jobIn(kind, "this"))).toBe("park");
+  for (const kind of ["running", "interrupted", "queued"]) expect(after(jobIn(kind, "this"))).toBe("keep");
 });
 
 test("a sandbox that a living process reads files from is kept for an hour at most", () => {

@@ -4,6 +4,7 @@ import { defaultOptions } from "../../../../src/config/schema.ts";
 import { openFoundation } from "../../../../src/jobs/foundation.ts";
 import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
 import type { SandboxSpec } from "../../../../src/sandboxes/port.ts";
+import { toProcessName } from "../../../../src/shared/process-identity.ts";
 import { settle } from "../../../support/fake-clock.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
@@ -104,6 +105,60 @@ test(
     expect((await world.runtime.collectGarbage()).parked.length).toBe(1);
     expect(sandboxIDs(world)).toEqual([]);
     await world.reopen();
+    expect(world.job(id).sandbox.kind).toBe("parked");
+  }),
+);
+
+/** A completed job whose sandbox could not be parked when its process ended. */
+async function leaveSandbox(world: World): Promise<{ readonly id: string; readonly sandboxID: string }> {
+  const [id = ""] = await world.start("say 1");
+  await world.reaches(id, "completed");
+  world.machine.onSnapshot = () => {
+    throw new Error("killed");
+  };
+  await world.close(world.runtime);
+  world.machine.onSnapshot = () => {};
+  world.runtime = await world.open();
+  return { id, sandboxID: sandboxIDs(world)[0] ?? "" };
+}
+
+/** Names of processes: `pid:id:place:start`. */
+const own = () => toProcessName("owner_1").split(":");
+/** Above the largest process id there can be. */
+const NOBODY = 999_999_999;
+const owners: [what: string, owner: () => string, isParked: boolean][] = [
+  ["has ended", () => [NOBODY, "owner_1", own()[2], "1"].join(":"), true],
+  ["had a process id that another process has by now", () => [process.pid, "owner_1", own()[2], "1"].join(":"), true],
+  ["lives", () => own().join(":"), false],
+  ["may live in another container", () => [NOBODY, "owner_1", "4026539999-other", "1"].join(":"), false],
+  ["does not say where it runs", () => `${NOBODY}:owner_1::`, false],
+  ["is of an earlier version", () => `${NOBODY}:owner_1`, false],
+];
+for (const [what, owner, isParked] of owners)
+  test.skipIf(process.platform !== "linux")(
+    `the sandbox of a job that has just ended is ${isParked ? "parked" : "kept"} at the next start where its process ${what}`,
+    inWorld(async (world) => {
+      const { id, sandboxID } = await leaveSandbox(world);
+      world.runtime.pool.ownSandbox(sandboxID, owner());
+      await world.clock.advance(6_000);
+      expect(sandboxIDs(world)).toEqual(isParked ? [] : [sandboxID]);
+      await world.reopen();
+      expect(world.job(id).sandbox.kind).toBe(isParked ? "parked" : "live");
+      await world.clock.advance(2 * MINUTE); // this process has taken the job up, and parks it in its own time
+      expect([world.job(id).sandbox.kind, sandboxIDs(world)]).toEqual(["parked", []]);
+    }),
+  );
+
+test(
+  "a session that is used again keeps the sandbox that a dead process left for its own time",
+  inWorld(async (world) => {
+    const { id, sandboxID } = await leaveSandbox(world);
+    const dead = [NOBODY, "owner_1", own()[2], "1"].join(":");
+    world.runtime.pool.ownSandbox(sandboxID, dead);
+    await world.reopen();
+    await world.clock.advance(6_000);
+    expect([world.job(id).sandbox.kind, sandboxIDs(world)]).toEqual(["live", [sandboxID]]);
+    await world.clock.advance(2 * MINUTE);
     expect(world.job(id).sandbox.kind).toBe("parked");
   }),
 );
