@@ -80,11 +80,11 @@ const SETTINGS = [
 ].flatMap((setting) => ["-c", setting]);
 
 export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string | undefined>>): Git {
-  function environment({ config, env, settings = [] }: GitRun): Record<string, string> {
-    const all = { ...baseEnvironment(config), ...env };
-    addSettings(all, settings);
-    return all;
-  }
+  const environment = ({ config, env, settings = [] }: GitRun): Record<string, string> => ({
+    ...baseEnvironment(config),
+    ...env,
+    ...Object.fromEntries(settings.map(([, value], n) => [settingName(n), value])),
+  });
 
   const baseEnvironment = (config: GitRun["config"]): Record<string, string> => ({
     PATH: hostEnv.PATH ?? "/usr/local/bin:/usr/bin:/bin",
@@ -93,16 +93,19 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
     GIT_ALLOW_PROTOCOL: "none", // the user's settings may allow single protocols, by which git fetches what a partial clone lacks
     GIT_OPTIONAL_LOCKS: "0",
     GIT_NO_LAZY_FETCH: "1",
-    GIT_ATTR_NOSYSTEM: "1",
     ...KEEP_MEMORY,
-    ...(config === "user" ? userConfig(hostEnv) : { GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null" }),
+    ...(config === "user"
+      ? userConfig(hostEnv)
+      : { GIT_CONFIG_NOSYSTEM: "1", GIT_ATTR_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null" }),
   });
 
   /** @param output file to write to in place of a pipe; the run fails when it exceeds `maxBytes` */
   function start(run: GitRun, input: FileHandle | null, output: FileHandle | null): ChildProcess {
     // check-ignore takes no patterns anyway, and rejects the option.
     const literal = run.args.includes("check-ignore") ? [] : ["--literal-pathspecs"];
-    const args = [...SETTINGS, "--no-pager", "--no-replace-objects", ...literal, ...run.args];
+    // Not GIT_CONFIG_COUNT, which the user's GIT_CONFIG_PARAMETERS would take precedence over.
+    const settings = (run.settings ?? []).map(([key], n) => `--config-env=${key}=${settingName(n)}`);
+    const args = [...settings, ...SETTINGS, "--no-pager", "--no-replace-objects", ...literal, ...run.args];
     const stdio: StdioOptions = [input?.fd ?? "pipe", output?.fd ?? "pipe", "pipe"];
     const options = { cwd: run.cwd, env: environment(run), stdio };
     const limits = [
@@ -186,7 +189,14 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
  */
 function userConfig(hostEnv: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const names = [
-    ...["HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"],
+    ...[
+      "HOME",
+      "XDG_CONFIG_HOME",
+      "GIT_CONFIG_NOSYSTEM",
+      "GIT_ATTR_NOSYSTEM",
+      "GIT_CONFIG_GLOBAL",
+      "GIT_CONFIG_SYSTEM",
+    ],
     ...["GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_CEILING_DIRECTORIES"],
     ...settingNames(Number(hostEnv.GIT_CONFIG_COUNT) || 0),
   ];
@@ -202,15 +212,8 @@ const settingNames = (count: number): string[] =>
 /** Far more than anybody sets by hand. */
 const MAX_SETTINGS = 10_000;
 
-/** Settings in the environment after those that are there already. */
-function addSettings(env: Record<string, string>, settings: readonly (readonly [string, string])[]): void {
-  const first = Number(env.GIT_CONFIG_COUNT) || 0;
-  if (settings.length > 0) env.GIT_CONFIG_COUNT = `${first + settings.length}`;
-  for (const [n, [key, value]] of settings.entries()) {
-    env[`GIT_CONFIG_KEY_${first + n}`] = key;
-    env[`GIT_CONFIG_VALUE_${first + n}`] = value;
-  }
-}
+/** Environment variable with the value of the nth setting of a run. */
+const settingName = (n: number): string => `PARALLEL_AGENTS_SETTING_${n}`;
 
 /** Writes the input. Resolves early if git stops reading, in which case the exit code tells why. */
 async function feed(child: ChildProcess, input: GitRun["input"]): Promise<void> {

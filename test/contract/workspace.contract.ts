@@ -134,7 +134,7 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
         'new/ünï "x"',
         "staged.txt",
       ]);
-      expect(git("cat-file", "-p", "agents/job_branch:new/crlf.txt")).toBe("a\r\nb");
+      expect(git("cat-file", "-p", "agents/job_branch:new/crlf.txt")).toBe("a\nb"); // as the project's attributes say
       expect(git("fsck", "--strict")).not.toMatch(/error|missing/);
       expect(await createBranch(store, "job_branch", built, "pack")).toBe("agents/job_branch"); // again: nothing to do
     });

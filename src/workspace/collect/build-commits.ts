@@ -1,11 +1,13 @@
+import { nameList } from "../../shared/plain-text.ts";
 import { createInside, gitFolders } from "../git-folders.ts";
-import { isSafePath, splitRecords } from "../paths.ts";
+import { isSafePath, splitRecords, toText } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
 import { type Identity, identityEnv } from "../project/identity.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { changesEnv, type JobChanges } from "../project/stored-changes.ts";
 import { parseStage, type TreeEntry, writeTree } from "../project/tree-entries.ts";
 import { cleanMessage } from "./commit-message.ts";
+import { createConverter } from "./convert-entries.ts";
 import { describeElsewhere } from "./describe-elsewhere.ts";
 import { type AutoLoadedFile, findAutoLoadedChanges } from "./find-auto-loaded.ts";
 import type { LeftOut } from "./select-files.ts";
@@ -65,24 +67,19 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
   let claims = 0;
   const start = parseTree(await store.run(["ls-tree", "-r", "-z", "--full-tree", base.tree], { env }));
   const first = await commitStart();
+  const converter = await createConverter({ store, base, start, env, scratchID });
   let [tip, tree] = [first, base.tree];
   let changed: readonly string[] = [];
   let last: ReadonlyMap<string, TreeEntry> = start;
+  let droppedModes: readonly string[] = [];
   const commits: BuiltCommit[] = [];
-  for (const commit of changes.commits) {
-    const differs = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", changes.base, commit];
-    const differences = parseDifferences(await store.run(differs, { env, isUntrusted: true })).filter(isKnown);
-    const entries = applyDifferences(start, differences, base, leftOut);
-    const next = await writeTree(store, entries, `build.${scratchID}`, env);
-    if (next === tree) continue;
-    const [seconds = "0"] = (await run("show", "--no-patch", "--format=%at", commit)).split("\n");
-    const message = cleanMessage(await run("show", "--no-patch", "--format=%B", commit), identity);
-    claims += message.claims;
-    tip = await commitTree(next, tip, message.text, `${Math.max(0, Number(seconds) || 0)} +0000`);
-    [tree, last] = [next, entries];
-    changed = differences.map(({ path }) => path).filter((path) => entries.get(path) !== start.get(path));
-    commits.push({ id: tip, subject: message.text.split("\n")[0] ?? "" });
+  let refused: ReadonlyMap<string, string> = new Map();
+  try {
+    for (const commit of changes.commits) await addCommit(commit);
+  } finally {
+    await converter.close();
   }
+  for (const [path, why] of refused) leftOut.set(path, why);
   const isLeftOut = createInside([...leftOut.keys(), ...changes.unborn].map((path) => path.replace(/\/$/, "")));
   for (const [path, why] of uncommitted(changes, base, start)) if (!isLeftOut(path)) leftOut.set(path, why);
   for (const { path, why } of describeElsewhere(changes.elsewhere)) leftOut.set(path, why);
@@ -105,8 +102,35 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
         : []),
       ...(changes.unlisted > 0 ? [`${changes.unlisted} more files and folders than are listed as left out`] : []),
     ],
-    remarks: [],
+    remarks:
+      droppedModes.length === 0
+        ? []
+        : [
+            `Its changes to executable bits are not in it, as core.fileMode is off in your repository: ${nameList(droppedModes.map(toText))}.`,
+          ],
   };
+
+  async function addCommit(commit: string): Promise<void> {
+    const differs = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", changes.base, commit];
+    const differences = parseDifferences(await store.run(differs, { env, isUntrusted: true })).filter(isKnown);
+    const made = applyDifferences(start, differences, base, leftOut);
+    const touched = differences.map(({ path }) => path).filter((path) => made.get(path) !== start.get(path));
+    const converted = await converter.convert(made, touched);
+    const { entries } = converted;
+    refused = converted.refused;
+    droppedModes = differences
+      .filter(({ path, entry, hadMode }) => entry && entry.mode !== hadMode && isOtherMode(entry, entries.get(path)))
+      .map(({ path }) => path);
+    const next = await writeTree(store, entries, `build.${scratchID}`, env);
+    if (next === tree) return;
+    const [seconds = "0"] = (await run("show", "--no-patch", "--format=%at", commit)).split("\n");
+    const message = cleanMessage(await run("show", "--no-patch", "--format=%B", commit), identity);
+    claims += message.claims;
+    tip = await commitTree(next, tip, message.text, `${Math.max(0, Number(seconds) || 0)} +0000`);
+    [tree, last] = [next, entries];
+    changed = touched.filter((path) => !isSameEntry(entries.get(path), start.get(path)));
+    commits.push({ id: tip, subject: message.text.split("\n")[0] ?? "" });
+  }
 
   /** A file that could not be read only seems to have been removed. */
   function isKnown({ path, entry }: Difference): boolean {
@@ -161,7 +185,16 @@ interface Difference {
   readonly path: string;
   /** null = removed. */
   readonly entry: TreeEntry | null;
+  /** Its mode in the base. */
+  readonly hadMode: string;
 }
+
+const isSameEntry = (a: TreeEntry | undefined, b: TreeEntry | undefined): boolean =>
+  a?.oid === b?.oid && a?.mode === b?.mode;
+
+/** Whether a file is executable in one of the two and not in the other. */
+const isOtherMode = (a: TreeEntry, b: TreeEntry | undefined): boolean =>
+  a.mode.startsWith("100") && b?.mode.startsWith("100") === true && a.mode !== b.mode;
 
 const parseTree = (output: Buffer): Map<string, TreeEntry> =>
   // "mode type oid\tpath" becomes "mode oid \tpath", which is close enough to an index's "mode oid stage\tpath"
@@ -171,8 +204,9 @@ function parseDifferences(output: Buffer): Difference[] {
   const records = splitRecords(output);
   const differences: Difference[] = [];
   for (let at = 0; at + 1 < records.length; at += 2) {
-    const [, mode = "", , oid = "", status] = (records[at] as string).split(" ");
-    differences.push({ path: records[at + 1] as string, entry: status === "D" ? null : { mode, oid } });
+    const [had = "", mode = "", , oid = "", status] = (records[at] as string).split(" ");
+    const entry = status === "D" ? null : { mode, oid };
+    differences.push({ path: records[at + 1] as string, entry, hadMode: had.slice(1) });
   }
   return differences;
 }

@@ -1,13 +1,13 @@
 import { link, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
-import { createInside } from "../git-folders.ts";
 import { absoluteIn, formatSize, joinRecords, splitRecords, toText } from "../paths.ts";
-import { changedFiles } from "./changed-files.ts";
+import { committedVersions } from "./hidden-changes.ts";
 import { BASE_IDENTITY, identityEnv } from "./identity.ts";
 import { type Listing, listTree } from "./list-project.ts";
 import { type ProjectStore, resolveRevision } from "./project-store.ts";
-import { parseStage, type TreeEntry, writeTree } from "./tree-entries.ts";
+import { parseStage, writeTree } from "./tree-entries.ts";
+import { userView } from "./user-view.ts";
 
 /** A project's files at one moment. It is recorded with each job that starts from it, whose changes are the difference. */
 export interface TreeBase {
@@ -55,18 +55,21 @@ export async function captureTree(
     isPlainFolder: !store.isRepository,
   });
   refuseTooLarge(listing, limits, store.root);
+  const committed = await committedVersions(store, listing, scratchID);
   const exact = await hashFiles(store, listing, `index.${scratchID}`);
-  const view = await userView(store, listing, exact.entries, scratchID);
+  const entries = new Map([...exact.entries, ...committed.entries]);
+  const view = await userView(store, listing, entries, scratchID);
+  const tree = committed.entries.size === 0 ? exact.tree : await writeTree(store, entries, `exact.${scratchID}`);
   const head = store.isRepository ? await resolveRevision(store, "HEAD^{commit}") : null;
   return {
     project: store.root,
     head,
-    tree: await writeTree(store, view, `view.${scratchID}`),
-    commit: await commitBase(store, exact.tree),
+    tree: await writeTree(store, view.entries, `view.${scratchID}`),
+    commit: await commitBase(store, tree),
     nested: listing.nested,
     withheld: listing.withheld,
     emptyFolders: listing.emptyFolders,
-    notes: bounded([...store.notes, ...listing.notes]),
+    notes: bounded([...store.notes, ...listing.notes, ...committed.notes, ...view.notes]),
   };
 }
 
@@ -99,20 +102,21 @@ function refuseTooLarge({ paths, sizes }: Listing, limits: CaptureLimits, root: 
 }
 
 /** Hashes the files that changed since the last capture; the index in the store knows the others by size and time. */
-async function hashFiles(store: ProjectStore, { paths }: Listing, scratch: string) {
+async function hashFiles(store: ProjectStore, listing: Listing, scratch: string) {
   const index = join(store.folder, "index");
   const working = join(store.folder, scratch);
   // Linked, not copied, to keep its time, by which git notices a file that changed in the same second. Where that fails, as
   // on a file system without hard links, all files are hashed again.
   await link(index, working).catch(() => {});
   try {
-    const wanted = new Set(paths);
+    const wanted = new Set(listing.paths);
+    for (const path of listing.hidden) wanted.delete(path);
     const known = splitRecords(await store.onFiles(scratch, ["ls-files", "-z"]));
     const gone = known.filter((path) => !wanted.has(path));
     if (gone.length > 0)
       await store.onFiles(scratch, ["update-index", "-z", "--force-remove", "--stdin"], { input: joinRecords(gone) });
     await store.onFiles(scratch, ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"], {
-      input: joinRecords(paths),
+      input: joinRecords([...wanted]),
     });
     const tree = (await store.onFiles(scratch, ["write-tree"])).toString().trim();
     const entries = parseStage(await store.onFiles(scratch, ["ls-files", "-z", "--stage"]));
@@ -121,26 +125,6 @@ async function hashFiles(store: ProjectStore, { paths }: Listing, scratch: strin
   } finally {
     await rm(working, { force: true });
   }
-}
-
-/**
- * The entries that the user's repository would record, without running his filters: for a file that git considers
- * unchanged the entry of his index, for any other its exact bytes.
- */
-async function userView(
-  store: ProjectStore,
-  { index, nested, withheld }: Listing,
-  exact: ReadonlyMap<string, TreeEntry>,
-  scratchID: string,
-) {
-  const view = new Map<string, TreeEntry>();
-  const isNested = (path: string) => nested.some((root) => path.startsWith(root));
-  for (const [path, entry] of exact) if (!isNested(path)) view.set(path, entry);
-  if (!store.isRepository) return view;
-  const changed = await changedFiles(store, scratchID);
-  const isWithheld = createInside(withheld); // it would seem removed
-  for (const [path, entry] of index) if (!changed.has(path) || isWithheld(path)) view.set(path, entry);
-  return view;
 }
 
 async function commitBase(store: ProjectStore, tree: string): Promise<string> {

@@ -26,13 +26,15 @@ export interface Listing {
   readonly nested: readonly string[];
   /** Files and folders that are there but not copied: unreadable ones, and repositories that lie about as plain files. */
   readonly withheld: readonly string[];
+  /** Those of `paths` whose changes the user hides from git. */
+  readonly hidden: readonly string[];
   /** What was left out, in words. */
   readonly notes: readonly string[];
 }
 
 /** Lists what is tracked or not ignored in a project and its nested repositories. Reads names and sizes only. */
 export async function listTree(reader: TreeReader): Promise<Listing> {
-  const found: Listed = { files: new Set(), folders: [], nested: [], closed: new Set(), notes: [] };
+  const found: Listed = { files: new Set(), folders: [], nested: [], closed: new Set(), hidden: new Set(), notes: [] };
   const index = await listRepository(reader, "", found);
   const repositories = gitFolders(found.files);
   const isInRepository = createInside(repositories);
@@ -80,6 +82,7 @@ export async function listTree(reader: TreeReader): Promise<Listing> {
     index,
     nested: found.nested,
     withheld: [...repositories, ...closed],
+    hidden: [...sizes.keys()].filter((path) => found.hidden.has(path)),
     notes: found.notes,
   };
 
@@ -125,6 +128,8 @@ interface Listed {
   readonly nested: string[];
   /** What the user himself may not read. */
   readonly closed: Set<string>;
+  /** Entries of an index that have the flag skip-worktree or assume-unchanged. */
+  readonly hidden: Set<string>;
   readonly notes: string[];
 }
 
@@ -132,10 +137,11 @@ interface Listed {
 async function listRepository(reader: TreeReader, below: string, found: Listed): Promise<Map<string, TreeEntry>> {
   const index = new Map<string, TreeEntry>();
   const inner: string[] = [];
-  for (const record of splitRecords(await reader.git(below, ["ls-files", "-z", "--stage"]))) {
+  for (const record of splitRecords(await reader.git(below, ["ls-files", "-z", "-v", "--stage"]))) {
     const tab = record.indexOf("\t");
-    const [mode = "", oid = "", stage] = record.slice(0, tab).split(" ");
+    const [tag = "", mode = "", oid = "", stage] = record.slice(0, tab).split(" ");
     const path = below + record.slice(tab + 1);
+    if (/[a-zS]/.test(tag)) found.hidden.add(path);
     if (mode === "160000") {
       if (isSafePath(path)) inner.push(`${path}/`);
     } else found.files.add(path);

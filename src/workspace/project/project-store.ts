@@ -46,7 +46,8 @@ export function storeFolder(stateDir: string, root: string): string {
 }
 
 /** Files and folders named by the scratch ID of a call. */
-const SCRATCH = /^((index|user-index|view|build|send|pack)\..+|.+\.work_.+)$/;
+const SCRATCH =
+  /^((index|user-index|exact|hidden|hidden-index|view|build|clean|clean-index|send|pack)\..+|.+\.work_.+)$/;
 /** No call takes longer. */
 const SCRATCH_MS = 24 * 3600_000;
 
