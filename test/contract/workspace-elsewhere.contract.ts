@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Sandbox } from "../../src/sandboxes/port.ts";
+import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { toText } from "../../src/workspace/paths.ts";
 import type { TreeBase } from "../../src/workspace/project/capture-tree.ts";
 import type { ProjectStore } from "../../src/workspace/project/project-store.ts";
@@ -51,7 +51,7 @@ export function elsewhereContract({ name, open, spec }: WorkspacePlace): void {
     const root = mkdtempSync(join(tmpdir(), "elsewhere-"));
     const who = { GIT_AUTHOR_NAME: "A", GIT_AUTHOR_EMAIL: "a@x", GIT_COMMITTER_NAME: "A", GIT_COMMITTER_EMAIL: "a@x" };
     const env = { HOME: join(root, "home"), PATH: process.env.PATH ?? "", ...who };
-    const provider = open(join(root, "sandboxes"));
+    let provider: SandboxProvider;
     let sandbox: Sandbox;
     let store: ProjectStore;
     let base: TreeBase;
@@ -60,6 +60,7 @@ export function elsewhereContract({ name, open, spec }: WorkspacePlace): void {
       createProject(join(root, "project"), env, { a: "a\n", b: "b\n", "src/s": "s\n", "dir/d": "d\n" });
       store = await storeAt(join(root, "project"), join(root, "state"), env);
       base = await captureNow(store);
+      provider = open(join(root, "sandboxes"));
       sandbox = await provider.create(spec());
       await send(store, base, sandbox);
       await runIn(sandbox, "cp -a . /tmp/sent");

@@ -4,8 +4,8 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openProject } from "../support/opencode.ts";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
-import { say } from "../support/scripted.ts";
-import { outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
+import { call, say } from "../support/scripted.ts";
+import { ask, outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
 import { useSetup } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
@@ -79,6 +79,37 @@ sandboxTest(
         expect(system).toContain(note);
         expect(system).not.toContain(home.home);
       }
+      await server.stop();
+    }
+  },
+);
+
+sandboxTest(
+  "beside a bare repository, a worktree is a project and so is the folder around it, without secrets",
+  async () => {
+    const { home } = setup;
+    const around = join(home.home, "around");
+    const git = (cwd: string, ...args: string[]) =>
+      execFileSync("git", args, { cwd, env: home.env, encoding: "utf8", stdio: "pipe" }).trimEnd();
+    mkdirSync(around);
+    git(around, "clone", "--quiet", "--bare", home.project, ".bare");
+    git(join(around, ".bare"), "remote", "set-url", "origin", "https://user:s3cret@example.com/x.git");
+    writeFileSync(join(around, ".git"), "gitdir: ./.bare\n");
+    for (const name of ["one", "main"])
+      git(around, "worktree", "add", "--quiet", "--force", name, ...(name === "main" ? ["main"] : []));
+    for (const [folder, listed] of [
+      ["main", "README.md\nsrc\n"],
+      ["", "main\n"],
+    ] as const) {
+      const server = await openProject(setup.server, { ...home, project: join(around, folder) });
+      const session = await server.createSession();
+      const look = shell("ls; grep -rl s3cret . | head; echo new > new.txt");
+      const [, waited] = await turn(server, session.id, start(task("looks", look, say("done"))), wait());
+      const [job] = waited?.metadata.finished ?? [];
+      expect(await outputsOf(server, job, "sandbox_exec")).toEqual([`${listed}[exit code 0]`]);
+      if (folder === "") expect(waited?.output).toContain("open OpenCode in one of its working trees");
+      const { metadata } = await ask(server, session.id, call("agents_collect", { job: job?.id, mode: "patch" }));
+      expect(metadata as unknown).toMatchObject({ stat: { files: 1, insertions: 1, deletions: 0 } });
       await server.stop();
     }
   },
