@@ -1,16 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { createBranch } from "../../src/workspace/collect/create-branch.ts";
-import { previewMerge } from "../../src/workspace/collect/preview-merge.ts";
-import { captureTree } from "../../src/workspace/project/capture-tree.ts";
-import { identityOf } from "../../src/workspace/project/identity.ts";
 import { bubblewrap } from "../support/sandboxes.ts";
-import { env, git, home, repository, useHome, write } from "./home-support.ts";
-import { localProvider, localSpec } from "./local-support.ts";
-import { doJob, runIn, send, storeAt } from "./workspace-support.ts";
+import { git, home, repository, useHome, write } from "./home-support.ts";
+import { useJobs } from "./shapes-support.ts";
+import { runIn } from "./workspace-support.ts";
 
 /* From a repository of any shape into a sandbox and back as a branch. */
 
@@ -45,39 +40,7 @@ const clone = (...args: string[]) =>
   git("", "-c", "protocol.file.allow=always", "clone", "--quiet", ...args, join(home, "work"));
 
 describe.skipIf(!bubblewrap)("a project's changes come back as a branch", () => {
-  let root = "";
-  let provider: SandboxProvider;
-  let sandbox: Sandbox;
-
-  beforeAll(async () => {
-    root = mkdtempSync(join(tmpdir(), "shapes-"));
-    provider = localProvider(join(root, "sandboxes"));
-    sandbox = await provider.create(localSpec());
-  });
-  afterAll(async () => {
-    await sandbox.terminate();
-    await provider.close();
-    rmSync(root, { recursive: true, force: true });
-  });
-
-  /** Takes the project through a job. @param meanwhile what the user does while the job works */
-  async function job(folder: string, script: string, meanwhile: () => void = () => {}, jobID = "job_1") {
-    const store = await storeAt(join(home, folder), join(root, "state"), env);
-    const base = await captureTree(store, "base");
-    await runIn(sandbox, "find . -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +");
-    await send(store, base, sandbox);
-    const files = String(await runIn(sandbox, "find . -name .git -prune -o -type f -print | sort"))
-      .trim()
-      .split("\n");
-    meanwhile();
-    const built = await doJob({ store, base, sandbox }, jobID, script);
-    const branch = store.isRepository ? await createBranch(store, jobID, built, "pack") : null;
-    const preview = await previewMerge(store, base, built, {
-      scratchID: "merge",
-      identity: await identityOf(store),
-    });
-    return { store, base, files, built, branch, preview };
-  }
+  const { job, sandbox } = useJobs();
 
   const changes = (folder: string, branch: string | null) =>
     git(folder, "diff", "--name-status", `${branch}~1`, `${branch}`).split("\n");
@@ -140,7 +103,7 @@ describe.skipIf(!bubblewrap)("a project's changes come back as a branch", () => 
   }
 
   /** Everything in the sandbox that has the token. */
-  const findToken = async () => String(await runIn(sandbox, `grep -rl ${TOKEN} . || true`));
+  const findToken = async () => String(await runIn(sandbox(), `grep -rl ${TOKEN} . || true`));
 
   test("of a worktree beside a bare repository", async () => {
     makeBare();

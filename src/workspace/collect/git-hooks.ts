@@ -32,9 +32,10 @@ export async function hookPaths(store: ProjectStore): Promise<readonly string[]>
 
 /** Absolute; null where git is configured to have no hooks. */
 async function hooksFolder(store: ProjectStore): Promise<string | null> {
-  const ask = ["config", "-z", "--show-scope", "--type=path", "--get-all", "core.hooksPath"];
+  const ask = ["config", "-z", "--type=path", "--get-all", "core.hooksPath"];
   const fields = splitRecords((await nullIfNotFound(store.user(ask))) ?? Buffer.alloc(0));
-  const last = fields.filter((_, n) => n % 2 === 1 && fields[n - 1] !== "command").at(-1);
+  // The last one is ours. Others on a command line or in the environment are the user's.
+  const last = fields.at(-2);
   if (last !== undefined) return last === "" ? null : resolve(store.root, toBytes(last).toString("utf8"));
   const common = await store.user(["rev-parse", "--git-common-dir"]);
   return join(resolve(store.root, common.toString("utf8").replace(/\n$/, "")), "hooks");

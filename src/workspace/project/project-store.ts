@@ -19,7 +19,7 @@ export interface ProjectStore {
   readonly format: "sha1" | "sha256";
   /** Absolute folder of everything we keep for the project. */
   readonly folder: string;
-  /** Runs git in the user's repository. It only reads, except when a branch is created. */
+  /** Runs git with the user's settings, in his repository if there is one. It only reads, except when a branch is created. */
   user(args: readonly string[], more?: Partial<GitRun>): Promise<Buffer>;
   /** Runs git on our store, without anyone's configuration. */
   run(args: readonly string[], more?: Partial<GitRun>): Promise<Buffer>;
@@ -103,7 +103,8 @@ export async function openProjectStore(git: Git, stateDir: string, project: Proj
     notes,
     format,
     folder,
-    user: (args, more) => git.read({ cwd: root, config: "user", ...more, args }),
+    // A plain folder may have a `.git` that leads nowhere, at which git would stop.
+    user: (args, more) => git.read({ cwd: isRepository ? root : folder, config: "user", ...more, args }),
     run: (args, more) => git.read(ofStore(args, more)),
     stream: (args, more) => git.stream(ofStore(args, more)),
     toFile: (args, path, more) => git.toFile(ofStore(args, more), path),
