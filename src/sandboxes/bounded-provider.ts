@@ -85,12 +85,12 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
 }
 
 function boundSandbox(sandbox: Sandbox, clock: Clock): Sandbox {
-  const { id, workdir, home, notes, gpu, ports, ended, view } = sandbox;
+  const { id, workdir, home, notes, gpu, ports, memory, ended, view } = sandbox;
   const limited = <T>(call: Promise<T>, limitMs: number, doing: string): Promise<T> =>
     inTime(call, { clock, limitMs, doing: `${doing} in sandbox ${id}` }, "sandbox_lost");
   const fileMs = (bytes: number) => FILE_MS + (Math.min(bytes, 1024 ** 3) / BYTES_PER_SECOND) * 1000;
   return {
-    id, workdir, home, notes, gpu, ports, ended,
+    id, workdir, home, notes, gpu, ports, memory, ended,
     async start(request) {
       requirePossible(request.workdir ?? "");
       if ([...request.argv, ...Object.values(request.env ?? {})].some((word) => word.includes("\0")))

@@ -152,6 +152,12 @@ export interface SnapshotStore {
   orphans(): Promise<readonly { readonly id: string; readonly createdAt: number }[]>;
 }
 
+export interface SandboxMemory {
+  readonly limitMiB: number;
+  /** Processes that the kernel has killed so far because this memory was full; null when it does not tell. */
+  kills(): number | null;
+}
+
 export interface Sandbox {
   readonly id: string;
   /** Absolute path, inside the sandbox, of the directory commands start in. */
@@ -163,6 +169,8 @@ export interface Sandbox {
   /** null = none. */
   readonly gpu: SandboxGpu | null;
   readonly ports: readonly SandboxPort[];
+  /** null = the provider does not say. */
+  readonly memory: SandboxMemory | null;
   /** Resolves once when the sandbox has ended, with the reason; null when we ended it ourselves. Never rejects. */
   readonly ended: Promise<Failure | null>;
   /** Starts a command. @throws PluginError `sandbox_lost` */
@@ -236,6 +244,11 @@ export interface SandboxProcess {
   closeInput(): Promise<void>;
   /** Signals the whole process group. No-op if the process has ended. */
   signal(signal: SandboxSignal): Promise<void>;
+  /**
+   * For a command that was signalled and has ended: waits for the rest of its process group, which may ignore the signal, and
+   * kills what is left after `graceMs`. No-op for a command that was never signalled.
+   */
+  endGroup(graceMs: number): Promise<void>;
 }
 
 export type FileErrorCode = "file_not_found" | "is_directory" | "permission_denied" | "file_failed";

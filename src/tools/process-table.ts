@@ -1,4 +1,5 @@
 import type { ExitStatus, SandboxProcess, SandboxSignal } from "../sandboxes/port.ts";
+import type { MemoryWatch } from "./memory-kill.ts";
 import { createOutputWindow } from "./output-window.ts";
 
 /** A command that runs in the background of a sandbox. Its output is read all the time, so it never blocks on a full pipe. */
@@ -10,6 +11,8 @@ export interface BackgroundProcess {
   takeOutput(): { readonly text: string; readonly cut: boolean };
   /** null while it runs. */
   exitStatus(): ExitStatus | null;
+  /** Whether it ended for lack of memory, in words; "" when nothing is known. */
+  explainEnd(): string;
   /** Resolves with the next output or the end. */
   next(): Promise<void>;
   write(input: string): Promise<void>;
@@ -18,7 +21,7 @@ export interface BackgroundProcess {
 
 /** Background processes by job, until their sandbox ends. */
 export interface ProcessTable {
-  add(jobID: string, command: string, process: SandboxProcess): BackgroundProcess;
+  add(jobID: string, command: string, process: SandboxProcess, explain?: MemoryWatch): BackgroundProcess;
   get(jobID: string, id: string): BackgroundProcess | null;
   list(jobID: string): readonly BackgroundProcess[];
   forget(jobID: string): void;
@@ -27,8 +30,8 @@ export interface ProcessTable {
 export function createProcessTable(): ProcessTable {
   const byJob = new Map<string, Map<string, BackgroundProcess>>();
   return {
-    add(jobID, command, process) {
-      const followed = follow(command, process);
+    add(jobID, command, process, explain = () => "") {
+      const followed = follow(command, process, explain);
       const processes = byJob.get(jobID) ?? new Map<string, BackgroundProcess>();
       byJob.set(jobID, processes.set(process.id, followed));
       return followed;
@@ -41,7 +44,9 @@ export function createProcessTable(): ProcessTable {
   };
 }
 
-function follow(command: string, process: SandboxProcess): BackgroundProcess {
+function follow(command: string, process: SandboxProcess, explain: MemoryWatch): BackgroundProcess {
+  let isKilledByUs = false;
+  let explanation = "";
   const output = createOutputWindow();
   let status: ExitStatus | null = null;
   let wakeUp: () => void = () => {};
@@ -60,7 +65,9 @@ function follow(command: string, process: SandboxProcess): BackgroundProcess {
         output.push(bytes);
         changed();
       }
-      status = await process.exit;
+      const end = await process.exit;
+      explanation = explain(end, isKilledByUs);
+      status = end;
     } catch (error) {
       status = { kind: "unknown", reason: error instanceof Error ? error.message : String(error) }; // its sandbox is lost
     }
@@ -74,6 +81,10 @@ function follow(command: string, process: SandboxProcess): BackgroundProcess {
     exitStatus: () => status,
     next: () => (status ? Promise.resolve() : change),
     write: (input) => process.write(new TextEncoder().encode(input)),
-    signal: (signal) => process.signal(signal),
+    explainEnd: () => explanation,
+    signal(signal) {
+      isKilledByUs ||= signal === "SIGKILL";
+      return process.signal(signal);
+    },
   };
 }

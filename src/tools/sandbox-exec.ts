@@ -7,6 +7,7 @@ import type { Clock } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
+import { watchMemory } from "./memory-kill.ts";
 import { createOutputWindow, type OutputWindow } from "./output-window.ts";
 import { pathArgument } from "./path-argument.ts";
 import type { Progress, ToolAnswer } from "./tool.ts";
@@ -47,12 +48,14 @@ export const sandboxExecTool = (deps: ToolDeps) =>
     parse: z.strictObject({ ...ARGS, timeout_seconds: ARGS.timeout_seconds.removeDefault().optional() }),
     isVerbatim: true,
     async run({ command, workdir, timeout_seconds: limit, background, tty, gpu }, call) {
-      const { runtime, jobID, sandbox } = await findWorker(deps, call.sessionID, "sandbox_exec");
+      const worker = await findWorker(deps, call.sessionID, "sandbox_exec");
+      const { runtime, jobID, sandbox } = worker;
       if (gpu !== undefined && !isNoGpu(gpu)) {
         const message =
           "A single command cannot be given GPUs yet; run it without gpu. A task that needs them is started with its own gpu.";
         throw new PluginError("invalid_task", message, { retryable: false });
       }
+      const explain = watchMemory(worker);
       const process = await sandbox.start({
         argv: ["/bin/sh", "-c", `${background || tty ? "exec 2>&1" : "exec 2>&1 </dev/null"}; ${SHELL}`, "sh", command],
         ...(workdir !== undefined && { workdir }),
@@ -60,7 +63,7 @@ export const sandboxExecTool = (deps: ToolDeps) =>
         keepLog: true,
       });
       if (background || tty) {
-        const { id, logPath } = deps.processes.add(jobID, command, process);
+        const { id, logPath } = deps.processes.add(jobID, command, process, explain);
         const unlimited =
           limit === undefined
             ? ""
@@ -81,7 +84,8 @@ export const sandboxExecTool = (deps: ToolDeps) =>
           signal: call.abort,
           onOutput: () => show(progress, command, output),
         });
-        return render(command, end, output, process.logPath, timeoutSeconds);
+        const answer = render(command, end, output, process.logPath, timeoutSeconds);
+        return { ...answer, output: answer.output + explain(end.status, end.stopped !== null) };
       } finally {
         await progress.stop();
       }
@@ -103,16 +107,18 @@ interface FollowOptions {
 
 /**
  * Reads a command's output to its end. Past its time limit, or when the turn is stopped, its process group gets SIGTERM, and
- * SIGKILL 2 s later unless the command has ended by then.
+ * SIGKILL 2 s later for what is left of it.
  */
 async function follow(process: SandboxProcess, output: OutputWindow, options: FollowOptions): Promise<CommandEnd> {
   const { clock, signal } = options;
   let stopped: CommandEnd["stopped"] = null;
+  let killAt = 0;
   let cancelKill: () => void = () => {};
   const stop = (why: "timeout" | "abort") => {
     if (stopped) return;
     stopped = why;
     void process.signal("SIGTERM").catch(() => {}); // SIGKILL follows, unless the command ends first
+    killAt = clock.now() + GRACE_MS;
     cancelKill = clock.after(GRACE_MS, () => void process.signal("SIGKILL").catch(() => {}));
   };
   const onAbort = () => stop("abort");
@@ -130,6 +136,8 @@ async function follow(process: SandboxProcess, output: OutputWindow, options: Fo
     cancelTimeout();
     cancelKill();
     signal.removeEventListener("abort", onAbort);
+    // The command may have obeyed SIGTERM and left a child that does not.
+    if (stopped) await process.endGroup(Math.max(0, killAt - clock.now())).catch(() => {});
   }
 }
 

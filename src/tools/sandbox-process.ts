@@ -48,7 +48,7 @@ export const sandboxProcessTool = (deps: ToolDeps) =>
       const body = text.trimEnd();
       return {
         title: `${id}: ${state}`,
-        output: `${body === "" ? "(no new output)" : body}\n[${state}${status?.kind === "signalled" ? ` by ${status.signal}` : ""}]`,
+        output: `${body === "" ? "(no new output)" : body}\n[${state}${status?.kind === "signalled" ? ` by ${status.signal}` : ""}]${process.explainEnd()}`,
         metadata: { running: status === null, exitCode, cut, log: process.logPath },
       };
     },

@@ -125,6 +125,7 @@ describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (sk
       const { stdout } = await sh(sandbox, hold);
       const isTold = sandbox.notes.some((note) => note.startsWith("Memory is not limited in all"));
       expect(isTold).toBe(stdout === "HELD");
+      expect([sandbox.memory?.limitMiB, (sandbox.memory?.kills() ?? 0) > 0]).toEqual([128, !isTold]);
       expect((await sh(sandbox, "echo alive")).stdout).toBe("alive\n");
     }));
 });

@@ -17,6 +17,24 @@ export function sandboxCommandsContract(subject: () => Sandbox): void {
     });
   });
 
+  test("what a command leaves behind when it is stopped gets time to end, and is killed after that", async () => {
+    const left = "(trap '' TERM; echo 1 > deaf; while :; do sleep 0.07; done) & (trap 'sleep 0.3; echo saved > saved; exit' TERM; echo 1 > slow; while :; do sleep 0.07; done) &"; // biome-ignore format: one command
+    const child = await sandbox.start({
+      argv: ["sh", "-c", `${left} while [ ! -s deaf ] || [ ! -s slow ]; do sleep 0.02; done; echo up; wait; wait`],
+    });
+    for await (const _ of child.output) await child.signal("SIGTERM");
+    await child.exit;
+    expect((await sh(sandbox, `kill -s 0 -- -${child.id}; echo $?`)).stdout).toBe("0\n");
+    await child.endGroup(1_500);
+    const alive = `kill -s 0 -- -${child.id} 2>/dev/null`;
+    const after = await sh(
+      sandbox,
+      `cat saved; for i in 1 2 3 4 5; do ${alive} || break; sleep 0.2; done; ${alive} || echo ended`,
+    );
+    expect(after.stdout).toBe("saved\nended\n");
+    await child.endGroup(0); // nothing is left
+  });
+
   test("arguments reach the program unchanged, without a shell in between", async () => {
     const odd = ["a b", "$HOME", "'\"", "", "*", "new\nline", "ünï", "-n"];
     const child = await sandbox.start({ argv: ["printf", "[%s]", ...odd] });

@@ -40,11 +40,14 @@ sandboxTest("shows the output of a command while it runs, and keeps only the res
 
 sandboxTest("kills a command and everything it started at its time limit, and keeps the sandbox", async () => {
   const seconds = uniqueSeconds();
-  const [late, after, stubborn, env] = await inJob(
+  const [late, after, stubborn, left, env] = await inJob(
     setup.server,
     shell(`echo begun; touch file; sleep ${seconds} & sleep ${seconds}`, { timeout_seconds: 0.5 }),
     shell("ls; exit 3", { workdir: "/workspace" }),
     shell(`trap '' TERM; echo deaf; sleep ${seconds}; sleep ${seconds}`, { timeout_seconds: 0.5 }),
+    shell(`(trap '' TERM; sleep ${seconds}; sleep ${seconds}) & echo deaf child; sleep ${seconds}`, {
+      timeout_seconds: 0.5,
+    }),
     shell("pwd; whoami; echo $HOME; pgrep -c sleep", { workdir: "/tmp" }),
   );
   expect(late?.output).toBe(
@@ -53,6 +56,7 @@ sandboxTest("kills a command and everything it started at its time limit, and ke
   expect(late?.metadata).toMatchObject({ exitCode: null, timedOut: true });
   expect(after).toMatchObject({ output: "file\n[exit code 3]", metadata: { exitCode: 3, timedOut: false } });
   expect(stubborn?.output).toStartWith("deaf\n[stopped after 0.5 s");
+  expect(left?.output).toStartWith("deaf child\n[stopped after 0.5 s");
   expect(env?.output).toStartWith("/tmp\n");
   expect(env?.output).toEndWith("\n0\n[exit code 1]");
   expect(commandsWith(seconds)).toEqual([]);

@@ -38,6 +38,8 @@ export interface MemoryMachine {
   onRead: (path: string) => void | Promise<void>;
   /** Called before each call on a live sandbox; never settling makes the sandbox unresponsive. */
   onCall: (call: SandboxCall, sandboxID: string) => void | Promise<void>;
+  /** Processes killed so far in each sandbox for lack of memory; null: it does not tell. */
+  memoryKills: number | null;
   /** Runs commands; while it is null every command is refused. */
   onStart: ((request: ExecRequest, sandbox: Sandbox) => SandboxProcess) | null;
 }
@@ -78,6 +80,7 @@ export function createMemoryMachine(): MemoryMachine {
       notes: [],
       gpu: null,
       ports: [],
+      memory: { limitMiB: 512, kills: () => machine.memoryKills },
       ended,
       view: null,
       async start(request) {
@@ -134,6 +137,7 @@ export function createMemoryMachine(): MemoryMachine {
 
   const machine: MemoryMachine = {
     operations,
+    memoryKills: null,
     sandboxes: () => [...live.values()],
     snapshotIDs: () => [...snapshots.keys()],
     lose(id, message = "the machine crashed") {

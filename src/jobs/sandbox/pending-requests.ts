@@ -20,7 +20,7 @@ export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
       pending.delete(key);
     }
   };
-  const { id, workdir, home, notes, gpu, ports, ended, view } = sandbox;
+  const { id, workdir, home, notes, gpu, ports, memory, ended, view } = sandbox;
   return {
     sandbox: {
       id,
@@ -29,6 +29,7 @@ export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
       notes,
       gpu,
       ports,
+      memory,
       ended,
       view,
       start: (request) => timed(() => sandbox.start(request)),

@@ -84,6 +84,11 @@ export interface CommandPlan {
   readonly tty: boolean;
 }
 
+export interface ProcessGroup {
+  isAlive(): boolean;
+  kill(): void;
+}
+
 /** The isolation of one live sandbox. */
 export interface Isolation {
   /** Paths as commands inside see them. */
@@ -102,10 +107,14 @@ export interface Isolation {
    * @param below signal only the command's children, for a terminal whose own program must survive
    */
   signal(spawned: number, signal: SandboxSignal, below: boolean): void;
+  /** A command's process group, which may outlive the command; null when the command has ended. `spawned` as above. */
+  group(spawned: number): ProcessGroup | null;
   /** To be called regularly while a command runs: keeps the spawned process able to report the command's end. */
   resumeWaiter(spawned: number): void;
   /** Kills what was spawned for a launch, whichever stage it has reached. */
   killLaunch(spawned: number): void;
+  /** Processes killed so far because the sandbox's memory was full; null where memory is not limited. */
+  readonly memoryKills: (() => number | null) | null;
   /** Stops all processes; the returned function resumes those that ran. A process that cannot be stopped keeps running. */
   freeze(): Promise<() => Promise<void>>;
   /** Size of the deleted files that its processes still have open. @throws Error when it cannot be determined */

@@ -7,7 +7,7 @@ import { within } from "../../shared/time-limit.ts";
 import { type ExitStatus, FileError, type SandboxProcess } from "../port.ts";
 import { openAnonymousFile } from "./anonymous-file.ts";
 import type { CommandOutput } from "./command-output.ts";
-import type { Isolation, Launch } from "./isolation.ts";
+import type { Isolation, Launch, ProcessGroup } from "./isolation.ts";
 import { collect } from "./local-files.ts";
 import { NO_WORKDIR, STARTED } from "./shell-script.ts";
 
@@ -19,6 +19,7 @@ const RESUME_WAITER_MS = 500;
 /** From killing a command to its end, which only a device that does not answer can delay. */
 const DEATH_MS = 10_000;
 const MAX_MARK_PAUSE_MS = 20;
+const GROUP_POLL_MS = 50;
 
 export interface LocalProcessDeps {
   readonly isolation: Isolation;
@@ -138,6 +139,7 @@ async function readMark(script: number, from: number, ended: Promise<void>, cloc
 
 function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps: LocalProcessDeps): SandboxProcess {
   let killedByUs = false;
+  let group: ProcessGroup | null = null;
   let over = false;
   const immortal = Promise.withResolvers<Error>();
   const exit = Promise.race([exited, immortal.promise]).then(async (end): Promise<ExitStatus> => {
@@ -172,10 +174,17 @@ function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps
     async closeInput() {
       child.stdin?.end();
     },
+    async endGroup(graceMs) {
+      const { clock } = deps;
+      for (const until = clock.now() + graceMs; group?.isAlive() && clock.now() < until; )
+        await sleep(clock, GROUP_POLL_MS);
+      group?.kill();
+    },
     async signal(signal) {
       // A frozen command may be killed, but must not be resumed or stopped by any other signal.
       if (signal !== "SIGKILL") await deps.unfrozen();
       if (over || child.pid === undefined) return;
+      group ??= deps.isolation.group(child.pid);
       deps.isolation.signal(child.pid, signal, deps.tty && signal !== "SIGKILL");
       if (signal !== "SIGKILL" || killedByUs) return;
       killedByUs = true;

@@ -43,6 +43,7 @@ export class LocalSandbox implements Sandbox {
   readonly #fifos: FifoPool;
   readonly #terminate: () => Promise<void>;
   readonly view: Sandbox["view"];
+  readonly memory: Sandbox["memory"];
   readonly #starting = new Set<Promise<unknown>>();
   /** Resolves when the sandbox is no longer frozen. */
   #unfrozen: Promise<void> = Promise.resolve();
@@ -59,6 +60,8 @@ export class LocalSandbox implements Sandbox {
     this.home = parts.isolation.home;
     this.notes = [...parts.isolation.notes, ...(parts.notes ?? [])];
     this.ended = parts.isolation.ended;
+    const { memoryKills } = parts.isolation;
+    this.memory = memoryKills && { limitMiB: parts.limits.memoryMiB, kills: memoryKills };
     this.#clock = parts.clock;
     this.#fifos = parts.fifos;
     this.#fifos.prepare();

@@ -59,9 +59,14 @@ export function processGroupIsolation(
         settled: () => {},
       };
     },
-    signal: (spawned, signal) => signalGroup(spawned, signal),
+    signal: (spawned, signal) => void signalGroup(spawned, signal),
+    group: (spawned) => ({
+      isAlive: () => signalGroup(spawned, 0),
+      kill: () => signalGroup(spawned, "SIGKILL"),
+    }),
     resumeWaiter: () => {},
-    killLaunch: (spawned) => signalGroup(spawned, "SIGKILL"),
+    killLaunch: (spawned) => void signalGroup(spawned, "SIGKILL"),
+    memoryKills: null,
     // Without a namespace the job's processes cannot be told from others.
     freeze: async () => async () => {},
     deletedOpenFiles: async () => ({ bytes: 0, files: 0 }),
@@ -73,10 +78,12 @@ export function processGroupIsolation(
   };
 }
 
-function signalGroup(leader: number, signal: SandboxSignal): void {
+/** @param signal 0 only looks whether the group exists, which the result says */
+function signalGroup(leader: number, signal: SandboxSignal | 0): boolean {
   try {
-    process.kill(-leader, signal);
+    return process.kill(-leader, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+    throw error;
   }
 }

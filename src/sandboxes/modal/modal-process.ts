@@ -9,7 +9,15 @@ import { messageOf } from "./modal-error.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { openOutput } from "./output-reader.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
-import { logPathOf, NO_WORKDIR, pidPathOf, SIGNAL_SCRIPT, STARTED, wrapperScript } from "./wrapper-script.ts";
+import {
+  END_GROUP_SCRIPT,
+  logPathOf,
+  NO_WORKDIR,
+  pidPathOf,
+  SIGNAL_SCRIPT,
+  STARTED,
+  wrapperScript,
+} from "./wrapper-script.ts";
 
 const STDIN_CHUNK_BYTES = 256 * 1024;
 // The SDK allows 65,536 UTF-16 units over all arguments; the server may count bytes instead.
@@ -150,6 +158,13 @@ function processOf(
     exit,
     write: (bytes) => (over ? Promise.reject(new Error(CLOSED_INPUT)) : input.write(bytes)),
     closeInput: () => (over ? Promise.resolve() : input.close()),
+    async endGroup(graceMs) {
+      if (sent.size === 0) return;
+      const argv = ["/bin/sh", "-c", END_GROUP_SCRIPT, "end", pid, String(Math.ceil(graceMs / 100))];
+      await core.execOnce(argv, "Ending a command's process group").catch(async (error: unknown) => {
+        if ((await core.findEndReason()) === null) throw await core.translate(error);
+      });
+    },
     async signal(signal) {
       if (over) return;
       sent.add(signal);

@@ -30,6 +30,8 @@ export class ModalSandbox implements Sandbox {
   readonly gpu: SandboxGpu | null;
   readonly ports: readonly SandboxPort[];
   readonly ended: Promise<Failure | null>;
+  /** The kernel's counters are not visible in a container. */
+  readonly memory = null;
   /** Modal offers no second namespace around the same files. */
   readonly view = null;
   readonly core: SandboxCore;

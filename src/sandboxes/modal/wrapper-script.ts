@@ -82,6 +82,14 @@ export function wrapperScript({ id, argv, workdir, terminal, keepLog }: WrappedC
   ].join("\n");
 }
 
+/** Waits for the rest of a process group, so many tenths of a second, and kills what is left. */
+export const END_GROUP_SCRIPT = `n=0
+while kill -s 0 -- "-$1" 2>/dev/null; do
+[ "$n" -lt "$2" ] || { kill -s KILL -- "-$1" 2>/dev/null; exit 0; }
+sleep 0.1 2>/dev/null && n=$((n+1)) || { sleep 1; n=$((n+10)); }
+done
+exit 0`;
+
 /** Signals a command's process group, or the command alone where it leads no group. No-op if the command has ended. */
 export const SIGNAL_SCRIPT = `pid=$(cat "$1" 2>/dev/null)
 [ -n "$pid" ] || exit 0

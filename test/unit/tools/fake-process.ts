@@ -7,6 +7,8 @@ export interface FakeProcess extends SandboxProcess {
   /** Its sandbox is lost: reading its output fails. */
   break(reason: string): void;
   readonly signals: readonly SandboxSignal[];
+  /** The times, in milliseconds, given to its group when it was to end. */
+  readonly groupEnds: readonly number[];
   readonly inputs: readonly string[];
 }
 
@@ -14,6 +16,7 @@ export function createFakeProcess(id = "7", logPath: string | null = null): Fake
   const chunks: OutputChunk[] = [];
   const signals: SandboxSignal[] = [];
   const inputs: string[] = [];
+  const groupEnds: number[] = [];
   const exit = Promise.withResolvers<ExitStatus>();
   let end: { error: Error | null } | null = null;
   let wakeUp = () => {};
@@ -38,6 +41,8 @@ export function createFakeProcess(id = "7", logPath: string | null = null): Fake
     exit: exit.promise,
     signals,
     inputs,
+    groupEnds,
+    endGroup: async (graceMs) => void groupEnds.push(graceMs),
     print(text) {
       chunks.push({ stream: "stdout", bytes: new TextEncoder().encode(text) });
       wakeUp();

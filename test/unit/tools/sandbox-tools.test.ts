@@ -103,6 +103,51 @@ describe("a job's commands", () => {
   }
 
   test(
+    "give what they leave of their group the rest of the time until SIGKILL",
+    inWorld(async (world) => {
+      const { process, answer } = await withCommand(world, { command: "obeys", timeout_seconds: 5 });
+      await world.clock.advance(5_500);
+      expect(process.groupEnds).toEqual([]);
+      process.end({ kind: "signalled", signal: "SIGTERM" });
+      await answer;
+      expect([process.signals, process.groupEnds]).toEqual([["SIGTERM"], [1_500]]);
+    }),
+  );
+
+  test(
+    "say when they were killed for lack of memory, with the limit and its option",
+    inWorld(async (world) => {
+      world.machine.memoryKills = 2;
+      const { process, answer } = await withCommand(world, { command: "hungry" });
+      world.machine.memoryKills = 3;
+      process.end({ kind: "exited", code: 137 });
+      expect((await answer).output).toBe(
+        '[exit code 137]\n[A process was killed because the sandbox ran out of memory: it has 512 MiB, set by "memoryMiB" of the environment "default"]',
+      );
+    }),
+  );
+
+  for (const [name, kills, status, says] of [
+    ["what may have killed them, where the kernel does not tell", null, { kind: "signalled", signal: "SIGKILL" }, true],
+    ["the same of a shell's exit code", null, { kind: "exited", code: 137 }, true],
+    ["nothing where the kernel has killed nothing", 0, { kind: "signalled", signal: "SIGKILL" }, false],
+    ["nothing of any other end", null, { kind: "exited", code: 1 }, false],
+  ] as const)
+    test(
+      `say ${name}`,
+      inWorld(async (world) => {
+        world.machine.memoryKills = kills;
+        const { process, answer } = await withCommand(world, { command: "hungry" });
+        process.end(status);
+        const { output } = await answer;
+        expect([output.includes("too little memory: it has 512 MiB"), output.includes("memoryMiB")]).toEqual([
+          says,
+          says,
+        ]);
+      }),
+    );
+
+  test(
     "run in the background, where they can be read, sent input and waited for",
     inWorld(async (world) => {
       const { process, answer, inside } = await withCommand(world, { command: "serve", background: true });

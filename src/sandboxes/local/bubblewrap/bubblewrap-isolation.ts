@@ -164,8 +164,10 @@ function toIsolation(
       });
     },
     signal: (spawned, signal, below) => processes.signal(spawned, signal, below),
+    group: (spawned) => processes.group(spawned),
     resumeWaiter: (spawned) => processes.resumeWaiter(spawned),
     killLaunch: (spawned) => processes.killLaunch(spawned),
+    memoryKills: () => plan.cgroup?.memoryKills() ?? null,
     async freeze() {
       if (!alive) return async () => {};
       const frozen = plan.cgroup && (await freezeCgroup(dirname(plan.cgroup.procsFiles[0] ?? ""), plan.clock));

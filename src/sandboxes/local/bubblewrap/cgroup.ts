@@ -16,6 +16,8 @@ export interface Cgroup {
   readonly limitsMemory: boolean;
   /** The `cgroup.procs` files that a process writes its pid to before it enters the sandbox. */
   readonly procsFiles: readonly string[];
+  /** Processes killed so far because the memory was full; null when it is not limited, or the kernel does not count them. */
+  memoryKills(): number | null;
   /** Removes the cgroup, whose processes must have been killed. Rejects when it cannot be removed. */
   remove(): Promise<void>;
 }
@@ -88,6 +90,13 @@ export function createCgroup(
     limitsProcesses: parents.some((parent) => parent.limits.includes("pids")),
     limitsMemory: parents.some((parent) => parent.limits.includes("memory")),
     procsFiles: folders.map((folder) => join(folder, "cgroup.procs")),
+    memoryKills() {
+      const counters = folders.map(
+        (folder) => `${read(join(folder, "memory.events"))}\n${read(join(folder, "memory.oom_control"))}`,
+      );
+      const count = /^oom_kill (\d+)$/m.exec(counters.join("\n"))?.[1];
+      return count === undefined ? null : Number(count);
+    },
     async remove() {
       // The kernel releases killed processes a moment after their parent has learnt of their death.
       for (let attempt = 0; ; attempt += 1) {

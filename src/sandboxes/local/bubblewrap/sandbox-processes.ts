@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { Clock } from "../../../shared/clock.ts";
 import { sleep } from "../../../shared/clock.ts";
 import type { SandboxSignal } from "../../port.ts";
+import type { ProcessGroup } from "../isolation.ts";
 import type { TreeSize } from "../tree-measure.ts";
 import { deletedOpenFiles } from "./deleted-open-files.ts";
 
@@ -26,6 +27,7 @@ interface Seen {
   /** As in /proc/<pid>/stat: R (running), S (sleeping), D (waiting for a device), T (stopped), t (traced), Z (ended). */
   readonly state: string;
   readonly parent: number;
+  readonly group: number;
   /** Start time in clock ticks; distinguishes the process from a later one with the same pid. */
   readonly startedAt: string;
 }
@@ -59,6 +61,20 @@ export class SandboxProcesses {
     }
     // The waiter stopped together with its command, and would never report the command's end.
     if (signal === "SIGCONT" || signal === "SIGKILL") sendToWaiter(waiter, "SIGCONT");
+  }
+
+  /** The process group of a command, which keeps its number for as long as it has a process. */
+  group(waiter: number): ProcessGroup | null {
+    const [leader] = this.#childrenOf(waiter);
+    if (leader === undefined) return null;
+    const members = () => this.#list().filter(({ group }) => group === leader);
+    return {
+      isAlive: () => members().length > 0,
+      kill: () => {
+        const [member] = members();
+        if (member && this.#isInside(member.pid)) send(-leader, "SIGKILL"); // S1
+      },
+    };
   }
 
   /** Resumes a waiter that stopped with its command, once the command runs again or has ended: a job can resume its command unseen. */
@@ -184,7 +200,13 @@ function see(pid: number): Seen | null {
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
       .replace(/^.*\) /s, "")
       .split(" ");
-    return { pid, state: fields[0] ?? "", parent: Number(fields[1]), startedAt: fields[19] ?? "" };
+    return {
+      pid,
+      state: fields[0] ?? "",
+      parent: Number(fields[1]),
+      group: Number(fields[2]),
+      startedAt: fields[19] ?? "",
+    };
   } catch {
     return null;
   }

@@ -1,0 +1,32 @@
+import { DEFAULT_MEMORY_MIB } from "../config/prices.ts";
+import type { ExitStatus } from "../sandboxes/port.ts";
+import type { FoundWorker } from "./find-worker.ts";
+
+/** Exit code with which shells report that a command of theirs was killed by SIGKILL. */
+const KILLED = 137;
+
+/** Explains how a command ended that may have lacked memory, in a line of its own; "" when there is nothing to say. */
+export type MemoryWatch = (status: ExitStatus, isKilledByUs: boolean) => string;
+
+/** To be called before the command starts: processes killed before then are not its. */
+export function watchMemory({ sandbox, runtime, sessionJobs, jobID }: FoundWorker): MemoryWatch {
+  const job = sessionJobs.get(jobID);
+  const environment = job?.task.environment ?? "default";
+  const wanted = runtime.options.environments[environment]?.memoryMiB ?? null;
+  const limitMiB = sandbox.memory?.limitMiB ?? (job?.provider === "modal" ? (wanted ?? DEFAULT_MEMORY_MIB) : wanted);
+  const before = sandbox.memory?.kills() ?? 0;
+  const option = `"memoryMiB" of the environment "${environment}"`;
+  const has = limitMiB === null ? `; ${option} sets how much it has` : `: it has ${limitMiB} MiB, set by ${option}`;
+  return (status, isKilledByUs) => {
+    const kills = sandbox.memory?.kills() ?? null;
+    if (kills !== null && kills > before) {
+      const what = kills - before === 1 ? "A process was" : `${kills - before} processes were`;
+      return `\n[${what} killed because the sandbox ran out of memory${has}]`;
+    }
+    const isKilled =
+      (status.kind === "signalled" && status.signal === "SIGKILL") ||
+      (status.kind === "exited" && status.code === KILLED);
+    if (!isKilled || isKilledByUs || kills !== null) return "";
+    return `\n[This is how a command ends for which the sandbox has too little memory${has}]`;
+  };
+}
