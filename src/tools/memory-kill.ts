@@ -1,15 +1,12 @@
 import { DEFAULT_MEMORY_MIB } from "../config/prices.ts";
-import type { ExitStatus } from "../sandboxes/port.ts";
 import type { FoundWorker } from "./find-worker.ts";
+import type { ExplainEnd } from "./process-table.ts";
 
 /** Exit code with which shells report that a command of theirs was killed by SIGKILL. */
 const KILLED = 137;
 
-/** Explains how a command ended that may have lacked memory, in a line of its own; "" when there is nothing to say. */
-export type MemoryWatch = (status: ExitStatus, isKilledByUs: boolean) => string;
-
 /** To be called before the command starts: processes killed before then are not its. */
-export function watchMemory({ sandbox, runtime, sessionJobs, jobID }: FoundWorker): MemoryWatch {
+export function watchMemory({ sandbox, runtime, sessionJobs, jobID }: FoundWorker): ExplainEnd {
   const job = sessionJobs.get(jobID);
   const environment = job?.task.environment ?? "default";
   const wanted = runtime.options.environments[environment]?.memoryMiB ?? null;

@@ -1,5 +1,4 @@
 import type { ExitStatus, SandboxProcess, SandboxSignal } from "../sandboxes/port.ts";
-import type { MemoryWatch } from "./memory-kill.ts";
 import { createOutputWindow } from "./output-window.ts";
 
 /** A command that runs in the background of a sandbox. Its output is read all the time, so it never blocks on a full pipe. */
@@ -19,9 +18,12 @@ export interface BackgroundProcess {
   signal(signal: SandboxSignal): Promise<void>;
 }
 
+/** Explains how a command ended that may have lacked memory, in a line of its own; "" when there is nothing to say. */
+export type ExplainEnd = (status: ExitStatus, isKilledByUs: boolean) => string;
+
 /** Background processes by job, until their sandbox ends. */
 export interface ProcessTable {
-  add(jobID: string, command: string, process: SandboxProcess, explain?: MemoryWatch): BackgroundProcess;
+  add(jobID: string, command: string, process: SandboxProcess, explain?: ExplainEnd): BackgroundProcess;
   get(jobID: string, id: string): BackgroundProcess | null;
   list(jobID: string): readonly BackgroundProcess[];
   forget(jobID: string): void;
@@ -44,7 +46,7 @@ export function createProcessTable(): ProcessTable {
   };
 }
 
-function follow(command: string, process: SandboxProcess, explain: MemoryWatch): BackgroundProcess {
+function follow(command: string, process: SandboxProcess, explain: ExplainEnd): BackgroundProcess {
   let isKilledByUs = false;
   let explanation = "";
   const output = createOutputWindow();
