@@ -2,7 +2,7 @@ import type { News } from "../core/briefing.ts";
 import type { Job } from "../core/job.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 import { renderInstructions } from "./given-instructions.ts";
-import { renderLoadedSkill } from "./loaded-skill.ts";
+import { type LoadedSkill, renderLoadedSkill } from "./loaded-skill.ts";
 
 export interface WorkerFacts {
   readonly job: Pick<Job, "task" | "base" | "given">;
@@ -14,7 +14,7 @@ export interface WorkerFacts {
   readonly hasSandbox: boolean;
   /** The folder of the project that OpenCode is open in, relative to its root; "" = the root. */
   readonly openFolder: string;
-  readonly skills: readonly { readonly name: string; readonly content: string; readonly folder: string }[];
+  readonly skills: readonly Omit<LoadedSkill, "notes">[];
   /** System text of an agent that the user defined. */
   readonly agentPrompt: string | null;
 }

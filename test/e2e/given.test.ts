@@ -13,7 +13,7 @@ import { useProject } from "../support/use-setup.ts";
 
 const variants = { low: { reasoningEffort: "low" }, high: { reasoningEffort: "high" } };
 const setup = useProject(
-  { environments: { default: { workspace: "project" } } },
+  { environments: { files: { workspace: "project" } } },
   {
     files: {
       "AGENTS.md": "Use tabs in this project.",
@@ -22,9 +22,16 @@ const setup = useProject(
       "docs/style.md": "Write short sentences.",
       ".opencode/opencode.json": JSON.stringify({
         provider: {
-          mock: { models: { m1: { variants, modalities: { input: ["text", "image"], output: ["text"] } } } },
+          mock: {
+            models: {
+              m1: { variants, modalities: { input: ["text", "image"], output: ["text"] } },
+              m3: { name: "m3", tool_call: true, limit: { context: 100_000, output: 8_000 } },
+            },
+          },
         },
       }),
+      ".opencode/agent/mdreader.md":
+        "---\nmode: subagent\npermission:\n  edit: deny\n  sandbox_ex*: deny\n---\nYou browse.",
       ".opencode/skill/lint/SKILL.md": "---\nname: lint\ndescription: Lints.\n---\nRun scripts/lint.sh first.",
       ".opencode/skill/lint/scripts/lint.sh": "echo linted",
     },
@@ -72,8 +79,13 @@ sandboxTest(
     symlinkSync(join(home.root, "secret.md"), join(home.project, "secret-link.md"));
     const before = model.requests.length;
     const session = await server.createSession();
-    const one = task("one", shell("echo hi"), say("first"));
-    const [, waited] = await turn(server, session.id, start(one, task("two", say("x"))), wait());
+    const one = { ...task("one", shell("echo hi"), say("first")), environment: "files" };
+    const [, waited] = await turn(
+      server,
+      session.id,
+      start(one, { ...task("two", say("x")), environment: "files" }),
+      wait(),
+    );
     const jobs = waited?.metadata.finished ?? [];
     writeFileSync(join(home.project, "AGENTS.md"), "Use spaces now.");
     await turn(server, session.id, message(jobs[0]?.id ?? "", script(say("second"))), wait());
@@ -106,7 +118,7 @@ sandboxTest("tells a job the folder of the project that OpenCode is open in", as
   const [, waited] = await turn(
     server,
     session.id,
-    start(task("one", shell("pwd; cat packages/a/x.txt"), say("x"))),
+    start({ ...task("one", shell("pwd; cat packages/a/x.txt"), say("x")), environment: "files" }),
     wait(),
   );
   const [output] = await outputsOf(server, waited?.metadata.finished[0], "sandbox_exec");
@@ -150,24 +162,25 @@ const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QD
 const image = { type: "file", mime: "image/png", filename: "plot.png", url: `data:image/png;base64,${PIXEL}` };
 
 sandboxTest("passes the images of the user's message on to a job whose model sees images", async () => {
-  const blind = { ...task("blind", say("x")), model: "mock/m2" };
+  const blind = { ...task("blind", say("x")), model: "mock/m3" };
   const { finished, requests } = await run([task("sees", shell("true"), say("x")), blind], {}, [image]);
   expect(finished.map(({ state }) => state)).toEqual(["completed", "completed"]);
   const seen = requests.filter((request) => rawOf(request)?.includes(PIXEL));
   expect(seen.map(({ model }) => model)).toEqual(["m1", "m1"]);
   const notes = new Map(finished.map(({ description, notes }) => [description, notes.join()]));
-  expect(notes.get("blind")).toContain("images that are attached to the user's message: its model mock/m2 takes none");
+  expect(notes.get("blind")).toContain("images that are attached to the user's message: its model mock/m3 takes none");
   expect(notes.get("sees")).not.toContain("images");
 });
 
 sandboxTest("gives a job's agent no tool that the user denies to it, and says so", async () => {
-  const agents = ["noedit", "nobash", "nowrite", "onlyread"];
+  const agents = ["noedit", "nobash", "nowrite", "onlyread", "mdreader"];
   const { finished, requests } = await run(agents.map((agent) => ({ ...task(agent, say("x")), agent })));
   const toolsOf = (prompt: string) => requests.find(({ system }) => system.includes(prompt))?.tools ?? [];
   const lacks = {
     "You review.": ["sandbox_write", "sandbox_edit"],
     "You read.": ["sandbox_exec", "sandbox_process"],
     "You patch.": ["sandbox_write"],
+    "You browse.": ["sandbox_exec", "sandbox_write", "sandbox_edit"],
     "You look.": ["sandbox_exec", "sandbox_process", "sandbox_write", "sandbox_edit"],
   };
   for (const [prompt, missing] of Object.entries(lacks)) {

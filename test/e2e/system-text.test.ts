@@ -129,6 +129,7 @@ sandboxTest.each(["replaces", "empties"])("a job keeps its instructions where an
     expect(systemMessagesOf(request)).toHaveLength(1);
     expect(request.system.includes("You are a pirate.")).toBe(does === "replaces");
   }
+  expect(new Set(ofJob.map(({ system }) => system)).size).toBe(1);
   expect(notes).toEqual([expect.stringContaining("another plugin")]);
   expect(model.errors).toEqual([]);
 });

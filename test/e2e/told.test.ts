@@ -218,6 +218,7 @@ sandboxTest("delivers a result once after a kill and a compaction, and keeps the
   const setup = host;
   const { model } = setup;
   model.use((request) => (request.tools.length === 0 ? { text: "a summary" } : scriptedModel(request)));
+  const before = model.requests.length;
   const session = await setup.server.createSession();
   const compact = async () =>
     must(await setup.server.client.session.summarize({ sessionID: session.id, providerID: "mock", modelID: "m1" }));
@@ -233,5 +234,7 @@ sandboxTest("delivers a result once after a kill and a compaction, and keeps the
   await turn(setup.server, session.id, start(task("last", say("result last"))), wait());
   expect(await timesTold(setup, session.id, "kept")).toBe(1);
   expect(await timesTold(setup, session.id, "last")).toBe(1);
+  const own = model.requests.slice(before).filter(({ tools }) => tools.includes("agents_start"));
+  expect(new Set(own.map(({ system }) => system)).size).toBe(1); // over the restarts too
   expect(model.errors).toEqual([]);
 });

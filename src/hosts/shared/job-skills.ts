@@ -22,7 +22,13 @@ export function createJobSkills(access: Pick<RuntimeAccess, "runtime">, catalog:
     const { skills = [] } = sessionJobs.get(jobID)?.task ?? {};
     const notes = skills.includes(name) ? [] : await runtime.installSkill(skill, sandbox);
     sessionJobs.update(jobID, (job) => withNotes(job, notes));
-    return renderLoadedSkill({ name, content: skill.content, folder: skillFolder(sandbox, name), notes });
+    return renderLoadedSkill({
+      name,
+      content: skill.content,
+      hostFolder: skill.folder,
+      folder: skillFolder(sandbox, name),
+      notes,
+    });
   }
   return {
     load: (mark, name) => load(mark, name).catch((error: Error) => renderSkillFailure(name, error.message)),

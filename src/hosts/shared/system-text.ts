@@ -57,7 +57,12 @@ export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<
       skills: job.task.skills.flatMap((wanted) =>
         skills
           .filter(({ name }) => name === wanted)
-          .map(({ name, content }) => ({ name, content, folder: skillFolder({ home }, name) })),
+          .map(({ name, content, folder: hostFolder }) => ({
+            name,
+            content,
+            hostFolder,
+            folder: skillFolder({ home }, name),
+          })),
       ),
       agentPrompt: agents.find(({ name }) => name === job.task.agent)?.prompt ?? null,
     });

@@ -90,7 +90,12 @@ test.each([
 describe("the worker's block", () => {
   const job = { task: { snapshotID: null as string | null }, base: null, given: NOTHING_GIVEN } as WorkerFacts["job"];
   const briefing = { workdir: "/workspace", home: "/home/agent", notes: ["No network."] };
-  const skill = { name: "golf", content: "Play well.", folder: "/home/agent/skills/golf" };
+  const skill = {
+    name: "golf",
+    content: "Play well. Run /u/skills/golf/run.sh, not /u/skills/golf-2/x.",
+    hostFolder: "/u/skills/golf",
+    folder: "/home/agent/skills/golf",
+  };
   const render = (more: Partial<WorkerFacts> = {}) =>
     renderWorkerBlock({
       job,
@@ -105,11 +110,18 @@ describe("the worker's block", () => {
 
   test("describes the sandbox and nothing of the user's machine", () => {
     const block = render({ skills: [skill], agentPrompt: "You review." });
-    for (const part of ["/workspace", "/home/agent", "- No network.", "You review.", "# Skill golf", "Play well."]) {
+    for (const part of [
+      "/workspace",
+      "/home/agent",
+      "- No network.",
+      "You review.",
+      "# Skill golf",
+      "Run /home/agent/skills/golf/run.sh",
+    ]) {
       expect(block).toContain(part);
     }
     const paths = block.match(/(?<![\w./~])\/[\w./-]+/g) ?? [];
-    expect(paths.filter((path) => !/^\/(workspace|home\/agent)/.test(path))).toEqual([]);
+    expect(paths.filter((path) => !/^\/(workspace|home\/agent)/.test(path))).toEqual(["/u/skills/golf-2/x."]);
     for (const own of [process.cwd(), process.env.HOME ?? "/root"]) expect(block).not.toContain(own);
   });
 
