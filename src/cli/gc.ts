@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { hostFiles } from "../config/host-files.ts";
 import { configHomeOf, loadOptions } from "../config/load.ts";
-import { describeDamagedPool } from "../core/damaged-state.ts";
+import { describeDamage } from "../core/damaged-state.ts";
 import { openFoundation } from "../jobs/foundation.ts";
 import type { GarbageReport } from "../jobs/sandbox/garbage-collector.ts";
 import { createProvider } from "../providers/create-provider.ts";
@@ -39,7 +39,7 @@ export async function collectGarbageNow(stateDir: string | null): Promise<Garbag
   });
   try {
     const report = await foundation.garbageCollector.collectGarbage();
-    return { ...report, failures: [...foundation.pool.damaged().map(describeDamagedPool), ...report.failures] };
+    return { ...report, failures: [...describeDamage(foundation.pool, []), ...report.failures] };
   } finally {
     await foundation.close();
   }

@@ -160,7 +160,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     clock,
     ids,
     log,
-    notices: (orchestrator) => [...deps.notices, ...describeDamage(pool.damaged(), registry.damaged(orchestrator))],
+    notices: (orchestrator) => [...deps.notices, ...describeDamage(pool, registry.damaged(orchestrator))],
     sessionJobs: recovery.open,
     installSkill: (skill, sandbox) => copySkill(skill, sandbox, foundation.git),
     worker: (childSession) => workers.find(childSession),

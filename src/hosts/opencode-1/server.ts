@@ -42,6 +42,7 @@ export const server: Plugin = async (input, tuple) => {
     processes,
     onJobEnd: toasts.jobEnded,
     onLowBudget: toasts.budgetLow,
+    onDamage: toasts.damaged,
   });
   const skills = createJobSkills(access, catalog);
   const recorded = createRecordedJobs(access, log);

@@ -1,6 +1,7 @@
 import { hostFiles } from "../../config/host-files.ts";
 import type { LoadedOptions } from "../../config/load.ts";
 import type { Spend } from "../../core/budget.ts";
+import { describeDamage } from "../../core/damaged-state.ts";
 import { isEnded, type Job } from "../../core/job.ts";
 import type { Catalog, ChildSessions, OrchestratorSessions } from "../../core/ports.ts";
 import type { Runtime } from "../../jobs/runtime.ts";
@@ -36,6 +37,8 @@ export interface RuntimeAccessDeps {
   readonly processes: Pick<ProcessTable, "forget">;
   readonly onJobEnd: (job: Job) => void;
   readonly onLowBudget: (spend: Spend, ceilingUsd: number) => void;
+  /** Told what was lost with the state that all processes share. */
+  readonly onDamage: (notice: string) => void;
 }
 
 export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
@@ -65,7 +68,10 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
       log,
     });
     for (const notice of loaded.notices) log("warn", "not all of a project's options count", { notice });
-    for (const aside of runtime.pool.damaged()) log("error", "a damaged state file was set aside", { aside });
+    for (const notice of describeDamage(runtime.pool, [])) {
+      log("error", "records of the state were lost", { notice });
+      deps.onDamage(notice);
+    }
     runtime.watchdog.onBudgetWarning(({ spend, ceilingUsd }) => deps.onLowBudget(spend, ceilingUsd));
     runtime.registry.onChange(({ before, job }) => {
       if (before?.sandbox.kind === "live" && job.sandbox.kind !== "live") processes.forget(job.id);

@@ -26,6 +26,8 @@ export interface Toasts {
   jobEnded(job: Job): void;
   /** Says that a session has spent most of its budget. */
   budgetLow(spend: Spend, ceilingUsd: number): void;
+  /** Says that records were lost. */
+  damaged(notice: string): void;
 }
 
 export interface ToastsDeps {
@@ -71,6 +73,7 @@ export function createToasts({ show, env, clock }: ToastsDeps): Toasts {
       const message = `A session's jobs have spent ${formatUsd(spend.usd)} of ${formatUsd(ceilingUsd)}; at the ceiling they are stopped, their files kept.`;
       void toast(message, "warning").catch(() => {});
     },
+    damaged: (notice) => void toast(plainText(notice), "error").catch(() => {}),
     jobEnded(job) {
       if (ended.push(job) > 1) return;
       clock.after(BATCH_WINDOW_MS, () => {

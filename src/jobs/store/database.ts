@@ -3,10 +3,11 @@ import { z } from "zod";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { ensurePrivateFile, ensurePrivateFolder, makeFilePrivate } from "../../shared/private-files.ts";
-import { type Connection, loadDriver, saysBusy, saysDamage } from "./driver.ts";
+import { type Connection, loadDriver, saysBusy, saysDamage, saysOtherSchema } from "./driver.ts";
 import { migrate, versionOf } from "./migrate.ts";
 import { BrokenRow, createRowReader, damage, type RowReader } from "./rows.ts";
-import { inodeOf, setAside } from "./set-aside.ts";
+import { findObstacle, inodeOf, isEmptied, setAside } from "./set-aside.ts";
+import { brokenRow, toReason, unusable } from "./unusable.ts";
 
 /** The part of SQLite that the stores use, over the runtime's own driver. */
 export interface Database extends RowReader, Pick<Connection, "run" | "close"> {
@@ -22,6 +23,8 @@ export interface DatabaseOptions {
   readonly stateDir?: string;
   /** Tables that earlier versions of the plugin can do without, so that those need not refuse the file. */
   readonly sideTables?: readonly string[];
+  /** Other processes look for it whenever they start: a file that was deleted meanwhile is made anew. */
+  readonly isShared?: boolean;
   /** Fills a new, empty database, in the transaction that makes its tables. */
   readonly onNew?: (database: Connection) => void;
   /** Reads all rows once when the file is opened: a row that cannot be parsed counts as damage of the file. */
@@ -53,7 +56,14 @@ function useWriteAheadLog(opened: Connection): void {
 export async function openDatabase(
   file: string,
   migrations: readonly string[],
-  { clock = systemClock, stateDir = dirname(file), sideTables = [], onNew, check }: DatabaseOptions = {},
+  {
+    clock = systemClock,
+    stateDir = dirname(file),
+    sideTables = [],
+    isShared = false,
+    onNew,
+    check,
+  }: DatabaseOptions = {},
 ): Promise<Database> {
   const driver = await loadDriver();
   const damaged: string[] = [];
@@ -63,9 +73,12 @@ export async function openDatabase(
 
   /** @throws PluginError; for a damaged file what SQLite throws */
   function open(): { connection: Connection; inode: number | null } {
+    let wasEmptied = false;
     try {
       ensurePrivateFolder(stateDir, { mayBeLink: true });
       if (dirname(file) !== stateDir) ensurePrivateFolder(dirname(file));
+      moveObstacles();
+      wasEmptied = isEmptied(file, clock.now());
       ensurePrivateFile(file);
       for (const suffix of BESIDE) makeFilePrivate(file + suffix);
     } catch (error) {
@@ -74,6 +87,7 @@ export async function openDatabase(
     const inode = inodeOf(file);
     let opened: Connection | null = null;
     try {
+      if (wasEmptied) throw damage("it is empty");
       opened = driver(file);
       // Another process may hold the lock for a moment; without this SQLite gives up at once.
       opened.run("PRAGMA busy_timeout = 10000");
@@ -91,8 +105,18 @@ export async function openDatabase(
       return { connection: opened, inode };
     } catch (error) {
       closeAnyhow(opened);
-      if (saysDamage(error) || error instanceof BrokenRow) throw Object.assign(error as Error, { inode });
+      if (saysDamage(error) || saysOtherSchema(error) || error instanceof BrokenRow)
+        throw Object.assign(error as Error, { inode });
       throw error instanceof PluginError ? error : unusable(file, error);
+    }
+  }
+
+  /** A folder, pipe or the like in the place of a file. Links are refused instead: they may be another user's trap. */
+  function moveObstacles(): void {
+    for (const path of [file, ...BESIDE.map((suffix) => file + suffix)]) {
+      const inode = findObstacle(path);
+      const aside = inode === null ? null : setAside(path, inode, clock.now());
+      if (aside !== null) damaged.push(aside);
     }
   }
 
@@ -145,7 +169,8 @@ export async function openDatabase(
     transaction(body) {
       if (depth > 0) return body(); // part of the transaction under way
       const current = inodeOf(file);
-      if (current !== null && current !== inode) reopen(); // another process has replaced it
+      // Another process has replaced it, or it was deleted. A deleted session is not to come back.
+      if (current === null ? isShared : current !== inode) reopen();
       guarded(() => connection.run("BEGIN IMMEDIATE"));
       const begun = connection;
       depth++;
@@ -184,17 +209,4 @@ const BESIDE = ["-wal", "-shm", "-journal"];
 function refuseOtherPrograms(connection: Connection): void {
   const isEmpty = connection.get("SELECT 1 FROM sqlite_schema LIMIT 1") === undefined;
   if (versionOf(connection) === 0 && !isEmpty) throw damage("another program's tables");
-}
-
-const toReason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-function unusable(file: string, cause: unknown): PluginError {
-  const message = `Could not use the state file ${file}: ${toReason(cause)}. Make its folder writable, or set "stateDir" to another one.`;
-  return new PluginError("config_invalid", message, { cause, retryable: false });
-}
-
-/** Not set aside at once: another process, perhaps of a later version, may be using the file. */
-function brokenRow(file: string, cause: BrokenRow): PluginError {
-  const message = `The state file ${file} has a record that this version cannot read: ${cause.message}. Restart every OpenCode that uses it, with the same version of the plugin.`;
-  return new PluginError("config_invalid", message, { cause, retryable: false });
 }

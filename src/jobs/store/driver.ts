@@ -37,6 +37,12 @@ export function saysDamage(error: unknown): boolean {
   return typeof code === "string" && /^SQLITE_(CORRUPT|NOTADB)/.test(code);
 }
 
+/** Whether a statement names a table or a column that is not there, or is there already: SQLITE_ERROR, in either driver. */
+export function saysOtherSchema(error: unknown): boolean {
+  const { errno, errcode } = error as { errno?: unknown; errcode?: unknown };
+  return errno === 1 || errcode === 1;
+}
+
 /** Whether another connection holds a lock on the file: SQLITE_BUSY, in either driver. */
 export function saysBusy(error: unknown): boolean {
   const { code, errcode } = error as { code?: unknown; errcode?: unknown };

@@ -101,12 +101,16 @@ const queueRow: RowSchema<PoolState["queue"][number]> = z
   .transform(({ job, gpu, ...entry }) => ({ ...entry, jobID: job, gpus: gpu }));
 
 const ownerRow = z.object({ owner: z.string() });
+const lossRow = z.object({ at: z.number() });
+const expiryRow = z.object({ expires_at: z.number() });
 const cancelRow = z.object({ leaseID: z.string(), reason: z.string().nullable() });
 
 export function checkLeaseRows(rows: RowReader): void {
-  rows.all(leaseRow, "SELECT * FROM leases");
-  rows.all(queueRow, "SELECT * FROM queue");
+  rows.all(leaseRow, "SELECT id, job, orchestrator, owner, slots, gpu, expires_at FROM leases");
+  rows.all(queueRow, "SELECT seq, job, owner, since, gpu, expires_at FROM queue");
   rows.all(cancelRow, SELECT_CANCELS);
+  rows.all(lossRow, "SELECT at FROM losses");
+  rows.all(expiryRow, "SELECT expires_at FROM leases UNION ALL SELECT expires_at FROM queue");
 }
 
 const SELECT_CANCELS = "SELECT lease AS leaseID, reason FROM cancels";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { PluginError } from "../../shared/error-code.ts";
 import { type Connection, saysDamage } from "./driver.ts";
-import { createRowReader } from "./rows.ts";
+import { createRowReader, damage } from "./rows.ts";
 
 /** Number of migrations applied to the file; 0 = it is new. */
 export function versionOf(connection: Connection): number {
@@ -23,6 +23,7 @@ export function migrate(
   connection.run("BEGIN IMMEDIATE");
   try {
     const version = versionOf(connection);
+    if (version < 0) throw damage(`version ${version}`);
     if (version > migrations.length) {
       const message = `${file} was written by a newer version of opencode-parallel-agents; update the plugin, or set another "stateDir".`;
       throw new PluginError("config_invalid", message, { retryable: false });

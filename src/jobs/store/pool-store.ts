@@ -16,7 +16,7 @@ import {
   LOSS_MIGRATION,
   recordLoss,
 } from "./lease-store.ts";
-import type { RowReader, RowSchema } from "./rows.ts";
+import { damage, type RowReader, type RowSchema } from "./rows.ts";
 import { checkSnapshotRows, createSnapshotRecords, type SnapshotRecords } from "./snapshot-store.ts";
 
 /** The state that all OpenCode processes with the same state directory share. */
@@ -35,6 +35,8 @@ export interface PoolStore extends LeaseStore, LabelStore, SnapshotRecords {
   madeAt(): number | null;
   /** New paths of damaged files that were set aside. */
   damaged(): readonly string[];
+  /** Path of the file, if there were records of this state directory once and it was missing or empty; else null. */
+  begunAnew(): string | null;
   close(): void;
 }
 
@@ -54,6 +56,8 @@ const sandboxRow: RowSchema<SandboxRow> = z.object({
   orchestrator: z.string(),
 });
 
+const identityRow = z.object({ id: z.string() });
+const SELECT_IDENTITY = "SELECT id FROM identity";
 const ownerRow = z.object({ owner: z.string() });
 
 function checkRows(rows: RowReader): void {
@@ -61,6 +65,8 @@ function checkRows(rows: RowReader): void {
   checkLabelRows(rows);
   checkSnapshotRows(rows);
   rows.all(sandboxRow, SANDBOXES);
+  rows.all(ownerRow, "SELECT sandbox, owner FROM sandbox_owners");
+  if (!rows.get(identityRow, SELECT_IDENTITY)) throw damage("no identity");
 }
 
 const MIGRATIONS = [
@@ -85,18 +91,21 @@ const MIGRATIONS = [
 export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> = systemClock): Promise<PoolStore> {
   const file = join(stateDir, "pool.db");
   const identityFile = join(stateDir, "identity");
+  let isBegunAnew = false;
   const database = await openDatabase(file, MIGRATIONS, {
     clock,
     sideTables: ["sandbox_owners (sandbox TEXT PRIMARY KEY, owner TEXT NOT NULL)"],
+    isShared: true,
     check: checkRows,
     onNew(made) {
       const known = readIdentity(identityFile);
       if (known === null) return;
+      isBegunAnew = true;
       made.run("UPDATE identity SET id = ?", known);
       recordLoss(made, clock.now());
     },
   });
-  const identity = () => database.get(z.object({ id: z.string() }), "SELECT id FROM identity")?.id ?? "";
+  const identity = () => database.get(identityRow, SELECT_IDENTITY)?.id ?? "";
   keepIdentity(identityFile, identity());
   return {
     ...createLeaseStore(database),
@@ -126,6 +135,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
     identity,
     madeAt: () => statSync(file).birthtimeMs || null,
     damaged: () => database.damaged(),
+    begunAnew: () => (isBegunAnew && database.damaged().length === 0 ? file : null),
     close: () => database.close(),
   };
 }

@@ -42,13 +42,22 @@ export class BrokenRow extends Error {}
 export const damage = (found: string): Error => Object.assign(new Error(found), { code: "SQLITE_CORRUPT" });
 
 function parseRow<T>(schema: RowSchema<T>, row: unknown, sql: string): T {
-  const parsed = schema.safeParse(row);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
+  const parsed = safeParse(schema, row);
+  if ("data" in parsed) return parsed.data;
   const table = /\bFROM (\w+)/.exec(sql)?.[1] ?? "?";
   const { id, job } = row as { id?: unknown; job?: unknown };
   const name = id ?? job ?? null;
-  throw new BrokenRow(
-    `row ${name === null ? "" : `"${name}" `}of ${table} cannot be read (${issue?.path.join(".")}: ${issue?.message})`,
-  );
+  throw new BrokenRow(`row ${name === null ? "" : `"${name}" `}of ${table} cannot be read (${parsed.problem})`);
+}
+
+/** A conversion in the schema may throw, for example for a GPU that there is not. */
+function safeParse<T>(schema: RowSchema<T>, row: unknown): { readonly data: T } | { readonly problem: string } {
+  try {
+    const parsed = schema.safeParse(row);
+    if (parsed.success) return { data: parsed.data };
+    const [issue] = parsed.error.issues;
+    return { problem: `${issue?.path.join(".")}: ${issue?.message}` };
+  } catch (error) {
+    return { problem: error instanceof Error ? error.message : String(error) };
+  }
 }

@@ -94,7 +94,7 @@ const allNotices = (rows: RowReader): Notice[] =>
 
 function checkRows(rows: RowReader): void {
   allJobs(rows);
-  rows.all(turnRow, "SELECT * FROM turns");
+  rows.all(turnRow, "SELECT id, job, position, state, message, text, up_to FROM turns");
   allNotices(rows);
 }
 

@@ -1,13 +1,17 @@
 import { lstatSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { isProcessDead } from "../../shared/is-process-dead.ts";
 import { readPrivateFile } from "../../shared/private-files.ts";
+import { isNotAlive, toProcessName } from "../../shared/process-identity.ts";
 
 const MARK = ".damaged-";
 
 /** Pause between two looks at the lock; whoever holds it renames three files. */
 const PAUSE_MS = 20;
-const LONGEST_WAIT_MS = 2_000;
+const LONGEST_WAIT_MS = 5_000;
+/** A lock older than this was left behind, even where its process cannot be judged from here. */
+const LONGEST_HELD_MS = 3_000;
+/** An empty file younger than this is another process's, which is about to write it. */
+const NEW_MS = 2_000;
 
 /**
  * Renames a damaged database and the files that SQLite wrote beside it, so that a new database can take its place.
@@ -16,7 +20,7 @@ const LONGEST_WAIT_MS = 2_000;
  */
 export function setAside(file: string, inode: number, now: number): string | null {
   const lock = `${file}.lock`;
-  takeLock(lock);
+  takeLock(lock, now);
   try {
     if (inodeOf(file) !== inode) return null;
     const time = new Date(now).toISOString().replace(/:/g, "-");
@@ -33,18 +37,39 @@ export function setAside(file: string, inode: number, now: number): string | nul
 }
 
 /** Without the lock, a second process could rename the new file that the first one has just made. */
-function takeLock(lock: string): void {
+function takeLock(lock: string, now: number): void {
   for (let waited = 0; ; waited += PAUSE_MS) {
     try {
-      writeFileSync(lock, String(process.pid), { flag: "wx", mode: 0o600 });
+      writeFileSync(lock, toProcessName("lock"), { flag: "wx", mode: 0o600 });
       return;
     } catch (error) {
-      if ((error as { code?: string }).code !== "EEXIST" || waited > LONGEST_WAIT_MS) throw error;
+      if (!["EEXIST", "EISDIR"].includes((error as { code?: string }).code ?? "") || waited > LONGEST_WAIT_MS)
+        throw error;
     }
-    const holder = Number(readPrivateFile(lock));
-    if (holder > 0 && isProcessDead(holder)) rmSync(lock, { force: true });
+    if (isLeft(lock, now + waited)) renameSync(lock, `${lock}.left-${now}-${process.pid}`);
     else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
   }
+}
+
+/** Whether the lock's process has died. Whoever holds it renames three files and makes no folder. */
+function isLeft(lock: string, now: number): boolean {
+  const found = lstatSync(lock, { throwIfNoEntry: false });
+  if (!found) return false;
+  const holder = readPrivateFile(lock) ?? "";
+  return !found.isFile() || now - found.mtimeMs > LONGEST_HELD_MS || (holder !== "" && isNotAlive(holder));
+}
+
+/** The inode of what lies in the place of a file and is neither a file nor a link; null if nothing is in the way. */
+export function findObstacle(path: string): number | null {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found || found.isFile() || found.isSymbolicLink()) return null;
+  return found.uid === (process.geteuid?.() ?? found.uid) ? found.ino : null;
+}
+
+/** Whether a file that once was a database is empty. One that was only just made is empty for a moment. */
+export function isEmptied(file: string, now: number): boolean {
+  const found = lstatSync(file, { throwIfNoEntry: false });
+  return found?.size === 0 && found.birthtimeMs > 0 && now - found.birthtimeMs > NEW_MS;
 }
 
 /** When a file of this name was last set aside, epoch ms; null = never, or the file set aside has been removed. */

@@ -1,5 +1,6 @@
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { closeSync, openSync, readdirSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { forgetSession } from "../../../src/jobs/actions/forget-session.ts";
 import { sessionFile } from "../../../src/jobs/store/session-store.ts";
@@ -69,24 +70,64 @@ test(
   ),
 );
 
+/** What a start may find in the place of the pool. */
+const remains: [what: string, damage: (file: string) => void][] = [
+  ["no database", (file) => writeFileSync(file, NO_DATABASE)],
+  [
+    "a folder",
+    (file) => {
+      rmSync(file);
+      mkdirSync(join(file, "inside"), { recursive: true });
+    },
+  ],
+  [
+    "a database without a table",
+    (file) => {
+      using database = new Database(file);
+      database.run("DROP TABLE sandboxes");
+    },
+  ],
+  ["an empty file", (file) => writeFileSync(file, "")],
+  ["nothing", (file) => rmSync(file)],
+];
+for (const [what, damage] of remains)
+  test(
+    `a start that finds ${what} in the pool's place terminates no job's sandbox, and an interrupted job resumes in its own`,
+    inWorld(async (world) => {
+      const [id = "", other = ""] = await world.start("hang", "say 1");
+      await world.reaches(id, "running");
+      await world.reaches(other, "completed");
+      await world.close(world.runtime);
+      damage(poolFile(world));
+      const runtime = await world.reopen();
+      const asides = readdirSync(world.stateDir).filter((name) => name.includes(".damaged-"));
+      expect(runtime.notices(ORCHESTRATOR)).toEqual([
+        expect.stringContaining(asides[0] ?? "pool.db, was missing or empty and is begun anew"),
+      ]);
+      const before = sandboxIDs(world);
+      expect(await runtime.collectGarbage()).toMatchObject({ ended: [], failures: [] });
+      expect(sandboxIDs(world)).toEqual(before);
+      expect(world.job(other).state).toMatchObject({ kind: "completed" });
+      await world.clock.advance(20 * SECOND);
+      await world.reaches(id, "running");
+      expect(sandboxIDs(world)).toEqual(before);
+    }),
+  );
+
 test(
-  "a start with a damaged pool terminates no job's sandbox, and an interrupted job resumes in its own",
-  inWorld(async (world) => {
-    const [id = "", other = ""] = await world.start("hang", "say 1");
-    await world.reaches(id, "running");
-    await world.reaches(other, "completed");
-    await world.close(world.runtime);
-    writeFileSync(poolFile(world), NO_DATABASE);
-    const runtime = await world.reopen();
-    expect(runtime.pool.damaged()).toHaveLength(1);
-    const before = sandboxIDs(world);
-    expect(await runtime.collectGarbage()).toMatchObject({ ended: [], failures: [] });
-    expect(sandboxIDs(world)).toEqual(before);
-    expect(world.job(other).state).toMatchObject({ kind: "completed" });
-    await world.clock.advance(20 * SECOND);
-    await world.reaches(id, "running");
-    expect(sandboxIDs(world)).toEqual(before);
-  }),
+  "a pool that is deleted under running processes is made anew, and they hold their slots in it again",
+  inWorld(
+    async (world) => {
+      const [running = ""] = await world.start("work 60000 1");
+      await world.reaches(running, "running");
+      rmSync(poolFile(world));
+      const other = await world.open({ maxRunningJobs: 1 });
+      await world.clock.advance(6 * SECOND);
+      expect([leaseCount(other), leaseCount(world.runtime)]).toEqual([1, 1]);
+      await world.reaches(running, "completed");
+    },
+    { maxRunningJobs: 1 },
+  ),
 );
 
 test(

@@ -140,18 +140,13 @@ describe("opening a database", () => {
     expect(statSync(path).mode & 0o777).toBe(0o700);
   });
 
-  for (const [what, prepare] of [
-    ["a folder that is a file", (path: string) => writeFileSync(path, "")],
-    ["a folder in place of the file", (path: string) => mkdirSync(join(path, "a.db"), { recursive: true })],
-  ] as const) {
-    test(`over ${what} names the file and the option`, async () => {
-      const path = join(folder(), "state");
-      prepare(path);
-      const failure = await failureOf(() => openDatabase(join(path, "a.db"), []));
-      expect(failure).toHaveProperty("code", "config_invalid");
-      for (const named of [join(path, "a.db"), '"stateDir"']) expect(String(failure.message)).toContain(named);
-    });
-  }
+  test("over a folder that is a file names the file and the option", async () => {
+    const path = join(folder(), "state");
+    writeFileSync(path, "");
+    const failure = await failureOf(() => openDatabase(join(path, "a.db"), []));
+    expect(failure).toHaveProperty("code", "config_invalid");
+    for (const named of [join(path, "a.db"), '"stateDir"']) expect(String(failure.message)).toContain(named);
+  });
 
   test.skipIf(process.getuid?.() === 0)(
     "in a folder that cannot be written names the file and the option",
