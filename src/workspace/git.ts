@@ -34,6 +34,8 @@ export interface GitRun {
 }
 
 export interface Git {
+  /** Variables of the host's environment, which only some runs are given. */
+  readonly hostEnv: Readonly<Record<string, string | undefined>>;
   /** The output of a successful run. @throws GitError */
   read(run: GitRun): Promise<Buffer>;
   /** The output as it arrives. The iteration throws GitError when the run fails. */
@@ -166,6 +168,7 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
   }
 
   return {
+    hostEnv,
     async read(run) {
       const parts: Buffer[] = [];
       for await (const chunk of stream(run)) parts.push(chunk);

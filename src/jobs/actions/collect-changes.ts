@@ -65,10 +65,12 @@ export async function collectChanges(
     });
     const overlaps = await findOverlaps(sessionJobs, store, job, built);
     const attention = request.mode === "patch" ? underPaths(built.attention, request.paths) : built.attention;
+    const isByOurs = branch !== null && built.commits.length > 0 && identity.invented !== null;
+    const remarks = [...built.remarks, ...(isByOurs ? [identity.invented] : [])];
     return {
       job,
       source,
-      built: { ...built, attention },
+      built: { ...built, attention, remarks },
       branch,
       isWritten,
       stat: await statOf(store, built),

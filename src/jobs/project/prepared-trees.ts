@@ -9,7 +9,7 @@ import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import { fileNameFor } from "../../workspace/paths.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
-import { type Identity, identityOf } from "../../workspace/project/identity.ts";
+import { identityOf, type Person } from "../../workspace/project/identity.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { sendTree } from "../../workspace/sandbox/send-tree.ts";
 import type { PoolStore } from "../store/pool-store.ts";
@@ -31,7 +31,7 @@ export interface TreeRequest {
 }
 
 interface Preparation extends TreeRequest {
-  readonly identity: Identity;
+  readonly identity: Person;
   readonly environment: Environment;
   /** Cache key of this exact tree. */
   readonly key: string;
@@ -60,7 +60,8 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     const environment = deps.environments[job.task.environment];
     if (!environment)
       throw new PluginError("workspace_failed", `The environment "${job.task.environment}" is no longer configured.`);
-    const identity = await identityOf(project);
+    const { name, email } = await identityOf(project);
+    const identity: Person = { name, email };
     const { image, workdir } = environment;
     const place = fileNameFor(JSON.stringify([provider.name, base.project, image, workdir, identity]));
     const key = fileNameFor(JSON.stringify([place, base.commit, base.emptyFolders]));

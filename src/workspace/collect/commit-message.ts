@@ -1,5 +1,5 @@
 import { plainText } from "../../shared/plain-text.ts";
-import type { Identity } from "../project/identity.ts";
+import type { Person } from "../project/identity.ts";
 
 const MESSAGE_LIMIT = 20_000;
 
@@ -24,7 +24,7 @@ export interface CleanMessage {
  * add ourselves, and without trailers that speak for a person. Only a person can say that he signed off, reviewed or
  * co-authored a change, and readers would take the job's claim for the user's word.
  */
-export function cleanMessage(message: string, identity: Identity): CleanMessage {
+export function cleanMessage(message: string, identity: Person): CleanMessage {
   const lines: string[] = [];
   let claims = 0;
   let isDropping = false;
@@ -39,7 +39,7 @@ export function cleanMessage(message: string, identity: Identity): CleanMessage 
 }
 
 /** What a line is to programs that parse trailers, and to people who read quickly. */
-function kindOf(line: string, { name, email }: Identity): "ours" | "claim" | null {
+function kindOf(line: string, { name, email }: Person): "ours" | "claim" | null {
   const [, written = "", value = ""] = /^[\s>*+-]*([^:=#]{1,80}?)\s*[:=#](.*)$/su.exec(line.normalize("NFKC")) ?? [];
   const token = written.replace(/[\s_\p{Pd}]+/gu, "-").toLowerCase();
   if (token === "job") return "ours";

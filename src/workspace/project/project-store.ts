@@ -5,6 +5,7 @@ import { ensurePrivateFolder, refuseLinkedFolder, writePrivateFile } from "../..
 import { type Git, type GitRun, nullIfNotFound } from "../git.ts";
 import { fileNameFor } from "../paths.ts";
 import type { FoundProject } from "./find-project.ts";
+import { IDENTITY_VARIABLES } from "./identity-variables.ts";
 
 /**
  * A repository of our own for a project. It holds what the user's repository lacks: the exact bytes of the working tree,
@@ -17,6 +18,8 @@ export interface ProjectStore {
   /** What the user should know about how the project was chosen. */
   readonly notes: readonly string[];
   readonly format: "sha1" | "sha256";
+  /** Variables of the user's environment by which his git names people. */
+  readonly identityEnv: Readonly<Record<string, string | undefined>>;
   /** Absolute folder of everything we keep for the project. */
   readonly folder: string;
   /** Runs git with the user's settings, in his repository if there is one. It only reads, except when a branch is created. */
@@ -102,6 +105,7 @@ export async function openProjectStore(git: Git, stateDir: string, project: Proj
     isRepository,
     notes,
     format,
+    identityEnv: Object.fromEntries(IDENTITY_VARIABLES.map((name) => [name, git.hostEnv[name]])),
     folder,
     // A plain folder may have a `.git` that leads nowhere, at which git would stop.
     user: (args, more) => git.read({ cwd: isRepository ? root : folder, config: "user", ...more, args }),

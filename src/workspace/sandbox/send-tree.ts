@@ -5,7 +5,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { joinRecords, toBytes } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
-import type { Identity } from "../project/identity.ts";
+import type { Person } from "../project/identity.ts";
 import { type ProjectStore, RAW_ATTRIBUTES } from "../project/project-store.ts";
 import { GIT_FUNCTION } from "./job-git.ts";
 import { runScript } from "./run-script.ts";
@@ -15,7 +15,7 @@ export interface SendRequest {
   readonly base: TreeBase;
   /** Commit of the base that the work directory already holds, so that only the difference is sent; null = it is empty. */
   readonly from: string | null;
-  readonly identity: Identity;
+  readonly identity: Person;
   readonly sandbox: Sandbox;
   readonly clock: Clock;
   /** Names the scratch file of this call. */
