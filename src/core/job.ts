@@ -21,7 +21,12 @@ export type JobState =
   | { readonly kind: "interrupted"; readonly since: number }
   | { readonly kind: "completed"; readonly since: number; readonly result: string }
   | { readonly kind: "failed"; readonly since: number; readonly failure: Failure; readonly result?: string | undefined }
-  | { readonly kind: "cancelled"; readonly since: number; readonly reason: string | null };
+  | {
+      readonly kind: "cancelled";
+      readonly since: number;
+      readonly reason: string | null;
+      readonly result?: string | undefined;
+    };
 
 export type JobStateKind = JobState["kind"];
 type In<K extends JobStateKind> = Extract<JobState, { kind: K }>;
@@ -101,6 +106,15 @@ export interface Metric {
   readonly at: string;
 }
 
+/** What an earlier turn said, kept until the end of its job tells it. */
+export interface TurnAnswer {
+  /** Position of the turn, starting at 1. */
+  readonly turn: number;
+  readonly text: string;
+  /** Why the turn did not end by itself; null = it did. */
+  readonly problem: string | null;
+}
+
 export interface Job {
   readonly id: string;
   /** Session that started the job, and the only one that sees it. */
@@ -137,8 +151,17 @@ export interface Job {
   /** Cost of the model over all turns, USD, by the host's prices. */
   readonly modelUsd: number;
   readonly compute: Compute;
+  /** What the turns since its last end said, in order, but for the turn whose text is the result of its end. */
+  readonly answers: readonly TurnAnswer[];
   /** Number of turns prompted so far; repeating a prompt does not add one. */
   readonly turns: number;
+}
+
+/** What the turn that was prompted last has said, "" for nothing. */
+export interface LastWords {
+  /** Its position; null = no turn was prompted. */
+  readonly turn: number | null;
+  readonly result: string;
 }
 
 /** A requested change of state. The time is added, and in `running` the lease that the job was started under. */
@@ -148,10 +171,15 @@ export type Transition =
   | { readonly kind: "running" }
   /** The OpenCode process that ran the job has ended. */
   | { readonly kind: "interrupted" }
-  | { readonly kind: "completed"; readonly result: string }
-  /** `result`: the last text of a job that was stopped. */
-  | { readonly kind: "failed"; readonly failure: Failure; readonly result?: string | undefined }
-  | { readonly kind: "cancelled"; readonly reason: string | null };
+  | ({ readonly kind: "completed"; readonly result: string } & OfTurn)
+  /** `result`: what a job that was stopped had said. */
+  | ({ readonly kind: "failed"; readonly failure: Failure; readonly result?: string | undefined } & OfTurn)
+  | ({ readonly kind: "cancelled"; readonly reason: string | null; readonly result?: string | undefined } & OfTurn);
+
+interface OfTurn {
+  /** Position of the turn that the result is from. */
+  readonly turn?: number | null;
+}
 
 /** Which states may follow each state. `new`: the job has not been recorded yet. */
 const ALLOWED_TRANSITIONS: Readonly<Record<JobStateKind | "new", readonly JobStateKind[]>> = {
@@ -183,25 +211,51 @@ export function transition(
 ): Job {
   const held = isHeld(job.state) ? job.state.leaseID : null;
   if (condition.leaseID !== undefined && (held === null || condition.leaseID !== held)) return job;
-  const after = { ...job, state: toState(to, held, now) };
-  return isAllowedChange(job, after) ? after : job;
+  const after = { ...job, state: toState(to, held, now), answers: answersAfter(job, to) };
+  return to.kind !== job.state.kind && isAllowedChange(job, after) ? after : job;
 }
 
-/** Whether a change of state from `before` (null = new job) to `after` is allowed. No state follows itself. */
+/** Whether a change of state from `before` (null = new job) to `after` is allowed. */
 export function isAllowedChange(before: Job | null, after: Job): boolean {
   const from = before?.state ?? null;
   const to = after.state;
+  if (from?.kind === "cancelled" && to.kind === "cancelled") return from.since === to.since; // `withLastWords`
   if (!ALLOWED_TRANSITIONS[from?.kind ?? "new"].includes(to.kind)) return false;
   if (to.kind !== "running") return true;
   const keepsLease = from?.kind === "starting" && from.leaseID === to.leaseID;
   return keepsLease && after.childSession !== null && after.sandbox.kind === "live"; // J4
 }
 
+/** Keeps what a turn said; what was kept of the same turn before is replaced. */
+export const withAnswer = (job: Job, answer: TurnAnswer): Job => ({
+  ...job,
+  answers: [...job.answers.filter(({ turn }) => turn !== answer.turn), answer],
+});
+
+/**
+ * Adds what a turn had said when it came to rest, which is after its job was recorded as cancelled at `since`. No change
+ * to a job that has been woken since.
+ */
+export function withLastWords(job: Job, since: number, words: LastWords | null): Job {
+  const { state } = job;
+  if (state.kind !== "cancelled" || state.since !== since || !words?.result || words.result === state.result)
+    return job;
+  const answers = job.answers.filter(({ turn }) => turn !== words.turn);
+  return { ...job, state: { ...state, result: words.result }, answers };
+}
+
+/** The end of a job tells its answers; a job that is woken begins to collect them anew. */
+function answersAfter({ state, answers }: Job, to: Transition): readonly TurnAnswer[] {
+  if (to.kind === "queued" && isEnded(state)) return [];
+  return "turn" in to ? answers.filter(({ turn }) => turn !== to.turn) : answers;
+}
+
 function toState(to: Transition, held: string | null, now: number): JobState {
   if (to.kind === "running") return { ...to, since: now, leaseID: held ?? "" };
-  if (to.kind !== "failed") return { ...to, since: now };
-  const { result = "", ...failed } = to;
-  return { ...failed, since: now, ...(result !== "" && { result }) };
+  if (to.kind === "completed") return { kind: to.kind, since: now, result: to.result };
+  if (to.kind !== "failed" && to.kind !== "cancelled") return { ...to, since: now };
+  const { result = "", turn: _, ...end } = to;
+  return { ...end, since: now, ...(result !== "" && { result }) };
 }
 
 export const isEnded = (state: JobState): state is EndedState =>

@@ -22,8 +22,11 @@ export interface ChildSessions {
    * @throws PluginError `prompt_failed`
    */
   tell(request: PromptRequest): Promise<void>;
-  /** The session as it is now: its activity and its newest messages, back to `fromMessageID`. */
-  read(sessionID: string, fromMessageID: string): Promise<Transcript>;
+  /**
+   * The session as it is now: its activity and its newest messages, back to `fromMessageID`.
+   * @param all whether to read many of them, which takes longer: else a few
+   */
+  read(sessionID: string, fromMessageID: string, all?: boolean): Promise<Transcript>;
   /** Stops the session's model loop. No-op if the session is idle. */
   abort(sessionID: string): Promise<void>;
   /** Subscribes to the events of all sessions. Returns the function that ends the subscription. */

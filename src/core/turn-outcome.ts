@@ -9,8 +9,10 @@ export interface TranscriptMessage {
   /** Why the model stopped: `stop`, `tool-calls`, `length`, … */
   readonly finish: string | null;
   readonly error: { readonly name: string; readonly message: string; readonly retryable: boolean | null } | null;
-  /** Its last text part. */
+  /** Its text, of all parts that its author wrote; null = none. */
   readonly text: string | null;
+  /** Whether it is the host's summary of the conversation, which is no answer to anyone. */
+  readonly isSummary: boolean;
 }
 
 /** A child session as read at one moment. `messages`: those since the prompt, oldest first. */
@@ -37,7 +39,7 @@ export type TurnDecision =
   /** The session looks idle, but the outcome is not stored yet: read again in `recheckMs`. */
   | { readonly kind: "unsettled"; readonly recheckMs: number }
   /** `cut`: the answer reached the model's output limit. */
-  | { readonly kind: "done"; readonly text: string; readonly cut: boolean }
+  | { readonly kind: "done"; readonly cut: boolean }
   | { readonly kind: "failed"; readonly failure: Failure };
 
 /** After a failure the host announces idle, stores the message, and announces idle again, a few milliseconds apart. */
@@ -70,8 +72,14 @@ export function decideTurn(transcript: Transcript, turn: TurnFacts, now: number)
     if (idleMs < SETTLE_MS) return { kind: "unsettled", recheckMs: RECHECK_MS };
     return failed(`The turn stopped after a tool call${turn.errorSeen ? `: ${turn.errorSeen}` : "."}`, null);
   }
-  return { kind: "done", text: last.text ?? "", cut: last.finish === "length" };
+  return { kind: "done", cut: last.finish === "length" };
 }
+
+/** What the messages of a turn say, oldest first; null for one without text. */
+export const textsOf = ({ messages }: Transcript, messageID: string): (string | null)[] =>
+  messages.flatMap(({ id, role, text, isSummary }) =>
+    role === "assistant" && id > messageID && !isSummary ? [text] : [],
+  );
 
 export type ResumptionDecision =
   /** It completed while no process was watching. */

@@ -1,5 +1,5 @@
 import type { IdGenerator } from "../shared/ids.ts";
-import type { JobView } from "../views/job-view.ts";
+import type { JobView, ToldJob } from "../views/job-view.ts";
 import {
   cut,
   DESCRIPTION_LIMIT,
@@ -27,6 +27,9 @@ const BLOCK = 300;
 const SUMMARIES_LIMIT = 6_000;
 const ERRORS_LIMIT = 4_000;
 const LINE_MIN = 100;
+/** Bytes around one of several texts of a job, and those that each needs at least to be told. */
+const FRAME = 170;
+const TEXT_MIN = 900;
 /** Bytes for the lines of failed jobs whose results are left out. */
 const LEFT_LIMIT = 3_000;
 
@@ -42,7 +45,7 @@ export interface ResultLimits {
  * that fit are named.
  */
 export function renderResults(
-  jobs: readonly JobView[],
+  jobs: readonly ToldJob[],
   ids: IdGenerator,
   { beside = [], isNamed = false }: ResultLimits = {},
 ): string {
@@ -52,11 +55,9 @@ export function renderResults(
   const told = jobs.slice(0, most);
   const left = renderLeft(jobs.slice(most));
   const share = (limit: number) => Math.floor(limit / told.length);
-  const texts = told.map(({ result }) => (result === undefined ? null : toFramed(result)));
-  const frame = createFrame(
-    ids,
-    texts.filter((text) => text !== null),
-  );
+  const texts = told.map((job) => textsOf(job, Math.max(2, Math.floor(share(bytes) / TEXT_MIN))));
+  const framed = texts.flat().flatMap((text) => text.framed ?? []);
+  const frame = createFrame(ids, framed);
   const rest = bytes - Buffer.byteLength(left) - (told.length + 1) * BLOCK;
   const blocks = told.map((job, index) => {
     const line = (text: string, limit: number) =>
@@ -64,20 +65,23 @@ export function renderResults(
     const summary = line(renderSummary(job), SUMMARIES_LIMIT);
     const error = renderError(job);
     const shownError = error === null ? null : line(error, ERRORS_LIMIT);
-    const room = share(rest) - Buffer.byteLength(summary) - Buffer.byteLength(shownError ?? "");
+    const own = texts[index] ?? [];
+    const used = own.reduce((sum, { heading }) => sum + Buffer.byteLength(heading ?? ""), own.length * FRAME);
+    const room = share(rest) - Buffer.byteLength(summary) - Buffer.byteLength(shownError ?? "") - used;
+    const limits = {
+      bytes: Math.floor(Math.max(0, isNamed ? room : Math.min(RESULT_LIMIT, room)) / Math.max(1, own.length)),
+      lines: Math.floor(share(ANSWER_LINES) / Math.max(1, own.length)),
+      isWhole: told.length === 1 && isNamed,
+    };
     return [
       `<job id="${job.id}" state="${job.state}">`,
       `<summary>${summary}</summary>`,
       ...(shownError === null ? [] : [`<error>${shownError}</error>`]),
-      ...renderResult(job, texts[index] ?? null, frame, {
-        bytes: Math.max(0, isNamed ? room : Math.min(RESULT_LIMIT, room)),
-        lines: share(ANSWER_LINES),
-        isWhole: told.length === 1 && isNamed,
-      }),
+      ...own.flatMap((text) => renderText(text, job, frame, limits)),
       "</job>",
     ].join("\n");
   });
-  const introduction = texts.some((text) => text !== null) ? [frame.introduction] : [];
+  const introduction = framed.length > 0 ? [frame.introduction] : [];
   return [...introduction, ...blocks, ...(left === "" ? [] : [left])].join("\n");
 }
 
@@ -95,21 +99,58 @@ function renderSummary(job: JobView): string {
   return `${toFact(job.description, DESCRIPTION_LIMIT)}${facts.join("")} · ${job.elapsedSeconds} s${cost === null ? "" : ` · ${cost}`}`;
 }
 
+/** One of a job's texts. */
+interface ToldText {
+  /** What it is; null where the result needs no heading. */
+  readonly heading: string | null;
+  readonly text: string;
+  /** Null for a turn that said nothing. */
+  readonly framed: string | null;
+}
+
+/** What the job's turns said, oldest first; of more than `most` turns the newest. */
+function textsOf({ answers = [], result, error, sessionID }: ToldJob, most: number): ToldText[] {
+  const shown = answers.slice(-(most - 1)).map(({ turn, text, problem }) => ({
+    heading: toHeading(turn, text, problem),
+    text,
+    framed: text === "" ? null : toFramed(text),
+  }));
+  const left = answers.length - shown.length;
+  const heading = `${left} earlier turns answered too: their texts are in session ${sessionID}.`;
+  const earlier = left === 0 ? shown : [{ heading, text: "", framed: null }, ...shown];
+  return [...earlier, ...resultOf(result, error, earlier.length > 0)];
+}
+
+function resultOf(result: string | undefined, error: JobView["error"], hasEarlier: boolean): ToldText[] {
+  if (result === undefined) return [];
+  const heading = error ? "What it had to say until then:" : hasEarlier ? "Its last turn answered:" : null;
+  return [{ heading, text: result, framed: toFramed(result) }];
+}
+
+function toHeading(turn: number, text: string, problem: string | null): string {
+  if (problem === null) return `Turn ${turn} answered:`;
+  const ended = `Turn ${turn} did not end by itself (${toFact(problem, PROBLEM_LIMIT)})`;
+  return text === "" ? `${ended} and had said nothing.` : `${ended}. What it had to say until then:`;
+}
+
+/** Characters. */
+const PROBLEM_LIMIT = 60;
+
 /** A job's text in its frame, followed by what the frame leaves out. */
-function renderResult(
+function renderText(
+  { heading, text, framed }: ToldText,
   job: JobView,
-  text: string | null,
   frame: Frame,
   limits: { readonly bytes: number; readonly lines: number; readonly isWhole: boolean },
 ): string[] {
-  if (text === null || job.result === undefined) return [];
-  const { shown, missing } = cut(text, limits.bytes, limits.lines);
+  if (framed === null) return heading === null ? [] : [heading];
+  const { shown, missing } = cut(framed, limits.bytes, limits.lines);
   return [
-    ...(job.error ? ["What it had to say until then:"] : []),
+    heading ?? "",
     frame.around(shown),
     missing === 0
       ? ""
       : `[${missing} characters more are in session ${job.sessionID}${limits.isWhole ? "" : `; agents_status with "jobs": ["${job.id}"] tells more`}]`,
-    describeUnseen(job.result),
+    describeUnseen(text),
   ].filter((line) => line !== "");
 }

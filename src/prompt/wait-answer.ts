@@ -1,6 +1,6 @@
 import type { Spend } from "../core/budget.ts";
 import type { IdGenerator } from "../shared/ids.ts";
-import type { JobView } from "../views/job-view.ts";
+import type { JobView, ToldJob } from "../views/job-view.ts";
 import { renderCounts, renderSpend } from "./job-list.ts";
 import { renderOverview } from "./job-overview.ts";
 import { renderResults } from "./job-results.ts";
@@ -13,9 +13,9 @@ export interface WaitFacts {
   readonly lowBudget: Spend | null;
   readonly budgetUsd: number | null;
   /** Ended jobs whose results the session was not told before. */
-  readonly news: readonly JobView[];
+  readonly news: readonly ToldJob[];
   /** Ended jobs whose results it was told before. */
-  readonly toldBefore: readonly JobView[];
+  readonly toldBefore: readonly ToldJob[];
   /** Whether the call names its jobs: then it asks for their results, told before or not. */
   readonly isNamed: boolean;
   readonly pending: readonly JobView[];

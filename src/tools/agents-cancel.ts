@@ -20,12 +20,19 @@ export const agentsCancelTool = (deps: ToolDeps) =>
     async run({ jobs: ids, reason }, call) {
       const { sessionID } = call;
       const runtime = await deps.runtime();
-      const jobs = viewJobs(runtime, await cancelJobs(runtime, sessionID, ids, reason ?? null));
-      const news = await runtime.outbox.claim(sessionID, ids, call);
-      const results = viewRecords(news.filter(({ state }) => state.kind !== "cancelled"));
-      const lines = renderOverview(jobs);
-      const told = renderResults(results, runtime.ids, { beside: lines });
-      const output = [...lines, ...(told === "" ? [] : [told])].join("\n");
-      return { title: renderCounts(jobs), output, metadata: { jobs: toMetadata(jobs) } };
+      const release = runtime.outbox.hold(sessionID, ids); // this call tells what the jobs had said
+      try {
+        const jobs = viewJobs(runtime, await cancelJobs(runtime, sessionID, ids, reason ?? null));
+        const news = await runtime.outbox.claim(sessionID, ids, call);
+        const results = viewRecords(news).filter(
+          ({ state, result, answers = [] }) => state !== "cancelled" || result !== undefined || answers.length > 0,
+        );
+        const lines = renderOverview(jobs);
+        const told = renderResults(results, runtime.ids, { beside: lines });
+        const output = [...lines, ...(told === "" ? [] : [told])].join("\n");
+        return { title: renderCounts(jobs), output, metadata: { jobs: toMetadata(jobs) } };
+      } finally {
+        release();
+      }
     },
   });

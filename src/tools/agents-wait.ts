@@ -5,7 +5,7 @@ import { findJobs } from "../jobs/session/find-jobs.ts";
 import { onBoard, renderBoard, renderCounts } from "../prompt/job-list.ts";
 import { AGENTS_WAIT } from "../prompt/tool-descriptions.ts";
 import { renderWait } from "../prompt/wait-answer.ts";
-import { viewRecords } from "../views/job-view.ts";
+import { toTold, viewRecords } from "../views/job-view.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { toMetadata, viewJobs } from "./job-views.ts";
 
@@ -61,7 +61,10 @@ export const agentsWaitTool = (deps: ToolDeps) =>
           lowBudget: result.lowBudget,
           budgetUsd: runtime.options.budget.usdPerSession,
           news: viewRecords(news),
-          toldBefore: finished.filter(({ id }) => !newIDs.has(id)),
+          toldBefore: result.finished.flatMap((job, index) => {
+            const view = finished[index];
+            return view && !newIDs.has(job.id) ? toTold(job, view) : [];
+          }),
           isNamed: jobs !== undefined,
           pending,
         };

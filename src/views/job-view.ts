@@ -1,7 +1,7 @@
 import { type Activity, NO_ACTIVITY } from "../core/activity.ts";
 import type { QueuePlace } from "../core/admission.ts";
 import { computeUsd } from "../core/cost.ts";
-import { isEnded, type Job, type TreeUpdate } from "../core/job.ts";
+import { isEnded, type Job, type TreeUpdate, type TurnAnswer } from "../core/job.ts";
 import { notesOf } from "../core/job-notes.ts";
 import type { SnapshotRecord } from "../core/snapshot-record.ts";
 import { oneLine } from "../shared/plain-text.ts";
@@ -106,7 +106,8 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     ...(sandbox.kind === "parked" && { snapshot: sandbox.snapshotID }),
     ...(job.update && { update: toUpdate(job.update) }),
     ...(state.kind === "completed" && { result: state.result }),
-    ...(state.kind === "failed" && state.result !== undefined && { result: state.result }),
+    ...((state.kind === "failed" || state.kind === "cancelled") &&
+      state.result !== undefined && { result: state.result }),
     ...(state.kind === "failed" && {
       error: { ...state.failure, message: oneLine(state.failure.message, MESSAGE_LIMIT) },
     }),
@@ -115,9 +116,19 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
   };
 }
 
+/** A job whose results are told. */
+export interface ToldJob extends JobView {
+  /** What its earlier turns said that its end tells besides its result. */
+  readonly answers?: readonly TurnAnswer[];
+}
+
 /** Jobs as they are recorded: for those that have ended nothing else is known. */
-export const viewRecords = (jobs: readonly Job[]): JobView[] =>
-  jobs.map((job) => toJobView(job, { place: null, live: NO_ACTIVITY, pendingSince: null, now: job.state.since }));
+export const viewRecords = (jobs: readonly Job[]): ToldJob[] =>
+  jobs.map((job) =>
+    toTold(job, toJobView(job, { place: null, live: NO_ACTIVITY, pendingSince: null, now: job.state.since })),
+  );
+
+export const toTold = ({ answers }: Job, view: JobView): ToldJob => ({ ...view, answers });
 
 export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
   return {

@@ -1,8 +1,9 @@
 import { expect } from "bun:test";
-import { sandboxTest } from "../support/sandboxes.ts";
+import { HOLD, holders, openGates, sandboxTest } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";
-import { ask, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
+import { ask, cancel, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { useProject } from "../support/use-setup.ts";
+import { until } from "../support/wait.ts";
 
 /* What the real OpenCode keeps of a job's turns, and what its orchestrator gets of it. */
 
@@ -28,3 +29,71 @@ sandboxTest("counts cached and reasoning tokens over all turns, and tells what a
   expect(second?.metadata.finished[0]?.tokens).toStrictEqual({ input: 1200, output: 210, cached: 1800, reasoning: 90 });
   expect((await ask(server, session.id, status())).output).toMatch(cost);
 });
+
+const REPORT = "The parser drops the last line of every file: src/parse.ts, line 42.";
+
+sandboxTest("returns what a job said, whichever of its messages said it, and fails one that said nothing", async () => {
+  const { server } = setup;
+  const session = await server.createSession();
+  const report = { ...shell("true"), text: REPORT };
+  const refused = { status: 400, body: { error: { message: "Insufficient credit" } } };
+  const answering = [
+    task("ends empty", report, { text: "" }),
+    task("ends blank", report, { text: " \n\u200b" }),
+    task("ends done", report, say("Done.")),
+    task("ends long after", report, ...Array.from({ length: 11 }, () => shell("true")), {}),
+  ];
+  const failing = [
+    task("only thinks", { reasoning: "What now?" }),
+    task("only works", shell("true"), {}),
+    task("is cut off", { finish: "length" }),
+    task("cannot pay", report, refused),
+  ];
+  const [, waited] = await turn(server, session.id, start(...answering, ...failing), wait());
+  const found = new Map(waited?.metadata.finished.map((job) => [job.description, job]));
+  for (const { description } of answering) {
+    const { state, result } = found.get(description) ?? {};
+    expect([description, state]).toEqual([description, "completed"]);
+    expect(result).toStartWith(`${REPORT}\n[This is from an earlier message`);
+  }
+  expect(found.get("ends done")?.result).toEndWith("\nDone.");
+  for (const { description } of failing.slice(0, 3)) {
+    const { state, error, sandbox } = found.get(description) ?? {};
+    expect([description, state, error?.code as string]).toEqual([description, "failed", "no_answer"]);
+    expect(sandbox).not.toBe("gone");
+  }
+  expect(found.get("cannot pay")).toMatchObject({ state: "failed", result: REPORT, error: { code: "model_error" } });
+  expect(waited?.output).toContain("What it had to say until then:");
+});
+
+sandboxTest(
+  "delivers every answer of a job that got messages while it ran, and the last words of a cancelled one",
+  async () => {
+    const { server, home } = setup;
+    const session = await server.createSession();
+    const speaks = { stream: ["The cause ", "is the cache", ...Array.from({ length: 100 }, () => ".")], gapMs: 300 };
+    const { metadata } = await ask(
+      server,
+      session.id,
+      start(task("asked again", shell(HOLD), say("answer one")), task("cancelled", speaks)),
+    );
+    const [asked, cancelled] = metadata.jobs.map(({ id }) => id) as [string, string];
+    await until(() => holders(home).length === 1, { what: "the first works" });
+    await turn(
+      server,
+      session.id,
+      message(asked, script(say("answer two"))),
+      message(asked, script(say("answer three"))),
+    );
+    const stopped = await ask(server, session.id, cancel(cancelled));
+    expect(stopped.metadata.jobs[0]?.result).toStartWith("The cause is the cache");
+    expect(stopped.output).toContain("What it had to say until then:");
+    openGates(home);
+    const { output, metadata: ended } = await ask(server, session.id, wait({ jobs: [asked] }));
+    expect(ended.finished).toMatchObject([{ result: "answer three", turns: 3 }]);
+    const places = ["one", "two", "three"].map((word) => output.split(`answer ${word}`).length - 1);
+    expect(places).toEqual([1, 1, 1]);
+    expect(output).toMatch(/answer one.*answer two.*answer three/s);
+    expect(await ask(server, session.id, wait())).toMatchObject({ output: expect.not.stringContaining("answer one") });
+  },
+);

@@ -13,6 +13,9 @@ import { type ScriptedSession, saveMessage, startTurn } from "./scripted-turn.ts
  *     work MS TEXT           answers after MS milliseconds
  *     tool MS TEXT           runs a tool for MS milliseconds, then answers
  *     until messaged TEXT    works until a message is added to its turn, then answers
+ *     steps TEXT|TEXT        answers in several messages, with tool calls between them
+ *     steps then fail T|T    does the same, and then fails with a provider error
+ *     steps then hang T|T    does the same, and then works until it is aborted
  *     cut TEXT               answers, and reaches the output limit
  *     hang                   works until it is aborted
  *     never                  accepts the prompt and does not start
@@ -110,6 +113,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
         finish: null,
         error: null,
         text: prompt.text,
+        isSummary: false,
       });
       if (session.loop) lostPrompts.push(prompt);
       else start(session, prompt);
@@ -121,10 +125,10 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
       addedMessages.push(request);
       session.loop.onMessage?.();
     },
-    async read(sessionID, fromMessageID) {
+    async read(sessionID, fromMessageID, all = false) {
       await fake.onCall("read", sessionID);
       const { activity, messages, tokens } = find(sessionID);
-      const newer = messages.filter(({ id }) => id >= fromMessageID).slice(-10);
+      const newer = messages.filter(({ id }) => id >= fromMessageID).slice(all ? 0 : -10);
       return { activity, messages: newer, tokens, usd: (tokens.output / 5) * fake.usdPerAnswer };
     },
     async abort(sessionID) {

@@ -26,7 +26,15 @@ const START_MS = 3;
 /** Between two steps of a turn's end. */
 const STEP_MS = 5;
 
-const OPEN: TranscriptMessage = { id: "", role: "assistant", completed: false, finish: null, error: null, text: null };
+const OPEN: TranscriptMessage = {
+  id: "",
+  role: "assistant",
+  completed: false,
+  finish: null,
+  error: null,
+  text: null,
+  isSummary: false,
+};
 
 /** Adds a message to the session, or replaces the one that has its id. */
 export function saveMessage({ messages }: ScriptedSession, message: TranscriptMessage): void {
@@ -68,6 +76,17 @@ export function startTurn(session: ScriptedSession, prompt: PromptRequest, { clo
       next();
     });
   }
+  /** Says all texts but the last in messages of their own, and leaves that to `end`. */
+  function say([text = "", ...more]: readonly string[], end: (text: string) => void): void {
+    after(STEP_MS, () => {
+      if (more.length === 0) return end(text);
+      saveMessage(session, { ...answer, completed: true, finish: "tool-calls", text });
+      answer = { ...OPEN, id: newMessageID() };
+      saveMessage(session, answer);
+      emit({ kind: "step", sessionID });
+      say(more, end);
+    });
+  }
   function finish(text: string, finish = "stop"): void {
     saveMessage(session, { ...answer, completed: true, finish, text });
     comeToRest();
@@ -87,6 +106,9 @@ export function startTurn(session: ScriptedSession, prompt: PromptRequest, { clo
   /** Each script is called with the rest of its line. */
   const scripts: Record<string, (rest: string) => void> = {
     say: (text) => begin(() => after(STEP_MS, () => finish(text))),
+    steps: (rest) => begin(() => say(rest.split("|"), finish)),
+    "steps then fail": (rest) => begin(() => say([...rest.split("|"), ""], () => fail("APIError"))),
+    "steps then hang": (rest) => begin(() => say([...rest.split("|"), ""], () => {})),
     cut: (text) => begin(() => after(STEP_MS, () => finish(text, "length"))),
     work(rest) {
       const [ms, text] = splitDuration(rest);
@@ -135,7 +157,7 @@ export function startTurn(session: ScriptedSession, prompt: PromptRequest, { clo
   };
 
   const [line = ""] = session.script.split("\n");
-  const name = Object.keys(scripts).find((key) => line === key || line.startsWith(`${key} `));
+  const name = Object.keys(scripts).findLast((key) => line === key || line.startsWith(`${key} `));
   const play = name === undefined ? undefined : scripts[name];
   if (name === undefined || !play) throw new Error(`unknown script: ${line}`);
   const loop: NonNullable<ScriptedSession["loop"]> = {

@@ -10,6 +10,8 @@ import { jobSessionRules } from "./worker-agent.ts";
 
 /** Messages. The last assistant message decides; a few more are read because compaction adds its own. */
 const READ_LIMIT = 10;
+/** When a turn has ended, the model may have given its answer long before its last message. */
+const READ_ALL_LIMIT = 500;
 
 /**
  * Child sessions of OpenCode 1 behind the port of the domain.
@@ -66,11 +68,12 @@ export function createChildSessions(
     },
     prompt: send,
     tell: send, // a busy session reads a stored prompt at its next step
-    async read(sessionID, fromMessageID): Promise<Transcript> {
+    async read(sessionID, fromMessageID, all = false): Promise<Transcript> {
+      const limit = all ? READ_ALL_LIMIT : READ_LIMIT;
       onFollowed();
       const doing = `read the session ${sessionID}`;
       const [messages, session, statuses] = await Promise.all([
-        unwrap(client.session.messages({ sessionID, limit: READ_LIMIT }), "prompt_failed", doing),
+        unwrap(client.session.messages({ sessionID, limit }), "prompt_failed", doing),
         unwrap(client.session.get({ sessionID }), "prompt_failed", doing),
         unwrap(client.session.status(), "prompt_failed", doing),
       ]);
@@ -115,9 +118,10 @@ const toTokens = (tokens: HostTokens): Tokens =>
 type HostMessages = NonNullable<Awaited<ReturnType<HostClient["session"]["messages"]>>["data"]>;
 
 function toTranscriptMessage({ info, parts }: HostMessages[number]): TranscriptMessage {
-  const text = parts.findLast((part) => part.type === "text")?.text ?? null;
+  const texts = parts.flatMap((part) => (part.type === "text" && !part.synthetic && !part.ignored ? part.text : []));
+  const text = texts.length === 0 ? null : texts.filter((one) => one.trim() !== "").join("\n\n");
   if (info.role === "user") {
-    return { id: info.id, role: "user", completed: true, finish: null, error: null, text };
+    return { id: info.id, role: "user", completed: true, finish: null, error: null, text, isSummary: false };
   }
   const error = info.error;
   return {
@@ -133,5 +137,6 @@ function toTranscriptMessage({ info, parts }: HostMessages[number]): TranscriptM
         }
       : null,
     text,
+    isSummary: info.summary === true,
   };
 }

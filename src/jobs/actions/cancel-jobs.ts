@@ -1,4 +1,4 @@
-import { isEnded, isHeld, type Job, transition } from "../../core/job.ts";
+import { isEnded, isHeld, type Job, transition, withLastWords } from "../../core/job.ts";
 import { withUnfinished } from "../../core/job-notes.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
@@ -7,13 +7,13 @@ import type { JobRunner } from "../execution/job-runner.ts";
 import type { Scheduler } from "../execution/scheduler.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { findJobs } from "../session/find-jobs.ts";
-import type { SessionJobs, SessionOpener } from "../session/session-jobs.ts";
+import { requireJob, type SessionJobs, type SessionOpener } from "../session/session-jobs.ts";
 import type { LeaseStore } from "../store/lease-store.ts";
 import { LEASE_RENEW_MS } from "../store/lease-store.ts";
 
 export interface CancelDeps extends SessionOpener {
   readonly scheduler: Pick<Scheduler, "remove">;
-  readonly runner: Pick<JobRunner, "isRunning" | "stop">;
+  readonly runner: Pick<JobRunner, "isRunning" | "lastWords" | "readLastWords" | "stop">;
   readonly lifecycle: Pick<SandboxLifecycle, "park">;
   readonly pool: Pick<LeaseStore, "isLeaseAlive" | "askToCancel">;
   readonly clock: Clock;
@@ -27,7 +27,8 @@ const ANSWER_MS = 4 * LEASE_RENEW_MS;
 const PARK_WAIT_MS = 90_000;
 
 /**
- * Ends jobs now: the state first, then the model's turn, the sandbox (its files are kept in a snapshot) and the lease.
+ * Ends jobs now: the state first, then the model's turn, whose words stay the job's result, the sandbox (its files are
+ * kept in a snapshot) and the lease.
  * Ended jobs are left as they are. A job that another process of the session runs is cancelled by that process.
  * @throws PluginError `not_found` when an id is no job of this session, and then cancels none; `cancelled`, retryable, when
  * the other process does not answer
@@ -43,11 +44,18 @@ export async function cancelJobs(
   await Promise.all(
     jobs.map(async ({ id }) => {
       if (await cancelInOtherProcess(deps, sessionJobs, id, reason)) return;
-      sessionJobs.update(id, (job) => transition(job, { kind: "cancelled", reason }, deps.clock.now()));
+      const isOpen = !isEnded(requireJob(sessionJobs, id).state);
+      const words = deps.runner.lastWords(id);
+      const cancel = (job: Job) => transition(job, { kind: "cancelled", reason, ...words }, deps.clock.now());
+      const { since } = sessionJobs.update(id, cancel).state;
       deps.scheduler.remove(id);
-      // An interrupted job has no run to unwind, and its turn will not be resumed.
+      // A turn that an ended process left will not be resumed.
+      const left = isOpen && !words?.turn ? await deps.runner.readLastWords(sessionJobs, id) : null;
       if (!deps.runner.isRunning(id)) sessionJobs.stopRunningTurns(id);
-      const unwinding = deps.runner.stop(id).then(() => deps.lifecycle.park(sessionJobs, id));
+      const unwinding = deps.runner.stop(id).then((said) => {
+        sessionJobs.update(id, (job) => withLastWords(job, since, said?.turn ? said : left));
+        return deps.lifecycle.park(sessionJobs, id);
+      });
       const limit = { clock: deps.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };
       await within(unwinding, limit).catch((error: Error) => {
         sessionJobs.update(id, (job) => withUnfinished(job, "its sandbox is not frozen and ended", error));

@@ -98,6 +98,7 @@ export async function startJobs(
       status: null,
       metrics: {},
       tokens: NO_TOKENS,
+      answers: [],
       modelUsd: 0,
       compute: NO_COMPUTE,
       turns: 0,

@@ -1,5 +1,6 @@
-import { isHeld } from "../../core/job.ts";
+import { isHeld, type LastWords } from "../../core/job.ts";
 import type { Failure } from "../../shared/error-code.ts";
+import { within } from "../../shared/time-limit.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import {
   createRun,
@@ -12,6 +13,7 @@ import {
   toWrappingUp,
 } from "./run.ts";
 import { createRunJob, type RunJobDeps } from "./run-job.ts";
+import { readLastWords } from "./turns.ts";
 
 /** Runs admitted jobs and controls their runs. A failure ends its job and affects nothing else. */
 export interface JobRunner {
@@ -21,8 +23,15 @@ export interface JobRunner {
   isRunning(jobID: string): boolean;
   /** Stops the current turn; the job goes on with its next one. */
   stopTurn(jobID: string): void;
-  /** Unwinds the run of a job that was ended by someone else; resolves when that is done. No-op if the job is not running. */
-  stop(jobID: string): Promise<void>;
+  /** What the job's turn has said so far; null if the job is not running here. */
+  lastWords(jobID: string): LastWords | null;
+  /** What a turn had said that an ended process left, read from its session; null where there is none. Never rejects. */
+  readLastWords(sessionJobs: SessionJobs, jobID: string): Promise<LastWords | null>;
+  /**
+   * Unwinds the run of a job that was ended by someone else; resolves when that is done, with what its turn said. No-op if
+   * the job is not running.
+   */
+  stop(jobID: string): Promise<LastWords | null>;
   /** What the job's deadlines depend on; null if it is not running here, or is ending. */
   progress(jobID: string): RunProgress | null;
   /** Stops a turn that went silent and prompts it once more. */
@@ -41,6 +50,9 @@ export interface RunProgress {
   readonly isRetry: boolean;
   readonly isWrappingUp: boolean;
 }
+
+/** Longest wait for a session that is read only for its job's last words. */
+const READ_MS = 6_000;
 
 export function createJobRunner(deps: RunJobDeps): JobRunner {
   const runs = new Map<string, { readonly run: Run; readonly done: Promise<void> }>();
@@ -68,9 +80,16 @@ export function createJobRunner(deps: RunJobDeps): JobRunner {
       run.phase = toNotRetrying(run.phase);
       openTurnOf(run.phase)?.abort.abort();
     },
+    lastWords: (jobID) => toLastWords(runOf(jobID)),
+    readLastWords(sessionJobs, jobID) {
+      const limit = { clock: deps.clock, limitMs: READ_MS, doing: `Reading the session of ${jobID}` };
+      return within(readLastWords(deps, sessionJobs, jobID), limit).catch(() => null);
+    },
     async stop(jobID) {
-      runOf(jobID)?.abort.abort();
+      const run = runOf(jobID);
+      run?.abort.abort();
       await runs.get(jobID)?.done;
+      return toLastWords(run);
     },
     progress(jobID) {
       const run = runOf(jobID);
@@ -113,3 +132,5 @@ export function createJobRunner(deps: RunJobDeps): JobRunner {
     },
   };
 }
+
+const toLastWords = (run: Run | undefined): LastWords | null => (run ? { turn: run.turn, result: run.words } : null);

@@ -105,7 +105,7 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     async interruptAll() {
       suspended = true;
       registry.suspend();
-      const stopping: Promise<void>[] = [];
+      const stopping: Promise<unknown>[] = [];
       for (const sessionJobs of await registry.allInUse()) {
         for (const { id, state } of sessionJobs.all()) {
           // First, so that the unwinding run finds the job settled. Jobs of another process are not ours to interrupt.

@@ -8,8 +8,7 @@ import type { LocalQueue } from "../queue/local-queue.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import { openTurnOf, type Run, type RunPhase } from "./run.ts";
-import type { TurnEnd } from "./turn-runner.ts";
-import { createJobTurns, type JobTurnsDeps, type TurnContext } from "./turns.ts";
+import { createJobTurns, type JobTurnsDeps, type TurnContext, type TurnOutcome } from "./turns.ts";
 import type { Workers } from "./workers.ts";
 
 /** Runs a job from `starting` to its end, or until `run.abort` fires; then parks its sandbox. */
@@ -58,7 +57,7 @@ export function createRunJob(deps: RunJobDeps): RunJob {
   async function runTurns(context: TurnContext, isInPlace: boolean): Promise<void> {
     const { sessionJobs, jobID, run } = context;
     const { signal } = run.abort;
-    let outcome: TurnEnd = { kind: "stopped" };
+    let outcome: TurnOutcome = { kind: "stopped" };
     const left = sessionJobs.unfinishedTurn(jobID);
     if (left?.messageID) outcome = await resume(context, { ...left, messageID: left.messageID }, isInPlace);
     const goesOn = () => !signal.aborted && run.phase.kind === "between_turns";
@@ -72,8 +71,7 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     if (phase.kind === "stopping") return await rescue(context, phase.stopFailure);
     if (phase.kind === "wrapping_up") return await rescue(context, phase.wrapUpFailure);
     // No await between `nextTurn` and this write, so no follow-up can be missed: a later one wakes the ended job.
-    const end: Transition =
-      phase.kind === "sandbox_lost" ? { kind: "failed", failure: phase.lossFailure } : toEnd(outcome);
+    const end = phase.kind === "sandbox_lost" ? toFailed(run, phase.lossFailure) : toEnd(outcome, run);
     sessionJobs.update(jobID, move(run, end));
   }
 
@@ -81,7 +79,7 @@ export function createRunJob(deps: RunJobDeps): RunJob {
   async function rescue({ sessionJobs, jobID, sessionID, run }: TurnContext, failure: Failure): Promise<void> {
     run.phase = { kind: "stopping", stopFailure: failure };
     await deps.sessions.abort(sessionID).catch(() => {}); // a late message may have started another model loop
-    const ended = move(run, { kind: "failed", failure, result: run.lastText });
+    const ended = move(run, toFailed(run, failure));
     const parking = deps.lifecycle.park(sessionJobs, jobID, ended);
     const limit = { clock: deps.clock, limitMs: RESCUE_MS, doing: "Freezing and ending its sandbox" };
     await within(parking, limit).catch((error: Error) => {
@@ -111,7 +109,7 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     } catch (error) {
       const failure = toFailure(error, "sandbox_create_failed", `run ${jobID}`);
       deps.log("warn", "a job failed", { jobID, code: failure.code, reason: failure.message });
-      sessionJobs.update(jobID, move(run, { kind: "failed", failure }));
+      sessionJobs.update(jobID, move(run, toFailed(run, failure)));
     } finally {
       const { state } = requireJob(sessionJobs, jobID);
       const parksAtOnce = deps.localQueue.all().length > 0 || state.kind === "cancelled";
@@ -129,12 +127,16 @@ function requireSandbox(phase: RunPhase): void {
   throw new PluginError(code, message, { retryable });
 }
 
-function toEnd(turn: TurnEnd): Transition {
-  if (turn.kind === "failed") return { kind: "failed", failure: turn.failure };
-  if (turn.kind === "stopped") {
-    const failure: Failure = { code: "cancelled", message: "Its last turn was stopped.", retryable: true };
-    return { kind: "failed", failure };
-  }
-  const mark = turn.cut ? "\n[The answer was cut off at the model's output limit.]" : "";
-  return { kind: "completed", result: turn.text + mark };
+/** What the turn under way had said stays the job's result. */
+const toFailed = ({ words, turn }: Run, failure: Failure): Transition => ({
+  kind: "failed",
+  failure,
+  result: words,
+  turn,
+});
+
+function toEnd(outcome: TurnOutcome, run: Run): Transition {
+  if (outcome.kind === "failed") return toFailed(run, outcome.failure);
+  if (outcome.kind === "done") return { kind: "completed", result: outcome.result, turn: run.turn };
+  return toFailed(run, { code: "cancelled", message: "Its last turn was stopped.", retryable: true });
 }

@@ -8,8 +8,10 @@ export interface Run {
   /** Unwinds the run: its job was ended, or interrupted, by someone else. */
   readonly abort: AbortController;
   phase: RunPhase;
-  /** Latest text of the model: the result of a job that is stopped. */
-  lastText: string;
+  /** Position of the turn that was prompted last; null = none yet. */
+  turn: number | null;
+  /** What that turn has said so far: the result of a job that is stopped. */
+  words: string;
 }
 
 /** A turn that was prompted and has not ended. */
@@ -36,7 +38,8 @@ export const createRun = (leaseID: string | null): Run => ({
   leaseID,
   abort: new AbortController(),
   phase: { kind: "between_turns" },
-  lastText: "",
+  turn: null,
+  words: "",
 });
 
 /** The turn under way; null between turns, and when the job is ending whatever the turn still brings. */

@@ -1,12 +1,16 @@
 import type { ChildSessions, PromptRequest, SessionEvent } from "../../core/ports.ts";
-import { decideTurn, type Transcript, type TurnDecision } from "../../core/turn-outcome.ts";
+import { decideTurn, type Transcript, type TurnDecision, textsOf } from "../../core/turn-outcome.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 
-export type TurnEnd =
+export type TurnEnd = (
   | Extract<TurnDecision, { kind: "done" | "failed" }>
   /** The plugin stopped it: the job is ending, was cancelled, or a message interrupted the turn. */
-  | { readonly kind: "stopped" };
+  | { readonly kind: "stopped" }
+) & {
+  /** What its messages said, oldest first; null for one without text. */
+  readonly texts: readonly (string | null)[];
+};
 
 export interface TurnRunnerDeps {
   readonly sessions: ChildSessions;
@@ -42,6 +46,7 @@ export async function runTurn(
   let idleSince: number | null = null;
   let failedReads = 0;
   let changed = false;
+  let latest: Transcript | null = null;
   let wakeUp: () => void = () => {};
   const notify = () => {
     changed = true;
@@ -71,17 +76,22 @@ export async function runTurn(
         await pause(READ_RETRY_MS);
         continue;
       }
+      latest = transcript;
       onTranscript(transcript);
       idleSince = transcript.activity === "idle" ? (idleSince ?? clock.now()) : null;
       const context = { messageID, promptedAt, errorSeen, idleSince };
       const decision = decideTurn(transcript, context, clock.now());
-      if (decision.kind === "done" || decision.kind === "failed") return signal.aborted ? await stop() : decision;
+      if (decision.kind === "done" || decision.kind === "failed") {
+        const texts = await allTexts();
+        return signal.aborted ? await stop() : { ...decision, texts };
+      }
       await pause(decision.kind === "unsettled" ? decision.recheckMs : POLL_MS);
     }
   } catch (error) {
     if (signal.aborted) return await stop();
     if (error instanceof PluginError) throw error;
-    return { kind: "failed", failure: toFailure(error, "prompt_failed", `follow the session ${sessionID}`) };
+    const failure = toFailure(error, "prompt_failed", `follow the session ${sessionID}`);
+    return { kind: "failed", failure, texts: latest ? textsOf(latest, messageID) : [] };
   } finally {
     unsubscribe();
     signal.removeEventListener("abort", notify);
@@ -104,7 +114,16 @@ export async function runTurn(
   async function stop(): Promise<TurnEnd> {
     const last = await bringToRest({ sessions, clock }, sessionID, messageID);
     if (last) onTranscript(last);
-    return { kind: "stopped" };
+    latest = last ?? latest;
+    return { kind: "stopped", texts: await allTexts() };
+  }
+
+  /** Of the latest reading, and of what lies before it in the turn. */
+  async function allTexts(): Promise<(string | null)[]> {
+    if (!latest) return [];
+    const isWhole = latest.messages.some(({ id }) => id === messageID);
+    const all = isWhole ? latest : await sessions.read(sessionID, messageID, true).catch(() => null);
+    return textsOf(all ?? latest, messageID);
   }
 }
 
@@ -144,8 +163,8 @@ export async function readUnfinished(
   for (let attempt = 1; ; attempt++) {
     try {
       const transcript = await deps.sessions.read(sessionID, messageID);
-      if (transcript.activity === "idle") return transcript;
-      return (await bringToRest(deps, sessionID, messageID)) ?? transcript;
+      if (transcript.activity !== "idle") await bringToRest(deps, sessionID, messageID);
+      return await deps.sessions.read(sessionID, messageID, true);
     } catch (cause) {
       if (attempt === READ_TRIES || signal.aborted) {
         const reason = cause instanceof Error ? cause.message : String(cause);

@@ -1,11 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
+import { answerOf } from "../../core/answer.ts";
 import { type BriefedSandbox, newsFor, withTold } from "../../core/briefing.ts";
-import type { Job } from "../../core/job.ts";
+import { type Job, type LastWords, type TurnAnswer, withAnswer } from "../../core/job.ts";
 import type { ImageSource, PromptRequest } from "../../core/ports.ts";
 import { mostTokens } from "../../core/tokens.ts";
-import { decideResumption, type Transcript } from "../../core/turn-outcome.ts";
+import { decideResumption, type Transcript, textsOf } from "../../core/turn-outcome.ts";
+import { describeSilence, renderAnswer } from "../../prompt/answer.ts";
 import { toGoOnAfterRestart, toGoOnAfterSilence } from "../../prompt/turn-text.ts";
 import { renderNews } from "../../prompt/worker-block.ts";
+import type { Failure } from "../../shared/error-code.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import type { Turn } from "../store/session-store.ts";
 import { isEnding, type OpenTurn, type Run, withoutTurn, withTurn } from "./run.ts";
@@ -20,6 +23,11 @@ export interface JobTurnsDeps extends TurnRunnerDeps, UpdateFilesDeps {
 
 /** Position of the turn that a job begins with. */
 const FIRST_TURN = 1;
+
+export type TurnOutcome =
+  | { readonly kind: "done"; readonly result: string }
+  | { readonly kind: "failed"; readonly failure: Failure }
+  | { readonly kind: "stopped" };
 
 /** A job, the run that its turns belong to, and the session they are prompted in. */
 export interface TurnContext {
@@ -44,22 +52,28 @@ export function createJobTurns(deps: JobTurnsDeps) {
     context: TurnContext,
     turn: Turn & { readonly messageID: string },
     isInPlace: boolean,
-  ): Promise<TurnEnd> {
+  ): Promise<TurnOutcome> {
     const { sessionJobs, jobID, sessionID, run } = context;
     const transcript = await readUnfinished(deps, sessionID, turn.messageID, run.abort.signal);
     recordUse(sessionJobs, jobID, transcript);
     const decision = decideResumption(transcript, turn.messageID);
-    if (decision.kind === "done") {
-      sessionJobs.saveTurn({ ...turn, state: "done" });
-      return decision;
-    }
+    const texts = textsOf(transcript, turn.messageID);
+    if (decision.kind === "done") return settle(context, turn, toOutcome({ ...decision, texts }), texts);
     const preface = await prepare(context, turn);
     const text = decision.kind === "repeat" ? turn.text : toGoOnAfterRestart(isInPlace);
-    return prompt(context, turn, preface + text);
+    return prompt(context, turn, preface + text, { texts, isRetry: false });
   }
 
-  async function prompt(context: TurnContext, asked: Turn, text: string, isRetry = false): Promise<TurnEnd> {
+  /** @param before what the turn said before it was stopped, if it is prompted once more */
+  async function prompt(
+    context: TurnContext,
+    asked: Turn,
+    text: string,
+    before: { readonly texts: Texts; readonly isRetry: boolean } = { texts: [], isRetry: false },
+  ): Promise<TurnOutcome> {
     const { sessionJobs, jobID, sessionID, run } = context;
+    run.turn = asked.position;
+    run.words = toWords(before.texts);
     if (isEnding(run.phase)) {
       sessionJobs.saveTurn({ ...asked, state: "stopped" });
       return { kind: "stopped" };
@@ -80,26 +94,24 @@ export function createJobTurns(deps: JobTurnsDeps) {
     const turn: Turn = { ...asked, state: "running", messageID: request.messageID };
     sessionJobs.saveTurn(turn); // before the prompt: after a crash the turn is found in the transcript by this id
     if (asked.messageID === null) sessionJobs.update(jobID, (job) => ({ ...job, turns: job.turns + 1 }));
-    const open: OpenTurn = { abort: new AbortController(), request, isRetry };
+    const open: OpenTurn = { abort: new AbortController(), request, isRetry: before.isRetry };
     run.phase = withTurn(run.phase, open);
     deps.activity.heartbeat(sessionID, true);
     try {
-      const outcome = await runTurn(
+      const end = await runTurn(
         deps,
         request,
         (transcript) => {
-          run.lastText = transcript.messages.findLast((one) => one.role === "assistant")?.text ?? run.lastText;
+          run.words = toWords([...before.texts, ...textsOf(transcript, request.messageID)]) || run.words;
           if (recordUse(sessionJobs, jobID, transcript)) deps.activity.heartbeat(sessionID, false);
         },
         AbortSignal.any([run.abort.signal, open.abort.signal]),
       );
-      if (run.phase.kind === "retrying_turn" && outcome.kind === "stopped" && !run.abort.signal.aborted) {
-        return await prompt(context, turn, toGoOnAfterSilence(), true);
+      const texts = [...before.texts, ...end.texts];
+      if (run.phase.kind === "retrying_turn" && end.kind === "stopped" && !run.abort.signal.aborted) {
+        return await prompt(context, turn, toGoOnAfterSilence(), { texts, isRetry: true });
       }
-      // The turn of an interrupted job stays `running`: it will be resumed.
-      if (requireJob(sessionJobs, jobID).state.kind !== "interrupted")
-        sessionJobs.saveTurn({ ...turn, state: outcome.kind });
-      return outcome;
+      return settle(context, turn, toOutcome({ ...end, texts }), texts);
     } catch (error) {
       sessionJobs.saveTurn({ ...turn, state: "failed" });
       throw error;
@@ -114,6 +126,21 @@ export function createJobTurns(deps: JobTurnsDeps) {
       ? { sessionID: orchestrator, messageID: given.imagesFrom }
       : null;
 
+  /** Records how a turn has ended: first what it said, because a turn on record as ended is not read again. */
+  function settle(context: TurnContext, turn: Turn, outcome: TurnOutcome, texts: Texts): TurnOutcome {
+    const { sessionJobs, jobID, run } = context;
+    run.turn = turn.position;
+    run.words = toWords(texts) || run.words;
+    // The turn of an interrupted job stays `running`: it will be resumed.
+    if (requireJob(sessionJobs, jobID).state.kind === "interrupted") return outcome;
+    // The end of a job that is ending has these words itself.
+    const isLast = isEnding(run.phase) || run.abort.signal.aborted;
+    const answer = outcome.kind === "stopped" && isLast ? null : toTurnAnswer(turn, outcome, run.words);
+    if (answer) sessionJobs.update(jobID, (job) => withAnswer(job, answer));
+    sessionJobs.saveTurn({ ...turn, state: outcome.kind });
+    return outcome;
+  }
+
   /** Records tokens and cost. @returns whether they are new */
   function recordUse(sessionJobs: SessionJobs, jobID: string, { tokens, usd }: Transcript): boolean {
     const before = requireJob(sessionJobs, jobID);
@@ -125,4 +152,40 @@ export function createJobTurns(deps: JobTurnsDeps) {
   }
 
   return { prepare, prompt, resume };
+}
+
+/** What a turn had said that an ended process left; null where there is none. */
+export async function readLastWords(
+  { sessions }: Pick<JobTurnsDeps, "sessions">,
+  sessionJobs: SessionJobs,
+  jobID: string,
+): Promise<LastWords | null> {
+  const { childSession } = requireJob(sessionJobs, jobID);
+  const turn = sessionJobs.unfinishedTurn(jobID);
+  if (childSession === null || turn?.state !== "running" || turn.messageID === null) return null;
+  const transcript = await sessions.read(childSession, turn.messageID, true);
+  return { turn: turn.position, result: toWords(textsOf(transcript, turn.messageID)) };
+}
+
+type Texts = readonly (string | null)[];
+
+function toOutcome(end: TurnEnd): TurnOutcome {
+  if (end.kind !== "done") return end;
+  const answer = answerOf(end.texts);
+  if (answer) return { kind: "done", result: renderAnswer(answer, end.cut) };
+  return { kind: "failed", failure: { code: "no_answer", message: describeSilence(end.cut), retryable: true } };
+}
+
+/** What a turn said that did not end by itself; "" for nothing. */
+function toWords(texts: Texts): string {
+  const answer = answerOf(texts);
+  return answer ? renderAnswer({ ...answer, isEarlier: false }, false) : "";
+}
+
+/** @returns null where there is nothing to tell */
+function toTurnAnswer({ position }: Turn, outcome: TurnOutcome, words: string): TurnAnswer | null {
+  if (outcome.kind === "done") return { turn: position, text: outcome.result, problem: null };
+  if (outcome.kind === "stopped")
+    return words === "" ? null : { turn: position, text: words, problem: "stopped for the next message" };
+  return { turn: position, text: words, problem: `${outcome.failure.code}: ${outcome.failure.message}` };
 }

@@ -130,7 +130,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   async function sendNow(sessionJobs: SessionJobs, notices: readonly Notice[], messageID: string): Promise<void> {
     const ours = sessionJobs.recordDelivery(notices, { kind: "message", messageID, at: clock.now(), tries: 1 }); // N2
     if (ours.length === 0) return;
-    await post(sessionJobs.orchestrator, messageID, render(toJobs(ours), openJobs(sessionJobs)));
+    await post(sessionJobs.orchestrator, messageID, render(toJobs(sessionJobs, ours), openJobs(sessionJobs)));
   }
 
   async function sendAgain(sessionJobs: SessionJobs, notices: readonly Notice[]): Promise<void> {
@@ -171,7 +171,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
           view ? decideNotice(notice, view, clock.now()).kind === "due" : notice.delivery === null,
         );
         if (suspended) return [];
-        return toJobs(take(sessionJobs, due, { kind: "call", messageID, callID, at: clock.now() }));
+        return toJobs(sessionJobs, take(sessionJobs, due, { kind: "call", messageID, callID, at: clock.now() }));
       }),
     async attach(orchestrator, messageID) {
       if (sent.has(messageID)) return null;
@@ -179,7 +179,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       if (!sessionJobs || suspended) return null;
       const free = sessionJobs.notices().filter(({ job, delivery }) => !delivery && !isAwaited(orchestrator, job.id));
       const ours = take(sessionJobs, free, { kind: "attached", messageID, at: clock.now() });
-      return ours.length === 0 ? null : render(toJobs(ours), openJobs(sessionJobs));
+      return ours.length === 0 ? null : render(toJobs(sessionJobs, ours), openJobs(sessionJobs));
     },
     suspend() {
       suspended = true;
@@ -196,6 +196,11 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   }
 }
 
-const toJobs = (notices: readonly Notice[]): Job[] => notices.map(({ job }) => job);
+/** The jobs as they ended, with what was added to that end. */
+const toJobs = (sessionJobs: SessionJobs, notices: readonly Notice[]): Job[] =>
+  notices.map(({ job }) => {
+    const now = sessionJobs.get(job.id);
+    return now?.state.kind === job.state.kind && now.state.since === job.state.since ? now : job;
+  });
 
 const openJobs = (sessionJobs: SessionJobs): number => sessionJobs.all().filter(({ state }) => !isEnded(state)).length;

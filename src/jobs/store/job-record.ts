@@ -50,7 +50,7 @@ const state: z.ZodType<JobState> = z.discriminatedUnion("kind", [
   z.object({ kind: z.enum(["starting", "running"]), since: time, leaseID: z.string() }),
   z.object({ kind: z.literal("completed"), since: time, result: z.string() }),
   z.object({ kind: z.literal("failed"), since: time, failure, result: z.string().optional() }),
-  z.object({ kind: z.literal("cancelled"), since: time, reason: z.string().nullable() }),
+  z.object({ kind: z.literal("cancelled"), since: time, reason: z.string().nullable(), result: z.string().optional() }),
 ]);
 
 const sandbox: z.ZodType<JobSandbox> = z.discriminatedUnion("kind", [
@@ -132,5 +132,6 @@ export const jobRecord: z.ZodType<Job> = z.object({
   tokens: z.object({ input: amount, output: amount, cached: amount, reasoning: amount }),
   modelUsd: amount,
   compute: compute.default(NO_COMPUTE),
+  answers: z.array(z.object({ turn: z.number(), text: z.string(), problem: z.string().nullable() })).default([]),
   turns: z.number(),
 });

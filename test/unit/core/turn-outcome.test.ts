@@ -6,6 +6,7 @@ import {
   type Transcript,
   type TranscriptMessage,
   type TurnFacts,
+  textsOf,
 } from "../../../src/core/turn-outcome.ts";
 
 const PROMPTED_AT = 1_000_000;
@@ -18,6 +19,7 @@ const answer = (more: Partial<TranscriptMessage> = {}): TranscriptMessage => ({
   finish: "stop",
   error: null,
   text: "42",
+  isSummary: false,
   ...more,
 });
 const open = answer({ completed: false, finish: null, text: null });
@@ -47,9 +49,21 @@ describe("a running turn", () => {
 });
 
 describe("a completed turn", () => {
-  test("returns its last text", () => {
-    expect(decide(read("idle", answer()), 0)).toEqual({ kind: "done", text: "42", cut: false });
-    expect(decide(read("idle", answer({ text: null })), 0)).toEqual({ kind: "done", text: "", cut: false });
+  test("is done, whatever it said", () => {
+    expect(decide(read("idle", answer()), 0)).toEqual({ kind: "done", cut: false });
+    expect(decide(read("idle", answer({ text: null })), 0)).toEqual({ kind: "done", cut: false });
+  });
+
+  test("said what its own messages say: not the user's, not earlier ones, not a summary of the conversation", () => {
+    const messages = [
+      answer({ id: "msg_4", text: "of the former turn" }),
+      answer({ id: "msg_5", role: "user", text: "the prompt" }),
+      answer({ id: "msg_6", finish: "tool-calls", text: "first" }),
+      answer({ id: "msg_7", isSummary: true, text: "# Goal" }),
+      answer({ id: "msg_8", role: "user", text: "go on" }),
+      answer({ id: "msg_9", text: null }),
+    ];
+    expect(textsOf(read("idle", ...messages), "msg_5")).toEqual(["first", null]);
   });
 
   test("is marked as cut at the output limit", () => {
@@ -61,7 +75,9 @@ describe("a completed turn", () => {
       answer({ id: "msg_6", finish: "tool-calls" }),
       answer({ id: "msg_7", role: "user", text: "go on" }),
     ];
-    expect(decide(read("idle", ...messages, answer({ id: "msg_8", text: "last" })), 0)).toMatchObject({ text: "last" });
+    expect(decide(read("idle", ...messages, answer({ id: "msg_8", finish: "length" })), 0)).toMatchObject({
+      cut: true,
+    });
   });
 
   test("ignores messages up to its own prompt", () => {
@@ -148,7 +164,7 @@ describe("a turn that a dead process left", () => {
   const resume = (...messages: TranscriptMessage[]) => decideResumption(read("idle", ...messages), "msg_5");
 
   test("has ended if its answer is complete", () => {
-    expect(resume(prompted, answer())).toEqual({ kind: "done", text: "42", cut: false });
+    expect(resume(prompted, answer())).toEqual({ kind: "done", cut: false });
   });
 
   const broken: [string, TranscriptMessage[]][] = [

@@ -133,6 +133,22 @@ describe("results", () => {
     }
     expect(renderResults([done("x".repeat(12_000))], ids)).not.toContain("characters more");
   });
+
+  test("of jobs with many answers stay below it too, the newest first to be kept", () => {
+    const answers = Array.from({ length: 300 }, (_, i) => ({
+      turn: i + 1,
+      text: "語 ".repeat(3_000), // without the mark of these tests
+      problem: i % 2 === 0 ? null : "語".repeat(2_000),
+    }));
+    for (const count of [1, 8, 32]) {
+      const jobs = Array.from({ length: count }, () => ({ ...done("x".repeat(50_000)), answers }));
+      const text = renderResults(jobs, ids);
+      expect(Buffer.byteLength(text)).toBeLessThan(51_200);
+      expect(text).toContain("earlier turns answered too: their texts are in session ses_1.");
+      expect(text).toContain("Turn 300 did not end by itself (語");
+      expect(text).toContain("Its last turn answered:\n<result-1>\nx");
+    }
+  });
 });
 
 test("a board has one marked line per job", () => {

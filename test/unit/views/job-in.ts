@@ -41,6 +41,7 @@ export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, mor
   notes: [],
   modelUsd: 0.5,
   compute: NO_COMPUTE,
+  answers: [],
   turns: 1,
   ...more,
 });

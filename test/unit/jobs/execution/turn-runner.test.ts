@@ -50,9 +50,13 @@ for (const dropsEvents of [false, true]) {
 
   test(`reads every ending correctly ${how}`, async () => {
     const { run } = await open();
-    expect(await run("say 42")).toEqual({ kind: "done", text: "42", cut: false });
-    expect(await run("work 60000 late")).toMatchObject({ text: "late" });
-    expect(await run("cut ha")).toMatchObject({ text: "ha", cut: true });
+    expect(await run("say 42")).toEqual({ kind: "done", cut: false, texts: ["42"] });
+    expect(await run("work 60000 late")).toMatchObject({ texts: ["late"] });
+    expect(await run("cut ha")).toMatchObject({ texts: ["ha"], cut: true });
+    expect(await run("steps a||b")).toEqual({ kind: "done", cut: false, texts: ["a", "", "b"] });
+    const long = `first${"|".repeat(20)}`; // more messages than a reading has
+    expect(await run(`steps ${long}`)).toMatchObject({ texts: ["first", ...Array(20).fill("")] });
+    expect(await run("steps then fail a|b")).toMatchObject({ kind: "failed", texts: ["a", "b", null] });
     expect(failure(await run("fail APIError"))).toMatchObject({ code: "model_error", retryable: true });
     expect(failure(await run("fail ProviderAuthError")).message).toBe("ProviderAuthError: ProviderAuthError happened");
     expect(failure(await run("failed stop")).code).toBe("model_error");
@@ -76,7 +80,7 @@ test("reports an unknown agent or model within half a second, in the host's word
 test("reads an answer as soon as the session is at rest, and ignores errors of earlier turns", async () => {
   const { run } = await openSession();
   await run("fail APIError");
-  expect(await run("say next", 100)).toMatchObject({ text: "next" });
+  expect(await run("say next", 100)).toMatchObject({ texts: ["next"] });
 });
 
 test("never ends a turn before its model loop is at rest, so that the next prompt is not lost", async () => {
@@ -92,7 +96,7 @@ test("an abort ends the turn as stopped once its model loop is at rest", async (
   await clock.advance(1_000);
   expect(end()).toBeNull();
   abort.abort();
-  expect(await clock.until("stopped", end, 1_000)).toEqual({ kind: "stopped" });
+  expect(await clock.until("stopped", end, 1_000)).toMatchObject({ kind: "stopped" });
   expect(sessions.aborted).toEqual([sessionID]);
   expect(sessions.running()).toEqual([]);
 });
@@ -107,7 +111,7 @@ test("stops waiting for an abort without effect after five seconds", async () =>
   abort.abort();
   await clock.advance(4_000);
   expect(end()).toBeNull();
-  expect(await clock.until("stopped", end, 1_500)).toEqual({ kind: "stopped" });
+  expect(await clock.until("stopped", end, 1_500)).toMatchObject({ kind: "stopped" });
 });
 
 test("an answer that comes while the turn is being stopped counts as stopped", async () => {
@@ -117,7 +121,7 @@ test("an answer that comes while the turn is being stopped counts as stopped", a
   sessions.onCall = (name) => {
     if (name === "read") abort.abort();
   };
-  expect(await clock.until("an end", end)).toEqual({ kind: "stopped" });
+  expect(await clock.until("an end", end)).toMatchObject({ kind: "stopped" });
 });
 
 test("throws when the prompt is rejected", async () => {
@@ -131,7 +135,7 @@ test("a few failed reads do not end the turn", async () => {
   sessions.onCall = (name) => {
     if (name === "read" && failing-- > 0) throw new PluginError("prompt_failed", "socket hang up", { retryable: true });
   };
-  expect(await run("work 2000 fine")).toMatchObject({ kind: "done", text: "fine" });
+  expect(await run("work 2000 fine")).toMatchObject({ kind: "done", texts: ["fine"] });
 });
 
 test("a session that can no longer be read fails its turn, and its model loop is stopped", async () => {
