@@ -115,10 +115,19 @@ export interface TurnAnswer {
   readonly problem: string | null;
 }
 
+/** The call of a tool by which a job was started. */
+export interface JobOrigin {
+  readonly sessionID: string;
+  readonly messageID: string;
+  readonly callID: string;
+}
+
 export interface Job {
   readonly id: string;
   /** Session that started the job, and the only one that sees it. */
   readonly orchestrator: string;
+  /** null for a job of an earlier version. */
+  readonly origin: JobOrigin | null;
   /** Order of creation within the session, starting at 1. */
   readonly position: number;
   readonly task: JobTask;

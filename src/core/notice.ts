@@ -1,4 +1,4 @@
-import type { EndedState, Job } from "./job.ts";
+import type { EndedState, Job, JobOrigin } from "./job.ts";
 
 /**
  * Tells an orchestrator that a job has ended. Recorded in one transaction with that end, and kept until it is delivered.
@@ -41,7 +41,18 @@ export interface OrchestratorView {
   /** Id of its newest message; null without messages. */
   readonly newestMessageID: string | null;
   readonly traceOf: (delivery: Delivery) => Trace;
+  /** Why nothing may be sent to it unasked; null = it may. */
+  readonly closed: "reverted" | "archived" | null;
+  readonly startOf: (origin: JobOrigin) => JobStart;
 }
+
+/** What the session shows of the call that started a job. */
+export type JobStart =
+  | "known"
+  /** The user has undone the message, and may still redo it. */
+  | "undone"
+  /** The message is deleted: the model does not know of the job. */
+  | "gone";
 
 /** Jobs that end within this time share one message. */
 export const BATCH_WINDOW_MS = 500;
@@ -52,12 +63,17 @@ const BUSY_STORE_MS = 10_000;
 const RECHECK_MS = 1_000;
 /** A busy session takes up a message at its next step, which may be hours away. The end of its turn is announced. */
 const BUSY_RECHECK_MS = 15_000;
+const HELD_RECHECK_MS = 60_000;
 /** An idle session that ignores a message is woken after this time, doubled with each try. */
 export const WAKE_MS = 2_000;
 /** After this many tries the message is left for the session's next turn. */
 const WAKE_TRIES = 5;
 
 export type NoticeDecision =
+  /** The session must not hear of it: its model does not know the job. */
+  | { readonly kind: "obsolete" }
+  /** Nothing may be sent now. The session says when that changes. */
+  | { readonly kind: "held" }
   /** It has reached the session and can be forgotten. */
   | { readonly kind: "delivered" }
   /** It has no delivery, or its delivery never arrived. */
@@ -68,7 +84,10 @@ export type NoticeDecision =
   | { readonly kind: "unsettled"; readonly recheckMs: number };
 
 /** The status of one notice, from what its session shows now: events only say that it is time to look. */
-export function decideNotice({ delivery }: Notice, view: OrchestratorView, now: number): NoticeDecision {
+export function decideNotice({ delivery, job }: Notice, view: OrchestratorView, now: number): NoticeDecision {
+  const start = job.origin === null ? "known" : view.startOf(job.origin);
+  if (start === "gone") return { kind: "obsolete" };
+  if (start === "undone") return { kind: "held" };
   if (delivery === null) return { kind: "due" };
   const trace = view.traceOf(delivery);
   const ageMs = now - delivery.at;
@@ -92,7 +111,7 @@ export interface OutboxContext {
 }
 
 export interface OutboxDecision {
-  /** Have reached the session. */
+  /** Have reached the session, or must not. */
   readonly delivered: readonly Notice[];
   /** To be sent in one message now. `messageID` null = under a new id. */
   readonly send: { readonly notices: readonly Notice[]; readonly messageID: string | null } | null;
@@ -114,14 +133,17 @@ export function decideOutbox(
   const free = noticesThatAre("due").filter(({ job }) => !isAwaited(job.id));
   // A user who has just stopped a turn does not want another one because of jobs that had ended before.
   const isNews = free.some(({ job }) => job.state.since > (view.stoppedAt ?? 0));
-  const due = view.busy || (resume && isNews) ? free : [];
+  const isOpen = view.closed === null;
+  const due = isOpen && (view.busy || (resume && isNews)) ? free : [];
   const waitMs = Math.min(...due.map(({ delivery, job }) => (delivery ? 0 : job.state.since + BATCH_WINDOW_MS - now)));
   const rechecks = decided.flatMap(({ decision }) => (decision.kind === "unsettled" ? decision.recheckMs : []));
   if (due.length > 0 && waitMs > 0) rechecks.push(waitMs);
+  const isHeld = (!isOpen && free.length > 0) || noticesThatAre("held").length > 0;
+  if (isHeld) rechecks.push(HELD_RECHECK_MS); // the session announces its change, and events may be lost
   return {
-    delivered: noticesThatAre("delivered"),
+    delivered: [...noticesThatAre("delivered"), ...noticesThatAre("obsolete")],
     send: due.length > 0 && waitMs <= 0 ? { notices: due, messageID: repeatedID(due, view) } : null,
-    wake: noticesThatAre("wake"),
+    wake: isOpen ? noticesThatAre("wake") : [],
     recheckMs: rechecks.length > 0 ? Math.min(...rechecks) : null,
   };
 }

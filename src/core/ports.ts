@@ -1,3 +1,4 @@
+import type { JobOrigin } from "./job.ts";
 import type { Delivery, OrchestratorView } from "./notice.ts";
 import type { Transcript } from "./turn-outcome.ts";
 
@@ -35,12 +36,15 @@ export interface ChildSessions {
 
 /** Sessions that jobs were started from. They belong to the user: a message to one never breaks a running turn. */
 export interface OrchestratorSessions {
-  /** The session as it is now, and what it shows of these deliveries. @throws PluginError when it cannot be read */
-  view(sessionID: string, deliveries: readonly Delivery[]): Promise<OrchestratorView>;
+  /**
+   * The session as it is now, and what it shows of these deliveries and of the calls that started jobs.
+   * @throws PluginError when it cannot be read
+   */
+  view(sessionID: string, deliveries: readonly Delivery[], origins?: readonly JobOrigin[]): Promise<OrchestratorView>;
   /**
    * Sends a message of the plugin's. It starts a turn of an idle session, and a busy one takes it up at its next step.
    * Sending again under the same id does not double it.
-   * @throws PluginError `prompt_failed`
+   * @throws PluginError `prompt_failed`, also for a session that is `closed`
    */
   post(message: OrchestratorMessage): Promise<void>;
 }
@@ -83,6 +87,8 @@ export interface ImageSource {
 /** Hints only; `read` gives the real state. */
 export type SessionEvent =
   | { readonly kind: "touched"; readonly sessionID: string }
+  /** What the host stores of the session itself has changed: an undo, a redo, its place in the archive. */
+  | { readonly kind: "changed"; readonly sessionID: string }
   | { readonly kind: "error"; readonly sessionID: string; readonly message: string }
   | {
       readonly kind: "retry";

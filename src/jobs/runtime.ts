@@ -14,6 +14,7 @@ import { noteQuestions } from "./execution/question-notes.ts";
 import { createRecovery } from "./execution/recovery.ts";
 import { createScheduler, type Scheduler } from "./execution/scheduler.ts";
 import { createSessionActivity, type SessionActivity } from "./execution/session-activity.ts";
+import { createUndoneJobs, type UndoneJobs } from "./execution/undone-jobs.ts";
 import { createWatchdog, type Watchdog } from "./execution/watchdog.ts";
 import { createWorkers, type WorkerContext } from "./execution/workers.ts";
 import { type Foundation, type FoundationDeps, openFoundation } from "./foundation.ts";
@@ -37,6 +38,7 @@ export interface Runtime extends Pick<Foundation, "pool" | "registry" | "provide
   readonly activity: SessionActivity;
   readonly outbox: Outbox;
   readonly userMessages: UserMessages;
+  readonly undoneJobs: UndoneJobs;
   readonly watchdog: Watchdog;
   readonly clock: Clock;
   readonly ids: IdGenerator;
@@ -122,6 +124,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     clock,
     log,
   });
+  const undoneJobs = createUndoneJobs({ registry, orchestrators, sessions, scheduler, clock, log });
   const recovery = createRecovery({
     registry,
     pool,
@@ -130,6 +133,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     runner,
     lifecycle,
     outbox,
+    undoneJobs,
     parkAfterMs,
     clock,
     log,
@@ -156,6 +160,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     activity,
     outbox,
     userMessages,
+    undoneJobs,
     watchdog,
     clock,
     ids,
@@ -168,6 +173,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     async suspend() {
       suspended = true;
       outbox.suspend();
+      undoneJobs.stop();
       watchdog.suspend();
       cancelCollection();
       scheduler.suspend();
@@ -196,6 +202,11 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   return runtime;
 }
 
-const isUnfinished = (sessionJobs: SessionJobs): boolean =>
-  sessionJobs.all().some(({ state, sandbox }) => !isEnded(state) || sandbox.kind === "live") ||
-  sessionJobs.notices().length > 0;
+function isUnfinished(sessionJobs: SessionJobs): boolean {
+  try {
+    const isOpen = sessionJobs.all().some(({ state, sandbox }) => !isEnded(state) || sandbox.kind === "live");
+    return isOpen || sessionJobs.notices().length > 0;
+  } catch {
+    return true; // whoever opens it again says what is wrong with its file
+  }
+}

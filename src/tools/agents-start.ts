@@ -60,6 +60,7 @@ export const agentsStartTool = (deps: ToolDeps) =>
       ]);
       const jobs = await startJobs(runtime, tasks.map(toRequest), {
         orchestrator: call.sessionID,
+        origin: { sessionID: call.sessionID, messageID: call.messageID, callID: call.callID },
         catalog,
         orchestratorModel: runsOn.model,
         orchestratorVariant: runsOn.variant,
@@ -78,7 +79,7 @@ export const agentsStartTool = (deps: ToolDeps) =>
         ]
           .filter((line) => line !== "")
           .join("\n"),
-        metadata: { jobs: views },
+        metadata: { jobs: views, session: call.sessionID },
       };
     },
   });

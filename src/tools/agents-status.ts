@@ -4,6 +4,7 @@ import { spendOf } from "../core/budget.ts";
 import { isEnded } from "../core/job.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
+import { renderForkedFrom } from "../prompt/fork.ts";
 import { renderCounts, renderGpus, renderSpend } from "../prompt/job-list.ts";
 import { newestFirst, renderOverview, renderSnapshots } from "../prompt/job-overview.ts";
 import { renderResults } from "../prompt/job-results.ts";
@@ -40,10 +41,12 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         budgetUsd: runtime.options.budget.usdPerSession,
       };
       const { lent, refused } = await lentBy(runtime);
+      const origin = jobs.length === 0 ? await call.forkedFrom().catch(() => null) : null;
+      const none = `This session has started no jobs.${origin ? ` ${renderForkedFrom(origin)}` : ""}`;
       const shown = isNamed ? jobs : newestFirst(jobs);
       const lines = [
         `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
-        jobs.length === 0 ? "This session has started no jobs." : `${renderCounts(shown)}:`,
+        jobs.length === 0 ? none : `${renderCounts(shown)}:`,
         ...renderOverview(shown),
         ...renderSnapshots(snapshots),
         `Jobs run ${describeLocation(runtime.providerName, runtime.options.local)}${runtime.providerName === "modal" ? `; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : ""}.`,

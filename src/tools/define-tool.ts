@@ -2,6 +2,8 @@ import { z } from "zod";
 import type { Instruction } from "../core/job.ts";
 import type { Catalog } from "../core/ports.ts";
 import type { Runtime } from "../jobs/runtime.ts";
+import { UnknownJobs } from "../jobs/session/find-jobs.ts";
+import { renderForeign } from "../prompt/fork.ts";
 import { FileError } from "../sandboxes/port.ts";
 import { type ErrorCode, PluginError } from "../shared/error-code.ts";
 import { oneLine, plainText } from "../shared/plain-text.ts";
@@ -74,6 +76,10 @@ export function defineTool<Shape extends z.ZodRawShape, Args = z.output<z.ZodObj
         const output = spec.isVerbatim ? answer.output : plainText(answer.output);
         return { ...answer, title: oneLine(answer.title, 200), output };
       } catch (error) {
+        if (error instanceof UnknownJobs) {
+          const origin = await call.forkedFrom(error.missing).catch(() => null);
+          return toErrorAnswer(error.code, origin ? renderForeign(error.missing, origin) : error.message, false);
+        }
         if (error instanceof PluginError) return toErrorAnswer(error.code, error.message, error.retryable);
         if (error instanceof FileError) return toErrorAnswer(error.code, error.message, false);
         throw toPlainError(error);

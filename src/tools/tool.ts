@@ -59,10 +59,21 @@ export interface ToolCall {
   forbiddenToJobs(): Promise<readonly string[]>;
   /** Whether the session's model takes such files; null when the host does not say. */
   sees(kind: "image" | "pdf"): boolean | null;
+  /**
+   * The session that this one was forked from, if this one's own conversation shows that it started one of the jobs; of
+   * any job without ids. null for every other session: foreign jobs are not told of.
+   */
+  forkedFrom(jobIDs?: readonly string[]): Promise<ForkOrigin | null>;
   /** Opens a view of the running call for people. */
   progress(): Progress;
   /** Asks under the user's rules. */
   ask(question: Question): Promise<AskAnswer>;
+}
+
+export interface ForkOrigin {
+  readonly sessionID: string;
+  /** null when the session is deleted. */
+  readonly title: string | null;
 }
 
 export interface Progress {

@@ -1,4 +1,4 @@
-import type { Trace } from "../../src/core/notice.ts";
+import type { JobStart, OrchestratorView, Trace } from "../../src/core/notice.ts";
 import type { OrchestratorMessage, OrchestratorSessions } from "../../src/core/ports.ts";
 import type { Clock } from "../../src/shared/clock.ts";
 
@@ -11,6 +11,9 @@ export interface ScriptedOrchestrator extends OrchestratorSessions {
   readonly posts: readonly OrchestratorMessage[];
   busy: boolean;
   stoppedAt: number | null;
+  closed: OrchestratorView["closed"];
+  /** What the session shows of the calls that started its jobs. */
+  start: JobStart;
   /** The host accepts messages but does not store them. */
   losesPosts: boolean;
   /** The host stores messages but starts no turn. */
@@ -37,6 +40,8 @@ export function createScriptedOrchestrator(clock: Clock): ScriptedOrchestrator {
     posts,
     busy: false,
     stoppedAt: null,
+    closed: null,
+    start: "known",
     losesPosts: false,
     neverWakes: false,
     onCall: () => {},
@@ -48,6 +53,8 @@ export function createScriptedOrchestrator(clock: Clock): ScriptedOrchestrator {
         busy: fake.busy,
         stoppedAt: fake.stoppedAt,
         newestMessageID: newest(),
+        closed: fake.closed,
+        startOf: () => fake.start,
         traceOf: (delivery) => fake.traceOf(delivery.kind === "call" ? delivery.callID : delivery.messageID),
       };
     },

@@ -1,5 +1,7 @@
-import type { Delivery, OrchestratorView, Trace } from "../../core/notice.ts";
+import type { JobOrigin } from "../../core/job.ts";
+import type { Delivery, JobStart, OrchestratorView, Trace } from "../../core/notice.ts";
 import type { OrchestratorSessions } from "../../core/ports.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import { type HostClient, unwrap } from "./host-client.ts";
 
 /** Messages. Enough to know the session's agent and model, and whether a message of ours was taken up. */
@@ -14,28 +16,43 @@ export function createOrchestratorSessions(client: HostClient): OrchestratorSess
     unwrap(client.session.messages({ sessionID, limit: READ_LIMIT }), "prompt_failed", doing);
 
   return {
-    async view(sessionID, deliveries): Promise<OrchestratorView> {
+    async view(sessionID, deliveries, origins = []): Promise<OrchestratorView> {
       const doing = `read the session ${sessionID}`;
-      const [messages, statuses] = await Promise.all([
+      const [messages, session, statuses] = await Promise.all([
         newest(sessionID, doing),
+        unwrap(client.session.get({ sessionID }), "prompt_failed", doing),
         unwrap(client.session.status(), "prompt_failed", doing),
       ]);
       const known = new Map(messages.map((message) => [message.info.id, message]));
-      for (const messageID of new Set(deliveries.map((delivery) => delivery.messageID))) {
+      const own = origins.filter((origin) => origin.sessionID === sessionID);
+      for (const messageID of new Set([...deliveries, ...own].map((one) => one.messageID))) {
         if (known.has(messageID)) continue;
         const answer = await client.session.message({ sessionID, messageID });
         if (answer.data) known.set(messageID, answer.data);
         else if (answer.response?.status !== 404) await unwrap(Promise.resolve(answer), "prompt_failed", doing);
       }
+      const busy = sessionID in statuses; // idle sessions are not listed
       return {
-        busy: sessionID in statuses, // idle sessions are not listed
+        busy,
+        closed: whyClosed(session, busy),
+        startOf: (origin) =>
+          origin.sessionID === sessionID ? startOf(origin, known.get(origin.messageID), session.revert) : "known",
         stoppedAt: stoppedAt(messages.at(-1)),
         newestMessageID: messages.at(-1)?.info.id ?? null,
         traceOf: (delivery) => toTrace(delivery, known.get(delivery.messageID), messages),
       };
     },
     async post({ sessionID, messageID, text }) {
-      const current = agentAndModelOf(await newest(sessionID, `read the session ${sessionID}`));
+      const doing = `read the session ${sessionID}`;
+      const [messages, session, statuses] = await Promise.all([
+        newest(sessionID, doing),
+        unwrap(client.session.get({ sessionID }), "prompt_failed", doing),
+        unwrap(client.session.status(), "prompt_failed", doing),
+      ]);
+      // It was open when this was decided. OpenCode deletes what is undone for good at the next prompt.
+      const closed = whyClosed(session, sessionID in statuses);
+      if (closed) throw new PluginError("prompt_failed", `The session ${sessionID} is ${closed} now.`);
+      const current = agentAndModelOf(messages);
       const sent = client.session.promptAsync({
         sessionID,
         messageID,
@@ -45,6 +62,24 @@ export function createOrchestratorSessions(client: HostClient): OrchestratorSess
       await unwrap(sent, "prompt_failed", `tell the session ${sessionID} of its jobs`);
     },
   };
+}
+
+type HostSession = NonNullable<Awaited<ReturnType<HostClient["session"]["get"]>>["data"]>;
+
+/** A user at work in an archived session is using it again. */
+function whyClosed({ revert, time }: Pick<HostSession, "revert" | "time">, busy: boolean): OrchestratorView["closed"] {
+  if (revert) return "reverted";
+  return time.archived !== undefined && !busy ? "archived" : null;
+}
+
+/** Ids of messages and parts are in order of their creation. */
+function startOf({ callID }: JobOrigin, message: HostMessage | undefined, revert: HostSession["revert"]): JobStart {
+  if (!message) return "gone";
+  const part = message.parts.find((one) => one.type === "tool" && one.callID === callID);
+  if (!part) return "gone";
+  if (!revert || message.info.id < revert.messageID) return "known";
+  const isBefore = message.info.id === revert.messageID && revert.partID !== undefined && part.id < revert.partID;
+  return isBefore ? "known" : "undone";
 }
 
 function stoppedAt(last: HostMessage | undefined): number | null {

@@ -41,6 +41,7 @@ export const server: Plugin = async (input, tuple) => {
     log,
     processes,
     onJobEnd: toasts.jobEnded,
+    onUndone: toasts.undone,
     onLowBudget: toasts.budgetLow,
     onDamage: toasts.damaged,
   });

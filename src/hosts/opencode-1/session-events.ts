@@ -15,6 +15,8 @@ export function toSessionEvent({ type, properties }: HostEvent): SessionEvent | 
       return toStatusEvent(sessionID, properties.status as HostStatus);
     case "session.idle":
       return { kind: "touched", sessionID };
+    case "session.updated":
+      return { kind: "changed", sessionID };
     case "session.error":
       return { kind: "error", sessionID, message: describe(properties.error) };
     case "session.deleted":

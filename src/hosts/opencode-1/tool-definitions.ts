@@ -3,6 +3,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { PermissionRefused } from "../../tools/permission.ts";
 import type { AskAnswer, Question, Tool, ToolAnswer, ToolCall } from "../../tools/tool.ts";
 import { imagesFrom } from "./attached-images.ts";
+import { findForkOrigin } from "./fork-origin.ts";
 import type { HostClient } from "./host-client.ts";
 import { createLivePart } from "./live-part.ts";
 import type { OrchestratorModels } from "./orchestrator-models.ts";
@@ -75,6 +76,7 @@ function toToolCall(context: ToolContext, deps: ToolDefinitionDeps, ask: ToolCal
     imagesFrom: () => imagesFrom(deps.client, { sessionID, messageID }),
     forbiddenToJobs: () => forbiddenTo({ sessionID, agent }, deps.client, deps.userRules()),
     sees: (kind) => extra?.model?.capabilities?.input?.[kind] ?? null,
+    forkedFrom: (jobIDs) => findForkOrigin(deps.client, sessionID, jobIDs),
     progress: () => createLivePart(deps.client, deps.clock, deps.hostIDs, { sessionID, messageID, callID }),
     ask,
   };

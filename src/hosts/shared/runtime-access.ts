@@ -4,6 +4,7 @@ import type { Spend } from "../../core/budget.ts";
 import { describeDamage } from "../../core/damaged-state.ts";
 import { isEnded, type Job } from "../../core/job.ts";
 import type { Catalog, ChildSessions, OrchestratorSessions } from "../../core/ports.ts";
+import type { UndoneStarts } from "../../jobs/execution/undone-jobs.ts";
 import type { Runtime } from "../../jobs/runtime.ts";
 import { createProvider } from "../../providers/create-provider.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
@@ -36,6 +37,7 @@ export interface RuntimeAccessDeps {
   /** Told to forget a job's processes when its sandbox ends. */
   readonly processes: Pick<ProcessTable, "forget">;
   readonly onJobEnd: (job: Job) => void;
+  readonly onUndone: (starts: UndoneStarts) => void;
   readonly onLowBudget: (spend: Spend, ceilingUsd: number) => void;
   /** Told what was lost with the state that all processes share. */
   readonly onDamage: (notice: string) => void;
@@ -73,6 +75,7 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
       deps.onDamage(notice);
     }
     runtime.watchdog.onBudgetWarning(({ spend, ceilingUsd }) => deps.onLowBudget(spend, ceilingUsd));
+    runtime.undoneJobs.on(deps.onUndone);
     runtime.registry.onChange(({ before, job }) => {
       if (before?.sandbox.kind === "live" && job.sandbox.kind !== "live") processes.forget(job.id);
       if (before && !isEnded(before.state) && isEnded(job.state)) deps.onJobEnd(job);

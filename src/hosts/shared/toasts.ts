@@ -1,6 +1,8 @@
 import { formatUsd, type Spend } from "../../core/budget.ts";
 import type { Job } from "../../core/job.ts";
 import { BATCH_WINDOW_MS } from "../../core/notice.ts";
+import type { UndoneStarts } from "../../jobs/execution/undone-jobs.ts";
+import { renderGone, renderUndone } from "../../prompt/undone.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { oneLine, plainText } from "../../shared/plain-text.ts";
@@ -24,6 +26,8 @@ export interface Toasts {
   jobsStarting(access: RuntimeAccess): void;
   /** Says that a job has ended; ends close together share one toast. */
   jobEnded(job: Job): void;
+  /** Says what becomes of jobs whose start the user has undone. */
+  undone(starts: UndoneStarts): void;
   /** Says that a session has spent most of its budget. */
   budgetLow(spend: Spend, ceilingUsd: number): void;
   /** Says that records were lost. */
@@ -69,6 +73,9 @@ export function createToasts({ show, env, clock }: ToastsDeps): Toasts {
         const message = `Jobs run ${describeLocation(name, local)}: ${why}`;
         await toast(message, "info");
       }),
+    undone({ kind, jobs }) {
+      void toast(plainText(kind === "undone" ? renderUndone(jobs) : renderGone(jobs)), "warning").catch(() => {});
+    },
     budgetLow(spend, ceilingUsd) {
       const message = `A session's jobs have spent ${formatUsd(spend.usd)} of ${formatUsd(ceilingUsd)}; at the ceiling they are stopped, their files kept.`;
       void toast(message, "warning").catch(() => {});

@@ -2,7 +2,14 @@ import type { ProviderName } from "../../config/provider-names.ts";
 import type { Options } from "../../config/schema.ts";
 import { decideBudgetAdmission } from "../../core/budget.ts";
 import { NO_COMPUTE } from "../../core/cost.ts";
-import { type GivenFiles, initialState, type Job, type JobTask, NOTHING_GIVEN } from "../../core/job.ts";
+import {
+  type GivenFiles,
+  initialState,
+  type Job,
+  type JobOrigin,
+  type JobTask,
+  NOTHING_GIVEN,
+} from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { Catalog } from "../../core/ports.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../../core/task.ts";
@@ -39,6 +46,7 @@ export type StartRequest = TaskRequest | UnreadableTask;
 
 export interface StartContext {
   readonly orchestrator: string;
+  readonly origin: JobOrigin | null;
   readonly catalog: Catalog;
   readonly orchestratorModel: string | null;
   readonly orchestratorVariant: string | null;
@@ -57,7 +65,7 @@ export async function startJobs(
   requests: readonly StartRequest[],
   context: StartContext,
 ): Promise<Job[]> {
-  const { orchestrator, catalog, orchestratorModel, orchestratorVariant, forbidden } = context;
+  const { orchestrator, origin, catalog, orchestratorModel, orchestratorVariant, forbidden } = context;
   const { notes: givenNotes, ...given } = context.given;
   const sessionJobs = await deps.sessionJobs(orchestrator);
   const { maxTasksPerCall, environments, gpuLimits } = deps.options;
@@ -79,6 +87,7 @@ export async function startJobs(
     const job: Job = {
       id: deps.ids("job"),
       orchestrator,
+      origin,
       position: first + index,
       task: decision.task,
       provider: deps.providerName,

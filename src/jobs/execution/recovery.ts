@@ -11,6 +11,7 @@ import type { SessionRegistry } from "../session/session-registry.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { JobRunner } from "./job-runner.ts";
 import type { Scheduler } from "./scheduler.ts";
+import type { UndoneJobs } from "./undone-jobs.ts";
 
 /**
  * Takes up what a former process left: opens sessions, goes on with their jobs, and lets the jobs of this process go
@@ -31,6 +32,7 @@ export interface RecoveryDeps {
   readonly runner: JobRunner;
   readonly lifecycle: Pick<SandboxLifecycle, "parkLater">;
   readonly outbox: Pick<Outbox, "look">;
+  readonly undoneJobs: Pick<UndoneJobs, "look" | "held">;
   readonly parkAfterMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -47,9 +49,12 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
 
   async function takeUp(orchestrator: string): Promise<SessionJobs> {
     const sessionJobs = await registry.open(orchestrator);
+    const held = await deps.undoneJobs.held(sessionJobs);
+    if (suspended) return sessionJobs; // its state file is closed
     const inOrder = [...sessionJobs.all()].sort((a, b) => a.state.since - b.state.since);
     // Queued jobs keep their places: what is taken up below queues behind them.
-    for (const job of inOrder) if (job.state.kind === "queued") scheduler.enqueue(sessionJobs, job.id);
+    for (const job of inOrder)
+      if (job.state.kind === "queued" && !held.has(job.id)) scheduler.enqueue(sessionJobs, job.id);
     for (const job of inOrder) {
       if (isHeld(job.state) || job.state.kind === "interrupted") followOtherProcess(sessionJobs, job.id);
       else if (isEnded(job.state) && job.sandbox.kind === "live") {
@@ -59,6 +64,7 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
       if (!isHeld(job.state) && job.sandbox.kind !== "live") settle(sessionJobs, job);
     }
     deps.outbox.look(orchestrator);
+    if (inOrder.length > 0) clock.after(0, () => deps.undoneJobs.look(orchestrator)); // once the session is in use
     return sessionJobs;
   }
 

@@ -72,7 +72,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     if (isEnded(job.state) && before && !isEnded(before.state)) look(job.orchestrator, BATCH_WINDOW_MS);
   });
   const unsubscribe = deps.sessions.on(({ kind, sessionID }) => {
-    if (kind === "touched" && registry.inUse(sessionID)) look(sessionID, REST_MS);
+    if ((kind === "touched" || kind === "changed") && registry.inUse(sessionID)) look(sessionID, REST_MS);
   });
 
   const render = (ended: readonly Job[], openJobs: number) => renderNotice(ended, openJobs, deps.ids);
@@ -106,6 +106,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     orchestrators.view(
       orchestrator,
       notices.flatMap(({ delivery }) => delivery ?? []),
+      notices.flatMap(({ job }) => job.origin ?? []),
     );
 
   async function deliver(orchestrator: string): Promise<void> {
@@ -177,7 +178,12 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       if (sent.has(messageID)) return null;
       const sessionJobs = await registry.inUse(orchestrator);
       if (!sessionJobs || suspended) return null;
-      const free = sessionJobs.notices().filter(({ job, delivery }) => !delivery && !isAwaited(orchestrator, job.id));
+      const untold = sessionJobs.notices().filter(({ job, delivery }) => !delivery && !isAwaited(orchestrator, job.id));
+      if (untold.length === 0) return null;
+      // OpenCode has just deleted what was undone: of jobs that were started there, its model knows nothing.
+      const view = await viewOf(orchestrator, untold);
+      if (suspended) return null;
+      const free = untold.filter((notice) => decideNotice(notice, view, clock.now()).kind === "due");
       const ours = take(sessionJobs, free, { kind: "attached", messageID, at: clock.now() });
       return ours.length === 0 ? null : render(toJobs(sessionJobs, ours), openJobs(sessionJobs));
     },

@@ -111,6 +111,7 @@ const compute: z.ZodType<Compute> = z.object({
 export const jobRecord: z.ZodType<Job> = z.object({
   id: z.string(),
   orchestrator: z.string(),
+  origin: z.object({ sessionID: z.string(), messageID: z.string(), callID: z.string() }).nullable().default(null),
   position: z.number(),
   task,
   provider: providerName,

@@ -66,6 +66,7 @@ export function startIn(runtime: Runtime, orchestrator: string, ...tasks: (strin
   );
   const context = {
     orchestrator,
+    origin: { sessionID: orchestrator, messageID: "msg_start", callID: "call_start" },
     catalog: CATALOG,
     orchestratorModel: "acme/large",
     orchestratorVariant: null,

@@ -28,6 +28,7 @@ export function openTools(world: World) {
     abort,
     model: async () => ({ model: "acme/large", variant: null }),
     imagesFrom: async () => null,
+    forkedFrom: async () => null,
     forbiddenToJobs: async () => [],
     sees: () => sight.sees,
     progress() {

@@ -7,6 +7,7 @@ export const AT = Date.UTC(2026, 0, 1);
 export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, more: Partial<Job> = {}): Job => ({
   id: "job_1",
   orchestrator: "ses_o",
+  origin: null,
   position: 1,
   task: {
     description: "d",

@@ -38,7 +38,7 @@ const CASES: [event: readonly [type: string, properties: Record<string, unknown>
   [part({ type: "step-finish" }), { kind: "step", sessionID }],
   [part({ type: "text", text: "hi" }), { kind: "output", sessionID }],
   [["message.part.delta", { sessionID }], { kind: "output", sessionID }],
-  [["session.updated", { sessionID }], null],
+  [["session.updated", { sessionID }], { kind: "changed", sessionID }],
   [["server.connected", {}], null],
 ];
 
