@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { hostFiles } from "../config/host-files.ts";
 import { configHomeOf, loadOptions } from "../config/load.ts";
+import { withTimeZone } from "../config/time-zone.ts";
 import { describeDamage } from "../core/damaged-state.ts";
 import { openFoundation } from "../jobs/foundation.ts";
 import type { GarbageReport } from "../jobs/sandbox/garbage-collector.ts";
@@ -32,7 +33,7 @@ export async function collectGarbageNow(stateDir: string | null): Promise<Garbag
     providerName: chooseProvider(options, process.env).name,
     createProvider: (name) => createProvider(name, options, null, log),
     directory: null,
-    hostEnv: process.env,
+    hostEnv: withTimeZone(process.env),
     clock: systemClock,
     ids: randomId,
     log,

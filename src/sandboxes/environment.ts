@@ -1,4 +1,5 @@
 import type { Environment } from "../config/environment.ts";
+import { isZone } from "../config/time-zone.ts";
 import type { MachineSpec, SandboxSpec } from "./port.ts";
 
 const MINUTE_MS = 60_000;
@@ -26,7 +27,10 @@ export function toSandboxSpec(
   };
 }
 
-/** The variables of an environment's sandboxes. The environment's own override those copied from the host. */
+/**
+ * The variables of an environment's sandboxes. The environment's own override those copied from the host. Times are the
+ * user's, as in his own terminal; where a sandbox lacks data about time zones, they are in UTC.
+ */
 export function toSandboxEnv(
   environment: Environment,
   hostEnv: Readonly<Record<string, string | undefined>>,
@@ -35,7 +39,8 @@ export function toSandboxEnv(
     const value = hostEnv[name];
     return value === undefined ? [] : [[name, value] as const];
   });
-  return { ...Object.fromEntries(copied), ...environment.env };
+  const zone = isZone(hostEnv.TZ) ? { TZ: hostEnv.TZ } : {};
+  return { ...zone, ...Object.fromEntries(copied), ...environment.env };
 }
 
 /** The machine of an environment, without a GPU: which of its GPU preferences is asked for is decided per creation. */

@@ -1,5 +1,6 @@
 import { hostFiles } from "../../config/host-files.ts";
 import type { LoadedOptions } from "../../config/load.ts";
+import { withTimeZone } from "../../config/time-zone.ts";
 import type { Spend } from "../../core/budget.ts";
 import { describeDamage } from "../../core/damaged-state.ts";
 import { isEnded, type Job } from "../../core/job.ts";
@@ -64,7 +65,7 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
       createProvider: (name) => createProvider(name, loaded.options, directory, log),
       catalog: deps.catalog,
       directory,
-      hostEnv: process.env,
+      hostEnv: withTimeZone(process.env),
       clock: systemClock,
       ids: randomId,
       log,

@@ -2,8 +2,9 @@ import type { Environment } from "../../config/environment.ts";
 import { formatGpu, gpusOf } from "../../config/gpu.ts";
 import type { Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
+import { proxyNotes } from "../../core/proxy-notes.ts";
 import { toTags } from "../../core/sandbox-tags.ts";
-import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
+import { toMachineSpec, toSandboxEnv, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { MachineSpec, Sandbox, SandboxProvider, SandboxSpec } from "../../sandboxes/port.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
@@ -44,13 +45,19 @@ export async function createSandbox(
 ): Promise<MadeSandbox> {
   const sandbox = await create(deps, provider, job, snapshotID, signal);
   try {
-    return { sandbox, notes: [...sandbox.notes, ...(await installSkills(deps, job, sandbox))] };
+    const notes = [...sandbox.notes, ...proxyNotesOf(deps, job)];
+    return { sandbox, notes: [...notes, ...(await installSkills(deps, job, sandbox))] };
   } catch (cause) {
     await sandbox.terminate();
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `Could not put the skills of ${job.id} into its sandbox: ${reason}`;
     throw new PluginError("sandbox_create_failed", message, { cause });
   }
+}
+
+function proxyNotesOf({ environments, hostEnv }: CreationDeps, { task }: Job): string[] {
+  const environment = environments[task.environment];
+  return environment ? proxyNotes(hostEnv, toSandboxEnv(environment, hostEnv), environment) : [];
 }
 
 async function create(
