@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createBranch } from "../../src/workspace/collect/create-branch.ts";
 import { bubblewrap } from "../support/sandboxes.ts";
@@ -57,12 +57,14 @@ describe.skipIf(!bubblewrap)("a project's changes come back as a branch", () => 
     for (const sparse of [false, true])
       test(`of a partial clone (${filter}${sparse ? ", sparse" : ""}) whose remote cannot be reached`, async () => {
         clone(`--filter=${filter}`, ...(sparse ? ["--sparse"] : []), makeOrigin());
-        git("", "config", "--global", "protocol.file.allow", "always");
-        rmSync(join(home, "origin"), { recursive: true });
+        // Whoever fetches what is missing runs this.
+        for (const protocol of ["file", "ext"]) git("", "config", "--global", `protocol.${protocol}.allow`, "always");
+        git("work", "remote", "set-url", "origin", `ext::touch ${join(home, "fetched")}`);
         const { branch, built } = await job("work", EDIT, () => {
           git("work", "switch", "--quiet", "--orphan", "empty");
           git("work", "commit", "--quiet", "--allow-empty", "-m", "Empty");
         });
+        expect(existsSync(join(home, "fetched"))).toBe(false);
         expect(built.changed).toEqual(["a.txt", "new.txt"]);
         expect(git("work", "show", `${branch}:a.txt`)).toBe("better");
       });

@@ -191,6 +191,33 @@ sandboxTest("names files of a branch that tools load by themselves, and what the
   expect(home.git("log", "-1", "--format=%B", `agents/${job}`)).toBe(`Add settings\n\nJob: ${job}`);
 });
 
+sandboxTest(
+  "makes no branch of nothing, and names work that a job left on other branches and in other places",
+  async () => {
+    const { server, home } = setup;
+    const session = await server.createSession();
+    const scatter = `git switch -q -c topic; echo x > README.md; git commit -qam One; git switch -q -; echo y > README.md; git stash -q
+      git worktree add -q /tmp/out -b out; echo z > /tmp/out/README.md; git init -q own; echo o > own/o`;
+    const tasks = [task("idle", shell("true"), say("done")), task("scattered", shell(scatter), say("done"))];
+    const [, waited] = await turn(server, session.id, start(...tasks), wait());
+    await until(() => sandboxesOf(home).length === 0, { what: "both are parked" });
+    const jobs = waited?.metadata.finished ?? [];
+    const [idle, scattered] = ["idle", "scattered"].map(
+      (name) => jobs.find(({ description }) => description === name)?.id,
+    );
+    const nothing = await ask(server, session.id, call("agents_collect", { job: idle }));
+    expect(nothing.output).toStartWith(`${idle} changed nothing, so no branch was made.`);
+    expect(home.git("branch", "--list", `agents/${idle}`)).toBe("");
+    expect(nothing.metadata).not.toHaveProperty("branch");
+
+    const { output, metadata } = await ask(server, session.id, call("agents_collect", { job: scattered }));
+    const { branch, leftOut } = metadata as unknown as { branch: string; leftOut: { path: string; why: string }[] };
+    expect(home.git("diff", "--name-only", `${branch}~1`, branch)).toBe("own/o");
+    expect(leftOut.map(({ path }) => path).sort()).toEqual(["/tmp/out", "own", "refs/heads/topic", "refs/stash"]);
+    expect(output).toContain("ask the job with agents_message to merge it");
+  },
+);
+
 sandboxTest("says why a job without the project's files cannot be collected", async () => {
   const { server } = setup;
   const session = await server.createSession();
