@@ -164,7 +164,10 @@ describe.skipIf(!bubblewrap)("a job's changes come back as the user's git would 
       encoding: "utf8",
     });
     expect(kept).toBe("");
-    expect(base.notes).toHaveLength(1);
+    expect(base.notes).toHaveLength(2);
+    expect(base.notes.join()).toContain(
+      "not checked out (skip-worktree, as in a sparse checkout) were left out: 1, in away",
+    );
   });
 
   test("files of a filter program stay what they are in the repository; changed ones are left out by name", async () => {

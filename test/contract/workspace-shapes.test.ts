@@ -60,12 +60,16 @@ describe.skipIf(!bubblewrap)("a project's changes come back as a branch", () => 
         // Whoever fetches what is missing runs this.
         for (const protocol of ["file", "ext"]) git("", "config", "--global", `protocol.${protocol}.allow`, "always");
         git("work", "remote", "set-url", "origin", `ext::touch ${join(home, "fetched")}`);
-        const { branch, built } = await job("work", EDIT, () => {
+        const { branch, built, base } = await job("work", `${EDIT}; mkdir -p lib; echo mine > lib/c.txt`, () => {
           git("work", "switch", "--quiet", "--orphan", "empty");
           git("work", "commit", "--quiet", "--allow-empty", "-m", "Empty");
         });
         expect(existsSync(join(home, "fetched"))).toBe(false);
-        expect(built.changed).toEqual(["a.txt", "new.txt"]);
+        const named = built.leftOut.map(({ path }) => path);
+        expect([base.notes.join(), ...named]).toEqual(
+          sparse ? [expect.stringMatching(/not checked out.*: 2, in lib, sub$/), "lib/c.txt"] : [""],
+        );
+        expect(built.changed).toEqual(["a.txt", ...(sparse ? [] : ["lib/c.txt"]), "new.txt"]);
         expect(git("work", "show", `${branch}:a.txt`)).toBe("better");
       });
 

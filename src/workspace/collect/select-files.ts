@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
+import { gitFolders } from "../git-folders.ts";
 import { formatSize, fromText, isSafePath, toText } from "../paths.ts";
 import type { ListedFile } from "../sandbox/list-files.ts";
 import { isInstruction } from "./auto-loaded-files.ts";
@@ -90,6 +91,8 @@ export function selectFiles(
 ): Selection {
   const isMatched = patterns.map(() => false);
   const selected = { files: [] as ListedFile[], links: [] as ListedFile[], leftOut: [] as LeftOut[] };
+  const repositories = gitFolders(listed.map(({ path }) => path));
+  const holding = new Set<string>();
   for (const file of listed) {
     // A folder that cannot be read is always reported: it may hold what a pattern asks for.
     let isWanted = file.kind === "closed" || file.kind === "long";
@@ -99,6 +102,11 @@ export function selectFiles(
       isMatched[n] = true;
     }
     if (!isWanted) continue;
+    const repository = repositories.find((one) => file.path === one || file.path.startsWith(`${one}/`));
+    if (repository !== undefined) {
+      holding.add(repository);
+      continue;
+    }
     const isWithheld = isInstructionAtTarget(file.path) && !patterns.some(({ isNamed }) => isNamed(file.path));
     const why = isWithheld
       ? "agents would take it for instructions; name it in paths to have it"
@@ -106,9 +114,13 @@ export function selectFiles(
     if (why !== null) selected.leftOut.push({ path: file.path, why, bytes: file.kind === "file" ? file.bytes : null });
     else selected[file.kind === "link" ? "links" : "files"].push(file);
   }
+  for (const path of holding) selected.leftOut.push({ path, why: BARE_REPOSITORY, bytes: null });
   checkTotal(selected.files, selected.links.length, limits);
   return { ...selected, unmatched: patterns.flatMap(({ name }, n) => (isMatched[n] || name === "" ? [] : [name])) };
 }
+
+const BARE_REPOSITORY =
+  "it is a repository, whose settings can make git run programs; have the job pack it into an archive";
 
 function whyNot(file: ListedFile, limits: FileLimits): string | null {
   if (file.kind !== "long" && !isSafePath(file.path)) return "some file system takes its name for another place";

@@ -9,6 +9,7 @@ import { isSafePath, splitRecords, toText } from "../paths.ts";
 import { listFolder, WalkLimitError, walkFolder } from "../walk-folder.ts";
 import { withoutIgnored } from "./git-ignored.ts";
 import { otherWorktrees } from "./other-worktrees.ts";
+import { sparsePlaces } from "./sparse-checkout.ts";
 import { untrackedSpecialFiles } from "./special-files.ts";
 import type { TreeEntry } from "./tree-entries.ts";
 import type { TreeReader } from "./tree-reader.ts";
@@ -41,6 +42,7 @@ export async function listTree(reader: TreeReader): Promise<Listing> {
   const sizes = new Map<string, number>();
   const folders = new Set<string>();
   const special: string[] = [];
+  const sparse: string[] = [];
   const unsafe: string[] = [];
   const isBehindLink = createLinkFinder(reader);
   for (const path of found.files) {
@@ -53,6 +55,7 @@ export async function listTree(reader: TreeReader): Promise<Listing> {
     const stat = await lookAt(path);
     if (stat === "closed" || stat === "behind a link") continue;
     if (stat === null) {
+      if (found.hidden.has(path)) sparse.push(path);
       const parent = path.slice(0, path.lastIndexOf("/") + 1); // tracked and deleted, perhaps the last file of its folder
       if (parent !== "" && (await isEmpty(reader, parent))) folders.add(parent.slice(0, -1));
       continue;
@@ -68,6 +71,11 @@ export async function listTree(reader: TreeReader): Promise<Listing> {
       `git repositories among the files were left out, as their settings may hold passwords: ${listNames(repositories)}`,
     );
   if (closed.length > 0) found.notes.push(`what you may not read was left out: ${listNames(closed)}`);
+  const unchecked = await sparsePlaces(reader, sparse);
+  if (unchecked.length > 0)
+    found.notes.push(
+      `tracked files that are not checked out (skip-worktree, as in a sparse checkout) were left out: ${sparse.length}, in ${listNames(unchecked)}`,
+    );
   if (unsafe.length > 0) found.notes.push(`names that lead elsewhere were left out: ${listNames(unsafe)}`);
   special.push(...(await untrackedSpecialFiles(reader, sizes.keys(), found.nested)));
   if (special.length > 0) found.notes.push(`sockets, pipes and devices were left out: ${listNames(special)}`);
@@ -81,7 +89,7 @@ export async function listTree(reader: TreeReader): Promise<Listing> {
     ),
     index,
     nested: found.nested,
-    withheld: [...repositories, ...closed],
+    withheld: [...repositories, ...closed, ...unchecked],
     hidden: [...sizes.keys()].filter((path) => found.hidden.has(path)),
     notes: found.notes,
   };
