@@ -3,6 +3,7 @@ import type { SandboxPort } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
 import type { TreeBase } from "../workspace/project/capture-tree.ts";
 import type { Compute } from "./cost.ts";
+import type { SubjectRule } from "./subject-rules.ts";
 import type { Tokens } from "./tokens.ts";
 
 /*
@@ -58,6 +59,8 @@ export interface JobTask {
   readonly skills: readonly string[];
   /** Sandbox tools the job does not get, because the user forbids them to its agent or to the agent that started it. */
   readonly forbidden: readonly string[];
+  /** The user's rules for single files and skills. */
+  readonly rules: readonly SubjectRule[];
   /** Hard limit of one run; null = `jobTimeoutMinutes`. */
   readonly timeoutMinutes: number | null;
   /** Ceiling of the job's total cost, USD; null = only the session's budget applies. */

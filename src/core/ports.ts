@@ -1,5 +1,6 @@
 import type { JobOrigin } from "./job.ts";
 import type { Delivery, OrchestratorView } from "./notice.ts";
+import type { SubjectRule } from "./subject-rules.ts";
 import type { Transcript } from "./turn-outcome.ts";
 
 /*
@@ -151,7 +152,9 @@ export interface CatalogAgent {
   readonly prompt: string | null;
   /** Sandbox tools that its jobs do not get, because the user denies the agent the matching host tools. */
   readonly forbidden: readonly string[];
-  /** The user's rules for single commands and files, which are not enforced in a sandbox. */
+  /** The user's rules for single files and skills, which hold for its jobs' tools. */
+  readonly rules: readonly SubjectRule[];
+  /** The user's rules for single commands, which are not enforced in a sandbox. */
   readonly unenforced: readonly string[];
 }
 

@@ -70,6 +70,7 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
       snapshotID: request.from === undefined ? null : (context.findSnapshot(request.from)?.id ?? null),
       skills: request.skills ?? [],
       forbidden: [...new Set([...(agent?.forbidden ?? []), ...context.forbidden])],
+      rules: agent?.rules ?? [],
       timeoutMinutes: request.timeout_minutes ?? null,
       maxUsd: request.max_usd ?? null,
     },

@@ -1,3 +1,4 @@
+import type { SubjectRule } from "../core/subject-rules.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 
 /* Notes that a job gets when it is started. Models and users read them. */
@@ -7,12 +8,25 @@ const NAMED_RULES = 5;
 /**
  * Which of the user's permission rules hold for a job, and which do not.
  * @param forbidden sandbox tools that the job does not get
- * @param unenforced the user's rules for single commands and files
+ * @param unenforced the user's rules for single commands
+ * @param rules the user's rules for single files and skills
  */
-export function permissionNotes(forbidden: readonly string[], unenforced: readonly string[]): string[] {
+export function permissionNotes(
+  forbidden: readonly string[],
+  unenforced: readonly string[],
+  rules: readonly SubjectRule[],
+): string[] {
   const without = `It has no ${forbidden.join(", ")}: the user's permissions deny these tools to its agent, or to the agent that started it. To change that, allow them by name.`;
-  const ignored = `The user's rules for single commands and files (${unenforced.slice(0, NAMED_RULES).join(", ")}) hold on the user's machine only: sandboxes do not enforce them.`;
-  return [...(forbidden.length > 0 ? [without] : []), ...(unenforced.length > 0 ? [ignored] : [])];
+  const ignored = `The user's rules for single commands (${unenforced.slice(0, NAMED_RULES).join(", ")}) hold on the user's machine only: sandboxes do not enforce them.`;
+  const denials = [
+    ...new Set(rules.filter(({ isDenial }) => isDenial).map(({ pattern }) => `"${oneLine(pattern, 100)}"`)),
+  ];
+  const held = `Its file tools and skills keep to the user's denials of ${denials.slice(0, NAMED_RULES).join(", ")}; commands are not checked against them.`;
+  return [
+    ...(forbidden.length > 0 ? [without] : []),
+    ...(unenforced.length > 0 ? [ignored] : []),
+    ...(denials.length > 0 ? [held] : []),
+  ];
 }
 
 /** @param missing what the snapshot does not contain, as one sentence */

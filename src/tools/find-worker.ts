@@ -1,7 +1,10 @@
+import { posix } from "node:path";
+import { isDenied } from "../core/subject-rules.ts";
 import type { WorkerContext } from "../jobs/execution/workers.ts";
 import type { Runtime } from "../jobs/runtime.ts";
-import type { Sandbox } from "../sandboxes/port.ts";
+import { FileError, type Sandbox } from "../sandboxes/port.ts";
 import { PluginError } from "../shared/error-code.ts";
+import { plainName } from "../shared/plain-text.ts";
 import type { ToolDeps } from "./define-tool.ts";
 
 /** A job's session hides forbidden tools already; this refusal holds even when its rules were changed. */
@@ -15,9 +18,11 @@ export interface FoundWorker extends WorkerContext {
 
 /**
  * Fourth layer of isolation: a job's tools reach the sandbox of the calling session's own job and nothing else.
+ * @param path of the file that the tool is used on
  * @throws PluginError `not_found` for a session without a running job; there is no fallback
+ * @throws FileError `permission_denied` where the user's rules deny the tool that file
  */
-export async function findWorker(deps: ToolDeps, sessionID: string, tool: string): Promise<FoundWorker> {
+export async function findWorker(deps: ToolDeps, sessionID: string, tool: string, path?: string): Promise<FoundWorker> {
   const runtime = await deps.runtime();
   const worker = runtime.worker(sessionID);
   const job = worker?.sessionJobs.get(worker.jobID);
@@ -31,5 +36,15 @@ export async function findWorker(deps: ToolDeps, sessionID: string, tool: string
     const message = `${job.id} is ${job.state.kind} and has no live sandbox; its orchestrator wakes it with agents_message.`;
     throw new PluginError("not_found", message, { retryable: false });
   }
+  if (path !== undefined && isDenied(job.task.rules, tool, toSubject(path, sandbox.workdir))) {
+    throw new FileError("permission_denied", `The user's permissions deny ${tool} the file ${plainName(path)}.`);
+  }
   return { ...worker, runtime, sandbox };
+}
+
+/** A path as rules name it: relative to the working directory where it lies there. */
+function toSubject(path: string, workdir: string): string {
+  const full = posix.resolve(workdir, path);
+  const inside = posix.relative(workdir, full);
+  return inside.startsWith("../") ? full : inside;
 }

@@ -21,7 +21,7 @@ export const sandboxEditTool = (deps: ToolDeps) =>
       replace_all: z.boolean().default(false).describe("Replace every occurrence."),
     },
     async run({ path, old_string, new_string, replace_all }, { sessionID }) {
-      const { sandbox, jobID } = await findWorker(deps, sessionID, "sandbox_edit");
+      const { sandbox, jobID } = await findWorker(deps, sessionID, "sandbox_edit", path);
       const request = { oldText: old_string, newText: new_string, all: replace_all };
       // One at a time: models ask for several edits of a file at once, and each must see what the others have written.
       return deps.fileChanges.run(jobID, async () => {

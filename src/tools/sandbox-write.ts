@@ -15,7 +15,7 @@ export const sandboxWriteTool = (deps: ToolDeps) =>
       content: z.string().describe("The whole text of the file."),
     },
     async run({ path, content }, { sessionID }) {
-      const { sandbox, jobID } = await findWorker(deps, sessionID, "sandbox_write");
+      const { sandbox, jobID } = await findWorker(deps, sessionID, "sandbox_write", path);
       return deps.fileChanges.run(jobID, async () => {
         const before = await readBeginning(sandbox, path);
         await sandbox.writeFile(path, new TextEncoder().encode(content));

@@ -40,6 +40,7 @@ const setup = useProject(
       agent: {
         noedit: { mode: "subagent", prompt: "You review.", permission: { edit: "deny" } },
         nobash: { mode: "subagent", prompt: "You read.", tools: { bash: false } },
+        nodocs: { mode: "subagent", prompt: "You code.", permission: { edit: { "docs/**": "deny" } } },
         nowrite: { mode: "all", prompt: "You patch.", permission: { sandbox_write: "deny" } },
         onlyread: { mode: "all", prompt: "You look.", permission: { "*": "deny", read: "allow" } },
       },
@@ -174,7 +175,11 @@ sandboxTest("passes the images of the user's message on to a job whose model see
 
 sandboxTest("gives a job's agent no tool that the user denies to it, and says so", async () => {
   const agents = ["noedit", "nobash", "nowrite", "onlyread", "mdreader"];
-  const { finished, requests } = await run(agents.map((agent) => ({ ...task(agent, say("x")), agent })));
+  const writes = ["docs/x.md", "src/x.md"].map((path) => call("sandbox_write", { path, content: "x" }));
+  const { finished, requests } = await run([
+    ...agents.map((agent) => ({ ...task(agent, say("x")), agent })),
+    { ...task("nodocs", ...writes, say("x")), agent: "nodocs" },
+  ]);
   const toolsOf = (prompt: string) => requests.find(({ system }) => system.includes(prompt))?.tools ?? [];
   const lacks = {
     "You review.": ["sandbox_write", "sandbox_edit"],
@@ -188,8 +193,12 @@ sandboxTest("gives a job's agent no tool that the user denies to it, and says so
     expect(offered).toContain("sandbox_read");
     for (const tool of missing) expect(offered).not.toContain(tool);
   }
-  for (const { notes } of finished)
-    expect(notes.join()).toContain("the user's permissions deny these tools to its agent");
+  const byAgent = new Map(finished.map((job) => [job.agent, job]));
+  for (const agent of agents)
+    expect(byAgent.get(agent)?.notes.join()).toContain("the user's permissions deny these tools to its agent");
+  expect(byAgent.get("nodocs")?.notes.join()).toContain('keep to the user\'s denials of "docs/**"');
+  const written = await outputsOf(setup.server, byAgent.get("nodocs"), "sandbox_write");
+  expect(written).toEqual([expect.stringContaining("permission_denied"), expect.stringContaining("src/x.md")]);
 });
 
 sandboxTest("a skill that a job loads is in its sandbox, and names nothing of the host", async () => {

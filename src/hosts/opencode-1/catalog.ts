@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import type { Catalog } from "../../core/ports.ts";
 import { type HostAgents, isInternal } from "./host-agents.ts";
 import { type HostClient, unwrap } from "./host-client.ts";
-import { forbiddenToJobsOf, notHeldInSandbox, type UserRules } from "./permission-rules.ts";
+import { forbiddenToJobsOf, notHeldInSandbox, rulesOnSubjects, type UserRules } from "./permission-rules.ts";
 import { projectOfSkill, projectPlaces } from "./skill-origin.ts";
 
 /**
@@ -27,6 +27,7 @@ export async function readCatalog(
       .map(({ name, model, variant, prompt, native, permission }) => ({
         name,
         forbidden: forbiddenToJobsOf({ name, permission }, userRules),
+        rules: rulesOnSubjects(name, userRules),
         unenforced: notHeldInSandbox(name, userRules),
         model: model ? `${model.providerID}/${model.modelID}` : null,
         variant: variant ?? null,

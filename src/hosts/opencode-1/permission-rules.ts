@@ -1,4 +1,6 @@
+import type { SubjectRule } from "../../core/subject-rules.ts";
 import { DEFAULT_AGENT } from "../../core/task.ts";
+import { wildcard } from "../../shared/wildcard.ts";
 
 /*
  * What the user forbids to an agent is forbidden to its jobs. OpenCode's rules name OpenCode's tools, and the last
@@ -79,12 +81,29 @@ export function forbiddenByOrchestrator(
   );
 }
 
-/** Denials of single commands or files. They are about the user's machine, and nothing enforces them in a sandbox. */
+/** What each of these tools is used on is known before it acts: a path, or a skill's name. */
+const WITH_SUBJECT = ["sandbox_read", "sandbox_write", "sandbox_edit", "skill"];
+
+/** The user's rules for single files and skills, where some are denied to the agent. They hold in its jobs' sandboxes. */
+export function rulesOnSubjects(agent: string, user: UserRules): SubjectRule[] {
+  const rules = ownRules(agent, user);
+  return WITH_SUBJECT.flatMap((tool) => {
+    const host = STANDS_FOR[tool] ?? tool;
+    const ofTool = rules.filter(({ permission }) => wildcard(permission).test(host) || wildcard(permission).test(tool));
+    const deniesSome = ofTool.some((rule) => isNamed(rule) && rule.action === "deny" && !matchesAnything(rule.pattern));
+    return deniesSome
+      ? ofTool.map(({ pattern, action }): SubjectRule => ({ tool, pattern, isDenial: action === "deny" }))
+      : [];
+  });
+}
+
+/** Denials of single commands. They are about the user's machine, and nothing enforces them in a sandbox. */
 export function notHeldInSandbox(agent: string, user: UserRules): string[] {
-  const hosts = new Set(Object.values(STANDS_FOR));
+  const ofCommands = (permission: string) =>
+    ["bash", "sandbox_exec"].some((tool) => wildcard(permission).test(tool)) && !matchesAnything(permission);
   return ownRules(agent, user)
     .filter(
-      ({ permission, pattern, action }) => action === "deny" && hosts.has(permission) && !matchesAnything(pattern),
+      ({ permission, pattern, action }) => action === "deny" && ofCommands(permission) && !matchesAnything(pattern),
     )
     .map(({ permission, pattern }) => `${permission} "${pattern}"`);
 }
@@ -94,7 +113,7 @@ export function notHeldInSandbox(agent: string, user: UserRules): string[] {
  * @source OpenCode 1.18.33
  */
 export function isHidden(rules: readonly PermissionRule[], tool: string): boolean {
-  const rule = rules.findLast(({ permission }) => toExpression(permission).test(tool));
+  const rule = rules.findLast(({ permission }) => wildcard(permission).test(tool));
   return rule?.pattern === "*" && rule.action === "deny";
 }
 
@@ -117,21 +136,11 @@ const decide = (rules: readonly PermissionRule[], host: string | null): boolean 
 
 /** Whether a rule covers everything a tool may do, not only single commands or files. */
 const applies = ({ permission, pattern }: PermissionRule, tool: string): boolean =>
-  toExpression(permission).test(tool) && matchesAnything(pattern);
+  wildcard(permission).test(tool) && matchesAnything(pattern);
 
 const isNamed = ({ permission }: PermissionRule): boolean => !matchesAnything(permission);
 
 /** A character that occurs in no name, path or command. */
 const PROBE = "\u{10fffd}";
 
-const matchesAnything = (pattern: string): boolean => toExpression(pattern).test(PROBE);
-
-/** `*` matches any text, `?` one character. @source OpenCode 1.18.33 */
-const toExpression = (pattern: string): RegExp =>
-  new RegExp(
-    `^${pattern
-      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
-      .replace(/\*/g, ".*")
-      .replace(/\?/g, ".")}$`,
-    "su",
-  );
+const matchesAnything = (pattern: string): boolean => wildcard(pattern).test(PROBE);

@@ -1,5 +1,6 @@
 import { withNotes } from "../../core/job-notes.ts";
 import type { Catalog } from "../../core/ports.ts";
+import { isDenied } from "../../core/subject-rules.ts";
 import { skillFolder } from "../../jobs/sandbox/install-skills.ts";
 import { renderLoadedSkill, renderSkillFailure } from "../../prompt/loaded-skill.ts";
 import type { JobMark } from "./job-sessions.ts";
@@ -19,7 +20,8 @@ export function createJobSkills(access: Pick<RuntimeAccess, "runtime">, catalog:
     const sandbox = runtime.lifecycle.live(jobID);
     if (!skill) return renderSkillFailure(name, "there is no such skill");
     if (!sandbox) return renderSkillFailure(name, "the job has no sandbox now");
-    const { skills = [] } = sessionJobs.get(jobID)?.task ?? {};
+    const { skills = [], rules = [] } = sessionJobs.get(jobID)?.task ?? {};
+    if (isDenied(rules, "skill", name)) return renderSkillFailure(name, "the user's permissions deny it");
     const notes = skills.includes(name) ? [] : await runtime.installSkill(skill, sandbox);
     sessionJobs.update(jobID, (job) => withNotes(job, notes));
     return renderLoadedSkill({

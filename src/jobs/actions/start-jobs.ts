@@ -129,12 +129,12 @@ export async function startJobs(
   }
 
   function notesOn(task: JobTask): string[] {
-    const { agent, model, forbidden, snapshotID } = task;
+    const { agent, model, forbidden, rules, snapshotID } = task;
     const unenforced = catalog.agents.find(({ name }) => name === agent)?.unenforced ?? [];
     const leftOut = snapshotID === null ? [] : (deps.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
     const unseen = given.imagesFrom !== seenBy(task).imagesFrom ? [unseenImagesNote(model ?? "")] : [];
     return [
-      ...permissionNotes(forbidden, unenforced),
+      ...permissionNotes(forbidden, unenforced, rules),
       ...leftOut.map(incompleteSnapshotNote),
       ...givenNotes,
       ...unseen,
@@ -168,6 +168,7 @@ function refused(description: string, message: string): { task: JobTask; failure
       snapshotID: null,
       skills: [],
       forbidden: [],
+      rules: [],
       timeoutMinutes: null,
       maxUsd: null,
     },

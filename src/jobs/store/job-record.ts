@@ -70,6 +70,7 @@ const task: z.ZodType<JobTask> = z.object({
   snapshotID: z.string().nullable(),
   skills: texts,
   forbidden: texts.default([]),
+  rules: z.array(z.object({ tool: z.string(), pattern: z.string(), isDenial: z.boolean() })).default([]),
   timeoutMinutes: z.number().nullable().default(null),
   maxUsd: z.number().nullable().default(null),
 });

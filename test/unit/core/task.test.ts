@@ -40,6 +40,7 @@ test("fills in what a task leaves out", () => {
     snapshotID: null,
     skills: [],
     forbidden: [],
+    rules: [],
     timeoutMinutes: null,
     maxUsd: null,
   });

@@ -49,8 +49,16 @@ export const ORCHESTRATOR = "ses_orchestrator";
 
 export const CATALOG: Catalog = {
   agents: [
-    { name: "sandbox_worker", model: null, variant: null, prompt: null, forbidden: [], unenforced: [] },
-    { name: "reviewer", model: "acme/small", variant: null, prompt: "You review.", forbidden: [], unenforced: [] },
+    { name: "sandbox_worker", model: null, variant: null, prompt: null, forbidden: [], rules: [], unenforced: [] },
+    {
+      name: "reviewer",
+      model: "acme/small",
+      variant: null,
+      prompt: "You review.",
+      forbidden: [],
+      rules: [],
+      unenforced: [],
+    },
   ],
   models: new Map([
     ["acme/large", { variants: ["low", "high"], seesImages: true }],

@@ -12,6 +12,23 @@ async function openJob(world: World) {
 
 describe("a job's file tools", () => {
   test(
+    "keep to the user's rules for single files, whatever the path is written as",
+    inWorld(async (world) => {
+      const { inside, jobID } = await openJob(world);
+      const rules = [
+        { tool: "sandbox_write", pattern: "docs/*", isDenial: true },
+        { tool: "sandbox_read", pattern: "/etc/*", isDenial: true },
+      ];
+      const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
+      sessionJobs.update(jobID, (job) => ({ ...job, task: { ...job.task, rules } }));
+      for (const path of ["docs/a.md", "./docs/a.md", "src/../docs/a/b.md", "/workspace/docs/a.md"])
+        expect(errorOf(await inside("sandbox_write", { path, content: "x" }))?.code).toBe("permission_denied");
+      expect(errorOf(await inside("sandbox_read", { path: "../etc/passwd" }))?.code).toBe("permission_denied");
+      expect(errorOf(await inside("sandbox_write", { path: "docs.md", content: "x" }))).toBeUndefined();
+    }),
+  );
+
+  test(
     "write, read with line numbers, and edit a text that occurs once",
     inWorld(async (world) => {
       const { inside } = await openJob(world);

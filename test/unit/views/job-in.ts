@@ -20,6 +20,7 @@ export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, mor
     snapshotID: null,
     skills: [],
     forbidden: [],
+    rules: [],
     timeoutMinutes: null,
     maxUsd: null,
   },

@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { isDenied } from "../../../../src/core/subject-rules.ts";
 import {
   forbiddenByOrchestrator,
   forbiddenToJobsOf,
   notHeldInSandbox,
   type PermissionRule,
+  rulesOnSubjects,
   toRules,
   type UserRules,
 } from "../../../../src/hosts/opencode-1/permission-rules.ts";
@@ -95,11 +97,41 @@ describe("an agent that starts jobs passes on what is forbidden to it by name:",
   });
 });
 
-test("denials of single commands and files are named, because nothing enforces them in a sandbox", () => {
+test("denials of single commands are named, because nothing enforces them in a sandbox", () => {
   const rules = user(
     { bash: { "rm *": "deny" }, webfetch: { "x*": "deny" } },
-    { mine: { read: { "*.env": "deny" }, edit: "deny" } },
+    { mine: { read: { "*.env": "deny" }, edit: "deny", sandbox_exec: { "curl *": "deny" } } },
   );
-  expect(notHeldInSandbox("mine", rules)).toEqual(['bash "rm *"', 'read "*.env"']);
+  expect(notHeldInSandbox("mine", rules)).toEqual(['bash "rm *"', 'sandbox_exec "curl *"']);
   expect(notHeldInSandbox("other", rules)).toEqual(['bash "rm *"']);
+});
+
+describe("denials of single files and skills hold in a sandbox:", () => {
+  const denied = (all: unknown, own: unknown, tool: string, subject: string) =>
+    isDenied(rulesOnSubjects("mine", user(all, { mine: own })), tool, subject);
+  test.each([
+    ["files below a folder", {}, { edit: { "docs/**": "deny" } }, "sandbox_write", "docs/a/b.md", "src/docs.md"],
+    ["by the pattern of all agents", { edit: { "*.lock": "deny" } }, {}, "sandbox_edit", "a/b.lock", "a/b.ts"],
+    ["of one of our tools only", {}, { sandbox_write: { "*.md": "deny" } }, "sandbox_write", "a.md", "a.ts"],
+    ["of several of our tools", {}, { "sandbox_*": { "*.pem": "deny" } }, "sandbox_read", "k.pem", "k.txt"],
+    [
+      "but for those allowed later",
+      { read: { "*.env": "deny" } },
+      { read: { "my.env": "allow" } },
+      "sandbox_read",
+      "x.env",
+      "my.env",
+    ],
+    ["skills by name", {}, { skill: { "internal-*": "deny" } }, "skill", "internal-a", "golf"],
+  ])("%s", (_what, all, own, tool, refused, granted) => {
+    expect([denied(all, own, tool, refused), denied(all, own, tool, granted)]).toEqual([true, false]);
+  });
+
+  test("rules of other tools, and rules that deny nothing, take nothing away", () => {
+    expect(rulesOnSubjects("mine", user({ bash: { "rm *": "deny" } }, { mine: { edit: { "a/*": "ask" } } }))).toEqual(
+      [],
+    );
+    expect(denied({}, { sandbox_write: { "*.md": "deny" } }, "sandbox_edit", "a.md")).toBe(false);
+    expect(denied({}, { edit: { "a/*": "deny" } }, "sandbox_read", "a/b")).toBe(false);
+  });
 });
