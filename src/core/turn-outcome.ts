@@ -1,5 +1,6 @@
 import type { Failure } from "../shared/error-code.ts";
 import type { Tokens } from "./tokens.ts";
+import { type Refusal, usageLimitFailure } from "./usage-limit.ts";
 
 /** The parts of a child session's message on which the end of a turn depends. */
 export interface TranscriptMessage {
@@ -8,11 +9,19 @@ export interface TranscriptMessage {
   readonly completed: boolean;
   /** Why the model stopped: `stop`, `tool-calls`, `length`, … */
   readonly finish: string | null;
-  readonly error: { readonly name: string; readonly message: string; readonly retryable: boolean | null } | null;
+  readonly error: TranscriptError | null;
   /** Its text, of all parts that its author wrote; null = none. */
   readonly text: string | null;
   /** Whether it is the host's summary of the conversation, which is no answer to anyone. */
   readonly isSummary: boolean;
+}
+
+export interface TranscriptError {
+  readonly name: string;
+  readonly message: string;
+  readonly retryable: boolean | null;
+  /** What the model's provider answered, where it did. */
+  readonly refusal?: Refusal | undefined;
 }
 
 /** A child session as read at one moment. `messages`: those since the prompt, oldest first. */
@@ -62,7 +71,7 @@ export function decideTurn(transcript: Transcript, turn: TurnFacts, now: number)
   if (last.error) {
     // The message is stored before the model loop is at rest, and a prompt before that would join the old turn.
     if (idleMs < RECHECK_MS) return { kind: "unsettled", recheckMs: RECHECK_MS };
-    return { kind: "failed", failure: toTurnFailure(last.error) };
+    return { kind: "failed", failure: toTurnFailure(last.error, now) };
   }
   if (!last.completed || last.finish === null) {
     if (idleMs < SETTLE_MS) return { kind: "unsettled", recheckMs: RECHECK_MS };
@@ -116,10 +125,12 @@ const failed = (message: string, retryable: boolean | null): TurnDecision => ({
   failure: { code: "model_error", message, retryable },
 });
 
-function toTurnFailure(error: { name: string; message: string; retryable: boolean | null }): Failure {
+function toTurnFailure(error: TranscriptError, now: number): Failure {
   if (error.name === "MessageAbortedError") {
     // When the plugin itself stops a turn, it does not ask the transcript why: this turn was stopped by someone else.
     return { code: "cancelled", message: "The turn was stopped by someone in the job's own session.", retryable: true };
   }
+  const limit = error.refusal ? usageLimitFailure(error.refusal, error.message, now) : null;
+  if (limit) return limit;
   return { code: "model_error", message: `${error.name}: ${error.message}`, retryable: error.retryable };
 }

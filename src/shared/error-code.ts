@@ -12,6 +12,7 @@ export const ERROR_CODES = [
   "session_create_failed",
   "prompt_failed",
   "model_error",
+  "usage_limit",
   "no_answer",
   "stalled",
   "timed_out",

@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import { HOLD, holders, openGates, sandboxTest } from "../support/sandboxes.ts";
-import { say, script } from "../support/scripted.ts";
+import { say, script, scriptedModel } from "../support/scripted.ts";
 import { ask, cancel, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { useProject } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
@@ -95,5 +95,49 @@ sandboxTest(
     expect(places).toEqual([1, 1, 1]);
     expect(output).toMatch(/answer one.*answer two.*answer three/s);
     expect(await ask(server, session.id, wait())).toMatchObject({ output: expect.not.stringContaining("answer one") });
+  },
+);
+
+sandboxTest(
+  "ends jobs at once at a usage limit that resets in hours, and waits for one that resets in seconds",
+  async () => {
+    const { server, model } = setup;
+    const session = await server.createSession();
+    const report = { ...shell("true"), text: REPORT };
+    const refuse = (message: string, headers: Record<string, string>, status = 429, code = "rate_limit_exceeded") => ({
+      status,
+      headers,
+      body: { error: { message, code } },
+    });
+    const until = new Date(Date.now() + 5 * 3_600_000);
+    const shown = until.toISOString().slice(0, 13).replace("T", " ");
+    let refusals = 0;
+    model.use((request) => {
+      const isBrief = request.firstUser.includes("waits a second") && request.tools.includes("sandbox_exec");
+      return isBrief && refusals++ === 0 ? refuse("Rate limited", { "retry-after": "1" }) : scriptedModel(request);
+    });
+    const [, waited] = await turn(
+      server,
+      session.id,
+      start(
+        task("by header", report, refuse("Usage limit reached", { "retry-after": "18000" })),
+        task("by text", report, refuse(`5-hour usage quota exceeded. It will reset at ${until.toISOString()}`, {})),
+        task("for good", report, refuse("You have used up your weekly quota", {}, 403, "insufficient_quota")),
+        task("waits a second", say("waits a second")),
+      ),
+      wait({ timeout_seconds: 30 }),
+    );
+    model.use(scriptedModel);
+    const jobs = waited?.metadata.finished ?? [];
+    expect(jobs.map(({ state, error, result }) => [state, error?.code ?? "", result ?? ""])).toEqual([
+      ["failed", "usage_limit", REPORT],
+      ["failed", "usage_limit", REPORT],
+      ["failed", "usage_limit", REPORT],
+      ["completed", "", "waits a second"],
+    ]);
+    for (const job of jobs.slice(0, 2)) {
+      expect(job).toMatchObject({ sandbox: "parked", error: { retryable: true } });
+      expect(job.error?.message).toContain(`That changes at ${shown}`);
+    }
   },
 );

@@ -1,6 +1,8 @@
+import type { ApiError } from "@opencode-ai/sdk/v2/client";
 import type { ChildSessions, PromptRequest, SessionEvent } from "../../core/ports.ts";
 import { NO_TOKENS, type Tokens } from "../../core/tokens.ts";
 import type { Transcript, TranscriptMessage } from "../../core/turn-outcome.ts";
+import type { Refusal } from "../../core/usage-limit.ts";
 import type { Emitter } from "../../shared/emitter.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import { JOB_MARK } from "../shared/job-sessions.ts";
@@ -134,9 +136,19 @@ function toTranscriptMessage({ info, parts }: HostMessages[number]): TranscriptM
           name: error.name,
           message: describe(error),
           retryable: "isRetryable" in error.data ? Boolean(error.data.isRetryable) : null,
+          ...(error.name === "APIError" && { refusal: toRefusal(error.data) }),
         }
       : null,
     text,
     isSummary: info.summary === true,
   };
 }
+
+const toRefusal = ({ message, statusCode, responseBody = "", responseHeaders = {} }: ApiError["data"]): Refusal => ({
+  status: statusCode ?? null,
+  text: `${message}\n${responseBody.slice(0, BODY_LIMIT)}`,
+  headers: Object.fromEntries(Object.entries(responseHeaders).map(([name, value]) => [name.toLowerCase(), value])),
+});
+
+/** Characters. */
+const BODY_LIMIT = 4_000;

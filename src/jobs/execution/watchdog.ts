@@ -8,6 +8,7 @@ import {
 import { type DeadlineAction, decideDeadline } from "../../core/deadline.ts";
 import { isHeld, type Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
+import { decideRetry } from "../../core/usage-limit.ts";
 import { toWrapUp } from "../../prompt/turn-text.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
@@ -32,7 +33,7 @@ export interface WatchdogDeps {
   readonly runner: JobRunner;
   readonly lifecycle: Pick<SandboxLifecycle, "park" | "checkpoint">;
   readonly activity: SessionActivity;
-  readonly registry: Pick<SessionRegistry, "onChange">;
+  readonly registry: Pick<SessionRegistry, "inUse" | "onChange">;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -58,6 +59,14 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
   let suspended = false;
   // In a timer, not here: the caller that changed the job may not have finished.
   registry.onChange(({ sessionJobs }) => arm(sessionJobs, clock.now()));
+  // The wait for a usage limit is announced once, and may last for hours.
+  const unsubscribe = activity.on(({ orchestrator, jobID }) => {
+    const lookAtRetry = (sessionJobs: SessionJobs) => {
+      const { retry } = activity.of(sessionJobs.get(jobID)?.childSession ?? null);
+      if (retry) arm(sessionJobs, clock.now());
+    };
+    registry.inUse(orchestrator)?.then(lookAtRetry, () => {}); // one that could not be opened runs nothing
+  });
 
   function arm(sessionJobs: SessionJobs, at: number): void {
     const { orchestrator } = sessionJobs;
@@ -102,11 +111,16 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     if (isOut)
       return act(sessionJobs, job, { kind: "stop", failure: sessionBudgetFailure(limits.budget.ceilingUsd ?? 0) });
     const current = activity.of(job.childSession);
+    const { stallMs } = limits.deadlines(job);
+    const limit = progress.hasTurn && current.retry ? decideRetry(current.retry, stallMs, now) : null;
+    if (limit) return act(sessionJobs, job, { kind: "stop", failure: limit });
+    // A model that was announced to be asked again later is not silent until then.
+    const activeAt = current.lastActivityAt && Math.max(current.lastActivityAt, current.retry?.nextAt ?? 0);
     const isWorking = current.tool !== null && !current.isAsking; // a tool that waits for an answer does nothing
     const facts = {
       since: job.state.since,
       sandboxUntil: job.compute.until,
-      lastActivityAt: progress.hasTurn && !isWorking ? current.lastActivityAt : null,
+      lastActivityAt: progress.hasTurn && !isWorking ? activeAt : null,
       isRetry: progress.isRetry,
       isWrappingUp: progress.isWrappingUp,
       lastSnapshotAt: Math.max(lastSnapshots.get(job.id) ?? 0, job.state.since),
@@ -142,6 +156,7 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     },
     suspend() {
       suspended = true;
+      unsubscribe();
       for (const { cancel } of timers.values()) cancel();
     },
   };

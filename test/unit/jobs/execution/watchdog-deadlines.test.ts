@@ -19,6 +19,55 @@ const reasonOf = (world: World, id: string) => {
     .reason;
 };
 
+describe("a model whose provider asks to wait", () => {
+  const wait = (world: World, id: string, inMs: number, message: string) =>
+    world.sessions.emit({
+      kind: "retry",
+      sessionID: world.job(id).childSession ?? "",
+      attempt: 1,
+      message,
+      nextAt: world.clock.now() + inMs,
+    });
+
+  test(
+    "for hours ends its job at once, with the time, its words and its files",
+    inWorld(async (world) => {
+      const [id = "", other = "", fine = ""] = await world.start(
+        "steps then hang So far|",
+        "hang",
+        "work 120000 not affected",
+      );
+      await world.reaches(fine, "running");
+      await world.clock.advance(1_000);
+      const before = world.clock.now();
+      for (const job of [id, other]) wait(world, job, 300 * MIN, "Usage limit reached");
+      const { state, sandbox } = await world.reaches(id, "failed");
+      expect(state).toMatchObject({ failure: { code: "usage_limit", retryable: true }, result: "So far" });
+      expect((await world.reaches(other, "failed")).state).toMatchObject({ failure: { code: "usage_limit" } });
+      expect([sandbox.kind, leaseCount(world.runtime)]).toEqual(["parked", 1]);
+      expect(world.clock.now() - before).toBeLessThan(10_000);
+      expect((await world.reaches(fine, "completed")).state).toMatchObject({ result: "not affected" });
+      await send(world, id, "say again");
+      expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "again" });
+    }),
+  );
+
+  test(
+    "for minutes is waited for, shown, and not silent until then",
+    inWorld(async (world) => {
+      const [id = ""] = await world.start("work 1500000 at last");
+      await world.reaches(id, "running");
+      await world.clock.advance(10 * MIN);
+      wait(world, id, 14 * MIN, "Rate limit exceeded");
+      await world.clock.advance(13 * MIN);
+      expect(reasonOf(world, id)).toBe("model retry 1 of 5, next in 60 s: Rate limit exceeded");
+      await world.clock.advance(3 * MIN);
+      expect(world.job(id).state).toMatchObject({ kind: "completed", result: "at last" });
+      expect(world.sessions.prompts.length).toBe(1);
+    }),
+  );
+});
+
 describe("a silent model", () => {
   test(
     "is shown within seconds, retried once after 15 minutes, then its job fails with stalled and keeps its files",
