@@ -59,6 +59,13 @@ describe.skipIf(!bubblewrap)("a project's changes come back as a branch", () => 
       },
     ],
   ];
+  test("under another name where the first branch is to be called agents", async () => {
+    repository("work");
+    git("work", "symbolic-ref", "HEAD", "refs/heads/agents");
+    write("work/a.txt", "a\n");
+    expect((await job("work", EDIT)).branch).toBe("agents-job_1");
+  });
+
   for (const [what, make, folder = "work"] of SHAPES)
     test(`of a repository ${what}`, async () => {
       write("work/a.txt", "a\n");

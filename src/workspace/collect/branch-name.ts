@@ -16,7 +16,8 @@ export async function decideBranchName(store: ProjectStore, jobID: string): Prom
   const fold = (name: string) => (`${ignoresCase}`.trim() === "true" ? name.toLowerCase() : name);
   const list = ["for-each-ref", "--format=%(refname:lstrip=2)"];
   const all = (await store.user([...list, ...(fold("A") === "a" ? ["refs/heads"] : places)])).toString();
-  const taken = all.split("\n").map(fold);
+  const current = (await nullIfNotFound(store.user(["symbolic-ref", "--quiet", "HEAD"])))?.toString().trim() ?? "";
+  const taken = [...all.split("\n"), current.replace("refs/heads/", "")].map(fold); // it may have no commit yet
   const isFree = (name: string) =>
     !taken.some((one) => one.startsWith(`${fold(name)}/`) || (one !== "" && fold(name).startsWith(`${one}/`)));
   const free = names.find(isFree);

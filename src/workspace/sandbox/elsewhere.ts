@@ -48,9 +48,9 @@ export const SURVEY = `survey() {
       [ "$(s merge-tree --write-tree "$tip" "$1" 2>/dev/null)" != "$tree" ]
   }
   current=$(s symbolic-ref --quiet HEAD) || current=
-  s for-each-ref --no-merged="$tip" --format='%(refname)' 2>/dev/null | while IFS= read -r ref; do
+  s for-each-ref --no-merged="$tip" --format='%(refname)' 2>/dev/null | grep -v '^refs/remotes/' | head -n ${MAX_NAMED} | while IFS= read -r ref; do
     case $ref in
-      "$current" | refs/remotes/* | refs/stash | refs/bisect/* | refs/rewritten/* | refs/original/* | refs/worktree/*) ;;
+      "$current" | refs/stash | refs/bisect/* | refs/rewritten/* | refs/original/* | refs/worktree/*) ;;
       ${UPDATE_REF} | refs/heads/before-update) ;;
       refs/heads/*) ! lacks "$ref" "" || elsewhere branch "$n" "\${ref#refs/heads/}" ;;
       refs/tags/*) ! lacks "$ref" "" || elsewhere tag "$n" "\${ref#refs/tags/}" ;;
@@ -58,7 +58,7 @@ export const SURVEY = `survey() {
     esac
   done
   s reflog show --format=%gs HEAD 2>/dev/null | head -n 1000 |
-    sed -n 's/^checkout: moving from \\([0-9a-f]\\{40,64\\}\\) to .*/\\1/p' | sort -u | while IFS= read -r commit; do
+    sed -n 's/^checkout: moving from \\([0-9a-f]\\{40,64\\}\\) to .*/\\1/p' | sort -u | head -n ${MAX_NAMED} | while IFS= read -r commit; do
       ! lacks "$commit" --all || elsewhere commit "$n" "$commit"
     done
   n=$(s stash list 2>/dev/null | wc -l)
@@ -73,7 +73,7 @@ export const SURVEY = `survey() {
       head -n ${MAX_NAMED} | while IFS= read -r file; do elsewhere index 0 "$file"; done
   fi
   s worktree list --porcelain 2>/dev/null | sed -n 's/^worktree //p' | sed 1d | head -n 20 | while IFS= read -r place; do
-    case $place/ in "$(pwd -P)"/*) continue ;; esac
+    case $place/ in "$(pwd -P)"/*) s check-ignore -q -- "$place" || continue ;; esac
     [ -z "$(cd -- "$place" 2>/dev/null && ${PIPES} 2>/dev/null | head -n 1)" ] || { elsewhere worktree 1 "$place"; continue; }
     n=$(unset GIT_INDEX_FILE; cd -- "$place" 2>/dev/null && s status --porcelain --untracked-files=all | wc -l) || continue
     [ "$n" -eq 0 ] || elsewhere worktree "$n" "$place"
