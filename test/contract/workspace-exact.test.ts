@@ -209,4 +209,50 @@ describe.skipIf(!bubblewrap)("a job's changes come back as the user's git would 
     expect(leftOut.get("edited.bin")).toMatch(/filter "lfs".*mode "files"/);
     expect(notes).toContain("fresh.bin, mine.bin");
   });
+
+  test("without Git LFS no bytes take a pointer's place, and no filter runs that only the environment has", async () => {
+    repository("work");
+    const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:11\nsize 5\n";
+    write("work/.gitattributes", "*.bin filter=lfs -text\n");
+    for (const name of ["a", "b"]) write(`work/${name}.bin`, pointer);
+    commit();
+    const ran = join(home, "filter-ran");
+    const settings = ["clean", "process", "smudge"].map((program) => `'filter.lfs.${program}'='touch ${ran}; cat'`);
+    env.GIT_CONFIG_PARAMETERS = `${settings.join(" ")} 'filter.lfs.required'='true'`;
+    const make =
+      "printf raw > a.bin; sed s/11/12/ b.bin > c.bin; : > empty.bin; printf '*.dos text\\n' >> .gitattributes; printf 'x\\r\\n' > x.dos";
+    try {
+      const { leftOut, branch } = await job(make);
+      expect([...leftOut.keys()]).toEqual(["a.bin"]);
+      const raw = (path: string) => git("work", "cat-file", "blob", `${branch}:${path}`);
+      expect([`${raw("a.bin")}\n`, `${raw("c.bin")}\n`, raw("empty.bin"), raw("x.dos")]).toEqual([
+        pointer,
+        pointer.replace("11", "12"),
+        "",
+        "x",
+      ]);
+      expect(git("work", "cat-file", "-s", `${branch}:x.dos`)).toBe("2");
+      expect(existsSync(ran)).toBe(false);
+    } finally {
+      delete env.GIT_CONFIG_PARAMETERS;
+    }
+  });
+
+  test("a sparse checkout loses nothing, whatever flags its files have", async () => {
+    repository("work");
+    for (const path of ["in/a.txt", "out/b.txt", "out/c.txt", "top.txt"]) write(`work/${path}`, lf(LINES));
+    commit();
+    git("work", "sparse-checkout", "set", "--cone", "in");
+    git("work", "update-index", "--skip-worktree", "--assume-unchanged", "top.txt");
+    write("work/top.txt", "token = hunter2\n");
+    git("work", "update-index", "--skip-worktree", "--assume-unchanged", "top.txt");
+    const { branch, built } = await job(
+      `${EDIT} in/a.txt; test ! -e out; mkdir out; echo new > out/new.txt; grep hunter -r . && exit 1; true`,
+    );
+    expect(numstat(branch).slice(0, 1)).toEqual(["1\t1\tin/a.txt"]);
+    expect(git("work", "ls-tree", "-r", "--name-only", branch).split("\n")).toEqual([
+      ...["in/a.txt", "out/b.txt", "out/c.txt", "out/new.txt", "top.txt"],
+    ]);
+    expect(built.changed).toEqual(["in/a.txt", "out/new.txt"]);
+  });
 });

@@ -1,9 +1,10 @@
 import { expect } from "bun:test";
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
-import { ask, message, outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
+import { ask, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { useProject } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
@@ -24,6 +25,7 @@ const WAYS = ["a + b", "b + a", "a - -b", "[a, b].reduce((x, y) => x + y)", "a *
 sandboxTest("collects five solutions of one task as branches, of which the chosen one works", async () => {
   const { server, home } = setup;
   writeFileSync(join(home.project, "README.md"), "# Not committed\n");
+  execFileSync("mkfifo", [join(home.project, "pipe")]);
   const before = home.git("status", "--porcelain=v2", "--branch");
   const session = await server.createSession();
   const tasks = WAYS.map((way, n) =>
@@ -60,12 +62,16 @@ sandboxTest("collects five solutions of one task as branches, of which the chose
     works.push(new Function("exports", `${sum}; return exports.sum(1, 2)`)({}) === 3);
   }
   expect(works).toEqual([true, true, true, true, false]);
+  const noted = "sockets, pipes and devices were left out: pipe";
+  expect((await ask(server, session.id, status())).metadata.jobs.map(({ notes }) => notes.includes(noted))).toEqual(
+    WAYS.map(() => true),
+  );
   expect(home.git("status", "--porcelain=v2", "--branch")).toBe(before);
   expect(home.git("stash", "list")).toBe("");
 
-  expect(
-    (await ask(server, session.id, call("agents_collect", { job: jobs[0]?.id }))).metadata as unknown,
-  ).toMatchObject({ leftOut: [], attention: [], notes: [] });
+  const again = await ask(server, session.id, call("agents_collect", { job: jobs[0]?.id }));
+  expect(again.metadata as unknown).toMatchObject({ leftOut: [], attention: [], notes: [] });
+  expect(again.output).toContain(noted);
 
   const chosen = jobs[0]?.id as string;
   const patched = await ask(server, session.id, call("agents_collect", { job: chosen, mode: "patch" }));
@@ -142,9 +148,9 @@ sandboxTest("tells a job that the project changed, updates its files, and leaves
     wait(),
   );
   expect(asked?.output).toContain("list.txt. They are brought up to date before that turn");
-  const status = await ask(server, session.id, call("agents_status", {}));
-  expect(status.metadata.jobs[0]).toMatchObject({ update: { conflicts: ["list.txt"] } });
-  expect(status.output).toContain("conflicts with the project were left to it in list.txt");
+  const said = await ask(server, session.id, status());
+  expect(said.metadata.jobs[0]).toMatchObject({ update: { conflicts: ["list.txt"] } });
+  expect(said.output).toContain("conflicts with the project were left to it in list.txt");
   const prompts = (await server.messages(updated?.sessionID as string)).map(({ parts }) => JSON.stringify(parts));
   expect(prompts.filter((text) => text.includes("contain conflict markers: list.txt"))).toHaveLength(1);
 

@@ -102,12 +102,11 @@ export async function createConverter({ store, base, start, env, scratchID }: Co
     }
   }
 
-  /** Whether a file already is what Git LFS would record. @source Git LFS specification: below 1024 bytes, version first */
+  /** Whether a file already is what Git LFS would record: a pointer, or nothing. @source Git LFS specification */
   async function isPointer({ oid }: TreeEntry): Promise<boolean> {
     const read = store.run(["cat-file", "blob", oid], { env, isUntrusted: true, maxBytes: 1_024 });
-    return (
-      (await read.catch(() => null))?.toString("latin1").startsWith("version https://git-lfs.github.com/spec/") === true
-    );
+    const text = (await read.catch(() => null))?.toString("latin1");
+    return text === "" || text?.startsWith("version https://git-lfs.github.com/spec/") === true;
   }
 
   /** Writes the files, and all files of attributes, to the folder, with their exact bytes. */
