@@ -2,8 +2,17 @@ import type { Environment } from "../config/environment.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Variables that name a proxy. Programs read most of them in either case; npm and pip have their own besides. */
-const PROXIES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "npm_config_https_proxy", "npm_config_proxy", "PIP_PROXY"];
+/** Variables that name a proxy. Programs read most of them in either case; npm, pip and Yarn have their own besides. */
+const PROXIES = [
+  "HTTPS_PROXY",
+  "HTTP_PROXY",
+  "ALL_PROXY",
+  "npm_config_https_proxy",
+  "npm_config_proxy",
+  "PIP_PROXY",
+  "YARN_HTTPS_PROXY",
+  "YARN_HTTP_PROXY",
+];
 
 /**
  * What a job should know of the proxy through which this machine reaches the network, without the proxy's address: it may

@@ -48,6 +48,8 @@ interface Answer {
 
 /** Files named in the output; all of them are in the folder. */
 const SHOWN = 50;
+/** Other jobs whose common files are named. */
+const OTHERS = 10;
 /** Files named in the metadata. */
 const RECORDED = 1_000;
 
@@ -70,7 +72,8 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
     preview.kind === "clean" && !isEmpty ? "It merges cleanly with the project as it is now." : "",
     conflicts.length > 0 ? `It conflicts with the project as it is now in ${nameList(conflicts)}.` : "",
     preview.kind === "unknown" && !isEmpty ? "Whether it merges cleanly is not known: that takes git 2.38." : "",
-    ...others.map(([id, paths]) => `${id} changed the same files: ${nameList(paths)}.`),
+    ...others.slice(0, OTHERS).map(([id, paths]) => `${id} changed the same files: ${nameList(paths)}.`),
+    others.length > OTHERS ? `So did ${others.length - OTHERS} other jobs.` : "",
     ...(left.length > 0 ? [`Left out ${left.length}:`, ...shorten(left)] : []),
     ...built.notes.map((note) => `Not in it: ${toFact(note, 2_000)}.`),
     ...built.remarks.map((remark) => toFact(remark, 2_000)),

@@ -220,10 +220,11 @@ function readObject(shape: Readonly<Record<string, Schema>>, given: unknown): un
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 
-/** undefined for what is no JSON. */
+/** undefined for what is no JSON. Some models encode a list or an object twice. */
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return typeof value === "string" && /^\s*[[{]/.test(value) ? (parseJson(value) ?? value) : value;
   } catch {
     return undefined;
   }

@@ -14,10 +14,10 @@ const REMEDIES: readonly [causes: RegExp, remedy: string, retryable: boolean][] 
   ],
   [
     /SQLITE_(?:READONLY|CANTOPEN|PERM)|EACCES|EPERM|EROFS|EISDIR|ENOTDIR|readonly database|errcode (?:3|8|14)$/,
-    'Make the file and its folder writable for you, or set "stateDir" to another folder.',
+    'Make the file and its folder writable for you, or set "stateDir" to another one.',
     false,
   ],
-  [/SQLITE_IOERR|EIO|disk I\/O|errcode 10$/, 'Check its disk, or set "stateDir" to a folder on another one.', false],
+  [/SQLITE_IOERR|EIO|disk I\/O|errcode 10$/, 'Check its disk, or set "stateDir" to another one, elsewhere.', false],
   [/EMFILE|ENFILE/, "Raise the limit of open files (ulimit -n), or start fewer OpenCodes.", true],
 ];
 
@@ -27,7 +27,7 @@ export function unusable(file: string, cause: unknown): PluginError {
   const { code, errcode } = cause as { code?: unknown; errcode?: unknown };
   const words = `${String(code)} ${toReason(cause)}${typeof errcode === "number" ? ` errcode ${errcode & 0xff}` : ""}`;
   const found = REMEDIES.find(([causes]) => causes.test(words));
-  const remedy = found?.[1] ?? 'Move it away, or set "stateDir" to another folder.';
+  const remedy = found?.[1] ?? 'Move it away, or set "stateDir" to another one.';
   const message = `Could not use the state file ${file}: ${toReason(cause)}. ${remedy}`;
   return new PluginError("config_invalid", message, { cause, retryable: found?.[2] ?? false });
 }

@@ -82,7 +82,13 @@ test(
   inWorld(async (world) => {
     const task = { description: "one", prompt: "say 1" };
     const ways = [{ tasks: task }, { tasks: JSON.stringify([task]) }, { tasks: JSON.stringify(task) }, [task], task];
-    const more = [{ tasks: [JSON.stringify(task)] }, JSON.stringify({ tasks: [task] }), { tasks: { tasks: [task] } }];
+    const twice = JSON.stringify(JSON.stringify([task]));
+    const more = [
+      { tasks: twice },
+      { tasks: [JSON.stringify(task)] },
+      JSON.stringify({ tasks: [task] }),
+      { tasks: { tasks: [task] } },
+    ];
     for (const args of [...ways, ...more, { tasks: { 0: task } }, { task }]) {
       const jobs = await jobsOf(world, args);
       expect([args, jobs.map(({ description, state }) => [description, state])]).toEqual([args, [["one", "queued"]]]);
