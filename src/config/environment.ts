@@ -87,7 +87,9 @@ export const environmentSchema = section({
     .describe("Modal only. Names of Modal secrets whose variables the sandbox gets."),
   volumes: mapOf(sandboxPath(), text("the name of a Modal volume"), "an object of absolute paths and volume names")
     .default({})
-    .describe('Modal only. Names of Modal volumes by mount path: `{ "/data": "my-volume" }`.'),
+    .describe(
+      'Modal only. Names of Modal volumes by mount path: `{ "/data": "my-volume" }`. They must exist (`modal volume create my-volume`).',
+    ),
   buckets: mapOf(sandboxPath(), bucketSchema, "an object of absolute paths and buckets")
     .default({})
     .describe(

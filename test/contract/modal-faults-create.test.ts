@@ -1,6 +1,7 @@
 import { describe, expect } from "bun:test";
 import { DEFAULT_MACHINE } from "../../src/sandboxes/modal/create-params.ts";
 import type { SandboxSpec } from "../../src/sandboxes/port.ts";
+import { modalClient } from "../support/modal-server/client.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { modalTest } from "../support/modal-test.ts";
 import {
@@ -91,6 +92,26 @@ describe("a failed creation has the right code and leaves nothing:", () => {
     );
     expect(failure).toMatchObject({ code: "sandbox_create_failed", retryable: false });
     expect(failure.message).toContain("~/.modal.toml");
+  });
+
+  modalTest("a volume that does not exist is named, and not made; one that does is mounted", async () => {
+    const client = await modalClient(modal());
+    const made = client.volumes;
+    await made.fromName("data", { createIfMissing: true });
+    const withVolumes = (volumes: Record<string, string>) => specOf({ machine: { ...DEFAULT_MACHINE, volumes } });
+    for (const volumes of [{ "/data": "dat" }, { "/data": "data", "/x": "Data" }] as Record<string, string>[]) {
+      const name = Object.values(volumes).at(-1);
+      const failure = await failsWith(provider().create(withVolumes(volumes)));
+      expect(failure).toMatchObject({ code: "sandbox_create_failed", retryable: false });
+      expect(failure.message).toContain(`The Modal volume "${name}"`);
+      expect(failure.message).toContain(`modal volume create ${name}`);
+      expect(await made.fromName(name ?? "").catch(({ name: kind }) => kind)).toBe("NotFoundError");
+    }
+    expect(await live()).toEqual([]);
+    const sandbox = await provider().create(withVolumes({ "/data": "data" }));
+    await sandbox.writeFile("/data/kept", Buffer.from("1"));
+    expect(Buffer.from(await sandbox.readFile("/data/kept", { offset: 0, maxBytes: 9 })).toString()).toBe("1");
+    client.close();
   });
 
   modalTest("a missing secret is named, before anything is paid for", async () => {

@@ -1,8 +1,11 @@
 import type { CloudBucketMount, ModalClient, SandboxCreateParams, Secret, Volume } from "modal";
 import { formatGpu } from "../../config/gpu.ts";
 import { DEFAULT_CPU, DEFAULT_MEMORY_MIB } from "../../config/prices.ts";
+import { PluginError } from "../../shared/error-code.ts";
+import { inQuotes, plainName } from "../../shared/plain-text.ts";
 import type { MachineSpec, NetworkPolicy, SandboxSpec } from "../port.ts";
 import { toLifetimeMs, wholeSecondsMs } from "./durations.ts";
+import { kindOf } from "./modal-error.ts";
 
 const DEFAULT_LIFETIME_MS = 5 * 60 * 60_000;
 const DEFAULT_IDLE_MS = 20 * 60_000;
@@ -75,8 +78,9 @@ export function toNetworkParams(
 }
 
 /**
- * Looks up the secrets, volumes and buckets that the machine names, in parallel. Creates volumes that do not exist.
- * @throws what the SDK throws; `missingMounts` is the message for a missing secret
+ * Looks up the secrets, volumes and buckets that the machine names, in parallel.
+ * @throws PluginError `sandbox_create_failed` for a missing volume; what the SDK throws, where `missingMounts` is the message
+ * for a missing secret
  */
 export async function findMounts(client: ModalClient, machine: MachineSpec): Promise<Mounts> {
   const secret = (name: string) => client.secrets.fromName(name);
@@ -84,7 +88,7 @@ export async function findMounts(client: ModalClient, machine: MachineSpec): Pro
     Promise.all(machine.secrets.map(secret)),
     Promise.all(
       Object.entries(machine.volumes).map(
-        async ([path, name]) => [path, await client.volumes.fromName(name, { createIfMissing: true })] as const,
+        async ([path, name]) => [path, await findVolume(client, path, name)] as const,
       ),
     ),
     Promise.all(
@@ -102,6 +106,20 @@ export async function findMounts(client: ModalClient, machine: MachineSpec): Pro
     ),
   ]);
   return { secrets, volumes: Object.fromEntries(volumes), buckets: Object.fromEntries(buckets) };
+}
+
+/** A misspelt name must not become a new, empty volume. */
+async function findVolume(client: ModalClient, path: string, name: string): Promise<Volume> {
+  try {
+    return await client.volumes.fromName(name);
+  } catch (error) {
+    if (kindOf(error) !== "gone") throw error;
+    throw new PluginError(
+      "sandbox_create_failed",
+      `The Modal volume ${inQuotes(name)}, which the environment mounts at ${path}, does not exist: check its name with "modal volume list", or make it with "modal volume create ${plainName(name)}".`,
+      { cause: error, retryable: false },
+    );
+  }
 }
 
 /** What to do about a secret that does not exist. */
