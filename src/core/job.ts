@@ -125,6 +125,14 @@ export interface JobOrigin {
   readonly callID: string;
 }
 
+export interface StartedProcess {
+  readonly id: string;
+  readonly command: string;
+  /** File of the sandbox with its output; null = none is kept. */
+  readonly log: string | null;
+  readonly sandboxID: string;
+}
+
 export interface Job {
   readonly id: string;
   /** Session that started the job, and the only one that sees it. */
@@ -156,6 +164,8 @@ export interface Job {
   /** Ports of its newest sandbox that are reachable from outside. */
   readonly ports: readonly SandboxPort[];
   readonly childSession: string | null;
+  /** The newest commands that its model started in the background, ended ones too; oldest first. */
+  readonly processes: readonly StartedProcess[];
   /** Latest status text that the job reported (`job_report`). */
   readonly status: string | null;
   readonly metrics: Readonly<Record<string, Metric>>;

@@ -26,7 +26,8 @@ export interface ProcessTable {
   add(jobID: string, command: string, process: SandboxProcess, explain?: ExplainEnd): BackgroundProcess;
   get(jobID: string, id: string): BackgroundProcess | null;
   list(jobID: string): readonly BackgroundProcess[];
-  forget(jobID: string): void;
+  /** The job's sandbox has ended, and its processes with it: of these only how they ended is remembered. */
+  leave(jobID: string, reason: string): void;
 }
 
 export function createProcessTable(): ProcessTable {
@@ -40,9 +41,31 @@ export function createProcessTable(): ProcessTable {
     },
     get: (jobID, id) => byJob.get(jobID)?.get(id) ?? null,
     list: (jobID) => [...(byJob.get(jobID)?.values() ?? [])],
-    forget: (jobID) => {
-      byJob.delete(jobID);
+    leave(jobID, reason) {
+      const left = [...(byJob.get(jobID)?.values() ?? [])].slice(-MOST_REMEMBERED);
+      byJob.set(jobID, new Map(left.map((process) => [process.id, toEnded(process, reason)])));
     },
+  };
+}
+
+/** Per job. */
+const MOST_REMEMBERED = 50;
+
+function toEnded(process: BackgroundProcess, reason: string): BackgroundProcess {
+  const { id, command, logPath } = process;
+  const known = process.exitStatus();
+  const status: ExitStatus = known === null || known.kind === "unknown" ? { kind: "unknown", reason } : known;
+  const refuse = () => Promise.reject(new Error(`The process has ended: ${reason}.`));
+  return {
+    id,
+    command,
+    logPath,
+    takeOutput: () => ({ text: "", cut: false }),
+    exitStatus: () => status,
+    explainEnd: () => "",
+    next: () => Promise.resolve(),
+    write: refuse,
+    signal: () => Promise.resolve(),
   };
 }
 

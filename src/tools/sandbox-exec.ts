@@ -5,6 +5,7 @@ import { SANDBOX_EXEC } from "../prompt/tool-descriptions.ts";
 import type { ExitStatus, SandboxProcess } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
+import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
 import { watchMemory } from "./memory-kill.ts";
@@ -64,6 +65,8 @@ export const sandboxExecTool = (deps: ToolDeps) =>
       });
       if (background || tty) {
         const { id, logPath } = deps.processes.add(jobID, command, process, explain);
+        const started = { id, command: oneLine(command, 200), log: logPath, sandboxID: sandbox.id };
+        worker.sessionJobs.update(jobID, (job) => ({ ...job, processes: [...job.processes, started].slice(-20) }));
         const unlimited =
           limit === undefined
             ? ""

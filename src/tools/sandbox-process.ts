@@ -1,10 +1,11 @@
 import { z } from "zod";
 import { SANDBOX_PROCESS } from "../prompt/tool-descriptions.ts";
-import { SANDBOX_SIGNALS } from "../sandboxes/port.ts";
+import { type ExitStatus, SANDBOX_SIGNALS } from "../sandboxes/port.ts";
 import { sleep } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
+import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { findWorker } from "./find-worker.ts";
+import { type FoundWorker, findWorker } from "./find-worker.ts";
 
 /** Waits this long for a reaction to input or a signal. */
 const REACTION_MS = 300;
@@ -21,11 +22,13 @@ export const sandboxProcessTool = (deps: ToolDeps) =>
     },
     isVerbatim: true,
     async run({ process: id, input, signal, wait_seconds }, call) {
-      const { runtime, jobID } = await findWorker(deps, call.sessionID, "sandbox_process");
+      const worker = await findWorker(deps, call.sessionID, "sandbox_process");
+      const { runtime, jobID } = worker;
       const process = deps.processes.get(jobID, id);
       if (!process) {
         const known = deps.processes.list(jobID).map((one) => `${one.id} (${one.command.slice(0, 60)})`);
-        const message = `This job has no background process ${id}. ${known.length > 0 ? `It has ${known.join(", ")}.` : "It has none."}`;
+        const has = known.length > 0 ? `It has ${known.join(", ")}.` : "It has none.";
+        const message = `This job has no background process ${id}.${describeFormer(worker, id)} ${has}`;
         throw new PluginError("not_found", message, { retryable: false });
       }
       if (input !== undefined) await process.write(input);
@@ -44,12 +47,30 @@ export const sandboxProcessTool = (deps: ToolDeps) =>
       const { text, cut } = process.takeOutput();
       const status = process.exitStatus();
       const exitCode = status?.kind === "exited" ? status.code : null;
-      const state = status === null ? "running" : status.kind === "exited" ? `exit code ${status.code}` : status.kind;
+      const state = status === null ? "running" : describeEnd(status, process.logPath);
       const body = text.trimEnd();
       return {
         title: `${id}: ${state}`,
-        output: `${body === "" ? "(no new output)" : body}\n[${state}${status?.kind === "signalled" ? ` by ${status.signal}` : ""}]${process.explainEnd()}`,
+        output: `${body === "" ? "(no new output)" : body}\n[${state}]${process.explainEnd()}`,
         metadata: { running: status === null, exitCode, cut, log: process.logPath },
       };
     },
   });
+
+function describeEnd(status: ExitStatus, log: string | null): string {
+  if (status.kind === "exited") return `exit code ${status.code}`;
+  if (status.kind === "signalled") return `signalled by ${status.signal}`;
+  return `exit code unknown: ${status.reason}${log === null ? "" : `; its output until then was logged in ${log}`}`;
+}
+
+/** What is known of a process that this OpenCode does not follow: it was started before a restart. */
+function describeFormer({ sessionJobs, jobID, sandbox }: FoundWorker, id: string): string {
+  const former = sessionJobs.get(jobID)?.processes.findLast((one) => one.id === id);
+  if (!former) return "";
+  const why =
+    former.sandboxID === sandbox.id
+      ? "OpenCode has been restarted since, so it is followed no more; look for it with ps"
+      : "it ended with the sandbox it ran in, which was parked after the job's turn or lost";
+  const log = former.log === null ? "" : ` Its output until then was logged in ${former.log}.`;
+  return ` It had one (${oneLine(former.command, 60)}): ${why}.${log}`;
+}

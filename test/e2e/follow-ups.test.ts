@@ -23,20 +23,35 @@ sandboxTest("restores the files and the conversation of a parked job for a messa
   const { server, model } = setup;
   const session = await server.createSession();
   const notes = "echo kept > note; mkdir -p ~/.cache; echo too > ~/.cache/n; chmod 755 note; echo other > /tmp/t";
-  const [, first] = await turn(server, session.id, start(task("keeps", shell(notes), say("the secret is 42"))), wait());
+  const [, first] = await turn(
+    server,
+    session.id,
+    start(task("keeps", shell(notes), shell("echo up; sleep 600", { background: true }), say("the secret is 42"))),
+    wait(),
+  );
   const job = first?.metadata.finished[0];
   await allParked();
   const [sent, second] = await turn(
     server,
     session.id,
-    message(job?.id as string, script(shell("cat note ~/.cache/n /tmp/t; stat -c %a note"), say("read"))),
+    message(
+      job?.id as string,
+      script(
+        shell("cat note ~/.cache/n /tmp/t; stat -c %a note"),
+        call("sandbox_process", { process: "$process1" }),
+        say("read"),
+      ),
+    ),
     wait(),
   );
   expect(sent?.metadata.jobs).toMatchObject([{ id: job?.id, state: "queued", sandbox: "parked", turns: 1 }]);
   expect(second?.metadata.finished).toMatchObject([
     { id: job?.id, sessionID: job?.sessionID, turns: 2, result: "read" },
   ]);
-  expect((await outputsOf(server, job, "sandbox_exec"))[1]).toBe("kept\ntoo\nother\n755\n[exit code 0]");
+  expect((await outputsOf(server, job, "sandbox_exec"))[2]).toBe("kept\ntoo\nother\n755\n[exit code 0]");
+  expect((await outputsOf(server, job, "sandbox_process"))[0]).toMatch(
+    /^\(no new output\)\n\[exit code unknown: it ended when the sandbox was parked at \d\d:\d\d UTC, after the job's turn; files are kept, processes are not; its output until then was logged in \S+\]$/,
+  );
   const remembered = model.requests.findLast(({ tools }) => tools.includes("sandbox_exec"));
   expect(JSON.stringify(remembered?.messages)).toContain("the secret is 42");
   expect((await server.children(session.id)).length).toBe(1);

@@ -3,7 +3,7 @@ import type { LoadedOptions } from "../../config/load.ts";
 import { withTimeZone } from "../../config/time-zone.ts";
 import type { Spend } from "../../core/budget.ts";
 import { describeDamage } from "../../core/damaged-state.ts";
-import { isEnded, type Job } from "../../core/job.ts";
+import { isEnded, type Job, type JobSandbox } from "../../core/job.ts";
 import type { Catalog, ChildSessions, OrchestratorSessions } from "../../core/ports.ts";
 import type { UndoneStarts } from "../../jobs/execution/undone-jobs.ts";
 import type { Runtime } from "../../jobs/runtime.ts";
@@ -36,12 +36,20 @@ export interface RuntimeAccessDeps {
   readonly catalog: () => Promise<Catalog>;
   readonly log: Log;
   /** Told to forget a job's processes when its sandbox ends. */
-  readonly processes: Pick<ProcessTable, "forget">;
+  readonly processes: Pick<ProcessTable, "leave">;
   readonly onJobEnd: (job: Job) => void;
   readonly onUndone: (starts: UndoneStarts) => void;
   readonly onLowBudget: (spend: Spend, ceilingUsd: number) => void;
   /** Told what was lost with the state that all processes share. */
   readonly onDamage: (notice: string) => void;
+}
+
+/** How a job's background processes ended, when its sandbox is not live any more. */
+function describeEnd(sandbox: JobSandbox["kind"], now: number): string {
+  const at = `at ${new Date(now).toISOString().slice(11, 16)} UTC`;
+  return sandbox === "parked"
+    ? `it ended when the sandbox was parked ${at}, after the job's turn; files are kept, processes are not`
+    : `it ended with its sandbox, which was ended or lost ${at}`;
 }
 
 export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
@@ -78,7 +86,8 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
     runtime.watchdog.onBudgetWarning(({ spend, ceilingUsd }) => deps.onLowBudget(spend, ceilingUsd));
     runtime.undoneJobs.on(deps.onUndone);
     runtime.registry.onChange(({ before, job }) => {
-      if (before?.sandbox.kind === "live" && job.sandbox.kind !== "live") processes.forget(job.id);
+      if (before?.sandbox.kind === "live" && job.sandbox.kind !== "live")
+        processes.leave(job.id, describeEnd(job.sandbox.kind, systemClock.now()));
       if (before && !isEnded(before.state) && isEnded(job.state)) deps.onJobEnd(job);
     });
     return runtime;

@@ -104,6 +104,7 @@ export async function startJobs(
       gpu: null,
       ports: [],
       childSession: null,
+      processes: [],
       status: null,
       metrics: {},
       tokens: NO_TOKENS,

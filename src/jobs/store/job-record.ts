@@ -10,6 +10,7 @@ import {
   type JobTask,
   type Metric,
   NOTHING_GIVEN,
+  type StartedProcess,
   type TreeUpdate,
 } from "../../core/job.ts";
 import type { ErrorCode, Failure } from "../../shared/error-code.ts";
@@ -102,6 +103,13 @@ const metrics: z.ZodType<Job["metrics"]> = z
   .pipe(z.array(z.tuple([z.string(), metric])))
   .transform((entries) => Object.fromEntries(entries));
 
+const startedProcess: z.ZodType<StartedProcess> = z.object({
+  id: z.string(),
+  command: z.string(),
+  log: z.string().nullable(),
+  sandboxID: z.string(),
+});
+
 const compute: z.ZodType<Compute> = z.object({
   usd: amount,
   usdPerHour: amount,
@@ -129,6 +137,7 @@ export const jobRecord: z.ZodType<Job> = z.object({
   gpu: z.string().nullable().default(null),
   ports: z.array(z.object({ port: z.number(), url: z.string() })).default([]),
   childSession: z.string().nullable(),
+  processes: z.array(startedProcess).default([]),
   status: z.string().nullable(),
   metrics,
   tokens: z.object({ input: amount, output: amount, cached: amount, reasoning: amount }),

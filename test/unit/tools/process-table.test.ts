@@ -46,10 +46,23 @@ test("input and signals reach the process", async () => {
   expect([process.inputs, process.signals]).toEqual([["yes\n"], ["SIGINT"]]);
 });
 
-test("processes are kept by job and forgotten with the job", () => {
-  const { table, followed } = open();
+test("processes are kept by job; of one that ended with its sandbox the end is remembered, with the reason", async () => {
+  const { table, process, followed } = open();
+  const done = createFakeProcess("8");
+  table.add("job_1", "make", done);
+  done.end({ kind: "exited", code: 0 });
   const other = table.add("job_2", "test", createFakeProcess("7"));
   expect([table.get("job_1", "7"), table.get("job_2", "7"), table.get("job_3", "7")]).toEqual([followed, other, null]);
-  table.forget("job_1");
-  expect([table.list("job_1"), table.list("job_2")]).toEqual([[], [other]]);
+  process.break("the sandbox ended while the command was running");
+  await settle();
+  table.leave("job_1", "it ended when the sandbox was parked at 14:02 UTC");
+  const ended = table.get("job_1", "7");
+  expect(ended).toMatchObject({ id: "7", command: "make", logPath: "/log" });
+  expect(ended?.exitStatus()).toEqual({ kind: "unknown", reason: "it ended when the sandbox was parked at 14:02 UTC" });
+  expect(table.get("job_1", "8")?.exitStatus()).toEqual({ kind: "exited", code: 0 });
+  await ended?.next();
+  await expect(ended?.write("x") ?? Promise.resolve()).rejects.toThrow("parked at 14:02 UTC");
+  expect(table.list("job_2")).toEqual([other]);
+  const again = table.add("job_1", "serve", createFakeProcess("7"));
+  expect(table.get("job_1", "7")).toBe(again); // numbers begin anew in another sandbox
 });

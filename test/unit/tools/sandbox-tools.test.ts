@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { Job } from "../../../src/core/job.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../jobs/runtime-world.ts";
 import { createFakeProcess, type FakeProcess } from "./fake-process.ts";
 import { errorOf, openTools, openWorker } from "./tool-host.ts";
@@ -194,6 +195,28 @@ describe("a job's commands", () => {
       expect((await answer).output).toContain("timeout_seconds (1) does not apply to it");
       await world.clock.advance(5_000);
       expect(process.signals).toEqual([]);
+    }),
+  );
+
+  test(
+    "of an earlier sandbox or OpenCode are named with how they ended and where their output was logged",
+    inWorld(async (world) => {
+      const { answer, inside, jobID } = await withCommand(world, { command: "serve --port 1", background: true });
+      await answer;
+      const { call } = openTools(world); // as after a restart: nothing is followed
+      const { childSession } = world.job(jobID);
+      const look = () => call("sandbox_process", { process: "7" }, childSession ?? "");
+      expect((await look()).output).toContain("It had one (serve --port 1): OpenCode has been restarted since");
+      const sessionJobs = world.runtime.worker(childSession ?? "")?.sessionJobs;
+      const moved = (job: Job): Job => ({
+        ...job,
+        processes: job.processes.map((one) => ({ ...one, sandboxID: "sbx_0" })),
+      });
+      sessionJobs?.update(jobID, moved);
+      const { output } = await look();
+      expect(output).toContain("it ended with the sandbox it ran in, which was parked after the job's turn or lost.");
+      expect(output).toContain("Its output until then was logged in /log/7.");
+      expect((await inside("sandbox_process", { process: "6" })).output).not.toContain("It had one");
     }),
   );
 

@@ -32,6 +32,7 @@ export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, mor
   gpu: null,
   ports: [],
   childSession: null,
+  processes: [],
   status: null,
   metrics: {},
   tokens: { input: 1, output: 2, cached: 3, reasoning: 4 },
