@@ -251,8 +251,9 @@ describe.skipIf(!bubblewrap)("a job's changes come back as the user's git would 
     );
     expect(numstat(branch).slice(0, 1)).toEqual(["1\t1\tin/a.txt"]);
     expect(git("work", "ls-tree", "-r", "--name-only", branch).split("\n")).toEqual([
-      ...["in/a.txt", "out/b.txt", "out/c.txt", "out/new.txt", "top.txt"],
+      ...["in/a.txt", "out/b.txt", "out/c.txt", "top.txt"],
     ]);
-    expect(built.changed).toEqual(["in/a.txt", "out/new.txt"]);
+    expect(built.changed).toEqual(["in/a.txt"]);
+    expect(built.leftOut.map(({ path }) => path)).toEqual(["out/new.txt"]);
   });
 });
