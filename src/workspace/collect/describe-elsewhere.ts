@@ -20,7 +20,7 @@ const WORDS: Readonly<Record<string, (count: number, name: string) => [path: str
   ],
   state: (_: number, name: string) => [
     "HEAD",
-    `a ${name} is under way, so the files are as it has them now; ask the job with agents_message to finish or abort it, then collect again`,
+    `a ${/^[a-z-]{1,20}$/.test(name) ? name : "command of git"} is under way, so the files are as it has them now; ask the job with agents_message to finish or abort it, then collect again`,
   ],
   conflict: (_: number, name: string) => [name, "its conflict is not resolved: it is taken with the conflict markers"],
   index: (_: number, name: string) => [
