@@ -135,7 +135,7 @@ export interface StartedProcess {
 
 export interface Job {
   readonly id: string;
-  /** Session that started the job, and the only one that sees it. */
+  /** Session that keeps the job: the one that started it, or the user's own session above that one. */
   readonly orchestrator: string;
   /** null for a job of an earlier version. */
   readonly origin: JobOrigin | null;

@@ -19,8 +19,14 @@ export type Delivery =
   | { readonly kind: "message"; readonly messageID: string; readonly at: number; readonly tries: number }
   /** As a part of the user's next message. */
   | { readonly kind: "attached"; readonly messageID: string; readonly at: number }
-  /** In the answer of a tool call. */
-  | { readonly kind: "call"; readonly messageID: string; readonly callID: string; readonly at: number };
+  /** In the answer of a tool call. `sessionID`: where it was made, if in a session below. */
+  | {
+      readonly kind: "call";
+      readonly messageID: string;
+      readonly callID: string;
+      readonly at: number;
+      readonly sessionID?: string | undefined;
+    };
 
 /** What the session shows of a delivery. */
 export type Trace =

@@ -37,6 +37,10 @@ export interface ChildSessions {
 
 /** Sessions that jobs were started from. They belong to the user: a message to one never breaks a running turn. */
 export interface OrchestratorSessions {
+  /** The session above this one; null for a session of the user's own. @throws PluginError when it cannot be read */
+  parentOf(sessionID: string): Promise<string | null>;
+  /** The sessions with a turn under way. @throws PluginError when the host does not say */
+  atWork(): Promise<ReadonlySet<string>>;
   /**
    * The session as it is now, and what it shows of these deliveries and of the calls that started jobs.
    * @throws PluginError when it cannot be read

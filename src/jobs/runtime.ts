@@ -25,6 +25,7 @@ import { copySkill } from "./sandbox/install-skills.ts";
 import { createJobFiles, type JobFiles } from "./sandbox/job-files.ts";
 import { createSandboxLifecycle, type SandboxLifecycle } from "./sandbox/lifecycle.ts";
 import type { SessionJobs } from "./session/session-jobs.ts";
+import { createSessionTree } from "./session/session-tree.ts";
 
 /** The parts of the domain put together; one per plugin instance, made on first need. */
 export interface Runtime extends Pick<Foundation, "pool" | "registry" | "provider" | "snapshots" | "trees" | "limits"> {
@@ -45,7 +46,7 @@ export interface Runtime extends Pick<Foundation, "pool" | "registry" | "provide
   readonly log: Log;
   /** What there is to know of the options and the state besides a session's jobs, in sentences. */
   notices(orchestrator: string): readonly string[];
-  /** The jobs of a session; opens its state and takes up what a former process left. */
+  /** The jobs that a session sees; opens its state, or that of the session above it, and takes up what a former process left. */
   sessionJobs(orchestrator: string): Promise<SessionJobs>;
   /** Whose job a child session is, if its job runs in this process. */
   worker(childSession: string): WorkerContext | null;
@@ -82,6 +83,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const workers = createWorkers();
   const parkAfterMs = options.parkAfterSeconds * 1000;
 
+  const tree = createSessionTree(orchestrators);
   const activity = createSessionActivity({ sessions, workers, clock, log });
   const sandboxDeps = { ...deps, ...foundation, environments: options.environments };
   const lifecycle = createSandboxLifecycle(sandboxDeps);
@@ -103,6 +105,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const watchdog = createWatchdog({ limits, runner, lifecycle, activity, registry, clock, log });
   const outbox = createOutbox({
     registry,
+    tree,
     orchestrators,
     sessions,
     hostIDs,
@@ -166,7 +169,11 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     ids,
     log,
     notices: (orchestrator) => [...deps.notices, ...describeDamage(pool, registry.damaged(orchestrator))],
-    sessionJobs: recovery.open,
+    async sessionJobs(sessionID) {
+      // A session that keeps jobs has a file of its own, which saves asking the host.
+      const owner = registry.isDeleted(sessionID) ? await tree.ownerOf(sessionID) : sessionID;
+      return tree.seenFrom(sessionID, await recovery.open(owner));
+    },
     installSkill: (skill, sandbox) => copySkill(skill, sandbox, foundation.git),
     worker: (childSession) => workers.find(childSession),
     collectGarbage: foundation.garbageCollector.collectGarbage,

@@ -88,7 +88,7 @@ export const agentsStartTool = (deps: ToolDeps) =>
 async function renderPool(runtime: Runtime, sessionID: string): Promise<string> {
   const { running, queued, gpus } = runtime.scheduler.counts();
   const { maxRunningJobs, budget } = runtime.options;
-  const all = (await runtime.sessionJobs(sessionID)).all();
+  const all = (await runtime.sessionJobs(sessionID)).whole.all();
   const spend = { ...spendOf(all, runtime.clock.now()), budgetUsd: budget.usdPerSession };
   return `Pool: ${running} of ${maxRunningJobs} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`;
 }

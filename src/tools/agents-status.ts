@@ -26,18 +26,19 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       const { sessionID } = call;
       const runtime = await deps.runtime();
       const sessionJobs = await runtime.sessionJobs(sessionID);
+      const { orchestrator } = sessionJobs;
       const found = findJobs(sessionJobs, ids);
       const ended = found.filter(({ state }) => isEnded(state)).map(({ id }) => id);
-      const news = await runtime.outbox.claim(sessionID, ended, call);
+      const news = await runtime.outbox.claim(orchestrator, ended, call);
       const jobs = viewJobs(runtime, found);
       const isNamed = ids !== undefined;
       const isNews = new Set(news.map(({ id }) => id));
       const told = isNamed ? [...news, ...found.filter(({ id, state }) => isEnded(state) && !isNews.has(id))] : news;
-      const snapshots = runtime.snapshots.list(sessionID).map(toSnapshotView);
+      const snapshots = runtime.snapshots.list(orchestrator).map(toSnapshotView);
       const { running, queued, gpus } = runtime.scheduler.counts();
       const pool = { running, queued, limit: runtime.options.maxRunningJobs, gpus };
       const spend = {
-        ...spendOf(sessionJobs.all(), runtime.clock.now()),
+        ...spendOf(sessionJobs.whole.all(), runtime.clock.now()),
         budgetUsd: runtime.options.budget.usdPerSession,
       };
       const { lent, refused } = await lentBy(runtime);
@@ -51,7 +52,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         ...renderSnapshots(snapshots),
         `Jobs run ${describeLocation(runtime.providerName, runtime.options.local)}${runtime.providerName === "modal" ? `; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : ""}.`,
         renderLent({ lent, refused }),
-        ...runtime.notices(sessionID),
+        ...runtime.notices(orchestrator),
       ].filter((line) => line !== "");
       const results = renderResults(viewRecords(told), runtime.ids, { beside: lines, isNamed });
       return {

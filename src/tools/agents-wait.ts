@@ -31,8 +31,10 @@ export const agentsWaitTool = (deps: ToolDeps) =>
     asks: ({ jobs = [] }) => jobs,
     async run({ jobs, until, timeout_seconds }, call) {
       const runtime = await deps.runtime();
-      const ids = findJobs(await runtime.sessionJobs(call.sessionID), jobs).map(({ id }) => id);
-      const release = runtime.outbox.hold(call.sessionID, ids); // this call tells the ends that happen meanwhile
+      const sessionJobs = await runtime.sessionJobs(call.sessionID);
+      const { orchestrator } = sessionJobs;
+      const ids = findJobs(sessionJobs, jobs).map(({ id }) => id);
+      const release = runtime.outbox.hold(orchestrator, ids); // this call tells the ends that happen meanwhile
       const progress = call.progress();
       const show = (now: readonly Job[]) => {
         const views = viewJobs(runtime, now);
@@ -53,7 +55,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         // The answer to a call that the user stopped reaches nobody.
         const isHeard = result.reason !== "interrupted";
         const endedIDs = finished.map(({ id }) => id);
-        const news = isHeard ? await runtime.outbox.claim(call.sessionID, endedIDs, call) : [];
+        const news = isHeard ? await runtime.outbox.claim(orchestrator, endedIDs, call) : [];
         const newIDs = new Set(news.map(({ id }) => id));
         const facts = {
           reason: result.reason,

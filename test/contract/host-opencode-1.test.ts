@@ -51,6 +51,8 @@ async function openHost(): Promise<HostUnderTest> {
     },
   };
   const orchestrators: OrchestratorSessions = {
+    parentOf: async () => null,
+    atWork: async () => new Set(),
     async view(sessionID, deliveries) {
       const read = await remote<ViewWithTraces>("view", sessionID, deliveries);
       return { ...read, traceOf: (delivery) => read.traces[deliveries.indexOf(delivery)] ?? "absent" };

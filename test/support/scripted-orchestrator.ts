@@ -11,6 +11,10 @@ export interface ScriptedOrchestrator extends OrchestratorSessions {
   readonly posts: readonly OrchestratorMessage[];
   busy: boolean;
   stoppedAt: number | null;
+  /** Sessions above others. */
+  readonly parents: Map<string, string>;
+  /** Sessions below others with a turn under way. */
+  readonly busyBelow: Set<string>;
   closed: OrchestratorView["closed"];
   /** What the session shows of the calls that started its jobs. */
   start: JobStart;
@@ -47,6 +51,10 @@ export function createScriptedOrchestrator(clock: Clock): ScriptedOrchestrator {
     onCall: () => {},
     setTrace: (id, trace) => void traces.set(id, trace),
     traceOf: (id) => traces.get(id) ?? "absent",
+    parents: new Map(),
+    busyBelow: new Set(),
+    parentOf: async (sessionID) => fake.parents.get(sessionID) ?? null,
+    atWork: async () => fake.busyBelow,
     async view() {
       await fake.onCall("view");
       return {

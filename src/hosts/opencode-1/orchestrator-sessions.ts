@@ -16,6 +16,13 @@ export function createOrchestratorSessions(client: HostClient): OrchestratorSess
     unwrap(client.session.messages({ sessionID, limit: READ_LIMIT }), "prompt_failed", doing);
 
   return {
+    async parentOf(sessionID) {
+      const session = await unwrap(client.session.get({ sessionID }), "not_found", `read the session ${sessionID}`);
+      return session.parentID ?? null;
+    },
+    async atWork() {
+      return new Set(Object.keys(await unwrap(client.session.status(), "prompt_failed", "list the busy sessions")));
+    },
     async view(sessionID, deliveries, origins = []): Promise<OrchestratorView> {
       const doing = `read the session ${sessionID}`;
       const [messages, session, statuses] = await Promise.all([
@@ -25,9 +32,14 @@ export function createOrchestratorSessions(client: HostClient): OrchestratorSess
       ]);
       const known = new Map(messages.map((message) => [message.info.id, message]));
       const own = origins.filter((origin) => origin.sessionID === sessionID);
-      for (const messageID of new Set([...deliveries, ...own].map((one) => one.messageID))) {
+      // A subagent's calls are in its own session.
+      const places = [...deliveries, ...own].map((one) => {
+        const where = "sessionID" in one ? (one.sessionID ?? sessionID) : sessionID;
+        return [one.messageID, where] as const;
+      });
+      for (const [messageID, where] of new Map(places)) {
         if (known.has(messageID)) continue;
-        const answer = await client.session.message({ sessionID, messageID });
+        const answer = await client.session.message({ sessionID: where, messageID });
         if (answer.data) known.set(messageID, answer.data);
         else if (answer.response?.status !== 404) await unwrap(Promise.resolve(answer), "prompt_failed", doing);
       }

@@ -27,7 +27,7 @@ export function createRecordedJobs(access: RuntimeAccess, log: Log): RecordedJob
   return {
     startedBy,
     async ofChild(sessionID, parentID) {
-      const job = (await startedBy(parentID))?.all().find(({ childSession }) => childSession === sessionID);
+      const job = (await startedBy(parentID))?.whole.all().find(({ childSession }) => childSession === sessionID);
       return job ? { job: job.id, orchestrator: parentID } : null;
     },
     async resume(sessionID) {

@@ -21,7 +21,7 @@ export interface ForgetDeps extends SessionOpener {
 export async function forgetSession(deps: ForgetDeps, orchestrator: string): Promise<void> {
   const { registry, scheduler, runner, lifecycle, trees, snapshots, watchdog } = deps;
   if (!registry.inUse(orchestrator) && registry.isDeleted(orchestrator)) return;
-  const sessionJobs = await deps.sessionJobs(orchestrator);
+  const sessionJobs = (await deps.sessionJobs(orchestrator)).whole;
   for (const job of sessionJobs.all()) {
     scheduler.remove(job.id);
     await runner.stop(job.id);

@@ -52,7 +52,7 @@ export async function messageJob(deps: MessageDeps, orchestrator: string, reques
   sessionJobs.addTurn(job.id, request.message, request.update ? drift?.now : null);
   if (isEnded(state) || state.kind === "interrupted") {
     sessionJobs.update(job.id, (current) => transition(current, { kind: "queued" }, deps.clock.now()));
-    deps.scheduler.enqueue(sessionJobs, job.id);
+    deps.scheduler.enqueue(sessionJobs.whole, job.id);
   } else if (request.interrupt) {
     deps.runner.stopTurn(job.id);
   }

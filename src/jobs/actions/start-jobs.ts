@@ -65,9 +65,10 @@ export async function startJobs(
   requests: readonly StartRequest[],
   context: StartContext,
 ): Promise<Job[]> {
-  const { orchestrator, origin, catalog, orchestratorModel, orchestratorVariant, forbidden } = context;
+  const { origin, catalog, orchestratorModel, orchestratorVariant, forbidden } = context;
   const { notes: givenNotes, ...given } = context.given;
-  const sessionJobs = await deps.sessionJobs(orchestrator);
+  const sessionJobs = (await deps.sessionJobs(context.orchestrator)).whole;
+  const { orchestrator } = sessionJobs;
   const { maxTasksPerCall, environments, gpuLimits } = deps.options;
   const taskContext = {
     catalog,

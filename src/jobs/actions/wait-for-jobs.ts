@@ -77,7 +77,7 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
       const decision = decideWait(current(), request.until);
       if (decision === "satisfied") return finish(decision);
       if (userWrote || decision === "attention") return finish("attention");
-      lowBudget = deps.watchdog.takeWarning(orchestrator);
+      lowBudget = deps.watchdog.takeWarning(sessionJobs.orchestrator);
       if (lowBudget) finish("attention");
     };
     // Jobs may be silent for hours; the progress shown keeps moving all the same.
@@ -97,7 +97,7 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
       }),
       deps.activity.on(({ jobID }) => show(jobID)),
       deps.watchdog.onBudgetWarning((warning) => {
-        if (warning.orchestrator === orchestrator) look();
+        if (warning.orchestrator === sessionJobs.orchestrator) look();
       }),
       deps.userMessages.on((sessionID) => {
         if (sessionID !== orchestrator) return;

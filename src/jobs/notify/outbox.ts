@@ -16,6 +16,7 @@ import type { Log } from "../../shared/log.ts";
 import { createSerialQueues } from "../../shared/serial-queues.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
+import type { SessionTree } from "../session/session-tree.ts";
 
 /** Tells orchestrators that their jobs have ended, once per end: in a tool's answer, in a message, or with the user's next one. */
 export interface Outbox {
@@ -36,6 +37,7 @@ export interface Outbox {
 
 /** Names a tool call in its session. */
 export interface CallRef {
+  readonly sessionID?: string;
   readonly messageID: string;
   readonly callID: string;
 }
@@ -43,6 +45,7 @@ export interface CallRef {
 export interface OutboxDeps {
   readonly registry: Pick<SessionRegistry, "inUse" | "onChange">;
   readonly orchestrators: OrchestratorSessions;
+  readonly tree: Pick<SessionTree, "knownOwnerOf" | "heldBelow">;
   /** Tells when a session comes to rest. */
   readonly sessions: Pick<ChildSessions, "on">;
   readonly hostIDs: (prefix: "msg") => string;
@@ -55,6 +58,8 @@ export interface OutboxDeps {
 
 /** A session is reported idle a little before it is at rest. */
 const REST_MS = 300;
+/** A subagent at work says when it comes to rest, and events may be lost. */
+const HELD_MS = 15_000;
 const READ_RETRY_MS = 5_000;
 /** Consecutive read failures after which a session is left alone until something happens in it. */
 const READ_TRIES = 5;
@@ -72,7 +77,9 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     if (isEnded(job.state) && before && !isEnded(before.state)) look(job.orchestrator, BATCH_WINDOW_MS);
   });
   const unsubscribe = deps.sessions.on(({ kind, sessionID }) => {
-    if ((kind === "touched" || kind === "changed") && registry.inUse(sessionID)) look(sessionID, REST_MS);
+    if (kind !== "touched" && kind !== "changed") return;
+    const owner = deps.tree.knownOwnerOf(sessionID); // a subagent that comes to rest leaves its jobs to it
+    if (registry.inUse(owner)) look(owner, REST_MS);
   });
 
   const render = (ended: readonly Job[], openJobs: number) => renderNotice(ended, openJobs, deps.ids);
@@ -113,12 +120,14 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     const sessionJobs = await registry.inUse(orchestrator);
     const notices = suspended ? [] : (sessionJobs?.notices() ?? []);
     if (!sessionJobs || notices.length === 0) return;
+    const held = await deps.tree.heldBelow(sessionJobs);
     const view = await viewOf(orchestrator, notices);
     if (suspended) return;
+    if (held.size > 0) look(orchestrator, HELD_MS);
     const context = {
       now: clock.now(),
       resume: deps.resume,
-      isAwaited: (jobID: string) => isAwaited(orchestrator, jobID),
+      isAwaited: (jobID: string) => held.has(jobID) || isAwaited(orchestrator, jobID),
     };
     const { delivered, send, wake, recheckMs } = decideOutbox(notices, view, context);
     if (recheckMs !== null) look(orchestrator, recheckMs);
@@ -159,7 +168,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
         if (holds.delete(hold)) look(orchestrator);
       };
     },
-    claim: (orchestrator, jobIDs, { messageID, callID }) =>
+    claim: (orchestrator, jobIDs, { sessionID, messageID, callID }) =>
       queue.run(orchestrator, async () => {
         const sessionJobs = await registry.inUse(orchestrator);
         const wanted = new Set(jobIDs);
@@ -172,7 +181,9 @@ export function createOutbox(deps: OutboxDeps): Outbox {
           view ? decideNotice(notice, view, clock.now()).kind === "due" : notice.delivery === null,
         );
         if (suspended) return [];
-        return toJobs(sessionJobs, take(sessionJobs, due, { kind: "call", messageID, callID, at: clock.now() }));
+        const isBelow = sessionID !== undefined && sessionID !== orchestrator;
+        const delivery = { kind: "call", messageID, callID, at: clock.now(), ...(isBelow && { sessionID }) } as const;
+        return toJobs(sessionJobs, take(sessionJobs, due, delivery));
       }),
     async attach(orchestrator, messageID) {
       if (sent.has(messageID)) return null;
@@ -181,9 +192,10 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       const untold = sessionJobs.notices().filter(({ job, delivery }) => !delivery && !isAwaited(orchestrator, job.id));
       if (untold.length === 0) return null;
       // OpenCode has just deleted what was undone: of jobs that were started there, its model knows nothing.
-      const view = await viewOf(orchestrator, untold);
+      const [held, view] = await Promise.all([deps.tree.heldBelow(sessionJobs), viewOf(orchestrator, untold)]);
       if (suspended) return null;
-      const free = untold.filter((notice) => decideNotice(notice, view, clock.now()).kind === "due");
+      const ready = untold.filter(({ job }) => !held.has(job.id));
+      const free = ready.filter((notice) => decideNotice(notice, view, clock.now()).kind === "due");
       const ours = take(sessionJobs, free, { kind: "attached", messageID, at: clock.now() });
       return ours.length === 0 ? null : render(toJobs(sessionJobs, ours), openJobs(sessionJobs));
     },

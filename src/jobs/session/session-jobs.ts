@@ -18,7 +18,10 @@ export interface JobChange {
  * listeners hear of it. Everything is synchronous, so that nothing can come between a decision and its write.
  */
 export interface SessionJobs {
+  /** The session that keeps the jobs. */
   readonly orchestrator: string;
+  /** All jobs of that session, where this is only what a session below it sees. */
+  readonly whole: SessionJobs;
   /** In order of creation. */
   all(): readonly Job[];
   get(jobID: string): Job | undefined;
@@ -79,6 +82,9 @@ export function createSessionJobs({ orchestrator, store, ids, changes }: Session
 
   const sessionJobs: SessionJobs = {
     orchestrator,
+    get whole() {
+      return sessionJobs;
+    },
     all: () => [...jobs.values()],
     get: (jobID) => jobs.get(jobID),
     nextPosition: () => jobs.size + 1,

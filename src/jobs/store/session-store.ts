@@ -75,7 +75,13 @@ const turnRow = z
 const delivery: z.ZodType<Delivery> = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("message"), messageID: z.string(), at: z.number(), tries: z.number() }),
   z.object({ kind: z.literal("attached"), messageID: z.string(), at: z.number() }),
-  z.object({ kind: z.literal("call"), messageID: z.string(), callID: z.string(), at: z.number() }),
+  z.object({
+    kind: z.literal("call"),
+    messageID: z.string(),
+    callID: z.string(),
+    at: z.number(),
+    sessionID: z.string().optional(),
+  }),
 ]);
 
 const endedJob = jobRecord.refine((job): job is Notice["job"] => isEnded(job.state), "is not ended");
