@@ -141,3 +141,23 @@ sandboxTest(
     }
   },
 );
+
+sandboxTest("takes no summary of a long conversation for an answer", async () => {
+  const { server, model } = setup;
+  const session = await server.createSession();
+  let compacted = 0;
+  model.use((request) => {
+    if (request.tools.length === 0) {
+      compacted++;
+      return { text: "# Goal\nA summary of the conversation." };
+    }
+    return compacted > 0 && request.tools.includes("sandbox_exec") ? say("Done.") : scriptedModel(request);
+  });
+  const full = { ...shell("true"), text: REPORT, usage: { input: 99_000, output: 10 } };
+  const [, waited] = await turn(server, session.id, start(task("long", full, say("never"))), wait());
+  model.use(scriptedModel);
+  expect(compacted).toBe(1);
+  expect(waited?.metadata.finished[0]?.result).toBe(
+    `${REPORT}\n[This is from an earlier message. The job ended with:]\nDone.`,
+  );
+});
