@@ -56,7 +56,7 @@ sandboxTest("reads, writes and edits files, and gives the reason when it cannot"
     call("sandbox_read", { path: `../../../../${setup.home.home}/.gitconfig` }),
     call("sandbox_write", { path: "/usr/bin/new", content: "x" }),
     call("sandbox_read", { path: "empty" }),
-    call("sandbox_read", { path, limit: 0 }),
+    call("sandbox_read", { path, limit: -1 }),
     call("sandbox_write", { path: "only" }),
     shell("ls", { gpu: "H100" }),
     shell("  "),
@@ -66,9 +66,9 @@ sandboxTest("reads, writes and edits files, and gives the reason when it cannot"
     "Wrote 21 bytes to dir/file.txt.",
     "1\tone\n2\ttwo\n3\ttwo\n4\tthree ü",
     "2\ttwo\n[2 lines more; go on with offset 3]",
-    "Replaced once in dir/file.txt.",
+    "Replaced once in dir/file.txt (line 1).",
     "file_failed",
-    "Replaced 2 times in dir/file.txt.",
+    "Replaced 2 times in dir/file.txt (lines 2 and 3).",
     "file_failed",
     "invalid_task",
     "1\t1\n2\t2\n3\t2\n4\tthree ü",
@@ -87,7 +87,7 @@ sandboxTest("reads, writes and edits files, and gives the reason when it cannot"
     "invalid_task",
   ]);
   expect(answers[4]?.output).toContain("contains old_string 2 times");
-  expect(answers[13]?.output).toContain("is not UTF-8 text (3 bytes)");
+  expect(answers[13]?.output).toContain("is a binary file of 3 bytes");
 });
 
 sandboxTest("brings a task's skills to its job: their text, and their folder with its scripts", async () => {
