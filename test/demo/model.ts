@@ -71,7 +71,7 @@ function rank(results: string): Ranked[] {
 function work({ step, system, firstUser, toolResults }: ModelRequest, runtime: string, flags: string): ModelReply {
   const [, name] = /run "([^"]+)"/.exec(firstUser) ?? [];
   const [, command = ""] = /with: (.*)/.exec(firstUser) ?? [];
-  const [, folder = ""] = /# Skill pocket-golf\nIts files are in your sandbox at (\S+)\.\n/.exec(system) ?? [];
+  const [, folder = ""] = /# Skill pocket-golf\nIts files are in your sandbox at (\S+)\. /.exec(system) ?? [];
   switch (step) {
     case 0:
       return call("job_report", { status: `training ${name}` });
