@@ -65,7 +65,8 @@ export async function checkWrittenFileIsKept(setup: ChaosSetup, sessionID: strin
   const hasWritten = outputs.some((text) => text.includes("wrote "));
   const again = script(shell("cat word || echo none"), say("result again"));
   await turn(setup.server, sessionID, message(job.id, again), wait());
-  const [view] = (await ask(setup.server, sessionID, status(job.id))).metadata.jobs;
+  // Not asked for by name: that would show its result once more.
+  const view = (await ask(setup.server, sessionID, status())).metadata.jobs.find(({ id }) => id === job.id);
   if (view?.state !== "completed") {
     findings.problems.push(`a further turn of a job did not complete: ${JSON.stringify(view)}`);
     return;
