@@ -15,7 +15,7 @@ export const sandboxProcessTool = (deps: ToolDeps) =>
     name: "sandbox_process",
     description: SANDBOX_PROCESS,
     args: {
-      process: z.coerce.string().describe("Process id, as sandbox_exec returned it."),
+      process: z.string().describe("Process id, as sandbox_exec returned it."),
       input: z.string().optional().describe('Text for its standard input; end each line with "\\n".'),
       signal: z.enum(SANDBOX_SIGNALS).optional().describe("Signal for its process group."),
       wait_seconds: z.number().min(0).max(3600).default(0).describe("Longest wait for its end, in seconds."),

@@ -84,6 +84,20 @@ sandboxTest("rebases commits, keeps uncommitted changes uncommitted, and the bra
   ),
 );
 
+sandboxTest("finds the files where they are, whatever the settings of the job's repository say", () =>
+  inJob(
+    `git config core.bare true; git config core.worktree /tmp/away; mkdir /tmp/away; echo away > /tmp/away/both.txt
+       echo half > begun.txt; sed -i s/five/FIVE/ both.txt`,
+    async (sandbox) => {
+      expect(await update(sandbox, [first], second)).toEqual({ kind: "clean" });
+      expect(await run(sandbox, "cat both.txt theirs.txt begun.txt; ls /tmp/away; cat /tmp/away/*")).toBe(
+        "ONE\ntwo\nthree\nfour\nFIVE\nnew\nhalf\nboth.txt\naway\n",
+      );
+      expect((await collect(sandbox, "job_away")).built.changed).toEqual(["begun.txt", "both.txt"]);
+    },
+  ),
+);
+
 sandboxTest("moves a job without changes to the new state, including deletions", () =>
   inJob(":", async (sandbox) => {
     expect(await update(sandbox, [first], second)).toEqual({ kind: "clean" });

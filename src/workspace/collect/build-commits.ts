@@ -227,7 +227,7 @@ function applyDifferences(
     const root = nested.find((one) => path.startsWith(one) || `${path}/` === one);
     if (root) leftOut.set(root, 'it is a repository of its own; take what changed in it with mode "files" and paths');
     else if (isWithheld(path) || (entry !== null && withheld.some((one) => one.startsWith(`${path}/`))))
-      leftOut.set(path, "something of yours is there that the job did not get");
+      leftOut.set(path, 'something of yours is there that the job did not get; take it with mode "files" and paths');
     else if (!isSafePath(path)) leftOut.set(path, "some file system takes its name for another place");
     else if (entry === null) entries.delete(path);
     else if (FILE_MODES.has(entry.mode)) entries.set(path, entry);

@@ -75,9 +75,9 @@ export const SURVEY = `survey() {
   s worktree list --porcelain 2>/dev/null | sed -n 's/^worktree //p' | sed 1d | head -n 20 | while IFS= read -r place; do
     case $place/ in "$(pwd -P)"/*) s check-ignore -q -- "$place" || continue ;; esac
     [ -z "$(cd -- "$place" 2>/dev/null && ${PIPES} 2>/dev/null | head -n 1)" ] || { elsewhere worktree 1 "$place"; continue; }
-    n=$(unset GIT_INDEX_FILE; cd -- "$place" 2>/dev/null && s status --porcelain --untracked-files=all | wc -l) || continue
+    n=$(unset GIT_INDEX_FILE; cd -- "$place" 2>/dev/null && at_files && s status --porcelain --untracked-files=all | wc -l) || continue
     [ "$n" -eq 0 ] || elsewhere worktree "$n" "$place"
-    commit=$(cd -- "$place" && s rev-parse --verify HEAD) || continue
+    commit=$(cd -- "$place" && at_files && s rev-parse --verify HEAD) || continue
     ! lacks "$commit" --branches || elsewhere commit "$n" "$commit"
   done
 }

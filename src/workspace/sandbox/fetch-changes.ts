@@ -49,6 +49,7 @@ const ELSEWHERE_BYTES = 256 * 1024;
 const PACK = `set -e
 ${JOB_GIT}
 cd -- "$1"; bases=$2 out=$3 mode=$4
+at_files
 first=\${bases%% *}
 find_base() {
   for one in $bases; do
@@ -77,10 +78,10 @@ else
   at=HEAD head= own=$out/git
   set -- --quiet --bare --template=
   [ \${#first} -eq 40 ] || set -- "$@" --object-format=sha256
-  (cd -- "$out"; GIT_CEILING_DIRECTORIES=\${out%/*} s init "$@" git)
+  (unset GIT_WORK_TREE; cd -- "$out"; GIT_CEILING_DIRECTORIES=\${out%/*} s init "$@" git)
   mkdir -p "$own/info"; echo '* -text -ident !eol !filter !working-tree-encoding' > "$own/info/attributes"
   base=
-  GIT_DIR=$own GIT_WORK_TREE=$PWD; export GIT_DIR GIT_WORK_TREE
+  GIT_DIR=$own; export GIT_DIR
   s config core.bare false
 fi
 ${addAll('"$out"')}

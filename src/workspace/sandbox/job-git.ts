@@ -9,9 +9,13 @@ export const GIT_FUNCTION = `g() { GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/
 /** Exit code of a script that finds no git in the sandbox. */
 export const NO_GIT = 64;
 
-/** Defines `s`: git on the job's repository. */
+/**
+ * Defines `s`: git on the job's repository; and `at_files`, after which its files are those of the current folder, wherever
+ * the repository's own settings say they are (`core.worktree`, `core.bare`).
+ */
 export const JOB_GIT = `${GIT_FUNCTION}
 command -v git >/dev/null || exit ${NO_GIT}
+at_files() { GIT_WORK_TREE=$(pwd -P); export GIT_WORK_TREE; }
 s() { g -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.autocrlf=false -c gc.auto=0 -c commit.gpgSign=false "$@"; }`;
 
 /** Largest untracked file that is committed, MiB. Larger ones are collected by name. */

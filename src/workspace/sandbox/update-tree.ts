@@ -36,6 +36,7 @@ const UNCOMMITTED = "Work that was not committed, put aside for an update";
 
 const UPDATING = `${JOB_GIT}
 cd -- "$1" || exit 1; shift
+at_files
 uncommit() { [ "$(s log -1 --format=%s)" != "${UNCOMMITTED}" ] || s reset --quiet HEAD~1; }
 recover() {
   left=$(s rev-parse --quiet --verify ${UPDATE_REF}) || return 0

@@ -43,6 +43,7 @@ const BAD: [tool: string, args: unknown, words: string[]][] = [
   ["sandbox_exec", { command: "  " }, ["command", "empty"]],
   ["sandbox_exec", { command: "ls", timeout_seconds: -1 }, ["timeout_seconds"]],
   ["sandbox_exec", { command: "ls", timeout: 5 }, ["timeout"]],
+  ["sandbox_process", {}, ["process", "expected string"]],
   ["sandbox_process", { process: "1", signal: "SIGSEGV" }, ["signal", "SIGTERM"]],
   ["sandbox_process", { process: "1", wait_seconds: 3_601 }, ["wait_seconds", "3600"]],
   ["sandbox_read", { path: "a", offset: -1 }, ["offset", "found -1"]],
