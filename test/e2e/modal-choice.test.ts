@@ -156,7 +156,7 @@ describe("when no job can have a sandbox, one clear error names the remedy", () 
     inProject({}, async (setup) => {
       const before = { calls: (await host.modal.calls()).length, sandboxes: (await host.modal.sandboxes()).length };
       const session = await setup.server.createSession();
-      const unknown = ["H9000", "H100:99", "H100|", ""].map((gpu) => ({ ...task("no", say("no")), gpu }));
+      const unknown = ["H9000", "H100:99", "H100|", "H100:0"].map((gpu) => ({ ...task("no", say("no")), gpu }));
       const { jobs } = (await ask(setup.server, session.id, start(...unknown))).metadata;
       expect(jobs.map(({ state, error }) => [state, error?.code as string])).toEqual(
         unknown.map(() => ["failed", "invalid_task"]),

@@ -107,7 +107,18 @@ export async function openDatabase(
       closeAnyhow(opened);
       if (saysDamage(error) || saysOtherSchema(error) || error instanceof BrokenRow)
         throw Object.assign(error as Error, { inode });
-      throw error instanceof PluginError ? error : unusable(file, error);
+      if (error instanceof PluginError) throw error;
+      throw Object.assign(unusable(file, error), { wasReplaced: saysNoSuchFile(error) || inodeOf(file) !== inode });
+    }
+  }
+
+  /** Tries again while another process that found the damage is moving the file and what lies beside it away. */
+  function openUnlessReplaced(triesLeft = 5): ReturnType<typeof open> {
+    try {
+      return open();
+    } catch (error) {
+      if (triesLeft === 0 || !(error as { wasReplaced?: boolean }).wasReplaced) throw error;
+      return openUnlessReplaced(triesLeft - 1);
     }
   }
 
@@ -122,12 +133,12 @@ export async function openDatabase(
 
   function openOrReplace(): ReturnType<typeof open> {
     try {
-      return open();
+      return openUnlessReplaced();
     } catch (error) {
       if (error instanceof PluginError) throw error;
       putAside((error as { inode?: number | null }).inode ?? null);
       try {
-        return open();
+        return openUnlessReplaced();
       } catch (again) {
         throw again instanceof PluginError ? again : unusable(file, again);
       }
@@ -192,6 +203,14 @@ export async function openDatabase(
     },
   };
 }
+
+/** Extended code of SQLITE_IOERR_DELETE_NOENT: a file beside the database was gone when SQLite removed it. */
+const NO_SUCH_FILE = 5898;
+
+const saysNoSuchFile = (error: unknown): boolean => {
+  const { errno, errcode } = error as { errno?: unknown; errcode?: unknown };
+  return errno === NO_SUCH_FILE || errcode === NO_SUCH_FILE;
+};
 
 /** The last connection to close a file cleans up in it, which fails where the file is damaged. */
 function closeAnyhow(connection: Connection | null): void {
