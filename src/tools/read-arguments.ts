@@ -80,6 +80,7 @@ const MAY_BE_VALUES = new Set([
 ]);
 /** Arguments for which "none" is a value. */
 const HAS_NONE = new Set(["gpu", "variant"]);
+const EVERY = /^(?:all(?: jobs)?|every|\*|\[\s*["']?(?:all|\*)["']?\s*\])$/i;
 const NOTHING = /^(?:null|undefined|nil|none)$/i;
 
 /** Whether an optional argument is written as models do that must give a value for every argument. */
@@ -93,11 +94,14 @@ function isLeftOut(schema: Schema, given: unknown, name: string): boolean {
     if (NOTHING.test(text)) return !(HAS_NONE.has(name) && text.toLowerCase() === "none");
   }
   if (type === "string") return (given === false && !HAS_NONE.has(name)) || isEmptyList(given);
-  if (type === "array" || type === "record") return isEmptyList(given) || isEmptyObject(given);
+  if (name === "jobs" && EVERY.test(String(given).trim())) return true; // those of the session
+  if (type === "array" || type === "record") return isEmptyList(given) || isEmptyObject(given) || isNoList(given);
   const isZero = Number(typeof given === "string" ? given.trim() : given) === 0;
   return type !== "boolean" && isZero && !isEmptyObject(given) && !accepts(schema, 0);
 }
 
+/** 0 and false, in place of a list. */
+const isNoList = (given: unknown): boolean => given === 0 || given === false || given === "0";
 const isEmptyList = (given: unknown): boolean => Array.isArray(given) && given.every(isBlank);
 const isObject = (given: unknown): given is Record<string, unknown> =>
   typeof given === "object" && given !== null && !Array.isArray(given);
@@ -178,8 +182,14 @@ function readList(element: Schema, given: unknown, name: string): unknown {
   if (isObject(list) && Object.keys(list).every((key) => /^\d+$/.test(key))) list = Object.values(list);
   if (!Array.isArray(list)) list = isObject(list) || (isOfTexts && typeof list === "string") ? [list] : list;
   if (!Array.isArray(list)) return given;
-  if (!isOfTexts) return list.map((one) => readArgument(element, one));
+  if (!isOfTexts) return list.map((one) => readArgument(element, isPrompt(one, element) ? { prompt: one } : one));
   return list.filter((one) => !isBlank(one)).map((one) => readArgument(element, toName(one)));
+}
+
+/** A task that is its prompt alone, unless it is JSON, whole or broken. */
+function isPrompt(given: unknown, element: Schema): boolean {
+  const { type, shape } = definitionOf(element);
+  return typeof given === "string" && type === "object" && "prompt" in shape && /^\s*[^\s[{"`]/.test(given);
 }
 
 /** "job_1, job_2", "['a', 'b']". White space separates ids, as they contain none. */
@@ -220,10 +230,12 @@ function readObject(shape: Readonly<Record<string, Schema>>, given: unknown): un
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 
-/** undefined for what is no JSON. Some models encode a list or an object twice. */
+const FENCED = /^\s*```\w*\s*\n(.*)\n\s*```\s*$/s;
+
+/** undefined for what is no JSON. Some models encode a list or an object twice, or fence it as in Markdown. */
 function parseJson(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(FENCED.exec(text)?.[1] ?? text);
     return typeof value === "string" && /^\s*[[{]/.test(value) ? (parseJson(value) ?? value) : value;
   } catch {
     return undefined;

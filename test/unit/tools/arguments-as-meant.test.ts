@@ -28,6 +28,7 @@ test(
     ];
     all.push(
       ...[{ jobs: "null" }, { jobs: "none" }, { jobs: "[]" }, { jobs: {} }, { job: "" }, { jobs: [], until: 0 }],
+      ...[{ jobs: "all" }, { jobs: ["All"] }, { jobs: "*" }, { jobs: 0 }, { jobs: false }, { jobs: '["all"]' }],
     );
     for (const args of all) {
       if (!JSON.stringify(args).includes("until"))
@@ -93,6 +94,34 @@ test(
       const jobs = await jobsOf(world, args);
       expect([args, jobs.map(({ description, state }) => [description, state])]).toEqual([args, [["one", "queued"]]]);
     }
+  }),
+);
+
+test(
+  "a task may be its prompt alone, and JSON may be fenced; broken JSON is nobody's prompt",
+  inWorld(async (world) => {
+    const task = { description: "one", prompt: "say 1" };
+    const fence = (value: unknown) => `\`\`\`json\n${JSON.stringify(value)}\n\`\`\``;
+    for (const args of [
+      { tasks: fence([task]) },
+      { tasks: fence(task) },
+      { tasks: [fence(task)] },
+      fence({ tasks: [task] }),
+    ])
+      expect([args, (await jobsOf(world, args)).map(({ description }) => description)]).toEqual([args, ["one"]]);
+    for (const args of [{ tasks: ["say 1", "say 2"] }, { tasks: '["say 1", "say 2"]' }]) {
+      const jobs = await jobsOf(world, args);
+      expect(jobs.map(({ description, state }) => [description, state])).toEqual([
+        ["say 1", "queued"],
+        ["say 2", "queued"],
+      ]);
+    }
+    for (const tasks of ['[{"description": "one", "prom', '{"prompt": "say', "```json\n[{"])
+      expect([tasks, errorOf(await openTools(world).call("agents_start", { tasks }))?.code]).toEqual([
+        tasks,
+        "invalid_task",
+      ]);
+    expect((await jobsOf(world, { tasks: ['{"prompt": "say'] })).map(({ state }) => state)).toEqual(["failed"]);
   }),
 );
 

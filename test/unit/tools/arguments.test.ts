@@ -82,7 +82,7 @@ test(
       { ...good, agent: 7 },
       { ...good, agnet: "reviewer" },
       { ...good, timeout_minutes: -1 },
-      "just a string",
+      '{"prompt": "broken',
       null,
       { ...good, skills: ["golf", ["x", "y"]] },
     ];
