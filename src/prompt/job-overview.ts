@@ -44,17 +44,20 @@ export function renderOverview(jobs: readonly JobView[], bytes = LINES_LIMIT): s
   ];
 }
 
-/** Jobs under way before ended ones, in both the newest first. @param jobs in order of creation */
+/** Jobs under way before queued ones, and those before ended ones; in each the newest first. @param jobs in order of creation */
 export const newestFirst = (jobs: readonly JobView[]): JobView[] =>
-  [...jobs].reverse().sort((a, b) => Number(isEnded(a)) - Number(isEnded(b)));
+  [...jobs]
+    .reverse()
+    .sort((a, b) => Number(isEnded(a)) - Number(isEnded(b)) || Number(isQueued(a)) - Number(isQueued(b)));
 
 const isEnded = ({ endedAt }: JobView): boolean => endedAt !== undefined;
+const isQueued = ({ state }: JobView): boolean => state === "queued";
 
-const LEAST = 2;
+const LEAST = 3;
 
 function rank(job: JobView): number {
-  if (job.state === "failed") return 1;
-  return isEnded(job) ? LEAST : 0;
+  if (job.state === "failed") return 2;
+  return isEnded(job) ? LEAST : Number(isQueued(job));
 }
 
 /** "312 more completed: job_1, job_2", a line per state. */

@@ -1,6 +1,7 @@
 import type { Spend } from "../core/budget.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { JobView, ToldJob } from "../views/job-view.ts";
+import { type ForkedFrom, renderForkedFrom } from "./fork.ts";
 import { renderCounts, renderSpend } from "./job-list.ts";
 import { renderOverview } from "./job-overview.ts";
 import { renderResults } from "./job-results.ts";
@@ -19,11 +20,13 @@ export interface WaitFacts {
   /** Whether the call names its jobs: then it asks for their results, told before or not. */
   readonly isNamed: boolean;
   readonly pending: readonly JobView[];
+  /** Given for a session without jobs that was forked from another one. */
+  readonly forkedFrom: ForkedFrom | null;
 }
 
 /** What `agents_wait` answers. */
 export function renderWait(facts: WaitFacts, ids: IdGenerator): string {
-  const { reason, userWrote, lowBudget, budgetUsd, news, toldBefore, isNamed, pending } = facts;
+  const { reason, userWrote, lowBudget, budgetUsd, news, toldBefore, isNamed, pending, forkedFrom } = facts;
   const told = isNamed ? [...news, ...toldBefore] : news;
   const opening = [
     userWrote ? USER_WROTE : "",
@@ -33,7 +36,8 @@ export function renderWait(facts: WaitFacts, ids: IdGenerator): string {
     ...(toldBefore.length > 0 && !isNamed ? [renderToldBefore(toldBefore)] : []),
     ...(pending.length > 0 ? ["Not ended yet:", ...renderOverview(pending, PENDING_LIMIT)] : []),
   ];
-  if (told.length + toldBefore.length + pending.length === 0) opening.push(NO_JOBS);
+  if (told.length + toldBefore.length + pending.length === 0)
+    opening.push(forkedFrom ? `${NO_JOBS} ${renderForkedFrom(forkedFrom)}` : NO_JOBS);
   const results = renderResults(told, ids, { beside: [...opening, ...lists] });
   return [...opening, results, ...lists].filter((part) => part !== "").join("\n");
 }

@@ -57,7 +57,9 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         const endedIDs = finished.map(({ id }) => id);
         const news = isHeard ? await runtime.outbox.claim(orchestrator, endedIDs, call) : [];
         const newIDs = new Set(news.map(({ id }) => id));
+        const isEmpty = finished.length + pending.length === 0;
         const facts = {
+          forkedFrom: isEmpty ? await call.forkedFrom().catch(() => null) : null,
           reason: result.reason,
           userWrote: result.userWrote,
           lowBudget: result.lowBudget,

@@ -92,6 +92,21 @@ test(
 );
 
 test(
+  "a running job stands before the jobs that are queued behind it, which are newer",
+  inWorld(async (world) => {
+    const { call } = openTools(world);
+    const [running = ""] = await world.start("hang");
+    await world.reaches(running, "running");
+    await world.start(...Array.from({ length: 30 }, () => "say 1"));
+    const { output } = await call("agents_status", {});
+    const lines = output.split("\n").filter((line) => line.startsWith("job_"));
+    expect(lines[0]).toStartWith(`${running}  running`);
+    expect(lines[1]).toContain("  queued ");
+    expectWhole(output);
+  }),
+);
+
+test(
   "400 jobs that are queued, and their cancellation, fit as well",
   inWorld(
     async (world) => {
