@@ -16,7 +16,7 @@ export interface ChildSessions {
   create(request: ChildSessionRequest): Promise<string>;
   /**
    * Hands over one prompt and returns as soon as it is accepted. `read` shows when the turn has ended.
-   * @throws PluginError `prompt_failed`
+   * @throws PluginError `prompt_failed`, also for a session that `isUndone`
    */
   prompt(request: PromptRequest): Promise<void>;
   /**
@@ -29,6 +29,8 @@ export interface ChildSessions {
    * @param all whether to read many of them, which takes longer: else a few
    */
   read(sessionID: string, fromMessageID: string, all?: boolean): Promise<Transcript>;
+  /** Whether the user has undone messages in it that a redo would bring back: the next prompt deletes them for good. */
+  isUndone(sessionID: string): Promise<boolean>;
   /** Stops the session's model loop. No-op if the session is idle. */
   abort(sessionID: string): Promise<void>;
   /** Subscribes to the events of all sessions. Returns the function that ends the subscription. */

@@ -37,6 +37,7 @@ export interface Runtime extends Pick<Foundation, "pool" | "registry" | "provide
   readonly lifecycle: SandboxLifecycle;
   readonly jobFiles: JobFiles;
   readonly activity: SessionActivity;
+  readonly sessions: Pick<ChildSessions, "isUndone">;
   readonly outbox: Outbox;
   readonly userMessages: UserMessages;
   readonly undoneJobs: UndoneJobs;
@@ -161,6 +162,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     lifecycle,
     jobFiles,
     activity,
+    sessions,
     outbox,
     userMessages,
     undoneJobs,

@@ -2,7 +2,7 @@ import { expect } from "bun:test";
 import { must } from "../support/opencode.ts";
 import { HOLD, holders, openGates, sandboxTest } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";
-import { ask, shell, start, status, task, wait } from "../support/turns.ts";
+import { ask, message, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { useProject } from "../support/use-setup.ts";
 import { pause, until } from "../support/wait.ts";
 
@@ -98,13 +98,14 @@ sandboxTest("a fork is told whose jobs it asks for, and a stranger is not", asyn
   const { sessionID, jobs } = await delegate("zeta");
   const fork = must(await calls().fork({ sessionID }));
   const stranger = await server.createSession();
-  const [inFork, listed, elsewhere] = [
+  const [inFork, waited, listed, elsewhere] = [
     await ask(server, fork.id, wait({ jobs })),
+    await ask(server, fork.id, wait()),
     await ask(server, fork.id, status()),
     await ask(server, stranger.id, wait({ jobs })),
   ];
   expect(inFork.metadata.error).toMatchObject({ code: "not_found" });
-  for (const output of [inFork.output, listed.output]) {
+  for (const output of [inFork.output, waited.output, listed.output]) {
     expect(output).toContain(sessionID);
     expect(output).toContain("About zeta");
   }
@@ -113,4 +114,22 @@ sandboxTest("a fork is told whose jobs it asks for, and a stranger is not", asyn
   expect(elsewhere.output).not.toContain("zeta");
   openGates(home);
   await isTold(sessionID, "zeta");
+});
+
+sandboxTest("a job whose own session has undone messages is not sent any until they are redone", async () => {
+  const { server } = setup;
+  const { id: sessionID } = await server.createSession();
+  const [, waited] = await turn(server, sessionID, start(task("job eta", say("result eta"))), wait());
+  const [job] = waited?.metadata.finished ?? [];
+  const inJob = { sessionID: job?.sessionID as string };
+  const before = await idsOf(inJob.sessionID);
+  must(await calls().revert({ ...inJob, messageID: before[1] as string }));
+  const asks = message(job?.id as string, script(say("result eta again")));
+  const refused = await ask(server, sessionID, asks);
+  expect(refused.metadata.error).toMatchObject({ code: "prompt_failed" });
+  expect(refused.output).toContain("undone");
+  expect(await idsOf(inJob.sessionID)).toEqual(before);
+  must(await calls().unrevert(inJob));
+  const [, again] = await turn(server, sessionID, asks, wait());
+  expect(again?.metadata.finished).toMatchObject([{ state: "completed", result: "result eta again" }]);
 });

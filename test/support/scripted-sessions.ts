@@ -41,6 +41,8 @@ export interface ScriptedSessions extends ChildSessions {
   afterStall: string;
   /** USD that each answer costs. */
   usdPerAnswer: number;
+  /** Sessions in which the user has undone messages. */
+  readonly undone: Set<string>;
   /** While true, no event reaches a listener. */
   dropsEvents: boolean;
   /** Called before each call; may reject. */
@@ -83,6 +85,8 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
     afterStall: "hang",
     usdPerAnswer: 0.005,
     dropsEvents: false,
+    undone: new Set(),
+    isUndone: async (sessionID) => fake.undone.has(sessionID),
     onCall: () => {},
     emit(event) {
       if (!fake.dropsEvents) for (const listener of [...listeners]) listener(event);

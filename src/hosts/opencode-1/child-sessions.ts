@@ -2,6 +2,7 @@ import type { ApiError } from "@opencode-ai/sdk/v2/client";
 import type { ChildSessions, PromptRequest, SessionEvent } from "../../core/ports.ts";
 import { NO_TOKENS, type Tokens } from "../../core/tokens.ts";
 import type { Transcript, TranscriptMessage } from "../../core/turn-outcome.ts";
+import { undoneError } from "../../core/undone.ts";
 import type { Refusal } from "../../core/usage-limit.ts";
 import type { Emitter } from "../../shared/emitter.ts";
 import { oneLine } from "../../shared/plain-text.ts";
@@ -26,6 +27,10 @@ export function createChildSessions(
   requireSupported: () => Promise<void>,
   onFollowed: () => void,
 ): ChildSessions {
+  async function isUndone(sessionID: string): Promise<boolean> {
+    const session = await unwrap(client.session.get({ sessionID }), "prompt_failed", `read the session ${sessionID}`);
+    return session.revert !== undefined;
+  }
   async function send({
     sessionID,
     messageID,
@@ -68,7 +73,10 @@ export function createChildSessions(
       });
       return (await unwrap(created, "session_create_failed", `create the child session of ${jobID}`)).id;
     },
-    prompt: send,
+    async prompt(request) {
+      if (await isUndone(request.sessionID)) throw undoneError(request.sessionID);
+      await send(request);
+    },
     tell: send, // a busy session reads a stored prompt at its next step
     async read(sessionID, fromMessageID, all = false): Promise<Transcript> {
       const limit = all ? READ_ALL_LIMIT : READ_LIMIT;
@@ -87,6 +95,7 @@ export function createChildSessions(
         usd: session.cost ?? 0,
       };
     },
+    isUndone,
     async abort(sessionID) {
       await unwrap(client.session.abort({ sessionID }), "cancelled", `stop the session ${sessionID}`);
     },

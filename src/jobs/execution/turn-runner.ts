@@ -45,6 +45,7 @@ export async function runTurn(
   let errorSeen: string | null = null;
   let idleSince: number | null = null;
   let failedReads = 0;
+  let isDeleted = false;
   let changed = false;
   let latest: Transcript | null = null;
   let wakeUp: () => void = () => {};
@@ -55,6 +56,7 @@ export async function runTurn(
   const unsubscribe = sessions.on((event) => {
     if (event.sessionID !== sessionID) return;
     if (event.kind === "error") errorSeen = event.message;
+    if (event.kind === "deleted") isDeleted = true;
     if (READ_AT.has(event.kind)) notify();
   });
   signal.addEventListener("abort", notify);
@@ -105,7 +107,9 @@ export async function runTurn(
       return transcript;
     } catch (error) {
       failedReads++;
-      if (signal.aborted || failedReads < READ_TRIES) return null;
+      if (signal.aborted) return null;
+      if (isDeleted) throw deletedError(sessionID);
+      if (failedReads < READ_TRIES) return null;
       await sessions.abort(sessionID).catch(() => {}); // the session may be gone
       throw error;
     }
@@ -126,6 +130,13 @@ export async function runTurn(
     return textsOf(all ?? latest, messageID);
   }
 }
+
+const deletedError = (sessionID: string): PluginError =>
+  new PluginError(
+    "cancelled",
+    `The job's own session, ${sessionID}, was deleted, so it cannot go on. Its files are kept: collect them, or start a new job from them.`,
+    { retryable: false },
+  );
 
 /**
  * Stops a session's model loop and waits for it to come to rest, for at most `STOP_MS`: a prompt to a busy session would

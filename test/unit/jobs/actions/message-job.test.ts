@@ -188,3 +188,21 @@ test(
     { maxRunningJobs: 1 },
   ),
 );
+
+test(
+  "a job in whose session the user has undone messages gets no message until they are redone",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("say a");
+    const { childSession, state } = await world.reaches(id, "completed");
+    world.sessions.undone.add(childSession as string);
+    for (const interrupt of [false, true]) {
+      const refusal = await send(world, id, "say b", interrupt).catch((error) => error);
+      expect(refusal).toMatchObject({ code: "prompt_failed", message: expect.stringContaining("for good") });
+    }
+    expect(world.job(id).state).toEqual(state);
+    expect(prompts(world)).toEqual(["say a"]);
+    world.sessions.undone.clear();
+    await send(world, id, "say b");
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "b" });
+  }),
+);
