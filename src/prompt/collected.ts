@@ -53,8 +53,11 @@ const OTHERS = 10;
 /** Files named in the metadata. */
 const RECORDED = 1_000;
 
-/** @param patch path that was asked for the patch file; null for a branch */
-export function renderCollected(collected: CollectedChanges, patch: string | null): Answer {
+/**
+ * @param patch path that was asked for the patch file; null for a branch
+ * @param root absolute root of the project, which paths are relative to; null where OpenCode is open in it
+ */
+export function renderCollected(collected: CollectedChanges, patch: string | null, root: string | null = null): Answer {
   const { job, source, built, branch, isWritten, stat, preview, overlaps } = collected;
   const size = `${stat.files} file${stat.files === 1 ? "" : "s"}, +${stat.insertions} -${stat.deletions}`;
   const { base } = built;
@@ -70,6 +73,7 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
     ...shorten(commits.map(({ id, subject }) => `${id.slice(0, 12)} ${toQuoted(subject, 200)}`)),
     ...toAttention(built.attention, patch !== null ? "apply the patch" : "check the branch out or merge it"),
     preview.kind === "clean" && !isEmpty ? "It merges cleanly with the project as it is now." : "",
+    branch !== null && base !== null && base !== built.head ? toUncommitted(base) : "",
     conflicts.length > 0 ? `It conflicts with the project as it is now in ${nameList(conflicts)}.` : "",
     preview.kind === "unknown" && !isEmpty ? "Whether it merges cleanly is not known: that takes git 2.38." : "",
     ...others.slice(0, OTHERS).map(([id, paths]) => `${id} changed the same files: ${nameList(paths)}.`),
@@ -99,17 +103,31 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
 
   function titleLine(): string {
     if (branch !== null)
-      return `Branch ${branch} of ${job.id}: ${commits.length} commits, ${size}. Look at it with git diff ${base?.slice(0, 12)}..${branch}.`;
-    if (isWritten) return `Patch ${patch} of ${job.id}: ${size}. Apply it with git apply.`;
+      return `Branch ${branch} of ${job.id}: ${commits.length} commit${commits.length === 1 ? "" : "s"}, ${size}. Look at it with git diff ${base?.slice(0, 12)}..${branch}.`;
+    if (isWritten) return `Patch ${patch} of ${job.id}: ${size}. ${toApply(patch ?? "", root)}`;
     const what = left.length > 0 ? "has no changes that can be taken" : "changed nothing";
     return `${job.id} ${what}${isEmpty ? "" : " in these paths"}, so no ${patch === null ? "branch" : "patch"} was made.`;
   }
 }
 
+/** A branch that begins with what the user has not committed merges only where he no longer has it in his files. */
+const toUncommitted = (base: string): string =>
+  `It begins with ${base.slice(0, 12)}, which holds what was not committed in the project when the job took its files. As long as that is not committed there, git refuses to merge it: commit it first, or take the job's changes alone, with mode "patch".`;
+
+function toApply(patch: string, root: string | null): string {
+  if (root === null) return "Apply it with git apply.";
+  return `Apply it with git -C ${toShell(root)} apply ${toShell(patch)}: in a folder below the project's root, git apply passes over the files outside that folder and says nothing.`;
+}
+
+const toShell = (word: string): string => (/^[\w./@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
 const TAKEN_NAME = "It is called that because your other branches leave no place for a branch agents/<job id>.";
 
-/** @throws PluginError `collect_failed` when nothing was written */
-export function renderFiles(collected: CollectedFiles, target: string): Answer {
+/**
+ * @param root as for `renderCollected`
+ * @throws PluginError `collect_failed` when nothing was written
+ */
+export function renderFiles(collected: CollectedFiles, target: string, root: string | null = null): Answer {
   const { job, files, leftOut, unmatched, source } = collected;
   const notes = collected.notes.map((note) => `Not among them: ${toFact(note, 2_000)}.`);
   const missing = unmatched.map(
@@ -125,7 +143,7 @@ export function renderFiles(collected: CollectedFiles, target: string): Answer {
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const count = `${files.length} file${files.length === 1 ? "" : "s"}, ${formatSize(bytes)}`;
   const lines = [
-    `Wrote ${count}, of ${job.id} to ${target}/. They are a job's: look at them before anything of them runs.`,
+    `Wrote ${count}, of ${job.id} to ${target}/${root === null ? "" : ` in ${root}`}. They are a job's: look at them before anything of them runs.`,
     toSourceLine(source),
     ...shorten(files.map((file) => `${toName(file)}${toSize(file.bytes)}`)),
     ...toAttention(collected.attention, "move them to where they count"),

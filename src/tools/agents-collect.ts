@@ -9,6 +9,7 @@ import { PluginError } from "../shared/error-code.ts";
 import { configuredInstructions } from "../workspace/collect/instruction-patterns.ts";
 import { COLLECTED, decideFolder, decideTarget, refuseHooks, refuseLinks } from "../workspace/collect/target.ts";
 import { TargetTakenError } from "../workspace/collect/write-files.ts";
+import { realPathOrSelf } from "../workspace/project/home-folders.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { pathArgument } from "./path-argument.ts";
 import { requirePermission } from "./permission.ts";
@@ -51,6 +52,7 @@ export const agentsCollectTool = (deps: ToolDeps) =>
       if (store === null)
         throw new PluginError("collect_failed", "There is no project to write to.", { retryable: false });
       const { root } = store;
+      const shownRoot = (await isSameFolder(root, call.directory)) ? null : root;
       if (mode === "files") {
         const isConfigured = configuredInstructions(deps.instructions(), root, call.directory, homedir());
         for (let attempt = 1; ; attempt++) {
@@ -59,7 +61,7 @@ export const agentsCollectTool = (deps: ToolDeps) =>
           await askToEdit(call, job, root, target);
           const request = { root, target, paths, isConfigured, signal: call.abort };
           try {
-            return renderFiles(await collectFiles(runtime, call.sessionID, job, request), target);
+            return renderFiles(await collectFiles(runtime, call.sessionID, job, request), target, shownRoot);
           } catch (error) {
             // Several calls of one step may all have found the default folder free.
             if (!(error instanceof TargetTakenError) || into !== undefined || attempt === MAX_ATTEMPTS) throw error;
@@ -70,9 +72,16 @@ export const agentsCollectTool = (deps: ToolDeps) =>
       await refuseLinks(root, target);
       await refuseHooks(store, target);
       await askToEdit(call, job, root, target);
-      return renderCollected(await collectChanges(runtime, call.sessionID, job, { mode, target, paths }), target);
+      return renderCollected(
+        await collectChanges(runtime, call.sessionID, job, { mode, target, paths }),
+        target,
+        shownRoot,
+      );
     },
   });
+
+const isSameFolder = async (one: string, other: string): Promise<boolean> =>
+  (await realPathOrSelf(one)) === (await realPathOrSelf(other));
 
 /**
  * Writing into the user's project or repository counts as an edit under the host's rules, so an agent that may not edit

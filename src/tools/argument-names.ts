@@ -68,5 +68,5 @@ export function describeUnknown(names: readonly string[], known: readonly string
     const meant = known.find((one) => plain(one).startsWith(plain(name))) ?? closest(name, known);
     return `there is no argument ${JSON.stringify(name.slice(0, 64))}${meant === undefined ? "" : `; do you mean "${meant}"?`}`;
   });
-  return `${unknown.join(", ")}${unknown.at(-1)?.endsWith("?") ? "" : ";"} Possible are: ${known.join(", ")}`;
+  return `${unknown.join(", ")}${unknown.at(-1)?.endsWith("?") ? "" : "."} Possible are: ${known.join(", ")}`;
 }

@@ -31,8 +31,10 @@ export const joinRecords = (paths: readonly string[]): Buffer => toBytes(paths.m
 /** A short name derived from `text`, safe as a file name and always the same. */
 export const fileNameFor = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);
 
-export const formatSize = (bytes: number): string =>
-  bytes < 1024 ** 2 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+export function formatSize(bytes: number): string {
+  if (bytes < 1024) return `${bytes} byte${bytes === 1 ? "" : "s"}`;
+  return bytes < 1024 ** 2 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+}
 
 /**
  * Whether a path that a job chose may be written below a folder of ours: relative, without `..`, and without a name that

@@ -164,6 +164,11 @@ describe.skipIf(!bubblewrap)("a job's changes come back as the user's git would 
       encoding: "utf8",
     });
     expect(kept).toBe("");
+    const untold = await job("echo b > a.txt; echo same >> same.yml");
+    expect(untold.built.remarks).toEqual([]);
+    const edited = await job("echo port: 1 >> config/local.yml; echo c > new.txt");
+    expect(numstat(edited.branch)).toContain("1\t0\tconfig/local.yml");
+    expect(edited.built.remarks.join()).toMatch(/hide.* from git.*: config\/local\.yml\./);
     expect(base.notes).toHaveLength(2);
     expect(base.notes.join()).toContain(
       "not checked out (skip-worktree, as in a sparse checkout) were left out: 1, in away",
@@ -220,10 +225,10 @@ describe.skipIf(!bubblewrap)("a job's changes come back as the user's git would 
     const settings = ["clean", "process", "smudge"].map((program) => `'filter.lfs.${program}'='touch ${ran}; cat'`);
     env.GIT_CONFIG_PARAMETERS = `${settings.join(" ")} 'filter.lfs.required'='true'`;
     const make =
-      "printf raw > a.bin; sed s/11/12/ b.bin > c.bin; : > empty.bin; printf '*.dos text\\n' >> .gitattributes; printf 'x\\r\\n' > x.dos";
+      "(cat b.bin; echo y) > like.bin; printf raw > a.bin; sed s/11/12/ b.bin > c.bin; : > empty.bin; printf '*.dos text\\n' >> .gitattributes; printf 'x\\r\\n' > x.dos";
     try {
       const { leftOut, branch } = await job(make);
-      expect([...leftOut.keys()]).toEqual(["a.bin"]);
+      expect([...leftOut.keys()].sort()).toEqual(["a.bin", "like.bin"]);
       const raw = (path: string) => git("work", "cat-file", "blob", `${branch}:${path}`);
       expect([`${raw("a.bin")}\n`, `${raw("c.bin")}\n`, raw("empty.bin"), raw("x.dos")]).toEqual([
         pointer,

@@ -1,12 +1,24 @@
 import { expect } from "bun:test";
-import { symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { JobView } from "../../src/views/job-view.ts";
 import type { ModelRequest } from "../support/model-server.ts";
 import { must, openProject } from "../support/opencode.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
-import { answerOf, message, outputsOf, shell, start, type ToolAnswer, task, turn, wait } from "../support/turns.ts";
+import {
+  answerOf,
+  ask,
+  message,
+  outputsOf,
+  shell,
+  start,
+  type ToolAnswer,
+  task,
+  turn,
+  wait,
+} from "../support/turns.ts";
 import { useProject } from "../support/use-setup.ts";
 
 /* What reaches a job besides its task, as it reaches OpenCode's own subtasks. */
@@ -119,7 +131,7 @@ sandboxTest("tells a job the folder of the project that OpenCode is open in", as
   const [, waited] = await turn(
     server,
     session.id,
-    start({ ...task("one", shell("pwd; cat packages/a/x.txt"), say("x")), environment: "files" }),
+    start({ ...task("one", shell("pwd; cat packages/a/x.txt; echo y > y.txt"), say("x")), environment: "files" }),
     wait(),
   );
   const [output] = await outputsOf(server, waited?.metadata.finished[0], "sandbox_exec");
@@ -128,6 +140,12 @@ sandboxTest("tells a job the folder of the project that OpenCode is open in", as
   expect(system).toContain("The user works in its folder packages/a: relative paths in your task mean that folder");
   expect(system.indexOf("Package a is in French.")).toBeLessThan(system.indexOf("Use tabs in this project."));
   expect(system).toContain('name="packages/a/AGENTS.md"');
+
+  const collected = await ask(server, session.id, call("agents_collect", { job: "$job1", mode: "patch" }));
+  const [, command = ""] = /Apply it with (git .+?): in a folder below/.exec(collected.output) ?? [];
+  expect(command).toContain(`git -C ${home.project} apply .opencode/collected/`);
+  execFileSync("/bin/sh", ["-c", command], { cwd: join(home.project, "packages/a"), env: home.env });
+  expect(readFileSync(join(home.project, "y.txt"), "utf8")).toBe("y\n");
   await server.stop();
 });
 

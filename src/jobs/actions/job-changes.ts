@@ -9,7 +9,7 @@ import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { type JobChanges, readChanges } from "../../workspace/project/stored-changes.ts";
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import type { ProjectTrees } from "../project/trees.ts";
-import type { FilesSource, JobFiles } from "../sandbox/job-files.ts";
+import { type FilesSource, type JobFiles, withoutSandbox } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 
@@ -33,14 +33,13 @@ export async function requireBase(deps: ChangesDeps, job: Job): Promise<BasedJob
   const store = await deps.trees.store();
   const { base, formerBases, id: jobID } = job;
   if (store && base?.project === store.root) return { store, base, formerBases, jobID };
-  const isEarly = !base && (job.sandbox.kind === "none" || job.sandbox.kind === "creating");
+  const early = base ? null : withoutSandbox(job);
   const why = base
     ? `it started from the project ${base.project}; collect it from there`
-    : isEarly
-      ? "it has no sandbox yet"
-      : 'it did not start from a project\'s files, so there is no base to tell changes by; take its files with mode "files"';
+    : (early?.why ??
+      'it did not start from a project\'s files, so there is no base to tell changes by; take its files with mode "files"');
   throw new PluginError("collect_failed", `Could not collect the changes of ${job.id}: ${why}.`, {
-    retryable: isEarly,
+    retryable: early?.retryable ?? false,
   });
 }
 

@@ -1,7 +1,7 @@
 import type { Environment } from "../../config/environment.ts";
 import type { ProviderName } from "../../config/provider-names.ts";
 import { usdOver } from "../../core/cost.ts";
-import { isHeld, type Job } from "../../core/job.ts";
+import { isEnded, isHeld, type Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { READ_LIMIT_MS } from "../../core/orphan.ts";
 import { toReaderTags } from "../../core/sandbox-tags.ts";
@@ -57,6 +57,14 @@ export interface JobFilesDeps {
 /** Codes that mean the live sandbox cannot serve reads. */
 const UNRESPONSIVE: ReadonlySet<string> = new Set(["sandbox_lost", "isolation_unavailable"]);
 
+/** Why a job that has had no sandbox has no files; null for any other. Of one that has ended there will be none. */
+export function withoutSandbox({ sandbox, state }: Pick<Job, "sandbox" | "state">) {
+  if (sandbox.kind !== "none" && sandbox.kind !== "creating") return null;
+  return isEnded(state)
+    ? { why: "it ended before it had a sandbox, so it has no files", retryable: false }
+    : { why: "it has no sandbox yet", retryable: true };
+}
+
 export function createJobFiles(deps: JobFilesDeps): JobFiles {
   const { lifecycle, snapshots, pool, clock, log } = deps;
 
@@ -65,14 +73,13 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
     const parked = job.sandbox.kind === "parked" ? snapshots.find(job.orchestrator, job.sandbox.snapshotID) : null;
     const newest = parked ?? snapshots.newestOf(job);
     if (newest) return newest;
-    const isEarly = kind === "none" || kind === "creating";
     const isElsewhere = kind === "live" && isHeld(job.state);
-    const why = isEarly
-      ? "it has no sandbox yet"
-      : isElsewhere
+    const { why, retryable } = withoutSandbox(job) ?? {
+      why: isElsewhere
         ? "it runs in another OpenCode process, and no snapshot of it has been taken yet"
-        : "its sandbox is gone, and no snapshot of it was taken";
-    const retryable = isEarly || isElsewhere;
+        : "its sandbox is gone, and no snapshot of it was taken",
+      retryable: isElsewhere,
+    };
     throw new PluginError("collect_failed", `Could not read the files of ${job.id}: ${why}.`, { retryable });
   }
 

@@ -2,6 +2,7 @@ import { nameList } from "../../shared/plain-text.ts";
 import { createInside, gitFolders } from "../git-folders.ts";
 import { isSafePath, splitRecords, toText } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
+import { hiddenAmong } from "../project/hidden-changes.ts";
 import { type Identity, identityEnv } from "../project/identity.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { changesEnv, type JobChanges } from "../project/stored-changes.ts";
@@ -102,12 +103,7 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
         : []),
       ...(changes.unlisted > 0 ? [`${changes.unlisted} more files and folders than are listed as left out`] : []),
     ],
-    remarks:
-      droppedModes.length === 0
-        ? []
-        : [
-            `Its changes to executable bits are not in it, as core.fileMode is off in your repository: ${nameList(droppedModes.map(toText))}.`,
-          ],
+    remarks: remarksOn(droppedModes, await hiddenAmong(store, base.commit, changed)),
   };
 
   async function addCommit(commit: string): Promise<void> {
@@ -154,6 +150,19 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
     return (await store.run(args, { env: { ...env, ...identityEnv(identity, date) }, input })).toString().trim();
   }
 }
+
+const remarksOn = (droppedModes: readonly string[], hidden: readonly string[]): string[] => [
+  ...(droppedModes.length === 0
+    ? []
+    : [
+        `Its changes to executable bits are not in it, as core.fileMode is off in your repository: ${nameList(droppedModes.map(toText))}.`,
+      ]),
+  ...(hidden.length === 0
+    ? []
+    : [
+        `It changes files in which the user hides changes of his own from git (skip-worktree, assume-unchanged), and git neither merges nor applies anything over those; make the job's changes to them by hand: ${nameList(hidden.map(toText))}.`,
+      ]),
+];
 
 /** What the job made and no commit can hold, with the reason. */
 function uncommitted(changes: JobChanges, base: TreeBase, start: ReadonlyMap<string, TreeEntry>): [string, string][] {

@@ -37,6 +37,10 @@ export interface ConverterDeps {
   readonly scratchID: string;
 }
 
+/** A pointer of Git LFS. It takes a file that only begins like one for content. @source Git LFS specification */
+const POINTER =
+  /^version https:\/\/git-lfs\.github\.com\/spec\/\S+\n(?:ext-\S+ \S+\n)*oid sha256:[\da-f]+\nsize \d+\n$/;
+
 const isFile = (entry: TreeEntry | undefined): entry is TreeEntry => entry?.mode.startsWith("100") === true;
 const isAttributes = (path: string): boolean => /(^|\/)\.gitattributes$/.test(path);
 
@@ -102,11 +106,11 @@ export async function createConverter({ store, base, start, env, scratchID }: Co
     }
   }
 
-  /** Whether a file already is what Git LFS would record: a pointer, or nothing. @source Git LFS specification */
+  /** Whether a file already is what Git LFS would record: a pointer, or nothing. */
   async function isPointer({ oid }: TreeEntry): Promise<boolean> {
     const read = store.run(["cat-file", "blob", oid], { env, isUntrusted: true, maxBytes: 1_024 });
     const text = (await read.catch(() => null))?.toString("latin1");
-    return text === "" || text?.startsWith("version https://git-lfs.github.com/spec/") === true;
+    return text !== undefined && (text === "" || POINTER.test(text));
   }
 
   /** Writes the files, and all files of attributes, to the folder, with their exact bytes. */

@@ -3,7 +3,7 @@ import type { LeftOut } from "./select-files.ts";
 
 const MERGE = "ask the job with agents_message to merge it into what it has checked out, then collect again";
 const lacking = (what: string, count: number): string =>
-  `${what} with ${count} commit${count === 1 ? "" : "s"} that are not in what the job has checked out; to have it, ${MERGE}`;
+  `${what} with ${count} commit${count === 1 ? " that is" : "s that are"} not in what the job has checked out; to have it, ${MERGE}`;
 
 /** What is left out, by the name that git has for it, and why. */
 const WORDS: Readonly<Record<string, (count: number, name: string) => [path: string, why: string]>> = {

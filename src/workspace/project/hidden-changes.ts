@@ -2,7 +2,7 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { nullIfMissing } from "../../shared/missing-file.ts";
 import { nameList } from "../../shared/plain-text.ts";
-import { absoluteIn, joinRecords, toText } from "../paths.ts";
+import { absoluteIn, joinRecords, splitRecords, toText } from "../paths.ts";
 import { type Filters, readFilters } from "./filters.ts";
 import type { Listing } from "./list-project.ts";
 import type { ProjectStore } from "./project-store.ts";
@@ -48,6 +48,24 @@ export async function committedVersions(
   }
 }
 
+/**
+ * Which of these files the user has changed without git's knowledge: git neither merges nor applies anything over them.
+ * @param commit holds the bytes that a checkout would give them
+ */
+export async function hiddenAmong(store: ProjectStore, commit: string, paths: readonly string[]): Promise<string[]> {
+  if (!store.isRepository || paths.length === 0) return [];
+  const records = splitRecords(await store.user(["ls-files", "-z", "-v"]));
+  const hidden = new Set(records.filter((record) => /^[a-zS] /.test(record)).map((record) => record.slice(2)));
+  const absolute = absoluteIn(store.root);
+  const differing: string[] = [];
+  for (const path of paths.filter((one) => hidden.has(one))) {
+    const mine = await nullIfMissing(readFile(absolute(path))).catch(() => null);
+    const theirs = await store.run(["cat-file", "blob", `${commit}:${toText(path)}`]).catch(() => null);
+    if (mine !== null && theirs !== null && !mine.equals(theirs)) differing.push(path);
+  }
+  return differing;
+}
+
 async function checkOut(store: ProjectStore, filters: Filters, root: string, paths: readonly string[], folder: string) {
   const prefix = `--prefix=${join(folder, toText(root), "/")}`;
   await store.user(["checkout-index", "-z", "--stdin", "--quiet", "--ignore-skip-worktree-bits", prefix], {
@@ -69,4 +87,4 @@ async function filesThatDiffer(root: string, folder: string, paths: readonly str
 }
 
 const hiddenNote = (paths: readonly string[]): string =>
-  `jobs have the committed versions of files whose changes you hide from git (skip-worktree, assume-unchanged): ${nameList(paths.map(toText))}`;
+  `jobs have the committed versions of files whose changes the user hides from git (skip-worktree, assume-unchanged): ${nameList(paths.map(toText))}`;

@@ -69,12 +69,12 @@ const filterNote = (paths: readonly string[]): string[] =>
   paths.length === 0
     ? []
     : [
-        `your changes to files that a filter program of git converts are in sandboxes and not in collected branches, as no such program is run: ${nameList(paths.map(toText))}`,
+        `the user's changes to files that a filter program of git converts are in sandboxes and not in collected branches, as no such program is run: ${nameList(paths.map(toText))}`,
       ];
 
 const refusedNote = (paths: readonly string[]): string[] =>
   paths.length === 0
     ? []
     : [
-        `your changes to files that git cannot convert as their attributes say are in sandboxes and not in collected branches: ${nameList(paths.map(toText))}`,
+        `the user's changes to files that git cannot convert as their attributes say are in sandboxes and not in collected branches: ${nameList(paths.map(toText))}`,
       ];

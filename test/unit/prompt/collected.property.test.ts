@@ -43,7 +43,16 @@ test("names, subjects and notes in a collected branch cannot begin a line", () =
       const collected = {
         job,
         source,
-        built: { base: "b".repeat(40), tip: "t", baseTree: "x", tree: "y", changed: [], remarks: [], ...some },
+        built: {
+          base: "b".repeat(40),
+          head: "b".repeat(40),
+          tip: "t",
+          baseTree: "x",
+          tree: "y",
+          changed: [],
+          remarks: [],
+          ...some,
+        },
         branch: "agents/job_1",
         isWritten: true,
         stat: { files: 1, insertions: 1, deletions: 1 },

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type CollectedChanges, renderCollected } from "../../../src/prompt/collected.ts";
+import { type CollectedChanges, renderCollected, renderFiles } from "../../../src/prompt/collected.ts";
 
 const nothing = {
   job: { id: "job_1", base: null, notes: [] },
@@ -31,4 +31,48 @@ test("a job of which everything was left out has no branch, and the answer names
 test("a branch under another name says why it is called that", () => {
   const { output } = renderCollected({ ...nothing, branch: "agents-job_1", isWritten: true }, null);
   expect(output).toContain("your other branches leave no place for a branch agents/<job id>");
+});
+
+const some = { files: 1, insertions: 1, deletions: 1 };
+const commits = [{ id: "c".repeat(40), subject: "Add up" }];
+const branchOn = (head: string | null): CollectedChanges => ({
+  ...nothing,
+  built: { ...nothing.built, head, commits },
+  branch: "agents/job_1",
+  isWritten: true,
+  stat: some,
+});
+
+test("a branch that begins with the user's uncommitted changes says why git may refuse to merge it, and what to do", () => {
+  for (const head of ["a".repeat(40), null]) {
+    const { output } = renderCollected(branchOn(head), null);
+    expect(output).toContain(
+      "It merges cleanly with the project as it is now.\nIt begins with bbbbbbbbbbbb, which holds",
+    );
+    expect(output).toContain("git refuses to merge it");
+    expect(output).toContain('mode "patch"');
+  }
+  expect(renderCollected(branchOn("b".repeat(40)), null).output).not.toContain("begins with");
+  const patch = { ...branchOn("a".repeat(40)), branch: null };
+  expect(renderCollected(patch, "work.patch").output).not.toContain("begins with");
+});
+
+test("a patch names the folder to apply it in where OpenCode is open below it: git apply skips what lies outside without a word", () => {
+  const patch = { ...branchOn("b".repeat(40)), branch: null };
+  expect(renderCollected(patch, "work.patch").output).toContain("Apply it with git apply.");
+  const { output } = renderCollected(patch, "work.patch", "/home/me/it's mine");
+  expect(output).toContain("Apply it with git -C '/home/me/it'\\''s mine' apply work.patch: in a folder below");
+});
+
+test("copied files are named with the root that their paths start from, and small ones with their bytes", () => {
+  const file = { path: "a.txt", bytes: 2 };
+  const files = { ...nothing, files: [file], leftOut: [], unmatched: [], attention: [], notes: [] };
+  expect(renderFiles(files, "out").output).toStartWith("Wrote 1 file, 2 bytes, of job_1 to out/. ");
+  const { output } = renderFiles(files, "out", "/home/me/mine");
+  expect(output).toStartWith("Wrote 1 file, 2 bytes, of job_1 to out/ in /home/me/mine. ");
+  expect(output).toContain("- a.txt (2 bytes)");
+});
+
+test("one commit is one", () => {
+  expect(renderCollected(branchOn("b".repeat(40)), null).output).toContain("of job_1: 1 commit, 1 file, +1 -1.");
 });

@@ -10,9 +10,9 @@ const described = (record: string) => {
 test("work on a branch is called by git's name for it, counted, and has a remedy", () => {
   const remedy =
     "to have it, ask the job with agents_message to merge it into what it has checked out, then collect again";
-  const lacking = "that are not in what the job has checked out";
-  expect(described("branch\t1\ttopic")).toBe(`refs/heads/topic: a branch with 1 commit ${lacking}; ${remedy}`);
-  expect(described("tag\t 2\tv1")).toBe(`refs/tags/v1: a tag with 2 commits ${lacking}; ${remedy}`);
+  const lacking = "not in what the job has checked out";
+  expect(described("branch\t1\ttopic")).toBe(`refs/heads/topic: a branch with 1 commit that is ${lacking}; ${remedy}`);
+  expect(described("tag\t 2\tv1")).toBe(`refs/tags/v1: a tag with 2 commits that are ${lacking}; ${remedy}`);
 });
 
 test("what a sandbox makes up is no reason in our words, and records of a later version are passed over", () => {
