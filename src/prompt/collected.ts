@@ -73,7 +73,7 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
     ...shorten(commits.map(({ id, subject }) => `${id.slice(0, 12)} ${toQuoted(subject, 200)}`)),
     ...toAttention(built.attention, patch !== null ? "apply the patch" : "check the branch out or merge it"),
     preview.kind === "clean" && !isEmpty ? "It merges cleanly with the project as it is now." : "",
-    branch !== null && base !== null && base !== built.head ? toUncommitted(base) : "",
+    branch !== null && base !== null && base !== built.head ? toUncommitted(base, branch) : "",
     conflicts.length > 0 ? `It conflicts with the project as it is now in ${nameList(conflicts)}.` : "",
     preview.kind === "unknown" && !isEmpty ? "Whether it merges cleanly is not known: that takes git 2.38." : "",
     ...others.slice(0, OTHERS).map(([id, paths]) => `${id} changed the same files: ${nameList(paths)}.`),
@@ -110,9 +110,12 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
   }
 }
 
-/** A branch that begins with what the user has not committed merges only where he no longer has it in his files. */
-const toUncommitted = (base: string): string =>
-  `It begins with ${base.slice(0, 12)}, which holds what was not committed in the project when the job took its files. As long as that is not committed there, git refuses to merge it: commit it first, or take the job's changes alone, with mode "patch".`;
+/**
+ * A branch that begins with what the user has not committed does not merge while he has that in his files. Committed by
+ * himself, it conflicts where the job changed the same lines; the job's commits alone do not.
+ */
+const toUncommitted = (base: string, branch: string): string =>
+  `It begins with ${base.slice(0, 12)}, which holds what was not committed in the project when the job took its files. As long as that is not committed there, git refuses to merge it. Take the job's changes alone: with mode "patch", or, once those are committed, with git cherry-pick ${base.slice(0, 12)}..${branch}.`;
 
 function toApply(patch: string, root: string | null): string {
   if (root === null) return "Apply it with git apply.";

@@ -24,7 +24,10 @@ export async function createBranch(
   scratchID: string,
 ): Promise<string | null> {
   if (!store.isRepository || base === null)
-    throw branchRefusal(`agents/${jobID}`, `${store.root} is not a git repository; use mode "patch" or "files".`);
+    throw branchRefusal(
+      `agents/${jobID}`,
+      `${store.root} is not a working tree of a git repository; use mode "patch" or "files".`,
+    );
   const branch = await decideBranchName(store, jobID);
   const refuse = (why: string) => branchRefusal(branch, why);
   const ref = `refs/heads/${branch}`;

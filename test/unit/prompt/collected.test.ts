@@ -50,7 +50,9 @@ test("a branch that begins with the user's uncommitted changes says why git may 
       "It merges cleanly with the project as it is now.\nIt begins with bbbbbbbbbbbb, which holds",
     );
     expect(output).toContain("git refuses to merge it");
-    expect(output).toContain('mode "patch"');
+    expect(output).toContain(
+      'mode "patch", or, once those are committed, with git cherry-pick bbbbbbbbbbbb..agents/job_1.',
+    );
   }
   expect(renderCollected(branchOn("b".repeat(40)), null).output).not.toContain("begins with");
   const patch = { ...branchOn("a".repeat(40)), branch: null };
