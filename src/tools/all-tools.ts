@@ -4,6 +4,7 @@ import { agentsMessageTool } from "./agents-message.ts";
 import { agentsStartTool } from "./agents-start.ts";
 import { agentsStatusTool } from "./agents-status.ts";
 import { agentsWaitTool } from "./agents-wait.ts";
+import { inCallOrder } from "./call-order.ts";
 import type { ToolDeps } from "./define-tool.ts";
 import { jobReportTool } from "./job-report.ts";
 import { sandboxEditTool } from "./sandbox-edit.ts";
@@ -15,18 +16,20 @@ import { sandboxWriteTool } from "./sandbox-write.ts";
 import type { Tool } from "./tool.ts";
 
 export const createTools = (deps: ToolDeps): readonly Tool[] =>
-  [
-    agentsStartTool,
-    agentsStatusTool,
-    agentsWaitTool,
-    agentsMessageTool,
-    agentsCancelTool,
-    agentsCollectTool,
-    sandboxSnapshotTool,
-    sandboxExecTool,
-    sandboxProcessTool,
-    sandboxReadTool,
-    sandboxWriteTool,
-    sandboxEditTool,
-    jobReportTool,
-  ].map((create) => create(deps));
+  inCallOrder(
+    [
+      agentsStartTool,
+      agentsStatusTool,
+      agentsWaitTool,
+      agentsMessageTool,
+      agentsCancelTool,
+      agentsCollectTool,
+      sandboxSnapshotTool,
+      sandboxExecTool,
+      sandboxProcessTool,
+      sandboxReadTool,
+      sandboxWriteTool,
+      sandboxEditTool,
+      jobReportTool,
+    ].map((create) => create(deps)),
+  );

@@ -1,8 +1,9 @@
 import { expect } from "bun:test";
+import type { ModelReply } from "../support/model-protocol.ts";
 import { HOLD, heldFrom, holders, mostAtOnce, openGates, sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";
 import { startSetupIn } from "../support/test-setup.ts";
-import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
+import { ask, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { useProject } from "../support/use-setup.ts";
 import { until } from "../support/wait.ts";
 
@@ -203,4 +204,17 @@ sandboxTest("shows the state of its jobs during agents_wait, and leaves only the
   await until(async () => !(await partIDs(session.id)).includes(board.id), { what: "the board is taken away" });
   const [ended] = await server.toolParts(session.id, "agents_wait");
   expect(ended?.state).toMatchObject({ status: "completed", title: "1 completed" });
+});
+
+sandboxTest("a wait in one message with the start of a job, or with a message to it, is about that job", async () => {
+  const { server } = setup;
+  const session = await server.createSession();
+  const together = (...replies: ModelReply[]): ModelReply => ({
+    toolCalls: replies.flatMap((reply) => ("toolCalls" in reply ? (reply.toolCalls ?? []) : [])),
+  });
+  const first = await turn(server, session.id, together(start(task("together", say("first"))), wait()));
+  expect(first[1]?.metadata.finished).toMatchObject([{ result: "first" }]);
+  const id = first[0]?.metadata.jobs[0]?.id as string;
+  const second = await turn(server, session.id, together(message(id, script(say("second"))), wait({ jobs: [id] })));
+  expect(second[1]?.metadata.finished).toMatchObject([{ result: "second" }]);
 });
