@@ -261,4 +261,29 @@ describe.skipIf(!bubblewrap)("a job's changes come back as the user's git would 
     expect(built.changed).toEqual(["in/a.txt"]);
     expect(built.leftOut.map(({ path }) => path)).toEqual(["out/new.txt"]);
   });
+
+  test("new files that the user ignores by rules outside the project are left out by name, and his own files stay", async () => {
+    repository("work");
+    write("work/.gitignore", "*.tmp\n!kept.log\n");
+    for (const path of ["a.txt", "tracked.log", "sub/a.txt"]) write(`work/${path}`, "a\n");
+    commit();
+    write(".config/git/ignore", "__pycache__/\n*.log\n.env\n");
+    write("work/.git/info/exclude", "/local\n!sub/shown.log\n");
+    write("work/.env", "KEY=mine\n");
+    const { branch, built, leftOut } = await job(
+      `test ! -e .env; echo KEY=job > .env; mkdir __pycache__ local new; echo p > __pycache__/a.pyc; ln -s ../a.txt __pycache__/link
+       git add -A; git commit -q -m One; for f in run.log kept.log tracked.log local/x new/local sub/shown.log sub/run.log a.txt; do echo b > $f; done
+       echo f > forced.tmp; git add -f forced.tmp; printf '!late.log\n' > new/.gitignore; echo l > new/late.log`,
+    );
+    expect([...built.changed].sort()).toEqual([
+      ...["a.txt", "forced.tmp", "kept.log", "new/.gitignore", "new/late.log", "new/local"],
+      ...["sub/shown.log", "tracked.log"],
+    ]);
+    expect([...leftOut.keys()].sort()).toEqual([
+      ...[".env", "__pycache__/a.pyc", "__pycache__/link", "local/x", "run.log", "sub/run.log"],
+    ]);
+    for (const why of leftOut.values()) expect(why).toContain("your git ignores it");
+    git("work", "checkout", "--quiet", branch);
+    expect(read(".env")).toBe("KEY=mine\n");
+  });
 });

@@ -2,6 +2,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { splitRecords, toBytes } from "../paths.ts";
 import { readFilters } from "../project/filters.ts";
+import { ignoredByOwnRules } from "../project/git-ignored.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { RECORDING, recordFiles, unrecordFiles } from "../project/record-files.ts";
 import { parseStage, type TreeEntry } from "../project/tree-entries.ts";
@@ -9,6 +10,7 @@ import { parseStage, type TreeEntry } from "../project/tree-entries.ts";
 /*
  * A job works on files with the bytes of the user's working tree. In a commit they are what his git would have recorded:
  * with converted line ends and encodings, with his modes, and never with the bytes of a file that a filter would convert.
+ * A new file that he ignores by rules of his own, which no sandbox has, is left out.
  */
 
 /** Converts a job's commits one after another. */
@@ -42,6 +44,7 @@ const POINTER =
   /^version https:\/\/git-lfs\.github\.com\/spec\/\S+\n(?:ext-\S+ \S+\n)*oid sha256:[\da-f]+\nsize \d+\n$/;
 
 const isFile = (entry: TreeEntry | undefined): entry is TreeEntry => entry?.mode.startsWith("100") === true;
+const isRules = (path: string): boolean => /(^|\/)\.gitignore$/.test(path);
 const isAttributes = (path: string): boolean => /(^|\/)\.gitattributes$/.test(path);
 
 /** A version of a file, for which the answer is always the same. */
@@ -60,7 +63,23 @@ export async function createConverter({ store, base, start, env, scratchID }: Co
   const run = (args: readonly string[], input?: Uint8Array) =>
     store.user(args, { cwd: folder, env: asUser, settings, isUntrusted: true, ...(input && { input }) });
   const done = new Map<string, TreeEntry | string>();
+  const ignored = new Map<string, boolean>();
   let exact: ReadonlyMap<string, string> | null = null;
+
+  /** Asks about new files, each once. */
+  async function askIgnored(entries: ReadonlyMap<string, TreeEntry>, paths: readonly string[]): Promise<void> {
+    const open = paths.filter((path) => !ignored.has(path));
+    if (open.length === 0) return;
+    await emptyFolder();
+    await writeFiles(entries, [...entries.keys()].filter(isRules));
+    const found = await ignoredByOwnRules((args, input) => run(args, input), open);
+    for (const path of open) ignored.set(path, found.has(path));
+  }
+
+  async function emptyFolder(): Promise<void> {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { mode: 0o700 });
+  }
 
   /** Names of the objects that the job got for files of a filter: a copy of such a file is known without the filter. */
   async function filteredBefore(path: string, { oid, mode }: TreeEntry): Promise<TreeEntry | null> {
@@ -86,8 +105,7 @@ export async function createConverter({ store, base, start, env, scratchID }: Co
   }
 
   async function convertAll(entries: ReadonlyMap<string, TreeEntry>, paths: readonly string[]): Promise<void> {
-    await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { mode: 0o700 });
+    await emptyFolder();
     await writeFiles(entries, paths);
     const filtered = await filters.filtered((args, input) => run(args, input), paths);
     const plain = paths.filter((path) => !filtered.has(path));
@@ -156,8 +174,15 @@ export async function createConverter({ store, base, start, env, scratchID }: Co
 
   return {
     async convert(entries, changed) {
-      const files = changed.filter((path) => isFile(entries.get(path)));
-      if (files.length === 0) return { entries, refused: new Map() };
+      const fresh = changed.filter((path) => entries.has(path) && !start.has(path));
+      await askIgnored(entries, fresh);
+      const [converted, refused] = [new Map(entries), new Map<string, string>()];
+      for (const path of fresh.filter((one) => ignored.get(one))) {
+        converted.delete(path);
+        refused.set(path, IGNORED);
+      }
+      const files = changed.filter((path) => isFile(converted.get(path)));
+      if (files.length === 0) return { entries: converted, refused };
       if (done.size === 0) await store.run(["read-tree", base.tree], { env: { ...env, GIT_INDEX_FILE: index } });
       const open = files.filter((path) => !done.has(versionOf(path, entries.get(path) as TreeEntry)));
       if (open.length > 0) {
@@ -168,7 +193,6 @@ export async function createConverter({ store, base, start, env, scratchID }: Co
         );
         await convertAll(entries, open);
       }
-      const [converted, refused] = [new Map(entries), new Map<string, string>()];
       for (const path of files) {
         const answer = done.get(versionOf(path, entries.get(path) as TreeEntry));
         const before = start.get(path);
@@ -188,5 +212,6 @@ export async function createConverter({ store, base, start, env, scratchID }: Co
 const needsFilter = (filter: string): string =>
   `your git would convert it with the filter "${filter}", a program, and none is run here; take it with mode "files" and paths, and add it yourself`;
 
+const IGNORED = 'your git ignores it by rules of your own; take it with mode "files" and paths';
 const UNCONVERTED =
   'it cannot be converted as its attributes say (encoding or line ends); take it with mode "files" and paths';

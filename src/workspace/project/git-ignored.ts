@@ -16,6 +16,28 @@ export async function ignoredNames(git: AskGit, names: readonly string[]): Promi
 }
 
 /**
+ * Those of the names that git ignores by rules that are not among the files: `info/exclude` and `core.excludesFile`. A rule
+ * in a `.gitignore` counts for more, and may make an exception.
+ * @param names paths relative to the folder that git runs in; they need not exist
+ * @throws GitError
+ */
+export async function ignoredByOwnRules(git: AskGit, names: readonly string[]): Promise<Set<string>> {
+  const found = new Set<string>();
+  if (names.length === 0) return found;
+  const input = joinRecords(names.map((name) => `./${name}`));
+  const ask = git(["check-ignore", "--no-index", "--verbose", "-z", "--stdin"], input);
+  const records = splitRecords((await nullIfNotFound(ask)) ?? Buffer.alloc(0));
+  for (let at = 0; at + FIELDS <= records.length; at += FIELDS) {
+    const [from = "", , pattern = "", name = ""] = records.slice(at, at + FIELDS);
+    if (!/(^|\/)\.gitignore$/.test(from) && !pattern.startsWith("!")) found.add(name.slice(2));
+  }
+  return found;
+}
+
+/** Of a record of `check-ignore --verbose`: where the rule is, its line, the rule, the name. */
+const FIELDS = 4;
+
+/**
  * The empty folders that git does not ignore. Each is looked up in the repository that contains it. If git fails there,
  * the folders are kept: they are empty, so a job need not fail over them.
  * @param nested roots of repositories in the project, each with a trailing slash
