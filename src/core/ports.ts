@@ -1,3 +1,4 @@
+import type { Closed } from "./closed-session.ts";
 import type { JobOrigin } from "./job.ts";
 import type { Delivery, OrchestratorView } from "./notice.ts";
 import type { SubjectRule } from "./subject-rules.ts";
@@ -16,7 +17,7 @@ export interface ChildSessions {
   create(request: ChildSessionRequest): Promise<string>;
   /**
    * Hands over one prompt and returns as soon as it is accepted. `read` shows when the turn has ended.
-   * @throws PluginError `prompt_failed`, also for a session that `isUndone`
+   * @throws PluginError `prompt_failed`, also for a session that is `closed`
    */
   prompt(request: PromptRequest): Promise<void>;
   /**
@@ -29,8 +30,8 @@ export interface ChildSessions {
    * @param all whether to read many of them, which takes longer: else a few
    */
   read(sessionID: string, fromMessageID: string, all?: boolean): Promise<Transcript>;
-  /** Whether the user has undone messages in it that a redo would bring back: the next prompt deletes them for good. */
-  isUndone(sessionID: string): Promise<boolean>;
+  /** Whether the session takes no prompt. Messages that were undone, which a redo brings back, a prompt deletes for good. */
+  closed(sessionID: string): Promise<Closed | null>;
   /** Stops the session's model loop. No-op if the session is idle. */
   abort(sessionID: string): Promise<void>;
   /** Subscribes to the events of all sessions. Returns the function that ends the subscription. */

@@ -37,7 +37,7 @@ export interface Runtime extends Pick<Foundation, "pool" | "registry" | "provide
   readonly lifecycle: SandboxLifecycle;
   readonly jobFiles: JobFiles;
   readonly activity: SessionActivity;
-  readonly sessions: Pick<ChildSessions, "isUndone">;
+  readonly sessions: Pick<ChildSessions, "closed">;
   readonly outbox: Outbox;
   readonly userMessages: UserMessages;
   readonly undoneJobs: UndoneJobs;

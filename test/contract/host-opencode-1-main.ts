@@ -28,7 +28,7 @@ export default {
       prompt: sessions.prompt,
       tell: sessions.tell,
       read: sessions.read,
-      isUndone: sessions.isUndone,
+      closed: sessions.closed,
       abort: sessions.abort,
       heard: (since: number) => heard.slice(since),
       async view(sessionID, deliveries) {

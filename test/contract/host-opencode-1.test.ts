@@ -38,7 +38,7 @@ async function openHost(): Promise<HostUnderTest> {
     prompt: (request) => remote("prompt", request),
     tell: (request) => remote("tell", request),
     read: (...request) => remote("read", ...request),
-    isUndone: (sessionID) => remote("isUndone", sessionID),
+    closed: (sessionID) => remote("closed", sessionID),
     abort: (sessionID) => remote("abort", sessionID),
     on(listener) {
       void (async () => {

@@ -116,7 +116,7 @@ sandboxTest("a fork is told whose jobs it asks for, and a stranger is not", asyn
   await isTold(sessionID, "zeta");
 });
 
-sandboxTest("a job whose own session has undone messages is not sent any until they are redone", async () => {
+sandboxTest("a job's own session is sent nothing while it has undone messages, or when it is deleted", async () => {
   const { server } = setup;
   const { id: sessionID } = await server.createSession();
   const [, waited] = await turn(server, sessionID, start(task("job eta", say("result eta"))), wait());
@@ -132,4 +132,9 @@ sandboxTest("a job whose own session has undone messages is not sent any until t
   must(await calls().unrevert(inJob));
   const [, again] = await turn(server, sessionID, asks, wait());
   expect(again?.metadata.finished).toMatchObject([{ state: "completed", result: "result eta again" }]);
+  must(await calls().delete(inJob));
+  const [late, kept] = await turn(server, sessionID, asks, status(job?.id as string));
+  expect(late?.metadata.error).toMatchObject({ code: "prompt_failed" });
+  expect(late?.output).toContain("was deleted");
+  expect(kept?.metadata.jobs).toMatchObject([{ state: "completed", result: "result eta again" }]);
 });

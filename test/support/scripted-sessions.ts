@@ -86,7 +86,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
     usdPerAnswer: 0.005,
     dropsEvents: false,
     undone: new Set(),
-    isUndone: async (sessionID) => fake.undone.has(sessionID),
+    closed: async (id) => (!sessions.has(id) ? "deleted" : fake.undone.has(id) ? "undone" : null),
     onCall: () => {},
     emit(event) {
       if (!fake.dropsEvents) for (const listener of [...listeners]) listener(event);

@@ -1,8 +1,8 @@
 import type { ApiError } from "@opencode-ai/sdk/v2/client";
+import { type Closed, closedError } from "../../core/closed-session.ts";
 import type { ChildSessions, PromptRequest, SessionEvent } from "../../core/ports.ts";
 import { NO_TOKENS, type Tokens } from "../../core/tokens.ts";
 import type { Transcript, TranscriptMessage } from "../../core/turn-outcome.ts";
-import { undoneError } from "../../core/undone.ts";
 import type { Refusal } from "../../core/usage-limit.ts";
 import type { Emitter } from "../../shared/emitter.ts";
 import { oneLine } from "../../shared/plain-text.ts";
@@ -27,9 +27,15 @@ export function createChildSessions(
   requireSupported: () => Promise<void>,
   onFollowed: () => void,
 ): ChildSessions {
-  async function isUndone(sessionID: string): Promise<boolean> {
-    const session = await unwrap(client.session.get({ sessionID }), "prompt_failed", `read the session ${sessionID}`);
-    return session.revert !== undefined;
+  async function closed(sessionID: string): Promise<Closed | null> {
+    const asked = client.session.get({ sessionID });
+    try {
+      const session = await unwrap(asked, "prompt_failed", `read the session ${sessionID}`);
+      return session.revert === undefined ? null : "undone";
+    } catch (error) {
+      if ((await asked.catch(() => null))?.response?.status === 404) return "deleted";
+      throw error;
+    }
   }
   async function send({
     sessionID,
@@ -74,7 +80,8 @@ export function createChildSessions(
       return (await unwrap(created, "session_create_failed", `create the child session of ${jobID}`)).id;
     },
     async prompt(request) {
-      if (await isUndone(request.sessionID)) throw undoneError(request.sessionID);
+      const why = await closed(request.sessionID);
+      if (why) throw closedError(request.sessionID, why);
       await send(request);
     },
     tell: send, // a busy session reads a stored prompt at its next step
@@ -95,7 +102,7 @@ export function createChildSessions(
         usd: session.cost ?? 0,
       };
     },
-    isUndone,
+    closed,
     async abort(sessionID) {
       await unwrap(client.session.abort({ sessionID }), "cancelled", `stop the session ${sessionID}`);
     },

@@ -1,6 +1,6 @@
+import { closedError } from "../../core/closed-session.ts";
 import { isEnded, type Job, transition } from "../../core/job.ts";
 import type { ChildSessions } from "../../core/ports.ts";
-import { undoneError } from "../../core/undone.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
@@ -15,7 +15,7 @@ export interface MessageDeps extends SessionOpener {
   readonly trees: ProjectTrees;
   readonly runner: Pick<JobRunner, "settled" | "stopTurn">;
   readonly scheduler: Pick<Scheduler, "enqueue">;
-  readonly sessions: Pick<ChildSessions, "isUndone">;
+  readonly sessions: Pick<ChildSessions, "closed">;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -39,12 +39,12 @@ export interface Messaged {
  * Gives a job its next turn. A queued or running job takes it after its earlier turns. An ended or interrupted job goes
  * back to the queue and wakes up in its own session, with its files.
  * @throws PluginError `not_found`; `invalid_task` for a refused task, or when the job has no files of the project to
- * update; `workspace_failed`; `prompt_failed` where the user has undone messages in the job's own session
+ * update; `workspace_failed`; `prompt_failed` where the job's own session is closed
  */
 export async function messageJob(deps: MessageDeps, orchestrator: string, request: MessageRequest): Promise<Messaged> {
   const sessionJobs = await deps.sessionJobs(orchestrator);
   const drift = await driftOf(deps, findJob(sessionJobs, request.job), request.update === true);
-  await refuseUndone(deps, findJob(sessionJobs, request.job));
+  await refuseClosed(deps, findJob(sessionJobs, request.job));
   await deps.runner.settled(request.job); // a job that is being stopped must have its snapshot before it wakes up
   const job = findJob(sessionJobs, request.job);
   if (job.state.kind === "failed" && job.state.failure.code === "invalid_task") {
@@ -64,7 +64,7 @@ export async function messageJob(deps: MessageDeps, orchestrator: string, reques
 }
 
 /** A session that cannot be read is no reason to refuse: the turn itself finds out why. */
-async function refuseUndone({ sessions }: MessageDeps, { childSession }: Job): Promise<void> {
-  if (childSession !== null && (await sessions.isUndone(childSession).catch(() => false)))
-    throw undoneError(childSession);
+async function refuseClosed({ sessions }: MessageDeps, { childSession }: Job): Promise<void> {
+  const why = childSession === null ? null : await sessions.closed(childSession).catch(() => null);
+  if (childSession !== null && why) throw closedError(childSession, why);
 }

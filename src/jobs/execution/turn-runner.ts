@@ -1,3 +1,4 @@
+import { closedError } from "../../core/closed-session.ts";
 import type { ChildSessions, PromptRequest, SessionEvent } from "../../core/ports.ts";
 import { decideTurn, type Transcript, type TurnDecision, textsOf } from "../../core/turn-outcome.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
@@ -108,7 +109,7 @@ export async function runTurn(
     } catch (error) {
       failedReads++;
       if (signal.aborted) return null;
-      if (isDeleted) throw deletedError(sessionID);
+      if (isDeleted) throw closedError(sessionID, "deleted", "cancelled");
       if (failedReads < READ_TRIES) return null;
       await sessions.abort(sessionID).catch(() => {}); // the session may be gone
       throw error;
@@ -130,13 +131,6 @@ export async function runTurn(
     return textsOf(all ?? latest, messageID);
   }
 }
-
-const deletedError = (sessionID: string): PluginError =>
-  new PluginError(
-    "cancelled",
-    `The job's own session, ${sessionID}, was deleted, so it cannot go on. Its files are kept: collect them, or start a new job from them.`,
-    { retryable: false },
-  );
 
 /**
  * Stops a session's model loop and waits for it to come to rest, for at most `STOP_MS`: a prompt to a busy session would

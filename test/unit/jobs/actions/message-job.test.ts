@@ -206,3 +206,15 @@ test(
     expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "b" });
   }),
 );
+
+test(
+  "a job whose session was deleted keeps its result, and a message is refused instead of waking it in vain",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("say a");
+    const { childSession, state } = await world.reaches(id, "completed");
+    world.sessions.delete(childSession as string);
+    const refusal = await send(world, id, "say b").catch((error) => error);
+    expect(refusal).toMatchObject({ code: "prompt_failed", message: expect.stringContaining("was deleted") });
+    expect(world.job(id).state).toEqual(state);
+  }),
+);
