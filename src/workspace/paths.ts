@@ -54,3 +54,11 @@ function looksLikeGit(part: string): boolean {
     .replace(/[. ]+$/, "");
   return plain === ".git" || /^git~\d+$/.test(plain);
 }
+
+/** The folders above a path, the outermost first, each with a trailing slash. */
+export function foldersAbove(path: string): string[] {
+  const folders: string[] = [];
+  for (let at = path.indexOf("/"); at >= 0 && at < path.length - 1; at = path.indexOf("/", at + 1))
+    folders.push(path.slice(0, at + 1));
+  return folders;
+}

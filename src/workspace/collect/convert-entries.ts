@@ -25,7 +25,7 @@ export interface Converter {
 
 export interface Converted {
   readonly entries: ReadonlyMap<string, TreeEntry>;
-  /** Files that are not among the entries in the job's version, with the reason. */
+  /** Files, and ignored folders, that are not among the entries in the job's version, with the reason. */
   readonly refused: ReadonlyMap<string, string>;
 }
 
@@ -63,17 +63,17 @@ export async function createConverter({ store, base, start, env, scratchID }: Co
   const run = (args: readonly string[], input?: Uint8Array) =>
     store.user(args, { cwd: folder, env: asUser, settings, isUntrusted: true, ...(input && { input }) });
   const done = new Map<string, TreeEntry | string>();
-  const ignored = new Map<string, boolean>();
+  const ignored = new Map<string, string | null>();
   let exact: ReadonlyMap<string, string> | null = null;
 
-  /** Asks about new files, each once. */
+  /** Asks about new files, each once; the answer is what to name. */
   async function askIgnored(entries: ReadonlyMap<string, TreeEntry>, paths: readonly string[]): Promise<void> {
     const open = paths.filter((path) => !ignored.has(path));
     if (open.length === 0) return;
     await emptyFolder();
     await writeFiles(entries, [...entries.keys()].filter(isRules));
     const found = await ignoredByOwnRules((args, input) => run(args, input), open);
-    for (const path of open) ignored.set(path, found.has(path));
+    for (const path of open) ignored.set(path, found.get(path) ?? null);
   }
 
   async function emptyFolder(): Promise<void> {
@@ -177,9 +177,11 @@ export async function createConverter({ store, base, start, env, scratchID }: Co
       const fresh = changed.filter((path) => entries.has(path) && !start.has(path));
       await askIgnored(entries, fresh);
       const [converted, refused] = [new Map(entries), new Map<string, string>()];
-      for (const path of fresh.filter((one) => ignored.get(one))) {
+      for (const path of fresh) {
+        const place = ignored.get(path) ?? null;
+        if (place === null) continue;
         converted.delete(path);
-        refused.set(path, IGNORED);
+        refused.set(place, IGNORED);
       }
       const files = changed.filter((path) => isFile(converted.get(path)));
       if (files.length === 0) return { entries: converted, refused };

@@ -1,5 +1,5 @@
 import { nullIfNotFound } from "../git.ts";
-import { joinRecords, splitRecords } from "../paths.ts";
+import { foldersAbove, joinRecords, splitRecords } from "../paths.ts";
 
 type AskGit = (args: readonly string[], input: Uint8Array) => Promise<Buffer>;
 
@@ -19,19 +19,22 @@ export async function ignoredNames(git: AskGit, names: readonly string[]): Promi
  * Those of the names that git ignores by rules that are not among the files: `info/exclude` and `core.excludesFile`. A rule
  * in a `.gitignore` counts for more, and may make an exception.
  * @param names paths relative to the folder that git runs in; they need not exist
+ * @returns each ignored one, with the outermost folder that is ignored as a whole, or itself
  * @throws GitError
  */
-export async function ignoredByOwnRules(git: AskGit, names: readonly string[]): Promise<Set<string>> {
+export async function ignoredByOwnRules(git: AskGit, names: readonly string[]): Promise<Map<string, string>> {
+  if (names.length === 0) return new Map();
   const found = new Set<string>();
-  if (names.length === 0) return found;
-  const input = joinRecords(names.map((name) => `./${name}`));
+  const asked = new Set([...names, ...names.flatMap(foldersAbove)]);
+  const input = joinRecords([...asked].map((name) => `./${name}`));
   const ask = git(["check-ignore", "--no-index", "--verbose", "-z", "--stdin"], input);
   const records = splitRecords((await nullIfNotFound(ask)) ?? Buffer.alloc(0));
   for (let at = 0; at + FIELDS <= records.length; at += FIELDS) {
     const [from = "", , pattern = "", name = ""] = records.slice(at, at + FIELDS);
     if (!/(^|\/)\.gitignore$/.test(from) && !pattern.startsWith("!")) found.add(name.slice(2));
   }
-  return found;
+  const ignored = names.filter((name) => found.has(name));
+  return new Map(ignored.map((name) => [name, foldersAbove(name).find((folder) => found.has(folder)) ?? name]));
 }
 
 /** Of a record of `check-ignore --verbose`: where the rule is, its line, the rule, the name. */

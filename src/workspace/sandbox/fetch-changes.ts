@@ -1,7 +1,7 @@
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { formatSize } from "../paths.ts";
+import { foldersAbove, formatSize } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { type JobChanges, openPlace, placeEnv, removePlace, saveChanges } from "../project/stored-changes.ts";
@@ -195,14 +195,6 @@ function parseReport({ code, stdout, stderr }: CommandEnd, jobID: string) {
     elsewhere,
   };
   return { tip, bytes, base, ...known, emptyFolders: of("E").filter((path) => !passed.has(path)), unread, unborn };
-}
-
-/** The folders above a path, each with a trailing slash. */
-function foldersAbove(path: string): string[] {
-  const folders: string[] = [];
-  for (let at = path.indexOf("/"); at >= 0 && at < path.length - 1; at = path.indexOf("/", at + 1))
-    folders.push(path.slice(0, at + 1));
-  return folders;
 }
 
 /** The paths without those that lie below another one. */
