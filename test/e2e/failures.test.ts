@@ -142,6 +142,7 @@ sandboxTest("ends only the job whose session was stopped or deleted by someone e
   const { finished } = (await ask(server, session.id, wait())).metadata;
   expect(finished.map(({ state, error }) => [state, error?.code as string])).toEqual([
     ["failed", "cancelled"],
-    ["failed", "prompt_failed"],
+    ["failed", "cancelled"],
   ]);
+  expect(finished[1]?.error?.message).toContain("deleted");
 });

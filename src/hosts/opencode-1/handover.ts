@@ -33,8 +33,11 @@ export interface HandoverDeps {
 /** A channel of the process: instances know nothing of each other, and one is gone before the next is there. */
 const CHANNEL = "opencode-parallel-agents.handover";
 
-/** A host that ends, rather than reloads, has ended this long after its last instance. */
-const END_MS = 500;
+/**
+ * A host that ends, rather than reloads, has ended this long after its last instance, on a busy machine too: an instance
+ * made while it ends would take the jobs up and lose them at once.
+ */
+const END_MS = 2_500;
 /** Longest time that disposing of all plugins of an instance takes, as far as we wait for it. */
 const DISPOSAL_MS = 20_000;
 /** The stream announces itself a little before it hears of events. */
