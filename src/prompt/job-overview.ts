@@ -10,7 +10,7 @@ import { cut, renderJobLine, renderQuoteNote } from "./job-list.ts";
 /** Bytes of the lines, and of the ids of the jobs without a line. */
 const LINES_LIMIT = 16_000;
 const IDS_LIMIT = 5_000;
-/** Jobs that have a line, and so many of them that have ended without an error. */
+/** Most jobs that get a line of their own, and most among them that have ended without an error. */
 const LINES = 100;
 const ENDED_LINES = 20;
 /** Bytes that each of them gets at least. */

@@ -23,9 +23,9 @@ export interface WorkerFacts {
 const NOTE_LIMIT = 2_000;
 
 /**
- * The whole system text of a job's session. The host's own text describes the user's machine, so it is left out. It stays
- * the same for all requests of the job, and what differs between jobs of one kind comes last: providers cache the beginning
- * of a request.
+ * The whole system text of a job's session. It replaces the host's own text, which describes the user's machine. It never
+ * changes during the job, and what differs between sibling jobs comes last, because providers cache the beginning of
+ * requests.
  */
 export function renderWorkerBlock(facts: WorkerFacts): string {
   const { job, briefing, skills, agentPrompt, openFolder } = facts;

@@ -112,7 +112,7 @@ const accepts = (schema: Schema, value: unknown): boolean => (schema as z.ZodTyp
 /** The element of a list that has one. */
 const only = (given: unknown): unknown => (Array.isArray(given) && given.length === 1 ? given[0] : given);
 
-/** A text with a limit of at most so many characters is a label for people, and is shortened to its limit. */
+/** Characters. A text whose schema allows no more than this is a label for people, and is shortened to what is allowed. */
 const LABEL_LIMIT = 1_000;
 
 function readText(schema: Schema, given: unknown, name: string): unknown {

@@ -42,5 +42,5 @@ export function useJobs() {
     return { store, base, files: String(listed).trim().split("\n"), built, branch, preview };
   }
 
-  return { job, sandbox: () => sandbox };
+  return { job, sandbox: () => sandbox, stateDir: () => join(root, "state") };
 }

@@ -1,19 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
-import { createBranch } from "../../src/workspace/collect/create-branch.ts";
-import { previewMerge } from "../../src/workspace/collect/preview-merge.ts";
 import { writePatch } from "../../src/workspace/collect/write-patch.ts";
-import { captureTree } from "../../src/workspace/project/capture-tree.ts";
-import { identityOf } from "../../src/workspace/project/identity.ts";
 import { bubblewrap } from "../support/sandboxes.ts";
 import { env, git, home, repository, useHome, write } from "./home-support.ts";
-import { localProvider, localSpec } from "./local-support.ts";
-import { doJob, runIn, send, storeAt } from "./workspace-support.ts";
+import { useJobs } from "./shapes-support.ts";
 
 /* A branch holds what the user's own git would have recorded: converted line ends, no hidden changes, no filtered bytes. */
 
@@ -25,32 +18,12 @@ const lf = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join("
 const EDIT = "sed -i s/'line 30'/'LINE 30'/";
 
 describe.skipIf(!bubblewrap)("a job's changes come back as the user's git would record them", () => {
-  let root = "";
-  let provider: SandboxProvider;
-  let sandbox: Sandbox;
+  const jobs = useJobs();
 
-  beforeAll(async () => {
-    root = mkdtempSync(join(tmpdir(), "exact-"));
-    provider = localProvider(join(root, "sandboxes"));
-    sandbox = await provider.create(localSpec());
-  });
-  afterAll(async () => {
-    await sandbox.terminate();
-    await provider.close();
-    rmSync(root, { recursive: true, force: true });
-  });
-
-  /** Takes the project through a job, and applies its patch to the user's files. */
+  /** Takes the project through a job, and writes its patch. */
   async function job(script: string) {
     const before = git("work", "ls-files", "--stage", "-v"); // not "status", which runs filters
-    const store = await storeAt(join(home, "work"), join(root, "state"), env);
-    const base = await captureTree(store, "base");
-    await runIn(sandbox, "find . -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +");
-    await send(store, base, sandbox);
-    const built = await doJob({ store, base, sandbox }, "job_1", script);
-    const branch = await createBranch(store, "job_1", built, "pack");
-    const identity = await identityOf(store);
-    const preview = await previewMerge(store, base, built, { scratchID: "merge", identity });
+    const { store, base, built, branch, preview } = await jobs.job("work", script);
     expect(git("work", "ls-files", "--stage", "-v")).toBe(before);
     const patch = join(home, "work", "job.patch");
     if (branch !== null) await writePatch(store, built, "job.patch", [], "patch");
@@ -160,7 +133,7 @@ describe.skipIf(!bubblewrap)("a job's changes come back as the user's git would 
     expect(git("work", "grep", "--name-only", "-e", "password: none", branch)).toContain("config/local.yml");
     expect(notes).toContain("config/local.yml, config/other.yml");
     expect(notes).not.toContain("same.yml");
-    const kept = execFileSync("/bin/sh", ["-c", 'grep -rl hunter "$0" || true', join(root, "state")], {
+    const kept = execFileSync("/bin/sh", ["-c", 'grep -rl hunter "$0" || true', jobs.stateDir()], {
       encoding: "utf8",
     });
     expect(kept).toBe("");

@@ -85,7 +85,7 @@ async function run(tasks: readonly object[], body: object = {}, parts: readonly 
 }
 
 sandboxTest(
-  "gives a job the instruction files of OpenCode's own agents, the same for siblings and for later turns",
+  "gives a job the instruction files that OpenCode's own agents get, unchanged for sibling jobs and later turns",
   async () => {
     const { server, home, model } = setup;
     for (const name of ["outside.md", "secret.md"]) writeFileSync(join(home.root, name), "SECRET of the host");

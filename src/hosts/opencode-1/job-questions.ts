@@ -8,11 +8,13 @@ import { type HostClient, unwrap } from "./host-client.ts";
 /** OpenCode's question whether to go on after three equal calls: the only one allowed, since it is about no access. */
 const LOOP_PERMISSION = "doom_loop";
 
-/** A question that OpenCode waits with. `permission` null: one of its `question` tool, with so many parts. */
+/** A question that OpenCode waits for an answer to. */
 interface Asked {
   readonly id: string;
   readonly sessionID: string;
+  /** The permission asked for; null for a question of OpenCode's `question` tool. */
   readonly permission: string | null;
+  /** Number of questions in one call of the `question` tool, each of which needs an answer. */
   readonly parts: number;
 }
 
@@ -40,7 +42,7 @@ const FOLLOWED_MS = 30_000;
 
 /**
  * Answers questions in sessions of jobs at once. Many clients do not show those questions, and a job that waits for an
- * answer would wait for ever. Rules of a session cannot prevent them: OpenCode looks up `doom_loop` in the rules of the
+ * answer would wait forever. Rules of a session cannot prevent them: OpenCode looks up `doom_loop` in the rules of the
  * agent alone, and a user's own agents may have any rules. @source OpenCode 1.18.33
  */
 export function createJobQuestions({ client, jobSessions, emit, clock, log }: JobQuestionsDeps): JobQuestions {

@@ -82,7 +82,7 @@ export function wrapperScript({ id, argv, workdir, terminal, keepLog }: WrappedC
   ].join("\n");
 }
 
-/** Waits for the rest of a process group, so many tenths of a second, and kills what is left. */
+/** Waits up to `$2` tenths of a second for the process group `$1` to end, then kills what is left of it. */
 export const END_GROUP_SCRIPT = `n=0
 while kill -s 0 -- "-$1" 2>/dev/null; do
 [ "$n" -lt "$2" ] || { kill -s KILL -- "-$1" 2>/dev/null; exit 0; }

@@ -147,7 +147,7 @@ describe("a job's commands", () => {
 
   for (const [name, kills, status, says] of [
     ["what may have killed them, where the kernel does not tell", null, { kind: "signalled", signal: "SIGKILL" }, true],
-    ["the same of a shell's exit code", null, { kind: "exited", code: 137 }, true],
+    ["what may have killed them, where a shell reports it by its exit code", null, { kind: "exited", code: 137 }, true],
     ["nothing where the kernel has killed nothing", 0, { kind: "signalled", signal: "SIGKILL" }, false],
     ["nothing of any other end", null, { kind: "exited", code: 1 }, false],
   ] as const)
