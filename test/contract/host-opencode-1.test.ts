@@ -31,6 +31,10 @@ async function openHost(): Promise<HostUnderTest> {
     if ("code" in answer) throw new PluginError(answer.code, answer.message);
     return answer.data;
   }
+  const openQuestion = (sessionID: string) =>
+    until(async () => must(await client.permission.list()).find((one) => one.sessionID === sessionID), {
+      what: "the user is asked",
+    });
   const listening = new AbortController();
 
   const sessions: ChildSessions = {
@@ -74,9 +78,11 @@ async function openHost(): Promise<HostUnderTest> {
     write: (sessionID, text) => server.promptAsync(sessionID, text),
     stopTurn: async (sessionID) => void must(await client.session.abort({ sessionID })),
     deleteSession: async (sessionID) => void must(await client.session.delete({ sessionID })),
+    async asked(sessionID) {
+      await openQuestion(sessionID);
+    },
     async answer(sessionID, answer) {
-      const open = async () => must(await client.permission.list()).find((one) => one.sessionID === sessionID);
-      const { id } = await until(open, { what: "the user is asked" });
+      const { id } = await openQuestion(sessionID);
       must(await client.permission.reply({ requestID: id, reply: answer === "allow" ? "once" : "reject" }));
     },
     async shown(sessionID) {

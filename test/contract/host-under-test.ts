@@ -27,6 +27,8 @@ export interface HostUnderTest {
   /** The user stops the session's turn. */
   stopTurn(sessionID: string): Promise<void>;
   deleteSession(sessionID: string): Promise<void>;
+  /** Resolves once the session has an open question. */
+  asked(sessionID: string): Promise<void>;
   /** Answers the session's open question. `probe_asked` is configured to be asked, `probe_denied` to be denied. */
   answer(sessionID: string, answer: "allow" | "refuse"): Promise<void>;
   /** All text people see in the session now. */

@@ -226,9 +226,7 @@ export function hostContract(name: string, open: () => Promise<HostUnderTest>): 
 
     test("cannot ask once its turn is stopped", async () => {
       const { sessionID, pattern } = await asks("probe_asked");
-      await until(() => host().model.requests.some(({ lastUser }) => lastUser.includes(pattern)), {
-        what: "it is called",
-      });
+      await host().asked(sessionID);
       await host().stopTurn(sessionID);
       await says(`${pattern} cannot_ask`);
     });
