@@ -45,7 +45,7 @@ export const environmentSchema = section({
     .nullable()
     .default(null)
     .describe(
-      'Modal only. Image to start from: a registry tag, a Modal image id (`"im-…"`), or `{ "dockerfile": ["RUN …"], "base": "tag" }`.',
+      'Modal only. Image to start from: a registry tag, a Modal image id (`"im-…"`), or `{ "dockerfile": ["RUN …"], "base": "tag" }`. What the image would run by itself (ENTRYPOINT, CMD) is not run.',
     ),
   setup: listOf(text("a shell command"), "a list of shell commands")
     .default([])

@@ -10,6 +10,12 @@ import { kindOf } from "./modal-error.ts";
 const DEFAULT_LIFETIME_MS = 5 * 60 * 60_000;
 const DEFAULT_IDLE_MS = 20 * 60_000;
 
+/**
+ * The main process. Without a command an image's own program would run, with which the sandbox ends.
+ * `infinity` is known to the `sleep` of coreutils, BusyBox and uutils.
+ */
+const MAIN_PROCESS = ["sleep", "infinity"];
+
 /** A variable of the sandbox itself, so that another process that attaches to it learns where commands start. */
 export const WORKDIR_VARIABLE = "PARALLEL_AGENTS_WORKDIR";
 
@@ -47,6 +53,7 @@ export function toCreateParams(spec: SandboxSpec, mounts: Mounts): SandboxCreate
   return {
     name: spec.name,
     tags: { ...spec.tags },
+    command: [...MAIN_PROCESS],
     timeoutMs: lifetimeOf(machine),
     idleTimeoutMs: Math.min(wholeSecondsMs(machine.idleTimeoutMs ?? DEFAULT_IDLE_MS), lifetimeOf(machine)),
     cpu: machine.cpu ?? DEFAULT_CPU,

@@ -105,11 +105,16 @@ export const expired = (snapshotID: string, cause: unknown): PluginError =>
     },
   );
 
+/**
+ * The image of a recipe, without its entrypoint: that would run instead of our command, or take it for its arguments, and the
+ * sandbox would end with it. A layer of its own, because a recipe's last command may go on in the next line.
+ */
 async function imageOf(client: ModalClient, recipe: MachineSpec["image"]): Promise<Image> {
-  const from = (tag: string) => (IMAGE_ID.test(tag) ? client.images.fromId(tag) : client.images.fromRegistry(tag));
-  if (recipe === null) return client.images.fromRegistry(DEFAULT_IMAGE);
-  if (typeof recipe === "string") return from(recipe);
-  return (await from(recipe.base ?? DEFAULT_IMAGE)).dockerfileCommands(recipe.dockerfile);
+  const { base, dockerfile } =
+    recipe === null || typeof recipe === "string" ? { base: recipe, dockerfile: [] } : recipe;
+  const from = base ?? DEFAULT_IMAGE;
+  const image = IMAGE_ID.test(from) ? await client.images.fromId(from) : client.images.fromRegistry(from);
+  return image.dockerfileCommands(dockerfile).dockerfileCommands(["ENTRYPOINT []"]);
 }
 
 const nameOfRecipe = (recipe: MachineSpec["image"]): string =>

@@ -131,12 +131,14 @@ function mountsOf(world: World, definition: SandboxDefinition): Mount[] {
 async function begin(world: World, sandbox: ModalSandbox): Promise<void> {
   await sandbox.start();
   const { entrypointArgs, ptyInfo } = sandbox.plan.definition;
-  if (entrypointArgs.length === 0 || sandbox.machine === null || sandbox.result !== null) return;
+  const { entrypoint, cmd } = sandbox.plan.image.start;
+  const argv = [...entrypoint, ...(entrypointArgs.length > 0 ? entrypointArgs : cmd)];
+  if (argv.length === 0 || sandbox.machine === null || sandbox.result !== null) return;
   const { machine, scratch, workdir, plan } = sandbox;
   sandbox.entrypoint = runCommand(
     {
       id: "entrypoint",
-      argv: entrypointArgs,
+      argv,
       workdir,
       env: { ...machine.env, ...plan.image.env, ...plan.env },
       timeoutMs: null,

@@ -12,6 +12,7 @@ export interface Image {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
   readonly workdir: string | null;
+  readonly start: ImageStart;
   readonly createdAt: number;
   /** Epoch ms; null = never. */
   expiresAt: number | null;
@@ -20,14 +21,27 @@ export interface Image {
   readonly built: Promise<string | null>;
 }
 
+/** What a container of the image runs: the entrypoint before the arguments, or before the CMD where there are none. */
+export interface ImageStart {
+  readonly entrypoint: readonly string[];
+  readonly cmd: readonly string[];
+}
+
+const NO_START: ImageStart = { entrypoint: [], cmd: [] };
+
+type Settings = { env: Record<string, string>; workdir: string | null; start: ImageStart };
+
 /** Images by id: built from a recipe, or snapshots of sandboxes. */
 export class ImageStore {
   readonly all = new Map<string, Image>();
   readonly #byRecipe = new Map<string, string>();
   readonly #folder: string;
+  /** By tag. */
+  readonly #registry: Readonly<Record<string, Partial<ImageStart>>>;
 
-  constructor(folder: string) {
+  constructor(folder: string, registry: Readonly<Record<string, Partial<ImageStart>>> = {}) {
     this.#folder = folder;
+    this.#registry = registry;
   }
 
   /** @throws Refusal NOT_FOUND when unknown, deleted or expired */
@@ -52,7 +66,9 @@ export class ImageStore {
     const base = baseId === null ? null : this.get(baseId);
     const id = prefixedId("im");
     const folder = join(this.#folder, id);
-    const settings = { env: { ...base?.env, ...env }, workdir: base?.workdir ?? null };
+    const tag = /^\s*FROM\s+(\S+)/i.exec(commands[0] ?? "")?.[1] ?? "";
+    const start = base?.start ?? { ...NO_START, ...this.#registry[tag] };
+    const settings: Settings = { env: { ...base?.env, ...env }, workdir: base?.workdir ?? null, start };
     for (const line of commands) applySetting(line, settings);
     const built = this.#make(folder, base, commands, settings).then(
       () => null,
@@ -79,7 +95,7 @@ export class ImageStore {
   async freeze(
     kind: "filesystem" | "directory",
     from: string,
-    like: Pick<Image, "env" | "workdir">,
+    like: Pick<Image, "env" | "workdir" | "start">,
     ttlMs: number | null,
   ): Promise<Image> {
     const id = prefixedId("im");
@@ -87,7 +103,7 @@ export class ImageStore {
     await copyTree(from, folder);
     const createdAt = Date.now();
     const image: Image = {
-      id, kind, folder, env: like.env, workdir: like.workdir, createdAt,
+      id, kind, folder, env: like.env, workdir: like.workdir, start: like.start, createdAt,
       expiresAt: ttlMs === null ? null : createdAt + ttlMs, deleted: false, built: Promise.resolve(null),
     }; // biome-ignore format: short
     this.all.set(id, image);
@@ -144,7 +160,7 @@ export class ImageStore {
 }
 
 /** Applies a Dockerfile line that runs nothing. @throws Refusal for an unknown instruction */
-function applySetting(line: string, settings: { env: Record<string, string>; workdir: string | null }): void {
+function applySetting(line: string, settings: Settings): void {
   const [, word = "", rest = ""] = /^\s*(\w+)\s+(.*)$/s.exec(line) ?? [];
   const instruction = word.toUpperCase();
   if (instruction === "FROM" || instruction === "RUN") return;
@@ -152,5 +168,16 @@ function applySetting(line: string, settings: { env: Record<string, string>; wor
   else if (instruction === "ENV") {
     const [, name = "", value = ""] = /^(\w+)[= ]"?(.*?)"?$/s.exec(rest.trim()) ?? [];
     settings.env[name] = value;
-  } else refuse("INVALID_ARGUMENT", `The test server does not know the instruction ${JSON.stringify(line)}`);
+  } else if (instruction === "ENTRYPOINT") settings.start = { entrypoint: toArgv(rest), cmd: [] };
+  else if (instruction === "CMD") settings.start = { ...settings.start, cmd: toArgv(rest) };
+  else refuse("INVALID_ARGUMENT", `The test server does not know the instruction ${JSON.stringify(line)}`);
+}
+
+/** An instruction's arguments: a JSON list, or the text of a shell's command. */
+function toArgv(text: string): string[] {
+  try {
+    return JSON.parse(text) as string[];
+  } catch {
+    return ["/bin/sh", "-c", text.trim()];
+  }
 }

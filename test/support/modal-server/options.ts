@@ -8,6 +8,10 @@ export interface ModalServerOptions {
   readonly apps?: readonly string[];
   /** Limit on running sandboxes; more are refused with RESOURCE_EXHAUSTED. Default: no limit. */
   readonly workspaceLimit?: number;
+  /** What images of a registry run by themselves, by tag; of those left out, nothing. */
+  readonly registry?: Readonly<
+    Record<string, { readonly entrypoint?: readonly string[]; readonly cmd?: readonly string[] }>
+  >;
   /** Number of GPUs by type; a sandbox that needs more stays unscheduled. Types left out are unlimited. */
   readonly gpus?: Readonly<Record<string, number>>;
   /** Delay before a V1 sandbox is scheduled, milliseconds. Default 0. */

@@ -35,7 +35,7 @@ export class World {
     this.options = options;
     this.folder = options.folder ?? mkdtempSync(join(tmpdir(), "modal-server-"));
     this.secondMs = options.secondMs ?? 1000;
-    this.images = new ImageStore(join(this.folder, "images"));
+    this.images = new ImageStore(join(this.folder, "images"), options.registry);
     this.gpus = new Map(Object.entries(options.gpus ?? {}));
     this.workspaceLimit = options.workspaceLimit ?? Number.POSITIVE_INFINITY;
     for (const name of options.apps ?? []) this.apps.set(name, prefixedId("ap"));
