@@ -2,7 +2,6 @@ import { z } from "zod";
 import {
   amount,
   envName,
-  flag,
   gpuString,
   listOf,
   mapOf,
@@ -13,24 +12,11 @@ import {
   text,
   wholeNumber,
 } from "./fields.ts";
+import { bucketSchema, checkMountPaths, volumeSchema } from "./mounts.ts";
 
 /** Values that the error messages of `image` and `network` allow. */
 const imageText = 'a registry tag, a Modal image id ("im-…"), or { "dockerfile": ["RUN …"], "base": tag }';
 const networkText = '"open", "blocked", or { "domains": […], "cidrs": […] }';
-
-const bucketSchema = section({
-  bucket: text("the name of a bucket").describe("Name of the bucket."),
-  endpointUrl: text("a URL")
-    .nullable()
-    .default(null)
-    .describe("Endpoint of an S3-compatible service (R2, GCS). `null` = AWS."),
-  keyPrefix: text("a key prefix")
-    .nullable()
-    .default(null)
-    .describe("Only keys with this prefix are visible; ends with a slash."),
-  secret: text("the name of a Modal secret").nullable().default(null).describe("Modal secret with the credentials."),
-  readOnly: flag().default(false).describe("Whether the sandbox can only read the bucket."),
-});
 
 /** A recipe for sandboxes, with all its defaults. null leaves a choice to the provider. */
 export const environmentSchema = section({
@@ -85,15 +71,15 @@ export const environmentSchema = section({
   secrets: listOf(text("the name of a Modal secret"), "a list of names of Modal secrets")
     .default([])
     .describe("Modal only. Names of Modal secrets whose variables the sandbox gets."),
-  volumes: mapOf(sandboxPath(), text("the name of a Modal volume"), "an object of absolute paths and volume names")
+  volumes: mapOf(sandboxPath(), volumeSchema, "an object of absolute paths and volumes")
     .default({})
     .describe(
-      'Modal only. Names of Modal volumes by mount path: `{ "/data": "my-volume" }`. They must exist (`modal volume create my-volume`).',
+      'Modal only. Modal volumes by mount path: `{ "/data": "my-volume" }`, or with options: `{ "/data": { "name": "my-volume", "version": 2, "readOnly": true, "subPath": "runs", "create": true } }`. A volume that does not exist is an error unless `create` is true.',
     ),
   buckets: mapOf(sandboxPath(), bucketSchema, "an object of absolute paths and buckets")
     .default({})
     .describe(
-      'Modal only. S3, R2 or GCS buckets by mount path: `{ "/mnt/x": { "bucket": "b", "secret": "s", "readOnly": true } }`, with `endpointUrl` and `keyPrefix` where needed.',
+      'Modal only. S3, R2 or GCS buckets by mount path: `{ "/mnt/x": { "bucket": "b", "secret": "s", "readOnly": false } }`, with `endpointUrl` and `keyPrefix` where needed. Read-only unless `readOnly` is false.',
     ),
   ports: listOf(wholeNumber(1, 65_535), "a list of port numbers")
     .default([])
@@ -126,7 +112,9 @@ export const environmentSchema = section({
     .describe(
       "Longest life of a sandbox, in minutes. `null` = long enough for the job's time limit; on Modal a day at most.",
     ),
-});
+}).superRefine((environment, context) =>
+  checkMountPaths(environment, (path, message) => context.addIssue({ code: "custom", path: [...path], message })),
+);
 
 /** An environment with every key present. */
 export type Environment = z.output<typeof environmentSchema>;

@@ -3,11 +3,12 @@ import { formatGpu } from "../../config/gpu.ts";
 import { AbandonedError, within } from "../../shared/time-limit.ts";
 import type { SandboxSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
-import { type Mounts, toCreateParams } from "./create-params.ts";
+import { toCreateParams } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
 import { endSandbox } from "./end-sandbox.ts";
 import type { CallDeps } from "./limits.ts";
 import { type ErrorKind, kindOf } from "./modal-error.ts";
+import type { Mounts } from "./mounts.ts";
 import { endOrphan, type OrphanName, reportOrphan } from "./orphans.ts";
 
 export interface CreateDeps extends CallDeps {

@@ -8,7 +8,7 @@ import type { ListedSandbox, Sandbox, SandboxGpu, SandboxPort, SandboxProvider, 
 import { findSandbox, isSandboxID } from "./attach.ts";
 import { type CreateDeps, createSandbox } from "./create.ts";
 import { createFailure } from "./create-failure.ts";
-import { DEFAULT_MACHINE, findMounts, lifetimeOf, missingMounts } from "./create-params.ts";
+import { DEFAULT_MACHINE, lifetimeOf } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
 import { MAX_LIFETIME_MS, toTtlMs } from "./durations.ts";
 import { endSandbox } from "./end-sandbox.ts";
@@ -19,8 +19,9 @@ import { ModalAccess } from "./modal-client.ts";
 import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import { ModalSandbox } from "./modal-sandbox.ts";
 import { createModalSnapshots, restoreDirectory } from "./modal-snapshots.ts";
+import { findMounts } from "./mounts.ts";
 import { reportOrphan } from "./orphans.ts";
-import { type Prepared, prepareSandbox, readDevices, readPorts } from "./prepare.ts";
+import { checkBuckets, type Prepared, prepareSandbox, readDevices, readPorts } from "./prepare.ts";
 import { SandboxCore } from "./sandbox-core.ts";
 
 export interface ModalProviderDeps {
@@ -120,7 +121,6 @@ class ModalProvider implements SandboxProvider {
       throw createFailure(error, {
         doing: `look up the secrets and volumes of sandbox ${spec.name}`,
         credentials,
-        missing: missingMounts(machine),
         isLookup: true,
       });
     });
@@ -144,6 +144,7 @@ class ModalProvider implements SandboxProvider {
         prepareSandbox(target, spec.workdir, limitMs, signal),
         machine.gpu === null ? null : readDevices(target, machine.gpu, this.#limits.callMs),
         readPorts(target, machine.ports, this.#limits.callMs),
+        checkBuckets(target, machine, this.#limits.callMs),
       ]);
       if (spec.snapshotID !== null)
         await restoreDirectory(client, sandbox, spec.snapshotID, this.#callDeps(), this.#deps.ids());
@@ -151,7 +152,13 @@ class ModalProvider implements SandboxProvider {
         throw new PluginError("sandbox_create_failed", "The Modal provider was closed meanwhile.", {
           retryable: false,
         });
-      return this.#hold(sandbox, prepared, { lifetimeMs: lifetimeOf(machine), gpu, ports, env: spec.env });
+      return this.#hold(sandbox, prepared, {
+        lifetimeMs: lifetimeOf(machine),
+        gpu,
+        ports,
+        env: spec.env,
+        notes: mounts.notes,
+      });
     } catch (error) {
       this.#finishLater(endSandbox(sandbox, this.#callDeps()).catch(reportOrphan(this.#deps.log, spec.name))); // M1
       throw createFailure(error, { doing: `prepare sandbox ${spec.name}`, credentials });
@@ -168,7 +175,7 @@ class ModalProvider implements SandboxProvider {
 
   async #find(sandboxID: string, env: Readonly<Record<string, string>>): Promise<ModalSandbox> {
     const { sandbox, prepared, gpu } = await findSandbox(() => this.#access.client(), sandboxID, this.#callDeps());
-    return this.#hold(sandbox, prepared, { lifetimeMs: MAX_LIFETIME_MS, gpu, ports: [], env });
+    return this.#hold(sandbox, prepared, { lifetimeMs: MAX_LIFETIME_MS, gpu, ports: [], env, notes: [] });
   }
 
   #hold(
@@ -179,6 +186,7 @@ class ModalProvider implements SandboxProvider {
       gpu: SandboxGpu | null;
       ports: readonly SandboxPort[];
       env: Readonly<Record<string, string>>;
+      notes: readonly string[];
     },
   ): ModalSandbox {
     const core = new SandboxCore({
@@ -194,7 +202,7 @@ class ModalProvider implements SandboxProvider {
       core,
       workdir,
       home,
-      notes: [],
+      notes: more.notes,
       gpu: more.gpu,
       ports: more.ports,
       terminate: () => this.terminate(core.id),

@@ -1,9 +1,10 @@
 import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
-import type { SandboxGpu, SandboxPort } from "../port.ts";
+import type { MachineSpec, SandboxGpu, SandboxPort } from "../port.ts";
 import { WORKDIR_VARIABLE } from "./create-params.ts";
 import { execOnce } from "./exec-once.ts";
 import { messageOf } from "./modal-error.ts";
+import { bucketCheck, bucketFailure } from "./mounts.ts";
 import type { SandboxCoreParts } from "./sandbox-core.ts";
 import { RUN_DIR } from "./wrapper-script.ts";
 
@@ -85,4 +86,24 @@ export async function readPorts(
   if (wanted.length === 0) return [];
   const tunnels = await within(sandbox.tunnels(limitMs), { clock, limitMs: limitMs * 2, doing: "Waiting for tunnels" });
   return wanted.flatMap((port) => (tunnels[port] ? { port, url: tunnels[port].url } : []));
+}
+
+/** Refuses a bucket that cannot be listed. @throws PluginError `sandbox_create_failed` */
+export async function checkBuckets(
+  { sandbox, clock, log }: Target,
+  machine: MachineSpec,
+  limitMs: number,
+): Promise<void> {
+  const check = bucketCheck(machine);
+  if (check === null) return;
+  const printed = await execOnce(sandbox, check, { clock, limitMs, doing: "Listing the buckets" }).then(
+    ({ stdout }) => Buffer.from(stdout).toString(),
+    (error: unknown) => {
+      // A bucket with very many keys is not listed in time, which shows that it can be.
+      log("debug", "The buckets were not listed", { sandboxID: sandbox.sandboxId, error: messageOf(error) });
+      return "";
+    },
+  );
+  const failure = bucketFailure(printed, machine);
+  if (failure) throw failure;
 }

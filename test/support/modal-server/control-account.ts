@@ -7,15 +7,18 @@ import type { World } from "./world.ts";
 const CREATE_IF_MISSING = 1;
 const EPHEMERAL = 5;
 
-/** Control plane: tokens, environments, apps, secrets, volumes. */
+/** Control plane: tokens, environments, apps, secrets, volumes, proxies. */
 export function accountHandlers(world: World): Handlers {
   return {
     AuthTokenGet: () => ({ token: world.issueAuthToken() }),
 
-    EnvironmentGetOrCreate: ({ deploymentName }: { deploymentName: string }) => ({
-      environmentId: "en-main",
-      metadata: { name: deploymentName || "main", settings: { imageBuilderVersion: "2025.06", webhookSuffix: "" } },
-    }),
+    EnvironmentGetOrCreate({ deploymentName }: { deploymentName: string }) {
+      requireEnvironment(world, deploymentName);
+      return {
+        environmentId: "en-main",
+        metadata: { name: deploymentName || "main", settings: { imageBuilderVersion: "2025.06", webhookSuffix: "" } },
+      };
+    },
 
     AppGetOrCreate({
       appName,
@@ -26,6 +29,7 @@ export function accountHandlers(world: World): Handlers {
       environmentName: string;
       objectCreationType: number;
     }) {
+      requireEnvironment(world, environmentName);
       if (!world.apps.has(appName)) {
         if (objectCreationType !== CREATE_IF_MISSING) refuse("NOT_FOUND", `No App with name '${appName}' found.`);
         world.apps.set(appName, prefixedId("ap"));
@@ -57,14 +61,26 @@ export function accountHandlers(world: World): Handlers {
       objectCreationType: number;
       version: number;
     }) {
-      const known = world.volumes.get(deploymentName);
-      if (known === undefined && objectCreationType !== CREATE_IF_MISSING)
-        return refuse("NOT_FOUND", `Volume '${deploymentName}' not found`);
-      const volumeId = known ?? prefixedId("vo");
-      world.volumes.set(deploymentName, volumeId);
-      return { volumeId, version: version || 1, metadata: { version: version || 1, name: deploymentName } };
+      if (!world.volumes.has(deploymentName)) {
+        if (objectCreationType !== CREATE_IF_MISSING) refuse("NOT_FOUND", `Volume '${deploymentName}' not found`);
+        world.addVolume(deploymentName, version || 1);
+      }
+      const volumeId = world.volumes.get(deploymentName) as string;
+      const actual = world.volumeVersions.get(volumeId);
+      return { volumeId, version: actual, metadata: { version: actual, name: deploymentName } };
+    },
+
+    ProxyGet({ name }: { name: string }) {
+      const proxyId = world.proxies.get(name);
+      return proxyId === undefined ? refuse("NOT_FOUND", `Proxy ${name} not found`) : { proxy: { name, proxyId } };
     },
   };
+}
+
+function requireEnvironment(world: World, name: string): void {
+  const { environments } = world.options;
+  if (name !== "" && environments !== undefined && !environments.includes(name))
+    refuse("NOT_FOUND", `Environment '${name}' not found`);
 }
 
 /** @throws Refusal UNAUTHENTICATED for wrong credentials, or for a call without a token of this server */

@@ -1,3 +1,4 @@
+import { prefixedId } from "./ids.ts";
 import { refuse } from "./refusal.ts";
 import type { Handlers } from "./service.ts";
 import type { World } from "./world.ts";
@@ -10,8 +11,17 @@ interface Recipe {
     readonly baseImages: readonly { readonly dockerTag: string; readonly imageId: string }[];
     readonly secretIds: readonly string[];
     readonly contextFiles: readonly unknown[];
+    readonly imageRegistryConfig?: { readonly registryAuthType: number; readonly secretId: string };
   };
 }
+
+interface Published {
+  readonly tag: string;
+  readonly environmentName: string;
+}
+
+/** RegistryAuthType */
+const AUTH = { aws: 1, gcp: 2, static: 4 };
 
 const SUCCESS = { status: 1, exitcode: 0, exception: "" };
 
@@ -27,6 +37,8 @@ export function imageHandlers(world: World): Handlers {
       if (image.contextFiles.length > 0) return refuse("INVALID_ARGUMENT", "The test server takes no context files");
       const base = image.baseImages.find((each) => each.dockerTag === "base")?.imageId ?? null;
       const env = world.variablesOf(image.secretIds.map((secretId) => ({ secretId })));
+      const failure = base === null ? whyNotPulled(world, image) : null;
+      if (failure !== null) return { imageId: prefixedId("im"), result: resultOf(failure) };
       const built = world.images.build(image.dockerfileCommands, base, env, forceBuild);
       if (built.fresh) return { imageId: built.image.id };
       return { imageId: built.image.id, result: resultOf(await built.image.built) };
@@ -41,9 +53,32 @@ export function imageHandlers(world: World): Handlers {
       return { imageId: world.images.get(imageId).id };
     },
 
+    ImageGetByTag({ tag, environmentName }: Published) {
+      const imageId = world.published.get(`${environmentName}/${tag}`);
+      return imageId === undefined ? refuse("NOT_FOUND", `Image '${tag}' not found`) : { imageId };
+    },
+
+    ImagePublish({ imageId, tag, environmentName }: Published & { imageId: string }) {
+      world.published.set(`${environmentName}/${tag}`, world.images.get(imageId).id);
+      return {};
+    },
+
     async ImageDelete({ imageId }: { imageId: string }) {
       await world.images.remove(imageId);
       return {};
     },
   };
+}
+
+/** Why the registry does not give the image of the first instruction; null if it does. */
+function whyNotPulled(world: World, { dockerfileCommands, imageRegistryConfig }: NonNullable<Recipe["image"]>) {
+  const tag = dockerfileCommands[0]?.replace(/^FROM /, "") ?? "";
+  const needs = world.options.pulls?.[tag];
+  if (needs === undefined) return null;
+  if ("missing" in needs) return `Image pull failed: manifest for ${tag} not found: manifest unknown`;
+  const given = world.secrets.get(imageRegistryConfig?.secretId ?? "") ?? {};
+  const isRight = imageRegistryConfig?.registryAuthType === AUTH[needs.auth];
+  return isRight && needs.keys.every((key) => key in given)
+    ? null
+    : `Image pull failed: pull access denied for ${tag}: unauthorized: authentication required`;
 }

@@ -92,6 +92,9 @@ function prepare(world: World, request: SandboxCreate, generation: "v1" | "v2"):
   const image = world.images.get(definition.imageId);
   if (image.kind === "directory")
     refuse("INVALID_ARGUMENT", `Image ${image.id} is the snapshot of a directory: mount it, it cannot be started from`);
+  const { regions } = world.options;
+  const strange = definition.schedulerPlacement?.regions.find((region) => !(regions ?? [region]).includes(region));
+  if (strange !== undefined) refuse("INVALID_ARGUMENT", `Invalid region: ${strange}`);
   const gpu = gpuOf(definition.resources?.gpuConfig);
   if (gpu && generation === "v2") refuse("INVALID_ARGUMENT", "GPUs are not supported by V2 sandboxes");
   const { name } = definition;
@@ -123,7 +126,9 @@ function mountsOf(world: World, definition: SandboxDefinition): Mount[] {
     }),
     ...definition.cloudBucketMounts.map(({ bucketName, mountPath, readOnly, keyPrefix }) => {
       if (!/^[a-z0-9.-]+$/.test(bucketName)) refuse("INVALID_ARGUMENT", `Invalid bucket name ${bucketName}`);
-      return { path: mountPath, host: join(world.folder, "buckets", bucketName, join("/", keyPrefix ?? "")), readOnly };
+      const exists = world.options.buckets?.includes(bucketName) ?? true;
+      const host = join(world.folder, "buckets", bucketName, join("/", keyPrefix ?? ""));
+      return { path: mountPath, host, readOnly, isClosed: !exists };
     }),
   ];
 }

@@ -15,6 +15,8 @@ export interface Mount {
   readonly path: string;
   readonly host: string;
   readonly readOnly: boolean;
+  /** Whether nobody can list it, as of a bucket that does not exist. */
+  readonly isClosed?: boolean;
 }
 
 export interface Command {

@@ -50,6 +50,7 @@ export interface SandboxDefinition {
     readonly readOnly: boolean;
     readonly keyPrefix?: string;
   }[];
+  readonly schedulerPlacement?: { readonly regions: readonly string[] };
   readonly readinessProbe?: {
     readonly tcpPort?: number;
     readonly execCommand?: { readonly argv: readonly string[] };

@@ -6,6 +6,17 @@ export interface ModalServerOptions {
   readonly secrets?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Apps that exist from the start. */
   readonly apps?: readonly string[];
+  /** Environments that exist; default: every one. */
+  readonly environments?: readonly string[];
+  /** Volumes that exist from the start: their versions by name. */
+  readonly volumes?: Readonly<Record<string, 1 | 2>>;
+  /** Buckets that exist; default: every one. In a sandbox one that does not exist cannot be listed. */
+  readonly buckets?: readonly string[];
+  readonly proxies?: readonly string[];
+  /** Tags that cannot simply be pulled; every other tag can. */
+  readonly pulls?: Readonly<Record<string, Pull>>;
+  /** Regions that exist; default: every one. */
+  readonly regions?: readonly string[];
   /** Limit on running sandboxes; more are refused with RESOURCE_EXHAUSTED. Default: no limit. */
   readonly workspaceLimit?: number;
   /** What images of a registry run by themselves, by tag; of those left out, nothing. */
@@ -37,6 +48,11 @@ export interface ModalServerOptions {
   /** Folder for the server's files. Default: a new temporary folder. */
   readonly folder?: string;
 }
+
+/** A tag that does not exist, or that needs a secret: for which kind of registry, and with which keys. */
+export type Pull =
+  | { readonly missing: true }
+  | { readonly auth: "aws" | "gcp" | "static"; readonly keys: readonly string[] };
 
 /** Types of GPU, and how many of each one sandbox may have. */
 export const GPUS: Readonly<Record<string, number>> = {

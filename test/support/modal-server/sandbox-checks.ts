@@ -12,6 +12,7 @@ const TAKEN = new Set([
   "entrypointArgs", "imageId", "timeoutSecs", "idleTimeoutSecs", "workdir", "name", "secretIds", "resources", "networkAccess",
   "ptyInfo", "openPorts", "volumeMounts", "cloudBucketMounts", "readinessProbe", "experimentalOptionsV2", "verbose",
   "cloudProviderStr", "schedulerPlacement", "runtime", "inboundCidrAllowlist", "includeOidcIdentityToken",
+  "proxyId",
 ]); // biome-ignore format: a table
 const OPTIONS = new Set(["enable_exit_snapshot"]);
 

@@ -131,7 +131,8 @@ export class ModalSandbox {
     // Made here because a container runtime makes the directory that it starts in.
     await mkdir(join(this.root, this.workdir), { recursive: true });
     if (this.plan.gpu) await installDriver(this.root, this.plan.gpu);
-    for (const mount of this.plan.mounts) await mkdir(mount.host, { recursive: true });
+    for (const { host, isClosed } of this.plan.mounts)
+      await mkdir(host, { recursive: true, ...(isClosed && { mode: 0o000 }) });
     if (this.result !== null) return;
     this.machine = await startMachine(this.root, this.scratch, this.plan.mounts);
     if (this.result !== null) return this.machine.close();

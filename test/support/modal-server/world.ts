@@ -22,6 +22,12 @@ export class World {
   readonly secretNames = new Map<string, string>();
   /** Ids by name. */
   readonly volumes = new Map<string, string>();
+  /** By id. */
+  readonly volumeVersions = new Map<string, number>();
+  /** Ids by name. */
+  readonly proxies = new Map<string, string>();
+  /** Image ids by published name, such as "main/base:latest". */
+  readonly published = new Map<string, string>();
   readonly sandboxes = new Map<string, ModalSandbox>();
   readonly tasks = new Map<string, ModalSandbox>();
   readonly gpus: Map<string, number>;
@@ -39,6 +45,8 @@ export class World {
     this.gpus = new Map(Object.entries(options.gpus ?? {}));
     this.workspaceLimit = options.workspaceLimit ?? Number.POSITIVE_INFINITY;
     for (const name of options.apps ?? []) this.apps.set(name, prefixedId("ap"));
+    for (const name of options.proxies ?? []) this.proxies.set(name, prefixedId("pr"));
+    for (const [name, version] of Object.entries(options.volumes ?? {})) this.addVolume(name, version);
     for (const [name, values] of Object.entries(options.secrets ?? {}))
       this.secretNames.set(name, this.addSecret(values));
   }
@@ -53,6 +61,12 @@ export class World {
     const id = prefixedId("st");
     this.secrets.set(id, values);
     return id;
+  }
+
+  addVolume(name: string, version: number): void {
+    const id = prefixedId("vo");
+    this.volumes.set(name, id);
+    this.volumeVersions.set(id, version);
   }
 
   /** @throws Refusal for a secret that does not exist */
