@@ -23,11 +23,18 @@ interface Published {
 /** RegistryAuthType */
 const AUTH = { aws: 1, gcp: 2, static: 4 };
 
+interface Join {
+  readonly imageId: string;
+  readonly timeout: number;
+  readonly lastEntryId: string;
+  readonly includeLogsForFinished: boolean;
+}
+
 const SUCCESS = { status: 1, exitcode: 0, exception: "" };
 
 export function imageHandlers(world: World): Handlers {
   const resultOf = (failure: string | null) =>
-    failure === null ? SUCCESS : { status: 2, exitcode: 1, exception: failure };
+    failure === null ? SUCCESS : { status: 2, exitcode: 1, exception: world.options.silentBuilds ? "" : failure };
   return {
     /** Answers a new build before it is done, as the real service does; a known image is answered with its result. */
     async ImageGetOrCreate({ appId, image, forceBuild }: Recipe) {
@@ -44,9 +51,21 @@ export function imageHandlers(world: World): Handlers {
       return { imageId: built.image.id, result: resultOf(await built.image.built) };
     },
 
-    async *ImageJoinStreaming({ imageId }: { imageId: string }) {
-      const failure = await world.images.get(imageId).built;
-      yield { entryId: "1-0", result: resultOf(failure), eof: true, taskLogs: [] };
+    /** What a build prints as it goes; of one that has ended only the result, unless its log is asked for. */
+    async *ImageJoinStreaming({ imageId, timeout, lastEntryId, includeLogsForFinished }: Join) {
+      const image = world.images.get(imageId);
+      const until = Date.now() + timeout * 1000;
+      let failure = await settled(image.built);
+      let next =
+        failure === undefined || includeLogsForFinished ? Number(lastEntryId.split("-")[0] || 0) : image.log.length;
+      for (;;) {
+        for (; next < image.log.length; next += 1)
+          yield { entryId: `${next + 1}-0`, eof: false, taskLogs: [{ data: image.log[next], fileDescriptor: 1 }] };
+        if (failure !== undefined || Date.now() >= until) break;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        failure = await settled(image.built);
+      }
+      if (failure !== undefined) yield { entryId: `${next}-1`, result: resultOf(failure), eof: true, taskLogs: [] };
     },
 
     ImageFromId({ imageId }: { imageId: string }) {
@@ -82,3 +101,7 @@ function whyNotPulled(world: World, { dockerfileCommands, imageRegistryConfig }:
     ? null
     : `Image pull failed: pull access denied for ${tag}: unauthorized: authentication required`;
 }
+
+/** What a promise has resolved with; undefined while it has not. */
+const settled = <T>(promise: Promise<T>): Promise<T | undefined> =>
+  Promise.race([promise, new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)))]);

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type Exec, runCommand } from "./exec.ts";
+import { type Exec, type ExecExit, runCommand } from "./exec.ts";
 import { prefixedId } from "./ids.ts";
 import { startMachine } from "./machine.ts";
 import { refuse } from "./refusal.ts";
@@ -19,6 +19,8 @@ export interface Image {
   deleted: boolean;
   /** Resolves when the build has ended: null, or why it failed. */
   readonly built: Promise<string | null>;
+  /** What its commands have printed so far, in pieces as they came. */
+  readonly log: readonly string[];
 }
 
 /** What a container of the image runs: the entrypoint before the arguments, or before the CMD where there are none. */
@@ -70,7 +72,8 @@ export class ImageStore {
     const start = base?.start ?? { ...NO_START, ...this.#registry[tag] };
     const settings: Settings = { env: { ...base?.env, ...env }, workdir: base?.workdir ?? null, start };
     for (const line of commands) applySetting(line, settings);
-    const built = this.#make(folder, base, commands, settings).then(
+    const log: string[] = [];
+    const built = this.#make(folder, base, commands, settings, log).then(
       () => null,
       (error: Error) => error.message,
     );
@@ -83,6 +86,7 @@ export class ImageStore {
       expiresAt: null,
       deleted: false,
       built,
+      log,
     };
     this.all.set(id, image);
     this.#byRecipe.set(recipe, id);
@@ -104,7 +108,7 @@ export class ImageStore {
     const createdAt = Date.now();
     const image: Image = {
       id, kind, folder, env: like.env, workdir: like.workdir, start: like.start, createdAt,
-      expiresAt: ttlMs === null ? null : createdAt + ttlMs, deleted: false, built: Promise.resolve(null),
+      expiresAt: ttlMs === null ? null : createdAt + ttlMs, deleted: false, built: Promise.resolve(null), log: [],
     }; // biome-ignore format: short
     this.all.set(id, image);
     return image;
@@ -121,6 +125,7 @@ export class ImageStore {
     base: Image | null,
     commands: readonly string[],
     { env, workdir }: Pick<Image, "env" | "workdir">,
+    log: string[],
   ): Promise<void> {
     if (base) {
       const failure = await base.built;
@@ -148,7 +153,7 @@ export class ImageStore {
           machine,
           this.#folder,
         );
-        const { code, signal } = await exec.exited;
+        const { code, signal } = await exitOf(exec, log);
         const said = Buffer.from(exec.stderr.read(0, 2000)).toString();
         exec.drop();
         if (code !== 0) throw new Error(`${line}\nexit ${code ?? `signal ${signal}`}: ${said}`);
@@ -156,6 +161,25 @@ export class ImageStore {
     } finally {
       await machine.close();
     }
+  }
+}
+
+/** Waits for a command's end, and keeps what it prints. */
+async function exitOf(exec: Exec, log: string[]): Promise<ExecExit> {
+  const read = { stdout: 0, stderr: 0 };
+  const keep = () => {
+    for (const stream of ["stdout", "stderr"] as const) {
+      const bytes = exec[stream].read(read[stream], 1e6);
+      read[stream] += bytes.length;
+      if (bytes.length > 0) log.push(Buffer.from(bytes).toString());
+    }
+  };
+  const timer = setInterval(keep, 20);
+  try {
+    return await exec.exited;
+  } finally {
+    clearInterval(timer);
+    keep();
   }
 }
 

@@ -23,6 +23,8 @@ export interface ModalServerOptions {
   readonly registry?: Readonly<
     Record<string, { readonly entrypoint?: readonly string[]; readonly cmd?: readonly string[] }>
   >;
+  /** Whether a build that fails does not say why, as on the real service at times. Default false. */
+  readonly silentBuilds?: boolean;
   /** Number of GPUs by type; a sandbox that needs more stays unscheduled. Types left out are unlimited. */
   readonly gpus?: Readonly<Record<string, number>>;
   /** Delay before a V1 sandbox is scheduled, milliseconds. Default 0. */
