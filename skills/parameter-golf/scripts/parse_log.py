@@ -6,6 +6,7 @@
     parse_log.py train.log --against control.log       adds the difference to an unmodified run
     parse_log.py train.log --score quantized_ttt       name of the score line in a script that renamed it
     parse_log.py train.log --curve                     adds every validation as [step, val_bpb]
+    parse_log.py train.log --wall 912                  seconds of the whole command: what was not training is "other_s"
 
 "status", "step" and "metrics" are what job_report takes. `val_bpb` is there only when the run has its score: the
 validation before compression is `val_bpb_prequant`, because the two must not be compared.
@@ -20,6 +21,7 @@ import sys
 LIMIT = 16_000_000
 CLOSE = 15_900_000
 NOISE = 0.003
+SXM = "NVIDIA H100 80GB HBM3"
 
 NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"
 STEP = re.compile(r"^(step:)?(\d+)/(\d+) (train_loss|val_loss):\s*" + NUMBER)
@@ -210,6 +212,8 @@ def warnings(run, runs, scored):
         found.append(f"artifact is {total - LIMIT} bytes over the limit of {LIMIT}")
     elif total is not None and total > CLOSE:
         found.append(f"artifact is within {LIMIT - total} bytes of the limit")
+    if run.stopped_by_clock and run.settings.get("world_size") == 8 and run.gpu and not run.gpu.startswith(SXM):
+        found.append(f"ran on {run.gpu}: the time of a full run counts on {SXM} only")
     if run.stopped_by_clock:
         found.append("stopped by the clock: compare with other runs only on the same hardware")
     if scored == "final_int8_zlib_roundtrip":
@@ -236,6 +240,9 @@ def compare(run, control):
 def report(path, args):
     run, runs = parse(read_lines(path), args.score)
     scored = take_score(run)
+    if args.wall is not None:
+        spent = run.metrics.get("train_time_s", 0) + run.metrics.get("eval_time_s", 0)
+        run.metrics.update(wall_s=args.wall, other_s=round(args.wall - spent, 1))
     out = {
         "status": status(run, scored),
         "step": run.step,
@@ -274,6 +281,7 @@ def main(argv=None):
     parser.add_argument("--against", metavar="LOG")
     parser.add_argument("--score", metavar="NAME")
     parser.add_argument("--curve", action="store_true")
+    parser.add_argument("--wall", metavar="SECONDS", type=float)
     args = parser.parse_args(argv)
     try:
         out = report(args.log, args)

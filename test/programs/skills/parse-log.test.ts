@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FIXTURES, hasPython, PYTHON, python, run, SKILLS } from "./python.ts";
 
@@ -45,6 +47,18 @@ describe.skipIf(!hasPython)("the log of a parameter-golf run", () => {
       [10000, 1.2477],
       [13780, 1.2172],
     ]);
+  });
+
+  test("of eight GPUs of another type says that its time does not count", () => {
+    const dir = mkdtempSync(join(tmpdir(), "log-"));
+    const other = readFileSync(log("capped-8xh100"), "utf8").replaceAll(
+      "NVIDIA H100 80GB HBM3",
+      "NVIDIA H200          ",
+    );
+    writeFileSync(join(dir, "h200.log"), other);
+    const { warnings } = JSON.parse(python("parameter-golf/parse_log.py", [join(dir, "h200.log")]).stdout);
+    rmSync(dir, { recursive: true });
+    expect(warnings[0]).toBe("ran on NVIDIA H200: the time of a full run counts on NVIDIA H100 80GB HBM3 only");
   });
 
   test("gives only numbers that job_report accepts", () => {
@@ -127,7 +141,7 @@ describe.skipIf(!hasPython)("the log of a parameter-golf run", () => {
 import argparse, json, os, sys, tempfile
 sys.path.insert(0, sys.argv[1])
 import parse_log
-args = argparse.Namespace(score=None, curve=False, against=None)
+args = argparse.Namespace(score=None, curve=False, against=None, wall=None)
 with open(sys.argv[2], "rb") as file: data = file.read()
 seen, path = {}, os.path.join(tempfile.mkdtemp(), "cut.log")
 for end in range(len(data) + 1):

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FIXTURES, hasPython, PYTHON, run, SKILLS } from "./python.ts";
@@ -93,6 +93,61 @@ describe.skipIf(!hasPython)("a proxy run", () => {
     expect(again.status).toBe(2);
     expect(again.stderr).toContain("runs/control exists");
     expect(JSON.parse(read("runs/control/result.json")).metrics.val_bpb).toBe(1.34189214);
+  });
+
+  test("takes its data from one folder and leaves its runs in another, such as two volumes", () => {
+    for (const folder of ["datasets", "tokenizers"])
+      cpSync(join(dir, "data", folder), join(dir, "volume", folder), { recursive: true });
+    rmSync(join(dir, "data"), { recursive: true });
+    const roots = { DATA_ROOT: join(dir, "volume"), RUNS_ROOT: join(dir, "results") };
+    expect(proxy(["mlp3", "381"], "proxy-control", roots).status).toBe(0);
+    expect(read("results/mlp3/called")).toContain(`DATA_PATH=${dir}/volume/datasets/fineweb10B_sp1024\n`);
+    expect(existsSync(join(dir, "runs"))).toBe(false);
+    expect(proxy(["mlp3", "381"], "proxy-control", roots).stderr).toContain("results/mlp3 exists");
+  });
+
+  test("looks for no InfiniBand with several GPUs, unless told to", () => {
+    proxy(["one", "381"]);
+    proxy(["two", "381"], "proxy-control", { GPUS: "2" });
+    proxy(["own", "381"], "proxy-control", { GPUS: "2", NCCL_IB_DISABLE: "0" });
+    const set = (name: string) => /^NCCL_IB_DISABLE=(.)$/m.exec(read(`runs/${name}/called`))?.[1];
+    expect([set("one"), set("two"), set("own")]).toEqual([undefined, "1", "0"]);
+  });
+
+  test("counts the seconds that were not training", () => {
+    const { metrics } = JSON.parse(proxy(["control", "381"]).stdout);
+    expect(metrics.wall_s).toBeNumber();
+    expect(metrics.other_s).toBeCloseTo(metrics.wall_s - metrics.train_time_s - metrics.eval_time_s, 0);
+  });
+
+  const gpus = (...names: string[]) =>
+    writeFileSync(join(dir, "bin/nvidia-smi"), `#!/bin/sh\ncat <<'END'\n${names.join("\n")}\nEND\n`, { mode: 0o755 });
+  const SXM = "NVIDIA H100 80GB HBM3";
+
+  test("of the full kind is stopped by the clock, with the script's own schedule, on eight GPUs", () => {
+    gpus(...Array(8).fill(SXM));
+    const { status, stderr } = proxy(["final", "full"], "capped-8xh100");
+    expect([status, stderr]).toEqual([0, "run_proxy: 13780 steps want 73 shards, there are 2: data will repeat\n"]);
+    const called = read("runs/final/called");
+    expect(called).toStartWith("--standalone --nproc_per_node=8 train_gpt.py\n");
+    expect(called).toMatch(/^MAX_WALLCLOCK_SECONDS=600$/m);
+    expect(called).toMatch(/^ITERATIONS=20000$/m);
+    expect(called).not.toContain("WARMDOWN_ITERS");
+    expect(called).toMatch(/^NCCL_IB_DISABLE=1$/m);
+  });
+
+  test.each([
+    ["one H200 among them", [...Array(7).fill(SXM), "NVIDIA H200"]],
+    ["four H100", Array(4).fill(SXM)],
+    ["another H100", Array(8).fill("NVIDIA H100 NVL")],
+    ["none", []],
+  ])("of the full kind is refused on %s before it costs anything, unless any GPU will do", (_, names) => {
+    gpus(...names);
+    const refused = proxy(["final", "full"], "capped-8xh100");
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toContain(names.at(-1) ?? "no GPU");
+    expect(existsSync(join(dir, "runs"))).toBe(false);
+    expect(proxy(["final", "full"], "capped-8xh100", { ANY_GPU: "1" }).status).toBe(0);
   });
 
   test.each([
