@@ -49,6 +49,11 @@ export class ImageCache {
     return this.#built.getOrMake(JSON.stringify(recipe), () => this.#build(client, app, recipe));
   }
 
+  /** Has the image of a recipe looked up, and built if necessary, again at the next call: Modal no longer knows it. */
+  forget(recipe: MachineSpec["image"]): void {
+    this.#built.delete(JSON.stringify(recipe));
+  }
+
   /** The image of a snapshot. @throws PluginError `snapshot_expired`, `not_found` */
   async ofSnapshot(client: ModalClient, snapshotID: string): Promise<Image> {
     const { clock, limits, credentials } = this.#deps;

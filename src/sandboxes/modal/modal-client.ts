@@ -3,7 +3,7 @@ import type { Options } from "../../config/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
-import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
+import { memoizeUntilFailure, PromiseCache } from "../../shared/memoize-until-failure.ts";
 import { within } from "../../shared/time-limit.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
@@ -27,8 +27,8 @@ export interface ModalAccessDeps {
 export class ModalAccess {
   readonly #deps: ModalAccessDeps;
   readonly #client = memoizeUntilFailure(() => this.#connect());
-  /** @throws PluginError `sandbox_create_failed`, `sandbox_create_timeout`, with the remedy */
-  readonly app = memoizeUntilFailure(() => this.#findApp());
+  readonly #app = new PromiseCache<null, App>();
+  #appID: string | null = null;
   #closed = false;
 
   constructor(deps: ModalAccessDeps) {
@@ -42,6 +42,20 @@ export class ModalAccess {
         new PluginError("sandbox_create_failed", "The Modal provider is closed.", { retryable: false }),
       );
     return this.#client();
+  }
+
+  /** @throws PluginError `sandbox_create_failed`, `sandbox_create_timeout`, with the remedy */
+  app(): Promise<App> {
+    return this.#app.getOrMake(null, async () => {
+      const app = await this.#findApp();
+      this.#appID = app.appId;
+      return app;
+    });
+  }
+
+  /** Has this app looked up again at the next call: Modal no longer knows it. */
+  forgetApp({ appId }: Pick<App, "appId">): void {
+    if (appId === this.#appID) this.#app.delete(null);
   }
 
   async close(): Promise<void> {

@@ -77,6 +77,12 @@ const MAX_CHARS = 600;
 
 export const nameOf = (error: unknown): string => shapeOf(error).name;
 
+/** The gRPC status code; null where the SDK has made an error of its own of it. `NotFoundError` stands for NOT_FOUND. */
+export function statusOf(error: unknown): number | null {
+  const { name, code } = shapeOf(error);
+  return name === "NotFoundError" ? 5 : name === "ClientError" ? code : null;
+}
+
 function shapeOf(error: unknown): { name: string; code: number | null; details: string; message: string } {
   const shape = (typeof error === "object" && error !== null ? error : {}) as Record<string, unknown>;
   const text = (key: string) => (typeof shape[key] === "string" ? (shape[key] as string) : "");

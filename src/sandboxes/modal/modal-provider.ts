@@ -1,4 +1,4 @@
-import type { Sandbox as SdkSandbox } from "modal";
+import type { App, Image, ModalClient, Sandbox as SdkSandbox } from "modal";
 import type { Options } from "../../config/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
@@ -12,7 +12,8 @@ import { DEFAULT_MACHINE, lifetimeOf } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
 import { MAX_LIFETIME_MS, toTtlMs } from "./durations.ts";
 import { endSandbox } from "./end-sandbox.ts";
-import { expired, ImageCache } from "./image-cache.ts";
+import { withApp, withHandles } from "./handles.ts";
+import { ImageCache } from "./image-cache.ts";
 import { DEFAULT_LIMITS, type ModalLimits } from "./limits.ts";
 import { listSandboxes } from "./listing.ts";
 import { ModalAccess } from "./modal-client.ts";
@@ -106,12 +107,22 @@ class ModalProvider implements SandboxProvider {
         `Modal cannot name a sandbox "${spec.name}": at most 64 letters, digits, ".", "_" and "-".`,
         { retryable: false },
       );
+    const client = await this.#access.client();
+    return withHandles(this.#handlesDeps(), client, spec, (app, image) =>
+      this.#createFrom(client, app, image, spec, signal),
+    );
+  }
+
+  async #createFrom(
+    client: ModalClient,
+    app: App,
+    image: Image,
+    spec: SandboxSpec,
+    signal?: AbortSignal,
+  ): Promise<ModalSandbox> {
     const { clock, credentials, options } = this.#deps;
     const startedAt = clock.now();
     const machine = spec.machine ?? DEFAULT_MACHINE;
-    const client = await this.#access.client();
-    const app = await this.#access.app();
-    const image = await this.#images.forSpec(client, app, spec);
     const mounts = await within(findMounts(client, machine), {
       clock,
       limitMs: this.#limits.callMs,
@@ -132,11 +143,7 @@ class ModalProvider implements SandboxProvider {
       credentials,
       later: (work) => this.#finishLater(work),
     };
-    const sandbox = await createSandbox(deps, spec, image, mounts, signal).catch((error: unknown) => {
-      throw spec.snapshotID !== null && error instanceof PluginError && kindOf(error.cause) === "gone"
-        ? expired(spec.snapshotID, error)
-        : error;
-    });
+    const sandbox = await createSandbox(deps, spec, image, mounts, signal);
     try {
       const limitMs = Math.max(MIN_PREPARE_MS, startedAt + this.#limits.createMs - clock.now());
       const target = { ...this.#deps, sandbox };
@@ -235,7 +242,8 @@ class ModalProvider implements SandboxProvider {
 
   async list(): Promise<readonly ListedSandbox[]> {
     const client = await this.#access.client();
-    return listSandboxes(client, (await this.#access.app()).appId, this.#deps.options.environment, this.#callDeps());
+    const { environment } = this.#deps.options;
+    return withApp(this.#access, ({ appId }) => listSandboxes(client, appId, environment, this.#callDeps()));
   }
 
   async close(): Promise<void> {
@@ -247,6 +255,10 @@ class ModalProvider implements SandboxProvider {
 
   #callDeps() {
     return { clock: this.#deps.clock, log: this.#deps.log, limits: this.#limits };
+  }
+
+  #handlesDeps() {
+    return { ...this.#callDeps(), access: this.#access, images: this.#images };
   }
 
   #finishLater(work: Promise<unknown>): void {

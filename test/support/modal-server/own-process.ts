@@ -72,7 +72,7 @@ export async function startModalServerProcess(options: ModalServerOptions = {}):
 }
 
 const TOLD: readonly (keyof Told)[] = [
-  "sandboxes", "images", "kill", "expireImage", "setGpus", "setWorkspaceLimit", "stopRouter", "startRouter", "stopControl",
+  "sandboxes", "images", "kill", "expireImage", "stopApp", "setGpus", "setWorkspaceLimit", "stopRouter", "startRouter", "stopControl",
   "startControl", "revokeRouterTokens",
 ]; // biome-ignore format: a table
 

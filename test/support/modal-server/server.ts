@@ -54,6 +54,8 @@ export interface ModalServer {
   kill(sandboxID: string): void;
   /** Ends a sandbox's lifetime now. */
   expireImage(imageID: string): void;
+  /** Stops an app, as its user does in Modal's dashboard: its id is unknown from then on. */
+  stopApp(name: string): void;
   /** Sets the number of GPUs of a type; null = unlimited. */
   setGpus(type: string, count: number | null): void;
   setWorkspaceLimit(limit: number): void;
@@ -140,6 +142,7 @@ export async function startModalServer(options: ModalServerOptions = {}): Promis
     expireImage(id) {
       world.images.get(id).expiresAt = Date.now();
     },
+    stopApp: (name) => void world.apps.delete(name),
     setGpus(type, count) {
       if (count === null) world.gpus.delete(type);
       else world.gpus.set(type, count);

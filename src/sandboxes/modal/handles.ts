@@ -1,0 +1,98 @@
+import type { App, Image, ModalClient } from "modal";
+import { PluginError } from "../../shared/error-code.ts";
+import { within } from "../../shared/time-limit.ts";
+import type { SandboxSpec } from "../port.ts";
+import { expired, type ImageCache } from "./image-cache.ts";
+import type { CallDeps } from "./limits.ts";
+import type { ModalAccess } from "./modal-client.ts";
+import { kindOf, messageOf, statusOf } from "./modal-error.ts";
+import { parseSnapshotID } from "./snapshot-id.ts";
+
+/*
+ * The ids of an app and an image are looked up once and then reused. Modal may forget both while we hold them: the user
+ * stops the app, an image expires or is deleted. A creation that fails for that is repeated once with ids looked up anew. A
+ * snapshot cannot be made anew, so one that is gone is an error. At Modal a sandbox can be created from an image that is
+ * gone: that shows only at its first command.
+ */
+
+const GONE = /not found|could not find|does not exist|no longer|expired|deleted|removed|stopped|garbage.collected/i;
+const IMAGE = /\b(?:image|snapshot)s?\b/i;
+const APP = /\bapps?\b/i;
+const NOT_FOUND = 5;
+
+/**
+ * Which of what a sandbox is made from Modal says it does not have; null where the failure says nothing of the kind.
+ * FAILED_PRECONDITION may as well mean that a sandbox has ended or a budget is spent, so there the message decides.
+ */
+function missingHandle(error: unknown): "app" | "image" | "unknown" | null {
+  const cause = error instanceof PluginError ? error.cause : error;
+  if (cause === undefined || kindOf(cause) !== "gone") return null;
+  const said = messageOf(cause);
+  if (GONE.test(said) && IMAGE.test(said)) return "image";
+  if (GONE.test(said) && APP.test(said)) return "app";
+  return statusOf(cause) === NOT_FOUND ? "unknown" : null;
+}
+
+export interface HandlesDeps extends CallDeps {
+  readonly access: Pick<ModalAccess, "app" | "forgetApp">;
+  readonly images: Pick<ImageCache, "forSpec" | "forget">;
+}
+
+/**
+ * Gives `use` the app and the image that a sandbox is made from. If Modal no longer knows one of them, both are looked up
+ * again, and `use` is called once more.
+ * @throws PluginError `snapshot_expired`; what `use` throws
+ */
+export async function withHandles<T>(
+  deps: HandlesDeps,
+  client: ModalClient,
+  spec: SandboxSpec,
+  use: (app: App, image: Image) => Promise<T>,
+): Promise<T> {
+  const { access, images, log } = deps;
+  const { snapshotID } = spec;
+  for (let attempt = 1; ; attempt += 1) {
+    const app = await access.app();
+    try {
+      return await use(app, await images.forSpec(client, app, spec));
+    } catch (error) {
+      if (error instanceof PluginError && error.code === "snapshot_expired") throw error;
+      const missing = missingHandle(error);
+      const isOfSnapshot = snapshotID !== null && parseSnapshotID(snapshotID)?.path === null;
+      if (isOfSnapshot && missing === "image") throw expired(snapshotID, error);
+      if (missing !== null && attempt === 1) {
+        log("info", "Modal no longer knows an app or image, looking both up again", { missing, name: spec.name });
+        access.forgetApp(app);
+        images.forget(spec.machine?.image ?? null);
+        continue;
+      }
+      if (isOfSnapshot && (missing === "unknown" || (await isGone(deps, client, snapshotID, error))))
+        throw expired(snapshotID, error);
+      throw error;
+    }
+  }
+}
+
+/** Whether a failure that does not say so comes from a snapshot that is gone: asks Modal for its image. */
+async function isGone(deps: CallDeps, client: ModalClient, snapshotID: string, error: unknown): Promise<boolean> {
+  const imageID = parseSnapshotID(snapshotID)?.imageID;
+  const cause = error instanceof PluginError ? error.cause : error;
+  if (imageID === undefined || kindOf(cause) !== "gone") return false;
+  const { clock, limits } = deps;
+  return within(client.images.fromId(imageID), { clock, limitMs: limits.callMs, doing: `Looking up ${imageID}` }).then(
+    () => false,
+    (failure: unknown) => missingHandle(failure) !== null,
+  );
+}
+
+/** Asks with the app; once more with the app looked up again if Modal no longer knows it. @throws what `ask` throws */
+export async function withApp<T>(access: HandlesDeps["access"], ask: (app: App) => Promise<T>): Promise<T> {
+  const app = await access.app();
+  try {
+    return await ask(app);
+  } catch (error) {
+    if (missingHandle(error) === null) throw error;
+    access.forgetApp(app);
+    return ask(await access.app());
+  }
+}
