@@ -15,7 +15,8 @@ import {
 import { bucketSchema, checkMountPaths, volumeSchema } from "./mounts.ts";
 
 /** Values that the error messages of `image` and `network` allow. */
-const imageText = 'a registry tag, a Modal image id ("im-…"), or { "dockerfile": ["RUN …"], "base": tag }';
+const imageText =
+  'a registry tag, a Modal image ("im-…" or "modal://name:tag"), or { "dockerfile": ["RUN …"], "base": tag }';
 const networkText = '"open", "blocked", or { "domains": […], "cidrs": […] }';
 
 /** A recipe for sandboxes, with all its defaults. null leaves a choice to the provider. */
@@ -31,8 +32,12 @@ export const environmentSchema = section({
     .nullable()
     .default(null)
     .describe(
-      'Modal only. Image to start from: a registry tag, a Modal image id (`"im-…"`), or `{ "dockerfile": ["RUN …"], "base": "tag" }`. What the image would run by itself (ENTRYPOINT, CMD) is not run.',
+      'Modal only. Image to start from: a registry tag, a Modal image by id (`"im-…"`) or by the name it was published under (`"modal://name:tag"`), or `{ "dockerfile": ["RUN …"], "base": "tag" }`. What the image would run by itself (ENTRYPOINT, CMD) is not run.',
     ),
+  imageSecret: text("the name of a Modal secret")
+    .nullable()
+    .default(null)
+    .describe("Modal only. Modal secret with which the image is pulled from a private registry; see below."),
   setup: listOf(text("a shell command"), "a list of shell commands")
     .default([])
     .describe("Shell commands that are run once, in order. Later sandboxes start from the result."),
@@ -99,6 +104,20 @@ export const environmentSchema = section({
   regions: listOf(text("the name of a region"), "a list of regions")
     .default([])
     .describe("Modal only. Regions that sandboxes may run in; empty = any."),
+  cloud: text("the name of a cloud")
+    .nullable()
+    .default(null)
+    .describe('Modal only. Cloud that sandboxes run in, such as `"aws"`, `"gcp"` or `"oci"`. `null` = any.'),
+  proxy: text("the name of a Modal proxy")
+    .nullable()
+    .default(null)
+    .describe("Modal only. Modal proxy through which sandboxes reach the internet, from its fixed addresses."),
+  runtime: oneOf(["gvisor", "vm"])
+    .nullable()
+    .default(null)
+    .describe(
+      'Modal only. `"vm"`: a virtual machine, in which Docker works; Modal gives it to some workspaces only. `"gvisor"`: a container. `null` = Modal chooses.',
+    ),
   refreshMinutes: positive()
     .default(30)
     .describe("Age in minutes at which the environment's image is rebuilt in the background."),

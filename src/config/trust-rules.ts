@@ -60,11 +60,13 @@ export const ENVIRONMENT_RULES: {
 } = {
   image(_mine, theirs, facts) {
     const name = typeof theirs === "string" ? theirs : theirs?.base;
-    if (name?.trim().startsWith("im-")) return "an image of your Modal account is yours to name";
+    if (/^\s*(?:im-|modal:\/\/)/i.test(name ?? "")) return "an image of your Modal account is yours to name";
+    if (facts.mine.imageSecret !== null) return "a registry of the repository's choice would be sent your secret";
     const builds = typeof theirs === "object" && theirs !== null;
     if (builds && facts.mine.network !== "open") return "what builds an image has the network";
     return unlessHoldsUserData(facts);
   },
+  imageSecret: "never",
   setup: (_mine, _theirs, facts) =>
     facts.mine.network === "open" ? unlessHoldsUserData(facts) : "set-up has the network",
   workspace: (mine, theirs) => (theirs === "empty" || mine === "project" ? null : "yours starts empty"),
@@ -102,6 +104,9 @@ export const ENVIRONMENT_RULES: {
   // Refused also where the user names no regions: some regions cost more.
   regions: (mine, theirs) =>
     theirs.length > 0 && theirs.every((region) => mine.includes(region)) ? null : "only you may choose where jobs run",
+  cloud: "never",
+  proxy: "never",
+  runtime: "never",
   refreshMinutes: "never",
   warm: "never",
   idleTimeoutMinutes: lower,
@@ -116,9 +121,10 @@ export const ENVIRONMENT_RULES: {
  * or a proxy of the repository's choice could read his credentials.
  */
 function unlessHoldsUserData({ mine }: EnvironmentFacts): string | null {
-  const { env, hostEnv, secrets, volumes, buckets } = mine;
-  const holdsUserData = hostEnv.length + secrets.length + [env, volumes, buckets].flatMap(Object.keys).length > 0;
-  return holdsUserData ? "yours holds variables, secrets, volumes or buckets of your own" : null;
+  const { env, hostEnv, secrets, volumes, buckets, proxy } = mine;
+  const holdsUserData =
+    proxy !== null || hostEnv.length + secrets.length + [env, volumes, buckets].flatMap(Object.keys).length > 0;
+  return holdsUserData ? "yours holds variables, secrets, volumes, buckets or a proxy of your own" : null;
 }
 
 const allOf = <K extends "cpu" | "memoryMiB">({ options }: EnvironmentFacts, key: K): (number | null)[] =>

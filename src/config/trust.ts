@@ -12,7 +12,7 @@ import { ENVIRONMENT_RULES, gpuLimitRule, isSame, OPTION_RULES, SECTION_RULES, t
  * T3: the tuple counts as the user's. The plugin cannot tell which opencode.json it came from, but an opencode.json of a
  *     repository can load arbitrary code anyway, and whether it is read is OpenCode's decision.
  * T4: a project can only take away from an environment of the user's. A new environment starts from his `default`, without
- *     its variables, credentials, volumes, buckets and ports. It may request only what `default` has, except GPUs within
+ *     its variables, credentials, volumes, buckets, ports and proxy. It may request only what `default` has, except GPUs within
  *     `gpuLimits`, in every alternative (any task may request those, and the budget holds), and cores and memory up to the
  *     largest of his environments.
  * T5: ignored values are not validated, so that they cannot make the options invalid. A bad value of an option that the
@@ -149,7 +149,7 @@ export function tighten(
 /** T4 */
 const startOf = (environment: Environment): Environment => ({
   ...environment,
-  ...pick(environmentSchema.parse({}), ["env", "hostEnv", "secrets", "volumes", "buckets", "ports", "warm"]),
+  ...pick(environmentSchema.parse({}), ["env", "hostEnv", "secrets", "volumes", "buckets", "ports", "proxy", "warm"]),
 });
 
 const pick = <T extends object>(from: T, keys: readonly string[]): Partial<T> =>

@@ -45,9 +45,23 @@ export function toSandboxEnv(
 
 /** The machine of an environment, without a GPU: which of its GPU preferences is asked for is decided per creation. */
 export function toMachineSpec(environment: Environment): MachineSpec {
-  const { image, cpu, secrets, volumes, buckets, ports, regions, sandboxTimeoutMinutes } = environment;
+  const {
+    image,
+    imageSecret,
+    cloud,
+    proxy,
+    runtime,
+    cpu,
+    secrets,
+    volumes,
+    buckets,
+    ports,
+    regions,
+    sandboxTimeoutMinutes,
+  } = environment;
   return {
     image,
+    imageSecret,
     gpu: null,
     cpu,
     secrets,
@@ -55,6 +69,9 @@ export function toMachineSpec(environment: Environment): MachineSpec {
     buckets,
     ports,
     regions,
+    cloud,
+    proxy,
+    runtime,
     lifetimeMs: sandboxTimeoutMinutes === null ? null : sandboxTimeoutMinutes * MINUTE_MS,
     idleTimeoutMs: environment.idleTimeoutMinutes * MINUTE_MS,
   };

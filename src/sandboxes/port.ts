@@ -36,6 +36,8 @@ export interface SandboxSpec {
 export interface MachineSpec {
   /** null = the provider's default. Ignored when the sandbox starts from a snapshot of a whole file system. */
   readonly image: Environment["image"];
+  /** Secret with which the image is pulled; null = it is public. */
+  readonly imageSecret: string | null;
   /** The one GPU request to grant, or to refuse with `no_capacity`; null = no GPU. A caller with alternatives asks again. */
   readonly gpu: GpuRequest | null;
   /** Physical cores; null = the provider's default. */
@@ -47,6 +49,12 @@ export interface MachineSpec {
   readonly ports: readonly number[];
   /** Empty = any. */
   readonly regions: readonly string[];
+  /** null = any. */
+  readonly cloud: string | null;
+  /** Proxy through which it reaches the internet; null = none. */
+  readonly proxy: string | null;
+  /** null = the provider's choice. */
+  readonly runtime: Environment["runtime"];
   /** Time after which the provider itself ends the sandbox, even if this process has died; null = its default. */
   readonly lifetimeMs: number | null;
   /** Time without activity after which the provider itself ends the sandbox; null = its default. */

@@ -1,7 +1,7 @@
 import { describe, expect } from "bun:test";
 import type { Environment } from "../../src/config/environment.ts";
 import { DEFAULT_MACHINE } from "../../src/sandboxes/modal/create-params.ts";
-import { DEFAULT_IMAGE } from "../../src/sandboxes/modal/image-cache.ts";
+import { DEFAULT_IMAGE } from "../../src/sandboxes/modal/image-recipe.ts";
 import type { Sandbox, SandboxSpec } from "../../src/sandboxes/port.ts";
 import { modalClient } from "../support/modal-server/client.ts";
 import { modalTest } from "../support/modal-test.ts";

@@ -95,6 +95,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
       volumes: {},
       buckets: {},
       ports: [],
+      proxy: null,
     };
     const sandbox = await provider.create({ ...bare, env: {}, network: "blocked", machine }, ending);
     pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, clock.now());

@@ -95,7 +95,7 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
     const provider = await deps.provider(snapshot.provider);
     const tags = toReaderTags(job, pool.identity());
     const own = toSandboxSpec(environment, {}, { name: `${job.id}-files`, tags, snapshotID: snapshot.id });
-    const bare = { secrets: [], volumes: {}, buckets: {}, ports: [], lifetimeMs: READ_LIMIT_MS };
+    const bare = { secrets: [], volumes: {}, buckets: {}, ports: [], proxy: null, lifetimeMs: READ_LIMIT_MS };
     const machine = { ...toMachineSpec(environment), ...bare };
     const spec = { ...own, env: {}, network: "blocked" as const, machine };
     const sandbox = await provider.create(spec, signal);

@@ -6,6 +6,7 @@ export function refuseUnsupportedMachine({ machine }: SandboxSpec): void {
   if (!machine) return;
   const asked = {
     image: machine.image !== null,
+    imageSecret: machine.imageSecret !== null,
     gpu: machine.gpu !== null,
     cpu: machine.cpu !== null,
     secrets: machine.secrets.length > 0,
@@ -13,6 +14,9 @@ export function refuseUnsupportedMachine({ machine }: SandboxSpec): void {
     buckets: Object.keys(machine.buckets).length > 0,
     ports: machine.ports.length > 0,
     regions: machine.regions.length > 0,
+    cloud: machine.cloud !== null,
+    proxy: machine.proxy !== null,
+    runtime: machine.runtime !== null,
   };
   const refused = Object.entries(asked).flatMap(([name, wanted]) => (wanted ? [name] : []));
   if (refused.length === 0) return;

@@ -20,6 +20,7 @@ export const WORKDIR_VARIABLE = "PARALLEL_AGENTS_WORKDIR";
 /** The machine of a spec that names none. */
 export const DEFAULT_MACHINE: MachineSpec = {
   image: null,
+  imageSecret: null,
   gpu: null,
   cpu: null,
   secrets: [],
@@ -27,6 +28,9 @@ export const DEFAULT_MACHINE: MachineSpec = {
   buckets: {},
   ports: [],
   regions: [],
+  cloud: null,
+  proxy: null,
+  runtime: null,
   lifetimeMs: null,
   idleTimeoutMs: null,
 };
@@ -57,6 +61,9 @@ export function toCreateParams(spec: SandboxSpec, mounts: Omit<Mounts, "notes">)
     ...(Object.keys(mounts.buckets).length > 0 && { cloudBucketMounts: { ...mounts.buckets } }),
     ...(machine.ports.length > 0 && { encryptedPorts: [...machine.ports] }),
     ...(machine.regions.length > 0 && { regions: [...machine.regions] }),
+    ...(machine.cloud !== null && { cloud: machine.cloud }),
+    ...(mounts.proxy && { proxy: mounts.proxy }),
+    ...(machine.runtime !== null && { runtime: machine.runtime }),
     ...toNetworkParams(spec.network),
   };
 }

@@ -3,6 +3,7 @@ import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import type { SandboxSpec } from "../port.ts";
 import { expired, type ImageCache } from "./image-cache.ts";
+import { recipeOf } from "./image-recipe.ts";
 import type { CallDeps } from "./limits.ts";
 import type { ModalAccess } from "./modal-client.ts";
 import { kindOf, messageOf, statusOf } from "./modal-error.ts";
@@ -63,7 +64,7 @@ export async function withHandles<T>(
       if (missing !== null && attempt === 1) {
         log("info", "Modal no longer knows an app or image, looking both up again", { missing, name: spec.name });
         access.forgetApp(app);
-        images.forget(spec.machine?.image ?? null);
+        images.forget(recipeOf(spec));
         continue;
       }
       if (isOfSnapshot && (missing === "unknown" || (await isGone(deps, client, snapshotID, error))))

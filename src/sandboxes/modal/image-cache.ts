@@ -3,18 +3,15 @@ import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { PromiseCache } from "../../shared/memoize-until-failure.ts";
 import { within } from "../../shared/time-limit.ts";
-import type { MachineSpec, SandboxSpec } from "../port.ts";
+import type { SandboxSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
+import { type ImageRecipe, imageOf, missingImage, nameOfRecipe, pullProblem, recipeOf } from "./image-recipe.ts";
 import type { ModalLimits } from "./limits.ts";
 import { kindOf, messageOf } from "./modal-error.ts";
 import { parseSnapshotID } from "./snapshot-id.ts";
 
-/** Has Python, git, a compiler and curl, which most jobs need first. Modal adds the drivers of GPUs itself. */
-export const DEFAULT_IMAGE = "python:3.12-bookworm";
-
 const BUILD_ATTEMPTS = 2;
-const IMAGE_ID = /^im-[0-9A-Za-z]+$/;
 
 export interface ImageDeps {
   readonly clock: Clock;
@@ -36,7 +33,7 @@ export class ImageCache {
    * @throws PluginError `snapshot_expired`, `not_found`, `sandbox_create_timeout`, `sandbox_create_failed`
    */
   async forSpec(client: ModalClient, app: App, spec: SandboxSpec): Promise<Image> {
-    const recipe = spec.machine?.image ?? null;
+    const recipe = recipeOf(spec);
     if (spec.snapshotID === null) return this.built(client, app, recipe);
     const frozen = await this.ofSnapshot(client, spec.snapshotID);
     // A directory's snapshot is looked up too, before a sandbox is paid for, but restored into a sandbox of the recipe.
@@ -44,13 +41,13 @@ export class ImageCache {
   }
 
   /** The image of a recipe, built if necessary. @throws PluginError `sandbox_create_timeout`, `sandbox_create_failed` */
-  built(client: ModalClient, app: App, recipe: MachineSpec["image"]): Promise<Image> {
+  built(client: ModalClient, app: App, recipe: ImageRecipe): Promise<Image> {
     // After a failure the next sandbox tries again, since a registry or a build may work then.
     return this.#built.getOrMake(JSON.stringify(recipe), () => this.#build(client, app, recipe));
   }
 
   /** Has the image of a recipe looked up, and built if necessary, again at the next call: Modal no longer knows it. */
-  forget(recipe: MachineSpec["image"]): void {
+  forget(recipe: ImageRecipe): void {
     this.#built.delete(JSON.stringify(recipe));
   }
 
@@ -70,7 +67,7 @@ export class ImageCache {
     });
   }
 
-  async #build(client: ModalClient, app: App, recipe: MachineSpec["image"]): Promise<Image> {
+  async #build(client: ModalClient, app: App, recipe: ImageRecipe): Promise<Image> {
     const { clock, limits, credentials } = this.#deps;
     const name = nameOfRecipe(recipe);
     const doing = `Building image ${name}`;
@@ -87,10 +84,16 @@ export class ImageCache {
             cause: error,
             retryable: true,
           });
+        const pull = kindOf(error) === "other" ? pullProblem(messageOf(error), recipe) : null;
+        if (pull !== null)
+          throw new PluginError("sandbox_create_failed", `${pull} Modal says: ${messageOf(error)}`, {
+            cause: error,
+            retryable: false,
+          });
         throw createFailure(error, {
           doing: `build image ${name}`,
           credentials,
-          missing: `Image ${name} does not exist at Modal: check the environment's "image".`,
+          missing: missingImage(recipe),
         });
       }
     }
@@ -109,22 +112,3 @@ export const expired = (snapshotID: string, cause: unknown): PluginError =>
       retryable: false,
     },
   );
-
-/**
- * The image of a recipe, without its entrypoint: that would run instead of our command, or take it for its arguments, and the
- * sandbox would end with it. A layer of its own, because a recipe's last command may go on in the next line.
- */
-async function imageOf(client: ModalClient, recipe: MachineSpec["image"]): Promise<Image> {
-  const { base, dockerfile } =
-    recipe === null || typeof recipe === "string" ? { base: recipe, dockerfile: [] } : recipe;
-  const from = base ?? DEFAULT_IMAGE;
-  const image = IMAGE_ID.test(from) ? await client.images.fromId(from) : client.images.fromRegistry(from);
-  return image.dockerfileCommands(dockerfile).dockerfileCommands(["ENTRYPOINT []"]);
-}
-
-const nameOfRecipe = (recipe: MachineSpec["image"]): string =>
-  recipe === null
-    ? DEFAULT_IMAGE
-    : typeof recipe === "string"
-      ? recipe
-      : `${recipe.base ?? DEFAULT_IMAGE} with ${recipe.dockerfile.length} commands`;

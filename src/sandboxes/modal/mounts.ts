@@ -1,4 +1,4 @@
-import type { CloudBucketMount, ModalClient, Secret, Volume } from "modal";
+import type { CloudBucketMount, ModalClient, Proxy as ModalProxy, Secret, Volume } from "modal";
 import { type BucketMount, toVolumeMount, type VolumeMount } from "../../config/mounts.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { inQuotes, plainName } from "../../shared/plain-text.ts";
@@ -12,6 +12,7 @@ export interface Mounts {
   readonly secrets: readonly Secret[];
   readonly volumes: Readonly<Record<string, Volume>>;
   readonly buckets: Readonly<Record<string, CloudBucketMount>>;
+  readonly proxy: ModalProxy | null;
   /** What the agent should know of each volume and bucket, one or more sentences. */
   readonly notes: readonly string[];
 }
@@ -20,11 +21,11 @@ export interface Mounts {
 const NEW_VERSION = 2;
 
 /**
- * Looks up the secrets, volumes and buckets that the machine names, in parallel.
+ * Looks up the secrets, volumes, buckets and the proxy that the machine names, in parallel.
  * @throws PluginError `sandbox_create_failed` that names what is missing; what the SDK throws otherwise
  */
 export async function findMounts(client: ModalClient, machine: MachineSpec): Promise<Mounts> {
-  const [secrets, volumes, buckets] = await Promise.all([
+  const [secrets, volumes, buckets, proxy] = await Promise.all([
     Promise.all(machine.secrets.map((name) => findSecret(client, name, { of: "", keys: [] }))),
     Promise.all(
       Object.entries(machine.volumes).map(async ([path, entry]) => {
@@ -39,11 +40,13 @@ export async function findMounts(client: ModalClient, machine: MachineSpec): Pro
         return { path, mount, note: bucketNote(path, bucket) };
       }),
     ),
+    machine.proxy === null ? null : findProxy(client, machine.proxy),
   ]);
   return {
     secrets,
     volumes: Object.fromEntries(volumes.map(({ path, volume }) => [path, volume])),
     buckets: Object.fromEntries(buckets.map(({ path, mount }) => [path, mount])),
+    proxy,
     notes: [...volumes, ...buckets].map(({ note }) => note),
   };
 }
@@ -96,6 +99,16 @@ async function toBucket(client: ModalClient, path: string, bucket: BucketMount):
     ...(endpointUrl !== null && { bucketEndpointUrl: endpointUrl }),
     ...(keyPrefix !== null && { keyPrefix: keyPrefix.endsWith("/") ? keyPrefix : `${keyPrefix}/` }),
   });
+}
+
+async function findProxy(client: ModalClient, name: string): Promise<ModalProxy> {
+  try {
+    return await client.proxies.fromName(name);
+  } catch (error) {
+    if (kindOf(error) !== "gone") throw error;
+    const message = `The Modal proxy ${inQuotes(name)}, which the environment names, does not exist: check its name in the workspace's settings, or make it there (Modal's Team and Enterprise plans have proxies).`;
+    throw refusal(message, error);
+  }
 }
 
 /** @source Modal's client, CloudBucketMount: the keys that the secret of each kind of bucket must have */

@@ -85,6 +85,10 @@ describe("a project's file is ignored if it", () => {
     ["preloads code where there are no walls", { local: { isolation: "none" } }, inDefault({ env: { LD_PRELOAD: "/x" } }), ["environments.default.env"]],
     ["starts from an image of the user's account", {}, inDefault({ image: "im-abc" }), ["environments.default.image"]],
     ["builds on such an image", {}, inDefault({ image: { dockerfile: ["RUN x"], base: "im-abc" } }), ["environments.default.image"]],
+    ["starts from an image published in the user's account", {}, inDefault({ image: "modal://base" }), ["environments.default.image"]],
+    ["has the user's registry secret sent to a registry of its own", inDefault({ imageSecret: "s", image: "ghcr.io/me/x" }), { environments: { default: { image: "evil.io/x" }, own: { image: "evil.io/x" } } }, ["environments.default.image", "environments.own.image"]],
+    ["asks for a registry secret, a proxy, a cloud or a runtime", {}, inDefault({ imageSecret: "s", proxy: "p", cloud: "aws", runtime: "vm" }), ["cloud", "imageSecret", "proxy", "runtime"].map((key) => `environments.default.${key}`)],
+    ["runs an image of its own behind the user's proxy", inDefault({ proxy: "office" }), inDefault({ image: "evil" }), ["environments.default.image"]],
     ["builds with a network that jobs have not", inDefault({ network: "blocked" }), inDefault({ image: { dockerfile: ["RUN x"] } }), ["environments.default.image"]],
     ["has warm sandboxes kept, or images rebuilt", {}, inDefault({ warm: 3, refreshMinutes: 1 }), ["environments.default.refreshMinutes", "environments.default.warm"]],
   ])("%s", async (_what, user, project, keys) => {
@@ -93,7 +97,7 @@ describe("a project's file is ignored if it", () => {
     expect(result.options).toMatchObject({ ...(await optionsOf({ user: JSON.stringify(user) })), environments: {} });
     const { default: mine } = (await optionsOf({ user: JSON.stringify(user) })).environments;
     for (const environment of Object.values(result.options.environments)) {
-      const nothing = { env: {}, hostEnv: [], secrets: [], volumes: {}, buckets: {}, ports: [] };
+      const nothing = { env: {}, hostEnv: [], secrets: [], volumes: {}, buckets: {}, ports: [], proxy: null };
       expect(environment).toEqual(environment === result.options.environments.default ? mine : { ...mine, ...nothing });
     }
   }); // biome-ignore format: a table

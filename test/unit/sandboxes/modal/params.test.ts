@@ -20,7 +20,7 @@ const spec: SandboxSpec = {
   memoryMiB: null,
   network: "open",
 };
-const nothing = { secrets: [], volumes: {}, buckets: {} };
+const nothing = { secrets: [], volumes: {}, buckets: {}, proxy: null };
 
 describe("durations for the SDK", () => {
   test("are positive multiples of a second, never shorter than requested", () => {
