@@ -1,3 +1,4 @@
+import { portNotes } from "./environment-notes.ts";
 import type { Briefing, Job } from "./job.ts";
 import { notesOf } from "./job-notes.ts";
 
@@ -9,7 +10,9 @@ export interface BriefedSandbox {
 }
 
 /** All that an agent should know about how its job runs now. */
-const knowable = (job: Job, sandbox: BriefedSandbox): string[] => [...new Set([...sandbox.notes, ...notesOf(job)])];
+const knowable = (job: Job, sandbox: BriefedSandbox): string[] => [
+  ...new Set([...sandbox.notes, ...notesOf(job), ...portNotes(job.ports)]),
+];
 
 /** The job with the facts that its system text keeps from now on. */
 export function withBriefing(job: Job, sandbox: BriefedSandbox): Job {

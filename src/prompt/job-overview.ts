@@ -1,6 +1,6 @@
 import { oneLine } from "../shared/plain-text.ts";
 import type { JobView, SnapshotView } from "../views/job-view.ts";
-import { cut, renderJobLine, renderQuoteNote } from "./job-list.ts";
+import { cut, renderJobLine, renderPortNote, renderQuoteNote } from "./job-list.ts";
 
 /*
  * Lists of any number of jobs. OpenCode cuts an answer off at 51,200 bytes, so the jobs that matter most have a line each
@@ -41,6 +41,7 @@ export function renderOverview(jobs: readonly JobView[], bytes = LINES_LIMIT): s
     ...renderCounted(rest),
     ...(rest.length > 0 ? [SEE_MORE] : []),
     ...renderQuoteNote([...lines.keys()]),
+    ...renderPortNote([...lines.keys()]),
   ];
 }
 

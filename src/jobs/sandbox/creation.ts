@@ -1,5 +1,6 @@
 import type { Environment } from "../../config/environment.ts";
 import { formatGpu, gpusOf } from "../../config/gpu.ts";
+import { environmentNotes } from "../../core/environment-notes.ts";
 import type { Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { proxyNotes } from "../../core/proxy-notes.ts";
@@ -45,7 +46,7 @@ export async function createSandbox(
 ): Promise<MadeSandbox> {
   const sandbox = await create(deps, provider, job, snapshotID, signal);
   try {
-    const notes = [...sandbox.notes, ...proxyNotesOf(deps, job)];
+    const notes = [...sandbox.notes, ...environmentNotesOf(deps, job)];
     return { sandbox, notes: [...notes, ...(await installSkills(deps, job, sandbox))] };
   } catch (cause) {
     await sandbox.terminate();
@@ -55,9 +56,10 @@ export async function createSandbox(
   }
 }
 
-function proxyNotesOf({ environments, hostEnv }: CreationDeps, { task }: Job): string[] {
+function environmentNotesOf({ environments, hostEnv }: CreationDeps, { task }: Job): string[] {
   const environment = environments[task.environment];
-  return environment ? proxyNotes(hostEnv, toSandboxEnv(environment, hostEnv), environment) : [];
+  if (!environment) return [];
+  return [...environmentNotes(environment), ...proxyNotes(hostEnv, toSandboxEnv(environment, hostEnv), environment)];
 }
 
 async function create(

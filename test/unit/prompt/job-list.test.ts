@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { NO_TOKENS } from "../../../src/core/tokens.ts";
 import { renderBoard, renderCounts, renderDrift, renderJobLine, toNotes } from "../../../src/prompt/job-list.ts";
+import { renderOverview } from "../../../src/prompt/job-overview.ts";
 import { renderResults } from "../../../src/prompt/job-results.ts";
 import { renderNotice } from "../../../src/prompt/notice.ts";
 import type { JobView } from "../../../src/views/job-view.ts";
@@ -45,6 +46,14 @@ describe("a line of a job", () => {
     const ended = view({ state: "completed", result: "42", usd: { model: 0.5, compute: 1.5 } });
     expect(renderResults([ended], ids)).toContain("0 s · cost $2.00 (model $0.5000, compute $1.50)</summary>");
     expect(renderNotice([jobIn({ kind: "completed", result: "42" })], 0, ids)).toContain("cost $0.5000</summary>");
+  });
+
+  test("names a public port, and a list says once that everyone reaches it and how to close it", () => {
+    const serving = view({ ports: [{ port: 8080, url: "https://a.modal.host" }] });
+    expect(renderJobLine(serving)).toBe("job_1  running    count words · port 8080 public at https://a.modal.host");
+    const closing = expect.stringMatching(/Anyone on the internet.*until its sandbox ends: agents_cancel.*"ports"/);
+    expect(renderOverview([serving, serving])).toEqual([expect.anything(), expect.anything(), closing]);
+    expect(renderOverview([view()])).toEqual(["job_1  running    count words"]);
   });
 
   test("counts the notes that it has no room for", () => {
