@@ -13,6 +13,7 @@ import {
   wholeNumber,
 } from "./fields.ts";
 import { bucketSchema, checkMountPaths, volumeSchema } from "./mounts.ts";
+import { limitProblems } from "./resources.ts";
 
 /** Values that the error messages of `image` and `network` allow. */
 const imageText =
@@ -56,12 +57,24 @@ export const environmentSchema = section({
   cpu: amount(0.125)
     .nullable()
     .default(null)
-    .describe("Modal only. CPU cores that are reserved, in fractions too. `null` = 1."),
+    .describe("Modal only. Physical CPU cores that are reserved, in fractions too. `null` = 1, or 2 per GPU."),
+  cpuLimit: amount(0.125)
+    .nullable()
+    .default(null)
+    .describe(
+      "Modal only. Most cores that the sandbox may use; never less than `cpu`. Use beyond `cpu` is billed. `null` = twice `cpu`, at least 2.",
+    ),
   memoryMiB: wholeNumber(64)
     .nullable()
     .default(null)
     .describe(
-      "Memory in MiB: reserved on Modal, a limit locally. `null` = 2048 on Modal, a share of this machine's locally.",
+      "Memory in MiB: reserved on Modal, a limit locally. `null` = 2048 on Modal, or 16384 per GPU; a share of this machine's locally.",
+    ),
+  memoryLimitMiB: wholeNumber(64)
+    .nullable()
+    .default(null)
+    .describe(
+      "Most memory in MiB that the sandbox may use; a process that needs more is killed. Never less than `memoryMiB`. On Modal, use beyond `memoryMiB` is billed. `null` = on Modal twice `memoryMiB`, at least 4096; locally `memoryMiB`.",
     ),
   env: mapOf(
     envName(),
@@ -131,9 +144,11 @@ export const environmentSchema = section({
     .describe(
       "Longest life of a sandbox, in minutes. `null` = long enough for the job's time limit; on Modal a day at most.",
     ),
-}).superRefine((environment, context) =>
-  checkMountPaths(environment, (path, message) => context.addIssue({ code: "custom", path: [...path], message })),
-);
+}).superRefine((environment, context) => {
+  checkMountPaths(environment, (path, message) => context.addIssue({ code: "custom", path: [...path], message }));
+  for (const { key, allowed } of limitProblems(environment))
+    context.addIssue({ code: "custom", path: [key], message: allowed });
+});
 
 /** An environment with every key present. */
 export type Environment = z.output<typeof environmentSchema>;

@@ -1,5 +1,6 @@
 import type { GpuRequest } from "./gpu.ts";
 import type { ProviderName } from "./provider-names.ts";
+import type { Resources } from "./resources.ts";
 
 /** Prices in USD per hour: of one GPU by type, of one physical core, of one GiB of memory. */
 export interface Prices {
@@ -9,7 +10,7 @@ export interface Prices {
 }
 
 /** Shown with estimates, because prices change and this table may be out of date. */
-export const MODAL_PRICES_AS_OF = "Modal's public prices up to October 2026";
+export const MODAL_PRICES_AS_OF = "October 2026";
 
 /**
  * Modal's prices for sandboxes, without regional multipliers.
@@ -42,12 +43,14 @@ const LOCAL: Prices = { gpus: {}, cpuCore: 0, memoryGiB: 0 };
 
 const BUILT_IN: Readonly<Record<ProviderName, Prices>> = { modal: MODAL, local: LOCAL };
 
-/** The provider's prices, replaced by the user's where he set them. */
+/** The built-in prices of a provider's sandboxes. */
+export const tableOf = (provider: ProviderName): Prices => BUILT_IN[provider];
+
+/** These prices, replaced by the user's where he set them. */
 export function pricesOf(
-  provider: ProviderName,
+  table: Prices,
   { cpuCore, memoryGiB, ...gpus }: { cpuCore?: number | undefined; memoryGiB?: number | undefined } & Record<string, number | undefined>, // biome-ignore format: one line
 ): Prices {
-  const table = BUILT_IN[provider];
   const own = Object.entries(gpus).flatMap(([type, price]) => (price === undefined ? [] : [[type, price] as const]));
   return {
     gpus: { ...table.gpus, ...Object.fromEntries(own) },
@@ -56,20 +59,23 @@ export function pricesOf(
   };
 }
 
-/** The resources a sandbox requests. null = the provider's default. */
-export interface Machine {
-  readonly gpu: GpuRequest | null;
-  readonly cpu: number | null;
-  readonly memoryMiB: number | null;
+/** What a sandbox costs, USD per hour: at its requests, which is the least, and at its limits, which is the most. */
+export interface RateRange {
+  readonly least: number;
+  readonly most: number;
 }
 
-/** Cores requested from Modal by default. It bills use beyond a request, and does not report it. */
-export const DEFAULT_CPU = 1;
-/** Memory requested from Modal by default. Modal's own default, 128 MiB, is too little to build anything. */
-export const DEFAULT_MEMORY_MIB = 2048;
+export function ratesOf(resources: Resources, gpu: GpuRequest | null, prices: Prices): RateRange {
+  const gpus = gpu === null ? 0 : gpu.count * gpuPrice(gpu.type, prices);
+  const of = (cores: number, memoryMiB: number) =>
+    gpus + cores * prices.cpuCore + (memoryMiB / MIB_PER_GIB) * prices.memoryGiB;
+  return {
+    least: of(resources.cpu, resources.memoryMiB),
+    most: of(resources.cpuLimit, resources.memoryLimitMiB),
+  };
+}
 
-/** Price of a sandbox in USD per hour, by the resources it requests. */
-export const usdPerHour = ({ gpu, cpu, memoryMiB }: Machine, prices: Prices): number =>
-  (gpu === null ? 0 : gpu.count * (prices.gpus[gpu.type] ?? 0)) +
-  (cpu ?? DEFAULT_CPU) * prices.cpuCore +
-  ((memoryMiB ?? DEFAULT_MEMORY_MIB) / 1024) * prices.memoryGiB;
+/** A type without a price of its own counts like the most expensive one, never as free. */
+export const gpuPrice = (type: string, { gpus }: Prices): number => gpus[type] ?? Math.max(0, ...Object.values(gpus));
+
+const MIB_PER_GIB = 1024;

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Environment } from "./environment.ts";
 import { type GpuRequest, parseGpu } from "./gpu.ts";
-import { DEFAULT_CPU, DEFAULT_MEMORY_MIB } from "./prices.ts";
+import { type Resources, resourcesOf } from "./resources.ts";
 import type { ParsedOptions } from "./schema.ts";
 
 /*
@@ -79,9 +79,10 @@ export const ENVIRONMENT_RULES: {
       most.some(({ type, count, exact }) => type === want.type && want.count <= count && (want.exact || !exact));
     return wanted.every(isCovered) ? null : `yours is ${mine ?? "none"}`;
   },
-  cpu: (mine, theirs, facts) => atMostLargest(facts.isNew ? allOf(facts, "cpu") : [mine], theirs, DEFAULT_CPU),
-  memoryMiB: (mine, theirs, facts) =>
-    atMostLargest(facts.isNew ? allOf(facts, "memoryMiB") : [mine], theirs, DEFAULT_MEMORY_MIB),
+  cpu: (_mine, theirs, facts) => atMostLargest("cpu", theirs, facts),
+  cpuLimit: (_mine, theirs, facts) => atMostLargest("cpuLimit", theirs, facts),
+  memoryMiB: (_mine, theirs, facts) => atMostLargest("memoryMiB", theirs, facts),
+  memoryLimitMiB: (_mine, theirs, facts) => atMostLargest("memoryLimitMiB", theirs, facts),
   env(_mine, _theirs, facts) {
     // Without isolation a variable such as LD_PRELOAD runs the repository's code on this machine before any command.
     if (facts.options.local.isolation === "none") return 'yours are without isolation ("local.isolation")';
@@ -127,15 +128,23 @@ function unlessHoldsUserData({ mine }: EnvironmentFacts): string | null {
   return holdsUserData ? "yours holds variables, secrets, volumes, buckets or a proxy of your own" : null;
 }
 
-const allOf = <K extends "cpu" | "memoryMiB">({ options }: EnvironmentFacts, key: K): (number | null)[] =>
-  Object.values(options.environments).map((environment) => environment[key]);
-
-/** At most the largest of the user's values. null = the provider's default. */
-function atMostLargest(mine: readonly (number | null)[], theirs: number | null, byDefault: number): string | null {
-  const most = Math.max(...mine.map((value) => value ?? byDefault));
-  if (theirs === null) return mine.includes(null) ? null : `yours is ${most}`;
+/**
+ * At most the user's value, or, in a new environment, the largest of his environments. null = the default: allowed only where
+ * one of the user's has it too, because the default of a limit grows with the request.
+ */
+function atMostLargest(key: keyof Resources, theirs: number | null, { mine, isNew, options }: EnvironmentFacts) {
+  const all = isNew ? Object.values(options.environments) : [mine];
+  // Locally the request for memory is the limit, which a limit of the project's must not raise.
+  const limits = all.map(({ memoryMiB, memoryLimitMiB }) => memoryLimitMiB ?? memoryMiB);
+  const isLocalLimit = key === "memoryLimitMiB" && !limits.includes(null);
+  const most = isLocalLimit ? Math.max(...limits.map(Number)) : largestOf(all, key);
+  if (theirs === null) return all.some((environment) => environment[key] === null) ? null : `yours is ${most}`;
   return lower(most, theirs);
 }
+
+/** The largest amount that one of these environments gives a sandbox without GPUs. */
+export const largestOf = (environments: readonly Environment[], key: keyof Resources): number =>
+  Math.max(...environments.map((environment) => resourcesOf(environment, null)[key]));
 
 /** GPUs within the user's limits are accepted, because any task may request those as well. */
 function overLimit(wanted: readonly GpuRequest[], limits: ParsedOptions["gpuLimits"]): string | null {

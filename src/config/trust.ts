@@ -1,8 +1,17 @@
 import { type Environment, environmentSchema } from "./environment.ts";
 import { toGpuType } from "./gpu.ts";
 import { isObject } from "./layers.ts";
+import { resourcesOf } from "./resources.ts";
 import { optionsSchema, type ParsedOptions } from "./schema.ts";
-import { ENVIRONMENT_RULES, gpuLimitRule, isSame, OPTION_RULES, SECTION_RULES, type TrustRule } from "./trust-rules.ts";
+import {
+  ENVIRONMENT_RULES,
+  gpuLimitRule,
+  isSame,
+  largestOf,
+  OPTION_RULES,
+  SECTION_RULES,
+  type TrustRule,
+} from "./trust-rules.ts";
 
 /*
  * A project's file comes with the repository, so its author is not the user. What it may do:
@@ -125,7 +134,8 @@ export function tighten(
       if (isNew) tightened.push(path.join("."));
       const mine = isNew ? startOf(user.environments.default) : (user.environments[name] as Environment);
       const wanted = theirs.environments[name] as Environment;
-      result[name] = tightenEach(mine, wanted, given, ENVIRONMENT_RULES, path, { mine, isNew, options: user });
+      const own = tightenEach(mine, wanted, given, ENVIRONMENT_RULES, path, { mine, isNew, options: user });
+      result[name] = isNew ? { ...own, ...limitsWithin(own, Object.values(user.environments)) } : own;
     }
     return result as ParsedOptions["environments"];
   }
@@ -144,6 +154,15 @@ export function tighten(
     environments: tightenEnvironments(),
   };
   return { options, ignored, tightened };
+}
+
+/** T4: with a larger request the default of a limit grows too, but not past the largest of the user's. */
+function limitsWithin(own: Environment, users: readonly Environment[]): Partial<Environment> {
+  const wanted = resourcesOf(own, null);
+  const keys = (["cpuLimit", "memoryLimitMiB"] as const).filter(
+    (key) => own[key] === null && wanted[key] > largestOf(users, key),
+  );
+  return Object.fromEntries(keys.map((key) => [key, largestOf(users, key)]));
 }
 
 /** T4 */

@@ -161,6 +161,8 @@ export interface Job {
   readonly notes: readonly string[];
   /** GPUs that its newest sandbox was granted; null = none, or not known yet. */
   readonly gpu: string | null;
+  /** What the GPUs of its newest sandbox report to be, e.g. "NVIDIA H200"; empty = none, or not known. */
+  readonly devices: readonly string[];
   /** Ports of its newest sandbox that are reachable from outside. */
   readonly ports: readonly SandboxPort[];
   readonly childSession: string | null;

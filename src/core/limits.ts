@@ -1,11 +1,17 @@
 import type { Environment } from "../config/environment.ts";
 import { type GpuRequest, gpusOf } from "../config/gpu.ts";
-import { type Prices, pricesOf, usdPerHour } from "../config/prices.ts";
+import { type Prices, type RateRange, ratesOf } from "../config/prices.ts";
 import type { ProviderName } from "../config/provider-names.ts";
+import { type Resources, resourcesOf } from "../config/resources.ts";
 import type { Options } from "../config/schema.ts";
+import type { SandboxUsage } from "../sandboxes/port.ts";
 import type { BudgetLimits } from "./budget.ts";
 import type { DeadlineLimits } from "./deadline.ts";
 import type { Job } from "./job.ts";
+import { meteredUsd } from "./metered-cost.ts";
+
+/** Of an environment that is no longer configured. */
+const NO_WISHES = { cpu: null, cpuLimit: null, memoryMiB: null, memoryLimitMiB: null };
 
 /** The options' limits and prices, as they apply to a job. */
 export interface Limits {
@@ -15,10 +21,12 @@ export interface Limits {
   sandboxMs(job: Job): number;
   /** When the provider ends a sandbox requested at `madeAt`, epoch ms; null = never. */
   sandboxUntil(job: Job, madeAt: number): number | null;
-  /** Cost of the job's sandbox with this GPU, USD per hour. */
-  rate(job: Pick<Job, "task" | "provider">, gpu: GpuRequest | null): number;
-  /** Cost with the most expensive GPU it may be granted, USD per hour. */
+  /** Least and most that the job's sandbox costs with this GPU. */
+  rates(job: Pick<Job, "task" | "provider">, gpu: GpuRequest | null): RateRange;
+  /** Most that it may cost with the most expensive GPU that it may be granted, USD per hour. */
   highestRate(job: Pick<Job, "task" | "provider">): number;
+  /** What the job's sandbox has cost by its meter, USD; null = the meter does not say. @param ms how long it has existed */
+  meteredUsd(job: Pick<Job, "task" | "provider" | "gpu">, usage: SandboxUsage, ms: number): number | null;
 }
 
 const MINUTE_MS = 60_000;
@@ -27,10 +35,10 @@ const LONGEST_LIFETIME_MS = 24 * 60 * MINUTE_MS;
 /** Allowance for the time between a sandbox's creation and its job's start, and around a rescue. */
 const SLACK_MS = 15 * MINUTE_MS;
 
-export function createLimits(options: Options): Limits {
+/** @param pricesOf the prices known at the moment */
+export function createLimits(options: Options, pricesOf: (provider: ProviderName) => Prices): Limits {
   const { rescueMinutes, checkpointMinutes, stallTimeoutMinutes, jobTimeoutMinutes, budget } = options;
   const rescueMs = rescueMinutes * MINUTE_MS;
-  const prices = new Map<ProviderName, Prices>();
   const environmentOf = ({ task }: Pick<Job, "task">): Environment | undefined =>
     options.environments[task.environment];
   const jobMs = ({ task }: Job) => (task.timeoutMinutes ?? jobTimeoutMinutes) * MINUTE_MS;
@@ -42,12 +50,12 @@ export function createLimits(options: Options): Limits {
     const wanted = ownMs(job) ?? jobMs(job) + rescueMs + options.parkAfterSeconds * 1000 + SLACK_MS;
     return Math.min(wanted, LONGEST_LIFETIME_MS);
   };
-  const rate: Limits["rate"] = (job, gpu) => {
-    const table = prices.get(job.provider) ?? pricesOf(job.provider, options.prices);
-    prices.set(job.provider, table);
-    const { cpu = null, memoryMiB = null } = environmentOf(job) ?? {};
-    return usdPerHour({ gpu, cpu, memoryMiB }, table);
+  const resources = (job: Pick<Job, "task" | "provider">, gpu: GpuRequest | null): Resources => {
+    const all = resourcesOf(environmentOf(job) ?? NO_WISHES, gpu);
+    // What a local sandbox uses is not billed, so a price for it is a price of its requests.
+    return job.provider === "local" ? { ...all, cpuLimit: all.cpu, memoryLimitMiB: all.memoryMiB } : all;
   };
+  const rates: Limits["rates"] = (job, gpu) => ratesOf(resources(job, gpu), gpu, pricesOf(job.provider));
   return {
     budget: { ceilingUsd: budget.usdPerSession, warnAt: budget.warnAt, rescueMs },
     deadlines: (job) => ({
@@ -59,10 +67,14 @@ export function createLimits(options: Options): Limits {
     sandboxMs,
     // A local provider ends no sandbox by itself: the environment's lifetime is kept only by the rescue of its job.
     sandboxUntil: (job, madeAt) => (job.provider === "local" && ownMs(job) === null ? null : madeAt + sandboxMs(job)),
-    rate,
+    rates,
     highestRate(job) {
       const gpus = gpusOf(job.task.gpu);
-      return Math.max(...(gpus.length === 0 ? [null] : gpus).map((gpu) => rate(job, gpu)));
+      return Math.max(...(gpus.length === 0 ? [null] : gpus).map((gpu) => rates(job, gpu).most));
+    },
+    meteredUsd(job, usage, ms) {
+      const gpu = gpusOf(job.gpu)[0] ?? null;
+      return meteredUsd(usage, { resources: resources(job, gpu), gpu, prices: pricesOf(job.provider), ms });
     },
   };
 }

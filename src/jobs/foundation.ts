@@ -17,6 +17,7 @@ import { createLocalQueue, type LocalQueue } from "./queue/local-queue.ts";
 import { createGarbageCollector, type GarbageCollector } from "./sandbox/garbage-collector.ts";
 import { createLiveSandboxes, type LiveSandboxes } from "./sandbox/live-sandboxes.ts";
 import { createParking, type Parking } from "./sandbox/parking.ts";
+import { createPriceList, type PriceList } from "./sandbox/price-list.ts";
 import { createSnapshots, type Snapshots } from "./sandbox/snapshots.ts";
 import { createSessionRegistry, type SessionRegistry } from "./session/session-registry.ts";
 import { toOwner } from "./store/lease-store.ts";
@@ -35,6 +36,7 @@ export interface Foundation {
   readonly snapshots: Snapshots;
   readonly trees: ProjectTrees;
   readonly limits: Limits;
+  readonly prices: PriceList;
   readonly admissionLimits: AdmissionLimits;
   readonly localQueue: LocalQueue;
   readonly leases: Leases;
@@ -72,12 +74,13 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
 
   const owner = toOwner(ids("owner"));
   const admissionLimits = { maxRunningJobs: options.maxRunningJobs, gpus: options.gpuLimits };
-  const limits = createLimits(options);
+  const prices = createPriceList({ options, clock, log });
+  const limits = createLimits(options, prices.of);
   const registry = createSessionRegistry({ stateDir, clock, ids, log });
   const localQueue = createLocalQueue({ pool, owner, clock, log });
   const leases = createLeases({ pool, localQueue, limits: admissionLimits, owner, clock, ids, log });
   const git = createGit(clock, hostEnv);
-  const trees = createProjectTrees({ directory, stateDir, environments, git, pool, clock, ids, log });
+  const trees = createProjectTrees({ directory, stateDir, environments, git, pool, limits, clock, ids, log });
   const snapshots = createSnapshots({ provider, pool, clock });
   const liveSandboxes = createLiveSandboxes({ pool, owner, leases, limits, snapshots, trees, clock, log });
   const parking = createParking({
@@ -112,6 +115,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
     snapshots,
     trees,
     limits,
+    prices,
     admissionLimits,
     localQueue,
     leases,

@@ -22,6 +22,7 @@ const LIST_MS = 5 * MINUTE_MS;
 const REMOVE_MS = 15 * MINUTE_MS;
 const SNAPSHOT_MS = 12 * MINUTE_MS;
 const CLOSE_MS = 20_000;
+const METER_MS = 10_000;
 const BYTES_PER_SECOND = 256 * 1024;
 
 /** The provider with a time limit on every call. @param snapshotMs the user's time limit for a snapshot, milliseconds */
@@ -58,6 +59,8 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
       inTime(provider.terminate(id), { clock, limitMs: REMOVE_MS, doing: `Ending sandbox ${id}` }, "sandbox_lost"),
     list: () => inTime(provider.list(), { clock, limitMs: LIST_MS, doing: "Listing the sandboxes" }, "sandbox_lost"),
     lent: provider.lent,
+    // Prices and meters only make estimates better, so nothing waits long for them.
+    prices: provider.prices && (() => orNull(provider.prices?.(), "Asking for prices", clock)),
     snapshots: snapshots && {
       async take(sandbox, path, used) {
         if (path !== null) requirePossible(path);
@@ -85,12 +88,13 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
 }
 
 function boundSandbox(sandbox: Sandbox, clock: Clock): Sandbox {
-  const { id, workdir, home, notes, gpu, ports, memory, ended, view } = sandbox;
+  const { id, workdir, home, notes, gpu, billedSince, ports, memory, usage, ended, view } = sandbox;
   const limited = <T>(call: Promise<T>, limitMs: number, doing: string): Promise<T> =>
     inTime(call, { clock, limitMs, doing: `${doing} in sandbox ${id}` }, "sandbox_lost");
   const fileMs = (bytes: number) => FILE_MS + (Math.min(bytes, 1024 ** 3) / BYTES_PER_SECOND) * 1000;
   return {
-    id, workdir, home, notes, gpu, ports, memory, ended,
+    id, workdir, home, notes, gpu, billedSince, ports, memory, ended,
+    usage: usage && (() => orNull(usage.call(sandbox), `Asking what sandbox ${id} has used`, clock)),
     async start(request) {
       requirePossible(request.workdir ?? "");
       if ([...request.argv, ...Object.values(request.env ?? {})].some((word) => word.includes("\0")))
@@ -113,6 +117,9 @@ function boundSandbox(sandbox: Sandbox, clock: Clock): Sandbox {
     terminate: () => limited(sandbox.terminate(), TERMINATE_MS, "Ending everything"),
   }; // biome-ignore format: the simple ones in one line
 }
+
+const orNull = <T>(call: Promise<T | null> | undefined, doing: string, clock: Clock): Promise<T | null> =>
+  within(call ?? Promise.resolve(null), { clock, limitMs: METER_MS, doing }).catch(() => null);
 
 /** What no file system can look up would be cut at the NUL by one provider, and be waited for by another. */
 function requirePossible(path: string): void {

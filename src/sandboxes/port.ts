@@ -42,6 +42,10 @@ export interface MachineSpec {
   readonly gpu: GpuRequest | null;
   /** Physical cores; null = the provider's default. */
   readonly cpu: number | null;
+  /** Most cores that it may use; null = the provider's default. */
+  readonly cpuLimit: number | null;
+  /** Most memory that it may use; null = the provider's default. */
+  readonly memoryLimitMiB: number | null;
   readonly secrets: readonly string[];
   readonly volumes: Environment["volumes"];
   readonly buckets: Environment["buckets"];
@@ -67,6 +71,22 @@ export interface SandboxGpu {
   readonly granted: GpuRequest | null;
   /** Names that the devices report, e.g. "NVIDIA H100 80GB HBM3"; empty when they could not be read. */
   readonly devices: readonly string[];
+}
+
+/** What a sandbox has used in all, by its provider's meter, which may run some minutes behind. */
+export interface SandboxUsage {
+  readonly cpuCoreSeconds: number;
+  readonly memoryGiBSeconds: number;
+  /** Of all its GPUs together. */
+  readonly gpuSeconds: number;
+}
+
+/** Prices of the provider's account, USD per hour; what it does not name is left out. */
+export interface AccountPrices {
+  /** By type. */
+  readonly gpus: Readonly<Record<string, number>>;
+  readonly cpuCore?: number;
+  readonly memoryGiB?: number;
 }
 
 /** A port of a sandbox that can be reached from outside. */
@@ -105,6 +125,8 @@ export interface SandboxProvider {
   readonly snapshots: SnapshotStore | null;
   /** Which files of this machine its sandboxes can read besides the job's own; null where they run elsewhere. */
   readonly lent: (() => Promise<LentPaths>) | null;
+  /** What the user's account pays for sandboxes; resolves with null when the provider does not say. null = they cost nothing. */
+  readonly prices: (() => Promise<AccountPrices | null>) | null;
   /** Releases what this process holds. Sandboxes outlive the process where they can; their files always do. */
   close(): Promise<void>;
 }
@@ -176,9 +198,13 @@ export interface Sandbox {
   readonly notes: readonly string[];
   /** null = none. */
   readonly gpu: SandboxGpu | null;
+  /** When this process was told that the sandbox has a machine, from which on it costs money, epoch ms; null = not known. */
+  readonly billedSince: number | null;
   readonly ports: readonly SandboxPort[];
   /** null = the provider does not say. */
   readonly memory: SandboxMemory | null;
+  /** Reads the meter, which a sandbox that has ended may not have any more. null = there is none, or it does not say. Never rejects. */
+  readonly usage: (() => Promise<SandboxUsage | null>) | null;
   /** Resolves once when the sandbox has ended, with the reason; null when we ended it ourselves. Never rejects. */
   readonly ended: Promise<Failure | null>;
   /** Starts a command. @throws PluginError `sandbox_lost` */

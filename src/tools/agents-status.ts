@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { MODAL_PRICES_AS_OF } from "../config/prices.ts";
 import { spendOf } from "../core/budget.ts";
 import { isEnded } from "../core/job.ts";
 import type { Runtime } from "../jobs/runtime.ts";
@@ -9,6 +8,7 @@ import { renderCounts, renderGpus, renderSpend } from "../prompt/job-list.ts";
 import { newestFirst, renderOverview, renderSnapshots } from "../prompt/job-overview.ts";
 import { renderResults } from "../prompt/job-results.ts";
 import { renderLent } from "../prompt/lent-paths.ts";
+import { renderPrices } from "../prompt/prices.ts";
 import { AGENTS_STATUS } from "../prompt/tool-descriptions.ts";
 import type { LentPaths } from "../sandboxes/port.ts";
 import { toSnapshotView, viewRecords } from "../views/job-view.ts";
@@ -41,6 +41,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         ...spendOf(sessionJobs.whole.all(), runtime.clock.now()),
         budgetUsd: runtime.options.budget.usdPerSession,
       };
+      const priceSource = runtime.prices.sourceOf(runtime.providerName);
       const { lent, refused } = await lentBy(runtime);
       const origin = jobs.length === 0 ? await call.forkedFrom().catch(() => null) : null;
       const none = `This session has started no jobs.${origin ? ` ${renderForkedFrom(origin)}` : ""}`;
@@ -50,7 +51,8 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         jobs.length === 0 ? none : `${renderCounts(shown)}:`,
         ...renderOverview(shown),
         ...renderSnapshots(snapshots),
-        `Jobs run ${describeLocation(runtime.providerName, runtime.options.local)}${runtime.providerName === "modal" ? `; what its sandboxes cost is estimated from ${MODAL_PRICES_AS_OF}` : ""}.`,
+        `Jobs run ${describeLocation(runtime.providerName, runtime.options.local)}.`,
+        ...(runtime.providerName === "modal" ? [renderPrices(priceSource, runtime.options.prices)] : []),
         renderLent({ lent, refused }),
         ...runtime.notices(orchestrator),
       ].filter((line) => line !== "");

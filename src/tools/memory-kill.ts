@@ -1,4 +1,5 @@
-import { DEFAULT_MEMORY_MIB } from "../config/prices.ts";
+import { gpusOf } from "../config/gpu.ts";
+import { resourcesOf } from "../config/resources.ts";
 import type { FoundWorker } from "./find-worker.ts";
 import type { ExplainEnd } from "./process-table.ts";
 
@@ -9,10 +10,12 @@ const KILLED = 137;
 export function watchMemory({ sandbox, runtime, sessionJobs, jobID }: FoundWorker): ExplainEnd {
   const job = sessionJobs.get(jobID);
   const environment = job?.task.environment ?? "default";
-  const wanted = runtime.options.environments[environment]?.memoryMiB ?? null;
-  const limitMiB = sandbox.memory?.limitMiB ?? (job?.provider === "modal" ? (wanted ?? DEFAULT_MEMORY_MIB) : wanted);
+  const recipe = runtime.options.environments[environment];
+  const onModal = job?.provider === "modal" && recipe ? resourcesOf(recipe, gpusOf(job.gpu)[0] ?? null) : null;
+  const limitMiB =
+    sandbox.memory?.limitMiB ?? onModal?.memoryLimitMiB ?? recipe?.memoryLimitMiB ?? recipe?.memoryMiB ?? null;
   const before = sandbox.memory?.kills() ?? 0;
-  const option = `"memoryMiB" of the environment "${environment}"`;
+  const option = `"${onModal || recipe?.memoryLimitMiB ? "memoryLimitMiB" : "memoryMiB"}" of the environment "${environment}"`;
   const has = limitMiB === null ? `; ${option} sets how much it has` : `: it has ${limitMiB} MiB, set by ${option}`;
   return (status, isKilledByUs) => {
     const kills = sandbox.memory?.kills() ?? null;

@@ -19,6 +19,7 @@ export function createProviderRecorder(create: () => SandboxProvider): ProviderR
       return {
         name: provider.name,
         lent: provider.lent,
+        prices: provider.prices,
         async create(spec, signal) {
           const sandbox = await provider.create(spec, signal);
           sandboxes.add(sandbox.id);

@@ -79,9 +79,11 @@ export function createMemoryMachine(): MemoryMachine {
       home: "/home/agent",
       notes: [],
       gpu: null,
+      billedSince: null,
       ports: [],
       memory: { limitMiB: 512, kills: () => machine.memoryKills },
       ended,
+      usage: null,
       view: null,
       async start(request) {
         requireLive();
@@ -165,6 +167,7 @@ export function createMemoryMachine(): MemoryMachine {
       };
       return {
         name: "local",
+        prices: null,
         lent: machine.lent && (async () => ({ lent: machine.lent ?? [], refused: [] })),
         create(spec, signal) {
           requireOpen();

@@ -103,6 +103,7 @@ export async function startJobs(
       briefing: null,
       notes: decision.failure ? [] : notesOn(decision.task),
       gpu: null,
+      devices: [],
       ports: [],
       childSession: null,
       processes: [],

@@ -46,7 +46,7 @@ export interface SchedulerDeps {
   readonly pool: Pick<LeaseStore, "poolState" | "unsettledUntil">;
   readonly owner: string;
   readonly admissionLimits: AdmissionLimits;
-  readonly limits: Pick<Limits, "budget" | "rate" | "highestRate">;
+  readonly limits: Pick<Limits, "budget" | "rates" | "highestRate">;
   readonly leases: Leases;
   readonly localQueue: LocalQueue;
   readonly lifecycle: Pick<SandboxLifecycle, "isUnterminated" | "parkWaiting">;
@@ -176,7 +176,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       job = sessionJobs.update(jobID, (current) => {
         const starting = transition(current, { kind: "starting", leaseID: lease.id }, clock.now());
         if (starting === current) return current;
-        const compute = expectRate(current.compute, limits.rate(current, lease.gpu));
+        const compute = expectRate(current.compute, limits.rates(current, lease.gpu).most);
         return { ...starting, startedAt: current.startedAt ?? clock.now(), compute };
       });
     } catch (error) {

@@ -28,6 +28,8 @@ export interface TreeRequest {
   readonly base: TreeBase;
   readonly job: Job;
   readonly provider: SandboxProvider;
+  /** Adds what a sandbox costs that exists for so long to what the job has cost, which caused the preparation. */
+  readonly charge: (ms: number) => void;
 }
 
 interface Preparation extends TreeRequest {
@@ -56,7 +58,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
   const { pool, clock, log, ending } = deps;
   const preparing = new Map<string, Promise<PreparedTree>>();
 
-  async function get({ project, base, job, provider }: TreeRequest): Promise<PreparedTree> {
+  async function get({ project, base, job, provider, charge }: TreeRequest): Promise<PreparedTree> {
     const environment = deps.environments[job.task.environment];
     if (!environment)
       throw new PluginError("workspace_failed", `The environment "${job.task.environment}" is no longer configured.`);
@@ -70,7 +72,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     if (ready) return ready;
     const current = preparing.get(key);
     if (current) return current;
-    const preparation = { project, base, identity, environment, job, provider, key, place };
+    const preparation = { project, base, identity, environment, job, provider, charge, key, place };
     const made = prepare(preparation, known.at(-1) ?? null)
       .catch((error) => {
         if (known.length === 0 || ending.aborted) throw error;
@@ -84,7 +86,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
 
   /** @param former the snapshot that the sandbox starts from, so that only the difference is sent; null = everything is */
   async function prepare(tree: Preparation, former: PreparedTree | null): Promise<PreparedTree> {
-    const { project, base, identity, environment, job, provider, key, place } = tree;
+    const { project, base, identity, environment, job, provider, charge, key, place } = tree;
     // Garbage collection finds it by the job's id. The job's own sandbox is named after that id too, hence the suffix.
     const name = `${job.id}-tree`;
     const tags = { ...toTags(job, pool.identity()), tree: key };
@@ -98,6 +100,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
       proxy: null,
     };
     const sandbox = await provider.create({ ...bare, env: {}, network: "blocked", machine }, ending);
+    const madeAt = sandbox.billedSince ?? clock.now();
     pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, clock.now());
     const stop = () => void sandbox.terminate().catch(() => {}); // the transfer under way then fails
     ending.addEventListener("abort", stop);
@@ -108,7 +111,9 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
       return await takeSnapshot(provider, sandbox, { key, place, commit: base.commit, form });
     } finally {
       ending.removeEventListener("abort", stop);
-      await sandbox.terminate();
+      await sandbox.terminate().finally(() => {
+        if (!ending.aborted) charge(clock.now() - madeAt); // else the state files may be closed
+      });
       pool.deleteSandbox(sandbox.id);
     }
   }

@@ -1,7 +1,9 @@
 import { relative, sep } from "node:path";
 import type { Environment } from "../../config/environment.ts";
+import { addUsd, usdOver } from "../../core/cost.ts";
 import type { Job } from "../../core/job.ts";
 import { withNotes } from "../../core/job-notes.ts";
+import type { Limits } from "../../core/limits.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import { withFrozenFiles } from "../../sandboxes/with-frozen-files.ts";
@@ -61,6 +63,7 @@ export interface ProjectTreesDeps {
   readonly environments: Readonly<Record<string, Environment>>;
   readonly git: Git;
   readonly pool: PoolStore;
+  readonly limits: Pick<Limits, "rates">;
   readonly clock: Clock;
   readonly ids: IdGenerator;
   readonly log: Log;
@@ -136,6 +139,16 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
     }
   }
 
+  /** Charges the preparation of a tree to the job that caused it. Never throws: the tree is of use without it. */
+  function chargeFor(sessionJobs: SessionJobs, job: Job, ms: number): void {
+    try {
+      const usd = usdOver(deps.limits.rates(job, null).most, ms);
+      sessionJobs.update(job.id, (current) => ({ ...current, compute: addUsd(current.compute, usd) }));
+    } catch (error) {
+      log("warn", "could not charge the preparation of a tree", { jobID: job.id, reason: String(error) });
+    }
+  }
+
   return {
     capture(sessionJobs, jobs) {
       const wanting = jobs.filter((job) => job.state.kind === "queued" && wantsProject(job));
@@ -155,8 +168,13 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       if (!base || job.task.snapshotID !== null) return job.task.snapshotID;
       const project = await store();
       if (!project) throw new PluginError("workspace_failed", `The project of ${job.id} is gone.`);
+      const charge = (ms: number) => chargeFor(sessionJobs, job, ms);
       // Several jobs may wait for one preparation: a job that stops waiting must not stop it.
-      const ready = unlessAborted(prepared.get({ project, base, job, provider }), signal, "its files were in place");
+      const ready = unlessAborted(
+        prepared.get({ project, base, job, provider, charge }),
+        signal,
+        "its files were in place",
+      );
       const { snapshotID, form } = await ready;
       if (form === "files") sessionJobs.update(job.id, (current) => withNotes(current, [NO_GIT_NOTE]));
       return snapshotID;

@@ -1,6 +1,6 @@
 import type { Environment } from "../../config/environment.ts";
 import type { ProviderName } from "../../config/provider-names.ts";
-import { usdOver } from "../../core/cost.ts";
+import { addUsd, usdOver } from "../../core/cost.ts";
 import { isEnded, isHeld, type Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { READ_LIMIT_MS } from "../../core/orphan.ts";
@@ -99,17 +99,14 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
     const machine = { ...toMachineSpec(environment), ...bare };
     const spec = { ...own, env: {}, network: "blocked" as const, machine };
     const sandbox = await provider.create(spec, signal);
-    const madeAt = clock.now();
+    const madeAt = sandbox.billedSince ?? clock.now();
     pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, madeAt);
     try {
       const source = { kind: "snapshot", id: snapshot.id, takenAt: snapshot.createdAt } as const;
       return await withFrozenFiles(sandbox, (files) => use(files, source));
     } finally {
-      const usd = usdOver(deps.limits.rate(job, null), clock.now() - madeAt);
-      sessionJobs.update(job.id, ({ compute, ...current }) => ({
-        ...current,
-        compute: { ...compute, usd: compute.usd + usd },
-      }));
+      const usd = usdOver(deps.limits.rates(job, null).most, clock.now() - madeAt);
+      sessionJobs.update(job.id, (current) => ({ ...current, compute: addUsd(current.compute, usd) }));
       await sandbox.terminate().then(
         () => pool.deleteSandbox(sandbox.id),
         // It stays recorded, so the next garbage collection terminates it.

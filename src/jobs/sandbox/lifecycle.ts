@@ -8,6 +8,7 @@ import { attachSandbox } from "./attach.ts";
 import { createFirstSandbox, reviveSandbox, type SourcesDeps } from "./create-or-revive.ts";
 import type { LiveSandboxes } from "./live-sandboxes.ts";
 import type { Parking, ParkingDeps } from "./parking.ts";
+import type { PriceList } from "./price-list.ts";
 
 /** Gives jobs their sandboxes and takes them back: everything that creates, revives, parks or terminates one starts here. */
 export interface SandboxLifecycle
@@ -32,6 +33,7 @@ export interface SandboxLifecycle
 
 export interface SandboxLifecycleDeps extends Omit<SourcesDeps, "pool">, ParkingDeps {
   readonly parking: Parking;
+  readonly prices: Pick<PriceList, "read">;
 }
 
 export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifecycle {
@@ -48,6 +50,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     const provider = await deps.provider(job.provider);
     const attached = await attachSandbox(deps, provider, job);
     if (attached) return liveSandboxes.adopt(sessionJobs, job, { sandbox: attached, notes: attached.notes }, null);
+    await deps.prices.read(provider); // its cost counts from the beginning
     const isFirst = job.sandbox.kind === "none" || job.sandbox.kind === "creating";
     const madeAt = clock.now();
     if (!isFirst)
@@ -96,6 +99,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
         try {
           await deps.snapshots.replaceParked(sessionJobs, job, sandbox);
           sessionJobs.update(jobID, withFinished);
+          await liveSandboxes.measure(sessionJobs, jobID, sandbox);
         } catch (error) {
           log("warn", "could not take a snapshot of a running job", {
             jobID,

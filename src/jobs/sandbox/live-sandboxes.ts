@@ -1,5 +1,5 @@
-import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
-import { type Compute, openCompute, settleCompute } from "../../core/cost.ts";
+import { formatGpu } from "../../config/gpu.ts";
+import { type Compute, measureCompute, openCompute, settleCompute } from "../../core/cost.ts";
 import type { Job } from "../../core/job.ts";
 import { withFinished, withNotes, withUnfinished } from "../../core/job-notes.ts";
 import type { Limits } from "../../core/limits.ts";
@@ -36,6 +36,8 @@ export interface LiveSandboxes {
   adopt(sessionJobs: SessionJobs, job: Job, made: MadeSandbox, madeAt: number | null): Sandbox;
   /** From now on nobody is given the sandbox, which is about to be terminated. */
   release(jobID: string): void;
+  /** Records what the job's sandbox has cost so far, where its provider has a meter. Never rejects. */
+  measure(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void>;
   /** Records that a sandbox is no more: its cost is settled and its GPUs are free. */
   recordTerminated(sessionJobs: SessionJobs, jobID: string, sandboxID: string): void;
   /** Terminates a sandbox whose files are kept, or lost. A termination that fails is tried again every minute. */
@@ -83,8 +85,9 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
       ...withNotes(current, notes),
       sandbox: { kind: "live", id: sandbox.id },
       gpu: granted ? formatGpu(granted) : current.gpu,
+      devices: madeAt === null ? current.devices : (sandbox.gpu?.devices ?? []),
       ports: madeAt === null ? current.ports : sandbox.ports,
-      compute: madeAt === null ? current.compute : startCost(current, granted, madeAt),
+      compute: madeAt === null ? current.compute : startCost(current, sandbox, madeAt),
     }));
     void sandbox.ended.then((failure) => {
       if (live.get(job.id) !== sandbox || suspended) return;
@@ -97,8 +100,25 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     return sandbox;
   }
 
-  const startCost = (job: Job, gpu: GpuRequest | null, madeAt: number): Compute =>
-    openCompute(job.compute, limits.rate(job, gpu), clock.now(), limits.sandboxUntil(job, madeAt));
+  const startCost = (job: Job, { gpu, billedSince }: Sandbox, madeAt: number): Compute => {
+    const rates = limits.rates(job, gpu?.granted ?? null);
+    return openCompute(job.compute, rates, billedSince ?? clock.now(), limits.sandboxUntil(job, madeAt));
+  };
+
+  async function measure(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void> {
+    try {
+      const usage = await sandbox.usage?.();
+      if (!usage) return;
+      const now = clock.now();
+      sessionJobs.update(jobID, (job) => {
+        const { since } = job.compute;
+        const usd = since === null ? null : limits.meteredUsd(job, usage, now - since);
+        return usd === null ? job : { ...job, compute: measureCompute(job.compute, usd, now) };
+      });
+    } catch (error) {
+      log("warn", "could not record what a sandbox has cost", { jobID, sandboxID: sandbox.id, reason: String(error) });
+    }
+  }
 
   /** Takes a snapshot of a lost sandbox, unless its failure says that there is no room for one, and terminates it. */
   async function clearAway(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox, failure: Failure): Promise<void> {
@@ -133,6 +153,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   }
 
   async function terminate(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void> {
+    await measure(sessionJobs, jobID, sandbox); // afterwards the meter may be gone
     try {
       await sandbox.terminate();
       recordTerminated(sessionJobs, jobID, sandbox.id);
@@ -158,6 +179,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     isUnterminated: (jobID) => unterminated.has(jobID),
     adopt,
     release: (jobID) => void live.delete(jobID),
+    measure,
     recordTerminated,
     terminate,
     forgetOlderWork,

@@ -20,7 +20,7 @@ export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
       pending.delete(key);
     }
   };
-  const { id, workdir, home, notes, gpu, ports, memory, ended, view } = sandbox;
+  const { id, workdir, home, notes, gpu, billedSince, ports, memory, usage, ended, view } = sandbox;
   return {
     sandbox: {
       id,
@@ -28,8 +28,10 @@ export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
       home,
       notes,
       gpu,
+      billedSince,
       ports,
       memory,
+      usage,
       ended,
       view,
       start: (request) => timed(() => sandbox.start(request)),

@@ -110,12 +110,17 @@ const startedProcess: z.ZodType<StartedProcess> = z.object({
   sandboxID: z.string(),
 });
 
-const compute: z.ZodType<Compute> = z.object({
-  usd: amount,
-  usdPerHour: amount,
-  since: time.nullable(),
-  until: time.nullable(),
-});
+const compute: z.ZodType<Compute> = z
+  .object({
+    usd: amount,
+    usdPerHour: amount,
+    leastPerHour: z.number().optional().catch(undefined),
+    since: time.nullable(),
+    until: time.nullable(),
+    measured: z.object({ at: time, usd: z.number() }).nullable().default(null).catch(null),
+  })
+  // Earlier versions knew one price.
+  .transform(({ leastPerHour, ...known }) => ({ ...known, leastPerHour: leastPerHour ?? known.usdPerHour }));
 
 export const jobRecord: z.ZodType<Job> = z.object({
   id: z.string(),
@@ -135,6 +140,7 @@ export const jobRecord: z.ZodType<Job> = z.object({
   briefing: briefing.nullable().default(null),
   notes: texts.default([]),
   gpu: z.string().nullable().default(null),
+  devices: texts.default([]),
   ports: z.array(z.object({ port: z.number(), url: z.string() })).default([]),
   childSession: z.string().nullable(),
   processes: z.array(startedProcess).default([]),

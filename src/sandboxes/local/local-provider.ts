@@ -55,6 +55,7 @@ export function createLocalProvider(deps: LocalProviderDeps): SandboxProvider {
  */
 class LocalProvider implements SandboxProvider {
   readonly name = "local";
+  readonly prices = null;
   readonly snapshots;
   readonly lent = async () => (await this.#backend()).lent?.() ?? { lent: [], refused: [] };
   readonly #deps: LocalProviderDeps;
@@ -140,7 +141,7 @@ class LocalProvider implements SandboxProvider {
       name: spec.name,
       tags: spec.tags,
       workdir: spec.workdir,
-      memoryMiB: spec.memoryMiB,
+      memoryMiB: spec.machine?.memoryLimitMiB ?? spec.memoryMiB,
       ...diskLimits(free, this.#deps.limits),
       network: spec.network,
       createdAt: this.#deps.clock.now(),

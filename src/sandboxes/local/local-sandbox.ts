@@ -44,6 +44,8 @@ export class LocalSandbox implements Sandbox {
   readonly #terminate: () => Promise<void>;
   readonly view: Sandbox["view"];
   readonly memory: Sandbox["memory"];
+  readonly usage = null;
+  readonly billedSince = null;
   readonly #starting = new Set<Promise<unknown>>();
   /** Resolves when the sandbox is no longer frozen. */
   #unfrozen: Promise<void> = Promise.resolve();

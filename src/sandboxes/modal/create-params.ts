@@ -1,6 +1,6 @@
 import type { SandboxCreateParams } from "modal";
 import { formatGpu } from "../../config/gpu.ts";
-import { DEFAULT_CPU, DEFAULT_MEMORY_MIB } from "../../config/prices.ts";
+import { resourcesOf } from "../../config/resources.ts";
 import type { MachineSpec, NetworkPolicy, SandboxSpec } from "../port.ts";
 import { toLifetimeMs, wholeSecondsMs } from "./durations.ts";
 import type { Mounts } from "./mounts.ts";
@@ -23,6 +23,8 @@ export const DEFAULT_MACHINE: MachineSpec = {
   imageSecret: null,
   gpu: null,
   cpu: null,
+  cpuLimit: null,
+  memoryLimitMiB: null,
   secrets: [],
   volumes: {},
   buckets: {},
@@ -51,8 +53,7 @@ export function toCreateParams(spec: SandboxSpec, mounts: Omit<Mounts, "notes">)
     command: [...MAIN_PROCESS],
     timeoutMs: lifetimeOf(machine),
     idleTimeoutMs: Math.min(wholeSecondsMs(machine.idleTimeoutMs ?? DEFAULT_IDLE_MS), lifetimeOf(machine)),
-    cpu: machine.cpu ?? DEFAULT_CPU,
-    memoryMiB: spec.memoryMiB ?? DEFAULT_MEMORY_MIB,
+    ...resourcesOf({ ...machine, memoryMiB: spec.memoryMiB }, machine.gpu),
     // The spec's variables are passed with each command instead, because they may be secrets and Modal would store them.
     env: { [WORKDIR_VARIABLE]: spec.workdir },
     ...(machine.gpu && { gpu: formatGpu(machine.gpu) }),

@@ -6,6 +6,7 @@ import type { Log } from "../../shared/log.ts";
 import { AbandonedError, within } from "../../shared/time-limit.ts";
 import type { ListedSandbox, Sandbox, SandboxGpu, SandboxPort, SandboxProvider, SandboxSpec } from "../port.ts";
 import { findSandbox, isSandboxID } from "./attach.ts";
+import { readBillingRates } from "./billing-rates.ts";
 import { type CreateDeps, createSandbox } from "./create.ts";
 import { createFailure } from "./create-failure.ts";
 import { DEFAULT_MACHINE, lifetimeOf } from "./create-params.ts";
@@ -24,6 +25,7 @@ import { findMounts } from "./mounts.ts";
 import { reportOrphan } from "./orphans.ts";
 import { checkBuckets, type Prepared, prepareSandbox, readDevices, readPorts } from "./prepare.ts";
 import { SandboxCore } from "./sandbox-core.ts";
+import { readUsage } from "./usage.ts";
 
 export interface ModalProviderDeps {
   readonly options: Options["modal"];
@@ -144,6 +146,7 @@ class ModalProvider implements SandboxProvider {
       later: (work) => this.#finishLater(work),
     };
     const sandbox = await createSandbox(deps, spec, image, mounts, signal);
+    const billedSince = clock.now();
     try {
       const limitMs = Math.max(MIN_PREPARE_MS, startedAt + this.#limits.createMs - clock.now());
       const target = { ...this.#deps, sandbox };
@@ -162,6 +165,7 @@ class ModalProvider implements SandboxProvider {
       return this.#hold(sandbox, prepared, {
         lifetimeMs: lifetimeOf(machine),
         gpu,
+        billedSince,
         ports,
         env: spec.env,
         notes: mounts.notes,
@@ -182,7 +186,8 @@ class ModalProvider implements SandboxProvider {
 
   async #find(sandboxID: string, env: Readonly<Record<string, string>>): Promise<ModalSandbox> {
     const { sandbox, prepared, gpu } = await findSandbox(() => this.#access.client(), sandboxID, this.#callDeps());
-    return this.#hold(sandbox, prepared, { lifetimeMs: MAX_LIFETIME_MS, gpu, ports: [], env, notes: [] });
+    const unknown = { billedSince: null, ports: [], notes: [] };
+    return this.#hold(sandbox, prepared, { lifetimeMs: MAX_LIFETIME_MS, gpu, env, ...unknown });
   }
 
   #hold(
@@ -191,6 +196,7 @@ class ModalProvider implements SandboxProvider {
     more: {
       lifetimeMs: number;
       gpu: SandboxGpu | null;
+      billedSince: number | null;
       ports: readonly SandboxPort[];
       env: Readonly<Record<string, string>>;
       notes: readonly string[];
@@ -211,7 +217,9 @@ class ModalProvider implements SandboxProvider {
       home,
       notes: more.notes,
       gpu: more.gpu,
+      billedSince: more.billedSince,
       ports: more.ports,
+      usage: () => readUsage(() => this.#access.client(), core.id, this.#callDeps()),
       terminate: () => this.terminate(core.id),
     });
     this.#live.set(core.id, live); // M2
@@ -239,6 +247,8 @@ class ModalProvider implements SandboxProvider {
     });
     live?.core.end("it was terminated");
   }
+
+  readonly prices = async () => readBillingRates(await this.#access.client(), this.#callDeps());
 
   async list(): Promise<readonly ListedSandbox[]> {
     const client = await this.#access.client();

@@ -19,6 +19,8 @@ export interface ModalSandboxParts {
   readonly notes: readonly string[];
   readonly gpu: SandboxGpu | null;
   readonly ports: readonly SandboxPort[];
+  readonly billedSince: number | null;
+  readonly usage: Sandbox["usage"];
   readonly terminate: () => Promise<void>;
 }
 
@@ -34,6 +36,8 @@ export class ModalSandbox implements Sandbox {
   readonly memory = null;
   /** Modal offers no second namespace around the same files. */
   readonly view = null;
+  readonly billedSince: number | null;
+  readonly usage: Sandbox["usage"];
   readonly core: SandboxCore;
   readonly #terminate: () => Promise<void>;
 
@@ -45,6 +49,8 @@ export class ModalSandbox implements Sandbox {
     this.notes = parts.notes;
     this.gpu = parts.gpu;
     this.ports = parts.ports;
+    this.billedSince = parts.billedSince;
+    this.usage = parts.usage;
     this.ended = parts.core.ended;
     this.#terminate = parts.terminate;
   }

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseGpu } from "../../../src/config/gpu.ts";
-import { pricesOf, usdPerHour } from "../../../src/config/prices.ts";
+import { pricesOf, ratesOf, tableOf } from "../../../src/config/prices.ts";
+import { resourcesOf } from "../../../src/config/resources.ts";
 import { optionsOf } from "../../unit/config/load-with.ts";
 import { SKILLS } from "./python.ts";
 
@@ -41,12 +42,10 @@ test("every GPU that the skill names is one of Modal's", () => {
 test("the table of costs is minutes times the environments' prices", async () => {
   const { golf, "golf-8": eight } = await environments();
   const rates = [golf, eight].map((each) => {
-    const { gpu, cpu = null, memoryMiB = null } = each ?? { gpu: null };
-    const parsed = parseGpu(gpu ?? "");
-    return usdPerHour(
-      { gpu: parsed.kind === "ok" ? (parsed.preferences[0] ?? null) : null, cpu, memoryMiB },
-      pricesOf("modal", {}),
-    );
+    if (!each) throw new Error("the recipe lacks an environment");
+    const parsed = parseGpu(each.gpu ?? "");
+    const gpu = parsed.kind === "ok" ? (parsed.preferences[0] ?? null) : null;
+    return ratesOf(resourcesOf(each, gpu), gpu, pricesOf(tableOf("modal"), {})).least;
   });
   const [one = 0, all = 0] = rates;
   expect(text).toContain(`Per hour $${one.toFixed(2)} and $${all.toFixed(2)}.`);

@@ -112,7 +112,7 @@ function prepare(world: World, request: SandboxCreate, generation: "v1" | "v2"):
   return new ModalSandbox({
     id, generation, appId: request.appId, definition, image, tags: request.tags, env: world.variablesOf(sources), gpu,
     mounts: mountsOf(world, definition), createdAt: world.moment(), folder: join(world.folder, "sandboxes", id), secondMs: world.secondMs,
-    overlay: world.options.overlay ?? false, onEnd: (sandbox) => freezeAtExit(world, sandbox),
+    devices: gpu ? world.options.devices?.[gpu.type] : undefined, overlay: world.options.overlay ?? false, onEnd: (sandbox) => freezeAtExit(world, sandbox),
   }); // biome-ignore format: one argument
 }
 

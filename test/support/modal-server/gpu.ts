@@ -15,8 +15,11 @@ const DEVICES: Readonly<Record<string, string>> = {
 export async function installDriver(
   root: string,
   gpu: { readonly type: string; readonly count: number },
+  devices: readonly string[] | undefined,
 ): Promise<void> {
-  const names = Array.from({ length: gpu.count }, () => DEVICES[gpu.type] ?? gpu.type);
+  const [name = DEVICES[gpu.type] ?? gpu.type, ...others] = devices ?? [];
+  const names = others.length > 0 ? [name, ...others] : Array.from({ length: gpu.count }, () => name);
+  if (devices?.length === 0) return;
   await mkdir(join(root, DRIVER_PATH), { recursive: true });
   await writeFile(join(root, DRIVER_PATH, "nvidia-smi"), `#!/bin/sh\ncat <<'END'\n${names.join("\n")}\nEND\n`, {
     mode: 0o755,

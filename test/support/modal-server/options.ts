@@ -31,6 +31,15 @@ export interface ModalServerOptions {
   readonly schedulingMs?: number;
   /** Real milliseconds per second of lifetimes, idle times and expiry. Default 1000. */
   readonly secondMs?: number;
+  /** Prices that the account is told, by Modal's keys, e.g. `gpu_hour_cost_h100`. Default: the call is unknown. */
+  readonly billingRates?: Readonly<Record<string, string>>;
+  /** What every sandbox uses; its meter counts the larger of this and its request. Default: the call is unknown. */
+  readonly usage?: { readonly cores: number; readonly memoryGiB: number };
+  /**
+   * Names that `nvidia-smi` prints in place of a type's own: `{ "H100": ["NVIDIA H200"] }`. One stands for every GPU, several
+   * are all there is, and with none the sandbox has no `nvidia-smi`.
+   */
+  readonly devices?: Readonly<Record<string, readonly string[]>>;
   /** Sandboxes per page of a listing. Default 100. */
   readonly pageSize?: number;
   /** Largest message of an output stream, bytes. Default 256 KiB. */

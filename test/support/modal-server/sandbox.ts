@@ -27,6 +27,8 @@ export interface SandboxPlan {
   readonly env: Readonly<Record<string, string>>;
   readonly mounts: readonly Mount[];
   readonly gpu: { readonly type: string; readonly count: number } | null;
+  /** Names of its GPUs in place of their type's own. */
+  readonly devices: readonly string[] | undefined;
   readonly createdAt: number;
   readonly folder: string;
   readonly secondMs: number;
@@ -51,6 +53,8 @@ export class ModalSandbox {
   /** Whether a command has run in it. */
   used = false;
   scheduled = false;
+  /** Epoch ms; null until it has a machine. */
+  startedAt: number | null = null;
   /** Set once its files were deleted or saved. */
   gone: Promise<void> | null = null;
   readonly #starting: Promise<void>[] = [];
@@ -130,7 +134,7 @@ export class ModalSandbox {
     else await copyTree(image.folder, this.root);
     // Made here because a container runtime makes the directory that it starts in.
     await mkdir(join(this.root, this.workdir), { recursive: true });
-    if (this.plan.gpu) await installDriver(this.root, this.plan.gpu);
+    if (this.plan.gpu) await installDriver(this.root, this.plan.gpu, this.plan.devices);
     for (const { host, isClosed } of this.plan.mounts)
       await mkdir(host, { recursive: true, ...(isClosed && { mode: 0o000 }) });
     if (this.result !== null) return;
@@ -139,6 +143,7 @@ export class ModalSandbox {
     // A job may have killed its own first process.
     void this.machine.gone.then(() => this.end({ status: 2, exitcode: 137, exception: "its first process ended" }));
     this.scheduled = true;
+    this.startedAt = Date.now();
     const { timeoutSecs } = this.plan.definition;
     this.#lifetime = setTimeout(
       () => this.end({ status: 4, exitcode: 124, exception: "its lifetime is over" }),

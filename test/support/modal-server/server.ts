@@ -1,5 +1,6 @@
 import { closed, opened } from "../ledger.ts";
 import { accountHandlers, authenticateControl, credentials } from "./control-account.ts";
+import { billingHandlers } from "./control-billing.ts";
 import { imageHandlers } from "./control-images.ts";
 import { lookupHandlers } from "./control-lookups.ts";
 import { sandboxHandlers } from "./control-sandboxes.ts";
@@ -86,7 +87,7 @@ export async function startModalServer(options: ModalServerOptions = {}): Promis
   const control = endpoint(wire.control, wire.createServer, () =>
     implement(wire.control, {
       wire, plane: "control", faults, calls,
-      handlers: { ...accountHandlers(world), ...imageHandlers(world), ...sandboxes, ...lookupHandlers(world) },
+      handlers: { ...accountHandlers(world), ...imageHandlers(world), ...sandboxes, ...lookupHandlers(world), ...billingHandlers(world) },
       authenticate: (method, context) => authenticateControl(world, method, context),
     }),
   ); // biome-ignore format: short

@@ -15,18 +15,20 @@ import { jobIn } from "../views/job-in.ts";
 const HOUR = 3_600_000;
 const limits: BudgetLimits = { ceilingUsd: 10, warnAt: 0.8, rescueMs: HOUR / 10 };
 const queued = (more: Partial<Job> = {}) => jobIn({ kind: "queued" }, { id: "new", modelUsd: 0, ...more });
+/** A sandbox that costs as much at its requests as at its limits. */
+const flat = (usdPerHour: number) => ({ least: usdPerHour, most: usdPerHour });
 /** A job that has been running, with its sandbox, since time 0. */
 const running = (usdPerHour: number, more: Partial<Job> = {}) =>
   jobIn(
     { kind: "running", leaseID: "l" },
-    { modelUsd: 0, compute: openCompute(NO_COMPUTE, usdPerHour, 0, null), ...more },
+    { modelUsd: 0, compute: openCompute(NO_COMPUTE, flat(usdPerHour), 0, null), ...more },
   );
 const withMaxUsd = (job: Job, maxUsd: number): Job => ({ ...job, task: { ...job.task, maxUsd } });
 
 describe("the cost of compute", () => {
   test("adds up the lifetimes of all sandboxes", () => {
-    const first = settleCompute(openCompute(NO_COMPUTE, 3.6, 0, null), 1_500);
-    const second = openCompute(first, 7.2, 10_000, null);
+    const first = settleCompute(openCompute(NO_COMPUTE, flat(3.6), 0, null), 1_500);
+    const second = openCompute(first, flat(7.2), 10_000, null);
     const job = running(0, { compute: second, modelUsd: 0.25 });
     expect(first.usd).toBeCloseTo(0.0015, 12);
     expect(spendOf([job], 20_000).computeUsd).toBeCloseTo(0.0015 + 0.02, 12);
@@ -35,7 +37,7 @@ describe("the cost of compute", () => {
   });
 
   test("stops growing when the provider ends a sandbox that nobody watches", () => {
-    const job = running(0, { compute: openCompute(NO_COMPUTE, 1, 0, 2 * HOUR) });
+    const job = running(0, { compute: openCompute(NO_COMPUTE, flat(1), 0, 2 * HOUR) });
     expect(spendOf([job], 9 * HOUR).computeUsd).toBe(2);
     expect(settleCompute(job.compute, 9 * HOUR).usd).toBe(2);
   });
@@ -91,7 +93,7 @@ describe("decideBudget and decideJobBudget", () => {
   test("the idle sandbox of an ended job counts like a running one", () => {
     const ended = jobIn(
       { kind: "completed", result: "" },
-      { modelUsd: 0, compute: openCompute(NO_COMPUTE, 10, 0, null) },
+      { modelUsd: 0, compute: openCompute(NO_COMPUTE, flat(10), 0, null) },
     );
     expect(decideBudget([ended], limits, 0.9 * HOUR).isOut).toBe(true);
   });
@@ -148,7 +150,7 @@ test("under random workloads no ceiling of a session or task is exceeded, and ev
           one.endsAt = now + one.lasts * MIN;
           const starting = transition(one.job, { kind: "starting", leaseID: "l" }, now);
           const running = transition({ ...starting, ...STARTED }, { kind: "running" }, now);
-          one.job = { ...running, compute: openCompute(compute, one.usdPerHour, now, null) };
+          one.job = { ...running, compute: openCompute(compute, flat(one.usdPerHour), now, null) };
         }
         const { isOut } = decideBudget(records(), own, now);
         for (const one of jobs) {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { NO_COMPUTE } from "../../../src/core/cost.ts";
 import type { Job, JobSandbox } from "../../../src/core/job.ts";
 import { type JobFacts, toJobView, toSnapshotView } from "../../../src/views/job-view.ts";
 import { AT, jobIn } from "./job-in.ts";
@@ -97,7 +98,7 @@ test("reports a delay within seconds", () => {
 });
 
 test("shows the result of a job that was stopped, and its compute cost up to now", () => {
-  const compute = { usd: 1, usdPerHour: 3.6, since: AT, until: null };
+  const compute = { ...NO_COMPUTE, usd: 1, usdPerHour: 3.6, since: AT };
   const view = toJobView(jobIn({ kind: "failed", failure, result: "half" }, { compute }), facts());
   expect(view).toMatchObject({ result: "half", error: failure, usd: { model: 0.5, compute: 1.09 } });
 });

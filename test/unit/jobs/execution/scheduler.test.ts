@@ -43,7 +43,11 @@ function openScheduler(limit = 1) {
     pool,
     owner,
     admissionLimits,
-    limits: { budget: { ceilingUsd: null, warnAt: 1, rescueMs: 0 }, rate: () => 0, highestRate: () => 0 },
+    limits: {
+      budget: { ceilingUsd: null, warnAt: 1, rescueMs: 0 },
+      rates: () => ({ least: 0, most: 0 }),
+      highestRate: () => 0,
+    },
     leases,
     localQueue,
     lifecycle: { isUnterminated: (id) => unterminated.has(id), parkWaiting: () => {} },

@@ -42,7 +42,7 @@ describe("durations for the SDK", () => {
 describe("the parameters of a creation", () => {
   test("always have a name, tags, a command, both time limits, CPU and memory", () => {
     expect(toCreateParams(spec, nothing)).toEqual({
-      name: "job_1", tags: { job: "job_1" }, command: ["sleep", "infinity"], timeoutMs: 18_000_000, idleTimeoutMs: 1_200_000, cpu: 1, memoryMiB: 2048,
+      name: "job_1", tags: { job: "job_1" }, command: ["sleep", "infinity"], timeoutMs: 18_000_000, idleTimeoutMs: 1_200_000, cpu: 1, cpuLimit: 2, memoryMiB: 2048, memoryLimitMiB: 4096,
       env: { [WORKDIR_VARIABLE]: "/workspace" },
     }); // biome-ignore format: a table
   });
@@ -58,7 +58,7 @@ describe("the parameters of a creation", () => {
       idleTimeoutMs: 1,
     };
     expect(toCreateParams({ ...spec, memoryMiB: 512, machine }, nothing)).toMatchObject({
-      cpu: 4, memoryMiB: 512, encryptedPorts: [8080], regions: ["eu"], timeoutMs: 61_000, idleTimeoutMs: 1000, gpu: "H100!:8",
+      cpu: 4, cpuLimit: 8, memoryMiB: 512, memoryLimitMiB: 4096, encryptedPorts: [8080], regions: ["eu"], timeoutMs: 61_000, idleTimeoutMs: 1000, gpu: "H100!:8",
     }); // biome-ignore format: a table
   });
 
