@@ -91,6 +91,9 @@ export const optionsSchema = section({
       .default(null)
       .describe("Modal environment. `null` = your account's default."),
     createTimeoutSeconds: positive().default(120).describe("Longest wait for a sandbox to be created, in seconds."),
+    buildTimeoutMinutes: positive()
+      .default(20)
+      .describe("Longest time that building an image may take, in minutes, from the beginning of the build."),
     snapshotTimeoutSeconds: positive().default(300).describe("Longest wait for a snapshot, in seconds."),
     snapshotTtlDays: positive()
       .nullable()

@@ -52,9 +52,9 @@ export const renderPortNote = (jobs: readonly JobView[]): string[] =>
 const PUBLIC_PORTS =
   'Anyone on the internet reaches a public port, without a password, until its sandbox ends: agents_cancel closes it now, and without the port in the environment\'s "ports" no new sandbox has it.';
 
-export function renderError({ state, error }: JobView): string | null {
+export function renderError({ state, error }: JobView, limit: number = MESSAGE_LIMIT): string | null {
   if (!error) return null;
-  const message = toFact(error.message, MESSAGE_LIMIT);
+  const message = toFact(error.message, limit);
   if (state !== "cancelled") return `${error.code}: ${message}`;
   return error.message === CANCELLED ? CANCELLED : `${CANCELLED}: ${message}`;
 }

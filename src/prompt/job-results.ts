@@ -63,7 +63,7 @@ export function renderResults(
     const line = (text: string, limit: number) =>
       cut(text, Math.max(LINE_MIN, share(Math.min(limit, rest / 4))), 1).shown;
     const summary = line(renderSummary(job), SUMMARIES_LIMIT);
-    const error = renderError(job);
+    const error = renderError(job, ERRORS_LIMIT);
     const shownError = error === null ? null : line(error, ERRORS_LIMIT);
     const own = texts[index] ?? [];
     const used = own.reduce((sum, { heading }) => sum + Buffer.byteLength(heading ?? ""), own.length * FRAME);

@@ -36,12 +36,12 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
   const { snapshots } = provider;
   return {
     name: provider.name,
-    async create(spec, signal) {
+    async create(spec, signal, onStep) {
       const doing = `Creating sandbox ${spec.name}`;
       const late = (sandbox: Sandbox) => void sandbox.terminate().catch(() => {}); // else garbage collection ends it
       const giveUp = new AbortController();
       const stop = signal ? AbortSignal.any([signal, giveUp.signal]) : giveUp.signal;
-      const made = provider.create(spec, stop);
+      const made = provider.create(spec, stop, onStep);
       return bound(
         await inTime(made, { clock, limitMs: CREATE_MS, doing, onLate: late }, "sandbox_create_timeout").catch(
           (error: unknown) => {

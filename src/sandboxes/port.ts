@@ -2,6 +2,7 @@ import type { Environment } from "../config/environment.ts";
 import type { GpuRequest } from "../config/gpu.ts";
 import type { ProviderName } from "../config/provider-names.ts";
 import type { Failure } from "../shared/error-code.ts";
+import type { StepListener } from "./creation-steps.ts";
 
 /*
  * The port that every sandbox provider implements. What every provider must do is required; what only some can do is behind
@@ -107,10 +108,11 @@ export interface SandboxProvider {
   readonly name: ProviderName;
   /**
    * Creates a sandbox, which may take minutes. When `signal` aborts, rejects promptly; a sandbox that arrives later is ended.
+   * @param onStep told what the creation waits for, where the provider knows
    * @throws PluginError `sandbox_create_failed`, `sandbox_create_timeout`, `no_capacity`, `isolation_unavailable`,
    * `snapshot_expired`, `not_found` (unknown snapshot), `cancelled`
    */
-  create(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox>;
+  create(spec: SandboxSpec, signal?: AbortSignal, onStep?: StepListener): Promise<Sandbox>;
   /**
    * Finds a sandbox by id, also one that an earlier process created. Its files are unchanged; its processes may be gone.
    * @param env the variables of its spec, passed again because they are never written to disk

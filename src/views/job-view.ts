@@ -109,7 +109,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     ...((state.kind === "failed" || state.kind === "cancelled") &&
       state.result !== undefined && { result: state.result }),
     ...(state.kind === "failed" && {
-      error: { ...state.failure, message: oneLine(state.failure.message, MESSAGE_LIMIT) },
+      error: { ...state.failure, message: oneLine(state.failure.message.replaceAll("\n", LINE_MARK), ERROR_LIMIT) },
     }),
     ...(state.kind === "cancelled" && { error: toCancelled(state.reason) }),
     notes: notesOf(job).map((note) => oneLine(note, MESSAGE_LIMIT)),
@@ -174,6 +174,9 @@ const DESCRIPTION_LIMIT = 100;
 const STATUS_LIMIT = 300;
 const NAME_LIMIT = 64;
 const MESSAGE_LIMIT = 2_000;
+/** Has room for the end of a log, whose lines stay apart. */
+const ERROR_LIMIT = 4_000;
+const LINE_MARK = " ⏎ ";
 
 const toMetrics = (metrics: Job["metrics"]): Job["metrics"] =>
   Object.fromEntries(Object.entries(metrics).map(([name, metric]) => [oneLine(name, NAME_LIMIT), metric]));

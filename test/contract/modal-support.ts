@@ -34,6 +34,7 @@ export const MODAL_OPTIONS: Options["modal"] = {
   app: "contract",
   environment: null,
   createTimeoutSeconds: 30,
+  buildTimeoutMinutes: 1,
   snapshotTimeoutSeconds: 30,
   snapshotTtlDays: 30,
   persistence: "snapshot_filesystem",

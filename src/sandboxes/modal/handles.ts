@@ -1,6 +1,7 @@
 import type { App, Image, ModalClient } from "modal";
 import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
+import type { StepListener } from "../creation-steps.ts";
 import type { SandboxSpec } from "../port.ts";
 import { expired, type ImageCache } from "./image-cache.ts";
 import { recipeOf } from "./image-recipe.ts";
@@ -37,6 +38,7 @@ function missingHandle(error: unknown): "app" | "image" | "unknown" | null {
 export interface HandlesDeps extends CallDeps {
   readonly access: Pick<ModalAccess, "app" | "forgetApp">;
   readonly images: Pick<ImageCache, "forSpec" | "forget">;
+  readonly onStep?: StepListener | undefined;
 }
 
 /**
@@ -55,7 +57,7 @@ export async function withHandles<T>(
   for (let attempt = 1; ; attempt += 1) {
     const app = await access.app();
     try {
-      return await use(app, await images.forSpec(client, app, spec));
+      return await use(app, await images.forSpec(client, app, spec, deps.onStep));
     } catch (error) {
       if (error instanceof PluginError && error.code === "snapshot_expired") throw error;
       const missing = missingHandle(error);

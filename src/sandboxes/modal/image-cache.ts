@@ -1,21 +1,17 @@
 import type { App, Image, ModalClient } from "modal";
-import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { PromiseCache } from "../../shared/memoize-until-failure.ts";
 import { within } from "../../shared/time-limit.ts";
+import { SharedSteps, type StepListener } from "../creation-steps.ts";
 import type { SandboxSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
+import { type BuildDeps, buildImage } from "./image-build.ts";
 import { type ImageRecipe, imageOf, missingImage, nameOfRecipe, pullProblem, recipeOf } from "./image-recipe.ts";
-import type { ModalLimits } from "./limits.ts";
-import { kindOf, messageOf } from "./modal-error.ts";
+import { kindOf } from "./modal-error.ts";
 import { parseSnapshotID } from "./snapshot-id.ts";
 
-const BUILD_ATTEMPTS = 2;
-
-export interface ImageDeps {
-  readonly clock: Clock;
-  readonly limits: ModalLimits;
+export interface ImageDeps extends BuildDeps {
   readonly credentials: Credentials;
 }
 
@@ -23,6 +19,8 @@ export interface ImageDeps {
 export class ImageCache {
   readonly #deps: ImageDeps;
   readonly #built = new PromiseCache<string, Image>();
+  /** Of the builds under way. */
+  readonly #steps = new Map<string, SharedSteps>();
 
   constructor(deps: ImageDeps) {
     this.#deps = deps;
@@ -32,18 +30,30 @@ export class ImageCache {
    * The image that a sandbox starts from: its snapshot, or else the image of its recipe.
    * @throws PluginError `snapshot_expired`, `not_found`, `sandbox_create_timeout`, `sandbox_create_failed`
    */
-  async forSpec(client: ModalClient, app: App, spec: SandboxSpec): Promise<Image> {
+  async forSpec(client: ModalClient, app: App, spec: SandboxSpec, onStep?: StepListener | undefined): Promise<Image> {
     const recipe = recipeOf(spec);
-    if (spec.snapshotID === null) return this.built(client, app, recipe);
+    if (spec.snapshotID === null) return this.built(client, app, recipe, onStep);
     const frozen = await this.ofSnapshot(client, spec.snapshotID);
     // A directory's snapshot is looked up too, before a sandbox is paid for, but restored into a sandbox of the recipe.
-    return parseSnapshotID(spec.snapshotID)?.path == null ? frozen : this.built(client, app, recipe);
+    return parseSnapshotID(spec.snapshotID)?.path == null ? frozen : this.built(client, app, recipe, onStep);
   }
 
-  /** The image of a recipe, built if necessary. @throws PluginError `sandbox_create_timeout`, `sandbox_create_failed` */
-  built(client: ModalClient, app: App, recipe: ImageRecipe): Promise<Image> {
+  /**
+   * The image of a recipe, built if necessary.
+   * @param onStep told how the build goes, also of one that others wait for already
+   * @throws PluginError `sandbox_create_timeout`, `sandbox_create_failed`
+   */
+  built(client: ModalClient, app: App, recipe: ImageRecipe, onStep?: StepListener | undefined): Promise<Image> {
+    const key = JSON.stringify(recipe);
     // After a failure the next sandbox tries again, since a registry or a build may work then.
-    return this.#built.getOrMake(JSON.stringify(recipe), () => this.#build(client, app, recipe));
+    const built = this.#built.getOrMake(key, () => {
+      const steps = new SharedSteps();
+      this.#steps.set(key, steps);
+      return this.#build(client, app, recipe, steps.tell).finally(() => {
+        if (this.#steps.get(key) === steps) this.#steps.delete(key);
+      });
+    });
+    return this.#steps.get(key)?.follow(built, onStep) ?? built;
   }
 
   /** Has the image of a recipe looked up, and built if necessary, again at the next call: Modal no longer knows it. */
@@ -67,35 +77,22 @@ export class ImageCache {
     });
   }
 
-  async #build(client: ModalClient, app: App, recipe: ImageRecipe): Promise<Image> {
-    const { clock, limits, credentials } = this.#deps;
+  async #build(client: ModalClient, app: App, recipe: ImageRecipe, tell: StepListener): Promise<Image> {
     const name = nameOfRecipe(recipe);
-    const doing = `Building image ${name}`;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const image = await within(imageOf(client, recipe), { clock, limitMs: limits.callMs, doing });
-        // Built explicitly before any sandbox: building can take minutes, and the SDK waits for it without a limit.
-        return await within(image.build(app), { clock, limitMs: limits.buildMs, doing });
-      } catch (error) {
-        // Nothing is built twice, because images are addressed by their content.
-        if (kindOf(error) === "unreachable" && attempt < BUILD_ATTEMPTS) continue;
-        if (kindOf(error) === "timed_out")
-          throw new PluginError("sandbox_create_timeout", `${messageOf(error)}; this limit cannot be changed.`, {
-            cause: error,
-            retryable: true,
-          });
-        const pull = kindOf(error) === "other" ? pullProblem(messageOf(error), recipe) : null;
-        if (pull !== null)
-          throw new PluginError("sandbox_create_failed", `${pull} Modal says: ${messageOf(error)}`, {
-            cause: error,
-            retryable: false,
-          });
-        throw createFailure(error, {
-          doing: `build image ${name}`,
-          credentials,
-          missing: missingImage(recipe),
-        });
-      }
+    try {
+      return await buildImage(this.#deps, client, app, {
+        name,
+        prepare: () => imageOf(client, recipe),
+        explain: (said) => pullProblem(said, recipe),
+        tell,
+      });
+    } catch (error) {
+      throw createFailure(error, {
+        doing: `build image ${name}`,
+        credentials: this.#deps.credentials,
+        isLookup: true,
+        missing: missingImage(recipe),
+      });
     }
   }
 }

@@ -78,7 +78,8 @@ function registryOf(tag: string): Registry {
 /** "debian:12 with 3 commands" */
 export function nameOfRecipe(recipe: ImageRecipe): string {
   const { base, dockerfile } = partsOf(recipe);
-  return dockerfile.length === 0 ? base : `${base} with ${dockerfile.length} commands`;
+  const commands = dockerfile.length === 1 ? "1 command" : `${dockerfile.length} commands`;
+  return dockerfile.length === 0 ? base : `${base} with ${commands}`;
 }
 
 /** What to do about an image that Modal does not have. */

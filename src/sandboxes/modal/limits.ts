@@ -5,7 +5,7 @@ import type { Log } from "../../shared/log.ts";
 export interface ModalLimits {
   /** A question to the control plane: an app, a secret, tags, whether a sandbox lives. */
   readonly callMs: number;
-  /** Building an image. */
+  /** Building an image, from the beginning of the build. */
   readonly buildMs: number;
   /** From asking for a sandbox to its first command. */
   readonly createMs: number;
@@ -28,9 +28,8 @@ export interface ModalLimits {
   readonly terminateMs: number;
 }
 
-export const DEFAULT_LIMITS: Omit<ModalLimits, "createMs" | "snapshotMs"> = {
+export const DEFAULT_LIMITS: Omit<ModalLimits, "buildMs" | "createMs" | "snapshotMs"> = {
   callMs: 30_000,
-  buildMs: 20 * 60_000,
   startMs: 60_000,
   execMs: 60_000,
   fileMs: 60_000,

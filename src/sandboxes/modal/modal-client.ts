@@ -5,6 +5,7 @@ import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { memoizeUntilFailure, PromiseCache } from "../../shared/memoize-until-failure.ts";
 import { within } from "../../shared/time-limit.ts";
+import { CallWatch } from "./call-watch.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
 import type { ModalLimits } from "./limits.ts";
@@ -29,6 +30,8 @@ export class ModalAccess {
   readonly #client = memoizeUntilFailure(() => this.#connect());
   readonly #app = new PromiseCache<null, App>();
   #appID: string | null = null;
+  /** Shows the replies to the client's calls. */
+  readonly watch = new CallWatch();
   #closed = false;
 
   constructor(deps: ModalAccessDeps) {
@@ -72,6 +75,7 @@ export class ModalAccess {
         ...(tokenId !== undefined && tokenSecret !== undefined && { tokenId, tokenSecret }),
         ...(options.environment !== null && { environment: options.environment }),
         maxThrottleWaitSecs: MAX_THROTTLE_SECONDS,
+        grpcMiddleware: [this.watch.middleware],
         // The SDK's default logger writes to stderr, which is OpenCode's terminal UI.
         logger: toSdkLogger(log),
         logLevel: "warn",

@@ -4,6 +4,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { AbandonedError, within } from "../../shared/time-limit.ts";
+import type { StepListener } from "../creation-steps.ts";
 import type { ListedSandbox, Sandbox, SandboxGpu, SandboxPort, SandboxProvider, SandboxSpec } from "../port.ts";
 import { findSandbox, isSandboxID } from "./attach.ts";
 import { readBillingRates } from "./billing-rates.ts";
@@ -43,6 +44,7 @@ export interface ModalProviderDeps {
 export const createModalProvider = (deps: ModalProviderDeps): SandboxProvider => new ModalProvider(deps);
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
+const MINUTE_MS = 60_000;
 const MIN_PREPARE_MS = 5_000;
 
 /*
@@ -64,16 +66,17 @@ class ModalProvider implements SandboxProvider {
 
   constructor(deps: ModalProviderDeps) {
     this.#deps = deps;
-    const { createTimeoutSeconds, snapshotTimeoutSeconds, snapshotTtlDays } = deps.options;
+    const { buildTimeoutMinutes, createTimeoutSeconds, snapshotTimeoutSeconds, snapshotTtlDays } = deps.options;
     this.#limits = {
       ...DEFAULT_LIMITS,
+      buildMs: buildTimeoutMinutes * MINUTE_MS,
       createMs: createTimeoutSeconds * 1000,
       snapshotMs: snapshotTimeoutSeconds * 1000,
       ...deps.limits,
     };
     const shared = { ...deps, limits: this.#limits, later: (work: Promise<unknown>) => this.#finishLater(work) };
     this.#access = new ModalAccess(shared);
-    this.#images = new ImageCache(shared);
+    this.#images = new ImageCache({ ...shared, watch: this.#access.watch });
     this.snapshots = createModalSnapshots({
       ...shared,
       client: () => this.#access.client(),
@@ -82,9 +85,9 @@ class ModalProvider implements SandboxProvider {
     });
   }
 
-  create(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
+  create(spec: SandboxSpec, signal?: AbortSignal, onStep?: StepListener): Promise<Sandbox> {
     // The steps have their own time limits; this only makes an abort reject at once.
-    return within(this.#create(spec, signal), {
+    return within(this.#create(spec, signal, onStep), {
       clock: this.#deps.clock,
       limitMs: Number.MAX_SAFE_INTEGER,
       doing: `Creating sandbox ${spec.name}`,
@@ -100,7 +103,7 @@ class ModalProvider implements SandboxProvider {
     });
   }
 
-  async #create(spec: SandboxSpec, signal?: AbortSignal): Promise<ModalSandbox> {
+  async #create(spec: SandboxSpec, signal?: AbortSignal, onStep?: StepListener): Promise<ModalSandbox> {
     if (this.#closed)
       throw new PluginError("sandbox_create_failed", "The Modal provider is closed.", { retryable: false });
     if (!NAME.test(spec.name))
@@ -110,7 +113,7 @@ class ModalProvider implements SandboxProvider {
         { retryable: false },
       );
     const client = await this.#access.client();
-    return withHandles(this.#handlesDeps(), client, spec, (app, image) =>
+    return withHandles({ ...this.#handlesDeps(), onStep }, client, spec, (app, image) =>
       this.#createFrom(client, app, image, spec, signal),
     );
   }
