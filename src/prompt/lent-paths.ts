@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import type { LentPaths } from "../sandboxes/port.ts";
+import type { LentPaths } from "../sandboxes/lent-paths.ts";
 import { oneLine } from "../shared/plain-text.ts";
 
 const SHOWN = 8;

@@ -3,6 +3,7 @@ import type { GpuRequest } from "../config/gpu.ts";
 import type { ProviderName } from "../config/provider-names.ts";
 import type { Failure } from "../shared/error-code.ts";
 import type { StepListener } from "./creation-steps.ts";
+import type { LentPaths } from "./lent-paths.ts";
 
 /*
  * The port that every sandbox provider implements. What every provider must do is required; what only some can do is behind
@@ -131,19 +132,6 @@ export interface SandboxProvider {
   readonly prices: (() => Promise<AccountPrices | null>) | null;
   /** Releases what this process holds. Sandboxes outlive the process where they can; their files always do. */
   close(): Promise<void>;
-}
-
-export interface LentPaths {
-  readonly lent: readonly LentPath[];
-  /** On PATH, or named by the user, but not lent. */
-  readonly refused: readonly LentPath[];
-}
-
-/** A path of this machine that is lent to sandboxes or refused. */
-export interface LentPath {
-  readonly path: string;
-  /** The reason in a few words: "program on PATH", "it holds the home directory". */
-  readonly why: string;
 }
 
 export interface TakenSnapshot {

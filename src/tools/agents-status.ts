@@ -10,7 +10,7 @@ import { renderResults } from "../prompt/job-results.ts";
 import { renderLent } from "../prompt/lent-paths.ts";
 import { renderPrices } from "../prompt/prices.ts";
 import { AGENTS_STATUS } from "../prompt/tool-descriptions.ts";
-import type { LentPaths } from "../sandboxes/port.ts";
+import type { LentPaths } from "../sandboxes/lent-paths.ts";
 import { toSnapshotView, viewRecords } from "../views/job-view.ts";
 import { describeLocation } from "../views/location.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";

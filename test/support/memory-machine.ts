@@ -1,8 +1,8 @@
 import { posix } from "node:path";
+import type { LentPath } from "../../src/sandboxes/lent-paths.ts";
 import {
   type ExecRequest,
   FileError,
-  type LentPath,
   type Sandbox,
   type SandboxProcess,
   type SandboxProvider,

@@ -1,5 +1,6 @@
 import type { Failure } from "../../shared/error-code.ts";
-import type { LentPaths, SandboxSignal } from "../port.ts";
+import type { LentPaths } from "../lent-paths.ts";
+import type { SandboxSignal } from "../port.ts";
 import type { SandboxDirs } from "./layout.ts";
 import type { CopyResult } from "./tree-copy.ts";
 import type { TreeSize } from "./tree-measure.ts";

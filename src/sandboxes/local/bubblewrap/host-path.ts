@@ -1,6 +1,6 @@
 import { isAbsolute, join, normalize } from "node:path";
 import { isWithin } from "../../../config/host-paths.ts";
-import type { LentPath } from "../../port.ts";
+import type { LentPath } from "../../lent-paths.ts";
 import { credentialsIn } from "./lent/credentials-in.ts";
 import { entries, isFile, isFolder, isLink, isOpenToAll, isProgram, real } from "./lent/host-files.ts";
 import { type Installation, installationOf, isEnvironment } from "./lent/installations.ts";
