@@ -101,7 +101,9 @@ export const environmentSchema = section({
     ),
   ports: listOf(wholeNumber(1, 65_535), "a list of port numbers")
     .default([])
-    .describe("Modal only. Ports of the sandbox that are reachable from the internet through a tunnel."),
+    .describe(
+      "Modal only. Ports of the sandbox that get a public address: anyone on the internet reaches them, without a password, until the sandbox ends.",
+    ),
   network: z
     .union(
       [
@@ -112,7 +114,7 @@ export const environmentSchema = section({
     )
     .default("open")
     .describe(
-      'Network of the sandbox: `"open"`, `"blocked"`, or, on Modal only, `{ "domains": […], "cidrs": […] }`: nothing else is reachable. It never reaches this machine\'s loopback.',
+      'Network of the sandbox: `"open"`, `"blocked"`, or, on Modal only, `{ "domains": […], "cidrs": […] }`: nothing else is reachable, and domains over TLS on port 443 only. It never reaches this machine\'s loopback.',
     ),
   regions: listOf(text("the name of a region"), "a list of regions")
     .default([])

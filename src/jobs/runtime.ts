@@ -98,6 +98,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     activity,
     localQueue,
     trees,
+    environments: options.environments,
     messageIDs: () => hostIDs("msg"),
     parkAfterMs,
     clock,

@@ -1,4 +1,4 @@
-import { oneLine, plainName } from "../shared/plain-text.ts";
+import { nameList, oneLine, plainName } from "../shared/plain-text.ts";
 import type { UpdateResult } from "../workspace/sandbox/update-tree.ts";
 
 /* What a job's agent is told besides its prompts. It speaks for the plugin, so no name in it may pass for other text. */
@@ -34,3 +34,14 @@ export function renderUpdated(updated: UpdateResult): string {
 /** Goes there instead if the update failed. */
 export const renderUpdateFailure = (problem: string): string =>
   `Your files were to be brought up to date with the project, but that failed: ${oneLine(problem)}. They are as you left them.`;
+
+/** Goes before the prompt of a turn when the volumes at these paths could not show what others have committed. */
+export const renderVolumesBusy = (paths: readonly string[], why: string): string =>
+  `${notReloaded(paths)}: processes of yours keep files open there, or stand in a folder there (${oneLine(why, 200)}). If you need the newest state, end those processes; your next turn then has it.`;
+
+/** Goes there instead when that failed for another reason. */
+export const renderVolumesStale = (paths: readonly string[], problem: string): string =>
+  `${notReloaded(paths)}, because that failed: ${oneLine(problem)}. You see their earlier state.`;
+
+const notReloaded = (paths: readonly string[]): string =>
+  `What others have committed to your volumes (${nameList(paths)}) since your last turn is not visible to you yet`;

@@ -88,7 +88,7 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
 }
 
 function boundSandbox(sandbox: Sandbox, clock: Clock): Sandbox {
-  const { id, workdir, home, notes, gpu, billedSince, ports, memory, usage, ended, view } = sandbox;
+  const { id, workdir, home, notes, gpu, billedSince, ports, memory, usage, ended, view, reloadVolumes } = sandbox;
   const limited = <T>(call: Promise<T>, limitMs: number, doing: string): Promise<T> =>
     inTime(call, { clock, limitMs, doing: `${doing} in sandbox ${id}` }, "sandbox_lost");
   const fileMs = (bytes: number) => FILE_MS + (Math.min(bytes, 1024 ** 3) / BYTES_PER_SECOND) * 1000;
@@ -112,6 +112,7 @@ function boundSandbox(sandbox: Sandbox, clock: Clock): Sandbox {
       requirePossible(path);
       return limited(sandbox.writeFile(path, content, options), fileMs(content.length), `Writing ${path}`);
     },
+    reloadVolumes: reloadVolumes && (() => limited(reloadVolumes(), START_MS, "Reloading the volumes")),
     // No limit here, because `use` has its own.
     view: view && ((use) => view((files) => use(boundSandbox(files, clock)))),
     terminate: () => limited(sandbox.terminate(), TERMINATE_MS, "Ending everything"),

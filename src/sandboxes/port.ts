@@ -209,9 +209,17 @@ export interface Sandbox {
    * null = the provider cannot do that; callers use a snapshot instead.
    */
   readonly view: (<T>(use: (files: Sandbox) => Promise<T>) => Promise<T>) | null;
+  /**
+   * Has its volumes show what others have committed to them since they were mounted. null = the provider has no volumes.
+   * @throws PluginError `sandbox_lost`
+   */
+  readonly reloadVolumes: (() => Promise<VolumeReload>) | null;
   /** Kills every process and deletes the files. Idempotent. */
   terminate(): Promise<void>;
 }
+
+/** `busy`: processes of the sandbox keep files or folders open on a volume, which then stays as it is. */
+export type VolumeReload = { readonly kind: "reloaded" } | { readonly kind: "busy"; readonly why: string };
 
 export interface ExecRequest {
   /** Program and arguments. No shell interprets them. */

@@ -100,6 +100,32 @@ describe("volumes", () => {
   });
 });
 
+describe("a reload of the volumes", () => {
+  const reload = (sandbox: Sandbox) => (sandbox.reloadVolumes as NonNullable<Sandbox["reloadVolumes"]>)();
+
+  modalTest("asks the sandbox's router", async () => {
+    expect(await reload(await create({ volumes: { "/data": "data" } }))).toEqual({ kind: "reloaded" });
+    expect((await modal().calls()).at(-1)?.method).toBe("TaskReloadVolumes");
+  });
+
+  modalTest.each([
+    [9, "there are open files preventing the operation"],
+    [10, "volume busy"],
+    [9, "words that nobody knows"],
+  ])("that is refused (code %i, %s) while the sandbox lives is no loss of it", async (code, message) => {
+    const sandbox = await create({ volumes: { "/data": "data" } });
+    await modal().faults.add({ method: "TaskReloadVolumes", code, message });
+    expect(await reload(sandbox)).toEqual({ kind: "busy", why: message });
+    expect((await sh(sandbox, "echo up")).stdout).toBe("up\n");
+  });
+
+  modalTest("of a sandbox that has ended is its loss", async () => {
+    const sandbox = await create({ volumes: { "/data": "data" } });
+    await modal().kill(sandbox.id);
+    expect(await failureOf(reload(sandbox))).toMatchObject({ code: "sandbox_lost", retryable: false });
+  });
+});
+
 describe("buckets", () => {
   modalTest("are mounted read-only, and writable where the environment says so", async () => {
     const { notes } = await create({ buckets: bucket("corpus", { secret: "keys" }) });

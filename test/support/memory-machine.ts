@@ -8,6 +8,7 @@ import {
   type SandboxProvider,
   type SandboxSpec,
   type SnapshotUsage,
+  type VolumeReload,
 } from "../../src/sandboxes/port.ts";
 import { type Failure, PluginError } from "../../src/shared/error-code.ts";
 
@@ -38,6 +39,8 @@ export interface MemoryMachine {
   onRead: (path: string) => void | Promise<void>;
   /** Called before each call on a live sandbox; never settling makes the sandbox unresponsive. */
   onCall: (call: SandboxCall, sandboxID: string) => void | Promise<void>;
+  /** Called to reload the volumes of a sandbox. */
+  onReload: (sandboxID: string) => VolumeReload | Promise<VolumeReload>;
   /** Processes killed so far in each sandbox for lack of memory; null: it does not tell. */
   memoryKills: number | null;
   /** Runs commands; while it is null every command is refused. */
@@ -85,6 +88,10 @@ export function createMemoryMachine(): MemoryMachine {
       ended,
       usage: null,
       view: null,
+      async reloadVolumes() {
+        requireLive();
+        return machine.onReload(id);
+      },
       async start(request) {
         requireLive();
         await machine.onCall("start", id);
@@ -152,6 +159,7 @@ export function createMemoryMachine(): MemoryMachine {
     lent: null,
     charges: [],
     onRead: () => {},
+    onReload: () => ({ kind: "reloaded" }),
     onCall: () => {},
     onStart: null,
     open() {

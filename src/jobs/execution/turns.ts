@@ -8,15 +8,17 @@ import { decideResumption, type Transcript, textsOf } from "../../core/turn-outc
 import { describeSilence, renderAnswer } from "../../prompt/answer.ts";
 import { toGoOnAfterRestart, toGoOnAfterSilence } from "../../prompt/turn-text.ts";
 import { renderNews } from "../../prompt/worker-block.ts";
+import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import type { Turn } from "../store/session-store.ts";
+import { type ReloadVolumesDeps, reloadVolumes } from "./reload-volumes.ts";
 import { isEnding, type OpenTurn, type Run, withoutTurn, withTurn } from "./run.ts";
 import type { SessionActivity } from "./session-activity.ts";
 import { readUnfinished, runTurn, type TurnEnd, type TurnRunnerDeps } from "./turn-runner.ts";
 import { type UpdateFilesDeps, updateFiles } from "./update-files.ts";
 
-export interface JobTurnsDeps extends TurnRunnerDeps, UpdateFilesDeps {
+export interface JobTurnsDeps extends TurnRunnerDeps, UpdateFilesDeps, ReloadVolumesDeps {
   readonly messageIDs: () => string;
   readonly activity: SessionActivity;
 }
@@ -35,14 +37,16 @@ export interface TurnContext {
   readonly jobID: string;
   readonly sessionID: string;
   readonly run: Run;
-  readonly sandbox: BriefedSandbox;
+  readonly sandbox: BriefedSandbox & Pick<Sandbox, "reloadVolumes">;
 }
 
 /** The turns of a run. Each is recorded before it is prompted, so that another process can take it up. */
 export function createJobTurns(deps: JobTurnsDeps) {
-  /** Updates the job's files, if the turn asks for that. @returns what to tell the agent before its prompt */
-  const prepare = ({ sessionJobs, jobID, run }: TurnContext, { update }: Turn): Promise<string> =>
-    update ? updateFiles(deps, sessionJobs, jobID, update, run.abort.signal) : Promise.resolve("");
+  /** Reloads the job's volumes, and updates its files if the turn asks for that. @returns what to tell the agent before its prompt */
+  async function prepare({ sessionJobs, jobID, run, sandbox }: TurnContext, { update }: Turn): Promise<string> {
+    const told = await reloadVolumes(deps, requireJob(sessionJobs, jobID), sandbox);
+    return told + (update ? await updateFiles(deps, sessionJobs, jobID, update, run.abort.signal) : "");
+  }
 
   /**
    * Resumes a turn that a dead process left: returns its end if it has one, else prompts it again.

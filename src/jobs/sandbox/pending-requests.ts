@@ -20,7 +20,7 @@ export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
       pending.delete(key);
     }
   };
-  const { id, workdir, home, notes, gpu, billedSince, ports, memory, usage, ended, view } = sandbox;
+  const { id, workdir, home, notes, gpu, billedSince, ports, memory, usage, ended, view, reloadVolumes } = sandbox;
   return {
     sandbox: {
       id,
@@ -34,6 +34,7 @@ export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
       usage,
       ended,
       view,
+      reloadVolumes,
       start: (request) => timed(() => sandbox.start(request)),
       readFile: (path, range) => timed(() => sandbox.readFile(path, range)),
       writeFile: (path, content, options) => timed(() => sandbox.writeFile(path, content, options)),

@@ -43,6 +43,7 @@ export class LocalSandbox implements Sandbox {
   readonly #fifos: FifoPool;
   readonly #terminate: () => Promise<void>;
   readonly view: Sandbox["view"];
+  readonly reloadVolumes = null;
   readonly memory: Sandbox["memory"];
   readonly usage = null;
   readonly billedSince = null;

@@ -10,6 +10,7 @@ import {
 } from "../port.ts";
 import { readModalFile, writeModalFile } from "./modal-files.ts";
 import { startModalProcess } from "./modal-process.ts";
+import { reloadVolumes } from "./reload-volumes.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
 
 export interface ModalSandboxParts {
@@ -38,6 +39,7 @@ export class ModalSandbox implements Sandbox {
   readonly view = null;
   readonly billedSince: number | null;
   readonly usage: Sandbox["usage"];
+  readonly reloadVolumes = () => reloadVolumes(this.core);
   readonly core: SandboxCore;
   readonly #terminate: () => Promise<void>;
 
