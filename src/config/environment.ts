@@ -52,7 +52,7 @@ export const environmentSchema = section({
     .nullable()
     .default(null)
     .describe(
-      'Modal only. GPU type, and how many: `"T4"`, `"A100-80GB"`, `"H100:8"`. `"H100:8|H200:8"` is an order of preference.',
+      'Modal only. GPU type, and how many: `"T4"`, `"A100-80GB"`, `"H100:8"`. `"H100:8|H200:8"` is an order of preference. Modal may give an H200 for an H100; with `"H100!"` a sandbox that comes with anything else is ended, and the next preference is tried.',
     ),
   cpu: amount(0.125)
     .nullable()

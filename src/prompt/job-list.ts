@@ -1,4 +1,5 @@
 import { formatUsd, type Spend } from "../core/budget.ts";
+import { describeOtherDevices } from "../core/gpu-devices.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 import { CANCELLED, type JobView } from "../views/job-view.ts";
 import { toFact, toMarkdown, toQuoted } from "./quoted-text.ts";
@@ -17,6 +18,7 @@ export function renderJobLine(job: JobView): string {
     job.reason === undefined ? null : toFact(job.reason),
     job.tool === undefined ? null : `runs ${plainName(job.tool)}`,
     job.status === undefined ? null : toQuoted(job.status),
+    renderDevices(job),
     renderMetrics(job),
     job.startedAt === undefined ? null : `${job.elapsedSeconds} s`,
     renderCost(job),
@@ -35,6 +37,12 @@ export function renderCost({ usd: { model, compute } }: JobView): string | null 
   if (model + compute === 0) return null;
   const parts = model > 0 && compute > 0 ? ` (model ${formatUsd(model)}, compute ${formatUsd(compute)})` : "";
   return `cost ${formatUsd(model + compute)}${parts}`;
+}
+
+/** "asked H100, got NVIDIA H200"; null where the GPUs are what was asked for, or not known. */
+export function renderDevices({ gpu, devices }: JobView): string | null {
+  const other = describeOtherDevices(gpu, devices);
+  return other === null ? null : toFact(other); // a job can put a program of its own in nvidia-smi's place
 }
 
 /** Explains the quotes in the lines of these jobs, when there are any. */

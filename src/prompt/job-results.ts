@@ -4,6 +4,7 @@ import {
   cut,
   DESCRIPTION_LIMIT,
   renderCost,
+  renderDevices,
   renderError,
   renderMetrics,
   renderNotes,
@@ -95,7 +96,9 @@ function renderLeft(jobs: readonly JobView[]): string {
 
 function renderSummary(job: JobView): string {
   const cost = renderCost(job);
-  const facts = [renderMetrics(job), renderUpdate(job), renderNotes(job)].filter(Boolean).map((fact) => ` · ${fact}`);
+  const facts = [renderDevices(job), renderMetrics(job), renderUpdate(job), renderNotes(job)]
+    .filter(Boolean)
+    .map((fact) => ` · ${fact}`);
   return `${toFact(job.description, DESCRIPTION_LIMIT)}${facts.join("")} · ${job.elapsedSeconds} s${cost === null ? "" : ` · ${cost}`}`;
 }
 

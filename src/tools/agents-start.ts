@@ -30,7 +30,10 @@ const taskSchema = z.strictObject({
   model: z.string().optional().describe('"provider/model"; default the agent\'s, else yours.'),
   variant: z.string().optional().describe("Variant of the model, e.g. a degree of reasoning; default yours."),
   environment: z.string().optional().describe('Named environment of its sandbox; default "default".'),
-  gpu: z.string().optional().describe('GPUs, e.g. "T4", "H100:8"; "none" drops the environment\'s.'),
+  gpu: z
+    .string()
+    .optional()
+    .describe('GPUs, e.g. "T4", "H100:8", "H100!" (never an H200 in its place); "none" drops the environment\'s.'),
   from: z.string().optional().describe("Snapshot id or label to start from: the job finds those files in place."),
   skills: z.array(z.string()).optional().describe("Names of the skills whose text and folder the job gets."),
   timeout_minutes: z.number().positive().optional().describe("Hard limit of its running time in minutes."),

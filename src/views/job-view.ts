@@ -25,6 +25,8 @@ export interface JobView {
   readonly provider: string;
   /** The GPU of its sandbox; until it has one, the GPU that was requested. */
   readonly gpu?: string;
+  /** What the GPUs of its newest sandbox report to be, e.g. ["NVIDIA H200"], which may be a better type than asked for. */
+  readonly devices?: readonly string[];
   readonly sessionID?: string;
   readonly sandboxID?: string;
   readonly sandbox: Job["sandbox"]["kind"];
@@ -89,6 +91,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     environment: task.environment,
     provider: job.provider,
     ...((job.gpu ?? task.gpu) !== null && { gpu: (job.gpu ?? task.gpu) as string }),
+    ...(job.devices.length > 0 && { devices: job.devices.map((name) => oneLine(name, NAME_LIMIT)) }),
     ...(job.childSession !== null && { sessionID: job.childSession }),
     ...(sandbox.kind === "live" && { sandboxID: sandbox.id }),
     sandbox: sandbox.kind,

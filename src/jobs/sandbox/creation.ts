@@ -12,9 +12,10 @@ import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { PoolStore } from "../store/pool-store.ts";
+import { type GrantedGpuDeps, gpuNotes, requireGranted } from "./granted-gpu.ts";
 import { installSkills, type SkillInstallerDeps } from "./install-skills.ts";
 
-export interface CreationDeps extends SkillInstallerDeps {
+export interface CreationDeps extends SkillInstallerDeps, GrantedGpuDeps {
   readonly environments: Readonly<Record<string, Environment>>;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
@@ -46,10 +47,11 @@ export async function createSandbox(
 ): Promise<MadeSandbox> {
   const sandbox = await create(deps, provider, job, snapshotID, signal);
   try {
-    const notes = [...sandbox.notes, ...environmentNotesOf(deps, job)];
+    const notes = [...sandbox.notes, ...gpuNotes(sandbox.gpu), ...environmentNotesOf(deps, job)];
     return { sandbox, notes: [...notes, ...(await installSkills(deps, job, sandbox))] };
   } catch (cause) {
     await sandbox.terminate();
+    deps.charge(sandbox, sandbox.gpu?.granted ?? null);
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `Could not put the skills of ${job.id} into its sandbox: ${reason}`;
     throw new PluginError("sandbox_create_failed", message, { cause });
@@ -109,22 +111,27 @@ async function createWithGpu(
   if (preferences.length === 0) return provider.create(spec, signal);
   const refusals: string[] = [];
   let only: PluginError | null = null;
+  let isWorthRetrying = false;
   for (const gpu of preferences) {
     if (!deps.leases.claimGpu(job, gpu)) {
+      isWorthRetrying = true;
       refusals.push(`gpuLimits has no room for ${formatGpu(gpu)} beside the GPUs in use.`);
       continue;
     }
     try {
-      return await provider.create({ ...spec, machine: { ...spec.machine, gpu } }, signal);
+      const sandbox = await provider.create({ ...spec, machine: { ...spec.machine, gpu } }, signal);
+      await requireGranted(deps, job, gpu, sandbox);
+      return sandbox;
     } catch (error) {
       if (!(error instanceof PluginError) || error.code !== "no_capacity" || signal.aborted) throw error;
       refusals.push(error.message);
       only = error;
+      isWorthRetrying ||= error.retryable !== false;
       deps.log("info", "a GPU has no capacity", { jobID: job.id, gpu: formatGpu(gpu), reason: error.message });
     }
   }
   if (refusals.length === 1 && only) throw only;
   const names = preferences.map(formatGpu).join(", ");
   const message = `None of ${names} is available: ${refusals.join(" ")}`;
-  throw new PluginError("no_capacity", message, { cause: only, retryable: true });
+  throw new PluginError("no_capacity", message, { cause: only, retryable: isWorthRetrying });
 }

@@ -1,3 +1,4 @@
+import type { GpuRequest } from "../../config/gpu.ts";
 import { isHeld } from "../../core/job.ts";
 import { withFinished, withUnfinished } from "../../core/job-notes.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
@@ -31,7 +32,7 @@ export interface SandboxLifecycle
   suspend(): Promise<void>;
 }
 
-export interface SandboxLifecycleDeps extends Omit<SourcesDeps, "pool">, ParkingDeps {
+export interface SandboxLifecycleDeps extends Omit<SourcesDeps, "pool" | "charge">, ParkingDeps {
   readonly parking: Parking;
   readonly prices: Pick<PriceList, "read">;
 }
@@ -51,13 +52,15 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     const attached = await attachSandbox(deps, provider, job);
     if (attached) return liveSandboxes.adopt(sessionJobs, job, { sandbox: attached, notes: attached.notes }, null);
     await deps.prices.read(provider); // its cost counts from the beginning
+    const charge = (sandbox: Sandbox, gpu: GpuRequest | null) => liveSandboxes.charge(sessionJobs, jobID, sandbox, gpu);
+    const sources = { ...deps, charge };
     const isFirst = job.sandbox.kind === "none" || job.sandbox.kind === "creating";
     const madeAt = clock.now();
     if (!isFirst)
-      return liveSandboxes.adopt(sessionJobs, job, await reviveSandbox(deps, provider, job, signal), madeAt);
+      return liveSandboxes.adopt(sessionJobs, job, await reviveSandbox(sources, provider, job, signal), madeAt);
     sessionJobs.update(jobID, (current) => ({ ...current, sandbox: { kind: "creating" } }));
     try {
-      const made = await createFirstSandbox(deps, sessionJobs, provider, job, signal);
+      const made = await createFirstSandbox(sources, sessionJobs, provider, job, signal);
       return liveSandboxes.adopt(sessionJobs, job, made, madeAt);
     } catch (error) {
       sessionJobs.update(jobID, (current) => ({ ...current, sandbox: { kind: "none" } }));

@@ -1,5 +1,5 @@
-import { formatGpu } from "../../config/gpu.ts";
-import { type Compute, measureCompute, openCompute, settleCompute } from "../../core/cost.ts";
+import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
+import { addUsd, type Compute, measureCompute, openCompute, settleCompute, usdOver } from "../../core/cost.ts";
 import type { Job } from "../../core/job.ts";
 import { withFinished, withNotes, withUnfinished } from "../../core/job-notes.ts";
 import type { Limits } from "../../core/limits.ts";
@@ -38,6 +38,8 @@ export interface LiveSandboxes {
   release(jobID: string): void;
   /** Records what the job's sandbox has cost so far, where its provider has a meter. Never rejects. */
   measure(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void>;
+  /** Adds to the job's cost what a sandbox has cost that was made for it and has ended before it got it. Never throws. */
+  charge(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, gpu: GpuRequest | null): void;
   /** Records that a sandbox is no more: its cost is settled and its GPUs are free. */
   recordTerminated(sessionJobs: SessionJobs, jobID: string, sandboxID: string): void;
   /** Terminates a sandbox whose files are kept, or lost. A termination that fails is tried again every minute. */
@@ -85,7 +87,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
       ...withNotes(current, notes),
       sandbox: { kind: "live", id: sandbox.id },
       gpu: granted ? formatGpu(granted) : current.gpu,
-      devices: madeAt === null ? current.devices : (sandbox.gpu?.devices ?? []),
+      devices: devicesOf(sandbox) ?? (madeAt === null ? current.devices : []),
       ports: madeAt === null ? current.ports : sandbox.ports,
       compute: madeAt === null ? current.compute : startCost(current, sandbox, madeAt),
     }));
@@ -99,6 +101,8 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     });
     return sandbox;
   }
+
+  const devicesOf = ({ gpu }: Sandbox) => (gpu && gpu.devices.length > 0 ? gpu.devices : null);
 
   const startCost = (job: Job, { gpu, billedSince }: Sandbox, madeAt: number): Compute => {
     const rates = limits.rates(job, gpu?.granted ?? null);
@@ -117,6 +121,18 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
       });
     } catch (error) {
       log("warn", "could not record what a sandbox has cost", { jobID, sandboxID: sandbox.id, reason: String(error) });
+    }
+  }
+
+  function charge(sessionJobs: SessionJobs, jobID: string, { id, billedSince }: Sandbox, gpu: GpuRequest | null): void {
+    if (billedSince === null) return;
+    try {
+      sessionJobs.update(jobID, (job) => {
+        const usd = usdOver(limits.rates(job, gpu).most, clock.now() - billedSince);
+        return { ...job, compute: addUsd(job.compute, usd) };
+      });
+    } catch (error) {
+      log("warn", "could not record what a sandbox has cost", { jobID, sandboxID: id, reason: String(error) });
     }
   }
 
@@ -180,6 +196,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     adopt,
     release: (jobID) => void live.delete(jobID),
     measure,
+    charge,
     recordTerminated,
     terminate,
     forgetOlderWork,

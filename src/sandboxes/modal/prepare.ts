@@ -55,6 +55,10 @@ export async function prepareSandbox(
   );
 }
 
+/** What may be a program of the job's own cannot tell more. */
+const MOST_DEVICES = 16;
+const NAME_CHARS = 100;
+
 /** The devices of a sandbox, which may be better ones than requested. Empty when they cannot be read; never throws. */
 export async function readDevices(
   { sandbox, clock, log }: Target,
@@ -67,8 +71,9 @@ export async function readDevices(
     const names = Buffer.from(stdout)
       .toString()
       .split("\n")
-      .map((line) => line.trim())
-      .filter(Boolean);
+      .map((line) => line.trim().slice(0, NAME_CHARS))
+      .filter(Boolean)
+      .slice(0, MOST_DEVICES);
     if (code === 0) return { granted, devices: names };
     log("debug", "The GPUs of a sandbox could not be read", { sandboxID: sandbox.sandboxId, code });
   } catch (error) {
