@@ -28,6 +28,7 @@ export const TESTS_OF = {
   "src/jobs/project": ["e2e/collect.test", "e2e/project-tree"],
   "src/jobs/queue": ["e2e/quota", "e2e/waiting"],
   "src/jobs/sandbox": ["e2e/job-files", "e2e/snapshots"],
+  "src/jobs/snapshots": ["e2e/snapshots"],
   "src/jobs/session": ["e2e/restart", "e2e/subagents"],
   "src/jobs/store": ["e2e/restart"],
   "src/prompt": ["e2e/jobs", "e2e/told"],

@@ -10,6 +10,8 @@ export interface SnapshotRecord {
   /** Snapshot that its job started from. */
   readonly parent: string | null;
   readonly kind: "filesystem" | "directory";
+  /** The directory that it holds, absolute; null for a file system, and where an earlier version did not record it. */
+  readonly path: string | null;
   readonly provider: ProviderName;
   readonly sizeBytes: number | null;
   /** Number of inodes it takes; null = not known. */
@@ -19,6 +21,13 @@ export interface SnapshotRecord {
   readonly createdAt: number;
   /** When the provider deletes it, epoch ms; null = never. */
   readonly expiresAt: number | null;
+  /**
+   * Its id at the provider since it was renewed; null = it still has the id it began with. Whoever was told that id goes on
+   * using it.
+   */
+  readonly storedAs: string | null;
+  /** When it was renewed last, epoch ms; null = never. */
+  readonly renewedAt: number | null;
   /** Taken to park a job, not requested: not listed, and replaced by the next one. */
   readonly parked: boolean;
 }

@@ -81,7 +81,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
   const leases = createLeases({ pool, localQueue, limits: admissionLimits, owner, clock, ids, log });
   const git = createGit(clock, hostEnv);
   const trees = createProjectTrees({ directory, stateDir, environments, git, pool, limits, clock, ids, log });
-  const snapshots = createSnapshots({ provider, pool, clock });
+  const snapshots = createSnapshots({ provider, pool, clock, log });
   const liveSandboxes = createLiveSandboxes({ pool, owner, leases, limits, snapshots, trees, clock, log });
   const parking = createParking({
     pool,
@@ -98,6 +98,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
   const garbageCollector = createGarbageCollector({
     pool,
     parking,
+    snapshots,
     provider,
     // Local sandboxes may be left from a time when the options named another provider.
     providers: existsSync(join(stateDir, "local")) ? [deps.providerName, "local"] : [deps.providerName],

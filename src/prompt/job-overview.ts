@@ -1,3 +1,5 @@
+import { expiryText } from "../core/snapshot-expiry.ts";
+import type { SnapshotRecord } from "../core/snapshot-record.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import type { JobView, SnapshotView } from "../views/job-view.ts";
 import { cut, renderJobLine, renderPortNote, renderQuoteNote } from "./job-list.ts";
@@ -85,10 +87,26 @@ const SNAPSHOTS = 30;
 const OLDER_LIMIT = 1_500;
 
 /** The newest snapshots, the oldest of them first. */
-export function renderSnapshots(snapshots: readonly SnapshotView[]): string[] {
+export function renderSnapshots(snapshots: readonly SnapshotView[], now: number): string[] {
   const older = snapshots.slice(0, -SNAPSHOTS).map(({ id, label }) => label ?? id);
+  const expiry = ({ expiresAt }: SnapshotView) => {
+    const text = expiryText(expiresAt === undefined ? null : Date.parse(expiresAt), now);
+    return text === null ? "" : `, ${text}: a job that starts from it renews it`;
+  };
   return [
     ...(older.length > 0 ? [`${older.length} older snapshots: ${oneLine(older.join(", "), OLDER_LIMIT)}`] : []),
-    ...snapshots.slice(-SNAPSHOTS).map(({ id, label, job }) => `snapshot ${id}${label ? ` "${label}"` : ""} of ${job}`),
+    ...snapshots
+      .slice(-SNAPSHOTS)
+      .map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}${expiry(one)}`),
   ];
+}
+
+/** Which parked jobs lose their files soon. */
+export function renderParkedExpiry(parked: readonly SnapshotRecord[], now: number): string[] {
+  const near = parked.flatMap(({ jobID, expiresAt }) => {
+    const text = expiryText(expiresAt, now);
+    return text === null ? [] : [`what ${jobID} was parked with ${text}`];
+  });
+  const named = oneLine(near.join("; "), OLDER_LIMIT);
+  return near.length === 0 ? [] : [`${named}. agents_message to a job keeps its files for longer.`];
 }

@@ -62,6 +62,7 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
     // Prices and meters only make estimates better, so nothing waits long for them.
     prices: provider.prices && (() => orNull(provider.prices?.(), "Asking for prices", clock)),
     snapshots: snapshots && {
+      derives: snapshots.derives,
       async take(sandbox, path, used) {
         if (path !== null) requirePossible(path);
         const limitMs = Math.max(SNAPSHOT_MS, snapshotMs + MINUTE_MS);

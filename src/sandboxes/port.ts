@@ -155,6 +155,8 @@ export interface SnapshotUsage {
 }
 
 export interface SnapshotStore {
+  /** Whether a snapshot may need the one that its sandbox was made from, which is then removed after it. */
+  readonly derives: boolean;
   /**
    * Saves the files of a live sandbox; processes and memory are not saved. Files that cannot be saved are named.
    * @param path the directory to save, absolute or relative to the workdir; null = the whole file system

@@ -5,7 +5,7 @@ import type { Runtime } from "../jobs/runtime.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
 import { renderForkedFrom } from "../prompt/fork.ts";
 import { renderCounts, renderGpus, renderSpend } from "../prompt/job-list.ts";
-import { newestFirst, renderOverview, renderSnapshots } from "../prompt/job-overview.ts";
+import { newestFirst, renderOverview, renderParkedExpiry, renderSnapshots } from "../prompt/job-overview.ts";
 import { renderResults } from "../prompt/job-results.ts";
 import { renderLent } from "../prompt/lent-paths.ts";
 import { renderPrices } from "../prompt/prices.ts";
@@ -50,7 +50,8 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
         jobs.length === 0 ? none : `${renderCounts(shown)}:`,
         ...renderOverview(shown),
-        ...renderSnapshots(snapshots),
+        ...renderSnapshots(snapshots, runtime.clock.now()),
+        ...renderParkedExpiry(runtime.snapshots.parked(orchestrator), runtime.clock.now()),
         `Jobs run ${describeLocation(runtime.providerName, runtime.options.local)}.`,
         ...(runtime.providerName === "modal" ? [renderPrices(priceSource, runtime.options.prices)] : []),
         renderLent({ lent, refused }),

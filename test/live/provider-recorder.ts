@@ -30,6 +30,7 @@ export function createProviderRecorder(create: () => SandboxProvider): ProviderR
         list: () => provider.list(),
         close: () => provider.close(),
         snapshots: store && {
+          derives: store.derives,
           async take(sandbox, path) {
             const snapshot = await store.take(sandbox, path);
             snapshots.add(snapshot.id);

@@ -4,6 +4,8 @@ import type { Clock } from "../../src/shared/clock.ts";
 export interface FakeClock extends Clock {
   /** Advances, firing due timers in order. Whatever a timer sets off without timers is done before the next one fires. */
   advance(ms: number): Promise<void>;
+  /** Moves on to this moment as while a machine sleeps: timers that were due meanwhile have not fired yet. */
+  sleepUntil(at: number): void;
   /** Jumps from timer to timer until `probe` returns a truthy value, and returns that value. */
   until<T>(what: string, probe: () => T, limitMs?: number): Promise<Exclude<T, false | null | undefined>>;
   /** Number of timers that have not fired. */
@@ -43,6 +45,9 @@ export function createFakeClock(startAt = Date.UTC(2026, 0, 1)): FakeClock {
       return () => {
         timers.delete(timer);
       };
+    },
+    sleepUntil(at) {
+      now = Math.max(now, at);
     },
     async advance(ms) {
       const end = now + ms;

@@ -31,6 +31,10 @@ export interface MemoryMachine {
   onSnapshot: (sandboxID: string) => void | Promise<void>;
   /** Host paths that its sandboxes can read; null: its providers do not report them. */
   lent: readonly LentPath[] | null;
+  /** When the snapshots that are taken from now on expire, epoch ms; null: never. They stay until they are removed. */
+  snapshotsExpireAt: number | null;
+  /** Whether a snapshot needs the one that its sandbox was made from. Removing that one first throws. */
+  derives: boolean;
   /** What a snapshot could not keep, reported with each one taken. */
   leftOut: readonly string[];
   /** For each snapshot taken, what the job's earlier snapshots were said to hold; null: the job did not ask for it. */
@@ -67,6 +71,7 @@ export function createMemoryMachine(): MemoryMachine {
   const operations: string[] = [];
   const live = new Map<string, LiveSandbox>();
   const snapshots = new Map<string, Files>();
+  const parents = new Map<string, string>();
   let count = 0;
 
   /** One process's handle of a sandbox. It ends with the sandbox, or when that process detaches. */
@@ -156,6 +161,8 @@ export function createMemoryMachine(): MemoryMachine {
     onCreate: () => {},
     onSnapshot: () => {},
     leftOut: [],
+    snapshotsExpireAt: null,
+    derives: false,
     lent: null,
     charges: [],
     onRead: () => {},
@@ -208,6 +215,7 @@ export function createMemoryMachine(): MemoryMachine {
         },
         list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags, createdAt: null })),
         snapshots: {
+          derives: machine.derives,
           async take(sandbox, path, charged) {
             requireOpen();
             machine.charges.push(charged);
@@ -220,12 +228,23 @@ export function createMemoryMachine(): MemoryMachine {
             const id = `snap_${++count}`;
             const kept = [...source.files].filter(([name]) => path === null || name.startsWith(`${path}/`));
             snapshots.set(id, new Map(kept));
+            if (source.spec.snapshotID !== null) parents.set(id, source.spec.snapshotID);
             operations.push(`snapshot ${id} of ${sandbox.id}`);
             const sizeBytes = kept.reduce((sum, [, bytes]) => sum + bytes.length, 0);
-            return { id, sizeBytes, files: kept.length, leftOut: machine.leftOut, expiresAt: null };
+            return {
+              id,
+              sizeBytes,
+              files: kept.length,
+              leftOut: machine.leftOut,
+              expiresAt: machine.snapshotsExpireAt,
+            };
           },
           async remove(id) {
             requireOpen();
+            const isNeeded =
+              [...parents].some(([child, parent]) => parent === id && snapshots.has(child)) ||
+              [...live.values()].some(({ spec }) => spec.snapshotID === id);
+            if (machine.derives && isNeeded) throw new Error(`${id} is needed by what was made from it`);
             if (snapshots.delete(id)) operations.push(`remove ${id}`);
           },
           orphans: async () => [],

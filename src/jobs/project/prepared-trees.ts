@@ -1,6 +1,7 @@
 import type { Environment } from "../../config/environment.ts";
 import type { Job } from "../../core/job.ts";
 import { toTags } from "../../core/sandbox-tags.ts";
+import { hasExpired, isDue } from "../../core/snapshot-expiry.ts";
 import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -12,6 +13,7 @@ import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import { identityOf, type Person } from "../../workspace/project/identity.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { sendTree } from "../../workspace/sandbox/send-tree.ts";
+import { removeSnapshot } from "../snapshots/remove-snapshot.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { PreparedTree } from "../store/snapshot-store.ts";
 
@@ -67,9 +69,9 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     const { image, workdir } = environment;
     const place = fileNameFor(JSON.stringify([provider.name, base.project, image, workdir, identity]));
     const key = fileNameFor(JSON.stringify([place, base.commit, base.emptyFolders]));
-    const known = pool.preparedTrees(place);
-    const ready = known.find((one) => one.key === key);
-    if (ready) return ready;
+    const known = pool.preparedTrees(place).filter((one) => !hasExpired(one, clock.now()));
+    const ready = known.findLast((one) => one.key === key);
+    if (ready && !isDue(ready, clock.now())) return ready;
     const current = preparing.get(key);
     if (current) return current;
     const preparation = { project, base, identity, environment, job, provider, charge, key, place };
@@ -78,6 +80,11 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
         if (known.length === 0 || ending.aborted) throw error;
         log("warn", "could not send the difference of a project, sending all of it", { reason: String(error) });
         return prepare(preparation, null);
+      })
+      .catch((error) => {
+        if (!ready || ending.aborted) throw error;
+        log("warn", "could not renew a project's files before they expire", { reason: String(error) });
+        return ready;
       })
       .finally(() => preparing.delete(key));
     preparing.set(key, made);
@@ -102,6 +109,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     const sandbox = await provider.create({ ...bare, env: {}, network: "blocked", machine }, ending);
     const madeAt = sandbox.billedSince ?? clock.now();
     pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, clock.now());
+    if (former) pool.saveOrigin(sandbox.id, former.snapshotID);
     const stop = () => void sandbox.terminate().catch(() => {}); // the transfer under way then fails
     ending.addEventListener("abort", stop);
     try {
@@ -123,12 +131,14 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     sandbox: Sandbox,
     what: Pick<PreparedTree, "key" | "place" | "commit" | "form">,
   ): Promise<PreparedTree> {
-    const { id } = await snapshotsOf(provider).take(sandbox, null);
-    const record: PreparedTree = { ...what, snapshotID: id, createdAt: clock.now() };
+    const { id, expiresAt } = await snapshotsOf(provider).take(sandbox, null);
+    const record: PreparedTree = { ...what, snapshotID: id, createdAt: clock.now(), expiresAt };
     pool.savePreparedTree(record);
+    pool.saveLineage({ id, provider: provider.name }, sandbox.id, expiresAt);
+    const removal = { pool, store: async () => snapshotsOf(provider), now: clock.now() };
     for (const old of pool.preparedTrees(what.place).slice(0, -KEPT)) {
       pool.deletePreparedTree(old.snapshotID);
-      await snapshotsOf(provider).remove(old.snapshotID);
+      await removeSnapshot(removal, { id: old.snapshotID, provider: provider.name });
     }
     return record;
   }

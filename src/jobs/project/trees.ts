@@ -17,7 +17,7 @@ import { captureTree, type TreeBase } from "../../workspace/project/capture-tree
 import { findProject } from "../../workspace/project/find-project.ts";
 import { readHomes, realPathOrSelf } from "../../workspace/project/home-folders.ts";
 import { openProjectStore, type ProjectStore, storeFolder } from "../../workspace/project/project-store.ts";
-import { forgetChanges, removeChanges } from "../../workspace/project/stored-changes.ts";
+import { forgetChanges, readChanges, removeChanges } from "../../workspace/project/stored-changes.ts";
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
@@ -48,6 +48,8 @@ export interface ProjectTrees {
   openFolder(): Promise<string>;
   /** Saves a job's changes before its sandbox is terminated. Never rejects. @returns whether they are saved */
   saveChanges(job: Job, sandbox: Sandbox): Promise<boolean>;
+  /** Whether changes of the job are saved outside its sandboxes. */
+  hasWork(job: Job): Promise<boolean>;
   /** Deletes the changes that were saved outside a job's sandboxes. */
   forgetWork(job: Job): Promise<void>;
   /** Forgets everything that is kept of a deleted job. */
@@ -179,7 +181,10 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       if (form === "files") sessionJobs.update(job.id, (current) => withNotes(current, [NO_GIT_NOTE]));
       return snapshotID;
     },
-    forgetSnapshot: (snapshotID) => pool.deletePreparedTree(snapshotID),
+    forgetSnapshot(snapshotID) {
+      pool.deletePreparedTree(snapshotID);
+      pool.deleteLineage(snapshotID);
+    },
     current: captureNow,
     store,
     async openFolder() {
@@ -205,6 +210,8 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
         return false;
       }
     },
+    hasWork: async ({ id, base }) =>
+      base !== null && (await readChanges({ folder: storeFolder(deps.stateDir, base.project) }, id)) !== null,
     async forgetWork({ id, base }) {
       if (base) await forgetChanges({ folder: storeFolder(deps.stateDir, base.project) }, id);
     },

@@ -1,9 +1,11 @@
 import type { Job } from "../../core/job.ts";
+import { meansExpired } from "../../core/snapshot-expiry.ts";
+import type { SnapshotRecord } from "../../core/snapshot-record.ts";
 import type { SandboxProvider } from "../../sandboxes/port.ts";
-import { PluginError } from "../../shared/error-code.ts";
+import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
-import { type CreationDeps, createSandbox, type MadeSandbox } from "./creation.ts";
+import { type CreationDeps, createSandbox, type MadeSandbox, type SandboxSource } from "./creation.ts";
 import type { Snapshots } from "./snapshots.ts";
 
 export interface SourcesDeps extends CreationDeps {
@@ -11,9 +13,24 @@ export interface SourcesDeps extends CreationDeps {
   readonly trees: ProjectTrees;
 }
 
-/** Creates the sandbox of a job that had one, with the files it had. @throws PluginError `restart_unrecoverable` when those are lost */
-export const reviveSandbox = (deps: SourcesDeps, provider: SandboxProvider, job: Job, signal: AbortSignal) =>
-  createSandbox(deps, provider, job, lastSnapshotOf(deps, job), signal);
+/**
+ * Creates the sandbox of a job that had one, with the files it had.
+ * @throws PluginError `restart_unrecoverable` when those are lost, `snapshot_expired` when the provider has deleted them
+ */
+export async function reviveSandbox(
+  deps: SourcesDeps,
+  provider: SandboxProvider,
+  job: Job,
+  signal: AbortSignal,
+): Promise<MadeSandbox> {
+  const id = lastSnapshotOf(deps, job);
+  const record = deps.snapshots.find(job.orchestrator, id);
+  return createSandbox(deps, provider, job, sourceOf(deps, id, record), signal).catch(async (error) => {
+    if (!isExpiry(deps, error, record)) throw error;
+    const message = `The files of ${job.id} (snapshot ${id}) have expired or were removed, so it cannot go on. ${await whatIsLeft(deps, job, id)}`;
+    throw new PluginError("snapshot_expired", message, { cause: error, retryable: false });
+  });
+}
 
 /** Creates the first sandbox of a job: from the project's files, the task's snapshot, or nothing. @throws PluginError */
 export async function createFirstSandbox(
@@ -23,17 +40,54 @@ export async function createFirstSandbox(
   job: Job,
   signal: AbortSignal,
 ): Promise<MadeSandbox> {
+  const { snapshotID: named } = job.task;
+  const record = named === null ? null : deps.snapshots.find(job.orchestrator, named);
   const create = async () => {
     const snapshotID = await deps.trees.startingPoint(sessionJobs, job, provider, signal);
-    return { snapshotID, creating: createSandbox(deps, provider, job, snapshotID, signal) };
+    const source = named === null ? { snapshotID } : sourceOf(deps, named, record);
+    return { snapshotID, creating: createSandbox(deps, provider, job, source, signal) };
   };
   const { snapshotID, creating } = await create();
   return creating.catch(async (error) => {
+    if (named !== null) throw isExpiry(deps, error, record) ? expiredSource(named, record, error) : error;
     const isGone = error instanceof PluginError && (error.code === "snapshot_expired" || error.code === "not_found");
-    if (!isGone || snapshotID === null || snapshotID === job.task.snapshotID) throw error;
+    if (!isGone || snapshotID === null) throw error;
     deps.trees.forgetSnapshot(snapshotID); // it was replaced, or has expired: the project is sent again
     return (await create()).creating;
   });
+}
+
+/** A snapshot of a job as the source of a sandbox, which renews it if it is due. */
+const sourceOf = ({ snapshots }: SourcesDeps, id: string, record: SnapshotRecord | null): SandboxSource =>
+  record === null
+    ? { snapshotID: id }
+    : { snapshotID: record.storedAs ?? record.id, onMade: (sandbox) => snapshots.renew(record, sandbox) };
+
+const isExpiry = ({ clock }: SourcesDeps, error: unknown, record: SnapshotRecord | null): boolean =>
+  meansExpired(toFailure(error, "sandbox_create_failed", "create a sandbox"), record, clock.now());
+
+function expiredSource(id: string, record: SnapshotRecord | null, cause: unknown): PluginError {
+  const name = record?.label ? `${id} ("${record.label}")` : id;
+  const remedy = record
+    ? `Wake ${record.jobID} with agents_message and take another with sandbox_snapshot, or start from a different one.`
+    : "Start from a different one.";
+  const message = `The snapshot ${name} that the task starts from has expired or was removed. ${remedy}`;
+  return new PluginError("snapshot_expired", message, { cause, retryable: false });
+}
+
+/** What is left of a job whose own files have expired. */
+async function whatIsLeft({ snapshots, trees, clock }: SourcesDeps, job: Job, expiredID: string): Promise<string> {
+  if (await trees.hasWork(job).catch(() => false))
+    return "Its changes to the project's files are kept on this machine: agents_collect gets them; a new job can go on from there.";
+  const other = snapshots
+    .list(job.orchestrator)
+    .findLast(
+      ({ id, jobID, expiresAt }) =>
+        jobID === job.id && id !== expiredID && (expiresAt === null || expiresAt > clock.now()),
+    );
+  return other
+    ? `What is left of it is the snapshot ${other.label ? `${other.id} ("${other.label}")` : other.id}: start a new job from that.`
+    : "Nothing else of them is kept. Start a new job.";
 }
 
 function lastSnapshotOf({ snapshots }: SourcesDeps, job: Job): string {

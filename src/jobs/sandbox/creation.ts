@@ -29,26 +29,36 @@ export interface MadeSandbox {
   readonly sandbox: Sandbox;
   /** What a user or model should know of the machine and of the skills in it, one sentence each. */
   readonly notes: readonly string[];
+  /** Id at the provider of the snapshot it was made from; null = none, or another process made it. */
+  readonly from: string | null;
+}
+
+/** What a sandbox starts from. */
+export interface SandboxSource {
+  /** Id of the snapshot at the provider; null = the bare environment. */
+  readonly snapshotID: string | null;
+  /** Called with the sandbox before anything is put or run in it. Never rejects. */
+  readonly onMade?: (sandbox: Sandbox) => Promise<void>;
 }
 
 const RETRY_DELAYS_MS = [1_000, 4_000];
 
 /**
  * Creates a sandbox for a job and installs its skills, trying again where that may help.
- * @param snapshotID what the sandbox starts from; null = the bare environment
  * @throws PluginError
  */
 export async function createSandbox(
   deps: CreationDeps,
   provider: SandboxProvider,
   job: Job,
-  snapshotID: string | null,
+  { snapshotID, onMade }: SandboxSource,
   signal: AbortSignal,
 ): Promise<MadeSandbox> {
   const sandbox = await create(deps, provider, job, snapshotID, signal);
+  await onMade?.(sandbox);
   try {
     const notes = [...sandbox.notes, ...gpuNotes(sandbox.gpu), ...environmentNotesOf(deps, job)];
-    return { sandbox, notes: [...notes, ...(await installSkills(deps, job, sandbox))] };
+    return { sandbox, notes: [...notes, ...(await installSkills(deps, job, sandbox))], from: snapshotID };
   } catch (cause) {
     await sandbox.terminate();
     deps.charge(sandbox, sandbox.gpu?.granted ?? null);

@@ -2,6 +2,7 @@ import type { ProviderName } from "../../config/provider-names.ts";
 import { describeDamagedSession } from "../../core/damaged-state.ts";
 import { isHeld } from "../../core/job.ts";
 import { decideOrphan } from "../../core/orphan.ts";
+import { hasExpired } from "../../core/snapshot-expiry.ts";
 import type { ListedSandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { isProcessDead } from "../../shared/is-process-dead.ts";
@@ -10,6 +11,7 @@ import type { SessionJobs } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { Parking } from "./parking.ts";
+import type { Snapshots } from "./snapshots.ts";
 
 /** What a garbage collection did, by id. */
 export interface GarbageReport {
@@ -32,6 +34,7 @@ export interface GarbageCollector {
 export interface GarbageCollectorDeps {
   readonly pool: PoolStore;
   readonly parking: Pick<Parking, "parkOnce">;
+  readonly snapshots: Pick<Snapshots, "remove" | "removeUnneeded">;
   readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
   /** Those that may have sandboxes besides what is recorded. */
   readonly providers: readonly ProviderName[];
@@ -80,14 +83,16 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       });
     }
     for (const snapshot of pool.allSnapshots()) {
-      const isExpired = snapshot.expiresAt !== null && snapshot.expiresAt <= clock.now();
       await attempt(`remove the snapshot ${snapshot.id}`, async () => {
-        if (!isExpired && !deps.registry.isDeleted(snapshot.orchestrator)) return;
-        await (await deps.provider(snapshot.provider)).snapshots?.remove(snapshot.id);
-        pool.deleteSnapshot(snapshot.id);
-        report.snapshotsRemoved.push(snapshot.id);
+        if (!hasExpired(snapshot, clock.now()) && !deps.registry.isDeleted(snapshot.orchestrator)) return;
+        report.snapshotsRemoved.push(...(await deps.snapshots.remove(snapshot)));
       });
     }
+    for (const tree of pool.allPreparedTrees())
+      if (hasExpired(tree, clock.now())) pool.deletePreparedTree(tree.snapshotID);
+    await attempt("remove snapshots that were kept for others", async () => {
+      report.snapshotsRemoved.push(...(await deps.snapshots.removeUnneeded()));
+    });
     return report;
   }
 

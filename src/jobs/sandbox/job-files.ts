@@ -94,14 +94,20 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
       throw new PluginError("collect_failed", `The environment "${job.task.environment}" is no longer configured.`);
     const provider = await deps.provider(snapshot.provider);
     const tags = toReaderTags(job, pool.identity());
-    const own = toSandboxSpec(environment, {}, { name: `${job.id}-files`, tags, snapshotID: snapshot.id });
+    const own = toSandboxSpec(
+      environment,
+      {},
+      { name: `${job.id}-files`, tags, snapshotID: snapshot.storedAs ?? snapshot.id },
+    );
     const bare = { secrets: [], volumes: {}, buckets: {}, ports: [], proxy: null, lifetimeMs: READ_LIMIT_MS };
     const machine = { ...toMachineSpec(environment), ...bare };
     const spec = { ...own, env: {}, network: "blocked" as const, machine };
     const sandbox = await provider.create(spec, signal);
     const madeAt = sandbox.billedSince ?? clock.now();
     pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, madeAt);
+    pool.saveOrigin(sandbox.id, snapshot.storedAs ?? snapshot.id);
     try {
+      await snapshots.renew(snapshot, sandbox);
       const source = { kind: "snapshot", id: snapshot.id, takenAt: snapshot.createdAt } as const;
       return await withFrozenFiles(sandbox, (files) => use(files, source));
     } finally {

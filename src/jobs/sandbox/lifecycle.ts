@@ -50,7 +50,8 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     if (known) return known;
     const provider = await deps.provider(job.provider);
     const attached = await attachSandbox(deps, provider, job);
-    if (attached) return liveSandboxes.adopt(sessionJobs, job, { sandbox: attached, notes: attached.notes }, null);
+    if (attached)
+      return liveSandboxes.adopt(sessionJobs, job, { sandbox: attached, notes: attached.notes, from: null }, null);
     await deps.prices.read(provider); // its cost counts from the beginning
     const charge = (sandbox: Sandbox, gpu: GpuRequest | null) => liveSandboxes.charge(sessionJobs, jobID, sandbox, gpu);
     const sources = { ...deps, charge };

@@ -76,13 +76,19 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   const retries = new Set<() => void>();
   let suspended = false;
 
-  function adopt(sessionJobs: SessionJobs, job: Job, { sandbox, notes }: MadeSandbox, madeAt: number | null): Sandbox {
+  function adopt(
+    sessionJobs: SessionJobs,
+    job: Job,
+    { sandbox, notes, from }: MadeSandbox,
+    madeAt: number | null,
+  ): Sandbox {
     const granted = sandbox.gpu?.granted ?? null;
     live.set(job.id, sandbox);
     tracked.set(job.id, trackRequests(sandbox, clock));
     unterminated.add(job.id);
     pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, clock.now());
     pool.ownSandbox(sandbox.id, deps.owner);
+    if (from !== null) pool.saveOrigin(sandbox.id, from);
     sessionJobs.update(job.id, (current) => ({
       ...withNotes(current, notes),
       sandbox: { kind: "live", id: sandbox.id },

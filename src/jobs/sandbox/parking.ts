@@ -71,7 +71,8 @@ export function createParking(deps: ParkingDeps): Parking {
     const known = liveSandboxes.raw(job.id);
     if (known || job.sandbox.kind !== "live" || isHeld(job.state)) return known ?? null;
     const attached = await attachSandbox(deps, await deps.provider(job.provider), job);
-    if (attached) return liveSandboxes.adopt(sessionJobs, job, { sandbox: attached, notes: attached.notes }, null);
+    if (attached)
+      return liveSandboxes.adopt(sessionJobs, job, { sandbox: attached, notes: attached.notes, from: null }, null);
     liveSandboxes.recordTerminated(sessionJobs, job.id, job.sandbox.id);
     sessionJobs.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
     await liveSandboxes.forgetOlderWork(job);

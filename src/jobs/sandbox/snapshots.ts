@@ -5,7 +5,10 @@ import type { Label, SnapshotRecord } from "../../core/snapshot-record.ts";
 import type { Sandbox, SandboxProvider, SnapshotUsage } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import type { Log } from "../../shared/log.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
+import { removeSnapshot, removeUnneeded } from "../snapshots/remove-snapshot.ts";
+import { renewSnapshot } from "../snapshots/renew-snapshot.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 
 /** Snapshots of the file systems of jobs: takes them, finds them by id or label, removes them. */
@@ -27,12 +30,20 @@ export interface Snapshots {
   /** The newest snapshot of the job's whole file system. */
   newestOf(job: Job): SnapshotRecord | null;
   find(orchestrator: string, idOrLabel: string): SnapshotRecord | null;
+  /** Renews a snapshot that is due, of a sandbox made from it in which nothing has run yet. Never rejects. */
+  renew(snapshot: SnapshotRecord, sandbox: Sandbox): Promise<void>;
   /** The label of this name; its snapshot is gone if `find` found none. */
   lostLabel(orchestrator: string, label: string): Label | null;
   /** Snapshots that were asked for, oldest first. */
   list(orchestrator: string): SnapshotRecord[];
+  /** Snapshots that jobs are parked with, oldest first. */
+  parked(orchestrator: string): SnapshotRecord[];
   /** Removes every snapshot of a deleted session. */
   removeAll(orchestrator: string): Promise<void>;
+  /** Removes a snapshot and its record. @returns the ids of the snapshots that were removed @throws PluginError `snapshot_failed` */
+  remove(snapshot: SnapshotRecord): Promise<string[]>;
+  /** Removes what was kept only for snapshots or sandboxes that are gone by now. @returns ids */
+  removeUnneeded(): Promise<string[]>;
 }
 
 /** A snapshot that a job or user asked for. */
@@ -46,12 +57,15 @@ export interface SnapshotsDeps {
   readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
   readonly pool: PoolStore;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
 /** Snapshots that one job may ask for: enough for one every few minutes of a day. */
 const MAX_PER_JOB = 200;
 
-export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snapshots {
+export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): Snapshots {
+  const removal = () => ({ pool, store, now: clock.now() });
+
   async function store(name: ProviderName) {
     const { snapshots } = await provider(name);
     if (!snapshots)
@@ -59,9 +73,13 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     return snapshots;
   }
 
-  async function remove(snapshot: SnapshotRecord): Promise<void> {
-    await (await store(snapshot.provider)).remove(snapshot.id);
+  async function remove(snapshot: SnapshotRecord): Promise<string[]> {
+    const removed = await removeSnapshot(removal(), {
+      id: snapshot.storedAs ?? snapshot.id,
+      provider: snapshot.provider,
+    });
     pool.deleteSnapshot(snapshot.id);
+    return removed;
   }
 
   /** The space that a job's snapshots take, without parked ones, which replace each other. @throws PluginError at the limit */
@@ -89,15 +107,19 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
       jobID: job.id,
       parent: job.task.snapshotID,
       kind: how.path === null ? "filesystem" : "directory",
+      path: how.path,
       provider: job.provider,
       sizeBytes: taken.sizeBytes,
       files: taken.files,
       leftOut: taken.leftOut,
       createdAt: clock.now(),
       expiresAt: taken.expiresAt,
+      storedAs: null,
+      renewedAt: null,
       parked: how.parked,
     };
     pool.saveSnapshot(record);
+    pool.saveLineage(record, sandbox.id, record.expiresAt);
     return record;
   }
 
@@ -144,14 +166,19 @@ export function createSnapshots({ provider, pool, clock }: SnapshotsDeps): Snaps
     newestOf: (job) =>
       pool.snapshots(job.orchestrator).findLast((one) => one.jobID === job.id && one.kind === "filesystem") ?? null,
     find(orchestrator, idOrLabel) {
-      const byID = (id: string) => pool.snapshots(orchestrator).find((one) => one.id === id) ?? null;
+      const byID = (id: string) =>
+        pool.snapshots(orchestrator).find((one) => one.id === id || one.storedAs === id) ?? null;
       return byID(idOrLabel) ?? byID(pool.labelled(orchestrator, idOrLabel)?.snapshotID ?? "");
     },
+    renew: (snapshot, sandbox) => renewSnapshot({ pool, store, clock, log }, snapshot, sandbox),
     lostLabel: (orchestrator, label) => pool.labelled(orchestrator, label),
     list: (orchestrator) => pool.snapshots(orchestrator).filter((one) => !one.parked),
+    parked: (orchestrator) => pool.snapshots(orchestrator).filter((one) => one.parked),
     async removeAll(orchestrator) {
       for (const snapshot of pool.snapshots(orchestrator)) await remove(snapshot);
       pool.deleteLabels(orchestrator);
     },
+    remove,
+    removeUnneeded: () => removeUnneeded(removal()),
   };
 }

@@ -16,11 +16,12 @@ import {
   LOSS_MIGRATION,
   recordLoss,
 } from "./lease-store.ts";
+import { checkLineageRows, createLineageStore, LINEAGE_TABLES, type LineageStore } from "./lineage-store.ts";
 import { damage, type RowReader, type RowSchema } from "./rows.ts";
 import { checkSnapshotRows, createSnapshotRecords, type SnapshotRecords } from "./snapshot-store.ts";
 
 /** The state that all OpenCode processes with the same state directory share. */
-export interface PoolStore extends LeaseStore, LabelStore, SnapshotRecords {
+export interface PoolStore extends LeaseStore, LabelStore, LineageStore, SnapshotRecords {
   insertSandbox(id: string, provider: ProviderName, jobID: string, orchestrator: string, now: number): void;
   deleteSandbox(id: string): void;
   /** Records that this process parks the sandbox once its job has ended. */
@@ -64,6 +65,7 @@ function checkRows(rows: RowReader): void {
   checkLeaseRows(rows);
   checkLabelRows(rows);
   checkSnapshotRows(rows);
+  checkLineageRows(rows);
   rows.all(sandboxRow, SANDBOXES);
   rows.all(ownerRow, "SELECT sandbox, owner FROM sandbox_owners");
   if (!rows.get(identityRow, SELECT_IDENTITY)) throw damage("no identity");
@@ -94,7 +96,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
   let isBegunAnew = false;
   const database = await openDatabase(file, MIGRATIONS, {
     clock,
-    sideTables: ["sandbox_owners (sandbox TEXT PRIMARY KEY, owner TEXT NOT NULL)"],
+    sideTables: ["sandbox_owners (sandbox TEXT PRIMARY KEY, owner TEXT NOT NULL)", ...LINEAGE_TABLES],
     isShared: true,
     check: checkRows,
     onNew(made) {
@@ -111,6 +113,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
     ...createLeaseStore(database),
     ...createLabelStore(database),
     ...createSnapshotRecords(database),
+    ...createLineageStore(database),
     insertSandbox: (id, provider, jobID, orchestrator, now) =>
       database.run(
         "INSERT OR REPLACE INTO sandboxes (id, provider, job, orchestrator, created_at) VALUES (?, ?, ?, ?, ?)",
@@ -124,6 +127,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
       database.transaction(() => {
         database.run("DELETE FROM sandboxes WHERE id = ?", id);
         database.run("DELETE FROM sandbox_owners WHERE sandbox = ?", id);
+        database.run("DELETE FROM sandbox_origins WHERE sandbox = ?", id);
       }),
     ownSandbox: (id, owner) =>
       database.run("INSERT OR REPLACE INTO sandbox_owners (sandbox, owner) VALUES (?, ?)", id, owner),

@@ -14,6 +14,8 @@ export interface PreparedTree {
   readonly form: "repository" | "files";
   readonly snapshotID: string;
   readonly createdAt: number;
+  /** When the provider deletes it, epoch ms; null = never, or it is not known. */
+  readonly expiresAt: number | null;
 }
 
 export interface SnapshotRecords {
@@ -26,6 +28,8 @@ export interface SnapshotRecords {
   savePreparedTree(tree: PreparedTree): void;
   /** Oldest first. */
   preparedTrees(place: string): PreparedTree[];
+  /** Of all places. */
+  allPreparedTrees(): PreparedTree[];
   deletePreparedTree(snapshotID: string): void;
   /** Whether a recorded snapshot or prepared tree has this id. */
   knowsSnapshot(id: string): boolean;
@@ -41,12 +45,15 @@ const snapshotRecord = z.object({
   jobID: z.string(),
   parent: z.string().nullable().default(null),
   kind: z.enum(["filesystem", "directory"]),
+  path: z.string().nullable().default(null),
   provider: providerName,
   sizeBytes: z.number().nullable(),
   files: z.number().nullable().default(null),
   leftOut: z.array(z.string()).default([]),
   createdAt: z.number(),
   expiresAt: z.number().nullable().default(null),
+  storedAs: z.string().nullable().default(null),
+  renewedAt: z.number().nullable().default(null),
   parked: z.boolean().default(false),
 });
 
@@ -67,6 +74,7 @@ const preparedTreeRow: RowSchema<PreparedTree> = z
         form: z.enum(["repository", "files"]),
         snapshotID: z.string(),
         createdAt: z.number(),
+        expiresAt: z.number().nullable().default(null),
       }),
     ),
   })
@@ -100,6 +108,7 @@ export const createSnapshotRecords = (database: Database): SnapshotRecords => ({
     ),
   preparedTrees: (place) =>
     database.all(preparedTreeRow, `${PREPARED_TREES} WHERE place = ? ORDER BY created_at, rowid`, place),
+  allPreparedTrees: () => database.all(preparedTreeRow, PREPARED_TREES),
   deletePreparedTree: (snapshotID) => database.run("DELETE FROM prepared_trees WHERE snapshot = ?", snapshotID),
   knowsSnapshot: (id) =>
     database.get(

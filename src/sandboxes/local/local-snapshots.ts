@@ -50,6 +50,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
   }
 
   return {
+    derives: false, // each is a copy
     async take(sandbox, path, used = null) {
       const source = deps.ours(sandbox);
       if (!isComplete(source.dirs))

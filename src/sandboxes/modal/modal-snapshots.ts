@@ -43,6 +43,8 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
   }
 
   return {
+    // Modal stores a snapshot as the difference to its image, and does not say what deleting that image does to it.
+    derives: true,
     async take(sandbox, path) {
       const source = deps.ours(sandbox);
       const { core } = source;

@@ -14,7 +14,7 @@ const CORE = ["core", ...BELOW_DOMAIN];
 const PROMPT = ["views", ...CORE];
 const SESSION = ["jobs/store", ...CORE];
 const QUEUE = ["jobs/session", ...SESSION];
-const SANDBOX = ["jobs/project", "jobs/queue", ...QUEUE];
+const SANDBOX = ["jobs/project", "jobs/queue", "jobs/snapshots", ...QUEUE];
 const EXECUTION = ["jobs/notify", "jobs/sandbox", "prompt", ...SANDBOX];
 const ACTIONS = ["jobs/execution", ...EXECUTION];
 const HOSTS = ["tools", "jobs", "jobs/actions", "views", "providers", ...ACTIONS];
@@ -37,7 +37,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "jobs/store": CORE,
   "jobs/session": SESSION,
   "jobs/queue": QUEUE,
-  "jobs/project": QUEUE,
+  "jobs/snapshots": SESSION,
+  "jobs/project": ["jobs/snapshots", ...QUEUE],
   "jobs/sandbox": SANDBOX,
   "jobs/execution": EXECUTION,
   "jobs/notify": ["prompt", ...QUEUE],
