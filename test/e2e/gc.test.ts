@@ -86,7 +86,15 @@ sandboxTest(
     };
     const dead = spawnSync("true").pid;
     const [lost, recorded, fresh] = [await take(dead), await take(dead), await take(process.pid)];
-    pool.savePreparedTree({ key: "k", place: "p", commit: "c", form: "files", snapshotID: recorded, createdAt: 1, expiresAt: null });
+    pool.savePreparedTree({
+      key: "k",
+      place: "p",
+      commit: "c",
+      form: "files",
+      snapshotID: recorded,
+      createdAt: 1,
+      expiresAt: null,
+    });
     pool.close();
     await provider.close();
     for (const [folder, name] of [
