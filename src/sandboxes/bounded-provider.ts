@@ -74,6 +74,16 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
           "snapshot_failed",
         );
       },
+      ofLost: (id) =>
+        inTime(
+          snapshots.ofLost(id),
+          {
+            clock,
+            limitMs: Math.max(SNAPSHOT_MS, snapshotMs + MINUTE_MS),
+            doing: `Keeping the last files of sandbox ${id}`,
+          },
+          "snapshot_failed",
+        ),
       remove: (id) =>
         inTime(
           snapshots.remove(id),

@@ -31,6 +31,8 @@ export interface SandboxSpec {
   /** null = the provider's default. */
   readonly memoryMiB: number | null;
   readonly network: NetworkPolicy;
+  /** Whether `SnapshotStore.ofLost` is to have its files when it ends by itself; absent = no. */
+  readonly keepsLastFiles?: boolean;
   /** The machine to run on; absent = the provider's defaults. A provider refuses a machine that it cannot provide. */
   readonly machine?: MachineSpec;
 }
@@ -165,6 +167,12 @@ export interface SnapshotStore {
    * @throws PluginError `snapshot_failed`, `sandbox_lost`
    */
   take(sandbox: Sandbox, path: string | null, used?: SnapshotUsage | null): Promise<TakenSnapshot>;
+  /**
+   * The files of a sandbox that has ended by itself, as they were then; waits until they are there. null = the provider has
+   * none and will have none: it was not asked to keep them, or could not.
+   * @throws PluginError `snapshot_failed`
+   */
+  ofLost(sandboxID: string): Promise<TakenSnapshot | null>;
   /** Deletes a snapshot. Idempotent. */
   remove(snapshotID: string): Promise<void>;
   /**
@@ -197,7 +205,10 @@ export interface Sandbox {
   readonly memory: SandboxMemory | null;
   /** Reads the meter, which a sandbox that has ended may not have any more. null = there is none, or it does not say. Never rejects. */
   readonly usage: (() => Promise<SandboxUsage | null>) | null;
-  /** Resolves once when the sandbox has ended, with the reason; null when we ended it ourselves. Never rejects. */
+  /**
+   * Resolves once when the sandbox has ended, with the reason; null when we ended it ourselves. Not retryable: it would end
+   * the same way again. Never rejects.
+   */
   readonly ended: Promise<Failure | null>;
   /** Starts a command. @throws PluginError `sandbox_lost` */
   start(request: ExecRequest): Promise<SandboxProcess>;

@@ -37,6 +37,7 @@ export function createProviderRecorder(create: () => SandboxProvider): ProviderR
             return snapshot;
           },
           remove: (id) => store.remove(id),
+          ofLost: (id) => store.ofLost(id),
           orphans: () => store.orphans(),
         },
       };

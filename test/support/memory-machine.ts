@@ -25,6 +25,8 @@ export interface MemoryMachine {
   snapshotIDs(): readonly string[];
   /** Ends a sandbox without anyone asking for it, as a crash does. */
   lose(sandboxID: string, message?: string): void;
+  /** Whether the machine has the last files of lost sandboxes that were to keep them; a function may delay or reject. */
+  keepsLast: boolean | ((sandboxID: string) => boolean | Promise<boolean>);
   /** Called before each creation; may reject or delay it. */
   onCreate: (spec: SandboxSpec) => void | Promise<void>;
   /** Called before each snapshot is taken; may reject or delay it. */
@@ -72,6 +74,7 @@ export function createMemoryMachine(): MemoryMachine {
   const live = new Map<string, LiveSandbox>();
   const snapshots = new Map<string, Files>();
   const parents = new Map<string, string>();
+  const lost = new Map<string, Files>();
   let count = 0;
 
   /** One process's handle of a sandbox. It ends with the sandbox, or when that process detaches. */
@@ -132,6 +135,7 @@ export function createMemoryMachine(): MemoryMachine {
     const sandbox = live.get(id);
     if (!sandbox) return;
     live.delete(id);
+    if (failure && sandbox.spec.keepsLastFiles) lost.set(id, new Map(sandbox.files));
     operations.push(`${failure ? "lose" : "terminate"} ${id}`);
     for (const notify of sandbox.onEnd) notify(failure);
   }
@@ -151,6 +155,7 @@ export function createMemoryMachine(): MemoryMachine {
 
   const machine: MemoryMachine = {
     operations,
+    keepsLast: false,
     memoryKills: null,
     sandboxes: () => [...live.values()],
     snapshotIDs: () => [...snapshots.keys()],
@@ -238,6 +243,16 @@ export function createMemoryMachine(): MemoryMachine {
               leftOut: machine.leftOut,
               expiresAt: machine.snapshotsExpireAt,
             };
+          },
+          async ofLost(id) {
+            requireOpen();
+            const { keepsLast } = machine;
+            const files = (typeof keepsLast === "function" ? await keepsLast(id) : keepsLast) ? lost.get(id) : null;
+            if (!files) return null;
+            const snapshotID = `snap_${++count}`;
+            snapshots.set(snapshotID, files);
+            operations.push(`keep ${snapshotID} of ${id}`);
+            return { id: snapshotID, sizeBytes: null, files: null, leftOut: [], expiresAt: machine.snapshotsExpireAt };
           },
           async remove(id) {
             requireOpen();

@@ -62,6 +62,8 @@ class LocalProvider implements SandboxProvider {
   readonly #watch: DiskWatch;
   readonly #reserve: () => Promise<HostReserve>;
   readonly #live = new Map<string, LocalSandbox>();
+  /** Sandboxes that have ended by themselves and whose files are still there. */
+  readonly #lost = new Map<string, LocalSandbox>();
   /** Sandboxes being ended. One whose processes cannot be killed stays here. */
   readonly #ending = new Map<string, LocalSandbox>();
   readonly #attaching = new Map<string, Promise<LocalSandbox>>();
@@ -84,6 +86,7 @@ class LocalProvider implements SandboxProvider {
       backend: this.#backend,
       reserve,
       ours: (sandbox) => this.#ours(sandbox),
+      lost: (sandboxID) => this.#lost.get(sandboxID) ?? null,
     });
     this.#watch = new DiskWatch({
       ...deps,
@@ -187,8 +190,10 @@ class LocalProvider implements SandboxProvider {
     };
     const sandbox = new LocalSandbox({ ...parts, isolation, terminate: () => this.terminate(meta.id), openView });
     this.#live.set(meta.id, sandbox);
-    void sandbox.ended.then(() => {
-      if (this.#live.get(meta.id) === sandbox) this.#live.delete(meta.id); // P1
+    void sandbox.ended.then((failure) => {
+      if (this.#live.get(meta.id) !== sandbox) return;
+      this.#live.delete(meta.id); // P1
+      if (failure) this.#lost.set(meta.id, sandbox);
     });
     if (this.#closed) {
       await sandbox.halt(null);
@@ -220,6 +225,7 @@ class LocalProvider implements SandboxProvider {
     if (!isSandboxID(sandboxID)) return;
     await this.#attaching.get(sandboxID)?.catch(() => {}); // a failed attach has nothing to end
     const sandbox = this.#live.get(sandboxID) ?? this.#ending.get(sandboxID);
+    this.#lost.delete(sandboxID);
     if (sandbox) {
       this.#ending.set(sandboxID, sandbox);
       await sandbox.halt(null); // P2

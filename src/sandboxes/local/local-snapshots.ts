@@ -33,6 +33,8 @@ export interface LocalSnapshotDeps {
   readonly ids: () => string;
   readonly reserve: () => Promise<HostReserve>;
   readonly ours: (sandbox: Sandbox) => LocalSandbox;
+  /** A sandbox that has ended by itself in this process; its files are there until it is terminated. */
+  readonly lost: (sandboxID: string) => LocalSandbox | null;
 }
 
 /** Enough for a slow disk to copy all that a sandbox's disk limit allows. */
@@ -49,7 +51,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
     ).finally(() => stop.abort());
   }
 
-  return {
+  const store: SnapshotStore = {
     derives: false, // each is a copy
     async take(sandbox, path, used = null) {
       const source = deps.ours(sandbox);
@@ -80,6 +82,10 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
         );
       }
     },
+    async ofLost(sandboxID) {
+      const lost = deps.lost(sandboxID);
+      return lost && isComplete(lost.dirs) ? store.take(lost, null) : null;
+    },
     async remove(snapshotID) {
       if (!isSnapshotID(snapshotID)) return;
       await (await deps.backend()).trees.remove(await moveAside(snapshotDir(deps.rootDir, snapshotID)));
@@ -91,6 +97,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
       return found.filter((meta) => meta !== null && meta !== "damaged").filter(({ pid }) => isProcessDead(pid));
     },
   };
+  return store;
 }
 
 /** Copies a snapshot's files into a new sandbox's directories. @returns what was left out @throws PluginError `not_found` */

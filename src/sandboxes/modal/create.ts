@@ -6,6 +6,7 @@ import { createFailure } from "./create-failure.ts";
 import { toCreateParams } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
 import { endSandbox } from "./end-sandbox.ts";
+import type { ExitSnapshots } from "./exit-snapshots.ts";
 import type { CallDeps } from "./limits.ts";
 import { type ErrorKind, kindOf } from "./modal-error.ts";
 import type { Mounts } from "./mounts.ts";
@@ -17,6 +18,7 @@ export interface CreateDeps extends CallDeps {
   /** Modal environment; null = the account's default. */
   readonly environment: string | null;
   readonly credentials: Credentials;
+  readonly exitSnapshots: Pick<ExitSnapshots, "during">;
   /** Takes work that the provider finishes before it closes, such as ending sandboxes that arrive late. */
   readonly later: (work: Promise<unknown>) => void;
 }
@@ -43,7 +45,10 @@ export async function createSandbox(
   for (let attempt = 1; ; attempt += 1) {
     try {
       if (signal?.aborted) throw new AbandonedError(`Creating sandbox ${spec.name} was abandoned`);
-      const creating = client.sandboxes.create(app, image, toCreateParams(spec, mounts));
+      const params = toCreateParams(spec, mounts);
+      const creating = deps.exitSnapshots.during(spec, (more) =>
+        client.sandboxes.create(app, image, { ...params, ...more }),
+      );
       return await within(creating, {
         clock,
         limitMs: limits.createMs,

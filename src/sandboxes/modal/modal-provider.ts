@@ -14,6 +14,7 @@ import { DEFAULT_MACHINE, lifetimeOf } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
 import { MAX_LIFETIME_MS, toTtlMs } from "./durations.ts";
 import { endSandbox } from "./end-sandbox.ts";
+import { ExitSnapshots } from "./exit-snapshots.ts";
 import { withApp, withHandles } from "./handles.ts";
 import { ImageCache } from "./image-cache.ts";
 import { DEFAULT_LIMITS, type ModalLimits } from "./limits.ts";
@@ -59,6 +60,7 @@ class ModalProvider implements SandboxProvider {
   readonly #limits: ModalLimits;
   readonly #access: ModalAccess;
   readonly #images: ImageCache;
+  readonly #exitSnapshots: ExitSnapshots;
   readonly #live = new Map<string, ModalSandbox>();
   readonly #attaching = new Map<string, Promise<ModalSandbox>>();
   readonly #later = new Set<Promise<unknown>>();
@@ -77,9 +79,12 @@ class ModalProvider implements SandboxProvider {
     const shared = { ...deps, limits: this.#limits, later: (work: Promise<unknown>) => this.#finishLater(work) };
     this.#access = new ModalAccess(shared);
     this.#images = new ImageCache({ ...shared, watch: this.#access.watch });
+    const client = () => this.#access.client();
+    this.#exitSnapshots = new ExitSnapshots({ ...shared, client });
     this.snapshots = createModalSnapshots({
       ...shared,
-      client: () => this.#access.client(),
+      client,
+      exitSnapshots: this.#exitSnapshots,
       ttlMs: toTtlMs(snapshotTtlDays),
       ours: (sandbox) => this.#ours(sandbox),
     });
@@ -146,6 +151,7 @@ class ModalProvider implements SandboxProvider {
       app,
       environment: options.environment,
       credentials,
+      exitSnapshots: this.#exitSnapshots,
       later: (work) => this.#finishLater(work),
     };
     const sandbox = await createSandbox(deps, spec, image, mounts, signal);
@@ -171,7 +177,7 @@ class ModalProvider implements SandboxProvider {
         billedSince,
         ports,
         env: spec.env,
-        notes: mounts.notes,
+        notes: [...mounts.notes, ...this.#exitSnapshots.notesFor(spec)],
       });
     } catch (error) {
       this.#finishLater(endSandbox(sandbox, this.#callDeps()).catch(reportOrphan(this.#deps.log, spec.name))); // M1

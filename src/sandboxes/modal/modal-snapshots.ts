@@ -5,9 +5,11 @@ import { within } from "../../shared/time-limit.ts";
 import type { Sandbox, SnapshotStore } from "../port.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { execOnce } from "./exec-once.ts";
+import type { ExitSnapshots } from "./exit-snapshots.ts";
 import type { CallDeps } from "./limits.ts";
 import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import type { ModalSandbox } from "./modal-sandbox.ts";
+import type { SandboxCore } from "./sandbox-core.ts";
 import { formatSnapshotID, isOwnDirectory, parseSnapshotID } from "./snapshot-id.ts";
 import { RUN_DIR } from "./wrapper-script.ts";
 
@@ -19,6 +21,7 @@ export interface ModalSnapshotDeps extends CallDeps {
   /** Time until a snapshot expires at Modal; null = never. */
   readonly ttlMs: number | null;
   readonly ours: (sandbox: Sandbox) => ModalSandbox;
+  readonly exitSnapshots: Pick<ExitSnapshots, "ofLost">;
   readonly later: (work: Promise<unknown>) => void;
 }
 
@@ -67,7 +70,7 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
       );
       const expiresAt = deps.ttlMs === null ? null : clock.now() + deps.ttlMs;
       try {
-        const image = await within(taking, {
+        const image = await within(unlessLost(taking, core), {
           clock,
           limitMs: limits.snapshotMs + MARGIN_MS,
           doing: `The snapshot of sandbox ${sandbox.id}`,
@@ -96,6 +99,7 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
         );
       }
     },
+    ofLost: (sandboxID) => deps.exitSnapshots.ofLost(sandboxID),
     orphans: async () => [], // snapshots expire at Modal by themselves
     async remove(snapshotID) {
       const snapshot = parseSnapshotID(snapshotID);
@@ -103,6 +107,10 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
     },
   };
 }
+
+/** Fails as soon as the sandbox is known to be lost: its router may never answer. */
+const unlessLost = <T>(taking: Promise<T>, { ended, id }: SandboxCore): Promise<T> =>
+  Promise.race([taking, ended.then(() => Promise.reject(new Error(`Sandbox ${id} has ended`)))]);
 
 const COPY = 'mkdir -p -- "$2" && cp -a -- "$1/." "$2/"';
 

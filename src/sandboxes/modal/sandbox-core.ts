@@ -184,7 +184,7 @@ export class SandboxCore {
 
   #lose(why: string): void {
     if (this.#isBeingTerminated) this.end("it was terminated");
-    else this.end(why, { code: "sandbox_lost", message: `Sandbox ${this.id} has ended: ${why}.`, retryable: false });
+    else this.end(why, { code: "sandbox_lost", message: `Sandbox ${this.id} has ended: ${why}.`, retryable: true });
   }
 
   #watch(): void {
@@ -196,10 +196,10 @@ export class SandboxCore {
   }
 }
 
-/** @source Modal: 124 = lifetime over; 137 = terminated, by anyone or by the system */
+/** @source Modal: 124 = lifetime over; 137 = terminated, by anyone or by the system. A preemption's code is not documented */
 const reasonOf = (code: number): string =>
   code === 124
     ? "its lifetime is over"
     : code === 137
-      ? "it was terminated, was idle for too long, or ran out of memory"
+      ? "it was preempted, was terminated by someone else, was idle for too long, or ran out of memory"
       : `its main process ended with ${code}`;
