@@ -2,8 +2,20 @@ import type { Environment } from "../config/environment.ts";
 import type { GpuRequest } from "../config/gpu.ts";
 import type { ProviderName } from "../config/provider-names.ts";
 import type { Failure } from "../shared/error-code.ts";
+import type { ExecRequest, SandboxProcess } from "./command.ts";
 import type { StepListener } from "./creation-steps.ts";
 import type { LentPaths } from "./lent-paths.ts";
+
+export {
+  type ExecRequest,
+  type ExitStatus,
+  FileError,
+  type FileErrorCode,
+  type OutputChunk,
+  SANDBOX_SIGNALS,
+  type SandboxProcess,
+  type SandboxSignal,
+} from "./command.ts";
 
 /*
  * The port that every sandbox provider implements. What every provider must do is required; what only some can do is behind
@@ -233,78 +245,3 @@ export interface Sandbox {
 
 /** `busy`: processes of the sandbox keep files or folders open on a volume, which then stays as it is. */
 export type VolumeReload = { readonly kind: "reloaded" } | { readonly kind: "busy"; readonly why: string };
-
-export interface ExecRequest {
-  /** Program and arguments. No shell interprets them. */
-  readonly argv: readonly string[];
-  /** Absolute, or relative to the sandbox's workdir, which is the default. */
-  readonly workdir?: string;
-  /** Variables in addition to the sandbox's own. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Gives the command a terminal, which merges stdout and stderr. */
-  readonly tty?: boolean;
-  /** Keeps the complete output in a file of the sandbox; its path is `logPath`. */
-  readonly keepLog?: boolean;
-}
-
-export interface OutputChunk {
-  readonly stream: "stdout" | "stderr";
-  readonly bytes: Uint8Array;
-}
-
-/** How a command ended. `unknown`: its status could not be determined, for the given reason; it is never guessed. */
-export type ExitStatus =
-  | { readonly kind: "exited"; readonly code: number }
-  | { readonly kind: "signalled"; readonly signal: string }
-  | { readonly kind: "unknown"; readonly reason: string };
-
-export const SANDBOX_SIGNALS = [
-  "SIGINT",
-  "SIGTERM",
-  "SIGKILL",
-  "SIGHUP",
-  "SIGUSR1",
-  "SIGUSR2",
-  "SIGQUIT",
-  "SIGSTOP",
-  "SIGCONT",
-] as const;
-
-export type SandboxSignal = (typeof SANDBOX_SIGNALS)[number];
-
-export interface SandboxProcess {
-  /** Identifies the process within its sandbox, e.g. its pid there. */
-  readonly id: string;
-  /** Path in the sandbox of the file with the complete output; null unless `keepLog` was set. */
-  readonly logPath: string | null;
-  /**
-   * Output in order of arrival; can be read once. Ends when the command has ended and its pipes are drained. A child that
-   * outlives the command and keeps the pipes open does not keep the output open.
-   */
-  readonly output: AsyncIterable<OutputChunk>;
-  /** Resolves when the command has ended. Never rejects. */
-  readonly exit: Promise<ExitStatus>;
-  /** Writes to standard input. Rejects when the command has closed it. */
-  write(input: Uint8Array): Promise<void>;
-  closeInput(): Promise<void>;
-  /** Signals the whole process group. No-op if the process has ended. */
-  signal(signal: SandboxSignal): Promise<void>;
-  /**
-   * For a command that was signalled and has ended: waits for the rest of its process group, which may ignore the signal, and
-   * kills what is left after `graceMs`. No-op for a command that was never signalled.
-   */
-  endGroup(graceMs: number): Promise<void>;
-}
-
-export type FileErrorCode = "file_not_found" | "is_directory" | "permission_denied" | "file_failed";
-
-/** A file operation that the sandbox's own file system refused. The model reads the message and can act on it. */
-export class FileError extends Error {
-  override readonly name = "FileError";
-  readonly code: FileErrorCode;
-
-  constructor(code: FileErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
-}
