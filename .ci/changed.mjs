@@ -44,6 +44,7 @@ export const TESTS_OF = {
   "src/workspace/project": ["contract/workspace-home", "contract/workspace-update", "e2e/project-tree"],
   "src/workspace/sandbox": ["contract/workspace-local", "e2e/collect.test"],
   skills: ["programs/skills"],
+  "test/live": ["contract/live-checks"],
   "test/demo": ["programs/demo", "e2e/demo"],
   "test/support": ["integration/support"],
 };

@@ -70,6 +70,23 @@ export function accountHandlers(world: World): Handlers {
       return { volumeId, version: actual, metadata: { version: actual, name: deploymentName } };
     },
 
+    async VolumeDelete({ volumeId }: { volumeId: string }) {
+      const [name] = [...world.volumes].find(([, id]) => id === volumeId) ?? [];
+      if (name === undefined) return refuse("NOT_FOUND", `Volume ${volumeId} not found`);
+      world.volumes.delete(name);
+      return {};
+    },
+
+    /** Ends the app's sandboxes. */
+    AppStop({ appId }: { appId: string }) {
+      const [name] = [...world.apps].find(([, id]) => id === appId) ?? [];
+      if (name === undefined) return refuse("NOT_FOUND", `App ${appId} not found`);
+      for (const sandbox of world.running())
+        if (sandbox.plan.appId === appId) sandbox.end({ status: 3, exitcode: 137, exception: "" });
+      world.apps.delete(name);
+      return {};
+    },
+
     ProxyGet({ name }: { name: string }) {
       const proxyId = world.proxies.get(name);
       return proxyId === undefined ? refuse("NOT_FOUND", `Proxy ${name} not found`) : { proxy: { name, proxyId } };

@@ -1,0 +1,34 @@
+import { failureOf, type LiveCheck, seconds, TINY } from "../live-check.ts";
+
+const LIFETIME_S = 60;
+
+export const rates: LiveCheck = {
+  name: "creation rate",
+  assumes:
+    "about five creations a second are allowed, with a burst on top, and more are refused with RESOURCE_EXHAUSTED",
+  usedBy: ["src/sandboxes/modal/modal-error.ts", "src/sandboxes/modal/create-failure.ts"],
+  plan: [{ size: TINY, count: 40, lifetimeS: LIFETIME_S }],
+  async run(live) {
+    const image = await live.image();
+    const { creations } = live.scale;
+    const from = live.now();
+    const times: number[] = [];
+    const failures = await Promise.all(
+      Array.from({ length: creations }, () =>
+        failureOf(async () => {
+          const sandbox = await live.create(TINY, LIFETIME_S, image);
+          times.push(live.now() - from);
+          await sandbox.terminate();
+        }),
+      ),
+    );
+    const refused = failures.filter((failure) => failure !== null);
+    const [first, last] = [Math.min(...times), Math.max(...times)];
+    // The workspace's own limit is not searched for: reaching it would stop the user's other sandboxes.
+    return {
+      verdict:
+        refused.length === 0 ? "not shown" : refused.every((one) => / 8:/.test(one)) ? "as assumed" : "different",
+      found: `of ${creations} creations at once ${times.length} were accepted, the first after ${seconds(first)}, the last after ${seconds(last)}${refused.length === 0 ? "; none was refused, and more are not tried, as they would hold up your other sandboxes" : `; refused: ${refused[0]}`}`,
+    };
+  },
+};
