@@ -31,7 +31,7 @@ export async function collectGarbageNow(stateDir: string | null): Promise<Garbag
   const foundation = await openFoundation({
     options,
     providerName: chooseProvider(options, process.env).name,
-    createProvider: (name) => createProvider(name, options, null, log),
+    createProvider: (name, limiter) => createProvider(name, options, null, limiter, log),
     directory: null,
     hostEnv: withTimeZone(process.env),
     clock: systemClock,

@@ -94,6 +94,16 @@ export const optionsSchema = section({
     buildTimeoutMinutes: positive()
       .default(20)
       .describe("Longest time that building an image may take, in minutes, from the beginning of the build."),
+    createsPerSecond: positive()
+      .default(4)
+      .describe(
+        "New sandboxes a second, over all OpenCode processes that share `stateDir`. Modal allows a workspace about 5; raise this only together with that limit.",
+      ),
+    createsBurst: wholeNumber(1)
+      .default(10)
+      .describe(
+        "New sandboxes at once after a pause. Modal allows a workspace more, but how much of it others have used cannot be known.",
+      ),
     snapshotTimeoutSeconds: positive().default(300).describe("Longest wait for a snapshot, in seconds."),
     snapshotTtlDays: positive()
       .nullable()

@@ -5,6 +5,7 @@ import type { Options } from "../config/schema.ts";
 import type { AdmissionLimits } from "../core/admission.ts";
 import { createLimits, type Limits } from "../core/limits.ts";
 import { boundProvider } from "../sandboxes/bounded-provider.ts";
+import type { CreationLimiter } from "../sandboxes/creation-limiter.ts";
 import type { SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import type { IdGenerator } from "../shared/ids.ts";
@@ -14,6 +15,7 @@ import { createGit, type Git } from "../workspace/git.ts";
 import { createProjectTrees, type ProjectTrees } from "./project/trees.ts";
 import { createLeases, type Leases } from "./queue/leases.ts";
 import { createLocalQueue, type LocalQueue } from "./queue/local-queue.ts";
+import { createSharedCreationLimiter } from "./queue/shared-creation-limiter.ts";
 import { createGarbageCollector, type GarbageCollector } from "./sandbox/garbage-collector.ts";
 import { createLiveSandboxes, type LiveSandboxes } from "./sandbox/live-sandboxes.ts";
 import { createParking, type Parking } from "./sandbox/parking.ts";
@@ -53,7 +55,8 @@ export interface FoundationDeps {
   readonly options: Options;
   /** Where new jobs run. */
   readonly providerName: ProviderName;
-  readonly createProvider: (name: ProviderName) => Promise<SandboxProvider>;
+  /** `limiter` is the one of all processes of this state directory. */
+  readonly createProvider: (name: ProviderName, limiter: CreationLimiter) => Promise<SandboxProvider>;
   /** Absolute; a folder of the project whose files jobs start from. null = there is none. */
   readonly directory: string | null;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
@@ -69,8 +72,11 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
   const pool = await openPoolStore(stateDir, clock);
   const providers = new PromiseCache<ProviderName, SandboxProvider>();
   const snapshotMs = options.modal.snapshotTimeoutSeconds * 1000;
+  const { createsPerSecond, createsBurst } = options.modal;
+  const rate = { perSecond: createsPerSecond, burst: createsBurst };
+  const limiter = createSharedCreationLimiter({ pool, rate, clock, log });
   const provider = (name: ProviderName) =>
-    providers.getOrMake(name, async () => boundProvider(await deps.createProvider(name), clock, snapshotMs));
+    providers.getOrMake(name, async () => boundProvider(await deps.createProvider(name, limiter), clock, snapshotMs));
 
   const owner = toOwner(ids("owner"));
   const admissionLimits = { maxRunningJobs: options.maxRunningJobs, gpus: options.gpuLimits };

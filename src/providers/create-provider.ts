@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { homeOf, xdgHome } from "../config/host-paths.ts";
 import type { ProviderName } from "../config/provider-names.ts";
 import type { Options } from "../config/schema.ts";
+import type { CreationLimiter } from "../sandboxes/creation-limiter.ts";
 import type { SandboxProvider } from "../sandboxes/port.ts";
 import { systemClock } from "../shared/clock.ts";
 import { randomId } from "../shared/ids.ts";
@@ -14,19 +15,21 @@ const ids = () => randomId("x").slice(2);
 /**
  * Creates a provider. Its adapter is loaded now, so only when the first job needs it.
  * @param project a path in the project that jobs work for; null = none
+ * @param limiter gives creations their turns
  * @throws PluginError `sandbox_create_failed` without usable Modal credentials
  */
 export async function createProvider(
   name: ProviderName,
   options: Options,
   project: string | null,
+  limiter: CreationLimiter,
   log: Log,
 ): Promise<SandboxProvider> {
   switch (name) {
     case "modal": {
       const { createModalProvider } = await import("../sandboxes/modal/modal-provider.ts");
       const credentials = requireCredentials(process.env);
-      return createModalProvider({ options: options.modal, credentials, clock: systemClock, log, ids });
+      return createModalProvider({ options: options.modal, credentials, clock: systemClock, limiter, log, ids });
     }
     case "local": {
       const { createLocalProvider } = await import("../sandboxes/local/local-provider.ts");

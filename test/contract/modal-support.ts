@@ -35,6 +35,8 @@ export const MODAL_OPTIONS: Options["modal"] = {
   environment: null,
   createTimeoutSeconds: 30,
   buildTimeoutMinutes: 1,
+  createsPerSecond: 200,
+  createsBurst: 100,
   snapshotTimeoutSeconds: 30,
   snapshotTtlDays: 30,
   persistence: "snapshot_filesystem",

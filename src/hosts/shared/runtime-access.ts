@@ -70,7 +70,7 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
       sessions,
       orchestrators,
       providerName: chooseProvider(loaded.options, process.env).name,
-      createProvider: (name) => createProvider(name, loaded.options, directory, log),
+      createProvider: (name, limiter) => createProvider(name, loaded.options, directory, limiter, log),
       catalog: deps.catalog,
       directory,
       hostEnv: withTimeZone(process.env),

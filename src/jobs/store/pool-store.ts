@@ -5,6 +5,12 @@ import type { ProviderName } from "../../config/provider-names.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { makeFilePrivate, readPrivateFile, writePrivateFile } from "../../shared/private-files.ts";
 import { hasEnded } from "../../shared/process-identity.ts";
+import {
+  CREATION_RATE_TABLE,
+  type CreationRateStore,
+  checkCreationRateRows,
+  createCreationRateStore,
+} from "./creation-rate-store.ts";
 import { openDatabase } from "./database.ts";
 import { providerName } from "./job-record.ts";
 import { checkLabelRows, createLabelStore, LABEL_MIGRATION, type LabelStore } from "./label-store.ts";
@@ -21,7 +27,7 @@ import { damage, type RowReader, type RowSchema } from "./rows.ts";
 import { checkSnapshotRows, createSnapshotRecords, type SnapshotRecords } from "./snapshot-store.ts";
 
 /** The state that all OpenCode processes with the same state directory share. */
-export interface PoolStore extends LeaseStore, LabelStore, LineageStore, SnapshotRecords {
+export interface PoolStore extends LeaseStore, LabelStore, LineageStore, SnapshotRecords, CreationRateStore {
   insertSandbox(id: string, provider: ProviderName, jobID: string, orchestrator: string, now: number): void;
   deleteSandbox(id: string): void;
   /** Records that this process parks the sandbox once its job has ended. */
@@ -66,6 +72,7 @@ function checkRows(rows: RowReader): void {
   checkLabelRows(rows);
   checkSnapshotRows(rows);
   checkLineageRows(rows);
+  checkCreationRateRows(rows);
   rows.all(sandboxRow, SANDBOXES);
   rows.all(ownerRow, "SELECT sandbox, owner FROM sandbox_owners");
   if (!rows.get(identityRow, SELECT_IDENTITY)) throw damage("no identity");
@@ -96,7 +103,11 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
   let isBegunAnew = false;
   const database = await openDatabase(file, MIGRATIONS, {
     clock,
-    sideTables: ["sandbox_owners (sandbox TEXT PRIMARY KEY, owner TEXT NOT NULL)", ...LINEAGE_TABLES],
+    sideTables: [
+      "sandbox_owners (sandbox TEXT PRIMARY KEY, owner TEXT NOT NULL)",
+      ...LINEAGE_TABLES,
+      CREATION_RATE_TABLE,
+    ],
     isShared: true,
     check: checkRows,
     onNew(made) {
@@ -114,6 +125,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
     ...createLabelStore(database),
     ...createSnapshotRecords(database),
     ...createLineageStore(database),
+    ...createCreationRateStore(database),
     insertSandbox: (id, provider, jobID, orchestrator, now) =>
       database.run(
         "INSERT OR REPLACE INTO sandboxes (id, provider, job, orchestrator, created_at) VALUES (?, ?, ?, ?, ?)",

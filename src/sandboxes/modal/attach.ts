@@ -3,7 +3,7 @@ import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import type { SandboxGpu } from "../port.ts";
 import type { CallDeps } from "./limits.ts";
-import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
+import { isNoMore, isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import { type Prepared, prepareSandbox, readDevices } from "./prepare.ts";
 
 const SANDBOX_ID = /^[A-Za-z0-9_-]{1,128}$/;
@@ -55,7 +55,7 @@ export async function findSandbox(
     sandbox.detach();
     if (error instanceof PluginError && error.code === "sandbox_lost") throw error;
     const kind = kindOf(error);
-    if (kind === "gone" || kind === "invalid") throw gone(messageOf(error), error);
+    if (isNoMore(kind) || kind === "invalid") throw gone(messageOf(error), error);
     const message = `Sandbox ${sandboxID} could not be reached and may still be live: ${messageOf(error)}`;
     throw new PluginError("sandbox_lost", message, { cause: error, retryable: isRetryable(kind) ?? true });
   }

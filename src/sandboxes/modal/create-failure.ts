@@ -26,7 +26,8 @@ export function createFailure(
   const fail = (
     code: "sandbox_create_failed" | "sandbox_create_timeout" | "no_capacity" | "cancelled",
     message: string,
-  ) => new PluginError(code, message, { cause: error, retryable });
+    mayRetry = retryable,
+  ) => new PluginError(code, message, { cause: error, retryable: mayRetry });
   switch (kind) {
     case "unauthorized":
       return fail(
@@ -43,6 +44,15 @@ export function createFailure(
         "no_capacity",
         `A limit of the Modal workspace does not let us ${doing} (${detail}). End other sandboxes, lower maxRunningJobs or gpuLimits, or raise the limit in the workspace's settings.`,
       );
+    case "rate":
+      return fail("sandbox_create_failed", `Modal allows no more calls of this kind just now to ${doing} (${detail}).`);
+    case "spend":
+      return fail(
+        "sandbox_create_failed",
+        `The Modal workspace has reached its spend limit, so Modal does not let us ${doing} (${detail}). Raise the limit or add credit at https://modal.com/settings/usage, or wait for the next billing cycle; then start the job again.`,
+      );
+    case "ended":
+      return fail("sandbox_create_failed", `A sandbox ended before we could ${doing} (${detail}).`, true);
     case "capacity":
       return fail("no_capacity", `Modal has no ${gpu ?? "machine"} free to ${doing} (${detail}).`);
     case "timed_out":
@@ -60,6 +70,7 @@ export function createFailure(
     case "abandoned":
       return fail("cancelled", `Cancelled while trying to ${doing}.`);
     case "gone":
+    case "expired":
       return fail("sandbox_create_failed", missing ?? `Could not ${doing}: ${detail}.`);
     case "invalid":
       return fail(

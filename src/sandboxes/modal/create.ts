@@ -11,8 +11,9 @@ import type { CallDeps } from "./limits.ts";
 import { type ErrorKind, kindOf } from "./modal-error.ts";
 import type { Mounts } from "./mounts.ts";
 import { endOrphan, type OrphanName, reportOrphan } from "./orphans.ts";
+import { pastRateLimit, type RateDeps } from "./past-rate-limit.ts";
 
-export interface CreateDeps extends CallDeps {
+export interface CreateDeps extends CallDeps, RateDeps {
   readonly client: ModalClient;
   readonly app: App;
   /** Modal environment; null = the account's default. */
@@ -21,6 +22,8 @@ export interface CreateDeps extends CallDeps {
   readonly exitSnapshots: Pick<ExitSnapshots, "during">;
   /** Takes work that the provider finishes before it closes, such as ending sandboxes that arrive late. */
   readonly later: (work: Promise<unknown>) => void;
+  /** Called when Modal is about to be asked, after waiting for a turn. */
+  readonly onTurn?: () => void;
 }
 
 /**
@@ -42,20 +45,21 @@ export async function createSandbox(
   const orphan: OrphanName = { app: app.name ?? "", environment: deps.environment, name: spec.name, tags: spec.tags };
   const context = { doing: `create sandbox ${spec.name}`, credentials, ...(gpu && { gpu: formatGpu(gpu) }) };
   const endLate = (late: Sandbox) => later(endSandbox(late, deps).catch(reportOrphan(log, spec.name)));
+  /** Every creation waits for its turn, also one that is made again. */
+  const create = async () => {
+    const doing = `Creating sandbox ${spec.name}`;
+    await deps.limiter.take(signal);
+    if (signal?.aborted) throw new AbandonedError(`${doing} was abandoned`);
+    deps.onTurn?.();
+    const params = toCreateParams(spec, mounts);
+    const creating = deps.exitSnapshots.during(spec, (more) =>
+      client.sandboxes.create(app, image, { ...params, ...more }),
+    );
+    return within(creating, { clock, limitMs: limits.createMs, doing, signal, onLate: endLate });
+  };
   for (let attempt = 1; ; attempt += 1) {
     try {
-      if (signal?.aborted) throw new AbandonedError(`Creating sandbox ${spec.name} was abandoned`);
-      const params = toCreateParams(spec, mounts);
-      const creating = deps.exitSnapshots.during(spec, (more) =>
-        client.sandboxes.create(app, image, { ...params, ...more }),
-      );
-      return await within(creating, {
-        clock,
-        limitMs: limits.createMs,
-        doing: `Creating sandbox ${spec.name}`,
-        signal,
-        onLate: endLate,
-      });
+      return await pastRateLimit(deps, `Creating sandbox ${spec.name}`, create, signal);
     } catch (error) {
       const kind = kindOf(error);
       const ending =

@@ -2,7 +2,7 @@ import type { Sandbox } from "modal";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import { within } from "../../shared/time-limit.ts";
 import type { CallDeps, ModalLimits } from "./limits.ts";
-import { isRetryable, kindOf } from "./modal-error.ts";
+import { isNoMore, isRetryable, kindOf } from "./modal-error.ts";
 
 /** Delays before the further attempts to terminate a sandbox. */
 const RETRY_MS = [500, 2_000, 5_000];
@@ -21,7 +21,7 @@ export async function endSandbox(sandbox: Sandbox, { clock, log, limits }: CallD
         break;
       } catch (error) {
         const kind = kindOf(error);
-        if (kind === "gone" || kind === "invalid") return;
+        if (isNoMore(kind) || kind === "invalid") return;
         const delayMs = RETRY_MS[attempt];
         if (delayMs === undefined || isRetryable(kind) === false) throw error;
         await sleep(clock, delayMs);
@@ -39,7 +39,7 @@ async function hasEnded(sandbox: Sandbox, clock: Clock, limits: ModalLimits): Pr
   for (const until = clock.now() + limits.terminateMs; ; await sleep(clock, POLL_MS)) {
     const limitMs = Math.max(1, until - clock.now());
     const code = await within(sandbox.poll(), { clock, limitMs, doing: "Polling a terminated sandbox" }).catch(
-      (error: unknown) => (kindOf(error) === "gone" ? 137 : null),
+      (error: unknown) => (isNoMore(kindOf(error)) ? 137 : null),
     );
     if (code !== null) return true;
     if (clock.now() + POLL_MS >= until) return false;

@@ -21,6 +21,12 @@ const GONE = /not found|could not find|does not exist|no longer|expired|deleted|
 const IMAGE = /\b(?:image|snapshot)s?\b/i;
 const APP = /\bapps?\b/i;
 const NOT_FOUND = 5;
+const FAILED_PRECONDITION = 9;
+
+function mayBeMissing(cause: unknown): boolean {
+  const kind = kindOf(cause);
+  return kind === "gone" || (statusOf(cause) === FAILED_PRECONDITION && kind !== "spend");
+}
 
 /**
  * Which of what a sandbox is made from Modal says it does not have; null where the failure says nothing of the kind.
@@ -28,7 +34,7 @@ const NOT_FOUND = 5;
  */
 function missingHandle(error: unknown): "app" | "image" | "unknown" | null {
   const cause = error instanceof PluginError ? error.cause : error;
-  if (cause === undefined || kindOf(cause) !== "gone") return null;
+  if (!mayBeMissing(cause)) return null;
   const said = messageOf(cause);
   if (GONE.test(said) && IMAGE.test(said)) return "image";
   if (GONE.test(said) && APP.test(said)) return "app";
@@ -80,7 +86,7 @@ export async function withHandles<T>(
 async function isGone(deps: CallDeps, client: ModalClient, snapshotID: string, error: unknown): Promise<boolean> {
   const imageID = parseSnapshotID(snapshotID)?.imageID;
   const cause = error instanceof PluginError ? error.cause : error;
-  if (imageID === undefined || kindOf(cause) !== "gone") return false;
+  if (imageID === undefined || !mayBeMissing(cause)) return false;
   const { clock, limits } = deps;
   return within(client.images.fromId(imageID), { clock, limitMs: limits.callMs, doing: `Looking up ${imageID}` }).then(
     () => false,

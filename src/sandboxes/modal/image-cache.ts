@@ -97,7 +97,7 @@ export class ImageCache {
   }
 }
 
-const isMissing = (error: unknown): boolean => kindOf(error) === "gone" || kindOf(error) === "invalid";
+const isMissing = (error: unknown): boolean => ["gone", "expired", "invalid"].includes(kindOf(error));
 
 /** The error for a snapshot that Modal no longer has. */
 export const expired = (snapshotID: string, cause: unknown): PluginError =>

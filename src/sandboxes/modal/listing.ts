@@ -3,7 +3,7 @@ import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import type { ListedSandbox } from "../port.ts";
 import type { CallDeps } from "./limits.ts";
-import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
+import { isNoMore, isRetryable, kindOf, messageOf } from "./modal-error.ts";
 
 /** @source Modal's server lists at most 100 sandboxes per page, newest first; times are fractional seconds since the epoch */
 const SAME_MOMENT_S = 1e-6;
@@ -85,7 +85,7 @@ async function tagsOf(client: ModalClient, info: Info, { clock, limits }: CallDe
       doing: `Asking for the tags of ${info.id}`,
     });
   } catch (error) {
-    if (kindOf(error) === "gone") return {};
+    if (isNoMore(kindOf(error))) return {};
     throw error;
   } finally {
     sandbox.detach();

@@ -10,6 +10,7 @@ import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
 import type { ModalLimits } from "./limits.ts";
 import { loadSdk } from "./sdk.ts";
+import { throttledCalls } from "./throttled-calls.ts";
 
 /** Longest delay the server may ask for before the call fails instead of waiting. */
 const MAX_THROTTLE_SECONDS = 30;
@@ -75,7 +76,7 @@ export class ModalAccess {
         ...(tokenId !== undefined && tokenSecret !== undefined && { tokenId, tokenSecret }),
         ...(options.environment !== null && { environment: options.environment }),
         maxThrottleWaitSecs: MAX_THROTTLE_SECONDS,
-        grpcMiddleware: [this.watch.middleware],
+        grpcMiddleware: [this.watch.middleware, throttledCalls],
         // The SDK's default logger writes to stderr, which is OpenCode's terminal UI.
         logger: toSdkLogger(log),
         logLevel: "warn",

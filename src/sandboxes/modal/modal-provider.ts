@@ -1,9 +1,7 @@
 import type { App, Image, ModalClient, Sandbox as SdkSandbox } from "modal";
-import type { Options } from "../../config/schema.ts";
-import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import type { Log } from "../../shared/log.ts";
 import { AbandonedError, within } from "../../shared/time-limit.ts";
+import { type CreationLimiter, createOwnLimiter } from "../creation-limiter.ts";
 import type { StepListener } from "../creation-steps.ts";
 import type { ListedSandbox, Sandbox, SandboxGpu, SandboxPort, SandboxProvider, SandboxSpec } from "../port.ts";
 import { findSandbox, isSandboxID } from "./attach.ts";
@@ -11,7 +9,6 @@ import { readBillingRates } from "./billing-rates.ts";
 import { type CreateDeps, createSandbox } from "./create.ts";
 import { createFailure } from "./create-failure.ts";
 import { DEFAULT_MACHINE, lifetimeOf } from "./create-params.ts";
-import type { Credentials } from "./credentials.ts";
 import { MAX_LIFETIME_MS, toTtlMs } from "./durations.ts";
 import { endSandbox } from "./end-sandbox.ts";
 import { ExitSnapshots } from "./exit-snapshots.ts";
@@ -25,21 +22,13 @@ import { ModalSandbox } from "./modal-sandbox.ts";
 import { createModalSnapshots, restoreDirectory } from "./modal-snapshots.ts";
 import { findMounts } from "./mounts.ts";
 import { reportOrphan } from "./orphans.ts";
+import { pastRateLimit } from "./past-rate-limit.ts";
 import { checkBuckets, type Prepared, prepareSandbox, readDevices, readPorts } from "./prepare.ts";
+import type { ModalProviderDeps } from "./provider-deps.ts";
 import { SandboxCore } from "./sandbox-core.ts";
 import { readUsage } from "./usage.ts";
 
-export interface ModalProviderDeps {
-  readonly options: Options["modal"];
-  readonly credentials: Credentials;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Unique ids of `[A-Za-z0-9_-]`. */
-  readonly ids: () => string;
-  readonly limits?: Partial<ModalLimits>;
-  /** Replaces `import("modal")` in tests. */
-  readonly load?: () => Promise<unknown>;
-}
+export type { ModalProviderDeps };
 
 /** Sandboxes on Modal. Loads and asks nothing before the first call. */
 export const createModalProvider = (deps: ModalProviderDeps): SandboxProvider => new ModalProvider(deps);
@@ -58,6 +47,7 @@ class ModalProvider implements SandboxProvider {
   readonly snapshots;
   readonly #deps: ModalProviderDeps;
   readonly #limits: ModalLimits;
+  readonly #limiter: CreationLimiter;
   readonly #access: ModalAccess;
   readonly #images: ImageCache;
   readonly #exitSnapshots: ExitSnapshots;
@@ -68,7 +58,10 @@ class ModalProvider implements SandboxProvider {
 
   constructor(deps: ModalProviderDeps) {
     this.#deps = deps;
-    const { buildTimeoutMinutes, createTimeoutSeconds, snapshotTimeoutSeconds, snapshotTtlDays } = deps.options;
+    const { buildTimeoutMinutes, createTimeoutSeconds, createsPerSecond, createsBurst } = deps.options;
+    const { snapshotTimeoutSeconds, snapshotTtlDays } = deps.options;
+    const rate = { perSecond: createsPerSecond, burst: createsBurst };
+    this.#limiter = deps.limiter ?? createOwnLimiter(rate, deps.clock);
     this.#limits = {
       ...DEFAULT_LIMITS,
       buildMs: buildTimeoutMinutes * MINUTE_MS,
@@ -118,9 +111,11 @@ class ModalProvider implements SandboxProvider {
         { retryable: false },
       );
     const client = await this.#access.client();
-    return withHandles({ ...this.#handlesDeps(), onStep }, client, spec, (app, image) =>
-      this.#createFrom(client, app, image, spec, signal),
-    );
+    const create = () =>
+      withHandles({ ...this.#handlesDeps(), onStep }, client, spec, (app, image) =>
+        this.#createFrom(client, app, image, spec, signal),
+      );
+    return pastRateLimit(this.#callDeps(), `Creating sandbox ${spec.name}`, create, signal);
   }
 
   async #createFrom(
@@ -131,7 +126,7 @@ class ModalProvider implements SandboxProvider {
     signal?: AbortSignal,
   ): Promise<ModalSandbox> {
     const { clock, credentials, options } = this.#deps;
-    const startedAt = clock.now();
+    let startedAt = clock.now();
     const machine = spec.machine ?? DEFAULT_MACHINE;
     const mounts = await within(findMounts(client, machine), {
       clock,
@@ -153,6 +148,9 @@ class ModalProvider implements SandboxProvider {
       credentials,
       exitSnapshots: this.#exitSnapshots,
       later: (work) => this.#finishLater(work),
+      onTurn: () => {
+        startedAt = clock.now();
+      },
     };
     const sandbox = await createSandbox(deps, spec, image, mounts, signal);
     const billedSince = clock.now();
@@ -273,7 +271,7 @@ class ModalProvider implements SandboxProvider {
   }
 
   #callDeps() {
-    return { clock: this.#deps.clock, log: this.#deps.log, limits: this.#limits };
+    return { clock: this.#deps.clock, log: this.#deps.log, limits: this.#limits, limiter: this.#limiter };
   }
 
   #handlesDeps() {

@@ -37,7 +37,7 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
       doing: `Removing snapshot ${imageID}`,
     }).catch((error: unknown) => {
       const kind = kindOf(error);
-      if (kind === "gone" || kind === "invalid") return; // it does not exist any more
+      if (kind === "gone" || kind === "expired" || kind === "invalid") return; // it does not exist any more
       throw new PluginError("snapshot_failed", `Could not remove snapshot ${imageID}: ${messageOf(error)}`, {
         cause: error,
         retryable: isRetryable(kind),

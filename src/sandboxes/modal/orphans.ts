@@ -3,7 +3,7 @@ import type { Log } from "../../shared/log.ts";
 import { within } from "../../shared/time-limit.ts";
 import { endSandbox } from "./end-sandbox.ts";
 import type { CallDeps } from "./limits.ts";
-import { kindOf, messageOf } from "./modal-error.ts";
+import { isNoMore, kindOf, messageOf } from "./modal-error.ts";
 
 /** Where an orphan may be: a sandbox of ours that no job knows, because the reply to its creation was lost or came too late. */
 export interface OrphanName {
@@ -30,7 +30,7 @@ export async function endOrphan(
   try {
     found = await within(client.sandboxes.fromName(app, name, environment === null ? {} : { environment }), limit);
   } catch (error) {
-    if (kindOf(error) === "gone") return false;
+    if (isNoMore(kindOf(error))) return false;
     throw error;
   }
   const foundTags = await within(found.getTags(), limit);

@@ -6,7 +6,7 @@ import { type Within, within } from "../../shared/time-limit.ts";
 import { FileError } from "../port.ts";
 import { type Ended, execOnce } from "./exec-once.ts";
 import type { ModalLimits } from "./limits.ts";
-import { kindOf, messageOf, nameOf } from "./modal-error.ts";
+import { isNoMore, kindOf, messageOf, nameOf } from "./modal-error.ts";
 import { RUN_DIR } from "./wrapper-script.ts";
 
 export interface SandboxCoreParts {
@@ -155,7 +155,7 @@ export class SandboxCore {
       });
       if (code !== null) this.#lose(reasonOf(code));
     } catch (error) {
-      if (kindOf(error) === "gone") this.#lose("Modal does not know it any more");
+      if (isNoMore(kindOf(error))) this.#lose("Modal does not know it any more");
     }
     return this.#endReason;
   }

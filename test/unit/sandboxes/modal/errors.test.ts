@@ -24,7 +24,7 @@ describe("errors of the SDK", () => {
   test("are recognised by class name and status code", () => {
     const kinds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16].map((code) => kindOf(grpc(code)));
     expect(kinds.join(" ")).toBe(
-      "unreachable unreachable invalid unreachable gone exists unauthorized quota gone unreachable other other unreachable unreachable other unauthorized",
+      "unreachable unreachable invalid unreachable gone exists unauthorized quota other unreachable other other unreachable unreachable other unauthorized",
     );
     expect(
       [
@@ -39,7 +39,7 @@ describe("errors of the SDK", () => {
       ]
         .map((name) => kindOf(named(name)))
         .join(" "),
-    ).toBe("gone gone gone exists invalid capacity timed_out timed_out");
+    ).toBe("gone gone ended exists invalid capacity timed_out timed_out");
     expect(kindOf(named("constructor"))).toBe("other");
     expect(kindOf(Object.assign(new Error("x"), { code: 5 }))).toBe("other");
     expect(kindOf("a string")).toBe("other");
