@@ -4,6 +4,7 @@ import type { Failure } from "../shared/error-code.ts";
 import type { TreeBase } from "../workspace/project/capture-tree.ts";
 import type { Compute } from "./cost.ts";
 import type { SubjectRule } from "./subject-rules.ts";
+import type { TaskSource } from "./task-source.ts";
 import type { Tokens } from "./tokens.ts";
 
 /*
@@ -56,6 +57,8 @@ export interface JobTask {
   readonly gpu: string | null;
   /** Snapshot that the job starts from; null = a fresh sandbox. */
   readonly snapshotID: string | null;
+  /** What else the job starts from; absent = its environment's image, or the snapshot. */
+  readonly source?: TaskSource | undefined;
   readonly skills: readonly string[];
   /** Sandbox tools the job does not get, because the user forbids them to its agent or to the agent that started it. */
   readonly forbidden: readonly string[];

@@ -6,6 +6,7 @@ import { canEverFit, type GpuLimits } from "./admission.ts";
 import type { JobTask } from "./job.ts";
 import type { Catalog, CatalogAgent } from "./ports.ts";
 import type { Label, SnapshotRecord } from "./snapshot-record.ts";
+import { findSource, findSourceProblem, type SourceContext, type TaskSource } from "./task-source.ts";
 
 /** A task as the model wrote it, after its types have been checked. */
 export interface TaskRequest {
@@ -30,6 +31,8 @@ export interface TaskContext {
   readonly gpuLimits: GpuLimits;
   /** Where new jobs run. */
   readonly provider: ProviderName;
+  readonly ownerOf: SourceContext["ownerOf"];
+  readonly isSnapshot: SourceContext["isSnapshot"];
   readonly findSnapshot: (name: string) => SnapshotRecord | null;
   /** Finds a label whose snapshot is gone. */
   readonly lostLabel: (name: string) => Label | null;
@@ -57,6 +60,7 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
   const agent = context.catalog.agents.find(({ name }) => name === (request.agent ?? DEFAULT_AGENT));
   const environment = request.environment ?? "default";
   const model = modelOf(request, agent, context);
+  const source = sourceOf(request, context);
   return {
     kind: "accepted",
     task: {
@@ -68,6 +72,7 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
       environment,
       gpu: canonicalGpu(requestedGpu(request, context.environments[environment]?.gpu ?? null)),
       snapshotID: request.from === undefined ? null : (context.findSnapshot(request.from)?.id ?? null),
+      ...(source && { source }),
       skills: request.skills ?? [],
       forbidden: [...new Set([...(agent?.forbidden ?? []), ...context.forbidden])],
       rules: agent?.rules ?? [],
@@ -76,6 +81,10 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
     },
   };
 }
+
+/** The running sandbox or image that `from` names, where it names no snapshot or label. */
+const sourceOf = ({ from }: TaskRequest, context: TaskContext): TaskSource | null =>
+  from === undefined || context.findSnapshot(from) || context.lostLabel(from) ? null : findSource(from, context);
 
 const modelOf = (request: TaskRequest, agent: CatalogAgent | undefined, context: TaskContext): string | null =>
   request.model ?? agent?.model ?? context.orchestratorModel;
@@ -142,7 +151,10 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
   if (lost) {
     return `from "${from}" is the label of ${lost.snapshotID} of ${lost.jobID}, which has expired or was removed. Wake ${lost.jobID} with agents_message and take another snapshot, or start from a different one.`;
   }
-  if (from !== undefined && !snapshot) {
+  const source = sourceOf(request, context);
+  const sourceProblem = source && findSourceProblem(source, context);
+  if (sourceProblem) return sourceProblem;
+  if (from !== undefined && !snapshot && !source) {
     return `from "${from}" names no snapshot of this session; sandbox_snapshot takes one, agents_status lists them.`;
   }
   if (snapshot && snapshot.provider !== provider) {

@@ -20,6 +20,7 @@ import { createGarbageCollector, type GarbageCollector } from "./sandbox/garbage
 import { createLiveSandboxes, type LiveSandboxes } from "./sandbox/live-sandboxes.ts";
 import { createParking, type Parking } from "./sandbox/parking.ts";
 import { createPriceList, type PriceList } from "./sandbox/price-list.ts";
+import { createSandboxSources, type SandboxSources } from "./sandbox/sandbox-sources.ts";
 import { createSnapshots, type Snapshots } from "./sandbox/snapshots.ts";
 import { createSessionRegistry, type SessionRegistry } from "./session/session-registry.ts";
 import { toOwner } from "./store/lease-store.ts";
@@ -44,6 +45,7 @@ export interface Foundation {
   readonly leases: Leases;
   readonly liveSandboxes: LiveSandboxes;
   readonly parking: Parking;
+  readonly sources: SandboxSources;
   readonly garbageCollector: GarbageCollector;
   /** Opens a provider at its first use. A provider that could not be opened is tried again at the next. */
   provider(name: ProviderName): Promise<SandboxProvider>;
@@ -101,6 +103,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
     clock,
     log,
   });
+  const sources = createSandboxSources({ provider, liveSandboxes, parking, snapshots, pool, log });
   const garbageCollector = createGarbageCollector({
     pool,
     parking,
@@ -128,6 +131,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
     leases,
     liveSandboxes,
     parking,
+    sources,
     garbageCollector,
     provider,
     async close() {

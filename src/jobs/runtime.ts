@@ -29,7 +29,7 @@ import { createSessionTree } from "./session/session-tree.ts";
 
 /** The parts of the domain put together; one per plugin instance, made on first need. */
 export interface Runtime
-  extends Pick<Foundation, "pool" | "registry" | "provider" | "snapshots" | "trees" | "limits" | "prices"> {
+  extends Pick<Foundation, "pool" | "registry" | "provider" | "snapshots" | "sources" | "trees" | "limits" | "prices"> {
   readonly options: Options;
   /** Where new jobs run. */
   readonly providerName: ProviderName;

@@ -42,3 +42,7 @@ export const unseenImagesNote = (model: string): string =>
 /** @param left names with the reasons, as the rest of a sentence that begins with "it" */
 export const instructionsNote = (left: readonly { readonly name: string; readonly why: string }[]): string =>
   `Of the instruction files that OpenCode gives its own agents, it was not given these: ${left.map(({ name, why }) => `${plainName(name)} (it ${why})`).join(", ")}.`;
+
+/** For a job that starts from an image of the user's own. */
+export const imageSourceNote = (id: string): string =>
+  `Its sandbox is made from the image ${id} in place of its environment's: nothing else of that environment is changed.`;

@@ -63,6 +63,14 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
     prices: provider.prices && (() => orNull(provider.prices?.(), "Asking for prices", clock)),
     snapshots: snapshots && {
       derives: snapshots.derives,
+      freeze:
+        snapshots.freeze &&
+        ((id, isRefused) =>
+          inTime(
+            snapshots.freeze?.(id, isRefused) ?? Promise.reject(new Error("It cannot freeze sandboxes.")),
+            { clock, limitMs: Math.max(SNAPSHOT_MS, snapshotMs + MINUTE_MS), doing: `Freezing sandbox ${id}` },
+            "snapshot_failed",
+          )),
       async take(sandbox, path, used) {
         if (path !== null) requirePossible(path);
         const limitMs = Math.max(SNAPSHOT_MS, snapshotMs + MINUTE_MS);

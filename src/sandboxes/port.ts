@@ -185,12 +185,11 @@ export interface SnapshotStore {
    * @throws PluginError `snapshot_failed`
    */
   ofLost(sandboxID: string): Promise<TakenSnapshot | null>;
+  /** Freezes a running sandbox of others; null = there are none. @throws PluginError `not_found`, `snapshot_failed` */
+  readonly freeze: ((id: string, isRefused: (tags: SandboxSpec["tags"]) => boolean) => Promise<TakenSnapshot>) | null;
   /** Deletes a snapshot. Idempotent. */
   remove(snapshotID: string): Promise<void>;
-  /**
-   * Snapshots taken by processes that have ended since, for garbage collection: such a process may have died before it
-   * recorded its snapshot. `createdAt` in epoch ms. Empty where snapshots expire by themselves.
-   */
+  /** Snapshots of processes that have ended since, maybe before they recorded them. Empty where snapshots expire. */
   orphans(): Promise<readonly { readonly id: string; readonly createdAt: number }[]>;
 }
 

@@ -34,7 +34,12 @@ const taskSchema = z.strictObject({
     .string()
     .optional()
     .describe('GPUs, e.g. "T4", "H100:8", "H100!" (never an H200 in its place); "none" drops the environment\'s.'),
-  from: z.string().optional().describe("Snapshot id or label to start from: the job finds those files in place."),
+  from: z
+    .string()
+    .optional()
+    .describe(
+      "What to start from: a snapshot (id or label) or a running sandbox (its id, sb-…), whose files the job finds in place; or an image at Modal (im-…) that its sandbox is made from.",
+    ),
   skills: z.array(z.string()).optional().describe("Names of the skills whose text and folder the job gets."),
   timeout_minutes: z.number().positive().optional().describe("Hard limit of its running time in minutes."),
   max_usd: z.number().positive().optional().describe("Ceiling of its own spend in USD."),

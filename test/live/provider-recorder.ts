@@ -31,6 +31,7 @@ export function createProviderRecorder(create: () => SandboxProvider): ProviderR
         close: () => provider.close(),
         snapshots: store && {
           derives: store.derives,
+          freeze: store.freeze,
           async take(sandbox, path) {
             const snapshot = await store.take(sandbox, path);
             snapshots.add(snapshot.id);

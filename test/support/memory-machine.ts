@@ -221,6 +221,7 @@ export function createMemoryMachine(): MemoryMachine {
         list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags, createdAt: null })),
         snapshots: {
           derives: machine.derives,
+          freeze: null,
           async take(sandbox, path, charged) {
             requireOpen();
             machine.charges.push(charged);

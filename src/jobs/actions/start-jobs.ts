@@ -14,15 +14,22 @@ import type { Limits } from "../../core/limits.ts";
 import type { Catalog } from "../../core/ports.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../../core/task.ts";
 import { NO_TOKENS } from "../../core/tokens.ts";
-import { incompleteSnapshotNote, permissionNotes, unseenImagesNote } from "../../prompt/start-notes.ts";
+import {
+  imageSourceNote,
+  incompleteSnapshotNote,
+  permissionNotes,
+  unseenImagesNote,
+} from "../../prompt/start-notes.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import type { Scheduler } from "../execution/scheduler.ts";
 import type { ProjectTrees } from "../project/trees.ts";
+import type { SandboxSources } from "../sandbox/sandbox-sources.ts";
 import type { Snapshots } from "../sandbox/snapshots.ts";
 import type { SessionOpener } from "../session/session-jobs.ts";
+import type { PoolStore } from "../store/pool-store.ts";
 
 export interface StartJobsDeps extends SessionOpener {
   readonly options: Pick<Options, "maxTasksPerCall" | "environments" | "gpuLimits">;
@@ -31,6 +38,8 @@ export interface StartJobsDeps extends SessionOpener {
   readonly limits: Pick<Limits, "budget" | "highestRate">;
   readonly snapshots: Pick<Snapshots, "find" | "lostLabel">;
   readonly trees: Pick<ProjectTrees, "capture">;
+  readonly sources: Pick<SandboxSources, "freeze">;
+  readonly pool: Pick<PoolStore, "knowsSnapshot">;
   readonly scheduler: Pick<Scheduler, "enqueue">;
   readonly clock: Clock;
   readonly ids: IdGenerator;
@@ -75,6 +84,14 @@ export async function startJobs(
     environments,
     gpuLimits,
     provider: deps.providerName,
+    ownerOf: (sandboxID: string) =>
+      sessionJobs
+        .all()
+        .find(
+          ({ provider, sandbox }) =>
+            provider === deps.providerName && sandbox.kind === "live" && sandbox.id === sandboxID,
+        )?.id ?? null,
+    isSnapshot: (imageID: string) => deps.pool.knowsSnapshot(imageID),
     findSnapshot: (name: string) => deps.snapshots.find(orchestrator, name),
     lostLabel: (name: string) => deps.snapshots.lostLabel(orchestrator, name),
     orchestratorModel,
@@ -122,6 +139,7 @@ export async function startJobs(
   });
   sessionJobs.add(jobs.map((job) => ({ job, prompt: job.task.prompt })));
   deps.trees.capture(sessionJobs, jobs);
+  deps.sources.freeze(sessionJobs, jobs);
   for (const job of jobs) if (job.state.kind === "queued") deps.scheduler.enqueue(sessionJobs, job.id);
   return jobs;
 
@@ -134,11 +152,13 @@ export async function startJobs(
   function notesOn(task: JobTask): string[] {
     const { agent, model, forbidden, rules, snapshotID } = task;
     const unenforced = catalog.agents.find(({ name }) => name === agent)?.unenforced ?? [];
+    const ofImage = task.source?.kind === "image" ? [imageSourceNote(task.source.id)] : [];
     const leftOut = snapshotID === null ? [] : (deps.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
     const unseen = given.imagesFrom !== seenBy(task).imagesFrom ? [unseenImagesNote(model ?? "")] : [];
     return [
       ...permissionNotes(forbidden, unenforced, rules),
       ...leftOut.map(incompleteSnapshotNote),
+      ...ofImage,
       ...givenNotes,
       ...unseen,
     ];

@@ -2,6 +2,7 @@ import type { Environment } from "../../config/environment.ts";
 import type { Job } from "../../core/job.ts";
 import { toTags } from "../../core/sandbox-tags.ts";
 import { hasExpired, isDue } from "../../core/snapshot-expiry.ts";
+import { environmentOf } from "../../core/task-source.ts";
 import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -61,7 +62,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
   const preparing = new Map<string, Promise<PreparedTree>>();
 
   async function get({ project, base, job, provider, charge }: TreeRequest): Promise<PreparedTree> {
-    const environment = deps.environments[job.task.environment];
+    const environment = environmentOf(deps.environments, job.task);
     if (!environment)
       throw new PluginError("workspace_failed", `The environment "${job.task.environment}" is no longer configured.`);
     const { name, email } = await identityOf(project);

@@ -111,7 +111,9 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
   }
 
   const wantsProject = ({ task }: Job): boolean =>
-    task.snapshotID === null && deps.environments[task.environment]?.workspace === "project";
+    task.snapshotID === null &&
+    task.source?.kind !== "sandbox" &&
+    deps.environments[task.environment]?.workspace === "project";
 
   /** The base of a job: the recorded one, that of the job whose snapshot it starts from, or the capture under way. */
   async function baseOf(sessionJobs: SessionJobs, job: Job): Promise<TreeBase | null> {

@@ -6,11 +6,13 @@ import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import { type CreationDeps, createSandbox, type MadeSandbox, type SandboxSource } from "./creation.ts";
+import type { SandboxSources } from "./sandbox-sources.ts";
 import type { Snapshots } from "./snapshots.ts";
 
 export interface SourcesDeps extends CreationDeps {
   readonly snapshots: Snapshots;
   readonly trees: ProjectTrees;
+  readonly sources: Pick<SandboxSources, "frozen">;
 }
 
 /**
@@ -37,9 +39,10 @@ export async function createFirstSandbox(
   deps: SourcesDeps,
   sessionJobs: SessionJobs,
   provider: SandboxProvider,
-  job: Job,
+  accepted: Job,
   signal: AbortSignal,
 ): Promise<MadeSandbox> {
+  const job = await deps.sources.frozen(sessionJobs, accepted);
   const { snapshotID: named } = job.task;
   const record = named === null ? null : deps.snapshots.find(job.orchestrator, named);
   const create = async () => {

@@ -5,6 +5,7 @@ import type { Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { proxyNotes } from "../../core/proxy-notes.ts";
 import { toTags } from "../../core/sandbox-tags.ts";
+import { environmentOf } from "../../core/task-source.ts";
 import { toMachineSpec, toSandboxEnv, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { MachineSpec, Sandbox, SandboxProvider, SandboxSpec } from "../../sandboxes/port.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
@@ -81,7 +82,7 @@ async function create(
   snapshotID: string | null,
   signal: AbortSignal,
 ): Promise<Sandbox> {
-  const environment = deps.environments[job.task.environment];
+  const environment = environmentOf(deps.environments, job.task);
   if (!environment) {
     throw new PluginError("invalid_task", `The environment "${job.task.environment}" is no longer configured.`);
   }

@@ -6,6 +6,7 @@ import type { Limits } from "../../core/limits.ts";
 import { READ_LIMIT_MS } from "../../core/orphan.ts";
 import { toReaderTags } from "../../core/sandbox-tags.ts";
 import type { SnapshotRecord } from "../../core/snapshot-record.ts";
+import { environmentOf } from "../../core/task-source.ts";
 import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import { withFrozenFiles } from "../../sandboxes/with-frozen-files.ts";
@@ -89,7 +90,7 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
     snapshot: SnapshotRecord,
     { use, signal }: FilesUse<T>,
   ): Promise<T> {
-    const environment = deps.environments[job.task.environment];
+    const environment = environmentOf(deps.environments, job.task);
     if (!environment)
       throw new PluginError("collect_failed", `The environment "${job.task.environment}" is no longer configured.`);
     const provider = await deps.provider(snapshot.provider);

@@ -2,7 +2,7 @@ import type { ProviderName } from "../../config/provider-names.ts";
 import type { Job } from "../../core/job.ts";
 import { withLeftOut } from "../../core/job-notes.ts";
 import type { Label, SnapshotRecord } from "../../core/snapshot-record.ts";
-import type { Sandbox, SandboxProvider, SnapshotUsage } from "../../sandboxes/port.ts";
+import type { Sandbox, SandboxProvider, SnapshotUsage, TakenSnapshot } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
@@ -19,6 +19,8 @@ export interface Snapshots {
     sandbox: Sandbox,
     options: { readonly label: string | null; readonly path: string | null },
   ): Promise<RequestedSnapshot>;
+  /** Records a snapshot that was taken for the job of a sandbox that no job has. */
+  adopt(job: Job, taken: TakenSnapshot): SnapshotRecord;
   /** Takes a snapshot to keep a job's files. Files it cannot hold become a note on the job. @throws PluginError `snapshot_failed` */
   park(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
   /** Like `park`, and removes the job's earlier parked snapshots. @throws PluginError `snapshot_failed` */
@@ -100,7 +102,16 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
   ): Promise<SnapshotRecord> {
     const snapshots = await store(job.provider);
     const taken = await snapshots.take(sandbox, how.path, how.parked ? null : usageWithinLimit(job));
-    const record: SnapshotRecord = {
+    return record(job, sandbox.id, taken, how);
+  }
+
+  function record(
+    job: Job,
+    sandboxID: string,
+    taken: TakenSnapshot,
+    how: Pick<SnapshotRecord, "parked"> & { path: string | null },
+  ): SnapshotRecord {
+    const snapshot: SnapshotRecord = {
       id: taken.id,
       label: null,
       orchestrator: job.orchestrator,
@@ -118,9 +129,9 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
       renewedAt: null,
       parked: how.parked,
     };
-    pool.saveSnapshot(record);
-    pool.saveLineage(record, sandbox.id, record.expiresAt);
-    return record;
+    pool.saveSnapshot(snapshot);
+    pool.saveLineage(snapshot, sandboxID, snapshot.expiresAt);
+    return snapshot;
   }
 
   async function park(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord> {
@@ -148,6 +159,7 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
   return {
     take: async (job, sandbox, { label, path }) =>
       giveLabel(await takeSnapshot(job, sandbox, { path, parked: false }), label),
+    adopt: (job, taken) => record(job, "", taken, { path: null, parked: false }),
     park,
     async replaceParked(sessionJobs, job, sandbox) {
       const snapshot = await park(sessionJobs, job, sandbox);

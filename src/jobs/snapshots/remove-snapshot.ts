@@ -18,6 +18,7 @@ export async function removeSnapshot(deps: RemovalDeps, snapshot: StoredSnapshot
   const store = await deps.store(snapshot.provider);
   if (!store.derives) {
     await store.remove(snapshot.id);
+    deps.pool.deleteLineage(snapshot.id);
     return [snapshot.id];
   }
   deps.pool.saveUnwanted(snapshot);

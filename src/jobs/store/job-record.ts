@@ -13,6 +13,7 @@ import {
   type StartedProcess,
   type TreeUpdate,
 } from "../../core/job.ts";
+import type { TaskSource } from "../../core/task-source.ts";
 import type { ErrorCode, Failure } from "../../shared/error-code.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 
@@ -60,6 +61,11 @@ const sandbox: z.ZodType<JobSandbox> = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("parked"), snapshotID: z.string() }),
 ]);
 
+const source: z.ZodType<TaskSource> = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("image"), id: z.string() }),
+  z.object({ kind: z.literal("sandbox"), id: z.string(), jobID: z.string().nullable() }),
+]);
+
 const task: z.ZodType<JobTask> = z.object({
   description: z.string(),
   prompt: z.string(),
@@ -69,6 +75,7 @@ const task: z.ZodType<JobTask> = z.object({
   environment: z.string(),
   gpu: z.string().nullable().default(null),
   snapshotID: z.string().nullable(),
+  source: source.optional(),
   skills: texts,
   forbidden: texts.default([]),
   rules: z.array(z.object({ tool: z.string(), pattern: z.string(), isDenial: z.boolean() })).default([]),

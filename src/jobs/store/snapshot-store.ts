@@ -31,7 +31,7 @@ export interface SnapshotRecords {
   /** Of all places. */
   allPreparedTrees(): PreparedTree[];
   deletePreparedTree(snapshotID: string): void;
-  /** Whether a recorded snapshot or prepared tree has this id. */
+  /** Whether a snapshot or prepared tree that is recorded has this id, or was taken and is kept under it. */
   knowsSnapshot(id: string): boolean;
 }
 
@@ -113,7 +113,9 @@ export const createSnapshotRecords = (database: Database): SnapshotRecords => ({
   knowsSnapshot: (id) =>
     database.get(
       anyRow,
-      "SELECT 1 FROM snapshots WHERE id = ? UNION SELECT 1 FROM prepared_trees WHERE snapshot = ?",
+      `SELECT 1 FROM snapshots WHERE id = ? UNION SELECT 1 FROM prepared_trees WHERE snapshot = ?
+         UNION SELECT 1 FROM snapshot_lineage WHERE snapshot = ?`,
+      id,
       id,
       id,
     ) !== undefined,

@@ -53,6 +53,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
 
   const store: SnapshotStore = {
     derives: false, // each is a copy
+    freeze: null,
     async take(sandbox, path, used = null) {
       const source = deps.ours(sandbox);
       if (!isComplete(source.dirs))

@@ -1,11 +1,12 @@
 import { posix } from "node:path";
-import type { ModalClient, Sandbox as SdkSandbox } from "modal";
+import type { Image, ModalClient, Sandbox as SdkSandbox } from "modal";
 import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import type { Sandbox, SnapshotStore } from "../port.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { execOnce } from "./exec-once.ts";
 import type { ExitSnapshots } from "./exit-snapshots.ts";
+import { freezeSandbox } from "./freeze-sandbox.ts";
 import type { CallDeps } from "./limits.ts";
 import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import type { ModalSandbox } from "./modal-sandbox.ts";
@@ -45,6 +46,13 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
     });
   }
 
+  const removeLate = ({ imageId: imageID }: Pick<Image, "imageId">) =>
+    deps.later(
+      removeImage(imageID).catch((error: unknown) =>
+        log("warn", "A late snapshot was not removed", { imageID, error: messageOf(error) }),
+      ),
+    );
+
   return {
     // Modal stores a snapshot as the difference to its image, and does not say what deleting that image does to it.
     derives: true,
@@ -74,12 +82,7 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
           clock,
           limitMs: limits.snapshotMs + MARGIN_MS,
           doing: `The snapshot of sandbox ${sandbox.id}`,
-          onLate: (late) =>
-            deps.later(
-              removeImage(late.imageId).catch((error: unknown) =>
-                log("warn", "A late snapshot was not removed", { imageID: late.imageId, error: messageOf(error) }),
-              ),
-            ),
+          onLate: removeLate,
         });
         const id = formatSnapshotID({ imageID: image.imageId, path: directory });
         return { id, sizeBytes: null, files: null, leftOut: [], expiresAt };
@@ -100,6 +103,10 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
       }
     },
     ofLost: (sandboxID) => deps.exitSnapshots.ofLost(sandboxID),
+    async freeze(sandboxID, isRefused) {
+      const own = { ...deps, client: await deps.client(), marginMs: MARGIN_MS };
+      return freezeSandbox(own, sandboxID, isRefused, removeLate);
+    },
     orphans: async () => [], // snapshots expire at Modal by themselves
     async remove(snapshotID) {
       const snapshot = parseSnapshotID(snapshotID);

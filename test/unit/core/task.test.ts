@@ -10,6 +10,8 @@ const context: TaskContext = {
   provider: "local",
   findSnapshot: (name) => (name === "best" ? ({ id: "snap_1", provider: "local" } as SnapshotRecord) : null),
   lostLabel: () => null,
+  ownerOf: (id) => (id === "sb-own" ? "job_1" : null),
+  isSnapshot: (id) => id === "im-foreign",
   orchestratorModel: "acme/large",
   orchestratorVariant: null,
   forbidden: [],
@@ -146,4 +148,22 @@ test("refuses a variant that the task's model does not have, and names those it 
     'variant of acme/large "ultra" is not configured; there are: low, high',
   );
   expect(refusal({ variant: "high", agent: "reviewer" })).toContain("there is: low");
+});
+
+test("starts from a running sandbox or an image at Modal, and refuses both in local sandboxes", () => {
+  const onModal = (from: string, more: Partial<TaskRequest> = {}) =>
+    decideTask({ description: "d", prompt: "Do it.", from, ...more }, { ...context, provider: "modal" });
+  const sourceOf = (from: string) => {
+    const decision = onModal(from);
+    return decision.kind === "accepted" ? decision.task.source : decision.failure.code;
+  };
+  expect(sourceOf("sb-own")).toEqual({ kind: "sandbox", id: "sb-own", jobID: "job_1" });
+  expect(sourceOf("sb-0123456789abcdefABCDEF")).toMatchObject({ kind: "sandbox", jobID: null });
+  expect(sourceOf("01ARZ3NDEKTSV4RRFFQ69G5FAV")).toMatchObject({ kind: "sandbox", jobID: null });
+  expect(sourceOf("im-0123456789abcdefABCDEF")).toEqual({ kind: "image", id: "im-0123456789abcdefABCDEF" });
+  for (const from of ["im-foreign", "im-1:/a", "im-", "sb-", "sb-a/../b", "best practice"])
+    expect(sourceOf(from)).toBe("invalid_task");
+  expect(onModal("sb-own", { skills: ["none such"] })).toMatchObject({ kind: "refused" });
+  expect(refusal({ from: "sb-own" })).toContain("sandbox_snapshot");
+  expect(refusal({ from: "im-0123" })).toContain("Modal");
 });
