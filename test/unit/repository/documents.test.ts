@@ -66,7 +66,26 @@ test("docs/troubleshooting.md lists the error codes, each once", () => {
   expect(codesIn(section).sort()).toEqual([...ERROR_CODES].sort());
 });
 
-test("the checks find missing paths and broken links", () => {
+/** The tests that `text` names as `file` › "name", of which "name…" is only the beginning, and that do not exist. */
+const missingTests = (text: string, source: (path: string) => string): string[] =>
+  [...text.matchAll(/`(test\/[\w./-]+\.ts)` › "([^"]+)"/g)]
+    .filter(([, path = "", name = ""]) => !source(path).includes(name.endsWith("…") ? name.slice(0, -1) : `${name}"`))
+    .map(([, path, name]) => `${path} › ${name}`);
+
+test("every row of docs/comparison.md names a test that exists, or says that it is not built", () => {
+  const text = read("docs/comparison.md");
+  expect(missingTests(text, read)).toEqual([]);
+  const rows = text.split("\n").filter((line) => /^\| (?!feature |---)/.test(line));
+  expect(rows.length).toBeGreaterThan(50);
+  const shownBy = (row: string): string => row.split(" | ").at(-1) ?? "";
+  expect(rows.filter((row) => !/^(?:`test\/[\w./-]+\.ts` › "[^"]+"|not built) \|$/.test(shownBy(row)))).toEqual([]);
+});
+
+test("the checks find missing paths, tests and broken links", () => {
+  const source = () => 'test("sleeps well", () => {})';
+  expect(missingTests('`test/a.ts` › "sleeps well" `test/a.ts` › "sleeps" `test/a.ts` › "sl…"', source)).toEqual([
+    "test/a.ts › sleeps",
+  ]);
   expect(missingPaths("`src/index.ts`, `src/gone.ts`, dist/src/other.ts, (test/unit)")).toEqual(["src/gone.ts"]);
   expect(brokenLinks("README.md", "[a](docs/gone.md) [b](#nowhere) [c](https://x.org/#y) [d](#licence)")).toEqual([
     "README.md → docs/gone.md",
