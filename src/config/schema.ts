@@ -90,7 +90,16 @@ export const optionsSchema = section({
       .nullable()
       .default(null)
       .describe("Modal environment. `null` = your account's default."),
-    createTimeoutSeconds: positive().default(120).describe("Longest wait for a sandbox to be created, in seconds."),
+    createTimeoutSeconds: positive()
+      .default(120)
+      .describe(
+        "Longest time from asking for a sandbox without a GPU to its first command, in seconds. A sandbox with a GPU has 300 seconds from the moment it has a machine.",
+      ),
+    gpuWaitMinutes: positive()
+      .default(20)
+      .describe(
+        'Longest wait for a GPU at Modal, in minutes. Of a preference list such as `"H100:8|H200:8"` each GPU is waited for its share: half of it with two. The job then fails with `no_capacity`.',
+      ),
     buildTimeoutMinutes: positive()
       .default(20)
       .describe("Longest time that building an image may take, in minutes, from the beginning of the build."),

@@ -56,6 +56,8 @@ export interface MachineSpec {
   readonly imageSecret: string | null;
   /** The one GPU request to grant, or to refuse with `no_capacity`; null = no GPU. A caller with alternatives asks again. */
   readonly gpu: GpuRequest | null;
+  /** Longest wait for that GPU, milliseconds; absent = the provider's default. */
+  readonly gpuWaitMs?: number;
   /** Physical cores; null = the provider's default. */
   readonly cpu: number | null;
   /** Most cores that it may use; null = the provider's default. */

@@ -3,10 +3,16 @@ import type { CreationStep } from "../../src/sandboxes/creation-steps.ts";
 import { DEFAULT_MACHINE } from "../../src/sandboxes/modal/create-params.ts";
 import type { SandboxSpec } from "../../src/sandboxes/port.ts";
 import { modalTest } from "../support/modal-test.ts";
-import { failsWith } from "./modal-faults-support.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
 
 const server = useModalServer({ silentBuilds: true });
+
+/** What the work fails with. */
+const failsWith = (work: Promise<unknown>): Promise<{ code: string; retryable: boolean | null; message: string }> =>
+  work.then(
+    () => Promise.reject(new Error("it was created")),
+    (error) => error,
+  );
 
 let count = 0;
 const specOf = (...dockerfile: string[]): SandboxSpec => ({

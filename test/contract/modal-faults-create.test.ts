@@ -68,7 +68,7 @@ describe("a failed creation has the right code and leaves nothing:", () => {
     ["a first command that never starts", { method: "TaskExecStart", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
     ["a first command that never ends", { method: "TaskExecWait", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
     ["a router that refuses commands", { method: "TaskExecStart", code: PRECONDITION, times: ALWAYS }, "sandbox_create_failed", null],
-    ["a GPU creation that never answers", { method: "SandboxCreate", hang: true, times: ALWAYS }, "no_capacity", true, withGpu(gpu("T4"))],
+    ["a GPU creation that never answers", { method: "SandboxCreate", hang: true, times: ALWAYS }, "sandbox_create_timeout", true, withGpu(gpu("T4"))],
     ["a type of GPU Modal does not know", { method: "SandboxCreate", code: INVALID, times: ALWAYS }, "sandbox_create_failed", false, withGpu(gpu("B300"))],
   ]; // biome-ignore format: a table
   for (const [title, fault, code, retryable, spec] of table) {

@@ -13,7 +13,7 @@ import { modalProvider, useModalServer } from "./modal-support.ts";
 
 export const modal = useModalServer();
 export const LIMITS: Partial<ModalLimits> = {
-  callMs: 1200, createMs: 2000, startMs: 1200, execMs: 1200, fileMs: 1200, exitMs: 800, graceMs: 100, snapshotMs: 1000, pollMs: 300, terminateMs: 1000,
+  callMs: 1200, createMs: 2000, gpuWaitMs: 1500, gpuBootMs: 2000, startMs: 1200, execMs: 1200, fileMs: 1200, exitMs: 800, graceMs: 100, snapshotMs: 1000, pollMs: 300, terminateMs: 1000,
 }; // biome-ignore format: a table
 
 export const CANCELLED = 1, INVALID = 3, NOT_FOUND = 5, EXHAUSTED = 8, PRECONDITION = 9, INTERNAL = 13, UNAVAILABLE = 14, UNAUTHENTICATED = 16; // biome-ignore format: codes

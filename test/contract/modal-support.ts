@@ -37,6 +37,7 @@ export const MODAL_OPTIONS: Options["modal"] = {
   buildTimeoutMinutes: 1,
   createsPerSecond: 200,
   createsBurst: 100,
+  gpuWaitMinutes: 1,
   snapshotTimeoutSeconds: 30,
   snapshotTtlDays: 30,
   persistence: "snapshot_filesystem",

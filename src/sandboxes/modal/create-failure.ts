@@ -10,14 +10,18 @@ export interface CreateContext {
   readonly gpu?: string | undefined;
   /** The call only looked something up, so nothing can have been created. */
   readonly isLookup?: boolean;
+  /** Which limit passed, a sentence. */
+  readonly limit?: string;
   /** The message for when what was looked up does not exist. */
   readonly missing?: string;
 }
 
+const CREATE_LIMIT = "The limit is modal.createTimeoutSeconds.";
+
 /** The contract's error for a failed creation, with what the user can do. A `PluginError` is returned unchanged. */
 export function createFailure(
   error: unknown,
-  { doing, credentials, gpu, missing, isLookup = false }: CreateContext,
+  { doing, credentials, gpu, limit = CREATE_LIMIT, missing, isLookup = false }: CreateContext,
 ): PluginError {
   if (error instanceof PluginError) return error;
   const kind = kindOf(error);
@@ -61,12 +65,7 @@ export function createFailure(
           "sandbox_create_timeout",
           `Modal did not answer in time to ${doing} (${detail}). Check the network, proxy settings and https://status.modal.com.`,
         );
-      return gpu === undefined
-        ? fail("sandbox_create_timeout", `Could not ${doing}: ${detail}. The limit is modal.createTimeoutSeconds.`)
-        : fail(
-            "no_capacity",
-            `Modal had no ${gpu} free in time to ${doing}: ${detail}. The limit is modal.createTimeoutSeconds.`,
-          );
+      return fail("sandbox_create_timeout", `Could not ${doing}: ${detail}. ${limit}`);
     case "abandoned":
       return fail("cancelled", `Cancelled while trying to ${doing}.`);
     case "gone":

@@ -1,12 +1,15 @@
 import type { App, Image, ModalClient, Sandbox } from "modal";
 import { formatGpu } from "../../config/gpu.ts";
 import { AbandonedError, within } from "../../shared/time-limit.ts";
+import type { StepListener } from "../creation-steps.ts";
 import type { SandboxSpec } from "../port.ts";
+import type { CallWatch } from "./call-watch.ts";
 import { createFailure } from "./create-failure.ts";
 import { toCreateParams } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
 import { endSandbox } from "./end-sandbox.ts";
 import type { ExitSnapshots } from "./exit-snapshots.ts";
+import { holdCreation } from "./held-creation.ts";
 import type { CallDeps } from "./limits.ts";
 import { type ErrorKind, kindOf } from "./modal-error.ts";
 import type { Mounts } from "./mounts.ts";
@@ -20,17 +23,18 @@ export interface CreateDeps extends CallDeps, RateDeps {
   readonly environment: string | null;
   readonly credentials: Credentials;
   readonly exitSnapshots: Pick<ExitSnapshots, "during">;
+  readonly watch: CallWatch;
+  /** Called when Modal is asked, and again when a sandbox with a GPU has a machine. */
+  readonly onStep: StepListener;
   /** Takes work that the provider finishes before it closes, such as ending sandboxes that arrive late. */
   readonly later: (work: Promise<unknown>) => void;
-  /** Called when Modal is about to be asked, after waiting for a turn. */
-  readonly onTurn?: () => void;
 }
 
 /**
  * Creates a sandbox. When its name is taken by a sandbox with the same tags, the reply to an earlier creation was lost:
- * that sandbox is ended and the creation tried once more.
- * @throws PluginError `no_capacity`, `sandbox_create_timeout`, `sandbox_create_failed`, `cancelled`. Each of the two attempts
- * may take `limits.createMs`
+ * that sandbox is ended and the creation tried once more. Each of the two attempts may take `limits.createMs`; one with a GPU
+ * until Modal has the request, which is then held until there is a machine.
+ * @throws PluginError `no_capacity`, `sandbox_create_timeout`, `sandbox_create_failed`, `cancelled`
  * @source Modal JS SDK 0.11.1, SandboxService.create
  */
 export async function createSandbox(
@@ -44,26 +48,44 @@ export async function createSandbox(
   const gpu = spec.machine?.gpu ?? null;
   const orphan: OrphanName = { app: app.name ?? "", environment: deps.environment, name: spec.name, tags: spec.tags };
   const context = { doing: `create sandbox ${spec.name}`, credentials, ...(gpu && { gpu: formatGpu(gpu) }) };
+  const doing = `Creating sandbox ${spec.name}`;
   const endLate = (late: Sandbox) => later(endSandbox(late, deps).catch(reportOrphan(log, spec.name)));
+  let waitingID: string | null = null;
   /** Every creation waits for its turn, also one that is made again. */
   const create = async () => {
-    const doing = `Creating sandbox ${spec.name}`;
     await deps.limiter.take(signal);
     if (signal?.aborted) throw new AbandonedError(`${doing} was abandoned`);
-    deps.onTurn?.();
+    waitingID = null;
+    const since = clock.now();
     const params = toCreateParams(spec, mounts);
-    const creating = deps.exitSnapshots.during(spec, (more) =>
-      client.sandboxes.create(app, image, { ...params, ...more }),
-    );
-    return within(creating, { clock, limitMs: limits.createMs, doing, signal, onLate: endLate });
+    const ask = () =>
+      deps.exitSnapshots.during(spec, (more) => client.sandboxes.create(app, image, { ...params, ...more }));
+    if (gpu === null) {
+      deps.onStep({ kind: "booting", since });
+      return within(ask(), { clock, limitMs: limits.createMs, doing, signal, onLate: endLate });
+    }
+    deps.onStep({ kind: "waiting", since, gpu: formatGpu(gpu) });
+    const made = await holdCreation(ask, {
+      watch: deps.watch, clock, doing, signal, onLate: endLate, gpu: formatGpu(gpu),
+      answerMs: limits.createMs, waitMs: spec.machine?.gpuWaitMs ?? limits.gpuWaitMs,
+      onAccepted: (id) => {
+        waitingID = id;
+      },
+    }); // biome-ignore format: one argument
+    deps.onStep({ kind: "booting", since: clock.now() });
+    return made;
   };
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await pastRateLimit(deps, `Creating sandbox ${spec.name}`, create, signal);
+      return await pastRateLimit(deps, doing, create, signal);
     } catch (error) {
       const kind = kindOf(error);
       const ending =
-        kind === "exists" || mayLeaveOrphan(kind) ? endOrphan(client, orphan, deps) : Promise.resolve(false);
+        waitingID !== null
+          ? endWaiting(client, waitingID, deps)
+          : kind === "exists" || mayLeaveOrphan(kind)
+            ? endOrphan(client, orphan, deps)
+            : Promise.resolve(false);
       if (kind === "exists" && attempt === 1 && (await ending.catch(() => false))) continue;
       const ended = ending.catch(reportOrphan(log, spec.name));
       // After a GPU was refused, the caller may ask for another one under the same name, so the name must be free.
@@ -72,6 +94,12 @@ export async function createSandbox(
       throw createFailure(error, context);
     }
   }
+}
+
+/** Ends a sandbox that waits for a machine. By its id, as nobody says whether it can be found by its name already. */
+async function endWaiting(client: ModalClient, sandboxID: string, deps: CallDeps): Promise<boolean> {
+  await endSandbox(await client.sandboxes.fromId(sandboxID), deps);
+  return true;
 }
 
 /** Whether a creation that failed this way may have left a sandbox, live or waiting for a machine. */

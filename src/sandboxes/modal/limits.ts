@@ -1,5 +1,8 @@
+import type { Options } from "../../config/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
+
+const MINUTE_MS = 60_000;
 
 /** Time limits, milliseconds. Every call of the SDK has one of these. */
 export interface ModalLimits {
@@ -7,8 +10,12 @@ export interface ModalLimits {
   readonly callMs: number;
   /** Building an image, from the beginning of the build. */
   readonly buildMs: number;
-  /** From asking for a sandbox to its first command. */
+  /** From asking for a sandbox to its first command; with a GPU, to Modal's answer that it has the request. */
   readonly createMs: number;
+  /** How long a request for a GPU waits for a machine, unless it says so itself. */
+  readonly gpuWaitMs: number;
+  /** From the moment a sandbox with a GPU has a machine to its first command. */
+  readonly gpuBootMs: number;
   /** From asking for a command to its first output line. */
   readonly startMs: number;
   /** A short command of our own in a sandbox. */
@@ -28,8 +35,9 @@ export interface ModalLimits {
   readonly terminateMs: number;
 }
 
-export const DEFAULT_LIMITS: Omit<ModalLimits, "buildMs" | "createMs" | "snapshotMs"> = {
+const FIXED = {
   callMs: 30_000,
+  gpuBootMs: 300_000,
   startMs: 60_000,
   execMs: 60_000,
   fileMs: 60_000,
@@ -39,6 +47,14 @@ export const DEFAULT_LIMITS: Omit<ModalLimits, "buildMs" | "createMs" | "snapsho
   pollMs: 15_000,
   terminateMs: 10_000,
 };
+
+export const toLimits = (options: Options["modal"]): ModalLimits => ({
+  ...FIXED,
+  buildMs: options.buildTimeoutMinutes * MINUTE_MS,
+  createMs: options.createTimeoutSeconds * 1000,
+  gpuWaitMs: options.gpuWaitMinutes * MINUTE_MS,
+  snapshotMs: options.snapshotTimeoutSeconds * 1000,
+});
 
 /** What every function that calls the SDK needs. */
 export interface CallDeps {

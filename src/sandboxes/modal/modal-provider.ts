@@ -14,7 +14,7 @@ import { endSandbox } from "./end-sandbox.ts";
 import { ExitSnapshots } from "./exit-snapshots.ts";
 import { withApp, withHandles } from "./handles.ts";
 import { ImageCache } from "./image-cache.ts";
-import { DEFAULT_LIMITS, type ModalLimits } from "./limits.ts";
+import { type ModalLimits, toLimits } from "./limits.ts";
 import { listSandboxes } from "./listing.ts";
 import { ModalAccess } from "./modal-client.ts";
 import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
@@ -34,7 +34,6 @@ export type { ModalProviderDeps };
 export const createModalProvider = (deps: ModalProviderDeps): SandboxProvider => new ModalProvider(deps);
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
-const MINUTE_MS = 60_000;
 const MIN_PREPARE_MS = 5_000;
 
 /*
@@ -58,17 +57,10 @@ class ModalProvider implements SandboxProvider {
 
   constructor(deps: ModalProviderDeps) {
     this.#deps = deps;
-    const { buildTimeoutMinutes, createTimeoutSeconds, createsPerSecond, createsBurst } = deps.options;
-    const { snapshotTimeoutSeconds, snapshotTtlDays } = deps.options;
+    const { createsPerSecond, createsBurst, snapshotTtlDays } = deps.options;
     const rate = { perSecond: createsPerSecond, burst: createsBurst };
     this.#limiter = deps.limiter ?? createOwnLimiter(rate, deps.clock);
-    this.#limits = {
-      ...DEFAULT_LIMITS,
-      buildMs: buildTimeoutMinutes * MINUTE_MS,
-      createMs: createTimeoutSeconds * 1000,
-      snapshotMs: snapshotTimeoutSeconds * 1000,
-      ...deps.limits,
-    };
+    this.#limits = { ...toLimits(deps.options), ...deps.limits };
     const shared = { ...deps, limits: this.#limits, later: (work: Promise<unknown>) => this.#finishLater(work) };
     this.#access = new ModalAccess(shared);
     this.#images = new ImageCache({ ...shared, watch: this.#access.watch });
@@ -113,7 +105,7 @@ class ModalProvider implements SandboxProvider {
     const client = await this.#access.client();
     const create = () =>
       withHandles({ ...this.#handlesDeps(), onStep }, client, spec, (app, image) =>
-        this.#createFrom(client, app, image, spec, signal),
+        this.#createFrom(client, app, image, spec, signal, onStep),
       );
     return pastRateLimit(this.#callDeps(), `Creating sandbox ${spec.name}`, create, signal);
   }
@@ -124,9 +116,10 @@ class ModalProvider implements SandboxProvider {
     image: Image,
     spec: SandboxSpec,
     signal?: AbortSignal,
+    onStep?: StepListener,
   ): Promise<ModalSandbox> {
     const { clock, credentials, options } = this.#deps;
-    let startedAt = clock.now();
+    let bootingSince = clock.now();
     const machine = spec.machine ?? DEFAULT_MACHINE;
     const mounts = await within(findMounts(client, machine), {
       clock,
@@ -147,15 +140,18 @@ class ModalProvider implements SandboxProvider {
       environment: options.environment,
       credentials,
       exitSnapshots: this.#exitSnapshots,
-      later: (work) => this.#finishLater(work),
-      onTurn: () => {
-        startedAt = clock.now();
+      watch: this.#access.watch,
+      onStep: (step) => {
+        bootingSince = step.since;
+        onStep?.(step);
       },
+      later: (work) => this.#finishLater(work),
     };
     const sandbox = await createSandbox(deps, spec, image, mounts, signal);
     const billedSince = clock.now();
     try {
-      const limitMs = Math.max(MIN_PREPARE_MS, startedAt + this.#limits.createMs - clock.now());
+      const leftMs = Math.max(MIN_PREPARE_MS, bootingSince + this.#limits.createMs - clock.now());
+      const limitMs = machine.gpu === null ? leftMs : this.#limits.gpuBootMs;
       const target = { ...this.#deps, sandbox };
       const [prepared, gpu, ports] = await Promise.all([
         prepareSandbox(target, spec.workdir, limitMs, signal),
@@ -179,7 +175,11 @@ class ModalProvider implements SandboxProvider {
       });
     } catch (error) {
       this.#finishLater(endSandbox(sandbox, this.#callDeps()).catch(reportOrphan(this.#deps.log, spec.name))); // M1
-      throw createFailure(error, { doing: `prepare sandbox ${spec.name}`, credentials });
+      throw createFailure(error, {
+        doing: `prepare sandbox ${spec.name}`,
+        credentials,
+        ...(machine.gpu && { limit: "The limit for a sandbox with a GPU cannot be changed." }),
+      });
     }
   }
 
