@@ -1,4 +1,5 @@
 import { PluginError } from "../../shared/error-code.ts";
+import { type Asked, NOTHING_ASKED, renderAsked, renderPlace, renderUnmountable } from "./asked-of-modal.ts";
 import type { Credentials } from "./credentials.ts";
 import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
 
@@ -8,6 +9,8 @@ export interface CreateContext {
   readonly credentials: Credentials;
   /** The requested GPU, such as "H100:8". */
   readonly gpu?: string | undefined;
+  /** What the machine asks for that Modal may not have. */
+  readonly asked?: Asked;
   /** The call only looked something up, so nothing can have been created. */
   readonly isLookup?: boolean;
   /** Which limit passed, a sentence. */
@@ -21,7 +24,7 @@ const CREATE_LIMIT = "The limit is modal.createTimeoutSeconds.";
 /** The contract's error for a failed creation, with what the user can do. A `PluginError` is returned unchanged. */
 export function createFailure(
   error: unknown,
-  { doing, credentials, gpu, limit = CREATE_LIMIT, missing, isLookup = false }: CreateContext,
+  { doing, credentials, gpu, asked = NOTHING_ASKED, limit = CREATE_LIMIT, missing, isLookup = false }: CreateContext,
 ): PluginError {
   if (error instanceof PluginError) return error;
   const kind = kindOf(error);
@@ -36,7 +39,7 @@ export function createFailure(
     case "unauthorized":
       return fail(
         "sandbox_create_failed",
-        `Modal refused the credentials of ${credentials.source} (${detail}): they are wrong, expired or of another workspace. Run "modal setup", or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET.`,
+        `Modal refused the credentials of ${credentials.source} (${detail}): they are wrong, expired or of another workspace. Run "modal setup", or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET.${asked.all.length === 0 ? "" : ` If they are right, this workspace may not use all of ${asked.all.join(", ")}.`}`,
       );
     case "unreachable":
       return fail(
@@ -56,9 +59,13 @@ export function createFailure(
         `The Modal workspace has reached its spend limit, so Modal does not let us ${doing} (${detail}). Raise the limit or add credit at https://modal.com/settings/usage, or wait for the next billing cycle; then start the job again.`,
       );
     case "ended":
-      return fail("sandbox_create_failed", `A sandbox ended before we could ${doing} (${detail}).`, true);
+      return fail(
+        "sandbox_create_failed",
+        `A sandbox ended before we could ${doing} (${detail}).${renderUnmountable(asked)}`,
+        true,
+      );
     case "capacity":
-      return fail("no_capacity", `Modal has no ${gpu ?? "machine"} free to ${doing} (${detail}).`);
+      return fail("no_capacity", `Modal has no ${gpu ?? "machine"} free to ${doing} (${detail}).${renderPlace(asked)}`);
     case "timed_out":
       if (isLookup)
         return fail(
@@ -70,13 +77,11 @@ export function createFailure(
       return fail("cancelled", `Cancelled while trying to ${doing}.`);
     case "gone":
     case "expired":
-      return fail("sandbox_create_failed", missing ?? `Could not ${doing}: ${detail}.`);
+      return fail("sandbox_create_failed", missing ?? `Could not ${doing}: ${detail}.${renderUnmountable(asked)}`);
     case "invalid":
       return fail(
         "sandbox_create_failed",
-        gpu === undefined
-          ? `Modal did not accept what was asked to ${doing}: ${detail}`
-          : `Modal did not accept what was asked to ${doing}, which may be the GPU type ${gpu}: ${detail}`,
+        `Modal did not accept what was asked to ${doing}: ${detail.replace(/([^.!?])$/, "$1.")}${renderAsked(asked)}`,
       );
     default:
       return fail("sandbox_create_failed", `Could not ${doing}: ${detail}`);

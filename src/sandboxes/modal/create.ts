@@ -3,9 +3,10 @@ import { formatGpu } from "../../config/gpu.ts";
 import { AbandonedError, within } from "../../shared/time-limit.ts";
 import type { StepListener } from "../creation-steps.ts";
 import type { SandboxSpec } from "../port.ts";
+import { askedOf, renderPlace } from "./asked-of-modal.ts";
 import type { CallWatch } from "./call-watch.ts";
 import { createFailure } from "./create-failure.ts";
-import { toCreateParams } from "./create-params.ts";
+import { DEFAULT_MACHINE, toCreateParams } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
 import { endSandbox } from "./end-sandbox.ts";
 import type { ExitSnapshots } from "./exit-snapshots.ts";
@@ -47,7 +48,8 @@ export async function createSandbox(
   const { client, app, clock, limits, log, credentials, later } = deps;
   const gpu = spec.machine?.gpu ?? null;
   const orphan: OrphanName = { app: app.name ?? "", environment: deps.environment, name: spec.name, tags: spec.tags };
-  const context = { doing: `create sandbox ${spec.name}`, credentials, ...(gpu && { gpu: formatGpu(gpu) }) };
+  const asked = askedOf(spec.machine ?? DEFAULT_MACHINE);
+  const context = { doing: `create sandbox ${spec.name}`, credentials, asked, ...(gpu && { gpu: formatGpu(gpu) }) };
   const doing = `Creating sandbox ${spec.name}`;
   const endLate = (late: Sandbox) => later(endSandbox(late, deps).catch(reportOrphan(log, spec.name)));
   let waitingID: string | null = null;
@@ -66,7 +68,7 @@ export async function createSandbox(
     }
     deps.onStep({ kind: "waiting", since, gpu: formatGpu(gpu) });
     const made = await holdCreation(ask, {
-      watch: deps.watch, clock, doing, signal, onLate: endLate, gpu: formatGpu(gpu),
+      watch: deps.watch, clock, doing, signal, onLate: endLate, gpu: formatGpu(gpu), place: renderPlace(asked),
       answerMs: limits.createMs, waitMs: spec.machine?.gpuWaitMs ?? limits.gpuWaitMs,
       onAccepted: (id) => {
         waitingID = id;

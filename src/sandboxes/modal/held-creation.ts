@@ -15,6 +15,8 @@ export interface HeldCreation {
   readonly waitMs: number;
   /** The GPU asked for, such as "H100:8". */
   readonly gpu: string;
+  /** Sentence about where it was asked for, to add when there is none; "" for anywhere. */
+  readonly place: string;
   readonly signal?: AbortSignal | undefined;
   /** Modal has the request; the sandbox of this id waits for a machine. */
   readonly onAccepted: (sandboxID: string) => void;
@@ -30,7 +32,7 @@ export interface HeldCreation {
  * ms until there is a task, for at most 21 minutes
  */
 export async function holdCreation(create: () => Promise<Sandbox>, held: HeldCreation): Promise<Sandbox> {
-  const { clock, doing, signal, gpu, waitMs } = held;
+  const { clock, doing, signal, gpu, place, waitMs } = held;
   let accept = () => {};
   const accepted = new Promise<null>((resolve) => {
     accept = () => resolve(null);
@@ -45,7 +47,7 @@ export async function holdCreation(create: () => Promise<Sandbox>, held: HeldCre
     const early = await within(Promise.race([creating, accepted]), { ...limit, limitMs: held.answerMs });
     if (early !== null) return early;
     return await within(creating, { ...limit, limitMs: waitMs }).catch((error: unknown) => {
-      throw error instanceof DeadlineError ? noCapacity(gpu, waitMs, error) : error;
+      throw error instanceof DeadlineError ? noCapacity(gpu, place, waitMs, error) : error;
     });
   } catch (error) {
     creating.then(held.onLate, () => {});
@@ -53,10 +55,10 @@ export async function holdCreation(create: () => Promise<Sandbox>, held: HeldCre
   }
 }
 
-const noCapacity = (gpu: string, waitMs: number, cause: unknown): PluginError =>
+const noCapacity = (gpu: string, place: string, waitMs: number, cause: unknown): PluginError =>
   new PluginError(
     "no_capacity",
-    `Modal had no ${gpu} free within ${inWords(waitMs)}. The limit is modal.gpuWaitMinutes, shared by all GPUs of a preference list.`,
+    `Modal had no ${gpu} free within ${inWords(waitMs)}. The limit is modal.gpuWaitMinutes, shared by all GPUs of a preference list.${place}`,
     { cause, retryable: true },
   );
 

@@ -4,6 +4,7 @@ import { AbandonedError, within } from "../../shared/time-limit.ts";
 import { type CreationLimiter, createOwnLimiter } from "../creation-limiter.ts";
 import type { StepListener } from "../creation-steps.ts";
 import type { ListedSandbox, Sandbox, SandboxGpu, SandboxPort, SandboxProvider, SandboxSpec } from "../port.ts";
+import { askedOf } from "./asked-of-modal.ts";
 import { findSandbox, isSandboxID } from "./attach.ts";
 import { readBillingRates } from "./billing-rates.ts";
 import { type CreateDeps, createSandbox } from "./create.ts";
@@ -20,7 +21,7 @@ import { ModalAccess } from "./modal-client.ts";
 import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import { ModalSandbox } from "./modal-sandbox.ts";
 import { createModalSnapshots, restoreDirectory } from "./modal-snapshots.ts";
-import { findMounts } from "./mounts.ts";
+import { findMounts, type Mounts } from "./mounts.ts";
 import { reportOrphan } from "./orphans.ts";
 import { pastRateLimit } from "./past-rate-limit.ts";
 import { checkBuckets, type Prepared, prepareSandbox, readDevices, readPorts } from "./prepare.ts";
@@ -103,17 +104,36 @@ class ModalProvider implements SandboxProvider {
         { retryable: false },
       );
     const client = await this.#access.client();
-    const create = () =>
-      withHandles({ ...this.#handlesDeps(), onStep }, client, spec, (app, image) =>
-        this.#createFrom(client, app, image, spec, signal, onStep),
+    const create = async () => {
+      // First, as a name that Modal does not know costs nothing yet: an image may take minutes to build.
+      const mounts = await this.#findMounts(client, spec, signal);
+      return withHandles({ ...this.#handlesDeps(), onStep }, client, spec, (app, image) =>
+        this.#createFrom(client, app, image, mounts, spec, signal, onStep),
       );
+    };
     return pastRateLimit(this.#callDeps(), `Creating sandbox ${spec.name}`, create, signal);
+  }
+
+  #findMounts(client: ModalClient, spec: SandboxSpec, signal?: AbortSignal): Promise<Mounts> {
+    return within(findMounts(client, spec.machine ?? DEFAULT_MACHINE), {
+      clock: this.#deps.clock,
+      limitMs: this.#limits.callMs,
+      doing: "Looking up secrets and volumes",
+      signal,
+    }).catch((error: unknown) => {
+      throw createFailure(error, {
+        doing: `look up the secrets and volumes of sandbox ${spec.name}`,
+        credentials: this.#deps.credentials,
+        isLookup: true,
+      });
+    });
   }
 
   async #createFrom(
     client: ModalClient,
     app: App,
     image: Image,
+    mounts: Mounts,
     spec: SandboxSpec,
     signal?: AbortSignal,
     onStep?: StepListener,
@@ -121,18 +141,6 @@ class ModalProvider implements SandboxProvider {
     const { clock, credentials, options } = this.#deps;
     let bootingSince = clock.now();
     const machine = spec.machine ?? DEFAULT_MACHINE;
-    const mounts = await within(findMounts(client, machine), {
-      clock,
-      limitMs: this.#limits.callMs,
-      doing: "Looking up secrets and volumes",
-      signal,
-    }).catch((error: unknown) => {
-      throw createFailure(error, {
-        doing: `look up the secrets and volumes of sandbox ${spec.name}`,
-        credentials,
-        isLookup: true,
-      });
-    });
     const deps: CreateDeps = {
       ...this.#callDeps(),
       client,
@@ -178,6 +186,7 @@ class ModalProvider implements SandboxProvider {
       throw createFailure(error, {
         doing: `prepare sandbox ${spec.name}`,
         credentials,
+        asked: askedOf(machine),
         ...(machine.gpu && { limit: "The limit for a sandbox with a GPU cannot be changed." }),
       });
     }

@@ -1,11 +1,14 @@
 import { within } from "../../shared/time-limit.ts";
 import type { VolumeReload } from "../port.ts";
 import { wholeSecondsMs } from "./durations.ts";
-import { kindOf, messageOf } from "./modal-error.ts";
+import { messageOf, statusOf } from "./modal-error.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
 
 /** @source Modal's client and documents: "there are open files preventing the operation", "volume busy" */
 const BUSY = /open files|\bbusy\b|in use/i;
+
+/** FAILED_PRECONDITION, ABORTED: Modal's own clients take both for a refusal of this kind, whatever the words. */
+const REFUSALS = [9, 10];
 
 /**
  * Has a sandbox's volumes show what others have committed to them.
@@ -19,7 +22,7 @@ export async function reloadVolumes(core: SandboxCore): Promise<VolumeReload> {
     await core.call((sandbox) => within(sandbox.reloadVolumes({ timeoutMs: wholeSecondsMs(limits.execMs) }), limit));
     return { kind: "reloaded" };
   } catch (error) {
-    const isRefused = BUSY.test(messageOf(error)) || kindOf(error) === "gone";
+    const isRefused = BUSY.test(messageOf(error)) || REFUSALS.includes(statusOf(error) ?? 0);
     if (isRefused && (await core.findEndReason()) === null) return { kind: "busy", why: messageOf(error) };
     throw await core.translate(error);
   }

@@ -80,10 +80,10 @@ describe("the error of a failed creation says why it failed and what to do", () 
     [
       "an unknown type of GPU",
       grpc(3, "unknown GPU"),
-      { gpu: "B300" },
+      { gpu: "B300", asked: { place: [], buckets: [], all: ["the GPU B300"] } },
       "sandbox_create_failed",
       false,
-      /GPU type B300: unknown GPU/,
+      /unknown GPU\. The environment asks for the GPU B300: check/,
     ],
     [
       "our time limit, without a GPU",
