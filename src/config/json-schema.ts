@@ -13,9 +13,9 @@ interface SchemaNode {
 export function createJsonSchema(): Record<string, unknown> {
   // "input": what users write, where every key may be left out.
   const schema = z.toJSONSchema(optionsSchema, { io: "input" });
-  for (const { pattern, isPartial } of unbuiltOptions()) {
+  for (const pattern of unbuiltOptions()) {
     const node = pattern.split(".").reduce(childOf, schema as SchemaNode | undefined);
-    if (node) node.description += isPartial ? NOT_ALL_BUILT : NOT_BUILT;
+    if (node) node.description += NOT_BUILT;
   }
   return {
     ...schema,
@@ -28,7 +28,6 @@ export function createJsonSchema(): Record<string, unknown> {
 }
 
 const NOT_BUILT = " Not in this version yet: setting it is an error.";
-const NOT_ALL_BUILT = " Other values than the default are not in this version yet: setting one is an error.";
 
 const childOf = (node: SchemaNode | undefined, key: string): SchemaNode | undefined =>
   key === "*" ? node?.additionalProperties : node?.properties?.[key];

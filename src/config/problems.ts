@@ -32,7 +32,7 @@ export function findProblems(
 ): ConfigProblem[] {
   const unbuilt = findUnbuilt(merged, (path) => schemasAt(optionsSchema, path).length > 0);
   const covered = (path: readonly PropertyKey[]) =>
-    unbuilt.some((use) => use.path.every((key, depth) => key === path[depth]));
+    unbuilt.some((use) => use.every((key, depth) => key === path[depth]));
   return [
     ...unbuilt.map((use) => unbuiltProblem(use, merged, layers)),
     ...(error?.issues ?? [])
@@ -41,11 +41,8 @@ export function findProblems(
   ];
 }
 
-function unbuiltProblem(
-  { path, instead }: { path: readonly string[]; instead: string },
-  merged: unknown,
-  layers: readonly Layer[],
-) {
+function unbuiltProblem(path: readonly string[], merged: unknown, layers: readonly Layer[]) {
+  const instead = "remove it";
   const problem = toProblem(toKey(path), sourceOf(layers, path), describe(valueAt(merged, path), path), instead);
   return {
     ...problem,

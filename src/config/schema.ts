@@ -120,7 +120,9 @@ export const optionsSchema = section({
       .describe("Days that a snapshot is kept. `null` = until you delete it."),
     persistence: oneOf(["snapshot_filesystem", "snapshot_directory", "tar"])
       .default("snapshot_filesystem")
-      .describe("How the files of a sandbox are kept."),
+      .describe(
+        'How a job\'s files are kept when its sandbox is parked, and at checkpoints: `"snapshot_filesystem"`, all of them at Modal; `"snapshot_directory"`, only the work directory, at Modal; `"tar"`, only the work directory, up to 1 GiB, as a file on this machine. The last two put it into a new sandbox of the environment, without what was installed elsewhere. Prepared project files and `sandbox_snapshot` stay whole, at Modal.',
+      ),
   })
     .prefault({})
     .describe("Sandboxes on Modal."),

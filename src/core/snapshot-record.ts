@@ -30,6 +30,8 @@ export interface SnapshotRecord {
   readonly renewedAt: number | null;
   /** Taken to park a job, not requested: not listed, and replaced by the next one. */
   readonly parked: boolean;
+  /** Whether it holds what the user's options keep of a job, so that its job can go on from it, also if it is a directory. */
+  readonly isState: boolean;
 }
 
 /** A label, the job it belongs to, and the snapshot it names now. */

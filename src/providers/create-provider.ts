@@ -29,7 +29,16 @@ export async function createProvider(
     case "modal": {
       const { createModalProvider } = await import("../sandboxes/modal/modal-provider.ts");
       const credentials = requireCredentials(process.env);
-      return createModalProvider({ options: options.modal, credentials, clock: systemClock, limiter, log, ids });
+      const tarFolder = join(options.stateDir, "modal-tars");
+      return createModalProvider({
+        options: options.modal,
+        credentials,
+        clock: systemClock,
+        limiter,
+        log,
+        ids,
+        tarFolder,
+      });
     }
     case "local": {
       const { createLocalProvider } = await import("../sandboxes/local/local-provider.ts");

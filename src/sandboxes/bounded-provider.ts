@@ -62,7 +62,13 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
     // Prices and meters only make estimates better, so nothing waits long for them.
     prices: provider.prices && (() => orNull(provider.prices?.(), "Asking for prices", clock)),
     snapshots: snapshots && {
-      derives: snapshots.derives,
+      derives: (id) => snapshots.derives(id),
+      keep(sandbox) {
+        const limitMs = Math.max(SNAPSHOT_MS, snapshotMs + MINUTE_MS);
+        const onLate = ({ id }: { id: string }) => void snapshots.remove(id).catch(() => {}); // as above
+        const limit = { clock, limitMs, doing: `Keeping the files of sandbox ${sandbox.id}`, onLate };
+        return inTime(snapshots.keep(inner.get(sandbox) ?? sandbox), limit, "snapshot_failed");
+      },
       freeze:
         snapshots.freeze &&
         ((id, isRefused) =>

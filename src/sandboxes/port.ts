@@ -160,6 +160,8 @@ export interface TakenSnapshot {
   readonly leftOut: readonly string[];
   /** Epoch ms at which the provider deletes it; null = never. */
   readonly expiresAt: number | null;
+  /** The directory that it contains, if it was not asked for by its path; absent = it is the whole file system. */
+  readonly path?: string;
 }
 
 /** What a job's snapshots use together. */
@@ -171,8 +173,8 @@ export interface SnapshotUsage {
 }
 
 export interface SnapshotStore {
-  /** Whether a snapshot may need the one that its sandbox was made from, which is then removed after it. */
-  readonly derives: boolean;
+  /** Whether what was made from this snapshot may need it, so that it is to be removed last. */
+  derives(snapshotID: string): boolean;
   /**
    * Saves the files of a live sandbox; processes and memory are not saved. Files that cannot be saved are named.
    * @param path the directory to save, absolute or relative to the workdir; null = the whole file system
@@ -181,6 +183,8 @@ export interface SnapshotStore {
    * @throws PluginError `snapshot_failed`, `sandbox_lost`
    */
   take(sandbox: Sandbox, path: string | null, used?: SnapshotUsage | null): Promise<TakenSnapshot>;
+  /** Saves what its job needs to go on in another sandbox, as the user's options say. @throws PluginError as `take` does */
+  keep(sandbox: Sandbox): Promise<TakenSnapshot>;
   /**
    * The files of a sandbox that has ended by itself, as they were then; waits until they are there. null = the provider has
    * none and will have none: it was not asked to keep them, or could not.

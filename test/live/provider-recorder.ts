@@ -30,7 +30,12 @@ export function createProviderRecorder(create: () => SandboxProvider): ProviderR
         list: () => provider.list(),
         close: () => provider.close(),
         snapshots: store && {
-          derives: store.derives,
+          derives: (id) => store.derives(id),
+          async keep(sandbox) {
+            const snapshot = await store.keep(sandbox);
+            snapshots.add(snapshot.id);
+            return snapshot;
+          },
           freeze: store.freeze,
           async take(sandbox, path) {
             const snapshot = await store.take(sandbox, path);

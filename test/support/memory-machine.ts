@@ -220,7 +220,10 @@ export function createMemoryMachine(): MemoryMachine {
         },
         list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags, createdAt: null })),
         snapshots: {
-          derives: machine.derives,
+          derives: () => machine.derives,
+          keep(sandbox) {
+            return this.take(sandbox, null, null);
+          },
           freeze: null,
           async take(sandbox, path, charged) {
             requireOpen();

@@ -101,8 +101,10 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
     how: Pick<SnapshotRecord, "parked"> & { path: string | null },
   ): Promise<SnapshotRecord> {
     const snapshots = await store(job.provider);
-    const taken = await snapshots.take(sandbox, how.path, how.parked ? null : usageWithinLimit(job));
-    return record(job, sandbox.id, taken, how);
+    const taken = await (how.parked
+      ? snapshots.keep(sandbox)
+      : snapshots.take(sandbox, how.path, usageWithinLimit(job)));
+    return record(job, sandbox.id, taken, { path: taken.path ?? how.path, parked: how.parked });
   }
 
   function record(
@@ -128,6 +130,7 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
       storedAs: null,
       renewedAt: null,
       parked: how.parked,
+      isState: how.parked,
     };
     pool.saveSnapshot(snapshot);
     pool.saveLineage(snapshot, sandboxID, snapshot.expiresAt);
@@ -176,7 +179,9 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
     },
     dropFormerParked,
     newestOf: (job) =>
-      pool.snapshots(job.orchestrator).findLast((one) => one.jobID === job.id && one.kind === "filesystem") ?? null,
+      pool
+        .snapshots(job.orchestrator)
+        .findLast((one) => one.jobID === job.id && (one.kind === "filesystem" || one.isState)) ?? null,
     find(orchestrator, idOrLabel) {
       const byID = (id: string) =>
         pool.snapshots(orchestrator).find((one) => one.id === id || one.storedAs === id) ?? null;

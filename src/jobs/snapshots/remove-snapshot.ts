@@ -16,7 +16,7 @@ export interface RemovalDeps {
  */
 export async function removeSnapshot(deps: RemovalDeps, snapshot: StoredSnapshot): Promise<string[]> {
   const store = await deps.store(snapshot.provider);
-  if (!store.derives) {
+  if (!store.derives(snapshot.id)) {
     await store.remove(snapshot.id);
     deps.pool.deleteLineage(snapshot.id);
     return [snapshot.id];

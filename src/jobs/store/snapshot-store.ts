@@ -55,6 +55,7 @@ const snapshotRecord = z.object({
   storedAs: z.string().nullable().default(null),
   renewedAt: z.number().nullable().default(null),
   parked: z.boolean().default(false),
+  isState: z.boolean().default(false),
 });
 
 const snapshotRow: RowSchema<SnapshotRecord> = z

@@ -52,7 +52,10 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
   }
 
   const store: SnapshotStore = {
-    derives: false, // each is a copy
+    derives: () => false, // each is a copy
+    keep(sandbox) {
+      return this.take(sandbox, null, null);
+    },
     freeze: null,
     async take(sandbox, path, used = null) {
       const source = deps.ours(sandbox);

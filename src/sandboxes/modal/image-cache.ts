@@ -9,7 +9,7 @@ import type { Credentials } from "./credentials.ts";
 import { type BuildDeps, buildImage } from "./image-build.ts";
 import { type ImageRecipe, imageOf, missingImage, nameOfRecipe, pullProblem, recipeOf } from "./image-recipe.ts";
 import { kindOf } from "./modal-error.ts";
-import { parseSnapshotID } from "./snapshot-id.ts";
+import { parseSnapshotID, parseTarID } from "./snapshot-id.ts";
 
 export interface ImageDeps extends BuildDeps {
   readonly credentials: Credentials;
@@ -32,7 +32,7 @@ export class ImageCache {
    */
   async forSpec(client: ModalClient, app: App, spec: SandboxSpec, onStep?: StepListener | undefined): Promise<Image> {
     const recipe = recipeOf(spec);
-    if (spec.snapshotID === null) return this.built(client, app, recipe, onStep);
+    if (spec.snapshotID === null || parseTarID(spec.snapshotID)) return this.built(client, app, recipe, onStep);
     const frozen = await this.ofSnapshot(client, spec.snapshotID);
     // A directory's snapshot is looked up too, before a sandbox is paid for, but restored into a sandbox of the recipe.
     return parseSnapshotID(spec.snapshotID)?.path == null ? frozen : this.built(client, app, recipe, onStep);

@@ -27,6 +27,7 @@ import { pastRateLimit } from "./past-rate-limit.ts";
 import { checkBuckets, type Prepared, prepareSandbox, readDevices, readPorts } from "./prepare.ts";
 import type { ModalProviderDeps } from "./provider-deps.ts";
 import { SandboxCore } from "./sandbox-core.ts";
+import { TarFiles } from "./tar-files.ts";
 import { readUsage } from "./usage.ts";
 
 export type { ModalProviderDeps };
@@ -50,6 +51,7 @@ class ModalProvider implements SandboxProvider {
   readonly #limiter: CreationLimiter;
   readonly #access: ModalAccess;
   readonly #images: ImageCache;
+  readonly #tars: TarFiles;
   readonly #exitSnapshots: ExitSnapshots;
   readonly #live = new Map<string, ModalSandbox>();
   readonly #attaching = new Map<string, Promise<ModalSandbox>>();
@@ -67,10 +69,14 @@ class ModalProvider implements SandboxProvider {
     this.#images = new ImageCache({ ...shared, watch: this.#access.watch });
     const client = () => this.#access.client();
     this.#exitSnapshots = new ExitSnapshots({ ...shared, client });
+    const { tarFolder: folder = null, tarLimitBytes: limitBytes } = deps;
+    this.#tars = new TarFiles({ ...deps, folder, limitBytes, limitMs: this.#limits.snapshotMs });
     this.snapshots = createModalSnapshots({
       ...shared,
       client,
       exitSnapshots: this.#exitSnapshots,
+      persistence: deps.options.persistence,
+      tars: this.#tars,
       ttlMs: toTtlMs(snapshotTtlDays),
       ours: (sandbox) => this.#ours(sandbox),
     });
@@ -103,6 +109,7 @@ class ModalProvider implements SandboxProvider {
         `Modal cannot name a sandbox "${spec.name}": at most 64 letters, digits, ".", "_" and "-".`,
         { retryable: false },
       );
+    this.#tars.require(spec);
     const client = await this.#access.client();
     const create = async () => {
       // First, as a name that Modal does not know costs nothing yet: an image may take minutes to build.
@@ -167,13 +174,12 @@ class ModalProvider implements SandboxProvider {
         readPorts(target, machine.ports, this.#limits.callMs),
         checkBuckets(target, machine, this.#limits.callMs),
       ]);
-      if (spec.snapshotID !== null)
-        await restoreDirectory(client, sandbox, spec.snapshotID, this.#callDeps(), this.#deps.ids());
+      await restoreDirectory(client, sandbox, spec, this.#callDeps(), this.#deps.ids());
       if (this.#closed)
         throw new PluginError("sandbox_create_failed", "The Modal provider was closed meanwhile.", {
           retryable: false,
         });
-      return this.#hold(sandbox, prepared, {
+      const live = this.#hold(sandbox, prepared, {
         lifetimeMs: lifetimeOf(machine),
         gpu,
         billedSince,
@@ -181,6 +187,8 @@ class ModalProvider implements SandboxProvider {
         env: spec.env,
         notes: [...mounts.notes, ...this.#exitSnapshots.notesFor(spec)],
       });
+      await this.#tars.restore(live, spec);
+      return live;
     } catch (error) {
       this.#finishLater(endSandbox(sandbox, this.#callDeps()).catch(reportOrphan(this.#deps.log, spec.name))); // M1
       throw createFailure(error, {

@@ -1,8 +1,9 @@
 import { posix } from "node:path";
 import type { Image, ModalClient, Sandbox as SdkSandbox } from "modal";
+import type { Options } from "../../config/schema.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
-import type { Sandbox, SnapshotStore } from "../port.ts";
+import type { Sandbox, SandboxSpec, SnapshotStore } from "../port.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { execOnce } from "./exec-once.ts";
 import type { ExitSnapshots } from "./exit-snapshots.ts";
@@ -11,7 +12,8 @@ import type { CallDeps } from "./limits.ts";
 import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import type { ModalSandbox } from "./modal-sandbox.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
-import { formatSnapshotID, isOwnDirectory, parseSnapshotID } from "./snapshot-id.ts";
+import { formatSnapshotID, hasMountsBelow, isOwnDirectory, parseSnapshotID, parseTarID } from "./snapshot-id.ts";
+import type { TarFiles } from "./tar-files.ts";
 import { RUN_DIR } from "./wrapper-script.ts";
 
 /** Our time limit passes later than the call's own, whose message is more precise. */
@@ -21,6 +23,9 @@ export interface ModalSnapshotDeps extends CallDeps {
   readonly client: () => Promise<ModalClient>;
   /** Time until a snapshot expires at Modal; null = never. */
   readonly ttlMs: number | null;
+  /** How the state of jobs is kept. */
+  readonly persistence: Options["modal"]["persistence"];
+  readonly tars: TarFiles;
   readonly ours: (sandbox: Sandbox) => ModalSandbox;
   readonly exitSnapshots: Pick<ExitSnapshots, "ofLost">;
   readonly later: (work: Promise<unknown>) => void;
@@ -55,7 +60,16 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
 
   return {
     // Modal stores a snapshot as the difference to its image, and does not say what deleting that image does to it.
-    derives: true,
+    derives: (snapshotID) => parseSnapshotID(snapshotID)?.path === null,
+    async keep(sandbox) {
+      const source = deps.ours(sandbox);
+      const { workdir } = source;
+      if (deps.persistence === "snapshot_filesystem" || !isOwnDirectory(workdir)) return this.take(sandbox, null, null);
+      const isTar = deps.persistence === "tar";
+      const taken = await (isTar ? deps.tars.save(source, workdir) : this.take(sandbox, workdir, null));
+      const lacks = `It holds only ${workdir}, as the option modal.persistence says: what was installed or written elsewhere in the sandbox ends with it.`;
+      return { ...taken, path: workdir, leftOut: [...taken.leftOut, lacks] };
+    },
     async take(sandbox, path) {
       const source = deps.ours(sandbox);
       const { core } = source;
@@ -107,8 +121,9 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
       const own = { ...deps, client: await deps.client(), marginMs: MARGIN_MS };
       return freezeSandbox(own, sandboxID, isRefused, removeLate);
     },
-    orphans: async () => [], // snapshots expire at Modal by themselves
+    orphans: () => deps.tars.orphans(), // those at Modal expire by themselves
     async remove(snapshotID) {
+      if (parseTarID(snapshotID)) return deps.tars.remove(snapshotID);
       const snapshot = parseSnapshotID(snapshotID);
       if (snapshot !== null) await removeImage(snapshot.imageID);
     },
@@ -119,29 +134,36 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
 const unlessLost = <T>(taking: Promise<T>, { ended, id }: SandboxCore): Promise<T> =>
   Promise.race([taking, ended.then(() => Promise.reject(new Error(`Sandbox ${id} has ended`)))]);
 
-const COPY = 'mkdir -p -- "$2" && cp -a -- "$1/." "$2/"';
+/** Removes first what the image has there: the job may have deleted it. */
+const COPY = `mkdir -p -- "$2" && { [ "$3" != clear ] || find "$2" -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +; } && cp -a -- "$1/." "$2/"`;
 
 /**
  * Copies the files of a directory's snapshot back to their path; no-op for a snapshot of a whole file system. The snapshot
  * does not stay mounted, because the sandbox's own snapshots would lack the mounted files.
+ * What the image has there is removed first, unless something is mounted below.
  * @throws what the SDK throws; the sandbox must not be used then
  * @source Modal JS SDK 0.11.1, Sandbox.mountImage
  */
 export async function restoreDirectory(
   client: ModalClient,
   sandbox: SdkSandbox,
-  snapshotID: string,
+  { snapshotID, machine }: SandboxSpec,
   { clock, limits }: CallDeps,
   id: string,
 ): Promise<void> {
-  const snapshot = parseSnapshotID(snapshotID);
+  const snapshot = snapshotID === null ? null : parseSnapshotID(snapshotID);
   if (snapshot?.path == null) return;
+  const clears = !hasMountsBelow(machine, snapshot.path);
   const limit = { clock, limitMs: limits.snapshotMs, doing: `Restoring ${snapshot.path} from ${snapshot.imageID}` };
   const from = `${RUN_DIR}/${id}.mount`;
   const image = await within(client.images.fromId(snapshot.imageID), { ...limit, limitMs: limits.callMs });
   const made = await execOnce(sandbox, ["mkdir", "-p", from], limit);
   await within(sandbox.mountImage(from, image), limit);
-  const copied = await execOnce(sandbox, ["/bin/sh", "-c", COPY, "restore", from, snapshot.path], limit);
+  const copied = await execOnce(
+    sandbox,
+    ["/bin/sh", "-c", COPY, "restore", from, snapshot.path, clears ? "clear" : ""],
+    limit,
+  );
   await within(sandbox.unmountImage(from), limit);
   if (made.code === 0 && copied.code === 0) return;
   throw new Error(

@@ -15,6 +15,9 @@ export interface ModalProviderDeps {
   /** Gives creations their turns; by default one of this provider alone. */
   readonly limiter?: CreationLimiter;
   readonly limits?: Partial<ModalLimits>;
+  /** Folder for the tars of jobs, absolute; by default none are kept. */
+  readonly tarFolder?: string;
+  readonly tarLimitBytes?: number;
   /** Replaces `import("modal")` in tests. */
   readonly load?: () => Promise<unknown>;
 }

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import type { MachineSpec } from "../port.ts";
 
 /** A snapshot at Modal: an image of a whole file system, or of the directory at `path`. */
 export interface ModalSnapshotID {
@@ -16,6 +17,17 @@ export const formatSnapshotID = ({ imageID, path }: ModalSnapshotID): string =>
 export function parseSnapshotID(text: string): ModalSnapshotID | null {
   const [, imageID, path] = ID.exec(text) ?? [];
   return imageID === undefined ? null : { imageID, path: path ?? null };
+}
+
+const TAR_ID = /^tar-(\d+)-[0-9A-Za-z_-]+$/;
+
+/** The id of a directory that is kept as a tar on this machine. @param pid of the process that made it */
+export const formatTarID = (pid: number, unique: string): string => `tar-${pid}-${unique}`;
+
+/** @returns null when `text` is not the id of a tar */
+export function parseTarID(text: string): { readonly pid: number } | null {
+  const [, pid] = TAR_ID.exec(text) ?? [];
+  return pid === undefined ? null : { pid: Number(pid) };
 }
 
 const IMAGE_DIRECTORIES = [
@@ -40,3 +52,9 @@ export const isOwnDirectory = (path: string): boolean =>
   path !== "/" &&
   posix.isAbsolute(path) &&
   !IMAGE_DIRECTORIES.some((each) => path === each || path.startsWith(`${each}/`));
+
+/** Whether a volume or bucket is mounted at a directory or below it: what is there is not the sandbox's own. */
+export const hasMountsBelow = (machine: MachineSpec | undefined, path: string): boolean =>
+  Object.keys({ ...machine?.volumes, ...machine?.buckets }).some(
+    (mount) => mount === path || mount.startsWith(`${path}/`),
+  );

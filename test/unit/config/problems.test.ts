@@ -88,7 +88,6 @@ describe("secrets", () => {
 
 describe("an option this version does not do yet", () => {
   test.each([
-    [{ modal: { persistence: "tar" } }, "modal.persistence"],
     [{ local: { gpus: "auto" } }, "local.gpus"],
     [inEnvironment({ setup: ["make"] }), "environments.big.setup"],
     [inEnvironment({ warm: "some" }), "environments.big.warm"],
@@ -103,6 +102,8 @@ describe("an option this version does not do yet", () => {
     { provider: "local" },
     { provider: "auto" },
     { provider: "modal", modal: { app: "x", persistence: "snapshot_filesystem" } },
+    { modal: { persistence: "snapshot_directory" } },
+    { modal: { persistence: "tar" } },
     { budget: { usdPerSession: null, warnAt: 0.5 }, modal: {}, gpuLimits: { total: 4 }, prices: { h100: 4 } },
     { jobTimeoutMinutes: 10, stallTimeoutMinutes: 5, checkpointMinutes: null, rescueMinutes: 1 },
     inEnvironment({ gpu: "h100:2|T4", network: { domains: ["pypi.org"] }, ports: [8080], cpu: 2 }),

@@ -7,7 +7,7 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const record = {
   id: "im-1", label: "best", orchestrator: "ses_o", jobID: "job_1", parent: null, kind: "filesystem", path: null, provider: "modal", sizeBytes: null,
-  files: null, leftOut: [], createdAt: 0, expiresAt: 30 * DAY, storedAs: null, renewedAt: null, parked: false,
+  files: null, leftOut: [], createdAt: 0, expiresAt: 30 * DAY, storedAs: null, renewedAt: null, parked: false, isState: false,
 } as const; // biome-ignore format: a table
 
 test("a snapshot is due in the last third of its life, counted from when it was renewed last", () => {

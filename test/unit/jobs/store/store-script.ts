@@ -161,4 +161,5 @@ const snapshot = (id: string): SnapshotRecord => ({
   renewedAt: null,
   createdAt: 5,
   parked: true,
+  isState: true,
 });
