@@ -133,6 +133,10 @@ const WRONG: Readonly<Record<string, Wrong>> = {
     code: "no_capacity",
     says: /H200.*"regions" eu and "cloud" oci/s,
   },
+  "a spend limit that is reached": {
+    fault: refused("SandboxCreateV2", 8, "workspace billing cycle spend limit reached"),
+    says: /reached its spend limit.*Raise the limit/s,
+  },
   "a runtime that the workspace may not use": {
     machine: { runtime: "vm" },
     fault: refused("SandboxCreateV2", 7, "VM sandboxes are not enabled"),

@@ -19,6 +19,11 @@ describe("the machine of an environment", () => {
       [{ image: "python:3.12" }, "image"],
       [{ secrets: ["s"] }, "secrets"],
       [{ ports: [80] }, "ports"],
+      [{ volumes: { "/data": "d" } }, "volumes"],
+      [{ imageSecret: "s" }, "imageSecret"],
+      [{ cloud: "aws" }, "cloud"],
+      [{ proxy: "p" }, "proxy"],
+      [{ runtime: "vm" }, "runtime"],
     ] as const) {
       expect(() => refuseUnsupportedMachine(specOf(recipe))).toThrow(`cannot have ${name};`);
     }
