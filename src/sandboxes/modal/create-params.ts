@@ -1,6 +1,7 @@
 import type { SandboxCreateParams } from "modal";
 import { formatGpu } from "../../config/gpu.ts";
 import { resourcesOf } from "../../config/resources.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { MachineSpec, NetworkPolicy, SandboxSpec } from "../port.ts";
 import { toLifetimeMs, wholeSecondsMs } from "./durations.ts";
 import type { Mounts } from "./mounts.ts";
@@ -81,4 +82,13 @@ export function toNetworkParams(
   if (network === "blocked" || (network.domains.length === 0 && network.cidrs.length === 0))
     return { blockNetwork: true };
   return { outboundDomainAllowlist: [...network.domains], outboundCidrAllowlist: [...network.cidrs] };
+}
+
+const NAME = /^[A-Za-z0-9._-]{1,64}$/;
+
+/** @throws PluginError `sandbox_create_failed` for a name that Modal does not accept */
+export function requireName(name: string): void {
+  if (NAME.test(name)) return;
+  const message = `Modal cannot name a sandbox "${name}": at most 64 letters, digits, ".", "_" and "-".`;
+  throw new PluginError("sandbox_create_failed", message, { retryable: false });
 }

@@ -9,8 +9,8 @@ import { findSandbox, isSandboxID } from "./attach.ts";
 import { readBillingRates } from "./billing-rates.ts";
 import { type CreateDeps, createSandbox } from "./create.ts";
 import { createFailure } from "./create-failure.ts";
-import { DEFAULT_MACHINE, lifetimeOf } from "./create-params.ts";
-import { MAX_LIFETIME_MS, toTtlMs } from "./durations.ts";
+import { DEFAULT_MACHINE, lifetimeOf, requireName } from "./create-params.ts";
+import { MAX_LIFETIME_MS } from "./durations.ts";
 import { endSandbox } from "./end-sandbox.ts";
 import { ExitSnapshots } from "./exit-snapshots.ts";
 import { withApp, withHandles } from "./handles.ts";
@@ -35,7 +35,6 @@ export type { ModalProviderDeps };
 /** Sandboxes on Modal. Loads and asks nothing before the first call. */
 export const createModalProvider = (deps: ModalProviderDeps): SandboxProvider => new ModalProvider(deps);
 
-const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const MIN_PREPARE_MS = 5_000;
 
 /*
@@ -60,7 +59,7 @@ class ModalProvider implements SandboxProvider {
 
   constructor(deps: ModalProviderDeps) {
     this.#deps = deps;
-    const { createsPerSecond, createsBurst, snapshotTtlDays } = deps.options;
+    const { createsPerSecond, createsBurst } = deps.options;
     const rate = { perSecond: createsPerSecond, burst: createsBurst };
     this.#limiter = deps.limiter ?? createOwnLimiter(rate, deps.clock);
     this.#limits = { ...toLimits(deps.options), ...deps.limits };
@@ -69,15 +68,12 @@ class ModalProvider implements SandboxProvider {
     this.#images = new ImageCache({ ...shared, watch: this.#access.watch });
     const client = () => this.#access.client();
     this.#exitSnapshots = new ExitSnapshots({ ...shared, client });
-    const { tarFolder: folder = null, tarLimitBytes: limitBytes } = deps;
-    this.#tars = new TarFiles({ ...deps, folder, limitBytes, limitMs: this.#limits.snapshotMs });
+    this.#tars = new TarFiles({ ...deps, limitMs: this.#limits.snapshotMs });
     this.snapshots = createModalSnapshots({
       ...shared,
       client,
       exitSnapshots: this.#exitSnapshots,
-      persistence: deps.options.persistence,
       tars: this.#tars,
-      ttlMs: toTtlMs(snapshotTtlDays),
       ours: (sandbox) => this.#ours(sandbox),
     });
   }
@@ -103,12 +99,7 @@ class ModalProvider implements SandboxProvider {
   async #create(spec: SandboxSpec, signal?: AbortSignal, onStep?: StepListener): Promise<ModalSandbox> {
     if (this.#closed)
       throw new PluginError("sandbox_create_failed", "The Modal provider is closed.", { retryable: false });
-    if (!NAME.test(spec.name))
-      throw new PluginError(
-        "sandbox_create_failed",
-        `Modal cannot name a sandbox "${spec.name}": at most 64 letters, digits, ".", "_" and "-".`,
-        { retryable: false },
-      );
+    requireName(spec.name);
     this.#tars.require(spec);
     const client = await this.#access.client();
     const create = async () => {

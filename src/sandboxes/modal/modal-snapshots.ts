@@ -4,7 +4,7 @@ import type { Options } from "../../config/schema.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import type { Sandbox, SandboxSpec, SnapshotStore } from "../port.ts";
-import { wholeSecondsMs } from "./durations.ts";
+import { toTtlMs, wholeSecondsMs } from "./durations.ts";
 import { execOnce } from "./exec-once.ts";
 import type { ExitSnapshots } from "./exit-snapshots.ts";
 import { freezeSandbox } from "./freeze-sandbox.ts";
@@ -21,10 +21,7 @@ const MARGIN_MS = 15_000;
 
 export interface ModalSnapshotDeps extends CallDeps {
   readonly client: () => Promise<ModalClient>;
-  /** Time until a snapshot expires at Modal; null = never. */
-  readonly ttlMs: number | null;
-  /** How the state of jobs is kept. */
-  readonly persistence: Options["modal"]["persistence"];
+  readonly options: Pick<Options["modal"], "persistence" | "snapshotTtlDays">;
   readonly tars: TarFiles;
   readonly ours: (sandbox: Sandbox) => ModalSandbox;
   readonly exitSnapshots: Pick<ExitSnapshots, "ofLost">;
@@ -34,6 +31,8 @@ export interface ModalSnapshotDeps extends CallDeps {
 /** Snapshots at Modal, as images. @source Modal JS SDK 0.11.1, Sandbox.snapshotFilesystem and snapshotDirectory */
 export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
   const { clock, limits, log } = deps;
+  const { persistence } = deps.options;
+  const ttlMs = toTtlMs(deps.options.snapshotTtlDays);
 
   async function removeImage(imageID: string): Promise<void> {
     const client = await deps.client();
@@ -64,8 +63,8 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
     async keep(sandbox) {
       const source = deps.ours(sandbox);
       const { workdir } = source;
-      if (deps.persistence === "snapshot_filesystem" || !isOwnDirectory(workdir)) return this.take(sandbox, null, null);
-      const isTar = deps.persistence === "tar";
+      if (persistence === "snapshot_filesystem" || !isOwnDirectory(workdir)) return this.take(sandbox, null, null);
+      const isTar = persistence === "tar";
       const taken = await (isTar ? deps.tars.save(source, workdir) : this.take(sandbox, workdir, null));
       const lacks = `It holds only ${workdir}, as the option modal.persistence says: what was installed or written elsewhere in the sandbox ends with it.`;
       return { ...taken, path: workdir, leftOut: [...taken.leftOut, lacks] };
@@ -86,11 +85,11 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
           retryable: false,
         });
       // Always an object with a positive number, because anything else silently means 55 s.
-      const params = { timeoutMs: wholeSecondsMs(limits.snapshotMs), ttlMs: deps.ttlMs };
+      const params = { timeoutMs: wholeSecondsMs(limits.snapshotMs), ttlMs };
       const taking = core.call((from) =>
         directory === null ? from.snapshotFilesystem(params) : from.snapshotDirectory(directory, params),
       );
-      const expiresAt = deps.ttlMs === null ? null : clock.now() + deps.ttlMs;
+      const expiresAt = ttlMs === null ? null : clock.now() + ttlMs;
       try {
         const image = await within(unlessLost(taking, core), {
           clock,
@@ -118,7 +117,7 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
     },
     ofLost: (sandboxID) => deps.exitSnapshots.ofLost(sandboxID),
     async freeze(sandboxID, isRefused) {
-      const own = { ...deps, client: await deps.client(), marginMs: MARGIN_MS };
+      const own = { ...deps, client: await deps.client(), ttlMs, marginMs: MARGIN_MS };
       return freezeSandbox(own, sandboxID, isRefused, removeLate);
     },
     orphans: () => deps.tars.orphans(), // those at Modal expire by themselves

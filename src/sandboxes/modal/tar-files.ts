@@ -23,9 +23,9 @@ const BLOCK_BYTES = 512;
 const CHUNK_BYTES = 1024 * 1024;
 
 export interface TarDeps {
-  /** Absolute; null = this provider keeps no tars. */
-  readonly folder: string | null;
-  readonly limitBytes?: number | undefined;
+  /** Absolute; absent = this provider keeps no tars. */
+  readonly tarFolder?: string;
+  readonly tarLimitBytes?: number;
   readonly ids: () => string;
   readonly clock: Clock;
   /** For one tar to come or go. */
@@ -106,7 +106,7 @@ export class TarFiles {
 
   /** Tars of processes that have ended. */
   async orphans(): Promise<{ readonly id: string; readonly createdAt: number }[]> {
-    const { folder } = this.#deps;
+    const { tarFolder: folder = null } = this.#deps;
     const names = folder === null ? null : await nullIfMissing(readdir(folder));
     return (names ?? []).flatMap((name) => {
       const id = name.replace(/\.tar(?:\.partial)?$/, "");
@@ -118,7 +118,7 @@ export class TarFiles {
   }
 
   async #receive(sandbox: Sandbox, directory: string, path: string, stop: AbortSignal) {
-    const { limitBytes = LIMIT_BYTES } = this.#deps;
+    const { tarLimitBytes: limitBytes = LIMIT_BYTES } = this.#deps;
     const file = await open(path, "wx", 0o600);
     let sizeBytes = 0;
     const tooLarge = new AbortController();
@@ -146,7 +146,7 @@ export class TarFiles {
   }
 
   #folder(): string {
-    if (this.#deps.folder !== null) return this.#deps.folder;
+    if (this.#deps.tarFolder !== undefined) return this.#deps.tarFolder;
     throw new PluginError("snapshot_failed", "There is no folder for the tars of jobs.", { retryable: false });
   }
 
