@@ -31,7 +31,7 @@ export type NetworkPolicy =
   | { readonly domains: readonly string[]; readonly cidrs: readonly string[] };
 
 export interface SandboxSpec {
-  /** Unique among the live sandboxes of a state directory or account, such as a job's id. */
+  /** What to name it after, such as a job's id. A provider whose names must be unique adds to one that is still held. */
   readonly name: string;
   /** Whose sandbox it is, for listing and garbage collection. */
   readonly tags: Readonly<Record<string, string>>;
@@ -136,7 +136,10 @@ export interface SandboxProvider {
    * @throws PluginError `sandbox_lost`: not retryable when it no longer exists, retryable when that could not be determined
    */
   attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox>;
-  /** Ends a sandbox by id, attached or not, and deletes its files. No-op for an unknown id. */
+  /**
+   * Ends a sandbox by id, attached or not, and deletes its files. Resolves when that is certain to happen; `Sandbox.ended`
+   * says when it has. No-op for an unknown id.
+   */
   terminate(sandboxID: string): Promise<void>;
   /** The sandboxes that exist, for garbage collection. */
   list(): Promise<readonly ListedSandbox[]>;
@@ -223,7 +226,8 @@ export interface Sandbox {
   /** Reads the meter, which a sandbox that has ended may not have any more. null = there is none, or it does not say. Never rejects. */
   readonly usage: (() => Promise<SandboxUsage | null>) | null;
   /**
-   * Resolves once when the sandbox has ended, with the reason; null when we ended it ourselves. Not retryable: it would end
+   * Resolves once when the sandbox has ended, and so costs nothing and holds no GPU any more, with the reason; null when we
+   * ended it ourselves. Not retryable: it would end
    * the same way again. Never rejects.
    */
   readonly ended: Promise<Failure | null>;
@@ -244,7 +248,7 @@ export interface Sandbox {
    * @throws PluginError `sandbox_lost`
    */
   readonly reloadVolumes: (() => Promise<VolumeReload>) | null;
-  /** Kills every process and deletes the files. Idempotent. */
+  /** Ends the sandbox as `SandboxProvider.terminate` does. From then on nothing can be done in it. Idempotent. */
   terminate(): Promise<void>;
 }
 

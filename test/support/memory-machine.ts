@@ -45,6 +45,8 @@ export interface MemoryMachine {
   onRead: (path: string) => void | Promise<void>;
   /** Called before each call on a live sandbox; never settling makes the sandbox unresponsive. */
   onCall: (call: SandboxCall, sandboxID: string) => void | Promise<void>;
+  /** A terminated sandbox has ended when this resolves, and can be used for nothing until then; null: at once. */
+  untilEnd: Promise<void> | null;
   /** Called to reload the volumes of a sandbox. */
   onReload: (sandboxID: string) => VolumeReload | Promise<VolumeReload>;
   /** Processes killed so far in each sandbox for lack of memory; null: it does not tell. */
@@ -75,6 +77,7 @@ export function createMemoryMachine(): MemoryMachine {
   const snapshots = new Map<string, Files>();
   const parents = new Map<string, string>();
   const lost = new Map<string, Files>();
+  const closing = new Set<string>();
   let count = 0;
 
   /** One process's handle of a sandbox. It ends with the sandbox, or when that process detaches. */
@@ -82,7 +85,7 @@ export function createMemoryMachine(): MemoryMachine {
     const { promise: ended, resolve } = Promise.withResolvers<Failure | null>();
     onEnd.add(resolve);
     const requireLive = () => {
-      if (!live.has(id)) throw lostError(id);
+      if (!live.has(id) || closing.has(id)) throw lostError(id);
     };
     const sandbox: Sandbox = {
       id,
@@ -125,16 +128,24 @@ export function createMemoryMachine(): MemoryMachine {
       },
       async terminate() {
         await machine.onCall("terminate", id);
-        end(id, null);
+        beginEnd(id);
       },
     };
     return { sandbox, detach: () => resolve(null) };
+  }
+
+  function beginEnd(id: string): void {
+    if (!live.has(id) || closing.has(id)) return;
+    closing.add(id);
+    if (machine.untilEnd) void machine.untilEnd.then(() => end(id, null));
+    else end(id, null);
   }
 
   function end(id: string, failure: Failure | null): void {
     const sandbox = live.get(id);
     if (!sandbox) return;
     live.delete(id);
+    closing.delete(id);
     if (failure && sandbox.spec.keepsLastFiles) lost.set(id, new Map(sandbox.files));
     operations.push(`${failure ? "lose" : "terminate"} ${id}`);
     for (const notify of sandbox.onEnd) notify(failure);
@@ -171,6 +182,7 @@ export function createMemoryMachine(): MemoryMachine {
     lent: null,
     charges: [],
     onRead: () => {},
+    untilEnd: null,
     onReload: () => ({ kind: "reloaded" }),
     onCall: () => {},
     onStart: null,
@@ -216,7 +228,7 @@ export function createMemoryMachine(): MemoryMachine {
         async terminate(id) {
           requireOpen();
           await machine.onCall("terminate", id);
-          end(id, null);
+          beginEnd(id);
         },
         list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags, createdAt: null })),
         snapshots: {

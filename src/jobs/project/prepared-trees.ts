@@ -60,6 +60,8 @@ const KEPT = 2;
 export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
   const { pool, clock, log, ending } = deps;
   const preparing = new Map<string, Promise<PreparedTree>>();
+  /** Sandboxes that the provider is being asked to end. */
+  const giving = new Set<Promise<void>>();
 
   async function get({ project, base, job, provider, charge }: TreeRequest): Promise<PreparedTree> {
     const environment = environmentOf(deps.environments, job.task);
@@ -94,7 +96,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
 
   /** @param former the snapshot that the sandbox starts from, so that only the difference is sent; null = everything is */
   async function prepare(tree: Preparation, former: PreparedTree | null): Promise<PreparedTree> {
-    const { project, base, identity, environment, job, provider, charge, key, place } = tree;
+    const { project, base, identity, environment, job, provider, key, place } = tree;
     // Garbage collection finds it by the job's id. The job's own sandbox is named after that id too, hence the suffix.
     const name = `${job.id}-tree`;
     const tags = { ...toTags(job, pool.identity()), tree: key };
@@ -120,11 +122,28 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
       return await takeSnapshot(provider, sandbox, { key, place, commit: base.commit, form });
     } finally {
       ending.removeEventListener("abort", stop);
-      await sandbox.terminate().finally(() => {
-        if (!ending.aborted) charge(clock.now() - madeAt); // else the state files may be closed
-      });
-      pool.deleteSandbox(sandbox.id);
+      give(sandbox, tree, madeAt);
     }
+  }
+
+  /** Ends a sandbox that has done its part. The jobs that wait for its snapshot do not wait for that. */
+  function give(sandbox: Sandbox, { job, charge }: TreeRequest, madeAt: number): void {
+    const now = clock.now();
+    const isClosing = () => ending.aborted; // the state files may be closed; garbage collection sees that it is no more
+    if (!isClosing()) charge(now - madeAt);
+    const record = () => {
+      if (isClosing()) return;
+      charge(clock.now() - now);
+      pool.deleteSandbox(sandbox.id);
+    };
+    const accepted = sandbox.terminate().then(
+      () => void sandbox.ended.then(record),
+      // It stays recorded, so that the next garbage collection ends it.
+      (error) =>
+        log("warn", "could not end a sandbox", { jobID: job.id, sandboxID: sandbox.id, reason: String(error) }),
+    );
+    giving.add(accepted);
+    void accepted.finally(() => giving.delete(accepted));
   }
 
   async function takeSnapshot(
@@ -144,7 +163,13 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     return record;
   }
 
-  return { get, settled: () => Promise.allSettled(preparing.values()) };
+  return {
+    get,
+    async settled() {
+      await Promise.allSettled(preparing.values());
+      await Promise.allSettled(giving);
+    },
+  };
 }
 
 function snapshotsOf(provider: SandboxProvider) {

@@ -11,6 +11,7 @@ import type { MachineSpec, Sandbox, SandboxProvider, SandboxSpec } from "../../s
 import { type Clock, sleep } from "../../shared/clock.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
+import { fileNameFor } from "../../workspace/paths.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import { type GrantedGpuDeps, gpuNotes, requireGranted } from "./granted-gpu.ts";
@@ -87,7 +88,7 @@ async function create(
     throw new PluginError("invalid_task", `The environment "${job.task.environment}" is no longer configured.`);
   }
   const tags = toTags(job, deps.pool.identity());
-  const bare = toSandboxSpec(environment, deps.hostEnv, { name: job.id, tags, snapshotID });
+  const bare = toSandboxSpec(environment, deps.hostEnv, { name: nameFor(job, snapshotID), tags, snapshotID });
   const machine = { ...toMachineSpec(environment), lifetimeMs: deps.limits.sandboxMs(job) };
   const spec = { ...bare, machine };
   for (let attempt = 0; ; attempt++) {
@@ -105,6 +106,10 @@ async function create(
     }
   }
 }
+
+/** A revived sandbox has another name than the one before it, which may hold its own until it has ended. */
+const nameFor = ({ id, sandbox }: Job, snapshotID: string | null): string =>
+  sandbox.kind === "none" || sandbox.kind === "creating" ? id : `${id}-${fileNameFor(snapshotID ?? "").slice(0, 8)}`;
 
 /**
  * Tries the task's GPU preferences in order: the first that fits the quota and that the provider has is granted, and the

@@ -112,10 +112,19 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
       const source = { kind: "snapshot", id: snapshot.id, takenAt: snapshot.createdAt } as const;
       return await withFrozenFiles(sandbox, (files) => use(files, source));
     } finally {
-      const usd = usdOver(deps.limits.rates(job, null).most, clock.now() - madeAt);
-      sessionJobs.update(job.id, (current) => ({ ...current, compute: addUsd(current.compute, usd) }));
+      const charge = (since: number) => {
+        const usd = usdOver(deps.limits.rates(job, null).most, clock.now() - since);
+        sessionJobs.update(job.id, (current) => ({ ...current, compute: addUsd(current.compute, usd) }));
+      };
+      charge(madeAt);
+      const now = clock.now();
+      const record = () => {
+        charge(now);
+        pool.deleteSandbox(sandbox.id);
+      };
       await sandbox.terminate().then(
-        () => pool.deleteSandbox(sandbox.id),
+        // Nobody waits for its end. If the state files are closed by then, garbage collection sees that it is no more.
+        () => void sandbox.ended.then(record).catch(() => {}),
         // It stays recorded, so the next garbage collection terminates it.
         (error) =>
           log("warn", "could not end a sandbox", { jobID: job.id, sandboxID: sandbox.id, reason: String(error) }),

@@ -122,9 +122,13 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
         const sandbox = liveSandboxes.raw(jobID);
         liveSandboxes.release(jobID);
         try {
-          if (sandbox) await sandbox.terminate();
-          else if (job?.sandbox.kind === "live") await (await deps.provider(job.provider)).terminate(job.sandbox.id);
-          if (job?.sandbox.kind === "live") liveSandboxes.recordTerminated(sessionJobs, jobID, job.sandbox.id);
+          if (sandbox) {
+            await sandbox.terminate();
+            liveSandboxes.recordEnding(sessionJobs, jobID, sandbox);
+          } else if (job?.sandbox.kind === "live") {
+            await (await deps.provider(job.provider)).terminate(job.sandbox.id);
+            liveSandboxes.recordTerminated(sessionJobs, jobID, job.sandbox.id);
+          }
         } catch (error) {
           // It stays recorded: without its job the next garbage collection terminates it.
           log("error", "could not end a sandbox", { jobID, reason: String(error) });

@@ -27,7 +27,7 @@ export interface LiveSandboxes {
   raw(jobID: string): Sandbox | undefined;
   /** Since when the sandbox owes an answer, epoch ms; null when it does not. */
   pendingSince(jobID: string): number | null;
-  /** Whether a sandbox of the job has not been terminated yet, live or not. */
+  /** Whether a sandbox of the job has not ended yet, live, ending, or one that could not be ended. */
   isUnterminated(jobID: string): boolean;
   /**
    * Records that the job has this sandbox.
@@ -38,11 +38,16 @@ export interface LiveSandboxes {
   release(jobID: string): void;
   /** Records what the job's sandbox has cost so far, where its provider has a meter. Never rejects. */
   measure(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void>;
-  /** Adds to the job's cost what a sandbox has cost that was made for it and has ended before it got it. Never throws. */
+  /** Adds to the job's cost what a sandbox costs, until it has ended, that was made for it and that it does not get. Never throws. */
   charge(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, gpu: GpuRequest | null): void;
   /** Records that a sandbox is no more: its cost is settled and its GPUs are free. */
   recordTerminated(sessionJobs: SessionJobs, jobID: string, sandboxID: string): void;
-  /** Terminates a sandbox whose files are kept, or lost. A termination that fails is tried again every minute. */
+  /** Records that the provider is ending the job's sandbox, and later that it has ended. */
+  recordEnding(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): void;
+  /**
+   * Terminates a sandbox whose files are kept, or lost. Resolves when the provider has accepted that; until the sandbox has
+   * ended it is counted, its cost and its GPUs too. A termination that fails is tried again every minute.
+   */
   terminate(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void>;
   /** Deletes the changes saved before the job's newest snapshot: they would pass for its newest work. */
   forgetOlderWork(job: Job): Promise<void>;
@@ -70,7 +75,10 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   const { pool, limits, clock, log } = deps;
   const live = new Map<string, Sandbox>();
   const tracked = new Map<string, TrackedSandbox>();
-  const unterminated = new Set<string>();
+  /** Sandboxes that have not ended, by job: a revived job has a second one while its first is ending. */
+  const notEnded = new Map<string, Set<string>>();
+  /** Terminations that were accepted: what records their end. */
+  const ending = new Set<() => void>();
   const operations = createSerialQueues();
   /** Terminations that failed and wait for another try. */
   const retries = new Set<() => void>();
@@ -85,7 +93,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     const granted = sandbox.gpu?.granted ?? null;
     live.set(job.id, sandbox);
     tracked.set(job.id, trackRequests(sandbox, clock));
-    unterminated.add(job.id);
+    notEnded.set(job.id, (notEnded.get(job.id) ?? new Set()).add(sandbox.id));
     pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, clock.now());
     pool.ownSandbox(sandbox.id, deps.owner);
     if (from !== null) pool.saveOrigin(sandbox.id, from);
@@ -130,16 +138,39 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     }
   }
 
-  function charge(sessionJobs: SessionJobs, jobID: string, { id, billedSince }: Sandbox, gpu: GpuRequest | null): void {
+  function charge(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, gpu: GpuRequest | null): void {
+    const { billedSince } = sandbox;
     if (billedSince === null) return;
-    try {
-      sessionJobs.update(jobID, (job) => {
-        const usd = usdOver(limits.rates(job, gpu).most, clock.now() - billedSince);
-        return { ...job, compute: addUsd(job.compute, usd) };
-      });
-    } catch (error) {
-      log("warn", "could not record what a sandbox has cost", { jobID, sandboxID: id, reason: String(error) });
-    }
+    const job = sessionJobs.get(jobID);
+    if (job) addCost(sessionJobs, jobID, sandbox, limits.rates(job, gpu).most, billedSince);
+  }
+
+  /** Adds what a sandbox costs: what it has until now at once, and the rest when it has ended. Never throws. */
+  function addCost(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, usdPerHour: number, from: number): void {
+    const add = (since: number) => {
+      try {
+        const usd = usdOver(usdPerHour, clock.now() - since);
+        if (usd > 0) sessionJobs.update(jobID, (job) => ({ ...job, compute: addUsd(job.compute, usd) }));
+      } catch (error) {
+        log("warn", "could not record what a sandbox has cost", {
+          jobID,
+          sandboxID: sandbox.id,
+          reason: String(error),
+        });
+      }
+    };
+    const now = clock.now();
+    add(from);
+    onceEnded(sandbox, () => add(now));
+  }
+
+  /** Does `record` when the sandbox has ended, or when the state files are about to be closed. */
+  function onceEnded(sandbox: Sandbox, record: () => void): void {
+    const once = () => {
+      if (ending.delete(once)) record();
+    };
+    ending.add(once);
+    void sandbox.ended.then(once);
   }
 
   /** Takes a snapshot of a lost sandbox, unless its failure says that there is no room for one, and terminates it. */
@@ -169,17 +200,38 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
 
   function recordTerminated(sessionJobs: SessionJobs, jobID: string, sandboxID: string): void {
     sessionJobs.update(jobID, (job) => ({ ...job, compute: settleCompute(job.compute, clock.now()) }));
+    recordEnded(jobID, sandboxID);
+  }
+
+  function recordEnded(jobID: string, sandboxID: string): void {
     pool.deleteSandbox(sandboxID);
-    unterminated.delete(jobID);
+    const left = notEnded.get(jobID);
+    left?.delete(sandboxID);
+    if (left && left.size > 0) return;
+    notEnded.delete(jobID);
     deps.leases.sandboxTerminated(jobID);
+  }
+
+  /** The provider is ending the sandbox of the job, which may have another before that is done. */
+  function recordEnding(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): void {
+    const { usdPerHour = 0, since = null } = sessionJobs.get(jobID)?.compute ?? {};
+    sessionJobs.update(jobID, (job) => withFinished({ ...job, compute: settleCompute(job.compute, clock.now()) }));
+    if (since !== null) addCost(sessionJobs, jobID, sandbox, usdPerHour, clock.now());
+    onceEnded(sandbox, () => {
+      try {
+        recordEnded(jobID, sandbox.id);
+      } catch (error) {
+        // It stays recorded: the next garbage collection sees that it is no more.
+        log("warn", "could not record the end of a sandbox", { jobID, sandboxID: sandbox.id, reason: String(error) });
+      }
+    });
   }
 
   async function terminate(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void> {
     await measure(sessionJobs, jobID, sandbox); // afterwards the meter may be gone
     try {
       await sandbox.terminate();
-      recordTerminated(sessionJobs, jobID, sandbox.id);
-      sessionJobs.update(jobID, withFinished);
+      recordEnding(sessionJobs, jobID, sandbox);
     } catch (error) {
       log("error", "could not end a sandbox", { jobID, sandboxID: sandbox.id, reason: String(error) });
       if (suspended) return;
@@ -198,19 +250,25 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     get: (jobID) => (live.has(jobID) ? (tracked.get(jobID)?.sandbox ?? null) : null),
     raw: (jobID) => live.get(jobID),
     pendingSince: (jobID) => (live.has(jobID) ? (tracked.get(jobID)?.pendingSince() ?? null) : null),
-    isUnterminated: (jobID) => unterminated.has(jobID),
+    isUnterminated: (jobID) => notEnded.has(jobID),
     adopt,
     release: (jobID) => void live.delete(jobID),
     measure,
     charge,
     recordTerminated,
+    recordEnding,
     terminate,
     forgetOlderWork,
     operations,
     async suspend() {
       suspended = true;
       for (const cancel of retries) cancel();
+      const recordAll = () => {
+        for (const record of [...ending]) record();
+      };
+      recordAll();
       await operations.settled();
+      recordAll();
       live.clear();
     },
   };

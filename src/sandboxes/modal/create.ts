@@ -23,6 +23,8 @@ export interface CreateDeps extends CallDeps, RateDeps {
   /** Modal environment; null = the account's default. */
   readonly environment: string | null;
   readonly credentials: Credentials;
+  /** A name that begins with this one and that this process has given to no sandbox yet. */
+  readonly freshName: (wanted: string) => string;
   readonly exitSnapshots: Pick<ExitSnapshots, "during">;
   readonly watch: CallWatch;
   /** Called when Modal is asked, and again when a sandbox with a GPU has a machine. */
@@ -31,10 +33,13 @@ export interface CreateDeps extends CallDeps, RateDeps {
   readonly later: (work: Promise<unknown>) => void;
 }
 
+const ATTEMPTS = 3;
+
 /**
- * Creates a sandbox. When its name is taken by a sandbox with the same tags, the reply to an earlier creation was lost:
- * that sandbox is ended and the creation tried once more. Each of the two attempts may take `limits.createMs`; one with a GPU
- * until Modal has the request, which is then held until there is a machine.
+ * Creates a sandbox. Its name is new: the name of one that was terminated stays held until that has ended. If the name is
+ * held all the same, by a sandbox with the same tags, the reply to an earlier creation was lost, or its process has died: that
+ * sandbox is ended, and the next attempt has another name. Each attempt may take `limits.createMs`; one with a GPU until Modal
+ * has the request, which is then held until there is a machine.
  * @throws PluginError `no_capacity`, `sandbox_create_timeout`, `sandbox_create_failed`, `cancelled`
  * @source Modal JS SDK 0.11.1, SandboxService.create
  */
@@ -47,19 +52,22 @@ export async function createSandbox(
 ): Promise<Sandbox> {
   const { client, app, clock, limits, log, credentials, later } = deps;
   const gpu = spec.machine?.gpu ?? null;
-  const orphan: OrphanName = { app: app.name ?? "", environment: deps.environment, name: spec.name, tags: spec.tags };
+  const ours: Omit<OrphanName, "name"> = { app: app.name ?? "", environment: deps.environment, tags: spec.tags };
   const asked = askedOf(spec.machine ?? DEFAULT_MACHINE);
   const context = { doing: `create sandbox ${spec.name}`, credentials, asked, ...(gpu && { gpu: formatGpu(gpu) }) };
   const doing = `Creating sandbox ${spec.name}`;
   const endLate = (late: Sandbox) => later(endSandbox(late, deps).catch(reportOrphan(log, spec.name)));
+  let name: string | null = null;
   let waitingID: string | null = null;
   /** Every creation waits for its turn, also one that is made again. */
   const create = async () => {
     await deps.limiter.take(signal);
     if (signal?.aborted) throw new AbandonedError(`${doing} was abandoned`);
+    if (waitingID !== null) later(endWaiting(client, waitingID, deps).catch(reportOrphan(log, name ?? spec.name)));
     waitingID = null;
+    name = deps.freshName(spec.name);
     const since = clock.now();
-    const params = toCreateParams(spec, mounts);
+    const params = toCreateParams({ ...spec, name }, mounts);
     const ask = () =>
       deps.exitSnapshots.during(spec, (more) => client.sandboxes.create(app, image, { ...params, ...more }));
     if (gpu === null) {
@@ -77,31 +85,30 @@ export async function createSandbox(
     deps.onStep({ kind: "booting", since: clock.now() });
     return made;
   };
+  async function endLeft(named: string, kind: ErrorKind): Promise<void> {
+    if (waitingID !== null) await endWaiting(client, waitingID, deps);
+    else if (kind === "exists" || mayLeaveOrphan(kind)) await endOrphan(client, { ...ours, name: named }, deps);
+  }
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await pastRateLimit(deps, doing, create, signal);
     } catch (error) {
       const kind = kindOf(error);
-      const ending =
-        waitingID !== null
-          ? endWaiting(client, waitingID, deps)
-          : kind === "exists" || mayLeaveOrphan(kind)
-            ? endOrphan(client, orphan, deps)
-            : Promise.resolve(false);
-      if (kind === "exists" && attempt === 1 && (await ending.catch(() => false))) continue;
-      const ended = ending.catch(reportOrphan(log, spec.name));
-      // After a GPU was refused, the caller may ask for another one under the same name, so the name must be free.
-      if (gpu !== null && kind !== "abandoned") await ended;
-      else later(ended);
+      if (name !== null) {
+        const ended = endLeft(name, kind).catch(reportOrphan(log, name));
+        // After a GPU was refused, the caller may ask for another one: the request for the first must be taken back.
+        if (gpu !== null && kind !== "abandoned") await ended;
+        else later(ended);
+      }
+      if (kind === "exists" && attempt < ATTEMPTS) continue;
       throw createFailure(error, context);
     }
   }
 }
 
 /** Ends a sandbox that waits for a machine. By its id, as nobody says whether it can be found by its name already. */
-async function endWaiting(client: ModalClient, sandboxID: string, deps: CallDeps): Promise<boolean> {
+async function endWaiting(client: ModalClient, sandboxID: string, deps: CallDeps): Promise<void> {
   await endSandbox(await client.sandboxes.fromId(sandboxID), deps);
-  return true;
 }
 
 /** Whether a creation that failed this way may have left a sandbox, live or waiting for a machine. */

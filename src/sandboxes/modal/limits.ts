@@ -31,7 +31,7 @@ export interface ModalLimits {
   readonly snapshotMs: number;
   /** Between two checks of whether a sandbox still lives. */
   readonly pollMs: number;
-  /** For a terminated sandbox to be reported as ended. */
+  /** For a terminated sandbox to be reported as ended; it counts as ended after that. */
   readonly terminateMs: number;
 }
 
@@ -45,7 +45,7 @@ const FIXED = {
   exitMs: 15_000,
   graceMs: 2_000,
   pollMs: 15_000,
-  terminateMs: 10_000,
+  terminateMs: 120_000,
 };
 
 export const toLimits = (options: Options["modal"]): ModalLimits => ({

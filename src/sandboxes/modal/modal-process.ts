@@ -145,7 +145,7 @@ function processOf(
     if (code !== null) return settle(toExitStatus(code, sent));
     await askServer();
   });
-  void core.ended.then(async () => {
+  void core.closing.then(async () => {
     await sleep(core.clock, core.limits.graceMs, waiting.signal);
     settle(endedMeanwhile((await core.findEndReason()) ?? "it was terminated"));
     output.stop();

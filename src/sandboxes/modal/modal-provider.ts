@@ -11,14 +11,14 @@ import { type CreateDeps, createSandbox } from "./create.ts";
 import { createFailure } from "./create-failure.ts";
 import { DEFAULT_MACHINE, lifetimeOf, requireName } from "./create-params.ts";
 import { MAX_LIFETIME_MS } from "./durations.ts";
-import { endSandbox } from "./end-sandbox.ts";
+import { endSandbox, terminate } from "./end-sandbox.ts";
 import { ExitSnapshots } from "./exit-snapshots.ts";
+import { createFreshNames } from "./fresh-names.ts";
 import { withApp, withHandles } from "./handles.ts";
 import { ImageCache } from "./image-cache.ts";
 import { type ModalLimits, toLimits } from "./limits.ts";
 import { listSandboxes } from "./listing.ts";
 import { ModalAccess } from "./modal-client.ts";
-import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import { ModalSandbox } from "./modal-sandbox.ts";
 import { createModalSnapshots, restoreDirectory } from "./modal-snapshots.ts";
 import { findMounts, type Mounts } from "./mounts.ts";
@@ -52,13 +52,15 @@ class ModalProvider implements SandboxProvider {
   readonly #images: ImageCache;
   readonly #tars: TarFiles;
   readonly #exitSnapshots: ExitSnapshots;
+  readonly #freshName: (wanted: string) => string;
   readonly #live = new Map<string, ModalSandbox>();
   readonly #attaching = new Map<string, Promise<ModalSandbox>>();
   readonly #later = new Set<Promise<unknown>>();
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(deps: ModalProviderDeps) {
     this.#deps = deps;
+    this.#freshName = createFreshNames(deps.ids);
     const { createsPerSecond, createsBurst } = deps.options;
     const rate = { perSecond: createsPerSecond, burst: createsBurst };
     this.#limiter = deps.limiter ?? createOwnLimiter(rate, deps.clock);
@@ -97,7 +99,7 @@ class ModalProvider implements SandboxProvider {
   }
 
   async #create(spec: SandboxSpec, signal?: AbortSignal, onStep?: StepListener): Promise<ModalSandbox> {
-    if (this.#closed)
+    if (this.#closing.signal.aborted)
       throw new PluginError("sandbox_create_failed", "The Modal provider is closed.", { retryable: false });
     requireName(spec.name);
     this.#tars.require(spec);
@@ -145,6 +147,7 @@ class ModalProvider implements SandboxProvider {
       app,
       environment: options.environment,
       credentials,
+      freshName: this.#freshName,
       exitSnapshots: this.#exitSnapshots,
       watch: this.#access.watch,
       onStep: (step) => {
@@ -166,7 +169,7 @@ class ModalProvider implements SandboxProvider {
         checkBuckets(target, machine, this.#limits.callMs),
       ]);
       await restoreDirectory(client, sandbox, spec, this.#callDeps(), this.#deps.ids());
-      if (this.#closed)
+      if (this.#closing.signal.aborted)
         throw new PluginError("sandbox_create_failed", "The Modal provider was closed meanwhile.", {
           retryable: false,
         });
@@ -193,6 +196,7 @@ class ModalProvider implements SandboxProvider {
 
   async attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox> {
     const live = this.#live.get(sandboxID);
+    live?.core.requireLive();
     if (live) return live;
     const pending = this.#attaching.get(sandboxID) ?? this.#find(sandboxID, env);
     this.#attaching.set(sandboxID, pending);
@@ -248,19 +252,8 @@ class ModalProvider implements SandboxProvider {
   async terminate(sandboxID: string): Promise<void> {
     if (!isSandboxID(sandboxID)) return;
     await this.#attaching.get(sandboxID)?.catch(() => {});
-    const live = this.#live.get(sandboxID);
-    const client = await this.#access.client();
-    // A new handle, because ending detaches it while commands may still read their last output through the live one.
-    const sandbox = await client.sandboxes.fromId(sandboxID);
-    if (live) live.core.isBeingTerminated = true;
-    await endSandbox(sandbox, this.#callDeps()).catch((error: unknown) => {
-      if (live) live.core.isBeingTerminated = false;
-      throw new PluginError("sandbox_lost", `Sandbox ${sandboxID} could not be ended: ${messageOf(error)}`, {
-        cause: error,
-        retryable: isRetryable(kindOf(error)),
-      });
-    });
-    live?.core.end("it was terminated");
+    const sandbox = await (await this.#access.client()).sandboxes.fromId(sandboxID);
+    await terminate(sandbox, this.#live.get(sandboxID)?.core ?? null, this.#callDeps(), this.#closing.signal);
   }
 
   readonly prices = async () => readBillingRates(await this.#access.client(), this.#callDeps());
@@ -272,7 +265,7 @@ class ModalProvider implements SandboxProvider {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     for (const live of this.#live.values()) live.core.end("this process released it");
     await Promise.allSettled([...this.#attaching.values(), ...this.#later]);
     await this.#access.close();

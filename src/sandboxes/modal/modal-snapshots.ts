@@ -80,10 +80,7 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
           { retryable: false },
         );
       }
-      if (core.endReason !== null)
-        throw new PluginError("sandbox_lost", `Sandbox ${sandbox.id} has ended: ${core.endReason}.`, {
-          retryable: false,
-        });
+      core.requireLive();
       // Always an object with a positive number, because anything else silently means 55 s.
       const params = { timeoutMs: wholeSecondsMs(limits.snapshotMs), ttlMs };
       const taking = core.call((from) =>

@@ -35,12 +35,15 @@ export class SandboxCore {
   readonly hasScript: boolean;
   readonly env: Readonly<Record<string, string>>;
   readonly ended: Promise<Failure | null>;
+  /** Resolves when the sandbox has ended or is being ended by us, so that nothing more comes from it. */
+  readonly closing: Promise<void>;
   #sandbox: ModalSandbox;
   /** Earlier handles, through which commands may still be reading their output. */
   readonly #former: ModalSandbox[] = [];
   readonly #findAgain: () => Promise<ModalSandbox>;
   #endReason: string | null = null;
   #settleEnded: (failure: Failure | null) => void = () => {};
+  #settleClosing: () => void = () => {};
   #stopWatch: () => void = () => {};
   #closed = false;
   #isBeingTerminated = false;
@@ -57,6 +60,7 @@ export class SandboxCore {
     this.hasScript = parts.hasScript;
     this.env = parts.env;
     this.ended = new Promise((resolve) => (this.#settleEnded = resolve));
+    this.closing = new Promise((resolve) => (this.#settleClosing = resolve));
     this.#watch();
   }
 
@@ -65,9 +69,22 @@ export class SandboxCore {
     return this.#endReason;
   }
 
+  /** @throws PluginError `sandbox_lost` when it is known to have ended */
+  requireLive(): void {
+    if (this.#endReason === null) return;
+    throw new PluginError("sandbox_lost", `Sandbox ${this.id} has ended: ${this.#endReason}.`, { retryable: false });
+  }
+
   /** We are terminating the sandbox: if its end is noticed before the call returns, that is no loss. */
   set isBeingTerminated(value: boolean) {
     this.#isBeingTerminated = value;
+  }
+
+  /** The sandbox is being ended by us: nothing more can be done in it. `ended` resolves when it has. */
+  beginEnd(why: string): void {
+    this.#endReason ??= why;
+    this.#stopWatch();
+    this.#settleClosing();
   }
 
   /** Marks the sandbox as ended by us or released. @param failure what `ended` resolves with */
@@ -76,6 +93,7 @@ export class SandboxCore {
     this.#closed = true;
     this.#endReason = why;
     this.#stopWatch();
+    this.#settleClosing();
     this.#settleEnded(failure);
   }
 
@@ -190,7 +208,7 @@ export class SandboxCore {
   #watch(): void {
     this.#stopWatch = this.clock.after(this.limits.pollMs, () => {
       void this.findEndReason().then(() => {
-        if (!this.#closed) this.#watch();
+        if (!this.#closed && this.#endReason === null) this.#watch();
       });
     });
   }

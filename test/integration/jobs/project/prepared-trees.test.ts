@@ -43,6 +43,7 @@ modalTest("a project's files are prepared anew when they are due, and unnoticed 
   const snapshots = { find: () => null, renew: async () => {}, list: () => [] };
   const deps = {
     ...shared, trees, snapshots, hostEnv: {}, leases: { claimGpu: () => true },
+    sources: { frozen: async (_: SessionJobs, job: Job) => job },
   } as unknown as SourcesDeps; // biome-ignore format: one value
 
   const filesOfNewJob = async () => {
@@ -60,11 +61,15 @@ modalTest("a project's files are prepared anew when they are due, and unnoticed 
   };
   const taken = async () => (await modal().images()).filter(({ kind }) => kind === "filesystem").length;
   try {
+    // The job does not wait until the sandbox in which its files were put in place has ended.
+    await modal().faults.add({ method: "SandboxTerminateV2", delayMs: 6_000 });
+    const began = performance.now();
     expect([await filesOfNewJob(), await filesOfNewJob(), await taken()]).toEqual([
       "of the project",
       "of the project",
       1,
     ]);
+    expect(performance.now() - began).toBeLessThan(5_500);
 
     aheadMs = 25 * DAY_MS; // due
     expect([await filesOfNewJob(), await filesOfNewJob(), await taken()]).toEqual([
