@@ -8,6 +8,7 @@ import { CEILING_USD, estimateOf } from "../live/estimate.ts";
 import type { LiveCheck, Scale } from "../live/live-check.ts";
 import { runChecks } from "../live/run-checks.ts";
 import { modalTest } from "../support/modal-test.ts";
+import { until } from "../support/wait.ts";
 import { useModalServer } from "./modal-support.ts";
 
 /* The checks of `npm run test:live` against the test server, with a small tree and short seconds: that their code works. */
@@ -64,7 +65,7 @@ modalTest("the checks find what the test server does, and leave nothing", async 
     ["expiry", "as assumed", /^75 s after a snapshot with 60 s to live: look-up: /],
     ["a queued sandbox in listings", "as assumed", /found the sandbox in the listing after .* and by its name after/],
     ["preemption", "as assumed", /a T4 that is terminated: code 137, exit snapshot after .* s, its files are there; .*lifetime is over: code 124/],
-    ["creation rate", "not shown", /^of 5 creations at once 5 were accepted/],
+    ["rates", "not shown", /^of 5 creations at once 5 were accepted.* prices are not told/],
     ["volume reload", "as assumed", /after a reload \(accepted\) "one"/],
     ["domain rules", "not shown", /without rules 0 of 5 are reached/],
     ["H100!:8 together", "as assumed", /8 × NVIDIA H100 80GB HBM3; ALL_REDUCE world=8 sum=36/],
@@ -128,6 +129,36 @@ modalTest(
     expect(files.filter((file) => !existsSync(file))).toEqual([]);
   },
 );
+
+modalTest("a creation under way when they are stopped is removed, as is a sandbox that waits for a GPU", async () => {
+  await server().setGpus("T4", 0);
+  for (const [check, method] of [
+    [ALL_CHECKS[3], "SandboxCreateV2"],
+    [ALL_CHECKS[4], "SandboxCreate"],
+  ] as const) {
+    const stop = new AbortController();
+    await server().faults.add({ method, delayMs: 250 });
+    const before = (await server().calls()).length;
+    const running = run([check as LiveCheck], stop.signal);
+    await until(async () => (await server().calls()).slice(before).some((call) => call.method === method), {
+      what: `${method} is asked`,
+    });
+    stop.abort();
+    expect((await running).left).toEqual([]);
+    await expectNothingLeft();
+  }
+  await server().setGpus("T4", null);
+});
+
+modalTest("what cannot be removed is tried again, and named", async () => {
+  await server().faults.add({ method: "ImageDelete", code: 13, times: 5 }); // the SDK tries four times itself
+  const passing = await run([ALL_CHECKS[6] as LiveCheck]);
+  expect(passing.left).toEqual([]);
+  await server().faults.add({ method: "ImageDelete", code: 7, message: "you may not", times: 3 });
+  const failing = await run([ALL_CHECKS[6] as LiveCheck]);
+  expect(failing.left).toEqual([expect.stringMatching(/^image im-\w+ \(you may not\)$/)]);
+  expect(failing.printed).toContain("Left: image im-");
+});
 
 /** Runs the program itself; `onOutput` sees all of its output so far. */
 async function program(args: readonly string[], env: Record<string, string>, onOutput?: (child: ChildProcess) => void) {

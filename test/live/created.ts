@@ -1,9 +1,17 @@
 import type { App, Image, ModalClient, Sandbox } from "modal";
+import { defaultOptions } from "../../src/config/schema.ts";
+import { toLimits } from "../../src/sandboxes/modal/limits.ts";
+import { listSandboxes } from "../../src/sandboxes/modal/listing.ts";
 import { kindOf, messageOf } from "../../src/sandboxes/modal/modal-error.ts";
-import { systemClock } from "../../src/shared/clock.ts";
+import { sleep, systemClock } from "../../src/shared/clock.ts";
 import { within } from "../../src/shared/time-limit.ts";
+import type { Scale } from "./live-check.ts";
 
 const CALL_MS = 60_000;
+/** Waits between the attempts to remove something. */
+const RETRY_S = [1, 4];
+/** For creations that were under way when the run was stopped. One that waits for a GPU longer than this is in the listing. */
+const PENDING_S = 10;
 /** @source Modal's `AppStopSource` for its command line */
 const BY_A_USER = 1;
 
@@ -13,23 +21,41 @@ export class Created {
   readonly images = new Set<string>();
   /** Names. */
   readonly volumes = new Set<string>();
+  readonly #pending = new Set<Promise<unknown>>();
+
+  /** Takes a creation that is under way: removing waits for it for a while, also when nobody else does any more. */
+  expect(creating: Promise<Sandbox | Image>): void {
+    const settled = creating.then(
+      (created) => this.add(created),
+      () => {},
+    );
+    this.#pending.add(settled);
+    void settled.finally(() => this.#pending.delete(settled));
+  }
 
   /**
    * Removes everything, and stops the app, which ends any sandbox whose creation nobody has seen.
    * @returns what is left, with the reason
    */
-  async removeAll(client: ModalClient, app: App): Promise<string[]> {
+  async removeAll(client: ModalClient, app: App, { secondMs }: Pick<Scale, "secondMs">): Promise<string[]> {
     const left: string[] = [];
     const remove = async (what: string, call: () => Promise<unknown>) => {
-      try {
-        await within(call(), { clock: systemClock, limitMs: CALL_MS, doing: `Removing ${what}` });
-      } catch (error) {
-        if (kindOf(error) !== "gone") left.push(`${what} (${messageOf(error)})`);
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          return void (await within(call(), { clock: systemClock, limitMs: CALL_MS, doing: `Removing ${what}` }));
+        } catch (error) {
+          const delayS = RETRY_S[attempt];
+          if (kindOf(error) === "gone") return;
+          if (delayS === undefined) return void left.push(`${what} (${messageOf(error)})`);
+          await sleep(systemClock, delayS * secondMs);
+        }
       }
     };
+    await Promise.race([Promise.all(this.#pending), sleep(systemClock, PENDING_S * secondMs)]);
     await remove("the sandboxes of the app", async () => {
-      for await (const sandbox of client.sandboxes.list({ appId: app.appId }))
-        this.sandboxes.set(sandbox.sandboxId, sandbox);
+      const deps = { clock: systemClock, log: () => {}, limits: toLimits(defaultOptions("/").modal) };
+      for (const { id } of await listSandboxes(client, app.appId, null, deps))
+        if (!this.sandboxes.has(id)) this.sandboxes.set(id, await client.sandboxes.fromId(id));
     });
     await Promise.all(
       [...this.sandboxes].map(async ([id, sandbox]) => {

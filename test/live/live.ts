@@ -26,9 +26,12 @@ export interface LiveParts {
 /** What one check works with: nothing beyond its plan, and nothing that is not removed. Every call has a time limit. */
 export function liveFor(check: LiveCheck, { client, app, provider, created, scale, signal }: LiveParts): Live {
   const allowance = new Allowance(check);
-  const limited = <T>(call: Promise<T>, limitMs: number, doing: string, onLate?: (late: T) => void) =>
-    within(call, { clock: systemClock, limitMs, doing, signal, ...(onLate && { onLate }) });
-  const keep = (one: Sandbox | Image) => created.add(one);
+  const limited = <T>(call: Promise<T>, limitMs: number, doing: string) =>
+    within(call, { clock: systemClock, limitMs, doing, signal });
+  const make = <T extends Sandbox | Image>(making: Promise<T>, limitMs: number, doing: string): Promise<T> => {
+    created.expect(making);
+    return limited(making, limitMs, doing);
+  };
   const paramsOf = (size: Size, lifetimeS: number, more: SandboxCreateParams = {}): SandboxCreateParams => {
     allowance.take(size, lifetimeS);
     return {
@@ -48,20 +51,19 @@ export function liveFor(check: LiveCheck, { client, app, provider, created, scal
     provider,
     scale,
     signal,
-    keep,
+    keep: (one) => created.add(one),
     take: paramsOf,
     async image(dockerfile = []) {
       // A line of its own, because images are addressed by their content, and deleting one that others use harms them.
       const own = client.images.fromRegistry(BASE).dockerfileCommands([`ENV LIVE_RUN=${app.name}`, ...dockerfile]);
-      const built = await limited(own.build(app), BUILD_MS, "Building the image", keep);
-      keep(built);
-      return built;
+      return make(own.build(app), BUILD_MS, "Building the image");
     },
     async create(size, lifetimeS, image, more) {
-      const creating = client.sandboxes.create(app, image, paramsOf(size, lifetimeS, more));
-      const sandbox = await limited(creating, CREATE_MS, "Creating a sandbox", keep);
-      keep(sandbox);
-      return sandbox;
+      return make(
+        client.sandboxes.create(app, image, paramsOf(size, lifetimeS, more)),
+        CREATE_MS,
+        "Creating a sandbox",
+      );
     },
     async run(sandbox, script, limitS = 120) {
       const doing = async () => {
@@ -78,9 +80,7 @@ export function liveFor(check: LiveCheck, { client, app, provider, created, scal
     },
     async snapshot(sandbox, ttlS) {
       const params = { timeoutMs: SNAPSHOT_MS, ttlMs: ttlS === null ? null : ttlS * 1000 };
-      const image = await limited(sandbox.snapshotFilesystem(params), SNAPSHOT_MS + MINUTE_MS, "A snapshot", keep);
-      keep(image);
-      return image;
+      return make(sandbox.snapshotFilesystem(params), SNAPSHOT_MS + MINUTE_MS, "A snapshot");
     },
     async volume() {
       const name = uniqueName("parallel-agents-live");

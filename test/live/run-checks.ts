@@ -67,12 +67,13 @@ export async function runChecks({ credentials, checks, scale, signal, print }: R
         : await runOne(check, liveFor(check, { client, app, provider, created, scale, signal }), signal);
       rows.push(row);
       print(`  ${row.finding.verdict}, ${seconds(row.tookMs)}: ${row.finding.found}`);
+      print(`  used by ${check.usedBy.join(", ")}`);
     }
   } finally {
     await provider.close();
     print(`\nRemoving ${created.describe()}, and the app.`);
   }
-  const left = await created.removeAll(client, app);
+  const left = await created.removeAll(client, app, scale);
   client.close();
   print(left.length === 0 ? "All of it is removed." : `Left: ${left.join("; ")}`);
   print(`\n${tableOf(rows)}`);

@@ -5,7 +5,7 @@ const LIFETIME_S = 600;
 export const deletedParent: LiveCheck = {
   name: "deleting a snapshot's parent",
   assumes: "nothing: no image is deleted while a snapshot or sandbox that derives from it is kept",
-  usedBy: ["src/sandboxes/modal/modal-snapshots.ts", "src/jobs/sandbox/garbage-collector.ts"],
+  usedBy: ["src/jobs/snapshots/remove-snapshot.ts", "src/sandboxes/modal/modal-snapshots.ts"],
   plan: [{ size: SMALL, count: 4, lifetimeS: LIFETIME_S }],
   async run(live) {
     const first = await live.create(SMALL, LIFETIME_S, await live.image());

@@ -9,9 +9,9 @@ export const expiry: LiveCheck = {
   assumes:
     "an expired snapshot shows when it is looked up, when a sandbox is created from it, or at that sandbox's first command",
   usedBy: [
+    "src/sandboxes/modal/handles.ts",
     "src/sandboxes/modal/image-cache.ts",
-    "src/sandboxes/modal/modal-provider.ts",
-    "src/sandboxes/modal/modal-error.ts",
+    "src/sandboxes/modal/status-meaning.ts",
   ],
   plan: [{ size: SMALL, count: 2, lifetimeS: LIFETIME_S }],
   async run(live) {

@@ -13,7 +13,7 @@ done`;
 export const mainProcess: LiveCheck = {
   name: "main process",
   assumes: "a sandbox lives on beside an image with a CMD, and when a job kills all processes of that name",
-  usedBy: ["src/sandboxes/modal/create-params.ts", "src/sandboxes/modal/image-cache.ts"],
+  usedBy: ["src/sandboxes/modal/create-params.ts", "src/sandboxes/modal/image-recipe.ts"],
   plan: [
     { size: LARGE, count: 1, lifetimeS: LIFETIME_S },
     { size: SMALL, count: 1, lifetimeS: LIFETIME_S },

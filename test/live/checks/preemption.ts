@@ -9,7 +9,7 @@ export const preemption: LiveCheck = {
   name: "preemption",
   assumes:
     "a sandbox that ends without being asked to leaves an exit snapshot with its last files, and a code that is not 0",
-  usedBy: ["src/sandboxes/modal/create-params.ts", "src/sandboxes/modal/sandbox-core.ts"],
+  usedBy: ["src/sandboxes/modal/exit-snapshots.ts", "src/sandboxes/modal/sandbox-core.ts"],
   plan: [
     { size: WITH_T4, count: 1, lifetimeS: LIFETIME_S },
     { size: SMALL, count: 5, lifetimeS: LIFETIME_S },

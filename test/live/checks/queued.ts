@@ -8,7 +8,7 @@ export const queued: LiveCheck = {
   name: "a queued sandbox in listings",
   assumes:
     "a sandbox that still waits for a GPU is found by its name or its app's listing, so that one nobody waits for can be ended",
-  usedBy: ["src/sandboxes/modal/orphans.ts", "src/sandboxes/modal/listing.ts", "src/sandboxes/modal/create.ts"],
+  usedBy: ["src/sandboxes/modal/orphans.ts", "src/sandboxes/modal/listing.ts", "src/sandboxes/modal/held-creation.ts"],
   plan: [{ size: WITH_T4, count: 1, lifetimeS: LIFETIME_S }],
   async run(live) {
     const image = await live.image();

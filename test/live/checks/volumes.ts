@@ -6,7 +6,11 @@ export const volumes: LiveCheck = {
   name: "volume reload",
   assumes:
     "what one sandbox commits with sync another sees after a reload, and a reload is refused while a file is open",
-  usedBy: ["src/sandboxes/modal/mounts.ts", "skills/parameter-golf/scripts/get_data.sh"],
+  usedBy: [
+    "src/sandboxes/modal/reload-volumes.ts",
+    "src/sandboxes/modal/mount-notes.ts",
+    "skills/parameter-golf/scripts/get_data.sh",
+  ],
   plan: [{ size: SMALL, count: 2, lifetimeS: LIFETIME_S }],
   async run(live) {
     const volume = await live.volume();
