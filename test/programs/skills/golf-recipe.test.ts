@@ -45,9 +45,10 @@ test("the table of costs is minutes times the environments' prices", async () =>
     if (!each) throw new Error("the recipe lacks an environment");
     const parsed = parseGpu(each.gpu ?? "");
     const gpu = parsed.kind === "ok" ? (parsed.preferences[0] ?? null) : null;
-    return ratesOf(resourcesOf(each, gpu), gpu, pricesOf(tableOf("modal"), {})).least;
+    return ratesOf(resourcesOf(each, gpu), gpu, pricesOf(tableOf("modal"), {}));
   });
-  const [one = 0, all = 0] = rates;
+  const [one = 0, all = 0] = rates.map(({ least }) => least);
+  expect(text).toContain(`twice the request (${rates.map(({ most }) => `$${most.toFixed(2)}`).join(" and ")})`);
   expect(text).toContain(`Per hour $${one.toFixed(2)} and $${all.toFixed(2)}.`);
   const rows = text.split("\n").filter((line) => /^\| (?:boot|compile|train|compress|sum)/.test(line));
   const cells = rows.map((row) =>
