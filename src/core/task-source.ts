@@ -17,7 +17,7 @@ const SANDBOX = /^(?:sb-[0-9A-Za-z_-]+|sbx_[0-9A-Za-z_-]+|[0-9A-HJKMNP-TV-Z]{26}
 
 export interface SourceContext {
   readonly provider: ProviderName;
-  /** The job of this session that has this sandbox now; null = none. */
+  /** The job of this session that has this sandbox, or was parked with its files since; null = none. */
   readonly ownerOf: (sandboxID: string) => string | null;
   /** Whether an image is a snapshot that is recorded here: one of another session, as this one's are found before. */
   readonly isSnapshot: (imageID: string) => boolean;

@@ -39,7 +39,7 @@ export interface StartJobsDeps extends SessionOpener {
   readonly snapshots: Pick<Snapshots, "find" | "lostLabel">;
   readonly trees: Pick<ProjectTrees, "capture">;
   readonly sources: Pick<SandboxSources, "freeze">;
-  readonly pool: Pick<PoolStore, "knowsSnapshot">;
+  readonly pool: Pick<PoolStore, "knowsSnapshot" | "sandboxOf">;
   readonly scheduler: Pick<Scheduler, "enqueue">;
   readonly clock: Clock;
   readonly ids: IdGenerator;
@@ -84,13 +84,7 @@ export async function startJobs(
     environments,
     gpuLimits,
     provider: deps.providerName,
-    ownerOf: (sandboxID: string) =>
-      sessionJobs
-        .all()
-        .find(
-          ({ provider, sandbox }) =>
-            provider === deps.providerName && sandbox.kind === "live" && sandbox.id === sandboxID,
-        )?.id ?? null,
+    ownerOf,
     isSnapshot: (imageID: string) => deps.pool.knowsSnapshot(imageID),
     findSnapshot: (name: string) => deps.snapshots.find(orchestrator, name),
     lostLabel: (name: string) => deps.snapshots.lostLabel(orchestrator, name),
@@ -142,6 +136,16 @@ export async function startJobs(
   deps.sources.freeze(sessionJobs, jobs);
   for (const job of jobs) if (job.state.kind === "queued") deps.scheduler.enqueue(sessionJobs, job.id);
   return jobs;
+
+  /** The job that has this sandbox, or was parked with its files since. */
+  function ownerOf(sandboxID: string): string | null {
+    const owner = sessionJobs.all().find(({ provider, sandbox }) => {
+      if (provider !== deps.providerName) return false;
+      if (sandbox.kind === "parked") return deps.pool.sandboxOf(sandbox.snapshotID) === sandboxID;
+      return sandbox.kind === "live" && sandbox.id === sandboxID;
+    });
+    return owner?.id ?? null;
+  }
 
   /** Without the images for a model that takes none. */
   function seenBy({ model }: JobTask): GivenFiles {

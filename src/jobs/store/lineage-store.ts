@@ -21,20 +21,23 @@ export interface LineageStore {
   /** Unwanted and expired snapshots from which no sandbox and no snapshot is left. */
   unneeded(now: number): StoredSnapshot[];
   deleteLineage(id: string): void;
+  /** The sandbox that a snapshot was taken of; null = it is not known. */
+  sandboxOf(snapshotID: string): string | null;
 }
 
 export const LINEAGE_TABLES = [
   "sandbox_origins (sandbox TEXT PRIMARY KEY, snapshot TEXT NOT NULL)",
-  `snapshot_lineage (snapshot TEXT PRIMARY KEY, provider TEXT NOT NULL, parent TEXT, expires_at INTEGER,
+  `snapshot_lineage (snapshot TEXT PRIMARY KEY, provider TEXT NOT NULL, parent TEXT, sandbox TEXT, expires_at INTEGER,
      unwanted INTEGER NOT NULL DEFAULT 0)`,
 ];
 
 const storedRow: RowSchema<StoredSnapshot> = z.object({ id: z.string(), provider: providerName });
+const sandboxOfRow = z.object({ sandbox: z.string().nullable() });
 const originRow = z.object({ snapshot: z.string() });
 
 export function checkLineageRows(rows: RowReader): void {
   rows.all(originRow, "SELECT sandbox, snapshot FROM sandbox_origins");
-  rows.all(storedRow, "SELECT snapshot AS id, provider, parent, expires_at, unwanted FROM snapshot_lineage");
+  rows.all(storedRow, "SELECT snapshot AS id, provider, parent, sandbox, expires_at, unwanted FROM snapshot_lineage");
 }
 
 export const createLineageStore = (database: Database): LineageStore => ({
@@ -42,10 +45,11 @@ export const createLineageStore = (database: Database): LineageStore => ({
     database.run("INSERT OR REPLACE INTO sandbox_origins (sandbox, snapshot) VALUES (?, ?)", sandboxID, snapshotID),
   saveLineage: ({ id, provider }, sandboxID, expiresAt) =>
     database.run(
-      `INSERT OR REPLACE INTO snapshot_lineage (snapshot, provider, parent, expires_at)
-         VALUES (?, ?, (SELECT snapshot FROM sandbox_origins WHERE sandbox = ?), ?)`,
+      `INSERT OR REPLACE INTO snapshot_lineage (snapshot, provider, parent, sandbox, expires_at)
+         VALUES (?, ?, (SELECT snapshot FROM sandbox_origins WHERE sandbox = ?), ?, ?)`,
       id,
       provider,
+      sandboxID,
       sandboxID,
       expiresAt,
     ),
@@ -65,5 +69,7 @@ export const createLineageStore = (database: Database): LineageStore => ({
            WHERE sandbox_origins.snapshot = one.snapshot)`,
       now,
     ),
+  sandboxOf: (snapshotID) =>
+    database.get(sandboxOfRow, "SELECT sandbox FROM snapshot_lineage WHERE snapshot = ?", snapshotID)?.sandbox ?? null,
   deleteLineage: (id) => database.run("DELETE FROM snapshot_lineage WHERE snapshot = ?", id),
 });

@@ -41,7 +41,11 @@ test(
     const [one = ""] = await world.start(fork(sandboxOf(world, id)));
     await world.reaches(one, "running");
     expect(await read(world, one, "note")).toBe("kept");
+    const former = world.machine.sandboxes()[0]?.id ?? "";
     await untilParked(world, id);
+    const [late = ""] = await world.start(fork(former));
+    await world.reaches(late, "running");
+    expect(await read(world, late, "note")).toBe("kept");
   }),
 );
 
