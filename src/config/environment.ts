@@ -1,6 +1,8 @@
 import { z } from "zod";
 import {
   amount,
+  cidr,
+  domain,
   envName,
   gpuString,
   listOf,
@@ -108,7 +110,10 @@ export const environmentSchema = section({
     .union(
       [
         z.enum(["open", "blocked"]),
-        section({ domains: z.array(z.string().min(1)).default([]), cidrs: z.array(z.string().min(1)).default([]) }),
+        section({
+          domains: listOf(domain(), "a list of domains").default([]),
+          cidrs: listOf(cidr(), "a list of CIDRs").default([]),
+        }),
       ],
       { error: networkText },
     )

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 import { gpuTypeNames, parseGpu, toGpuType } from "./gpu.ts";
 
@@ -51,6 +52,24 @@ export const sandboxPath = () => {
     .string({ error })
     .regex(/^\/(?!\.\.?(?:\/|$))[^\0/][^\0]*$/, { error })
     .refine((path) => !path.split("/").includes(".."), { error });
+};
+
+export const domain = () => {
+  const error = 'a domain without "https://", port or path, for example "pypi.org"';
+  return z.string({ error }).regex(/^[^\s/:@]+$/, { error });
+};
+
+/** A range of addresses. */
+export const cidr = () => {
+  const error = 'a range of addresses, for example "10.0.0.0/8" or "203.0.113.7/32"';
+  return z.string({ error }).refine(
+    (range) => {
+      const [, address = "", bits = ""] = /^([^/]+)\/(\d{1,3})$/.exec(range) ?? [];
+      const version = isIP(address);
+      return version !== 0 && Number(bits) <= (version === 4 ? 32 : 128);
+    },
+    { error },
+  );
 };
 
 /** A path on this machine. */

@@ -175,8 +175,10 @@ describe("when no job can have a sandbox, one clear error names the remedy", () 
       inProject(
         { modal: { environment: "nowhere", app: "mine" }, environments: { default: { image: "no/such:image" } } },
         async (setup) => {
-          await host.modal.faults.add({ method, code: 5, message: "not found at all" });
+          // More than once, because what Modal no longer knows is looked up once more.
+          await host.modal.faults.add({ method, code: 5, message: "not found at all", times: 10 });
           const error = await failure(setup);
+          await host.modal.faults.clear();
           expect(error).toMatchObject({ code: "sandbox_create_failed", retryable: false });
           const remedies = {
             AppGetOrCreate: /environment "nowhere".*modal\.environment/s,

@@ -19,6 +19,18 @@ describe("an error names the key, the source, what was found and what is allowed
     [inEnvironment({ workdir: "/a/../../etc" }), "environments.big.workdir", '"/a/../../etc"', 'without ".."'],
     [inEnvironment({ workdir: "/" }), "environments.big.workdir", '"/"', "/workspace"],
     [inEnvironment({ memoryMiB: 1 }), "environments.big.memoryMiB", "1", "at least 64"],
+    [
+      inEnvironment({ network: { domains: ["https://pypi.org"] } }),
+      "environments.big.network.domains.0",
+      '"https://pypi.org"',
+      "without",
+    ],
+    [
+      inEnvironment({ network: { cidrs: ["10.0.0.1"] } }),
+      "environments.big.network.cidrs.0",
+      '"10.0.0.1"',
+      "10.0.0.0/8",
+    ],
     [inEnvironment({ network: "closed" }), "environments.big.network", '"closed"', '"blocked"'],
     [inEnvironment({ env: { PORT: 80 } }), "environments.big.env.PORT", "80", "a string"],
     [inEnvironment({ env: { "1A": "" } }), "environments.big.env.1A", "a name that is not allowed", "letters, digits"],
