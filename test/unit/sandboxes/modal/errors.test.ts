@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { askedOf } from "../../../../src/sandboxes/modal/asked-of-modal.ts";
 import { createFailure } from "../../../../src/sandboxes/modal/create-failure.ts";
+import { DEFAULT_MACHINE } from "../../../../src/sandboxes/modal/create-params.ts";
 import { isRetryable, kindOf, messageOf } from "../../../../src/sandboxes/modal/modal-error.ts";
 import { loadSdk, SDK_VERSION } from "../../../../src/sandboxes/modal/sdk.ts";
 import { PluginError } from "../../../../src/shared/error-code.ts";
@@ -75,12 +77,29 @@ describe("the error of a failed creation says why it failed and what to do", () 
       false,
       /Check modal.environment/,
     ],
+    [
+      "a sandbox that ended at once, with mounts",
+      grpc(9, "Sandbox has already terminated"),
+      {
+        asked: askedOf({
+          ...DEFAULT_MACHINE,
+          buckets: { "/x": { bucket: "corpus", endpointUrl: null, keyPrefix: null, secret: null, readOnly: true } },
+          volumes: {
+            "/d": { name: "d", version: null, readOnly: false, subPath: "no/such", create: false },
+            "/e": "e",
+          },
+        }),
+      },
+      "sandbox_create_failed",
+      true,
+      /already terminated\)\. What Modal cannot mount.*check "buckets" corpus and the "subPath" of "volumes" \/d\./,
+    ],
     ["a limit of the workspace", grpc(8), {}, "no_capacity", true, /limit of the Modal workspace/],
     ["no capacity", named("ResourceExhaustedError"), { gpu: "H100:8" }, "no_capacity", true, /no H100:8 free/],
     [
       "an unknown type of GPU",
       grpc(3, "unknown GPU"),
-      { gpu: "B300", asked: { place: [], buckets: [], all: ["the GPU B300"] } },
+      { gpu: "B300", asked: { place: [], mounts: [], all: ["the GPU B300"] } },
       "sandbox_create_failed",
       false,
       /unknown GPU\. The environment asks for the GPU B300: check/,
