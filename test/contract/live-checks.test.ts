@@ -160,6 +160,16 @@ modalTest("what cannot be removed is tried again, and named", async () => {
   expect(failing.printed).toContain("Left: image im-");
 });
 
+modalTest("a check tells what it met: refusals for rate, and a sum over GPUs that is wrong", async () => {
+  await server().faults.add({ method: "SandboxCreateV2", code: 8, message: "Sandbox creation rate limit", times: 2 });
+  const { rows } = await run([ALL_CHECKS[6] as LiveCheck, manyGpus({ type: "H200", count: 2, exact: false })]);
+  expect(rows.map(({ finding }) => finding)).toEqual([
+    { verdict: "as assumed", found: expect.stringMatching(/5 creations at once 3 were accepted.*refused: ClientError 8: Sandbox creation rate limit/) },
+    { verdict: "different", found: expect.stringMatching(/2 × NVIDIA H200; all-reduce ended with 0: ALL_REDUCE world=8 sum=36/) },
+  ] as never); // biome-ignore format: short
+  await expectNothingLeft();
+});
+
 /** Runs the program itself; `onOutput` sees all of its output so far. */
 async function program(args: readonly string[], env: Record<string, string>, onOutput?: (child: ChildProcess) => void) {
   const main = fileURLToPath(new URL("../live/main.ts", import.meta.url));
