@@ -5,6 +5,8 @@
 export type CreationStep =
   /** `line`: the last line that the build has printed, as it is; null = none yet. */
   | { readonly kind: "building"; readonly since: number; readonly image: string; readonly line: string | null }
+  /** Not asked for yet: the provider allows only so many new sandboxes a second. */
+  | { readonly kind: "turn"; readonly since: number; readonly perSecond: number }
   /** The provider has the request and no machine for it yet. Costs nothing. */
   | { readonly kind: "waiting"; readonly since: number; readonly gpu: string }
   /** The machine is there, and costs money from `since` on; its first command has not run yet. */

@@ -1,5 +1,6 @@
 import { describe, expect } from "bun:test";
 import { createOwnLimiter } from "../../src/sandboxes/creation-limiter.ts";
+import type { CreationStep } from "../../src/sandboxes/creation-steps.ts";
 import type { Clock } from "../../src/shared/clock.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
@@ -100,7 +101,8 @@ modalTest("creations keep to the rate, and terminations do not wait for it", asy
   const made = provider({ limiter });
   const first = await made.create(specOf());
   const [before, began] = [await creations(), Date.now()];
-  const rest = Array.from({ length: 6 }, () => made.create(specOf()));
+  const steps: CreationStep[] = [];
+  const rest = Array.from({ length: 6 }, () => made.create(specOf(), undefined, (step) => steps.push(step)));
   await first.terminate();
   const terminatedMs = Date.now() - began;
   const asked = (await creations()) - before;
@@ -108,4 +110,6 @@ modalTest("creations keep to the rate, and terminations do not wait for it", asy
   expect(Date.now() - began).toBeGreaterThan(1_000);
   expect([terminatedMs < 1_000, asked <= 5]).toEqual([true, true]);
   expect((await creations()) - before).toBe(6);
+  const waits = steps.filter(({ kind }) => kind === "turn");
+  expect([waits.length, waits[0]]).toEqual([5, { kind: "turn", since: expect.any(Number), perSecond: 4 }]);
 });

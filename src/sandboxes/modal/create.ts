@@ -27,7 +27,7 @@ export interface CreateDeps extends CallDeps, RateDeps {
   readonly freshName: (wanted: string) => string;
   readonly exitSnapshots: Pick<ExitSnapshots, "during">;
   readonly watch: CallWatch;
-  /** Called when Modal is asked, and again when a sandbox with a GPU has a machine. */
+  /** Called when it waits for its turn, when Modal is asked, and when a sandbox with a GPU has a machine. */
   readonly onStep: StepListener;
   /** Takes work that the provider finishes before it closes, such as ending sandboxes that arrive late. */
   readonly later: (work: Promise<unknown>) => void;
@@ -59,9 +59,11 @@ export async function createSandbox(
   const endLate = (late: Sandbox) => later(endSandbox(late, deps).catch(reportOrphan(log, spec.name)));
   let name: string | null = null;
   let waitingID: string | null = null;
+  const turn = { kind: "turn", since: clock.now(), perSecond: deps.limiter.rate.perSecond } as const;
+  const waitForTurn = () => deps.onStep(turn);
   /** Every creation waits for its turn, also one that is made again. */
   const create = async () => {
-    await deps.limiter.take(signal);
+    await deps.limiter.take(signal, waitForTurn);
     if (signal?.aborted) throw new AbandonedError(`${doing} was abandoned`);
     if (waitingID !== null) later(endWaiting(client, waitingID, deps).catch(reportOrphan(log, name ?? spec.name)));
     waitingID = null;
@@ -91,7 +93,7 @@ export async function createSandbox(
   }
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await pastRateLimit(deps, doing, create, signal);
+      return await pastRateLimit({ ...deps, onPause: waitForTurn }, doing, create, signal);
     } catch (error) {
       const kind = kindOf(error);
       if (name !== null) {

@@ -10,6 +10,7 @@ export interface RateDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly limiter: CreationLimiter;
+  readonly onPause?: () => void;
 }
 
 const FIRST_PAUSE_MS = 1_000;
@@ -32,7 +33,7 @@ export function pauseAfter(refusals: number, askedMs: number | null, spread: num
  * @throws what `call` throws otherwise, AbandonedError
  */
 export async function pastRateLimit<T>(
-  { clock, log, limiter }: RateDeps,
+  { clock, log, limiter, onPause }: RateDeps,
   doing: string,
   call: () => Promise<T>,
   signal?: AbortSignal,
@@ -50,6 +51,7 @@ export async function pastRateLimit<T>(
         reason: messageOf(refusal),
       });
       limiter.slowDown(pauseMs);
+      onPause?.();
       await sleep(clock, pauseMs, signal);
       if (signal?.aborted) throw new AbandonedError(`${doing} was abandoned`);
     }
