@@ -10,6 +10,7 @@ import { sh } from "./sandbox-shell.ts";
 
 const ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/train:v1";
 const GCP = "europe-west4-docker.pkg.dev/project/repo/train:v1";
+const ACR = "team.azurecr.io/train@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const GHCR = "ghcr.io/team/train:v1";
 
 const modal = useModalServer({
@@ -23,6 +24,7 @@ const modal = useModalServer({
     [ECR]: { auth: "aws", keys: ["AWS_ACCESS_KEY_ID"] },
     [GCP]: { auth: "gcp", keys: ["SERVICE_ACCOUNT_JSON"] },
     [GHCR]: { auth: "static", keys: ["REGISTRY_USERNAME"] },
+    [ACR]: { auth: "static", keys: ["REGISTRY_USERNAME"] },
     "debian:no-such-tag": { missing: true },
   },
 });
@@ -54,11 +56,17 @@ const failureOf = (machine: Partial<MachineSpec>): Promise<{ code?: string; retr
 describe("a private image", () => {
   modalTest.each([
     [GHCR, "registry"],
+    [ACR, "registry"],
     [ECR, "aws"],
     [GCP, "gcp"],
   ])("of %s is pulled with the secret of its registry", async (image, imageSecret) => {
     expect((await sh(await create({ image, imageSecret }), "echo up")).stdout).toBe("up\n");
     await create({ image: { base: image, dockerfile: ["RUN true"] }, imageSecret });
+  });
+
+  modalTest("leaves its secret out of the sandbox, which has those of the job", async () => {
+    const sandbox = await create({ image: GHCR, imageSecret: "registry", secrets: ["gcp"] });
+    expect((await sh(sandbox, "env | grep -c ^SERVICE_ACCOUNT_JSON; env | grep -c ^REGISTRY_")).stdout).toBe("1\n0\n");
   });
 
   modalTest.each<[string, Partial<MachineSpec>, RegExp]>([
