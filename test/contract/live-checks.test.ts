@@ -184,6 +184,15 @@ async function program(args: readonly string[], env: Record<string, string>, onO
   return { code, output };
 }
 
+modalTest("the program prints what a check found and the table, and ends with 0 where all is as assumed", async () => {
+  const args = ["--only", "8 GB", "--tree-mib", "8", "--second-ms", String(SECOND_MS)];
+  const { code, output } = await program(args, { PATH: process.env.PATH ?? "", ...server().env });
+  expect(output).toMatch(
+    /^At most \$0\.\d\d at list prices.*as assumed, .* s: \d+ MiB in 2 files.*All of it is removed\.\n\ncheck /s,
+  );
+  expect(code).toBe(0);
+});
+
 modalTest("the program removes what it had created after ctrl+c, and says so", async () => {
   let asked = false;
   const { code, output } = await program(
@@ -213,6 +222,11 @@ modalTest(
     expect(wrong).toMatchObject({
       code: 1,
       output: expect.stringContaining("could not begin: Token ID or secret is wrong"),
+    });
+    const tree = await program(["--tree-mib", "none"], { ...nobody, ...server().env });
+    expect(tree).toMatchObject({
+      code: 2,
+      output: expect.stringContaining("--tree-mib must be a number above 0, not none"),
     });
     const nine = await program(["--gpus", "9"], { ...nobody, ...server().env });
     expect(nine).toMatchObject({ code: 2, output: expect.stringContaining("1 to 8 GPUs") });

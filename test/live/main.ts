@@ -7,7 +7,7 @@ import { messageOf } from "../../src/sandboxes/modal/modal-error.ts";
 import { holdProcess } from "../../src/shared/clock.ts";
 import { ALL_CHECKS } from "./all-checks.ts";
 import { manyGpus } from "./checks/gpus.ts";
-import { type LiveCheck, REAL } from "./live-check.ts";
+import { type LiveCheck, REAL, type Scale } from "./live-check.ts";
 import { runChecks } from "./run-checks.ts";
 
 /*
@@ -16,6 +16,7 @@ import { runChecks } from "./run-checks.ts";
  *   npm run test:live -- --only expiry         those whose names contain this word
  *   npm run test:live -- --gpus 8 --gpu H100!  that many GPUs in one sandbox too
  *   npm run test:live -- --contract            the provider contract too
+ *   npm run test:live -- --tree-mib 64         a smaller tree; --second-ms 50 where the service's seconds are short
  */
 
 const { values } = parseArgs({
@@ -24,6 +25,8 @@ const { values } = parseArgs({
     gpus: { type: "string" },
     gpu: { type: "string", default: "H100!" },
     contract: { type: "boolean", default: false },
+    "tree-mib": { type: "string" },
+    "second-ms": { type: "string" },
   },
 });
 
@@ -42,8 +45,10 @@ async function main(): Promise<number> {
     return 0;
   }
   let checks: readonly LiveCheck[];
+  let scale: Scale;
   try {
     checks = wanted();
+    scale = scaleWanted();
   } catch (error) {
     console.log(messageOf(error));
     return 2;
@@ -55,7 +60,7 @@ async function main(): Promise<number> {
     const { rows, left } = await runChecks({
       credentials: found.credentials,
       checks,
-      scale: REAL,
+      scale,
       signal: stop.signal,
       print: (text) => console.log(text),
     });
@@ -79,6 +84,15 @@ function wanted(): readonly LiveCheck[] {
   if (parsed.kind === "invalid") throw new Error(parsed.message);
   const [request] = parsed.preferences;
   return request === undefined ? checks : [...checks, manyGpus(request)];
+}
+
+function scaleWanted(): Scale {
+  const positive = (name: "tree-mib" | "second-ms", real: number): number => {
+    const value = Number(values[name] ?? real);
+    if (!(value > 0)) throw new Error(`--${name} must be a number above 0, not ${values[name]}`);
+    return value;
+  };
+  return { ...REAL, treeMiB: positive("tree-mib", REAL.treeMiB), secondMs: positive("second-ms", REAL.secondMs) };
 }
 
 function interrupt(stop: AbortController, signal: string): void {
