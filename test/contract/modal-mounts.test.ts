@@ -64,6 +64,13 @@ describe("volumes", () => {
     expect((await sh(sandbox, "touch /data/x || echo refused")).stdout).toBe("refused\n");
   });
 
+  modalTest("are mounted and reloaded in a sandbox with a GPU too", async () => {
+    const sandbox = await create({ volumes: { "/data": "data" }, gpu: { type: "T4", count: 1, exact: false } });
+    expect(sandbox.notes.join()).toContain('Modal volume "data" (v2)');
+    expect((await sh(sandbox, "touch /data/gpu && ls /data/gpu")).stdout).toBe("/data/gpu\n");
+    expect(await sandbox.reloadVolumes?.()).toEqual({ kind: "reloaded" });
+  });
+
   modalTest("are made only where the environment says so, with its version", async () => {
     const names = async (name: string) => {
       const client = await modalClient(modal());
