@@ -94,7 +94,13 @@ describe("volumes", () => {
   modalTest("of another version than the environment says are refused with the remedy", async () => {
     const failure = await failureOf(create({ volumes: volume("old", { version: 2 }) }));
     expect(failure).toMatchObject({ code: "sandbox_create_failed", retryable: false });
-    expect(failure.message).toMatch(/The Modal volume "old".*version 1.*not 2.*"version"/s);
+    expect(failure.message).toMatch(/The Modal volume "old".*not of version 2.*has version v1.*"version"/s);
+  });
+
+  modalTest("are found although the server itself refuses to be asked for another version", async () => {
+    await modal().faults.add({ method: "VolumeGetOrCreate", code: 9, message: "version mismatch" });
+    const { notes } = await create({ volumes: { "/old": "old" } });
+    expect(notes).toEqual([expect.stringMatching(/^At \/old: Modal volume "old", shared.*when the sandbox ends\./)]);
   });
 
   modalTest("are explained to the agent: where, which version, and how changes are kept", async () => {

@@ -7,15 +7,16 @@ import { inQuotes, plainName } from "../../shared/plain-text.ts";
  * @source Modal's documents: others' changes show after a reload; `sync` commits on v2 only; v1 takes at most five writers;
  * snapshots contain no volumes
  */
-export function volumeNote(path: string, { name, readOnly, subPath }: VolumeMount, version: 1 | 2): string {
+export function volumeNote(path: string, { name, readOnly, subPath }: VolumeMount, version: 1 | 2 | null): string {
   const folder = subPath === null ? "" : `, its folder ${plainName(subPath)}`;
-  const where = `At ${plainName(path)}: Modal volume ${inQuotes(name)} (v${version})${folder}`;
+  const where = `At ${plainName(path)}: Modal volume ${inQuotes(name)}${version === null ? "" : ` (v${version})`}${folder}`;
   const fresh = "Others' commits show from the next turn on.";
   if (readOnly) return `${where}, read-only. ${fresh}`;
-  const kept =
-    version === 2
-      ? `\`sync ${plainName(path)}\` commits what is written, else the sandbox's end does.`
-      : "What is written is committed when the sandbox ends, not by `sync`; at most five sandboxes should write at once.";
+  const kept = {
+    1: "What is written is committed when the sandbox ends, not by `sync`; at most five sandboxes should write at once.",
+    2: `\`sync ${plainName(path)}\` commits what is written, else the sandbox's end does.`,
+    null: "What is written is committed when the sandbox ends.",
+  }[`${version}`];
   return `${where}, shared, in no snapshot. ${kept} ${fresh}`;
 }
 

@@ -3,7 +3,7 @@ import { type BucketMount, toVolumeMount, type VolumeMount } from "../../config/
 import { PluginError } from "../../shared/error-code.ts";
 import { inQuotes, plainName } from "../../shared/plain-text.ts";
 import type { MachineSpec } from "../port.ts";
-import { kindOf, nameOf } from "./modal-error.ts";
+import { kindOf, messageOf, nameOf, statusOf } from "./modal-error.ts";
 import { bucketNote, volumeNote } from "./mount-notes.ts";
 import { findSecret, type SecretUse } from "./secrets.ts";
 
@@ -52,33 +52,32 @@ export async function findMounts(client: ModalClient, machine: MachineSpec): Pro
 }
 
 /**
- * A volume, and its version. Without `create` a name that does not exist is an error: a misspelt one must not become a new,
- * empty volume.
+ * A volume, and its version; null where Modal does not tell. Without `create` a name that does not exist is an error: a
+ * misspelt one must not become a new, empty volume.
  * @source Modal JS SDK 0.11.1, VolumeService.fromName: throws `InvalidError` for another version than the one asked for
  */
 async function findVolume(
   client: ModalClient,
   path: string,
   { name, version, create, readOnly, subPath }: VolumeMount,
-): Promise<{ volume: Volume; version: 1 | 2 }> {
-  const find = (asked: 1 | 2) => client.volumes.fromName(name, { createIfMissing: create, version: asked });
+): Promise<{ volume: Volume; version: 1 | 2 | null }> {
   const asked = version ?? NEW_VERSION;
-  const other = asked === 1 ? 2 : 1;
   try {
-    const found = await find(asked).then(
+    const found = await client.volumes.fromName(name, { createIfMissing: create, version: asked }).then(
       (volume) => ({ volume, version: asked }),
       async (error: unknown) => {
-        if (version !== null || nameOf(error) !== "InvalidError") throw error;
-        return { volume: await find(other), version: other } as const;
+        if (version !== null || !isOtherVersion(error)) throw error;
+        const volume = await client.volumes.fromName(name, { createIfMissing: create });
+        return { volume, version: nameOf(error) === "InvalidError" ? 1 : null } as const;
       },
     );
     const options = { readOnly, ...(subPath !== null && { subPath: `/${subPath.replace(/^\/+/, "")}` }) };
     return { ...found, volume: found.volume.withMountOptions(options) };
   } catch (error) {
     const what = `The Modal volume ${inQuotes(name)}, which the environment mounts at ${plainName(path)},`;
-    if (nameOf(error) === "InvalidError" && version !== null)
+    if (version !== null && isOtherVersion(error))
       throw refusal(
-        `${what} is of version ${other}, not ${version}: change or remove "version", or name another volume.`,
+        `${what} is not of version ${version} (${messageOf(error)}): change or remove "version", or name another volume.`,
         error,
       );
     if (kindOf(error) !== "gone") throw error;
@@ -89,6 +88,10 @@ async function findVolume(
     );
   }
 }
+
+/** Whether a volume exists in another version than asked for: by the SDK's check, or by one of the server. */
+const isOtherVersion = (error: unknown): boolean =>
+  nameOf(error) === "InvalidError" || ([3, 6, 9].includes(statusOf(error) ?? 0) && kindOf(error) !== "spend");
 
 async function toBucket(client: ModalClient, path: string, bucket: BucketMount): Promise<CloudBucketMount> {
   const { endpointUrl, keyPrefix, readOnly, secret } = bucket;
