@@ -130,7 +130,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
       const now = clock.now();
       sessionJobs.update(jobID, (job) => {
         const { since } = job.compute;
-        const usd = since === null ? null : limits.meteredUsd(job, usage, now - since);
+        const usd = since === null || !isCounted(job, sandbox.id) ? null : limits.meteredUsd(job, usage, now - since);
         return usd === null ? job : { ...job, compute: measureCompute(job.compute, usd, now) };
       });
     } catch (error) {
@@ -198,8 +198,11 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     });
   }
 
+  const settled = (job: Job, sandboxID: string): Job =>
+    isCounted(job, sandboxID) ? { ...job, compute: settleCompute(job.compute, clock.now()) } : job;
+
   function recordTerminated(sessionJobs: SessionJobs, jobID: string, sandboxID: string): void {
-    sessionJobs.update(jobID, (job) => ({ ...job, compute: settleCompute(job.compute, clock.now()) }));
+    sessionJobs.update(jobID, (job) => settled(job, sandboxID));
     recordEnded(jobID, sandboxID);
   }
 
@@ -214,8 +217,9 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
 
   /** The provider is ending the sandbox of the job, which may have another before that is done. */
   function recordEnding(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): void {
-    const { usdPerHour = 0, since = null } = sessionJobs.get(jobID)?.compute ?? {};
-    sessionJobs.update(jobID, (job) => withFinished({ ...job, compute: settleCompute(job.compute, clock.now()) }));
+    const job = sessionJobs.get(jobID);
+    const { usdPerHour = 0, since = null } = job && isCounted(job, sandbox.id) ? job.compute : {};
+    sessionJobs.update(jobID, (current) => withFinished(settled(current, sandbox.id)));
     if (since !== null) addCost(sessionJobs, jobID, sandbox, usdPerHour, clock.now());
     onceEnded(sandbox, () => {
       try {
@@ -273,3 +277,6 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     },
   };
 }
+
+/** Whether the job's present cost is that of this sandbox: a job that is woken has another while the former is still ended. */
+const isCounted = ({ sandbox }: Job, sandboxID: string): boolean => sandbox.kind !== "live" || sandbox.id === sandboxID;

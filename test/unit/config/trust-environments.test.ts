@@ -54,6 +54,20 @@ describe("the machine of a new environment", () => {
     ]);
   });
 
+  test("may use no more than the largest of the user's, by its own limits or by default", async () => {
+    const user = { environments: { default: {}, big: { cpu: 8, cpuLimit: 8, memoryMiB: 512 } } };
+    const own = { cpu: 8 };
+    const over = { cpuLimit: 9, memoryLimitMiB: 4097 };
+    const within = { cpuLimit: 4, memoryLimitMiB: 3000 };
+    const { options, ignored } = await beside(user, { environments: { own, over, within } });
+    expect(options.environments).toMatchObject({ own: { cpu: 8, cpuLimit: 8 }, within });
+    expect(ignored).toEqual(["environments.over.cpuLimit", "environments.over.memoryLimitMiB"]);
+    const tight = inDefault({ memoryMiB: 512 }); // which is the limit of local sandboxes
+    expect((await beside(tight, inDefault({ memoryLimitMiB: 2048, cpuLimit: 2 }))).ignored).toEqual([
+      "environments.default.memoryLimitMiB",
+    ]);
+  });
+
   test("does not raise the bound for another environment of the project", async () => {
     const { ignored } = await beside({}, { environments: { a: { cpu: 1 }, b: { cpu: 2 }, c: { cpu: 2 } } });
     expect(ignored).toEqual(["environments.b.cpu", "environments.c.cpu"]);

@@ -7,7 +7,7 @@ import {
   decideJobBudget,
   spendOf,
 } from "../../../src/core/budget.ts";
-import { NO_COMPUTE, openCompute, settleCompute } from "../../../src/core/cost.ts";
+import { measureCompute, NO_COMPUTE, openCompute, settleCompute } from "../../../src/core/cost.ts";
 import { type Job, transition } from "../../../src/core/job.ts";
 import { propertyRuns } from "../../support/property-runs.ts";
 import { jobIn } from "../views/job-in.ts";
@@ -115,6 +115,8 @@ const arrival = fc.record({
   usdPerHour: fc.integer({ min: 0, max: 60 }),
   lasts: fc.integer({ min: 1, max: 200 }),
   maxUsd: fc.option(fc.integer({ min: 1, max: 20 })),
+  /** What its meter says at its end, thousands of USD: mostly more than it may cost. */
+  used: fc.double({ min: 0, max: 1, noNaN: true }),
   /** Share of the reserved rescue time that its rescue takes. */
   rescue: fc.double({ min: 0, max: 1, noNaN: true }),
 });
@@ -138,7 +140,7 @@ test("under random workloads no ceiling of a session or task is exceeded, and ev
           if (state.kind === "running" && now >= one.endsAt) {
             one.job = {
               ...transition(one.job, { kind: "completed", result: "" }, now),
-              compute: settleCompute(compute, now),
+              compute: settleCompute(measureCompute(compute, one.used * 1e3, now), now),
             };
           }
           if (state.kind !== "queued" || one.at * MIN > now) continue;

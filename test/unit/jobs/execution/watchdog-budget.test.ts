@@ -45,6 +45,28 @@ test(
   }, budget(null)),
 );
 
+test(
+  "counts the sandbox of a job that was woken while its former one could not be ended",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("say 1");
+    await world.reaches(id, "completed");
+    let isDown = true;
+    world.machine.onCall = async (verb) => {
+      if (verb === "terminate" && isDown) throw new Error("no answer");
+    };
+    await world.clock.advance(61_000);
+    await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: endless, interrupt: false });
+    await world.reaches(id, "running");
+    isDown = false;
+    await world.clock.advance(2 * MIN); // the former sandbox is ended now
+    expect(world.machine.sandboxes()).toHaveLength(1);
+    expect(world.job(id).compute.since).not.toBeNull();
+    const { computeUsd } = await spent(world);
+    await world.clock.advance(30 * MIN);
+    expect((await spent(world)).computeUsd - computeUsd).toBeCloseTo(0.5, 3);
+  }, budget(null)),
+);
+
 describe("at the ceiling", () => {
   test(
     "a session is warned once, then its jobs are rescued, new ones are refused, and the ceiling holds",
