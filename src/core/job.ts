@@ -3,14 +3,17 @@ import type { SandboxPort } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
 import type { TreeBase } from "../workspace/project/capture-tree.ts";
 import type { Compute } from "./cost.ts";
+import type { GpuWait } from "./gpu-wait.ts";
 import type { SubjectRule } from "./subject-rules.ts";
 import type { TaskSource } from "./task-source.ts";
 import type { Tokens } from "./tokens.ts";
+import type { TreeUpdate } from "./tree-update.ts";
 
 /*
  * One delegated task, the states it goes through, and the only function that changes them. Times are epoch milliseconds.
  * J1  `starting` and `running` name the lease under which a process runs the job; no other state names a lease. The
- *     lease lapses with that process: whoever then opens the session interrupts the job.
+ *     lease lapses with that process: whoever then opens the session interrupts the job. A job that finds no GPU free goes
+ *     from `starting` back to its place in the queue.
  * J2  A new job begins in `initialState` and moves by `transition`; `SessionJobs` refuses any other change of state.
  * J3  `completed`, `failed` and `cancelled` are ends. Only a follow-up leaves them, back to `queued`, so that the first
  *     cause of an end wins.
@@ -18,7 +21,13 @@ import type { Tokens } from "./tokens.ts";
  */
 export type JobState =
   | { readonly kind: "queued"; readonly since: number }
-  | { readonly kind: "starting"; readonly since: number; readonly leaseID: string }
+  /** `queuedSince`: its place in the queue, to which it returns if no GPU is free. */
+  | {
+      readonly kind: "starting";
+      readonly since: number;
+      readonly leaseID: string;
+      readonly queuedSince?: number | undefined;
+    }
   | { readonly kind: "running"; readonly since: number; readonly leaseID: string }
   | { readonly kind: "interrupted"; readonly since: number }
   | { readonly kind: "completed"; readonly since: number; readonly result: string }
@@ -95,15 +104,6 @@ export interface Briefing {
   readonly inText: number;
 }
 
-/** An attempt to bring a job's files up to date with its project. */
-export interface TreeUpdate {
-  readonly at: number;
-  /** Paths of files that were left with conflict markers. */
-  readonly conflicts: readonly string[];
-  /** Why the attempt failed and the files are as they were; null = it succeeded. */
-  readonly problem: string | null;
-}
-
 export interface Metric {
   /** JSON has no such numbers, so the contract spells them as text. */
   readonly value: number | "NaN" | "Infinity" | "-Infinity";
@@ -164,6 +164,8 @@ export interface Job {
   readonly notes: readonly string[];
   /** GPUs that its newest sandbox was granted; null = none, or not known yet. */
   readonly gpu: string | null;
+  /** Its wait for a GPU that its provider does not have free; null = it does not wait, or not yet. */
+  readonly gpuWait: GpuWait | null;
   /** What the GPUs of its newest sandbox report to be, e.g. "NVIDIA H200"; empty = none, or not known. */
   readonly devices: readonly string[];
   /** Ports of its newest sandbox that are reachable from outside. */
@@ -212,7 +214,7 @@ interface OfTurn {
 const ALLOWED_TRANSITIONS: Readonly<Record<JobStateKind | "new", readonly JobStateKind[]>> = {
   new: ["queued", "failed"],
   queued: ["starting", "failed", "cancelled"],
-  starting: ["running", "interrupted", "failed", "cancelled"],
+  starting: ["queued", "running", "interrupted", "failed", "cancelled"],
   running: ["interrupted", "completed", "failed", "cancelled"],
   interrupted: ["queued", "cancelled"],
   completed: ["queued"],
@@ -238,7 +240,8 @@ export function transition(
 ): Job {
   const held = isHeld(job.state) ? job.state.leaseID : null;
   if (condition.leaseID !== undefined && (held === null || condition.leaseID !== held)) return job;
-  const after = { ...job, state: toState(to, held, now), answers: answersAfter(job, to) };
+  const gpuWait = to.kind === "queued" && isEnded(job.state) ? null : job.gpuWait; // a woken job waits anew
+  const after = { ...job, gpuWait, state: toState(job.state, to, held, now), answers: answersAfter(job, to) };
   return to.kind !== job.state.kind && isAllowedChange(job, after) ? after : job;
 }
 
@@ -277,8 +280,10 @@ function answersAfter({ state, answers }: Job, to: Transition): readonly TurnAns
   return "turn" in to ? answers.filter(({ turn }) => turn !== to.turn) : answers;
 }
 
-function toState(to: Transition, held: string | null, now: number): JobState {
+function toState(from: JobState, to: Transition, held: string | null, now: number): JobState {
   if (to.kind === "running") return { ...to, since: now, leaseID: held ?? "" };
+  if (to.kind === "starting") return { ...to, since: now, ...(from.kind === "queued" && { queuedSince: from.since }) };
+  if (to.kind === "queued") return { ...to, since: (from.kind === "starting" ? from.queuedSince : null) ?? now };
   if (to.kind === "completed") return { kind: to.kind, since: now, result: to.result };
   if (to.kind !== "failed" && to.kind !== "cancelled") return { ...to, since: now };
   const { result = "", turn: _, ...end } = to;

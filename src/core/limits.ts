@@ -7,6 +7,7 @@ import type { Options } from "../config/schema.ts";
 import type { SandboxUsage } from "../sandboxes/port.ts";
 import type { BudgetLimits } from "./budget.ts";
 import type { DeadlineLimits } from "./deadline.ts";
+import { type GpuWaitLimits, toGpuWaitLimits } from "./gpu-wait.ts";
 import type { Job } from "./job.ts";
 import { meteredUsd } from "./metered-cost.ts";
 
@@ -17,6 +18,10 @@ const NO_WISHES = { cpu: null, cpuLimit: null, memoryMiB: null, memoryLimitMiB: 
 export interface Limits {
   readonly budget: BudgetLimits;
   deadlines(job: Job): DeadlineLimits;
+  /** How long the job may wait for a GPU at its provider. */
+  readonly gpuWait: GpuWaitLimits;
+  /** Longest time between the request for a sandbox and the moment its job names it, milliseconds. */
+  readonly creationMs: number;
   /** Lifetime to request for the job's sandbox, milliseconds. */
   sandboxMs(job: Job): number;
   /** When the provider ends a sandbox requested at `madeAt`, epoch ms; null = never. */
@@ -35,6 +40,9 @@ const LONGEST_LIFETIME_MS = 24 * 60 * MINUTE_MS;
 /** Allowance for the time between a sandbox's creation and its job's start, and around a rescue. */
 const SLACK_MS = 15 * MINUTE_MS;
 
+/** Longest boot of a sandbox with a GPU. */
+const GPU_BOOT_MS = 5 * MINUTE_MS;
+
 /** @param pricesOf the prices known at the moment */
 export function createLimits(options: Options, pricesOf: (provider: ProviderName) => Prices): Limits {
   const { rescueMinutes, checkpointMinutes, stallTimeoutMinutes, jobTimeoutMinutes, budget } = options;
@@ -46,8 +54,11 @@ export function createLimits(options: Options, pricesOf: (provider: ProviderName
     const minutes = environmentOf(job)?.sandboxTimeoutMinutes ?? null;
     return minutes === null ? null : minutes * MINUTE_MS;
   };
+  const gpuWait = toGpuWaitLimits(options.modal.gpuWaitMinutes);
   const sandboxMs = (job: Job) => {
-    const wanted = ownMs(job) ?? jobMs(job) + rescueMs + options.parkAfterSeconds * 1000 + SLACK_MS;
+    // The lifetime may begin with the request, so the wait for a GPU comes on top.
+    const waitMs = job.task.gpu === null ? 0 : gpuWait.totalMs;
+    const wanted = ownMs(job) ?? jobMs(job) + rescueMs + options.parkAfterSeconds * 1000 + SLACK_MS + waitMs;
     return Math.min(wanted, LONGEST_LIFETIME_MS);
   };
   const resources = (job: Pick<Job, "task" | "provider">, gpu: GpuRequest | null): Resources => {
@@ -64,6 +75,8 @@ export function createLimits(options: Options, pricesOf: (provider: ProviderName
       checkpointMs: checkpointMinutes === null ? null : checkpointMinutes * MINUTE_MS,
       rescueMs,
     }),
+    gpuWait,
+    creationMs: gpuWait.totalMs + Math.max(GPU_BOOT_MS, options.modal.createTimeoutSeconds * 1000) + SLACK_MS,
     sandboxMs,
     // A local provider ends no sandbox by itself: the environment's lifetime is kept only by the rescue of its job.
     sandboxUntil: (job, madeAt) => (job.provider === "local" && ownMs(job) === null ? null : madeAt + sandboxMs(job)),

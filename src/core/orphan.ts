@@ -16,13 +16,15 @@ export interface OrphanFacts {
   /** Whether a live process made it only to read files from a snapshot. */
   readonly isReader: boolean;
   readonly parkAfterMs: number;
+  /** How long a creation may take, the wait for a GPU included. */
+  readonly creationMs: number;
   readonly now: number;
 }
 
 /** `park`: its job has ended and no process is left to park it. `end`: nobody needs its files. */
 export type OrphanDecision = "keep" | "park" | "end";
 
-/** Grace period for a sandbox that no job names yet: its process may still be creating it. */
+/** Shortest grace period for a sandbox that no job names yet: its process may still be creating it. */
 const CREATE_GRACE_MS = 10 * 60_000;
 /** Longest lifetime of a sandbox that is made to read files. */
 export const READ_LIMIT_MS = 60 * 60_000;
@@ -45,5 +47,6 @@ export function decideOrphan({ sandboxID, createdAt, job, ...facts }: OrphanFact
   if (isNamed && isEnded(job.state)) return now - job.state.since > parkAfterMs + PARK_GRACE_MS ? "park" : "keep";
   if (isNamed) return "keep"; // interrupted jobs included: they go on in it
   const mayBeInCreation = isHeld(job.state) && isLeaseAlive;
-  return mayBeInCreation && (createdAt === null || now - createdAt < CREATE_GRACE_MS) ? "keep" : "end";
+  const graceMs = Math.max(CREATE_GRACE_MS, facts.creationMs);
+  return mayBeInCreation && (createdAt === null || now - createdAt < graceMs) ? "keep" : "end";
 }

@@ -113,6 +113,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
     providers: existsSync(join(stateDir, "local")) ? [deps.providerName, "local"] : [deps.providerName],
     registry,
     parkAfterMs: options.parkAfterSeconds * 1000,
+    creationMs: limits.creationMs,
     clock,
     log,
   });

@@ -10,6 +10,7 @@ export function viewJobs(runtime: Runtime, jobs: readonly Job[]): JobView[] {
     toJobView(job, {
       place: places.get(job.id) ?? null,
       live: runtime.activity.of(job.childSession),
+      creating: runtime.lifecycle.creating(job.id),
       pendingSince: runtime.lifecycle.pendingSince(job.id),
       now,
     }),

@@ -1,9 +1,12 @@
 import { type Activity, NO_ACTIVITY } from "../core/activity.ts";
 import type { QueuePlace } from "../core/admission.ts";
 import { computeUsd } from "../core/cost.ts";
-import { isEnded, type Job, type TreeUpdate, type TurnAnswer } from "../core/job.ts";
+import { inWords } from "../core/gpu-wait.ts";
+import { isEnded, type Job, type TurnAnswer } from "../core/job.ts";
 import { notesOf } from "../core/job-notes.ts";
 import type { SnapshotRecord } from "../core/snapshot-record.ts";
+import type { TreeUpdate } from "../core/tree-update.ts";
+import type { CreationStep } from "../sandboxes/creation-steps.ts";
 import { oneLine } from "../shared/plain-text.ts";
 
 /**
@@ -68,6 +71,8 @@ export interface SnapshotView {
 export interface JobFacts {
   readonly place: QueuePlace | null;
   readonly live: Activity;
+  /** What the creation of its sandbox is doing; null = none is under way, or nothing is known. */
+  readonly creating: CreationStep | null;
   /** When the oldest request that its sandbox has not answered was made, epoch ms; null = none is open. */
   readonly pendingSince: number | null;
   /** Epoch ms. */
@@ -128,7 +133,10 @@ export interface ToldJob extends JobView {
 /** Jobs as they are recorded: for those that have ended nothing else is known. */
 export const viewRecords = (jobs: readonly Job[]): ToldJob[] =>
   jobs.map((job) =>
-    toTold(job, toJobView(job, { place: null, live: NO_ACTIVITY, pendingSince: null, now: job.state.since })),
+    toTold(
+      job,
+      toJobView(job, { place: null, live: NO_ACTIVITY, creating: null, pendingSince: null, now: job.state.since }),
+    ),
   );
 
 export const toTold = ({ answers }: Job, view: JobView): ToldJob => ({ ...view, answers });
@@ -148,9 +156,15 @@ export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
 }
 
 /** What a job waits for, or what delays it. A delay is reported early, before it is certain that something is wrong. */
-function toReason({ state, sandbox }: Job, { place, live, pendingSince, now }: JobFacts): string | null {
+function toReason({ state, sandbox }: Job, { place, live, creating, pendingSince, now }: JobFacts): string | null {
   if (state.kind === "queued") return place?.reason ?? null;
   if (state.kind === "interrupted") return "its OpenCode process ended; the job goes on when its session is used again";
+  if (state.kind === "starting" && creating?.kind === "building") {
+    const line = creating.line === null ? "" : `: ${oneLine(creating.line, LINE_LIMIT)}`;
+    return `building image${line} (${inWords(now - creating.since)})`;
+  }
+  if (state.kind === "starting" && creating?.kind === "waiting")
+    return `waiting at Modal for ${creating.gpu}, ${inWords(now - creating.since)}`;
   if (state.kind === "starting" && sandbox.kind === "creating")
     return late("its sandbox has been starting", state.since, now);
   if (state.kind !== "running") return null;
@@ -179,6 +193,7 @@ const NAME_LIMIT = 64;
 const MESSAGE_LIMIT = 2_000;
 /** Has room for the end of a log, whose lines stay apart. */
 const ERROR_LIMIT = 4_000;
+const LINE_LIMIT = 120;
 const LINE_MARK = " ⏎ ";
 
 const toMetrics = (metrics: Job["metrics"]): Job["metrics"] =>

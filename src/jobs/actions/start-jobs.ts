@@ -114,6 +114,7 @@ export async function startJobs(
       briefing: null,
       notes: decision.failure ? [] : notesOn(decision.task),
       gpu: null,
+      gpuWait: null,
       devices: [],
       ports: [],
       childSession: null,

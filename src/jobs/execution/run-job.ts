@@ -5,6 +5,7 @@ import { unlessAborted } from "../../core/unless-aborted.ts";
 import { type Failure, PluginError, toFailure } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import type { LocalQueue } from "../queue/local-queue.ts";
+import { CapacityWait } from "../sandbox/capacity-wait.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import { openTurnOf, type Run, type RunPhase } from "./run.ts";
@@ -107,6 +108,15 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     try {
       await work(sessionJobs, jobID, run);
     } catch (error) {
+      if (error instanceof CapacityWait) {
+        const { since, retryAt } = error;
+        const back = move(run, { kind: "queued" });
+        sessionJobs.update(jobID, (job) => {
+          const queued = back(job);
+          return queued === job ? job : { ...queued, gpuWait: { since, retryAt } };
+        });
+        return;
+      }
       const failure = toFailure(error, "sandbox_create_failed", `run ${jobID}`);
       deps.log("warn", "a job failed", { jobID, code: failure.code, reason: failure.message });
       sessionJobs.update(jobID, move(run, toFailed(run, failure)));

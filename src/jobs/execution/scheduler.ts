@@ -8,6 +8,7 @@ import {
 } from "../../core/admission.ts";
 import { type BudgetAdmission, decideBudgetAdmission } from "../../core/budget.ts";
 import { expectRate } from "../../core/cost.ts";
+import { describeGpuWait } from "../../core/gpu-wait.ts";
 import { isHeld, type Job, transition } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -64,6 +65,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     log("error", "a listener failed", { reason: String(error) }),
   );
   let stopPoll: (() => void) | null = null;
+  /** Jobs that ask for a GPU again later. Until then they take nothing of the pool, and no other job waits behind them. */
+  const paused = new Map<string, QueuedJob & { readonly cancel: () => void }>();
   let isDue = false;
   let isStarting = false;
   let suspended = false;
@@ -189,6 +192,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     if (!isOurs && isHeld(job.state)) heldElsewhere.emit(next);
     const done = isOurs ? deps.runner.run(sessionJobs, jobID) : Promise.resolve();
     void done.finally(() => {
+      // Before its lease is released, which starts others: a job that found no GPU free is in the queue again by then.
+      if (!suspended && isOurs && sessionJobs.get(jobID)?.state.kind === "queued") enqueue(sessionJobs, jobID);
       // The GPUs stay with the sandbox that has them, which may outlive the run.
       if (deps.lifecycle.isUnterminated(jobID)) leases.releaseSlot(lease.id);
       else leases.release(lease.id);
@@ -196,28 +201,51 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     return true;
   }
 
+  function enqueue(sessionJobs: SessionJobs, jobID: string): void {
+    const retryAt = sessionJobs.get(jobID)?.gpuWait?.retryAt ?? null;
+    if (retryAt !== null && retryAt > clock.now()) {
+      pause({ sessionJobs, jobID }, retryAt);
+      return;
+    }
+    unpause(jobID);
+    localQueue.add({ sessionJobs, jobID });
+    leases.renew();
+    // A whole batch is recorded before its first job runs: the call that started it must not wait for that.
+    if (isDue) return;
+    isDue = true;
+    clock.after(0, () => {
+      isDue = false;
+      startJobs();
+    });
+  }
+
+  function pause(job: QueuedJob, retryAt: number): void {
+    unpause(job.jobID);
+    const cancel = clock.after(retryAt - clock.now(), () => {
+      paused.delete(job.jobID);
+      if (!suspended) enqueue(job.sessionJobs, job.jobID);
+    });
+    paused.set(job.jobID, { ...job, cancel });
+  }
+
+  function unpause(jobID: string): void {
+    paused.get(jobID)?.cancel();
+    paused.delete(jobID);
+  }
+
   return {
-    enqueue(sessionJobs, jobID) {
-      localQueue.add({ sessionJobs, jobID });
-      leases.renew();
-      // A whole batch is recorded before its first job runs: the call that started it must not wait for that.
-      if (isDue) return;
-      isDue = true;
-      clock.after(0, () => {
-        isDue = false;
-        startJobs();
-      });
-    },
+    enqueue,
     remove(jobID) {
+      unpause(jobID);
       const queued = localQueue.find(jobID);
       if (queued) localQueue.drop(queued);
     },
     places() {
       const queued = localQueue.all();
-      if (queued.length === 0) return new Map();
+      if (queued.length === 0 && paused.size === 0) return new Map();
       const state = pool.poolState(clock.now());
       const indexes = new Map(state.queue.map(({ jobID }, index) => [jobID, index]));
-      return new Map(
+      const places = new Map(
         queued.map(({ sessionJobs, jobID }, index): [string, QueuePlace] => {
           const budgetReason = localQueue.budgetReasonOf(jobID);
           if (budgetReason !== undefined) return [jobID, { position: index + 1, reason: budgetReason }];
@@ -226,16 +254,24 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
           return [jobID, { position, reason: decision.kind === "wait" ? decision.reason : null }];
         }),
       );
+      for (const { sessionJobs, jobID } of paused.values()) {
+        const job = sessionJobs.get(jobID);
+        if (!job?.gpuWait) continue;
+        const position = state.queue.filter(({ since }) => since <= job.state.since).length + 1;
+        places.set(jobID, { position, reason: describeGpuWait(gpusOf(job.task.gpu), job.gpuWait, clock.now()) });
+      }
+      return places;
     },
     counts() {
       const { leases: all } = pool.poolState(clock.now());
       const running = all.reduce((sum, { slots }) => sum + slots, 0);
-      return { running, queued: localQueue.all().length, gpus: countGpus(all, admissionLimits.gpus) };
+      return { running, queued: localQueue.all().length + paused.size, gpus: countGpus(all, admissionLimits.gpus) };
     },
     onHeldByOtherProcess: (listener) => heldElsewhere.on(listener),
     suspend() {
       suspended = true;
       stopPoll?.();
+      for (const jobID of [...paused.keys()]) unpause(jobID);
       leases.stop();
       localQueue.suspend();
       for (const queued of [...localQueue.all()]) localQueue.drop(queued);

@@ -1,4 +1,4 @@
-import type { TreeUpdate } from "../../core/job.ts";
+import type { TreeUpdate } from "../../core/tree-update.ts";
 import { renderUpdated, renderUpdateFailure } from "../../prompt/turn-text.ts";
 import { withFrozenFiles } from "../../sandboxes/with-frozen-files.ts";
 import type { Clock } from "../../shared/clock.ts";

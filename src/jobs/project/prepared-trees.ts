@@ -3,9 +3,10 @@ import type { Job } from "../../core/job.ts";
 import { toTags } from "../../core/sandbox-tags.ts";
 import { hasExpired, isDue } from "../../core/snapshot-expiry.ts";
 import { environmentOf } from "../../core/task-source.ts";
+import { SharedSteps, type StepListener } from "../../sandboxes/creation-steps.ts";
 import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
-import type { Clock } from "../../shared/clock.ts";
+import { type Clock, sleep } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
@@ -33,6 +34,8 @@ export interface TreeRequest {
   readonly provider: SandboxProvider;
   /** Adds what a sandbox costs that exists for so long to what the job has cost, which caused the preparation. */
   readonly charge: (ms: number) => void;
+  /** Told what the preparation waits for. */
+  readonly onStep?: StepListener | undefined;
 }
 
 interface Preparation extends TreeRequest {
@@ -54,16 +57,18 @@ export interface PreparedTreesDeps {
   readonly ending: AbortSignal;
 }
 
+const RETRY_DELAYS_MS = [1_000, 4_000];
+
 /** Trees kept per `place`: the newest, and the one before, from which a job may just be starting. */
 const KEPT = 2;
 
 export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
   const { pool, clock, log, ending } = deps;
-  const preparing = new Map<string, Promise<PreparedTree>>();
+  const preparing = new Map<string, { readonly made: Promise<PreparedTree>; readonly steps: SharedSteps }>();
   /** Sandboxes that the provider is being asked to end. */
   const giving = new Set<Promise<void>>();
 
-  async function get({ project, base, job, provider, charge }: TreeRequest): Promise<PreparedTree> {
+  async function get({ project, base, job, provider, charge, onStep }: TreeRequest): Promise<PreparedTree> {
     const environment = environmentOf(deps.environments, job.task);
     if (!environment)
       throw new PluginError("workspace_failed", `The environment "${job.task.environment}" is no longer configured.`);
@@ -76,13 +81,14 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     const ready = known.findLast((one) => one.key === key);
     if (ready && !isDue(ready, clock.now())) return ready;
     const current = preparing.get(key);
-    if (current) return current;
-    const preparation = { project, base, identity, environment, job, provider, charge, key, place };
-    const made = prepare(preparation, known.at(-1) ?? null)
+    if (current) return current.steps.follow(current.made, onStep);
+    const steps = new SharedSteps();
+    const preparation = { project, base, identity, environment, job, provider, charge, key, place, onStep: steps.tell };
+    const made = patiently(preparation, known.at(-1) ?? null)
       .catch((error) => {
         if (known.length === 0 || ending.aborted) throw error;
         log("warn", "could not send the difference of a project, sending all of it", { reason: String(error) });
-        return prepare(preparation, null);
+        return patiently(preparation, null);
       })
       .catch((error) => {
         if (!ready || ending.aborted) throw error;
@@ -90,8 +96,24 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
         return ready;
       })
       .finally(() => preparing.delete(key));
-    preparing.set(key, made);
-    return made;
+    preparing.set(key, { made, steps });
+    return steps.follow(made, onStep);
+  }
+
+  /** Like any sandbox's creation, it is tried again where that may help: all jobs of the project wait for it. */
+  async function patiently(tree: Preparation, former: PreparedTree | null): Promise<PreparedTree> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await prepare(tree, former);
+      } catch (error) {
+        const delayMs = RETRY_DELAYS_MS[attempt];
+        const mayHelp = error instanceof PluginError && error.retryable === true;
+        if (!mayHelp || delayMs === undefined || ending.aborted) throw error;
+        log("warn", "preparing a project's files failed, trying again", { attempt, reason: error.message });
+        await sleep(clock, delayMs, ending);
+        if (ending.aborted) throw error;
+      }
+    }
   }
 
   /** @param former the snapshot that the sandbox starts from, so that only the difference is sent; null = everything is */
@@ -109,7 +131,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
       ports: [],
       proxy: null,
     };
-    const sandbox = await provider.create({ ...bare, env: {}, network: "blocked", machine }, ending);
+    const sandbox = await provider.create({ ...bare, env: {}, network: "blocked", machine }, ending, tree.onStep);
     const madeAt = sandbox.billedSince ?? clock.now();
     pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, clock.now());
     if (former) pool.saveOrigin(sandbox.id, former.snapshotID);
@@ -166,7 +188,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
   return {
     get,
     async settled() {
-      await Promise.allSettled(preparing.values());
+      await Promise.allSettled([...preparing.values()].map(({ made }) => made));
       await Promise.allSettled(giving);
     },
   };

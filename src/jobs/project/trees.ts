@@ -5,6 +5,7 @@ import type { Job } from "../../core/job.ts";
 import { withNotes } from "../../core/job-notes.ts";
 import type { Limits } from "../../core/limits.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
+import type { StepListener } from "../../sandboxes/creation-steps.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import { withFrozenFiles } from "../../sandboxes/with-frozen-files.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -37,6 +38,7 @@ export interface ProjectTrees {
     job: Job,
     provider: SandboxProvider,
     signal: AbortSignal,
+    onStep?: StepListener,
   ): Promise<string | null>;
   /** Forgets a prepared snapshot that no sandbox could start from: it is prepared anew next time. */
   forgetSnapshot(snapshotID: string): void;
@@ -167,7 +169,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
         (error) => log("warn", "could not take a project's files", { reason: String(error) }), // the jobs that wait for it fail with the reason
       );
     },
-    async startingPoint(sessionJobs, job, provider, signal) {
+    async startingPoint(sessionJobs, job, provider, signal, onStep) {
       const base = await baseOf(sessionJobs, job);
       if (!base || job.task.snapshotID !== null) return job.task.snapshotID;
       const project = await store();
@@ -175,7 +177,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       const charge = (ms: number) => chargeFor(sessionJobs, job, ms);
       // Several jobs may wait for one preparation: a job that stops waiting must not stop it.
       const ready = unlessAborted(
-        prepared.get({ project, base, job, provider, charge }),
+        prepared.get({ project, base, job, provider, charge, onStep }),
         signal,
         "its files were in place",
       );

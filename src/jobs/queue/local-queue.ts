@@ -1,3 +1,4 @@
+import type { Job } from "../../core/job.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
 import type { Log } from "../../shared/log.ts";
@@ -13,7 +14,7 @@ export interface QueuedJob {
 export interface LocalQueue {
   all(): readonly QueuedJob[];
   find(jobID: string): QueuedJob | undefined;
-  /** Appends a job. No-op if the job is queued already. */
+  /** Adds a job at its place: behind those that were queued before it. No-op if the job is queued already. */
   add(job: QueuedJob): void;
   /** Puts a job that was taken out, and could not start, back at the head. */
   putBack(job: QueuedJob): void;
@@ -44,6 +45,15 @@ export interface LocalQueueDeps {
 
 const LEAVE_RETRY_MS = 2_000;
 
+/**
+ * Since when a job is queued, epoch ms. A job that comes back, because no GPU was free for it, is before others that were
+ * queued in the same moment, such as the rest of its batch; several that come back are in the order of their positions.
+ */
+function placeOf(job: Job | undefined): number {
+  if (!job) return 0;
+  return job.gpuWait ? job.state.since - 0.5 + (job.position % 1000) / 2500 : job.state.since;
+}
+
 export function createLocalQueue({ pool, owner, clock, log }: LocalQueueDeps): LocalQueue {
   const queued: QueuedJob[] = [];
   /** Reasons by job id. */
@@ -54,7 +64,7 @@ export function createLocalQueue({ pool, owner, clock, log }: LocalQueueDeps): L
   function takePlaces(jobs: readonly QueuedJob[]): void {
     const requests = jobs.flatMap(({ sessionJobs, jobID }) => {
       const job = sessionJobs.get(jobID);
-      return job ? [{ jobID, owner, since: job.state.since, gpu: job.task.gpu }] : [];
+      return job ? [{ jobID, owner, since: placeOf(job), gpu: job.task.gpu }] : [];
     });
     if (requests.length > 0) pool.enqueue(requests, clock.now());
   }
@@ -85,7 +95,9 @@ export function createLocalQueue({ pool, owner, clock, log }: LocalQueueDeps): L
     find,
     add(job) {
       if (find(job.jobID)) return;
-      queued.push(job);
+      const place = ({ sessionJobs, jobID }: QueuedJob) => placeOf(sessionJobs.get(jobID));
+      const next = queued.findIndex((one) => place(one) > place(job));
+      queued.splice(next < 0 ? queued.length : next, 0, job);
       try {
         takePlaces([job]);
       } catch (error) {

@@ -46,7 +46,7 @@ export async function createFirstSandbox(
   const { snapshotID: named } = job.task;
   const record = named === null ? null : deps.snapshots.find(job.orchestrator, named);
   const create = async () => {
-    const snapshotID = await deps.trees.startingPoint(sessionJobs, job, provider, signal);
+    const snapshotID = await deps.trees.startingPoint(sessionJobs, job, provider, signal, deps.onStep);
     const source = named === null ? { snapshotID } : sourceOf(deps, named, record);
     return { snapshotID, creating: createSandbox(deps, provider, job, source, signal) };
   };

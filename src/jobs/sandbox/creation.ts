@@ -1,11 +1,14 @@
 import type { Environment } from "../../config/environment.ts";
 import { formatGpu, gpusOf } from "../../config/gpu.ts";
 import { environmentNotes } from "../../core/environment-notes.ts";
+import { holdMs, isWaitOver } from "../../core/gpu-wait.ts";
 import type { Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { proxyNotes } from "../../core/proxy-notes.ts";
 import { toTags } from "../../core/sandbox-tags.ts";
 import { environmentOf } from "../../core/task-source.ts";
+import { AccountLimitError } from "../../sandboxes/account-limit.ts";
+import type { StepListener } from "../../sandboxes/creation-steps.ts";
 import { toMachineSpec, toSandboxEnv, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { MachineSpec, Sandbox, SandboxProvider, SandboxSpec } from "../../sandboxes/port.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
@@ -14,6 +17,7 @@ import type { Log } from "../../shared/log.ts";
 import { fileNameFor } from "../../workspace/paths.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { PoolStore } from "../store/pool-store.ts";
+import { CapacityWait } from "./capacity-wait.ts";
 import { type GrantedGpuDeps, gpuNotes, requireGranted } from "./granted-gpu.ts";
 import { installSkills, type SkillInstallerDeps } from "./install-skills.ts";
 
@@ -25,6 +29,8 @@ export interface CreationDeps extends SkillInstallerDeps, GrantedGpuDeps {
   readonly pool: Pick<PoolStore, "identity">;
   readonly limits: Limits;
   readonly leases: Pick<Leases, "claimGpu">;
+  /** Told what the creation waits for. */
+  readonly onStep?: StepListener | undefined;
 }
 
 export interface MadeSandbox {
@@ -91,10 +97,12 @@ async function create(
   const bare = toSandboxSpec(environment, deps.hostEnv, { name: nameFor(job, snapshotID), tags, snapshotID });
   const machine = { ...toMachineSpec(environment), lifetimeMs: deps.limits.sandboxMs(job) };
   const spec = { ...bare, machine };
+  const waitSince = job.gpuWait?.since ?? deps.clock.now();
   for (let attempt = 0; ; attempt++) {
     try {
-      return await createWithGpu(deps, provider, job, spec, signal);
+      return await createWithGpu(deps, provider, job, spec, { signal, waitSince });
     } catch (error) {
+      if (error instanceof NoGpuFree) throw error.toEnd(deps, job, waitSince);
       const failure = toFailure(error, "sandbox_create_failed", `create a sandbox for ${job.id}`);
       const delayMs = RETRY_DELAYS_MS[attempt];
       if (failure.retryable !== true || delayMs === undefined || signal.aborted) {
@@ -113,18 +121,19 @@ const nameFor = ({ id, sandbox }: Job, snapshotID: string | null): string =>
 
 /**
  * Tries the task's GPU preferences in order: the first that fits the quota and that the provider has is granted, and the
- * job's lease is changed to it. The only place where GPUs are chosen.
+ * job's lease is changed to it. Each is waited for its share of the time. The only place where GPUs are chosen.
+ * @throws NoGpuFree, and what creating a sandbox throws
  */
 async function createWithGpu(
   deps: CreationDeps,
   provider: SandboxProvider,
   job: Job,
   spec: SandboxSpec & { readonly machine: MachineSpec },
-  signal: AbortSignal,
+  { signal, waitSince }: { readonly signal: AbortSignal; readonly waitSince: number },
 ): Promise<Sandbox> {
   // The environment's GPUs went into the task when it was accepted.
   const preferences = gpusOf(job.task.gpu);
-  if (preferences.length === 0) return provider.create(spec, signal);
+  if (preferences.length === 0) return provider.create(spec, signal, deps.onStep);
   const refusals: string[] = [];
   let only: PluginError | null = null;
   let isWorthRetrying = false;
@@ -135,19 +144,41 @@ async function createWithGpu(
       continue;
     }
     try {
-      const sandbox = await provider.create({ ...spec, machine: { ...spec.machine, gpu } }, signal);
+      const gpuWaitMs = holdMs(waitSince, preferences.length, deps.limits.gpuWait, deps.clock.now());
+      const machine = { ...spec.machine, gpu, gpuWaitMs };
+      const sandbox = await provider.create({ ...spec, machine }, signal, deps.onStep);
       await requireGranted(deps, job, gpu, sandbox);
       return sandbox;
     } catch (error) {
       if (!(error instanceof PluginError) || error.code !== "no_capacity" || signal.aborted) throw error;
+      if (error instanceof AccountLimitError) throw error;
       refusals.push(error.message);
       only = error;
       isWorthRetrying ||= error.retryable !== false;
       deps.log("info", "a GPU has no capacity", { jobID: job.id, gpu: formatGpu(gpu), reason: error.message });
     }
   }
-  if (refusals.length === 1 && only) throw only;
   const names = preferences.map(formatGpu).join(", ");
   const message = `None of ${names} is available: ${refusals.join(" ")}`;
-  throw new PluginError("no_capacity", message, { cause: only, retryable: isWorthRetrying });
+  throw new NoGpuFree(refusals.length === 1 && only ? only.message : message, { cause: only, isWorthRetrying });
+}
+
+/** Every GPU that the job would take was refused. */
+class NoGpuFree extends Error {
+  readonly #isWorthRetrying: boolean;
+
+  constructor(message: string, { cause, isWorthRetrying }: { cause: unknown; isWorthRetrying: boolean }) {
+    super(message, { cause });
+    this.#isWorthRetrying = isWorthRetrying;
+  }
+
+  /** The job's end, or its way back to the queue while it may still wait. */
+  toEnd({ clock, limits, log }: CreationDeps, job: Job, since: number): PluginError {
+    const { message, cause } = this;
+    const now = clock.now();
+    if (!this.#isWorthRetrying || isWaitOver(since, limits.gpuWait, now))
+      return new PluginError("no_capacity", message, { cause, retryable: this.#isWorthRetrying });
+    log("info", "no GPU is free, going back to the queue", { jobID: job.id, reason: message });
+    return new CapacityWait(message, { since, retryAt: now + limits.gpuWait.pauseMs, cause });
+  }
 }

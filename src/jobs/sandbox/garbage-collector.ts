@@ -40,6 +40,7 @@ export interface GarbageCollectorDeps {
   readonly providers: readonly ProviderName[];
   readonly registry: Pick<SessionRegistry, "visit" | "isDeleted" | "damagedAt">;
   readonly parkAfterMs: number;
+  readonly creationMs: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -133,7 +134,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       const job = sessionJobs?.get(jobID) ?? null;
       const now = clock.now();
       const isLeaseAlive = job !== null && isHeld(job.state) && pool.isLeaseAlive(job.state.leaseID, now);
-      const { parkAfterMs } = deps;
+      const { parkAfterMs, creationMs } = deps;
       const isReader = tags.reader !== undefined && !isProcessDead(Number(tags.reader));
       const recordsLostAt = deps.registry.damagedAt(orchestrator);
       const decision = decideOrphan({
@@ -145,6 +146,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         isAbandoned: pool.isSandboxAbandoned(id),
         isReader,
         parkAfterMs,
+        creationMs,
         now,
       });
       if (decision === "keep") return;

@@ -2,6 +2,7 @@ import type { GpuRequest } from "../../config/gpu.ts";
 import { isHeld } from "../../core/job.ts";
 import { withFinished, withUnfinished } from "../../core/job-notes.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
+import type { CreationStep } from "../../sandboxes/creation-steps.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
@@ -17,6 +18,8 @@ export interface SandboxLifecycle
     Pick<LiveSandboxes, "pendingSince" | "isUnterminated"> {
   /** The job's live sandbox: the one it has, else revived, else new. @throws PluginError */
   obtain(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<Sandbox>;
+  /** What the creation of the job's sandbox is doing; null when none is under way here, or nothing is known. */
+  creating(jobID: string): CreationStep | null;
   /** The live sandbox of the job in this process; null when there is none. */
   live(jobID: string): Sandbox | null;
   /** Runs `use` with exclusive access; null = no sandbox. A sandbox attached only for this is parked afterwards. */
@@ -41,6 +44,16 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
   const { liveSandboxes, parking, clock, log } = deps;
   /** One job's operations run one after another: a follow-up that meets a parking waits for it, then revives. */
   const { operations } = liveSandboxes;
+  /** What creations under way are doing, by job id. */
+  const steps = new Map<string, CreationStep>();
+
+  function noteStep(sessionJobs: SessionJobs, jobID: string, step: CreationStep): void {
+    steps.set(jobID, step);
+    const job = sessionJobs.get(jobID);
+    if (step.kind !== "waiting" || job?.gpuWait?.retryAt === null || !job || !isHeld(job.state)) return;
+    const since = job.gpuWait?.since ?? step.since;
+    sessionJobs.update(jobID, (current) => ({ ...current, gpuWait: { since, retryAt: null } }));
+  }
 
   async function obtain(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<Sandbox> {
     const job = sessionJobs.get(jobID);
@@ -54,7 +67,8 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
       return liveSandboxes.adopt(sessionJobs, job, { sandbox: attached, notes: attached.notes, from: null }, null);
     await deps.prices.read(provider); // its cost counts from the beginning
     const charge = (sandbox: Sandbox, gpu: GpuRequest | null) => liveSandboxes.charge(sessionJobs, jobID, sandbox, gpu);
-    const sources = { ...deps, charge };
+    const onStep = (step: CreationStep) => noteStep(sessionJobs, jobID, step);
+    const sources = { ...deps, charge, onStep };
     const isFirst = job.sandbox.kind === "none" || job.sandbox.kind === "creating";
     const madeAt = clock.now();
     if (!isFirst)
@@ -74,12 +88,13 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
       parking.stopTimer(jobID);
       // A sandbox created after the abort still belongs to the job, and is parked.
       const obtained = operations.run(jobID, async () => {
-        const sandbox = await obtain(sessionJobs, jobID, signal);
+        const sandbox = await obtain(sessionJobs, jobID, signal).finally(() => steps.delete(jobID));
         if (signal.aborted) parking.parkLater(sessionJobs, jobID, 0);
         return sandbox;
       });
       return unlessAborted(obtained, signal, "it had a sandbox");
     },
+    creating: (jobID) => steps.get(jobID) ?? null,
     live: liveSandboxes.get,
     pendingSince: liveSandboxes.pendingSince,
     isUnterminated: liveSandboxes.isUnterminated,

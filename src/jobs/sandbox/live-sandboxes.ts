@@ -101,6 +101,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
       ...withNotes(current, notes),
       sandbox: { kind: "live", id: sandbox.id },
       gpu: granted ? formatGpu(granted) : current.gpu,
+      gpuWait: null,
       devices: devicesOf(sandbox) ?? (madeAt === null ? current.devices : []),
       ports: madeAt === null ? current.ports : sandbox.ports,
       compute: madeAt === null ? current.compute : startCost(current, sandbox, madeAt),

@@ -11,9 +11,9 @@ import {
   type Metric,
   NOTHING_GIVEN,
   type StartedProcess,
-  type TreeUpdate,
 } from "../../core/job.ts";
 import type { TaskSource } from "../../core/task-source.ts";
+import type { TreeUpdate } from "../../core/tree-update.ts";
 import type { ErrorCode, Failure } from "../../shared/error-code.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 
@@ -49,7 +49,13 @@ const failure: z.ZodType<Failure> = z.object({
 
 const state: z.ZodType<JobState> = z.discriminatedUnion("kind", [
   z.object({ kind: z.enum(["queued", "interrupted"]), since: time }),
-  z.object({ kind: z.enum(["starting", "running"]), since: time, leaseID: z.string() }),
+  z.object({
+    kind: z.literal("starting"),
+    since: time,
+    leaseID: z.string(),
+    queuedSince: time.optional().catch(undefined),
+  }),
+  z.object({ kind: z.literal("running"), since: time, leaseID: z.string() }),
   z.object({ kind: z.literal("completed"), since: time, result: z.string() }),
   z.object({ kind: z.literal("failed"), since: time, failure, result: z.string().optional() }),
   z.object({ kind: z.literal("cancelled"), since: time, reason: z.string().nullable(), result: z.string().optional() }),
@@ -147,6 +153,7 @@ export const jobRecord: z.ZodType<Job> = z.object({
   briefing: briefing.nullable().default(null),
   notes: texts.default([]),
   gpu: z.string().nullable().default(null),
+  gpuWait: z.object({ since: time, retryAt: time.nullable() }).nullable().default(null).catch(null),
   devices: texts.default([]),
   ports: z.array(z.object({ port: z.number(), url: z.string() })).default([]),
   childSession: z.string().nullable(),

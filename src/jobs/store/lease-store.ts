@@ -51,7 +51,7 @@ export interface LeaseStore {
    * records its leases again at its next renewal. Epoch ms; in the past if no records were lost.
    */
   unsettledUntil(): number;
-  /** Puts jobs at the end of the queue; queued jobs keep their places. To be repeated at every renewal of leases. */
+  /** Puts jobs into the queue, in the order in which they were queued first. To be repeated at every renewal of leases. */
   enqueue(jobs: Iterable<QueueRequest>, now: number): void;
   leaveQueue(jobID: string): void;
   /** Asks the process that holds a lease to cancel its job, which it sees at its next renewal. */
@@ -138,7 +138,7 @@ export function createLeaseStore(database: Database): LeaseStore {
     );
   const poolState = (now: number): PoolState => {
     const leases = database.all(leaseRow, "SELECT * FROM leases WHERE expires_at >= ?", now);
-    const queue = database.all(queueRow, "SELECT * FROM queue WHERE expires_at >= ? ORDER BY seq", now);
+    const queue = database.all(queueRow, "SELECT * FROM queue WHERE expires_at >= ? ORDER BY since, seq", now);
     const dead = new Set([...new Set([...leases, ...queue].map(({ owner }) => owner))].filter(isOwnerDead));
     return {
       leases: leases.filter(({ owner }) => !dead.has(owner)),

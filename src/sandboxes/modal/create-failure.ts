@@ -1,4 +1,5 @@
 import { PluginError } from "../../shared/error-code.ts";
+import { AccountLimitError } from "../account-limit.ts";
 import { type Asked, NOTHING_ASKED, renderAsked, renderPlace, renderUnmountable } from "./asked-of-modal.ts";
 import type { Credentials } from "./credentials.ts";
 import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
@@ -47,9 +48,9 @@ export function createFailure(
         `Modal could not be reached to ${doing} (${detail}). Check the network, proxy settings and https://status.modal.com.`,
       );
     case "quota":
-      return fail(
-        "no_capacity",
+      return new AccountLimitError(
         `A limit of the Modal workspace does not let us ${doing} (${detail}). End other sandboxes, lower maxRunningJobs or gpuLimits, or raise the limit in the workspace's settings.`,
+        { cause: error },
       );
     case "rate":
       return fail("sandbox_create_failed", `Modal allows no more calls of this kind just now to ${doing} (${detail}).`);

@@ -16,6 +16,7 @@ const decide = (facts: Partial<OrphanFacts>) =>
     isAbandoned: false,
     isReader: false,
     parkAfterMs: MINUTE,
+    creationMs: 0,
     now: NOW,
     ...facts,
   });
@@ -78,4 +79,11 @@ describe("a sandbox of a session whose records were damaged", () => {
       );
     });
   }
+});
+
+test("a sandbox that waits for a GPU is kept for as long as a creation may take", () => {
+  const facts = { job: jobIn("starting", "creating"), isLeaseAlive: true, creationMs: 40 * MINUTE };
+  const after = (minutes: number) => decide({ ...facts, createdAt: NOW - minutes * MINUTE });
+  expect([after(19), after(39), after(41)]).toEqual(["keep", "keep", "end"]);
+  expect(decide({ ...facts, isLeaseAlive: false, createdAt: NOW - 19 * MINUTE })).toBe("end");
 });

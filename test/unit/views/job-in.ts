@@ -30,6 +30,7 @@ export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, mor
   state: { since: AT + 60_000, ...state } as JobState,
   sandbox: { kind: "none" },
   gpu: null,
+  gpuWait: null,
   devices: [],
   ports: [],
   childSession: null,

@@ -9,6 +9,7 @@ const failure = { code: "model_error" as const, message: "APIError: 500", retrya
 const facts = (more: Partial<JobFacts> = {}): JobFacts => ({
   place: null,
   live: { tool: null, retry: null, lastActivityAt: null },
+  creating: null,
   pendingSince: null,
   now: AT + 90_000,
   ...more,
@@ -117,4 +118,24 @@ test("a snapshot view has exactly the contract's fields", () => {
   expect(keysOf(toSnapshotView({ ...record, label: null, parent: null, sizeBytes: null, expiresAt: null }))).toEqual(
     always,
   );
+});
+
+test("a job that starts says what the creation of its sandbox waits for, and for how long", () => {
+  const starting = jobIn({ kind: "starting", leaseID: "l" }, { sandbox: { kind: "creating" } });
+  const reason = (creating: JobFacts["creating"], job = starting) => toJobView(job, facts({ creating })).reason;
+  const since = AT + 90_000 - 3 * 60_000;
+  expect(reason({ kind: "waiting", since, gpu: "H100:8" })).toBe("waiting at Modal for H100:8, 3 min");
+  expect(reason({ kind: "building", since, image: "i", line: null })).toBe("building image (3 min)");
+  const line = `Step\u001b[31m 3/9\u202e ${"x".repeat(500)}`;
+  expect(reason({ kind: "building", since, image: "i", line })).toMatch(
+    /^building image: Step 3\/9 x{100,}… \(3 min\)$/,
+  );
+  expect(reason({ kind: "booting", since })).toBe("its sandbox has been starting for 30 s");
+  const revived = jobIn({ kind: "starting", leaseID: "l" }, { sandbox: parked });
+  expect(reason({ kind: "waiting", since, gpu: "T4" }, revived)).toBe("waiting at Modal for T4, 3 min");
+});
+
+test("an error of several lines is one line in which they stay apart", () => {
+  const failed = jobIn({ kind: "failed", failure: { ...failure, message: "a\nb" } });
+  expect(toJobView(failed, facts()).error?.message).toBe("a ⏎ b");
 });

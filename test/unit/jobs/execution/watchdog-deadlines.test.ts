@@ -15,8 +15,8 @@ const reasonOf = (world: World, id: string) => {
   const { runtime, clock } = world;
   const job = world.job(id);
   const live = runtime.activity.of(job.childSession);
-  return toJobView(job, { place: null, live, pendingSince: runtime.lifecycle.pendingSince(id), now: clock.now() })
-    .reason;
+  const pendingSince = runtime.lifecycle.pendingSince(id);
+  return toJobView(job, { place: null, live, creating: null, pendingSince, now: clock.now() }).reason;
 };
 
 describe("a model whose provider asks to wait", () => {
