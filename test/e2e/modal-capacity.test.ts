@@ -8,7 +8,7 @@ import { ask, outputsOf, shell, start, status, task, turn, wait } from "../suppo
 let setup: ModalSetup;
 
 beforeAll(async () => {
-  setup = await startModalSetup({ modal: { createTimeoutSeconds: 3 } }, { server: { gpus: { H100: 0 } } });
+  setup = await startModalSetup({ modal: { gpuWaitMinutes: 0.1 } }, { server: { gpus: { H100: 0 } } });
 });
 
 afterAll(async () => {
@@ -37,7 +37,7 @@ sandboxTest(
   async () => {
     const { modal } = setup;
     await modal.setGpus("H200", 0); // nor H100
-    const own = await startSetupIn(setup, { modal: { createTimeoutSeconds: 2 } });
+    const own = await startSetupIn(setup, { modal: { gpuWaitMinutes: 0.05 } });
     const { server } = own;
     try {
       const session = await server.createSession();
@@ -48,7 +48,7 @@ sandboxTest(
         error: { code: "no_capacity", retryable: true, message: expect.stringMatching(message) },
       });
       expect(waited?.metadata.finished).toMatchObject([
-        failed(/H100.*modal\.createTimeoutSeconds/s),
+        failed(/no H100 free.*modal\.gpuWaitMinutes/s),
         failed(/None of H100, H200 is available/),
         { state: "completed", gpu: "L4" },
       ]);
