@@ -64,6 +64,18 @@ describe("a snapshot that Modal no longer has", () => {
     },
   );
 
+  modalTest("is told as expired where a directory's image is gone once it is mounted", async () => {
+    const on = provider();
+    const source = await on.create(specOf());
+    await sh(source, "mkdir a && echo x > a/note");
+    const taken = await on.snapshots?.take(source, "a");
+    await source.terminate();
+    await modal().faults.add({ method: "TaskMountDirectory", code: NOT_FOUND, message: "Could not find image im-1" });
+    const failure = await failsWith(on.create(specOf({ snapshotID: taken?.id ?? "" })));
+    expect(failure).toMatchObject({ code: "snapshot_expired", retryable: false });
+    await untilNoneLeft();
+  });
+
   const others: [string, Fault][] = [
     ["a spent budget", { method: "SandboxCreateV2", code: PRECONDITION, message: "Workspace has reached its spend limit", times: 4 }],
     ["a sandbox that was lost before its first command", { method: "TaskExecStart", code: PRECONDITION, message: "Sandbox sb-1 is not running.", times: 4 }],

@@ -10,6 +10,9 @@ const SANDBOX_ID = /^[A-Za-z0-9_-]{1,128}$/;
 /** Ids of Modal's older backend. Only its sandboxes can have GPUs. */
 const V1_ID = /^sb-[0-9A-Za-z]{22}$/;
 
+/** Whether a sandbox is one of Modal's older backend. */
+export const isOldBackend = (id: string): boolean => V1_ID.test(id);
+
 /** Whether Modal could have made this id. */
 export const isSandboxID = (text: string): boolean => SANDBOX_ID.test(text);
 

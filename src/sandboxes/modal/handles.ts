@@ -3,6 +3,7 @@ import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import type { StepListener } from "../creation-steps.ts";
 import type { SandboxSpec } from "../port.ts";
+import { isOldBackend } from "./attach.ts";
 import { expired, type ImageCache } from "./image-cache.ts";
 import { recipeOf } from "./image-recipe.ts";
 import type { CallDeps } from "./limits.ts";
@@ -25,14 +26,15 @@ const FAILED_PRECONDITION = 9;
 
 function mayBeMissing(cause: unknown): boolean {
   const kind = kindOf(cause);
-  return kind === "gone" || (statusOf(cause) === FAILED_PRECONDITION && kind !== "spend");
+  // A sandbox of the older backend ends before its creation is answered, for whatever reason its message gives.
+  return kind === "gone" || kind === "ended" || (statusOf(cause) === FAILED_PRECONDITION && kind !== "spend");
 }
 
 /**
  * Which of what a sandbox is made from Modal says it does not have; null where the failure says nothing of the kind.
  * FAILED_PRECONDITION may as well mean that a sandbox has ended or a budget is spent, so there the message decides.
  */
-function missingHandle(error: unknown): "app" | "image" | "unknown" | null {
+export function missingHandle(error: unknown): "app" | "image" | "unknown" | null {
   const cause = error instanceof PluginError ? error.cause : error;
   if (!mayBeMissing(cause)) return null;
   const said = messageOf(cause);
@@ -92,6 +94,29 @@ async function isGone(deps: CallDeps, client: ModalClient, snapshotID: string, e
     () => false,
     (failure: unknown) => missingHandle(failure) !== null,
   );
+}
+
+/**
+ * The failure of a new sandbox's first command: where Modal ended the sandbox because its image is gone, an error that says
+ * so in place of the command's own, which only says that the sandbox does not run. Never throws.
+ * @source Modal JS SDK 0.11.1, cpClient: its own `poll` leaves out why a sandbox has ended
+ */
+export async function firstFailure(
+  { clock, limits }: CallDeps,
+  client: ModalClient,
+  sandboxId: string,
+  error: unknown,
+): Promise<unknown> {
+  if (!mayBeMissing(error)) return error;
+  const request = { sandboxId, timeout: 0 };
+  const asking = isOldBackend(sandboxId)
+    ? client.cpClient.sandboxWait(request)
+    : client.cpClient.sandboxWaitV2(request);
+  const doing = `Asking why sandbox ${sandboxId} has ended`;
+  const ended = await within(asking, { clock, limitMs: limits.callMs, doing }).catch(() => null);
+  const said = ended?.result?.exception ?? "";
+  if (!GONE.test(said) || !IMAGE.test(said)) return error;
+  return Object.assign(new Error(said, { cause: error }), { name: "NotFoundError" });
 }
 
 /** Asks with the app; once more with the app looked up again if Modal no longer knows it. @throws what `ask` throws */

@@ -14,7 +14,7 @@ import { MAX_LIFETIME_MS } from "./durations.ts";
 import { endSandbox, terminate } from "./end-sandbox.ts";
 import { ExitSnapshots } from "./exit-snapshots.ts";
 import { createFreshNames } from "./fresh-names.ts";
-import { withApp, withHandles } from "./handles.ts";
+import { firstFailure, withApp, withHandles } from "./handles.ts";
 import { ImageCache } from "./image-cache.ts";
 import { type ModalLimits, toLimits } from "./limits.ts";
 import { listSandboxes } from "./listing.ts";
@@ -185,7 +185,8 @@ class ModalProvider implements SandboxProvider {
       return live;
     } catch (error) {
       this.#finishLater(endSandbox(sandbox, this.#callDeps()).catch(reportOrphan(this.#deps.log, spec.name))); // M1
-      throw createFailure(error, {
+      const said = await firstFailure(this.#callDeps(), client, sandbox.sandboxId, error);
+      throw createFailure(said, {
         doing: `prepare sandbox ${spec.name}`,
         credentials,
         asked: askedOf(machine),

@@ -8,6 +8,8 @@ import { toTtlMs, wholeSecondsMs } from "./durations.ts";
 import { execOnce } from "./exec-once.ts";
 import type { ExitSnapshots } from "./exit-snapshots.ts";
 import { freezeSandbox } from "./freeze-sandbox.ts";
+import { missingHandle } from "./handles.ts";
+import { expired } from "./image-cache.ts";
 import type { CallDeps } from "./limits.ts";
 import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import type { ModalSandbox } from "./modal-sandbox.ts";
@@ -154,7 +156,9 @@ export async function restoreDirectory(
   const from = `${RUN_DIR}/${id}.mount`;
   const image = await within(client.images.fromId(snapshot.imageID), { ...limit, limitMs: limits.callMs });
   const made = await execOnce(sandbox, ["mkdir", "-p", from], limit);
-  await within(sandbox.mountImage(from, image), limit);
+  await within(sandbox.mountImage(from, image), limit).catch((error: unknown) => {
+    throw missingHandle(error) === null ? error : expired(snapshotID ?? "", error);
+  });
   const copied = await execOnce(
     sandbox,
     ["/bin/sh", "-c", COPY, "restore", from, snapshot.path, clears ? "clear" : ""],
