@@ -7,6 +7,8 @@ export type CreationStep =
   | { readonly kind: "building"; readonly since: number; readonly image: string; readonly line: string | null }
   /** Not asked for yet: the provider allows only so many new sandboxes a second. */
   | { readonly kind: "turn"; readonly since: number; readonly perSecond: number }
+  /** Refused for now, as the account has as many sandboxes or GPUs as it may have. `why`: the provider's words. */
+  | { readonly kind: "limited"; readonly since: number; readonly why: string }
   /** The provider has the request and no machine for it yet. Costs nothing. */
   | { readonly kind: "waiting"; readonly since: number; readonly gpu: string }
   /** The machine is there, and costs money from `since` on; its first command has not run yet. */

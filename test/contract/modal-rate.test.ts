@@ -8,6 +8,7 @@ import { modalTest } from "../support/modal-test.ts";
 import {
   ALWAYS,
   EXHAUSTED,
+  eventually,
   failsWith,
   gpu,
   live,
@@ -91,6 +92,53 @@ describe("a refusal that is none for rate has its own meaning:", () => {
       expect(await failing("Sandbox has already finished")).toBe("sandbox_create_failed");
       expect(await failing("Environment is locked")).toBe("sandbox_create_failed");
       expect(await failing("Image im-1 has expired")).toBe("snapshot_expired");
+    },
+  );
+});
+
+describe("a limit of the workspace", () => {
+  modalTest("is waited for until another sandbox has ended", async () => {
+    await modal().setWorkspaceLimit(1);
+    try {
+      const former = await provider().create(specOf());
+      const made = provider({ clock: quick, limits: { gpuWaitMs: 20 * 60_000 } });
+      const steps: CreationStep[] = [];
+      const spec = specOf(withGpu(gpu("T4")));
+      const waiting = made.create(spec, undefined, (step) => steps.push(step));
+      await eventually(async () => steps.some(({ kind }) => kind === "limited"));
+      expect(steps.at(-1)).toMatchObject({ kind: "limited", why: expect.stringMatching(/limit of 1 running/) });
+      const stop = new AbortController();
+      const stopped = failsWith(made.create(specOf(), stop.signal));
+      setTimeout(() => stop.abort(), 200);
+      expect(await stopped).toMatchObject({ code: "cancelled" });
+      await former.terminate();
+      expect((await waiting).gpu?.granted).toEqual(gpu("T4"));
+    } finally {
+      await modal().setWorkspaceLimit(1_000);
+    }
+  });
+
+  modalTest(
+    "fails the creation after modal.gpuWaitMinutes, and at once where the same is asked for again",
+    async () => {
+      await modal().setWorkspaceLimit(0);
+      try {
+        const made = provider({ limits: { gpuWaitMs: 800 } });
+        const spec = specOf();
+        const timed = async (more: object) => {
+          const began = Date.now();
+          const error = await failsWith(made.create({ ...spec, ...more }));
+          expect(error).toMatchObject({
+            code: "no_capacity",
+            message: expect.stringMatching(/limit of the Modal workspace/),
+          });
+          return Date.now() - began;
+        };
+        expect(await timed(withGpu(gpu("H100")))).toBeGreaterThanOrEqual(800);
+        expect(await timed(withGpu(gpu("H200")))).toBeLessThan(500);
+      } finally {
+        await modal().setWorkspaceLimit(1_000);
+      }
     },
   );
 });

@@ -57,7 +57,7 @@ export function createFailure(
     case "spend":
       return fail(
         "sandbox_create_failed",
-        `The Modal workspace has reached its spend limit, so Modal does not let us ${doing} (${detail}). Raise the limit or add credit at https://modal.com/settings/usage, or wait for the next billing cycle; then start the job again.`,
+        `The Modal workspace has reached its spend limit, so Modal does not let us ${doing} (${detail}). Raise the limit or add credit at https://modal.com/settings/usage, or wait for the next billing cycle; then wake the job with a message.`,
       );
     case "ended":
       return fail(

@@ -16,6 +16,7 @@ import { type ErrorKind, kindOf } from "./modal-error.ts";
 import type { Mounts } from "./mounts.ts";
 import { endOrphan, type OrphanName, reportOrphan } from "./orphans.ts";
 import { pastRateLimit, type RateDeps } from "./past-rate-limit.ts";
+import type { QuotaWaits } from "./quota-waits.ts";
 
 export interface CreateDeps extends CallDeps, RateDeps {
   readonly client: ModalClient;
@@ -23,6 +24,7 @@ export interface CreateDeps extends CallDeps, RateDeps {
   /** Modal environment; null = the account's default. */
   readonly environment: string | null;
   readonly credentials: Credentials;
+  readonly quotaWaits: QuotaWaits;
   /** A name that begins with this one and that this process has given to no sandbox yet. */
   readonly freshName: (wanted: string) => string;
   readonly exitSnapshots: Pick<ExitSnapshots, "during">;
@@ -87,13 +89,17 @@ export async function createSandbox(
     deps.onStep({ kind: "booting", since: clock.now() });
     return made;
   };
+  const inTurn = () => pastRateLimit({ ...deps, onPause: waitForTurn }, doing, create, signal);
   async function endLeft(named: string, kind: ErrorKind): Promise<void> {
     if (waitingID !== null) await endWaiting(client, waitingID, deps);
     else if (kind === "exists" || mayLeaveOrphan(kind)) await endOrphan(client, { ...ours, name: named }, deps);
   }
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await pastRateLimit({ ...deps, onPause: waitForTurn }, doing, create, signal);
+      return await deps.quotaWaits.past(inTurn, {
+        name: spec.name, limitMs: limits.gpuWaitMs, doing, signal,
+        onWait: (since, why) => deps.onStep({ kind: "limited", since, why }),
+      }); // biome-ignore format: one argument
     } catch (error) {
       const kind = kindOf(error);
       if (name !== null) {

@@ -26,6 +26,7 @@ import { reportOrphan } from "./orphans.ts";
 import { pastRateLimit } from "./past-rate-limit.ts";
 import { checkBuckets, type Prepared, prepareSandbox, readDevices, readPorts } from "./prepare.ts";
 import type { ModalProviderDeps } from "./provider-deps.ts";
+import { QuotaWaits } from "./quota-waits.ts";
 import { SandboxCore } from "./sandbox-core.ts";
 import { TarFiles } from "./tar-files.ts";
 import { readUsage } from "./usage.ts";
@@ -53,6 +54,7 @@ class ModalProvider implements SandboxProvider {
   readonly #tars: TarFiles;
   readonly #exitSnapshots: ExitSnapshots;
   readonly #freshName: (wanted: string) => string;
+  readonly #quotaWaits: QuotaWaits;
   readonly #live = new Map<string, ModalSandbox>();
   readonly #attaching = new Map<string, Promise<ModalSandbox>>();
   readonly #later = new Set<Promise<unknown>>();
@@ -61,6 +63,7 @@ class ModalProvider implements SandboxProvider {
   constructor(deps: ModalProviderDeps) {
     this.#deps = deps;
     this.#freshName = createFreshNames(deps.ids);
+    this.#quotaWaits = new QuotaWaits(deps);
     const { createsPerSecond, createsBurst } = deps.options;
     const rate = { perSecond: createsPerSecond, burst: createsBurst };
     this.#limiter = deps.limiter ?? createOwnLimiter(rate, deps.clock);
@@ -148,6 +151,7 @@ class ModalProvider implements SandboxProvider {
       environment: options.environment,
       credentials,
       freshName: this.#freshName,
+      quotaWaits: this.#quotaWaits,
       exitSnapshots: this.#exitSnapshots,
       watch: this.#access.watch,
       onStep: (step) => {
