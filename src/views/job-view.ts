@@ -159,12 +159,8 @@ export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
 function toReason({ state, sandbox }: Job, { place, live, creating, pendingSince, now }: JobFacts): string | null {
   if (state.kind === "queued") return place?.reason ?? null;
   if (state.kind === "interrupted") return "its OpenCode process ended; the job goes on when its session is used again";
-  if (state.kind === "starting" && creating?.kind === "building") {
-    const line = creating.line === null ? "" : `: ${oneLine(creating.line, LINE_LIMIT)}`;
-    return `building image${line} (${inWords(now - creating.since)})`;
-  }
-  if (state.kind === "starting" && creating?.kind === "waiting")
-    return `waiting at Modal for ${creating.gpu}, ${inWords(now - creating.since)}`;
+  const step = state.kind === "starting" && creating ? describeStep(creating, now) : null;
+  if (step !== null) return step;
   if (state.kind === "starting" && sandbox.kind === "creating")
     return late("its sandbox has been starting", state.since, now);
   if (state.kind !== "running") return null;
@@ -175,6 +171,23 @@ function toReason({ state, sandbox }: Job, { place, live, creating, pendingSince
     return `model retry ${attempt} of ${MODEL_RETRIES}, next in ${seconds(Math.max(0, nextAt - now))} s: ${message}`;
   }
   return live.tool === null ? late("nothing heard from its model", live.lastActivityAt, now) : null;
+}
+
+/** What a creation waits for; null while the machine boots, which is short. */
+function describeStep(step: CreationStep, now: number): string | null {
+  const waited = inWords(now - step.since);
+  switch (step.kind) {
+    case "building":
+      return `building image${step.line === null ? "" : `: ${oneLine(step.line, LINE_LIMIT)}`} (${waited})`;
+    case "turn":
+      return `waiting for its turn: Modal allows ${step.perSecond} new sandboxes a second`;
+    case "limited":
+      return `waiting for a limit of the Modal workspace, ${waited}: ${oneLine(step.why, LINE_LIMIT)}`;
+    case "waiting":
+      return `waiting at Modal for ${step.gpu}, ${waited}`;
+    case "booting":
+      return null;
+  }
 }
 
 /** Delays from this length on are reported. */

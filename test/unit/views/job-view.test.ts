@@ -130,6 +130,12 @@ test("a job that starts says what the creation of its sandbox waits for, and for
   expect(reason({ kind: "building", since, image: "i", line })).toMatch(
     /^building image: Step 3\/9 x{100,}… \(3 min\)$/,
   );
+  expect(reason({ kind: "turn", since, perSecond: 4 })).toBe(
+    "waiting for its turn: Modal allows 4 new sandboxes a second",
+  );
+  expect(reason({ kind: "limited", since, why: "100 containers\u202e" })).toBe(
+    "waiting for a limit of the Modal workspace, 3 min: 100 containers",
+  );
   expect(reason({ kind: "booting", since })).toBe("its sandbox has been starting for 30 s");
   const revived = jobIn({ kind: "starting", leaseID: "l" }, { sandbox: parked });
   expect(reason({ kind: "waiting", since, gpu: "T4" }, revived)).toBe("waiting at Modal for T4, 3 min");
