@@ -11,8 +11,8 @@ import { FileError, type Sandbox, type SandboxProcess, type SandboxProvider } fr
  */
 
 const MINUTE_MS = 60_000;
-/** Includes building an image, waiting for a GPU and several attempts. */
-const CREATE_MS = 90 * MINUTE_MS;
+/** Includes building an image, waiting for a GPU and several attempts; the user may allow hours for them. */
+const CREATE_MS = 24 * 60 * MINUTE_MS;
 const ATTACH_MS = 5 * MINUTE_MS;
 const START_MS = 4 * MINUTE_MS;
 const FILE_MS = 4 * MINUTE_MS;
