@@ -30,7 +30,8 @@ const { values } = parseArgs({
   },
 });
 
-process.exitCode = await main();
+// Not by itself: a call that nobody waits for any more would keep the process.
+process.exit(await main());
 
 async function main(): Promise<number> {
   const found = findCredentials(process.env, (path) => {

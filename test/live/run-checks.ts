@@ -12,7 +12,7 @@ import { liveFor } from "./live.ts";
 import { type LiveCheck, type Scale, seconds, uniqueName } from "./live-check.ts";
 import { type Row, tableOf } from "./report.ts";
 
-const CALL_MS = 60_000;
+const CALL_MS = 30_000;
 
 export interface RunRequest {
   readonly credentials: Credentials;
@@ -70,7 +70,9 @@ export async function runChecks({ credentials, checks, scale, signal, print }: R
       print(`  used by ${check.usedBy.join(", ")}`);
     }
   } finally {
-    await provider.close();
+    await within(provider.close(), { clock: systemClock, limitMs: CALL_MS, doing: "Closing the provider" }).catch(
+      () => {},
+    );
     print(`\nRemoving ${created.describe()}, and the app.`);
   }
   const left = await created.removeAll(client, app, scale);

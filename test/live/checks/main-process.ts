@@ -26,7 +26,7 @@ export const mainProcess: LiveCheck = {
         name: uniqueName("main"), tags: { suite: "live" }, snapshotID: null, workdir: "/workspace", env: {}, network: "open",
         memoryMiB: SMALL.memoryMiB,
         machine: { ...DEFAULT_MACHINE, image: WITH_CMD, cpu: SMALL.cpu, lifetimeMs: LIFETIME_S * 1000 },
-      }), // biome-ignore format: a table
+      }, live.signal), // biome-ignore format: a table
       live.create(SMALL, LIFETIME_S, live.client.images.fromRegistry(WITH_CMD), { command: [] }),
     ]);
     const upMs = live.now() - startedAt;
