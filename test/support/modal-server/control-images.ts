@@ -34,7 +34,7 @@ const SUCCESS = { status: 1, exitcode: 0, exception: "" };
 
 export function imageHandlers(world: World): Handlers {
   const resultOf = (failure: string | null) =>
-    failure === null ? SUCCESS : { status: 2, exitcode: 1, exception: world.options.silentBuilds ? "" : failure };
+    failure === null ? SUCCESS : { status: 2, exitcode: 1, exception: world.behaviour.silentBuilds ? "" : failure };
   return {
     /** Answers a new build before it is done, as the real service does; a known image is answered with its result. */
     async ImageGetOrCreate({ appId, image, forceBuild }: Recipe) {
@@ -69,7 +69,7 @@ export function imageHandlers(world: World): Handlers {
     },
 
     ImageFromId({ imageId }: { imageId: string }) {
-      return { imageId: world.images.get(imageId).id };
+      return { imageId: world.images.find(imageId).id };
     },
 
     ImageGetByTag({ tag, environmentName }: Published) {

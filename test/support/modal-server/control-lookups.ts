@@ -1,6 +1,7 @@
 import { exitSnapshots, tunnelsOf } from "./control-sandboxes.ts";
 import { prefixedId } from "./ids.ts";
 import type { SandboxList, SandboxRef, Tag } from "./messages.ts";
+import { pause } from "./pace.ts";
 import { refuse } from "./refusal.ts";
 import type { ModalSandbox } from "./sandbox.ts";
 import type { CallContext, Handlers } from "./service.ts";
@@ -21,6 +22,7 @@ export function lookupHandlers(world: World): Handlers {
           generations.includes(each.plan.generation) && (request.appId === "" || each.plan.appId === request.appId),
       )
       .filter((each) => request.includeFinished || each.result === null)
+      .filter((each) => each.scheduled || each.result !== null || world.behaviour.queuedListed)
       .filter((each) => request.beforeTimestamp === 0 || each.plan.createdAt < request.beforeTimestamp)
       .filter((each) =>
         request.tags.every((tag) =>
@@ -36,7 +38,9 @@ export function lookupHandlers(world: World): Handlers {
     const namesakes = [...world.sandboxes.values()].filter(
       (each) => each.plan.appId === appId && each.name === sandboxName && each.plan.generation === generation,
     );
-    const found = namesakes.find((each) => each.result === null) ?? (includeTerminated ? namesakes.at(-1) : undefined);
+    const found =
+      namesakes.find((each) => each.result === null && (each.scheduled || world.behaviour.queuedNamed)) ??
+      (includeTerminated ? namesakes.at(-1) : undefined);
     return found
       ? { sandboxId: found.id, metadata: { appId } }
       : refuse("NOT_FOUND", `No sandbox named '${sandboxName}'`);
@@ -59,16 +63,17 @@ export function lookupHandlers(world: World): Handlers {
     const sandbox = world.sandbox(sandboxId);
     if (sandbox.plan.definition.experimentalOptionsV2.enable_exit_snapshot !== "true")
       refuse("INVALID_ARGUMENT", "Exit snapshots were not enabled for this sandbox");
-    await Promise.race([
-      sandbox.ended.then(() => sandbox.gone),
-      new Promise((resolve) => setTimeout(resolve, (timeout ?? 0) * 1000).unref()),
-    ]);
-    const imageId = exitSnapshots.get(sandbox);
-    if (imageId !== undefined) return { success: { imageId } };
-    // It ended before it ran, so there is nothing to freeze.
-    return sandbox.result !== null && !sandbox.scheduled
-      ? { error: { errorCode: 3, message: "The sandbox never ran" } }
-      : { pending: {} };
+    const until = Date.now() + (timeout ?? 0) * 1000;
+    let over = false;
+    await pause(until - Date.now(), sandbox.ended.then(() => sandbox.gone).then(() => { over = true; })); // biome-ignore format: short
+    const taken = exitSnapshots.get(sandbox);
+    if (taken && taken.readyAt <= until) {
+      await pause(taken.readyAt - Date.now());
+      return { success: { imageId: taken.imageId } };
+    }
+    if (taken) await pause(until - Date.now());
+    // Nothing was frozen: it ended before it ran, or has no exit snapshots.
+    return over && !taken ? { error: { errorCode: 3, message: "There is no exit snapshot" } } : { pending: {} };
   };
 
   return {

@@ -25,11 +25,13 @@ export function sandboxHandlers(world: World): Handlers {
   };
 
   const create = async (request: SandboxCreate, generation: "v1" | "v2"): Promise<ModalSandbox> => {
+    world.creationRate.take();
     const sandbox = prepare(world, request, generation);
     world.sandboxes.set(sandbox.id, sandbox);
     world.tasks.set(sandbox.taskId, sandbox);
-    if (generation === "v2") await begin(world, sandbox);
-    else void schedule(world, sandbox);
+    if (generation === "v1") void schedule(world, sandbox);
+    else if (sandbox.plan.bootMs === 0) await begin(world, sandbox);
+    else void begin(world, sandbox).catch((error) => sandbox.end(failed(error)));
     return sandbox;
   };
 
@@ -42,12 +44,13 @@ export function sandboxHandlers(world: World): Handlers {
   const terminate = ({ sandboxId }: SandboxRef) => {
     const sandbox = world.sandbox(sandboxId);
     const existingResult = sandbox.result ?? undefined;
-    sandbox.end(TERMINATED);
+    sandbox.stop(TERMINATED, world.pace.terminateMs());
     return { existingResult };
   };
   const taskId = ({ sandboxId }: SandboxRef) => {
     const sandbox = world.sandbox(sandboxId);
-    return { taskId: sandbox.scheduled ? sandbox.taskId : undefined, taskResult: sandbox.result ?? undefined };
+    const known = sandbox.plan.bootMs > 0 ? sandbox.scheduled : sandbox.machine !== null;
+    return { taskId: known ? sandbox.taskId : undefined, taskResult: sandbox.result ?? undefined };
   };
 
   return {
@@ -89,12 +92,13 @@ export function tunnelsOf(sandbox: ModalSandbox): object[] {
 function prepare(world: World, request: SandboxCreate, generation: "v1" | "v2"): ModalSandbox {
   const definition = checkDefinition(request.definition);
   if (![...world.apps.values()].includes(request.appId)) refuse("NOT_FOUND", `App ${request.appId} not found`);
-  const image = world.images.get(definition.imageId);
+  const image = world.images.find(definition.imageId);
   if (image.kind === "directory")
     refuse("INVALID_ARGUMENT", `Image ${image.id} is the snapshot of a directory: mount it, it cannot be started from`);
   const { regions } = world.options;
   const strange = definition.schedulerPlacement?.regions.find((region) => !(regions ?? [region]).includes(region));
   if (strange !== undefined) refuse("INVALID_ARGUMENT", `Invalid region: ${strange}`);
+  if (world.spent) refuse(world.behaviour.spendLimitCode, "workspace billing cycle spend limit reached");
   const gpu = gpuOf(definition.resources?.gpuConfig);
   if (gpu && generation === "v2") refuse("INVALID_ARGUMENT", "GPUs are not supported by V2 sandboxes");
   const { name } = definition;
@@ -111,8 +115,9 @@ function prepare(world: World, request: SandboxCreate, generation: "v1" | "v2"):
   const id = generation === "v1" ? prefixedId("sb") : ulid();
   return new ModalSandbox({
     id, generation, appId: request.appId, definition, image, tags: request.tags, env: world.variablesOf(sources), gpu,
+    bootMs: world.pace.bootMs(),
     mounts: mountsOf(world, definition), createdAt: world.moment(), folder: join(world.folder, "sandboxes", id), secondMs: world.secondMs,
-    devices: gpu ? world.options.devices?.[gpu.type] : undefined, overlay: world.options.overlay ?? false, onEnd: (sandbox) => freezeAtExit(world, sandbox),
+    devices: gpu ? world.behaviour.devices[gpu.type] : undefined, overlay: world.options.overlay ?? false, onEnd: (sandbox) => freezeAtExit(world, sandbox),
   }); // biome-ignore format: one argument
 }
 
@@ -134,7 +139,10 @@ function mountsOf(world: World, definition: SandboxDefinition): Mount[] {
 }
 
 async function begin(world: World, sandbox: ModalSandbox): Promise<void> {
-  await sandbox.start();
+  await sandbox.start(() => runMain(world, sandbox));
+}
+
+function runMain(world: World, sandbox: ModalSandbox): void {
   const { entrypointArgs, ptyInfo } = sandbox.plan.definition;
   const { entrypoint, cmd } = sandbox.plan.image.start;
   const argv = [...entrypoint, ...(entrypointArgs.length > 0 ? entrypointArgs : cmd)];
@@ -156,7 +164,7 @@ async function begin(world: World, sandbox: ModalSandbox): Promise<void> {
   sandbox.execs.set("entrypoint", sandbox.entrypoint);
   // The sandbox lives as long as its first command.
   void sandbox.entrypoint.exited.then(({ code }) =>
-    sandbox.end({ status: code === 0 ? 1 : 2, exitcode: code ?? 137, exception: "" }),
+    sandbox.endItself({ status: code === 0 ? 1 : 2, exitcode: code ?? 137, exception: "" }),
   );
 }
 
@@ -164,9 +172,10 @@ async function schedule(world: World, sandbox: ModalSandbox): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, world.options.schedulingMs ?? 0));
   while (sandbox.result === null && !hasRoom(world, sandbox))
     await Promise.race([sandbox.ended, new Promise((resolve) => setTimeout(resolve, 25))]);
-  if (sandbox.result === null)
-    await begin(world, sandbox).catch((error) => sandbox.end({ status: 2, exitcode: 1, exception: String(error) }));
+  if (sandbox.result === null) await begin(world, sandbox).catch((error) => sandbox.end(failed(error)));
 }
+
+const failed = (error: unknown): Result => ({ status: 2, exitcode: 1, exception: String(error) });
 
 function hasRoom(world: World, sandbox: ModalSandbox): boolean {
   const { gpu } = sandbox.plan;
@@ -179,12 +188,13 @@ function hasRoom(world: World, sandbox: ModalSandbox): boolean {
   return used + gpu.count <= limit;
 }
 
-/** What SandboxGetExitSnapshot will return. */
-export const exitSnapshots = new WeakMap<ModalSandbox, string>();
+/** What SandboxGetExitSnapshot will return, and from when. */
+export const exitSnapshots = new WeakMap<ModalSandbox, { readonly imageId: string; readonly readyAt: number }>();
 
 async function freezeAtExit(world: World, sandbox: ModalSandbox): Promise<void> {
-  if (sandbox.plan.definition.experimentalOptionsV2.enable_exit_snapshot !== "true" || !sandbox.scheduled) return;
+  if (sandbox.plan.definition.experimentalOptionsV2.enable_exit_snapshot !== "true" || sandbox.machine === null) return;
+  if (sandbox.plan.generation === "v2" && !world.behaviour.exitSnapshotsOfV2) return;
   await mkdir(sandbox.root, { recursive: true });
   const image = await world.images.freeze("filesystem", sandbox.root, sandbox.plan.image, null);
-  exitSnapshots.set(sandbox, image.id);
+  exitSnapshots.set(sandbox, { imageId: image.id, readyAt: Date.now() + world.pace.exitSnapshotMs() });
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Behaviour } from "./behaviour.ts";
 import { type Exec, type ExecExit, runCommand } from "./exec.ts";
 import { prefixedId } from "./ids.ts";
 import { startMachine } from "./machine.ts";
@@ -33,24 +34,32 @@ const NO_START: ImageStart = { entrypoint: [], cmd: [] };
 
 type Settings = { env: Record<string, string>; workdir: string | null; start: ImageStart };
 
+export const hasExpired = ({ expiresAt }: Image): boolean => expiresAt !== null && expiresAt <= Date.now();
+
+const missing = (id: string): never => refuse("NOT_FOUND", `Could not find image with ID ${id}`);
+
 /** Images by id: built from a recipe, or snapshots of sandboxes. */
 export class ImageStore {
   readonly all = new Map<string, Image>();
   readonly #byRecipe = new Map<string, string>();
   readonly #folder: string;
-  /** By tag. */
-  readonly #registry: Readonly<Record<string, Partial<ImageStart>>>;
+  readonly #behaviour: Behaviour;
 
-  constructor(folder: string, registry: Readonly<Record<string, Partial<ImageStart>>> = {}) {
+  constructor(folder: string, behaviour: Behaviour) {
     this.#folder = folder;
-    this.#registry = registry;
+    this.#behaviour = behaviour;
   }
 
   /** @throws Refusal NOT_FOUND when unknown, deleted or expired */
   get(id: string): Image {
+    const image = this.find(id);
+    return hasExpired(image) ? missing(id) : image;
+  }
+
+  /** Like `get`, but also finds an expired image where that shows only later. */
+  find(id: string): Image {
     const image = this.all.get(id);
-    if (!image || image.deleted || (image.expiresAt !== null && image.expiresAt <= Date.now()))
-      return refuse("NOT_FOUND", `Could not find image with ID ${id}`);
+    if (!image || image.deleted || (hasExpired(image) && this.#behaviour.expired === "refuse")) return missing(id);
     return image;
   }
 
@@ -68,8 +77,9 @@ export class ImageStore {
     const base = baseId === null ? null : this.get(baseId);
     const id = prefixedId("im");
     const folder = join(this.#folder, id);
+    const { registry } = this.#behaviour;
     const tag = /^\s*FROM\s+(\S+)/i.exec(commands[0] ?? "")?.[1] ?? "";
-    const start = base?.start ?? { ...NO_START, ...this.#registry[tag] };
+    const start = base?.start ?? { ...NO_START, ...(registry[tag] ?? registry["*"]) };
     const settings: Settings = { env: { ...base?.env, ...env }, workdir: base?.workdir ?? null, start };
     for (const line of commands) applySetting(line, settings);
     const log: string[] = [];

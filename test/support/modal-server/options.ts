@@ -1,4 +1,8 @@
-export interface ModalServerOptions {
+import type { Behaviour } from "./behaviour.ts";
+
+export interface ModalServerOptions extends Partial<Behaviour> {
+  /** The behaviour to start from, which the fields of `Behaviour` change one by one. Default: all at once, without limits. */
+  readonly profile?: "realistic";
   /** Accepted credentials. */
   readonly tokenId?: string;
   readonly tokenSecret?: string;
@@ -19,12 +23,6 @@ export interface ModalServerOptions {
   readonly regions?: readonly string[];
   /** Limit on running sandboxes; more are refused with RESOURCE_EXHAUSTED. Default: no limit. */
   readonly workspaceLimit?: number;
-  /** What images of a registry run by themselves, by tag; of those left out, nothing. */
-  readonly registry?: Readonly<
-    Record<string, { readonly entrypoint?: readonly string[]; readonly cmd?: readonly string[] }>
-  >;
-  /** Whether a build that fails does not say why, as on the real service at times. Default false. */
-  readonly silentBuilds?: boolean;
   /** Number of GPUs by type; a sandbox that needs more stays unscheduled. Types left out are unlimited. */
   readonly gpus?: Readonly<Record<string, number>>;
   /** Delay before a V1 sandbox is scheduled, milliseconds. Default 0. */
@@ -35,11 +33,6 @@ export interface ModalServerOptions {
   readonly billingRates?: Readonly<Record<string, string>>;
   /** What every sandbox uses; its meter counts the larger of this and its request. Default: the call is unknown. */
   readonly usage?: { readonly cores: number; readonly memoryGiB: number };
-  /**
-   * Names that `nvidia-smi` prints in place of a type's own: `{ "H100": ["NVIDIA H200"] }`. One stands for every GPU, several
-   * are all there is, and with none the sandbox has no `nvidia-smi`.
-   */
-  readonly devices?: Readonly<Record<string, readonly string[]>>;
   /** Sandboxes per page of a listing. Default 100. */
   readonly pageSize?: number;
   /** Largest message of an output stream, bytes. Default 256 KiB. */

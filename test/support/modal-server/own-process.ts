@@ -72,7 +72,8 @@ export async function startModalServerProcess(options: ModalServerOptions = {}):
 }
 
 const TOLD: readonly (keyof Told)[] = [
-  "sandboxes", "images", "kill", "expireImage", "stopApp", "setGpus", "setWorkspaceLimit", "stopRouter", "startRouter", "stopControl",
+  "sandboxes", "images", "kill", "preempt", "expireImage", "stopApp", "setGpus", "setWorkspaceLimit", "setSpendLimitReached",
+  "stopRouter", "startRouter", "stopControl",
   "startControl", "revokeRouterTokens",
 ]; // biome-ignore format: a table
 

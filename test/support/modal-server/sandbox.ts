@@ -3,10 +3,11 @@ import { join } from "node:path";
 import type { Exec } from "./exec.ts";
 import { installDriver } from "./gpu.ts";
 import { prefixedId } from "./ids.ts";
-import type { Image } from "./images.ts";
+import { hasExpired, type Image } from "./images.ts";
 import { type Machine, type Mount, startMachine } from "./machine.ts";
 import type { SandboxDefinition, Tag } from "./messages.ts";
 import { layOver, takeOff } from "./overlay.ts";
+import { pause } from "./pace.ts";
 import { refuse } from "./refusal.ts";
 import { copyTree, removeTree } from "./root-tree.ts";
 
@@ -29,6 +30,8 @@ export interface SandboxPlan {
   readonly gpu: { readonly type: string; readonly count: number } | null;
   /** Names of its GPUs in place of their type's own. */
   readonly devices: readonly string[] | undefined;
+  /** Real time from its machine to its first command. */
+  readonly bootMs: number;
   readonly createdAt: number;
   readonly folder: string;
   readonly secondMs: number;
@@ -52,13 +55,19 @@ export class ModalSandbox {
   entrypoint: Exec | null = null;
   /** Whether a command has run in it. */
   used = false;
+  /** Whether it has a machine, booted or not. */
   scheduled = false;
   /** Epoch ms; null until it has a machine. */
   startedAt: number | null = null;
+  /** Whether its termination has begun. It counts as live until its end. */
+  stopping = false;
+  /** Resolves once it takes commands, or has ended. */
+  readonly up: Promise<void>;
   /** Set once its files were deleted or saved. */
   gone: Promise<void> | null = null;
   readonly #starting: Promise<void>[] = [];
   #end: (result: Result) => void = () => {};
+  #takeCommands: () => void = () => {};
   #lifetime: ReturnType<typeof setTimeout> | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
   #busy = 0;
@@ -72,17 +81,32 @@ export class ModalSandbox {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
+    this.up = new Promise((resolve) => {
+      this.#takeCommands = resolve;
+    });
   }
 
   get id(): string {
     return this.plan.id;
   }
 
-  /** Starts it on a machine. */
-  async start(): Promise<void> {
-    const starting = this.#start();
+  /** Starts it on a machine, with what `main` starts. @param main called when it has booted */
+  async start(main: () => void): Promise<void> {
+    this.scheduled = true;
+    const starting = this.#start().then(main);
     this.#starting.push(starting.catch(() => {}));
     await starting;
+    this.#takeCommands();
+  }
+
+  /** Kills all processes now, and ends it later. */
+  stop(result: Result, afterMs: number): void {
+    if (this.stopping || this.result !== null) return;
+    this.stopping = true;
+    for (const exec of this.execs.values()) exec.kill();
+    // What only waits for a machine ends at once.
+    if (afterMs <= 0 || !this.scheduled) this.end(result);
+    else void pause(afterMs, this.ended).then(() => this.end(result));
   }
 
   /** Sets the result, kills all processes and deletes the files. Has an effect only once. */
@@ -93,7 +117,13 @@ export class ModalSandbox {
     clearTimeout(this.#idle);
     for (const exec of this.execs.values()) exec.kill();
     this.gone = this.#clear();
+    this.#takeCommands();
     this.#end(result);
+  }
+
+  /** Ends it because its first process has ended, unless a termination killed that. */
+  endItself(result: Result): void {
+    if (!this.stopping) this.end(result);
   }
 
   /** Counts an activity, which prevents the idle timeout. @returns a function to call when the activity is over */
@@ -120,8 +150,8 @@ export class ModalSandbox {
 
   /** @throws Refusal when it has no machine yet or any more */
   running(): Machine {
-    if (this.result !== null || this.machine === null)
-      return refuse("FAILED_PRECONDITION", `Sandbox ${this.id} is not running.`);
+    if (this.result !== null || this.stopping || this.machine === null)
+      return refuse("FAILED_PRECONDITION", `Sandbox ${this.id} is not running. ${this.result?.exception ?? ""}`.trim());
     return this.machine;
   }
 
@@ -130,6 +160,10 @@ export class ModalSandbox {
     const failure = await this.plan.image.built;
     if (failure !== null) return this.end({ status: 2, exitcode: 1, exception: failure });
     const { image, overlay } = this.plan;
+    await pause(this.plan.bootMs, this.ended);
+    if (this.result !== null) return;
+    if (hasExpired(image))
+      return this.end({ status: 2, exitcode: 1, exception: `Could not find image with ID ${image.id}` });
     if (overlay) await layOver(image.folder, this.root, this.scratch);
     else await copyTree(image.folder, this.root);
     // Made here because a container runtime makes the directory that it starts in.
@@ -141,8 +175,9 @@ export class ModalSandbox {
     this.machine = await startMachine(this.root, this.scratch, this.plan.mounts);
     if (this.result !== null) return this.machine.close();
     // A job may have killed its own first process.
-    void this.machine.gone.then(() => this.end({ status: 2, exitcode: 137, exception: "its first process ended" }));
-    this.scheduled = true;
+    void this.machine.gone.then(() =>
+      this.endItself({ status: 2, exitcode: 137, exception: "its first process ended" }),
+    );
     this.startedAt = Date.now();
     const { timeoutSecs } = this.plan.definition;
     this.#lifetime = setTimeout(

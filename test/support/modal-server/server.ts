@@ -7,6 +7,7 @@ import { sandboxHandlers } from "./control-sandboxes.ts";
 import { type GrpcServer, loadModalWire, type ServiceDefinition } from "./definitions.ts";
 import { FaultBook, type Faults } from "./faults.ts";
 import type { ModalServerOptions } from "./options.ts";
+import { pause } from "./pace.ts";
 import { refuse } from "./refusal.ts";
 import { execHandlers } from "./router-exec.ts";
 import { taskHandlers } from "./router-sandbox.ts";
@@ -53,6 +54,8 @@ export interface ModalServer {
   }[];
   /** Makes a sandbox die, also during a command. */
   kill(sandboxID: string): void;
+  /** Takes a sandbox's machine away. @param exitCode unknown of the real service; default 137 */
+  preempt(sandboxID: string, exitCode?: number): void;
   /** Ends a sandbox's lifetime now. */
   expireImage(imageID: string): void;
   /** Stops an app, as its user does in Modal's dashboard: its id is unknown from then on. */
@@ -60,6 +63,8 @@ export interface ModalServer {
   /** Sets the number of GPUs of a type; null = unlimited. */
   setGpus(type: string, count: number | null): void;
   setWorkspaceLimit(limit: number): void;
+  /** Whether the workspace's spend limit is reached, so that nothing new starts. */
+  setSpendLimitReached(reached: boolean): void;
   /** Stops the router; sandboxes and control plane keep running. */
   stopRouter(): void;
   startRouter(): Promise<void>;
@@ -89,6 +94,7 @@ export async function startModalServer(options: ModalServerOptions = {}): Promis
       wire, plane: "control", faults, calls,
       handlers: { ...accountHandlers(world), ...imageHandlers(world), ...sandboxes, ...lookupHandlers(world), ...billingHandlers(world) },
       authenticate: (method, context) => authenticateControl(world, method, context),
+      turn: (method) => pause(world.pace.callMs(method)),
     }),
   ); // biome-ignore format: short
   const sandboxes = sandboxHandlers(world);
@@ -99,6 +105,10 @@ export async function startModalServer(options: ModalServerOptions = {}): Promis
       authenticate(_method, context, request) {
         const token = context.header("authorization")?.replace(/^Bearer /, "") ?? "";
         if (!world.acceptsRouterToken(token, String(request.taskId))) refuse("UNAUTHENTICATED", "The router does not know this token.");
+      },
+      async turn(method, { taskId }) {
+        await pause(world.pace.callMs(method));
+        await world.tasks.get(String(taskId))?.up;
       },
     }),
   ); // biome-ignore format: short
@@ -127,7 +137,7 @@ export async function startModalServer(options: ModalServerOptions = {}): Promis
         .map((each) => ({
           id: each.id,
           generation: each.plan.generation,
-          state: each.result !== null ? "ended" : each.scheduled ? "running" : "waiting",
+          state: each.result !== null ? "ended" : each.machine !== null ? "running" : "waiting",
           name: each.name,
           tags: Object.fromEntries(each.tags.map((tag) => [tag.tagName, tag.tagValue])),
           gpu: each.plan.gpu && `${each.plan.gpu.type}:${each.plan.gpu.count}`,
@@ -139,9 +149,10 @@ export async function startModalServer(options: ModalServerOptions = {}): Promis
         })),
     images: () =>
       [...world.images.all.values()].map(({ id, kind, expiresAt, deleted }) => ({ id, kind, expiresAt, deleted })),
+    preempt: (id, exitcode = 137) => world.sandbox(id).end({ status: 2, exitcode, exception: "preempted" }),
     kill: (id) => world.sandbox(id).end({ status: 2, exitcode: 137, exception: "the machine was lost" }),
     expireImage(id) {
-      world.images.get(id).expiresAt = Date.now();
+      world.images.find(id).expiresAt = Date.now();
     },
     stopApp: (name) => void world.apps.delete(name),
     setGpus(type, count) {
@@ -150,6 +161,9 @@ export async function startModalServer(options: ModalServerOptions = {}): Promis
     },
     setWorkspaceLimit(limit) {
       world.workspaceLimit = limit;
+    },
+    setSpendLimitReached(reached) {
+      world.spent = reached;
     },
     stopRouter: router.stop,
     startRouter: router.start,

@@ -35,6 +35,8 @@ export interface ServiceDeps {
   readonly faults: FaultBook;
   readonly calls: Call[];
   authenticate(method: string, context: CallContext, request: Record<string, unknown>): void;
+  /** Resolves when the server begins with the call. */
+  turn(method: string, request: Record<string, unknown>): Promise<void>;
 }
 
 interface GrpcContext {
@@ -68,6 +70,7 @@ async function serveUnary(name: string, request: Fields, grpc: GrpcContext, deps
   try {
     deps.authenticate(name, context, request);
     await happen(faults, "before", faultContext, deps);
+    await deps.turn(name, request);
     const reply = await handlerOf(name, deps)(request, context);
     await happen(faults, "after", faultContext, deps);
     call.code = 0;
@@ -94,6 +97,7 @@ async function serveUpload(
   try {
     deps.authenticate(name, context, (request.start as Fields | undefined) ?? request);
     await happen(faults, "before", faultContext, deps);
+    await deps.turn(name, (request.start as Fields | undefined) ?? request);
     const reply = await handlerOf(name, deps)(cutShort(rest(), faults), context);
     await happen(faults, "after", faultContext, deps);
     call.code = 0;
@@ -113,6 +117,7 @@ async function* serveStream(
   try {
     deps.authenticate(name, context, request);
     await happen(faults, "before", faultContext, deps);
+    await deps.turn(name, request);
     yield* cutShort(handlerOf(name, deps)(request, context) as AsyncIterable<unknown>, faults);
     await happen(faults, "after", faultContext, deps);
     call.code = 0;

@@ -2,10 +2,12 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Behaviour, behaviourOf } from "./behaviour.ts";
 import { jwt, prefixedId } from "./ids.ts";
 import { ImageStore } from "./images.ts";
 import type { SecretSource } from "./messages.ts";
 import type { ModalServerOptions } from "./options.ts";
+import { CreationRate, Pace } from "./pace.ts";
 import { refuse } from "./refusal.ts";
 import { removeTree } from "./root-tree.ts";
 import type { ModalSandbox } from "./sandbox.ts";
@@ -15,6 +17,9 @@ export class World {
   readonly folder: string;
   readonly options: ModalServerOptions;
   readonly secondMs: number;
+  readonly behaviour: Behaviour;
+  readonly pace: Pace;
+  readonly creationRate: CreationRate;
   readonly images: ImageStore;
   /** By name. */
   readonly apps = new Map<string, string>();
@@ -32,6 +37,8 @@ export class World {
   readonly tasks = new Map<string, ModalSandbox>();
   readonly gpus: Map<string, number>;
   workspaceLimit: number;
+  /** Whether the workspace's money is spent. */
+  spent = false;
   routerUrl = "";
   readonly #authTokens = new Set<string>();
   #routerTokens = new Map<string, { readonly taskId: string; readonly expiresAt: number }>();
@@ -41,7 +48,10 @@ export class World {
     this.options = options;
     this.folder = options.folder ?? mkdtempSync(join(tmpdir(), "modal-server-"));
     this.secondMs = options.secondMs ?? 1000;
-    this.images = new ImageStore(join(this.folder, "images"), options.registry);
+    this.behaviour = behaviourOf(options);
+    this.pace = new Pace(this.behaviour);
+    this.creationRate = new CreationRate(this.behaviour);
+    this.images = new ImageStore(join(this.folder, "images"), this.behaviour);
     this.gpus = new Map(Object.entries(options.gpus ?? {}));
     this.workspaceLimit = options.workspaceLimit ?? Number.POSITIVE_INFINITY;
     for (const name of options.apps ?? []) this.apps.set(name, prefixedId("ap"));
