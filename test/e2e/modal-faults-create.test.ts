@@ -10,7 +10,7 @@ import { until } from "../support/wait.ts";
 let setup: ModalSetup;
 
 beforeAll(async () => {
-  setup = await startModalSetup({ modal: { createTimeoutSeconds: 3 } });
+  setup = await startModalSetup({ modal: { createTimeoutSeconds: 3, gpuWaitMinutes: 0.1 } });
 });
 
 afterEach(() => setup.modal.faults.clear());

@@ -61,7 +61,7 @@ sandboxTest("counts a sandbox at its limits while it runs, and afterwards by its
   await noneLeft(modal);
   const [job] = (await ask(server, session.id, status())).metadata.jobs;
   const perSecond = (job?.usd.compute ?? 0) / (job?.elapsedSeconds ?? 1);
-  // Two cores are used, an eighth of one is requested, 64 are allowed.
+  // Two cores are used, an eighth of one is requested, 64 are allowed. The sandbox lives longer than its job runs.
   expect(perSecond).toBeGreaterThan(1);
-  expect(perSecond).toBeLessThan(8);
+  expect(perSecond).toBeLessThan(32);
 });

@@ -14,12 +14,15 @@ export interface ModalSetup extends TestSetup {
 
 export type ModalSetupSettings = HomeSettings & { readonly server?: ModalServerOptions };
 
+/** Modal with its times, limits and inconveniences; a second of its own times takes so long here, real milliseconds. */
+const REALISTIC: ModalServerOptions = { profile: "realistic", latencySecondMs: 20 };
+
 /** OpenCode whose user has Modal's credentials in the environment; `env` is added to them, or takes them away. */
 export async function startModalSetup(
   options: Record<string, unknown> = {},
   { server, ...settings }: ModalSetupSettings = {},
 ): Promise<ModalSetup> {
-  const modal = await startModalServerProcess(server);
+  const modal = await startModalServerProcess({ ...REALISTIC, ...server });
   const setup = await startSetup(options, { ...settings, env: { ...modal.env, ...settings.env } }).catch(
     async (error) => {
       await modal.stop();

@@ -4,6 +4,8 @@ import type { Log } from "../../shared/log.ts";
 import { AbandonedError } from "../../shared/time-limit.ts";
 import { kindOf, messageOf } from "./modal-error.ts";
 
+/** The first pause, doubled at each refusal: most limits are reached for moments, while other sandboxes end. */
+const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 20_000;
 /** A refusal that is this much older than the next one belongs to an earlier wait. */
 const FORGOTTEN_AFTER_MS = 5 * 60_000;
@@ -19,13 +21,19 @@ export interface QuotaWait {
   readonly signal?: AbortSignal | undefined;
 }
 
+interface Wait {
+  readonly since: number;
+  readonly last: number;
+  readonly refusals: number;
+}
+
 /**
  * Waits where Modal refuses a creation because the workspace has as many sandboxes or GPUs as it may have: others end, and
  * another type of GPU would be refused as well.
  */
 export class QuotaWaits {
   readonly #deps: { readonly clock: Clock; readonly log: Log };
-  readonly #waits = new Map<string, { readonly since: number; readonly last: number }>();
+  readonly #waits = new Map<string, Wait>();
 
   constructor(deps: { readonly clock: Clock; readonly log: Log }) {
     this.#deps = deps;
@@ -44,10 +52,11 @@ export class QuotaWaits {
           this.#waits.delete(name);
           throw error;
         }
-        const since = this.#note(name);
+        const { since, refusals } = this.#note(name);
         const leftMs = since + limitMs - clock.now();
         if (leftMs <= 0) throw error;
-        const pauseMs = Math.min(LONGEST_PAUSE_MS, limitMs / 10) * (1 + chance() / 2);
+        const growingMs = FIRST_PAUSE_MS * 2 ** (refusals - 1);
+        const pauseMs = Math.min(growingMs, LONGEST_PAUSE_MS, limitMs / 10) * (1 + chance() / 2);
         const why = messageOf(error);
         log("info", "a limit of the Modal workspace is reached; the creation waits", { doing, pauseMs, reason: why });
         onWait(since, why);
@@ -57,12 +66,13 @@ export class QuotaWaits {
     }
   }
 
-  /** Notes a refusal. @returns since when it is waited for, epoch ms */
-  #note(name: string): number {
+  /** Notes a refusal. */
+  #note(name: string): Wait {
     const now = this.#deps.clock.now();
     const known = this.#waits.get(name);
-    const since = known && now - known.last < FORGOTTEN_AFTER_MS ? known.since : now;
-    this.#waits.set(name, { since, last: now });
-    return since;
+    const former = known && now - known.last < FORGOTTEN_AFTER_MS ? known : { since: now, refusals: 0 };
+    const wait = { since: former.since, last: now, refusals: former.refusals + 1 };
+    this.#waits.set(name, wait);
+    return wait;
   }
 }
