@@ -164,9 +164,11 @@ export function runCommand(plan: ExecPlan, machine: Machine, scratch: string): E
     const look = () => {
       if (exec.exit !== null) return;
       if (performance.now() - lastDataAt >= QUIET_MS || afterExit > DRAIN_BYTES) finish();
-      else setTimeout(look, QUIET_MS / 4);
+      else lookIn(QUIET_MS / 4);
     };
-    setTimeout(look, QUIET_MS);
+    // After a turn of the event loop, because a busy server comes to its timers before it has read what is in the pipes.
+    const lookIn = (ms: number) => void setTimeout(() => setImmediate(look), ms);
+    lookIn(QUIET_MS);
   });
   child.once("close", finish);
   return exec;
