@@ -30,7 +30,8 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       const found = findJobs(sessionJobs, ids);
       const ended = found.filter(({ state }) => isEnded(state)).map(({ id }) => id);
       const news = await runtime.outbox.claim(orchestrator, ended, call);
-      const jobs = viewJobs(runtime, found);
+      // Read again, because claiming takes a while in which jobs go on, and all that follows is of one moment.
+      const jobs = viewJobs(runtime, findJobs(sessionJobs, ids));
       const isNamed = ids !== undefined;
       const isNews = new Set(news.map(({ id }) => id));
       const told = isNamed ? [...news, ...found.filter(({ id, state }) => isEnded(state) && !isNews.has(id))] : news;

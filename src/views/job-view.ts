@@ -162,7 +162,7 @@ function toReason({ state, sandbox }: Job, { place, live, creating, pendingSince
   const step = state.kind === "starting" && creating ? describeStep(creating, now) : null;
   if (step !== null) return step;
   if (state.kind === "starting" && sandbox.kind === "creating")
-    return late("its sandbox has been starting", state.since, now);
+    return late("its sandbox has been starting", creating?.since ?? state.since, now);
   if (state.kind !== "running") return null;
   const unanswered = late("its sandbox has not answered", pendingSince, now);
   if (unanswered) return unanswered;
@@ -173,7 +173,7 @@ function toReason({ state, sandbox }: Job, { place, live, creating, pendingSince
   return live.tool === null ? late("nothing heard from its model", live.lastActivityAt, now) : null;
 }
 
-/** What a creation waits for; null while the machine boots, which is short. */
+/** What a creation waits for; null once it is under way, which is short. */
 function describeStep(step: CreationStep, now: number): string | null {
   const waited = inWords(now - step.since);
   switch (step.kind) {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { inWorld } from "../jobs/runtime-world.ts";
+import { gate, inWorld } from "../jobs/runtime-world.ts";
 import { openTools } from "./tool-host.ts";
 
 test(
@@ -30,4 +30,30 @@ test(
     {},
     { hostEnv: { HTTPS_PROXY: "http://ada:hunter2@corp.example:3128", TZ: "Europe/Berlin" } },
   ),
+);
+
+test(
+  "agents_status shows jobs and slots of one moment, also where jobs end while it reads what the session was told",
+  inWorld(async (world) => {
+    const { call } = openTools(world);
+    const [told = "", other = ""] = await world.start("say 1", "work 5000 2");
+    await world.reaches(told, "completed");
+    await call("agents_wait", { jobs: [told] }); // told in a call whose answer the session may not have
+    await world.reaches(other, "running");
+    const reading = gate();
+    world.orchestrators.onCall = (name) => (name === "view" ? reading.passed : undefined);
+    const asked = call("agents_status", {});
+    await world.reaches(other, "completed");
+    reading.open();
+    const { output, metadata } = await asked;
+    expect(metadata).toMatchObject({
+      jobs: [
+        { id: told, state: "completed" },
+        { id: other, state: "completed" },
+      ],
+      pool: { running: 0 },
+    });
+    expect(output).toContain("2 completed:");
+    expect(output).toContain("Pool: 0 of 8 slots in use");
+  }),
 );
