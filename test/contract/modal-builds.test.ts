@@ -3,6 +3,7 @@ import type { CreationStep } from "../../src/sandboxes/creation-steps.ts";
 import { DEFAULT_MACHINE } from "../../src/sandboxes/modal/create-params.ts";
 import type { SandboxSpec } from "../../src/sandboxes/port.ts";
 import { modalTest } from "../support/modal-test.ts";
+import { until } from "../support/wait.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
 
 const server = useModalServer({ silentBuilds: true });
@@ -61,7 +62,8 @@ modalTest(
     const recipe = "RUN printf '10%%\\r55%%\\r'; sleep 0.6; echo second; sleep 0.6; echo third; sleep 0.6";
     const told: CreationStep[][] = [[], []];
     const creating = [0, 1].map(async (index) => {
-      await new Promise((resolve) => setTimeout(resolve, index * 900));
+      const isFurther = () => told[0]?.some((step) => step.kind === "building" && step.line === "second") ?? false;
+      if (index === 1) await until(isFurther, { what: "the first has seen the build go on" });
       return provider.create(specOf(recipe), undefined, (step) => told[index]?.push(step));
     });
     const made = await Promise.all(creating);

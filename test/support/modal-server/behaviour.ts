@@ -38,6 +38,13 @@ export interface Behaviour {
   readonly registry: Readonly<
     Record<string, { readonly entrypoint?: readonly string[]; readonly cmd?: readonly string[] }>
   >;
+  /**
+   * Whether a sandbox sees a volume as it was when it was mounted or last reloaded, and others see its writes once they are
+   * committed: by its end, and by `sync` where the volume is of version 2. Otherwise all share one directory.
+   */
+  readonly volumeCommits: boolean;
+  /** Shortest and longest time of a build, which prints what it does; most are short. */
+  readonly buildSecs: readonly [number, number];
   /** Whether a build that fails does not say why; its log does. */
   readonly silentBuilds: boolean;
   /** The code of a refusal because the workspace's money is spent. */
@@ -58,6 +65,8 @@ const PLAIN: Omit<Behaviour, "latencySecondMs"> = {
   exitSnapshotSecs: 0,
   exitSnapshotsOfV2: true,
   registry: {},
+  volumeCommits: false,
+  buildSecs: [0, 0],
   silentBuilds: false,
   spendLimitCode: "FAILED_PRECONDITION",
 };
@@ -77,6 +86,8 @@ const REALISTIC: typeof PLAIN = {
   exitSnapshotsOfV2: false,
   // An interpreter on an input that never ends, as such images run without a terminal.
   registry: { "python:3.12-bookworm": { cmd: ["python3"] }, "*": { cmd: ["bash"] } },
+  volumeCommits: true,
+  buildSecs: [5, 120],
   silentBuilds: true,
 };
 

@@ -8,6 +8,7 @@ import { refuse } from "./refusal.ts";
 import { ModalSandbox, type Result } from "./sandbox.ts";
 import { checkDefinition, gpuOf } from "./sandbox-checks.ts";
 import type { CallContext, Handlers } from "./service.ts";
+import { SyncTool, VolumeCopy } from "./volumes.ts";
 import type { World } from "./world.ts";
 
 const TERMINATED: Result = { status: 3, exitcode: 137, exception: "" };
@@ -113,21 +114,44 @@ function prepare(world: World, request: SandboxCreate, generation: "v1" | "v2"):
     ...(request.ephemeralSecrets ? [{ env: request.ephemeralSecrets }] : []),
   ];
   const id = generation === "v1" ? prefixedId("sb") : ulid();
+  const folder = join(world.folder, "sandboxes", id);
+  const volumes = world.behaviour.volumeCommits ? volumesOf(world, definition, folder) : [];
+  const sync = volumes.length > 0 ? new SyncTool(join(folder, "sync"), volumes) : null;
   return new ModalSandbox({
     id, generation, appId: request.appId, definition, image, tags: request.tags, env: world.variablesOf(sources), gpu,
     bootMs: world.pace.bootMs(),
-    mounts: mountsOf(world, definition), createdAt: world.moment(), folder: join(world.folder, "sandboxes", id), secondMs: world.secondMs,
+    mounts: [...mountsOf(world, definition, volumes), ...(sync ? [sync.mount] : [])], volumes, sync,
+    settled: () => Promise.all([...world.sandboxes.values()].map((each) => each.result && each.gone)),
+    createdAt: world.moment(), folder, secondMs: world.secondMs,
     devices: gpu ? world.behaviour.devices[gpu.type] : undefined, overlay: world.options.overlay ?? false, onEnd: (sandbox) => freezeAtExit(world, sandbox),
   }); // biome-ignore format: one argument
 }
 
-/** Volumes and buckets are directories of the server, shared by all sandboxes that mount them. */
-function mountsOf(world: World, definition: SandboxDefinition): Mount[] {
+/** A sandbox's own copy of each of its volumes. */
+function volumesOf(world: World, { volumeMounts }: SandboxDefinition, folder: string): VolumeCopy[] {
+  const copies = new Map<string, VolumeCopy>();
+  for (const { volumeId, mountPath } of volumeMounts) {
+    const [committed, copy] = [join(world.folder, "volumes", volumeId), join(folder, "volumes", volumeId)];
+    const parts = { committed, copy, turns: world.volumeTurns };
+    const own = copies.get(volumeId) ?? new VolumeCopy(volumeId, world.volumeVersions.get(volumeId) ?? 1, parts);
+    own.paths.push(mountPath);
+    copies.set(volumeId, own);
+  }
+  return [...copies.values()];
+}
+
+/** Volumes and buckets are directories of the server, shared by all sandboxes that mount them without copies of their own. */
+function mountsOf(world: World, definition: SandboxDefinition, copies: readonly VolumeCopy[]): Mount[] {
   const known = new Set(world.volumes.values());
   return [
     ...definition.volumeMounts.map(({ volumeId, mountPath, readOnly, subPath }) => {
       if (!known.has(volumeId)) refuse("NOT_FOUND", `Volume ${volumeId} not found`);
-      return { path: mountPath, host: join(world.folder, "volumes", volumeId, join("/", subPath ?? "")), readOnly };
+      const own = copies.find((each) => each.volumeId === volumeId)?.copy;
+      return {
+        path: mountPath,
+        host: join(own ?? join(world.folder, "volumes", volumeId), join("/", subPath ?? "")),
+        readOnly,
+      };
     }),
     ...definition.cloudBucketMounts.map(({ bucketName, mountPath, readOnly, keyPrefix }) => {
       if (!/^[a-z0-9.-]+$/.test(bucketName)) refuse("INVALID_ARGUMENT", `Invalid bucket name ${bucketName}`);
@@ -181,6 +205,13 @@ function hasRoom(world: World, sandbox: ModalSandbox): boolean {
   const { gpu } = sandbox.plan;
   const limit = gpu === null ? undefined : world.gpus.get(gpu.type);
   if (gpu === null || limit === undefined) return true;
+  // First come, first served: a small request does not pass a larger one that waits.
+  const isFirst = world
+    .running()
+    .every(
+      (each) => each.scheduled || each.plan.gpu?.type !== gpu.type || each.plan.createdAt >= sandbox.plan.createdAt,
+    );
+  if (!isFirst) return false;
   const used = world
     .running()
     .filter((each) => each.scheduled && each.plan.gpu?.type === gpu.type)

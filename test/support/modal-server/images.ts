@@ -3,6 +3,7 @@ import type { Behaviour } from "./behaviour.ts";
 import { type Exec, type ExecExit, runCommand } from "./exec.ts";
 import { prefixedId } from "./ids.ts";
 import { startMachine } from "./machine.ts";
+import { type Pace, pause } from "./pace.ts";
 import { refuse } from "./refusal.ts";
 import { copyTree, layOut, removeTree } from "./root-tree.ts";
 
@@ -44,10 +45,12 @@ export class ImageStore {
   readonly #byRecipe = new Map<string, string>();
   readonly #folder: string;
   readonly #behaviour: Behaviour;
+  readonly #pace: Pace;
 
-  constructor(folder: string, behaviour: Behaviour) {
+  constructor(folder: string, behaviour: Behaviour, pace: Pace) {
     this.#folder = folder;
     this.#behaviour = behaviour;
+    this.#pace = pace;
   }
 
   /** @throws Refusal NOT_FOUND when unknown, deleted or expired */
@@ -144,11 +147,17 @@ export class ImageStore {
     } else {
       await layOut(folder);
     }
-    const runs = commands.filter((line) => /^RUN\s/i.test(line));
-    if (runs.length === 0) return;
-    const machine = await startMachine(folder, this.#folder, []);
+    const buildMs = this.#pace.buildMs();
+    const step = async (text: string) => {
+      if (buildMs > 0) log.push(`=> ${text}\n`);
+      await pause(buildMs / (commands.length + 1));
+    };
+    const isRun = (line: string) => /^RUN\s/i.test(line);
+    const machine = commands.some(isRun) ? await startMachine(folder, this.#folder, []) : null;
     try {
-      for (const line of runs) {
+      for (const [at, line] of commands.entries()) {
+        await step(`Step ${at}: ${line}`);
+        if (machine === null || !isRun(line)) continue;
         const argv = ["/bin/sh", "-c", line.replace(/^RUN\s+/i, "")];
         const exec: Exec = runCommand(
           {
@@ -168,8 +177,9 @@ export class ImageStore {
         exec.drop();
         if (code !== 0) throw new Error(`${line}\nexit ${code ?? `signal ${signal}`}: ${said}`);
       }
+      await step("Saving image");
     } finally {
-      await machine.close();
+      await machine?.close();
     }
   }
 }

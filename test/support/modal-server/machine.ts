@@ -17,6 +17,8 @@ export interface Mount {
   readonly readOnly: boolean;
   /** Whether nobody can list it, as of a bucket that does not exist. */
   readonly isClosed?: boolean;
+  /** Whether commands find programs there first. */
+  readonly hasPrograms?: boolean;
 }
 
 export interface Command {
@@ -29,6 +31,8 @@ export interface Command {
 export interface Machine {
   /** Default variables of every command. */
   readonly env: Readonly<Record<string, string>>;
+  /** Of its first process. */
+  readonly pid: number;
   spawn(command: Command): ChildProcess;
   /** Resolves when it has ended, closed or by itself. */
   readonly gone: Promise<void>;
@@ -92,9 +96,17 @@ export async function startMachine(root: string, scratch: string, mounts: readon
   if (!(await up)) throw new Error(`bubblewrap did not start: ${said}`);
   const pid = (JSON.parse(readFileSync(infoFile, "utf8")) as { "child-pid": number })["child-pid"];
   const enter = ["-t", String(pid), "--preserve-credentials", "-F", "-U", "-m", "-p", "-i", "-u", "-n"];
+  const programs = mounts.filter((mount) => mount.hasPrograms).map((mount) => `${mount.path}:`);
   return {
     gone,
-    env: { PATH: `${host.path}:${DRIVER_PATH}`, HOME: "/root", LANG: "C.UTF-8", SHELL: "/bin/sh", ...host.env },
+    pid,
+    env: {
+      PATH: `${programs.join("")}${host.path}:${DRIVER_PATH}`,
+      HOME: "/root",
+      LANG: "C.UTF-8",
+      SHELL: "/bin/sh",
+      ...host.env,
+    },
     spawn: ({ argv, workdir, env }) =>
       spawn(
         NSENTER,

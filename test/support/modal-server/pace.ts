@@ -1,7 +1,7 @@
 import type { Behaviour } from "./behaviour.ts";
 import { refuse } from "./refusal.ts";
 
-/** The times of one server: how long calls, boots and ends take, the same ones in every run. */
+/** The times of one server: how long calls, builds, boots and ends take, the same ones in every run. */
 export class Pace {
   readonly #behaviour: Behaviour;
   #seed = 1;
@@ -19,6 +19,7 @@ export class Pace {
   // Cubed, because most sandboxes boot in seconds and few in a minute.
   bootMs = (): number => this.#between(this.#behaviour.bootSecs, 3);
   terminateMs = (): number => this.#between(this.#behaviour.terminateSecs, 1);
+  buildMs = (): number => this.#between(this.#behaviour.buildSecs, 2);
   exitSnapshotMs = (): number => this.#real(this.#behaviour.exitSnapshotSecs);
 
   #between([least, most]: readonly [number, number], power: number): number {

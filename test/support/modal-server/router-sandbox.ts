@@ -1,6 +1,7 @@
 import { type Exec, runCommand } from "./exec.ts";
 import { prefixedId } from "./ids.ts";
 import type { NetworkAccess } from "./messages.ts";
+import { findOpen } from "./open-files.ts";
 import { refuse } from "./refusal.ts";
 import { follow } from "./router-exec.ts";
 import type { ModalSandbox } from "./sandbox.ts";
@@ -46,8 +47,15 @@ export function taskHandlers(world: World): Handlers {
       return refuse("DEADLINE_EXCEEDED", "The sandbox is not ready");
     },
 
-    TaskReloadVolumes({ taskId }: { taskId: string }) {
-      world.task(taskId).running();
+    async TaskReloadVolumes({ taskId }: { taskId: string }) {
+      const sandbox = world.task(taskId);
+      const { pid } = sandbox.running();
+      const { volumes, settled } = sandbox.plan;
+      const open = await findOpen(pid, volumes.flatMap(({ paths }) => paths)); // biome-ignore format: short
+      if (open !== null)
+        refuse("FAILED_PRECONDITION", `volume busy: there are open files preventing the operation: ${open}`);
+      if (volumes.length > 0) await settled();
+      for (const each of volumes) await each.reload();
       return {};
     },
 

@@ -10,6 +10,7 @@ import { layOver, takeOff } from "./overlay.ts";
 import { pause } from "./pace.ts";
 import { refuse } from "./refusal.ts";
 import { copyTree, removeTree } from "./root-tree.ts";
+import type { SyncTool, VolumeCopy } from "./volumes.ts";
 
 /** Status of a GenericResult: 1 success, 2 failure, 3 terminated, 4 lifetime over. */
 export interface Result {
@@ -27,6 +28,9 @@ export interface SandboxPlan {
   readonly tags: readonly Tag[];
   readonly env: Readonly<Record<string, string>>;
   readonly mounts: readonly Mount[];
+  /** Its copies of volumes, where it has its own. */
+  readonly volumes: readonly VolumeCopy[];
+  readonly sync: SyncTool | null;
   readonly gpu: { readonly type: string; readonly count: number } | null;
   /** Names of its GPUs in place of their type's own. */
   readonly devices: readonly string[] | undefined;
@@ -36,6 +40,8 @@ export interface SandboxPlan {
   readonly folder: string;
   readonly secondMs: number;
   readonly overlay: boolean;
+  /** Resolves when every sandbox that has ended has committed its volumes. */
+  settled(): Promise<unknown>;
   /** Called once the result is set, before the files are deleted. */
   onEnd(sandbox: ModalSandbox): Promise<void>;
 }
@@ -169,6 +175,10 @@ export class ModalSandbox {
     // Made here because a container runtime makes the directory that it starts in.
     await mkdir(join(this.root, this.workdir), { recursive: true });
     if (this.plan.gpu) await installDriver(this.root, this.plan.gpu, this.plan.devices);
+    if (this.result !== null) return; // or it would wait for its own end
+    if (this.plan.volumes.length > 0) await this.plan.settled();
+    for (const each of this.plan.volumes) await each.mount();
+    await this.plan.sync?.start();
     for (const { host, isClosed } of this.plan.mounts)
       await mkdir(host, { recursive: true, ...(isClosed && { mode: 0o000 }) });
     if (this.result !== null) return;
@@ -200,6 +210,11 @@ export class ModalSandbox {
   async #clear(): Promise<void> {
     await Promise.all(this.#starting);
     await this.machine?.close();
+    this.plan.sync?.stop();
+    for (const each of this.plan.volumes) {
+      if (this.machine) await each.commit();
+      await removeTree(each.copy);
+    }
     await this.plan.onEnd(this);
     // Output stays readable while the server runs; files are deleted.
     if (this.plan.overlay) {

@@ -11,6 +11,7 @@ import { CreationRate, Pace } from "./pace.ts";
 import { refuse } from "./refusal.ts";
 import { removeTree } from "./root-tree.ts";
 import type { ModalSandbox } from "./sandbox.ts";
+import { Turns } from "./volumes.ts";
 
 /** The server's state: one workspace of one account, empty at first. */
 export class World {
@@ -27,6 +28,7 @@ export class World {
   readonly secretNames = new Map<string, string>();
   /** Ids by name. */
   readonly volumes = new Map<string, string>();
+  readonly volumeTurns = new Turns();
   /** By id. */
   readonly volumeVersions = new Map<string, number>();
   /** Ids by name. */
@@ -51,7 +53,7 @@ export class World {
     this.behaviour = behaviourOf(options);
     this.pace = new Pace(this.behaviour);
     this.creationRate = new CreationRate(this.behaviour);
-    this.images = new ImageStore(join(this.folder, "images"), this.behaviour);
+    this.images = new ImageStore(join(this.folder, "images"), this.behaviour, this.pace);
     this.gpus = new Map(Object.entries(options.gpus ?? {}));
     this.workspaceLimit = options.workspaceLimit ?? Number.POSITIVE_INFINITY;
     for (const name of options.apps ?? []) this.apps.set(name, prefixedId("ap"));
