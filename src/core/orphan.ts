@@ -7,6 +7,8 @@ export interface OrphanFacts {
   readonly createdAt: number | null;
   /** null = not recorded: its session was deleted, or its records are lost. */
   readonly job: Job | null;
+  /** When the live sandbox that the job names was recorded, epoch ms; null = it names none. */
+  readonly liveSince: number | null;
   /** When the records of its session were last found damaged, epoch ms; null = never. */
   readonly recordsLostAt: number | null;
   /** Whether a live process runs the job. */
@@ -30,6 +32,8 @@ const CREATE_GRACE_MS = 10 * 60_000;
 export const READ_LIMIT_MS = 60 * 60_000;
 /** How long the user can still save files from sandboxes whose records were damaged. */
 const LOST_RECORDS_GRACE_MS = 24 * 60 * 60_000;
+/** How far the clocks of a provider and of this machine may differ. */
+const CLOCK_SKEW_MS = 10_000;
 /** How late an ended job's own process may park its sandbox before another process does, if that process may live. */
 const PARK_GRACE_MS = 10 * 60_000;
 
@@ -46,7 +50,9 @@ export function decideOrphan({ sandboxID, createdAt, job, ...facts }: OrphanFact
   if (isNamed && isEnded(job.state) && facts.isAbandoned) return "park"; // it may cost money by the second
   if (isNamed && isEnded(job.state)) return now - job.state.since > parkAfterMs + PARK_GRACE_MS ? "park" : "keep";
   if (isNamed) return "keep"; // interrupted jobs included: they go on in it
-  const mayBeInCreation = isHeld(job.state) && isLeaseAlive;
+  // A job creates one sandbox after another: what is older than the one it got was left by a process that died.
+  const isLeftBehind = createdAt !== null && facts.liveSince !== null && createdAt < facts.liveSince - CLOCK_SKEW_MS;
+  const mayBeInCreation = isHeld(job.state) && isLeaseAlive && !isLeftBehind;
   const graceMs = Math.max(CREATE_GRACE_MS, facts.creationMs);
   return mayBeInCreation && (createdAt === null || now - createdAt < graceMs) ? "keep" : "end";
 }

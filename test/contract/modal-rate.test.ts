@@ -59,6 +59,22 @@ describe("a refusal for rate is waited for and never becomes an error:", () => {
     });
 });
 
+modalTest(
+  "a refused creation leaves the name free, by which the next process finds what the next one has made",
+  async () => {
+    await modal().faults.add({ method: "SandboxCreateV2", code: EXHAUSTED, message: "rate limit exceeded", times: 2 });
+    await modal().faults.add({
+      method: "SandboxCreateV2",
+      code: EXHAUSTED,
+      message: "Workspace limit of 100 containers",
+    });
+    const made = await provider({ clock: quick, limits: {} }).create(specOf({ name: "job_refused" }));
+    expect((await live()).map(({ name }) => name)).toEqual(["job_refused"]);
+    await made.terminate();
+    await untilNoneLeft();
+  },
+);
+
 describe("a refusal that is none for rate has its own meaning:", () => {
   const table: [string, Fault, string, boolean | null, RegExp][] = [
     ["a limit of the workspace", { method: "SandboxCreateV2", code: EXHAUSTED, message: "Workspace limit of 100 containers reached" }, "no_capacity", true, /limit of the Modal workspace.*100 containers/],

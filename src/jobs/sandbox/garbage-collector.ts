@@ -136,11 +136,14 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       const isLeaseAlive = job !== null && isHeld(job.state) && pool.isLeaseAlive(job.state.leaseID, now);
       const { parkAfterMs, creationMs } = deps;
       const isReader = tags.reader !== undefined && !isProcessDead(Number(tags.reader));
+      const named = job?.sandbox.kind === "live" ? job.sandbox.id : null;
+      const liveSince = pool.sandboxes().find((row) => row.id === named)?.createdAt ?? null;
       const recordsLostAt = deps.registry.damagedAt(orchestrator);
       const decision = decideOrphan({
         sandboxID: id,
         createdAt,
         job,
+        liveSince,
         recordsLostAt,
         isLeaseAlive,
         isAbandoned: pool.isSandboxAbandoned(id),

@@ -52,15 +52,19 @@ export interface SandboxRow {
   readonly provider: ProviderName;
   readonly jobID: string;
   readonly orchestrator: string;
+  /** When it was recorded, epoch ms. */
+  readonly createdAt: number;
 }
 
-const SANDBOXES = "SELECT id, provider, job AS jobID, orchestrator FROM sandboxes ORDER BY created_at";
+const SANDBOXES =
+  "SELECT id, provider, job AS jobID, orchestrator, created_at AS createdAt FROM sandboxes ORDER BY created_at";
 
 const sandboxRow: RowSchema<SandboxRow> = z.object({
   id: z.string(),
   provider: providerName,
   jobID: z.string(),
   orchestrator: z.string(),
+  createdAt: z.number(),
 });
 
 const identityRow = z.object({ id: z.string() });

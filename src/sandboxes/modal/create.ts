@@ -10,6 +10,7 @@ import { DEFAULT_MACHINE, toCreateParams } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
 import { endSandbox } from "./end-sandbox.ts";
 import type { ExitSnapshots } from "./exit-snapshots.ts";
+import type { FreshNames } from "./fresh-names.ts";
 import { holdCreation } from "./held-creation.ts";
 import type { CallDeps } from "./limits.ts";
 import { type ErrorKind, kindOf } from "./modal-error.ts";
@@ -25,8 +26,7 @@ export interface CreateDeps extends CallDeps, RateDeps {
   readonly environment: string | null;
   readonly credentials: Credentials;
   readonly quotaWaits: QuotaWaits;
-  /** A name that begins with this one and that this process has given to no sandbox yet. */
-  readonly freshName: (wanted: string) => string;
+  readonly freshNames: FreshNames;
   readonly exitSnapshots: Pick<ExitSnapshots, "during">;
   readonly watch: CallWatch;
   /** Called when it waits for its turn, when Modal is asked, and when a sandbox with a GPU has a machine. */
@@ -69,7 +69,7 @@ export async function createSandbox(
     if (signal?.aborted) throw new AbandonedError(`${doing} was abandoned`);
     if (waitingID !== null) later(endWaiting(client, waitingID, deps).catch(reportOrphan(log, name ?? spec.name)));
     waitingID = null;
-    name = deps.freshName(spec.name);
+    name = deps.freshNames.take(spec.name);
     const since = clock.now();
     const params = toCreateParams({ ...spec, name }, mounts);
     const ask = () =>
@@ -89,7 +89,13 @@ export async function createSandbox(
     deps.onStep({ kind: "booting", since: clock.now() });
     return made;
   };
-  const inTurn = () => pastRateLimit({ ...deps, onPause: waitForTurn }, doing, create, signal);
+  // By the wanted name the next process finds what this one leaves behind, should it die while it creates.
+  const createOrGiveBack = () =>
+    create().catch((error: unknown) => {
+      if (name !== null && isRefusal(kindOf(error))) deps.freshNames.giveBack(name);
+      throw error;
+    });
+  const inTurn = () => pastRateLimit({ ...deps, onPause: waitForTurn }, doing, createOrGiveBack, signal);
   async function endLeft(named: string, kind: ErrorKind): Promise<void> {
     if (waitingID !== null) await endWaiting(client, waitingID, deps);
     else if (kind === "exists" || mayLeaveOrphan(kind)) await endOrphan(client, { ...ours, name: named }, deps);
@@ -118,6 +124,9 @@ export async function createSandbox(
 async function endWaiting(client: ModalClient, sandboxID: string, deps: CallDeps): Promise<void> {
   await endSandbox(await client.sandboxes.fromId(sandboxID), deps);
 }
+
+/** Whether Modal has made nothing, and may do so when it is asked again. */
+const isRefusal = (kind: ErrorKind): boolean => kind === "rate" || kind === "quota";
 
 /** Whether a creation that failed this way may have left a sandbox, live or waiting for a machine. */
 const mayLeaveOrphan = (kind: ErrorKind): boolean =>

@@ -13,7 +13,7 @@ import { DEFAULT_MACHINE, lifetimeOf, requireName } from "./create-params.ts";
 import { MAX_LIFETIME_MS } from "./durations.ts";
 import { endSandbox, terminate } from "./end-sandbox.ts";
 import { ExitSnapshots } from "./exit-snapshots.ts";
-import { createFreshNames } from "./fresh-names.ts";
+import { createFreshNames, type FreshNames } from "./fresh-names.ts";
 import { firstFailure, withApp, withHandles } from "./handles.ts";
 import { ImageCache } from "./image-cache.ts";
 import { type ModalLimits, toLimits } from "./limits.ts";
@@ -53,7 +53,7 @@ class ModalProvider implements SandboxProvider {
   readonly #images: ImageCache;
   readonly #tars: TarFiles;
   readonly #exitSnapshots: ExitSnapshots;
-  readonly #freshName: (wanted: string) => string;
+  readonly #freshNames: FreshNames;
   readonly #quotaWaits: QuotaWaits;
   readonly #live = new Map<string, ModalSandbox>();
   readonly #attaching = new Map<string, Promise<ModalSandbox>>();
@@ -62,7 +62,7 @@ class ModalProvider implements SandboxProvider {
 
   constructor(deps: ModalProviderDeps) {
     this.#deps = deps;
-    this.#freshName = createFreshNames(deps.ids);
+    this.#freshNames = createFreshNames(deps.ids);
     this.#quotaWaits = new QuotaWaits(deps);
     const { createsPerSecond, createsBurst } = deps.options;
     const rate = { perSecond: createsPerSecond, burst: createsBurst };
@@ -150,7 +150,7 @@ class ModalProvider implements SandboxProvider {
       app,
       environment: options.environment,
       credentials,
-      freshName: this.#freshName,
+      freshNames: this.#freshNames,
       quotaWaits: this.#quotaWaits,
       exitSnapshots: this.#exitSnapshots,
       watch: this.#access.watch,

@@ -11,6 +11,7 @@ const decide = (facts: Partial<OrphanFacts>) =>
     sandboxID: "sbx_1",
     createdAt: NOW,
     job: null,
+    liveSince: null,
     recordsLostAt: null,
     isLeaseAlive: false,
     isAbandoned: false,
@@ -86,4 +87,14 @@ test("a sandbox that waits for a GPU is kept for as long as a creation may take"
   const after = (minutes: number) => decide({ ...facts, createdAt: NOW - minutes * MINUTE });
   expect([after(19), after(39), after(41)]).toEqual(["keep", "keep", "end"]);
   expect(decide({ ...facts, isLeaseAlive: false, createdAt: NOW - 19 * MINUTE })).toBe("end");
+});
+
+test("a sandbox that a dead process made before its job got another one is ended at once, and a newer one kept", () => {
+  const facts = { job: jobIn("running", "other"), isLeaseAlive: true, creationMs: 40 * MINUTE };
+  const after = (createdAt: number | null) => decide({ ...facts, liveSince: NOW - MINUTE, createdAt });
+  expect(after(NOW - 2 * MINUTE)).toBe("end");
+  expect(after(NOW - MINUTE + 1_000)).toBe("keep");
+  // The clocks of a provider and of this machine differ.
+  expect(after(NOW - MINUTE - 1_000)).toBe("keep");
+  expect(after(null)).toBe("keep");
 });
