@@ -14,7 +14,7 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean)
     expect((await sh(sandbox, "sleep 1000 & echo done")).stdout).toBe("done\n");
     // Even if that child keeps writing.
     expect((await sh(sandbox, "yes & echo done; sleep 0.1; exit 3")).exit).toEqual(exited(3));
-    const { stdout: left } = await sh(sandbox, "pgrep -c yes; pkill yes; pkill sleep; true");
+    const { stdout: left } = await sh(sandbox, "pgrep -c yes; pkill yes; pkill -xf 'sleep 1000'; true");
     if (ownPipes) expect(left).toBe("1\n"); // the child is not killed
   });
 
