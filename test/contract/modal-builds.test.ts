@@ -79,8 +79,8 @@ modalTest(
 );
 
 modalTest("a build that takes too long is not waited for, and not tried again by itself", async () => {
-  const provider = modalProvider({ limits: { buildMs: 500 } });
-  const failure = await failsWith(provider.create(specOf("RUN echo begun; sleep 1")));
+  const provider = modalProvider({ limits: { buildMs: 1_200 } });
+  const failure = await failsWith(provider.create(specOf("RUN echo begun; sleep 2")));
   expect(failure).toMatchObject({ code: "sandbox_create_timeout", retryable: null });
   expect(failure.message).toMatch(/modal\.buildTimeoutMinutes.*Its last line: begun$/);
 });

@@ -52,6 +52,8 @@ export function toCreateParams(spec: SandboxSpec, mounts: Omit<Mounts, "notes">)
     name: spec.name,
     tags: { ...spec.tags },
     command: [...MAIN_PROCESS],
+    // Where an image starts may be in a volume, which is not reloaded while a process stands in it.
+    workdir: "/",
     timeoutMs: lifetimeOf(machine),
     idleTimeoutMs: Math.min(wholeSecondsMs(machine.idleTimeoutMs ?? DEFAULT_IDLE_MS), lifetimeOf(machine)),
     ...resourcesOf({ ...machine, memoryMiB: spec.memoryMiB }, machine.gpu),

@@ -42,7 +42,7 @@ describe("durations for the SDK", () => {
 describe("the parameters of a creation", () => {
   test("always have a name, tags, a command, both time limits, CPU and memory", () => {
     expect(toCreateParams(spec, nothing)).toEqual({
-      name: "job_1", tags: { job: "job_1" }, command: ["sleep", "infinity"], timeoutMs: 18_000_000, idleTimeoutMs: 1_200_000, cpu: 1, cpuLimit: 2, memoryMiB: 2048, memoryLimitMiB: 4096,
+      name: "job_1", tags: { job: "job_1" }, command: ["sleep", "infinity"], workdir: "/", timeoutMs: 18_000_000, idleTimeoutMs: 1_200_000, cpu: 1, cpuLimit: 2, memoryMiB: 2048, memoryLimitMiB: 4096,
       env: { [WORKDIR_VARIABLE]: "/workspace" },
     }); // biome-ignore format: a table
   });
