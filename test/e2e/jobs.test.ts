@@ -68,8 +68,13 @@ sandboxTest("runs three jobs at the same time, each with its own result and metr
     expect(sandboxesOf(home)).toContain(job.sandboxID as string);
   }
   expect(now.metadata.spend).toMatchObject({ computeUsd: 0, budgetUsd: 25 });
+  // Opened only once the wait has begun: jobs that end before it are told of in a notice.
+  const waiting = ask(server, session.id, wait());
+  const isWaiting = async () =>
+    (await server.toolParts(session.id, "agents_wait")).some(({ state }) => state.status === "running");
+  await until(isWaiting, { what: "the wait has begun" });
   openGates(home);
-  const waited = await ask(server, session.id, wait());
+  const waited = await waiting;
   expect(waited.metadata).toMatchObject({ reason: "satisfied", pending: [] });
   expect(waited.metadata.finished.map(({ id }) => id)).toEqual(started?.metadata.jobs.map(({ id }) => id) as string[]);
   await until(() => sandboxesOf(home).length === 0, { what: "the sandboxes are given up" });
