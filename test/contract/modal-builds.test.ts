@@ -69,7 +69,7 @@ modalTest(
     const made = await Promise.all(creating);
     const building = told.map((steps) => steps.flatMap((step) => (step.kind === "building" ? [step] : [])));
     expect(new Set(building[0]?.map(({ line }) => line))).toEqual(new Set([null, "55%", "second", "third"]));
-    expect(new Set(building[1]?.map(({ line }) => line)).has("55%")).toBe(false);
+    expect(building[1]?.map(({ line }) => line)).toContain("third");
     expect(new Set(building.flat().map(({ since, image }) => `${since} ${image}`)).size).toBe(1);
     const again: CreationStep[] = [];
     made.push(await provider.create(specOf(recipe), undefined, (step) => again.push(step)));

@@ -17,7 +17,7 @@ import {
 } from "./modal-faults-support.ts";
 import { sh } from "./sandbox-shell.ts";
 
-const limits = { ...LIMITS, createMs: 400, gpuWaitMs: 5_000, gpuBootMs: 4_000 };
+const limits = { ...LIMITS, createMs: 400, gpuWaitMs: 20_000, gpuBootMs: 10_000 };
 const asked = async () => (await modal().calls()).filter(({ method }) => method === "SandboxCreate").length;
 const later = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const waits = () => eventually(async () => (await live()).some(({ state }) => state === "waiting"));
@@ -33,6 +33,7 @@ describe("a sandbox whose GPU is not free", () => {
     const steps: CreationStep[] = [];
     const spec = specOf(withGpu(gpu("H100", 8)));
     const creating = provider({ limits }).create(spec, undefined, (step) => steps.push(step));
+    await waits();
     await later(1_500);
     expect((await live()).map(({ state }) => state)).toEqual(["waiting"]);
     await modal().setGpus("H100", 8);
@@ -64,14 +65,13 @@ describe("a sandbox whose GPU is not free", () => {
 
   modalTest("is given up at once when the wait is cancelled, also when its machine comes meanwhile", async () => {
     await modal().setGpus("H100", 0);
-    await modal().faults.add({ method: "SandboxTerminate", delayMs: 900, times: 1 });
+    await modal().faults.add({ method: "SandboxTerminate", delayMs: 3_000, times: 1 });
     const stop = new AbortController();
     const creating = failsWith(provider({ limits }).create(specOf(withGpu(gpu("H100"))), stop.signal));
     await waits();
-    const at = Date.now();
     stop.abort();
     expect(await creating).toMatchObject({ code: "cancelled" });
-    expect(Date.now() - at).toBeLessThan(300);
+    expect(await live()).toHaveLength(1); // its end is still on its way
     await modal().setGpus("H100", 1);
     await untilNoneLeft();
   });
@@ -82,6 +82,7 @@ describe("a sandbox that has its GPU", () => {
     await modal().setGpus("H200", 0);
     await modal().faults.add({ method: "TaskExecStart", delayMs: 1_500, times: 1 });
     const creating = provider({ limits }).create(specOf(withGpu(gpu("H200"))));
+    await waits();
     await later(700);
     await modal().setGpus("H200", 1);
     const made = await creating;
