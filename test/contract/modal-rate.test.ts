@@ -175,5 +175,7 @@ modalTest("creations keep to the rate, and terminations do not wait for it", asy
   expect([terminatedMs < 1_000, asked <= 5]).toEqual([true, true]);
   expect((await creations()) - before).toBe(6);
   const waits = steps.filter(({ kind }) => kind === "turn");
-  expect([waits.length, waits[0]]).toEqual([5, { kind: "turn", since: expect.any(Number), perSecond: 4 }]);
+  // On a busy machine the first creation lasts long enough for the turn of one more.
+  expect([4, 5]).toContain(waits.length);
+  expect(waits[0]).toEqual({ kind: "turn", since: expect.any(Number), perSecond: 4 });
 });

@@ -175,6 +175,17 @@ modalTest(
   },
 );
 
+modalTest("images are built beside each other, and the end of one build ends no other", async () => {
+  const build = (command: string) =>
+    runtime.modal.images
+      .fromRegistry("debian:bookworm-slim")
+      .dockerfileCommands([`RUN ${command}`])
+      .build(runtime.app);
+  const commands = ["sleep 0.1; exit 3", "sleep 0.6; echo 1", "sleep 0.7; echo 2", "sleep 0.8; echo 3"];
+  const built = await Promise.allSettled(commands.map(build));
+  expect(built.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "fulfilled", "fulfilled"]);
+});
+
 modalTest("images are built once from their instructions, and a failing one says why", async () => {
   const recipe = runtime.image.dockerfileCommands([
     "ENV COLOUR=blue",

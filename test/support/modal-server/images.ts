@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Behaviour } from "./behaviour.ts";
 import { type Exec, type ExecExit, runCommand } from "./exec.ts";
@@ -153,7 +154,9 @@ export class ImageStore {
       await pause(buildMs / (commands.length + 1));
     };
     const isRun = (line: string) => /^RUN\s/i.test(line);
-    const machine = commands.some(isRun) ? await startMachine(folder, this.#folder, []) : null;
+    const scratch = `${folder}-machine`; // of its own: other images are built at the same time
+    await mkdir(scratch);
+    const machine = commands.some(isRun) ? await startMachine(folder, scratch, []) : null;
     try {
       for (const [at, line] of commands.entries()) {
         await step(`Step ${at}: ${line}`);
