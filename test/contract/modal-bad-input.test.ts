@@ -90,7 +90,7 @@ const WRONG: Readonly<Record<string, Wrong>> = {
   },
   "a bucket whose secret is of another kind": {
     machine: { buckets: { "/x": { ...BUCKET, bucket: "corpus", endpointUrl: GCS, secret: "aws" } } },
-    says: /The Modal secret "aws" with GOOGLE_ACCESS_KEY_ID and GOOGLE_ACCESS_KEY_SECRET.*bucket "corpus" at \/x.*missing key/s,
+    says: /The Modal secret "aws", which.*bucket "corpus" at \/x, does not have all of GOOGLE_ACCESS_KEY_ID and GOOGLE_ACCESS_KEY_SECRET.*missing key.*replace the secret with "modal secret create --force aws/s,
   },
   "a bucket that Modal refuses by its name": {
     machine: { buckets: { "/x": { ...BUCKET, bucket: "Not A Bucket" } } },
@@ -110,7 +110,7 @@ const WRONG: Readonly<Record<string, Wrong>> = {
   },
   "an image id that Modal does not have": {
     machine: { image: "im-0000" },
-    says: /im-0000 does not exist at Modal.*"image"/s,
+    says: /im-0000 does not exist at Modal.*"from".*"image"/s,
   },
   "a published image that does not exist": {
     machine: { image: "modal://nobody" },

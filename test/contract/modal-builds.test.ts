@@ -6,7 +6,7 @@ import { modalTest } from "../support/modal-test.ts";
 import { until } from "../support/wait.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
 
-const server = useModalServer({ silentBuilds: true });
+const server = useModalServer({ silentBuilds: true, pulls: { "debian:gone": { missing: true } } });
 
 /** What the work fails with. */
 const failsWith = (work: Promise<unknown>): Promise<{ code: string; retryable: boolean | null; message: string }> =>
@@ -52,6 +52,18 @@ describe("a build that fails", () => {
   modalTest("says so where it has no log", async () => {
     const { message } = await failsWith(modalProvider().create(specOf("RUN exit 1")));
     expect(message).toMatch(/: Modal does not say why\. .* no log of it either: look for im-\w+/);
+  });
+
+  modalTest("says what to check of a registry's image where neither Modal nor a log says why", async () => {
+    const creation = modalProvider().create({ ...specOf(), machine: { ...DEFAULT_MACHINE, image: "debian:gone" } });
+    expect((await failsWith(creation)).message).toMatch(
+      /Check that its registry has debian:gone.*if it is private, set "imageSecret".*REGISTRY_USERNAME and REGISTRY_PASSWORD/,
+    );
+  });
+
+  modalTest("is not taken for another one that runs at the same time", async () => {
+    const made = [1, 2, 3].map((n) => modalProvider().create(specOf(`RUN sleep 0.2; echo ${n} > /made`)));
+    for (const each of await Promise.all(made)) await each.terminate();
   });
 });
 

@@ -22,6 +22,8 @@ export interface BuildRequest {
   readonly prepare: () => Promise<Image>;
   /** What is wrong and what to do, by what a failed build said; null = nothing known. */
   readonly explain: (said: string) => string | null;
+  /** What to check where neither Modal nor the build's log says why it failed. */
+  readonly silent: string;
   readonly tell: StepListener;
 }
 
@@ -57,7 +59,7 @@ export async function buildImage(
   deps: BuildDeps,
   client: ModalClient,
   app: App,
-  { name, prepare, explain, tell }: BuildRequest,
+  { name, prepare, explain, silent, tell }: BuildRequest,
 ): Promise<Image> {
   const { clock, limits } = deps;
   const since = clock.now();
@@ -81,7 +83,8 @@ export async function buildImage(
       }
       if (seen.status > 1) {
         seen.log = await readLog(client, seen, deps);
-        throw failedBuild(name, seen, explain(`${seen.exception}\n${seen.log.tail().join("\n")}`), error);
+        const explained = explain(`${seen.exception}\n${seen.log.tail().join("\n")}`);
+        throw failedBuild({ name, silent }, seen, explained, error);
       }
       if (kindOf(error) === "timed_out" && clock.now() >= since + limits.buildMs)
         throw slowBuild(name, seen, deps, error);
@@ -123,7 +126,7 @@ async function readLog(client: ModalClient, { imageID, log }: Seen, { clock, lim
 }
 
 function failedBuild(
-  name: string,
+  { name, silent }: Pick<BuildRequest, "name" | "silent">,
   { status, exception, log, imageID }: Seen,
   explained: string | null,
   cause: unknown,
@@ -137,7 +140,7 @@ function failedBuild(
       : `The last ${lines.length === 1 ? "line" : `${lines.length} lines`} of its log:\n${lines.join("\n")}`;
   const message =
     explained === null
-      ? `Could not build image ${name}: ${reason}. Check the environment's "image". ${shown}`
+      ? `Could not build image ${name}: ${reason}. ${why === "" ? silent : 'Check the environment\'s "image".'} ${shown}`
       : `Could not build image ${name}. ${explained} Modal says: ${reason}.${lines.length === 0 ? "" : ` ${shown}`}`;
   const retryable = Object.hasOwn(BROKEN_OFF, status) ? true : explained === null ? null : false;
   return new PluginError("sandbox_create_failed", message, { cause, retryable });

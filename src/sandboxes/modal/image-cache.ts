@@ -7,7 +7,15 @@ import type { SandboxSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
 import { type BuildDeps, buildImage } from "./image-build.ts";
-import { type ImageRecipe, imageOf, missingImage, nameOfRecipe, pullProblem, recipeOf } from "./image-recipe.ts";
+import {
+  type ImageRecipe,
+  imageOf,
+  missingImage,
+  nameOfRecipe,
+  pullProblem,
+  recipeOf,
+  silentProblem,
+} from "./image-recipe.ts";
 import { kindOf } from "./modal-error.ts";
 import { parseSnapshotID, parseTarID } from "./snapshot-id.ts";
 
@@ -84,6 +92,7 @@ export class ImageCache {
         name,
         prepare: () => imageOf(client, recipe),
         explain: (said) => pullProblem(said, recipe),
+        silent: silentProblem(recipe),
         tell,
       });
     } catch (error) {

@@ -88,7 +88,19 @@ export function missingImage(recipe: ImageRecipe): string {
   const name = plainName(base.slice(PUBLISHED.length));
   return base.startsWith(PUBLISHED)
     ? `No image is published at Modal as ${name}: check the environment's "image" and modal.environment, or publish it under this name.`
-    : `Image ${nameOfRecipe(recipe)} does not exist at Modal: check the environment's "image".`;
+    : `Image ${nameOfRecipe(recipe)} does not exist at Modal: check the task's "from" and the environment's "image".`;
+}
+
+/** What to check where a build failed and neither Modal nor its log says why: then even its first step printed nothing. */
+export function silentProblem({ image, imageSecret }: ImageRecipe): string {
+  const { base } = partsOf({ image, imageSecret });
+  if (IMAGE_ID.test(base) || base.startsWith(PUBLISHED)) return `Check the environment's "image".`;
+  const keys = registryOf(base).keys.join(" and ");
+  const access =
+    imageSecret === null
+      ? `if it is private, set "imageSecret" to a Modal secret with ${keys}`
+      : `that ${keys} of the Modal secret ${inQuotes(imageSecret)} may read it`;
+  return `Check that its registry has ${plainName(base)}, the environment's "image", and ${access}.`;
 }
 
 const REFUSED =

@@ -37,6 +37,7 @@ async function build(statuses: readonly number[], exception = "") {
     name: "x",
     prepare: async () => image as never,
     explain: () => null,
+    silent: "",
     tell: () => {},
   });
   const settled = building.then(
