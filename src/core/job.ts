@@ -4,6 +4,7 @@ import type { Failure } from "../shared/error-code.ts";
 import type { TreeBase } from "../workspace/project/capture-tree.ts";
 import type { Compute } from "./cost.ts";
 import type { GpuWait } from "./gpu-wait.ts";
+import type { SandboxLoss } from "./sandbox-loss.ts";
 import type { SubjectRule } from "./subject-rules.ts";
 import type { TaskSource } from "./task-source.ts";
 import type { Tokens } from "./tokens.ts";
@@ -151,6 +152,10 @@ export interface Job {
   readonly startedAt: number | null;
   readonly state: JobState;
   readonly sandbox: JobSandbox;
+  /** How often it has been tried: once more for each sandbox that was lost under it. A message that wakes it begins anew. */
+  readonly attempts: number;
+  /** The newest loss of a sandbox; null = none was lost. */
+  readonly loss: SandboxLoss | null;
   /** The project's files that the job's work is based on; null when it has none, or they have not been captured yet. */
   readonly base: TreeBase | null;
   /** Earlier bases, newest first: a sandbox revived from an older snapshot still has one of these. */
@@ -241,7 +246,7 @@ export function transition(
   const held = isHeld(job.state) ? job.state.leaseID : null;
   if (condition.leaseID !== undefined && (held === null || condition.leaseID !== held)) return job;
   const gpuWait = to.kind === "queued" && isEnded(job.state) ? null : job.gpuWait; // a woken job waits anew
-  const after = { ...job, gpuWait, state: toState(job.state, to, held, now), answers: answersAfter(job, to) };
+  const after = { ...job, gpuWait, state: toState(job.state, to, held, now), ...historyAfter(job, to) };
   return to.kind !== job.state.kind && isAllowedChange(job, after) ? after : job;
 }
 
@@ -274,10 +279,10 @@ export function withLastWords(job: Job, since: number, words: LastWords | null):
   return { ...job, state: { ...state, result: words.result }, answers };
 }
 
-/** The end of a job tells its answers; a job that is woken begins to collect them anew. */
-function answersAfter({ state, answers }: Job, to: Transition): readonly TurnAnswer[] {
-  if (to.kind === "queued" && isEnded(state)) return [];
-  return "turn" in to ? answers.filter(({ turn }) => turn !== to.turn) : answers;
+/** The end of a job tells its answers; a job that is woken begins to collect them anew, and to be tried. */
+function historyAfter({ state, answers, attempts }: Job, to: Transition): Pick<Job, "answers" | "attempts"> {
+  if (to.kind === "queued" && isEnded(state)) return { answers: [], attempts: 1 };
+  return { answers: "turn" in to ? answers.filter(({ turn }) => turn !== to.turn) : answers, attempts };
 }
 
 function toState(from: JobState, to: Transition, held: string | null, now: number): JobState {

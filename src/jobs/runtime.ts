@@ -100,6 +100,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     trees,
     environments: options.environments,
     messageIDs: () => hostIDs("msg"),
+    limits,
     parkAfterMs,
     clock,
     ids,

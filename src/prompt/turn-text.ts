@@ -1,3 +1,4 @@
+import { clockTime, type SandboxLoss } from "../core/sandbox-loss.ts";
 import { nameList, oneLine, plainName } from "../shared/plain-text.ts";
 import type { UpdateResult } from "../workspace/sandbox/update-tree.ts";
 
@@ -9,13 +10,40 @@ const GO_ON = "Check where you left off, continue with your task, and end with t
 export const toGoOnAfterSilence = (): string =>
   `You were stopped because you had been silent for a long time. ${GO_ON}`;
 
-/** Prompt for a turn that a dead OpenCode process left. @param isInPlace whether the job still has the same sandbox */
-export function toGoOnAfterRestart(isInPlace: boolean): string {
-  const files = isInPlace
-    ? "Your files are as you left them; a command that was running was cut off, and other processes may have ended."
-    : "Your sandbox was lost and has been restored from its newest snapshot: files written since then are gone, and so are all processes.";
+/**
+ * Prompt for a turn that a dead OpenCode process left.
+ * @param loss of the job's sandbox meanwhile; null = the job still has the same one
+ */
+export function toGoOnAfterRestart(loss: SandboxLoss | "unknown" | null): string {
+  const files =
+    loss === null
+      ? "Your files are as you left them; a command that was running was cut off, and other processes may have ended."
+      : loss !== "unknown" && loss.files?.kind === "last"
+        ? "Your sandbox was lost and has been restored with its files of its last moment: all processes are gone."
+        : "Your sandbox was lost and has been restored from its newest snapshot: files written since then are gone, and so are all processes.";
   return `OpenCode ended while you were working and has started again. ${files} ${GO_ON}`;
 }
+
+/**
+ * Prompt for a turn that was stopped because the sandbox was lost.
+ * @param gpu what the lost sandbox had and what the new one has; null = none
+ */
+export function toGoOnAfterLoss(
+  { at, why, files }: SandboxLoss,
+  gpu: { readonly before: string | null; readonly now: string | null },
+): string {
+  const left =
+    files?.kind === "last"
+      ? "Your files are those of that moment: nothing you had written is lost."
+      : files?.kind === "snapshot"
+        ? `Your files are those of a snapshot taken at ${clockTime(files.takenAt)}: what was written since then is gone.`
+        : "It starts from the beginning: you had not done anything yet.";
+  const other = gpu.now === gpu.before || gpu.now === null ? "" : ` Its GPU is ${gpu.now} now${gpu.before === null ? "" : `, not ${gpu.before}`}.`; // biome-ignore format: one line
+  return `[parallel agents] Your sandbox was lost at ${clockTime(at)} (${oneLine(why.replace(/\.$/, ""), WHY_LIMIT)}), and you have a new one.${other} ${left} Every command was cut off, in the background too, and what it had not finished is not done: run again what you need. ${GO_ON}`;
+}
+
+/** Characters. */
+const WHY_LIMIT = 500;
 
 /** Message to an agent whose job is close to its time limit. @param minutes until it is stopped */
 export const toWrapUp = (minutes: number): string =>

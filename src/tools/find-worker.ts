@@ -3,6 +3,7 @@ import { isDenied } from "../core/subject-rules.ts";
 import type { WorkerContext } from "../jobs/execution/workers.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
+import { sleep } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { plainName } from "../shared/plain-text.ts";
 import type { ToolDeps } from "./define-tool.ts";
@@ -10,6 +11,9 @@ import type { ToolDeps } from "./define-tool.ts";
 /** A job's session hides forbidden tools already; this refusal holds even when its rules were changed. */
 export const forbiddenTool = (tool: string): PluginError =>
   new PluginError("not_found", `This job has no ${tool}: the user's permissions forbid it.`, { retryable: false });
+
+/** Longest time in which the turn of a job whose sandbox was lost is stopped. Until then its model is not to go on without one. */
+export const LOSS_MS = 5_000;
 
 export interface FoundWorker extends WorkerContext {
   readonly runtime: Runtime;
@@ -32,6 +36,11 @@ export async function findWorker(deps: ToolDeps, sessionID: string, tool: string
   }
   if (job.task.forbidden.includes(tool)) throw forbiddenTool(tool);
   const sandbox = job.state.kind === "running" ? runtime.lifecycle.live(job.id) : null;
+  if (!sandbox && job.state.kind === "running") {
+    await sleep(runtime.clock, LOSS_MS);
+    const message = `The sandbox of ${job.id} was lost; the job goes on in a new one, where its turn is taken up again.`;
+    throw new PluginError("sandbox_lost", message, { retryable: true });
+  }
   if (!sandbox) {
     const message = `${job.id} is ${job.state.kind} and has no live sandbox; its orchestrator wakes it with agents_message.`;
     throw new PluginError("not_found", message, { retryable: false });

@@ -3,11 +3,11 @@ import { isNoGpu } from "../core/task.ts";
 import { toCodeBlock } from "../prompt/quoted-text.ts";
 import { SANDBOX_EXEC } from "../prompt/tool-descriptions.ts";
 import type { ExitStatus, SandboxProcess } from "../sandboxes/port.ts";
-import type { Clock } from "../shared/clock.ts";
+import { type Clock, sleep } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { findWorker } from "./find-worker.ts";
+import { findWorker, LOSS_MS } from "./find-worker.ts";
 import { watchMemory } from "./memory-kill.ts";
 import { createOutputWindow, type OutputWindow } from "./output-window.ts";
 import { pathArgument } from "./path-argument.ts";
@@ -87,6 +87,7 @@ export const sandboxExecTool = (deps: ToolDeps) =>
           signal: call.abort,
           onOutput: () => show(progress, command, output),
         });
+        if (runtime.lifecycle.live(jobID) !== sandbox) await sleep(runtime.clock, LOSS_MS, call.abort);
         const answer = render(command, end, output, process.logPath, timeoutSeconds);
         return { ...answer, output: answer.output + explain(end.status, end.stopped !== null) };
       } finally {

@@ -4,6 +4,7 @@ import { computeUsd } from "../core/cost.ts";
 import { inWords } from "../core/gpu-wait.ts";
 import { isEnded, type Job, type TurnAnswer } from "../core/job.ts";
 import { notesOf } from "../core/job-notes.ts";
+import { lossReason } from "../core/sandbox-loss.ts";
 import type { SnapshotRecord } from "../core/snapshot-record.ts";
 import type { TreeUpdate } from "../core/tree-update.ts";
 import type { CreationStep } from "../sandboxes/creation-steps.ts";
@@ -36,6 +37,8 @@ export interface JobView {
   readonly tool?: string;
   readonly status?: string;
   readonly metrics: Job["metrics"];
+  /** How often it has been tried, if more than once: it goes on by itself after the loss of its sandbox. */
+  readonly attempts?: number;
   readonly turns: number;
   readonly tokens: Job["tokens"];
   /** USD. */
@@ -103,6 +106,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     ...(state.kind === "running" && live.tool !== null && { tool: oneLine(live.tool, NAME_LIMIT) }),
     ...(job.status !== null && { status: oneLine(job.status, STATUS_LIMIT) }),
     metrics: toMetrics(job.metrics),
+    ...(job.attempts > 1 && { attempts: job.attempts }),
     turns: job.turns,
     tokens: job.tokens,
     usd: { model: job.modelUsd, compute: computeUsd(job.compute, now) },
@@ -156,7 +160,10 @@ export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
 }
 
 /** What a job waits for, or what delays it. A delay is reported early, before it is certain that something is wrong. */
-function toReason({ state, sandbox }: Job, { place, live, creating, pendingSince, now }: JobFacts): string | null {
+function toReason(
+  { state, sandbox, loss }: Job,
+  { place, live, creating, pendingSince, now }: JobFacts,
+): string | null {
   if (state.kind === "queued") return place?.reason ?? null;
   if (state.kind === "interrupted") return "its OpenCode process ended; the job goes on when its session is used again";
   const step = state.kind === "starting" && creating ? describeStep(creating, now) : null;
@@ -164,6 +171,7 @@ function toReason({ state, sandbox }: Job, { place, live, creating, pendingSince
   if (state.kind === "starting" && sandbox.kind === "creating")
     return late("its sandbox has been starting", creating?.since ?? state.since, now);
   if (state.kind !== "running") return null;
+  if (loss && (loss.files === null || sandbox.kind !== "live")) return lossReason(loss);
   const unanswered = late("its sandbox has not answered", pendingSince, now);
   if (unanswered) return unanswered;
   if (live.retry) {

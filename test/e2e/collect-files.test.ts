@@ -9,6 +9,7 @@ import {
   openGates,
   sandboxesOf,
   sandboxTest,
+  sleeps,
   uniqueSeconds,
 } from "../support/sandboxes.ts";
 import { call, say, script } from "../support/scripted.ts";
@@ -154,7 +155,7 @@ sandboxTest(
     const session = (await server.createSession()).id;
     const seconds = uniqueSeconds();
     const bare = {
-      ...task("bare", shell(`echo 1 > one; ${HOLD}; sleep ${seconds}`), say("done")),
+      ...task("bare", shell(`echo 1 > one; ${HOLD}; sleep ${seconds}`), shell(`sleep ${seconds}`), say("done")),
       environment: "bare",
     };
     const [started] = await turn(server, session, start(bare));
@@ -168,6 +169,9 @@ sandboxTest(
 
     openGates(home);
     await until(() => holders(home).length === 0, { what: "it sleeps" });
+    killSandboxWith(server.pid, `sleep ${seconds}`);
+    await until(() => !sleeps(seconds), { what: "it is killed" });
+    await until(() => sleeps(seconds), { what: "it goes on once" });
     killSandboxWith(server.pid, `sleep ${seconds}`);
     const [waited] = await turn(server, session, wait());
     expect(waited?.metadata.finished[0]?.error?.code).toBe("sandbox_lost");

@@ -19,8 +19,10 @@ const setup = useProject({
   environments: { caged: { network: "blocked" }, impossible: { workdir: "/usr/bin" } },
 });
 
-const sleeper = (name: string, seconds: string) =>
-  task(name, shell(`echo kept > file; sleep ${seconds}`, { timeout_seconds: 900 }), say("slept"));
+const sleeper = (name: string, seconds: string) => {
+  const sleep = shell(`cat file; echo kept > file; sleep ${seconds}`, { timeout_seconds: 900 });
+  return task(name, sleep, sleep, say("slept"));
+};
 
 sandboxTest(
   "reports five different failures of a batch with their own codes, and completes the sixth job",
@@ -45,7 +47,7 @@ sandboxTest(
       await until(() => sleeps(what), { what: "it sleeps" });
     }
     await until(() => holders(home).length === 1, { what: "the sixth works" });
-    killSandboxWith(server.pid, lostMark);
+    await killTwice(server.pid, lostMark);
     await ask(server, session.id, cancel(ids[4] as string));
     const five = await ask(server, session.id, wait({ until: 5 }));
     expect(five.metadata.pending).toMatchObject([
@@ -76,6 +78,14 @@ sandboxTest(
   },
 );
 
+/** Kills the sandbox, and once its job runs the script's next command in another one, that too: the job goes on once. */
+async function killTwice(pid: number, mark: string): Promise<void> {
+  killSandboxWith(pid, mark);
+  await until(() => !sleeps(mark), { what: "it is killed" });
+  await until(() => sleeps(mark), { what: "it goes on by itself" });
+  killSandboxWith(pid, mark);
+}
+
 sandboxTest(
   "keeps the files of a job whose sandbox was lost, and wakes it and a failed job with a message",
   async () => {
@@ -85,7 +95,7 @@ sandboxTest(
     const { metadata } = await ask(server, session.id, start(sleeper("lost", mark), task("failed", { status: 400 })));
     const [lost, failed] = metadata.jobs.map(({ id }) => id) as [string, string];
     await until(() => sleeps(mark), { what: "it sleeps" });
-    killSandboxWith(server.pid, mark);
+    await killTwice(server.pid, mark);
     const first = (await ask(server, session.id, wait())).metadata.finished;
     expect(first).toMatchObject([
       { id: lost, state: "failed", error: { code: "sandbox_lost", message: expect.stringContaining("SIGKILL") } },

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect } from "bun:test";
+import { existsSync } from "node:fs";
 import type { Only } from "../support/modal-server/faults.ts";
 import { FILE_TOOL } from "../support/modal-server/file-tool.ts";
-import { holdersAt, type ModalSetup, noneLeft, openGatesAt, startModalSetup } from "../support/modal-setup.ts";
+import { fileAt, holdersAt, type ModalSetup, noneLeft, openGatesAt, startModalSetup } from "../support/modal-setup.ts";
 import type { ModelReply } from "../support/model-server.ts";
 import { HOLD, sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
@@ -126,28 +127,40 @@ for (const [tool, [reply, only]] of Object.entries(REFUSALS)) {
 }
 
 sandboxTest(
-  "a sandbox that dies under a command fails its job with sandbox_lost and no invented exit code; siblings go on",
+  "jobs whose sandboxes die under a command go on once with their files of that moment; the second loss ends one with sandbox_lost and a snapshot",
   async () => {
     const { server, modal } = setup;
     const session = await server.createSession();
-    const dies = (gpu: string) => ({ ...task(`dies ${gpu}`, shell(HOLD, { timeout_seconds: 900 }), say("no")), gpu });
+    const work = shell(`echo of the last moment > work; ${HOLD}`, { timeout_seconds: 900 });
+    const again = shell(`cp work seen; cat seen; ${HOLD}`, { timeout_seconds: 900 });
+    const dies = (gpu: string) => ({ ...task(`dies ${gpu}`, work, again, say("done")), gpu });
     const tasks = [dies("T4"), dies("none"), { ...task("lives", shell(HOLD), say("unharmed")), gpu: "L4" }];
     const { metadata } = await ask(server, session.id, start(...tasks));
+    const ids = metadata.jobs.map(({ id }) => id);
     await until(async () => (await holdersAt(modal)).length === 3, { what: "all are at work" });
-    const live = await modal.sandboxes({ live: true });
-    const [first, second] = metadata.jobs.map(({ id }) => live.find(({ name }) => name === id));
-    for (const each of [first, second]) await modal.kill(each?.id as string);
-    const some = await ask(server, session.id, wait({ until: 2 }));
+    const sandboxOf = async (id: string | undefined) =>
+      (await modal.sandboxes({ live: true })).find(({ name }) => name === id)?.id;
+    const lost = await Promise.all(ids.slice(0, 2).map(sandboxOf));
+    for (const each of lost) await modal.kill(each as string);
+    const areBack = async () =>
+      (await modal.sandboxes({ live: true })).filter((each) => existsSync(fileAt(each, "seen"))).length === 2;
+    await until(areBack, { what: "both go on" });
+    await modal.kill((await sandboxOf(ids[0])) as string);
+    const first = await ask(server, session.id, wait({ until: 1 }));
     await openGatesAt(modal);
     const { finished } = (await turn(server, session.id, wait()))[0]?.metadata ?? { finished: [] };
-    expect(some.metadata.finished.map(({ id }) => id)).toEqual(metadata.jobs.slice(0, 2).map(({ id }) => id));
-    expect(finished).toMatchObject([
-      { state: "failed", error: { code: "sandbox_lost" } },
-      { state: "failed", error: { code: "sandbox_lost" } },
-      { state: "completed", result: "unharmed" },
-    ]);
-    for (const job of finished.slice(0, 2)) {
-      const [part] = await server.toolParts(job.sessionID as string, "sandbox_exec");
+    expect(first.metadata.finished).toMatchObject([{ id: ids[0], state: "failed", error: { code: "sandbox_lost" } }]);
+    const [twice, once, unharmed] = finished;
+    expect(twice?.snapshot).toMatch(/^im-/);
+    expect(twice?.error?.message).toContain(`the snapshot ${twice?.snapshot}`);
+    expect(twice).toMatchObject({ attempts: 2, sandbox: "parked" });
+    expect(once).toMatchObject({ state: "completed", result: "done", attempts: 2, turns: 1 });
+    expect(once?.notes.join()).toMatch(/lost at \d\d:\d\d UTC, and it went on by itself from its files of that moment/);
+    expect(unharmed).toMatchObject({ state: "completed", result: "unharmed" });
+    const outputs = await outputsOf(server, once, "sandbox_exec");
+    expect(outputs.at(-1)).toMatch(/^of the last moment\nheld/);
+    for (const job of [twice, once]) {
+      const [part] = await server.toolParts(job?.sessionID as string, "sandbox_exec");
       expect(JSON.stringify(part?.state)).not.toContain("[exit code");
     }
   },

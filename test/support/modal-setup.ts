@@ -52,16 +52,16 @@ export async function withModalSetup(
   }
 }
 
-const file = ({ root }: SandboxView, name: string): string => join(root, "workspace", name);
+export const fileAt = ({ root }: SandboxView, name: string): string => join(root, "workspace", name);
 
 /** Sandboxes whose command waits at its gate now; see `HOLD`. */
 export const holdersAt = async (modal: ModalServerProcess): Promise<SandboxView[]> =>
   (await modal.sandboxes({ live: true })).filter(
-    (each) => existsSync(file(each, "entered")) && !existsSync(file(each, "left")),
+    (each) => existsSync(fileAt(each, "entered")) && !existsSync(fileAt(each, "left")),
   );
 
 export async function openGatesAt(modal: ModalServerProcess): Promise<void> {
-  for (const each of await holdersAt(modal)) writeFileSync(file(each, "go"), "");
+  for (const each of await holdersAt(modal)) writeFileSync(fileAt(each, "go"), "");
 }
 
 /** Every sandbox is terminated. */

@@ -72,7 +72,8 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
   function start(session: ScriptedSession, prompt: PromptRequest): void {
     if (prompt.text.startsWith("You were stopped because")) session.script = fake.afterStall;
     // The plugin may put paragraphs of its own before the script.
-    else if (!prompt.text.startsWith("OpenCode ended")) session.script = prompt.text.split("\n\n").at(-1) ?? "";
+    else if (!/^OpenCode ended|^\[parallel agents\] Your sandbox was lost/.test(prompt.text))
+      session.script = prompt.text.split("\n\n").at(-1) ?? "";
     startTurn(session, prompt, { clock, newMessageID: () => ids("msg"), emit: fake.emit });
   }
 

@@ -107,6 +107,8 @@ export async function startJobs(
       startedAt: null,
       state: initialState(decision.failure, now),
       sandbox: { kind: "none" },
+      attempts: 1,
+      loss: null,
       base: null,
       formerBases: [],
       update: null,

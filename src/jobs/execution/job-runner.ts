@@ -122,9 +122,10 @@ export function createJobRunner(deps: RunJobDeps): JobRunner {
     giveUp(jobID, failure) {
       const run = runOf(jobID);
       if (!run) return;
-      const turn = openTurnOf(run.phase);
-      run.phase = toStopping(run.phase, failure);
-      turn?.abort.abort();
+      const { phase } = run;
+      run.phase = toStopping(phase, failure);
+      openTurnOf(phase)?.abort.abort();
+      if (phase.kind === "sandbox_lost") phase.giveUp.abort();
     },
     async settled(jobID) {
       const running = runs.get(jobID);

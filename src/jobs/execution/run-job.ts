@@ -1,14 +1,19 @@
 import { withBriefing } from "../../core/briefing.ts";
+import { decideBudgetAdmission, sessionBudgetFailure } from "../../core/budget.ts";
 import { isEnded, type Job, type Transition, transition } from "../../core/job.ts";
 import { withUnfinished } from "../../core/job-notes.ts";
+import type { Limits } from "../../core/limits.ts";
+import { decideAfterLoss, lossNote, wentOnNote } from "../../core/sandbox-loss.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
+import { toGoOnAfterLoss, toGoOnAfterRestart } from "../../prompt/turn-text.ts";
+import type { Sandbox } from "../../sandboxes/port.ts";
 import { type Failure, PluginError, toFailure } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import type { LocalQueue } from "../queue/local-queue.ts";
 import { CapacityWait } from "../sandbox/capacity-wait.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
-import { openTurnOf, type Run, type RunPhase } from "./run.ts";
+import { openTurnOf, type Run, toLost } from "./run.ts";
 import { createJobTurns, type JobTurnsDeps, type TurnContext, type TurnOutcome } from "./turns.ts";
 import type { Workers } from "./workers.ts";
 
@@ -18,6 +23,7 @@ export type RunJob = (sessionJobs: SessionJobs, jobID: string, run: Run) => Prom
 export interface RunJobDeps extends JobTurnsDeps {
   readonly workers: Workers;
   readonly lifecycle: SandboxLifecycle;
+  readonly limits: Pick<Limits, "budget" | "highestRate">;
   readonly parkAfterMs: number;
   /** While jobs are queued, sandboxes of ended jobs are parked at once. */
   readonly localQueue: Pick<LocalQueue, "all">;
@@ -27,7 +33,7 @@ export interface RunJobDeps extends JobTurnsDeps {
 const RESCUE_MS = 6 * 60_000;
 
 export function createRunJob(deps: RunJobDeps): RunJob {
-  const { prepare, prompt, resume } = createJobTurns(deps);
+  const { prepare, prompt, resume, endAtLoss } = createJobTurns(deps);
 
   /** Moves the job of a run, unless it was cancelled, interrupted or even woken meanwhile. */
   const move =
@@ -39,41 +45,117 @@ export function createRunJob(deps: RunJobDeps): RunJob {
   async function work(sessionJobs: SessionJobs, jobID: string, run: Run): Promise<void> {
     const { signal } = run.abort;
     const former = requireJob(sessionJobs, jobID).sandbox;
-    const sandbox = await deps.lifecycle.obtain(sessionJobs, jobID, signal);
-    void sandbox.ended.then((lossFailure) => {
-      const turn = openTurnOf(run.phase);
-      if (lossFailure) run.phase = { kind: "sandbox_lost", lossFailure };
-      turn?.abort.abort();
-    });
+    let sandbox = await deps.lifecycle.obtain(sessionJobs, jobID, signal);
+    watchSandbox(run, sandbox);
     const sessionID = await openSession(sessionJobs, jobID, signal);
+    while (run.phase.kind === "sandbox_lost" && !signal.aborted)
+      sandbox = (await goOn(sessionJobs, jobID, run)) ?? sandbox; // J4
     if (signal.aborted) return;
-    requireSandbox(run.phase); // J4
     sessionJobs.update(jobID, move(run, { kind: "running" }));
     sessionJobs.update(jobID, (job) => withBriefing(job, sandbox));
     const isInPlace = former.kind === "live" && former.id === sandbox.id;
-    await runTurns({ sessionJobs, jobID, sessionID, run, sandbox }, isInPlace);
+    const { loss } = requireJob(sessionJobs, jobID);
+    const text = toGoOnAfterRestart(isInPlace ? null : (loss ?? "unknown"));
+    await runTurns({ sessionJobs, jobID, sessionID, run, sandbox }, text);
   }
 
-  /** Prompts turn after turn, then ends the job by how the last of them ended, or by what stopped it. */
-  async function runTurns(context: TurnContext, isInPlace: boolean): Promise<void> {
-    const { sessionJobs, jobID, run } = context;
+  /**
+   * Prompts turn after turn, then ends the job by how the last of them ended, or by what stopped it.
+   * @param text for a turn that is to be resumed
+   */
+  async function runTurns(first: TurnContext, text: string): Promise<void> {
+    const { sessionJobs, jobID, run } = first;
     const { signal } = run.abort;
+    let context = first;
+    let goOnText = text;
     let outcome: TurnOutcome = { kind: "stopped" };
-    const left = sessionJobs.unfinishedTurn(jobID);
-    if (left?.messageID) outcome = await resume(context, { ...left, messageID: left.messageID }, isInPlace);
-    const goesOn = () => !signal.aborted && run.phase.kind === "between_turns";
-    for (let turn = sessionJobs.nextTurn(jobID); turn && goesOn(); turn = sessionJobs.nextTurn(jobID)) {
-      const preface = await unlessAborted(prepare(context, turn), signal, "its files were brought up to date");
-      if (!goesOn()) break;
-      outcome = await prompt(context, turn, preface + turn.text);
+    for (;;) {
+      outcome = (await promptAll(context, goOnText)) ?? outcome;
+      if (signal.aborted || run.phase.kind !== "sandbox_lost") break;
+      const left = sentTurn(sessionJobs, jobID);
+      const end: TurnOutcome | null =
+        left?.state === "running" ? await endAtLoss(context, left, run.phase.isTurnDropped) : outcome;
+      if (end) outcome = end;
+      if (end && !sessionJobs.nextTurn(jobID)) break; // nothing is left to do: no sandbox is needed for it
+      const before = requireJob(sessionJobs, jobID).gpu;
+      const sandbox = await goOn(sessionJobs, jobID, run);
+      if (!sandbox) continue; // it is ending, or was stopped
+      context = { ...context, sandbox };
+      const { loss, gpu } = requireJob(sessionJobs, jobID);
+      goOnText = loss ? toGoOnAfterLoss(loss, { before, now: gpu }) : text;
     }
     if (signal.aborted) return;
     const { phase } = run;
     if (phase.kind === "stopping") return await rescue(context, phase.stopFailure);
     if (phase.kind === "wrapping_up") return await rescue(context, phase.wrapUpFailure);
     // No await between `nextTurn` and this write, so no follow-up can be missed: a later one wakes the ended job.
-    const end = phase.kind === "sandbox_lost" ? toFailed(run, phase.lossFailure) : toEnd(outcome, run);
-    sessionJobs.update(jobID, move(run, end));
+    sessionJobs.update(jobID, move(run, toEnd(outcome, run)));
+  }
+
+  /** Prompts what is to be prompted until the job has no turn left, or is halted. @returns how the last turn ended */
+  async function promptAll(context: TurnContext, goOnText: string): Promise<TurnOutcome | null> {
+    const { sessionJobs, jobID, run } = context;
+    const { signal } = run.abort;
+    let outcome: TurnOutcome | null = null;
+    const goesOn = () => !signal.aborted && run.phase.kind === "between_turns";
+    const left = goesOn() ? sentTurn(sessionJobs, jobID) : null;
+    if (left) outcome = await resume(context, left, goOnText);
+    for (let turn = sessionJobs.nextTurn(jobID); turn && goesOn(); turn = sessionJobs.nextTurn(jobID)) {
+      const preparing = prepare(context, turn).catch((error) => {
+        if (run.phase.kind !== "sandbox_lost") throw error;
+        return ""; // it is prepared again in the new sandbox
+      });
+      const preface = await unlessAborted(preparing, signal, "its files were brought up to date");
+      if (!goesOn()) break;
+      outcome = await prompt(context, turn, preface + turn.text);
+    }
+    return outcome;
+  }
+
+  /**
+   * Gives a job whose sandbox was lost a new one, with the files that are left.
+   * @returns null if it is stopped meanwhile
+   * @throws PluginError with which the job fails if it does not go on
+   */
+  async function goOn(sessionJobs: SessionJobs, jobID: string, run: Run): Promise<Sandbox | null> {
+    const lost = run.phase;
+    if (lost.kind !== "sandbox_lost") return null;
+    const signal = AbortSignal.any([run.abort.signal, lost.giveUp.signal]);
+    try {
+      await unlessAborted(deps.lifecycle.settled(jobID), signal, "the last files of its sandbox were kept");
+      const job = requireJob(sessionJobs, jobID);
+      const { loss } = job;
+      const decision = loss && decideAfterLoss(loss, lost.lossFailure, factsOf(sessionJobs, job));
+      if (decision?.kind === "fail") {
+        const { code, message, retryable } = decision.failure;
+        throw new PluginError(code, message, { retryable });
+      }
+      sessionJobs.update(jobID, (current) => withGoingOn(current));
+      const sandbox = await deps.lifecycle.obtain(sessionJobs, jobID, signal);
+      if (isStopped()) return null;
+      run.phase = { kind: "between_turns" };
+      watchSandbox(run, sandbox);
+      return sandbox;
+    } catch (error) {
+      if (isStopped()) return null;
+      throw error;
+    }
+    /** A dropped turn is the same loss. */
+    function isStopped(): boolean {
+      return run.abort.signal.aborted || run.phase.kind !== "sandbox_lost";
+    }
+  }
+
+  function factsOf(sessionJobs: SessionJobs, job: Job) {
+    const { budget, highestRate } = deps.limits;
+    const money = decideBudgetAdmission(job, highestRate(job), sessionJobs.all(), budget, deps.clock.now());
+    const outOfBudget =
+      money.kind === "admit"
+        ? null
+        : money.kind === "refuse"
+          ? money.failure
+          : sessionBudgetFailure(budget.ceilingUsd ?? 0);
+    return { attempts: job.attempts, hasBegun: job.turns > 0, outOfBudget };
   }
 
   /** Parks the sandbox before it ends the job, so that whoever learns of the job's end finds its snapshot. */
@@ -130,11 +212,27 @@ export function createRunJob(deps: RunJobDeps): RunJob {
   };
 }
 
-/** @throws PluginError when the sandbox is lost */
-function requireSandbox(phase: RunPhase): void {
-  if (phase.kind !== "sandbox_lost") return;
-  const { code, message, retryable } = phase.lossFailure;
-  throw new PluginError(code, message, { retryable });
+/** Stops the turn when the sandbox ends. */
+function watchSandbox(run: Run, sandbox: Sandbox): void {
+  void sandbox.ended.then((lossFailure) => {
+    const turn = openTurnOf(run.phase);
+    if (lossFailure) run.phase = toLost(run.phase, lossFailure);
+    turn?.abort.abort();
+  });
+}
+
+/** The turn to resume, if it was prompted. */
+function sentTurn(sessionJobs: SessionJobs, jobID: string) {
+  const turn = sessionJobs.unfinishedTurn(jobID);
+  return turn?.messageID ? { ...turn, messageID: turn.messageID } : null;
+}
+
+/** The job that goes on after the loss of its sandbox. */
+function withGoingOn(job: Job): Job {
+  const { loss } = job;
+  if (!loss) return { ...job, attempts: job.attempts + 1 };
+  const notes = [...job.notes.filter((note) => note !== lossNote(loss)), wentOnNote(loss)];
+  return { ...job, attempts: job.attempts + 1, notes };
 }
 
 /** What the turn under way had said stays the job's result. */

@@ -31,8 +31,15 @@ export type RunPhase =
   | { readonly kind: "wrapping_up"; readonly turn: OpenTurn | null; readonly wrapUpFailure: Failure }
   /** The job fails with `stopFailure` as soon as its turn is at rest and its files are kept. */
   | { readonly kind: "stopping"; readonly stopFailure: Failure }
-  /** The job fails with `lossFailure` as soon as its turn is at rest. */
-  | { readonly kind: "sandbox_lost"; readonly lossFailure: Failure };
+  /** Once its turn is at rest, the job goes on in a new sandbox, or fails. */
+  | {
+      readonly kind: "sandbox_lost";
+      readonly lossFailure: Failure;
+      /** The turn is not to be taken up again: a message interrupted it. */
+      readonly isTurnDropped: boolean;
+      /** Stops the making of the new sandbox. */
+      readonly giveUp: AbortController;
+    };
 
 export const createRun = (leaseID: string | null): Run => ({
   leaseID,
@@ -46,9 +53,12 @@ export const createRun = (leaseID: string | null): Run => ({
 export const openTurnOf = (phase: RunPhase): OpenTurn | null => ("turn" in phase ? phase.turn : null);
 
 /** Whether the job is ending, whatever its turn still brings. */
-export const isEnding = ({ kind }: RunPhase): boolean => kind === "stopping" || kind === "sandbox_lost";
+export const isEnding = ({ kind }: RunPhase): boolean => kind === "stopping";
 
-/** A turn was prompted. @param phase one that is not ending */
+/** Whether no prompt may be sent now. */
+export const isHalted = (phase: RunPhase): boolean => isEnding(phase) || phase.kind === "sandbox_lost";
+
+/** A turn was prompted. @param phase one that is not halted */
 export function withTurn(phase: RunPhase, turn: OpenTurn): RunPhase {
   const wrapUpFailure = "wrapUpFailure" in phase ? phase.wrapUpFailure : null;
   return wrapUpFailure ? { kind: "wrapping_up", turn, wrapUpFailure } : { kind: "in_turn", turn };
@@ -56,7 +66,7 @@ export function withTurn(phase: RunPhase, turn: OpenTurn): RunPhase {
 
 /** The turn is at rest. */
 export function withoutTurn(phase: RunPhase): RunPhase {
-  if (isEnding(phase)) return phase;
+  if (isHalted(phase)) return phase;
   const wrapUpFailure = "wrapUpFailure" in phase ? phase.wrapUpFailure : null;
   return wrapUpFailure ? { kind: "wrapping_up", turn: null, wrapUpFailure } : { kind: "between_turns" };
 }
@@ -69,8 +79,10 @@ export function toRetrying(phase: RunPhase): RunPhase {
 }
 
 /** The turn under way is not to be repeated after all. */
-export const toNotRetrying = (phase: RunPhase): RunPhase =>
-  phase.kind === "retrying_turn" ? withTurn(phase, phase.turn) : phase;
+export function toNotRetrying(phase: RunPhase): RunPhase {
+  if (phase.kind === "sandbox_lost") return { ...phase, isTurnDropped: true };
+  return phase.kind === "retrying_turn" ? withTurn(phase, phase.turn) : phase;
+}
 
 /** No change if the agent was told before, or the job is ending. */
 export function toWrappingUp(phase: RunPhase, wrapUpFailure: Failure): RunPhase {
@@ -89,3 +101,10 @@ export function toWrappingUp(phase: RunPhase, wrapUpFailure: Failure): RunPhase 
 /** The first cause of an ending wins. */
 export const toStopping = (phase: RunPhase, stopFailure: Failure): RunPhase =>
   isEnding(phase) ? phase : { kind: "stopping", stopFailure };
+
+/** The sandbox is lost. A job that was told to finish has no time left for another one. */
+export function toLost(phase: RunPhase, lossFailure: Failure): RunPhase {
+  if (isHalted(phase)) return phase;
+  if ("wrapUpFailure" in phase && phase.wrapUpFailure) return { kind: "stopping", stopFailure: phase.wrapUpFailure };
+  return { kind: "sandbox_lost", lossFailure, isTurnDropped: false, giveUp: new AbortController() };
+}

@@ -3,10 +3,11 @@ import { answerOf } from "../../core/answer.ts";
 import { type BriefedSandbox, newsFor, withTold } from "../../core/briefing.ts";
 import { type Job, type LastWords, type TurnAnswer, withAnswer } from "../../core/job.ts";
 import type { ImageSource, PromptRequest } from "../../core/ports.ts";
+import { isNoteOf } from "../../core/sandbox-loss.ts";
 import { mostTokens } from "../../core/tokens.ts";
 import { decideResumption, type Transcript, textsOf } from "../../core/turn-outcome.ts";
 import { describeSilence, renderAnswer } from "../../prompt/answer.ts";
-import { toGoOnAfterRestart, toGoOnAfterSilence } from "../../prompt/turn-text.ts";
+import { toGoOnAfterSilence } from "../../prompt/turn-text.ts";
 import { renderNews } from "../../prompt/worker-block.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Failure } from "../../shared/error-code.ts";
@@ -22,6 +23,17 @@ export interface JobTurnsDeps extends TurnRunnerDeps, UpdateFilesDeps, ReloadVol
   readonly messageIDs: () => string;
   readonly activity: SessionActivity;
 }
+
+const withLossTold = (job: Job): Job =>
+  job.loss
+    ? withTold(
+        job,
+        job.notes.filter((note) => job.loss && isNoteOf(job.loss, note)),
+      )
+    : job;
+
+/** A turn that was prompted. */
+type SentTurn = Turn & { readonly messageID: string };
 
 /** Position of the turn that a job begins with. */
 const FIRST_TURN = 1;
@@ -49,14 +61,11 @@ export function createJobTurns(deps: JobTurnsDeps) {
   }
 
   /**
-   * Resumes a turn that a dead process left: returns its end if it has one, else prompts it again.
-   * @param isInPlace whether the job still has the sandbox it had when that process died
+   * Resumes a turn that a dead process left, or that was stopped because the sandbox was lost: returns its end if it has
+   * one, else prompts it again.
+   * @param goOn tells the agent what happened
    */
-  async function resume(
-    context: TurnContext,
-    turn: Turn & { readonly messageID: string },
-    isInPlace: boolean,
-  ): Promise<TurnOutcome> {
+  async function resume(context: TurnContext, turn: SentTurn, goOn: string): Promise<TurnOutcome> {
     const { sessionJobs, jobID, sessionID, run } = context;
     const transcript = await readUnfinished(deps, sessionID, turn.messageID, run.abort.signal);
     recordUse(sessionJobs, jobID, transcript);
@@ -64,8 +73,21 @@ export function createJobTurns(deps: JobTurnsDeps) {
     const texts = textsOf(transcript, turn.messageID);
     if (decision.kind === "done") return settle(context, turn, toOutcome({ ...decision, texts }), texts);
     const preface = await prepare(context, turn);
-    const text = decision.kind === "repeat" ? turn.text : toGoOnAfterRestart(isInPlace);
+    // `goOn` says in words of its own what the note on the job says.
+    if (decision.kind !== "repeat") sessionJobs.update(jobID, withLossTold);
+    const text = decision.kind === "repeat" ? turn.text : goOn;
     return prompt(context, turn, preface + text, { texts, isRetry: false });
+  }
+
+  /** The end of a turn that came to rest when the sandbox was lost; null if it is to be resumed. */
+  async function endAtLoss(context: TurnContext, turn: SentTurn, isDropped: boolean): Promise<TurnOutcome | null> {
+    const { sessionJobs, jobID, sessionID, run } = context;
+    const transcript = await readUnfinished(deps, sessionID, turn.messageID, run.abort.signal);
+    recordUse(sessionJobs, jobID, transcript);
+    const decision = decideResumption(transcript, turn.messageID);
+    const texts = textsOf(transcript, turn.messageID);
+    if (decision.kind === "done") return settle(context, turn, toOutcome({ ...decision, texts }), texts);
+    return isDropped ? settle(context, turn, { kind: "stopped" }, texts, true) : null;
   }
 
   /** @param before what the turn said before it was stopped, if it is prompted once more */
@@ -78,6 +100,7 @@ export function createJobTurns(deps: JobTurnsDeps) {
     const { sessionJobs, jobID, sessionID, run } = context;
     run.turn = asked.position;
     run.words = toWords(before.texts);
+    if (run.phase.kind === "sandbox_lost") return { kind: "stopped" }; // it is taken up in the new sandbox
     if (isEnding(run.phase)) {
       sessionJobs.saveTurn({ ...asked, state: "stopped" });
       return { kind: "stopped" };
@@ -131,12 +154,20 @@ export function createJobTurns(deps: JobTurnsDeps) {
       : null;
 
   /** Records how a turn has ended: first what it said, because a turn on record as ended is not read again. */
-  function settle(context: TurnContext, turn: Turn, outcome: TurnOutcome, texts: Texts): TurnOutcome {
+  function settle(
+    context: TurnContext,
+    turn: Turn,
+    outcome: TurnOutcome,
+    texts: Texts,
+    isDropped = false,
+  ): TurnOutcome {
     const { sessionJobs, jobID, run } = context;
     run.turn = turn.position;
     run.words = toWords(texts) || run.words;
     // The turn of an interrupted job stays `running`: it will be resumed.
     if (requireJob(sessionJobs, jobID).state.kind === "interrupted") return outcome;
+    if (run.phase.kind === "sandbox_lost" && outcome.kind === "stopped" && !isDropped && !run.abort.signal.aborted)
+      return outcome; // so will this one, in a new sandbox
     // The end of a job that is ending has these words itself.
     const isLast = isEnding(run.phase) || run.abort.signal.aborted;
     const answer = outcome.kind === "stopped" && isLast ? null : toTurnAnswer(turn, outcome, run.words);
@@ -155,7 +186,7 @@ export function createJobTurns(deps: JobTurnsDeps) {
     return after !== before;
   }
 
-  return { prepare, prompt, resume };
+  return { prepare, prompt, resume, endAtLoss };
 }
 
 /** What a turn had said that an ended process left; null where there is none. */

@@ -46,7 +46,7 @@ export interface JobFiles {
 export interface JobFilesDeps {
   readonly environments: Readonly<Record<string, Environment>>;
   readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
-  readonly lifecycle: Pick<SandboxLifecycle, "withSandbox" | "live">;
+  readonly lifecycle: Pick<SandboxLifecycle, "withSandbox" | "live" | "clearAway">;
   readonly snapshots: Snapshots;
   readonly trees: Pick<ProjectTrees, "forgetWork">;
   readonly pool: PoolStore;
@@ -149,7 +149,10 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
       async function snapshotAndRead(sandbox: Sandbox, error: unknown) {
         if (!(error instanceof PluginError) || !UNRESPONSIVE.has(error.code) || signal?.aborted) throw error;
         if (sessionJobs.reload(jobID).sandbox.kind === "parked") return readParked(); // by another process
-        if (lifecycle.live(jobID) === null) throw error;
+        if (lifecycle.live(jobID) === null) {
+          await lifecycle.clearAway(sessionJobs, jobID, sandbox.id); // lost while it was read
+          return readParked();
+        }
         log("warn", "could not read a live sandbox's files; taking a snapshot of it", { jobID, reason: error.message });
         const job = findJob(sessionJobs, jobID);
         const snapshot = await snapshots.replaceParked(sessionJobs, job, sandbox);

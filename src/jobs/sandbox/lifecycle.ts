@@ -5,7 +5,7 @@ import { unlessAborted } from "../../core/unless-aborted.ts";
 import type { CreationStep } from "../../sandboxes/creation-steps.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import type { SessionJobs } from "../session/session-jobs.ts";
+import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import { attachSandbox } from "./attach.ts";
 import { createFirstSandbox, reviveSandbox, type SourcesDeps } from "./create-or-revive.ts";
 import type { LiveSandboxes } from "./live-sandboxes.ts";
@@ -24,6 +24,10 @@ export interface SandboxLifecycle
   live(jobID: string): Sandbox | null;
   /** Runs `use` with exclusive access; null = no sandbox. A sandbox attached only for this is parked afterwards. */
   withSandbox<T>(sessionJobs: SessionJobs, jobID: string, use: (sandbox: Sandbox | null) => Promise<T>): Promise<T>;
+  /** Waits for the operations on the job's sandbox, such as keeping the last files of one that was lost. Never rejects. */
+  settled(jobID: string): Promise<void>;
+  /** Keeps the last files of a sandbox that was lost, for callers within `withSandbox`. Never rejects. */
+  clearAway(sessionJobs: SessionJobs, jobID: string, sandboxID: string): Promise<void>;
   /** Takes a snapshot of a running job, in case its sandbox is lost. Never rejects. */
   checkpoint(sessionJobs: SessionJobs, jobID: string): Promise<void>;
   /** Terminates the sandbox without keeping anything: its session is deleted. Never rejects. */
@@ -56,8 +60,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
   }
 
   async function obtain(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<Sandbox> {
-    const job = sessionJobs.get(jobID);
-    if (!job) throw new Error(`no job ${jobID}`);
+    let job = requireJob(sessionJobs, jobID);
     if (signal.aborted) throw new PluginError("cancelled", `${jobID} was stopped before it had a sandbox.`);
     const known = liveSandboxes.raw(jobID);
     if (known) return known;
@@ -65,11 +68,15 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     const attached = await attachSandbox(deps, provider, job);
     if (attached)
       return liveSandboxes.adopt(sessionJobs, job, { sandbox: attached, notes: attached.notes, from: null }, null);
+    if (job.sandbox.kind === "live") await liveSandboxes.clearAway(sessionJobs, jobID, job.sandbox.id);
+    job = requireJob(sessionJobs, jobID);
     await deps.prices.read(provider); // its cost counts from the beginning
     const charge = (sandbox: Sandbox, gpu: GpuRequest | null) => liveSandboxes.charge(sessionJobs, jobID, sandbox, gpu);
     const onStep = (step: CreationStep) => noteStep(sessionJobs, jobID, step);
     const sources = { ...deps, charge, onStep };
-    const isFirst = job.sandbox.kind === "none" || job.sandbox.kind === "creating";
+    // One that was lost before its agent was prompted held nothing.
+    const isUnused = job.turns === 0 && job.sandbox.kind === "gone" && deps.snapshots.newestOf(job) === null;
+    const isFirst = job.sandbox.kind === "none" || job.sandbox.kind === "creating" || isUnused;
     const madeAt = clock.now();
     if (!isFirst)
       return liveSandboxes.adopt(sessionJobs, job, await reviveSandbox(sources, provider, job, signal), madeAt);
@@ -108,6 +115,8 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
           if (!wasLive) await parking.parkNow(sessionJobs, jobID);
         }
       }),
+    settled: (jobID) => operations.run(jobID, async () => {}),
+    clearAway: liveSandboxes.clearAway,
     park: parking.park,
     parkLater: parking.parkLater,
     parkWaiting: parking.parkWaiting,

@@ -13,6 +13,7 @@ import type { Leases } from "../queue/leases.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { MadeSandbox } from "./creation.ts";
+import { keepLostFiles, withLoss } from "./keep-lost-files.ts";
 import { type TrackedSandbox, trackRequests } from "./pending-requests.ts";
 import type { Snapshots } from "./snapshots.ts";
 
@@ -49,6 +50,11 @@ export interface LiveSandboxes {
    * ended it is counted, its cost and its GPUs too. A termination that fails is tried again every minute.
    */
   terminate(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void>;
+  /**
+   * Keeps the last files of a sandbox that ended by itself, and records that it is no more; for callers that run as an
+   * operation on the job's sandbox. No-op for one that was cleared away before. Never rejects.
+   */
+  clearAway(sessionJobs: SessionJobs, jobID: string, sandboxID: string): Promise<void>;
   /** Deletes the changes saved before the job's newest snapshot: they would pass for its newest work. */
   forgetOlderWork(job: Job): Promise<void>;
   /** Operations on a job's sandbox, strictly one after another. */
@@ -71,6 +77,13 @@ export interface LiveSandboxesDeps {
 
 const TERMINATE_RETRY_MS = 60_000;
 
+/** Of a sandbox that ended while no process had it. */
+const UNSEEN: Failure = {
+  code: "sandbox_lost",
+  message: "It ended while no OpenCode process used it.",
+  retryable: true,
+};
+
 export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   const { pool, limits, clock, log } = deps;
   const live = new Map<string, Sandbox>();
@@ -82,6 +95,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   const operations = createSerialQueues();
   /** Terminations that failed and wait for another try. */
   const retries = new Set<() => void>();
+  const lost = new Map<string, { readonly sandbox: Sandbox; readonly failure: Failure; readonly at: number }>();
   let suspended = false;
 
   function adopt(
@@ -110,9 +124,19 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
       if (live.get(job.id) !== sandbox || suspended) return;
       live.delete(job.id);
       if (!failure) return recordTerminated(sessionJobs, job.id, sandbox.id);
+      const at = clock.now();
       log("warn", "a sandbox ended by itself", { jobID: job.id, sandboxID: sandbox.id, reason: failure.message });
-      sessionJobs.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
-      void operations.run(job.id, () => clearAway(sessionJobs, job, sandbox, failure));
+      // It stays the job's sandbox until its files are kept: if this process dies before, the next one asks for them.
+      sessionJobs.update(job.id, ({ compute, ...current }) => ({
+        ...withLoss({ ...current, compute }, { failure, at }),
+        compute: settleCompute(compute, at),
+      }));
+      lost.set(sandbox.id, { sandbox, failure, at });
+      operations
+        .run(job.id, () => clearAway(sessionJobs, job.id, sandbox.id))
+        .catch((error) =>
+          log("error", "could not clear a lost sandbox away", { jobID: job.id, reason: String(error) }),
+        );
     });
     return sandbox;
   }
@@ -174,22 +198,16 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     void sandbox.ended.then(once);
   }
 
-  /** Takes a snapshot of a lost sandbox, unless its failure says that there is no room for one, and terminates it. */
-  async function clearAway(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox, failure: Failure): Promise<void> {
-    try {
-      if (failure.retryable !== false) {
-        const { id: snapshotID } = await deps.snapshots.replaceParked(sessionJobs, job, sandbox);
-        sessionJobs.update(job.id, (current) => ({ ...current, sandbox: { kind: "parked", snapshotID } }));
-      }
-    } catch (error) {
-      log("warn", "nothing is left of a lost sandbox", {
-        jobID: job.id,
-        sandboxID: sandbox.id,
-        reason: String(error),
-      });
+  async function clearAway(sessionJobs: SessionJobs, jobID: string, sandboxID: string): Promise<void> {
+    const job = sessionJobs.get(jobID);
+    const { sandbox, ...known } = lost.get(sandboxID) ?? { sandbox: null, failure: UNSEEN, at: clock.now() };
+    lost.delete(sandboxID);
+    if (job?.sandbox.kind === "live" && job.sandbox.id === sandboxID) {
+      await keepLostFiles(deps, sessionJobs, jobID, { id: sandboxID, ...known });
+      await forgetOlderWork(job);
     }
-    await forgetOlderWork(job);
-    await terminate(sessionJobs, job.id, sandbox);
+    if (sandbox) await terminate(sessionJobs, jobID, sandbox);
+    else if (job) recordTerminated(sessionJobs, jobID, sandboxID);
   }
 
   async function forgetOlderWork(job: Job): Promise<void> {
@@ -263,6 +281,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     recordTerminated,
     recordEnding,
     terminate,
+    clearAway,
     forgetOlderWork,
     operations,
     async suspend() {

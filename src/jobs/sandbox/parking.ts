@@ -73,9 +73,7 @@ export function createParking(deps: ParkingDeps): Parking {
     const attached = await attachSandbox(deps, await deps.provider(job.provider), job);
     if (attached)
       return liveSandboxes.adopt(sessionJobs, job, { sandbox: attached, notes: attached.notes, from: null }, null);
-    liveSandboxes.recordTerminated(sessionJobs, job.id, job.sandbox.id);
-    sessionJobs.update(job.id, (current) => ({ ...current, sandbox: { kind: "gone" } }));
-    await liveSandboxes.forgetOlderWork(job);
+    await liveSandboxes.clearAway(sessionJobs, job.id, job.sandbox.id);
     return null;
   }
 
@@ -104,6 +102,7 @@ export function createParking(deps: ParkingDeps): Parking {
     } catch (error) {
       log("error", "could not park a sandbox", { jobID, sandboxID: sandbox?.id, reason: String(error) });
       if (suspended) return;
+      if (sandbox && !liveSandboxes.raw(jobID)) return liveSandboxes.clearAway(sessionJobs, jobID, sandbox.id); // lost meanwhile
       if (attempts.fail(jobID) && sandbox && isWorkKept) return giveUp(sessionJobs, jobID, sandbox, error);
       // The work is worth more than the slot: a sandbox without a snapshot stays as it is.
       sessionJobs.update(jobID, (current) =>

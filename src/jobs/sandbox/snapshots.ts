@@ -25,6 +25,11 @@ export interface Snapshots {
   park(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
   /** Like `park`, and removes the job's earlier parked snapshots. @throws PluginError `snapshot_failed` */
   replaceParked(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
+  /**
+   * Records the last files of the job's sandbox, which has ended by itself, and removes the job's earlier parked snapshots.
+   * @returns null where there are none @throws PluginError `snapshot_failed`
+   */
+  keepLost(sessionJobs: SessionJobs, job: Job, sandboxID: string): Promise<SnapshotRecord | null>;
   /** Turns the snapshot that a job was parked with into one that was asked for; null when it is not known. */
   promote(job: Job, snapshotID: string, label: string | null): RequestedSnapshot | null;
   /** Removes the job's parked snapshots except `keepID` and those that another job starts from. */
@@ -167,6 +172,16 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
     async replaceParked(sessionJobs, job, sandbox) {
       const snapshot = await park(sessionJobs, job, sandbox);
       await dropFormerParked(sessionJobs, job.id, snapshot.id);
+      return snapshot;
+    },
+    async keepLost(sessionJobs, job, sandboxID) {
+      const taken = await (await store(job.provider)).ofLost(sandboxID);
+      if (!taken) return null;
+      const snapshot = record(job, sandboxID, taken, { path: null, parked: true });
+      sessionJobs.update(job.id, (current) => withLeftOut(current, snapshot.leftOut));
+      await dropFormerParked(sessionJobs, job.id, snapshot.id).catch((error) =>
+        log("warn", "could not remove a job's older snapshots", { jobID: job.id, reason: String(error) }),
+      );
       return snapshot;
     },
     promote(job, snapshotID, label) {

@@ -12,6 +12,7 @@ import {
   NOTHING_GIVEN,
   type StartedProcess,
 } from "../../core/job.ts";
+import type { SandboxLoss } from "../../core/sandbox-loss.ts";
 import type { TaskSource } from "../../core/task-source.ts";
 import type { TreeUpdate } from "../../core/tree-update.ts";
 import type { ErrorCode, Failure } from "../../shared/error-code.ts";
@@ -71,6 +72,18 @@ const source: z.ZodType<TaskSource> = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("image"), id: z.string() }),
   z.object({ kind: z.literal("sandbox"), id: z.string(), jobID: z.string().nullable() }),
 ]);
+
+const loss: z.ZodType<SandboxLoss> = z.object({
+  at: time,
+  why: z.string(),
+  files: z
+    .discriminatedUnion("kind", [
+      z.object({ kind: z.literal("last"), snapshotID: z.string() }),
+      z.object({ kind: z.literal("snapshot"), snapshotID: z.string(), takenAt: time }),
+      z.object({ kind: z.literal("none") }),
+    ])
+    .nullable(),
+});
 
 const task: z.ZodType<JobTask> = z.object({
   description: z.string(),
@@ -146,6 +159,8 @@ export const jobRecord: z.ZodType<Job> = z.object({
   startedAt: time.nullable(),
   state,
   sandbox,
+  attempts: z.number().default(1),
+  loss: loss.nullable().default(null),
   base: treeBase.nullable().default(null),
   formerBases: z.array(treeBase).default([]),
   update: update.nullable().default(null),

@@ -38,6 +38,8 @@ export const jobIn = (state: Partial<JobState> & { kind: JobState["kind"] }, mor
   status: null,
   metrics: {},
   tokens: { input: 1, output: 2, cached: 3, reasoning: 4 },
+  attempts: 1,
+  loss: null,
   base: null,
   formerBases: [],
   update: null,

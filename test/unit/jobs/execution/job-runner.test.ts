@@ -104,7 +104,7 @@ describe("a job fails alone, with its code, and its lease is freed", () => {
       const failed = await world.reaches(first, "failed");
       expect(failed).toMatchObject({
         sandbox: { kind: "gone" },
-        state: { failure: { code: "sandbox_lost", message: "the kernel killed it" } },
+        state: { failure: { code: "sandbox_lost", message: expect.stringContaining("the kernel killed it. ") } },
       });
       expect(world.sessions.aborted).toEqual([childSession ?? ""]);
       expect((await world.reaches(second, "completed")).state).toMatchObject({ result: "fine" });

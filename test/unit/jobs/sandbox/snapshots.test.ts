@@ -98,6 +98,9 @@ test(
     await write(world, id, "note", "kept");
     await takeSnapshot(world, id);
     world.machine.lose(sandbox.kind === "live" ? sandbox.id : "");
+    await world.clock.until("it has gone on once", () => world.operations("create").length === 2);
+    await world.clock.advance(1_000);
+    world.machine.lose(world.machine.sandboxes()[0]?.id ?? "");
     await world.reaches(id, "failed");
     await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "work 500 again", interrupt: false });
     await world.reaches(id, "running");
