@@ -25,6 +25,13 @@ const ASK_AGAIN_MS = 5_000;
 /** Time in which asking is tried again. */
 const ASK_MS = 3 * 60_000;
 
+/** Of a sandbox that ended while no process had it. */
+export const UNSEEN: Failure = {
+  code: "sandbox_lost",
+  message: "It ended while no OpenCode process used it.",
+  retryable: true,
+};
+
 /** The job whose sandbox was lost; its last files are not known yet. */
 export const withLoss = (job: Job, { failure, at }: Omit<LostSandbox, "id">): Job => ({
   ...job,

@@ -13,7 +13,7 @@ import type { Leases } from "../queue/leases.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { MadeSandbox } from "./creation.ts";
-import { keepLostFiles, withLoss } from "./keep-lost-files.ts";
+import { keepLostFiles, UNSEEN, withLoss } from "./keep-lost-files.ts";
 import { type TrackedSandbox, trackRequests } from "./pending-requests.ts";
 import type { Snapshots } from "./snapshots.ts";
 
@@ -76,13 +76,6 @@ export interface LiveSandboxesDeps {
 }
 
 const TERMINATE_RETRY_MS = 60_000;
-
-/** Of a sandbox that ended while no process had it. */
-const UNSEEN: Failure = {
-  code: "sandbox_lost",
-  message: "It ended while no OpenCode process used it.",
-  retryable: true,
-};
 
 export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   const { pool, limits, clock, log } = deps;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
 import { viewRecords } from "../../../../src/views/job-view.ts";
-import { gate, inWorld, leaseCount, ORCHESTRATOR, text } from "../runtime-world.ts";
+import { gate, inWorld, leaseCount, ORCHESTRATOR } from "../runtime-world.ts";
 import { keeping, loseAndGoOn, MIN, readNote, sandboxIDOf, write } from "./lost-sandbox-support.ts";
 
 describe("a job whose sandbox is lost goes on by itself", () => {
