@@ -154,7 +154,6 @@ export interface Job {
   readonly sandbox: JobSandbox;
   /** How often it has been tried: once more for each sandbox that was lost under it. A message that wakes it begins anew. */
   readonly attempts: number;
-  /** The newest loss of a sandbox; null = none was lost. */
   readonly loss: SandboxLoss | null;
   /** The project's files that the job's work is based on; null when it has none, or they have not been captured yet. */
   readonly base: TreeBase | null;
@@ -245,8 +244,7 @@ export function transition(
 ): Job {
   const held = isHeld(job.state) ? job.state.leaseID : null;
   if (condition.leaseID !== undefined && (held === null || condition.leaseID !== held)) return job;
-  const gpuWait = to.kind === "queued" && isEnded(job.state) ? null : job.gpuWait; // a woken job waits anew
-  const after = { ...job, gpuWait, state: toState(job.state, to, held, now), ...historyAfter(job, to) };
+  const after = { ...job, state: toState(job.state, to, held, now), ...historyAfter(job, to) };
   return to.kind !== job.state.kind && isAllowedChange(job, after) ? after : job;
 }
 
@@ -279,10 +277,10 @@ export function withLastWords(job: Job, since: number, words: LastWords | null):
   return { ...job, state: { ...state, result: words.result }, answers };
 }
 
-/** The end of a job tells its answers; a job that is woken begins to collect them anew, and to be tried. */
-function historyAfter({ state, answers, attempts }: Job, to: Transition): Pick<Job, "answers" | "attempts"> {
-  if (to.kind === "queued" && isEnded(state)) return { answers: [], attempts: 1 };
-  return { answers: "turn" in to ? answers.filter(({ turn }) => turn !== to.turn) : answers, attempts };
+/** The end of a job tells its answers; a woken one collects them, is tried and waits for a GPU anew. */
+function historyAfter({ state, answers }: Job, to: Transition): Partial<Job> {
+  if (to.kind === "queued" && isEnded(state)) return { answers: [], attempts: 1, gpuWait: null };
+  return "turn" in to ? { answers: answers.filter(({ turn }) => turn !== to.turn) } : {};
 }
 
 function toState(from: JobState, to: Transition, held: string | null, now: number): JobState {
