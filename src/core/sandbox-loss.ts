@@ -48,6 +48,10 @@ export function decideAfterLoss(
   return { kind: "go_on" };
 }
 
+/** Why a job that was to go on has failed. */
+export const notGoneOn = (loss: SandboxLoss, why: string): string =>
+  `${asSentence(why)} This was for the sandbox to go on in after the loss of the one before. ${describeLeft(loss)}`;
+
 function describeLeft({ files }: SandboxLoss): string {
   const use = "wake the job with agents_message, or start a new task from it.";
   if (files === null || files.kind === "none")

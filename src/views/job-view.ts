@@ -1,7 +1,8 @@
+import { gpusOf } from "../config/gpu.ts";
 import { type Activity, NO_ACTIVITY } from "../core/activity.ts";
 import type { QueuePlace } from "../core/admission.ts";
 import { computeUsd } from "../core/cost.ts";
-import { inWords } from "../core/gpu-wait.ts";
+import { describeGpuWait, inWords } from "../core/gpu-wait.ts";
 import { isEnded, type Job, type TurnAnswer } from "../core/job.ts";
 import { notesOf } from "../core/job-notes.ts";
 import { lossReason } from "../core/sandbox-loss.ts";
@@ -161,7 +162,7 @@ export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
 
 /** What a job waits for, or what delays it. A delay is reported early, before it is certain that something is wrong. */
 function toReason(
-  { state, sandbox, loss }: Job,
+  { state, sandbox, loss, gpuWait, task }: Job,
   { place, live, creating, pendingSince, now }: JobFacts,
 ): string | null {
   if (state.kind === "queued") return place?.reason ?? null;
@@ -171,7 +172,10 @@ function toReason(
   if (state.kind === "starting" && sandbox.kind === "creating")
     return late("its sandbox has been starting", creating?.since ?? state.since, now);
   if (state.kind !== "running") return null;
-  if (loss && (loss.files === null || sandbox.kind !== "live")) return lossReason(loss);
+  if (loss && (loss.files === null || sandbox.kind !== "live")) {
+    const pause = gpuWait?.retryAt ? describeGpuWait(gpusOf(task.gpu), gpuWait, now) : null;
+    return [lossReason(loss), pause ?? (creating && describeStep(creating, now))].filter(Boolean).join("; ");
+  }
   const unanswered = late("its sandbox has not answered", pendingSince, now);
   if (unanswered) return unanswered;
   if (live.retry) {

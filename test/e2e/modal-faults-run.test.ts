@@ -127,25 +127,25 @@ for (const [tool, [reply, only]] of Object.entries(REFUSALS)) {
 }
 
 sandboxTest(
-  "jobs whose sandboxes die under a command go on once with their files of that moment; the second loss ends one with sandbox_lost and a snapshot",
+  "GPU jobs that are preempted under a command go on once with their files of that moment; the second loss ends one with sandbox_lost and a snapshot",
   async () => {
     const { server, modal } = setup;
     const session = await server.createSession();
     const work = shell(`echo of the last moment > work; ${HOLD}`, { timeout_seconds: 900 });
     const again = shell(`cp work seen; cat seen; ${HOLD}`, { timeout_seconds: 900 });
     const dies = (gpu: string) => ({ ...task(`dies ${gpu}`, work, again, say("done")), gpu });
-    const tasks = [dies("T4"), dies("none"), { ...task("lives", shell(HOLD), say("unharmed")), gpu: "L4" }];
+    const tasks = [dies("T4"), dies("L4"), { ...task("lives", shell(HOLD), say("unharmed")), gpu: "L4" }];
     const { metadata } = await ask(server, session.id, start(...tasks));
     const ids = metadata.jobs.map(({ id }) => id);
     await until(async () => (await holdersAt(modal)).length === 3, { what: "all are at work" });
     const sandboxOf = async (id: string | undefined) =>
-      (await modal.sandboxes({ live: true })).find(({ name }) => name === id)?.id;
+      (await modal.sandboxes({ live: true })).find(({ name }) => name === id || name?.startsWith(`${id}-`))?.id;
     const lost = await Promise.all(ids.slice(0, 2).map(sandboxOf));
-    for (const each of lost) await modal.kill(each as string);
+    for (const each of lost) await modal.preempt(each as string);
     const areBack = async () =>
       (await modal.sandboxes({ live: true })).filter((each) => existsSync(fileAt(each, "seen"))).length === 2;
     await until(areBack, { what: "both go on" });
-    await modal.kill((await sandboxOf(ids[0])) as string);
+    await modal.preempt((await sandboxOf(ids[0])) as string);
     const first = await ask(server, session.id, wait({ until: 1 }));
     await openGatesAt(modal);
     const { finished } = (await turn(server, session.id, wait()))[0]?.metadata ?? { finished: [] };

@@ -91,17 +91,18 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
 }
 
 sandboxTest(
-  "a job whose sandbox ended while nobody looked is revived with its files of that moment, also if it had no snapshot",
+  "a job whose sandbox ended while nobody looked is revived with its files of that moment or from its newest snapshot, or says that they are lost",
   async () => {
     const { modal } = setup;
     const session = await setup.server.createSession();
     const snapshot = { toolCalls: [{ name: "sandbox_snapshot", arguments: { label: "kept" } }] };
     const tasks = [
       task("has one", shell("echo 1 > n"), snapshot, say("ok")),
-      task("has none", shell("echo 2 > n"), say("ok")),
+      { ...task("has a GPU and none", shell("echo 2 > n"), say("ok")), gpu: "T4" },
+      task("has none", shell("echo 3 > n"), say("ok")),
     ];
     const [, done] = await turn(setup.server, session.id, start(...tasks), wait());
-    const [one, other] = done?.metadata.finished ?? [];
+    const [one, other, third] = done?.metadata.finished ?? [];
     setup.server = await restart(setup.server, setup.home, "SIGKILL", async () => {
       for (const { id } of await modal.sandboxes({ live: true })) await modal.kill(id);
     });
@@ -112,16 +113,18 @@ sandboxTest(
       session.id,
       message(one?.id as string, reads),
       message(other?.id as string, reads),
+      message(third?.id as string, reads),
       wait(),
     );
     const finished = answers.at(-1)?.metadata.finished ?? [];
     expect(finished).toMatchObject([
       { state: "completed", result: "read" },
       { state: "completed", result: "read" },
+      { state: "failed", error: { code: "restart_unrecoverable" } },
     ]);
     expect((await outputsOf(server, finished[1], "sandbox_exec")).at(-1)).toBe("2\n[exit code 0]");
     expect((await outputsOf(server, finished[0], "sandbox_exec")).at(-1)).toBe("1\n[exit code 0]");
-    expect(await modal.sandboxes({ live: true })).toHaveLength(1);
+    expect(await modal.sandboxes({ live: true })).toHaveLength(2);
     await forget(session.id);
   },
 );

@@ -3,10 +3,11 @@ import { decideBudgetAdmission, sessionBudgetFailure } from "../../core/budget.t
 import { isEnded, type Job, type Transition, transition } from "../../core/job.ts";
 import { withUnfinished } from "../../core/job-notes.ts";
 import type { Limits } from "../../core/limits.ts";
-import { decideAfterLoss, lossNote, wentOnNote } from "../../core/sandbox-loss.ts";
+import { decideAfterLoss, lossNote, notGoneOn, wentOnNote } from "../../core/sandbox-loss.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
 import { toGoOnAfterLoss, toGoOnAfterRestart } from "../../prompt/turn-text.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
+import { sleep } from "../../shared/clock.ts";
 import { type Failure, PluginError, toFailure } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import type { LocalQueue } from "../queue/local-queue.ts";
@@ -130,9 +131,10 @@ export function createRunJob(deps: RunJobDeps): RunJob {
         const { code, message, retryable } = decision.failure;
         throw new PluginError(code, message, { retryable });
       }
-      sessionJobs.update(jobID, (current) => withGoingOn(current));
-      const sandbox = await deps.lifecycle.obtain(sessionJobs, jobID, signal);
+      sessionJobs.update(jobID, (current) => ({ ...current, attempts: current.attempts + 1 }));
+      const sandbox = await obtainAgain(sessionJobs, jobID, signal);
       if (isStopped()) return null;
+      sessionJobs.update(jobID, withWentOn);
       run.phase = { kind: "between_turns" };
       watchSandbox(run, sandbox);
       return sandbox;
@@ -143,6 +145,27 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     /** A dropped turn is the same loss. */
     function isStopped(): boolean {
       return run.abort.signal.aborted || run.phase.kind !== "sandbox_lost";
+    }
+  }
+
+  /** A running job that finds no GPU free keeps its slot, and asks again where another one would go back to the queue. */
+  async function obtainAgain(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<Sandbox> {
+    for (;;) {
+      try {
+        return await deps.lifecycle.obtain(sessionJobs, jobID, signal);
+      } catch (error) {
+        const { loss } = requireJob(sessionJobs, jobID);
+        if (!(error instanceof CapacityWait)) {
+          if (!loss || !(error instanceof PluginError) || signal.aborted) throw error;
+          throw new PluginError(error.code, notGoneOn(loss, error.message), {
+            cause: error,
+            retryable: error.retryable,
+          });
+        }
+        const { since, retryAt } = error;
+        sessionJobs.update(jobID, (job) => ({ ...job, gpuWait: { since, retryAt } }));
+        await sleep(deps.clock, retryAt - deps.clock.now(), signal);
+      }
     }
   }
 
@@ -227,12 +250,11 @@ function sentTurn(sessionJobs: SessionJobs, jobID: string) {
   return turn?.messageID ? { ...turn, messageID: turn.messageID } : null;
 }
 
-/** The job that goes on after the loss of its sandbox. */
-function withGoingOn(job: Job): Job {
+/** The job that has another sandbox after the loss of its own. */
+function withWentOn(job: Job): Job {
   const { loss } = job;
-  if (!loss) return { ...job, attempts: job.attempts + 1 };
-  const notes = [...job.notes.filter((note) => note !== lossNote(loss)), wentOnNote(loss)];
-  return { ...job, attempts: job.attempts + 1, notes };
+  if (!loss) return job;
+  return { ...job, notes: [...job.notes.filter((note) => note !== lossNote(loss)), wentOnNote(loss)] };
 }
 
 /** What the turn under way had said stays the job's result. */
