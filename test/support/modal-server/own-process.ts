@@ -72,7 +72,7 @@ export async function startModalServerProcess(options: ModalServerOptions = {}):
 }
 
 const TOLD: readonly (keyof Told)[] = [
-  "sandboxes", "images", "kill", "preempt", "expireImage", "stopApp", "setGpus", "setWorkspaceLimit", "setSpendLimitReached",
+  "sandboxes", "images", "kill", "preempt", "expireImage", "stopApp", "setGpus", "setWorkspaceLimit", "setCreationRate", "setSpendLimitReached",
   "stopRouter", "startRouter", "stopControl",
   "startControl", "revokeRouterTokens",
 ]; // biome-ignore format: a table

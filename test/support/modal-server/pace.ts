@@ -37,7 +37,7 @@ export class CreationRate {
   #left: number;
   #at = Date.now();
 
-  constructor({ createsPerSecond, createsBurst }: Behaviour) {
+  constructor({ createsPerSecond, createsBurst }: Pick<Behaviour, "createsPerSecond" | "createsBurst">) {
     this.#perSecond = createsPerSecond;
     this.#burst = createsBurst;
     this.#left = createsBurst;

@@ -7,7 +7,7 @@ import { sandboxHandlers } from "./control-sandboxes.ts";
 import { type GrpcServer, loadModalWire, type ServiceDefinition } from "./definitions.ts";
 import { FaultBook, type Faults } from "./faults.ts";
 import type { ModalServerOptions } from "./options.ts";
-import { pause } from "./pace.ts";
+import { CreationRate, pause } from "./pace.ts";
 import { refuse } from "./refusal.ts";
 import { execHandlers } from "./router-exec.ts";
 import { taskHandlers } from "./router-sandbox.ts";
@@ -63,6 +63,8 @@ export interface ModalServer {
   /** Sets the number of GPUs of a type; null = unlimited. */
   setGpus(type: string, count: number | null): void;
   setWorkspaceLimit(limit: number): void;
+  /** Allows so many creations a second from now on, and `burst` at once. */
+  setCreationRate(perSecond: number, burst: number): void;
   /** Whether the workspace's spend limit is reached, so that nothing new starts. */
   setSpendLimitReached(reached: boolean): void;
   /** Stops the router; sandboxes and control plane keep running. */
@@ -161,6 +163,9 @@ export async function startModalServer(options: ModalServerOptions = {}): Promis
     },
     setWorkspaceLimit(limit) {
       world.workspaceLimit = limit;
+    },
+    setCreationRate(createsPerSecond, createsBurst) {
+      world.creationRate = new CreationRate({ createsPerSecond, createsBurst });
     },
     setSpendLimitReached(reached) {
       world.spent = reached;

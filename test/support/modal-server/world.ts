@@ -20,7 +20,7 @@ export class World {
   readonly secondMs: number;
   readonly behaviour: Behaviour;
   readonly pace: Pace;
-  readonly creationRate: CreationRate;
+  creationRate: CreationRate;
   readonly images: ImageStore;
   /** By name. */
   readonly apps = new Map<string, string>();
