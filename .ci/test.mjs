@@ -35,6 +35,15 @@ const LONGEST = [
   "bad-options",
 ];
 
+/** Files that keep all cores busy by themselves. They run one by one when the others have ended. */
+const ALONE = ["modal-batch"];
+
+/**
+ * A file that failed runs once more, alone, because real programs on a busy machine miss the time limits of tests. It is
+ * named in the report. More failures than this many are no accident, and none of them is run again.
+ */
+const MOST_REPEATS = 3;
+
 const filesIn = (folder) =>
   readdirSync(folder, { recursive: true })
     .filter((name) => name.endsWith(".test.ts"))
@@ -65,11 +74,18 @@ if (queue.length === 0) {
 // Few runs of each property where a quick answer is wanted; see test/support/property-runs.ts.
 if (wanted.length === 0) process.env.PROPERTY_RUNS ??= "1";
 
+const isAlone = ({ path }) => ALONE.some((name) => path.includes(name));
+const last = queue.filter(isAlone);
+queue.splice(0, Infinity, ...queue.filter((one) => !isAlone(one)));
+
 const hosts = createHostPool();
 const results = [];
+const repeated = [];
 const started = performance.now();
 await Promise.all(Array.from({ length: AT_ONCE }, worker));
 await hosts.close();
+for (const one of last) results.push(await run(one));
+await repeatFailed();
 report();
 process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1;
 
@@ -79,6 +95,17 @@ async function worker() {
     if (at === -1) return; // what is left shares, and belongs to the workers that hold the hosts
     const [next] = queue.splice(at, 1);
     results.push(await (shares(next.path) ? hosts.with((env) => run(next, env)) : run(next)));
+  }
+}
+
+async function repeatFailed() {
+  const failed = results.filter(({ code }) => code !== 0);
+  if (failed.length > MOST_REPEATS) return;
+  for (const one of failed) {
+    console.log(`== ${one.path} failed; it runs once more, alone\n`);
+    const again = await run(one);
+    if (again.code === 0) repeated.push(one);
+    results[results.indexOf(one)] = again;
   }
 }
 
@@ -110,6 +137,10 @@ function report() {
   for (const { path, text, code } of results.filter((result) => result.code !== 0)) {
     const ran = /^Ran \d+ tests? across/m.test(text);
     console.log(`== failed: ${path}${ran ? "" : ` (ended with ${code} before its end)`}`);
+    for (const failure of failuresIn(text)) console.log(failure);
+  }
+  for (const { path, text } of repeated) {
+    console.log(`== failed beside other files, passed alone: ${path}`);
     for (const failure of failuresIn(text)) console.log(failure);
   }
   console.log("Slowest:");
