@@ -118,7 +118,7 @@ describe("where Modal refuses to keep last files:", () => {
 
   modalTest("a request refused for another reason fails with that reason, and nothing is remembered", async () => {
     const made = provider();
-    await modal().faults.add({ method: "SandboxCreateV2", code: INVALID, message: "no such region", times: 2 });
+    await modal().faults.add({ method: "SandboxCreateV2", code: INVALID, message: "no such region" });
     expect(await failsWith(made.create(keeping()))).toMatchObject({
       message: expect.stringContaining("no such region"),
     });

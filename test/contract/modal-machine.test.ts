@@ -73,7 +73,7 @@ describe("a private image", () => {
     ["without a secret", { image: GHCR }, /does not give ghcr\.io\/team\/train:v1 to everyone.*"imageSecret".*REGISTRY_USERNAME and REGISTRY_PASSWORD.*unauthorized/s],
     ["without a secret, at AWS", { image: ECR }, /"imageSecret".*AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY/s],
     ["with a secret that does not exist", { image: GHCR, imageSecret: "regisrty" }, /secret "regisrty".*for the image ghcr\.io.*modal secret create regisrty REGISTRY_USERNAME=…/s],
-    ["with a secret of another kind", { image: GHCR, imageSecret: "aws" }, /secret "aws" with REGISTRY_USERNAME.*missing key/s],
+    ["with a secret of another kind", { image: GHCR, imageSecret: "aws" }, /secret "aws".*does not have all of REGISTRY_USERNAME.*missing key/s],
     ["that does not exist", { image: "debian:no-such-tag" }, /has no image debian:no-such-tag.*"image".*manifest unknown/s],
     ["with a secret for an image of the account", { image: "im-123", imageSecret: "aws" }, /"imageSecret" "aws" is for images of a registry/],
   ])("%s is refused with the remedy", async (_title, machine, says) => {

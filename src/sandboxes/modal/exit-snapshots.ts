@@ -88,9 +88,11 @@ export class ExitSnapshots {
 const NONE: ReadonlySet<string> = new Set(["SnapshotCreationError", "ExecutionError"]);
 
 /** Which code an unknown or forbidden option is refused with is not documented. */
+// Most refusals name what they mean, such as a region: those must not be taken for one of the option.
 function mayMeanOption(error: unknown): boolean {
-  const kind = kindOf(error);
+  const said = messageOf(error);
   return (
-    kind === "invalid" || ((kind === "other" || kind === "gone") && /snapshot|experimental/i.test(messageOf(error)))
+    ["invalid", "other", "gone"].includes(kindOf(error)) &&
+    (said.trim() === "" || /snapshot|experiment|option|support|implement/i.test(said))
   );
 }

@@ -59,7 +59,7 @@ modalTest("a project's files are prepared anew when they are due, and unnoticed 
     await sandbox.terminate();
     return stdout;
   };
-  const taken = async () => (await modal().images()).filter(({ kind }) => kind === "filesystem").length;
+  const taken = async () => (await modal().calls()).filter(({ method }) => method === "TaskSnapshotFilesystem").length;
   try {
     // The job does not wait until the sandbox in which its files were put in place has ended.
     await modal().faults.add({ method: "SandboxTerminateV2", delayMs: 15_000 });
