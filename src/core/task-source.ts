@@ -39,7 +39,7 @@ export function findSourceProblem({ kind, id }: TaskSource, { provider }: Source
     : `from "${id}" is a sandbox, and jobs in local sandboxes start from snapshots only; take one of its job with sandbox_snapshot.`;
 }
 
-/** The same for a sandbox that has ended, that never was, and of another session, whose sandboxes nobody is told of. */
+/** One answer for sandboxes that have ended, that never existed, and that another session has: nobody is told which. */
 export const unknownSandbox = (id: string): string =>
   `from "${id}" names no running sandbox that this session can use; agents_status shows the sandboxes of its jobs, sandbox_snapshot freezes one.`;
 

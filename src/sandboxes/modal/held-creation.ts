@@ -58,7 +58,7 @@ export async function holdCreation(create: () => Promise<Sandbox>, held: HeldCre
 const noCapacity = (gpu: string, place: string, waitMs: number, cause: unknown): PluginError =>
   new PluginError(
     "no_capacity",
-    `Modal had no ${gpu} free within ${inWords(waitMs)}. The limit is modal.gpuWaitMinutes, shared by all GPUs of a preference list.${place}`,
+    `Modal had no ${gpu} free within ${inWords(waitMs)}. The limit is modal.gpuWaitMinutes, shared by all GPUs of a preference list. Name further types ("H100:8|H200:8"), ask for fewer, or try again later.${place}`,
     { cause, retryable: true },
   );
 
