@@ -2,8 +2,8 @@ import type { Environment } from "../config/environment.ts";
 import { nameList } from "../shared/plain-text.ts";
 
 /*
- * What a job's agent, and whoever looks at the job, should know of the machine that its environment asks for. The notes are
- * the same for every job of an environment. They leave out what does not apply.
+ * What a job's agent, and whoever looks at the job, should know of the machine that its environment asks for. All jobs of an
+ * environment get these notes, which leave out what does not apply.
  */
 
 export const environmentNotes = ({ network, runtime }: Pick<Environment, "network" | "runtime">): string[] => [

@@ -151,7 +151,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
   /** Ends a sandbox that has done its part. The jobs that wait for its snapshot do not wait for that. */
   function give(sandbox: Sandbox, { job, charge }: TreeRequest, madeAt: number): void {
     const now = clock.now();
-    const isClosing = () => ending.aborted; // the state files may be closed; garbage collection sees that it is no more
+    const isClosing = () => ending.aborted; // the state files may be closed; garbage collection sees that it has ended
     if (!isClosing()) charge(now - madeAt);
     const record = () => {
       if (isClosing()) return;

@@ -103,7 +103,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     const listed = await provider.list();
     const present = new Set(listed.map(({ id }) => id));
     for (const { id, provider: itsProvider } of recorded.values()) {
-      if (itsProvider === name && !present.has(id)) pool.deleteSandbox(id); // it is no more
+      if (itsProvider === name && !present.has(id)) pool.deleteSandbox(id); // it has ended
     }
     return listed.flatMap((sandbox) => {
       const { job, session, lab } = sandbox.tags;

@@ -123,7 +123,7 @@ export function createJobFiles(deps: JobFilesDeps): JobFiles {
         pool.deleteSandbox(sandbox.id);
       };
       await sandbox.terminate().then(
-        // Nobody waits for its end. If the state files are closed by then, garbage collection sees that it is no more.
+        // Nobody waits for its end. If the state files are closed by then, garbage collection sees that it has ended.
         () => void sandbox.ended.then(record).catch(() => {}),
         // It stays recorded, so the next garbage collection terminates it.
         (error) =>

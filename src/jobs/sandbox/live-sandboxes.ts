@@ -19,7 +19,7 @@ import type { Snapshots } from "./snapshots.ts";
 
 /**
  * The sandboxes of this process that jobs work in, and what is recorded of them: who has which, since when it costs
- * money, and that it is no more. One that ends by itself is cleared away here.
+ * money, and that it has ended. One that ends by itself is cleared away here.
  */
 export interface LiveSandboxes {
   /** The sandbox with its requests timed, for tools; null when the job has none in this process. */
@@ -41,7 +41,7 @@ export interface LiveSandboxes {
   measure(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void>;
   /** Adds to the job's cost what a sandbox costs, until it has ended, that was made for it and that it does not get. Never throws. */
   charge(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, gpu: GpuRequest | null): void;
-  /** Records that a sandbox is no more: its cost is settled and its GPUs are free. */
+  /** Records that a sandbox has ended: its cost is settled and its GPUs are free. */
   recordTerminated(sessionJobs: SessionJobs, jobID: string, sandboxID: string): void;
   /** Records that the provider is ending the job's sandbox, and later that it has ended. */
   recordEnding(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): void;
@@ -51,7 +51,7 @@ export interface LiveSandboxes {
    */
   terminate(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void>;
   /**
-   * Keeps the last files of a sandbox that ended by itself, and records that it is no more; for callers that run as an
+   * Keeps the last files of a sandbox that ended by itself, and records that it has ended; for callers that run as an
    * operation on the job's sandbox. No-op for one that was cleared away before. Never rejects.
    */
   clearAway(sessionJobs: SessionJobs, jobID: string, sandboxID: string): Promise<void>;
@@ -237,7 +237,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
       try {
         recordEnded(jobID, sandbox.id);
       } catch (error) {
-        // It stays recorded: the next garbage collection sees that it is no more.
+        // It stays recorded: the next garbage collection sees that it has ended.
         log("warn", "could not record the end of a sandbox", { jobID, sandboxID: sandbox.id, reason: String(error) });
       }
     });

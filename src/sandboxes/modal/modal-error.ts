@@ -73,7 +73,7 @@ function ambiguous(error: unknown, code: number | null, message: string): ErrorK
   return code === 9 ? meaningOfPrecondition(message) : null;
 }
 
-/** Whether the sandbox that a call was about is no more. */
+/** Whether the sandbox that a call was about has ended. */
 export const isNoMore = (kind: ErrorKind): boolean => kind === "gone" || kind === "ended";
 
 /** Whether trying again later may help; null when unknown. */

@@ -63,13 +63,12 @@ modalTest("a project's files are prepared anew when they are due, and unnoticed 
   try {
     // The job does not wait until the sandbox in which its files were put in place has ended.
     await modal().faults.add({ method: "SandboxTerminateV2", delayMs: 15_000 });
-    const began = performance.now();
     expect([await filesOfNewJob(), await filesOfNewJob(), await taken()]).toEqual([
       "of the project",
       "of the project",
       1,
     ]);
-    expect(performance.now() - began).toBeLessThan(14_000);
+    expect(await modal().sandboxes({ live: true })).toHaveLength(1); // that one, whose end is still on its way
 
     aheadMs = 25 * DAY_MS; // due
     expect([await filesOfNewJob(), await filesOfNewJob(), await taken()]).toEqual([
