@@ -23,6 +23,12 @@ function renderTables({ properties }) {
     "The options of each recipe in `environments`:",
     "",
     table(toRows(options.environments.additionalProperties.properties)),
+    "",
+    "## Benchmarks",
+    "",
+    "The options of each benchmark in `benchmarks`; without a default they must be given:",
+    "",
+    table(toRows(options.benchmarks.additionalProperties.properties)),
   ].join("\n");
 }
 
@@ -31,7 +37,9 @@ function toRows(properties, prefix = "") {
   return Object.entries(properties).flatMap(([key, node]) =>
     node.properties && node.additionalProperties === false
       ? toRows(node.properties, `${prefix}${key}.`)
-      : [`| \`${prefix}${key}\` | \`${toText(defaultOf(node))}\` | ${node.description.replaceAll("|", "\\|")} |`],
+      : [
+          `| \`${prefix}${key}\` | ${defaultOf(node) === undefined ? "–" : `\`${toText(defaultOf(node))}\``} | ${node.description.replaceAll("|", "\\|")} |`,
+        ],
   );
 }
 

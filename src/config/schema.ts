@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { benchmarkSchema } from "./benchmark.ts";
 import { type Environment, environmentSchema } from "./environment.ts";
 import {
   amount,
@@ -37,6 +38,11 @@ export const optionsSchema = section({
     .default(8)
     .describe("Jobs that run at once, in all your OpenCode processes together. Further jobs wait in the queue."),
   maxTasksPerCall: wholeNumber(1).default(32).describe("Tasks that one call of `agents_start` accepts."),
+  maxRunsPerCall: wholeNumber(1)
+    .default(512)
+    .describe(
+      "Runs (commands without a model) that one call of `agents_start` accepts, every combination of a `matrix` counted.",
+    ),
   gpuLimits: byGpuType({ total: wholeNumber(0).default(10) }, wholeNumber(0))
     .prefault({})
     .describe(
@@ -81,6 +87,26 @@ export const optionsSchema = section({
     .transform((named): Environments => ({ default: environmentSchema.parse({}), ...named }))
     .describe(
       "Named recipes for sandboxes, by name; see below. `default` always exists, and tasks that name no environment use it.",
+    ),
+  benchmarks: z
+    .record(environmentName(), benchmarkSchema, {
+      error: (issue) => (issue.code === "invalid_key" ? undefined : "an object of benchmarks by name"),
+    })
+    .default({})
+    .describe("Named benchmarks for `experiments_score`, by name; see below."),
+  ledger: section({
+    scope: oneOf(["project", "session"])
+      .default("project")
+      .describe(
+        'Which experiments `experiments_list` shows: `"project"`, those of all sessions in this project, or `"session"`, only those of its own session.',
+      ),
+  })
+    .prefault({})
+    .describe("The record of experiments."),
+  nesting: oneOf(["runs", "none"])
+    .default("runs")
+    .describe(
+      'What the agent of a job may start itself: `"runs"` (commands on its own files, within its limits), or `"none"`.',
     ),
   modal: section({
     app: text("the name of a Modal app")

@@ -25,6 +25,8 @@ export const OPTION_RULES = {
   provider: "never",
   maxRunningJobs: lower,
   maxTasksPerCall: lower,
+  maxRunsPerCall: lower,
+  nesting: (mine: string, theirs: string) => (theirs === "none" ? null : `yours is ${mine}`),
   jobTimeoutMinutes: lower,
   stallTimeoutMinutes: lower,
   // Neither direction is tighter: rare snapshots lose work, frequent ones cost. The reserve of a rescue is similar.
@@ -34,18 +36,24 @@ export const OPTION_RULES = {
   prices: "never",
   stateDir: "never",
   trustedProjects: "never",
-} satisfies RulesOf<Omit<ParsedOptions, keyof typeof SECTION_RULES | "environments" | "gpuLimits">>;
+} satisfies RulesOf<Omit<ParsedOptions, keyof typeof SECTION_RULES | "environments" | "benchmarks" | "gpuLimits">>;
 
 export const SECTION_RULES = {
   budget: { usdPerSession: lower, warnAt: lower },
   modal: "never",
   local: "never",
   notify: { resume: neverOn },
-} satisfies { readonly [K in "budget" | "modal" | "local" | "notify"]: "never" | RulesOf<ParsedOptions[K]> };
+  ledger: {
+    scope: (mine: string, theirs: string) => (theirs === "session" ? null : `yours is ${mine}`),
+  },
+} satisfies { readonly [K in "budget" | "modal" | "local" | "notify" | "ledger"]: "never" | RulesOf<ParsedOptions[K]> };
 
 /** A type that the user did not limit is bounded by his total, so any limit on it tightens. */
 export const gpuLimitRule = (mine: number | undefined, theirs: number): string | null =>
   mine === undefined ? null : lower(mine, theirs);
+
+/** A project measures its own jobs as it likes, but under no name of the user's. */
+export const benchmarkRule = (isNew: boolean): string | null => (isNew ? null : "you have one of that name");
 
 export interface EnvironmentFacts {
   /** The user's environment of that name, or the one that a new environment starts from. */

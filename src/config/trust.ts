@@ -4,6 +4,7 @@ import { isObject } from "./layers.ts";
 import { resourcesOf } from "./resources.ts";
 import { optionsSchema, type ParsedOptions } from "./schema.ts";
 import {
+  benchmarkRule,
   ENVIRONMENT_RULES,
   gpuLimitRule,
   isSame,
@@ -39,8 +40,9 @@ export interface IgnoredOption {
 
 type Raw = Readonly<Record<string, unknown>>;
 
-/** Environments that a project may add. The model is told their names with every request, so more are a nuisance. */
+/** Environments and benchmarks that a project may add. The model is told their names, so more are a nuisance. */
 const NEW_ENVIRONMENTS = 16;
+const NEW_BENCHMARKS = 16;
 const YOURS_ALONE = "only you may set that";
 
 /** Splits a project's file into options that it may set, still unchecked, and options that are ignored (T5). */
@@ -140,18 +142,36 @@ export function tighten(
     return result as ParsedOptions["environments"];
   }
 
+  function addBenchmarks(): ParsedOptions["benchmarks"] {
+    const result = { ...user.benchmarks };
+    let added = 0;
+    for (const name of Object.keys(isObject(permitted.benchmarks) ? permitted.benchmarks : {})) {
+      const isNew = !Object.hasOwn(user.benchmarks, name);
+      const wanted = theirs.benchmarks[name];
+      if (!wanted || isSame(user.benchmarks[name], wanted)) continue;
+      const tooMany = isNew && ++added > NEW_BENCHMARKS ? `more than ${NEW_BENCHMARKS} new benchmarks` : null;
+      const why = benchmarkRule(isNew) ?? tooMany;
+      if (why === null) result[name] = wanted;
+      if (why === null) tightened.push(`benchmarks.${name}`);
+      else ignored.push({ key: `benchmarks.${name}`, why });
+    }
+    return result;
+  }
+
   const gpuTypes = Object.keys(isObject(permitted.gpuLimits) ? permitted.gpuLimits : {}).map(
     (key) => toGpuType(key) ?? key,
   );
   const byType = Object.fromEntries(gpuTypes.map((type) => [type, gpuLimitRule]));
-  const section = <K extends "budget" | "notify">(key: K): ParsedOptions[K] =>
+  const section = <K extends "budget" | "notify" | "ledger">(key: K): ParsedOptions[K] =>
     tightenEach(user[key], theirs[key], permitted[key], SECTION_RULES[key], [key], null);
   const options: ParsedOptions = {
     ...tightenEach(user, theirs, pick(permitted, Object.keys(OPTION_RULES)), OPTION_RULES, [], null),
     budget: section("budget"),
     notify: section("notify"),
+    ledger: section("ledger"),
     gpuLimits: tightenEach(user.gpuLimits, theirs.gpuLimits, byType, byType, ["gpuLimits"], null),
     environments: tightenEnvironments(),
+    benchmarks: addBenchmarks(),
   };
   return { options, ignored, tightened };
 }

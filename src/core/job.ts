@@ -4,9 +4,9 @@ import type { Failure } from "../shared/error-code.ts";
 import type { TreeBase } from "../workspace/project/capture-tree.ts";
 import type { Compute } from "./cost.ts";
 import type { GpuWait } from "./gpu-wait.ts";
+import type { JobTask } from "./job-task.ts";
+import type { MetricSource, MetricValue, Stopped } from "./run-task.ts";
 import type { SandboxLoss } from "./sandbox-loss.ts";
-import type { SubjectRule } from "./subject-rules.ts";
-import type { TaskSource } from "./task-source.ts";
 import type { Tokens } from "./tokens.ts";
 import type { TreeUpdate } from "./tree-update.ts";
 
@@ -18,7 +18,8 @@ import type { TreeUpdate } from "./tree-update.ts";
  * J2  A new job begins in `initialState` and moves by `transition`; `SessionJobs` refuses any other change of state.
  * J3  `completed`, `failed` and `cancelled` are ends. Only a follow-up leaves them, back to `queued`, so that the first
  *     cause of an end wins.
- * J4  A job enters `running` with a child session and a live sandbox. The sandbox may be lost while the job runs.
+ * J4  A job enters `running` with a live sandbox, and an agent's with a child session. The sandbox may be lost while it
+ *     runs.
  */
 export type JobState =
   | { readonly kind: "queued"; readonly since: number }
@@ -53,33 +54,6 @@ export type JobSandbox =
   | { readonly kind: "parked"; readonly snapshotID: string }
   | { readonly kind: "gone" };
 
-/** A task as accepted: with its defaults filled in and its names resolved. */
-export interface JobTask {
-  readonly description: string;
-  readonly prompt: string;
-  readonly agent: string;
-  /** `provider/model`; null = the default of the agent or the host. */
-  readonly model: string | null;
-  /** Of the model, such as a degree of reasoning; null = its default. */
-  readonly variant: string | null;
-  readonly environment: string;
-  /** GPUs requested by the task or its environment, in order of preference, e.g. `H100:8|H200:8`; null = none. */
-  readonly gpu: string | null;
-  /** Snapshot that the job starts from; null = a fresh sandbox. */
-  readonly snapshotID: string | null;
-  /** What else the job starts from; absent = its environment's image, or the snapshot. */
-  readonly source?: TaskSource | undefined;
-  readonly skills: readonly string[];
-  /** Sandbox tools the job does not get, because the user forbids them to its agent or to the agent that started it. */
-  readonly forbidden: readonly string[];
-  /** The user's rules for single files and skills. */
-  readonly rules: readonly SubjectRule[];
-  /** Hard limit of one run; null = `jobTimeoutMinutes`. */
-  readonly timeoutMinutes: number | null;
-  /** Ceiling of the job's total cost, USD; null = only the session's budget applies. */
-  readonly maxUsd: number | null;
-}
-
 /** A file that the host gives to every agent as instructions. */
 export interface Instruction {
   /** Path in the project, or a description; nothing that tells of the user's machine. */
@@ -106,11 +80,11 @@ export interface Briefing {
 }
 
 export interface Metric {
-  /** JSON has no such numbers, so the contract spells them as text. */
-  readonly value: number | "NaN" | "Infinity" | "-Infinity";
+  readonly value: MetricValue;
   readonly step?: number | undefined;
   /** ISO 8601. */
   readonly at: string;
+  readonly source: MetricSource;
 }
 
 /** What an earlier turn said, kept until the end of its job tells it. */
@@ -143,6 +117,10 @@ export interface Job {
   readonly orchestrator: string;
   /** null for a job of an earlier version. */
   readonly origin: JobOrigin | null;
+  /** The job whose files it started from; null = none. */
+  readonly parent: string | null;
+  /** The job whose agent started it; null = the orchestrator did. */
+  readonly startedBy: string | null;
   /** Order of creation within the session, starting at 1. */
   readonly position: number;
   readonly task: JobTask;
@@ -179,7 +157,12 @@ export interface Job {
   readonly processes: readonly StartedProcess[];
   /** Latest status text that the job reported (`job_report`). */
   readonly status: string | null;
+  /** The latest value of each. */
   readonly metrics: Readonly<Record<string, Metric>>;
+  /** Of a run's command; null = it has not ended by itself. */
+  readonly exitCode: number | null;
+  /** Why early stopping ended it; null = it did not. */
+  readonly stopped: Stopped | null;
   readonly tokens: Tokens;
   /** Cost of the model over all turns, USD, by the host's prices. */
   readonly modelUsd: number;
@@ -256,7 +239,8 @@ export function isAllowedChange(before: Job | null, after: Job): boolean {
   if (!ALLOWED_TRANSITIONS[from?.kind ?? "new"].includes(to.kind)) return false;
   if (to.kind !== "running") return true;
   const keepsLease = from?.kind === "starting" && from.leaseID === to.leaseID;
-  return keepsLease && after.childSession !== null && after.sandbox.kind === "live"; // J4
+  const hasWorker = after.task.run !== null || after.childSession !== null;
+  return keepsLease && hasWorker && after.sandbox.kind === "live"; // J4
 }
 
 /** Keeps what a turn said; what was kept of the same turn before is replaced. */

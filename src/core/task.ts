@@ -3,7 +3,7 @@ import type { ProviderName } from "../config/provider-names.ts";
 import type { Failure } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { canEverFit, type GpuLimits } from "./admission.ts";
-import type { JobTask } from "./job.ts";
+import type { JobTask } from "./job-task.ts";
 import type { Catalog, CatalogAgent } from "./ports.ts";
 import type { Label, SnapshotRecord } from "./snapshot-record.ts";
 import { findSource, findSourceProblem, type SourceContext, type TaskSource } from "./task-source.ts";
@@ -78,6 +78,7 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
       rules: agent?.rules ?? [],
       timeoutMinutes: request.timeout_minutes ?? null,
       maxUsd: request.max_usd ?? null,
+      run: null,
     },
   };
 }

@@ -21,6 +21,7 @@ export const ERROR_CODES = [
   "snapshot_expired",
   "workspace_failed",
   "collect_failed",
+  "command_failed",
   "restart_unrecoverable",
 ] as const;
 

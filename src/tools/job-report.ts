@@ -43,7 +43,7 @@ export const jobReportTool = (deps: ToolDeps) =>
           .filter((name) => kept.has(name))
           .map((name): [string, Metric] => [
             name,
-            { value: metrics[name] ?? "NaN", ...(step !== undefined && { step }), at },
+            { value: metrics[name] ?? "NaN", ...(step !== undefined && { step }), at, source: "reported" },
           ]);
         return { ...job, status: status ?? job.status, metrics: { ...job.metrics, ...Object.fromEntries(news) } };
       });

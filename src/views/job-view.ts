@@ -5,6 +5,7 @@ import { computeUsd } from "../core/cost.ts";
 import { describeGpuWait, inWords } from "../core/gpu-wait.ts";
 import { isEnded, type Job, type TurnAnswer } from "../core/job.ts";
 import { notesOf } from "../core/job-notes.ts";
+import type { Params, Stopped } from "../core/run-task.ts";
 import { lossReason } from "../core/sandbox-loss.ts";
 import type { SnapshotRecord } from "../core/snapshot-record.ts";
 import type { TreeUpdate } from "../core/tree-update.ts";
@@ -18,11 +19,14 @@ import { oneLine } from "../shared/plain-text.ts";
  */
 export interface JobView {
   readonly id: string;
+  /** An agent works with a model; a run is a command without one. */
+  readonly kind: "agent" | "run";
   readonly description: string;
   readonly state: Job["state"]["kind"];
   /** What the job waits for, or what delays it. */
   readonly reason?: string;
   readonly queuePosition?: number;
+  /** Empty for a run. */
   readonly agent: string;
   readonly model?: string;
   readonly variant?: string;
@@ -37,9 +41,16 @@ export interface JobView {
   readonly sandbox: Job["sandbox"]["kind"];
   readonly tool?: string;
   readonly status?: string;
+  /** The latest value of each, as far as known while it runs. */
   readonly metrics: Job["metrics"];
+  /** The run's combination of its task's matrix. */
+  readonly params?: Params;
+  /** The job whose files it started from. */
+  readonly parent?: string;
   /** How often it has been tried, if more than once: it goes on by itself after the loss of its sandbox. */
   readonly attempts?: number;
+  /** How early stopping ended it. */
+  readonly stopped?: Stopped;
   readonly turns: number;
   readonly tokens: Job["tokens"];
   /** USD. */
@@ -53,6 +64,8 @@ export interface JobView {
   readonly snapshot?: string;
   /** The last update of its files to the project's newer state: files with conflict markers, or why it failed. */
   readonly update?: { readonly at: string; readonly conflicts: readonly string[]; readonly problem?: string };
+  /** Of a run's command. */
+  readonly exitCode?: number;
   readonly result?: string;
   readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean | null };
   /** What the user or the model should know: files that were left out, limits that cannot be kept on this machine. */
@@ -90,6 +103,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
   const endedAt = isEnded(state) ? state.since : null;
   return {
     id: job.id,
+    kind: task.run === null ? "agent" : "run",
     description: oneLine(task.description, DESCRIPTION_LIMIT),
     state: state.kind,
     ...(reason !== null && { reason: oneLine(reason) }),
@@ -107,7 +121,10 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     ...(state.kind === "running" && live.tool !== null && { tool: oneLine(live.tool, NAME_LIMIT) }),
     ...(job.status !== null && { status: oneLine(job.status, STATUS_LIMIT) }),
     metrics: toMetrics(job.metrics),
+    ...(task.run && Object.keys(task.run.params).length > 0 && { params: task.run.params }),
+    ...(job.parent !== null && { parent: job.parent }),
     ...(job.attempts > 1 && { attempts: job.attempts }),
+    ...(job.stopped && { stopped: job.stopped }),
     turns: job.turns,
     tokens: job.tokens,
     usd: { model: job.modelUsd, compute: computeUsd(job.compute, now) },
@@ -118,6 +135,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     ...(sandbox.kind === "live" && job.ports.length > 0 && { ports: job.ports }),
     ...(sandbox.kind === "parked" && { snapshot: sandbox.snapshotID }),
     ...(job.update && { update: toUpdate(job.update) }),
+    ...(job.exitCode !== null && { exitCode: job.exitCode }),
     ...(state.kind === "completed" && { result: state.result }),
     ...((state.kind === "failed" || state.kind === "cancelled") &&
       state.result !== undefined && { result: state.result }),

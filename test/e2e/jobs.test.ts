@@ -35,6 +35,7 @@ sandboxTest("runs three jobs at the same time, each with its own result and metr
   expect(started?.metadata.jobs).toStrictEqual(
     [1, 2, 3].map((n) => ({
       id: expect.stringMatching(/^job_[a-z0-9]{12}$/),
+      kind: "agent",
       description: `job ${n}`,
       state: "queued",
       queuePosition: n,
@@ -64,7 +65,11 @@ sandboxTest("runs three jobs at the same time, each with its own result and metr
       status: `works ${n}`,
       turns: 1,
     });
-    expect(job.metrics).toEqual({ loss: { value: n / 2, step: 10 * n, at: moment }, old: { value: 2, at: moment } });
+    const source = "reported";
+    expect(job.metrics).toEqual({
+      loss: { value: n / 2, step: 10 * n, at: moment, source },
+      old: { value: 2, at: moment, source },
+    });
     expect(sandboxesOf(home)).toContain(job.sandboxID as string);
   }
   expect(now.metadata.spend).toMatchObject({ computeUsd: 0, budgetUsd: 25 });
@@ -84,6 +89,7 @@ sandboxTest("runs three jobs at the same time, each with its own result and metr
     const { metrics, sessionID, ...rest } = job;
     expect(rest).toStrictEqual({
       id: started?.metadata.jobs[index]?.id as string,
+      kind: "agent",
       description: `job ${index + 1}`,
       state: "completed",
       agent: "sandbox_worker",

@@ -2,14 +2,8 @@ import type { ProviderName } from "../../config/provider-names.ts";
 import type { Options } from "../../config/schema.ts";
 import { decideBudgetAdmission } from "../../core/budget.ts";
 import { NO_COMPUTE } from "../../core/cost.ts";
-import {
-  type GivenFiles,
-  initialState,
-  type Job,
-  type JobOrigin,
-  type JobTask,
-  NOTHING_GIVEN,
-} from "../../core/job.ts";
+import { type GivenFiles, initialState, type Job, type JobOrigin, NOTHING_GIVEN } from "../../core/job.ts";
+import type { JobTask } from "../../core/job-task.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { Catalog } from "../../core/ports.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../../core/task.ts";
@@ -100,6 +94,8 @@ export async function startJobs(
       id: deps.ids("job"),
       orchestrator,
       origin,
+      parent: null,
+      startedBy: null,
       position: first + index,
       task: decision.task,
       provider: deps.providerName,
@@ -123,6 +119,8 @@ export async function startJobs(
       processes: [],
       status: null,
       metrics: {},
+      exitCode: null,
+      stopped: null,
       tokens: NO_TOKENS,
       answers: [],
       modelUsd: 0,
@@ -201,6 +199,7 @@ function refused(description: string, message: string): { task: JobTask; failure
       rules: [],
       timeoutMinutes: null,
       maxUsd: null,
+      run: null,
     },
     failure: { code: "invalid_task", message, retryable: false },
   };

@@ -7,11 +7,12 @@ import {
   type Job,
   type JobSandbox,
   type JobState,
-  type JobTask,
   type Metric,
   NOTHING_GIVEN,
   type StartedProcess,
 } from "../../core/job.ts";
+import type { JobTask } from "../../core/job-task.ts";
+import type { RunTask } from "../../core/run-task.ts";
 import type { SandboxLoss } from "../../core/sandbox-loss.ts";
 import type { TaskSource } from "../../core/task-source.ts";
 import type { TreeUpdate } from "../../core/tree-update.ts";
@@ -85,6 +86,39 @@ const loss: z.ZodType<SandboxLoss> = z.object({
     .nullable(),
 });
 
+const direction = z.enum(["min", "max"]);
+
+const metricValue = z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]);
+
+/** An object whose names jobs or models choose. Not `z.record`: it refuses a name such as "constructor" and drops "__proto__". */
+const named = <T>(value: z.ZodType<T>): z.ZodType<Readonly<Record<string, T>>> =>
+  z
+    .custom<Readonly<Record<string, unknown>>>((given) => typeof given === "object" && given !== null)
+    .transform((given) => Object.entries(given))
+    .pipe(z.array(z.tuple([z.string(), value])))
+    .transform((entries) => Object.fromEntries(entries)) as z.ZodType<Readonly<Record<string, T>>>;
+
+const run: z.ZodType<RunTask> = z.object({
+  command: z.string(),
+  params: named(z.union([z.string(), z.number()])),
+  metrics: named(z.string()),
+  files: texts,
+  reuse: z.boolean(),
+  stop: z.object({ metric: z.string(), direction, rungs: z.array(z.number()), keep: z.number() }).nullable(),
+  measures: z
+    .object({
+      jobID: z.string(),
+      benchmark: z.string().nullable(),
+      setting: z.enum(["clean", "snapshot"]),
+      metric: z.string(),
+      direction,
+      protect: texts,
+      artifacts: texts,
+      seed: z.number(),
+    })
+    .nullable(),
+});
+
 const task: z.ZodType<JobTask> = z.object({
   description: z.string(),
   prompt: z.string(),
@@ -100,6 +134,7 @@ const task: z.ZodType<JobTask> = z.object({
   rules: z.array(z.object({ tool: z.string(), pattern: z.string(), isDenial: z.boolean() })).default([]),
   timeoutMinutes: z.number().nullable().default(null),
   maxUsd: z.number().nullable().default(null),
+  run: run.nullable().default(null),
 });
 
 const given: z.ZodType<GivenFiles> = z.object({
@@ -117,17 +152,11 @@ const briefing: z.ZodType<Briefing> = z.object({
 const update: z.ZodType<TreeUpdate> = z.object({ at: time, conflicts: texts, problem: z.string().nullable() });
 
 const metric: z.ZodType<Metric> = z.object({
-  value: z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]).catch("NaN"),
+  value: metricValue.catch("NaN"),
   step: z.number().optional().catch(undefined),
   at: z.string(),
+  source: z.enum(["reported", "output", "snapshot", "clean"]).default("reported"), // earlier versions knew no other
 });
-
-/** Jobs choose the names. Not `z.record`: it refuses a name such as "constructor" and drops "__proto__". */
-const metrics: z.ZodType<Job["metrics"]> = z
-  .custom<Readonly<Record<string, unknown>>>((value) => typeof value === "object" && value !== null)
-  .transform((value) => Object.entries(value))
-  .pipe(z.array(z.tuple([z.string(), metric])))
-  .transform((entries) => Object.fromEntries(entries));
 
 const startedProcess: z.ZodType<StartedProcess> = z.object({
   id: z.string(),
@@ -152,6 +181,8 @@ export const jobRecord: z.ZodType<Job> = z.object({
   id: z.string(),
   orchestrator: z.string(),
   origin: z.object({ sessionID: z.string(), messageID: z.string(), callID: z.string() }).nullable().default(null),
+  parent: z.string().nullable().default(null),
+  startedBy: z.string().nullable().default(null),
   position: z.number(),
   task,
   provider: providerName,
@@ -174,7 +205,9 @@ export const jobRecord: z.ZodType<Job> = z.object({
   childSession: z.string().nullable(),
   processes: z.array(startedProcess).default([]),
   status: z.string().nullable(),
-  metrics,
+  metrics: named(metric),
+  exitCode: z.number().nullable().default(null),
+  stopped: z.object({ rung: z.number(), value: metricValue, cut: metricValue }).nullable().default(null).catch(null),
   tokens: z.object({ input: amount, output: amount, cached: amount, reasoning: amount }),
   modelUsd: amount,
   compute: compute.default(NO_COMPUTE),

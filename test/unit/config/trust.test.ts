@@ -187,7 +187,13 @@ describe("the user is told", () => {
 describe("every option has a rule of its own", () => {
   const inner = (key: string) => (optionsSchema.shape[key as "modal"].unwrap() as { shape: object }).shape;
   test("at the top", () => {
-    const ruled = [...Object.keys(OPTION_RULES), ...Object.keys(SECTION_RULES), "environments", "gpuLimits"];
+    const ruled = [
+      ...Object.keys(OPTION_RULES),
+      ...Object.keys(SECTION_RULES),
+      "environments",
+      "benchmarks",
+      "gpuLimits",
+    ];
     expect(ruled.sort()).toEqual(Object.keys(optionsSchema.shape).sort());
   });
   test.each(Object.entries(SECTION_RULES).filter(([, rules]) => typeof rules === "object"))("in %s", (key, rules) => {

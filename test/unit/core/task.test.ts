@@ -45,6 +45,7 @@ test("fills in what a task leaves out", () => {
     rules: [],
     timeoutMinutes: null,
     maxUsd: null,
+    run: null,
   });
 });
 

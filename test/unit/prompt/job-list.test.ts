@@ -9,6 +9,7 @@ import { jobIn } from "../views/job-in.ts";
 
 const view = (more: Partial<JobView> = {}): JobView => ({
   id: "job_1",
+  kind: "agent",
   description: "count words",
   state: "running",
   agent: "sandbox_worker",
@@ -26,7 +27,8 @@ const view = (more: Partial<JobView> = {}): JobView => ({
 });
 /** Every answer has the same mark here, so that tests can compare whole texts. */
 const ids = (prefix: string) => `${prefix}_1`;
-const metrics = { loss: { value: 2.5, step: 10, at: "" }, acc: { value: 0.1, at: "" } };
+const source = "reported" as const;
+const metrics = { loss: { value: 2.5, step: 10, at: "", source }, acc: { value: 0.1, at: "", source } };
 
 describe("a line of a job", () => {
   test("has the facts that matter now and no empty ones", () => {

@@ -26,6 +26,7 @@ const ids = () => {
 const metric: fc.Arbitrary<Metric> = fc.record({
   value: fc.oneof(fc.double(), fc.constantFrom("NaN" as const, "Infinity" as const, null as never)),
   at: fc.constant("2026-01-01T00:00:00.000Z"),
+  source: fc.constantFrom("reported" as const, "output" as const),
 });
 const failure = fc.record({ code: fc.constant("model_error" as const), message: text, retryable: fc.constant(null) });
 const state: fc.Arbitrary<Partial<JobState> & { kind: JobState["kind"] }> = fc.oneof(
@@ -202,7 +203,10 @@ describe("whatever a job says cannot pass for another job, the user or the plugi
 
 test("thirty-two jobs with every field full stay below the host's limit", () => {
   const metrics = Object.fromEntries(
-    Array.from({ length: 100 }, (_, i) => [`${"語".repeat(60)}${i}`, { value: 1 / 3, at: "" }]),
+    Array.from({ length: 100 }, (_, i) => [
+      `${"語".repeat(60)}${i}`,
+      { value: 1 / 3, at: "", source: "output" as const },
+    ]),
   );
   const all = Array.from({ length: 32 }, (_, index) => {
     const failure = { code: "model_error" as const, message: "語".repeat(9_000), retryable: null };

@@ -16,7 +16,7 @@ const facts = (more: Partial<JobFacts> = {}): JobFacts => ({
 });
 
 /** The public contract's fields of a job, in its order. */
-const ALWAYS = ["id", "description", "state", "agent", "environment", "provider", "sandbox", "metrics", "turns", "tokens", "usd", "createdAt", "elapsedSeconds", "notes"]; // biome-ignore format: a list
+const ALWAYS = ["id", "kind", "description", "state", "agent", "environment", "provider", "sandbox", "metrics", "turns", "tokens", "usd", "createdAt", "elapsedSeconds", "notes"]; // biome-ignore format: a list
 const keys = (...more: string[]) => [...ALWAYS, ...more].sort();
 const keysOf = (view: object) => Object.keys(view).sort();
 

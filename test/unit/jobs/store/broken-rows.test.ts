@@ -144,7 +144,9 @@ test("reads metrics of any name: a job that chooses one well must not make the s
   await fillSession();
   const store = await openSessionStore(session());
   const names = ["constructor", "__proto__", "toString", "val loss"];
-  const metrics = Object.fromEntries(names.map((name, index) => [name, { value: index, step: 1, at: "now" }]));
+  const metrics = Object.fromEntries(
+    names.map((name, index) => [name, { value: index, step: 1, at: "now", source: "output" as const }]),
+  );
   store.saveJob({ ...jobIn({ kind: "queued" }), metrics });
   expect(store.jobs().map((job) => Object.entries(job.metrics))).toEqual([Object.entries(metrics)]);
   expect(store.damaged()).toEqual([]);

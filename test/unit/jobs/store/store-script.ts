@@ -142,7 +142,10 @@ export async function failureOf(body: () => Promise<unknown>): Promise<{ code?: 
 }
 
 const job = (id: string, position: number): Job =>
-  jobIn({ kind: "queued" }, { id, position, metrics: { a: { value: 0.5, at: "2026-01-01T00:00:00.000Z" } } });
+  jobIn(
+    { kind: "queued" },
+    { id, position, metrics: { a: { value: 0.5, at: "2026-01-01T00:00:00.000Z", source: "reported" } } },
+  );
 
 const snapshot = (id: string): SnapshotRecord => ({
   id,
