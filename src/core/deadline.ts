@@ -12,7 +12,7 @@ export interface DeadlineFacts {
   readonly isRetry: boolean;
   /** Its agent has been told to wrap up. */
   readonly isWrappingUp: boolean;
-  /** When the latest snapshot was taken; without one, when the run began. */
+  /** When the latest snapshot was taken; without one, since when the job runs. */
   readonly lastSnapshotAt: number;
 }
 
@@ -46,7 +46,7 @@ export interface DeadlineDecision {
 
 /**
  * What a running job's limits ask for now. `rescueMs` before its end, the agent is told to wrap up; half of that time
- * later it is stopped, and the other half is left for stopping its turn and parking its sandbox. A run shorter than two
+ * later it is stopped, and the other half is left for stopping its turn and parking its sandbox. A job shorter than two
  * rescues gives half of its time to the rescue.
  */
 export function decideDeadline(facts: DeadlineFacts, limits: DeadlineLimits, now: number): DeadlineDecision {

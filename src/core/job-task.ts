@@ -23,7 +23,7 @@ export interface JobTask {
   readonly forbidden: readonly string[];
   /** The user's rules for single files and skills. */
   readonly rules: readonly SubjectRule[];
-  /** Hard limit of one run; null = `jobTimeoutMinutes`. */
+  /** Hard limit of one execution; null = `jobTimeoutMinutes`. */
   readonly timeoutMinutes: number | null;
   /** Ceiling of the job's total cost, USD; null = only the session's budget applies. */
   readonly maxUsd: number | null;

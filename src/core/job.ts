@@ -215,7 +215,7 @@ export const initialState = (refusal: Failure | null, now: number): In<"queued" 
 
 /**
  * Moves a job to another state.
- * @param condition with `leaseID`, only a job that holds this lease is moved: while a run still unwinds, its job may have
+ * @param condition with `leaseID`, only a job that holds this lease is moved: while an execution still unwinds, its job may have
  * been ended, woken and started under another lease
  * @returns the job unchanged where the move is not allowed
  */

@@ -1,42 +1,26 @@
-import type { ProviderName } from "../../config/provider-names.ts";
 import type { Options } from "../../config/schema.ts";
-import { decideBudgetAdmission } from "../../core/budget.ts";
-import { NO_COMPUTE } from "../../core/cost.ts";
-import { type GivenFiles, initialState, type Job, type JobOrigin, NOTHING_GIVEN } from "../../core/job.ts";
+import type { GivenFiles, Job, JobOrigin } from "../../core/job.ts";
 import type { JobTask } from "../../core/job-task.ts";
-import type { Limits } from "../../core/limits.ts";
+import type { NewJob } from "../../core/new-job.ts";
 import type { Catalog } from "../../core/ports.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../../core/task.ts";
-import { NO_TOKENS } from "../../core/tokens.ts";
 import {
   imageSourceNote,
   incompleteSnapshotNote,
   permissionNotes,
   unseenImagesNote,
 } from "../../prompt/start-notes.ts";
-import type { Clock } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
-import type { IdGenerator } from "../../shared/ids.ts";
 import { oneLine } from "../../shared/plain-text.ts";
-import type { Scheduler } from "../execution/scheduler.ts";
-import type { ProjectTrees } from "../project/trees.ts";
-import type { SandboxSources } from "../sandbox/sandbox-sources.ts";
 import type { Snapshots } from "../sandbox/snapshots.ts";
 import type { SessionOpener } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
+import { type RecordJobsDeps, recordJobs } from "./record-jobs.ts";
 
-export interface StartJobsDeps extends SessionOpener {
+export interface StartJobsDeps extends SessionOpener, RecordJobsDeps {
   readonly options: Pick<Options, "maxTasksPerCall" | "environments" | "gpuLimits">;
-  /** Where new jobs run. */
-  readonly providerName: ProviderName;
-  readonly limits: Pick<Limits, "budget" | "highestRate">;
   readonly snapshots: Pick<Snapshots, "find" | "lostLabel">;
-  readonly trees: Pick<ProjectTrees, "capture">;
-  readonly sources: Pick<SandboxSources, "freeze">;
   readonly pool: Pick<PoolStore, "knowsSnapshot" | "sandboxOf">;
-  readonly scheduler: Pick<Scheduler, "enqueue">;
-  readonly clock: Clock;
-  readonly ids: IdGenerator;
 }
 
 /** A task with fields of a wrong type: what could be read of it, and what is wrong. */
@@ -86,57 +70,12 @@ export async function startJobs(
     orchestratorVariant,
     forbidden,
   };
-  const now = deps.clock.now();
-  const first = sessionJobs.nextPosition();
-  const jobs = requests.map((request, index): Job => {
-    const decision = decide(request, index);
-    const job: Job = {
-      id: deps.ids("job"),
-      orchestrator,
-      origin,
-      parent: null,
-      startedBy: null,
-      position: first + index,
-      task: decision.task,
-      provider: deps.providerName,
-      createdAt: now,
-      startedAt: null,
-      state: initialState(decision.failure, now),
-      sandbox: { kind: "none" },
-      attempts: 1,
-      loss: null,
-      base: null,
-      formerBases: [],
-      update: null,
-      given: decision.failure ? NOTHING_GIVEN : seenBy(decision.task),
-      briefing: null,
-      notes: decision.failure ? [] : notesOn(decision.task),
-      gpu: null,
-      gpuWait: null,
-      devices: [],
-      ports: [],
-      childSession: null,
-      processes: [],
-      status: null,
-      metrics: {},
-      exitCode: null,
-      stopped: null,
-      tokens: NO_TOKENS,
-      answers: [],
-      modelUsd: 0,
-      compute: NO_COMPUTE,
-      turns: 0,
-    };
-    if (decision.failure) return job;
-    // A job that can never fit the budget fails now; once the budget is raised, a message wakes it. Others wait.
-    const money = decideBudgetAdmission(job, deps.limits.highestRate(job), sessionJobs.all(), deps.limits.budget, now);
-    return money.kind === "refuse" ? { ...job, state: initialState(money.failure, now) } : job;
-  });
-  sessionJobs.add(jobs.map((job) => ({ job, prompt: job.task.prompt })));
-  deps.trees.capture(sessionJobs, jobs);
-  deps.sources.freeze(sessionJobs, jobs);
-  for (const job of jobs) if (job.state.kind === "queued") deps.scheduler.enqueue(sessionJobs, job.id);
-  return jobs;
+  return recordJobs(deps, sessionJobs, requests.map(toJob));
+
+  function toJob(request: StartRequest, index: number): NewJob {
+    const { task, failure } = decide(request, index);
+    return failure ? { task, failure, origin } : { task, failure, origin, given: seenBy(task), notes: notesOn(task) };
+  }
 
   /** The job that has this sandbox, or was parked with its files since. */
   function ownerOf(sandboxID: string): string | null {

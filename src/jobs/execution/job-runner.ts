@@ -3,23 +3,23 @@ import type { Failure } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import {
-  createRun,
+  createExecution,
+  type Execution,
   isEnding,
   openTurnOf,
-  type Run,
   toNotRetrying,
   toRetrying,
   toStopping,
   toWrappingUp,
-} from "./run.ts";
+} from "./execution.ts";
 import { createRunJob, type RunJobDeps } from "./run-job.ts";
 import { readLastWords } from "./turns.ts";
 
-/** Runs admitted jobs and controls their runs. A failure ends its job and affects nothing else. */
+/** Runs admitted jobs and controls their executions. A failure ends its job and affects nothing else. */
 export interface JobRunner {
   /** From `starting` to the job's end. Never rejects. */
   run(sessionJobs: SessionJobs, jobID: string): Promise<void>;
-  /** Whether this process runs the job, or is still unwinding its run. */
+  /** Whether this process runs the job, or is still unwinding its execution. */
   isRunning(jobID: string): boolean;
   /** Stops the current turn; the job goes on with its next one. */
   stopTurn(jobID: string): void;
@@ -28,12 +28,12 @@ export interface JobRunner {
   /** What a turn had said that an ended process left, read from its session; null where there is none. Never rejects. */
   readLastWords(sessionJobs: SessionJobs, jobID: string): Promise<LastWords | null>;
   /**
-   * Unwinds the run of a job that was ended by someone else; resolves when that is done, with what its turn said. No-op if
+   * Unwinds the execution of a job that was ended by someone else; resolves when that is done, with what its turn said. No-op if
    * the job is not running.
    */
   stop(jobID: string): Promise<LastWords | null>;
   /** What the job's deadlines depend on; null if it is not running here, or is ending. */
-  progress(jobID: string): RunProgress | null;
+  progress(jobID: string): ExecutionProgress | null;
   /** Stops a turn that went silent and prompts it once more. */
   retryTurn(jobID: string): void;
   /** Tells the agent to finish. Once its turn has ended or is stopped, the job fails with `failure`. */
@@ -44,7 +44,7 @@ export interface JobRunner {
   settled(jobID: string): Promise<void>;
 }
 
-export interface RunProgress {
+export interface ExecutionProgress {
   readonly hasTurn: boolean;
   /** The turn under way was stopped for silence before. */
   readonly isRetry: boolean;
@@ -55,46 +55,46 @@ export interface RunProgress {
 const READ_MS = 6_000;
 
 export function createJobRunner(deps: RunJobDeps): JobRunner {
-  const runs = new Map<string, { readonly run: Run; readonly done: Promise<void> }>();
+  const executions = new Map<string, { readonly execution: Execution; readonly done: Promise<void> }>();
   const runJob = createRunJob(deps);
-  const runOf = (jobID: string): Run | undefined => runs.get(jobID)?.run;
+  const executionOf = (jobID: string): Execution | undefined => executions.get(jobID)?.execution;
 
   return {
     run(sessionJobs, jobID) {
       const { state } = requireJob(sessionJobs, jobID);
-      const run = createRun(isHeld(state) ? state.leaseID : null);
-      const former = runs.get(jobID)?.done ?? Promise.resolve();
+      const execution = createExecution(isHeld(state) ? state.leaseID : null);
+      const former = executions.get(jobID)?.done ?? Promise.resolve();
       const done = former
-        .then(() => runJob(sessionJobs, jobID, run))
-        .catch((error) => deps.log("error", "a job's run failed unexpectedly", { jobID, reason: String(error) }))
+        .then(() => runJob(sessionJobs, jobID, execution))
+        .catch((error) => deps.log("error", "a job's execution failed unexpectedly", { jobID, reason: String(error) }))
         .finally(() => {
-          if (runOf(jobID) === run) runs.delete(jobID);
+          if (executionOf(jobID) === execution) executions.delete(jobID);
         });
-      runs.set(jobID, { run, done });
+      executions.set(jobID, { execution, done });
       return done;
     },
-    isRunning: (jobID) => runs.has(jobID),
+    isRunning: (jobID) => executions.has(jobID),
     stopTurn(jobID) {
-      const run = runOf(jobID);
-      if (!run) return;
-      run.phase = toNotRetrying(run.phase);
-      openTurnOf(run.phase)?.abort.abort();
+      const execution = executionOf(jobID);
+      if (!execution) return;
+      execution.phase = toNotRetrying(execution.phase);
+      openTurnOf(execution.phase)?.abort.abort();
     },
-    lastWords: (jobID) => toLastWords(runOf(jobID)),
+    lastWords: (jobID) => toLastWords(executionOf(jobID)),
     readLastWords(sessionJobs, jobID) {
       const limit = { clock: deps.clock, limitMs: READ_MS, doing: `Reading the session of ${jobID}` };
       return within(readLastWords(deps, sessionJobs, jobID), limit).catch(() => null);
     },
     async stop(jobID) {
-      const run = runOf(jobID);
-      run?.abort.abort();
-      await runs.get(jobID)?.done;
-      return toLastWords(run);
+      const execution = executionOf(jobID);
+      execution?.abort.abort();
+      await executions.get(jobID)?.done;
+      return toLastWords(execution);
     },
     progress(jobID) {
-      const run = runOf(jobID);
-      if (!run || isEnding(run.phase) || run.abort.signal.aborted) return null;
-      const { phase } = run;
+      const execution = executionOf(jobID);
+      if (!execution || isEnding(execution.phase) || execution.abort.signal.aborted) return null;
+      const { phase } = execution;
       const turn = openTurnOf(phase);
       return {
         hasTurn: turn !== null && phase.kind !== "retrying_turn",
@@ -103,35 +103,36 @@ export function createJobRunner(deps: RunJobDeps): JobRunner {
       };
     },
     retryTurn(jobID) {
-      const run = runOf(jobID);
-      if (!run) return;
-      run.phase = toRetrying(run.phase);
-      openTurnOf(run.phase)?.abort.abort();
+      const execution = executionOf(jobID);
+      if (!execution) return;
+      execution.phase = toRetrying(execution.phase);
+      openTurnOf(execution.phase)?.abort.abort();
     },
     wrapUp(jobID, text, failure) {
-      const run = runOf(jobID);
-      if (!run) return;
-      const before = run.phase;
-      run.phase = toWrappingUp(before, failure);
-      const turn = openTurnOf(run.phase);
-      if (run.phase === before || !turn) return;
+      const execution = executionOf(jobID);
+      if (!execution) return;
+      const before = execution.phase;
+      execution.phase = toWrappingUp(before, failure);
+      const turn = openTurnOf(execution.phase);
+      if (execution.phase === before || !turn) return;
       deps.sessions.tell({ ...turn.request, messageID: deps.messageIDs(), text }).catch((error) => {
         deps.log("warn", "could not tell a job to wrap up", { jobID, reason: String(error) }); // it is stopped in time
       });
     },
     giveUp(jobID, failure) {
-      const run = runOf(jobID);
-      if (!run) return;
-      const { phase } = run;
-      run.phase = toStopping(phase, failure);
+      const execution = executionOf(jobID);
+      if (!execution) return;
+      const { phase } = execution;
+      execution.phase = toStopping(phase, failure);
       openTurnOf(phase)?.abort.abort();
       if (phase.kind === "sandbox_lost") phase.giveUp.abort();
     },
     async settled(jobID) {
-      const running = runs.get(jobID);
-      if (running && isEnding(running.run.phase)) await running.done;
+      const running = executions.get(jobID);
+      if (running && isEnding(running.execution.phase)) await running.done;
     },
   };
 }
 
-const toLastWords = (run: Run | undefined): LastWords | null => (run ? { turn: run.turn, result: run.words } : null);
+const toLastWords = (execution: Execution | undefined): LastWords | null =>
+  execution ? { turn: execution.turn, result: execution.words } : null;

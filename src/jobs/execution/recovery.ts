@@ -20,7 +20,7 @@ import type { UndoneJobs } from "./undone-jobs.ts";
 export interface Recovery {
   /** The jobs of a session. At its first use, those that a former process left are taken up. */
   open(orchestrator: string): Promise<SessionJobs>;
-  /** Interrupts the jobs of this process; resolves when their runs have unwound. No session is opened any more. */
+  /** Interrupts the jobs of this process; resolves when their executions have unwound. No session is opened any more. */
   interruptAll(): Promise<void>;
 }
 
@@ -114,7 +114,7 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
       const stopping: Promise<unknown>[] = [];
       for (const sessionJobs of await registry.allInUse()) {
         for (const { id, state } of sessionJobs.all()) {
-          // First, so that the unwinding run finds the job settled. Jobs of another process are not ours to interrupt.
+          // First, so that the unwinding execution finds the job settled. Jobs of another process are not ours to interrupt.
           if (isHeld(state) && runner.isRunning(id)) interruptJob(sessionJobs, id);
           stopping.push(runner.stop(id)); // also of ended jobs: a cancelled one may still unwind, and it writes
         }

@@ -14,12 +14,12 @@ import type { LocalQueue } from "../queue/local-queue.ts";
 import { CapacityWait } from "../sandbox/capacity-wait.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
-import { openTurnOf, type Run, toLost } from "./run.ts";
+import { type Execution, openTurnOf, toLost } from "./execution.ts";
 import { createJobTurns, type JobTurnsDeps, type TurnContext, type TurnOutcome } from "./turns.ts";
 import type { Workers } from "./workers.ts";
 
-/** Runs a job from `starting` to its end, or until `run.abort` fires; then parks its sandbox. */
-export type RunJob = (sessionJobs: SessionJobs, jobID: string, run: Run) => Promise<void>;
+/** Runs a job from `starting` to its end, or until `execution.abort` fires; then parks its sandbox. */
+export type RunJob = (sessionJobs: SessionJobs, jobID: string, execution: Execution) => Promise<void>;
 
 export interface RunJobDeps extends JobTurnsDeps {
   readonly workers: Workers;
@@ -36,28 +36,28 @@ const RESCUE_MS = 6 * 60_000;
 export function createRunJob(deps: RunJobDeps): RunJob {
   const { prepare, prompt, resume, endAtLoss } = createJobTurns(deps);
 
-  /** Moves the job of a run, unless it was cancelled, interrupted or even woken meanwhile. */
+  /** Moves the job of an execution, unless it was cancelled, interrupted or even woken meanwhile. */
   const move =
-    ({ leaseID }: Run, to: Transition) =>
+    ({ leaseID }: Execution, to: Transition) =>
     (job: Job) =>
       transition(job, to, deps.clock.now(), { leaseID });
 
   /** @throws PluginError, with which the job fails */
-  async function work(sessionJobs: SessionJobs, jobID: string, run: Run): Promise<void> {
-    const { signal } = run.abort;
+  async function work(sessionJobs: SessionJobs, jobID: string, execution: Execution): Promise<void> {
+    const { signal } = execution.abort;
     const former = requireJob(sessionJobs, jobID).sandbox;
     let sandbox = await deps.lifecycle.obtain(sessionJobs, jobID, signal);
-    watchSandbox(run, sandbox);
+    watchSandbox(execution, sandbox);
     const sessionID = await openSession(sessionJobs, jobID, signal);
-    while (run.phase.kind === "sandbox_lost" && !signal.aborted)
-      sandbox = (await goOn(sessionJobs, jobID, run)) ?? sandbox; // J4
+    while (execution.phase.kind === "sandbox_lost" && !signal.aborted)
+      sandbox = (await goOn(sessionJobs, jobID, execution)) ?? sandbox; // J4
     if (signal.aborted) return;
-    sessionJobs.update(jobID, move(run, { kind: "running" }));
+    sessionJobs.update(jobID, move(execution, { kind: "running" }));
     sessionJobs.update(jobID, (job) => withBriefing(job, sandbox));
     const isInPlace = former.kind === "live" && former.id === sandbox.id;
     const { loss } = requireJob(sessionJobs, jobID);
     const text = toGoOnAfterRestart(isInPlace ? null : (loss ?? "unknown"));
-    await runTurns({ sessionJobs, jobID, sessionID, run, sandbox }, text);
+    await runTurns({ sessionJobs, jobID, sessionID, execution, sandbox }, text);
   }
 
   /**
@@ -65,45 +65,45 @@ export function createRunJob(deps: RunJobDeps): RunJob {
    * @param text for a turn that is to be resumed
    */
   async function runTurns(first: TurnContext, text: string): Promise<void> {
-    const { sessionJobs, jobID, run } = first;
-    const { signal } = run.abort;
+    const { sessionJobs, jobID, execution } = first;
+    const { signal } = execution.abort;
     let context = first;
     let goOnText = text;
     let outcome: TurnOutcome = { kind: "stopped" };
     for (;;) {
       outcome = (await promptAll(context, goOnText)) ?? outcome;
-      if (signal.aborted || run.phase.kind !== "sandbox_lost") break;
+      if (signal.aborted || execution.phase.kind !== "sandbox_lost") break;
       const left = sentTurn(sessionJobs, jobID);
       const end: TurnOutcome | null =
-        left?.state === "running" ? await endAtLoss(context, left, run.phase.isTurnDropped) : outcome;
+        left?.state === "running" ? await endAtLoss(context, left, execution.phase.isTurnDropped) : outcome;
       if (end) outcome = end;
       if (end && !sessionJobs.nextTurn(jobID)) break; // nothing is left to do: no sandbox is needed for it
       const before = requireJob(sessionJobs, jobID).gpu;
-      const sandbox = await goOn(sessionJobs, jobID, run);
+      const sandbox = await goOn(sessionJobs, jobID, execution);
       if (!sandbox) continue; // it is ending, or was stopped
       context = { ...context, sandbox };
       const { loss, gpu } = requireJob(sessionJobs, jobID);
       goOnText = loss ? toGoOnAfterLoss(loss, { before, now: gpu }) : text;
     }
     if (signal.aborted) return;
-    const { phase } = run;
+    const { phase } = execution;
     if (phase.kind === "stopping") return await rescue(context, phase.stopFailure);
     if (phase.kind === "wrapping_up") return await rescue(context, phase.wrapUpFailure);
     // No await between `nextTurn` and this write, so no follow-up can be missed: a later one wakes the ended job.
-    sessionJobs.update(jobID, move(run, toEnd(outcome, run)));
+    sessionJobs.update(jobID, move(execution, toEnd(outcome, execution)));
   }
 
   /** Prompts what is to be prompted until the job has no turn left, or is halted. @returns how the last turn ended */
   async function promptAll(context: TurnContext, goOnText: string): Promise<TurnOutcome | null> {
-    const { sessionJobs, jobID, run } = context;
-    const { signal } = run.abort;
+    const { sessionJobs, jobID, execution } = context;
+    const { signal } = execution.abort;
     let outcome: TurnOutcome | null = null;
-    const goesOn = () => !signal.aborted && run.phase.kind === "between_turns";
+    const goesOn = () => !signal.aborted && execution.phase.kind === "between_turns";
     const left = goesOn() ? sentTurn(sessionJobs, jobID) : null;
     if (left) outcome = await resume(context, left, goOnText);
     for (let turn = sessionJobs.nextTurn(jobID); turn && goesOn(); turn = sessionJobs.nextTurn(jobID)) {
       const preparing = prepare(context, turn).catch((error) => {
-        if (run.phase.kind !== "sandbox_lost") throw error;
+        if (execution.phase.kind !== "sandbox_lost") throw error;
         return ""; // it is prepared again in the new sandbox
       });
       const preface = await unlessAborted(preparing, signal, "its files were brought up to date");
@@ -118,10 +118,10 @@ export function createRunJob(deps: RunJobDeps): RunJob {
    * @returns null if it is stopped meanwhile
    * @throws PluginError with which the job fails if it does not go on
    */
-  async function goOn(sessionJobs: SessionJobs, jobID: string, run: Run): Promise<Sandbox | null> {
-    const lost = run.phase;
+  async function goOn(sessionJobs: SessionJobs, jobID: string, execution: Execution): Promise<Sandbox | null> {
+    const lost = execution.phase;
     if (lost.kind !== "sandbox_lost") return null;
-    const signal = AbortSignal.any([run.abort.signal, lost.giveUp.signal]);
+    const signal = AbortSignal.any([execution.abort.signal, lost.giveUp.signal]);
     try {
       await unlessAborted(deps.lifecycle.settled(jobID), signal, "the last files of its sandbox were kept");
       const job = requireJob(sessionJobs, jobID);
@@ -135,8 +135,8 @@ export function createRunJob(deps: RunJobDeps): RunJob {
       const sandbox = await obtainAgain(sessionJobs, jobID, signal);
       if (isStopped()) return null;
       sessionJobs.update(jobID, withWentOn);
-      run.phase = { kind: "between_turns" };
-      watchSandbox(run, sandbox);
+      execution.phase = { kind: "between_turns" };
+      watchSandbox(execution, sandbox);
       return sandbox;
     } catch (error) {
       if (isStopped()) return null;
@@ -144,7 +144,7 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     }
     /** A dropped turn is the same loss. */
     function isStopped(): boolean {
-      return run.abort.signal.aborted || run.phase.kind !== "sandbox_lost";
+      return execution.abort.signal.aborted || execution.phase.kind !== "sandbox_lost";
     }
   }
 
@@ -182,10 +182,10 @@ export function createRunJob(deps: RunJobDeps): RunJob {
   }
 
   /** Parks the sandbox before it ends the job, so that whoever learns of the job's end finds its snapshot. */
-  async function rescue({ sessionJobs, jobID, sessionID, run }: TurnContext, failure: Failure): Promise<void> {
-    run.phase = { kind: "stopping", stopFailure: failure };
+  async function rescue({ sessionJobs, jobID, sessionID, execution }: TurnContext, failure: Failure): Promise<void> {
+    execution.phase = { kind: "stopping", stopFailure: failure };
     await deps.sessions.abort(sessionID).catch(() => {}); // a late message may have started another model loop
-    const ended = move(run, toFailed(run, failure));
+    const ended = move(execution, toFailed(execution, failure));
     const parking = deps.lifecycle.park(sessionJobs, jobID, ended);
     const limit = { clock: deps.clock, limitMs: RESCUE_MS, doing: "Freezing and ending its sandbox" };
     await within(parking, limit).catch((error: Error) => {
@@ -209,13 +209,13 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     return sessionID;
   }
 
-  return async (sessionJobs, jobID, run) => {
+  return async (sessionJobs, jobID, execution) => {
     try {
-      await work(sessionJobs, jobID, run);
+      await work(sessionJobs, jobID, execution);
     } catch (error) {
       if (error instanceof CapacityWait) {
         const { since, retryAt } = error;
-        const back = move(run, { kind: "queued" });
+        const back = move(execution, { kind: "queued" });
         sessionJobs.update(jobID, (job) => {
           const queued = back(job);
           return queued === job ? job : { ...queued, gpuWait: { since, retryAt } };
@@ -224,7 +224,7 @@ export function createRunJob(deps: RunJobDeps): RunJob {
       }
       const failure = toFailure(error, "sandbox_create_failed", `run ${jobID}`);
       deps.log("warn", "a job failed", { jobID, code: failure.code, reason: failure.message });
-      sessionJobs.update(jobID, move(run, toFailed(run, failure)));
+      sessionJobs.update(jobID, move(execution, toFailed(execution, failure)));
     } finally {
       const { state } = requireJob(sessionJobs, jobID);
       const parksAtOnce = deps.localQueue.all().length > 0 || state.kind === "cancelled";
@@ -236,10 +236,10 @@ export function createRunJob(deps: RunJobDeps): RunJob {
 }
 
 /** Stops the turn when the sandbox ends. */
-function watchSandbox(run: Run, sandbox: Sandbox): void {
+function watchSandbox(execution: Execution, sandbox: Sandbox): void {
   void sandbox.ended.then((lossFailure) => {
-    const turn = openTurnOf(run.phase);
-    if (lossFailure) run.phase = toLost(run.phase, lossFailure);
+    const turn = openTurnOf(execution.phase);
+    if (lossFailure) execution.phase = toLost(execution.phase, lossFailure);
     turn?.abort.abort();
   });
 }
@@ -258,15 +258,15 @@ function withWentOn(job: Job): Job {
 }
 
 /** What the turn under way had said stays the job's result. */
-const toFailed = ({ words, turn }: Run, failure: Failure): Transition => ({
+const toFailed = ({ words, turn }: Execution, failure: Failure): Transition => ({
   kind: "failed",
   failure,
   result: words,
   turn,
 });
 
-function toEnd(outcome: TurnOutcome, run: Run): Transition {
-  if (outcome.kind === "failed") return toFailed(run, outcome.failure);
-  if (outcome.kind === "done") return { kind: "completed", result: outcome.result, turn: run.turn };
-  return toFailed(run, { code: "cancelled", message: "Its last turn was stopped.", retryable: true });
+function toEnd(outcome: TurnOutcome, execution: Execution): Transition {
+  if (outcome.kind === "failed") return toFailed(execution, outcome.failure);
+  if (outcome.kind === "done") return { kind: "completed", result: outcome.result, turn: execution.turn };
+  return toFailed(execution, { code: "cancelled", message: "Its last turn was stopped.", retryable: true });
 }

@@ -39,7 +39,7 @@ export interface Scheduler {
   counts(): PoolCounts;
   /** Subscribes to jobs that were queued here and that another process of their session turns out to run. */
   onHeldByOtherProcess(listener: (job: QueuedJob) => void): () => void;
-  /** Starts no job from now on; leases of running jobs are kept until their runs end. */
+  /** Starts no job from now on; leases of running jobs are kept until their executions end. */
   suspend(): void;
 }
 
@@ -194,7 +194,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     void done.finally(() => {
       // Before its lease is released, which starts others: a job that found no GPU free is in the queue again by then.
       if (!suspended && isOurs && sessionJobs.get(jobID)?.state.kind === "queued") enqueue(sessionJobs, jobID);
-      // The GPUs stay with the sandbox that has them, which may outlive the run.
+      // The GPUs stay with the sandbox that has them, which may outlive the execution.
       if (deps.lifecycle.isUnterminated(jobID)) leases.releaseSlot(lease.id);
       else leases.release(lease.id);
     });

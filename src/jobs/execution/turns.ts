@@ -13,8 +13,8 @@ import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import type { Turn } from "../store/session-store.ts";
+import { type Execution, isEnding, type OpenTurn, withoutTurn, withTurn } from "./execution.ts";
 import { type ReloadVolumesDeps, reloadVolumes } from "./reload-volumes.ts";
-import { isEnding, type OpenTurn, type Run, withoutTurn, withTurn } from "./run.ts";
 import type { SessionActivity } from "./session-activity.ts";
 import { readUnfinished, runTurn, type TurnEnd, type TurnRunnerDeps } from "./turn-runner.ts";
 import { type UpdateFilesDeps, updateFiles } from "./update-files.ts";
@@ -43,21 +43,21 @@ export type TurnOutcome =
   | { readonly kind: "failed"; readonly failure: Failure }
   | { readonly kind: "stopped" };
 
-/** A job, the run that its turns belong to, and the session they are prompted in. */
+/** A job, the execution that its turns belong to, and the session they are prompted in. */
 export interface TurnContext {
   readonly sessionJobs: SessionJobs;
   readonly jobID: string;
   readonly sessionID: string;
-  readonly run: Run;
+  readonly execution: Execution;
   readonly sandbox: BriefedSandbox & Pick<Sandbox, "reloadVolumes">;
 }
 
-/** The turns of a run. Each is recorded before it is prompted, so that another process can take it up. */
+/** The turns of an execution. Each is recorded before it is prompted, so that another process can take it up. */
 export function createJobTurns(deps: JobTurnsDeps) {
   /** Reloads the job's volumes, and updates its files if the turn asks for that. @returns what to tell the agent before its prompt */
-  async function prepare({ sessionJobs, jobID, run, sandbox }: TurnContext, { update }: Turn): Promise<string> {
+  async function prepare({ sessionJobs, jobID, execution, sandbox }: TurnContext, { update }: Turn): Promise<string> {
     const told = await reloadVolumes(deps, requireJob(sessionJobs, jobID), sandbox);
-    return told + (update ? await updateFiles(deps, sessionJobs, jobID, update, run.abort.signal) : "");
+    return told + (update ? await updateFiles(deps, sessionJobs, jobID, update, execution.abort.signal) : "");
   }
 
   /**
@@ -66,8 +66,8 @@ export function createJobTurns(deps: JobTurnsDeps) {
    * @param goOn tells the agent what happened
    */
   async function resume(context: TurnContext, turn: SentTurn, goOn: string): Promise<TurnOutcome> {
-    const { sessionJobs, jobID, sessionID, run } = context;
-    const transcript = await readUnfinished(deps, sessionID, turn.messageID, run.abort.signal);
+    const { sessionJobs, jobID, sessionID, execution } = context;
+    const transcript = await readUnfinished(deps, sessionID, turn.messageID, execution.abort.signal);
     recordUse(sessionJobs, jobID, transcript);
     const decision = decideResumption(transcript, turn.messageID);
     const texts = textsOf(transcript, turn.messageID);
@@ -81,8 +81,8 @@ export function createJobTurns(deps: JobTurnsDeps) {
 
   /** The end of a turn that came to rest when the sandbox was lost; null if it is to be resumed. */
   async function endAtLoss(context: TurnContext, turn: SentTurn, isDropped: boolean): Promise<TurnOutcome | null> {
-    const { sessionJobs, jobID, sessionID, run } = context;
-    const transcript = await readUnfinished(deps, sessionID, turn.messageID, run.abort.signal);
+    const { sessionJobs, jobID, sessionID, execution } = context;
+    const transcript = await readUnfinished(deps, sessionID, turn.messageID, execution.abort.signal);
     recordUse(sessionJobs, jobID, transcript);
     const decision = decideResumption(transcript, turn.messageID);
     const texts = textsOf(transcript, turn.messageID);
@@ -97,11 +97,11 @@ export function createJobTurns(deps: JobTurnsDeps) {
     text: string,
     before: { readonly texts: Texts; readonly isRetry: boolean } = { texts: [], isRetry: false },
   ): Promise<TurnOutcome> {
-    const { sessionJobs, jobID, sessionID, run } = context;
-    run.turn = asked.position;
-    run.words = toWords(before.texts);
-    if (run.phase.kind === "sandbox_lost") return { kind: "stopped" }; // it is taken up in the new sandbox
-    if (isEnding(run.phase)) {
+    const { sessionJobs, jobID, sessionID, execution } = context;
+    execution.turn = asked.position;
+    execution.words = toWords(before.texts);
+    if (execution.phase.kind === "sandbox_lost") return { kind: "stopped" }; // it is taken up in the new sandbox
+    if (isEnding(execution.phase)) {
       sessionJobs.saveTurn({ ...asked, state: "stopped" });
       return { kind: "stopped" };
     }
@@ -122,20 +122,20 @@ export function createJobTurns(deps: JobTurnsDeps) {
     sessionJobs.saveTurn(turn); // before the prompt: after a crash the turn is found in the transcript by this id
     if (asked.messageID === null) sessionJobs.update(jobID, (job) => ({ ...job, turns: job.turns + 1 }));
     const open: OpenTurn = { abort: new AbortController(), request, isRetry: before.isRetry };
-    run.phase = withTurn(run.phase, open);
+    execution.phase = withTurn(execution.phase, open);
     deps.activity.heartbeat(sessionID, true);
     try {
       const end = await runTurn(
         deps,
         request,
         (transcript) => {
-          run.words = toWords([...before.texts, ...textsOf(transcript, request.messageID)]) || run.words;
+          execution.words = toWords([...before.texts, ...textsOf(transcript, request.messageID)]) || execution.words;
           if (recordUse(sessionJobs, jobID, transcript)) deps.activity.heartbeat(sessionID, false);
         },
-        AbortSignal.any([run.abort.signal, open.abort.signal]),
+        AbortSignal.any([execution.abort.signal, open.abort.signal]),
       );
       const texts = [...before.texts, ...end.texts];
-      if (run.phase.kind === "retrying_turn" && end.kind === "stopped" && !run.abort.signal.aborted) {
+      if (execution.phase.kind === "retrying_turn" && end.kind === "stopped" && !execution.abort.signal.aborted) {
         return await prompt(context, turn, toGoOnAfterSilence(), { texts, isRetry: true });
       }
       return settle(context, turn, toOutcome({ ...end, texts }), texts);
@@ -143,7 +143,7 @@ export function createJobTurns(deps: JobTurnsDeps) {
       sessionJobs.saveTurn({ ...turn, state: "failed" });
       throw error;
     } finally {
-      run.phase = withoutTurn(run.phase);
+      execution.phase = withoutTurn(execution.phase);
     }
   }
 
@@ -161,16 +161,21 @@ export function createJobTurns(deps: JobTurnsDeps) {
     texts: Texts,
     isDropped = false,
   ): TurnOutcome {
-    const { sessionJobs, jobID, run } = context;
-    run.turn = turn.position;
-    run.words = toWords(texts) || run.words;
+    const { sessionJobs, jobID, execution } = context;
+    execution.turn = turn.position;
+    execution.words = toWords(texts) || execution.words;
     // The turn of an interrupted job stays `running`: it will be resumed.
     if (requireJob(sessionJobs, jobID).state.kind === "interrupted") return outcome;
-    if (run.phase.kind === "sandbox_lost" && outcome.kind === "stopped" && !isDropped && !run.abort.signal.aborted)
+    if (
+      execution.phase.kind === "sandbox_lost" &&
+      outcome.kind === "stopped" &&
+      !isDropped &&
+      !execution.abort.signal.aborted
+    )
       return outcome; // so will this one, in a new sandbox
     // The end of a job that is ending has these words itself.
-    const isLast = isEnding(run.phase) || run.abort.signal.aborted;
-    const answer = outcome.kind === "stopped" && isLast ? null : toTurnAnswer(turn, outcome, run.words);
+    const isLast = isEnding(execution.phase) || execution.abort.signal.aborted;
+    const answer = outcome.kind === "stopped" && isLast ? null : toTurnAnswer(turn, outcome, execution.words);
     if (answer) sessionJobs.update(jobID, (job) => withAnswer(job, answer));
     sessionJobs.saveTurn({ ...turn, state: outcome.kind });
     return outcome;

@@ -26,7 +26,8 @@ export interface SessionJobs {
   all(): readonly Job[];
   get(jobID: string): Job | undefined;
   nextPosition(): number;
-  add(jobs: readonly { readonly job: Job; readonly prompt: string }[]): void;
+  /** @param jobs each with the prompt of its first turn; null = it has none */
+  add(jobs: readonly { readonly job: Job; readonly prompt: string | null }[]): void;
   /** @returns the changed job @throws Error when its state changes in a way that no transition does (J2) */
   update(jobID: string, change: (job: Job) => Job): Job;
   /** Reads the job from the store again, because another process may have written it. */
@@ -90,7 +91,9 @@ export function createSessionJobs({ orchestrator, store, ids, changes }: Session
     nextPosition: () => jobs.size + 1,
     add(entries) {
       for (const { job } of entries) requireAllowed(null, job);
-      store.insert(entries.map(({ job, prompt }) => ({ job, turn: toTurn(job.id, 1, prompt) })));
+      store.insert(
+        entries.map(({ job, prompt }) => ({ job, turn: prompt === null ? null : toTurn(job.id, 1, prompt) })),
+      );
       for (const { job } of entries) {
         jobs.set(job.id, job);
         changes.emit({ sessionJobs, before: null, job });

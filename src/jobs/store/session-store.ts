@@ -27,8 +27,8 @@ export interface SessionStore {
   jobs(): Job[];
   job(jobID: string): Job | undefined;
   turns(jobID: string): Turn[];
-  /** Adds new jobs with their first turns: all of them or none. */
-  insert(entries: readonly { readonly job: Job; readonly turn: Turn }[]): void;
+  /** Adds new jobs with their first turns, where they have one: all of them or none. */
+  insert(entries: readonly { readonly job: Job; readonly turn: Turn | null }[]): void;
   saveJob(job: Job): void;
   saveTurn(turn: Turn): void;
   /** Writes a job that has just ended, together with the notice of its end. */
@@ -145,7 +145,7 @@ export async function openSessionStore(file: string, clock: Pick<Clock, "now"> =
       database.transaction(() => {
         for (const { job, turn } of entries) {
           saveJob(job);
-          saveTurn(turn);
+          if (turn) saveTurn(turn);
         }
       }),
     saveJob,

@@ -1,13 +1,13 @@
 import type { PromptRequest } from "../../core/ports.ts";
 import type { Failure } from "../../shared/error-code.ts";
 
-/** One run of a job: from `starting` to its end, or to the end of this process. */
-export interface Run {
-  /** Tells runs of a job apart: it may be ended, woken and started again while an earlier run unwinds. */
+/** One execution of a job: from `starting` to its end, or to the end of this process. */
+export interface Execution {
+  /** Tells executions of a job apart: it may be ended, woken and started again while an earlier one unwinds. */
   readonly leaseID: string | null;
-  /** Unwinds the run: its job was ended, or interrupted, by someone else. */
+  /** Unwinds the execution: its job was ended, or interrupted, by someone else. */
   readonly abort: AbortController;
-  phase: RunPhase;
+  phase: ExecutionPhase;
   /** Position of the turn that was prompted last; null = none yet. */
   turn: number | null;
   /** What that turn has said so far: the result of a job that is stopped. */
@@ -22,7 +22,7 @@ export interface OpenTurn {
   readonly isRetry: boolean;
 }
 
-export type RunPhase =
+export type ExecutionPhase =
   | { readonly kind: "between_turns" }
   | { readonly kind: "in_turn"; readonly turn: OpenTurn }
   /** The turn went silent and is being stopped, to be prompted once more. */
@@ -41,7 +41,7 @@ export type RunPhase =
       readonly giveUp: AbortController;
     };
 
-export const createRun = (leaseID: string | null): Run => ({
+export const createExecution = (leaseID: string | null): Execution => ({
   leaseID,
   abort: new AbortController(),
   phase: { kind: "between_turns" },
@@ -50,42 +50,42 @@ export const createRun = (leaseID: string | null): Run => ({
 });
 
 /** The turn under way; null between turns, and when the job is ending whatever the turn still brings. */
-export const openTurnOf = (phase: RunPhase): OpenTurn | null => ("turn" in phase ? phase.turn : null);
+export const openTurnOf = (phase: ExecutionPhase): OpenTurn | null => ("turn" in phase ? phase.turn : null);
 
 /** Whether the job is ending, whatever its turn still brings. */
-export const isEnding = ({ kind }: RunPhase): boolean => kind === "stopping";
+export const isEnding = ({ kind }: ExecutionPhase): boolean => kind === "stopping";
 
 /** Whether no prompt may be sent now. */
-export const isHalted = (phase: RunPhase): boolean => isEnding(phase) || phase.kind === "sandbox_lost";
+export const isHalted = (phase: ExecutionPhase): boolean => isEnding(phase) || phase.kind === "sandbox_lost";
 
 /** A turn was prompted. @param phase one that is not halted */
-export function withTurn(phase: RunPhase, turn: OpenTurn): RunPhase {
+export function withTurn(phase: ExecutionPhase, turn: OpenTurn): ExecutionPhase {
   const wrapUpFailure = "wrapUpFailure" in phase ? phase.wrapUpFailure : null;
   return wrapUpFailure ? { kind: "wrapping_up", turn, wrapUpFailure } : { kind: "in_turn", turn };
 }
 
 /** The turn is at rest. */
-export function withoutTurn(phase: RunPhase): RunPhase {
+export function withoutTurn(phase: ExecutionPhase): ExecutionPhase {
   if (isHalted(phase)) return phase;
   const wrapUpFailure = "wrapUpFailure" in phase ? phase.wrapUpFailure : null;
   return wrapUpFailure ? { kind: "wrapping_up", turn: null, wrapUpFailure } : { kind: "between_turns" };
 }
 
 /** The turn under way is to be prompted once more. No change between turns. */
-export function toRetrying(phase: RunPhase): RunPhase {
+export function toRetrying(phase: ExecutionPhase): ExecutionPhase {
   const turn = openTurnOf(phase);
   if (!turn) return phase;
   return { kind: "retrying_turn", turn, wrapUpFailure: "wrapUpFailure" in phase ? phase.wrapUpFailure : null };
 }
 
 /** The turn under way is not to be repeated after all. */
-export function toNotRetrying(phase: RunPhase): RunPhase {
+export function toNotRetrying(phase: ExecutionPhase): ExecutionPhase {
   if (phase.kind === "sandbox_lost") return { ...phase, isTurnDropped: true };
   return phase.kind === "retrying_turn" ? withTurn(phase, phase.turn) : phase;
 }
 
 /** No change if the agent was told before, or the job is ending. */
-export function toWrappingUp(phase: RunPhase, wrapUpFailure: Failure): RunPhase {
+export function toWrappingUp(phase: ExecutionPhase, wrapUpFailure: Failure): ExecutionPhase {
   switch (phase.kind) {
     case "between_turns":
       return { kind: "wrapping_up", turn: null, wrapUpFailure };
@@ -99,11 +99,11 @@ export function toWrappingUp(phase: RunPhase, wrapUpFailure: Failure): RunPhase 
 }
 
 /** The first cause of an ending wins. */
-export const toStopping = (phase: RunPhase, stopFailure: Failure): RunPhase =>
+export const toStopping = (phase: ExecutionPhase, stopFailure: Failure): ExecutionPhase =>
   isEnding(phase) ? phase : { kind: "stopping", stopFailure };
 
 /** The sandbox is lost. A job that was told to finish has no time left for another one. */
-export function toLost(phase: RunPhase, lossFailure: Failure): RunPhase {
+export function toLost(phase: ExecutionPhase, lossFailure: Failure): ExecutionPhase {
   if (isHalted(phase)) return phase;
   if ("wrapUpFailure" in phase && phase.wrapUpFailure) return { kind: "stopping", stopFailure: phase.wrapUpFailure };
   return { kind: "sandbox_lost", lossFailure, isTurnDropped: false, giveUp: new AbortController() };

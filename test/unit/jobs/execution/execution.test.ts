@@ -1,16 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import {
+  type ExecutionPhase,
   isEnding,
   type OpenTurn,
   openTurnOf,
-  type RunPhase,
   toNotRetrying,
   toRetrying,
   toStopping,
   toWrappingUp,
   withoutTurn,
   withTurn,
-} from "../../../../src/jobs/execution/run.ts";
+} from "../../../../src/jobs/execution/execution.ts";
 import type { Failure } from "../../../../src/shared/error-code.ts";
 
 const turn = (isRetry = false): OpenTurn => ({
@@ -20,9 +20,9 @@ const turn = (isRetry = false): OpenTurn => ({
 });
 const late: Failure = { code: "timed_out", message: "late", retryable: true };
 const broke: Failure = { code: "budget_exceeded", message: "broke", retryable: false };
-const BETWEEN: RunPhase = { kind: "between_turns" };
+const BETWEEN: ExecutionPhase = { kind: "between_turns" };
 
-describe("the phase of a run", () => {
+describe("the phase of an execution", () => {
   test("is between turns again when its turn has ended", () => {
     const phase = withTurn(BETWEEN, turn());
     expect(phase.kind).toBe("in_turn");
