@@ -1,12 +1,18 @@
 /** What models are told of each tool. */
 
-export const AGENTS_START = `Starts jobs that run in parallel, one per task, each an agent in an isolated sandbox of its own. Returns at once with job ids, before any sandbox exists.
+export const AGENTS_START = `Starts jobs that run in parallel, each in an isolated sandbox of its own: an agent for a task with "prompt", a run without a model for a task with "command". Returns at once with job ids, before any sandbox exists.
 
-Use it for work that splits into independent parts: experiments, alternatives, searches over many candidates. A job sees only its own prompt, its sandbox and the skills you name, so write each prompt as for a colleague who was not in the room: context, what to make, how to check it, what to report. Its work directory holds the project's files as they are now, uncommitted ones included, unless its environment starts empty. Set "from" to a snapshot to start a task where another job left off. A task that cannot start becomes a failed job with its reason; the others start.`;
+Use it for work that splits into independent parts: experiments, alternatives, searches over many candidates. Take a run when nothing needs judgement between its start and its end (a command, a grid, seeds): it costs no tokens. Take an agent when code must be written or decisions made.
 
-export const AGENTS_STATUS = `Shows this session's jobs: state, what each runs or waits for, its own status and metrics, cost, and the snapshots. Returns at once; to wait, use agents_wait instead of calling this repeatedly.`;
+An agent sees only its own prompt, its sandbox and the skills you name, so write each prompt as for a colleague who was not in the room: context, what to make, how to check it, what to report.
 
-export const AGENTS_WAIT = `Waits until jobs have ended and returns their results. Waiting costs nothing, and ends early when the user writes. Call it before you end your turn whenever a job you need is still running. With until "any" you get the first result and can act on it while the others work.`;
+A run executes its command in the work directory and ends with it: exit code, metrics, the end of its output, and the files it names. "matrix" makes one run per combination, with the values as environment variables. Lines "METRIC name=value step=n" of its output become metrics while it runs; "metrics" reads other output. "stop" ends weak runs early.
+
+The work directory holds the project's files as they are now, uncommitted ones included, unless the environment starts empty. Set "from" to a snapshot or a job to start where it left off. A task that cannot start becomes a failed job with its reason; the others start.`;
+
+export const AGENTS_STATUS = `Shows this session's jobs: state, what each runs or waits for, its own status and metrics, cost, and the snapshots. Returns at once; to wait, use agents_wait instead of calling this repeatedly, and to compare experiments, experiments_list.`;
+
+export const AGENTS_WAIT = `Waits until jobs have ended and returns their results, runs of one call together and best first. Waiting costs nothing, and ends early when the user writes. Call it before you end your turn whenever a job you need is still running. With until "any" you get the first result and can act on it while the others work.`;
 
 export const AGENTS_MESSAGE = `Sends a job its next prompt. A running job gets it after its current turn (with interrupt: at once); an ended one wakes up in its own session with its files and its memory. Use it to steer, correct or continue a job instead of starting a new one. The answer says whether the project has changed since the job took its files; with update: true they are brought up to date first.`;
 

@@ -71,11 +71,13 @@ export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<
   async function forOrchestrator(): Promise<string> {
     const loaded = await access.options();
     if (loaded.kind === "invalid") return renderUnusableOptions(loaded.message);
-    const { maxRunningJobs, maxTasksPerCall, environments, gpuLimits } = loaded.options;
+    const { maxRunningJobs, maxTasksPerCall, maxRunsPerCall, environments, benchmarks, gpuLimits } = loaded.options;
     const provider = chooseProvider(loaded.options, process.env).name;
     return renderOrchestratorBlock({
       maxRunningJobs,
       maxTasksPerCall,
+      maxRunsPerCall,
+      benchmarks: Object.keys(benchmarks),
       gpuLimits,
       environments: Object.keys(environments),
       emptyEnvironments: Object.keys(environments).filter((name) => environments[name]?.workspace === "empty"),

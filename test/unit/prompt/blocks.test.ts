@@ -12,6 +12,8 @@ describe("the orchestrator's block", () => {
   const facts = {
     maxRunningJobs: 8,
     maxTasksPerCall: 32,
+    maxRunsPerCall: 512,
+    benchmarks: [] as string[],
     environments: ["default"],
     emptyEnvironments: [] as string[],
     provider: "local" as const,
@@ -19,9 +21,28 @@ describe("the orchestrator's block", () => {
     gpuLimits: { total: 10 },
   };
 
-  test("stays under 350 words with many environments", () => {
-    const environments = ["default", ...Array.from({ length: 40 }, (_, i) => `environment-${i}`)];
-    expect(words(renderOrchestratorBlock({ ...facts, environments }))).toBeLessThan(350);
+  const many = (what: string) => Array.from({ length: 40 }, (_, i) => `${what}-${i}`);
+
+  test.each(["local", "modal"] as const)("stays under 350 words with many names, on %s", (provider) => {
+    const emptyEnvironments = many("bare");
+    const environments = ["default", ...many("environment"), ...emptyEnvironments];
+    const gpuLimits = { total: 40, H100: 8, H200: 8, B200: 8, "A100-80GB": 16 };
+    const named = { ...facts, provider, environments, emptyEnvironments, benchmarks: many("benchmark"), gpuLimits };
+    for (const isIsolated of [true, false])
+      expect(words(renderOrchestratorBlock({ ...named, isIsolated }))).toBeLessThan(350);
+    expect(renderOrchestratorBlock(named)).toContain("Environments: default, environment-0,");
+    expect(renderOrchestratorBlock(named)).toContain("environment-6 and 73 more. Benchmarks: benchmark-0,");
+  });
+
+  test("says when a run is enough, when an agent is needed, and how a claim is measured", () => {
+    const block = renderOrchestratorBlock(facts);
+    expect(block).toContain('A run ("command", no model) is enough when nothing needs judgement');
+    expect(block).toContain('an agent ("prompt") is needed when code must be written or decisions made');
+    expect(block).toContain("measured with experiments_score, not taken from a job");
+    expect(block).toContain("listed with experiments_list");
+    expect(block).toContain("at most 32 agents and 512 runs");
+    expect(block).not.toContain("Benchmarks:");
+    expect(renderOrchestratorBlock({ ...facts, benchmarks: ["bpb"] })).toContain("Benchmarks: bpb.");
   });
 
   test("explains the flow, the limits, and not to end the turn too early", () => {
@@ -42,7 +63,7 @@ describe("the orchestrator's block", () => {
   });
 
   test("says which files a job starts with", () => {
-    expect(renderOrchestratorBlock(facts)).toContain("It starts with the project's files as they are now, or from");
+    expect(renderOrchestratorBlock(facts)).toContain("A job starts with the project's files as they are now, or from");
     const empty = { ...facts, environments: ["default", "bare"], emptyEnvironments: ["bare"] };
     expect(renderOrchestratorBlock(empty)).toContain("as they are now (environments without: bare)");
     const all = renderOrchestratorBlock({ ...facts, emptyEnvironments: ["default"] });
