@@ -12,6 +12,8 @@ import type { IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { PromiseCache } from "../shared/memoize-until-failure.ts";
 import { createGit, type Git } from "../workspace/git.ts";
+import { projectID } from "../workspace/project/project-id.ts";
+import { createSessionProjects, type SessionProjects } from "./project/session-projects.ts";
 import { createProjectTrees, type ProjectTrees } from "./project/trees.ts";
 import { createLeases, type Leases } from "./queue/leases.ts";
 import { createLocalQueue, type LocalQueue } from "./queue/local-queue.ts";
@@ -38,6 +40,7 @@ export interface Foundation {
   readonly git: Git;
   readonly snapshots: Snapshots;
   readonly trees: ProjectTrees;
+  readonly projects: SessionProjects;
   readonly limits: Limits;
   readonly prices: PriceList;
   readonly admissionLimits: AdmissionLimits;
@@ -89,6 +92,8 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
   const leases = createLeases({ pool, localQueue, limits: admissionLimits, owner, clock, ids, log });
   const git = createGit(clock, hostEnv);
   const trees = createProjectTrees({ directory, stateDir, environments, git, pool, limits, clock, ids, log });
+  const identify = async () => (directory === null ? null : projectID(git, directory));
+  const projects = createSessionProjects({ registry, pool, identify, log });
   const snapshots = createSnapshots({ provider, pool, clock, log });
   const liveSandboxes = createLiveSandboxes({ pool, owner, leases, limits, snapshots, trees, clock, log });
   const parking = createParking({
@@ -125,6 +130,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
     git,
     snapshots,
     trees,
+    projects,
     limits,
     prices,
     admissionLimits,

@@ -29,7 +29,10 @@ import { createSessionTree } from "./session/session-tree.ts";
 
 /** The parts of the domain put together; one per plugin instance, made on first need. */
 export interface Runtime
-  extends Pick<Foundation, "pool" | "registry" | "provider" | "snapshots" | "sources" | "trees" | "limits" | "prices"> {
+  extends Pick<
+    Foundation,
+    "pool" | "registry" | "provider" | "snapshots" | "sources" | "trees" | "projects" | "limits" | "prices"
+  > {
   readonly options: Options;
   /** Where new jobs run. */
   readonly providerName: ProviderName;
@@ -81,6 +84,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const { options, sessions, orchestrators, clock, ids, log } = deps;
   const foundation = await openFoundation(deps);
   const { pool, owner, registry, trees, limits, admissionLimits, localQueue, leases } = foundation;
+  void foundation.projects.known(); // begins to look, so that the first call need not wait for git
   const hostIDs = createHostIds(() => clock.now());
   const workers = createWorkers();
   const parkAfterMs = options.parkAfterSeconds * 1000;
@@ -175,6 +179,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     log,
     notices: (orchestrator) => [...deps.notices, ...describeDamage(pool, registry.damaged(orchestrator))],
     async sessionJobs(sessionID) {
+      await foundation.projects.known();
       // A session that keeps jobs has a file of its own, which saves asking the host.
       const owner = registry.isDeleted(sessionID) ? await tree.ownerOf(sessionID) : sessionID;
       return tree.seenFrom(sessionID, await recovery.open(owner));

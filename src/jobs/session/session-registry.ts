@@ -38,6 +38,8 @@ export interface SessionRegistry {
   remove(orchestrator: string): Promise<void>;
   /** Subscribes to every change of every job in every open session. Returns the function that unsubscribes. */
   onChange(listener: (change: JobChange) => void): () => void;
+  /** Subscribes to sessions whose jobs have just been read, before any of them changes. Returns the function that unsubscribes. */
+  onOpen(listener: (sessionJobs: SessionJobs) => void): () => void;
   /** From now on no session is opened. */
   suspend(): void;
   close(): Promise<void>;
@@ -52,7 +54,9 @@ export interface SessionRegistryDeps {
 
 export function createSessionRegistry({ stateDir, clock, ids, log }: SessionRegistryDeps): SessionRegistry {
   const sessions = new PromiseCache<string, SessionJobs>();
-  const changes = createEmitter<JobChange>((error) => log("error", "a listener failed", { reason: String(error) }));
+  const onFailure = (error: unknown) => log("error", "a listener failed", { reason: String(error) });
+  const changes = createEmitter<JobChange>(onFailure);
+  const opened = createEmitter<SessionJobs>(onFailure);
   const damaged = new Map<string, readonly string[]>();
   let suspended = false;
   const fileOf = (orchestrator: string) => sessionFile(stateDir, orchestrator);
@@ -82,15 +86,19 @@ export function createSessionRegistry({ stateDir, clock, ids, log }: SessionRegi
   };
 
   const allInUse = async () => {
-    const opened = await Promise.allSettled(sessions.values());
-    return opened.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    const all = await Promise.allSettled(sessions.values());
+    return all.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   };
 
   return {
     async open(orchestrator) {
       if (suspended)
         throw new PluginError("cancelled", "OpenCode is reloading or ending; try again.", { retryable: true });
-      return sessions.getOrMake(orchestrator, () => openJobs(orchestrator, changes));
+      return sessions.getOrMake(orchestrator, async () => {
+        const sessionJobs = await openJobs(orchestrator, changes);
+        opened.emit(sessionJobs);
+        return sessionJobs;
+      });
     },
     inUse: (orchestrator) => sessions.get(orchestrator),
     allInUse,
@@ -118,6 +126,7 @@ export function createSessionRegistry({ stateDir, clock, ids, log }: SessionRegi
       for (const path of paths) await rm(path, { force: true });
     },
     onChange: (listener) => changes.on(listener),
+    onOpen: (listener) => opened.on(listener),
     suspend() {
       suspended = true;
     },

@@ -24,10 +24,22 @@ import {
 } from "./lease-store.ts";
 import { checkLineageRows, createLineageStore, LINEAGE_TABLES, type LineageStore } from "./lineage-store.ts";
 import { damage, type RowReader, type RowSchema } from "./rows.ts";
+import {
+  checkSessionProjectRows,
+  createSessionProjectStore,
+  SESSION_PROJECT_TABLE,
+  type SessionProjectStore,
+} from "./session-project-store.ts";
 import { checkSnapshotRows, createSnapshotRecords, type SnapshotRecords } from "./snapshot-store.ts";
 
 /** The state that all OpenCode processes with the same state directory share. */
-export interface PoolStore extends LeaseStore, LabelStore, LineageStore, SnapshotRecords, CreationRateStore {
+export interface PoolStore
+  extends LeaseStore,
+    LabelStore,
+    LineageStore,
+    SnapshotRecords,
+    CreationRateStore,
+    SessionProjectStore {
   insertSandbox(id: string, provider: ProviderName, jobID: string, orchestrator: string, now: number): void;
   deleteSandbox(id: string): void;
   /** Records that this process parks the sandbox once its job has ended. */
@@ -77,6 +89,7 @@ function checkRows(rows: RowReader): void {
   checkSnapshotRows(rows);
   checkLineageRows(rows);
   checkCreationRateRows(rows);
+  checkSessionProjectRows(rows);
   rows.all(sandboxRow, SANDBOXES);
   rows.all(ownerRow, "SELECT sandbox, owner FROM sandbox_owners");
   if (!rows.get(identityRow, SELECT_IDENTITY)) throw damage("no identity");
@@ -111,6 +124,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
       "sandbox_owners (sandbox TEXT PRIMARY KEY, owner TEXT NOT NULL)",
       ...LINEAGE_TABLES,
       CREATION_RATE_TABLE,
+      SESSION_PROJECT_TABLE,
     ],
     isShared: true,
     check: checkRows,
@@ -130,6 +144,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
     ...createSnapshotRecords(database),
     ...createLineageStore(database),
     ...createCreationRateStore(database),
+    ...createSessionProjectStore(database),
     insertSandbox: (id, provider, jobID, orchestrator, now) =>
       database.run(
         "INSERT OR REPLACE INTO sandboxes (id, provider, job, orchestrator, created_at) VALUES (?, ?, ?, ?, ?)",

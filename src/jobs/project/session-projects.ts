@@ -1,0 +1,60 @@
+import type { Log } from "../../shared/log.ts";
+import type { SessionJobs } from "../session/session-jobs.ts";
+import type { SessionRegistry } from "../session/session-registry.ts";
+import type { PoolStore } from "../store/pool-store.ts";
+
+/**
+ * Which project a session belongs to. Sessions of one project share experiments and snapshots; a session whose project
+ * is not known shares nothing.
+ */
+export interface SessionProjects {
+  /** The project of a session's jobs; null = it is not known. */
+  of(orchestrator: string): string | null;
+  /** Of a deleted session. */
+  forget(orchestrator: string): void;
+  /** Resolves once the project that the host is open in is known, which is before its sessions have jobs. Never rejects. */
+  known(): Promise<void>;
+}
+
+export interface SessionProjectsDeps {
+  readonly registry: Pick<SessionRegistry, "onChange" | "onOpen">;
+  readonly pool: Pick<PoolStore, "saveProject" | "projectOf" | "forgetProject">;
+  /** The project that the host is open in; null = there is none. */
+  readonly identify: () => Promise<string | null>;
+  readonly log: Log;
+}
+
+/** Records the project of every session with its first job. */
+export function createSessionProjects({ registry, pool, identify, log }: SessionProjectsDeps): SessionProjects {
+  let current: string | null = null;
+  let identifying: Promise<void> | null = null;
+  const recorded = new Set<string>();
+
+  function record({ orchestrator }: SessionJobs): void {
+    if (current === null || recorded.has(orchestrator)) return;
+    pool.saveProject(orchestrator, current);
+    recorded.add(orchestrator);
+  }
+
+  registry.onChange(({ sessionJobs }) => record(sessionJobs));
+  // Jobs of an earlier version, or of a process that died before it had recorded the project.
+  registry.onOpen((sessionJobs) => sessionJobs.all().length > 0 && record(sessionJobs));
+
+  return {
+    of: (orchestrator) => pool.projectOf(orchestrator),
+    forget(orchestrator) {
+      recorded.delete(orchestrator);
+      pool.forgetProject(orchestrator);
+    },
+    known() {
+      identifying ??= identify().then(
+        (project) => {
+          current = project;
+        },
+        (error) =>
+          log("warn", "could not tell which project this is; its sessions share nothing", { reason: String(error) }),
+      );
+      return identifying;
+    },
+  };
+}
