@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Metric } from "../core/job.ts";
+import { withMetric } from "../core/metric-source.ts";
 import { JOB_REPORT } from "../prompt/tool-descriptions.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
@@ -45,7 +46,8 @@ export const jobReportTool = (deps: ToolDeps) =>
             name,
             { value: metrics[name] ?? "NaN", ...(step !== undefined && { step }), at, source: "reported" },
           ]);
-        return { ...job, status: status ?? job.status, metrics: { ...job.metrics, ...Object.fromEntries(news) } };
+        const all = news.reduce((known, [name, metric]) => withMetric(known, name, metric), job.metrics);
+        return { ...job, status: status ?? job.status, metrics: all };
       });
       const refused =
         left.length === 0
