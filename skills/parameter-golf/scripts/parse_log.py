@@ -7,6 +7,8 @@
     parse_log.py train.log --score quantized_ttt       name of the score line in a script that renamed it
     parse_log.py train.log --curve                     adds every validation as [step, val_bpb]
     parse_log.py train.log --wall 912                  seconds of the whole command: what was not training is "other_s"
+    parse_log.py train.log --lines                     `METRIC name=value` lines in place of JSON, for a run without a model
+    torchrun … 2>&1 | parse_log.py train.log --tee     writes the log, and prints the metrics of each step as they come
 
 "status", "step" and "metrics" are what job_report takes. `val_bpb` is there only when the run has its score: the
 validation before compression is `val_bpb_prequant`, because the two must not be compared.
@@ -21,6 +23,7 @@ import sys
 LIMIT = 16_000_000
 CLOSE = 15_900_000
 NOISE = 0.003
+STEPPED = ("train_loss", "val_bpb_prequant")
 SXM = "NVIDIA H100 80GB HBM3"
 
 NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"
@@ -274,6 +277,30 @@ def against(out, run, args):
         out["warnings"].append("a gain above 0.02: look for a leak or a wrong byte count before believing it")
 
 
+def metric_line(name, value, step=None):
+    print(f"METRIC {name}={value}" + ("" if step is None else f" step={step}"), flush=True)
+
+
+def tee(path, source):
+    """Copies the output of a training into its log. Never ends before the training does, which would end it."""
+    with open(path, "wb") as log:
+        for raw in source:
+            log.write(raw)
+            log.flush()
+            line = RANK.sub("", ANSI.sub("", raw.decode("utf-8", "replace"))).rstrip()
+            match = STEP.match(line)
+            if not match:
+                continue
+            run = Run()
+            take_step(run, line, match)
+            if run.diverged_at is not None:
+                metric_line(STEPPED[match.group(4) == "val_loss"], "NaN", run.diverged_at)
+            for name in STEPPED:
+                if name in run.metrics:
+                    metric_line(name, run.metrics[name], run.step)
+    return 0
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("log")
@@ -282,13 +309,22 @@ def main(argv=None):
     parser.add_argument("--score", metavar="NAME")
     parser.add_argument("--curve", action="store_true")
     parser.add_argument("--wall", metavar="SECONDS", type=float)
+    parser.add_argument("--lines", action="store_true")
+    parser.add_argument("--tee", action="store_true")
     args = parser.parse_args(argv)
     try:
+        if args.tee:
+            return tee(args.log, sys.stdin.buffer)
         out = report(args.log, args)
     except OSError as error:
         print(f"cannot read {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
-    print(json.dumps(out, indent=2, allow_nan=False))
+    if args.lines:
+        for name, value in out["metrics"].items():
+            if name not in STEPPED:
+                metric_line(name, value)
+    else:
+        print(json.dumps(out, indent=2, allow_nan=False))
     fits = out["metrics"].get("bytes_total", LIMIT + 1) <= LIMIT
     return 1 if args.final and not (out["scored"] and fits) else 0
 

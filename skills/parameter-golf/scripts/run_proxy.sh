@@ -8,11 +8,12 @@
 #
 # Run it in the checkout. It writes runs/NAME/ (RUNS_ROOT/NAME if that is set): train.log, run.json (settings and
 # hardware), diff.patch, the artifact, and result.json, which is parse_log.py's answer. Data comes from DATA_ROOT (data/).
-# CONTROL=<log> adds the difference to that run.
+# CONTROL=<log> adds the difference to that run. While it trains, and at its end, it prints `METRIC name=value` lines on
+# standard error.
 # Exit code: 0 scored and within the byte limit, 1 not, 2 wrong call, else the training's own.
 set -eu
 
-usage() { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 fail() { echo "run_proxy: $1" >&2; exit 2; }
 
 [ $# -ge 2 ] || usage
@@ -90,7 +91,9 @@ PY
 cd "$dir"
 code=0
 began=$(date +%s)
-torchrun --standalone --nproc_per_node="$gpus" train_gpt.py > train.log 2>&1 || code=$?
+{ torchrun --standalone --nproc_per_node="$gpus" train_gpt.py 2>&1 || echo $? > exit-code; } |
+  python3 "$here/parse_log.py" train.log --tee >&2
+[ ! -f exit-code ] || code=$(cat exit-code)
 set -- --final --wall "$(( $(date +%s) - began ))"
 case ${CONTROL:-} in
   '') ;;
@@ -101,6 +104,7 @@ verdict=0
 python3 "$here/parse_log.py" train.log "$@" > result.json || verdict=$?
 sync "$dir" 2>/dev/null || true # commits a Modal volume of version 2
 cat result.json
+python3 "$here/parse_log.py" train.log "$@" --lines >&2 || true
 if [ "$code" -ne 0 ]; then
   echo "run_proxy: training ended with exit code $code; last lines:" >&2
   tail -n 15 train.log >&2

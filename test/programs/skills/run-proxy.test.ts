@@ -34,7 +34,28 @@ function proxy(args: string[], recorded = "proxy-control", env: Record<string, s
   });
 }
 
+const metricsIn = (text: string) => text.split("\n").filter((line) => line.startsWith("METRIC "));
+const withoutMetrics = (text: string) => text.replace(/^METRIC .*\n/gm, "");
+
 describe.skipIf(!hasPython)("a proxy run", () => {
+  test("prints its metrics as a run without a model needs them: with their steps while it trains, the score at its end", () => {
+    const lines = metricsIn(proxy(["mlp3", "1000"]).stderr);
+    expect(lines.slice(0, 6)).toEqual([
+      "METRIC train_loss=6.9371 step=1",
+      "METRIC train_loss=6.1149 step=10",
+      "METRIC train_loss=2.853 step=200",
+      "METRIC train_loss=2.4711 step=500",
+      "METRIC train_loss=2.2954 step=1000",
+      "METRIC val_bpb_prequant=1.3412 step=1000",
+    ]);
+    expect(lines).toContain("METRIC val_bpb=1.34189214");
+    expect(lines).toContain("METRIC bytes_total=14149875");
+    expect(lines.filter((line) => /train_loss|val_bpb_prequant/.test(line) && !line.includes(" step="))).toEqual([]);
+    expect(metricsIn(proxy(["gone", "381"], "diverged").stderr)).toContainEqual(
+      expect.stringMatching(/^METRIC (?:train_loss|val_bpb_prequant)=NaN step=\d+$/),
+    );
+  });
+
   test("has fixed steps, a scaled schedule, absolute paths and a directory of its own", () => {
     const { status, stdout } = proxy(["mlp3", "1000"], "proxy-control", { MLP_MULT: "3" });
     expect(status).toBe(0);
@@ -66,7 +87,7 @@ describe.skipIf(!hasPython)("a proxy run", () => {
 
   test("says when its data will repeat", () => {
     expect(proxy(["long", "1000"]).stderr).toContain("1000 steps want 6 shards, there are 2");
-    expect(proxy(["short", "381"]).stderr).toBe("");
+    expect(withoutMetrics(proxy(["short", "381"]).stderr)).toBe("");
   });
 
   test("is compared with its control", () => {
@@ -127,7 +148,10 @@ describe.skipIf(!hasPython)("a proxy run", () => {
   test("of the full kind is stopped by the clock, with the script's own schedule, on eight GPUs", () => {
     gpus(...Array(8).fill(SXM));
     const { status, stderr } = proxy(["final", "full"], "capped-8xh100");
-    expect([status, stderr]).toEqual([0, "run_proxy: 13780 steps want 73 shards, there are 2: data will repeat\n"]);
+    expect([status, withoutMetrics(stderr)]).toEqual([
+      0,
+      "run_proxy: 13780 steps want 73 shards, there are 2: data will repeat\n",
+    ]);
     const called = read("runs/final/called");
     expect(called).toStartWith("--standalone --nproc_per_node=8 train_gpt.py\n");
     expect(called).toMatch(/^MAX_WALLCLOCK_SECONDS=600$/m);
