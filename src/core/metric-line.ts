@@ -1,0 +1,111 @@
+import { readNumber } from "./metric-number.ts";
+import type { MetricValue } from "./run-task.ts";
+import { LONGEST_NAME } from "./series.ts";
+
+/** A number that a program printed. */
+export interface PrintedMetric {
+  readonly name: string;
+  readonly value: MetricValue;
+  readonly step?: number | undefined;
+}
+
+/** Of one `METRIC` line. */
+const MOST_PAIRS = 100;
+
+/**
+ * Reads `METRIC name=value [step=n]`, with any number of names; the step is that of all of them.
+ * @returns null for a line that is none; "unreadable" for one that begins as such a line and does not go on as one
+ */
+export function readMetricLine(line: string): readonly PrintedMetric[] | "unreadable" | null {
+  const start = /^\s*METRIC(?:\s+|$)/.exec(line);
+  if (!start) return null;
+  const pairs: PrintedMetric[] = [];
+  const steps = new Set<MetricValue>();
+  let at = start[0].length;
+  while (at < line.length && pairs.length < MOST_PAIRS) {
+    const pair = readPair(line, at);
+    const isStep = pair?.name === "step" && (pairs.length > 0 || hasMorePairs(line, pair.end));
+    if (pair === null || (isStep && pair.value === null)) {
+      if (pairs.length === 0 || isStep) return "unreadable"; // a name of several words, a step that is none
+      at = endOfWord(line, at);
+    } else if (isStep && pair.value !== null) {
+      steps.add(pair.value);
+      at = pair.end;
+    } else {
+      if (pair.value !== null) pairs.push({ name: pair.name, value: pair.value });
+      else if (pairs.length === 0) return "unreadable";
+      at = pair.end;
+    }
+    at = endOfSeparators(line, at);
+  }
+  const [step] = steps;
+  if (pairs.length === 0 || steps.size > 1 || (step !== undefined && typeof step !== "number")) return "unreadable";
+  return step === undefined ? pairs : pairs.map((pair) => ({ ...pair, step }));
+}
+
+/** `name=value` with any spaces at the equals sign. `value` is null where no number stands there. */
+function readPair(line: string, at: number): { name: string; value: MetricValue | null; end: number } | null {
+  const [all, name = ""] = sticky(/([^\s=,;]+)[ \t]*=[ \t]*/y, line, at) ?? [];
+  if (all === undefined || [...name].length > LONGEST_NAME) return null;
+  const from = at + all.length;
+  const number = readNumber(line, from);
+  if (number && (number.end === line.length || /[\s,;]/.test(line.charAt(number.end))))
+    return { name, value: number.value, end: number.end };
+  return { name, value: null, end: endOfWord(line, from) };
+}
+
+const hasMorePairs = (line: string, at: number): boolean => readPair(line, endOfSeparators(line, at)) !== null;
+const endOfWord = (line: string, at: number): number => at + (sticky(/\S*/y, line, at)?.[0].length ?? 0);
+const endOfSeparators = (line: string, at: number): number => at + (sticky(/[\s,;]*/y, line, at)?.[0].length ?? 0);
+
+/** A text that the number of a metric follows. */
+export interface SoughtText {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Places of one line at which a text is tried. */
+const MOST_PLACES = 64;
+/** Characters between a text and its number. */
+const LONGEST_GAP = 64;
+/** What programs print between a name and its number. */
+const GAP = /(?:[\s:=|>~≈"'`([{*]|-(?=[\s>]))*/y;
+const WORD_CHARACTER = /[\p{L}\p{N}_]/u;
+
+/**
+ * The number that follows a text, the first one of the line. The text is found as whole words: `loss` neither in `val_loss`
+ * nor in `loss_2d`.
+ * @param isCutOff text that is not known stands before the line
+ */
+export function readAfter({ text }: SoughtText, line: string, isCutOff = false): MetricValue | null {
+  const sought = text.trimEnd();
+  if (sought === "") return null;
+  let at = line.indexOf(sought);
+  for (let place = 0; at >= 0 && place < MOST_PLACES; place++) {
+    const value = (at === 0 && isCutOff) || continuesWord(line, at) ? null : numberBehind(line, at + sought.length);
+    if (value !== null) return value;
+    at = line.indexOf(sought, at + 1);
+  }
+  return null;
+}
+
+/** Whether the text at `at` is the end of a longer word, e.g. `val_loss` or `val-loss`. */
+function continuesWord(line: string, at: number): boolean {
+  if (!WORD_CHARACTER.test(line.charAt(at))) return false;
+  const before = line.charAt(at - 1);
+  return WORD_CHARACTER.test(before) || (before === "-" && WORD_CHARACTER.test(line.charAt(at - 2)));
+}
+
+function numberBehind(line: string, end: number): MetricValue | null {
+  const gap = sticky(GAP, line.slice(end, end + LONGEST_GAP), 0)?.[0].length ?? 0;
+  const number = readNumber(line, end + gap);
+  if (!number || gap > 0 || !WORD_CHARACTER.test(line.charAt(end - 1))) return number?.value ?? null;
+  // `loss2: 5` is another metric; `epoch12` is a number behind a text.
+  const isName = /\d/.test(line.charAt(end - 1)) || /^[:=\p{L}_]/u.test(line.slice(number.end, number.end + 2));
+  return isName ? null : number.value;
+}
+
+function sticky(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
+  pattern.lastIndex = at;
+  return pattern.exec(text);
+}

@@ -1,0 +1,145 @@
+import { plainText } from "../shared/plain-text.ts";
+import { type PrintedMetric, readAfter, readMetricLine, type SoughtText } from "./metric-line.ts";
+import type { MetricValue } from "./run-task.ts";
+import { MOST_METRICS } from "./series.ts";
+
+/** Of a longer line, so much is read at its beginning and at its end. */
+const LINE_BYTES = 8 * 1024;
+/** Characters kept of a line that is quoted. */
+const LONGEST_QUOTE = 200;
+/** States of one line that are looked at, if it was drawn anew. */
+const MOST_STATES = 64;
+
+const LINE_FEED = 10;
+/** Neither escape codes nor characters beyond ASCII. */
+const PLAIN = /^[\t\r\x20-\x7e]*$/;
+
+/**
+ * Finds metrics in a program's output, however it is cut into chunks: `METRIC name=value [step=n]` lines, and the numbers
+ * that follow given texts. A line ends at a line feed, and what a carriage return begins is no line of its own: of a line
+ * that is drawn anew, such as a progress bar, the last state with a number counts. A `METRIC` line is only read as such.
+ * Memory is bounded, and the time of every byte, whatever is printed.
+ */
+export class MetricLines {
+  /** `METRIC` lines that could not be read. */
+  unreadable: CountedLines | null = null;
+  /** `METRIC` after something else on its line. */
+  misplaced: CountedLines | null = null;
+  readonly #texts: readonly SoughtText[];
+  /** The beginning of the line under way, and the end of what does not fit there. */
+  #head: Buffer[] = [];
+  #tail: Buffer[] = [];
+  #headBytes = 0;
+  #tailBytes = 0;
+  #isTailCut = false;
+
+  /** @param texts the text that a metric's number follows, by metric */
+  constructor(texts: Readonly<Record<string, string>> = {}) {
+    this.#texts = Object.entries(texts)
+      .slice(0, MOST_METRICS)
+      .map(([name, text]) => ({ name, text }));
+  }
+
+  /** @returns what the lines that end in this chunk hold */
+  read(chunk: Uint8Array): PrintedMetric[] {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const found: PrintedMetric[] = [];
+    let at = 0;
+    for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, at)) {
+      const line = bytes.subarray(at, end);
+      if (this.#headBytes === 0 && line.length <= LINE_BYTES) found.push(...this.#readParts([line]));
+      else {
+        this.#append(line);
+        found.push(...this.end());
+      }
+      at = end + 1;
+    }
+    this.#append(bytes.subarray(at));
+    return found;
+  }
+
+  /** The output has ended. @returns what its last line holds, if no line feed ended it */
+  end(): PrintedMetric[] {
+    const head = Buffer.concat(this.#head);
+    const tail = Buffer.concat(this.#tail);
+    const parts = this.#isTailCut ? [head, tail.subarray(-LINE_BYTES)] : [Buffer.concat([head, tail])];
+    this.#head = [];
+    this.#tail = [];
+    this.#headBytes = 0;
+    this.#tailBytes = 0;
+    this.#isTailCut = false;
+    return this.#readParts(parts);
+  }
+
+  #append(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    // Copies, because a chunk may be large, and its memory used again.
+    const toHead = bytes.subarray(0, LINE_BYTES - this.#headBytes);
+    if (toHead.length > 0) this.#head.push(Buffer.from(toHead));
+    this.#headBytes += toHead.length;
+    const rest = bytes.subarray(toHead.length);
+    if (rest.length === 0) return;
+    this.#tail.push(Buffer.from(rest.subarray(-LINE_BYTES)));
+    this.#isTailCut ||= rest.length > LINE_BYTES;
+    this.#tailBytes += Math.min(rest.length, LINE_BYTES);
+    if (this.#tailBytes <= 2 * LINE_BYTES) return;
+    this.#tail = [Buffer.concat(this.#tail).subarray(-LINE_BYTES)];
+    this.#tailBytes = LINE_BYTES;
+    this.#isTailCut = true;
+  }
+
+  /** @param parts the line; its beginning and its end where it is too long */
+  #readParts([head = Buffer.alloc(0), tail]: readonly Buffer[]): PrintedMetric[] {
+    if (this.#texts.length === 0 && !head.includes("METRIC") && isPlain(head)) return [];
+    const states = tail === undefined ? toStates(toText(head)) : toStates(withoutLastWord(toText(head)));
+    const metrics = readMetricLine(states[0] ?? "");
+    const isLineWhole = tail === undefined || states.length > 1;
+    if (metrics !== null && metrics !== "unreadable" && isLineWhole) return [...metrics];
+    if (metrics !== null) this.unreadable = withLine(this.unreadable, states[0] ?? "");
+    const misplaced = states.slice(-MOST_STATES).find((state) => MISPLACED.test(state));
+    if (metrics === null && misplaced !== undefined) this.misplaced = withLine(this.misplaced, misplaced);
+    const ends = tail === undefined ? null : toStates(toText(tail));
+    return this.#texts.flatMap((sought) => {
+      const value = (ends && readLast(sought, ends, true)) ?? readLast(sought, states, false);
+      return value === null ? [] : [{ name: sought.name, value }];
+    });
+  }
+}
+
+/** Lines of one kind: how many, and the first of them, which may hold anything. */
+export interface CountedLines {
+  readonly first: string;
+  readonly count: number;
+}
+
+const withLine = (lines: CountedLines | null, line: string): CountedLines => ({
+  first: lines?.first ?? line.slice(0, LONGEST_QUOTE),
+  count: (lines?.count ?? 0) + 1,
+});
+
+/** What would be a `METRIC` line, did nothing stand before it. */
+const MISPLACED = /(?:^|\s)METRIC\s+[^\s=]{1,64}=[+-.\dni]/i;
+
+const isPlain = (line: Buffer): boolean => PLAIN.test(line.toString("latin1"));
+
+function toText(line: Buffer): string {
+  const text = line.toString("latin1");
+  return PLAIN.test(text) ? text : line.toString("utf8");
+}
+
+/** Without what may be the beginning of a longer word or number. */
+const withoutLastWord = (text: string): string =>
+  text.slice(0, 1 + Math.max(text.lastIndexOf(" "), text.lastIndexOf("\t"), text.lastIndexOf("\r")));
+
+/** What the line looked like each time before a carriage return had it drawn anew. */
+const toStates = (text: string): string[] =>
+  (PLAIN.test(text) ? text.replaceAll("\r", "\n") : plainText(text)).split("\n");
+
+/** The number in the last state that has one. */
+function readLast(sought: SoughtText, states: readonly string[], isCutOff: boolean): MetricValue | null {
+  for (let i = states.length - 1; i >= Math.max(0, states.length - MOST_STATES); i--) {
+    const value = readAfter(sought, states[i] ?? "", isCutOff && i === 0);
+    if (value !== null) return value;
+  }
+  return null;
+}

@@ -1,0 +1,44 @@
+import type { MetricValue } from "./run-task.ts";
+
+/** A number in a text, and the index of the character behind it. */
+export interface FoundNumber {
+  readonly value: MetricValue;
+  readonly end: number;
+}
+
+/** A number with more characters is not read. */
+const LONGEST = 400;
+
+const WORD = /([+-]?)(?:(nan)(?:\([a-z]*\))?|infinity|inf)(?![\p{L}\p{N}_])/iuy;
+/** `12,345` alone is not read: in many countries it is a decimal fraction. */
+const GROUPED = /[+-]?[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})/y;
+/** Fortran writes `1.5D+03`. */
+const DIGITS = /[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+|[dD][+-]\d+)?/y;
+/** What follows shows that the digits are something else: 1.2.3, 12:30, 0,5, 2026-01-02, 1_000, 0x1F, 1.#INF. */
+const MORE = /(?:[.:,-]?\d|_|#|[xX][\da-fA-F])/y;
+/** In a list such as `0.5,0.7` the first number is plain. */
+const LISTED = /,[+-]?[\d.]/y;
+
+/**
+ * Reads the number that begins at `at`, in the notations in which programs print numbers: `-1.5`, `+.5`, `1.`, `1e-3`,
+ * `12,345.6`, `nan`, `inf`, `-Infinity`.
+ * @returns null where none begins, or where it is not certain which number is meant
+ */
+export function readNumber(text: string, at: number): FoundNumber | null {
+  const start = text.slice(at, at + LONGEST + 8).replace(/^\u2212/, "-");
+  const word = matchAt(WORD, start, 0);
+  if (word) return { value: word[2] ? "NaN" : word[1] === "-" ? "-Infinity" : "Infinity", end: at + word[0].length };
+  const digits = (matchAt(GROUPED, start, 0) ?? matchAt(DIGITS, start, 0))?.[0];
+  if (digits === undefined || digits.length > LONGEST) return null;
+  const isListed = digits.includes(".") && matchAt(LISTED, start, digits.length) !== null;
+  if (!isListed && matchAt(MORE, start, digits.length)) return null;
+  const value = Number(digits.replaceAll(",", "").replace(/d/i, "e"));
+  const end = at + digits.length;
+  if (Number.isFinite(value)) return { value, end };
+  return { value: value < 0 ? "-Infinity" : "Infinity", end }; // beyond the range of doubles, e.g. 1e999
+}
+
+function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
+  pattern.lastIndex = at;
+  return pattern.exec(text);
+}
