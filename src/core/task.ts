@@ -5,8 +5,7 @@ import { oneLine } from "../shared/plain-text.ts";
 import { canEverFit, type GpuLimits } from "./admission.ts";
 import type { JobTask } from "./job-task.ts";
 import type { Catalog, CatalogAgent } from "./ports.ts";
-import type { Label, SnapshotRecord } from "./snapshot-record.ts";
-import { findSource, findSourceProblem, type SourceContext, type TaskSource } from "./task-source.ts";
+import { decideStart, type SourceContext } from "./starting-point.ts";
 
 /** A task as the model wrote it, after its types have been checked. */
 export interface TaskRequest {
@@ -24,18 +23,13 @@ export interface TaskRequest {
 }
 
 /** Where the names in a task are looked up. */
-export interface TaskContext {
+export interface TaskContext extends SourceContext {
   readonly catalog: Catalog;
   /** By name; `gpu` as written in the options. */
   readonly environments: Readonly<Record<string, { readonly gpu: string | null }>>;
   readonly gpuLimits: GpuLimits;
   /** Where new jobs run. */
   readonly provider: ProviderName;
-  readonly ownerOf: SourceContext["ownerOf"];
-  readonly isSnapshot: SourceContext["isSnapshot"];
-  readonly findSnapshot: (name: string) => SnapshotRecord | null;
-  /** Finds a label whose snapshot is gone. */
-  readonly lostLabel: (name: string) => Label | null;
   /** `provider/model` of the orchestrator: the default for agents without a model. */
   readonly orchestratorModel: string | null;
   /** Variant of that model that the orchestrator runs on. */
@@ -45,7 +39,8 @@ export interface TaskContext {
 }
 
 export type TaskDecision =
-  | { readonly kind: "accepted"; readonly task: JobTask }
+  /** `parent`: the job whose files it starts from; null = none. */
+  | { readonly kind: "accepted"; readonly task: JobTask; readonly parent: string | null }
   | { readonly kind: "refused"; readonly failure: Failure };
 
 export const DEFAULT_AGENT = "sandbox_worker";
@@ -56,13 +51,16 @@ const PROMPT_LIMIT = 1_000_000;
 /** Fills in a task's defaults and resolves its names, or refuses the task with a message that a model can act on. */
 export function decideTask(request: TaskRequest, context: TaskContext): TaskDecision {
   const problem = findProblem(request, context);
-  if (problem) return { kind: "refused", failure: { code: "invalid_task", message: problem, retryable: false } };
+  if (problem !== null) return refusal(problem);
+  const start = decideStart(request.from, context);
+  if (start.kind === "refused") return refusal(start.why);
+  const { snapshotID, source, parent } = start.from;
   const agent = context.catalog.agents.find(({ name }) => name === (request.agent ?? DEFAULT_AGENT));
   const environment = request.environment ?? "default";
   const model = modelOf(request, agent, context);
-  const source = sourceOf(request, context);
   return {
     kind: "accepted",
+    parent,
     task: {
       description: oneLine(request.description, DESCRIPTION_LIMIT) || "task",
       prompt: request.prompt,
@@ -71,7 +69,7 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
       variant: variantOf(request, agent, model, context),
       environment,
       gpu: canonicalGpu(requestedGpu(request, context.environments[environment]?.gpu ?? null)),
-      snapshotID: request.from === undefined ? null : (context.findSnapshot(request.from)?.id ?? null),
+      snapshotID,
       ...(source && { source }),
       skills: request.skills ?? [],
       forbidden: [...new Set([...(agent?.forbidden ?? []), ...context.forbidden])],
@@ -83,9 +81,10 @@ export function decideTask(request: TaskRequest, context: TaskContext): TaskDeci
   };
 }
 
-/** The running sandbox or image that `from` names, where it names no snapshot or label. */
-const sourceOf = ({ from }: TaskRequest, context: TaskContext): TaskSource | null =>
-  from === undefined || context.findSnapshot(from) || context.lostLabel(from) ? null : findSource(from, context);
+const refusal = (message: string): TaskDecision => ({
+  kind: "refused",
+  failure: { code: "invalid_task", message, retryable: false },
+});
 
 const modelOf = (request: TaskRequest, agent: CatalogAgent | undefined, context: TaskContext): string | null =>
   request.model ?? agent?.model ?? context.orchestratorModel;
@@ -123,9 +122,9 @@ function canonicalGpu(text: string | null): string | null {
 }
 
 function findProblem(request: TaskRequest, context: TaskContext): string | null {
-  const { catalog, findSnapshot, provider } = context;
+  const { catalog, provider } = context;
   const environments = Object.keys(context.environments);
-  const { prompt, agent, model, environment, from, skills } = request;
+  const { prompt, agent, model, environment, skills } = request;
   if (prompt.trim() === "") return "prompt is empty; say what the job should do and what it should report.";
   if (prompt.length > PROMPT_LIMIT) {
     return `prompt has ${prompt.length} characters, and at most ${PROMPT_LIMIT} are allowed; provide long material as a skill or a snapshot.`;
@@ -146,20 +145,6 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
   }
   if (parsed?.kind === "ok" && !canEverFit(parsed.preferences, context.gpuLimits)) {
     return `gpu "${gpu}" is more than gpuLimits allows (${JSON.stringify(context.gpuLimits)}); ask for fewer, or raise the limit.`;
-  }
-  const snapshot = from === undefined ? null : findSnapshot(from);
-  const lost = from === undefined || snapshot ? null : context.lostLabel(from);
-  if (lost) {
-    return `from "${from}" is the label of ${lost.snapshotID} of ${lost.jobID}, which has expired or was removed. Wake ${lost.jobID} with agents_message and take another snapshot, or start from a different one.`;
-  }
-  const source = sourceOf(request, context);
-  const sourceProblem = source && findSourceProblem(source, context);
-  if (sourceProblem) return sourceProblem;
-  if (from !== undefined && !snapshot && !source) {
-    return `from "${from}" names no snapshot of this session; sandbox_snapshot takes one, agents_status lists them.`;
-  }
-  if (snapshot && snapshot.provider !== provider) {
-    return `from "${from}" names a snapshot of the provider "${snapshot.provider}", but jobs now run on "${provider}".`;
   }
   const known = catalog.skills.map((skill) => skill.name);
   const missing = (skills ?? []).find((name) => !known.includes(name));

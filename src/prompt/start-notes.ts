@@ -29,10 +29,6 @@ export function permissionNotes(
   ];
 }
 
-/** @param missing what the snapshot does not contain, as one sentence */
-export const incompleteSnapshotNote = (missing: string): string =>
-  `The snapshot that it starts from is not complete: ${missing}`;
-
 export const REMOVED_TEXT_NOTE =
   "OpenCode's system text is replaced by another plugin, which removed the job's instructions; they were put back.";
 

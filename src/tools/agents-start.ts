@@ -38,7 +38,7 @@ const taskSchema = z.strictObject({
     .string()
     .optional()
     .describe(
-      "What to start from: a snapshot (id or label) or a running sandbox (its id, sb-…), whose files the job finds in place; or an image at Modal (im-…) that its sandbox is made from.",
+      "What to start from: a snapshot (id or label), a job (its id: its newest files) or a running sandbox (its id, sb-…), whose files are in place; or an image at Modal (im-…) that its sandbox is made from.",
     ),
   skills: z.array(z.string()).optional().describe("Names of the skills whose text and folder the job gets."),
   timeout_minutes: z.number().positive().optional().describe("Hard limit of its running time in minutes."),

@@ -1,4 +1,5 @@
 import type { Job } from "../../core/job.ts";
+import { withoutSandbox } from "../../core/without-sandbox.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
@@ -9,7 +10,7 @@ import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { type JobChanges, readChanges } from "../../workspace/project/stored-changes.ts";
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import type { ProjectTrees } from "../project/trees.ts";
-import { type FilesSource, type JobFiles, withoutSandbox } from "../sandbox/job-files.ts";
+import type { FilesSource, JobFiles } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 

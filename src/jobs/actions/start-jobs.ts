@@ -3,14 +3,9 @@ import type { GivenFiles, Job, JobOrigin } from "../../core/job.ts";
 import type { JobTask } from "../../core/job-task.ts";
 import type { NewJob } from "../../core/new-job.ts";
 import type { Catalog } from "../../core/ports.ts";
+import { incompleteSnapshotNote } from "../../core/source-notes.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../../core/task.ts";
-import {
-  imageSourceNote,
-  incompleteSnapshotNote,
-  permissionNotes,
-  unseenImagesNote,
-} from "../../prompt/start-notes.ts";
-import type { Failure } from "../../shared/error-code.ts";
+import { imageSourceNote, permissionNotes, unseenImagesNote } from "../../prompt/start-notes.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import type { Snapshots } from "../sandbox/snapshots.ts";
 import type { SessionOpener } from "../session/session-jobs.ts";
@@ -19,7 +14,7 @@ import { type RecordJobsDeps, recordJobs } from "./record-jobs.ts";
 
 export interface StartJobsDeps extends SessionOpener, RecordJobsDeps {
   readonly options: Pick<Options, "maxTasksPerCall" | "environments" | "gpuLimits">;
-  readonly snapshots: Pick<Snapshots, "find" | "lostLabel">;
+  readonly snapshots: Pick<Snapshots, "find" | "lostLabel" | "newestOf">;
   readonly pool: Pick<PoolStore, "knowsSnapshot" | "sandboxOf">;
 }
 
@@ -64,6 +59,8 @@ export async function startJobs(
     provider: deps.providerName,
     ownerOf,
     isSnapshot: (imageID: string) => deps.pool.knowsSnapshot(imageID),
+    findJob: (id: string) => sessionJobs.get(id) ?? null,
+    newestOf: (job: Job) => deps.snapshots.newestOf(job),
     findSnapshot: (name: string) => deps.snapshots.find(orchestrator, name),
     lostLabel: (name: string) => deps.snapshots.lostLabel(orchestrator, name),
     orchestratorModel,
@@ -73,8 +70,9 @@ export async function startJobs(
   return recordJobs(deps, sessionJobs, requests.map(toJob));
 
   function toJob(request: StartRequest, index: number): NewJob {
-    const { task, failure } = decide(request, index);
-    return failure ? { task, failure, origin } : { task, failure, origin, given: seenBy(task), notes: notesOn(task) };
+    const { task, failure, parent } = decide(request, index);
+    if (failure) return { task, failure, origin };
+    return { task, failure, origin, parent, given: seenBy(task), notes: notesOn(task) };
   }
 
   /** The job that has this sandbox, or was parked with its files since. */
@@ -108,7 +106,7 @@ export async function startJobs(
     ];
   }
 
-  function decide(request: StartRequest, index: number): { task: JobTask; failure: Failure | null } {
+  function decide(request: StartRequest, index: number): Decided {
     if ("problem" in request) return refused(request.description, request.problem);
     if (index >= maxTasksPerCall) {
       const problem = `one call starts at most ${maxTasksPerCall} tasks and this is number ${index + 1}; start it with another call.`;
@@ -116,14 +114,17 @@ export async function startJobs(
     }
     const decision = decideTask(request, taskContext);
     return decision.kind === "accepted"
-      ? { task: decision.task, failure: null }
+      ? { task: decision.task, failure: null, parent: decision.parent }
       : refused(request.description, decision.failure.message);
   }
 }
 
+type Decided = Required<Pick<NewJob, "task" | "failure" | "parent">>;
+
 /** A refused task as recorded. Its prompt is not kept: it may be of any size, and never runs. */
-function refused(description: string, message: string): { task: JobTask; failure: Failure } {
+function refused(description: string, message: string): Decided {
   return {
+    parent: null,
     task: {
       description: oneLine(description, 80),
       prompt: "",

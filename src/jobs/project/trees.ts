@@ -114,7 +114,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
 
   const wantsProject = ({ task }: Job): boolean =>
     task.snapshotID === null &&
-    task.source?.kind !== "sandbox" &&
+    (task.source === undefined || task.source.kind === "image") &&
     deps.environments[task.environment]?.workspace === "project";
 
   /** The base of a job: the recorded one, that of the job whose snapshot it starts from, or the capture under way. */

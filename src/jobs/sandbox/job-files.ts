@@ -1,12 +1,13 @@
 import type { Environment } from "../../config/environment.ts";
 import type { ProviderName } from "../../config/provider-names.ts";
 import { addUsd, usdOver } from "../../core/cost.ts";
-import { isEnded, isHeld, type Job } from "../../core/job.ts";
+import { isHeld, type Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { READ_LIMIT_MS } from "../../core/orphan.ts";
 import { toReaderTags } from "../../core/sandbox-tags.ts";
 import type { SnapshotRecord } from "../../core/snapshot-record.ts";
 import { environmentOf } from "../../core/task-source.ts";
+import { withoutSandbox } from "../../core/without-sandbox.ts";
 import { toMachineSpec, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import { withFrozenFiles } from "../../sandboxes/with-frozen-files.ts";
@@ -57,14 +58,6 @@ export interface JobFilesDeps {
 
 /** Codes that mean the live sandbox cannot serve reads. */
 const UNRESPONSIVE: ReadonlySet<string> = new Set(["sandbox_lost", "isolation_unavailable"]);
-
-/** Why a job that has had no sandbox has no files; null for any other. Of one that has ended there will be none. */
-export function withoutSandbox({ sandbox, state }: Pick<Job, "sandbox" | "state">) {
-  if (sandbox.kind !== "none" && sandbox.kind !== "creating") return null;
-  return isEnded(state)
-    ? { why: "it ended before it had a sandbox, so it has no files", retryable: false }
-    : { why: "it has no sandbox yet", retryable: true };
-}
 
 export function createJobFiles(deps: JobFilesDeps): JobFiles {
   const { lifecycle, snapshots, pool, clock, log } = deps;

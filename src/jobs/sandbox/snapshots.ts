@@ -19,7 +19,12 @@ export interface Snapshots {
     sandbox: Sandbox,
     options: { readonly label: string | null; readonly path: string | null },
   ): Promise<RequestedSnapshot>;
-  /** Records a snapshot that was taken for the job of a sandbox that no job has. */
+  /**
+   * Takes a snapshot of the whole file system for jobs to start from that nobody asked for by name: like a parked one it is
+   * not listed, and replaced by the next. @throws PluginError `snapshot_failed`
+   */
+  freeze(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
+  /** Records a snapshot that was taken for the job of a sandbox that no job has here. */
   adopt(job: Job, taken: TakenSnapshot): SnapshotRecord;
   /** Takes a snapshot to keep a job's files. Files it cannot hold become a note on the job. @throws PluginError `snapshot_failed` */
   park(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
@@ -156,6 +161,11 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
     }
   }
 
+  const dropFormerOrLog = (sessionJobs: SessionJobs, jobID: string, keepID: string): Promise<void> =>
+    dropFormerParked(sessionJobs, jobID, keepID).catch((error) =>
+      log("warn", "could not remove a job's older snapshots", { jobID, reason: String(error) }),
+    );
+
   /** Gives the snapshot a label. One that another job owns is not given; the snapshot is kept all the same. */
   function giveLabel(snapshot: SnapshotRecord, label: string | null): RequestedSnapshot {
     if (label === null) return { snapshot, labelOwner: null };
@@ -167,6 +177,12 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
   return {
     take: async (job, sandbox, { label, path }) =>
       giveLabel(await takeSnapshot(job, sandbox, { path, parked: false }), label),
+    async freeze(sessionJobs, job, sandbox) {
+      const taken = await (await store(job.provider)).take(sandbox, null, null);
+      const snapshot = record(job, sandbox.id, taken, { path: null, parked: true });
+      await dropFormerOrLog(sessionJobs, job.id, snapshot.id);
+      return snapshot;
+    },
     adopt: (job, taken) => record(job, "", taken, { path: null, parked: false }),
     park,
     async replaceParked(sessionJobs, job, sandbox) {
@@ -179,9 +195,7 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
       if (!taken) return null;
       const snapshot = record(job, sandboxID, taken, { path: null, parked: true });
       sessionJobs.update(job.id, (current) => withLeftOut(current, snapshot.leftOut));
-      await dropFormerParked(sessionJobs, job.id, snapshot.id).catch((error) =>
-        log("warn", "could not remove a job's older snapshots", { jobID: job.id, reason: String(error) }),
-      );
+      await dropFormerOrLog(sessionJobs, job.id, snapshot.id);
       return snapshot;
     },
     promote(job, snapshotID, label) {

@@ -70,7 +70,7 @@ const sandbox: z.ZodType<JobSandbox> = z.discriminatedUnion("kind", [
 ]);
 
 const source: z.ZodType<TaskSource> = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("image"), id: z.string() }),
+  z.object({ kind: z.enum(["image", "job"]), id: z.string() }),
   z.object({ kind: z.literal("sandbox"), id: z.string(), jobID: z.string().nullable() }),
 ]);
 

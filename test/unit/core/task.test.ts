@@ -1,14 +1,36 @@
 import { describe, expect, test } from "bun:test";
+import type { Job, JobSandbox } from "../../../src/core/job.ts";
 import type { SnapshotRecord } from "../../../src/core/snapshot-record.ts";
 import { decideTask, type TaskContext, type TaskRequest } from "../../../src/core/task.ts";
 import { CATALOG } from "../jobs/runtime-world.ts";
+
+const job = (id: string, sandbox: JobSandbox, state: string = "completed", provider = "local") =>
+  ({ id, sandbox, state: { kind: state }, provider }) as unknown as Job;
+const JOBS: Record<string, Job> = Object.fromEntries(
+  [
+    job("job_live", { kind: "live", id: "sb-1" }, "running"),
+    job("job_resting", { kind: "live", id: "sb-2" }),
+    job("job_lost", { kind: "gone" }, "running"),
+    job("job_parked", { kind: "parked", snapshotID: "best" }),
+    job("job_woken", { kind: "parked", snapshotID: "best" }, "queued"),
+    job("job_expired", { kind: "parked", snapshotID: "snap_gone" }),
+    job("job_gone", { kind: "gone" }, "failed"),
+    job("job_failed", { kind: "none" }, "failed"),
+    job("job_queued", { kind: "none" }, "queued"),
+    job("job_starting", { kind: "creating" }, "starting"),
+    job("job_modal", { kind: "live", id: "sb-3" }, "running", "modal"),
+  ].map((one) => [one.id, one]),
+);
 
 const context: TaskContext = {
   catalog: CATALOG,
   environments: { default: { gpu: null }, python: { gpu: null }, cuda: { gpu: "t4" } },
   gpuLimits: { total: 8, H100: 4 },
   provider: "local",
-  findSnapshot: (name) => (name === "best" ? ({ id: "snap_1", provider: "local" } as SnapshotRecord) : null),
+  findJob: (id) => JOBS[id] ?? null,
+  newestOf: () => null,
+  findSnapshot: (name) =>
+    name === "best" ? ({ id: "snap_1", provider: "local", jobID: "job_made_it" } as SnapshotRecord) : null,
   lostLabel: () => null,
   ownerOf: (id) => (id === "sb-own" ? "job_1" : null),
   isSnapshot: (id) => id === "im-foreign",
@@ -167,4 +189,35 @@ test("starts from a running sandbox or an image at Modal, and refuses both in lo
   expect(onModal("sb-own", { skills: ["none such"] })).toMatchObject({ kind: "refused" });
   expect(refusal({ from: "sb-own" })).toContain("sandbox_snapshot");
   expect(refusal({ from: "im-0123" })).toContain("Modal");
+});
+
+test("starts from a job's newest files: frozen while it has a sandbox, else those it was parked with", () => {
+  const pointOf = (from: string, over: Partial<TaskContext> = {}) => {
+    const decision = decideTask({ description: "d", prompt: "Do it.", from }, { ...context, ...over });
+    if (decision.kind !== "accepted") throw new Error(decision.failure.message);
+    const { task, parent } = decision;
+    return { parent, source: task.source, snapshotID: task.snapshotID };
+  };
+  for (const id of ["job_live", "job_resting", "job_lost"])
+    expect(pointOf(id)).toEqual({ parent: id, source: { kind: "job", id }, snapshotID: null });
+  for (const id of ["job_parked", "job_woken"])
+    expect(pointOf(id)).toEqual({ parent: id, source: undefined, snapshotID: "snap_1" });
+  const newest = { id: "snap_2", provider: "local", jobID: "job_gone" } as SnapshotRecord;
+  expect(pointOf("job_gone", { newestOf: () => newest })).toMatchObject({ parent: "job_gone", snapshotID: "snap_2" });
+  expect(pointOf("best").parent).toBe("job_made_it");
+  // A label may be any text, also another job's id.
+  const labelled = { findSnapshot: () => ({ id: "snap_3", provider: "local", jobID: "job_3" }) as SnapshotRecord };
+  expect(pointOf("job_live", labelled)).toMatchObject({ parent: "job_live", snapshotID: null });
+});
+
+test.each([
+  ["job_expired", ["snap_gone", "expired"]],
+  ["job_gone", ["gone", "no snapshot"]],
+  ["job_failed", ["ended before it had a sandbox"]],
+  ["job_queued", ["no sandbox yet", "agents_wait"]],
+  ["job_starting", ["no sandbox yet", "agents_wait"]],
+  ["job_modal", ["modal", "local"]],
+  ["job_unknown", ["no job of this session"]],
+] as const)("refuses to start from %s, which has no files here, and says why", (from, parts) => {
+  for (const part of [from, ...parts]) expect(refusal({ from })).toContain(part);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import type { Job } from "../../../../src/core/job.ts";
-import { withoutSandbox } from "../../../../src/jobs/sandbox/job-files.ts";
+import type { Job } from "../../../src/core/job.ts";
+import { withoutSandbox } from "../../../src/core/without-sandbox.ts";
 
 const why = (state: string, sandbox: string) =>
   withoutSandbox({ state: { kind: state }, sandbox: { kind: sandbox } } as unknown as Job);
