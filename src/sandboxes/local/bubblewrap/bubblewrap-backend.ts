@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { constants } from "node:fs";
+import { constants, statSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Clock } from "../../../shared/clock.ts";
 import { PluginError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
+import { memoizeBriefly } from "../../../shared/memoize-briefly.ts";
 import { findTool, HOST_ENV } from "../host-tools.ts";
 import type { Isolation, IsolationBackend, IsolationPlan, LendingRules } from "../isolation.ts";
 import { openIsolation } from "./bubblewrap-isolation.ts";
@@ -29,6 +30,8 @@ export interface BubblewrapDeps {
   readonly ids: () => string;
 }
 
+/** Looking takes tens of milliseconds, in which OpenCode does nothing else. */
+const LOOK_UP_MS = 2_000;
 /** Flags for writing a file that must not be a link: a link in a sandbox's folder is none of ours. */
 const NO_LINK = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
@@ -63,14 +66,15 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
   // Found once per backend, on first use.
   let cgroupParents: ReturnType<typeof findCgroupParents> | null = null;
 
-  // Read again for each sandbox, because what is installed changes.
-  const lookUp = (inside: readonly string[]) => {
+  // Read again and again, because what is installed changes, but once for sandboxes that are made right after another.
+  const sign = () => deps.hostPath.split(":").map(changedAt).join();
+  const lookUp = memoizeBriefly({ forMs: LOOK_UP_MS, clock: deps.clock, sign }, (inside: readonly string[]) => {
     const { hostPath, rootDir, lending } = deps;
     const neverLent = [rootDir, ...lending.neverLent].map((path) => real(path) ?? path);
     const project = lending.project === null ? null : real(lending.project);
     const home = real(homedir()) ?? homedir();
     return readHostPath({ hostPath, home, neverLent, project, inside, readOnlyPaths: lending.readOnlyPaths });
-  };
+  });
 
   return {
     kind: "bubblewrap",
@@ -130,6 +134,9 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
     },
   };
 }
+
+/** When an entry of a folder was last added or removed; 0 where there is none. */
+const changedAt = (folder: string): number => statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
 function resolvers(): string[] {
   try {

@@ -65,15 +65,20 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
     bwrap.child.stdin?.end();
     // Until this line arrives the new root is half built, with the host's root still beneath it: nobody may enter yet.
     await bwrap.output("up\n");
-    await lockDevices(namespaces, plan.tools.nsenter);
-    const unlimited = await limitUserResources(namespaces, plan.tools.nsenter);
-    const notes = [...plan.notes, ...(unlimited === null ? [] : [unlimited])];
-    if (plan.network === "open") {
-      network = await openNetwork(namespaces, plan.tools.nsenter, plan.clock).catch((error: Error) => {
-        notes.push(error.message.startsWith("No network") ? error.message : `No network: ${error.message}.`);
-        return null;
-      });
-    }
+    const opened = namespaces;
+    const openOwnNetwork = async () => {
+      network = await openNetwork(opened, plan.tools.nsenter, plan.clock);
+      return null;
+    };
+    const steps = await Promise.allSettled([
+      lockDevices(opened, plan.tools.nsenter),
+      limitUserResources(opened, plan.tools.nsenter),
+      plan.network === "open" ? openOwnNetwork().catch(toNetworkNote) : null,
+    ]);
+    const failed = steps.find((step) => step.status === "rejected");
+    if (failed) throw failed.reason;
+    const found = steps.map((step) => (step.status === "fulfilled" ? (step.value ?? null) : null));
+    const notes = [...plan.notes, ...found.filter((note) => note !== null)];
     return toIsolation({ ...plan, notes }, bwrap, { namespaces, processes, network });
   } catch (error) {
     await undo();
@@ -83,6 +88,9 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
     cancelLimit();
   }
 }
+
+const toNetworkNote = ({ message }: Error): string =>
+  message.startsWith("No network") ? message : `No network: ${message}.`;
 
 /**
  * Makes the mounts of the host's devices read-only. They can still be written to, but a job whose user owns them, as
