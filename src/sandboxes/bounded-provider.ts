@@ -69,6 +69,12 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
         const limit = { clock, limitMs, doing: `Keeping the files of sandbox ${sandbox.id}`, onLate };
         return inTime(snapshots.keep(inner.get(sandbox) ?? sandbox), limit, "snapshot_failed");
       },
+      retire: (sandbox, on) =>
+        inTime(
+          snapshots.retire(inner.get(sandbox) ?? sandbox, on),
+          { clock, limitMs: SNAPSHOT_MS, doing: `Ending sandbox ${sandbox.id} and keeping its files` },
+          "snapshot_failed",
+        ),
       freeze:
         snapshots.freeze &&
         ((id, isRefused) =>

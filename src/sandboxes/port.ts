@@ -175,6 +175,16 @@ export interface SnapshotUsage {
   readonly files: number;
 }
 
+export interface RetireListener {
+  /** The sandbox is about to be ended. */
+  ending(): void;
+  /**
+   * Nothing can change the files any more, and they are about to become the snapshot. Whoever comes later finds them under
+   * the one name or the other: `ofLost` gives the snapshot of a sandbox whose process died in between.
+   */
+  keeping(taken: TakenSnapshot): void;
+}
+
 export interface SnapshotStore {
   /** Whether what was made from this snapshot may need it, so that it is to be removed last. */
   derives(snapshotID: string): boolean;
@@ -188,6 +198,12 @@ export interface SnapshotStore {
   take(sandbox: Sandbox, path: string | null, used?: SnapshotUsage | null): Promise<TakenSnapshot>;
   /** Saves what its job needs to go on in another sandbox, as the user's options say. @throws PluginError as `take` does */
   keep(sandbox: Sandbox): Promise<TakenSnapshot>;
+  /**
+   * Ends a sandbox and makes its own files a snapshot, which spares the copy. null = this provider, or this sandbox, cannot:
+   * nothing was done to it.
+   * @throws PluginError `snapshot_failed`, `sandbox_lost`; the sandbox may have ended by then, and can be attached again
+   */
+  retire(sandbox: Sandbox, on: RetireListener): Promise<TakenSnapshot | null>;
   /**
    * The files of a sandbox that has ended by itself, as they were then; waits until they are there. null = the provider has
    * none and will have none: it was not asked to keep them, or could not.

@@ -36,6 +36,7 @@ export function createProviderRecorder(create: () => SandboxProvider): ProviderR
             snapshots.add(snapshot.id);
             return snapshot;
           },
+          retire: (sandbox, on) => store.retire(sandbox, on),
           freeze: store.freeze,
           async take(sandbox, path) {
             const snapshot = await store.take(sandbox, path);

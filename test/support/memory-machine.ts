@@ -11,6 +11,7 @@ import {
   type VolumeReload,
 } from "../../src/sandboxes/port.ts";
 import { type Failure, PluginError } from "../../src/shared/error-code.ts";
+import { cancellable } from "./cancellable-creation.ts";
 
 /**
  * A machine whose sandboxes are nothing but files in memory. Several providers can be opened on it, one per OpenCode
@@ -37,6 +38,8 @@ export interface MemoryMachine {
   snapshotsExpireAt: number | null;
   /** Whether a snapshot needs the one that its sandbox was made from. Removing that one first throws. */
   derives: boolean;
+  /** Whether a sandbox can become a snapshot without a copy. */
+  retires: boolean;
   /** What a snapshot could not keep, reported with each one taken. */
   leftOut: readonly string[];
   /** For each snapshot taken, what the job's earlier snapshots were said to hold; null: the job did not ask for it. */
@@ -179,6 +182,7 @@ export function createMemoryMachine(): MemoryMachine {
     leftOut: [],
     snapshotsExpireAt: null,
     derives: false,
+    retires: false,
     lent: null,
     charges: [],
     onRead: () => {},
@@ -203,17 +207,7 @@ export function createMemoryMachine(): MemoryMachine {
         lent: machine.lent && (async () => ({ lent: machine.lent ?? [], refused: [] })),
         create(spec, signal) {
           requireOpen();
-          const made = create(spec).then(attachTo);
-          if (!signal) return made;
-          return new Promise<Sandbox>((resolve, reject) => {
-            const abort = () => {
-              reject(new PluginError("cancelled", `Creating ${spec.name} was cancelled.`, { retryable: false }));
-              made.then((late) => late.terminate()).catch(() => {});
-            };
-            if (signal.aborted) return abort();
-            signal.addEventListener("abort", abort, { once: true });
-            made.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-          });
+          return cancellable(create(spec).then(attachTo), spec.name, signal);
         },
         async attach(id, env) {
           requireOpen();
@@ -235,6 +229,19 @@ export function createMemoryMachine(): MemoryMachine {
           derives: () => machine.derives,
           keep(sandbox) {
             return this.take(sandbox, null, null);
+          },
+          async retire(sandbox, on) {
+            if (!machine.retires) return null;
+            on.ending();
+            const { files } = live.get(sandbox.id) ?? {};
+            if (!files) throw lostError(sandbox.id);
+            await machine.onSnapshot(sandbox.id);
+            end(sandbox.id, null);
+            const taken = { ...{ sizeBytes: null, files: null, leftOut: [], expiresAt: null }, id: `snap_${++count}` };
+            on.keeping(taken);
+            snapshots.set(taken.id, files);
+            operations.push(`retire ${sandbox.id} as ${taken.id}`);
+            return taken;
           },
           freeze: null,
           async take(sandbox, path, charged) {

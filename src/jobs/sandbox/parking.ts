@@ -86,11 +86,18 @@ export function createParking(deps: ParkingDeps): Parking {
     if (!job || (isHeld(job.state) && !end)) return; // woken meanwhile: it is parked after that run
     let sandbox: Sandbox | null = null;
     let isWorkKept = false;
+    let isEnding = false;
     try {
       sandbox = await getOrAttach(sessionJobs, job);
       if (!sandbox) return;
-      isWorkKept = await trees.saveChanges(job, sandbox);
-      const snapshot = await snapshots.park(sessionJobs, job, sandbox);
+      // A run's changes are read from its snapshot if they are asked for: most of hundreds never are.
+      if (job.task.run === null) isWorkKept = await trees.saveChanges(job, sandbox);
+      const ending = () => {
+        isEnding = true;
+        liveSandboxes.release(jobID);
+      };
+      const retired = await snapshots.retire(job, sandbox, ending);
+      const snapshot = retired ?? (await snapshots.park(sessionJobs, job, sandbox));
       liveSandboxes.release(jobID);
       attempts.forget(jobID);
       sessionJobs.update(jobID, (current) => {
@@ -102,8 +109,12 @@ export function createParking(deps: ParkingDeps): Parking {
     } catch (error) {
       log("error", "could not park a sandbox", { jobID, sandboxID: sandbox?.id, reason: String(error) });
       if (suspended) return;
-      if (sandbox && !liveSandboxes.raw(jobID)) return liveSandboxes.clearAway(sessionJobs, jobID, sandbox.id); // lost meanwhile
-      if (attempts.fail(jobID) && sandbox && isWorkKept) return giveUp(sessionJobs, jobID, sandbox, error);
+      if (sandbox && !isEnding && !liveSandboxes.raw(jobID))
+        return liveSandboxes.clearAway(sessionJobs, jobID, sandbox.id); // lost meanwhile
+      if (attempts.fail(jobID) && sandbox) {
+        isWorkKept ||= !isEnding && (await trees.saveChanges(job, sandbox));
+        if (isWorkKept) return giveUp(sessionJobs, jobID, sandbox, error);
+      }
       // The work is worth more than the slot: a sandbox without a snapshot stays as it is.
       sessionJobs.update(jobID, (current) =>
         withUnfinished(current, "its sandbox could not be frozen, and is kept", error),

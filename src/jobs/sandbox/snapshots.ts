@@ -28,6 +28,12 @@ export interface Snapshots {
   adopt(job: Job, taken: TakenSnapshot): SnapshotRecord;
   /** Takes a snapshot to keep a job's files. Files it cannot hold become a note on the job. @throws PluginError `snapshot_failed` */
   park(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
+  /**
+   * Ends the sandbox and keeps its files, where that takes no copy of them. null = it cannot: nothing was done.
+   * @param ending called before the sandbox is ended
+   * @throws PluginError `snapshot_failed`, `sandbox_lost`; the job's sandbox may have ended by then, and can be attached again
+   */
+  retire(job: Job, sandbox: Sandbox, ending: () => void): Promise<SnapshotRecord | null>;
   /** Like `park`, and removes the job's earlier parked snapshots. @throws PluginError `snapshot_failed` */
   replaceParked(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
   /**
@@ -185,6 +191,14 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
     },
     adopt: (job, taken) => record(job, "", taken, { path: null, parked: false }),
     park,
+    async retire(job, sandbox, ending) {
+      let kept: SnapshotRecord | null = null;
+      const keeping = (taken: TakenSnapshot) => {
+        kept = record(job, sandbox.id, taken, { path: null, parked: true });
+      };
+      await (await store(job.provider)).retire(sandbox, { ending, keeping });
+      return kept;
+    },
     async replaceParked(sessionJobs, job, sandbox) {
       const snapshot = await park(sessionJobs, job, sandbox);
       await dropFormerParked(sessionJobs, job.id, snapshot.id);

@@ -103,10 +103,13 @@ export async function createAtomically(
   await mkdir(temporary, { mode: 0o700 }); // fails if something is there already
   const dirs = dirsAt(temporary);
   for (const part of PARTS) await mkdir(dirs[part], { mode: 0o700 });
-  await writeFile(join(temporary, "meta.json"), JSON.stringify(meta), { mode: 0o600 });
+  await writeMeta(temporary, meta);
   await fill(dirs);
   await rename(temporary, root);
 }
+
+export const writeMeta = (root: string, meta: SandboxMeta | SnapshotMeta): Promise<void> =>
+  writeFile(join(root, "meta.json"), JSON.stringify(meta), { mode: 0o600 });
 
 export const temporaryPathOf = (root: string): string =>
   join(root, "..", `.${root.slice(root.lastIndexOf("/") + 1)}.${process.pid}.half`);

@@ -1,9 +1,10 @@
+import { rename } from "node:fs/promises";
 import { join, posix } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { isProcessDead } from "../../shared/is-process-dead.ts";
 import { within } from "../../shared/time-limit.ts";
-import type { Sandbox, SnapshotStore } from "../port.ts";
+import type { Sandbox, SnapshotStore, TakenSnapshot } from "../port.ts";
 import type { HostReserve } from "./free-disk-space.ts";
 import type { Isolation, IsolationBackend } from "./isolation.ts";
 import {
@@ -11,6 +12,7 @@ import {
   dirsAt,
   folderOf,
   isComplete,
+  isSandboxID,
   isSnapshotID,
   listIDs,
   moveAside,
@@ -21,6 +23,7 @@ import {
   type SnapshotMeta,
   snapshotDir,
   temporaryPathOf,
+  writeMeta,
 } from "./layout.ts";
 import type { LocalSandbox } from "./local-sandbox.ts";
 import { refuseOverQuota } from "./snapshot-quota.ts";
@@ -86,9 +89,33 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
         );
       }
     },
+    async retire(sandbox, on) {
+      const source = deps.ours(sandbox);
+      // Elsewhere a process of the job may outlive its sandbox, and would go on writing to the snapshot.
+      if ((await deps.backend()).kind !== "bubblewrap") return null;
+      if (!isComplete(source.dirs))
+        throw new PluginError("sandbox_lost", `Sandbox ${sandbox.id} no longer exists.`, { retryable: false });
+      on.ending();
+      await source.halt(null);
+      const id = retiredID(sandbox.id);
+      const root = snapshotDir(deps.rootDir, id);
+      try {
+        const taken = toRetired(id);
+        on.keeping(taken);
+        await rename(source.dirs.root, root);
+        await writeMeta(root, { id, path: null, createdAt: deps.clock.now(), pid: process.pid });
+        return taken;
+      } catch (error) {
+        const message = `Could not keep the files of sandbox ${sandbox.id}: ${(error as Error).message}`;
+        throw new PluginError("snapshot_failed", message, { cause: error, retryable: null });
+      }
+    },
     async ofLost(sandboxID) {
       const lost = deps.lost(sandboxID);
-      return lost && isComplete(lost.dirs) ? store.take(lost, null) : null;
+      if (lost) return isComplete(lost.dirs) ? store.take(lost, null) : null;
+      if (!isSandboxID(sandboxID)) return null;
+      const id = retiredID(sandboxID);
+      return isComplete(dirsAt(snapshotDir(deps.rootDir, id))) ? toRetired(id) : null;
     },
     async remove(snapshotID) {
       if (!isSnapshotID(snapshotID)) return;
@@ -103,6 +130,12 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
   };
   return store;
 }
+
+/** Id of the snapshot that a sandbox becomes: the same in every process. */
+const retiredID = (sandboxID: string): string => sandboxID.replace(/^sbx_/, "snap_");
+
+/** Its size is not known: finding it out would take longer than all the rest. */
+const toRetired = (id: string): TakenSnapshot => ({ id, sizeBytes: null, files: null, leftOut: [], expiresAt: null });
 
 /** Copies a snapshot's files into a new sandbox's directories. @returns what was left out @throws PluginError `not_found` */
 export async function restoreSnapshot(

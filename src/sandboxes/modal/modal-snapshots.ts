@@ -114,6 +114,7 @@ export function createModalSnapshots(deps: ModalSnapshotDeps): SnapshotStore {
         );
       }
     },
+    retire: async () => null,
     ofLost: (sandboxID) => deps.exitSnapshots.ofLost(sandboxID),
     async freeze(sandboxID, isRefused) {
       const own = { ...deps, client: await deps.client(), ttlMs, marginMs: MARGIN_MS };

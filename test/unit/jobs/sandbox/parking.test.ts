@@ -57,3 +57,41 @@ test(
     { maxRunningJobs: 1 },
   ),
 );
+
+test(
+  "where a sandbox can become a snapshot itself, no copy is taken, and its job is woken from it",
+  inWorld(async (world) => {
+    world.machine.retires = true;
+    const [id = ""] = await world.start("write notes kept");
+    const snapshot = await untilParked(world, id);
+    expect(world.operations("snapshot")).toEqual([]);
+    expect(world.operations("retire")).toEqual([`retire sbx_1 as ${snapshot}`]);
+    expect([world.machine.sandboxes(), world.runtime.pool.sandboxes()]).toEqual([[], []]);
+    await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "say again", interrupt: false });
+    await world.reaches(id, "completed");
+    expect(world.machine.sandboxes()[0]?.spec.snapshotID).toBe(snapshot);
+  }),
+);
+
+test(
+  "a sandbox that ended and whose files could not be kept yet is found again a minute later, and parked",
+  inWorld(async (world) => {
+    world.machine.retires = true;
+    let broken = true;
+    world.machine.onSnapshot = () => {
+      if (broken) throw new PluginError("snapshot_failed", "disk full");
+    };
+    const [id = ""] = await world.start("say 1");
+    await world.reaches(id, "completed");
+    await world.clock.advance(61_000);
+    expect([world.job(id).sandbox.kind, world.machine.snapshotIDs()]).toEqual(["live", []]);
+    broken = false;
+    await world.clock.advance(60_000);
+    expect(world.operations("attach")).toEqual(["attach sbx_1"]);
+    expect([world.job(id).sandbox.kind, world.machine.sandboxes().length, world.job(id).notes]).toEqual([
+      "parked",
+      0,
+      [],
+    ]);
+  }),
+);
