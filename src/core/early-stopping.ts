@@ -1,0 +1,87 @@
+import type { Direction, Stopped, StopRule } from "./run-task.ts";
+import { type Point, positionOf, toMetricValue, toNumber } from "./series.ts";
+
+/*
+ * Asynchronous successive halving: runs are compared at rungs, and of those that have reached one only a share goes on. No
+ * run waits for another, so a run is judged by those that were there before it, and once more, as long as the rung is the
+ * highest it has reached, by those that come after it. What it did at a lower rung than that never counts against it: a
+ * slow starter that has caught up is not stopped for its start. The best run at the highest rung of all is never stopped,
+ * so that one always goes on.
+ *
+ * @source Li, Jamieson, Rostamizadeh, Gonina, Ben-tzur, Hardt, Recht, Talwalkar: "A System for Massively Parallel
+ * Hyperparameter Tuning", MLSys 2020, algorithm 2; in its variant that stops runs instead of promoting paused ones.
+ */
+
+/** Reason of the end of a run that was stopped. */
+export const STOPPED_EARLY = "stopped early";
+
+/** A run among those that have the same rule. */
+export interface Entrant {
+  readonly id: string;
+  /** Of the rule's metric, in the order of the reports. */
+  readonly points: readonly Point[];
+  /** Whether it can be stopped. A run that has ended counts with its values. */
+  readonly isRunning: boolean;
+  /** The rung at which it was stopped: its values further on count no more. */
+  readonly stoppedAt: number | null;
+  /** The highest rung at which it was found good enough; null = none yet. */
+  readonly passed: number | null;
+}
+
+/** @returns the runs to stop now, each with how it lost */
+export function decideStops(rule: StopRule, entrants: readonly Entrant[]): ReadonlyMap<string, Stopped> {
+  const { direction, keep } = rule;
+  const lost = new Map<string, Stopped>();
+  const rungs = rungsOf(rule);
+  for (const rung of rungs) {
+    const there = entrants.flatMap((entrant) => {
+      const point = lost.has(entrant.id) || isStoppedBefore(entrant, rung) ? undefined : pointAt(entrant.points, rung);
+      return point ? [{ entrant, value: toNumber(point.value) }] : [];
+    });
+    const ranked = there.map(({ value }) => value).sort((a, b) => compare(a, b, direction));
+    const cut = ranked[placesOf(ranked.length, keep) - 1];
+    if (cut === undefined) continue;
+    for (const { entrant, value } of there) {
+      if (!isJudged(entrant, rung, rungs) || compare(value, cut, direction) <= 0) continue;
+      lost.set(entrant.id, { rung, value: toMetricValue(value), cut: toMetricValue(cut) });
+    }
+  }
+  return lost;
+}
+
+export const rungsOf = ({ rungs }: StopRule): readonly number[] => [...new Set(rungs)].sort((a, b) => a - b);
+
+/** The highest rung that these points have reached; null = none. */
+export const highestRung = (points: readonly Point[], rule: StopRule): number | null =>
+  rungsOf(rule).findLast((rung) => pointAt(points, rung) !== undefined) ?? null;
+
+/** Whether two rules are the same, so that their runs are compared. */
+export const isSameRule = (a: StopRule, b: StopRule): boolean =>
+  a.metric === b.metric &&
+  a.direction === b.direction &&
+  a.keep === b.keep &&
+  JSON.stringify(rungsOf(a)) === JSON.stringify(rungsOf(b));
+
+/** At rungs that it has just reached, and at the highest one. */
+function isJudged({ points, isRunning, stoppedAt, passed }: Entrant, rung: number, rungs: readonly number[]): boolean {
+  if (!isRunning || stoppedAt !== null) return false;
+  const next = rungs.find((other) => other > rung);
+  const isHighest = next === undefined || pointAt(points, next) === undefined;
+  return isHighest || passed === null || rung > passed;
+}
+
+const isStoppedBefore = ({ stoppedAt }: Entrant, rung: number): boolean => stoppedAt !== null && stoppedAt < rung;
+
+/** The first value at or past a rung, for a run may report seldom. */
+const pointAt = (points: readonly Point[], rung: number): Point | undefined =>
+  points.find((point) => positionOf(point) >= rung);
+
+/** How many of `n` go on, without the error of binary fractions: of 10 with 0.7 it is 7. */
+const placesOf = (n: number, keep: number): number => Math.max(1, Math.ceil(n * keep - 1e-9));
+
+/** Below 0 where `a` is better; NaN is worst. */
+function compare(a: number, b: number, direction: Direction): number {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+  if (a === b) return 0;
+  return a < b === (direction === "min") ? -1 : 1;
+}
