@@ -10,7 +10,8 @@ import type { MetricSource } from "./run-task.ts";
 const BY_STRENGTH: readonly MetricSource[] = ["reported", "output", "snapshot", "clean"];
 
 /** Below 0 where numbers of `a` can be trusted less than those of `b`. */
-const compareSources = (a: MetricSource, b: MetricSource): number => BY_STRENGTH.indexOf(a) - BY_STRENGTH.indexOf(b);
+export const compareSources = (a: MetricSource, b: MetricSource): number =>
+  BY_STRENGTH.indexOf(a) - BY_STRENGTH.indexOf(b);
 
 /** A job's metrics with another one: of one name the strongest counts, and of two equally strong ones the later. */
 export function withMetric(

@@ -1,6 +1,5 @@
 import { z } from "zod";
-import type { Metric } from "../core/job.ts";
-import { withMetric } from "../core/metric-source.ts";
+import { LONGEST_NAME, type MetricPoint, MOST_METRICS } from "../core/series.ts";
 import { JOB_REPORT } from "../prompt/tool-descriptions.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
@@ -8,9 +7,6 @@ import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
 
 const STATUS_LIMIT = 300;
-const NAME_LIMIT = 64;
-/** Metric names kept per job; people read a dozen. */
-const METRICS_LIMIT = 100;
 
 export const jobReportTool = (deps: ToolDeps) =>
   defineTool({
@@ -20,7 +16,7 @@ export const jobReportTool = (deps: ToolDeps) =>
       status: z.string().trim().max(STATUS_LIMIT).optional().describe("What you are doing now, in a few words."),
       metrics: z
         .record(
-          z.string().min(1).max(NAME_LIMIT),
+          z.string().min(1).max(LONGEST_NAME),
           z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])], {
             error: 'a number, or "NaN", "Infinity", "-Infinity"',
           }),
@@ -31,35 +27,25 @@ export const jobReportTool = (deps: ToolDeps) =>
     },
     async run({ status: given, metrics: numbers, step }, { sessionID }) {
       const { runtime, sessionJobs, jobID } = await findWorker(deps, sessionID, "job_report");
-      const now = runtime.clock.now();
-      const at = new Date(now).toISOString();
+      const at = runtime.clock.now();
       const status = given === undefined ? undefined : oneLine(given, STATUS_LIMIT);
       const metrics = Object.fromEntries(Object.entries(numbers ?? {}).map(([name, value]) => [toName(name), value]));
-      let left: readonly string[] = [];
-      sessionJobs.update(jobID, (job) => {
-        const names = Object.keys(metrics);
-        const kept = new Set([...new Set([...Object.keys(job.metrics), ...names])].slice(0, METRICS_LIMIT));
-        left = names.filter((name) => !kept.has(name));
-        const news = names
-          .filter((name) => kept.has(name))
-          .map((name): [string, Metric] => [
-            name,
-            { value: metrics[name] ?? "NaN", ...(step !== undefined && { step }), at, source: "reported" },
-          ]);
-        const all = news.reduce((known, [name, metric]) => withMetric(known, name, metric), job.metrics);
-        return { ...job, status: status ?? job.status, metrics: all };
-      });
+      const points = Object.entries(metrics).map(
+        ([name, value]): MetricPoint => ({ name, value, ...(step !== undefined && { step }), at, source: "reported" }),
+      );
+      const left = sessionJobs.addPoints(jobID, points);
+      sessionJobs.update(jobID, (job) => (status === undefined ? job : { ...job, status }));
       const refused =
         left.length === 0
           ? ""
-          : ` Metrics not kept: ${left.length}, because a job may have at most ${METRICS_LIMIT} metric names.`;
+          : ` Metrics not kept: ${left.length}, because a job may have at most ${MOST_METRICS} metric names.`;
       return { title: status ?? "metrics", output: `Reported.${refused}`, metadata: { status, metrics, step } };
     },
   });
 
 /** A name is shown inside other lines, so it must be a single line. */
 function toName(name: string): string {
-  const line = oneLine(name, NAME_LIMIT);
+  const line = oneLine(name, LONGEST_NAME);
   if (line !== "") return line;
   throw new PluginError("invalid_task", "A metric name needs at least one visible character.", {
     retryable: false,

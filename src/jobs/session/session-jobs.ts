@@ -1,10 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import { isAllowedChange, isEnded, type Job } from "../../core/job.ts";
 import type { Delivery, Notice } from "../../core/notice.ts";
+import type { MetricPoint, Point, Series } from "../../core/series.ts";
+import type { Clock } from "../../shared/clock.ts";
 import type { Emitter } from "../../shared/emitter.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
+import type { Log } from "../../shared/log.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import type { SessionStore, Turn } from "../store/session-store.ts";
+import { createSessionSeries } from "./session-series.ts";
 
 /** A job was added or changed. `before` is null for a new job. */
 export interface JobChange {
@@ -39,6 +43,18 @@ export interface SessionJobs {
   /** The turn to resume: the running one, else, if no turn is queued, the last. */
   unfinishedTurn(jobID: string): Turn | undefined;
   saveTurn(turn: Turn): void;
+  /** What the job has reported over time, by metric; the newest points too. */
+  series(jobID: string): Series;
+  /** Its points of one metric. */
+  points(jobID: string, metric: string): readonly Point[];
+  /**
+   * Adds to the series of a job that has not ended. Its `metrics` and the store follow within a second, and with every other
+   * change of the job.
+   * @returns the names of metrics that are not kept, because the job has too many
+   */
+  addPoints(jobID: string, points: readonly MetricPoint[]): readonly string[];
+  /** The job begins again: what it reports from now on takes the place of what it reported before. */
+  restartSeries(jobID: string): void;
   /** Marks the running turns of an ended job as stopped. */
   stopRunningTurns(jobID: string): void;
   /** Notices that have not reached the orchestrator. Each was written in one transaction with its job's end. */
@@ -58,6 +74,8 @@ export interface SessionJobsDeps {
   readonly orchestrator: string;
   readonly store: SessionStore;
   readonly ids: IdGenerator;
+  readonly clock: Clock;
+  readonly log: Log;
   readonly changes: Pick<Emitter<JobChange>, "emit">;
 }
 
@@ -68,8 +86,18 @@ export function requireJob(sessionJobs: SessionJobs, jobID: string): Job {
   return job;
 }
 
-export function createSessionJobs({ orchestrator, store, ids, changes }: SessionJobsDeps): SessionJobs {
+export function createSessionJobs({ orchestrator, store, ids, clock, log, changes }: SessionJobsDeps): SessionJobs {
   const jobs = new Map(store.jobs().map((job) => [job.id, job]));
+
+  const series = createSessionSeries(store, clock, saveSeries);
+
+  function saveSeries(jobID: string): void {
+    try {
+      sessionJobs.update(jobID, (job) => job);
+    } catch (error) {
+      log("warn", "could not store what a job reports", { jobID, reason: String(error) }); // its next change tries again
+    }
+  }
 
   const toTurn = (jobID: string, position: number, text: string, update: TreeBase | null = null): Turn => ({
     id: ids("turn"),
@@ -102,11 +130,14 @@ export function createSessionJobs({ orchestrator, store, ids, changes }: Session
     update(jobID, change) {
       const before = jobs.get(jobID);
       if (!before) throw new Error(`no job ${jobID} in session ${orchestrator}`);
-      const job = change(before);
+      const unsaved = isEnded(before.state) ? null : series.unsaved(jobID);
+      const changed = change(before);
+      const job = unsaved?.apply(changed) ?? changed;
       if (job === before) return job;
       if (job.state !== before.state) requireAllowed(before, job);
-      if (isEnded(job.state) && !isEnded(before.state)) store.saveEnded(job);
-      else store.saveJob(job);
+      if (isEnded(job.state) && !isEnded(before.state)) store.saveEnded(job, unsaved?.records);
+      else store.saveJob(job, unsaved?.records);
+      if (unsaved || isEnded(job.state)) series.saved(jobID, isEnded(job.state));
       jobs.set(jobID, job);
       changes.emit({ sessionJobs, before, job });
       return job;
@@ -117,6 +148,7 @@ export function createSessionJobs({ orchestrator, store, ids, changes }: Session
       if (!before || !job) throw new Error(`no job ${jobID} in session ${orchestrator}`);
       if (isDeepStrictEqual(before, job)) return before;
       jobs.set(jobID, job);
+      if (isEnded(job.state)) series.saved(jobID, true);
       changes.emit({ sessionJobs, before, job });
       return job;
     },
@@ -133,6 +165,13 @@ export function createSessionJobs({ orchestrator, store, ids, changes }: Session
       return turns.find(({ state }) => state === "running") ?? last;
     },
     saveTurn: (turn) => store.saveTurn(turn),
+    series: series.of,
+    points: series.points,
+    addPoints(jobID, points) {
+      const job = requireJob(sessionJobs, jobID);
+      return isEnded(job.state) ? [] : series.add(job, points);
+    },
+    restartSeries: (jobID) => series.restart(requireJob(sessionJobs, jobID)),
     stopRunningTurns(jobID) {
       for (const turn of store.turns(jobID))
         if (turn.state === "running") store.saveTurn({ ...turn, state: "stopped" });
@@ -140,7 +179,10 @@ export function createSessionJobs({ orchestrator, store, ids, changes }: Session
     notices: () => store.notices(),
     recordDelivery: (notices, delivery) => (notices.length === 0 ? [] : store.saveDelivery(notices, delivery)),
     forgetNotice: ({ id }) => store.deleteNotice(id),
-    close: () => store.close(),
+    close() {
+      for (const jobID of series.unsavedJobs()) saveSeries(jobID);
+      store.close();
+    },
   };
   return sessionJobs;
 }

@@ -72,7 +72,7 @@ export function createSessionRegistry({ stateDir, clock, ids, log }: SessionRegi
       onDamaged(aside);
     }
     damaged.set(orchestrator, [...(damaged.get(orchestrator) ?? []), ...store.damaged()]);
-    return createSessionJobs({ orchestrator, store, ids, changes: emitter });
+    return createSessionJobs({ orchestrator, store, ids, clock, log, changes: emitter });
   }
 
   const isDeleted = (orchestrator: string): boolean => {

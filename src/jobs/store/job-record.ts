@@ -88,7 +88,7 @@ const loss: z.ZodType<SandboxLoss> = z.object({
 
 const direction = z.enum(["min", "max"]);
 
-const metricValue = z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]);
+export const metricValue = z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]);
 
 /** An object whose names jobs or models choose. Not `z.record`: it refuses a name such as "constructor" and drops "__proto__". */
 const named = <T>(value: z.ZodType<T>): z.ZodType<Readonly<Record<string, T>>> =>
@@ -151,11 +151,13 @@ const briefing: z.ZodType<Briefing> = z.object({
 
 const update: z.ZodType<TreeUpdate> = z.object({ at: time, conflicts: texts, problem: z.string().nullable() });
 
+export const metricSource = z.enum(["reported", "output", "snapshot", "clean"]);
+
 const metric: z.ZodType<Metric> = z.object({
   value: metricValue.catch("NaN"),
   step: z.number().optional().catch(undefined),
   at: z.string(),
-  source: z.enum(["reported", "output", "snapshot", "clean"]).default("reported"), // earlier versions knew no other
+  source: metricSource.default("reported"), // earlier versions knew no other
 });
 
 const startedProcess: z.ZodType<StartedProcess> = z.object({

@@ -3,11 +3,13 @@ import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { isEnded, type Job } from "../../core/job.ts";
 import type { Delivery, Notice } from "../../core/notice.ts";
+import type { SeriesRecord } from "../../core/series.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import { openDatabase } from "./database.ts";
 import { jobRecord, treeBase } from "./job-record.ts";
 import { json, type RowReader, type RowSchema } from "./rows.ts";
+import { createSeriesStore, SERIES_TABLE, type SeriesStore } from "./series-store.ts";
 
 /** One prompt to a job's child session. The turns of a job run one after another, in order of `position`. */
 export interface Turn {
@@ -23,16 +25,17 @@ export interface Turn {
 }
 
 /** The jobs, turns and notices of one orchestrator session, on disk. Every write is one statement or transaction. */
-export interface SessionStore {
+export interface SessionStore extends SeriesStore {
   jobs(): Job[];
   job(jobID: string): Job | undefined;
   turns(jobID: string): Turn[];
   /** Adds new jobs with their first turns, where they have one: all of them or none. */
   insert(entries: readonly { readonly job: Job; readonly turn: Turn | null }[]): void;
-  saveJob(job: Job): void;
+  /** @param series what is new in the series of its metrics */
+  saveJob(job: Job, series?: ReadonlyMap<string, SeriesRecord>): void;
   saveTurn(turn: Turn): void;
   /** Writes a job that has just ended, together with the notice of its end. */
-  saveEnded(job: Job): void;
+  saveEnded(job: Job, series?: ReadonlyMap<string, SeriesRecord>): void;
   /** Notices that have not reached the orchestrator yet, oldest first. */
   notices(): Notice[];
   /**
@@ -114,8 +117,10 @@ export async function openSessionStore(file: string, clock: Pick<Clock, "now"> =
   const database = await openDatabase(file, MIGRATIONS, {
     clock,
     stateDir: dirname(dirname(file)),
+    sideTables: [SERIES_TABLE],
     check: checkRows,
   });
+  const series = createSeriesStore(database);
   const saveJob = (job: Job) =>
     database.run(
       `INSERT INTO jobs (id, position, state, record) VALUES (?, ?, ?, ?)
@@ -148,11 +153,19 @@ export async function openSessionStore(file: string, clock: Pick<Clock, "now"> =
           if (turn) saveTurn(turn);
         }
       }),
-    saveJob,
+    ...series,
+    saveJob: (job, records) =>
+      records
+        ? database.transaction(() => {
+            saveJob(job);
+            series.saveSeries(job.id, records);
+          })
+        : saveJob(job),
     saveTurn,
-    saveEnded: (job) =>
+    saveEnded: (job, records) =>
       database.transaction(() => {
         saveJob(job);
+        if (records) series.saveSeries(job.id, records);
         database.run("INSERT INTO outbox (job) VALUES (?)", JSON.stringify(job));
       }),
     notices: () => allNotices(database),

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { initialState, isAllowedChange, type Job, transition } from "../../../../src/core/job.ts";
 import { createSessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import type { SessionStore } from "../../../../src/jobs/store/session-store.ts";
+import { createFakeClock } from "../../../support/fake-clock.ts";
 import { failure, jobs, transitions } from "../../core/job-arbitraries.ts";
 import { jobIn } from "../../views/job-in.ts";
 
@@ -19,7 +20,18 @@ function openSessionJobs() {
   } as Partial<SessionStore> as SessionStore;
   const ids = (prefix: string) => `${prefix}_1`;
   const emit = (change: (typeof changes)[number]) => void changes.push(change);
-  return { sessionJobs: createSessionJobs({ orchestrator: "ses_o", store, ids, changes: { emit } }), store, changes };
+  return {
+    sessionJobs: createSessionJobs({
+      orchestrator: "ses_o",
+      store,
+      ids,
+      clock: createFakeClock(),
+      log: () => {},
+      changes: { emit },
+    }),
+    store,
+    changes,
+  };
 }
 
 test("a session's jobs refuse every change of state that is no transition (J2)", () => {
