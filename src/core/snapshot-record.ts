@@ -1,11 +1,17 @@
 import type { ProviderName } from "../config/provider-names.ts";
+import { isEnded, type Job } from "./job.ts";
 
-/** A saved file system that new jobs can start from. Only the session `orchestrator` sees it. */
+/**
+ * A saved file system that new jobs can start from. Only the session `orchestrator` sees it; others of its project can
+ * start from it by its id.
+ */
 export interface SnapshotRecord {
   readonly id: string;
   /** The newest of its labels, which are stored apart from it. */
   readonly label: string | null;
   readonly orchestrator: string;
+  /** The project of its session, which may be deleted by now; null = it is not known. */
+  readonly project: string | null;
   readonly jobID: string;
   /** Snapshot that its job started from. */
   readonly parent: string | null;
@@ -39,4 +45,10 @@ export interface Label {
   readonly label: string;
   readonly jobID: string;
   readonly snapshotID: string;
+}
+
+/** Whether the job may still be made from the snapshot that it starts from: later it goes on from its own, or ends for good. */
+export function mayStartAgain({ state, sandbox, task }: Pick<Job, "state" | "sandbox" | "task">): boolean {
+  if (!isEnded(state)) return true;
+  return task.run === null && sandbox.kind !== "live" && sandbox.kind !== "parked";
 }

@@ -25,6 +25,7 @@ import { createPriceList, type PriceList } from "./sandbox/price-list.ts";
 import { createSandboxSources, type SandboxSources } from "./sandbox/sandbox-sources.ts";
 import { createSnapshots, type Snapshots } from "./sandbox/snapshots.ts";
 import { createSessionRegistry, type SessionRegistry } from "./session/session-registry.ts";
+import { recordSnapshotUses } from "./snapshots/snapshot-uses.ts";
 import { toOwner } from "./store/lease-store.ts";
 import { openPoolStore, type PoolStore } from "./store/pool-store.ts";
 
@@ -95,6 +96,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
   const identify = async () => (directory === null ? null : projectID(git, directory));
   const projects = createSessionProjects({ registry, pool, identify, log });
   const snapshots = createSnapshots({ provider, pool, clock, log });
+  recordSnapshotUses({ registry, pool });
   const liveSandboxes = createLiveSandboxes({ pool, owner, leases, limits, snapshots, trees, clock, log });
   const parking = createParking({
     pool,

@@ -7,6 +7,7 @@ import { incompleteSnapshotNote } from "../../core/source-notes.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../../core/task.ts";
 import { imageSourceNote, permissionNotes, unseenImagesNote } from "../../prompt/start-notes.ts";
 import { oneLine } from "../../shared/plain-text.ts";
+import type { SessionProjects } from "../project/session-projects.ts";
 import type { Snapshots } from "../sandbox/snapshots.ts";
 import type { SessionOpener } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
@@ -14,6 +15,7 @@ import { type RecordJobsDeps, recordJobs } from "./record-jobs.ts";
 
 export interface StartJobsDeps extends SessionOpener, RecordJobsDeps {
   readonly options: Pick<Options, "maxTasksPerCall" | "environments" | "gpuLimits">;
+  readonly projects: Pick<SessionProjects, "join">;
   readonly snapshots: Pick<Snapshots, "find" | "lostLabel" | "newestOf">;
   readonly pool: Pick<PoolStore, "knowsSnapshot" | "sandboxOf">;
 }
@@ -51,6 +53,7 @@ export async function startJobs(
   const { notes: givenNotes, ...given } = context.given;
   const sessionJobs = (await deps.sessionJobs(context.orchestrator)).whole;
   const { orchestrator } = sessionJobs;
+  deps.projects.join(orchestrator); // snapshots of the project's other sessions can be named
   const { maxTasksPerCall, environments, gpuLimits } = deps.options;
   const taskContext = {
     catalog,

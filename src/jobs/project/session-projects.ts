@@ -1,5 +1,4 @@
 import type { Log } from "../../shared/log.ts";
-import type { SessionJobs } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 
@@ -8,6 +7,8 @@ import type { PoolStore } from "../store/pool-store.ts";
  * is not known shares nothing.
  */
 export interface SessionProjects {
+  /** Records that the session, whose first jobs are about to be recorded, belongs to the project that the host is open in. */
+  join(orchestrator: string): void;
   /** The project of a session's jobs; null = it is not known. */
   of(orchestrator: string): string | null;
   /** Of a deleted session. */
@@ -30,17 +31,18 @@ export function createSessionProjects({ registry, pool, identify, log }: Session
   let identifying: Promise<void> | null = null;
   const recorded = new Set<string>();
 
-  function record({ orchestrator }: SessionJobs): void {
+  function join(orchestrator: string): void {
     if (current === null || recorded.has(orchestrator)) return;
     pool.saveProject(orchestrator, current);
     recorded.add(orchestrator);
   }
 
-  registry.onChange(({ sessionJobs }) => record(sessionJobs));
+  registry.onChange(({ sessionJobs }) => join(sessionJobs.orchestrator));
   // Jobs of an earlier version, or of a process that died before it had recorded the project.
-  registry.onOpen((sessionJobs) => sessionJobs.all().length > 0 && record(sessionJobs));
+  registry.onOpen((sessionJobs) => sessionJobs.all().length > 0 && join(sessionJobs.orchestrator));
 
   return {
+    join,
     of: (orchestrator) => pool.projectOf(orchestrator),
     forget(orchestrator) {
       recorded.delete(orchestrator);

@@ -22,6 +22,7 @@ import { forgetChanges, readChanges, removeChanges } from "../../workspace/proje
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
+import type { SnapshotBases } from "../store/snapshot-use-store.ts";
 import { createPreparedTrees } from "./prepared-trees.ts";
 
 /** The user's project in sandboxes: captured when jobs are started, sent once for all jobs that start from the same files. */
@@ -129,9 +130,11 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
     return bases.base;
   }
 
-  function inherited(sessionJobs: SessionJobs, { task, orchestrator }: Job): Pick<Job, "base" | "formerBases"> {
-    const snapshot = pool.snapshots(orchestrator).find(({ id }) => id === task.snapshotID);
-    const origin = snapshot && sessionJobs.get(snapshot.jobID);
+  /** What the work in the job's snapshot is based on; of one that an earlier version took, its job in this session knows. */
+  function inherited(sessionJobs: SessionJobs, { task: { snapshotID } }: Job): SnapshotBases {
+    const known = snapshotID === null ? null : pool.basesOf(snapshotID);
+    if (known) return known;
+    const origin = sessionJobs.get(pool.snapshotNamed(snapshotID ?? "")?.jobID ?? "");
     return { base: origin?.base ?? null, formerBases: origin?.formerBases ?? [] };
   }
 

@@ -52,7 +52,7 @@ export async function createFirstSandbox(
   };
   const { snapshotID, creating } = await create();
   return creating.catch(async (error) => {
-    if (named !== null) throw isExpiry(deps, error, record) ? expiredSource(named, record, error) : error;
+    if (named !== null) throw isExpiry(deps, error, record) ? expiredSource(job, named, record, error) : error;
     const isGone = error instanceof PluginError && (error.code === "snapshot_expired" || error.code === "not_found");
     if (!isGone || snapshotID === null) throw error;
     deps.trees.forgetSnapshot(snapshotID); // it was replaced, or has expired: the project is sent again
@@ -69,9 +69,10 @@ const sourceOf = ({ snapshots }: SourcesDeps, id: string, record: SnapshotRecord
 const isExpiry = ({ clock }: SourcesDeps, error: unknown, record: SnapshotRecord | null): boolean =>
   meansExpired(toFailure(error, "sandbox_create_failed", "create a sandbox"), record, clock.now());
 
-function expiredSource(id: string, record: SnapshotRecord | null, cause: unknown): PluginError {
-  const name = record?.label ? `${id} ("${record.label}")` : id;
-  const remedy = record
+function expiredSource(job: Job, id: string, record: SnapshotRecord | null, cause: unknown): PluginError {
+  const isOwn = record?.orchestrator === job.orchestrator; // of another session's, only the id is told
+  const name = isOwn && record.label ? `${id} ("${record.label}")` : id;
+  const remedy = isOwn
     ? `Wake ${record.jobID} with agents_message and take another with sandbox_snapshot, or start from a different one.`
     : "Start from a different one.";
   const message = `The snapshot ${name} that the task starts from has expired or was removed. ${remedy}`;

@@ -85,7 +85,10 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     }
     for (const snapshot of pool.allSnapshots()) {
       await attempt(`remove the snapshot ${snapshot.id}`, async () => {
-        if (!hasExpired(snapshot, clock.now()) && !deps.registry.isDeleted(snapshot.orchestrator)) return;
+        const { isDeleted } = deps.registry;
+        const isWanted = () =>
+          !isDeleted(snapshot.orchestrator) || pool.usersOf(snapshot.id).some((user) => !isDeleted(user));
+        if (!hasExpired(snapshot, clock.now()) && isWanted()) return;
         report.snapshotsRemoved.push(...(await deps.snapshots.remove(snapshot)));
       });
     }

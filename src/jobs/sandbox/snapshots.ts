@@ -43,10 +43,11 @@ export interface Snapshots {
   keepLost(sessionJobs: SessionJobs, job: Job, sandboxID: string): Promise<SnapshotRecord | null>;
   /** Turns the snapshot that a job was parked with into one that was asked for; null when it is not known. */
   promote(job: Job, snapshotID: string, label: string | null): RequestedSnapshot | null;
-  /** Removes the job's parked snapshots except `keepID` and those that another job starts from. */
+  /** Removes the job's parked snapshots except `keepID` and those that jobs of any session may still be made from. */
   dropFormerParked(sessionJobs: SessionJobs, jobID: string, keepID: string): Promise<void>;
   /** The newest snapshot of the job's whole file system. */
   newestOf(job: Job): SnapshotRecord | null;
+  /** The session's own snapshot of this id or label, or one of this id of another session of its project. */
   find(orchestrator: string, idOrLabel: string): SnapshotRecord | null;
   /** Renews a snapshot that is due, of a sandbox made from it in which nothing has run yet. Never rejects. */
   renew(snapshot: SnapshotRecord, sandbox: Sandbox): Promise<void>;
@@ -56,7 +57,7 @@ export interface Snapshots {
   list(orchestrator: string): SnapshotRecord[];
   /** Snapshots that jobs are parked with, oldest first. */
   parked(orchestrator: string): SnapshotRecord[];
-  /** Removes every snapshot of a deleted session. */
+  /** Removes every snapshot of a deleted session but those that jobs of others may still be made from. */
   removeAll(orchestrator: string): Promise<void>;
   /** Removes a snapshot and its record. @returns the ids of the snapshots that were removed @throws PluginError `snapshot_failed` */
   remove(snapshot: SnapshotRecord): Promise<string[]>;
@@ -97,6 +98,7 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
       provider: snapshot.provider,
     });
     pool.deleteSnapshot(snapshot.id);
+    pool.deleteBases(snapshot.id);
     return removed;
   }
 
@@ -133,6 +135,7 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
       id: taken.id,
       label: null,
       orchestrator: job.orchestrator,
+      project: pool.projectOf(job.orchestrator),
       jobID: job.id,
       parent: job.task.snapshotID,
       kind: how.path === null ? "filesystem" : "directory",
@@ -149,6 +152,7 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
       isState: how.parked,
     };
     pool.saveSnapshot(snapshot);
+    pool.saveBases(snapshot.id, job);
     pool.saveLineage(snapshot, sandboxID, snapshot.expiresAt);
     return snapshot;
   }
@@ -160,10 +164,9 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
   }
 
   async function dropFormerParked(sessionJobs: SessionJobs, jobID: string, keepID: string): Promise<void> {
-    const wanted = new Set(sessionJobs.all().map((job) => job.task.snapshotID));
     for (const snapshot of pool.snapshots(sessionJobs.orchestrator)) {
       const isFormer = snapshot.parked && snapshot.jobID === jobID && snapshot.id !== keepID;
-      if (isFormer && !wanted.has(snapshot.id)) await remove(snapshot);
+      if (isFormer && pool.usersOf(snapshot.id).length === 0) await remove(snapshot);
     }
   }
 
@@ -171,6 +174,13 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
     dropFormerParked(sessionJobs, jobID, keepID).catch((error) =>
       log("warn", "could not remove a job's older snapshots", { jobID, reason: String(error) }),
     );
+
+  /** Whether a session may start jobs from the snapshot: its own, and those of its project. */
+  function isSeenBy(orchestrator: string, snapshot: SnapshotRecord): boolean {
+    if (snapshot.orchestrator === orchestrator) return true;
+    const project = snapshot.project ?? pool.projectOf(snapshot.orchestrator);
+    return project !== null && project === pool.projectOf(orchestrator);
+  }
 
   /** Gives the snapshot a label. One that another job owns is not given; the snapshot is kept all the same. */
   function giveLabel(snapshot: SnapshotRecord, label: string | null): RequestedSnapshot {
@@ -226,16 +236,19 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
         .snapshots(job.orchestrator)
         .findLast((one) => one.jobID === job.id && (one.kind === "filesystem" || one.isState)) ?? null,
     find(orchestrator, idOrLabel) {
-      const byID = (id: string) =>
-        pool.snapshots(orchestrator).find((one) => one.id === id || one.storedAs === id) ?? null;
-      return byID(idOrLabel) ?? byID(pool.labelled(orchestrator, idOrLabel)?.snapshotID ?? "");
+      const named = pool.snapshotNamed(idOrLabel);
+      if (named && isSeenBy(orchestrator, named)) return named;
+      const labelled = pool.labelled(orchestrator, idOrLabel);
+      return labelled && pool.snapshotNamed(labelled.snapshotID);
     },
     renew: (snapshot, sandbox) => renewSnapshot({ pool, store, clock, log }, snapshot, sandbox),
     lostLabel: (orchestrator, label) => pool.labelled(orchestrator, label),
     list: (orchestrator) => pool.snapshots(orchestrator).filter((one) => !one.parked),
     parked: (orchestrator) => pool.snapshots(orchestrator).filter((one) => one.parked),
     async removeAll(orchestrator) {
-      for (const snapshot of pool.snapshots(orchestrator)) await remove(snapshot);
+      pool.deleteUses(orchestrator);
+      for (const snapshot of pool.snapshots(orchestrator))
+        if (pool.usersOf(snapshot.id).length === 0) await remove(snapshot);
       pool.deleteLabels(orchestrator);
     },
     remove,

@@ -31,6 +31,12 @@ import {
   type SessionProjectStore,
 } from "./session-project-store.ts";
 import { checkSnapshotRows, createSnapshotRecords, type SnapshotRecords } from "./snapshot-store.ts";
+import {
+  checkSnapshotUseRows,
+  createSnapshotUseStore,
+  SNAPSHOT_USE_TABLES,
+  type SnapshotUseStore,
+} from "./snapshot-use-store.ts";
 
 /** The state that all OpenCode processes with the same state directory share. */
 export interface PoolStore
@@ -38,6 +44,7 @@ export interface PoolStore
     LabelStore,
     LineageStore,
     SnapshotRecords,
+    SnapshotUseStore,
     CreationRateStore,
     SessionProjectStore {
   insertSandbox(id: string, provider: ProviderName, jobID: string, orchestrator: string, now: number): void;
@@ -87,6 +94,7 @@ function checkRows(rows: RowReader): void {
   checkLeaseRows(rows);
   checkLabelRows(rows);
   checkSnapshotRows(rows);
+  checkSnapshotUseRows(rows);
   checkLineageRows(rows);
   checkCreationRateRows(rows);
   checkSessionProjectRows(rows);
@@ -123,6 +131,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
     sideTables: [
       "sandbox_owners (sandbox TEXT PRIMARY KEY, owner TEXT NOT NULL)",
       ...LINEAGE_TABLES,
+      ...SNAPSHOT_USE_TABLES,
       CREATION_RATE_TABLE,
       SESSION_PROJECT_TABLE,
     ],
@@ -143,6 +152,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
     ...createLabelStore(database),
     ...createSnapshotRecords(database),
     ...createLineageStore(database),
+    ...createSnapshotUseStore(database),
     ...createCreationRateStore(database),
     ...createSessionProjectStore(database),
     insertSandbox: (id, provider, jobID, orchestrator, now) =>

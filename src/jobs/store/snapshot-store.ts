@@ -22,6 +22,8 @@ export interface SnapshotRecords {
   /** Inserts or replaces a snapshot; its label is stored by `giveLabel`. */
   saveSnapshot(snapshot: SnapshotRecord): void;
   snapshots(orchestrator: string): SnapshotRecord[];
+  /** The snapshot that was told under this id, or is stored under it, of any session; null = there is none. */
+  snapshotNamed(id: string): SnapshotRecord | null;
   /** Snapshots of all sessions. */
   allSnapshots(): SnapshotRecord[];
   deleteSnapshot(id: string): void;
@@ -42,6 +44,7 @@ const SNAPSHOTS = `SELECT id, record, (SELECT label FROM labels WHERE labels.orc
 const snapshotRecord = z.object({
   id: z.string(),
   orchestrator: z.string(),
+  project: z.string().nullable().default(null),
   jobID: z.string(),
   parent: z.string().nullable().default(null),
   kind: z.enum(["filesystem", "directory"]),
@@ -97,6 +100,10 @@ export const createSnapshotRecords = (database: Database): SnapshotRecords => ({
     ),
   snapshots: (orchestrator) =>
     database.all(snapshotRow, `${SNAPSHOTS} WHERE orchestrator = ? ORDER BY created_at, rowid`, orchestrator),
+  snapshotNamed: (id) =>
+    database.get(snapshotRow, `${SNAPSHOTS} WHERE id = ?`, id) ??
+    database.get(snapshotRow, `${SNAPSHOTS} WHERE json_extract(record, '$.storedAs') = ?`, id) ??
+    null,
   allSnapshots: () => database.all(snapshotRow, SNAPSHOTS),
   deleteSnapshot: (id) => database.run("DELETE FROM snapshots WHERE id = ?", id),
   savePreparedTree: (tree) =>

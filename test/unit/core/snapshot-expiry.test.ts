@@ -6,7 +6,7 @@ import { toSnapshotView } from "../../../src/views/job-view.ts";
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const record = {
-  id: "im-1", label: "best", orchestrator: "ses_o", jobID: "job_1", parent: null, kind: "filesystem", path: null, provider: "modal", sizeBytes: null,
+  id: "im-1", label: "best", orchestrator: "ses_o", project: null, jobID: "job_1", parent: null, kind: "filesystem", path: null, provider: "modal", sizeBytes: null,
   files: null, leftOut: [], createdAt: 0, expiresAt: 30 * DAY, storedAs: null, renewedAt: null, parked: false, isState: false,
 } as const; // biome-ignore format: a table
 

@@ -217,7 +217,7 @@ test.each([
   ["job_queued", ["no sandbox yet", "agents_wait"]],
   ["job_starting", ["no sandbox yet", "agents_wait"]],
   ["job_modal", ["modal", "local"]],
-  ["job_unknown", ["no job of this session"]],
+  ["job_unknown", ["no job or snapshot of this session"]],
 ] as const)("refuses to start from %s, which has no files here, and says why", (from, parts) => {
   for (const part of [from, ...parts]) expect(refusal({ from })).toContain(part);
 });

@@ -37,7 +37,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "jobs/store": CORE,
   "jobs/session": SESSION,
   "jobs/queue": QUEUE,
-  "jobs/snapshots": SESSION,
+  "jobs/snapshots": QUEUE,
   "jobs/project": ["jobs/snapshots", ...QUEUE],
   "jobs/sandbox": SANDBOX,
   "jobs/execution": EXECUTION,

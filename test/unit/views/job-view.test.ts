@@ -112,7 +112,7 @@ test("shows an error with the contract's code, and a cancellation with its reaso
 });
 
 test("a snapshot view has exactly the contract's fields", () => {
-  const record = { id: "snap_1", label: "best", orchestrator: "ses_o", jobID: "job_1", parent: "snap_0", kind: "filesystem" as const, provider: "local" as const, sizeBytes: 0, files: 0, leftOut: [], createdAt: AT, expiresAt: AT, path: null, storedAs: null, renewedAt: null, parked: false, isState: false }; // biome-ignore format: one line
+  const record = { id: "snap_1", label: "best", orchestrator: "ses_o", project: null, jobID: "job_1", parent: "snap_0", kind: "filesystem" as const, provider: "local" as const, sizeBytes: 0, files: 0, leftOut: [], createdAt: AT, expiresAt: AT, path: null, storedAs: null, renewedAt: null, parked: false, isState: false }; // biome-ignore format: one line
   const always = ["createdAt", "id", "job", "kind", "provider"];
   expect(keysOf(toSnapshotView(record))).toEqual([...always, "expiresAt", "label", "parent", "sizeBytes"].sort());
   expect(keysOf(toSnapshotView({ ...record, label: null, parent: null, sizeBytes: null, expiresAt: null }))).toEqual(

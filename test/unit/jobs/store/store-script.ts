@@ -151,6 +151,7 @@ const snapshot = (id: string): SnapshotRecord => ({
   id,
   label: null,
   orchestrator: "ses_1",
+  project: null,
   jobID: "job_1",
   parent: null,
   kind: "filesystem",
