@@ -1,4 +1,4 @@
-/** What a child session is doing. Built from its events and not stored: it starts empty after a restart. */
+/** What a job is doing. Built from events and not stored: it starts empty after a restart. */
 export interface Activity {
   /** Name of the running tool, the newest of several; null when none runs. */
   readonly tool: string | null;
@@ -8,6 +8,8 @@ export interface Activity {
   readonly retry: { readonly attempt: number; readonly message: string; readonly nextAt: number } | null;
   /** Latest sign of life since the latest prompt, that prompt included; null before the first prompt. Epoch ms. */
   readonly lastActivityAt: number | null;
+  /** Of a run: the newest line of its output. Absent = none yet. */
+  readonly line?: string | null;
 }
 
 export const NO_ACTIVITY: Activity = { tool: null, retry: null, lastActivityAt: null };

@@ -1,6 +1,7 @@
 import type { Failure } from "../shared/error-code.ts";
 import { computeUsd, usdOver } from "./cost.ts";
 import { isHeld, type Job } from "./job.ts";
+import type { JobTask } from "./job-task.ts";
 
 /** What a session's jobs have cost so far, USD. */
 export interface Spend {
@@ -62,7 +63,7 @@ export function decideBudgetAdmission(
   const spent = spendOf(jobs, now).usd;
   if (spent + own >= ceilingUsd) {
     return refuse(
-      `The session's budget is ${formatUsd(ceilingUsd)}: ${formatUsd(spent)} is spent${describeReserve(own)}. Raise budget.usdPerSession, then send the job a message.`,
+      `The session's budget is ${formatUsd(ceilingUsd)}: ${formatUsd(spent)} is spent${describeReserve(own)}. Raise budget.usdPerSession, then ${job.task.run ? "start it again" : "send the job a message"}.`,
     );
   }
   const reserves = reservesOf(
@@ -106,18 +107,21 @@ export function decideJobBudget(job: Job, limits: BudgetLimits, now: number): Pi
 }
 
 /** How a job fails when its session's budget is used up. */
-export const sessionBudgetFailure = (ceilingUsd: number): Failure => ({
+export const sessionBudgetFailure = (ceilingUsd: number, { run }: Pick<JobTask, "run">): Failure => ({
   code: "budget_exceeded",
-  message: `The session's budget of ${formatUsd(ceilingUsd)} is used up. The job's files are kept: raise budget.usdPerSession and send the job a message to go on.`,
+  message: `The session's budget of ${formatUsd(ceilingUsd)} is used up. ${run ? "Raise budget.usdPerSession to start others." : "The job's files are kept: raise budget.usdPerSession and send the job a message to go on."}`,
   retryable: false,
 });
 
 /** How a job fails at the ceiling of its task. */
-export const taskBudgetFailure = (maxUsd: number): Failure => ({
+export const taskBudgetFailure = (maxUsd: number, { run }: Pick<JobTask, "run">): Failure => ({
   code: "budget_exceeded",
-  message: `The task's ceiling of ${formatUsd(maxUsd)} (max_usd) is reached. The job's files are kept: to go on, freeze them with sandbox_snapshot and start a task from that snapshot.`,
+  message: `The task's ceiling of ${formatUsd(maxUsd)} (max_usd) is reached.${run ? "" : TO_GO_ON}`,
   retryable: false,
 });
+
+const TO_GO_ON =
+  " The job's files are kept: to go on, freeze them with sandbox_snapshot and start a task from that snapshot.";
 
 /** "$0.0042", "$12.30". */
 export const formatUsd = (amount: number): string => `$${amount.toFixed(Math.abs(amount) < 1 ? 4 : 2)}`;

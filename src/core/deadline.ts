@@ -12,6 +12,8 @@ export interface DeadlineFacts {
   readonly isRetry: boolean;
   /** Its agent has been told to wrap up. */
   readonly isWrappingUp: boolean;
+  /** It has no agent that could wrap up or be silent. */
+  readonly isRun?: boolean;
   /** When the latest snapshot was taken; without one, since when the job runs. */
   readonly lastSnapshotAt: number;
 }
@@ -54,7 +56,7 @@ export function decideDeadline(facts: DeadlineFacts, limits: DeadlineLimits, now
   const end = Math.min(jobEnd, facts.sandboxUntil ?? jobEnd);
   const rescueMs = Math.min(limits.rescueMs, Math.max(0, end - facts.since) / 2);
   const stopAt = end - rescueMs / 2;
-  const wrapUpAt = facts.isWrappingUp ? stopAt : end - rescueMs;
+  const wrapUpAt = facts.isWrappingUp || facts.isRun ? stopAt : end - rescueMs;
   const stallAt = facts.lastActivityAt === null ? Infinity : facts.lastActivityAt + limits.stallMs;
   const saveAt =
     limits.checkpointMs === null || facts.isWrappingUp ? Infinity : facts.lastSnapshotAt + limits.checkpointMs;
@@ -62,7 +64,8 @@ export function decideDeadline(facts: DeadlineFacts, limits: DeadlineLimits, now
   return { action: decide(), nextAt: Number.isFinite(next) ? next : null };
 
   function decide(): DeadlineAction {
-    const failure = timedOut(end === jobEnd ? limits.jobMs : end - facts.since, end === jobEnd);
+    const ms = end === jobEnd ? limits.jobMs : end - facts.since;
+    const failure = timedOut(ms, end === jobEnd, facts.isRun === true);
     if (now >= stopAt) return { kind: "stop", failure };
     if (now >= wrapUpAt) return { kind: "wrap_up", failure, minutes: (stopAt - now) / MINUTE_MS };
     if (now >= stallAt) {
@@ -74,9 +77,10 @@ export function decideDeadline(facts: DeadlineFacts, limits: DeadlineLimits, now
 
 const MINUTE_MS = 60_000;
 
-const timedOut = (ms: number, isJobLimit: boolean): Failure => ({
+/** What is left of a run is said when it is known. */
+const timedOut = (ms: number, isJobLimit: boolean, isRun: boolean): Failure => ({
   code: "timed_out",
-  message: `The job was stopped shortly before ${isJobLimit ? "its time limit" : "the end of its sandbox's lifetime"} of ${minutes(ms)}. Its files are kept: send it a message to go on.`,
+  message: `The ${isRun ? "run" : "job"} was stopped shortly before ${isJobLimit ? "its time limit" : "the end of its sandbox's lifetime"} of ${minutes(ms)}.${isRun ? "" : " Its files are kept: send it a message to go on."}`,
   retryable: true,
 });
 

@@ -18,7 +18,7 @@ export type LeftFiles =
   | { readonly kind: "none" };
 
 /** How often a job is tried: once more after it has lost its sandbox. A message that wakes it begins anew. */
-const MOST_ATTEMPTS = 2;
+export const MOST_ATTEMPTS = 2;
 
 export type AfterLoss = { readonly kind: "go_on" } | { readonly kind: "fail"; readonly failure: Failure };
 

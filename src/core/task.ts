@@ -5,12 +5,13 @@ import { oneLine } from "../shared/plain-text.ts";
 import { canEverFit, type GpuLimits } from "./admission.ts";
 import type { JobTask } from "./job-task.ts";
 import type { Catalog, CatalogAgent } from "./ports.ts";
+import type { RunWishes } from "./run-wishes.ts";
 import { decideStart, type SourceContext } from "./starting-point.ts";
 
-/** A task as the model wrote it, after its types have been checked. */
-export interface TaskRequest {
+/** A task as the model wrote it, after its types have been checked: an agent's has a prompt, a run's a command. */
+export interface TaskRequest extends RunWishes {
   readonly description: string;
-  readonly prompt: string;
+  readonly prompt?: string | undefined;
   readonly agent?: string | undefined;
   readonly model?: string | undefined;
   readonly variant?: string | undefined;
@@ -52,31 +53,54 @@ const PROMPT_LIMIT = 1_000_000;
 export function decideTask(request: TaskRequest, context: TaskContext): TaskDecision {
   const problem = findProblem(request, context);
   if (problem !== null) return refusal(problem);
-  const start = decideStart(request.from, context);
-  if (start.kind === "refused") return refusal(start.why);
-  const { snapshotID, source, parent } = start.from;
+  const decided = decidePlace(request, context);
+  if (decided.kind === "refused") return refusal(decided.problem);
+  const { place, parent } = decided;
   const agent = context.catalog.agents.find(({ name }) => name === (request.agent ?? DEFAULT_AGENT));
-  const environment = request.environment ?? "default";
   const model = modelOf(request, agent, context);
   return {
     kind: "accepted",
     parent,
     task: {
+      ...place,
       description: oneLine(request.description, DESCRIPTION_LIMIT) || "task",
-      prompt: request.prompt,
+      prompt: request.prompt ?? "",
       agent: request.agent ?? DEFAULT_AGENT,
       model,
       variant: variantOf(request, agent, model, context),
+      skills: request.skills ?? [],
+      forbidden: [...new Set([...(agent?.forbidden ?? []), ...context.forbidden])],
+      rules: agent?.rules ?? [],
+      run: null,
+    },
+  };
+}
+
+/** Where a job runs, from what, and within which limits. */
+export type TaskPlace = Pick<JobTask, "environment" | "gpu" | "snapshotID" | "source" | "timeoutMinutes" | "maxUsd">;
+
+type PlaceDecision =
+  | { readonly kind: "decided"; readonly place: TaskPlace; readonly parent: string | null }
+  | { readonly kind: "refused"; readonly problem: string };
+
+/** What agents and runs have in common. */
+export function decidePlace(request: TaskRequest, context: TaskContext): PlaceDecision {
+  const problem = findPlaceProblem(request, context);
+  if (problem) return { kind: "refused", problem };
+  const start = decideStart(request.from, context);
+  if (start.kind === "refused") return { kind: "refused", problem: start.why };
+  const { snapshotID, source, parent } = start.from;
+  const environment = request.environment ?? "default";
+  return {
+    kind: "decided",
+    parent,
+    place: {
       environment,
       gpu: canonicalGpu(requestedGpu(request, context.environments[environment]?.gpu ?? null)),
       snapshotID,
       ...(source && { source }),
-      skills: request.skills ?? [],
-      forbidden: [...new Set([...(agent?.forbidden ?? []), ...context.forbidden])],
-      rules: agent?.rules ?? [],
       timeoutMinutes: request.timeout_minutes ?? null,
       maxUsd: request.max_usd ?? null,
-      run: null,
     },
   };
 }
@@ -122,10 +146,10 @@ function canonicalGpu(text: string | null): string | null {
 }
 
 function findProblem(request: TaskRequest, context: TaskContext): string | null {
-  const { catalog, provider } = context;
-  const environments = Object.keys(context.environments);
-  const { prompt, agent, model, environment, skills } = request;
-  if (prompt.trim() === "") return "prompt is empty; say what the job should do and what it should report.";
+  const { catalog } = context;
+  const { prompt = "", agent, model, skills } = request;
+  if (prompt.trim() === "")
+    return 'prompt is empty; say what the job should do and what it should report. For a command without a model, give "command" instead.';
   if (prompt.length > PROMPT_LIMIT) {
     return `prompt has ${prompt.length} characters, and at most ${PROMPT_LIMIT} are allowed; provide long material as a skill or a snapshot.`;
   }
@@ -134,6 +158,15 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
   if (model !== undefined && !catalog.models.has(model)) return unknown("model", model, [...catalog.models.keys()]);
   const variantProblem = findVariantProblem(request, context);
   if (variantProblem) return variantProblem;
+  const known = catalog.skills.map((skill) => skill.name);
+  const missing = (skills ?? []).find((name) => !known.includes(name));
+  return missing === undefined ? null : unknown("skill", missing, known);
+}
+
+function findPlaceProblem(request: TaskRequest, context: TaskContext): string | null {
+  const { provider } = context;
+  const environments = Object.keys(context.environments);
+  const { environment } = request;
   if (environment !== undefined && !environments.includes(environment)) {
     return unknown("environment", environment, environments);
   }
@@ -146,9 +179,7 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
   if (parsed?.kind === "ok" && !canEverFit(parsed.preferences, context.gpuLimits)) {
     return `gpu "${gpu}" is more than gpuLimits allows (${JSON.stringify(context.gpuLimits)}); ask for fewer, or raise the limit.`;
   }
-  const known = catalog.skills.map((skill) => skill.name);
-  const missing = (skills ?? []).find((name) => !known.includes(name));
-  return missing === undefined ? null : unknown("skill", missing, known);
+  return null;
 }
 
 function findVariantProblem(request: TaskRequest, context: TaskContext): string | null {

@@ -103,6 +103,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     localQueue,
     trees,
     environments: options.environments,
+    readOutput: [],
     messageIDs: () => hostIDs("msg"),
     limits,
     parkAfterMs,

@@ -23,9 +23,14 @@ const taskSchema = z.strictObject({
     .describe("Short name shown everywhere, at most 80 characters."),
   prompt: z
     .string()
+    .optional()
     .describe(
-      "The whole task. The job knows nothing else: give context, the files to make, how to check them, what to report.",
+      "For an agent: the whole task. It knows nothing else: give context, the files to make, how to check them, what to report.",
     ),
+  command: z
+    .string()
+    .optional()
+    .describe("For a run, in place of prompt: a shell command. Done without a model; its exit code decides."),
   agent: z.string().optional().describe("Configured agent that does the task; default sandbox_worker."),
   model: z.string().optional().describe('"provider/model"; default the agent\'s, else yours.'),
   variant: z.string().optional().describe("Variant of the model, e.g. a degree of reasoning; default yours."),
@@ -43,6 +48,30 @@ const taskSchema = z.strictObject({
   skills: z.array(z.string()).optional().describe("Names of the skills whose text and folder the job gets."),
   timeout_minutes: z.number().positive().optional().describe("Hard limit of its running time in minutes."),
   max_usd: z.number().positive().optional().describe("Ceiling of its own spend in USD."),
+  matrix: z
+    .record(z.string(), z.array(z.union([z.string(), z.number()])))
+    .optional()
+    .describe('For runs: {"LR": [0.1, 0.01], "SEED": [1, 2]} starts a run per combination, values as variables.'),
+  metrics: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe(
+      'For runs: by metric, the text that its number follows in the output, {"loss": "val_loss:"}. Lines "METRIC name=value step=n" always count.',
+    ),
+  files: z
+    .array(z.string())
+    .optional()
+    .describe('For runs: result files that agents_collect gets, patterns such as "out/**", ignored ones too.'),
+  reuse: z.boolean().optional().describe("For runs: may take over the sandbox of a sibling that has ended."),
+  stop: z
+    .strictObject({
+      metric: z.string(),
+      direction: z.enum(["min", "max"]),
+      rungs: z.array(z.number()).describe("Steps at which the call's runs are compared."),
+      keep: z.number().optional().describe("Share that goes on; default 0.5."),
+    })
+    .optional()
+    .describe("For runs: early stopping (successive halving) among the runs of the call that have the same stop."),
 });
 
 /** Bytes of the lines about the jobs of a call. OpenCode cuts an answer above 51,200. */
@@ -120,13 +149,14 @@ async function askToStart(runtime: Runtime, tasks: readonly unknown[], call: Too
   }
 }
 
-/** What an unchecked task asks for, as far as it can be read. */
+/** What an unchecked task asks for, as far as it can be read. The user's rules know a run by that word, in place of an agent. */
 function toWanted(task: unknown, runtime: Runtime): { description: string; agent: string; gpu: string | null } {
-  const { agent, gpu, environment } = (task ?? {}) as Record<string, unknown>;
+  const { agent, gpu, environment, command } = (task ?? {}) as Record<string, unknown>;
+  const isRun = typeof command === "string";
   const wantedGpu = gpu ?? runtime.options.environments[typeof environment === "string" ? environment : "default"]?.gpu;
   return {
     description: describe(task) ?? "",
-    agent: typeof agent === "string" ? agent : DEFAULT_AGENT,
+    agent: isRun ? "run" : typeof agent === "string" ? agent : DEFAULT_AGENT,
     gpu: typeof wantedGpu === "string" && !isNoGpu(wantedGpu) ? wantedGpu : null,
   };
 }
@@ -134,15 +164,19 @@ function toWanted(task: unknown, runtime: Runtime): { description: string; agent
 function toRequest(raw: unknown, index: number): StartRequest {
   const description = describe(raw) ?? `task ${index + 1}`;
   const parsed = taskSchema.safeParse(raw instanceof Object ? { ...raw, description } : raw, { reportInput: true });
-  if (parsed.success) return parsed.data;
-  const problem = describeIssues(parsed.error, Object.keys(taskSchema.shape));
-  return { description, problem: `task ${index + 1}: ${problem}` };
+  if (parsed.success && (parsed.data.prompt ?? parsed.data.command) !== undefined) return parsed.data;
+  const problem = parsed.success ? NOTHING_TO_DO : describeIssues(parsed.error, Object.keys(taskSchema.shape));
+  const { command } = (raw ?? {}) as Record<string, unknown>;
+  return { description, problem: `task ${index + 1}: ${problem}`, ...(typeof command === "string" && { command }) };
 }
 
-/** The task's description; where it has none, the beginning of its prompt. */
+const NOTHING_TO_DO =
+  'it has neither "prompt" (what an agent is to do and report) nor "command" (what a run without a model does).';
+
+/** The task's description; where it has none, the beginning of its prompt or command. */
 function describe(raw: unknown): string | null {
-  const { description, prompt } = (raw ?? {}) as Record<string, unknown>;
-  for (const text of [description, prompt]) {
+  const { description, prompt, command } = (raw ?? {}) as Record<string, unknown>;
+  for (const text of [description, prompt, command]) {
     const line = typeof text === "string" ? oneLine(text, DESCRIPTION_LIMIT) : "";
     if (line !== "") return line;
   }

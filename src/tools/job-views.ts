@@ -9,7 +9,7 @@ export function viewJobs(runtime: Runtime, jobs: readonly Job[]): JobView[] {
   return jobs.map((job) =>
     toJobView(job, {
       place: places.get(job.id) ?? null,
-      live: runtime.activity.of(job.childSession),
+      live: { ...runtime.activity.of(job.childSession), line: runtime.activity.lineOf(job.id) },
       creating: runtime.lifecycle.creating(job.id),
       pendingSince: runtime.lifecycle.pendingSince(job.id),
       now,

@@ -1,5 +1,6 @@
+import { createOutputWindow } from "../core/output-window.ts";
+import type { ExplainEnd } from "../jobs/execution/memory-kill.ts";
 import type { ExitStatus, SandboxProcess, SandboxSignal } from "../sandboxes/port.ts";
-import { createOutputWindow } from "./output-window.ts";
 
 /** A command that runs in the background of a sandbox. Its output is read all the time, so it never blocks on a full pipe. */
 export interface BackgroundProcess {
@@ -17,9 +18,6 @@ export interface BackgroundProcess {
   write(input: string): Promise<void>;
   signal(signal: SandboxSignal): Promise<void>;
 }
-
-/** Explains how a command ended that may have lacked memory, in a line of its own; "" when there is nothing to say. */
-export type ExplainEnd = (status: ExitStatus, isKilledByUs: boolean) => string;
 
 /** Background processes by job, until their sandbox ends. */
 export interface ProcessTable {

@@ -33,9 +33,12 @@ export function readArguments(shape: Readonly<Record<string, Schema>>, given: un
   const element = list && (definitionOf(list).element._zod.def as { shape?: Readonly<Record<string, Schema>> }).shape;
   if (name === undefined || lists.length > 1) return readObject(shape, parsed);
   if (Array.isArray(parsed)) return readObject(shape, { [name]: parsed });
-  const isTask = element && isObject(parsed) && typeof parsed.prompt === "string" && !(name in parsed);
+  const isTask = element && isObject(parsed) && (isText(parsed.prompt) || isText(parsed.command)) && !(name in parsed);
   return readObject(shape, isTask ? { [name]: [parsed] } : parsed);
 }
+
+const isText = (given: unknown): boolean =>
+  typeof given === "string" || (Array.isArray(given) && given.every((word) => typeof word === "string"));
 
 const definitionOf = ({ _zod }: Schema): Definition => _zod.def as unknown as Definition;
 
@@ -95,6 +98,7 @@ function isLeftOut(schema: Schema, given: unknown, name: string): boolean {
   }
   if (type === "string") return (given === false && !HAS_NONE.has(name)) || isEmptyList(given);
   if (name === "jobs" && EVERY.test(String(given).trim())) return true; // those of the session
+  if (type === "object" && isEmptyObject(given)) return true;
   if (type === "array" || type === "record") return isEmptyList(given) || isEmptyObject(given) || isNoList(given);
   const isZero = Number(typeof given === "string" ? given.trim() : given) === 0;
   return type !== "boolean" && isZero && !isEmptyObject(given) && !accepts(schema, 0);
@@ -181,9 +185,17 @@ function readList(element: Schema, given: unknown, name: string): unknown {
   if (isObject(list) && list[name] !== undefined) return readList(element, list[name], name); // { tasks: { tasks: [] } }
   if (isObject(list) && Object.keys(list).every((key) => /^\d+$/.test(key))) list = Object.values(list);
   if (!Array.isArray(list)) list = isObject(list) || (isOfTexts && typeof list === "string") ? [list] : list;
+  if (element._zod.def.type === "union") list = toValues(list);
   if (!Array.isArray(list)) return given;
   if (!isOfTexts) return list.map((one) => readArgument(element, isPrompt(one, element) ? { prompt: one } : one));
   return list.filter((one) => !isBlank(one)).map((one) => readArgument(element, toName(one)));
+}
+
+/** Values that are texts or numbers: one may be given without a list, and a word such as true is its text. */
+function toValues(given: unknown): unknown {
+  const isOne = ["number", "boolean"].includes(typeof given) || (typeof given === "string" && !/[,;\n]/.test(given));
+  const list = isOne ? [given] : given;
+  return Array.isArray(list) ? list.map((one) => (typeof one === "boolean" ? String(one) : one)) : list;
 }
 
 /** A task that is its prompt alone, unless it is JSON, whole or broken. */

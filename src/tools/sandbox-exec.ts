@@ -1,23 +1,19 @@
 import { z } from "zod";
+import { createOutputWindow, type OutputWindow } from "../core/output-window.ts";
 import { isNoGpu } from "../core/task.ts";
+import { type CommandEnd, followCommand, shellCommand } from "../jobs/execution/follow-command.ts";
+import { watchMemory } from "../jobs/execution/memory-kill.ts";
 import { toCodeBlock } from "../prompt/quoted-text.ts";
 import { SANDBOX_EXEC } from "../prompt/tool-descriptions.ts";
-import type { ExitStatus, SandboxProcess } from "../sandboxes/port.ts";
-import { type Clock, sleep } from "../shared/clock.ts";
+import type { ExitStatus } from "../sandboxes/port.ts";
+import { sleep } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { findWorker, LOSS_MS } from "./find-worker.ts";
-import { watchMemory } from "./memory-kill.ts";
-import { createOutputWindow, type OutputWindow } from "./output-window.ts";
 import { pathArgument } from "./path-argument.ts";
 import type { Progress, ToolAnswer } from "./tool.ts";
 
-/** Uses bash where the sandbox has it. The shell merges stderr into stdout, so that their lines keep their order. */
-const SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';
-
-/** Time between SIGTERM and SIGKILL. */
-const GRACE_MS = 2_000;
 const MAX_SECONDS = 86_400;
 const DEFAULT_SECONDS = 120;
 
@@ -56,9 +52,13 @@ export const sandboxExecTool = (deps: ToolDeps) =>
           "A single command cannot be given GPUs yet; run it without gpu. A task that needs them is started with its own gpu.";
         throw new PluginError("invalid_task", message, { retryable: false });
       }
-      const explain = watchMemory(worker);
+      const explain = watchMemory({
+        job: worker.sessionJobs.get(jobID),
+        sandbox,
+        environments: runtime.options.environments,
+      });
       const process = await sandbox.start({
-        argv: ["/bin/sh", "-c", `${background || tty ? "exec 2>&1" : "exec 2>&1 </dev/null"}; ${SHELL}`, "sh", command],
+        argv: shellCommand(command, { input: background || tty }),
         ...(workdir !== undefined && { workdir }),
         tty,
         keepLog: true,
@@ -81,11 +81,14 @@ export const sandboxExecTool = (deps: ToolDeps) =>
       const output = createOutputWindow();
       const progress = call.progress();
       try {
-        const end = await follow(process, output, {
+        const end = await followCommand(process, {
           clock: runtime.clock,
           timeoutMs: timeoutSeconds * 1000,
           signal: call.abort,
-          onOutput: () => show(progress, command, output),
+          onOutput: (bytes) => {
+            output.push(bytes);
+            show(progress, command, output);
+          },
         });
         if (runtime.lifecycle.live(jobID) !== sandbox) await sleep(runtime.clock, LOSS_MS, call.abort);
         const answer = render(command, end, output, process.logPath, timeoutSeconds);
@@ -95,55 +98,6 @@ export const sandboxExecTool = (deps: ToolDeps) =>
       }
     },
   });
-
-interface CommandEnd {
-  readonly status: ExitStatus;
-  /** Why it was stopped; null when it ended by itself. */
-  readonly stopped: "timeout" | "abort" | null;
-}
-
-interface FollowOptions {
-  readonly clock: Clock;
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-  readonly onOutput: () => void;
-}
-
-/**
- * Reads a command's output to its end. Past its time limit, or when the turn is stopped, its process group gets SIGTERM, and
- * SIGKILL 2 s later for what is left of it.
- */
-async function follow(process: SandboxProcess, output: OutputWindow, options: FollowOptions): Promise<CommandEnd> {
-  const { clock, signal } = options;
-  let stopped: CommandEnd["stopped"] = null;
-  let killAt = 0;
-  let cancelKill: () => void = () => {};
-  const stop = (why: "timeout" | "abort") => {
-    if (stopped) return;
-    stopped = why;
-    void process.signal("SIGTERM").catch(() => {}); // SIGKILL follows, unless the command ends first
-    killAt = clock.now() + GRACE_MS;
-    cancelKill = clock.after(GRACE_MS, () => void process.signal("SIGKILL").catch(() => {}));
-  };
-  const onAbort = () => stop("abort");
-  const cancelTimeout = clock.after(options.timeoutMs, () => stop("timeout"));
-  signal.addEventListener("abort", onAbort);
-  if (signal.aborted) onAbort();
-  try {
-    await process.closeInput();
-    for await (const { bytes } of process.output) {
-      output.push(bytes);
-      options.onOutput();
-    }
-    return { status: await process.exit, stopped };
-  } finally {
-    cancelTimeout();
-    cancelKill();
-    signal.removeEventListener("abort", onAbort);
-    // The command may have obeyed SIGTERM and left a child that does not.
-    if (stopped) await process.endGroup(Math.max(0, killAt - clock.now())).catch(() => {});
-  }
-}
 
 function show(progress: Progress, command: string, output: OutputWindow): void {
   const tail = output.tail(12);

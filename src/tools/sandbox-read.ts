@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { fileKindOf } from "../core/file-kind.ts";
+import { createOutputWindow } from "../core/output-window.ts";
 import { decodeText, shownText, type TextFile } from "../core/text-encoding.ts";
 import { SANDBOX_READ } from "../prompt/tool-descriptions.ts";
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
@@ -7,7 +8,6 @@ import { showInvisible } from "../shared/plain-text.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
 import { mediaAnswer } from "./media-answer.ts";
-import { createOutputWindow } from "./output-window.ts";
 import { pathArgument } from "./path-argument.ts";
 import { readWhole, toText } from "./sandbox-files.ts";
 import type { ToolAnswer } from "./tool.ts";

@@ -118,8 +118,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     ...(job.childSession !== null && { sessionID: job.childSession }),
     ...(sandbox.kind === "live" && { sandboxID: sandbox.id }),
     sandbox: sandbox.kind,
-    ...(state.kind === "running" && live.tool !== null && { tool: oneLine(live.tool, NAME_LIMIT) }),
-    ...(job.status !== null && { status: oneLine(job.status, STATUS_LIMIT) }),
+    ...toDoing(job, live),
     metrics: toMetrics(job.metrics),
     ...(task.run && Object.keys(task.run.params).length > 0 && { params: task.run.params }),
     ...(job.parent !== null && { parent: job.parent }),
@@ -144,6 +143,17 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     }),
     ...(state.kind === "cancelled" && { error: toCancelled(state.reason) }),
     notes: notesOf(job).map((note) => oneLine(note, MESSAGE_LIMIT)),
+  };
+}
+
+/** What it runs now, and its words on that: a run's are the newest line of its output. */
+function toDoing({ state, status, task }: Job, live: Activity): Pick<JobView, "tool" | "status"> {
+  const command = task.run?.command.trim().split("\n", 1)[0];
+  const tool = state.kind === "running" ? (command ?? live.tool) : null;
+  const words = status ?? (state.kind === "running" && live.line ? live.line : null);
+  return {
+    ...(tool !== null && { tool: oneLine(tool, NAME_LIMIT) }),
+    ...(words !== null && { status: oneLine(words, STATUS_LIMIT) }),
   };
 }
 

@@ -53,7 +53,7 @@ export async function cancelJobs(
       const left = isOpen && !words?.turn ? await deps.runner.readLastWords(sessionJobs, id) : null;
       if (!deps.runner.isRunning(id)) sessionJobs.stopRunningTurns(id);
       const unwinding = deps.runner.stop(id).then((said) => {
-        sessionJobs.update(id, (job) => withLastWords(job, since, said?.turn ? said : left));
+        sessionJobs.update(id, (job) => withLastWords(job, since, said?.turn || said?.result ? said : left));
         return deps.lifecycle.park(sessionJobs, id);
       });
       const limit = { clock: deps.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };

@@ -31,7 +31,10 @@ export interface FilesRequest {
   readonly root: string;
   /** The folder that is written to, relative to `root`, from `decideFolder`. */
   readonly target: string;
-  /** Patterns. None = the files that the job changed, or all files of a job that started without any. */
+  /**
+   * Patterns. None = the results that a run's task names; else the files that the job changed, or all files of a job that
+   * started without any.
+   */
   readonly paths: readonly string[];
   /** Whether the host reads the file at this path of the project as instructions. */
   readonly isConfigured: (path: string) => boolean;
@@ -59,10 +62,11 @@ export async function collectFiles(
   deps: CollectFilesDeps,
   orchestrator: string,
   jobID: string,
-  { root, target, paths, isConfigured, signal }: FilesRequest,
+  { root, target, paths: wantedPaths, isConfigured, signal }: FilesRequest,
 ): Promise<CopiedFiles> {
   const sessionJobs = await deps.sessionJobs(orchestrator);
-  findJob(sessionJobs, jobID);
+  const { run } = findJob(sessionJobs, jobID).task;
+  const paths = wantedPaths.length > 0 ? wantedPaths : (run?.files ?? []);
   const { clock } = deps;
   return deps.jobFiles.read(sessionJobs, jobID, { use, signal });
 

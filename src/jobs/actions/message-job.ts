@@ -38,11 +38,12 @@ export interface Messaged {
 /**
  * Gives a job its next turn. A queued or running job takes it after its earlier turns. An ended or interrupted job goes
  * back to the queue and wakes up in its own session, with its files.
- * @throws PluginError `not_found`; `invalid_task` for a refused task, or when the job has no files of the project to
+ * @throws PluginError `not_found`; `invalid_task` for a run, for a refused task, or when the job has no files of the project to
  * update; `workspace_failed`; `prompt_failed` where the job's own session is closed
  */
 export async function messageJob(deps: MessageDeps, orchestrator: string, request: MessageRequest): Promise<Messaged> {
   const sessionJobs = await deps.sessionJobs(orchestrator);
+  refuseRun(findJob(sessionJobs, request.job));
   const drift = await driftOf(deps, findJob(sessionJobs, request.job), request.update === true);
   await refuseClosed(deps, findJob(sessionJobs, request.job));
   await deps.runner.settled(request.job); // a job that is being stopped must have its snapshot before it wakes up
@@ -61,6 +62,12 @@ export async function messageJob(deps: MessageDeps, orchestrator: string, reques
     deps.runner.stopTurn(job.id);
   }
   return { job: findJob(sessionJobs, job.id), drift };
+}
+
+function refuseRun({ id, task }: Job): void {
+  if (task.run === null) return;
+  const message = `${id} is a run, a command without a model, and takes no messages. Start another run with from: "${id}", which begins with its newest files.`;
+  throw new PluginError("invalid_task", message, { retryable: false });
 }
 
 /** A session that cannot be read is no reason to refuse: the turn itself finds out why. */

@@ -3,6 +3,7 @@ import type { GivenFiles, Job, JobOrigin } from "../../core/job.ts";
 import type { JobTask } from "../../core/job-task.ts";
 import type { NewJob } from "../../core/new-job.ts";
 import type { Catalog } from "../../core/ports.ts";
+import { BARE_RUN, decideRunTask, runWishesOfAgent } from "../../core/run-task-request.ts";
 import { incompleteSnapshotNote } from "../../core/source-notes.ts";
 import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../../core/task.ts";
 import { imageSourceNote, permissionNotes, unseenImagesNote } from "../../prompt/start-notes.ts";
@@ -14,7 +15,7 @@ import type { PoolStore } from "../store/pool-store.ts";
 import { type RecordJobsDeps, recordJobs } from "./record-jobs.ts";
 
 export interface StartJobsDeps extends SessionOpener, RecordJobsDeps {
-  readonly options: Pick<Options, "maxTasksPerCall" | "environments" | "gpuLimits">;
+  readonly options: Pick<Options, "maxTasksPerCall" | "maxRunsPerCall" | "environments" | "gpuLimits">;
   readonly projects: Pick<SessionProjects, "join">;
   readonly snapshots: Pick<Snapshots, "find" | "lostLabel" | "newestOf">;
   readonly pool: Pick<PoolStore, "knowsSnapshot" | "sandboxOf">;
@@ -24,6 +25,8 @@ export interface StartJobsDeps extends SessionOpener, RecordJobsDeps {
 export interface UnreadableTask {
   readonly description: string;
   readonly problem: string;
+  /** Absent = it is an agent's. */
+  readonly command?: string | undefined;
 }
 
 export type StartRequest = TaskRequest | UnreadableTask;
@@ -41,7 +44,7 @@ export interface StartContext {
 }
 
 /**
- * Records one job per task, in order, in one transaction, and queues those that can start. Waits only for the store.
+ * Records one job per task, or one per combination of a run's matrix, in order, in one transaction, and queues those that can start. Waits only for the store.
  * A task that cannot start becomes a failed job.
  */
 export async function startJobs(
@@ -54,7 +57,8 @@ export async function startJobs(
   const sessionJobs = (await deps.sessionJobs(context.orchestrator)).whole;
   const { orchestrator } = sessionJobs;
   deps.projects.join(orchestrator); // snapshots of the project's other sessions can be named
-  const { maxTasksPerCall, environments, gpuLimits } = deps.options;
+  const { maxTasksPerCall, maxRunsPerCall, environments, gpuLimits } = deps.options;
+  const counts = { agents: 0, runs: 0 };
   const taskContext = {
     catalog,
     environments,
@@ -70,12 +74,59 @@ export async function startJobs(
     orchestratorVariant,
     forbidden,
   };
-  return recordJobs(deps, sessionJobs, requests.map(toJob));
+  return recordJobs(deps, sessionJobs, requests.flatMap(toJobs));
 
-  function toJob(request: StartRequest, index: number): NewJob {
-    const { task, failure, parent } = decide(request, index);
-    if (failure) return { task, failure, origin };
-    return { task, failure, origin, parent, given: seenBy(task), notes: notesOn(task) };
+  function toJobs(request: StartRequest): NewJob[] {
+    if (request.command === undefined) counts.agents++;
+    if ("problem" in request) return [refused(request, request.problem)];
+    return request.command === undefined ? [toAgent(request)] : toRuns(request);
+  }
+
+  function toAgent(request: TaskRequest): NewJob {
+    if (counts.agents > maxTasksPerCall) {
+      const problem = `one call starts at most ${maxTasksPerCall} tasks and this is number ${counts.agents}; start it with another call.`;
+      return refused(request, problem);
+    }
+    const wishes = runWishesOfAgent(request);
+    if (wishes.problem !== null) return refused(request, wishes.problem);
+    const decision = decideTask(request, taskContext);
+    if (decision.kind === "refused") return refused(request, decision.failure.message);
+    const { task, parent } = decision;
+    const unseen = given.imagesFrom !== seenBy(task).imagesFrom ? [unseenImagesNote(task.model ?? "")] : [];
+    const notes = [...notesOn(task), ...givenNotes, ...unseen, ...wishes.notes];
+    return { task, failure: null, origin, parent, given: seenBy(task), notes };
+  }
+
+  function toRuns(request: TaskRequest): NewJob[] {
+    const decision = decideRunTask(request, { ...taskContext, maxRunsPerCall, runsBefore: counts.runs });
+    if (decision.kind === "refused") return [refused(request, decision.failure.message)];
+    const { tasks, parent, notes } = decision;
+    counts.runs += tasks.length;
+    return tasks.map((task) => ({ task, failure: null, origin, parent, notes: [...placeNotesOn(task), ...notes] }));
+  }
+
+  /** A refused task as recorded. Its prompt is not kept: it may be of any size, and never runs. */
+  function refused({ description, command }: UnreadableTask | TaskRequest, message: string): NewJob {
+    return {
+      origin,
+      task: {
+        description: oneLine(description, 80),
+        prompt: "",
+        agent: command === undefined ? DEFAULT_AGENT : "",
+        model: null,
+        variant: null,
+        environment: "default",
+        gpu: null,
+        snapshotID: null,
+        skills: [],
+        forbidden: [],
+        rules: [],
+        timeoutMinutes: null,
+        maxUsd: null,
+        run: command === undefined ? null : { ...BARE_RUN, command: oneLine(command, KEPT_OF_REFUSED) },
+      },
+      failure: { code: "invalid_task", message, retryable: false },
+    };
   }
 
   /** The job that has this sandbox, or was parked with its files since. */
@@ -95,55 +146,17 @@ export async function startJobs(
   }
 
   function notesOn(task: JobTask): string[] {
-    const { agent, model, forbidden, rules, snapshotID } = task;
+    const { agent, forbidden, rules } = task;
     const unenforced = catalog.agents.find(({ name }) => name === agent)?.unenforced ?? [];
-    const ofImage = task.source?.kind === "image" ? [imageSourceNote(task.source.id)] : [];
+    return [...permissionNotes(forbidden, unenforced, rules), ...placeNotesOn(task)];
+  }
+
+  function placeNotesOn({ source, snapshotID }: JobTask): string[] {
+    const ofImage = source?.kind === "image" ? [imageSourceNote(source.id)] : [];
     const leftOut = snapshotID === null ? [] : (deps.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
-    const unseen = given.imagesFrom !== seenBy(task).imagesFrom ? [unseenImagesNote(model ?? "")] : [];
-    return [
-      ...permissionNotes(forbidden, unenforced, rules),
-      ...leftOut.map(incompleteSnapshotNote),
-      ...ofImage,
-      ...givenNotes,
-      ...unseen,
-    ];
-  }
-
-  function decide(request: StartRequest, index: number): Decided {
-    if ("problem" in request) return refused(request.description, request.problem);
-    if (index >= maxTasksPerCall) {
-      const problem = `one call starts at most ${maxTasksPerCall} tasks and this is number ${index + 1}; start it with another call.`;
-      return refused(request.description, problem);
-    }
-    const decision = decideTask(request, taskContext);
-    return decision.kind === "accepted"
-      ? { task: decision.task, failure: null, parent: decision.parent }
-      : refused(request.description, decision.failure.message);
+    return [...leftOut.map(incompleteSnapshotNote), ...ofImage];
   }
 }
 
-type Decided = Required<Pick<NewJob, "task" | "failure" | "parent">>;
-
-/** A refused task as recorded. Its prompt is not kept: it may be of any size, and never runs. */
-function refused(description: string, message: string): Decided {
-  return {
-    parent: null,
-    task: {
-      description: oneLine(description, 80),
-      prompt: "",
-      agent: DEFAULT_AGENT,
-      model: null,
-      variant: null,
-      environment: "default",
-      gpu: null,
-      snapshotID: null,
-      skills: [],
-      forbidden: [],
-      rules: [],
-      timeoutMinutes: null,
-      maxUsd: null,
-      run: null,
-    },
-    failure: { code: "invalid_task", message, retryable: false },
-  };
-}
+/** Characters. */
+const KEPT_OF_REFUSED = 200;

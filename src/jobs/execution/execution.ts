@@ -25,6 +25,8 @@ export interface OpenTurn {
 export type ExecutionPhase =
   | { readonly kind: "between_turns" }
   | { readonly kind: "in_turn"; readonly turn: OpenTurn }
+  /** The command of a run is under way. */
+  | { readonly kind: "in_command"; readonly abort: AbortController }
   /** The turn went silent and is being stopped, to be prompted once more. */
   | { readonly kind: "retrying_turn"; readonly turn: OpenTurn; readonly wrapUpFailure: Failure | null }
   /** The agent was told to finish. No further turn starts; after the present one the job fails with `wrapUpFailure`. */
@@ -51,6 +53,10 @@ export const createExecution = (leaseID: string | null): Execution => ({
 
 /** The turn under way; null between turns, and when the job is ending whatever the turn still brings. */
 export const openTurnOf = (phase: ExecutionPhase): OpenTurn | null => ("turn" in phase ? phase.turn : null);
+
+/** Stops what is under way, a turn or a command; null when nothing is, or when it is being stopped. */
+export const stopperOf = (phase: ExecutionPhase): AbortController | null =>
+  phase.kind === "in_command" ? phase.abort : (openTurnOf(phase)?.abort ?? null);
 
 /** Whether the job is ending, whatever its turn still brings. */
 export const isEnding = ({ kind }: ExecutionPhase): boolean => kind === "stopping";

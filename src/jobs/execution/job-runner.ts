@@ -7,6 +7,7 @@ import {
   type Execution,
   isEnding,
   openTurnOf,
+  stopperOf,
   toNotRetrying,
   toRetrying,
   toStopping,
@@ -124,7 +125,7 @@ export function createJobRunner(deps: RunJobDeps): JobRunner {
       if (!execution) return;
       const { phase } = execution;
       execution.phase = toStopping(phase, failure);
-      openTurnOf(phase)?.abort.abort();
+      stopperOf(phase)?.abort();
       if (phase.kind === "sandbox_lost") phase.giveUp.abort();
     },
     async settled(jobID) {

@@ -1,27 +1,29 @@
 import { withBriefing } from "../../core/briefing.ts";
-import { decideBudgetAdmission, sessionBudgetFailure } from "../../core/budget.ts";
 import { isEnded, type Job, type Transition, transition } from "../../core/job.ts";
 import { withUnfinished } from "../../core/job-notes.ts";
 import type { Limits } from "../../core/limits.ts";
-import { decideAfterLoss, lossNote, notGoneOn, wentOnNote } from "../../core/sandbox-loss.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
 import { toGoOnAfterLoss, toGoOnAfterRestart } from "../../prompt/turn-text.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
-import { sleep } from "../../shared/clock.ts";
 import { type Failure, PluginError, toFailure } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import type { LocalQueue } from "../queue/local-queue.ts";
 import { CapacityWait } from "../sandbox/capacity-wait.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
-import { type Execution, openTurnOf, toLost } from "./execution.ts";
+import { beginRun, withBegun } from "./begin-run.ts";
+import type { Execution } from "./execution.ts";
+import { createGoOn, watchSandbox } from "./go-on.ts";
+import { type CommandContext, type CommandOutcome, type RunCommandDeps, runCommand } from "./run-command.ts";
+import type { SessionActivity } from "./session-activity.ts";
 import { createJobTurns, type JobTurnsDeps, type TurnContext, type TurnOutcome } from "./turns.ts";
 import type { Workers } from "./workers.ts";
 
 /** Runs a job from `starting` to its end, or until `execution.abort` fires; then parks its sandbox. */
 export type RunJob = (sessionJobs: SessionJobs, jobID: string, execution: Execution) => Promise<void>;
 
-export interface RunJobDeps extends JobTurnsDeps {
+export interface RunJobDeps extends JobTurnsDeps, RunCommandDeps {
+  readonly activity: SessionActivity;
   readonly workers: Workers;
   readonly lifecycle: SandboxLifecycle;
   readonly limits: Pick<Limits, "budget" | "highestRate">;
@@ -35,6 +37,7 @@ const RESCUE_MS = 6 * 60_000;
 
 export function createRunJob(deps: RunJobDeps): RunJob {
   const { prepare, prompt, resume, endAtLoss } = createJobTurns(deps);
+  const goOn = createGoOn(deps);
 
   /** Moves the job of an execution, unless it was cancelled, interrupted or even woken meanwhile. */
   const move =
@@ -45,20 +48,58 @@ export function createRunJob(deps: RunJobDeps): RunJob {
   /** @throws PluginError, with which the job fails */
   async function work(sessionJobs: SessionJobs, jobID: string, execution: Execution): Promise<void> {
     const { signal } = execution.abort;
-    const former = requireJob(sessionJobs, jobID).sandbox;
+    const before = requireJob(sessionJobs, jobID);
     let sandbox = await deps.lifecycle.obtain(sessionJobs, jobID, signal);
     watchSandbox(execution, sandbox);
-    const sessionID = await openSession(sessionJobs, jobID, signal);
+    const sessionID = before.task.run ? null : await openSession(sessionJobs, jobID, signal);
     while (execution.phase.kind === "sandbox_lost" && !signal.aborted)
       sandbox = (await goOn(sessionJobs, jobID, execution)) ?? sandbox; // J4
     if (signal.aborted) return;
+    if (sessionID === null) return await runToEnd({ sessionJobs, jobID, execution, sandbox }, before);
     sessionJobs.update(jobID, move(execution, { kind: "running" }));
     sessionJobs.update(jobID, (job) => withBriefing(job, sandbox));
-    const isInPlace = former.kind === "live" && former.id === sandbox.id;
+    const isInPlace = isSandboxOf(before, sandbox);
     const { loss } = requireJob(sessionJobs, jobID);
     const text = toGoOnAfterRestart(isInPlace ? null : (loss ?? "unknown"));
     await runTurns({ sessionJobs, jobID, sessionID, execution, sandbox }, text);
   }
+
+  /**
+   * Runs the command of a run, once more if its sandbox is lost, then ends the run by how the command ended, or by what
+   * stopped it.
+   * @param before the run as this execution found it
+   */
+  async function runToEnd(first: CommandContext, before: Job): Promise<void> {
+    const { sessionJobs, jobID, execution } = first;
+    const stopFailure = () => (execution.phase.kind === "stopping" ? execution.phase.stopFailure : null);
+    let context = { ...first, sessionID: null };
+    let failure = await beginRun(deps, context, before, move(execution, { kind: "running" }));
+    while (!failure) {
+      const outcome = await runCommand(deps, context);
+      if (execution.abort.signal.aborted) return;
+      failure = stopFailure();
+      if (outcome && !failure) {
+        sessionJobs.update(jobID, endRun(execution, outcome));
+        return;
+      }
+      const sandbox = failure ? null : await goOn(sessionJobs, jobID, execution);
+      if (execution.abort.signal.aborted) return;
+      failure ??= stopFailure();
+      if (!sandbox) continue;
+      context = { ...context, sandbox };
+      sessionJobs.update(jobID, (job) => withBegun(job, sandbox.id));
+    }
+    await rescue(context, failure);
+  }
+
+  /** Its exit code is written with its end. */
+  const endRun =
+    (execution: Execution, { failure, exitCode, result }: CommandOutcome) =>
+    (job: Job): Job => {
+      const to = failure ? toFailed({ words: result, turn: null }, failure) : { kind: "completed" as const, result };
+      const ended = move(execution, to)(job);
+      return ended === job ? job : { ...ended, exitCode };
+    };
 
   /**
    * Prompts turn after turn, then ends the job by how the last of them ended, or by what stopped it.
@@ -113,79 +154,19 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     return outcome;
   }
 
-  /**
-   * Gives a job whose sandbox was lost a new one, with the files that are left.
-   * @returns null if it is stopped meanwhile
-   * @throws PluginError with which the job fails if it does not go on
-   */
-  async function goOn(sessionJobs: SessionJobs, jobID: string, execution: Execution): Promise<Sandbox | null> {
-    const lost = execution.phase;
-    if (lost.kind !== "sandbox_lost") return null;
-    const signal = AbortSignal.any([execution.abort.signal, lost.giveUp.signal]);
-    try {
-      await unlessAborted(deps.lifecycle.settled(jobID), signal, "the last files of its sandbox were kept");
-      const job = requireJob(sessionJobs, jobID);
-      const { loss } = job;
-      const decision = loss && decideAfterLoss(loss, lost.lossFailure, factsOf(sessionJobs, job));
-      if (decision?.kind === "fail") {
-        const { code, message, retryable } = decision.failure;
-        throw new PluginError(code, message, { retryable });
-      }
-      sessionJobs.update(jobID, (current) => ({ ...current, attempts: current.attempts + 1 }));
-      const sandbox = await obtainAgain(sessionJobs, jobID, signal);
-      if (isStopped()) return null;
-      sessionJobs.update(jobID, withWentOn);
-      execution.phase = { kind: "between_turns" };
-      watchSandbox(execution, sandbox);
-      return sandbox;
-    } catch (error) {
-      if (isStopped()) return null;
-      throw error;
-    }
-    /** A dropped turn is the same loss. */
-    function isStopped(): boolean {
-      return execution.abort.signal.aborted || execution.phase.kind !== "sandbox_lost";
-    }
-  }
-
-  /** A running job that finds no GPU free keeps its slot, and asks again where another one would go back to the queue. */
-  async function obtainAgain(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<Sandbox> {
-    for (;;) {
-      try {
-        return await deps.lifecycle.obtain(sessionJobs, jobID, signal);
-      } catch (error) {
-        const { loss } = requireJob(sessionJobs, jobID);
-        if (!(error instanceof CapacityWait)) {
-          if (!loss || !(error instanceof PluginError) || signal.aborted) throw error;
-          throw new PluginError(error.code, notGoneOn(loss, error.message), {
-            cause: error,
-            retryable: error.retryable,
-          });
-        }
-        const { since, retryAt } = error;
-        sessionJobs.update(jobID, (job) => ({ ...job, gpuWait: { since, retryAt } }));
-        await sleep(deps.clock, retryAt - deps.clock.now(), signal);
-      }
-    }
-  }
-
-  function factsOf(sessionJobs: SessionJobs, job: Job) {
-    const { budget, highestRate } = deps.limits;
-    const money = decideBudgetAdmission(job, highestRate(job), sessionJobs.all(), budget, deps.clock.now());
-    const outOfBudget =
-      money.kind === "admit"
-        ? null
-        : money.kind === "refuse"
-          ? money.failure
-          : sessionBudgetFailure(budget.ceilingUsd ?? 0);
-    return { attempts: job.attempts, hasBegun: job.turns > 0, outOfBudget };
-  }
-
   /** Parks the sandbox before it ends the job, so that whoever learns of the job's end finds its snapshot. */
-  async function rescue({ sessionJobs, jobID, sessionID, execution }: TurnContext, failure: Failure): Promise<void> {
+  async function rescue(
+    {
+      sessionJobs,
+      jobID,
+      sessionID,
+      execution,
+    }: Omit<CommandContext, "sandbox"> & { readonly sessionID: string | null },
+    failure: Failure,
+  ): Promise<void> {
     execution.phase = { kind: "stopping", stopFailure: failure };
-    await deps.sessions.abort(sessionID).catch(() => {}); // a late message may have started another model loop
-    const ended = move(execution, toFailed(execution, failure));
+    if (sessionID !== null) await deps.sessions.abort(sessionID).catch(() => {}); // a late message may have started another model loop
+    const ended = (job: Job) => move(execution, toFailed(execution, withFilesNamed(failure, job)))(job);
     const parking = deps.lifecycle.park(sessionJobs, jobID, ended);
     const limit = { clock: deps.clock, limitMs: RESCUE_MS, doing: "Freezing and ending its sandbox" };
     await within(parking, limit).catch((error: Error) => {
@@ -226,8 +207,9 @@ export function createRunJob(deps: RunJobDeps): RunJob {
       deps.log("warn", "a job failed", { jobID, code: failure.code, reason: failure.message });
       sessionJobs.update(jobID, move(execution, toFailed(execution, failure)));
     } finally {
-      const { state } = requireJob(sessionJobs, jobID);
-      const parksAtOnce = deps.localQueue.all().length > 0 || state.kind === "cancelled";
+      const { state, task } = requireJob(sessionJobs, jobID);
+      // A run takes no messages that its sandbox would be waiting for.
+      const parksAtOnce = deps.localQueue.all().length > 0 || state.kind === "cancelled" || task.run !== null;
       deps.lifecycle.parkLater(sessionJobs, jobID, parksAtOnce ? 0 : deps.parkAfterMs);
       // Last, because a full disk may refuse it: a turn that was to be resumed never will be.
       if (isEnded(state)) sessionJobs.stopRunningTurns(jobID);
@@ -235,13 +217,13 @@ export function createRunJob(deps: RunJobDeps): RunJob {
   };
 }
 
-/** Stops the turn when the sandbox ends. */
-function watchSandbox(execution: Execution, sandbox: Sandbox): void {
-  void sandbox.ended.then((lossFailure) => {
-    const turn = openTurnOf(execution.phase);
-    if (lossFailure) execution.phase = toLost(execution.phase, lossFailure);
-    turn?.abort.abort();
-  });
+const isSandboxOf = ({ sandbox: known }: Job, { id }: Sandbox): boolean => known.kind === "live" && known.id === id;
+
+/** A run takes no message, so what is left of it is told with its failure. */
+function withFilesNamed(failure: Failure, { task, sandbox }: Job): Failure {
+  if (task.run === null || sandbox.kind !== "parked") return failure;
+  const message = `${failure.message} Its files are kept in the snapshot ${sandbox.snapshotID}: start another run from it.`;
+  return { ...failure, message };
 }
 
 /** The turn to resume, if it was prompted. */
@@ -250,15 +232,8 @@ function sentTurn(sessionJobs: SessionJobs, jobID: string) {
   return turn?.messageID ? { ...turn, messageID: turn.messageID } : null;
 }
 
-/** The job that has another sandbox after the loss of its own. */
-function withWentOn(job: Job): Job {
-  const { loss } = job;
-  if (!loss) return job;
-  return { ...job, notes: [...job.notes.filter((note) => note !== lossNote(loss)), wentOnNote(loss)] };
-}
-
 /** What the turn under way had said stays the job's result. */
-const toFailed = ({ words, turn }: Execution, failure: Failure): Transition => ({
+const toFailed = ({ words, turn }: Pick<Execution, "words" | "turn">, failure: Failure): Transition => ({
   kind: "failed",
   failure,
   result: words,

@@ -5,12 +5,16 @@ import { createEmitter } from "../../shared/emitter.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Workers } from "./workers.ts";
 
-/** What child sessions do at the moment, put together from their events. */
+/** What jobs do at the moment: agents by the events of their child sessions, runs by their output. */
 export interface SessionActivity {
   of(childSession: string | null): Activity;
   /** A turn begins (`isNew`), or a reading of its session shows that it got on. */
   heartbeat(childSession: string, isNew: boolean): void;
-  /** A job's tools or repeated requests have changed. Not called for mere signs of life: there are many a second. */
+  /** A run's output has got on to this line; null = its command has ended. */
+  showLine(run: ActivitySeen, line: string | null): void;
+  /** The newest line of a run's output; null when its command does not run here, or has printed nothing. */
+  lineOf(jobID: string): string | null;
+  /** A job's tools or repeated requests have changed, or a run's newest line. Not called for mere signs of life: there are many a second. */
   on(listener: (seen: ActivitySeen) => void): () => void;
   stop(): void;
 }
@@ -41,6 +45,8 @@ const IDLE: Observation = { tools: new Map(), questions: new Set(), retry: null 
 export function createSessionActivity({ sessions, workers, clock, log }: SessionActivityDeps): SessionActivity {
   const observed = new Map<string, Observation>();
   const lastActivityAt = new Map<string, number>();
+  /** By run. */
+  const lines = new Map<string, string>();
   const seen = createEmitter<ActivitySeen>((error) =>
     log("error", "a listener to session activity failed", { reason: String(error) }),
   );
@@ -68,6 +74,16 @@ export function createSessionActivity({ sessions, workers, clock, log }: Session
     heartbeat(childSession, isNew) {
       if (isNew || lastActivityAt.has(childSession)) lastActivityAt.set(childSession, clock.now());
     },
+    showLine(run, line) {
+      if (lines.get(run.jobID) === (line ?? undefined)) return;
+      if (line === null)
+        lines.delete(run.jobID); // the end of the run is news of its own
+      else {
+        lines.set(run.jobID, line);
+        seen.emit(run);
+      }
+    },
+    lineOf: (jobID) => lines.get(jobID) ?? null,
     on: (listener) => seen.on(listener),
     stop: unsubscribe,
   };

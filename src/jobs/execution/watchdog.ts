@@ -107,9 +107,13 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     const progress = runner.progress(job.id);
     if (!progress) return null;
     const own = decideJobBudget(job, limits.budget, now);
-    if (own.isOut) return act(sessionJobs, job, { kind: "stop", failure: taskBudgetFailure(job.task.maxUsd ?? 0) });
+    if (own.isOut)
+      return act(sessionJobs, job, { kind: "stop", failure: taskBudgetFailure(job.task.maxUsd ?? 0, job.task) });
     if (isOut)
-      return act(sessionJobs, job, { kind: "stop", failure: sessionBudgetFailure(limits.budget.ceilingUsd ?? 0) });
+      return act(sessionJobs, job, {
+        kind: "stop",
+        failure: sessionBudgetFailure(limits.budget.ceilingUsd ?? 0, job.task),
+      });
     const current = activity.of(job.childSession);
     const { stallMs } = limits.deadlines(job);
     const limit = progress.hasTurn && current.retry ? decideRetry(current.retry, stallMs, now) : null;
@@ -123,6 +127,7 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
       lastActivityAt: progress.hasTurn && !isWorking ? activeAt : null,
       isRetry: progress.isRetry,
       isWrappingUp: progress.isWrappingUp,
+      isRun: job.task.run !== null,
       lastSnapshotAt: Math.max(lastSnapshots.get(job.id) ?? 0, job.state.since),
     };
     const { action, nextAt } = decideDeadline(facts, limits.deadlines(job), now);

@@ -281,6 +281,6 @@ test("what models are told of the arguments is exactly the schema", () => {
   const start = Object.fromEntries(schemas).agents_start as {
     properties: { tasks: { items: { required: string[] } } };
   };
-  expect(start.properties.tasks.items.required).toEqual(["description", "prompt"]);
+  expect(start.properties.tasks.items.required).toEqual(["description"]);
   expect(JSON.stringify(schemas)).not.toContain("{}");
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createOutputWindow } from "../../../src/tools/output-window.ts";
+import { createOutputWindow } from "../../../src/core/output-window.ts";
 import { propertyRuns } from "../../support/property-runs.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);

@@ -1,16 +1,25 @@
-import { gpusOf } from "../config/gpu.ts";
-import { resourcesOf } from "../config/resources.ts";
-import type { FoundWorker } from "./find-worker.ts";
-import type { ExplainEnd } from "./process-table.ts";
+import type { Environment } from "../../config/environment.ts";
+import { gpusOf } from "../../config/gpu.ts";
+import { resourcesOf } from "../../config/resources.ts";
+import type { Job } from "../../core/job.ts";
+import type { ExitStatus, Sandbox } from "../../sandboxes/port.ts";
 
 /** Exit code with which shells report that a command of theirs was killed by SIGKILL. */
 const KILLED = 137;
 
+/** Explains how a command ended that may have lacked memory, in a line of its own; "" when there is nothing to say. */
+export type ExplainEnd = (status: ExitStatus, isKilledByUs: boolean) => string;
+
+export interface WatchedMemory {
+  readonly job: Job | undefined;
+  readonly sandbox: Pick<Sandbox, "memory">;
+  readonly environments: Readonly<Record<string, Environment>>;
+}
+
 /** To be called before the command starts: processes killed before then are not its. */
-export function watchMemory({ sandbox, runtime, sessionJobs, jobID }: FoundWorker): ExplainEnd {
-  const job = sessionJobs.get(jobID);
+export function watchMemory({ job, sandbox, environments }: WatchedMemory): ExplainEnd {
   const environment = job?.task.environment ?? "default";
-  const recipe = runtime.options.environments[environment];
+  const recipe = environments[environment];
   const onModal = job?.provider === "modal" && recipe ? resourcesOf(recipe, gpusOf(job.gpu)[0] ?? null) : null;
   const limitMiB =
     sandbox.memory?.limitMiB ?? onModal?.memoryLimitMiB ?? recipe?.memoryLimitMiB ?? recipe?.memoryMiB ?? null;

@@ -1,4 +1,4 @@
-import { Screen } from "../core/screen/screen.ts";
+import { Screen } from "./screen/screen.ts";
 
 /** Kept of a long output, at its beginning and its end. OpenCode itself cuts at 51,200 bytes and 2,000 lines. */
 const HEAD_BYTES = 10_000;

@@ -1,0 +1,66 @@
+import type { ExitStatus, SandboxProcess } from "../../sandboxes/port.ts";
+import type { Clock } from "../../shared/clock.ts";
+
+/** Uses bash where the sandbox has it. */
+const SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';
+
+/**
+ * The argument vector of a shell command. The shell merges stderr into stdout, so that their lines keep their order.
+ * @param input whether it can be given standard input; else it finds that at its end
+ */
+export const shellCommand = (command: string, { input }: { readonly input: boolean }): readonly string[] => [
+  ...["/bin/sh", "-c"],
+  `${input ? "exec 2>&1" : "exec 2>&1 </dev/null"}; ${SHELL}`,
+  ...["sh", command],
+];
+
+/** Time between SIGTERM and SIGKILL. */
+const GRACE_MS = 2_000;
+
+export interface CommandEnd {
+  readonly status: ExitStatus;
+  /** Why it was stopped; null when it ended by itself. */
+  readonly stopped: "timeout" | "abort" | null;
+}
+
+export interface FollowOptions {
+  readonly clock: Clock;
+  /** null = it may take any time. */
+  readonly timeoutMs: number | null;
+  readonly signal: AbortSignal;
+  /** Told every piece of the output, in order. */
+  readonly onOutput: (bytes: Uint8Array) => void;
+}
+
+/**
+ * Reads a command's output to its end. Past its time limit, or when it is to stop, its process group gets SIGTERM, and
+ * SIGKILL 2 s later for what is left of it.
+ */
+export async function followCommand(process: SandboxProcess, options: FollowOptions): Promise<CommandEnd> {
+  const { clock, timeoutMs, signal } = options;
+  let stopped: CommandEnd["stopped"] = null;
+  let killAt = 0;
+  let cancelKill: () => void = () => {};
+  const stop = (why: "timeout" | "abort") => {
+    if (stopped) return;
+    stopped = why;
+    void process.signal("SIGTERM").catch(() => {}); // SIGKILL follows, unless the command ends first
+    killAt = clock.now() + GRACE_MS;
+    cancelKill = clock.after(GRACE_MS, () => void process.signal("SIGKILL").catch(() => {}));
+  };
+  const onAbort = () => stop("abort");
+  const cancelTimeout = timeoutMs === null ? () => {} : clock.after(timeoutMs, () => stop("timeout"));
+  signal.addEventListener("abort", onAbort);
+  if (signal.aborted) onAbort();
+  try {
+    await process.closeInput();
+    for await (const { bytes } of process.output) options.onOutput(bytes);
+    return { status: await process.exit, stopped };
+  } finally {
+    cancelTimeout();
+    cancelKill();
+    signal.removeEventListener("abort", onAbort);
+    // The command may have obeyed SIGTERM and left a child that does not.
+    if (stopped) await process.endGroup(Math.max(0, killAt - clock.now())).catch(() => {});
+  }
+}

@@ -1,0 +1,153 @@
+import { constants } from "node:os";
+import type { Environment } from "../../config/environment.ts";
+import { createOutputWindow } from "../../core/output-window.ts";
+import type { RunTask } from "../../core/run-task.ts";
+import { describeCommandFailure, LINES_FOR_RESULT, renderRunResult } from "../../prompt/run-end.ts";
+import type { ExitStatus, Sandbox } from "../../sandboxes/port.ts";
+import { type Clock, sleep } from "../../shared/clock.ts";
+import { type Failure, PluginError } from "../../shared/error-code.ts";
+import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
+import type { Execution } from "./execution.ts";
+import { type CommandEnd, followCommand, shellCommand } from "./follow-command.ts";
+import { watchMemory } from "./memory-kill.ts";
+import type { SessionActivity } from "./session-activity.ts";
+
+/** Reads a run's output while it runs. */
+export interface OutputReader {
+  push(bytes: Uint8Array): void;
+  /** The command has ended, which is not recorded yet; or this try of it was stopped. */
+  end(): void;
+}
+
+/** Makes the reader of one try of a run's command; null = this run needs none. */
+export type ReadOutput = (sessionJobs: SessionJobs, jobID: string) => OutputReader | null;
+
+export interface RunCommandDeps {
+  readonly environments: Readonly<Record<string, Environment>>;
+  readonly activity: Pick<SessionActivity, "showLine">;
+  readonly readOutput: readonly ReadOutput[];
+  readonly clock: Clock;
+}
+
+/** A run, one execution of it, and the sandbox that its command runs in. */
+export interface CommandContext {
+  readonly sessionJobs: SessionJobs;
+  readonly jobID: string;
+  readonly execution: Execution;
+  readonly sandbox: Sandbox;
+}
+
+/** How a command has ended by itself. */
+export interface CommandOutcome {
+  /** null = with exit code 0. */
+  readonly failure: Failure | null;
+  readonly exitCode: number | null;
+  /** The end of its output. */
+  readonly result: string;
+}
+
+/** Every process of a run has this variable, with the run's id. */
+export const RUN_VARIABLE = "PARALLEL_AGENTS_RUN";
+
+/** Time from the end of a command to the news that its whole sandbox has ended. */
+const LOSS_MS = 5_000;
+
+/**
+ * Runs a run's command in its sandbox.
+ * @returns null if it was stopped, or its sandbox was lost
+ * @throws PluginError with which the run fails
+ */
+export async function runCommand(deps: RunCommandDeps, context: CommandContext): Promise<CommandOutcome | null> {
+  const { sessionJobs, jobID, execution, sandbox } = context;
+  const job = requireJob(sessionJobs, jobID);
+  const { run } = job.task;
+  if (!run) throw new Error(`${jobID} is no run`);
+  if (execution.abort.signal.aborted || execution.phase.kind !== "between_turns") return null;
+  const explain = watchMemory({ job, sandbox, environments: deps.environments });
+  const window = createOutputWindow();
+  const abort = new AbortController();
+  execution.phase = { kind: "in_command", abort };
+  let log: string | null = null;
+  let end: CommandEnd;
+  const readers = deps.readOutput.flatMap((read) => read(sessionJobs, jobID) ?? []);
+  const shown = showLastLine(deps, { orchestrator: sessionJobs.orchestrator, jobID }, () => window.tail(1));
+  try {
+    const process = await sandbox.start({
+      argv: shellCommand(run.command, { input: false }),
+      env: { ...variablesOf(run), [RUN_VARIABLE]: jobID },
+      keepLog: true,
+    });
+    log = process.logPath;
+    end = await followCommand(process, {
+      clock: deps.clock,
+      timeoutMs: null,
+      signal: AbortSignal.any([execution.abort.signal, abort.signal]),
+      onOutput(bytes) {
+        window.push(bytes);
+        for (const reader of readers) reader.push(bytes);
+        shown.changed();
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof PluginError && error.code === "sandbox_lost")) throw error;
+    end = { status: { kind: "unknown", reason: error.message }, stopped: null };
+  } finally {
+    for (const reader of readers) reader.end();
+    shown.stop();
+  }
+  const last = window.tail(LINES_FOR_RESULT);
+  const result = renderRunResult(last, log);
+  execution.words = result;
+  if (end.status.kind === "unknown") await Promise.race([sandbox.ended, sleep(deps.clock, LOSS_MS, abort.signal)]);
+  if (execution.abort.signal.aborted) return null;
+  // The sandbox may be lost right after the command has ended.
+  const hasEnded = end.status.kind !== "unknown" && end.stopped === null;
+  const { kind } = phaseOf(execution);
+  if (kind !== "in_command" && !(hasEnded && kind === "sandbox_lost")) return null;
+  execution.phase = { kind: "between_turns" };
+  const { status } = end;
+  const exitCode = exitCodeOf(status);
+  if (exitCode === 0) return { failure: null, exitCode, result };
+  const message = describeCommandFailure(status, last, explain(status, end.stopped !== null).trim());
+  const retryable = status.kind === "unknown" ? null : false;
+  return { failure: { code: "command_failed", message, retryable }, exitCode, result };
+}
+
+/** Others change it meanwhile, which the compiler does not see. */
+const phaseOf = ({ phase }: Execution): Execution["phase"] => phase;
+
+/** As shells tell it: death by signal n is 128 + n. */
+function exitCodeOf(status: ExitStatus): number | null {
+  if (status.kind === "exited") return status.code;
+  if (status.kind === "unknown") return null;
+  const number = constants.signals[status.signal as NodeJS.Signals];
+  return number === undefined ? null : 128 + number;
+}
+
+const variablesOf = ({ params }: RunTask): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(params).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]),
+  );
+
+/** Views show a run's newest line, but nobody reads a hundred a second. */
+const SHOW_MS = 1_000;
+
+function showLastLine(
+  { activity, clock }: RunCommandDeps,
+  run: { readonly orchestrator: string; readonly jobID: string },
+  lastLine: () => string,
+) {
+  let cancel: (() => void) | null = null;
+  return {
+    changed() {
+      cancel ??= clock.after(SHOW_MS, () => {
+        cancel = null;
+        activity.showLine(run, lastLine());
+      });
+    },
+    stop() {
+      cancel?.();
+      activity.showLine(run, null);
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import type { ExitStatus } from "../sandboxes/port.ts";
+import { oneLine } from "../shared/plain-text.ts";
+
+/** Of the end of a run's output that is kept as its result. */
+const RESULT_LINES = 60;
+const RESULT_BYTES = 4_000;
+/** Of the lines that its failure quotes. */
+const LAST_LINES = 8;
+const LAST_CHARACTERS = 800;
+
+/** Lines of output from which `renderRunResult` is made: one more than it keeps, so that it sees whether there are more. */
+export const LINES_FOR_RESULT = RESULT_LINES + 1;
+
+/**
+ * A run's result: the end of its output.
+ * @param end the newest `LINES_FOR_RESULT` lines
+ * @param log where the whole output is in the sandbox; null = nowhere
+ */
+export function renderRunResult(end: string, log: string | null): string {
+  const lines = end.split("\n");
+  const kept = Buffer.from(lines.slice(-RESULT_LINES).join("\n"));
+  if (lines.length <= RESULT_LINES && kept.length <= RESULT_BYTES) return end;
+  const last = kept.subarray(Math.max(0, kept.length - RESULT_BYTES));
+  const from = last.length < kept.length ? last.indexOf("\n") + 1 : 0; // a whole line, where one fits
+  const shown = new TextDecoder().decode(last.subarray(from)).replace(/^\uFFFD+/, "");
+  return `[… only the end of the output${log === null ? "" : `; all of it is in ${log} in the sandbox`} …]\n${shown}`;
+}
+
+/** "exit code 3", "killed by SIGKILL". */
+const describeStatus = (status: ExitStatus): string => {
+  if (status.kind === "exited") return `ended with exit code ${status.code}`;
+  if (status.kind === "signalled") return `was killed by ${status.signal}`;
+  return `ended in a way that is not known: ${status.reason}`;
+};
+
+/**
+ * Why a run failed whose command did.
+ * @param end the newest lines of its output
+ * @param explanation what else is known of its end; "" = nothing
+ */
+export function describeCommandFailure(status: ExitStatus, end: string, explanation: string): string {
+  const lines = end.split("\n").filter((line) => line.trim() !== "");
+  const quoted = oneLine(lines.slice(-LAST_LINES).join(" ⏎ "), 16 * LAST_CHARACTERS).replaceAll('"', "'");
+  const characters = [...quoted];
+  const isCut = characters.length > LAST_CHARACTERS;
+  const last = isCut ? `…${characters.slice(-LAST_CHARACTERS).join("")}` : quoted;
+  const said = last === "" ? " It printed nothing." : ` Its last lines: "${last}"`;
+  return `The command ${describeStatus(status)}.${explanation === "" ? "" : ` ${explanation}`}${said}`;
+}
