@@ -114,6 +114,8 @@ export interface OutboxContext {
   readonly resume: boolean;
   /** Whether a running tool call waits for the job and will report its end. */
   readonly isAwaited: (jobID: string) => boolean;
+  /** From when the end of a job is worth a message of its own, epoch ms: runs are told in groups. */
+  readonly tellAt: (job: Notice["job"]) => number;
 }
 
 export interface OutboxDecision {
@@ -131,7 +133,7 @@ export interface OutboxDecision {
 export function decideOutbox(
   notices: readonly Notice[],
   view: OrchestratorView,
-  { now, resume, isAwaited }: OutboxContext,
+  { now, resume, isAwaited, tellAt }: OutboxContext,
 ): OutboxDecision {
   const decided = notices.map((notice) => ({ notice, decision: decideNotice(notice, view, now) }));
   const noticesThatAre = (kind: NoticeDecision["kind"]) =>
@@ -141,7 +143,11 @@ export function decideOutbox(
   const isNews = free.some(({ job }) => job.state.since > (view.stoppedAt ?? 0));
   const isOpen = view.closed === null;
   const due = isOpen && (view.busy || (resume && isNews)) ? free : [];
-  const waitMs = Math.min(...due.map(({ delivery, job }) => (delivery ? 0 : job.state.since + BATCH_WINDOW_MS - now)));
+  // What is worth a message takes the other ends along.
+  const waitMs = due.reduce(
+    (least, one) => Math.min(least, one.delivery ? 0 : tellAt(one.job) + BATCH_WINDOW_MS - now),
+    Infinity,
+  );
   const rechecks = decided.flatMap(({ decision }) => (decision.kind === "unsettled" ? decision.recheckMs : []));
   if (due.length > 0 && waitMs > 0) rechecks.push(waitMs);
   const isHeld = (!isOpen && free.length > 0) || noticesThatAre("held").length > 0;

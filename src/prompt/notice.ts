@@ -1,4 +1,5 @@
 import { isEnded, type Job } from "../core/job.ts";
+import { tellingOrder } from "../core/run-groups.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import { viewRecords } from "../views/job-view.ts";
 import { renderJobLine } from "./job-list.ts";
@@ -11,7 +12,7 @@ export function renderNotice(ended: readonly Job[], openJobs: number, ids: IdGen
   const rest = openJobs === 0 ? "No other job is under way." : `${openJobs} more under way; wait with agents_wait.`;
   return [
     `[parallel agents] ${jobs}. This message is the plugin's: the user did not write it, and asks for nothing by it.`,
-    renderResults(viewRecords(ended), ids),
+    renderResults(viewRecords(tellingOrder(ended)), ids),
     rest,
   ].join("\n");
 }

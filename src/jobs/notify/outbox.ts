@@ -6,9 +6,11 @@ import {
   decideOutbox,
   type Notice,
   type OrchestratorView,
+  type OutboxContext,
   WAKE_MS,
 } from "../../core/notice.ts";
 import type { ChildSessions, OrchestratorSessions } from "../../core/ports.ts";
+import { type GroupState, groupOf, groupStates, tellAt } from "../../core/run-groups.ts";
 import { renderNotice, TAKE_UP_NOTICE } from "../../prompt/notice.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
@@ -128,10 +130,11 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       now: clock.now(),
       resume: deps.resume,
       isAwaited: (jobID: string) => held.has(jobID) || isAwaited(orchestrator, jobID),
+      tellAt: tellTimes(notices, sessionJobs.all()),
     };
     const { delivered, send, wake, recheckMs } = decideOutbox(notices, view, context);
     if (recheckMs !== null) look(orchestrator, recheckMs);
-    for (const notice of delivered) sessionJobs.forgetNotice(notice);
+    sessionJobs.forgetNotices(delivered);
     await sendAgain(sessionJobs, wake);
     if (send) await sendNow(sessionJobs, send.notices, send.messageID ?? deps.hostIDs("msg"));
     failures.delete(orchestrator);
@@ -212,6 +215,25 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     if (ours.length > 0) look(sessionJobs.orchestrator, WAKE_MS);
     return ours;
   }
+}
+
+/** When the ends of these notices are to be told. */
+function tellTimes(notices: readonly Notice[], jobs: readonly Job[]): OutboxContext["tellAt"] {
+  const untold = new Map<string, Job[]>();
+  for (const { delivery, job } of notices) {
+    const group = delivery === null ? groupOf(job) : null;
+    if (group === null) continue;
+    const ends = untold.get(group);
+    if (ends) ends.push(job);
+    else untold.set(group, [job]);
+  }
+  const states = untold.size === 0 ? new Map<string, GroupState>() : groupStates(jobs);
+  const times = new Map<string, number>();
+  for (const [group, ends] of untold) {
+    const state = states.get(group);
+    if (state) times.set(group, tellAt(ends, state));
+  }
+  return (job) => times.get(groupOf(job) ?? "") ?? job.state.since;
 }
 
 /** The jobs as they ended, with what was added to that end. */

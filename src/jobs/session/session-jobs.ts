@@ -61,7 +61,8 @@ export interface SessionJobs {
   notices(): Notice[];
   /** Records how notices are delivered. @returns the changed notices, without those that another process took meanwhile */
   recordDelivery(notices: readonly Notice[], delivery: Delivery | null): Notice[];
-  forgetNotice(notice: Notice): void;
+  /** Deletes notices that have reached the orchestrator. */
+  forgetNotices(notices: readonly Notice[]): void;
   close(): void;
 }
 
@@ -176,9 +177,9 @@ export function createSessionJobs({ orchestrator, store, ids, clock, log, change
       for (const turn of store.turns(jobID))
         if (turn.state === "running") store.saveTurn({ ...turn, state: "stopped" });
     },
-    notices: () => store.notices(),
-    recordDelivery: (notices, delivery) => (notices.length === 0 ? [] : store.saveDelivery(notices, delivery)),
-    forgetNotice: ({ id }) => store.deleteNotice(id),
+    notices: () => store.notices.all(),
+    recordDelivery: (notices, delivery) => (notices.length === 0 ? [] : store.notices.saveDelivery(notices, delivery)),
+    forgetNotices: (notices) => store.notices.delete(notices.map(({ id }) => id)),
     close() {
       for (const jobID of series.unsavedJobs()) saveSeries(jobID);
       store.close();

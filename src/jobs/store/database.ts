@@ -15,6 +15,8 @@ export interface Database extends RowReader, Pick<Connection, "run" | "close"> {
   transaction<T>(body: () => T): T;
   /** New paths of the damaged files that this process has set aside from here. */
   damaged(): readonly string[];
+  /** Changes when another file has taken the place of the one that was open: what was read from that one is void. */
+  generation(): number;
 }
 
 export interface DatabaseOptions {
@@ -68,6 +70,7 @@ export async function openDatabase(
   const driver = await loadDriver();
   const damaged: string[] = [];
   let isClosed = false;
+  let generation = 0;
   let depth = 0;
   let { connection, inode } = openOrReplace();
 
@@ -155,6 +158,7 @@ export async function openDatabase(
   }
 
   function reopen(): void {
+    generation++;
     closeAnyhow(connection);
     ({ connection, inode } = openOrReplace());
   }
@@ -197,6 +201,7 @@ export async function openDatabase(
       }
     },
     damaged: () => damaged,
+    generation: () => generation,
     close() {
       isClosed = true;
       connection.close();

@@ -1,14 +1,13 @@
 import { dirname, join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import { isEnded, type Job } from "../../core/job.ts";
-import type { Delivery, Notice } from "../../core/notice.ts";
+import type { Job } from "../../core/job.ts";
 import type { SeriesRecord } from "../../core/series.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import { openDatabase } from "./database.ts";
 import { jobRecord, treeBase } from "./job-record.ts";
-import { json, type RowReader, type RowSchema } from "./rows.ts";
+import { checkNoticeRows, createNoticeStore, hasEnded, type NoticeStore } from "./notice-store.ts";
+import { json, type RowReader } from "./rows.ts";
 import { createSeriesStore, SERIES_TABLE, type SeriesStore } from "./series-store.ts";
 
 /** One prompt to a job's child session. The turns of a job run one after another, in order of `position`. */
@@ -36,14 +35,7 @@ export interface SessionStore extends SeriesStore {
   saveTurn(turn: Turn): void;
   /** Writes a job that has just ended, together with the notice of its end. */
   saveEnded(job: Job, series?: ReadonlyMap<string, SeriesRecord>): void;
-  /** Notices that have not reached the orchestrator yet, oldest first. */
-  notices(): Notice[];
-  /**
-   * Records how these notices are delivered.
-   * @returns the changed notices, without those whose delivery another process has changed meanwhile
-   */
-  saveDelivery(notices: readonly Notice[], delivery: Delivery | null): Notice[];
-  deleteNotice(id: number): void;
+  readonly notices: Omit<NoticeStore, "add">;
   /** New paths of damaged files that were set aside. */
   damaged(): readonly string[];
   close(): void;
@@ -75,37 +67,24 @@ const turnRow = z
   })
   .transform(({ job, message, up_to, ...turn }): Turn => ({ ...turn, jobID: job, messageID: message, update: up_to }));
 
-const delivery: z.ZodType<Delivery> = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("message"), messageID: z.string(), at: z.number(), tries: z.number() }),
-  z.object({ kind: z.literal("attached"), messageID: z.string(), at: z.number() }),
-  z.object({
-    kind: z.literal("call"),
-    messageID: z.string(),
-    callID: z.string(),
-    at: z.number(),
-    sessionID: z.string().optional(),
-  }),
-]);
-
-const endedJob = jobRecord.refine((job): job is Notice["job"] => isEnded(job.state), "is not ended");
-
-const noticeRow: RowSchema<Notice> = z.object({
-  id: z.number(),
-  job: json(endedJob as z.ZodType<Notice["job"]>),
-  delivery: json(delivery).nullable(),
-});
-
-const toText = (delivery: Delivery | null): string | null => (delivery ? JSON.stringify(delivery) : null);
-
 const allJobs = (rows: RowReader): Job[] => rows.all(jobRow, "SELECT id, record FROM jobs ORDER BY position");
-const allNotices = (rows: RowReader): Notice[] =>
-  rows.all(noticeRow, "SELECT id, job, delivery FROM outbox ORDER BY id");
 
-function checkRows(rows: RowReader): void {
-  allJobs(rows);
-  rows.all(turnRow, "SELECT id, job, position, state, message, text, up_to FROM turns");
-  allNotices(rows);
+/** What the check of a file has read, which whoever opens it asks for next. */
+interface Checked {
+  readonly jobs: Job[];
+  readonly version: unknown;
 }
+
+function checkRows(rows: RowReader): Checked {
+  const version = versionOf(rows);
+  rows.all(turnRow, "SELECT id, job, position, state, message, text, up_to FROM turns");
+  checkNoticeRows(rows);
+  return { jobs: allJobs(rows), version };
+}
+
+/** Changes when another connection has written to the file. */
+const versionOf = (rows: RowReader): unknown =>
+  rows.get(z.object({ data_version: z.number() }), "PRAGMA data_version")?.data_version;
 
 /** File of a session's store. @throws Error for what is not a session id of the host, as it must not become a path */
 export function sessionFile(stateDir: string, sessionID: string): string {
@@ -114,14 +93,19 @@ export function sessionFile(stateDir: string, sessionID: string): string {
 }
 
 export async function openSessionStore(file: string, clock: Pick<Clock, "now"> = systemClock): Promise<SessionStore> {
+  let checked: Checked | null = null;
   const database = await openDatabase(file, MIGRATIONS, {
     clock,
     stateDir: dirname(dirname(file)),
     sideTables: [SERIES_TABLE],
-    check: checkRows,
+    check: (rows) => {
+      checked = checkRows(rows);
+    },
   });
   const series = createSeriesStore(database);
-  const saveJob = (job: Job) =>
+  const notices = createNoticeStore(database);
+  const saveJob = (job: Job) => {
+    checked = null;
     database.run(
       `INSERT INTO jobs (id, position, state, record) VALUES (?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET state = excluded.state, record = excluded.record`,
@@ -130,6 +114,7 @@ export async function openSessionStore(file: string, clock: Pick<Clock, "now"> =
       job.state.kind,
       JSON.stringify(job),
     );
+  };
   const saveTurn = (turn: Turn) =>
     database.run(
       `INSERT INTO turns (id, job, position, state, message, text, up_to) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -143,7 +128,12 @@ export async function openSessionStore(file: string, clock: Pick<Clock, "now"> =
       turn.update ? JSON.stringify(turn.update) : null,
     );
   return {
-    jobs: () => allJobs(database),
+    jobs() {
+      const isCurrent = checked !== null && checked.version === versionOf(database);
+      const jobs = isCurrent && checked ? checked.jobs : allJobs(database);
+      checked = null;
+      return jobs;
+    },
     job: (jobID) => database.get(jobRow, "SELECT id, record FROM jobs WHERE id = ?", jobID),
     turns: (jobID) => database.all(turnRow, "SELECT * FROM turns WHERE job = ? ORDER BY position", jobID),
     insert: (entries) =>
@@ -166,19 +156,9 @@ export async function openSessionStore(file: string, clock: Pick<Clock, "now"> =
       database.transaction(() => {
         saveJob(job);
         if (records) series.saveSeries(job.id, records);
-        database.run("INSERT INTO outbox (job) VALUES (?)", JSON.stringify(job));
+        if (hasEnded(job)) notices.add(job);
       }),
-    notices: () => allNotices(database),
-    saveDelivery: (notices, delivery) =>
-      database.transaction(() =>
-        notices.flatMap((notice) => {
-          const row = database.get(noticeRow, "SELECT id, job, delivery FROM outbox WHERE id = ?", notice.id);
-          if (!row || !isDeepStrictEqual(row.delivery, notice.delivery)) return [];
-          database.run("UPDATE outbox SET delivery = ? WHERE id = ?", toText(delivery), notice.id);
-          return [{ ...notice, delivery }];
-        }),
-      ),
-    deleteNotice: (id) => database.run("DELETE FROM outbox WHERE id = ?", id),
+    notices,
     damaged: () => database.damaged(),
     close: () => database.close(),
   };

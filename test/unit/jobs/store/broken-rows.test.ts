@@ -65,7 +65,7 @@ describe("a row of a session that cannot be parsed", () => {
       edit(session(), damage);
       const store = await openSessionStore(session());
       const [aside = "", ...others] = store.damaged();
-      expect([others, store.jobs(), store.notices()]).toEqual([[], [], []]);
+      expect([others, store.jobs(), store.notices.all()]).toEqual([[], [], []]);
       store.insert([{ job: jobIn({ kind: "queued" }), turn }]);
       expect(store.jobs()).toMatchObject([{ id: "job_1" }]);
       store.close();
@@ -118,7 +118,7 @@ test("reads a session of an earlier version, with defaults for fields that it di
   expect(store.damaged()).toEqual([]);
   expect(store.jobs()).toEqual([jobIn({ kind: "completed", result: "done" })]);
   expect(store.turns("job_1")).toHaveLength(1);
-  expect(store.notices()).toMatchObject([{ job: { id: "job_1" }, delivery: null }]);
+  expect(store.notices.all()).toMatchObject([{ job: { id: "job_1" }, delivery: null }]);
   store.close();
 });
 

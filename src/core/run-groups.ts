@@ -1,0 +1,125 @@
+import { compareMeans } from "./experiments/noise.ts";
+import { isEnded, type Job } from "./job.ts";
+import type { Direction, MetricValue } from "./run-task.ts";
+
+/*
+ * Runs that one call has started are told and shown together: a sweep of two hundred is one thing to its orchestrator.
+ */
+
+/** The metric that runs are compared by: their early stopping's, or their benchmark's. */
+export interface Objective {
+  readonly metric: string;
+  readonly direction: Direction;
+}
+
+export function objectiveOf({ task }: Job): Objective | null {
+  const named = task.run?.measures ?? task.run?.stop;
+  return named ? { metric: named.metric, direction: named.direction } : null;
+}
+
+/** What the runs of one call share; null for an agent's job and for a run that another job's agent started. */
+export function groupOf({ task, origin, startedBy, id }: Job): string | null {
+  if (task.run === null || startedBy !== null) return null;
+  return origin?.callID ?? id;
+}
+
+/** The value a run is compared by; undefined where it has none. */
+export function rankedValue(job: Job): MetricValue | undefined {
+  const objective = objectiveOf(job);
+  return objective === null || !Object.hasOwn(job.metrics, objective.metric)
+    ? undefined
+    : job.metrics[objective.metric]?.value;
+}
+
+/**
+ * Runs with the best value first, those of one objective together. Those without a value follow in the order of their
+ * ends, as do equal ones.
+ */
+function bestFirst(runs: readonly Job[]): Job[] {
+  const objectives = new Map<string, number>();
+  const ranked = runs.map((job) => {
+    const objective = objectiveOf(job);
+    const name = JSON.stringify(objective);
+    const place = objectives.get(name) ?? objectives.size;
+    objectives.set(name, place);
+    return { job, place, direction: objective?.direction ?? "min", value: rankedValue(job) };
+  });
+  return ranked
+    .sort((a, b) => {
+      if (a.place !== b.place) return a.place - b.place;
+      const known = Number(a.value === undefined) - Number(b.value === undefined);
+      if (known !== 0 || a.value === undefined || b.value === undefined) return known || byEnd(a.job, b.job);
+      return compareMeans(a.value, b.value, a.direction) || byEnd(a.job, b.job);
+    })
+    .map(({ job }) => job);
+}
+
+/** Jobs in the order in which their ends are told: as they are, and runs behind them, those of each call best first. */
+export function tellingOrder(jobs: readonly Job[]): Job[] {
+  const groups = new Map<string, Job[]>();
+  const single = jobs.filter((job) => {
+    const name = groupOf(job);
+    if (name === null) return true;
+    const group = groups.get(name);
+    if (group) group.push(job);
+    else groups.set(name, [job]);
+    return false;
+  });
+  return [...single, ...[...groups.values()].flatMap(bestFirst)];
+}
+
+const byEnd = (a: Job, b: Job): number => a.state.since - b.state.since || a.position - b.position;
+
+/** What the runs of one call have come to. */
+export interface GroupState {
+  /** Runs that have not ended. */
+  readonly open: number;
+  readonly ended: number;
+  /** Whether all that have ended failed, and all with one error code. */
+  readonly failsAlike: boolean;
+}
+
+export function groupStates(jobs: readonly Job[]): ReadonlyMap<string, GroupState> {
+  const states = new Map<string, { open: number; ended: number; codes: Set<string | null> }>();
+  for (const job of jobs) {
+    const name = groupOf(job);
+    if (name === null || isRefused(job)) continue;
+    const state = states.get(name) ?? { open: 0, ended: 0, codes: new Set() };
+    states.set(name, state);
+    if (!isEnded(job.state)) state.open++;
+    else {
+      state.ended++;
+      state.codes.add(job.state.kind === "failed" ? job.state.failure.code : null);
+    }
+  }
+  return new Map(
+    [...states].map(([name, { open, ended, codes }]) => [
+      name,
+      { open, ended, failsAlike: codes.size === 1 && !codes.has(null) },
+    ]),
+  );
+}
+
+/** Whether its end was told in the answer of the call that was to start it. */
+const isRefused = ({ state, startedAt, createdAt }: Job): boolean =>
+  state.kind === "failed" && startedAt === null && state.since === createdAt;
+
+/**
+ * Longest time that the end of a run waits for the other runs of its call. Rare enough that a night of runs costs a few
+ * dozen model requests, and often enough that a sweep which goes wrong is seen before it has used up its money.
+ */
+export const GROUP_MS = 10 * 60_000;
+/** First ends of a call that all failed alike: the others would as well, so nothing is gained by waiting for them. */
+export const FAILED_ALIKE = 10;
+
+/**
+ * When the ends of a call's runs are to be told, epoch ms. It follows from what is stored, so a restart changes nothing.
+ * @param untold its runs whose ends nobody was told of
+ */
+export function tellAt(untold: readonly Job[], { open, ended, failsAlike }: GroupState): number {
+  const first = Math.min(...untold.map(({ state }) => state.since));
+  if (open === 0) return first;
+  // Once: what fails after that is told with the others.
+  if (failsAlike && ended >= FAILED_ALIKE && untold.length === ended) return first;
+  return first + GROUP_MS;
+}

@@ -1,0 +1,120 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import type { Job, JobState } from "../../../src/core/job.ts";
+import { FAILED_ALIKE, GROUP_MS, groupOf, groupStates, tellAt, tellingOrder } from "../../../src/core/run-groups.ts";
+import { RUN } from "../jobs/notify/runs-support.ts";
+import { jobIn } from "../views/job-in.ts";
+
+const values = fc.oneof(
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.constantFrom("NaN", "Infinity", "-Infinity"),
+);
+const ends: fc.Arbitrary<JobState> = fc.oneof(
+  fc.record({ kind: fc.constant("completed" as const), since: fc.nat(9), result: fc.constant("") }),
+  fc.record({
+    kind: fc.constant("failed" as const),
+    since: fc.nat(9),
+    failure: fc.record({
+      code: fc.constantFrom("command_failed" as const, "timed_out" as const),
+      message: fc.constant("m"),
+      retryable: fc.constant(false),
+    }),
+  }),
+  fc.record({ kind: fc.constant("queued" as const), since: fc.nat(9) }),
+);
+
+const job = fc.record({
+  state: ends,
+  call: fc.constantFrom("call_a", "call_b"),
+  value: fc.option(values, { nil: undefined }),
+  direction: fc.constantFrom("min" as const, "max" as const),
+  metric: fc.constantFrom("loss", "__proto__"),
+  isRun: fc.boolean(),
+});
+
+const jobs = fc.array(job, { maxLength: 30 }).map((all) =>
+  all.map(({ state, call, value, direction, metric, isRun }, index): Job => {
+    const { task, ...rest } = jobIn(state);
+    const stop = { metric, direction, rungs: [1], keep: 0.5 };
+    const metrics = Object.fromEntries(
+      value === undefined ? [] : [[metric, { value, at: "", source: "output" as const }]],
+    );
+    return {
+      ...rest,
+      ...{ id: `job_${index}`, position: index + 1, startedAt: 1, metrics: metrics as Job["metrics"] },
+      origin: { sessionID: "ses_o", messageID: "msg_1", callID: call },
+      task: { ...task, run: isRun ? { ...RUN, stop } : null },
+    };
+  }),
+);
+
+const numberOf = ({ metrics, task }: Job): number => Number(metrics[task.run?.stop?.metric ?? ""]?.value ?? "none");
+
+describe("the order in which ends are told", () => {
+  test("has every job once, agents' jobs first and as they were, and the runs of each call together", () => {
+    fc.assert(
+      fc.property(jobs, (all) => {
+        const told = tellingOrder(all);
+        expect([...told].sort((a, b) => a.position - b.position)).toEqual(all);
+        const agents = all.filter(({ task }) => task.run === null);
+        expect(told.slice(0, agents.length)).toEqual(agents);
+        const groups = told.slice(agents.length).map(groupOf);
+        const changes = groups.filter((name, index) => name !== groups[index - 1]).length;
+        expect(changes).toBe(new Set(groups).size);
+      }),
+    );
+  });
+
+  test("has no worse value before a better one of the same call and metric, and numbers before all else", () => {
+    fc.assert(
+      fc.property(jobs, (all) => {
+        const told = tellingOrder(all).filter(({ task }) => task.run !== null);
+        for (const [index, one] of told.entries()) {
+          const rule = JSON.stringify(one.task.run?.stop);
+          for (const later of told.slice(index + 1)) {
+            if (groupOf(later) !== groupOf(one) || JSON.stringify(later.task.run?.stop) !== rule) continue;
+            const [a, b] = [numberOf(one), numberOf(later)];
+            if (!Number.isFinite(b)) continue;
+            expect(Number.isFinite(a)).toBe(true);
+            if (one.task.run?.stop?.direction === "min") expect(a).toBeLessThanOrEqual(b);
+            else expect(a).toBeGreaterThanOrEqual(b);
+          }
+        }
+      }),
+    );
+  });
+});
+
+describe("when ends are told", () => {
+  test("never later than ten minutes after the first that is untold, and at once when no run of the call is open", () => {
+    fc.assert(
+      fc.property(jobs, (all) => {
+        for (const [name, state] of groupStates(all)) {
+          const untold = all.filter((one) => groupOf(one) === name && one.state.kind !== "queued");
+          if (untold.length === 0) continue;
+          const first = Math.min(...untold.map(({ state: { since } }) => since));
+          const at = tellAt(untold, state);
+          expect([first, first + GROUP_MS]).toContain(at);
+          if (state.open === 0) expect(at).toBe(first);
+          else if (!state.failsAlike || state.ended < FAILED_ALIKE) expect(at).toBe(first + GROUP_MS);
+        }
+      }),
+    );
+  });
+
+  test("a task that was refused is no end of its call's runs: the call has told of it", () => {
+    const { task, ...rest } = jobIn({
+      kind: "failed",
+      failure: { code: "invalid_task", message: "m", retryable: false },
+    });
+    const refused = { ...rest, task: { ...task, run: RUN }, createdAt: rest.state.since };
+    expect(groupStates([refused]).size).toBe(0);
+    expect(groupStates([{ ...refused, startedAt: 1 }]).size).toBe(1);
+  });
+
+  test("runs that a job's agent has started are not the orchestrator's", () => {
+    const { task, ...rest } = jobIn({ kind: "queued" });
+    expect(groupOf({ ...rest, startedBy: "job_9", task: { ...task, run: RUN } })).toBeNull();
+    expect(groupOf({ ...rest, task: { ...task, run: RUN } })).toBe("job_1");
+  });
+});
