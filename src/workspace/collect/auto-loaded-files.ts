@@ -6,7 +6,8 @@ import { fromText, toText } from "../paths.ts";
  * would compare them.
  */
 
-interface Kind {
+/** Files that something obeys because of their names. */
+export interface Kind {
   /** Who loads the file, as a clause that follows the file's name. */
   readonly who: string;
   /** Names of files, in any folder; `*` stands for any characters. */
@@ -70,14 +71,15 @@ const toPattern = (words: string): RegExp =>
     "u",
   );
 
-const compile = ({ who, names, folders }: Kind) => ({
+/** Patterns that match what `normalizeName` returns. */
+export const compileKind = ({ who, names, folders }: Kind) => ({
   who,
   isName: toPattern(names),
   isFolder: folders === "" ? null : toPattern(folders),
 });
 
-const INSTRUCTION = compile(INSTRUCTIONS);
-const ALL = [INSTRUCTION, ...OTHERS.map(compile)];
+const INSTRUCTION = compileKind(INSTRUCTIONS);
+const ALL = [INSTRUCTION, ...OTHERS.map(compileKind)];
 
 /**
  * A name in the form in which the most lenient file system compares it: without differences in case, width or composition

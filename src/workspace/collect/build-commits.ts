@@ -1,12 +1,12 @@
 import { nameList } from "../../shared/plain-text.ts";
 import { createInside, gitFolders } from "../git-folders.ts";
-import { isSafePath, splitRecords, toText } from "../paths.ts";
+import { isSafePath, toText } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
 import { hiddenAmong } from "../project/hidden-changes.ts";
 import { type Identity, identityEnv } from "../project/identity.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { changesEnv, type JobChanges } from "../project/stored-changes.ts";
-import { parseStage, type TreeEntry, writeTree } from "../project/tree-entries.ts";
+import { type Difference, parseDifferences, parseTree, type TreeEntry, writeTree } from "../project/tree-entries.ts";
 import { cleanMessage } from "./commit-message.ts";
 import { createConverter } from "./convert-entries.ts";
 import { describeElsewhere } from "./describe-elsewhere.ts";
@@ -190,35 +190,12 @@ const OWN_REPOSITORY = "the job made it a repository of its own";
 /** Characters shown of a longer path. */
 const SHOWN_OF_PATH = 1_000;
 
-interface Difference {
-  readonly path: string;
-  /** null = removed. */
-  readonly entry: TreeEntry | null;
-  /** Its mode in the base. */
-  readonly hadMode: string;
-}
-
 const isSameEntry = (a: TreeEntry | undefined, b: TreeEntry | undefined): boolean =>
   a?.oid === b?.oid && a?.mode === b?.mode;
 
 /** Whether a file is executable in one of the two and not in the other. */
 const isOtherMode = (a: TreeEntry, b: TreeEntry | undefined): boolean =>
   a.mode.startsWith("100") && b?.mode.startsWith("100") === true && a.mode !== b.mode;
-
-const parseTree = (output: Buffer): Map<string, TreeEntry> =>
-  // "mode type oid\tpath" becomes "mode oid \tpath", which is close enough to an index's "mode oid stage\tpath"
-  parseStage(Buffer.from(output.toString("latin1").replace(/(^|\0)(\d+) \w+ /g, "$1$2 "), "latin1"));
-
-function parseDifferences(output: Buffer): Difference[] {
-  const records = splitRecords(output);
-  const differences: Difference[] = [];
-  for (let at = 0; at + 1 < records.length; at += 2) {
-    const [had = "", mode = "", , oid = "", status] = (records[at] as string).split(" ");
-    const entry = status === "D" ? null : { mode, oid };
-    differences.push({ path: records[at + 1] as string, entry, hadMode: had.slice(1) });
-  }
-  return differences;
-}
 
 function applyDifferences(
   start: ReadonlyMap<string, TreeEntry>,

@@ -21,6 +21,32 @@ export function parseStage(output: Buffer): Map<string, TreeEntry> {
   );
 }
 
+/** Parses the output of `git ls-tree -r -z`. */
+export const parseTree = (output: Buffer): Map<string, TreeEntry> =>
+  // "mode type oid\tpath" becomes "mode oid \tpath", which is close enough to an index's "mode oid stage\tpath"
+  parseStage(Buffer.from(output.toString("latin1").replace(/(^|\0)(\d+) \w+ /g, "$1$2 "), "latin1"));
+
+/** A file that two trees have in different versions. */
+export interface Difference {
+  readonly path: string;
+  /** null = removed. */
+  readonly entry: TreeEntry | null;
+  /** Its mode in the base. */
+  readonly hadMode: string;
+}
+
+/** Parses the output of `git diff-tree -r -z --raw --no-renames --no-abbrev`. */
+export function parseDifferences(output: Buffer): Difference[] {
+  const records = splitRecords(output);
+  const differences: Difference[] = [];
+  for (let at = 0; at + 1 < records.length; at += 2) {
+    const [had = "", mode = "", , oid = "", status] = (records[at] as string).split(" ");
+    const entry = status === "D" ? null : { mode, oid };
+    differences.push({ path: records[at + 1] as string, entry, hadMode: had.slice(1) });
+  }
+  return differences;
+}
+
 /**
  * Writes a tree of exactly these entries, whose objects need not exist.
  * @param scratch name of an index file in the store's folder, which is removed again

@@ -114,8 +114,9 @@ export function packTo(path: string, store: ProjectStore, commit: string, from: 
   return store.toFile(args, path, { input, maxBytes: Number.POSITIVE_INFINITY });
 }
 
-function archiveTo(path: string, store: ProjectStore, commit: string): Promise<void> {
-  const args = ["archive", "--format=tgz", "-1", `${commit}^{tree}`];
+/** @param tree a tree, or a commit with it */
+export function archiveTo(path: string, store: ProjectStore, tree: string): Promise<void> {
+  const args = ["archive", "--format=tgz", "-1", `${tree}^{tree}`];
   return store.toFile(args, path, { maxBytes: Number.POSITIVE_INFINITY });
 }
 
