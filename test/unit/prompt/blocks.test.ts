@@ -38,8 +38,7 @@ describe("the orchestrator's block", () => {
     const block = renderOrchestratorBlock(facts);
     expect(block).toContain('A run ("command", no model) is enough when nothing needs judgement');
     expect(block).toContain('an agent ("prompt") is needed when code must be written or decisions made');
-    expect(block).toContain("measured with experiments_score, not taken from a job");
-    expect(block).toContain("listed with experiments_list");
+    expect(block).toContain("Measure claims with experiments_score, list them with experiments_list");
     expect(block).toContain("at most 32 agents and 512 runs");
     expect(block).not.toContain("Benchmarks:");
     expect(renderOrchestratorBlock({ ...facts, benchmarks: ["bpb"] })).toContain("Benchmarks: bpb.");
