@@ -54,17 +54,26 @@ function bestFirst(runs: readonly Job[]): Job[] {
     .map(({ job }) => job);
 }
 
+/** The run with the best value; undefined where none has one. Of several objectives, by that of the first. */
+export function bestOf(runs: readonly Job[]): Job | undefined {
+  const [first] = runs;
+  const objective = first ? objectiveOf(first) : null;
+  let best: { job: Job; value: MetricValue } | undefined;
+  for (const job of objective === null ? [] : runs) {
+    const own = objectiveOf(job);
+    const value = rankedValue(job);
+    const isComparable = own?.metric === objective?.metric && own?.direction === objective?.direction;
+    if (!objective || !isComparable || value === undefined || job.state.kind === "failed") continue;
+    if (!best || compareMeans(value, best.value, objective.direction) < 0) best = { job, value };
+  }
+  return best?.job;
+}
+
 /** Jobs in the order in which their ends are told: as they are, and runs behind them, those of each call best first. */
 export function tellingOrder(jobs: readonly Job[]): Job[] {
-  const groups = new Map<string, Job[]>();
-  const single = jobs.filter((job) => {
-    const name = groupOf(job);
-    if (name === null) return true;
-    const group = groups.get(name);
-    if (group) group.push(job);
-    else groups.set(name, [job]);
-    return false;
-  });
+  const groups = groupBy(jobs, groupOf);
+  const single = groups.get(null) ?? [];
+  groups.delete(null);
   return [...single, ...[...groups.values()].flatMap(bestFirst)];
 }
 
@@ -122,4 +131,65 @@ export function tellAt(untold: readonly Job[], { open, ended, failsAlike }: Grou
   // Once: what fails after that is told with the others.
   if (failsAlike && ended >= FAILED_ALIKE && untold.length === ended) return first;
   return first + GROUP_MS;
+}
+
+/** Runs that are shown together: of one task, or what is left of one call. */
+export interface FoldedRuns {
+  /** What their tasks are called; null = they are of several tasks. */
+  readonly label: string | null;
+  readonly runs: readonly Job[];
+}
+
+export interface Folded {
+  /** Have a line each, in the order given: agents' jobs, runs of small groups, and of large ones those at work. */
+  readonly own: readonly Job[];
+  readonly folded: readonly FoldedRuns[];
+}
+
+/** Runs of one group that have a line each. */
+export const FEW_RUNS = 8;
+/** Of a larger group, those at work that have one. */
+const AT_WORK = 16;
+
+/** Divides jobs for a list: a sweep is a line, not hundreds. @param few runs of a group that is not folded */
+export function foldRuns(jobs: readonly Job[], few = FEW_RUNS): Folded {
+  const tasks = groupBy(jobs, (job) => {
+    const call = groupOf(job);
+    return call === null ? null : `${call}\n${labelOf(job)}\n${job.task.run?.command}`;
+  });
+  const large = [...tasks].filter(([name, runs]) => name !== null && runs.length > few).map(([, runs]) => runs);
+  const inLarge = new Set(large.flat());
+  const rest = groupBy(
+    jobs.filter((job) => !inLarge.has(job)),
+    groupOf,
+  );
+  const manyTasks = [...rest].filter(([name, runs]) => name !== null && runs.length > few).map(([, runs]) => runs);
+  const folded = [
+    ...large.map((runs) => ({ label: labelOf(runs[0] as Job), runs })),
+    ...manyTasks.map((runs) => ({ label: null, runs })),
+  ];
+  const isFolded = new Set(folded.flatMap(({ runs }) => runs));
+  for (const { runs } of folded) for (const job of runs.filter(isAtWork).slice(0, AT_WORK)) isFolded.delete(job);
+  return { own: jobs.filter((job) => !isFolded.has(job)), folded };
+}
+
+const isAtWork = ({ state: { kind } }: Job): boolean =>
+  kind === "running" || kind === "starting" || kind === "interrupted";
+
+/** The description of a run's task: that of the run has the values of its combination at the end. */
+export function labelOf({ task }: Job): string {
+  const [first] = Object.keys(task.run?.params ?? {});
+  const at = first === undefined ? -1 : task.description.lastIndexOf(` (${first}=`);
+  return at < 0 ? task.description : task.description.slice(0, at);
+}
+
+export function groupBy<K, T>(all: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const one of all) {
+    const key = keyOf(one);
+    const group = groups.get(key);
+    if (group) group.push(one);
+    else groups.set(key, [one]);
+  }
+  return groups;
 }

@@ -1,5 +1,6 @@
 import { formatUsd, type Spend } from "../core/budget.ts";
 import { describeOtherDevices } from "../core/gpu-devices.ts";
+import type { Metric } from "../core/job.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 import { CANCELLED, type JobView } from "../views/job-view.ts";
 import { toFact, toMarkdown, toQuoted } from "./quoted-text.ts";
@@ -108,12 +109,15 @@ function shorten(names: readonly string[]): string {
   return names.length <= NAMES ? shown.join(", ") : `${shown.join(", ")} and ${names.length - NAMES} more`;
 }
 
+/** "loss 2.25 @2000" */
+export function renderMetric(name: string, { value, step }: Metric): string {
+  const number = typeof value === "number" ? Number(value.toPrecision(6)) : value;
+  return `${plainName(name, NAME_LIMIT)} ${number}${step === undefined ? "" : ` @${step}`}`;
+}
+
 export function renderMetrics({ metrics }: JobView): string {
   const all = Object.entries(metrics);
-  const shown = all.slice(0, METRICS).map(([name, { value, step }]) => {
-    const number = typeof value === "number" ? Number(value.toPrecision(6)) : value;
-    return `${plainName(name, NAME_LIMIT)} ${number}${step === undefined ? "" : ` @${step}`}`;
-  });
+  const shown = all.slice(0, METRICS).map(([name, metric]) => renderMetric(name, metric));
   return [...shown, ...(all.length > METRICS ? [`and ${all.length - METRICS} more`] : [])].join(", ");
 }
 
@@ -166,7 +170,7 @@ const MARKS: Readonly<Record<JobView["state"], string>> = {
 };
 
 /** "3 completed, 1 failed, 2 running". */
-export function renderCounts(jobs: readonly JobView[]): string {
+export function renderCounts(jobs: readonly Pick<JobView, "state">[]): string {
   const counts = new Map<string, number>();
   for (const { state } of jobs) counts.set(state, (counts.get(state) ?? 0) + 1);
   return [...counts].map(([state, count]) => `${count} ${state}`).join(", ") || "no jobs";

@@ -14,14 +14,14 @@ import { renderCounted, renderOverview } from "./job-overview.ts";
 import { createFrame, describeUnseen, type Frame, toFact, toFramed } from "./quoted-text.ts";
 
 /** Bytes and lines of an answer. OpenCode cuts it above 51,200 bytes and 2,000 lines. */
-const ANSWER_LIMIT = 48_000;
+export const ANSWER_LIMIT = 48_000;
 const ANSWER_LINES = 1_500;
 /** Bytes of the results in it at least. */
 const RESULTS_MIN = 12_000;
 /** Bytes of one job's result, where nobody has asked for that job alone. */
 const RESULT_LIMIT = 12_000;
 /** Jobs whose results one answer tells. */
-const MOST = 32;
+export const MOST = 32;
 /** Bytes of a job's block besides its summary, error and result. */
 const BLOCK = 300;
 /** Bytes that the summaries and the errors of an answer may use together, and the least that each of them gets. */

@@ -1,9 +1,8 @@
 import { isEnded, type Job } from "../core/job.ts";
-import { tellingOrder } from "../core/run-groups.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import { viewRecords } from "../views/job-view.ts";
+import { renderEnds } from "./ends.ts";
 import { renderJobLine } from "./job-list.ts";
-import { renderResults } from "./job-results.ts";
 import { toQuoted } from "./quoted-text.ts";
 
 /** The message about ended jobs that an orchestrator gets unasked, in the place of a user's message. */
@@ -12,7 +11,7 @@ export function renderNotice(ended: readonly Job[], openJobs: number, ids: IdGen
   const rest = openJobs === 0 ? "No other job is under way." : `${openJobs} more under way; wait with agents_wait.`;
   return [
     `[parallel agents] ${jobs}. This message is the plugin's: the user did not write it, and asks for nothing by it.`,
-    renderResults(viewRecords(tellingOrder(ended)), ids),
+    renderEnds(ended, ids),
     rest,
   ].join("\n");
 }

@@ -1,10 +1,13 @@
 import type { Spend } from "../core/budget.ts";
+import type { Job } from "../core/job.ts";
+import type { FoldedRuns } from "../core/run-groups.ts";
 import type { IdGenerator } from "../shared/ids.ts";
-import type { JobView, ToldJob } from "../views/job-view.ts";
+import type { JobView } from "../views/job-view.ts";
+import { renderEnds } from "./ends.ts";
 import { type ForkedFrom, renderForkedFrom } from "./fork.ts";
 import { renderCounts, renderSpend } from "./job-list.ts";
 import { renderOverview } from "./job-overview.ts";
-import { renderResults } from "./job-results.ts";
+import { renderGroups } from "./run-groups.ts";
 
 export interface WaitFacts {
   readonly reason: "satisfied" | "timeout" | "interrupted" | "attention";
@@ -14,19 +17,23 @@ export interface WaitFacts {
   readonly lowBudget: Spend | null;
   readonly budgetUsd: number | null;
   /** Ended jobs whose results the session was not told before. */
-  readonly news: readonly ToldJob[];
+  readonly news: readonly Job[];
   /** Ended jobs whose results it was told before. */
-  readonly toldBefore: readonly ToldJob[];
+  readonly toldBefore: readonly Job[];
   /** Whether the call names its jobs: then it asks for their results, told before or not. */
   readonly isNamed: boolean;
+  /** Jobs that have not ended: those with a line each, and runs that share one. */
   readonly pending: readonly JobView[];
+  readonly pendingRuns: readonly FoldedRuns[];
+  readonly now: number;
   /** Given for a session without jobs that was forked from another one. */
   readonly forkedFrom: ForkedFrom | null;
 }
 
 /** What `agents_wait` answers. */
 export function renderWait(facts: WaitFacts, ids: IdGenerator): string {
-  const { reason, userWrote, lowBudget, budgetUsd, news, toldBefore, isNamed, pending, forkedFrom } = facts;
+  const { reason, userWrote, lowBudget, budgetUsd, news, toldBefore, isNamed, pending, pendingRuns, forkedFrom } =
+    facts;
   const told = isNamed ? [...news, ...toldBefore] : news;
   const opening = [
     userWrote ? USER_WROTE : "",
@@ -34,11 +41,13 @@ export function renderWait(facts: WaitFacts, ids: IdGenerator): string {
   ];
   const lists = [
     ...(toldBefore.length > 0 && !isNamed ? [renderToldBefore(toldBefore)] : []),
-    ...(pending.length > 0 ? ["Not ended yet:", ...renderOverview(pending, PENDING_LIMIT)] : []),
+    ...(pending.length + pendingRuns.length > 0 ? ["Not ended yet:"] : []),
+    ...renderGroups(pendingRuns, facts.now),
+    ...renderOverview(pending, PENDING_LIMIT),
   ];
-  if (told.length + toldBefore.length + pending.length === 0)
+  if (told.length + toldBefore.length + pending.length + pendingRuns.length === 0)
     opening.push(forkedFrom ? `${NO_JOBS} ${renderForkedFrom(forkedFrom)}` : NO_JOBS);
-  const results = renderResults(told, ids, { beside: [...opening, ...lists] });
+  const results = renderEnds(told, ids, { beside: [...opening, ...lists] });
   return [...opening, results, ...lists].filter((part) => part !== "").join("\n");
 }
 
@@ -48,8 +57,11 @@ const PENDING_LIMIT = 8_000;
 const NO_JOBS = "This session has started no jobs, so there is nothing to wait for. agents_start starts some.";
 
 /** Their results are in the conversation already; `agents_wait` with their ids tells them once more. */
-const renderToldBefore = (jobs: readonly JobView[]): string =>
-  `Ended and told before: ${jobs.length > NAMED ? renderCounts(jobs) : jobs.map(({ id, state }) => `${id} ${state}`).join(", ")}.`;
+const renderToldBefore = (jobs: readonly Job[]): string => {
+  const states = jobs.map(({ id, state }) => ({ id, state: state.kind }));
+  const each = states.map(({ id, state }) => `${id} ${state}`).join(", ");
+  return `Ended and told before: ${states.length > NAMED ? renderCounts(states) : each}.`;
+};
 
 /** Jobs that are named one by one. */
 const NAMED = 12;

@@ -1,10 +1,9 @@
 import { z } from "zod";
 import { cancelJobs } from "../jobs/actions/cancel-jobs.ts";
+import { renderEnds } from "../prompt/ends.ts";
 import { renderCounts } from "../prompt/job-list.ts";
 import { renderOverview } from "../prompt/job-overview.ts";
-import { renderResults } from "../prompt/job-results.ts";
 import { AGENTS_CANCEL } from "../prompt/tool-descriptions.ts";
-import { viewRecords } from "../views/job-view.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { toMetadata, viewJobs } from "./job-views.ts";
 
@@ -24,11 +23,11 @@ export const agentsCancelTool = (deps: ToolDeps) =>
       try {
         const jobs = viewJobs(runtime, await cancelJobs(runtime, sessionID, ids, reason ?? null));
         const news = await runtime.outbox.claim(sessionID, ids, call);
-        const results = viewRecords(news).filter(
-          ({ state, result, answers = [] }) => state !== "cancelled" || result !== undefined || answers.length > 0,
+        const results = news.filter(
+          ({ state, answers }) => state.kind !== "cancelled" || state.result !== undefined || answers.length > 0,
         );
         const lines = renderOverview(jobs);
-        const told = renderResults(results, runtime.ids, { beside: lines });
+        const told = renderEnds(results, runtime.ids, { beside: lines });
         const output = [...lines, ...(told === "" ? [] : [told])].join("\n");
         return { title: renderCounts(jobs), output, metadata: { jobs: toMetadata(jobs) } };
       } finally {

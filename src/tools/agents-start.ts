@@ -1,11 +1,13 @@
 import { z } from "zod";
 import { spendOf } from "../core/budget.ts";
+import { foldRuns } from "../core/run-groups.ts";
 import { DEFAULT_AGENT, DESCRIPTION_LIMIT, isNoGpu } from "../core/task.ts";
 import { type StartRequest, startJobs } from "../jobs/actions/start-jobs.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { renderCounts, renderGpus, renderSpend } from "../prompt/job-list.ts";
 import { renderOverview } from "../prompt/job-overview.ts";
 import { toMarkdown } from "../prompt/quoted-text.ts";
+import { renderGroups } from "../prompt/run-groups.ts";
 import { instructionsNote } from "../prompt/start-notes.ts";
 import { AGENTS_START } from "../prompt/tool-descriptions.ts";
 import { oneLine } from "../shared/plain-text.ts";
@@ -74,6 +76,9 @@ const taskSchema = z.strictObject({
     .describe("For runs: early stopping (successive halving) among the runs of the call that have the same stop."),
 });
 
+const RANKED = ": without ids it waits for all, and lists the runs with their ids, best first";
+/** Runs of a task that have a line each. */
+const FEW_STARTED = 4;
 /** Bytes of the lines about the jobs of a call. OpenCode cuts an answer above 51,200. */
 const STARTED_LIMIT = 40_000;
 
@@ -105,14 +110,22 @@ export const agentsStartTool = (deps: ToolDeps) =>
         forbidden,
       });
       const views = viewJobs(runtime, jobs);
+      const { own, folded } = foldRuns(jobs, FEW_STARTED);
+      const isOwn = new Set(own.map(({ id }) => id));
       const started = views.filter((job) => job.state !== "failed").length;
       return {
         title: `${started} ${started === 1 ? "job" : "jobs"} started`,
         output: [
           `${renderCounts(views)}:`,
-          ...renderOverview(views, STARTED_LIMIT),
+          ...renderGroups(folded, runtime.clock.now()),
+          ...renderOverview(
+            views.filter(({ id }) => isOwn.has(id)),
+            STARTED_LIMIT,
+          ),
           await renderPool(runtime, call.sessionID),
-          started > 0 ? "They work in parallel now. Wait for them with agents_wait before you end your turn." : "",
+          started > 0
+            ? `They work in parallel now. Wait for them with agents_wait before you end your turn${folded.length > 0 ? RANKED : ""}.`
+            : "",
         ]
           .filter((line) => line !== "")
           .join("\n"),

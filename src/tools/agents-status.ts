@@ -1,20 +1,23 @@
 import { z } from "zod";
 import { spendOf } from "../core/budget.ts";
-import { isEnded } from "../core/job.ts";
+import { isEnded, type Job } from "../core/job.ts";
+import { FEW_RUNS, foldRuns } from "../core/run-groups.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
+import { renderEnds } from "../prompt/ends.ts";
 import { renderForkedFrom } from "../prompt/fork.ts";
 import { renderCounts, renderGpus, renderSpend } from "../prompt/job-list.ts";
 import { newestFirst, renderOverview, renderParkedExpiry, renderSnapshots } from "../prompt/job-overview.ts";
-import { renderResults } from "../prompt/job-results.ts";
+import { MOST } from "../prompt/job-results.ts";
 import { renderLent } from "../prompt/lent-paths.ts";
 import { renderPrices } from "../prompt/prices.ts";
+import { renderGroups } from "../prompt/run-groups.ts";
 import { AGENTS_STATUS } from "../prompt/tool-descriptions.ts";
 import type { LentPaths } from "../sandboxes/lent-paths.ts";
-import { toSnapshotView, viewRecords } from "../views/job-view.ts";
+import { toSnapshotView } from "../views/job-view.ts";
 import { describeLocation } from "../views/location.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { toMetadata, viewJobs } from "./job-views.ts";
+import { statesOf, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
 
 export const agentsStatusTool = (deps: ToolDeps) =>
   defineTool({
@@ -27,12 +30,15 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       const runtime = await deps.runtime();
       const sessionJobs = await runtime.sessionJobs(sessionID);
       const { orchestrator } = sessionJobs;
+      const isNamed = ids !== undefined;
       const found = findJobs(sessionJobs, ids);
       const ended = found.filter(({ state }) => isEnded(state)).map(({ id }) => id);
       const news = await runtime.outbox.claim(orchestrator, ended, call);
       // Read again, because claiming takes a while in which jobs go on, and all that follows is of one moment.
-      const jobs = viewJobs(runtime, findJobs(sessionJobs, ids));
-      const isNamed = ids !== undefined;
+      const all = findJobs(sessionJobs, ids);
+      const { own, folded } = foldRuns(all, isNamed ? MOST : FEW_RUNS);
+      const kept = withoutOlder(all);
+      const jobs = viewJobs(runtime, kept);
       const isNews = new Set(news.map(({ id }) => id));
       const told = isNamed ? [...news, ...found.filter(({ id, state }) => isEnded(state) && !isNews.has(id))] : news;
       const snapshots = runtime.snapshots.list(orchestrator).map(toSnapshotView);
@@ -46,11 +52,17 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       const { lent, refused } = await lentBy(runtime);
       const origin = jobs.length === 0 ? await call.forkedFrom().catch(() => null) : null;
       const none = `This session has started no jobs.${origin ? ` ${renderForkedFrom(origin)}` : ""}`;
-      const shown = isNamed ? jobs : newestFirst(jobs);
+      const isOwn = new Set(own.map(({ id }) => id));
+      const listed = jobs.filter(({ id }) => isOwn.has(id));
+      const isKept = new Set(kept);
+      const older = own.filter((job) => !isKept.has(job));
+      const shown = isNamed ? listed : newestFirst(listed);
       const lines = [
         `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
-        jobs.length === 0 ? none : `${renderCounts(shown)}:`,
+        jobs.length === 0 ? none : `${renderCounts(statesOf(openFirst(all)))}:`,
+        ...renderGroups(folded, runtime.clock.now()),
         ...renderOverview(shown),
+        ...(older.length > 0 ? [`${older.length} older jobs have ended: ${renderCounts(statesOf(older))}.`] : []),
         ...renderSnapshots(snapshots, runtime.clock.now()),
         ...renderParkedExpiry(runtime.snapshots.parked(orchestrator), runtime.clock.now()),
         `Jobs run ${describeLocation(runtime.providerName, runtime.options.local)}.`,
@@ -58,14 +70,24 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         renderLent({ lent, refused }),
         ...runtime.notices(orchestrator),
       ].filter((line) => line !== "");
-      const results = renderResults(viewRecords(told), runtime.ids, { beside: lines, isNamed });
+      const results = renderEnds(told, runtime.ids, { beside: lines, isNamed });
       return {
-        title: renderCounts(jobs),
+        title: renderCounts(statesOf(all)),
         output: [...lines, ...(results === "" ? [] : [results])].join("\n"),
-        metadata: { jobs: toMetadata(jobs), pool, spend, snapshots, lent },
+        metadata: {
+          jobs: toMetadata(jobs),
+          ...(kept.length < all.length && { left: all.length - kept.length }),
+          pool,
+          spend,
+          snapshots,
+          lent,
+        },
       };
     },
   });
+
+const openFirst = (jobs: readonly Job[]): Job[] =>
+  [...jobs].sort((a, b) => Number(isEnded(a.state)) - Number(isEnded(b.state)));
 
 /** Empty where sandboxes are not local, or cannot be made: then the jobs' errors say why. */
 async function lentBy(runtime: Runtime): Promise<LentPaths> {

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import type { Job } from "../core/job.ts";
+import { foldRuns } from "../core/run-groups.ts";
 import { waitForJobs } from "../jobs/actions/wait-for-jobs.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
 import { onBoard, renderBoard, renderCounts } from "../prompt/job-list.ts";
 import { AGENTS_WAIT } from "../prompt/tool-descriptions.ts";
 import { renderWait } from "../prompt/wait-answer.ts";
-import { toTold, viewRecords } from "../views/job-view.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { toMetadata, viewJobs } from "./job-views.ts";
+import { statesOf, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
 
 const MAX_SECONDS = 14_400;
 
@@ -50,8 +50,10 @@ export const agentsWaitTool = (deps: ToolDeps) =>
           signal: call.abort,
           onProgress: show,
         });
-        const finished = viewJobs(runtime, result.finished);
-        const pending = viewJobs(runtime, result.pending);
+        const { finished, pending } = result;
+        const { own, folded } = foldRuns(pending);
+        const pendingViews = viewJobs(runtime, withoutOlder(pending));
+        const isOwn = new Set(own.map(({ id }) => id));
         // The answer to a call that the user stopped reaches nobody.
         const isHeard = result.reason !== "interrupted";
         const endedIDs = finished.map(({ id }) => id);
@@ -64,18 +66,21 @@ export const agentsWaitTool = (deps: ToolDeps) =>
           userWrote: result.userWrote,
           lowBudget: result.lowBudget,
           budgetUsd: runtime.options.budget.usdPerSession,
-          news: viewRecords(news),
-          toldBefore: result.finished.flatMap((job, index) => {
-            const view = finished[index];
-            return view && !newIDs.has(job.id) ? toTold(job, view) : [];
-          }),
+          news,
+          toldBefore: finished.filter(({ id }) => !newIDs.has(id)),
           isNamed: jobs !== undefined,
-          pending,
+          pending: pendingViews.filter(({ id }) => isOwn.has(id)),
+          pendingRuns: folded,
+          now: runtime.clock.now(),
         };
         return {
-          title: renderCounts([...finished, ...pending]),
+          title: renderCounts(statesOf([...finished, ...pending])),
           output: renderWait(facts, runtime.ids),
-          metadata: { reason: result.reason, finished: toMetadata(finished), pending },
+          metadata: {
+            reason: result.reason,
+            finished: toMetadata(viewJobs(runtime, withoutOlder(finished))),
+            pending: pendingViews,
+          },
         };
       } finally {
         release();

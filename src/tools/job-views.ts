@@ -1,4 +1,4 @@
-import type { Job } from "../core/job.ts";
+import { isEnded, type Job } from "../core/job.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { type JobView, toJobView } from "../views/job-view.ts";
 
@@ -16,6 +16,25 @@ export function viewJobs(runtime: Runtime, jobs: readonly Job[]): JobView[] {
     }),
   );
 }
+
+/** Jobs in an answer's metadata: the host stores it, sends it to its clients, and reads it at every step of the session. */
+const MOST_VIEWS = 1_000;
+
+/** Of very many jobs those that have not ended and the newest others, in the order given. */
+export function withoutOlder(jobs: readonly Job[]): readonly Job[] {
+  if (jobs.length <= MOST_VIEWS) return jobs;
+  let room = Math.max(0, MOST_VIEWS - jobs.filter(({ state }) => !isEnded(state)).length);
+  const kept = new Set<Job>();
+  for (const job of jobs.toReversed()) {
+    if (isEnded(job.state) && room-- <= 0) continue;
+    kept.add(job);
+  }
+  return jobs.filter((job) => kept.has(job));
+}
+
+/** The states of jobs, for `renderCounts`. */
+export const statesOf = (jobs: readonly Job[]): { readonly state: Job["state"]["kind"] }[] =>
+  jobs.map(({ state }) => ({ state: state.kind }));
 
 /** Characters of all results in an answer's metadata, which the host stores and sends to its clients. */
 const RESULTS_LIMIT = 1_000_000;

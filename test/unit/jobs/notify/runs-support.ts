@@ -14,7 +14,7 @@ export const RUN: RunTask = {
   measures: null,
 };
 
-const STOP = { metric: "loss", direction: "min", rungs: [1, 2], keep: 0.5 } as const;
+export const STOP = { metric: "loss", direction: "min", rungs: [1, 2], keep: 0.5 } as const;
 
 export const commandFailed = (message = "exit code 1: no module named torch"): Transition => ({
   kind: "failed",

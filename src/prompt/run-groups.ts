@@ -1,0 +1,58 @@
+import { formatUsd, spendOf } from "../core/budget.ts";
+import { isEnded, type Job } from "../core/job.ts";
+import { describeParams } from "../core/matrix.ts";
+import { bestOf, type FoldedRuns, objectiveOf } from "../core/run-groups.ts";
+import { renderFailures } from "./failures-alike.ts";
+import { DESCRIPTION_LIMIT, renderCounts, renderMetric } from "./job-list.ts";
+import { toFact } from "./quoted-text.ts";
+import { toFailedRun } from "./run-table.ts";
+
+/** Bytes of the lines about one group's failures, and those of all groups together. */
+const FAILURES = 1_500;
+const GROUPS_LIMIT = 12_000;
+
+/** Runs that are shown together, the newest groups first: a line for each, with what it has come to, and its failures by their causes. */
+export function renderGroups(folded: readonly FoldedRuns[], now: number): string[] {
+  const failures = Math.floor(Math.min(FAILURES, GROUPS_LIMIT / Math.max(1, folded.length) / 2));
+  const lines: string[] = [];
+  let left = GROUPS_LIMIT;
+  for (const [index, group] of folded.toReversed().entries()) {
+    const own = renderGroup(group, failures, now);
+    left -= Buffer.byteLength(own.join("\n")) + 1;
+    if (left < 0) {
+      const others = folded.slice(0, folded.length - index);
+      const count = others.reduce((sum, { runs }) => sum + runs.length, 0);
+      return [...lines, `and ${others.length} older groups of ${count} runs`];
+    }
+    lines.push(...own);
+  }
+  return lines;
+}
+
+function renderGroup({ label, runs }: FoldedRuns, bytes: number, now: number): string[] {
+  const [first] = runs;
+  const { usd } = spendOf(runs, now);
+  const failed = runs.filter(({ state }) => state.kind === "failed");
+  const facts = [
+    `${runs.length} runs: ${renderCounts(runs.map(({ state }) => ({ state: state.kind })))}`,
+    ...renderBest(runs),
+    ...(usd > 0 ? [`cost ${formatUsd(usd)}`] : []),
+    `${first?.id ?? ""} … ${runs.at(-1)?.id ?? ""}`,
+  ];
+  const name = label === null ? "runs of several tasks" : toFact(label, DESCRIPTION_LIMIT);
+  return [
+    `${name}: ${facts.join(" · ")}`,
+    ...renderFailures(failed.map(toFailedRun), bytes).map((line) => `  ${line}`),
+  ];
+}
+
+/** "best so far loss 2.25 @2000 of job_7 (LR=0.1)" */
+function renderBest(runs: readonly Job[]): string[] {
+  const best = bestOf(runs);
+  const metric = best ? objectiveOf(best)?.metric : undefined;
+  const value = metric === undefined ? undefined : best?.metrics[metric];
+  if (!best || metric === undefined || !value) return [];
+  const params = toFact(describeParams(best.task.run?.params ?? {}), DESCRIPTION_LIMIT);
+  const soFar = runs.every(({ state }) => isEnded(state)) ? "best" : "best so far";
+  return [`${soFar} ${renderMetric(metric, value)} of ${best.id}${params === "" ? "" : ` (${params})`}`];
+}

@@ -1,0 +1,133 @@
+import { formatUsd } from "../core/budget.ts";
+import { computeUsd } from "../core/cost.ts";
+import type { Job, Metric } from "../core/job.ts";
+import { describeParams } from "../core/matrix.ts";
+import { labelOf, type Objective, objectiveOf, tellingOrder } from "../core/run-groups.ts";
+import type { Params } from "../core/run-task.ts";
+import { type FailedRun, joinIDs, renderFailures } from "./failures-alike.ts";
+import { DESCRIPTION_LIMIT, renderCounts, renderMetric } from "./job-list.ts";
+import { toFact, toQuoted } from "./quoted-text.ts";
+
+/*
+ * What the runs of one call have come to, as one table: their numbers are worth comparing, their outputs are not worth
+ * reading one by one.
+ */
+
+/** Characters of a row's parameters and last line, and metrics besides the one that runs are compared by. */
+const PARAMS_LIMIT = 120;
+const LINE_LIMIT = 100;
+const METRICS = 3;
+/** Share of the room for failures, and bytes for the ids of runs without a row. */
+const FAILURES = 0.3;
+const IDS = 3_000;
+
+/** The runs of one call that have ended, best first, and those that failed by their causes. */
+export function renderRunTable(ended: readonly Job[], bytes: number): string {
+  const runs = tellingOrder(ended);
+  const failed = runs.filter(({ state }) => state.kind === "failed");
+  const others = runs.filter(({ state }) => state.kind !== "failed");
+  const labels = new Set(runs.map(labelOf));
+  const common = commonParams(runs);
+  const objectives = new Map(others.map((job) => [JSON.stringify(objectiveOf(job)), objectiveOf(job)]));
+  const sources = new Set(others.flatMap((job) => metricsOf(job).map(([, { source }]) => source)));
+  const shown = { labels, common, sources };
+  const heading = renderHeading(runs, [...objectives.values()], shown);
+  const failures = renderFailures(failed.map(toFailedRun), Math.floor(bytes * FAILURES));
+  let left = bytes - Buffer.byteLength([heading, ...failures].join("\n")) - Math.min(IDS, others.length * 20) - 200;
+  const rows: string[] = [];
+  for (const job of others) {
+    const row = renderRow(job, rows.length + 1, shown);
+    left -= Buffer.byteLength(row) + 1;
+    if (left < 0) break;
+    rows.push(row);
+  }
+  const rest = others.slice(rows.length);
+  return [
+    heading,
+    ...rows,
+    ...(rest.length > 0 ? [`${rest.length} more rank below these: ${joinIDs(rest, IDS)}. ${SEE_MORE}`] : []),
+    ...failures,
+  ].join("\n");
+}
+
+const SEE_MORE = 'agents_status with "jobs" tells their numbers, and of a few the end of their output.';
+
+interface Shown {
+  readonly labels: ReadonlySet<string>;
+  readonly common: Params;
+  readonly sources: ReadonlySet<string>;
+}
+
+function renderHeading(runs: readonly Job[], objectives: readonly (Objective | null)[], shown: Shown): string {
+  const usd = runs.reduce((sum, job) => sum + costOf(job), 0);
+  const name = shown.labels.size === 1 ? toFact([...shown.labels][0] ?? "", DESCRIPTION_LIMIT) : "several tasks";
+  const params = toFact(describeParams(shown.common), PARAMS_LIMIT);
+  const known = objectives.flatMap((one) => (one ? [`${toFact(one.metric, 40)} (${one.direction})`] : []));
+  const order = known.length > 0 ? `best first by ${known.join(", then ")}` : "in the order of their ends";
+  const facts = [
+    `${runs.length} runs of one call have ended: ${renderCounts(runs.map(({ state }) => ({ state: state.kind })))}`,
+    ...(params === "" ? [] : [`all with ${params}`]),
+    ...(usd > 0 ? [`cost ${formatUsd(usd)}`] : []),
+    ...(shown.sources.size === 1 ? [SOURCES[[...shown.sources][0] ?? ""] ?? ""] : []),
+    order,
+  ];
+  return `${name}: ${facts.filter((fact) => fact !== "").join("; ")}.`;
+}
+
+/** Whose numbers they are. */
+const SOURCES: Readonly<Record<string, string>> = {
+  output: "numbers from their output",
+  reported: "numbers as they reported them",
+  clean: "numbers measured clean",
+  snapshot: "numbers measured in their snapshots",
+};
+
+function renderRow(job: Job, rank: number, { labels, common, sources }: Shown): string {
+  const { id, state, task, stopped, exitCode, startedAt } = job;
+  const params = describeParams(without(task.run?.params ?? {}, common));
+  const metrics = metricsOf(job).map(
+    ([name, metric]) => `${renderMetric(name, metric)}${sources.size > 1 ? ` (${metric.source})` : ""}`,
+  );
+  const result = "result" in state ? (state.result ?? "") : "";
+  const lastLine = metrics.length > 0 ? "" : (result.trimEnd().split("\n").at(-1) ?? "").trim();
+  const usd = costOf(job);
+  const cells = [
+    ...metrics,
+    lastLine === "" ? "" : `ends with ${toQuoted(lastLine, LINE_LIMIT)}`,
+    labels.size > 1 ? toFact(labelOf(job), LINE_LIMIT) : "",
+    toFact(params, PARAMS_LIMIT),
+    task.run?.measures ? `measures ${task.run.measures.jobID}` : "",
+    state.kind === "cancelled" ? (stopped ? `stopped early at rung ${stopped.rung}` : "cancelled") : "",
+    exitCode ? `exit code ${exitCode}` : "",
+    startedAt === null ? "never started" : `${Math.round((state.since - startedAt) / 100) / 10} s`,
+    usd > 0 ? formatUsd(usd) : "",
+  ];
+  return `${rank}. ${id}  ${cells.filter((cell) => cell !== "").join(" · ")}`;
+}
+
+const costOf = ({ modelUsd, compute, state }: Job): number => modelUsd + computeUsd(compute, state.since);
+
+/** The metric that the run is compared by, and a few others. */
+function metricsOf(job: Job): [string, Metric][] {
+  const main = objectiveOf(job)?.metric;
+  const all = Object.entries(job.metrics);
+  return all.sort(([a], [b]) => Number(b === main) - Number(a === main)).slice(0, METRICS);
+}
+
+/** Parameters that all runs have in common, which the heading says once. */
+function commonParams(runs: readonly Job[]): Params {
+  const [first, ...others] = runs.map(({ task }) => task.run?.params ?? {});
+  return Object.fromEntries(
+    Object.entries(first ?? {}).filter(([name, value]) =>
+      others.every((params) => Object.hasOwn(params, name) && params[name] === value),
+    ),
+  );
+}
+
+const without = (params: Params, common: Params): Params =>
+  Object.fromEntries(Object.entries(params).filter(([name]) => !Object.hasOwn(common, name)));
+
+export function toFailedRun(job: Job): FailedRun {
+  const failure = job.state.kind === "failed" ? job.state.failure : null;
+  return { id: job.id, code: failure?.code ?? "", message: failure?.message ?? "", exitCode: job.exitCode };
+}
