@@ -13,6 +13,7 @@ import type { Log } from "../shared/log.ts";
 import { PromiseCache } from "../shared/memoize-until-failure.ts";
 import { createGit, type Git } from "../workspace/git.ts";
 import { projectID } from "../workspace/project/project-id.ts";
+import { createLedger, type Ledger } from "./project/ledger.ts";
 import { createSessionProjects, type SessionProjects } from "./project/session-projects.ts";
 import { createProjectTrees, type ProjectTrees } from "./project/trees.ts";
 import { createLeases, type Leases } from "./queue/leases.ts";
@@ -42,6 +43,7 @@ export interface Foundation {
   readonly snapshots: Snapshots;
   readonly trees: ProjectTrees;
   readonly projects: SessionProjects;
+  readonly ledger: Ledger;
   readonly limits: Limits;
   readonly prices: PriceList;
   readonly admissionLimits: AdmissionLimits;
@@ -95,6 +97,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
   const trees = createProjectTrees({ directory, stateDir, environments, git, pool, limits, clock, ids, log });
   const identify = async () => (directory === null ? null : projectID(git, directory));
   const projects = createSessionProjects({ registry, pool, identify, log });
+  const ledger = createLedger({ stateDir, environments, registry, projects, clock, log });
   const snapshots = createSnapshots({ provider, pool, clock, log });
   recordSnapshotUses({ registry, pool });
   const liveSandboxes = createLiveSandboxes({ pool, owner, leases, limits, snapshots, trees, clock, log });
@@ -133,6 +136,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
     snapshots,
     trees,
     projects,
+    ledger,
     limits,
     prices,
     admissionLimits,
@@ -147,6 +151,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
       void liveSandboxes.suspend(); // a sandbox that ends with its provider is not lost, and its state files are closed
       const opened = await Promise.allSettled(providers.values());
       await Promise.all(opened.map((one) => (one.status === "fulfilled" ? one.value.close() : undefined)));
+      await ledger.close();
       await registry.close();
       pool.close();
     },

@@ -31,7 +31,7 @@ import { createSessionTree } from "./session/session-tree.ts";
 export interface Runtime
   extends Pick<
     Foundation,
-    "pool" | "registry" | "provider" | "snapshots" | "sources" | "trees" | "projects" | "limits" | "prices"
+    "pool" | "registry" | "provider" | "snapshots" | "sources" | "trees" | "projects" | "ledger" | "limits" | "prices"
   > {
   readonly options: Options;
   /** Where new jobs run. */
@@ -178,7 +178,11 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     clock,
     ids,
     log,
-    notices: (orchestrator) => [...deps.notices, ...describeDamage(pool, registry.damaged(orchestrator))],
+    notices: (orchestrator) => [
+      ...deps.notices,
+      ...describeDamage(pool, registry.damaged(orchestrator)),
+      ...foundation.ledger.problems(),
+    ],
     async sessionJobs(sessionID) {
       await foundation.projects.known();
       // A session that keeps jobs has a file of its own, which saves asking the host.

@@ -6,6 +6,7 @@ import { agentsStatusTool } from "./agents-status.ts";
 import { agentsWaitTool } from "./agents-wait.ts";
 import { inCallOrder } from "./call-order.ts";
 import type { ToolDeps } from "./define-tool.ts";
+import { experimentsListTool } from "./experiments-list.ts";
 import { jobReportTool } from "./job-report.ts";
 import { sandboxEditTool } from "./sandbox-edit.ts";
 import { sandboxExecTool } from "./sandbox-exec.ts";
@@ -24,6 +25,7 @@ export const createTools = (deps: ToolDeps): readonly Tool[] =>
       agentsMessageTool,
       agentsCancelTool,
       agentsCollectTool,
+      experimentsListTool,
       sandboxSnapshotTool,
       sandboxExecTool,
       sandboxProcessTool,

@@ -37,6 +37,12 @@ const OTHER_NAMES = new Map<string, readonly string[]>(
     oldtext: ["old_string"],
     newtext: ["new_string"],
     metric: ["metrics"],
+    metrics: ["metric"],
+    sortby: ["metric"],
+    goal: ["direction"],
+    mode: ["direction"],
+    top: ["limit"],
+    count: ["limit"],
   }),
 );
 

@@ -3,7 +3,7 @@ import type { Tool, ToolAnswer, ToolCall } from "./tool.ts";
 /** Tools that give a session jobs, or its jobs turns. */
 const GIVING = new Set(["agents_start", "agents_message"]);
 /** Tools that ask about a session's jobs. */
-const ASKING = new Set(["agents_status", "agents_wait"]);
+const ASKING = new Set(["agents_status", "agents_wait", "experiments_list"]);
 
 /**
  * Models make several calls in one message, such as `agents_start` and `agents_wait`, and the host runs them all at once.

@@ -168,14 +168,15 @@ function readBoolean(given: unknown): unknown {
   return ["false", "no", "off", "0"].includes(word) ? false : value;
 }
 
-/** One of some words in any case, or an unmistakable short form: "file" for "files", "term" for "SIGTERM". */
+/** One of some words in any case, or an unmistakable short or long form: "file" for "files", "term" for "SIGTERM", "minimize" for "min". */
 function readWord(words: readonly (string | number)[], given: unknown): unknown {
   if (typeof given !== "string") return given;
   const text = unquote(given.trim()).toLowerCase().replace(/^\+/, "");
   const names = words.map(String);
   const exact = names.find((word) => [text, `sig${text}`].includes(word.toLowerCase()));
   const longer = text.length < 3 ? [] : names.filter((word) => word.toLowerCase().startsWith(text));
-  return exact ?? (longer.length === 1 ? longer[0] : given);
+  const shorter = names.filter((word) => word.length >= 3 && text.startsWith(word.toLowerCase()));
+  return exact ?? (longer.length === 1 ? longer[0] : shorter.length === 1 ? shorter[0] : given);
 }
 
 function readList(element: Schema, given: unknown, name: string): unknown {

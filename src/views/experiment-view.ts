@@ -1,5 +1,9 @@
-import type { NoiseFloor, Verdict } from "../core/experiments/noise.ts";
+import type { Experiment } from "../core/experiments/experiment.ts";
+import type { Summary, Verdict } from "../core/experiments/noise.ts";
+import { withoutSeeds } from "../core/experiments/seeds.ts";
 import type { Direction, MetricSource, MetricValue, Params } from "../core/run-task.ts";
+import { toNumber } from "../core/series.ts";
+import { oneLine } from "../shared/plain-text.ts";
 
 /**
  * An experiment in one metric, as the model, the user and every view see it: the jobs that tried the same and differ in
@@ -15,7 +19,8 @@ export interface ExperimentView {
   /** Without the seed where there are several. */
   readonly params?: Params;
   readonly metric: string;
-  readonly direction: Direction;
+  /** null where the name of the metric does not say it and nobody else did: then nothing is ranked. */
+  readonly direction: Direction | null;
   readonly mean: MetricValue;
   /** Over seeds; absent for one measurement. */
   readonly deviation?: number;
@@ -43,8 +48,57 @@ export interface ExperimentView {
   readonly createdAt: string;
 }
 
-/** What `experiments_list` answers besides its text. */
-export interface ExperimentsView {
-  readonly experiments: readonly ExperimentView[];
-  readonly noise: NoiseFloor | null;
+/** What the view of an experiment is made of. */
+export interface ExperimentFacts {
+  readonly id: string;
+  /** The job to go on from. */
+  readonly experiment: Experiment;
+  readonly metric: string;
+  readonly direction: Direction | null;
+  readonly score: Summary & { readonly source: MetricSource };
+  readonly rank: number | null;
+  readonly verdict: Verdict | null;
+  readonly parentMean: MetricValue | null;
+  readonly bestMean: MetricValue | null;
+  readonly cost: { readonly usd: number; readonly gpuSeconds: number };
+  /** null = there is none that a job could start from. */
+  readonly snapshot: string | null;
+}
+
+export function toExperimentView(facts: ExperimentFacts): ExperimentView {
+  const { id, experiment, metric, direction, score, rank, verdict, cost, snapshot } = facts;
+  const [deltaParent, deltaBest] = [facts.parentMean, facts.bestMean].map((mean) => difference(score.mean, mean));
+  const params = Object.fromEntries(score.n > 1 ? withoutSeeds(experiment.params) : Object.entries(experiment.params));
+  const gpu = experiment.devices[0] ?? experiment.gpu;
+  return {
+    id,
+    job: experiment.job,
+    description: oneLine(experiment.description, DESCRIPTION_LIMIT),
+    ...(Object.keys(params).length > 0 && { params }),
+    metric,
+    direction,
+    mean: score.mean,
+    ...(score.deviation !== null && { deviation: score.deviation }),
+    n: score.n,
+    source: score.source,
+    ...(rank !== null && { rank }),
+    verdict,
+    ...(deltaParent !== null && deltaParent !== undefined && { deltaParent }),
+    ...(deltaBest !== null && deltaBest !== undefined && { deltaBest }),
+    ...(experiment.parent !== null && { parent: experiment.parent }),
+    usd: cost.usd,
+    gpuSeconds: cost.gpuSeconds,
+    ...(gpu != null && { gpu: oneLine(gpu, NAME_LIMIT) }),
+    ...(snapshot !== null && { snapshot }),
+    createdAt: new Date(experiment.createdAt).toISOString(),
+  };
+}
+
+const DESCRIPTION_LIMIT = 80;
+const NAME_LIMIT = 60;
+
+function difference(mean: MetricValue, other: MetricValue | null): number | null {
+  if (other === null) return null;
+  const change = toNumber(mean) - toNumber(other);
+  return Number.isFinite(change) ? change : null;
 }

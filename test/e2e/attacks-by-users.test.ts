@@ -203,6 +203,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
         ["agents_wait", { jobs: ["job_a"] }, ["job_a"]],
         ["agents_message", { job: "job_b", message: "hi" }, ["job_b"]],
         ["agents_collect", { job: "job_c" }, ["job_c"]],
+        ["experiments_list", { metric: "loss" }, ["loss"]],
         ["sandbox_snapshot", { job: "job_d" }, ["job_d"]],
       ] as const) {
         const other = await server.createSession();

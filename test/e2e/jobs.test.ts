@@ -154,7 +154,7 @@ sandboxTest("gives orchestrator, job and title request only their own system tex
   for (const { system, tools } of ofOrchestrator) {
     expect(system).toContain("# Parallel agents");
     expect(system).not.toContain("delegated job.");
-    const ours = tools.filter((tool) => /^(agents_|sandbox_|job_)/.test(tool)).sort();
+    const ours = tools.filter((tool) => /^(agents_|experiments_|sandbox_|job_)/.test(tool)).sort();
     expect(ours).toEqual([
       "agents_cancel",
       "agents_collect",
@@ -162,6 +162,7 @@ sandboxTest("gives orchestrator, job and title request only their own system tex
       "agents_start",
       "agents_status",
       "agents_wait",
+      "experiments_list",
       "sandbox_snapshot",
     ]);
     expect(tools).toContain("bash");

@@ -38,6 +38,7 @@ test("offers its tools in Node, and refuses a job's tools to every other session
     "agents_start",
     "agents_status",
     "agents_wait",
+    "experiments_list",
     "job_report",
     "sandbox_edit",
     "sandbox_exec",

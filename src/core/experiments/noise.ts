@@ -1,4 +1,5 @@
 import type { Direction, MetricValue } from "../run-task.ts";
+import { toMetricValue, toNumber } from "../series.ts";
 
 /*
  * Whether a difference between two experiments is one: all arithmetic of means, deviations, the noise floor and verdicts.
@@ -36,12 +37,6 @@ export type Verdict = "better" | "worse" | "noise";
 
 const STANDARD_ERRORS = { seeds: 2, group: 1 } as const;
 const MAD_TO_DEVIATION = 1.4826;
-
-export const toNumber = (value: MetricValue): number => (typeof value === "number" ? value : Number(value));
-
-/** JSON has no NaN and no infinities, so they are spelled. */
-export const toMetricValue = (value: number): MetricValue =>
-  Number.isFinite(value) ? value : (String(value) as MetricValue);
 
 /** Mean and deviation of values; null where there is none. */
 export function summarize(values: readonly MetricValue[]): Summary | null {

@@ -83,6 +83,7 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
       log("error", "records of the state were lost", { notice });
       deps.onDamage(notice);
     }
+    runtime.ledger.onProblem(deps.onDamage);
     runtime.watchdog.onBudgetWarning(({ spend, ceilingUsd }) => deps.onLowBudget(spend, ceilingUsd));
     runtime.undoneJobs.on(deps.onUndone);
     runtime.registry.onChange(({ before, job }) => {

@@ -11,6 +11,10 @@ export interface SessionProjects {
   join(orchestrator: string): void;
   /** The project of a session's jobs; null = it is not known. */
   of(orchestrator: string): string | null;
+  /** The same for a session that is in use here: before its first job is recorded, the project that the host is open in. */
+  here(orchestrator: string): string | null;
+  /** Sessions whose jobs belong to a project. */
+  sessionsOf(project: string): string[];
   /** Of a deleted session. */
   forget(orchestrator: string): void;
   /** Resolves once the project that the host is open in is known, which is before its sessions have jobs. Never rejects. */
@@ -19,7 +23,7 @@ export interface SessionProjects {
 
 export interface SessionProjectsDeps {
   readonly registry: Pick<SessionRegistry, "onChange" | "onOpen">;
-  readonly pool: Pick<PoolStore, "saveProject" | "projectOf" | "forgetProject">;
+  readonly pool: Pick<PoolStore, "saveProject" | "projectOf" | "sessionsOf" | "forgetProject">;
   /** The project that the host is open in; null = there is none. */
   readonly identify: () => Promise<string | null>;
   readonly log: Log;
@@ -44,6 +48,8 @@ export function createSessionProjects({ registry, pool, identify, log }: Session
   return {
     join,
     of: (orchestrator) => pool.projectOf(orchestrator),
+    here: (orchestrator) => pool.projectOf(orchestrator) ?? current,
+    sessionsOf: (project) => pool.sessionsOf(project),
     forget(orchestrator) {
       recorded.delete(orchestrator);
       pool.forgetProject(orchestrator);

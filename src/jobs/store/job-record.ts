@@ -86,12 +86,12 @@ const loss: z.ZodType<SandboxLoss> = z.object({
     .nullable(),
 });
 
-const direction = z.enum(["min", "max"]);
+export const direction = z.enum(["min", "max"]);
 
 export const metricValue = z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]);
 
 /** An object whose names jobs or models choose. Not `z.record`: it refuses a name such as "constructor" and drops "__proto__". */
-const named = <T>(value: z.ZodType<T>): z.ZodType<Readonly<Record<string, T>>> =>
+export const named = <T>(value: z.ZodType<T>): z.ZodType<Readonly<Record<string, T>>> =>
   z
     .custom<Readonly<Record<string, unknown>>>((given) => typeof given === "object" && given !== null)
     .transform((given) => Object.entries(given))

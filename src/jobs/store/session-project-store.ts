@@ -8,11 +8,13 @@ export interface SessionProjectStore {
   saveProject(orchestrator: string, projectID: string): void;
   /** null = it is not known. */
   projectOf(orchestrator: string): string | null;
+  sessionsOf(projectID: string): string[];
   forgetProject(orchestrator: string): void;
 }
 
 export const SESSION_PROJECT_TABLE = "session_projects (orchestrator TEXT PRIMARY KEY, project TEXT NOT NULL)";
 
+const orchestratorRow = z.object({ orchestrator: z.string() });
 const projectRow = z.object({ project: z.string() });
 
 export function checkSessionProjectRows(rows: RowReader): void {
@@ -29,5 +31,9 @@ export const createSessionProjectStore = (database: Database): SessionProjectSto
   projectOf: (orchestrator) =>
     database.get(projectRow, "SELECT project FROM session_projects WHERE orchestrator = ?", orchestrator)?.project ??
     null,
+  sessionsOf: (projectID) =>
+    database
+      .all(orchestratorRow, "SELECT orchestrator FROM session_projects WHERE project = ?", projectID)
+      .map(({ orchestrator }) => orchestrator),
   forgetProject: (orchestrator) => database.run("DELETE FROM session_projects WHERE orchestrator = ?", orchestrator),
 });

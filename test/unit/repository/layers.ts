@@ -44,7 +44,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "jobs/sandbox": SANDBOX,
   "jobs/execution": EXECUTION,
   "jobs/notify": ["prompt", ...QUEUE],
-  "jobs/actions": ACTIONS,
+  "jobs/actions": ["views", ...ACTIONS],
   jobs: ["jobs/actions", ...ACTIONS],
   tools: ["jobs", "jobs/actions", "views", ...ACTIONS],
   "hosts/shared": HOSTS,

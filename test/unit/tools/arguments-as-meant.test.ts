@@ -227,6 +227,7 @@ describe("only what has one meaning is changed:", () => {
     input: z.string().optional(),
     mode: z.enum(["branch", "patch", "files"]).optional(),
     signal: z.enum(["SIGTERM", "SIGKILL"]).optional(),
+    direction: z.enum(["min", "max"]).optional(),
     timeout_seconds: z.number().positive().max(100).default(50),
     step: z.number().optional(),
     background: z.boolean().default(false),
@@ -252,6 +253,8 @@ describe("only what has one meaning is changed:", () => {
       { mode: "zip", signal: "SIG" },
       { mode: "zip", signal: "SIG" },
     ],
+    [{ direction: "Minimize" }, { direction: "min" }],
+    [{ direction: "up" }, { direction: "up" }],
     [{ timeout_seconds: "0", step: "0" }, { step: 0 }],
     [
       { timeout_seconds: "1,000", step: "1_000.5" },

@@ -30,6 +30,9 @@ const BAD: [tool: string, args: unknown, words: string[]][] = [
   ["agents_cancel", {}, ["jobs"]],
   ["agents_message", { jobs: ["job_1", "job_2"], message: "x" }, ["job", "expected string"]],
   ["agents_collect", { job: "job_1", mode: "zip" }, ["mode", "branch"]],
+  ["experiments_list", { direction: "up" }, ["direction", "min", "max", 'found "up"']],
+  ["experiments_list", { limit: 5000 }, ["limit", "200", "found 5000"]],
+  ["experiments_list", { scope: "all" }, ["scope", "project"]],
   ["sandbox_snapshot", { label: "no spaces" }, ["label", "letters, digits"]],
   ["sandbox_snapshot", { label: "b\u0435st" }, ["label", "English letters"]], // a Cyrillic one
   ["sandbox_snapshot", { label: "be\u0301st" }, ["label", "English letters"]],

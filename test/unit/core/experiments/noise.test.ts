@@ -7,10 +7,10 @@ import {
   noiseFloor,
   type Summary,
   summarize,
-  toMetricValue,
   verdict,
 } from "../../../../src/core/experiments/noise.ts";
 import type { MetricValue } from "../../../../src/core/run-task.ts";
+import { toMetricValue } from "../../../../src/core/series.ts";
 import { propertyRuns } from "../../../support/property-runs.ts";
 
 const number = fc.double({ noNaN: true, noDefaultInfinity: true });

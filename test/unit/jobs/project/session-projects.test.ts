@@ -18,6 +18,7 @@ function setup(identify: SessionProjectsDeps["identify"]) {
         if (!saved.has(orchestrator)) saved.set(orchestrator, project);
       },
       projectOf: (orchestrator) => saved.get(orchestrator) ?? null,
+      sessionsOf: () => [...saved.keys()],
       forgetProject: (orchestrator) => void saved.delete(orchestrator),
     },
     identify,
@@ -48,6 +49,14 @@ test("jobs that were recorded before have the project of where their session is 
   open("ses_old", 3);
   open("ses_new", 0);
   expect([projects.of("ses_old"), projects.of("ses_new")]).toEqual(["p1", null]);
+});
+
+test("a session that is in use has the project it is used in before its first job, and keeps that of its jobs", async () => {
+  const { projects, change } = setup(async () => "p1");
+  await projects.known();
+  expect([projects.of("ses_1"), projects.here("ses_1")]).toEqual([null, "p1"]);
+  change("ses_1");
+  expect(projects.here("ses_1")).toBe("p1");
 });
 
 test("nothing is recorded where there is no project, or where it cannot be told", async () => {

@@ -1,0 +1,224 @@
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import type { Experiment, ExperimentKeys, Measured } from "../../core/experiments/experiment.ts";
+import { type Clock, systemClock } from "../../shared/clock.ts";
+import { type Database, openDatabase } from "./database.ts";
+import { experimentRecord } from "./experiment-record.ts";
+import { json } from "./rows.ts";
+import type { Goal } from "./score-queries.ts";
+import { createScoreStore, SCORE_TABLES, type ScoreStore } from "./score-store.ts";
+
+/** One experiment to be kept. */
+export interface ExperimentEntry {
+  readonly experiment: Experiment;
+  readonly keys: ExperimentKeys;
+  /** What its call asked to be compared by; null = nothing. */
+  readonly goal: Goal | null;
+}
+
+/** What an earlier run of the same came to. */
+export interface EarlierRun {
+  readonly experiment: Experiment;
+  readonly start: string | null;
+  readonly session: string;
+}
+
+/**
+ * The experiments of one project, on disk, of all its sessions. A row says which session wrote it; nothing else of a
+ * session is kept, and no task of an agent and no output at all.
+ */
+export interface ExperimentStore extends ScoreStore {
+  /** Inserts or replaces these, in one transaction. */
+  save(session: string, experiments: readonly ExperimentEntry[], measurements: readonly Measured[]): void;
+  experiment(job: string): Experiment | null;
+  sessionOf(job: string): string | null;
+  /** Everything that is kept of a session's jobs, as it was written: by job. */
+  recordsOf(session: string): ReadonlyMap<string, string>;
+  /** Runs of the same command, parameters and environment, the newest first. @param session null = of all sessions */
+  earlierRuns(tried: string, session: string | null): EarlierRun[];
+  saveBranch(job: string, branch: string): void;
+  branchOf(job: string): string | null;
+  /** How many experiments there are. @param session null = of all sessions */
+  count(session: string | null): number;
+  /** Whether the file was made by this process, or made anew, since this was asked last: what was in it before is not in it now. */
+  wasMade(): boolean;
+  /** New paths of damaged files that were set aside. */
+  damaged(): readonly string[];
+  close(): void;
+}
+
+const MIGRATIONS = [
+  `CREATE TABLE experiments (job TEXT PRIMARY KEY, session TEXT NOT NULL, grp TEXT NOT NULL, tried TEXT, start TEXT,
+     seed TEXT, parent TEXT, is_control INTEGER NOT NULL, created_at INTEGER NOT NULL, usd REAL NOT NULL,
+     gpu_seconds REAL NOT NULL, branch TEXT, record TEXT NOT NULL);
+   CREATE INDEX experiments_by_session ON experiments (session);
+   CREATE INDEX experiments_by_group ON experiments (grp, created_at);
+   CREATE INDEX experiments_by_tried ON experiments (tried, created_at);
+   CREATE TABLE measurements (job TEXT PRIMARY KEY, session TEXT NOT NULL, measured TEXT NOT NULL, usd REAL NOT NULL,
+     gpu_seconds REAL NOT NULL, record TEXT NOT NULL);
+   CREATE INDEX measurements_by_session ON measurements (session);
+   CREATE INDEX measurements_by_measured ON measurements (measured);
+   ${SCORE_TABLES}`,
+];
+
+/** Earlier runs that are looked at: of more the newest say enough. */
+const MOST_EARLIER = 20;
+
+/** What an experiment is called that others are compared with. */
+const CONTROL = /\b(control|baseline)\b/i;
+
+const recordRow = z.object({ job: z.string(), record: z.string() });
+const experimentRow = z.object({ id: z.string(), record: json(experimentRecord) });
+const earlierRow = z.object({
+  id: z.string(),
+  session: z.string(),
+  start: z.string().nullable(),
+  record: json(experimentRecord),
+});
+const groupRow = z.object({ grp: z.string() });
+const sessionRow = z.object({ session: z.string() });
+const branchRow = z.object({ branch: z.string().nullable() });
+const countRow = z.object({ n: z.number() });
+
+/** File of a project's experiments. @param projectID as `projectID` makes it */
+export const ledgerFile = (stateDir: string, projectID: string): string =>
+  join(stateDir, "projects", `${projectID}.db`);
+
+export async function openExperimentStore(
+  file: string,
+  clock: Pick<Clock, "now"> = systemClock,
+): Promise<ExperimentStore> {
+  let isMade = false;
+  const database = await openDatabase(file, MIGRATIONS, {
+    clock,
+    stateDir: dirname(dirname(file)),
+    isShared: true,
+    onNew: () => {
+      isMade = true;
+    },
+  });
+  const scores = createScoreStore(database);
+
+  return {
+    ...scores,
+    save: (session, experiments, measurements) =>
+      database.transaction(() => {
+        for (const entry of experiments) saveExperiment(session, entry);
+        for (const measured of measurements) saveMeasured(session, measured);
+      }),
+    experiment: (job) =>
+      database.get(experimentRow, "SELECT job AS id, record FROM experiments WHERE job = ?", job)?.record ?? null,
+    sessionOf: (job) => database.get(sessionRow, "SELECT session FROM experiments WHERE job = ?", job)?.session ?? null,
+    recordsOf: (session) =>
+      new Map(
+        database
+          .all(
+            recordRow,
+            "SELECT job, record FROM experiments WHERE session = ? UNION ALL SELECT job, record FROM measurements WHERE session = ?",
+            session,
+            session,
+          )
+          .map(({ job, record }) => [job, record]),
+      ),
+    earlierRuns: (tried, session) =>
+      database
+        .all(
+          earlierRow,
+          `SELECT job AS id, session, start, record FROM experiments WHERE tried = ? AND (? IS NULL OR session = ?)
+             ORDER BY created_at DESC LIMIT ${MOST_EARLIER}`,
+          tried,
+          session,
+          session,
+        )
+        .map(({ record, ...row }) => ({ ...row, experiment: record })),
+    saveBranch: (job, branch) => database.run("UPDATE experiments SET branch = ? WHERE job = ?", branch, job),
+    branchOf: (job) => database.get(branchRow, "SELECT branch FROM experiments WHERE job = ?", job)?.branch ?? null,
+    count: (session) =>
+      (session === null
+        ? database.get(countRow, "SELECT COUNT(*) AS n FROM experiments")
+        : database.get(countRow, "SELECT COUNT(*) AS n FROM experiments WHERE session = ?", session)
+      )?.n ?? 0,
+    wasMade() {
+      const was = isMade;
+      isMade = false;
+      return was;
+    },
+    damaged: () => database.damaged(),
+    close: () => database.close(),
+  };
+
+  function saveExperiment(session: string, { experiment, keys, goal }: ExperimentEntry): void {
+    const record = JSON.stringify(experiment);
+    const { job, standing, results, createdAt } = experiment;
+    const former = groupOf(database, job);
+    database.run(
+      `INSERT INTO experiments (job, session, grp, tried, start, seed, parent, is_control, created_at, usd, gpu_seconds, record)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (job) DO UPDATE SET grp = excluded.grp, start = excluded.start, usd = excluded.usd,
+         gpu_seconds = excluded.gpu_seconds, record = excluded.record`,
+      job,
+      session,
+      keys.group,
+      keys.tried,
+      keys.start,
+      experiment.seed,
+      experiment.parent,
+      Number(CONTROL.test(experiment.description)),
+      createdAt,
+      experiment.usd,
+      experiment.gpuSeconds,
+      record,
+    );
+    scores.saveResults(
+      job,
+      standing,
+      results.map(({ metric, source, value }) => ({ metric, source, bench: "", seed: 0, value })),
+      createdAt,
+    );
+    if (goal) scores.saveGoal(session, goal);
+    if (former === keys.group) {
+      scores.score(
+        session,
+        former,
+        results.map(({ metric, source }) => ({ metric, source, bench: "" })),
+      );
+      return;
+    }
+    // Its files have become known, or it was measured before it had metrics of its own.
+    const measures = scores.measuresOf(job);
+    if (former !== null) scores.score(session, former, measures);
+    scores.score(session, keys.group, measures);
+  }
+
+  function saveMeasured(session: string, measured: Measured): void {
+    const { by, job, source, bench, metric, direction, seed, values, at, usd, gpuSeconds } = measured;
+    database.run(
+      `INSERT INTO measurements (job, session, measured, usd, gpu_seconds, record) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (job) DO UPDATE SET usd = excluded.usd, gpu_seconds = excluded.gpu_seconds, record = excluded.record`,
+      by,
+      session,
+      job,
+      usd,
+      gpuSeconds,
+      JSON.stringify(measured),
+    );
+    if (values.length === 0) return;
+    scores.saveGoal(session, { metric, direction, bench, at });
+    scores.saveResults(
+      job,
+      "final",
+      values.map(([name, value]) => ({ metric: name, source, bench, seed, value })),
+      at,
+    );
+    const group = groupOf(database, job);
+    if (group !== null)
+      scores.score(
+        session,
+        group,
+        values.map(([name]) => ({ metric: name, source, bench })),
+      );
+  }
+}
+
+const groupOf = (database: Database, job: string): string | null =>
+  database.get(groupRow, "SELECT grp FROM experiments WHERE job = ?", job)?.grp ?? null;

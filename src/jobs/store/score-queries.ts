@@ -1,0 +1,233 @@
+import { z } from "zod";
+import type { Standing } from "../../core/experiments/experiment.ts";
+import type { Direction, MetricSource, MetricValue } from "../../core/run-task.ts";
+import type { Database } from "./database.ts";
+import { metricSource, standing } from "./experiment-record.ts";
+import { direction, metricValue } from "./job-record.ts";
+
+/* What is asked of the scores that score-store.ts keeps. Each question is answered by an index. */
+
+/** Numbers that can be compared: one metric, measured in one way. */
+export interface Measure {
+  readonly metric: string;
+  readonly source: MetricSource;
+  /** The conditions of a benchmark; "" = none measured it. */
+  readonly bench: string;
+}
+
+/** What a call or a benchmark asked to be compared by. */
+export interface Goal {
+  readonly metric: string;
+  readonly direction: Direction;
+  /** null = it was no benchmark. */
+  readonly bench: string | null;
+  readonly at: number;
+}
+
+/** An experiment's number in one measure. */
+export interface ScoreRow extends Measure {
+  readonly group: string;
+  readonly standing: Standing;
+  readonly mean: MetricValue;
+  readonly deviation: number | null;
+  readonly n: number;
+  /** Jobs whose values count. */
+  readonly jobs: number;
+  /** The newest of them. */
+  readonly job: string;
+  readonly parent: string | null;
+}
+
+/** What to look among. @param session null = all sessions */
+export interface Field extends Measure {
+  readonly session: string | null;
+}
+
+/** What is asked of the scores. */
+export interface ScoreQueries {
+  newestGoal(session: string | null, metric: string | null): Goal | null;
+  /** Metrics of the newest experiments, the most frequent first, with how many have them. */
+  metrics(session: string | null): { readonly metric: string; readonly n: number }[];
+  /** The ways in which a metric was measured, the newest first. */
+  measures(session: string | null, metric: string): (Measure & { readonly n: number })[];
+  /** The best of those that are final, then those whose mean is no number. */
+  best(field: Field, direction: Direction, limit: number): ScoreRow[];
+  /** Those of one measure that are not ranked among `ranked`: not final, or of another measure. The newest first. */
+  others(field: Field, ranked: Measure, limit: number): ScoreRow[];
+  /** How many are final in this measure. */
+  countFinal(field: Field): number;
+  /** How many experiments have the metric in any way. */
+  countAll(session: string | null, metric: string): number;
+  /** The final score of an experiment that has this job. */
+  scoreOfJob(field: Field, job: string): ScoreRow | null;
+  /** The job that the most started from, of those with a number of their own. */
+  commonParent(field: Field): string | null;
+  /** The newest experiment that is called a control; null = none. */
+  namedControl(field: Field): ScoreRow | null;
+  /** The newest that started from this job; null = from any or none. */
+  startedFrom(field: Field, parent: string | null, limit: number): ScoreRow[];
+  /** Of an experiment's jobs the one with the best value. */
+  bestJob(field: Field, group: string, direction: Direction): string | null;
+  /** What the jobs of an experiment and their measurements cost. */
+  costOf(group: string, session: string | null): { readonly usd: number; readonly gpuSeconds: number };
+}
+
+/** Scope of what is counted over all sessions; no session has this id. */
+export const ALL = "";
+/** The newest scores, by which the usual metrics are known. */
+const MOST_RECENT = 2_000;
+
+export const measureRow = z.object({ metric: z.string(), source: metricSource, bench: z.string() });
+const goalRow = z.object({ metric: z.string(), direction, bench: z.string().nullable(), at: z.number() });
+const countRow = z.object({ n: z.number() });
+const jobRow = z.object({ job: z.string() });
+const parentRow = z.object({ parent: z.string() });
+const costRow = z.object({ usd: z.number().nullable(), gpu_seconds: z.number().nullable() });
+const scoreRow = z
+  .object({
+    grp: z.string(),
+    metric: z.string(),
+    source: metricSource,
+    bench: z.string(),
+    standing,
+    mean: metricValue,
+    deviation: z.number().nullable(),
+    n: z.number(),
+    jobs: z.number(),
+    job: z.string(),
+    parent: z.string().nullable(),
+  })
+  .transform(({ grp, ...row }): ScoreRow => ({ ...row, group: grp }));
+
+export const COLUMNS = "grp, metric, source, bench, standing, mean, deviation, n, jobs, job, parent";
+export const IN_FIELD = "scope = ? AND metric = ? AND source = ? AND bench = ?";
+
+export function createScoreQueries(database: Database): ScoreQueries {
+  const scopeOf = (session: string | null) => session ?? ALL;
+  const fieldOf = ({ session, metric, source, bench }: Field) => [scopeOf(session), metric, source, bench] as const;
+
+  const scoreOfJob = (field: Field, job: string) =>
+    database.get(
+      scoreRow,
+      `SELECT ${COLUMNS} FROM scores WHERE ${IN_FIELD} AND standing = 'final'
+         AND grp = (SELECT grp FROM experiments WHERE job = ?)`,
+      ...fieldOf(field),
+      job,
+    ) ?? null;
+
+  return {
+    newestGoal: (session, metric) =>
+      database.get(
+        goalRow,
+        "SELECT metric, direction, bench, at FROM goals WHERE scope = ? AND (? IS NULL OR metric = ?) ORDER BY at DESC LIMIT 1",
+        scopeOf(session),
+        metric,
+        metric,
+      ) ?? null,
+    metrics: (session) =>
+      database.all(
+        z.object({ metric: z.string(), n: z.number() }),
+        `SELECT metric, COUNT(*) AS n FROM (SELECT metric FROM scores WHERE scope = ? ORDER BY at DESC LIMIT ${MOST_RECENT})
+           GROUP BY metric ORDER BY n DESC, metric`,
+        scopeOf(session),
+      ),
+    measures: (session, metric) =>
+      database.all(
+        measureRow.extend({ n: z.number() }),
+        `SELECT metric, source, bench, COUNT(*) AS n FROM scores WHERE scope = ? AND metric = ? GROUP BY source, bench
+           ORDER BY MAX(at) DESC`,
+        scopeOf(session),
+        metric,
+      ),
+    best(field, towards, limit) {
+      const order = towards === "min" ? "ASC" : "DESC";
+      const finite = database.all(
+        scoreRow,
+        `SELECT ${COLUMNS} FROM scores WHERE ${IN_FIELD} AND standing = 'final' AND finite IS NOT NULL
+           ORDER BY finite ${order} LIMIT ?`,
+        ...fieldOf(field),
+        limit,
+      );
+      const left = limit - finite.length;
+      const none = `SELECT ${COLUMNS} FROM scores WHERE ${IN_FIELD} AND standing = 'final' AND finite IS NULL LIMIT ?`;
+      return left <= 0 ? finite : [...finite, ...database.all(scoreRow, none, ...fieldOf(field), left)];
+    },
+    others: (field, ranked, limit) =>
+      database.all(
+        scoreRow,
+        `SELECT ${COLUMNS} FROM scores AS one WHERE ${IN_FIELD} AND NOT EXISTS (SELECT 1 FROM scores AS other
+           WHERE other.scope = one.scope AND other.grp = one.grp AND other.metric = one.metric AND other.source = ?
+           AND other.bench = ? AND other.standing = 'final') ORDER BY standing, at DESC LIMIT ?`,
+        ...fieldOf(field),
+        ranked.source,
+        ranked.bench,
+        limit,
+      ),
+    countFinal: (field) =>
+      database.get(
+        countRow,
+        `SELECT COUNT(*) AS n FROM scores WHERE ${IN_FIELD} AND standing = 'final'`,
+        ...fieldOf(field),
+      )?.n ?? 0,
+    countAll: (session, metric) =>
+      database.get(
+        countRow,
+        "SELECT COUNT(DISTINCT grp) AS n FROM scores WHERE scope = ? AND metric = ?",
+        scopeOf(session),
+        metric,
+      )?.n ?? 0,
+    scoreOfJob,
+    commonParent(field) {
+      const parents = database.all(
+        parentRow,
+        `SELECT parent FROM scores WHERE ${IN_FIELD} AND standing = 'final' AND parent IS NOT NULL
+           GROUP BY parent ORDER BY COUNT(*) DESC, MAX(at) DESC LIMIT 10`,
+        ...fieldOf(field),
+      );
+      return parents.find(({ parent }) => scoreOfJob(field, parent) !== null)?.parent ?? null;
+    },
+    namedControl: (field) =>
+      database.get(
+        scoreRow,
+        `SELECT ${COLUMNS} FROM scores WHERE ${IN_FIELD} AND standing = 'final' AND is_control = 1
+           ORDER BY at DESC LIMIT 1`,
+        ...fieldOf(field),
+      ) ?? null,
+    startedFrom: (field, parent, limit) =>
+      database.all(
+        scoreRow,
+        `SELECT ${COLUMNS} FROM scores WHERE ${IN_FIELD} AND standing = 'final' ${parent === null ? "" : "AND parent = ?"}
+           ORDER BY at DESC LIMIT ?`,
+        ...fieldOf(field),
+        ...(parent === null ? [] : [parent]),
+        limit,
+      ),
+    bestJob: ({ metric, source, bench, session }, group, towards) =>
+      database.get(
+        jobRow,
+        `SELECT results.job FROM experiments JOIN results ON results.job = experiments.job AND results.metric = ?
+           AND results.source = ? AND results.bench = ? WHERE experiments.grp = ? AND results.standing = 'final'
+           AND (? IS NULL OR experiments.session = ?) AND typeof(results.value) <> 'text'
+           ORDER BY results.value ${towards === "min" ? "ASC" : "DESC"} LIMIT 1`,
+        metric,
+        source,
+        bench,
+        group,
+        session,
+        session,
+      )?.job ?? null,
+    costOf(group, session) {
+      const found = database.get(
+        costRow,
+        `SELECT SUM(usd) AS usd, SUM(gpu_seconds) AS gpu_seconds FROM (
+           SELECT usd, gpu_seconds FROM experiments WHERE grp = ? AND (? IS NULL OR session = ?)
+           UNION ALL SELECT measurements.usd, measurements.gpu_seconds FROM measurements
+             JOIN experiments ON experiments.job = measurements.measured
+             WHERE experiments.grp = ? AND (? IS NULL OR experiments.session = ?))`,
+        ...[group, session, session],
+        ...[group, session, session],
+      );
+      return { usd: found?.usd ?? 0, gpuSeconds: found?.gpu_seconds ?? 0 };
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import type { Standing } from "../core/experiments/experiment.ts";
+import type { NoiseFloor } from "../core/experiments/noise.ts";
+import type { Direction } from "../core/run-task.ts";
+import type { ExperimentView } from "./experiment-view.ts";
+
+/** Experiments in one metric, the best first. */
+export interface Leaderboard {
+  readonly scope: "project" | "session";
+  /** null = there is no experiment. */
+  readonly metric: string | null;
+  /** Whether a metric of this name was asked for, and no experiment has it. */
+  readonly missing: string | null;
+  readonly direction: Direction | null;
+  /** Who said which direction is better. */
+  readonly directionBy: "call" | "benchmark" | "stop" | "name" | null;
+  readonly entries: readonly LeaderboardEntry[];
+  /** Experiments with this metric, and those of them that are ranked. */
+  readonly count: number;
+  readonly ranked: number;
+  /** Experiments that have no number in any metric yet. */
+  readonly all: number;
+  readonly otherMetrics: readonly string[];
+  readonly noise: NoiseFloor | null;
+  /** What others are compared with where they started from none. */
+  readonly control: { readonly job: string; readonly description: string } | null;
+}
+
+export interface LeaderboardEntry {
+  readonly view: ExperimentView;
+  readonly standing: Standing;
+  /** Measured by the benchmark that numbers of this kind are ranked by; false = by an earlier one. */
+  readonly isSameBenchmark: boolean;
+}
