@@ -1,4 +1,5 @@
 import type { Failure } from "../shared/error-code.ts";
+import type { JobTask } from "./job-task.ts";
 
 /** A sandbox of a job that ended by itself, and what was left of its files. */
 export interface SandboxLoss {
@@ -17,6 +18,9 @@ export type LeftFiles =
   | { readonly kind: "snapshot"; readonly snapshotID: string; readonly takenAt: number }
   | { readonly kind: "none" };
 
+/** Of a task, that no message can wake its job: it is a run. */
+type Wakes = Pick<JobTask, "run">;
+
 /** How often a job is tried: once more after it has lost its sandbox. A message that wakes it begins anew. */
 export const MOST_ATTEMPTS = 2;
 
@@ -32,10 +36,11 @@ export function decideAfterLoss(
   loss: SandboxLoss,
   failure: Failure,
   facts: { readonly attempts: number; readonly hasBegun: boolean; readonly outOfBudget: Failure | null },
+  task: Wakes,
 ): AfterLoss {
   const fail = (why: string, retryable: boolean | null, code = failure.code): AfterLoss => ({
     kind: "fail",
-    failure: { code, message: `${asSentence(failure.message)} ${why}${describeLeft(loss)}`, retryable },
+    failure: { code, message: `${asSentence(failure.message)} ${why}${describeLeft(loss, task)}`, retryable },
   });
   if (failure.retryable === false) return fail("", false);
   if (facts.attempts >= MOST_ATTEMPTS)
@@ -49,11 +54,11 @@ export function decideAfterLoss(
 }
 
 /** Why a job that was to go on has failed. */
-export const notGoneOn = (loss: SandboxLoss, why: string): string =>
-  `${asSentence(why)} This was for the sandbox to go on in after the loss of the one before. ${describeLeft(loss)}`;
+export const notGoneOn = (loss: SandboxLoss, why: string, task: Wakes): string =>
+  `${asSentence(why)} This was for the sandbox to go on in after the loss of the one before. ${describeLeft(loss, task)}`;
 
-function describeLeft({ files }: SandboxLoss): string {
-  const use = "wake the job with agents_message, or start a new task from it.";
+function describeLeft({ files }: SandboxLoss, { run }: Wakes): string {
+  const use = run ? "start another run from it." : "wake the job with agents_message, or start a new task from it.";
   if (files === null || files.kind === "none")
     return "None of its files are left: there was no snapshot and no checkpoint. Start a new job.";
   return files.kind === "last"
@@ -75,15 +80,15 @@ export const describeFiles = (files: LeftFiles | null): string =>
       : "the beginning";
 
 /** The note on a job whose sandbox was lost. */
-export const lossNote = (loss: SandboxLoss): string =>
-  `Its sandbox was lost at ${clockTime(loss.at)}: ${asSentence(loss.why)} ${describeLeft(loss)}`;
+export const lossNote = (loss: SandboxLoss, task: Wakes): string =>
+  `Its sandbox was lost at ${clockTime(loss.at)}: ${asSentence(loss.why)} ${describeLeft(loss, task)}`;
 
 /** The note in place of it once the job has gone on by itself. */
-export const wentOnNote = (loss: SandboxLoss): string =>
-  `Its sandbox was lost at ${clockTime(loss.at)}, and it went on by itself from ${describeFiles(loss.files)}. What was known: ${asSentence(loss.why)}`;
+export const wentOnNote = (loss: SandboxLoss, { run }: Wakes): string =>
+  `Its sandbox was lost at ${clockTime(loss.at)}, and it ${run ? "began again" : "went on"} by itself from ${describeFiles(loss.files)}. What was known: ${asSentence(loss.why)}`;
 
-export const isNoteOf = (loss: SandboxLoss, note: string): boolean =>
-  note === lossNote(loss) || note === wentOnNote(loss);
+export const isNoteOf = (loss: SandboxLoss, note: string, task: Wakes): boolean =>
+  note === lossNote(loss, task) || note === wentOnNote(loss, task);
 
 /** What such a job waits for. */
 export const lossReason = (loss: SandboxLoss): string =>

@@ -112,7 +112,8 @@ interface ToldText {
 }
 
 /** What the job's turns said, oldest first; of more than `most` turns the newest. */
-function textsOf({ answers = [], result, error, sessionID }: ToldJob, most: number): ToldText[] {
+function textsOf({ kind, answers = [], result, error, sessionID }: ToldJob, most: number): ToldText[] {
+  if (kind === "run") return outputOf(result);
   const shown = answers.slice(-(most - 1)).map(({ turn, text, problem }) => ({
     heading: toHeading(turn, text, problem),
     text,
@@ -122,6 +123,18 @@ function textsOf({ answers = [], result, error, sessionID }: ToldJob, most: numb
   const heading = `${left} earlier turns answered too: their texts are in session ${sessionID}.`;
   const earlier = left === 0 ? shown : [{ heading, text: "", framed: null }, ...shown];
   return [...earlier, ...resultOf(result, error, earlier.length > 0)];
+}
+
+/** A run's error says how it ended, so its output needs no heading. */
+function outputOf(result: string | undefined): ToldText[] {
+  if (result === undefined) return [];
+  return [
+    {
+      heading: result === "" ? "It printed nothing." : null,
+      text: result,
+      framed: result === "" ? null : toFramed(result),
+    },
+  ];
 }
 
 function resultOf(result: string | undefined, error: JobView["error"], hasEarlier: boolean): ToldText[] {
@@ -139,6 +152,12 @@ function toHeading(turn: number, text: string, problem: string | null): string {
 /** Characters. */
 const PROBLEM_LIMIT = 60;
 
+/** A run has no session: the rest of its output is in its sandbox, as its result says. */
+function describeMissing(missing: number, { id, kind, sessionID }: JobView, isWhole: boolean): string {
+  const where = kind === "run" ? "" : ` are in session ${sessionID}`;
+  return `[${missing} characters more${where}${isWhole ? "" : `; agents_status with "jobs": ["${id}"] tells more`}]`;
+}
+
 /** A job's text in its frame, followed by what the frame leaves out. */
 function renderText(
   { heading, text, framed }: ToldText,
@@ -151,9 +170,7 @@ function renderText(
   return [
     heading ?? "",
     frame.around(shown),
-    missing === 0
-      ? ""
-      : `[${missing} characters more are in session ${job.sessionID}${limits.isWhole ? "" : `; agents_status with "jobs": ["${job.id}"] tells more`}]`,
+    missing === 0 ? "" : describeMissing(missing, job, limits.isWhole),
     describeUnseen(text),
   ].filter((line) => line !== "");
 }

@@ -40,7 +40,7 @@ export async function snapshotJob(
       if (promoted) return promoted;
     }
     if (now.kind === "parked") {
-      const message = `${job.id} is parked, so only the whole of it can be frozen; leave path out, or wake it with agents_message first.`;
+      const message = `${job.id} is parked, so only the whole of it can be frozen; leave path out${job.task.run ? "" : ", or wake it with agents_message first"}.`;
       throw new PluginError("snapshot_failed", message, { retryable: false });
     }
     const { kind } = now;

@@ -31,10 +31,10 @@ export function createGoOn({ lifecycle, limits, clock }: GoOnDeps): GoOn {
       try {
         return await lifecycle.obtain(sessionJobs, jobID, signal);
       } catch (error) {
-        const { loss } = requireJob(sessionJobs, jobID);
+        const { loss, task } = requireJob(sessionJobs, jobID);
         if (!(error instanceof CapacityWait)) {
           if (!loss || !(error instanceof PluginError) || signal.aborted) throw error;
-          throw new PluginError(error.code, notGoneOn(loss, error.message), {
+          throw new PluginError(error.code, notGoneOn(loss, error.message, task), {
             cause: error,
             retryable: error.retryable,
           });
@@ -66,7 +66,7 @@ export function createGoOn({ lifecycle, limits, clock }: GoOnDeps): GoOn {
       await unlessAborted(lifecycle.settled(jobID), signal, "the last files of its sandbox were kept");
       const job = requireJob(sessionJobs, jobID);
       const { loss } = job;
-      const decision = loss && decideAfterLoss(loss, lost.lossFailure, factsOf(sessionJobs, job));
+      const decision = loss && decideAfterLoss(loss, lost.lossFailure, factsOf(sessionJobs, job), job.task);
       if (decision?.kind === "fail") {
         const { code, message, retryable } = decision.failure;
         throw new PluginError(code, message, { retryable });
@@ -100,7 +100,7 @@ export function watchSandbox(execution: Execution, sandbox: Sandbox): void {
 
 /** The job that has another sandbox after the loss of its own. */
 export function withWentOn(job: Job): Job {
-  const { loss } = job;
+  const { loss, task } = job;
   if (!loss) return job;
-  return { ...job, notes: [...job.notes.filter((note) => note !== lossNote(loss)), wentOnNote(loss)] };
+  return { ...job, notes: [...job.notes.filter((note) => note !== lossNote(loss, task)), wentOnNote(loss, task)] };
 }

@@ -3,7 +3,7 @@ import type { Environment } from "../../config/environment.ts";
 import { createOutputWindow } from "../../core/output-window.ts";
 import type { RunTask } from "../../core/run-task.ts";
 import { describeCommandFailure, LINES_FOR_RESULT, renderRunResult } from "../../prompt/run-end.ts";
-import type { ExitStatus, Sandbox } from "../../sandboxes/port.ts";
+import { type ExitStatus, FileError, type Sandbox, type SandboxProcess } from "../../sandboxes/port.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import { type Failure, PluginError } from "../../shared/error-code.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
@@ -50,7 +50,7 @@ export interface CommandOutcome {
 export const RUN_VARIABLE = "PARALLEL_AGENTS_RUN";
 
 /** Time from the end of a command to the news that its whole sandbox has ended. */
-const LOSS_MS = 5_000;
+const LOSS_MS = 2_000;
 
 /**
  * Runs a run's command in its sandbox.
@@ -72,11 +72,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const readers = deps.readOutput.flatMap((read) => read(sessionJobs, jobID) ?? []);
   const shown = showLastLine(deps, { orchestrator: sessionJobs.orchestrator, jobID }, () => window.tail(1));
   try {
-    const process = await sandbox.start({
-      argv: shellCommand(run.command, { input: false }),
-      env: { ...variablesOf(run), [RUN_VARIABLE]: jobID },
-      keepLog: true,
-    });
+    const process = await startCommand(sandbox, run, jobID);
     log = process.logPath;
     end = await followCommand(process, {
       clock: deps.clock,
@@ -89,8 +85,11 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
       },
     });
   } catch (error) {
-    if (!(error instanceof PluginError && error.code === "sandbox_lost")) throw error;
-    end = { status: { kind: "unknown", reason: error.message }, stopped: null };
+    if (error instanceof PluginError && error.code !== "sandbox_lost") throw error;
+    end = {
+      status: { kind: "unknown", reason: error instanceof Error ? error.message : String(error) },
+      stopped: null,
+    };
   } finally {
     for (const reader of readers) reader.end();
     shown.stop();
@@ -98,12 +97,9 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const last = window.tail(LINES_FOR_RESULT);
   const result = renderRunResult(last, log);
   execution.words = result;
-  if (end.status.kind === "unknown") await Promise.race([sandbox.ended, sleep(deps.clock, LOSS_MS, abort.signal)]);
+  if (mayBeLoss(end.status)) await Promise.race([sandbox.ended, sleep(deps.clock, LOSS_MS, abort.signal)]);
   if (execution.abort.signal.aborted) return null;
-  // The sandbox may be lost right after the command has ended.
-  const hasEnded = end.status.kind !== "unknown" && end.stopped === null;
-  const { kind } = phaseOf(execution);
-  if (kind !== "in_command" && !(hasEnded && kind === "sandbox_lost")) return null;
+  if (phaseOf(execution).kind !== "in_command") return null;
   execution.phase = { kind: "between_turns" };
   const { status } = end;
   const exitCode = exitCodeOf(status);
@@ -112,6 +108,28 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const retryable = status.kind === "unknown" ? null : false;
   return { failure: { code: "command_failed", message, retryable }, exitCode, result };
 }
+
+/** @throws PluginError with which the run fails, or `sandbox_lost` */
+async function startCommand(sandbox: Sandbox, run: RunTask, jobID: string): Promise<SandboxProcess> {
+  try {
+    return await sandbox.start({
+      argv: shellCommand(run.command, { input: false }),
+      env: { ...variablesOf(run), [RUN_VARIABLE]: jobID },
+      keepLog: true,
+    });
+  } catch (cause) {
+    if (!(cause instanceof FileError)) throw cause;
+    const message = `The command could not be started: ${cause.message}`;
+    throw new PluginError("command_failed", message, { cause, retryable: false });
+  }
+}
+
+/** Whoever ends a sandbox may signal its processes first. */
+const DEATHS = new Set(
+  ["SIGHUP", "SIGINT", "SIGKILL", "SIGTERM"].map((name) => 128 + (constants.signals[name as NodeJS.Signals] ?? 0)),
+);
+
+const mayBeLoss = (status: ExitStatus): boolean => status.kind === "unknown" || DEATHS.has(exitCodeOf(status) ?? 0);
 
 /** Others change it meanwhile, which the compiler does not see. */
 const phaseOf = ({ phase }: Execution): Execution["phase"] => phase;

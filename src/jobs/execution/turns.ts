@@ -28,7 +28,7 @@ const withLossTold = (job: Job): Job =>
   job.loss
     ? withTold(
         job,
-        job.notes.filter((note) => job.loss && isNoteOf(job.loss, note)),
+        job.notes.filter((note) => job.loss && isNoteOf(job.loss, note, job.task)),
       )
     : job;
 

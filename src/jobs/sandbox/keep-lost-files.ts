@@ -75,7 +75,7 @@ export async function keepLostFiles(
       files: last ? { kind: "last", snapshotID: last.id } : earlierFiles(snapshots.newestOf(job)),
     };
     const sandbox: Job["sandbox"] = last ? { kind: "parked", snapshotID: last.id } : { kind: "gone" };
-    return withNotes({ ...current, loss, sandbox }, [lossNote(loss)]);
+    return withNotes({ ...current, loss, sandbox }, [lossNote(loss, job.task)]);
   });
 }
 
