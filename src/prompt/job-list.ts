@@ -16,7 +16,7 @@ const METRICS = 12;
 export function renderJobLine(job: JobView): string {
   const facts = [
     job.queuePosition === undefined ? null : `place ${job.queuePosition}`,
-    job.reason === undefined ? null : toFact(job.reason),
+    job.reason === undefined || job.stopped ? null : toFact(job.reason), // `error` says more
     job.tool === undefined ? null : `runs ${plainName(job.tool)}`,
     job.status === undefined ? null : toQuoted(job.status),
     renderDevices(job),
@@ -61,9 +61,10 @@ export const renderPortNote = (jobs: readonly JobView[]): string[] =>
 const PUBLIC_PORTS =
   'Anyone on the internet reaches a public port, without a password, until its sandbox ends: agents_cancel closes it now, and without the port in the environment\'s "ports" no new sandbox has it.';
 
-export function renderError({ state, error }: JobView, limit: number = MESSAGE_LIMIT): string | null {
+export function renderError({ state, error, stopped }: JobView, limit: number = MESSAGE_LIMIT): string | null {
   if (!error) return null;
   const message = toFact(error.message, limit);
+  if (stopped) return message;
   if (state !== "cancelled") return `${error.code}: ${message}`;
   return error.message === CANCELLED ? CANCELLED : `${CANCELLED}: ${message}`;
 }

@@ -2,6 +2,7 @@ import { gpusOf } from "../config/gpu.ts";
 import { type Activity, NO_ACTIVITY } from "../core/activity.ts";
 import type { QueuePlace } from "../core/admission.ts";
 import { computeUsd } from "../core/cost.ts";
+import { describeStop, STOPPED_EARLY } from "../core/early-stopping.ts";
 import { describeGpuWait, inWords } from "../core/gpu-wait.ts";
 import { isEnded, type Job, type TurnAnswer } from "../core/job.ts";
 import { notesOf } from "../core/job-notes.ts";
@@ -23,7 +24,7 @@ export interface JobView {
   readonly kind: "agent" | "run";
   readonly description: string;
   readonly state: Job["state"]["kind"];
-  /** What the job waits for, or what delays it. */
+  /** What the job waits for, what delays it, or that it was stopped early. */
   readonly reason?: string;
   readonly queuePosition?: number;
   /** Empty for a run. */
@@ -141,7 +142,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     ...(state.kind === "failed" && {
       error: { ...state.failure, message: oneLine(state.failure.message.replaceAll("\n", LINE_MARK), ERROR_LIMIT) },
     }),
-    ...(state.kind === "cancelled" && { error: toCancelled(state.reason) }),
+    ...(state.kind === "cancelled" && { error: toCancelled(job, state.reason) }),
     notes: notesOf(job).map((note) => oneLine(note, MESSAGE_LIMIT)),
   };
 }
@@ -188,9 +189,9 @@ export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
   };
 }
 
-/** What a job waits for, or what delays it. A delay is reported early, before it is certain that something is wrong. */
+/** What a job waits for, what delays it, or that early stopping ended it. A delay is reported early, before it is certain that something is wrong. */
 function toReason(
-  { state, sandbox, loss, gpuWait, task }: Job,
+  { state, sandbox, loss, gpuWait, task, stopped }: Job,
   { place, live, creating, pendingSince, now }: JobFacts,
 ): string | null {
   if (state.kind === "queued") return place?.reason ?? null;
@@ -199,6 +200,7 @@ function toReason(
   if (step !== null) return step;
   if (state.kind === "starting" && sandbox.kind === "creating")
     return late("its sandbox has been starting", creating?.since ?? state.since, now);
+  if (state.kind === "cancelled" && stopped) return STOPPED_EARLY;
   if (state.kind !== "running") return null;
   if (loss && (loss.files === null || sandbox.kind !== "live")) {
     const pause = gpuWait?.retryAt ? describeGpuWait(gpusOf(task.gpu), gpuWait, now) : null;
@@ -261,9 +263,13 @@ const toUpdate = ({ at, conflicts, problem }: TreeUpdate) => ({
 /** The message of a job that was cancelled without a reason. */
 export const CANCELLED = "cancelled by the orchestrator";
 
-const toCancelled = (reason: string | null) => ({
+const toCancelled = ({ task, stopped }: Job, reason: string | null) => ({
   code: "cancelled",
-  message: reason === null ? CANCELLED : oneLine(reason, MESSAGE_LIMIT),
+  message: stopped
+    ? describeStop(stopped, task.run?.stop?.metric ?? "")
+    : reason === null
+      ? CANCELLED
+      : oneLine(reason, MESSAGE_LIMIT),
   retryable: false,
 });
 

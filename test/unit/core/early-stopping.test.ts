@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { decideStops, type Entrant, isSameRule } from "../../../src/core/early-stopping.ts";
+import { decideStops, describeStop, type Entrant, isSameRule } from "../../../src/core/early-stopping.ts";
 import type { StopRule } from "../../../src/core/run-task.ts";
 import { type Point, toMetricValue } from "../../../src/core/series.ts";
 import { playRuns, pointsOf } from "./stop-simulation.ts";
@@ -205,4 +205,16 @@ describe("whatever the curves and the order of arrival", () => {
     expect(toMetricValue(Number.NaN)).toBe("NaN");
     expect(toMetricValue(Number.NEGATIVE_INFINITY)).toBe("-Infinity");
   });
+});
+
+test("says how a run lost, with as many digits as it takes to see the difference", () => {
+  expect(describeStop({ rung: 30, value: 2.31, cut: 1.9 }, "loss")).toBe(
+    "stopped early at step 30: loss 2.31, the cut was 1.9",
+  );
+  expect(describeStop({ rung: 3, value: "NaN", cut: 0.12345678 }, "a\nb")).toBe(
+    "stopped early at step 3: a b NaN, the cut was 0.123457",
+  );
+  expect(describeStop({ rung: 3, value: 0.12345679, cut: 0.12345678 }, "l")).toContain(
+    "0.12345679, the cut was 0.12345678",
+  );
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { NO_COMPUTE } from "../../../src/core/cost.ts";
+import { STOPPED_EARLY } from "../../../src/core/early-stopping.ts";
 import type { Job, JobSandbox } from "../../../src/core/job.ts";
 import { type JobFacts, toJobView, toSnapshotView } from "../../../src/views/job-view.ts";
 import { AT, jobIn } from "./job-in.ts";
@@ -24,6 +25,11 @@ const started = { startedAt: AT + 1_000, childSession: "ses_c", status: "trainin
 const live: JobSandbox = { kind: "live", id: "sbx_1" };
 const parked: JobSandbox = { kind: "parked", snapshotID: "snap_1" };
 
+const stoppedEarly = jobIn(
+  { kind: "cancelled", reason: STOPPED_EARLY },
+  { stopped: { rung: 30, value: "NaN", cut: 1.9 } },
+);
+
 describe("a job view has exactly the contract's fields", () => {
   const cases: [what: string, job: Job, facts: JobFacts, more: string[]][] = [
     ["queued", jobIn({ kind: "queued" }), facts({ place: { position: 2, reason: "waiting" } }), ["reason", "queuePosition"]],
@@ -39,6 +45,7 @@ describe("a job view has exactly the contract's fields", () => {
     ["completed", jobIn({ kind: "completed", result: "42" }, { ...started, sandbox: parked }), facts(), ["sessionID", "status", "startedAt", "endedAt", "snapshot", "result"]],
     ["failed", jobIn({ kind: "failed", failure }, { sandbox: { kind: "gone" } }), facts(), ["endedAt", "error"]],
     ["cancelled", jobIn({ kind: "cancelled", reason: null }), facts(), ["endedAt", "error"]],
+    ["stopped early", stoppedEarly, facts(), ["reason", "stopped", "endedAt", "error"]],
   ]; // biome-ignore format: a table
   for (const [what, job, itsFacts, more] of cases) {
     test(`when ${what}`, () => {
