@@ -45,7 +45,7 @@ export function readMetricLine(line: string): readonly PrintedMetric[] | "unread
 
 /** `name=value` with any spaces at the equals sign. `value` is null where no number stands there. */
 function readPair(line: string, at: number): { name: string; value: MetricValue | null; end: number } | null {
-  const [all, name = ""] = sticky(/([^\s=,;]+)[ \t]*=[ \t]*/y, line, at) ?? [];
+  const [all, name = ""] = sticky(/([^\s=,;"'`]+)[ \t]*=[ \t]*/y, line, at) ?? [];
   if (all === undefined || [...name].length > LONGEST_NAME) return null;
   const from = at + all.length;
   const number = readNumber(line, from);

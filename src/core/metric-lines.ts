@@ -25,6 +25,9 @@ export class MetricLines {
   unreadable: CountedLines | null = null;
   /** `METRIC` after something else on its line. */
   misplaced: CountedLines | null = null;
+  /** Metrics whose text was found in other letters only, with the first line that has it. */
+  readonly inOtherCase = new Map<string, string>();
+  readonly #seen = new Set<string>();
   readonly #texts: readonly SoughtText[];
   /** The beginning of the line under way, and the end of what does not fit there. */
   #head: Buffer[] = [];
@@ -101,8 +104,17 @@ export class MetricLines {
     const ends = tail === undefined ? null : toStates(toText(tail));
     return this.#texts.flatMap((sought) => {
       const value = (ends && readLast(sought, ends, true)) ?? readLast(sought, states, false);
+      if (value === null) this.#noteOtherCase(sought, states);
+      else this.#seen.add(sought.name);
       return value === null ? [] : [{ name: sought.name, value }];
     });
+  }
+
+  #noteOtherCase({ name, text }: SoughtText, states: readonly string[]): void {
+    if (this.#seen.has(name) || this.inOtherCase.has(name)) return;
+    const lower = { name, text: text.toLowerCase() };
+    const line = states.slice(-MOST_STATES).find((state) => readAfter(lower, state.toLowerCase()) !== null);
+    if (line !== undefined) this.inOtherCase.set(name, line.slice(0, LONGEST_QUOTE));
   }
 }
 

@@ -32,7 +32,7 @@ export function readNumber(text: string, at: number): FoundNumber | null {
   if (digits === undefined || digits.length > LONGEST) return null;
   const isListed = digits.includes(".") && matchAt(LISTED, start, digits.length) !== null;
   if (!isListed && matchAt(MORE, start, digits.length)) return null;
-  const value = Number(digits.replaceAll(",", "").replace(/d/i, "e"));
+  const value = 0 + Number(digits.replaceAll(",", "").replace(/d/i, "e"));
   const end = at + digits.length;
   if (Number.isFinite(value)) return { value, end };
   return { value: value < 0 ? "-Infinity" : "Infinity", end }; // beyond the range of doubles, e.g. 1e999

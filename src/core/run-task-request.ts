@@ -5,6 +5,7 @@ import type { JobTask } from "./job-task.ts";
 import { countCombinations, describeParams, expandMatrix, findMatrixProblem } from "./matrix.ts";
 import type { Params, RunTask, StopRule } from "./run-task.ts";
 import type { RunWishes, StopWish } from "./run-wishes.ts";
+import { LONGEST_NAME } from "./series.ts";
 import { DESCRIPTION_LIMIT, decidePlace, type TaskContext, type TaskRequest } from "./task.ts";
 
 export type RunDecision =
@@ -156,8 +157,8 @@ function findMetricsProblem(metrics: Readonly<Record<string, string>>): string |
   if (entries.length > MOST_METRICS)
     return `metrics has ${entries.length} names, and at most ${MOST_METRICS} are allowed.`;
   for (const [name, text] of entries) {
-    if (name.trim() === "" || name.length > NAME_LIMIT)
-      return `metrics has a name of ${name.length} characters; a name has 1 to ${NAME_LIMIT}.`;
+    if (name.trim() === "" || name.length > LONGEST_NAME)
+      return `metrics has a name of ${name.length} characters; a name has 1 to ${LONGEST_NAME}.`;
     if (text.trim() === "" || text.length > TEXT_LIMIT || /[\r\n]/.test(text))
       return `metrics gives "${oneLine(name, NAME_LIMIT)}" no text to look for: write the words that stand before its number in a line of the output, in at most ${TEXT_LIMIT} characters.`;
   }
@@ -176,8 +177,8 @@ function findFilesProblem(files: readonly string[]): string | null {
 }
 
 function findStopProblem({ metric, rungs, keep = KEEP }: StopWish): string | null {
-  if (metric.trim() === "" || metric.length > NAME_LIMIT)
-    return `stop.metric is not a metric's name of 1 to ${NAME_LIMIT} characters.`;
+  if (metric.trim() === "" || metric.trim().length > LONGEST_NAME)
+    return `stop.metric is not a metric's name of 1 to ${LONGEST_NAME} characters.`;
   if (rungs.length === 0 || rungs.length > 100)
     return "stop.rungs needs 1 to 100 steps at which runs are compared, such as [100, 300, 900].";
   const isAscending = rungs.every((rung, index) => Number.isFinite(rung) && rung > (rungs[index - 1] ?? 0));

@@ -40,9 +40,9 @@ export const positionOf = ({ step, report }: Point): number => step ?? report;
 
 export const toNumber = (value: MetricValue): number => Number(value);
 
-/** A number in the spelling of the contract. */
+/** A number in the spelling of the contract. JSON has no negative zero. */
 export const toMetricValue = (value: number): MetricValue =>
-  Number.isFinite(value) ? value : (String(value) as MetricValue);
+  Number.isFinite(value) ? value + 0 : (String(value) as MetricValue);
 
 /**
  * The series of one job. Of a long one it keeps the first point and the last, the smallest and the largest value, the first

@@ -1,6 +1,7 @@
 import type { ProviderName } from "../config/provider-names.ts";
 import type { Options } from "../config/schema.ts";
 import { describeDamage } from "../core/damaged-state.ts";
+import { STOPPED_EARLY } from "../core/early-stopping.ts";
 import { isEnded } from "../core/job.ts";
 import type { Catalog, CatalogSkill, ChildSessions, OrchestratorSessions } from "../core/ports.ts";
 import type { Sandbox } from "../sandboxes/port.ts";
@@ -8,10 +9,12 @@ import type { Clock } from "../shared/clock.ts";
 import { createHostIds, type IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { within } from "../shared/time-limit.ts";
-import { cancelJobs } from "./actions/cancel-jobs.ts";
+import { cancelJobs, endJob } from "./actions/cancel-jobs.ts";
+import { createEarlyStopping } from "./execution/early-stopping.ts";
 import { createJobRunner, type JobRunner } from "./execution/job-runner.ts";
 import { noteQuestions } from "./execution/question-notes.ts";
 import { createRecovery } from "./execution/recovery.ts";
+import { createRunMetrics } from "./execution/run-metrics.ts";
 import { createScheduler, type Scheduler } from "./execution/scheduler.ts";
 import { createSessionActivity, type SessionActivity } from "./execution/session-activity.ts";
 import { createUndoneJobs, type UndoneJobs } from "./execution/undone-jobs.ts";
@@ -95,6 +98,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const lifecycle = createSandboxLifecycle(sandboxDeps);
   const stopNoting = noteQuestions({ sessions, registry, log });
   const jobFiles = createJobFiles({ ...sandboxDeps, lifecycle });
+  const earlyStopping = createEarlyStopping({ clock, log });
   const runner = createJobRunner({
     sessions,
     lifecycle,
@@ -103,7 +107,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     localQueue,
     trees,
     environments: options.environments,
-    readOutput: [],
+    readOutput: [createRunMetrics({ earlyStopping, clock })],
     messageIDs: () => hostIDs("msg"),
     limits,
     parkAfterMs,
@@ -214,6 +218,11 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
       return unfinished;
     },
   };
+  earlyStopping.onStop(({ sessionJobs, jobID, stopped }) => {
+    endJob(runtime, sessionJobs, jobID, { reason: STOPPED_EARLY, stopped }).catch((error) => {
+      log("error", "could not stop a run early", { jobID, reason: String(error) });
+    });
+  });
   leases.on((event) => {
     if (event.kind !== "cancel_requested") return;
     const { orchestrator, jobID } = event.lease;

@@ -1,5 +1,6 @@
 import { isEnded, isHeld, type Job, transition, withLastWords } from "../../core/job.ts";
 import { withUnfinished } from "../../core/job-notes.ts";
+import type { Stopped } from "../../core/run-task.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
@@ -43,26 +44,41 @@ export async function cancelJobs(
   const jobs = findJobs(sessionJobs, ids);
   await Promise.all(
     jobs.map(async ({ id }) => {
-      if (await cancelInOtherProcess(deps, sessionJobs, id, reason)) return;
-      const isOpen = !isEnded(requireJob(sessionJobs, id).state);
-      const words = deps.runner.lastWords(id);
-      const cancel = (job: Job) => transition(job, { kind: "cancelled", reason, ...words }, deps.clock.now());
-      const { since } = sessionJobs.update(id, cancel).state;
-      deps.scheduler.remove(id);
-      // A turn that an ended process left will not be resumed.
-      const left = isOpen && !words?.turn ? await deps.runner.readLastWords(sessionJobs, id) : null;
-      if (!deps.runner.isRunning(id)) sessionJobs.stopRunningTurns(id);
-      const unwinding = deps.runner.stop(id).then((said) => {
-        sessionJobs.update(id, (job) => withLastWords(job, since, said?.turn || said?.result ? said : left));
-        return deps.lifecycle.park(sessionJobs, id);
-      });
-      const limit = { clock: deps.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };
-      await within(unwinding, limit).catch((error: Error) => {
-        sessionJobs.update(id, (job) => withUnfinished(job, "its sandbox is not frozen and ended", error));
-      });
+      if (!(await cancelInOtherProcess(deps, sessionJobs, id, reason))) await endJob(deps, sessionJobs, id, { reason });
     }),
   );
   return findJobs(sessionJobs, ids);
+}
+
+/**
+ * Ends a job that no other process runs. Its state is written before this returns.
+ * @param stopped how it lost, if early stopping ends it
+ */
+export async function endJob(
+  deps: Omit<CancelDeps, "pool" | "sessionJobs">,
+  sessionJobs: SessionJobs,
+  id: string,
+  { reason, stopped = null }: { readonly reason: string | null; readonly stopped?: Stopped | null },
+): Promise<void> {
+  const isOpen = !isEnded(requireJob(sessionJobs, id).state);
+  const words = deps.runner.lastWords(id);
+  const cancel = (job: Job): Job => {
+    const cancelled = transition(job, { kind: "cancelled", reason, ...words }, deps.clock.now());
+    return cancelled === job || !stopped ? cancelled : { ...cancelled, stopped };
+  };
+  const { since } = sessionJobs.update(id, cancel).state;
+  deps.scheduler.remove(id);
+  // A turn that an ended process left will not be resumed.
+  const left = isOpen && !words?.turn ? await deps.runner.readLastWords(sessionJobs, id) : null;
+  if (!deps.runner.isRunning(id)) sessionJobs.stopRunningTurns(id);
+  const unwinding = deps.runner.stop(id).then((said) => {
+    sessionJobs.update(id, (job) => withLastWords(job, since, said?.turn || said?.result ? said : left));
+    return deps.lifecycle.park(sessionJobs, id);
+  });
+  const limit = { clock: deps.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };
+  await within(unwinding, limit).catch((error: Error) => {
+    sessionJobs.update(id, (job) => withUnfinished(job, "its sandbox is not frozen and ended", error));
+  });
 }
 
 /** Asks the process that runs the job to cancel it. @returns whether another process ran the job and has ended it */

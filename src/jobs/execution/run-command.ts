@@ -15,8 +15,11 @@ import type { SessionActivity } from "./session-activity.ts";
 /** Reads a run's output while it runs. */
 export interface OutputReader {
   push(bytes: Uint8Array): void;
-  /** The command has ended, which is not recorded yet; or this try of it was stopped. */
-  end(): void;
+  /**
+   * The command has ended, which is not recorded yet; or this try of it was stopped.
+   * @param isWhole whether the command has ended by itself, so that its last line is whole
+   */
+  end(isWhole: boolean): void;
 }
 
 /** Makes the reader of one try of a run's command; null = this run needs none. */
@@ -68,7 +71,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const abort = new AbortController();
   execution.phase = { kind: "in_command", abort };
   let log: string | null = null;
-  let end: CommandEnd;
+  let end: CommandEnd = { status: { kind: "unknown", reason: "its command did not start" }, stopped: null };
   const readers = deps.readOutput.flatMap((read) => read(sessionJobs, jobID) ?? []);
   const shown = showLastLine(deps, { orchestrator: sessionJobs.orchestrator, jobID }, () => window.tail(1));
   try {
@@ -91,7 +94,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
       stopped: null,
     };
   } finally {
-    for (const reader of readers) reader.end();
+    for (const reader of readers) reader.end(hasEndedByItself(end));
     shown.stop();
   }
   const last = window.tail(LINES_FOR_RESULT);
@@ -130,6 +133,9 @@ const DEATHS = new Set(
 );
 
 const mayBeLoss = (status: ExitStatus): boolean => status.kind === "unknown" || DEATHS.has(exitCodeOf(status) ?? 0);
+
+/** Its last line is whole then. */
+const hasEndedByItself = ({ status, stopped }: CommandEnd): boolean => stopped === null && !mayBeLoss(status);
 
 /** Others change it meanwhile, which the compiler does not see. */
 const phaseOf = ({ phase }: Execution): Execution["phase"] => phase;

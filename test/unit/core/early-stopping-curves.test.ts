@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { StopRule } from "../../../src/core/run-task.ts";
-import curves from "./learning-curves/curves.json";
+import curves from "./learning-curves/curves.json" with { type: "json" };
 import { playRuns } from "./stop-simulation.ts";
 
 const rule: StopRule = { metric: "val_loss", direction: "min", rungs: [8, 24], keep: 0.3 };

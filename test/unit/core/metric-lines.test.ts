@@ -46,6 +46,7 @@ describe("METRIC lines", () => {
     ["METRIC acc=93%"],
     ["METRIC loss=12ms"],
     ["METRIC best loss=1"],
+    ['METRIC "loss"=1'],
     ["METRIC loss=1 step=soon"],
     ["METRIC loss=1 step=nan"],
     ["METRIC loss=1 step=1 acc=2 step=2"],

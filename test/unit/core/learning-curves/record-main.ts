@@ -1,7 +1,7 @@
 /*
  * Records the learning curves beside it: trains 108 small networks, each with other hyperparameters, and writes their
  * validation losses. Deterministic, apart from the last digits of `Math.tanh` and `Math.exp` on other machines.
- * Run it from the root: bun test/unit/core/learning-curves/record.ts
+ * Run it from the root: bun test/unit/core/learning-curves/record-main.ts
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

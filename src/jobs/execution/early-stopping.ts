@@ -1,0 +1,114 @@
+import { decideStops, type Entrant, highestRung, isSameRule, rungsOf } from "../../core/early-stopping.ts";
+import { isEnded, isHeld, type Job } from "../../core/job.ts";
+import type { Stopped, StopRule } from "../../core/run-task.ts";
+import { type Point, positionOf } from "../../core/series.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { createEmitter } from "../../shared/emitter.ts";
+import type { Log } from "../../shared/log.ts";
+import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
+
+/** A run that is to be stopped, because others were better. */
+export interface EarlyStop {
+  readonly sessionJobs: SessionJobs;
+  readonly jobID: string;
+  readonly stopped: Stopped;
+}
+
+/** Compares the runs of a call that have the same rule for early stopping. A process stops only runs of its own. */
+export interface EarlyStopping {
+  /** The run has new points. Compares only where that may change something. */
+  judge(sessionJobs: SessionJobs, jobID: string): void;
+  /** The run's command has ended. */
+  leave(jobID: string): void;
+  onStop(listener: (stop: EarlyStop) => void): () => void;
+}
+
+/** A run whose command runs in this process. */
+interface Runner {
+  /** The highest rung at which it was good enough. */
+  passed: number | null;
+  judgedAt: number;
+  /** Whether another process runs some of the runs that it is compared with: their points are not heard here. */
+  hasOthers: boolean;
+}
+
+/** What other processes report is looked at so often, when a run of this one reports. */
+const LOOK_MS = 1_000;
+
+export function createEarlyStopping({ clock, log }: { readonly clock: Clock; readonly log: Log }): EarlyStopping {
+  const stops = createEmitter<EarlyStop>((error) => log("error", "a listener failed", { reason: String(error) }));
+  const runners = new Map<string, Runner>();
+  /** Of runs that have ended, their points at the rungs. */
+  const ended = new Map<string, readonly Point[]>();
+
+  function judge(sessionJobs: SessionJobs, jobID: string): void {
+    const job = requireJob(sessionJobs, jobID);
+    const rule = job.task.run?.stop;
+    if (!rule || job.state.kind !== "running") return;
+    const runner = runners.get(jobID) ?? { passed: null, judgedAt: 0, hasOthers: false };
+    runners.set(jobID, runner);
+    const isHigher = highestRung(sessionJobs.points(jobID, rule.metric), rule) !== runner.passed;
+    if (!isHigher && !(runner.hasOthers && clock.now() - runner.judgedAt >= LOOK_MS)) return;
+    const group = groupOf(sessionJobs, job, rule);
+    const hasOthers = group.some(({ id, state }) => isHeld(state) && !runners.has(id));
+    const entrants = group.map((one) => toEntrant(sessionJobs, one, rule));
+    const lost = decideStops(rule, entrants);
+    for (const { id, points } of entrants) {
+      const other = runners.get(id);
+      if (!other || lost.has(id)) continue;
+      Object.assign(other, { passed: highestRung(points, rule), judgedAt: clock.now(), hasOthers });
+    }
+    for (const [id, stopped] of lost) {
+      log("info", "a run is stopped early", { jobID: id, ...stopped });
+      stops.emit({ sessionJobs, jobID: id, stopped });
+    }
+  }
+
+  function toEntrant(sessionJobs: SessionJobs, job: Job, rule: StopRule): Entrant {
+    const { id, stopped } = job;
+    const runner = runners.get(id);
+    return {
+      id,
+      points: isEnded(job.state) ? endedPoints(sessionJobs, id, rule) : sessionJobs.points(id, rule.metric),
+      isRunning: job.state.kind === "running" && runner !== undefined,
+      stoppedAt: stopped?.rung ?? null,
+      passed: runner?.passed ?? null,
+    };
+  }
+
+  /** Hundreds of runs may have ended, whose series would be read again for each that is compared with them. */
+  function endedPoints(sessionJobs: SessionJobs, jobID: string, rule: StopRule): readonly Point[] {
+    const known = ended.get(jobID);
+    if (known) return known;
+    const all = sessionJobs.points(jobID, rule.metric);
+    const atRungs = rungsOf(rule).flatMap((rung) => all.find((point) => positionOf(point) >= rung) ?? []);
+    ended.set(jobID, [...new Set(atRungs)]);
+    return atRungs;
+  }
+
+  return {
+    judge(sessionJobs, jobID) {
+      try {
+        judge(sessionJobs, jobID);
+      } catch (error) {
+        // The run goes on, and is compared again at its next rung.
+        log("warn", "could not compare a run with its siblings", { jobID, reason: String(error) });
+      }
+    },
+    leave(jobID) {
+      runners.delete(jobID);
+      if (runners.size === 0) ended.clear();
+    },
+    onStop: (listener) => stops.on(listener),
+  };
+}
+
+/** The runs of the same call with the same rule, this one too, as another process may have changed them. */
+function groupOf(sessionJobs: SessionJobs, job: Job, rule: StopRule): readonly Job[] {
+  const { origin } = job;
+  if (!origin) return [job];
+  return sessionJobs.whole.all().filter(({ origin: other, task }) => {
+    const isSameCall = other?.callID === origin.callID && other.messageID === origin.messageID;
+    return isSameCall && task.run?.stop && isSameRule(task.run.stop, rule);
+  });
+}

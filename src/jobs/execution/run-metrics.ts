@@ -1,0 +1,50 @@
+import { withNotes } from "../../core/job-notes.ts";
+import type { PrintedMetric } from "../../core/metric-line.ts";
+import { MetricLines } from "../../core/metric-lines.ts";
+import { metricNotes } from "../../core/metric-notes.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { requireJob } from "../session/session-jobs.ts";
+import type { EarlyStopping } from "./early-stopping.ts";
+import type { ReadOutput } from "./run-command.ts";
+
+export interface RunMetricsDeps {
+  readonly earlyStopping: Pick<EarlyStopping, "judge" | "leave">;
+  readonly clock: Pick<Clock, "now">;
+}
+
+/** Reads metrics from the output of a run's command, and has the run compared with its siblings as they come. */
+export const createRunMetrics =
+  ({ earlyStopping, clock }: RunMetricsDeps): ReadOutput =>
+  (sessionJobs, jobID) => {
+    const { run } = requireJob(sessionJobs, jobID).task;
+    if (!run) return null;
+    const lines = new MetricLines(run.metrics);
+    const refused = new Set<string>();
+    sessionJobs.restartSeries(jobID);
+
+    function add(metrics: readonly PrintedMetric[]): void {
+      const at = clock.now();
+      const points = metrics.map((metric) => ({ ...metric, at, source: "output" as const }));
+      for (const name of sessionJobs.addPoints(jobID, points)) if (refused.size < MOST_REFUSED) refused.add(name);
+    }
+
+    return {
+      push(bytes) {
+        const metrics = lines.read(bytes);
+        if (metrics.length === 0) return;
+        add(metrics);
+        earlyStopping.judge(sessionJobs, jobID);
+      },
+      end(isWhole) {
+        earlyStopping.leave(jobID);
+        if (isWhole) add(lines.end()); // what a stopped command was writing may lack digits
+        const names = [...sessionJobs.series(jobID).keys()];
+        const { unreadable, misplaced, inOtherCase } = lines;
+        const notes = metricNotes(run, { names, refused: [...refused], unreadable, misplaced, inOtherCase });
+        if (isWhole && notes.length > 0) sessionJobs.update(jobID, (job) => withNotes(job, notes));
+      },
+    };
+  };
+
+/** Names that are remembered to be named. */
+const MOST_REFUSED = 1_000;

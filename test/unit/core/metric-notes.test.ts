@@ -1,0 +1,43 @@
+import { expect, test } from "bun:test";
+import { MetricLines } from "../../../src/core/metric-lines.ts";
+import { metricNotes } from "../../../src/core/metric-notes.ts";
+import type { RunTask } from "../../../src/core/run-task.ts";
+
+const stop = { metric: "val_loss", direction: "min", rungs: [1], keep: 0.5 } as const;
+
+/** The notes on a run that has printed this. */
+function notesOn(output: string, run: Partial<RunTask>, refused: readonly string[] = []): readonly string[] {
+  const lines = new MetricLines(run.metrics);
+  const names = [...new Set(lines.read(Buffer.from(output)).map(({ name }) => name))];
+  const { unreadable, misplaced, inOtherCase } = lines;
+  return metricNotes({ metrics: {}, stop: null, ...run }, { names, refused, unreadable, misplaced, inOtherCase });
+}
+
+test("a metric that never came is named, with the one that may be meant", () => {
+  expect(notesOn("METRIC val_los=1\n", { stop })).toEqual([
+    'The metric "val_loss" never came: no line of the output is "METRIC val_loss=…". There was "val_los". So early stopping did not compare this run with the others.',
+  ]);
+  expect(notesOn("Accuracy: 0.9\n", { metrics: { acc: "accuracy:" } })).toEqual([
+    'The metric "acc" never came: no line of the output is "METRIC acc=…", and none has a number after "accuracy:". There was a line with other capital letters: "Accuracy: 0.9".',
+  ]);
+  expect(notesOn("", { metrics: { constructor: "x" } })[0]).toContain('The metric "constructor" never came');
+});
+
+test("METRIC lines that did not count are quoted, as data", () => {
+  expect(notesOn('METRIC acc=93%\nMETRIC "a\x1b[31m=1\n', {})).toEqual([
+    '2 METRIC lines could not be read, the first of them: "METRIC acc=93%". A line of its own that begins with METRIC counts: METRIC name=value [step=n].',
+  ]);
+  expect(notesOn(" 50%|==\rMETRIC val_loss=1\n", { stop }).at(-1)).toBe(
+    'One METRIC line did not count, because other text or a progress bar stands before METRIC: "METRIC val_loss=1". A line of its own that begins with METRIC counts: METRIC name=value [step=n].',
+  );
+});
+
+test("nothing is said of a run whose metrics came, whatever else it printed", () => {
+  expect(notesOn("METRIC val_loss=nan\nPrint METRIC val_loss=2 in each step.\nLoss: 3\n", { stop })).toEqual([]);
+  expect(notesOn("Loss: 3\nloss: 2\nLoss: 1\n", { metrics: { loss: "loss:" } })).toEqual([]);
+  expect(notesOn("", {})).toEqual([]);
+});
+
+test("metrics beyond the most that are kept are named", () => {
+  expect(notesOn("", {}, ["a", "b c"])).toEqual(['Metrics not kept, because a job has at most 100: a, "b c".']);
+});
