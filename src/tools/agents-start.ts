@@ -2,8 +2,10 @@ import { z } from "zod";
 import { spendOf } from "../core/budget.ts";
 import { foldRuns } from "../core/run-groups.ts";
 import { DEFAULT_AGENT, DESCRIPTION_LIMIT, isNoGpu } from "../core/task.ts";
+import { findRepeats } from "../jobs/actions/earlier-runs.ts";
 import { type StartRequest, startJobs } from "../jobs/actions/start-jobs.ts";
 import type { Runtime } from "../jobs/runtime.ts";
+import { renderRepeats } from "../prompt/earlier-runs.ts";
 import { renderCounts, renderGpus, renderSpend } from "../prompt/job-list.ts";
 import { renderOverview } from "../prompt/job-overview.ts";
 import { toMarkdown } from "../prompt/quoted-text.ts";
@@ -100,7 +102,7 @@ export const agentsStartTool = (deps: ToolDeps) =>
         deps.instructionFiles(),
         call.imagesFrom(),
       ]);
-      const jobs = await startJobs(runtime, tasks.map(toRequest), {
+      const started = await startJobs(runtime, tasks.map(toRequest), {
         orchestrator: call.sessionID,
         origin: { sessionID: call.sessionID, messageID: call.messageID, callID: call.callID },
         catalog,
@@ -109,12 +111,15 @@ export const agentsStartTool = (deps: ToolDeps) =>
         given: { instructions: files, imagesFrom, notes: left.length === 0 ? [] : [instructionsNote(left)] },
         forbidden,
       });
+      const { whole } = await runtime.sessionJobs(call.sessionID);
+      const repeats = await findRepeats(runtime, whole, started);
+      const jobs = started.map((job) => whole.get(job.id) ?? job);
       const views = viewJobs(runtime, jobs);
       const { own, folded } = foldRuns(jobs, FEW_STARTED);
       const isOwn = new Set(own.map(({ id }) => id));
-      const started = views.filter((job) => job.state !== "failed").length;
+      const count = views.filter((job) => job.state !== "failed").length;
       return {
-        title: `${started} ${started === 1 ? "job" : "jobs"} started`,
+        title: `${count} ${count === 1 ? "job" : "jobs"} started`,
         output: [
           `${renderCounts(views)}:`,
           ...renderGroups(folded, runtime.clock.now()),
@@ -122,8 +127,9 @@ export const agentsStartTool = (deps: ToolDeps) =>
             views.filter(({ id }) => isOwn.has(id)),
             STARTED_LIMIT,
           ),
+          ...renderRepeats(repeats),
           await renderPool(runtime, call.sessionID),
-          started > 0
+          count > 0
             ? `They work in parallel now. Wait for them with agents_wait before you end your turn${folded.length > 0 ? RANKED : ""}.`
             : "",
         ]

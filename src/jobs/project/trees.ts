@@ -29,6 +29,8 @@ import { createPreparedTrees } from "./prepared-trees.ts";
 export interface ProjectTrees {
   /** Begins to capture the project as it is now for these new jobs. Returns at once. */
   capture(sessionJobs: SessionJobs, jobs: readonly Job[]): void;
+  /** The capture under way for a job; null = there is none. */
+  capturing(jobID: string): Promise<TreeBase | null> | null;
   /**
    * Prepares what a new sandbox of the job starts from, and records the job's base.
    * @returns a snapshot id; null = the bare environment
@@ -172,6 +174,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
         (error) => log("warn", "could not take a project's files", { reason: String(error) }), // the jobs that wait for it fail with the reason
       );
     },
+    capturing: (jobID) => captured.get(jobID) ?? null,
     async startingPoint(sessionJobs, job, provider, signal, onStep) {
       const base = await baseOf(sessionJobs, job);
       if (!base || job.task.snapshotID !== null) return job.task.snapshotID;

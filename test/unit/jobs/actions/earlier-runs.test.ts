@@ -1,0 +1,116 @@
+import { expect, test } from "bun:test";
+import { defaultOptions } from "../../../../src/config/schema.ts";
+import type { Job } from "../../../../src/core/job.ts";
+import { findRepeats } from "../../../../src/jobs/actions/earlier-runs.ts";
+import type { SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
+import { renderRepeats } from "../../../../src/prompt/earlier-runs.ts";
+import type { TreeBase } from "../../../../src/workspace/project/capture-tree.ts";
+import { type LedgerWorld, type Wanted, withLedger } from "../project/ledger-support.ts";
+
+const QUEUED = { kind: "queued", since: 1 } as const;
+const loss = (value: number) => ({ metrics: { loss: value } });
+
+/** Starts runs of one call, whose files are captured while the answer waits. */
+async function start(
+  world: LedgerWorld,
+  wanted: readonly Wanted[],
+  { scope = "project" as "project" | "session", session = "ses_1" } = {},
+) {
+  const jobs = new Map(
+    wanted.map((one) => world.add({ state: QUEUED, ...one }, session)).map((job): [string, Job] => [job.id, job]),
+  );
+  const sessionJobs = {
+    orchestrator: session,
+    update: (id: string, change: (job: Job) => Job) => void jobs.set(id, change(jobs.get(id) as Job)),
+  } as unknown as SessionJobs;
+  const pending = new Map([...jobs].map(([id, job]) => [id, Promise.resolve(job.base)]));
+  const repeats = await findRepeats(
+    {
+      options: { ...defaultOptions(world.stateDir), ledger: { scope } },
+      ledger: world.ledger,
+      trees: { capturing: (id: string) => (pending.get(id) as Promise<TreeBase | null>) ?? null },
+      clock: world.clock,
+      log: () => {},
+    },
+    sessionJobs,
+    [...jobs.values()].map((job) => ({ ...job, base: null })),
+  );
+  return {
+    repeats,
+    notes: [...jobs.values()].map(({ notes }) => notes.join()),
+    text: renderRepeats(repeats).join("\n"),
+  };
+}
+
+test(
+  "a run that was run before is named with what came out and when, in the answer and on the job",
+  withLedger(async (world) => {
+    world.add({ id: "job_old", params: { LR: 1, SEED: 1 }, ...loss(0.25) });
+    const { text, notes } = await start(world, [
+      { id: "job_new", params: { SEED: 1, LR: 1 } },
+      { id: "job_other", params: { LR: 1, SEED: 2 } },
+    ]);
+    expect(text).toMatch(
+      /Run before: job_new "a try" is the same as job_old of \d{4}-\d\d-\d\d \d\d:\d\d UTC \(loss 0\.25\)\./,
+    );
+    expect(text).not.toContain("job_other");
+    expect(notes[0]).toContain("The same was run before");
+    expect(notes[1]).toBe("");
+  }),
+);
+
+test(
+  "other files, another command, environment or parameter is no repeat; how an earlier run failed is said",
+  withLedger(async (world) => {
+    world.add({ id: "job_old", ...loss(1), tree: "tree_old" });
+    world.add({ id: "job_snap", ...loss(1), snapshotID: "snap_1" });
+    world.add({
+      command: "crash",
+      state: { kind: "failed", since: 1, failure: { code: "command_failed", message: "x", retryable: false } },
+    });
+    const { text } = await start(world, [
+      { tree: "tree_new" },
+      { command: "b" },
+      { params: { A: 1 } },
+      { snapshotID: "snap_2" },
+    ]);
+    expect(text).toBe("");
+    expect((await start(world, [{ snapshotID: "snap_1" }])).text).toContain("job_snap");
+    expect((await start(world, [{ command: "crash" }])).text).toContain("failed or cancelled");
+  }),
+);
+
+test(
+  "runs of one call that are the same are named, with their seed where it collides",
+  withLedger(async (world) => {
+    const { text, repeats } = await start(world, [
+      { id: "job_a", params: { SEED: 7 } },
+      { id: "job_b", params: { SEED: 7 } },
+      { id: "job_c", params: { SEED: 8 } },
+    ]);
+    expect(repeats.within).toEqual([{ jobs: ["job_a", "job_b"], seed: "7" }]);
+    expect(text).toContain("job_a, job_b, with the same command, parameters and the same seed 7");
+  }),
+);
+
+test(
+  "a session that may see its own experiments only is told of no other session's runs",
+  withLedger(async (world) => {
+    world.add({ ...loss(1) }, "ses_2");
+    expect((await start(world, [{}])).repeats.earlier).toHaveLength(1);
+    world.add({ ...loss(1), command: "x" }, "ses_2");
+    expect((await start(world, [{ command: "x" }], { scope: "session" })).repeats.earlier).toEqual([]);
+  }),
+);
+
+test(
+  "hundreds of repeats are a few lines",
+  withLedger(async (world) => {
+    const many = Array.from({ length: 300 }, (_, LR) => ({ params: { LR } }));
+    for (const one of many) world.add({ ...one, ...loss(1) });
+    const { text, repeats } = await start(world, many);
+    expect(repeats.earlier).toHaveLength(300);
+    expect(text).toContain("290 more runs were run before");
+    expect(Buffer.byteLength(text)).toBeLessThan(4_000);
+  }),
+);
