@@ -1,18 +1,26 @@
 import type { Clock } from "./clock.ts";
 
 /**
- * A function that returns the same value again for so long, while nothing seems to have changed.
- * @param sign what tells cheaply that the value may be another one by now
+ * A function that returns the same value again for so long, while nothing seems to have changed. Of a promise that is
+ * rejected the value is not kept.
+ * @param keyOf tells apart for which argument the value is, and cheaply whether it may be another one by now
  */
 export function memoizeBriefly<Argument, Value>(
-  { forMs, clock, sign }: { readonly forMs: number; readonly clock: Pick<Clock, "now">; readonly sign: () => string },
+  { forMs, clock }: { readonly forMs: number; readonly clock: Pick<Clock, "now"> },
+  keyOf: (argument: Argument) => string,
   make: (argument: Argument) => Value,
 ): (argument: Argument) => Value {
   let known: { readonly key: string; readonly until: number; readonly value: Value } | null = null;
   return (argument) => {
     const now = clock.now();
-    const key = JSON.stringify([argument, sign()]);
-    if (known?.key !== key || now >= known.until) known = { key, until: now + forMs, value: make(argument) };
-    return known.value;
+    const key = keyOf(argument);
+    if (known?.key === key && now < known.until) return known.value;
+    const made = { key, until: now + forMs, value: make(argument) };
+    known = made;
+    if (made.value instanceof Promise)
+      made.value.catch(() => {
+        if (known === made) known = null;
+      });
+    return made.value;
   };
 }

@@ -10,6 +10,7 @@ import { type Clock, sleep } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
+import { memoizeBriefly } from "../../shared/memoize-briefly.ts";
 import { fileNameFor } from "../../workspace/paths.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import { identityOf, type Person } from "../../workspace/project/identity.ts";
@@ -59,12 +60,16 @@ export interface PreparedTreesDeps {
 
 const RETRY_DELAYS_MS = [1_000, 4_000];
 
+const IDENTITY_MS = 2_000;
+
 /** Trees kept per `place`: the newest, and the one before, from which a job may just be starting. */
 const KEPT = 2;
 
 export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
   const { pool, clock, log, ending } = deps;
   const preparing = new Map<string, { readonly made: Promise<PreparedTree>; readonly steps: SharedSteps }>();
+  /** Asking takes several git commands, one after another, and hundreds of jobs may start within seconds. */
+  const personOf = memoizeBriefly({ forMs: IDENTITY_MS, clock }, ({ root }: ProjectStore) => root, identityOf);
   /** Sandboxes that the provider is being asked to end. */
   const giving = new Set<Promise<void>>();
 
@@ -72,7 +77,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     const environment = environmentOf(deps.environments, job.task);
     if (!environment)
       throw new PluginError("workspace_failed", `The environment "${job.task.environment}" is no longer configured.`);
-    const { name, email } = await identityOf(project);
+    const { name, email } = await personOf(project);
     const identity: Person = { name, email };
     const { image, workdir } = environment;
     const place = fileNameFor(JSON.stringify([provider.name, base.project, image, workdir, identity]));

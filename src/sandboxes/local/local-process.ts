@@ -15,7 +15,7 @@ import { NO_WORKDIR, STARTED } from "./shell-script.ts";
 const SANDBOX_END_MS = 60;
 /** From asking for a command to its first sign of life. It takes a few seconds on an overloaded machine. */
 const START_MS = 30_000;
-const RESUME_WAITER_MS = 500;
+const RESUME_WAITER_MS = 2_000;
 /** From killing a command to its end, which only a device that does not answer can delay. */
 const DEATH_MS = 10_000;
 const MAX_MARK_PAUSE_MS = 20;

@@ -67,8 +67,8 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
   let cgroupParents: ReturnType<typeof findCgroupParents> | null = null;
 
   // Read again and again, because what is installed changes, but once for sandboxes that are made right after another.
-  const sign = () => deps.hostPath.split(":").map(changedAt).join();
-  const lookUp = memoizeBriefly({ forMs: LOOK_UP_MS, clock: deps.clock, sign }, (inside: readonly string[]) => {
+  const keyOf = (inside: readonly string[]) => [...inside, ...deps.hostPath.split(":").map(changedAt)].join("\0");
+  const lookUp = memoizeBriefly({ forMs: LOOK_UP_MS, clock: deps.clock }, keyOf, (inside: readonly string[]) => {
     const { hostPath, rootDir, lending } = deps;
     const neverLent = [rootDir, ...lending.neverLent].map((path) => real(path) ?? path);
     const project = lending.project === null ? null : real(lending.project);
