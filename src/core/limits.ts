@@ -10,6 +10,7 @@ import type { DeadlineLimits } from "./deadline.ts";
 import { type GpuWaitLimits, toGpuWaitLimits } from "./gpu-wait.ts";
 import type { Job } from "./job.ts";
 import { meteredUsd } from "./metered-cost.ts";
+import { reuseKey } from "./sandbox-reuse.ts";
 
 /** Of an environment that is no longer configured. */
 const NO_WISHES = { cpu: null, cpuLimit: null, memoryMiB: null, memoryLimitMiB: null };
@@ -58,6 +59,8 @@ export function createLimits(options: Options, pricesOf: (provider: ProviderName
   const sandboxMs = (job: Job) => {
     // The lifetime may begin with the request, so the wait for a GPU comes on top.
     const waitMs = job.task.gpu === null ? 0 : gpuWait.totalMs;
+    // Others may follow it in its sandbox, whose idle time is limited too.
+    if (reuseKey(job) !== null && ownMs(job) === null) return LONGEST_LIFETIME_MS;
     const wanted = ownMs(job) ?? jobMs(job) + rescueMs + options.parkAfterSeconds * 1000 + SLACK_MS + waitMs;
     return Math.min(wanted, LONGEST_LIFETIME_MS);
   };

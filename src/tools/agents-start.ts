@@ -66,7 +66,12 @@ const taskSchema = z.strictObject({
     .array(z.string())
     .optional()
     .describe('For runs: result files that agents_collect gets, patterns such as "out/**", ignored ones too.'),
-  reuse: z.boolean().optional().describe("For runs: may take over the sandbox of a sibling that has ended."),
+  reuse: z
+    .boolean()
+    .optional()
+    .describe(
+      "For runs: may take over the sandbox of a sibling that has succeeded, with what that installed and downloaded; its new files, processes and /tmp are cleared first.",
+    ),
   stop: z
     .strictObject({
       metric: z.string(),

@@ -1,5 +1,6 @@
 import type { Job } from "../../core/job.ts";
 import { decideRunStart } from "../../core/run-restart.ts";
+import { RUN_VARIABLE } from "../../core/run-variable.ts";
 import type { ExitStatus, Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { type Failure, PluginError } from "../../shared/error-code.ts";
@@ -7,7 +8,7 @@ import { oneLine } from "../../shared/plain-text.ts";
 import { requireJob } from "../session/session-jobs.ts";
 import { followCommand } from "./follow-command.ts";
 import { withWentOn } from "./go-on.ts";
-import { type CommandContext, RUN_VARIABLE } from "./run-command.ts";
+import type { CommandContext } from "./run-command.ts";
 
 /**
  * Moves a run that has its sandbox to `running`, and records that its command begins, before it does. What a process that

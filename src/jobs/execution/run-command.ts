@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import type { Environment } from "../../config/environment.ts";
 import { createOutputWindow } from "../../core/output-window.ts";
 import type { RunTask } from "../../core/run-task.ts";
+import { RUN_VARIABLE } from "../../core/run-variable.ts";
 import { describeCommandFailure, LINES_FOR_RESULT, renderRunResult } from "../../prompt/run-end.ts";
 import { type ExitStatus, FileError, type Sandbox, type SandboxProcess } from "../../sandboxes/port.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
@@ -48,9 +49,6 @@ export interface CommandOutcome {
   /** The end of its output. */
   readonly result: string;
 }
-
-/** Every process of a run has this variable, with the run's id. */
-export const RUN_VARIABLE = "PARALLEL_AGENTS_RUN";
 
 /** Time from the end of a command to the news that its whole sandbox has ended. */
 const LOSS_MS = 2_000;

@@ -18,7 +18,7 @@ import { captureTree, type TreeBase } from "../../workspace/project/capture-tree
 import { findProject } from "../../workspace/project/find-project.ts";
 import { readHomes, realPathOrSelf } from "../../workspace/project/home-folders.ts";
 import { openProjectStore, type ProjectStore, storeFolder } from "../../workspace/project/project-store.ts";
-import { forgetChanges, readChanges, removeChanges } from "../../workspace/project/stored-changes.ts";
+import { forgetChanges, readChanges, removeChanges, saveNoChanges } from "../../workspace/project/stored-changes.ts";
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
@@ -53,6 +53,8 @@ export interface ProjectTrees {
   openFolder(): Promise<string>;
   /** Saves a job's changes before its sandbox is terminated. Never rejects. @returns whether they are saved */
   saveChanges(job: Job, sandbox: Sandbox): Promise<boolean>;
+  /** Records that a job has changed nothing, whose sandbox goes on without it. Never rejects. @returns whether that is saved */
+  saveNoChanges(job: Job): Promise<boolean>;
   /** Whether changes of the job are saved outside its sandboxes. */
   hasWork(job: Job): Promise<boolean>;
   /** Deletes the changes that were saved outside a job's sandboxes. */
@@ -217,6 +219,16 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
         await this.forgetWork(job).catch((again) =>
           log("error", "could not delete a job's earlier changes", { jobID, reason: String(again) }),
         );
+        return false;
+      }
+    },
+    async saveNoChanges({ id, base }) {
+      try {
+        const project = base && (await store());
+        if (project && base) await saveNoChanges(project, id, base.commit, deps.ids("work"));
+        return true; // without a project's files there is nothing to collect
+      } catch (error) {
+        log("warn", "could not record that a job has changed nothing", { jobID: id, reason: String(error) });
         return false;
       }
     },

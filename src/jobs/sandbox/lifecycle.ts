@@ -11,6 +11,7 @@ import { createFirstSandbox, reviveSandbox, type SourcesDeps } from "./create-or
 import type { LiveSandboxes } from "./live-sandboxes.ts";
 import type { Parking, ParkingDeps } from "./parking.ts";
 import type { PriceList } from "./price-list.ts";
+import { createTakeovers, OFFER_MS } from "./takeovers.ts";
 
 /** Gives jobs their sandboxes and takes them back: everything that creates, revives, parks or terminates one starts here. */
 export interface SandboxLifecycle
@@ -48,6 +49,11 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
   const { liveSandboxes, parking, clock, log } = deps;
   /** One job's operations run one after another: a follow-up that meets a parking waits for it, then revives. */
   const { operations } = liveSandboxes;
+  const takeovers = createTakeovers({
+    ...deps,
+    stopTimer: parking.stopTimer,
+    park: (sessionJobs, jobID) => parking.parkLater(sessionJobs, jobID, 0),
+  });
   /** What creations under way are doing, by job id. */
   const steps = new Map<string, CreationStep>();
 
@@ -80,10 +86,14 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     const madeAt = clock.now();
     if (!isFirst)
       return liveSandboxes.adopt(sessionJobs, job, await reviveSandbox(sources, provider, job, signal), madeAt);
+    const given = await takeovers.takeOver(sessionJobs, jobID);
+    if (given) return given;
     sessionJobs.update(jobID, (current) => ({ ...current, sandbox: { kind: "creating" } }));
     try {
       const made = await createFirstSandbox(sources, sessionJobs, provider, job, signal);
-      return liveSandboxes.adopt(sessionJobs, job, made, madeAt);
+      const sandbox = liveSandboxes.adopt(sessionJobs, job, made, madeAt);
+      await takeovers.prepare(job, made);
+      return sandbox;
     } catch (error) {
       sessionJobs.update(jobID, (current) => ({ ...current, sandbox: { kind: "none" } }));
       throw error;
@@ -118,8 +128,11 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     settled: (jobID) => operations.run(jobID, async () => {}),
     clearAway: liveSandboxes.clearAway,
     park: parking.park,
-    parkLater: parking.parkLater,
-    parkWaiting: parking.parkWaiting,
+    parkLater(sessionJobs, jobID, afterMs) {
+      const isOffered = takeovers.offer(sessionJobs, jobID);
+      parking.parkLater(sessionJobs, jobID, isOffered ? Math.max(afterMs, OFFER_MS) : afterMs);
+    },
+    parkWaiting: () => parking.parkWaiting(takeovers.isOffered),
     checkpoint: (sessionJobs, jobID) =>
       operations.run(jobID, async () => {
         const [job, sandbox] = [sessionJobs.get(jobID), liveSandboxes.raw(jobID)];

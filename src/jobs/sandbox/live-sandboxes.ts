@@ -1,5 +1,5 @@
 import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
-import { addUsd, type Compute, measureCompute, openCompute, settleCompute, usdOver } from "../../core/cost.ts";
+import { type Compute, openCompute, settleCompute } from "../../core/cost.ts";
 import type { Job } from "../../core/job.ts";
 import { withFinished, withNotes, withUnfinished } from "../../core/job-notes.ts";
 import type { Limits } from "../../core/limits.ts";
@@ -12,8 +12,10 @@ import type { ProjectTrees } from "../project/trees.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
+import { createCharges } from "./charges.ts";
 import type { MadeSandbox } from "./creation.ts";
 import { keepLostFiles, UNSEEN, withLoss } from "./keep-lost-files.ts";
+import { createMeter, isCounted, type Meter } from "./meter.ts";
 import { type TrackedSandbox, trackRequests } from "./pending-requests.ts";
 import type { Snapshots } from "./snapshots.ts";
 
@@ -21,7 +23,7 @@ import type { Snapshots } from "./snapshots.ts";
  * The sandboxes of this process that jobs work in, and what is recorded of them: who has which, since when it costs
  * money, and that it has ended. One that ends by itself is cleared away here.
  */
-export interface LiveSandboxes {
+export interface LiveSandboxes extends Meter {
   /** The sandbox with its requests timed, for tools; null when the job has none in this process. */
   get(jobID: string): Sandbox | null;
   /** The sandbox itself, to take a snapshot of it or terminate it. */
@@ -35,10 +37,10 @@ export interface LiveSandboxes {
    * @param madeAt when its creation was asked for, epoch ms; null for one found again, whose ports and rate stay
    */
   adopt(sessionJobs: SessionJobs, job: Job, made: MadeSandbox, madeAt: number | null): Sandbox;
+  /** Gives the live sandbox of a run that has ended to another: its cost and all records, at once. */
+  handOver(sessionJobs: SessionJobs, from: Job, to: Job, what: HandedOver): void;
   /** From now on nobody is given the sandbox, which is about to be terminated. */
   release(jobID: string): void;
-  /** Records what the job's sandbox has cost so far, where its provider has a meter. Never rejects. */
-  measure(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void>;
   /** Adds to the job's cost what a sandbox costs, until it has ended, that was made for it and that it does not get. Never throws. */
   charge(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, gpu: GpuRequest | null): void;
   /** Records that a sandbox has ended: its cost is settled and its GPUs are free. */
@@ -63,6 +65,12 @@ export interface LiveSandboxes {
   suspend(): Promise<void>;
 }
 
+export interface HandedOver {
+  readonly notes: { readonly from: readonly string[]; readonly to: readonly string[] };
+  /** What the run that had the sandbox has in its place. */
+  readonly after: Job["sandbox"];
+}
+
 export interface LiveSandboxesDeps {
   readonly pool: PoolStore;
   /** Names this process. */
@@ -83,9 +91,9 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   const tracked = new Map<string, TrackedSandbox>();
   /** Sandboxes that have not ended, by job: a revived job has a second one while its first is ending. */
   const notEnded = new Map<string, Set<string>>();
-  /** Terminations that were accepted: what records their end. */
-  const ending = new Set<() => void>();
   const operations = createSerialQueues();
+  const meter = createMeter(deps);
+  const charges = createCharges(deps);
   /** Terminations that failed and wait for another try. */
   const retries = new Set<() => void>();
   const lost = new Map<string, { readonly sandbox: Sandbox; readonly failure: Failure; readonly at: number }>();
@@ -98,11 +106,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     madeAt: number | null,
   ): Sandbox {
     const granted = sandbox.gpu?.granted ?? null;
-    live.set(job.id, sandbox);
-    tracked.set(job.id, trackRequests(sandbox, clock));
-    notEnded.set(job.id, (notEnded.get(job.id) ?? new Set()).add(sandbox.id));
-    pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, clock.now());
-    pool.ownSandbox(sandbox.id, deps.owner);
+    hold(job, sandbox);
     if (from !== null) pool.saveOrigin(sandbox.id, from);
     sessionJobs.update(job.id, (current) => ({
       ...withNotes(current, notes),
@@ -113,6 +117,45 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
       ports: madeAt === null ? current.ports : sandbox.ports,
       compute: madeAt === null ? current.compute : startCost(current, sandbox, madeAt),
     }));
+    follow(sessionJobs, job, sandbox);
+    return sandbox;
+  }
+
+  function handOver(sessionJobs: SessionJobs, from: Job, to: Job, { notes, after }: HandedOver): void {
+    const sandbox = live.get(from.id);
+    if (!sandbox) return;
+    live.delete(from.id);
+    tracked.delete(from.id);
+    const now = clock.now();
+    const { until } = from.compute;
+    // First of all, so that whoever collects garbage meanwhile asks the job that goes on with it.
+    hold(to, sandbox);
+    sessionJobs.update(from.id, (job) => withNotes({ ...settled(job, sandbox.id), sandbox: after }, notes.from));
+    sessionJobs.update(to.id, (job) => ({
+      ...withNotes(job, notes.to),
+      task: { ...job.task, snapshotID: job.task.snapshotID ?? from.task.snapshotID },
+      base: job.base ?? from.base,
+      formerBases: job.base ? job.formerBases : from.formerBases,
+      sandbox: { kind: "live", id: sandbox.id },
+      gpuWait: null,
+      devices: from.devices,
+      ports: sandbox.ports,
+      compute: openCompute(job.compute, limits.rates(job, null), now, until),
+    }));
+    follow(sessionJobs, to, sandbox);
+    forgetEnded(from.id, sandbox.id);
+  }
+
+  function hold(job: Job, sandbox: Sandbox): void {
+    live.set(job.id, sandbox);
+    tracked.set(job.id, trackRequests(sandbox, clock));
+    notEnded.set(job.id, (notEnded.get(job.id) ?? new Set()).add(sandbox.id));
+    pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, clock.now());
+    pool.ownSandbox(sandbox.id, deps.owner);
+  }
+
+  /** Clears the sandbox away when it ends by itself. */
+  function follow(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): void {
     void sandbox.ended.then((failure) => {
       if (live.get(job.id) !== sandbox || suspended) return;
       live.delete(job.id);
@@ -131,7 +174,6 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
           log("error", "could not clear a lost sandbox away", { jobID: job.id, reason: String(error) }),
         );
     });
-    return sandbox;
   }
 
   const devicesOf = ({ gpu }: Sandbox) => (gpu && gpu.devices.length > 0 ? gpu.devices : null);
@@ -140,56 +182,6 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     const rates = limits.rates(job, gpu?.granted ?? null);
     return openCompute(job.compute, rates, billedSince ?? clock.now(), limits.sandboxUntil(job, madeAt));
   };
-
-  async function measure(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void> {
-    try {
-      const usage = await sandbox.usage?.();
-      if (!usage) return;
-      const now = clock.now();
-      sessionJobs.update(jobID, (job) => {
-        const { since } = job.compute;
-        const usd = since === null || !isCounted(job, sandbox.id) ? null : limits.meteredUsd(job, usage, now - since);
-        return usd === null ? job : { ...job, compute: measureCompute(job.compute, usd, now) };
-      });
-    } catch (error) {
-      log("warn", "could not record what a sandbox has cost", { jobID, sandboxID: sandbox.id, reason: String(error) });
-    }
-  }
-
-  function charge(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, gpu: GpuRequest | null): void {
-    const { billedSince } = sandbox;
-    if (billedSince === null) return;
-    const job = sessionJobs.get(jobID);
-    if (job) addCost(sessionJobs, jobID, sandbox, limits.rates(job, gpu).most, billedSince);
-  }
-
-  /** Adds what a sandbox costs: what it has until now at once, and the rest when it has ended. Never throws. */
-  function addCost(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, usdPerHour: number, from: number): void {
-    const add = (since: number) => {
-      try {
-        const usd = usdOver(usdPerHour, clock.now() - since);
-        if (usd > 0) sessionJobs.update(jobID, (job) => ({ ...job, compute: addUsd(job.compute, usd) }));
-      } catch (error) {
-        log("warn", "could not record what a sandbox has cost", {
-          jobID,
-          sandboxID: sandbox.id,
-          reason: String(error),
-        });
-      }
-    };
-    const now = clock.now();
-    add(from);
-    onceEnded(sandbox, () => add(now));
-  }
-
-  /** Does `record` when the sandbox has ended, or when the state files are about to be closed. */
-  function onceEnded(sandbox: Sandbox, record: () => void): void {
-    const once = () => {
-      if (ending.delete(once)) record();
-    };
-    ending.add(once);
-    void sandbox.ended.then(once);
-  }
 
   async function clearAway(sessionJobs: SessionJobs, jobID: string, sandboxID: string): Promise<void> {
     const job = sessionJobs.get(jobID);
@@ -220,6 +212,10 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
 
   function recordEnded(jobID: string, sandboxID: string): void {
     pool.deleteSandbox(sandboxID);
+    forgetEnded(jobID, sandboxID);
+  }
+
+  function forgetEnded(jobID: string, sandboxID: string): void {
     const left = notEnded.get(jobID);
     left?.delete(sandboxID);
     if (left && left.size > 0) return;
@@ -232,8 +228,8 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     const job = sessionJobs.get(jobID);
     const { usdPerHour = 0, since = null } = job && isCounted(job, sandbox.id) ? job.compute : {};
     sessionJobs.update(jobID, (current) => withFinished(settled(current, sandbox.id)));
-    if (since !== null) addCost(sessionJobs, jobID, sandbox, usdPerHour, clock.now());
-    onceEnded(sandbox, () => {
+    if (since !== null) charges.addCost(sessionJobs, jobID, sandbox, usdPerHour, clock.now());
+    charges.onceEnded(sandbox, () => {
       try {
         recordEnded(jobID, sandbox.id);
       } catch (error) {
@@ -244,7 +240,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   }
 
   async function terminate(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void> {
-    await measure(sessionJobs, jobID, sandbox); // afterwards the meter may be gone
+    await meter.measure(sessionJobs, jobID, sandbox); // afterwards the meter may be gone
     try {
       await sandbox.terminate();
       recordEnding(sessionJobs, jobID, sandbox);
@@ -268,9 +264,10 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     pendingSince: (jobID) => (live.has(jobID) ? (tracked.get(jobID)?.pendingSince() ?? null) : null),
     isUnterminated: (jobID) => notEnded.has(jobID),
     adopt,
+    handOver,
     release: (jobID) => void live.delete(jobID),
-    measure,
-    charge,
+    ...meter,
+    charge: charges.charge,
     recordTerminated,
     recordEnding,
     terminate,
@@ -280,16 +277,10 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     async suspend() {
       suspended = true;
       for (const cancel of retries) cancel();
-      const recordAll = () => {
-        for (const record of [...ending]) record();
-      };
-      recordAll();
+      charges.recordAll();
       await operations.settled();
-      recordAll();
+      charges.recordAll();
       live.clear();
     },
   };
 }
-
-/** Whether the job's present cost is that of this sandbox: a job that is woken has another while the former is still ended. */
-const isCounted = ({ sandbox }: Job, sandboxID: string): boolean => sandbox.kind !== "live" || sandbox.id === sandboxID;

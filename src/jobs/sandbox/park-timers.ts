@@ -5,8 +5,8 @@ import type { SessionJobs } from "../session/session-jobs.ts";
 export interface ParkTimers {
   set(sessionJobs: SessionJobs, jobID: string, afterMs: number): void;
   stop(jobID: string): void;
-  /** @returns the jobs that the stopped timers were set for */
-  stopAll(): { readonly jobID: string; readonly sessionJobs: SessionJobs }[];
+  /** Stops all timers but those of these jobs. @returns the jobs that the stopped ones were set for */
+  stopAll(isSpared?: (jobID: string) => boolean): { readonly jobID: string; readonly sessionJobs: SessionJobs }[];
 }
 
 export function createParkTimers(clock: Clock, park: (sessionJobs: SessionJobs, jobID: string) => void): ParkTimers {
@@ -25,8 +25,8 @@ export function createParkTimers(clock: Clock, park: (sessionJobs: SessionJobs, 
       timers.set(jobID, { cancel, sessionJobs });
     },
     stop,
-    stopAll() {
-      const all = [...timers].map(([jobID, { sessionJobs }]) => ({ jobID, sessionJobs }));
+    stopAll(isSpared = () => false) {
+      const all = [...timers].flatMap(([jobID, { sessionJobs }]) => (isSpared(jobID) ? [] : [{ jobID, sessionJobs }]));
       for (const { jobID } of all) stop(jobID);
       return all;
     },

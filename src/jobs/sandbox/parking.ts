@@ -24,8 +24,11 @@ export interface Parking {
   parkLater(sessionJobs: SessionJobs, jobID: string, afterMs: number): void;
   /** Parks the sandbox before its session is closed. If no snapshot can be taken now, the sandbox stays as it is. */
   parkOnce(sessionJobs: SessionJobs, jobID: string): Promise<void>;
-  /** Parks now every sandbox whose park timer is set, because a queued job wants the slot or the GPU. */
-  parkWaiting(): void;
+  /**
+   * Parks now every sandbox whose park timer is set, because a queued job wants the slot or the GPU.
+   * @param isSpared jobs whose sandboxes hold neither and are to be used
+   */
+  parkWaiting(isSpared?: (jobID: string) => boolean): void;
   /** Stops the timer of a job whose sandbox is in use again. */
   stopTimer(jobID: string): void;
   /** The same as `park`, for callers that already run as an operation on this job's sandbox. */
@@ -155,8 +158,8 @@ export function createParking(deps: ParkingDeps): Parking {
       timers.stop(jobID);
       return runPark(sessionJobs, jobID, { retries: false });
     },
-    parkWaiting() {
-      for (const { sessionJobs, jobID } of timers.stopAll()) void runPark(sessionJobs, jobID, {});
+    parkWaiting(isSpared) {
+      for (const { sessionJobs, jobID } of timers.stopAll(isSpared)) void runPark(sessionJobs, jobID, {});
     },
     stopTimer: timers.stop,
     parkNow: park,

@@ -28,6 +28,8 @@ export interface Snapshots {
   adopt(job: Job, taken: TakenSnapshot): SnapshotRecord;
   /** Takes a snapshot to keep a job's files. Files it cannot hold become a note on the job. @throws PluginError `snapshot_failed` */
   park(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord>;
+  /** Keeps a folder of a job's sandbox as what the job is parked with: the sandbox goes on. @throws PluginError `snapshot_failed` */
+  keepFolder(job: Job, sandbox: Sandbox, path: string): Promise<SnapshotRecord>;
   /**
    * Ends the sandbox and keeps its files, where that takes no copy of them. null = it cannot: nothing was done.
    * @param ending called before the sandbox is ended
@@ -201,6 +203,10 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
     },
     adopt: (job, taken) => record(job, "", taken, { path: null, parked: false }),
     park,
+    async keepFolder(job, sandbox, path) {
+      const taken = await (await store(job.provider)).take(sandbox, path, null);
+      return record(job, sandbox.id, taken, { path, parked: true });
+    },
     async retire(job, sandbox, ending) {
       let kept: SnapshotRecord | null = null;
       const keeping = (taken: TakenSnapshot) => {

@@ -101,6 +101,18 @@ export async function saveChanges(store: ProjectStore, jobID: string, changes: J
   await removeOldPlaces(folder, changes.place);
 }
 
+/** Records that a job has changed nothing of its base. */
+export async function saveNoChanges(
+  store: ProjectStore,
+  jobID: string,
+  base: string,
+  scratchID: string,
+): Promise<void> {
+  const place = await openPlace(store, jobID, scratchID);
+  const none = { leftOut: [], unread: [], unborn: [], special: [], ignored: [], emptyFolders: [], elsewhere: [] };
+  await saveChanges(store, jobID, { base, tip: base, commits: [], unlisted: 0, squashed: 0, ...none, place });
+}
+
 /** The changes that were fetched from a job last; null when there are none, or their record is damaged. */
 export async function readChanges(store: Folder, jobID: string): Promise<JobChanges | null> {
   const text = await nullIfMissing(readFile(join(changesFolder(store, jobID), RECORD), "utf8"));

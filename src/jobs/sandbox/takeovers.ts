@@ -1,0 +1,143 @@
+import type { Job } from "../../core/job.ts";
+import type { Limits } from "../../core/limits.ts";
+import {
+  gaveSandboxNote,
+  leavesSandbox,
+  livesLongEnough,
+  reuseKey,
+  takesSandbox,
+  tookSandboxNote,
+} from "../../core/sandbox-reuse.ts";
+import type { Sandbox } from "../../sandboxes/port.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { Log } from "../../shared/log.ts";
+import type { ProjectTrees } from "../project/trees.ts";
+import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
+import type { MadeSandbox } from "./creation.ts";
+import type { LiveSandboxes } from "./live-sandboxes.ts";
+import type { Snapshots } from "./snapshots.ts";
+import { lookAtLeftovers, recordBeginning, removeLeftovers } from "./tidy-sandbox.ts";
+
+/** Gives the sandboxes of runs that have ended to other runs of their call. */
+export interface Takeovers {
+  /** Prepares the new sandbox of a run for the runs that may get it later. Never rejects. */
+  prepare(job: Job, made: MadeSandbox): Promise<void>;
+  /** Offers the sandbox of a run that has ended. @returns whether there is a run that may take it */
+  offer(sessionJobs: SessionJobs, jobID: string): boolean;
+  isOffered(jobID: string): boolean;
+  /** Gives a run the sandbox of another that has ended, where one is offered, fits and can be tidied; else null. Never rejects. */
+  takeOver(sessionJobs: SessionJobs, jobID: string): Promise<Sandbox | null>;
+}
+
+export interface TakeoversDeps {
+  readonly liveSandboxes: Pick<LiveSandboxes, "operations" | "raw" | "handOver" | "measure" | "beginAnew">;
+  readonly snapshots: Pick<Snapshots, "keepFolder">;
+  readonly trees: Pick<ProjectTrees, "saveNoChanges">;
+  readonly limits: Pick<Limits, "deadlines">;
+  /** Keeps an offered sandbox from being parked meanwhile. */
+  readonly stopTimer: (jobID: string) => void;
+  /** Parks a sandbox that is not given on. */
+  readonly park: (sessionJobs: SessionJobs, jobID: string) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** How long a sandbox is offered: whoever is to have it starts as soon as its run has ended. */
+export const OFFER_MS = 5_000;
+
+export function createTakeovers(deps: TakeoversDeps): Takeovers {
+  const { liveSandboxes, snapshots, trees, limits, clock, log } = deps;
+  /** Sandboxes whose beginning is recorded, with the notes for the jobs in them. */
+  const prepared = new WeakMap<Sandbox, readonly string[]>();
+  const offers = new Map<string, { readonly sessionJobs: SessionJobs; readonly key: string }>();
+
+  /** The oldest offer that fits. It is nobody else's from now on. */
+  function claim(sessionJobs: SessionJobs, job: Job): Job | null {
+    const key = reuseKey(job);
+    if (key === null) return null;
+    const { jobMs, rescueMs } = limits.deadlines(job);
+    for (const [jobID, offer] of offers) {
+      const from = sessionJobs.get(jobID);
+      if (!from || !leavesSandbox(from) || !liveSandboxes.raw(jobID)) {
+        offers.delete(jobID); // it was parked meanwhile
+        continue;
+      }
+      const fits = offer.key === key && offer.sessionJobs.orchestrator === sessionJobs.orchestrator;
+      if (!fits || !livesLongEnough(from.compute.until, jobMs + rescueMs, clock.now())) continue;
+      offers.delete(jobID);
+      deps.stopTimer(jobID);
+      return from;
+    }
+    return null;
+  }
+
+  /** Keeps what the run has made, and takes away what it left. @returns what it has in place of its sandbox; null = it keeps it */
+  async function tidy(from: Job, sandbox: Sandbox): Promise<Job["sandbox"] | null> {
+    const files = from.task.run?.files ?? [];
+    const leftovers = await lookAtLeftovers(sandbox, files, clock);
+    if (leftovers.kind === "changes") {
+      log("info", "a run's sandbox is not given to the next one", { jobID: from.id, reason: leftovers.why });
+      return null;
+    }
+    const names = leftovers.kind === "files" ? leftovers.names : [];
+    const snapshot = names.length > 0 ? await snapshots.keepFolder(from, sandbox, sandbox.workdir) : null;
+    if (!snapshot && !(await trees.saveNoChanges(from))) return null;
+    if (leftovers.kind === "files") await removeLeftovers(sandbox, names, clock);
+    return snapshot ? { kind: "parked", snapshotID: snapshot.id } : { kind: "gone" };
+  }
+
+  async function give(sessionJobs: SessionJobs, fromID: string, toID: string): Promise<Sandbox | null> {
+    const sandbox = liveSandboxes.raw(fromID);
+    if (!sandbox) return null;
+    try {
+      const after = await tidy(requireJob(sessionJobs, fromID), sandbox);
+      if (after) {
+        await liveSandboxes.measure(sessionJobs, fromID, sandbox);
+        await liveSandboxes.beginAnew(sandbox);
+        if (liveSandboxes.raw(fromID) !== sandbox) return null; // lost meanwhile
+        const notes = {
+          from: [gaveSandboxNote(toID, sandbox.workdir, after.kind === "parked")],
+          to: [...(prepared.get(sandbox) ?? []), tookSandboxNote(fromID)],
+        };
+        liveSandboxes.handOver(sessionJobs, requireJob(sessionJobs, fromID), requireJob(sessionJobs, toID), {
+          notes,
+          after,
+        });
+        return sandbox;
+      }
+    } catch (error) {
+      log("warn", "could not give a run's sandbox to the next one", { jobID: fromID, reason: String(error) });
+    }
+    deps.park(sessionJobs, fromID);
+    return null;
+  }
+
+  return {
+    async prepare(job, { sandbox, notes }) {
+      if (reuseKey(job) === null) return;
+      try {
+        if (await recordBeginning(sandbox, clock)) prepared.set(sandbox, notes);
+      } catch (error) {
+        log("warn", "could not prepare a sandbox for the runs after this one", {
+          jobID: job.id,
+          reason: String(error),
+        });
+      }
+    },
+    offer(sessionJobs, jobID) {
+      const job = sessionJobs.get(jobID);
+      const sandbox = liveSandboxes.raw(jobID);
+      if (!job || !sandbox || !prepared.has(sandbox) || !leavesSandbox(job)) return false;
+      const key = reuseKey(job);
+      if (key === null || !sessionJobs.all().some((one) => takesSandbox(one) && reuseKey(one) === key)) return false;
+      offers.set(jobID, { sessionJobs, key });
+      return true;
+    },
+    isOffered: (jobID) => offers.has(jobID),
+    async takeOver(sessionJobs, jobID) {
+      const from = claim(sessionJobs, requireJob(sessionJobs, jobID));
+      if (!from) return null;
+      return liveSandboxes.operations.run(from.id, () => give(sessionJobs, from.id, jobID));
+    },
+  };
+}

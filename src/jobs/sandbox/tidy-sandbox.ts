@@ -1,0 +1,162 @@
+import { RUN_VARIABLE } from "../../core/run-variable.ts";
+import type { Sandbox } from "../../sandboxes/port.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { parseGlob } from "../../workspace/collect/glob.ts";
+import { runScript } from "../../workspace/sandbox/run-script.ts";
+
+/*
+ * What a run leaves in a sandbox that another run gets after it. Everything that may change what the next one does is taken
+ * away: processes, files in /tmp and /dev/shm, and new files in the work directory but those that git ignores. Where
+ * that cannot be done, or cannot be known, the sandbox is not given on. The runs are one user's, by his own wish, so what
+ * is recorded of the beginning lies in the sandbox.
+ */
+
+const FOLDER = "/tmp/.parallel-agents-reuse";
+const LIMIT_MS = 60_000;
+const MAX_NEW_FILES = 2_000;
+/** Of the names that one command line can take. */
+const MAX_NAMES_BYTES = 100_000;
+
+/** Lists the files and folders there are, and sets the mark that later changes are newer than. */
+const RECORD = `
+files() { find . -path ./.git -prune -o ! -type d "$@" -print | sort; }
+folders() { find . -path ./.git -prune -o -type d -print | sort; }
+record() {
+  files > "$d/before" && folders > "$d/folders" || return 1
+  : > "$d/mark"
+}`;
+
+const STAT = `
+stat_of() { line=; read -r line < "/proc/$1/stat" 2>/dev/null || return 1; set -- \${line##*) }; state=$1 parent=$2; shift 19; began=$1; }`;
+
+const BEGIN = `
+LC_ALL=C; export LC_ALL; umask 077
+d=${FOLDER}; rm -rf -- "$d"; mkdir -- "$d" && cd -- "$1" || exit 1
+ls -A /tmp > "$d/tmp" || exit 1${STAT}${RECORD}
+for each in /proc/[0-9]*; do stat_of "\${each#/proc/}" && echo "\${each#/proc/} $began"; done > "$d/processes"
+record`;
+
+/**
+ * Kills what the run has left running, by the variable that all processes of runs have. Processes that were there before
+ * are its provider's. Of any other it cannot be known whose it is.
+ */
+const END_PROCESSES = `${STAT}
+own=" " at=$$
+while [ "$at" -gt 0 ] && stat_of "$at"; do own="$own$at " at=$parent; done
+is_of_run() { tr '\\0' '\\n' < "/proc/$1/environ" 2>/dev/null | grep -q '^${RUN_VARIABLE}='; }
+for round in 1 2 3 4 5 6; do
+  left= unknown=
+  for each in /proc/[0-9]*; do
+    pid=\${each#/proc/}
+    case $own in *" $pid "*) continue ;; esac
+    stat_of "$pid" || continue
+    [ "$parent" != "$$" ] && [ "$state" != Z ] || continue
+    ! grep -qx "$pid $began" "$d/processes" || continue
+    if is_of_run "$pid"; then left=1; kill -s KILL "$pid" 2>/dev/null; elif stat_of "$pid"; then unknown=1; fi
+  done
+  [ -n "$left$unknown" ] || break
+  sleep 0.05 2>/dev/null || sleep 1
+done
+[ -z "$left$unknown" ] || exit 5`;
+
+const EMPTY = `
+empty() {
+  folders > "$d/now" || return 1
+  comm -13 "$d/folders" "$d/now" | sort -r | while IFS= read -r name; do rmdir -- "$name" 2>/dev/null; done
+  ls -A /tmp > "$d/tmp-now" || return 1
+  comm -13 "$d/tmp" "$d/tmp-now" | while IFS= read -r name; do rm -rf -- "/tmp/$name" || exit 1; done || return 1
+  for name in /dev/shm/* /dev/shm/.[!.]*; do [ ! -e "$name" ] || rm -rf -- "$name" || return 1; done
+}`;
+
+/** Exit codes: 3 = it cannot be told, 4 = files were changed or removed, 5 = processes do not end. */
+const LOOK = `
+LC_ALL=C; export LC_ALL
+d=${FOLDER} keeps=$2; cd -- "$1" && [ -f "$d/mark" ] || exit 3
+for tool in find sort comm head wc grep tr; do command -v "$tool" >/dev/null 2>&1 || exit 3; done
+${END_PROCESSES}${RECORD}${EMPTY}
+if [ -e .git ]; then
+  changed=$(find .git ! -type d ! -name index -cnewer "$d/mark" -print) || exit 3
+  [ -z "$changed" ] || exit 4
+fi
+ignored() {
+  { grep -E '(^|/)__pycache__/' "$1"
+    if [ -e .git ] && command -v git >/dev/null 2>&1; then git -c core.quotePath=false check-ignore --stdin < "$1" 2>/dev/null; fi
+  } | sort -u
+}
+folders > "$d/now" || exit 3
+[ -z "$(comm -23 "$d/folders" "$d/now")" ] || exit 4
+files > "$d/now" || exit 3
+[ -z "$(comm -23 "$d/before" "$d/now")" ] || exit 4
+comm -13 "$d/before" "$d/now" > "$d/new"
+[ "$(wc -l < "$d/new")" -le ${MAX_NEW_FILES} ] || exit 4
+while IFS= read -r name; do [ -e "$name" ] || [ -L "$name" ] || exit 4; done < "$d/new"
+files -cnewer "$d/mark" > "$d/changed" || exit 3
+comm -23 "$d/changed" "$d/new" > "$d/touched"
+ignored "$d/touched" > "$d/passed"
+[ -z "$(comm -23 "$d/touched" "$d/passed")" ] || exit 4
+ignored "$d/new" > "$d/passed"
+comm -23 "$d/new" "$d/passed" > "$d/made"
+if [ ! -s "$d/made" ] && { [ "$keeps" = no ] || [ ! -s "$d/new" ]; }; then empty && record || exit 3; echo clean; exit 0; fi
+echo left
+while IFS= read -r name; do printf 'N%s\\0' "$name"; done < "$d/made"
+comm -12 "$d/new" "$d/passed" | while IFS= read -r name; do printf 'I%s\\0' "$name"; done`;
+
+const REMOVE = `
+LC_ALL=C; export LC_ALL
+d=${FOLDER}; cd -- "$1" || exit 3; shift${RECORD}${EMPTY}
+for name; do rm -f -- "$name" || exit 1; done
+empty && record`;
+
+/** Records what a run finds in its new sandbox. @returns whether that worked: without it the sandbox is not given on */
+export async function recordBeginning(sandbox: Sandbox, clock: Clock): Promise<boolean> {
+  const { code } = await runScript(sandbox, BEGIN, [sandbox.workdir], { clock, limitMs: LIMIT_MS });
+  return code === 0;
+}
+
+/** What a run has left that the next one must not find. */
+export type Leftovers =
+  /** Nothing any more. */
+  | { readonly kind: "none" }
+  /** These new files in the work directory, which are the run's work. */
+  | { readonly kind: "files"; readonly names: readonly string[] }
+  /** Something that cannot be taken away. */
+  | { readonly kind: "changes"; readonly why: string };
+
+/**
+ * Ends a run's processes and looks at what it left. /tmp is emptied where nothing else is to be done.
+ * @param files globs of its results: they are removed even if git ignores them, or they would pass for those of the next run
+ */
+export async function lookAtLeftovers(sandbox: Sandbox, files: readonly string[], clock: Clock): Promise<Leftovers> {
+  const args = [sandbox.workdir, files.length === 0 ? "no" : "yes"];
+  const { code, stdout } = await runScript(sandbox, LOOK, args, { clock, limitMs: LIMIT_MS });
+  if (code !== 0) return { kind: "changes", why: WHY[code] ?? `looking at its files ended with ${code}` };
+  const [first = "", ...rest] = stdout.split(/\n(.*)/s);
+  if (first === "clean") return { kind: "none" };
+  const globs = files.map((pattern) => parseGlob(pattern.replace(/^\.\//, "")));
+  const isResult = (path: string) => globs.some((glob) => glob.matches(path));
+  const names = rest
+    .join("")
+    .split("\0")
+    .filter((name) => name.startsWith("N") || (name.startsWith("I") && isResult(name.slice(3))))
+    .map((name) => name.slice(1));
+  if (names.join("").length > MAX_NAMES_BYTES) return { kind: "changes", why: "it made too many files" };
+  return { kind: "files", names };
+}
+
+const WHY: Readonly<Record<number, string>> = {
+  3: "what it changed cannot be told in its image",
+  4: "it changed or removed files that it had found",
+  5: "its processes do not end, or it cannot be told whose they are",
+};
+
+/** Removes files of the work directory, and all that is new in /tmp. @throws Error */
+export async function removeLeftovers(sandbox: Sandbox, names: readonly string[], clock: Clock): Promise<void> {
+  const { code, stderr } = await runScript(sandbox, REMOVE, [sandbox.workdir, ...names.map(toArgument)], {
+    clock,
+    limitMs: LIMIT_MS,
+  });
+  if (code !== 0) throw new Error(`its files could not be removed: ${stderr.trim().slice(-300)}`);
+}
+
+/** Output has one character per byte. */
+const toArgument = (name: string): string => Buffer.from(name, "latin1").toString();
