@@ -101,3 +101,14 @@ export function poolRows(
     }),
   );
 }
+
+/** The records of a table of a session's or a project's state file. */
+export function recordsIn<T>(file: string, table: "jobs" | "experiments"): T[] {
+  if (!existsSync(file)) return [];
+  return withCopy(file, (database) =>
+    database
+      .query<{ record: string }, []>(`SELECT record FROM ${table}`)
+      .all()
+      .map(({ record }) => JSON.parse(record) as T),
+  );
+}
