@@ -99,6 +99,17 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean)
     expect((await sh(sandbox, "echo alive")).stdout).toBe("alive\n");
   });
 
+  test("a child that holds one stream only does not keep a logged command open", async () => {
+    for (const holds of ["exec 2>&1; sleep 1000 & echo done", "sleep 1000 >/dev/null & echo done"]) {
+      const child = await sandbox.start({ argv: ["sh", "-c", `${holds}; exit 3`], keepLog: true });
+      let text = "";
+      for await (const chunk of child.output) text += Buffer.from(chunk.bytes).toString();
+      expect(text).toBe("done\n");
+      expect(await child.exit).toEqual(exited(3));
+    }
+    await sh(sandbox, "pkill -xf 'sleep 1000'; true");
+  });
+
   test("output of a child that outlives its command is kept in the log", async () => {
     const child = await sandbox.start({
       argv: ["sh", "-c", "(while [ ! -e go ]; do sleep 0.01; done; echo later; touch gone) & echo now"],

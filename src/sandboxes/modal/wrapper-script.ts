@@ -50,13 +50,18 @@ const plain = (run: (to: string) => string): string => run(">&5 2>&6");
 
 /*
  * `tee` copies what the command writes into the log. When no other process holds the pipes, the tees end with the command.
- * Otherwise the mark is sent through the pipes, behind everything written before.
+ * Otherwise the mark is sent through each pipe that is still held, behind everything written before. A command that merges
+ * its streams leaves one held and the other not.
  */
+const markStream = (tee: string, pipe: string, stream: number): string =>
+  `if kill -s 0 "$${tee}"; then mark 1<>"${pipe}"; else mark >&${stream}; fi`;
+
 const logged = (run: (to: string) => string): string => `if mkfifo "$r/$i.1" "$r/$i.2"; then
 tee -a "$r/$i.log" <"$r/$i.1" >&5 5>&- 6>&- & o=$!
 tee -a "$r/$i.log" <"$r/$i.2" >&6 5>&- 6>&- & e=$!
 ${run('>"$r/$i.1" 2>"$r/$i.2"')}
-( exec >/dev/null 5>&- 6>&-; sleep 0.2 || sleep 1; mark 1<>"$r/$i.1"; mark 1<>"$r/$i.2" ) & w=$!
+( exec >/dev/null; sleep 0.2 5>&- 6>&- || sleep 1 5>&- 6>&-
+${markStream("o", "$r/$i.1", 5)}; ${markStream("e", "$r/$i.2", 6)} ) & w=$!
 wait "$o" "$e"
 kill "$w"
 rm -f "$r/$i.1" "$r/$i.2"
