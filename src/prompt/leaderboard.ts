@@ -116,6 +116,51 @@ function renderRow({ view }: LeaderboardEntry): string {
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 }
 
+/** Bytes of what a summary keeps of experiments. */
+const SUMMARY_LIMIT = 4_000;
+const SUMMARY_BEST = 8;
+
+/**
+ * What a summary of the conversation must keep of the experiments: the best, the noise, and what was tried, from the record
+ * alone. "" where nothing was measured.
+ */
+export function renderExperimentsSummary(board: Leaderboard): string {
+  const { metric, entries, count } = board;
+  if (metric === null || entries.length === 0) return "";
+  const best = entries.filter(({ view }) => view.rank !== undefined).slice(0, SUMMARY_BEST);
+  const tried = entries.filter((entry) => !best.includes(entry)).map(({ view }) => renderTried(view));
+  const lines = [
+    "Experiments as they are recorded, which is what counts where the conversation says otherwise. Keep this list in the summary, with every number, job and snapshot as written.",
+    renderHead(board, entries[0]?.view.source ?? "reported"),
+    ...renderNoise(board),
+    ...best.map(({ view }) => renderBest(view)),
+    ...(tried.length > 0 ? [`Tried as well: ${toFact(tried.join("; "), 1_200)}.`] : []),
+    `${count > entries.length ? `${count - entries.length} more are recorded. ` : ""}Call experiments_list before you try something: it has all that was tried, in earlier sessions of the project too.`,
+    QUOTES,
+  ];
+  let used = 0;
+  return lines
+    .filter((line) => {
+      used += Buffer.byteLength(line) + 1;
+      return used <= SUMMARY_LIMIT;
+    })
+    .join("\n");
+}
+
+function renderBest(view: ExperimentView): string {
+  const { rank, n, source, verdict, job, snapshot } = view;
+  const facts = [
+    `${renderMean(view)} (${[`n ${n}`, source, ...(verdict === null ? [] : [verdict])].join(", ")})`,
+    [toQuoted(view.description, DESCRIPTION_LIMIT), renderParams(view.params)].filter(Boolean).join(" "),
+    job,
+    ...(snapshot === undefined ? [] : [`snapshot ${snapshot}`]),
+  ];
+  return `${rank}. ${facts.join(" · ")}`;
+}
+
+const renderTried = (view: ExperimentView): string =>
+  `${renderParams(view.params) || toFact(view.description, 40)} ${formatValue(view.mean)}${view.verdict === null ? "" : ` ${view.verdict}`}`;
+
 /** Those that are not ranked, with the reason, a reason at a time. */
 function renderOthers(entries: readonly LeaderboardEntry[], board: Leaderboard): string[] {
   const reasons = new Map<string, LeaderboardEntry[]>();

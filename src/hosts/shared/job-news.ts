@@ -1,4 +1,7 @@
+import { listExperiments } from "../../jobs/actions/list-experiments.ts";
+import type { Runtime } from "../../jobs/runtime.ts";
 import type { SessionJobs } from "../../jobs/session/session-jobs.ts";
+import { renderExperimentsSummary } from "../../prompt/leaderboard.ts";
 import { renderReminder } from "../../prompt/notice.ts";
 import type { Log } from "../../shared/log.ts";
 import type { RecordedJobs } from "./recorded-jobs.ts";
@@ -18,6 +21,9 @@ export interface JobNewsDeps {
   readonly log: Log;
 }
 
+/** Experiments that a summary names. */
+const SUMMARIZED = 40;
+
 export function createJobNews({ access, recorded, log }: JobNewsDeps): JobNews {
   async function ofJobs(
     sessionID: string,
@@ -31,10 +37,27 @@ export function createJobNews({ access, recorded, log }: JobNewsDeps): JobNews {
       return null;
     }
   }
+  /** The list of jobs is not to be lost with what the ledger cannot say. */
+  async function ofExperiments(runtime: Runtime, sessionID: string): Promise<string> {
+    try {
+      return renderExperimentsSummary(await listExperiments(runtime, sessionID, { limit: SUMMARIZED }));
+    } catch (error) {
+      log("warn", "could not tell a summary of the experiments", { sessionID, reason: String(error) });
+      return "";
+    }
+  }
+
   return {
     forMessage: (sessionID, messageID) =>
       ofJobs(sessionID, async () => (await access.runtime()).outbox.attach(sessionID, messageID)),
     forSummary: (sessionID) =>
-      ofJobs(sessionID, async (jobs) => (jobs.all().length > 0 ? renderReminder(jobs.all()) : null)),
+      ofJobs(sessionID, async (jobs) => {
+        if (jobs.all().length === 0) return null;
+        const runtime = await access.runtime();
+        const experiments = await ofExperiments(runtime, sessionID);
+        return [renderReminder(jobs.all(), runtime.clock.now()), experiments]
+          .filter((text) => text !== "")
+          .join("\n\n");
+      }),
   };
 }

@@ -54,6 +54,7 @@ export function createLedger({ stateDir, environments, registry, projects, clock
   const pending = new Map<string, Map<string, Job>>();
   const writtenAt = new Map<string, number>();
   const found = createEmitter<string>((error) => log("error", "a listener failed", { reason: String(error) }));
+  const rebuilding = new Map<string, Promise<void>>();
   const failures = new Map<string, string>();
   const lost: string[] = [];
   let isFlushing = false;
@@ -110,7 +111,7 @@ export function createLedger({ stateDir, environments, registry, projects, clock
       save(store, session, [...jobs.values()]);
       pending.delete(session);
       reportLosses(store);
-      if (store.wasMade()) void rebuild(project);
+      if (store.wasMade()) startRebuilding(project);
     });
   }
 
@@ -144,13 +145,20 @@ export function createLedger({ stateDir, environments, registry, projects, clock
         const store = await openExperimentStore(file, clock);
         opened.set(project, store);
         reportLosses(store);
-        if (store.wasMade()) void rebuild(project);
+        if (store.wasMade()) startRebuilding(project);
         return store;
       });
     } catch (error) {
       fail(file, error);
       throw error;
     }
+  }
+
+  function startRebuilding(project: string): void {
+    const done = rebuild(project).finally(() => {
+      if (rebuilding.get(project) === done) rebuilding.delete(project);
+    });
+    rebuilding.set(project, done);
   }
 
   /** The file is new, perhaps because another was damaged or removed: what the project's sessions know of is written again. */
@@ -202,6 +210,8 @@ export function createLedger({ stateDir, environments, registry, projects, clock
       const project = projects.here(orchestrator);
       if (project === null) return null;
       const store = await openStore(project);
+      flush(); // which may find that the file was removed
+      await rebuilding.get(project);
       flush();
       return store;
     },
@@ -209,7 +219,7 @@ export function createLedger({ stateDir, environments, registry, projects, clock
     onProblem: (listener) => found.on(listener),
     async close() {
       flush();
-      await Promise.allSettled(stores.values());
+      await Promise.allSettled([...stores.values(), ...rebuilding.values()]);
       flush();
       isClosed = true;
       for (const store of opened.values()) store.close();

@@ -77,7 +77,13 @@ export function createScoreStore(database: Database): ScoreStore {
     const member =
       newest === undefined
         ? undefined
-        : database.get(memberRow, "SELECT parent, is_control, created_at FROM experiments WHERE job = ?", newest);
+        : database.get(
+            memberRow,
+            `SELECT parent, created_at, (SELECT MAX(is_control) FROM experiments WHERE grp = ?) AS is_control
+               FROM experiments WHERE job = ?`,
+            group,
+            newest,
+          );
     if (!score || newest === undefined || !member) {
       database.run(`DELETE FROM scores WHERE grp = ? AND ${IN_FIELD}`, group, scope, metric, source, bench);
       return;

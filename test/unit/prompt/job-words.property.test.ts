@@ -152,7 +152,7 @@ describe("whatever a job says cannot pass for another job, the user or the plugi
   });
 
   test("in what a summary of the conversation keeps", () => {
-    fc.assert(fc.property(jobs, (given) => expectLines(renderReminder(given), given)));
+    fc.assert(fc.property(jobs, (given) => expectLines(renderReminder(given, 0), given)));
   });
 
   test("in the list people watch, which keeps one line per job, without links and images", () => {

@@ -11,7 +11,7 @@ function open(jobs: readonly object[] | null, attach: () => Promise<string | nul
     access: {
       async runtime() {
         opened++;
-        return { outbox: { attach } } as never;
+        return { outbox: { attach }, clock: { now: () => 0 } } as never;
       },
     },
     recorded: { startedBy: async () => jobs && ({ all: () => jobs } as unknown as SessionJobs) },
