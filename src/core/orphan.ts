@@ -37,7 +37,10 @@ const CLOCK_SKEW_MS = 10_000;
 /** How late an ended job's own process may park its sandbox before another process does, if that process may live. */
 const PARK_GRACE_MS = 10 * 60_000;
 
-/** What to do with a sandbox. List it before reading its job: whatever a job uses, the job names by then. */
+/**
+ * What to do with a sandbox. List it before reading its job: whatever a job uses, the job names by then, unless another has
+ * taken the sandbox over meanwhile.
+ */
 export function decideOrphan({ sandboxID, createdAt, job, ...facts }: OrphanFacts): OrphanDecision {
   const { now, isLeaseAlive, isReader, parkAfterMs } = facts;
   if (!job) {

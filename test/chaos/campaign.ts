@@ -19,12 +19,9 @@ const STEP = 7919;
 /** Whether a run crashes, by its number. */
 export const crashes = (n: number): boolean => n % CRASHES_EVERY === 3;
 
-/** Milliseconds that a run takes here. @param secondMs how long a second of the campaign takes here */
-export const durationMs = (n: number, secondMs: number): number =>
-  secondMs * (crashes(n) ? CRASH_SECS : TRAINING_SECS + ((n * STEP) % AROUND_SECS));
-
 /**
  * The command of every run, which tells them apart by `N`: prints when it came and when it left, and its result as a metric.
+ * @param secondMs how long a second of the campaign takes here
  */
 export const campaignCommand = (secondMs: number): string =>
   `date +ran%s%N

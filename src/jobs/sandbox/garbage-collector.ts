@@ -156,6 +156,9 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         now,
       });
       if (decision === "keep") return;
+      // Since it was listed, another run may have taken it over. That is recorded before its former job gives it up.
+      const holder = pool.sandboxes().find((row) => row.id === id)?.jobID ?? jobID;
+      if (holder !== jobID) return;
       if (decision === "park" && sessionJobs) {
         await deps.parking.parkOnce(sessionJobs, jobID);
         if (sessionJobs.get(jobID)?.sandbox.kind === "live") throw new Error("it could not be frozen, and is kept");

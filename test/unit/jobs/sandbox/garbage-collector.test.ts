@@ -210,3 +210,28 @@ test(
     expect([kept.length, sandboxIDs(world)]).toEqual([1, kept]);
   }),
 );
+
+test(
+  "a sandbox that another run takes over while garbage is collected is kept, at whatever moment that is",
+  inWorld(async (world) => {
+    const [one = "", other = ""] = await world.start("say 1", "say 1");
+    await world.reaches(one, "completed");
+    await world.reaches(other, "completed");
+    const [first = ""] = sandboxIDs(world);
+    const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
+    const give = (from: string, to: string) => {
+      world.runtime.pool.insertSandbox(first, "local", to, ORCHESTRATOR, world.clock.now());
+      sessionJobs.update(from, (job) => ({ ...job, sandbox: { kind: "gone" } }));
+      sessionJobs.update(to, (job) => ({ ...job, sandbox: { kind: "live", id: first } }));
+    };
+    give(other, one); // the sandbox of the other is no job's now
+    for (let turns = 0; turns < 40; turns += 1) {
+      const collecting = world.runtime.collectGarbage();
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      if (turns % 2 === 0) give(one, other);
+      else give(other, one);
+      await collecting;
+      expect(sandboxIDs(world)).toContain(first);
+    }
+  }),
+);
