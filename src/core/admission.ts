@@ -3,6 +3,8 @@ import type { GpuRequest } from "../config/gpu.ts";
 /** What a lease takes from the pool. Without a slot it keeps the GPUs of a sandbox whose job has ended. */
 export interface LeaseUse {
   readonly slots: 0 | 1;
+  /** The job whose slot it uses in place of one of its own: that job waits for it. Absent or null = none. */
+  readonly borrowedFrom?: string | null | undefined;
   readonly gpu: GpuRequest | null;
 }
 
@@ -70,6 +72,24 @@ export function decideAdmission(
   return { kind: "wait", reason: toReason(gpus, leases, ahead.length, limits) };
 }
 
+/** Slots that the leases take of the pool. */
+export const slotsOf = (leases: readonly LeaseUse[]): number =>
+  leases.reduce((sum, { slots, borrowedFrom }) => sum + (borrowedFrom ? 0 : slots), 0);
+
+/**
+ * Whether a run may start in the slot of the job that started it. That job waits for the run, and jobs ahead of the run may
+ * wait for that job's slot: so they do not count, or nobody would ever go on.
+ * @returns null = its GPUs are not free
+ */
+export function decideInLentSlot(
+  gpus: readonly GpuRequest[],
+  leases: readonly LeaseUse[],
+  limits: AdmissionLimits,
+): { readonly gpu: GpuRequest | null } | null {
+  const withoutSlots = leases.map((lease) => ({ ...lease, slots: 0 as const }));
+  return createCapacity(withoutSlots, { ...limits, maxRunningJobs: 1 }).choose(gpus);
+}
+
 /**
  * Whether a running job may hold `gpu` in place of its present GPUs. What overdue queued jobs need counts as used.
  * @param state without the lease of that job
@@ -127,13 +147,13 @@ function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits) {
       for (const gpu of gpus) addType(gpu);
     },
   };
-  for (const { gpu, slots: slot } of leases) capacity.take(gpu, slot);
+  for (const lease of leases) capacity.take(lease.gpu, slotsOf([lease]));
   return capacity;
 }
 
 function toReason(gpus: readonly GpuRequest[], leases: readonly LeaseUse[], ahead: number, limits: AdmissionLimits) {
   const behind = ahead > 0 ? `, behind ${ahead} queued ${ahead === 1 ? "job" : "jobs"}` : "";
-  const running = leases.reduce((sum, { slots }) => sum + slots, 0);
+  const running = slotsOf(leases);
   if (gpus.length === 0 || running >= limits.maxRunningJobs) {
     return `waiting for a running slot (${running} of ${limits.maxRunningJobs} in use${behind})`;
   }

@@ -2,6 +2,7 @@ import type { Failure } from "../shared/error-code.ts";
 import { computeUsd, usdOver } from "./cost.ts";
 import { isHeld, type Job } from "./job.ts";
 import type { JobTask } from "./job-task.ts";
+import { runsOf } from "./nested-runs.ts";
 
 /** What a session's jobs have cost so far, USD. */
 export interface Spend {
@@ -44,7 +45,7 @@ export type BudgetAdmission =
  * @param usdPerHour cost of its future sandbox
  */
 export function decideBudgetAdmission(
-  job: Pick<Job, "id" | "task" | "modelUsd" | "compute">,
+  job: Pick<Job, "id" | "task" | "modelUsd" | "compute" | "startedBy">,
   usdPerHour: number,
   jobs: readonly Job[],
   limits: BudgetLimits,
@@ -58,6 +59,8 @@ export function decideBudgetAdmission(
       `The task's ceiling is ${formatUsd(maxUsd)} (max_usd): ${formatUsd(cost)} is spent${describeReserve(own)}. Start a new task with a higher max_usd.`,
     );
   }
+  const ofStarter = decideForStarter(job, own, jobs, limits, now);
+  if (ofStarter.kind !== "admit") return ofStarter;
   const { ceilingUsd } = limits;
   if (ceilingUsd === null) return { kind: "admit" };
   const spent = spendOf(jobs, now).usd;
@@ -71,8 +74,42 @@ export function decideBudgetAdmission(
     limits,
   );
   if (spent + reserves + own < ceilingUsd) return { kind: "admit" };
+  // The job that started a run may wait for it, and nobody would ever go on: only its other runs are waited for.
+  if (job.startedBy !== null && !jobs.some((one) => one.startedBy === job.startedBy && isHeld(one.state)))
+    return refuse(
+      `The session's budget is ${formatUsd(ceilingUsd)}: ${formatUsd(spent)} is spent and ${formatUsd(reserves)} is in reserve for running jobs, so there is none for a run of ${job.startedBy}.`,
+    );
   const reason = `waiting for budget (${formatUsd(spent)} spent and ${formatUsd(reserves)} in reserve for running jobs, of ${formatUsd(ceilingUsd)})`;
   return { kind: "wait", reason };
+}
+
+/** Whether the ceiling of the job that started a run has room for it; a job without one, and any other, is admitted. */
+function decideForStarter(
+  { id, startedBy }: Pick<Job, "id" | "startedBy">,
+  own: number,
+  jobs: readonly Job[],
+  limits: BudgetLimits,
+  now: number,
+): BudgetAdmission {
+  const starter = startedBy === null ? undefined : jobs.find((one) => one.id === startedBy);
+  const maxUsd = starter?.task.maxUsd ?? null;
+  if (!starter || maxUsd === null) return { kind: "admit" };
+  const runs = runsOf(jobs, starter.id);
+  const spent = spendOf([starter, ...runs], now).usd;
+  const ofStarter = reserveOf(starter, limits);
+  if (spent + ofStarter + own >= maxUsd)
+    return refuse(
+      `The ceiling of ${starter.id}, which started this run, is ${formatUsd(maxUsd)} (max_usd) with all its runs: ${formatUsd(spent)} is spent${describeReserve(ofStarter + own)}.`,
+    );
+  const others = reservesOf(
+    runs.filter((run) => run.id !== id),
+    limits,
+  );
+  if (spent + ofStarter + others + own < maxUsd) return { kind: "admit" };
+  return {
+    kind: "wait",
+    reason: `waiting for other runs of ${starter.id}: its ceiling is ${formatUsd(maxUsd)} (max_usd), ${formatUsd(spent)} is spent`,
+  };
 }
 
 export interface BudgetState {
@@ -97,12 +134,21 @@ export function decideBudget(jobs: readonly Job[], limits: BudgetLimits, now: nu
   return { spend, isLow: untilLow <= 0, isOut: untilOut <= 0, nextAt: momentWhenSpent(next, perHour, now) };
 }
 
-/** Whether a job is at the ceiling of its task (`max_usd`), and when to check again. */
-export function decideJobBudget(job: Job, limits: BudgetLimits, now: number): Pick<BudgetState, "isOut" | "nextAt"> {
+/**
+ * Whether a job is at the ceiling of its task (`max_usd`), and when to check again. What its runs cost counts.
+ * @param jobs all of the session
+ */
+export function decideJobBudget(
+  job: Job,
+  jobs: readonly Job[],
+  limits: BudgetLimits,
+  now: number,
+): Pick<BudgetState, "isOut" | "nextAt"> {
   const { maxUsd } = job.task;
   if (maxUsd === null) return { isOut: false, nextAt: null };
-  const left = maxUsd - spendOf([job], now).usd - reserveOf(job, limits);
-  const perHour = job.compute.since === null ? 0 : job.compute.usdPerHour;
+  const all = [job, ...runsOf(jobs, job.id)];
+  const left = maxUsd - spendOf(all, now).usd - reservesOf(all, limits);
+  const perHour = all.reduce((sum, { compute }) => sum + (compute.since === null ? 0 : compute.usdPerHour), 0);
   return { isOut: left <= 0, nextAt: left > 0 ? momentWhenSpent(left, perHour, now) : null };
 }
 

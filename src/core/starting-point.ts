@@ -33,6 +33,8 @@ export interface SourceContext {
   readonly ownerOf: (sandboxID: string) => string | null;
   /** Whether an image is a snapshot that is recorded here: one that this session cannot use, as those it can are found before. */
   readonly isSnapshot: (imageID: string) => boolean;
+  /** Whether a job's agent asks: it names the job's own files only, no machines of the user's. */
+  readonly isOfJob?: boolean;
 }
 
 /** What a task's `from` names. A job's id comes before a label of the same name, which any job may have given. */
@@ -87,6 +89,10 @@ const elsewhereProblem = (what: string, there: ProviderName, here: ProviderName)
 
 /** A running sandbox or an image at Modal. */
 function fromSource(from: string, context: SourceContext): StartDecision {
+  if (context.isOfJob)
+    return refused(
+      `from "${from}" names no snapshot of this job and none of its runs; without from, a run starts from the job's files as they are now.`,
+    );
   const source = findSource(from, context);
   if (!source)
     return refused(

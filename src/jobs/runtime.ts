@@ -10,6 +10,7 @@ import { createHostIds, type IdGenerator } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { within } from "../shared/time-limit.ts";
 import { cancelJobs, endJob } from "./actions/cancel-jobs.ts";
+import { endRunsWithTheirJobs } from "./actions/end-nested-runs.ts";
 import { createEarlyStopping } from "./execution/early-stopping.ts";
 import { createJobRunner, type JobRunner } from "./execution/job-runner.ts";
 import { noteQuestions } from "./execution/question-notes.ts";
@@ -18,6 +19,7 @@ import { createRunMetrics } from "./execution/run-metrics.ts";
 import { createScheduler, type Scheduler } from "./execution/scheduler.ts";
 import { createSessionActivity, type SessionActivity } from "./execution/session-activity.ts";
 import { createUndoneJobs, type UndoneJobs } from "./execution/undone-jobs.ts";
+import { createWaitingJobs, type WaitingJobs } from "./execution/waiting-jobs.ts";
 import { createWatchdog, type Watchdog } from "./execution/watchdog.ts";
 import { createWorkers, type WorkerContext } from "./execution/workers.ts";
 import { type Foundation, type FoundationDeps, openFoundation } from "./foundation.ts";
@@ -40,6 +42,7 @@ export interface Runtime
   /** Where new jobs run. */
   readonly providerName: ProviderName;
   readonly scheduler: Scheduler;
+  readonly waiting: WaitingJobs;
   readonly runner: JobRunner;
   readonly lifecycle: SandboxLifecycle;
   readonly jobFiles: JobFiles;
@@ -128,6 +131,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     log,
   });
   const userMessages = createUserMessages({ sessions, clock, log });
+  const waiting = createWaitingJobs(log);
   const scheduler = createScheduler({
     pool,
     owner,
@@ -137,6 +141,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     localQueue,
     lifecycle,
     runner,
+    waiting,
     clock,
     log,
   });
@@ -170,6 +175,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     options,
     providerName: deps.providerName,
     scheduler,
+    waiting,
     runner,
     lifecycle,
     jobFiles,
@@ -223,6 +229,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
       log("error", "could not stop a run early", { jobID, reason: String(error) });
     });
   });
+  endRunsWithTheirJobs(runtime);
   leases.on((event) => {
     if (event.kind !== "cancel_requested") return;
     const { orchestrator, jobID } = event.lease;

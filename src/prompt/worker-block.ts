@@ -31,6 +31,7 @@ export function renderWorkerBlock(facts: WorkerFacts): string {
   const { job, briefing, skills, agentPrompt, openFolder } = facts;
   const { instructions } = job.given;
   const parts = [facts.isIsolated ? `${ALONE} ${ISOLATED} ${WORKER}` : `${ALONE} ${NOT_ISOLATED} ${WORKER}`];
+  if (!job.task.forbidden.includes("agents_start")) parts.push(RUNS);
   if (briefing) parts.push(`Your sandbox: working directory ${briefing.workdir}, home ${briefing.home}.`);
   if (job.base) parts.push(openFolder === "" ? PROJECT : `${PROJECT} ${renderOpenFolder(openFolder)}`);
   if (agentPrompt) parts.push(agentPrompt);
@@ -62,6 +63,9 @@ export const renderMissingJob = (jobID: string): string =>
   `This session belonged to the job ${jobID}, which no longer exists. Say so and end your turn.`;
 
 const PROJECT = `The working directory holds the project's files as they were when the job was started. Where the sandbox has git it is a repository of its own, with them as its first commit. Commit your work there, with messages that say why; what you leave uncommitted is kept too. Only the working directory and the branch checked out in it come back: merge what you did on other branches, in stashes or worktrees. Your changes reach the project as a branch or patch, so touch only what the job is about.`;
+
+const RUNS =
+  'To run commands beside your own work, in sandboxes of their own with your files as they are now, start runs: agents_start with tasks that have "command" (a "matrix" makes many), then agents_wait. They end with you, and what they cost counts as yours.';
 
 const ALONE = "You are an agent working alone on one delegated job.";
 

@@ -13,6 +13,7 @@ import { renderGroups } from "../prompt/run-groups.ts";
 import { instructionsNote } from "../prompt/start-notes.ts";
 import { AGENTS_START } from "../prompt/tool-descriptions.ts";
 import { oneLine } from "../shared/plain-text.ts";
+import { findCaller } from "./caller.ts";
 import { defineTool, describeIssues, type ToolDeps } from "./define-tool.ts";
 import { viewJobs } from "./job-views.ts";
 import { requirePermission } from "./permission.ts";
@@ -98,7 +99,9 @@ export const agentsStartTool = (deps: ToolDeps) =>
     parse: z.strictObject({ tasks: z.array(z.unknown()).min(1, "at least one task is needed") }),
     async run({ tasks }, call) {
       const runtime = await deps.runtime();
-      await askToStart(runtime, tasks, call);
+      const { sessionJobs, job } = await findCaller(runtime, call, "agents_start");
+      const { whole } = sessionJobs;
+      if (!job) await askToStart(runtime, tasks, call); // in a job nobody answers
       deps.onJobsStarting();
       const [catalog, runsOn, forbidden, { files, left }, imagesFrom] = await Promise.all([
         deps.catalog(),
@@ -108,16 +111,16 @@ export const agentsStartTool = (deps: ToolDeps) =>
         call.imagesFrom(),
       ]);
       const started = await startJobs(runtime, tasks.map(toRequest), {
-        orchestrator: call.sessionID,
+        orchestrator: job?.orchestrator ?? call.sessionID,
+        ...(job && { startedBy: job }),
         origin: { sessionID: call.sessionID, messageID: call.messageID, callID: call.callID },
         catalog,
         orchestratorModel: runsOn.model,
         orchestratorVariant: runsOn.variant,
         given: { instructions: files, imagesFrom, notes: left.length === 0 ? [] : [instructionsNote(left)] },
-        forbidden,
+        forbidden: job?.task.forbidden ?? forbidden,
       });
-      const { whole } = await runtime.sessionJobs(call.sessionID);
-      const repeats = await findRepeats(runtime, whole, started);
+      const repeats = job ? null : await findRepeats(runtime, whole, started); // a job is told of its own runs only
       const jobs = started.map((job) => whole.get(job.id) ?? job);
       const views = viewJobs(runtime, jobs);
       const { own, folded } = foldRuns(jobs, FEW_STARTED);
@@ -132,8 +135,8 @@ export const agentsStartTool = (deps: ToolDeps) =>
             views.filter(({ id }) => isOwn.has(id)),
             STARTED_LIMIT,
           ),
-          ...renderRepeats(repeats),
-          await renderPool(runtime, call.sessionID),
+          ...(repeats ? renderRepeats(repeats) : []),
+          job ? "" : await renderPool(runtime, call.sessionID),
           count > 0
             ? `They work in parallel now. Wait for them with agents_wait before you end your turn${folded.length > 0 ? RANKED : ""}.`
             : "",

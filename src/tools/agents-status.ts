@@ -16,6 +16,7 @@ import { AGENTS_STATUS } from "../prompt/tool-descriptions.ts";
 import type { LentPaths } from "../sandboxes/lent-paths.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { describeLocation } from "../views/location.ts";
+import { findCaller } from "./caller.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { statesOf, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
 
@@ -26,9 +27,8 @@ export const agentsStatusTool = (deps: ToolDeps) =>
     args: { jobs: z.array(z.string()).optional().describe("Job ids; all of this session's when left out.") },
     asks: ({ jobs = [] }) => jobs,
     async run({ jobs: ids }, call) {
-      const { sessionID } = call;
       const runtime = await deps.runtime();
-      const sessionJobs = await runtime.sessionJobs(sessionID);
+      const { sessionJobs, job } = await findCaller(runtime, call, "agents_status");
       const { orchestrator } = sessionJobs;
       const isNamed = ids !== undefined;
       const found = findJobs(sessionJobs, ids);
@@ -41,22 +41,35 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       const jobs = viewJobs(runtime, kept);
       const isNews = new Set(news.map(({ id }) => id));
       const told = isNamed ? [...news, ...found.filter(({ id, state }) => isEnded(state) && !isNews.has(id))] : news;
-      const snapshots = runtime.snapshots.list(orchestrator).map(toSnapshotView);
+      const isSeen = (jobID: string) => !job || jobID === job.id || sessionJobs.get(jobID) !== undefined;
+      const snapshots = runtime.snapshots
+        .list(orchestrator)
+        .filter(({ jobID }) => isSeen(jobID))
+        .map(toSnapshotView);
       const { running, queued, gpus } = runtime.scheduler.counts();
       const pool = { running, queued, limit: runtime.options.maxRunningJobs, gpus };
       const spend = {
-        ...spendOf(sessionJobs.whole.all(), runtime.clock.now()),
-        budgetUsd: runtime.options.budget.usdPerSession,
+        ...spendOf(job ? [job, ...sessionJobs.all()] : sessionJobs.whole.all(), runtime.clock.now()),
+        budgetUsd: job ? job.task.maxUsd : runtime.options.budget.usdPerSession,
       };
       const priceSource = runtime.prices.sourceOf(runtime.providerName);
-      const { lent, refused } = await lentBy(runtime);
-      const origin = jobs.length === 0 ? await call.forkedFrom().catch(() => null) : null;
-      const none = `This session has started no jobs.${origin ? ` ${renderForkedFrom(origin)}` : ""}`;
+      const { lent, refused } = job ? { lent: [], refused: [] } : await lentBy(runtime);
+      const origin = jobs.length === 0 && !job ? await call.forkedFrom().catch(() => null) : null;
+      const none = job
+        ? "This job has started no runs."
+        : `This session has started no jobs.${origin ? ` ${renderForkedFrom(origin)}` : ""}`;
       const isOwn = new Set(own.map(({ id }) => id));
       const listed = jobs.filter(({ id }) => isOwn.has(id));
       const isKept = new Set(kept);
-      const older = own.filter((job) => !isKept.has(job));
+      const older = own.filter((one) => !isKept.has(one));
       const shown = isNamed ? listed : newestFirst(listed);
+      const aboutSession = () => [
+        ...renderParkedExpiry(runtime.snapshots.parked(orchestrator), runtime.clock.now()),
+        `Jobs run ${describeLocation(runtime.providerName, runtime.options.local)}.`,
+        ...(runtime.providerName === "modal" ? [renderPrices(priceSource, runtime.options.prices)] : []),
+        renderLent({ lent, refused }),
+        ...runtime.notices(orchestrator),
+      ];
       const lines = [
         `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
         jobs.length === 0 ? none : `${renderCounts(statesOf(openFirst(all)))}:`,
@@ -64,11 +77,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         ...renderOverview(shown),
         ...(older.length > 0 ? [`${older.length} older jobs have ended: ${renderCounts(statesOf(older))}.`] : []),
         ...renderSnapshots(snapshots, runtime.clock.now()),
-        ...renderParkedExpiry(runtime.snapshots.parked(orchestrator), runtime.clock.now()),
-        `Jobs run ${describeLocation(runtime.providerName, runtime.options.local)}.`,
-        ...(runtime.providerName === "modal" ? [renderPrices(priceSource, runtime.options.prices)] : []),
-        renderLent({ lent, refused }),
-        ...runtime.notices(orchestrator),
+        ...(job ? [] : aboutSession()),
       ].filter((line) => line !== "");
       const results = renderEnds(told, runtime.ids, { beside: lines, isNamed });
       return {

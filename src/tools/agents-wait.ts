@@ -6,6 +6,7 @@ import { findJobs } from "../jobs/session/find-jobs.ts";
 import { onBoard, renderBoard, renderCounts } from "../prompt/job-list.ts";
 import { AGENTS_WAIT } from "../prompt/tool-descriptions.ts";
 import { renderWait } from "../prompt/wait-answer.ts";
+import { findCaller, waitDepsOf } from "./caller.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { statesOf, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
 
@@ -31,10 +32,12 @@ export const agentsWaitTool = (deps: ToolDeps) =>
     asks: ({ jobs = [] }) => jobs,
     async run({ jobs, until, timeout_seconds }, call) {
       const runtime = await deps.runtime();
-      const sessionJobs = await runtime.sessionJobs(call.sessionID);
+      const caller = await findCaller(runtime, call, "agents_wait");
+      const { sessionJobs, job } = caller;
       const { orchestrator } = sessionJobs;
       const ids = findJobs(sessionJobs, jobs).map(({ id }) => id);
       const release = runtime.outbox.hold(orchestrator, ids); // this call tells the ends that happen meanwhile
+      const endLending = job ? runtime.waiting.begin(job.id) : () => {};
       const progress = call.progress();
       const show = (now: readonly Job[]) => {
         const views = viewJobs(runtime, now);
@@ -42,7 +45,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         progress.show({ title, text: `${title}\n${renderBoard(views)}`, metadata: { jobs: onBoard(views) } });
       };
       try {
-        const result = await waitForJobs(runtime, call.sessionID, {
+        const result = await waitForJobs(waitDepsOf(runtime, caller), call.sessionID, {
           jobs: ids,
           until,
           timeoutMs: timeout_seconds * 1000,
@@ -61,7 +64,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         const newIDs = new Set(news.map(({ id }) => id));
         const isEmpty = finished.length + pending.length === 0;
         const facts = {
-          forkedFrom: isEmpty ? await call.forkedFrom().catch(() => null) : null,
+          forkedFrom: isEmpty && !job ? await call.forkedFrom().catch(() => null) : null,
           reason: result.reason,
           userWrote: result.userWrote,
           lowBudget: result.lowBudget,
@@ -83,6 +86,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
           },
         };
       } finally {
+        endLending();
         release();
         await progress.stop();
       }

@@ -64,6 +64,11 @@ export interface ToolCall {
    * any job without ids. null for every other session: foreign jobs are not told of.
    */
   forkedFrom(jobIDs?: readonly string[]): Promise<ForkOrigin | null>;
+  /**
+   * The job in whose session the call is made; null = in a session of the user's own.
+   * @throws PluginError when the host does not say: an unknown session must not count as the user's
+   */
+  job(): Promise<{ readonly job: string } | null>;
   /** Opens a view of the running call for people. */
   progress(): Progress;
   /** Asks under the user's rules. */

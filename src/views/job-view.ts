@@ -48,6 +48,8 @@ export interface JobView {
   readonly params?: Params;
   /** The job whose files it started from. */
   readonly parent?: string;
+  /** The job whose agent started it. */
+  readonly startedBy?: string;
   /** How often it has been tried, if more than once: it goes on by itself after the loss of its sandbox. */
   readonly attempts?: number;
   /** How early stopping ended it. */
@@ -123,6 +125,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     metrics: toMetrics(job.metrics),
     ...(task.run && Object.keys(task.run.params).length > 0 && { params: task.run.params }),
     ...(job.parent !== null && { parent: job.parent }),
+    ...(job.startedBy !== null && { startedBy: job.startedBy }),
     ...(job.attempts > 1 && { attempts: job.attempts }),
     ...(job.stopped && { stopped: job.stopped }),
     turns: job.turns,

@@ -24,7 +24,9 @@ export interface AttackSetup extends TestSetup {
 const WORKER = "WORKER: ";
 const CANARY = /canary-[a-z]+-\d+/;
 export const JOB_TOOLS =
-  "job_report sandbox_edit sandbox_exec sandbox_process sandbox_read sandbox_snapshot sandbox_write skill".split(" ");
+  "agents_start agents_status agents_wait job_report sandbox_edit sandbox_exec sandbox_process sandbox_read sandbox_snapshot sandbox_write skill".split(
+    " ",
+  );
 
 /** Why no job can run here, or null. */
 export async function whyNoSandbox(): Promise<string | null> {

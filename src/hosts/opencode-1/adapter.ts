@@ -113,6 +113,7 @@ export function createAdapter(
         hostIDs,
         models,
         userRules: () => userRules,
+        jobSessions,
         isDisposed: () => isDisposed,
       }),
     hooks: {

@@ -1,3 +1,4 @@
+import { GPU_OF_RUNS } from "../../core/nested-runs.ts";
 import type { SubjectRule } from "../../core/subject-rules.ts";
 import { DEFAULT_AGENT } from "../../core/task.ts";
 import { wildcard } from "../../shared/wildcard.ts";
@@ -35,7 +36,14 @@ const STANDS_FOR: Readonly<Record<string, string | null>> = {
   skill: "skill",
   sandbox_snapshot: null,
   job_report: null,
+  agents_start: null,
+  agents_wait: null,
+  agents_status: null,
+  [GPU_OF_RUNS]: null,
 };
+
+/** What a rule that wants a question forbids to jobs, in which nobody answers. */
+const NEVER_ASKED: ReadonlySet<string> = new Set(["agents_start", GPU_OF_RUNS]);
 
 /** Rules of a configured permission: one action for everything, or actions by name and pattern. */
 export function toRules(permission: unknown): PermissionRule[] {
@@ -122,14 +130,22 @@ const ownRules = (agent: string, { all, agents }: UserRules): readonly Permissio
   ...(agents[agent] ?? []),
 ];
 
-const tools = (isForbidden: (tool: string, host: string | null) => boolean): string[] =>
-  Object.entries(STANDS_FOR).flatMap(([tool, host]) => (isForbidden(tool, host) ? [tool] : []));
+function tools(isForbidden: (tool: string, host: string | null) => boolean): string[] {
+  const forbidden = Object.entries(STANDS_FOR).flatMap(([tool, host]) => (isForbidden(tool, host) ? [tool] : []));
+  // A job starts commands only.
+  return forbidden.includes("sandbox_exec") ? [...new Set([...forbidden, "agents_start"])] : forbidden;
+}
 
 /** Whether the rules forbid one of our tools by its own name; null when none names it. */
 function decideOwn(rules: readonly PermissionRule[], tool: string): boolean | null {
-  const rule = rules.findLast((one) => isNamed(one) && applies(one, tool));
-  return rule ? rule.action === "deny" : null;
+  const rule = rules.findLast((one) => isNamed(one) && (applies(one, tool) || limitsGpus(one, tool)));
+  if (!rule) return null;
+  return NEVER_ASKED.has(tool) ? rule.action !== "allow" : rule.action === "deny";
 }
+
+/** Whether a rule limits some GPUs: then a job's runs get none that the user did not allow without exception. */
+const limitsGpus = ({ permission, action }: PermissionRule, tool: string): boolean =>
+  tool === GPU_OF_RUNS && action !== "allow" && wildcard(permission).test(tool);
 
 const decide = (rules: readonly PermissionRule[], host: string | null): boolean =>
   host !== null && rules.findLast((rule) => applies(rule, host))?.action === "deny";

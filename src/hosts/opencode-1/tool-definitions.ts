@@ -2,6 +2,7 @@ import type { ToolContext, ToolDefinition } from "@opencode-ai/plugin";
 import type { Clock } from "../../shared/clock.ts";
 import { PermissionRefused } from "../../tools/permission.ts";
 import type { AskAnswer, Question, Tool, ToolAnswer, ToolCall } from "../../tools/tool.ts";
+import type { JobSessions } from "../shared/job-sessions.ts";
 import { imagesFrom } from "./attached-images.ts";
 import { findForkOrigin } from "./fork-origin.ts";
 import type { HostClient } from "./host-client.ts";
@@ -16,6 +17,7 @@ export interface ToolDefinitionDeps {
   readonly hostIDs: (prefix: "prt") => string;
   readonly models: Pick<OrchestratorModels, "of">;
   readonly userRules: () => UserRules;
+  readonly jobSessions: Pick<JobSessions, "jobOf">;
   /** Whether OpenCode is disposing of this instance. */
   readonly isDisposed: () => boolean;
 }
@@ -77,6 +79,7 @@ function toToolCall(context: ToolContext, deps: ToolDefinitionDeps, ask: ToolCal
     forbiddenToJobs: () => forbiddenTo({ sessionID, agent }, deps.client, deps.userRules()),
     sees: (kind) => extra?.model?.capabilities?.input?.[kind] ?? null,
     forkedFrom: (jobIDs) => findForkOrigin(deps.client, sessionID, jobIDs),
+    job: () => deps.jobSessions.jobOf(sessionID),
     progress: () => createLivePart(deps.client, deps.clock, deps.hostIDs, { sessionID, messageID, callID }),
     ask,
   };

@@ -1,6 +1,8 @@
 import type { Options } from "../../config/schema.ts";
 import type { GivenFiles, Job, JobOrigin } from "../../core/job.ts";
 import type { JobTask } from "../../core/job-task.ts";
+import { GPU_OF_RUNS, NESTED_TOOLS, runsOf } from "../../core/nested-runs.ts";
+import { COMMANDS_ONLY, createNestedStart, type NestedStart } from "../../core/nested-start.ts";
 import type { NewJob } from "../../core/new-job.ts";
 import type { Catalog } from "../../core/ports.ts";
 import { BARE_RUN, decideRunTask, runWishesOfAgent } from "../../core/run-task-request.ts";
@@ -15,7 +17,7 @@ import type { PoolStore } from "../store/pool-store.ts";
 import { type RecordJobsDeps, recordJobs } from "./record-jobs.ts";
 
 export interface StartJobsDeps extends SessionOpener, RecordJobsDeps {
-  readonly options: Pick<Options, "maxTasksPerCall" | "maxRunsPerCall" | "environments" | "gpuLimits">;
+  readonly options: Pick<Options, "maxTasksPerCall" | "maxRunsPerCall" | "nesting" | "environments" | "gpuLimits">;
   readonly projects: Pick<SessionProjects, "join">;
   readonly snapshots: Pick<Snapshots, "find" | "lostLabel" | "newestOf">;
   readonly pool: Pick<PoolStore, "knowsSnapshot" | "sandboxOf">;
@@ -41,6 +43,8 @@ export interface StartContext {
   readonly given: GivenFiles & { readonly notes: readonly string[] };
   /** Tools that the user forbids to the agent that starts the jobs. */
   readonly forbidden: readonly string[];
+  /** The job whose agent starts them; absent = the orchestrator does. */
+  readonly startedBy?: Job;
 }
 
 /**
@@ -52,14 +56,16 @@ export async function startJobs(
   requests: readonly StartRequest[],
   context: StartContext,
 ): Promise<Job[]> {
-  const { origin, catalog, orchestratorModel, orchestratorVariant, forbidden } = context;
+  const { origin, catalog, orchestratorModel, orchestratorVariant } = context;
   const { notes: givenNotes, ...given } = context.given;
   const sessionJobs = (await deps.sessionJobs(context.orchestrator)).whole;
   const { orchestrator } = sessionJobs;
   deps.projects.join(orchestrator); // snapshots of the project's other sessions can be named
   const { maxTasksPerCall, maxRunsPerCall, environments, gpuLimits } = deps.options;
+  const withheld = deps.options.nesting === "none" ? NESTED_TOOLS : [];
   const counts = { agents: 0, runs: 0 };
-  const taskContext = {
+  const nested = context.startedBy && nestedStart(context.startedBy);
+  const wholeContext = {
     catalog,
     environments,
     gpuLimits,
@@ -72,13 +78,21 @@ export async function startJobs(
     lostLabel: (name: string) => deps.snapshots.lostLabel(orchestrator, name),
     orchestratorModel,
     orchestratorVariant,
-    forbidden,
+    forbidden: [...context.forbidden, ...withheld],
   };
+  const taskContext = nested?.context(wholeContext) ?? wholeContext;
+  const startedBy = context.startedBy?.id ?? null;
   return recordJobs(deps, sessionJobs, requests.flatMap(toJobs));
+
+  function nestedStart(starter: Job): NestedStart {
+    const runs = runsOf(sessionJobs.all(), starter.id);
+    return createNestedStart({ starter, runs, environments, maxOpen: maxRunsPerCall });
+  }
 
   function toJobs(request: StartRequest): NewJob[] {
     if (request.command === undefined) counts.agents++;
     if ("problem" in request) return [refused(request, request.problem)];
+    if (nested && request.command === undefined) return [refused({ ...request, command: "" }, COMMANDS_ONLY)];
     return request.command === undefined ? [toAgent(request)] : toRuns(request);
   }
 
@@ -98,17 +112,26 @@ export async function startJobs(
   }
 
   function toRuns(request: TaskRequest): NewJob[] {
-    const decision = decideRunTask(request, { ...taskContext, maxRunsPerCall, runsBefore: counts.runs });
+    const decision = decideRunTask(nested?.request(request) ?? request, {
+      ...taskContext,
+      maxRunsPerCall,
+      runsBefore: counts.runs,
+    });
     if (decision.kind === "refused") return [refused(request, decision.failure.message)];
     const { tasks, parent, notes } = decision;
+    const problem = nested?.problem(tasks, counts.runs) ?? null;
+    if (problem !== null) return [refused(request, problem)];
     counts.runs += tasks.length;
-    return tasks.map((task) => ({ task, failure: null, origin, parent, notes: [...placeNotesOn(task), ...notes] }));
+    return tasks.map(
+      (task): NewJob => ({ task, failure: null, origin, parent, startedBy, notes: [...placeNotesOn(task), ...notes] }),
+    );
   }
 
   /** A refused task as recorded. Its prompt is not kept: it may be of any size, and never runs. */
   function refused({ description, command }: UnreadableTask | TaskRequest, message: string): NewJob {
     return {
       origin,
+      startedBy,
       task: {
         description: oneLine(description, 80),
         prompt: "",
@@ -148,7 +171,8 @@ export async function startJobs(
   function notesOn(task: JobTask): string[] {
     const { agent, forbidden, rules } = task;
     const unenforced = catalog.agents.find(({ name }) => name === agent)?.unenforced ?? [];
-    return [...permissionNotes(forbidden, unenforced, rules), ...placeNotesOn(task)];
+    const shown = forbidden.filter((tool) => !withheld.includes(tool) && tool !== GPU_OF_RUNS);
+    return [...permissionNotes(shown, unenforced, rules), ...placeNotesOn(task)];
   }
 
   function placeNotesOn({ source, snapshotID }: JobTask): string[] {

@@ -5,6 +5,7 @@ import {
   decideAdmission,
   type LeaseUse,
   type QueuePlace,
+  slotsOf,
 } from "../../core/admission.ts";
 import { type BudgetAdmission, decideBudgetAdmission } from "../../core/budget.ts";
 import { expectRate } from "../../core/cost.ts";
@@ -20,6 +21,8 @@ import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { LeaseStore, PoolState } from "../store/lease-store.ts";
 import type { JobRunner } from "./job-runner.ts";
+import { createLentSlots } from "./lent-slots.ts";
+import type { WaitingJobs } from "./waiting-jobs.ts";
 
 export interface PoolCounts {
   /** Jobs of all processes. */
@@ -52,6 +55,7 @@ export interface SchedulerDeps {
   readonly localQueue: LocalQueue;
   readonly lifecycle: Pick<SandboxLifecycle, "isUnterminated" | "parkWaiting">;
   readonly runner: Pick<JobRunner, "run">;
+  readonly waiting: WaitingJobs;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -64,6 +68,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   const heldElsewhere = createEmitter<QueuedJob>((error) =>
     log("error", "a listener failed", { reason: String(error) }),
   );
+  const lentSlots = createLentSlots({ waiting: deps.waiting, limits: admissionLimits });
   let stopPoll: (() => void) | null = null;
   /** Jobs that ask for a GPU again later. Until then they take nothing of the pool, and no other job waits behind them. */
   const paused = new Map<string, QueuedJob & { readonly cancel: () => void }>();
@@ -73,6 +78,10 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   localQueue.onPlaceFreed(() => startJobs());
   leases.on(({ kind }) => {
     if (kind === "freed") startJobs();
+  });
+  deps.waiting.on(({ jobID, isWaiting }) => {
+    if (isWaiting) startJobs();
+    else leases.endBorrowing(jobID);
   });
 
   function startJobs(): void {
@@ -127,8 +136,10 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       sessionJobs.update(jobID, (current) => transition(current, { kind: "failed", failure }, clock.now()));
       return false;
     }
-    if (decision.kind === "wait" || blocked.has(sessionJobs)) {
-      blocked.add(sessionJobs);
+    // A run waits for no other job: that one may wait for what the run's own job holds.
+    const isRunOfJob = job.startedBy !== null;
+    if (decision.kind === "wait" || (blocked.has(sessionJobs) && !isRunOfJob)) {
+      if (!isRunOfJob) blocked.add(sessionJobs);
       localQueue.blockOnBudget(
         next,
         decision.kind === "wait" ? decision.reason : "waiting for budget, behind another job",
@@ -149,6 +160,15 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     return decideAdmission(gpusOf(gpu), { leases: others, ahead }, admissionLimits, clock.now());
   }
 
+  /** Fails a run that would wait for ever. @returns whether it failed */
+  function failIfStuck(next: QueuedJob, job: Job, state: PoolState): boolean {
+    const failure = lentSlots.stuckFailure(next.sessionJobs, job, state);
+    if (!failure) return false;
+    localQueue.drop(next);
+    next.sessionJobs.update(job.id, (current) => transition(current, { kind: "failed", failure }, clock.now()));
+    return true;
+  }
+
   /** @returns whether it has changed the pool */
   function admit(next: QueuedJob, state: PoolState): boolean {
     const { sessionJobs, jobID } = next;
@@ -160,7 +180,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     }
     const use = (now: PoolState): LeaseUse | null => {
       const decision = decide(jobID, queued.task.gpu, now);
-      return decision.kind === "admit" ? { slots: 1, gpu: decision.gpu } : null;
+      return decision.kind === "admit" ? { slots: 1, gpu: decision.gpu } : lentSlots.useFor(sessionJobs, queued, now);
     };
     // Deciding by what was read spares the write lock, which all processes share.
     if (state.leases.some((one) => one.jobID === jobID && one.owner !== owner && one.slots > 0)) {
@@ -169,7 +189,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       heldElsewhere.emit(next);
       return true;
     }
-    if (!use(state)) return false;
+    if (!use(state)) return failIfStuck(next, queued, state);
     const lease = leases.acquire(queued, use);
     if (!lease) return true;
     localQueue.takeOut(next);
@@ -264,7 +284,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     },
     counts() {
       const { leases: all } = pool.poolState(clock.now());
-      const running = all.reduce((sum, { slots }) => sum + slots, 0);
+      const running = slotsOf(all);
       return { running, queued: localQueue.all().length + paused.size, gpus: countGpus(all, admissionLimits.gpus) };
     },
     onHeldByOtherProcess: (listener) => heldElsewhere.on(listener),

@@ -106,7 +106,7 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
   function lookAt(sessionJobs: SessionJobs, job: Job, isOut: boolean, now: number): number | null {
     const progress = runner.progress(job.id);
     if (!progress) return null;
-    const own = decideJobBudget(job, limits.budget, now);
+    const own = decideJobBudget(job, sessionJobs.all(), limits.budget, now);
     if (own.isOut)
       return act(sessionJobs, job, { kind: "stop", failure: taskBudgetFailure(job.task.maxUsd ?? 0, job.task) });
     if (isOut)

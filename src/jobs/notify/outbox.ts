@@ -1,4 +1,5 @@
 import { isEnded, type Job } from "../../core/job.ts";
+import { forOrchestrator, isNested } from "../../core/nested-notices.ts";
 import {
   BATCH_WINDOW_MS,
   type Delivery,
@@ -120,8 +121,10 @@ export function createOutbox(deps: OutboxDeps): Outbox {
 
   async function deliver(orchestrator: string): Promise<void> {
     const sessionJobs = await registry.inUse(orchestrator);
-    const notices = suspended ? [] : (sessionJobs?.notices() ?? []);
-    if (!sessionJobs || notices.length === 0) return;
+    if (suspended || !sessionJobs) return;
+    const { notices, obsolete } = forOrchestrator(sessionJobs.notices(), (jobID) => sessionJobs.get(jobID));
+    sessionJobs.forgetNotices(obsolete);
+    if (notices.length === 0) return;
     const held = await deps.tree.heldBelow(sessionJobs);
     const view = await viewOf(orchestrator, notices);
     if (suspended) return;
@@ -129,7 +132,8 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     const context = {
       now: clock.now(),
       resume: deps.resume,
-      isAwaited: (jobID: string) => held.has(jobID) || isAwaited(orchestrator, jobID),
+      isAwaited: (jobID: string) =>
+        held.has(jobID) || isAwaited(orchestrator, jobID) || isNested(sessionJobs.get(jobID)),
       tellAt: tellTimes(notices, sessionJobs.all()),
     };
     const { delivered, send, wake, recheckMs } = decideOutbox(notices, view, context);
@@ -192,7 +196,9 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       if (sent.has(messageID)) return null;
       const sessionJobs = await registry.inUse(orchestrator);
       if (!sessionJobs || suspended) return null;
-      const untold = sessionJobs.notices().filter(({ job, delivery }) => !delivery && !isAwaited(orchestrator, job.id));
+      const untold = sessionJobs
+        .notices()
+        .filter(({ job, delivery }) => !delivery && !isAwaited(orchestrator, job.id) && !isNested(job));
       if (untold.length === 0) return null;
       // OpenCode has just deleted what was undone: of jobs that were started there, its model knows nothing.
       const [held, view] = await Promise.all([deps.tree.heldBelow(sessionJobs), viewOf(orchestrator, untold)]);

@@ -23,6 +23,8 @@ export interface Leases {
   sandboxTerminated(jobID: string): void;
   /** Makes `gpu` what a running job holds, in place of what its lease was granted for; false where the limits forbid it. */
   claimGpu(job: Job, gpu: GpuRequest): boolean;
+  /** Runs that use this job's slot take slots of their own from now on: it does not wait for them any more. */
+  endBorrowing(jobID: string): void;
   /** Holds the GPUs of a sandbox that a former process left, until the sandbox is terminated. */
   keepGpu(job: Job): void;
   /** Starts to renew leases and places in the queue. No-op while that goes on. */
@@ -129,6 +131,17 @@ export function createLeases({ pool, localQueue, limits, owner, clock, ids, log 
       held.set(lease.id, { ...lease, ...use });
       events.emit({ kind: "freed" }); // what the lease held before may be what another job waits for
       return true;
+    },
+    endBorrowing(jobID) {
+      const borrowing = [...held.values()].filter(({ borrowedFrom }) => borrowedFrom === jobID);
+      if (borrowing.length === 0) return;
+      const own = borrowing.map((lease) => ({ ...lease, borrowedFrom: null }));
+      for (const lease of own) held.set(lease.id, lease);
+      try {
+        pool.renewLeases(own, clock.now());
+      } catch (error) {
+        log("warn", "could not record yet that a run takes a slot of its own", { jobID, reason: String(error) }); // the next renewal does
+      }
     },
     keepGpu(job) {
       const [gpu] = gpusOf(job.gpu);

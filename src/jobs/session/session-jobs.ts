@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { isAllowedChange, isEnded, type Job } from "../../core/job.ts";
+import { withRuns } from "../../core/nested-runs.ts";
 import type { Delivery, Notice } from "../../core/notice.ts";
 import type { MetricPoint, Point, Series } from "../../core/series.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -133,8 +134,9 @@ export function createSessionJobs({ orchestrator, store, ids, clock, log, change
       if (!before) throw new Error(`no job ${jobID} in session ${orchestrator}`);
       const unsaved = isEnded(before.state) ? null : series.unsaved(jobID);
       const changed = change(before);
-      const job = unsaved?.apply(changed) ?? changed;
+      let job = unsaved?.apply(changed) ?? changed;
       if (job === before) return job;
+      if (isEnded(job.state) && !isEnded(before.state)) job = withRuns(job, () => [...jobs.values()]);
       if (job.state !== before.state) requireAllowed(before, job);
       if (isEnded(job.state) && !isEnded(before.state)) store.saveEnded(job, unsaved?.records);
       else store.saveJob(job, unsaved?.records);

@@ -18,7 +18,11 @@ export interface SessionTree {
   heldBelow(whole: SessionJobs): Promise<ReadonlySet<string>>;
 }
 
-const starterOf = ({ origin, orchestrator }: Job): string => origin?.sessionID ?? orchestrator;
+/** The session that answers for a job; a run that a job started belongs to whoever started that job. */
+function starterOf(whole: SessionJobs, { origin, orchestrator, startedBy }: Job): string {
+  const starter = startedBy === null ? undefined : whole.get(startedBy);
+  return starter ? starterOf(whole, starter) : (origin?.sessionID ?? orchestrator);
+}
 
 export function createSessionTree(host: Pick<OrchestratorSessions, "parentOf" | "atWork">): SessionTree {
   /** From each session up to the top; parents never change. */
@@ -36,7 +40,9 @@ export function createSessionTree(host: Pick<OrchestratorSessions, "parentOf" | 
   /** By session that started jobs: its line, and the session that answers for them now. */
   async function placesOf(whole: SessionJobs) {
     const owner = whole.orchestrator;
-    const starters = [...new Set(whole.all().map(starterOf))].filter((starter) => starter !== owner);
+    const starters = [...new Set(whole.all().map((job) => starterOf(whole, job)))].filter(
+      (starter) => starter !== owner,
+    );
     const busy = starters.length === 0 ? new Set<string>() : await host.atWork().catch(() => new Set<string>());
     const placed = starters.map(async (starter) => {
       const line = await lineOf(starter).catch(() => [starter, owner]); // deleted meanwhile
@@ -49,14 +55,18 @@ export function createSessionTree(host: Pick<OrchestratorSessions, "parentOf" | 
     ownerOf: async (sessionID) => (await lineOf(sessionID)).at(-1) ?? sessionID,
     knownOwnerOf: (sessionID) => lines.get(sessionID)?.at(-1) ?? sessionID,
     async seenFrom(sessionID, whole) {
-      if (whole.all().every((job) => starterOf(job) === sessionID)) return whole; // the usual case: nothing to ask
+      if (whole.all().every((job) => starterOf(whole, job) === sessionID)) return whole; // the usual case: nothing to ask
       const places = await placesOf(whole);
       const isOwner = sessionID === whole.orchestrator;
       if (isOwner && places.size === 0) return whole;
-      const isListed = (job: Job) =>
-        starterOf(job) === sessionID || (places.get(starterOf(job))?.holder ?? whole.orchestrator) === sessionID;
-      const isReachable = (job: Job) =>
-        isOwner || starterOf(job) === sessionID || places.get(starterOf(job))?.line.includes(sessionID) === true;
+      const isListed = (job: Job) => {
+        const starter = starterOf(whole, job);
+        return starter === sessionID || (places.get(starter)?.holder ?? whole.orchestrator) === sessionID;
+      };
+      const isReachable = (job: Job) => {
+        const starter = starterOf(whole, job);
+        return isOwner || starter === sessionID || places.get(starter)?.line.includes(sessionID) === true;
+      };
       return {
         ...whole,
         all: () => whole.all().filter(isListed),
@@ -68,7 +78,8 @@ export function createSessionTree(host: Pick<OrchestratorSessions, "parentOf" | 
     },
     async heldBelow(whole) {
       const places = await placesOf(whole);
-      const isHeld = (job: Job) => (places.get(starterOf(job))?.holder ?? whole.orchestrator) !== whole.orchestrator;
+      const isHeld = (job: Job) =>
+        (places.get(starterOf(whole, job))?.holder ?? whole.orchestrator) !== whole.orchestrator;
       return new Set(
         whole
           .all()

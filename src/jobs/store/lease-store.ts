@@ -78,6 +78,9 @@ export const LEASE_MIGRATION = `
   CREATE TABLE queue (seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
     since INTEGER NOT NULL, gpu TEXT, expires_at INTEGER NOT NULL)`;
 
+/** The leases that use another job's slot, by which other processes count right. */
+export const BORROWED_SLOT_TABLE = "borrowed_slots (lease TEXT PRIMARY KEY, job TEXT NOT NULL)";
+
 /** When records were lost and these took their place. */
 export const LOSS_MIGRATION = "CREATE TABLE losses (at INTEGER NOT NULL)";
 export const recordLoss = (database: Pick<Database, "run">, now: number): void =>
@@ -92,9 +95,10 @@ const leaseRow: RowSchema<Lease> = z
     orchestrator: z.string(),
     owner: z.string(),
     slots: z.literal([0, 1]),
+    borrowedFrom: z.string().nullable().default(null),
     gpu: gpuText.transform((text): GpuRequest | null => gpusOf(text)[0] ?? null),
   })
-  .transform(({ job, ...lease }) => ({ ...lease, jobID: job }));
+  .transform(({ job, borrowedFrom, ...lease }) => ({ ...lease, jobID: job, ...(borrowedFrom && { borrowedFrom }) }));
 
 const queueRow: RowSchema<PoolState["queue"][number]> = z
   .object({ job: z.string(), owner: z.string(), since: z.number(), gpu: gpuText.transform(gpusOf) })
@@ -110,9 +114,11 @@ export function checkLeaseRows(rows: RowReader): void {
   rows.all(queueRow, "SELECT seq, job, owner, since, gpu, expires_at FROM queue");
   rows.all(cancelRow, SELECT_CANCELS);
   rows.all(lossRow, "SELECT at FROM losses");
+  rows.all(z.object({ job: z.string() }), "SELECT lease AS id, job FROM borrowed_slots");
   rows.all(expiryRow, "SELECT expires_at FROM leases UNION ALL SELECT expires_at FROM queue");
 }
 
+const LEASES = "SELECT *, (SELECT job FROM borrowed_slots WHERE lease = leases.id) AS borrowedFrom FROM leases";
 const SELECT_CANCELS = "SELECT lease AS leaseID, reason FROM cancels";
 
 export function createLeaseStore(database: Database): LeaseStore {
@@ -123,8 +129,12 @@ export function createLeaseStore(database: Database): LeaseStore {
         if (isOwnerDead(owner)) database.run(`DELETE FROM ${table} WHERE owner = ?`, owner);
       }
     }
+    database.run("DELETE FROM borrowed_slots WHERE lease NOT IN (SELECT id FROM leases)");
   };
-  const save = (lease: Lease, now: number) =>
+  const save = (lease: Lease, now: number) => {
+    if (lease.borrowedFrom)
+      database.run("INSERT OR REPLACE INTO borrowed_slots (lease, job) VALUES (?, ?)", lease.id, lease.borrowedFrom);
+    else database.run("DELETE FROM borrowed_slots WHERE lease = ?", lease.id);
     database.run(
       `INSERT INTO leases (id, job, orchestrator, owner, slots, gpu, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET slots = excluded.slots, gpu = excluded.gpu, expires_at = excluded.expires_at`,
@@ -136,8 +146,9 @@ export function createLeaseStore(database: Database): LeaseStore {
       lease.gpu === null ? null : formatGpu(lease.gpu),
       now + LEASE_TTL_MS,
     );
+  };
   const poolState = (now: number): PoolState => {
-    const leases = database.all(leaseRow, "SELECT * FROM leases WHERE expires_at >= ?", now);
+    const leases = database.all(leaseRow, `${LEASES} WHERE expires_at >= ?`, now);
     const queue = database.all(queueRow, "SELECT * FROM queue WHERE expires_at >= ? ORDER BY since, seq", now);
     const dead = new Set([...new Set([...leases, ...queue].map(({ owner }) => owner))].filter(isOwnerDead));
     return {

@@ -15,6 +15,7 @@ import { openDatabase } from "./database.ts";
 import { providerName } from "./job-record.ts";
 import { checkLabelRows, createLabelStore, LABEL_MIGRATION, type LabelStore } from "./label-store.ts";
 import {
+  BORROWED_SLOT_TABLE,
   checkLeaseRows,
   createLeaseStore,
   LEASE_MIGRATION,
@@ -130,6 +131,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
     clock,
     sideTables: [
       "sandbox_owners (sandbox TEXT PRIMARY KEY, owner TEXT NOT NULL)",
+      BORROWED_SLOT_TABLE,
       ...LINEAGE_TABLES,
       ...SNAPSHOT_USE_TABLES,
       CREATION_RATE_TABLE,

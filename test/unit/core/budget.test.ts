@@ -100,9 +100,9 @@ describe("decideBudget and decideJobBudget", () => {
 
   test("the moment at which a task reaches its own ceiling is predicted", () => {
     const job = withMaxUsd(running(10), 3);
-    expect(decideJobBudget(job, limits, 0)).toEqual({ isOut: false, nextAt: 0.2 * HOUR });
-    expect(decideJobBudget(job, limits, 0.2 * HOUR).isOut).toBe(true);
-    expect(decideJobBudget(running(10), limits, 9 * HOUR)).toEqual({ isOut: false, nextAt: null });
+    expect(decideJobBudget(job, [], limits, 0)).toEqual({ isOut: false, nextAt: 0.2 * HOUR });
+    expect(decideJobBudget(job, [], limits, 0.2 * HOUR).isOut).toBe(true);
+    expect(decideJobBudget(running(10), [], limits, 9 * HOUR)).toEqual({ isOut: false, nextAt: null });
   });
 });
 
@@ -157,7 +157,7 @@ test("under random workloads no ceiling of a session or task is exceeded, and ev
         const { isOut } = decideBudget(records(), own, now);
         for (const one of jobs) {
           if (one.job.state.kind !== "running" || rescued.has(one)) continue;
-          if (!isOut && !decideJobBudget(one.job, own, now).isOut) continue;
+          if (!isOut && !decideJobBudget(one.job, [], own, now).isOut) continue;
           rescued.add(one);
           one.endsAt = Math.min(one.endsAt, now + one.rescue * (own.rescueMs - MIN / 2));
         }

@@ -108,7 +108,11 @@ test.each([
 });
 
 describe("the worker's block", () => {
-  const job = { task: { snapshotID: null as string | null }, base: null, given: NOTHING_GIVEN } as WorkerFacts["job"];
+  const job = {
+    task: { snapshotID: null as string | null, forbidden: [] as readonly string[] },
+    base: null,
+    given: NOTHING_GIVEN,
+  } as WorkerFacts["job"];
   const briefing = { workdir: "/workspace", home: "/home/agent", notes: ["No network."] };
   const skill = {
     name: "golf",

@@ -29,6 +29,7 @@ export function openTools(world: World) {
     model: async () => ({ model: "acme/large", variant: null }),
     imagesFrom: async () => null,
     forkedFrom: async () => null,
+    job: async () => null,
     forbiddenToJobs: async () => [],
     sees: () => sight.sees,
     progress() {

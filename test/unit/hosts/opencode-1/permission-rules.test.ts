@@ -10,7 +10,7 @@ import {
   type UserRules,
 } from "../../../../src/hosts/opencode-1/permission-rules.ts";
 
-const COMMANDS = ["sandbox_exec", "sandbox_process"];
+const COMMANDS = ["sandbox_exec", "sandbox_process", "agents_start"];
 const EDITS = ["sandbox_write", "sandbox_edit"];
 const READ = ["sandbox_read"];
 
@@ -48,6 +48,10 @@ describe("what is forbidden to a job's agent is forbidden in its sandbox:", () =
     ["nothing, for denials of single commands", {}, { bash: { "*": "allow", "rm *": "deny" } }, []],
     ["all but what it is allowed", {}, { "*": "deny", read: "allow" }, [...COMMANDS, ...EDITS, "skill"]],
     ["skills", {}, { skill: "deny" }, ["skill"]],
+    ["to start runs, where it would be asked", { agents_start: "ask" }, {}, ["agents_start"]],
+    ["GPUs of runs, where they would be asked for", { gpu: "ask" }, {}, ["gpu"]],
+    ["GPUs of runs, where some are forbidden", { gpu: { "*": "allow", "H100*": "deny" } }, {}, ["gpu"]],
+    ["nothing, where GPUs are allowed to it", { gpu: "ask" }, { gpu: "allow" }, []],
     [
       "one of our tools by name",
       {},

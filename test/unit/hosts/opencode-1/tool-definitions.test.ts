@@ -23,6 +23,7 @@ function open(run: (call: ToolCall, args: unknown) => Promise<unknown>, client: 
     hostIDs: () => "prt_1",
     models: { of: async ({ sessionID, messageID }) => ({ model: `acme/${sessionID}-${messageID}`, variant: "high" }) },
     userRules: () => ({ all: [], agents: {} }),
+    jobSessions: { jobOf: async () => null },
     isDisposed: () => state.isDisposed,
   });
   if (!probe) throw new Error("no tool");
@@ -58,7 +59,7 @@ test("what the user forbids to a session is read from OpenCode, and unknown when
   const deny = [{ permission: "bash", pattern: "*", action: "deny" }];
   const run = async (call: ToolCall) => (await call.forbiddenToJobs()).join();
   const known = open(run, { app, session: { get: async () => ({ data: { permission: deny } }) } });
-  expect(await known.execute()).toMatchObject({ output: "sandbox_exec,sandbox_process" });
+  expect(await known.execute()).toMatchObject({ output: "sandbox_exec,sandbox_process,agents_start" });
   const unknown = open(run, { app, session: { get: async () => ({ error: { name: "NotFound" } }) } });
   await expect(unknown.execute()).rejects.toThrow("Could not read what the user forbids to the session s: NotFound");
 });

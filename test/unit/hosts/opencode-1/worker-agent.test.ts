@@ -91,7 +91,7 @@ describe("the configuration", () => {
 describe("a worker's rules", () => {
   const agent = extend({}).agent.sandbox_worker?.permission as Rules;
   const session = Object.fromEntries(jobSessionRules([]).map(({ permission, action }) => [permission, action]));
-  const JOB = [...INSIDE, "sandbox_snapshot", "skill"];
+  const JOB = [...INSIDE, "sandbox_snapshot", "skill", "agents_start", "agents_wait", "agents_status"];
   const HOST = [
     "bash",
     "read",
@@ -99,8 +99,10 @@ describe("a worker's rules", () => {
     "write",
     "task",
     "webfetch",
-    "agents_start",
     "agents_message",
+    "agents_cancel",
+    "agents_collect",
+    "experiments_score",
     "mcp_tool",
     "question",
   ];
