@@ -63,6 +63,7 @@ export function decideAdmission(
 ): AdmissionDecision {
   const capacity = createCapacity(leases, limits);
   for (const entry of ahead) {
+    if (capacity.isFull()) break; // whatever else is ahead: hundreds may be
     const choice = capacity.choose(entry.gpus);
     if (choice) capacity.take(choice.gpu);
     else if (isOverdue(entry, now)) capacity.reserve(entry.gpus);
@@ -128,8 +129,9 @@ function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits) {
   const capacity = {
     fits: ({ type, count }: GpuRequest): boolean =>
       total + count <= limits.gpus.total && (byType.get(type) ?? 0) + count <= (limits.gpus[type] ?? Infinity),
+    isFull: (): boolean => slots >= limits.maxRunningJobs,
     choose(gpus: readonly GpuRequest[]): { gpu: GpuRequest | null } | null {
-      if (slots >= limits.maxRunningJobs) return null;
+      if (capacity.isFull()) return null;
       if (gpus.length === 0) return { gpu: null };
       const gpu = gpus.find(capacity.fits);
       return gpu ? { gpu } : null;

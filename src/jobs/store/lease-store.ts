@@ -70,6 +70,7 @@ const SETTLE_MS = 3 * LEASE_RENEW_MS;
 export const toOwner = (instanceID: string): string => toProcessName(instanceID);
 
 const isOwnerDead = isNotAlive;
+const LOOK_AGAIN_MS = 1_000;
 
 /** `gpu`: in `leases` the GPUs held, in `queue` the job's preferences in order. */
 export const LEASE_MIGRATION = `
@@ -105,6 +106,7 @@ const queueRow: RowSchema<PoolState["queue"][number]> = z
   .transform(({ job, gpu, ...entry }) => ({ ...entry, jobID: job, gpus: gpu }));
 
 const ownerRow = z.object({ owner: z.string() });
+const placeRow = z.object({ since: z.number(), seq: z.number() });
 const lossRow = z.object({ at: z.number() });
 const expiryRow = z.object({ expires_at: z.number() });
 const cancelRow = z.object({ leaseID: z.string(), reason: z.string().nullable() });
@@ -126,7 +128,7 @@ export function createLeaseStore(database: Database): LeaseStore {
     for (const table of ["leases", "queue"]) {
       database.run(`DELETE FROM ${table} WHERE expires_at < ?`, now);
       for (const { owner } of database.all(ownerRow, `SELECT DISTINCT owner FROM ${table}`)) {
-        if (isOwnerDead(owner)) database.run(`DELETE FROM ${table} WHERE owner = ?`, owner);
+        if (seemsDead(owner, now)) database.run(`DELETE FROM ${table} WHERE owner = ?`, owner);
       }
     }
     database.run("DELETE FROM borrowed_slots WHERE lease NOT IN (SELECT id FROM leases)");
@@ -147,10 +149,28 @@ export function createLeaseStore(database: Database): LeaseStore {
       now + LEASE_TTL_MS,
     );
   };
-  const poolState = (now: number): PoolState => {
+  /** Until when an owner that was alive is not looked at again: that takes files of the system, for every job that starts. */
+  const aliveUntil = new Map<string, number>();
+  const seemsDead = (owner: string, now: number): boolean => {
+    const until = aliveUntil.get(owner) ?? 0;
+    if (now < until && until <= now + LOOK_AGAIN_MS) return false;
+    const isDead = isOwnerDead(owner);
+    if (isDead) aliveUntil.delete(owner);
+    else aliveUntil.set(owner, now + LOOK_AGAIN_MS);
+    return isDead;
+  };
+  /** @param upTo a queued job behind which nobody matters */
+  const poolState = (now: number, upTo: string | null = null): PoolState => {
     const leases = database.all(leaseRow, `${LEASES} WHERE expires_at >= ?`, now);
-    const queue = database.all(queueRow, "SELECT * FROM queue WHERE expires_at >= ? ORDER BY since, seq", now);
-    const dead = new Set([...new Set([...leases, ...queue].map(({ owner }) => owner))].filter(isOwnerDead));
+    const place =
+      upTo === null ? undefined : database.get(placeRow, "SELECT since, seq FROM queue WHERE job = ?", upTo);
+    const queue = database.all(
+      queueRow,
+      "SELECT * FROM queue WHERE expires_at >= ? AND (since < ? OR (since = ? AND seq <= ?)) ORDER BY since, seq",
+      ...[now, place?.since ?? Number.MAX_SAFE_INTEGER, place?.since ?? 0, place?.seq ?? 0],
+    );
+    const owners = new Set([...leases, ...queue].map(({ owner }) => owner));
+    const dead = new Set([...owners].filter((owner) => seemsDead(owner, now)));
     return {
       leases: leases.filter(({ owner }) => !dead.has(owner)),
       queue: queue.filter(({ owner }) => !dead.has(owner)),
@@ -165,7 +185,7 @@ export function createLeaseStore(database: Database): LeaseStore {
     acquireLease: (lease, decide, now) =>
       database.transaction(() => {
         reclaim(now);
-        const { leases, queue } = poolState(now);
+        const { leases, queue } = poolState(now, lease.jobID);
         if (leases.some(({ jobID, owner, slots }) => jobID === lease.jobID && owner !== lease.owner && slots > 0))
           return null;
         const use = decide({ leases: leases.filter(({ jobID }) => jobID !== lease.jobID), queue });
