@@ -1,4 +1,5 @@
 import { benchExec } from "./exec.ts";
+import { benchExperiments } from "./experiments.ts";
 import { benchModal } from "./modal.ts";
 import { benchReplay } from "./replay.ts";
 import { benchRuns } from "./runs.ts";
@@ -17,6 +18,7 @@ const benches: Record<string, (rounds: number, count?: number) => Promise<void>>
   "start-call": benchStartCall,
   "wake-up": benchWakeUp,
   exec: benchExec,
+  experiments: benchExperiments,
   modal: benchModal,
   trees: benchTrees,
   runs: benchRuns,

@@ -57,7 +57,7 @@ const EMPTY: Omit<Leaderboard, "scope"> = {
   control: null,
 };
 
-function rankExperiments(
+export function rankExperiments(
   store: ExperimentStore,
   pool: Pick<PoolStore, "knowsSnapshot">,
   session: string | null,

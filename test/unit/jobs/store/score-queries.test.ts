@@ -1,0 +1,52 @@
+import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Database } from "../../../../src/jobs/store/database.ts";
+import type { SqlValue } from "../../../../src/jobs/store/driver.ts";
+import { openExperimentStore } from "../../../../src/jobs/store/experiment-store.ts";
+import { createScoreQueries } from "../../../../src/jobs/store/score-queries.ts";
+
+/* What is asked of ten thousand experiments must not read them all where an index can answer. */
+
+test("every question of the scores is answered by an index", async () => {
+  const stateDir = mkdtempSync(join(tmpdir(), "plans-"));
+  const file = join(stateDir, "projects", "p.db");
+  (await openExperimentStore(file)).close();
+  const { Database: Opened } = await import("bun:sqlite");
+  const real = new Opened(file);
+  const plans: string[] = [];
+  const explain = (sql: string, values: SqlValue[]) => {
+    const steps = real.query(`EXPLAIN QUERY PLAN ${sql}`).all(...values) as { detail: string }[];
+    plans.push(...steps.map(({ detail }) => `${detail} in ${sql}`));
+  };
+  const database = {
+    get: (_row: unknown, sql: string, ...values: SqlValue[]) => void explain(sql, values),
+    all(_row: unknown, sql: string, ...values: SqlValue[]) {
+      explain(sql, values);
+      return [];
+    },
+  } as unknown as Database;
+  const queries = createScoreQueries(database);
+  const field = { session: null, metric: "loss", source: "output", bench: "" } as const;
+  queries.metrics(null);
+  queries.measures(null, "loss");
+  queries.newestGoal(null, null);
+  queries.best(field, "min", 20);
+  queries.others(field, { ...field, source: "clean" }, 20);
+  queries.countFinal(field);
+  queries.countAll(null, "loss");
+  queries.scoreOfJob(field, "job_1");
+  queries.commonParent(field);
+  queries.namedControl(field);
+  queries.startedFrom(field, "job_1", 500);
+  queries.startedFrom(field, null, 500);
+  queries.bestJob(field, "group", "max");
+  queries.costOf("group", null);
+  real.close();
+  rmSync(stateDir, { recursive: true, force: true });
+  expect(plans.length).toBeGreaterThan(14);
+  expect(plans.filter((plan) => /^SCAN (?!\(|SUBQUERY)/.test(plan))).toEqual([]);
+  // The best are read in the order of an index, not sorted.
+  expect(plans.filter((plan) => plan.startsWith("USE TEMP B-TREE") && plan.includes("ORDER BY finite"))).toEqual([]);
+});
