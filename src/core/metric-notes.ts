@@ -48,6 +48,10 @@ export function metricNotes(
   ];
 }
 
+/** Of a measurement. */
+export const undeclaredNote = (names: readonly string[]): string =>
+  `METRIC lines of names that the benchmark does not declare do not count: ${nameList(names)}.`;
+
 const FORM = "A line of its own that begins with METRIC counts: METRIC name=value [step=n].";
 
 const count = ({ first, count }: CountedLines, what: string): string =>

@@ -1,5 +1,6 @@
 import type { ProviderName } from "../config/provider-names.ts";
 import type { Failure } from "../shared/error-code.ts";
+import type { TreeBase } from "../workspace/project/capture-tree.ts";
 import { NO_COMPUTE } from "./cost.ts";
 import { type GivenFiles, initialState, type Job, type JobOrigin, NOTHING_GIVEN } from "./job.ts";
 import type { JobTask } from "./job-task.ts";
@@ -13,6 +14,8 @@ export interface NewJob {
   readonly origin: JobOrigin | null;
   readonly parent?: string | null;
   readonly startedBy?: string | null;
+  /** Of a job that starts from known files; absent = those of the project now, or of what it starts from. */
+  readonly base?: TreeBase | null;
   readonly given?: GivenFiles;
   readonly notes?: readonly string[];
 }
@@ -33,6 +36,7 @@ export function newJob({ failure, ...wanted }: NewJob, { now, ...recorded }: Rec
     startedBy: null,
     given: NOTHING_GIVEN,
     notes: [],
+    base: null,
     ...wanted,
     ...recorded,
     createdAt: now,
@@ -41,7 +45,6 @@ export function newJob({ failure, ...wanted }: NewJob, { now, ...recorded }: Rec
     sandbox: { kind: "none" },
     attempts: 1,
     loss: null,
-    base: null,
     formerBases: [],
     update: null,
     briefing: null,

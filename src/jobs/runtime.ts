@@ -23,6 +23,7 @@ import { createWaitingJobs, type WaitingJobs } from "./execution/waiting-jobs.ts
 import { createWatchdog, type Watchdog } from "./execution/watchdog.ts";
 import { createWorkers, type WorkerContext } from "./execution/workers.ts";
 import { type Foundation, type FoundationDeps, openFoundation } from "./foundation.ts";
+import { createMeasurements, type Measurements } from "./measure/measurements.ts";
 import { createOutbox, type Outbox } from "./notify/outbox.ts";
 import { createUserMessages, type UserMessages } from "./notify/user-messages.ts";
 import type { GarbageReport } from "./sandbox/garbage-collector.ts";
@@ -46,6 +47,7 @@ export interface Runtime
   readonly runner: JobRunner;
   readonly lifecycle: SandboxLifecycle;
   readonly jobFiles: JobFiles;
+  readonly measurements: Measurements;
   readonly activity: SessionActivity;
   readonly sessions: Pick<ChildSessions, "closed">;
   readonly outbox: Outbox;
@@ -102,9 +104,11 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const stopNoting = noteQuestions({ sessions, registry, log });
   const jobFiles = createJobFiles({ ...sandboxDeps, lifecycle });
   const earlyStopping = createEarlyStopping({ clock, log });
+  const measurements = createMeasurements({ ...sandboxDeps, jobFiles });
   const runner = createJobRunner({
     sessions,
     lifecycle,
+    measurements,
     workers,
     activity,
     localQueue,
@@ -179,6 +183,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     runner,
     lifecycle,
     jobFiles,
+    measurements,
     activity,
     sessions,
     outbox,
@@ -212,6 +217,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
       const unfinished = (await registry.allInUse()).filter(isUnfinished).map(({ orchestrator }) => orchestrator);
       const suspending = recovery
         .interruptAll()
+        .then(() => measurements.settled())
         .then(() => trees.suspend())
         .then(() => lifecycle.suspend());
       await within(suspending, { clock, limitMs: SUSPEND_LIMIT_MS, doing: "Suspending" }).catch((error) =>

@@ -1,3 +1,4 @@
+import type { Measured } from "../core/measured-value.ts";
 import type { ExitStatus } from "../sandboxes/port.ts";
 import { oneLine } from "../shared/plain-text.ts";
 
@@ -39,11 +40,27 @@ const describeStatus = (status: ExitStatus): string => {
  * @param explanation what else is known of its end; "" = nothing
  */
 export function describeCommandFailure(status: ExitStatus, end: string, explanation: string): string {
+  return `The command ${describeStatus(status)}.${explanation === "" ? "" : ` ${explanation}`}${lastLines(end)}`;
+}
+
+/** Why a measurement failed whose command ended well. @param end the newest lines of its output */
+export function describeNoMeasurement(
+  metric: string,
+  measured: Exclude<Measured, { kind: "value" }>,
+  end: string,
+): string {
+  const name = oneLine(metric, 100);
+  if (measured.kind === "none")
+    return `The command ended with exit code 0, but the metric ${name} never came: the benchmark must print "METRIC ${name}=<number>" on a line of its own.${lastLines(end)}`;
+  const [one, other] = measured.values;
+  return `The command printed the metric ${name} with different values, ${one} and ${other}, so none of them counts: code of the job may print numbers too. The benchmark must print it once, on a line of its own; numbers on the way are lines with a step, or of another name.`;
+}
+
+function lastLines(end: string): string {
   const lines = end.split("\n").filter((line) => line.trim() !== "");
   const quoted = oneLine(lines.slice(-LAST_LINES).join(" ⏎ "), 16 * LAST_CHARACTERS).replaceAll('"', "'");
   const characters = [...quoted];
   const isCut = characters.length > LAST_CHARACTERS;
   const last = isCut ? `…${characters.slice(-LAST_CHARACTERS).join("")}` : quoted;
-  const said = last === "" ? " It printed nothing." : ` Its last lines: "${last}"`;
-  return `The command ${describeStatus(status)}.${explanation === "" ? "" : ` ${explanation}`}${said}`;
+  return last === "" ? " It printed nothing." : ` Its last lines: "${last}"`;
 }

@@ -7,6 +7,7 @@ import { agentsWaitTool } from "./agents-wait.ts";
 import { inCallOrder } from "./call-order.ts";
 import type { ToolDeps } from "./define-tool.ts";
 import { experimentsListTool } from "./experiments-list.ts";
+import { experimentsScoreTool } from "./experiments-score.ts";
 import { jobReportTool } from "./job-report.ts";
 import { sandboxEditTool } from "./sandbox-edit.ts";
 import { sandboxExecTool } from "./sandbox-exec.ts";
@@ -26,6 +27,7 @@ export const createTools = (deps: ToolDeps): readonly Tool[] =>
       agentsCancelTool,
       agentsCollectTool,
       experimentsListTool,
+      experimentsScoreTool,
       sandboxSnapshotTool,
       sandboxExecTool,
       sandboxProcessTool,

@@ -10,10 +10,10 @@ import { fromText, splitRecords, toText } from "../../workspace/paths.ts";
 import { identityOf } from "../../workspace/project/identity.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { changesEnv, readChanges } from "../../workspace/project/stored-changes.ts";
+import { baseOf, buildWork, type ChangesDeps, currentWork, requireBase } from "../sandbox/job-changes.ts";
 import type { FilesSource } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs, SessionOpener } from "../session/session-jobs.ts";
-import { baseOf, buildWork, type ChangesDeps, currentWork, requireBase } from "./job-changes.ts";
 
 export interface CollectChangesDeps extends ChangesDeps, SessionOpener {}
 

@@ -19,10 +19,10 @@ import { readChanges } from "../../workspace/project/stored-changes.ts";
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import { fetchFiles } from "../../workspace/sandbox/fetch-files.ts";
 import { type ListedFile, listFiles } from "../../workspace/sandbox/list-files.ts";
+import { buildWork, type ChangesDeps, requireBase } from "../sandbox/job-changes.ts";
 import type { FilesSource } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionOpener } from "../session/session-jobs.ts";
-import { buildWork, type ChangesDeps, requireBase } from "./job-changes.ts";
 
 export interface CollectFilesDeps extends ChangesDeps, SessionOpener {}
 

@@ -1,9 +1,15 @@
 import { constants } from "node:os";
 import type { Environment } from "../../config/environment.ts";
+import { type Measured, MeasuredValue } from "../../core/measured-value.ts";
 import { createOutputWindow } from "../../core/output-window.ts";
-import type { RunTask } from "../../core/run-task.ts";
+import type { Measurement, MetricValue, RunTask } from "../../core/run-task.ts";
 import { RUN_VARIABLE } from "../../core/run-variable.ts";
-import { describeCommandFailure, LINES_FOR_RESULT, renderRunResult } from "../../prompt/run-end.ts";
+import {
+  describeCommandFailure,
+  describeNoMeasurement,
+  LINES_FOR_RESULT,
+  renderRunResult,
+} from "../../prompt/run-end.ts";
 import { type ExitStatus, FileError, type Sandbox, type SandboxProcess } from "../../sandboxes/port.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import { type Failure, PluginError } from "../../shared/error-code.ts";
@@ -48,6 +54,8 @@ export interface CommandOutcome {
   readonly exitCode: number | null;
   /** The end of its output. */
   readonly result: string;
+  /** What it measured, if it is a measurement that succeeded. */
+  readonly measured?: MetricValue | undefined;
 }
 
 /** Time from the end of a command to the news that its whole sandbox has ended. */
@@ -68,6 +76,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const window = createOutputWindow();
   const abort = new AbortController();
   execution.phase = { kind: "in_command", abort };
+  const measuring = run.measures && new MeasuredValue(run.measures.metric, run.metrics);
   let log: string | null = null;
   let end: CommandEnd = { status: { kind: "unknown", reason: "its command did not start" }, stopped: null };
   const readers = deps.readOutput.flatMap((read) => read(sessionJobs, jobID) ?? []);
@@ -81,6 +90,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
       signal: AbortSignal.any([execution.abort.signal, abort.signal]),
       onOutput(bytes) {
         window.push(bytes);
+        measuring?.read(bytes);
         for (const reader of readers) reader.push(bytes);
         shown.changed();
       },
@@ -104,7 +114,10 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   execution.phase = { kind: "between_turns" };
   const { status } = end;
   const exitCode = exitCodeOf(status);
-  if (exitCode === 0) return { failure: null, exitCode, result };
+  if (exitCode === 0) {
+    const measured = run.measures && measuring ? judge(run.measures, measuring.end(), last) : null;
+    return { failure: measured?.failure ?? null, exitCode, result, measured: measured?.value };
+  }
   const message = describeCommandFailure(status, last, explain(status, end.stopped !== null).trim());
   const retryable = status.kind === "unknown" ? null : false;
   return { failure: { code: "command_failed", message, retryable }, exitCode, result };
@@ -134,6 +147,13 @@ const mayBeLoss = (status: ExitStatus): boolean => status.kind === "unknown" || 
 
 /** Its last line is whole then. */
 const hasEndedByItself = ({ status, stopped }: CommandEnd): boolean => stopped === null && !mayBeLoss(status);
+
+/** A measurement that brought no number has failed, whatever its command says. */
+function judge({ metric }: Measurement, measured: Measured, last: string) {
+  if (measured.kind === "value") return { value: measured.value, failure: null };
+  const message = describeNoMeasurement(metric, measured, last);
+  return { value: undefined, failure: { code: "command_failed", message, retryable: false } satisfies Failure };
+}
 
 /** Others change it meanwhile, which the compiler does not see. */
 const phaseOf = ({ phase }: Execution): Execution["phase"] => phase;

@@ -2,11 +2,14 @@ import { withBriefing } from "../../core/briefing.ts";
 import { isEnded, type Job, type Transition, transition } from "../../core/job.ts";
 import { withUnfinished } from "../../core/job-notes.ts";
 import type { Limits } from "../../core/limits.ts";
+import { measuredMetric, withMeasured } from "../../core/measured-job.ts";
+import { withMetric } from "../../core/metric-source.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
 import { toGoOnAfterLoss, toGoOnAfterRestart } from "../../prompt/turn-text.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { type Failure, PluginError, toFailure } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
+import type { Measurements } from "../measure/measurements.ts";
 import type { LocalQueue } from "../queue/local-queue.ts";
 import { CapacityWait } from "../sandbox/capacity-wait.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
@@ -26,6 +29,7 @@ export interface RunJobDeps extends JobTurnsDeps, RunCommandDeps {
   readonly activity: SessionActivity;
   readonly workers: Workers;
   readonly lifecycle: SandboxLifecycle;
+  readonly measurements: Pick<Measurements, "place">;
   readonly limits: Pick<Limits, "budget" | "highestRate">;
   readonly parkAfterMs: number;
   /** While jobs are queued, sandboxes of ended jobs are parked at once. */
@@ -75,11 +79,13 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     let context = { ...first, sessionID: null };
     let failure = await beginRun(deps, context, before, move(execution, { kind: "running" }));
     while (!failure) {
+      await placeMeasured(context);
       const outcome = await runCommand(deps, context);
       if (execution.abort.signal.aborted) return;
       failure = stopFailure();
       if (outcome && !failure) {
         sessionJobs.update(jobID, endRun(execution, outcome));
+        recordMeasured(sessionJobs, jobID);
         return;
       }
       const sandbox = failure ? null : await goOn(sessionJobs, jobID, execution);
@@ -92,13 +98,28 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     await rescue(context, failure);
   }
 
-  /** Its exit code is written with its end. */
+  /** Puts what a run measures into its sandbox. If that is lost meanwhile, another one gets it. */
+  async function placeMeasured({ sessionJobs, jobID, execution, sandbox }: CommandContext): Promise<void> {
+    if (execution.phase.kind !== "between_turns") return;
+    await deps.measurements.place(sessionJobs, jobID, sandbox, execution.abort.signal).catch((error) => {
+      if (execution.abort.signal.aborted || execution.phase.kind !== "between_turns") return;
+      throw error;
+    });
+  }
+
+  /** Its exit code, and what it measured, are written with its end. */
   const endRun =
-    (execution: Execution, { failure, exitCode, result }: CommandOutcome) =>
+    (execution: Execution, { failure, exitCode, result, measured }: CommandOutcome) =>
     (job: Job): Job => {
       const to = failure ? toFailed({ words: result, turn: null }, failure) : { kind: "completed" as const, result };
       const ended = move(execution, to)(job);
-      return ended === job ? job : { ...ended, exitCode };
+      if (ended === job) return job;
+      const at = new Date(deps.clock.now()).toISOString();
+      return {
+        ...ended,
+        exitCode,
+        metrics: measured === undefined ? ended.metrics : withMeasured(ended, measured, at),
+      };
     };
 
   /**
@@ -215,6 +236,15 @@ export function createRunJob(deps: RunJobDeps): RunJob {
       if (isEnded(state)) sessionJobs.stopRunningTurns(jobID);
     }
   };
+}
+
+/** A measurement counts for the job whose work it measured. */
+function recordMeasured(sessionJobs: SessionJobs, runID: string): void {
+  const run = requireJob(sessionJobs, runID);
+  const { measures } = run.task.run ?? {};
+  const metric = measures && measuredMetric(run, sessionJobs.all());
+  if (!measures || !metric || !sessionJobs.get(measures.jobID)) return;
+  sessionJobs.update(measures.jobID, (job) => ({ ...job, metrics: withMetric(job.metrics, measures.metric, metric) }));
 }
 
 const isSandboxOf = ({ sandbox: known }: Job, { id }: Sandbox): boolean => known.kind === "live" && known.id === id;

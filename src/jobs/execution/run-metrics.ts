@@ -1,7 +1,7 @@
 import { withNotes } from "../../core/job-notes.ts";
 import type { PrintedMetric } from "../../core/metric-line.ts";
 import { MetricLines } from "../../core/metric-lines.ts";
-import { metricNotes } from "../../core/metric-notes.ts";
+import { metricNotes, undeclaredNote } from "../../core/metric-notes.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { requireJob } from "../session/session-jobs.ts";
 import type { EarlyStopping } from "./early-stopping.ts";
@@ -20,11 +20,17 @@ export const createRunMetrics =
     if (!run) return null;
     const lines = new MetricLines(run.metrics);
     const refused = new Set<string>();
+    const undeclared = new Set<string>();
+    const { measures, metrics: texts } = run;
+    /** In a measurement, whose output may be the job's, only the numbers that its benchmark declares count. */
+    const counts = (name: string) => measures === null || name === measures.metric || Object.hasOwn(texts, name);
     sessionJobs.restartSeries(jobID);
 
     function add(metrics: readonly PrintedMetric[]): void {
       const at = clock.now();
-      const points = metrics.map((metric) => ({ ...metric, at, source: "output" as const }));
+      const counting = metrics.filter(({ name }) => counts(name));
+      for (const { name } of metrics) if (undeclared.size < MOST_REFUSED && !counts(name)) undeclared.add(name);
+      const points = counting.map((metric) => ({ ...metric, at, source: "output" as const }));
       for (const name of sessionJobs.addPoints(jobID, points)) if (refused.size < MOST_REFUSED) refused.add(name);
     }
 
@@ -41,7 +47,8 @@ export const createRunMetrics =
         const names = [...sessionJobs.series(jobID).keys()];
         const { unreadable, misplaced, inOtherCase } = lines;
         const notes = metricNotes(run, { names, refused: [...refused], unreadable, misplaced, inOtherCase });
-        if (isWhole && notes.length > 0) sessionJobs.update(jobID, (job) => withNotes(job, notes));
+        const all = [...notes, ...(undeclared.size > 0 ? [undeclaredNote([...undeclared])] : [])];
+        if (isWhole && all.length > 0) sessionJobs.update(jobID, (job) => withNotes(job, all));
       },
     };
   };

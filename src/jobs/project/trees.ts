@@ -14,6 +14,7 @@ import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import { forgetBranch } from "../../workspace/collect/create-branch.ts";
 import type { Git } from "../../workspace/git.ts";
+import { forgetMeasured } from "../../workspace/measure/measured-files.ts";
 import { captureTree, type TreeBase } from "../../workspace/project/capture-tree.ts";
 import { findProject } from "../../workspace/project/find-project.ts";
 import { readHomes, realPathOrSelf } from "../../workspace/project/home-folders.ts";
@@ -164,7 +165,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
 
   return {
     capture(sessionJobs, jobs) {
-      const wanting = jobs.filter((job) => job.state.kind === "queued" && wantsProject(job));
+      const wanting = jobs.filter((job) => job.state.kind === "queued" && job.base === null && wantsProject(job));
       if (wanting.length === 0) return;
       const taking = captureNow();
       for (const { id } of wanting) captured.set(id, taking);
@@ -242,6 +243,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       if (!job.base) return;
       const kept = { folder: storeFolder(deps.stateDir, job.base.project) };
       await removeChanges(kept, job.id);
+      await forgetMeasured(kept, job.id);
       await forgetBranch(kept, job.id);
     },
     async suspend() {

@@ -1,5 +1,5 @@
 import type { GpuRequest } from "../../config/gpu.ts";
-import { isHeld } from "../../core/job.ts";
+import { isHeld, type Job } from "../../core/job.ts";
 import { withFinished, withUnfinished } from "../../core/job-notes.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
 import type { CreationStep } from "../../sandboxes/creation-steps.ts";
@@ -71,6 +71,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     const known = liveSandboxes.raw(jobID);
     if (known) return known;
     const provider = await deps.provider(job.provider);
+    if (job.task.run?.measures) job = await startOver(sessionJobs, job);
     const attached = await attachSandbox(deps, provider, job);
     if (attached)
       return liveSandboxes.adopt(sessionJobs, job, { sandbox: attached, notes: attached.notes, from: null }, null);
@@ -98,6 +99,24 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
       sessionJobs.update(jobID, (current) => ({ ...current, sandbox: { kind: "none" } }));
       throw error;
     }
+  }
+
+  /**
+   * A measurement never goes on with files that a command has run on: what was to be measured may have changed them.
+   * @returns the run without a sandbox
+   */
+  async function startOver(sessionJobs: SessionJobs, job: Job): Promise<Job> {
+    if (job.sandbox.kind === "none") return job;
+    if (job.sandbox.kind === "live") {
+      await (await deps.provider(job.provider)).terminate(job.sandbox.id);
+      liveSandboxes.recordTerminated(sessionJobs, job.id, job.sandbox.id);
+    }
+    sessionJobs.update(job.id, ({ loss, ...current }) => ({
+      ...current,
+      loss: loss && { ...loss, files: { kind: "none" } },
+      sandbox: { kind: "none" },
+    }));
+    return requireJob(sessionJobs, job.id);
   }
 
   return {

@@ -6,11 +6,12 @@ import { BASE_IDENTITY, identityEnv } from "../project/identity.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { readBlobs } from "../project/read-blobs.ts";
 import { changesEnv, type JobChanges } from "../project/stored-changes.ts";
-import { parseDifferences, parseTree, type TreeEntry, writeTree } from "../project/tree-entries.ts";
+import { parseDifferences, type TreeEntry, writeTree } from "../project/tree-entries.ts";
 import { namedByCommand, pathsAddedIn } from "./command-words.ts";
 import { type Change, decideMeasuredTree, type Refused } from "./decide-tree.ts";
 import { saveMeasured } from "./measured-files.ts";
-import { createProtection, inWorkdir } from "./protection.ts";
+import { protectedIn, targetsOf } from "./protected-in.ts";
+import { inWorkdir } from "./protection.ts";
 import { createStartUpRules, importedNames } from "./start-up-files.ts";
 
 /** What of a benchmark decides which files are measured. */
@@ -46,8 +47,6 @@ export interface BuiltMeasured {
   readonly libraries: readonly string[];
 }
 
-const LINK = "120000";
-const LINK_BYTES = 4096;
 const TEXT_BYTES = 256 * 1024;
 /** Protected files that are read for what they call and import. */
 const MAX_TEXTS = 200;
@@ -72,10 +71,8 @@ export async function buildMeasured(request: MeasureRequest): Promise<BuiltMeasu
     GIT_OBJECT_DIRECTORY: objects,
     GIT_ALTERNATE_OBJECT_DIRECTORIES: [join(store.folder, "git/objects"), ofJob.GIT_OBJECT_DIRECTORY].join(":"),
   };
-  const start = parseTree(await store.run(["ls-tree", "-r", "-z", "--full-tree", base.commit], { env }));
-  const links = await targetsOf(start);
   const workdir = fromText(rules.workdir);
-  const protection = createProtection(rules.protect, { paths: [...start.keys()], links, workdir });
+  const { entries: start, links, protection } = await protectedIn(store, base, rules.protect, rules.workdir);
   const wanted = [
     ...(await readChanges()),
     ...[...artifacts].map(([path, entry]): Change => ({ path, entry, target: null })),
@@ -104,18 +101,6 @@ export async function buildMeasured(request: MeasureRequest): Promise<BuiltMeasu
     libraries: [...changed].filter((path) => after.has(path) && /\.(?:so(?:\.\d+)*|dylib)$/i.test(path)),
   };
 
-  async function targetsOf(entries: ReadonlyMap<string, TreeEntry>): Promise<ReadonlyMap<string, string>> {
-    const found = [...entries].filter(([, { mode }]) => mode === LINK);
-    const contents = await readBlobs(
-      store,
-      found.map(([, { oid }]) => oid),
-      LINK_BYTES,
-      env,
-    );
-    // A link that cannot be read leads nowhere.
-    return new Map(found.map(([path, { oid }]) => [path, contents.get(oid)?.toString("latin1") ?? "/"]));
-  }
-
   async function readChanges(): Promise<Change[]> {
     const how = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", base.commit, changes.tip];
     const differences = parseDifferences(await store.run(how, { env, isUntrusted: true }));
@@ -123,7 +108,11 @@ export async function buildMeasured(request: MeasureRequest): Promise<BuiltMeasu
     const unread = [...changes.unread, ...changes.unborn];
     const isKnown = (path: string) => !unread.some((one) => path === one || path.startsWith(`${one}/`));
     const known = differences.filter(({ path, entry }) => entry !== null || isKnown(path));
-    const targets = await targetsOf(new Map(known.flatMap(({ path, entry }) => (entry ? [[path, entry]] : []))));
+    const targets = await targetsOf(
+      store,
+      known.flatMap(({ path, entry }) => (entry ? [[path, entry]] : [])),
+      env,
+    );
     return known.map(({ path, entry }) => ({ path, entry, target: targets.get(path) ?? null }));
   }
 

@@ -1,17 +1,16 @@
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { foldersAbove, fromText, joinRecords } from "../paths.ts";
+import { foldersAbove, joinRecords } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
 import { identityOf } from "../project/identity.ts";
 import type { ProjectStore } from "../project/project-store.ts";
-import { readBlobs } from "../project/read-blobs.ts";
-import { parseTree, writeTree } from "../project/tree-entries.ts";
+import { writeTree } from "../project/tree-entries.ts";
 import { listFiles } from "../sandbox/list-files.ts";
 import { runScript } from "../sandbox/run-script.ts";
 import { archiveTo, LIMIT_MS, putContent, STAGE, sendTree } from "../sandbox/send-tree.ts";
 import { type MeasuredFiles, measuredEnv } from "./measured-files.ts";
-import { createProtection } from "./protection.ts";
+import { protectedIn } from "./protected-in.ts";
 
 export interface PlaceRequest {
   readonly store: ProjectStore;
@@ -72,16 +71,7 @@ export async function restoreProtected(
   { store, base, sandbox, clock, scratchID }: PlaceRequest,
   protect: readonly string[],
 ): Promise<readonly string[]> {
-  const entries = parseTree(await store.run(["ls-tree", "-r", "-z", "--full-tree", base.commit]));
-  const found = [...entries].filter(([, { mode }]) => mode === "120000");
-  const contents = await readBlobs(
-    store,
-    found.map(([, { oid }]) => oid),
-    4096,
-  );
-  const links = new Map(found.map(([path, { oid }]) => [path, contents.get(oid)?.toString("latin1") ?? "/"]));
-  const tree = { paths: [...entries.keys()], links, workdir: fromText(sandbox.workdir) };
-  const protection = createProtection(protect, tree);
+  const { entries, links, protection } = await protectedIn(store, base, protect, sandbox.workdir);
   const files = new Set([...protection.files, ...[...links.keys()].filter((path) => protection.covers(path))]);
   if (files.size === 0) return [];
   const listed = await listFiles(sandbox, [""], { clock, limitMs: LIMIT_MS });

@@ -16,7 +16,8 @@ const PROMPT = ["views", ...CORE];
 const SESSION = ["jobs/store", ...CORE];
 const QUEUE = ["jobs/session", ...SESSION];
 const SANDBOX = ["jobs/project", "jobs/queue", "jobs/snapshots", ...QUEUE];
-const EXECUTION = ["jobs/notify", "jobs/sandbox", "prompt", ...SANDBOX];
+const MEASURE = ["jobs/sandbox", "prompt", ...SANDBOX];
+const EXECUTION = ["jobs/measure", "jobs/notify", ...MEASURE];
 const ACTIONS = ["jobs/execution", ...EXECUTION];
 const HOSTS = ["tools", "jobs", "jobs/actions", "views", "providers", ...ACTIONS];
 const ADAPTERS = ["sandboxes/modal", "sandboxes/local"];
@@ -43,6 +44,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "jobs/project": ["jobs/snapshots", ...QUEUE],
   "jobs/sandbox": SANDBOX,
   "jobs/execution": EXECUTION,
+  "jobs/measure": MEASURE,
   "jobs/notify": ["prompt", ...QUEUE],
   "jobs/actions": ["views", ...ACTIONS],
   jobs: ["jobs/actions", ...ACTIONS],

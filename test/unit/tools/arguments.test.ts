@@ -33,6 +33,8 @@ const BAD: [tool: string, args: unknown, words: string[]][] = [
   ["experiments_list", { direction: "up" }, ["direction", "min", "max", 'found "up"']],
   ["experiments_list", { limit: 5000 }, ["limit", "200", "found 5000"]],
   ["experiments_list", { scope: "all" }, ["scope", "project"]],
+  ["experiments_score", {}, ["jobs"]],
+  ["experiments_score", { jobs: ["job_1"], benchmark: 5 }, ["benchmark", "name", "found 5"]],
   ["sandbox_snapshot", { label: "no spaces" }, ["label", "letters, digits"]],
   ["sandbox_snapshot", { label: "b\u0435st" }, ["label", "English letters"]], // a Cyrillic one
   ["sandbox_snapshot", { label: "be\u0301st" }, ["label", "English letters"]],

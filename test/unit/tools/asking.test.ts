@@ -15,6 +15,7 @@ const OF_ORCHESTRATOR: Record<string, { args: object; patterns: string[] }> = {
   agents_cancel: { args: { jobs: ["job_x", "job_y", "job_x"] }, patterns: ["job_x", "job_y"] },
   agents_collect: { args: { job: "job_x" }, patterns: ["job_x"] },
   experiments_list: { args: { metric: "loss" }, patterns: ["loss"] },
+  experiments_score: { args: { jobs: ["job_1"] }, patterns: ["job_1"] },
   sandbox_snapshot: { args: { job: "job_x" }, patterns: ["job_x"] },
 };
 const OF_JOBS: Record<string, object> = {

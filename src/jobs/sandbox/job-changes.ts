@@ -10,9 +10,9 @@ import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { type JobChanges, readChanges } from "../../workspace/project/stored-changes.ts";
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import type { ProjectTrees } from "../project/trees.ts";
-import type { FilesSource, JobFiles } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
+import type { FilesSource, JobFiles } from "./job-files.ts";
 
 export interface ChangesDeps {
   readonly trees: Pick<ProjectTrees, "store">;

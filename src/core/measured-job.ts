@@ -1,0 +1,47 @@
+import { isEnded, type Job, type Metric } from "./job.ts";
+import { withMetric } from "./metric-source.ts";
+import type { MetricValue } from "./run-task.ts";
+
+/** The metrics of a run that has measured: what it printed under other names of the benchmark is as good. */
+export function withMeasured({ task, metrics }: Job, value: MetricValue, at: string): Job["metrics"] {
+  const { measures, metrics: texts } = task.run ?? {};
+  if (!measures) return metrics;
+  const declared = Object.entries(metrics).filter(([name]) => Object.hasOwn(texts ?? {}, name));
+  const all: [string, Metric][] = [
+    ...declared.map(([name, metric]): [string, Metric] => [name, { ...metric, source: measures.setting }]),
+    [measures.metric, { value, at, source: measures.setting }],
+  ];
+  return all.reduce((known, [name, metric]) => withMetric(known, name, metric), {} as Job["metrics"]);
+}
+
+/**
+ * What a benchmark has measured of a job so far, for the job itself: the mean over the repeats of one call that have
+ * brought a number.
+ * @param run one of the repeats
+ * @returns null if it brought none
+ */
+export function measuredMetric(run: Job, all: readonly Job[]): Metric | null {
+  const own = run.task.run?.measures;
+  if (!own) return null;
+  const repeats = all.filter((job) => {
+    const measures = job.task.run?.measures;
+    return (
+      measures?.jobID === own.jobID &&
+      measures.metric === own.metric &&
+      measures.setting === own.setting &&
+      job.origin?.callID === run.origin?.callID &&
+      isEnded(job.state)
+    );
+  });
+  const metrics = repeats.flatMap(({ metrics, state }) => {
+    const metric = Object.hasOwn(metrics, own.metric) ? metrics[own.metric] : undefined;
+    return state.kind === "completed" && metric?.source === own.setting ? [metric] : [];
+  });
+  const newest = metrics
+    .map(({ at }) => at)
+    .sort()
+    .at(-1);
+  if (newest === undefined) return null;
+  const mean = metrics.reduce((sum, { value }) => sum + Number(value) / metrics.length, 0);
+  return { value: Number.isFinite(mean) ? mean : (String(mean) as MetricValue), at: newest, source: own.setting };
+}
