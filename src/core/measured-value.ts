@@ -36,9 +36,14 @@ export class MeasuredValue {
 
   read(chunk: Uint8Array): void {
     this.#note(this.#lines.read(chunk));
-    const lines = (this.#open + Buffer.from(chunk).toString("utf8")).split("\n");
-    this.#open = (lines.pop() ?? "").slice(-LINE_END);
-    for (const line of lines) this.#look(line);
+    const text = Buffer.from(chunk).toString("utf8");
+    this.#open += text;
+    if (text.includes("\n")) {
+      const lines = this.#open.split("\n");
+      this.#open = lines.pop() ?? "";
+      for (const line of lines) this.#look(line);
+    }
+    if (this.#open.length > 2 * LINE_END) this.#open = this.#open.slice(-LINE_END);
   }
 
   /** The output has ended. */

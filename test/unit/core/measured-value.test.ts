@@ -1,0 +1,36 @@
+import { expect, test } from "bun:test";
+import { MeasuredValue } from "../../../src/core/measured-value.ts";
+import type { MetricValue } from "../../../src/core/run-task.ts";
+
+type Expected = MetricValue | "none" | readonly [MetricValue, MetricValue];
+
+const CASES: readonly (readonly [output: string, expected: Expected, texts?: Readonly<Record<string, string>>])[] = [
+  ["METRIC loss=1.5\n", 1.5],
+  ["METRIC loss=1.5", 1.5],
+  ["METRIC loss=1\nMETRIC loss=1\n", 1],
+  ["METRIC loss=NaN\nMETRIC loss=nan\n", "NaN"],
+  ["METRIC Loss=1\nloss=1\n", "none"],
+  ["METRIC loss=1\nMETRIC loss=2\nMETRIC loss=3\n", [1, 2]],
+  ["METRIC loss=3 step=1\nMETRIC loss=2 step=2\n", 2],
+  ["METRIC loss=3 step=1\nMETRIC loss=2 step=2\nMETRIC loss=9\n", 9],
+  ["METRIC loss=3 step=2\nMETRIC loss=2 step=2\n", [3, 2]],
+  ["METRIC loss=3 step=2\nMETRIC loss=0 step=1\n", [3, 0]],
+  ["METRIC loss=0\nxxxMETRIC loss=4\n", [0, 4]],
+  [`METRIC loss=0\n${"x".repeat(50_000)}METRIC loss=4\n`, [0, 4]],
+  ["final loss: 2\n", 2, { loss: "final loss:" }],
+  ["final loss: 2\nMETRIC loss=1\n", [2, 1], { loss: "final loss:" }],
+];
+
+const show = (output: string): string => JSON.stringify(output.length > 80 ? `${output.slice(0, 30)}…` : output);
+
+for (const [output, expected, texts = {}] of CASES)
+  test(`${show(output)} measures ${String(expected)}, however it is cut`, () => {
+    for (const size of [1, 7, output.length]) {
+      const value = new MeasuredValue("loss", texts);
+      const bytes = Buffer.from(output);
+      for (let at = 0; at < bytes.length; at += size) value.read(bytes.subarray(at, at + size));
+      const found = value.end();
+      const got = found.kind === "value" ? found.value : found.kind === "none" ? "none" : found.values;
+      expect(got as Expected).toEqual(expected);
+    }
+  });
