@@ -103,8 +103,8 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const lifecycle = createSandboxLifecycle(sandboxDeps);
   const stopNoting = noteQuestions({ sessions, registry, log });
   const jobFiles = createJobFiles({ ...sandboxDeps, lifecycle });
-  const earlyStopping = createEarlyStopping({ clock, log });
   const measurements = createMeasurements({ ...sandboxDeps, jobFiles });
+  const earlyStopping = createEarlyStopping({ pool, owner, clock, log });
   const runner = createJobRunner({
     sessions,
     lifecycle,

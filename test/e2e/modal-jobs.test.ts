@@ -172,3 +172,32 @@ sandboxTest(
     await noneLeft(modal);
   },
 );
+
+sandboxTest("a run that is stopped early gives up its GPU while the better one goes on", async () => {
+  const { server, modal } = setup;
+  const session = await server.createSession();
+  const stop = { metric: "loss", direction: "min", rungs: [3], keep: 0.5 };
+  const command = `echo "METRIC loss=$LOSS step=3"; if [ $LOSS = 1 ]; then ${HOLD}; else sleep 600; fi`;
+  const sweep = { description: "train", command, gpu: "H100", matrix: { LOSS: [1, 2] }, stop };
+  const before = (await modal.sandboxes()).length;
+  await ask(server, session.id, start(sweep));
+  await until(
+    async () =>
+      (await holdersAt(modal)).length === 1 &&
+      (await modal.sandboxes()).length === before + 2 &&
+      (await modal.sandboxes({ live: true })).length === 1,
+    {
+      what: "only the better one has a sandbox",
+    },
+  );
+  const { jobs, pool } = (await ask(server, session.id, status())).metadata;
+  expect(jobs.map(({ state, metrics }) => [state, metrics.loss?.value ?? null])).toEqual([
+    ["running", 1],
+    ["cancelled", 2],
+  ]);
+  expect(jobs[1]).toMatchObject({ reason: "stopped early", stopped: { rung: 3, value: 2, cut: 1 } });
+  expect(pool.gpus).toMatchObject({ total: { used: 1 } });
+  await openGatesAt(modal);
+  const { finished } = (await ask(server, session.id, wait())).metadata;
+  expect(finished.map(({ state }) => state).sort()).toEqual(["cancelled", "completed"]);
+});

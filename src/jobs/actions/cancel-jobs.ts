@@ -4,6 +4,7 @@ import type { Stopped } from "../../core/run-task.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
+import { KillAtOnce } from "../execution/follow-command.ts";
 import type { JobRunner } from "../execution/job-runner.ts";
 import type { Scheduler } from "../execution/scheduler.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
@@ -71,7 +72,7 @@ export async function endJob(
   // A turn that an ended process left will not be resumed.
   const left = isOpen && !words?.turn ? await deps.runner.readLastWords(sessionJobs, id) : null;
   if (!deps.runner.isRunning(id)) sessionJobs.stopRunningTurns(id);
-  const unwinding = deps.runner.stop(id).then((said) => {
+  const unwinding = deps.runner.stop(id, stopped ? new KillAtOnce() : undefined).then((said) => {
     sessionJobs.update(id, (job) => withLastWords(job, since, said?.turn || said?.result ? said : left));
     return deps.lifecycle.park(sessionJobs, id);
   });

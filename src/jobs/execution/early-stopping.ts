@@ -1,11 +1,12 @@
 import { decideStops, type Entrant, highestRung, isSameRule, rungsOf } from "../../core/early-stopping.ts";
-import { isEnded, isHeld, type Job } from "../../core/job.ts";
+import { isEnded, type Job } from "../../core/job.ts";
 import type { Stopped, StopRule } from "../../core/run-task.ts";
 import { type Point, positionOf } from "../../core/series.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
 import type { Log } from "../../shared/log.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
+import type { LeaseStore } from "../store/lease-store.ts";
 
 /** A run that is to be stopped, because others were better. */
 export interface EarlyStop {
@@ -28,35 +29,58 @@ interface Runner {
   /** The highest rung at which it was good enough. */
   passed: number | null;
   judgedAt: number;
-  /** Whether another process runs some of the runs that it is compared with: their points are not heard here. */
-  hasOthers: boolean;
 }
 
-/** What other processes report is looked at so often, when a run of this one reports. */
+/** What runs of other processes report is not heard here: it is looked at so often, when a run of this one reports. */
 const LOOK_MS = 1_000;
 
-export function createEarlyStopping({ clock, log }: { readonly clock: Clock; readonly log: Log }): EarlyStopping {
+export interface EarlyStoppingDeps {
+  readonly pool: Pick<LeaseStore, "poolState">;
+  /** Names this process. */
+  readonly owner: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export function createEarlyStopping({ pool, owner, clock, log }: EarlyStoppingDeps): EarlyStopping {
   const stops = createEmitter<EarlyStop>((error) => log("error", "a listener failed", { reason: String(error) }));
   const runners = new Map<string, Runner>();
   /** Of runs that have ended, their points at the rungs. */
   const ended = new Map<string, readonly Point[]>();
+  let others: { readonly ids: ReadonlySet<string>; readonly at: number } = {
+    ids: new Set(),
+    at: Number.NEGATIVE_INFINITY,
+  };
+
+  /** Jobs that other processes run. */
+  function runElsewhere(): ReadonlySet<string> {
+    const now = clock.now();
+    if (now - others.at >= LOOK_MS) {
+      const leases = pool.poolState(now).leases.filter((lease) => lease.owner !== owner);
+      others = { ids: new Set(leases.map(({ jobID }) => jobID)), at: now };
+    }
+    return others.ids;
+  }
 
   function judge(sessionJobs: SessionJobs, jobID: string): void {
     const job = requireJob(sessionJobs, jobID);
     const rule = job.task.run?.stop;
     if (!rule || job.state.kind !== "running") return;
-    const runner = runners.get(jobID) ?? { passed: null, judgedAt: 0, hasOthers: false };
+    const runner = runners.get(jobID) ?? { passed: null, judgedAt: clock.now() };
     runners.set(jobID, runner);
     const isHigher = highestRung(sessionJobs.points(jobID, rule.metric), rule) !== runner.passed;
-    if (!isHigher && !(runner.hasOthers && clock.now() - runner.judgedAt >= LOOK_MS)) return;
-    const group = groupOf(sessionJobs, job, rule);
-    const hasOthers = group.some(({ id, state }) => isHeld(state) && !runners.has(id));
+    const isLookDue = clock.now() - runner.judgedAt >= LOOK_MS;
+    if (!isHigher && (!isLookDue || runElsewhere().size === 0)) return;
+    const group = groupOf(sessionJobs, job, rule).map((one) =>
+      runElsewhere().has(one.id) ? sessionJobs.reload(one.id) : one,
+    );
     const entrants = group.map((one) => toEntrant(sessionJobs, one, rule));
     const lost = decideStops(rule, entrants);
     for (const { id, points } of entrants) {
       const other = runners.get(id);
       if (!other || lost.has(id)) continue;
-      Object.assign(other, { passed: highestRung(points, rule), judgedAt: clock.now(), hasOthers });
+      other.passed = highestRung(points, rule);
+      other.judgedAt = clock.now();
     }
     for (const [id, stopped] of lost) {
       log("info", "a run is stopped early", { jobID: id, ...stopped });
@@ -69,11 +93,16 @@ export function createEarlyStopping({ clock, log }: { readonly clock: Clock; rea
     const runner = runners.get(id);
     return {
       id,
-      points: isEnded(job.state) ? endedPoints(sessionJobs, id, rule) : sessionJobs.points(id, rule.metric),
+      points: pointsOf(sessionJobs, job, rule),
       isRunning: job.state.kind === "running" && runner !== undefined,
       stoppedAt: stopped?.rung ?? null,
       passed: runner?.passed ?? null,
     };
+  }
+
+  function pointsOf(sessionJobs: SessionJobs, job: Job, rule: StopRule): readonly Point[] {
+    if (isEnded(job.state)) return endedPoints(sessionJobs, job.id, rule);
+    return job.startedAt === null ? [] : sessionJobs.points(job.id, rule.metric);
   }
 
   /** Hundreds of runs may have ended, whose series would be read again for each that is compared with them. */
@@ -103,7 +132,7 @@ export function createEarlyStopping({ clock, log }: { readonly clock: Clock; rea
   };
 }
 
-/** The runs of the same call with the same rule, this one too, as another process may have changed them. */
+/** The runs of the same call with the same rule, this one too. */
 function groupOf(sessionJobs: SessionJobs, job: Job, rule: StopRule): readonly Job[] {
   const { origin } = job;
   if (!origin) return [job];

@@ -14,6 +14,9 @@ export const shellCommand = (command: string, { input }: { readonly input: boole
   ...["sh", command],
 ];
 
+/** Reason to abort with when the command is to end without the time that SIGTERM gives it. */
+export class KillAtOnce extends Error {}
+
 /** Time between SIGTERM and SIGKILL. */
 const GRACE_MS = 2_000;
 
@@ -34,7 +37,7 @@ export interface FollowOptions {
 
 /**
  * Reads a command's output to its end. Past its time limit, or when it is to stop, its process group gets SIGTERM, and
- * SIGKILL 2 s later for what is left of it.
+ * SIGKILL 2 s later for what is left of it; SIGKILL at once where the reason is `KillAtOnce`.
  */
 export async function followCommand(process: SandboxProcess, options: FollowOptions): Promise<CommandEnd> {
   const { clock, timeoutMs, signal } = options;
@@ -44,8 +47,13 @@ export async function followCommand(process: SandboxProcess, options: FollowOpti
   const stop = (why: "timeout" | "abort") => {
     if (stopped) return;
     stopped = why;
+    killAt = clock.now();
+    if (signal.reason instanceof KillAtOnce) {
+      void process.signal("SIGKILL").catch(() => {});
+      return;
+    }
     void process.signal("SIGTERM").catch(() => {}); // SIGKILL follows, unless the command ends first
-    killAt = clock.now() + GRACE_MS;
+    killAt += GRACE_MS;
     cancelKill = clock.after(GRACE_MS, () => void process.signal("SIGKILL").catch(() => {}));
   };
   const onAbort = () => stop("abort");

@@ -31,8 +31,9 @@ export interface JobRunner {
   /**
    * Unwinds the execution of a job that was ended by someone else; resolves when that is done, with what its turn said. No-op if
    * the job is not running.
+   * @param reason `KillAtOnce` where its command is not to have time to end
    */
-  stop(jobID: string): Promise<LastWords | null>;
+  stop(jobID: string, reason?: Error): Promise<LastWords | null>;
   /** What the job's deadlines depend on; null if it is not running here, or is ending. */
   progress(jobID: string): ExecutionProgress | null;
   /** Stops a turn that went silent and prompts it once more. */
@@ -86,9 +87,9 @@ export function createJobRunner(deps: RunJobDeps): JobRunner {
       const limit = { clock: deps.clock, limitMs: READ_MS, doing: `Reading the session of ${jobID}` };
       return within(readLastWords(deps, sessionJobs, jobID), limit).catch(() => null);
     },
-    async stop(jobID) {
+    async stop(jobID, reason) {
       const execution = executionOf(jobID);
-      execution?.abort.abort();
+      execution?.abort.abort(reason);
       await executions.get(jobID)?.done;
       return toLastWords(execution);
     },

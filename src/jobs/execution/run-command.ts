@@ -77,6 +77,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const abort = new AbortController();
   execution.phase = { kind: "in_command", abort };
   const measuring = run.measures && new MeasuredValue(run.measures.metric, run.metrics);
+  const signal = AbortSignal.any([execution.abort.signal, abort.signal]);
   let log: string | null = null;
   let end: CommandEnd = { status: { kind: "unknown", reason: "its command did not start" }, stopped: null };
   const readers = deps.readOutput.flatMap((read) => read(sessionJobs, jobID) ?? []);
@@ -87,7 +88,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
     end = await followCommand(process, {
       clock: deps.clock,
       timeoutMs: null,
-      signal: AbortSignal.any([execution.abort.signal, abort.signal]),
+      signal,
       onOutput(bytes) {
         window.push(bytes);
         measuring?.read(bytes);
@@ -108,7 +109,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const last = window.tail(LINES_FOR_RESULT);
   const result = renderRunResult(last, log);
   execution.words = result;
-  if (mayBeLoss(end.status)) await Promise.race([sandbox.ended, sleep(deps.clock, LOSS_MS, abort.signal)]);
+  if (mayBeLoss(end.status)) await Promise.race([sandbox.ended, sleep(deps.clock, LOSS_MS, signal)]);
   if (execution.abort.signal.aborted) return null;
   if (phaseOf(execution).kind !== "in_command") return null;
   execution.phase = { kind: "between_turns" };

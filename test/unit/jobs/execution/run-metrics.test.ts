@@ -1,0 +1,193 @@
+import { describe, expect, test } from "bun:test";
+import { renderJobLine } from "../../../../src/prompt/job-list.ts";
+import { viewRecords } from "../../../../src/views/job-view.ts";
+import { createFakeProcess, type FakeProcess } from "../../tools/fake-process.ts";
+import { inWorld, leaseCount, ORCHESTRATOR, startIn, storedJob, type World } from "../runtime-world.ts";
+
+const stop = { metric: "loss", direction: "min", rungs: [10, 20], keep: 0.5 } as const;
+const run = (name: string, more: object = {}) => ({ description: name, command: name, stop, ...more });
+
+/** The commands of runs, by the id of the run; each ends when it is told to. */
+function followRuns(world: World): Map<string, FakeProcess> {
+  const commands = new Map<string, FakeProcess>();
+  world.machine.onStart = ({ env = {} }) => {
+    const process = createFakeProcess();
+    const { signal } = process;
+    commands.set(env.PARALLEL_AGENTS_RUN ?? "", process);
+    if (env.PARALLEL_AGENTS_RUN === undefined) process.end({ kind: "exited", code: 0 }); // ends what is left of a try
+    return Object.assign(process, {
+      async signal(name: Parameters<typeof signal>[0]) {
+        await signal(name);
+        process.end({ kind: "signalled", signal: name });
+      },
+    });
+  };
+  return commands;
+}
+
+const runs = async (world: World, commands: ReadonlyMap<string, FakeProcess>, ids: readonly string[]) => {
+  await world.clock.until("the commands have started", () => ids.every((id) => commands.has(id)));
+  return (id: string, text: string) => {
+    commands.get(id)?.print(text);
+    return world.clock.advance(1);
+  };
+};
+
+const stateOf = (world: World, id: string) => world.job(id).state.kind;
+
+describe("early stopping", () => {
+  test(
+    "ends the run that is worse at a rung at once: its command, its GPU, and with how it lost in the same write",
+    inWorld(
+      async (world) => {
+        const commands = followRuns(world);
+        const ids = await world.start(run("a", { gpu: "H100" }), run("b", { gpu: "H100" }), run("c", { gpu: "H100" }));
+        const [a = "", b = "", c = ""] = ids;
+        const print = await runs(world, commands, [a, b]);
+        await print(a, "METRIC loss=1 step=10\n");
+        await print(b, "METRIC loss=2 step=9\n");
+        expect([stateOf(world, b), stateOf(world, c)]).toEqual(["running", "queued"]);
+        await print(b, "METRIC loss=2.5 step=12\n");
+        const lost = {
+          state: { kind: "cancelled", reason: "stopped early" },
+          stopped: { rung: 10, value: 2.5, cut: 1 },
+        };
+        expect(storedJob(world, b)).toMatchObject({
+          ...lost,
+          metrics: { loss: { value: 2.5, step: 12, source: "output" } },
+        });
+        expect(commands.get(b)?.signals).toEqual(["SIGKILL"]);
+        await world.clock.until("the next one has its GPU", () => commands.has(c));
+        await world.reaches(c, "running");
+        expect(stateOf(world, a)).toBe("running");
+        const [view] = viewRecords([world.job(b)]);
+        expect(view).toMatchObject({ reason: "stopped early", error: { code: "cancelled" } });
+        expect(view && renderJobLine(view)).toContain("· stopped early at step 10: loss 2.5, the cut was 1 ·");
+      },
+      { gpuLimits: { total: 2 } },
+      { providerName: "modal" },
+    ),
+  );
+
+  test(
+    "compares only runs of one call that name the same rule, and ended ones too",
+    inWorld(async (world) => {
+      const commands = followRuns(world);
+      const ids = await world.start(
+        run("a"),
+        run("b"),
+        run("other", { stop: { ...stop, keep: 0.4 } }),
+        run("none", { stop: undefined }),
+      );
+      const [a = "", b = "", other = "", none = ""] = ids;
+      const print = await runs(world, commands, ids);
+      await print(a, "METRIC loss=1 step=10\n");
+      commands.get(a)?.end({ kind: "exited", code: 3 });
+      await world.reaches(a, "failed");
+      await print(other, "METRIC loss=9 step=10\n");
+      await print(none, "METRIC loss=9 step=10\n");
+      await print(b, "METRIC loss=nan step=10\n");
+      expect(ids.map((id) => stateOf(world, id))).toEqual(["failed", "cancelled", "running", "running"]);
+      expect(world.job(b).stopped).toEqual({ rung: 10, value: "NaN", cut: 1 });
+    }),
+  );
+
+  test(
+    "goes on after a restart of OpenCode: ended runs count, and a run that begins again is judged by what it reports anew",
+    inWorld(async (world) => {
+      const commands = followRuns(world);
+      const ids = await world.start(run("a"), run("b"), run("c"));
+      const [a = "", b = "", c = ""] = ids;
+      const print = await runs(world, commands, ids);
+      await print(a, "METRIC loss=2 step=10\n");
+      await print(b, "METRIC loss=3 step=10\n");
+      await print(c, "METRIC loss=9 step=5\n");
+      expect(stateOf(world, b)).toBe("cancelled");
+      commands.get(a)?.end({ kind: "exited", code: 0 });
+      await world.reaches(a, "completed");
+      commands.get(c)?.end({ kind: "unknown", reason: "its OpenCode has ended" });
+      commands.clear();
+      await world.reopen();
+      const printAgain = await runs(world, commands, [c]);
+      await printAgain(c, "METRIC loss=8 step=5\n");
+      const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
+      expect(sessionJobs.points(c, "loss")).toMatchObject([{ value: 8, step: 5 }]);
+      expect(stateOf(world, c)).toBe("running");
+      await printAgain(c, "METRIC loss=4 step=10\n");
+      expect(storedJob(world, c)).toMatchObject({
+        state: { kind: "cancelled" },
+        stopped: { rung: 10, value: 4, cut: 3 },
+      });
+    }),
+  );
+
+  test(
+    "counts runs of another OpenCode process of the session, which stops its own ones",
+    inWorld(
+      async (world) => {
+        const commands = followRuns(world);
+        const [a = "", b = ""] = await world.start(run("a"), run("b"));
+        const print = await runs(world, commands, [a]);
+        const other = await world.open({ maxRunningJobs: 2 });
+        await other.sessionJobs(ORCHESTRATOR);
+        await world.clock.until("the other process runs the second", () => commands.has(b), 600_000);
+        expect([world.runtime.runner.isRunning(a), other.runner.isRunning(b)]).toEqual([true, true]);
+        await print(a, "METRIC loss=2 step=10\n");
+        await world.clock.advance(1_000);
+        await print(b, "METRIC loss=1 step=10\n");
+        await world.clock.advance(1_000);
+        expect(storedJob(world, a).state.kind).toBe("running"); // judged again when it next reports
+        await print(a, "METRIC loss=2 step=11\n");
+        expect(storedJob(world, a)).toMatchObject({
+          state: { kind: "cancelled" },
+          stopped: { rung: 10, value: 2, cut: 1 },
+        });
+        expect(storedJob(world, b).state.kind).toBe("running");
+      },
+      { maxRunningJobs: 1 },
+    ),
+  );
+});
+
+describe("the output of a run", () => {
+  test(
+    "is its series, and what never came in it is noted with its end",
+    inWorld(async (world) => {
+      const commands = followRuns(world);
+      const [id = ""] = await world.start(run("a", { metrics: { acc: "accuracy:" } }));
+      const print = await runs(world, commands, [id]);
+      await print(id, "METRIC lo");
+      await print(id, "ss=3\rMETRIC x=1\nAccuracy: 5\nMETRIC __proto__=1 constructor=2\nMETRIC loss=4");
+      commands.get(id)?.end({ kind: "exited", code: 0 });
+      const job = await world.reaches(id, "completed");
+      const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
+      expect(sessionJobs.points(id, "loss").map(({ value }) => value)).toEqual([3, 4]);
+      expect(Object.keys(job.metrics)).toEqual(["loss", "__proto__", "constructor"]);
+      expect(job.notes).toEqual([expect.stringContaining('The metric "acc" never came')]);
+    }),
+  );
+
+  test(
+    "whose command is stopped counts up to its last whole line, and nothing is said to be missing",
+    inWorld(async (world) => {
+      const commands = followRuns(world);
+      const [id = ""] = await world.start(run("a", { timeout_minutes: 10, metrics: { acc: "accuracy:" } }));
+      const print = await runs(world, commands, [id]);
+      await print(id, "METRIC loss=3\nMETRIC loss=1");
+      await world.clock.advance(10 * 60_000);
+      const job = await world.reaches(id, "failed");
+      expect(job.metrics.loss?.value).toBe(3);
+      expect(job.notes.join()).not.toContain("never came");
+      expect(leaseCount(world.runtime)).toBe(0);
+    }),
+  );
+
+  test(
+    "of an agent's commands is not read",
+    inWorld(async (world) => {
+      const [id = ""] = (await startIn(world.runtime, ORCHESTRATOR, "echo METRIC loss=1")).map((job) => job.id);
+      const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
+      expect(sessionJobs.series(id).size).toBe(0);
+    }),
+  );
+});
