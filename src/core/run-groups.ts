@@ -153,21 +153,16 @@ const AT_WORK = 16;
 
 /** Divides jobs for a list: a sweep is a line, not hundreds. @param few runs of a group that is not folded */
 export function foldRuns(jobs: readonly Job[], few = FEW_RUNS): Folded {
-  const tasks = groupBy(jobs, (job) => {
-    const call = groupOf(job);
-    return call === null ? null : `${call}\n${labelOf(job)}\n${job.task.run?.command}`;
-  });
-  const large = [...tasks].filter(([name, runs]) => name !== null && runs.length > few).map(([, runs]) => runs);
-  const inLarge = new Set(large.flat());
-  const rest = groupBy(
-    jobs.filter((job) => !inLarge.has(job)),
-    groupOf,
-  );
-  const manyTasks = [...rest].filter(([name, runs]) => name !== null && runs.length > few).map(([, runs]) => runs);
-  const folded = [
-    ...large.map((runs) => ({ label: labelOf(runs[0] as Job), runs })),
-    ...manyTasks.map((runs) => ({ label: null, runs })),
-  ];
+  const folded: FoldedRuns[] = [];
+  for (const [call, runs] of groupBy(jobs, groupOf)) {
+    if (call === null || runs.length <= few) continue;
+    const rest: Job[] = [];
+    for (const [label, own] of groupBy(runs, labelOf)) {
+      if (own.length > few) folded.push({ label, runs: own });
+      else rest.push(...own);
+    }
+    if (rest.length > few) folded.push({ label: null, runs: rest });
+  }
   const isFolded = new Set(folded.flatMap(({ runs }) => runs));
   for (const { runs } of folded) for (const job of runs.filter(isAtWork).slice(0, AT_WORK)) isFolded.delete(job);
   return { own: jobs.filter((job) => !isFolded.has(job)), folded };

@@ -1,6 +1,6 @@
 import { formatUsd, type Spend } from "../core/budget.ts";
 import { describeOtherDevices } from "../core/gpu-devices.ts";
-import type { Metric } from "../core/job.ts";
+import type { Job, Metric } from "../core/job.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 import { CANCELLED, type JobView } from "../views/job-view.ts";
 import { toFact, toMarkdown, toQuoted } from "./quoted-text.ts";
@@ -137,16 +137,16 @@ export function cut(
 /** Jobs on the board: it is stored and sent anew with every change. */
 const BOARD_LINES = 50;
 
-/** The jobs that people are shown while a tool runs: of many, those at work and failed ones. */
-export function onBoard(jobs: readonly JobView[]): readonly JobView[] {
+/** The jobs that people are shown while a tool runs: of many, those at work and then those that failed last. */
+export function onBoard(jobs: readonly Job[]): readonly Job[] {
   if (jobs.length <= BOARD_LINES) return jobs;
-  return jobs.filter(({ state }) => !["queued", "completed", "cancelled"].includes(state)).slice(0, BOARD_LINES);
+  const atWork = jobs.filter(({ state }) => ["starting", "running", "interrupted"].includes(state.kind));
+  const failed = jobs.filter(({ state }) => state.kind === "failed");
+  return [...atWork, ...failed.toReversed()].slice(0, BOARD_LINES);
 }
 
-/** The Markdown list of them. */
-export function renderBoard(jobs: readonly JobView[]): string {
-  const shown = onBoard(jobs);
-  const left = jobs.length - shown.length;
+/** The Markdown list of them. @param left how many others there are */
+export function renderBoard(shown: readonly JobView[], left: number): string {
   return [...shown.map(renderBoardLine), ...(left > 0 ? [`- and ${left} more`] : [])].join("\n");
 }
 

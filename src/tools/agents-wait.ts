@@ -40,9 +40,10 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       const endLending = job ? runtime.waiting.begin(job.id) : () => {};
       const progress = call.progress();
       const show = (now: readonly Job[]) => {
-        const views = viewJobs(runtime, now);
-        const title = renderCounts(views);
-        progress.show({ title, text: `${title}\n${renderBoard(views)}`, metadata: { jobs: onBoard(views) } });
+        const views = viewJobs(runtime, onBoard(now));
+        const title = renderCounts(statesOf(now));
+        const board = renderBoard(views, now.length - views.length);
+        progress.show({ title, text: `${title}\n${board}`, metadata: { jobs: views } });
       };
       try {
         const result = await waitForJobs(waitDepsOf(runtime, caller), call.sessionID, {

@@ -1,5 +1,5 @@
 import type { Spend } from "../../core/budget.ts";
-import { isEnded, type Job } from "../../core/job.ts";
+import { isEnded, type Job, type JobState } from "../../core/job.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { SessionActivity } from "../execution/session-activity.ts";
 import type { Watchdog } from "../execution/watchdog.ts";
@@ -28,7 +28,7 @@ export interface WaitRequest {
   /** Id of the model's message that contains the call. */
   readonly messageID: string;
   readonly signal: AbortSignal;
-  /** Called with the jobs at once, at every change, and every two seconds. */
+  /** Called with the jobs at once, soon after each change, at the end, and every two seconds. */
   readonly onProgress: (jobs: readonly Job[]) => void;
 }
 
@@ -43,14 +43,35 @@ export interface WaitResult {
 }
 
 const REFRESH_MS = 2_000;
+/** Least time between two views of the jobs: nobody reads faster, and thousands of them take a while to look through. */
+const SHOW_MS = 250;
+
+/** How many jobs are waited for, and how many of them are in these states. */
+export interface WaitCount {
+  readonly all: number;
+  readonly ended: number;
+  readonly interrupted: number;
+}
+
+export const countJobs = (jobs: readonly Job[]): WaitCount =>
+  jobs.reduce((count, { state }) => recount(count, null, state), { all: jobs.length, ended: 0, interrupted: 0 });
+
+/** The count after a job has changed: looking at all of them at each change would be slow for thousands. */
+function recount({ all, ended, interrupted }: WaitCount, before: JobState | null, after: JobState): WaitCount {
+  const is = (state: JobState | null, kind: "ended" | "interrupted") =>
+    Number(state !== null && (kind === "ended" ? isEnded(state) : state.kind === kind));
+  return {
+    all,
+    ended: ended + is(after, "ended") - is(before, "ended"),
+    interrupted: interrupted + is(after, "interrupted") - is(before, "interrupted"),
+  };
+}
 
 /** Whether a wait is over. An interrupted job never ends by itself, so waiting for it alone asks for attention. */
-export function decideWait(jobs: readonly Job[], until: WaitUntil): "satisfied" | "attention" | "wait" {
-  const ended = jobs.filter((job) => isEnded(job.state)).length;
-  const wanted = until === "all" ? jobs.length : Math.min(until === "any" ? 1 : until, jobs.length);
-  if (ended >= wanted) return "satisfied";
-  const interrupted = jobs.filter((job) => job.state.kind === "interrupted").length;
-  return jobs.length - interrupted < wanted ? "attention" : "wait";
+export function decideWait(count: WaitCount, until: WaitUntil): "satisfied" | "attention" | "wait" {
+  const wanted = until === "all" ? count.all : Math.min(until === "any" ? 1 : until, count.all);
+  if (count.ended >= wanted) return "satisfied";
+  return count.all - count.interrupted < wanted ? "attention" : "wait";
 }
 
 /**
@@ -64,17 +85,20 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
   let userWrote = hasUserWritten();
   let lowBudget: Spend | null = null;
   const current = () => ids.flatMap((id) => sessionJobs.get(id) ?? []);
+  let count = countJobs(current());
   const reason = await new Promise<WaitReason>((resolve) => {
     const finish = (why: WaitReason) => {
       for (const unsubscribe of subscriptions) unsubscribe();
       cancelTimer();
       cancelTick();
+      if (cancelShow) request.onProgress(current());
+      cancelShow?.();
       request.signal.removeEventListener("abort", interrupted);
       resolve(why);
     };
     const interrupted = () => finish("interrupted");
     const look = () => {
-      const decision = decideWait(current(), request.until);
+      const decision = decideWait(count, request.until);
       if (decision === "satisfied") return finish(decision);
       if (userWrote || decision === "attention") return finish("attention");
       lowBudget = deps.watchdog.takeWarning(sessionJobs.orchestrator);
@@ -87,13 +111,21 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
       cancelTick = deps.clock.after(REFRESH_MS, tick);
     };
     const wanted = new Set(ids);
+    let cancelShow: (() => void) | null = null;
     const show = (jobID: string) => {
-      if (wanted.has(jobID)) request.onProgress(current());
+      if (!wanted.has(jobID)) return;
+      cancelShow ??= deps.clock.after(SHOW_MS, () => {
+        cancelShow = null;
+        request.onProgress(current());
+      });
     };
     const subscriptions = [
-      deps.registry.onChange(({ job }) => {
+      deps.registry.onChange(({ before, job }) => {
+        if (!wanted.has(job.id)) return;
         show(job.id);
-        if (wanted.has(job.id)) look();
+        if (before?.state === job.state) return;
+        count = recount(count, before?.state ?? null, job.state);
+        look();
       }),
       deps.activity.on(({ jobID }) => show(jobID)),
       deps.watchdog.onBudgetWarning((warning) => {

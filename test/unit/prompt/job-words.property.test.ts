@@ -158,7 +158,7 @@ describe("whatever a job says cannot pass for another job, the user or the plugi
   test("in the list people watch, which keeps one line per job, without links and images", () => {
     fc.assert(
       fc.property(jobs, (given) => {
-        const board = renderBoard(viewRecords(given));
+        const board = renderBoard(viewRecords(given), 0);
         expect(board.split("\n").length).toBe(given.length);
         expect(board.replace(/\\\\/g, "")).not.toMatch(/(?<!\\)[[\]`<]/);
         expectPlain(board);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Job, JobState } from "../../../../src/core/job.ts";
 import {
+  countJobs,
   decideWait,
   type WaitResult,
   type WaitUntil,
@@ -42,7 +43,7 @@ describe("the decision of a wait", () => {
   ];
   for (const [kinds, until, decision] of cases) {
     test(`for ${until} of the jobs "${kinds}" is ${decision}`, () => {
-      expect(decideWait(jobs(kinds), until)).toBe(decision);
+      expect(decideWait(countJobs(jobs(kinds)), until)).toBe(decision);
     });
   }
 });
