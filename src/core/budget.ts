@@ -11,6 +11,14 @@ export interface Spend {
   readonly computeUsd: number;
 }
 
+/** A session's jobs that run or whose sandbox costs money, and what all others have cost. */
+export interface Accounts {
+  readonly open: readonly Job[];
+  readonly settled: Spend;
+}
+
+const NOTHING: Spend = { usd: 0, modelUsd: 0, computeUsd: 0 };
+
 export interface BudgetLimits {
   /** Most that one orchestrator session may spend, USD; null = no ceiling. */
   readonly ceilingUsd: number | null;
@@ -41,8 +49,10 @@ export type BudgetAdmission =
 
 /**
  * Whether a job may start: spend, the reserves of all other jobs and its own reserve must stay under the ceiling.
+ * @param jobs all of the session
  * @param job one that has no lease and no sandbox
  * @param usdPerHour cost of its future sandbox
+ * @param accounts the same jobs, with the cost of those that cost nothing more summed up
  */
 export function decideBudgetAdmission(
   job: Pick<Job, "id" | "task" | "modelUsd" | "compute" | "startedBy">,
@@ -50,6 +60,7 @@ export function decideBudgetAdmission(
   jobs: readonly Job[],
   limits: BudgetLimits,
   now: number,
+  { open, settled }: Accounts = { open: jobs, settled: NOTHING },
 ): BudgetAdmission {
   const own = usdOver(usdPerHour, limits.rescueMs);
   const { maxUsd } = job.task;
@@ -63,14 +74,14 @@ export function decideBudgetAdmission(
   if (ofStarter.kind !== "admit") return ofStarter;
   const { ceilingUsd } = limits;
   if (ceilingUsd === null) return { kind: "admit" };
-  const spent = spendOf(jobs, now).usd;
+  const spent = settled.usd + spendOf(open, now).usd;
   if (spent + own >= ceilingUsd) {
     return refuse(
       `The session's budget is ${formatUsd(ceilingUsd)}: ${formatUsd(spent)} is spent${describeReserve(own)}. Raise budget.usdPerSession, then ${job.task.run ? "start it again" : "send the job a message"}.`,
     );
   }
   const reserves = reservesOf(
-    jobs.filter(({ id }) => id !== job.id),
+    open.filter(({ id }) => id !== job.id),
     limits,
   );
   if (spent + reserves + own < ceilingUsd) return { kind: "admit" };
@@ -122,9 +133,20 @@ export interface BudgetState {
   readonly nextAt: number | null;
 }
 
-/** Whether a session is close to its ceiling or at it, and when to check again. */
-export function decideBudget(jobs: readonly Job[], limits: BudgetLimits, now: number): BudgetState {
-  const spend = spendOf(jobs, now);
+/**
+ * Whether a session is close to its ceiling or at it, and when to check again.
+ * @param settled what jobs have cost that are not among `jobs`
+ */
+export function decideBudget(
+  jobs: readonly Job[],
+  limits: BudgetLimits,
+  now: number,
+  settled: Spend = NOTHING,
+): BudgetState {
+  const running = spendOf(jobs, now);
+  const modelUsd = settled.modelUsd + running.modelUsd;
+  const compute = settled.computeUsd + running.computeUsd;
+  const spend = { usd: modelUsd + compute, modelUsd, computeUsd: compute };
   const { ceilingUsd, warnAt } = limits;
   if (ceilingUsd === null) return { spend, isLow: false, isOut: false, nextAt: null };
   const perHour = jobs.reduce((sum, { compute }) => sum + (compute.since === null ? 0 : compute.usdPerHour), 0);

@@ -59,11 +59,13 @@ export function bestOf(runs: readonly Job[]): Job | undefined {
   const [first] = runs;
   const objective = first ? objectiveOf(first) : null;
   let best: { job: Job; value: MetricValue } | undefined;
-  for (const job of objective === null ? [] : runs) {
-    const own = objectiveOf(job);
-    const value = rankedValue(job);
-    const isComparable = own?.metric === objective?.metric && own?.direction === objective?.direction;
-    if (!objective || !isComparable || value === undefined || job.state.kind === "failed") continue;
+  if (!objective) return undefined;
+  for (const job of runs) {
+    const { run } = job.task;
+    const own = run?.measures ?? run?.stop;
+    if (own?.metric !== objective.metric || own.direction !== objective.direction) continue;
+    const value = Object.hasOwn(job.metrics, own.metric) ? job.metrics[own.metric]?.value : undefined;
+    if (value === undefined || job.state.kind === "failed") continue;
     if (!best || compareMeans(value, best.value, objective.direction) < 0) best = { job, value };
   }
   return best?.job;
@@ -163,8 +165,12 @@ export function foldRuns(jobs: readonly Job[], few = FEW_RUNS): Folded {
     }
     if (rest.length > few) folded.push({ label: null, runs: rest });
   }
-  const isFolded = new Set(folded.flatMap(({ runs }) => runs));
-  for (const { runs } of folded) for (const job of runs.filter(isAtWork).slice(0, AT_WORK)) isFolded.delete(job);
+  if (folded.length === 0) return { own: jobs, folded };
+  const isFolded = new Set<Job>();
+  for (const { runs } of folded) {
+    let atWork = 0;
+    for (const job of runs) if (!isAtWork(job) || ++atWork > AT_WORK) isFolded.add(job);
+  }
   return { own: jobs.filter((job) => !isFolded.has(job)), folded };
 }
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { spendOf } from "../core/budget.ts";
+import { spendIn } from "../core/account.ts";
 import { foldRuns } from "../core/run-groups.ts";
 import { DEFAULT_AGENT, DESCRIPTION_LIMIT, isNoGpu } from "../core/task.ts";
 import { findRepeats } from "../jobs/actions/earlier-runs.ts";
@@ -152,8 +152,8 @@ export const agentsStartTool = (deps: ToolDeps) =>
 async function renderPool(runtime: Runtime, sessionID: string): Promise<string> {
   const { running, queued, gpus } = runtime.scheduler.counts();
   const { maxRunningJobs, budget } = runtime.options;
-  const all = (await runtime.sessionJobs(sessionID)).whole.all();
-  const spend = { ...spendOf(all, runtime.clock.now()), budgetUsd: budget.usdPerSession };
+  const accounts = (await runtime.sessionJobs(sessionID)).accounts();
+  const spend = { ...spendIn(accounts, runtime.clock.now()), budgetUsd: budget.usdPerSession };
   return `Pool: ${running} of ${maxRunningJobs} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`;
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { spendIn } from "../core/account.ts";
 import { spendOf } from "../core/budget.ts";
 import { isEnded, type Job } from "../core/job.ts";
 import { FEW_RUNS, foldRuns } from "../core/run-groups.ts";
@@ -48,8 +49,9 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         .map(toSnapshotView);
       const { running, queued, gpus } = runtime.scheduler.counts();
       const pool = { running, queued, limit: runtime.options.maxRunningJobs, gpus };
+      const now = runtime.clock.now();
       const spend = {
-        ...spendOf(job ? [job, ...sessionJobs.all()] : sessionJobs.whole.all(), runtime.clock.now()),
+        ...(job ? spendOf([job, ...sessionJobs.all()], now) : spendIn(sessionJobs.whole.accounts(), now)),
         budgetUsd: job ? job.task.maxUsd : runtime.options.budget.usdPerSession,
       };
       const priceSource = runtime.prices.sourceOf(runtime.providerName);
@@ -95,8 +97,10 @@ export const agentsStatusTool = (deps: ToolDeps) =>
     },
   });
 
-const openFirst = (jobs: readonly Job[]): Job[] =>
-  [...jobs].sort((a, b) => Number(isEnded(a.state)) - Number(isEnded(b.state)));
+const openFirst = (jobs: readonly Job[]): Job[] => [
+  ...jobs.filter(({ state }) => !isEnded(state)),
+  ...jobs.filter(({ state }) => isEnded(state)),
+];
 
 /** Empty where sandboxes are not local, or cannot be made: then the jobs' errors say why. */
 async function lentBy(runtime: Runtime): Promise<LentPaths> {

@@ -18,7 +18,7 @@ export function viewJobs(runtime: Runtime, jobs: readonly Job[]): JobView[] {
 }
 
 /** Jobs in an answer's metadata: the host stores it, sends it to its clients, and reads it at every step of the session. */
-const MOST_VIEWS = 1_000;
+const MOST_VIEWS = 600;
 
 /** Of very many jobs those that have not ended and the newest others, in the order given. */
 export function withoutOlder(jobs: readonly Job[]): readonly Job[] {

@@ -31,11 +31,12 @@ export function recordJobs(deps: RecordJobsDeps, sessionJobs: SessionJobs, wante
   const now = deps.clock.now();
   const first = sessionJobs.nextPosition();
   const others = sessionJobs.all();
+  const accounts = sessionJobs.accounts();
   const jobs = wanted.map((one, index): Job => {
     const job = newJob(one, { id: deps.ids("job"), orchestrator, position: first + index, provider, now });
     if (one.failure) return job;
     // A job that can never fit the budget fails now; once the budget is raised, a message wakes it. Others wait.
-    const money = decideBudgetAdmission(job, limits.highestRate(job), others, limits.budget, now);
+    const money = decideBudgetAdmission(job, limits.highestRate(job), others, limits.budget, now, accounts);
     return money.kind === "refuse" ? { ...job, state: initialState(money.failure, now) } : job;
   });
   sessionJobs.add(jobs.map((job) => ({ job, prompt: job.task.run ? null : job.task.prompt })));

@@ -48,7 +48,14 @@ export function createGoOn({ lifecycle, limits, clock }: GoOnDeps): GoOn {
 
   function factsOf(sessionJobs: SessionJobs, job: Job) {
     const { budget, highestRate } = limits;
-    const money = decideBudgetAdmission(job, highestRate(job), sessionJobs.all(), budget, clock.now());
+    const money = decideBudgetAdmission(
+      job,
+      highestRate(job),
+      sessionJobs.all(),
+      budget,
+      clock.now(),
+      sessionJobs.accounts(),
+    );
     const outOfBudget =
       money.kind === "admit"
         ? null

@@ -151,7 +151,14 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   }
 
   const decideBudget = (sessionJobs: SessionJobs, job: Job): BudgetAdmission =>
-    decideBudgetAdmission(job, limits.highestRate(job), sessionJobs.all(), limits.budget, clock.now());
+    decideBudgetAdmission(
+      job,
+      limits.highestRate(job),
+      sessionJobs.all(),
+      limits.budget,
+      clock.now(),
+      sessionJobs.accounts(),
+    );
 
   function decide(jobID: string, gpu: string | null, { leases: all, queue }: PoolState) {
     const index = queue.findIndex((one) => one.jobID === jobID);

@@ -86,9 +86,9 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
 
   function lookNow(sessionJobs: SessionJobs): void {
     const now = clock.now();
-    const jobs = sessionJobs.all();
-    const money = decideBudget(jobs, limits.budget, now);
-    if (money.isLow && !warnings.has(sessionJobs.orchestrator) && jobs.some(isOpen)) {
+    const { open: jobs, settled } = sessionJobs.accounts();
+    const money = decideBudget(jobs, limits.budget, now, settled);
+    if (money.isLow && !warnings.has(sessionJobs.orchestrator) && jobs.length > 0) {
       warnings.set(sessionJobs.orchestrator, money.spend);
       const { orchestrator } = sessionJobs;
       budgetWarnings.emit({ orchestrator, spend: money.spend, ceilingUsd: limits.budget.ceilingUsd ?? 0 });
@@ -99,7 +99,7 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
       if (job.state.kind === "running") times.push(lookAt(sessionJobs, job, money.isOut, now));
     }
     const next = Math.min(...times.map((at) => at ?? Infinity));
-    if (Number.isFinite(next) && jobs.some(isOpen)) arm(sessionJobs, Math.max(next, now + 1));
+    if (Number.isFinite(next) && jobs.length > 0) arm(sessionJobs, Math.max(next, now + 1));
   }
 
   /** Checks one running job. @returns when to check again, epoch ms; null = at the next change */
@@ -166,6 +166,3 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     },
   };
 }
-
-/** Whether the job runs or its sandbox costs money. */
-const isOpen = (job: Job): boolean => isHeld(job.state) || job.compute.since !== null;

@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
+import { createAccount } from "../../core/account.ts";
+import type { Accounts } from "../../core/budget.ts";
 import { isAllowedChange, isEnded, type Job } from "../../core/job.ts";
 import { withRuns } from "../../core/nested-runs.ts";
 import type { Delivery, Notice } from "../../core/notice.ts";
@@ -30,6 +32,8 @@ export interface SessionJobs {
   /** In order of creation. */
   all(): readonly Job[];
   get(jobID: string): Job | undefined;
+  /** What they have cost, and those that still cost something. */
+  accounts(): Accounts;
   nextPosition(): number;
   /** @param jobs each with the prompt of its first turn; null = it has none */
   add(jobs: readonly { readonly job: Job; readonly prompt: string | null }[]): void;
@@ -90,6 +94,15 @@ export function requireJob(sessionJobs: SessionJobs, jobID: string): Job {
 
 export function createSessionJobs({ orchestrator, store, ids, clock, log, changes }: SessionJobsDeps): SessionJobs {
   const jobs = new Map(store.jobs().map((job) => [job.id, job]));
+  const account = createAccount(jobs.values());
+  /** Until the next change. */
+  let all: readonly Job[] | null = null;
+
+  function put(before: Job | null, job: Job): void {
+    jobs.set(job.id, job);
+    account.change(before, job);
+    all = null;
+  }
 
   const series = createSessionSeries(store, clock, saveSeries);
 
@@ -116,7 +129,11 @@ export function createSessionJobs({ orchestrator, store, ids, clock, log, change
     get whole() {
       return sessionJobs;
     },
-    all: () => [...jobs.values()],
+    all() {
+      all ??= [...jobs.values()];
+      return all;
+    },
+    accounts: account.state,
     get: (jobID) => jobs.get(jobID),
     nextPosition: () => jobs.size + 1,
     add(entries) {
@@ -125,7 +142,7 @@ export function createSessionJobs({ orchestrator, store, ids, clock, log, change
         entries.map(({ job, prompt }) => ({ job, turn: prompt === null ? null : toTurn(job.id, 1, prompt) })),
       );
       for (const { job } of entries) {
-        jobs.set(job.id, job);
+        put(null, job);
         changes.emit({ sessionJobs, before: null, job });
       }
     },
@@ -141,7 +158,7 @@ export function createSessionJobs({ orchestrator, store, ids, clock, log, change
       if (isEnded(job.state) && !isEnded(before.state)) store.saveEnded(job, unsaved?.records);
       else store.saveJob(job, unsaved?.records);
       if (unsaved || isEnded(job.state)) series.saved(jobID, isEnded(job.state));
-      jobs.set(jobID, job);
+      put(before, job);
       changes.emit({ sessionJobs, before, job });
       return job;
     },
@@ -150,7 +167,7 @@ export function createSessionJobs({ orchestrator, store, ids, clock, log, change
       const job = store.job(jobID);
       if (!before || !job) throw new Error(`no job ${jobID} in session ${orchestrator}`);
       if (isDeepStrictEqual(before, job)) return before;
-      jobs.set(jobID, job);
+      put(before, job);
       if (isEnded(job.state)) series.saved(jobID, true);
       changes.emit({ sessionJobs, before, job });
       return job;

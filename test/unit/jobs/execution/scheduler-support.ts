@@ -1,3 +1,4 @@
+import { createAccount } from "../../../../src/core/account.ts";
 import { NO_COMPUTE } from "../../../../src/core/cost.ts";
 import { initialState, type Job } from "../../../../src/core/job.ts";
 import { createScheduler } from "../../../../src/jobs/execution/scheduler.ts";
@@ -22,6 +23,7 @@ export function openScheduler(limit = 1) {
   const sessionJobs = {
     orchestrator: "ses_o",
     all: () => [...jobs.values()],
+    accounts: () => createAccount(jobs.values()).state(),
     get: (id) => jobs.get(id),
     reload: (id) => jobs.get(id),
     update(id, change) {
