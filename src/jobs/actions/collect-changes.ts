@@ -10,12 +10,15 @@ import { fromText, splitRecords, toText } from "../../workspace/paths.ts";
 import { identityOf } from "../../workspace/project/identity.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { changesEnv, readChanges } from "../../workspace/project/stored-changes.ts";
+import type { Ledger } from "../project/ledger.ts";
 import { baseOf, buildWork, type ChangesDeps, currentWork, requireBase } from "../sandbox/job-changes.ts";
 import type { FilesSource } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
 import type { SessionJobs, SessionOpener } from "../session/session-jobs.ts";
 
-export interface CollectChangesDeps extends ChangesDeps, SessionOpener {}
+export interface CollectChangesDeps extends ChangesDeps, SessionOpener {
+  readonly ledger: Pick<Ledger, "saveBranch">;
+}
 
 export type CollectRequest =
   | { readonly mode: "branch" }
@@ -54,6 +57,7 @@ export async function collectChanges(
   try {
     const built = await buildWork(deps, based, work);
     const branch = request.mode === "branch" ? await createBranch(store, jobID, built, deps.ids("pack")) : null;
+    if (branch !== null) await deps.ledger.saveBranch(sessionJobs.orchestrator, jobID, branch);
     const isWritten =
       request.mode === "branch"
         ? branch !== null

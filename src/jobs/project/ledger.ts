@@ -27,6 +27,8 @@ export interface Ledger {
    * @returns null where it has no project @throws PluginError `config_invalid` when the file cannot be used
    */
   open(orchestrator: string): Promise<ExperimentStore | null>;
+  /** Keeps the name of the branch that an experiment was collected as. Never rejects. */
+  saveBranch(orchestrator: string, jobID: string, branch: string): Promise<void>;
   /** What is not kept at present or was lost, in sentences. */
   problems(): readonly string[];
   /** Subscribes to what `problems` begins to say. Returns the function that unsubscribes. */
@@ -205,15 +207,24 @@ export function createLedger({ stateDir, environments, registry, projects, clock
     }
   }
 
+  async function open(orchestrator: string): Promise<ExperimentStore | null> {
+    const project = projects.here(orchestrator);
+    if (project === null) return null;
+    const store = await openStore(project);
+    flush(); // which may find that the file was removed
+    await rebuilding.get(project);
+    flush();
+    return store;
+  }
+
   return {
-    async open(orchestrator) {
-      const project = projects.here(orchestrator);
-      if (project === null) return null;
-      const store = await openStore(project);
-      flush(); // which may find that the file was removed
-      await rebuilding.get(project);
-      flush();
-      return store;
+    open,
+    async saveBranch(orchestrator, jobID, branch) {
+      try {
+        (await open(orchestrator))?.saveBranch(jobID, branch);
+      } catch (error) {
+        log("warn", "could not keep the name of a branch", { jobID, reason: toReason(error) });
+      }
     },
     problems: () => [...lost, ...failures.values()],
     onProblem: (listener) => found.on(listener),

@@ -138,6 +138,18 @@ describe("the ledger", () => {
   );
 
   test(
+    "the branch that an experiment was collected as is kept, over later changes of the job; one of no experiment is nothing",
+    withLedger(async (world) => {
+      world.add({ id: "job_a", ...loss(1) });
+      await world.ledger.saveBranch("ses_1", "job_a", "agents/job_a");
+      await world.ledger.saveBranch("ses_1", "job_b", "agents/job_b");
+      world.add({ id: "job_a", ...loss(2) });
+      const store = await world.ledger.open("ses_1");
+      expect([store?.branchOf("job_a"), store?.branchOf("job_b")]).toEqual(["agents/job_a", null]);
+    }),
+  );
+
+  test(
     "two processes write one file at the same time",
     withLedger(async (world) => {
       const other = openLedgerWorld({ stateDir: world.stateDir });
