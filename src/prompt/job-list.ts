@@ -19,6 +19,7 @@ export function renderJobLine(job: JobView): string {
     job.reason === undefined || job.stopped ? null : toFact(job.reason), // `error` says more
     job.tool === undefined ? null : `runs ${plainName(job.tool)}`,
     job.status === undefined ? null : toQuoted(job.status),
+    job.startedBy === undefined ? null : `a run of ${job.startedBy}`,
     renderDevices(job),
     renderMetrics(job),
     job.startedAt === undefined ? null : `${job.elapsedSeconds} s`,

@@ -23,7 +23,7 @@ export const PROMPT = `Play pocket parameter golf with parallel agents; the skil
 export const demoModel =
   (runtime: string, flags = "") =>
   (request: ModelRequest): ModelReply =>
-    request.tools.includes("agents_start") ? orchestrate(request) : work(request, runtime, flags);
+    request.tools.includes("agents_cancel") ? orchestrate(request) : work(request, runtime, flags);
 
 function orchestrate({ step, toolResults }: ModelRequest): ModelReply {
   const best = () => rank(toolResults.join("\n"))[0] as Ranked;

@@ -91,7 +91,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
       }
     }
     // The orchestrator's own has them: they were to be found.
-    const own = setup.model.requests.find(({ tools }) => tools.includes("agents_start"));
+    const own = setup.model.requests.find(({ tools }) => tools.includes("agents_cancel"));
     expect(own?.system).toContain(setup.home.project);
     expect(own?.system).toContain("<env>");
   });

@@ -132,7 +132,7 @@ sandboxTest("gives orchestrator, job and title request only their own system tex
   await until(() => model.titleRequests.length > before.titles, { what: "a title was asked for" });
   const requests = model.requests.slice(before.requests);
   const ofJob = requests.filter(({ tools }) => tools.includes("sandbox_exec"));
-  const ofOrchestrator = requests.filter(({ tools }) => tools.includes("agents_start"));
+  const ofOrchestrator = requests.filter(({ tools }) => tools.includes("agents_cancel"));
   expect(ofJob).toHaveLength(2);
   expect(ofOrchestrator).toHaveLength(3);
   for (const { system, tools } of ofJob) {

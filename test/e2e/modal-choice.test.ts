@@ -42,7 +42,7 @@ async function told({ server, model }: TestSetup) {
   await server.events.waitFor((event) => event.type === "tui.toast.show", { what: "the user is told" });
   const toasts = server.events.all.filter((event) => event.type === "tui.toast.show");
   const shown = toasts.map(({ properties }) => (properties as { message: string }).message);
-  const system = model.requests.slice(before).find(({ tools }) => tools.includes("agents_start"))?.system ?? "";
+  const system = model.requests.slice(before).find(({ tools }) => tools.includes("agents_cancel"))?.system ?? "";
   const places = shown.filter((message) => message.startsWith("Jobs run"));
   return { jobs: metadata.jobs, output: `${waited.output}${output}`, toasts: places, system };
 }

@@ -47,7 +47,7 @@ beforeEach(() => {
 const BLOCK = "# Parallel agents";
 const WORKER = "You are an agent working alone on one delegated job.";
 const isOfJob = ({ tools }: ModelRequest) => tools.includes("sandbox_exec");
-const isOfOrchestrator = ({ tools }: ModelRequest) => tools.includes("agents_start");
+const isOfOrchestrator = ({ tools }: ModelRequest) => tools.includes("agents_cancel");
 const timesIn = (request: ModelRequest | undefined, text: string) =>
   JSON.stringify(request?.raw).split(text).length - 1;
 

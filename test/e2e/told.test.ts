@@ -234,7 +234,7 @@ sandboxTest("delivers a result once after a kill and a compaction, and keeps the
   await turn(setup.server, session.id, start(task("last", say("result last"))), wait());
   expect(await timesTold(setup, session.id, "kept")).toBe(1);
   expect(await timesTold(setup, session.id, "last")).toBe(1);
-  const own = model.requests.slice(before).filter(({ tools }) => tools.includes("agents_start"));
+  const own = model.requests.slice(before).filter(({ tools }) => tools.includes("agents_cancel"));
   expect(new Set(own.map(({ system }) => system)).size).toBe(1); // over the restarts too
   expect(model.errors).toEqual([]);
 });

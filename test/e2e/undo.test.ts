@@ -71,7 +71,7 @@ sandboxTest("what was undone for good is told to the user alone, once", async ()
   openGates(home);
   await ended("gamma");
   await pause(SOON_MS);
-  expect(model.requests.slice(since).filter(({ tools }) => tools.includes("agents_start"))).toEqual([]);
+  expect(model.requests.slice(since).filter(({ tools }) => tools.includes("agents_cancel"))).toEqual([]);
   await server.prompt(sessionID, script(say("and on")));
   expect(await textOf(sessionID)).not.toContain("result gamma");
   expect(toasts().filter((text) => text.includes("are gone") && text.includes("gamma")).length).toBe(1);
@@ -88,7 +88,7 @@ sandboxTest("an archived session is not woken, and is told when it is used again
   openGates(home);
   await ended("epsilon");
   await pause(SOON_MS);
-  expect(model.requests.slice(since).filter(({ tools }) => tools.includes("agents_start"))).toEqual([]);
+  expect(model.requests.slice(since).filter(({ tools }) => tools.includes("agents_cancel"))).toEqual([]);
   await server.prompt(sessionID, script(say("back")));
   await isTold(sessionID, "epsilon");
 });
