@@ -135,8 +135,14 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
   };
 }
 
-/** When an entry of a folder was last added or removed; 0 where there is none. */
-const changedAt = (folder: string): number => statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+/** When an entry of a folder was last added or removed; 0 where there is none, or it may not be looked at. */
+function changedAt(folder: string): number {
+  try {
+    return statSync(folder).mtimeMs;
+  } catch {
+    return 0;
+  }
+}
 
 function resolvers(): string[] {
   try {
