@@ -65,9 +65,7 @@ const OTHER_PROCESS_POLL_MS = 2_000;
 
 export function createScheduler(deps: SchedulerDeps): Scheduler {
   const { pool, owner, admissionLimits, limits, leases, localQueue, clock, log } = deps;
-  const heldElsewhere = createEmitter<QueuedJob>((error) =>
-    log("error", "a listener failed", { reason: String(error) }),
-  );
+  const heldElsewhere = createEmitter<QueuedJob>((e) => log("error", "a listener failed", { reason: String(e) }));
   const lentSlots = createLentSlots({ waiting: deps.waiting, limits: admissionLimits });
   let stopPoll: (() => void) | null = null;
   /** Jobs that ask for a GPU again later. Until then they take nothing of the pool, and no other job waits behind them. */
@@ -150,15 +148,10 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     return true;
   }
 
-  const decideBudget = (sessionJobs: SessionJobs, job: Job): BudgetAdmission =>
-    decideBudgetAdmission(
-      job,
-      limits.highestRate(job),
-      sessionJobs.all(),
-      limits.budget,
-      clock.now(),
-      sessionJobs.accounts(),
-    );
+  function decideBudget(sessionJobs: SessionJobs, job: Job): BudgetAdmission {
+    const [rate, accounts] = [limits.highestRate(job), sessionJobs.accounts()];
+    return decideBudgetAdmission(job, rate, sessionJobs.all(), limits.budget, clock.now(), accounts);
+  }
 
   function decide(jobID: string, gpu: string | null, { leases: all, queue }: PoolState) {
     const index = queue.findIndex((one) => one.jobID === jobID);
@@ -291,8 +284,11 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     },
     counts() {
       const { leases: all } = pool.poolState(clock.now());
-      const running = slotsOf(all);
-      return { running, queued: localQueue.all().length + paused.size, gpus: countGpus(all, admissionLimits.gpus) };
+      return {
+        running: slotsOf(all),
+        queued: localQueue.all().length + paused.size,
+        gpus: countGpus(all, admissionLimits.gpus),
+      };
     },
     onHeldByOtherProcess: (listener) => heldElsewhere.on(listener),
     suspend() {
