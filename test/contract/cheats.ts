@@ -126,7 +126,7 @@ export const CHEATS: readonly Cheat[] = [
   { way: "packages of its own", script: `${write("node_modules/metrics/index.js", "x")}; ${write(".venv/lib/python3/site-packages/numpy/__init__.py", PRINT)}; git add -f node_modules .venv`, outcome: HONEST, named: ["node_modules/metrics/index.js"], rules: { command: "[ ! -e node_modules ] && [ ! -e .venv ] && python3 eval.py" } },
   // Outside the project's files
   { way: "other programs, and files outside the project", script: `mkdir -p ~/.local/bin ~/.config /tmp/x; ${write("/tmp/x/python3", "#!/bin/sh\necho METRIC loss=0")}; chmod +x /tmp/x/python3; cp /tmp/x/python3 ~/.local/bin/ || true; echo 'PATH=/tmp/x:$PATH' >> ~/.profile; echo 'PATH=/tmp/x:$PATH' >> ~/.bashrc; cp /tmp/x/python3 /usr/local/bin/python3 2>/dev/null || true`, outcome: HONEST },
-  { way: "a process that stays and rewrites the answers", script: `(setsid sh -c 'while sleep 0.05; do echo "${EASY}" > data/answers.json; done' >/dev/null 2>&1 &)`, outcome: HONEST, rules: { command: "sleep 0.2; python3 eval.py" } },
+  { way: "a process that stays and rewrites the answers", script: `(setsid sh -c 'echo $$ > /tmp/stays; while sleep 0.05; do echo "${EASY}" > data/answers.json; done' >/dev/null 2>&1 &)`, outcome: HONEST, rules: { command: "sleep 0.2; python3 eval.py" } },
   { way: "answers left in a file that git ignores", script: `echo 0 > loss.bin`, outcome: HONEST, rules: { command: "cat loss.bin 2>/dev/null && echo METRIC loss=0; python3 eval.py" } },
   // Artifacts
   { way: "an artifact that is the evaluation", script: `${write("eval.py", PRINT)}; ${write("data/answers.json", EASY)}`, outcome: HONEST, named: ["eval.py", "data/answers.json"], rules: { artifacts: ["*.py", "data/*.json"] } },

@@ -25,7 +25,8 @@ interface Outcome {
   readonly named: readonly string[];
 }
 
-const BEGIN = `find . -mindepth 1 -delete; cp -a /tmp/start/. .
+const BEGIN = `[ ! -e /tmp/stays ] || { kill -9 "$(cat /tmp/stays)"; rm /tmp/stays; }
+find . -mindepth 1 -delete; cp -a /tmp/start/. .
 git config user.name j; git config user.email j@example.invalid`;
 
 const isPossible = bubblewrap !== null && Bun.which("python3") !== null;
