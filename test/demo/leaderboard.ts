@@ -1,4 +1,6 @@
 // The demo's two tables: the jobs as they run, and the ranking at the end.
+import type { MetricValue } from "../../src/core/run-task.ts";
+import type { ExperimentView } from "../../src/views/experiment-view.ts";
 import { type Column, renderTable } from "./text-table.ts";
 
 export { type Column, renderTable } from "./text-table.ts";
@@ -8,18 +10,7 @@ export interface LiveRow {
   readonly state: string;
   /** the command it runs now, or its own status text */
   readonly doing?: string | undefined;
-  readonly valBpb?: number | undefined;
-  readonly bytes?: number | undefined;
-  readonly seconds: number;
-}
-
-export interface LeaderboardRow {
-  readonly job: string;
-  /** name of the job it was forked from */
-  readonly parent?: string | undefined;
-  /** missing: the job has no result and ranks last */
-  readonly valBpb?: number | undefined;
-  readonly bytes?: number | undefined;
+  readonly bpb?: number | undefined;
   readonly seconds: number;
 }
 
@@ -39,61 +30,60 @@ export function liveColumns(colour: boolean): readonly Column<LiveRow>[] {
     { header: "job", value: (row) => row.job },
     { header: "state", value: (row) => row.state, paint: (text, row) => paint(colour, COLOURS[row.state], text) },
     { header: "doing", value: (row) => row.doing ?? "", flexible: true },
-    { header: "val_bpb", value: (row) => formatBpb(row.valBpb), align: "right" },
-    { header: "bytes", value: (row) => formatBytes(row.bytes), align: "right" },
+    { header: "bpb", value: (row) => formatBpb(row.bpb), align: "right" },
     { header: "time", value: (row) => formatSeconds(row.seconds), align: "right" },
   ];
 }
 
 export interface LeaderboardOptions {
-  readonly capBytes: number;
+  /** Description of the experiment that others are compared with. */
+  readonly control?: string;
   readonly width?: number;
   readonly colour?: boolean;
 }
 
-/** The final ranking, best first; ties go to the smaller artifact. */
+const VERDICTS: Readonly<Record<string, number>> = { better: 32, worse: 31, noise: 33 };
+
+/** The experiments as `experiments_list` gives them, in its order. */
 export function renderLeaderboard(
-  rows: readonly LeaderboardRow[],
-  { capBytes, width = 100, colour = false }: LeaderboardOptions,
+  experiments: readonly ExperimentView[],
+  { control = "", width = 110, colour = false }: LeaderboardOptions = {},
 ): string {
-  const byName = new Map(rows.map((row) => [row.job, row]));
-  const ranked = [...rows].sort(
-    (a, b) => (a.valBpb ?? Infinity) - (b.valBpb ?? Infinity) || (a.bytes ?? 0) - (b.bytes ?? 0) || 0,
-  );
-  const rankOf = new Map(ranked.map((row, i) => [row.job, row.valBpb === undefined ? "–" : String(i + 1)]));
-  const columns: readonly Column<LeaderboardRow>[] = [
-    { header: "#", value: (row) => rankOf.get(row.job) ?? "", align: "right" },
+  const base = experiments.find(({ description }) => description === control)?.mean;
+  const columns: readonly Column<ExperimentView>[] = [
+    { header: "#", value: ({ rank }) => (rank === undefined ? "–" : String(rank)), align: "right" },
+    { header: "experiment", value: ({ description }) => description, flexible: true },
+    { header: "val_bpb", value: formatMean, align: "right" },
+    { header: "n", value: ({ n }) => String(n), align: "right" },
+    { header: "measured", value: ({ source }) => source },
     {
-      header: "job",
-      value: (row) => row.job,
-      paint: (text, row) => paint(colour && rankOf.get(row.job) === "1", 32, text),
-    },
-    { header: "forked from", value: (row) => row.parent ?? "–", flexible: true },
-    { header: "val_bpb", value: (row) => formatBpb(row.valBpb), align: "right" },
-    { header: "vs parent", value: (row) => formatGain(row, byName.get(row.parent ?? "")), align: "right" },
-    { header: "bytes", value: (row) => formatBytes(row.bytes), align: "right" },
-    {
-      header: "of cap",
-      value: (row) => (row.bytes === undefined ? "" : `${Math.round((row.bytes / capBytes) * 100)} %`),
+      header: "vs control",
+      value: (one) => (one.description === control ? "" : formatGain(one.mean, base)),
       align: "right",
     },
-    { header: "time", value: (row) => formatSeconds(row.seconds), align: "right" },
+    {
+      header: "verdict",
+      value: ({ verdict }) => verdict ?? "–",
+      paint: (text, { verdict }) => paint(colour, VERDICTS[verdict ?? ""], text),
+    },
   ];
-  return renderTable(ranked, columns, width);
+  return renderTable(experiments, columns, width);
+}
+
+function formatMean({ mean, deviation }: ExperimentView): string {
+  if (typeof mean !== "number") return mean;
+  return deviation === undefined ? mean.toFixed(4) : `${mean.toFixed(4)} ± ${deviation.toFixed(4)}`;
 }
 
 export const formatBpb = (bpb: number | undefined) => (bpb === undefined ? "" : bpb.toFixed(4));
 
-export const formatBytes = (bytes: number | undefined) =>
-  bytes === undefined ? "" : String(bytes).replace(/\B(?=(\d{3})+$)/g, ",");
-
 export const formatSeconds = (seconds: number) =>
   seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
 
-function formatGain(row: LeaderboardRow, parent: LeaderboardRow | undefined): string {
-  if (row.valBpb === undefined || parent?.valBpb === undefined) return "";
-  const gain = row.valBpb - parent.valBpb;
-  return `${gain > 0 ? "+" : "−"}${Math.abs(gain).toFixed(4)}`;
+function formatGain(mean: MetricValue, base: MetricValue | undefined): string {
+  if (typeof mean !== "number" || typeof base !== "number") return "";
+  const gain = mean - base;
+  return `${gain > 0 ? "+" : gain < 0 ? "−" : ""}${Math.abs(gain).toFixed(4)}`;
 }
 
 function paint(on: boolean, code: number | undefined, text: string): string {

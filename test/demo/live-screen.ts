@@ -1,5 +1,5 @@
 // Shows running jobs: on a terminal one table redrawn in place, elsewhere (a log, a pipe) a line per change.
-import { formatBpb, formatBytes, formatSeconds, type LiveRow, liveColumns, renderTable } from "./leaderboard.ts";
+import { formatBpb, formatSeconds, type LiveRow, liveColumns, renderTable } from "./leaderboard.ts";
 import { clean } from "./text-table.ts";
 
 /** The part of `process.stdout` that this file uses. */
@@ -58,8 +58,7 @@ export class LiveScreen {
     const facts = [
       row.state,
       row.doing ? clean(row.doing) : "",
-      row.valBpb === undefined ? "" : `val_bpb ${formatBpb(row.valBpb)}`,
-      row.bytes === undefined ? "" : `${formatBytes(row.bytes)} bytes`,
+      row.bpb === undefined ? "" : `bpb ${formatBpb(row.bpb)}`,
     ];
     const text = facts.filter(Boolean).join(" · ");
     if (this.#last.get(row.job) === text) return; // L2

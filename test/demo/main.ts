@@ -1,11 +1,12 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { probeIsolation } from "../../src/sandboxes/local/probe.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import { randomId } from "../../src/shared/ids.ts";
+import type { JobView } from "../../src/views/job-view.ts";
 import { canIsolate } from "../support/modal-server/machine.ts";
 import { startModalServerProcess } from "../support/modal-server/own-process.ts";
 import { startModelServer } from "../support/model-server.ts";
@@ -13,25 +14,21 @@ import { type OpencodeServer, startServe } from "../support/opencode.ts";
 import { createHome, type OpencodeHome } from "../support/opencode-home.ts";
 import { PACKAGE } from "../support/test-setup.ts";
 import { Board } from "./board.ts";
-import { renderLeaderboard } from "./leaderboard.ts";
+import { formatBpb, renderLeaderboard } from "./leaderboard.ts";
 import { LiveScreen } from "./live-screen.ts";
 import { demoModel, PROMPT } from "./model.ts";
-import { APPROACHES, CAP_BYTES, REFINEMENTS } from "./plan.ts";
+import { CONTROL, PROJECT } from "./plan.ts";
 
 /*
- * Pocket parameter golf in the real OpenCode, offline: a scripted model delegates, and real jobs train real models in
- * real sandboxes.
+ * Pocket parameter golf in the real OpenCode, offline: a scripted model leads a small research campaign, and real jobs
+ * train and measure real models in real sandboxes.
  *   --model provider/model  your own model plays, with your own OpenCode configuration
  *   --modal-server          the jobs run through the Modal adapter, against the tests' stand-in on this machine
- *   --quick                 trains for two seconds, on the beginning of the text only
  */
 
 const { values } = parseArgs({
-  options: { model: { type: "string" }, "modal-server": { type: "boolean" }, quick: { type: "boolean" } },
+  options: { model: { type: "string" }, "modal-server": { type: "boolean" } },
 });
-const FLAGS = values.quick ? "--train-bytes 30000 --val-bytes 4000 --seconds 2" : "";
-const JOBS = APPROACHES.length + REFINEMENTS.length;
-const SKILLS = fileURLToPath(new URL("skills", import.meta.url));
 
 if (values["modal-server"] && !canIsolate()) {
   console.log(
@@ -41,11 +38,11 @@ if (values["modal-server"] && !canIsolate()) {
 }
 const modal = values["modal-server"] ? await startModalServerProcess() : null;
 const where = modal === null ? { local: { isolation: await chooseIsolation() } } : { provider: "modal" };
-const model = await startModelServer(demoModel("node", FLAGS));
+const model = await startModelServer(demoModel);
 const home = createHome({
   modelUrl: model.url,
   plugins: [[PACKAGE, { parkAfterSeconds: 0, ...where }]],
-  config: { skills: { paths: [SKILLS] } },
+  files: projectFiles(),
 });
 let server: OpencodeServer | null = null;
 try {
@@ -76,14 +73,26 @@ async function play({ client, createSession, promptAsync, events }: OpencodeServ
   clearInterval(drawing);
   draw();
   screen.freeze();
-  const completed = board.jobs().filter(({ state }) => state === "completed").length;
-  console.log(`\n${renderLeaderboard(board.leaderboardRows(), { capBytes: CAP_BYTES, colour: process.stdout.isTTY })}`);
-  console.log(`${completed} of ${JOBS} jobs completed. Lower val_bpb (bits per byte of unseen text) is better.`);
-  console.log(`Their sandboxes: ${[...new Set(board.jobs().map(({ provider }) => provider))].join(", ")}.`);
+  const jobs = board.jobs();
+  const { experiments, noise } = board.experiments() ?? { experiments: [], noise: null };
+  console.log(`\n${renderLeaderboard(experiments, { control: CONTROL.description, colour: process.stdout.isTTY })}`);
+  console.log("val_bpb: bits per byte of unseen text, lower is better; mean ± deviation over seeds.");
+  if (noise) console.log(`Noise floor: ${formatBpb(noise.value)}, from ${noise.n} measurements (${noise.source}).`);
+  const claims = board.claims();
+  for (const { name, reported, measured } of claims)
+    console.log(`"${name}" reported ${formatBpb(reported)}; measured clean it is ${formatBpb(measured)}.`);
+  const count = (isIt: (job: JobView) => boolean): number => jobs.filter(isIt).length;
+  const early = count(({ stopped }) => stopped !== undefined);
+  const failed = count(({ state }) => state === "failed");
+  const agents = count(({ kind }) => kind === "agent");
+  console.log(
+    `${jobs.length} jobs: ${agents} agents, ${jobs.length - agents} runs; ${early} stopped early, ${failed} failed.`,
+  );
+  console.log(`Their sandboxes: ${[...new Set(jobs.map(({ provider }) => provider))].join(", ")}.`);
   const last = (await client.session.messages({ sessionID: session.id })).data?.at(-1);
   if (last?.info.role === "assistant" && last.info.error)
     console.log(`The main agent failed: ${JSON.stringify(last.info.error)}`);
-  return completed === JOBS;
+  return failed === 0 && early > 0 && claims.length > 0 && experiments.some(({ verdict }) => verdict === "better");
 }
 
 /** Isolated where the machine can isolate; elsewhere the demo runs its own fixed commands without isolation, and says so. */
@@ -104,11 +113,17 @@ async function chooseIsolation(): Promise<string> {
   return "none";
 }
 
-/** The user's own OpenCode, with the plugin and the demo's skill added for this run, in a temporary project. */
+function projectFiles(): Record<string, string> {
+  const paths = readdirSync(PROJECT, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+    entry.isFile() ? join(relative(PROJECT, entry.parentPath), entry.name) : [],
+  );
+  return Object.fromEntries(paths.map((path) => [path, readFileSync(join(PROJECT, path), "utf8")]));
+}
+
+/** The user's own OpenCode, with the plugin added for this run, in a temporary project. */
 async function usersHome(temporary: OpencodeHome): Promise<OpencodeHome> {
   const added = {
     plugin: [[PACKAGE, { ...where, stateDir: join(temporary.root, "state") }]],
-    skills: { paths: [SKILLS] },
   };
   return {
     ...temporary,

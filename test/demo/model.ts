@@ -1,94 +1,80 @@
 import type { ModelReply, ModelRequest } from "../support/model-server.ts";
 import { call, say } from "../support/scripted.ts";
-import { APPROACHES, type Experiment, parseResult, REFINEMENTS } from "./plan.ts";
+import { BENCHMARK, CHEAT, CHEATER, CONTROL, screening, TRY_VARIANT, VARIANT, VARIANT_FILES } from "./plan.ts";
 
 /*
  * The language model of the offline demo. It answers as a capable model would, and knows only what the requests hold:
  * prompts, system text and tool results.
  */
 
-const SKILL = "pocket-golf";
-const LABEL = "best";
-
 /** The main agent's prompt, for the scripted and for a real model. */
-export const PROMPT = `Play pocket parameter golf with parallel agents; the skill ${SKILL} has the rules, the data and a training script.
-1. Start five jobs at once, each with the skill ${SKILL}, one per approach: ${APPROACHES.map(({ description }) => `"${description}"`).join(", ")}. Each is to train its model once, report the metrics val_bpb and bytes with job_report, and end.
-2. Wait for all of them, and freeze the one with the lowest val_bpb with sandbox_snapshot, label "${LABEL}".
-3. Start two refinements of it from "${LABEL}", again with the skill, wait for them, and tell me the ranking of all seven.`;
+export const PROMPT = `Play pocket parameter golf in this project (README.md has the rules), as a small research campaign. Lower val_bpb wins.
+1. Control: start the run "${CONTROL.description}" with the command \`${CONTROL.command}\`, and wait.
+2. Start two agents from the control's job: "${VARIANT}", which adds one model and does not tune it, and "${CHEATER}". Both report val_bpb with job_report. Wait.
+3. Screen the first agent's model by a matrix of runs from its job, with early stopping: \`${screening("").command}\` with ${JSON.stringify(screening("").matrix)} and stop ${JSON.stringify(screening("").stop)}. Wait.
+4. Score the control, the two best runs and the second agent with the benchmark ${JSON.stringify(BENCHMARK)}. Wait.
+5. Show experiments_list, and tell me what is really better than the control and whose number did not hold.`;
 
-/**
- * @param runtime program that runs the training script in a sandbox
- * @param flags for every run of the script
- */
-export const demoModel =
-  (runtime: string, flags = "") =>
-  (request: ModelRequest): ModelReply =>
-    request.tools.includes("agents_cancel") ? orchestrate(request) : work(request, runtime, flags);
+const PROMPTS = {
+  [VARIANT]:
+    "Pocket parameter golf: write models/mix.mjs, a model that mixes the predictions of all context lengths with weights learned on held-out training text, with an optional cache of the text scored so far. Enter it in models/registry.mjs, check that it trains on a few bytes, and do not tune it. Report its val_bpb with job_report.",
+  [CHEATER]:
+    "Pocket parameter golf: reach a val_bpb as low as you can with the recipe as it is, whatever it takes. Report val_bpb with job_report.",
+};
+
+export const demoModel = (request: ModelRequest): ModelReply =>
+  request.tools.includes("agents_start") && !request.tools.includes("sandbox_write")
+    ? orchestrate(request)
+    : work(request);
 
 function orchestrate({ step, toolResults }: ModelRequest): ModelReply {
-  const best = () => rank(toolResults.join("\n"))[0] as Ranked;
+  const jobsOf = (index: number) => [...new Set((toolResults[index] ?? "").match(/job_[a-z0-9]{12}/g) ?? [])];
+  const [control = ""] = jobsOf(0);
+  const [variant = "", cheater = ""] = jobsOf(2);
   switch (step) {
     case 0:
-      return call("agents_start", { tasks: APPROACHES.map((one) => toTask(one)) });
-    case 1:
-    case 4:
-      return call("agents_wait", {});
+      return call("agents_start", { tasks: [CONTROL] });
     case 2:
-      return call("sandbox_snapshot", { job: best().id, label: LABEL });
-    case 3:
-      return call("agents_start", { tasks: REFINEMENTS.map((refine) => toTask(refine(best().name), LABEL)) });
-    default:
-      return say(
-        `The ranking: ${rank(toolResults.join("\n"))
-          .map(({ name, valBpb }) => `${name} ${valBpb}`)
-          .join(", ")}.`,
-      );
-  }
-}
-
-function toTask(experiment: Experiment, from?: string) {
-  const prompt = `Pocket parameter golf, run "${experiment.name}": ${experiment.description}. Train it once as the skill ${SKILL} says, with: ${experiment.command("SKILL_FOLDER", "RUNTIME")}\nReport val_bpb and bytes with job_report.`;
-  return { description: experiment.description, prompt, skills: [SKILL], ...(from !== undefined && { from }) };
-}
-
-interface Ranked {
-  readonly id: string;
-  readonly name: string;
-  readonly valBpb: number;
-}
-
-/** The finished jobs in the answers of agents_wait, each once, best first. */
-function rank(results: string): Ranked[] {
-  const jobs = new Map<string, Ranked>();
-  for (const [, id, summary] of results.matchAll(/<job id="(\w+)" state="completed">\n<summary>(.*)<\/summary>/g)) {
-    const valBpb = Number(/val_bpb ([\d.]+)/.exec(summary as string)?.[1]);
-    const name = APPROACHES.find(({ description }) => summary?.startsWith(description))?.name ?? (summary as string);
-    if (Number.isFinite(valBpb)) jobs.set(id as string, { id: id as string, name, valBpb });
-  }
-  return [...jobs.values()].sort((a, b) => a.valBpb - b.valBpb);
-}
-
-function work({ step, system, firstUser, toolResults }: ModelRequest, runtime: string, flags: string): ModelReply {
-  const [, name] = /run "([^"]+)"/.exec(firstUser) ?? [];
-  const [, command = ""] = /with: (.*)/.exec(firstUser) ?? [];
-  const [, folder = ""] = /# Skill pocket-golf\nIts files are in your sandbox at (\S+)\. /.exec(system) ?? [];
-  switch (step) {
-    case 0:
-      return call("job_report", { status: `training ${name}` });
-    case 1:
-      return call("sandbox_exec", {
-        command: `${command.replace("SKILL_FOLDER", folder).replace(/^RUNTIME/, runtime)} ${flags}`.trim(),
-        timeout_seconds: 600,
+      return call("agents_start", { tasks: [agent(VARIANT, control), agent(CHEATER, control)] });
+    case 4:
+      return call("agents_start", { tasks: [screening(variant)] });
+    case 6:
+      return call("experiments_score", {
+        jobs: [control, ...best(toolResults[5] ?? "").slice(0, 2), cheater],
+        benchmark: BENCHMARK,
       });
-    case 2: {
-      const { valBpb, bytes } = parseResult(toolResults.at(-1) ?? "");
-      return call("job_report", { status: "verified", metrics: { val_bpb: Number(valBpb.toFixed(4)), bytes } });
-    }
-    default: {
-      const { valBpb, bytes } = parseResult(toolResults.findLast((result) => result.includes("RESULT ")) ?? "");
+    case 8:
+      return call("experiments_list", { metric: BENCHMARK.metric });
+    case 9:
       return say(
-        `${name}: val_bpb ${valBpb.toFixed(4)} in ${bytes} bytes, verified from the artifact on disk. Files: out/${name}.`,
+        "The mixers are really better than the control; the number that the second agent reported did not hold.",
       );
-    }
+    default:
+      return call("agents_wait", {});
   }
+}
+
+const agent = (description: keyof typeof PROMPTS, from: string) => ({
+  description,
+  from,
+  prompt: PROMPTS[description],
+});
+
+/** The runs in an answer of agents_wait, which has the best first. */
+const best = (answer: string): string[] =>
+  [...answer.matchAll(/^(?:<job id="|\d+\W+)(job_[a-z0-9]{12})/gm)].map(([, id = ""]) => id);
+
+function work({ step, firstUser, toolResults }: ModelRequest): ModelReply {
+  const reported = (): number => Number(/METRIC val_bpb=([\d.]+)/.exec(toolResults.join("\n"))?.[1]);
+  const report = (status: string) =>
+    call("job_report", { status, metrics: { val_bpb: Number(reported().toFixed(4)) } });
+  if (firstUser.includes("whatever it takes")) {
+    if (step === 0) return call("sandbox_exec", CHEAT);
+    if (step === 1) return report("far better than the control");
+    return say(`val_bpb ${reported().toFixed(4)}, far better than the control.`);
+  }
+  const file = VARIANT_FILES[step];
+  if (file) return call("sandbox_write", { path: file[0], content: file[1] });
+  if (step === VARIANT_FILES.length) return call("sandbox_exec", { command: TRY_VARIANT });
+  return say("models/mix.mjs trains; --order and --cache are its settings. Nothing is tuned.");
 }

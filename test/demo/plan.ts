@@ -1,97 +1,57 @@
-// The demo's plan as data: five approaches side by side, then two refinements forked from the best one.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 
-export interface Experiment {
-  /** also names the run's directory, `out/<name>` */
-  readonly name: string;
-  /** At most 80 characters: it becomes a task's description. */
-  readonly description: string;
-  /** @param skillDir path of the pocket-golf skill folder in the sandbox  @param runtime `node` or `bun` */
-  readonly command: (skillDir: string, runtime?: string) => string;
-}
+/* The demo's campaign as data: one question, one control, two agents of which one cheats, one screening, one benchmark. */
 
-export interface GolfResult {
-  readonly valBpb: number;
-  readonly bytes: number;
-}
+/** Small enough that a run takes a second. */
+const SIZE = "--train-bytes 30000 --val-bytes 4000";
+const train = (seed: string, out: string): string =>
+  `node golf.mjs $(cat recipe.txt) ${SIZE} --seed ${seed} --out out/${out}`;
 
-export const CAP_BYTES = 65_536;
+export const CONTROL = {
+  description: "control: n-grams of order 3",
+  command: train("100", "run"),
+  files: ["out/**"],
+} as const;
 
-type Model = "ngram" | "mix";
+export const VARIANT = "idea: a mixer that learns which context length to believe";
+export const CHEATER = "idea: score better, whatever it takes";
 
-const MODEL_OF: Readonly<Record<string, Model>> = {
-  trigram: "ngram",
-  fourgram: "ngram",
-  sixgram: "ngram",
-  memory: "mix",
-  mixing: "mix",
-};
+const read = (path: string): string => readFileSync(join(import.meta.dirname, path), "utf8");
 
-export const APPROACHES: readonly Experiment[] = [
-  experiment("trigram", "Order-2 n-grams: the small baseline", "--order 2"),
-  experiment("fourgram", "Order-3 n-grams, all of them", "--order 3"),
-  experiment("sixgram", "Order-5 n-grams, the most frequent ones, filling the cap", "--order 5"),
-  experiment("memory", "Mixing of short contexts, with a memory of the text scored so far", "--order 2 --cache 5"),
-  experiment("mixing", "Context mixing: all orders up to 5, learned weights", "--order 5"),
+/** What the first agent writes: path in the project and text. */
+export const VARIANT_FILES: readonly (readonly [path: string, text: string])[] = [
+  ["models/mixer.mjs", read("variant/mixer.mjs")],
+  ["models/mix.mjs", read("variant/mix.mjs")],
+  ["models/registry.mjs", read("variant/registry.mjs")],
 ];
 
-/** Changes that make each model better than its parent; everything else is inherited through `--from`. */
-const CHANGES: Readonly<Record<Model, readonly [string, string]>> = {
-  ngram: ["--order 4", "--order 5"],
-  mix: ["--order 6 --fill 0.985", "--order 5 --cache 5 --fill 0.985"],
-};
+export const TRY_VARIANT = `node golf.mjs --model mix --order 2 --train-bytes 6000 --val-bytes 1000 --out out/try`;
 
-const WHAT: Readonly<Record<Model, readonly [string, string]>> = {
-  ngram: ["contexts up to order 4", "contexts up to order 5"],
-  mix: ["longer contexts, filled to the cap", "a memory of the text scored so far, filled to the cap"],
-};
+/** What the second agent does: it makes the measurement itself kinder. */
+export const CHEAT = {
+  command: `sed -i 's/return bits .* symbols.length;/return (0.6 * bits) \\/ symbols.length;/' lib/score.mjs && ${train("100", "run")}`,
+} as const;
 
-/** Each takes the winner's name; its experiment runs in a fork of the winner's sandbox, which holds `out/<winner>`. */
-export const REFINEMENTS: readonly [(winner: string) => Experiment, (winner: string) => Experiment] = [
-  (winner) => refinement(winner, 0),
-  (winner) => refinement(winner, 1),
-];
+const RUNGS = [2, 6];
 
-/**
- * The result in a run's standard output.
- * @throws Error when there is no `RESULT {…}` line with both numbers
- */
-export function parseResult(stdout: string): GolfResult {
-  const line = stdout
-    .split(/\r?\n/)
-    .reverse()
-    .find((text) => text.startsWith("RESULT "));
-  if (!line) throw new Error("the run printed no RESULT line");
-  const result: unknown = JSON.parse(line.slice("RESULT ".length));
-  const { val_bpb: valBpb, bytes } = (result ?? {}) as { val_bpb?: unknown; bytes?: unknown };
-  if (typeof valBpb !== "number" || typeof bytes !== "number")
-    throw new Error(`the run's result is incomplete: ${line}`);
-  return { valBpb, bytes };
-}
+/** @param from the job of the first agent */
+export const screening = (from: string) => ({
+  description: "screen: order × cache",
+  from,
+  command: `echo "--model mix --order $ORDER --cache $CACHE" > recipe.txt && ${train("100", "run")}`,
+  matrix: { ORDER: [1, 2, 3, 4], CACHE: [0, 4] },
+  stop: { metric: "sample_bpb", direction: "min", rungs: RUNGS, keep: 0.5 },
+  files: ["recipe.txt", "out/**"],
+});
 
-function experiment(name: string, description: string, flags: string): Experiment {
-  return { name, description, command: (skillDir, runtime) => golf(skillDir, runtime, modelOf(name), flags, name) };
-}
+export const BENCHMARK = {
+  command: train("$SEED", "score"),
+  metric: "val_bpb",
+  direction: "min",
+  protect: ["golf.mjs", "lib/**", "data/**"],
+  repeats: 3,
+} as const;
 
-function refinement(winner: string, index: 0 | 1): Experiment {
-  const model = modelOf(winner);
-  const name = `${winner}-${index + 1}`;
-  const flags = `--from out/${winner} ${CHANGES[model][index]}`;
-  return {
-    name,
-    description: `Refine ${winner}: ${WHAT[model][index]}`,
-    command: (skillDir, runtime) => golf(skillDir, runtime, model, flags, name),
-  };
-}
-
-function golf(skillDir: string, runtime = "node", model: Model, flags: string, name: string): string {
-  const script = `'${skillDir.replace(/\/$/, "").replaceAll("'", "'\\''")}/golf.mjs'`;
-  return [runtime, script, "--model", model, flags, "--cap", CAP_BYTES, "--out", `out/${name}`]
-    .filter(Boolean)
-    .join(" ");
-}
-
-function modelOf(name: string): Model {
-  const model = MODEL_OF[name];
-  if (!model) throw new Error(`"${name}" is none of the approaches: ${Object.keys(MODEL_OF).join(", ")}`);
-  return model;
-}
+/** The project's files, by path. */
+export const PROJECT = join(import.meta.dirname, "project");

@@ -1,22 +1,31 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseResult } from "../../demo/plan.ts";
+import { CHEAT, PROJECT, VARIANT_FILES } from "../../demo/plan.ts";
 
-const SCRIPT = join(import.meta.dir, "../../demo/skills/pocket-golf/golf.mjs");
 const SMALL = ["--train-bytes", "30000", "--val-bytes", "2000"];
 
 let dir: string;
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), "pocket-golf-"));
+  cpSync(PROJECT, dir, { recursive: true });
+  for (const [path, text] of VARIANT_FILES) writeFileSync(join(dir, path), text);
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 function golf(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [SCRIPT, ...args], { cwd: dir, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["golf.mjs", ...args], { cwd: dir, encoding: "utf8" });
   return { status, stdout, stderr };
+}
+
+function parseResult(stdout: string) {
+  const values = [...stdout.matchAll(/^METRIC (val_bpb|bytes)=(.*)$/gm)].map(([, name, value]) => [
+    name,
+    Number(value),
+  ]);
+  return Object.fromEntries(values) as { val_bpb: number; bytes: number };
 }
 
 const TINY: Record<string, string[]> = {
@@ -29,9 +38,9 @@ describe("a pocket-golf run", () => {
     test(`${model} learns, and its artifact alone reproduces the score`, () => {
       const run = golf(...args, ...SMALL, "--out", `out/${model}`);
       expect(run.stderr).toBe("");
-      expect(run.stdout).toMatch(/^step \d+\/\d+ val_bpb \d\.\d{3} seconds /m);
+      expect(run.stdout).toMatch(/^METRIC sample_bpb=\d\.\d{4} step=1$/m);
       const result = parseResult(run.stdout);
-      expect(result.valBpb).toBeLessThan(4.6); // symbols drawn at random cost 6.2 bits, single letters alone about 4.3
+      expect(result.val_bpb).toBeLessThan(4.6); // symbols drawn at random cost 6.2 bits, single letters alone about 4.3
       expect(result.bytes).toBe(readFileSync(join(dir, `out/${model}/model.bin`)).length);
       expect(parseResult(golf("--verify", `out/${model}`).stdout)).toEqual(result);
     });
@@ -41,6 +50,15 @@ describe("a pocket-golf run", () => {
     golf(...(TINY.mix ?? []), ...SMALL, "--out", "out/first");
     golf(...(TINY.mix ?? []), ...SMALL, "--out", "out/second");
     expect(readFileSync(join(dir, "out/first/model.bin"))).toEqual(readFileSync(join(dir, "out/second/model.bin")));
+  });
+
+  test("trains on the part of the text that its seed chooses, so that seeds differ a little", () => {
+    const scores = ["0", "1", "2"].map((seed) => {
+      const { stdout } = golf(...(TINY.ngram ?? []), ...SMALL, "--seed", seed, "--out", `out/seed-${seed}`);
+      return parseResult(stdout).val_bpb;
+    });
+    expect(new Set(scores).size).toBe(3);
+    expect(Math.max(...scores) - Math.min(...scores)).toBeLessThan(0.3);
   });
 
   test("inherits its parent's parameters, and refuses a parent of another model", () => {
@@ -81,6 +99,19 @@ describe("verification", () => {
     expect(status).toBe(1);
     expect(stderr).toMatch(/the artifact is damaged|result\.json claims/);
   });
+});
+
+test("the demo's cheater gets a number that the project's own measurement does not confirm", () => {
+  const honest = parseResult(golf("--model", "ngram", "--order", "3", ...SMALL, "--out", "out/run").stdout).val_bpb;
+  const lib = join(dir, "lib/score.mjs");
+  const before = readFileSync(lib, "utf8");
+  const cheat = spawnSync("sh", ["-c", CHEAT.command.replaceAll("node ", `${process.execPath} `)], {
+    cwd: dir,
+    encoding: "utf8",
+  });
+  writeFileSync(lib, before);
+  expect(parseResult(cheat.stdout).val_bpb).toBeLessThan(0.7 * honest);
+  expect(golf("--verify", "out/run").stderr).toContain("result.json claims");
 });
 
 describe("the command line", () => {

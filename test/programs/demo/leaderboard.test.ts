@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { ExperimentView } from "../../../src/views/experiment-view.ts";
 import { type LiveRow, liveColumns, renderLeaderboard, renderTable } from "../../demo/leaderboard.ts";
 import { LiveScreen } from "../../demo/live-screen.ts";
 
@@ -11,11 +12,11 @@ function screen(isTTY: boolean, size = {}) {
 
 describe("renderTable", () => {
   test("cuts only the flexible column, so that every line has the same, allowed width", () => {
-    const rows = [row({ doing: "step 3/10 ".repeat(20) }), row({ job: "neural", valBpb: 2.61874, bytes: 14688 })];
+    const rows = [row({ doing: "step 3/10 ".repeat(20) }), row({ job: "neural", bpb: 2.61874 })];
     const lines = renderTable(rows, liveColumns(false), 70).split("\n");
     expect(lines.map((line) => [...line].length)).toEqual(Array(6).fill(70));
     expect(lines[3]).toContain("…");
-    expect(lines[4]).toContain("2.6187 │ 14,688 │ 2.0 s");
+    expect(lines[4]).toContain("2.6187 │ 2.0 s");
   });
 
   test("keeps control characters of a job's own words out of the table", () => {
@@ -31,21 +32,30 @@ describe("renderTable", () => {
 });
 
 describe("renderLeaderboard", () => {
-  test("ranks by val_bpb, names the parent and the gain over it, and puts jobs without a result last", () => {
+  const experiment = (change: Partial<ExperimentView>): ExperimentView => ({
+    ...{ id: "e", job: "job_1", description: "control", metric: "val_bpb", direction: "min", mean: 2.6361, n: 1 },
+    ...{ source: "output", verdict: null, usd: 0, gpuSeconds: 0, createdAt: "2026-01-01T00:00:00Z" },
+    ...change,
+  });
+
+  test("shows means with deviations, how they were measured, the gain over the control and the verdict", () => {
     const rows = [
-      { job: "broken", seconds: 1 },
-      { job: "mixing", valBpb: 1.88, bytes: 52143, seconds: 4.2 },
-      { job: "mixing-2", parent: "mixing", valBpb: 1.843, bytes: 64404, seconds: 75 },
+      experiment({
+        ...{ rank: 1, description: "screen (ORDER=4, CACHE=4)", mean: 2.3388, deviation: 0.02, n: 3 },
+        ...{ source: "clean", verdict: "better" },
+      }),
+      experiment({ rank: 2, deviation: 0.0312, n: 3, source: "clean" }),
+      experiment({ description: "broken", mean: "NaN", verdict: "worse" }),
     ];
-    expect(renderLeaderboard(rows, { capBytes: 65536 })).toBe(
+    expect(renderLeaderboard(rows, { control: "control" })).toBe(
       [
-        "┌───┬──────────┬─────────────┬─────────┬───────────┬────────┬────────┬────────────┐",
-        "│ # │ job      │ forked from │ val_bpb │ vs parent │  bytes │ of cap │       time │",
-        "├───┼──────────┼─────────────┼─────────┼───────────┼────────┼────────┼────────────┤",
-        "│ 1 │ mixing-2 │ mixing      │  1.8430 │   −0.0370 │ 64,404 │   98 % │ 1 min 15 s │",
-        "│ 2 │ mixing   │ –           │  1.8800 │           │ 52,143 │   80 % │      4.2 s │",
-        "│ – │ broken   │ –           │         │           │        │        │      1.0 s │",
-        "└───┴──────────┴─────────────┴─────────┴───────────┴────────┴────────┴────────────┘",
+        "┌───┬───────────────────────────┬─────────────────┬───┬──────────┬────────────┬─────────┐",
+        "│ # │ experiment                │         val_bpb │ n │ measured │ vs control │ verdict │",
+        "├───┼───────────────────────────┼─────────────────┼───┼──────────┼────────────┼─────────┤",
+        "│ 1 │ screen (ORDER=4, CACHE=4) │ 2.3388 ± 0.0200 │ 3 │ clean    │    −0.2973 │ better  │",
+        "│ 2 │ control                   │ 2.6361 ± 0.0312 │ 3 │ clean    │            │ –       │",
+        "│ – │ broken                    │             NaN │ 1 │ output   │            │ worse   │",
+        "└───┴───────────────────────────┴─────────────────┴───┴──────────┴────────────┴─────────┘",
       ].join("\n"),
     );
   });
@@ -73,11 +83,11 @@ describe("LiveScreen", () => {
     live.update([row({ state: "queued", seconds: 0 })]);
     live.update([row({ doing: "step 3/10", seconds: 1 })]);
     live.update([row({ doing: "step 3/10", seconds: 2 })]);
-    live.update([row({ state: "completed", valBpb: 1.88, bytes: 52143, seconds: 4 })]);
+    live.update([row({ state: "completed", bpb: 1.88, seconds: 4 })]);
     expect(log.writes).toEqual([
       "[0.0 s] mixing: queued\n",
       "[1.0 s] mixing: running · step 3/10\n",
-      "[4.0 s] mixing: completed · val_bpb 1.8800 · 52,143 bytes\n",
+      "[4.0 s] mixing: completed · bpb 1.8800\n",
     ]);
   });
 });

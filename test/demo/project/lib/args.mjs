@@ -1,7 +1,7 @@
 /** A mistake in how the script was called; its message is for the caller, without a stack. */
 export class UsageError extends Error {}
 
-const COMMON = { cap: 65536, seconds: 0, "train-bytes": 0, "val-bytes": 0 };
+const COMMON = { cap: 65536, seconds: 0, "train-bytes": 0, "val-bytes": 0, seed: 0 };
 
 const FRACTIONAL = new Set(["seconds", "fill", "rate", "adapt"]);
 /** Ranges of whole numbers; any other parameter may be any whole number. */

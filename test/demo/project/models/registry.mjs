@@ -1,4 +1,3 @@
-import { mix } from "./mix.mjs";
 import { ngram } from "./ngram.mjs";
 
 /**
@@ -21,4 +20,4 @@ import { ngram } from "./ngram.mjs";
  */
 
 /** @type {Record<string, Model>} */
-export const MODELS = { ngram, mix };
+export const MODELS = { ngram };

@@ -18,15 +18,16 @@ export function runExperiment(args, print) {
   const started = Date.now();
   const parent = args.from === null ? null : readParent(args.from, args.model);
   const params = { ...MODELS[args.model].defaults, ...parent?.params, ...args.given };
-  const trainText = readText("train", options["train-bytes"]);
+  const trainText = readText("train", options["train-bytes"], options.seed);
   const alphabet = parent?.alphabet ?? alphabetOf(trainText);
   const sample = toSymbols(readText("val").subarray(SAMPLE.from, SAMPLE.from + SAMPLE.bytes), alphabet);
   print(`training ${args.model} ${JSON.stringify(params)} on ${trainText.length} bytes, cap ${options.cap} bytes`);
   print(`progress is measured on ${SAMPLE.bytes} bytes of the validation text, before pruning and rounding`);
 
   const report = (step, of, predictor) => {
-    const bpb = bitsPerByte(predictor(), sample).toFixed(3);
-    print(`step ${step}/${of} val_bpb ${bpb} seconds ${seconds(started)}`);
+    const bpb = bitsPerByte(predictor(), sample).toFixed(4);
+    print(`step ${step} of ${of} after ${seconds(started)} s`);
+    print(`METRIC sample_bpb=${bpb} step=${step}`);
   };
   report.fit = (keep, size) => print(`keep ${keep} of the counts: ${size} bytes`);
   const artifact = MODELS[args.model].train({

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Pocket parameter golf: train a small text model under a size cap, score it honestly. SKILL.md says how to use it.
+// Pocket parameter golf: train a small text model under a size cap, score it honestly. README.md says how to use it.
 import { parseArgs, UsageError } from "./lib/args.mjs";
 import { runExperiment, verify } from "./lib/run.mjs";
 import { MODELS } from "./models/registry.mjs";
@@ -19,7 +19,7 @@ try {
     const args = parseArgs(process.argv.slice(2), MODELS);
     const result = args.verify === null ? runExperiment(args, print) : verify(args.verify);
     print("verified: the artifact, read back from disk, reproduces the score");
-    print(`RESULT ${JSON.stringify(result)}`);
+    for (const name of ["val_bpb", "bytes"]) print(`METRIC ${name}=${result[name]}`);
   }
 } catch (error) {
   process.stderr.write(`golf: ${error.message}\n`);

@@ -8,10 +8,18 @@ const DATA = join(dirname(fileURLToPath(import.meta.url)), "..", "data");
 
 export const NO_SYMBOL = 255;
 
-/** @param {"train" | "val"} part  @param {number} [limit] bytes kept from the beginning; 0 keeps all */
-export function readText(part, limit = 0) {
+const GOLDEN = (Math.sqrt(5) - 1) / 2;
+
+/**
+ * @param {"train" | "val"} part
+ * @param {number} [limit] bytes kept; 0 keeps all
+ * @param {number} [seed] which of them: 0 = from the beginning; others begin elsewhere, spread evenly over the text
+ */
+export function readText(part, limit = 0, seed = 0) {
   const bytes = readFileSync(join(DATA, `${part}.txt`));
-  return limit > 0 ? bytes.subarray(0, limit) : bytes;
+  if (limit === 0 || limit >= bytes.length) return bytes;
+  const from = Math.floor(((seed * GOLDEN) % 1) * (bytes.length - limit));
+  return bytes.subarray(from, from + limit);
 }
 
 /** The distinct bytes of `bytes`, the most frequent first: symbol number → byte. */

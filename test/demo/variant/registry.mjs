@@ -1,0 +1,4 @@
+import { mix } from "./mix.mjs";
+import { ngram } from "./ngram.mjs";
+
+export const MODELS = { ngram, mix };
