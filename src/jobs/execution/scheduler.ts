@@ -284,11 +284,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     },
     counts() {
       const { leases: all } = pool.poolState(clock.now());
-      return {
-        running: slotsOf(all),
-        queued: localQueue.all().length + paused.size,
-        gpus: countGpus(all, admissionLimits.gpus),
-      };
+      const queued = localQueue.all().length + paused.size;
+      return { running: slotsOf(all), queued, gpus: countGpus(all, admissionLimits.gpus) };
     },
     onHeldByOtherProcess: (listener) => heldElsewhere.on(listener),
     suspend() {
