@@ -63,7 +63,7 @@ function renderHead(board: Leaderboard, source: MetricSource): string {
       ? `whether a smaller or a larger value is better is not known, so nothing is ranked: pass "direction"`
       : `${direction === "min" ? "smaller" : "larger"} is better${BY[directionBy ?? "name"]}`;
   const of = scope === "project" ? "this project, over all its sessions" : "this session";
-  return `${name}: ${better}. ${count} ${count === 1 ? "experiment" : "experiments"} of ${of}, ${ranked} ranked by numbers ${SOURCES[source]}.`;
+  return `${name}: ${better}. ${count} ${count === 1 ? "experiment" : "experiments"} of ${of}, ${ranked} ranked. Their numbers: ${SOURCES[source]}.`;
 }
 
 const BY = {

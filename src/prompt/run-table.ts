@@ -107,10 +107,11 @@ function renderRow(job: Job, rank: number, { labels, common, sources }: Shown): 
 
 const costOf = ({ modelUsd, compute, state }: Job): number => modelUsd + computeUsd(compute, state.since);
 
-/** The metric that the run is compared by, and a few others. */
+/** The metric that the run is compared by, and a few others; of a measurement only what its benchmark declares. */
 function metricsOf(job: Job): [string, Metric][] {
   const main = objectiveOf(job)?.metric;
-  const all = Object.entries(job.metrics);
+  const measured = job.task.run?.measures?.setting;
+  const all = Object.entries(job.metrics).filter(([, { source }]) => !measured || source === measured);
   return all.sort(([a], [b]) => Number(b === main) - Number(a === main)).slice(0, METRICS);
 }
 

@@ -102,6 +102,7 @@ describe("a task that is a command", () => {
   test("names a variable that looks like a misspelt one of its matrix", () => {
     const notes = (command: string) => accepted({ command, matrix: { LEARNING_RATE: [1], SEED: [1] } }).notes;
     expect(notes("train --lr $LEARNING_RAT --seed ${SEEDS:-1}").join()).toMatch(/\$LEARNING_RAT,.*\$SEEDS,/);
+    expect(notes("train --seed $SEDE").join()).toContain("$SEDE,");
     expect(notes("train $LEARNING_RATE $SEED $HOME $1 $$ $(date)")).toEqual([]);
     expect(notes("SEEDS=3; train $SEEDS")).toEqual([]);
     expect(notes("for SEEDS in 1 2; do train $SEEDS; done")).toEqual([]);
