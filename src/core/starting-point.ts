@@ -96,7 +96,7 @@ function fromSource(from: string, context: SourceContext): StartDecision {
   const source = findSource(from, context);
   if (!source)
     return refused(
-      `from "${from}" names no job or snapshot of this session, and is no snapshot's id of its project; sandbox_snapshot takes a snapshot, agents_status lists both.`,
+      `from "${from}" names no job or snapshot of this session, nor by its id a snapshot of another session of the project; sandbox_snapshot takes a snapshot, agents_status lists both.`,
     );
   if (context.provider === "local")
     return refused(

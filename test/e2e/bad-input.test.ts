@@ -24,7 +24,7 @@ test("fails only the tasks that name something missing or not supported, and lis
   expect(await refused({ agent: "nobody" })).toContain('agent "nobody" is not configured; there are: build');
   expect(await refused({ model: "mock/m3" })).toBe('model "mock/m3" is not configured; there are: mock/m1, mock/m2.');
   expect(await refused({ environment: "big" })).toBe('environment "big" is not configured; there is: default.');
-  expect(await refused({ from: "snap_000000000000" })).toContain('from "snap_000000000000" names no snapshot');
+  expect(await refused({ from: "snap_000000000000" })).toContain('from "snap_000000000000" names no job or snapshot');
   expect(await refused({ skills: ["parallel-agents", "cooking"] })).toContain('skill "cooking" is not configured');
   expect(await refused({ gpu: "H100:8" })).toContain('gpu "H100:8" cannot be had');
   expect(await refused({ timeout_minutes: -1 })).toContain("timeout_minutes: ");

@@ -59,7 +59,7 @@ sandboxTest(
     expect(refused.map(({ state, error }) => [state, error?.code as string])).toEqual(
       Array(2).fill(["failed", "invalid_task"]),
     );
-    expect(refused[0]?.error?.message).toContain("names no snapshot of this session");
+    expect(refused[0]?.error?.message).toContain("names no job or snapshot of this session");
 
     openGates(home);
     const { finished } = (await ask(server, mine.id, wait())).metadata;
