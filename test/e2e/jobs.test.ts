@@ -141,6 +141,9 @@ sandboxTest("gives orchestrator, job and title request only their own system tex
     expect(system).not.toContain("<env>");
     expect(system).not.toContain(home.project);
     expect([...tools].sort()).toEqual([
+      "agents_start",
+      "agents_status",
+      "agents_wait",
       "job_report",
       "sandbox_edit",
       "sandbox_exec",

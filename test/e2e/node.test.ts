@@ -39,6 +39,7 @@ test("offers its tools in Node, and refuses a job's tools to every other session
     "agents_status",
     "agents_wait",
     "experiments_list",
+    "experiments_score",
     "job_report",
     "sandbox_edit",
     "sandbox_exec",

@@ -31,7 +31,7 @@ sandboxTest(
     const { metadata } = await ask(server, mine.id, start(task("mine", shell(HOLD), say("untouched"))));
     const id = metadata.jobs[0]?.id as string;
     await until(() => holders(home).length === 1, { what: "it runs" });
-    const frozen = (await ask(server, mine.id, call("sandbox_snapshot", { job: id, label: "mine" }))).metadata;
+    await ask(server, mine.id, call("sandbox_snapshot", { job: id, label: "mine" }));
 
     const other = await server.createSession();
     const answers = await turn(
@@ -43,7 +43,7 @@ sandboxTest(
       message(id, script(say("hijacked")), { interrupt: true }),
       cancel(id),
       call("sandbox_snapshot", { job: id }),
-      start({ ...task("by id", say("no")), from: frozen.id }, { ...task("by label", say("no")), from: "mine" }),
+      start({ ...task("by job", say("no")), from: id }, { ...task("by label", say("no")), from: "mine" }),
       wait(),
     );
     const [empty, ...rest] = answers;
@@ -87,7 +87,7 @@ sandboxTest("runs the jobs of two sessions apart from each other, within one lim
   ]);
 });
 
-sandboxTest("gives a job's model no tool of the host and no way to start jobs, whatever it calls", async () => {
+sandboxTest("gives a job's model no tool of the host and no way to start agents, whatever it calls", async () => {
   const { server, home, model } = setup;
   const session = await server.createSession();
   const host = join(home.project, "made-by-job");
@@ -107,9 +107,11 @@ sandboxTest("gives a job's model no tool of the host and no way to start jobs, w
   expect(existsSync(host)).toBe(false);
   const parts = (await server.messages(job?.sessionID as string)).flatMap((one) => one.parts);
   const refused = expect.stringContaining("unavailable tool");
-  const names = ["bash", "write", "read", "task", "agents_start", "agents_status"];
+  const names = ["bash", "write", "read", "task"];
   expect(parts.filter((part) => part.type === "tool").map(({ tool, state }) => ({ tool, ...state }))).toMatchObject([
     ...names.map((tool) => ({ tool, status: "error", error: refused })),
+    { tool: "agents_start", status: "completed", output: expect.stringContaining("invalid_task") },
+    { tool: "agents_status", status: "completed" },
     { tool: "sandbox_exec", status: "completed" },
   ]);
   const seen = JSON.stringify(model.requests.filter(({ tools }) => tools.includes("sandbox_exec")).at(-1)?.messages);

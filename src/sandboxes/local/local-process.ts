@@ -33,6 +33,8 @@ export interface LocalProcessDeps {
   readonly logPath: string | null;
   /** Resolves when the sandbox is not frozen. */
   readonly unfrozen: () => Promise<void>;
+  /** Whether the sandbox is being ended, and all its commands with it. */
+  readonly isHalted: () => boolean;
   /** The command has a terminal, from a program (`script`) that must survive signals to report the end. */
   readonly tty: boolean;
 }
@@ -146,11 +148,12 @@ function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps
     over = true;
     deps.output.finish();
     if (end instanceof Error) return { kind: "unknown", reason: end.message };
+    const withSandbox = { kind: "unknown", reason: "the sandbox ended while the command was running" } as const;
+    if (end.signal === "SIGKILL" && deps.isHalted()) return withSandbox;
     if (end.signal === "SIGKILL" && !killedByUs) {
       // When a sandbox ends, its commands die a moment before we learn of its end.
       await Promise.race([deps.isolation.ended, sleep(deps.clock, SANDBOX_END_MS)]);
-      if (!deps.isolation.alive())
-        return { kind: "unknown", reason: "the sandbox ended while the command was running" };
+      if (!deps.isolation.alive()) return withSandbox;
     }
     if (end.signal !== null) return { kind: "signalled", signal: end.signal };
     return end.code === null

@@ -53,6 +53,7 @@ export class LocalSandbox implements Sandbox {
   readonly #running = new Set<SandboxProcess>();
   readonly #lingering = new Set<CommandOutput>();
   #lastLog: Promise<number> | null = null;
+  #isHalted = false;
 
   constructor(parts: LocalSandboxParts) {
     this.id = parts.id;
@@ -100,6 +101,7 @@ export class LocalSandbox implements Sandbox {
       logPath: log?.path ?? null,
       tty,
       unfrozen: () => this.#unfrozen,
+      isHalted: () => this.#isHalted,
     });
     this.#starting.add(starting);
     const started = await starting.finally(() => this.#starting.delete(starting));
@@ -138,6 +140,7 @@ export class LocalSandbox implements Sandbox {
 
   /** Ends every process and keeps the files. @param reason what `ended` resolves with */
   async halt(reason: Failure | null): Promise<void> {
+    this.#isHalted = true;
     // An isolation without namespaces does not take its processes with it.
     await Promise.allSettled([...this.#running].map((each) => each.signal("SIGKILL")));
     await this.isolation.close(reason);
