@@ -279,10 +279,10 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
       );
 
       await run("planner", "planned words", {});
-      const RUNS = ["agents_start", "agents_status", "agents_wait", "sandbox_exec", "sandbox_process"];
-      expect(toolsOf("planned words")).toEqual([...READS, ...RUNS].sort());
+      const COMMANDS = ["sandbox_exec", "sandbox_process"];
+      expect(toolsOf("planned words")).toEqual([...READS, ...COMMANDS].sort());
       await run("lead", "led words", {});
-      expect(toolsOf("led words")).toEqual([...READS, ...RUNS, "sandbox_edit", "sandbox_write"].sort());
+      expect(toolsOf("led words")).toEqual([...READS, ...COMMANDS, "sandbox_edit", "sandbox_write"].sort());
     });
   });
 });

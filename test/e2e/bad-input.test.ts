@@ -29,12 +29,12 @@ test("fails only the tasks that name something missing or not supported, and lis
   expect(await refused({ gpu: "H100:8" })).toContain('gpu "H100:8" cannot be had');
   expect(await refused({ timeout_minutes: -1 })).toContain("timeout_minutes: ");
   expect(await refused({ max_usd: -1 })).toContain("max_usd: ");
-  expect(await refused({ prompt: "  \n" })).toContain("prompt is empty");
+  expect(await refused({ prompt: "  \n" })).toContain('neither "prompt"');
   expect(await refused({ prompt: "x".repeat(1_000_001) })).toContain(
     "prompt has 1000001 characters, and at most 1000000 are allowed",
   );
   expect(await refused({ prompt: 5 })).toContain("task 1: prompt: ");
-  expect(await refused({ description: ["x", "y"], prompt: null })).toContain("prompt: ");
+  expect(await refused({ description: ["x", "y"], prompt: null })).toContain('neither "prompt"');
   expect(await refused({ timeout: 5 })).toContain('"timeout"');
   const { metadata } = await ask(server, session.id, wait());
   expect(metadata).toMatchObject({ reason: "satisfied", pending: [] });

@@ -166,6 +166,7 @@ sandboxTest("gives orchestrator, job and title request only their own system tex
       "agents_status",
       "agents_wait",
       "experiments_list",
+      "experiments_score",
       "sandbox_snapshot",
     ]);
     expect(tools).toContain("bash");

@@ -196,8 +196,9 @@ sandboxTest("a run that is stopped early gives up its GPU while the better one g
     ["cancelled", 2],
   ]);
   expect(jobs[1]).toMatchObject({ reason: "stopped early", stopped: { rung: 3, value: 2, cut: 1 } });
-  const used = async () => (await ask(server, session.id, status())).metadata.pool.gpus.total?.used;
-  await until(async () => (await used()) === 1, { what: "its GPU is free" });
+  const used = async () =>
+    (await ask(server, session.id, status())).metadata.pool.gpus as Record<string, { used: number }>;
+  await until(async () => (await used()).total?.used === 1, { what: "its GPU is free" });
   await openGatesAt(modal);
   const { finished } = (await ask(server, session.id, wait())).metadata;
   expect(finished.map(({ state }) => state).sort()).toEqual(["cancelled", "completed"]);

@@ -119,7 +119,8 @@ sandboxTest("gives a job's model no tool of the host and no way to start agents,
   expect(seen).not.toContain("OPENCODE");
   expect((await server.children(session.id)).length).toBe(1);
   expect(await server.children(job?.sessionID as string)).toEqual([]);
-  expect((await ask(server, session.id, status())).metadata.jobs).toHaveLength(1);
+  const { jobs } = (await ask(server, session.id, status())).metadata;
+  expect(jobs).toMatchObject([{ state: "completed" }, { state: "failed", error: { code: "invalid_task" } }]);
 });
 
 sandboxTest("deleting a session removes its jobs, sandboxes and snapshots, and no other session's", async () => {
