@@ -257,7 +257,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
         const [job] = (await metadataOf(server, session.id, "agents_wait")).finished ?? [];
         return job;
       };
-      const READS = ["job_report", "sandbox_read", "sandbox_snapshot", "skill"];
+      const READS = ["agents_status", "agents_wait", "job_report", "sandbox_read", "sandbox_snapshot", "skill"];
       const reviewed = await run("build", "reviewed words", { agent: "reviewer" });
       expect(toolsOf("reviewed words")).toEqual(READS);
       expect(reviewed?.notes.filter((note) => !note.includes("not limited"))).toEqual([

@@ -1,4 +1,4 @@
-import { GPU_OF_RUNS, NESTED_TOOLS } from "../../core/nested-runs.ts";
+import { GPU_OF_RUNS } from "../../core/nested-runs.ts";
 import type { SubjectRule } from "../../core/subject-rules.ts";
 import { DEFAULT_AGENT } from "../../core/task.ts";
 import { wildcard } from "../../shared/wildcard.ts";
@@ -132,9 +132,8 @@ const ownRules = (agent: string, { all, agents }: UserRules): readonly Permissio
 
 function tools(isForbidden: (tool: string, host: string | null) => boolean): string[] {
   const forbidden = Object.entries(STANDS_FOR).flatMap(([tool, host]) => (isForbidden(tool, host) ? [tool] : []));
-  // A job starts commands only, and one that starts none has nothing to wait for.
-  const startsRuns = !forbidden.includes("sandbox_exec") && !forbidden.includes("agents_start");
-  return startsRuns ? forbidden : [...new Set([...forbidden, ...NESTED_TOOLS])];
+  // A job starts commands only.
+  return forbidden.includes("sandbox_exec") ? [...new Set([...forbidden, "agents_start"])] : forbidden;
 }
 
 /** Whether the rules forbid one of our tools by its own name; null when none names it. */
