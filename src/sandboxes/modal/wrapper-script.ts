@@ -51,7 +51,8 @@ const plain = (run: (to: string) => string): string => run(">&5 2>&6");
 /*
  * `tee` copies what the command writes into the log. When no other process holds the pipes, the tees end with the command.
  * Otherwise the mark is sent through each pipe that is still held, behind everything written before. A command that merges
- * its streams leaves one held and the other not.
+ * its streams leaves one held and the other not. A tee that is about to end is taken for one whose pipe is held, and does
+ * not pass the mark on: so it is sent again, and a reader stops at the first.
  */
 const markStream = (tee: string, pipe: string, stream: number): string =>
   `if kill -s 0 "$${tee}"; then mark 1<>"${pipe}"; else mark >&${stream}; fi`;
@@ -61,7 +62,8 @@ tee -a "$r/$i.log" <"$r/$i.1" >&5 5>&- 6>&- & o=$!
 tee -a "$r/$i.log" <"$r/$i.2" >&6 5>&- 6>&- & e=$!
 ${run('>"$r/$i.1" 2>"$r/$i.2"')}
 ( exec >/dev/null; sleep 0.2 5>&- 6>&- || sleep 1 5>&- 6>&-
-${markStream("o", "$r/$i.1", 5)}; ${markStream("e", "$r/$i.2", 6)} ) & w=$!
+${markStream("o", "$r/$i.1", 5)}; ${markStream("e", "$r/$i.2", 6)}
+sleep 1 5>&- 6>&-; kill -s 0 "$o" || mark >&5; kill -s 0 "$e" || mark >&6 ) & w=$!
 wait "$o" "$e"
 kill "$w"
 rm -f "$r/$i.1" "$r/$i.2"

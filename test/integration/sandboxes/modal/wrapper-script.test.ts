@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EndMarkScanner } from "../../../../src/sandboxes/modal/end-mark.ts";
@@ -54,7 +54,26 @@ for (const shell of shells) {
           err: "",
         });
       });
+    }
 
+    test("marks the end of a stream whose tee ends late, beside one that a child holds", () => {
+      const [id, bin, gone] = [`t${process.pid}_${count++}`, join(dir, `bin${count}`), join(dir, `gone${count}`)];
+      mkdirSync(bin);
+      writeFileSync(join(bin, "tee"), `#!/bin/sh\n${Bun.which("tee")} "$@"\nsleep 0.6\n`, { mode: 0o755 });
+      const argv = ["sh", "-c", `exec 2>&1; (sleep 5; touch ${gone}) & echo done; exit 4`];
+      const script = wrapperScript({ id, workdir: dir, terminal: null, keepLog: true, argv }).replaceAll(
+        "/tmp/.parallel-agents",
+        join(dir, "run"),
+      );
+      const program = [shell, ...(shell === "busybox" ? ["sh"] : []), "-c", script];
+      const read = `"$@" 2>&1 >/dev/null | { grep -a -m1 "${id} ended with code 4"; [ ! -e ${gone} ] || echo late; }`;
+      const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
+      const ran = spawnSync("sh", ["-c", read, "x", ...program], { timeout: 20_000, env });
+      expect(ran.stdout.toString()).toContain("ended with code 4");
+      expect(ran.stdout.toString()).not.toContain("late");
+    });
+
+    for (const keepLog of [false, true]) {
       test(`does not wait for a child that outlives the command, ${keepLog ? "with" : "without"} a log`, () => {
         // Waits only for the wrapper's end mark, because the child keeps its streams open.
         const began = performance.now();
