@@ -33,7 +33,7 @@ export interface Entrant {
   readonly points: readonly Point[];
   /** Whether it can be stopped. A run that has ended counts with its values. */
   readonly isRunning: boolean;
-  /** The rung at which it was stopped: its values further on count no more. */
+  /** The rung at which it was stopped: later values no longer count. */
   readonly stoppedAt: number | null;
   /** The highest rung at which it was found good enough; null = none yet. */
   readonly passed: number | null;

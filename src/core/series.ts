@@ -24,7 +24,7 @@ export interface SeriesRecord {
   readonly points: readonly Point[];
   /** Reports so far, those that are not kept too. */
   readonly reports: number;
-  /** Of the reports between the others, every so many are kept. */
+  /** Of the reports between the others, one in this number is kept. */
   readonly stride: number;
 }
 

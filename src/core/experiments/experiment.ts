@@ -230,6 +230,6 @@ function recipeOf(environment: Environment | undefined): Pick<Experiment, "image
   };
 }
 
-/** A short name for a value: the same for equal values. */
+/** A short name for a value; equal values have equal names. */
 export const mark = (value: unknown): string =>
   createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16);

@@ -94,7 +94,7 @@ function createAsking({ ask, abort }: Pick<ToolContext, "ask" | "abort">) {
   return {
     refusal: () => refusal,
     async ask({ permission, patterns, metadata }: Question): Promise<AskAnswer> {
-      // OpenCode leaves a question of a stopped turn unanswered for ever.
+      // OpenCode leaves a question of a stopped turn unanswered forever.
       const { promise: stopped, resolve } = Promise.withResolvers<AskAnswer>();
       const stop = () => resolve("cannot_ask");
       abort.addEventListener("abort", stop);

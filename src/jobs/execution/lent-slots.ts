@@ -15,7 +15,7 @@ export interface LentSlots {
   useFor(sessionJobs: SessionJobs, job: Job, state: PoolState): LeaseUse | null;
   /**
    * Why a run fails for which no GPU is free while its job, which waits for it, holds GPUs itself: two such jobs would wait
-   * for each other for ever. null = it may wait.
+   * for each other forever. null = it may wait.
    */
   stuckFailure(sessionJobs: SessionJobs, job: Job, state: PoolState): Failure | null;
 }

@@ -160,7 +160,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     return decideAdmission(gpusOf(gpu), { leases: others, ahead }, admissionLimits, clock.now());
   }
 
-  /** Fails a run that would wait for ever. @returns whether it failed */
+  /** Fails a run that would wait forever. @returns whether it failed */
   function failIfStuck(next: QueuedJob, job: Job, state: PoolState): boolean {
     const failure = lentSlots.stuckFailure(next.sessionJobs, job, state);
     if (!failure) return false;

@@ -25,7 +25,7 @@ export async function removeSnapshot(deps: RemovalDeps, snapshot: StoredSnapshot
   return removeUnneeded(deps);
 }
 
-/** Removes the snapshots that were kept for others and are needed no more. @returns their ids @throws PluginError `snapshot_failed` */
+/** Removes the snapshots that were kept for others and are no longer needed. @returns their ids @throws PluginError `snapshot_failed` */
 export async function removeUnneeded({ pool, store, now }: RemovalDeps): Promise<string[]> {
   const removed: string[] = [];
   for (let unneeded = pool.unneeded(now); unneeded.length > 0; unneeded = pool.unneeded(now))
