@@ -17,7 +17,8 @@ export function oneLine(text: string, max = 500): string {
   const line = plainText(start).replace(/\s+/gu, " ").trim();
   const characters = [...line];
   const isCut = characters.length > max || start.length < text.length;
-  return isCut ? `${characters.slice(0, max - 1).join("")}…` : line;
+  // A cut through a joined emoji leaves its joiner, which joins nothing any more.
+  return isCut ? `${dropInvisible(characters.slice(0, max - 1).join(""))}…` : line;
 }
 
 /**

@@ -122,7 +122,9 @@ describe("a limit of the workspace", () => {
       const spec = specOf(withGpu(gpu("T4")));
       const waiting = made.create(spec, undefined, (step) => steps.push(step));
       await eventually(async () => steps.some(({ kind }) => kind === "limited"));
-      expect(steps.at(-1)).toMatchObject({ kind: "limited", why: expect.stringMatching(/limit of 1 running/) });
+      expect(steps.find(({ kind }) => kind === "limited")).toMatchObject({
+        why: expect.stringMatching(/limit of 1 running/),
+      });
       const stop = new AbortController();
       const stopped = failsWith(made.create(specOf(), stop.signal));
       setTimeout(() => stop.abort(), 200);
@@ -175,7 +177,7 @@ modalTest("creations keep to the rate, and terminations do not wait for it", asy
   expect([terminatedMs < 1_000, asked <= 5]).toEqual([true, true]);
   expect((await creations()) - before).toBe(6);
   const waits = steps.filter(({ kind }) => kind === "turn");
-  // On a busy machine the first creation lasts long enough for the turn of one more.
-  expect([4, 5]).toContain(waits.length);
+  // Of six, four wait at least. On a busy machine the first two come so late that they wait as well.
+  expect(waits.length).toBeGreaterThanOrEqual(4);
   expect(waits[0]).toEqual({ kind: "turn", since: expect.any(Number), perSecond: 4 });
 });

@@ -130,6 +130,8 @@ describe("one line", () => {
     expect(oneLine("x".repeat(20), 10)).toBe(`${"x".repeat(9)}…`);
     expect([...oneLine("😀".repeat(20), 10)].length).toBe(10);
     expect(oneLine("\n".repeat(1_000_000), 10)).toBe("…");
+    const cutEmoji = oneLine("👩\u200d🚀".repeat(5), 6);
+    expect(oneLine(cutEmoji, 6)).toBe(cutEmoji); // no joiner is left that joins nothing
   });
 
   test("is one line within the limit, whatever it is made from", () => {
