@@ -69,8 +69,9 @@ export function createInvariantChecker(world: World, maxRunningJobs: number): In
           violations.push(`J4: ${describe(job)}`);
         }
       }
-      for (const { id, sandbox } of all) {
+      for (const { id, sandbox, loss } of all) {
         if (sandbox.kind === "live" && inherited.has(sandbox.id)) continue;
+        if (loss?.files === null) continue; // it is lost, and stays its job's until its last files are kept
         const exists = world.machine.sandboxes().some((one) => sandbox.kind === "live" && one.id === sandbox.id);
         if (sandbox.kind === "live" && !exists) violations.push(`the live sandbox of ${id} does not exist`);
       }

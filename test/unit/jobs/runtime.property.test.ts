@@ -48,6 +48,13 @@ const ALL_ENDS: Event[] = [
   { kind: "cancel", which: 1 },
 ];
 
+const LOST_WHILE_PARKED: Event[] = [
+  { kind: "start", prompts: ["say ok"] },
+  { kind: "pass", ms: 6_000 },
+  { kind: "cancel", which: 0 },
+  { kind: "lose", which: 0 },
+];
+
 /** Applies events to a world. */
 function createDriver(world: World, follow: () => Promise<void>) {
   let creationFaults = { left: 0, retryable: false };
@@ -130,7 +137,7 @@ test("keeps the invariants of jobs over any sequence of events, and brings every
     fc.asyncProperty(fc.array(event, { maxLength: 30 }), async (events) => {
       for (const kind of Object.keys(await play(events))) ends.add(kind);
     }),
-    { numRuns: propertyRuns(150), timeout: 20_000, examples: [[ALL_ENDS]] },
+    { numRuns: propertyRuns(150), timeout: 20_000, examples: [[ALL_ENDS], [LOST_WHILE_PARKED]] },
   );
   expect([...ends].sort()).toEqual(["cancelled", "completed", "failed"]);
 });
