@@ -20,6 +20,9 @@ export function isDue({ createdAt, renewedAt, expiresAt }: SnapshotLife, now: nu
   return expiresAt - now < (expiresAt - (renewedAt ?? createdAt)) * RENEWED_BELOW;
 }
 
+/** Users are told now of snapshots that expire until this time. */
+export const nearUntil = (now: number): number => now + NEAR_MS;
+
 /** "expires in 2 days"; null while there is time. */
 export function expiryText(expiresAt: number | null, now: number): string | null {
   if (expiresAt === null || expiresAt - now > NEAR_MS) return null;

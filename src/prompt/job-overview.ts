@@ -86,15 +86,16 @@ const SNAPSHOTS = 30;
 /** Characters of the names of the others. */
 const OLDER_LIMIT = 1_500;
 
-/** The newest snapshots, the oldest of them first. */
-export function renderSnapshots(snapshots: readonly SnapshotView[], now: number): string[] {
-  const older = snapshots.slice(0, -SNAPSHOTS).map(({ id, label }) => label ?? id);
+/** The newest snapshots, the oldest of them first. @param count how many there are, of which these are the newest */
+export function renderSnapshots(snapshots: readonly SnapshotView[], count: number, now: number): string[] {
+  const names = snapshots.slice(0, -SNAPSHOTS).map(({ id, label }) => label ?? id);
+  const older = count - Math.min(snapshots.length, SNAPSHOTS);
   const expiry = ({ expiresAt }: SnapshotView) => {
     const text = expiryText(expiresAt === undefined ? null : Date.parse(expiresAt), now);
     return text === null ? "" : `, ${text}: a job that starts from it renews it`;
   };
   return [
-    ...(older.length > 0 ? [`${older.length} older snapshots: ${oneLine(older.join(", "), OLDER_LIMIT)}`] : []),
+    ...(older > 0 ? [`${older} older snapshots: ${oneLine(names.join(", "), OLDER_LIMIT)}`] : []),
     ...snapshots
       .slice(-SNAPSHOTS)
       .map((one) => `snapshot ${one.id}${one.label ? ` "${one.label}"` : ""} of ${one.job}${expiry(one)}`),

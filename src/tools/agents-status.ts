@@ -42,11 +42,8 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       const jobs = viewJobs(runtime, kept);
       const isNews = new Set(news.map(({ id }) => id));
       const told = isNamed ? [...news, ...found.filter(({ id, state }) => isEnded(state) && !isNews.has(id))] : news;
-      const isSeen = (jobID: string) => !job || jobID === job.id || sessionJobs.get(jobID) !== undefined;
-      const snapshots = runtime.snapshots
-        .list(orchestrator)
-        .filter(({ jobID }) => isSeen(jobID))
-        .map(toSnapshotView);
+      const requested = job ? snapshotsOf(runtime, [job, ...sessionJobs.all()]) : runtime.snapshots.list(orchestrator);
+      const snapshots = requested.newest.map(toSnapshotView);
       const { running, queued, gpus } = runtime.scheduler.counts();
       const pool = { running, queued, limit: runtime.options.maxRunningJobs, gpus };
       const now = runtime.clock.now();
@@ -66,7 +63,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       const older = own.filter((one) => !isKept.has(one));
       const shown = isNamed ? listed : newestFirst(listed);
       const aboutSession = () => [
-        ...renderParkedExpiry(runtime.snapshots.parked(orchestrator), runtime.clock.now()),
+        ...renderParkedExpiry(runtime.snapshots.parkedNearEnd(orchestrator), runtime.clock.now()),
         `Jobs run ${describeLocation(runtime.providerName, runtime.options.local)}.`,
         ...(runtime.providerName === "modal" ? [renderPrices(priceSource, runtime.options.prices)] : []),
         renderLent({ lent, refused }),
@@ -78,7 +75,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         ...renderGroups(folded, runtime.clock.now()),
         ...renderOverview(shown),
         ...(older.length > 0 ? [`${older.length} older jobs have ended: ${renderCounts(statesOf(older))}.`] : []),
-        ...renderSnapshots(snapshots, runtime.clock.now()),
+        ...renderSnapshots(snapshots, requested.count, runtime.clock.now()),
         ...(job ? [] : aboutSession()),
       ].filter((line) => line !== "");
       const results = renderEnds(told, runtime.ids, { beside: lines, isNamed });
@@ -101,6 +98,12 @@ const openFirst = (jobs: readonly Job[]): Job[] => [
   ...jobs.filter(({ state }) => !isEnded(state)),
   ...jobs.filter(({ state }) => isEnded(state)),
 ];
+
+/** Snapshots of a job and the runs it started, oldest first. */
+function snapshotsOf(runtime: Runtime, jobs: readonly Job[]) {
+  const newest = jobs.flatMap(({ id }) => runtime.snapshots.ofJob(id)).sort((a, b) => a.createdAt - b.createdAt);
+  return { newest, count: newest.length };
+}
 
 /** Empty where sandboxes are not local, or cannot be made: then the jobs' errors say why. */
 async function lentBy(runtime: Runtime): Promise<LentPaths> {

@@ -84,11 +84,8 @@ async function whatIsLeft({ snapshots, trees, clock }: SourcesDeps, job: Job, ex
   if (await trees.hasWork(job).catch(() => false))
     return "Its changes to the project's files are kept on this machine: agents_collect gets them; a new job can go on from there.";
   const other = snapshots
-    .list(job.orchestrator)
-    .findLast(
-      ({ id, jobID, expiresAt }) =>
-        jobID === job.id && id !== expiredID && (expiresAt === null || expiresAt > clock.now()),
-    );
+    .ofJob(job.id)
+    .findLast(({ id, expiresAt }) => id !== expiredID && (expiresAt === null || expiresAt > clock.now()));
   return other
     ? `What is left of it is the snapshot ${other.label ? `${other.id} ("${other.label}")` : other.id}: start a new job from that.`
     : "Nothing else of them is kept. Start a new job.";

@@ -1,6 +1,7 @@
 import type { ProviderName } from "../../config/provider-names.ts";
 import type { Job } from "../../core/job.ts";
 import { withLeftOut } from "../../core/job-notes.ts";
+import { nearUntil } from "../../core/snapshot-expiry.ts";
 import type { Label, SnapshotRecord } from "../../core/snapshot-record.ts";
 import type { Sandbox, SandboxProvider, SnapshotUsage, TakenSnapshot } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -55,10 +56,12 @@ export interface Snapshots {
   renew(snapshot: SnapshotRecord, sandbox: Sandbox): Promise<void>;
   /** The label of this name; its snapshot is gone if `find` found none. */
   lostLabel(orchestrator: string, label: string): Label | null;
-  /** Snapshots that were asked for, oldest first. */
-  list(orchestrator: string): SnapshotRecord[];
-  /** Snapshots that jobs are parked with, oldest first. */
-  parked(orchestrator: string): SnapshotRecord[];
+  /** The newest of the snapshots that were asked for, oldest first, and how many there are in all. */
+  list(orchestrator: string): { readonly newest: SnapshotRecord[]; readonly count: number };
+  /** Those of the job that were asked for, oldest first. */
+  ofJob(jobID: string): SnapshotRecord[];
+  /** Snapshots that jobs are parked with and that expire soon or have expired: those that expire first. */
+  parkedNearEnd(orchestrator: string): SnapshotRecord[];
   /** Removes every snapshot of a deleted session but those that jobs of others may still be made from. */
   removeAll(orchestrator: string): Promise<void>;
   /** Removes a snapshot and its record. @returns the ids of the snapshots that were removed @throws PluginError `snapshot_failed` */
@@ -80,6 +83,11 @@ export interface SnapshotsDeps {
   readonly clock: Clock;
   readonly log: Log;
 }
+
+/** Snapshots that are listed; hundreds of jobs may have asked for some each. */
+const LISTED = 200;
+/** Parked ones that are told of: more than an answer has room for. */
+const NEAR_END = 50;
 
 /** Snapshots that one job may ask for: enough for one every few minutes of a day. */
 const MAX_PER_JOB = 200;
@@ -105,8 +113,8 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
   }
 
   /** The space that a job's snapshots take, without parked ones, which replace each other. @throws PluginError at the limit */
-  function usageWithinLimit({ id, orchestrator }: Job): SnapshotUsage {
-    const own = pool.snapshots(orchestrator).filter(({ jobID, parked }) => jobID === id && !parked);
+  function usageWithinLimit({ id }: Job): SnapshotUsage {
+    const own = pool.snapshotsOf(id).filter(({ parked }) => !parked);
     if (own.length >= MAX_PER_JOB) {
       const message = `${id} has reached the limit of ${MAX_PER_JOB} snapshots; they are deleted with its session. Start new jobs from existing ones.`;
       throw new PluginError("snapshot_failed", message, { retryable: false });
@@ -166,8 +174,9 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
   }
 
   async function dropFormerParked(sessionJobs: SessionJobs, jobID: string, keepID: string): Promise<void> {
-    for (const snapshot of pool.snapshots(sessionJobs.orchestrator)) {
-      const isFormer = snapshot.parked && snapshot.jobID === jobID && snapshot.id !== keepID;
+    for (const snapshot of pool.snapshotsOf(jobID)) {
+      const isOwn = snapshot.orchestrator === sessionJobs.orchestrator;
+      const isFormer = isOwn && snapshot.parked && snapshot.id !== keepID;
       if (isFormer && pool.usersOf(snapshot.id).length === 0) await remove(snapshot);
     }
   }
@@ -229,7 +238,7 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
       return snapshot;
     },
     promote(job, snapshotID, label) {
-      const parked = pool.snapshots(job.orchestrator).find((one) => one.id === snapshotID);
+      const parked = pool.snapshotsOf(job.id).find((one) => one.id === snapshotID);
       if (!parked) return null;
       if (parked.parked) usageWithinLimit(job);
       const kept: SnapshotRecord = { ...parked, parked: false };
@@ -238,9 +247,7 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
     },
     dropFormerParked,
     newestOf: (job) =>
-      pool
-        .snapshots(job.orchestrator)
-        .findLast((one) => one.jobID === job.id && (one.kind === "filesystem" || one.isState)) ?? null,
+      pool.snapshotsOf(job.id).findLast(({ kind, isState }) => kind === "filesystem" || isState) ?? null,
     find(orchestrator, idOrLabel) {
       const named = pool.snapshotNamed(idOrLabel);
       if (named && isSeenBy(orchestrator, named)) return named;
@@ -249,8 +256,9 @@ export function createSnapshots({ provider, pool, clock, log }: SnapshotsDeps): 
     },
     renew: (snapshot, sandbox) => renewSnapshot({ pool, store, clock, log }, snapshot, sandbox),
     lostLabel: (orchestrator, label) => pool.labelled(orchestrator, label),
-    list: (orchestrator) => pool.snapshots(orchestrator).filter((one) => !one.parked),
-    parked: (orchestrator) => pool.snapshots(orchestrator).filter((one) => one.parked),
+    list: (orchestrator) => pool.requestedSnapshots(orchestrator, LISTED),
+    ofJob: (jobID) => pool.snapshotsOf(jobID).filter((one) => !one.parked),
+    parkedNearEnd: (orchestrator) => pool.parkedUntil(orchestrator, nearUntil(clock.now()), NEAR_END),
     async removeAll(orchestrator) {
       pool.deleteUses(orchestrator);
       for (const snapshot of pool.snapshots(orchestrator))

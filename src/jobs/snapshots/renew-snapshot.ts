@@ -20,7 +20,7 @@ export interface RenewalDeps {
  */
 export async function renewSnapshot(deps: RenewalDeps, snapshot: SnapshotRecord, sandbox: Sandbox): Promise<void> {
   const { pool, clock, log } = deps;
-  const current = () => pool.snapshots(snapshot.orchestrator).find(({ id }) => id === snapshot.id) ?? null;
+  const current = () => pool.snapshotsOf(snapshot.jobID).find(({ id }) => id === snapshot.id) ?? null;
   const isStillDue = () => {
     const record = current();
     return record !== null && isDue(record, clock.now());

@@ -25,6 +25,8 @@ export interface DatabaseOptions {
   readonly stateDir?: string;
   /** Tables that earlier versions of the plugin can do without, so that those need not refuse the file. */
   readonly sideTables?: readonly string[];
+  /** Indexes that earlier versions can do without, and keep up as they write. */
+  readonly sideIndexes?: readonly string[];
   /** Other processes look for it whenever they start: a file that was deleted meanwhile is made anew. */
   readonly isShared?: boolean;
   /** Fills a new, empty database, in the transaction that makes its tables. */
@@ -62,6 +64,7 @@ export async function openDatabase(
     clock = systemClock,
     stateDir = dirname(file),
     sideTables = [],
+    sideIndexes = [],
     isShared = false,
     onNew,
     check,
@@ -103,6 +106,7 @@ export async function openDatabase(
       if (found !== "ok") throw damage(String(found));
       migrate(opened, file, migrations, onNew);
       for (const table of sideTables) opened.run(`CREATE TABLE IF NOT EXISTS ${table}`);
+      for (const index of sideIndexes) opened.run(`CREATE INDEX IF NOT EXISTS ${index}`);
       check?.(rows);
       for (const suffix of BESIDE) makeFilePrivate(file + suffix);
       return { connection: opened, inode };

@@ -31,6 +31,14 @@ export const LINEAGE_TABLES = [
      unwanted INTEGER NOT NULL DEFAULT 0)`,
 ];
 
+/** What is unneeded is asked whenever a snapshot is removed. */
+export const LINEAGE_INDEXES = [
+  "lineage_by_parent ON snapshot_lineage (parent)",
+  "lineage_by_want ON snapshot_lineage (unwanted)",
+  "lineage_by_end ON snapshot_lineage (expires_at)",
+  "origins_by_snapshot ON sandbox_origins (snapshot)",
+];
+
 const storedRow: RowSchema<StoredSnapshot> = z.object({ id: z.string(), provider: providerName });
 const sandboxOfRow = z.object({ sandbox: z.string().nullable() });
 const originRow = z.object({ snapshot: z.string() });

@@ -23,7 +23,13 @@ import {
   LOSS_MIGRATION,
   recordLoss,
 } from "./lease-store.ts";
-import { checkLineageRows, createLineageStore, LINEAGE_TABLES, type LineageStore } from "./lineage-store.ts";
+import {
+  checkLineageRows,
+  createLineageStore,
+  LINEAGE_INDEXES,
+  LINEAGE_TABLES,
+  type LineageStore,
+} from "./lineage-store.ts";
 import { damage, type RowReader, type RowSchema } from "./rows.ts";
 import {
   checkSessionProjectRows,
@@ -31,10 +37,11 @@ import {
   SESSION_PROJECT_TABLE,
   type SessionProjectStore,
 } from "./session-project-store.ts";
-import { checkSnapshotRows, createSnapshotRecords, type SnapshotRecords } from "./snapshot-store.ts";
+import { checkSnapshotRows, createSnapshotRecords, SNAPSHOT_INDEXES, type SnapshotRecords } from "./snapshot-store.ts";
 import {
   checkSnapshotUseRows,
   createSnapshotUseStore,
+  SNAPSHOT_USE_INDEXES,
   SNAPSHOT_USE_TABLES,
   type SnapshotUseStore,
 } from "./snapshot-use-store.ts";
@@ -137,6 +144,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
       CREATION_RATE_TABLE,
       SESSION_PROJECT_TABLE,
     ],
+    sideIndexes: [...SNAPSHOT_INDEXES, ...LINEAGE_INDEXES, ...SNAPSHOT_USE_INDEXES],
     isShared: true,
     check: checkRows,
     onNew(made) {

@@ -22,6 +22,15 @@ export interface SnapshotRecords {
   /** Inserts or replaces a snapshot; its label is stored by `giveLabel`. */
   saveSnapshot(snapshot: SnapshotRecord): void;
   snapshots(orchestrator: string): SnapshotRecord[];
+  /** Those of one job, oldest first. */
+  snapshotsOf(jobID: string): SnapshotRecord[];
+  /** The newest of a session that were asked for, oldest first, and how many there are in all. */
+  requestedSnapshots(
+    orchestrator: string,
+    limit: number,
+  ): { readonly newest: SnapshotRecord[]; readonly count: number };
+  /** Those that jobs of a session are parked with and that the provider deletes until then, at most `limit`: soonest first. */
+  parkedUntil(orchestrator: string, until: number, limit: number): SnapshotRecord[];
   /** The snapshot that was told under this id, or is stored under it, of any session; null = there is none. */
   snapshotNamed(id: string): SnapshotRecord | null;
   /** Snapshots of all sessions. */
@@ -37,8 +46,24 @@ export interface SnapshotRecords {
   knowsSnapshot(id: string): boolean;
 }
 
-const SNAPSHOTS = `SELECT id, record, (SELECT label FROM labels WHERE labels.orchestrator = snapshots.orchestrator
+const SNAPSHOTS = `SELECT id, record, (SELECT label FROM labels WHERE +labels.orchestrator = snapshots.orchestrator
   AND labels.snapshot = snapshots.id ORDER BY labels.rowid DESC LIMIT 1) AS label FROM snapshots`;
+
+/** A field of the record; a row that is no JSON is found when it is read. */
+const field = (name: string) => `CASE WHEN json_valid(record) THEN json_extract(record, '$.${name}') END`;
+const JOB = field("jobID");
+const STORED_AS = field("storedAs");
+const IS_PARKED = `coalesce(${field("parked")}, 0)`;
+const EXPIRES_AT = field("expiresAt");
+
+/** A session may have ten thousand snapshots: what is asked often reads none but those that are wanted. */
+export const SNAPSHOT_INDEXES = [
+  `snapshots_by_job ON snapshots (${JOB})`,
+  `snapshots_by_stored_id ON snapshots (${STORED_AS})`,
+  `snapshots_by_kind ON snapshots (orchestrator, ${IS_PARKED}, created_at)`,
+  `snapshots_by_end ON snapshots (orchestrator, ${IS_PARKED}, ${EXPIRES_AT})`,
+  "labels_by_snapshot ON labels (snapshot)",
+];
 
 /** A snapshot as stored, also by an earlier version: what that version did not know gets its default here. */
 const snapshotRecord = z.object({
@@ -64,6 +89,8 @@ const snapshotRecord = z.object({
 const snapshotRow: RowSchema<SnapshotRecord> = z
   .object({ id: z.string(), record: json(snapshotRecord), label: z.string().nullable() })
   .transform(({ record, label }) => ({ ...record, label }));
+
+const countRow = z.object({ n: z.number() });
 
 const PREPARED_TREES = "SELECT snapshot AS id, record FROM prepared_trees";
 
@@ -100,9 +127,29 @@ export const createSnapshotRecords = (database: Database): SnapshotRecords => ({
     ),
   snapshots: (orchestrator) =>
     database.all(snapshotRow, `${SNAPSHOTS} WHERE orchestrator = ? ORDER BY created_at, rowid`, orchestrator),
+  snapshotsOf: (jobID) => database.all(snapshotRow, `${SNAPSHOTS} WHERE ${JOB} = ? ORDER BY created_at, rowid`, jobID),
+  requestedSnapshots(orchestrator, limit) {
+    const requested = `WHERE orchestrator = ? AND ${IS_PARKED} = 0`;
+    const newest = database.all(
+      snapshotRow,
+      `${SNAPSHOTS} ${requested} ORDER BY created_at DESC, rowid DESC LIMIT ?`,
+      orchestrator,
+      limit,
+    );
+    const counted = database.get(countRow, `SELECT COUNT(*) AS n FROM snapshots ${requested}`, orchestrator);
+    return { newest: newest.reverse(), count: counted?.n ?? 0 };
+  },
+  parkedUntil: (orchestrator, until, limit) =>
+    database.all(
+      snapshotRow,
+      `${SNAPSHOTS} WHERE orchestrator = ? AND ${IS_PARKED} = 1 AND ${EXPIRES_AT} <= ? ORDER BY ${EXPIRES_AT} LIMIT ?`,
+      orchestrator,
+      until,
+      limit,
+    ),
   snapshotNamed: (id) =>
     database.get(snapshotRow, `${SNAPSHOTS} WHERE id = ?`, id) ??
-    database.get(snapshotRow, `${SNAPSHOTS} WHERE json_extract(record, '$.storedAs') = ?`, id) ??
+    database.get(snapshotRow, `${SNAPSHOTS} WHERE ${STORED_AS} = ?`, id) ??
     null,
   allSnapshots: () => database.all(snapshotRow, SNAPSHOTS),
   deleteSnapshot: (id) => database.run("DELETE FROM snapshots WHERE id = ?", id),

@@ -27,6 +27,8 @@ export const SNAPSHOT_USE_TABLES = [
   "snapshot_bases (snapshot TEXT PRIMARY KEY, record TEXT NOT NULL)",
 ];
 
+export const SNAPSHOT_USE_INDEXES = ["uses_by_snapshot ON snapshot_uses (snapshot)"];
+
 const userRow = z.object({ orchestrator: z.string() });
 const basesRow: RowSchema<SnapshotBases> = z
   .object({ record: json(z.object({ base: treeBase.nullable(), formerBases: z.array(treeBase) })) })

@@ -31,10 +31,10 @@ test("the end of a snapshot is told while it is near", () => {
   ]);
   expect(expiryText(null, 31 * DAY)).toBe(null);
   const now = 28 * DAY;
-  expect(renderSnapshots([toSnapshotView(record)], now)).toEqual([
+  expect(renderSnapshots([toSnapshotView(record)], 1, now)).toEqual([
     'snapshot im-1 "best" of job_1, expires in 2 days: a job that starts from it renews it',
   ]);
-  expect(renderSnapshots([toSnapshotView(record)], 0)).toEqual(['snapshot im-1 "best" of job_1']);
+  expect(renderSnapshots([toSnapshotView(record)], 1, 0)).toEqual(['snapshot im-1 "best" of job_1']);
   expect(renderParkedExpiry([{ ...record, parked: true }], now)).toEqual([
     "what job_1 was parked with expires in 2 days. agents_message to a job keeps its files for longer.",
   ]);

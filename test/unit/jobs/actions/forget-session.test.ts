@@ -30,7 +30,7 @@ test(
       [false, false],
       [true, true],
     ]);
-    expect(world.runtime.snapshots.list(ORCHESTRATOR)).toEqual([]);
+    expect(world.runtime.snapshots.list(ORCHESTRATOR).newest).toEqual([]);
     expect(world.machine.snapshotIDs().length).toBe(1); // the other session's, parked after its end
     const sessionJobs = await world.runtime.sessionJobs("ses_other");
     expect(sessionJobs.get(other?.id ?? "")?.state).toMatchObject({ kind: "completed", result: "fine" });

@@ -271,7 +271,7 @@ test(
       await world.clock.advance(65 * MIN);
       expect(world.operations("snapshot").length).toBe(2);
       expect(world.machine.snapshotIDs().length).toBe(1);
-      expect(world.runtime.snapshots.list(ORCHESTRATOR)).toEqual([]);
+      expect(world.runtime.snapshots.list(ORCHESTRATOR).newest).toEqual([]);
       expect(world.job(id)).toMatchObject({ state: { kind: "running" }, sandbox: { kind: "live" } });
       world.machine.lose(world.machine.sandboxes()[0]?.id ?? "");
       await world.clock.until("it has another", () => world.operations("create").length === 2);

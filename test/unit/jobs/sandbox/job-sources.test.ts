@@ -26,7 +26,7 @@ describe.each(["local", "modal"] satisfies ProviderName[])("from a job's id (%s)
       }
       expect(world.operations("snapshot")).toHaveLength(1);
       expect(world.job(id).state.kind).toBe("running");
-      expect(world.runtime.snapshots.list(world.job(id).orchestrator)).toEqual([]);
+      expect(world.runtime.snapshots.list(world.job(id).orchestrator).newest).toEqual([]);
       const [later = ""] = await world.start(fork(id));
       await world.reaches(later, "running");
       expect(await read(world, later, "note")).toBe("after");

@@ -23,7 +23,7 @@ test(
     expect(await read(world, one, "note")).toBe("before");
     expect(world.job(one).notes.join()).toContain(sandboxOf(world, id));
     expect(world.job(id).state.kind).toBe("running");
-    expect(world.runtime.snapshots.list(world.job(id).orchestrator)).toMatchObject([{ jobID: id }]);
+    expect(world.runtime.snapshots.list(world.job(id).orchestrator).newest).toMatchObject([{ jobID: id }]);
   }),
 );
 

@@ -11,7 +11,8 @@ async function startNumberedJobs(world: World, count: number): Promise<string[]>
   return ids;
 }
 
-const labelsOf = ({ runtime }: World) => runtime.snapshots.list(ORCHESTRATOR).map(({ label, jobID }) => [label, jobID]);
+const labelsOf = ({ runtime }: World) =>
+  runtime.snapshots.list(ORCHESTRATOR).newest.map(({ label, jobID }) => [label, jobID]);
 
 test(
   "a label belongs to the job that gave it first: another job's snapshot is taken without it, and its owner is named",

@@ -35,7 +35,7 @@ test(
     }
     expect(notes).toEqual(["first", "second"]);
     expect((await takeSnapshot(world, forks[1] ?? "")).parent).toBe(second.id);
-    expect(world.runtime.snapshots.list(ORCHESTRATOR).length).toBe(3);
+    expect(world.runtime.snapshots.list(ORCHESTRATOR).newest.length).toBe(3);
     expect(world.job(id).state.kind).toBe("running");
   }),
 );
@@ -57,13 +57,13 @@ test(
   inWorld(async (world) => {
     const [id = ""] = await world.start("say 1");
     const snapshotID = await untilParked(world, id);
-    expect(world.runtime.snapshots.list(ORCHESTRATOR)).toEqual([]);
+    expect(world.runtime.snapshots.list(ORCHESTRATOR).newest).toEqual([]);
     expect(await takeSnapshot(world, id, "done")).toMatchObject({ id: snapshotID, label: "done", parked: false });
     expect((await takeSnapshot(world, id)).label).toBe("done"); // asking again without a label keeps the label
     await takeSnapshot(world, id, "also");
     for (const name of ["done", "also", "ALSO", snapshotID])
       expect(world.runtime.snapshots.find(ORCHESTRATOR, name)?.id).toBe(snapshotID);
-    expect(world.runtime.snapshots.list(ORCHESTRATOR).map((one) => one.id)).toEqual([snapshotID]);
+    expect(world.runtime.snapshots.list(ORCHESTRATOR).newest.map((one) => one.id)).toEqual([snapshotID]);
     await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "say 2", interrupt: false });
     await world.reaches(id, "completed");
     expect(await untilParked(world, id)).not.toBe(snapshotID);
