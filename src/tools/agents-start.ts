@@ -168,7 +168,7 @@ async function askToStart(runtime: Runtime, tasks: readonly unknown[], call: Too
   try {
     const title = `Wants to start ${tasks.length} ${tasks.length === 1 ? "job" : "jobs"}`;
     const lines = wanted.map(({ description, agent, gpu }) => `- **${toMarkdown(description, 80)}** ${toMarkdown(`${agent}${gpu === null ? "" : ` · GPU ${gpu}`}`)}`); // biome-ignore format: one line
-    progress.show({ title, text: [`${title}:`, ...lines].join("\n"), metadata: {} });
+    progress.show(() => ({ title, text: [`${title}:`, ...lines].join("\n"), metadata: {} }));
     await requirePermission(call, "agents_start", wanted.map(({ agent }) => agent)); // biome-ignore format: one line
     if (gpus.length > 0) await requirePermission(call, "gpu", gpus, { tasks: tasks.length });
   } finally {

@@ -39,12 +39,14 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       const release = runtime.outbox.hold(orchestrator, ids); // this call tells the ends that happen meanwhile
       const endLending = job ? runtime.waiting.begin(job.id) : () => {};
       const progress = call.progress();
-      const show = (now: readonly Job[]) => {
-        const views = viewJobs(runtime, onBoard(now));
-        const title = renderCounts(statesOf(now));
-        const board = renderBoard(views, now.length - views.length);
-        progress.show({ title, text: `${title}\n${board}`, metadata: { jobs: views } });
-      };
+      const show = (current: () => readonly Job[]) =>
+        progress.show(() => {
+          const now = current();
+          const views = viewJobs(runtime, onBoard(now));
+          const title = renderCounts(statesOf(now));
+          const board = renderBoard(views, now.length - views.length);
+          return { title, text: `${title}\n${board}`, metadata: { jobs: views } };
+        });
       try {
         const result = await waitForJobs(waitDepsOf(runtime, caller), call.sessionID, {
           jobs: ids,

@@ -100,8 +100,10 @@ export const sandboxExecTool = (deps: ToolDeps) =>
   });
 
 function show(progress: Progress, command: string, output: OutputWindow): void {
-  const tail = output.tail(12);
-  progress.show({ title: command, text: toCodeBlock(tail), metadata: { output: tail } });
+  progress.show(() => {
+    const tail = output.tail(12);
+    return { title: command, text: toCodeBlock(tail), metadata: { output: tail } };
+  });
 }
 
 function render(

@@ -82,8 +82,8 @@ export interface ForkOrigin {
 }
 
 export interface Progress {
-  /** Replaces what is shown. */
-  show(view: ProgressView): void;
+  /** Replaces what is shown. The view is made when it is sent, which is not each time. */
+  show(view: () => ProgressView): void;
   /** Removes it. Awaited before the tool answers, so that no update follows the answer. */
   stop(): Promise<void>;
 }

@@ -30,7 +30,7 @@ export function createProbeTools(report: (line: string) => void): readonly Tool[
       args: { text: z.string(), hold },
       async run(args, call) {
         const progress = call.progress();
-        progress.show({ title: "probing", text: `Progress: ${args.text}`, metadata: {} });
+        progress.show(() => ({ title: "probing", text: `Progress: ${args.text}`, metadata: {} }));
         report(`call ${call.sessionID} ${call.messageID} ${call.callID}`);
         await held(args.hold).finally(() => progress.stop());
         return toAnswer("over");

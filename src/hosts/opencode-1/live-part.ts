@@ -12,6 +12,9 @@ export interface PartAddress {
 /** Nobody reads faster, and every update is stored and sent to every client. */
 const INTERVAL_MS = 250;
 
+/** An update takes at most this share of the time: one of hundreds of jobs is large, and costs their machine. */
+const SHARE = 1 / 20;
+
 /** Lets the request that carries the tool's result go first. */
 const REMOVE_DELAY_MS = 150;
 
@@ -22,7 +25,7 @@ const MARK = "paLivePart";
  * Shows what a running tool does. OpenCode ignores `metadata()` of plugin tools, and its terminal UI shows neither title
  * nor metadata of a running one. So this patches two parts: the tool's own (title and metadata, for clients that read
  * them) and a text part of ours below it, which every interface draws and which is deleted once the tool ends. Updates
- * are sent at most every `INTERVAL_MS`, the newest wins. None is sent after `stop`: it would undo the tool's result.
+ * are sent at most every `INTERVAL_MS`, less often where one takes long, and the newest wins. None is sent after `stop`: it would undo the tool's result.
  * @source OpenCode 1.18.33, verified against the binary
  */
 export function createLivePart(
@@ -33,14 +36,15 @@ export function createLivePart(
 ): Progress {
   const { sessionID, messageID, callID } = address;
   let textPartID: string | null = null;
-  let wanted: ProgressView | null = null;
+  let wanted: (() => ProgressView) | null = null;
   let sending: Promise<void> = Promise.resolve();
   let cancelTimer: (() => void) | null = null;
   let stopped = false;
+  let intervalMs = INTERVAL_MS;
 
   async function send(): Promise<void> {
     if (stopped || !wanted) return;
-    const view = wanted;
+    const view = wanted();
     wanted = null;
     const { data } = await client.session.message({ sessionID, messageID });
     const part = data?.parts.find((one) => one.type === "tool" && one.callID === callID);
@@ -64,14 +68,25 @@ export function createLivePart(
     await client.part.update({ sessionID, messageID, partID: textPartID, part: text });
   }
 
+  async function sendTimed(): Promise<void> {
+    const since = clock.now();
+    await send().catch(() => {}); // a view that could not be shown does not fail the tool
+    intervalMs = Math.max(INTERVAL_MS, (clock.now() - since) / SHARE);
+    cancelTimer = null;
+    schedule();
+  }
+
+  function schedule(): void {
+    if (cancelTimer || stopped || !wanted) return;
+    cancelTimer = clock.after(intervalMs, () => {
+      sending = sendTimed();
+    });
+  }
+
   return {
     show(view) {
       wanted = view;
-      if (cancelTimer || stopped) return;
-      cancelTimer = clock.after(INTERVAL_MS, () => {
-        cancelTimer = null;
-        sending = sending.then(send).catch(() => {}); // a view that could not be shown does not fail the tool
-      });
+      schedule();
     },
     async stop() {
       stopped = true;

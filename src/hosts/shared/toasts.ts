@@ -2,6 +2,7 @@ import { formatUsd, type Spend } from "../../core/budget.ts";
 import type { Job } from "../../core/job.ts";
 import { BATCH_WINDOW_MS } from "../../core/notice.ts";
 import type { UndoneStarts } from "../../jobs/execution/undone-jobs.ts";
+import { renderCounts } from "../../prompt/job-list.ts";
 import { renderGone, renderUndone } from "../../prompt/undone.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -41,9 +42,15 @@ export interface ToastsDeps {
   readonly clock: Clock;
 }
 
+/** Hundreds of runs end one after another: nobody wants a toast for each. */
+const RUNS_WINDOW_MS = 30_000;
+/** Of a toast; above it, it counts. */
+const MOST_LINES = 8;
+
 export function createToasts({ show, env, clock }: ToastsDeps): Toasts {
   const shown = new Set<string>();
-  const ended: Job[] = [];
+  const endedAgents: Job[] = [];
+  const endedRuns: Job[] = [];
   const toast = (message: string, variant: Toast["variant"]) => show({ title: TOAST_TITLE, message, variant });
   const once = (what: string, tell: () => Promise<void>) => {
     if (shown.has(what)) return;
@@ -82,11 +89,16 @@ export function createToasts({ show, env, clock }: ToastsDeps): Toasts {
     },
     damaged: (notice) => void toast(plainText(notice), "error").catch(() => {}),
     jobEnded(job) {
-      if (ended.push(job) > 1) return;
-      clock.after(BATCH_WINDOW_MS, () => {
-        const jobs = ended.splice(0);
+      const batch = job.task.run ? endedRuns : endedAgents;
+      if (batch.push(job) > 1) return;
+      clock.after(job.task.run ? RUNS_WINDOW_MS : BATCH_WINDOW_MS, () => {
+        const jobs = batch.splice(0);
         const variant = jobs.every(({ state }) => state.kind === "completed") ? "success" : "warning";
-        const message = jobs.map(({ task, state }) => `${oneLine(task.description, 100)}: ${state.kind}`).join("\n");
+        const lines = jobs.map(({ task, state }) => `${oneLine(task.description, 100)}: ${state.kind}`);
+        const message =
+          lines.length > MOST_LINES
+            ? `${jobs.length} jobs have ended: ${renderCounts(jobs.map(({ state }) => ({ state: state.kind })))}`
+            : lines.join("\n");
         void toast(message, variant).catch(() => {});
       });
     },

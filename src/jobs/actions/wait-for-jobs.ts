@@ -28,8 +28,8 @@ export interface WaitRequest {
   /** Id of the model's message that contains the call. */
   readonly messageID: string;
   readonly signal: AbortSignal;
-  /** Called with the jobs at once, soon after each change, at the end, and every two seconds. */
-  readonly onProgress: (jobs: readonly Job[]) => void;
+  /** Called at once, after each change, and every two seconds, with a function that returns the jobs as they are then. */
+  readonly onProgress: (current: () => readonly Job[]) => void;
 }
 
 export interface WaitResult {
@@ -43,8 +43,6 @@ export interface WaitResult {
 }
 
 const REFRESH_MS = 2_000;
-/** Least time between two views of the jobs: nobody reads faster, and thousands of them take a while to look through. */
-const SHOW_MS = 250;
 
 /** How many jobs are waited for, and how many of them are in these states. */
 export interface WaitCount {
@@ -91,8 +89,6 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
       for (const unsubscribe of subscriptions) unsubscribe();
       cancelTimer();
       cancelTick();
-      if (cancelShow) request.onProgress(current());
-      cancelShow?.();
       request.signal.removeEventListener("abort", interrupted);
       resolve(why);
     };
@@ -107,17 +103,12 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
     // Jobs may be silent for hours; the progress shown keeps moving all the same.
     let cancelTick = () => {};
     const tick = () => {
-      request.onProgress(current());
+      request.onProgress(current);
       cancelTick = deps.clock.after(REFRESH_MS, tick);
     };
     const wanted = new Set(ids);
-    let cancelShow: (() => void) | null = null;
     const show = (jobID: string) => {
-      if (!wanted.has(jobID)) return;
-      cancelShow ??= deps.clock.after(SHOW_MS, () => {
-        cancelShow = null;
-        request.onProgress(current());
-      });
+      if (wanted.has(jobID)) request.onProgress(current);
     };
     const subscriptions = [
       deps.registry.onChange(({ before, job }) => {

@@ -124,7 +124,8 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     if (suspended || !sessionJobs) return;
     const { notices, obsolete } = forOrchestrator(sessionJobs.notices(), (jobID) => sessionJobs.get(jobID));
     sessionJobs.forgetNotices(obsolete);
-    if (notices.length === 0) return;
+    // While a tool is to tell all of them, nothing is to be decided; whoever holds them looks when it lets go.
+    if (notices.every(({ delivery, job }) => !delivery && (isAwaited(orchestrator, job.id) || isNested(job)))) return;
     const held = await deps.tree.heldBelow(sessionJobs);
     const view = await viewOf(orchestrator, notices);
     if (suspended) return;

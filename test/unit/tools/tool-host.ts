@@ -35,7 +35,7 @@ export function openTools(world: World) {
     progress() {
       open++;
       return {
-        show: (view) => shown.push(view),
+        show: (view) => shown.push(view()),
         stop: async () => {
           open--;
         },

@@ -47,7 +47,7 @@ function open(status = "running") {
     createHostIds(() => clock.now()),
     address,
   );
-  const show = (text: string) => progress.show({ title: `title ${text}`, text, metadata: { now: text } });
+  const show = (text: string) => progress.show(() => ({ title: `title ${text}`, text, metadata: { now: text } }));
   const texts = () => updates.flatMap(({ part }) => (part.type === "text" ? [part.text] : []));
   return { clock, fake, updates, deleted, progress, show, texts };
 }
@@ -75,6 +75,19 @@ test("many views cost one update per quarter second, and the newest wins", async
   expect(fake.reads).toBeLessThanOrEqual(4);
   expect(texts().at(-1)).toBe("99");
   expect(clock.pending()).toBe(0);
+});
+
+test("views that take long to send are sent less often, and the newest still comes", async () => {
+  const { clock, fake, show, texts } = open();
+  fake.before = (call) =>
+    call === "message" ? new Promise((resolve) => clock.after(500, resolve)) : Promise.resolve();
+  for (let i = 0; i < 300; i++) {
+    show(String(i));
+    await clock.advance(100);
+  }
+  expect(texts().length).toBeLessThanOrEqual(4); // half a second is a twentieth of ten
+  await clock.advance(11_000);
+  expect(texts().at(-1)).toBe("299");
 });
 
 for (const status of ["pending", "completed", "error"]) {

@@ -3,6 +3,7 @@ import { defaultOptions } from "../../../../src/config/schema.ts";
 import type { RuntimeAccess } from "../../../../src/hosts/shared/runtime-access.ts";
 import { createToasts } from "../../../../src/hosts/shared/toasts.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";
+import { RUN } from "../../jobs/notify/runs-support.ts";
 import { jobIn } from "../../views/job-in.ts";
 
 function open(loaded: object, { fails = false } = {}) {
@@ -56,6 +57,18 @@ test("jobs that end close together share one toast", async () => {
   expect(shown).toEqual([]);
   await clock.advance(500);
   expect(shown).toEqual([expect.stringMatching(/^warning: .*: completed\n.*: cancelled$/)]);
+});
+
+test("runs that end one after another are counted in one toast", async () => {
+  const { clock, shown, toasts } = open(valid());
+  const state = { kind: "completed", result: "x" } as const;
+  for (let n = 0; n < 40; n++) {
+    const job = jobIn(state);
+    toasts.jobEnded({ ...job, task: { ...job.task, run: RUN } });
+    await clock.advance(500);
+  }
+  await clock.advance(30_000);
+  expect(shown).toEqual(["success: 40 jobs have ended: 40 completed"]);
 });
 
 test("a host without toasts is no failure", async () => {

@@ -53,7 +53,7 @@ interface WaitOptions {
   jobs?: string[];
   timeoutMs?: number;
   signal?: AbortSignal;
-  onProgress?: (jobs: readonly Job[]) => void;
+  onProgress?: (current: () => readonly Job[]) => void;
 }
 
 /** Begins to wait. `result` is null until the wait has ended. */
@@ -117,8 +117,8 @@ test(
     const reported = new Set<string>();
     const { result } = wait(world, {
       jobs: [other, other],
-      onProgress: (jobs) => {
-        for (const { id } of jobs) reported.add(id);
+      onProgress: (current) => {
+        for (const { id } of current()) reported.add(id);
       },
     });
     const { finished } = await world.clock.until("the wait ends", result);
