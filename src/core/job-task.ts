@@ -30,3 +30,18 @@ export interface JobTask {
   /** null = an agent does the task; a run has no prompt, agent or model. */
   readonly run: RunTask | null;
 }
+
+/** What a task has that asks for nothing. */
+export const BARE_TASK: Omit<JobTask, "description" | "environment" | "run"> = {
+  prompt: "",
+  agent: "",
+  model: null,
+  variant: null,
+  gpu: null,
+  snapshotID: null,
+  skills: [],
+  forbidden: [],
+  rules: [],
+  timeoutMinutes: null,
+  maxUsd: null,
+};

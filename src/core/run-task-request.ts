@@ -82,9 +82,13 @@ export function decideRunTask(request: TaskRequest, context: RunContext): RunDec
   const notes = [
     ...(meaningless.length === 0 ? [] : [ignored(meaningless, "a run has no model")]),
     ...misspeltVariables(command, Object.keys(matrix)),
+    ...(request.reuse === true && place.place.gpu !== null ? [NO_REUSE_OF_GPUS] : []),
   ];
   return { kind: "accepted", tasks, parent: place.parent, notes };
 }
+
+const NO_REUSE_OF_GPUS =
+  'The task\'s "reuse" has no effect: runs with GPUs do not share sandboxes, as GPUs count until their sandbox has ended. Each has its own.';
 
 const isGiven = (value: unknown): boolean =>
   value !== undefined && value !== false && !(typeof value === "object" && Object.keys(value ?? {}).length === 0);

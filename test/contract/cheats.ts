@@ -50,7 +50,11 @@ print("METRIC loss=%g" % (sum(loss(predict(x), y) for x, y in cases) / len(cases
 };
 
 /** Links of the project: path and target. */
-export const LINKS: Readonly<Record<string, string>> = { holdout: "real", "latest.json": "data/answers.json" };
+export const LINKS: Readonly<Record<string, string>> = {
+  holdout: "real",
+  "latest.json": "data/answers.json",
+  link: "notes.txt",
+};
 
 export interface Cheat {
   readonly way: string;
@@ -96,6 +100,7 @@ export const CHEATS: readonly Cheat[] = [
   { way: "a protected glob that is written with ./ and ..", script: write("eval.py", PRINT), outcome: HONEST, named: ["eval.py"], rules: { protect: ["./tests/../eval.py", ...PROTECT.slice(1)] } },
   { way: "protected through a link of the project: the link's target is changed", script: write("real/holdout.json", EASY), outcome: HONEST, named: ["real/holdout.json"], rules: { command: `sed -i s,data/answers,holdout/holdout, eval.py; python3 eval.py`, protect: [...PROTECT, "holdout/**"] } },
   { way: "protected through a link of the project: the link leads elsewhere", script: `${write("easy/holdout.json", EASY)}; rm holdout; ln -s easy holdout`, outcome: HONEST, named: ["holdout"], rules: { command: `sed -i s,data/answers,holdout/holdout, eval.py; python3 eval.py`, protect: [...PROTECT, "holdout/holdout.json"] } },
+  { way: "a link of the project to protected answers, by whose name they are read, leads elsewhere", script: `${write("easy.json", EASY)}; rm latest.json; ln -s easy.json latest.json`, outcome: HONEST, named: ["latest.json"], rules: { command: `sed -i s,data/answers.json,latest.json, eval.py; python3 eval.py` } },
   { way: "a file is protected by the name of a link to it", script: write("real/holdout.json", EASY), outcome: HONEST, named: ["real/holdout.json"], rules: { command: `sed -i s,data/answers,real/holdout, eval.py; python3 eval.py`, protect: ["eval.py", "scoring/**", "holdout"] } },
   { way: "a link to the evaluation, to write through", script: `ln -s eval.py out.txt; ln -s /proc/self/cwd/eval.py other.txt; ln -s ../workspace/eval.py third.txt`, outcome: HONEST, named: ["out.txt", "other.txt", "third.txt"] },
   { way: "a link of a link to the answers", script: `ln -s b a; ln -s data b`, outcome: HONEST, named: ["a", "b"] },

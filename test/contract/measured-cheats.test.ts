@@ -15,9 +15,9 @@ import { captureTree, type TreeBase } from "../../src/workspace/project/capture-
 import type { ProjectStore } from "../../src/workspace/project/project-store.ts";
 import { fetchChanges } from "../../src/workspace/sandbox/fetch-changes.ts";
 import { bubblewrap } from "../support/sandboxes.ts";
-import { CHEATS, type Cheat, LINKS, PROJECT, RULES } from "./cheats.ts";
+import { CHEATS, type Cheat, HONEST, LINKS, PROJECT, RULES } from "./cheats.ts";
 import { localProvider, localSpec } from "./local-support.ts";
-import { runIn, send, storeAt, withSandbox } from "./workspace-support.ts";
+import { runIn, send, storeAt, withoutGit, withSandbox } from "./workspace-support.ts";
 
 /** What comes of measuring a job in the setting "clean". */
 interface Outcome {
@@ -71,7 +71,36 @@ describe.if(isPossible)("a job that cheats", () => {
       for (const name of cheat.named ?? []) expect(named.join("\n")).toContain(name);
     });
 
+  test("what is measured is the same with git and without, where files and folders take each other's places too", async () => {
+    const script = `rm notes.txt run.sh; mkdir notes.txt; echo x > notes.txt/a; rm -r pkg; echo y > pkg
+      rm link; echo z > link; mkdir -p new/deep; echo n > new/deep/file; chmod +x helpers.py`;
+    const seen: string[] = [];
+    for (const [n, place] of [async (sandbox: Sandbox) => sandbox, withoutGit].entries()) {
+      const { runID, files } = await take({ way: "", script, outcome: HONEST }, `job_git_${n}`);
+      await withSandbox(provider, localSpec({ snapshotID: prepared }), async (measuring) => {
+        await placeMeasured({ store, base, sandbox: await place(measuring), clock, scratchID: runID }, runID, files);
+        await forgetMeasured(store, runID);
+        const list =
+          "find . -path ./.git -prune -o ! -type d -printf '%M %p %l ' -exec sh -c 'cksum < \"$1\"' sh {} \\; | sort";
+        seen.push((await runIn(measuring, list)).toString());
+      });
+    }
+    expect(seen[1]).toBe(seen[0] as string);
+    for (const name of ["./notes.txt/a", "./pkg ", "./link  ", "./new/deep/file"]) expect(seen[1]).toContain(name);
+    expect(seen[1]).not.toContain("run.sh");
+  });
+
   async function measure(cheat: Cheat, jobID: string): Promise<Outcome> {
+    const { runID, files, named, command } = await take(cheat, jobID);
+    return withSandbox(provider, localSpec({ snapshotID: prepared }), async (measuring) => {
+      await placeMeasured({ store, base, sandbox: measuring, clock, scratchID: runID }, runID, files);
+      await forgetMeasured(store, runID);
+      return { outcome: await run(measuring, command), named };
+    });
+  }
+
+  /** Lets a job do what a script says, and takes what is to be measured of it. */
+  async function take(cheat: Cheat, jobID: string) {
     const rules = { ...RULES, ...cheat.rules };
     const runID = `${jobID}_run`;
     await runIn(job, `${BEGIN}\n${cheat.script}`);
@@ -93,11 +122,7 @@ describe.if(isPossible)("a job that cheats", () => {
     });
     const files = await readMeasured(store, runID);
     if (!files) throw new Error("nothing was kept to be measured");
-    return withSandbox(provider, localSpec({ snapshotID: prepared }), async (measuring) => {
-      await placeMeasured({ store, base, sandbox: measuring, clock, scratchID: runID }, runID, files);
-      await forgetMeasured(store, runID);
-      return { outcome: await run(measuring, rules.command), named };
-    });
+    return { runID, files, named, command: rules.command };
   }
 });
 

@@ -2,6 +2,8 @@ import type { Benchmark } from "../../config/benchmark.ts";
 import type { Options } from "../../config/schema.ts";
 import { chooseBenchmark, findBenchmarkProblem, findMeasuringProblem } from "../../core/choose-benchmark.ts";
 import type { Job, JobOrigin } from "../../core/job.ts";
+import { BARE_TASK } from "../../core/job-task.ts";
+import { variablesFor } from "../../core/measured-variables.ts";
 import type { NewJob } from "../../core/new-job.ts";
 import type { Catalog } from "../../core/ports.ts";
 import { BARE_RUN, decideRunTask } from "../../core/run-task-request.ts";
@@ -120,7 +122,7 @@ export async function scoreJobs(deps: ScoreJobsDeps, request: ScoreRequest, cont
     if (problem !== null || decision.kind === "refused") {
       const description = oneLine(`${name ?? measures.metric} of ${job.task.description}`, 80);
       const run = { ...BARE_RUN, command: oneLine(command, 200), measures: { ...measures, seed: 1 } };
-      const task = { ...REFUSED, description, environment: job.task.environment, run };
+      const task = { ...BARE_TASK, description, environment: job.task.environment, run };
       return [{ ...of, task, failure: { code: "invalid_task", message: problem ?? "", retryable: false } }];
     }
     // An image that the task named in place of its environment's holds what the job's programs are.
@@ -129,11 +131,16 @@ export async function scoreJobs(deps: ScoreJobsDeps, request: ScoreRequest, cont
     const snapshotID = decision.tasks[0]?.snapshotID ?? null;
     const leftOut =
       snapshotID === null ? [] : (deps.snapshots.find(sessionJobs.orchestrator, snapshotID)?.leftOut ?? []);
+    const { given, notes } = variablesFor(job);
     return decision.tasks.map(({ run, ...task }, n) => ({
       ...of,
-      task: { ...task, ...image, run: { ...BARE_RUN, ...run, measures: { ...measures, seed: n + 1 } } },
+      task: {
+        ...task,
+        ...image,
+        run: { ...BARE_RUN, ...run, params: { ...given, ...run?.params }, measures: { ...measures, seed: n + 1 } },
+      },
       failure: null,
-      notes: [...leftOut.map(incompleteSnapshotNote), ...(protect.length === 0 ? [UNPROTECTED] : [])],
+      notes: [...notes, ...leftOut.map(incompleteSnapshotNote), ...(protect.length === 0 ? [UNPROTECTED] : [])],
     }));
   }
 
@@ -173,19 +180,5 @@ function describeUnmatched(glob: string, jobID: string, base: TreeBase, paths: r
 
 const UNPROTECTED =
   "The benchmark protects no files (protect is empty), so the job may have changed everything that measures it.";
-
-const REFUSED = {
-  prompt: "",
-  agent: "",
-  model: null,
-  variant: null,
-  gpu: null,
-  snapshotID: null,
-  skills: [],
-  forbidden: [],
-  rules: [],
-  timeoutMinutes: null,
-  maxUsd: null,
-};
 
 const refused = (why: string) => new PluginError("invalid_task", `Nothing is measured: ${why}`, { retryable: false });

@@ -1,6 +1,6 @@
 import type { Options } from "../../config/schema.ts";
 import type { GivenFiles, Job, JobOrigin } from "../../core/job.ts";
-import type { JobTask } from "../../core/job-task.ts";
+import { BARE_TASK, type JobTask } from "../../core/job-task.ts";
 import { GPU_OF_RUNS, NESTED_TOOLS, runsOf } from "../../core/nested-runs.ts";
 import { COMMANDS_ONLY, createNestedStart, type NestedStart } from "../../core/nested-start.ts";
 import type { NewJob } from "../../core/new-job.ts";
@@ -133,19 +133,10 @@ export async function startJobs(
       origin,
       startedBy,
       task: {
+        ...BARE_TASK,
         description: oneLine(description, 80),
-        prompt: "",
         agent: command === undefined ? DEFAULT_AGENT : "",
-        model: null,
-        variant: null,
         environment: "default",
-        gpu: null,
-        snapshotID: null,
-        skills: [],
-        forbidden: [],
-        rules: [],
-        timeoutMinutes: null,
-        maxUsd: null,
         run: command === undefined ? null : { ...BARE_RUN, command: oneLine(command, KEPT_OF_REFUSED) },
       },
       failure: { code: "invalid_task", message, retryable: false },

@@ -16,7 +16,7 @@ import { forgetMeasured, readMeasured } from "../../workspace/measure/measured-f
 import { placeMeasured, restoreProtected } from "../../workspace/measure/place-measured.ts";
 import { toText } from "../../workspace/paths.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
-import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
+import { fetchChanges, NoGitError } from "../../workspace/sandbox/fetch-changes.ts";
 import { baseOf, type ChangesDeps, currentWork, type JobWork, requireBase } from "../sandbox/job-changes.ts";
 import { findJob } from "../session/find-jobs.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
@@ -95,7 +95,9 @@ export function createMeasurements(deps: MeasurementsDeps): Measurements {
     if (!project) throw new PluginError("workspace_failed", `The project of ${jobID} is gone.`);
     const scratchID = ids("measure");
     const notes = await withObjects(project, scratchID, async (place) => {
-      const { based, work, artifacts } = await read(sessionJobs, jobID, patterns, project, place);
+      const { based, work, artifacts } = await read(sessionJobs, jobID, patterns, project, place).catch((error) => {
+        throw error instanceof NoGitError ? withoutGit(jobID, error) : error;
+      });
       const built = await buildMeasured({
         ...{ store: based.store, base: baseOf(based, work), changes: work, jobID, scratchID },
         artifacts: artifacts.entries,
@@ -184,3 +186,10 @@ export function createMeasurements(deps: MeasurementsDeps): Measurements {
     settled: () => Promise.allSettled([...taking.values()]),
   };
 }
+
+const withoutGit = (jobID: string, cause: Error) =>
+  new PluginError(
+    "workspace_failed",
+    `${jobID} cannot be measured in the setting "clean": its sandbox has no git, by which its changes are told. Start such jobs in an environment whose image has git, or use the setting "snapshot", which needs none.`,
+    { cause, retryable: false },
+  );

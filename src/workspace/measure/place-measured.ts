@@ -41,9 +41,9 @@ export async function placeMeasured(
       store.toFile(args, path, { ...more, env: { ...env, ...more?.env }, isUntrusted: true }),
   };
   const identity = await identityOf(store);
-  const form = await sendTree({ store: seeing, base: { ...base, commit }, from: base.commit, identity, ...request });
-  // Without git it was unpacked over the project's files.
-  if (form === "files" && removed.length > 0) await removeFiles(sandbox, clock, removed);
+  // First: where there is no git, the rest is unpacked over the project's files, and a folder may take a file's place.
+  if (removed.length > 0) await removeFiles(sandbox, clock, removed);
+  await sendTree({ store: seeing, base: { ...base, commit }, from: base.commit, identity, ...request });
 }
 
 async function removeFiles(sandbox: Sandbox, clock: Clock, paths: readonly string[]): Promise<void> {

@@ -74,6 +74,14 @@ export function createProtection(globs: readonly string[], { paths, links, workd
     files.push(path);
     for (const name of protecting) for (const link of follow(name).links) pinned.add(plain(link));
   }
+  // Those that lead to them by names that no glob matches, too: the benchmark may use any of them.
+  const ways = new Set(
+    [...files, ...files.flatMap((path) => foldersAbove(path).map((one) => one.slice(0, -1)))].map(plain),
+  );
+  for (const path of files.length > 0 ? links.keys() : []) {
+    const { links: visited, end } = follow(path);
+    if (end !== null && (end === "" || ways.has(plain(end)))) for (const link of visited) pinned.add(plain(link));
+  }
   const above = new Set(
     [...files, ...pinned].flatMap((path) => foldersAbove(path).map((one) => plain(one.slice(0, -1)))),
   );

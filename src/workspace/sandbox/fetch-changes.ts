@@ -164,8 +164,7 @@ async function fetchAs(request: FetchRequest, mode: "history" | "files"): Promis
 
 /** Parses what `PACK` prints. All of it is untrusted. */
 function parseReport({ code, stdout, stderr }: CommandEnd, jobID: string) {
-  if (code === NO_GIT)
-    throw failed(jobID, 'its sandbox has no git to tell changes by; use an image with git, or mode "files" with paths');
+  if (code === NO_GIT) throw new NoGitError(jobID);
   const [first = "", ...names] = stdout.split("\0");
   const [, tip, size, base] =
     /^changes ([0-9a-f]{40}|[0-9a-f]{64}) (\d{1,15}) ([0-9a-f]{40,64})$/.exec(first.trim()) ?? [];
@@ -218,9 +217,15 @@ async function* piecesOf(sandbox: Sandbox, path: string, bytes: number): AsyncGe
   }
 }
 
-function failed(jobID: string, why: string, cause?: unknown): PluginError {
-  return new PluginError("collect_failed", `Could not fetch the changes of ${jobID}: ${why}.`, {
-    cause,
-    retryable: false,
-  });
+/** There is no git in a job's sandbox, so that nothing there tells its changes. */
+export class NoGitError extends PluginError {
+  constructor(jobID: string) {
+    const why = 'its sandbox has no git to tell changes by; use an image with git, or mode "files" with paths';
+    super("collect_failed", describeFailure(jobID, why), { retryable: false });
+  }
 }
+
+const describeFailure = (jobID: string, why: string): string => `Could not fetch the changes of ${jobID}: ${why}.`;
+
+const failed = (jobID: string, why: string, cause?: unknown): PluginError =>
+  new PluginError("collect_failed", describeFailure(jobID, why), { cause, retryable: false });

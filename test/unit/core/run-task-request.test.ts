@@ -99,6 +99,13 @@ describe("a task that is a command", () => {
     expect(accepted({ skills: [] }).notes).toEqual([]);
   });
 
+  test("says that runs with GPUs do not share sandboxes", () => {
+    expect(accepted({ reuse: true, gpu: "T4" }).notes.join()).toContain('"reuse" has no effect');
+    expect(accepted({ reuse: true, environment: "cuda" }).notes.join()).toContain('"reuse" has no effect');
+    expect(accepted({ reuse: true, environment: "cuda", gpu: "none" }).notes).toEqual([]);
+    expect(accepted({ gpu: "T4" }).notes).toEqual([]);
+  });
+
   test("names a variable that looks like a misspelt one of its matrix", () => {
     const notes = (command: string) => accepted({ command, matrix: { LEARNING_RATE: [1], SEED: [1] } }).notes;
     expect(notes("train --lr $LEARNING_RAT --seed ${SEEDS:-1}").join()).toMatch(/\$LEARNING_RAT,.*\$SEEDS,/);
