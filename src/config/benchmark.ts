@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { gpuString, listOf, mapOf, oneOf, positive, section, text, wholeNumber } from "./fields.ts";
+import { gpuString, listOf, named, oneOf, positive, section, text, wholeNumber } from "./fields.ts";
 
 const GLOBS = 'a list of globs, for example ["data/**", "eval.py"]';
 const globs = () => listOf(text('a glob, for example "data/**"'), GLOBS);
@@ -11,8 +11,8 @@ export const benchmarkSchema = section({
   ),
   metric: text("the name of a metric").describe("Metric that jobs are ranked by."),
   direction: oneOf(["min", "max"]).describe('Whether a smaller (`"min"`) or a larger (`"max"`) value is better.'),
-  metrics: mapOf(z.string().min(1), text("the text before the number"), "an object of names and texts")
-    .default({})
+  metrics: named(text("the text before the number"), "an object of names and texts", z.string().min(1))
+    .prefault({}) // a default would be left out of the JSON Schema
     .describe(
       "Texts that a number follows in a line of the output, by the metric's name, for a command that prints no `METRIC` lines.",
     ),

@@ -92,7 +92,7 @@ export const optionsSchema = section({
     .record(environmentName(), benchmarkSchema, {
       error: (issue) => (issue.code === "invalid_key" ? undefined : "an object of benchmarks by name"),
     })
-    .default({})
+    .prefault({})
     .describe("Named benchmarks for `experiments_score`, by name; see below."),
   ledger: section({
     scope: oneOf(["project", "session"])

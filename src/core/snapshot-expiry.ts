@@ -33,6 +33,12 @@ export function expiryText(expiresAt: number | null, now: number): string | null
   return `expires in ${whole} ${unit}${whole === 1 ? "" : "s"}`;
 }
 
+/** How to come by a snapshot in place of one that has expired. @param isRun whether the job that it was of is a run */
+export const insteadOfExpired = (jobID: string, isRun: boolean): string =>
+  isRun
+    ? `${jobID} is a run, which cannot be woken: run its command again, or start from a different one.`
+    : `Wake ${jobID} with agents_message and take another with sandbox_snapshot, or start from a different one.`;
+
 /**
  * Whether a failed creation means that the snapshot it started from has expired: the provider says so, or the snapshot was
  * due and the provider does not expect another try to help.

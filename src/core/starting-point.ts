@@ -1,5 +1,6 @@
 import type { ProviderName } from "../config/provider-names.ts";
 import { isHeld, type Job } from "./job.ts";
+import { insteadOfExpired } from "./snapshot-expiry.ts";
 import type { Label, SnapshotRecord } from "./snapshot-record.ts";
 import type { TaskSource } from "./task-source.ts";
 import { withoutSandbox } from "./without-sandbox.ts";
@@ -46,8 +47,14 @@ export function decideStart(from: string | undefined, context: SourceContext): S
   if (snapshot) return fromSnapshot(snapshot, from, context);
   const lost = context.lostLabel(from);
   if (lost) {
+    const job = context.findJob(lost.jobID);
+    const isRun = job !== null && job.task.run !== null;
+    const remedy =
+      isRun && fromJob(job, context).kind === "starts"
+        ? `Its newest files are kept: start from "${lost.jobID}".`
+        : insteadOfExpired(lost.jobID, isRun);
     return refused(
-      `from "${from}" is the label of ${lost.snapshotID} of ${lost.jobID}, which has expired or was removed. Wake ${lost.jobID} with agents_message and take another snapshot, or start from a different one.`,
+      `from "${from}" is the label of ${lost.snapshotID} of ${lost.jobID}, which has expired or was removed. ${remedy}`,
     );
   }
   return fromSource(from, context);

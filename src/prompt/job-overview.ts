@@ -109,5 +109,7 @@ export function renderParkedExpiry(parked: readonly SnapshotRecord[], now: numbe
     return text === null ? [] : [`what ${jobID} was parked with ${text}`];
   });
   const named = oneLine(near.join("; "), OLDER_LIMIT);
-  return near.length === 0 ? [] : [`${named}. agents_message to a job keeps its files for longer.`];
+  return near.length === 0
+    ? []
+    : [`${named}. A job that starts from one keeps its files for longer, and so does agents_message to an agent.`];
 }

@@ -32,12 +32,11 @@ export interface WaitFacts {
 
 /** What `agents_wait` answers. */
 export function renderWait(facts: WaitFacts, ids: IdGenerator): string {
-  const { reason, userWrote, lowBudget, budgetUsd, news, toldBefore, isNamed, pending, pendingRuns, forkedFrom } =
-    facts;
+  const { userWrote, lowBudget, budgetUsd, news, toldBefore, isNamed, pending, pendingRuns, forkedFrom } = facts;
   const told = isNamed ? [...news, ...toldBefore] : news;
   const opening = [
     userWrote ? USER_WROTE : "",
-    lowBudget ? renderLowBudget({ ...lowBudget, budgetUsd }) : userWrote ? "" : OPENINGS[reason],
+    lowBudget ? renderLowBudget({ ...lowBudget, budgetUsd }) : userWrote ? "" : openingOf(facts),
   ];
   const lists = [
     ...(toldBefore.length > 0 && !isNamed ? [renderToldBefore(toldBefore)] : []),
@@ -65,6 +64,14 @@ const renderToldBefore = (jobs: readonly Job[]): string => {
 
 /** Jobs that are named one by one. */
 const NAMED = 12;
+
+function openingOf({ reason, pending }: WaitFacts): string {
+  const agents = pending.filter(({ kind, state }) => kind === "agent" && state === "interrupted");
+  return reason === "attention" && agents.length === 0 ? RUNS_INTERRUPTED : OPENINGS[reason];
+}
+
+const RUNS_INTERRUPTED =
+  "Some runs were interrupted and will not end by themselves: cancel them, and start them again if you still need them.";
 
 const OPENINGS: Readonly<Record<WaitFacts["reason"], string>> = {
   satisfied: "",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { named } from "../config/fields.ts";
 import { spendIn } from "../core/account.ts";
 import { foldRuns } from "../core/run-groups.ts";
 import { DEFAULT_AGENT, DESCRIPTION_LIMIT, isNoGpu } from "../core/task.ts";
@@ -82,6 +83,12 @@ const taskSchema = z.strictObject({
     })
     .optional()
     .describe("For runs: early stopping (successive halving) among the runs of the call that have the same stop."),
+});
+
+/** As tasks are checked: names of variables and metrics may be any. */
+const checkedTask = taskSchema.extend({
+  matrix: named(z.array(z.union([z.string(), z.number()]))).optional(),
+  metrics: named(z.string()).optional(),
 });
 
 const RANKED = ": without ids it waits for all, and lists the runs with their ids, best first";
@@ -190,7 +197,7 @@ function toWanted(task: unknown, runtime: Runtime): { description: string; agent
 
 function toRequest(raw: unknown, index: number): StartRequest {
   const description = describe(raw) ?? `task ${index + 1}`;
-  const parsed = taskSchema.safeParse(raw instanceof Object ? { ...raw, description } : raw, { reportInput: true });
+  const parsed = checkedTask.safeParse(raw instanceof Object ? { ...raw, description } : raw, { reportInput: true });
   if (parsed.success && (parsed.data.prompt ?? parsed.data.command) !== undefined) return parsed.data;
   const problem = parsed.success ? NOTHING_TO_DO : describeIssues(parsed.error, Object.keys(taskSchema.shape));
   const { command } = (raw ?? {}) as Record<string, unknown>;

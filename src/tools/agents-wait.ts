@@ -58,7 +58,9 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         });
         const { finished, pending } = result;
         const { own, folded } = foldRuns(pending);
-        const pendingViews = viewJobs(runtime, withoutOlder(pending));
+        const kept = { finished: withoutOlder(finished), pending: withoutOlder(pending) };
+        const left = finished.length + pending.length - kept.finished.length - kept.pending.length;
+        const pendingViews = viewJobs(runtime, kept.pending);
         const isOwn = new Set(own.map(({ id }) => id));
         // The answer to a call that the user stopped reaches nobody.
         const isHeard = result.reason !== "interrupted";
@@ -84,8 +86,9 @@ export const agentsWaitTool = (deps: ToolDeps) =>
           output: renderWait(facts, runtime.ids),
           metadata: {
             reason: result.reason,
-            finished: toMetadata(viewJobs(runtime, withoutOlder(finished))),
+            finished: toMetadata(viewJobs(runtime, kept.finished)),
             pending: pendingViews,
+            ...(left > 0 && { left }),
           },
         };
       } finally {

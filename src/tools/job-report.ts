@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { named } from "../config/fields.ts";
 import { LONGEST_NAME, type MetricPoint, MOST_METRICS } from "../core/series.ts";
 import { JOB_REPORT } from "../prompt/tool-descriptions.ts";
 import { PluginError } from "../shared/error-code.ts";
@@ -8,23 +9,26 @@ import { findWorker } from "./find-worker.ts";
 
 const STATUS_LIMIT = 300;
 
+const metricName = z.string().min(1).max(LONGEST_NAME);
+const metricValue = z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])], {
+  error: 'a number, or "NaN", "Infinity", "-Infinity"',
+});
+
+const args = {
+  status: z.string().trim().max(STATUS_LIMIT).optional().describe("What you are doing now, in a few words."),
+  metrics: z
+    .record(metricName, metricValue)
+    .optional()
+    .describe('Numbers by name, e.g. { "val_bpb": 2.31 }; the newest value of each name is shown.'),
+  step: z.number().optional().describe("Step, epoch or iteration the metrics belong to."),
+};
+
 export const jobReportTool = (deps: ToolDeps) =>
   defineTool({
     name: "job_report",
     description: JOB_REPORT,
-    args: {
-      status: z.string().trim().max(STATUS_LIMIT).optional().describe("What you are doing now, in a few words."),
-      metrics: z
-        .record(
-          z.string().min(1).max(LONGEST_NAME),
-          z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])], {
-            error: 'a number, or "NaN", "Infinity", "-Infinity"',
-          }),
-        )
-        .optional()
-        .describe('Numbers by name, e.g. { "val_bpb": 2.31 }; the newest value of each name is shown.'),
-      step: z.number().optional().describe("Step, epoch or iteration the metrics belong to."),
-    },
+    args,
+    parse: z.strictObject({ ...args, metrics: named(metricValue, undefined, metricName).optional() }),
     async run({ status: given, metrics: numbers, step }, { sessionID }) {
       const { runtime, sessionJobs, jobID } = await findWorker(deps, sessionID, "job_report");
       const at = runtime.clock.now();

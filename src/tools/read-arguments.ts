@@ -229,7 +229,7 @@ function readRecord(value: Schema, given: unknown, name: string): unknown {
 function fromPairs(list: readonly unknown[]): unknown {
   const pairs = list.map((one) => (isObject(one) && "name" in one && "value" in one ? [one.name, one.value] : null));
   if (pairs.every((pair) => pair !== null)) return Object.fromEntries(pairs);
-  return list.every(isObject) ? Object.assign({}, ...list) : list;
+  return list.every(isObject) ? Object.fromEntries(list.flatMap(Object.entries)) : list; // "__proto__" is a name as well
 }
 
 function readObject(shape: Readonly<Record<string, Schema>>, given: unknown): unknown {

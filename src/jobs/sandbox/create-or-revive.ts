@@ -1,5 +1,5 @@
 import type { Job } from "../../core/job.ts";
-import { meansExpired } from "../../core/snapshot-expiry.ts";
+import { insteadOfExpired, meansExpired } from "../../core/snapshot-expiry.ts";
 import type { SnapshotRecord } from "../../core/snapshot-record.ts";
 import type { SandboxProvider } from "../../sandboxes/port.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
@@ -52,7 +52,10 @@ export async function createFirstSandbox(
   };
   const { snapshotID, creating } = await create();
   return creating.catch(async (error) => {
-    if (named !== null) throw isExpiry(deps, error, record) ? expiredSource(job, named, record, error) : error;
+    if (named !== null) {
+      const ofJob = record && sessionJobs.get(record.jobID);
+      throw isExpiry(deps, error, record) ? expiredSource(job, named, record, ofJob, error) : error;
+    }
     const isGone = error instanceof PluginError && (error.code === "snapshot_expired" || error.code === "not_found");
     if (!isGone || snapshotID === null) throw error;
     deps.trees.forgetSnapshot(snapshotID); // it was replaced, or has expired: the project is sent again
@@ -69,12 +72,16 @@ const sourceOf = ({ snapshots }: SourcesDeps, id: string, record: SnapshotRecord
 const isExpiry = ({ clock }: SourcesDeps, error: unknown, record: SnapshotRecord | null): boolean =>
   meansExpired(toFailure(error, "sandbox_create_failed", "create a sandbox"), record, clock.now());
 
-function expiredSource(job: Job, id: string, record: SnapshotRecord | null, cause: unknown): PluginError {
+function expiredSource(
+  job: Job,
+  id: string,
+  record: SnapshotRecord | null,
+  ofJob: Job | null | undefined,
+  cause: unknown,
+): PluginError {
   const isOwn = record?.orchestrator === job.orchestrator; // of another session's, only the id is told
   const name = isOwn && record.label ? `${id} ("${record.label}")` : id;
-  const remedy = isOwn
-    ? `Wake ${record.jobID} with agents_message and take another with sandbox_snapshot, or start from a different one.`
-    : "Start from a different one.";
+  const remedy = isOwn ? insteadOfExpired(record.jobID, ofJob?.task.run != null) : "Start from a different one.";
   const message = `The snapshot ${name} that the task starts from has expired or was removed. ${remedy}`;
   return new PluginError("snapshot_expired", message, { cause, retryable: false });
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { named } from "../../config/fields.ts";
 import type { Experiment, OwnResult } from "../../core/experiments/experiment.ts";
-import { direction, metricValue, named } from "./job-record.ts";
+import { direction, metricValue } from "./job-record.ts";
 
 /** An experiment as stored, also by an earlier or a later version: what a version does not know gets its default here. */
 const texts = z.array(z.string());

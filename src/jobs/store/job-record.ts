@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { named } from "../../config/fields.ts";
 import { PROVIDER_NAMES } from "../../config/provider-names.ts";
 import { type Compute, NO_COMPUTE } from "../../core/cost.ts";
 import {
@@ -89,14 +90,6 @@ const loss: z.ZodType<SandboxLoss> = z.object({
 export const direction = z.enum(["min", "max"]);
 
 export const metricValue = z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]);
-
-/** An object whose names jobs or models choose. Not `z.record`: it refuses a name such as "constructor" and drops "__proto__". */
-export const named = <T>(value: z.ZodType<T>): z.ZodType<Readonly<Record<string, T>>> =>
-  z
-    .custom<Readonly<Record<string, unknown>>>((given) => typeof given === "object" && given !== null)
-    .transform((given) => Object.entries(given))
-    .pipe(z.array(z.tuple([z.string(), value])))
-    .transform((entries) => Object.fromEntries(entries)) as z.ZodType<Readonly<Record<string, T>>>;
 
 const run: z.ZodType<RunTask> = z.object({
   command: z.string(),

@@ -37,6 +37,15 @@ describe("options", () => {
     });
   });
 
+  test("have names of metrics that mean something to JavaScript too", async () => {
+    const metrics = JSON.parse('{ "constructor": "c:", "__proto__": "p:" }');
+    const own = { command: "make eval", metric: "loss", direction: "min", metrics };
+    const { benchmarks } = await optionsOf({ tuple: { benchmarks: { own } } });
+    expect(Object.entries(benchmarks.own?.metrics ?? {})).toEqual(Object.entries(metrics));
+    const [problem] = await problemsOf({ tuple: { benchmarks: { own: { ...own, metrics: { constructor: 3 } } } } });
+    expect(problem).toMatchObject({ key: "benchmarks.own.metrics.constructor" });
+  });
+
   test("of the tuple override the user's file, and the project's file tightens both", async () => {
     const user = '{ "maxRunningJobs": 1, "maxTasksPerCall": 3, "parkAfterSeconds": 1 }';
     const project = '{ "maxRunningJobs": 2, "maxTasksPerCall": 2 }';

@@ -36,7 +36,7 @@ test("the end of a snapshot is told while it is near", () => {
   ]);
   expect(renderSnapshots([toSnapshotView(record)], 1, 0)).toEqual(['snapshot im-1 "best" of job_1']);
   expect(renderParkedExpiry([{ ...record, parked: true }], now)).toEqual([
-    "what job_1 was parked with expires in 2 days. agents_message to a job keeps its files for longer.",
+    "what job_1 was parked with expires in 2 days. A job that starts from one keeps its files for longer, and so does agents_message to an agent.",
   ]);
   expect(renderParkedExpiry([record], 0)).toEqual([]);
 });

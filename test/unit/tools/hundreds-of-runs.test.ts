@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { JobView } from "../../../src/views/job-view.ts";
 import { commandFailed, endRun, recordRuns, STOP } from "../jobs/notify/runs-support.ts";
-import { inWorld, type World } from "../jobs/runtime-world.ts";
+import { inWorld, ORCHESTRATOR, type World } from "../jobs/runtime-world.ts";
 import { openTools } from "./tool-host.ts";
 
 /* OpenCode cuts an answer above 51,200 bytes or 2,000 lines. */
@@ -106,5 +106,34 @@ test(
     expect(bytesOf(output)).toBeLessThan(2_500);
     expect(output).toMatch(/^wide: 256 runs: 256 queued · job_\d+ … job_\d+$/m);
     expect(output).toContain("without ids it waits for all");
+  }),
+);
+
+test(
+  "of more runs than an answer's metadata holds, a wait and a status say how many are left out",
+  inWorld(async (world) => {
+    const { call } = openTools(world);
+    for (const id of await recordRuns(world, 700)) await endRun(world, id, undefined, 1);
+    const waited = await call("agents_wait", {});
+    expect([(waited.metadata.finished as JobView[]).length, waited.metadata.left]).toEqual([600, 100]);
+    expect((await call("agents_status", {})).metadata.left).toBe(100);
+  }),
+);
+
+test(
+  "a run's variables and metrics may have any name",
+  inWorld(async (world) => {
+    const { call } = openTools(world);
+    const names = '{ "__proto__": X, "constructor": X }';
+    const [matrix, metrics] = ["[1]", '"loss:"'].map((value) => JSON.parse(names.replaceAll("X", value)));
+    const { metadata } = await call("agents_start", {
+      tasks: [{ description: "odd", command: "env", matrix, metrics }],
+    });
+    const [{ id, params } = { id: "", params: {} }] = metadata.jobs as JobView[];
+    expect(Object.entries(params ?? {})).toEqual([["__proto__", 1], ["constructor", 1]]); // biome-ignore format: one line
+    expect(Object.keys((await world.runtime.sessionJobs(ORCHESTRATOR)).get(id)?.task.run?.metrics ?? {})).toEqual([
+      "__proto__",
+      "constructor",
+    ]);
   }),
 );

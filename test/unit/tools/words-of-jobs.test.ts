@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { plainText } from "../../../src/shared/plain-text.ts";
+import type { JobView } from "../../../src/views/job-view.ts";
 import { inWorld, type World } from "../jobs/runtime-world.ts";
 import { createFakeProcess } from "./fake-process.ts";
 import { errorOf, openTools, openWorker } from "./tool-host.ts";
@@ -67,8 +68,17 @@ describe("what a job reports", () => {
     "may have any name",
     inWorld(async (world) => {
       const { call, inside } = await openJob(world);
-      await inside("job_report", { metrics: JSON.parse('{"__proto__": 1, "hasOwnProperty": 1, "toString": 2}') });
-      expect((await call("agents_status", {})).output).toContain("hasOwnProperty 1, toString 2");
+      const metrics = JSON.parse('{"__proto__": 1, "constructor": 2, "hasOwnProperty": 3}');
+      const list = [JSON.parse('{"__proto__": 4}'), { toString: 5 }];
+      for (const given of [metrics, list]) expect((await inside("job_report", { metrics: given })).output).toBe("Reported."); // biome-ignore format: one line
+      const { output, metadata } = await call("agents_status", {});
+      expect(output).toContain("__proto__ 4, constructor 2, hasOwnProperty 3, toString 5");
+      const [job] = metadata.jobs as JobView[];
+      expect(Object.keys(job?.metrics ?? {})).toEqual(["__proto__", "constructor", "hasOwnProperty", "toString"]);
+      const refused = await inside("job_report", { metrics: { constructor: "high" } });
+      expect(refused.output).toContain(
+        'metrics.constructor: a number, or "NaN", "Infinity", "-Infinity", found "high"',
+      );
     }),
   );
 });

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { snapshotJob } from "../../../../src/jobs/actions/snapshot-job.ts";
+import { recordRuns } from "../notify/runs-support.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 import { fork, read, takeSnapshot, write } from "./snapshots-support.ts";
 
@@ -68,8 +69,14 @@ test(
     expect(world.job(refused).state).toMatchObject({
       failure: {
         code: "invalid_task",
-        message: `from "best" is the label of ${snapshot.id} of ${first}, which has expired or was removed. Wake ${first} with agents_message and take another snapshot, or start from a different one.`,
+        message: `from "best" is the label of ${snapshot.id} of ${first}, which has expired or was removed. Wake ${first} with agents_message and take another with sandbox_snapshot, or start from a different one.`,
       },
+    });
+    const [run = ""] = await recordRuns(world, 1); // no model answers in it
+    world.runtime.pool.giveLabel(ORCHESTRATOR, { label: "of a run", jobID: run, snapshotID: "snap_lost" });
+    const [again = ""] = await world.start(fork("of a run"));
+    expect(world.job(again).state).toMatchObject({
+      failure: { message: expect.stringContaining(`${run} is a run, which cannot be woken: run its command again`) },
     });
     expect(await snapshotJob(world.runtime, ORCHESTRATOR, { job: second, label: "best", path: null })).toMatchObject({
       labelOwner: first,
