@@ -39,7 +39,7 @@ export function metricNotes(
       ].join("");
     }),
     ...(seen.unreadable ? [`${count(seen.unreadable, "could not be read")} ${FORM}`] : []),
-    ...(seen.misplaced && missing.length > 0
+    ...(seen.misplaced && (missing.length > 0 || !seen.names.includes(nameIn(seen.misplaced)))
       ? [`${count(seen.misplaced, "did not count, because other text or a progress bar stands before METRIC")} ${FORM}`]
       : []),
     ...(seen.refused.length > 0
@@ -51,6 +51,9 @@ export function metricNotes(
 /** Of a measurement. */
 export const undeclaredNote = (names: readonly string[]): string =>
   `METRIC lines of names that the benchmark does not declare do not count: ${nameList(names)}.`;
+
+/** The metric of a misplaced line. One that came as well, on lines of its own, lacks nothing. */
+const nameIn = ({ first }: CountedLines): string => /METRIC\s+([^\s=]+)=/i.exec(first)?.[1] ?? "";
 
 const FORM = "A line of its own that begins with METRIC counts: METRIC name=value [step=n].";
 

@@ -1,6 +1,6 @@
 import { compareMeans } from "./experiments/noise.ts";
 import { isEnded, type Job } from "./job.ts";
-import type { Direction, MetricValue } from "./run-task.ts";
+import type { Direction, MetricValue, Params } from "./run-task.ts";
 
 /*
  * Runs that one call has started are told and shown together: a sweep of two hundred is one thing to its orchestrator.
@@ -17,11 +17,11 @@ export function objectiveOf({ task }: Job): Objective | null {
   return named ? { metric: named.metric, direction: named.direction } : null;
 }
 
-/** What the runs of one call share; null for an agent's job and for a run that another job's agent started. */
-export function groupOf({ task, origin, startedBy, id }: Job): string | null {
-  if (task.run === null || startedBy !== null) return null;
-  return origin?.callID ?? id;
-}
+/** What the runs of one call share; null for an agent's job. */
+export const callOf = ({ task, origin, id }: Job): string | null => (task.run === null ? null : (origin?.callID ?? id));
+
+/** Of the orchestrator's calls: null also for a run that a job's agent started, of whose end that agent is told. */
+export const groupOf = (job: Job): string | null => (job.startedBy === null ? callOf(job) : null);
 
 /** The value a run is compared by; undefined where it has none. */
 export function rankedValue(job: Job): MetricValue | undefined {
@@ -73,7 +73,7 @@ export function bestOf(runs: readonly Job[]): Job | undefined {
 
 /** Jobs in the order in which their ends are told: as they are, and runs behind them, those of each call best first. */
 export function tellingOrder(jobs: readonly Job[]): Job[] {
-  const groups = groupBy(jobs, groupOf);
+  const groups = groupBy(jobs, callOf);
   const single = groups.get(null) ?? [];
   groups.delete(null);
   return [...single, ...[...groups.values()].flatMap(bestFirst)];
@@ -135,15 +135,17 @@ export function tellAt(untold: readonly Job[], { open, ended, failsAlike }: Grou
   return first + GROUP_MS;
 }
 
-/** Runs that are shown together: of one task, or what is left of one call. */
+/** Runs that are shown together: of one task, what is left of one call, or all that a job's agent started. */
 export interface FoldedRuns {
   /** What their tasks are called; null = they are of several tasks. */
   readonly label: string | null;
+  /** The job whose agent started them; null = whoever is shown them did. */
+  readonly starter: string | null;
   readonly runs: readonly Job[];
 }
 
 export interface Folded {
-  /** Have a line each, in the order given: agents' jobs, runs of small groups, and of large ones those at work. */
+  /** Have a line each, in the order given: agents' jobs, runs of small groups, and of large ones of one's own those at work. */
   readonly own: readonly Job[];
   readonly folded: readonly FoldedRuns[];
 }
@@ -153,23 +155,43 @@ export const FEW_RUNS = 8;
 /** Of a larger group, those at work that have one. */
 const AT_WORK = 16;
 
-/** Divides jobs for a list: a sweep is a line, not hundreds. @param few runs of a group that is not folded */
-export function foldRuns(jobs: readonly Job[], few = FEW_RUNS): Folded {
+/** Runs that a job's agent started which have a line each where others are shown them. */
+const FEW_NESTED = 3;
+
+export interface Folding {
+  /** Runs of a group that is not folded. */
+  readonly few?: number;
+  /** The same for runs that another job's agent started. */
+  readonly fewNested?: number;
+  /** The job whose agent is shown them; null = the orchestrator is. */
+  readonly viewer?: string | null;
+}
+
+/** Divides jobs for a list: a sweep is a line, not hundreds, and so are the runs that another job's agent started. */
+export function foldRuns(
+  jobs: readonly Job[],
+  { few = FEW_RUNS, fewNested = Math.min(few, FEW_NESTED), viewer = null }: Folding = {},
+): Folded {
   const folded: FoldedRuns[] = [];
-  for (const [call, runs] of groupBy(jobs, groupOf)) {
+  const isNested = ({ startedBy }: Job) => startedBy !== null && startedBy !== viewer;
+  const nested = jobs.filter(isNested);
+  for (const [starter, runs] of groupBy(nested, ({ startedBy }) => startedBy))
+    if (runs.length > fewNested) folded.push({ label: null, starter, runs });
+  const others = nested.length === 0 ? jobs : jobs.filter((job) => !isNested(job));
+  for (const [call, runs] of groupBy(others, callOf)) {
     if (call === null || runs.length <= few) continue;
     const rest: Job[] = [];
     for (const [label, own] of groupBy(runs, labelOf)) {
-      if (own.length > few) folded.push({ label, runs: own });
+      if (own.length > few) folded.push({ label, starter: null, runs: own });
       else rest.push(...own);
     }
-    if (rest.length > few) folded.push({ label: null, runs: rest });
+    if (rest.length > few) folded.push({ label: null, starter: null, runs: rest });
   }
   if (folded.length === 0) return { own: jobs, folded };
   const isFolded = new Set<Job>();
-  for (const { runs } of folded) {
+  for (const { starter, runs } of folded) {
     let atWork = 0;
-    for (const job of runs) if (!isAtWork(job) || ++atWork > AT_WORK) isFolded.add(job);
+    for (const job of runs) if (starter !== null || !isAtWork(job) || ++atWork > AT_WORK) isFolded.add(job);
   }
   return { own: jobs.filter((job) => !isFolded.has(job)), folded };
 }
@@ -178,10 +200,13 @@ const isAtWork = ({ state: { kind } }: Job): boolean =>
   kind === "running" || kind === "starting" || kind === "interrupted";
 
 /** The description of a run's task: that of the run has the values of its combination at the end. */
-export function labelOf({ task }: Job): string {
-  const [first] = Object.keys(task.run?.params ?? {});
-  const at = first === undefined ? -1 : task.description.lastIndexOf(` (${first}=`);
-  return at < 0 ? task.description : task.description.slice(0, at);
+export const labelOf = ({ task }: Job): string => toLabel(task.description, task.run?.params ?? {});
+
+/** A run's description without the values of its combination. @param params all of them */
+export function toLabel(description: string, params: Params): string {
+  const [first] = Object.keys(params);
+  const at = first === undefined ? -1 : description.lastIndexOf(` (${first}=`);
+  return at < 0 ? description : description.slice(0, at);
 }
 
 export function groupBy<K, T>(all: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {

@@ -1,5 +1,5 @@
 import type { Job } from "../core/job.ts";
-import { FEW_RUNS, groupBy, groupOf, tellingOrder } from "../core/run-groups.ts";
+import { callOf, FEW_RUNS, groupBy, tellingOrder } from "../core/run-groups.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import { viewRecords } from "../views/job-view.ts";
 import { ANSWER_LIMIT, MOST, type ResultLimits, renderResults } from "./job-results.ts";
@@ -17,7 +17,7 @@ const TABLE_MIN = 1_500;
 export function renderEnds(ended: readonly Job[], ids: IdGenerator, limits: ResultLimits = {}): string {
   const { beside = [], isNamed = false } = limits;
   const few = isNamed ? MOST : FEW_RUNS;
-  const large = [...groupBy(ended, groupOf)].flatMap(([name, runs]) =>
+  const large = [...groupBy(ended, callOf)].flatMap(([name, runs]) =>
     name !== null && runs.length > few ? [runs] : [],
   );
   const inTable = new Set(large.flat());

@@ -33,6 +33,7 @@ export function renderLeaderboard(board: Leaderboard): string {
     renderHead(board, ranked[0]?.view.source ?? entries[0]?.view.source ?? "reported"),
     ...renderNoise(board),
     ...shown,
+    ...(entries.some(({ view }) => renderVsParent(view) === NO_NUMBER) ? [PARENT_NOTE] : []),
     ...(missing > 0
       ? [
           `${missing} more ${missing === 1 ? "experiment has" : "experiments have"} this metric; a larger "limit" shows more.`,
@@ -100,21 +101,35 @@ const HEADER = [
 const renderTable = (entries: readonly LeaderboardEntry[]): string[] =>
   entries.length === 0 ? [] : [...HEADER, ...entries.map((entry) => renderRow(entry))];
 
-function renderRow({ view }: LeaderboardEntry): string {
+/** The words that need the note below the table. */
+const NO_NUMBER = "no number";
+
+function renderVsParent({ mean, parent, deltaParent }: ExperimentView): string {
+  if (deltaParent !== undefined) return signed(deltaParent);
+  return parent === undefined || !Number.isFinite(Number(mean)) ? "" : NO_NUMBER;
+}
+
+const PARENT_NOTE = `vs parent "${NO_NUMBER}": the job it started from has none that was measured in this way; experiments_score measures it too.`;
+
+function renderRow({ view, label }: LeaderboardEntry): string {
   const cells = [
     view.rank === undefined ? "-" : String(view.rank),
     renderMean(view),
     String(view.n),
-    view.deltaParent === undefined ? "" : signed(view.deltaParent),
+    renderVsParent(view),
     view.rank === 1 || view.deltaBest === undefined ? "" : signed(view.deltaBest),
     view.verdict ?? "",
     renderCost(view),
     view.job,
     view.snapshot ?? "",
-    [toQuoted(view.description, DESCRIPTION_LIMIT), renderParams(view.params)].filter(Boolean).join(" "),
+    describe(view, label),
   ];
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 }
+
+/** What it was, with its parameters once. */
+const describe = ({ params }: ExperimentView, label: string): string =>
+  [toQuoted(label, DESCRIPTION_LIMIT), renderParams(params)].filter(Boolean).join(" ");
 
 /** Bytes of what a summary keeps of experiments. */
 const SUMMARY_LIMIT = 4_000;
@@ -133,7 +148,7 @@ export function renderExperimentsSummary(board: Leaderboard): string {
     "Experiments as they are recorded, which is what counts where the conversation says otherwise. Keep this list in the summary, with every number, job and snapshot as written.",
     renderHead(board, entries[0]?.view.source ?? "reported"),
     ...renderNoise(board),
-    ...best.map(({ view }) => renderBest(view)),
+    ...best.map(renderBest),
     ...(tried.length > 0 ? [`Tried as well: ${toFact(tried.join("; "), 1_200)}.`] : []),
     `${count > entries.length ? `${count - entries.length} more are recorded. ` : ""}Call experiments_list before you try something: it has all that was tried, in earlier sessions of the project too.`,
     QUOTES,
@@ -147,11 +162,11 @@ export function renderExperimentsSummary(board: Leaderboard): string {
     .join("\n");
 }
 
-function renderBest(view: ExperimentView): string {
+function renderBest({ view, label }: LeaderboardEntry): string {
   const { rank, n, source, verdict, job, snapshot } = view;
   const facts = [
     `${renderMean(view)} (${[`n ${n}`, source, ...(verdict === null ? [] : [verdict])].join(", ")})`,
-    [toQuoted(view.description, DESCRIPTION_LIMIT), renderParams(view.params)].filter(Boolean).join(" "),
+    describe(view, label),
     job,
     ...(snapshot === undefined ? [] : [`snapshot ${snapshot}`]),
   ];

@@ -29,10 +29,11 @@ const FEW_RUNS = 4;
 
 /** What a summary of the conversation must keep of its jobs. */
 export function renderReminder(jobs: readonly Job[], now: number): string {
-  const { own, folded } = foldRuns(jobs, FEW_RUNS);
+  const { own, folded } = foldRuns(jobs, { few: FEW_RUNS });
   const lines = viewRecords(own.slice(-REMINDED_JOBS)).map((job) => {
-    const result = job.result === undefined ? "" : ` · result: ${toQuoted(job.result, REMINDED_CHARACTERS)}`;
-    return `${renderJobLine(job)}${result}`;
+    const { result } = job;
+    const came = result === "" ? "printed nothing" : `result: ${toQuoted(result ?? "", REMINDED_CHARACTERS)}`;
+    return `${renderJobLine(job)}${result === undefined ? "" : ` · ${came}`}`;
   });
   const left = own.length - lines.length;
   return [

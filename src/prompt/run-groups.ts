@@ -29,19 +29,20 @@ export function renderGroups(folded: readonly FoldedRuns[], now: number): string
   return lines;
 }
 
-function renderGroup({ label, runs }: FoldedRuns, bytes: number, now: number): string[] {
+function renderGroup({ label, starter, runs }: FoldedRuns, bytes: number, now: number): string[] {
   const [first] = runs;
   const { usd } = spendOf(runs, now);
   const failed = runs.filter(({ state }) => state.kind === "failed");
+  const count = `${runs.length} runs${starter === null ? "" : ` that ${starter} started`}`;
   const facts = [
-    `${runs.length} runs: ${renderCounts(runs.map(({ state }) => ({ state: state.kind })))}`,
+    `${count}: ${renderCounts(runs.map(({ state }) => ({ state: state.kind })))}`,
     ...renderBest(runs),
     ...(usd > 0 ? [`cost ${formatUsd(usd)}`] : []),
     `${first?.id ?? ""} … ${runs.at(-1)?.id ?? ""}`,
   ];
   const name = label === null ? "runs of several tasks" : toFact(label, DESCRIPTION_LIMIT);
   return [
-    `${name}: ${facts.join(" · ")}`,
+    `${starter === null ? `${name}: ` : ""}${facts.join(" · ")}`,
     ...renderFailures(failed.map(toFailedRun), bytes).map((line) => `  ${line}`),
   ];
 }

@@ -93,6 +93,7 @@ function renderRow(job: Job, rank: number, { labels, common, sources }: Shown): 
   const usd = costOf(job);
   const cells = [
     ...metrics,
+    metrics.length === 0 && state.kind === "completed" && state.result === "" ? "printed nothing" : "",
     lastLine === "" ? "" : `ends with ${toQuoted(lastLine, LINE_LIMIT)}`,
     labels.size > 1 ? toFact(labelOf(job), LINE_LIMIT) : "",
     toFact(params, PARAMS_LIMIT),

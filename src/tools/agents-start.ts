@@ -130,7 +130,7 @@ export const agentsStartTool = (deps: ToolDeps) =>
       const repeats = job ? null : await findRepeats(runtime, whole, started); // a job is told of its own runs only
       const jobs = started.map((job) => whole.get(job.id) ?? job);
       const views = viewJobs(runtime, jobs);
-      const { own, folded } = foldRuns(jobs, FEW_STARTED);
+      const { own, folded } = foldRuns(jobs, { few: FEW_STARTED, viewer: job?.id ?? null });
       const isOwn = new Set(own.map(({ id }) => id));
       const count = views.filter((job) => job.state !== "failed").length;
       return {

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { spendIn } from "../core/account.ts";
 import { spendOf } from "../core/budget.ts";
 import { isEnded, type Job } from "../core/job.ts";
-import { FEW_RUNS, foldRuns } from "../core/run-groups.ts";
+import { foldRuns } from "../core/run-groups.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
 import { renderEnds } from "../prompt/ends.ts";
@@ -37,7 +37,10 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       const news = await runtime.outbox.claim(orchestrator, ended, call);
       // Read again, because claiming takes a while in which jobs go on, and all that follows is of one moment.
       const all = findJobs(sessionJobs, ids);
-      const { own, folded } = foldRuns(all, isNamed ? MOST : FEW_RUNS);
+      const { own, folded } = foldRuns(all, {
+        viewer: job?.id ?? null,
+        ...(isNamed && { few: MOST, fewNested: MOST }),
+      });
       const kept = withoutOlder(all);
       const jobs = viewJobs(runtime, kept);
       const isNews = new Set(news.map(({ id }) => id));

@@ -57,7 +57,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
           onProgress: show,
         });
         const { finished, pending } = result;
-        const { own, folded } = foldRuns(pending);
+        const { own, folded } = foldRuns(pending, { viewer: job?.id ?? null });
         const kept = { finished: withoutOlder(finished), pending: withoutOlder(pending) };
         const left = finished.length + pending.length - kept.finished.length - kept.pending.length;
         const pendingViews = viewJobs(runtime, kept.pending);

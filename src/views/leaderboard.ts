@@ -27,6 +27,8 @@ export interface Leaderboard {
 
 export interface LeaderboardEntry {
   readonly view: ExperimentView;
+  /** Its description without its parameters, which the view has. */
+  readonly label: string;
   readonly standing: Standing;
   /** Measured by the benchmark that numbers of this kind are ranked by; false = by an earlier one. */
   readonly isSameBenchmark: boolean;

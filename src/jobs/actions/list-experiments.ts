@@ -3,6 +3,7 @@ import { guessDirection } from "../../core/experiments/direction.ts";
 import type { Experiment } from "../../core/experiments/experiment.ts";
 import { noiseFloor, verdict } from "../../core/experiments/noise.ts";
 import { compareSources } from "../../core/metric-source.ts";
+import { toLabel } from "../../core/run-groups.ts";
 import type { Direction } from "../../core/run-task.ts";
 import { toExperimentView } from "../../views/experiment-view.ts";
 import type { Leaderboard } from "../../views/leaderboard.ts";
@@ -132,7 +133,7 @@ export function rankExperiments(
       snapshot: usableSnapshot(experiment, pool),
     });
     const isSameBenchmark = score.source !== field.source || score.bench === field.bench;
-    return [{ view, standing: score.standing, isSameBenchmark }];
+    return [{ view, label: labelOf(experiment), standing: score.standing, isSameBenchmark }];
   });
   return {
     scope,
@@ -146,9 +147,12 @@ export function rankExperiments(
     all,
     otherMetrics,
     noise,
-    control: control && { job: control.job, description: store.experiment(control.job)?.description ?? "" },
+    control: control && { job: control.job, description: labelOf(store.experiment(control.job)) },
   };
 }
+
+const labelOf = (experiment: Experiment | null): string =>
+  experiment === null ? "" : toLabel(experiment.description, experiment.params);
 
 /** The metric asked for; else what a benchmark or a call named last, else what most experiments have. */
 function chooseMetric(

@@ -1,7 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Job, JobState } from "../../../src/core/job.ts";
-import { FAILED_ALIKE, GROUP_MS, groupOf, groupStates, tellAt, tellingOrder } from "../../../src/core/run-groups.ts";
+import {
+  FAILED_ALIKE,
+  foldRuns,
+  GROUP_MS,
+  groupOf,
+  groupStates,
+  tellAt,
+  tellingOrder,
+} from "../../../src/core/run-groups.ts";
 import { RUN } from "../jobs/notify/runs-support.ts";
 import { jobIn } from "../views/job-in.ts";
 
@@ -116,5 +124,37 @@ describe("when ends are told", () => {
     const { task, ...rest } = jobIn({ kind: "queued" });
     expect(groupOf({ ...rest, startedBy: "job_9", task: { ...task, run: RUN } })).toBeNull();
     expect(groupOf({ ...rest, task: { ...task, run: RUN } })).toBe("job_1");
+  });
+});
+
+describe("a list of jobs", () => {
+  const nested = (count: number, starter: string): Job[] =>
+    Array.from({ length: count }, (_, n) => {
+      const { task, ...rest } = jobIn({ kind: "queued" });
+      return { ...rest, id: `${starter}_${n}`, startedBy: starter, task: { ...task, run: RUN } };
+    });
+
+  test("shows an orchestrator the runs of each agent as one group, and the agent its own as those of a call", () => {
+    const all = [...nested(12, "job_1"), ...nested(3, "job_2")];
+    const { own, folded } = foldRuns(all);
+    expect(own.map(({ id }) => id)).toEqual(["job_2_0", "job_2_1", "job_2_2"]);
+    expect(folded.map(({ starter, runs }) => [starter, runs.length])).toEqual([["job_1", 12]]);
+    expect(foldRuns(all, { few: 32, fewNested: 32 }).own).toEqual(all);
+    expect(foldRuns(nested(4, "job_1"), { viewer: "job_1" }).own.length).toBe(4);
+  });
+
+  test("has every job either in a line of its own or in groups, whoever looks", () => {
+    fc.assert(
+      fc.property(jobs, fc.constantFrom(null, "job_0", "job_1"), fc.nat(6), (all, viewer, few) => {
+        const started = all.map((one, n) =>
+          one.task.run !== null && n % 3 === 0 ? { ...one, startedBy: `job_${n % 2}` } : one,
+        );
+        const { own, folded } = foldRuns(started, { few, viewer });
+        const shown = new Set([...own, ...folded.flatMap(({ runs }) => runs)]);
+        expect(shown.size).toBe(all.length);
+        const grouped = folded.flatMap(({ runs }) => runs);
+        expect(new Set(grouped).size).toBe(grouped.length);
+      }),
+    );
   });
 });

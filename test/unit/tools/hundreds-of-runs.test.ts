@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
+import { renderEnds } from "../../../src/prompt/ends.ts";
 import type { JobView } from "../../../src/views/job-view.ts";
 import { commandFailed, endRun, recordRuns, STOP } from "../jobs/notify/runs-support.ts";
 import { inWorld, ORCHESTRATOR, type World } from "../jobs/runtime-world.ts";
-import { openTools } from "./tool-host.ts";
+import { openTools, openWorker } from "./tool-host.ts";
 
 /* OpenCode cuts an answer above 51,200 bytes or 2,000 lines. */
 
@@ -135,5 +136,22 @@ test(
       "__proto__",
       "constructor",
     ]);
+  }),
+);
+
+test(
+  "runs that a job's agent started are one line to the orchestrator, and a table to that agent, where silence is named",
+  inWorld(async (world) => {
+    const { call } = openTools(world);
+    const { jobID } = await openWorker(world);
+    const ids = await recordRuns(world, 12, { run: {}, startedBy: jobID });
+    for (const id of ids.slice(0, 9)) await endRun(world, id, { kind: "completed", result: "" });
+    const { output } = await call("agents_status", {});
+    expect(output).toContain(`12 runs that ${jobID} started: 9 completed, 3 queued · ${ids[0]} … ${ids[11]}`);
+    expect(output.match(/^call_start_/gm)).toBeNull();
+    const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
+    const told = renderEnds(sessionJobs.all().filter(({ state }) => state.kind === "completed"), world.runtime.ids); // biome-ignore format: one line
+    expect(told).toStartWith("sweep: 9 runs of one call have ended: 9 completed");
+    expect(told).toMatch(/^1\. call_start_0 {2}printed nothing · LR=0 · /m);
   }),
 );

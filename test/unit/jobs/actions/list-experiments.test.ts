@@ -78,6 +78,19 @@ describe("a leaderboard", () => {
   );
 
   test(
+    "says parameters once, and where what an experiment started from has no number to compare with",
+    withLedger(async (world) => {
+      const params = { LR: 1, SEED: 1 };
+      world.add({ ...loss(1), parent: "job_silent", params, description: "sweep (LR=1, SEED=1)" });
+      world.add({ ...loss(2), id: "job_alone", description: "alone" });
+      const { text } = await world.list();
+      expect(text).toMatch(/^\| 1 \| 1 \| 1 \| no number \| .*\| "sweep" LR=1 SEED=1 \|$/m);
+      expect(text).toMatch(/^\| 2 \| 2 \| 1 \| {2}\| /m);
+      expect(text).toContain('vs parent "no number": the job it started from has none');
+    }),
+  );
+
+  test(
     "uses the median absolute deviation of the group where nothing was measured twice, and says so",
     withLedger(async (world) => {
       world.add({ ...loss(1), description: "the control" });
