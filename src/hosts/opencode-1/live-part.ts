@@ -13,7 +13,7 @@ export interface PartAddress {
 const INTERVAL_MS = 250;
 
 /** An update takes at most this share of the time: one of hundreds of jobs is large, and costs their machine. */
-const SHARE = 1 / 20;
+const SHARE = 1 / 40;
 
 /** Lets the request that carries the tool's result go first. */
 const REMOVE_DELAY_MS = 150;

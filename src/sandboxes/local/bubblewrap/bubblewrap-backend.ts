@@ -31,7 +31,7 @@ export interface BubblewrapDeps {
 }
 
 /** Looking takes tens of milliseconds, in which OpenCode does nothing else. */
-const LOOK_UP_MS = 2_000;
+const LOOK_UP_MS = 10_000;
 /** Flags for writing a file that must not be a link: a link in a sandbox's folder is none of ours. */
 const NO_LINK = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
