@@ -109,6 +109,8 @@ export interface StartedProcess {
   /** File of the sandbox with its output; null = none is kept. */
   readonly log: string | null;
   readonly sandboxID: string;
+  /** Of a run's command: OpenCode stopped it because it reloaded or ended, which is no fault of the run's. */
+  readonly stopped?: boolean | undefined;
 }
 
 export interface Job {

@@ -1,14 +1,32 @@
 import type { Job } from "./job.ts";
 import { MOST_ATTEMPTS } from "./sandbox-loss.ts";
 
-/** What a run is about to do: its command begins, begins once more, or may not begin again. */
-export type RunStart = "first" | "again" | "over";
+/** What a run is about to do: its command begins, begins anew because it was stopped, begins once more, or may not begin again. */
+export type RunStart = "first" | "anew" | "again" | "over";
+
+export interface RunStartFacts {
+  /** What `attempts` was when this execution took the run up: a loss since then is counted already. */
+  readonly attemptsBefore: number;
+  /** Whether it has the files that it was to have: its sandbox, or for a measurement a fresh one. */
+  readonly hasItsFiles: boolean;
+}
 
 /**
- * Whether the command of a run that has a sandbox may begin. A run that lost its sandbox or its OpenCode begins again once.
- * @param attemptsBefore what `attempts` was when this execution took the run up: a loss since then is counted already
+ * Whether the command of a run that has a sandbox may begin. A run that lost its sandbox or its OpenCode begins again
+ * once. One that OpenCode itself stopped, to reload or to end in good order, begins as often as that happens.
  */
-export function decideRunStart(job: Pick<Job, "processes" | "attempts">, attemptsBefore: number): RunStart {
-  if (job.processes.length === 0 || job.attempts > attemptsBefore) return "first";
-  return job.attempts < MOST_ATTEMPTS ? "again" : "over";
+export function decideRunStart(
+  { processes, attempts }: Pick<Job, "processes" | "attempts">,
+  { attemptsBefore, hasItsFiles }: RunStartFacts,
+): RunStart {
+  if (processes.length === 0 || attempts > attemptsBefore) return "first";
+  if (processes.at(-1)?.stopped === true && hasItsFiles) return "anew";
+  return attempts < MOST_ATTEMPTS ? "again" : "over";
+}
+
+/** The job whose command OpenCode stops because it reloads or ends. */
+export function withCommandStopped(job: Job): Job {
+  const last = job.processes.at(-1);
+  if (job.task.run === null || job.state.kind !== "running" || !last) return job;
+  return { ...job, processes: [...job.processes.slice(0, -1), { ...last, stopped: true }] };
 }

@@ -58,7 +58,11 @@ export const notGoneOn = (loss: SandboxLoss, why: string, task: Wakes): string =
   `${asSentence(why)} This was for the sandbox to go on in after the loss of the one before. ${describeLeft(loss, task)}`;
 
 function describeLeft({ files }: SandboxLoss, { run }: Wakes): string {
-  const use = run ? "start another run from it." : "wake the job with agents_message, or start a new task from it.";
+  const use = run?.measures
+    ? "measure the job again."
+    : run
+      ? "start another run from it."
+      : "wake the job with agents_message, or start a new task from it.";
   if (files === null || files.kind === "none")
     return "None of its files are left: there was no snapshot and no checkpoint. Start a new job.";
   return files.kind === "last"

@@ -110,15 +110,23 @@ sandboxTest("resumes running jobs after a configuration reload", async () => {
   const session = await server.createSession();
   const seconds = uniqueSeconds();
   const sleeper = task("sleeps", shell(`echo kept > file; sleep ${seconds}`, { timeout_seconds: 900 }), say("slept"));
-  const { metadata } = await ask(server, session.id, start(sleeper));
-  const id = metadata.jobs[0]?.id as string;
+  const ofRun = uniqueSeconds();
+  const tries = `echo x >> log; [ "$(wc -l < log)" -ge 3 ] && exec wc -l < log; sleep ${ofRun}`;
+  const { metadata } = await ask(server, session.id, start(sleeper, { description: "tries", command: tries }));
+  const [id = "", run = ""] = metadata.jobs.map((job) => job.id);
   await until(() => sleeps(seconds), { what: "it sleeps" });
-  const since = server.events.all.length;
-  await server.client.instance.dispose();
-  await server.events.waitFor((event) => event.type === "server.connected", { what: "it is back", since });
+  for (const _ of ["a reload", "another"]) {
+    await until(() => sleeps(ofRun), { what: "the run's command has begun" });
+    const since = server.events.all.length;
+    await server.client.instance.dispose();
+    await server.events.waitFor((event) => event.type === "server.connected", { what: "it is back", since });
+  }
   await until(() => commandsWith(seconds).length === 0, { what: "its command has ended" });
+  const [counted] = (await ask(server, session.id, wait({ jobs: [run] }))).metadata.finished;
+  expect(counted).toMatchObject({ state: "completed", result: "3" });
+  expect(counted?.attempts).toBeUndefined();
   const back = script(shell("cat file"), say("back"));
-  const [, waited] = await turn(server, session.id, message(id, back), wait());
+  const [, waited] = await turn(server, session.id, message(id, back), wait({ jobs: [id] }));
   expect(waited?.metadata.finished).toMatchObject([{ id, state: "completed", result: "back", turns: 2 }]);
   const parts = await server.toolParts(waited?.metadata.finished[0]?.sessionID as string, "sandbox_exec");
   expect(parts.at(-1)?.state).toMatchObject({ output: "kept\n[exit code 0]" });

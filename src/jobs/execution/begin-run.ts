@@ -1,4 +1,5 @@
 import type { Job } from "../../core/job.ts";
+import { withNotes } from "../../core/job-notes.ts";
 import { decideRunStart } from "../../core/run-restart.ts";
 import { RUN_VARIABLE } from "../../core/run-variable.ts";
 import type { ExitStatus, Sandbox } from "../../sandboxes/port.ts";
@@ -24,9 +25,11 @@ export async function beginRun(
   before: Job,
   toRunning: (job: Job) => Job,
 ): Promise<Failure | null> {
-  const start = decideRunStart(requireJob(sessionJobs, jobID), before.attempts);
-  if (start === "over") return LOST_TWICE;
   const isInPlace = before.sandbox.kind === "live" && before.sandbox.id === sandbox.id;
+  const isMeasurement = before.task.run?.measures != null;
+  const hasItsFiles = isInPlace || isMeasurement;
+  const start = decideRunStart(requireJob(sessionJobs, jobID), { attemptsBefore: before.attempts, hasItsFiles });
+  if (start === "over") return LOST_TWICE;
   if (isInPlace && before.processes.length > 0) await endFormerTry(deps, sandbox, jobID, execution.abort.signal);
   if (execution.abort.signal.aborted) return null;
   sessionJobs.update(jobID, (job) => {
@@ -34,8 +37,9 @@ export async function beginRun(
     if (running === job) return job;
     const begun = withBegun(running, sandbox.id);
     if (start === "first") return begun;
-    const again = { ...begun, attempts: begun.attempts + 1 };
-    return isInPlace || !again.loss ? { ...again, notes: [...again.notes, BEGUN_AGAIN] } : withWentOn(again);
+    const again = start === "anew" ? begun : { ...begun, attempts: begun.attempts + 1 };
+    if (isMeasurement) return withNotes(again, [MEASURED_ANEW]);
+    return isInPlace || !again.loss ? withNotes(again, [BEGUN_AGAIN]) : withWentOn(again);
   });
   return null;
 }
@@ -46,6 +50,9 @@ const LOST_TWICE: Failure = {
     "OpenCode ended while its command ran, and it had begun again once before, which a run does by itself only once.",
   retryable: false,
 };
+
+const MEASURED_ANEW =
+  "OpenCode ended while it measured, and the measurement began again from the start, in a fresh sandbox.";
 
 const BEGUN_AGAIN =
   "OpenCode ended while its command ran, and the command began again from the start, with the files as they were then.";

@@ -1,5 +1,6 @@
 import { settleCompute } from "../../core/cost.ts";
 import { isEnded, isHeld, type Job, transition } from "../../core/job.ts";
+import { withCommandStopped } from "../../core/run-restart.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import { PromiseCache } from "../../shared/memoize-until-failure.ts";
@@ -115,7 +116,10 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
       for (const sessionJobs of await registry.allInUse()) {
         for (const { id, state } of sessionJobs.all()) {
           // First, so that the unwinding execution finds the job settled. Jobs of another process are not ours to interrupt.
-          if (isHeld(state) && runner.isRunning(id)) interruptJob(sessionJobs, id);
+          if (isHeld(state) && runner.isRunning(id)) {
+            sessionJobs.update(id, withCommandStopped);
+            interruptJob(sessionJobs, id);
+          }
           stopping.push(runner.stop(id)); // also of ended jobs: a cancelled one may still unwind, and it writes
         }
       }

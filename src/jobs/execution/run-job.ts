@@ -252,6 +252,8 @@ const isSandboxOf = ({ sandbox: known }: Job, { id }: Sandbox): boolean => known
 /** A run takes no message, so what is left of it is told with its failure. */
 function withFilesNamed(failure: Failure, { task, sandbox }: Job): Failure {
   if (task.run === null || sandbox.kind !== "parked") return failure;
+  if (task.run.measures)
+    return { ...failure, message: `${failure.message} Measure the job again with experiments_score.` };
   const message = `${failure.message} Its files are kept in the snapshot ${sandbox.snapshotID}: start another run from it.`;
   return { ...failure, message };
 }

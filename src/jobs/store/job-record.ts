@@ -158,6 +158,7 @@ const startedProcess: z.ZodType<StartedProcess> = z.object({
   command: z.string(),
   log: z.string().nullable(),
   sandboxID: z.string(),
+  stopped: z.boolean().optional().catch(undefined),
 });
 
 const compute: z.ZodType<Compute> = z

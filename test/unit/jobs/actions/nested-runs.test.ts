@@ -74,7 +74,7 @@ test(
     await world.reopen();
     await world.clock.until("it runs again", () => started.length === 2);
     await world.reaches(id, "running");
-    expect(world.job(run)).toMatchObject({ attempts: 2, startedBy: id, parent: id });
+    expect(world.job(run)).toMatchObject({ attempts: 1, startedBy: id, parent: id });
     started[1]?.end({ kind: "exited", code: 0 });
     await world.reaches(run, "completed");
     expect(world.job(id).state.kind).toBe("running");

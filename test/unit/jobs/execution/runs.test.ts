@@ -2,36 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
 import { viewJobs } from "../../../../src/tools/job-views.ts";
-import { createFakeProcess, type FakeProcess } from "../../tools/fake-process.ts";
-import { inWorld, leaseCount, ORCHESTRATOR, storedJob, type World } from "../runtime-world.ts";
+import type { FakeProcess } from "../../tools/fake-process.ts";
+import { inWorld, leaseCount, ORCHESTRATOR, storedJob } from "../runtime-world.ts";
 import { MIN, sandboxIDOf } from "./lost-sandbox-support.ts";
-
-const run = (command: string, more: object = {}) => ({ description: command, command, ...more });
-
-interface Started {
-  readonly process: FakeProcess;
-  readonly env: Readonly<Record<string, string>>;
-  readonly command: string;
-}
-
-/** Has the machine's commands be those of runs. What ends an earlier try finds nothing. */
-function followRuns(world: World): Started[] {
-  const started: Started[] = [];
-  world.machine.onStart = ({ argv, env = {} }) => {
-    const process = createFakeProcess(`${started.length}`, "/logs/1.log");
-    if (argv.join(" ").includes("/proc/")) process.end({ kind: "exited", code: 0 });
-    else started.push({ process, env, command: argv.at(-1) ?? "" });
-    return process;
-  };
-  return started;
-}
-
-const begun = async (world: World, started: readonly Started[], count = 1): Promise<Started> => {
-  await world.clock.until(`${count} commands have started`, () => started.length >= count);
-  return started[count - 1] as Started;
-};
-
-const exited = (code: number) => ({ kind: "exited", code }) as const;
+import { begun, exited, followRuns, killAndReopen, run } from "./runs-support.ts";
 
 describe("a run", () => {
   test(
@@ -215,7 +189,7 @@ describe("a run", () => {
       const [id = ""] = await world.start(run("train"));
       const first = await begun(world, started);
       first.process.end({ kind: "unknown", reason: "x" }); // as its process dies
-      await world.reopen();
+      await killAndReopen(world);
       const ended: string[] = [];
       const { onStart } = world.machine;
       world.machine.onStart = (request, sandbox) => {
@@ -227,7 +201,7 @@ describe("a run", () => {
       expect(world.job(id)).toMatchObject({ state: { kind: "running" }, attempts: 2 });
       expect(world.job(id).notes.join()).toContain("began again from the start");
       second.process.end({ kind: "unknown", reason: "x" });
-      await world.reopen();
+      await killAndReopen(world);
       const job = await world.reaches(id, "failed");
       expect(job.state).toMatchObject({
         failure: {
@@ -236,6 +210,26 @@ describe("a run", () => {
         },
       });
       expect(started).toHaveLength(2);
+    }),
+  );
+
+  test(
+    "begins anew in its sandbox whenever OpenCode reloads, which counts as no further try, but does when its sandbox is gone",
+    inWorld(async (world) => {
+      const started = followRuns(world);
+      const [id = ""] = await world.start(run("train"));
+      for (const time of [1, 2, 3, 4]) {
+        (await begun(world, started, time)).process.end({ kind: "unknown", reason: "x" });
+        await world.reopen();
+      }
+      await begun(world, started, 5);
+      expect(world.job(id)).toMatchObject({ state: { kind: "running" }, attempts: 1 });
+      expect(world.job(id).notes).toEqual([expect.stringContaining("began again from the start")]);
+      await world.close(world.runtime);
+      world.machine.lose(sandboxIDOf(world, id));
+      await world.reopen();
+      (await begun(world, started, 6)).process.end(exited(0));
+      expect(await world.reaches(id, "completed")).toMatchObject({ attempts: 2 });
     }),
   );
 
