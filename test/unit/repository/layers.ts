@@ -51,7 +51,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   tools: ["jobs", "jobs/actions", "views", ...ACTIONS],
   "hosts/shared": HOSTS,
   hosts: ["hosts/shared", ...HOSTS],
-  cli: ["jobs", "views", "providers", ...ADAPTERS, ...EXECUTION],
+  lab: ["jobs/store", "views", ...CORE],
+  cli: ["jobs", "lab", "views", "providers", ...ADAPTERS, ...EXECUTION],
   index: ["hosts"],
 };
 
