@@ -129,8 +129,8 @@ const withLine = (lines: CountedLines | null, line: string): CountedLines => ({
   count: (lines?.count ?? 0) + 1,
 });
 
-/** What would be a `METRIC` line, did nothing stand before it. */
-const MISPLACED = /(?:^|\s)METRIC\s+[^\s=]{1,64}=[+-.\dni]/i;
+/** What would be a `METRIC` line, did nothing stand before it: often a progress bar, as in `12.3it/s]METRIC loss=1`. */
+const MISPLACED = /(?<!\w)METRIC\s+[^\s=]{1,64}=[+-.\dni]/i;
 
 const isPlain = (line: Buffer): boolean => PLAIN.test(line.toString("latin1"));
 

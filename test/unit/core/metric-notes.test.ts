@@ -27,8 +27,9 @@ test("METRIC lines that did not count are quoted, as data", () => {
   expect(notesOn('METRIC acc=93%\nMETRIC "a\x1b[31m=1\n', {})).toEqual([
     '2 METRIC lines could not be read, the first of them: "METRIC acc=93%". A line of its own that begins with METRIC counts: METRIC name=value [step=n].',
   ]);
-  const drawn = "\r 50%|==\r100%|==METRIC acc=1\n\r 50%|==\r100%|== METRIC acc=2\nMETRIC lr=0.1\n";
-  expect(notesOn(drawn, {})[0]).toStartWith("One METRIC line did not count, because other text or a progress bar");
+  const drawn =
+    "\r 50%|==\r100%|==| 9/9 [00:01<00:00,  8.2it/s]METRIC acc=1\n\r 50%|==\r100%|== METRIC acc=2\nMETRIC lr=0.1\n";
+  expect(notesOn(drawn, {})[0]).toStartWith("2 METRIC lines did not count, because other text or a progress bar");
   expect(notesOn(" 50%|==\rMETRIC val_loss=1\n", { stop }).at(-1)).toBe(
     'One METRIC line did not count, because other text or a progress bar stands before METRIC: "METRIC val_loss=1". A line of its own that begins with METRIC counts: METRIC name=value [step=n].',
   );
