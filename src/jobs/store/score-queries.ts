@@ -60,7 +60,7 @@ export interface ScoreQueries {
   countAll(session: string | null, metric: string): number;
   /** The final score of an experiment that has this job. */
   scoreOfJob(field: Field, job: string): ScoreRow | null;
-  /** The job that the most started from, of those with a number of their own. */
+  /** The job that the most started from, of those with a number of their own; of several the one that is called a control. */
   commonParent(field: Field): string | null;
   /** The newest experiment that is called a control; null = none. */
   namedControl(field: Field): ScoreRow | null;
@@ -81,7 +81,8 @@ export const measureRow = z.object({ metric: z.string(), source: metricSource, b
 const goalRow = z.object({ metric: z.string(), direction, bench: z.string().nullable(), at: z.number() });
 const countRow = z.object({ n: z.number() });
 const jobRow = z.object({ job: z.string() });
-const parentRow = z.object({ parent: z.string() });
+const parentRow = z.object({ parent: z.string(), n: z.number() });
+const controlRow = z.object({ is_control: z.number() });
 const costRow = z.object({ usd: z.number().nullable(), gpu_seconds: z.number().nullable() });
 const scoreRow = z
   .object({
@@ -114,6 +115,9 @@ export function createScoreQueries(database: Database): ScoreQueries {
       ...fieldOf(field),
       job,
     ) ?? null;
+
+  const isControl = (job: string) =>
+    database.get(controlRow, "SELECT is_control FROM experiments WHERE job = ?", job)?.is_control === 1;
 
   return {
     newestGoal: (session, metric) =>
@@ -180,11 +184,13 @@ export function createScoreQueries(database: Database): ScoreQueries {
     commonParent(field) {
       const parents = database.all(
         parentRow,
-        `SELECT parent FROM scores WHERE ${IN_FIELD} AND standing = 'final' AND parent IS NOT NULL
-           GROUP BY parent ORDER BY COUNT(*) DESC, MAX(at) DESC LIMIT 10`,
+        `SELECT parent, COUNT(*) AS n FROM scores WHERE ${IN_FIELD} AND standing = 'final' AND parent IS NOT NULL
+           GROUP BY parent ORDER BY n DESC, MAX(at) DESC LIMIT 10`,
         ...fieldOf(field),
       );
-      return parents.find(({ parent }) => scoreOfJob(field, parent) !== null)?.parent ?? null;
+      const measured = parents.filter(({ parent }) => scoreOfJob(field, parent) !== null);
+      const usual = measured.filter(({ n }) => n === measured[0]?.n);
+      return (usual.find(({ parent }) => isControl(parent)) ?? usual[0])?.parent ?? null;
     },
     namedControl: (field) =>
       database.get(

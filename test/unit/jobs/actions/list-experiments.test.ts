@@ -49,6 +49,18 @@ describe("a leaderboard", () => {
   );
 
   test(
+    "keeps to the control when as many started from one of its variants",
+    withLedger(async (world) => {
+      world.add({ ...loss(1), id: "job_base", description: "control" });
+      world.add({ ...loss(0.8), id: "job_won", parent: "job_base", snapshotID: "snap_a" });
+      world.add({ ...loss(0.7), id: "job_next", parent: "job_won", snapshotID: "snap_b" });
+      expect((await world.list()).board.control).toMatchObject({ job: "job_base" });
+      world.add({ ...loss(0.6), id: "job_more", parent: "job_won", snapshotID: "snap_b", params: { LR: 1 } });
+      expect((await world.list()).board.control).toMatchObject({ job: "job_won" });
+    }),
+  );
+
+  test(
     "judges against what an experiment started from, by the seeds of the control",
     withLedger(async (world) => {
       const control = seeds([1.0, 1.01, 0.99]).map((one, index) =>
