@@ -26,7 +26,7 @@ export function chooseBenchmark(
   if (name === undefined) return refuse(`several are configured, so name one: ${nameList(names)}.`);
   const meant = closest(name, names);
   return refuse(
-    `there is no benchmark ${inQuotes(name)}${meant === undefined ? "" : `; do you mean ${inQuotes(meant)}?`} Configured: ${nameList(names)}.`,
+    `there is no benchmark ${inQuotes(name)}${meant === undefined ? "." : `; do you mean ${inQuotes(meant)}?`} Configured: ${nameList(names)}.`,
   );
 }
 

@@ -18,6 +18,8 @@ export type StartDecision =
   | { readonly kind: "starts"; readonly from: StartingPoint }
   | { readonly kind: "refused"; readonly why: string };
 
+/** The id of a job, of whichever session. */
+const JOB = /^job_[0-9a-z]+$/;
 const IMAGE = /^im-[0-9A-Za-z]+$/;
 /** Both of Modal's backends, and this machine's sandboxes. */
 const SANDBOX = /^(?:sb-[0-9A-Za-z_-]+|sbx_[0-9A-Za-z_-]+|[0-9A-HJKMNP-TV-Z]{26})$/;
@@ -101,6 +103,10 @@ function fromSource(from: string, context: SourceContext): StartDecision {
       `from "${from}" names no snapshot of this job and none of its runs; without from, a run starts from the job's files as they are now.`,
     );
   const source = findSource(from, context);
+  if (!source && JOB.test(from))
+    return refused(
+      `from "${from}" names no job or snapshot of this session. What another session of the project left is named by its snapshot's id, snap_…; experiments_list shows those of experiments.`,
+    );
   if (!source)
     return refused(
       `from "${from}" names no job or snapshot of this session, nor by its id a snapshot of another session of the project; sandbox_snapshot takes a snapshot, agents_status lists both.`,

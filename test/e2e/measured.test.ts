@@ -121,6 +121,8 @@ sandboxTest("a benchmark or a job that cannot be meant is refused before anythin
     [{ benchmark: { ...own, direction: "up" } }, "invalid_task", '"min" or "max"'],
     [{ benchmark: { ...own, protect: ["evals/**"] } }, "invalid_task", '"evals/**", which matches no file'],
     [{ benchmark: { ...own, protect: ["../eval.sh"] } }, "invalid_task", "leads out of the work directory"],
+    [{ benchmark: { ...own, artifacts: ["/etc/passwd"] } }, "invalid_task", "Bad artifacts of the benchmark"],
+    [{ benchmark: "quality" }, "invalid_task", 'there is no benchmark "quality". Configured:'],
     [{ benchmark: "loss", repeats: 0 }, "invalid_task", "whole number from 1 to 100"],
     [{ benchmark: "loss", repeats: 1000 }, "invalid_task", "whole number from 1 to 100"],
     [{ benchmark: "loss", jobs: ["job_nobody"] }, "not_found", "has no job job_nobody"],

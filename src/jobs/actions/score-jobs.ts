@@ -11,6 +11,7 @@ import { incompleteSnapshotNote } from "../../core/source-notes.ts";
 import { environmentOf } from "../../core/task-source.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { inQuotes, nameList, oneLine } from "../../shared/plain-text.ts";
+import { checkArtifacts } from "../../workspace/measure/artifacts.ts";
 import { protectedIn } from "../../workspace/measure/protected-in.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import type { Measurements } from "../measure/measurements.ts";
@@ -76,7 +77,7 @@ export async function scoreJobs(deps: ScoreJobsDeps, request: ScoreRequest, cont
     throw refused(
       `${jobs.length} jobs with ${repeats} repeats are ${jobs.length * repeats} runs, and one call starts at most ${maxRunsPerCall} (maxRunsPerCall); split the jobs over several calls.`,
     );
-  await requireProtected(jobs);
+  await requireFiles(jobs);
   const runs = recordJobs(deps, sessionJobs, jobs.flatMap(toRuns));
   deps.measurements.take(sessionJobs, runs);
   return runs;
@@ -153,8 +154,12 @@ export async function scoreJobs(deps: ScoreJobsDeps, request: ScoreRequest, cont
       : `${job.id} worked in ${there}, and the environment "${environment}" of the benchmark works in ${here}: the setting "snapshot" needs the same work directory.`;
   }
 
-  /** A glob that protects nothing is an open door, most likely by a slip of the pen. */
-  async function requireProtected(measured: readonly Job[]): Promise<void> {
+  /** A glob that protects nothing is an open door, most likely by a slip of the pen; so is one of files elsewhere. */
+  async function requireFiles(measured: readonly Job[]): Promise<void> {
+    for (const { task } of measured) {
+      const environment = environmentOf(environments, task);
+      if (environment) checkArtifacts(benchmark.artifacts, environment.workdir);
+    }
     const store = benchmark.protect.length > 0 ? await deps.trees.store() : null;
     const checked = new Set<string>();
     for (const { id, base, task } of measured) {

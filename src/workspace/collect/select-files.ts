@@ -50,9 +50,15 @@ const SHOWN = 5;
 /**
  * Parses patterns as a model writes them: relative to the work directory, or absolute and inside it. A pattern also
  * matches the file that is called exactly like it, wildcard characters included.
+ * @param what they are, in the words of whoever wrote them
  * @throws PluginError `invalid_task`
  */
-export function parsePatterns(texts: readonly string[], workdir: string): FileRequest {
+export function parsePatterns(
+  texts: readonly string[],
+  workdir: string,
+  what = "paths of agents_collect",
+): FileRequest {
+  const refused = (why: string) => new PluginError("invalid_task", `Bad ${what}: ${why}.`, { retryable: false });
   const patterns = texts.map((name) => {
     const path = posix.relative(workdir, posix.resolve(workdir, name)) || "**";
     if (!isSafePath(fromText(path)))
@@ -156,6 +162,3 @@ function checkTotal(files: readonly ListedFile[], links: number, limits: FileLim
     { retryable: false },
   );
 }
-
-const refused = (why: string) =>
-  new PluginError("invalid_task", `Bad paths of agents_collect: ${why}.`, { retryable: false });

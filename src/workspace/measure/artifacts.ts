@@ -2,7 +2,7 @@ import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { FILE_LIMITS, type LeftOut, parsePatterns, selectFiles } from "../collect/select-files.ts";
+import { FILE_LIMITS, type FileRequest, type LeftOut, parsePatterns, selectFiles } from "../collect/select-files.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import type { TreeEntry } from "../project/tree-entries.ts";
 import { fetchFiles } from "../sandbox/fetch-files.ts";
@@ -29,6 +29,10 @@ export interface ArtifactRequest {
   readonly mark: string;
 }
 
+/** @throws PluginError `invalid_task` where a pattern means no file of the work directory */
+export const checkArtifacts = (patterns: readonly string[], workdir: string): FileRequest =>
+  parsePatterns(patterns, workdir, "artifacts of the benchmark");
+
 const LIST_LIMIT_MS = 3 * 60_000;
 const FETCH_LIMIT_MS = 30 * 60_000;
 
@@ -38,7 +42,7 @@ const FETCH_LIMIT_MS = 30 * 60_000;
  */
 export async function fetchArtifacts(request: ArtifactRequest): Promise<Artifacts> {
   const { store, patterns, sandbox, place, clock, mark } = request;
-  const wanted = parsePatterns(patterns, sandbox.workdir);
+  const wanted = checkArtifacts(patterns, sandbox.workdir);
   const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: LIST_LIMIT_MS });
   const { files, links, leftOut, unmatched } = selectFiles(listed, wanted, FILE_LIMITS, () => false);
   const left = [...leftOut, ...links.map(({ path }) => ({ path, why: "it is a link", bytes: null }))];
