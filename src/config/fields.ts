@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { gpuTypeNames, parseGpu, toGpuType } from "./gpu.ts";
+import { recordOf } from "./record.ts";
 
 /*
  * Types of option values. The error text of each type says what is allowed, whatever was wrong with the value; problems.ts
@@ -39,30 +40,10 @@ export const flag = () => z.boolean({ error: "true or false" });
 export const listOf = <T extends z.ZodType>(item: T, error: string) => z.array(item, { error });
 
 export const mapOf = <K extends z.ZodString, V extends z.ZodType>(name: K, value: V, error: string) =>
-  z.record(name, value, { error: (issue) => (issue.code === "invalid_key" ? undefined : error) });
+  recordOf(name, value, (issue) => (issue.code === "invalid_key" ? undefined : error));
 
-/**
- * An object whose names jobs or models choose. Not `z.record`: it refuses the name "constructor" and drops "__proto__".
- * @param error what is allowed where no object is given
- */
-export function named<T>(value: z.ZodType<T>, error?: string, name = z.string()) {
-  const given = z.custom<Readonly<Record<string, unknown>>>(
-    (object) => typeof object === "object" && object !== null && !Array.isArray(object),
-    { error: error ?? "an object" },
-  );
-  // The JSON Schema of the options has it as the record that it stands for.
-  given._zod.toJSONSchema = () => z.toJSONSchema(z.record(name, value), { io: "input" });
-  return given.transform((object, context): Readonly<Record<string, T>> => {
-    const entries = Object.entries(object).flatMap(([key, one]): [string, T][] => {
-      const results = [name.safeParse(key), value.safeParse(one, { reportInput: true })] as const;
-      for (const { error: failed } of results)
-        for (const { message, path, input } of failed?.issues ?? [])
-          context.addIssue({ code: "custom", message, path: [key, ...path], input });
-      return results[1].success ? [[key, results[1].data]] : [];
-    });
-    return Object.fromEntries(entries);
-  });
-}
+/** An object whose names jobs or models choose. @param error what is allowed where no object is given */
+export const named = <T>(value: z.ZodType<T>, error = "an object", name = z.string()) => mapOf(name, value, error);
 
 /** An object in which unknown keys are errors. */
 export const section = <T extends z.ZodRawShape>(shape: T) =>

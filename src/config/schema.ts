@@ -79,19 +79,13 @@ export const optionsSchema = section({
     .describe(
       "Seconds between a job's last turn and the end of its sandbox, of which a snapshot is kept. A follow-up message revives it.",
     ),
-  environments: z
-    .record(environmentName(), environmentSchema, {
-      error: (issue) => (issue.code === "invalid_key" ? undefined : "an object of environments by name"),
-    })
+  environments: mapOf(environmentName(), environmentSchema, "an object of environments by name")
     .prefault({})
     .transform((named): Environments => ({ default: environmentSchema.parse({}), ...named }))
     .describe(
       "Named recipes for sandboxes, by name; see below. `default` always exists, and tasks that name no environment use it.",
     ),
-  benchmarks: z
-    .record(environmentName(), benchmarkSchema, {
-      error: (issue) => (issue.code === "invalid_key" ? undefined : "an object of benchmarks by name"),
-    })
+  benchmarks: mapOf(environmentName(), benchmarkSchema, "an object of benchmarks by name")
     .prefault({})
     .describe("Named benchmarks for `experiments_score`, by name; see below."),
   ledger: section({
