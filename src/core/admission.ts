@@ -28,7 +28,7 @@ export interface AdmissionState {
   /** Leases of all processes that share the state directory. */
   readonly leases: readonly LeaseUse[];
   /** Jobs ahead of the one in question, in the order of the queue. */
-  readonly ahead: readonly QueueEntry[];
+  readonly ahead: Iterable<QueueEntry>;
 }
 
 /** GPUs in use at once: in `total`, and by type. A type that is not named is limited by the total alone. */
@@ -39,38 +39,77 @@ export interface AdmissionLimits {
   readonly gpus: GpuLimits;
 }
 
-/** The reason to wait is shown to the user and the model as it is. */
-export type AdmissionDecision =
-  /** `gpu`: the first preference that fits; null = none needed. */
-  { readonly kind: "admit"; readonly gpu: GpuRequest | null } | { readonly kind: "wait"; readonly reason: string };
-
 /**
  * How long later jobs may start ahead of a queued job that does not fit: the capacity that is too small for that job
  * is not left idle. Afterwards, what the job needs is reserved for it. Milliseconds.
  */
 export const BACKFILL_WINDOW_MS = 120_000;
 
+/** A queued job takes what it may have, or holds it back once it is overdue, before the jobs behind it. */
+function pass(capacity: Capacity, entry: QueueEntry, now: number): Choice | null {
+  const choice = capacity.choose(entry.gpus);
+  if (choice) capacity.take(choice.gpu);
+  else if (isOverdue(entry, now)) capacity.reserve(entry.gpus);
+  return choice;
+}
+
+/** What a job may start with: the first of its preferences that fits; null = no GPU is needed. */
+export interface Choice {
+  readonly gpu: GpuRequest | null;
+}
+
+/** The queue, with what each of its jobs may have. */
+export interface Line {
+  /**
+   * What the job may have now; null = it waits. One that is not in the queue is behind all others.
+   * @param gpus what it needs, in order of preference
+   */
+  choose(jobID: string, gpus: readonly GpuRequest[]): Choice | null;
+}
+
 /**
- * Whether a queued job may start: first come, first served, except that a job may start ahead of others that do not fit
- * during their backfill window. Every job that can fit starts eventually.
- * @param gpus what the job needs, in order of preference
+ * Which queued jobs may start: first come, first served, except that a job may start ahead of others that do not fit
+ * during their backfill window. Every job that can fit starts eventually. Each place of the queue is looked at once, and
+ * only as far as there are slots: thousands of jobs may be queued.
+ * @param leases each with the job that holds it; what a job's sandbox keeps counts as free for that job
+ * @param queue all queued jobs in their order
  */
-export function decideAdmission(
-  gpus: readonly GpuRequest[],
-  { leases, ahead }: AdmissionState,
+export function createLine(
+  {
+    leases,
+    queue,
+  }: { readonly leases: readonly (LeaseUse & { readonly jobID: string })[]; readonly queue: Iterable<QueueEntry> },
   limits: AdmissionLimits,
   now: number,
-): AdmissionDecision {
+): Line {
   const capacity = createCapacity(leases, limits);
-  for (const entry of ahead) {
-    if (capacity.isFull()) break; // whatever else is ahead: hundreds may be
-    const choice = capacity.choose(entry.gpus);
-    if (choice) capacity.take(choice.gpu);
-    else if (isOverdue(entry, now)) capacity.reserve(entry.gpus);
+  const places = queue[Symbol.iterator]();
+  const passed = new Map<string, Choice | null>();
+  const holders = new Set(leases.map(({ jobID }) => jobID));
+
+  function chooseWithoutOwn(jobID: string, gpus: readonly GpuRequest[]): Choice | null {
+    const others = createCapacity(
+      leases.filter((lease) => lease.jobID !== jobID),
+      limits,
+    );
+    for (const entry of queue) {
+      if (entry.jobID === jobID || others.isFull()) break;
+      pass(others, entry, now);
+    }
+    return others.choose(gpus);
   }
-  const choice = capacity.choose(gpus);
-  if (choice) return { kind: "admit", gpu: choice.gpu };
-  return { kind: "wait", reason: toReason(gpus, leases, ahead.length, limits) };
+
+  return {
+    choose(jobID, gpus) {
+      if (holders.has(jobID)) return chooseWithoutOwn(jobID, gpus);
+      while (!passed.has(jobID) && !capacity.isFull()) {
+        const place = places.next();
+        if (place.done) return capacity.choose(gpus);
+        passed.set(place.value.jobID, pass(capacity, place.value, now));
+      }
+      return passed.get(jobID) ?? null;
+    },
+  };
 }
 
 /** Slots that the leases take of the pool. */
@@ -86,7 +125,7 @@ export function decideInLentSlot(
   gpus: readonly GpuRequest[],
   leases: readonly LeaseUse[],
   limits: AdmissionLimits,
-): { readonly gpu: GpuRequest | null } | null {
+): Choice | null {
   const withoutSlots = leases.map((lease) => ({ ...lease, slots: 0 as const }));
   return createCapacity(withoutSlots, { ...limits, maxRunningJobs: 1 }).choose(gpus);
 }
@@ -97,7 +136,10 @@ export function decideInLentSlot(
  */
 export function canChangeGpu(gpu: GpuRequest, state: AdmissionState, limits: AdmissionLimits, now: number): boolean {
   const capacity = createCapacity(state.leases, limits);
-  for (const entry of state.ahead) if (isOverdue(entry, now)) capacity.reserve(entry.gpus);
+  for (const entry of state.ahead) {
+    if (!isOverdue(entry, now)) break; // nor is any behind it
+    capacity.reserve(entry.gpus);
+  }
   return capacity.fits(gpu);
 }
 
@@ -120,6 +162,8 @@ export function countGpus(
 
 const isOverdue = ({ since }: QueueEntry, now: number): boolean => now - since >= BACKFILL_WINDOW_MS;
 
+type Capacity = ReturnType<typeof createCapacity>;
+
 /** What is left of the limits after these leases. */
 function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits) {
   let slots = 0;
@@ -130,7 +174,7 @@ function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits) {
     fits: ({ type, count }: GpuRequest): boolean =>
       total + count <= limits.gpus.total && (byType.get(type) ?? 0) + count <= (limits.gpus[type] ?? Infinity),
     isFull: (): boolean => slots >= limits.maxRunningJobs,
-    choose(gpus: readonly GpuRequest[]): { gpu: GpuRequest | null } | null {
+    choose(gpus: readonly GpuRequest[]): Choice | null {
       if (capacity.isFull()) return null;
       if (gpus.length === 0) return { gpu: null };
       const gpu = gpus.find(capacity.fits);
@@ -153,7 +197,13 @@ function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits) {
   return capacity;
 }
 
-function toReason(gpus: readonly GpuRequest[], leases: readonly LeaseUse[], ahead: number, limits: AdmissionLimits) {
+/** Why a job waits, shown to the user and the model as it is. @param ahead how many jobs are ahead of it */
+export function describeWait(
+  gpus: readonly GpuRequest[],
+  leases: readonly LeaseUse[],
+  ahead: number,
+  limits: AdmissionLimits,
+): string {
   const behind = ahead > 0 ? `, behind ${ahead} queued ${ahead === 1 ? "job" : "jobs"}` : "";
   const running = slotsOf(leases);
   if (gpus.length === 0 || running >= limits.maxRunningJobs) {

@@ -5,7 +5,7 @@ import { type JobView, toJobView } from "../views/job-view.ts";
 /** Views of jobs as they are now: place in the queue, running tool, pending requests. */
 export function viewJobs(runtime: Runtime, jobs: readonly Job[]): JobView[] {
   const now = runtime.clock.now();
-  const places = runtime.scheduler.places();
+  const places = runtime.scheduler.places(jobs.filter(({ state }) => state.kind === "queued").map(({ id }) => id));
   return jobs.map((job) =>
     toJobView(job, {
       place: places.get(job.id) ?? null,

@@ -2,14 +2,13 @@ import { gpusOf } from "../../config/gpu.ts";
 import {
   type AdmissionLimits,
   countGpus,
-  decideAdmission,
+  createLine,
   type LeaseUse,
+  type Line,
   type QueuePlace,
   slotsOf,
 } from "../../core/admission.ts";
-import { type BudgetAdmission, decideBudgetAdmission } from "../../core/budget.ts";
 import { expectRate } from "../../core/cost.ts";
-import { describeGpuWait } from "../../core/gpu-wait.ts";
 import { isHeld, type Job, transition } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -22,6 +21,9 @@ import type { SessionJobs } from "../session/session-jobs.ts";
 import type { LeaseStore, PoolState } from "../store/lease-store.ts";
 import type { JobRunner } from "./job-runner.ts";
 import { createLentSlots } from "./lent-slots.ts";
+import { createPausedJobs } from "./paused-jobs.ts";
+import { placesInQueue } from "./queue-places.ts";
+import { createStartBudget, type StartBudget } from "./start-budget.ts";
 import type { WaitingJobs } from "./waiting-jobs.ts";
 
 export interface PoolCounts {
@@ -37,8 +39,8 @@ export interface Scheduler {
   enqueue(sessionJobs: SessionJobs, jobID: string): void;
   /** Takes a job out of the queue. No-op if the job is not queued. */
   remove(jobID: string): void;
-  /** Of all queued jobs of this process, by job id. */
-  places(): ReadonlyMap<string, QueuePlace>;
+  /** Of those of these jobs that this process has queued, by job id. */
+  places(jobIDs: readonly string[]): ReadonlyMap<string, QueuePlace>;
   counts(): PoolCounts;
   /** Subscribes to jobs that were queued here and that another process of their session turns out to run. */
   onHeldByOtherProcess(listener: (job: QueuedJob) => void): () => void;
@@ -47,7 +49,7 @@ export interface Scheduler {
 }
 
 export interface SchedulerDeps {
-  readonly pool: Pick<LeaseStore, "poolState" | "unsettledUntil">;
+  readonly pool: Pick<LeaseStore, "poolState" | "positions" | "queuedUntil" | "isShared" | "unsettledUntil">;
   readonly owner: string;
   readonly admissionLimits: AdmissionLimits;
   readonly limits: Pick<Limits, "budget" | "rates" | "highestRate">;
@@ -60,6 +62,14 @@ export interface SchedulerDeps {
   readonly log: Log;
 }
 
+/** The pool at one moment. */
+interface PoolLook {
+  readonly state: PoolState;
+  readonly line: Line;
+  /** Jobs that other processes run. */
+  readonly elsewhere: ReadonlySet<string>;
+}
+
 /** Other processes do not announce what they release. */
 const OTHER_PROCESS_POLL_MS = 2_000;
 
@@ -68,8 +78,9 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   const heldElsewhere = createEmitter<QueuedJob>((e) => log("error", "a listener failed", { reason: String(e) }));
   const lentSlots = createLentSlots({ waiting: deps.waiting, limits: admissionLimits });
   let stopPoll: (() => void) | null = null;
-  /** Jobs that ask for a GPU again later. Until then they take nothing of the pool, and no other job waits behind them. */
-  const paused = new Map<string, QueuedJob & { readonly cancel: () => void }>();
+  const paused = createPausedJobs(clock, ({ sessionJobs, jobID }) => {
+    if (!suspended) enqueue(sessionJobs, jobID);
+  });
   let isDue = false;
   let isStarting = false;
   let suspended = false;
@@ -105,29 +116,41 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       return;
     }
     const blocked = new Set<SessionJobs>();
-    // Read once for all that cannot start: each of them sees as many rows as there are queued jobs.
-    let state: PoolState | null = null;
-    for (const next of [...localQueue.all()]) {
-      if (!localQueue.all().includes(next)) continue;
-      const mayStart = isAffordable(next, blocked);
-      if (mayStart) state ??= pool.poolState(clock.now());
-      if (!mayStart || !state || admit(next, state)) state = null; // the queue is another one now
+    // Read once for all that cannot start: thousands may be queued.
+    let budget = createStartBudget(limits, clock);
+    let look: PoolLook | null = null;
+    for (const next of localQueue.all().slice()) {
+      if (!localQueue.has(next)) continue;
+      const wasBlocked = localQueue.isBlocked(next);
+      const mayStart = isAffordable(next, blocked, budget);
+      if (wasBlocked !== localQueue.isBlocked(next) || !localQueue.has(next)) look = null; // the queue is another one now
+      if (!mayStart) continue;
+      look ??= lookAtPool();
+      if (!admit(next, look)) continue;
+      look = null;
+      budget = createStartBudget(limits, clock);
     }
     if (localQueue.all().length === 0) return;
     deps.lifecycle.parkWaiting();
-    const { leases: all, queue } = pool.poolState(clock.now());
-    if ([...all, ...queue].some((one) => one.owner !== owner)) stopPoll = clock.after(OTHER_PROCESS_POLL_MS, startJobs);
+    if (pool.isShared(owner, clock.now())) stopPoll = clock.after(OTHER_PROCESS_POLL_MS, startJobs);
+  }
+
+  function lookAtPool(): PoolLook {
+    const state = pool.poolState(clock.now());
+    const elsewhere = state.leases.filter((one) => one.owner !== owner && one.slots > 0);
+    const line = createLine(state, admissionLimits, clock.now());
+    return { state, line, elsewhere: new Set(elsewhere.map(({ jobID }) => jobID)) };
   }
 
   /**
    * Whether the session's budget lets the job start.
    * @param blocked sessions in which an earlier job waits for budget: later ones wait behind it
    */
-  function isAffordable(next: QueuedJob, blocked: Set<SessionJobs>): boolean {
+  function isAffordable(next: QueuedJob, blocked: Set<SessionJobs>, budget: StartBudget): boolean {
     const { sessionJobs, jobID } = next;
     const job = sessionJobs.get(jobID);
     if (job?.state.kind !== "queued") return true; // `admit` drops it
-    const decision = decideBudget(sessionJobs, job);
+    const decision = budget.decide(sessionJobs, job);
     if (decision.kind === "refuse") {
       localQueue.drop(next);
       const { failure } = decision;
@@ -148,18 +171,6 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     return true;
   }
 
-  function decideBudget(sessionJobs: SessionJobs, job: Job): BudgetAdmission {
-    const [rate, accounts] = [limits.highestRate(job), sessionJobs.accounts()];
-    return decideBudgetAdmission(job, rate, sessionJobs.all(), limits.budget, clock.now(), accounts);
-  }
-
-  function decide(jobID: string, gpu: string | null, { leases: all, queue }: PoolState) {
-    const index = queue.findIndex((one) => one.jobID === jobID);
-    const ahead = index < 0 ? queue : queue.slice(0, index);
-    const others = all.filter((one) => one.jobID !== jobID);
-    return decideAdmission(gpusOf(gpu), { leases: others, ahead }, admissionLimits, clock.now());
-  }
-
   /** Fails a run that would wait forever. @returns whether it failed */
   function failIfStuck(next: QueuedJob, job: Job, state: PoolState): boolean {
     const failure = lentSlots.stuckFailure(next.sessionJobs, job, state);
@@ -170,7 +181,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   }
 
   /** @returns whether it has changed the pool */
-  function admit(next: QueuedJob, state: PoolState): boolean {
+  function admit(next: QueuedJob, { state, line, elsewhere }: PoolLook): boolean {
     const { sessionJobs, jobID } = next;
     const queued = sessionJobs.get(jobID);
     if (queued?.state.kind !== "queued") {
@@ -178,19 +189,21 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       if (queued && isHeld(queued.state)) heldElsewhere.emit(next);
       return true;
     }
-    const use = (now: PoolState): LeaseUse | null => {
-      const decision = decide(jobID, queued.task.gpu, now);
-      return decision.kind === "admit" ? { slots: 1, gpu: decision.gpu } : lentSlots.useFor(sessionJobs, queued, now);
-    };
-    // Deciding by what was read spares the write lock, which all processes share.
-    if (state.leases.some((one) => one.jobID === jobID && one.owner !== owner && one.slots > 0)) {
+    if (elsewhere.has(jobID)) {
       if (sessionJobs.reload(jobID).state.kind === "queued") return false; // its lease is written before its state
       localQueue.drop(next);
       heldElsewhere.emit(next);
       return true;
     }
-    if (!use(state)) return failIfStuck(next, queued, state);
-    const lease = leases.acquire(queued, use);
+    // Deciding by what was read spares the write lock, which all processes share.
+    const gpus = gpusOf(queued.task.gpu);
+    if (queued.startedBy === null && !line.choose(jobID, gpus)) return false;
+    const use = (now: PoolState, place: Line): LeaseUse | null => {
+      const choice = place.choose(jobID, gpus);
+      return choice ? { slots: 1, gpu: choice.gpu } : lentSlots.useFor(sessionJobs, queued, now);
+    };
+    if (!use(state, line)) return failIfStuck(next, queued, state);
+    const lease = leases.acquire(queued, (now) => use(now, createLine(now, admissionLimits, clock.now())));
     if (!lease) return true;
     localQueue.takeOut(next);
     let job: Job;
@@ -224,10 +237,10 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   function enqueue(sessionJobs: SessionJobs, jobID: string): void {
     const retryAt = sessionJobs.get(jobID)?.gpuWait?.retryAt ?? null;
     if (retryAt !== null && retryAt > clock.now()) {
-      pause({ sessionJobs, jobID }, retryAt);
+      paused.pause({ sessionJobs, jobID }, retryAt);
       return;
     }
-    unpause(jobID);
+    paused.end(jobID);
     localQueue.add({ sessionJobs, jobID });
     leases.renew();
     // A whole batch is recorded before its first job runs: the call that started it must not wait for that.
@@ -239,59 +252,24 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     });
   }
 
-  function pause(job: QueuedJob, retryAt: number): void {
-    unpause(job.jobID);
-    const cancel = clock.after(retryAt - clock.now(), () => {
-      paused.delete(job.jobID);
-      if (!suspended) enqueue(job.sessionJobs, job.jobID);
-    });
-    paused.set(job.jobID, { ...job, cancel });
-  }
-
-  function unpause(jobID: string): void {
-    paused.get(jobID)?.cancel();
-    paused.delete(jobID);
-  }
-
   return {
     enqueue,
     remove(jobID) {
-      unpause(jobID);
+      paused.end(jobID);
       const queued = localQueue.find(jobID);
       if (queued) localQueue.drop(queued);
     },
-    places() {
-      const queued = localQueue.all();
-      if (queued.length === 0 && paused.size === 0) return new Map();
-      const state = pool.poolState(clock.now());
-      const indexes = new Map(state.queue.map(({ jobID }, index) => [jobID, index]));
-      const places = new Map(
-        queued.map(({ sessionJobs, jobID }, index): [string, QueuePlace] => {
-          const budgetReason = localQueue.budgetReasonOf(jobID);
-          if (budgetReason !== undefined) return [jobID, { position: index + 1, reason: budgetReason }];
-          const decision = decide(jobID, sessionJobs.get(jobID)?.task.gpu ?? null, state);
-          const position = (indexes.get(jobID) ?? state.queue.length) + 1;
-          return [jobID, { position, reason: decision.kind === "wait" ? decision.reason : null }];
-        }),
-      );
-      for (const { sessionJobs, jobID } of paused.values()) {
-        const job = sessionJobs.get(jobID);
-        if (!job?.gpuWait) continue;
-        const position = state.queue.filter(({ since }) => since <= job.state.since).length + 1;
-        places.set(jobID, { position, reason: describeGpuWait(gpusOf(job.task.gpu), job.gpuWait, clock.now()) });
-      }
-      return places;
-    },
+    places: (jobIDs) => placesInQueue({ pool, localQueue, paused: paused.all, limits: admissionLimits, clock }, jobIDs),
     counts() {
       const { leases: all } = pool.poolState(clock.now());
-      const queued = localQueue.all().length + paused.size;
+      const queued = localQueue.all().length + paused.all().length;
       return { running: slotsOf(all), queued, gpus: countGpus(all, admissionLimits.gpus) };
     },
     onHeldByOtherProcess: (listener) => heldElsewhere.on(listener),
     suspend() {
       suspended = true;
       stopPoll?.();
-      for (const jobID of [...paused.keys()]) unpause(jobID);
+      paused.endAll();
       leases.stop();
       localQueue.suspend();
       for (const queued of [...localQueue.all()]) localQueue.drop(queued);

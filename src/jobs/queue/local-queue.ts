@@ -14,6 +14,8 @@ export interface QueuedJob {
 export interface LocalQueue {
   all(): readonly QueuedJob[];
   find(jobID: string): QueuedJob | undefined;
+  /** Whether this job is still queued since it was read from `all`. */
+  has(job: QueuedJob): boolean;
   /** Adds a job at its place: behind those that were queued before it. No-op if the job is queued already. */
   add(job: QueuedJob): void;
   /** Puts a job that was taken out, and could not start, back at the head. */
@@ -27,6 +29,7 @@ export interface LocalQueue {
   blockOnBudget(job: QueuedJob, reason: string): void;
   /** Gives a job that was blocked on its budget a place in the shared queue again. */
   unblock(job: QueuedJob): void;
+  isBlocked(job: QueuedJob): boolean;
   /** Why the job is blocked on its budget; undefined when it is not. */
   budgetReasonOf(jobID: string): string | undefined;
   /** Keeps the places in the shared queue from expiring. */
@@ -56,6 +59,7 @@ function placeOf(job: Job | undefined): number {
 
 export function createLocalQueue({ pool, owner, clock, log }: LocalQueueDeps): LocalQueue {
   const queued: QueuedJob[] = [];
+  const byID = new Map<string, QueuedJob>();
   /** Reasons by job id. */
   const budgetReasons = new Map<string, string>();
   const placesFreed = createEmitter<void>((error) => log("error", "a listener failed", { reason: String(error) }));
@@ -72,10 +76,11 @@ export function createLocalQueue({ pool, owner, clock, log }: LocalQueueDeps): L
   function takeOut(job: QueuedJob): void {
     const index = queued.indexOf(job);
     if (index >= 0) queued.splice(index, 1);
+    if (byID.get(job.jobID) === job) byID.delete(job.jobID);
     budgetReasons.delete(job.jobID);
   }
 
-  const find = (jobID: string) => queued.find((one) => one.jobID === jobID);
+  const find = (jobID: string) => byID.get(jobID);
 
   function leaveQueue(jobID: string): void {
     try {
@@ -93,11 +98,14 @@ export function createLocalQueue({ pool, owner, clock, log }: LocalQueueDeps): L
   return {
     all: () => queued,
     find,
+    has: (job) => byID.get(job.jobID) === job,
     add(job) {
       if (find(job.jobID)) return;
       const place = ({ sessionJobs, jobID }: QueuedJob) => placeOf(sessionJobs.get(jobID));
-      const next = queued.findIndex((one) => place(one) > place(job));
-      queued.splice(next < 0 ? queued.length : next, 0, job);
+      const own = place(job);
+      const before = queued.findLastIndex((one) => place(one) <= own); // a new job is the last, as a rule
+      queued.splice(before + 1, 0, job);
+      byID.set(job.jobID, job);
       try {
         takePlaces([job]);
       } catch (error) {
@@ -107,7 +115,10 @@ export function createLocalQueue({ pool, owner, clock, log }: LocalQueueDeps): L
         });
       }
     },
-    putBack: (job) => void queued.unshift(job),
+    putBack(job) {
+      queued.unshift(job);
+      byID.set(job.jobID, job);
+    },
     takeOut,
     drop(job) {
       takeOut(job);
@@ -115,12 +126,14 @@ export function createLocalQueue({ pool, owner, clock, log }: LocalQueueDeps): L
     },
     leaveQueue,
     blockOnBudget(job, reason) {
+      const isNew = !budgetReasons.has(job.jobID);
       budgetReasons.set(job.jobID, reason);
-      leaveQueue(job.jobID);
+      if (isNew) leaveQueue(job.jobID);
     },
     unblock(job) {
-      if (budgetReasons.delete(job.jobID)) takePlaces([job]);
+      if (budgetReasons.size > 0 && budgetReasons.delete(job.jobID)) takePlaces([job]);
     },
+    isBlocked: ({ jobID }) => budgetReasons.size > 0 && budgetReasons.has(jobID),
     budgetReasonOf: (jobID) => budgetReasons.get(jobID),
     renew: () => takePlaces(queued.filter(({ jobID }) => !budgetReasons.has(jobID))),
     onPlaceFreed: (listener) => placesFreed.on(listener),

@@ -25,14 +25,20 @@ export interface QueueRequest {
 /** Leases and queue of all processes. */
 export interface PoolState {
   readonly leases: readonly Lease[];
-  /** The next job first. */
-  readonly queue: readonly (QueueEntry & { readonly owner: string })[];
+  /** The next job first. Read as far as somebody looks at it: thousands may be queued, and few are next. */
+  readonly queue: Iterable<QueueEntry>;
 }
 
 /** Running slots, GPUs and the queue for them, shared by every OpenCode process that has the same state directory. */
 export interface LeaseStore {
   /** Only reads, as prompts and views ask often. Leases and places of dead processes do not count. */
   poolState(now: number): PoolState;
+  /** The places of those of these jobs that are queued: 1 = next. */
+  positions(jobIDs: readonly string[], now: number): ReadonlyMap<string, number>;
+  /** How many jobs were queued until then. */
+  queuedUntil(since: number, now: number): number;
+  /** Whether another live process has leases or queued jobs. */
+  isShared(owner: string, now: number): boolean;
   /**
    * Takes a lease in one transaction. The job keeps its place in the queue until `leaveQueue`.
    * @param decide sees the pool without the job's present leases; returns what to take, null = nothing
@@ -71,6 +77,9 @@ export const toOwner = (instanceID: string): string => toProcessName(instanceID)
 
 const isOwnerDead = isNotAlive;
 const LOOK_AGAIN_MS = 1_000;
+/** Places of the queue that are read at once: as many as usually start together, and more where none of those may. */
+const FEW_PLACES = 32;
+const MANY_PLACES = 1_000;
 
 /** `gpu`: in `leases` the GPUs held, in `queue` the job's preferences in order. */
 export const LEASE_MIGRATION = `
@@ -81,6 +90,9 @@ export const LEASE_MIGRATION = `
 
 /** The leases that use another job's slot, by which other processes count right. */
 export const BORROWED_SLOT_TABLE = "borrowed_slots (lease TEXT PRIMARY KEY, job TEXT NOT NULL)";
+
+/** By its order, and by who waits in it. */
+export const QUEUE_INDEXES = ["queue_by_place ON queue (since)", "queue_by_owner ON queue (owner)"];
 
 /** When records were lost and these took their place. */
 export const LOSS_MIGRATION = "CREATE TABLE losses (at INTEGER NOT NULL)";
@@ -101,12 +113,14 @@ const leaseRow: RowSchema<Lease> = z
   })
   .transform(({ job, borrowedFrom, ...lease }) => ({ ...lease, jobID: job, ...(borrowedFrom && { borrowedFrom }) }));
 
-const queueRow: RowSchema<PoolState["queue"][number]> = z
-  .object({ job: z.string(), owner: z.string(), since: z.number(), gpu: gpuText.transform(gpusOf) })
+const queueRow = z
+  .object({ seq: z.number(), job: z.string(), owner: z.string(), since: z.number(), gpu: gpuText.transform(gpusOf) })
   .transform(({ job, gpu, ...entry }) => ({ ...entry, jobID: job, gpus: gpu }));
 
 const ownerRow = z.object({ owner: z.string() });
-const placeRow = z.object({ since: z.number(), seq: z.number() });
+const nextOwnerRow = z.object({ owner: z.string().nullable() });
+const positionRow = z.object({ job: z.string(), position: z.number() });
+const countRow = z.object({ n: z.number() });
 const lossRow = z.object({ at: z.number() });
 const expiryRow = z.object({ expires_at: z.number() });
 const cancelRow = z.object({ leaseID: z.string(), reason: z.string().nullable() });
@@ -124,15 +138,28 @@ const LEASES = "SELECT *, (SELECT job FROM borrowed_slots WHERE lease = leases.i
 const SELECT_CANCELS = "SELECT lease AS leaseID, reason FROM cancels";
 
 export function createLeaseStore(database: Database): LeaseStore {
+  let reclaimedAt = Number.NEGATIVE_INFINITY;
+  /** Nobody counts what has expired or belongs to the dead, so that it is deleted now and then is enough. */
   const reclaim = (now: number) => {
-    for (const table of ["leases", "queue"]) {
+    if (now >= reclaimedAt && now < reclaimedAt + LOOK_AGAIN_MS) return;
+    reclaimedAt = now;
+    for (const table of ["leases", "queue"] as const) {
       database.run(`DELETE FROM ${table} WHERE expires_at < ?`, now);
-      for (const { owner } of database.all(ownerRow, `SELECT DISTINCT owner FROM ${table}`)) {
+      for (const owner of ownersIn(table))
         if (seemsDead(owner, now)) database.run(`DELETE FROM ${table} WHERE owner = ?`, owner);
-      }
     }
     database.run("DELETE FROM borrowed_slots WHERE lease NOT IN (SELECT id FROM leases)");
   };
+  /** One look into an index for each, however many rows it has. */
+  const ownersIn = (table: "leases" | "queue"): string[] => {
+    const owners: string[] = [];
+    for (let owner: string | null | undefined = ""; ; owners.push(owner)) {
+      owner = database.get(nextOwnerRow, `SELECT min(owner) AS owner FROM ${table} WHERE owner > ?`, owner)?.owner;
+      if (owner === null || owner === undefined) return owners;
+    }
+  };
+  const deadOwners = (now: number): string =>
+    JSON.stringify(ownersIn("queue").filter((owner) => seemsDead(owner, now)));
   const save = (lease: Lease, now: number) => {
     if (lease.borrowedFrom)
       database.run("INSERT OR REPLACE INTO borrowed_slots (lease, job) VALUES (?, ?)", lease.id, lease.borrowedFrom);
@@ -159,33 +186,55 @@ export function createLeaseStore(database: Database): LeaseStore {
     else aliveUntil.set(owner, now + LOOK_AGAIN_MS);
     return isDead;
   };
-  /** @param upTo a queued job behind which nobody matters */
-  const poolState = (now: number, upTo: string | null = null): PoolState => {
-    const leases = database.all(leaseRow, `${LEASES} WHERE expires_at >= ?`, now);
-    const place =
-      upTo === null ? undefined : database.get(placeRow, "SELECT since, seq FROM queue WHERE job = ?", upTo);
-    const queue = database.all(
-      queueRow,
-      "SELECT * FROM queue WHERE expires_at >= ? AND (since < ? OR (since = ? AND seq <= ?)) ORDER BY since, seq",
-      ...[now, place?.since ?? Number.MAX_SAFE_INTEGER, place?.since ?? 0, place?.seq ?? 0],
-    );
-    const owners = new Set([...leases, ...queue].map(({ owner }) => owner));
-    const dead = new Set([...owners].filter((owner) => seemsDead(owner, now)));
-    return {
-      leases: leases.filter(({ owner }) => !dead.has(owner)),
-      queue: queue.filter(({ owner }) => !dead.has(owner)),
-    };
-  };
+  function* queueFrom(now: number): Generator<QueueEntry> {
+    let last = { since: Number.MIN_SAFE_INTEGER, seq: 0 };
+    for (let count = FEW_PLACES; ; count = MANY_PLACES) {
+      const rows = database.all(
+        queueRow,
+        "SELECT * FROM queue WHERE expires_at >= ? AND (since, seq) > (?, ?) ORDER BY since, seq LIMIT ?",
+        ...[now, last.since, last.seq, count],
+      );
+      for (const { seq: _, ...place } of rows) if (!seemsDead(place.owner, now)) yield place;
+      const end = rows.at(-1);
+      if (!end || rows.length < count) return;
+      last = end;
+    }
+  }
+  const poolState = (now: number): PoolState => ({
+    leases: database
+      .all(leaseRow, `${LEASES} WHERE expires_at >= ?`, now)
+      .filter(({ owner }) => !seemsDead(owner, now)),
+    queue: { [Symbol.iterator]: () => queueFrom(now) },
+  });
   const unsettledUntil = () => {
     const at = database.get(z.object({ at: z.number().nullable() }), "SELECT max(at) AS at FROM losses")?.at ?? null;
     return at === null ? 0 : at + SETTLE_MS;
   };
   return {
     poolState,
+    positions(jobIDs, now) {
+      const found = database.all(
+        positionRow,
+        `SELECT job, position FROM (SELECT job, row_number() OVER (ORDER BY since, seq) AS position FROM queue
+           WHERE expires_at >= ? AND owner NOT IN (SELECT value FROM json_each(?)))
+           WHERE job IN (SELECT value FROM json_each(?))`,
+        ...[now, deadOwners(now), JSON.stringify(jobIDs)],
+      );
+      return new Map(found.map(({ job, position }) => [job, position]));
+    },
+    queuedUntil: (since, now) =>
+      database.get(
+        countRow,
+        `SELECT COUNT(*) AS n FROM queue WHERE since <= ? AND expires_at >= ?
+           AND owner NOT IN (SELECT value FROM json_each(?))`,
+        ...[since, now, deadOwners(now)],
+      )?.n ?? 0,
+    isShared: (own, now) =>
+      [...ownersIn("leases"), ...ownersIn("queue")].some((owner) => owner !== own && !seemsDead(owner, now)),
     acquireLease: (lease, decide, now) =>
       database.transaction(() => {
         reclaim(now);
-        const { leases, queue } = poolState(now, lease.jobID);
+        const { leases, queue } = poolState(now);
         if (leases.some(({ jobID, owner, slots }) => jobID === lease.jobID && owner !== lease.owner && slots > 0))
           return null;
         const use = decide({ leases: leases.filter(({ jobID }) => jobID !== lease.jobID), queue });

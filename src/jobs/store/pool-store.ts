@@ -21,6 +21,7 @@ import {
   LEASE_MIGRATION,
   type LeaseStore,
   LOSS_MIGRATION,
+  QUEUE_INDEXES,
   recordLoss,
 } from "./lease-store.ts";
 import {
@@ -144,7 +145,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
       CREATION_RATE_TABLE,
       SESSION_PROJECT_TABLE,
     ],
-    sideIndexes: [...SNAPSHOT_INDEXES, ...LINEAGE_INDEXES, ...SNAPSHOT_USE_INDEXES],
+    sideIndexes: [...QUEUE_INDEXES, ...SNAPSHOT_INDEXES, ...LINEAGE_INDEXES, ...SNAPSHOT_USE_INDEXES],
     isShared: true,
     check: checkRows,
     onNew(made) {

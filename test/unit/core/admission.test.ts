@@ -7,7 +7,8 @@ import {
   canChangeGpu,
   canEverFit,
   countGpus,
-  decideAdmission,
+  createLine,
+  describeWait,
   type LeaseUse,
   type QueueEntry,
 } from "../../../src/core/admission.ts";
@@ -26,15 +27,18 @@ const overdue = (gpu: string | null): QueueEntry => ({
   since: NOW - BACKFILL_WINDOW_MS,
   gpus: gpusOf(gpu),
 });
-const decide = (gpu: string | null, leases: LeaseUse[], ahead: QueueEntry[] = []) =>
-  decideAdmission(gpusOf(gpu), { leases, ahead }, limits, NOW);
-const granted = (...args: Parameters<typeof decide>): string | null => {
-  const decision = decide(...args);
-  return decision.kind === "wait" ? null : decision.gpu ? `${decision.gpu.type}:${decision.gpu.count}` : "none";
+type Asked = [gpu: string | null, leases: LeaseUse[], ahead?: QueueEntry[]];
+const choose = ([gpu, leases, ahead = []]: Asked) => {
+  const held = leases.map((one, n) => ({ ...one, jobID: `running ${n}` }));
+  return createLine({ leases: held, queue: ahead }, limits, NOW).choose("next", gpusOf(gpu));
 };
-const reason = (...args: Parameters<typeof decide>) => {
-  const decision = decide(...args);
-  return decision.kind === "wait" ? decision.reason : null;
+const granted = (...asked: Asked): string | null => {
+  const choice = choose(asked);
+  return choice && (choice.gpu ? `${choice.gpu.type}:${choice.gpu.count}` : "none");
+};
+const reason = (...asked: Asked) => {
+  const [gpu, leases, ahead = []] = asked;
+  return choose(asked) ? null : describeWait(gpusOf(gpu), leases, ahead.length, limits);
 };
 
 test("admits a job while slots remain for it and for the jobs ahead of it", () => {
@@ -149,10 +153,10 @@ test("under random workloads no limit is exceeded and every job starts eventuall
             const ahead = waiting
               .slice(0, waiting.indexOf(job))
               .map(({ id, at, gpu }) => ({ jobID: id, since: at * 1000, gpus: gpusOf(gpu) }));
-            const leases = running.flatMap(({ use }) => use ?? []);
-            const decision = decideAdmission(gpusOf(job.gpu), { leases, ahead }, own, second * 1000);
-            if (decision.kind === "wait") continue;
-            job.use = { slots: 1, gpu: decision.gpu };
+            const leases = running.flatMap(({ id, use }) => (use ? [{ ...use, jobID: id }] : []));
+            const choice = createLine({ leases, queue: ahead }, own, second * 1000).choose(job.id, gpusOf(job.gpu));
+            if (!choice) continue;
+            job.use = { slots: 1, gpu: choice.gpu };
             job.end = second + job.lasts;
             waiting.splice(waiting.indexOf(job), 1);
             running.push(job);
@@ -178,4 +182,65 @@ test("under random workloads no limit is exceeded and every job starts eventuall
       },
     ),
   );
+});
+
+const GPUS = [null, null, "T4", "H100", "H100:4", "H100:8", "H200:4", "H100:8|H200:8", "H200:2|T4:2"];
+
+test("one look at the whole queue decides of each job what a look at those ahead of it alone decides", () => {
+  const place = fc.record({
+    gpu: fc.constantFrom(...GPUS),
+    ageMs: fc.integer({ min: 0, max: 2 * BACKFILL_WINDOW_MS }),
+  });
+  const held = fc.record({ gpu: fc.constantFrom(...GPUS), slots: fc.constantFrom<0 | 1>(0, 1), by: fc.nat(12) });
+  fc.assert(
+    fc.property(
+      fc.array(place, { maxLength: 12 }),
+      fc.array(held, { maxLength: 8 }),
+      fc.integer({ min: 1, max: 8 }),
+      (places, holds, maxRunningJobs) => {
+        const own: AdmissionLimits = { maxRunningJobs, gpus: { total: 12, H100: 8, T4: 2 } };
+        const queue = places
+          .map(({ gpu, ageMs }): QueueEntry => ({ jobID: "", since: NOW - ageMs, gpus: gpusOf(gpu) }))
+          .sort((a, b) => a.since - b.since)
+          .map((entry, index) => ({ ...entry, jobID: `job ${index}` }));
+        // What a queued job holds was left by an earlier turn: GPUs without a slot.
+        const leases = holds.map(({ gpu, slots, by }) => ({
+          ...lease(gpu, by < queue.length ? 0 : slots),
+          jobID: `job ${by}`,
+        }));
+        let looks = 0;
+        const counted = {
+          *[Symbol.iterator]() {
+            for (const entry of queue) {
+              looks++;
+              yield entry;
+            }
+          },
+        };
+        const line = createLine({ leases, queue: counted }, own, NOW);
+        const alone = queue.map(({ jobID, gpus }, index) => {
+          const others = leases.filter((one) => one.jobID !== jobID);
+          return createLine({ leases: others, queue: queue.slice(0, index) }, own, NOW).choose(jobID, gpus);
+        });
+        expect(queue.map(({ jobID, gpus }) => line.choose(jobID, gpus))).toEqual(alone);
+        const holders = queue.filter(({ jobID }) => leases.some((one) => one.jobID === jobID));
+        if (holders.length === 0) expect(looks).toBeLessThanOrEqual(queue.length);
+      },
+    ),
+  );
+});
+
+test("looks no further than at the jobs that slots are left for, however many are queued", () => {
+  let looks = 0;
+  const queue = {
+    *[Symbol.iterator]() {
+      for (let n = 0; ; n++) {
+        looks++;
+        yield { jobID: `job ${n}`, since: NOW, gpus: [] };
+      }
+    },
+  };
+  const line = createLine({ leases: [], queue }, limits, NOW);
+  const started = Array.from({ length: 2_000 }, (_, n) => line.choose(`job ${n}`, [])).filter((one) => one !== null);
+  expect([started.length, looks]).toEqual([8, 8]);
 });

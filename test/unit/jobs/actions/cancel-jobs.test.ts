@@ -67,7 +67,7 @@ test(
       const [first = "", second = "", third = ""] = await world.start("work 5000 1", "say 2", "say 3");
       await world.reaches(first, "running");
       await cancel(world, [second]);
-      expect(world.runtime.scheduler.places().get(third)?.position).toBe(1);
+      expect(world.runtime.scheduler.places([third]).get(third)?.position).toBe(1);
       await world.reaches(third, "completed");
       expect(world.operations("create")).toEqual([`create ${first}`, `create ${third}`]);
     },

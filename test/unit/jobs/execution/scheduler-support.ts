@@ -1,6 +1,7 @@
 import { createAccount } from "../../../../src/core/account.ts";
 import { NO_COMPUTE } from "../../../../src/core/cost.ts";
 import { initialState, type Job } from "../../../../src/core/job.ts";
+import type { Limits } from "../../../../src/core/limits.ts";
 import { createScheduler } from "../../../../src/jobs/execution/scheduler.ts";
 import { createWaitingJobs } from "../../../../src/jobs/execution/waiting-jobs.ts";
 import { createLeases } from "../../../../src/jobs/queue/leases.ts";
@@ -11,7 +12,7 @@ import { createMemoryLeaseStore, type LeaseStoreCall } from "../queue/memory-lea
 import { gate } from "../runtime-world.ts";
 
 /** A scheduler over stores in memory, whose calls can be made to fail as they do on a full disk. */
-export function openScheduler(limit = 1) {
+export function openScheduler(limit = 1, money: Partial<Pick<Limits, "budget" | "highestRate">> = {}) {
   const clock = createFakeClock();
   const pool = createMemoryLeaseStore();
   const unterminated = new Set<string>();
@@ -49,6 +50,7 @@ export function openScheduler(limit = 1) {
       budget: { ceilingUsd: null, warnAt: 1, rescueMs: 0 },
       rates: () => ({ least: 0, most: 0 }),
       highestRate: () => 0,
+      ...money,
     },
     leases,
     localQueue,
@@ -75,6 +77,7 @@ export function openScheduler(limit = 1) {
       startedAt: null,
       task: { gpu },
       compute: NO_COMPUTE,
+      modelUsd: 0,
     } as Job);
     scheduler.enqueue(sessionJobs, id);
   };

@@ -9,7 +9,7 @@ test("starts jobs in the order of arrival, as slots are freed", async () => {
   expect(started).toEqual([]);
   await clock.advance(0);
   expect(started).toEqual(["a", "b"]);
-  expect(scheduler.places().get("d")).toMatchObject({
+  expect(scheduler.places(["d"]).get("d")).toMatchObject({
     position: 2,
     reason: expect.stringContaining("behind 1 queued job"),
   });
@@ -18,7 +18,7 @@ test("starts jobs in the order of arrival, as slots are freed", async () => {
   scheduler.remove("d");
   await finish("a");
   await finish("c");
-  expect([started.length, scheduler.places().get("d"), pool.queue.size]).toEqual([3, undefined, 0]);
+  expect([started.length, scheduler.places(["d"]).get("d"), pool.queue.size]).toEqual([3, undefined, 0]);
   expect(scheduler.counts()).toMatchObject({ running: 0, queued: 0 });
 });
 
@@ -50,9 +50,12 @@ test("holds the GPUs of an ended job until its sandbox is terminated, and frees 
   expect(scheduler.counts().gpus).toEqual({ total: { used: 8, limit: 10 }, H100: { used: 8, limit: 8 } });
   await finish("a");
   expect(started).toEqual(["a", "c"]);
-  expect(scheduler.places().get("b")).toEqual({ position: 1, reason: "waiting for a running slot (1 of 1 in use)" });
+  expect(scheduler.places(["b"]).get("b")).toEqual({
+    position: 1,
+    reason: "waiting for a running slot (1 of 1 in use)",
+  });
   await finish("c");
-  expect(scheduler.places().get("b")).toEqual({ position: 1, reason: "waiting for 1 H100 (8 of 8 in use)" });
+  expect(scheduler.places(["b"]).get("b")).toEqual({ position: 1, reason: "waiting for 1 H100 (8 of 8 in use)" });
   await clock.advance(40_000);
   expect([...pool.leases.values()]).toMatchObject([{ jobID: "a", slots: 0, gpu: { type: "H100", count: 8 } }]);
   unterminated.delete("a");
@@ -84,6 +87,50 @@ test("changes a lease to the GPU that was granted, where the limits allow it", a
   expect(leases.claimGpu(a, h200)).toBe(true);
   expect([...pool.leases.values()].map(({ jobID, gpu }) => [jobID, gpu?.type])).toEqual([["a", "H200"]]);
   expect(started).toEqual(["a"]); // eight of ten GPUs are still held
+});
+
+test("looks at the few queued jobs that are next when one starts, not at the thousands behind them", async () => {
+  const { clock, scheduler, started, pool, enqueue, finish } = openScheduler(4);
+  const ids = Array.from({ length: 2_000 }, (_, n) => `job ${n}`);
+  enqueue(...ids);
+  await clock.advance(0);
+  expect(started).toEqual(ids.slice(0, 4));
+  for (let n = 0; n < 200; n++) {
+    const before = pool.looks();
+    await finish(ids[n] ?? "");
+    expect(started.length).toBe(n + 5);
+    expect(pool.looks() - before).toBeLessThan(10);
+  }
+  expect(started).toEqual(ids.slice(0, 204));
+  const before = pool.looks();
+  expect(scheduler.places(["job 204", "job 1999", "job 3"])).toEqual(
+    new Map([
+      ["job 204", { position: 1, reason: "waiting for a running slot (4 of 4 in use)" }],
+      ["job 1999", { position: 1_796, reason: "waiting for a running slot (4 of 4 in use, behind 1795 queued jobs)" }],
+    ]),
+  );
+  expect(pool.looks() - before).toBe(0);
+});
+
+test("jobs that wait for budget give up their places once, and take them again when the budget allows it", async () => {
+  const { clock, scheduler, started, pool, jobs, enqueue, finish } = openScheduler(1, {
+    budget: { ceilingUsd: 1, warnAt: 1, rescueMs: 3_600_000 },
+    highestRate: () => 0.4,
+  });
+  enqueue("a", "b", "c");
+  const [a] = [jobs.get("a") as Job];
+  jobs.set("a", { ...a, compute: { ...a.compute, usdPerHour: 0.7, since: clock.now() } });
+  await clock.advance(0);
+  expect([started, [...pool.queue.keys()]]).toEqual([["a"], []]);
+  expect(scheduler.places(["c", "b"])).toEqual(
+    new Map([
+      ["b", { position: 1, reason: expect.stringContaining("waiting for budget") }],
+      ["c", { position: 2, reason: expect.stringContaining("waiting for budget") }],
+    ]),
+  );
+  jobs.set("a", { ...(jobs.get("a") as Job), compute: a.compute, state: { kind: "completed", since: 0, result: "" } });
+  await finish("a");
+  expect([started, [...pool.queue.keys()]]).toEqual([["a", "b"], ["c"]]);
 });
 
 const CALLS = ["acquireLease", "poolState", "update", "renewLeases", "releaseLease", "enqueue", "leaveQueue"] as const;

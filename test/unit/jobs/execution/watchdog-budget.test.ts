@@ -154,12 +154,12 @@ test(
     async (world) => {
       const [a = "", b = "", c = ""] = await world.start(`work ${MIN} a`, "say b", "say c");
       await world.reaches(a, "running");
-      expect(world.runtime.scheduler.places().get(b)).toEqual({
+      expect(world.runtime.scheduler.places([b]).get(b)).toEqual({
         position: 1,
         reason: expect.stringContaining("waiting for budget"),
       });
-      expect(world.runtime.scheduler.places().get(c)).toMatchObject({ position: 2 });
-      expect(world.runtime.pool.poolState(world.clock.now()).queue).toEqual([]); // jobs of other sessions do not wait behind them
+      expect(world.runtime.scheduler.places([c]).get(c)).toMatchObject({ position: 2 });
+      expect([...world.runtime.pool.poolState(world.clock.now()).queue]).toEqual([]); // jobs of other sessions do not wait behind them
       await world.clock.advance(2 * MIN);
       expect([a, b, c].map((id) => world.job(id).state.kind)).toEqual(["completed", "completed", "completed"]);
     },

@@ -9,6 +9,8 @@ export interface MemoryLeaseStore extends LeaseStore {
   readonly leases: ReadonlyMap<string, Lease>;
   /** Entries by job id. */
   readonly queue: ReadonlyMap<string, Omit<QueueEntry, "jobID">>;
+  /** How many places of the queue were looked at. */
+  looks(): number;
   /** Calls that throw. */
   readonly failing: Set<LeaseStoreCall>;
 }
@@ -22,19 +24,35 @@ export function createMemoryLeaseStore(): MemoryLeaseStore {
     if (failing.has(call)) throw new Error(`${call}: disk full`);
   };
   const queueEntries = () => [...queue].map(([jobID, entry]) => ({ jobID, ...entry }));
+  let looks = 0;
+  const entries = {
+    *[Symbol.iterator]() {
+      for (const [jobID, entry] of [...queue]) {
+        looks++;
+        yield { jobID, ...entry };
+      }
+    },
+  };
 
   return {
     leases,
     queue,
     failing,
+    looks: () => looks,
     unsettledUntil: () => 0,
     poolState() {
       failIfAsked("poolState");
-      return { leases: [...leases.values()], queue: queueEntries() };
+      return { leases: [...leases.values()], queue: entries };
     },
+    positions(jobIDs) {
+      const places = queueEntries().map(({ jobID }, index) => [jobID, index + 1] as const);
+      return new Map(places.filter(([jobID]) => jobIDs.includes(jobID)));
+    },
+    queuedUntil: (until) => queueEntries().filter(({ since }) => since <= until).length,
+    isShared: (owner) => [...leases.values(), ...queueEntries()].some((one) => one.owner !== owner),
     acquireLease(request, decide) {
       failIfAsked("acquireLease");
-      const use = decide({ leases: [...leases.values()], queue: queueEntries() });
+      const use = decide({ leases: [...leases.values()], queue: entries });
       if (!use) return null;
       for (const { id, jobID } of [...leases.values()]) if (jobID === request.jobID) leases.delete(id);
       const lease = { ...request, ...use };

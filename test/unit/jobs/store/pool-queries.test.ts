@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { SnapshotRecord } from "../../../../src/core/snapshot-record.ts";
 import type { Database } from "../../../../src/jobs/store/database.ts";
 import type { SqlValue } from "../../../../src/jobs/store/driver.ts";
+import { createLeaseStore } from "../../../../src/jobs/store/lease-store.ts";
 import { createLineageStore } from "../../../../src/jobs/store/lineage-store.ts";
 import { openPoolStore } from "../../../../src/jobs/store/pool-store.ts";
 import { createSnapshotRecords } from "../../../../src/jobs/store/snapshot-store.ts";
@@ -37,7 +38,7 @@ const snapshotOf = (n: number, more: Partial<SnapshotRecord> = {}): SnapshotReco
   ...more,
 });
 
-test("what is asked of snapshots is answered by an index", async () => {
+test("what is asked of snapshots and of the queue is answered by an index", async () => {
   const stateDir = folder();
   (await openPoolStore(stateDir)).close();
   const real = new Opened(join(stateDir, "pool.db"));
@@ -61,10 +62,14 @@ test("what is asked of snapshots is answered by an index", async () => {
   records.knowsSnapshot("snap_1");
   createSnapshotUseStore(database).usersOf("snap_1");
   createLineageStore(database).unneeded(1);
+  const leases = createLeaseStore(database);
+  for (const _ of leases.poolState(1).queue);
+  leases.queuedUntil(1, 1);
   real.close();
   rmSync(stateDir, { recursive: true, force: true });
   expect(plans.length).toBeGreaterThan(8);
-  expect(plans.filter((plan) => plan.startsWith("SCAN"))).toEqual([]);
+  const small = /SCAN (json_each|leases)/; // what the question itself names, and one row for each slot
+  expect(plans.filter((plan) => plan.startsWith("SCAN") && !small.test(plan))).toEqual([]);
   // What is limited is read in the order of an index, not sorted.
   expect(plans.filter((plan) => plan.startsWith("USE TEMP B-TREE") && plan.includes("LIMIT ?"))).toEqual([]);
 });

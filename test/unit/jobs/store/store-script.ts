@@ -48,7 +48,8 @@ export async function runStoreScript(stateDir: string): Promise<Record<string, u
   );
   pool.enqueue([{ jobID: "c", owner: `${process.pid}:me`, since: 900, gpu: "H100:8|T4" }], 1_000);
   pool.changeLease({ ...lease("a"), slots: 1, gpu: H100 }, { slots: 0, gpu: H100 }, () => true, 1_000);
-  results.held = [pool.poolState(1_000), pool.isLeaseAlive("a", 1_000), pool.isLeaseAlive("a", 99_000)];
+  const { leases: held, queue } = pool.poolState(1_000);
+  results.held = [{ leases: held, queue: [...queue] }, pool.isLeaseAlive("a", 1_000), pool.isLeaseAlive("a", 99_000)];
   for (const id of ["snap_2", "snap_1"]) pool.saveSnapshot(snapshot(id));
   for (const jobID of ["job_1", "job_2"]) pool.giveLabel("ses_1", { label: "best", jobID, snapshotID: "snap_2" });
   results.snapshots = [pool.snapshots("ses_1").map(({ id, label }) => [id, label]), pool.snapshots("ses_2")];
