@@ -20,6 +20,9 @@ import { viewJobs } from "./job-views.ts";
 import { requirePermission } from "./permission.ts";
 import type { ToolCall } from "./tool.ts";
 
+const NO_MATRIX =
+  'expected a list of values for each name, {"LR": [0.1, 0.01]}: every combination is run; combinations of your choice are a task each';
+
 const taskSchema = z.strictObject({
   description: z
     .string()
@@ -55,7 +58,9 @@ const taskSchema = z.strictObject({
   timeout_minutes: z.number().positive().optional().describe("Hard limit of its running time in minutes."),
   max_usd: z.number().positive().optional().describe("Ceiling of its own spend in USD."),
   matrix: z
-    .record(z.string(), z.array(z.union([z.string(), z.number()])))
+    .record(z.string(), z.array(z.union([z.string(), z.number()])), {
+      error: ({ input }) => (Array.isArray(input) ? NO_MATRIX : undefined),
+    })
     .optional()
     .describe('For runs: {"LR": [0.1, 0.01], "SEED": [1, 2]} starts a run per combination, values as variables.'),
   metrics: z

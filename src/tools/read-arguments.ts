@@ -225,11 +225,19 @@ function readRecord(value: Schema, given: unknown, name: string): unknown {
   return Object.fromEntries(Object.entries(record).map(([key, one]) => [key, readArgument(value, one)]));
 }
 
-/** [{ "name": "loss", "value": 2 }] as { "loss": 2 }. */
+/**
+ * [{ "name": "loss", "value": 2 }] as { "loss": 2 }, and [{ "loss": 2 }, { "acc": 1 }] as one object. A name that comes
+ * twice has no one meaning: in a matrix it would be a list of combinations, of which the last alone would be left.
+ */
 function fromPairs(list: readonly unknown[]): unknown {
-  const pairs = list.map((one) => (isObject(one) && "name" in one && "value" in one ? [one.name, one.value] : null));
-  if (pairs.every((pair) => pair !== null)) return Object.fromEntries(pairs);
-  return list.every(isObject) ? Object.fromEntries(list.flatMap(Object.entries)) : list; // "__proto__" is a name as well
+  const objects = list.filter(isObject);
+  if (objects.length < list.length) return list;
+  const pairs = objects.flatMap(({ name, value, values = value }) =>
+    typeof name === "string" && values !== undefined ? [[name, values] as const] : [],
+  );
+  const entries = pairs.length === list.length ? pairs : objects.flatMap((one) => Object.entries(one));
+  const isAmbiguous = new Set(entries.map(([name]) => name)).size < entries.length;
+  return isAmbiguous ? list : Object.fromEntries(entries); // "__proto__" is a name as well
 }
 
 function readObject(shape: Readonly<Record<string, Schema>>, given: unknown): unknown {

@@ -233,7 +233,12 @@ describe("only what has one meaning is changed:", () => {
     background: z.boolean().default(false),
     gpu: z.string().optional(),
     paths: z.array(z.string()).optional(),
+    matrix: z.record(z.string(), z.array(z.union([z.string(), z.number()]))).optional(),
   };
+  const combinations = [
+    { LR: 1, SEED: 1 },
+    { LR: 2, SEED: 2 },
+  ];
   const cases: [given: Record<string, unknown>, meant: Record<string, unknown>][] = [
     [{ command: ["bash", "-lc", "ls 'a b'"] }, { command: `'bash' '-lc' 'ls '\\''a b'\\'''` }],
     [{ command: " null " }, { command: " null " }],
@@ -271,6 +276,9 @@ describe("only what has one meaning is changed:", () => {
     [{ paths: "a.txt, b/*.json\nc d" }, { paths: ["a.txt", "b/*.json", "c d"] }],
     [{ paths: '["a, b.txt"]' }, { paths: ["a, b.txt"] }],
     [{ paths: "runs/[1]/x" }, { paths: ["runs/[1]/x"] }],
+    [{ matrix: [{ LR: [1, 2] }, { SEED: 3 }] }, { matrix: { LR: [1, 2], SEED: [3] } }],
+    [{ matrix: [{ name: "LR", values: [1, 2] }] }, { matrix: { LR: [1, 2] } }],
+    [{ matrix: combinations }, { matrix: combinations }],
     [{ extra: "", other: null, third: 0 }, { third: 0 }],
   ];
   for (const [given, meant] of cases) {
