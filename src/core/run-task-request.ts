@@ -1,6 +1,7 @@
 import { closest } from "../config/spelling.ts";
 import type { Failure } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
+import { findGlobProblem } from "./glob-problem.ts";
 import type { JobTask } from "./job-task.ts";
 import { countCombinations, describeParams, expandMatrix, findMatrixProblem } from "./matrix.ts";
 import type { Params, RunTask, StopRule } from "./run-task.ts";
@@ -173,9 +174,11 @@ function findFilesProblem(files: readonly string[]): string | null {
   if (files.length > MOST_GLOBS) return `files has ${files.length} patterns, and at most ${MOST_GLOBS} are allowed.`;
   for (const glob of files) {
     const shown = JSON.stringify(oneLine(glob, NAME_LIMIT));
-    if (glob.trim() === "" || glob.includes("\0")) return `files has the pattern ${shown}, which names no file.`;
     if (glob.startsWith("/") || glob.startsWith("~") || glob.split("/").includes(".."))
       return `files has the pattern ${shown}, which leaves the work directory; give patterns relative to it, such as "out/**/*.json".`;
+    const why = findGlobProblem(glob);
+    if (why !== null) return `files has the pattern ${shown}: ${why}`;
+    if (/(?:^|\/)\.git(?:\/|$)/i.test(glob)) return `files has the pattern ${shown}: a .git is never collected.`;
   }
   return null;
 }
