@@ -28,7 +28,9 @@ export function renderFailures(failed: readonly FailedRun[], bytes: number): str
   const others = ranked.slice(CAUSES).flat();
   return [
     ...shown.map((alike) => renderCause(alike, each)),
-    ...(others.length > 0 ? [`${others.length} failed in other ways: ${joinIDs(others, IDS)}.`] : []),
+    ...(others.length > 0
+      ? [`${others.length} failed in other ways (${countCodes(others)}): ${joinIDs(others, IDS)}.`]
+      : []),
   ];
 }
 
@@ -40,15 +42,28 @@ function renderCause(alike: readonly FailedRun[], bytes: number): string {
   return `${how}, ${first.code}: ${message}${/[.!"?]$/.test(message) ? "" : "."} ${alike.length === 1 ? "It is" : "They are"} ${ids}.`;
 }
 
+/** "command_failed 9, timed_out" */
+function countCodes(failed: readonly FailedRun[]): string {
+  const codes = [...new Set(failed.map(({ code }) => code))];
+  return codes
+    .map((code) => {
+      const { length } = failed.filter((one) => one.code === code);
+      return length === 1 ? code : `${code} ${length}`;
+    })
+    .join(", ");
+}
+
 /**
- * What failures have in common: the code, and the last line of what was said, where a program names its error. Numbers and
- * addresses in it differ from run to run.
+ * What failures have in common: the code, and the last line of what was said, where a program names its error. Numbers,
+ * addresses and the ids of what was kept of a run differ from run to run.
  */
 function causeOf({ code, exitCode, message }: FailedRun): string {
   const lines = message.slice(-ENDING).split(/⏎|\n/);
   const last = lines.findLast((line) => /\p{L}/u.test(line)) ?? "";
-  return JSON.stringify([code, exitCode, last.replace(/0x[\da-f]+|[\d.]+/gi, "#").trim()]);
+  return JSON.stringify([code, exitCode, last.replace(VARYING, "#").trim()]);
 }
+
+const VARYING = /\b(?:job|snap)_[a-z\d]{12}\b|\b(?:sb|im)-[a-z\d]+|0x[\da-f]+|[\d.]+/gi;
 
 /** Characters at the end of a message that tell causes apart. */
 const ENDING = 200;
