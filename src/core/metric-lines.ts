@@ -23,8 +23,8 @@ const PLAIN = /^[\t\r\x20-\x7e]*$/;
 export class MetricLines {
   /** `METRIC` lines that could not be read. */
   unreadable: CountedLines | null = null;
-  /** `METRIC` after something else on its line. */
-  misplaced: CountedLines | null = null;
+  /** `METRIC` after something else on its line, or in small letters; by the name that follows it. */
+  readonly misplaced = new Map<string, CountedLines>();
   /** Metrics whose text was found in other letters only, with the first line that has it. */
   readonly inOtherCase = new Map<string, string>();
   readonly #seen = new Set<string>();
@@ -99,8 +99,7 @@ export class MetricLines {
     const isLineWhole = tail === undefined || states.length > 1;
     if (metrics !== null && metrics !== "unreadable" && isLineWhole) return [...metrics];
     if (metrics !== null) this.unreadable = withLine(this.unreadable, states[0] ?? "");
-    const misplaced = states.slice(-MOST_STATES).find((state) => MISPLACED.test(state));
-    if (metrics === null && misplaced !== undefined) this.misplaced = withLine(this.misplaced, misplaced);
+    if (metrics === null) this.#noteMisplaced(states.slice(-MOST_STATES));
     const ends = tail === undefined ? null : toStates(toText(tail));
     return this.#texts.flatMap((sought) => {
       const value = (ends && readLast(sought, ends, true)) ?? readLast(sought, states, false);
@@ -108,6 +107,16 @@ export class MetricLines {
       else this.#seen.add(sought.name);
       return value === null ? [] : [{ name: sought.name, value }];
     });
+  }
+
+  #noteMisplaced(states: readonly string[]): void {
+    for (const state of states) {
+      const name = MISPLACED.exec(state)?.[1];
+      if (name === undefined) continue;
+      const former = this.misplaced.get(name);
+      if (former || this.misplaced.size < MOST_METRICS) this.misplaced.set(name, withLine(former ?? null, state));
+      return; // one for each line
+    }
   }
 
   #noteOtherCase({ name, text }: SoughtText, states: readonly string[]): void {
@@ -130,7 +139,7 @@ const withLine = (lines: CountedLines | null, line: string): CountedLines => ({
 });
 
 /** What would be a `METRIC` line, did nothing stand before it: often a progress bar, as in `12.3it/s]METRIC loss=1`. */
-const MISPLACED = /(?<!\w)METRIC\s+[^\s=]{1,64}=[+-.\dni]/i;
+const MISPLACED = /(?:^|[^\p{L}\p{N}_])METRIC\s+([^\s=]{1,64})=[+-.\dni]/iu;
 
 const isPlain = (line: Buffer): boolean => PLAIN.test(line.toString("latin1"));
 

@@ -9,9 +9,10 @@ export interface SeenMetrics {
   readonly names: readonly string[];
   /** Names beyond the most that a job may have. */
   readonly refused: readonly string[];
-  /** `METRIC` lines that could not be read, and ones that something else stands before. */
+  /** `METRIC` lines that could not be read. */
   readonly unreadable: CountedLines | null;
-  readonly misplaced: CountedLines | null;
+  /** `METRIC` that does not begin its line, by the name that follows it. */
+  readonly misplaced: ReadonlyMap<string, CountedLines>;
   /** Lines that have the text of a metric in other letters, upper case for lower case. */
   readonly inOtherCase: ReadonlyMap<string, string>;
 }
@@ -25,6 +26,9 @@ export function metricNotes(
 ): readonly string[] {
   const wanted = [...new Set([...Object.keys(metrics), ...(stop ? [stop.metric] : [])])];
   const missing = wanted.filter((name) => !seen.names.includes(name));
+  const misplaced = joinLines(
+    [...seen.misplaced].flatMap(([name, lines]) => (seen.names.includes(name) ? [] : [lines])),
+  );
   return [
     ...missing.map((name) => {
       const text = Object.hasOwn(metrics, name) ? metrics[name] : undefined;
@@ -39,23 +43,33 @@ export function metricNotes(
       ].join("");
     }),
     ...(seen.unreadable ? [`${count(seen.unreadable, "could not be read")} ${FORM}`] : []),
-    ...(seen.misplaced && (missing.length > 0 || !seen.names.includes(nameIn(seen.misplaced)))
-      ? [`${count(seen.misplaced, "did not count, because other text or a progress bar stands before METRIC")} ${FORM}`]
+    ...(misplaced
+      ? [`${count(misplaced, "did not count, because METRIC, in capitals, does not begin the line")} ${FORM} ${BARS}`]
       : []),
     ...(seen.refused.length > 0
-      ? [`Metrics not kept, because a job has at most ${MOST_METRICS}: ${nameList(seen.refused)}.`]
+      ? [`Metrics not kept, because a job has at most ${MOST_METRICS}: ${listNames(seen.refused)}.`]
       : []),
   ];
 }
 
 /** Of a measurement. */
 export const undeclaredNote = (names: readonly string[]): string =>
-  `METRIC lines of names that the benchmark does not declare do not count: ${nameList(names)}.`;
+  `METRIC lines of names that the benchmark does not declare do not count: ${listNames(names)}.`;
 
-/** The metric of a misplaced line. One that came as well, on lines of its own, lacks nothing. */
-const nameIn = ({ first }: CountedLines): string => /METRIC\s+([^\s=]+)=/i.exec(first)?.[1] ?? "";
+/** Names that are remembered to be named. There may be more than that. */
+export const MOST_REMEMBERED = 1_000;
+const SHOWN = 20;
+
+const listNames = (names: readonly string[]): string =>
+  names.length < MOST_REMEMBERED
+    ? nameList(names, SHOWN)
+    : `${nameList(names.slice(0, SHOWN))} and at least ${names.length - SHOWN} more`;
+
+const joinLines = (all: readonly CountedLines[]): CountedLines | null =>
+  all[0] ? { first: all[0].first, count: all.reduce((sum, { count }) => sum + count, 0) } : null;
 
 const FORM = "A line of its own that begins with METRIC counts: METRIC name=value [step=n].";
+const BARS = "A progress bar's line must be ended first.";
 
 const count = ({ first, count }: CountedLines, what: string): string =>
   `${count === 1 ? "One METRIC line" : `${count} METRIC lines`} ${what}${count === 1 ? "" : ", the first of them"}: ${inQuotes(first, QUOTE_LIMIT)}.`;

@@ -1,7 +1,7 @@
 import { withNotes } from "../../core/job-notes.ts";
 import type { PrintedMetric } from "../../core/metric-line.ts";
 import { MetricLines } from "../../core/metric-lines.ts";
-import { metricNotes, undeclaredNote } from "../../core/metric-notes.ts";
+import { MOST_REMEMBERED, metricNotes, undeclaredNote } from "../../core/metric-notes.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { requireJob } from "../session/session-jobs.ts";
 import type { EarlyStopping } from "./early-stopping.ts";
@@ -29,9 +29,9 @@ export const createRunMetrics =
     function add(metrics: readonly PrintedMetric[]): void {
       const at = clock.now();
       const counting = metrics.filter(({ name }) => counts(name));
-      for (const { name } of metrics) if (undeclared.size < MOST_REFUSED && !counts(name)) undeclared.add(name);
+      for (const { name } of metrics) if (undeclared.size < MOST_REMEMBERED && !counts(name)) undeclared.add(name);
       const points = counting.map((metric) => ({ ...metric, at, source: "output" as const }));
-      for (const name of sessionJobs.addPoints(jobID, points)) if (refused.size < MOST_REFUSED) refused.add(name);
+      for (const name of sessionJobs.addPoints(jobID, points)) if (refused.size < MOST_REMEMBERED) refused.add(name);
     }
 
     return {
@@ -52,6 +52,3 @@ export const createRunMetrics =
       },
     };
   };
-
-/** Names that are remembered to be named. */
-const MOST_REFUSED = 1_000;

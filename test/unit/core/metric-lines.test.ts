@@ -62,7 +62,7 @@ describe("METRIC lines", () => {
     const lines = new MetricLines();
     lines.read(Buffer.from("METRIC acc=93%\nMETRIC loss=1\nMETRIC loss=low\n 9%\rMETRIC loss=1\n"));
     expect(lines.unreadable).toEqual({ first: "METRIC acc=93%", count: 2 });
-    expect(lines.misplaced).toEqual({ first: "METRIC loss=1", count: 1 });
+    expect([...lines.misplaced]).toEqual([["loss", { first: "METRIC loss=1", count: 1 }]]);
   });
 });
 

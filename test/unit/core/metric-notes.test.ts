@@ -5,6 +5,9 @@ import type { RunTask } from "../../../src/core/run-task.ts";
 
 const stop = { metric: "val_loss", direction: "min", rungs: [1], keep: 0.5 } as const;
 
+const FORM =
+  "A line of its own that begins with METRIC counts: METRIC name=value [step=n]. A progress bar's line must be ended first.";
+
 /** The notes on a run that has printed this. */
 function notesOn(output: string, run: Partial<RunTask>, refused: readonly string[] = []): readonly string[] {
   const lines = new MetricLines(run.metrics);
@@ -29,10 +32,17 @@ test("METRIC lines that did not count are quoted, as data", () => {
   ]);
   const drawn =
     "\r 50%|==\r100%|==| 9/9 [00:01<00:00,  8.2it/s]METRIC acc=1\n\r 50%|==\r100%|== METRIC acc=2\nMETRIC lr=0.1\n";
-  expect(notesOn(drawn, {})[0]).toStartWith("2 METRIC lines did not count, because other text or a progress bar");
+  expect(notesOn(drawn, {})[0]).toStartWith("2 METRIC lines did not count, because METRIC, in capitals,");
   expect(notesOn(" 50%|==\rMETRIC val_loss=1\n", { stop }).at(-1)).toBe(
-    'One METRIC line did not count, because other text or a progress bar stands before METRIC: "METRIC val_loss=1". A line of its own that begins with METRIC counts: METRIC name=value [step=n].',
+    `One METRIC line did not count, because METRIC, in capitals, does not begin the line: "METRIC val_loss=1". ${FORM}`,
   );
+});
+
+test("METRIC lines that did not count are named also where no metric was asked for", () => {
+  expect(notesOn("100%|##| 5/5 [00:01<00:00, 4.9it/s]METRIC loss=1\n\rMETRIC acc=2\n", {})).toEqual([
+    `2 METRIC lines did not count, because METRIC, in capitals, does not begin the line, the first of them: "100%|##| 5/5 [00:01<00:00, 4.9it/s]METRIC loss=1". ${FORM}`,
+  ]);
+  expect(notesOn("+ echo METRIC loss=1\nMETRIC loss=1\nSYMMETRIC x=1\n", {})).toEqual([]);
 });
 
 test("nothing is said of a run whose metrics came, whatever else it printed", () => {
@@ -43,4 +53,6 @@ test("nothing is said of a run whose metrics came, whatever else it printed", ()
 
 test("metrics beyond the most that are kept are named", () => {
   expect(notesOn("", {}, ["a", "b c"])).toEqual(['Metrics not kept, because a job has at most 100: a, "b c".']);
+  const names = Array.from({ length: 1_000 }, (_, n) => `m${n}`);
+  expect(notesOn("", {}, names)[0]).toEndWith("m19 and at least 980 more.");
 });
