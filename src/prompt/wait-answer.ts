@@ -25,6 +25,8 @@ export interface WaitFacts {
   /** Jobs that have not ended: those with a line each, and runs that share one. */
   readonly pending: readonly JobView[];
   readonly pendingRuns: readonly FoldedRuns[];
+  /** States of older ones without a view: there are very many. */
+  readonly pendingOthers: readonly Pick<JobView, "state">[];
   readonly now: number;
   /** Given for a session without jobs that was forked from another one. */
   readonly forkedFrom: ForkedFrom | null;
@@ -43,6 +45,9 @@ export function renderWait(facts: WaitFacts, ids: IdGenerator): string {
     ...(pending.length + pendingRuns.length > 0 ? ["Not ended yet:"] : []),
     ...renderGroups(pendingRuns, facts.now),
     ...renderOverview(pending, PENDING_LIMIT),
+    ...(facts.pendingOthers.length > 0
+      ? [`${facts.pendingOthers.length} older jobs: ${renderCounts(facts.pendingOthers)}.`]
+      : []),
   ];
   if (told.length + toldBefore.length + pending.length + pendingRuns.length === 0)
     opening.push(forkedFrom ? `${NO_JOBS} ${renderForkedFrom(forkedFrom)}` : NO_JOBS);

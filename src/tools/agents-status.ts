@@ -77,7 +77,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         jobs.length === 0 ? none : `${renderCounts(statesOf(openFirst(all)))}:`,
         ...renderGroups(folded, runtime.clock.now()),
         ...renderOverview(shown),
-        ...(older.length > 0 ? [`${older.length} older jobs have ended: ${renderCounts(statesOf(older))}.`] : []),
+        ...(older.length > 0 ? [`${older.length} older jobs: ${renderCounts(statesOf(older))}.`] : []),
         ...renderSnapshots(snapshots, requested.count, runtime.clock.now()),
         ...(job ? [] : aboutSession()),
       ].filter((line) => line !== "");

@@ -61,6 +61,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         const kept = { finished: withoutOlder(finished), pending: withoutOlder(pending) };
         const left = finished.length + pending.length - kept.finished.length - kept.pending.length;
         const pendingViews = viewJobs(runtime, kept.pending);
+        const isKept = new Set(kept.pending);
         const isOwn = new Set(own.map(({ id }) => id));
         // The answer to a call that the user stopped reaches nobody.
         const isHeard = result.reason !== "interrupted";
@@ -78,6 +79,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
           toldBefore: finished.filter(({ id }) => !newIDs.has(id)),
           isNamed: jobs !== undefined,
           pending: pendingViews.filter(({ id }) => isOwn.has(id)),
+          pendingOthers: statesOf(own.filter((one) => !isKept.has(one))),
           pendingRuns: folded,
           now: runtime.clock.now(),
         };

@@ -20,15 +20,20 @@ export function viewJobs(runtime: Runtime, jobs: readonly Job[]): JobView[] {
 /** Jobs in an answer's metadata: the host stores it, sends it to its clients, and reads it at every step of the session. */
 const MOST_VIEWS = 600;
 
-/** Of very many jobs those that have not ended and the newest others, in the order given. */
+/** Of very many jobs those at work, and then the newest: queued ones before ended ones. In the order given. */
 export function withoutOlder(jobs: readonly Job[]): readonly Job[] {
   if (jobs.length <= MOST_VIEWS) return jobs;
-  let room = Math.max(0, MOST_VIEWS - jobs.filter(({ state }) => !isEnded(state)).length);
-  const kept = new Set<Job>();
-  for (const job of jobs.toReversed()) {
-    if (isEnded(job.state) && room-- <= 0) continue;
-    kept.add(job);
-  }
+  const atWork = jobs.filter(({ state }) => !isEnded(state) && state.kind !== "queued");
+  const newest = (those: readonly Job[], room: number) => (room > 0 ? those.slice(-room) : []);
+  const queued = newest(
+    jobs.filter(({ state }) => state.kind === "queued"),
+    MOST_VIEWS - atWork.length,
+  );
+  const ended = newest(
+    jobs.filter(({ state }) => isEnded(state)),
+    MOST_VIEWS - atWork.length - queued.length,
+  );
+  const kept = new Set([...atWork, ...queued, ...ended]);
   return jobs.filter((job) => kept.has(job));
 }
 

@@ -6,7 +6,10 @@ import { rankExperiments } from "../../src/jobs/actions/list-experiments.ts";
 import { openExperimentStore } from "../../src/jobs/store/experiment-store.ts";
 import { renderLeaderboard } from "../../src/prompt/leaderboard.ts";
 import { experimentOf } from "../support/experiments.ts";
-import { report, timed } from "./stats.ts";
+import { ORCHESTRATOR } from "../unit/jobs/runtime-world.ts";
+import { openTools } from "../unit/tools/tool-host.ts";
+import { closeEndedRuns, openEndedRuns } from "./ended-runs.ts";
+import { cpuOf, report, timed } from "./stats.ts";
 
 const BATCH = 50;
 const COUNTS = [100, 10_000];
@@ -17,8 +20,40 @@ const LISTS = {
   "listing the best 200": { limit: 200 },
 };
 
-/** Times what `experiments_list` costs with a hundred experiments and with ten thousand, and writing one more. */
+/** Calls that are repeated in a session of so many ended runs, and how often: the best of them is the call's own cost. */
+const CALLS = ["agents_status", "experiments_list", "agents_wait"];
+const REPEATED = 20;
+
+/**
+ * Times what `experiments_list` costs with a hundred experiments and with ten thousand, and writing one more; and what the
+ * tools that look at a session's jobs cost with as many ended runs.
+ */
 export async function benchExperiments(rounds: number): Promise<void> {
+  await benchLedger(rounds);
+  await benchLooks();
+}
+
+async function benchLooks(): Promise<void> {
+  const samples = new Map<string, number[]>();
+  for (const count of COUNTS) {
+    const world = await openEndedRuns(count);
+    const { call } = openTools(world);
+    await world.runtime.sessionJobs(ORCHESTRATOR);
+    await call("experiments_list", {}); // writes the runs to the ledger
+    for (const name of CALLS) {
+      const own: number[] = [];
+      for (let n = 0; n < REPEATED; n++) own.push(await cpuOf(() => call(name, {})));
+      samples.set(`${name} ${count}`, own);
+    }
+    await closeEndedRuns(world);
+  }
+  for (const name of CALLS) {
+    const [few, many] = COUNTS.map((count) => ({ name: `${count}`, samples: samples.get(`${name} ${count}`) ?? [] }));
+    if (few && many) report(`${name} in a session of so many ended runs, CPU time`, many, few);
+  }
+}
+
+async function benchLedger(rounds: number): Promise<void> {
   const stateDir = mkdtempSync(join(tmpdir(), "bench-experiments-"));
   const samples = new Map<string, number[]>();
   for (const count of COUNTS) {

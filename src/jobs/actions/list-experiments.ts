@@ -142,7 +142,7 @@ export function rankExperiments(
     direction,
     directionBy,
     entries,
-    count: store.countAll(session, metric),
+    count: measures.length === 1 ? strongest.n : store.countAll(session, metric),
     ranked: direction === null ? 0 : store.countFinal(field),
     all,
     otherMetrics,

@@ -137,6 +137,34 @@ test(
 );
 
 test(
+  "of 700 queued jobs the newest have a view, and the others are counted in words and in the metadata",
+  inWorld(
+    async (world) => {
+      const { call } = openTools(world);
+      await record(world, 700, () => ({ kind: "queued" }), 0);
+      const stop = new AbortController();
+      const wait = call("agents_wait", {}, ORCHESTRATOR, stop.signal);
+      await world.clock.advance(0);
+      const status = await call("agents_status", {});
+      expect(status.title).toMatch(/^1 (starting|running), 699 queued$/);
+      expect(status.output).toContain("\n100 older jobs: 100 queued.");
+      expect(status.metadata).toMatchObject({ left: 100 });
+      const ids = (status.metadata.jobs as JobView[]).map(({ id }) => id);
+      expect([ids.length, ids[0], ids[1], ids.at(-1)]).toEqual([
+        ...[600, "job_000000000001"],
+        ...["job_000000000102", "job_000000000700"],
+      ]);
+      stop.abort();
+      const waiting = await wait;
+      expectWhole(waiting.output);
+      expect(waiting.output).toContain("\n100 older jobs: 100 queued.");
+      expect([(waiting.metadata.pending as JobView[]).length, waiting.metadata.left]).toEqual([600, 100]);
+    },
+    { maxRunningJobs: 1 },
+  ),
+);
+
+test(
   "a call that starts 32 jobs with long notes or errors names each",
   inWorld(async (world) => {
     const { call } = openTools(world);
