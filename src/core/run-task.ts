@@ -56,6 +56,8 @@ export interface Measurement {
   readonly direction: Direction;
   /** Globs of project files that are the project's own in the measurement. */
   readonly protect: readonly string[];
+  /** Mark of what these files hold, as others are measured once they are changed; null = nothing is protected, or it is not known. */
+  readonly evaluation: string | null;
   /** Globs of the job's files that it needs besides the job's changes. */
   readonly artifacts: readonly string[];
   /** 1 … n. */

@@ -1,4 +1,6 @@
 import { expect } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { call, say } from "../support/scripted.ts";
 import { ask, shell, start, task, turn, wait } from "../support/turns.ts";
@@ -108,6 +110,28 @@ sandboxTest(
     ]);
   },
 );
+
+sandboxTest("numbers from before the project changed its evaluation stand below those from after it", async () => {
+  const { server, home } = setup;
+  const session = await server.createSession();
+  const measure = async (description: string) => {
+    const [, made] = await turn(server, session.id, start({ description, command: "echo 50 > model.txt" }), wait());
+    const id = made?.metadata.finished.find((job) => job.description === description)?.id as string;
+    await turn(server, session.id, score([id], { benchmark: "loss", repeats: 1 }), wait());
+    return id;
+  };
+  const before = await measure("before");
+  writeFileSync(join(home.project, "eval.sh"), EVAL.replace("answer -", "2 * answer -"));
+  const after = await measure("after");
+  writeFileSync(join(home.project, "eval.sh"), EVAL);
+  const { output, metadata } = await ask(server, session.id, call("experiments_list", { scope: "session" }));
+  const { experiments } = metadata as unknown as { experiments: { job: string; rank?: number; mean: number }[] };
+  expect(experiments.map(({ job, rank, mean }) => [job, rank, mean])).toEqual([
+    [after, 1, 151],
+    [before, undefined, 51],
+  ]);
+  expect(output).toContain("by this one before it was changed");
+});
 
 sandboxTest("a benchmark or a job that cannot be meant is refused before anything starts", async () => {
   const { server } = setup;

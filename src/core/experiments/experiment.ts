@@ -169,7 +169,7 @@ export function keysOf(experiment: Experiment): ExperimentKeys {
 export function toMeasured(job: Job): Measured | null {
   const { run } = job.task;
   if (!run?.measures) return null;
-  const { jobID, benchmark, setting, metric, direction, protect, artifacts, seed } = run.measures;
+  const { jobID, benchmark, setting, metric, direction, protect, evaluation, artifacts, seed } = run.measures;
   const declared = new Set([metric, ...Object.keys(run.metrics)]);
   const values = Object.entries(job.metrics).filter(([name]) => declared.has(name));
   return {
@@ -186,6 +186,7 @@ export function toMeasured(job: Job): Measured | null {
       artifacts,
       job.task.environment,
       job.task.gpu,
+      ...(evaluation === null ? [] : [evaluation]),
     ]),
     metric,
     direction,

@@ -1,6 +1,7 @@
 import type { Benchmark } from "../../config/benchmark.ts";
 import type { Options } from "../../config/schema.ts";
 import { chooseBenchmark, findBenchmarkProblem, findMeasuringProblem } from "../../core/choose-benchmark.ts";
+import { mark } from "../../core/experiments/experiment.ts";
 import type { Job, JobOrigin } from "../../core/job.ts";
 import { BARE_TASK } from "../../core/job-task.ts";
 import { variablesFor } from "../../core/measured-variables.ts";
@@ -77,14 +78,16 @@ export async function scoreJobs(deps: ScoreJobsDeps, request: ScoreRequest, cont
     throw refused(
       `${jobs.length} jobs with ${repeats} repeats are ${jobs.length * repeats} runs, and one call starts at most ${maxRunsPerCall} (maxRunsPerCall); split the jobs over several calls.`,
     );
-  await requireFiles(jobs);
+  const evaluations = await requireFiles(jobs);
   const runs = recordJobs(deps, sessionJobs, jobs.flatMap(toRuns));
   deps.measurements.take(sessionJobs, runs);
   return runs;
 
   function toRuns(job: Job): NewJob[] {
     const { setting, command, metric, direction, metrics, protect, artifacts, gpu, timeout_minutes } = benchmark;
-    const measures = { jobID: job.id, benchmark: name, setting, metric: metric.trim(), direction, protect, artifacts };
+    const evaluation = evaluations.get(job.base?.commit ?? "") ?? null;
+    const conditions = { benchmark: name, setting, metric: metric.trim(), direction, protect, evaluation, artifacts };
+    const measures = { jobID: job.id, ...conditions };
     const environment = benchmark.environment ?? job.task.environment;
     const of = { origin: context.origin, parent: job.id, base: job.base };
     const decision = decideRunTask(
@@ -154,22 +157,26 @@ export async function scoreJobs(deps: ScoreJobsDeps, request: ScoreRequest, cont
       : `${job.id} worked in ${there}, and the environment "${environment}" of the benchmark works in ${here}: the setting "snapshot" needs the same work directory.`;
   }
 
-  /** A glob that protects nothing is an open door, most likely by a slip of the pen; so is one of files elsewhere. */
-  async function requireFiles(measured: readonly Job[]): Promise<void> {
+  /**
+   * A glob that protects nothing is an open door, most likely by a slip of the pen; so is one of files elsewhere.
+   * @returns marks of what the protected files hold, by the commit of the project's files
+   */
+  async function requireFiles(measured: readonly Job[]): Promise<ReadonlyMap<string, string>> {
     for (const { task } of measured) {
       const environment = environmentOf(environments, task);
       if (environment) checkArtifacts(benchmark.artifacts, environment.workdir);
     }
     const store = benchmark.protect.length > 0 ? await deps.trees.store() : null;
-    const checked = new Set<string>();
+    const marks = new Map<string, string>();
     for (const { id, base, task } of measured) {
       const environment = environments[benchmark.environment ?? task.environment];
-      if (!store || !base || !environment || base.project !== store.root || checked.has(base.commit)) continue;
-      checked.add(base.commit);
+      if (!store || !base || !environment || base.project !== store.root || marks.has(base.commit)) continue;
       const { entries, protection } = await protectedIn(store, base, benchmark.protect, environment.workdir);
       const [glob] = protection.unmatched;
       if (glob !== undefined) throw refused(describeUnmatched(glob, id, base, [...entries.keys()]));
+      marks.set(base.commit, mark([...protection.files].sort().map((path) => [path, entries.get(path)])));
     }
+    return marks;
   }
 }
 

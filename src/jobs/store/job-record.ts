@@ -106,6 +106,7 @@ const run: z.ZodType<RunTask> = z.object({
       metric: z.string(),
       direction,
       protect: texts,
+      evaluation: z.string().nullable().default(null),
       artifacts: texts,
       seed: z.number(),
     })

@@ -13,6 +13,7 @@ const MEASURES: Measurement = {
   metric: "loss",
   direction: "min",
   protect: [],
+  evaluation: null,
   artifacts: [],
   seed: 1,
 };

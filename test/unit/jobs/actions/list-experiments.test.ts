@@ -166,6 +166,22 @@ describe("a leaderboard", () => {
   );
 
   test(
+    "does not rank numbers beside each other that were measured by other files of the project",
+    withLedger(async (world) => {
+      for (const [index, evaluation] of ["first", "second", "second"].entries()) {
+        const jobID = `job_${"abc"[index]}`;
+        world.add({ id: jobID, params: { LR: index } });
+        world.add({ ...loss(index), command: "python eval.py", measures: { jobID, evaluation } });
+      }
+      expect((await world.list()).views.map(({ job, rank }) => [job, rank])).toEqual([
+        ["job_b", 1],
+        ["job_c", 2],
+        ["job_a", undefined],
+      ]);
+    }),
+  );
+
+  test(
     "ranks no number of a job that failed, was stopped early or still runs",
     withLedger(async (world) => {
       world.add({ ...loss(1), params: { LR: 1 } });

@@ -186,6 +186,7 @@ function taskOf({
         metric: "loss",
         direction: "min",
         protect: [],
+        evaluation: null,
         artifacts: [],
         seed: 1,
         ...measures,
