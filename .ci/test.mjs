@@ -81,6 +81,7 @@ queue.splice(0, Infinity, ...queue.filter((one) => !isAlone(one)));
 const hosts = createHostPool();
 const results = [];
 const repeated = [];
+let cpuBefore = 0;
 const started = performance.now();
 await Promise.all(Array.from({ length: AT_ONCE }, worker));
 await hosts.close();
@@ -123,12 +124,16 @@ function run({ tier, path }, env = {}) {
     const output = [];
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output.push(chunk));
     child.on("error", (error) => output.push(Buffer.from(`${error}\n`)));
+    let cpu = 0;
+    child.on("exit", () => {
+      cpu = cpuOfEnded();
+    });
     child.on("close", (code, signal) => {
       const text = Buffer.concat(output).toString();
       const seconds = (performance.now() - startedAt) / 1000;
       const outcome = code === 0 ? "passed" : `failed (${code ?? signal})`;
-      console.log(`${text.trimEnd()}\n== ${path}: ${outcome}, ${Math.round(seconds)} s\n`);
-      resolve({ tier, path, code, text, seconds });
+      console.log(`${text.trimEnd()}\n== ${path}: ${outcome}, ${Math.round(seconds)} s, ${Math.round(cpu)} s of CPU\n`);
+      resolve({ tier, path, code, text, seconds, cpu });
     });
   });
 }
@@ -143,16 +148,23 @@ function report() {
     console.log(`== failed beside other files, passed alone: ${path}`);
     for (const failure of failuresIn(text)) console.log(failure);
   }
-  console.log("Slowest:");
-  for (const { path, seconds } of [...results].sort((a, b) => b.seconds - a.seconds).slice(0, 10))
-    console.log(`${seconds.toFixed(0).padStart(5)} s  ${path}`);
+  listMost("Slowest:", ({ seconds }) => seconds);
+  listMost("Most CPU (without that of the OpenCodes that files share):", ({ cpu }) => cpu);
   console.log("Tiers (seconds are summed over processes, which run side by side):");
   for (const { name } of TIERS) {
     const own = results.filter(({ tier }) => tier === name);
     if (own.length > 0) console.log(`${secondsOf(own).toFixed(0).padStart(5)} s  ${name}: ${countsOf(own)}`);
   }
   const seconds = Math.round((performance.now() - started) / 1000);
-  console.log(`${countsOf(results)}; ${seconds} s, ${cpuSeconds()} s of CPU, ${AT_ONCE} processes at once`);
+  console.log(
+    `${countsOf(results)}; ${seconds} s, ${cpuSeconds()?.toFixed(0) ?? "?"} s of CPU, ${AT_ONCE} processes at once`,
+  );
+}
+
+function listMost(heading, valueOf) {
+  console.log(heading);
+  for (const one of [...results].sort((a, b) => valueOf(b) - valueOf(a)).slice(0, 10))
+    console.log(`${valueOf(one).toFixed(0).padStart(5)} s  ${one.path}`);
 }
 
 function secondsOf(some) {
@@ -166,14 +178,21 @@ function countsOf(some) {
   return `${count("pass")} passed, ${count("skip")} skipped, ${count("fail")} failed in ${processes}`;
 }
 
-/** User and system time of everything that the tests started, "?" where the system does not tell. */
+/** User and system time of everything that the tests started and that has ended; null where the system does not tell. */
 function cpuSeconds() {
   try {
     const fields = readFileSync("/proc/self/stat", "utf8").split(") ")[1].split(" ");
-    return Math.round((Number(fields[13]) + Number(fields[14])) / 100);
+    return (Number(fields[13]) + Number(fields[14])) / 100;
   } catch {
-    return "?";
+    return null;
   }
+}
+
+/** Of the process that has just ended. Of two that end at once the first is given the time of both. */
+function cpuOfEnded() {
+  const before = cpuBefore;
+  cpuBefore = cpuSeconds() ?? 0;
+  return cpuBefore - before;
 }
 
 /** What was printed before each failed test, with the test's name; without a failed test, the end of the output. */
