@@ -49,18 +49,6 @@ describe("a leaderboard", () => {
   );
 
   test(
-    "keeps to the control when as many started from one of its variants",
-    withLedger(async (world) => {
-      world.add({ ...loss(1), id: "job_base", description: "control" });
-      world.add({ ...loss(0.8), id: "job_won", parent: "job_base", snapshotID: "snap_a" });
-      world.add({ ...loss(0.7), id: "job_next", parent: "job_won", snapshotID: "snap_b" });
-      expect((await world.list()).board.control).toMatchObject({ job: "job_base" });
-      world.add({ ...loss(0.6), id: "job_more", parent: "job_won", snapshotID: "snap_b", params: { LR: 1 } });
-      expect((await world.list()).board.control).toMatchObject({ job: "job_won" });
-    }),
-  );
-
-  test(
     "judges against what an experiment started from, by the seeds of the control",
     withLedger(async (world) => {
       const control = seeds([1.0, 1.01, 0.99]).map((one, index) =>
@@ -144,39 +132,6 @@ describe("a leaderboard", () => {
       world.add({ id: "job_quiet", command: null, metrics: { loss: 0.7 }, source: "clean" });
       expect((await world.list()).views).toMatchObject([
         { job: "job_quiet", source: "clean", mean: 0.7, n: 1, rank: 1 },
-      ]);
-    }),
-  );
-
-  test(
-    "does not mix what a benchmark measured before and after it was changed, nor what it did not declare",
-    withLedger(async (world) => {
-      world.add({ id: "job_old", params: { LR: 1 } });
-      world.add({ id: "job_new", params: { LR: 2 } });
-      world.add({ ...loss(0.1), command: "python eval.py --easy", measures: { jobID: "job_old" } });
-      world.add({ metrics: { loss: 0.8, extra: 1 }, command: "python eval.py", measures: { jobID: "job_new" } });
-      const { views, text, board } = await world.list();
-      expect(views.map(({ job, rank }) => [job, rank])).toEqual([
-        ["job_new", 1],
-        ["job_old", undefined],
-      ]);
-      expect(text).toContain("measured by another benchmark");
-      expect(board.otherMetrics).toEqual([]);
-    }),
-  );
-
-  test(
-    "does not rank numbers beside each other that were measured by other files of the project",
-    withLedger(async (world) => {
-      for (const [index, evaluation] of ["first", "second", "second"].entries()) {
-        const jobID = `job_${"abc"[index]}`;
-        world.add({ id: jobID, params: { LR: index } });
-        world.add({ ...loss(index), command: "python eval.py", measures: { jobID, evaluation } });
-      }
-      expect((await world.list()).views.map(({ job, rank }) => [job, rank])).toEqual([
-        ["job_b", 1],
-        ["job_c", 2],
-        ["job_a", undefined],
       ]);
     }),
   );
