@@ -161,10 +161,10 @@ function report() {
   );
 }
 
-function listMost(heading, valueOf) {
+function listMost(heading, secondsIn) {
   console.log(heading);
-  for (const one of [...results].sort((a, b) => valueOf(b) - valueOf(a)).slice(0, 10))
-    console.log(`${valueOf(one).toFixed(0).padStart(5)} s  ${one.path}`);
+  for (const one of [...results].sort((a, b) => secondsIn(b) - secondsIn(a)).slice(0, 10))
+    console.log(`${secondsIn(one).toFixed(0).padStart(5)} s  ${one.path}`);
 }
 
 function secondsOf(some) {
