@@ -48,9 +48,10 @@ export async function findRepeats(
     const store = await deps.ledger.open(sessionJobs.orchestrator);
     const session = deps.options.ledger.scope === "session" ? sessionJobs.orchestrator : null;
     const own = new Set(jobs.map(({ id }) => id));
-    const searches = known.flatMap(({ job, keys }) => {
-      const candidates = store && keys.tried ? earlierOf(store, keys.tried, session, own) : [];
-      return candidates.length === 0 ? [] : [search(job, candidates)];
+    const searches = known.flatMap(({ job, keys: { tried } }) => {
+      if (!store || !tried) return [];
+      const candidates = () => earlierOf(store, tried, session, own);
+      return candidates().length === 0 ? [] : [search(job, candidates)];
     });
     if (searches.length > 0)
       await within(Promise.all(searches), { clock: deps.clock, limitMs: ANSWER_MS, doing: "Looking for earlier runs" });
@@ -59,11 +60,14 @@ export async function findRepeats(
   }
   return { earlier: [...earlier], within: sameInCall(known) };
 
-  /** Once it is known which files the job starts from. The job is told also where the answer did not wait for it. */
-  async function search(job: Job, candidates: ReturnType<typeof earlierOf>): Promise<void> {
+  /**
+   * Once it is known which files the job starts from. What those of another call of this moment start from is known only
+   * then as well. The job is told also where the answer did not wait for it.
+   */
+  async function search(job: Job, candidates: () => ReturnType<typeof earlierOf>): Promise<void> {
     const base = job.task.snapshotID === null ? await deps.trees.capturing(job.id)?.catch(() => null) : null;
     const start = job.task.snapshotID ?? base?.tree ?? job.base?.tree ?? null;
-    const found = candidates.find((one) => one.start === start);
+    const found = candidates().find((one) => one.start === start);
     if (!found) return;
     earlier.push({ job, run: found.experiment });
     sessionJobs.update(job.id, (current) => withNotes(current, [earlierRunNote(found.experiment)]));

@@ -14,7 +14,7 @@ const loss = (value: number) => ({ metrics: { loss: value } });
 async function start(
   world: LedgerWorld,
   wanted: readonly Wanted[],
-  { scope = "project" as "project" | "session", session = "ses_1" } = {},
+  { scope = "project" as "project" | "session", session = "ses_1", meanwhile = () => {} } = {},
 ) {
   const jobs = new Map(
     wanted.map((one) => world.add({ state: QUEUED, ...one }, session)).map((job): [string, Job] => [job.id, job]),
@@ -23,12 +23,17 @@ async function start(
     orchestrator: session,
     update: (id: string, change: (job: Job) => Job) => void jobs.set(id, change(jobs.get(id) as Job)),
   } as unknown as SessionJobs;
-  const pending = new Map([...jobs].map(([id, job]) => [id, Promise.resolve(job.base)]));
+  const bases = new Map([...jobs].map(([id, { base }]) => [id, base]));
+  const capture = async (id: string): Promise<TreeBase | null> => {
+    meanwhile();
+    await Promise.resolve(); // the ledger writes in the next microtask
+    return bases.get(id) ?? null;
+  };
   const repeats = await findRepeats(
     {
       options: { ...defaultOptions(world.stateDir), ledger: { scope } },
       ledger: world.ledger,
-      trees: { capturing: (id: string) => (pending.get(id) as Promise<TreeBase | null>) ?? null },
+      trees: { capturing: capture },
       clock: world.clock,
       log: () => {},
     },
@@ -56,6 +61,15 @@ test(
     expect(text).not.toContain("job_other");
     expect(notes[0]).toContain("The same was run before");
     expect(notes[1]).toBe("");
+  }),
+);
+
+test(
+  "a run of another call whose files are captured at the same moment is an earlier one as well",
+  withLedger(async (world) => {
+    world.add({ id: "job_old", state: QUEUED, tree: "not_known_yet" });
+    const meanwhile = () => void world.add({ id: "job_old", state: QUEUED });
+    expect((await start(world, [{}], { meanwhile })).text).toContain("is the same as job_old");
   }),
 );
 
