@@ -85,6 +85,8 @@ export interface Metric {
   /** ISO 8601. */
   readonly at: string;
   readonly source: MetricSource;
+  /** Of a measured one: how many turns the job had had then. */
+  readonly turns?: number | undefined;
 }
 
 /** What an earlier turn said, kept until the end of its job tells it. */

@@ -1,3 +1,4 @@
+import { nameList } from "../shared/plain-text.ts";
 import { isEnded, type Job, type Metric } from "./job.ts";
 import { withMetric } from "./metric-source.ts";
 import type { MetricValue } from "./run-task.ts";
@@ -43,5 +44,16 @@ export function measuredMetric(run: Job, all: readonly Job[]): Metric | null {
     .at(-1);
   if (newest === undefined) return null;
   const mean = metrics.reduce((sum, { value }) => sum + Number(value) / metrics.length, 0);
-  return { value: Number.isFinite(mean) ? mean : (String(mean) as MetricValue), at: newest, source: own.setting };
+  const value = Number.isFinite(mean) ? mean : (String(mean) as MetricValue);
+  return { value, at: newest, source: own.setting, ...(own.turns !== null && { turns: own.turns }) };
+}
+
+/** Says which numbers of a job were measured before its latest turn, in which its files may have changed. */
+export function outdatedNotes({ metrics, turns }: Pick<Job, "metrics" | "turns">): string[] {
+  const old = Object.entries(metrics).filter(([, metric]) => metric.turns !== undefined && metric.turns < turns);
+  if (old.length === 0) return [];
+  const names = nameList(old.map(([name]) => name));
+  return [
+    `Measured before a message woke it: ${names}. Its files may have changed since, so this is no number of what it has now; measure it again with experiments_score.`,
+  ];
 }

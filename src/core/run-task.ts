@@ -62,4 +62,6 @@ export interface Measurement {
   readonly artifacts: readonly string[];
   /** 1 … n. */
   readonly seed: number;
+  /** How many turns the job had had: after a further one its files may be others. null = not known. */
+  readonly turns: number | null;
 }

@@ -17,6 +17,7 @@ function describeRun({ job, createdAt, results, standing, exitCode }: Experiment
   const more = results.length > METRICS ? [`${results.length - METRICS} more`] : [];
   const end = {
     final: values.length === 0 ? "without metrics" : null,
+    outdated: values.length === 0 ? "without metrics" : null,
     running: "not ended yet",
     stopped: "stopped early",
     failed: exitCode === null ? "failed or cancelled" : `failed with exit code ${exitCode}`,

@@ -192,8 +192,11 @@ function renderOthers(entries: readonly LeaderboardEntry[], board: Leaderboard):
 
 function reasonOf({ view, standing, isSameBenchmark }: LeaderboardEntry, { direction }: Leaderboard): string {
   if (direction === null) return "it is not known which numbers are better";
-  if (!isSameBenchmark) return "they were measured by another benchmark, or by this one before it was changed";
+  if (!isSameBenchmark)
+    return "they were measured by another benchmark, or by this one before it or the files that it protects were changed";
   if (standing === "running") return "these jobs have not ended";
+  if (standing === "outdated")
+    return "these were measured before a message woke their jobs, whose files may have changed since: measure them again";
   if (standing === "stopped") return "these were stopped early, so that their numbers are not final";
   if (standing === "failed") return "these jobs failed or were cancelled";
   return `their numbers are weaker: ${SOURCES[view.source]}`;

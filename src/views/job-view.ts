@@ -6,6 +6,7 @@ import { describeStop, STOPPED_EARLY } from "../core/early-stopping.ts";
 import { describeGpuWait, inWords } from "../core/gpu-wait.ts";
 import { isEnded, type Job, type TurnAnswer } from "../core/job.ts";
 import { notesOf } from "../core/job-notes.ts";
+import { outdatedNotes } from "../core/measured-job.ts";
 import type { Params, Stopped } from "../core/run-task.ts";
 import { lossReason } from "../core/sandbox-loss.ts";
 import type { SnapshotRecord } from "../core/snapshot-record.ts";
@@ -146,7 +147,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
       error: { ...state.failure, message: oneLine(state.failure.message.replaceAll("\n", LINE_MARK), ERROR_LIMIT) },
     }),
     ...(state.kind === "cancelled" && { error: toCancelled(job, state.reason) }),
-    notes: notesOf(job).map((note) => oneLine(note, MESSAGE_LIMIT)),
+    notes: [...notesOf(job), ...outdatedNotes(job)].map((note) => oneLine(note, MESSAGE_LIMIT)),
   };
 }
 
@@ -255,7 +256,9 @@ const LINE_LIMIT = 120;
 const LINE_MARK = " ⏎ ";
 
 const toMetrics = (metrics: Job["metrics"]): Job["metrics"] =>
-  Object.fromEntries(Object.entries(metrics).map(([name, metric]) => [oneLine(name, NAME_LIMIT), metric]));
+  Object.fromEntries(
+    Object.entries(metrics).map(([name, { turns: _, ...metric }]) => [oneLine(name, NAME_LIMIT), metric]),
+  );
 
 const toUpdate = ({ at, conflicts, problem }: TreeUpdate) => ({
   at: iso(at),

@@ -45,6 +45,7 @@ export function experimentOf(index: number): Experiment {
     gpuSeconds: 0,
     createdAt,
     endedAt: createdAt + 1000,
+    turns: 0,
     snapshot: `snap_${index}`,
   };
 }

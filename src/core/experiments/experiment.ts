@@ -7,8 +7,8 @@ import type { Direction, MetricSource, MetricValue, Params, Stopped, StopRule } 
 import { environmentOf } from "../task-source.ts";
 import { seedOf, sorted, withoutSeeds } from "./seeds.ts";
 
-/** How far the numbers of a job are final. */
-export type Standing = "final" | "running" | "stopped" | "failed";
+/** How far the numbers of a job are final. `outdated`: measured before a message woke it, so that its files may be others now. */
+export type Standing = "final" | "outdated" | "running" | "stopped" | "failed";
 
 /** A value of a metric that a job has by itself. */
 export interface OwnResult {
@@ -63,6 +63,8 @@ export interface Experiment {
   readonly endedAt: number | null;
   /** Its newest files. */
   readonly snapshot: string | null;
+  /** Of an agent, with each of which its files may have changed; null = not known. */
+  readonly turns: number | null;
 }
 
 /** By what experiments are found to be the same. */
@@ -86,6 +88,8 @@ export interface Measured {
   readonly metric: string;
   readonly direction: Direction;
   readonly seed: number;
+  /** Those that the job had had; null = not known. */
+  readonly turns: number | null;
   /** Empty until it has completed. */
   readonly values: readonly (readonly [metric: string, value: MetricValue])[];
   readonly at: number;
@@ -144,6 +148,7 @@ export function toExperiment(
     createdAt: job.createdAt,
     endedAt: isEnded(state) ? state.since : null,
     snapshot: job.sandbox.kind === "parked" ? job.sandbox.snapshotID : (former?.snapshot ?? null),
+    turns: job.turns,
   };
 
   /** The files it began with: later ones are what it was updated to. */
@@ -169,7 +174,7 @@ export function keysOf(experiment: Experiment): ExperimentKeys {
 export function toMeasured(job: Job): Measured | null {
   const { run } = job.task;
   if (!run?.measures) return null;
-  const { jobID, benchmark, setting, metric, direction, protect, evaluation, artifacts, seed } = run.measures;
+  const { jobID, benchmark, setting, metric, direction, protect, artifacts, seed, turns, evaluation } = run.measures;
   const declared = new Set([metric, ...Object.keys(run.metrics)]);
   const values = Object.entries(job.metrics).filter(([name]) => declared.has(name));
   return {
@@ -191,6 +196,7 @@ export function toMeasured(job: Job): Measured | null {
     metric,
     direction,
     seed,
+    turns,
     values: job.state.kind === "completed" ? values.map(([name, { value }]) => [name, value] as const) : [],
     at: job.state.since,
     usd: job.modelUsd + computeUsd(job.compute, job.state.since),

@@ -18,7 +18,7 @@ export interface Score extends Summary {
   readonly jobs: number;
 }
 
-const BY_STANDING: readonly Standing[] = ["final", "running", "stopped", "failed"];
+const BY_STANDING: readonly Standing[] = ["final", "outdated", "running", "stopped", "failed"];
 
 /**
  * The number of an experiment: over its jobs, or over the measurements of its only job. Values that are final count alone

@@ -87,7 +87,7 @@ export async function scoreJobs(deps: ScoreJobsDeps, request: ScoreRequest, cont
     const { setting, command, metric, direction, metrics, protect, artifacts, gpu, timeout_minutes } = benchmark;
     const evaluation = evaluations.get(job.base?.commit ?? "") ?? null;
     const conditions = { benchmark: name, setting, metric: metric.trim(), direction, protect, evaluation, artifacts };
-    const measures = { jobID: job.id, ...conditions };
+    const measures = { jobID: job.id, ...conditions, turns: job.turns };
     const environment = benchmark.environment ?? job.task.environment;
     const of = { origin: context.origin, parent: job.id, base: job.base };
     const decision = decideRunTask(

@@ -98,6 +98,8 @@ export function createMeasurements(deps: MeasurementsDeps): Measurements {
       const { based, work, artifacts } = await read(sessionJobs, jobID, patterns, project, place).catch((error) => {
         throw error instanceof NoGitError ? withoutGit(jobID, error) : error;
       });
+      const { turns } = findJob(sessionJobs, jobID);
+      if (measures.turns !== null && turns > measures.turns) throw wokenMeanwhile(jobID);
       const built = await buildMeasured({
         ...{ store: based.store, base: baseOf(based, work), changes: work, jobID, scratchID },
         artifacts: artifacts.entries,
@@ -192,4 +194,11 @@ const withoutGit = (jobID: string, cause: Error) =>
     "workspace_failed",
     `${jobID} cannot be measured in the setting "clean": its sandbox has no git, by which its changes are told. Start such jobs in an environment whose image has git, or use the setting "snapshot", which needs none.`,
     { cause, retryable: false },
+  );
+
+const wokenMeanwhile = (jobID: string) =>
+  new PluginError(
+    "workspace_failed",
+    `A message woke ${jobID} before its files were taken, so that they are not those that were to be measured. Measure it again once it has ended.`,
+    { retryable: false },
   );

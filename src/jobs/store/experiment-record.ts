@@ -9,7 +9,7 @@ const textOrNull = z.string().nullable().default(null);
 const amount = z.number().catch(0);
 
 export const metricSource = z.enum(["reported", "output", "snapshot", "clean"]);
-export const standing = z.enum(["final", "running", "stopped", "failed"]);
+export const standing = z.enum(["final", "outdated", "running", "stopped", "failed"]);
 
 const result: z.ZodType<OwnResult> = z.object({
   metric: z.string(),
@@ -57,4 +57,5 @@ export const experimentRecord: z.ZodType<Experiment> = z.object({
   createdAt: z.number(),
   endedAt: z.number().nullable().default(null),
   snapshot: textOrNull,
+  turns: z.number().nullable().default(null),
 });

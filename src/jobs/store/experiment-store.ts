@@ -151,6 +151,7 @@ export async function openExperimentStore(
     const record = JSON.stringify(experiment);
     const { job, standing, results, createdAt } = experiment;
     const former = groupOf(database, job);
+    const isOutdating = outdate(experiment);
     database.run(
       `INSERT INTO experiments (job, session, grp, tried, start, seed, parent, is_control, created_at, usd, gpu_seconds, record)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -176,7 +177,7 @@ export async function openExperimentStore(
       createdAt,
     );
     if (goal) scores.saveGoal(session, goal);
-    if (former === keys.group) {
+    if (former === keys.group && !isOutdating) {
       scores.score(
         session,
         former,
@@ -184,14 +185,41 @@ export async function openExperimentStore(
       );
       return;
     }
-    // Its files have become known, or it was measured before it had metrics of its own.
+    // Its files have become known or others, or it was measured before it had metrics of its own.
     const measures = scores.measuresOf(job);
-    if (former !== null) scores.score(session, former, measures);
+    if (former !== null && former !== keys.group) scores.score(session, former, measures);
     scores.score(session, keys.group, measures);
   }
 
+  /**
+   * Marks what was measured of a job before its latest turn. Call it before the job is written.
+   * @returns whether something may have been marked
+   */
+  function outdate({ job, turns }: Experiment): boolean {
+    const former = turnsOf(job);
+    if (turns === null || (former !== undefined && (former === null || former >= turns))) return false;
+    // A measurement of an earlier version tells nothing. What is there when the job gets a turn was measured before it.
+    const unknown = former === undefined ? turns : -1;
+    database.run(
+      `UPDATE results SET standing = 'outdated' WHERE job = ? AND bench <> '' AND NOT EXISTS (
+         SELECT 1 FROM measurements WHERE measured = results.job AND json_extract(record, '$.bench') = results.bench
+         AND json_extract(record, '$.seed') = results.seed AND json_array_length(record, '$.values') > 0
+         AND coalesce(json_extract(record, '$.turns'), ?) >= ?)`,
+      job,
+      unknown,
+      turns,
+    );
+    return true;
+  }
+
+  /** undefined = the job is not kept. */
+  function turnsOf(job: string): number | null | undefined {
+    const row = database.get(experimentRow, "SELECT job AS id, record FROM experiments WHERE job = ?", job);
+    return row?.record.turns;
+  }
+
   function saveMeasured(session: string, measured: Measured): void {
-    const { by, job, source, bench, metric, direction, seed, values, at, usd, gpuSeconds } = measured;
+    const { by, job, source, bench, metric, direction, seed, turns, values, at, usd, gpuSeconds } = measured;
     database.run(
       `INSERT INTO measurements (job, session, measured, usd, gpu_seconds, record) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (job) DO UPDATE SET usd = excluded.usd, gpu_seconds = excluded.gpu_seconds, record = excluded.record`,
@@ -206,7 +234,7 @@ export async function openExperimentStore(
     scores.saveGoal(session, { metric, direction, bench, at });
     scores.saveResults(
       job,
-      "final",
+      turns !== null && turns < (turnsOf(job) ?? 0) ? "outdated" : "final",
       values.map(([name, value]) => ({ metric: name, source, bench, seed, value })),
       at,
     );

@@ -109,6 +109,7 @@ const run: z.ZodType<RunTask> = z.object({
       evaluation: z.string().nullable().default(null),
       artifacts: texts,
       seed: z.number(),
+      turns: z.number().nullable().default(null),
     })
     .nullable(),
 });
@@ -152,6 +153,7 @@ const metric: z.ZodType<Metric> = z.object({
   step: z.number().optional().catch(undefined),
   at: z.string(),
   source: metricSource.default("reported"), // earlier versions knew no other
+  turns: z.number().optional().catch(undefined),
 });
 
 const startedProcess: z.ZodType<StartedProcess> = z.object({

@@ -114,7 +114,9 @@ export function createScoreStore(database: Database): ScoreStore {
     saveResults(job, of, results, at) {
       for (const { metric, source, bench, seed, value } of results)
         database.run(
-          "INSERT OR REPLACE INTO results (job, metric, source, bench, seed, value, standing, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+          // What is outdated comes late, when the newer number may be there.
+          `INSERT OR ${of === "outdated" ? "IGNORE" : "REPLACE"} INTO results (job, metric, source, bench, seed, value, standing, at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
           job,
           metric,
           source,

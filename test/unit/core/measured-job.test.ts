@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Job, Metric } from "../../../src/core/job.ts";
-import { measuredMetric, withMeasured } from "../../../src/core/measured-job.ts";
+import { measuredMetric, outdatedNotes, withMeasured } from "../../../src/core/measured-job.ts";
 import { variablesFor } from "../../../src/core/measured-variables.ts";
 import type { Measurement, MetricValue, RunTask } from "../../../src/core/run-task.ts";
 import { jobIn } from "../views/job-in.ts";
@@ -16,6 +16,7 @@ const MEASURES: Measurement = {
   evaluation: null,
   artifacts: [],
   seed: 1,
+  turns: 1,
 };
 const RUN: RunTask = {
   command: "sh eval.sh",
@@ -90,6 +91,14 @@ describe("what a benchmark has measured of a job", () => {
     expect(measuredMetric(all[0] as Job, all)?.value).toBe("NaN");
     expect(measuredMetric(repeat("Infinity", 1), [repeat("Infinity", 1), repeat(3, 2)])?.value).toBe("Infinity");
   });
+});
+
+test("a number that was measured before a job's latest turn is named", () => {
+  const metric = measuredMetric(repeat(1, 1), [repeat(1, 1)]) as Metric;
+  expect(metric.turns).toBe(1);
+  const metrics = { loss: metric, own: printed(2) };
+  expect(outdatedNotes({ metrics, turns: 1 })).toEqual([]);
+  expect(outdatedNotes({ metrics, turns: 2 }).join()).toContain("Measured before a message woke it: loss.");
 });
 
 describe("the variables of a measurement", () => {

@@ -33,6 +33,7 @@ export interface Wanted {
   readonly state?: JobState;
   readonly sandbox?: Job["sandbox"];
   readonly usd?: number;
+  readonly turns?: number;
   readonly call?: string;
 }
 
@@ -117,6 +118,7 @@ export function openLedgerWorld(options: { readonly stateDir?: string } = {}) {
         gpu: wanted.gpu ?? null,
         sandbox: wanted.sandbox ?? job.sandbox,
         modelUsd: wanted.usd ?? 0,
+        turns: wanted.turns ?? 0,
       };
     },
     /** Records a job and tells the ledger. */
@@ -189,6 +191,7 @@ function taskOf({
         evaluation: null,
         artifacts: [],
         seed: 1,
+        turns: 0,
         ...measures,
       }
     : null;
