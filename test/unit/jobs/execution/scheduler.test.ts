@@ -112,6 +112,15 @@ test("looks at the few queued jobs that are next when one starts, not at the tho
   expect(pool.looks() - before).toBe(0);
 });
 
+test("a job that fits starts although thousands that do not fit are queued ahead of it", async () => {
+  const { clock, started, enqueueWith } = openScheduler(4);
+  enqueueWith("holds all", "H100:8");
+  for (let n = 0; n < 2_000; n++) enqueueWith(`wants all ${n}`, "H100:8");
+  enqueueWith("fits", null);
+  await clock.advance(0);
+  expect(started).toEqual(["holds all", "fits"]);
+});
+
 test("jobs that wait for budget give up their places once, and take them again when the budget allows it", async () => {
   const { clock, scheduler, started, pool, jobs, enqueue, finish } = openScheduler(1, {
     budget: { ceilingUsd: 1, warnAt: 1, rescueMs: 3_600_000 },
