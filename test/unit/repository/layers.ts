@@ -52,6 +52,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "hosts/shared": HOSTS,
   hosts: ["hosts/shared", ...HOSTS],
   lab: ["jobs/store", "views", ...CORE],
+  tui: ["lab", "views", ...CORE],
   cli: ["jobs", "lab", "views", "providers", ...ADAPTERS, ...EXECUTION],
   index: ["hosts"],
 };
@@ -65,7 +66,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly places: readonly stri
   },
   {
     name: /^@opencode(-ai)?\//,
-    places: ["hosts/opencode-1"],
+    places: ["hosts/opencode-1", "tui"],
     why: "only an adapter knows its host, so that another host is another folder",
   },
   {
@@ -74,6 +75,11 @@ const PACKAGES: readonly { readonly name: RegExp; readonly places: readonly stri
     why: "what starts processes on the host stays small enough to review",
   },
   { name: /^(bun|node):sqlite$/, places: ["jobs/store"], why: "one place chooses between the two drivers" },
+  {
+    name: /^(@opentui|solid-js)\b/,
+    places: ["tui"],
+    why: "the terminal UI of OpenCode supplies them, and nothing else does",
+  },
   { name: /^bun$/, places: [], why: "the desktop app runs plugins in Node" },
   {
     name: /^zod\b/,
