@@ -94,7 +94,7 @@ export async function openDatabase(
     let opened: Connection | null = null;
     try {
       if (wasEmptied) throw damage("it is empty");
-      opened = driver(file);
+      opened = driver(file, "own");
       // Another process may hold the lock for a moment; without this SQLite gives up at once.
       opened.run("PRAGMA busy_timeout = 10000");
       refuseOtherPrograms(opened);

@@ -1,3 +1,4 @@
+import { pathToFileURL } from "node:url";
 import { PluginError } from "../../shared/error-code.ts";
 
 export type SqlValue = string | number | null;
@@ -10,12 +11,29 @@ export interface Connection {
   close(): void;
 }
 
+/**
+ * - `own`: read and written, made where there is none.
+ * - `write`: the same for a file that is there.
+ * - `read`: for a file that others write. SQLite would make the files beside it where there are none.
+ * - `read_alone`: for a file that nobody has open, so that nothing is made beside it. Where somebody opens it meanwhile,
+ *   what is read may be wrong.
+ */
+export type OpenMode = "own" | "write" | "read" | "read_alone";
+
+export type Driver = (file: string, mode: OpenMode) => Connection;
+
 /** `bun:sqlite` under Bun, `node:sqlite` under Node ≥ 22.13; loaded on first use only. */
-export async function loadDriver(): Promise<(file: string) => Connection> {
+export async function loadDriver(): Promise<Driver> {
   if (process.versions.bun) {
-    const { Database: BunDatabase } = await import("bun:sqlite");
-    return (file) => {
-      const database = new BunDatabase(file, { create: true, readwrite: true });
+    const { Database: BunDatabase, constants } = await import("bun:sqlite");
+    const flags: Readonly<Record<OpenMode, number>> = {
+      own: constants.SQLITE_OPEN_READWRITE | constants.SQLITE_OPEN_CREATE,
+      write: constants.SQLITE_OPEN_READWRITE,
+      read: constants.SQLITE_OPEN_READONLY,
+      read_alone: constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI,
+    };
+    return (file, mode) => {
+      const database = new BunDatabase(mode === "read_alone" ? toAddress(file, mode) : file, flags[mode]);
       return toConnection({
         prepare: (sql) => database.prepare(sql),
         exec: (sql) => database.run(sql),
@@ -27,8 +45,22 @@ export async function loadDriver(): Promise<(file: string) => Connection> {
     const message = `This runtime (Node ${process.versions.node}) has no SQLite; run OpenCode on Node 22.13 or newer, or use its own binary.`;
     throw new PluginError("config_invalid", message, { cause, retryable: false });
   });
-  return (file) => toConnection(new DatabaseSync(file));
+  return (file, mode) => {
+    if (mode === "own") return toConnection(new DatabaseSync(file));
+    const options = { readOnly: mode !== "write" };
+    if (mode === "read") return toConnection(new DatabaseSync(file, options));
+    try {
+      return toConnection(new DatabaseSync(toAddress(file, mode), options));
+    } catch {
+      // Node before 22.15 takes addresses for names of files.
+      return toConnection(new DatabaseSync(file, options));
+    }
+  };
 }
+
+/** As SQLite names files with options. An immutable one is read without locks, and without files beside it. */
+const toAddress = (file: string, mode: "write" | "read_alone"): string =>
+  `${pathToFileURL(file).href}?${mode === "write" ? "mode=rw" : "immutable=1"}`;
 
 /** Whether the file is damaged or no database at all: SQLITE_CORRUPT or SQLITE_NOTADB, as either driver reports it. */
 export function saysDamage(error: unknown): boolean {
@@ -59,22 +91,22 @@ interface Statement {
   finalize?(): void;
 }
 
-interface Driver {
+interface Handle {
   prepare(sql: string): Statement;
   exec(sql: string): void;
   close(): void;
 }
 
-function toConnection(driver: Driver): Connection {
+function toConnection(handle: Handle): Connection {
   const prepared = new Map<string, Statement>();
   const prepare = (sql: string): Statement => {
-    const statement = prepared.get(sql) ?? driver.prepare(sql);
+    const statement = prepared.get(sql) ?? handle.prepare(sql);
     prepared.set(sql, statement);
     return statement;
   };
   return {
     run(sql, ...values) {
-      if (values.length === 0) driver.exec(sql);
+      if (values.length === 0) handle.exec(sql);
       else prepare(sql).run(...values);
     },
     get: (sql, ...values) => prepare(sql).get(...values) ?? undefined,
@@ -83,7 +115,7 @@ function toConnection(driver: Driver): Connection {
       try {
         for (const statement of prepared.values()) statement.finalize?.();
       } finally {
-        driver.close();
+        handle.close();
       }
     },
   };

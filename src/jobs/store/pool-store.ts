@@ -127,6 +127,9 @@ const MIGRATIONS = [
   LOSS_MIGRATION,
 ];
 
+/** Of the file's tables. */
+export const POOL_VERSION = MIGRATIONS.length;
+
 /**
  * Opens the shared state. Its identity is also kept in a file of its own: sandboxes carry it in their tags, by which
  * they are found if the database is lost.

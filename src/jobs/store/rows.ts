@@ -41,7 +41,8 @@ export class BrokenRow extends Error {}
 /** The error that SQLite throws for a page that it cannot read: the file does not hold what was written to it. */
 export const damage = (found: string): Error => Object.assign(new Error(found), { code: "SQLITE_CORRUPT" });
 
-function parseRow<T>(schema: RowSchema<T>, row: unknown, sql: string): T {
+/** @throws BrokenRow */
+export function parseRow<T>(schema: RowSchema<T>, row: unknown, sql: string): T {
   const parsed = safeParse(schema, row);
   if ("data" in parsed) return parsed.data;
   const table = /\bFROM (\w+)/.exec(sql)?.[1] ?? "?";

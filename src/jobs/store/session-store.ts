@@ -53,6 +53,9 @@ const MIGRATIONS = [
   "ALTER TABLE turns ADD COLUMN up_to TEXT",
 ];
 
+/** Of the file's tables. */
+export const SESSION_VERSION = MIGRATIONS.length;
+
 const jobRow = z.object({ id: z.string(), record: json(jobRecord) }).transform(({ record }): Job => record);
 
 const turnRow = z
