@@ -174,10 +174,10 @@ export function decideJobBudget(
   return { isOut: left <= 0, nextAt: left > 0 ? momentWhenSpent(left, perHour, now) : null };
 }
 
-/** How a job fails when its session's budget is used up. */
-export const sessionBudgetFailure = (ceilingUsd: number, { run }: Pick<JobTask, "run">): Failure => ({
+/** How a job fails when its session's budget is used up: all but the reserves of running jobs, which may be most of it. */
+export const sessionBudgetFailure = (ceilingUsd: number, spentUsd: number, { run }: Pick<JobTask, "run">): Failure => ({
   code: "budget_exceeded",
-  message: `The session's budget of ${formatUsd(ceilingUsd)} is used up. ${run ? "Raise budget.usdPerSession to start others." : "The job's files are kept: raise budget.usdPerSession and send the job a message to go on."}`,
+  message: `The session's budget of ${formatUsd(ceilingUsd)} is used up: ${formatUsd(spentUsd)} is spent${spentUsd < ceilingUsd ? ", and the rest is in reserve to save the work of running jobs" : ""}. ${run ? "Raise budget.usdPerSession to start others." : "The job's files are kept: raise budget.usdPerSession and send the job a message to go on."}`,
   retryable: false,
 });
 

@@ -1,4 +1,4 @@
-import { decideBudgetAdmission, sessionBudgetFailure } from "../../core/budget.ts";
+import { decideBudgetAdmission, sessionBudgetFailure, spendOf } from "../../core/budget.ts";
 import type { Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { decideAfterLoss, lossNote, notGoneOn, wentOnNote } from "../../core/sandbox-loss.ts";
@@ -48,20 +48,19 @@ export function createGoOn({ lifecycle, limits, clock }: GoOnDeps): GoOn {
 
   function factsOf(sessionJobs: SessionJobs, job: Job) {
     const { budget, highestRate } = limits;
-    const money = decideBudgetAdmission(
-      job,
-      highestRate(job),
-      sessionJobs.all(),
-      budget,
-      clock.now(),
-      sessionJobs.accounts(),
-    );
+    const accounts = sessionJobs.accounts();
+    const now = clock.now();
+    const money = decideBudgetAdmission(job, highestRate(job), sessionJobs.all(), budget, now, accounts);
     const outOfBudget =
       money.kind === "admit"
         ? null
         : money.kind === "refuse"
           ? money.failure
-          : sessionBudgetFailure(budget.ceilingUsd ?? 0, job.task);
+          : sessionBudgetFailure(
+              budget.ceilingUsd ?? 0,
+              accounts.settled.usd + spendOf(accounts.open, now).usd,
+              job.task,
+            );
     return { attempts: job.attempts, hasBegun: job.turns > 0, outOfBudget };
   }
 

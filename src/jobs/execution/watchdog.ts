@@ -1,4 +1,5 @@
 import {
+  type BudgetState,
   decideBudget,
   decideJobBudget,
   type Spend,
@@ -96,23 +97,23 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     const times = [money.nextAt];
     for (const job of jobs) {
       if (money.isOut && !isHeld(job.state) && job.sandbox.kind === "live") void lifecycle.park(sessionJobs, job.id);
-      if (job.state.kind === "running") times.push(lookAt(sessionJobs, job, money.isOut, now));
+      if (job.state.kind === "running") times.push(lookAt(sessionJobs, job, money, now));
     }
     const next = Math.min(...times.map((at) => at ?? Infinity));
     if (Number.isFinite(next) && jobs.length > 0) arm(sessionJobs, Math.max(next, now + 1));
   }
 
   /** Checks one running job. @returns when to check again, epoch ms; null = at the next change */
-  function lookAt(sessionJobs: SessionJobs, job: Job, isOut: boolean, now: number): number | null {
+  function lookAt(sessionJobs: SessionJobs, job: Job, money: BudgetState, now: number): number | null {
     const progress = runner.progress(job.id);
     if (!progress) return null;
     const own = decideJobBudget(job, sessionJobs.all(), limits.budget, now);
     if (own.isOut)
       return act(sessionJobs, job, { kind: "stop", failure: taskBudgetFailure(job.task.maxUsd ?? 0, job.task) });
-    if (isOut)
+    if (money.isOut)
       return act(sessionJobs, job, {
         kind: "stop",
-        failure: sessionBudgetFailure(limits.budget.ceilingUsd ?? 0, job.task),
+        failure: sessionBudgetFailure(limits.budget.ceilingUsd ?? 0, money.spend.usd, job.task),
       });
     const current = activity.of(job.childSession);
     const { stallMs } = limits.deadlines(job);

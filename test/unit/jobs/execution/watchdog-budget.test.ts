@@ -67,6 +67,8 @@ test(
   }, budget(null)),
 );
 
+const RESERVED = /^The session's budget of \$2\.00 is used up: \$1\.8\d is spent, and the rest is in reserve/;
+
 describe("at the ceiling", () => {
   test(
     "a session is warned once, then its jobs are rescued, new ones are refused, and the ceiling holds",
@@ -94,7 +96,7 @@ describe("at the ceiling", () => {
       expect(reason).toBe("satisfied");
       for (const job of finished) {
         expect(job).toMatchObject({
-          state: { kind: "failed", failure: { code: "budget_exceeded" } },
+          state: { kind: "failed", failure: { code: "budget_exceeded", message: expect.stringMatching(RESERVED) } },
           sandbox: { kind: "parked" },
         });
       }
@@ -127,7 +129,9 @@ describe("at the ceiling", () => {
       world.sessions.usdPerAnswer = 3;
       const [id = ""] = await world.start(endless);
       await world.reaches(id, "failed");
-      expect(world.job(id).state).toMatchObject({ failure: { code: "budget_exceeded" } });
+      expect(world.job(id).state).toMatchObject({
+        failure: { code: "budget_exceeded", message: expect.stringContaining("is used up: $3.00 is spent. ") },
+      });
       expect(world.clock.now() - world.job(id).createdAt).toBeLessThan(MIN);
     }, budget(2)),
   );
