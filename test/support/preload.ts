@@ -14,7 +14,7 @@ for (const [name, file] of [
   mock.module(name, () => import(path));
 }
 
-setDefaultTimeout(TEST_LIMIT_MS); // also where a file is run without the runner
+setDefaultTimeout(TEST_LIMIT_MS); // for one file run without the runner; Bun gives further ones 5 s, unless --timeout says more
 fc.configureGlobal({ numRuns: propertyRuns(100) }); // where a property names no number of its own
 
 beforeEach(testStarts);

@@ -1,10 +1,15 @@
 import { describe, expect, test } from "bun:test";
+import { TEST_LIMIT_MS } from "../../../.ci/bun-test.mjs";
 import { ambientUses } from "./ambient.ts";
 import { sourceFiles } from "./source-files.ts";
 
-test("time and randomness are used in src/shared only", () => {
-  expect(sourceFiles().flatMap(ambientUses)).toEqual([]);
-});
+test(
+  "time and randomness are used in src/shared only",
+  () => {
+    expect(sourceFiles().flatMap(ambientUses)).toEqual([]);
+  },
+  TEST_LIMIT_MS,
+);
 
 describe("the check of time and randomness finds", () => {
   test.each([
