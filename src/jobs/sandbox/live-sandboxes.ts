@@ -87,8 +87,7 @@ const TERMINATE_RETRY_MS = 60_000;
 
 export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   const { pool, limits, clock, log } = deps;
-  const live = new Map<string, Sandbox>();
-  const tracked = new Map<string, TrackedSandbox>();
+  const live = new Map<string, { readonly raw: Sandbox; readonly tracked: TrackedSandbox }>();
   /** Sandboxes that have not ended, by job: a revived job has a second one while its first is ending. */
   const notEnded = new Map<string, Set<string>>();
   const operations = createSerialQueues();
@@ -122,10 +121,9 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   }
 
   function handOver(sessionJobs: SessionJobs, from: Job, to: Job, { notes, after }: HandedOver): void {
-    const sandbox = live.get(from.id);
+    const sandbox = live.get(from.id)?.raw;
     if (!sandbox) return;
     live.delete(from.id);
-    tracked.delete(from.id);
     const now = clock.now();
     const { until } = from.compute;
     // First of all, so that whoever collects garbage meanwhile asks the job that goes on with it.
@@ -147,8 +145,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   }
 
   function hold(job: Job, sandbox: Sandbox): void {
-    live.set(job.id, sandbox);
-    tracked.set(job.id, trackRequests(sandbox, clock));
+    live.set(job.id, { raw: sandbox, tracked: trackRequests(sandbox, clock) });
     notEnded.set(job.id, (notEnded.get(job.id) ?? new Set()).add(sandbox.id));
     pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, clock.now());
     pool.ownSandbox(sandbox.id, deps.owner);
@@ -157,7 +154,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   /** Clears the sandbox away when it ends by itself. */
   function follow(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): void {
     void sandbox.ended.then((failure) => {
-      if (live.get(job.id) !== sandbox || suspended) return;
+      if (live.get(job.id)?.raw !== sandbox || suspended) return;
       live.delete(job.id);
       if (!failure) return recordTerminated(sessionJobs, job.id, sandbox.id);
       const at = clock.now();
@@ -259,9 +256,9 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   }
 
   return {
-    get: (jobID) => (live.has(jobID) ? (tracked.get(jobID)?.sandbox ?? null) : null),
-    raw: (jobID) => live.get(jobID),
-    pendingSince: (jobID) => (live.has(jobID) ? (tracked.get(jobID)?.pendingSince() ?? null) : null),
+    get: (jobID) => live.get(jobID)?.tracked.sandbox ?? null,
+    raw: (jobID) => live.get(jobID)?.raw,
+    pendingSince: (jobID) => live.get(jobID)?.tracked.pendingSince() ?? null,
     isUnterminated: (jobID) => notEnded.has(jobID),
     adopt,
     handOver,

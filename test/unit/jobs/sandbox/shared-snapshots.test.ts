@@ -76,12 +76,18 @@ describe.each(["local", "modal"] satisfies ProviderName[])("a snapshot of anothe
       const unknown = messageOf((await startLater(world.runtime, null, fork("snap_none"))).job());
       expect(unknown).toStartWith("invalid_task: ");
       const tell = async (project: string | null, from: string) =>
-        messageOf((await startLater(world.runtime, project, fork(from))).job()).replace(from, "snap_none");
+        messageOf((await startLater(world.runtime, project, fork(from))).job()).replace(
+          from,
+          from.startsWith("snap_") ? "snap_none" : "x",
+        );
       expect(await tell(null, snapshot.id)).toBe(unknown);
       world.runtime.pool.forgetProject(LATER);
       expect(await tell("project-2", snapshot.id)).toBe(unknown);
       world.runtime.pool.forgetProject(LATER);
-      for (const from of ["best", id]) expect(await tell("project-1", from)).toBe(unknown);
+      // Told alike whether or not there is such a job, and with the name that would do.
+      const unnamed = await tell("project-1", "job_none");
+      expect(unnamed).toInclude("is named by its snapshot's id");
+      for (const from of ["best", id]) expect(await tell("project-1", from)).toBe(unnamed);
     }),
   );
 });
