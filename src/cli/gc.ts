@@ -1,6 +1,3 @@
-import { resolve } from "node:path";
-import { hostFiles } from "../config/host-files.ts";
-import { configHomeOf, loadOptions } from "../config/load.ts";
 import { withTimeZone } from "../config/time-zone.ts";
 import { describeDamage } from "../core/damaged-state.ts";
 import { openFoundation } from "../jobs/foundation.ts";
@@ -8,8 +5,8 @@ import type { GarbageReport } from "../jobs/sandbox/garbage-collector.ts";
 import { createProvider } from "../providers/create-provider.ts";
 import { chooseProvider } from "../providers/provider-choice.ts";
 import { systemClock } from "../shared/clock.ts";
-import { PluginError } from "../shared/error-code.ts";
 import { randomId } from "../shared/ids.ts";
+import { loadCliOptions } from "./cli-options.ts";
 
 /**
  * Collects garbage now, without starting any job.
@@ -17,16 +14,7 @@ import { randomId } from "../shared/ids.ts";
  * @throws PluginError `config_invalid`
  */
 export async function collectGarbageNow(stateDir: string | null): Promise<GarbageReport> {
-  const loaded = await loadOptions({
-    tuple: stateDir === null ? undefined : { stateDir: stateDir.startsWith("~/") ? stateDir : resolve(stateDir) },
-    tupleSource: "--state-dir",
-    directory: null, // a repository's own options do not count on the command line
-    configHome: configHomeOf(process.env),
-    env: process.env,
-    files: hostFiles,
-  });
-  if (loaded.kind === "invalid") throw new PluginError("config_invalid", loaded.message, { retryable: false });
-  const { options } = loaded;
+  const options = await loadCliOptions(stateDir);
   const log = () => {}; // the report names every failure
   const foundation = await openFoundation({
     options,

@@ -1,0 +1,5 @@
+import type { Command } from "./command.ts";
+import { gcCommand } from "./gc-command.ts";
+
+/** In the order in which `--help` lists them. */
+export const COMMANDS: readonly Command[] = [gcCommand];
