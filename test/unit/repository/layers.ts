@@ -53,7 +53,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   hosts: ["hosts/shared", ...HOSTS],
   lab: ["jobs/store", "views", ...CORE],
   tui: ["lab", "views", ...CORE],
-  cli: ["jobs", "lab", "views", "providers", ...ADAPTERS, ...EXECUTION],
+  dashboard: ["lab", "views", "core", "shared"],
+  cli: ["dashboard", "jobs", "lab", "views", "providers", ...ADAPTERS, ...EXECUTION],
   index: ["hosts"],
 };
 
