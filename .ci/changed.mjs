@@ -29,6 +29,7 @@ export const TESTS_OF = {
   "src/jobs/notify": ["e2e/told", "e2e/undo", "e2e/waiting"],
   "src/jobs/project": ["e2e/collect.test", "e2e/experiments", "e2e/project-tree"],
   "src/jobs/queue": ["e2e/quota", "e2e/waiting"],
+  "src/jobs/ranking": ["e2e/experiments"],
   "src/jobs/sandbox": ["e2e/job-files", "e2e/snapshots"],
   "src/jobs/snapshots": ["e2e/snapshots"],
   "src/jobs/session": ["e2e/restart", "e2e/subagents"],

@@ -22,8 +22,13 @@ export interface Lab {
   view(session: string): LabView | null;
   /** The values of a job's metrics over their steps. */
   series(session: string, jobID: string): ReadonlyMap<string, SeriesRecord>;
-  /** The project's experiments in a metric; null = the one that was measured last. */
-  leaderboard(session: string, metric: string | null): Leaderboard | null;
+  /**
+   * The experiments of a session's project in a metric, 20 unless `limit` says otherwise.
+   * @param metric null = the one that was measured last
+   * @returns null where the session's project is not known, or nothing is kept of it @throws PluginError `config_invalid`
+   * when the record cannot be read
+   */
+  leaderboard(session: string, metric: string | null, limit?: number): Leaderboard | null;
   /**
    * Calls `listener` soon after anything changed that `view` shows, at most every `everyMs`. While a session is watched, the
    * process that has it in use writes down what its jobs do. @returns the function that ends this

@@ -7,6 +7,7 @@ import type { Clock } from "../shared/clock.ts";
 import { type JobView, toJobView, toSnapshotView } from "../views/job-view.ts";
 import type { LabView, PoolView } from "../views/lab-view.ts";
 import type { Lab } from "./lab.ts";
+import { createLedgerReader } from "./ledger-reader.ts";
 import { listSessions } from "./list-sessions.ts";
 import { openPoolReader, type PoolReading } from "./pool-reader.ts";
 import { openSessionReader, type SessionReader } from "./session-reader.ts";
@@ -25,6 +26,7 @@ const SHORTEST_MS = 50;
 export async function openLab({ stateDir, clock }: LabDeps): Promise<Lab> {
   const driver = await loadDriver();
   const pool = openPoolReader(driver, stateDir, clock);
+  const ledgers = createLedgerReader(driver, stateDir, pool);
   const readers = new Map<string, SessionReader>();
   const watched = new Map<string, number>();
   const stops = new Set<() => void>();
@@ -85,7 +87,10 @@ export async function openLab({ stateDir, clock }: LabDeps): Promise<Lab> {
       listSessions(stateDir, pool.projectOf).filter((session) => project === null || session.project === project),
     view,
     series: (session, jobID) => readerOf(session)?.series(jobID) ?? new Map(),
-    leaderboard: () => null,
+    leaderboard(session, metric, limit) {
+      const project = pool.projectOf(session);
+      return project === null ? null : ledgers.rank(project, metric, limit);
+    },
     watch(session, everyMs, listener) {
       const period = Math.max(SHORTEST_MS, everyMs);
       const look = () => JSON.stringify([pool.read(), pool.snapshots(session)]);
@@ -123,6 +128,7 @@ export async function openLab({ stateDir, clock }: LabDeps): Promise<Lab> {
       for (const stop of [...stops]) stop();
       for (const reader of readers.values()) reader.close();
       readers.clear();
+      ledgers.close();
       pool.close();
     },
   };

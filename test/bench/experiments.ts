@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { keysOf } from "../../src/core/experiments/experiment.ts";
-import { rankExperiments } from "../../src/jobs/actions/list-experiments.ts";
+import { rankExperiments } from "../../src/jobs/ranking/rank-experiments.ts";
 import { openExperimentStore } from "../../src/jobs/store/experiment-store.ts";
 import { renderLeaderboard } from "../../src/prompt/leaderboard.ts";
 import { experimentOf } from "../support/experiments.ts";

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Experiment, ExperimentKeys, Measured } from "../../core/experiments/experiment.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { createExperimentQueries, type ExperimentQueries } from "./experiment-queries.ts";
 import { experimentRecord } from "./experiment-record.ts";
 import { json } from "./rows.ts";
 import type { Goal } from "./score-queries.ts";
@@ -27,10 +28,9 @@ export interface EarlierRun {
  * The experiments of one project, on disk, of all its sessions. A row says which session wrote it; nothing else of a
  * session is kept, and no task of an agent and no output at all.
  */
-export interface ExperimentStore extends ScoreStore {
+export interface ExperimentStore extends ScoreStore, ExperimentQueries {
   /** Inserts or replaces these, in one transaction. */
   save(session: string, experiments: readonly ExperimentEntry[], measurements: readonly Measured[]): void;
-  experiment(job: string): Experiment | null;
   sessionOf(job: string): string | null;
   /** Everything that is kept of a session's jobs, as it was written: by job. */
   recordsOf(session: string): ReadonlyMap<string, string>;
@@ -38,8 +38,6 @@ export interface ExperimentStore extends ScoreStore {
   earlierRuns(tried: string, session: string | null): EarlierRun[];
   saveBranch(job: string, branch: string): void;
   branchOf(job: string): string | null;
-  /** How many experiments there are. @param session null = of all sessions */
-  count(session: string | null): number;
   /** Whether the file was made by this process, or made anew, since this was asked last: what was in it before is not in it now. */
   wasMade(): boolean;
   /** New paths of damaged files that were set aside. */
@@ -61,6 +59,9 @@ const MIGRATIONS = [
    ${SCORE_TABLES}`,
 ];
 
+/** Of the file's tables. */
+export const LEDGER_VERSION = MIGRATIONS.length;
+
 /** Earlier runs that are looked at: of more the newest say enough. */
 const MOST_EARLIER = 20;
 
@@ -68,7 +69,6 @@ const MOST_EARLIER = 20;
 const CONTROL = /\b(control|baseline)\b/i;
 
 const recordRow = z.object({ job: z.string(), record: z.string() });
-const experimentRow = z.object({ id: z.string(), record: json(experimentRecord) });
 const earlierRow = z.object({
   id: z.string(),
   session: z.string(),
@@ -78,7 +78,6 @@ const earlierRow = z.object({
 const groupRow = z.object({ grp: z.string() });
 const sessionRow = z.object({ session: z.string() });
 const branchRow = z.object({ branch: z.string().nullable() });
-const countRow = z.object({ n: z.number() });
 
 /** File of a project's experiments. @param projectID as `projectID` makes it */
 export const ledgerFile = (stateDir: string, projectID: string): string =>
@@ -97,17 +96,17 @@ export async function openExperimentStore(
       isMade = true;
     },
   });
+  const queries = createExperimentQueries(database);
   const scores = createScoreStore(database);
 
   return {
+    ...queries,
     ...scores,
     save: (session, experiments, measurements) =>
       database.transaction(() => {
         for (const entry of experiments) saveExperiment(session, entry);
         for (const measured of measurements) saveMeasured(session, measured);
       }),
-    experiment: (job) =>
-      database.get(experimentRow, "SELECT job AS id, record FROM experiments WHERE job = ?", job)?.record ?? null,
     sessionOf: (job) => database.get(sessionRow, "SELECT session FROM experiments WHERE job = ?", job)?.session ?? null,
     recordsOf: (session) =>
       new Map(
@@ -133,11 +132,6 @@ export async function openExperimentStore(
         .map(({ record, ...row }) => ({ ...row, experiment: record })),
     saveBranch: (job, branch) => database.run("UPDATE experiments SET branch = ? WHERE job = ?", branch, job),
     branchOf: (job) => database.get(branchRow, "SELECT branch FROM experiments WHERE job = ?", job)?.branch ?? null,
-    count: (session) =>
-      (session === null
-        ? database.get(countRow, "SELECT COUNT(*) AS n FROM experiments")
-        : database.get(countRow, "SELECT COUNT(*) AS n FROM experiments WHERE session = ?", session)
-      )?.n ?? 0,
     wasMade() {
       const was = isMade;
       isMade = false;
@@ -214,8 +208,7 @@ export async function openExperimentStore(
 
   /** undefined = the job is not kept. */
   function turnsOf(job: string): number | null | undefined {
-    const row = database.get(experimentRow, "SELECT job AS id, record FROM experiments WHERE job = ?", job);
-    return row?.record.turns;
+    return queries.experiment(job)?.turns;
   }
 
   function saveMeasured(session: string, measured: Measured): void {

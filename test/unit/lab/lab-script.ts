@@ -1,8 +1,12 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { keysOf } from "../../../src/core/experiments/experiment.ts";
+import { rankExperiments } from "../../../src/jobs/ranking/rank-experiments.ts";
+import { ledgerFile, openExperimentStore } from "../../../src/jobs/store/experiment-store.ts";
 import { openPoolStore } from "../../../src/jobs/store/pool-store.ts";
 import { openSessionStore, sessionFile } from "../../../src/jobs/store/session-store.ts";
 import { openLab } from "../../../src/lab/open-lab.ts";
+import { experimentOf } from "../../support/experiments.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 import { AT, jobIn } from "../views/job-in.ts";
 
@@ -43,6 +47,18 @@ export async function runLabScript(stateDir: string): Promise<Record<string, unk
   results.heardAfterStop = heard;
   results.completed = view();
   results.series = [...lab.series("ses_1", "job_1")];
+  results.noLedger = lab.leaderboard("ses_1", null);
+  const ledger = await openExperimentStore(ledgerFile(stateDir, "project_1"), clock);
+  const experiments = [0, 1, 4, 5].map(experimentOf);
+  ledger.save(
+    "ses_1",
+    experiments.map((experiment) => ({ experiment, keys: keysOf(experiment), goal: null })),
+    [],
+  );
+  results.ranked = [null, "acc", "nothing"].map((metric) => lab.leaderboard("ses_1", metric, 10));
+  results.asTool = rankExperiments(ledger, pool, null, { scope: "project", metric: "acc", limit: 10 });
+  ledger.close();
+  results.stranger = lab.leaderboard("ses_2", null);
   lab.close();
 
   store.close();

@@ -60,12 +60,16 @@ test("shows what is recorded, beside the process that writes it and after its en
     heardAfterStop: 1,
     completed: { jobs: [["job_1", "completed", "again", { model: 0.5, compute: 0 }]], spend: { usd: 0.5 } },
     series: [["loss", { points: [{ value: 1.5, step: 3 }] }]],
+    noLedger: null,
+    ranked: [{ metric: "val_loss", direction: "min" }, { metric: "acc", count: 2 }, { missing: "nothing" }],
+    stranger: null,
     closed: ["ses_1.db"],
     alone: ["again"],
     sessions: [["ses_1", "project_1"]],
     others: [],
     madeNothing: ["ses_1.db"],
   });
+  expect((results.ranked as unknown[])[1]).toEqual(results.asTool);
 });
 
 test("shows the other jobs where the record of one cannot be read, and names that one", async () => {

@@ -1,0 +1,178 @@
+import { guessDirection } from "../../core/experiments/direction.ts";
+import type { Experiment } from "../../core/experiments/experiment.ts";
+import { noiseFloor, verdict } from "../../core/experiments/noise.ts";
+import { compareSources } from "../../core/metric-source.ts";
+import { toLabel } from "../../core/run-groups.ts";
+import type { Direction } from "../../core/run-task.ts";
+import { toExperimentView } from "../../views/experiment-view.ts";
+import type { Leaderboard } from "../../views/leaderboard.ts";
+import type { ExperimentQueries } from "../store/experiment-queries.ts";
+import type { PoolStore } from "../store/pool-store.ts";
+import type { Field, ScoreRow } from "../store/score-queries.ts";
+
+export interface ListRequest {
+  readonly metric?: string | undefined;
+  readonly direction?: Direction | undefined;
+  readonly limit?: number | undefined;
+  readonly scope?: "project" | "session" | undefined;
+}
+
+const USUAL_LIMIT = 20;
+/** Experiments that noise is looked for in; the newest of them say enough. */
+const GROUP_LIMIT = 500;
+
+/** Where nothing was measured. */
+export const NO_EXPERIMENTS: Omit<Leaderboard, "scope"> = {
+  metric: null,
+  missing: null,
+  direction: null,
+  directionBy: null,
+  entries: [],
+  count: 0,
+  ranked: 0,
+  all: 0,
+  otherMetrics: [],
+  noise: null,
+  control: null,
+};
+
+/** @param session null = of all sessions of the project */
+export function rankExperiments(
+  store: ExperimentQueries,
+  pool: Pick<PoolStore, "knowsSnapshot">,
+  session: string | null,
+  request: ListRequest & { readonly scope: "project" | "session" },
+): Leaderboard {
+  const { scope, limit = USUAL_LIMIT } = request;
+  const known = store.metrics(session).map(({ metric }) => metric);
+  const all = store.count(session);
+  const metric = chooseMetric(store, session, request.metric, known);
+  const measures = metric === null ? [] : store.measures(session, metric);
+  const otherMetrics = known.filter((one) => one !== metric);
+  // Of equally strong ones the newest: an earlier benchmark of the same name measured under other conditions.
+  const byStrength = [...measures].sort((a, b) => compareSources(b.source, a.source));
+  const [strongest] = byStrength;
+  if (metric === null || strongest === undefined)
+    return { ...NO_EXPERIMENTS, scope, missing: request.metric ?? null, all, otherMetrics: known };
+
+  const goal = store.newestGoal(session, metric);
+  const guessed = guessDirection(metric);
+  const direction = request.direction ?? goal?.direction ?? guessed;
+  const directionBy = request.direction
+    ? "call"
+    : goal
+      ? goal.bench === null
+        ? "stop"
+        : "benchmark"
+      : guessed && "name";
+  const field: Field = { session, metric, source: strongest.source, bench: strongest.bench };
+
+  const ranked = direction === null ? [] : store.best(field, direction, limit);
+  const control = findControl(store, field);
+  const group =
+    control?.isParent === true
+      ? [control.score, ...store.startedFrom(field, control.job, GROUP_LIMIT)]
+      : store.startedFrom(field, null, GROUP_LIMIT);
+  const noise = noiseFloor({ control: control?.score ?? null, group });
+  const [best] = direction === null ? [] : store.best(field, direction, 1);
+
+  const seen = new Set(ranked.map((score) => score.group));
+  const others: ScoreRow[] = [];
+  // Nothing is ranked where it is not known which numbers are better.
+  const unranked = direction === null ? { source: strongest.source, bench: " " } : strongest;
+  for (const measure of byStrength) {
+    const left = limit - ranked.length - others.length;
+    if (left <= 0) break;
+    for (const score of store.others({ ...measure, session }, { ...unranked, metric }, left + seen.size)) {
+      if (seen.has(score.group) || ranked.length + others.length >= limit) continue;
+      seen.add(score.group);
+      others.push(score);
+    }
+  }
+
+  const entries = [...ranked, ...others].flatMap((score, index) => {
+    const isRanked = index < ranked.length;
+    const own: Field = { ...field, source: score.source, bench: score.bench };
+    const job = (score.jobs > 1 && direction !== null && store.bestJob(own, score.group, direction)) || score.job;
+    const experiment = store.experiment(job);
+    if (!experiment) return [];
+    const parent = experiment.parent === null ? null : store.scoreOfJob(own, experiment.parent);
+    const reference = parent ?? (control && control.score.group !== score.group ? control.score : null);
+    const view = toExperimentView({
+      id: `exp_${score.group}`,
+      experiment,
+      metric,
+      direction,
+      score,
+      rank: isRanked ? index + 1 : null,
+      verdict: isRanked && direction !== null ? verdict(score, reference, direction, noise) : null,
+      parentMean: parent?.mean ?? null,
+      bestMean: isRanked ? (best?.mean ?? null) : null,
+      cost: store.costOf(score.group, session),
+      snapshot: usableSnapshot(experiment, pool),
+    });
+    const isSameBenchmark = score.source !== field.source || score.bench === field.bench;
+    return [{ view, label: labelOf(experiment), standing: score.standing, isSameBenchmark }];
+  });
+  return {
+    scope,
+    metric,
+    missing: null,
+    direction,
+    directionBy,
+    entries,
+    count: measures.length === 1 ? strongest.n : store.countAll(session, metric),
+    ranked: direction === null ? 0 : store.countFinal(field),
+    all,
+    otherMetrics,
+    noise,
+    control: control && { job: control.job, description: labelOf(store.experiment(control.job)) },
+  };
+}
+
+const labelOf = (experiment: Experiment | null): string =>
+  experiment === null ? "" : toLabel(experiment.description, experiment.params);
+
+/** The metric asked for; else what a benchmark or a call named last, else what most experiments have. */
+function chooseMetric(
+  store: ExperimentQueries,
+  session: string | null,
+  asked: string | undefined,
+  known: readonly string[],
+): string | null {
+  if (asked !== undefined) {
+    if (store.measures(session, asked).length > 0) return asked;
+    return known.find((one) => one.toLowerCase() === asked.toLowerCase()) ?? null;
+  }
+  const goal = store.newestGoal(session, null);
+  if (goal && store.measures(session, goal.metric).length > 0) return goal.metric;
+  const counts = store.metrics(session);
+  const most = counts[0]?.n ?? 0;
+  // Runs print many metrics equally often. One whose name says what is better is what they are run for, and one of a
+  // validation before one of the training.
+  const usual = counts.filter(({ n }) => n === most).map(({ metric }) => metric);
+  const judged = usual.filter((metric) => guessDirection(metric) !== null && !MEASURES_EFFORT.test(metric));
+  return judged.find((metric) => VALIDATES.test(metric)) ?? judged[0] ?? usual[0] ?? null;
+}
+
+const VALIDATES = /(^|[^a-z])(val|valid|validation|test|eval|final)([^a-z]|$)/i;
+const MEASURES_EFFORT = /time|seconds|latency|duration|memory|bytes|size|cost|_ms$/i;
+
+interface Control {
+  readonly score: ScoreRow;
+  readonly job: string;
+  /** Whether others started from it. */
+  readonly isParent: boolean;
+}
+
+function findControl(store: ExperimentQueries, field: Field): Control | null {
+  const job = store.commonParent(field);
+  const score = job === null ? null : store.scoreOfJob(field, job);
+  if (job !== null && score) return { score, job, isParent: true };
+  const named = store.namedControl(field);
+  return named && { score: named, job: named.job, isParent: false };
+}
+
+/** A snapshot may have been removed since. */
+const usableSnapshot = ({ snapshot }: Experiment, pool: Pick<PoolStore, "knowsSnapshot">): string | null =>
+  snapshot !== null && pool.knowsSnapshot(snapshot) ? snapshot : null;

@@ -1,0 +1,27 @@
+import { z } from "zod";
+import type { Experiment } from "../../core/experiments/experiment.ts";
+import type { Database } from "./database.ts";
+import { experimentRecord } from "./experiment-record.ts";
+import { json } from "./rows.ts";
+import { createScoreQueries, type ScoreQueries } from "./score-queries.ts";
+
+/** What is asked of a project's experiments to rank them. */
+export interface ExperimentQueries extends ScoreQueries {
+  experiment(job: string): Experiment | null;
+  /** How many experiments there are. @param session null = of all sessions */
+  count(session: string | null): number;
+}
+
+const experimentRow = z.object({ id: z.string(), record: json(experimentRecord) });
+const countRow = z.object({ n: z.number() });
+
+export const createExperimentQueries = (database: Database): ExperimentQueries => ({
+  ...createScoreQueries(database),
+  experiment: (job) =>
+    database.get(experimentRow, "SELECT job AS id, record FROM experiments WHERE job = ?", job)?.record ?? null,
+  count: (session) =>
+    (session === null
+      ? database.get(countRow, "SELECT COUNT(*) AS n FROM experiments")
+      : database.get(countRow, "SELECT COUNT(*) AS n FROM experiments WHERE session = ?", session)
+    )?.n ?? 0,
+});
