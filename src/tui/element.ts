@@ -1,5 +1,5 @@
 import { createElement, effect, insert, type JSX, setProp } from "@opentui/solid";
-import { createComponent, ErrorBoundary, For, Show } from "solid-js";
+import { createComponent, ErrorBoundary, For, Index, Show } from "solid-js";
 
 /*
  * Elements without a compiler for JSX: plain `tsc` builds what the host loads.
@@ -76,3 +76,12 @@ export const guarded = (children: () => Element, fallback: (error: unknown) => E
       return children();
     },
   });
+
+/** A child for each place in a list: it stays when what it shows changes. */
+export const eachPlace = <T>(items: () => readonly T[], child: (item: () => T) => Element): Element =>
+  createComponent(Index, {
+    get each() {
+      return items();
+    },
+    children: child,
+  }) as Element;

@@ -48,7 +48,7 @@ export function row(columns: number, left: Line, right: Line = []): Line {
   const kept: Piece[] = [];
   let free = ends.length > 0 ? room - 1 : room;
   for (const one of left) {
-    const text = one.text === " " ? " " : cutPiece(one.text, free);
+    const text = cutPiece(one.text, free);
     if (free <= 0 || text === "") continue;
     kept.push({ ...one, text });
     free -= columnsOf(text);
@@ -62,13 +62,16 @@ export const widthOf = (line: Line): number => line.reduce((sum, { text }) => su
 /** As it is read on the screen. */
 export const textOf = (line: Line): string => line.map(({ text }) => text).join("");
 
-/** A space at either end separates a piece from its neighbour, so it stays. */
+/** Spaces at either end separate a piece from its neighbours or indent a row, so they stay. */
 function cutPiece(text: string, columns: number): string {
+  if (columns <= 0) return "";
+  const inner = cut(text, LONGEST);
+  if (inner === "") return /^ +$/.test(text) ? text.slice(0, columns) : "";
   const before = text.startsWith(" ") ? " " : "";
-  const after = text.length > 1 && text.endsWith(" ") ? " " : "";
-  const inner = cut(text, columns - before.length);
-  if (inner === "") return "";
-  return `${before}${inner}${before.length + columnsOf(inner) < columns ? after : ""}`;
+  const after = text.endsWith(" ") ? " " : "";
+  const kept = cut(inner, columns - before.length);
+  if (kept === "") return "";
+  return `${before}${kept}${before.length + columnsOf(kept) < columns ? after : ""}`;
 }
 
 const clean = (one: Piece): Line => {
