@@ -132,6 +132,9 @@ export interface Job {
   readonly createdAt: number;
   /** When it first left the queue. */
   readonly startedAt: number | null;
+  /** When its model first replied, and its first command began. Absent = not yet, or an earlier version did not record it. */
+  readonly firstReplyAt?: number | undefined;
+  readonly firstCommandAt?: number | undefined;
   readonly state: JobState;
   readonly sandbox: JobSandbox;
   /** How often it has been tried: once more for each sandbox that was lost under it. A message that wakes it begins anew. */

@@ -12,6 +12,7 @@ import { within } from "../shared/time-limit.ts";
 import { cancelJobs, endJob } from "./actions/cancel-jobs.ts";
 import { endRunsWithTheirJobs } from "./actions/end-nested-runs.ts";
 import { createEarlyStopping } from "./execution/early-stopping.ts";
+import { recordFirstSteps } from "./execution/first-steps.ts";
 import { createJobRunner, type JobRunner } from "./execution/job-runner.ts";
 import { noteQuestions } from "./execution/question-notes.ts";
 import { createRecovery } from "./execution/recovery.ts";
@@ -102,6 +103,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const sandboxDeps = { ...deps, ...foundation, environments: options.environments };
   const lifecycle = createSandboxLifecycle(sandboxDeps);
   const stopNoting = noteQuestions({ sessions, registry, log });
+  const stopRecording = recordFirstSteps({ sessions, workers, clock, log });
   const jobFiles = createJobFiles({ ...sandboxDeps, lifecycle });
   const measurements = createMeasurements({ ...sandboxDeps, jobFiles });
   const earlyStopping = createEarlyStopping({ pool, owner, clock, log });
@@ -225,6 +227,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
       );
       activity.stop();
       stopNoting();
+      stopRecording();
       userMessages.stop();
       await foundation.close();
       return unfinished;

@@ -1,4 +1,6 @@
+import type { Job } from "../core/job.ts";
 import type { SeriesRecord } from "../core/series.ts";
+import type { ExperimentRow } from "../jobs/store/experiment-rows.ts";
 import type { LabAnswer, LabRequest, LabView } from "../views/lab-view.ts";
 import type { Leaderboard } from "../views/leaderboard.ts";
 
@@ -37,4 +39,15 @@ export interface Lab {
   /** Asks the process that has the session in use. Never rejects: `refused` where there is none, or it does not answer. */
   ask(session: string, request: LabRequest): Promise<LabAnswer>;
   close(): void;
+}
+
+/** What is read once and whole: by the report, and by what is sent elsewhere. */
+export interface LabArchive extends Lab {
+  /** A session's jobs as they are recorded, with their tasks; empty where there is no such session. */
+  records(session: string): readonly Job[];
+  /**
+   * All experiments of a session's project, of every session, the oldest first; empty where its project is not known.
+   * @throws PluginError `config_invalid` when the record cannot be read
+   */
+  experiments(session: string): readonly ExperimentRow[];
 }

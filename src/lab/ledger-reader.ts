@@ -1,6 +1,7 @@
 import { rankExperiments } from "../jobs/ranking/rank-experiments.ts";
 import type { Driver } from "../jobs/store/driver.ts";
 import { createExperimentQueries } from "../jobs/store/experiment-queries.ts";
+import { type ExperimentRow, readExperiments } from "../jobs/store/experiment-rows.ts";
 import { LEDGER_VERSION, ledgerFile } from "../jobs/store/experiment-store.ts";
 import { openStateFile, type StateFile } from "../jobs/store/state-file.ts";
 import type { Leaderboard } from "../views/leaderboard.ts";
@@ -10,6 +11,8 @@ import type { PoolReader } from "./pool-reader.ts";
 export interface LedgerReader {
   /** Ranked anew when the file has changed. @throws PluginError `config_invalid` when the file cannot be read */
   rank(project: string, metric: string | null, limit: number | undefined): Leaderboard | null;
+  /** @throws PluginError `config_invalid` when the file cannot be read */
+  experiments(project: string): readonly ExperimentRow[];
   close(): void;
 }
 
@@ -38,6 +41,7 @@ export function createLedgerReader(
       }
       return last.board;
     },
+    experiments: (project) => fileOf(project).read(readExperiments) ?? [],
     close() {
       for (const file of files.values()) file.close();
       files.clear();

@@ -6,7 +6,7 @@ import { loadDriver } from "../jobs/store/driver.ts";
 import type { Clock } from "../shared/clock.ts";
 import { type JobView, toJobView, toSnapshotView } from "../views/job-view.ts";
 import type { LabView, PoolView } from "../views/lab-view.ts";
-import type { Lab } from "./lab.ts";
+import type { LabArchive } from "./lab.ts";
 import { createLedgerReader } from "./ledger-reader.ts";
 import { listSessions } from "./list-sessions.ts";
 import { openPoolReader, type PoolReading } from "./pool-reader.ts";
@@ -23,7 +23,7 @@ const MOST_OPEN = 8;
 const SHORTEST_MS = 50;
 
 /** Opens no file before it is asked for. @throws PluginError `config_invalid` where the runtime has no SQLite */
-export async function openLab({ stateDir, clock }: LabDeps): Promise<Lab> {
+export async function openLab({ stateDir, clock }: LabDeps): Promise<LabArchive> {
   const driver = await loadDriver();
   const pool = openPoolReader(driver, stateDir, clock);
   const ledgers = createLedgerReader(driver, stateDir, pool);
@@ -90,6 +90,11 @@ export async function openLab({ stateDir, clock }: LabDeps): Promise<Lab> {
     leaderboard(session, metric, limit) {
       const project = pool.projectOf(session);
       return project === null ? null : ledgers.rank(project, metric, limit);
+    },
+    records: (session) => readerOf(session)?.read()?.jobs ?? [],
+    experiments(session) {
+      const project = pool.projectOf(session);
+      return project === null ? [] : ledgers.experiments(project);
     },
     watch(session, everyMs, listener) {
       const period = Math.max(SHORTEST_MS, everyMs);

@@ -226,8 +226,8 @@ const listing = (folder: string) =>
 test(
   "prints its usage, and refuses unknown commands and options",
   withHome(async (home) => {
-    expect(run(home, "--help")).toMatchObject({ status: 0, stdout: expect.stringContaining("gc    end sandboxes") });
-    expect(run(home, "sweep")).toMatchObject({ status: 2, stderr: expect.stringContaining('unknown command "sweep"') });
+    expect(run(home, "--help")).toMatchObject({ status: 0, stdout: expect.stringMatching(/gc +end sandboxes/) });
+    expect(run(home, "sweep")).toMatchObject({ status: 2, stderr: expect.stringContaining('Unknown command "sweep"') });
     expect(run(home, "gc", "--nope").status).toBe(2);
     const bad = run(home, "gc", "--state-dir", ".", "--json");
     expect([bad.status, JSON.parse(bad.stdout).error.code]).toEqual([1, "config_invalid"]);

@@ -35,7 +35,8 @@ export async function beginRun(
   sessionJobs.update(jobID, (job) => {
     const running = toRunning(job);
     if (running === job) return job;
-    const begun = withBegun(running, sandbox.id);
+    const firstCommandAt = running.firstCommandAt ?? deps.clock.now();
+    const begun = { ...withBegun(running, sandbox.id), firstCommandAt };
     if (start === "first") return begun;
     const again = start === "anew" ? begun : { ...begun, attempts: begun.attempts + 1 };
     if (isMeasurement) return withNotes(again, [MEASURED_ANEW]);

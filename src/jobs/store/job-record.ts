@@ -187,6 +187,8 @@ export const jobRecord: z.ZodType<Job> = z.object({
   provider: providerName,
   createdAt: time,
   startedAt: time.nullable(),
+  firstReplyAt: time.optional().catch(undefined),
+  firstCommandAt: time.optional().catch(undefined),
   state,
   sandbox,
   attempts: z.number().default(1),
