@@ -1,6 +1,6 @@
 import type { JobView } from "../views/job-view.ts";
 import { askForMessage, askToCancel, sayInToast } from "./actions.ts";
-import { jobOfSession, orchestratorOf, sessionOnScreen } from "./sessions.ts";
+import { isAsked, jobOfSession, orchestratorOf, sessionOnScreen } from "./sessions.ts";
 import type { Ui } from "./ui.ts";
 
 /** Single letters in a job's conversation, where there is no prompt that they could be typed into. */
@@ -38,7 +38,7 @@ export function registerJobKeys(ui: Ui): void {
     },
   ];
   api.keymap.registerLayer({
-    enabled: () => job() !== null && !api.ui.dialog.open && (api.renderer.currentFocusedEditor ?? null) === null,
+    enabled: () => job() !== null && !api.ui.dialog.open && !api.renderer.currentFocusedEditor && !isAsked(api),
     commands: commands.map(({ name, title, run }) => ({ name, title, category: "Jobs", run })),
     bindings: commands.map(({ key, name, title }) => ({ key, cmd: name, desc: title })),
   });

@@ -1,7 +1,7 @@
 import { createComponent } from "solid-js";
 import type { LabView } from "../views/lab-view.ts";
 import { countsOf } from "./format.ts";
-import { sessionOnScreen } from "./sessions.ts";
+import { isAsked } from "./sessions.ts";
 import type { Ui } from "./ui.ts";
 
 interface KeyEvent {
@@ -54,11 +54,14 @@ export function registerLeaveQuestion(ui: Ui, args: readonly string[]): void {
 
 /** Whether the host would leave at this ctrl+c, by its rules. */
 function wouldLeave({ api }: Ui): boolean {
-  const session = sessionOnScreen(api.route);
-  const isAnswering =
-    session !== null && api.state.session.permission(session).length + api.state.session.question(session).length > 0;
-  const leavesByIt = api.tuiConfig.keybinds.get("app.exit").some(({ key }: { key: unknown }) => key === "ctrl+c");
-  return leavesByIt && !isAnswering && !api.ui.dialog.open && !api.renderer.currentFocusedEditor?.plainText;
+  const keys: readonly { readonly key: unknown }[] = api.tuiConfig.keybinds.get("app.exit");
+  return (
+    keys.some(({ key }) => String(key).split(",").includes("ctrl+c")) &&
+    api.mode.current() === "base" && // a view with keys of its own says what they do
+    !isAsked(api) &&
+    !api.ui.dialog.open &&
+    !api.renderer.currentFocusedEditor?.plainText
+  );
 }
 
 /** @returns null where nothing would be stopped */

@@ -33,3 +33,9 @@ export function jobOfSession(state: HostSessions, view: LabView | null, id: stri
   }
   return null;
 }
+
+/** Whether the host asks something in the conversation: then keys answer it. */
+export function isAsked({ state, route }: Pick<TuiPluginApi, "state" | "route">): boolean {
+  const session = sessionOnScreen(route);
+  return session !== null && state.session.permission(session).length + state.session.question(session).length > 0;
+}

@@ -27,7 +27,9 @@ export function sidebarRows(view: LabView): readonly SidebarRow[] {
   const running = [...of("running", "starting")].sort(
     (a, b) => Number(b.reason !== undefined) - Number(a.reason !== undefined),
   );
-  const [failed, done] = [newestFirst(of("failed")), newestFirst(of("completed"))];
+  const [failed, done] = [newestFirst(of("failed")), newestFirst(of("completed", "cancelled"))];
+  const [others, cancelled] = [done.slice(MOST_DONE), of("cancelled")];
+  const left = others.filter(({ state }) => state === "cancelled").length;
   return [
     { line: () => headOf(view), job: null },
     ...resourceRows(view),
@@ -38,8 +40,12 @@ export function sidebarRows(view: LabView): readonly SidebarRow[] {
     ...failed.slice(0, MOST_FAILED).flatMap((job) => [titleRow(job), errorRow(job)]),
     ...more(failed.length - MOST_FAILED, "more failed", failed[0]),
     ...done.slice(0, MOST_DONE).map(titleRow),
-    ...more(done.length - MOST_DONE, "more are done", done[0]),
-    ...more(of("cancelled").length, "cancelled", of("cancelled")[0]),
+    ...more(
+      others.length - left,
+      "more are done",
+      others.find(({ state }) => state === "completed"),
+    ),
+    ...more(left, "more were cancelled", cancelled[0]),
     ...problemRows(view),
   ];
 }

@@ -2,7 +2,8 @@ import { onCleanup } from "solid-js";
 import { type Element, eachPlace, el, show } from "./element.ts";
 import { createNow } from "./now.ts";
 import { orchestratorOf } from "./sessions.ts";
-import { sidebarRows } from "./sidebar-rows.ts";
+import { SIDEBAR_COLUMNS, sidebarRows } from "./sidebar-rows.ts";
+import { piece, row } from "./text.ts";
 import { rowOf } from "./theme.ts";
 import { openJob, part, type Ui } from "./ui.ts";
 
@@ -27,12 +28,17 @@ function sidebar(ui: Ui, session: string): Element {
     const current = view();
     return current === null ? [] : sidebarRows(current);
   };
+  const problem = () => ui.source.problem();
   return show(
-    () => view() !== null,
+    () => view() !== null || problem() !== null,
     () =>
       el(
         "box",
         {},
+        show(
+          () => problem() !== null,
+          () => rowOf(ui.api.theme, () => row(SIDEBAR_COLUMNS, [piece(`! ${problem()}`, "warning")])),
+        ),
         eachPlace(rows, (one) =>
           el(
             "box",

@@ -26,7 +26,7 @@ test("jobs are listed by urgency: what runs, what waits as one line, what failed
       metrics: { loss: { value: 2.25, step: 400, at: iso(0), source: "output" } },
     }),
     sampleJob("d", { reason: "its sandbox has not answered for 9 s", startedAt: iso(58) }),
-    sampleJob("e", { state: "cancelled" }),
+    sampleJob("e", { state: "cancelled", endedAt: iso(40) }),
   ]);
   expect(textsOf(view)).toEqual([
     "Jobs 2▶ 9… 1✗            $2.00 of $25",
@@ -38,8 +38,8 @@ test("jobs are listed by urgency: what runs, what waits as one line, what failed
     "· 9 wait: waiting for a GPU",
     "✗ job b                           15s",
     "  command_failed: exit code 3 ⏎ oh no",
+    "⊘ job e                           35s",
     "✓ job a                           25s",
-    "⊘ 1 cancelled",
   ]);
 });
 
@@ -51,12 +51,24 @@ test("a row that opens a job knows which", () => {
 test("hundreds of jobs take a few rows, and those left out are counted", () => {
   const view = sampleView(
     "s",
-    [...many(300, "running"), ...many(2_000, "queued"), ...many(80, "failed", { error }), ...many(70, "completed")],
+    [
+      ...many(300, "running"),
+      ...many(2_000, "queued"),
+      ...many(80, "failed", { error }),
+      ...many(70, "completed"),
+      ...many(5, "cancelled"),
+    ],
     none,
   );
   const texts = textsOf(view);
   expect(texts.length).toBeLessThan(30);
-  for (const text of ["● 294 more run", "· 2000 wait", "✗ 77 more failed", "✓ 67 more are done"])
+  for (const text of [
+    "● 294 more run",
+    "· 2000 wait",
+    "✗ 77 more failed",
+    "✓ 70 more are done",
+    "⊘ 2 more were cancelled",
+  ])
     expect(texts).toContain(text);
 });
 
