@@ -10,7 +10,7 @@ import { dirname } from "node:path";
  */
 export const TESTS_OF = {
   src: ["e2e/harness", "e2e/node"],
-  "src/cli": ["e2e/gc"],
+  "src/cli": ["e2e/gc", "integration/cli"],
   "src/config": ["e2e/bad-options"],
   "src/core": ["e2e/answers", "e2e/failures", "e2e/jobs"],
   "src/dashboard": ["integration/dashboard"],

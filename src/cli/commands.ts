@@ -1,5 +1,6 @@
 import type { Command } from "./command.ts";
+import { doctorCommand } from "./doctor-command.ts";
 import { gcCommand } from "./gc-command.ts";
 
 /** In the order in which `--help` lists them. */
-export const COMMANDS: readonly Command[] = [gcCommand];
+export const COMMANDS: readonly Command[] = [doctorCommand, gcCommand];

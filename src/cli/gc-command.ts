@@ -1,5 +1,7 @@
+import { systemClock } from "../shared/clock.ts";
 import { STATE_DIR_HELP } from "./cli-options.ts";
 import type { Command } from "./command.ts";
+import { createProgress, during } from "./progress.ts";
 
 export const gcCommand: Command = {
   name: "gc",
@@ -21,7 +23,10 @@ ${STATE_DIR_HELP}
   mostWords: 0,
   async run({ text, has, print }) {
     const { collectGarbageNow, renderGarbageReport } = await import("./gc.ts");
-    const report = await collectGarbageNow(text("state-dir"));
+    const progress = createProgress(process.stderr, systemClock, has("json"));
+    const report = await during(progress, "Comparing the sandboxes that exist with the jobs that need them", () =>
+      collectGarbageNow(text("state-dir")),
+    );
     print(has("json") ? JSON.stringify(report, null, 2) : renderGarbageReport(report));
     return report.failures.length === 0 ? 0 : 1;
   },

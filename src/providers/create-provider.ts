@@ -4,6 +4,7 @@ import { homeOf, xdgHome } from "../config/host-paths.ts";
 import type { ProviderName } from "../config/provider-names.ts";
 import type { Options } from "../config/schema.ts";
 import type { CreationLimiter } from "../sandboxes/creation-limiter.ts";
+import type { LendingRules } from "../sandboxes/local/isolation.ts";
 import type { SandboxProvider } from "../sandboxes/port.ts";
 import { systemClock } from "../shared/clock.ts";
 import { randomId } from "../shared/ids.ts";
@@ -45,11 +46,7 @@ export async function createProvider(
       return createLocalProvider({
         rootDir: join(options.stateDir, "local"),
         isolation: options.local.isolation,
-        lending: {
-          readOnlyPaths: options.local.readOnlyPaths,
-          neverLent: [options.stateDir, ...opencodeFolders(process.env)],
-          project: project === null ? null : topOf(project, homeOf(process.env)),
-        },
+        lending: lendingRules(options, project, process.env),
         clock: systemClock,
         log,
         ids,
@@ -57,6 +54,13 @@ export async function createProvider(
     }
   }
 }
+
+/** What of this machine local sandboxes of a project may read. @param project as above */
+export const lendingRules = (options: Options, project: string | null, env: NodeJS.ProcessEnv): LendingRules => ({
+  readOnlyPaths: options.local.readOnlyPaths,
+  neverLent: [options.stateDir, ...opencodeFolders(env)],
+  project: project === null ? null : topOf(project, homeOf(env)),
+});
 
 /** The folders in which OpenCode keeps keys, sessions and options. */
 function opencodeFolders(env: NodeJS.ProcessEnv): string[] {

@@ -1,28 +1,9 @@
+import { supportOf } from "../../core/host-version.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
-import { oneLine } from "../../shared/plain-text.ts";
 import { TOAST_TITLE, type Toast } from "../shared/toasts.ts";
 import { type HostClient, unwrap } from "./host-client.ts";
-
-export type VersionSupport =
-  | { readonly kind: "tested" }
-  | { readonly kind: "untested" | "unsupported"; readonly message: string };
-
-/**
- * Whether jobs may start in an OpenCode of this version: what isolates them from the user's machine was verified with
- * 1.18.33 alone. Later versions of 1.x and development builds are let through and named in the log.
- */
-export function supportOf(version: string): VersionSupport {
-  const [major, minor] = version.split(".").map(Number);
-  const shown = oneLine(version, 40);
-  if (major === 1 && minor === 18) return { kind: "tested" };
-  if ((major === 1 && Number(minor) > 18) || Number.isNaN(major) || version.startsWith("0.0.0-")) {
-    return { kind: "untested", message: `This plugin was tested with OpenCode 1.18.33, not with OpenCode ${shown}.` };
-  }
-  const message = `OpenCode ${shown} is not supported, so jobs cannot start: their isolation from this machine was never verified with it. Install OpenCode 1.18.33 (npm install -g opencode-ai@1.18.33) or a later 1.x.`;
-  return { kind: "unsupported", message };
-}
 
 /** Knows the version of the running OpenCode. One that does not say its version is taken for a tested one. */
 export interface HostVersion {

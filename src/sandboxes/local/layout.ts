@@ -5,7 +5,7 @@ import { PluginError } from "../../shared/error-code.ts";
 import { isProcessDead } from "../../shared/is-process-dead.ts";
 import { isMissing } from "../../shared/missing-file.ts";
 import { ensurePrivateFolder, isRealFolder, readPrivateFile, refuseLinkedFolder } from "../../shared/private-files.ts";
-import type { NetworkPolicy } from "../port.ts";
+import type { ListedSandbox, NetworkPolicy } from "../port.ts";
 
 /*
  * Where local sandboxes live on disk. L1: an id becomes a path only after it has matched its pattern. L2: a directory
@@ -163,4 +163,19 @@ export async function listIDs(folder: string, matches: (id: string) => boolean):
     if (isMissing(error)) return [];
     throw error;
   }
+}
+
+/** The sandboxes on disk, live or not. @param onDamaged is told of those whose record cannot be read */
+export async function listSandboxes(
+  rootDir: string,
+  onDamaged: (id: string, folder: string) => void,
+): Promise<ListedSandbox[]> {
+  const folder = folderOf(rootDir, "sandboxes");
+  return (await listIDs(folder, isSandboxID)).flatMap((id): ListedSandbox[] => {
+    const meta = readMeta<SandboxMeta>(join(folder, id));
+    if (meta === null) return [];
+    if (meta !== "damaged") return [{ id, tags: meta.tags ?? {}, createdAt: meta.createdAt }];
+    onDamaged(id, folder);
+    return [{ id, tags: {}, createdAt: null }];
+  });
 }

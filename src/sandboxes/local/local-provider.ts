@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
 import { createConcurrencyLimit } from "../../shared/concurrency-limit.ts";
 import { PluginError } from "../../shared/error-code.ts";
@@ -15,10 +14,9 @@ import type { IsolationBackend, IsolationKind, IsolationPlan, LendingRules } fro
 import {
   abandonedDirectories,
   createAtomically,
-  folderOf,
   isComplete,
   isSandboxID,
-  listIDs,
+  listSandboxes,
   makeFolders,
   moveAside,
   readMeta,
@@ -239,14 +237,9 @@ class LocalProvider implements SandboxProvider {
   async list(): Promise<readonly ListedSandbox[]> {
     await endOrphans();
     for (const path of await abandonedDirectories(this.#deps.rootDir)) await (await this.#backend()).trees.remove(path);
-    const folder = folderOf(this.#deps.rootDir, "sandboxes");
-    return (await listIDs(folder, isSandboxID)).flatMap((id): ListedSandbox[] => {
-      const meta = readMeta<SandboxMeta>(join(folder, id));
-      if (meta === null) return [];
-      if (meta !== "damaged") return [{ id, tags: meta.tags ?? {}, createdAt: meta.createdAt }];
-      this.#deps.log("warn", "The record of a sandbox is damaged: only its id is known", { sandboxID: id, folder });
-      return [{ id, tags: {}, createdAt: null }];
-    });
+    return listSandboxes(this.#deps.rootDir, (id, folder) =>
+      this.#deps.log("warn", "The record of a sandbox is damaged: only its id is known", { sandboxID: id, folder }),
+    );
   }
 
   async close(): Promise<void> {

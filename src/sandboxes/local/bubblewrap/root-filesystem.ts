@@ -35,6 +35,10 @@ export function systemArgs(): string[] {
   return args;
 }
 
+/** What of the host's system a sandbox sees, by its paths there. */
+export const systemPaths = (): string[] =>
+  systemArgs().flatMap((arg, at, args) => (args[at - 2] === "--ro-bind" ? [arg] : []));
+
 /** Files of /etc with content of ours in place of the host's. */
 export function synthesizedFiles(nameservers: readonly string[]): SynthesizedFile[] {
   const nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin";

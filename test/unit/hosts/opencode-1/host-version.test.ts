@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { supportOf } from "../../../../src/core/host-version.ts";
 import { createHostClient } from "../../../../src/hosts/opencode-1/host-client.ts";
-import { createHostVersion, supportOf } from "../../../../src/hosts/opencode-1/host-version.ts";
+import { createHostVersion } from "../../../../src/hosts/opencode-1/host-version.ts";
 import type { Toast } from "../../../../src/hosts/shared/toasts.ts";
 
 test.each([

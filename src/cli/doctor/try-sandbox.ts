@@ -1,0 +1,124 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Options } from "../../config/schema.ts";
+import { createProvider, lendingRules } from "../../providers/create-provider.ts";
+import { boundProvider } from "../../sandboxes/bounded-provider.ts";
+import { createOwnLimiter } from "../../sandboxes/creation-limiter.ts";
+import { systemPaths } from "../../sandboxes/local/bubblewrap/root-filesystem.ts";
+import { createLocalProvider } from "../../sandboxes/local/local-provider.ts";
+import type { Sandbox, SandboxProvider, SandboxSpec } from "../../sandboxes/port.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { randomId } from "../../shared/ids.ts";
+import { ISOLATION, type Trial, type TrialStep } from "./checks/sandbox.ts";
+
+export interface TrialDeps {
+  readonly options: Options;
+  /** The folder whose project's files are not lent. */
+  readonly directory: string;
+  /** A private folder that is removed at the end whatever happens. */
+  readonly scratch: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+const SPEC: SandboxSpec = {
+  name: "doctor",
+  tags: {},
+  snapshotID: null,
+  workdir: "/workspace",
+  env: {},
+  memoryMiB: null,
+  network: "open",
+};
+
+/** Makes a local sandbox apart from those of jobs, works in it, and removes it. */
+export async function tryLocal(deps: TrialDeps): Promise<Trial> {
+  const { options, directory, scratch, env, clock } = deps;
+  const rootDir = await mkdtemp(join(scratch, "local-"));
+  const { isolation } = options.local;
+  const lending = lendingRules(options, directory, env);
+  const made = createLocalProvider({
+    rootDir,
+    isolation,
+    lending,
+    clock,
+    log: () => {},
+    ids: () => randomId("x").slice(2),
+    limits: { hostFreeMiB: 0 }, // it lies where temporary files do; the disk of the state is looked at by itself
+  });
+  const provider = boundProvider(made, clock, options.modal.snapshotTimeoutSeconds * 1000);
+  const kind = isolation === "auto" ? "bubblewrap" : isolation;
+  try {
+    const trial = await tryProvider(provider, deps);
+    const lent = trial.failure?.doing === ISOLATION ? null : ((await provider.lent?.().catch(() => null)) ?? null);
+    return { ...trial, isolation: kind, lent, system: kind === "bubblewrap" ? systemPaths() : [] };
+  } finally {
+    await provider.close();
+    await rm(rootDir, { recursive: true, force: true });
+  }
+}
+
+/** The same on Modal, which costs a fraction of a cent. */
+export async function tryModal(deps: TrialDeps): Promise<Trial> {
+  const { options, clock } = deps;
+  const { createsPerSecond, createsBurst } = options.modal;
+  const limiter = createOwnLimiter({ perSecond: createsPerSecond, burst: createsBurst }, clock);
+  const made = await createProvider("modal", options, null, limiter, () => {});
+  const provider = boundProvider(made, clock, options.modal.snapshotTimeoutSeconds * 1000);
+  try {
+    return { ...(await tryProvider(provider, deps)), isolation: "none", lent: null, system: [] };
+  } finally {
+    await provider.close();
+  }
+}
+
+async function tryProvider(
+  provider: SandboxProvider,
+  { clock, signal }: Pick<TrialDeps, "clock" | "signal">,
+): Promise<Pick<Trial, "steps" | "failure" | "notes" | "isRemoved">> {
+  const steps: TrialStep[] = [];
+  let doing = ISOLATION;
+  const step = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+    doing = what;
+    const since = clock.now();
+    signal.throwIfAborted();
+    const result = await work();
+    steps.push({ doing: what, inMs: Math.max(0, clock.now() - since) });
+    return result;
+  };
+  let sandbox: Sandbox | null = null;
+  let failure: Trial["failure"] = null;
+  try {
+    const made = await step(ISOLATION, () => provider.create(SPEC, signal));
+    sandbox = made;
+    await step("running a command", () => expectOutput(made, ["/bin/sh", "-c", "echo works"], "works\n"));
+    const content = new TextEncoder().encode("written by doctor\n");
+    await step("writing a file", () => made.writeFile("doctor.txt", content));
+    await step("reading it", async () => {
+      const read = await made.readFile("doctor.txt", { offset: 0, maxBytes: 100 });
+      if (Buffer.compare(read, content) !== 0) throw new Error("what was read is not what was written");
+    });
+  } catch (error) {
+    failure = { doing, why: error instanceof Error ? error.message : String(error) };
+  }
+  const notes = sandbox?.notes ?? [];
+  if (sandbox === null) return { steps, failure, notes, isRemoved: true };
+  const since = clock.now();
+  const isRemoved = await sandbox.terminate().then(
+    () => true,
+    () => false,
+  );
+  if (isRemoved && failure === null) steps.push({ doing: "ending it", inMs: Math.max(0, clock.now() - since) });
+  return { steps, failure, notes, isRemoved };
+}
+
+async function expectOutput(sandbox: Sandbox, argv: readonly string[], expected: string): Promise<void> {
+  const running = await sandbox.start({ argv });
+  await running.closeInput();
+  let said = "";
+  for await (const { bytes } of running.output) if (said.length < 2_000) said += Buffer.from(bytes).toString("utf8");
+  const exit = await running.exit;
+  if (said !== expected)
+    throw new Error(`it printed ${JSON.stringify(said.slice(0, 200))} and ended with ${JSON.stringify(exit)}`);
+}
