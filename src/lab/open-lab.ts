@@ -1,16 +1,21 @@
-import { NO_ACTIVITY } from "../core/activity.ts";
+import { type Doing, NOT_KNOWN } from "../core/activity.ts";
 import { countGpus } from "../core/admission.ts";
 import { spendOf } from "../core/budget.ts";
 import type { Job } from "../core/job.ts";
 import { loadDriver } from "../jobs/store/driver.ts";
+import type { LivePart } from "../jobs/store/live-store.ts";
 import type { Clock } from "../shared/clock.ts";
+import { randomId } from "../shared/ids.ts";
 import { type JobView, toJobView, toSnapshotView } from "../views/job-view.ts";
 import type { LabView, PoolView } from "../views/lab-view.ts";
+import { askProcess } from "./asking.ts";
 import type { LabArchive } from "./lab.ts";
 import { createLedgerReader } from "./ledger-reader.ts";
 import { listSessions } from "./list-sessions.ts";
+import { createLiveness } from "./live-facts.ts";
 import { openPoolReader, type PoolReading } from "./pool-reader.ts";
 import { openSessionReader, type SessionReader } from "./session-reader.ts";
+import { createWatching } from "./watching.ts";
 
 export interface LabDeps {
   /** Absolute. */
@@ -20,7 +25,6 @@ export interface LabDeps {
 
 /** Sessions whose files stay open though nobody watches them. */
 const MOST_OPEN = 8;
-const SHORTEST_MS = 50;
 
 /** Opens no file before it is asked for. @throws PluginError `config_invalid` where the runtime has no SQLite */
 export async function openLab({ stateDir, clock }: LabDeps): Promise<LabArchive> {
@@ -28,8 +32,8 @@ export async function openLab({ stateDir, clock }: LabDeps): Promise<LabArchive>
   const pool = openPoolReader(driver, stateDir, clock);
   const ledgers = createLedgerReader(driver, stateDir, pool);
   const readers = new Map<string, SessionReader>();
-  const watched = new Map<string, number>();
-  const stops = new Set<() => void>();
+  const liveness = createLiveness(clock);
+  const watching = createWatching({ readerOf, pool, liveness, clock });
   /** Views of jobs that nothing changes any more. */
   const settled = new WeakMap<Job, JobView>();
 
@@ -43,7 +47,7 @@ export async function openLab({ stateDir, clock }: LabDeps): Promise<LabArchive>
     }
     for (const [id, reader] of readers) {
       if (readers.size < MOST_OPEN) break;
-      if (watched.has(id)) continue;
+      if (watching.isWatched(id)) continue;
       reader.close();
       readers.delete(id);
     }
@@ -57,27 +61,29 @@ export async function openLab({ stateDir, clock }: LabDeps): Promise<LabArchive>
   }
 
   function view(session: string): LabView | null {
-    const reading = readerOf(session)?.read() ?? null;
-    if (reading === null || reading.jobs.length + reading.problems.length === 0) return null;
+    const reader = readerOf(session);
+    const reading = reader?.read() ?? null;
+    if (!reader || !reading || reading.jobs.length + reading.problems.length === 0) return null;
     const { jobs } = reading;
     const now = clock.now();
     const inPool = pool.read();
+    const { isLive, part, doing } = liveness.factsOf(reading, reader);
     return {
       session,
       at: new Date(now).toISOString(),
-      isLive: false,
-      jobs: jobs.map((job) => viewOf(job, now)),
+      isLive,
+      jobs: jobs.map((job) => viewOf(job, doing(job.id), now)),
       snapshots: pool.snapshots(session).map(toSnapshotView),
-      pool: toPoolView(inPool),
-      spend: { ...spendOf(jobs, now), budgetUsd: null, usdPerHour: hourlyRate(jobs) },
-      problems: [...reading.problems, ...inPool.problems],
+      pool: toPoolView(inPool, part),
+      spend: { ...spendOf(jobs, now), budgetUsd: part?.budgetUsd ?? null, usdPerHour: hourlyRate(jobs) },
+      problems: [...new Set([...reading.problems, ...inPool.problems, ...(part?.problems ?? [])])],
     };
   }
 
-  function viewOf(job: Job, now: number): JobView {
+  function viewOf(job: Job, doing: Doing | undefined, now: number): JobView {
     const known = settled.get(job);
     if (known) return known;
-    const made = toJobView(job, { place: null, live: NO_ACTIVITY, creating: null, pendingSince: null, now });
+    const made = toJobView(job, { ...(doing ?? NOT_KNOWN), now });
     if (made.endedAt !== undefined && job.compute.since === null) settled.set(job, made);
     return made;
   }
@@ -96,41 +102,10 @@ export async function openLab({ stateDir, clock }: LabDeps): Promise<LabArchive>
       const project = pool.projectOf(session);
       return project === null ? [] : ledgers.experiments(project);
     },
-    watch(session, everyMs, listener) {
-      const period = Math.max(SHORTEST_MS, everyMs);
-      const look = () => JSON.stringify([pool.read(), pool.snapshots(session)]);
-      let [reading, shared] = [readerOf(session)?.read() ?? null, look()];
-      let version = pool.version();
-      let cancel = () => {};
-      const stop = () => {
-        cancel();
-        if (!stops.delete(stop)) return;
-        const left = (watched.get(session) ?? 1) - 1;
-        if (left > 0) watched.set(session, left);
-        else watched.delete(session);
-      };
-      watched.set(session, (watched.get(session) ?? 0) + 1);
-      stops.add(stop);
-      const next = () => {
-        cancel = clock.after(period, () => {
-          const [before, sharedBefore] = [reading, shared];
-          reading = readerOf(session)?.read() ?? null;
-          const now = pool.version();
-          if (now !== version) [version, shared] = [now, look()];
-          next();
-          if (reading !== before || shared !== sharedBefore) listener();
-        });
-      };
-      next();
-      return stop;
-    },
-    ask: async () => ({
-      kind: "refused",
-      code: "unsupported",
-      message: "Nothing can be asked for here yet.",
-    }),
+    watch: watching.watch,
+    ask: (session, request) => askProcess({ liveness, clock, ids: randomId }, readerOf(session), request),
     close() {
-      for (const stop of [...stops]) stop();
+      watching.close();
       for (const reader of readers.values()) reader.close();
       readers.clear();
       ledgers.close();
@@ -140,13 +115,14 @@ export async function openLab({ stateDir, clock }: LabDeps): Promise<LabArchive>
 }
 
 /** Limits are known to the process that has the session in use. */
-function toPoolView({ leases, running, queued }: PoolReading): PoolView {
-  const counted = Object.entries(countGpus(leases, { total: 0 }));
+function toPoolView({ leases, running, queued }: PoolReading, part: LivePart | null): PoolView {
+  const counted = Object.entries(countGpus(leases, { total: 0, ...part?.gpus }));
+  const limitOf = (type: string) => part?.gpus[type] ?? part?.gpus.total ?? null;
   return {
     running,
     queued,
-    maxRunning: null,
-    gpus: Object.fromEntries(counted.map(([type, { used }]) => [type, { used, limit: null }])),
+    maxRunning: part?.maxRunning ?? null,
+    gpus: Object.fromEntries(counted.map(([type, { used }]) => [type, { used, limit: limitOf(type) }])),
   };
 }
 

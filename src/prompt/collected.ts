@@ -53,6 +53,33 @@ const OTHERS = 10;
 /** Files named in the metadata. */
 const RECORDED = 1_000;
 
+/** A job's work in the user's project. `shownRoot`: absolute, null where OpenCode is open in the project's root. */
+export type Work =
+  | { readonly kind: "branch"; readonly collected: CollectedChanges }
+  | {
+      readonly kind: "patch";
+      readonly collected: CollectedChanges;
+      readonly target: string;
+      readonly shownRoot: string | null;
+    }
+  | {
+      readonly kind: "files";
+      readonly copied: CollectedFiles;
+      readonly target: string;
+      readonly shownRoot: string | null;
+    };
+
+export function renderWork(work: Work): Answer {
+  switch (work.kind) {
+    case "branch":
+      return renderCollected(work.collected, null);
+    case "patch":
+      return renderCollected(work.collected, work.target, work.shownRoot);
+    case "files":
+      return renderFiles(work.copied, work.target, work.shownRoot);
+  }
+}
+
 /**
  * @param patch path that was asked for the patch file; null for a branch
  * @param root absolute root of the project, which paths are relative to; null where OpenCode is open in it

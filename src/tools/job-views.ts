@@ -1,20 +1,13 @@
 import { isEnded, type Job } from "../core/job.ts";
+import { doingOf } from "../jobs/live/doing.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { type JobView, toJobView } from "../views/job-view.ts";
 
 /** Views of jobs as they are now: place in the queue, running tool, pending requests. */
 export function viewJobs(runtime: Runtime, jobs: readonly Job[]): JobView[] {
   const now = runtime.clock.now();
-  const places = runtime.scheduler.places(jobs.filter(({ state }) => state.kind === "queued").map(({ id }) => id));
-  return jobs.map((job) =>
-    toJobView(job, {
-      place: places.get(job.id) ?? null,
-      live: { ...runtime.activity.of(job.childSession), line: runtime.activity.lineOf(job.id) },
-      creating: runtime.lifecycle.creating(job.id),
-      pendingSince: runtime.lifecycle.pendingSince(job.id),
-      now,
-    }),
-  );
+  const doing = doingOf(runtime, jobs);
+  return jobs.map((job) => toJobView(job, { ...doing(job), now }));
 }
 
 /** Jobs in an answer's metadata: the host stores it, sends it to its clients, and reads it at every step of the session. */

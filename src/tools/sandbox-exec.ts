@@ -80,6 +80,7 @@ export const sandboxExecTool = (deps: ToolDeps) =>
       const timeoutSeconds = limit ?? DEFAULT_SECONDS;
       const output = createOutputWindow();
       const progress = call.progress();
+      const endCommand = runtime.activity.beginCommand(jobID, oneLine(command, 200), () => newestLine(output));
       try {
         const end = await followCommand(process, {
           clock: runtime.clock,
@@ -94,10 +95,17 @@ export const sandboxExecTool = (deps: ToolDeps) =>
         const answer = render(command, end, output, process.logPath, timeoutSeconds);
         return { ...answer, output: answer.output + explain(end.status, end.stopped !== null) };
       } finally {
+        endCommand();
         await progress.stop();
       }
     },
   });
+
+const newestLine = (output: OutputWindow): string | null =>
+  output
+    .tail(2)
+    .split("\n")
+    .findLast((line) => line.trim() !== "") ?? null;
 
 function show(progress: Progress, command: string, output: OutputWindow): void {
   progress.show(() => {

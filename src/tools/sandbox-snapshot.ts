@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { labelProblem } from "../core/snapshot-label.ts";
 import { snapshotJob } from "../jobs/actions/snapshot-job.ts";
 import { toFact } from "../prompt/quoted-text.ts";
 import { SANDBOX_SNAPSHOT } from "../prompt/tool-descriptions.ts";
@@ -9,12 +10,6 @@ import { forbiddenTool } from "./find-worker.ts";
 import { pathArgument } from "./path-argument.ts";
 import { requirePermission } from "./permission.ts";
 
-/** A task's `from` takes ids and labels, so a label must not look like an id. */
-const LIKE_AN_ID = /^(?:im-|sb-|snap_|job_|ses_)/i;
-
-/** Words models write for "no snapshot". As a label such a word would give this job's files to all those tasks. */
-const LIKE_NOTHING = /^(?:none|null|nil|undefined|false|default)$/i;
-
 export const sandboxSnapshotTool = (deps: ToolDeps) =>
   defineTool({
     name: "sandbox_snapshot",
@@ -23,12 +18,10 @@ export const sandboxSnapshotTool = (deps: ToolDeps) =>
       job: z.string().optional().describe("Job id; inside a job, its own if left out."),
       label: z
         .string()
-        .regex(
-          /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
-          "English letters, digits, '.', '_' and '-', the first a letter or digit, at most 64 characters",
-        )
-        .refine((label) => !LIKE_AN_ID.test(label), "it looks like an id; choose another name")
-        .refine((label) => !LIKE_NOTHING.test(label), "it stands for no snapshot; choose another name")
+        .superRefine((label, context) => {
+          const message = labelProblem(label);
+          if (message !== null) context.addIssue({ code: "custom", message });
+        })
         .optional()
         .describe("A name to start tasks from. It belongs to the job: used again, it names the newer snapshot."),
       path: pathArgument().optional().describe("Only this directory; the whole file system when left out."),

@@ -1,6 +1,5 @@
 import { gpusOf } from "../config/gpu.ts";
-import { type Activity, NO_ACTIVITY } from "../core/activity.ts";
-import type { QueuePlace } from "../core/admission.ts";
+import { type Activity, type Doing, NOT_KNOWN } from "../core/activity.ts";
 import { computeUsd } from "../core/cost.ts";
 import { describeStop, STOPPED_EARLY } from "../core/early-stopping.ts";
 import { describeGpuWait, inWords } from "../core/gpu-wait.ts";
@@ -42,6 +41,10 @@ export interface JobView {
   readonly sandboxID?: string;
   readonly sandbox: Job["sandbox"]["kind"];
   readonly tool?: string;
+  /** The command that it runs, or that its tool runs: its first line. */
+  readonly command?: string;
+  /** The newest line that its command has printed, as far as known. */
+  readonly line?: string;
   readonly status?: string;
   /** The latest value of each, as far as known while it runs. */
   readonly metrics: Job["metrics"];
@@ -89,13 +92,7 @@ export interface SnapshotView {
   readonly sizeBytes?: number;
 }
 
-export interface JobFacts {
-  readonly place: QueuePlace | null;
-  readonly live: Activity;
-  /** What the creation of its sandbox is doing; null = none is under way, or nothing is known. */
-  readonly creating: CreationStep | null;
-  /** When the oldest request that its sandbox has not answered was made, epoch ms; null = none is open. */
-  readonly pendingSince: number | null;
+export interface JobFacts extends Doing {
   /** Epoch ms. */
   readonly now: number;
 }
@@ -152,12 +149,15 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
 }
 
 /** What it runs now, and its words on that: a run's are the newest line of its output. */
-function toDoing({ state, status, task }: Job, live: Activity): Pick<JobView, "tool" | "status"> {
-  const command = task.run?.command.trim().split("\n", 1)[0];
-  const tool = state.kind === "running" ? (command ?? live.tool) : null;
-  const words = status ?? (state.kind === "running" && live.line ? live.line : null);
+function toDoing({ state, status, task }: Job, live: Activity): Pick<JobView, "tool" | "command" | "line" | "status"> {
+  if (state.kind !== "running") return { ...(status !== null && { status: oneLine(status, STATUS_LIMIT) }) };
+  const own = task.run?.command.trim().split("\n", 1)[0];
+  const [tool, command] = [own ?? live.tool, own ?? live.command ?? null];
+  const words = status ?? (own !== undefined && live.line ? live.line : null);
   return {
     ...(tool !== null && { tool: oneLine(tool, NAME_LIMIT) }),
+    ...(command !== null && { command: oneLine(command, STATUS_LIMIT) }),
+    ...(live.line && { line: oneLine(live.line, STATUS_LIMIT) }),
     ...(words !== null && { status: oneLine(words, STATUS_LIMIT) }),
   };
 }
@@ -170,12 +170,7 @@ export interface ToldJob extends JobView {
 
 /** Jobs as they are recorded: for those that have ended nothing else is known. */
 export const viewRecords = (jobs: readonly Job[]): ToldJob[] =>
-  jobs.map((job) =>
-    toTold(
-      job,
-      toJobView(job, { place: null, live: NO_ACTIVITY, creating: null, pendingSince: null, now: job.state.since }),
-    ),
-  );
+  jobs.map((job) => toTold(job, toJobView(job, { ...NOT_KNOWN, now: job.state.since })));
 
 export const toTold = ({ answers }: Job, view: JobView): ToldJob => ({ ...view, answers });
 

@@ -38,6 +38,7 @@ export const server: Plugin = async (input, tuple) => {
     sessions,
     orchestrators,
     catalog,
+    instructions,
     log,
     processes,
     onJobEnd: toasts.jobEnded,

@@ -34,6 +34,8 @@ export interface RuntimeAccessDeps {
   readonly sessions: ChildSessions;
   readonly orchestrators: OrchestratorSessions;
   readonly catalog: () => Promise<Catalog>;
+  /** Paths and patterns of the files that the host is configured to read as instructions. */
+  readonly instructions: () => readonly string[];
   readonly log: Log;
   /** Told to forget a job's processes when its sandbox ends. */
   readonly processes: Pick<ProcessTable, "leave">;
@@ -64,6 +66,7 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
     const loaded = await options();
     if (loaded.kind === "invalid") throw new PluginError("config_invalid", loaded.message, { retryable: false });
     const { openRuntime } = await import("../../jobs/runtime.ts");
+    const { serveViews } = await import("../../jobs/live/serve-views.ts");
     const runtime = await openRuntime({
       options: loaded.options,
       notices: [...loaded.notices, ...loaded.remarks],
@@ -91,7 +94,14 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
         processes.leave(job.id, describeEnd(job.sandbox.kind, systemClock.now()));
       if (before && !isEnded(before.state) && isEnded(job.state)) deps.onJobEnd(job);
     });
-    return runtime;
+    const stopServing = serveViews(runtime, { directory, instructions: deps.instructions });
+    return {
+      ...runtime,
+      suspend() {
+        stopServing();
+        return runtime.suspend();
+      },
+    };
   }
 
   const runtime = memoizeUntilFailure(open); // an unwritable folder may be writable at the next call

@@ -10,6 +10,7 @@ import type { Emitter } from "../../shared/emitter.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
+import type { LiveStore } from "../store/live-store.ts";
 import type { SessionStore, Turn } from "../store/session-store.ts";
 import { createSessionSeries } from "./session-series.ts";
 
@@ -68,6 +69,8 @@ export interface SessionJobs {
   recordDelivery(notices: readonly Notice[], delivery: Delivery | null): Notice[];
   /** Deletes notices that have reached the orchestrator. */
   forgetNotices(notices: readonly Notice[]): void;
+  /** What views in other processes read and ask for. */
+  readonly live: LiveStore;
   close(): void;
 }
 
@@ -198,6 +201,7 @@ export function createSessionJobs({ orchestrator, store, ids, clock, log, change
     },
     notices: () => store.notices.all(),
     recordDelivery: (notices, delivery) => (notices.length === 0 ? [] : store.notices.saveDelivery(notices, delivery)),
+    live: store.live,
     forgetNotices: (notices) => store.notices.delete(notices.map(({ id }) => id)),
     close() {
       for (const jobID of series.unsavedJobs()) saveSeries(jobID);

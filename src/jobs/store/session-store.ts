@@ -6,6 +6,7 @@ import { type Clock, systemClock } from "../../shared/clock.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import { openDatabase } from "./database.ts";
 import { jobRecord, treeBase } from "./job-record.ts";
+import { createLiveStore, LIVE_TABLES, type LiveStore } from "./live-store.ts";
 import { checkNoticeRows, createNoticeStore, hasEnded, type NoticeStore } from "./notice-store.ts";
 import { json, type RowReader } from "./rows.ts";
 import { createSeriesStore, SERIES_TABLE, type SeriesStore } from "./series-store.ts";
@@ -36,6 +37,8 @@ export interface SessionStore extends SeriesStore {
   /** Writes a job that has just ended, together with the notice of its end. */
   saveEnded(job: Job, series?: ReadonlyMap<string, SeriesRecord>): void;
   readonly notices: Omit<NoticeStore, "add">;
+  /** What views in other processes read and ask for. */
+  readonly live: LiveStore;
   /** New paths of damaged files that were set aside. */
   damaged(): readonly string[];
   close(): void;
@@ -100,7 +103,7 @@ export async function openSessionStore(file: string, clock: Pick<Clock, "now"> =
   const database = await openDatabase(file, MIGRATIONS, {
     clock,
     stateDir: dirname(dirname(file)),
-    sideTables: [SERIES_TABLE],
+    sideTables: [SERIES_TABLE, ...LIVE_TABLES],
     check: (rows) => {
       checked = checkRows(rows);
     },
@@ -162,6 +165,7 @@ export async function openSessionStore(file: string, clock: Pick<Clock, "now"> =
         if (hasEnded(job)) notices.add(job);
       }),
     notices,
+    live: createLiveStore(database),
     damaged: () => database.damaged(),
     close: () => database.close(),
   };

@@ -8,14 +8,19 @@ import { BrokenRow, createRowReader } from "./rows.ts";
 import { toReason, unusable } from "./unusable.ts";
 
 /**
- * A state file that other processes write, as views read it. It is never made, changed, migrated or set aside here, and
- * may be damaged, of another version, or gone at any moment.
+ * A state file that other processes write, as views read it. It is never made, migrated or set aside here, and
+ * may be damaged, of another version, or gone at any moment. Only `write` changes rows.
  */
 export interface StateFile {
   /** Differs from what it was before where the file may have changed. Takes microseconds. */
   version(): string;
   /** @returns null where there is no file, or an empty one @throws PluginError `config_invalid`, which says why it cannot be read */
   read<T>(work: (database: Database) => T): T | null;
+  /**
+   * For what views tell the processes that have the file open: its tables are theirs. Nothing happens where there is no file.
+   * @throws what SQLite throws
+   */
+  write(work: (database: Pick<Connection, "run">) => void): void;
   close(): void;
 }
 
@@ -108,6 +113,17 @@ export function openStateFile(driver: Driver, file: string, newest: number): Sta
         if (error instanceof PluginError) throw error;
         drop();
         throw unreadable(file, error);
+      }
+    },
+    write(work) {
+      if (!find()?.isFile()) return;
+      const connection = driver(file, "write");
+      try {
+        connection.run(`PRAGMA busy_timeout = ${LOCK_MS}`);
+        connection.run("PRAGMA synchronous = NORMAL");
+        work(connection);
+      } finally {
+        close(connection);
       }
     },
     close: drop,

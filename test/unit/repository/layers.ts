@@ -19,7 +19,7 @@ const SANDBOX = ["jobs/project", "jobs/queue", "jobs/snapshots", ...QUEUE];
 const MEASURE = ["jobs/sandbox", "prompt", ...SANDBOX];
 const EXECUTION = ["jobs/measure", "jobs/notify", ...MEASURE];
 const ACTIONS = ["jobs/execution", ...EXECUTION];
-const HOSTS = ["tools", "jobs", "jobs/actions", "views", "providers", ...ACTIONS];
+const HOSTS = ["tools", "jobs", "jobs/live", "jobs/actions", "views", "providers", ...ACTIONS];
 const ADAPTERS = ["sandboxes/modal", "sandboxes/local"];
 
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
@@ -49,7 +49,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "jobs/ranking": ["views", ...SESSION],
   "jobs/actions": ["jobs/ranking", "views", ...ACTIONS],
   jobs: ["jobs/actions", ...ACTIONS],
-  tools: ["jobs", "jobs/actions", "views", ...ACTIONS],
+  "jobs/live": ["jobs", "jobs/actions", "views", ...ACTIONS],
+  tools: ["jobs", "jobs/live", "jobs/actions", "views", ...ACTIONS],
   "hosts/shared": HOSTS,
   hosts: ["hosts/shared", ...HOSTS],
   lab: ["jobs/ranking", "jobs/store", "views", ...CORE],

@@ -1,0 +1,22 @@
+import type { Activity, Doing } from "../../core/activity.ts";
+import type { Job } from "../../core/job.ts";
+import type { Runtime } from "../runtime.ts";
+
+/** What jobs do now, or wait for, as far as it is known here: place in the queue, running tool, pending requests. */
+export function doingOf(
+  runtime: Pick<Runtime, "scheduler" | "activity" | "lifecycle">,
+  jobs: readonly Job[],
+): (job: Job) => Doing {
+  const places = runtime.scheduler.places(jobs.filter(({ state }) => state.kind === "queued").map(({ id }) => id));
+  return (job) => ({
+    place: places.get(job.id) ?? null,
+    live: { ...runtime.activity.of(job.childSession), ...commandOf(runtime, job.id) },
+    creating: runtime.lifecycle.creating(job.id),
+    pendingSince: runtime.lifecycle.pendingSince(job.id),
+  });
+}
+
+function commandOf({ activity }: Pick<Runtime, "activity">, jobID: string): Pick<Activity, "command" | "line"> {
+  const { command = null, line = null } = activity.commandOf(jobID) ?? {};
+  return { command, line: line ?? activity.lineOf(jobID) };
+}

@@ -1,0 +1,93 @@
+import { writeWatched } from "../jobs/store/live-store.ts";
+import type { Clock } from "../shared/clock.ts";
+import type { Liveness } from "./live-facts.ts";
+import type { PoolReader } from "./pool-reader.ts";
+import type { SessionReader } from "./session-reader.ts";
+
+export interface Watching {
+  watch(session: string, everyMs: number, listener: () => void): () => void;
+  isWatched(session: string): boolean;
+  close(): void;
+}
+
+export interface WatchingDeps {
+  readonly readerOf: (session: string) => SessionReader | null;
+  readonly pool: PoolReader;
+  readonly liveness: Liveness;
+  readonly clock: Clock;
+}
+
+const SHORTEST_MS = 50;
+/** How often it is said anew that somebody watches, and for how long that counts. */
+const SAY_MS = 5_000;
+const SAID_MS = 12_000;
+
+/** Looks at files again and again, and calls listeners when what they say has changed. */
+export function createWatching({ readerOf, pool, liveness, clock }: WatchingDeps): Watching {
+  const counts = new Map<string, number>();
+  const stops = new Set<() => void>();
+  const saidAt = new Map<string, number>();
+
+  /** Only where a process that has the session in use hears it: other files are left alone. */
+  function say(session: string, reader: SessionReader, isAlive: boolean, period: number): void {
+    const now = clock.now();
+    if (!isAlive || now - (saidAt.get(session) ?? 0) < SAY_MS) return;
+    const { since, until } = reader.watched() ?? { since: now, until: 0 };
+    try {
+      const untilNow = now + Math.max(SAID_MS, 2 * period);
+      reader.write((database) => writeWatched(database, { since: until > now ? since : now, until: untilNow }));
+      saidAt.set(session, now);
+    } catch {
+      // It is locked, or an earlier version has it open: the next look tries again.
+    }
+  }
+
+  function watch(session: string, everyMs: number, listener: () => void): () => void {
+    const period = Math.max(SHORTEST_MS, everyMs);
+    let sharedVersion: string | null = null;
+    let shared = "";
+    /** Compared by its parts: objects stay the same while they say the same. */
+    const look = () => {
+      const reader = readerOf(session);
+      const reading = reader?.read() ?? null;
+      const alive = reading && reader ? liveness.alive(reading, reader).join() : "";
+      if (reading && reader) say(session, reader, alive !== "", period);
+      const version = pool.version();
+      if (version !== sharedVersion) {
+        sharedVersion = version;
+        shared = JSON.stringify([pool.read(), pool.snapshots(session)]);
+      }
+      return { reading, alive, shared };
+    };
+    let cancel = () => {};
+    const stop = () => {
+      cancel();
+      if (!stops.delete(stop)) return;
+      const left = (counts.get(session) ?? 1) - 1;
+      if (left > 0) counts.set(session, left);
+      else counts.delete(session);
+    };
+    counts.set(session, (counts.get(session) ?? 0) + 1);
+    stops.add(stop);
+    let last = look();
+    const next = () => {
+      cancel = clock.after(period, () => {
+        const now = look();
+        const isSame = now.reading === last.reading && now.alive === last.alive && now.shared === last.shared;
+        last = now;
+        next();
+        if (!isSame) listener();
+      });
+    };
+    next();
+    return stop;
+  }
+
+  return {
+    watch,
+    isWatched: (session) => counts.has(session),
+    close() {
+      for (const stop of [...stops]) stop();
+    },
+  };
+}
