@@ -12,6 +12,8 @@ export function accountHandlers(world: World): Handlers {
   return {
     AuthTokenGet: () => ({ token: world.issueAuthToken() }),
 
+    TokenInfoGet: () => ({ tokenId: "", workspaceId: "ac-test", workspaceName: "test-workspace", tokenName: "" }),
+
     EnvironmentGetOrCreate({ deploymentName }: { deploymentName: string }) {
       requireEnvironment(world, deploymentName);
       return {
