@@ -18,9 +18,11 @@ export interface WatchingDeps {
 }
 
 const SHORTEST_MS = 50;
-/** How often it is said anew that somebody watches, and for how long that counts. */
-const SAY_MS = 5_000;
-const SAID_MS = 12_000;
+/** How often it is said anew that somebody watches, and for how long that counts: all who look read the file again. */
+const SAY_MS = 20_000;
+const SAID_MS = 45_000;
+/** After the end: time for others to say that they go on. */
+const UNSAID_MS = 2_000;
 
 /** Looks at files again and again, and calls listeners when what they say has changed. */
 export function createWatching({ readerOf, pool, liveness, clock }: WatchingDeps): Watching {
@@ -31,14 +33,28 @@ export function createWatching({ readerOf, pool, liveness, clock }: WatchingDeps
   /** Only where a process that has the session in use hears it: other files are left alone. */
   function say(session: string, reader: SessionReader, isAlive: boolean, period: number): void {
     const now = clock.now();
-    if (!isAlive || now - (saidAt.get(session) ?? 0) < SAY_MS) return;
     const { since, until } = reader.watched() ?? { since: now, until: 0 };
+    const isSaid = now - (saidAt.get(session) ?? 0) < SAY_MS && until - now > SAY_MS;
+    if (!isAlive || isSaid) return;
     try {
       const untilNow = now + Math.max(SAID_MS, 2 * period);
       reader.write((database) => writeWatched(database, { since: until > now ? since : now, until: untilNow }));
       saidAt.set(session, now);
     } catch {
       // It is locked, or an earlier version has it open: the next look tries again.
+    }
+  }
+
+  /** Others who watch say it again when they look next. */
+  function unsay(session: string): void {
+    if (!saidAt.delete(session)) return;
+    const reader = readerOf(session);
+    const { since = 0, until = 0 } = (reader?.read() && reader.watched()) ?? {};
+    if (!reader || until <= clock.now()) return;
+    try {
+      reader.write((database) => writeWatched(database, { since, until: Math.min(until, clock.now() + UNSAID_MS) }));
+    } catch {
+      // It ends by itself.
     }
   }
 
@@ -65,7 +81,10 @@ export function createWatching({ readerOf, pool, liveness, clock }: WatchingDeps
       if (!stops.delete(stop)) return;
       const left = (counts.get(session) ?? 1) - 1;
       if (left > 0) counts.set(session, left);
-      else counts.delete(session);
+      else {
+        counts.delete(session);
+        unsay(session);
+      }
     };
     counts.set(session, (counts.get(session) ?? 0) + 1);
     stops.add(stop);

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Job } from "../../core/job.ts";
 import { jobRecord } from "./job-record.ts";
-import { json, parseRow, type RowReader } from "./rows.ts";
+import { anyRow, json, parseRow, type RowReader } from "./rows.ts";
 import { toReason } from "./unusable.ts";
 
 /** The jobs of a session's file, also where some records of it cannot be read. */
@@ -11,26 +11,34 @@ export interface JobReading {
   readonly broken: readonly string[];
 }
 
-const SELECT = "SELECT id, record FROM jobs ORDER BY position";
-const textRow = z.object({ id: z.string(), record: z.string() });
+interface Known {
+  readonly record: unknown;
+  readonly position: unknown;
+  readonly job: Job | null;
+  readonly why: string;
+}
+
+/** In the order of the file: for SQLite to sort whole records takes most of the time where there are thousands. */
+const SELECT = "SELECT id, position, record FROM jobs";
 const jobRow = z.object({ id: z.string(), record: json(jobRecord) });
 
 /** Reads a session's jobs again and again: a record is parsed anew only when it has changed. */
 export function createJobReader(): (rows: RowReader) => JobReading {
-  let known = new Map<string, { readonly record: string; readonly job: Job | null; readonly why: string }>();
+  let known = new Map<unknown, Known>();
   let last: JobReading = { jobs: [], broken: [] };
   return (rows) => {
     let isSame = true;
     const next: typeof known = new Map();
-    for (const { id, record } of rows.all(textRow, SELECT)) {
-      const before = known.get(id);
-      const isKnown = before?.record === record;
+    for (const row of rows.all(anyRow, SELECT) as { id: unknown; position: unknown; record: unknown }[]) {
+      const before = known.get(row.id);
+      const isKnown = before?.record === row.record;
       isSame &&= isKnown;
-      next.set(id, isKnown ? before : { record, ...parse(id, record) });
+      const { record, position } = row;
+      next.set(row.id, before && isKnown ? before : { record, position, ...parse(row) });
     }
     if (isSame && next.size === known.size) return last;
     known = next;
-    const all = [...next.values()];
+    const all = [...next.values()].sort((a, b) => Number(a.position) - Number(b.position));
     last = {
       jobs: all.flatMap(({ job }) => (job === null ? [] : [job])),
       broken: all.flatMap(({ job, why }) => (job === null ? [why] : [])),
@@ -39,9 +47,9 @@ export function createJobReader(): (rows: RowReader) => JobReading {
   };
 }
 
-function parse(id: string, record: string): { readonly job: Job | null; readonly why: string } {
+function parse(row: unknown): { readonly job: Job | null; readonly why: string } {
   try {
-    return { job: parseRow(jobRow, { id, record }, SELECT).record, why: "" };
+    return { job: parseRow(jobRow, row, SELECT).record, why: "" };
   } catch (error) {
     return { job: null, why: toReason(error) };
   }

@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { keysOf } from "../../../src/core/experiments/experiment.ts";
 import { rankExperiments } from "../../../src/jobs/ranking/rank-experiments.ts";
 import { ledgerFile, openExperimentStore } from "../../../src/jobs/store/experiment-store.ts";
+import { toOwner } from "../../../src/jobs/store/lease-store.ts";
+import { toPartText } from "../../../src/jobs/store/live-store.ts";
 import { openPoolStore } from "../../../src/jobs/store/pool-store.ts";
 import { openSessionStore, sessionFile } from "../../../src/jobs/store/session-store.ts";
 import { openLab } from "../../../src/lab/open-lab.ts";
@@ -47,6 +49,24 @@ export async function runLabScript(stateDir: string): Promise<Record<string, unk
   results.heardAfterStop = heard;
   results.completed = view();
   results.series = [...lab.series("ses_1", "job_1")];
+  // Another process's side, in short: it is there, and answers what it takes.
+  const owner = toOwner("owner");
+  const part = { maxRunning: 2, gpus: { total: 4 }, budgetUsd: 3, problems: ["a problem"], jobs: new Map() };
+  store.live.savePart({ owner, at: clock.now(), text: toPartText(part) });
+  const unwatch = lab.watch("ses_1", SECOND, () => {});
+  results.live = view();
+  results.watched = store.live.watched();
+  unwatch();
+  const asked = lab.ask("ses_1", { kind: "cancel", jobs: ["job_1"] });
+  const [request] = store.live.openRequests(clock.now());
+  results.taken = request && [1, 2].map(() => store.live.takeRequest(request.id, owner, clock.now()));
+  store.live.answerRequest(request?.id ?? "", JSON.stringify({ kind: "done", text: "It's done." }));
+  await clock.advance(SECOND);
+  results.answer = await asked;
+  results.left = store.live.openRequests(0);
+  store.live.removePart(owner);
+  results.ended = await lab.ask("ses_1", { kind: "cancel", jobs: ["job_1"] });
+
   results.noLedger = lab.leaderboard("ses_1", null);
   const ledger = await openExperimentStore(ledgerFile(stateDir, "project_1"), clock);
   const experiments = [0, 1, 4, 5].map(experimentOf);
