@@ -1,4 +1,4 @@
-import type { Lab } from "../lab/lab.ts";
+import type { LabArchive } from "../lab/lab.ts";
 import { openLab } from "../lab/open-lab.ts";
 import { systemClock } from "../shared/clock.ts";
 import { createGit } from "../workspace/git.ts";
@@ -6,7 +6,7 @@ import { projectID } from "../workspace/project/project-id.ts";
 import { loadCliOptions } from "./cli-options.ts";
 
 /** The lab of the user's state directory. Somebody must close it. @throws PluginError `config_invalid` */
-export async function labOf(stateDir: string | null): Promise<Lab> {
+export async function labOf(stateDir: string | null): Promise<LabArchive> {
   return openLab({ stateDir: (await loadCliOptions(stateDir)).stateDir, clock: systemClock });
 }
 

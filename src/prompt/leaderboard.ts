@@ -190,7 +190,8 @@ function renderOthers(entries: readonly LeaderboardEntry[], board: Leaderboard):
   ]);
 }
 
-function reasonOf({ view, standing, isSameBenchmark }: LeaderboardEntry, { direction }: Leaderboard): string {
+/** Why an experiment has no rank: words that follow "because". */
+export function reasonOf({ view, standing, isSameBenchmark }: LeaderboardEntry, { direction }: Leaderboard): string {
   if (direction === null) return "it is not known which numbers are better";
   if (!isSameBenchmark)
     return "they were measured by another benchmark, or by this one before it or the files that it protects were changed";

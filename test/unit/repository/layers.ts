@@ -56,7 +56,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   lab: ["jobs/ranking", "jobs/store", "views", ...CORE],
   tui: ["lab", "views", ...CORE],
   dashboard: ["lab", "views", "core", "shared"],
-  cli: ["dashboard", "jobs", "lab", "views", "providers", ...ADAPTERS, ...EXECUTION],
+  report: ["lab", "prompt", "views", ...CORE],
+  cli: ["dashboard", "report", "prompt", "jobs", "lab", "views", "providers", ...ADAPTERS, ...EXECUTION],
   index: ["hosts"],
 };
 

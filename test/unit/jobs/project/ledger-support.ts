@@ -152,9 +152,10 @@ export function openLedgerWorld(options: { readonly stateDir?: string } = {}) {
       await ledger.close();
       ledger = make();
     },
-    async end() {
+    /** @param removes whether the state goes too */
+    async end(removes = true) {
       await ledger.close();
-      rmSync(stateDir, { recursive: true, force: true });
+      if (removes) rmSync(stateDir, { recursive: true, force: true });
       closed("ledger", stateDir);
     },
   };

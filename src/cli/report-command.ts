@@ -1,0 +1,104 @@
+import type { Report } from "../report/report.ts";
+import { STATE_DIR_HELP } from "./cli-options.ts";
+import { type Command, type CommandCall, UsageError } from "./command.ts";
+
+export const reportCommand: Command = {
+  name: "report",
+  summary: "write what a session's jobs did, measured and cost into one file",
+  help: `
+Usage
+  opencode-parallel-agents report [session] [options]
+
+Examples
+  opencode-parallel-agents report
+      writes parallel-agents-report-<session>.html here, about the newest session of this project
+  opencode-parallel-agents report ses_0123 --redact --out for-others.html
+      the same about the session whose id begins so, without prompts, outputs, results, branch names and paths
+  opencode-parallel-agents report --csv > experiments.csv
+      the experiments of the project as a table, a row for each metric of one
+
+The page needs no network and no other file. Without a session it is about the newest one of the project that this
+folder belongs to.
+
+Options
+${STATE_DIR_HELP}
+  --out <path>        file, or folder for it; an existing file is replaced only if it is a report. "-" = standard output
+  --json              everything as JSON, to standard output or to --out
+  --csv               the experiments as CSV, to standard output or to --out
+  --redact            leave out prompts, commands, outputs, results, names of branches and paths
+  --help              print this
+`,
+  options: {
+    "state-dir": { type: "string" },
+    out: { type: "string" },
+    json: { type: "boolean" },
+    csv: { type: "boolean" },
+    redact: { type: "boolean" },
+  },
+  mostWords: 1,
+  async run(call) {
+    const forms = ["json", "csv"].filter((form) => call.has(form));
+    if (forms.length > 1) throw new UsageError('"--json" and "--csv" are two reports: ask for one at a time.');
+    const out = call.text("out");
+    if (out === "") throw new UsageError('"--out" is empty; name a file.');
+    return writeOut(call, out);
+  },
+};
+
+async function writeOut(call: CommandCall, out: string | null): Promise<number> {
+  const [
+    { labOf, projectOf },
+    { chooseSession, gatherReport },
+    { readBranches },
+    { redact },
+    { createGit },
+    { systemClock },
+  ] = await Promise.all([
+    import("./cli-lab.ts"),
+    import("./gather-report.ts"),
+    import("./job-branches.ts"),
+    import("../report/redact.ts"),
+    import("../workspace/git.ts"),
+    import("../shared/clock.ts"),
+  ]);
+  const directory = process.cwd();
+  const lab = await labOf(call.text("state-dir"));
+  try {
+    const project = await projectOf(directory).catch(() => null);
+    const session = chooseSession(lab, project, call.words[0] ?? null);
+    const isHere = lab
+      .sessions(null)
+      .some((one) => one.id === session && one.project !== null && one.project === project);
+    const jobs = lab.view(session)?.jobs.map(({ id }) => id) ?? [];
+    const branches = isHere ? await readBranches(createGit(systemClock, process.env), directory, jobs) : null;
+    const whole = gatherReport(lab, session, branches);
+    await write(call, out, session, call.has("redact") ? redact(whole) : whole);
+    return 0;
+  } finally {
+    lab.close();
+  }
+}
+
+async function write(call: CommandCall, out: string | null, session: string, report: Report) {
+  const { writeReport } = await import("./report-file.ts");
+  const [form, text] = await render(call, report);
+  for (const problem of report.problems) call.tell(problem);
+  if (out === "-" || (out === null && form !== "html")) return call.print(text);
+  const name = `parallel-agents-report-${session}.${form}`;
+  const path = writeReport(out ?? name, name, text);
+  const size = Math.ceil(Buffer.byteLength(text) / 1024);
+  const line = `Wrote ${path} (${size} KiB): ${report.jobs.length} jobs of ${session}.`;
+  if (form === "html") call.print(line);
+  else call.tell(line);
+}
+
+async function render(call: CommandCall, report: Report): Promise<[string, string]> {
+  if (call.has("json")) return ["json", (await import("../report/json.ts")).toJson(report)];
+  if (!call.has("csv")) return ["html", (await import("../report/html/page.ts")).renderPage(report)];
+  const { text, neutralised } = (await import("../report/csv.ts")).toCsv(report);
+  if (neutralised > 0)
+    call.tell(
+      `${neutralised === 1 ? "1 cell that a spreadsheet would take for a formula begins" : `${neutralised} cells that a spreadsheet would take for formulas begin`} with an apostrophe here; --json has the text as it is.`,
+    );
+  return ["csv", text];
+}
