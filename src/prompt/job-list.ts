@@ -1,9 +1,9 @@
 import { formatUsd, type Spend } from "../core/budget.ts";
 import { describeOtherDevices } from "../core/gpu-devices.ts";
-import type { Job, Metric } from "../core/job.ts";
+import type { Metric } from "../core/job.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 import { CANCELLED, type JobView } from "../views/job-view.ts";
-import { toFact, toMarkdown, toQuoted } from "./quoted-text.ts";
+import { toFact, toQuoted } from "./quoted-text.ts";
 
 /** Characters, per job. */
 export const DESCRIPTION_LIMIT = 100;
@@ -117,10 +117,10 @@ export function renderMetric(name: string, { value, step }: Metric): string {
   return `${plainName(name, NAME_LIMIT)} ${number}${step === undefined ? "" : ` @${step}`}`;
 }
 
-export function renderMetrics({ metrics }: JobView): string {
+export function renderMetrics({ metrics }: JobView, most: number = METRICS): string {
   const all = Object.entries(metrics);
-  const shown = all.slice(0, METRICS).map(([name, metric]) => renderMetric(name, metric));
-  return [...shown, ...(all.length > METRICS ? [`and ${all.length - METRICS} more`] : [])].join(", ");
+  const shown = all.slice(0, most).map(([name, metric]) => renderMetric(name, metric));
+  return [...shown, ...(all.length > most ? [`and ${all.length - most} more`] : [])].join(", ");
 }
 
 /** The beginning of a text. `missing`: characters left out. */
@@ -134,42 +134,6 @@ export function cut(
   const shown = new TextDecoder().decode(bytes.subarray(0, byteLimit)).replace(/\uFFFD$/, "");
   return { shown, missing: text.length - shown.length };
 }
-
-/** Jobs on the board: it is stored and sent anew with every change. */
-const BOARD_LINES = 50;
-
-/** The jobs that people are shown while a tool runs: of many, those at work and then those that failed last. */
-export function onBoard(jobs: readonly Job[]): readonly Job[] {
-  if (jobs.length <= BOARD_LINES) return jobs;
-  const atWork = jobs.filter(({ state }) => ["starting", "running", "interrupted"].includes(state.kind));
-  const failed = jobs.filter(({ state }) => state.kind === "failed");
-  return [...atWork, ...failed.toReversed()].slice(0, BOARD_LINES);
-}
-
-/** The Markdown list of them. @param left how many others there are */
-export function renderBoard(shown: readonly JobView[], left: number): string {
-  return [...shown.map(renderBoardLine), ...(left > 0 ? [`- and ${left} more`] : [])].join("\n");
-}
-
-function renderBoardLine(job: JobView): string {
-  const now = job.reason ?? (job.status === undefined ? undefined : `"${job.status}"`) ?? job.tool ?? job.error?.code;
-  const facts = [now, renderMetrics(job) || undefined].filter((fact) => fact !== undefined);
-  const parts = [
-    ...facts.map((fact) => toMarkdown(fact)),
-    ...(job.startedAt ? [`${Math.round(job.elapsedSeconds)} s`] : []),
-  ];
-  return `- ${MARKS[job.state]} **${toMarkdown(job.description, DESCRIPTION_LIMIT)}** ${[job.state, ...parts].join(" · ")}`;
-}
-
-const MARKS: Readonly<Record<JobView["state"], string>> = {
-  queued: "·",
-  starting: "◌",
-  running: "●",
-  interrupted: "‖",
-  completed: "✓",
-  failed: "✗",
-  cancelled: "⊘",
-};
 
 /** "3 completed, 1 failed, 2 running". */
 export function renderCounts(jobs: readonly Pick<JobView, "state">[]): string {

@@ -3,7 +3,7 @@ import type { MetricSource, MetricValue, Params } from "../core/run-task.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import type { ExperimentView } from "../views/experiment-view.ts";
 import type { Leaderboard, LeaderboardEntry } from "../views/leaderboard.ts";
-import { toFact, toQuoted } from "./quoted-text.ts";
+import { toFact, toMarkdown, toQuoted } from "./quoted-text.ts";
 
 /** Bytes of the table. OpenCode cuts an answer off at 51,200. */
 const TABLE_LIMIT = 40_000;
@@ -130,6 +130,40 @@ function renderRow({ view, label }: LeaderboardEntry): string {
 /** What it was, with its parameters once. */
 const describe = ({ params }: ExperimentView, label: string): string =>
   [toQuoted(label, DESCRIPTION_LIMIT), renderParams(params)].filter(Boolean).join(" ");
+
+/** Experiments that the conversation shows people. */
+const FOR_PEOPLE = 12;
+
+/** The best experiments, a line each, as Markdown for people. */
+export function renderLeaderboardView(board: Leaderboard): string {
+  const { metric, direction, entries, count, noise } = board;
+  if (metric === null) return toMarkdown(renderNone(board));
+  const better = direction === null ? "not ranked" : direction === "min" ? "smaller is better" : "larger is better";
+  const floor = noise === null ? "" : `, noise ${formatNumber(noise.value, 2)}`;
+  const shown = entries.slice(0, FOR_PEOPLE);
+  const left = count - shown.length;
+  return [
+    `**${toMarkdown(metric, NAME_LIMIT)}**: ${count} ${count === 1 ? "experiment" : "experiments"}, ${better}${floor}`,
+    "",
+    ...shown.map((entry) => `- ${renderForPeople(entry)}`),
+    ...(left > 0 ? [`- and ${left} more`] : []),
+  ].join("\n");
+}
+
+function renderForPeople({ view, label }: LeaderboardEntry): string {
+  const { rank, n, source, verdict, usd } = view;
+  const facts = [
+    renderParams(view.params),
+    `n ${n}, ${source}`,
+    verdict === null ? "" : verdict,
+    rank === 1 || view.deltaBest === undefined ? "" : `${signed(view.deltaBest)} to the best`,
+    usd > 0 ? `$${usd.toFixed(2)}` : "",
+    view.job,
+  ].filter((fact) => fact !== "");
+  const place = rank === undefined ? "not ranked" : `#${rank}`;
+  const name = toMarkdown(label, DESCRIPTION_LIMIT);
+  return `${place} **${renderMean(view)}** ${name} · ${facts.map((fact) => toMarkdown(fact)).join(" · ")}`;
+}
 
 /** Bytes of what a summary keeps of experiments. */
 const SUMMARY_LIMIT = 4_000;

@@ -19,7 +19,7 @@ import { toSnapshotView } from "../views/job-view.ts";
 import { describeLocation } from "../views/location.ts";
 import { findCaller } from "./caller.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { statesOf, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
+import { showBoard, statesOf, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
 
 export const agentsStatusTool = (deps: ToolDeps) =>
   defineTool({
@@ -85,6 +85,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       return {
         title: renderCounts(statesOf(all)),
         output: [...lines, ...(results === "" ? [] : [results])].join("\n"),
+        view: all.length === 0 ? none : `${showBoard(runtime, all, job?.id ?? null).text}\n\n${lines[0]}`,
         metadata: {
           jobs: toMetadata(jobs),
           ...(kept.length < all.length && { left: all.length - kept.length }),

@@ -1,14 +1,15 @@
 import { z } from "zod";
 import type { Job } from "../core/job.ts";
 import { foldRuns } from "../core/run-groups.ts";
-import { waitForJobs } from "../jobs/actions/wait-for-jobs.ts";
+import { type WaitResult, waitForJobs } from "../jobs/actions/wait-for-jobs.ts";
+import type { Runtime } from "../jobs/runtime.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
-import { onBoard, renderBoard, renderCounts } from "../prompt/job-list.ts";
+import { renderCounts } from "../prompt/job-list.ts";
 import { AGENTS_WAIT } from "../prompt/tool-descriptions.ts";
 import { renderWait } from "../prompt/wait-answer.ts";
 import { findCaller, waitDepsOf } from "./caller.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { statesOf, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
+import { showBoard, statesOf, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
 
 const MAX_SECONDS = 14_400;
 
@@ -42,10 +43,8 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       const show = (current: () => readonly Job[]) =>
         progress.show(() => {
           const now = current();
-          const views = viewJobs(runtime, onBoard(now));
-          const title = renderCounts(statesOf(now));
-          const board = renderBoard(views, now.length - views.length);
-          return { title, text: `${title}\n${board}`, metadata: { jobs: views } };
+          const { text, views } = showBoard(runtime, now, job?.id ?? null);
+          return { title: renderCounts(statesOf(now)), text, metadata: { jobs: views } };
         });
       try {
         const result = await waitForJobs(waitDepsOf(runtime, caller), call.sessionID, {
@@ -86,6 +85,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         return {
           title: renderCounts(statesOf([...finished, ...pending])),
           output: renderWait(facts, runtime.ids),
+          ...(!isEmpty && { view: viewOf(runtime, result, job?.id ?? null) }),
           metadata: {
             reason: result.reason,
             finished: toMetadata(viewJobs(runtime, kept.finished)),
@@ -100,3 +100,14 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       }
     },
   });
+
+/** What stays in the conversation: the jobs as they are now, and why the wait ended without all of them. */
+function viewOf(runtime: Runtime, result: WaitResult, viewer: string | null): string {
+  const { finished, pending, reason } = result;
+  const why = pending.length === 0 ? null : reason === "timeout" ? TIMED_OUT : result.userWrote ? USER_WROTE : null;
+  const { text } = showBoard(runtime, [...finished, ...pending], viewer);
+  return why === null ? text : `${text}\n\n${why}`;
+}
+
+const TIMED_OUT = "The wait reached its time limit; the jobs go on.";
+const USER_WROTE = "The wait ended for your message; the jobs go on.";

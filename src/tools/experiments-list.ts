@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { listExperiments } from "../jobs/actions/list-experiments.ts";
-import { renderLeaderboard } from "../prompt/leaderboard.ts";
+import { renderLeaderboard, renderLeaderboardView } from "../prompt/leaderboard.ts";
+import { toMarkdown } from "../prompt/quoted-text.ts";
 import { EXPERIMENTS_LIST } from "../prompt/tool-descriptions.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 
@@ -31,6 +32,7 @@ export const experimentsListTool = (deps: ToolDeps) =>
       return {
         title: metric === null ? "no experiments" : `${entries.length} of ${count} experiments by ${metric}`,
         output: [renderLeaderboard(board), ...runtime.ledger.problems()].join("\n"),
+        view: [renderLeaderboardView(board), ...runtime.ledger.problems().map((one) => toMarkdown(one))].join("\n"),
         metadata: { experiments: entries.map(({ view }) => view), noise },
       };
     },

@@ -1,6 +1,8 @@
+import { boardJobs, planBoard } from "../core/board.ts";
 import { isEnded, type Job } from "../core/job.ts";
 import { doingOf } from "../jobs/live/doing.ts";
 import type { Runtime } from "../jobs/runtime.ts";
+import { renderBoard } from "../prompt/job-board.ts";
 import { type JobView, toJobView } from "../views/job-view.ts";
 
 /** Views of jobs as they are now: place in the queue, running tool, pending requests. */
@@ -8,6 +10,17 @@ export function viewJobs(runtime: Runtime, jobs: readonly Job[]): JobView[] {
   const now = runtime.clock.now();
   const doing = doingOf(runtime, jobs);
   return jobs.map((job) => toJobView(job, { ...doing(job), now }));
+}
+
+/** The jobs as people are shown them in the conversation. `views`: of those with a line each. */
+export function showBoard(
+  runtime: Runtime,
+  jobs: readonly Job[],
+  viewer: string | null,
+): { readonly text: string; readonly views: readonly JobView[] } {
+  const board = planBoard(jobs, viewer);
+  const views = viewJobs(runtime, boardJobs(board));
+  return { text: renderBoard(board, views, jobs, runtime.clock.now()), views };
 }
 
 /** Jobs in an answer's metadata: the host stores it, sends it to its clients, and reads it at every step of the session. */

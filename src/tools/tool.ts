@@ -24,6 +24,8 @@ export interface ToolAnswer {
   /** What the model reads. */
   readonly output: string;
   readonly metadata: Record<string, unknown>;
+  /** Markdown that stays below the call, for people: the host keeps it from models. */
+  readonly view?: string;
   /** Files that the model gets to see besides the text. */
   readonly attachments?: readonly Attachment[];
 }
@@ -84,7 +86,9 @@ export interface ForkOrigin {
 export interface Progress {
   /** Replaces what is shown. The view is made when it is sent, which is not each time. */
   show(view: () => ProgressView): void;
-  /** Removes it. Awaited before the tool answers, so that no update follows the answer. */
+  /** The same at once: resolves when clients have been told of it. For what must be on screen before a question. */
+  showNow(view: () => ProgressView): Promise<void>;
+  /** Removes it, unless the answer has a view that takes its place. Awaited before the tool answers, so that no update follows the answer. */
   stop(): Promise<void>;
 }
 

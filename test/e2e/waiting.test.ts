@@ -28,8 +28,11 @@ const isWaiting = (sessionID: string) =>
     { what: "the orchestrator waits" },
   );
 
-const partIDs = async (sessionID: string) =>
-  (await setup.server.messages(sessionID)).flatMap(({ parts }) => parts.map(({ id }) => id));
+/** What people see of the jobs in the conversation. */
+const viewsIn = async (sessionID: string) =>
+  (await setup.server.messages(sessionID)).flatMap(({ parts }) =>
+    parts.flatMap((part) => (part.type === "text" && part.ignored ? part.text : [])),
+  );
 
 sandboxTest("queues jobs beyond the limit, says what each one waits for, and never exceeds the limit", async () => {
   const own = await startSetupIn(setup, { maxRunningJobs: 2 });
@@ -119,8 +122,8 @@ sandboxTest(
     await isWaiting(session.id);
     await server.client.session.abort({ sessionID: session.id });
     await server.whenIdle(session.id);
-    await until(async () => !(await partIDs(session.id)).some((id) => id.endsWith("paLivePart")), {
-      what: "the board is taken away",
+    await until(async () => (await viewsIn(session.id)).some((text) => text.startsWith("3 running\n")), {
+      what: "the list of the jobs stays",
     });
     expect(holders(home)).toHaveLength(3);
 
@@ -184,7 +187,7 @@ sandboxTest("ends its wait at once when the user writes, in whatever way, and no
   }
 });
 
-sandboxTest("shows the state of its jobs during agents_wait, and leaves only the result", async () => {
+sandboxTest("shows the state of its jobs during agents_wait, and leaves their list to people alone", async () => {
   const { server, home, model } = setup;
   const session = await server.createSession();
   await ask(server, session.id, start(held("watched")));
@@ -200,10 +203,33 @@ sandboxTest("shows the state of its jobs during agents_wait, and leaves only the
   expect(part?.state).toMatchObject({ status: "running", title: "1 running" });
   openGates(home);
   await waiting;
-  expect(JSON.stringify(model.requests.at(-1)?.messages)).not.toContain("**watched**");
-  await until(async () => !(await partIDs(session.id)).includes(board.id), { what: "the board is taken away" });
+  const parts = (await server.messages(session.id)).flatMap((one) => one.parts);
+  expect(parts.find(({ id }) => id === board.id)).toMatchObject({
+    text: expect.stringMatching(/^1 completed · \S+\n\n- ✓ \*\*watched\*\* completed · \d+ s · \S+$/),
+  });
   const [ended] = await server.toolParts(session.id, "agents_wait");
   expect(ended?.state).toMatchObject({ status: "completed", title: "1 completed" });
+
+  const fork = await server.client.session.fork({ sessionID: session.id });
+  const forkID = fork.data?.id as string;
+  // The next request is the same with them and, once they are deleted, without.
+  const asked = async () => {
+    await server.prompt(session.id, script(say("noted")));
+    return JSON.stringify((model.requests.at(-1)?.raw as { messages: unknown[] } | undefined)?.messages ?? []);
+  };
+  const withViews = await asked();
+  for (const { id, messageID, type } of parts.filter((one) => one.type === "text" && one.ignored))
+    if (type === "text") await server.client.part.delete({ sessionID: session.id, messageID, partID: id });
+  expect(await viewsIn(session.id)).toEqual([]);
+  expect((await asked()).startsWith(withViews.slice(0, -1))).toBe(true);
+
+  // Neither requests of a fork, nor a summary and a title have a word of it.
+  expect((await viewsIn(forkID)).some((text) => text.includes("**watched**"))).toBe(true);
+  for (const id of [session.id, forkID]) {
+    await server.prompt(id, script(say("and now?")));
+    await server.client.session.summarize({ sessionID: id, providerID: "mock", modelID: "m1" });
+  }
+  expect(JSON.stringify(model.requests.map(({ raw }) => raw))).not.toContain("**watched**");
 });
 
 sandboxTest("a wait in one message with the start of a job, or with a message to it, is about that job", async () => {

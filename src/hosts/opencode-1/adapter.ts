@@ -22,12 +22,12 @@ import { createHostGuard } from "./host-guard.ts";
 import { hostLog } from "./host-log.ts";
 import { createHostVersion } from "./host-version.ts";
 import { createJobQuestions } from "./job-questions.ts";
-import { hideLiveParts } from "./live-part.ts";
 import { createOrchestratorModels } from "./orchestrator-models.ts";
 import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
 import type { UserRules } from "./permission-rules.ts";
 import { toSessionEvent } from "./session-events.ts";
 import { toToolDefinitions } from "./tool-definitions.ts";
+import { hideViews } from "./view-parts.ts";
 import { extendConfig } from "./worker-agent.ts";
 
 const SKILLS_DIR = fileURLToPath(new URL("../../../skills", import.meta.url));
@@ -123,7 +123,7 @@ export function createAdapter(
       },
       "experimental.chat.messages.transform": async (_input, { messages }) => {
         delegation.learn(messages);
-        hideLiveParts(messages);
+        hideViews(messages);
       },
       ...createHostGuard(client, jobSessions),
       event: async ({ event }) => {

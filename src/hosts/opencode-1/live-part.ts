@@ -1,12 +1,18 @@
 import type { Clock } from "../../shared/clock.ts";
-import { oneLine, plainText } from "../../shared/plain-text.ts";
+import { oneLine } from "../../shared/plain-text.ts";
 import type { Progress, ProgressView } from "../../tools/tool.ts";
 import type { HostClient } from "./host-client.ts";
+import { viewPartID, writeView } from "./view-parts.ts";
 
 export interface PartAddress {
   readonly sessionID: string;
   readonly messageID: string;
   readonly callID: string;
+}
+
+export interface LivePart extends Progress {
+  /** Shows this for good, in place of what was shown while the tool ran. After `stop`. */
+  leave(text: string): Promise<void>;
 }
 
 /** Nobody reads faster, and every update is stored and sent to every client. */
@@ -18,13 +24,10 @@ const SHARE = 1 / 40;
 /** Lets the request that carries the tool's result go first. */
 const REMOVE_DELAY_MS = 150;
 
-/** Last characters of the ids of our live text parts. */
-const MARK = "paLivePart";
-
 /**
  * Shows what a running tool does. OpenCode ignores `metadata()` of plugin tools, and its terminal UI shows neither title
  * nor metadata of a running one. So this patches two parts: the tool's own (title and metadata, for clients that read
- * them) and a text part of ours below it, which every interface draws and which is deleted once the tool ends. Updates
+ * them) and a text part of ours below it, which every interface draws. Once the tool ends it is deleted, or shows what the tool leaves. Updates
  * are sent at most every `INTERVAL_MS`, less often where one takes long, and the newest wins. None is sent after `stop`: it would undo the tool's result.
  * @source OpenCode 1.18.33, verified against the binary
  */
@@ -33,12 +36,14 @@ export function createLivePart(
   clock: Clock,
   hostIDs: (prefix: "prt") => string,
   address: PartAddress,
-): Progress {
+): LivePart {
   const { sessionID, messageID, callID } = address;
   let textPartID: string | null = null;
   let wanted: (() => ProgressView) | null = null;
   let sending: Promise<void> = Promise.resolve();
   let cancelTimer: (() => void) | null = null;
+  let cancelRemoval: (() => void) | null = null;
+  let removing: Promise<unknown> = Promise.resolve();
   let stopped = false;
   let intervalMs = INTERVAL_MS;
 
@@ -56,16 +61,20 @@ export function createLivePart(
       metadata: { ...part.state.metadata, ...view.metadata },
     };
     await client.part.update({ sessionID, messageID, partID: part.id, part: { ...part, state } });
-    textPartID ??= hostIDs("prt").slice(0, -MARK.length) + MARK;
-    const text = {
-      id: textPartID,
-      sessionID,
-      messageID,
-      type: "text" as const,
-      ignored: true,
-      text: plainText(view.text),
-    };
-    await client.part.update({ sessionID, messageID, partID: textPartID, part: text });
+    await write(view.text);
+  }
+
+  async function write(text: string): Promise<void> {
+    textPartID ??= viewPartID(hostIDs);
+    await writeView(client, { sessionID, messageID, partID: textPartID }, text);
+  }
+
+  function remove(): void {
+    const partID = textPartID;
+    if (partID === null) return;
+    cancelRemoval = clock.after(REMOVE_DELAY_MS, () => {
+      removing = client.part.delete({ sessionID, messageID, partID }).catch(() => {});
+    });
   }
 
   async function sendTimed(): Promise<void> {
@@ -83,30 +92,29 @@ export function createLivePart(
     });
   }
 
+  function show(view: () => ProgressView): void {
+    wanted = view;
+    schedule();
+  }
+
   return {
-    show(view) {
-      wanted = view;
-      schedule();
+    show,
+    async showNow(view) {
+      if (stopped) return;
+      await write(view().text).catch(() => {}); // what cannot be shown does not keep the question from being asked
+      show(view);
     },
     async stop() {
+      if (stopped) return;
       stopped = true;
       cancelTimer?.();
       await sending;
-      if (textPartID)
-        clock.after(
-          REMOVE_DELAY_MS,
-          () => void client.part.delete({ sessionID, messageID, partID: textPartID as string }).catch(() => {}),
-        );
+      remove();
+    },
+    async leave(text) {
+      cancelRemoval?.();
+      await removing;
+      await write(text).catch(() => {}); // what people cannot be shown does not fail the tool
     },
   };
 }
-
-/** Keeps live parts from the model, also one that a killed process left behind: it would read as the model's own words. */
-export function hideLiveParts(messages: readonly { parts: { id: string }[] }[]): void {
-  for (const message of messages) {
-    if (!message.parts.some(isLive)) continue;
-    message.parts = message.parts.filter((part) => !isLive(part));
-  }
-}
-
-const isLive = ({ id }: { id: string }): boolean => id.endsWith(MARK);

@@ -5,8 +5,8 @@ import type { AskAnswer, Question, Tool, ToolAnswer, ToolCall } from "../../tool
 import type { JobSessions } from "../shared/job-sessions.ts";
 import { imagesFrom } from "./attached-images.ts";
 import { findForkOrigin } from "./fork-origin.ts";
-import type { HostClient } from "./host-client.ts";
-import { createLivePart } from "./live-part.ts";
+import { type HostClient, readSession } from "./host-client.ts";
+import { createLivePart, type LivePart } from "./live-part.ts";
 import type { OrchestratorModels } from "./orchestrator-models.ts";
 import { forbiddenTo } from "./orchestrator-rules.ts";
 import type { UserRules } from "./permission-rules.ts";
@@ -32,8 +32,12 @@ function toToolDefinition(tool: Tool, deps: ToolDefinitionDeps): ToolDefinition 
     args: tool.args,
     async execute(args: unknown, context: ToolContext) {
       const asking = createAsking(context);
+      const { sessionID, messageID, callID = "" } = context as ToolContext & { callID?: string };
+      const part = createLivePart(deps.client, deps.clock, deps.hostIDs, { sessionID, messageID, callID });
       try {
-        return toToolResult(await tool.run(args, toToolCall(context, deps, asking.ask)));
+        const answer = await tool.run(args, toToolCall(context, deps, asking.ask, part));
+        if (answer.view && !deps.isDisposed()) await leave(part, answer.view, sessionID, deps);
+        return toToolResult(answer);
       } catch (error) {
         throw error instanceof PermissionRefused ? asking.refusal() : error;
       } finally {
@@ -46,7 +50,7 @@ function toToolDefinition(tool: Tool, deps: ToolDefinitionDeps): ToolDefinition 
 }
 
 /** @source OpenCode 1.18.33, verified: attachments reach the model with the next request, and are kept in OpenCode's store */
-function toToolResult({ attachments = [], ...answer }: ToolAnswer) {
+function toToolResult({ attachments = [], view: _, ...answer }: ToolAnswer) {
   if (attachments.length === 0) return answer;
   return {
     ...answer,
@@ -59,11 +63,26 @@ function toToolResult({ attachments = [], ...answer }: ToolAnswer) {
   };
 }
 
+/**
+ * Nothing stays in a session of OpenCode's own subagents: where a turn ends with a tool call, OpenCode takes the last text
+ * of that message for the subagent's answer.
+ * @source OpenCode 1.18.33, read in the binary
+ */
+async function leave(part: LivePart, text: string, sessionID: string, deps: ToolDefinitionDeps): Promise<void> {
+  try {
+    const isJob = (await deps.jobSessions.jobOf(sessionID)) !== null;
+    if (!isJob && (await readSession(deps.client, sessionID)).parentID) return;
+    await part.leave(text);
+  } catch {
+    // what people cannot be shown does not fail the tool
+  }
+}
+
 interface HostModel {
   readonly capabilities?: { readonly input?: { readonly image?: boolean; readonly pdf?: boolean } };
 }
 
-function toToolCall(context: ToolContext, deps: ToolDefinitionDeps, ask: ToolCall["ask"]): ToolCall {
+function toToolCall(context: ToolContext, deps: ToolDefinitionDeps, ask: ToolCall["ask"], part: LivePart): ToolCall {
   const { sessionID, messageID, agent, directory, abort } = context;
   // given, though the types do not say so
   const { callID = "", extra } = context as { callID?: string; extra?: { model?: HostModel } };
@@ -80,7 +99,7 @@ function toToolCall(context: ToolContext, deps: ToolDefinitionDeps, ask: ToolCal
     sees: (kind) => extra?.model?.capabilities?.input?.[kind] ?? null,
     forkedFrom: (jobIDs) => findForkOrigin(deps.client, sessionID, jobIDs),
     job: () => deps.jobSessions.jobOf(sessionID),
-    progress: () => createLivePart(deps.client, deps.clock, deps.hostIDs, { sessionID, messageID, callID }),
+    progress: () => part,
     ask,
   };
 }

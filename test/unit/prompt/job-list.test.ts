@@ -1,17 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { NO_TOKENS } from "../../../src/core/tokens.ts";
-import {
-  onBoard,
-  renderBoard,
-  renderCounts,
-  renderDrift,
-  renderJobLine,
-  toNotes,
-} from "../../../src/prompt/job-list.ts";
+import { renderCounts, renderDrift, renderJobLine, toNotes } from "../../../src/prompt/job-list.ts";
 import { renderOverview } from "../../../src/prompt/job-overview.ts";
 import { renderResults } from "../../../src/prompt/job-results.ts";
 import { renderNotice } from "../../../src/prompt/notice.ts";
-import { type JobView, viewRecords } from "../../../src/views/job-view.ts";
+import type { JobView } from "../../../src/views/job-view.ts";
 import { jobIn } from "../views/job-in.ts";
 
 const view = (more: Partial<JobView> = {}): JobView => ({
@@ -167,37 +160,6 @@ describe("results", () => {
       expect(text).toContain("Its last turn answered:\n<result-1>\nx");
     }
   });
-});
-
-test("a board has one marked line per job", () => {
-  const jobs = [
-    view({ state: "queued", reason: "waiting" }),
-    view({ startedAt: "x", elapsedSeconds: 3.6, tool: "sandbox_exec", metrics }),
-    view({ state: "failed", error: { code: "stalled", message: "m", retryable: null } }),
-  ];
-  expect(renderBoard(jobs, 0).split("\n")).toEqual([
-    "- · **count words** queued · waiting",
-    "- ● **count words** running · sandbox_exec · loss 2.5 @10, acc 0.1 · 4 s",
-    "- ✗ **count words** failed · stalled",
-  ]);
-});
-
-test("a board of many jobs shows those at work and failed ones", () => {
-  const jobs = Array.from({ length: 400 }, (_, n) =>
-    jobIn({
-      kind: (["completed", "queued", "running", "failed"] as const)[
-        n % 100 === 1 ? 1 : n % 40 === 0 ? 2 : n % 90 === 3 ? 3 : 0
-      ],
-      ...(n % 90 === 3 && { failure: { code: "stalled", message: "m", retryable: null } }),
-    }),
-  );
-  const shown = viewRecords(onBoard(jobs));
-  const lines = renderBoard(shown, jobs.length - shown.length).split("\n");
-  expect(lines.at(-1)).toBe("- and 385 more");
-  expect(lines.slice(0, -1).map((line) => /(?:running|failed)/.exec(line)?.[0])).toEqual([
-    ...Array(10).fill("running"),
-    ...Array(5).fill("failed"),
-  ]);
 });
 
 test("counts name each state once, in the order of the jobs", () => {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { planBoard } from "../../../src/core/board.ts";
 import type { Job, JobState, Metric } from "../../../src/core/job.ts";
-import { renderBoard, renderDrift } from "../../../src/prompt/job-list.ts";
+import { renderBoard } from "../../../src/prompt/job-board.ts";
+import { renderDrift } from "../../../src/prompt/job-list.ts";
 import { renderOverview } from "../../../src/prompt/job-overview.ts";
 import { renderResults } from "../../../src/prompt/job-results.ts";
 import { renderNotice, renderReminder } from "../../../src/prompt/notice.ts";
@@ -158,8 +160,8 @@ describe("whatever a job says cannot pass for another job, the user or the plugi
   test("in the list people watch, which keeps one line per job, without links and images", () => {
     fc.assert(
       fc.property(jobs, (given) => {
-        const board = renderBoard(viewRecords(given), 0);
-        expect(board.split("\n").length).toBe(given.length);
+        const board = renderBoard(planBoard(given), viewRecords(given), given, 0);
+        expect(board.split("\n").length).toBe(2 + given.length); // below the counts
         expect(board.replace(/\\\\/g, "")).not.toMatch(/(?<!\\)[[\]`<]/);
         expectPlain(board);
       }),

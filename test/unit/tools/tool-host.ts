@@ -36,6 +36,9 @@ export function openTools(world: World) {
       open++;
       return {
         show: (view) => shown.push(view()),
+        showNow: async (view) => {
+          shown.push(view());
+        },
         stop: async () => {
           open--;
         },

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { HostClient } from "../../../../src/hosts/opencode-1/host-client.ts";
-import { createLivePart, hideLiveParts } from "../../../../src/hosts/opencode-1/live-part.ts";
+import { createLivePart } from "../../../../src/hosts/opencode-1/live-part.ts";
+import { hideViews } from "../../../../src/hosts/opencode-1/view-parts.ts";
 import { createHostIds } from "../../../../src/shared/ids.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";
 
@@ -155,12 +156,56 @@ test("a refused update does not fail the tool", async () => {
   await clock.advance(1_000);
 });
 
-test("live parts left behind are kept from the model, and no other parts are", () => {
-  const others = [{ id: "prt_1" }, { id: "prt_paLivePart_2" }];
+test("what a tool leaves takes the place of its view for good, and is a part of its own where nothing was shown", async () => {
+  const { clock, updates, deleted, show, progress } = open();
+  show("a");
+  await clock.advance(250);
+  await progress.stop();
+  await clock.advance(100);
+  await progress.leave("final\u001b[2J");
+  await clock.advance(5_000);
+  expect(updates.at(-1)).toMatchObject({ partID: updates[1]?.partID ?? "", part: { text: "final", ignored: true } });
+  expect([deleted, clock.pending()]).toEqual([[], 0]);
+
+  const quick = open("completed");
+  await quick.progress.leave("final");
+  expect(quick.updates).toMatchObject([{ part: { type: "text", text: "final" } }]);
+});
+
+test("what a tool leaves comes after the removal of its view, also where that is under way", async () => {
+  const { clock, fake, show, progress, texts } = open();
+  show("a");
+  await clock.advance(250);
+  await progress.stop();
+  let removed = () => {};
+  fake.before = (call) => (call === "delete" ? new Promise((resolve) => (removed = resolve)) : Promise.resolve());
+  await clock.advance(150);
+  const left = progress.leave("final");
+  await clock.advance(0);
+  expect(texts()).toEqual(["a"]);
+  removed();
+  await left;
+  expect(texts()).toEqual(["a", "final"]);
+});
+
+test("what must be on screen before a question is shown at once, also while the call is pending", async () => {
+  const { clock, fake, progress, texts, updates } = open("pending");
+  await progress.showNow(() => ({ title: "t", text: "wish", metadata: {} }));
+  expect(texts()).toEqual(["wish"]);
+  fake.before = () => Promise.reject(new Error("500"));
+  await progress.showNow(() => ({ title: "t", text: "again", metadata: {} })); // a question is asked all the same
+  await progress.stop();
+  await clock.advance(1_000);
+  expect(updates.length).toBe(1);
+});
+
+test("views are kept from the model by their id and in forks by their mark, and no other parts are", () => {
+  const others = [{ id: "prt_1" }, { id: "prt_paLivePart_2", metadata: { openai: { itemId: "1" } } }];
   const untouched = { parts: [...others] };
   const { parts } = untouched;
-  const messages = [{ parts: [...others, { id: "prt_0123paLivePart" }] }, untouched];
-  hideLiveParts(messages);
-  expect(messages.map((message) => message.parts)).toEqual([others, others]);
+  const forked = { id: "prt_3", metadata: { "parallel-agents-view": true } };
+  const messages = [{ parts: [...others, { id: "prt_0123paLivePart" }, forked] }, untouched];
+  hideViews(messages);
+  expect(messages.map((message) => message.parts as object[])).toEqual([others, others]);
   expect(untouched.parts).toBe(parts);
 });
