@@ -11,7 +11,7 @@ import type { LabView, PoolView } from "../views/lab-view.ts";
 import { askProcess } from "./asking.ts";
 import type { LabArchive } from "./lab.ts";
 import { createLedgerReader } from "./ledger-reader.ts";
-import { listSessions } from "./list-sessions.ts";
+import { createSessionList } from "./list-sessions.ts";
 import { createLiveness } from "./live-facts.ts";
 import { openPoolReader, type PoolReading } from "./pool-reader.ts";
 import { openSessionReader, type SessionReader } from "./session-reader.ts";
@@ -89,8 +89,7 @@ export async function openLab({ stateDir, clock }: LabDeps): Promise<LabArchive>
   }
 
   return {
-    sessions: (project) =>
-      listSessions(stateDir, pool.projectOf).filter((session) => project === null || session.project === project),
+    sessions: createSessionList(driver, stateDir, pool.projectOf),
     view,
     series: (session, jobID) => readerOf(session)?.series(jobID) ?? new Map(),
     leaderboard(session, metric, limit) {

@@ -109,7 +109,12 @@ test("says of a file that is damaged, no database, of a newer version or no file
   expect(problemsOf("ses_folder")).toContain("it is no file");
   expect(problemsOf("ses_text")).toContain("Slots, GPUs and snapshots are not known");
   expect(lab.view("ses_empty")).toBeNull();
-  expect(readdirSync(join(stateDir, "sessions")).sort()).toEqual(before);
+  await leave(stateDir, "ses_asked_only", []);
+  before.push("ses_asked_only.db");
+  // A session without jobs is none to choose; one that cannot be read is.
+  const listed = lab.sessions(null).map(({ id }) => id);
+  expect(listed.sort()).toEqual(["ses_cut", "ses_folder", "ses_newer", "ses_text"]);
+  expect(readdirSync(join(stateDir, "sessions")).sort()).toEqual(before.sort());
 });
 
 test("follows a session whose file is deleted, and made anew, while it is watched", async () => {
