@@ -1,5 +1,5 @@
 import { systemClock } from "../shared/clock.ts";
-import type { Command } from "./command.ts";
+import { type Command, UsageError } from "./command.ts";
 import { createProgress } from "./progress.ts";
 
 /** How a process ends that a signal has interrupted, as shells count. */
@@ -42,7 +42,7 @@ Exit code: 0 without faults, 1 with faults, 2 if the command was not understood.
         interrupt.abort();
       });
     const diagnosis = await diagnose({
-      directory: process.cwd(),
+      directory: folderHere(),
       stateDir: text("state-dir"),
       tryModal: has("modal"),
       env: process.env,
@@ -56,3 +56,12 @@ Exit code: 0 without faults, 1 with faults, 2 if the command was not understood.
     return diagnosis.ok ? 0 : 1;
   },
 };
+
+/** @throws UsageError */
+function folderHere(): string {
+  try {
+    return process.cwd();
+  } catch {
+    throw new UsageError("The folder that this was started in does not exist any more: change to another one.");
+  }
+}

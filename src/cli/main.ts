@@ -4,6 +4,7 @@ import { COMMANDS } from "./commands.ts";
 import { runCommandLine } from "./run-command-line.ts";
 
 holdProcess();
+sayWarningsOfOurs();
 // Whoever reads may have had enough, as `head` has.
 process.stdout.on("error", () => process.exit(0));
 const code = await runCommandLine(process.argv.slice(2), COMMANDS, {
@@ -13,3 +14,11 @@ const code = await runCommandLine(process.argv.slice(2), COMMANDS, {
 // A reader may take what was printed later than this process ends; a pending request to a remote machine must not keep it.
 await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
 process.exit(code);
+
+/** Not that SQLite is experimental in Node, which nobody who runs a command can do anything about. */
+function sayWarningsOfOurs(): void {
+  process.removeAllListeners("warning");
+  process.on("warning", ({ name, message }) => {
+    if (name !== "ExperimentalWarning") process.stderr.write(`${name}: ${message}\n`);
+  });
+}

@@ -54,16 +54,9 @@ export function doctorChecks(call: DoctorCall): Check[] {
       limitMs: 10 * SECOND_MS,
       ifBroken: "warning",
       async run() {
-        const [{ judgeRuntime }, { loadDriver }] = await Promise.all([
-          import("./checks/host.ts"),
-          import("../../jobs/store/driver.ts"),
-        ]);
+        const { judgeRuntime } = await import("./checks/host.ts");
         const { bun, node } = process.versions;
-        const hasSqlite = await loadDriver().then(
-          () => true,
-          () => false,
-        );
-        return [judgeRuntime(bun ? `Bun ${bun}` : `Node ${node}`, hasSqlite)];
+        return [judgeRuntime(bun ? `Bun ${bun}` : `Node ${node}`, await hasSqlite())];
       },
     },
     {
@@ -121,14 +114,15 @@ export function doctorChecks(call: DoctorCall): Check[] {
       name: "state",
       doing: "Looking into the state directory",
       limitMs: 60 * SECOND_MS,
-      ifBroken: "warning",
+      ifBroken: "fault",
       async run() {
         const [{ judgeState }, { readState }] = await Promise.all([
           import("./checks/state.ts"),
           import("./state-facts.ts"),
         ]);
         const { options, isLocal } = await settings();
-        return judgeState(await readState(options.stateDir, scratch, clock), isLocal);
+        const facts = await readState(options.stateDir, scratch, clock, await hasSqlite());
+        return judgeState(facts, isLocal);
       },
     },
     {
@@ -141,6 +135,7 @@ export function doctorChecks(call: DoctorCall): Check[] {
           import("./checks/leftovers.ts"),
           import("./leftovers.ts"),
         ]);
+        if (!(await hasSqlite())) return []; // said of the runtime
         const { options, parkAfterMs, creationMs } = await settings();
         return judgeLeftovers(await findLeftovers(options.stateDir, scratch, { clock, parkAfterMs, creationMs }));
       },
@@ -161,6 +156,15 @@ export function doctorChecks(call: DoctorCall): Check[] {
     },
     ...(call.tryModal ? [modalCheck(call, settings)] : []),
   ];
+}
+
+/** Whether this runtime can read the state. */
+async function hasSqlite(): Promise<boolean> {
+  const { loadDriver } = await import("../../jobs/store/driver.ts");
+  return loadDriver().then(
+    () => true,
+    () => false,
+  );
 }
 
 const modalCheck = (

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { doctorChecks } from "./checks.ts";
 import type { DoctorCall } from "./doctor-call.ts";
 import type { Diagnosis, Finding } from "./finding.ts";
@@ -16,6 +17,8 @@ export async function diagnose(call: Omit<DoctorCall, "scratch"> & RunDeps): Pro
     return { ok: false, findings: [{ name: "temporary-files", level: "fault", meaning, remedy }] };
   }
   process.once("exit", scratch.remove);
+  setMaxListeners(0, call.signal); // each check listens to it
+  completeRuntime();
   try {
     const { ok, findings } = await runChecks(doctorChecks({ ...call, scratch: scratch.path }), call);
     const secrets = secretsIn(call.env, await tokens(call.env));
@@ -32,4 +35,14 @@ async function tokens(env: DoctorCall["env"]): Promise<readonly string[]> {
   } catch {
     return []; // without the packages that read them, they are in no message
   }
+}
+
+/** Node 20 lacks what local sandboxes are written with; on it doctor still says what is wrong. */
+function completeRuntime(): void {
+  Promise.withResolvers ??= <T>() => {
+    type Resolvers = ReturnType<typeof Promise.withResolvers<T>>;
+    const made: Partial<Resolvers> = {};
+    const promise = new Promise<T>((resolve, reject) => Object.assign(made, { resolve, reject }));
+    return Object.assign(made, { promise }) as Resolvers;
+  };
 }

@@ -1,4 +1,4 @@
-import { accessSync, constants, type Stats, statSync } from "node:fs";
+import { accessSync, constants, lstatSync, type Stats, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { openPoolStore, type PoolStore } from "../../jobs/store/pool-store.ts";
 import { openSessionStore } from "../../jobs/store/session-store.ts";
@@ -46,7 +46,13 @@ export interface StateFacts {
 const MOST_SESSIONS = 50;
 const MOST_BYTES = 64 * 1024 * 1024;
 
-export async function readState(stateDir: string, scratch: string, clock: Clock): Promise<StateFacts> {
+/** @param hasSqlite whether this runtime can look into the files */
+export async function readState(
+  stateDir: string,
+  scratch: string,
+  clock: Clock,
+  hasSqlite: boolean,
+): Promise<StateFacts> {
   const folder = readFolder(stateDir);
   const at = nearest(stateDir);
   const free = await readFreeSpace(at);
@@ -54,11 +60,14 @@ export async function readState(stateDir: string, scratch: string, clock: Clock)
   const facts = { folder, shortage: short, freeMiB: Math.floor(free.bytes / 1024 ** 2) };
   const nothing = { ...facts, bad: [], aside: [], sessions: 0, lookedInto: 0 };
   if (folder.kind !== "folder" || folder.isForeign) return nothing;
+  if (!hasSqlite) {
+    const sessions = (await databasesIn(join(stateDir, "sessions"))).length;
+    return { ...nothing, aside: await filesAside(stateDir), sessions };
+  }
   const bad: FileFacts[] = [];
   const look = async (file: string, open: (copy: string) => Promise<Pick<PoolStore, "damaged" | "close">>) => {
     const copy = join(scratch, "looked-into", basename(dirname(file)), basename(file));
-    if (!(await copyDatabase(file, copy, clock))) return;
-    const found = await lookInto(file, copy, open);
+    const found = obstacleAt(file) ?? (await lookInto(file, copy, clock, open));
     if (found !== null) bad.push(found);
   };
   await look(join(stateDir, "pool.db"), (copy) => openPoolStore(dirname(copy), clock));
@@ -74,19 +83,32 @@ export async function readState(stateDir: string, scratch: string, clock: Clock)
   return { ...facts, bad, aside: await filesAside(stateDir), sessions: sessions.length, lookedInto };
 }
 
+/** What lies in the place of a database and is none, whatever is in it. */
+function obstacleAt(file: string): FileFacts | null {
+  const found = lstatSync(file, { throwIfNoEntry: false });
+  if (found === undefined) return null;
+  // A new one is empty for a moment.
+  if (found.isFile()) return found.size === 0 ? { file, kind: "damaged", message: "" } : null;
+  const what = found.isSymbolicLink() ? "a link, and links there are not followed" : "not a file";
+  return { file, kind: "unusable", message: `The state file ${file} is ${what}.` };
+}
+
 async function lookInto(
   file: string,
   copy: string,
+  clock: Clock,
   open: (copy: string) => Promise<Pick<PoolStore, "damaged" | "close">>,
 ): Promise<FileFacts | null> {
   try {
+    if (!(await copyDatabase(file, copy, clock))) return null;
     const store = await open(copy);
     const isDamaged = store.damaged().length > 0;
     store.close();
     return isDamaged ? { file, kind: "damaged", message: "" } : null;
   } catch (error) {
-    if (!(error instanceof PluginError)) throw error;
-    return { file, kind: "unusable", message: error.message.replaceAll(copy, file) };
+    const message = error instanceof Error ? error.message : String(error);
+    const what = error instanceof PluginError ? message : `The state file ${file} cannot be read: ${message}.`;
+    return { file, kind: "unusable", message: what.replaceAll(copy, file) };
   }
 }
 
@@ -96,7 +118,7 @@ export function readFolder(stateDir: string, user: number | undefined = process.
   const isForeign = found !== undefined && user !== undefined && found.uid !== user;
   return {
     path: stateDir,
-    kind: found === undefined ? "absent" : found.isDirectory() ? "folder" : "other",
+    kind: found?.isDirectory() ? "folder" : lstatSync(stateDir, { throwIfNoEntry: false }) ? "other" : "absent",
     mode: stats.mode & 0o777,
     isForeign,
     refusal: refusalOf(nearest(stateDir)),

@@ -21,7 +21,7 @@ function judgeFolder({ path, kind, mode, isForeign, refusal }: FolderFacts): Fin
     return [
       fault(
         name,
-        `The state directory ${shown} is not a folder: no job can be recorded.`,
+        `The state directory ${shown} is a file, or a link that leads nowhere: no job can be recorded.`,
         `Move it away, ${elsewhere}.`,
       ),
     ];
@@ -80,7 +80,11 @@ function judgeFile({ file, kind, message }: FileFacts): Finding {
   const name = "state-files";
   const shown = plainName(file);
   if (kind === "unusable")
-    return fault(name, message, "As the message says; what the file records is not available until then.");
+    return fault(
+      name,
+      message,
+      `Where that does not say what to do: move ${shown} away, or make it yours (chown, chmod 600). Until then no job starts.`,
+    );
   const lost = file.endsWith("pool.db")
     ? "labels and snapshots from before are lost then, jobs and their sandboxes are not"
     : "the jobs of that session are lost then, their sandboxes are kept for a day";
@@ -105,6 +109,8 @@ const judgeAside = (aside: readonly string[]): Finding[] =>
 function judgeSessions({ folder, bad, sessions, lookedInto }: StateFacts): Finding[] {
   if (folder.kind !== "folder" || bad.length > 0) return [];
   const count = sessions === 1 ? "1 session has" : `${sessions} sessions have`;
+  if (lookedInto === 0 && sessions > 0)
+    return [ok("state-files", `${count} jobs recorded; the files were not looked into.`)];
   const all = lookedInto === sessions ? "" : `, of which the ${lookedInto} newest were looked into`;
   return [ok("state-files", `${count} jobs recorded${all}; none of the files is damaged.`)];
 }

@@ -26,6 +26,8 @@ export interface Ran {
 
 const MAIN = join(PACKAGE, "src/cli/main.ts");
 export const BUN = join(PACKAGE, "node_modules/bun/bin/bun.exe");
+/** As users run it. */
+export const NODE = join(PACKAGE, "node_modules/node/bin/node");
 
 /** In order but for what the test breaks. @param version what OpenCode says of itself */
 export function makeHome(version = "1.18.33"): DoctorHome {
@@ -68,9 +70,9 @@ export async function withDoctorHome(use: (home: DoctorHome) => void | Promise<v
   }
 }
 
-/** @param before a command that starts it */
-export function runDoctor(home: DoctorHome, args: readonly string[] = [], before: readonly string[] = []): Ran {
-  const [file = "", ...rest] = [...before, BUN, MAIN, "doctor", ...args];
+/** @param before the runtime, and what starts that */
+export function runDoctor(home: DoctorHome, args: readonly string[] = [], before: readonly string[] = [BUN]): Ran {
+  const [file = "", ...rest] = [...before, MAIN, "doctor", ...args];
   const { status, stdout, stderr } = spawnSync(file, rest, { cwd: home.project, env: home.env, encoding: "utf8" });
   return { code: status, stdout, stderr };
 }
@@ -83,7 +85,7 @@ export interface Diagnosed extends Diagnosis {
 }
 
 /** What doctor says for programs. It must leave no file behind, print nothing else, and exit as it says. */
-export function diagnose(home: DoctorHome, before: readonly string[] = []): Diagnosed {
+export function diagnose(home: DoctorHome, before?: readonly string[]): Diagnosed {
   const { code, stdout, stderr } = runDoctor(home, ["--json"], before);
   if (stderr !== "") throw new Error(`standard error: ${stderr}`);
   const diagnosis = JSON.parse(stdout) as Diagnosis;

@@ -19,12 +19,12 @@ import { createFakeClock } from "../../../support/fake-clock.ts";
 import { sandboxTest, withoutBubblewrap } from "../../../support/sandboxes.ts";
 import { PACKAGE } from "../../../support/test-setup.ts";
 import { until } from "../../../support/wait.ts";
-import { type DoctorHome, diagnose, runDoctor, startDoctor, withDoctorHome } from "./doctor-home.ts";
+import { BUN, type DoctorHome, diagnose, NODE, runDoctor, startDoctor, withDoctorHome } from "./doctor-home.ts";
 
 /** What is not in order on the machine of the tests itself. */
 const OF_THIS_MACHINE = /^\w+ (limits|network|isolation|dry-run|lent-files|package):/;
 
-const wrongIn = (home: DoctorHome, before: readonly string[] = []): string[] =>
+const wrongIn = (home: DoctorHome, before?: readonly string[]): string[] =>
   diagnose(home, before).wrong.filter((line) => !OF_THIS_MACHINE.test(line));
 
 describe("doctor", () => {
@@ -32,7 +32,7 @@ describe("doctor", () => {
     withDoctorHome((home) => {
       const before = listing(home.home);
       const { findings } = diagnose(home);
-      expect(wrongIn(home)).toEqual([]);
+      expect(wrongIn(home, [NODE])).toEqual([]);
       expect(listing(home.home)).toEqual(before);
       const meaningOf = (name: string) => findings.find((finding) => finding.name === name)?.meaning;
       expect(meaningOf("opencode-version")).toContain("1.18.33");
@@ -85,7 +85,7 @@ describe("doctor", () => {
 
   test.skipIf(withoutBubblewrap.length === 0)("names bubblewrap where it is missing", () =>
     withDoctorHome((home) => {
-      const { wrong, code } = diagnose(home, withoutBubblewrap);
+      const { wrong, code } = diagnose(home, [...withoutBubblewrap, BUN]);
       expect(code).toBe(1);
       expect(wrong.filter((line) => line.startsWith("fault"))).toEqual([
         expect.stringMatching(/^fault isolation: No local sandbox can be made: .*bwrap not installed.* → Run: sudo apt install bubblewrap/),

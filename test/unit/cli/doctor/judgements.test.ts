@@ -125,7 +125,7 @@ test.each<[Partial<StateFacts>, RegExp]>([
     { folder: { ...folder, kind: "absent", refusal: "EACCES" } },
     /^fault .*cannot be made: you have no right.*stateDir/,
   ],
-  [{ folder: { ...folder, kind: "other" } }, /^fault .*not a folder.*Move it away/],
+  [{ folder: { ...folder, kind: "other" } }, /^fault .*is a file.*Move it away/],
   [{ folder: { ...folder, isForeign: true } }, /^fault .*another user.*chown/],
   [{ folder: { ...folder, refusal: "EROFS" } }, /^fault .*read-only.*Make that place writable/],
   [{ folder: { ...folder, refusal: "EACCES" } }, /^fault .*no right to write.*chmod 700 \/s/],
