@@ -13,7 +13,7 @@ export const TESTS_OF = {
   "src/cli": ["e2e/gc", "integration/cli"],
   "src/config": ["e2e/bad-options"],
   "src/core": ["e2e/answers", "e2e/failures", "e2e/jobs"],
-  "src/dashboard": ["integration/dashboard"],
+  "src/dashboard": ["integration/dashboard", "e2e/dashboard"],
   "src/hosts/opencode-1": [
     "e2e/attacks-by-name",
     "e2e/attacks-by-users",

@@ -25,3 +25,8 @@ export function createHostIds(now: () => number): (prefix: "msg" | "prt") => str
     return `${prefix}_${ordinal.toString(16).padStart(12, "0")}${base62()}`;
   };
 }
+
+const secret = customAlphabet("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 43);
+
+/** Text that nobody can guess: 256 bits of the system's randomness, safe in URLs. */
+export const createSecret = (): string => secret();

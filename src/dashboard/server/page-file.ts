@@ -25,6 +25,7 @@ export function toPage(html: string): Page {
     "default-src 'none'",
     `script-src ${hashes("script")}`,
     `style-src ${hashes("style")}`,
+    "img-src data:", // its empty icon
     "connect-src 'self'",
     "base-uri 'none'",
     "form-action 'none'",

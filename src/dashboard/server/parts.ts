@@ -18,7 +18,7 @@ export interface LabState {
   readonly problems: readonly string[];
 }
 
-type LabChange = Partial<LabState> & {
+export type LabChange = Partial<LabState> & {
   /** Jobs that were forgotten. */
   readonly gone?: readonly string[];
 };

@@ -1,0 +1,85 @@
+import { readFile } from "node:fs/promises";
+import { toPage } from "../dashboard/server/page-file.ts";
+import { type Dashboard, serveDashboard } from "../dashboard/server/server.ts";
+import type { Lab } from "../lab/lab.ts";
+import { systemClock } from "../shared/clock.ts";
+import { PluginError } from "../shared/error-code.ts";
+import { createSecret } from "../shared/ids.ts";
+import { nullIfMissing } from "../shared/missing-file.ts";
+import { inQuotes } from "../shared/plain-text.ts";
+import { labOf, projectOf } from "./cli-lab.ts";
+import { openInBrowser } from "./open-in-browser.ts";
+
+export interface DashboardCall {
+  readonly stateDir: string | null;
+  readonly session: string | null;
+  /** 0 = any that is free. */
+  readonly port: number;
+  /** Whether the page is opened in the user's browser, where there is one. */
+  readonly opens: boolean;
+  onReady(ready: {
+    readonly url: string;
+    readonly port: number;
+    readonly token: string;
+    readonly session: string | null;
+  }): void;
+  tell(text: string): void;
+}
+
+/** Serves the dashboard until the process is told to end. @throws PluginError */
+export async function runDashboard(call: DashboardCall): Promise<void> {
+  const html = await nullIfMissing(readFile(new URL("../dashboard/page.html", import.meta.url), "utf8"));
+  if (html === null)
+    throw new PluginError("config_invalid", "The dashboard's page was not built; run `npm run build` in the package.", {
+      retryable: false,
+    });
+  const lab = await labOf(call.stateDir);
+  try {
+    const session = call.session ?? (await newestOf(lab));
+    if (call.session !== null && lab.view(call.session) === null)
+      throw new PluginError("not_found", `There is no session ${inQuotes(call.session)} that had jobs.`, {
+        retryable: false,
+      });
+    const token = createSecret();
+    const dashboard = await serve(lab, session, token, toPage(html), call.port);
+    const { url, port } = dashboard;
+    call.onReady({ url, port, token, session: session ?? lab.sessions(null)[0]?.id ?? null });
+    const close = call.opens ? openInBrowser(url, call.tell) : () => {};
+    await toldToEnd();
+    close();
+    await dashboard.close();
+  } finally {
+    lab.close();
+  }
+}
+
+/** The newest session of the project here; null = it has none, and the newest of all is shown. */
+async function newestOf(lab: Lab): Promise<string | null> {
+  const project = await projectOf(process.cwd()).catch(() => null); // a folder that cannot be read has no sessions
+  return project === null ? null : (lab.sessions(project)[0]?.id ?? null);
+}
+
+/** @throws PluginError */
+async function serve(
+  lab: Lab,
+  session: string | null,
+  token: string,
+  page: ReturnType<typeof toPage>,
+  port: number,
+): Promise<Dashboard> {
+  const readWork = async () => ({ kind: "none", why: "Collect the job to see what it has changed." }) as const;
+  try {
+    return await serveDashboard({ lab, clock: systemClock, session, port, token, page, readWork });
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new PluginError("config_invalid", `Could not listen on 127.0.0.1, port ${port}: ${why}; name another port.`, {
+      cause: error,
+      retryable: false,
+    });
+  }
+}
+
+const toldToEnd = (): Promise<void> =>
+  new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
+  });

@@ -1,0 +1,71 @@
+/** Numbers of a range as places on the page, in a straight line. */
+export interface Scale {
+  (value: number): number;
+  /** Round numbers within the range. */
+  readonly ticks: readonly number[];
+}
+
+type Range = readonly [from: number, to: number];
+
+/** @param wanted ticks, about @param isNice whether the range is widened to the round numbers around it */
+export function toScale(range: Range, places: Range, wanted: number, isNice = false): Scale {
+  const [low, high] = range[0] < range[1] ? range : [range[0] - 1, range[0] + 1];
+  const step = roundStep((high - low) / wanted);
+  const [from, to] = isNice ? [Math.floor(low / step) * step, Math.ceil(high / step) * step] : [low, high];
+  const scale = (value: number) => places[0] + ((value - from) / (to - from)) * (places[1] - places[0]);
+  return Object.assign(scale, { ticks: multiples(from, to, step) });
+}
+
+/** 1, 2 or 5 times a power of ten. */
+function roundStep(size: number): number {
+  const power = 10 ** Math.floor(Math.log10(size));
+  const share = size / power;
+  return power * (share < 1.5 ? 1 : share < 3.5 ? 2 : share < 7.5 ? 5 : 10);
+}
+
+/** Multiples of `step` within the range; none where they are too fine for numbers of this size. */
+function multiples(from: number, to: number, step: number, offset = 0): number[] {
+  const first = Math.ceil((from - offset) / step - 1e-9);
+  const count = Math.floor((to - offset) / step + 1e-9) - first + 1;
+  if (!(count > 0 && count < 1_000)) return [];
+  // Divided where the step is a fraction, so that 3 steps of 0.1 are 0.3.
+  const inverse = 1 / step;
+  const times = (n: number) => (step < 1 && Number.isInteger(Math.round(inverse)) ? n / Math.round(inverse) : n * step);
+  return Array.from({ length: count }, (_, index) => times(first + index) + offset + 0);
+}
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const TIME_STEPS = [
+  ...[SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND, 30 * SECOND],
+  ...[MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE],
+  ...[HOUR, 2 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 30 * DAY, 365 * DAY],
+];
+
+/**
+ * Round times within a span.
+ * @param offset of the user's clock from UTC, ms: where a day is the step, it begins at his midnight
+ */
+export function timeTicks(from: number, to: number, wanted: number, offset: number): { at: number; isDay: boolean }[] {
+  const step = TIME_STEPS.find((size) => (to - from) / size <= wanted) ?? (TIME_STEPS.at(-1) as number);
+  return multiples(from, to, step, -offset).map((at) => ({ at, isDay: step >= DAY }));
+}
+
+/** The path of an SVG line through points; where there is none, it begins anew. */
+export function toPath(points: Iterable<readonly [x: number, y: number] | null>): string {
+  let path = "";
+  let isDown = false;
+  for (const point of points) {
+    if (point) path += `${isDown ? "L" : "M"}${round(point[0])},${round(point[1])}`;
+    isDown = point !== null;
+  }
+  return path;
+}
+
+/** The same in steps: level until the next point. */
+export const toSteps = (points: readonly (readonly [x: number, y: number])[]): string =>
+  points.map(([x, y], index) => (index === 0 ? `M${round(x)},${round(y)}` : `H${round(x)}V${round(y)}`)).join("");
+
+const round = (place: number): number => Math.round(place * 10) / 10;

@@ -1,0 +1,164 @@
+import { computed, effect, signal } from "@preact/signals";
+import { systemClock } from "../../../shared/clock.ts";
+import { oneLine } from "../../../shared/plain-text.ts";
+import { get } from "../api.ts";
+import { boundsOf, type Curve, chooseJobs, type SeriesPoint } from "../layout/curves.ts";
+import { number } from "../layout/format.ts";
+import { toPath, toScale } from "../layout/scale.ts";
+import { selected } from "../selection.ts";
+import { fields, jobs } from "../store.ts";
+import { Chart, Table } from "./chart.tsx";
+import { JobName } from "./job-name.tsx";
+
+/** As many as colours can be told apart. */
+const MOST = 8;
+const EVERY_MS = 1_500;
+const [WIDTH, HEIGHT, LEFT, BOTTOM] = [600, 240, 64, 24];
+
+const chosen = signal<string | null>(null);
+const names = computed(() =>
+  [...new Set([...jobs.value.values()].flatMap(({ metrics }) => Object.keys(metrics)))].sort(),
+);
+const metric = computed(() =>
+  chosen.value !== null && names.value.includes(chosen.value) ? chosen.value : (names.value[0] ?? null),
+);
+const drawn = computed(() => chooseJobs([...jobs.value.values()], metric.value, MOST));
+const curves = signal<readonly Curve[]>([]);
+
+interface Told {
+  readonly job: string;
+  readonly series: readonly {
+    readonly metric: string;
+    readonly reports: number;
+    readonly points: readonly SeriesPoint[];
+  }[];
+}
+
+/** Reads the series that are drawn again when one of them has a new value. */
+export function followCurves(): void {
+  const wanted = computed(() => {
+    const values = drawn.value.map(({ id, metrics }) => [id, metrics[metric.value ?? ""]?.at]);
+    return JSON.stringify([fields.value.session, metric.value, values]);
+  });
+  let [isReading, isDue] = [false, false];
+  const kept = new Map<string, { readonly key: string; readonly curve: Curve }>();
+  const read = async () => {
+    [isReading, isDue] = [true, false];
+    const [session, name] = [fields.peek().session, metric.peek()];
+    const found = await Promise.all(
+      drawn.peek().map(async ({ id, metrics }) => {
+        const key = JSON.stringify([session, name, metrics[name ?? ""]]);
+        const known = kept.get(id);
+        if (known?.key === key) return known.curve;
+        const told = await get<Told>(`/series/${id}`, session).catch(() => null);
+        const { points = [], reports = 0 } = told?.series.find((one) => one.metric === name) ?? {};
+        const curve = { job: id, points, reports };
+        kept.set(id, { key, curve });
+        return curve;
+      }),
+    );
+    curves.value = found;
+    for (const id of kept.keys()) if (!found.some(({ job }) => job === id)) kept.delete(id);
+    systemClock.after(EVERY_MS, () => {
+      isReading = false;
+      if (isDue) void read();
+    });
+  };
+  effect(() => {
+    void wanted.value;
+    isDue = true;
+    if (!isReading) void read();
+  });
+}
+
+export function Curves() {
+  if (metric.value === null) return null;
+  const shown = curves.value.filter(({ points }) => points.length > 0);
+  const having = [...jobs.value.values()].filter(({ metrics }) => Object.hasOwn(metrics, metric.value ?? "")).length;
+  return (
+    <Chart
+      title="Metrics over steps"
+      summary={`${oneLine(metric.value)} of ${shown.length} of ${having} jobs: those that run, then the newest.`}
+      tools={
+        <select
+          aria-label="Metric over steps"
+          value={metric.value}
+          onChange={(event) => {
+            chosen.value = event.currentTarget.value;
+          }}
+        >
+          {names.value.map((name) => (
+            <option key={name} value={name}>
+              {oneLine(name)}
+            </option>
+          ))}
+        </select>
+      }
+      chart={() => <Lines shown={shown} />}
+      table={() => (
+        <Table
+          caption={`${oneLine(metric.value ?? "")} over steps`}
+          head={["Job", "Reports", "First", "Smallest", "Largest", "Last", "At step"]}
+          rows={shown.map(({ job, points, reports }) => {
+            const values = points.map(({ value }) => Number(value)).filter(Number.isFinite);
+            return [
+              <JobName key={job} id={job} />,
+              reports,
+              number(points[0]?.value ?? "NaN"),
+              number(Math.min(...values)),
+              number(Math.max(...values)),
+              number(points.at(-1)?.value ?? "NaN"),
+              points.at(-1)?.at ?? "",
+            ];
+          })}
+        />
+      )}
+    />
+  );
+}
+
+function Lines({ shown }: { readonly shown: readonly Curve[] }) {
+  const bounds = boundsOf(shown);
+  if (!bounds) return <p>No value of it can be drawn yet.</p>;
+  const x = toScale(bounds.x, [LEFT + 4, WIDTH - 10], 6);
+  const y = toScale(bounds.y, [HEIGHT - BOTTOM - 6, 10], 5, true);
+  const path = (points: readonly SeriesPoint[]) =>
+    toPath(points.map(({ at, value }) => (Number.isFinite(Number(value)) ? [x(at), y(Number(value))] : null)));
+  return (
+    <>
+      <svg
+        class="plot"
+        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        role="img"
+        aria-label={`${oneLine(metric.value ?? "")} over steps, ${shown.length} jobs`}
+      >
+        {y.ticks.map((tick) => (
+          <g key={tick}>
+            <line class="grid" x1={LEFT} x2={WIDTH} y1={y(tick)} y2={y(tick)} />
+            <text x={LEFT - 6} y={y(tick) + 4} class="end">
+              {number(tick)}
+            </text>
+          </g>
+        ))}
+        {x.ticks.map((tick) => (
+          <text key={tick} x={x(tick)} y={HEIGHT - 6} class="middle">
+            {tick}
+          </text>
+        ))}
+        {shown.map(({ job, points }, index) => (
+          <g key={job} class={`curve c${index}${selected.value === job ? " selected" : ""}`}>
+            <path d={path(points)} />
+            {points.length === 1 && <path class="dot" d={`${path(points)}h0`} />}
+          </g>
+        ))}
+      </svg>
+      <ul class="legend">
+        {shown.map(({ job }, index) => (
+          <li key={job} class={`c${index}`}>
+            <JobName id={job} />
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}

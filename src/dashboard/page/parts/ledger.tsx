@@ -1,0 +1,157 @@
+import { oneLine } from "../../../shared/plain-text.ts";
+import { difference, number, usd } from "../layout/format.ts";
+import { LEDGER_ORDERS, type LedgerOrder } from "../layout/ledger.ts";
+import { everyRow, filter, ledger, ledgerTrouble, metric, order, rows } from "../ledger.ts";
+import { JobName, Words } from "./job-name.tsx";
+import { Rows } from "./rows.tsx";
+import { Gap } from "./timeline.tsx";
+
+const ROW = 28;
+const MOST = 16;
+
+const HEAD = [
+  "Rank",
+  "Experiment",
+  "Mean",
+  "±",
+  "n",
+  "Against parent",
+  "Against best",
+  "Verdict",
+  "Measured",
+  "Cost",
+  "GPU",
+];
+
+const ORDER_NAMES: Readonly<Record<LedgerOrder, string>> = {
+  rank: "rank",
+  mean: "largest number",
+  cost: "highest cost",
+  newest: "newest",
+};
+
+export function Ledger() {
+  const found = ledger.value;
+  return (
+    <section aria-labelledby="ledger">
+      <header class="head">
+        <h2 id="ledger">Experiments</h2>
+        <div class="tools">
+          <MetricChoice />
+          <select
+            aria-label="Order of the experiments"
+            value={order.value}
+            onChange={(event) => {
+              order.value = event.currentTarget.value as LedgerOrder;
+            }}
+          >
+            {LEDGER_ORDERS.map((name) => (
+              <option key={name} value={name}>{`by ${ORDER_NAMES[name]}`}</option>
+            ))}
+          </select>
+          <input
+            type="search"
+            placeholder="Filter experiments"
+            aria-label="Filter experiments by name, parameter, verdict, job or GPU"
+            value={filter.value}
+            onInput={(event) => {
+              filter.value = event.currentTarget.value;
+            }}
+          />
+        </div>
+      </header>
+      <p class="summary" role="status">
+        {ledgerTrouble.value ?? summary()}
+      </p>
+      {found && found.entries.length > 0 && <Entries />}
+    </section>
+  );
+}
+
+function summary(): string {
+  const found = ledger.value;
+  if (!found || found.metric === null) return "No experiment has a number yet.";
+  const better =
+    found.direction === null
+      ? "nobody said which direction is better"
+      : found.direction === "min"
+        ? "less is better"
+        : "more is better";
+  const noise = found.noise ? `, noise ${number(found.noise.value)} from ${found.noise.n} ${found.noise.source}` : "";
+  const shown = filter.value.trim() ? `; ${rows.value.length} shown` : "";
+  return `${found.count} experiments in ${oneLine(found.metric)}, ${found.ranked} ranked; ${better}${noise}${shown}.`;
+}
+
+export function MetricChoice() {
+  const found = ledger.value;
+  if (!found || found.metric === null) return null;
+  return (
+    <select
+      aria-label="Metric"
+      value={found.metric}
+      onChange={(event) => {
+        metric.value = event.currentTarget.value;
+      }}
+    >
+      {[found.metric, ...found.otherMetrics].map((name) => (
+        <option key={name} value={name}>
+          {oneLine(name)}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function Entries() {
+  const list = rows.value;
+  return (
+    <Rows total={list.length} height={ROW} most={MOST} label="Experiments, one a row">
+      {({ first, end, above, below }) => (
+        <table class="ledger" aria-rowcount={list.length + 1}>
+          <caption class="unseen">{`${list.length} of ${everyRow.value.length} experiments`}</caption>
+          <thead>
+            <tr aria-rowindex={1}>
+              {HEAD.map((name) => (
+                <th key={name} scope="col">
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            <Gap height={above} />
+            {list.slice(first, end).map(({ entry: { view, label, standing, isSameBenchmark } }, index) => (
+              <tr key={view.id} aria-rowindex={first + index + 2} style={{ height: `${ROW}px` }}>
+                <td class="number">{view.rank ?? "–"}</td>
+                <th scope="row" class="what">
+                  <JobName id={view.job} name={[label, paramsOf(view.params)].filter(Boolean).join(" ")} />
+                </th>
+                <td class="number">{number(view.mean)}</td>
+                <td class="number">{view.deviation === undefined ? "" : number(view.deviation)}</td>
+                <td class="number">{view.n}</td>
+                <td class="number">{difference(view.deltaParent)}</td>
+                <td class="number">{difference(view.deltaBest)}</td>
+                <td class={`verdict ${view.verdict ?? ""}`}>{view.verdict ?? ""}</td>
+                <td>
+                  {view.source}
+                  {standing === "final" ? "" : `, ${standing}`}
+                  {isSameBenchmark ? "" : ", earlier benchmark"}
+                </td>
+                <td class="number">{usd(view.usd)}</td>
+                <td>
+                  <Words text={view.gpu ?? ""} />
+                </td>
+              </tr>
+            ))}
+            <Gap height={below} />
+          </tbody>
+        </table>
+      )}
+    </Rows>
+  );
+}
+
+const paramsOf = (params: Readonly<Record<string, string | number>> | undefined): string =>
+  Object.entries(params ?? {})
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ");

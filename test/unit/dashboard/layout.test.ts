@@ -1,0 +1,207 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { createEventReader } from "../../../src/dashboard/page/layout/events.ts";
+import { forecastOf } from "../../../src/dashboard/page/layout/forecast.ts";
+import { difference, duration, number, usd } from "../../../src/dashboard/page/layout/format.ts";
+import { toLineage } from "../../../src/dashboard/page/layout/lineage.ts";
+import { timeTicks, toPath, toScale } from "../../../src/dashboard/page/layout/scale.ts";
+import { gpuCount, gpuHours, gpuSteps, spanOf, toBar } from "../../../src/dashboard/page/layout/timeline.ts";
+import { rowsInView } from "../../../src/dashboard/page/layout/window.ts";
+import { propertyRuns } from "../../support/property-runs.ts";
+import { iso, START, sampleJob } from "../../support/sample-lab.ts";
+
+const RUNS = { numRuns: propertyRuns(300) };
+const nat = (max: number) => fc.nat({ max });
+
+describe("rows of a long list", () => {
+  test("those in sight are drawn, few others, and the height of all is kept", () => {
+    fc.assert(
+      fc.property(nat(20_000), nat(600_000), nat(900), (total, scrolled, visible) => {
+        const { first, end, above, below } = rowsInView(total, 28, scrolled, visible);
+        expect(above + (end - first) * 28 + below).toBe(total * 28);
+        expect(end - first).toBeLessThanOrEqual(Math.ceil(visible / 28) + 18);
+        const inSight = (row: number) => 28 * (row + 1) > scrolled && 28 * row < scrolled + visible;
+        for (const row of [Math.floor(scrolled / 28), Math.floor((scrolled + visible - 1) / 28)])
+          if (row < total && row >= 0 && inSight(row)) expect(row >= first && row < end).toBe(true);
+      }),
+      RUNS,
+    );
+  });
+});
+
+const anyJob = fc
+  .record({
+    created: nat(5_000),
+    waited: fc.option(fc.integer({ min: -50, max: 900 })),
+    ran: fc.option(fc.integer({ min: -50, max: 900 })),
+  })
+  .map(({ created, waited, ran }) => {
+    const { startedAt: _, ...job } = sampleJob("job", { createdAt: iso(created), gpu: "H100:2" });
+    const started = waited === null ? {} : { startedAt: iso(created + waited) };
+    return { ...job, ...started, ...(waited !== null && ran !== null && { endedAt: iso(created + waited + ran) }) };
+  });
+
+describe("the timeline", () => {
+  test("every bar lies within it, waits before it runs, and never runs backwards, whatever the clocks said", () => {
+    fc.assert(
+      fc.property(fc.array(anyJob), nat(7_000), (jobs, seconds) => {
+        const now = START + seconds * 1000;
+        const span = spanOf(jobs, now);
+        expect(span.from).toBeLessThan(span.to);
+        for (const job of jobs) {
+          const { wait, run } = toBar(job, span, now);
+          const places = [0, ...wait, ...(run ?? []), 1];
+          expect(places).toEqual([...places].sort((a, b) => a - b));
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  test("GPUs that jobs held add up, and all are given back", () => {
+    fc.assert(
+      fc.property(fc.array(anyJob), (jobs) => {
+        const steps = gpuSteps(jobs, START + 9_000_000);
+        expect(steps.every(({ used }) => used >= 0)).toBe(true);
+        if (steps.length > 0) expect(steps.at(-1)?.used).toBe(0);
+      }),
+      RUNS,
+    );
+    const held = gpuSteps([sampleJob("a", { gpu: "H100:8", startedAt: iso(0), endedAt: iso(1800) })], START);
+    expect(gpuHours(held)).toBe(4);
+  });
+
+  test("GPUs are counted as they are written", () => {
+    expect(["H100", "H100:8", "A100-80GB:2", "H100:4|H200:8", "L4|T4:2", "none", "", undefined].map(gpuCount)).toEqual([
+      1, 8, 2, 4, 1, 0, 0, 0,
+    ]);
+  });
+});
+
+describe("the lineage", () => {
+  const place = { most: 400, across: 100, down: 20 };
+
+  test("every member of a family is drawn once, right of its parent, with the cost of all below it", () => {
+    const members = fc.array(fc.record({ parent: fc.option(nat(40)), usd: nat(9) }), { maxLength: 40 });
+    fc.assert(
+      fc.property(members, (all) => {
+        const { nodes, single, left } = toLineage(
+          all.map(({ parent, usd: cost }, index) => ({
+            id: `j${index}`,
+            parent: parent === null ? undefined : `j${parent}`,
+            usd: cost,
+          })),
+          place,
+        );
+        expect(nodes.length + single + left).toBe(all.length);
+        expect(new Set(nodes.map(({ id }) => id)).size).toBe(nodes.length);
+        expect(new Set(nodes.map(({ x, y }) => `${x} ${y}`)).size).toBe(nodes.length);
+        const byID = new Map(nodes.map((node) => [node.id, node]));
+        for (const { parent, x, y, usd: cost } of nodes) {
+          const from = parent === null ? undefined : byID.get(parent);
+          expect(y).toBeGreaterThanOrEqual(0);
+          if (from) expect(x).toBe(from.x + 100);
+          if (from) expect(cost).toBeLessThanOrEqual(from.usd);
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  test("families that do not fit are counted, and names such as __proto__ are names", () => {
+    const chain = Array.from({ length: 3_000 }, (_, index) => ({
+      id: `j${index}`,
+      parent: index > 0 ? `j${index - 1}` : undefined,
+      usd: 1,
+    }));
+    const pair = [
+      { id: "__proto__", usd: 1 },
+      { id: "constructor", parent: "__proto__", usd: 2 },
+    ];
+    const { nodes, left } = toLineage([...chain, ...pair], place);
+    expect(nodes.map(({ id, usd: cost, size }) => [id, cost, size])).toEqual([
+      ["__proto__", 3, 2],
+      ["constructor", 2, 1],
+    ]);
+    expect(left).toBe(3_000);
+  });
+});
+
+describe("scales", () => {
+  test("ticks are within the range and about as many as wanted, and a nice scale covers all of it", () => {
+    const value = fc.double({ min: -1e9, max: 1e9, noNaN: true });
+    fc.assert(
+      fc.property(value, value, (a, b) => {
+        const [low, high] = [Math.min(a, b), Math.max(a, b)];
+        fc.pre(high - low > 1e-6);
+        const scale = toScale([low, high], [0, 100], 5);
+        expect(scale.ticks.length).toBeLessThanOrEqual(9);
+        for (const tick of scale.ticks) expect(Math.abs(scale(tick) - 50)).toBeLessThanOrEqual(50.001);
+        const nice = toScale([low, high], [100, 0], 5, true);
+        expect(nice(low)).toBeLessThanOrEqual(100.001);
+        expect(nice(high)).toBeGreaterThanOrEqual(-0.001);
+      }),
+      RUNS,
+    );
+    expect(toScale([0, 1], [0, 10], 5).ticks).toEqual([0, 0.2, 0.4, 0.6, 0.8, 1]);
+    expect(toScale([3, 3], [0, 10], 5)(3)).toBe(5);
+  });
+
+  test("times are round on the clock of the user", () => {
+    const hour = 3_600_000;
+    const ticks = timeTicks(START, START + 5 * 24 * hour, 6, 2 * hour);
+    expect(ticks).toHaveLength(5);
+    expect(ticks.every(({ at, isDay }) => isDay && (at + 2 * hour) % (24 * hour) === 0)).toBe(true);
+    expect(timeTicks(START, START + 60_000, 6, 0).map(({ at }) => (at - START) / 1000)).toEqual([
+      0, 10, 20, 30, 40, 50, 60,
+    ]);
+    expect(timeTicks(0, 1e15, 6, 0).length).toBeLessThan(1_000);
+  });
+
+  test("a line has a gap where a value cannot be drawn", () => {
+    expect(toPath([[0, 1], [1, 2], null, [3, 4.06]])).toBe("M0,1L1,2M3,4.1");
+  });
+});
+
+test("events are read from a stream that is cut anywhere, and text of jobs ends none", () => {
+  const data = ["{}", '{"a":"x\u2028y\\n\\nevent: state"}', '{"b":1}'];
+  const stream = `: still here\n\n${data.map((one) => `event: change\ndata: ${one}\n\n`).join("")}`;
+  fc.assert(
+    fc.property(fc.array(nat(stream.length), { maxLength: 20 }), (cuts) => {
+      const read = createEventReader();
+      const places = [0, ...cuts.sort((a, b) => a - b), stream.length];
+      const events = places.flatMap((from, index) => read(stream.slice(from, places[index + 1] ?? from)));
+      expect(events).toEqual(data.map((one) => ({ event: "change", data: one })));
+    }),
+    RUNS,
+  );
+});
+
+test("the forecast says when the ceiling is reached, where anything costs by the hour", () => {
+  const spend = { usd: 5, modelUsd: 1, computeUsd: 4, budgetUsd: 25, usdPerHour: 4 };
+  expect(forecastOf(spend)).toEqual({ share: 0.2, inOneHour: 9, hoursLeft: 5 });
+  expect(forecastOf({ ...spend, usdPerHour: 0 }).hoursLeft).toBeNull();
+  expect(forecastOf({ ...spend, budgetUsd: null })).toEqual({ share: null, inOneHour: 9, hoursLeft: null });
+  expect(forecastOf({ ...spend, budgetUsd: 0 })).toEqual({ share: 1, inOneHour: 9, hoursLeft: 0 });
+  expect(forecastOf({ ...spend, usd: 30 })).toEqual({ share: 1, inOneHour: 34, hoursLeft: 0 });
+});
+
+test("numbers are short and still tell experiments apart", () => {
+  expect([1.071234567, 0.00001234, 1234567, 0, "NaN" as const, -0.5].map(number)).toEqual([
+    "1.07123",
+    "1.234e-5",
+    "1.235e+6",
+    "0",
+    "NaN",
+    "-0.5",
+  ]);
+  expect([0.25, -0.25, 0, undefined].map(difference)).toEqual(["+0.25", "−0.25", "0", ""]);
+  expect([0, 0.001, 1.005, 25].map(usd)).toEqual(["$0.00", "<$0.01", "$1.00", "$25.00"]);
+  expect([-1, 5_000, 65_000, 700_000, 7_500_000].map(duration)).toEqual([
+    "0 s",
+    "5 s",
+    "1 min 5 s",
+    "11 min",
+    "2 h 05 min",
+  ]);
+});
