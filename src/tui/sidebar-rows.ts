@@ -52,9 +52,8 @@ export function sidebarRows(view: LabView): readonly SidebarRow[] {
 
 function headOf(view: LabView): Line {
   const { usd, budgetUsd } = view.spend;
-  const spent = [dollars(usd), budgetUsd === null ? "" : `of $${Number(budgetUsd.toFixed(2))}`]
-    .filter(Boolean)
-    .join(" ");
+  const ceiling = usd > 0 && budgetUsd !== null ? ` of $${Number(budgetUsd.toFixed(2))}` : "";
+  const spent = `${dollars(usd)}${ceiling}`;
   return row(
     SIDEBAR_COLUMNS,
     [{ ...piece("Jobs "), bold: true }, ...counterOf(countsOf(view))],

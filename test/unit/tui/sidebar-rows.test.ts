@@ -43,6 +43,13 @@ test("jobs are listed by urgency: what runs, what waits as one line, what failed
   ]);
 });
 
+test("a ceiling is named once something is spent", () => {
+  const spend = { usd: 0, modelUsd: 0, computeUsd: 0, budgetUsd: 25, usdPerHour: 0 };
+  const view = sampleView("s", [sampleJob("a")], { ...none, spend });
+  expect(textsOf(view)[0]).toBe("Jobs 1▶");
+  expect(textsOf({ ...view, spend: { ...spend, usd: 0.001 } })[0]).toBe("Jobs 1▶                 <$0.01 of $25");
+});
+
 test("a row that opens a job knows which", () => {
   const rows = sidebarRows(sampleView("s", [sampleJob("a"), sampleJob("b", { state: "queued" })], none));
   expect(rows.map(({ job }) => job?.id ?? null)).toEqual([null, "a", null]);
