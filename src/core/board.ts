@@ -22,8 +22,11 @@ const FOR_FAILED = 6;
 /** Runs of a call that have a line each. */
 const FEW_RUNS = 3;
 
-/** @param viewer the job whose agent is shown it; null = the orchestrator's user is */
-export function planBoard(jobs: readonly Job[], viewer: string | null = null): Board {
+/**
+ * @param viewer the job whose agent is shown it; null = the orchestrator's user is
+ * @param isStart whether the jobs have just been started: then those that wait have a line each
+ */
+export function planBoard(jobs: readonly Job[], viewer: string | null = null, isStart = false): Board {
   const { folded } = foldRuns(jobs, { few: FEW_RUNS, viewer });
   const inGroup = new Set(folded.flatMap(({ runs }) => runs));
   const single = jobs.filter((job) => !inGroup.has(job));
@@ -31,8 +34,9 @@ export function planBoard(jobs: readonly Job[], viewer: string | null = null): B
   const rows: readonly BoardRow[] = [
     ...folded.map((group) => ({ kind: "runs" as const, group })),
     ...single.filter(({ state }) => state.kind !== "queued").map((job) => ({ kind: "job" as const, job })),
-    ...(waiting.length > 1 ? [{ kind: "queued" as const, jobs: waiting }] : []),
-    ...(waiting.length === 1 ? waiting.map((job) => ({ kind: "job" as const, job })) : []),
+    ...(waiting.length > 1 && !isStart
+      ? [{ kind: "queued" as const, jobs: waiting }]
+      : waiting.map((job) => ({ kind: "job" as const, job }))),
   ];
   const of = (urgency: Urgency) => rows.filter((row) => urgencyOf(row) === urgency);
   let room = rows.length > MOST_ROWS ? MOST_ROWS - 1 : MOST_ROWS; // the last line counts the rest
@@ -41,7 +45,7 @@ export function planBoard(jobs: readonly Job[], viewer: string | null = null): B
     room -= taken.length;
     return taken;
   };
-  const queued = take(of("waits"), FEW_RUNS);
+  const queued = take(of("waits"), isStart ? room - FOR_FAILED : FEW_RUNS);
   const failing = of("failed").toReversed(); // those that failed last, which is mostly why
   const firstFailed = take(failing, FOR_FAILED);
   const atWork = take(of("at_work"), room);

@@ -31,6 +31,16 @@ export function renderBoard(board: Board, views: readonly JobView[], all: readon
   ].join("\n");
 }
 
+/** What a user who has stopped a turn is told of the jobs; null where none goes on. */
+export function renderGoOn(jobs: readonly Job[]): string | null {
+  const count = jobs.filter(({ state: { kind } }) => GO_ON.includes(kind)).length;
+  if (count === 0) return null;
+  const what = count === 1 ? "1 job goes on" : `${count} jobs go on`;
+  return `${what}. Ask "how are the jobs?" to see ${count === 1 ? "it" : "them"}, or to stop ${count === 1 ? "it" : "them"}; in a terminal UI with this plugin's part, /jobs.`;
+}
+
+const GO_ON: readonly JobView["state"][] = ["queued", "starting", "running"];
+
 /** "2 running, 1 failed, 9 queued, 3 completed", the most urgent first. */
 export const countsOf = (jobs: readonly Job[]): string =>
   renderCounts(

@@ -16,7 +16,7 @@ import { AGENTS_START } from "../prompt/tool-descriptions.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { findCaller } from "./caller.ts";
 import { defineTool, describeIssues, type ToolDeps } from "./define-tool.ts";
-import { viewJobs } from "./job-views.ts";
+import { showBoard, viewJobs } from "./job-views.ts";
 import { requirePermission } from "./permission.ts";
 import type { ToolCall } from "./tool.ts";
 
@@ -155,6 +155,7 @@ export const agentsStartTool = (deps: ToolDeps) =>
         ]
           .filter((line) => line !== "")
           .join("\n"),
+        view: showBoard(runtime, jobs, job?.id ?? null, true).text,
         metadata: { jobs: views, session: call.sessionID },
       };
     },
@@ -180,7 +181,7 @@ async function askToStart(runtime: Runtime, tasks: readonly unknown[], call: Too
   try {
     const title = `Wants to start ${tasks.length} ${tasks.length === 1 ? "job" : "jobs"}`;
     const lines = wanted.map(({ description, agent, gpu }) => `- **${toMarkdown(description, 80)}** ${toMarkdown(`${agent}${gpu === null ? "" : ` · GPU ${gpu}`}`)}`); // biome-ignore format: one line
-    progress.show(() => ({ title, text: [`${title}:`, ...lines].join("\n"), metadata: {} }));
+    await progress.showNow(() => ({ title, text: [`${title}:`, ...lines].join("\n"), metadata: {} }));
     await requirePermission(call, "agents_start", wanted.map(({ agent }) => agent)); // biome-ignore format: one line
     if (gpus.length > 0) await requirePermission(call, "gpu", gpus, { tasks: tasks.length });
   } finally {

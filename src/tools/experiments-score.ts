@@ -4,11 +4,13 @@ import { isNoGpu } from "../core/task.ts";
 import { benchmarkOf, scoreJobs } from "../jobs/actions/score-jobs.ts";
 import { renderCounts } from "../prompt/job-list.ts";
 import { renderOverview } from "../prompt/job-overview.ts";
+import { toMarkdown } from "../prompt/quoted-text.ts";
 import { EXPERIMENTS_SCORE } from "../prompt/tool-descriptions.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { defineTool, describeIssues, type ToolDeps } from "./define-tool.ts";
-import { viewJobs } from "./job-views.ts";
+import { showBoard, viewJobs } from "./job-views.ts";
 import { requirePermission } from "./permission.ts";
+import type { ToolCall } from "./tool.ts";
 
 const text = () => z.string().optional();
 const globs = () => z.array(z.string()).optional();
@@ -55,14 +57,16 @@ export const experimentsScoreTool = (deps: ToolDeps) =>
       const runtime = await deps.runtime();
       const benchmark = asked === undefined || typeof asked === "string" ? asked : toBenchmark(asked);
       const { environment, gpu } = benchmarkOf(runtime.options, benchmark).benchmark;
-      await requirePermission(call, "agents_start", ["run"]);
       const known = (await runtime.sessionJobs(call.sessionID)).whole;
-      const wanted = ids.flatMap((id) => {
+      const gpuOf = (id: string) => {
         const own = runtime.options.environments[environment ?? known.get(id)?.task.environment ?? "default"];
         const one = gpu ?? own?.gpu ?? null;
-        return one === null || isNoGpu(one) ? [] : [one];
-      });
-      if (wanted.length > 0) await requirePermission(call, "gpu", wanted, { tasks: ids.length });
+        return one === null || isNoGpu(one) ? null : one;
+      };
+      await askToMeasure(
+        call,
+        ids.map((id) => ({ id, description: known.get(id)?.task.description ?? "", gpu: gpuOf(id) })),
+      );
       deps.onJobsStarting();
       const runs = await scoreJobs(
         runtime,
@@ -86,10 +90,38 @@ export const experimentsScoreTool = (deps: ToolDeps) =>
               ]
             : []),
         ].join("\n"),
+        view: showBoard(runtime, runs, null, true).text,
         metadata: { jobs: views, session: call.sessionID },
       };
     },
   });
+
+interface Wanted {
+  readonly id: string;
+  readonly description: string;
+  readonly gpu: string | null;
+}
+
+/** As for a start: what is wanted is in the conversation while a question is open, since the host's question does not say it. */
+async function askToMeasure(call: ToolCall, wanted: readonly Wanted[]): Promise<void> {
+  const gpus = wanted.flatMap(({ gpu }) => (gpu === null ? [] : [gpu]));
+  const title = `Wants to measure ${wanted.length} ${wanted.length === 1 ? "job" : "jobs"}`;
+  const lines = wanted.slice(0, SHOWN).map(({ id, description, gpu }) => {
+    const name = toMarkdown(description === "" ? id : description, 80);
+    return `- **${name}**${gpu === null ? "" : ` on GPU ${toMarkdown(gpu)}`}`;
+  });
+  if (wanted.length > SHOWN) lines.push(`- and ${wanted.length - SHOWN} more`);
+  const progress = call.progress();
+  try {
+    await progress.showNow(() => ({ title, text: [`${title}:`, "", ...lines].join("\n"), metadata: {} }));
+    await requirePermission(call, "agents_start", ["run"]);
+    if (gpus.length > 0) await requirePermission(call, "gpu", gpus, { tasks: wanted.length });
+  } finally {
+    await progress.stop();
+  }
+}
+
+const SHOWN = 15;
 
 /** @throws PluginError `invalid_task` */
 function toBenchmark(value: object): Benchmark {

@@ -17,8 +17,9 @@ export function showBoard(
   runtime: Runtime,
   jobs: readonly Job[],
   viewer: string | null,
+  isStart = false,
 ): { readonly text: string; readonly views: readonly JobView[] } {
-  const board = planBoard(jobs, viewer);
+  const board = planBoard(jobs, viewer, isStart);
   const views = viewJobs(runtime, boardJobs(board));
   return { text: renderBoard(board, views, jobs, runtime.clock.now()), views };
 }

@@ -125,6 +125,8 @@ sandboxTest(
     await until(async () => (await viewsIn(session.id)).some((text) => text.startsWith("3 running\n")), {
       what: "the list of the jobs stays",
     });
+    const goOn = async () => (await viewsIn(session.id)).filter((text) => text.startsWith("3 jobs go on."));
+    await until(async () => (await goOn()).length > 0, { what: "the user is told that the jobs go on" });
     expect(holders(home)).toHaveLength(3);
 
     openGates(home);
@@ -134,6 +136,8 @@ sandboxTest(
       jobs.map(({ id, description }) => [id, `${description} is through`]),
     );
     expect(output).toContain("a is through");
+    expect(await goOn()).toHaveLength(1);
+    expect(JSON.stringify(model.requests.map(({ raw }) => raw))).not.toContain("jobs go on. Ask");
     expect(model.errors).toEqual([]);
   },
 );

@@ -26,6 +26,7 @@ import { createOrchestratorModels } from "./orchestrator-models.ts";
 import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
 import type { UserRules } from "./permission-rules.ts";
 import { toSessionEvent } from "./session-events.ts";
+import { createStoppedTurns } from "./stopped-turns.ts";
 import { toToolDefinitions } from "./tool-definitions.ts";
 import { hideViews } from "./view-parts.ts";
 import { extendConfig } from "./worker-agent.ts";
@@ -53,6 +54,8 @@ export interface Adapter {
   /** Must be called before the instance lets go of anything. */
   onDispose(): void;
   readonly handovers: Handovers;
+  /** Calls the listener when the user has stopped a turn; what it returns is shown below that turn, to people alone. */
+  onTurnStopped(listener: (sessionID: string) => Promise<string | null>): void;
   toolDefinitions(tools: readonly Tool[]): NonNullable<Hooks["tool"]>;
   /** What isolates jobs from this machine, and what the ports listen to. */
   readonly hooks: Hooks;
@@ -78,6 +81,16 @@ export function createAdapter(
   const jobSessions = createJobSessions({ read: (sessionID) => readSession(client, sessionID), recordedJob });
   const emit = (event: SessionEvent) => events.emit(event);
   const questions = createJobQuestions({ client, jobSessions, emit, clock: systemClock, log });
+
+  const stoppedTurns = createStoppedTurns(client, hostIDs);
+  let belowStopped: (sessionID: string) => Promise<string | null> = async () => null;
+  function afterStop(sessionID: string): void {
+    // What the stopped tool leaves comes first.
+    systemClock.after(STOPPED_MS, async () => {
+      const text = isDisposed ? null : await belowStopped(sessionID).catch(() => null);
+      if (text !== null) await stoppedTurns.tell(sessionID, text);
+    });
+  }
 
   /** Ids of messages of the user's that the host has not stored yet: until then its model cannot read them. */
   const unstored = new Set<string>();
@@ -106,6 +119,9 @@ export function createAdapter(
       questions.stop();
     },
     handovers: createHandovers({ client, directory: input.directory, clock: systemClock, log }),
+    onTurnStopped(listener) {
+      belowStopped = listener;
+    },
     toolDefinitions: (tools) =>
       toToolDefinitions(tools, {
         client,
@@ -130,6 +146,8 @@ export function createAdapter(
         const { type, properties } = event as { type: string; properties: Record<string, unknown> };
         if (type === "session.created" || type === "session.updated") jobSessions.learn(properties.info as SessionInfo);
         await questions.hear(type, properties);
+        const stopped = stoppedTurns.hear(type, properties);
+        if (stopped !== null) afterStop(stopped);
         const heard = toSessionEvent({ type, properties });
         if (heard?.kind === "deleted") {
           jobSessions.forget(heard.sessionID);
@@ -146,3 +164,6 @@ export function createAdapter(
 
 /** Plugins mark what they write in the user's place; what the host adds to a file or an agent that the user named is marked as well. */
 const isOfUser = (part: Part): boolean => !("synthetic" in part && part.synthetic === true);
+
+/** OpenCode gives a stopped tool a quarter of a second. */
+const STOPPED_MS = 500;

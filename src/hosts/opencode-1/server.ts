@@ -1,4 +1,5 @@
 import type { Plugin } from "@opencode-ai/plugin";
+import { renderGoOn } from "../../prompt/job-board.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { createSerialQueues } from "../../shared/serial-queues.ts";
 import { createTools } from "../../tools/all-tools.ts";
@@ -52,6 +53,10 @@ export const server: Plugin = async (input, tuple) => {
   const onJobsStarting = () => toasts.jobsStarting(access);
   sessions.on(({ kind, sessionID }) => {
     if (kind === "deleted") void recorded.forget(sessionID);
+  });
+  adapter.onTurnStopped(async (sessionID) => {
+    const jobs = (await recorded.startedBy(sessionID))?.all() ?? [];
+    return renderGoOn(jobs);
   });
   const stopTaking = adapter.handovers.onTaken((orchestratorIDs) => {
     for (const sessionID of orchestratorIDs) void recorded.resume(sessionID);

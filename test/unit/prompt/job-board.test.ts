@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { boardJobs, planBoard } from "../../../src/core/board.ts";
 import type { Job } from "../../../src/core/job.ts";
-import { countsOf, inTime, renderBoard } from "../../../src/prompt/job-board.ts";
+import { countsOf, inTime, renderBoard, renderGoOn } from "../../../src/prompt/job-board.ts";
 import { viewRecords } from "../../../src/views/job-view.ts";
 import { RUN, STOP } from "../jobs/notify/runs-support.ts";
 import { AT, jobIn } from "../views/job-in.ts";
@@ -126,4 +126,23 @@ test("counts begin with what is most urgent, and times are read at a glance", ()
     "1 h",
     "2 h 10 min",
   ]);
+});
+
+test("a user who stops a turn is told of the jobs that go on, and of none where all have ended", () => {
+  expect(renderGoOn([job("running"), job("queued"), job("failed"), job("interrupted")])).toStartWith(
+    "2 jobs go on. Ask",
+  );
+  expect(renderGoOn([job("starting")])).toStartWith("1 job goes on. Ask");
+  expect(renderGoOn([job("completed")])).toBeNull();
+});
+
+test("jobs that were just started have a line each, although they wait", () => {
+  const jobs = many(3, (n) => job("queued", `s${n}`));
+  expect(planBoard(jobs, null, true).rows.map((row) => row.kind)).toEqual(["job", "job", "job"]);
+  const large = planBoard(
+    many(30, () => job("queued")),
+    null,
+    true,
+  );
+  expect([large.rows.length < 16, large.left.length > 0]).toEqual([true, true]);
 });

@@ -67,6 +67,22 @@ describe("permission", () => {
     }),
   );
 
+  test(
+    "to message a job shows first whom, what, and the GPU that it wakes on",
+    inWorld(async (world) => {
+      const { call, shown, asked, openProgress } = openTools(world);
+      const [jobID = ""] = await world.start("hang");
+      await world.reaches(jobID, "running");
+      const ask = async () => {
+        expect(shown.at(-1)?.text).toMatch(/^Wants to send a message to \*\*.+\*\*: go \\\[on\\\]$/);
+        return "allowed" as const;
+      };
+      await call("agents_message", { job: jobID, message: "go [on]" }, ORCHESTRATOR, undefined, ask);
+      expect(asked).toMatchObject([{ permission: "agents_message", patterns: [jobID] }]);
+      expect(openProgress()).toBe(0);
+    }),
+  );
+
   const args = { tasks: [{ description: "d", prompt: "hang" }] };
   /** Nothing has been started, and nothing is shown any more. */
   async function expectNothing(world: World, openProgress: () => number) {
