@@ -14,6 +14,7 @@ export const TESTS_OF = {
   "src/config": ["e2e/bad-options"],
   "src/core": ["e2e/answers", "e2e/failures", "e2e/jobs"],
   "src/dashboard": ["integration/dashboard", "e2e/dashboard"],
+  "src/export": ["integration/cli"],
   "src/hosts/opencode-1": [
     "e2e/attacks-by-name",
     "e2e/attacks-by-users",

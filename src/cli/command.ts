@@ -9,6 +9,8 @@ export interface Command {
   readonly help: string;
   /** Besides `--help`. */
   readonly options: NonNullable<ParseArgsConfig["options"]>;
+  /** Options whose value, an address, may be left out: it is "" then. */
+  readonly optionalValues?: readonly string[];
   /** Words that it takes besides its name. */
   readonly mostWords: number;
   /**

@@ -26,6 +26,9 @@ ${STATE_DIR_HELP}
   --json              everything as JSON, to standard output or to --out
   --csv               the experiments as CSV, to standard output or to --out
   --redact            leave out prompts, commands, outputs, results, names of branches and paths
+  --trackio [url]     send the project's experiments to Trackio instead (TRACKIO_SERVER_URL, TRACKIO_WRITE_TOKEN)
+  --mlflow [url]      send them to MLflow instead (MLFLOW_TRACKING_URI, and _USERNAME and _PASSWORD, or _TOKEN)
+                      Neither is sent prompts, commands, outputs or results, nor twice what it has got.
   --help              print this
 `,
   options: {
@@ -34,11 +37,22 @@ ${STATE_DIR_HELP}
     json: { type: "boolean" },
     csv: { type: "boolean" },
     redact: { type: "boolean" },
+    trackio: { type: "string" },
+    mlflow: { type: "string" },
   },
+  optionalValues: ["trackio", "mlflow"],
   mostWords: 1,
   async run(call) {
     const forms = ["json", "csv"].filter((form) => call.has(form));
     if (forms.length > 1) throw new UsageError('"--json" and "--csv" are two reports: ask for one at a time.');
+    const trackers = (["trackio", "mlflow"] as const).filter((name) => call.text(name) !== null);
+    if (trackers.length > 1) throw new UsageError('"--trackio" and "--mlflow" are two servers: send to one at a time.');
+    const [tracker] = trackers;
+    if (tracker) {
+      const local = ["csv", "out", "redact"].filter((option) => call.has(option));
+      if (local.length > 0) throw new UsageError(`"--${local[0]}" is of a file, and "--${tracker}" writes none.`);
+      return sendTo(call, tracker);
+    }
     const out = call.text("out");
     if (out === "") throw new UsageError('"--out" is empty; name a file.');
     return writeOut(call, out);
@@ -73,6 +87,31 @@ async function writeOut(call: CommandCall, out: string | null): Promise<number> 
     const branches = isHere ? await readBranches(createGit(systemClock, process.env), directory, jobs) : null;
     const whole = gatherReport(lab, session, branches);
     await write(call, out, session, call.has("redact") ? redact(whole) : whole);
+    return 0;
+  } finally {
+    lab.close();
+  }
+}
+
+async function sendTo(call: CommandCall, name: "trackio" | "mlflow"): Promise<number> {
+  const [{ labOf, projectOf }, { chooseSession }, { exportExperiments }, { loadCliOptions }] = await Promise.all([
+    import("./cli-lab.ts"),
+    import("./gather-report.ts"),
+    import("./export-experiments.ts"),
+    import("./cli-options.ts"),
+  ]);
+  const { stateDir } = await loadCliOptions(call.text("state-dir"));
+  const lab = await labOf(call.text("state-dir"));
+  try {
+    const project = await projectOf(process.cwd()).catch(() => null);
+    const session = chooseSession(lab, project, call.words[0] ?? null);
+    const address = call.text(name) ?? "";
+    const sent = await exportExperiments(lab, { name, address, session, stateDir, env: process.env });
+    call.print(
+      call.has("json")
+        ? JSON.stringify(sent, null, 2)
+        : `Sent ${sent.values} new values of ${sent.experiments} experiments to ${sent.place}, which now has all ${sent.all} experiments of the project.`,
+    );
     return 0;
   } finally {
     lab.close();

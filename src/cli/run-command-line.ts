@@ -13,10 +13,11 @@ export interface CommandLineOutput {
 
 /** Runs the command that `args` name. @returns the exit code: 0 on success, 1 if something failed, 2 if `args` are not understood */
 export async function runCommandLine(
-  args: readonly string[],
+  given: readonly string[],
   commands: readonly Command[],
   output: CommandLineOutput,
 ): Promise<number> {
+  const args = withValues(given, commands);
   const position = args.findIndex((arg, index) => !arg.startsWith("-") && !takesValue(args[index - 1], commands));
   const word = position < 0 ? null : (args[position] ?? "");
   const wantsHelp = args.includes("--help") || args.includes("-h");
@@ -52,6 +53,17 @@ export async function runCommandLine(
     output.writeError(`${problem}\n\n${overview(commands)}`);
     return 2;
   }
+}
+
+/** Gives each option whose value may be left out its value: the address that follows it, or none. */
+function withValues(args: readonly string[], commands: readonly Command[]): string[] {
+  const options = new Set(commands.flatMap(({ optionalValues = [] }) => optionalValues.map((name) => `--${name}`)));
+  return args.flatMap((arg, index) => {
+    if (options.has(args[index - 1] ?? "") && arg.includes("://")) return [];
+    if (!options.has(arg)) return [arg];
+    const next = args[index + 1] ?? "";
+    return [`${arg}=${next.includes("://") ? next : ""}`];
+  });
 }
 
 /** Whether what follows `arg` is its value, for the command that has such an option. */

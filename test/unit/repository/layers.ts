@@ -56,8 +56,9 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   lab: ["jobs/ranking", "jobs/store", "views", ...CORE],
   tui: ["lab", "views", ...CORE],
   dashboard: ["lab", "views", "core", "shared"],
+  export: ["jobs/store", ...CORE],
   report: ["lab", "prompt", "views", ...CORE],
-  cli: ["dashboard", "report", "prompt", "jobs", "lab", "views", "providers", ...ADAPTERS, ...EXECUTION],
+  cli: ["dashboard", "export", "report", "prompt", "jobs", "lab", "views", "providers", ...ADAPTERS, ...EXECUTION],
   index: ["hosts"],
 };
 

@@ -1,0 +1,68 @@
+import { mark } from "../core/experiments/experiment.ts";
+import { createMlflow } from "../export/mlflow.ts";
+import { TrackerError } from "../export/request.ts";
+import { toTrackedRun } from "../export/runs.ts";
+import { openSent } from "../export/sent.ts";
+import { createTrackio } from "../export/trackio.ts";
+import type { LabArchive } from "../lab/lab.ts";
+import { PluginError } from "../shared/error-code.ts";
+import { UsageError } from "./command.ts";
+
+const TRACKERS = {
+  trackio: { create: createTrackio, variable: "TRACKIO_SERVER_URL", usual: "http://127.0.0.1:7860" },
+  mlflow: { create: createMlflow, variable: "MLFLOW_TRACKING_URI", usual: "http://127.0.0.1:5000" },
+} as const;
+
+export type TrackerName = keyof typeof TRACKERS;
+
+/**
+ * Sends the experiments of a session's project to a tracker, as far as it does not have them.
+ * @param address "" = the one of its variable, or else its usual place on this machine
+ * @returns how much was new to it @throws UsageError; PluginError that says what was sent and what was not
+ */
+export async function exportExperiments(
+  lab: LabArchive,
+  {
+    name,
+    address,
+    session,
+    stateDir,
+    env,
+  }: {
+    readonly name: TrackerName;
+    readonly address: string;
+    readonly session: string;
+    readonly stateDir: string;
+    readonly env: Readonly<Record<string, string | undefined>>;
+  },
+): Promise<{ readonly place: string; readonly all: number; readonly experiments: number; readonly values: number }> {
+  const { create, variable, usual } = TRACKERS[name];
+  const base = toUrl(address || env[variable] || usual, name);
+  const place = `${base.origin}${base.pathname.replace(/\/+$/, "")}`;
+  const project = mark(lab.sessions(null).find(({ id }) => id === session)?.project ?? session);
+  const rows = lab.experiments(session);
+  const tracker = create(base, env, project, openSent(stateDir, [name, place, project]));
+  let [done, values, changed] = [0, 0, 0];
+  for (const row of rows) {
+    try {
+      const sent = await tracker.send(toTrackedRun(row, (one, job) => lab.series(one, job)));
+      values += sent;
+      changed += Number(sent > 0);
+      done++;
+    } catch (error) {
+      if (!(error instanceof TrackerError)) throw error;
+      throw new PluginError(
+        "collect_failed",
+        `Could not send all experiments to ${place}: ${error.message.replaceAll(base.href, place)}. Sent were ${done} of ${rows.length}, with ${values} new values; not sent are ${row.experiment.job} and those after it. What was sent is remembered: the same command sends the rest.`,
+        { retryable: true, cause: error },
+      );
+    }
+  }
+  return { place, all: rows.length, experiments: changed, values };
+}
+
+function toUrl(address: string, name: TrackerName): URL {
+  const url = URL.canParse(address) ? new URL(address) : null;
+  if (url?.protocol === "http:" || url?.protocol === "https:") return url;
+  throw new UsageError(`"--${name}" takes the address of a server that begins with http:// or https://.`);
+}

@@ -1,0 +1,114 @@
+import { Buffer } from "node:buffer";
+import { request, TrackerError } from "./request.ts";
+import type { TrackedRun } from "./runs.ts";
+import { type Sent, type SentRun, unsent, withSent } from "./sent.ts";
+
+/** @source MLflow, "REST API", Log Batch, Request Limits: 1,000 metrics, 100 params and 100 tags; a name has 250 characters, a param 500 in older versions */
+const MOST = { metrics: 1_000, params: 100, name: 250, value: 500 };
+
+/**
+ * Sends to an MLflow tracking server.
+ * @source MLflow, "REST API" (mlflow.org/docs/latest/rest-api.html), below `/api/2.0/mlflow`: `GET experiments/get-by-name`,
+ * `POST experiments/create`, `runs/search`, `runs/create`, `runs/log-batch`, `runs/update`. NaN and infinities are texts, as
+ * in all JSON of protocol buffers (mlflow/mlflow#1613); a store in SQL keeps infinities as ±1.8e308 (mlflow/mlflow#22826).
+ */
+export function createMlflow(
+  base: URL,
+  env: Readonly<Record<string, string | undefined>>,
+  project: string,
+  sent: Sent,
+) {
+  const root = `${base.origin}${base.pathname.replace(/\/*$/, "")}/api/2.0/mlflow`;
+  const headers = authorize(base, env);
+  let experiment: Promise<string> | null = null;
+  const post = (path: string, body: object) => request("POST", `${root}/${path}`, headers, body);
+
+  async function findExperiment(): Promise<string> {
+    const name = `opencode-parallel-agents ${project}`;
+    try {
+      const found = await request(
+        "GET",
+        `${root}/experiments/get-by-name?experiment_name=${encodeURIComponent(name)}`,
+        headers,
+      );
+      return idOf((found.experiment as Record<string, unknown> | undefined)?.experiment_id, "experiments/get-by-name");
+    } catch (error) {
+      if (!(error instanceof TrackerError) || error.status !== 404) throw error;
+      return idOf((await post("experiments/create", { name })).experiment_id, "experiments/create");
+    }
+  }
+
+  /** One that was made before, and not remembered, is found by its tag. */
+  async function findRun(run: TrackedRun, experimentID: string): Promise<string> {
+    const filter = `tags.\`${TAG}job\` = '${run.job.replaceAll("'", "")}'`;
+    const { runs = [] } = (await post("runs/search", { experiment_ids: [experimentID], filter, max_results: 1 })) as { runs?: { info?: { run_id?: string } }[] }; // biome-ignore format: one line
+    const [found] = runs;
+    if (found?.info?.run_id) return found.info.run_id;
+    const tags = Object.entries(run.facts).map(([key, value]) => ({ key: `${TAG}${key}`, value }));
+    const made = await post("runs/create", {
+      experiment_id: experimentID,
+      run_name: run.name,
+      start_time: run.createdAt,
+      tags,
+    });
+    return idOf((made.run as { info?: { run_id?: string } } | undefined)?.info?.run_id, "runs/create");
+  }
+
+  return {
+    async send(run: TrackedRun): Promise<number> {
+      experiment ??= findExperiment();
+      let known: SentRun | null = sent.of(run.job);
+      if (!known) {
+        const id = await findRun(run, await experiment);
+        const params = Object.entries(run.params).map(([key, value]) => ({ key: toName(key), value: String(value).slice(0, MOST.value) })); // biome-ignore format: one line
+        for (let from = 0; from < params.length; from += MOST.params)
+          await post("runs/log-batch", {
+            run_id: id,
+            metrics: [],
+            params: params.slice(from, from + MOST.params),
+            tags: [],
+          });
+        known = { id, newest: {}, state: "" };
+        sent.save(run.job, known);
+      }
+      const values = unsent(run, known);
+      for (let from = 0; from < values.length; from += MOST.metrics) {
+        const part = values.slice(from, from + MOST.metrics);
+        const metrics = part.map(({ key, value, at, step }) => ({
+          key: toName(key),
+          value,
+          timestamp: at,
+          step: Math.trunc(step),
+        }));
+        await post("runs/log-batch", { run_id: known.id, metrics, params: [], tags: [] });
+        known = withSent(known, part);
+        sent.save(run.job, known);
+      }
+      if (known.state !== run.state) {
+        const end = run.endedAt === null ? {} : { end_time: run.endedAt };
+        await post("runs/update", { run_id: known.id, status: STATUS[run.state] ?? "RUNNING", ...end });
+        sent.save(run.job, { ...known, state: run.state });
+      }
+      return values.length;
+    },
+  };
+}
+
+const TAG = "opencode.";
+const STATUS: Readonly<Record<string, string>> = { completed: "FINISHED", failed: "FAILED", cancelled: "KILLED" };
+
+/** @source MLflow, `mlflow/utils/validation.py`: names have letters, digits, `_`, `-`, `.`, space, `:` and `/` */
+const toName = (name: string): string => name.replace(/[^\w\-. :/]/g, "_").slice(0, MOST.name) || "_";
+
+function idOf(id: unknown, path: string): string {
+  if (typeof id === "string" && id !== "") return id;
+  throw new TrackerError(`${path} was answered without an id, so this may be no MLflow server`, null);
+}
+
+/** @source MLflow, "Authentication": `MLFLOW_TRACKING_USERNAME` and `_PASSWORD`, or `MLFLOW_TRACKING_TOKEN` */
+function authorize(base: URL, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const user = decodeURIComponent(base.username) || env.MLFLOW_TRACKING_USERNAME;
+  const password = decodeURIComponent(base.password) || env.MLFLOW_TRACKING_PASSWORD || "";
+  if (user) return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}` };
+  return env.MLFLOW_TRACKING_TOKEN ? { authorization: `Bearer ${env.MLFLOW_TRACKING_TOKEN}` } : {};
+}

@@ -1,0 +1,74 @@
+import type { Experiment } from "../core/experiments/experiment.ts";
+import type { MetricValue, Params } from "../core/run-task.ts";
+import { positionOf, type SeriesRecord } from "../core/series.ts";
+import type { ExperimentRow } from "../jobs/store/experiment-rows.ts";
+import { oneLine } from "../shared/plain-text.ts";
+
+/** An experiment as trackers of experiments know one: no prompt, no command, no output and no path of its files. */
+export interface TrackedRun {
+  readonly job: string;
+  readonly name: string;
+  readonly params: Params;
+  readonly facts: Readonly<Record<string, string>>;
+  readonly state: Experiment["state"];
+  /** Epoch ms. */
+  readonly createdAt: number;
+  readonly endedAt: number | null;
+  /** In the order in which they came. */
+  readonly values: readonly TrackedValue[];
+}
+
+export interface TrackedValue {
+  /** The source and the metric, as numbers of different sources are not to be compared. */
+  readonly key: string;
+  readonly step: number;
+  readonly value: MetricValue;
+  readonly at: number;
+  /** Tells apart values of one moment. */
+  readonly report: number;
+}
+
+/** @param seriesOf the steps of a job's metrics; empty where its session is gone, and its latest values stand for them */
+export function toTrackedRun(
+  { experiment, session, measured }: ExperimentRow,
+  seriesOf: (session: string, job: string) => ReadonlyMap<string, SeriesRecord>,
+): TrackedRun {
+  const { job, description, params, seed, environment, image, provider, parent, baseHead, usd, gpuSeconds } =
+    experiment;
+  const series = seriesOf(session, job);
+  const own = [...series].flatMap(([metric, { points }]) =>
+    points.map((point) => ({
+      ...toValue(point.source, metric, point.value, point.at),
+      step: positionOf(point),
+      report: point.report,
+    })),
+  );
+  const latest = experiment.results
+    .filter(({ metric }) => !series.has(metric))
+    .map(({ source, metric, value, at, step }) => ({
+      ...toValue(source, metric, value, Date.parse(at)),
+      step: step ?? 0,
+    }));
+  const repeats = measured.flatMap(({ source, values, at, seed: nth }) =>
+    values.map(([metric, value]) => ({ ...toValue(source, metric, value, at), step: nth, report: nth })),
+  );
+  const known = { job, session, seed, environment, image, provider, parent, commit: baseHead, gpu: experiment.devices[0] ?? experiment.gpu, usd: String(usd), gpu_seconds: String(gpuSeconds) }; // biome-ignore format: one line
+  return {
+    job,
+    name: `${oneLine(description, 100)} ${job}`,
+    params,
+    facts: Object.fromEntries(Object.entries(known).flatMap(([name, value]) => (value === null ? [] : [[name, oneLine(value, 200)]]))), // biome-ignore format: one line
+    state: experiment.state,
+    createdAt: experiment.createdAt,
+    endedAt: experiment.endedAt,
+    values: [...own, ...latest, ...repeats].sort((a, b) => a.at - b.at || a.report - b.report),
+  };
+}
+
+const toValue = (source: string, metric: string, value: MetricValue, at: number): TrackedValue => ({
+  key: `${source}/${oneLine(metric, 64)}`,
+  step: 0,
+  value,
+  at: Number.isFinite(at) ? at : 0,
+  report: 0,
+});

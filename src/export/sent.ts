@@ -1,0 +1,59 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { mark } from "../core/experiments/experiment.ts";
+import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from "../shared/private-files.ts";
+import type { TrackedRun, TrackedValue } from "./runs.ts";
+
+/** How far a tracker has got, in the state directory: what was sent is not sent again. */
+export interface Sent {
+  of(job: string): SentRun | null;
+  /** Kept at once, so that what is sent after an error is only the rest. */
+  save(job: string, run: SentRun): void;
+}
+
+export interface SentRun {
+  /** Its id at the tracker. */
+  readonly id: string;
+  /** By key, the newest value that it has. */
+  readonly newest: Readonly<Record<string, readonly [at: number, report: number]>>;
+  /** The state that it was told. */
+  readonly state: string;
+}
+
+/** @param place the tracker and the project there, without credentials */
+export function openSent(stateDir: string, place: readonly string[]): Sent {
+  const folder = join(stateDir, "exports");
+  const path = join(folder, `${mark(place)}.json`);
+  const runs = new Map<string, SentRun>(existsSync(path) ? parse(readPrivateFile(path)) : []);
+  return {
+    of: (job) => runs.get(job) ?? null,
+    save(job, run) {
+      runs.set(job, run);
+      ensurePrivateFolder(folder);
+      writePrivateFile(path, JSON.stringify({ version: 1, place, runs: [...runs] }));
+    },
+  };
+}
+
+/** What cannot be read counts as nothing: trackers take what they have already without doubling it, but for the note in their own files. */
+function parse(text: string | null): [string, SentRun][] {
+  try {
+    const { runs } = JSON.parse(text ?? "") as { runs: [string, SentRun][] };
+    return runs.filter(
+      ([job, run]) => typeof job === "string" && typeof run.id === "string" && typeof run.newest === "object",
+    );
+  } catch {
+    return [];
+  }
+}
+
+export const unsent = ({ values }: TrackedRun, sent: SentRun | null): TrackedValue[] =>
+  values.filter(({ key, at, report }) => {
+    const last = sent && Object.hasOwn(sent.newest, key) ? sent.newest[key] : undefined;
+    return last === undefined || at > last[0] || (at === last[0] && report > last[1]);
+  });
+
+export const withSent = (run: SentRun, values: readonly TrackedValue[]): SentRun => ({
+  ...run,
+  newest: { ...run.newest, ...Object.fromEntries(values.map(({ key, at, report }) => [key, [at, report] as const])) },
+});
