@@ -35,7 +35,7 @@ export function createProgress(terminal: Terminal, clock: Clock, isQuiet: boolea
     if (first === undefined) return;
     const more = underway.size > 1 ? ` and ${underway.size - 1} more` : "";
     const text = `${first.doing}${more} … ${Math.round((now - first.since) / 1000)} s`;
-    terminal.write(`${CLEAR_LINE}${oneLine(text, Math.max(20, (terminal.columns ?? 80) - 1))}`);
+    terminal.write(`${CLEAR_LINE}${oneLine(text, Math.max(20, (terminal.columns || 80) - 1))}`);
     isShown = true;
     stopTimer = clock.after(EVERY_MS, draw);
   }

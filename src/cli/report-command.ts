@@ -1,6 +1,7 @@
 import type { Report } from "../report/report.ts";
 import { STATE_DIR_HELP } from "./cli-options.ts";
 import { type Command, type CommandCall, UsageError } from "./command.ts";
+import { createProgress, during } from "./progress.ts";
 
 export const reportCommand: Command = {
   name: "report",
@@ -84,7 +85,9 @@ async function writeOut(call: CommandCall, out: string | null): Promise<number> 
       .sessions(null)
       .some((one) => one.id === session && one.project !== null && one.project === project);
     const jobs = lab.view(session)?.jobs.map(({ id }) => id) ?? [];
-    const branches = isHere ? await readBranches(createGit(systemClock, process.env), directory, jobs) : null;
+    const progress = createProgress(process.stderr, systemClock, call.has("json"));
+    const read = () => readBranches(createGit(systemClock, process.env), directory, jobs);
+    const branches = isHere ? await during(progress, "Reading the branches of the session's jobs", read) : null;
     const whole = gatherReport(lab, session, branches);
     await write(call, out, session, call.has("redact") ? redact(whole) : whole);
     return 0;

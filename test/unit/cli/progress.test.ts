@@ -53,6 +53,13 @@ test("fits on one line of the terminal, whatever it is told", async () => {
   expect(written[0]?.slice(CLEAR.length)).toBe(`${"long ".repeat(7)}lon…`);
 });
 
+test("takes a terminal that does not say its width for one of 80 columns", async () => {
+  const { clock, written, progress } = open({ columns: 0 });
+  progress.begin("Asking OpenCode for its version");
+  await clock.advance(1000);
+  expect(written).toEqual([`${CLEAR}Asking OpenCode for its version … 1 s`]);
+});
+
 test.each([
   ["where standard error is a file or a pipe", { isTTY: false }, false],
   ["with --json", {}, true],
