@@ -38,6 +38,8 @@ Exit code: 0 without faults, 1 with faults, 2 if the command was not understood.
     let code: number | null = null;
     for (const signal of Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[])
       process.on(signal, () => {
+        // Whoever asks twice does not want to wait until everything is cleared up in good order.
+        if (code !== null) process.exit(code);
         code = EXIT_CODES[signal];
         interrupt.abort();
       });

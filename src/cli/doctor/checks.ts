@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { within } from "../../shared/time-limit.ts";
 import type { DoctorCall } from "./doctor-call.ts";
 import { ownPackage } from "./installed-package.ts";
 import type { Check } from "./run-checks.ts";
@@ -102,12 +103,14 @@ export function doctorChecks(call: DoctorCall): Check[] {
       doing: "Asking Modal whose credentials these are",
       limitMs: 30 * SECOND_MS,
       ifBroken: "fault",
-      async run() {
+      async run(signal) {
         const [{ judgeCredentials }, { readCredentials }] = await Promise.all([
           import("./checks/credentials.ts"),
           import("./credential-facts.ts"),
         ]);
-        return [judgeCredentials(await readCredentials((await settings()).options, env, clock))];
+        const asked = readCredentials((await settings()).options, env, clock);
+        const limit = { clock, limitMs: 30 * SECOND_MS, doing: "Asking Modal", signal };
+        return [judgeCredentials(await within(asked, limit))];
       },
     },
     {
