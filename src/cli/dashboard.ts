@@ -1,13 +1,16 @@
 import { readFile } from "node:fs/promises";
 import { toPage } from "../dashboard/server/page-file.ts";
-import { type Dashboard, serveDashboard } from "../dashboard/server/server.ts";
-import type { Lab } from "../lab/lab.ts";
+import { type Dashboard, type DashboardOptions, serveDashboard } from "../dashboard/server/server.ts";
+import type { Lab, LabArchive } from "../lab/lab.ts";
 import { systemClock } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { createSecret } from "../shared/ids.ts";
 import { nullIfMissing } from "../shared/missing-file.ts";
 import { inQuotes } from "../shared/plain-text.ts";
+import { readKeptChanges } from "../workspace/collect/kept-changes.ts";
+import { createGit } from "../workspace/git.ts";
 import { labOf, projectOf } from "./cli-lab.ts";
+import { loadCliOptions } from "./cli-options.ts";
 import { openInBrowser } from "./open-in-browser.ts";
 
 export interface DashboardCall {
@@ -33,7 +36,8 @@ export async function runDashboard(call: DashboardCall): Promise<void> {
     throw new PluginError("config_invalid", "The dashboard's page was not built; run `npm run build` in the package.", {
       retryable: false,
     });
-  const lab = await labOf(call.stateDir);
+  const { stateDir } = await loadCliOptions(call.stateDir);
+  const lab = await labOf(stateDir);
   try {
     const session = call.session ?? (await newestOf(lab));
     if (call.session !== null && lab.view(call.session) === null)
@@ -41,7 +45,7 @@ export async function runDashboard(call: DashboardCall): Promise<void> {
         retryable: false,
       });
     const token = createSecret();
-    const dashboard = await serve(lab, session, token, toPage(html), call.port);
+    const dashboard = await serve(lab, session, token, toPage(html), call.port, readWorkOf(lab, stateDir));
     const { url, port } = dashboard;
     call.onReady({ url, port, token, session: session ?? lab.sessions(null)[0]?.id ?? null });
     const close = call.opens ? openInBrowser(url, call.tell) : () => {};
@@ -59,6 +63,27 @@ async function newestOf(lab: Lab): Promise<string | null> {
   return project === null ? null : (lab.sessions(project)[0]?.id ?? null);
 }
 
+type ReadWork = DashboardOptions["readWork"];
+
+const NOT_KEPT =
+  "They are kept when the job's sandbox is given up, some time after its last turn; collect the job to see them before.";
+
+/** What jobs have changed, as it was kept with the state: no sandbox is made for it. */
+function readWorkOf(lab: LabArchive, stateDir: string): ReadWork {
+  const git = createGit(systemClock, process.env);
+  return async (session, jobID) => {
+    const base = lab.records(session).find(({ id }) => id === jobID)?.base;
+    if (!base)
+      return { kind: "none", why: "It did not start from a project's files, so there is nothing to compare with." };
+    try {
+      const kept = await readKeptChanges(git, stateDir, base.project, jobID);
+      return kept ? { kind: "kept", ...kept } : { kind: "none", why: NOT_KEPT };
+    } catch (error) {
+      return { kind: "none", why: `Could not read what is kept of its changes: ${(error as Error).message}` };
+    }
+  };
+}
+
 /** @throws PluginError */
 async function serve(
   lab: Lab,
@@ -66,8 +91,8 @@ async function serve(
   token: string,
   page: ReturnType<typeof toPage>,
   port: number,
+  readWork: ReadWork,
 ): Promise<Dashboard> {
-  const readWork = async () => ({ kind: "none", why: "Collect the job to see what it has changed." }) as const;
   try {
     return await serveDashboard({ lab, clock: systemClock, session, port, token, page, readWork });
   } catch (error) {

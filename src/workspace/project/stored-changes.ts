@@ -69,13 +69,13 @@ type Folder = Pick<ProjectStore, "folder">;
 const changesFolder = ({ folder }: Folder, jobID: string): string => join(folder, "jobs", jobID.replace(/\W/g, "_"));
 
 /** Environment in which git writes objects at `place` in the job's folder, and reads those of the project's store as well. */
-export const placeEnv = (store: ProjectStore, jobID: string, place: string): Readonly<Record<string, string>> => ({
+export const placeEnv = (store: Folder, jobID: string, place: string): Readonly<Record<string, string>> => ({
   GIT_OBJECT_DIRECTORY: join(changesFolder(store, jobID), place, "objects"),
   GIT_ALTERNATE_OBJECT_DIRECTORIES: join(store.folder, "git/objects"),
 });
 
 /** Environment in which git finds a job's objects. */
-export const changesEnv = (store: ProjectStore, jobID: string, { place }: JobChanges) => placeEnv(store, jobID, place);
+export const changesEnv = (store: Folder, jobID: string, { place }: JobChanges) => placeEnv(store, jobID, place);
 
 const placeOf = (scratchID: string): string => scratchID.replace(/\W/g, "_");
 
