@@ -3,6 +3,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { gatherReport } from "../../src/cli/gather-report.ts";
+import { writeReport } from "../../src/cli/report-file.ts";
+import { openLab } from "../../src/lab/open-lab.ts";
+import { renderPage } from "../../src/report/html/page.ts";
 import { probeIsolation } from "../../src/sandboxes/local/probe.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import { randomId } from "../../src/shared/ids.ts";
@@ -89,10 +93,23 @@ async function play({ client, createSession, promptAsync, events }: OpencodeServ
     `${jobs.length} jobs: ${agents} agents, ${jobs.length - agents} runs; ${early} stopped early, ${failed} failed.`,
   );
   console.log(`Their sandboxes: ${[...new Set(jobs.map(({ provider }) => provider))].join(", ")}.`);
+  console.log(`The report of it: ${await writeDemoReport(session.id)}`);
   const last = (await client.session.messages({ sessionID: session.id })).data?.at(-1);
   if (last?.info.role === "assistant" && last.info.error)
     console.log(`The main agent failed: ${JSON.stringify(last.info.error)}`);
   return failed === 0 && early > 0 && claims.length > 0 && experiments.some(({ verdict }) => verdict === "better");
+}
+
+/** Beside the demo's own folder, which is removed at its end. */
+async function writeDemoReport(session: string): Promise<string> {
+  const stateDir = values.model === undefined ? home.stateDir : join(home.root, "state");
+  const lab = await openLab({ stateDir, clock: systemClock });
+  try {
+    const name = `parallel-agents-report-${session}.html`;
+    return writeReport(tmpdir(), name, renderPage(gatherReport(lab, session, null)));
+  } finally {
+    lab.close();
+  }
 }
 
 /** Isolated where the machine can isolate; elsewhere the demo runs its own fixed commands without isolation, and says so. */
