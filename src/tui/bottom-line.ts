@@ -5,6 +5,7 @@ import type { JobView } from "../views/job-view.ts";
 import type { LabView } from "../views/lab-view.ts";
 import { el, show } from "./element.ts";
 import { counterOf, countsOf, doingOf, dollars, errorOf, markOf, metricsOf, runningTimeOf } from "./format.ts";
+import { FULL_VIEW } from "./full-view/route.ts";
 import { createNow } from "./now.ts";
 import { jobOfSession, orchestratorOf, sessionOnScreen } from "./sessions.ts";
 import { type Line, piece, row } from "./text.ts";
@@ -35,7 +36,7 @@ export function registerBottomLine(ui: Ui): void {
             const columns = size().width - 2;
             const own = job();
             if (own) return jobLine(own, commandOf(api.state, session()), columns, now());
-            if (ui.sidebars.count() > 0) return [];
+            if (ui.sidebars.count() > 0 || api.route.current.name === FULL_VIEW) return [];
             return aliveLine(source.alive(), orchestrator(), (id) => api.state.session.get(id)?.title, columns);
           });
           return show(

@@ -4,6 +4,7 @@ import { systemClock } from "../shared/clock.ts";
 import { registerAttention } from "./attention.ts";
 import { registerBottomLine } from "./bottom-line.ts";
 import { registerCounter } from "./counter.ts";
+import { registerFullView } from "./full-view/register.ts";
 import { registerHomeLine } from "./home-line.ts";
 import { registerJobKeys } from "./job-keys.ts";
 import { createLabSource } from "./lab-source.ts";
@@ -31,6 +32,7 @@ const plugin: TuiPluginModule = {
         registerBottomLine,
         registerJobKeys,
         registerHomeLine,
+        registerFullView,
         registerAttention,
       ])
         register(ui);

@@ -1,7 +1,10 @@
 import { createComputed, createMemo, createSignal, onCleanup, untrack } from "solid-js";
-import type { Lab } from "../lab/lab.ts";
+import type { Lab, LabArchive } from "../lab/lab.ts";
 import { createEmitter } from "../shared/emitter.ts";
 import type { LabAnswer, LabRequest, LabView } from "../views/lab-view.ts";
+
+/** The lab, with the tasks of jobs. */
+export type TaskLab = Lab & Pick<LabArchive, "records">;
 
 /**
  * What all parts of the terminal UI read. The sessions on the screen are watched, and those whose jobs are alive; a session
@@ -15,7 +18,7 @@ export interface LabSource {
   /** Looks at a session that is not on the screen, and goes on watching it while its jobs are alive. */
   look(session: string): void;
   /** Live: the lab; null until it is open. */
-  lab(): Lab | null;
+  lab(): TaskLab | null;
   /** Live: why there is nothing to see, in a sentence; null = all is well. */
   problem(): string | null;
   /** Calls `listener` with what was known of a session and what is now. */
@@ -40,8 +43,8 @@ interface Watched {
 }
 
 /** @param open is called once, at once */
-export function createLabSource(open: () => Promise<Lab>): LabSource {
-  const [lab, setLab] = createSignal<Lab | null>(null);
+export function createLabSource(open: () => Promise<TaskLab>): LabSource {
+  const [lab, setLab] = createSignal<TaskLab | null>(null);
   const [problem, setProblem] = createSignal<string | null>(null);
   const [alive, setAlive] = createSignal<readonly LabView[]>([]);
   const sessions = new Map<string, Watched>();
@@ -91,7 +94,7 @@ export function createLabSource(open: () => Promise<Lab>): LabSource {
     sessions.delete(session);
   };
 
-  const whenOpen = (opened: Lab): void => {
+  const whenOpen = (opened: TaskLab): void => {
     if (isClosed) {
       opened.close();
       return;

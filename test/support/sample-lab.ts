@@ -1,10 +1,13 @@
-import type { Lab, LabSession } from "../../src/lab/lab.ts";
+import type { Job } from "../../src/core/job.ts";
+import type { Lab, LabArchive, LabSession } from "../../src/lab/lab.ts";
 import type { JobView } from "../../src/views/job-view.ts";
 import type { LabAnswer, LabRequest, LabView } from "../../src/views/lab-view.ts";
 import type { Leaderboard } from "../../src/views/leaderboard.ts";
 
 /** A lab that holds what a test puts into it. */
-export interface SampleLab extends Lab {
+export interface SampleLab extends Lab, Pick<LabArchive, "records"> {
+  /** As they are recorded, with their tasks. */
+  readonly jobs: Job[];
   /** Views of sessions by id. */
   readonly views: Map<string, LabView>;
   /** What was asked for. */
@@ -57,6 +60,8 @@ export function createSampleLab(...views: readonly LabView[]): SampleLab {
   const lab: SampleLab = {
     views: new Map(views.map((view) => [view.session, view])),
     asked: [],
+    jobs: [],
+    records: () => lab.jobs,
     watched: new Set(),
     answer: () => ({ kind: "done", text: "Done." }),
     ledger: null,

@@ -26,7 +26,7 @@ export interface DoingPart {
 export function doingAfter(before: Doing, part: DoingPart): Doing {
   if (part.type === "text") {
     const text = part.text ?? "";
-    return text === "" ? before : { ...before, output: text };
+    return text === "" ? before : { ...before, output: withoutFences(text) };
   }
   if (part.type !== "tool" || part.state === undefined) return before;
   const { status, output, error } = part.state;
@@ -45,3 +45,6 @@ function commandOf({ tool, state }: DoingPart): string {
   const command = state?.input?.command;
   return typeof command === "string" ? `$ ${command}` : (tool ?? "");
 }
+
+/** A live part frames output for interfaces that draw Markdown; here it is shown as it is. */
+const withoutFences = (text: string): string => text.replace(/^`{3,}\w*$\n?/gm, "");
