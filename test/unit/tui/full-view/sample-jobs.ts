@@ -1,5 +1,4 @@
 import fc from "fast-check";
-import { NO_ACTIVITY } from "../../../../src/core/activity.ts";
 import type { JobView } from "../../../../src/views/job-view.ts";
 import { iso, START, sampleJob } from "../../../support/sample-lab.ts";
 
