@@ -130,7 +130,7 @@ sandboxTest("numbers from before the project changed its evaluation stand below 
     [after, 1, 151],
     [before, undefined, 51],
   ]);
-  expect(output).toContain("by this one before it was changed");
+  expect(output).toContain("by this one before it or the files that it protects were changed");
 });
 
 sandboxTest("a benchmark or a job that cannot be meant is refused before anything starts", async () => {

@@ -21,7 +21,7 @@ describe("the benchmark of a call", () => {
     ["loss", {}, 'there is no benchmark "loss": no benchmarks are configured'],
     [undefined, { loss: LOSS, speed: SPEED }, "several are configured, so name one: loss, speed"],
     ["los", { loss: LOSS, speed: SPEED }, 'do you mean "loss"? Configured: loss, speed'],
-    ["zzz", { loss: LOSS }, 'there is no benchmark "zzz" Configured: loss'],
+    ["zzz", { loss: LOSS }, 'there is no benchmark "zzz". Configured: loss.'],
     ["constructor", { loss: LOSS }, "there is no benchmark"],
     ["__proto__", {}, "there is no benchmark"],
   ])("named %p is refused with what there is", (name, configured, why) => {
