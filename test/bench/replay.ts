@@ -2,12 +2,12 @@ import { CAMPAIGN } from "../chaos/campaign.ts";
 import { replay } from "../chaos/replay.ts";
 import { median } from "./stats.ts";
 
-/** So long takes a second of the campaign here: its runs of five minutes and more take three seconds and more. */
-const SECOND_MS = 10;
+/** So long takes a second of the campaign here: its runs of five minutes and more take nine seconds and more. */
+const SECOND_MS = 30;
 
 /**
  * Replays a published campaign whose host is killed once in the middle. Shorter runs than the campaign's make the time between
- * them count a hundred times as much. @param count of runs; fewer for a quick look
+ * them count some thirty times as much. @param count of runs; fewer for a quick look
  */
 export async function benchReplay(_rounds: number, count: number = CAMPAIGN.runs): Promise<void> {
   for (const reuse of [false, true]) {
