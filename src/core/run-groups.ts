@@ -161,7 +161,7 @@ const FEW_NESTED = 3;
 export interface Folding {
   /** Runs of a group that is not folded. */
   readonly few?: number;
-  /** The same for runs that another job's agent started. */
+  /** Runs that another job's agent started, of a group that is not folded. */
   readonly fewNested?: number;
   /** The job whose agent is shown them; null = the orchestrator is. */
   readonly viewer?: string | null;

@@ -24,7 +24,7 @@ export function ancestorsOf({ session }: HostSessions, id: string): readonly str
 /** The session that a session's jobs are kept under. */
 export const orchestratorOf = (state: HostSessions, id: string): string => ancestorsOf(state, id).at(-1) as string;
 
-/** The job that a child session belongs to, as its own or as one of a subagent's; null = it is no job's. */
+/** The job that a child session belongs to, as its own or as one of a subagent's; null = it belongs to none. */
 export function jobOfSession(state: HostSessions, view: LabView | null, id: string | null): JobView | null {
   if (view === null || id === null) return null;
   for (const one of ancestorsOf(state, id)) {

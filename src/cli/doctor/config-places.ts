@@ -10,7 +10,7 @@ import { isProjectConfigOff } from "../../config/project-file.ts";
 export interface ConfigPlaces {
   /** Files whose `plugin` names what the server part loads, the later ones counting more. None may exist. */
   readonly server: readonly string[];
-  /** The same of the terminal UI. */
+  /** Files whose `plugin` names what the terminal UI loads. None may exist. */
   readonly tui: readonly string[];
   /** Folders in which OpenCode loads every script as a plugin. */
   readonly scripts: readonly string[];

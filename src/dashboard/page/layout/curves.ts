@@ -35,7 +35,7 @@ export function boundsOf(curves: readonly Curve[]): Bounds | null {
   };
 }
 
-/** The jobs whose curves are drawn: those that run now, then the newest, so many at most. */
+/** The jobs whose curves are drawn: those that run now, then the newest ones, up to a limit. */
 export function chooseJobs<T extends { readonly id: string; readonly state: string; readonly metrics: object }>(
   jobs: readonly T[],
   metric: string | null,
