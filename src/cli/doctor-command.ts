@@ -20,7 +20,7 @@ Example
   opencode-parallel-agents doctor
       says what is wrong and what to do: faults first, then warnings, then what is in order
   opencode-parallel-agents doctor --json
-      the same for programs
+      prints the findings as JSON, for programs
 
 Options
   --modal             try a sandbox on Modal too, which costs a fraction of a cent

@@ -206,7 +206,7 @@ function recipeOfExperiment({ experiment, branch }: ProjectExperiment, branches:
   };
 }
 
-/** In a table of experiments: the same for the page and for CSV. */
+/** A row in a table of experiments, on the page and in CSV. */
 export interface Row {
   readonly metric: string;
   readonly direction: Direction | null;

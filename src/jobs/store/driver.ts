@@ -13,7 +13,7 @@ export interface Connection {
 
 /**
  * - `own`: read and written, made where there is none.
- * - `write`: the same for a file that is there.
+ * - `write`: read and written, refused where there is none.
  * - `read`: for a file that others write. SQLite would make the files beside it where there are none.
  * - `read_alone`: for a file that nobody has open, so that nothing is made beside it. Where somebody opens it meanwhile,
  *   what is read may be wrong.
