@@ -36,7 +36,16 @@ const toasted = (...words: string[]) =>
     what: words.join(),
     seen: toasts,
   });
-const ended = (word: string) => toasted(`job ${word}: completed`);
+/** Its own conversation says so: no toast does while other jobs of its session are left. */
+const ended = (sessionID: string, word: string) =>
+  until(
+    async () => {
+      const children = await setup.server.children(sessionID);
+      const texts = await Promise.all(children.map(({ id }) => textOf(id)));
+      return texts.some((text) => text.includes(`"result ${word}"`));
+    },
+    { what: `${word} ends` },
+  );
 /** Longer than the plugin takes to tell an end. */
 const SOON_MS = 2_000;
 
@@ -49,7 +58,7 @@ sandboxTest(
     expect(toast).toContain("do not start");
     const before = await idsOf(sessionID);
     openGates(setup.home);
-    await ended("alpha");
+    await ended(sessionID, "alpha");
     await pause(SOON_MS);
     expect(await idsOf(sessionID)).toEqual(before);
     expect(holders(setup.home)).toEqual([]);
@@ -69,7 +78,7 @@ sandboxTest("what was undone for good is told to the user alone, once", async ()
   expect(toast).toContain(jobs[0] as string);
   const since = model.requests.length;
   openGates(home);
-  await ended("gamma");
+  await ended(sessionID, "gamma");
   await pause(SOON_MS);
   expect(model.requests.slice(since).filter(({ tools }) => tools.includes("agents_cancel"))).toEqual([]);
   await server.prompt(sessionID, script(say("and on")));
@@ -86,7 +95,7 @@ sandboxTest("an archived session is not woken, and is told when it is used again
   must(await calls().update({ sessionID, time: { archived: Date.now() } }));
   const since = model.requests.length;
   openGates(home);
-  await ended("epsilon");
+  await toasted("job epsilon: completed"); // the last of a session that is not woken
   await pause(SOON_MS);
   expect(model.requests.slice(since).filter(({ tools }) => tools.includes("agents_cancel"))).toEqual([]);
   await server.prompt(sessionID, script(say("back")));

@@ -26,6 +26,16 @@ export interface RuntimeAccess {
   opened(): Promise<Runtime> | null;
 }
 
+/** The session of a job that has just ended. */
+export interface EndedIn {
+  /** Jobs of it that have not ended by now. */
+  readonly open: () => number;
+  /** Whether the host wakes an idle session to tell it. */
+  readonly resume: boolean;
+  /** Whether a turn of it is under way, which is told of the end. */
+  readonly isBusy: () => Promise<boolean>;
+}
+
 export interface RuntimeAccessDeps {
   /** Where the host was opened, absolute. */
   readonly directory: string;
@@ -39,7 +49,7 @@ export interface RuntimeAccessDeps {
   readonly log: Log;
   /** Told to forget a job's processes when its sandbox ends. */
   readonly processes: Pick<ProcessTable, "leave">;
-  readonly onJobEnd: (job: Job) => void;
+  readonly onJobEnd: (job: Job, session: EndedIn) => void;
   readonly onUndone: (starts: UndoneStarts) => void;
   readonly onLowBudget: (spend: Spend, ceilingUsd: number) => void;
   /** Told what was lost with the state that all processes share. */
@@ -89,10 +99,18 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
     runtime.ledger.onProblem(deps.onDamage);
     runtime.watchdog.onBudgetWarning(({ spend, ceilingUsd }) => deps.onLowBudget(spend, ceilingUsd));
     runtime.undoneJobs.on(deps.onUndone);
+    async function onEnd(job: Job): Promise<void> {
+      const jobs = await runtime.registry.inUse(job.orchestrator);
+      deps.onJobEnd(job, {
+        open: () => jobs?.whole.all().filter(({ state }) => !isEnded(state)).length ?? 0,
+        resume: runtime.options.notify.resume,
+        isBusy: async () => (await orchestrators.atWork()).has(job.orchestrator),
+      });
+    }
     runtime.registry.onChange(({ before, job }) => {
       if (before?.sandbox.kind === "live" && job.sandbox.kind !== "live")
         processes.leave(job.id, describeEnd(job.sandbox.kind, systemClock.now()));
-      if (before && !isEnded(before.state) && isEnded(job.state)) deps.onJobEnd(job);
+      if (before && !isEnded(before.state) && isEnded(job.state)) void onEnd(job).catch(() => {});
     });
     const stopServing = serveViews(runtime, { directory, instructions: deps.instructions });
     return {

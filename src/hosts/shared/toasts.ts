@@ -1,6 +1,5 @@
 import { formatUsd, type Spend } from "../../core/budget.ts";
-import type { Job } from "../../core/job.ts";
-import { BATCH_WINDOW_MS } from "../../core/notice.ts";
+import { isEnded, type Job } from "../../core/job.ts";
 import type { UndoneStarts } from "../../jobs/execution/undone-jobs.ts";
 import { renderCounts } from "../../prompt/job-list.ts";
 import { renderGone, renderUndone } from "../../prompt/undone.ts";
@@ -8,7 +7,7 @@ import { chooseProvider } from "../../providers/provider-choice.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { oneLine, plainText } from "../../shared/plain-text.ts";
 import { describeLocation, isIsolated } from "../../views/location.ts";
-import type { RuntimeAccess } from "./runtime-access.ts";
+import type { EndedIn, RuntimeAccess } from "./runtime-access.ts";
 
 export const TOAST_TITLE = "Parallel agents";
 
@@ -25,8 +24,8 @@ export interface Toasts {
   optionsRead(access: RuntimeAccess): void;
   /** Says, once, where jobs run: Modal costs money, this machine its own power. */
   jobsStarting(access: RuntimeAccess): void;
-  /** Says that a job has ended; ends close together share one toast. */
-  jobEnded(job: Job): void;
+  /** Says what an ended job needs a person for; ends close together share one toast. */
+  jobEnded(job: Job, session: EndedIn): void;
   /** Says what becomes of jobs whose start the user has undone. */
   undone(starts: UndoneStarts): void;
   /** Says that a session has spent most of its budget. */
@@ -42,21 +41,48 @@ export interface ToastsDeps {
   readonly clock: Clock;
 }
 
-/** Hundreds of runs end one after another: nobody wants a toast for each. */
-const RUNS_WINDOW_MS = 30_000;
+/** Jobs end one after another: nobody wants a toast for each. */
+const WINDOW_MS = 2_000;
 /** Of a toast; above it, it counts. */
 const MOST_LINES = 8;
 
+/** What of an ended job a toast says. */
+interface End {
+  readonly state: "completed" | "failed" | "cancelled";
+  readonly line: string;
+}
+
 export function createToasts({ show, env, clock }: ToastsDeps): Toasts {
   const shown = new Set<string>();
-  const endedAgents: Job[] = [];
-  const endedRuns: Job[] = [];
+  /** By session: ends since its last toast, and since its agent was last at work when all had ended. */
+  const ended = new Map<string, End[]>();
+  /** Sessions that a toast is about to tell of. */
+  const telling = new Set<string>();
   const toast = (message: string, variant: Toast["variant"]) => show({ title: TOAST_TITLE, message, variant });
   const once = (what: string, tell: () => Promise<void>) => {
     if (shown.has(what)) return;
     shown.add(what);
     void tell().catch(() => {});
   };
+  function tellLater(orchestrator: string, isAll: () => boolean): void {
+    if (telling.has(orchestrator)) return;
+    telling.add(orchestrator);
+    clock.after(WINDOW_MS, () => {
+      telling.delete(orchestrator);
+      const ends = ended.get(orchestrator) ?? [];
+      const told = isAll() ? ends : ends.filter(({ state }) => state === "failed");
+      ended.set(
+        orchestrator,
+        ends.filter((end) => !told.includes(end)),
+      );
+      // Whoever has cancelled them knows.
+      if (told.every(({ state }) => state === "cancelled")) return;
+      const variant = told.every(({ state }) => state === "completed") ? "success" : "warning";
+      const text = told.map(({ line }) => line).join("\n");
+      const counts = `${told.length} jobs have ended: ${renderCounts(told)}`;
+      void toast(told.length > MOST_LINES ? counts : text, variant).catch(() => {});
+    });
+  }
   return {
     optionsRead: (access) =>
       once("options", async () => {
@@ -88,19 +114,28 @@ export function createToasts({ show, env, clock }: ToastsDeps): Toasts {
       void toast(message, "warning").catch(() => {});
     },
     damaged: (notice) => void toast(plainText(notice), "error").catch(() => {}),
-    jobEnded(job) {
-      const batch = job.task.run ? endedRuns : endedAgents;
-      if (batch.push(job) > 1) return;
-      clock.after(job.task.run ? RUNS_WINDOW_MS : BATCH_WINDOW_MS, () => {
-        const jobs = batch.splice(0);
-        const variant = jobs.every(({ state }) => state.kind === "completed") ? "success" : "warning";
-        const lines = jobs.map(({ task, state }) => `${oneLine(task.description, 100)}: ${state.kind}`);
-        const message =
-          lines.length > MOST_LINES
-            ? `${jobs.length} jobs have ended: ${renderCounts(jobs.map(({ state }) => ({ state: state.kind })))}`
-            : lines.join("\n");
-        void toast(message, variant).catch(() => {});
-      });
+    jobEnded(job, { open, resume, isBusy }) {
+      const { orchestrator } = job;
+      const end = endOf(job);
+      if (!end) return;
+      const ends = ended.get(orchestrator) ?? [];
+      ends.push(end);
+      ended.set(orchestrator, ends);
+      const isUntold = end.state === "failed" && job.startedBy === null && !resume;
+      if (open() > 0 && !isUntold) return; // its agent is told, and the list in the conversation shows it
+      void isBusy()
+        .then((busy) => {
+          if (busy)
+            ended.delete(orchestrator); // what is under way is told, and its own end is what the user waits for
+          else tellLater(orchestrator, () => open() === 0);
+        })
+        .catch(() => {});
     },
   };
+}
+
+function endOf({ task, state }: Job): End | null {
+  if (!isEnded(state)) return null;
+  const why = state.kind === "failed" ? ` (${state.failure.code})` : "";
+  return { state: state.kind, line: `${oneLine(task.description, 100)}: ${state.kind}${why}` };
 }

@@ -3,7 +3,6 @@ import { defaultOptions } from "../../../../src/config/schema.ts";
 import type { RuntimeAccess } from "../../../../src/hosts/shared/runtime-access.ts";
 import { createToasts } from "../../../../src/hosts/shared/toasts.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";
-import { RUN } from "../../jobs/notify/runs-support.ts";
 import { jobIn } from "../../views/job-in.ts";
 
 function open(loaded: object, { fails = false } = {}) {
@@ -50,31 +49,69 @@ test("the first jobs say where jobs run, and why", async () => {
   expect(shown).toEqual(['info: Jobs run in local sandboxes on this machine: the option "provider" says so']);
 });
 
-test("jobs that end close together share one toast", async () => {
+const idle = { open: () => 0, resume: true, isBusy: async () => false };
+const rest = (count: number) => ({ ...idle, open: () => count });
+const done = () => jobIn({ kind: "completed", result: "x" });
+const failed = () => jobIn({ kind: "failed", failure: { code: "stalled", message: "m", retryable: null } });
+const cancelled = () => jobIn({ kind: "cancelled", reason: null });
+
+test("the end of a batch is told where its session is idle, all its jobs in one toast, and nothing before it", async () => {
   const { clock, shown, toasts } = open(valid());
-  toasts.jobEnded(jobIn({ kind: "completed", result: "x" }));
-  toasts.jobEnded(jobIn({ kind: "cancelled", reason: null }));
+  toasts.jobEnded(done(), rest(2));
+  toasts.jobEnded(failed(), rest(1));
+  await clock.advance(60_000);
   expect(shown).toEqual([]);
-  await clock.advance(500);
-  expect(shown).toEqual([expect.stringMatching(/^warning: .*: completed\n.*: cancelled$/)]);
+  toasts.jobEnded(cancelled(), idle);
+  await clock.advance(2_000);
+  expect(shown).toEqual(["warning: d: completed\nd: failed (stalled)\nd: cancelled"]);
+  for (let n = 40; n > 0; n--) toasts.jobEnded(done(), rest(n - 1));
+  await clock.advance(2_000);
+  expect(shown.slice(1)).toEqual(["success: 40 jobs have ended: 40 completed"]);
 });
 
-test("runs that end one after another are counted in one toast", async () => {
+test("a session at work is told of its jobs, so its user is not, nor with the next batch", async () => {
   const { clock, shown, toasts } = open(valid());
-  const state = { kind: "completed", result: "x" } as const;
-  for (let n = 0; n < 40; n++) {
-    const job = jobIn(state);
-    toasts.jobEnded({ ...job, task: { ...job.task, run: RUN } });
-    await clock.advance(500);
-  }
-  await clock.advance(30_000);
-  expect(shown).toEqual(["success: 40 jobs have ended: 40 completed"]);
+  toasts.jobEnded(failed(), { ...idle, isBusy: async () => true });
+  await clock.advance(2_000);
+  toasts.jobEnded(done(), idle);
+  await clock.advance(2_000);
+  expect(shown).toEqual(["success: d: completed"]);
+});
+
+test("a failure that nobody is told of is told at once, where an idle session is not woken, and not again with the batch", async () => {
+  const { clock, shown, toasts } = open(valid());
+  const unwoken = (count: number) => ({ ...rest(count), resume: false });
+  toasts.jobEnded(done(), unwoken(4));
+  toasts.jobEnded(jobIn(failed().state, { startedBy: "job_0" }), unwoken(3)); // the job that started it is told
+  await clock.advance(2_000);
+  expect(shown).toEqual([]);
+  toasts.jobEnded(failed(), unwoken(2));
+  await clock.advance(2_000);
+  toasts.jobEnded(done(), unwoken(0));
+  await clock.advance(2_000);
+  expect(shown).toEqual(["warning: d: failed (stalled)\nd: failed (stalled)", "success: d: completed\nd: completed"]);
+});
+
+test("whoever has cancelled all jobs is not told that they have ended", async () => {
+  const { clock, shown, toasts } = open(valid());
+  toasts.jobEnded(cancelled(), rest(1));
+  toasts.jobEnded(cancelled(), idle);
+  await clock.advance(2_000);
+  expect(shown).toEqual([]);
+});
+
+test("what a job is called is on one line, without what a terminal would obey", async () => {
+  const { clock, shown, toasts } = open(valid());
+  const job = done();
+  toasts.jobEnded({ ...job, task: { ...job.task, description: "says\nmuch\u001b[2J\u202e" } }, idle);
+  await clock.advance(2_000);
+  expect(shown).toEqual(["success: says much: completed"]);
 });
 
 test("a host without toasts is no failure", async () => {
   const { clock, toasts, access } = open(valid(), { fails: true });
   toasts.optionsRead(access);
   toasts.budgetLow({ usd: 20, modelUsd: 10, computeUsd: 10 }, 25);
-  toasts.jobEnded(jobIn({ kind: "completed", result: "x" }));
+  toasts.jobEnded(done(), idle);
   await clock.advance(1_000);
 });
