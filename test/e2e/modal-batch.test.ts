@@ -125,7 +125,8 @@ async function readHistory(): Promise<History> {
   const ends = (await modal.calls()).filter(({ method }) => method.startsWith("SandboxTerminate"));
   return {
     madeAt: new Map((await creations(modal)).map(({ request, at }) => [tagged(request), at])),
-    endedAt: new Map(ends.map(({ request, at }) => [jobOf.get(String(request.sandboxId)) ?? "", at])),
+    // The first of each: one whose answer was long in coming was asked again.
+    endedAt: new Map(ends.toReversed().map(({ request, at }) => [jobOf.get(String(request.sandboxId)) ?? "", at])),
     images: new Set((await modal.images()).map(({ id }) => id)),
   };
 }

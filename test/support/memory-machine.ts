@@ -7,6 +7,7 @@ import {
   type SandboxProcess,
   type SandboxProvider,
   type SandboxSpec,
+  type SandboxUsage,
   type SnapshotUsage,
   type VolumeReload,
 } from "../../src/sandboxes/port.ts";
@@ -50,6 +51,8 @@ export interface MemoryMachine {
   onCall: (call: SandboxCall, sandboxID: string) => void | Promise<void>;
   /** A terminated sandbox has ended when this resolves, and can be used for nothing until then; null: at once. */
   untilEnd: Promise<void> | null;
+  /** Reads a sandbox's meter; null: it has none. */
+  onMeter: ((sandboxID: string) => SandboxUsage | null | Promise<SandboxUsage | null>) | null;
   /** Called to reload the volumes of a sandbox. */
   onReload: (sandboxID: string) => VolumeReload | Promise<VolumeReload>;
   /** Processes killed so far in each sandbox for lack of memory; null: it does not tell. */
@@ -100,7 +103,7 @@ export function createMemoryMachine(): MemoryMachine {
       ports: [],
       memory: { limitMiB: 512, kills: () => machine.memoryKills },
       ended,
-      usage: null,
+      usage: machine.onMeter && (async () => machine.onMeter?.(id) ?? null),
       view: null,
       async reloadVolumes() {
         requireLive();
@@ -187,6 +190,7 @@ export function createMemoryMachine(): MemoryMachine {
     charges: [],
     onRead: () => {},
     untilEnd: null,
+    onMeter: null,
     onReload: () => ({ kind: "reloaded" }),
     onCall: () => {},
     onStart: null,
@@ -259,13 +263,8 @@ export function createMemoryMachine(): MemoryMachine {
             if (source.spec.snapshotID !== null) parents.set(id, source.spec.snapshotID);
             operations.push(`snapshot ${id} of ${sandbox.id}`);
             const sizeBytes = kept.reduce((sum, [, bytes]) => sum + bytes.length, 0);
-            return {
-              id,
-              sizeBytes,
-              files: kept.length,
-              leftOut: machine.leftOut,
-              expiresAt: machine.snapshotsExpireAt,
-            };
+            const { leftOut, snapshotsExpireAt: expiresAt } = machine;
+            return { id, sizeBytes, files: kept.length, leftOut, expiresAt };
           },
           async ofLost(id) {
             requireOpen();

@@ -48,8 +48,9 @@ export interface LiveSandboxes extends Meter {
   /** Records that the provider is ending the job's sandbox, and later that it has ended. */
   recordEnding(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): void;
   /**
-   * Terminates a sandbox whose files are kept, or lost. Resolves when the provider has accepted that; until the sandbox has
-   * ended it is counted, its cost and its GPUs too. A termination that fails is tried again every minute.
+   * Terminates a sandbox whose files are kept, or lost: the provider is asked at once, so its meter is to be read before.
+   * Resolves when the provider has accepted that; until the sandbox has ended it is counted, its cost and its GPUs too. A
+   * termination that fails is tried again every minute.
    */
   terminate(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void>;
   /**
@@ -237,7 +238,6 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   }
 
   async function terminate(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void> {
-    await meter.measure(sessionJobs, jobID, sandbox); // afterwards the meter may be gone
     try {
       await sandbox.terminate();
       recordEnding(sessionJobs, jobID, sandbox);
@@ -249,7 +249,10 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
       );
       const cancel = clock.after(TERMINATE_RETRY_MS, () => {
         retries.delete(cancel);
-        void operations.run(jobID, () => terminate(sessionJobs, jobID, sandbox));
+        void operations.run(jobID, async () => {
+          await meter.measure(sessionJobs, jobID, sandbox);
+          await terminate(sessionJobs, jobID, sandbox);
+        });
       });
       retries.add(cancel);
     }

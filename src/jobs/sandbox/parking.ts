@@ -1,6 +1,7 @@
 import type { ProviderName } from "../../config/provider-names.ts";
 import { isHeld, type Job } from "../../core/job.ts";
 import { withNotes, withUnfinished } from "../../core/job-notes.ts";
+import type { SnapshotRecord } from "../../core/snapshot-record.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
@@ -100,9 +101,10 @@ export function createParking(deps: ParkingDeps): Parking {
         liveSandboxes.release(jobID);
       };
       const retired = await snapshots.retire(job, sandbox, ending);
-      const snapshot = retired ?? (await snapshots.park(sessionJobs, job, sandbox));
+      const snapshot = retired ?? (await freeze(sessionJobs, job, sandbox));
       liveSandboxes.release(jobID);
       attempts.forget(jobID);
+      // Recorded first, so that whoever dies in between loses no files. Then nothing comes before the sandbox is asked to end.
       sessionJobs.update(jobID, (current) => {
         const parked: Job = { ...current, sandbox: { kind: "parked", snapshotID: snapshot.id } };
         return end ? end(parked) : parked;
@@ -124,6 +126,14 @@ export function createParking(deps: ParkingDeps): Parking {
       );
       if (retries) parkLater(sessionJobs, jobID, PARK_RETRY_MS);
     }
+  }
+
+  /** Takes the snapshot, and reads the meter meanwhile: once the job is parked, its sandbox is given up at once. */
+  async function freeze(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): Promise<SnapshotRecord> {
+    const measuring = liveSandboxes.measure(sessionJobs, job.id, sandbox);
+    const snapshot = await snapshots.park(sessionJobs, job, sandbox);
+    await measuring;
+    return snapshot;
   }
 
   /** Terminates a sandbox of which no snapshot can be taken, once the changes in it are saved, and notes what is lost. */

@@ -52,3 +52,55 @@ test(
     { prices: { cpuCore: 36 } },
   ),
 );
+
+test(
+  "a sandbox's meter is read beside its snapshot, and a job that is parked has its sandbox asked to end already",
+  inWorld(
+    async (world) => {
+      const asked: string[] = [];
+      const meter = Promise.withResolvers<void>();
+      world.machine.onMeter = async () => {
+        asked.push("meter");
+        await meter.promise;
+        return { cpuCoreSeconds: 1, memoryGiBSeconds: 0, gpuSeconds: 0 };
+      };
+      world.machine.onSnapshot = () => void asked.push("snapshot");
+      const [id = ""] = await world.start("say 1");
+      await world.reaches(id, "completed");
+      world.machine.onCall = (call) => void (call === "terminate" && asked.push(`end, ${world.job(id).sandbox.kind}`));
+      await world.clock.advance(61_000);
+      expect([world.job(id).sandbox.kind, asked]).toEqual(["live", ["meter", "snapshot"]]);
+      meter.resolve();
+      await world.clock.advance(1);
+      expect(asked).toEqual(["meter", "snapshot", "end, parked"]);
+      expect(world.job(id).compute.usd).toBeCloseTo(0.6, 1); // at its request, and not at its limit
+    },
+    { prices: { cpuCore: 36 } },
+  ),
+);
+
+test(
+  "a sandbox that cannot be ended is metered again before it is asked once more",
+  inWorld(
+    async (world) => {
+      let readings = 0;
+      world.machine.onMeter = () => {
+        readings += 1;
+        return { cpuCoreSeconds: 1, memoryGiBSeconds: 0, gpuSeconds: 0 };
+      };
+      const [id = ""] = await world.start("say 1");
+      await world.reaches(id, "completed");
+      let broken = true;
+      world.machine.onCall = (call) => {
+        if (broken && call === "terminate") throw new Error("unreachable");
+      };
+      await world.clock.advance(61_000);
+      expect([world.job(id).sandbox.kind, readings, world.machine.sandboxes().length]).toEqual(["parked", 1, 1]);
+      broken = false;
+      await world.clock.advance(60_000);
+      expect([readings, world.machine.sandboxes().length]).toEqual([2, 0]);
+      expect(world.job(id).compute.usd).toBeCloseTo(1.2, 1);
+    },
+    { prices: { cpuCore: 36 } },
+  ),
+);
