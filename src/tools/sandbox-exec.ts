@@ -80,7 +80,7 @@ export const sandboxExecTool = (deps: ToolDeps) =>
       const timeoutSeconds = limit ?? DEFAULT_SECONDS;
       const output = createOutputWindow();
       const progress = call.progress();
-      const endCommand = runtime.activity.beginCommand(jobID, oneLine(command, 200), () => newestLine(output));
+      const endCommand = runtime.activity.beginCommand(jobID, oneLine(command, 200), (lines) => output.tail(lines));
       try {
         const end = await followCommand(process, {
           clock: runtime.clock,
@@ -100,12 +100,6 @@ export const sandboxExecTool = (deps: ToolDeps) =>
       }
     },
   });
-
-const newestLine = (output: OutputWindow): string | null =>
-  output
-    .tail(2)
-    .split("\n")
-    .findLast((line) => line.trim() !== "") ?? null;
 
 function show(progress: Progress, command: string, output: OutputWindow): void {
   progress.show(() => {

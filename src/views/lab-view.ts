@@ -43,7 +43,9 @@ export type LabRequest =
   | { readonly kind: "cancel"; readonly jobs: readonly string[] }
   | { readonly kind: "message"; readonly job: string; readonly text: string }
   | { readonly kind: "collect"; readonly job: string; readonly mode: "branch" | "patch" | "files" }
-  | { readonly kind: "snapshot"; readonly job: string; readonly label: string | null };
+  | { readonly kind: "snapshot"; readonly job: string; readonly label: string | null }
+  /** The newest lines of what the job's command prints; empty where none runs, or it has printed nothing. */
+  | { readonly kind: "output"; readonly job: string };
 
 export type LabAnswer =
   /** @property text a sentence on what was done */

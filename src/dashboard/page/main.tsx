@@ -4,6 +4,7 @@ import { App } from "./app.tsx";
 import { followLedger } from "./ledger.ts";
 import { followCurves } from "./parts/curves.tsx";
 import { followDetails } from "./parts/detail.tsx";
+import { followOutput } from "./parts/output.tsx";
 import { follow, keepTime } from "./store.ts";
 
 takeToken();
@@ -12,4 +13,5 @@ keepTime();
 followLedger();
 followCurves();
 followDetails();
+followOutput();
 void follow();

@@ -52,7 +52,7 @@ export async function respondTo({ lab, readWork, session, path, body, request }:
     const answered = await lab.ask(session, read.request);
     return answer(answered.kind === "done" ? 200 : 409, answered);
   }
-  if (!["jobs", "series", "ledger"].includes(kind as string)) return UNKNOWN;
+  if (!["jobs", "output", "series", "ledger"].includes(kind as string)) return UNKNOWN;
   if (request.method !== "GET") return onlyBy("GET");
   if (kind === "ledger") {
     if (name !== undefined) return UNKNOWN;
@@ -71,6 +71,7 @@ export async function respondTo({ lab, readWork, session, path, body, request }:
     }));
     return answer(200, { job: job.id, series });
   }
+  if (kind === "output") return answer(200, await lab.ask(view.session, { kind: "output", job: job.id }));
   const snapshots = view.snapshots.filter((snapshot) => snapshot.job === job.id);
   return answer(200, { job, snapshots, work: await readWork(view.session, job.id) });
 }

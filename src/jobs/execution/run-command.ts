@@ -13,6 +13,7 @@ import {
 import { type ExitStatus, FileError, type Sandbox, type SandboxProcess } from "../../sandboxes/port.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import { type Failure, PluginError } from "../../shared/error-code.ts";
+import { oneLine } from "../../shared/plain-text.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import type { Execution } from "./execution.ts";
 import { type CommandEnd, followCommand, shellCommand } from "./follow-command.ts";
@@ -34,7 +35,7 @@ export type ReadOutput = (sessionJobs: SessionJobs, jobID: string) => OutputRead
 
 export interface RunCommandDeps {
   readonly environments: Readonly<Record<string, Environment>>;
-  readonly activity: Pick<SessionActivity, "showLine">;
+  readonly activity: Pick<SessionActivity, "showLine" | "beginCommand">;
   readonly readOutput: readonly ReadOutput[];
   readonly clock: Clock;
 }
@@ -82,6 +83,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   let end: CommandEnd = { status: { kind: "unknown", reason: "its command did not start" }, stopped: null };
   const readers = deps.readOutput.flatMap((read) => read(sessionJobs, jobID) ?? []);
   const shown = showLastLine(deps, { orchestrator: sessionJobs.orchestrator, jobID }, () => window.tail(1));
+  const endCommand = deps.activity.beginCommand(jobID, oneLine(run.command, 200), (lines) => window.tail(lines));
   try {
     const process = await startCommand(sandbox, run, jobID);
     log = process.logPath;
@@ -104,6 +106,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
     };
   } finally {
     for (const reader of readers) reader.end(hasEndedByItself(end));
+    endCommand();
     shown.stop();
   }
   const last = window.tail(LINES_FOR_RESULT);

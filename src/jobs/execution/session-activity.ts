@@ -15,16 +15,22 @@ export interface SessionActivity {
   /** The newest line of a run's output; null when its command does not run here, or has printed nothing. */
   lineOf(jobID: string): string | null;
   /**
-   * An agent's tool runs a command. Of several the newest counts.
-   * @param line the newest line of its output, asked for when somebody looks
+   * A run's command has begun, or one that an agent's tool runs. Of several the newest counts.
+   * @param tail the newest lines of its output, asked for when somebody looks
    * @returns the function that says that it has ended
    */
-  beginCommand(jobID: string, command: string, line: () => string | null): () => void;
-  /** What the agent's tool runs, and the newest line of its output; null = nothing. */
-  commandOf(jobID: string): { readonly command: string; readonly line: string | null } | null;
+  beginCommand(jobID: string, command: string, tail: RunningCommand["tail"]): () => void;
+  /** What runs in the job's sandbox for it; null = nothing. */
+  commandOf(jobID: string): RunningCommand | null;
   /** A job's tools or repeated requests have changed, or a run's newest line. Not called for mere signs of life: there are many a second. */
   on(listener: (seen: ActivitySeen) => void): () => void;
   stop(): void;
+}
+
+export interface RunningCommand {
+  readonly command: string;
+  /** The newest lines of its output, as a terminal shows them. */
+  readonly tail: (lines: number) => string;
 }
 
 export interface ActivitySeen {
@@ -55,8 +61,8 @@ export function createSessionActivity({ sessions, workers, clock, log }: Session
   const lastActivityAt = new Map<string, number>();
   /** By run. */
   const lines = new Map<string, string>();
-  /** By agent's job, in the order in which they began. */
-  const commands = new Map<string, { readonly command: string; readonly line: () => string | null }[]>();
+  /** By job, in the order in which they began. */
+  const commands = new Map<string, RunningCommand[]>();
   const seen = createEmitter<ActivitySeen>((error) =>
     log("error", "a listener to session activity failed", { reason: String(error) }),
   );
@@ -94,8 +100,8 @@ export function createSessionActivity({ sessions, workers, clock, log }: Session
       }
     },
     lineOf: (jobID) => lines.get(jobID) ?? null,
-    beginCommand(jobID, command, line) {
-      const own = { command, line };
+    beginCommand(jobID, command, tail) {
+      const own = { command, tail };
       commands.set(jobID, [...(commands.get(jobID) ?? []), own]);
       return () => {
         const left = (commands.get(jobID) ?? []).filter((one) => one !== own);
@@ -103,10 +109,7 @@ export function createSessionActivity({ sessions, workers, clock, log }: Session
         else commands.delete(jobID);
       };
     },
-    commandOf(jobID) {
-      const newest = commands.get(jobID)?.at(-1);
-      return newest ? { command: newest.command, line: newest.line() } : null;
-    },
+    commandOf: (jobID) => commands.get(jobID)?.at(-1) ?? null,
     on: (listener) => seen.on(listener),
     stop: unsubscribe,
   };

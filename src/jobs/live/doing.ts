@@ -17,6 +17,9 @@ export function doingOf(
 }
 
 function commandOf({ activity }: Pick<Runtime, "activity">, jobID: string): Pick<Activity, "command" | "line"> {
-  const { command = null, line = null } = activity.commandOf(jobID) ?? {};
-  return { command, line: line ?? activity.lineOf(jobID) };
+  const running = activity.commandOf(jobID);
+  const line = activity.lineOf(jobID) ?? (running && newestLine(running.tail(2)));
+  return { command: running?.command ?? null, line };
 }
+
+const newestLine = (text: string): string | null => text.split("\n").findLast((line) => line.trim() !== "") ?? null;

@@ -27,6 +27,7 @@ export const CANCELLED_IN_VIEW = "cancelled by the user, in a view of the jobs";
 
 const QUOTED = 200;
 const ANSWER_LIMIT = 8_000;
+const OUTPUT_LINES = 200;
 
 /** Does what the user asks for in a view, as the tools do it. Never rejects. */
 export async function answerRequest(
@@ -83,6 +84,11 @@ async function perform(
       const refused = labelOwner === null ? "" : `, without the label "${label}", which is ${labelOwner}'s`;
       note(job, `The user froze its files in a view of the jobs, as ${snapshot.id}${named}.`);
       return [`Snapshot ${snapshot.id}${named} of ${job} is taken${refused}.`, ...snapshot.leftOut].join(" ");
+    }
+    case "output": {
+      const [job] = findJobs(sessionJobs, [request.job]);
+      const output = runtime.activity.commandOf(job?.id ?? "")?.tail(OUTPUT_LINES) ?? "";
+      return output.slice(-ANSWER_LIMIT);
     }
     case "collect": {
       const { job, mode } = request;

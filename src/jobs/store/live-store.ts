@@ -112,6 +112,7 @@ const request = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("message"), job: jobID, text: z.string().trim().min(1).max(LONGEST_MESSAGE) }),
   z.strictObject({ kind: z.literal("collect"), job: jobID, mode: z.enum(["branch", "patch", "files"]) }),
   z.strictObject({ kind: z.literal("snapshot"), job: jobID, label: z.string().max(64).nullable() }),
+  z.strictObject({ kind: z.literal("output"), job: jobID }),
 ]);
 
 const answer = z.discriminatedUnion("kind", [

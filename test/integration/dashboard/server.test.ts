@@ -7,7 +7,16 @@ import { sampleJob } from "../../support/sample-lab.ts";
 test("every address is behind the token, the host and the origin", async () => {
   await using server = await startDashboard();
   const { ask, port } = server;
-  for (const path of ["/", "/events", "/jobs/job_1", "/series/job_1", "/ledger", "/actions/cancel", "/no/such"]) {
+  for (const path of [
+    "/",
+    "/events",
+    "/jobs/job_1",
+    "/output/job_1",
+    "/series/job_1",
+    "/ledger",
+    "/actions/cancel",
+    "/no/such",
+  ]) {
     for (const method of ["GET", "POST", "PUT", "OPTIONS", "DELETE"]) {
       const status = async (token: string, headers = {}) => (await ask(`${path}${token}`, headers, method)).status;
       expect({ path, method, status: await status("") }).toEqual({ path, method, status: 401 });
@@ -83,6 +92,8 @@ test("details, series and the ledger are told whatever metrics are called", asyn
     series: [{ metric: "__proto__", reports: 3, points: [{ at: 3, value: "NaN" }] }],
   });
   expect((await server.ask("/ledger?metric=loss", AUTHORIZED)).text).toBe('{"ledger":null}');
+  server.lab.answer = ({ kind }) => ({ kind: "done", text: `${kind} of it` });
+  expect((await server.ask("/output/job_1", AUTHORIZED)).text).toBe('{"kind":"done","text":"output of it"}');
   for (const path of ["/jobs/job_2", "/series/__proto__", "/jobs/job_1/x"])
     expect((await server.ask(path, AUTHORIZED)).status).toBe(404);
 });

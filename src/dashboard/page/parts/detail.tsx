@@ -11,6 +11,7 @@ import { fields, jobs, now } from "../store.ts";
 import { Actions } from "./actions.tsx";
 import { Table } from "./chart.tsx";
 import { JobName, Mark, Words } from "./job-name.tsx";
+import { Output } from "./output.tsx";
 
 interface Details {
   readonly job: JobView;
@@ -104,6 +105,7 @@ export function Detail() {
       )}
       <Metrics job={job} />
       {trouble.value !== null && <p role="alert">{trouble.value}</p>}
+      <Output job={job} />
       {more && <Result job={more.job} />}
       {more && <Work work={more.work} />}
     </aside>
