@@ -1,8 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { constants, statSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { statSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
 import type { Clock } from "../../../shared/clock.ts";
 import { PluginError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
@@ -20,6 +18,7 @@ import { createIsolatedTrees } from "./isolated-trees.ts";
 import { real } from "./lent/host-files.ts";
 import { unenforcedLimits } from "./process-limits.ts";
 import { reachableNameservers, synthesizedFiles } from "./root-filesystem.ts";
+import { createSharedFiles } from "./shared-files.ts";
 
 export interface BubblewrapDeps {
   readonly rootDir: string;
@@ -32,8 +31,6 @@ export interface BubblewrapDeps {
 
 /** Looking takes tens of milliseconds, in which OpenCode does nothing else. */
 const LOOK_UP_MS = 10_000;
-/** Flags for writing a file that must not be a link: a link in a sandbox's folder is none of ours. */
-const NO_LINK = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
 /** The bubblewrap backend, or why it cannot be used here. Checks only what is installed; `probeIsolation` really tries it. */
 export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend | string {
@@ -68,6 +65,8 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
 
   // Read again and again, because what is installed changes, but once for sandboxes that are made right after another.
   const keyOf = (inside: readonly string[]) => [...inside, ...deps.hostPath.split(":").map(changedAt)].join("\0");
+  const makeFiles = createSharedFiles(deps.rootDir);
+  const nameservers = memoizeBriefly({ forMs: LOOK_UP_MS, clock: deps.clock }, () => "", resolvers);
   const lookUp = memoizeBriefly({ forMs: LOOK_UP_MS, clock: deps.clock }, keyOf, (inside: readonly string[]) => {
     const { hostPath, rootDir, lending } = deps;
     const neverLent = [rootDir, ...lending.neverLent].map((path) => real(path) ?? path);
@@ -91,14 +90,8 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
         removeOrphanCgroups(cgroupParents);
       }
       const hostPath = lookUp([plan.workdir, HOME]);
-      const files = synthesizedFiles(plan.network === "open" ? resolvers() : []);
-      // The files of a live sandbox are mounted in it, so a view gets files of its own.
-      const fileFolder = join(plan.dirs.root, plan.isView ? "etc-of-view" : "etc");
-      for (const file of files) {
-        const path = join(fileFolder, file.path);
-        await mkdir(dirname(path), { recursive: true });
-        await writeFile(path, file.content, { mode: 0o644, flag: NO_LINK });
-      }
+      const files = synthesizedFiles(plan.network === "open" ? nameservers("") : []);
+      const fileFolder = makeFiles(files);
       // A unique name, because the cgroup of an earlier attach to the same sandbox may still exist.
       const cgroup = createCgroup(cgroupParents, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
       const notes = notesOf(

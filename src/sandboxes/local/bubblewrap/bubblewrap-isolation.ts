@@ -3,17 +3,16 @@ import type { Clock } from "../../../shared/clock.ts";
 import { type Failure, PluginError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
 import { within } from "../../../shared/time-limit.ts";
-import { runHostTool } from "../host-tools.ts";
 import type { Isolation, IsolationPlan } from "../isolation.ts";
 import { HOME } from "./bwrap-args.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { freezeCgroup } from "./cgroup-freezer.ts";
 import { enterLaunch } from "./enter.ts";
 import { Namespaces } from "./namespaces.ts";
-import { type Network, openNetwork } from "./network.ts";
+import { type Network, setUpAlone, setUpWithNetwork } from "./network.ts";
 import { SandboxProcesses } from "./sandbox-processes.ts";
 import { type BwrapProcess, type CallFilter, readReport, startBwrap } from "./start-bwrap.ts";
-import { limitUserResources } from "./user-limits.ts";
+import { userLimits } from "./user-limits.ts";
 
 /** Absolute paths of the host tools that every sandbox needs. */
 export interface BubblewrapTools {
@@ -61,24 +60,25 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
     // bwrap waits for descriptor 5 in the outer user namespace. Once it goes on, only the inner one can be opened.
     const first = report["child-pid"] as number;
     namespaces = Namespaces.of(first, report);
-    const processes = new SandboxProcesses(report["pid-namespace"] as number, first, plan.clock);
+    const processes = new SandboxProcesses(
+      report["pid-namespace"] as number,
+      first,
+      plan.clock,
+      () => plan.cgroup?.pids() ?? null,
+    );
     bwrap.child.stdin?.end();
     // Until this line arrives the new root is half built, with the host's root still beneath it: nobody may enter yet.
     await bwrap.output("up\n");
-    const opened = namespaces;
-    const openOwnNetwork = async () => {
-      network = await openNetwork(opened, plan.tools.nsenter, plan.clock);
-      return null;
+    const setUp = {
+      namespaces,
+      nsenter: plan.tools.nsenter,
+      locksDevices: process.geteuid?.() === 0,
+      userLimits: userLimits(),
     };
-    const steps = await Promise.allSettled([
-      lockDevices(opened, plan.tools.nsenter),
-      limitUserResources(opened, plan.tools.nsenter),
-      plan.network === "open" ? openOwnNetwork().catch(toNetworkNote) : null,
-    ]);
-    const failed = steps.find((step) => step.status === "rejected");
-    if (failed) throw failed.reason;
-    const found = steps.map((step) => (step.status === "fulfilled" ? (step.value ?? null) : null));
-    const notes = [...plan.notes, ...found.filter((note) => note !== null)];
+    const made =
+      plan.network === "open" ? await setUpWithNetwork(setUp) : { network: null, notes: await setUpAlone(setUp) };
+    network = made.network;
+    const notes = [...plan.notes, ...made.notes];
     return toIsolation({ ...plan, notes }, bwrap, { namespaces, processes, network });
   } catch (error) {
     await undo();
@@ -87,29 +87,6 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
   } finally {
     cancelLimit();
   }
-}
-
-const toNetworkNote = ({ message }: Error): string =>
-  message.startsWith("No network") ? message : `No network: ${message}.`;
-
-/**
- * Makes the mounts of the host's devices read-only. They can still be written to, but a job whose user owns them, as
- * happens when the host process is root, cannot change their modes. bwrap itself could only make them unusable.
- */
-async function lockDevices(namespaces: Namespaces, nsenter: string): Promise<void> {
-  if (process.geteuid?.() !== 0) return;
-  const lock =
-    "for d in null zero full random urandom tty; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec /dev/$d || exit 1; done";
-  const { code, stderr } = await runHostTool([
-    nsenter,
-    "--preserve-credentials",
-    ...namespaces.enterArgs(),
-    "--",
-    "/bin/sh",
-    "-c",
-    lock,
-  ]);
-  if (code !== 0) throw new Error(`the devices could not be made read-only: ${stderr}`);
 }
 
 /** What is kept of a running isolation. */

@@ -51,7 +51,7 @@ export function refuseWorkdir(workdir: string): string | null {
 /*
  * When the host process is root, a job's user is the kernel's uid 0 without privileges, and owning a file gives it dangerous
  * rights: writing /proc/sys/kernel/core_pattern (a program that the host's kernel runs as root), or changing the mode of
- * the host's /dev/null. bwrap allows both; read-only mounts prevent them (for devices, see lockDevices).
+ * the host's /dev/null. bwrap allows both; read-only mounts prevent them (for devices, see set-up.ts).
  */
 const MASKED = [
   "kcore",

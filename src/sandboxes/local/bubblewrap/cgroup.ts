@@ -16,6 +16,8 @@ export interface Cgroup {
   readonly limitsMemory: boolean;
   /** The `cgroup.procs` files that a process writes its pid to before it enters the sandbox. */
   readonly procsFiles: readonly string[];
+  /** The pids of its processes: all of the sandbox's, for none can leave it. null when they cannot be read. */
+  pids(): readonly number[] | null;
   /** Processes killed so far because the memory was full; null when it is not limited, or the kernel does not count them. */
   memoryKills(): number | null;
   /** Removes the cgroup, whose processes must have been killed. Rejects when it cannot be removed. */
@@ -90,6 +92,16 @@ export function createCgroup(
     limitsProcesses: parents.some((parent) => parent.limits.includes("pids")),
     limitsMemory: parents.some((parent) => parent.limits.includes("memory")),
     procsFiles: folders.map((folder) => join(folder, "cgroup.procs")),
+    pids() {
+      try {
+        return readFileSync(join(folders[0] as string, "cgroup.procs"), "utf8")
+          .split("\n")
+          .filter(Boolean)
+          .map(Number);
+      } catch {
+        return null; // somebody has removed it
+      }
+    },
     memoryKills() {
       const counters = folders.map(
         (folder) => `${read(join(folder, "memory.events"))}\n${read(join(folder, "memory.oom_control"))}`,

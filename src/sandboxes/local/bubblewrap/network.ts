@@ -1,11 +1,8 @@
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import type { Clock } from "../../../shared/clock.ts";
-import { sleep } from "../../../shared/clock.ts";
-import { findTool, HOST_ENV, runHostTool } from "../host-tools.ts";
+import { findTool, runHostTool } from "../host-tools.ts";
 import { hostAddresses, NEVER_REACHABLE, NO_TCP_TO } from "./host-addresses.ts";
-import { launcherArgs } from "./launcher.ts";
 import type { Namespaces } from "./namespaces.ts";
+import { type SetUp, SetUpError, setUp } from "./set-up.ts";
 
 /*
  * A network for a sandbox through a user-mode helper, which cannot reach the host. W1: before any command runs, every
@@ -22,9 +19,6 @@ export interface Network {
   resync(): Promise<void>;
   stop(): void;
 }
-
-const READY_ATTEMPTS = 250;
-const READY_POLL_MS = 20;
 
 export interface NetworkHelper {
   readonly name: "slirp4netns" | "pasta";
@@ -50,34 +44,64 @@ export function findNetworkTools(): NetworkTools | string {
   return { ip, helpers };
 }
 
-/** Starts the candidates in order until one works; each has ended before the next is tried. @throws Error with all reasons */
+/**
+ * Starts the candidates in order until one works; each has ended before the next is tried.
+ * @param isFinal whether no other candidate can help either
+ * @throws Error with all reasons
+ */
 export async function startFirstWorking<T, U>(
   candidates: readonly T[],
   start: (candidate: T) => Promise<U>,
+  isFinal: (error: unknown) => boolean = () => false,
 ): Promise<U> {
   const reasons: string[] = [];
   for (const candidate of candidates) {
     try {
       return await start(candidate);
     } catch (error) {
+      if (isFinal(error)) throw error;
       reasons.push((error as Error).message);
     }
   }
   throw new Error(reasons.join("; "));
 }
 
-/** @throws Error with the reason, after removing everything of the network */
-export async function openNetwork(namespaces: Namespaces, nsenter: string, clock: Clock): Promise<Network> {
+/**
+ * Sets a sandbox up with a network, and without one where none can be had.
+ * @throws SetUpError
+ */
+export async function setUpWithNetwork(plan: SetUp): Promise<{ network: Network | null; notes: string[] }> {
   const tools = findNetworkTools();
-  if (typeof tools === "string") throw new Error(tools);
+  if (typeof tools === "string") return { network: null, notes: [...(await setUpAlone(plan)), tools] };
+  try {
+    const { network, unlimited } = await openNetwork(plan, tools);
+    return { network, notes: unlimitedNotes(unlimited) };
+  } catch (error) {
+    return { network: null, notes: [...(await setUpAlone(plan)), `No network: ${(error as Error).message}.`] };
+  }
+}
+
+/** Sets a sandbox up without a network. @returns notes for the job @throws SetUpError */
+export const setUpAlone = async (plan: SetUp): Promise<string[]> => unlimitedNotes((await setUp(plan, null)).unlimited);
+
+const unlimitedNotes = (why: string | null): string[] =>
+  why === null ? [] : [`The number of files it may watch is not limited: ${why}.`];
+
+/** @throws Error with the reason, after removing everything of the network */
+async function openNetwork(
+  plan: SetUp,
+  tools: NetworkTools,
+): Promise<{ readonly network: Network; readonly unlimited: string | null }> {
+  const { namespaces, nsenter } = plan;
+  const blocked = new Set([...NEVER_REACHABLE, ...hostAddresses()]);
   // Runs the host's own `ip` as root of the outer user namespace, which owns the network.
   const enter = [nsenter, "--preserve-credentials", ...namespaces.enterArgs(["user", "net"]), "--", tools.ip];
-  const blocked = new Set<string>();
-  const block = async (networks: Iterable<string>, lines: readonly string[] = []) => {
+  const block = async (networks: Iterable<string>) => {
     const fresh = [...networks].filter((network) => !blocked.has(network));
-    const input = [...fresh.flatMap(blockingLines), ...lines].map((line) => `${line}\n`).join("");
-    if (input === "") return;
-    const { code, stderr } = await runHostTool([...enter, "-batch", "-"], { input });
+    if (fresh.length === 0) return;
+    const { code, stderr } = await runHostTool([...enter, "-batch", "-"], {
+      input: toBatch(fresh.flatMap(blockingLines)),
+    });
     if (code !== 0) throw new Error(`the host's addresses could not be blocked: ${stderr}`);
     for (const network of fresh) blocked.add(network);
   };
@@ -94,25 +118,24 @@ export async function openNetwork(namespaces: Namespaces, nsenter: string, clock
     return last;
   };
   // Before the helper starts, so that the host cannot be reached at any moment.
-  await block([...NEVER_REACHABLE, ...hostAddresses()], [blockPolicy(`${NO_TCP_TO} proto tcp`), ...ipv6Lines()]);
-  stop = await startFirstWorking(tools.helpers, async ({ name, path }) => {
+  const lines = [...[...blocked].flatMap(blockingLines), blockPolicy(`${NO_TCP_TO} proto tcp`), ...ipv6Lines()];
+  const start = async ({ name, path }: NetworkHelper) => {
     // A failure here is reported by the next resync, about a second later.
     const onChange = () => void resync().catch(() => {});
-    const helper = startGuarded([path, ...helperArgs(name, namespaces)], tools.ip, namespaces, onChange);
-    for (let attempt = 0; ; attempt += 1) {
-      const { stdout } = await runHostTool([...enter, "-o", "route", "show", "default"]);
-      if (stdout.trim() !== "") return helper.stop;
-      if (helper.failed() || attempt === READY_ATTEMPTS) break;
-      await sleep(clock, READY_POLL_MS);
-    }
-    helper.stop();
-    await helper.gone; // and its interface with it, which would be mistaken for the next helper's
-    throw new Error(`${name} did not come up${helper.said() && ` (${helper.said()})`}`);
-  });
+    const helper = [path, ...helperArgs(name, namespaces)];
+    return setUp(plan, { ip: tools.ip, rules: toBatch(lines), helper, onChange }).catch((error: Error) => {
+      if (error instanceof SetUpError) throw error;
+      throw new Error(`${name} did not come up${error.message && ` (${error.message})`}`);
+    });
+  };
+  const started = await startFirstWorking(tools.helpers, start, (error) => error instanceof SetUpError);
+  stop = started.stop;
   // For addresses that came while the helper started, before anyone listened for changes.
   await resync();
-  return { resync, stop };
+  return { network: { resync, stop }, unlimited: started.unlimited };
 }
+
+const toBatch = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join("");
 
 /** Commands of `ip`: the policy that blocks (W2), and a route that makes programs fail at once. */
 const blockingLines = (network: string): string[] => [
@@ -146,52 +169,4 @@ function helperArgs(name: NetworkHelper["name"], namespaces: Namespaces): string
     // Through its own descriptors: once it has joined the first namespace, it may not read another process's for the second.
     "--userns", "/proc/self/fd/8", "--netns", "/proc/self/fd/9",
   ]; // biome-ignore format: one line per purpose
-}
-
-// Kills the helper when the host process closes its end of stdin, on purpose or by dying. A parent-death signal would not
-// do, because helpers change their credentials, which cancels it. The helper gets the namespaces at descriptors 8 and 9.
-// Beside the helper, `ip` reports every change of the host's addresses and routes.
-const GUARD = `
-exec 3<&0 8<"$1" 9<"$2"; ip=$3; shift 3
-"$ip" -4 monitor address route 3<&- 8<&- 9<&- </dev/null 2>/dev/null & m=$!
-"$@" 3<&- </dev/null >/dev/null & p=$!
-{ read -r _ <&3; kill -9 $p $m; } >/dev/null & r=$!
-exec 3<&-; wait $p; kill -9 $r $m`;
-
-function startGuarded(argv: readonly string[], ip: string, namespaces: Namespaces, onChange: () => void) {
-  const release = namespaces.hold();
-  const paths = [namespaces.path("user"), namespaces.path("net")];
-  const { file, args } = launcherArgs(2, [], ["/bin/sh", "-c", GUARD, "guard", ...paths, ip, ...argv]);
-  const child = spawn(file, args, {
-    env: { ...HOST_ENV },
-    cwd: "/",
-    detached: true,
-    stdio: ["pipe", "pipe", "pipe"],
-  });
-  child.stdout?.on("data", onChange);
-  let said = "";
-  let failed = false;
-  child.stderr?.on("data", (bytes) => {
-    if (said.length < 2000) said += String(bytes);
-  });
-  const gone = new Promise<void>((resolve) => {
-    const over = () => {
-      failed = true;
-      release();
-      resolve();
-    };
-    child.once("error", over);
-    child.once("exit", over);
-  });
-  child.stdin?.on("error", () => {});
-  return {
-    failed: () => failed,
-    gone,
-    said: () => said.trim().replaceAll(/\s+/g, " ").slice(-300),
-    stop: () => {
-      child.stdin?.destroy();
-      child.stdout?.destroy();
-      child.stderr?.destroy();
-    },
-  };
 }

@@ -36,12 +36,15 @@ export class SandboxProcesses {
   readonly #namespace: string;
   readonly #first: number;
   readonly #clock: Clock;
+  readonly #candidates: () => readonly number[] | null;
 
   /**
    * @param namespace inode number of the pid namespace, which must be held open so that the kernel does not reuse the number
    * @param first host pid of the sandbox's first process
+   * @param candidates pids among which all of its processes are; null = any of the machine's may be one
    */
-  constructor(namespace: number, first: number, clock: Clock) {
+  constructor(namespace: number, first: number, clock: Clock, candidates: () => readonly number[] | null) {
+    this.#candidates = candidates;
     this.#namespace = `pid:[${namespace}]`;
     this.#first = first;
     this.#clock = clock;
@@ -159,9 +162,7 @@ export class SandboxProcesses {
 
   /** Also processes that have ended and were not reaped yet. */
   #seen(): Seen[] {
-    return readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number)
+    return (this.#candidates() ?? allProcesses())
       .filter((pid) => pid !== this.#first && this.#isInside(pid))
       .map(see)
       .filter((seen) => seen !== null);
@@ -193,6 +194,8 @@ export class SandboxProcesses {
     return this.#isInside(pid) && send(-pid, signal); // S1
   }
 }
+
+const allProcesses = (): number[] => readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? Number(name) : []));
 
 function see(pid: number): Seen | null {
   try {

@@ -75,6 +75,9 @@ describe("network helpers", () => {
     expect(await startFirstWorking(["a", "b", "c"], start("b"))).toBe("b");
     expect(tried).toEqual(["a", "b"]);
     await expect(startFirstWorking(["a", "b"], start("z"))).rejects.toThrow("a did not come up; b did not come up");
+    tried.length = 0;
+    await expect(startFirstWorking(["a", "b"], start("b"), () => true)).rejects.toThrow("a did not come up");
+    expect(tried).toEqual(["a"]);
   });
 });
 

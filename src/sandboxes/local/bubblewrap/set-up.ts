@@ -1,0 +1,150 @@
+import { spawn } from "node:child_process";
+import { withAnonymousFiles } from "../anonymous-file.ts";
+import { HOST_ENV } from "../host-tools.ts";
+import { launcherArgs } from "./launcher.ts";
+import type { Namespaces } from "./namespaces.ts";
+
+/*
+ * What is done to a new sandbox from outside before any command runs in it: one program on the host does all of it, as each
+ * program that OpenCode starts costs it about a millisecond. Where there is a network, the program stays as its guard.
+ */
+
+export interface SetUp {
+  readonly namespaces: Namespaces;
+  readonly nsenter: string;
+  /** Makes the mounts of the host's devices read-only. */
+  readonly locksDevices: boolean;
+  /** Limits of the sandbox's user namespace: pairs of a file's name and its content. */
+  readonly userLimits: readonly string[];
+}
+
+/** The network of a sandbox, as a helper provides it. */
+export interface NetworkSetUp {
+  /** Absolute path of the host's `ip`. */
+  readonly ip: string;
+  /** Lines for `ip -batch`, obeyed before the helper starts. */
+  readonly rules: string;
+  readonly helper: readonly string[];
+  /** Called when the kernel has reported a change of the host's addresses or routes, once the network is up. */
+  readonly onChange: () => void;
+}
+
+/** The sandbox has not been set up, for a reason that no other helper can help with. */
+export class SetUpError extends Error {}
+
+export interface SetUpResult {
+  /** Why the limits do not apply; null = they do. */
+  readonly unlimited: string | null;
+  /** Ends the network. */
+  readonly stop: () => void;
+}
+
+/**
+ * Devices: they can still be written to, but a job whose user owns them, as happens when the host process is root, cannot
+ * change their modes. bwrap itself could only make them unusable.
+ */
+const LOCK_DEVICES =
+  "for d in null zero full random urandom tty; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec /dev/$d || exit 1; done";
+/**
+ * The host's own /proc works here: these files show and set the limits of the process that opens them, which is in the
+ * namespace by then.
+ */
+const LIMIT_USER = 'while [ $# -gt 0 ]; do echo "$2" > "/proc/sys/user/$1" || exit 1; shift 2; done';
+/** Waits until the namespace has a default route, for five seconds at most, or the helper has ended. */
+const AWAIT_ROUTE = `
+up() { while read -r _ to _ _ _ _ _ mask _; do [ "$to$mask" != 0000000000000000 ] || return 0; done < /proc/net/route; return 1; }
+n=0
+until up; do
+  kill -0 "$1" 2>/dev/null && [ "$n" -lt 250 ] || exit 1
+  n=$((n + 1)); sleep 0.02 2>/dev/null || sleep 1
+done`;
+
+const DEVICES_FAILED = 41;
+const RULES_FAILED = 42;
+
+// Kills the helper when the host process closes its end of stdin, on purpose or by dying. A parent-death signal would not
+// do, because helpers change their credentials, which cancels it. The helper gets the namespaces at descriptors 8 and 9.
+// Beside the helper, \`ip\` reports every change of the host's addresses and routes. The devices are locked meanwhile.
+const SCRIPT = `
+nsenter=$1 all=$2 user=$3 net=$4 lock=$5 limits=$6 ip=$7; shift 7
+exec 4<&0 </dev/null
+enter() { "$nsenter" --preserve-credentials "$@" 4<&-; }
+locked=
+if [ "$lock" = yes ]; then enter $all -- /bin/sh -c "$LOCK_DEVICES" >&2 3<&- & locked=$!; fi
+said=$(enter --user="$user" -- /bin/sh -c "$LIMIT_USER" limits $limits 2>&1 3<&-) || echo "@unlimited \${said%%
+*}"
+devices() { [ -z "$locked" ] || wait "$locked"; }
+[ -n "$ip" ] || { devices || exit ${DEVICES_FAILED}; exit 0; }
+enter --user="$user" --net="$net" -- "$ip" -batch - <&3 || { devices || exit ${DEVICES_FAILED}; exit ${RULES_FAILED}; }
+exec 3<&- 8<"$user" 9<"$net"
+"$ip" -4 monitor address route 4<&- 8<&- 9<&- 2>/dev/null & m=$!
+"$@" 4<&- >/dev/null & p=$!
+{ read -r _ <&4; kill -9 $p $m; } >/dev/null 8<&- 9<&- & r=$!
+exec 8<&- 9<&-
+code=0
+enter --user="$user" --net="$net" -- /bin/sh -c "$AWAIT_ROUTE" route $p || code=1
+devices || code=${DEVICES_FAILED}
+[ "$code" = 0 ] || kill -9 $p
+[ "$code" != 0 ] || echo @up
+exec 4<&-; wait $p; kill -9 $r $m
+exit $code`;
+
+const VARIABLES = { LOCK_DEVICES, LIMIT_USER, AWAIT_ROUTE };
+
+/**
+ * Does everything, with this helper for the network; null = it has none. May be called again, with another helper.
+ * @throws SetUpError; any other Error when the helper did not provide a network, and has ended
+ */
+export function setUp(
+  { namespaces, nsenter, locksDevices, userLimits }: SetUp,
+  network: NetworkSetUp | null,
+): Promise<SetUpResult> {
+  const release = namespaces.hold();
+  const argv = [
+    "/bin/sh", "-c", SCRIPT, "guard", nsenter, namespaces.enterArgs().join(" "), namespaces.path("user"), namespaces.path("net"),
+    locksDevices ? "yes" : "no", userLimits.join(" "), network?.ip ?? "", ...(network?.helper ?? []),
+  ]; // biome-ignore format: one line
+  const { file, args } = launcherArgs(3, [], argv);
+  const child = withAnonymousFiles(network ? [Buffer.from(network.rules)] : [], (fds) =>
+    spawn(file, args, {
+      env: { ...HOST_ENV, ...VARIABLES },
+      cwd: "/",
+      detached: true,
+      stdio: [network ? "pipe" : "ignore", "pipe", "pipe", ...fds],
+    }),
+  );
+  child.stdin?.on("error", () => {});
+  let said = "";
+  child.stderr?.on("data", (bytes) => {
+    if (said.length < 2_000) said += String(bytes);
+  });
+  const stop = () => {
+    child.stdin?.destroy();
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+  };
+  return new Promise((resolve, reject) => {
+    let isUp = false;
+    let output = "";
+    const result = (): SetUpResult => ({ unlimited: /^@unlimited (.*)$/m.exec(output)?.[1] ?? null, stop });
+    child.stdout?.on("data", (bytes) => {
+      if (isUp) return network?.onChange();
+      if (output.length < 65_536) output += String(bytes);
+      isUp = /^@up$/m.test(output);
+      if (isUp) resolve(result());
+    });
+    child.once("error", (error) => {
+      release();
+      reject(new SetUpError(error.message));
+    });
+    child.once("exit", release);
+    child.once("close", (code) => {
+      const why = said.trim().replaceAll(/\s+/g, " ").slice(-300);
+      if (code === 0 && !network) resolve(result());
+      else if (code === RULES_FAILED) reject(new SetUpError(`the host's addresses could not be blocked: ${why}`));
+      else if (code === 1) reject(new Error(why));
+      else if (code === DEVICES_FAILED) reject(new SetUpError(`the devices could not be made read-only: ${why}`));
+      else reject(new SetUpError(`its set-up ended with ${code ?? "a signal"}: ${why}`));
+    });
+  });
+}

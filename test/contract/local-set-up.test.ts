@@ -1,0 +1,83 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync, readlinkSync } from "node:fs";
+import { Namespaces } from "../../src/sandboxes/local/bubblewrap/namespaces.ts";
+import { SetUpError, setUp } from "../../src/sandboxes/local/bubblewrap/set-up.ts";
+import { findTool } from "../../src/sandboxes/local/host-tools.ts";
+import { canIsolate } from "../support/modal-server/machine.ts";
+import { until } from "../support/wait.ts";
+
+/*
+ * What happens when a step of setting a sandbox up fails. In these namespaces the devices are no mounts of their own, so
+ * making them read-only fails.
+ */
+
+const [nsenter, ip] = [findTool("nsenter"), findTool("ip")];
+const canTry = canIsolate() && nsenter !== null && ip !== null && existsSync("/usr/bin/unshare");
+const started: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of started.splice(0)) child.kill("SIGKILL");
+});
+
+/** The namespaces of a process that does nothing. */
+async function emptyNamespaces(): Promise<Namespaces> {
+  const child = spawn("unshare", ["-U", "-r", "-m", "-n", "-i", "-u", "-p", "-f", "--kill-child", "sleep", "60"]);
+  started.push(child);
+  const pid = await until(
+    () => {
+      const first = Number(execFileSync("ps", ["-o", "pid=", "--ppid", String(child.pid)], { encoding: "utf8" }));
+      return readlinkSync(`/proc/${first}/exe`).endsWith("/sleep") ? first : null;
+    },
+    { what: "the namespaces are there" },
+  );
+  const numberOf = (kind: string) => Number(/\d+/.exec(readlinkSync(`/proc/${pid}/ns/${kind}`))?.[0]);
+  return Namespaces.of(
+    pid,
+    Object.fromEntries(["mnt", "pid", "net"].map((kind) => [`${kind}-namespace`, numberOf(kind)])),
+  );
+}
+
+async function plan(more: { locksDevices?: boolean; userLimits?: string[] } = {}) {
+  const namespaces = await emptyNamespaces();
+  return { namespaces, nsenter: nsenter ?? "", locksDevices: false, userLimits: [], ...more };
+}
+
+const network = (rules: string, ...helper: string[]) => ({ ip: ip ?? "", rules, helper, onChange: () => {} });
+/** Gives the namespace at descriptor 9 a default route, as a helper does, and stays. */
+const HELPER = `nsenter --net=/proc/self/fd/9 --user=/proc/self/fd/8 --preserve-credentials sh -c '
+ip link set lo up && ip route add default dev lo'
+exec sleep 60`;
+
+describe.skipIf(!canTry)("setting a sandbox up", () => {
+  test("fails when its devices stay writable, with and without a network", async () => {
+    const locking = await plan({ locksDevices: true });
+    await expect(setUp(locking, null)).rejects.toBeInstanceOf(SetUpError);
+    await expect(setUp(locking, network("", "/bin/sh", "-c", HELPER))).rejects.toThrow(/read-only/);
+  });
+
+  test("starts no helper where the host's addresses cannot be blocked", async () => {
+    const marked = network("no such command\n", "/bin/sh", "-c", "echo started >&2; exec sleep 60");
+    const failed = setUp(await plan(), marked);
+    await expect(failed).rejects.toBeInstanceOf(SetUpError);
+    await expect(failed).rejects.toThrow(/^the host's addresses could not be blocked: (?!.*started)/);
+  });
+
+  test("tells that a helper ended at once, so that another one can be tried", async () => {
+    const failed = setUp(await plan(), network("", "/bin/sh", "-c", "echo no tun device >&2; exit 3"));
+    await expect(failed).rejects.not.toBeInstanceOf(SetUpError);
+    await expect(failed).rejects.toThrow("no tun device");
+  });
+
+  test("goes on without limits that cannot be set, and ends the helper when the network is stopped", async () => {
+    const limited = await plan({ userLimits: ["no_such_limit", "5"] });
+    const { unlimited, stop } = await setUp(limited, network("", "/bin/sh", "-c", HELPER));
+    expect(unlimited).toContain("no_such_limit");
+    const helpers = () =>
+      execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })
+        .split("\n")
+        .filter((one) => one === "sleep 60");
+    const before = helpers().length;
+    stop();
+    await until(() => helpers().length < before, { what: "the helper has ended" });
+  });
+});
