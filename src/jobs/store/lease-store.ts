@@ -122,6 +122,7 @@ const nextOwnerRow = z.object({ owner: z.string().nullable() });
 const positionRow = z.object({ job: z.string(), position: z.number() });
 const countRow = z.object({ n: z.number() });
 const lossRow = z.object({ at: z.number() });
+const lastLossRow = z.object({ at: z.number().nullable() });
 const expiryRow = z.object({ expires_at: z.number() });
 const cancelRow = z.object({ leaseID: z.string(), reason: z.string().nullable() });
 
@@ -207,7 +208,7 @@ export function createLeaseStore(database: Database): LeaseStore {
     queue: { [Symbol.iterator]: () => queueFrom(now) },
   });
   const unsettledUntil = () => {
-    const at = database.get(z.object({ at: z.number().nullable() }), "SELECT max(at) AS at FROM losses")?.at ?? null;
+    const at = database.get(lastLossRow, "SELECT max(at) AS at FROM losses")?.at ?? null;
     return at === null ? 0 : at + SETTLE_MS;
   };
   return {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Doing } from "../../core/activity.ts";
 import type { Database } from "./database.ts";
-import { json, type RowReader } from "./rows.ts";
+import { dataVersion, json, type RowReader } from "./rows.ts";
 
 /*
  * How processes that have a session in use, and views in other processes, reach each other: through three tables of the
@@ -161,7 +161,7 @@ export function createLiveStore(database: Database): LiveStore {
   let version: number | undefined;
   return {
     hasChanged() {
-      const now = database.get(z.object({ data_version: z.number() }), "PRAGMA data_version")?.data_version;
+      const now = dataVersion(database);
       if (now === version) return false;
       version = now;
       return true;

@@ -18,6 +18,14 @@ export const createRowReader = (connection: Connection): RowReader => ({
   all: (schema, sql, ...values) => connection.all(sql, ...values).map((row) => parseRow(schema, row, sql)),
 });
 
+// Making a schema costs a thousand times as much as the reading: whoever makes one for each reading has every look at a file
+// answered by a garbage collection.
+const versionRow = z.object({ data_version: z.number() });
+
+/** Changes when another connection has written to the file. */
+export const dataVersion = (rows: RowReader): number | undefined =>
+  rows.get(versionRow, "PRAGMA data_version")?.data_version;
+
 /** A row of which only its existence matters. */
 export const anyRow = z.unknown();
 

@@ -8,7 +8,7 @@ import { openDatabase } from "./database.ts";
 import { jobRecord, treeBase } from "./job-record.ts";
 import { createLiveStore, LIVE_TABLES, type LiveStore } from "./live-store.ts";
 import { checkNoticeRows, createNoticeStore, hasEnded, type NoticeStore } from "./notice-store.ts";
-import { json, type RowReader } from "./rows.ts";
+import { dataVersion, json, type RowReader } from "./rows.ts";
 import { createSeriesStore, SERIES_TABLE, type SeriesStore } from "./series-store.ts";
 
 /** One prompt to a job's child session. The turns of a job run one after another, in order of `position`. */
@@ -82,15 +82,11 @@ interface Checked {
 }
 
 function checkRows(rows: RowReader): Checked {
-  const version = versionOf(rows);
+  const version = dataVersion(rows);
   rows.all(turnRow, "SELECT id, job, position, state, message, text, up_to FROM turns");
   checkNoticeRows(rows);
   return { jobs: allJobs(rows), version };
 }
-
-/** Changes when another connection has written to the file. */
-const versionOf = (rows: RowReader): unknown =>
-  rows.get(z.object({ data_version: z.number() }), "PRAGMA data_version")?.data_version;
 
 /** File of a session's store. @throws Error for what is not a session id of the host, as it must not become a path */
 export function sessionFile(stateDir: string, sessionID: string): string {
@@ -135,7 +131,7 @@ export async function openSessionStore(file: string, clock: Pick<Clock, "now"> =
     );
   return {
     jobs() {
-      const isCurrent = checked !== null && checked.version === versionOf(database);
+      const isCurrent = checked !== null && checked.version === dataVersion(database);
       const jobs = isCurrent && checked ? checked.jobs : allJobs(database);
       checked = null;
       return jobs;

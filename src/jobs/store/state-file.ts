@@ -1,10 +1,9 @@
 import { existsSync, lstatSync, type Stats } from "node:fs";
-import { z } from "zod";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Database } from "./database.ts";
 import { type Connection, type Driver, saysDamage, saysOtherSchema } from "./driver.ts";
 import { versionOf } from "./migrate.ts";
-import { BrokenRow, createRowReader } from "./rows.ts";
+import { BrokenRow, createRowReader, dataVersion } from "./rows.ts";
 import { toReason, unusable } from "./unusable.ts";
 
 /**
@@ -100,7 +99,7 @@ export function openStateFile(driver: Driver, file: string, newest: number): Sta
         const found = find();
         if (!found?.isFile()) return "";
         const known = connect(found.ino);
-        return known ? `${known.count}:${dataVersion(known.connection)}` : stamp(found);
+        return known ? `${known.count}:${dataVersion(createRowReader(known.connection))}` : stamp(found);
       } catch (error) {
         drop();
         return toReason(error);
@@ -132,9 +131,6 @@ export function openStateFile(driver: Driver, file: string, newest: number): Sta
 
 const stamp = (found: Stats | null): string =>
   found === null ? "" : [found.ino, found.mtimeMs, found.ctimeMs, found.size].join(":");
-
-const dataVersion = (connection: Connection): number =>
-  createRowReader(connection).get(z.object({ data_version: z.number() }), "PRAGMA data_version")?.data_version ?? 0;
 
 function toDatabase(connection: Connection): Database {
   const refuse = () => {
