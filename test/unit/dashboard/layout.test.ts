@@ -147,6 +147,20 @@ describe("scales", () => {
     expect(toScale([3, 3], [0, 10], 5)(3)).toBe(5);
   });
 
+  test("every number has a place, however large, close to another, or alone it is", () => {
+    const value = fc.double({ noNaN: true, noDefaultInfinity: true });
+    fc.assert(
+      fc.property(value, fc.option(value), fc.boolean(), (a, other, isNice) => {
+        const [low, high] = [Math.min(a, other ?? a), Math.max(a, other ?? a)];
+        const scale = toScale([low, high], [0, 100], 5, isNice);
+        for (const number of [low, high, ...scale.ticks]) expect(scale(number)).toBeFinite();
+        expect(scale.ticks.length).toBeLessThan(20);
+      }),
+      RUNS,
+    );
+    for (const a of [1e20, -1e300, Number.MAX_VALUE, 5e-324]) expect(toScale([a, a], [0, 10], 5)(a)).toBeFinite();
+  });
+
   test("times are round on the clock of the user", () => {
     const hour = 3_600_000;
     const ticks = timeTicks(START, START + 5 * 24 * hour, 6, 2 * hour);

@@ -3,6 +3,9 @@ import type { JobView } from "../../../views/job-view.ts";
 
 export const usd = (amount: number): string => (amount > 0 && amount < 0.01 ? "<$0.01" : `$${amount.toFixed(2)}`);
 
+/** "1 job", "2 jobs" */
+export const some = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
 /** "45 s", "3 min", "2 h 05 min" */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));

@@ -1,8 +1,9 @@
 import type { LabState, ListedJob } from "../../server/parts.ts";
+import { some } from "./format.ts";
 
 /** Something that waits for the user, or that he should know. */
 export interface Need {
-  readonly kind: "problem" | "budget" | "interrupted" | "failed" | "delayed";
+  readonly kind: "problem" | "budget" | "interrupted" | "failed" | "conflicts" | "delayed";
   readonly text: string;
   readonly job: string | null;
 }
@@ -29,6 +30,12 @@ export function needsOf(
       : []),
     ...all.filter(({ state }) => state === "interrupted").map((job) => named("interrupted", job, job.reason)),
     ...all.filter(({ state }) => state === "failed").map((job) => named("failed", job, job.error?.message)),
+    ...all.flatMap((job) => {
+      const count = job.update?.conflicts.length ?? 0;
+      return count > 0
+        ? [named("conflicts", job, `${some(count, "file")} in conflict with the project's newer state`)]
+        : [];
+    }),
     ...all
       .filter(({ state, reason }) => reason !== undefined && (state === "running" || state === "starting"))
       .map((job) => named("delayed", job, job.reason)),

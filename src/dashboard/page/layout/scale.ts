@@ -9,11 +9,24 @@ type Range = readonly [from: number, to: number];
 
 /** @param wanted ticks, about @param isNice whether the range is widened to the round numbers around it */
 export function toScale(range: Range, places: Range, wanted: number, isNice = false): Scale {
-  const [low, high] = range[0] < range[1] ? range : [range[0] - 1, range[0] + 1];
+  const [low, high] = apart(range);
   const step = roundStep((high - low) / wanted);
   const [from, to] = isNice ? [Math.floor(low / step) * step, Math.ceil(high / step) * step] : [low, high];
-  const scale = (value: number) => places[0] + ((value - from) / (to - from)) * (places[1] - places[0]);
+  const scale = (value: number) => places[0] + ((bounded(value) - from) / (to - from)) * (places[1] - places[0]);
   return Object.assign(scale, { ticks: multiples(from, to, step) });
+}
+
+/** Larger numbers are drawn at its place: differences of them may be too large for a number. */
+const LARGEST = 1e307;
+const bounded = (value: number): number => Math.min(LARGEST, Math.max(-LARGEST, value));
+
+/** A range that is wide enough to be divided. */
+function apart(range: Range): Range {
+  const [low, high] = [bounded(range[0]), bounded(range[1])];
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  if (high - low > 1e-12 * size && high - low > Number.MIN_VALUE * 1e15) return [low, high];
+  const room = Math.max(high - low, size < 1e9 ? 1 : size / 10);
+  return [low - room, low + room];
 }
 
 /** 1, 2 or 5 times a power of ten. */

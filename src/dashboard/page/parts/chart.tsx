@@ -1,6 +1,13 @@
-import { useSignal } from "@preact/signals";
+import { signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
+
+const narrow = matchMedia("(max-width: 640px)");
+/** Units across a drawing. It fills its place, so on a phone fewer of them keep its words readable. */
+export const plotWidth = signal(narrow.matches ? 360 : 600);
+narrow.addEventListener("change", () => {
+  plotWidth.value = narrow.matches ? 360 : 600;
+});
 
 /**
  * A part of the page: its heading, and a chart with the same as a table, which the button shows in its place. The chart is

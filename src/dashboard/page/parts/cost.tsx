@@ -1,13 +1,13 @@
 import { computed } from "@preact/signals";
 import { oneLine } from "../../../shared/plain-text.ts";
-import { number, usd } from "../layout/format.ts";
+import { number, some, usd } from "../layout/format.ts";
 import { bestForCost, type LedgerRow } from "../layout/ledger.ts";
 import { toScale, toSteps } from "../layout/scale.ts";
 import { everyRow, ledger } from "../ledger.ts";
-import { Chart, Table } from "./chart.tsx";
+import { Chart, plotWidth, Table } from "./chart.tsx";
 import { JobName } from "./job-name.tsx";
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM] = [600, 240, 64, 24];
+const [HEIGHT, LEFT, BOTTOM] = [240, 64, 24];
 const VERDICTS = ["", "noise", "worse", "better"] as const;
 
 const dots = computed(() => everyRow.value.filter(({ mean }) => Number.isFinite(mean)));
@@ -21,9 +21,9 @@ export function Cost() {
   return (
     <Chart
       title="Cost against metric"
-      summary={`${all.length} experiments by their cost and their ${oneLine(ledger.value?.metric ?? "")}.${
+      summary={`${some(all.length, "experiment")} by cost and ${oneLine(ledger.value?.metric ?? "")}.${
         last
-          ? ` The line leads over the ${best.length} that no other beats in both; the best costs ${usd(last.entry.view.usd)}.`
+          ? ` No other beats ${best.length === 1 ? "the one" : `the ${best.length}`} on the line in both; the best costs ${usd(last.entry.view.usd)}.`
           : ""
       }`}
       chart={() => <Dots all={all} best={best} />}
@@ -44,7 +44,8 @@ export function Cost() {
 }
 
 function Dots({ all, best }: { readonly all: readonly LedgerRow[]; readonly best: readonly LedgerRow[] }) {
-  const [x, y] = scalesOf(all);
+  const width = plotWidth.value;
+  const [x, y] = scalesOf(all, width);
   // One path for all dots of a kind: thousands of elements would make every change of the page slow.
   const paths = VERDICTS.map((verdict) => ({
     verdict: verdict || "none",
@@ -56,13 +57,13 @@ function Dots({ all, best }: { readonly all: readonly LedgerRow[]; readonly best
   return (
     <svg
       class="plot"
-      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+      viewBox={`0 0 ${width} ${HEIGHT}`}
       role="img"
-      aria-label={`${all.length} experiments by cost and number`}
+      aria-label={`${some(all.length, "experiment")} by cost and number`}
     >
       {y.ticks.map((tick) => (
         <g key={tick}>
-          <line class="grid" x1={LEFT} x2={WIDTH} y1={y(tick)} y2={y(tick)} />
+          <line class="grid" x1={LEFT} x2={width} y1={y(tick)} y2={y(tick)} />
           <text x={LEFT - 6} y={y(tick) + 4} class="end">
             {number(tick)}
           </text>
@@ -81,13 +82,13 @@ function Dots({ all, best }: { readonly all: readonly LedgerRow[]; readonly best
   );
 }
 
-function scalesOf(all: readonly LedgerRow[]) {
+function scalesOf(all: readonly LedgerRow[], width: number) {
   let [low, high, dearest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0];
   for (const { mean, entry } of all) {
     low = Math.min(low, mean);
     high = Math.max(high, mean);
     dearest = Math.max(dearest, entry.view.usd);
   }
-  const x = toScale([0, dearest || 1], [LEFT + 8, WIDTH - 24], 6);
+  const x = toScale([0, dearest || 1], [LEFT + 8, width - 24], width / 100);
   return [x, toScale([low, high], [HEIGHT - BOTTOM - 8, 10], 5, true)] as const;
 }

@@ -3,17 +3,17 @@ import { systemClock } from "../../../shared/clock.ts";
 import { oneLine } from "../../../shared/plain-text.ts";
 import { get } from "../api.ts";
 import { boundsOf, type Curve, chooseJobs, type SeriesPoint } from "../layout/curves.ts";
-import { number } from "../layout/format.ts";
+import { number, some } from "../layout/format.ts";
 import { toPath, toScale } from "../layout/scale.ts";
 import { selected } from "../selection.ts";
 import { fields, jobs } from "../store.ts";
-import { Chart, Table } from "./chart.tsx";
+import { Chart, plotWidth, Table } from "./chart.tsx";
 import { JobName } from "./job-name.tsx";
 
 /** As many as colours can be told apart. */
 const MOST = 8;
 const EVERY_MS = 1_500;
-const [WIDTH, HEIGHT, LEFT, BOTTOM] = [600, 240, 64, 24];
+const [HEIGHT, LEFT, BOTTOM] = [240, 64, 24];
 
 const chosen = signal<string | null>(null);
 const names = computed(() =>
@@ -78,7 +78,7 @@ export function Curves() {
   return (
     <Chart
       title="Metrics over steps"
-      summary={`${oneLine(metric.value)} of ${shown.length} of ${having} jobs: those that run, then the newest.`}
+      summary={`${oneLine(metric.value)} of ${shown.length} of ${some(having, "job")}: those that run, then the newest.`}
       tools={
         <select
           aria-label="Metric over steps"
@@ -120,7 +120,8 @@ export function Curves() {
 function Lines({ shown }: { readonly shown: readonly Curve[] }) {
   const bounds = boundsOf(shown);
   if (!bounds) return <p>No value of it can be drawn yet.</p>;
-  const x = toScale(bounds.x, [LEFT + 4, WIDTH - 10], 6);
+  const width = plotWidth.value;
+  const x = toScale(bounds.x, [LEFT + 4, width - 10], width / 100);
   const y = toScale(bounds.y, [HEIGHT - BOTTOM - 6, 10], 5, true);
   const path = (points: readonly SeriesPoint[]) =>
     toPath(points.map(({ at, value }) => (Number.isFinite(Number(value)) ? [x(at), y(Number(value))] : null)));
@@ -128,13 +129,13 @@ function Lines({ shown }: { readonly shown: readonly Curve[] }) {
     <>
       <svg
         class="plot"
-        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        viewBox={`0 0 ${width} ${HEIGHT}`}
         role="img"
-        aria-label={`${oneLine(metric.value ?? "")} over steps, ${shown.length} jobs`}
+        aria-label={`${oneLine(metric.value ?? "")} over steps, ${some(shown.length, "job")}`}
       >
         {y.ticks.map((tick) => (
           <g key={tick}>
-            <line class="grid" x1={LEFT} x2={WIDTH} y1={y(tick)} y2={y(tick)} />
+            <line class="grid" x1={LEFT} x2={width} y1={y(tick)} y2={y(tick)} />
             <text x={LEFT - 6} y={y(tick) + 4} class="end">
               {number(tick)}
             </text>
@@ -142,7 +143,7 @@ function Lines({ shown }: { readonly shown: readonly Curve[] }) {
         ))}
         {x.ticks.map((tick) => (
           <text key={tick} x={x(tick)} y={HEIGHT - 6} class="middle">
-            {tick}
+            {number(tick)}
           </text>
         ))}
         {shown.map(({ job, points }, index) => (

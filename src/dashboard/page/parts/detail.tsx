@@ -5,7 +5,7 @@ import type { JobView, SnapshotView } from "../../../views/job-view.ts";
 import type { ListedJob } from "../../server/parts.ts";
 import type { JobWork } from "../../server/routes.ts";
 import { get } from "../api.ts";
-import { duration, isOpen, number, usd } from "../layout/format.ts";
+import { duration, isOpen, number, some, usd } from "../layout/format.ts";
 import { hideJob, selected } from "../selection.ts";
 import { fields, jobs, now } from "../store.ts";
 import { Actions } from "./actions.tsx";
@@ -192,7 +192,7 @@ function Work({ work }: { readonly work: JobWork }) {
     );
   return (
     <>
-      <h3>{`${work.files.length} changed files`}</h3>
+      <h3>{some(work.files.length, "changed file")}</h3>
       <ul class="files">
         {work.files.map(({ change, path }) => (
           <li key={path}>

@@ -1,5 +1,5 @@
 import { oneLine } from "../../../shared/plain-text.ts";
-import { difference, number, usd } from "../layout/format.ts";
+import { difference, number, some, usd } from "../layout/format.ts";
 import { LEDGER_ORDERS, type LedgerOrder } from "../layout/ledger.ts";
 import { everyRow, filter, ledger, ledgerTrouble, metric, order, rows } from "../ledger.ts";
 import { JobName, Words } from "./job-name.tsx";
@@ -22,6 +22,7 @@ const HEAD = [
   "Cost",
   "GPU",
 ];
+const NUMBERS: ReadonlySet<string> = new Set(["Rank", "Mean", "±", "n", "Against parent", "Against best", "Cost"]);
 
 const ORDER_NAMES: Readonly<Record<LedgerOrder, string>> = {
   rank: "rank",
@@ -79,7 +80,7 @@ function summary(): string {
         : "more is better";
   const noise = found.noise ? `, noise ${number(found.noise.value)} from ${found.noise.n} ${found.noise.source}` : "";
   const shown = filter.value.trim() ? `; ${rows.value.length} shown` : "";
-  return `${found.count} experiments in ${oneLine(found.metric)}, ${found.ranked} ranked; ${better}${noise}${shown}.`;
+  return `${some(found.count, "experiment")} in ${oneLine(found.metric)}, ${found.ranked} ranked; ${better}${noise}${shown}.`;
 }
 
 export function MetricChoice() {
@@ -108,11 +109,11 @@ function Entries() {
     <Rows total={list.length} height={ROW} most={MOST} label="Experiments, one a row">
       {({ first, end, above, below }) => (
         <table class="ledger" aria-rowcount={list.length + 1}>
-          <caption class="unseen">{`${list.length} of ${everyRow.value.length} experiments`}</caption>
+          <caption class="unseen">{`${list.length} of ${some(everyRow.value.length, "experiment")}`}</caption>
           <thead>
             <tr aria-rowindex={1}>
               {HEAD.map((name) => (
-                <th key={name} scope="col">
+                <th key={name} scope="col" class={NUMBERS.has(name) ? "number" : ""}>
                   {name}
                 </th>
               ))}

@@ -1,6 +1,6 @@
 import { computed } from "@preact/signals";
 import { oneLine } from "../../../shared/plain-text.ts";
-import { MARKS, totalUsd, usd } from "../layout/format.ts";
+import { MARKS, some, totalUsd, usd } from "../layout/format.ts";
 import { type TreeNode, toLineage } from "../layout/lineage.ts";
 import { showJob } from "../selection.ts";
 import { jobs } from "../store.ts";
@@ -24,8 +24,8 @@ export function LineageTree() {
   return (
     <Chart
       title="Lineage"
-      summary={`${nodes.length} jobs in ${families} ${families === 1 ? "family" : "families"}, by what each started from; ${single} stand alone${
-        left > 0 ? `, and ${left} more are in families not drawn` : ""
+      summary={`${some(nodes.length, "job")} in ${families} ${families === 1 ? "family" : "families"}, by what each started from; ${single} ${single === 1 ? "stands" : "stand"} alone${
+        left > 0 ? `, and ${left} more in families not drawn` : ""
       }.`}
       chart={() => <Tree nodes={nodes} />}
       table={() => <List nodes={nodes} />}

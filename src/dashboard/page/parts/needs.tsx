@@ -11,6 +11,7 @@ const WORDS: Readonly<Record<Need["kind"], string>> = {
   budget: "Budget",
   interrupted: "Interrupted",
   failed: "Failed",
+  conflicts: "Conflicts",
   delayed: "Delayed",
 };
 
@@ -25,7 +26,8 @@ export function Needs() {
       <ul class="needs" aria-live="polite">
         {shown.map(({ kind, text, job }) => (
           <li key={`${kind} ${job ?? text}`} class={kind}>
-            <b>{WORDS[kind]}</b> {job === null ? <Words text={text} /> : <JobName id={job} name={text} />}
+            <b>{WORDS[kind]}</b>
+            {job === null ? <Words text={text} /> : <JobName id={job} name={text} />}
           </li>
         ))}
       </ul>

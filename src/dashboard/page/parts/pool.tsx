@@ -1,8 +1,9 @@
 import { computed } from "@preact/signals";
+import { some } from "../layout/format.ts";
 import { toScale, toSteps } from "../layout/scale.ts";
 import { gpuHours, gpuSteps } from "../layout/timeline.ts";
 import { fields, jobs, now } from "../store.ts";
-import { Chart, Table } from "./chart.tsx";
+import { Chart, plotWidth, Table } from "./chart.tsx";
 
 const steps = computed(() => gpuSteps(jobs.value.values(), now.value));
 
@@ -62,7 +63,7 @@ export function Pool() {
   );
 }
 
-const [WIDTH, HEIGHT] = [600, 90];
+const HEIGHT = 90;
 
 /** GPUs that this session's jobs held over time. */
 function Held() {
@@ -70,18 +71,21 @@ function Held() {
   const [first, last] = [all[0], all.at(-1)];
   if (!first || !last) return null;
   const most = Math.max(1, ...all.map(({ used }) => used));
-  const x = toScale([first.at, last.at], [0, WIDTH], 6);
+  const width = plotWidth.value;
+  const x = toScale([first.at, last.at], [0, width], 6);
   const y = toScale([0, most], [HEIGHT - 4, 14], 4);
   const outline = toSteps([[x(first.at), y(0)], ...all.map(({ at, used }) => [x(at), y(used)] as const)]);
   return (
     <svg
       class="held"
-      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+      viewBox={`0 0 ${width} ${HEIGHT}`}
       role="img"
       aria-label={`GPUs held by this session's jobs over time, ${most} at most`}
     >
       <path class="area" d={`${outline}V${y(0)}Z`} />
-      <text x="2" y="11">{`${most} GPU${most === 1 ? "" : "s"}`}</text>
+      <text x="2" y="11">
+        {some(most, "GPU")}
+      </text>
     </svg>
   );
 }

@@ -1,7 +1,7 @@
 import { computed, signal } from "@preact/signals";
 import { oneLine } from "../../../shared/plain-text.ts";
 import type { ListedJob } from "../../server/parts.ts";
-import { duration, totalUsd, usd } from "../layout/format.ts";
+import { duration, some, totalUsd, usd } from "../layout/format.ts";
 import { timeTicks } from "../layout/scale.ts";
 import { type Bar, type Span, spanOf, toBar } from "../layout/timeline.ts";
 import { jobs, now } from "../store.ts";
@@ -36,7 +36,7 @@ export function Timeline() {
   return (
     <Chart
       title="Jobs"
-      summary={count === 0 ? "This session has had no jobs yet." : `${count} jobs: ${counts.value}.${found}`}
+      summary={count === 0 ? "This session has had no jobs yet." : `${some(count, "job")}: ${counts.value}.${found}`}
       tools={
         <input
           type="search"
@@ -150,7 +150,7 @@ function JobTable() {
           <thead>
             <tr aria-rowindex={1}>
               {HEAD.map((name) => (
-                <th key={name} scope="col">
+                <th key={name} scope="col" class={name === "Cost" ? "number" : ""}>
                   {name}
                 </th>
               ))}
