@@ -26,8 +26,27 @@ export function filterLine({ api }: Ui, memory: Memory): Element {
       ref: (input: InputRenderable) => {
         // It can be typed into once it is on the screen.
         queueMicrotask(() => input.focus());
-        onCleanup(() => input.blur());
+        const stop = typedBefore(api, input);
+        onCleanup(() => {
+          stop();
+          input.blur();
+        });
       },
     }),
   );
+}
+
+/** Letters that come with the key that opens the line, over a slow connection, are the filter's too. */
+function typedBefore({ keymap }: Ui["api"], input: InputRenderable): () => void {
+  return keymap.intercept("key", ({ event, consume }: { event: KeyEvent; consume: () => void }) => {
+    if (input.focused || event.ctrl || event.meta || !/^[^\p{C}]+$/u.test(event.sequence)) return;
+    consume();
+    input.insertText(event.sequence);
+  });
+}
+
+interface KeyEvent {
+  readonly ctrl: boolean;
+  readonly meta: boolean;
+  readonly sequence: string;
 }

@@ -17,6 +17,11 @@ interface Layer {
   readonly bindings: readonly { readonly key: string; readonly cmd: string }[];
 }
 
+type Interceptor = (input: {
+  readonly event: { readonly sequence: string; readonly ctrl: boolean; readonly meta: boolean };
+  consume(): void;
+}) => void;
+
 /** The full view of the session "top" on a screen of its own, with a host that has routes, modes and keys. */
 export async function showFullView(
   jobs: readonly JobView[],
@@ -30,6 +35,7 @@ export async function showFullView(
   });
   const [isLight, setLight] = createSignal(false);
   const layers: Layer[] = [];
+  const interceptors = new Set<Interceptor>();
   const modes = ["base"];
   const events = new Map<string, (event: unknown) => void>();
   const dialogs: string[] = [];
@@ -65,7 +71,13 @@ export async function showFullView(
         return () => modes.pop();
       },
     },
-    keymap: { registerLayer: (layer: Layer) => layers.push(layer) },
+    keymap: {
+      registerLayer: (layer: Layer) => layers.push(layer),
+      intercept(_: string, handler: Interceptor) {
+        interceptors.add(handler);
+        return () => interceptors.delete(handler);
+      },
+    },
     event: {
       on(type: string, listener: (event: unknown) => void) {
         events.set(type, listener);
@@ -145,6 +157,11 @@ export async function showFullView(
     lab,
     route,
     press,
+    /** Letters that nothing on the screen has the focus for. */
+    typeUnfocused(text: string) {
+      for (const sequence of text)
+        for (const handler of interceptors) handler({ event: { sequence, ctrl: false, meta: false }, consume() {} });
+    },
     frame,
     screen,
     events,
