@@ -18,11 +18,21 @@ const FACT_LIMIT = 160;
 /** Metrics of a job. */
 const METRICS = 4;
 
-/** A sentence on all jobs, then the lines. @param views of `boardJobs` @param all the jobs that the board was planned for */
-export function renderBoard(board: Board, views: readonly JobView[], all: readonly Job[], now: number): string {
+/**
+ * A sentence on all jobs, then the lines.
+ * @param views of `boardJobs` @param all the jobs that the board was planned for
+ * @param isLive whether it goes on changing: it says when it last did, because it stays where its process is killed
+ */
+export function renderBoard(
+  board: Board,
+  views: readonly JobView[],
+  all: readonly Job[],
+  now: number,
+  isLive = false,
+): string {
   const viewOf = new Map(views.map((view) => [view.id, view]));
   const { usd } = spendOf(all, now);
-  const head = `${countsOf(all)}${usd > 0 ? ` · ${formatUsd(usd)}` : ""}`;
+  const head = joined(countsOf(all), [usd > 0 ? formatUsd(usd) : "", isLive ? `at ${timeOf(now)}` : ""]);
   return [
     head,
     "",
@@ -144,6 +154,9 @@ const toFact = (text: string): string => toMarkdown(text, FACT_LIMIT);
 
 const joined = (first: string, facts: readonly string[]): string =>
   [first, ...facts.filter((fact) => fact !== "")].join(" · ");
+
+/** "14:05:09", on the clock of whoever looks. */
+const timeOf = (now: number): string => new Date(now).toTimeString().slice(0, 8);
 
 /** "12 s", "3 min 5 s", "2 h 10 min" */
 export function inTime(seconds: number): string {

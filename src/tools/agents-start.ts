@@ -155,7 +155,7 @@ export const agentsStartTool = (deps: ToolDeps) =>
         ]
           .filter((line) => line !== "")
           .join("\n"),
-        view: showBoard(runtime, jobs, job?.id ?? null, true).text,
+        view: showBoard(runtime, jobs, job?.id ?? null, "started").text,
         metadata: { jobs: views, session: call.sessionID },
       };
     },
@@ -180,7 +180,7 @@ async function askToStart(runtime: Runtime, tasks: readonly unknown[], call: Too
   const progress = call.progress();
   try {
     const title = `Wants to start ${tasks.length} ${tasks.length === 1 ? "job" : "jobs"}`;
-    const lines = wanted.map(({ description, agent, gpu }) => `- **${toMarkdown(description, 80)}** ${toMarkdown(`${agent}${gpu === null ? "" : ` · GPU ${gpu}`}`)}`); // biome-ignore format: one line
+    const lines = wanted.map(({ description, agent, gpu }) => [`- **${toMarkdown(description, 80)}**`, toMarkdown(agent), ...(gpu === null ? [] : [toMarkdown(`GPU ${gpu}`)])].join(" · ")); // biome-ignore format: one line
     await progress.showNow(() => ({ title, text: [`${title}:`, ...lines].join("\n"), metadata: {} }));
     await requirePermission(call, "agents_start", wanted.map(({ agent }) => agent)); // biome-ignore format: one line
     if (gpus.length > 0) await requirePermission(call, "gpu", gpus, { tasks: tasks.length });

@@ -43,7 +43,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       const show = (current: () => readonly Job[]) =>
         progress.show(() => {
           const now = current();
-          const { text, views } = showBoard(runtime, now, job?.id ?? null);
+          const { text, views } = showBoard(runtime, now, job?.id ?? null, "live");
           return { title: renderCounts(statesOf(now)), text, metadata: { jobs: views } };
         });
       try {
@@ -105,7 +105,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
 function viewOf(runtime: Runtime, result: WaitResult, viewer: string | null): string {
   const { finished, pending, reason } = result;
   const why = pending.length === 0 ? null : reason === "timeout" ? TIMED_OUT : result.userWrote ? USER_WROTE : null;
-  const { text } = showBoard(runtime, [...finished, ...pending], viewer);
+  const { text } = showBoard(runtime, [...finished, ...pending], viewer, "final");
   return why === null ? text : `${text}\n\n${why}`;
 }
 

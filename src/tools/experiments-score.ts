@@ -90,7 +90,7 @@ export const experimentsScoreTool = (deps: ToolDeps) =>
               ]
             : []),
         ].join("\n"),
-        view: showBoard(runtime, runs, null, true).text,
+        view: showBoard(runtime, runs, null, "started").text,
         metadata: { jobs: views, session: call.sessionID },
       };
     },

@@ -12,16 +12,16 @@ export function viewJobs(runtime: Runtime, jobs: readonly Job[]): JobView[] {
   return jobs.map((job) => toJobView(job, { ...doing(job), now }));
 }
 
-/** The jobs as people are shown them in the conversation. `views`: of those with a line each. */
+/** The jobs as people are shown them in the conversation: while a call runs, or as they have just been started, or to stay. `views`: of those with a line each. */
 export function showBoard(
   runtime: Runtime,
   jobs: readonly Job[],
   viewer: string | null,
-  isStart = false,
+  as: "live" | "started" | "final",
 ): { readonly text: string; readonly views: readonly JobView[] } {
-  const board = planBoard(jobs, viewer, isStart);
+  const board = planBoard(jobs, viewer, as === "started");
   const views = viewJobs(runtime, boardJobs(board));
-  return { text: renderBoard(board, views, jobs, runtime.clock.now()), views };
+  return { text: renderBoard(board, views, jobs, runtime.clock.now(), as === "live"), views };
 }
 
 /** Jobs in an answer's metadata: the host stores it, sends it to its clients, and reads it at every step of the session. */

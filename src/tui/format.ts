@@ -27,9 +27,9 @@ export function ageOf(ms: number): string {
   return hours < 48 ? `${hours}h${String(minutes % 60).padStart(2, "0")}` : `${Math.floor(hours / 24)}d`;
 }
 
-/** How long a job has been at work; "" before it began. @param now epoch ms */
-export function runningTimeOf({ startedAt, endedAt }: JobView, now: number): string {
-  if (startedAt === undefined) return "";
+/** How long a job has been at work; "" before it began, and where nobody works on it. @param now epoch ms */
+export function runningTimeOf({ state, startedAt, endedAt }: JobView, now: number): string {
+  if (startedAt === undefined || state === "interrupted") return "";
   return ageOf((endedAt === undefined ? now : Date.parse(endedAt)) - Date.parse(startedAt));
 }
 
@@ -88,4 +88,7 @@ export const doingOf = ({ reason, status, tool }: JobView): string => reason ?? 
 
 /** Why a job ended as it did; "" where it ended well. */
 export const errorOf = ({ error, stopped }: JobView): string =>
-  error === undefined ? "" : stopped ? error.message : `${error.code}: ${error.message}`;
+  error === undefined ? "" : stopped ? error.message : `${error.code}: ${error.message.replace(EXIT, "")}`;
+
+/** Before the exit code, which is what there is to know of a row that is cut. */
+const EXIT = /^The command ended with (?=exit code)/;

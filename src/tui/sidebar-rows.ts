@@ -1,7 +1,7 @@
 import type { JobView } from "../views/job-view.ts";
 import type { LabView } from "../views/lab-view.ts";
 import { counterOf, countsOf, doingOf, dollars, errorOf, markOf, metricsOf, runningTimeOf } from "./format.ts";
-import { type Line, piece, row } from "./text.ts";
+import { columnsOf, cut, type Line, piece, row } from "./text.ts";
 
 /** Columns of the sidebar that are ours. */
 export const SIDEBAR_COLUMNS = 37;
@@ -14,6 +14,8 @@ export interface SidebarRow {
   readonly job: JobView | null;
 }
 
+/** Columns of what a job does that stay beside its number. */
+const LEAST_DOING = 12;
 /** Of each kind; more are counted in a row of their own. */
 const MOST_RUNNING = 6;
 const MOST_FAILED = 3;
@@ -36,6 +38,7 @@ export function sidebarRows(view: LabView): readonly SidebarRow[] {
     ...running.slice(0, MOST_RUNNING).flatMap((job) => [titleRow(job), ...detailRow(job)]),
     ...more(running.length - MOST_RUNNING, "more run", running[0]),
     ...queuedRow(of("queued")),
+    ...(!view.isLive && of("queued").length > 0 && of("interrupted").length === 0 ? [GO_ON] : []),
     ...interruptedRow(of("interrupted")),
     ...failed.slice(0, MOST_FAILED).flatMap((job) => [titleRow(job), errorRow(job)]),
     ...more(failed.length - MOST_FAILED, "more failed", failed[0]),
@@ -80,7 +83,11 @@ const titleRow = (job: JobView): SidebarRow => ({
 function detailRow(job: JobView): readonly SidebarRow[] {
   if (doingOf(job) === "" && Object.keys(job.metrics).length === 0) return [];
   const line = () => {
-    const facts = [doingOf(job), metricsOf(job, 2)].filter(Boolean).join(" · ");
+    const doing = doingOf(job);
+    // What is cut is its words, not its number.
+    const number = metricsOf(job, doing === "" ? 2 : 1);
+    const room = SIDEBAR_COLUMNS - 2 - (number === "" ? 0 : columnsOf(number) + 3);
+    const facts = [cut(doing, Math.max(LEAST_DOING, room)), number].filter(Boolean).join(" · ");
     return row(SIDEBAR_COLUMNS, [piece("  "), piece(facts, job.reason === undefined ? "muted" : "warning")]);
   };
   return [{ line, job }];
@@ -107,12 +114,15 @@ function interruptedRow([first, ...others]: readonly JobView[]): readonly Sideba
       line: () => row(SIDEBAR_COLUMNS, [markOf("interrupted"), piece(what, "warning")]),
       job: others.length === 0 ? first : null,
     },
-    {
-      line: () => row(SIDEBAR_COLUMNS, [piece("  "), piece("write anything here and they go on", "muted")]),
-      job: null,
-    },
+    GO_ON,
   ];
 }
+
+/** Of jobs that nobody works on. */
+const GO_ON: SidebarRow = {
+  line: () => row(SIDEBAR_COLUMNS, [piece("  "), piece("write anything here and they go on", "muted")]),
+  job: null,
+};
 
 const more = (count: number, what: string, like: JobView | undefined): readonly SidebarRow[] =>
   count <= 0 || !like

@@ -157,7 +157,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
             .find((part) => part.type === "text" && part.text.startsWith("Wants to start")),
         { what: "the wish is shown" },
       );
-      expect(shown).toMatchObject({ text: "Wants to start 1 job:\n- **first \\*job\\*** free", ignored: true });
+      expect(shown).toMatchObject({ text: "Wants to start 1 job:\n- **first \\*job\\*** · free", ignored: true });
       await reply(first.id, "once");
       await server.whenIdle(session.id);
 

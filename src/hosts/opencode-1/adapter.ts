@@ -4,9 +4,10 @@ import type { Part, UserMessage } from "@opencode-ai/sdk";
 import type { Catalog, ChildSessions, OrchestratorSessions, SessionEvent } from "../../core/ports.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
-import { createHostIds } from "../../shared/ids.ts";
+import { createHostIds, randomId } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
+import { toProcessName } from "../../shared/process-identity.ts";
 import type { InstructionFiles } from "../../tools/define-tool.ts";
 import type { Tool } from "../../tools/tool.ts";
 import { createJobSessions, type JobSessions, type JobSessionsDeps, type SessionInfo } from "../shared/job-sessions.ts";
@@ -26,6 +27,7 @@ import { createOrchestratorModels } from "./orchestrator-models.ts";
 import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
 import type { UserRules } from "./permission-rules.ts";
 import { toSessionEvent } from "./session-events.ts";
+import { createStaleViews } from "./stale-views.ts";
 import { createStoppedTurns } from "./stopped-turns.ts";
 import { toToolDefinitions } from "./tool-definitions.ts";
 import { hideViews } from "./view-parts.ts";
@@ -82,6 +84,8 @@ export function createAdapter(
   const emit = (event: SessionEvent) => events.emit(event);
   const questions = createJobQuestions({ client, jobSessions, emit, clock: systemClock, log });
 
+  const self = toProcessName(randomId("view"));
+  const staleViews = createStaleViews(client, self);
   const stoppedTurns = createStoppedTurns(client, hostIDs);
   let belowStopped: (sessionID: string) => Promise<string | null> = async () => null;
   function afterStop(sessionID: string): void {
@@ -111,6 +115,7 @@ export function createAdapter(
       models.learn(sessionID, model);
       if (parts.some(isOfUser)) unstored.add(id);
       version.report();
+      void staleViews.settle(sessionID);
       // Read ahead, so that agents_start waits for nothing but the store.
       catalog().catch((error) => log("warn", "could not read agents, models and skills", { reason: String(error) }));
     },
@@ -127,6 +132,7 @@ export function createAdapter(
         client,
         clock: systemClock,
         hostIDs,
+        self,
         models,
         userRules: () => userRules,
         jobSessions,

@@ -29,6 +29,7 @@ const REMOVE_DELAY_MS = 150;
  * nor metadata of a running one. So this patches two parts: the tool's own (title and metadata, for clients that read
  * them) and a text part of ours below it, which every interface draws. Once the tool ends it is deleted, or shows what the tool leaves. Updates
  * are sent at most every `INTERVAL_MS`, less often where one takes long, and the newest wins. None is sent after `stop`: it would undo the tool's result.
+ * @param writer by which `stale-views.ts` knows what nobody changes any more
  * @source OpenCode 1.18.33, verified against the binary
  */
 export function createLivePart(
@@ -36,6 +37,7 @@ export function createLivePart(
   clock: Clock,
   hostIDs: (prefix: "prt") => string,
   address: PartAddress,
+  writer: string,
 ): LivePart {
   const { sessionID, messageID, callID } = address;
   let textPartID: string | null = null;
@@ -61,12 +63,12 @@ export function createLivePart(
       metadata: { ...part.state.metadata, ...view.metadata },
     };
     await client.part.update({ sessionID, messageID, partID: part.id, part: { ...part, state } });
-    await write(view.text);
+    await write(view.text, true);
   }
 
-  async function write(text: string): Promise<void> {
+  async function write(text: string, isLive: boolean): Promise<void> {
     textPartID ??= viewPartID(hostIDs);
-    await writeView(client, { sessionID, messageID, partID: textPartID }, text);
+    await writeView(client, { sessionID, messageID, partID: textPartID }, text, isLive ? writer : null);
   }
 
   function remove(): void {
@@ -101,7 +103,7 @@ export function createLivePart(
     show,
     async showNow(view) {
       if (stopped) return;
-      await write(view().text).catch(() => {}); // what cannot be shown does not keep the question from being asked
+      await write(view().text, true).catch(() => {}); // what cannot be shown does not keep the question from being asked
       show(view);
     },
     async stop() {
@@ -114,7 +116,7 @@ export function createLivePart(
     async leave(text) {
       cancelRemoval?.();
       await removing;
-      await write(text).catch(() => {}); // what people cannot be shown does not fail the tool
+      await write(text, false).catch(() => {}); // what people cannot be shown does not fail the tool
     },
   };
 }

@@ -15,6 +15,8 @@ export interface ToolDefinitionDeps {
   readonly client: HostClient;
   readonly clock: Clock;
   readonly hostIDs: (prefix: "prt") => string;
+  /** The name of this instance, by which others know whether it still runs. */
+  readonly self: string;
   readonly models: Pick<OrchestratorModels, "of">;
   readonly userRules: () => UserRules;
   readonly jobSessions: Pick<JobSessions, "jobOf">;
@@ -33,7 +35,7 @@ function toToolDefinition(tool: Tool, deps: ToolDefinitionDeps): ToolDefinition 
     async execute(args: unknown, context: ToolContext) {
       const asking = createAsking(context);
       const { sessionID, messageID, callID = "" } = context as ToolContext & { callID?: string };
-      const part = createLivePart(deps.client, deps.clock, deps.hostIDs, { sessionID, messageID, callID });
+      const part = createLivePart(deps.client, deps.clock, deps.hostIDs, { sessionID, messageID, callID }, deps.self);
       try {
         const answer = await tool.run(args, toToolCall(context, deps, asking.ask, part));
         if (answer.view && !deps.isDisposed()) await leave(part, answer.view, sessionID, deps);

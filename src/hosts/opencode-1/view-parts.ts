@@ -21,8 +21,19 @@ const VIEW = "parallel-agents-view";
 
 export const viewPartID = (hostIDs: (prefix: "prt") => string): string => hostIDs("prt").slice(0, -MARK.length) + MARK;
 
-/** Shows the text, in place of what the part showed before. Without an end time `opencode run` does not print it as an answer. */
-export function writeView(client: Pick<HostClient, "part">, place: PartPlace, text: string): Promise<unknown> {
+/** In the metadata of views that go on changing: who changes them. */
+const WRITER = "parallel-agents-writer";
+
+/**
+ * Shows the text, in place of what the part showed before. Without an end time `opencode run` does not print it as an answer.
+ * @param writer who goes on changing it, by the name of the process; null = it stays
+ */
+export function writeView(
+  client: Pick<HostClient, "part">,
+  place: PartPlace,
+  text: string,
+  writer: string | null = null,
+): Promise<unknown> {
   const { sessionID, messageID, partID } = place;
   const part = {
     id: partID,
@@ -31,7 +42,7 @@ export function writeView(client: Pick<HostClient, "part">, place: PartPlace, te
     type: "text" as const,
     ignored: true,
     text: plainText(text),
-    metadata: { [VIEW]: true },
+    metadata: { [VIEW]: true, ...(writer !== null && { [WRITER]: writer }) },
   };
   return client.part.update({ sessionID, messageID, partID, part });
 }
@@ -42,6 +53,12 @@ export function hideViews(messages: readonly { parts: PartOfMessage[] }[]): void
     if (!message.parts.some(isView)) continue;
     message.parts = message.parts.filter((part) => !isView(part));
   }
+}
+
+/** Who goes on changing the view; null = the part is none, or it stays. */
+export function writerOf(part: PartOfMessage): string | null {
+  const writer = isView(part) ? (part.metadata as Record<string, unknown> | null | undefined)?.[WRITER] : null;
+  return typeof writer === "string" ? writer : null;
 }
 
 interface PartOfMessage {

@@ -64,7 +64,9 @@ export function keysLine(columns: number): Line {
 export function warningOf(view: LabView): string {
   const [first, ...others] = view.problems;
   if (first !== undefined) return others.length === 0 ? first : `${others.length + 1} problems: ${first}`;
-  return view.isLive
-    ? ""
-    : "No OpenCode process has this session in use: jobs stand still, and nothing can be asked for.";
+  if (view.isLive) return "";
+  const { queued, interrupted } = countsOf(view);
+  return queued + interrupted > 0
+    ? "No OpenCode works on these jobs: write in their session, and they go on."
+    : "No OpenCode has this session in use: write in it before you ask for anything.";
 }

@@ -33,6 +33,14 @@ function board(jobs: readonly Job[]): string[] {
 }
 
 describe("a board", () => {
+  test("says when it was right while it goes on changing: a killed process leaves it", () => {
+    const jobs = [job("running", "goes on", { startedAt: AT })];
+    const plan = planBoard(jobs);
+    const live = renderBoard(plan, viewRecords(boardJobs(plan)), jobs, AT + 120_000, true);
+    expect(live).toMatch(/^1 running · at \d\d:\d\d:00\n/);
+    expect(board(jobs)[0]).toBe("1 running");
+  });
+
   test("lists jobs by urgency: at work, failed with their error, queued ones on one line, done with numbers, cost and time", () => {
     const metrics = { loss: { value: 2.5, step: 10, at: "", source: "reported" as const } };
     const jobs = [

@@ -61,7 +61,7 @@ describe("permission", () => {
       ]);
       expect(shown[0]?.text.split("\n").slice(0, 2)).toEqual([
         "Wants to start 4 jobs:",
-        "- **on H100:8 \\[x\\](http://y)** sandbox_worker - GPU H100:8",
+        "- **on H100:8 \\[x\\](http://y)** · sandbox_worker · GPU H100:8",
       ]);
       expect(openProgress()).toBe(0);
     }),

@@ -120,3 +120,11 @@ test("no text of a job makes a row wider than the sidebar, or leaves it", () => 
     ),
   );
 });
+
+test("what a job says is cut before its number is, and queued jobs of a killed process are no mere queue", () => {
+  const metrics = { loss: { value: 2.31, at: iso(0), source: "output" as const } };
+  const busy = sampleView("s", [sampleJob("a", { status: "epoch 3 of 10, warm-up done, lr 1e-4", metrics })], none);
+  expect(textsOf(busy)[2]).toBe("  epoch 3 of 10, warm-up… · loss 2.31");
+  const left = sampleView("s", many(2, "queued"), { ...none, isLive: false });
+  expect(textsOf(left).slice(1)).toEqual(["· 2 wait", "  write anything here and they go on"]);
+});

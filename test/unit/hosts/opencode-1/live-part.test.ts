@@ -8,7 +8,7 @@ import { createFakeClock } from "../../../support/fake-clock.ts";
 type State = { status: string; title?: string; metadata?: object };
 interface Update {
   partID: string;
-  part: { type: string; text?: string; state?: State; ignored?: boolean };
+  part: { type: string; text?: string; state?: State; ignored?: boolean; metadata?: object };
 }
 
 function open(status = "running") {
@@ -47,6 +47,7 @@ function open(status = "running") {
     clock,
     createHostIds(() => clock.now()),
     address,
+    "me",
   );
   const show = (text: string) => progress.show(() => ({ title: `title ${text}`, text, metadata: { now: text } }));
   const texts = () => updates.flatMap(({ part }) => (part.type === "text" ? [part.text] : []));
@@ -208,4 +209,16 @@ test("views are kept from the model by their id and in forks by their mark, and 
   hideViews(messages);
   expect(messages.map((message) => message.parts as object[])).toEqual([others, others]);
   expect(untouched.parts).toBe(parts);
+});
+
+test("only what goes on changing names its writer", async () => {
+  const { clock, updates, progress, show } = open();
+  show("a");
+  await clock.advance(250);
+  await progress.stop();
+  await progress.leave("b");
+  expect(updates.flatMap(({ part }) => (part.type === "text" ? [[part.text, part.metadata]] : []))).toEqual([
+    ["a", { "parallel-agents-view": true, "parallel-agents-writer": "me" }],
+    ["b", { "parallel-agents-view": true }],
+  ]);
 });

@@ -21,6 +21,7 @@ function open(run: (call: ToolCall, args: unknown) => Promise<unknown>, client: 
     client: client as HostClient,
     clock: createFakeClock(),
     hostIDs: () => "prt_1",
+    self: "me",
     models: { of: async ({ sessionID, messageID }) => ({ model: `acme/${sessionID}-${messageID}`, variant: "high" }) },
     userRules: () => ({ all: [], agents: {} }),
     jobSessions: { jobOf: async () => null },
