@@ -76,7 +76,7 @@ function metricLines({ metrics }: JobView, { columns, series }: DetailFacts): re
 function nowLines(job: JobView, { columns, doing }: DetailFacts): readonly Line[] {
   if (job.endedAt !== undefined) return section("Last status", wrapText(job.status ?? "", columns, 3));
   const command = doing.command === "" && job.kind === "agent" ? (job.tool ?? "") : doing.command;
-  return titled("Now", [
+  return titled(job.state === "interrupted" ? "When it was interrupted" : "Now", [
     ...wrapText(job.status ?? "", columns, 3).map((text): Line => [piece(text)]),
     ...wrapText(command, columns, 4).map((text): Line => [piece(text, "accent")]),
     ...lastRows(doing.output, columns, MOST_OUTPUT).map((text): Line => [piece(text, "muted")]),
@@ -88,7 +88,7 @@ function aboutOf(job: JobView, { parent, children }: DetailFacts): readonly stri
   const tokens = input + output + cached + reasoning;
   const forked = job.parent === undefined ? "" : `forked from ${job.parent}${parent === null ? "" : ` "${parent}"`}`;
   const params = Object.entries(job.params ?? {}).map(([name, value]) => `${name}=${value}`);
-  const place = [job.provider, job.environment, job.gpu, ...(job.devices ?? []), `sandbox ${job.sandbox}`];
+  const place = [job.provider, job.environment, job.gpu, ...counted(job.devices ?? []), `sandbox ${job.sandbox}`];
   const model = [job.agent, job.model, job.variant, `turns ${job.turns}`, tokens > 0 ? `tokens ${tokens}` : ""];
   const about = [
     params.join(" "),
@@ -103,6 +103,13 @@ function aboutOf(job: JobView, { parent, children }: DetailFacts): readonly stri
   ];
   return about.filter((text) => text !== "");
 }
+
+/** "2 × NVIDIA H200" */
+const counted = (names: readonly string[]): string[] =>
+  [...new Set(names)].map((name) => {
+    const count = names.filter((one) => one === name).length;
+    return count === 1 ? name : `${count} × ${name}`;
+  });
 
 const conflictsOf = ({ update }: JobView): string =>
   update === undefined || update.conflicts.length === 0

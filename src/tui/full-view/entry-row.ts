@@ -1,5 +1,5 @@
 import type { JobView } from "../../views/job-view.ts";
-import { ageOf, doingOf, dollars, errorOf, markOf, runningTimeOf } from "../format.ts";
+import { ageOf, doingOf, dollars, errorOf, markOf, metricsOf, runningTimeOf } from "../format.ts";
 import { columnsOf, cut, type Line, type Piece, piece, row } from "../text.ts";
 import type { Entry, FoldEntry, JobEntry, RollUp } from "./entry.ts";
 
@@ -52,7 +52,7 @@ function doingNow(job: JobView, asking: ReadonlySet<string>): readonly [string, 
   if (job.update && job.update.conflicts.length > 0)
     return [`${job.update.conflicts.length} files in conflict`, "warning"];
   if (job.error) return [errorOf(job), "muted"];
-  if (job.endedAt !== undefined) return ["", "muted"];
+  if (job.endedAt !== undefined) return [metricsOf(job, 2) || (job.result ?? ""), "muted"];
   return [doingOf(job), job.reason === undefined || job.state === "queued" ? "muted" : "warning"];
 }
 

@@ -10,8 +10,8 @@ const WIDE = 110;
 /** Rows of list and detail together below which only the list is shown. */
 const LOW = 9;
 
-/** @param rows that list and detail have together */
-export function layoutOf(columns: number, rows: number): Layout {
+/** @param rows that list and detail have together @param entries of the list: what a short one leaves is the detail's */
+export function layoutOf(columns: number, rows: number, entries = Number.POSITIVE_INFINITY): Layout {
   const width = Math.max(1, columns);
   const height = Math.max(1, rows);
   if (width >= WIDE) {
@@ -22,7 +22,7 @@ export function layoutOf(columns: number, rows: number): Layout {
     };
   }
   if (height < LOW) return { list: { columns: width, rows: height }, detail: null };
-  const list = Math.max(4, Math.floor((height - 1) * 0.45));
+  const list = Math.max(4, Math.min(entries, Math.floor((height - 1) * 0.45)));
   return {
     list: { columns: width, rows: list },
     // One row is the line between them.

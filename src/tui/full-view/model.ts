@@ -40,7 +40,7 @@ export function createModel(
   const entries = createMemo(() =>
     entriesOf(jobs(), { ...looks(), metric: metric(), direction: direction(), asking: asking() }),
   );
-  const layout = createMemo(() => layoutOf(size().columns, size().rows));
+  const layout = createMemo(() => layoutOf(size().columns, size().rows, entries().length));
   const at = createMemo((former: number) => {
     const { chosen } = looks();
     return chosenAt(entries(), chosen, chosen === null ? 0 : former);

@@ -57,16 +57,23 @@ test("the choice follows a job that moves, stays in its place while the job is g
 
 test("at any size list and detail fit beside or below each other", () => {
   fc.assert(
-    fc.property(fc.integer({ min: -3, max: 400 }), fc.integer({ min: -3, max: 200 }), (columns, rows) => {
-      const { list, detail } = layoutOf(columns, rows);
-      expect(Math.min(list.columns, list.rows)).toBeGreaterThan(0);
-      if (detail === null) return expect(list.rows).toBe(Math.max(1, rows));
-      expect(Math.min(detail.columns, detail.rows)).toBeGreaterThan(0);
-      if (detail.isBeside) expect(list.columns + detail.columns).toBeLessThan(columns);
-      else expect(list.rows + detail.rows + 1).toBe(rows);
-    }),
+    fc.property(
+      fc.integer({ min: -3, max: 400 }),
+      fc.integer({ min: -3, max: 200 }),
+      fc.nat(),
+      (columns, rows, entries) => {
+        const { list, detail } = layoutOf(columns, rows, entries);
+        expect(Math.min(list.columns, list.rows)).toBeGreaterThan(0);
+        if (detail === null) return expect(list.rows).toBe(Math.max(1, rows));
+        expect(Math.min(detail.columns, detail.rows)).toBeGreaterThan(0);
+        if (detail.isBeside) expect(list.columns + detail.columns).toBeLessThan(columns);
+        else expect(list.rows + detail.rows + 1).toBe(rows);
+      },
+    ),
   );
   expect(layoutOf(160, 40).detail?.isBeside).toBe(true);
   expect(layoutOf(80, 21).detail?.isBeside).toBe(false);
   expect(layoutOf(80, 8).detail).toBeNull();
+  expect(layoutOf(80, 41, 6)).toMatchObject({ list: { rows: 6 }, detail: { rows: 34 } }); // a short list leaves its rows
+  expect(layoutOf(80, 41, 1).list.rows).toBe(4);
 });
