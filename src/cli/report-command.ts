@@ -97,19 +97,23 @@ async function writeOut(call: CommandCall, out: string | null): Promise<number> 
 }
 
 async function sendTo(call: CommandCall, name: "trackio" | "mlflow"): Promise<number> {
-  const [{ labOf, projectOf }, { chooseSession }, { exportExperiments }, { loadCliOptions }] = await Promise.all([
-    import("./cli-lab.ts"),
-    import("./gather-report.ts"),
-    import("./export-experiments.ts"),
-    import("./cli-options.ts"),
-  ]);
+  const [{ labOf, projectOf }, { chooseSession }, { exportExperiments }, { loadCliOptions }, { systemClock }] =
+    await Promise.all([
+      import("./cli-lab.ts"),
+      import("./gather-report.ts"),
+      import("./export-experiments.ts"),
+      import("./cli-options.ts"),
+      import("../shared/clock.ts"),
+    ]);
   const { stateDir } = await loadCliOptions(call.text("state-dir"));
   const lab = await labOf(call.text("state-dir"));
   try {
     const project = await projectOf(process.cwd()).catch(() => null);
     const session = chooseSession(lab, project, call.words[0] ?? null);
     const address = call.text(name) ?? "";
-    const sent = await exportExperiments(lab, { name, address, session, stateDir, env: process.env });
+    const progress = createProgress(process.stderr, systemClock, call.has("json"));
+    const send = () => exportExperiments(lab, { name, address, session, stateDir, env: process.env });
+    const sent = await during(progress, `Sending the project's experiments to ${name}`, send);
     call.print(
       call.has("json")
         ? JSON.stringify(sent, null, 2)

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
+import { mark } from "../core/experiments/experiment.ts";
 import { request, TrackerError } from "./request.ts";
-import type { TrackedRun } from "./runs.ts";
+import { type TrackedRun, toStep } from "./runs.ts";
 import { type Sent, type SentRun, unsent, withSent } from "./sent.ts";
 
 /** @source MLflow, "REST API", Log Batch, Request Limits: 1,000 metrics, 100 params and 100 tags; a name has 250 characters, a param 500 in older versions */
@@ -60,7 +61,7 @@ export function createMlflow(
       let known: SentRun | null = sent.of(run.job);
       if (!known) {
         const id = await findRun(run, await experiment);
-        const params = Object.entries(run.params).map(([key, value]) => ({ key: toName(key), value: String(value).slice(0, MOST.value) })); // biome-ignore format: one line
+        const params = Object.entries(run.params).map(([key, value]) => ({ key: toMlflowName(key), value: String(value).slice(0, MOST.value) })); // biome-ignore format: one line
         for (let from = 0; from < params.length; from += MOST.params)
           await post("runs/log-batch", {
             run_id: id,
@@ -75,10 +76,10 @@ export function createMlflow(
       for (let from = 0; from < values.length; from += MOST.metrics) {
         const part = values.slice(from, from + MOST.metrics);
         const metrics = part.map(({ key, value, at, step }) => ({
-          key: toName(key),
+          key: toMlflowName(key),
           value,
           timestamp: at,
-          step: Math.trunc(step),
+          step: toStep(step),
         }));
         await post("runs/log-batch", { run_id: known.id, metrics, params: [], tags: [] });
         known = withSent(known, part);
@@ -97,8 +98,18 @@ export function createMlflow(
 const TAG = "opencode.";
 const STATUS: Readonly<Record<string, string>> = { completed: "FINISHED", failed: "FAILED", cancelled: "KILLED" };
 
-/** @source MLflow, `mlflow/utils/validation.py`: names have letters, digits, `_`, `-`, `.`, space, `:` and `/` */
-const toName = (name: string): string => name.replace(/[^\w\-. :/]/g, "_").slice(0, MOST.name) || "_";
+/**
+ * A name that it accepts. One that has to be changed for it gets a mark of its own, so that no two become one.
+ * @source MLflow, `mlflow/utils/validation.py`: names have letters, digits, `_`, `-`, `.`, space, `:` and `/`, and are paths
+ * that stay as they are when they are normalised
+ */
+export function toMlflowName(name: string): string {
+  const parts = name.replace(/[^\w\-. :/]/g, "_").split("/");
+  const allowed = parts.map((part) => (/^\.{0,2}$/.test(part) ? "_" : part)).join("/");
+  return allowed === name && name.length <= MOST.name
+    ? name
+    : `${allowed.slice(0, MOST.name - 9)}_${mark([name]).slice(0, 8)}`;
+}
 
 function idOf(id: unknown, path: string): string {
   if (typeof id === "string" && id !== "") return id;
@@ -107,8 +118,17 @@ function idOf(id: unknown, path: string): string {
 
 /** @source MLflow, "Authentication": `MLFLOW_TRACKING_USERNAME` and `_PASSWORD`, or `MLFLOW_TRACKING_TOKEN` */
 function authorize(base: URL, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const user = decodeURIComponent(base.username) || env.MLFLOW_TRACKING_USERNAME;
-  const password = decodeURIComponent(base.password) || env.MLFLOW_TRACKING_PASSWORD || "";
+  const user = decoded(base.username) || env.MLFLOW_TRACKING_USERNAME;
+  const password = decoded(base.password) || env.MLFLOW_TRACKING_PASSWORD || "";
   if (user) return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}` };
   return env.MLFLOW_TRACKING_TOKEN ? { authorization: `Bearer ${env.MLFLOW_TRACKING_TOKEN}` } : {};
+}
+
+/** A percent sign that encodes nothing stands for itself. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

@@ -65,6 +65,10 @@ export function toTrackedRun(
   };
 }
 
+/** Trackers count steps in whole numbers of 64 bits; a job may print any. */
+export const toStep = (step: number): number =>
+  Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Math.trunc(step))) || 0;
+
 const toValue = (source: string, metric: string, value: MetricValue, at: number): TrackedValue => ({
   key: `${source}/${oneLine(metric, 64)}`,
   step: 0,

@@ -1,5 +1,5 @@
 import { request } from "./request.ts";
-import type { TrackedRun, TrackedValue } from "./runs.ts";
+import { type TrackedRun, type TrackedValue, toStep } from "./runs.ts";
 import { type Sent, type SentRun, unsent, withSent } from "./sent.ts";
 
 const MOST_ENTRIES = 500;
@@ -46,7 +46,7 @@ const toEntry = (
   run: name,
   run_id: job,
   metrics: { [key]: value },
-  step: Math.trunc(step),
+  step: toStep(step),
   config: {
     ...params,
     ...Object.fromEntries(Object.entries(facts).map(([fact, words]) => [`opencode.${fact}`, words])),

@@ -33,10 +33,38 @@ export function redact(report: Report): Report {
   };
 }
 
+/** What is passed on of a job as it is. A list of what stays, so that a field which is added is left out until somebody decides. */
+const KEPT = [
+  ...(["id", "kind", "state", "queuePosition", "agent", "model", "variant", "environment", "provider", "gpu"] as const),
+  ...([
+    "devices",
+    "sessionID",
+    "sandboxID",
+    "sandbox",
+    "metrics",
+    "parent",
+    "startedBy",
+    "attempts",
+    "stopped",
+  ] as const),
+  ...([
+    "turns",
+    "tokens",
+    "usd",
+    "createdAt",
+    "startedAt",
+    "endedAt",
+    "elapsedSeconds",
+    "snapshot",
+    "exitCode",
+  ] as const),
+];
+
 function redactJob(job: JobView, description: string): JobView {
-  const { result: _, status: __, tool: ___, reason: ____, error, params, update, ports: _____, ...rest } = job;
+  const { error, params, update } = job;
+  const kept = Object.fromEntries(KEPT.flatMap((field) => (field in job ? [[field, job[field]]] : [])));
   return {
-    ...rest,
+    ...(kept as unknown as Pick<JobView, (typeof KEPT)[number]>),
     description,
     ...(params && { params: redactParams(params) }),
     ...(update && { update: { at: update.at, conflicts: [] } }),

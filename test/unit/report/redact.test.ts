@@ -33,6 +33,11 @@ test("leaves nothing of prompts, commands, outputs, results, branches and paths 
       },
       state: { kind: "failed", since: AT + 9_000, failure, result: SECRET },
     }),
+    run({
+      task: { ...run().task, run: { ...run().task.run, command: `train --key ${SECRET}` } as never },
+      state: { kind: "running", since: AT + 9_000, leaseID: "lease" },
+      status: SECRET,
+    }),
   ];
   const kept = {
     ...experimentOf(0),
@@ -48,6 +53,7 @@ test("leaves nothing of prompts, commands, outputs, results, branches and paths 
   expect(report.jobs.map(({ error, state }) => [state, error?.code])).toEqual([
     ["completed", undefined],
     ["failed", "command_failed"],
+    ["running", undefined],
   ]);
   expect(renderPage(report)).toContain("prompts, outputs, results, names of branches and paths are left out");
 });
