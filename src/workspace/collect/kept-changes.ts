@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Git, GitRun } from "../git.ts";
 import { storeFolder } from "../project/project-store.ts";
-import { changesEnv, readChanges } from "../project/stored-changes.ts";
+import { changesEnv, isNothing, readChanges } from "../project/stored-changes.ts";
 
 /** What a job has changed, as it was kept when its sandbox was given up. */
 export interface KeptChanges {
@@ -31,6 +31,7 @@ export async function readKeptChanges(
   const folder = storeFolder(stateDir, root);
   const changes = await readChanges({ folder }, jobID);
   if (!changes) return null;
+  if (isNothing(changes)) return { files: [], diff: "", isCut: false };
   const how = ["--no-ext-diff", "--no-textconv", "--no-color", "--no-renames"];
   const diff = (...more: readonly string[]): GitRun => ({
     args: [`--git-dir=${join(folder, "git")}`, "diff", ...how, ...more, changes.base, changes.tip, "--"],

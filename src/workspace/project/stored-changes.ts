@@ -1,3 +1,4 @@
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { lstatOrNull, nullIfMissing } from "../../shared/missing-file.ts";
@@ -74,17 +75,26 @@ export const placeEnv = (store: Folder, jobID: string, place: string): Readonly<
   GIT_ALTERNATE_OBJECT_DIRECTORIES: join(store.folder, "git/objects"),
 });
 
-/** Environment in which git finds a job's objects. */
-export const changesEnv = (store: Folder, jobID: string, { place }: JobChanges) => placeEnv(store, jobID, place);
+const packsOf = (store: Folder, jobID: string, place: string) =>
+  join(changesFolder(store, jobID), place, "objects/pack");
+
+/** Environment in which git finds a job's objects, and writes others beside them. */
+export function changesEnv(store: Folder, jobID: string, changes: JobChanges) {
+  const { place } = changes;
+  if (isNothing(changes)) mkdirSync(packsOf(store, jobID, place), { recursive: true, mode: 0o700 });
+  return placeEnv(store, jobID, place);
+}
+
+/** Whether a job has changed nothing. Then its place is made when it is used first, which for most runs is never. */
+export const isNothing = ({ base, tip }: JobChanges): boolean => base === tip;
 
 const placeOf = (scratchID: string): string => scratchID.replace(/\W/g, "_");
 
 /** Makes an empty place for the objects of a fetch. @returns its name */
 export async function openPlace(store: ProjectStore, jobID: string, scratchID: string): Promise<string> {
   const place = placeOf(scratchID);
-  const path = join(changesFolder(store, jobID), place);
-  await rm(path, { recursive: true, force: true });
-  await mkdir(join(path, "objects/pack"), { recursive: true, mode: 0o700 });
+  await rm(join(changesFolder(store, jobID), place), { recursive: true, force: true });
+  await mkdir(packsOf(store, jobID, place), { recursive: true, mode: 0o700 });
   return place;
 }
 
@@ -101,16 +111,22 @@ export async function saveChanges(store: ProjectStore, jobID: string, changes: J
   await removeOldPlaces(folder, changes.place);
 }
 
-/** Records that a job has changed nothing of its base. */
+/** Records that a job has changed nothing of its base. Synchronous, as hundreds of runs end like this. */
 export async function saveNoChanges(
   store: ProjectStore,
   jobID: string,
   base: string,
   scratchID: string,
 ): Promise<void> {
-  const place = await openPlace(store, jobID, scratchID);
+  const folder = changesFolder(store, jobID);
+  const isNew = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined;
   const none = { leftOut: [], unread: [], unborn: [], special: [], ignored: [], emptyFolders: [], elsewhere: [] };
-  await saveChanges(store, jobID, { base, tip: base, commits: [], unlisted: 0, squashed: 0, ...none, place });
+  const place = placeOf(scratchID);
+  const changes: JobChanges = { base, tip: base, commits: [], unlisted: 0, squashed: 0, ...none, place };
+  const partial = join(folder, `${place}.json`);
+  writeFileSync(partial, JSON.stringify(changes), { mode: 0o600 });
+  renameSync(partial, join(folder, RECORD));
+  if (!isNew) await removeOldPlaces(folder, place);
 }
 
 /** The changes that were fetched from a job last; null when there are none, or their record is damaged. */

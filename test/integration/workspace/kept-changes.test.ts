@@ -1,12 +1,22 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../src/shared/clock.ts";
+import { buildCommits } from "../../../src/workspace/collect/build-commits.ts";
 import { readKeptChanges } from "../../../src/workspace/collect/kept-changes.ts";
 import { createGit } from "../../../src/workspace/git.ts";
+import { captureTree } from "../../../src/workspace/project/capture-tree.ts";
+import { identityOf } from "../../../src/workspace/project/identity.ts";
 import { openProjectStore } from "../../../src/workspace/project/project-store.ts";
-import { openPlace, placeEnv, saveChanges } from "../../../src/workspace/project/stored-changes.ts";
+import {
+  type JobChanges,
+  openPlace,
+  placeEnv,
+  readChanges,
+  saveChanges,
+  saveNoChanges,
+} from "../../../src/workspace/project/stored-changes.ts";
 
 test("the kept changes of a job are read without its sandbox, whatever its files are called", async () => {
   const git = createGit(systemClock, process.env);
@@ -40,4 +50,22 @@ test("the kept changes of a job are read without its sandbox, whatever its files
   ]);
   expect(kept?.diff).toContain("-old\n+new\n");
   expect(kept?.isCut).toBe(false);
+});
+
+test("of a job that has changed nothing no more is kept than that, and it is collected like any other", async () => {
+  const git = createGit(systemClock, process.env);
+  const [stateDir, root] = [mkdtempSync(join(tmpdir(), "state-")), mkdtempSync(join(tmpdir(), "project-"))];
+  writeFileSync(join(root, "a.txt"), "a\n");
+  const store = await openProjectStore(git, stateDir, { kind: "project", root, isRepository: false, notes: [] });
+  const base = await captureTree(store, "tree");
+  await saveNoChanges(store, "job_1", base.commit, "first");
+  await saveNoChanges(store, "job_1", base.commit, "second");
+  expect(readdirSync(join(store.folder, "jobs/job_1"))).toEqual(["work.json"]);
+  expect(await readKeptChanges(git, stateDir, root, "job_1")).toEqual({ files: [], diff: "", isCut: false });
+  const changes = (await readChanges(store, "job_1")) as JobChanges;
+  const built = await buildCommits({
+    ...{ store, base, changes, jobID: "job_1", scratchID: "build" },
+    identity: await identityOf(store),
+  });
+  expect([built.commits, built.changed, built.tree]).toEqual([[], [], base.tree]);
 });
