@@ -11,6 +11,8 @@ export interface ExecRequest {
   readonly tty?: boolean;
   /** Keeps the complete output in a file of the sandbox; its path is `logPath`. */
   readonly keepLog?: boolean;
+  /** Whether nothing will be written to its input, which it then finds at its end; absent = no. */
+  readonly noInput?: boolean;
 }
 
 export interface OutputChunk {

@@ -134,6 +134,7 @@ async function startCommand(sandbox: Sandbox, run: RunTask, jobID: string): Prom
       argv: shellCommand(run.command, { input: false }),
       env: { ...variablesOf(run), [RUN_VARIABLE]: jobID },
       keepLog: true,
+      noInput: true,
     });
   } catch (cause) {
     if (!(cause instanceof FileError)) throw cause;

@@ -1,13 +1,14 @@
 import { closeSync, readSync, writeSync } from "node:fs";
 import type { Clock } from "../../shared/clock.ts";
 import type { OutputChunk } from "../port.ts";
+import { alignedPause } from "./aligned-pause.ts";
 
 const CHUNK_BYTES = 64 * 1024;
 /** The most a pipe can hold (fs.pipe-max-size). Anything beyond it was written after the command's end. */
 const FULL_PIPE_BYTES = 1024 * 1024;
 /** Chunks handed on before the event loop gets a turn. */
 const CHUNKS_PER_TURN = 16;
-const MAX_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 64;
 const DISCARD_PAUSE_MS = 2;
 /** What processes that outlive their command may add to its log: they may write forever. */
 const LOG_BYTES_AFTER_END = 16 * 1024 * 1024;
@@ -161,7 +162,8 @@ export class CommandOutput implements AsyncIterable<OutputChunk> {
 
   // Short commands are polled closely, and a command that has long been quiet costs next to nothing.
   #quietPause(): number {
-    return Math.min(MAX_PAUSE_MS, Math.max(1, (this.#parts.clock.now() - this.#quietSince) / 5));
+    const now = this.#parts.clock.now();
+    return alignedPause(now, Math.min(MAX_PAUSE_MS, Math.max(1, (now - this.#quietSince) / 3)));
   }
 
   #pause(ms: number): Promise<void> {

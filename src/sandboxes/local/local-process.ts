@@ -5,6 +5,7 @@ import { sleep } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import { type ExitStatus, FileError, type SandboxProcess } from "../port.ts";
+import { alignedPause } from "./aligned-pause.ts";
 import { openAnonymousFile } from "./anonymous-file.ts";
 import type { CommandOutput } from "./command-output.ts";
 import type { Isolation, Launch, ProcessGroup } from "./isolation.ts";
@@ -37,6 +38,7 @@ export interface LocalProcessDeps {
   readonly isHalted: () => boolean;
   /** The command has a terminal, from a program (`script`) that must survive signals to report the end. */
   readonly tty: boolean;
+  readonly hasInput: boolean;
 }
 
 /** @throws PluginError `sandbox_lost`; FileError `file_not_found` for a missing working directory */
@@ -87,7 +89,7 @@ interface Begun {
   giveUp(): void;
 }
 
-function begin({ isolation, launch: toLaunch, writeEnds, clock }: LocalProcessDeps): Begun {
+function begin({ isolation, launch: toLaunch, writeEnds, clock, hasInput }: LocalProcessDeps): Begun {
   const launch = toLaunch();
   const content = Buffer.from(launch.script);
   let script: number | null = null;
@@ -102,7 +104,7 @@ function begin({ isolation, launch: toLaunch, writeEnds, clock }: LocalProcessDe
       detached: true,
       cwd: launch.cwd,
       env: launch.env,
-      stdio: ["pipe", ...writeEnds, script],
+      stdio: [hasInput ? "pipe" : "ignore", ...writeEnds, script],
     });
     const exited = exitOf(child);
     child.stdin?.on("error", ignore);
@@ -129,13 +131,13 @@ async function readMark(script: number, from: number, ended: Promise<void>, cloc
   const end = ended.then(() => {
     over = true;
   });
-  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 1.3, MAX_MARK_PAUSE_MS)) {
+  for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 1.5, MAX_MARK_PAUSE_MS)) {
     const last = over;
     const text = line.toString("latin1", 0, readSync(script, line, 0, line.length, from));
     const length = text.indexOf("\n");
     if (length >= 0) return text.slice(0, length);
     if (last) return "";
-    await Promise.race([sleep(clock, pauseMs), end]);
+    await Promise.race([sleep(clock, alignedPause(clock.now(), pauseMs)), end]);
   }
 }
 
@@ -164,7 +166,7 @@ function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps
   const resumeWaiter = () => {
     if (over || child.pid === undefined) return;
     deps.isolation.resumeWaiter(child.pid);
-    stopResuming = deps.clock.after(RESUME_WAITER_MS, resumeWaiter);
+    stopResuming = deps.clock.after(alignedPause(deps.clock.now(), RESUME_WAITER_MS), resumeWaiter);
   };
   resumeWaiter();
   void exit.then(() => stopResuming());

@@ -230,7 +230,7 @@ class LocalProvider implements SandboxProvider {
       this.#ending.delete(sandboxID);
     }
     const { root } = sandboxDirs(this.#deps.rootDir, sandboxID);
-    if (isRealFolder(root)) await (await this.#backend()).trees.remove(await moveAside(root)); // P2
+    if (isRealFolder(root)) await (await this.#backend()).trees.remove(moveAside(root)); // P2
   }
 
   /** Also removes the directories that dead processes left half made, because no sandbox owns them. */

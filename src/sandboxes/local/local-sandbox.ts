@@ -100,6 +100,7 @@ export class LocalSandbox implements Sandbox {
       workdir,
       logPath: log?.path ?? null,
       tty,
+      hasInput: request.noInput !== true,
       unfrozen: () => this.#unfrozen,
       isHalted: () => this.#isHalted,
     });

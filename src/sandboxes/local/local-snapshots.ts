@@ -1,4 +1,4 @@
-import { rename } from "node:fs/promises";
+import { renameSync } from "node:fs";
 import { join, posix } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
@@ -102,8 +102,8 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
       try {
         const taken = toRetired(id);
         on.keeping(taken);
-        await rename(source.dirs.root, root);
-        await writeMeta(root, { id, path: null, createdAt: deps.clock.now(), pid: process.pid });
+        renameSync(source.dirs.root, root);
+        writeMeta(root, { id, path: null, createdAt: deps.clock.now(), pid: process.pid });
         return taken;
       } catch (error) {
         const message = `Could not keep the files of sandbox ${sandbox.id}: ${(error as Error).message}`;
@@ -119,7 +119,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
     },
     async remove(snapshotID) {
       if (!isSnapshotID(snapshotID)) return;
-      await (await deps.backend()).trees.remove(await moveAside(snapshotDir(deps.rootDir, snapshotID)));
+      await (await deps.backend()).trees.remove(moveAside(snapshotDir(deps.rootDir, snapshotID)));
     },
     async orphans() {
       const folder = folderOf(deps.rootDir, "snapshots");

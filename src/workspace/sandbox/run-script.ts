@@ -55,7 +55,7 @@ export async function* followScript(
 ): AsyncGenerator<OutputChunk, number> {
   if (signal?.aborted) throw new Error("it was cancelled");
   const argv = ["/bin/sh", "-c", script, "workspace", ...args];
-  const child = await sandbox.start({ argv, workdir: workdir ?? "/", env: { LC_ALL: "C" } });
+  const child = await sandbox.start({ argv, workdir: workdir ?? "/", env: { LC_ALL: "C" }, noInput: true });
   let killedFor: Error | null = null;
   let hasExited = false;
   const kill = (why: Error) => {

@@ -16,6 +16,7 @@ import { hostAddresses, NEVER_REACHABLE } from "./host-addresses.ts";
 import { type HostPath, readHostPath } from "./host-path.ts";
 import { createIsolatedTrees } from "./isolated-trees.ts";
 import { real } from "./lent/host-files.ts";
+import { findNetworkTools } from "./network.ts";
 import { unenforcedLimits } from "./process-limits.ts";
 import { reachableNameservers, synthesizedFiles } from "./root-filesystem.ts";
 import { createSharedFiles } from "./shared-files.ts";
@@ -29,6 +30,8 @@ export interface BubblewrapDeps {
   readonly ids: () => string;
 }
 
+/** Less than the time between two looks of a sandbox. */
+const ADDRESSES_MS = 500;
 /** Looking takes tens of milliseconds, in which OpenCode does nothing else. */
 const LOOK_UP_MS = 10_000;
 
@@ -66,7 +69,14 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
   // Read again and again, because what is installed changes, but once for sandboxes that are made right after another.
   const keyOf = (inside: readonly string[]) => [...inside, ...deps.hostPath.split(":").map(changedAt)].join("\0");
   const makeFiles = createSharedFiles(deps.rootDir);
-  const nameservers = memoizeBriefly({ forMs: LOOK_UP_MS, clock: deps.clock }, () => "", resolvers);
+  const { clock } = deps;
+  const briefly = <Value>(forMs: number, make: () => Value) => {
+    const made = memoizeBriefly({ forMs, clock }, () => "", make);
+    return () => made(undefined);
+  };
+  const nameservers = briefly(LOOK_UP_MS, resolvers);
+  const networkTools = briefly(LOOK_UP_MS, findNetworkTools);
+  const addresses = briefly(ADDRESSES_MS, hostAddresses);
   const lookUp = memoizeBriefly({ forMs: LOOK_UP_MS, clock: deps.clock }, keyOf, (inside: readonly string[]) => {
     const { hostPath, rootDir, lending } = deps;
     const neverLent = [rootDir, ...lending.neverLent].map((path) => real(path) ?? path);
@@ -90,7 +100,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
         removeOrphanCgroups(cgroupParents);
       }
       const hostPath = lookUp([plan.workdir, HOME]);
-      const files = synthesizedFiles(plan.network === "open" ? nameservers("") : []);
+      const files = synthesizedFiles(plan.network === "open" ? nameservers() : []);
       const fileFolder = makeFiles(files);
       // A unique name, because the cgroup of an earlier attach to the same sandbox may still exist.
       const cgroup = createCgroup(cgroupParents, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
@@ -116,7 +126,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
       try {
         return await openIsolation({
           ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, filter, args: bwrapArgs(plan, hostPath, files, fileFolder, options),
-          insideEnv, notes, clock: deps.clock, log: deps.log,
+          insideEnv, notes, networkTools, addresses, clock, log: deps.log,
         }); // biome-ignore format: one argument
       } catch (error) {
         throw new PluginError("isolation_unavailable", explain((error as Error).message), {

@@ -9,7 +9,8 @@ import type { Cgroup } from "./cgroup.ts";
 import { freezeCgroup } from "./cgroup-freezer.ts";
 import { enterLaunch } from "./enter.ts";
 import { Namespaces } from "./namespaces.ts";
-import { type Network, setUpAlone, setUpWithNetwork } from "./network.ts";
+import { type Network, type NetworkTools, setUpAlone, setUpWithNetwork } from "./network.ts";
+import { processLimits } from "./process-limits.ts";
 import { SandboxProcesses } from "./sandbox-processes.ts";
 import { type BwrapProcess, type CallFilter, readReport, startBwrap } from "./start-bwrap.ts";
 import { userLimits } from "./user-limits.ts";
@@ -27,6 +28,9 @@ export interface BubblewrapPlan extends IsolationPlan {
   /** bwrap's arguments, without the program to run. */
   readonly args: readonly string[];
   readonly filter: CallFilter;
+  readonly networkTools: () => NetworkTools | string;
+  /** The host's addresses as they were read a moment ago, for all sandboxes that look at them every second. */
+  readonly addresses: () => ReadonlySet<string>;
   readonly insideEnv: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
   readonly clock: Clock;
@@ -76,7 +80,9 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
       userLimits: userLimits(),
     };
     const made =
-      plan.network === "open" ? await setUpWithNetwork(setUp) : { network: null, notes: await setUpAlone(setUp) };
+      plan.network === "open"
+        ? await setUpWithNetwork(setUp, plan.networkTools())
+        : { network: null, notes: await setUpAlone(setUp) };
     network = made.network;
     const notes = [...plan.notes, ...made.notes];
     return toIsolation({ ...plan, notes }, bwrap, { namespaces, processes, network });
@@ -133,6 +139,7 @@ function toIsolation(
     const message = `Sandbox ${plan.id} could not be ended. Processes that did not die when they were killed: ${survivors}. They are waiting for a device or a file system that does not answer.`;
     throw new PluginError("sandbox_lost", message, { retryable: true });
   };
+  const ofEachProcess = processLimits(plan.limits, plan.cgroup);
   return {
     workdir: plan.workdir,
     home: HOME,
@@ -143,7 +150,7 @@ function toIsolation(
     ended,
     launch(command) {
       if (!alive) throw new PluginError("sandbox_lost", `Sandbox ${plan.id} has ended.`, { retryable: true });
-      return enterLaunch(plan.tools, namespaces, plan.cgroup, plan.limits, {
+      return enterLaunch(plan.tools, namespaces, plan.cgroup, ofEachProcess, {
         ...command,
         env: { ...plan.insideEnv, ...command.env },
       });
@@ -161,7 +168,7 @@ function toIsolation(
     deletedOpenFiles: () => processes.deletedOpenFiles(plan.dirs.root),
     async maintain() {
       if (!alive || !network) return;
-      await network.resync().catch((error: unknown) => {
+      await network.resync(plan.addresses).catch((error: unknown) => {
         if (!alive || isNetworkLost) return;
         isNetworkLost = true;
         plan.log("warn", "A sandbox lost its network because the host's addresses could not be blocked", {

@@ -1,11 +1,10 @@
 import { HOST_ENV } from "../host-tools.ts";
-import type { CommandPlan, Launch, ResourceLimits } from "../isolation.ts";
+import type { CommandPlan, Launch } from "../isolation.ts";
 import { commandScript, READ_SCRIPT } from "../shell-script.ts";
 import { ENTRY } from "./bwrap-args.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { launcherArgs } from "./launcher.ts";
 import type { Namespaces } from "./namespaces.ts";
-import { processLimits } from "./process-limits.ts";
 
 /** When memory runs out, the kernel kills commands before their sandbox's first process. */
 const OOM_SCORE = 500;
@@ -20,7 +19,7 @@ export function enterLaunch(
   { nsenter, setpriv }: { readonly nsenter: string; readonly setpriv: string },
   namespaces: Namespaces,
   cgroup: Cgroup | null,
-  limits: ResourceLimits,
+  limits: readonly string[],
   command: CommandPlan,
 ): Launch {
   const argv = [
@@ -30,7 +29,7 @@ export function enterLaunch(
     // Finds the inner namespace through the sandbox's first process, which cannot be replaced: once that process has
     // ended, its namespaces accept no new processes.
     ENTRY,
-    "/usr/bin/prlimit", ...processLimits(limits, cgroup), "--",
+    "/usr/bin/prlimit", ...limits, "--",
     // A process group of its own inside, because the nsenter that waits on the host must not get the command's signals.
     "/usr/bin/setsid", "/bin/sh", "-c", READ_SCRIPT,
   ]; // biome-ignore format: one line per stage

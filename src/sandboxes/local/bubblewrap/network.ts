@@ -13,10 +13,10 @@ import { type SetUp, SetUpError, setUp } from "./set-up.ts";
 
 export interface Network {
   /**
-   * Blocks addresses that the host has got since the last call; also runs by itself as soon as the kernel reports a change.
-   * Rejects when blocking has failed, now or before; the network is stopped then.
+   * Blocks those of the host's addresses that it has got since the last call; also runs by itself as soon as the kernel
+   * reports a change. Rejects when blocking has failed, now or before; the network is stopped then.
    */
-  resync(): Promise<void>;
+  resync(addresses: () => ReadonlySet<string>): Promise<void>;
   stop(): void;
 }
 
@@ -70,8 +70,10 @@ export async function startFirstWorking<T, U>(
  * Sets a sandbox up with a network, and without one where none can be had.
  * @throws SetUpError
  */
-export async function setUpWithNetwork(plan: SetUp): Promise<{ network: Network | null; notes: string[] }> {
-  const tools = findNetworkTools();
+export async function setUpWithNetwork(
+  plan: SetUp,
+  tools: NetworkTools | string,
+): Promise<{ network: Network | null; notes: string[] }> {
   if (typeof tools === "string") return { network: null, notes: [...(await setUpAlone(plan)), tools] };
   try {
     const { network, unlimited } = await openNetwork(plan, tools);
@@ -107,10 +109,10 @@ async function openNetwork(
   };
   let stop = () => {};
   let last = Promise.resolve();
-  const resync = () => {
+  const resync = (addresses: () => ReadonlySet<string>) => {
     // One after another, so that no address is blocked twice. After a failure there is no network.
     last = last
-      .then(() => block(hostAddresses()))
+      .then(() => block(addresses()))
       .catch((error) => {
         stop(); // W1
         throw error;
@@ -121,7 +123,7 @@ async function openNetwork(
   const lines = [...[...blocked].flatMap(blockingLines), blockPolicy(`${NO_TCP_TO} proto tcp`), ...ipv6Lines()];
   const start = async ({ name, path }: NetworkHelper) => {
     // A failure here is reported by the next resync, about a second later.
-    const onChange = () => void resync().catch(() => {});
+    const onChange = () => void resync(hostAddresses).catch(() => {});
     const helper = [path, ...helperArgs(name, namespaces)];
     return setUp(plan, { ip: tools.ip, rules: toBatch(lines), helper, onChange }).catch((error: Error) => {
       if (error instanceof SetUpError) throw error;
@@ -131,7 +133,7 @@ async function openNetwork(
   const started = await startFirstWorking(tools.helpers, start, (error) => error instanceof SetUpError);
   stop = started.stop;
   // For addresses that came while the helper started, before anyone listened for changes.
-  await resync();
+  await resync(hostAddresses);
   return { network: { resync, stop }, unlimited: started.unlimited };
 }
 

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { alignedPause } from "../../../../src/sandboxes/local/aligned-pause.ts";
 import { refuseWorkdir } from "../../../../src/sandboxes/local/bubblewrap/bwrap-args.ts";
 import { startFirstWorking } from "../../../../src/sandboxes/local/bubblewrap/network.ts";
 import { isSandboxID, isSnapshotID, sandboxDirs, snapshotDir } from "../../../../src/sandboxes/local/layout.ts";
@@ -98,6 +100,26 @@ describe("the Seatbelt profile", () => {
   test("quotes paths, so that a file name cannot add a rule", () => {
     expect(seatbeltProfile({ ...dirs, tmp: '/x") (allow default) ("' }, "/h", "/s", [], "open")).toContain(
       '(subpath "/x\\") (allow default) (\\"")',
+    );
+  });
+});
+
+describe("pauses between looks at a command", () => {
+  const times = fc.record({
+    now: fc.integer({ min: 0, max: 2 ** 45 }),
+    pause: fc.double({ min: 1, max: 2_000, noNaN: true }),
+  });
+
+  test("are never shorter than asked for, less than twice as long, and end together", () => {
+    fc.assert(
+      fc.property(times, fc.nat(200), ({ now, pause }, later) => {
+        const aligned = alignedPause(now, pause);
+        expect(aligned).toBeGreaterThanOrEqual(pause);
+        expect(aligned).toBeLessThan(2 * pause);
+        if (pause < 8) return;
+        const other = now + later + alignedPause(now + later, pause);
+        expect((other - now - aligned) % 2 ** Math.floor(Math.log2(pause))).toBe(0);
+      }),
     );
   });
 });
