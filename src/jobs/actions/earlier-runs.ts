@@ -67,6 +67,7 @@ export async function findRepeats(
   async function search(job: Job, candidates: () => ReturnType<typeof earlierOf>): Promise<void> {
     const base = job.task.snapshotID === null ? await deps.trees.capturing(job.id)?.catch(() => null) : null;
     const start = job.task.snapshotID ?? base?.tree ?? job.base?.tree ?? null;
+    await deps.ledger.open(sessionJobs.orchestrator); // it has what others start from now
     const found = candidates().find((one) => one.start === start);
     if (!found) return;
     earlier.push({ job, run: found.experiment });

@@ -70,6 +70,8 @@ interface PoolLook {
   readonly elsewhere: ReadonlySet<string>;
 }
 
+const CHANGED = { now: null };
+
 /** Other processes do not announce what they release. */
 const OTHER_PROCESS_POLL_MS = 2_000;
 
@@ -86,7 +88,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   let suspended = false;
   localQueue.onPlaceFreed(() => startJobs());
   leases.on(({ kind }) => {
-    if (kind === "freed") startJobs();
+    if (kind === "freed" || (kind === "cost_ended" && localQueue.hasBlocked())) startJobs();
   });
   deps.waiting.on(({ jobID, isWaiting }) => {
     if (isWaiting) startJobs();
@@ -125,9 +127,10 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       const mayStart = isAffordable(next, blocked, budget);
       if (wasBlocked !== localQueue.isBlocked(next) || !localQueue.has(next)) look = null; // the queue is another one now
       if (!mayStart) continue;
-      look ??= lookAtPool();
-      if (!admit(next, look)) continue;
-      look = null;
+      look ??= lookAtPool(pool.poolState(clock.now()));
+      const change = admit(next, look);
+      if (!change) continue;
+      look = change.now && lookAtPool(change.now);
       budget = createStartBudget(limits, clock);
     }
     if (localQueue.all().length === 0) return;
@@ -135,8 +138,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     if (pool.isShared(owner, clock.now())) stopPoll = clock.after(OTHER_PROCESS_POLL_MS, startJobs);
   }
 
-  function lookAtPool(): PoolLook {
-    const state = pool.poolState(clock.now());
+  function lookAtPool(state: PoolState): PoolLook {
     const elsewhere = state.leases.filter((one) => one.owner !== owner && one.slots > 0);
     const line = createLine(state, admissionLimits, clock.now());
     return { state, line, elsewhere: new Set(elsewhere.map(({ jobID }) => jobID)) };
@@ -180,31 +182,35 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     return true;
   }
 
-  /** @returns whether it has changed the pool */
-  function admit(next: QueuedJob, { state, line, elsewhere }: PoolLook): boolean {
+  /** @returns null = it has changed nothing; `now`: the pool as it is then, where that is known */
+  function admit(next: QueuedJob, { state, line, elsewhere }: PoolLook): { readonly now: PoolState | null } | null {
     const { sessionJobs, jobID } = next;
     const queued = sessionJobs.get(jobID);
     if (queued?.state.kind !== "queued") {
       localQueue.drop(next);
       if (queued && isHeld(queued.state)) heldElsewhere.emit(next);
-      return true;
+      return CHANGED;
     }
     if (elsewhere.has(jobID)) {
-      if (sessionJobs.reload(jobID).state.kind === "queued") return false; // its lease is written before its state
+      if (sessionJobs.reload(jobID).state.kind === "queued") return null; // its lease is written before its state
       localQueue.drop(next);
       heldElsewhere.emit(next);
-      return true;
+      return CHANGED;
     }
     // Deciding by what was read spares the write lock, which all processes share.
     const gpus = gpusOf(queued.task.gpu);
-    if (queued.startedBy === null && !line.choose(jobID, gpus)) return false;
+    if (queued.startedBy === null && !line.choose(jobID, gpus)) return null;
     const use = (now: PoolState, place: Line): LeaseUse | null => {
       const choice = place.choose(jobID, gpus);
       return choice ? { slots: 1, gpu: choice.gpu } : lentSlots.useFor(sessionJobs, queued, now);
     };
-    if (!use(state, line)) return failIfStuck(next, queued, state);
-    const lease = leases.acquire(queued, (now) => use(now, createLine(now, admissionLimits, clock.now())));
-    if (!lease) return true;
+    if (!use(state, line)) return failIfStuck(next, queued, state) ? CHANGED : null;
+    let others: PoolState = state;
+    const lease = leases.acquire(queued, (now) => {
+      others = now;
+      return use(now, createLine(now, admissionLimits, clock.now()));
+    });
+    if (!lease) return CHANGED;
     localQueue.takeOut(next);
     let job: Job;
     try {
@@ -231,7 +237,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       if (deps.lifecycle.isUnterminated(jobID)) leases.releaseSlot(lease.id);
       else leases.release(lease.id);
     });
-    return true;
+    return { now: { leases: [...others.leases, lease], queue: others.queue } };
   }
 
   function enqueue(sessionJobs: SessionJobs, jobID: string): void {

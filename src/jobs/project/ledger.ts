@@ -1,6 +1,6 @@
 import type { Environment } from "../../config/environment.ts";
 import { isExperiment, keysOf, toExperiment, toMeasured } from "../../core/experiments/experiment.ts";
-import type { Job } from "../../core/job.ts";
+import { isEnded, type Job } from "../../core/job.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
 import type { Log } from "../../shared/log.ts";
@@ -17,9 +17,10 @@ import { toReason } from "../store/unusable.ts";
 import type { SessionProjects } from "./session-projects.ts";
 
 /**
- * The experiments of projects, of all their sessions. A session's file is the truth about its jobs. Each change of a job is
- * written to the ledger right after it was written there. What was not, because the process died or the disk was full, is
- * written with the next change, or when the session is opened.
+ * The experiments of projects, of all their sessions. A session's file is the truth about its jobs. A job that is new and one
+ * that has ended is written to the ledger right after it was written there, what happens to it meanwhile within a second.
+ * What was not, because the process died or the disk was full, is written with the next change, or when the session is
+ * opened.
  */
 export interface Ledger {
   /**
@@ -48,24 +49,31 @@ export interface LedgerDeps {
 
 /** While a job runs, values of metrics that it has already are written this often. */
 const RUNNING_MS = 10_000;
+/** A job that starts changes several times in a moment, and one that has ended gives its sandbox away. */
+const SOON_MS = 1_000;
 
 export function createLedger({ stateDir, environments, registry, projects, clock, log }: LedgerDeps): Ledger {
   const stores = new PromiseCache<string, ExperimentStore>();
   const opened = new Map<string, ExperimentStore>();
   /** By session, jobs as they are to be written. */
   const pending = new Map<string, Map<string, Job>>();
+  /** Those that do not wait for the rest. */
+  const urgent = new Set<string>();
   const writtenAt = new Map<string, number>();
   const found = createEmitter<string>((error) => log("error", "a listener failed", { reason: String(error) }));
   const rebuilding = new Map<string, Promise<void>>();
   const failures = new Map<string, string>();
   const lost: string[] = [];
   let isFlushing = false;
+  let cancelFlush: (() => void) | null = null;
   let isClosed = false;
 
   registry.onChange((change) => {
     if (!belongsHere(change.job)) return;
-    note(change.sessionJobs.orchestrator, change.job);
-    if (isUrgent(change)) flushSoon();
+    const { before, job } = change;
+    note(change.sessionJobs.orchestrator, job);
+    if (!before || (isEnded(job.state) && !isEnded(before.state))) flushSoon([job.id]);
+    else if (isNews(change)) flushLater();
   });
   registry.onOpen(noteAll);
 
@@ -77,41 +85,57 @@ export function createLedger({ stateDir, environments, registry, projects, clock
   function noteAll({ orchestrator, all }: SessionJobs): void {
     const jobs = all().filter(belongsHere);
     for (const job of jobs) note(orchestrator, job);
-    if (jobs.length > 0) flushSoon();
+    flushSoon(jobs.map(({ id }) => id));
   }
 
-  function isUrgent({ before, job }: JobChange): boolean {
-    if (!before || before.state !== job.state || before.base !== job.base || before.sandbox !== job.sandbox)
-      return true;
+  function isNews({ before, job }: JobChange): boolean {
+    if (before?.state !== job.state || before.base !== job.base || before.sandbox !== job.sandbox) return true;
     if (job.state.kind !== "running") return true;
     const isNew = Object.keys(before.metrics).length !== Object.keys(job.metrics).length;
     return isNew || clock.now() - (writtenAt.get(job.id) ?? 0) >= RUNNING_MS;
   }
 
   /** In the next microtask, so that the jobs of one call are one write. */
-  function flushSoon(): void {
-    if (isFlushing || isClosed) return;
+  function flushSoon(jobIDs: readonly string[]): void {
+    for (const id of jobIDs) urgent.add(id);
+    if (isFlushing || isClosed || urgent.size === 0) return;
     isFlushing = true;
     void Promise.resolve().then(() => {
       isFlushing = false;
-      flush();
+      flushThose((id) => urgent.has(id));
     });
   }
 
+  function flushLater(): void {
+    if (isClosed) return;
+    cancelFlush ??= clock.after(SOON_MS, flush);
+  }
+
   function flush(): void {
-    for (const [session, jobs] of [...pending]) {
+    cancelFlush?.();
+    cancelFlush = null;
+    flushThose(() => true);
+  }
+
+  function flushThose(isWanted: (jobID: string) => boolean): void {
+    for (const [session, all] of [...pending]) {
+      const jobs = [...all.values()].filter(({ id }) => isWanted(id));
+      if (jobs.length === 0) continue;
       const project = attempt(stateDir, () => projects.of(session)) ?? null;
       if (project === null) continue;
       const store = opened.get(project);
       if (store) write(project, store, session, jobs);
-      else void openStore(project).then(flushSoon, () => {});
+      else void openStore(project).then(flush, () => {});
     }
   }
 
-  function write(project: string, store: ExperimentStore, session: string, jobs: ReadonlyMap<string, Job>): void {
+  function write(project: string, store: ExperimentStore, session: string, jobs: readonly Job[]): void {
     attempt(ledgerFile(stateDir, project), () => {
-      save(store, session, [...jobs.values()]);
-      pending.delete(session);
+      save(store, session, jobs);
+      for (const { id } of jobs) {
+        urgent.delete(id);
+        pending.get(session)?.delete(id);
+      }
       reportLosses(store);
       if (store.wasMade()) startRebuilding(project);
     });

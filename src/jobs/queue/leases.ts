@@ -34,8 +34,10 @@ export interface Leases {
 }
 
 export type LeaseEvent =
-  /** Something that queued jobs may wait for is free. */
+  /** A slot or GPUs that queued jobs may wait for are free. */
   | { readonly kind: "freed" }
+  /** A sandbox that held neither has ended, which may leave more of a budget for queued jobs. */
+  | { readonly kind: "cost_ended" }
   /** Another process asks to cancel a job that this one runs. */
   | { readonly kind: "cancel_requested"; readonly lease: Lease; readonly reason: string | null };
 
@@ -118,7 +120,7 @@ export function createLeases({ pool, localQueue, limits, owner, clock, ids, log 
     },
     sandboxTerminated(jobID) {
       for (const lease of [...held.values()]) if (lease.jobID === jobID && lease.slots === 0) release(lease.id);
-      events.emit({ kind: "freed" });
+      events.emit({ kind: "cost_ended" });
     },
     claimGpu(job, gpu) {
       const lease = "leaseID" in job.state ? held.get(job.state.leaseID) : undefined;

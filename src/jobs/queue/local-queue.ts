@@ -30,6 +30,8 @@ export interface LocalQueue {
   /** Gives a job that was blocked on its budget a place in the shared queue again. */
   unblock(job: QueuedJob): void;
   isBlocked(job: QueuedJob): boolean;
+  /** Whether any job is blocked on its budget. */
+  hasBlocked(): boolean;
   /** Why the job is blocked on its budget; undefined when it is not. */
   budgetReasonOf(jobID: string): string | undefined;
   /** Keeps the places in the shared queue from expiring. */
@@ -134,6 +136,7 @@ export function createLocalQueue({ pool, owner, clock, log }: LocalQueueDeps): L
       if (budgetReasons.size > 0 && budgetReasons.delete(job.jobID)) takePlaces([job]);
     },
     isBlocked: ({ jobID }) => budgetReasons.size > 0 && budgetReasons.has(jobID),
+    hasBlocked: () => budgetReasons.size > 0,
     budgetReasonOf: (jobID) => budgetReasons.get(jobID),
     renew: () => takePlaces(queued.filter(({ jobID }) => !budgetReasons.has(jobID))),
     onPlaceFreed: (listener) => placesFreed.on(listener),

@@ -96,7 +96,10 @@ export function requireJob(sessionJobs: SessionJobs, jobID: string): Job {
 }
 
 export function createSessionJobs({ orchestrator, store, ids, clock, log, changes }: SessionJobsDeps): SessionJobs {
+  const firstVersion = store.version();
   const jobs = new Map(store.jobs().map((job) => [job.id, job]));
+  /** What the store's version was when a job was read again, by job id. */
+  const readAt = new Map<string, string>();
   const account = createAccount(jobs.values());
   /** Until the next change. */
   let all: readonly Job[] | null = null;
@@ -167,7 +170,10 @@ export function createSessionJobs({ orchestrator, store, ids, clock, log, change
     },
     reload(jobID) {
       const before = jobs.get(jobID);
+      const version = store.version();
+      if (before && (readAt.get(jobID) ?? firstVersion) === version) return before; // nobody else has written
       const job = store.job(jobID);
+      readAt.set(jobID, version);
       if (!before || !job) throw new Error(`no job ${jobID} in session ${orchestrator}`);
       if (isDeepStrictEqual(before, job)) return before;
       put(before, job);

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Experiment } from "../../core/experiments/experiment.ts";
 import type { Database } from "./database.ts";
 import { experimentRecord } from "./experiment-record.ts";
-import { json } from "./rows.ts";
+import { json, remembered } from "./rows.ts";
 import { createScoreQueries, type ScoreQueries } from "./score-queries.ts";
 
 /** What is asked of a project's experiments to rank them. */
@@ -15,13 +15,17 @@ export interface ExperimentQueries extends ScoreQueries {
 const experimentRow = z.object({ id: z.string(), record: json(experimentRecord) });
 const countRow = z.object({ n: z.number() });
 
-export const createExperimentQueries = (database: Database): ExperimentQueries => ({
-  ...createScoreQueries(database),
-  experiment: (job) =>
-    database.get(experimentRow, "SELECT job AS id, record FROM experiments WHERE job = ?", job)?.record ?? null,
-  count: (session) =>
-    (session === null
-      ? database.get(countRow, "SELECT COUNT(*) AS n FROM experiments")
-      : database.get(countRow, "SELECT COUNT(*) AS n FROM experiments WHERE session = ?", session)
-    )?.n ?? 0,
-});
+export function createExperimentQueries(database: Database): ExperimentQueries {
+  // Each change of an experiment is compared with what is kept of it.
+  const known = remembered(experimentRow);
+  return {
+    ...createScoreQueries(database),
+    experiment: (job) =>
+      database.get(known, "SELECT job AS id, record FROM experiments WHERE job = ?", job)?.record ?? null,
+    count: (session) =>
+      (session === null
+        ? database.get(countRow, "SELECT COUNT(*) AS n FROM experiments")
+        : database.get(countRow, "SELECT COUNT(*) AS n FROM experiments WHERE session = ?", session)
+      )?.n ?? 0,
+  };
+}

@@ -26,6 +26,36 @@ const versionRow = z.object({ data_version: z.number() });
 export const dataVersion = (rows: RowReader): number | undefined =>
   rows.get(versionRow, "PRAGMA data_version")?.data_version;
 
+/** Rows that a `remembered` schema keeps. */
+const MOST_REMEMBERED = 500;
+
+/**
+ * A schema for rows that are read again and again: one that is as it was at the last reading is not parsed anew. Its key is
+ * the column `id`, or `job` where there is none.
+ */
+export function remembered<T>(schema: RowSchema<T>): RowSchema<T> {
+  const known = new Map<unknown, { readonly row: Readonly<Record<string, unknown>>; readonly parsed: T }>();
+  return z.unknown().transform((found, context): T => {
+    const row = found as Readonly<Record<string, unknown>>;
+    const key = row.id ?? row.job;
+    const before = known.get(key);
+    if (before && isSameRow(before.row, row)) return before.parsed;
+    const { data, error } = schema.safeParse(row);
+    if (error) {
+      for (const { path, message } of error.issues) context.addIssue({ code: "custom", path: [...path], message });
+      return z.NEVER;
+    }
+    if (known.size >= MOST_REMEMBERED) known.clear();
+    known.set(key, { row, parsed: data });
+    return data;
+  });
+}
+
+function isSameRow(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
+  for (const column in b) if (a[column] !== b[column]) return false;
+  return true;
+}
+
 /** A row of which only its existence matters. */
 export const anyRow = z.unknown();
 

@@ -28,6 +28,8 @@ export interface Turn {
 export interface SessionStore extends SeriesStore {
   jobs(): Job[];
   job(jobID: string): Job | undefined;
+  /** Changes when another process has written to the file, or another file has taken its place. */
+  version(): string;
   turns(jobID: string): Turn[];
   /** Adds new jobs with their first turns, where they have one: all of them or none. */
   insert(entries: readonly { readonly job: Job; readonly turn: Turn | null }[]): void;
@@ -136,6 +138,7 @@ export async function openSessionStore(file: string, clock: Pick<Clock, "now"> =
       checked = null;
       return jobs;
     },
+    version: () => `${database.generation()}:${dataVersion(database)}`,
     job: (jobID) => database.get(jobRow, "SELECT id, record FROM jobs WHERE id = ?", jobID),
     turns: (jobID) => database.all(turnRow, "SELECT * FROM turns WHERE job = ? ORDER BY position", jobID),
     insert: (entries) =>

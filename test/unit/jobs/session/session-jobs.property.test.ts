@@ -13,6 +13,7 @@ function openSessionJobs() {
   const save = (job: Job) => void saved.set(job.id, job);
   const changes: { readonly before: Job | null; readonly job: Job }[] = [];
   const store = {
+    version: () => "1",
     jobs: () => [...saved.values()],
     insert: (entries) => entries.forEach((entry) => void save(entry.job)),
     saveJob: save,
