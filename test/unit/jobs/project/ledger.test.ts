@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { ledgerFile } from "../../../../src/jobs/store/experiment-store.ts";
+import { ledgerFile, openExperimentStore } from "../../../../src/jobs/store/experiment-store.ts";
 import { openLedgerWorld, withLedger } from "./ledger-support.ts";
 
 const PROJECT = "0123456789abcdef";
@@ -34,6 +34,26 @@ describe("the ledger", () => {
         state: { kind: "failed", since: 1, failure: { code: "invalid_task", message: "no", retryable: false } },
       });
       expect((await world.list()).board).toMatchObject({ metric: null });
+    }),
+  );
+
+  test(
+    "other processes see a job's end at once, and what happens to it before within a second",
+    withLedger(async (world) => {
+      world.add({ id: "job_a", state: { kind: "queued", since: 1 } });
+      await world.list();
+      const other = await openExperimentStore(ledgerFile(world.stateDir, PROJECT));
+      const seen = async () => {
+        await world.clock.advance(0);
+        return other.experiment("job_a")?.state;
+      };
+      world.add({ id: "job_a", state: { kind: "running", since: 5, leaseID: "l" } });
+      expect(await seen()).toBe("queued");
+      await world.clock.advance(1_000);
+      expect(await seen()).toBe("running");
+      world.add({ id: "job_a", ...loss(1) });
+      expect(await seen()).toBe("completed");
+      other.close();
     }),
   );
 
