@@ -67,7 +67,7 @@ describe("a failed creation has the right code and leaves nothing:", () => {
     ["a creation that begins too late", { method: "SandboxCreateV2", delayMs: 2600, times: 1 }, "sandbox_create_timeout", true],
     ["a creation whose replies are all lost", { method: "SandboxCreateV2", code: UNAVAILABLE, when: "after", times: ALWAYS }, "sandbox_create_failed", true],
     ["a first command that never starts", { method: "TaskExecStart", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
-    ["a first command that never ends", { method: "TaskExecWait", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
+    ["a first command that never ends", { method: "TaskExecStdioRead", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
     ["a router that refuses commands", { method: "TaskExecStart", code: PRECONDITION, times: ALWAYS }, "sandbox_create_failed", null],
     ["a GPU creation that never answers", { method: "SandboxCreate", hang: true, times: ALWAYS }, "sandbox_create_timeout", true, withGpu(gpu("T4"))],
     ["a type of GPU Modal does not know", { method: "SandboxCreate", code: INVALID, times: ALWAYS }, "sandbox_create_failed", false, withGpu(gpu("B300"))],

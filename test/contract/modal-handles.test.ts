@@ -64,6 +64,20 @@ describe("a snapshot that Modal no longer has", () => {
     },
   );
 
+  modalTest("is told as expired where it is deleted moments after it was found, for others to start from", async () => {
+    const snapshotID = await freeze();
+    const on = provider();
+    for (const each of await Promise.all([1, 2, 3].map(() => on.create(specOf({ snapshotID })))))
+      await each.terminate();
+    const asked = (await modal().calls()).filter(
+      ({ method, request }) => method === "ImageFromId" && request.imageId === snapshotID,
+    );
+    expect(asked.length).toBe(1);
+    await deleteImage(snapshotID);
+    expect(await failsWith(on.create(specOf({ snapshotID })))).toMatchObject({ code: "snapshot_expired" });
+    await untilNoneLeft();
+  });
+
   modalTest("is told as expired where a directory's image is gone once it is mounted", async () => {
     const on = provider();
     const source = await on.create(specOf());

@@ -9,6 +9,8 @@ export interface ExecOnce {
   /** Start of the message when the time limit passes: "Reading /x in sandbox sb-1". */
   readonly doing: string;
   readonly signal?: AbortSignal | undefined;
+  /** Whether its stdout tells by itself that it has succeeded. Then neither its stderr nor its exit code is asked for. */
+  readonly isSuccess?: (stdout: Uint8Array) => boolean;
 }
 
 export interface Ended {
@@ -25,7 +27,7 @@ export interface Ended {
 export function execOnce(
   sandbox: ModalSandbox,
   argv: readonly string[],
-  { clock, limitMs, doing, signal }: ExecOnce,
+  { clock, limitMs, doing, signal, isSuccess }: ExecOnce,
 ): Promise<Ended> {
   const run = async (): Promise<Ended> => {
     // Always "pipe": under Bun, "ignore" throws after the command has been started.
@@ -35,6 +37,12 @@ export function execOnce(
       stderr: "pipe",
       timeoutMs: wholeSecondsMs(limitMs),
     });
+    if (isSuccess) {
+      const stdout = await child.stdout.readBytes();
+      if (isSuccess(stdout)) return { code: 0, stdout, stderr: new Uint8Array() };
+      const [stderr, code] = await Promise.all([child.stderr.readBytes(), child.wait()]);
+      return { code, stdout, stderr };
+    }
     const [stdout, stderr, code] = await Promise.all([
       child.stdout.readBytes(),
       child.stderr.readBytes(),

@@ -45,7 +45,7 @@ export function missingHandle(error: unknown): "app" | "image" | "unknown" | nul
 
 export interface HandlesDeps extends CallDeps {
   readonly access: Pick<ModalAccess, "app" | "forgetApp">;
-  readonly images: Pick<ImageCache, "forSpec" | "forget">;
+  readonly images: Pick<ImageCache, "forSpec" | "forget" | "forgetSnapshot">;
   readonly onStep?: StepListener | undefined;
 }
 
@@ -67,6 +67,7 @@ export async function withHandles<T>(
     try {
       return await use(app, await images.forSpec(client, app, spec, deps.onStep));
     } catch (error) {
+      if (snapshotID !== null) images.forgetSnapshot(snapshotID);
       if (error instanceof PluginError && error.code === "snapshot_expired") throw error;
       const missing = missingHandle(error);
       const isOfSnapshot = snapshotID !== null && parseSnapshotID(snapshotID)?.path === null;

@@ -23,10 +23,15 @@ export interface ImageDeps extends BuildDeps {
   readonly credentials: Credentials;
 }
 
+/** How long a snapshot that was found is taken to be there. */
+const FRESH_MS = 30_000;
+
 /** Images by recipe. Each is built once, however many sandboxes ask for it at the same time. */
 export class ImageCache {
   readonly #deps: ImageDeps;
   readonly #built = new PromiseCache<string, Image>();
+  /** Of snapshots, by id, since when they are known. */
+  readonly #found = new Map<string, { readonly image: Promise<Image>; readonly since: number }>();
   /** Of the builds under way. */
   readonly #steps = new Map<string, SharedSteps>();
 
@@ -69,8 +74,28 @@ export class ImageCache {
     this.#built.delete(JSON.stringify(recipe));
   }
 
-  /** The image of a snapshot. @throws PluginError `snapshot_expired`, `not_found` */
-  async ofSnapshot(client: ModalClient, snapshotID: string): Promise<Image> {
+  /**
+   * The image of a snapshot. What was found moments ago is not asked for again: hundreds of sandboxes may start from one
+   * snapshot, and one that has gone meanwhile shows when a sandbox is created from it.
+   * @throws PluginError `snapshot_expired`, `not_found`
+   */
+  ofSnapshot(client: ModalClient, snapshotID: string): Promise<Image> {
+    const now = this.#deps.clock.now();
+    for (const [id, { since }] of this.#found) if (now - since > FRESH_MS) this.#found.delete(id);
+    const known = this.#found.get(snapshotID)?.image;
+    if (known) return known;
+    const image = this.#find(client, snapshotID);
+    this.#found.set(snapshotID, { image, since: now });
+    image.catch(() => this.forgetSnapshot(snapshotID));
+    return image;
+  }
+
+  /** Has a snapshot looked up again at the next call. */
+  forgetSnapshot(snapshotID: string): void {
+    this.#found.delete(snapshotID);
+  }
+
+  async #find(client: ModalClient, snapshotID: string): Promise<Image> {
     const { clock, limits, credentials } = this.#deps;
     const snapshot = parseSnapshotID(snapshotID);
     if (snapshot === null)

@@ -8,6 +8,9 @@ import { bucketCheck, bucketFailure } from "./mounts.ts";
 import type { SandboxCoreParts } from "./sandbox-core.ts";
 import { RUN_DIR } from "./wrapper-script.ts";
 
+/** The last line of what it prints. */
+const READY = "ready";
+
 /*
  * The first command of every sandbox. Modal takes snapshots only of a sandbox that has run a command, so it is needed for
  * that too.
@@ -15,8 +18,7 @@ import { RUN_DIR } from "./wrapper-script.ts";
 const FIRST = `w=\${1:-\${${WORKDIR_VARIABLE}:-$PWD}}
 mkdir -p -- "$w" && cd -- "$w" || exit 1
 mkdir -p -m 700 ${RUN_DIR}
-printf '%s\\n' "$w" "\${HOME:-/root}"
-command -v script || :`;
+printf '%s\\n' "$w" "\${HOME:-/root}" "$(command -v script)" ${READY}`;
 
 export interface Prepared {
   readonly workdir: string;
@@ -44,6 +46,7 @@ export async function prepareSandbox(
     limitMs,
     doing,
     signal,
+    isSuccess: (printed) => Buffer.from(printed).toString().endsWith(`\n${READY}\n`),
   });
   const [found = "", home = "", script = ""] = Buffer.from(stdout).toString().split("\n");
   if (code === 0 && found !== "") return { workdir: found, home, hasScript: script !== "" };
