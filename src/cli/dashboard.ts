@@ -37,7 +37,7 @@ export async function runDashboard(call: DashboardCall): Promise<void> {
       retryable: false,
     });
   const { stateDir } = await loadCliOptions(call.stateDir);
-  const lab = await labOf(stateDir);
+  const lab = await labOf(call.stateDir, true);
   try {
     const session = call.session ?? (await newestOf(lab));
     if (call.session !== null && lab.view(call.session) === null)

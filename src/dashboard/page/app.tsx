@@ -42,11 +42,13 @@ export function App() {
 }
 
 function Connection() {
-  const { session, isLive } = fields.value;
+  const { session, sessions, isLive } = fields.value;
   const text =
     trouble.value ??
     (session === null
-      ? "No session has had jobs yet; the first one appears here."
+      ? sessions.length === 0
+        ? "No session has had jobs yet; the first one appears here."
+        : "This session has no jobs, or its file is gone. Choose another."
       : isLive
         ? "Live"
         : "Read only: no OpenCode process has this session in use");
@@ -59,18 +61,18 @@ function Connection() {
 
 function Sessions() {
   const { session, sessions } = fields.value;
-  if (session === null) return null;
+  if (session === null && sessions.length === 0) return null;
   const known = sessions.some(({ id }) => id === session);
   return (
     <select
       aria-label="Session"
-      value={session}
+      value={session ?? ""}
       onChange={(event) => {
         selected.value = null;
         wanted.value = event.currentTarget.value;
       }}
     >
-      {!known && <option value={session}>{session}</option>}
+      {!known && <option value={session ?? ""}>{session ?? "Choose a session"}</option>}
       {sessions.map(({ id, changedAt }) => (
         <option key={id} value={id}>{`${id}, ${new Date(changedAt).toLocaleString()}`}</option>
       ))}

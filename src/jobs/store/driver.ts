@@ -42,7 +42,7 @@ export async function loadDriver(): Promise<Driver> {
     };
   }
   const { DatabaseSync } = await import("node:sqlite").catch((cause) => {
-    const message = `This runtime (Node ${process.versions.node}) has no SQLite; run OpenCode on Node 22.13 or newer, or use its own binary.`;
+    const message = `This runtime (Node ${process.versions.node}) has no SQLite: use Node 22.13 or newer for this, or for OpenCode its own binary.`;
     throw new PluginError("config_invalid", message, { cause, retryable: false });
   });
   return (file, mode) => {

@@ -150,6 +150,14 @@ test("lists the sessions where none is called so, and refuses two forms at once"
   ]);
   expect(JSON.parse((await report("../pool", "--json")).out).error.code).toBe("not_found");
   expect((await report("--json", "--csv")).code).toBe(2);
+  writeFileSync(join(root, "file"), "");
+  for (const [place, why] of [
+    ["file", "ENOTDIR"],
+    ["nowhere", "ENOENT"],
+  ] as const)
+    expect((await report("--state-dir", join(root, place))).err).toMatch(
+      new RegExp(`^config_invalid: Could not read the sessions in the state directory ${join(root, place)}: ${why}`),
+    );
   process.chdir(root);
   expect((await report()).err).toStartWith("not_found: No session of this project has started jobs. There are");
   process.chdir(project);
