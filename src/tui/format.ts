@@ -1,3 +1,4 @@
+import { readMetricLine } from "../core/metric-line.ts";
 import type { JobView } from "../views/job-view.ts";
 import type { LabView } from "../views/lab-view.ts";
 import { type Line, piece, type Tone } from "./text.ts";
@@ -83,8 +84,9 @@ export const metricsOf = ({ metrics }: JobView, most: number): string =>
     })
     .join(" · ");
 
-/** What a job is doing or waits for. */
-export const doingOf = ({ reason, status, tool }: JobView): string => reason ?? status ?? tool ?? "";
+/** What a job is doing or waits for; "" where that is a line of numbers, which its metrics say more readably. */
+export const doingOf = ({ reason, status, tool }: JobView): string =>
+  reason ?? (status !== undefined && Array.isArray(readMetricLine(status)) ? "" : status) ?? tool ?? "";
 
 /** Why a job ended as it did; "" where it ended well. */
 export const errorOf = ({ error, stopped }: JobView): string =>

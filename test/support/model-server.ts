@@ -28,8 +28,11 @@ export interface ModelServer {
   stop(): Promise<void>;
 }
 
-/** A scripted OpenAI-compatible model on loopback, under Bun or Node. */
-export async function startModelServer(script: ModelScript): Promise<ModelServer> {
+/**
+ * A scripted OpenAI-compatible model on loopback, under Bun or Node.
+ * @param title of every session
+ */
+export async function startModelServer(script: ModelScript, title = "A title"): Promise<ModelServer> {
   const state = {
     script,
     requests: [] as ModelRequest[],
@@ -47,7 +50,7 @@ export async function startModelServer(script: ModelScript): Promise<ModelServer
     const isTitle = isTitleRequest(request);
     (isTitle ? state.titleRequests : state.requests).push(request);
     if (!isTitle) exchange.onGone(() => state.disconnected.push(request));
-    const reply: ModelReply = isTitle ? { text: "A title" } : await state.script(request);
+    const reply: ModelReply = isTitle ? { text: title } : await state.script(request);
     await send(exchange, request, reply, `${++state.answers}`);
   };
 

@@ -20,6 +20,8 @@ export interface HomeOptions {
   config?: Record<string, unknown>;
   /** Further project files by relative path; part of the first commit. */
   files?: Record<string, string>;
+  /** Default "project", which is beside HOME; "home/…" is inside. */
+  projectFolder?: string;
   /** Further files by path relative to HOME. */
   homeFiles?: Record<string, string>;
   /** The host's own git snapshots of the project. Default false. */
@@ -47,7 +49,7 @@ export function createHome(options: HomeOptions = {}): OpencodeHome {
   const root = mkdtempSync(join(tmpdir(), "oc-"));
   opened("home", root, () => rmSync(root, { recursive: true, force: true }));
   const home = join(root, "home");
-  const project = join(root, "project");
+  const project = join(root, options.projectFolder ?? "project");
   const configDir = join(home, ".config/opencode");
   const dataDir = join(home, ".local/share/opencode");
   const env = environment(home, options.env ?? {});

@@ -17,6 +17,8 @@ export interface Terminal {
   submit(text: string): Promise<void>;
   /** What the screen shows, lines trimmed at the end. */
   capture(): string;
+  /** The whole screen with its colours, as escape sequences. */
+  captureColours(): string;
   waitForText(pattern: string | RegExp, timeoutMs?: number): Promise<string>;
   waitForNoText(pattern: string | RegExp, timeoutMs?: number): Promise<string>;
   /** Over 120 columns the sidebar is shown. */
@@ -74,6 +76,7 @@ export async function startTui(home: OpencodeHome, options: TerminalOptions = {}
   const terminal: Terminal = {
     pid,
     capture,
+    captureColours: () => tmux("capture-pane", "-p", "-e", "-N"),
     sendKeys,
     sendText,
     async submit(text) {

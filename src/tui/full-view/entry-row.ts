@@ -46,14 +46,16 @@ function jobRow(entry: JobEntry, isChosen: boolean, { columns, metric, asking }:
   return [...start, ...row(room, left, [piece(right.join(" · "), "muted")])];
 }
 
-/** Why a job has ended badly, or what it does or waits for. */
+/** Why a job has ended badly, what it does or waits for, or its numbers. */
 function doingNow(job: JobView, asking: ReadonlySet<string>): readonly [string, Piece["tone"]] {
   if (asking.has(job.id)) return ["waits for your answer: press enter", "warning"];
   if (job.update && job.update.conflicts.length > 0)
     return [`${job.update.conflicts.length} files in conflict`, "warning"];
   if (job.error) return [errorOf(job), "muted"];
   if (job.endedAt !== undefined) return [metricsOf(job, 2) || (job.result ?? ""), "muted"];
-  return [doingOf(job), job.reason === undefined || job.state === "queued" ? "muted" : "warning"];
+  const doing = doingOf(job);
+  if (doing === "") return [metricsOf(job, 2), "muted"];
+  return [doing, job.reason === undefined || job.state === "queued" ? "muted" : "warning"];
 }
 
 function numberOf({ metrics }: JobView, metric: string): string {

@@ -1,10 +1,12 @@
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ERROR_CODES } from "../../../src/shared/error-code.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
-const DOCUMENTS = ["README.md", "ARCHITECTURE.md", ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`)];
+const DOCUMENTS = ["README.md", "ARCHITECTURE.md", ...readdirSync(join(ROOT, "docs"))
+  .filter((name) => name.endsWith(".md"))
+  .map((name) => `docs/${name}`)];
 const README_WORDS = 1000;
 
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
@@ -59,6 +61,15 @@ test("the README's table of options has the defaults of docs/options.md, which i
   expect(rows.length).toBeGreaterThan(3);
   const documented = optionRows(read("docs/options.md"));
   expect(rows.filter((row) => !documented.includes(row))).toEqual([]);
+});
+
+test("the README's pictures are those that `npm run pictures` makes, dark and light, each below 150 KB", () => {
+  const folder = join(ROOT, "docs/images");
+  const named = [...read("README.md").matchAll(/(?:srcset|src)="([^"]+)"/g)].map(([, path = ""]) => path);
+  const made = ["dashboard", "jobs", "terminal"].flatMap((name) => [`${name}-dark.png`, `${name}-light.png`]);
+  expect(named.sort()).toEqual(made.map((name) => `docs/images/${name}`));
+  expect(readdirSync(folder).sort()).toEqual(made);
+  expect(made.filter((name) => statSync(join(folder, name)).size >= 150_000)).toEqual([]);
 });
 
 test("docs/troubleshooting.md lists the error codes, each once", () => {

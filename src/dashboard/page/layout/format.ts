@@ -16,16 +16,19 @@ export function duration(ms: number): string {
 }
 
 /** With as many digits as tell numbers of experiments apart. */
-export function number(value: MetricValue): string {
+export function number(value: MetricValue, digits = 6): string {
   const given = Number(value);
   if (!Number.isFinite(given)) return String(value);
   if (given === 0) return "0";
   const size = Math.abs(given);
-  return size >= 1e6 || size < 1e-4 ? given.toExponential(3) : String(Number(given.toPrecision(6)));
+  return size >= 1e6 || size < 1e-4 ? given.toExponential(3) : String(Number(given.toPrecision(digits)));
 }
 
+/** How far numbers lie apart: more digits than three would be noise. */
+export const spread = (value: number): string => number(value, Math.abs(value) < 1_000 ? 3 : 6);
+
 export const difference = (value: number | undefined): string =>
-  value === undefined ? "" : value > 0 ? `+${number(value)}` : number(value).replace("-", "−");
+  value === undefined ? "" : value > 0 ? `+${spread(value)}` : spread(value).replace("-", "−");
 
 export const MARKS: Readonly<Record<JobView["state"], string>> = {
   running: "●",

@@ -5,6 +5,7 @@ import { get } from "../api.ts";
 import { boundsOf, type Curve, chooseJobs, type SeriesPoint } from "../layout/curves.ts";
 import { number, some } from "../layout/format.ts";
 import { toPath, toScale } from "../layout/scale.ts";
+import { ledger } from "../ledger.ts";
 import { selected } from "../selection.ts";
 import { fields, jobs } from "../store.ts";
 import { Chart, plotWidth, Table } from "./chart.tsx";
@@ -19,8 +20,12 @@ const chosen = signal<string | null>(null);
 const names = computed(() =>
   [...new Set([...jobs.value.values()].flatMap(({ metrics }) => Object.keys(metrics)))].sort(),
 );
-const metric = computed(() =>
-  chosen.value !== null && names.value.includes(chosen.value) ? chosen.value : (names.value[0] ?? null),
+/** The one that was chosen here, else the one that experiments are ranked by. */
+const metric = computed(
+  () =>
+    [chosen.value, ledger.value?.metric].find((name) => name != null && names.value.includes(name)) ??
+    names.value[0] ??
+    null,
 );
 const drawn = computed(() => chooseJobs([...jobs.value.values()], metric.value, MOST));
 const curves = signal<readonly Curve[]>([]);

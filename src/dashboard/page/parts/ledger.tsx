@@ -1,5 +1,5 @@
 import { oneLine } from "../../../shared/plain-text.ts";
-import { difference, number, some, usd } from "../layout/format.ts";
+import { difference, number, some, spread, usd } from "../layout/format.ts";
 import { LEDGER_ORDERS, type LedgerOrder } from "../layout/ledger.ts";
 import { everyRow, filter, ledger, ledgerTrouble, metric, order, rows } from "../ledger.ts";
 import { JobName, Words } from "./job-name.tsx";
@@ -78,7 +78,7 @@ function summary(): string {
       : found.direction === "min"
         ? "less is better"
         : "more is better";
-  const noise = found.noise ? `, noise ${number(found.noise.value)} from ${found.noise.n} ${found.noise.source}` : "";
+  const noise = found.noise ? `, noise ${spread(found.noise.value)} from ${found.noise.n} ${found.noise.source}` : "";
   const shown = filter.value.trim() ? `; ${rows.value.length} shown` : "";
   return `${some(found.count, "experiment")} in ${oneLine(found.metric)}, ${found.ranked} ranked; ${better}${noise}${shown}.`;
 }
@@ -128,7 +128,7 @@ function Entries() {
                   <JobName id={view.job} name={[label, paramsOf(view.params)].filter(Boolean).join(" ")} />
                 </th>
                 <td class="number">{number(view.mean)}</td>
-                <td class="number">{view.deviation === undefined ? "" : number(view.deviation)}</td>
+                <td class="number">{view.deviation === undefined ? "" : spread(view.deviation)}</td>
                 <td class="number">{view.n}</td>
                 <td class="number">{difference(view.deltaParent)}</td>
                 <td class="number">{difference(view.deltaBest)}</td>
