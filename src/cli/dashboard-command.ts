@@ -18,9 +18,11 @@ another machine: ssh -L 4321:127.0.0.1:4321 <this machine>, with --port 4321 her
 
 Options
   --port <number>     port to listen on; default: any that is free
-  --no-open           print the address only
+  --no-open           print the address only; otherwise $BROWSER opens it, or your desktop's browser
 ${STATE_DIR_HELP}
   --json              print { url, port, token, session } as one line of JSON, and open nothing
+  --attached          for the terminal UI: as --json, but open the page, again with each line of standard input, and
+                      print { browser: "opened" | "none" | "failed" } each time; end when the input ends
   --help              print this
 `,
   options: {
@@ -28,6 +30,7 @@ ${STATE_DIR_HELP}
     "no-open": { type: "boolean" },
     "state-dir": { type: "string" },
     json: { type: "boolean" },
+    attached: { type: "boolean" },
   },
   mostWords: 1,
   async run({ words, text, has, print, tell }) {
@@ -38,13 +41,14 @@ ${STATE_DIR_HELP}
       session: words[0] ?? null,
       port,
       onReady({ url, port, token, session }) {
-        if (has("json")) print(JSON.stringify({ url, port, token, session }));
+        if (has("json") || has("attached")) print(JSON.stringify({ url, port, token, session }));
         else
           print(
             `The dashboard is at ${url}\nIt is served until you press ctrl+c. Whoever has this address can use it.`,
           );
       },
-      opens: !has("no-open") && !has("json"),
+      opens: has("attached") || (!has("no-open") && !has("json") && process.stdout.isTTY),
+      attached: has("attached") ? { onOpened: (browser) => print(JSON.stringify({ browser })) } : null,
       tell,
     });
     return 0;

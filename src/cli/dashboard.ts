@@ -11,7 +11,7 @@ import { readKeptChanges } from "../workspace/collect/kept-changes.ts";
 import { createGit } from "../workspace/git.ts";
 import { labOf, projectOf } from "./cli-lab.ts";
 import { loadCliOptions } from "./cli-options.ts";
-import { openInBrowser } from "./open-in-browser.ts";
+import { type OpenedInBrowser, openInBrowser } from "./open-in-browser.ts";
 
 export interface DashboardCall {
   readonly stateDir: string | null;
@@ -20,6 +20,11 @@ export interface DashboardCall {
   readonly port: number;
   /** Whether the page is opened in the user's browser, where there is one. */
   readonly opens: boolean;
+  /**
+   * The terminal UI, which asks on the standard input for the page to be opened, once more with each line, and whose end is
+   * the end of that input; null = a person started this.
+   */
+  readonly attached: { onOpened(outcome: "opened" | "none" | "failed"): void } | null;
   onReady(ready: {
     readonly url: string;
     readonly port: number;
@@ -48,9 +53,17 @@ export async function runDashboard(call: DashboardCall): Promise<void> {
     const dashboard = await serve(lab, session, token, toPage(html), call.port, readWorkOf(lab, stateDir));
     const { url, port } = dashboard;
     call.onReady({ url, port, token, session: session ?? lab.sessions(null)[0]?.id ?? null });
-    const close = call.opens ? openInBrowser(url, call.tell) : () => {};
-    await toldToEnd();
-    close();
+    const opened: OpenedInBrowser[] = [];
+    const open = async () => {
+      const browser = openInBrowser(url, systemClock);
+      opened.push(browser);
+      const outcome = await browser.outcome;
+      call.attached?.onOpened(outcome);
+      if (outcome === "failed" && !call.attached) call.tell("No browser could be opened; open the address yourself.");
+    };
+    if (call.opens) void open();
+    await (call.attached ? Promise.race([toldToEnd(), inputEnds(open)]) : toldToEnd());
+    for (const browser of opened) browser.close();
     await dashboard.close();
   } finally {
     lab.close();
@@ -107,4 +120,15 @@ async function serve(
 const toldToEnd = (): Promise<void> =>
   new Promise((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
+  });
+
+/** @param onLine is called for each line */
+const inputEnds = (onLine: () => void): Promise<void> =>
+  new Promise((resolve) => {
+    process.stdin.setEncoding("utf8");
+    process.stdin.on("data", (text: string) => {
+      for (const _ of text.matchAll(/\n/g)) onLine();
+    });
+    process.stdin.once("end", resolve);
+    process.stdin.once("error", () => resolve());
   });

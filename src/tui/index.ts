@@ -4,6 +4,7 @@ import { systemClock } from "../shared/clock.ts";
 import { registerAttention } from "./attention.ts";
 import { registerBottomLine } from "./bottom-line.ts";
 import { registerCounter } from "./counter.ts";
+import { registerDashboard } from "./dashboard-command.ts";
 import { registerFullView } from "./full-view/register.ts";
 import { registerHomeLine } from "./home-line.ts";
 import { registerJobKeys } from "./job-keys.ts";
@@ -17,8 +18,9 @@ import { createUi } from "./ui.ts";
 const plugin: TuiPluginModule = {
   id: "opencode-parallel-agents",
   async tui(api, options, meta) {
+    const stateDirOf = () => findStateDir(api.state, meta, options, process.env);
     const openLab = async () => {
-      const stateDir = await findStateDir(api.state, meta, options, process.env);
+      const stateDir = await stateDirOf();
       if (stateDir === null) throw new Error("the options are not valid");
       const lab = await import("../lab/open-lab.ts");
       return await lab.openLab({ stateDir, clock: systemClock });
@@ -37,6 +39,7 @@ const plugin: TuiPluginModule = {
       ])
         register(ui);
       registerLeaveQuestion(ui, process.argv);
+      registerDashboard(ui, stateDirOf);
       api.lifecycle.onDispose(() => {
         source.close();
         dispose();

@@ -21,7 +21,7 @@ const PROJECT = join(import.meta.dirname, "project");
 /** Pixels of the picture for one of the layout. */
 const SCALE = 2;
 /** The narrowest terminal in which OpenCode shows its sidebar, and a little. */
-const [COLUMNS, ROWS] = [126, 30];
+const [COLUMNS, ROWS] = [126, 34];
 const DASHBOARD = { width: 1180, height: 900 };
 const MODES = ["dark", "light"] as const;
 
@@ -53,8 +53,8 @@ try {
 }
 
 async function takeAll(terminal: Terminal, { stateDir, project }: OpencodeHome, browser: Browser): Promise<void> {
-  await terminal.waitForText(/Jobs [56]▶[^\n]*1✗[\s\S]*momentum 0\.8 trains/, 60_000);
-  await terminal.waitForText(/^(?![\s\S]*◌)[\s\S]*✓ [3-9] more are done/, 150_000);
+  await terminal.waitForText(/Jobs [56]▶[^\n]*1✗[\s\S]*momentum 0\.8 trains/, 180_000);
+  await terminal.waitForText(/^(?![\s\S]*◌)[\s\S]*✓ [3-9] more are done/, 180_000);
   const screens: Record<string, string> = {};
   for (const mode of MODES) {
     if (mode === "light") await toLight(terminal);
@@ -63,7 +63,7 @@ async function takeAll(terminal: Terminal, { stateDir, project }: OpencodeHome, 
     await terminal.sendKeys("F6");
     await terminal.waitForText("Needs you 1");
     await terminal.sendKeys("Home", "Down", "Down", "Down");
-    await terminal.waitForText(/› [●✓] sweep[\s\S]*Metrics/);
+    await terminal.waitForText(/^(?=[\s\S]*› [●✓] sweep)[\s\S]*Metrics/);
     screens[`jobs-${mode}`] = terminal.captureColours();
     await terminal.sendKeys("q");
     await terminal.waitForText("Context");

@@ -210,6 +210,7 @@ test("numbers are short and still tell experiments apart", () => {
     "-0.5",
   ]);
   expect([0.25, -0.25, 0, undefined].map(difference)).toEqual(["+0.25", "−0.25", "0", ""]);
+  expect([-0.255967, 1234.56, -0.0000123].map(difference)).toEqual(["−0.256", "+1234.56", "−1.230e-5"]);
   expect([0, 0.001, 1.005, 25].map(usd)).toEqual(["$0.00", "<$0.01", "$1.00", "$25.00"]);
   expect([-1, 5_000, 65_000, 700_000, 7_500_000].map(duration)).toEqual([
     "0 s",

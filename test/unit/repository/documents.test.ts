@@ -4,9 +4,13 @@ import { dirname, join } from "node:path";
 import { ERROR_CODES } from "../../../src/shared/error-code.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
-const DOCUMENTS = ["README.md", "ARCHITECTURE.md", ...readdirSync(join(ROOT, "docs"))
-  .filter((name) => name.endsWith(".md"))
-  .map((name) => `docs/${name}`)];
+const DOCUMENTS = [
+  "README.md",
+  "ARCHITECTURE.md",
+  ...readdirSync(join(ROOT, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
 const README_WORDS = 1000;
 
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");

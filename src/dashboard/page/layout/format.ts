@@ -16,16 +16,18 @@ export function duration(ms: number): string {
 }
 
 /** With as many digits as tell numbers of experiments apart. */
-export function number(value: MetricValue, digits = 6): string {
+export const number = (value: MetricValue): string => digits(value, 6);
+
+/** How far numbers lie apart: more digits than three would be noise. */
+export const spread = (value: number): string => digits(value, Math.abs(value) < 1_000 ? 3 : 6);
+
+function digits(value: MetricValue, most: number): string {
   const given = Number(value);
   if (!Number.isFinite(given)) return String(value);
   if (given === 0) return "0";
   const size = Math.abs(given);
-  return size >= 1e6 || size < 1e-4 ? given.toExponential(3) : String(Number(given.toPrecision(digits)));
+  return size >= 1e6 || size < 1e-4 ? given.toExponential(3) : String(Number(given.toPrecision(most)));
 }
-
-/** How far numbers lie apart: more digits than three would be noise. */
-export const spread = (value: number): string => number(value, Math.abs(value) < 1_000 ? 3 : 6);
 
 export const difference = (value: number | undefined): string =>
   value === undefined ? "" : value > 0 ? `+${spread(value)}` : spread(value).replace("-", "−");
