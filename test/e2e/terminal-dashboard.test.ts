@@ -34,7 +34,7 @@ test.skipIf(!hasTmux)("/dashboard serves the page, opens it each time, and ends 
   try {
     const command = async () => {
       await terminal.sendText("/dashboard");
-      await terminal.waitForText("and spend, in your browser");
+      await terminal.waitForText("metrics and spend");
       await terminal.sendKeys("Enter");
     };
     await command();

@@ -20,7 +20,7 @@ const BASELINE = {
 
 const SWEEP = {
   description: "sweep at width 32",
-  command: train("--lr $LR --width 32 --pace 2000"),
+  command: train("--lr $LR --width 32 --pace 1500"),
   matrix: { LR: [3, 1, 0.3, 0.03, 0.1, 0.01] },
   stop: { metric: "val_loss", direction: "min", rungs: [120], keep: 0.5 },
 };

@@ -30,7 +30,10 @@ export async function openDashboard(
 /** From the head of the page to its experiments, once the best of them has ended. */
 export async function takeDashboard(page: Page, url: string): Promise<Buffer> {
   await page.goto(url);
-  await page.locator("table.ledger tr", { hasText: "LR=0.1" }).filter({ hasText: "better" }).waitFor();
+  await page
+    .locator("table.ledger tr", { hasText: "LR=0.1" })
+    .filter({ hasText: "better" })
+    .waitFor({ timeout: 120_000 });
   const experiments = page.locator("section.rows", { has: page.locator("table.ledger") });
   const { y, height } = (await experiments.boundingBox()) ?? { y: 0, height: 0 };
   const { width } = page.viewportSize() ?? { width: 0 };
