@@ -72,7 +72,7 @@ export async function openLab({ stateDir, clock }: LabDeps): Promise<LabArchive>
       session,
       at: new Date(now).toISOString(),
       isLive,
-      jobs: jobs.map((job) => viewOf(job, doing(job.id), now)),
+      jobs: jobs.map((job) => asItStands(viewOf(job, doing(job.id), now), isLive)),
       snapshots: pool.snapshots(session).map(toSnapshotView),
       pool: toPoolView(inPool, part),
       spend: { ...spendOf(jobs, now), budgetUsd: part?.budgetUsd ?? null, usdPerHour: hourlyRate(jobs) },
@@ -127,3 +127,7 @@ function toPoolView({ leases, running, queued }: PoolReading, part: LivePart | n
 
 const hourlyRate = (jobs: readonly Job[]): number =>
   jobs.reduce((sum, { compute }) => sum + (compute.since === null ? 0 : compute.usdPerHour), 0);
+
+/** Nobody works on a job whose process was killed, though that could record nothing. */
+const asItStands = (job: JobView, isLive: boolean): JobView =>
+  !isLive && (job.state === "running" || job.state === "starting") ? { ...job, state: "interrupted" } : job;

@@ -1,7 +1,6 @@
 import { createComputed, createMemo, createSignal, onCleanup, untrack } from "solid-js";
 import type { Lab, LabArchive } from "../lab/lab.ts";
 import { createEmitter } from "../shared/emitter.ts";
-import type { JobView } from "../views/job-view.ts";
 import type { LabAnswer, LabRequest, LabView } from "../views/lab-view.ts";
 
 /** The lab, with the tasks of jobs. */
@@ -65,8 +64,7 @@ export function createLabSource(open: () => Promise<TaskLab>): LabSource {
     const entry = entryOf(session);
     const before = entry.view();
     try {
-      const found = lab()?.view(session) ?? null;
-      const after = found && asItStands(found);
+      const after = lab()?.view(session) ?? null;
       setProblem(null);
       entry.set(after);
       if (after) changes.emit({ before, after });
@@ -146,14 +144,6 @@ export function createLabSource(open: () => Promise<TaskLab>): LabSource {
     },
   };
 }
-
-/** Nobody works on a job whose process was killed, though that could record nothing. */
-export const asItStands = (view: LabView): LabView =>
-  view.isLive || !view.jobs.some(isAtWork)
-    ? view
-    : { ...view, jobs: view.jobs.map((job) => (isAtWork(job) ? { ...job, state: "interrupted" } : job)) };
-
-const isAtWork = ({ state }: JobView): boolean => state === "running" || state === "starting";
 
 /** Whether a session has jobs that a process works on or will: those of one that nobody has in use only wait for it. */
 export const hasLiveJobs = ({ isLive, jobs }: LabView): boolean =>

@@ -9,6 +9,6 @@ const store = await openSessionStore(sessionFile(stateDir, "ses_1"));
 store.insert([{ job: jobIn({ kind: "queued" }), turn: null }]);
 const part = { maxRunning: 2, gpus: { total: 4 }, budgetUsd: null, problems: [], jobs: new Map() };
 store.live.savePart({ owner: toOwner("owner"), at: Date.now(), text: toPartText(part) });
-for (let usd = 1; usd <= 3_000; usd++) store.saveJob(jobIn({ kind: "queued" }, { modelUsd: usd }));
+for (let usd = 1; usd <= 3_000; usd++) store.saveJob(jobIn({ kind: "running", leaseID: "l" }, { modelUsd: usd }));
 process.stdout.write("written");
 setInterval(() => {}, 60_000);

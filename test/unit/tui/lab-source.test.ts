@@ -90,14 +90,3 @@ test("a state that cannot be opened is said, and whoever asks is refused", async
     dispose();
   });
 });
-
-test("a job at work whose process was killed is shown as interrupted, in every part", () =>
-  withSource((source, lab) => {
-    const jobs = [sampleJob("a"), sampleJob("b", { state: "starting" }), sampleJob("c", { state: "queued" })];
-    lab.change("left", { jobs: [...jobs, ...done] });
-    const view = source.follow(() => "left");
-    const states = () => view()?.jobs.map(({ state }) => state);
-    expect(states()).toEqual(["interrupted", "interrupted", "queued", "completed"]);
-    lab.change("left", { isLive: true }); // the session is used again
-    expect(states()).toEqual(["running", "starting", "queued", "completed"]);
-  }));
