@@ -54,7 +54,7 @@ export const environmentSchema = section({
     .nullable()
     .default(null)
     .describe(
-      'Modal only. GPU type, and how many: `"T4"`, `"A100-80GB"`, `"H100:8"`. `"H100:8|H200:8"` is an order of preference. Modal may give an H200 for an H100; with `"H100!"` a sandbox that comes with anything else is ended, and the next preference is tried.',
+      'GPU type, and how many: `"T4"`, `"A100-80GB"`, `"H100:8"`; of this machine also `"any"` and types such as `"RTX-4090"`. `"H100:8|H200:8"` is an order of preference. Modal may give an H200 for an H100; with `"H100!"` a sandbox that comes with anything else is ended, and the next preference is tried.',
     ),
   cpu: amount(0.125)
     .nullable()

@@ -19,11 +19,22 @@ const GPU_TYPES: Readonly<Record<string, number>> = {
   B300: 8,
 };
 
+/** Any GPU of this machine. Modal has no such type. */
+export const ANY_GPU = "any";
+
+/** Types that only machines of users have, besides the families of `WORKSTATION`. */
+const DATA_CENTER = /^(?:K80|M40|M60|P4|P40|P100|V100|A2|A16|A30|A40|L20|L40|H20|H800|A800|GH200|GB10|GB200|GB300)$/;
+const WORKSTATION = /^(?:RTX|GTX|TITAN|QUADRO)(?:-[A-Z0-9]+){1,4}$/;
+/** More than any machine has. */
+const MOST_ON_MACHINE = 64;
+
 /** A GPU type and a count. `exact` (`H100!`) forbids the provider to substitute a better type. */
 export interface GpuRequest {
   readonly type: string;
   readonly count: number;
   readonly exact: boolean;
+  /** It is to be had from this machine, not from a provider elsewhere. */
+  readonly onMachine?: boolean;
 }
 
 export type ParsedGpu =
@@ -32,13 +43,18 @@ export type ParsedGpu =
 
 const EXAMPLE = 'for example "T4", "A100-80GB", "H100:8", "H100!" or, in order of preference, "H100:8|H200:8"';
 
-/** The canonical name of a GPU type, whatever its case: `h100` → `H100`; null for an unknown type. */
+/** The canonical name of a GPU type, whatever its case: `h100` → `H100`, "RTX 4090" → `RTX-4090`; null for an unknown type. */
 export function toGpuType(name: string): string | null {
   const upper = name.trim().toUpperCase();
-  return Object.hasOwn(GPU_TYPES, upper) ? upper : null;
+  if (Object.hasOwn(GPU_TYPES, upper)) return upper;
+  const plain = upper.replaceAll(/[\s_]+/g, "-").replace(/^(?:NVIDIA-)?(?:GEFORCE-|TESLA-)?/, "");
+  return DATA_CENTER.test(plain) || WORKSTATION.test(plain) ? plain : null;
 }
 
-/** All known types, for messages. */
+/** Whether Modal has GPUs of this type. */
+export const isOfModal = (type: string): boolean => Object.hasOwn(GPU_TYPES, type);
+
+/** All types that Modal has, for messages. */
 export const gpuTypeNames = (): string => Object.keys(GPU_TYPES).join(", ");
 
 /** Parses a GPU string in Modal's format. Alternatives are separated by `|`, the preferred one first. Never throws. */
@@ -68,11 +84,11 @@ function parseOne(part: string): GpuRequest | string {
   if (part === "") return "a GPU type is missing";
   const [, name = "", bang, digits] = /^([^:!]+)(!)?(?::([0-9]+))?$/.exec(part) ?? [];
   if (name === "") return "not a GPU type with an optional count";
-  const type = toGpuType(name);
+  const type = name.trim().toLowerCase() === ANY_GPU ? ANY_GPU : toGpuType(name);
   if (type === null) return `not a known GPU type (known: ${gpuTypeNames()})`;
   if (bang !== undefined && type !== "H100") return `only H100 can be asked for exactly (H100!), ${type} cannot`;
   const count = digits === undefined ? 1 : Number(digits);
-  const most = GPU_TYPES[type] ?? 1;
+  const most = GPU_TYPES[type] ?? MOST_ON_MACHINE;
   if (count < 1 || count > most) return `a sandbox can have 1 to ${most} GPUs of type ${type}`;
   return { type, count, exact: bang !== undefined };
 }

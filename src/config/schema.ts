@@ -153,11 +153,13 @@ export const optionsSchema = section({
         'How local sandboxes are isolated from this machine: `"bubblewrap"` (Linux), `"seatbelt"` (macOS, never tried by the authors), or `"none"`: no protection at all. `"auto"` takes bubblewrap where it works, and never one of the others.',
       ),
     gpus: z
-      .union([z.literal("auto"), listOf(wholeNumber(0), "a list")], {
-        error: '"auto" or a list of device numbers, for example [0, 1]',
+      .union([z.literal("auto"), z.literal("none"), listOf(wholeNumber(0), "a list")], {
+        error: '"auto", "none", or a list of the numbers that nvidia-smi gives GPUs, for example [0, 1]',
       })
       .default("auto")
-      .describe('GPUs of this machine that local jobs may use: `"auto"` (all of them) or their numbers.'),
+      .describe(
+        'NVIDIA GPUs of this machine that local jobs may use, each given to one job at a time: `"auto"` (all of them, or those in `CUDA_VISIBLE_DEVICES` where it is set for OpenCode), `"none"`, or a list of the numbers that `nvidia-smi` gives them, as in `[0, 1]`. Never tried by the authors with a real GPU.',
+      ),
     readOnlyPaths: listOf(hostPath(), "a list of paths")
       .default([])
       .describe(

@@ -1,4 +1,7 @@
 import type { GpuRequest } from "../config/gpu.ts";
+import type { MachineGpu } from "../sandboxes/machine-gpus.ts";
+import { isOfType } from "./gpu-devices.ts";
+import { countByType, describeRequest, machineUse, pickDevices } from "./machine-pool.ts";
 
 /** What a lease takes from the pool. Without a slot it keeps the GPUs of a sandbox whose job has ended. */
 export interface LeaseUse {
@@ -6,6 +9,8 @@ export interface LeaseUse {
   /** The job whose slot it uses in place of one of its own: that job waits for it. Absent or null = none. */
   readonly borrowedFrom?: string | null | undefined;
   readonly gpu: GpuRequest | null;
+  /** Which GPUs of this machine these are; absent = they are elsewhere. */
+  readonly devices?: readonly string[] | undefined;
 }
 
 /** A queued job of any process. */
@@ -37,6 +42,8 @@ export type GpuLimits = { readonly total: number } & Readonly<Record<string, num
 export interface AdmissionLimits {
   readonly maxRunningJobs: number;
   readonly gpus: GpuLimits;
+  /** This machine's GPUs that jobs may be given; absent = none, or not known yet. */
+  readonly machine?: readonly MachineGpu[];
 }
 
 /**
@@ -48,14 +55,17 @@ export const BACKFILL_WINDOW_MS = 120_000;
 /** A queued job takes what it may have, or holds it back once it is overdue, before the jobs behind it. */
 function pass(capacity: Capacity, entry: QueueEntry, now: number): Choice | null {
   const choice = capacity.choose(entry.gpus);
-  if (choice) capacity.take(choice.gpu);
+  if (choice) capacity.take(choice);
   else if (isOverdue(entry, now)) capacity.reserve(entry.gpus);
   return choice;
 }
 
-/** What a job may start with: the first of its preferences that fits; null = no GPU is needed. */
+/** What a job may start with: the first of its preferences that fits. */
 export interface Choice {
+  /** null = no GPU is needed. */
   readonly gpu: GpuRequest | null;
+  /** As in a lease. */
+  readonly devices?: readonly string[] | undefined;
 }
 
 /** The queue, with what each of its jobs may have. */
@@ -73,12 +83,18 @@ export interface Line {
  * only as far as there are slots: thousands of jobs may be queued.
  * @param leases each with the job that holds it; what a job's sandbox keeps counts as free for that job
  * @param queue all queued jobs in their order
+ * @param ownDevices those of a lease that was left out, of the job that is asked for
  */
 export function createLine(
   {
     leases,
     queue,
-  }: { readonly leases: readonly (LeaseUse & { readonly jobID: string })[]; readonly queue: Iterable<QueueEntry> },
+    ownDevices,
+  }: {
+    readonly leases: readonly (LeaseUse & { readonly jobID: string })[];
+    readonly queue: Iterable<QueueEntry>;
+    readonly ownDevices?: readonly string[];
+  },
   limits: AdmissionLimits,
   now: number,
 ): Line {
@@ -88,9 +104,11 @@ export function createLine(
   const holders = new Set(leases.map(({ jobID }) => jobID));
 
   function chooseWithoutOwn(jobID: string, gpus: readonly GpuRequest[]): Choice | null {
+    const own = leases.filter((lease) => lease.jobID === jobID).flatMap(({ devices }) => devices ?? []);
     const others = createCapacity(
       leases.filter((lease) => lease.jobID !== jobID),
       limits,
+      ownDevices ?? own,
     );
     for (const entry of queue) {
       if (entry.jobID === jobID || others.isFull()) break;
@@ -101,7 +119,7 @@ export function createLine(
 
   return {
     choose(jobID, gpus) {
-      if (holders.has(jobID)) return chooseWithoutOwn(jobID, gpus);
+      if (holders.has(jobID) || (ownDevices?.length ?? 0) > 0) return chooseWithoutOwn(jobID, gpus);
       while (!passed.has(jobID) && !capacity.isFull()) {
         const place = places.next();
         if (place.done) return capacity.choose(gpus);
@@ -140,48 +158,68 @@ export function canChangeGpu(gpu: GpuRequest, state: AdmissionState, limits: Adm
     if (!isOverdue(entry, now)) break; // nor is any behind it
     capacity.reserve(entry.gpus);
   }
-  return capacity.fits(gpu);
+  return capacity.choiceOf(gpu) !== null;
 }
 
 /** Whether an empty pool has room for at least one of the preferences. */
-export const canEverFit = (gpus: readonly GpuRequest[], limits: GpuLimits): boolean =>
-  gpus.length === 0 || gpus.some(({ type, count }) => count <= Math.min(limits[type] ?? Infinity, limits.total));
+export const canEverFit = (
+  gpus: readonly GpuRequest[],
+  limits: GpuLimits,
+  machine: readonly MachineGpu[] = [],
+): boolean => createCapacity([], { maxRunningJobs: 1, gpus: limits, machine }).choose(gpus) !== null;
 
-/** GPUs in use and their limits: for every type that is in use or limited, and for the total. */
+/** GPUs in use and their limits: for every type that is in use, limited or in this machine, and for the total. */
 export function countGpus(
   leases: readonly LeaseUse[],
   limits: GpuLimits,
+  machine: readonly MachineGpu[] = [],
 ): Record<string, { readonly used: number; readonly limit: number }> {
-  const used = new Map(Object.keys(limits).map((type) => [type, 0]));
+  const elsewhere = leases.reduce((sum, { gpu, devices }) => sum + (devices ? 0 : (gpu?.count ?? 0)), 0);
+  const most = limitsWith(limits, machine, elsewhere);
+  const used = new Map(Object.keys(most).map((type) => [type, 0]));
   for (const { gpu } of leases) {
     if (!gpu) continue;
     for (const key of [gpu.type, "total"]) used.set(key, (used.get(key) ?? 0) + gpu.count);
   }
-  return Object.fromEntries([...used].map(([type, n]) => [type, { used: n, limit: limits[type] ?? limits.total }]));
+  return Object.fromEntries([...used].map(([type, n]) => [type, { used: n, limit: most[type] ?? most.total }]));
+}
+
+/** What the limits and a machine's GPUs allow together. @param elsewhere GPUs in use that are not this machine's */
+export function limitsWith(limits: GpuLimits, machine: readonly MachineGpu[] = [], elsewhere = 0): GpuLimits {
+  if (machine.length === 0) return limits;
+  const own = [...countByType(machine)].map(([type, count]) => [type, Math.min(limits[type] ?? Infinity, count)]);
+  return { ...limits, ...Object.fromEntries(own), total: Math.min(limits.total, machine.length + elsewhere) };
 }
 
 const isOverdue = ({ since }: QueueEntry, now: number): boolean => now - since >= BACKFILL_WINDOW_MS;
 
 type Capacity = ReturnType<typeof createCapacity>;
 
-/** What is left of the limits after these leases. */
-function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits) {
+/** What is left of the limits after these leases. @param preferred devices of this machine to give before others */
+function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits, preferred: readonly string[] = []) {
   let slots = 0;
   let total = 0;
+  const { machine = [] } = limits;
+  const taken = new Set<string>();
+  const isFree = (id: string) => !taken.has(id);
   const byType = new Map<string, number>();
   const addType = ({ type, count }: GpuRequest) => byType.set(type, (byType.get(type) ?? 0) + count);
+  const isAllowed = ({ type, count }: GpuRequest): boolean =>
+    total + count <= limits.gpus.total && (byType.get(type) ?? 0) + count <= (limits.gpus[type] ?? Infinity);
   const capacity = {
-    fits: ({ type, count }: GpuRequest): boolean =>
-      total + count <= limits.gpus.total && (byType.get(type) ?? 0) + count <= (limits.gpus[type] ?? Infinity),
+    choiceOf: (gpu: GpuRequest): Choice | null =>
+      gpu.onMachine ? pickDevices(gpu, { machine, isFree, isAllowed, preferred }) : isAllowed(gpu) ? { gpu } : null,
     isFull: (): boolean => slots >= limits.maxRunningJobs,
     choose(gpus: readonly GpuRequest[]): Choice | null {
       if (capacity.isFull()) return null;
       if (gpus.length === 0) return { gpu: null };
-      const gpu = gpus.find(capacity.fits);
-      return gpu ? { gpu } : null;
+      const choices = gpus.flatMap((gpu) => capacity.choiceOf(gpu) ?? []);
+      // A sandbox that lives on keeps the devices that it has.
+      return choices.find(({ devices }) => devices?.every((id) => preferred.includes(id))) ?? choices[0] ?? null;
     },
-    take(gpu: GpuRequest | null, slot = 1): void {
+    take({ gpu, devices }: Choice, slot = 1): void {
       slots += slot;
+      for (const id of devices ?? []) taken.add(id);
       if (!gpu) return;
       total += gpu.count;
       addType(gpu);
@@ -191,9 +229,13 @@ function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits) {
       slots += 1;
       total += Math.max(0, ...gpus.map(({ count }) => count));
       for (const gpu of gpus) addType(gpu);
+      for (const gpu of gpus.filter(({ onMachine }) => onMachine)) {
+        const free = machine.filter(({ id, name }) => isFree(id) && isOfType(gpu.type, name));
+        for (const { id } of free.slice(0, gpu.count)) taken.add(id);
+      }
     },
   };
-  for (const lease of leases) capacity.take(lease.gpu, slotsOf([lease]));
+  for (const lease of leases) capacity.take(lease, slotsOf([lease]));
   return capacity;
 }
 
@@ -210,12 +252,22 @@ export function describeWait(
     return `waiting for a running slot (${running} of ${limits.maxRunningJobs} in use${behind})`;
   }
   const counts = countGpus(leases, limits.gpus);
-  const needs = gpus.map(({ type, count }) => {
+  const taken = new Set(leases.flatMap(({ devices }) => devices ?? []));
+  const needs = possible(gpus, limits).map((gpu) => {
+    const { type, count } = gpu;
+    const { used, all: there } = machineUse(gpu, limits.machine ?? [], taken);
+    if (gpu.onMachine && there - used < count) return `${describeRequest(gpu)} (${used} of ${there} in use${behind})`;
     const own = limits.gpus[type] === undefined ? null : counts[type];
     const all = counts.total ?? { used: 0, limit: limits.gpus.total };
     const isOwn = own && (own.used + count > own.limit || all.used + count <= all.limit);
     const use = isOwn ? `${own.used} of ${own.limit} in use` : `${all.used} of ${all.limit} GPUs in use`;
-    return `${count} ${type} (${use}${behind})`;
+    return `${describeRequest(gpu)} (${use}${behind})`;
   });
   return `waiting for ${needs.join(" or ")}`;
+}
+
+/** Without what this machine will never have, if it has something else. */
+function possible(gpus: readonly GpuRequest[], { gpus: limits, machine }: AdmissionLimits): readonly GpuRequest[] {
+  const able = gpus.filter((gpu) => canEverFit([gpu], limits, machine));
+  return able.length > 0 ? able : gpus;
 }

@@ -1,4 +1,4 @@
-import { formatGpu, type GpuRequest, gpusOf } from "../config/gpu.ts";
+import { ANY_GPU, formatGpu, type GpuRequest, gpusOf, toGpuType } from "../config/gpu.ts";
 
 /** What `nvidia-smi` calls the devices of each type. */
 const NAMES: Readonly<Record<string, RegExp>> = {
@@ -55,4 +55,26 @@ function listDevices(devices: readonly string[]): string {
   return [...counts].map(([name, count]) => (count === 1 ? name : `${count} × ${name}`)).join(", ");
 }
 
-const isOfType = (type: string, name: string): boolean => NAMES[type]?.test(name) ?? name.includes(type);
+/** Whether a device of this name is of a type. A better one, such as an `RTX-4070-TI` for an `RTX-4070`, is another type. */
+export function isOfType(type: string, name: string): boolean {
+  if (type === ANY_GPU) return true;
+  const ofModal = NAMES[type];
+  if (ofModal) return ofModal.test(name);
+  const own = machineType(name);
+  if (own === null) return false;
+  return own === type || (own.startsWith(`${type}-`) && !BETTER.test(own.slice(type.length)));
+}
+
+const BETTER = /^-(?:TI|SUPER)\b/;
+
+/** The type by which a device of this name can be asked for; null where only "any" means it. */
+export function machineType(name: string): string | null {
+  const ofModal = Object.keys(NAMES)
+    .filter((type) => NAMES[type]?.test(name) && name.includes(type.split("-")[0] ?? type))
+    .sort((a, b) => b.length - a.length);
+  const first = name.split(" ").at(-1)?.split("-")[0] ?? ""; // "Tesla V100-SXM2-16GB", whose type is the beginning
+  return ofModal[0] ?? toGpuType(name) ?? toGpuType(withoutSize(name)) ?? toGpuType(first);
+}
+
+/** "GH200 480GB" → "GH200" */
+const withoutSize = (name: string): string => name.replace(/[\s-]+\d+\s?GB\b.*$/i, "");

@@ -58,7 +58,7 @@ export function createLimits(options: Options, pricesOf: (provider: ProviderName
   const gpuWait = toGpuWaitLimits(options.modal.gpuWaitMinutes);
   const sandboxMs = (job: Job) => {
     // The lifetime may begin with the request, so the wait for a GPU comes on top.
-    const waitMs = job.task.gpu === null ? 0 : gpuWait.totalMs;
+    const waitMs = job.task.gpu === null || job.provider === "local" ? 0 : gpuWait.totalMs;
     // Others may follow it in its sandbox, whose idle time is limited too.
     if (reuseKey(job) !== null && ownMs(job) === null) return LONGEST_LIFETIME_MS;
     const wanted = ownMs(job) ?? jobMs(job) + rescueMs + options.parkAfterSeconds * 1000 + SLACK_MS + waitMs;
@@ -69,7 +69,12 @@ export function createLimits(options: Options, pricesOf: (provider: ProviderName
     // What a local sandbox uses is not billed, so a price for it is a price of its requests.
     return job.provider === "local" ? { ...all, cpuLimit: all.cpu, memoryLimitMiB: all.memoryMiB } : all;
   };
-  const rates: Limits["rates"] = (job, gpu) => ratesOf(resources(job, gpu), gpu, pricesOf(job.provider));
+  const rates: Limits["rates"] = (job, gpu) => {
+    const prices = pricesOf(job.provider);
+    // This machine's GPUs cost nothing, unless the user says what one does.
+    const isFree = job.provider === "local" && prices.gpus[gpu?.type ?? ""] === undefined;
+    return ratesOf(resources(job, gpu), isFree ? null : gpu, prices);
+  };
   return {
     budget: { ceilingUsd: budget.usdPerSession, warnAt: budget.warnAt, rescueMs },
     deadlines: (job) => ({

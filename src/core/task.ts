@@ -1,8 +1,10 @@
 import { formatGpu, parseGpu } from "../config/gpu.ts";
 import type { ProviderName } from "../config/provider-names.ts";
+import type { MachineReading } from "../sandboxes/machine-gpus.ts";
 import type { Failure } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
-import { canEverFit, type GpuLimits } from "./admission.ts";
+import type { GpuLimits } from "./admission.ts";
+import { gpuProblem } from "./gpu-problem.ts";
 import type { JobTask } from "./job-task.ts";
 import type { Catalog, CatalogAgent } from "./ports.ts";
 import type { RunWishes } from "./run-wishes.ts";
@@ -31,6 +33,8 @@ export interface TaskContext extends SourceContext {
   readonly gpuLimits: GpuLimits;
   /** Where new jobs run. */
   readonly provider: ProviderName;
+  /** GPUs of this machine that its local jobs may use; null or absent = nobody has looked. */
+  readonly machine?: MachineReading | null;
   /** `provider/model` of the orchestrator: the default for agents without a model. */
   readonly orchestratorModel: string | null;
   /** Variant of that model that the orchestrator runs on. */
@@ -164,7 +168,6 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
 }
 
 function findPlaceProblem(request: TaskRequest, context: TaskContext): string | null {
-  const { provider } = context;
   const environments = Object.keys(context.environments);
   const { environment } = request;
   if (environment !== undefined && !environments.includes(environment)) {
@@ -173,13 +176,7 @@ function findPlaceProblem(request: TaskRequest, context: TaskContext): string | 
   const gpu = requestedGpu(request, context.environments[environment ?? "default"]?.gpu ?? null);
   const parsed = gpu === null ? null : parseGpu(gpu);
   if (parsed?.kind === "invalid") return `gpu "${gpu}": ${parsed.message}.`;
-  if (gpu !== null && provider === "local") {
-    return `gpu "${gpu}" cannot be had: jobs run in local sandboxes here, which have no GPUs. Leave gpu out, or set up Modal credentials to run jobs on Modal.`;
-  }
-  if (parsed?.kind === "ok" && !canEverFit(parsed.preferences, context.gpuLimits)) {
-    return `gpu "${gpu}" is more than gpuLimits allows (${JSON.stringify(context.gpuLimits)}); ask for fewer, or raise the limit.`;
-  }
-  return null;
+  return gpu !== null && parsed?.kind === "ok" ? gpuProblem(gpu, parsed.preferences, context) : null;
 }
 
 function findVariantProblem(request: TaskRequest, context: TaskContext): string | null {

@@ -6,6 +6,7 @@ import type { AdmissionLimits } from "../core/admission.ts";
 import { createLimits, type Limits } from "../core/limits.ts";
 import { boundProvider } from "../sandboxes/bounded-provider.ts";
 import type { CreationLimiter } from "../sandboxes/creation-limiter.ts";
+import { type MachineGpus, noGpus } from "../sandboxes/machine-gpus.ts";
 import type { SandboxProvider } from "../sandboxes/port.ts";
 import type { Clock } from "../shared/clock.ts";
 import type { IdGenerator } from "../shared/ids.ts";
@@ -47,6 +48,7 @@ export interface Foundation {
   readonly limits: Limits;
   readonly prices: PriceList;
   readonly admissionLimits: AdmissionLimits;
+  readonly machineGpus: MachineGpus;
   readonly localQueue: LocalQueue;
   readonly leases: Leases;
   readonly liveSandboxes: LiveSandboxes;
@@ -65,6 +67,8 @@ export interface FoundationDeps {
   readonly providerName: ProviderName;
   /** `limiter` is the one of all processes of this state directory. */
   readonly createProvider: (name: ProviderName, limiter: CreationLimiter) => Promise<SandboxProvider>;
+  /** Absent = its jobs have no GPUs of this machine. */
+  readonly machineGpus?: MachineGpus;
   /** Absolute; a folder of the project whose files jobs start from. null = there is none. */
   readonly directory: string | null;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
@@ -87,7 +91,15 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
     providers.getOrMake(name, async () => boundProvider(await deps.createProvider(name, limiter), clock, snapshotMs));
 
   const owner = toOwner(ids("owner"));
-  const admissionLimits = { maxRunningJobs: options.maxRunningJobs, gpus: options.gpuLimits };
+  const { machineGpus = noGpus("this process has no local sandboxes") } = deps;
+  const admissionLimits: AdmissionLimits = {
+    maxRunningJobs: options.maxRunningJobs,
+    gpus: options.gpuLimits,
+    // Looked up whenever somebody asks: this machine is asked for its GPUs when a job first needs one.
+    get machine() {
+      return machineGpus.known()?.gpus ?? [];
+    },
+  };
   const prices = createPriceList({ options, clock, log });
   const limits = createLimits(options, prices.of);
   const registry = createSessionRegistry({ stateDir, clock, ids, log });
@@ -140,6 +152,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
     limits,
     prices,
     admissionLimits,
+    machineGpus,
     localQueue,
     leases,
     liveSandboxes,

@@ -38,7 +38,18 @@ import { createSessionTree } from "./session/session-tree.ts";
 export interface Runtime
   extends Pick<
     Foundation,
-    "pool" | "registry" | "provider" | "snapshots" | "sources" | "trees" | "projects" | "ledger" | "limits" | "prices"
+    | "pool"
+    | "registry"
+    | "provider"
+    | "snapshots"
+    | "sources"
+    | "trees"
+    | "projects"
+    | "ledger"
+    | "limits"
+    | "prices"
+    | "admissionLimits"
+    | "machineGpus"
   > {
   readonly options: Options;
   /** Where new jobs run. */
@@ -148,6 +159,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     lifecycle,
     runner,
     waiting,
+    machineGpus: foundation.machineGpus,
     clock,
     log,
   });

@@ -4,6 +4,7 @@ import { homeOf, xdgHome } from "../config/host-paths.ts";
 import type { ProviderName } from "../config/provider-names.ts";
 import type { Options } from "../config/schema.ts";
 import type { CreationLimiter } from "../sandboxes/creation-limiter.ts";
+import { createLocalGpus, type LocalGpus } from "../sandboxes/local/gpus/machine-gpus.ts";
 import type { LendingRules } from "../sandboxes/local/isolation.ts";
 import type { SandboxProvider } from "../sandboxes/port.ts";
 import { systemClock } from "../shared/clock.ts";
@@ -17,6 +18,7 @@ const ids = () => randomId("x").slice(2);
  * Creates a provider. Its adapter is loaded now, so only when the first job needs it.
  * @param project a path in the project that jobs work for; null = none
  * @param limiter gives creations their turns
+ * @param gpus this machine's, for local sandboxes; absent = they have none
  * @throws PluginError `sandbox_create_failed` without usable Modal credentials
  */
 export async function createProvider(
@@ -25,6 +27,7 @@ export async function createProvider(
   project: string | null,
   limiter: CreationLimiter,
   log: Log,
+  gpus?: LocalGpus,
 ): Promise<SandboxProvider> {
   switch (name) {
     case "modal": {
@@ -47,6 +50,7 @@ export async function createProvider(
         rootDir: join(options.stateDir, "local"),
         isolation: options.local.isolation,
         lending: lendingRules(options, project, process.env),
+        ...(gpus && { gpus }),
         clock: systemClock,
         log,
         ids,
@@ -54,6 +58,10 @@ export async function createProvider(
     }
   }
 }
+
+/** The GPUs of this machine that local jobs may use. Nobody is asked for them yet. */
+export const machineGpus = ({ local }: Pick<Options, "local">, env: NodeJS.ProcessEnv, log: Log): LocalGpus =>
+  createLocalGpus({ root: "", allowed: local.gpus, visible: env.CUDA_VISIBLE_DEVICES, clock: systemClock, log });
 
 /** What of this machine local sandboxes of a project may read. @param project as above */
 export const lendingRules = (options: Options, project: string | null, env: NodeJS.ProcessEnv): LendingRules => ({

@@ -51,8 +51,8 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
         ),
       );
     },
-    async attach(id, env) {
-      const found = provider.attach(id, env);
+    async attach(id, env, devices) {
+      const found = provider.attach(id, env, devices);
       return bound(await inTime(found, { clock, limitMs: ATTACH_MS, doing: `Finding sandbox ${id}` }, "sandbox_lost"));
     },
     terminate: (id) =>

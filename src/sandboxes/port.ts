@@ -56,6 +56,8 @@ export interface MachineSpec {
   readonly imageSecret: string | null;
   /** The one GPU request to grant, or to refuse with `no_capacity`; null = no GPU. A caller with alternatives asks again. */
   readonly gpu: GpuRequest | null;
+  /** Which GPUs of this machine these are, by the ids of `MachineGpu`; absent = the provider chooses them. */
+  readonly devices?: readonly string[];
   /** Longest wait for that GPU, milliseconds; absent = the provider's default. */
   readonly gpuWaitMs?: number;
   /** Physical cores; null = the provider's default. */
@@ -133,9 +135,10 @@ export interface SandboxProvider {
   /**
    * Finds a sandbox by id, also one that an earlier process created. Its files are unchanged; its processes may be gone.
    * @param env the variables of its spec, passed again because they are never written to disk
+   * @param devices GPUs of this machine that it is given now; absent = those it has
    * @throws PluginError `sandbox_lost`: not retryable when it no longer exists, retryable when that could not be determined
    */
-  attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox>;
+  attach(sandboxID: string, env: Readonly<Record<string, string>>, devices?: readonly string[]): Promise<Sandbox>;
   /**
    * Ends a sandbox by id, attached or not, and deletes its files. Resolves when that is certain to happen; `Sandbox.ended`
    * says when it has. No-op for an unknown id.

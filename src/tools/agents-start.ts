@@ -47,7 +47,9 @@ const taskSchema = z.strictObject({
   gpu: z
     .string()
     .optional()
-    .describe('GPUs, e.g. "T4", "H100:8", "H100!" (never an H200 in its place); "none" drops the environment\'s.'),
+    .describe(
+      'GPUs, e.g. "T4", "H100:8", "H100!" (never an H200 in its place), "any" (of this machine); "none" drops the environment\'s.',
+    ),
   from: z
     .string()
     .optional()

@@ -40,7 +40,7 @@ test("wrong options leave OpenCode working: every tool names each wrong key, and
     startSetupIn(host, {
       maxRunningJob: 3,
       maxTasksPerCall: "many",
-      local: { gpus: [0] },
+      local: { gpus: "all" },
       environments: { big: { setup: ["make"], workdir: "relative" } },
     }),
     async ({ server, home, model }) => {
@@ -58,7 +58,7 @@ test("wrong options leave OpenCode working: every tool names each wrong key, and
           "maxRunningJob in opencode.json: found an unknown key; allowed: provider, ",
           'Did you mean "maxRunningJobs"?',
           'maxTasksPerCall in opencode.json: found "many"; allowed: ',
-          "local.gpus in opencode.json: this version does not do this yet; remove it.",
+          'local.gpus in opencode.json: found "all"; allowed: "auto", "none", or a list of the numbers that nvidia-smi gives GPUs',
           "environments.big.setup in opencode.json: this version does not do this yet; remove it.",
           'environments.big.workdir in opencode.json: found "relative"; allowed: ',
         ]) {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Options } from "../../config/schema.ts";
-import { createProvider, lendingRules } from "../../providers/create-provider.ts";
+import { createProvider, lendingRules, machineGpus } from "../../providers/create-provider.ts";
 import { boundProvider } from "../../sandboxes/bounded-provider.ts";
 import { createOwnLimiter } from "../../sandboxes/creation-limiter.ts";
 import { systemPaths } from "../../sandboxes/local/bubblewrap/root-filesystem.ts";
@@ -52,7 +52,8 @@ export async function tryLocal(deps: TrialDeps): Promise<Trial> {
   try {
     const trial = await tryProvider(provider, deps);
     const lent = trial.failure?.doing === ISOLATION ? null : ((await provider.lent?.().catch(() => null)) ?? null);
-    return { ...trial, isolation: kind, lent, system: kind === "bubblewrap" ? systemPaths() : [] };
+    const gpus = await machineGpus(options, env, () => {}).read();
+    return { ...trial, isolation: kind, lent, gpus, system: kind === "bubblewrap" ? systemPaths() : [] };
   } finally {
     await provider.close();
     await rm(rootDir, { recursive: true, force: true });
@@ -67,7 +68,7 @@ export async function tryModal(deps: TrialDeps): Promise<Trial> {
   const made = await createProvider("modal", options, null, limiter, () => {});
   const provider = boundProvider(made, clock, options.modal.snapshotTimeoutSeconds * 1000);
   try {
-    return { ...(await tryProvider(provider, deps)), isolation: "none", lent: null, system: [] };
+    return { ...(await tryProvider(provider, deps)), isolation: "none", lent: null, gpus: null, system: [] };
   } finally {
     await provider.close();
   }

@@ -7,13 +7,15 @@ import { isEnded, type Job, type JobSandbox } from "../../core/job.ts";
 import type { Catalog, ChildSessions, OrchestratorSessions } from "../../core/ports.ts";
 import type { UndoneStarts } from "../../jobs/execution/undone-jobs.ts";
 import type { Runtime } from "../../jobs/runtime.ts";
-import { createProvider } from "../../providers/create-provider.ts";
+import { createProvider, machineGpus } from "../../providers/create-provider.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
+import type { MachineReading } from "../../sandboxes/machine-gpus.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { randomId } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
+import { within } from "../../shared/time-limit.ts";
 import type { ProcessTable } from "../../tools/process-table.ts";
 
 /** Reads the options and opens the runtime once, on first need: the plugin must not slow down the start of its host. */
@@ -22,6 +24,11 @@ export interface RuntimeAccess {
   options(): Promise<LoadedOptions>;
   /** @throws PluginError `config_invalid` */
   runtime(): Promise<Runtime>;
+  /**
+   * What this machine's GPUs were when they were first asked for, which does not change as long as this process lives: none
+   * if the driver takes long to answer.
+   */
+  machineGpus(): Promise<MachineReading>;
   /** The runtime if something has opened it. */
   opened(): Promise<Runtime> | null;
 }
@@ -64,6 +71,10 @@ function describeEnd(sandbox: JobSandbox["kind"], now: number): string {
     : `it ended with its sandbox, which was ended or lost ${at}`;
 }
 
+/** A model's first request waits so long at most for a driver that is slow. */
+const FIRST_READING_MS = 3_000;
+const NO_GPUS: MachineReading = { gpus: [], why: null };
+
 export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
   const { directory, tuple, sessions, orchestrators, log, processes } = deps;
 
@@ -72,18 +83,30 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
     return loadOptions({ tuple, directory, configHome: configHomeOf(process.env), env: process.env, files: hostFiles });
   });
 
+  const gpus = memoizeUntilFailure(async () => {
+    const loaded = await options();
+    return loaded.kind === "invalid" ? null : machineGpus(loaded.options, process.env, log);
+  });
+  const firstReading = memoizeUntilFailure(async (): Promise<MachineReading> => {
+    const reading = (await gpus())?.read() ?? Promise.resolve(NO_GPUS);
+    const limit = { clock: systemClock, limitMs: FIRST_READING_MS, doing: "Asking this machine for its GPUs" };
+    return within(reading, limit).catch(() => NO_GPUS);
+  });
+
   async function open(): Promise<Runtime> {
     const loaded = await options();
     if (loaded.kind === "invalid") throw new PluginError("config_invalid", loaded.message, { retryable: false });
     const { openRuntime } = await import("../../jobs/runtime.ts");
     const { serveViews } = await import("../../jobs/live/serve-views.ts");
+    const own = (await gpus()) ?? undefined;
     const runtime = await openRuntime({
       options: loaded.options,
       notices: [...loaded.notices, ...loaded.remarks],
       sessions,
       orchestrators,
       providerName: chooseProvider(loaded.options, process.env).name,
-      createProvider: (name, limiter) => createProvider(name, loaded.options, directory, limiter, log),
+      createProvider: (name, limiter) => createProvider(name, loaded.options, directory, limiter, log, own),
+      ...(own && { machineGpus: own }),
       catalog: deps.catalog,
       directory,
       hostEnv: withTimeZone(process.env),
@@ -123,5 +146,5 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
   }
 
   const runtime = memoizeUntilFailure(open); // an unwritable folder may be writable at the next call
-  return { options, runtime, opened: runtime.current };
+  return { options, runtime, machineGpus: firstReading, opened: runtime.current };
 }

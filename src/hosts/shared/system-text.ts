@@ -1,4 +1,5 @@
 import { withNotes } from "../../core/job-notes.ts";
+import { describeMachine } from "../../core/machine-pool.ts";
 import type { Catalog } from "../../core/ports.ts";
 import { skillFolder } from "../../jobs/sandbox/install-skills.ts";
 import { renderOrchestratorBlock, renderUnusableOptions } from "../../prompt/orchestrator-block.ts";
@@ -82,6 +83,7 @@ export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<
       environments: Object.keys(environments),
       emptyEnvironments: Object.keys(environments).filter((name) => environments[name]?.workspace === "empty"),
       provider,
+      machineGpus: provider === "local" ? describeMachine((await access.machineGpus()).gpus) : "",
       isIsolated: isIsolated(provider, loaded.options.local),
     });
   }

@@ -10,6 +10,7 @@ import type { Catalog } from "../../core/ports.ts";
 import { BARE_RUN, decideRunTask } from "../../core/run-task-request.ts";
 import { incompleteSnapshotNote } from "../../core/source-notes.ts";
 import { environmentOf } from "../../core/task-source.ts";
+import type { MachineGpus } from "../../sandboxes/machine-gpus.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { inQuotes, nameList, oneLine } from "../../shared/plain-text.ts";
 import { checkArtifacts } from "../../workspace/measure/artifacts.ts";
@@ -27,6 +28,7 @@ export interface ScoreJobsDeps extends SessionOpener, Omit<RecordJobsDeps, "tree
   readonly trees: Pick<ProjectTrees, "capture" | "store">;
   readonly snapshots: Pick<Snapshots, "find" | "lostLabel" | "newestOf">;
   readonly measurements: Pick<Measurements, "take">;
+  readonly machineGpus: MachineGpus;
 }
 
 export interface ScoreRequest {
@@ -79,6 +81,7 @@ export async function scoreJobs(deps: ScoreJobsDeps, request: ScoreRequest, cont
       `${jobs.length} jobs with ${repeats} repeats are ${jobs.length * repeats} runs, and one call starts at most ${maxRunsPerCall} (maxRunsPerCall); split the jobs over several calls.`,
     );
   const evaluations = await requireFiles(jobs);
+  const machine = deps.providerName === "local" ? await deps.machineGpus.read() : null;
   const runs = recordJobs(deps, sessionJobs, jobs.flatMap(toRuns));
   deps.measurements.take(sessionJobs, runs);
   return runs;
@@ -106,6 +109,7 @@ export async function scoreJobs(deps: ScoreJobsDeps, request: ScoreRequest, cont
         environments,
         gpuLimits: deps.options.gpuLimits,
         provider: deps.providerName,
+        machine,
         ownerOf: () => null,
         isSnapshot: () => false,
         findJob: (id) => sessionJobs.get(id) ?? null,

@@ -7,8 +7,9 @@ import type { NewJob } from "../../core/new-job.ts";
 import type { Catalog } from "../../core/ports.ts";
 import { BARE_RUN, decideRunTask, runWishesOfAgent } from "../../core/run-task-request.ts";
 import { incompleteSnapshotNote } from "../../core/source-notes.ts";
-import { DEFAULT_AGENT, decideTask, type TaskRequest } from "../../core/task.ts";
+import { DEFAULT_AGENT, decideTask, isNoGpu, type TaskRequest } from "../../core/task.ts";
 import { imageSourceNote, permissionNotes, unseenImagesNote } from "../../prompt/start-notes.ts";
+import type { MachineGpus, MachineReading } from "../../sandboxes/machine-gpus.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import type { SessionProjects } from "../project/session-projects.ts";
 import type { Snapshots } from "../sandbox/snapshots.ts";
@@ -18,6 +19,7 @@ import { type RecordJobsDeps, recordJobs } from "./record-jobs.ts";
 
 export interface StartJobsDeps extends SessionOpener, RecordJobsDeps {
   readonly options: Pick<Options, "maxTasksPerCall" | "maxRunsPerCall" | "nesting" | "environments" | "gpuLimits">;
+  readonly machineGpus: MachineGpus;
   readonly projects: Pick<SessionProjects, "join">;
   readonly snapshots: Pick<Snapshots, "find" | "lostLabel" | "newestOf">;
   readonly pool: Pick<PoolStore, "knowsSnapshot" | "sandboxOf">;
@@ -70,6 +72,7 @@ export async function startJobs(
     environments,
     gpuLimits,
     provider: deps.providerName,
+    machine: await readMachine(deps, requests),
     ownerOf,
     isSnapshot: (imageID: string) => deps.pool.knowsSnapshot(imageID),
     findJob: (id: string) => sessionJobs.get(id) ?? null,
@@ -171,6 +174,20 @@ export async function startJobs(
     const leftOut = snapshotID === null ? [] : (deps.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
     return [...leftOut.map(incompleteSnapshotNote), ...ofImage];
   }
+}
+
+/** This machine is asked for its GPUs when a task first needs one. */
+async function readMachine(
+  { options, machineGpus, providerName }: StartJobsDeps,
+  requests: readonly StartRequest[],
+): Promise<MachineReading | null> {
+  const wantsGpu = (request: StartRequest) => {
+    if ("problem" in request) return false;
+    const ofEnvironment = options.environments[request.environment ?? "default"]?.gpu ?? undefined;
+    const gpu = request.gpu ?? ofEnvironment;
+    return gpu !== undefined && !isNoGpu(gpu);
+  };
+  return providerName === "local" && requests.some(wantsGpu) ? machineGpus.read() : machineGpus.known();
 }
 
 /** Characters. */

@@ -1,6 +1,7 @@
-import { formatGpu, gpusOf } from "../../config/gpu.ts";
+import { formatGpu } from "../../config/gpu.ts";
 import { type AdmissionLimits, decideInLentSlot, type LeaseUse } from "../../core/admission.ts";
 import type { Job } from "../../core/job.ts";
+import { gpusWanted } from "../../core/machine-pool.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolState } from "../store/lease-store.ts";
@@ -38,13 +39,13 @@ export function createLentSlots({ waiting, limits }: LentSlotsDeps): LentSlots {
       const starter = idleStarterOf(sessionJobs, job, state);
       if (starter === null) return null;
       const others = state.leases.filter(({ jobID }) => jobID !== job.id);
-      const choice = decideInLentSlot(gpusOf(job.task.gpu), others, limits);
-      return choice && { slots: 1, gpu: choice.gpu, borrowedFrom: starter };
+      const choice = decideInLentSlot(gpusWanted(job), others, limits);
+      return choice && { slots: 1, ...choice, borrowedFrom: starter };
     },
     stuckFailure(sessionJobs, job, state) {
       const starter = idleStarterOf(sessionJobs, job, state);
       const held = state.leases.find(({ jobID }) => jobID === starter)?.gpu;
-      if (!held || gpusOf(job.task.gpu).length === 0) return null;
+      if (!held || job.task.gpu === null) return null;
       const message = `No GPU is free for a run on ${job.task.gpu}: its job ${starter} holds ${formatGpu(held)} itself while it waits for the run, and so cannot wait for others to end. Run the command in the job's own sandbox, leave gpu out, or start the run again later.`;
       return { code: "no_capacity", message, retryable: true };
     },

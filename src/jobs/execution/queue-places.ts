@@ -1,6 +1,7 @@
 import { gpusOf } from "../../config/gpu.ts";
 import { type AdmissionLimits, createLine, describeWait, type QueuePlace } from "../../core/admission.ts";
 import { describeGpuWait } from "../../core/gpu-wait.ts";
+import { gpusWanted } from "../../core/machine-pool.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { LocalQueue, QueuedJob } from "../queue/local-queue.ts";
 import type { LeaseStore } from "../store/lease-store.ts";
@@ -47,7 +48,8 @@ export function placesInQueue(deps: QueuePlacesDeps, jobIDs: readonly string[]):
       now,
     );
     for (const { sessionJobs, jobID } of waiting) {
-      const gpus = gpusOf(sessionJobs.get(jobID)?.task.gpu ?? null);
+      const job = sessionJobs.get(jobID);
+      const gpus = job ? gpusWanted(job) : [];
       const position = positions.get(jobID) ?? pool.queuedUntil(Number.MAX_SAFE_INTEGER, now) + 1;
       const others = state.leases.filter((lease) => lease.jobID !== jobID);
       const reason = line.choose(jobID, gpus) ? null : describeWait(gpus, others, position - 1, limits);

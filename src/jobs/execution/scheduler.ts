@@ -1,4 +1,3 @@
-import { gpusOf } from "../../config/gpu.ts";
 import {
   type AdmissionLimits,
   countGpus,
@@ -11,8 +10,11 @@ import {
 import { expectRate } from "../../core/cost.ts";
 import { isHeld, type Job, transition } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
+import { gpusWanted } from "../../core/machine-pool.ts";
+import type { MachineGpus } from "../../sandboxes/machine-gpus.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
+import type { Failure } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { LocalQueue, QueuedJob } from "../queue/local-queue.ts";
@@ -21,6 +23,7 @@ import type { SessionJobs } from "../session/session-jobs.ts";
 import type { LeaseStore, PoolState } from "../store/lease-store.ts";
 import type { JobRunner } from "./job-runner.ts";
 import { createLentSlots } from "./lent-slots.ts";
+import { createMachineWait } from "./machine-wait.ts";
 import { createPausedJobs } from "./paused-jobs.ts";
 import { placesInQueue } from "./queue-places.ts";
 import { createStartBudget, type StartBudget } from "./start-budget.ts";
@@ -58,6 +61,7 @@ export interface SchedulerDeps {
   readonly lifecycle: Pick<SandboxLifecycle, "isUnterminated" | "parkWaiting">;
   readonly runner: Pick<JobRunner, "run">;
   readonly waiting: WaitingJobs;
+  readonly machineGpus: MachineGpus;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -80,6 +84,11 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   const heldElsewhere = createEmitter<QueuedJob>((e) => log("error", "a listener failed", { reason: String(e) }));
   const lentSlots = createLentSlots({ waiting: deps.waiting, limits: admissionLimits });
   let stopPoll: (() => void) | null = null;
+  const machine = createMachineWait({
+    machineGpus: deps.machineGpus,
+    limits: admissionLimits.gpus,
+    onRead: () => startJobs(),
+  });
   const paused = createPausedJobs(clock, ({ sessionJobs, jobID }) => {
     if (!suspended) enqueue(sessionJobs, jobID);
   });
@@ -176,7 +185,10 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   /** Fails a run that would wait forever. @returns whether it failed */
   function failIfStuck(next: QueuedJob, job: Job, state: PoolState): boolean {
     const failure = lentSlots.stuckFailure(next.sessionJobs, job, state);
-    if (!failure) return false;
+    return failure !== null && fail(next, job, failure);
+  }
+
+  function fail(next: QueuedJob, job: Job, failure: Failure): true {
     localQueue.drop(next);
     next.sessionJobs.update(job.id, (current) => transition(current, { kind: "failed", failure }, clock.now()));
     return true;
@@ -198,11 +210,13 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       return CHANGED;
     }
     // Deciding by what was read spares the write lock, which all processes share.
-    const gpus = gpusOf(queued.task.gpu);
+    const gpus = gpusWanted(queued);
+    const never = machine.whyNever(queued, gpus);
+    if (never) return fail(next, queued, never) && CHANGED;
     if (queued.startedBy === null && !line.choose(jobID, gpus)) return null;
     const use = (now: PoolState, place: Line): LeaseUse | null => {
       const choice = place.choose(jobID, gpus);
-      return choice ? { slots: 1, gpu: choice.gpu } : lentSlots.useFor(sessionJobs, queued, now);
+      return choice ? { slots: 1, ...choice } : lentSlots.useFor(sessionJobs, queued, now);
     };
     if (!use(state, line)) return failIfStuck(next, queued, state) ? CHANGED : null;
     let others: PoolState = state;
@@ -241,6 +255,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   }
 
   function enqueue(sessionJobs: SessionJobs, jobID: string): void {
+    machine.lookFor(sessionJobs.get(jobID));
     const retryAt = sessionJobs.get(jobID)?.gpuWait?.retryAt ?? null;
     if (retryAt !== null && retryAt > clock.now()) {
       paused.pause({ sessionJobs, jobID }, retryAt);
@@ -269,7 +284,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     counts() {
       const { leases: all } = pool.poolState(clock.now());
       const queued = localQueue.all().length + paused.all().length;
-      return { running: slotsOf(all), queued, gpus: countGpus(all, admissionLimits.gpus) };
+      return { running: slotsOf(all), queued, gpus: countGpus(all, admissionLimits.gpus, admissionLimits.machine) };
     },
     onHeldByOtherProcess: (listener) => heldElsewhere.on(listener),
     suspend() {

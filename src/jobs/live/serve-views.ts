@@ -1,3 +1,4 @@
+import { limitsWith } from "../../core/admission.ts";
 import { isEnded } from "../../core/job.ts";
 import { hasEnded } from "../../shared/process-identity.ts";
 import type { Runtime } from "../runtime.ts";
@@ -110,7 +111,7 @@ export function serveViews(runtime: Runtime, host: Omit<RequestContext, "signal"
     const doing = doingOf(runtime, jobs);
     return {
       maxRunning: options.maxRunningJobs,
-      gpus: options.gpuLimits,
+      gpus: limitsWith(options.gpuLimits, runtime.admissionLimits.machine),
       budgetUsd: options.budget.usdPerSession,
       problems: runtime.notices(sessionJobs.orchestrator),
       jobs: new Map(

@@ -21,6 +21,8 @@ export interface Leases {
   releaseSlot(leaseID: string): void;
   /** The job's sandbox is terminated: its GPUs, and the budget held in reserve for it, are free. */
   sandboxTerminated(jobID: string): void;
+  /** The GPUs of this machine that the job holds in this process; null = none. */
+  machineGpusOf(jobID: string): { readonly gpu: GpuRequest; readonly devices: readonly string[] } | null;
   /** Makes `gpu` what a running job holds, in place of what its lease was granted for; false where the limits forbid it. */
   claimGpu(job: Job, gpu: GpuRequest): boolean;
   /** Runs that use this job's slot take slots of their own from now on: it does not wait for them any more. */
@@ -122,6 +124,10 @@ export function createLeases({ pool, localQueue, limits, owner, clock, ids, log 
       for (const lease of [...held.values()]) if (lease.jobID === jobID && lease.slots === 0) release(lease.id);
       events.emit({ kind: "cost_ended" });
     },
+    machineGpusOf(jobID) {
+      const lease = [...held.values()].find((each) => each.jobID === jobID);
+      return lease?.gpu && lease.devices ? { gpu: lease.gpu, devices: lease.devices } : null;
+    },
     claimGpu(job, gpu) {
       const lease = "leaseID" in job.state ? held.get(job.state.leaseID) : undefined;
       if (!lease) return false;
@@ -147,6 +153,7 @@ export function createLeases({ pool, localQueue, limits, owner, clock, ids, log 
     },
     keepGpu(job) {
       const [gpu] = gpusOf(job.gpu);
+      if (job.provider === "local") return; // its processes ended with the process that had made it
       if (gpu) acquire(job, () => ({ slots: 0, gpu }));
     },
     renew,

@@ -70,7 +70,9 @@ export function createLocalQueue({ pool, owner, clock, log }: LocalQueueDeps): L
   function takePlaces(jobs: readonly QueuedJob[]): void {
     const requests = jobs.flatMap(({ sessionJobs, jobID }) => {
       const job = sessionJobs.get(jobID);
-      return job ? [{ jobID, owner, since: placeOf(job), gpu: job.task.gpu }] : [];
+      return job
+        ? [{ jobID, owner, since: placeOf(job), gpu: job.task.gpu, isOnMachine: job.provider === "local" }]
+        : [];
     });
     if (requests.length > 0) pool.enqueue(requests, clock.now());
   }

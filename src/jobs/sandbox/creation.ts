@@ -28,7 +28,7 @@ export interface CreationDeps extends SkillInstallerDeps, GrantedGpuDeps {
   readonly log: Log;
   readonly pool: Pick<PoolStore, "identity">;
   readonly limits: Limits;
-  readonly leases: Pick<Leases, "claimGpu">;
+  readonly leases: Pick<Leases, "claimGpu" | "machineGpusOf">;
   /** Told what the creation waits for. */
   readonly onStep?: StepListener | undefined;
 }
@@ -121,7 +121,7 @@ const nameFor = ({ id, sandbox }: Job, snapshotID: string | null): string =>
 
 /**
  * Tries the task's GPU preferences in order: the first that fits the quota and that the provider has is granted, and the
- * job's lease is changed to it. Each is waited for its share of the time. The only place where GPUs are chosen.
+ * job's lease is changed to it. Each is waited for its share of the time. The only place where GPUs are chosen, other than this machine's.
  * @throws NoGpuFree, and what creating a sandbox throws
  */
 async function createWithGpu(
@@ -131,6 +131,7 @@ async function createWithGpu(
   spec: SandboxSpec & { readonly machine: MachineSpec },
   { signal, waitSince }: { readonly signal: AbortSignal; readonly waitSince: number },
 ): Promise<Sandbox> {
+  if (job.provider === "local" && job.task.gpu !== null) return createOnMachine(deps, provider, job, spec, signal);
   // The environment's GPUs went into the task when it was accepted.
   const preferences = gpusOf(job.task.gpu);
   if (preferences.length === 0) return provider.create(spec, signal, deps.onStep);
@@ -161,6 +162,20 @@ async function createWithGpu(
   const names = preferences.map(formatGpu).join(", ");
   const message = `None of ${names} is available: ${refusals.join(" ")}`;
   throw new NoGpuFree(refusals.length === 1 && only ? only.message : message, { cause: only, isWorthRetrying });
+}
+
+/** Gives it the GPUs of this machine that its lease has: they were chosen when it was admitted. */
+function createOnMachine(
+  { leases, onStep }: CreationDeps,
+  provider: SandboxProvider,
+  { id, task }: Job,
+  spec: SandboxSpec & { readonly machine: MachineSpec },
+  signal: AbortSignal,
+): Promise<Sandbox> {
+  const held = leases.machineGpusOf(id);
+  if (!held)
+    throw new PluginError("no_capacity", `${id} was given no ${task.gpu} of this machine.`, { retryable: false });
+  return provider.create({ ...spec, machine: { ...spec.machine, ...held } }, signal, onStep);
 }
 
 /** Every GPU that the job would take was refused. */

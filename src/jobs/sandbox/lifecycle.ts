@@ -72,7 +72,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     if (known) return known;
     const provider = await deps.provider(job.provider);
     if (job.task.run?.measures) job = await startOver(sessionJobs, job);
-    const attached = await attachSandbox(deps, provider, job);
+    const attached = await attachSandbox(deps, provider, job, deps.leases.machineGpusOf(jobID)?.devices);
     if (attached)
       return liveSandboxes.adopt(sessionJobs, job, { sandbox: attached, notes: attached.notes, from: null }, null);
     if (job.sandbox.kind === "live") await liveSandboxes.clearAway(sessionJobs, jobID, job.sandbox.id);

@@ -1,32 +1,31 @@
 import { z } from "zod";
-import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
 import type { LeaseUse, QueueEntry } from "../../core/admission.ts";
-import { isNotAlive, toProcessName } from "../../shared/process-identity.ts";
+import { hasEnded, isNotAlive, toProcessName } from "../../shared/process-identity.ts";
 import type { Database } from "./database.ts";
-import { type RowReader, type RowSchema, remembered } from "./rows.ts";
+import {
+  checkGpuRows,
+  forgetGpus,
+  type Lease,
+  type LeaseRequest,
+  leaseRow,
+  type QueueRequest,
+  queueRow,
+  SELECT_LEASES,
+  SELECT_QUEUE,
+  saveGpus,
+  saveWish,
+} from "./lease-rows.ts";
+import { type RowReader, remembered } from "./rows.ts";
 
-export interface LeaseRequest {
-  readonly id: string;
-  readonly jobID: string;
-  readonly orchestrator: string;
-  readonly owner: string;
-}
-
-export type Lease = LeaseRequest & LeaseUse;
-
-/** A queued job and the process that will run it. `gpu`: the GPUs that its task asks for. */
-export interface QueueRequest {
-  readonly jobID: string;
-  readonly owner: string;
-  readonly since: number;
-  readonly gpu: string | null;
-}
+export type { Lease, LeaseRequest, QueueRequest } from "./lease-rows.ts";
 
 /** Leases and queue of all processes. */
 export interface PoolState {
   readonly leases: readonly Lease[];
   /** The next job first. Read as far as somebody looks at it: thousands may be queued, and few are next. */
   readonly queue: Iterable<QueueEntry>;
+  /** Devices of this machine that the sandbox of the job in question has already: it is to keep them. */
+  readonly ownDevices?: readonly string[];
 }
 
 /** Running slots, GPUs and the queue for them, shared by every OpenCode process that has the same state directory. */
@@ -77,6 +76,7 @@ export const toOwner = (instanceID: string): string => toProcessName(instanceID)
 
 const isOwnerDead = isNotAlive;
 const LOOK_AGAIN_MS = 1_000;
+const KEYS = { leases: "id", queue: "job" } as const;
 /** Places of the queue that are read at once: as many as usually start together, and more where none of those may. */
 const FEW_PLACES = 32;
 const MANY_PLACES = 1_000;
@@ -99,24 +99,6 @@ export const LOSS_MIGRATION = "CREATE TABLE losses (at INTEGER NOT NULL)";
 export const recordLoss = (database: Pick<Database, "run">, now: number): void =>
   database.run("INSERT INTO losses (at) VALUES (?)", now);
 
-const gpuText = z.string().nullable();
-
-const leaseRow: RowSchema<Lease> = z
-  .object({
-    id: z.string(),
-    job: z.string(),
-    orchestrator: z.string(),
-    owner: z.string(),
-    slots: z.literal([0, 1]),
-    borrowedFrom: z.string().nullable().default(null),
-    gpu: gpuText.transform((text): GpuRequest | null => gpusOf(text)[0] ?? null),
-  })
-  .transform(({ job, borrowedFrom, ...lease }) => ({ ...lease, jobID: job, ...(borrowedFrom && { borrowedFrom }) }));
-
-const queueRow = z
-  .object({ seq: z.number(), job: z.string(), owner: z.string(), since: z.number(), gpu: gpuText.transform(gpusOf) })
-  .transform(({ job, gpu, ...entry }) => ({ ...entry, jobID: job, gpus: gpu }));
-
 const ownerRow = z.object({ owner: z.string() });
 const nextOwnerRow = z.object({ owner: z.string().nullable() });
 const positionRow = z.object({ job: z.string(), position: z.number() });
@@ -127,17 +109,13 @@ const expiryRow = z.object({ expires_at: z.number() });
 const cancelRow = z.object({ leaseID: z.string(), reason: z.string().nullable() });
 
 export function checkLeaseRows(rows: RowReader): void {
-  rows.all(leaseRow, "SELECT id, job, orchestrator, owner, slots, gpu, expires_at FROM leases");
-  rows.all(queueRow, "SELECT seq, job, owner, since, gpu, expires_at FROM queue");
+  checkGpuRows(rows);
   rows.all(cancelRow, SELECT_CANCELS);
   rows.all(lossRow, "SELECT at FROM losses");
   rows.all(z.object({ job: z.string() }), "SELECT lease AS id, job FROM borrowed_slots");
   rows.all(expiryRow, "SELECT expires_at FROM leases UNION ALL SELECT expires_at FROM queue");
 }
 
-/** Without the time that every renewal changes. */
-const LEASES =
-  "SELECT id, job, orchestrator, owner, slots, gpu, (SELECT job FROM borrowed_slots WHERE lease = leases.id) AS borrowedFrom FROM leases";
 const SELECT_CANCELS = "SELECT lease AS leaseID, reason FROM cancels";
 
 export function createLeaseStore(database: Database): LeaseStore {
@@ -150,12 +128,26 @@ export function createLeaseStore(database: Database): LeaseStore {
     if (now >= reclaimedAt && now < reclaimedAt + LOOK_AGAIN_MS) return;
     reclaimedAt = now;
     for (const table of ["leases", "queue"] as const) {
-      database.run(`DELETE FROM ${table} WHERE expires_at < ?`, now);
+      const kept = table === "leases" ? JSON.stringify(lapsed(now).map(({ id }) => id)) : "[]";
+      database.run(
+        `DELETE FROM ${table} WHERE expires_at < ? AND ${KEYS[table]} NOT IN (SELECT value FROM json_each(?))`,
+        now,
+        kept,
+      );
       for (const owner of ownersIn(table))
         if (seemsDead(owner, now)) database.run(`DELETE FROM ${table} WHERE owner = ?`, owner);
     }
     database.run("DELETE FROM borrowed_slots WHERE lease NOT IN (SELECT id FROM leases)");
+    forgetGpus(database);
   };
+  /**
+   * Leases of GPUs of this machine that were not renewed in time though their process lives, such as one that was stopped:
+   * its sandbox has the devices still.
+   */
+  const lapsed = (now: number): Lease[] =>
+    database
+      .all(knownLease, `${SELECT_LEASES} WHERE leases.expires_at < ? AND machine_gpus.lease IS NOT NULL`, now)
+      .filter(({ owner }) => hasEnded(owner) === false);
   /** One look into an index for each, however many rows it has. */
   const ownersIn = (table: "leases" | "queue"): string[] => {
     const owners: string[] = [];
@@ -178,7 +170,7 @@ export function createLeaseStore(database: Database): LeaseStore {
       lease.orchestrator,
       lease.owner,
       lease.slots,
-      lease.gpu === null ? null : formatGpu(lease.gpu),
+      saveGpus(database, lease.id, lease),
       now + LEASE_TTL_MS,
     );
   };
@@ -197,7 +189,7 @@ export function createLeaseStore(database: Database): LeaseStore {
     for (let count = FEW_PLACES; ; count = MANY_PLACES) {
       const rows = database.all(
         knownPlace,
-        "SELECT seq, job, owner, since, gpu FROM queue WHERE expires_at >= ? AND (since, seq) > (?, ?) ORDER BY since, seq LIMIT ?",
+        `${SELECT_QUEUE} WHERE expires_at >= ? AND (since, seq) > (?, ?) ORDER BY since, seq LIMIT ?`,
         ...[now, last.since, last.seq, count],
       );
       for (const { seq: _, ...place } of rows) if (!seemsDead(place.owner, now)) yield place;
@@ -207,9 +199,12 @@ export function createLeaseStore(database: Database): LeaseStore {
     }
   }
   const poolState = (now: number): PoolState => ({
-    leases: database
-      .all(knownLease, `${LEASES} WHERE expires_at >= ?`, now)
-      .filter(({ owner }) => !seemsDead(owner, now)),
+    leases: [
+      ...database
+        .all(knownLease, `${SELECT_LEASES} WHERE expires_at >= ?`, now)
+        .filter(({ owner }) => !seemsDead(owner, now)),
+      ...lapsed(now),
+    ],
     queue: { [Symbol.iterator]: () => queueFrom(now) },
   });
   const unsettledUntil = () => {
@@ -243,7 +238,9 @@ export function createLeaseStore(database: Database): LeaseStore {
         const { leases, queue } = poolState(now);
         if (leases.some(({ jobID, owner, slots }) => jobID === lease.jobID && owner !== lease.owner && slots > 0))
           return null;
-        const use = decide({ leases: leases.filter(({ jobID }) => jobID !== lease.jobID), queue });
+        const isOwn = ({ jobID }: Lease) => jobID === lease.jobID;
+        const ownDevices = leases.filter(isOwn).flatMap(({ devices }) => devices ?? []);
+        const use = decide({ leases: leases.filter((each) => !isOwn(each)), queue, ownDevices });
         if (!use) return null;
         const taken = { ...lease, ...use };
         database.run("DELETE FROM leases WHERE job = ?", lease.jobID); // what its sandbox kept from an earlier turn
@@ -270,7 +267,8 @@ export function createLeaseStore(database: Database): LeaseStore {
     unsettledUntil,
     enqueue: (jobs, now) =>
       database.transaction(() => {
-        for (const { jobID, owner, since, gpu } of jobs) {
+        for (const request of jobs) {
+          const { jobID, owner, since } = request;
           database.run(
             `INSERT INTO queue (job, owner, since, gpu, expires_at) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (job) DO UPDATE SET owner = excluded.owner, since = excluded.since,
@@ -278,7 +276,7 @@ export function createLeaseStore(database: Database): LeaseStore {
             jobID,
             owner,
             since,
-            gpu,
+            saveWish(database, request),
             now + LEASE_TTL_MS,
           );
         }
@@ -293,6 +291,9 @@ export function createLeaseStore(database: Database): LeaseStore {
       database.run("DELETE FROM cancels WHERE lease NOT IN (SELECT id FROM leases)");
       return taken;
     },
-    leaveQueue: (jobID) => database.run("DELETE FROM queue WHERE job = ?", jobID),
+    leaveQueue(jobID) {
+      database.run("DELETE FROM queue WHERE job = ?", jobID);
+      database.run("DELETE FROM machine_gpu_queue WHERE job = ?", jobID);
+    },
   };
 }

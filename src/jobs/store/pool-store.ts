@@ -14,6 +14,7 @@ import {
 import { openDatabase } from "./database.ts";
 import { providerName } from "./job-record.ts";
 import { checkLabelRows, createLabelStore, LABEL_MIGRATION, type LabelStore } from "./label-store.ts";
+import { MACHINE_GPU_TABLES } from "./lease-rows.ts";
 import {
   BORROWED_SLOT_TABLE,
   checkLeaseRows,
@@ -143,6 +144,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
     sideTables: [
       "sandbox_owners (sandbox TEXT PRIMARY KEY, owner TEXT NOT NULL)",
       BORROWED_SLOT_TABLE,
+      ...MACHINE_GPU_TABLES,
       ...LINEAGE_TABLES,
       ...SNAPSHOT_USE_TABLES,
       CREATION_RATE_TABLE,

@@ -6,12 +6,27 @@ import { withAnonymousFiles } from "./anonymous-file.ts";
 /** The environment of every host tool: a PATH to find the system's programs, and none of the user's variables. */
 export const HOST_ENV: Readonly<Record<string, string>> = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
 
-export type HostTool = "bwrap" | "nsenter" | "setpriv" | "prlimit" | "slirp4netns" | "pasta" | "ip" | "mkfifo";
+const TOOL_FOLDERS = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin", "/run/current-system/sw/bin"];
 
-/** Looks only in the system's own directories, because the user's PATH could lead to a file that a job wrote. */
-export function findTool(name: HostTool): string | null {
-  for (const folder of ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin", "/run/current-system/sw/bin"]) {
-    const path = join(folder, name);
+export type HostTool =
+  | "bwrap"
+  | "nsenter"
+  | "setpriv"
+  | "prlimit"
+  | "slirp4netns"
+  | "pasta"
+  | "ip"
+  | "mkfifo"
+  | "nvidia-smi"
+  | "nvidia-modprobe";
+
+/**
+ * Looks only in the system's own directories, because the user's PATH could lead to a file that a job wrote.
+ * @param root where the machine's files lie, for a stand-in of a machine
+ */
+export function findTool(name: HostTool, root = ""): string | null {
+  for (const folder of TOOL_FOLDERS) {
+    const path = join(root || "/", folder, name);
     try {
       accessSync(path, constants.X_OK);
       return path;

@@ -1,6 +1,7 @@
 import type { Failure } from "../../shared/error-code.ts";
 import type { LentPaths } from "../lent-paths.ts";
 import type { SandboxSignal } from "../port.ts";
+import type { LentGpus } from "./gpus/driver-files.ts";
 import type { SandboxDirs } from "./layout.ts";
 import type { CopyResult } from "./tree-copy.ts";
 import type { TreeSize } from "./tree-measure.ts";
@@ -27,6 +28,8 @@ export interface IsolationPlan {
   readonly env: Readonly<Record<string, string>>;
   readonly network: "open" | "blocked";
   readonly limits: ResourceLimits;
+  /** What it is lent of this machine's GPUs; null = none. */
+  readonly gpus: LentGpus | null;
   /** A second isolation, around the directories of a sandbox that is live. */
   readonly isView?: boolean;
 }

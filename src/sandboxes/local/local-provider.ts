@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import type { GpuRequest } from "../../config/gpu.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createConcurrencyLimit } from "../../shared/concurrency-limit.ts";
 import { PluginError } from "../../shared/error-code.ts";
@@ -10,6 +11,7 @@ import { endOrphans } from "./bubblewrap/orphans.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { FifoPool } from "./fifo-pool.ts";
 import { type HostReserve, readFreeSpace, readReserve, shortage } from "./free-disk-space.ts";
+import type { LocalGpus } from "./gpus/machine-gpus.ts";
 import type { IsolationBackend, IsolationKind, IsolationPlan, LendingRules } from "./isolation.ts";
 import {
   abandonedDirectories,
@@ -36,6 +38,8 @@ export interface LocalProviderDeps {
   readonly rootDir: string;
   readonly isolation: "auto" | IsolationKind;
   readonly lending?: LendingRules;
+  /** Absent = its sandboxes have none. */
+  readonly gpus?: Pick<LocalGpus, "lend">;
   readonly clock: Clock;
   readonly log: Log;
   /** Unique suffixes of `[A-Za-z0-9_-]`. */
@@ -45,6 +49,13 @@ export interface LocalProviderDeps {
 
 export function createLocalProvider(deps: LocalProviderDeps): SandboxProvider {
   return new LocalProvider(deps);
+}
+
+interface GrantedGpus {
+  /** null when an earlier process made the sandbox. */
+  readonly request: GpuRequest | null;
+  /** Ids of `MachineGpu`. */
+  readonly devices: readonly string[];
 }
 
 /*
@@ -156,7 +167,8 @@ class LocalProvider implements SandboxProvider {
             restoreSnapshot(backend, this.#deps.rootDir, snapshotID, dirs, signal),
           );
       });
-      return await this.#isolate(backend, meta, spec.env, restored);
+      const granted = { request: spec.machine?.gpu ?? null, devices: spec.machine?.devices ?? [] };
+      return await this.#isolate(backend, meta, spec.env, granted, restored);
     } catch (error) {
       for (const path of [temporaryPathOf(root), root]) await backend.trees.remove(path);
       if (error instanceof PluginError) throw error;
@@ -173,20 +185,24 @@ class LocalProvider implements SandboxProvider {
     backend: IsolationBackend,
     meta: SandboxMeta,
     env: Readonly<Record<string, string>>,
+    granted: GrantedGpus,
     restored = NOTHING_LEFT_OUT,
   ): Promise<LocalSandbox> {
+    const given = granted.devices.length === 0 ? null : await this.#lendGpus(granted.devices);
     const dirs = sandboxDirs(this.#deps.rootDir, meta.id);
     const limits = resourceLimits(meta, this.#deps.limits);
     const network = meta.network === "open" ? "open" : "blocked";
-    const plan: IsolationPlan = { id: meta.id, dirs, workdir: meta.workdir, env, network, limits };
+    const gpus = given?.lent ?? null;
+    const plan: IsolationPlan = { id: meta.id, dirs, workdir: meta.workdir, env, network, limits, gpus };
     const isolation = await backend.open(plan);
     const { clock } = this.#deps;
+    const gpu = given && { granted: granted.request, devices: given.names };
     const parts = { id: meta.id, dirs, limits, notes: toNotes(restored, isolation), clock, fifos: this.#fifos };
     const openView = async () => {
-      const view = await backend.open({ ...plan, env: {}, network: "blocked", isView: true });
+      const view = await backend.open({ ...plan, env: {}, network: "blocked", gpus: null, isView: true });
       return new LocalSandbox({ ...parts, isolation: view, terminate: () => view.close(null), openView: null });
     };
-    const sandbox = new LocalSandbox({ ...parts, isolation, terminate: () => this.terminate(meta.id), openView });
+    const sandbox = new LocalSandbox({ ...parts, isolation, gpu, terminate: () => this.terminate(meta.id), openView });
     this.#live.set(meta.id, sandbox);
     void sandbox.ended.then((failure) => {
       if (this.#live.get(meta.id) !== sandbox) return;
@@ -201,22 +217,30 @@ class LocalProvider implements SandboxProvider {
     return sandbox;
   }
 
-  async attach(sandboxID: string, env: Readonly<Record<string, string>>): Promise<Sandbox> {
+  async attach(
+    sandboxID: string,
+    env: Readonly<Record<string, string>>,
+    devices: readonly string[] = [],
+  ): Promise<Sandbox> {
     const live = this.#live.get(sandboxID);
     if (live?.isolation.alive()) return live;
-    const pending = this.#attaching.get(sandboxID) ?? this.#reopen(sandboxID, env);
+    const pending = this.#attaching.get(sandboxID) ?? this.#reopen(sandboxID, env, devices);
     this.#attaching.set(sandboxID, pending);
     return pending.finally(() => this.#attaching.delete(sandboxID));
   }
 
-  async #reopen(sandboxID: string, env: Readonly<Record<string, string>>): Promise<LocalSandbox> {
+  async #reopen(
+    sandboxID: string,
+    env: Readonly<Record<string, string>>,
+    devices: readonly string[],
+  ): Promise<LocalSandbox> {
     const dirs = sandboxDirs(this.#deps.rootDir, sandboxID);
     const meta = readMeta<SandboxMeta>(dirs.root);
     if (meta === null || meta === "damaged" || !isComplete(dirs)) {
       const what = meta === null ? "no longer exists" : "is damaged: its record or one of its folders was replaced";
       throw new PluginError("sandbox_lost", `Sandbox ${sandboxID} ${what}.`, { retryable: false });
     }
-    return this.#isolate(await this.#backend(), meta, env);
+    return this.#isolate(await this.#backend(), meta, env, { request: null, devices });
   }
 
   async terminate(sandboxID: string): Promise<void> {
@@ -249,6 +273,12 @@ class LocalProvider implements SandboxProvider {
     for (const { reason } of halted.filter((each) => each.status === "rejected"))
       this.#deps.log("warn", "A sandbox could not be ended", { reason: String(reason) });
     this.#fifos.close();
+  }
+
+  #lendGpus(devices: readonly string[]): ReturnType<LocalGpus["lend"]> {
+    const { gpus } = this.#deps;
+    if (gpus) return gpus.lend(devices);
+    throw new PluginError("no_capacity", "Local sandboxes have no GPUs here.", { retryable: false });
   }
 
   #ours(sandbox: Sandbox): LocalSandbox {

@@ -3,7 +3,7 @@ import { chmod, readdir, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
-import { type ExecRequest, FileError, type Sandbox, type SandboxProcess } from "../port.ts";
+import { type ExecRequest, FileError, type Sandbox, type SandboxGpu, type SandboxProcess } from "../port.ts";
 import { CommandOutput } from "./command-output.ts";
 import type { FifoPool } from "./fifo-pool.ts";
 import type { Isolation, ResourceLimits } from "./isolation.ts";
@@ -18,6 +18,8 @@ export interface LocalSandboxParts {
   readonly limits: ResourceLimits;
   /** Notes for the job besides those of the isolation. */
   readonly notes?: readonly string[];
+  /** null = none. */
+  readonly gpu?: SandboxGpu | null;
   readonly clock: Clock;
   readonly fifos: FifoPool;
   readonly terminate: () => Promise<void>;
@@ -33,7 +35,7 @@ export class LocalSandbox implements Sandbox {
   readonly workdir: string;
   readonly home: string;
   readonly notes: readonly string[];
-  readonly gpu = null;
+  readonly gpu: SandboxGpu | null;
   readonly ports = [];
   readonly ended: Promise<Failure | null>;
   readonly dirs: SandboxDirs;
@@ -60,6 +62,7 @@ export class LocalSandbox implements Sandbox {
     this.dirs = parts.dirs;
     this.isolation = parts.isolation;
     this.limits = parts.limits;
+    this.gpu = parts.gpu ?? null;
     this.workdir = parts.isolation.workdir;
     this.home = parts.isolation.home;
     this.notes = [...parts.isolation.notes, ...(parts.notes ?? [])];

@@ -1,5 +1,6 @@
 import { type Failure, PluginError } from "../../shared/error-code.ts";
 import type { SandboxSignal } from "../port.ts";
+import { isDriverLoaded } from "./gpus/driver-files.ts";
 import type { Isolation, IsolationBackend, IsolationPlan, Launch } from "./isolation.ts";
 import { plainTrees } from "./plain-trees.ts";
 import { commandScript, READ_SCRIPT } from "./shell-script.ts";
@@ -15,10 +16,18 @@ export function createNoIsolation(hostPath: string): IsolationBackend {
     lent: null,
     trees: plainTrees,
     async open(plan) {
-      return processGroupIsolation(plan, notes, { PATH: hostPath }, ({ argv }) => argv);
+      const all = plan.gpus === null ? notes : [...notes, ...plan.gpus.notes, OTHER_GPUS];
+      return processGroupIsolation(plan, all, { PATH: hostPath }, ({ argv }) => argv);
     },
   };
 }
+
+const OTHER_GPUS =
+  "This machine's other GPUs are not hidden: only CUDA_VISIBLE_DEVICES says which are this job's. Leave it as it is.";
+
+/** Nothing but these variables keeps its processes from GPUs of other jobs. */
+const gpuEnv = ({ gpus }: IsolationPlan): Readonly<Record<string, string>> =>
+  gpus?.envAmongAll ?? (isDriverLoaded() ? { CUDA_VISIBLE_DEVICES: "", NVIDIA_VISIBLE_DEVICES: "void" } : {});
 
 /** Note for jobs. The limits on disk and number of files still apply. */
 export const NO_LIMITS = "Neither memory nor the number of processes is limited in this sandbox.";
@@ -37,7 +46,16 @@ export function processGroupIsolation(
   let end: (failure: Failure | null) => void = () => {};
   const ended = new Promise<Failure | null>((resolve) => (end = resolve));
   const { workspace, home, tmp, logs } = plan.dirs;
-  const base = { ...env, HOME: home, TMPDIR: tmp, USER: "agent", LANG: "C.UTF-8", TERM: "xterm-256color", ...plan.env };
+  const base = {
+    ...env,
+    HOME: home,
+    TMPDIR: tmp,
+    USER: "agent",
+    LANG: "C.UTF-8",
+    TERM: "xterm-256color",
+    ...plan.env,
+    ...gpuEnv(plan),
+  };
   return {
     workdir: workspace,
     home,

@@ -91,6 +91,7 @@ async function tryBackend(backend: IsolationBackend, deps: IsolationDeps): Promi
       env: {},
       network: "blocked",
       limits,
+      gpus: null,
     });
     const sandbox = new LocalSandbox({
       id: "probe",

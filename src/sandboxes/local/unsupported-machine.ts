@@ -7,7 +7,7 @@ export function refuseUnsupportedMachine({ machine }: SandboxSpec): void {
   const asked = {
     image: machine.image !== null,
     imageSecret: machine.imageSecret !== null,
-    gpu: machine.gpu !== null,
+    gpu: machine.gpu !== null && (machine.devices ?? []).length === 0,
     cpu: machine.cpu !== null,
     secrets: machine.secrets.length > 0,
     volumes: Object.keys(machine.volumes).length > 0,

@@ -13,6 +13,9 @@ describe("an error names the key, the source, what was found and what is allowed
     [{ provider: "docker" }, "provider", '"docker"', '"auto" or "modal" or "local"'],
     [{ local: 3 }, "local", "3", "an object"],
     [{ local: { isolation: ["none"] } }, "local.isolation", "a list of 1", '"seatbelt"'],
+    [{ local: { gpus: "all" } }, "local.gpus", '"all"', '"auto", "none", or a list'],
+    [{ local: { gpus: 2 } }, "local.gpus", "2", '"auto", "none", or a list'],
+    [{ local: { gpus: [0, -1] } }, "local.gpus.1", "-1", "a whole number of at least 0"],
     [{ environments: [] }, "environments", "a list of 0", "environments by name"],
     [{ environments: { "a b": {} } }, 'environments."a b"', "a name that is not allowed", "letters, digits"],
     [inEnvironment({ workdir: "relative" }), "environments.big.workdir", '"relative"', "absolute path"],
@@ -100,7 +103,6 @@ describe("secrets", () => {
 
 describe("an option this version does not do yet", () => {
   test.each([
-    [{ local: { gpus: "auto" } }, "local.gpus"],
     [inEnvironment({ setup: ["make"] }), "environments.big.setup"],
     [inEnvironment({ warm: "some" }), "environments.big.warm"],
   ])("%j is refused, reported once, and the message says what to do", async (tuple, key) => {

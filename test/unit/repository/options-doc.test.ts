@@ -18,7 +18,7 @@ test("the tables list options with their defaults and mark those that are not bu
     '| `workdir` | `"/workspace"` | ',
   ])
     expect(document).toContain(`\n${row}`);
-  expect(document).toMatch(/\n\| `local\.gpus` .* Not in this version yet: setting it is an error\. \|\n/);
+  expect(document).toMatch(/\n\| `warm` .* Not in this version yet: setting it is an error\. \|\n/);
 });
 
 test("a document without the markers is refused", () => {

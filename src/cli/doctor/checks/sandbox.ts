@@ -1,4 +1,6 @@
+import { describeMachine } from "../../../core/machine-pool.ts";
 import type { LentPaths } from "../../../sandboxes/lent-paths.ts";
+import type { MachineReading } from "../../../sandboxes/machine-gpus.ts";
 import { oneLine, plainName } from "../../../shared/plain-text.ts";
 import { type Finding, fault, ok, warning } from "../finding.ts";
 
@@ -19,6 +21,8 @@ export interface Trial {
   readonly notes: readonly string[];
   /** null = it could not be asked. */
   readonly lent: LentPaths | null;
+  /** This machine's GPUs that jobs may be given; null = it was not asked. */
+  readonly gpus: MachineReading | null;
   /** Folders of the system that every sandbox reads; empty where that is not known. */
   readonly system: readonly string[];
   /** Whether it was removed again. */
@@ -50,7 +54,13 @@ export function judgeLocalTrial(trial: Trial, isNeeded: boolean): Finding[] {
             'The option "local.isolation" is "none": commands of jobs run as you, on this machine.',
             'Take "local.isolation" out of the options.',
           );
-  return [kept, ...trial.notes.map(judgeNote), ...judgeLent(trial), judgeSteps("dry-run", "local", trial, bad)];
+  return [
+    kept,
+    ...trial.notes.map(judgeNote),
+    ...judgeLent(trial),
+    ...judgeGpus(trial),
+    judgeSteps("dry-run", "local", trial, bad),
+  ];
 }
 
 export const judgeModalTrial = (trial: Trial): Finding => judgeSteps("dry-run-modal", "Modal", trial, fault);
@@ -101,6 +111,16 @@ function judgeLent({ lent, system }: Trial): Finding[] {
   const not = refused.length === 0 ? "" : ` Not lent: ${refused.join(", ")}.`;
   const none = groups.size === 0 ? " Nothing else." : "";
   return [ok("lent-files", `Local sandboxes can read of this machine, and not change:${own}${others}${none}${not}`)];
+}
+
+function judgeGpus({ gpus }: Trial): Finding[] {
+  if (gpus === null) return [];
+  const why = gpus.why === null ? "" : oneLine(gpus.why, 400);
+  if (gpus.gpus.length === 0) return [ok("gpus", `Local jobs have no GPUs: ${why || "none was found"}.`)];
+  const each = gpus.gpus.map(({ id, name }) => `${plainName(name)} (/dev/nvidia${id})`).join(", ");
+  const text = `Local jobs can be given ${describeMachine(gpus.gpus)}, each to one at a time with its device and the driver's files: ${each}.`;
+  if (why === "") return [ok("gpus", text)];
+  return [warning("gpus", `${text} Not all of the machine's: ${why}.`, 'Set "local.gpus", or see nvidia-smi.')];
 }
 
 function remedyFor(why: string): string {

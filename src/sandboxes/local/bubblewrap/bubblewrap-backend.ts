@@ -122,6 +122,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
         SHELL: "/bin/sh",
         ...hostPath.env,
         ...plan.env,
+        ...plan.gpus?.env,
       };
       try {
         return await openIsolation({
@@ -156,7 +157,7 @@ function resolvers(): string[] {
 }
 
 function notesOf(plan: IsolationPlan, known: readonly string[], resolver: boolean): string[] {
-  const notes = [...known];
+  const notes = [...known, ...(plan.gpus?.notes ?? [])];
   if (plan.network === "open" && !resolver)
     notes.push("Names cannot be resolved: the host's resolvers listen on its loopback or are link-local.");
   return notes;

@@ -77,6 +77,7 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
       namespaces,
       nsenter: plan.tools.nsenter,
       locksDevices: process.geteuid?.() === 0,
+      gpuDevices: plan.gpus?.nodes.map(({ at }) => at.replace("/dev/", "")) ?? [],
       userLimits: userLimits(),
     };
     const made =

@@ -1,7 +1,7 @@
-import { existsSync } from "node:fs";
 import { isWithin } from "../../../config/host-paths.ts";
 import type { IsolationPlan } from "../isolation.ts";
 import type { HostPath } from "./host-path.ts";
+import { gpuFileArgs, gpuNodeArgs, procArgs } from "./kernel-files.ts";
 import { type SynthesizedFile, systemArgs } from "./root-filesystem.ts";
 
 export const HOME = "/home/agent";
@@ -48,29 +48,6 @@ export function refuseWorkdir(workdir: string): string | null {
   return reserved ? `workdir ${workdir} would overlap with ${reserved}, which a local sandbox uses itself` : null;
 }
 
-/*
- * When the host process is root, a job's user is the kernel's uid 0 without privileges, and owning a file gives it dangerous
- * rights: writing /proc/sys/kernel/core_pattern (a program that the host's kernel runs as root), or changing the mode of
- * the host's /dev/null. bwrap allows both; read-only mounts prevent them (for devices, see set-up.ts).
- */
-const MASKED = [
-  "kcore",
-  "keys",
-  "key-users",
-  "kmsg",
-  "timer_list",
-  "sched_debug",
-  "kpagecount",
-  "kpageflags",
-  "kpagecgroup",
-  "vmallocinfo",
-  "slabinfo",
-  "sysrq-trigger",
-];
-
-const maskedProc = (): string[] =>
-  MASKED.filter((name) => existsSync(`/proc/${name}`)).flatMap((name) => ["--ro-bind", "/dev/null", `/proc/${name}`]);
-
 /**
  * All of bwrap's arguments except the program to run. bwrap writes its report to descriptor 4, waits half way for
  * descriptor 5, and reads the entry program from 6 and the filter from 7 (see startBwrap).
@@ -82,7 +59,7 @@ export function bwrapArgs(
   fileFolder: string,
   options: BwrapOptions,
 ): string[] {
-  const { dirs, workdir, limits } = plan;
+  const { dirs, workdir, limits, gpus } = plan;
   const args = [
     "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
     "--unshare-cgroup-try", "--hostname", "sandbox", "--die-with-parent", "--as-pid-1", "--new-session",
@@ -93,7 +70,7 @@ export function bwrapArgs(
   for (const file of files) args.push("--ro-bind", `${fileFolder}${file.path}`, file.path);
   for (const path of hostPath.visible.binds) args.push("--ro-bind-try", path, path);
   for (const { at, to } of [...hostPath.visible.links, ...hostPath.links]) args.push("--symlink", to, at);
-  args.push("--proc", "/proc", ...maskedProc(), "--remount-ro", "/proc", "--dev", "/dev");
+  args.push(...gpuFileArgs(gpus), ...procArgs(gpus), "--dev", "/dev", ...gpuNodeArgs(gpus));
   if (options.sizedTmpfs)
     args.push(
       "--size",

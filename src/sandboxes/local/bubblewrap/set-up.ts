@@ -14,6 +14,8 @@ export interface SetUp {
   readonly nsenter: string;
   /** Makes the mounts of the host's devices read-only. */
   readonly locksDevices: boolean;
+  /** Names in /dev of the nodes of GPUs, which are locked too; absent = none. */
+  readonly gpuDevices?: readonly string[];
   /** Limits of the sandbox's user namespace: pairs of a file's name and its content. */
   readonly userLimits: readonly string[];
 }
@@ -44,7 +46,7 @@ export interface SetUpResult {
  * change their modes. bwrap itself could only make them unusable.
  */
 const LOCK_DEVICES =
-  "for d in null zero full random urandom tty; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec /dev/$d || exit 1; done";
+  "for d in null zero full random urandom tty $GPU_DEVICES; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec /dev/$d || exit 1; done";
 /**
  * The host's own /proc works here: these files show and set the limits of the process that opens them, which is in the
  * namespace by then.
@@ -96,7 +98,7 @@ const VARIABLES = { LOCK_DEVICES, LIMIT_USER, AWAIT_ROUTE };
  * @throws SetUpError; any other Error when the helper did not provide a network, and has ended
  */
 export function setUp(
-  { namespaces, nsenter, locksDevices, userLimits }: SetUp,
+  { namespaces, nsenter, locksDevices, gpuDevices = [], userLimits }: SetUp,
   network: NetworkSetUp | null,
 ): Promise<SetUpResult> {
   const release = namespaces.hold();
@@ -107,7 +109,7 @@ export function setUp(
   const { file, args } = launcherArgs(3, [], argv);
   const child = withAnonymousFiles(network ? [Buffer.from(network.rules)] : [], (fds) =>
     spawn(file, args, {
-      env: { ...HOST_ENV, ...VARIABLES },
+      env: { ...HOST_ENV, ...VARIABLES, GPU_DEVICES: gpuDevices.join(" ") },
       cwd: "/",
       detached: true,
       stdio: [network ? "pipe" : "ignore", "pipe", "pipe", ...fds],

@@ -84,7 +84,7 @@ test("the package and what it must find installed", () => {
   expect(judge({ own: null })[0]).toMatch(/^fault .*no package/);
 }); // biome-ignore format: a table
 
-const trial: Trial = { isolation: "bubblewrap", steps: [{ doing: ISOLATION, inMs: 5 }], failure: null, notes: [], lent: null, system: [], isRemoved: true }; // biome-ignore format: one line
+const trial: Trial = { isolation: "bubblewrap", steps: [{ doing: ISOLATION, inMs: 5 }], failure: null, notes: [], lent: null, gpus: null, system: [], isRemoved: true }; // biome-ignore format: one line
 const local = (change: Partial<Trial>, isNeeded = true) => lines(judgeLocalTrial({ ...trial, ...change }, isNeeded));
 
 test("a local sandbox that was tried", () => {
@@ -108,6 +108,21 @@ test.each([
   ["Not lent, though local.readOnlyPaths names it: /x (it holds keys).", /^warning lent-files: .*readOnlyPaths/],
 ])("what a sandbox says it lacks: %s", (note, expected) => {
   expect(local({ notes: [note] })[1]).toMatch(expected);
+});
+
+test("what of this machine's GPUs jobs can be given is said, and why not all", () => {
+  const gpus = [
+    { id: "0", name: "NVIDIA H100 80GB HBM3" },
+    { id: "3", name: "NVIDIA H100 80GB HBM3" },
+  ];
+  const told = (reading: Trial["gpus"]) =>
+    local({ gpus: reading }).find((line) => line.includes("GPU") || line.includes("H100"));
+  expect(told({ gpus, why: null })).toContain("2 H100, each to one at a time with its device and the driver's files: ");
+  expect(told({ gpus, why: null })).toContain("/dev/nvidia3");
+  expect(told({ gpus, why: "NVIDIA GPU: /dev/nvidia1 does not exist" })).toMatch(/^warning.*nvidia1 does not exist/);
+  expect(told({ gpus: [], why: "no NVIDIA driver is loaded on this machine" })).toMatch(
+    /^ok.*no GPUs: no NVIDIA driver/,
+  );
 });
 
 test("all that is lent, by its reason", () => {

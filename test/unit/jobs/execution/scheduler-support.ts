@@ -7,6 +7,7 @@ import { createWaitingJobs } from "../../../../src/jobs/execution/waiting-jobs.t
 import { createLeases } from "../../../../src/jobs/queue/leases.ts";
 import { createLocalQueue } from "../../../../src/jobs/queue/local-queue.ts";
 import type { SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
+import { noGpus } from "../../../../src/sandboxes/machine-gpus.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";
 import { createMemoryLeaseStore, type LeaseStoreCall } from "../queue/memory-lease-store.ts";
 import { gate } from "../runtime-world.ts";
@@ -64,6 +65,7 @@ export function openScheduler(limit = 1, money: Partial<Pick<Limits, "budget" | 
       },
     },
     waiting,
+    machineGpus: noGpus("a test's machine"),
     clock,
     log,
   });

@@ -1,0 +1,92 @@
+import { PluginError } from "../../../shared/error-code.ts";
+import type { MachineGpus, MachineReading } from "../../machine-gpus.ts";
+import { type LentGpus, lendGpus } from "./driver-files.ts";
+import { type DriverDeps, type DriverReading, type FoundGpu, readDriver } from "./read-driver.ts";
+
+export interface LocalGpusDeps extends DriverDeps {
+  /** Those that jobs may use: all, none, or by the numbers that nvidia-smi gives them. */
+  readonly allowed: "auto" | "none" | readonly number[];
+  /** CUDA_VISIBLE_DEVICES of this process: to which GPUs somebody, such as a cluster's scheduler, has limited it. */
+  readonly visible: string | undefined;
+}
+
+export interface LocalGpus extends MachineGpus {
+  /**
+   * What a sandbox needs to use these GPUs, and what the driver calls them.
+   * @throws PluginError `no_capacity` when one of them is not there any more
+   */
+  lend(ids: readonly string[]): Promise<{ readonly lent: LentGpus; readonly names: readonly string[] }>;
+}
+
+export function createLocalGpus(deps: LocalGpusDeps): LocalGpus {
+  const { allowed, visible, root } = deps;
+  let reading: DriverReading | null = null;
+  let pending: Promise<DriverReading> | null = null;
+
+  function read(): Promise<DriverReading> {
+    if (reading !== null && reading.gpus.length > 0) return Promise.resolve(reading);
+    pending ??= look().finally(() => {
+      pending = null;
+    });
+    return pending;
+  }
+
+  async function look(): Promise<DriverReading> {
+    const found = allowed === "none" ? { gpus: [], why: 'the option "local.gpus" is "none"' } : await readDriver(deps);
+    reading = choose(found, allowed, visible);
+    return reading;
+  }
+
+  return {
+    known: (): MachineReading | null => reading,
+    read,
+    async lend(ids) {
+      const { gpus } = await read();
+      const chosen = gpus.filter(({ id }) => ids.includes(id));
+      const lent = lendGpus(root, chosen);
+      const missing = ids.filter((id) => !lent.nodes.some(({ at }) => at === `/dev/nvidia${id}`));
+      if (missing.length > 0) {
+        const names = missing.map((id) => `/dev/nvidia${id}`).join(", ");
+        const message = `A GPU of this machine is not there any more: ${names}. See that the NVIDIA driver is loaded (nvidia-smi).`;
+        throw new PluginError("no_capacity", message, { retryable: false });
+      }
+      return { lent, names: chosen.map(({ name }) => name) };
+    },
+  };
+}
+
+/** Of the GPUs that were found, those that jobs may use. */
+export function choose(
+  { gpus, why }: DriverReading,
+  allowed: LocalGpusDeps["allowed"],
+  visible: string | undefined,
+): DriverReading {
+  if (gpus.length === 0 || allowed === "none") return { gpus: [], why };
+  const numbers = gpus.length === 1 ? "0" : `0 to ${gpus.length - 1}`;
+  if (allowed !== "auto") {
+    const chosen = gpus.filter((_, number) => allowed.includes(number));
+    const unknown = allowed.filter((number) => gpus[number] === undefined);
+    const problem = `the option "local.gpus" names ${unknown.join(", ")}, and this machine has ${numbers}`;
+    const none = allowed.length === 0 ? 'the option "local.gpus" names none' : null;
+    return { gpus: chosen, why: unknown.length > 0 ? problem : (none ?? why) };
+  }
+  if (visible === undefined) return { gpus, why };
+  const chosen = visibleOf(gpus, visible);
+  const limit = `CUDA_VISIBLE_DEVICES is "${visible.slice(0, 80)}" where OpenCode runs`;
+  return { gpus: chosen, why: chosen.length < gpus.length ? limit : why };
+}
+
+/** As CUDA reads the variable: numbers or the beginnings of unique ids, up to the first that names no GPU. */
+function visibleOf(gpus: readonly FoundGpu[], visible: string): FoundGpu[] {
+  const chosen = new Set<FoundGpu>();
+  for (const token of visible.split(",").map((part) => part.trim())) {
+    const gpu = /^\d+$/.test(token)
+      ? gpus[Number(token)]
+      : token.length > 4
+        ? gpus.find(({ uuid }) => uuid?.toLowerCase().startsWith(token.toLowerCase()))
+        : undefined;
+    if (!gpu) break;
+    chosen.add(gpu);
+  }
+  return gpus.filter((gpu) => chosen.has(gpu));
+}
