@@ -16,6 +16,8 @@ import { deletedOpenFiles } from "./deleted-open-files.ts";
 /** Longest time the kernel needs to end thousands of processes. One that is left after it waits for a device. */
 const GONE_MS = 10_000;
 const POLL_MS = 5;
+/** Time in which nearly all sandboxes have ended. */
+const UNREAPED_MS = 50;
 /** Time limit for stopping all processes. One that forks and ends without a pause can escape for longer. */
 const FREEZE_MS = 2_000;
 
@@ -145,24 +147,26 @@ export class SandboxProcesses {
 
   /** Waits until all have ended, after the first process was killed. @returns how many are left after `GONE_MS` */
   async gone(): Promise<number> {
-    const until = this.#clock.now() + GONE_MS;
+    const since = this.#clock.now();
     // The kernel keeps the first process until every other one of its namespace has ended.
     while (this.#isInside(this.#first) && !"ZX".includes(see(this.#first)?.state ?? "X")) {
-      if (this.#clock.now() >= until) return this.#list().length + 1;
-      // A waiter that stopped with its command must run to reap it, which the first process is waiting for.
-      for (const { parent } of this.#seen()) sendToWaiter(parent, "SIGCONT");
+      const elapsed = this.#clock.now() - since;
+      if (elapsed >= GONE_MS) return this.#list().length + 1;
+      // A waiter that stopped with its command must run to reap it, which the first process is waiting for. What has ended
+      // is in no cgroup, so it is looked for among all processes, which takes time and is seldom needed.
+      if (elapsed >= UNREAPED_MS) for (const { parent } of this.#seen(allProcesses())) sendToWaiter(parent, "SIGCONT");
       await sleep(this.#clock, POLL_MS);
     }
     return 0;
   }
 
   #list(): Seen[] {
-    return this.#seen().filter(({ state }) => state !== "Z" && state !== "X");
+    return this.#seen(this.#candidates() ?? allProcesses()).filter(({ state }) => state !== "Z" && state !== "X");
   }
 
   /** Also processes that have ended and were not reaped yet. */
-  #seen(): Seen[] {
-    return (this.#candidates() ?? allProcesses())
+  #seen(candidates: readonly number[]): Seen[] {
+    return candidates
       .filter((pid) => pid !== this.#first && this.#isInside(pid))
       .map(see)
       .filter((seen) => seen !== null);
