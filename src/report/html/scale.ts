@@ -7,14 +7,18 @@ export interface Scale {
   readonly ticks: readonly number[];
 }
 
+/** Below it a double has lost its precision, and halves may be 0. */
+const SMALLEST = 1e-300;
+
 /** A linear scale over values, of which those that are not finite do not count, with round ticks. */
 export function linear(values: readonly number[], from: number, to: number, ticks = 5): Scale {
   const finite = values.filter(Number.isFinite);
   let low = finite.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   let high = finite.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   if (finite.length === 0) [low, high] = [0, 1];
-  if (low === high) {
-    const margin = Math.abs(low) * 0.1 || 1;
+  if (high / 2 - low / 2 === 0) {
+    const tenth = Math.abs(low) * 0.1;
+    const margin = tenth > SMALLEST ? tenth : 1;
     [low, high] = [Math.max(low - margin, -Number.MAX_VALUE), Math.min(high + margin, Number.MAX_VALUE)];
   }
   const half = high / 2 - low / 2; // halves, as the whole may be too large for a number

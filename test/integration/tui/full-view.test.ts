@@ -42,13 +42,13 @@ test("the view lists by urgency and shows the chosen job; keys move, fold, order
   );
   expect(first).toMatch(/failed · 15s · compute \$0.25 +c/);
   press("down");
-  expect(chosenIn(await frame())).toBe("● first job");
+  expect(chosenIn(await frame())).toBe("● first job loss 0.5");
   press("end");
   expect(chosenIn(await frame())).toMatch(/^· 2 jobs wait/);
   press("return");
   expect(await frame()).toContain("· needle");
   press("home", "pagedown", "pageup", "t");
-  expect(await frame()).toMatch(/● first job +55s · \$0.25 · Σ 2 jobs 20s \$0.50 2▶[\s\S]*└ ● job b/);
+  expect(await frame()).toMatch(/● first job loss 0.5 +55s · \$0.25 · Σ 2 jobs 20s \$0.50 2▶[\s\S]*└ ● job b/);
   press("home", "left");
   expect(await frame()).not.toContain("└ ● job b");
   press("right", "r");

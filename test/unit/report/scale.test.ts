@@ -14,6 +14,7 @@ test("places every value within the chart, and names few round ticks", () => {
       expect(ticks.length).toBeLessThanOrEqual(51);
       expect(ticks.every(Number.isFinite)).toBe(true);
     }),
+    { examples: [[[-4e-323]], [[0, 5e-324]], [[-Number.MAX_VALUE, Number.MAX_VALUE]]] },
   );
 });
 
