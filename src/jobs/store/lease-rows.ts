@@ -103,7 +103,7 @@ export function saveGpus(database: Writer, id: string, { gpu, devices }: LeaseUs
   return null;
 }
 
-/** The same of a place in the queue. */
+/** What the table of the queue says of the GPUs that a job waits for; those of this machine are saved beside it. */
 export function saveWish(database: Writer, { jobID, gpu, isOnMachine = false }: QueueRequest): string | null {
   if (!isOnMachine || gpu === null) return gpu;
   database.run("INSERT OR REPLACE INTO machine_gpu_queue (job, gpu) VALUES (?, ?)", jobID, gpu);

@@ -10,7 +10,7 @@ export function spirals(count, seed) {
   });
 }
 
-/** Numbers from 0 to 1 that are the same for the same seed. */
+/** Numbers from 0 to 1, which the seed decides. */
 export function random(seed) {
   let state = seed * 2_654_435_761 + 1;
   return () => {
