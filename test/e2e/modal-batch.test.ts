@@ -131,8 +131,11 @@ async function readHistory(): Promise<History> {
   };
 }
 
-/** How long after its job was parked a sandbox may be asked to end, on a machine that is busy with hundreds. */
-const PARTING_MS = 10_000;
+/**
+ * By how much later the server may hear that a sandbox is to end: while it starts the processes of hundreds of others it hears
+ * nothing. That it is asked at once is shown where endings are slow (unit/jobs/sandbox/slow-endings).
+ */
+const PARTING_MS = 20_000;
 
 /** What an answer of agents_status says that was not so at any moment between the call and its answer. */
 function lies(part: ToolPart, { madeAt, endedAt, images }: History): string[] {
