@@ -49,6 +49,7 @@ export const TESTS_OF = {
   "src/views": ["e2e/jobs"],
   "src/workspace": ["contract/workspace-in", "e2e/collect"],
   "src/workspace/collect": ["contract/workspace-exact", "contract/workspace-files", "e2e/collect"],
+  "src/workspace/exchange": ["contract/exchange"],
   "src/workspace/measure": ["contract/measured-cheats"],
   "src/workspace/project": ["contract/workspace-home", "contract/workspace-update", "e2e/project-tree"],
   "src/workspace/sandbox": ["contract/workspace-local", "e2e/collect.test"],

@@ -10,7 +10,7 @@ import { isIn, type SourceFile } from "./source-files.ts";
 const BELOW_WORKSPACE = ["sandboxes", "config", "shared"];
 const BELOW_COLLECT = ["workspace", "workspace/project", "workspace/sandbox", ...BELOW_WORKSPACE];
 const BELOW_MEASURE = ["workspace/collect", ...BELOW_COLLECT];
-const BELOW_DOMAIN = ["workspace/measure", ...BELOW_MEASURE];
+const BELOW_DOMAIN = ["workspace/exchange", "workspace/measure", ...BELOW_MEASURE];
 const CORE = ["core", ...BELOW_DOMAIN];
 const PROMPT = ["views", ...CORE];
 const SESSION = ["jobs/store", ...CORE];
@@ -32,6 +32,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   workspace: BELOW_WORKSPACE,
   "workspace/project": ["workspace", ...BELOW_WORKSPACE],
   "workspace/sandbox": ["workspace", "workspace/project", ...BELOW_WORKSPACE],
+  "workspace/exchange": ["workspace", "workspace/sandbox", ...BELOW_WORKSPACE],
   "workspace/collect": BELOW_COLLECT,
   "workspace/measure": BELOW_MEASURE,
   core: BELOW_DOMAIN,

@@ -1,0 +1,111 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import type { Sandbox } from "../../src/sandboxes/port.ts";
+import { systemClock } from "../../src/shared/clock.ts";
+import { changedThere, planReturn } from "../../src/workspace/exchange/file-plan.ts";
+import { pairCopy } from "../../src/workspace/exchange/file-trees.ts";
+import { listTree } from "../../src/workspace/exchange/list-tree.ts";
+import { carryOut, recoverStage, stageFiles } from "../../src/workspace/exchange/send-files.ts";
+import { leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
+import { sh } from "./sandbox-shell.ts";
+
+/** Files that go from one sandbox into another. */
+
+const rootDir = newRoot();
+const provider = localProvider(rootDir);
+afterAll(async () => {
+  await provider.close();
+  expect(await leftOf(rootDir)).toEqual([]);
+  rmSync(rootDir, { recursive: true, force: true });
+});
+const bounds = { clock: systemClock, limitMs: 60_000 };
+const why = await whyNoIsolation();
+if (why !== null) test.skip(`bubblewrap was left out: ${why}`, () => {});
+
+const said = async (sandbox: Sandbox, command: string): Promise<string> => (await sh(sandbox, command)).stdout.trim();
+const FILES = "find . -mindepth 1 | LC_ALL=C sort | tr '\\n' ' '";
+
+/** The same sandbox, whose commands find other programs first. */
+const withPrograms = (sandbox: Sandbox, PATH: string): Sandbox =>
+  new Proxy(sandbox, {
+    get(target, key) {
+      if (key === "start")
+        return (request: Parameters<Sandbox["start"]>[0]) =>
+          target.start({ ...request, env: { ...request.env, PATH } });
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+
+/** Two sandboxes with the same files, of which the second has run a command. */
+async function withPair(set: string, done: string, own: string, use: (here: Sandbox, there: Sandbox) => Promise<void>) {
+  const here = await provider.create(localSpec());
+  await said(here, set);
+  const before = (await listTree(here, bounds)).tree;
+  const taken = await provider.snapshots?.take(here, null, null);
+  const there = await provider.create(localSpec({ snapshotID: taken?.id ?? null }));
+  try {
+    const known = pairCopy(before, (await listTree(there, bounds)).tree);
+    expect(known.apart.size).toBe(0);
+    await said(there, done);
+    await said(here, own);
+    const now = (await listTree(there, bounds)).tree;
+    const missing = await stageFiles(there, here, changedThere(known, now), "one", bounds);
+    expect(missing).toEqual([]);
+    const plan = planReturn(known, (await listTree(here, bounds)).tree, now);
+    expect((await carryOut(here, plan, "one", bounds)).failed).toEqual([]);
+    await use(here, there);
+  } finally {
+    await here.terminate();
+    await there.terminate();
+    if (taken) await provider.snapshots?.remove(taken.id);
+  }
+}
+
+describe.skipIf(why !== null)("files of another sandbox", () => {
+  test("come with modes, links, odd names and removals, and what git ignores", async () => {
+    const set = "mkdir -p old/deep keep; echo 1 > old/deep/a; echo 1 > keep/b; ln -s keep link; echo x > gone; chmod 755 keep";
+    const done = `rm gone; mv old new; echo 2 > keep/b; chmod 700 keep/b; rm link; ln -s new/deep link; printf '*.pt\\n' > .gitignore
+      head -c 300000 /dev/urandom > model.pt; echo q > "$(printf 'new\\nline')"; echo q > ' -rf *'; printf q > "$(printf 'caf\\351')"; mkdir -p empty/inner; chmod 500 empty; ln model.pt hard`;
+    await withPair(set, done, "true", async (here, there) => {
+      expect(await said(here, FILES)).toBe(await said(there, FILES));
+      const sums = "find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum; stat -c '%a %n' keep/b empty; readlink link";
+      expect(await said(here, sums)).toBe(await said(there, sums));
+      expect(await said(here, "ls /tmp/.parallel* .parallel* 2>/dev/null")).toBe("");
+    });
+  }); // biome-ignore format: long commands
+
+  test("do not replace what the job has changed, nor follow its links out of the work directory", async () => {
+    const set = "mkdir out both; echo 1 > same; echo 1 > mine; echo 1 > both/x";
+    const done = "echo gpu > out/file; echo gpu > mine; echo 2 > same; echo gpu > both/x";
+    const own =
+      'echo own > mine; echo 2 > same; rm -r out; mkdir "$HOME/outside"; ln -s "$HOME/outside" out; rm both/x; mkdir both/x';
+    await withPair(set, done, own, async (here) => {
+      expect(await said(here, "cat mine mine.from-gpu same; ls same.from-gpu 2>/dev/null; ls $HOME/outside; cat out.from-gpu/file both/x.from-gpu")).toBe("own\ngpu\n2\ngpu\ngpu"); // biome-ignore format: one line
+    });
+  });
+
+  test("are all there or none after the last step was cut off anywhere", async () => {
+    const there = await provider.create(localSpec());
+    const files = Array.from({ length: 6 }, (_, index) => `f${index}`);
+    await said(there, files.map((name) => `echo new > ${name}`).join("; "));
+    for (let step = 0; step <= files.length; step++) {
+      const here = await provider.create(localSpec());
+      await said(here, `${files.map((name) => `echo old > ${name}`).join("; ")}; echo x > gone`);
+      const base = (await listTree(here, bounds)).tree;
+      await stageFiles(there, here, files, "cut", bounds);
+      const plan = { remove: ["gone"], removeFolders: [], folders: [], put: files, beside: [], kept: [] };
+      // A machine on which the n-th move is the last thing that happens.
+      const limit = `n=$(cat /tmp/n 2>/dev/null || echo 0); [ "$n" -lt ${step} ] || kill -9 0; echo $((n + 1)) > /tmp/n; exec /bin/mv "$@"`;
+      await said(here, `mkdir /tmp/bin; printf '%s\\n' '#!/bin/sh' '${limit}' > /tmp/bin/mv; chmod 755 /tmp/bin/mv`);
+      const cut = withPrograms(here, "/tmp/bin:/bin:/usr/bin");
+      await carryOut(cut, plan, "cut", bounds).catch(() => {});
+      const how = await recoverStage(here, bounds);
+      expect([step, how]).toEqual([step, step === 0 ? "undone" : "finished"]);
+      expect(await said(here, `cat ${files.join(" ")} | sort -u; ls gone 2>/dev/null`)).toBe(step === 0 ? "old\ngone" : "new");
+      expect((await listTree(here, bounds)).tree.size).toBe(step === 0 ? base.size : files.length);
+      await here.terminate();
+    }
+    await there.terminate();
+  }); // biome-ignore format: long commands
+});
